@@ -1,0 +1,35 @@
+/**
+ * Who the peer of a session is, as a value. SASL and certificates only produce identities; what an identity may do is
+ * decided by policy alone (IMXP core §10).
+ */
+
+/** How an identity was proven; kept for the log and for policy. */
+export interface Proof {
+  /** SASL mechanism name, or `none`. */
+  readonly mechanism: string;
+  /** True when the session was under TLS when the proof was given. */
+  readonly privacy: boolean;
+}
+
+/** No one in particular. */
+export interface AnonymousIdentity {
+  readonly kind: 'none';
+}
+
+/** An endpoint, `local@domain`. */
+export interface EndpointIdentity {
+  readonly kind: 'endpoint';
+  readonly address: string;
+  readonly proof: Proof;
+}
+
+/** A relay that speaks for domains (authenticated as `imxp=mesh@domain` or `domain`). */
+export interface RelayIdentity {
+  readonly kind: 'relay';
+  readonly domains: readonly string[];
+  readonly proof: Proof;
+}
+
+export type Identity = AnonymousIdentity | EndpointIdentity | RelayIdentity;
+
+export const NOBODY: AnonymousIdentity = Object.freeze({ kind: 'none' });

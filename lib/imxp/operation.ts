@@ -1,0 +1,86 @@
+/**
+ * The one model of the IMXP core operations (IMXP core §4 to §11). Dialects map it to and from XML; nothing here knows
+ * how it travels.
+ */
+
+export type TargetHop = 'this' | 'final' | 'all';
+
+/** An `option` element. Exactly one of `internal` and `external` is present. */
+export interface Option {
+  readonly internal: string | undefined;
+  readonly external: string | undefined;
+  readonly targetHop: TargetHop;
+  /** False: whoever the option applies to must understand it or fail. */
+  readonly seeNoEvil: boolean;
+  readonly transID: number;
+  /** Language tags for diagnostics, best first; `i-default` unless given. */
+  readonly localize: string;
+  /** The octets between the option's tags exactly as they came; empty for an empty element. */
+  readonly inner: Buffer;
+}
+
+export interface Attach {
+  readonly type: 'attach';
+  readonly endpoint: string;
+  readonly transID: number;
+  readonly options: readonly Option[];
+}
+
+export interface Bind {
+  readonly type: 'bind';
+  /** The domain the peer wants to serve. */
+  readonly relay: string;
+  readonly transID: number;
+  readonly options: readonly Option[];
+}
+
+export interface Terminate {
+  readonly type: 'terminate';
+  readonly transID: number;
+}
+
+export interface Recipient {
+  readonly identity: string;
+  readonly options: readonly Option[];
+}
+
+/** A `data-content` element: its Name and the octets between its tags, verbatim. */
+export interface InlineContent {
+  readonly name: string;
+  readonly inner: Buffer;
+}
+
+export interface Data {
+  readonly type: 'data';
+  readonly originator: string;
+  /** URI reference of the content: `#Name`, `cid:…` or an absolute URI. */
+  readonly content: string;
+  readonly recipients: readonly Recipient[];
+  readonly options: readonly Option[];
+  readonly dataContent: InlineContent | undefined;
+  /** What it was decoded from, so that it can be forwarded as it came; undefined for data made here. */
+  readonly source: DataSource | undefined;
+}
+
+/** The received octets of a Data and where its parts are. Views, not copies. */
+export interface DataSource {
+  /** The profile URI of the dialect that decoded it. */
+  readonly profile: string;
+  /** The whole BEEP payload: MIME headers and body. */
+  readonly payload: Buffer;
+}
+
+export type Operation = Attach | Bind | Terminate | Data;
+
+export interface Ok {
+  readonly type: 'ok';
+}
+
+export interface ErrorReply {
+  readonly type: 'error';
+  readonly code: number;
+  readonly text: string;
+  readonly lang: string | undefined;
+}
+
+export type OperationReply = Ok | ErrorReply;

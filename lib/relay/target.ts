@@ -1,0 +1,46 @@
+/**
+ * The seam of the relay: everything that can take a Data implements {@link DeliveryTarget} (an attached application, a
+ * service, the link to the next relay), so that routing never asks what kind of thing it has found.
+ */
+import type { Reply } from '../errors.js';
+import type { Data } from '../imxp/operation.js';
+import type { Payload } from './channel.js';
+
+/** A Data on its way to one target: recipients narrowed to those for this target, options filtered for this hop. */
+export interface Delivery {
+  readonly data: Data;
+  /** The octets for a channel of that dialect; the received ones, uncopied, whenever nothing changed. */
+  payload(profile: string): Payload;
+}
+
+/** Told exactly once, possibly before `deliver` returns. */
+export interface DeliverySink {
+  /** The target answered `ok`. */
+  delivered(): void;
+  failed(reply: Reply): void;
+}
+
+export interface DeliveryTarget {
+  deliver(delivery: Delivery, sink: DeliverySink): void;
+}
+
+/**
+ * The ways to foreign domains. `toward` is asked for each Data and must be cheap.
+ *
+ * @returns a target, or the reply for recipients of that domain (550 no relay for domain, 450 relay unavailable).
+ */
+export interface Dialer {
+  toward(domain: string): DeliveryTarget | Reply;
+}
+
+/** Answers questions about the endpoints of the local domains. */
+export interface Directory {
+  /** Whether an endpoint is known here, attached or not. Asked only when it is not attached. */
+  known(address: string): Promise<boolean>;
+}
+
+/** Decides about a local recipient (the access service; IMXP core §9.1 step 3.3). */
+export interface AccessPolicy {
+  /** Whether `owner` grants `action` (for instance `core:data`) to `actor`; a promise only where it must be looked up. */
+  allowed(owner: string, actor: string, action: string): boolean | Promise<boolean>;
+}
