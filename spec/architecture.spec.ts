@@ -1,0 +1,112 @@
+import { expect } from 'chai';
+import { areaOfFile, graph, type Import, importsOf, sources } from './support/import-graph.js';
+
+/**
+ * The layers, lowest first. A file may import its own folder, any lower row and the leaves. `IMXP_GRAPH=1` prints the
+ * graph as it is.
+ */
+const LAYERS: readonly (readonly string[])[] = [
+  ['errors'],
+  ['xml', 'mime'],
+  ['message', 'imxp', 'beep'],
+  ['sasl', 'tls', 'certs'],
+  ['relay', 'wire', 'store'],
+  ['services', 'endpoint'],
+  ['node'],
+  ['index'],
+  ['bin'],
+];
+
+/** Types, interfaces and channels that anyone may import; they import errors and each other, nothing else. */
+const LEAVES = new Set(['config', 'ops']);
+
+/** The seams between neighbours: interfaces that one side declares and the other implements. Types only. */
+const SEAMS = new Set(['wire -> lib/relay/channel.ts', 'wire -> lib/relay/target.ts', 'store -> lib/relay/target.ts']);
+
+const SOCKETS = /^(node:)?(net|tls|dns|dgram|http|https|http2)(\/promises)?$/;
+const TIMERS = /\b(setTimeout|setInterval)\s*\(|timers\/promises/;
+
+const rank = new Map(LAYERS.flatMap((row, index) => row.map((area) => [area, index] as const)));
+
+/** What is wrong with an import, or undefined. */
+function fault({ from, to, typeOnly }: Import): string | undefined {
+  const [source, target] = [areaOfFile(from), areaOfFile(to)];
+  if (source === target || (LEAVES.has(target) && source !== 'errors')) return undefined;
+  if (LEAVES.has(source)) return target === 'errors' ? undefined : 'a leaf imports nothing but errors and leaves';
+  if (typeOnly && SEAMS.has(`${source} -> ${to}`)) return undefined;
+  const [own, other] = [rank.get(source), rank.get(target)];
+  if (own === undefined || other === undefined)
+    return `${own === undefined ? source : target} has no place in the layers`;
+  if (other > own) return 'points up';
+  return other === own ? 'points sideways' : undefined;
+}
+
+const inside = (path: string): boolean => path.startsWith('lib/') || path.startsWith('bin/');
+
+describe('the architecture', () => {
+  const files = sources();
+  const imports = files.flatMap(importsOf);
+
+  before(() => {
+    if (process.env['IMXP_GRAPH'] === undefined) return;
+    for (const [area, to] of graph(files)) console.log(`      ${area.padEnd(10)} -> ${to.join(' ')}`);
+  });
+
+  it('reads imports in every form', () => {
+    const text = [
+      "import { a } from './a.js';",
+      "import type { B } from '../xml/b.js';",
+      "export {\n  c,\n  d,\n} from '../../bin/c.js';",
+      "import 'node:net';",
+      "const e = await import('../errors.js');",
+    ].join('\n');
+    expect(importsOf({ path: 'lib/beep/x.ts', text })).to.deep.equal([
+      { from: 'lib/beep/x.ts', to: 'lib/beep/a.ts', typeOnly: false, line: 1 },
+      { from: 'lib/beep/x.ts', to: 'lib/xml/b.ts', typeOnly: true, line: 2 },
+      { from: 'lib/beep/x.ts', to: 'bin/c.ts', typeOnly: false, line: 3 },
+      { from: 'lib/beep/x.ts', to: 'node:net', typeOnly: false, line: 7 },
+      { from: 'lib/beep/x.ts', to: 'lib/errors.ts', typeOnly: false, line: 8 },
+    ]);
+  });
+
+  it('recognises arrows up, sideways and out of a leaf', () => {
+    const arrow = (from: string, to: string, typeOnly = false) => fault({ from, to, typeOnly, line: 1 });
+    expect(arrow('lib/xml/a.ts', 'lib/beep/b.ts')).to.equal('points up');
+    expect(arrow('lib/imxp/a.ts', 'lib/beep/b.ts')).to.equal('points sideways');
+    expect(arrow('lib/config/a.ts', 'lib/beep/b.ts')).to.equal('a leaf imports nothing but errors and leaves');
+    expect(arrow('lib/wire/a.ts', 'lib/relay/channel.ts')).to.equal('points sideways');
+    expect(arrow('lib/wire/a.ts', 'lib/relay/channel.ts', true)).to.equal(undefined);
+    expect(arrow('lib/odd/a.ts', 'lib/beep/b.ts')).to.equal('odd has no place in the layers');
+    expect(arrow('lib/relay/a.ts', 'lib/beep/b.ts')).to.equal(undefined);
+  });
+
+  it('has imports that only point down', () => {
+    const wrong = imports
+      .filter(({ to }) => inside(to))
+      .map((arrow) => [arrow, fault(arrow)] as const)
+      .filter(([, reason]) => reason !== undefined)
+      .map(([{ from, to, line }, reason]) => `${from}:${line} -> ${to} ${reason}`);
+    expect(wrong, wrong.join('\n')).to.deep.equal([]);
+  });
+
+  it('leaves sockets, names and clocks to wire', () => {
+    const guarded = files.filter(({ path }) => path.startsWith('lib/') && areaOfFile(path) !== 'wire');
+    const sockets = guarded
+      .flatMap(importsOf)
+      .filter(({ to, typeOnly }) => SOCKETS.test(to) && !typeOnly)
+      .map(({ from, to, line }) => `${from}:${line} -> ${to}`);
+    const timers = guarded.flatMap(({ path, text }) =>
+      text
+        .split('\n')
+        .map((line, index) => [`${path}:${index + 1}`, line] as const)
+        .filter(([, line]) => TIMERS.test(line) && !/^\s*(\*|\/\/)/.test(line))
+        .map(([place]) => `${place} sets a timer`),
+    );
+    expect([...sockets, ...timers], [...sockets, ...timers].join('\n')).to.deep.equal([]);
+  });
+
+  it('opens every file with what it owns', () => {
+    const silent = files.filter(({ text }) => !/^(#!.*\n)?\/\*\*/.test(text)).map(({ path }) => path);
+    expect(silent, silent.join('\n')).to.deep.equal([]);
+  });
+});
