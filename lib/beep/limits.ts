@@ -1,0 +1,24 @@
+/**
+ * The limits of one session, each with its default and its reason. Refuses to know where they are configured.
+ */
+
+export interface BeepLimits {
+  /** Channels open at once, channel 0 not counted. RFC 3080 §2.3 asks for 257 at least. */
+  readonly channels: number;
+  /** Octets of one message, all frames together; what one channel may make us hold while it is reassembled. */
+  readonly messageOctets: number;
+  /** The same for channel 0, whose messages are small XML documents read before anybody is authenticated. */
+  readonly managementOctets: number;
+  /**
+   * MSGs of the peer on one channel that are not completely answered. An empty payload is under no window, so
+   * without this a peer could pipeline without bound; past it the session ends.
+   */
+  readonly pipelined: number;
+}
+
+export const BEEP_LIMITS: BeepLimits = Object.freeze({
+  channels: 1024,
+  messageOctets: 67_108_864,
+  managementOctets: 65_536,
+  pipelined: 65_536,
+});
