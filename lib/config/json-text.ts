@@ -1,0 +1,177 @@
+/**
+ * JSON read with places: where each value and key stands in the text. JSON.parse tells neither the place of a value that
+ * turns out wrong nor of a key that is written twice. Accepts exactly RFC 8259; knows nothing of configuration.
+ */
+import type { Place } from './problem.js';
+
+/** A syntax error with its place. */
+export class JsonTextError extends SyntaxError {
+  readonly place: Place;
+
+  constructor(message: string, place: Place) {
+    super(message);
+    this.place = place;
+  }
+}
+
+export interface JsonText {
+  readonly value: unknown;
+  /** The place of the value at a path, or of the nearest one around it that exists. */
+  placeOf(path: readonly PropertyKey[]): Place;
+  /** The place of a key in the object at a path. */
+  placeOfKey(path: readonly PropertyKey[], key: string): Place;
+}
+
+/** A value with its offset; members of objects and arrays by key. */
+interface Node {
+  readonly offset: number;
+  readonly value: unknown;
+  readonly members: ReadonlyMap<PropertyKey, { readonly keyOffset: number; readonly node: Node }>;
+}
+
+const NO_MEMBERS: Node['members'] = new Map();
+const DEPTH = 64;
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 8259 §7 forbids exactly these within a string
+const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"/y;
+const WORDS: ReadonlyMap<string, boolean | null> = new Map<string, boolean | null>([
+  ['true', true],
+  ['false', false],
+  ['null', null],
+]);
+
+function placeAt(text: string, offset: number): Place {
+  const before = text.slice(0, offset);
+  const line = before.split('\n').length;
+  return { line, column: offset - before.lastIndexOf('\n') };
+}
+
+class Reader {
+  readonly #text: string;
+  #offset = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  document(): Node {
+    const node = this.#value(0);
+    this.#space();
+    if (this.#offset < this.#text.length) throw this.#wrong('nothing may follow the value');
+    return node;
+  }
+
+  #wrong(message: string, offset = this.#offset): JsonTextError {
+    return new JsonTextError(message, placeAt(this.#text, offset));
+  }
+
+  #space(): void {
+    while (' \t\r\n'.includes(this.#text[this.#offset] ?? 'x')) this.#offset += 1;
+    if (this.#text.startsWith('//', this.#offset) || this.#text.startsWith('/*', this.#offset)) {
+      throw this.#wrong('JSON has no comments');
+    }
+  }
+
+  #take(character: string): boolean {
+    this.#space();
+    if (this.#text[this.#offset] !== character) return false;
+    this.#offset += 1;
+    return true;
+  }
+
+  #match(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#offset;
+    const found = pattern.exec(this.#text)?.[0];
+    if (found !== undefined) this.#offset += found.length;
+    return found;
+  }
+
+  #value(depth: number): Node {
+    if (depth > DEPTH) throw this.#wrong(`nested more than ${DEPTH} deep`);
+    this.#space();
+    const offset = this.#offset;
+    const first = this.#text[offset];
+    if (first === undefined) throw this.#wrong('the text ends where a value is expected');
+    if (first === '{') return this.#object(depth);
+    if (first === '[') return this.#array(depth);
+    if (first === '"') return { offset, value: this.#string(), members: NO_MEMBERS };
+    const number = this.#match(NUMBER);
+    if (number !== undefined) return { offset, value: Number(number), members: NO_MEMBERS };
+    for (const [word, value] of WORDS) {
+      if (!this.#text.startsWith(word, offset)) continue;
+      this.#offset += word.length;
+      return { offset, value, members: NO_MEMBERS };
+    }
+    throw this.#wrong(first === "'" ? 'strings are written in "double quotes"' : `unexpected ${JSON.stringify(first)}`);
+  }
+
+  #string(): string {
+    const written = this.#match(STRING);
+    if (written === undefined) throw this.#wrong('this string does not end on its line, or has an unknown escape');
+    return String(JSON.parse(written));
+  }
+
+  #array(depth: number): Node {
+    const offset = this.#offset;
+    this.#offset += 1;
+    const value: unknown[] = [];
+    const members = new Map<PropertyKey, { keyOffset: number; node: Node }>();
+    if (this.#take(']')) return { offset, value, members };
+    do {
+      if (this.#take(']')) throw this.#wrong('no comma may stand before "]"', this.#offset - 1);
+      const node = this.#value(depth + 1);
+      members.set(value.length, { keyOffset: node.offset, node });
+      value.push(node.value);
+    } while (this.#take(','));
+    if (!this.#take(']')) throw this.#wrong('"," or "]" expected');
+    return { offset, value, members };
+  }
+
+  #object(depth: number): Node {
+    const offset = this.#offset;
+    this.#offset += 1;
+    const entries: [string, unknown][] = [];
+    const members = new Map<PropertyKey, { keyOffset: number; node: Node }>();
+    if (this.#take('}')) return { offset, value: {}, members };
+    do {
+      if (this.#take('}')) throw this.#wrong('no comma may stand before "}"', this.#offset - 1);
+      const keyOffset = this.#offset;
+      if (this.#text[keyOffset] !== '"') throw this.#wrong('a key in "double quotes" expected');
+      const key = this.#string();
+      if (members.has(key)) throw this.#wrong(`the key ${JSON.stringify(key)} is written twice`, keyOffset);
+      if (!this.#take(':')) throw this.#wrong('":" expected');
+      const node = this.#value(depth + 1);
+      members.set(key, { keyOffset, node });
+      entries.push([key, node.value]);
+    } while (this.#take(','));
+    if (!this.#take('}')) throw this.#wrong('"," or "}" expected');
+    // fromEntries defines own properties, also for a key "__proto__".
+    return { offset, value: Object.fromEntries(entries), members };
+  }
+}
+
+/**
+ * Reads a JSON text.
+ *
+ * @throws JsonTextError when it is not JSON or an object has a key twice
+ */
+export function parseJsonText(text: string): JsonText {
+  const root = new Reader(text).document();
+  const nodeAt = (path: readonly PropertyKey[]): Node => {
+    let node = root;
+    for (const key of path) {
+      const member = node.members.get(key);
+      if (member === undefined) break;
+      node = member.node;
+    }
+    return node;
+  };
+  return {
+    value: root.value,
+    placeOf: (path) => placeAt(text, nodeAt(path).offset),
+    placeOfKey(path, key) {
+      const node = nodeAt(path);
+      return placeAt(text, node.members.get(key)?.keyOffset ?? node.offset);
+    },
+  };
+}

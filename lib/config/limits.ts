@@ -1,0 +1,69 @@
+/**
+ * Every limit of a node: its name (with the unit), its default and the reason for it. Knows nothing of who enforces them.
+ * A limit of 0 is only accepted where the reason says what 0 means.
+ */
+import * as z from 'zod';
+
+/** setTimeout fires at once for anything above this. */
+const LONGEST_MS = 2_147_483_647;
+/** BEEP windows and message numbers end here (RFC 3080 §2.2.1, RFC 3081 §3.1.4). */
+const LARGEST_INT31 = 2_147_483_647;
+
+const count = (value: number, reason: string, least = 1, most = LARGEST_INT31) =>
+  z.int().min(least).max(most).default(value).describe(reason);
+const ms = (value: number, reason: string, least = 1) => count(value, reason, least, LONGEST_MS);
+
+export const limitsSchema = z.strictObject({
+  greetingTimeoutMs: ms(60_000, 'a peer that has not sent its greeting by then is gone or hostile'),
+  tuningTimeoutMs: ms(30_000, 'one TLS negotiation or one SASL exchange; slow links need a few round trips'),
+  closeTimeoutMs: ms(10_000, 'how long the answer to a close is awaited before the connection is cut'),
+  connectTimeoutMs: ms(10_000, 'one TCP connection attempt; the next alternative is tried after it'),
+  deliveryTimeoutMs: ms(
+    30_000,
+    'how long the answer of a next hop or application is awaited; past it the recipient fails with 451',
+  ),
+  drainTimeoutMs: ms(
+    10_000,
+    'how long outstanding Data may finish after SIGTERM; below what service managers wait before SIGKILL',
+  ),
+  idleTimeoutMs: ms(
+    0,
+    'a session without traffic is closed after it; 0 keeps it, because attached endpoints wait for days',
+    0,
+  ),
+  messageOctets: count(
+    67_108_864,
+    'largest payload of an authenticated peer: 64 MiB holds any mail-like content',
+    4096,
+  ),
+  unauthenticatedMessageOctets: count(65_536, 'strangers only negotiate, which takes a few hundred octets', 4096),
+  windowOctets: count(
+    1_048_576,
+    'advertised window of a channel: 4096 octets would cap it at 200 KiB/s at 20 ms round trip',
+    4096,
+  ),
+  channels: count(1024, 'open channels of one session; each costs a window'),
+  sessions: count(100_000, 'open sessions of the node; about what 2 GiB of memory hold when idle'),
+  sessionsPerAddress: count(10_000, 'open sessions from one address; many endpoints share one behind a translator'),
+  unauthenticatedSessions: count(1000, 'sessions of strangers at one time, so that they cannot use up all sessions'),
+  unauthenticatedLifetimeMs: ms(60_000, 'a stranger has to have authenticated or attached by then'),
+  attachmentsPerSession: count(1024, 'endpoints attached on one session; gateways attach many'),
+  recipients: count(1000, 'recipients of one Data; each may become a forward of its own'),
+  outstandingData: count(4096, 'unanswered Data per target; past it a Data is refused with 450, never queued'),
+  outstandingOctets: count(
+    16_777_216,
+    'octets of unanswered Data per target; past it a Data is refused with 450',
+    4096,
+  ),
+  xmlDepth: count(64, 'nesting of elements; the vocabulary needs 5, options may carry more'),
+  xmlAttributes: count(64, 'attributes of one element; the vocabulary needs 6'),
+  xmlElements: count(10_000, 'elements of one document; 1000 recipients with options need about 3000'),
+  controlOctets: count(1_048_576, 'largest control document, apart from the content', 4096),
+  lanes: count(4, 'channels of a link between relays: a slow recipient delays only those who share its lane', 1, 64),
+});
+
+export type Limits = Readonly<z.output<typeof limitsSchema>>;
+export type LimitName = keyof Limits;
+
+/** The limits of a node that configures none. */
+export const DEFAULT_LIMITS: Limits = Object.freeze(limitsSchema.parse({}));

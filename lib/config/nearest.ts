@@ -1,0 +1,34 @@
+/** The word somebody most likely meant. */
+
+/** Insertions, deletions, replacements and swaps of neighbours from `a` to `b`. */
+export function distance(a: string, b: string): number {
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, column) => column)];
+  for (let i = 1; i <= a.length; i += 1) {
+    const above = rows[i - 1] ?? [];
+    const row = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      let least = Math.min((above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (above[j - 1] ?? 0) + same);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        least = Math.min(least, (rows[i - 2]?.[j - 2] ?? 0) + 1);
+      }
+      row.push(least);
+    }
+    rows.push(row);
+  }
+  return rows[a.length]?.[b.length] ?? 0;
+}
+
+/** The nearest of some words, or undefined when none is near enough to be meant. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  const wanted = word.toLowerCase();
+  for (const candidate of known) {
+    const other = candidate.toLowerCase();
+    // A left-out unit or a plural is the likeliest slip: greetingTimeout for greetingTimeoutMs.
+    const near = other.startsWith(wanted) || wanted.startsWith(other) ? 1 : distance(wanted, other);
+    if (near < least) [best, least] = [candidate, near];
+  }
+  return least <= Math.max(2, Math.floor(word.length / 3)) ? best : undefined;
+}

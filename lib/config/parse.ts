@@ -1,0 +1,189 @@
+/**
+ * From what a file says to a {@link NodeConfig}: all problems at once, in words, with their paths. Touches no files.
+ */
+import type * as z from 'zod';
+import { keysAt } from './json-schema.js';
+import { nearest } from './nearest.js';
+import { ConfigurationError, type Keys, type Problem, writePath } from './problem.js';
+import { type NodeConfig, nodeSchema } from './schema.js';
+
+/** A problem that still knows its path key by key, so that its place in a text can be found. */
+export interface Finding {
+  readonly severity: 'error' | 'warning';
+  readonly keys: Keys;
+  readonly message: string;
+  /** The key itself is wrong, not its value. */
+  readonly atKey?: boolean;
+}
+
+type Issue = z.core.$ZodIssue;
+
+const asKeys = (path: readonly PropertyKey[]): Keys => path.map((key) => (typeof key === 'number' ? key : String(key)));
+
+const SECRET = /^(?:password|secret|passphrase)$/i;
+
+function unknownKey(path: Keys, key: string): string {
+  const known = keysAt(path);
+  if (SECRET.test(key)) return 'secrets are never written in this file: write "passwordFile" with the path of a file';
+  const meant = nearest(key, known);
+  if (meant !== undefined) return `unknown key; did you mean "${meant}"?`;
+  return known.length === 0 ? 'unknown key' : `unknown key; known here: ${known.join(', ')}`;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'an array' : typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  int: 'a whole number',
+  number: 'a number',
+  string: 'a string',
+  boolean: 'true or false',
+  array: 'an array',
+  object: 'an object',
+  record: 'an object',
+};
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let found = value;
+  for (const key of path) {
+    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, key)) return undefined;
+    found = Reflect.get(found, key);
+  }
+  return found;
+}
+
+function bound(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string {
+  const small = issue.code === 'too_small';
+  const limit = String(small ? issue.minimum : issue.maximum);
+  const word = small ? 'at least' : 'at most';
+  if (issue.origin === 'array')
+    return small && limit === '1' ? 'must not be empty' : `must have ${word} ${limit} entries`;
+  if (issue.origin === 'string')
+    return small && limit === '1' ? 'must not be empty' : `must have ${word} ${limit} characters`;
+  return `must be ${word} ${limit}`;
+}
+
+function invalidFormat(issue: z.core.$ZodIssueInvalidStringFormat, input: unknown): string {
+  const shown = typeof input === 'string' ? `${JSON.stringify(input)} ` : '';
+  return issue.message.startsWith('Invalid') ? `${shown}is not acceptable here` : `${shown}is ${issue.message}`;
+}
+
+function choice(values: readonly unknown[], input: unknown): string {
+  const list = values.map((value) => JSON.stringify(value));
+  const words = `${list.length === 1 ? '' : 'one of '}${list.join(', ')}`;
+  return input === undefined ? `is missing: ${words} is needed` : `must be ${words}, not ${JSON.stringify(input)}`;
+}
+
+/** zod's issue in our words. */
+function findingsOf(issue: Issue, root: unknown): Finding[] {
+  const keys = asKeys(issue.path);
+  const input = valueAt(root, issue.path);
+  const finding = (message: string): Finding[] => [{ severity: 'error', keys, message }];
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => ({
+        severity: 'error',
+        keys: [...keys, key],
+        message: unknownKey(keys, key),
+        atKey: true,
+      }));
+    case 'invalid_type': {
+      const expected = KINDS[issue.expected] ?? issue.expected;
+      if (input === undefined) return finding(`is missing: ${expected} is needed`);
+      return finding(`must be ${expected}, not ${typeof input === 'number' ? String(input) : kindOf(input)}`);
+    }
+    case 'invalid_value':
+      return finding(choice(issue.values, input));
+    case 'invalid_union':
+      // A discriminated union lists the values of its discriminator.
+      if ('options' in issue && Array.isArray(issue.options)) return finding(choice(issue.options, input));
+      return finding(`${typeof input === 'string' ? `${JSON.stringify(input)} is ` : ''}${issue.message}`);
+    case 'invalid_key': {
+      const first = issue.issues[0];
+      const message = first === undefined ? issue.message : first.message;
+      return [{ severity: 'error', keys, message: `this key is ${message}`, atKey: true }];
+    }
+    case 'too_small':
+    case 'too_big':
+      return finding(bound(issue));
+    case 'invalid_format':
+      return finding(invalidFormat(issue, input));
+    default:
+      return finding(issue.message);
+  }
+}
+
+/** What no single key shows. */
+function consistency(config: NodeConfig): Finding[] {
+  const findings: Finding[] = [];
+  const error = (keys: Keys, message: string): number => findings.push({ severity: 'error', keys, message });
+  const warning = (keys: Keys, message: string): number => findings.push({ severity: 'warning', keys, message });
+  const local = new Set(config.domains);
+  for (const [index, route] of config.mesh.routes.entries()) {
+    if (local.has(route.domain)) {
+      error(['mesh', 'routes', index, 'domain'], `"${route.domain}" is served here; a route to it would be a loop`);
+    }
+    if (route.tls === 'off' && route.credentials !== undefined) {
+      warning(['mesh', 'routes', index, 'tls'], 'without TLS whoever listens in can attack the password');
+    }
+  }
+  for (const name of Object.keys(config.tls.domains)) {
+    if (!local.has(name)) error(['tls', 'domains', name], `"${name}" is not one of "domains"`);
+  }
+  if (config.tls.require === 'always' && config.mesh.routes.some((route) => route.tls === 'off')) {
+    warning(
+      ['tls', 'require'],
+      '"always" holds for peers that connect to this node; a route with tls "off" still sends in the clear',
+    );
+  }
+  if (config.tls.legacy)
+    warning(['tls', 'legacy'], 'the suites of the year 2000 protect against no determined attacker');
+  if (config.sasl.mechanisms.length === 0) {
+    warning(['sasl', 'mechanisms'], 'nobody can authenticate with a password here');
+  }
+  if (config.limits.unauthenticatedMessageOctets > config.limits.messageOctets) {
+    error(['limits', 'unauthenticatedMessageOctets'], 'must not be more than limits.messageOctets');
+  }
+  return findings;
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const part of Object.values(value)) freeze(part);
+  return Object.freeze(value);
+}
+
+/** What was found; `config` is there unless something is an error. */
+export interface Examined {
+  readonly config: NodeConfig | undefined;
+  readonly findings: readonly Finding[];
+}
+
+/** Applies the schema to a value; relative paths become absolute below `base`. */
+export function examine(value: unknown, base: string): Examined {
+  const result = nodeSchema(base).safeParse(value);
+  if (!result.success) {
+    return { config: undefined, findings: result.error.issues.flatMap((issue) => findingsOf(issue, value)) };
+  }
+  const config: NodeConfig = freeze(result.data);
+  const findings = consistency(config);
+  return { config: findings.some((finding) => finding.severity === 'error') ? undefined : config, findings };
+}
+
+export function problemOf(finding: Finding): Problem {
+  return { severity: finding.severity, path: writePath(finding.keys), message: finding.message };
+}
+
+/**
+ * Makes a {@link NodeConfig} of a value, for programs that have no file. Checks no files; see `loadConfig`.
+ *
+ * @param base the directory relative paths are relative to
+ * @throws ConfigurationError with everything that is wrong
+ */
+export function parseConfig(value: unknown, base: string = process.cwd()): NodeConfig {
+  const { config, findings } = examine(value, base);
+  if (config === undefined) throw new ConfigurationError(findings.map(problemOf));
+  return config;
+}

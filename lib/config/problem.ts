@@ -1,0 +1,56 @@
+/**
+ * What is wrong with a configuration, and where. Knows no schema and no files.
+ */
+import { LocalError } from '../errors.js';
+
+/** A place in the text of the file, both counted from 1. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface Problem {
+  /** An `error` keeps the node from running; a `warning` does not. */
+  readonly severity: 'error' | 'warning';
+  /** JSON path such as `mesh.routes[0].relays[1]`; empty for the file as a whole. */
+  readonly path: string;
+  /** What is wrong and what to write instead; never a secret. */
+  readonly message: string;
+  readonly place?: Place;
+}
+
+/** A path as zod gives it. */
+export type Keys = readonly (string | number)[];
+
+/** Writes a path as a person would: `mesh.routes[0].relays`, `policy.relays["imxp=mesh@rubble.com"]`. */
+export function writePath(keys: Keys): string {
+  let text = '';
+  for (const key of keys) {
+    if (typeof key === 'number') text += `[${key}]`;
+    else if (/^[A-Za-z_]\w*$/.test(key)) text += text === '' ? key : `.${key}`;
+    else text += `[${JSON.stringify(key)}]`;
+  }
+  return text;
+}
+
+/** One line for people: `mesh.json:3:5 tls.certificate: no such file`. */
+export function writeProblem(problem: Problem, file?: string): string {
+  const place = problem.place === undefined ? '' : `:${problem.place.line}:${problem.place.column}`;
+  const where = [file === undefined ? '' : `${file}${place}`, problem.path].filter((part) => part !== '').join(' ');
+  return where === '' ? problem.message : `${where}: ${problem.message}`;
+}
+
+/** The configuration cannot be used; `problems` holds everything that was found, errors and warnings. */
+export class ConfigurationError extends LocalError {
+  readonly problems: readonly Problem[];
+  readonly file: string | undefined;
+
+  constructor(problems: readonly Problem[], file?: string) {
+    const errors = problems.filter((problem) => problem.severity === 'error');
+    super('CONFIGURATION', errors.map((problem) => writeProblem(problem, file)).join('\n'), {
+      fields: { problems: errors.length, ...(file === undefined ? {} : { file }) },
+    });
+    this.problems = problems;
+    this.file = file;
+  }
+}
