@@ -1,0 +1,46 @@
+/**
+ * Names people and relays log in with, and the one account each of them means. Owns the spelling rules of IMXP core §10
+ * (`fred` in realm `example.com`, `fred@example.com`, `imxp=mesh@example.com`, bare `example.com`); knows no mechanism.
+ */
+
+/** The local part under which a relay authenticates (IMXP message service §6.5). */
+export const MESH = 'imxp=mesh';
+
+const DOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/i;
+
+function isDomain(name: string): boolean {
+  return DOMAIN.test(name);
+}
+
+/** The domain a relay name speaks for: `imxp=mesh@domain` or a bare `domain`; `undefined` for any other name. */
+export function relayDomain(name: string): string | undefined {
+  const at = name.lastIndexOf('@');
+  const domain = name.slice(at + 1).toLowerCase();
+  if (at >= 0 && name.slice(0, at).toLowerCase() !== MESH) return undefined;
+  return isDomain(domain) ? domain : undefined;
+}
+
+/** One spelling for each account: relays as `imxp=mesh@domain`, domains in lower case, local parts as they are. */
+export function canonicalAccount(name: string): string {
+  const domain = relayDomain(name);
+  if (domain !== undefined) return `${MESH}@${domain}`;
+  const at = name.lastIndexOf('@');
+  return at < 0 ? name : name.slice(0, at + 1) + name.slice(at + 1).toLowerCase();
+}
+
+/**
+ * The accounts a user name may mean, in the order to look them up. A name with `@` is complete; one without is somebody
+ * in the realm, or else the bare domain of a relay.
+ */
+export function accountNames(username: string, realm: string | undefined): readonly string[] {
+  if (username.includes('@')) return [canonicalAccount(username)];
+  const names: string[] = [];
+  if (realm !== undefined && realm !== '') names.push(canonicalAccount(`${username}@${realm}`));
+  if (isDomain(username)) names.push(canonicalAccount(username));
+  return names;
+}
+
+/** True when both names mean the same account. */
+export function sameAccount(a: string, b: string): boolean {
+  return canonicalAccount(a) === canonicalAccount(b);
+}
