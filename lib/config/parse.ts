@@ -25,6 +25,7 @@ const SECRET = /^(?:password|secret|passphrase)$/i;
 function unknownKey(path: Keys, key: string): string {
   const known = keysAt(path);
   if (SECRET.test(key)) return 'secrets are never written in this file: write "passwordFile" with the path of a file';
+  if (known.includes(key)) return 'has no meaning with the other keys here';
   const meant = nearest(key, known);
   if (meant !== undefined) return `unknown key; did you mean "${meant}"?`;
   return known.length === 0 ? 'unknown key' : `unknown key; known here: ${known.join(', ')}`;

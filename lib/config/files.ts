@@ -1,0 +1,204 @@
+/**
+ * Looks at the files a configuration names: are they there, do they fit, may the wrong people read them. Only says what
+ * it found; hands no contents on.
+ */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { access, constants, readFile, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Finding } from './parse.js';
+import { describeFileError, openToOthers, readPasswordFile } from './password-file.js';
+import type { Keys } from './problem.js';
+import type { NodeConfig } from './schema.js';
+
+const DAY_MS = 86_400_000;
+/** Time enough to renew on a working day. */
+const RENEW_WITHIN_DAYS = 14;
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+class Inspection {
+  readonly findings: Finding[] = [];
+  readonly #config: NodeConfig;
+  readonly #now: number;
+
+  constructor(config: NodeConfig, now: number) {
+    this.#config = config;
+    this.#now = now;
+  }
+
+  async run(): Promise<readonly Finding[]> {
+    await this.#tls();
+    for (const [index, route] of this.#config.mesh.routes.entries()) {
+      if (route.credentials === undefined) continue;
+      await this.#password(['mesh', 'routes', index, 'credentials', 'passwordFile'], route.credentials.passwordFile);
+    }
+    if (this.#config.store.type === 'lmdb') await this.#directory(['store', 'path'], this.#config.store.path);
+    return this.findings;
+  }
+
+  #error(keys: Keys, message: string): void {
+    this.findings.push({ severity: 'error', keys, message });
+  }
+
+  #warn(keys: Keys, message: string): void {
+    this.findings.push({ severity: 'warning', keys, message });
+  }
+
+  async #read(keys: Keys, path: string): Promise<string | undefined> {
+    try {
+      return await readFile(path, 'utf8');
+    } catch (error) {
+      this.#error(keys, `${path}: ${describeFileError(error)}`);
+      return undefined;
+    }
+  }
+
+  async #tls(): Promise<void> {
+    const { tls, domains } = this.#config;
+    const authorities = tls.authority === undefined ? undefined : await this.#authorities(tls.authority);
+    if (tls.revoked !== undefined) await this.#revoked(tls.revoked);
+    const single = Object.entries(tls.domains);
+    if (tls.certificate !== undefined && tls.key !== undefined) {
+      const others = domains.filter((domain) => tls.domains[domain] === undefined);
+      await this.#pair(['tls'], tls.certificate, tls.key, others, authorities);
+    }
+    for (const [domain, { certificate, key }] of single) {
+      await this.#pair(['tls', 'domains', domain], certificate, key, [domain], authorities);
+    }
+  }
+
+  async #authorities(path: string): Promise<X509Certificate[] | undefined> {
+    const keys = ['tls', 'authority'];
+    const found = await this.#certificates(keys, path);
+    for (const authority of found ?? []) {
+      this.#dates(keys, path, authority);
+      if (!authority.ca) this.#error(keys, `${path}: ${nameOf(authority)} is not the certificate of an authority`);
+    }
+    return found;
+  }
+
+  async #revoked(path: string): Promise<void> {
+    const keys = ['tls', 'revoked'];
+    const text = await this.#read(keys, path);
+    if (text !== undefined && !text.includes('-----BEGIN X509 CRL-----')) {
+      this.#error(keys, `${path}: holds no revocation list in PEM form`);
+    }
+  }
+
+  async #certificates(keys: Keys, path: string): Promise<X509Certificate[] | undefined> {
+    const text = await this.#read(keys, path);
+    if (text === undefined) return undefined;
+    const blocks = text.match(PEM);
+    if (blocks === null) {
+      this.#error(keys, `${path}: holds no certificate in PEM form`);
+      return undefined;
+    }
+    try {
+      return blocks.map((block) => new X509Certificate(block));
+    } catch {
+      this.#error(keys, `${path}: the certificate cannot be read`);
+      return undefined;
+    }
+  }
+
+  async #pair(
+    keys: Keys,
+    certificatePath: string,
+    keyPath: string,
+    domains: readonly string[],
+    authorities: readonly X509Certificate[] | undefined,
+  ): Promise<void> {
+    const at = [...keys, 'certificate'];
+    const chain = await this.#certificates(at, certificatePath);
+    const key = await this.#key([...keys, 'key'], keyPath);
+    const leaf = chain?.[0];
+    if (chain === undefined || leaf === undefined) return;
+    this.#dates(at, certificatePath, leaf);
+    if (key !== undefined && !leaf.checkPrivateKey(key)) {
+      this.#error([...keys, 'key'], `${keyPath}: is not the key of ${certificatePath}`);
+    }
+    for (const domain of domains) this.#covers(at, certificatePath, leaf, domain);
+    if (authorities === undefined) return;
+    const issuers = [...authorities, ...chain.slice(1)];
+    if (!issuers.some((issuer) => leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey))) {
+      this.#warn(
+        at,
+        `${certificatePath}: is not signed by tls.authority; relays that trust only it will refuse this node`,
+      );
+    }
+  }
+
+  #covers(keys: Keys, path: string, certificate: X509Certificate, domain: string): void {
+    if (certificate.checkHost(domain) !== undefined) return;
+    // IMXP message §6.5: a relay's certificate may name imxp=mesh@domain instead of the domain.
+    if (certificate.checkEmail(`imxp=mesh@${domain}`) !== undefined) {
+      this.#warn(keys, `${path}: names imxp=mesh@${domain} but not ${domain}; other implementations may refuse it`);
+      return;
+    }
+    const named = certificate.subjectAltName ?? nameOf(certificate);
+    this.#error(keys, `${path}: is not for ${domain}; it names ${named}`);
+  }
+
+  #dates(keys: Keys, path: string, certificate: X509Certificate): void {
+    const from = Date.parse(certificate.validFrom);
+    const to = Date.parse(certificate.validTo);
+    if (this.#now < from) this.#error(keys, `${path}: is not valid before ${certificate.validFrom}`);
+    else if (this.#now > to) this.#error(keys, `${path}: has expired on ${certificate.validTo}; renew it`);
+    else if (to - this.#now < RENEW_WITHIN_DAYS * DAY_MS) {
+      this.#warn(keys, `${path}: expires on ${certificate.validTo}; renew it`);
+    }
+  }
+
+  async #key(keys: Keys, path: string): Promise<KeyObject | undefined> {
+    const text = await this.#read(keys, path);
+    if (text === undefined) return undefined;
+    if (await openToOthers(path)) this.#warn(keys, `${path}: everybody on this machine may use this key; chmod 600`);
+    try {
+      return createPrivateKey(text);
+    } catch {
+      const why = text.includes('ENCRYPTED')
+        ? 'is protected by a passphrase, which is not supported'
+        : 'holds no private key';
+      this.#error(keys, `${path}: ${why}`);
+      return undefined;
+    }
+  }
+
+  async #password(keys: Keys, path: string): Promise<void> {
+    try {
+      await readPasswordFile(path);
+      if (await openToOthers(path))
+        this.#warn(keys, `${path}: everybody on this machine may read this password; chmod 600`);
+    } catch (error) {
+      this.#error(keys, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  async #directory(keys: Keys, path: string): Promise<void> {
+    // The directory is made when missing, so the nearest existing one above has to allow that.
+    for (let at = path; ; at = dirname(at)) {
+      try {
+        const found = await stat(at);
+        if (!found.isDirectory()) return this.#error(keys, `${at}: is not a directory`);
+        if (at === path && (await openToOthers(at))) {
+          return this.#error(keys, `${at}: is open to everybody on this machine; chmod 700`);
+        }
+        await access(at, constants.W_OK | constants.X_OK);
+        return;
+      } catch (error) {
+        const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+        if (!missing || at === dirname(at))
+          return this.#error(keys, `${at}: cannot be written: ${describeFileError(error)}`);
+      }
+    }
+  }
+}
+
+function nameOf(certificate: X509Certificate): string {
+  return certificate.subject.replaceAll('\n', ', ');
+}
+
+/** What is wrong with the files a configuration names, at a time given in milliseconds since 1970. */
+export function inspectFiles(config: NodeConfig, now: number = Date.now()): Promise<readonly Finding[]> {
+  return new Inspection(config, now).run();
+}

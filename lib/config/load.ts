@@ -1,0 +1,72 @@
+/** Reads a configuration file and everything that can be known to be wrong with it before a node runs on it. */
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { inspectFiles } from './files.js';
+import { JsonTextError, parseJsonText } from './json-text.js';
+import { examine, type Finding, problemOf } from './parse.js';
+import { describeFileError } from './password-file.js';
+import { ConfigurationError, type Problem } from './problem.js';
+import type { NodeConfig } from './schema.js';
+
+export interface Checked {
+  /** The path of the file, absolute. */
+  readonly file: string;
+  /** Undefined when a problem is an error. */
+  readonly config: NodeConfig | undefined;
+  /** In the order of the text. */
+  readonly problems: readonly Problem[];
+}
+
+function failed(file: string, problem: Omit<Problem, 'severity' | 'path'>): Checked {
+  return { file, config: undefined, problems: [{ severity: 'error', path: '', ...problem }] };
+}
+
+function inOrder(a: Problem, b: Problem): number {
+  return (a.place?.line ?? 0) - (b.place?.line ?? 0) || (a.place?.column ?? 0) - (b.place?.column ?? 0);
+}
+
+/** Reads a file and says everything that is wrong with it; never throws for what it finds. */
+export async function checkConfig(path: string): Promise<Checked> {
+  const file = resolve(path);
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
+  } catch (error) {
+    const message = error instanceof TypeError ? 'is not UTF-8 text' : describeFileError(error);
+    return failed(file, { message: `cannot be read: ${message}` });
+  }
+  try {
+    const json = parseJsonText(text);
+    const { config, findings } = examine(json.value, dirname(file));
+    const all: readonly Finding[] = config === undefined ? findings : [...findings, ...(await inspectFiles(config))];
+    const problems = all.map((finding): Problem => {
+      const last = finding.keys.at(-1);
+      const atKey = finding.atKey === true && last !== undefined;
+      const place = atKey ? json.placeOfKey(finding.keys.slice(0, -1), String(last)) : json.placeOf(finding.keys);
+      return { ...problemOf(finding), place };
+    });
+    const usable = problems.every((problem) => problem.severity !== 'error');
+    return { file, config: usable ? config : undefined, problems: problems.sort(inOrder) };
+  } catch (error) {
+    if (error instanceof JsonTextError)
+      return failed(file, { message: `not JSON: ${error.message}`, place: error.place });
+    throw error;
+  }
+}
+
+export interface LoadOptions {
+  /** Told of each problem that does not keep the node from running. */
+  warn?(problem: Problem): void;
+}
+
+/**
+ * Reads the configuration of a node, with the files it names.
+ *
+ * @throws ConfigurationError with everything that is wrong and where
+ */
+export async function loadConfig(path: string, options: LoadOptions = {}): Promise<NodeConfig> {
+  const { file, config, problems } = await checkConfig(path);
+  if (config === undefined) throw new ConfigurationError(problems, file);
+  for (const problem of problems) options.warn?.(problem);
+  return config;
+}

@@ -1,0 +1,48 @@
+/** Passwords in files: the first line, and nothing else of it matters. Never logs what it reads. */
+import { readFile, stat } from 'node:fs/promises';
+import { LocalError } from '../errors.js';
+
+/** SASL mechanisms carry less; a file larger than this is surely not a password. */
+const LONGEST = 4096;
+
+/**
+ * Reads the password in a file.
+ *
+ * @throws LocalError CONFIGURATION when the file cannot be read or holds no password
+ */
+export async function readPasswordFile(path: string): Promise<string> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new LocalError('CONFIGURATION', `password file ${path}: ${describeFileError(cause)}`, { cause });
+  }
+  const password = text.split(/\r?\n/, 1)[0] ?? '';
+  if (password === '') throw new LocalError('CONFIGURATION', `password file ${path}: the first line is empty`);
+  if (password.length > LONGEST) throw new LocalError('CONFIGURATION', `password file ${path}: this is not a password`);
+  return password;
+}
+
+/** Whether strangers on this machine may read a file; always false where files have no such mode. */
+export async function openToOthers(path: string): Promise<boolean> {
+  if (process.platform === 'win32') return false;
+  return ((await stat(path)).mode & 0o007) !== 0;
+}
+
+/** A system error in words. */
+export function describeFileError(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  switch (code) {
+    case 'ENOENT':
+      return 'no such file';
+    case 'EACCES':
+    case 'EPERM':
+      return 'permission denied';
+    case 'EISDIR':
+      return 'is a directory, not a file';
+    case 'ENOTDIR':
+      return 'a part of the path is not a directory';
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,212 @@
+import { resolve } from 'node:path';
+import { expect } from 'chai';
+import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
+import { parseConfig } from '../../lib/config/parse.js';
+import { ConfigurationError } from '../../lib/config/problem.js';
+import type { NodeConfigInput } from '../../lib/config/schema.js';
+
+const MINIMAL: NodeConfigInput = { domains: ['example.com'], listen: [{ port: 10913 }] };
+
+function problems(value: unknown): string[] {
+  try {
+    parseConfig(value, '/etc/imxp');
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    expect(error.code).to.equal('CONFIGURATION');
+    return error.problems
+      .filter(({ severity }) => severity === 'error')
+      .map(({ path, message }) => `${path}: ${message}`);
+  }
+  return [];
+}
+
+describe('config/parse', () => {
+  it('completes a minimal configuration with the defaults', () => {
+    const config = parseConfig(MINIMAL, '/etc/imxp');
+    expect(config).to.deep.equal({
+      domains: ['example.com'],
+      listen: [{ transport: 'tcp', host: '127.0.0.1', port: 10913 }],
+      tls: { legacy: false, domains: {}, require: 'never' },
+      sasl: { mechanisms: ['DIGEST-MD5', 'EXTERNAL'], serverNames: [] },
+      store: { type: 'lmdb', path: resolve('/etc/imxp/var') },
+      mesh: { routes: [], dns: { enabled: true, servers: [] }, trusted: [] },
+      policy: { bindCheckAuthenticated: false, relays: {}, attach: {}, originators: {}, bindCheck: 'address' },
+      access: {
+        initial: [
+          { actor: 'owner', actions: ['all:all'] },
+          { actor: '*@*', actions: ['core:data'] },
+        ],
+      },
+      limits: DEFAULT_LIMITS,
+      log: { level: 'info' },
+    });
+  });
+
+  it('freezes the result through and through', () => {
+    const config = parseConfig({ ...MINIMAL, mesh: { routes: [{ domain: '*', relays: ['tcp://a:1'] }] } });
+    const open: string[] = [];
+    const visit = (value: unknown, path: string): void => {
+      if (typeof value !== 'object' || value === null) return;
+      if (!Object.isFrozen(value)) open.push(path);
+      for (const [key, part] of Object.entries(value)) visit(part, `${path}.${key}`);
+    };
+    visit(config, 'config');
+    expect(open).to.deep.equal([]);
+  });
+
+  it('keeps the default limits of the contract', () => {
+    expect(DEFAULT_LIMITS).to.deep.include({
+      greetingTimeoutMs: 60_000,
+      deliveryTimeoutMs: 30_000,
+      idleTimeoutMs: 0,
+      messageOctets: 67_108_864,
+      windowOctets: 1_048_576,
+      outstandingData: 4096,
+      lanes: 4,
+    });
+  });
+
+  it('resolves relative paths against the base, and leaves absolute ones', () => {
+    const config = parseConfig({ ...MINIMAL, tls: { certificate: 'c.crt', key: '/k.key' } }, '/etc/imxp');
+    expect(config.tls).to.include({ certificate: resolve('/etc/imxp/c.crt'), key: resolve('/k.key'), require: 'mesh' });
+  });
+
+  it('lower-cases domains, in addresses too, and keeps local parts', () => {
+    const config = parseConfig({
+      ...MINIMAL,
+      domains: ['Example.COM'],
+      policy: {
+        originators: { 'Fred@Example.COM': ['Wilma@EXAMPLE.com'] },
+        relays: { 'imxp=mesh@Rubble.COM': ['Barney.Rubble.COM'] },
+      },
+    });
+    expect(config.domains).to.deep.equal(['example.com']);
+    expect(config.policy.originators).to.deep.equal({ 'Fred@example.com': ['Wilma@example.com'] });
+    expect(config.policy.relays).to.deep.equal({ 'imxp=mesh@rubble.com': ['barney.rubble.com'] });
+  });
+
+  it('takes the address of a relay apart', () => {
+    const config = parseConfig({
+      ...MINIMAL,
+      mesh: { routes: [{ domain: '*.rubble.com', relays: ['tcp://[::1]:20913/'] }] },
+    });
+    expect(config.mesh.routes[0]).to.deep.equal({
+      domain: '*.rubble.com',
+      relays: [{ transport: 'tcp', host: '::1', port: 20_913, url: 'tcp://[::1]:20913' }],
+      tls: 'require',
+    });
+  });
+
+  it('does not check bindings against a DNS that is off', () => {
+    expect(parseConfig({ ...MINIMAL, mesh: { dns: { enabled: false } } }).policy.bindCheck).to.equal('off');
+  });
+
+  it('reports every problem at once, each with its path', () => {
+    expect(
+      problems({
+        domains: [],
+        listen: [{ port: 70_000 }, { transport: 'udp', port: 1, host: 3 }],
+        limits: { recipients: 1.5, windowOctets: 1, sessions: 'many' },
+        tls: { require: 'always' },
+      }),
+    ).to.deep.equal([
+      'domains: must not be empty',
+      'listen[0].port: must be at most 65535',
+      'listen[1].transport: must be "tcp", not "udp"',
+      'listen[1].host: must be a string, not 3',
+      'tls.require: "always" needs "certificate" and "key"; imxp certs makes them',
+      'limits.windowOctets: must be at least 4096',
+      'limits.sessions: must be a number, not a string',
+      'limits.recipients: must be a whole number, not 1.5',
+    ]);
+  });
+
+  const cases: readonly (readonly [string, unknown, string])[] = [
+    ['a file that is no object', [], ': must be an object, not an array'],
+    ['missing domains', { listen: MINIMAL.listen }, 'domains: is missing: an array is needed'],
+    ['a URL for a domain', { ...MINIMAL, domains: ['http://x'] }, 'domains[0]: "http://x" is not a domain name'],
+    ['an unknown key', { ...MINIMAL, lissten: [] }, 'lissten: unknown key; did you mean "listen"?'],
+    [
+      'a limit without its unit',
+      { ...MINIMAL, limits: { greetingTimeout: 1 } },
+      'limits.greetingTimeout: unknown key; did you mean "greetingTimeoutMs"?',
+    ],
+    [
+      'a key far from any',
+      { ...MINIMAL, admin: { port: 1, qqqq: 1 } },
+      'admin.qqqq: unknown key; known here: host, port',
+    ],
+    [
+      'a key unknown in a variant',
+      { ...MINIMAL, store: { type: 'lmdb', path: 'x', paht: 'x' } },
+      'store.paht: unknown key; did you mean "path"?',
+    ],
+    [
+      'an unknown store',
+      { ...MINIMAL, store: { type: 'sql' } },
+      'store.type: must be one of "lmdb", "memory", not "sql"',
+    ],
+    [
+      'a key without a certificate',
+      { ...MINIMAL, tls: { key: 'k' } },
+      'tls: "certificate" is missing: certificate and key go together',
+    ],
+    ['a domain listed twice', { ...MINIMAL, domains: ['a.com', 'A.com'] }, 'domains[1]: the domain is listed twice'],
+    [
+      'an address listened on twice',
+      { ...MINIMAL, listen: [{ port: 1 }, { port: 1 }] },
+      'listen[1]: the address is listed twice',
+    ],
+    [
+      'a route to itself',
+      { ...MINIMAL, mesh: { routes: [{ domain: 'Example.com', relays: ['tcp://a:1'] }] } },
+      'mesh.routes[0].domain: "example.com" is served here; a route to it would be a loop',
+    ],
+    [
+      'a route with no relay',
+      { ...MINIMAL, mesh: { routes: [{ domain: 'b.com', relays: [] }] } },
+      'mesh.routes[0].relays: must not be empty',
+    ],
+    [
+      'a relay without a port',
+      { ...MINIMAL, mesh: { routes: [{ domain: 'b.com', relays: ['tcp://a'] }] } },
+      'mesh.routes[0].relays[0]: "tcp://a" names no port; write for instance tcp://relay.example.com:10913',
+    ],
+    [
+      'a policy key that is nobody',
+      { ...MINIMAL, policy: { relays: { 'a b': [] } } },
+      'policy.relays["a b"]: this key is neither an address nor a domain name',
+    ],
+    [
+      'a certificate for a foreign domain',
+      { ...MINIMAL, tls: { domains: { 'b.com': { certificate: 'c', key: 'k' } } } },
+      'tls.domains["b.com"]: "b.com" is not one of "domains"',
+    ],
+    [
+      'an address without a local part',
+      { ...MINIMAL, policy: { originators: { 'fred@example.com': ['@example.com'] } } },
+      'policy.originators["fred@example.com"][0]: "@example.com" is not an address of the form local@domain',
+    ],
+    [
+      'a key of another variant',
+      { ...MINIMAL, store: { type: 'memory', path: 'x' } },
+      'store.path: has no meaning with the other keys here',
+    ],
+  ];
+  for (const [what, value, problem] of cases) {
+    it(`refuses ${what}`, () => {
+      expect(problems(value)).to.deep.equal([problem]);
+    });
+  }
+
+  it('never repeats a password written into the file', () => {
+    const route = {
+      domain: 'b.com',
+      relays: ['tcp://fred:yabba@a:1'],
+      credentials: { username: 'u', passwordFile: 'f', password: 'yabba' },
+    };
+    const found = problems({ ...MINIMAL, mesh: { routes: [route] } });
+    expect(found).to.have.length(2);
+    expect(found.join()).to.include('secrets are never written in this file').and.not.include('yabba');
+  });
+});
