@@ -1,0 +1,136 @@
+/**
+ * The store on disk: lmdb in a directory of its own. Several processes may have it open at once (the relay, and
+ * `imxp account` beside it); every write is one transaction under lmdb's lock over all of them.
+ */
+import { mkdir, stat } from 'node:fs/promises';
+import { type Database, open, type RootDatabase } from 'lmdb';
+import { LocalError } from '../errors.js';
+import { ABSENT, checkKey, closedError, type Entry, type Json, type Listed, type Store } from './store.js';
+
+/** Entries read at a time while listing: a long read transaction would keep lmdb from reusing pages. */
+const LIST_BATCH = 256;
+
+const CLOCK = 'version';
+
+export class LmdbStore implements Store {
+  readonly #root: RootDatabase;
+  readonly #entries: Database<Entry, string>;
+  /** The last version given, over all keys: a deleted and rewritten entry never has an old version again. */
+  readonly #clock: Database<number, string>;
+  readonly #begun = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  /** See {@link openLmdb}. */
+  constructor(path: string) {
+    // Without noSubdir: false a path such as var/example.com would be taken for a file, because it has a "suffix".
+    this.#root = open({ path, noSubdir: false, maxDbs: 2, encoding: 'json' });
+    this.#entries = this.#root.openDB({ name: 'entries', encoding: 'json' });
+    this.#clock = this.#root.openDB({ name: 'clock', encoding: 'json' });
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    this.#usable(key);
+    return guard(() => {
+      // What another process has written since is otherwise seen only on a later turn of the event loop.
+      this.#entries.resetReadTxn();
+      return this.#entries.get(key);
+    });
+  }
+
+  put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined> {
+    return this.#write(key, expectedVersion, () => {
+      const version = (this.#clock.get(CLOCK) ?? ABSENT) + 1;
+      this.#clock.putSync(CLOCK, version);
+      this.#entries.putSync(key, { value, version });
+      return version;
+    });
+  }
+
+  async delete(key: string, expectedVersion?: number): Promise<boolean> {
+    return (await this.#write(key, expectedVersion, () => this.#entries.removeSync(key))) ?? false;
+  }
+
+  async *list(prefix: string): AsyncIterable<Listed> {
+    let after: string | undefined;
+    for (;;) {
+      if (this.#closing !== undefined) throw closedError();
+      const batch = guard(() => {
+        this.#entries.resetReadTxn();
+        const from = after === undefined ? { start: prefix } : { start: after, exclusiveStart: true };
+        return [...this.#entries.getRange({ ...from, limit: LIST_BATCH })];
+      });
+      for (const { key, value } of batch) {
+        if (!key.startsWith(prefix)) return;
+        yield { key, value: value.value, version: value.version };
+        after = key;
+      }
+      if (batch.length < LIST_BATCH) return;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= Promise.allSettled(this.#begun).then(() => this.#root.close());
+    return this.#closing;
+  }
+
+  /** Runs an action in a write transaction if the entry has the expected version; resolves when it is on disk. */
+  async #write<T>(key: string, expected: number | undefined, action: () => T): Promise<T | undefined> {
+    this.#usable(key);
+    const done = this.#root.transaction(() => {
+      const version = this.#entries.get(key)?.version ?? ABSENT;
+      return expected === undefined || expected === version ? { result: action() } : undefined;
+    });
+    const durable = done.then(async (outcome) => {
+      // put and transaction resolve at commit, before the disk has it.
+      await this.#root.flushed;
+      return outcome?.result;
+    });
+    this.#begun.add(durable);
+    try {
+      return await durable;
+    } catch (cause) {
+      throw failed(cause);
+    } finally {
+      this.#begun.delete(durable);
+    }
+  }
+
+  #usable(key: string): void {
+    if (this.#closing !== undefined) throw closedError();
+    checkKey(key);
+  }
+}
+
+function failed(cause: unknown): LocalError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new LocalError('STORE_FAILED', `the store could not read or write: ${message}`, { cause });
+}
+
+function guard<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    throw failed(cause);
+  }
+}
+
+/**
+ * Opens the store in a directory, which is made for its owner only when it is missing.
+ *
+ * @throws LocalError STORE_FAILED: the directory is open to everybody on the machine, or cannot be used
+ */
+export async function openLmdb(path: string): Promise<LmdbStore> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    const { mode } = await stat(path);
+    // The verifiers in it are as good as passwords (RFC 2831 §3.9).
+    if (process.platform !== 'win32' && (mode & 0o007) !== 0) {
+      throw new LocalError('STORE_FAILED', `the store ${path} is open to everybody on this machine; chmod 700 ${path}`);
+    }
+    return new LmdbStore(path);
+  } catch (cause) {
+    if (cause instanceof LocalError) throw cause;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new LocalError('STORE_FAILED', `the store ${path} cannot be opened: ${message}`, { cause });
+  }
+}

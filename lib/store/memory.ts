@@ -1,0 +1,61 @@
+/** A store that forgets everything at the end, for trials and specs. */
+import { checkKey, closedError, type Entry, type Json, type Listed, type Store } from './store.js';
+
+/** Values are kept as text, so that nobody can change an entry through an object. */
+interface Kept {
+  readonly text: string;
+  readonly version: number;
+}
+
+export class MemoryStore implements Store {
+  readonly #entries = new Map<string, Kept>();
+  #version = 0;
+  #closed = false;
+
+  async get(key: string): Promise<Entry | undefined> {
+    this.#usable(key);
+    const kept = this.#entries.get(key);
+    return kept === undefined ? undefined : { value: JSON.parse(kept.text), version: kept.version };
+  }
+
+  async put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined> {
+    this.#usable(key);
+    if (!this.#fits(key, expectedVersion)) return undefined;
+    this.#version += 1;
+    this.#entries.set(key, {
+      text: JSON.stringify(value),
+      version: this.#version,
+    });
+    return this.#version;
+  }
+
+  async delete(key: string, expectedVersion?: number): Promise<boolean> {
+    this.#usable(key);
+    return this.#fits(key, expectedVersion) && this.#entries.delete(key);
+  }
+
+  async *list(prefix: string): AsyncIterable<Listed> {
+    if (this.#closed) throw closedError();
+    const keys = [...this.#entries.keys()].filter((key) => key.startsWith(prefix));
+    keys.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    for (const key of keys) {
+      if (this.#closed) throw closedError();
+      const kept = this.#entries.get(key);
+      if (kept !== undefined) yield { key, value: JSON.parse(kept.text), version: kept.version };
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#entries.clear();
+  }
+
+  #fits(key: string, expected: number | undefined): boolean {
+    return expected === undefined || expected === (this.#entries.get(key)?.version ?? 0);
+  }
+
+  #usable(key: string): void {
+    if (this.#closed) throw closedError();
+    checkKey(key);
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Everything that must survive, as versioned entries with compare-and-set. Knows no engine (`memory.ts`, `lmdb.ts`) and
+ * not who asks. Every implementation passes `spec/support/suites/store.ts`.
+ */
+import { LocalError } from '../errors.js';
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+export interface Entry {
+  readonly value: Json;
+  /** Above 0 and never given twice to one key, not even after it was deleted. */
+  readonly version: number;
+}
+
+export interface Listed extends Entry {
+  readonly key: string;
+}
+
+/** The version of a key that has no entry. */
+export const ABSENT = 0;
+
+/** Octets of the longest key: an address has 1023 (IMXP core §2), lmdb takes 1978. */
+export const KEY_OCTETS = 1500;
+
+/** All calls reject with LocalError STORE_FAILED when the engine cannot, and ARGUMENT for an unusable key. */
+export interface Store {
+  /** The newest entry. Never the caller's own object: changing it changes nothing here. */
+  get(key: string): Promise<Entry | undefined>;
+  /**
+   * Writes when the entry still has the version it was read with; {@link ABSENT} when there must be none. Without
+   * `expectedVersion` writes in any case. Resolves when the disk has it.
+   *
+   * @returns the new version, or undefined when the entry has another one by now
+   */
+  put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined>;
+  /** Deletes on the same condition. @returns whether there was such an entry */
+  delete(key: string, expectedVersion?: number): Promise<boolean>;
+  /**
+   * Entries whose key begins with `prefix`, by the octets of the key. Entries written or deleted meanwhile may be seen or
+   * not; all others are seen exactly once.
+   */
+  list(prefix: string): AsyncIterable<Listed>;
+  /** Waits for what was begun. Calls made afterwards reject. Closing twice is no error. */
+  close(): Promise<void>;
+}
+
+/** @throws LocalError ARGUMENT */
+export function checkKey(key: string): void {
+  if (key === '' || key.includes('\0') || Buffer.byteLength(key) > KEY_OCTETS) {
+    throw new LocalError('ARGUMENT', `a key must have 1 to ${KEY_OCTETS} octets and no NUL`);
+  }
+}
+
+export function closedError(): LocalError {
+  return new LocalError('STORE_FAILED', 'the store is closed');
+}

@@ -1,0 +1,87 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { LocalError } from '../../lib/errors.js';
+import { type LmdbStore, openLmdb } from '../../lib/store/lmdb.js';
+import { storeSuite } from '../support/suites/store.js';
+import { temporaryDirectory } from '../support/temporary.js';
+
+const run = promisify(execFile);
+
+/** Runs code in another process with a `store` opened in it. */
+async function elsewhere(path: string, code: string): Promise<string> {
+  const program = `import { openLmdb } from ${JSON.stringify(new URL('../../lib/store/lmdb.ts', import.meta.url).href)};
+    const store = await openLmdb(${JSON.stringify(path)}); ${code}`;
+  const { stdout } = await run(process.execPath, ['--import=tsx', '--input-type=module', '-e', program]);
+  return stdout;
+}
+
+describe('store/lmdb', () => {
+  const path = temporaryDirectory();
+
+  describe('as any store', () => {
+    storeSuite({ open: () => openLmdb(path('var', 'example.com')) });
+  });
+
+  it('keeps entries from one opening to the next', async () => {
+    const first = await openLmdb(path('store'));
+    const version = await first.put('a', 'kept');
+    await first.close();
+    const second = await openLmdb(path('store'));
+    expect(await second.get('a')).to.deep.equal({ value: 'kept', version });
+    expect(await second.put('b', 1)).to.be.greaterThan(version ?? Number.NaN);
+    await second.close();
+  });
+
+  it('makes its directory for the owner only', async () => {
+    const store = await openLmdb(path('a', 'example.com'));
+    await store.close();
+    const found = await stat(path('a', 'example.com'));
+    expect(found.isDirectory()).to.equal(true);
+    expect(found.mode & 0o777).to.equal(0o700);
+  });
+
+  it('refuses a directory that is open to everybody', async () => {
+    await mkdir(path('open'));
+    await chmod(path('open'), 0o755);
+    const error = await openLmdb(path('open')).catch((caught: unknown) => caught);
+    expect(error).to.be.instanceOf(LocalError).and.to.include({ code: 'STORE_FAILED' });
+    expect(String(error)).to.include('chmod 700');
+  });
+
+  describe('with another process', () => {
+    let store: LmdbStore;
+    beforeEach(async () => {
+      store = await openLmdb(path('shared'));
+    });
+    afterEach(() => store.close());
+
+    it('sees what the other has written, and the other sees ours', async () => {
+      await store.put('ours', 1);
+      const seen = await elsewhere(
+        path('shared'),
+        `console.log(JSON.stringify((await store.get('ours')).value)); await store.put('theirs', 2); await store.close();`,
+      );
+      expect(seen.trim()).to.equal('1');
+      expect((await store.get('theirs'))?.value).to.equal(2);
+    });
+
+    it('loses no increment between processes', async () => {
+      await store.put('count', 0);
+      const increment = `for (let done = 0; done < 20; ) {
+        const entry = await store.get('count');
+        if ((await store.put('count', entry.value + 1, entry.version)) !== undefined) done += 1;
+      }`;
+      await Promise.all([elsewhere(path('shared'), increment), elsewhere(path('shared'), increment)]);
+      expect((await store.get('count'))?.value).to.equal(40);
+    });
+
+    it('has on disk what it said ok to, also when the process is killed', async () => {
+      const killed = elsewhere(path('shared'), `await store.put('durable', 1); process.kill(process.pid, 'SIGKILL');`);
+      const error = await killed.then(() => undefined).catch((caught: unknown) => caught);
+      expect(error).to.include({ signal: 'SIGKILL' });
+      expect((await store.get('durable'))?.value).to.equal(1);
+    });
+  });
+});
