@@ -1,0 +1,94 @@
+import { expect } from 'chai';
+import { events } from '../../lib/ops/events.js';
+import { type Log, type LogLevel, startLog } from '../../lib/ops/log.js';
+import { prettyLine } from '../../lib/ops/pretty.js';
+
+describe('ops/log', () => {
+  let lines: Record<string, unknown>[];
+  let log: Log | undefined;
+
+  function start(level: LogLevel): Log {
+    lines = [];
+    log = startLog({ level, destination: { write: (text) => void lines.push(JSON.parse(text)) } });
+    return log;
+  }
+
+  function forward(): void {
+    const facts = { channel: 'c1', originator: 'fred@example.com', recipients: ['barney@rubble.com'] };
+    events.forwarded.publish({ ...facts, octets: 100, code: 250, ms: 1 });
+  }
+
+  afterEach(() => log?.stop());
+
+  it('writes an event as one JSON object with level, time and words', () => {
+    start('info');
+    events.attached.publish({ channel: 'c1', subject: 'fred@example.com', transID: 1 });
+    expect(lines).to.have.length(1);
+    expect(lines[0]).to.include({ level: 'info', msg: 'attached', subject: 'fred@example.com', transID: 1 });
+    expect(Date.parse(String(lines[0]?.['time']))).to.be.closeTo(Date.now(), 5000);
+  });
+
+  it('says ready in the word that scripts wait for', () => {
+    start('info');
+    events.node.publish({ state: 'ready', domains: ['example.com'] });
+    expect(lines[0]).to.include({ msg: 'ready' });
+  });
+
+  it('logs refusals with their reason, and faults with where they came from', () => {
+    start('warn');
+    const refusal = { session: 's1', remote: '127.0.0.1', what: 'attach', code: 537, reason: 'is wilma' };
+    events.refused.publish(refusal);
+    events.fault.publish({ session: 's1', error: new Error('oops') });
+    expect(lines[0]).to.include({ level: 'warn', msg: 'refused: attach', code: 537, reason: 'is wilma' });
+    expect(lines[1]).to.include({ level: 'error', msg: 'fault' });
+    expect(lines[1]?.['error']).to.include({ message: 'oops' }).and.to.have.property('stack');
+  });
+
+  it('does not even observe what it would not log', () => {
+    start('info');
+    forward();
+    expect(events.forwarded.observed).to.equal(false);
+    expect(lines).to.deep.equal([]);
+  });
+
+  it('logs each Data at debug, from the moment the level changes', () => {
+    const started = start('info');
+    started.setLevel('debug');
+    expect(events.forwarded.observed).to.equal(true);
+    forward();
+    expect(lines[0]).to.include({ level: 'debug', msg: 'data forwarded', code: 250, octets: 100 });
+    started.setLevel('silent');
+    forward();
+    events.attached.publish({ channel: 'c1', subject: 'fred@example.com', transID: 1 });
+    expect(lines).to.have.length(1);
+  });
+
+  it('hears nothing after it was stopped', () => {
+    start('trace').stop();
+    expect(Object.values(events).filter((event) => event.observed)).to.deep.equal([]);
+  });
+});
+
+describe('ops/pretty', () => {
+  const json = (fields: object): string =>
+    `${JSON.stringify({ level: 'info', time: '2001-02-03T04:05:06.789Z', ...fields })}\n`;
+
+  it('writes a line for people', () => {
+    const text = prettyLine(json({ subject: 'fred@example.com', reason: 'two words', msg: 'attached' }), false);
+    expect(text).to.equal('04:05:06.789 INFO  attached subject=fred@example.com reason="two words"\n');
+  });
+
+  it('lets no control sequence of a peer reach the terminal', () => {
+    const text = prettyLine(json({ subject: '\u001b[2J\u009b2J\u202e', msg: 'a\u001b[31m\nb' }), false);
+    expect(text.trimEnd()).to.match(/^[\x20-\x7e]*$/);
+  });
+
+  it('puts the stack of an error below', () => {
+    const text = prettyLine(json({ error: { message: 'oops', stack: 'Error: oops\n    at x' }, msg: 'fault' }), false);
+    expect(text).to.equal('04:05:06.789 INFO  fault\n    Error: oops\n        at x\n');
+  });
+
+  it('colours only when asked to', () => {
+    expect(prettyLine(json({ msg: 'x' }), true)).to.include('\u001b[32m');
+  });
+});
