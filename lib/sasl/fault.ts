@@ -8,11 +8,16 @@ import { RemoteProtocolError, type Reply } from '../errors.js';
 import type { ServerStep } from './mechanism.js';
 
 /** One text for every reason a credential is not accepted. */
-export const NOT_ACCEPTED: Reply = Object.freeze({ code: 535, text: 'user name or password not accepted' });
+export const NOT_ACCEPTED: Reply = Object.freeze({
+  code: 535,
+  text: 'user name or password not accepted',
+});
 
 /** The octets of a mechanism do not follow its grammar; the text may say what is wrong, for it judges no secret. */
 export function malformed(what: string): RemoteProtocolError {
-  return new RemoteProtocolError('SASL_INVALID', what, { reply: { code: 535, text: what } });
+  return new RemoteProtocolError('SASL_INVALID', what, {
+    reply: { code: 535, text: what },
+  });
 }
 
 /** The credentials are not accepted; `reason` is for the log only. */

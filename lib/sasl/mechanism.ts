@@ -63,7 +63,11 @@ export interface ClientMechanism {
 
 export type ServerStep =
   | { readonly type: 'challenge'; readonly data: Buffer }
-  | { readonly type: 'success'; readonly data: Buffer | undefined; readonly authentication: Authentication }
+  | {
+      readonly type: 'success';
+      readonly data: Buffer | undefined;
+      readonly authentication: Authentication;
+    }
   | {
       readonly type: 'failure';
       readonly reply: Reply;

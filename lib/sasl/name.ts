@@ -31,11 +31,18 @@ export function canonicalAccount(name: string): string {
 /**
  * The accounts a user name may mean, in the order to look them up. A name with `@` is complete; one without is somebody
  * in the realm, or else the bare domain of a relay.
+ *
+ * @param domains the node's: a realm that is none of them (or no realm at all, as with SCRAM) stands for the first one
  */
-export function accountNames(username: string, realm: string | undefined): readonly string[] {
+export function accountNames(
+  username: string,
+  realm: string | undefined,
+  domains: readonly string[] = [],
+): readonly string[] {
   if (username.includes('@')) return [canonicalAccount(username)];
   const names: string[] = [];
-  if (realm !== undefined && realm !== '') names.push(canonicalAccount(`${username}@${realm}`));
+  const own = domains.find((domain) => domain.toLowerCase() === realm?.toLowerCase()) ?? domains[0] ?? realm;
+  if (own !== undefined && own !== '') names.push(canonicalAccount(`${username}@${own}`));
   if (isDomain(username)) names.push(canonicalAccount(username));
   return names;
 }

@@ -46,24 +46,31 @@ export interface CredentialStore {
 export const DEFAULT_SCRAM_ITERATIONS = 32_768;
 
 export interface VerifierOptions {
-  /** Realms the node offers, i.e. its domains. Logins with full names work in each of them. */
+  /** Realms the node offers: its domains, or the one realm it has for all. Logins with full names work in each of them. */
   readonly realms: readonly string[];
+  /** The realm all domains of the node share, if so configured: a bare local part logs in there too. */
+  readonly sharedRealm?: string;
   readonly scramIterations?: number;
   /** For specs: instead of 16 random octets. */
   readonly salt?: Buffer;
 }
 
 /** Every user name and realm an account may log in with. */
-function loginForms(account: string, realms: readonly string[]): readonly { username: string; realm: string }[] {
+function loginForms(account: string, options: VerifierOptions): readonly { username: string; realm: string }[] {
+  const { realms, sharedRealm } = options;
   const at = account.lastIndexOf('@');
   const domain = account.slice(at + 1);
   const relay = relayDomain(account);
-  const everywhere = new Set([...realms.map((realm) => realm.toLowerCase()), domain]);
+  const everywhere = new Set([...realms, domain]);
   // Without a realm offered, clients hash the empty one (RFC 2831 §2.1.2.1).
   if (realms.length === 0) everywhere.add('');
+  if (sharedRealm !== undefined) everywhere.add(sharedRealm);
   const names = relay === undefined ? [account] : [`${MESH}@${relay}`, relay];
   const forms = names.flatMap((username) => [...everywhere].map((realm) => ({ username, realm })));
-  if (relay === undefined && at > 0) forms.push({ username: account.slice(0, at), realm: domain });
+  if (relay !== undefined || at < 1) return forms;
+  const username = account.slice(0, at);
+  forms.push({ username, realm: domain });
+  if (sharedRealm !== undefined && sharedRealm !== domain) forms.push({ username, realm: sharedRealm });
   return forms;
 }
 
@@ -78,7 +85,7 @@ export async function makeVerifier(account: string, password: string, options: V
   if (password === '' || prepared(password) === undefined) {
     throw new LocalError('ARGUMENT', 'a password must not be empty or contain control characters');
   }
-  const digestMd5 = loginForms(name, options.realms).map(({ username, realm }) => ({
+  const digestMd5 = loginForms(name, options).map(({ username, realm }) => ({
     username,
     realm,
     hashes: userSecrets(username, realm, password).map((secret) => secret.toString('hex')),

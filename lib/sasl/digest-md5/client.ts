@@ -115,7 +115,14 @@ export class DigestMd5Client implements ClientMechanism {
     const maxbuf = options.maxbuf ?? DEFAULT_MAXBUF;
     if (qop !== 'auth') {
       const peerMaxbuf = challenge.maxbuf;
-      this.#layer = new DigestLayer({ role: 'client', sessionKey: key, qop, cipher, peerMaxbuf, maxbuf });
+      this.#layer = new DigestLayer({
+        role: 'client',
+        sessionKey: key,
+        qop,
+        cipher,
+        peerMaxbuf,
+        maxbuf,
+      });
     }
     const response = {
       username: octetsOf(options.username, challenge.utf8, 'the user name'),
@@ -133,7 +140,10 @@ export class DigestMd5Client implements ClientMechanism {
   }
 
   /** RFC 2831 §3.6: a man in the middle can shorten the offer, so the strongest is taken and nothing unaccepted. */
-  #protection(challenge: Challenge): { readonly qop: Qop; readonly cipher: Cipher | undefined } {
+  #protection(challenge: Challenge): {
+    readonly qop: Qop;
+    readonly cipher: Cipher | undefined;
+  } {
     // RFC 3080 §4.1: no security layer over TLS.
     const acceptable = this.#options.privacy ? (['auth'] satisfies Qop[]) : (this.#options.qops ?? ['auth']);
     const ciphers = this.#options.ciphers ?? DEFAULT_CIPHERS;
@@ -164,7 +174,10 @@ export class DigestMd5Client implements ClientMechanism {
 
   #verify(challenge: Buffer, memory: DigestMemory): Buffer {
     const proof = parseServerProof(challenge);
-    const expected = serverProof(memory.key, { ...memory.response, nc: nonceCount(memory.nc) });
+    const expected = serverProof(memory.key, {
+      ...memory.response,
+      nc: nonceCount(memory.nc),
+    });
     if (!sameOctets(Buffer.from(proof), Buffer.from(expected))) {
       throw new RemoteProtocolError('SASL_SERVER_UNPROVEN', 'the rspauth of the server is wrong');
     }

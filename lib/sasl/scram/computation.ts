@@ -39,5 +39,9 @@ export async function scramKeys(password: string, salt: Buffer, iterations: numb
   if (text === undefined) throw new LocalError('ARGUMENT', 'the password holds characters SASLprep prohibits');
   const salted = await slowHash(text, salt, iterations, KEY_OCTETS, 'sha256');
   const clientKey = hmac(salted, 'Client Key');
-  return { clientKey, storedKey: hash(clientKey), serverKey: hmac(salted, 'Server Key') };
+  return {
+    clientKey,
+    storedKey: hash(clientKey),
+    serverKey: hmac(salted, 'Server Key'),
+  };
 }

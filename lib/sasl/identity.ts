@@ -1,0 +1,31 @@
+/**
+ * From what SASL proved to the identity the rest of the node works with (IMXP core §10). Owns the rule which name counts;
+ * what the identity may do is policy.
+ */
+
+import { type Identity, NOBODY } from '../imxp/identity.js';
+import type { Authentication } from './mechanism.js';
+import { canonicalAccount, relayDomain } from './name.js';
+
+/** The name that counts: authzid if sent; else the account; else the user name, completed by the realm if need be. */
+function nameOf(authentication: Authentication): string {
+  const { authzid, account, username, realm } = authentication;
+  if (authzid !== undefined && authzid !== '') return authzid;
+  if (account !== undefined) return account;
+  return username.includes('@') || realm === undefined || realm === '' ? username : `${username}@${realm}`;
+}
+
+/**
+ * @param privacy true when the session was under TLS when the proof was given
+ * @returns a relay for `imxp=mesh@domain` and for a bare domain, nobody for ANONYMOUS, else an endpoint
+ */
+export function identityOf(authentication: Authentication, privacy: boolean): Identity {
+  if (authentication.mechanism === 'ANONYMOUS') return NOBODY;
+  const proof = { mechanism: authentication.mechanism, privacy };
+  const name = nameOf(authentication);
+  const domain = relayDomain(name);
+  if (domain !== undefined) return { kind: 'relay', domains: [domain], proof };
+  const address = canonicalAccount(name);
+  // A local part alone names nobody on the mesh; it can only come from a store that gives no account.
+  return address.includes('@') ? { kind: 'endpoint', address, proof } : NOBODY;
+}

@@ -1,0 +1,94 @@
+/**
+ * PLAIN (RFC 4616): the password itself. Refuses to work without privacy, on either side.
+ */
+
+import { LocalError } from '../errors.js';
+import { mayActAs } from './authorization.js';
+import { decoyScram } from './decoy.js';
+import { failure, malformed, notAccepted, sameOctets, utf8Of } from './fault.js';
+import type { ClientMechanism, ServerMechanism, ServerStep } from './mechanism.js';
+import { scramKeys } from './scram/computation.js';
+import { prepared } from './scram/saslprep.js';
+import type { ClientSettings, ServerSettings } from './settings.js';
+
+export interface PlainClientOptions extends ClientSettings {
+  readonly username: string;
+  readonly password: () => string | Promise<string>;
+}
+
+export class PlainClient implements ClientMechanism {
+  readonly name = 'PLAIN';
+  readonly layer = undefined;
+  /** The mechanism has no proof of the server; TLS gave it. */
+  readonly complete = true;
+  readonly #options: PlainClientOptions;
+
+  /** @throws LocalError SASL_NO_MECHANISM without privacy */
+  constructor(options: PlainClientOptions) {
+    if (!options.privacy) throw new LocalError('SASL_NO_MECHANISM', 'PLAIN is not used without TLS');
+    this.#options = options;
+  }
+
+  async initial(): Promise<Buffer> {
+    const { authzid = '', username, password } = this.#options;
+    return Buffer.from(`${authzid}\0${username}\0${await password()}`, 'utf8');
+  }
+
+  async step(challenge: Buffer): Promise<Buffer> {
+    // RFC 4422 §3: a server that ignored the initial response asks with an empty challenge.
+    if (challenge.length > 0) throw malformed('PLAIN: no challenge is expected');
+    return this.initial();
+  }
+}
+
+export interface PlainServerOptions extends ServerSettings {
+  readonly privacy: boolean;
+}
+
+export class PlainServer implements ServerMechanism {
+  readonly name = 'PLAIN';
+  readonly clientFirst = true;
+  readonly #options: PlainServerOptions;
+
+  constructor(options: PlainServerOptions) {
+    this.#options = options;
+  }
+
+  async step(octets: Buffer | undefined): Promise<ServerStep> {
+    // RFC 3080 §8: 538, the mechanism requires encryption. A password sent all the same is not looked at.
+    if (!this.#options.privacy) return failure(538, 'PLAIN needs TLS; start TLS first');
+    if (octets === undefined || octets.length === 0) return { type: 'challenge', data: Buffer.alloc(0) };
+    const [authzid = '', username = '', password = '', ...more] = utf8Of(octets, 'PLAIN: the message').split('\0');
+    if (username === '' || password === '' || more.length > 0) throw malformed('PLAIN: the message is malformed');
+    return this.#verify(authzid === '' ? undefined : authzid, username, password);
+  }
+
+  async #verify(authzid: string | undefined, username: string, password: string): Promise<ServerStep> {
+    const options = this.#options;
+    const name = prepared(username);
+    if (name === undefined || name === '' || prepared(password) === undefined) {
+      throw malformed('PLAIN: the message holds prohibited characters');
+    }
+    const verifier = await options.credentials.lookup(name, undefined);
+    // Made for everybody, so that the time does not tell who exists.
+    const decoy = decoyScram(options.secret, name, options.scramIterations);
+    const secret = verifier?.scramSha256 ?? decoy;
+    const keys = await scramKeys(password, Buffer.from(secret.salt, 'base64'), secret.iterations);
+    const fits = sameOctets(keys.storedKey, Buffer.from(secret.storedKey, 'base64'));
+    if (verifier === undefined) return notAccepted('unknown user');
+    if (!fits) return notAccepted('the password does not fit the verifier');
+    if (!(await mayActAs(options, verifier.account, authzid))) {
+      return failure(537, 'you may not act as that identity', `${verifier.account} may not act as the authzid`);
+    }
+    const { account } = verifier;
+    const authentication = {
+      username: name,
+      realm: undefined,
+      authzid,
+      account,
+      mechanism: this.name,
+      layer: undefined,
+    };
+    return { type: 'success', data: undefined, authentication };
+  }
+}

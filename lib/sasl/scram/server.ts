@@ -1,0 +1,123 @@
+/**
+ * The server of SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802 §3, RFC 7677). Recomputes from verifiers it is given; for
+ * a user it does not know it goes the same way with a decoy.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { mayActAs } from '../authorization.js';
+import { decoyScram } from '../decoy.js';
+import { failure, malformed, notAccepted, sameOctets } from '../fault.js';
+import type { ServerMechanism, ServerStep, SessionConditions } from '../mechanism.js';
+import type { ServerSettings } from '../settings.js';
+import type { ScramSecret, Verifier } from '../verifier.js';
+import { hash, hmac, KEY_OCTETS, xor } from './computation.js';
+import { type ClientFirst, parseClientFinal, parseClientFirst } from './message.js';
+import { prepared } from './saslprep.js';
+
+export interface ScramServerOptions extends ServerSettings, SessionConditions {
+  readonly plus: boolean;
+  /** True when -PLUS was offered on this session. */
+  readonly plusOffered: boolean;
+  /** For specs: our part of the nonce instead of a random one. */
+  readonly nonce?: string;
+}
+
+/** What must be kept between the two messages. */
+interface Started {
+  readonly first: ClientFirst;
+  readonly username: string;
+  readonly verifier: Verifier | undefined;
+  readonly secret: ScramSecret;
+  readonly nonce: string;
+  readonly serverFirst: string;
+}
+
+export class ScramServer implements ServerMechanism {
+  readonly name: 'SCRAM-SHA-256' | 'SCRAM-SHA-256-PLUS';
+  readonly clientFirst = true;
+  readonly #options: ScramServerOptions;
+  #started: Started | undefined;
+
+  constructor(options: ScramServerOptions) {
+    this.#options = options;
+    this.name = options.plus ? 'SCRAM-SHA-256-PLUS' : 'SCRAM-SHA-256';
+  }
+
+  async step(octets: Buffer | undefined): Promise<ServerStep> {
+    if (this.#started !== undefined) return this.#finish(octets ?? Buffer.alloc(0), this.#started);
+    // RFC 4422 §3: a client without an initial response is given an empty challenge.
+    if (octets === undefined || octets.length === 0) return { type: 'challenge', data: Buffer.alloc(0) };
+    return this.#start(parseClientFirst(octets));
+  }
+
+  async #start(first: ClientFirst): Promise<ServerStep> {
+    const refusal = this.#checkBinding(first);
+    if (refusal !== undefined) return refusal;
+    const username = prepared(first.username);
+    if (username === undefined || username === '') throw malformed('SCRAM: the user name holds prohibited characters');
+    const options = this.#options;
+    const verifier = await options.credentials.lookup(username, undefined);
+    // Made for everybody, so that the time does not tell who exists.
+    const decoy = decoyScram(options.secret, username, options.scramIterations);
+    const secret = verifier?.scramSha256 ?? decoy;
+    const nonce = first.nonce + (options.nonce ?? randomBytes(18).toString('base64'));
+    const serverFirst = `r=${nonce},s=${secret.salt},i=${secret.iterations}`;
+    this.#started = { first, username, verifier, secret, nonce, serverFirst };
+    return { type: 'challenge', data: Buffer.from(serverFirst, 'utf8') };
+  }
+
+  #checkBinding({ binding }: ClientFirst): ServerStep | undefined {
+    const { plus, plusOffered, channelBindings } = this.#options;
+    if (typeof binding === 'object') {
+      if (!plus) return failure(535, 'SCRAM: channel binding belongs to the -PLUS mechanism');
+      return channelBindings?.has(binding.type)
+        ? undefined
+        : failure(535, 'SCRAM: the type of channel binding is not known');
+    }
+    if (plus) return failure(535, 'SCRAM: the -PLUS mechanism needs channel binding');
+    // RFC 5802 §6: the client believes we cannot bind, although we offered it: somebody changed our offer.
+    if (binding === 'y' && plusOffered) return failure(535, 'SCRAM: channel binding was offered but did not reach you');
+    return undefined;
+  }
+
+  #bindingOctets({ binding, gs2Header }: ClientFirst): Buffer {
+    const data = typeof binding === 'object' ? this.#options.channelBindings?.get(binding.type) : undefined;
+    return Buffer.concat([Buffer.from(gs2Header, 'utf8'), data ?? Buffer.alloc(0)]);
+  }
+
+  async #finish(octets: Buffer, started: Started): Promise<ServerStep> {
+    const final = parseClientFinal(octets);
+    if (final.nonce !== started.nonce) return notAccepted('the nonce is not the one of the challenge');
+    if (!sameOctets(final.binding, this.#bindingOctets(started.first))) {
+      return failure(535, 'SCRAM: the channel binding is another one here');
+    }
+    if (final.proof.length !== KEY_OCTETS) throw malformed('SCRAM: the proof has a wrong length');
+    const authMessage = `${started.first.bare},${started.serverFirst},${final.withoutProof}`;
+    const storedKey = Buffer.from(started.secret.storedKey, 'base64');
+    const clientKey = xor(final.proof, hmac(storedKey, authMessage));
+    const fits = sameOctets(hash(clientKey), storedKey);
+    if (started.verifier === undefined) return notAccepted('unknown user');
+    if (!fits) return notAccepted('the proof does not fit the verifier');
+    return this.#accept(started, started.verifier, authMessage);
+  }
+
+  async #accept(started: Started, verifier: Verifier, authMessage: string): Promise<ServerStep> {
+    const { authzid } = started.first;
+    if (!(await mayActAs(this.#options, verifier.account, authzid))) {
+      return failure(537, 'you may not act as that identity', `${verifier.account} may not act as the authzid`);
+    }
+    const signature = hmac(Buffer.from(started.secret.serverKey, 'base64'), authMessage);
+    return {
+      type: 'success',
+      data: Buffer.from(`v=${signature.toString('base64')}`, 'utf8'),
+      authentication: {
+        username: started.username,
+        realm: undefined,
+        authzid,
+        account: verifier.account,
+        mechanism: this.name,
+        layer: undefined,
+      },
+    };
+  }
+}
