@@ -205,6 +205,12 @@ export class RawPeer {
     this.#put(octets.subarray(at));
   }
 
+  /** Waits until the relay's window on a channel has room for so many octets. */
+  async allowed(number: number, octets: number): Promise<void> {
+    const channel = this.channel(number);
+    await this.#until(() => channel.available >= octets, `a window of ${octets} octets on channel ${number}`);
+  }
+
   /** Resolves when everything written so far was handed to the system. */
   async flushed(): Promise<void> {
     await this.#writing;

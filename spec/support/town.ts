@@ -1,0 +1,150 @@
+/**
+ * One relay for example.com as a real process, with accounts, and raw peers attached to it: the set-up that the
+ * conformance specs share. Knows the configuration's contract and nothing of lib/.
+ */
+import { type NodeProcess, Workshop } from './node-process.js';
+import type { RawMessage } from './raw-channel.js';
+import { attach, inlineData, OK } from './raw-documents.js';
+import { RawPeer, type RawPeerOptions } from './raw-peer.js';
+
+export const passwordOf = (address: string): string => `stone-age ${address.length} ${address}`;
+
+export interface TownOptions {
+  readonly limits?: Readonly<Record<string, number>>;
+  readonly accounts?: readonly string[];
+  readonly routes?: (workshop: Workshop) => Promise<readonly object[]>;
+}
+
+export const ENDPOINTS = ['fred@example.com', 'barney@example.com', 'wilma@example.com', 'betty@example.com'];
+
+/** A greeted, authenticated peer with one IMXP channel on which it is attached. */
+export interface Villager {
+  readonly address: string;
+  readonly peer: RawPeer;
+  readonly channel: number;
+}
+
+export class Town {
+  readonly workshop: Workshop;
+  readonly node: NodeProcess;
+  readonly authority: Buffer;
+  #peers: RawPeer[] = [];
+
+  private constructor(workshop: Workshop, node: NodeProcess, authority: Buffer) {
+    this.workshop = workshop;
+    this.node = node;
+    this.authority = authority;
+  }
+
+  /** Makes certificates and accounts, starts the relay. */
+  static async found(options: TownOptions = {}): Promise<Town> {
+    const workshop = await Workshop.open();
+    try {
+      const { octets } = await workshop.certs('example.com');
+      const routes = (await options.routes?.(workshop)) ?? [];
+      const node = await workshop.node('mesh', (port) => ({
+        domains: ['example.com'],
+        listen: [{ transport: 'tcp', host: '127.0.0.1', port }],
+        tls: {
+          certificate: 'certs/example.com.crt',
+          key: 'certs/example.com.key',
+          authority: 'certs/ca.crt',
+          require: 'mesh',
+        },
+        sasl: { mechanisms: ['DIGEST-MD5'] },
+        store: { type: 'lmdb', path: 'var/example.com' },
+        mesh: { routes, dns: { enabled: false } },
+        limits: options.limits ?? {},
+        log: { level: 'debug' },
+      }));
+      for (const address of options.accounts ?? ENDPOINTS) await workshop.account(node, address, passwordOf(address));
+      await node.start();
+      return new Town(workshop, node, octets);
+    } catch (cause) {
+      await workshop.close();
+      throw cause;
+    }
+  }
+
+  /** A connected peer that has said nothing yet. */
+  async connect(options: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
+    const peer = await RawPeer.connect({ port: this.node.port, ...options });
+    this.#peers.push(peer);
+    return peer;
+  }
+
+  /** A peer that has exchanged greetings, under TLS if wished. */
+  async greeted(options: Partial<RawPeerOptions> & { readonly tls?: boolean } = {}): Promise<RawPeer> {
+    const peer = await this.connect(options);
+    await peer.greet();
+    if (options.tls === true) await peer.startTls({ serverName: 'example.com', authority: this.authority });
+    return peer;
+  }
+
+  /** A peer that has authenticated as well. */
+  async authenticated(
+    address: string,
+    options: Partial<RawPeerOptions> & { readonly tls?: boolean } = {},
+  ): Promise<RawPeer> {
+    const peer = await this.greeted({ name: address, ...options });
+    const [username = ''] = address.split('@');
+    const reply = await peer.authenticate({ username, password: passwordOf(address) });
+    if (reply.keyword !== 'RPY') throw new Error(`${address} is not let in: ${reply.payload}${peer.transcript()}`);
+    return peer;
+  }
+
+  /** An endpoint attached in the usual way. */
+  async attached(
+    address: string,
+    options: Partial<RawPeerOptions> & { readonly tls?: boolean } = {},
+  ): Promise<Villager> {
+    const peer = await this.authenticated(address, options);
+    return { address, peer, channel: await peer.imxp(attach(address, 71)) };
+  }
+
+  /** Disconnects every peer made here. */
+  leave(): void {
+    for (const peer of this.#peers) peer.destroy();
+    this.#peers = [];
+  }
+
+  /** Ends relay and workshop. */
+  async close(): Promise<void> {
+    this.leave();
+    await this.workshop.close();
+  }
+}
+
+/** Sends a Data and, when it has arrived, has the recipient answer `ok`. Returns what arrived and the sender's reply. */
+export async function deliver(
+  from: Villager,
+  to: Villager,
+  payload: Buffer | string,
+): Promise<{ readonly arrived: RawMessage; readonly reply: RawMessage }> {
+  const reply = from.peer.ask(from.channel, payload);
+  // A refusal comes instead of the message; waiting for the message alone would hide it.
+  const arrived = await Promise.race([
+    to.peer.nextRequest(to.channel),
+    reply.then((early) => {
+      throw new Error(`answered before delivery: ${early.payload}${from.peer.transcript()}`);
+    }),
+  ]);
+  to.peer.reply(to.channel, 'RPY', arrived.msgno, OK);
+  return { arrived, reply: await reply };
+}
+
+/** Answers `ok` to everything that arrives. */
+export function answerAll({ peer }: Villager, seen?: (message: RawMessage) => void): void {
+  peer.onRequest = (message) => {
+    seen?.(message);
+    peer.reply(message.channel, 'RPY', message.msgno, OK);
+  };
+}
+
+/** A short text from one villager to others. */
+export const note = (from: Villager, to: readonly Villager[], text: string): string =>
+  inlineData(
+    from.address,
+    to.map(({ address }) => address),
+    `<note>${text}</note>`,
+  );
