@@ -1,0 +1,739 @@
+/**
+ * One BEEP peer on one connection: moves octets between the transport and the session state machine, keeps the time
+ * limits, and gives each channel to its user. It decides no policy and knows no profile's meaning.
+ *
+ * ```
+ *   connected ── greetings ──> ready ──(ready/proceed, or a SASL layer)──> tuning ──> a new session, greetings again
+ *                                 │ release asked or granted
+ *                                 v
+ *                             releasing ──> ended            (a fault ends it from anywhere, without a response)
+ * ```
+ */
+
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event.js';
+import { type Offer, type Role, Session } from '../beep/session.js';
+import type { Limits } from '../config/limits.js';
+import { ImxpError, LocalError, RefusedError, RemoteProtocolError, type Reply, TransportError } from '../errors.js';
+import { type Identity, NOBODY } from '../imxp/identity.js';
+import { events } from '../ops/events.js';
+import { ChannelHandle, type ChannelHandler, type ErrorCodec } from './channel-handle.js';
+import { flushLater } from './flusher.js';
+import type { Conditions, ProfileTable } from './profile.js';
+import type { SecuredStream } from './secured-stream.js';
+
+export interface RemoteAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+export type DriverLimits = Pick<
+  Limits,
+  | 'greetingTimeoutMs'
+  | 'closeTimeoutMs'
+  | 'deliveryTimeoutMs'
+  | 'idleTimeoutMs'
+  | 'messageOctets'
+  | 'unauthenticatedMessageOctets'
+  | 'windowOctets'
+  | 'channels'
+>;
+
+/** Told about the life of a driver; the listener, the dialer or a link. */
+export interface DriverOwner {
+  /** The connection is gone. `error` is undefined after an orderly release. */
+  ended(driver: Driver, error: ImxpError | undefined): void;
+  /** The peer's identity became known or changed. */
+  identified?(driver: Driver): void;
+}
+
+export interface DriverOptions {
+  readonly role: Role;
+  readonly profiles: ProfileTable;
+  readonly limits: DriverLimits;
+  readonly remote: RemoteAddress;
+  /** Where the connection arrived or left from; for logs and DIGEST-MD5 host names. */
+  readonly local: RemoteAddress;
+  readonly owner: DriverOwner;
+  /** Whether this side acts under a server name (RFC 3080 §2.3.1.2); any, unless given. */
+  readonly serves?: (serverName: string) => boolean;
+  /** Refuse the session with this instead of a greeting (RFC 3080 §2.4). */
+  readonly refuse?: Reply;
+}
+
+/** What a `start` of ours came to. */
+export interface Started {
+  readonly channel: ChannelHandle;
+  readonly uri: string;
+  readonly content: Buffer | undefined;
+}
+
+/** A connection handed over for a change of transport (RFC 3080 §3). */
+export interface HandedOver {
+  readonly stream: Duplex;
+  /** Octets received after the last frame and not parsed. */
+  readonly leftover: Buffer;
+}
+
+interface Waiter<T> {
+  resolve(value: T): void;
+  reject(error: ImxpError): void;
+}
+
+/** How this side uses a channel it asked for. */
+export interface ChannelUse {
+  readonly codec: ErrorCodec;
+  /** Makes the receiver of what comes on the channel; without it every request is refused. */
+  handler?(channel: ChannelHandle): ChannelHandler;
+}
+
+interface StartWaiter extends Waiter<Started> {
+  readonly use: ChannelUse;
+}
+
+const OWNER = Symbol('driver');
+type OwnedStream = Duplex & { [OWNER]?: Driver | undefined };
+
+/** Octets taken from the session for one write. */
+const WRITE_OCTETS = 262_144;
+/** 2/3 of the segment size of the loopback interface and of Ethernet (RFC 3081 §3.1.4). */
+const LOOPBACK_FRAME_OCTETS = 43_655;
+const FRAME_OCTETS = 973;
+
+let serial = 0;
+
+export class Driver {
+  readonly id: string;
+  readonly role: Role;
+  readonly remote: RemoteAddress;
+  readonly local: RemoteAddress;
+  readonly deliveryTimeoutMs: number;
+  readonly #options: DriverOptions;
+  readonly #channels = new Map<number, ChannelHandle>();
+  #session: Session;
+  #stream: OwnedStream;
+  #phase: 'greeting' | 'ready' | 'tuning' | 'releasing' | 'ended' = 'greeting';
+  #identity: Identity = NOBODY;
+  #security: SecuredStream | undefined;
+  /** True while the stream cannot take more. */
+  #blocked = false;
+  #flushing = false;
+  #timer: NodeJS.Timeout | undefined;
+  #greeted: Waiter<Greeting> | undefined;
+  #starts: Map<number, StartWaiter> | undefined;
+  #closes: Map<number, Waiter<void>> | undefined;
+  #handOver: (() => void) | undefined;
+  #owner: DriverOwner;
+
+  constructor(stream: Duplex, options: DriverOptions) {
+    serial += 1;
+    this.id = `s${serial}`;
+    this.role = options.role;
+    this.remote = options.remote;
+    this.local = options.local;
+    this.deliveryTimeoutMs = options.limits.deliveryTimeoutMs;
+    this.#owner = options.owner;
+    this.#options = options;
+    this.#stream = stream;
+    this.#session = this.#newSession();
+    this.#listen();
+    this.#deadline(options.limits.greetingTimeoutMs, 'the peer sent no greeting');
+    this.#touch();
+  }
+
+  // ---- facts --------------------------------------------------------------------------------------------------------
+
+  get identity(): Identity {
+    return this.#identity;
+  }
+
+  /** Sets who the peer is. The greeting of a later session and all channels, existing and future, follow it. */
+  set identity(identity: Identity) {
+    this.#identity = identity;
+    if (identity.kind !== 'none') this.#widen();
+    this.#owner.identified?.(this);
+  }
+
+  get privacy(): boolean {
+    return this.#security !== undefined;
+  }
+
+  get security(): SecuredStream | undefined {
+    return this.#security;
+  }
+
+  /** The transport in use; only for handing its values to a tuning profile. */
+  get stream(): Duplex {
+    return this.#stream;
+  }
+
+  get serverName(): string | undefined {
+    return this.#session.serverName;
+  }
+
+  get peer(): Greeting | undefined {
+    return this.#session.peer;
+  }
+
+  get ended(): boolean {
+    return this.#phase === 'ended';
+  }
+
+  get channels(): Iterable<ChannelHandle> {
+    return this.#channels.values();
+  }
+
+  get conditions(): Conditions {
+    const certified = this.#security?.peerCertificate !== undefined && this.#security.authorized;
+    return { private: this.privacy, authenticated: this.#identity.kind !== 'none', certified };
+  }
+
+  /** Whoever is told of the end from now on. */
+  set owner(owner: DriverOwner) {
+    this.#owner = owner;
+  }
+
+  // ---- what the user of a session may ask -------------------------------------------------------------------------
+
+  /**
+   * Waits for the peer's greeting.
+   *
+   * @throws RefusedError BEEP_UNAVAILABLE when the listener refuses the session, TransportError when it ends
+   */
+  greeted(): Promise<Greeting> {
+    const { peer } = this.#session;
+    if (peer !== undefined && this.#phase !== 'greeting') return Promise.resolve(peer);
+    if (this.#phase === 'ended') return Promise.reject(this.#gone());
+    return new Promise((resolve, reject) => {
+      this.#greeted = { resolve, reject };
+    });
+  }
+
+  /**
+   * Asks the peer to create a channel (RFC 3080 §2.3.1.2).
+   *
+   * @param quiet send nothing more until the answer (RFC 3080 §3.1.3.1)
+   * @throws RefusedError START_REFUSED, TransportError CONNECTION_LOST
+   */
+  start(offer: Offer, use: ChannelUse, quiet = false): Promise<Started> {
+    if (this.#phase !== 'ready') return Promise.reject(this.#gone());
+    return new Promise((resolve, reject) => {
+      const number = this.#session.start(offer);
+      this.#starts ??= new Map();
+      this.#starts.set(number, { resolve, reject, use });
+      if (quiet) this.#session.quiesce();
+      this.#touch();
+    });
+  }
+
+  /** Sends on a channel; returns the message number. */
+  send(channel: number, message: Outbound): number {
+    const msgno = this.#session.send(channel, message);
+    this.#touch();
+    return msgno;
+  }
+
+  consume(channel: number, octets: number): void {
+    this.#session.consume(channel, octets);
+    this.#touch();
+  }
+
+  /**
+   * Closes a channel in order (RFC 3080 §2.3.1.3).
+   *
+   * @throws RefusedError CLOSE_REFUSED, TransportError CONNECTION_LOST
+   */
+  closeChannel(number: number, code: number, text: string): Promise<void> {
+    if (this.#phase === 'ended') return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#session.close(number, code, text);
+      this.#closes ??= new Map();
+      this.#closes.set(number, { resolve, reject });
+      this.#touch();
+    });
+  }
+
+  /** Ends the session in order (RFC 3080 §2.4), cutting the connection when that takes too long. */
+  async release(text = ''): Promise<void> {
+    if (this.#phase === 'ended') return;
+    if (this.#phase !== 'ready') {
+      this.destroy(new LocalError('CLOSED', 'the session was ended before it was ready'));
+      return;
+    }
+    this.#deadline(this.#options.limits.closeTimeoutMs, 'the peer did not answer the release');
+    try {
+      await this.closeChannel(0, 200, text);
+    } catch (error) {
+      // RFC 3080 §2.4: a declined release should not end the session; but we are leaving.
+      this.destroy(error instanceof ImxpError ? error : new LocalError('CLOSED', String(error)));
+    }
+  }
+
+  /** Lets what is queued leave, and closes without asking. */
+  dismiss(error: ImxpError): void {
+    this.flush();
+    this.#end(error);
+  }
+
+  /** Says what `refuse` of the options says, and closes (RFC 3080 §2.4). */
+  turnAway(): void {
+    this.dismiss(new LocalError('BUSY', this.#options.refuse?.text ?? 'refused'));
+  }
+
+  /** Drops the connection at once, without a word to the peer. */
+  destroy(error: ImxpError): void {
+    if (this.#phase === 'ended') return;
+    const stream = this.#stream;
+    this.#finish(error);
+    // RFC 3081 §2: a terminated session is a TCP abort.
+    if (stream instanceof Socket && error instanceof RemoteProtocolError) stream.resetAndDestroy();
+    else stream.destroy();
+  }
+
+  // ---- answers to a peer's start ---------------------------------------------------------------------------------
+
+  /** Creates the channel the peer asked for; `content` answers the piggybacked message. */
+  accept(event: StartEvent, uri: string, content: string | undefined, channel: ChannelHandle): void {
+    if (this.#phase === 'ended') return;
+    this.#session.acceptStart(event, uri, content);
+    this.#register(channel);
+    this.#touch();
+  }
+
+  refuse(event: StartEvent, reply: Reply): void {
+    if (this.#phase === 'ended') return;
+    this.#session.refuseStart(event, reply);
+    events.refused.publish({
+      session: this.id,
+      remote: this.remote.address,
+      what: 'start',
+      code: reply.code,
+      reason: reply.text,
+    });
+    this.#touch();
+  }
+
+  // ---- tuning --------------------------------------------------------------------------------------------------------
+
+  /**
+   * Gives the connection away for a change of transport: waits until every reply owed has left, lets `last` queue the
+   * last message, writes it, and ends this session. Nothing is sent after it (RFC 3080 §3.1.3.2).
+   *
+   * @param owed replies that may stay owed: the one `last` is going to give
+   */
+  handOver(owed: number, last: () => void): Promise<HandedOver> {
+    return new Promise((resolve) => {
+      this.#handOver = (): void => {
+        if (this.#owed() > owed) return;
+        this.#handOver = undefined;
+        last();
+        this.#session.quiesce();
+        // All of it, whether the transport is slow or not; and nothing that came after is parsed any more.
+        while (this.#session.pending) this.#write();
+        resolve(this.#detach());
+      };
+      this.#handOver();
+    });
+  }
+
+  /** The same for the peer that waits for the answer to what it sent: everything has already left. */
+  handOverNow(): HandedOver {
+    return this.#detach();
+  }
+
+  /** Lets the session go on after a refused tuning. */
+  resume(): void {
+    if (this.#phase === 'ended') return;
+    this.#session.resume();
+    this.#touch();
+  }
+
+  /** Begins a new session over the new transport: nothing of the old one is kept but the server name (beep.md B-8). */
+  renew(stream: Duplex, change: { readonly security?: SecuredStream; readonly identity?: Identity }): void {
+    if (this.#phase === 'ended') {
+      stream.destroy();
+      return;
+    }
+    if (change.security !== undefined) this.#security = change.security;
+    this.#identity = change.identity ?? this.#identity;
+    this.#stream = stream;
+    this.#phase = 'greeting';
+    this.#blocked = false;
+    this.#session = this.#newSession(this.#session.serverName);
+    this.#listen();
+    this.#deadline(this.#options.limits.greetingTimeoutMs, 'the peer sent no greeting after tuning');
+    if (change.identity !== undefined) this.#owner.identified?.(this);
+    this.#touch();
+  }
+
+  // ---- moving octets ----------------------------------------------------------------------------------------------
+
+  /** Writes what may leave now. Called once per turn of the event loop, and when the transport can take more. */
+  flush(): void {
+    this.#flushing = false;
+    if (this.#phase === 'ended' || this.#blocked) return;
+    this.#write();
+    // A close or release is complete when its last octets have left.
+    this.#pump();
+  }
+
+  #write(): void {
+    const stream = this.#stream;
+    for (;;) {
+      const batch = this.#session.transmit(WRITE_OCTETS);
+      const [first] = batch;
+      if (first === undefined) return;
+      if (batch.length === 1) {
+        stream.write(first);
+      } else {
+        stream.cork();
+        for (const octets of batch) stream.write(octets);
+        stream.uncork();
+      }
+      if (stream.writableNeedDrain) {
+        this.#blocked = true;
+        return;
+      }
+    }
+  }
+
+  #touch(): void {
+    if (this.#flushing || this.#phase === 'ended') return;
+    this.#flushing = true;
+    flushLater(this);
+  }
+
+  drained(): void {
+    this.#blocked = false;
+    this.flush();
+  }
+
+  received(chunk: Buffer): void {
+    if (this.#phase === 'ended') return;
+    this.#session.receive(chunk);
+    this.#pump();
+    this.#touch();
+  }
+
+  #pump(): void {
+    const session = this.#session;
+    try {
+      while (session === this.#session && this.#phase !== 'ended' && this.#phase !== 'tuning') {
+        const event = session.nextEvent();
+        if (event === undefined) return;
+        this.#handle(event);
+      }
+    } catch (error) {
+      this.#fault(error);
+    }
+  }
+
+  #handle(event: SessionEvent): void {
+    switch (event.type) {
+      case 'message':
+        this.#channels.get(event.channel)?.message(event.msgno, event.payload);
+        return;
+      case 'reply':
+        this.#channels.get(event.channel)?.replied(event.msgno, event.kind, event.payload);
+        if (this.#handOver !== undefined) this.#handOver();
+        return;
+      case 'answer':
+        this.consume(event.channel, event.payload.length);
+        return;
+      case 'nul':
+        // No profile served here asks one-to-many questions, so no request was answered by this.
+        this.#channels.get(event.channel)?.replyLost(event.msgno);
+        return;
+      case 'too-large':
+        this.#channels.get(event.channel)?.tooLarge(event.msgno, event.limit);
+        return;
+      case 'reply-too-large':
+        this.#channels.get(event.channel)?.replyLost(event.msgno);
+        return;
+      case 'start':
+        this.#startRequested(event);
+        return;
+      case 'started':
+        this.#started(event);
+        return;
+      case 'start-refused':
+        this.#take(this.#starts, event.channel)?.reject(new RefusedError('START_REFUSED', event.reply));
+        return;
+      case 'greeting':
+        this.#ready(event.greeting);
+        return;
+      case 'unavailable':
+        this.#unavailable(event.reply);
+        return;
+      case 'close':
+        this.#closeRequested(event.channel);
+        return;
+      case 'closed':
+        this.#closed(event.channel);
+        return;
+      case 'close-refused':
+        this.#channels.get(event.channel)?.reopened();
+        this.#take(this.#closes, event.channel)?.reject(new RefusedError('CLOSE_REFUSED', event.reply));
+        return;
+      case 'released':
+        this.#end(undefined);
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  // ---- channel management ------------------------------------------------------------------------------------------
+
+  #ready(greeting: Greeting): void {
+    this.#clearDeadline();
+    this.#phase = 'ready';
+    this.#greeted?.resolve(greeting);
+    this.#greeted = undefined;
+  }
+
+  #unavailable(reply: Reply): void {
+    const error = new RefusedError(
+      'BEEP_UNAVAILABLE',
+      reply,
+      `the listener is not available: ${reply.code} ${reply.text}`,
+    );
+    // RFC 3080 §2.4: both sides close and should log it.
+    events.refused.publish({
+      session: this.id,
+      remote: this.remote.address,
+      what: 'session',
+      code: reply.code,
+      reason: reply.text,
+    });
+    this.#end(error);
+  }
+
+  #startRequested(event: StartEvent): void {
+    const { profiles, serves } = this.#options;
+    if (event.serverName !== undefined && serves?.(event.serverName) === false) {
+      this.refuse(event, { code: 550, text: `${event.serverName} is not served here` });
+      return;
+    }
+    const choice = profiles.choose(event.proposals, this.conditions);
+    if ('code' in choice) this.refuse(event, choice);
+    else choice.profile.start(this, event, choice.proposal);
+  }
+
+  #started(event: Extract<SessionEvent, { type: 'started' }>): void {
+    const waiter = this.#take(this.#starts, event.channel);
+    if (waiter === undefined) return;
+    const channel = new ChannelHandle(this, event.channel, event.uri, waiter.use.codec);
+    const handler = waiter.use.handler?.(channel);
+    if (handler !== undefined) channel.handler = handler;
+    this.#register(channel);
+    waiter.resolve({ channel, uri: event.uri, content: event.content });
+  }
+
+  #register(channel: ChannelHandle): void {
+    this.#channels.set(channel.number, channel);
+    const { limits } = this.#options;
+    // A wider window from the start: 4,096 octets a round trip would be the ceiling otherwise. Strangers keep that.
+    if (this.#identity.kind !== 'none') this.#session.window(channel.number, limits.windowOctets);
+    channel.opened();
+  }
+
+  /** After authentication every channel gets the limits of a known peer. */
+  #widen(): void {
+    const { limits } = this.#options;
+    this.#session.allow(limits.messageOctets);
+    for (const number of this.#channels.keys()) this.#session.window(number, limits.windowOctets);
+    this.#touch();
+  }
+
+  #closeRequested(number: number): void {
+    if (number === 0) {
+      this.#phase = this.#phase === 'ready' ? 'releasing' : this.#phase;
+      for (const channel of this.#channels.values()) channel.closing();
+    } else {
+      this.#channels.get(number)?.closing();
+    }
+    this.#session.acceptClose(number);
+    this.#touch();
+  }
+
+  #closed(number: number): void {
+    this.#take(this.#closes, number)?.resolve();
+    if (number === 0) {
+      this.#end(undefined);
+      return;
+    }
+    const channel = this.#channels.get(number);
+    this.#channels.delete(number);
+    channel?.ended(0);
+  }
+
+  #take<T>(waiters: Map<number, T> | undefined, number: number): T | undefined {
+    const waiter = waiters?.get(number);
+    waiters?.delete(number);
+    return waiter;
+  }
+
+  #owed(): number {
+    let owed = this.#session.channelInfo(0)?.owed ?? 0;
+    for (const number of this.#channels.keys()) owed += this.#session.channelInfo(number)?.owed ?? 0;
+    return owed;
+  }
+
+  // ---- beginning and end ------------------------------------------------------------------------------------------
+
+  #newSession(serverName?: string): Session {
+    const { role, profiles, limits, remote, refuse } = this.#options;
+    const loopback = remote.address === '::1' || remote.address.includes('127.0.0.');
+    const known = this.#identity.kind !== 'none';
+    return new Session({
+      role,
+      profiles: profiles.offered(this.conditions),
+      isTuning: (uri) => profiles.isTuning(uri),
+      frameOctets: loopback ? LOOPBACK_FRAME_OCTETS : FRAME_OCTETS,
+      limits: {
+        channels: limits.channels,
+        messageOctets: known ? limits.messageOctets : limits.unauthenticatedMessageOctets,
+      },
+      ...(refuse === undefined ? {} : { refuse }),
+      ...(serverName === undefined ? {} : { serverName }),
+    });
+  }
+
+  #listen(): void {
+    const stream = this.#stream;
+    stream[OWNER] = this;
+    stream.on('data', onData);
+    stream.on('drain', onDrain);
+    stream.on('end', onEnd);
+    stream.on('error', onError);
+    stream.on('close', onClose);
+    if (stream instanceof Socket && this.#options.limits.idleTimeoutMs > 0) {
+      stream.setTimeout(this.#options.limits.idleTimeoutMs, () =>
+        this.destroy(new TransportError('TIMED_OUT', 'the session was idle for too long')),
+      );
+    }
+  }
+
+  #unlisten(): void {
+    const stream = this.#stream;
+    stream.off('data', onData);
+    stream.off('drain', onDrain);
+    stream.off('end', onEnd);
+    stream.off('close', onClose);
+    stream.off('error', onError);
+    stream[OWNER] = undefined;
+  }
+
+  #detach(): HandedOver {
+    this.#phase = 'tuning';
+    this.#clearDeadline();
+    const stream = this.#stream;
+    stream.pause();
+    this.#unlisten();
+    const leftover = this.#session.detach();
+    this.#dropChannels();
+    return { stream, leftover };
+  }
+
+  /** A fault of the peer ends the session in silence; a fault of ours must not harm the other sessions. */
+  #fault(error: unknown): void {
+    if (error instanceof ImxpError) {
+      this.destroy(error);
+    } else {
+      events.fault.publish({ session: this.id, error });
+      this.destroy(new LocalError('BEEP_STATE', 'internal fault; the session was dropped', { cause: error }));
+    }
+  }
+
+  /** Ends the session in order: what is written still leaves. */
+  #end(error: ImxpError | undefined): void {
+    if (this.#phase === 'ended') return;
+    const stream = this.#stream;
+    this.#finish(error);
+    stream.end();
+    // A peer that keeps its side open must not keep ours.
+    const timer = setTimeout(() => stream.destroy(), this.#options.limits.closeTimeoutMs);
+    timer.unref();
+    stream.once('close', () => clearTimeout(timer));
+    stream.resume();
+  }
+
+  #finish(error: ImxpError | undefined): void {
+    this.#phase = 'ended';
+    this.#clearDeadline();
+    this.#unlisten();
+    this.#stream.on('error', ignoreError);
+    this.#dropChannels();
+    const gone = error ?? this.#gone();
+    this.#greeted?.reject(gone);
+    for (const waiter of this.#starts?.values() ?? []) waiter.reject(gone);
+    for (const [number, waiter] of this.#closes ?? []) {
+      if (number === 0 && error === undefined) waiter.resolve();
+      else waiter.reject(gone);
+    }
+    this.#greeted = undefined;
+    this.#starts = undefined;
+    this.#closes = undefined;
+    events.closed.publish({
+      session: this.id,
+      remote: this.remote.address,
+      ...(error === undefined ? {} : { error: error.code, reason: error.message }),
+    });
+    this.#owner.ended(this, error);
+  }
+
+  #dropChannels(): void {
+    const channels = [...this.#channels];
+    this.#channels.clear();
+    for (const [number, channel] of channels) channel.ended(this.#session.channelInfo(number)?.unsentOctets ?? 0);
+  }
+
+  #gone(): ImxpError {
+    return new TransportError('CONNECTION_LOST', 'the session has ended');
+  }
+
+  lost(error: Error | undefined): void {
+    if (this.#phase === 'ended') return;
+    const reason = error === undefined ? 'the peer closed the connection without releasing the session' : error.message;
+    const code = error === undefined && this.#phase === 'releasing' ? undefined : 'CONNECTION_LOST';
+    const stream = this.#stream;
+    this.#finish(code === undefined ? undefined : new TransportError(code, reason, { cause: error }));
+    stream.destroy();
+  }
+
+  #deadline(ms: number, what: string): void {
+    this.#clearDeadline();
+    this.#timer = setTimeout(() => this.destroy(new TransportError('TIMED_OUT', `${what} within ${ms} ms`)), ms);
+  }
+
+  #clearDeadline(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+// Shared listeners: no closure per connection.
+function onData(this: OwnedStream, chunk: Buffer): void {
+  this[OWNER]?.received(chunk);
+}
+
+function onDrain(this: OwnedStream): void {
+  this[OWNER]?.drained();
+}
+
+function onEnd(this: OwnedStream): void {
+  this[OWNER]?.lost(undefined);
+}
+
+function onError(this: OwnedStream, error: Error): void {
+  this[OWNER]?.lost(error);
+}
+
+function onClose(this: OwnedStream): void {
+  this[OWNER]?.lost(undefined);
+}
+
+/** The end has been reported already; what the transport still says about it adds nothing. */
+function ignoreError(): void {}

@@ -1,0 +1,186 @@
+/**
+ * The way to one neighbour relay: one session with several channels ("lanes"), dialled when needed and again after a
+ * loss, with exponential backoff and jitter. What goes over the lanes is not decided here.
+ *
+ * ```
+ *   idle ──connect──> connecting ──bound──> ready ──lost──> backoff ──time──> connecting
+ *                          └──failed──> backoff ──long after the loss──> idle
+ * ```
+ */
+import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
+import { newTransId } from '../imxp/trans-id.js';
+import { events } from '../ops/events.js';
+import { ask } from './ask.js';
+import type { ChannelHandle, ChannelHandler } from './channel-handle.js';
+import type { Driver, DriverOwner } from './driver.js';
+import { meshErrors } from './mesh-profile.js';
+
+export interface LinkOptions {
+  /** The neighbour, for logs: its domain, or a name for a default route. */
+  readonly name: string;
+  /** Opens an authenticated session, trying the alternatives in order. */
+  connect(): Promise<Driver>;
+  readonly dialect: Dialect;
+  /** The local domains to bind for; the first must be accepted. */
+  readonly domains: readonly string[];
+  readonly lanes: number;
+  /** Receives what the neighbour sends on a lane. */
+  accept(channel: ChannelHandle): ChannelHandler;
+  /** The neighbour accepted a bind on a lane. */
+  bound(channel: ChannelHandle, transID: number): void;
+  /** The lanes may be used from now on, until {@link LinkOptions.down}. */
+  up(lanes: readonly ChannelHandle[]): void;
+  /** The link cannot be used; senders are told `obstacle`, or may make it dial again when there is none. */
+  down(obstacle: Reply | undefined): void;
+}
+
+const FIRST_BACKOFF_MS = 100;
+const LONGEST_BACKOFF_MS = 30_000;
+/** A link that was lost is dialled again by itself for this long; after that when it is needed. */
+const INTEREST_MS = 300_000;
+
+const UNAVAILABLE: Reply = { code: 450, text: 'relay unavailable' };
+const CLOSED: Reply = { code: 421, text: 'this relay is shutting down' };
+
+export class Link implements DriverOwner {
+  readonly #options: LinkOptions;
+  #state: 'idle' | 'connecting' | 'ready' | 'backoff' | 'closed' = 'idle';
+  #driver: Driver | undefined;
+  #attempts = 0;
+  #lostAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  get state(): string {
+    return this.#state;
+  }
+
+  /** Dials now, unless that is done, under way or due soon. */
+  connect(): void {
+    if (this.#state === 'idle') this.#connect();
+  }
+
+  /** Ends the link in order and keeps it closed. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#state = 'closed';
+    this.#options.down(CLOSED);
+    await this.#driver?.release();
+  }
+
+  ended(driver: Driver, error: ImxpError | undefined): void {
+    if (driver !== this.#driver) return;
+    this.#driver = undefined;
+    if (this.#state !== 'ready') return;
+    events.link.publish({
+      link: this.name,
+      state: 'down',
+      error: error?.code ?? '',
+      reason: error?.message ?? 'released',
+    });
+    this.#lostAt = performance.now();
+    this.#backOff();
+  }
+
+  #connect(): void {
+    this.#state = 'connecting';
+    if (this.#lostAt === 0) this.#lostAt = performance.now();
+    this.#dial().catch((error: unknown) => this.#failed(asError(error)));
+  }
+
+  async #dial(): Promise<void> {
+    const driver = await this.#options.connect();
+    if (this.#state !== 'connecting') {
+      await driver.release();
+      return;
+    }
+    this.#driver = driver;
+    driver.owner = this;
+    if (driver.ended) throw new TransportError('CONNECTION_LOST', 'the session ended before it was bound');
+    try {
+      const lanes = await Promise.all(Array.from({ length: this.#options.lanes }, () => this.#open(driver)));
+      this.#ready(lanes);
+    } catch (error) {
+      this.#driver = undefined;
+      await driver.release();
+      throw error;
+    }
+  }
+
+  /** Opens a lane and binds on it for the local domains. */
+  async #open(driver: Driver): Promise<ChannelHandle> {
+    const { dialect, domains, accept, bound } = this.#options;
+    const [first = '', ...others] = domains;
+    const transID = newTransId();
+    const bind = dialect.encodeInitial({ type: 'bind', relay: first, transID, options: [] });
+    const { channel, content } = await driver.start(
+      { profiles: [{ uri: dialect.profile, content: bind }] },
+      { codec: meshErrors(dialect), handler: accept },
+    );
+    if (content === undefined) throw new RefusedError('REFUSED', { code: 501, text: 'no answer to bind' });
+    const answer = dialect.decodeInitialReply(content);
+    if (answer.type === 'error')
+      throw new RefusedError('REFUSED', answer, `bind for ${first}: ${answer.code} ${answer.text}`);
+    bound(channel, transID);
+    for (const domain of others) await this.#bindFurther(channel, domain);
+    return channel;
+  }
+
+  /** A further local domain may be refused: then its Data is, by the neighbour, and the log says why. */
+  async #bindFurther(channel: ChannelHandle, domain: string): Promise<void> {
+    const { dialect, name, bound } = this.#options;
+    const transID = newTransId();
+    const { payload } = await ask(channel, dialect.encode({ type: 'bind', relay: domain, transID, options: [] }));
+    const answer = dialect.decodeReply(payload);
+    if (answer.type === 'ok') bound(channel, transID);
+    else events.link.publish({ link: name, state: 'bind refused', domain, code: answer.code, reason: answer.text });
+  }
+
+  #ready(lanes: readonly ChannelHandle[]): void {
+    this.#state = 'ready';
+    this.#attempts = 0;
+    events.link.publish({ link: this.name, state: 'up', lanes: lanes.length, session: this.#driver?.id ?? '' });
+    this.#options.up(lanes);
+  }
+
+  #failed(error: ImxpError): void {
+    if (this.#state === 'closed') return;
+    events.link.publish({ link: this.name, state: 'failed', error: error.code, reason: error.message });
+    this.#backOff();
+  }
+
+  #backOff(): void {
+    this.#state = 'backoff';
+    this.#options.down(UNAVAILABLE);
+    const longest = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#attempts);
+    this.#attempts += 1;
+    // Half of it at least, the rest by chance: relays that lost the same neighbour do not come back together.
+    const ms = longest / 2 + Math.random() * (longest / 2);
+    this.#timer = setTimeout(() => this.#again(), ms);
+    this.#timer.unref();
+  }
+
+  #again(): void {
+    if (this.#state !== 'backoff') return;
+    if (performance.now() - this.#lostAt < INTEREST_MS) {
+      this.#connect();
+      return;
+    }
+    this.#state = 'idle';
+    this.#attempts = 0;
+    this.#lostAt = 0;
+    this.#options.down(undefined);
+  }
+}
+
+function asError(error: unknown): ImxpError {
+  return error instanceof ImxpError ? error : new LocalError('CONNECT_FAILED', String(error), { cause: error });
+}

@@ -1,0 +1,173 @@
+/**
+ * Accepts connections and makes a driver of each, within the limits on sessions. What a session may do is not decided here.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Limits } from '../config/limits.js';
+import { type ImxpError, LocalError, type Reply, TransportError } from '../errors.js';
+import { events } from '../ops/events.js';
+import { Driver, type DriverOwner } from './driver.js';
+import type { ProfileTable } from './profile.js';
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly profiles: ProfileTable;
+  readonly limits: Limits;
+  /** Whether this node acts under a server name. */
+  readonly serves?: (serverName: string) => boolean;
+  /** Told about each session that was opened and has ended. */
+  readonly owner?: DriverOwner;
+}
+
+/** Seconds of silence after which TCP asks whether the peer is still there. */
+const KEEP_ALIVE_MS = 60_000;
+
+export class Listener implements DriverOwner {
+  readonly #options: ListenerOptions;
+  readonly #server: Server;
+  readonly #drivers = new Set<Driver>();
+  /** Sessions of strangers, with the timer that ends each; oldest first. */
+  readonly #strangers = new Map<Driver, NodeJS.Timeout>();
+  readonly #perAddress = new Map<string, number>();
+  #limits: Limits;
+  #closing = false;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#limits = options.limits;
+    this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
+      this.#accept(socket),
+    );
+  }
+
+  /**
+   * Begins to listen.
+   *
+   * @returns the port, which the system chose if 0 was asked for
+   * @throws LocalError CONFIGURATION when the address cannot be had
+   */
+  async listen(): Promise<number> {
+    const { host, port } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause: NodeJS.ErrnoException) =>
+        reject(new LocalError('CONFIGURATION', `cannot listen on ${host} port ${port}: ${explain(cause)}`, { cause })),
+      );
+      this.#server.listen(port, host, resolve);
+    });
+    this.#server.on('error', (error) => events.fault.publish({ session: 'listener', error }));
+    return this.port;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === 'object' && address !== null ? address.port : this.#options.port;
+  }
+
+  get drivers(): ReadonlySet<Driver> {
+    return this.#drivers;
+  }
+
+  set limits(limits: Limits) {
+    this.#limits = limits;
+  }
+
+  /** Stops accepting. Sessions that exist go on until {@link release}. */
+  stop(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#server.close();
+  }
+
+  /** Ends all sessions in order; resolves when they are gone, after `closeTimeoutMs` at the latest. */
+  async release(text: string): Promise<void> {
+    this.stop();
+    await Promise.all([...this.#drivers].map((driver) => driver.release(text)));
+  }
+
+  ended(driver: Driver, error: ImxpError | undefined): void {
+    this.#drivers.delete(driver);
+    this.#forget(driver);
+    const { address } = driver.remote;
+    const left = (this.#perAddress.get(address) ?? 1) - 1;
+    if (left === 0) this.#perAddress.delete(address);
+    else this.#perAddress.set(address, left);
+    this.#options.owner?.ended(driver, error);
+  }
+
+  identified(driver: Driver): void {
+    if (driver.identity.kind !== 'none') this.#forget(driver);
+    this.#options.owner?.identified?.(driver);
+  }
+
+  #accept(socket: Socket): void {
+    const { remoteAddress, remotePort, localAddress, localPort } = socket;
+    if (remoteAddress === undefined || this.#closing) {
+      socket.destroy();
+      return;
+    }
+    const address = plainAddress(remoteAddress);
+    const refuse = this.#obstacle(address);
+    const driver = new Driver(socket, {
+      role: 'listener',
+      profiles: this.#options.profiles,
+      limits: this.#limits,
+      remote: { address, port: remotePort ?? 0 },
+      local: { address: plainAddress(localAddress ?? ''), port: localPort ?? 0 },
+      owner: this,
+      ...(this.#options.serves === undefined ? {} : { serves: this.#options.serves }),
+      ...(refuse === undefined ? {} : { refuse }),
+    });
+    this.#drivers.add(driver);
+    this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
+    if (refuse !== undefined) {
+      // RFC 3080 §2.4: an unavailable listener says so instead of greeting, and both close.
+      events.refused.publish({
+        session: driver.id,
+        remote: address,
+        what: 'session',
+        code: refuse.code,
+        reason: refuse.text,
+      });
+      driver.turnAway();
+      return;
+    }
+    events.opened.publish({ session: driver.id, remote: address, port: remotePort ?? 0, role: 'listener' });
+    this.#strangers.set(driver, this.#lifetime(driver));
+  }
+
+  #obstacle(address: string): Reply | undefined {
+    const { sessions, sessionsPerAddress, unauthenticatedSessions } = this.#limits;
+    if (this.#drivers.size >= sessions) return { code: 421, text: 'too many sessions; try again later' };
+    if ((this.#perAddress.get(address) ?? 0) >= sessionsPerAddress) {
+      return { code: 421, text: 'too many sessions from your address' };
+    }
+    if (this.#strangers.size >= unauthenticatedSessions) {
+      // The oldest stranger has had the longest time to say who it is: it makes room, so that honest peers get in.
+      const [oldest] = this.#strangers.keys();
+      oldest?.destroy(new TransportError('BUSY', 'made room for a newer session: too many are not authenticated'));
+    }
+    return undefined;
+  }
+
+  #lifetime(driver: Driver): NodeJS.Timeout {
+    const ms = this.#limits.unauthenticatedLifetimeMs;
+    return setTimeout(() => driver.destroy(new TransportError('TIMED_OUT', `not authenticated within ${ms} ms`)), ms);
+  }
+
+  #forget(driver: Driver): void {
+    clearTimeout(this.#strangers.get(driver));
+    this.#strangers.delete(driver);
+  }
+}
+
+function explain(error: NodeJS.ErrnoException): string {
+  if (error.code === 'EADDRINUSE') return 'another program listens there';
+  if (error.code === 'EACCES') return 'ports below 1024 need a privilege';
+  if (error.code === 'EADDRNOTAVAIL') return 'this machine has no such address';
+  return error.message;
+}
+
+/** IPv4 addresses as such, also where the system maps them into IPv6. */
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}

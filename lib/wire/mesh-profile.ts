@@ -1,0 +1,66 @@
+/**
+ * Serves the profiles of the mesh: gives each new channel to the relay and its piggybacked attach or bind with it.
+ * What they mean is the relay's matter.
+ */
+import type { StartEvent } from '../beep/event.js';
+import { ImxpError } from '../errors.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
+import { events } from '../ops/events.js';
+import { ChannelHandle, type ChannelHandler } from './channel-handle.js';
+import type { Driver } from './driver.js';
+import type { Condition, Proposal, ServedProfile } from './profile.js';
+
+/** Takes the channels that peers open. */
+export interface MeshAcceptor {
+  accept(channel: ChannelHandle): ChannelHandler;
+  /** Processes piggybacked content; the reply's content. */
+  initial(channel: ChannelHandle, content: Buffer): string | Promise<string>;
+}
+
+export class MeshProfile implements ServedProfile {
+  readonly uris: readonly string[];
+  readonly offered: readonly string[];
+  readonly tuning = false;
+  readonly needs: readonly Condition[];
+  readonly forbids: readonly Condition[] = [];
+  readonly #dialect: Dialect;
+  readonly #acceptor: MeshAcceptor;
+
+  constructor(dialect: Dialect, acceptor: MeshAcceptor, needs: readonly Condition[] = []) {
+    this.uris = [dialect.profile];
+    this.offered = this.uris;
+    this.needs = needs;
+    this.#dialect = dialect;
+    this.#acceptor = acceptor;
+  }
+
+  start(driver: Driver, event: StartEvent, proposal: Proposal): void {
+    const channel = new ChannelHandle(driver, event.channel, proposal.uri, meshErrors(this.#dialect));
+    channel.handler = this.#acceptor.accept(channel);
+    if (proposal.content === undefined || proposal.content.length === 0) {
+      driver.accept(event, proposal.uri, undefined, channel);
+      return;
+    }
+    const answer = this.#acceptor.initial(channel, proposal.content);
+    if (typeof answer === 'string') {
+      driver.accept(event, proposal.uri, answer, channel);
+      return;
+    }
+    answer.then(
+      (content) => driver.accept(event, proposal.uri, content, channel),
+      (error: unknown) => {
+        events.fault.publish({ session: driver.id, error });
+        driver.refuse(event, error instanceof ImxpError && error.reply ? error.reply : INTERNAL);
+      },
+    );
+  }
+}
+
+const INTERNAL = { code: 451, text: 'local processing error' };
+
+/** Writes errors on channels of a dialect. */
+export function meshErrors(dialect: Dialect): { encodeError(reply: { code: number; text: string }): Buffer } {
+  return {
+    encodeError: (reply) => dialect.encodeReply({ type: 'error', code: reply.code, text: reply.text, lang: undefined }),
+  };
+}
