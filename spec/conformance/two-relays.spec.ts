@@ -5,7 +5,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { expect } from 'chai';
-import { type NodeProcess, Workshop } from '../support/node-process.js';
+import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
 import { attach, errorIn, inlineData, OK } from '../support/raw-documents.js';
 import { RawPeer } from '../support/raw-peer.js';
 import { passwordOf, type Villager } from '../support/town.js';
@@ -32,10 +32,9 @@ describe('two relays', function () {
     this.timeout(120_000);
     workshop = await Workshop.open();
     ({ authority } = await workshop.certs('example.com', 'rubble.com'));
-    rubble = await relay('rubble.com', 'example.com', () => example.port);
-    example = await relay('example.com', 'rubble.com', () => rubble.port);
-    // Each file was written when the other's port was not known yet: the second writing knows both.
-    await write(rubble, 'rubble.com', 'example.com', example.port);
+    const [examplePort, rubblePort] = [await freePort(), await freePort()];
+    example = await relay('example.com', examplePort, 'rubble.com', rubblePort);
+    rubble = await relay('rubble.com', rubblePort, 'example.com', examplePort);
     await workshop.account(example, FRED, passwordOf(FRED));
     await workshop.account(rubble, BARNEY, passwordOf(BARNEY));
     await workshop.account(example, 'imxp=mesh@rubble.com', meshPassword('rubble.com'));
@@ -52,20 +51,9 @@ describe('two relays', function () {
 
   const meshPassword = (domain: string): string => `quarry ${domain}`;
 
-  async function relay(domain: string, other: string, otherPort: () => number): Promise<NodeProcess> {
-    let port = 1;
-    try {
-      port = otherPort();
-    } catch {
-      // The other one does not exist yet.
-    }
+  async function relay(domain: string, port: number, other: string, otherPort: number): Promise<NodeProcess> {
     await workshop.file(`secrets/mesh-${domain}`, `${meshPassword(domain)}\n`);
-    return await workshop.node(domain, (own) => configuration(domain, own, other, port));
-  }
-
-  async function write(node: NodeProcess, domain: string, other: string, otherPort: number): Promise<void> {
-    const text = JSON.stringify(configuration(domain, node.port, other, otherPort), null, 2);
-    await workshop.file(`${domain}.json`, `${text}\n`);
+    return await workshop.node(domain, () => configuration(domain, port, other, otherPort), port);
   }
 
   function configuration(domain: string, port: number, other: string, otherPort: number): object {

@@ -301,9 +301,9 @@ export class Workshop {
     await this.#must(['account', 'add', address, '--config', node.config, '--password-file', file]);
   }
 
-  /** A relay with a configuration written for it; the listening port is a free one. Not started yet. */
-  async node(name: string, config: (port: number) => object): Promise<NodeProcess> {
-    const port = await freePort();
+  /** A relay with a configuration written for it, on a free port unless one is given. Not started yet. */
+  async node(name: string, config: (port: number) => object, given?: number): Promise<NodeProcess> {
+    const port = given ?? (await freePort());
     const path = await this.file(`${name}.json`, `${JSON.stringify(config(port), null, 2)}\n`);
     const node = new NodeProcess(this.directory, path, port);
     this.#nodes.push(node);
