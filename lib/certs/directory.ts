@@ -1,0 +1,291 @@
+/**
+ * A directory of certificates with a development authority in it: `ca.crt`, `ca.key`, `ca.crl`, and for each relay or
+ * endpoint a `.crt` and a `.key`. Owns which files are there and who may read them; what stands in them is `issue.ts`.
+ */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LocalError } from '../errors.js';
+import {
+  addressOf,
+  type Credential,
+  domainOf,
+  issue,
+  makeAuthority,
+  type Period,
+  periodOf,
+  type Subject,
+} from './issue.js';
+import { type Revoked, revocationList } from './revocation.js';
+
+/** Long enough to be forgotten about while developing. */
+export const AUTHORITY_DAYS = 3650;
+/** What most authorities give. */
+export const CERTIFICATE_DAYS = 365;
+
+export interface CertificateInfo {
+  readonly kind: 'authority' | 'relay' | 'endpoint' | 'other';
+  /** The domain or address it is for; the common name of an authority. */
+  readonly name: string;
+  /** Paths of the files. */
+  readonly certificate: string;
+  readonly key: string;
+  readonly validFrom: Date;
+  readonly validTo: Date;
+  readonly serial: string;
+  readonly revoked: boolean;
+}
+
+export interface Made extends CertificateInfo {
+  readonly action: 'made' | 'kept' | 'renewed';
+}
+
+export interface MakeOptions {
+  readonly days?: number;
+  /** Make it anew although the present one is still good. */
+  readonly renew?: boolean;
+}
+
+function missing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (missing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whoever reads the file meanwhile sees the old one or the new one, never half of it. */
+async function replaceFile(path: string, text: string, mode: number): Promise<void> {
+  const temporary = `${path}.${process.pid}.new`;
+  await writeFile(temporary, text, { mode });
+  await rename(temporary, path);
+}
+
+function nameOf(subject: Subject): string {
+  return subject.kind === 'relay' ? domainOf(subject.domain) : addressOf(subject.address);
+}
+
+/** An address may hold a slash; a file name may not. */
+function fileOf(name: string): string {
+  return name.replace(/[^A-Za-z0-9.@=_+-]/g, (character) => encodeURIComponent(character).replaceAll('*', '%2A'));
+}
+
+function alternatives(certificate: X509Certificate): readonly string[] {
+  return (certificate.subjectAltName ?? '').split(', ');
+}
+
+function subjectOf(certificate: X509Certificate): { kind: CertificateInfo['kind']; name: string; hosts: string[] } {
+  const common = /^CN=(.*)$/m.exec(certificate.subject)?.[1] ?? certificate.subject;
+  if (certificate.ca) return { kind: 'authority', name: common, hosts: [] };
+  const names = alternatives(certificate);
+  const find = (prefix: string): string[] =>
+    names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length).replace(/^"(.*)"$/, '$1'));
+  const mailbox = find('email:')[0];
+  if (mailbox?.startsWith('imxp=mesh@') === true) {
+    const name = mailbox.slice('imxp=mesh@'.length);
+    return { kind: 'relay', name, hosts: [...find('DNS:').filter((host) => host !== name), ...find('IP Address:')] };
+  }
+  return mailbox === undefined
+    ? { kind: 'other', name: common, hosts: [] }
+    : { kind: 'endpoint', name: mailbox, hosts: [] };
+}
+
+export class CertificateDirectory {
+  readonly path: string;
+  readonly #authority: Credential;
+  readonly #now: () => Date;
+  /** Whether the authority was made just now. */
+  readonly fresh: boolean;
+
+  private constructor(path: string, authority: Credential, fresh: boolean, now: () => Date) {
+    this.path = path;
+    this.#authority = authority;
+    this.fresh = fresh;
+    this.#now = now;
+  }
+
+  /**
+   * Opens a directory and makes it, with an authority in it, where there is none.
+   *
+   * @throws LocalError ARGUMENT: the authority there cannot be used; system errors for files
+   */
+  static async open(path: string, now: () => Date = () => new Date()): Promise<CertificateDirectory> {
+    await mkdir(path, { recursive: true });
+    const [certificatePath, keyPath] = [join(path, 'ca.crt'), join(path, 'ca.key')];
+    const [certificate, key] = await Promise.all([readIfThere(certificatePath), readIfThere(keyPath)]);
+    if (certificate !== undefined && key !== undefined) {
+      if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) {
+        throw new LocalError('ARGUMENT', `${keyPath} is not the key of ${certificatePath}`);
+      }
+      return new CertificateDirectory(path, { certificate, key }, false, now);
+    }
+    if (certificate !== undefined || key !== undefined) {
+      const [there, gone] = key === undefined ? [certificatePath, keyPath] : [keyPath, certificatePath];
+      // Making a new one would silently turn everything signed so far into waste paper.
+      throw new LocalError(
+        'ARGUMENT',
+        `${there} is there but ${gone} is not; bring it back, or remove both to start anew`,
+      );
+    }
+    const authority = await makeAuthority(periodOf(AUTHORITY_DAYS, now()));
+    await replaceFile(keyPath, authority.key, 0o600);
+    await replaceFile(certificatePath, authority.certificate, 0o644);
+    return new CertificateDirectory(path, authority, true, now);
+  }
+
+  get authorityFile(): string {
+    return join(this.path, 'ca.crt');
+  }
+
+  /** The authority's own certificate. */
+  async authority(): Promise<Made> {
+    const info = this.#info(this.authorityFile, this.#authority.certificate, new Set());
+    return { ...info, action: this.fresh ? 'made' : 'kept' };
+  }
+
+  /**
+   * Makes a certificate with its key. Keeps the present one if it is good: of this authority, for these names, neither
+   * expired nor revoked.
+   *
+   * @throws LocalError ARGUMENT
+   */
+  async make(subject: Subject, options: MakeOptions = {}): Promise<Made> {
+    const name = nameOf(subject);
+    if (name === 'ca') throw new LocalError('ARGUMENT', 'the name "ca" is taken by the files of the authority');
+    const period = periodOf(options.days ?? CERTIFICATE_DAYS, this.#now());
+    const path = join(this.path, `${fileOf(name)}.crt`);
+    const revoked = await this.#revokedSerials();
+    const present = await readIfThere(path);
+    if (present !== undefined && options.renew !== true && (await this.#good(path, present, subject, revoked))) {
+      return { ...this.#info(path, present, revoked), action: 'kept' };
+    }
+    await this.#write(path, subject, period);
+    const certificate = await readFile(path, 'utf8');
+    return { ...this.#info(path, certificate, revoked), action: present === undefined ? 'made' : 'renewed' };
+  }
+
+  /** Makes every relay and endpoint certificate here anew, for the names it has. */
+  async renewAll(options: MakeOptions = {}): Promise<readonly Made[]> {
+    const made: Made[] = [];
+    for (const info of await this.list()) {
+      if (info.kind === 'relay') {
+        const { hosts } = subjectOf(new X509Certificate(await readFile(info.certificate)));
+        made.push(await this.make({ kind: 'relay', domain: info.name, hosts }, { ...options, renew: true }));
+      } else if (info.kind === 'endpoint') {
+        made.push(await this.make({ kind: 'endpoint', address: info.name }, { ...options, renew: true }));
+      }
+    }
+    return made;
+  }
+
+  /** Everything here, the authority first. */
+  list(): Promise<readonly CertificateInfo[]> {
+    return listCertificates(this.path);
+  }
+
+  /**
+   * Takes certificates back and writes `ca.crl`. Revoking twice changes nothing.
+   *
+   * @param files paths of certificates
+   * @returns the path of the list
+   * @throws LocalError ARGUMENT: a file holds no certificate of this authority
+   */
+  async revoke(files: readonly string[]): Promise<string> {
+    const authority = new X509Certificate(this.#authority.certificate);
+    const revoked = new Map((await readRevoked(this.path)).map((entry) => [entry.serial, entry]));
+    for (const file of files) {
+      const certificate = readCertificate(file, await readFile(file, 'utf8'));
+      if (certificate.ca || !certificate.verify(authority.publicKey)) {
+        throw new LocalError('ARGUMENT', `${file} was not signed by the authority in ${this.path}`);
+      }
+      const serial = certificate.serialNumber.toLowerCase();
+      if (!revoked.has(serial)) revoked.set(serial, { serial, at: this.#now() });
+    }
+    const entries = [...revoked.values()];
+    const path = join(this.path, 'ca.crl');
+    await replaceFile(join(this.path, 'revoked.json'), `${JSON.stringify(entries, null, 2)}\n`, 0o644);
+    await replaceFile(path, revocationList(this.#authority, entries, this.#now()), 0o644);
+    return path;
+  }
+
+  async #write(path: string, subject: Subject, period: Period): Promise<void> {
+    const credential = await issue(this.#authority, subject, period);
+    await replaceFile(path.replace(/\.crt$/, '.key'), credential.key, 0o600);
+    await replaceFile(path, credential.certificate, 0o644);
+  }
+
+  async #good(path: string, text: string, subject: Subject, revoked: ReadonlySet<string>): Promise<boolean> {
+    const certificate = readCertificate(path, text);
+    const key = await readIfThere(path.replace(/\.crt$/, '.key'));
+    const authority = new X509Certificate(this.#authority.certificate);
+    const hosts = new Set(subjectOf(certificate).hosts);
+    return (
+      key !== undefined &&
+      certificate.verify(authority.publicKey) &&
+      Date.parse(certificate.validTo) > this.#now().getTime() &&
+      !revoked.has(certificate.serialNumber.toLowerCase()) &&
+      (subject.kind === 'endpoint' || (subject.hosts ?? []).every((host) => hosts.has(host)))
+    );
+  }
+
+  async #revokedSerials(): Promise<ReadonlySet<string>> {
+    return new Set((await readRevoked(this.path)).map(({ serial }) => serial));
+  }
+
+  #info(path: string, text: string, revoked: ReadonlySet<string>): CertificateInfo {
+    return infoOf(path, readCertificate(path, text), revoked);
+  }
+}
+
+function readCertificate(path: string, text: string): X509Certificate {
+  try {
+    return new X509Certificate(text);
+  } catch (cause) {
+    throw new LocalError('ARGUMENT', `${path} holds no certificate`, { cause });
+  }
+}
+
+function infoOf(path: string, certificate: X509Certificate, revoked: ReadonlySet<string>): CertificateInfo {
+  const { kind, name } = subjectOf(certificate);
+  const serial = certificate.serialNumber.toLowerCase();
+  return {
+    kind,
+    name,
+    certificate: path,
+    key: path.replace(/\.crt$/, '.key'),
+    validFrom: new Date(certificate.validFrom),
+    validTo: new Date(certificate.validTo),
+    serial,
+    revoked: revoked.has(serial),
+  };
+}
+
+/** The record behind `ca.crl`, because a list is easier to write than to read. */
+async function readRevoked(path: string): Promise<readonly Revoked[]> {
+  const text = await readIfThere(join(path, 'revoked.json'));
+  if (text === undefined) return [];
+  const entries: unknown = JSON.parse(text);
+  if (!Array.isArray(entries)) throw new LocalError('ARGUMENT', `${join(path, 'revoked.json')} is not a list`);
+  return entries.map((entry: { serial?: unknown; at?: unknown }) => ({
+    serial: String(entry.serial),
+    at: new Date(String(entry.at)),
+  }));
+}
+
+/** All certificates in a directory, authorities first, then by name. Needs no key of an authority. */
+export async function listCertificates(path: string): Promise<readonly CertificateInfo[]> {
+  const revoked = new Set((await readRevoked(path)).map(({ serial }) => serial));
+  const files = (await readdir(path)).filter((file) => file.endsWith('.crt'));
+  const found = await Promise.all(
+    files.map(async (file) =>
+      infoOf(join(path, file), readCertificate(file, await readFile(join(path, file), 'utf8')), revoked),
+    ),
+  );
+  const order = (info: CertificateInfo): string => `${info.kind === 'authority' ? 0 : 1}${info.name}`;
+  return found.sort((a, b) => (order(a) < order(b) ? -1 : 1));
+}

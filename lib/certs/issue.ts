@@ -1,0 +1,154 @@
+/**
+ * X.509 certificates out of names and keys: an authority, relays, endpoints. Owns what stands in a certificate; touches
+ * no files. Keys are made by node:crypto, off the main thread; node-forge only writes and signs.
+ */
+import { createHash, generateKeyPair, randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
+import forge from 'node-forge';
+import { LocalError } from '../errors.js';
+
+/** RSA because the suites of the year 2000 know nothing else, 2048 because node-forge is slow at it. */
+const RSA_BITS = 2048;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** subjectAltName types of RFC 5280 §4.2.1.6. */
+const NAME = { MAILBOX: 1, DNS: 2, URI: 6, IP: 7 } as const;
+
+export interface Period {
+  readonly from: Date;
+  readonly to: Date;
+}
+
+/** A certificate with its key, both PEM. */
+export interface Credential {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Whom a certificate is for. */
+export type Subject =
+  | {
+      readonly kind: 'relay';
+      readonly domain: string;
+      /** Further host names and addresses; a name is also taken for a domain by those who look at identities. */
+      readonly hosts?: readonly string[];
+    }
+  | { readonly kind: 'endpoint'; readonly address: string };
+
+const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+const DOMAIN = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*$`);
+
+/** The domain in lower case. @throws LocalError ARGUMENT */
+export function domainOf(text: string): string {
+  const domain = text.toLowerCase();
+  if (!DOMAIN.test(domain)) throw new LocalError('ARGUMENT', `${JSON.stringify(text)} is not a domain name`);
+  return domain;
+}
+
+/** The address with its domain in lower case. @throws LocalError ARGUMENT */
+export function addressOf(text: string): string {
+  const at = text.lastIndexOf('@');
+  const local = text.slice(0, Math.max(at, 0));
+  // rfc822Name is an IA5String, so that a certificate cannot hold more than ASCII.
+  if (!/^[\x21-\x7e]{1,200}$/.test(local)) {
+    throw new LocalError('ARGUMENT', `${JSON.stringify(text)} is not an address that a certificate can hold`);
+  }
+  return `${local}@${domainOf(text.slice(at + 1))}`;
+}
+
+/** From an hour ago, as clocks differ, for a number of days. @throws LocalError ARGUMENT */
+export function periodOf(days: number, now: Date = new Date()): Period {
+  if (!Number.isInteger(days) || days < 1 || days > 36_500) {
+    throw new LocalError('ARGUMENT', 'days must be a whole number from 1 to 36500');
+  }
+  return { from: new Date(now.getTime() - HOUR_MS), to: new Date(now.getTime() + days * DAY_MS) };
+}
+
+async function newKey(): Promise<string> {
+  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: RSA_BITS });
+  return privateKey.export({ type: 'pkcs1', format: 'pem' }).toString();
+}
+
+function commonName(text: string): forge.pki.CertificateField[] {
+  const utf8: number = forge.asn1.Type.UTF8;
+  // RFC 5280 appendix A.1: at most 64 characters; the names that count are in subjectAltName.
+  return [{ name: 'commonName', value: text.slice(0, 64), valueTagClass: utf8 }];
+}
+
+function blank(key: string, period: Period): forge.pki.Certificate {
+  const certificate = forge.pki.createCertificate();
+  const { n, e } = forge.pki.privateKeyFromPem(key);
+  certificate.publicKey = forge.pki.setRsaPublicKey(n, e);
+  // RFC 5280 §4.1.2.2: positive, at most 20 octets.
+  const serial = randomBytes(16);
+  serial.writeUInt8((serial.readUInt8(0) & 0x3f) | 0x40, 0);
+  certificate.serialNumber = serial.toString('hex');
+  certificate.validity.notBefore = period.from;
+  certificate.validity.notAfter = period.to;
+  return certificate;
+}
+
+/** Makes a new authority that signs for itself. */
+export async function makeAuthority(period: Period): Promise<Credential> {
+  const key = await newKey();
+  const certificate = blank(key, period);
+  // Two authorities of one name confuse those who trust both.
+  const mark = createHash('sha256').update(key).digest('hex').slice(0, 8);
+  const name = commonName(`IMXP development authority ${mark}`);
+  certificate.setSubject(name);
+  certificate.setIssuer(name);
+  certificate.setExtensions([
+    { name: 'basicConstraints', critical: true, cA: true, pathLenConstraint: 0 },
+    { name: 'keyUsage', critical: true, keyCertSign: true, cRLSign: true },
+    { name: 'subjectKeyIdentifier' },
+  ]);
+  certificate.sign(forge.pki.privateKeyFromPem(key), forge.md.sha256.create());
+  return { certificate: forge.pki.certificateToPem(certificate), key };
+}
+
+function alternativeNames(subject: Subject): object[] {
+  if (subject.kind === 'endpoint') return [{ type: NAME.MAILBOX, value: addressOf(subject.address) }];
+  const domain = domainOf(subject.domain);
+  const hosts = (subject.hosts ?? []).map((host) =>
+    /^[0-9.]+$|:/.test(host) ? { type: NAME.IP, ip: host } : { type: NAME.DNS, value: domainOf(host) },
+  );
+  // IMXP message §6.5: a relay is imxp=mesh@domain, as a mailbox or im: URI, or else its domain.
+  return [
+    { type: NAME.DNS, value: domain },
+    { type: NAME.MAILBOX, value: `imxp=mesh@${domain}` },
+    { type: NAME.URI, value: `im:imxp=mesh@${domain}` },
+    ...hosts,
+  ];
+}
+
+/**
+ * Issues a certificate with a new key.
+ *
+ * @throws LocalError ARGUMENT: a name cannot stand in a certificate, or the period is not within that of the authority
+ */
+export async function issue(authority: Credential, subject: Subject, period: Period): Promise<Credential> {
+  const issuer = forge.pki.certificateFromPem(authority.certificate);
+  if (period.from.getTime() >= issuer.validity.notAfter.getTime()) {
+    throw new LocalError('ARGUMENT', 'the authority has expired; make a new one');
+  }
+  const names = alternativeNames(subject);
+  const key = await newKey();
+  // A certificate is worth nothing after its authority.
+  const to = new Date(Math.min(period.to.getTime(), issuer.validity.notAfter.getTime()));
+  const certificate = blank(key, { from: period.from, to });
+  certificate.setSubject(commonName(subject.kind === 'relay' ? domainOf(subject.domain) : addressOf(subject.address)));
+  certificate.setIssuer(issuer.subject.attributes);
+  certificate.setExtensions([
+    { name: 'basicConstraints', critical: true, cA: false },
+    // keyEncipherment is what TLS_RSA_* suites need.
+    { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: subject.kind === 'relay' },
+    // A relay is server and client in turn; the key of an endpoint must never serve as a relay's.
+    { name: 'extKeyUsage', serverAuth: subject.kind === 'relay', clientAuth: true },
+    { name: 'subjectAltName', altNames: names },
+    { name: 'subjectKeyIdentifier' },
+    { name: 'authorityKeyIdentifier', keyIdentifier: issuer.generateSubjectKeyIdentifier().getBytes() },
+  ]);
+  certificate.sign(forge.pki.privateKeyFromPem(authority.key), forge.md.sha256.create());
+  return { certificate: forge.pki.certificateToPem(certificate), key };
+}

@@ -1,0 +1,155 @@
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { connect, createServer, type TLSSocket } from 'node:tls';
+import { expect } from 'chai';
+import { addressOf, type Credential, domainOf, issue, makeAuthority, periodOf } from '../../lib/certs/issue.js';
+import { revocationList } from '../../lib/certs/revocation.js';
+import { LocalError } from '../../lib/errors.js';
+import { RevocationList, revocationFault } from '../../lib/wire/revocation.js';
+import { within } from '../support/within.js';
+
+const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
+const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
+
+describe('certs/issue', () => {
+  let authority: Credential;
+  let relay: Credential;
+  let fred: Credential;
+
+  before(async function () {
+    this.timeout(60_000);
+    authority = await makeAuthority(periodOf(10));
+    relay = await issue(
+      authority,
+      { kind: 'relay', domain: 'Example.COM', hosts: ['localhost', '127.0.0.1', '::1'] },
+      periodOf(5),
+    );
+    fred = await issue(authority, { kind: 'endpoint', address: 'fred@EXAMPLE.com' }, periodOf(500));
+  });
+
+  interface Seen {
+    readonly names: string | undefined;
+    readonly fault: unknown;
+  }
+
+  /** A handshake with a client certificate; what the server made of it. */
+  async function handshake(client: Credential, crl: string[] = []): Promise<Seen> {
+    const server = createServer({
+      cert: relay.certificate,
+      key: relay.key,
+      ca: authority.certificate,
+      requestCert: true,
+      // So that the reason can be read; verification itself goes on.
+      rejectUnauthorized: false,
+      ...(crl.length === 0 ? {} : { crl }),
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const outcome = new Promise<Seen>((resolve, reject) => {
+      server.once('secureConnection', (socket: TLSSocket) => {
+        resolve({ names: socket.getPeerCertificate().subjectaltname, fault: socket.authorizationError ?? undefined });
+      });
+      server.once('tlsClientError', reject);
+    });
+    const { port } = server.address() as AddressInfo;
+    const socket = connect({
+      host: '127.0.0.1',
+      port,
+      servername: 'example.com',
+      ca: authority.certificate,
+      cert: client.certificate,
+      key: client.key,
+    });
+    socket.on('error', () => {});
+    try {
+      return await within(5000, outcome, 'a handshake');
+    } finally {
+      socket.destroy();
+      server.close();
+    }
+  }
+
+  it('makes an authority that may sign certificates and lists, and nothing below it may', () => {
+    const certificate = new X509Certificate(authority.certificate);
+    expect(certificate.ca).to.equal(true);
+    expect(certificate.verify(certificate.publicKey)).to.equal(true);
+    expect(new X509Certificate(relay.certificate).ca).to.equal(false);
+  });
+
+  it('names a relay by domain, mailbox and im: URI, and its hosts', () => {
+    const names = new X509Certificate(relay.certificate).subjectAltName;
+    expect(names?.split(', ')).to.deep.equal([
+      'DNS:example.com',
+      'email:imxp=mesh@example.com',
+      'URI:im:imxp=mesh@example.com',
+      'DNS:localhost',
+      'IP Address:127.0.0.1',
+      'IP Address:0:0:0:0:0:0:0:1',
+    ]);
+  });
+
+  it('lets a relay be server and client, an endpoint only client', () => {
+    expect(new X509Certificate(relay.certificate).keyUsage).to.have.members([SERVER_AUTH, CLIENT_AUTH]);
+    expect(new X509Certificate(fred.certificate).keyUsage).to.deep.equal([CLIENT_AUTH]);
+    expect(new X509Certificate(fred.certificate).subjectAltName).to.equal('email:fred@example.com');
+  });
+
+  it('signs with the authority, for keys of their own and serial numbers of their own', () => {
+    const signer = new X509Certificate(authority.certificate);
+    const made = [relay, fred].map(({ certificate }) => new X509Certificate(certificate));
+    for (const certificate of made) {
+      expect(certificate.checkIssued(signer)).to.equal(true);
+      expect(certificate.verify(signer.publicKey)).to.equal(true);
+    }
+    expect(new Set(made.map(({ serialNumber }) => serialNumber)).size).to.equal(2);
+    expect(relay.key).to.not.equal(fred.key);
+  });
+
+  it('lets no certificate outlive its authority', () => {
+    expect(new X509Certificate(fred.certificate).validTo).to.equal(new X509Certificate(authority.certificate).validTo);
+  });
+
+  it('is good for a mutual handshake of node:tls', async () => {
+    expect(await handshake(fred)).to.deep.equal({ names: 'email:fred@example.com', fault: undefined });
+  });
+
+  it('takes a certificate back with a list that node:tls obeys', async () => {
+    const serial = new X509Certificate(fred.certificate).serialNumber;
+    const list = revocationList(authority, [{ serial, at: new Date() }]);
+    expect((await handshake(fred, [list])).fault).to.equal('CERT_REVOKED');
+    expect((await handshake(relay, [list])).fault).to.equal(undefined);
+    expect((await handshake(fred, [revocationList(authority, [])])).fault).to.equal(undefined);
+  });
+
+  it('writes lists that the relay itself can read and obeys', () => {
+    const signer = new X509Certificate(authority.certificate);
+    const [good, bad] = [new X509Certificate(relay.certificate), new X509Certificate(fred.certificate)];
+    const lists = RevocationList.read(
+      Buffer.from(revocationList(authority, [{ serial: bad.serialNumber, at: new Date() }])),
+    );
+    expect(revocationFault([bad, signer], lists, Date.now())).to.equal('the certificate is revoked');
+    expect(revocationFault([good, signer], lists, Date.now())).to.equal(undefined);
+  });
+
+  it('refuses names that cannot stand in a certificate', () => {
+    for (const name of ['', 'a b', '-a.com', '../etc', 'a..b', `${'a'.repeat(64)}.com`]) {
+      expect(() => domainOf(name), name)
+        .to.throw(LocalError)
+        .with.property('code', 'ARGUMENT');
+    }
+    for (const name of ['fred', '@example.com', 'frèd@example.com', 'a b@example.com', 'fred@']) {
+      expect(() => addressOf(name), name)
+        .to.throw(LocalError)
+        .with.property('code', 'ARGUMENT');
+    }
+  });
+
+  it('refuses a number of days that is none', () => {
+    for (const days of [0, -1, 1.5, Number.NaN, 100_000]) {
+      expect(() => periodOf(days), String(days))
+        .to.throw(LocalError)
+        .with.property('code', 'ARGUMENT');
+    }
+  });
+});
