@@ -1,7 +1,18 @@
 /**
- * What a session tells its caller, one value at a time. Owns the names; refuses to know what profiles mean.
+ * What a session tells its caller, and what it is told to send, one value at a time. Owns the names; refuses to know
+ * what profiles mean.
  */
 import type { Reply } from '../errors.js';
+
+/** Octets of one message; several buffers leave one after the other without being joined. */
+export type Payload = Buffer | readonly Buffer[];
+
+/** What a caller sends on a channel. */
+export type Outbound =
+  | { readonly kind: 'MSG'; readonly payload: Payload }
+  | { readonly kind: 'RPY' | 'ERR'; readonly msgno: number; readonly payload: Payload }
+  | { readonly kind: 'ANS'; readonly msgno: number; readonly ansno: number; readonly payload: Payload }
+  | { readonly kind: 'NUL'; readonly msgno: number };
 
 /** What a peer said in its greeting (RFC 3080 §2.3.1.1). */
 export interface Greeting {

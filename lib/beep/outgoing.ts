@@ -1,13 +1,101 @@
 /**
- * One message on its way out. Owns its progress; refuses to know channels and windows.
+ * One message on its way out, and before that the reply owed to a MSG. Owns its progress; refuses to know windows.
  */
+import type { Outbound, Payload } from './event.js';
 
-/** Octets of one message; several buffers leave one after the other without being joined. */
-export type Payload = Buffer | readonly Buffer[];
+export type { Outbound, Payload } from './event.js';
 
-/** What a caller sends on a channel. */
-export type Outbound =
-  | { readonly kind: 'MSG'; readonly payload: Payload }
-  | { readonly kind: 'RPY' | 'ERR'; readonly msgno: number; readonly payload: Payload }
-  | { readonly kind: 'ANS'; readonly msgno: number; readonly ansno: number; readonly payload: Payload }
-  | { readonly kind: 'NUL'; readonly msgno: number };
+import { ANS, ERR, MSG, NONE, NUL, RPY } from './frame.js';
+
+/** What else happens when the last octet of a message has been transmitted. */
+export const NOTHING = 0;
+/** The channel it grants exists for the peer from then on. */
+export const OPENS = 1;
+/** The session is over: the `ok` to a release. */
+export const RELEASES = 2;
+/** The session is over: the ERR instead of a greeting. */
+export const REFUSES = 3;
+
+export class Outgoing {
+  /** NONE while this is the place of a reply not given yet. */
+  keyword: number;
+  readonly msgno: number;
+  readonly ansno: number;
+  payload: Payload | undefined;
+  /** Octets of the whole payload. */
+  octets: number;
+  /** Octets transmitted. */
+  sent = 0;
+  /** The buffer of a list payload that is next, and the octets of it already sent. */
+  piece = 0;
+  within = 0;
+  /** The first frame was transmitted. */
+  started = false;
+  /** The final frame was transmitted. */
+  complete = false;
+  /** Sent after `quiesce`: stays until `resume`. */
+  late = false;
+  effect = NOTHING;
+  /** Behind it in the queue of its channel. */
+  next: Outgoing | undefined = undefined;
+  /** A reply: the one owed after it. */
+  after: Outgoing | undefined = undefined;
+  /** A reply: answers given before its turn. */
+  staged: Outgoing[] | undefined = undefined;
+  /** A MSG: keyword of the last frame of its reply. A reply: ANS once answers were given. */
+  replied = NONE;
+  /** A MSG: the rest of its reply is to be discarded. */
+  dropped = false;
+  /** The channel that `OPENS` is about. */
+  opens = 0;
+
+  constructor(keyword: number, msgno: number, ansno: number, payload: Payload | undefined) {
+    this.keyword = keyword;
+    this.msgno = msgno;
+    this.ansno = ansno;
+    this.payload = payload;
+    this.octets = octetsOf(payload);
+  }
+
+  /** Makes the place of a reply the reply. */
+  answer(keyword: number, payload: Payload | undefined): void {
+    this.keyword = keyword;
+    this.payload = payload;
+    this.octets = octetsOf(payload);
+  }
+
+  /** Ends the message where it is: its next frame is the final one and has no payload (RFC 3080 §2.6.3). */
+  truncate(): void {
+    this.octets = this.sent;
+    this.payload = undefined;
+  }
+}
+
+export function keywordOf(kind: Outbound['kind']): number {
+  switch (kind) {
+    case 'MSG':
+      return MSG;
+    case 'RPY':
+      return RPY;
+    case 'ERR':
+      return ERR;
+    case 'ANS':
+      return ANS;
+    case 'NUL':
+      return NUL;
+  }
+}
+
+function octetsOf(payload: Payload | undefined): number {
+  if (payload === undefined) {
+    return 0;
+  }
+  if (Buffer.isBuffer(payload)) {
+    return payload.length;
+  }
+  let octets = 0;
+  for (const piece of payload) {
+    octets += piece.length;
+  }
+  return octets;
+}

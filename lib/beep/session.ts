@@ -1,14 +1,29 @@
 /**
- * One BEEP session (RFC 3080, RFC 3081) as a state machine without I/O: octets in, events and octets out. Refuses to
- * know sockets, clocks, promises and what profiles mean.
+ * One BEEP session (RFC 3080, RFC 3081) as a state machine without I/O: octets in, events and octets out. Owns how its
+ * parts work together; refuses to know sockets, clocks, promises and what profiles mean.
  */
-import { LocalError, type Reply } from '../errors.js';
-import type { Greeting, SessionEvent, StartEvent } from './event.js';
-import type { BeepLimits } from './limits.js';
-import type { Outbound } from './outgoing.js';
+import { LocalError, RemoteProtocolError, type Reply } from '../errors.js';
+import { type Channel, OPEN, type Origin } from './channel.js';
+import { Channels } from './channels.js';
+import { Control, type Offer } from './control.js';
+import { Decoder } from './decoder.js';
+import type { Greeting, Outbound, SessionEvent, StartEvent } from './event.js';
+import { ANS, ERR, type Header, KEYWORDS, MSG, NUL, RPY, SEQ } from './frame.js';
+import { BEEP_LIMITS, type BeepLimits } from './limits.js';
+import { type Departures, Outbox } from './outbox.js';
+import { keywordOf, type Outgoing } from './outgoing.js';
+
+export type { Offer } from './control.js';
 
 export type Role = 'initiator' | 'listener';
 export type SessionState = 'greeting' | 'ready' | 'quiet' | 'releasing' | 'closed';
+
+/** RFC 3081 §3.1.4: two thirds of the TCP MSS on Ethernet. */
+export const FRAME_OCTETS = 973;
+
+const NO_ORIGIN: Origin = Object.freeze({ seqno: 0, msgno: 0 });
+const CR = 0x0d;
+const LF = 0x0a;
 
 export interface SessionOptions {
   /** Listener: the peer that accepted the connection. Fixed for the session. */
@@ -30,11 +45,8 @@ export interface SessionOptions {
   readonly isTuning?: (uri: string) => boolean;
   /** The serverName accepted before a tuning reset, which stays in effect. */
   readonly serverName?: string;
-}
-
-export interface Offer {
-  readonly profiles: readonly { readonly uri: string; readonly content?: string; readonly base64?: boolean }[];
-  readonly serverName?: string;
+  /** Where both sides start to number; for tests of what happens where numbers wrap. */
+  readonly origin?: Origin;
 }
 
 export interface ChannelInfo {
@@ -46,42 +58,82 @@ export interface ChannelInfo {
   readonly awaiting: number;
 }
 
-const missing = (): LocalError => new LocalError('BEEP_STATE', 'not there yet');
-
-export class Session {
+export class Session implements Departures {
   readonly role: Role;
+  /** Octets of one message of the peer; may be changed at any time, for instance once the peer is known. */
+  messageOctets: number;
+  readonly #limits: BeepLimits;
+  readonly #refusing: boolean;
+  readonly #decoder = new Decoder();
+  readonly #channels: Channels;
+  readonly #control: Control;
+  readonly #outbox: Outbox;
+  /** Events that come from more than the frame just read. */
+  readonly #events: SessionEvent[] = [];
+  /** The channel whose payload is being read. */
+  #reading: Channel | undefined;
 
+  /** @throws LocalError ARGUMENT for options that cannot be put into a greeting */
   constructor(options: SessionOptions) {
     this.role = options.role;
+    this.#limits = { ...BEEP_LIMITS, ...options.limits };
+    this.messageOctets = this.#limits.messageOctets;
+    this.#refusing = options.refuse !== undefined;
+    const initiator = options.role === 'initiator';
+    if (initiator && this.#refusing) {
+      throw new LocalError('ARGUMENT', 'only a listener can refuse a session');
+    }
+    const { profiles, features = [], localize = [] } = options;
+    this.#channels = new Channels(initiator, options.isTuning ?? (() => false), options.origin ?? NO_ORIGIN);
+    this.#control = new Control(
+      {
+        initiator,
+        greeting: { profiles, features, localize },
+        refuse: options.refuse,
+        serverName: options.serverName,
+      },
+      this.#limits,
+      this.#channels,
+      this.#events,
+    );
+    this.#outbox = new Outbox(this, Math.max(1, options.frameOctets ?? FRAME_OCTETS));
+    this.#control.connect(this.#outbox);
+    if (options.greet !== false) {
+      this.#control.greet();
+    }
   }
 
   get state(): SessionState {
-    return 'greeting';
+    const { state } = this.#control;
+    return state === 'ready' && this.#outbox.quiet ? 'quiet' : state;
   }
 
   /** What the peer said in its greeting; undefined before it came. */
   get peer(): Greeting | undefined {
-    return undefined;
+    return this.#control.peer;
   }
 
   /** The serverName in effect for what the peer starts here. */
   get serverName(): string | undefined {
-    return undefined;
+    return this.#control.serverName;
   }
 
   /** Whether `transmit` would give something. */
   get pending(): boolean {
-    return false;
+    return this.#control.state !== 'closed' && this.#outbox.pending;
   }
 
   /** Lets the greeting go that `greet: false` held back. */
   greet(): void {
-    throw missing();
+    this.#control.greet();
   }
 
   /** Takes octets from the transport, without looking at them. The caller may not reuse the chunk. */
-  receive(_octets: Buffer): void {
-    throw missing();
+  receive(octets: Buffer): void {
+    // RFC 3080 §2.4: an unavailable listener ignores the initiator's greeting
+    if (this.#control.state !== 'closed' && !this.#refusing) {
+      this.#decoder.push(octets);
+    }
   }
 
   /**
@@ -92,7 +144,18 @@ export class Session {
    * `closed`; drop the transport without sending anything.
    */
   nextEvent(): SessionEvent | undefined {
-    throw missing();
+    if (this.#events.length > 0) {
+      return this.#events.shift();
+    }
+    if (this.#control.state === 'closed') {
+      return undefined;
+    }
+    try {
+      return this.#parse();
+    } catch (error) {
+      this.#control.end();
+      throw error;
+    }
   }
 
   /**
@@ -102,17 +165,17 @@ export class Session {
    * @throws LocalError BEEP_STATE before the peer's greeting, while releasing, when the channel limit is reached or
    * another tuning channel exists; ARGUMENT for content over 4,096 octets.
    */
-  start(_offer: Offer): number {
-    throw missing();
+  start(offer: Offer): number {
+    return this.#control.start(offer);
   }
 
   /** Creates the channel with one of the proposed profiles. `content` is escaped here. */
-  acceptStart(_event: StartEvent, _uri: string, _content?: string): void {
-    throw missing();
+  acceptStart(event: StartEvent, uri: string, content?: string): void {
+    this.#control.acceptStart(event, uri, content);
   }
 
-  refuseStart(_event: StartEvent, _reply: Reply): void {
-    throw missing();
+  refuseStart(event: StartEvent, reply: Reply): void {
+    this.#control.refuseStart(event, reply);
   }
 
   /**
@@ -121,54 +184,289 @@ export class Session {
    * @returns the message number.
    * @throws LocalError BEEP_STATE if the channel is gone or closing or no reply is owed to `msgno`.
    */
-  send(_channel: number, _message: Outbound): number {
-    throw missing();
+  send(number: number, message: Outbound): number {
+    if (number === 0 || this.#control.state === 'closed') {
+      throw new LocalError('BEEP_STATE', number === 0 ? 'channel 0 is the session’s own' : 'the session is closed');
+    }
+    const channel = this.#channels.existing(number);
+    const late = this.#outbox.quiet;
+    let sent: Outgoing;
+    if (message.kind === 'MSG') {
+      // RFC 3080 §2.3.1.3: after close no more MSGs; replies still go
+      if (channel.closing !== OPEN || channel.ending || this.#control.state === 'releasing') {
+        throw new LocalError('BEEP_STATE', `channel ${number} is being closed`, { fields: { channel: number } });
+      }
+      sent = channel.request(message.payload);
+      sent.late = late;
+    } else {
+      const ansno = message.kind === 'ANS' ? message.ansno : 0;
+      const payload = message.kind === 'NUL' ? undefined : message.payload;
+      sent = channel.reply(keywordOf(message.kind), message.msgno, ansno, payload, late);
+    }
+    this.#outbox.wake(channel);
+    return sent.msgno;
   }
 
-  /** The application took responsibility for that many payload octets of the channel: the window may open. */
-  consume(_channel: number, _octets: number): void {
-    throw missing();
+  /**
+   * The application took responsibility for that many payload octets of the channel: the window may open. Does nothing
+   * for a channel that is gone.
+   *
+   * @throws LocalError ARGUMENT for more octets than are held
+   */
+  consume(number: number, octets: number): void {
+    const channel = this.#channels.get(number);
+    if (channel === undefined || octets === 0) {
+      return;
+    }
+    const { inbound } = channel;
+    if (octets < 0 || octets > inbound.held) {
+      throw new LocalError('ARGUMENT', `${octets} octets to consume, ${inbound.held} are held`);
+    }
+    inbound.held -= octets;
+    this.#outbox.credit(channel);
   }
 
-  /** Asks to close the channel, 0 to release the session; sent once our MSGs there are acknowledged (RFC 3080 §2.3.1.3). */
-  close(_channel: number, _code: number, _text?: string): void {
-    throw missing();
+  /**
+   * Asks to close the channel, 0 to release the session; sent once our MSGs there are acknowledged (RFC 3080
+   * §2.3.1.3). Answered by `closed` (`released`) or `close-refused`. Accepts the peer's close if there is one.
+   *
+   * @throws LocalError BEEP_STATE
+   */
+  close(channel: number, code: number, text = ''): void {
+    this.#control.close(channel, code, text);
   }
 
-  /** Accepts the peer's `close`: `ok` leaves as soon as RFC 3080 §2.3.1.3 allows it. */
-  acceptClose(_channel: number): void {
-    throw missing();
+  /** Accepts the peer's `close`: `ok` leaves as soon as RFC 3080 §2.3.1.3 (a) to (c) hold. */
+  acceptClose(channel: number): void {
+    this.#control.acceptClose(channel);
   }
 
-  refuseClose(_channel: number, _reply: Reply): void {
-    throw missing();
+  refuseClose(channel: number, reply: Reply): void {
+    this.#control.refuseClose(channel, reply);
   }
 
-  /** Sets the buffer space of a channel in octets; a SEQ follows when the window grows. */
-  window(_channel: number, _octets: number): void {
-    throw missing();
+  /** Sets the buffer space of a channel in octets; a SEQ follows when the window grows. It never shrinks at once. */
+  window(number: number, octets: number): void {
+    const channel = this.#channels.existing(number);
+    channel.inbound.space = Math.max(1, octets);
+    this.#outbox.credit(channel);
   }
 
   /** What to write now, about `limit` octets: SEQ first, then channels in turn. Pull `nextEvent` afterwards. */
-  transmit(_limit: number): Buffer[] {
-    throw missing();
+  transmit(limit: number): Buffer[] {
+    return this.#control.state === 'closed' ? [] : this.#outbox.transmit(limit);
   }
 
-  channelInfo(_channel: number): ChannelInfo | undefined {
-    throw missing();
+  channelInfo(number: number): ChannelInfo | undefined {
+    const channel = this.#channels.get(number);
+    return channel && { unsentOctets: channel.unsentOctets, owed: channel.owing, awaiting: channel.expecting };
   }
 
   /** After what is queued now has left, nothing leaves any more, SEQ included, until `resume` (RFC 3080 §3.1.3.1). */
   quiesce(): void {
-    throw missing();
+    this.#outbox.quiet = true;
   }
 
   resume(): void {
-    throw missing();
+    this.#outbox.quiet = false;
+    for (const channel of this.#channels.all()) {
+      this.#outbox.wake(channel);
+    }
   }
 
   /** Ends the session for a change of transport. @returns the octets received and not yet parsed. */
   detach(): Buffer {
-    throw missing();
+    this.#control.end();
+    this.#events.length = 0;
+    this.#reading = undefined;
+    return this.#decoder.rest();
+  }
+
+  /** For the outbox. */
+  departed(_channel: Channel, message: Outgoing): void {
+    this.#control.departed(message);
+  }
+
+  #parse(): SessionEvent | undefined {
+    const { frame } = this.#decoder;
+    for (;;) {
+      let channel = this.#reading;
+      if (channel === undefined) {
+        if (!this.#decoder.header()) {
+          return undefined;
+        }
+        if (frame.keyword === SEQ) {
+          this.#sequence(frame);
+          continue;
+        }
+        channel = this.#existing(frame);
+        const event = this.#admit(channel, frame);
+        this.#reading = channel;
+        if (event !== undefined) {
+          return event;
+        }
+      }
+      if (!channel.inbox.read(this.#decoder, this.#limit(channel))) {
+        return undefined;
+      }
+      this.#reading = undefined;
+      const event = this.#finish(channel, frame);
+      if (event !== undefined) {
+        return event;
+      }
+    }
+  }
+
+  /** A frame whose header is in order; its payload comes next. */
+  #admit(channel: Channel, frame: Header): SessionEvent | undefined {
+    if (channel.number === 0) {
+      this.#admitControl(frame);
+    }
+    const message = channel.admit(frame);
+    if (message !== undefined && channel.acknowledged(frame, message)) {
+      this.#outbox.wake(channel);
+      if (this.#control.waiting) {
+        this.#control.acknowledged(channel);
+      }
+    }
+    const discard = message?.dropped === true;
+    if (channel.inbox.begin(frame, this.#limit(channel), discard)) {
+      return undefined;
+    }
+    return this.#overflow(channel, frame, message);
+  }
+
+  #admitControl(frame: Header): void {
+    const { keyword, msgno } = frame;
+    const fields = { keyword: KEYWORDS[keyword] ?? '', msgno };
+    if (this.#control.state === 'greeting') {
+      if (msgno !== 0 || (keyword !== RPY && (keyword !== ERR || this.role === 'listener'))) {
+        throw new RemoteProtocolError('BEEP_GREETING_INVALID', 'the first message is not a greeting', { fields });
+      }
+    } else if (keyword === ANS || keyword === NUL) {
+      throw new RemoteProtocolError('BEEP_MANAGEMENT_REPLY_INVALID', 'channel 0 has no one-to-many replies', {
+        fields,
+      });
+    }
+  }
+
+  /** A message grew past the limit; what comes of it is let go. */
+  #overflow(channel: Channel, frame: Header, message: Outgoing | undefined): SessionEvent | undefined {
+    const { number } = channel;
+    const { msgno } = frame;
+    if (frame.keyword === MSG) {
+      channel.owe(msgno, this.#limits.pipelined);
+      if (number !== 0) {
+        return { type: 'too-large', channel: number, msgno, limit: this.messageOctets };
+      }
+      this.#control.tooLarge(msgno);
+      return undefined;
+    }
+    if (number === 0) {
+      throw new RemoteProtocolError(
+        this.#control.state === 'greeting' ? 'BEEP_GREETING_INVALID' : 'BEEP_MANAGEMENT_REPLY_INVALID',
+        `a reply on channel 0 has more than ${this.#limits.managementOctets} octets`,
+      );
+    }
+    if (message !== undefined) {
+      message.dropped = true;
+    }
+    return { type: 'reply-too-large', channel: number, msgno };
+  }
+
+  /** Payload and trailer are complete. */
+  #finish(channel: Channel, frame: Header): SessionEvent | undefined {
+    const { inbound } = channel;
+    const payload = channel.inbox.finish(frame);
+    inbound.receive(frame.size);
+    // Whole messages hold their octets until they are consumed; parts of one, and channel 0, do not.
+    if (payload !== undefined && channel.number !== 0 && frame.keyword !== NUL) {
+      inbound.held += payload.length;
+    }
+    this.#outbox.credit(channel);
+    const event = frame.more ? undefined : this.#complete(channel, frame, payload);
+    if (channel.ending) {
+      this.#control.settle();
+    }
+    return event ?? this.#events.shift();
+  }
+
+  /** The message of the frame is complete; without payload it was let go. */
+  #complete(channel: Channel, frame: Header, payload: Buffer | undefined): SessionEvent | undefined {
+    const { number } = channel;
+    const { keyword, msgno } = frame;
+    switch (keyword) {
+      case MSG:
+        if (payload === undefined) {
+          return undefined;
+        }
+        channel.owe(msgno, this.#limits.pipelined);
+        if (number === 0) {
+          this.#control.message(msgno, payload);
+          return undefined;
+        }
+        return { type: 'message', channel: number, msgno, payload };
+      case ANS:
+        return payload && { type: 'answer', channel: number, msgno, ansno: frame.ansno, payload };
+      default:
+        return this.#replied(channel, frame, payload);
+    }
+  }
+
+  #replied(channel: Channel, frame: Header, payload: Buffer | undefined): SessionEvent | undefined {
+    const { number } = channel;
+    const { keyword, msgno } = frame;
+    const dropped = channel.awaiting?.get(msgno)?.dropped === true;
+    channel.awaiting?.delete(msgno);
+    if (keyword === NUL && payload !== undefined && payload.length > 0 && (payload[0] !== CR || payload[1] !== LF)) {
+      throw new RemoteProtocolError('BEEP_NUL_INVALID', 'NUL with payload', { fields: { channel: number, msgno } });
+    }
+    if (dropped || payload === undefined) {
+      return undefined;
+    }
+    if (number === 0) {
+      this.#control.reply(keyword, msgno, payload);
+      return undefined;
+    }
+    if (keyword === NUL) {
+      return { type: 'nul', channel: number, msgno };
+    }
+    return { type: 'reply', channel: number, msgno, kind: keyword === RPY ? 'RPY' : 'ERR', payload };
+  }
+
+  #sequence(frame: Header): void {
+    const channel = this.#channels.get(frame.channel);
+    // A SEQ may cross the `ok` that closed its channel.
+    if (channel === undefined && this.#channels.wasClosed(frame.channel)) {
+      return;
+    }
+    const { outbound } = this.#existing(frame);
+    if (!outbound.acknowledge(frame.seqno, frame.size)) {
+      throw new RemoteProtocolError(
+        'BEEP_SEQ_INVALID',
+        `SEQ acknowledges ${frame.seqno}, sent up to ${outbound.next}`,
+        {
+          fields: { channel: frame.channel, ackno: frame.seqno, next: outbound.next },
+        },
+      );
+    }
+    if (channel !== undefined) {
+      this.#outbox.wake(channel);
+    }
+  }
+
+  /** The channel of a frame. One whose grant has not left does not exist for the peer. */
+  #existing(frame: Header): Channel {
+    const channel = this.#channels.get(frame.channel);
+    if (channel === undefined || channel.held) {
+      throw new RemoteProtocolError('BEEP_CHANNEL_UNKNOWN', `channel ${frame.channel} does not exist`, {
+        fields: { channel: frame.channel, keyword: KEYWORDS[frame.keyword] ?? '' },
+      });
+    }
+    return channel;
+  }
+
+  #limit(channel: Channel): number {
+    return channel.number === 0 ? this.#limits.managementOctets : this.messageOctets;
   }
 }

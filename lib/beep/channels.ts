@@ -1,0 +1,127 @@
+/**
+ * The channels of one session by number, and which numbers may be used (RFC 3080 §2.3.1.2). Refuses to know how
+ * channels come and go.
+ */
+import { LocalError } from '../errors.js';
+import { Channel, type Origin } from './channel.js';
+import { MAX_NUMBER } from './frame.js';
+
+/**
+ * Closed numbers remembered: a SEQ that crossed the `ok` is ignored for them, while one for a channel that never was
+ * is a fault (RFC 3081 §3.1.3). More than a round trip's worth of closes need not be known.
+ */
+const REMEMBERED = 1024;
+
+export class Channels {
+  readonly zero: Channel;
+  readonly #isTuning: (uri: string) => boolean;
+  readonly #origin: Origin;
+  readonly #byNumber = new Map<number, Channel>();
+  /** Numbers of starts not answered yet, from either side, and whether one proposed is a tuning profile. */
+  #reserved: Map<number, boolean> | undefined;
+  #closed: Set<number> | undefined;
+  #next: number;
+
+  constructor(initiator: boolean, isTuning: (uri: string) => boolean, origin: Origin) {
+    this.#isTuning = isTuning;
+    this.#origin = origin;
+    this.#next = initiator ? 1 : 2;
+    // Message number 0 of channel 0 is the greeting.
+    this.zero = new Channel(0, '', false, { seqno: origin.seqno, msgno: Math.max(1, origin.msgno) });
+    this.#byNumber.set(0, this.zero);
+  }
+
+  get(number: number): Channel | undefined {
+    return this.#byNumber.get(number);
+  }
+
+  /** All channels, channel 0 included. */
+  all(): Iterable<Channel> {
+    return this.#byNumber.values();
+  }
+
+  /** Channels open or being started, channel 0 not counted. */
+  get count(): number {
+    return this.#byNumber.size - 1 + (this.#reserved?.size ?? 0);
+  }
+
+  /** Whether a tuning channel is open or being started (RFC 3080 §2: there may be one at a time). */
+  get tuning(): boolean {
+    for (const channel of this.#byNumber.values()) {
+      if (channel.tuning) {
+        return true;
+      }
+    }
+    for (const tuning of this.#reserved?.values() ?? []) {
+      if (tuning) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  isTuning(uri: string): boolean {
+    return this.#isTuning(uri);
+  }
+
+  inUse(number: number): boolean {
+    return this.#byNumber.has(number) || this.#reserved?.has(number) === true;
+  }
+
+  wasClosed(number: number): boolean {
+    return this.#closed?.has(number) === true;
+  }
+
+  /** A free number of our parity: odd for the initiator, even for the listener. */
+  allocate(): number {
+    let number = this.#next;
+    while (this.inUse(number)) {
+      number = successor(number);
+    }
+    this.#next = successor(number);
+    return number;
+  }
+
+  reserve(number: number, tuning: boolean): void {
+    this.#reserved ??= new Map();
+    this.#reserved.set(number, tuning);
+  }
+
+  release(number: number): void {
+    this.#reserved?.delete(number);
+  }
+
+  open(number: number, uri: string): Channel {
+    this.release(number);
+    this.#closed?.delete(number);
+    const channel = new Channel(number, uri, this.#isTuning(uri), this.#origin);
+    this.#byNumber.set(number, channel);
+    return channel;
+  }
+
+  remove(channel: Channel): void {
+    this.#byNumber.delete(channel.number);
+    this.#closed ??= new Set();
+    this.#closed.add(channel.number);
+    if (this.#closed.size > REMEMBERED) {
+      const [oldest] = this.#closed;
+      if (oldest !== undefined) {
+        this.#closed.delete(oldest);
+      }
+    }
+  }
+
+  /** @throws LocalError BEEP_STATE */
+  existing(number: number): Channel {
+    const channel = this.#byNumber.get(number);
+    if (channel === undefined) {
+      throw new LocalError('BEEP_STATE', `channel ${number} does not exist`, { fields: { channel: number } });
+    }
+    return channel;
+  }
+}
+
+/** The next number of the same parity, 1..2147483647. */
+function successor(number: number): number {
+  return number + 2 > MAX_NUMBER ? 2 - (number % 2) : number + 2;
+}

@@ -1,0 +1,158 @@
+/**
+ * The message in progress on one channel, inbound. Owns the rules about the frames of one message (RFC 3080 §2.2.1.1)
+ * and its octets; refuses to know which messages were expected.
+ *
+ * While a MSG, RPY or ERR is at `*`, the next frame of the channel must be of the same keyword and message. Answers of
+ * one reply may be at `*` side by side, told apart by ansno; then the next frame must be an ANS of the same reply.
+ */
+import { RemoteProtocolError } from '../errors.js';
+import { type Decoder, EMPTY } from './decoder.js';
+import { ANS, type Header, KEYWORDS, NONE, NUL } from './frame.js';
+import { Reassembly } from './reassembly.js';
+
+export class Inbox {
+  /** Keyword and number of the message at `*`; NONE between messages. */
+  keyword = NONE;
+  #msgno = 0;
+  /** The rest of the message at `*` is let go. */
+  #discarding = false;
+  #message: Reassembly | undefined;
+  #answers: Map<number, Reassembly> | undefined;
+  /** Octets of all answers at `*`. */
+  #answerOctets = 0;
+  /** The payload of the current frame when it is a whole message. */
+  #whole: Buffer | undefined;
+
+  /**
+   * @returns whether the frame goes on with a message in progress.
+   * @throws RemoteProtocolError BEEP_MESSAGE_INTERRUPTED, BEEP_KEYWORD_CHANGED, BEEP_NUL_INVALID
+   */
+  continues(frame: Header): boolean {
+    if (this.keyword === NONE) {
+      return false;
+    }
+    const { channel, msgno } = frame;
+    const fields = { channel, msgno, keyword: KEYWORDS[frame.keyword] ?? '', previous: KEYWORDS[this.keyword] ?? '' };
+    if (msgno !== this.#msgno) {
+      throw new RemoteProtocolError('BEEP_MESSAGE_INTERRUPTED', `message ${this.#msgno} was not complete`, { fields });
+    }
+    if (frame.keyword !== this.keyword) {
+      throw frame.keyword === NUL
+        ? new RemoteProtocolError('BEEP_NUL_INVALID', 'NUL while a message was not complete', { fields })
+        : new RemoteProtocolError('BEEP_KEYWORD_CHANGED', 'the keyword changed within a message', { fields });
+    }
+    return this.keyword !== ANS || this.#answers?.has(frame.ansno) === true;
+  }
+
+  /**
+   * Prepares for the payload of an admitted frame.
+   *
+   * @param discard the message is to be let go
+   * @returns false when the message grows past `limit`: it is let go from now on
+   */
+  begin(frame: Header, limit: number, discard: boolean): boolean {
+    if (this.keyword === NONE) {
+      this.#discarding = discard;
+      if (!frame.more && frame.size <= limit) {
+        return true;
+      }
+    }
+    if (this.#discarding) {
+      return true;
+    }
+    const answer = frame.keyword === ANS;
+    const octets = answer ? this.#answerOctets : (this.#message?.octets ?? 0);
+    if (octets + frame.size > limit) {
+      this.#discarding = true;
+      this.#message = undefined;
+      this.#answerOctets = 0;
+      for (const ansno of this.#answers?.keys() ?? []) {
+        this.#answers?.set(ansno, new Reassembly());
+      }
+      return false;
+    }
+    return true;
+  }
+
+  /** Takes payload octets. @returns true once payload and trailer are complete. */
+  read(decoder: Decoder, limit: number): boolean {
+    const { frame } = decoder;
+    if (this.#discarding) {
+      return decoder.skip();
+    }
+    let message = this.#reassembly(frame);
+    if (message === undefined) {
+      if (!frame.more) {
+        this.#whole = decoder.take();
+        if (this.#whole !== undefined) {
+          return true;
+        }
+      }
+      message = new Reassembly();
+      this.#keep(frame, message);
+    }
+    message.reserve(frame.size, limit);
+    return decoder.fill(message.buffer, message.octets);
+  }
+
+  /** Closes the frame just read. @returns the payload of the whole message; undefined if it goes on or was let go. */
+  finish(frame: Header): Buffer | undefined {
+    const whole = this.#whole;
+    if (whole !== undefined) {
+      this.#whole = undefined;
+      return whole;
+    }
+    if (frame.more) {
+      return this.#goesOn(frame);
+    }
+    const message = this.#reassembly(frame);
+    if (message !== undefined) {
+      message.octets += frame.size;
+    }
+    const payload = this.#discarding ? undefined : (message?.finish() ?? EMPTY);
+    if (frame.keyword === ANS) {
+      this.#endAnswer(frame, message);
+    } else {
+      this.#message = undefined;
+      this.keyword = NONE;
+    }
+    return payload;
+  }
+
+  #goesOn(frame: Header): undefined {
+    this.keyword = frame.keyword;
+    this.#msgno = frame.msgno;
+    let message = this.#reassembly(frame);
+    if (message === undefined && frame.keyword === ANS) {
+      message = new Reassembly();
+      this.#keep(frame, message);
+    }
+    if (!this.#discarding && message !== undefined) {
+      message.octets += frame.size;
+      this.#answerOctets += frame.keyword === ANS ? frame.size : 0;
+    }
+  }
+
+  #endAnswer(frame: Header, message: Reassembly | undefined): void {
+    this.#answerOctets = Math.max(0, this.#answerOctets + frame.size - (message?.octets ?? 0));
+    this.#answers?.delete(frame.ansno);
+    if (this.#answers === undefined || this.#answers.size === 0) {
+      this.keyword = NONE;
+      this.#answerOctets = 0;
+      this.#answers = undefined;
+    }
+  }
+
+  #reassembly(frame: Header): Reassembly | undefined {
+    return frame.keyword === ANS ? this.#answers?.get(frame.ansno) : this.#message;
+  }
+
+  #keep(frame: Header, message: Reassembly): void {
+    if (frame.keyword === ANS) {
+      this.#answers ??= new Map();
+      this.#answers.set(frame.ansno, message);
+    } else {
+      this.#message = message;
+    }
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The two windows of a channel (RFC 3081 §3.1), in sequence numbers. Owns the edges; refuses to know frames.
+ *
+ *        octets received and given back | held |   the peer may send these    | not yet allowed
+ *   ... --------------------------------+------+------------------------------+----------------->
+ *                                           expected                         edge
+ *
+ * `edge` is what the last SEQ said (at first 4,096) and never moves left. What could be said now is
+ * expected + space - held: receiving moves octets from the right of `expected` into `held`, consuming frees them.
+ */
+import { MAX_NUMBER } from './frame.js';
+import { advance, distance, offset } from './seqno.js';
+
+/** RFC 3081 §3.1.1: every channel starts with this, channel 0 too. */
+export const INITIAL_WINDOW_OCTETS = 4096;
+
+/** What we allow the peer to send. */
+export class InboundWindow {
+  /** The sequence number of the next octet. */
+  expected: number;
+  /** The first sequence number the peer may not use yet. */
+  edge: number;
+  /** Octets this channel may hold. */
+  space = INITIAL_WINDOW_OCTETS;
+  /** Octets in whole messages the application has not consumed. */
+  held = 0;
+
+  constructor(origin: number) {
+    this.expected = origin;
+    this.edge = advance(origin, INITIAL_WINDOW_OCTETS);
+  }
+
+  /** Octets the peer may send now. */
+  get room(): number {
+    return distance(this.expected, this.edge);
+  }
+
+  /**
+   * Whether a SEQ is worth sending: the window it says is at least half of the buffer space (RFC 3081 §3.1.4) and it
+   * moves the edge to the right. Never otherwise: RFC 1122 §4.2.2.16, and LibVortex drops the connection.
+   */
+  get worthwhile(): boolean {
+    const free = this.space - this.held;
+    return free * 2 >= this.space && free > distance(this.expected, this.edge);
+  }
+
+  /** Moves past the octets of a frame. */
+  receive(octets: number): void {
+    this.expected = advance(this.expected, octets);
+  }
+
+  /** Moves the edge as far as the space allows. @returns the window for the SEQ. */
+  advertise(): number {
+    const free = Math.min(Math.max(this.space - this.held, this.room), MAX_NUMBER);
+    this.edge = advance(this.expected, free);
+    return free;
+  }
+}
+
+/** What the peer allows us to send. */
+export class OutboundWindow {
+  /** The sequence number of the next octet. */
+  next: number;
+  /** What the peer's last SEQ acknowledged. */
+  acknowledged: number;
+  edge: number;
+
+  constructor(origin: number) {
+    this.next = origin;
+    this.acknowledged = origin;
+    this.edge = advance(origin, INITIAL_WINDOW_OCTETS);
+  }
+
+  /** Octets we may send now; a peer that shrank its window leaves none. */
+  get room(): number {
+    return Math.max(0, offset(this.next, this.edge));
+  }
+
+  /** Takes a SEQ. @returns false if it acknowledges octets never sent. */
+  acknowledge(ackno: number, octets: number): boolean {
+    if (distance(this.acknowledged, ackno) > distance(this.acknowledged, this.next)) {
+      return false;
+    }
+    this.acknowledged = ackno;
+    this.edge = advance(ackno, octets);
+    return true;
+  }
+}
