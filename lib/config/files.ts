@@ -80,8 +80,9 @@ class Inspection {
   async #revoked(path: string): Promise<void> {
     const keys = ['tls', 'revoked'];
     const text = await this.#read(keys, path);
-    if (text !== undefined && !text.includes('-----BEGIN X509 CRL-----')) {
-      this.#error(keys, `${path}: holds no revocation list in PEM form`);
+    // DER begins with a SEQUENCE, 0x30.
+    if (text !== undefined && !text.includes('-----BEGIN X509 CRL-----') && !text.startsWith('0')) {
+      this.#error(keys, `${path}: holds no revocation list`);
     }
   }
 

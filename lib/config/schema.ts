@@ -111,7 +111,7 @@ const tls = (path: z.ZodType<string, string>) =>
         .optional()
         .describe('who must use TLS: nobody, relays (the default where there is a certificate), everybody'),
       legacy: z.boolean().default(false).describe('also speak the suites of the year 2000, which are no longer safe'),
-      revoked: path.optional().describe('PEM: a revocation list signed by the authority'),
+      revoked: path.optional().describe('PEM or DER: a revocation list signed by the authority'),
       domains: z
         .record(domain, z.strictObject({ certificate: path, key: path }))
         .default({})

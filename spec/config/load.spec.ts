@@ -1,0 +1,176 @@
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { CertificateDirectory } from '../../lib/certs/directory.js';
+import { configurationJsonSchema } from '../../lib/config/json-schema.js';
+import { checkConfig, loadConfig } from '../../lib/config/load.js';
+import { parseConfig } from '../../lib/config/parse.js';
+import { ConfigurationError, type Problem } from '../../lib/config/problem.js';
+import { temporaryDirectory } from '../support/temporary.js';
+
+const EXAMPLE = new URL('../../mesh.example.json', import.meta.url);
+
+describe('config/load', function () {
+  this.timeout(60_000);
+  const path = temporaryDirectory();
+
+  /** The example as it is, with the files it names. */
+  async function example(change: (config: Record<string, object>) => void = () => {}): Promise<string> {
+    const config = JSON.parse(await readFile(EXAMPLE, 'utf8'));
+    change(config);
+    await writeFile(path('mesh.json'), JSON.stringify(config, null, 2));
+    return path('mesh.json');
+  }
+
+  async function files(days = 100): Promise<CertificateDirectory> {
+    const directory = await CertificateDirectory.open(path('certs'));
+    await directory.make({ kind: 'relay', domain: 'example.com' }, { days });
+    await mkdir(path('secrets'), { recursive: true });
+    await writeFile(path('secrets/rubble.com'), 'yabba\n', { mode: 0o600 });
+    return directory;
+  }
+
+  async function problems(file: string): Promise<readonly Problem[]> {
+    return (await checkConfig(file)).problems;
+  }
+
+  const summary = (found: readonly Problem[]): string[] =>
+    found.map(({ severity, path: at, message }) => `${severity} ${at}: ${message.replaceAll(path(), '.')}`);
+
+  it('loads mesh.example.json when its files are there', async () => {
+    await files();
+    const warnings: Problem[] = [];
+    const config = await loadConfig(await example(), { warn: (problem) => void warnings.push(problem) });
+    expect(warnings).to.deep.equal([]);
+    expect(config).to.deep.equal(parseConfig(JSON.parse(await readFile(EXAMPLE, 'utf8')), path()));
+    expect(config.tls).to.include({ require: 'mesh', authority: path('certs/ca.crt') });
+  });
+
+  it('says which files are missing, with the place in the text', async () => {
+    const found = await problems(await example());
+    expect(summary(found)).to.deep.equal([
+      'error tls.certificate: ./certs/example.com.crt: no such file',
+      'error tls.key: ./certs/example.com.key: no such file',
+      'error tls.authority: ./certs/ca.crt: no such file',
+      'error mesh.routes[0].credentials.passwordFile: password file ./secrets/rubble.com: no such file',
+    ]);
+    const text = (await readFile(path('mesh.json'), 'utf8')).split('\n');
+    const { line, column } = found[0]?.place ?? { line: 0, column: 0 };
+    expect(text[line - 1]?.slice(column - 1)).to.equal('"certs/example.com.crt",');
+  });
+
+  it('throws everything that is wrong at once, with file, line and column', async () => {
+    const file = await example((config) => Object.assign(config, { lissten: 1, limits: { lanes: 0 } }));
+    const error = await loadConfig(file).catch((caught: unknown) => caught);
+    expect(error).to.be.instanceOf(ConfigurationError);
+    const lines = error instanceof ConfigurationError ? error.message.split('\n') : [];
+    expect(lines).to.have.length(2);
+    expect(lines[0]).to.match(/mesh\.json:\d+:\d+ limits\.lanes: must be at least 1$/);
+    expect(lines[1]).to.match(/mesh\.json:\d+:3 lissten: unknown key; did you mean "listen"\?$/);
+  });
+
+  it('refuses a key that does not fit its certificate', async () => {
+    const directory = await files();
+    await directory.make({ kind: 'relay', domain: 'rubble.com' });
+    const file = await example((config) => Object.assign(config['tls'] ?? {}, { key: 'certs/rubble.com.key' }));
+    expect(summary(await problems(file))).to.deep.equal([
+      'error tls.key: ./certs/rubble.com.key: is not the key of ./certs/example.com.crt',
+    ]);
+  });
+
+  it('refuses a certificate for other domains, and takes one for each domain', async () => {
+    const directory = await files();
+    await directory.make({ kind: 'relay', domain: 'quarry.example' });
+    const two = { domains: ['example.com', 'quarry.example'] };
+    const [first] = await problems(await example((config) => Object.assign(config, two)));
+    expect(first?.message).to.include('is not for quarry.example; it names DNS:example.com');
+    const own = { 'quarry.example': { certificate: 'certs/quarry.example.crt', key: 'certs/quarry.example.key' } };
+    const file = await example((config) => {
+      Object.assign(config, two);
+      Object.assign(config['tls'] ?? {}, { domains: own });
+    });
+    expect(await problems(file)).to.deep.equal([]);
+  });
+
+  it('refuses an expired certificate and warns of one about to expire', async () => {
+    const past = new Date(Date.now() - 40 * 86_400_000);
+    const directory = await CertificateDirectory.open(path('certs'), () => past);
+    await files(5);
+    await directory.make({ kind: 'relay', domain: 'example.com' }, { days: 30, renew: true });
+    const [expired] = await problems(await example());
+    expect(expired).to.include({ severity: 'error', path: 'tls.certificate' });
+    expect(expired?.message).to.include('has expired on');
+    await (await files()).make({ kind: 'relay', domain: 'example.com' }, { days: 5, renew: true });
+    const [soon] = await problems(await example());
+    expect(soon).to.include({ severity: 'warning', path: 'tls.certificate' });
+    expect(soon?.message).to.include('expires on');
+  });
+
+  it('warns of a certificate that the authority did not sign', async () => {
+    await files();
+    await CertificateDirectory.open(path('others'));
+    const file = await example((config) => Object.assign(config['tls'] ?? {}, { authority: 'others/ca.crt' }));
+    const [found] = await problems(file);
+    expect(found).to.include({ severity: 'warning', path: 'tls.certificate' });
+    expect(found?.message).to.include('is not signed by tls.authority');
+  });
+
+  it('warns of secrets that everybody may read', async () => {
+    await files();
+    await chmod(path('secrets/rubble.com'), 0o644);
+    await chmod(path('certs/example.com.key'), 0o644);
+    expect(summary(await problems(await example()))).to.deep.equal([
+      'warning tls.key: ./certs/example.com.key: everybody on this machine may use this key; chmod 600',
+      'warning mesh.routes[0].credentials.passwordFile: ./secrets/rubble.com: everybody on this machine may read this password; chmod 600',
+    ]);
+  });
+
+  it('refuses an empty password file', async () => {
+    await files();
+    await writeFile(path('secrets/rubble.com'), '\n');
+    expect(summary(await problems(await example()))).to.deep.equal([
+      'error mesh.routes[0].credentials.passwordFile: password file ./secrets/rubble.com: the first line is empty',
+    ]);
+  });
+
+  it('refuses files that hold something else', async () => {
+    await files();
+    await writeFile(path('certs/example.com.crt'), 'hello');
+    await writeFile(path('certs/example.com.key'), 'hello', { mode: 0o600 });
+    expect(summary(await problems(await example()))).to.deep.equal([
+      'error tls.certificate: ./certs/example.com.crt: holds no certificate in PEM form',
+      'error tls.key: ./certs/example.com.key: holds no private key',
+    ]);
+  });
+
+  it('refuses a store that is open to everybody or is no directory', async () => {
+    await files();
+    await mkdir(path('var/example.com'), { recursive: true });
+    await chmod(path('var/example.com'), 0o755);
+    expect(summary(await problems(await example()))).to.deep.equal([
+      'error store.path: ./var/example.com: is open to everybody on this machine; chmod 700',
+    ]);
+    await rm(path('var'), { recursive: true });
+    await writeFile(path('var'), '');
+    expect(summary(await problems(await example()))).to.deep.equal([
+      'error store.path: ./var/example.com: cannot be written: a part of the path is not a directory',
+    ]);
+  });
+
+  it('says what is wrong with a file that is not there, not JSON, or not text', async () => {
+    expect((await checkConfig(path('none.json'))).problems).to.deep.equal([
+      { severity: 'error', path: '', message: 'cannot be read: no such file' },
+    ]);
+    await writeFile(path('bad.json'), '{\n  "domains": [,]\n}');
+    expect((await checkConfig(path('bad.json'))).problems).to.deep.equal([
+      { severity: 'error', path: '', message: 'not JSON: unexpected ","', place: { line: 2, column: 15 } },
+    ]);
+    await writeFile(path('latin1.json'), Buffer.from([0x22, 0xe9, 0x22]));
+    expect((await checkConfig(path('latin1.json'))).problems[0]?.message).to.equal('cannot be read: is not UTF-8 text');
+  });
+
+  it('describes the file as JSON Schema', () => {
+    const schema = configurationJsonSchema();
+    expect(Object.keys(schema.properties ?? {})).to.include.members(['domains', 'listen', 'tls', 'mesh', 'limits']);
+    expect(schema.properties?.['limits']?.properties?.['lanes']).to.include({ default: 4, type: 'integer' });
+  });
+});
