@@ -1,0 +1,32 @@
+/**
+ * Content-IDs and the `cid:` URLs that refer to them (RFC 2392).
+ */
+import { randomUUID } from 'node:crypto';
+
+const SCHEME = /^cid:/i;
+
+/** A new, globally unique Content-ID without brackets; `domain` is that of who makes the message. */
+export function newContentId(domain: string): string {
+  return `${randomUUID()}@${domain}`;
+}
+
+/** @returns the `cid:` URL of a Content-ID. */
+export function cidUrl(id: string): string {
+  return `cid:${encodeURIComponent(id).replaceAll('%40', '@')}`;
+}
+
+/**
+ * @returns the Content-ID a `cid:` URL names, percent-decoded and without a fragment; undefined when it is no `cid:` URL
+ * or is malformed.
+ */
+export function idOfCid(url: string): string | undefined {
+  if (!SCHEME.test(url)) {
+    return undefined;
+  }
+  const [encoded = ''] = url.slice('cid:'.length).split('#', 1);
+  try {
+    return encoded === '' ? undefined : decodeURIComponent(encoded);
+  } catch {
+    return undefined;
+  }
+}

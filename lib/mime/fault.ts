@@ -1,0 +1,33 @@
+/**
+ * The two ways a peer's MIME can be wrong, and the limits it must keep.
+ */
+import { RemoteProtocolError } from '../errors.js';
+
+export interface MimeLimits {
+  /** Octets of one header block. */
+  readonly headerOctets: number;
+  /** Parts of one multipart. */
+  readonly parts: number;
+}
+
+/** Headers of a mesh message take a few hundred octets; a relayed mail (message/rfc822) has its own within the body. */
+export const MIME_LIMITS: MimeLimits = Object.freeze({
+  headerOctets: 16_384,
+  parts: 100,
+});
+
+/** @returns an error to throw: the syntax is broken, reply 500. */
+export function malformed(what: string): RemoteProtocolError {
+  return fault(500, `the MIME is malformed: ${what}`);
+}
+
+/** @returns an error to throw: the syntax is right, what it says is not possible, reply 501. */
+export function unacceptable(what: string): RemoteProtocolError {
+  return fault(501, `the MIME is not acceptable: ${what}`);
+}
+
+function fault(code: number, text: string): RemoteProtocolError {
+  return new RemoteProtocolError('MIME_INVALID', text, {
+    reply: { code, text },
+  });
+}

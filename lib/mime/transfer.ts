@@ -1,0 +1,44 @@
+/**
+ * Content-Transfer-Encoding (RFC 2045 §6). BEEP carries octets as they are, so we only ever write `binary`; what others
+ * encode is understood.
+ */
+import { malformed, unacceptable } from './fault.js';
+
+/** @throws RemoteProtocolError MIME_INVALID: reply 500 when malformed, 501 for an encoding that is not known. */
+export function decodeTransfer(encoding: string | undefined, body: Buffer): Buffer {
+  switch (encoding?.toLowerCase()) {
+    case undefined:
+    case 'binary':
+    case '8bit':
+    case '7bit':
+      return body;
+    case 'base64':
+      return decodeBase64(body);
+    case 'quoted-printable':
+      return decodeQuotedPrintable(body);
+    default:
+      throw unacceptable('unknown Content-Transfer-Encoding');
+  }
+}
+
+function decodeBase64(body: Buffer): Buffer {
+  const text = body.toString('latin1').replace(/[\r\n\t ]+/g, '');
+  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) {
+    throw malformed('the body is not base64');
+  }
+  return Buffer.from(text, 'base64');
+}
+
+function decodeQuotedPrintable(body: Buffer): Buffer {
+  const text = body
+    .toString('latin1')
+    .replace(/[ \t]+(?=\r\n|$)/g, '')
+    .replace(/=\r\n/g, '');
+  if (/=(?![0-9A-Fa-f]{2})/.test(text)) {
+    throw malformed('the body is not quoted-printable');
+  }
+  return Buffer.from(
+    text.replace(/=(..)/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16))),
+    'latin1',
+  );
+}
