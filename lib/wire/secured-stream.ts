@@ -75,12 +75,15 @@ export function settled(
     const release = (): void => {
       signal?.removeEventListener('abort', abort);
       stream.off('error', fail);
+      stream.off('end', closed);
       stream.off('close', closed);
     };
     if (signal?.aborted) return abort();
     if (stream.destroyed) return closed();
     signal?.addEventListener('abort', abort, { once: true });
     stream.on('error', fail);
+    // A stream that is no socket may end without closing, and node:tls would wait for ever.
+    stream.on('end', closed);
     stream.on('close', closed);
     try {
       begin((secured) => {
