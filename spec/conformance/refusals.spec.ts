@@ -117,6 +117,24 @@ describe('refusals', function () {
       expect((await peer.authenticate({ username: 'fred', password: passwordOf(FRED) })).keyword).to.equal('RPY');
     });
 
+    it('lets the same channel try again with a fresh challenge', async () => {
+      const peer = await town.greeted();
+      const { number, profile } = await peer.start(DIGEST_MD5, undefined, 'example.com');
+      const wrong = await peer.answerChallenge(number, profile?.content ?? '', { username: 'fred', password: 'wrong' });
+      expect(wrong.keyword).to.equal('ERR');
+      const again = await peer.ask(number, beepXml('<blob />'));
+      const right = { username: 'fred', password: passwordOf(FRED) };
+      expect((await peer.answerChallenge(number, again.payload, right)).keyword).to.equal('RPY');
+    });
+
+    it('REQ-BEEP-056 a second tuning channel is refused while there is one', async () => {
+      const peer = await town.greeted();
+      await peer.start(DIGEST_MD5, undefined, 'example.com');
+      const { reply } = await peer.start(TLS, '<ready />');
+      expect(reply.keyword).to.equal('ERR');
+      expectRefusal(reply.payload, 550, /tuning|one/i);
+    });
+
     it('REQ-SASL-002 a blob that is not base64 is refused with 501', async () => {
       const peer = await town.greeted();
       const { number } = await peer.start(DIGEST_MD5, undefined, 'example.com');

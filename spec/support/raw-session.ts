@@ -1,0 +1,318 @@
+/**
+ * One BEEP session of a raw peer over a real socket: frames, windows, waits with deadlines, every octet logged. Written
+ * against RFC 3080 and RFC 3081 with node:net and node:tls only; checks every frame it receives and refuses to use
+ * anything from lib/. Knows no profiles; raw-peer.ts does.
+ */
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
+import { OctetLog, visible } from './octet-log.js';
+import { RawChannel, type RawMessage } from './raw-channel.js';
+import { FrameReader, type Keyword, seq } from './raw-frame.js';
+import { Chopper, chop } from './segments.js';
+import { within } from './within.js';
+
+export interface RawPeerOptions {
+  readonly port: number;
+  readonly host?: string;
+  /** For failure messages. */
+  readonly name?: string;
+  readonly deadlineMs?: number;
+  /** Write in segments of so many octets; 0 as it comes. */
+  readonly segment?: number;
+}
+
+export interface TlsOptions {
+  readonly serverName: string;
+  readonly authority: Buffer;
+}
+
+export type Ending = 'fin' | 'reset';
+
+interface Waiter {
+  readonly ready: () => boolean;
+  readonly wake: () => void;
+  readonly fail: (cause: Error) => void;
+}
+
+export class RawSession {
+  readonly log = new OctetLog();
+  readonly deadlineMs: number;
+  readonly name: string;
+  /** Called for each complete MSG instead of queueing it, if set. */
+  onRequest: ((message: RawMessage) => void) | undefined;
+  /** Called for each complete reply instead of queueing it, if set. */
+  onReply: ((message: RawMessage) => void) | undefined;
+  #stream: Duplex;
+  #reader = new FrameReader();
+  #channels = new Map<number, RawChannel>();
+  #closedChannels = new Set<number>();
+  #fault: Error | undefined;
+  #ending: Ending | undefined;
+  #waiters = new Set<Waiter>();
+  #quiet = false;
+  #segment: number;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(stream: Socket, options: RawPeerOptions) {
+    this.#stream = stream;
+    this.#segment = options.segment ?? 0;
+    this.deadlineMs = options.deadlineMs ?? 8000;
+    this.name = options.name ?? 'raw peer';
+    stream.setNoDelay(true);
+    this.#channels.set(0, new RawChannel(0));
+    this.#listen(stream);
+  }
+
+  /** Waits for the connection to be made. */
+  protected async connected(socket: Socket): Promise<void> {
+    const connected = new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('error', reject);
+    });
+    await within(this.deadlineMs, connected, `${this.name} connects`);
+  }
+
+  #listen(stream: Duplex): void {
+    stream.on('data', (octets: Buffer) => this.#receive(octets));
+    stream.on('end', () => this.#end('fin'));
+    stream.on('error', () => this.#end('reset'));
+    stream.on('close', () => this.#end('fin'));
+  }
+
+  #end(how: Ending): void {
+    this.#ending ??= how;
+    this.#wake();
+  }
+
+  #fail(cause: Error): void {
+    this.#fault ??= cause;
+    this.#stream.destroy();
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const waiter of [...this.#waiters]) {
+      if (waiter.ready()) waiter.wake();
+      else if (this.#fault !== undefined) waiter.fail(this.#fault);
+      else if (this.#ending !== undefined) waiter.fail(new Error(`the connection ended (${this.#ending})`));
+    }
+  }
+
+  #receive(octets: Buffer): void {
+    this.log.add('L', octets);
+    this.#reader.push(octets);
+    try {
+      for (let next = this.#reader.next(); next !== undefined; next = this.#reader.next()) {
+        if (next.keyword === 'SEQ') this.#granted(next);
+        else this.#frame(next);
+      }
+    } catch (cause) {
+      this.#fail(cause instanceof Error ? cause : new Error(`${cause}`));
+    }
+    this.#wake();
+  }
+
+  #granted(control: Parameters<RawChannel['granted']>[0]): void {
+    const channel = this.#channels.get(control.channel);
+    if (channel === undefined) {
+      if (this.#closedChannels.has(control.channel)) return;
+      throw new Error(`SEQ for channel ${control.channel}, which does not exist`);
+    }
+    channel.granted(control);
+    this.#pump(channel);
+  }
+
+  #frame(data: Parameters<RawChannel['receive']>[0]): void {
+    const channel = this.#channels.get(data.channel);
+    if (channel === undefined) throw new Error(`frame on channel ${data.channel}, which does not exist`);
+    const message = channel.receive(data);
+    const grant = channel.grant();
+    if (grant !== undefined && !this.#quiet) this.#put(seq(channel.number, grant.ackno, grant.window));
+    if (message === undefined) return;
+    const isRequest = message.keyword === 'MSG';
+    const handler = isRequest ? this.onRequest : this.onReply;
+    if (handler !== undefined && message.channel !== 0) handler(message);
+    else (isRequest ? channel.requests : channel.replies).push(message);
+  }
+
+  #put(octets: Buffer): void {
+    this.log.add('I', octets);
+    if (this.#segment === 0) {
+      if (!this.#stream.destroyed) this.#stream.write(octets);
+      return;
+    }
+    this.#writing = this.#writing.then(() => chop(this.#stream, octets, this.#segment));
+  }
+
+  #pump(channel: RawChannel): void {
+    const octets = channel.transmit();
+    if (octets.length > 0) this.#put(Buffer.concat(octets));
+  }
+
+  /** What went over the wire so far, for messages. */
+  transcript(): string {
+    return `\n${this.name}, the last octets (I: ours, L: the relay's):\n${this.log}`;
+  }
+
+  async #until(ready: () => boolean, what: string, deadlineMs = this.deadlineMs): Promise<void> {
+    if (ready()) return;
+    const waited = new Promise<void>((resolve, reject) => {
+      const done = (settle: () => void) => {
+        this.#waiters.delete(waiter);
+        settle();
+      };
+      const waiter: Waiter = {
+        ready,
+        wake: () => done(resolve),
+        fail: (cause) => done(() => reject(cause)),
+      };
+      this.#waiters.add(waiter);
+      this.#wake();
+    });
+    try {
+      await within(deadlineMs, waited, what);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : `${cause}`;
+      throw new Error(`${this.name} waits for ${what}: ${reason}${this.transcript()}`, { cause });
+    }
+  }
+
+  channel(number: number): RawChannel {
+    const channel = this.#channels.get(number);
+    if (channel === undefined) throw new Error(`${this.name} has no channel ${number}`);
+    return channel;
+  }
+
+  /** Octets exactly as given, past all bookkeeping. */
+  write(octets: Buffer | string): void {
+    this.#put(Buffer.from(octets));
+  }
+
+  /** Octets in two segments, the second sent only when the first has surely been read: a few milliseconds later. */
+  async writeSplit(octets: Buffer, at: number, pauseMs = 2): Promise<void> {
+    this.#put(octets.subarray(0, at));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    this.#put(octets.subarray(at));
+  }
+
+  /** Waits until the relay's window on a channel has room for so many octets. */
+  async allowed(number: number, octets: number): Promise<void> {
+    const channel = this.channel(number);
+    await this.#until(() => channel.available >= octets, `a window of ${octets} octets on channel ${number}`);
+  }
+
+  /** Resolves when everything written so far was handed to the system. */
+  async flushed(): Promise<void> {
+    await this.#writing;
+  }
+
+  /** From now on offers that many octets of buffer on a channel, at once and by the rule of RFC 3081 §3.1.4. */
+  window(number: number, octets: number): void {
+    const channel = this.channel(number);
+    channel.buffer = octets;
+    const { ackno, window } = channel.regrant();
+    this.#put(seq(number, ackno, window));
+  }
+
+  /** Counts a channel as created without asking for it. */
+  open(number: number): RawChannel {
+    const channel = new RawChannel(number);
+    this.#channels.set(number, channel);
+    return channel;
+  }
+
+  /** Sends a MSG within the relay's window; returns its number. */
+  msg(number: number, payload: Buffer | string): number {
+    const channel = this.channel(number);
+    const msgno = channel.allocate();
+    this.#queue(channel, 'MSG', msgno, payload);
+    return msgno;
+  }
+
+  reply(number: number, keyword: 'RPY' | 'ERR', msgno: number, payload: Buffer | string): void {
+    this.#queue(this.channel(number), keyword, msgno, payload);
+  }
+
+  #queue(channel: RawChannel, keyword: Keyword, msgno: number, payload: Buffer | string): void {
+    channel.queue(keyword, msgno, payload);
+    this.#pump(channel);
+  }
+
+  async #take(number: number, kind: 'replies' | 'requests', what: string, deadlineMs?: number): Promise<RawMessage> {
+    const channel = this.channel(number);
+    await this.#until(() => channel[kind].length > 0, what, deadlineMs);
+    const message = channel[kind].shift();
+    if (message === undefined) throw new Error('two waited for one message');
+    return message;
+  }
+
+  nextReply(number: number, deadlineMs?: number): Promise<RawMessage> {
+    return this.#take(number, 'replies', `a reply on channel ${number}`, deadlineMs);
+  }
+
+  nextRequest(number: number, deadlineMs?: number): Promise<RawMessage> {
+    return this.#take(number, 'requests', `a MSG on channel ${number}`, deadlineMs);
+  }
+
+  /** A MSG and the complete reply to it. */
+  async ask(number: number, payload: Buffer | string, deadlineMs?: number): Promise<RawMessage> {
+    const msgno = this.msg(number, payload);
+    const reply = await this.nextReply(number, deadlineMs);
+    if (reply.msgno !== msgno) throw new Error(`reply to ${reply.msgno}, not ${msgno}${this.transcript()}`);
+    return reply;
+  }
+
+  /** From now on sends nothing by itself, SEQ least of all (RFC 3080 §3.1.3.1). */
+  protected hush(): void {
+    this.#quiet = true;
+  }
+
+  /** Makes the connection a TLS client's and forgets everything about the session before (RFC 3080 §3.1.3.2). */
+  protected async handshake({ serverName, authority }: TlsOptions): Promise<void> {
+    const early = this.#reader.rest;
+    if (early.length > 0) throw new Error(`octets after proceed: ${visible(early)}${this.transcript()}`);
+    await this.#writing;
+    const plain = this.#stream as Socket;
+    for (const event of ['data', 'end', 'error', 'close']) plain.removeAllListeners(event);
+    const chopper = this.#segment > 0 ? new Chopper(plain, this.#segment) : undefined;
+    const secure = connectTls({ socket: chopper ?? plain, ca: authority, servername: serverName });
+    const done = new Promise<void>((resolve, reject) => {
+      secure.once('secureConnect', resolve);
+      secure.once('error', reject);
+      secure.once('close', () => reject(new Error('closed during the handshake')));
+    });
+    await within(this.deadlineMs, done, () => `TLS handshake of ${this.name}${this.transcript()}`);
+    secure.removeAllListeners('error');
+    secure.removeAllListeners('close');
+    // From here on each octet is a record of its own; cutting the records as well would only cost time.
+    if (chopper !== undefined) chopper.segment = 0;
+    this.#stream = secure;
+    this.#reader = new FrameReader();
+    this.#channels = new Map([[0, new RawChannel(0)]]);
+    this.#quiet = false;
+    this.#listen(secure);
+  }
+
+  /** Forgets a channel that was closed. */
+  protected forget(number: number): void {
+    this.#channels.delete(number);
+    this.#closedChannels.add(number);
+  }
+
+  /** Waits for the end of the connection. */
+  async ended(deadlineMs = this.deadlineMs): Promise<Ending> {
+    await this.#until(() => this.#ending !== undefined, 'the end of the connection', deadlineMs);
+    if (this.#fault !== undefined) throw this.#fault;
+    return this.#ending ?? 'fin';
+  }
+
+  /** Neither end has ended the connection. */
+  get alive(): boolean {
+    return this.#ending === undefined && this.#fault === undefined;
+  }
+
+  destroy(): void {
+    this.#stream.destroy();
+  }
+}
