@@ -35,10 +35,12 @@ describe('two relays', function () {
     const [examplePort, rubblePort] = [await freePort(), await freePort()];
     example = await relay('example.com', examplePort, 'rubble.com', rubblePort);
     rubble = await relay('rubble.com', rubblePort, 'example.com', examplePort);
-    await workshop.account(example, FRED, passwordOf(FRED));
-    await workshop.account(rubble, BARNEY, passwordOf(BARNEY));
-    await workshop.account(example, 'imxp=mesh@rubble.com', meshPassword('rubble.com'));
-    await workshop.account(rubble, 'imxp=mesh@example.com', meshPassword('example.com'));
+    await Promise.all([
+      workshop.account(example, FRED, passwordOf(FRED)),
+      workshop.account(rubble, BARNEY, passwordOf(BARNEY)),
+      workshop.account(example, 'imxp=mesh@rubble.com', meshPassword('rubble.com')),
+      workshop.account(rubble, 'imxp=mesh@example.com', meshPassword('example.com')),
+    ]);
     await Promise.all([example.start(), rubble.start()]);
   });
   afterEach(function () {

@@ -57,7 +57,8 @@ export class Town {
         limits: options.limits ?? {},
         log: { level: 'debug' },
       }));
-      for (const address of options.accounts ?? ENDPOINTS) await workshop.account(node, address, passwordOf(address));
+      const accounts = options.accounts ?? ENDPOINTS;
+      await Promise.all(accounts.map((address) => workshop.account(node, address, passwordOf(address))));
       await node.start();
       return new Town(workshop, node, octets);
     } catch (cause) {
