@@ -21,6 +21,7 @@ import { CommonAccess } from './services/access-rules.js';
 import { Accounts } from './store/accounts.js';
 import { openStore } from './store/open.js';
 import { ABSENT, type Store } from './store/store.js';
+import { within } from './wire/deadline.js';
 import { dial } from './wire/dialer.js';
 import type { DriverOwner } from './wire/driver.js';
 import { Link } from './wire/link.js';
@@ -304,14 +305,4 @@ async function decoySecret(store: Store): Promise<Buffer> {
 
 function written({ transport, host, port }: Listening): string {
   return `${transport}://${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-
-async function within(ms: number, work: Promise<void>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  const done = await Promise.race([work.then(() => true as const), late]);
-  clearTimeout(timer);
-  return done;
 }

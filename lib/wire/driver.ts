@@ -542,7 +542,7 @@ export class Driver {
   /** After authentication every channel gets the limits of a known peer. */
   #widen(): void {
     const { limits } = this.#options;
-    this.#session.allow(limits.messageOctets);
+    this.#session.messageOctets = limits.messageOctets;
     for (const number of this.#channels.keys()) this.#session.window(number, limits.windowOctets);
     this.#touch();
   }

@@ -99,7 +99,10 @@ function handshakeBegins(stream: Duplex, leftover: Buffer, signal: AbortSignal):
       stream.off('error', lost);
       signal.removeEventListener('abort', late);
       stream.pause();
-      if (error === undefined) return resolve();
+      if (error === undefined) {
+        resolve();
+        return;
+      }
       stream.on('error', () => {}); // whatever still happens to it: the reason is known
       stream.destroy();
       reject(error);

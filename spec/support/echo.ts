@@ -1,0 +1,88 @@
+/** A profile that answers every MSG with itself, served by a real listener; for specs of the wire. */
+import { connect, type Socket } from 'node:net';
+import { DEFAULT_LIMITS, type Limits } from '../../lib/config/limits.js';
+import type { ImxpError } from '../../lib/errors.js';
+import { ChannelHandle, type ErrorCodec } from '../../lib/wire/channel-handle.js';
+import { Driver } from '../../lib/wire/driver.js';
+import { Listener, type ListenerOptions } from '../../lib/wire/listener.js';
+import { ProfileTable, type ServedProfile } from '../../lib/wire/profile.js';
+
+export const ECHO = 'http://example.com/echo';
+
+export const PLAIN_ERRORS: ErrorCodec = {
+  encodeError: ({ code, text }) => Buffer.from(`\r\n${code} ${text}`),
+};
+
+/** Serves {@link ECHO}; `silent` never answers. */
+export function echoProfile(silent = false): ServedProfile {
+  return {
+    uris: [ECHO],
+    offered: [ECHO],
+    tuning: false,
+    needs: [],
+    forbids: [],
+    start(driver, event, proposal) {
+      const channel = new ChannelHandle(driver, event.channel, proposal.uri, PLAIN_ERRORS);
+      channel.handler = {
+        message(msgno, payload) {
+          if (!silent) channel.reply(msgno, 'RPY', payload);
+          channel.consume(payload.length);
+        },
+        closed() {},
+      };
+      driver.accept(event, proposal.uri, undefined, channel);
+    },
+  };
+}
+
+/** Listens on a free port of the loopback interface. */
+export async function echoListener(
+  options: { readonly limits?: Partial<Limits>; readonly profiles?: readonly ServedProfile[] } & Partial<
+    Pick<ListenerOptions, 'serves' | 'owner'>
+  > = {},
+): Promise<{ readonly listener: Listener; readonly port: number }> {
+  const { limits, profiles, ...rest } = options;
+  const listener = new Listener({
+    host: '127.0.0.1',
+    port: 0,
+    profiles: new ProfileTable(profiles ?? [echoProfile()]),
+    limits: { ...DEFAULT_LIMITS, ...limits },
+    ...rest,
+  });
+  return { listener, port: await listener.listen() };
+}
+
+export async function connected(port: number): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('error', reject);
+  });
+  return socket;
+}
+
+/** An initiator with its end as a promise. */
+export interface Initiator {
+  readonly driver: Driver;
+  readonly ended: Promise<ImxpError | undefined>;
+}
+
+export async function initiator(
+  port: number,
+  options: { readonly limits?: Partial<Limits>; readonly profiles?: readonly ServedProfile[] } = {},
+): Promise<Initiator> {
+  const socket = await connected(port);
+  let end: (error: ImxpError | undefined) => void = () => {};
+  const ended = new Promise<ImxpError | undefined>((resolve) => {
+    end = resolve;
+  });
+  const driver = new Driver(socket, {
+    role: 'initiator',
+    profiles: new ProfileTable(options.profiles ?? []),
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    remote: { address: '127.0.0.1', port },
+    local: { address: '127.0.0.1', port: socket.localPort ?? 0 },
+    owner: { ended: (_driver, error) => end(error) },
+  });
+  return { driver, ended };
+}
