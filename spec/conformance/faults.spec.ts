@@ -93,7 +93,7 @@ describe('faults', function () {
   async function expectSilentEnd(peer: RawPeer, octets: Buffer | string, code: string): Promise<void> {
     const mark = town.node.mark;
     peer.log.record();
-    peer.write(octets);
+    peer.inject(octets);
     await peer.ended(5000);
     const said = peer.log.take().toString('latin1');
     expect(visible(Buffer.from(said.replace(/SEQ \d+ \d+ \d+\r\n/g, ''), 'latin1'))).to.equal('');
@@ -159,7 +159,7 @@ describe('faults', function () {
       expect(frames[0]?.keyword).to.equal('RPY');
       const mark = town.node.mark;
       peer.log.record();
-      peer.write(frame('MSG', 0, 2, '.', 52 + ready.length, refused));
+      peer.inject(frame('MSG', 0, 2, '.', 52 + ready.length, refused));
       await peer.ended(5000);
       // A TLS alert is the most that may be said to somebody who does not speak TLS.
       expect(peer.log.take().toString('latin1')).not.to.contain('END\r\n');
@@ -170,9 +170,9 @@ describe('faults', function () {
       const peer = await town.greeted();
       const ready = start({ channel: 1, uri: TLS, content: '<ready />', serverName: 'example.com' });
       peer.log.record();
-      peer.channel(0).awaiting.push(1);
-      const injected = frame('MSG', 0, 2, '.', 52 + ready.length, refused);
-      peer.write(Buffer.concat([frame('MSG', 0, 1, '.', 52, ready), injected]));
+      const channel = peer.channel(0);
+      const octets = [ready, refused].map((payload) => channel.build('MSG', channel.allocate(), payload));
+      peer.write(Buffer.concat(octets));
       await peer.ended(5000);
       expect(peer.log.take().toString('latin1')).not.to.match(/(RPY|ERR) 0 2 /);
     });

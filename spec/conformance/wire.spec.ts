@@ -67,31 +67,30 @@ describe('the wire, seen by a foreign peer', function () {
     });
 
     it('REQ-BEEP-053 REQ-BEEP-055 answers the same octets wherever the frames are split', async () => {
-      const octets = Buffer.concat([
-        frame('RPY', 0, 0, '.', 0, GREETING),
-        frame('MSG', 0, 1, '.', 52, start({ channel: 1, uri: 'http://example.com/profiles/none' })),
-      ]);
-      const whole = await saidTo(octets, octets.length);
+      const { said: whole, length } = await splitAt(Number.POSITIVE_INFINITY);
       expect(whole).to.match(/RPY 0 0 \. 0 (\d+)\r\n[\s\S]*END\r\nERR 0 1 \. \1 \d+\r\n[\s\S]*END\r\n$/);
-      for (let first = 1; first < octets.length; first += 32) {
-        const places = Array.from({ length: Math.min(32, octets.length - first) }, (_, index) => first + index);
-        for (const [index, said] of (await Promise.all(places.map((at) => saidTo(octets, at)))).entries()) {
+      for (let first = 1; first < length; first += 32) {
+        const places = Array.from({ length: Math.min(32, length - first) }, (_, index) => first + index);
+        for (const [index, { said }] of (await Promise.all(places.map(splitAt))).entries()) {
           expect(said, `split at ${places[index]}`).to.equal(whole);
         }
         town.leave();
       }
     });
 
-    /** What the relay says to a peer that writes those octets in two segments. */
-    async function saidTo(octets: Buffer, at: number): Promise<string> {
+    /** What the relay says to a greeting and a start that come in two segments. */
+    async function splitAt(at: number): Promise<{ readonly said: string; readonly length: number }> {
       const peer = await town.connect();
       peer.log.record();
-      // The octets go past the bookkeeping; the greeting is awaited, the refusal is due.
-      peer.channel(0).awaiting.push(1);
+      const channel = peer.channel(0);
+      const octets = Buffer.concat([
+        channel.build('RPY', 0, GREETING),
+        channel.build('MSG', channel.allocate(), start({ channel: 1, uri: 'http://example.com/profiles/none' })),
+      ]);
       await peer.writeSplit(octets, at, 10);
       await peer.nextReply(0);
       await peer.nextReply(0);
-      return dataFrames(peer.log.take());
+      return { said: dataFrames(peer.log.take()), length: octets.length };
     }
 
     it('REQ-BEEP-051 REQ-BEEP-059 answers a release and closes the connection', async () => {
@@ -131,6 +130,18 @@ describe('the wire, seen by a foreign peer', function () {
       // Channel 0 is a new one: numbers begin again, and number 1 was never used.
       const { number, reply } = await peer.start('http://example.com/profiles/none');
       expect([number, reply.keyword, reply.msgno]).to.deep.equal([1, 'ERR', 1]);
+    });
+
+    it('REQ-TLS-003 says nothing but its answer to ready, not even SEQ', async () => {
+      const peer = await town.greeted();
+      peer.log.record();
+      const payload = start({ channel: 1, uri: TLS, content: '<ready />', serverName: 'example.com' });
+      const { frames } = await peer.ask(0, payload);
+      const [answer] = frames;
+      if (answer === undefined) throw new Error('no frame');
+      const exactly = frame('RPY', 0, 1, '.', answer.seqno, answer.payload);
+      expect(visible(peer.log.take())).to.equal(visible(exactly));
+      expect(profileIn(answer.payload)).to.deep.equal({ uri: TLS, content: '<proceed />' });
     });
 
     it('REQ-TLS-007 answers 501 to a version that is none, in the clear, and goes on', async () => {

@@ -51,6 +51,7 @@ export class RawSession {
   #ending: Ending | undefined;
   #waiters = new Set<Waiter>();
   #quiet = false;
+  #unaccounted = false;
   #segment: number;
   #writing: Promise<void> = Promise.resolve();
 
@@ -119,7 +120,7 @@ export class RawSession {
       if (this.#closedChannels.has(control.channel)) return;
       throw new Error(`SEQ for channel ${control.channel}, which does not exist`);
     }
-    channel.granted(control);
+    if (!this.#unaccounted) channel.granted(control);
     this.#pump(channel);
   }
 
@@ -184,9 +185,15 @@ export class RawSession {
     return channel;
   }
 
-  /** Octets exactly as given, past all bookkeeping. */
+  /** Octets exactly as given, made by {@link RawChannel.build} or counted otherwise. */
   write(octets: Buffer | string): void {
     this.#put(Buffer.from(octets));
+  }
+
+  /** Octets that nobody counted: from now on acknowledgements of what was never sent are not checked. */
+  inject(octets: Buffer | string): void {
+    this.#unaccounted = true;
+    this.write(octets);
   }
 
   /** Octets in two segments, the second sent only when the first has surely been read: a few milliseconds later. */
