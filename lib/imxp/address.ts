@@ -1,0 +1,154 @@
+/**
+ * Endpoint names: `local@domain` (RFC 822 addr-spec) with subaddresses and reserved local parts (IMXP core §2). Knows
+ * neither who is attached nor which domains are local.
+ *
+ * Comparison: domains without regard to case, local parts to the octet after unquoting. White space and comments are not
+ * accepted around or within, domain literals neither (IMXP core §16 A-28).
+ */
+import { RemoteProtocolError } from '../errors.js';
+
+/** IMXP core §2. */
+export const ADDRESS_OCTETS = 1023;
+
+export interface Address {
+  /** The normalized address. Two addresses name the same endpoint exactly when their keys are equal. */
+  readonly key: string;
+  /** The local part of {@link key}, subaddress included; quoted only where it must be. */
+  readonly local: string;
+  /** In lower case. */
+  readonly domain: string;
+  /** The key of the address without its subaddress; equal to {@link key} when there is none. */
+  readonly base: string;
+  /** Whether the local part is reserved for services: it begins with `imxp=` or `apex=`. */
+  readonly service: boolean;
+  /** The local part in lower case when it is reserved, for instance `imxp=report`. */
+  readonly wellKnown: string | undefined;
+}
+
+const PIECE = /[!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~]+|"((?:[ !#-[\]-~]|\\[ -~])*)"|\./y;
+const DOT_ATOM = /^[!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~]+(?:\.[!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~]+)*$/;
+const DOMAIN =
+  /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$/;
+const RESERVED = /^(?:imxp|apex)=/i;
+
+/** A generation of the cache; two are kept, so that a flood of new addresses costs parsing but no memory. */
+const GENERATION = 8192;
+const CACHED_LENGTH = 128;
+let recent = new Map<string, Address>();
+let older = new Map<string, Address>();
+
+/**
+ * Takes an address apart. Answers for the addresses seen most recently come from a bounded cache.
+ *
+ * @throws RemoteProtocolError ADDRESS_INVALID, reply 553.
+ */
+export function parseAddress(text: string): Address {
+  const known = recent.get(text);
+  return known ?? remember(text, older.get(text) ?? read(text));
+}
+
+/** {@link parseAddress} for those who have a use for what is no address: gives undefined instead. */
+export function addressOf(text: string): Address | undefined {
+  try {
+    return parseAddress(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether `text` is a domain name by its syntax; domain literals are not. */
+export function isDomain(text: string): boolean {
+  return text.length <= 253 && DOMAIN.test(text);
+}
+
+function remember(text: string, address: Address): Address {
+  if (text.length <= CACHED_LENGTH) {
+    if (recent.size >= GENERATION) {
+      older = recent;
+      recent = new Map();
+    }
+    // a key of its own: the text may be a slice that would keep a whole document alive
+    recent.set(own(text), address);
+  }
+  return address;
+}
+
+function read(text: string): Address {
+  if (text.length > ADDRESS_OCTETS) {
+    throw invalid(`it is longer than ${ADDRESS_OCTETS} octets`);
+  }
+  const at = text.lastIndexOf('@');
+  if (at < 0) {
+    throw invalid('it has no "@"');
+  }
+  const domain = own(text.slice(at + 1).toLowerCase());
+  if (domain.startsWith('[')) {
+    throw invalid('a domain literal stands where a domain name is needed');
+  }
+  if (!isDomain(domain)) {
+    throw invalid('what follows the "@" is not a domain name');
+  }
+  const { base, rest } = unquote(text.slice(0, at));
+  const baseLocal = own(canonical(base, false));
+  const local = rest === undefined ? baseLocal : own(`${baseLocal}/${rest === '' ? '' : canonical(rest, true)}`);
+  const key = own(`${local}@${domain}`);
+  const service = RESERVED.test(base);
+  return {
+    key,
+    local,
+    domain,
+    base: rest === undefined ? key : own(`${baseLocal}@${domain}`),
+    service,
+    wellKnown: service ? own(local.toLowerCase()) : undefined,
+  };
+}
+
+/** Splits at the first `/` outside quotes (IMXP core §16 A-20) and removes the quotes. */
+function unquote(local: string): { base: string; rest: string | undefined } {
+  let text = '';
+  let slash = -1;
+  let at = 0;
+  while (at < local.length) {
+    PIECE.lastIndex = at;
+    const piece = PIECE.exec(local);
+    if (piece === null) {
+      throw invalid('the part before the "@" has a character that must be quoted, or none that is allowed');
+    }
+    const [atom, quoted] = piece;
+    if (quoted === undefined && slash < 0 && atom.includes('/')) {
+      slash = text.length + atom.indexOf('/');
+    }
+    text += quoted === undefined ? atom : quoted.replace(/\\(.)/g, '$1');
+    at = PIECE.lastIndex;
+  }
+  dots(local);
+  const base = slash < 0 ? text : text.slice(0, slash);
+  if (base === '') {
+    throw invalid('nothing stands before the "@" or "/"');
+  }
+  return { base, rest: slash < 0 ? undefined : text.slice(slash + 1) };
+}
+
+/** RFC 822 §6.1: dots stand between words, never at an end and never two together. */
+function dots(local: string): void {
+  const words = local.replace(/"(?:[^"\\]|\\.)*"/g, 'q');
+  if (/^\.|\.\.|\.$/.test(words)) {
+    throw invalid('a dot in the part before the "@" has nothing on one side');
+  }
+}
+
+/** Quotes only what needs it, so that equal names are equal strings. A quoted `/` does not separate. */
+function canonical(text: string, slashes: boolean): string {
+  return DOT_ATOM.test(text) && (slashes || !text.includes('/')) ? text : `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** A string that shares no memory with the one it was cut from. */
+function own(text: string): string {
+  return Buffer.from(text, 'utf8').toString('utf8');
+}
+
+function invalid(why: string): RemoteProtocolError {
+  return new RemoteProtocolError('ADDRESS_INVALID', `not an address: ${why}`, {
+    reply: { code: 553, text: `the address is not local@domain: ${why}` },
+  });
+}

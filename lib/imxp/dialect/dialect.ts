@@ -1,0 +1,54 @@
+/**
+ * What every dialect of the mesh offers: payloads of one profile to operations and back. A dialect is a value without
+ * state of a channel; the relay never asks which one it has.
+ */
+import type { Attach, Bind, Data, Operation, OperationReply, Terminate } from '../operation.js';
+
+export interface Dialect {
+  /** URI of the BEEP profile. */
+  readonly profile: string;
+  /** The payload of `ok`, one buffer for all; never to be written to. */
+  readonly ok: Buffer;
+  /**
+   * A MSG to an operation. Of a Data, the references into its content are checked, its content is not looked at.
+   *
+   * @param payload MIME headers and body; views of it are kept, so it must not be reused.
+   * @throws RemoteProtocolError with reply 500 (not well-formed) or 501 (not valid), nothing else.
+   */
+  decode(payload: Buffer): Operation;
+  /** A RPY or ERR. @throws as {@link decode}. */
+  decodeReply(payload: Buffer): OperationReply;
+  /** The initialization message of a channel; it has no MIME headers. @throws as {@link decode}. */
+  decodeInitial(content: Buffer): Operation;
+  decodeInitialReply(content: Buffer): OperationReply;
+  encode(operation: Attach | Bind | Terminate): Buffer;
+  encodeInitial(operation: Attach | Bind): string;
+  encodeReply(reply: OperationReply): Buffer;
+  encodeInitialReply(reply: OperationReply): string;
+  /**
+   * A Data, its control document always written anew. With a `source`, everything else is taken from there as it is, in
+   * views; when nothing changed and the dialect is the same, sending `source.payload` itself is cheaper.
+   *
+   * @throws LocalError ARGUMENT when the content is a part and there is no source to take it from.
+   */
+  encodeData(data: Data): Buffer | Buffer[];
+}
+
+/** Limits of a control document. What exceeds one is answered 501. */
+export interface DialectLimits {
+  readonly xmlDepth: number;
+  readonly xmlAttributes: number;
+  readonly xmlElements: number;
+  /** Octets of the control document, inline content included; other MIME parts are not counted. */
+  readonly controlOctets: number;
+  /** Recipients of one Data. */
+  readonly recipients: number;
+}
+
+export const DIALECT_LIMITS: DialectLimits = Object.freeze({
+  xmlDepth: 64,
+  xmlAttributes: 64,
+  xmlElements: 10_000,
+  controlOctets: 1_048_576,
+  recipients: 1000,
+});

@@ -1,0 +1,19 @@
+/**
+ * Transaction identifiers (IMXP core §12): 1 to 2147483647, unpredictable.
+ */
+import { randomInt } from 'node:crypto';
+
+export const TRANS_ID_MAX = 2_147_483_647;
+
+/**
+ * A random transaction identifier.
+ *
+ * @param taken those outstanding; another number is drawn as long as it is one of them.
+ */
+export function newTransId(taken?: { has(transID: number): boolean }): number {
+  let transID = randomInt(1, TRANS_ID_MAX + 1);
+  while (taken?.has(transID) === true) {
+    transID = randomInt(1, TRANS_ID_MAX + 1);
+  }
+  return transID;
+}
