@@ -1,0 +1,113 @@
+/** `imxp certs`: certificates for developing and for small meshes, from an authority of one's own. */
+import type { Command } from 'commander';
+import { type CertificateInfo, listCertificates, type Made } from '../lib/certs/directory.js';
+import type { Subject } from '../lib/certs/issue.js';
+import { CommandError, EXIT } from './support/exit.js';
+import { note, paint, print, printJson, table } from './support/output.js';
+
+interface CertsOptions {
+  readonly out: string;
+  readonly domain?: readonly string[];
+  readonly endpoint?: readonly string[];
+  readonly host?: readonly string[];
+  readonly days?: number;
+  readonly renew?: boolean;
+  readonly revoke?: readonly string[];
+  readonly list?: boolean;
+  readonly json?: boolean;
+}
+
+function daysOf(text: string): number {
+  const days = Number(text);
+  if (!Number.isInteger(days) || days < 1 || days > 36_500) {
+    throw new CommandError(EXIT.USAGE, '--days takes a whole number from 1 to 36500');
+  }
+  return days;
+}
+
+function stateOf(info: CertificateInfo): string {
+  if (info.revoked) return paint('red', 'revoked');
+  const days = Math.round((info.validTo.getTime() - Date.now()) / 86_400_000);
+  return days < 0 ? paint('red', 'expired') : `${days} days left`;
+}
+
+function row(info: CertificateInfo | Made): string[] {
+  const until = `until ${info.validTo.toISOString().slice(0, 10)}`;
+  const action = 'action' in info ? [info.action] : [];
+  return [...action, info.kind, info.name, info.certificate, until, stateOf(info)];
+}
+
+function show(infos: readonly (CertificateInfo | Made)[], { json }: CertsOptions): void {
+  if (json === true) printJson(infos);
+  else print(table(infos.map(row)));
+}
+
+async function list(options: CertsOptions): Promise<void> {
+  const infos = await listCertificates(options.out).catch((cause: unknown) => {
+    throw new CommandError(
+      EXIT.FAILED,
+      `${options.out} cannot be read; imxp certs --out ${options.out} --domain DOMAIN makes it`,
+      { cause },
+    );
+  });
+  show(infos, options);
+}
+
+function subjectsOf({ domain, endpoint, host }: CertsOptions): Subject[] {
+  return [
+    ...(domain ?? []).map(
+      (name): Subject => ({ kind: 'relay', domain: name, ...(host === undefined ? {} : { hosts: host }) }),
+    ),
+    ...(endpoint ?? []).map((address): Subject => ({ kind: 'endpoint', address })),
+  ];
+}
+
+async function certs(options: CertsOptions): Promise<void> {
+  if (options.list === true) return list(options);
+  const subjects = subjectsOf(options);
+  if (subjects.length === 0 && options.renew !== true && options.revoke === undefined) {
+    throw new CommandError(
+      EXIT.USAGE,
+      'say what for: --domain example.com, --endpoint fred@example.com, --renew, --revoke or --list',
+    );
+  }
+  const { CertificateDirectory } = await import('../lib/certs/directory.js');
+  const directory = await CertificateDirectory.open(options.out);
+  const days = options.days === undefined ? {} : { days: options.days };
+  const revoked = options.revoke === undefined ? undefined : await directory.revoke(options.revoke);
+  const made: Made[] = [await directory.authority()];
+  for (const subject of subjects) made.push(await directory.make(subject, { ...days, renew: options.renew === true }));
+  if (subjects.length === 0 && options.renew === true) made.push(...(await directory.renewAll(days)));
+  if (revoked !== undefined && made.length === 1) return list(options);
+  show(made, options);
+  if (directory.fresh && options.json !== true) {
+    note(
+      `Give ${directory.authorityFile} to whoever should believe these certificates (tls.authority); keep ca.key to yourself.`,
+    );
+  }
+}
+
+export function register(program: Command): void {
+  program
+    .command('certs')
+    .description('make a development authority and certificates of relays and endpoints')
+    .option('-o, --out <directory>', 'where they are kept', 'certs')
+    .option('--domain <domain...>', 'a certificate for the relay of a domain')
+    .option('--endpoint <address...>', 'a certificate for an endpoint, good for being a client only')
+    .option('--host <host...>', 'further host names and addresses for the certificates of relays')
+    .option('--days <days>', 'how long new certificates are valid (365)', daysOf)
+    .option('--renew', 'make certificates anew although they are good; without names, all there are')
+    .option('--revoke <certificate...>', 'take certificates back: writes ca.crl, for tls.revoked')
+    .option('--list', 'show what is there and until when')
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      `
+An authority and good certificates that are there already are kept, so that running this twice does no harm.
+
+  imxp certs --out certs --domain example.com --domain rubble.com
+  imxp certs --out certs --endpoint fred@example.com --days 30
+  imxp certs --out certs --list`,
+    )
+    .action(certs);
+}

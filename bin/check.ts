@@ -1,0 +1,81 @@
+/** `imxp check`: everything that is wrong with a configuration, or what it amounts to. */
+import { relative } from 'node:path';
+import type { Command } from 'commander';
+import { configurationJsonSchema } from '../lib/config/json-schema.js';
+import { checkConfig } from '../lib/config/load.js';
+import { writeProblem } from '../lib/config/problem.js';
+import { writeRelayUrl } from '../lib/config/relay-url.js';
+import type { NodeConfig, RouteConfig } from '../lib/config/schema.js';
+import { withConfig } from './support/configuration.js';
+import { EXIT } from './support/exit.js';
+import { paint, print, printJson, table } from './support/output.js';
+
+const shown = (path: string): string => relative('', path) || '.';
+
+function tlsText({ tls }: NodeConfig): string {
+  if (tls.certificate === undefined && Object.keys(tls.domains).length === 0) return 'none: peers cannot use it';
+  const who = { never: 'required of nobody', mesh: 'required of relays', always: 'required of everybody' }[tls.require];
+  const files = [tls.certificate, ...Object.values(tls.domains).map(({ certificate }) => certificate)];
+  return `${who}; ${files.flatMap((file) => (file === undefined ? [] : [shown(file)])).join(', ')}`;
+}
+
+function routeText({ domain, relays, tls, credentials }: RouteConfig): string {
+  const as = credentials === undefined ? '' : `, as ${credentials.username}`;
+  const protection = { off: 'without TLS', prefer: 'TLS if offered', require: 'TLS required' }[tls];
+  return `${domain} by ${relays.map(({ url }) => url).join(', then ')} (${protection}${as})`;
+}
+
+function summary(config: NodeConfig): string {
+  const { mesh, store, sasl } = config;
+  const dns = mesh.dns.enabled ? 'other domains by DNS' : 'no other domains';
+  const rows: string[][] = [
+    ['domains', config.domains.join(', ')],
+    ['listen', config.listen.map(({ transport, host, port }) => writeRelayUrl(transport, host, port)).join(', ')],
+    ['tls', tlsText(config)],
+    ['sasl', sasl.mechanisms.join(', ') || 'none'],
+    ['store', store.type === 'memory' ? 'memory: forgets everything at the end' : `lmdb in ${shown(store.path)}`],
+    ...[...mesh.routes.map(routeText), dns].map((text, index) => [index === 0 ? 'routes' : '', text]),
+    [
+      'bindings',
+      { off: 'not checked by DNS', address: 'checked by address', 'address+port': 'checked by address and port' }[
+        config.policy.bindCheck
+      ],
+    ],
+  ];
+  return table(rows.map(([key = '', value = '']) => [`  ${key}`, value]));
+}
+
+async function check({ config: path, json }: { config: string; json?: boolean }): Promise<void> {
+  const { file, config, problems } = await checkConfig(path);
+  if (config === undefined) process.exitCode = EXIT.CONFIGURATION;
+  if (json === true) {
+    printJson({ file, ok: config !== undefined, problems });
+    return;
+  }
+  for (const problem of problems) {
+    const word = problem.severity === 'error' ? paint('red', 'error') : paint('yellow', 'warning');
+    print(`${word} ${writeProblem(problem, shown(file))}`);
+  }
+  const errors = problems.filter(({ severity }) => severity === 'error').length;
+  const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+  if (config === undefined) {
+    print(`${shown(file)}: not usable, ${counted(errors, 'error')}`);
+    return;
+  }
+  print(
+    `${shown(file)}: ${paint('green', 'OK')}${problems.length === 0 ? '' : `, ${counted(problems.length, 'warning')}`}`,
+  );
+  print(summary(config));
+}
+
+export function register(program: Command): void {
+  const command = program
+    .command('check')
+    .description('say everything that is wrong with a configuration, with the place')
+    .option('--json', 'print the problems as JSON')
+    .option('--schema', 'print the JSON Schema of the file instead, for editors');
+  withConfig(command).action(async (options: { config: string; json?: boolean; schema?: boolean }) => {
+    if (options.schema === true) print(JSON.stringify(configurationJsonSchema(), null, 2));
+    else await check(options);
+  });
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+/** The command line: one file per command; this one only gathers them. */
+import { register as account } from './account.js';
+import { register as certs } from './certs.js';
+import { register as check } from './check.js';
+import { makeProgram, runProgram } from './support/program.js';
+
+const EXAMPLES = `Examples:
+  imxp certs --out certs --domain example.com        an authority and a certificate
+  imxp check --config mesh.json                      is the configuration usable?
+  imxp account add fred@example.com --config mesh.json
+
+Exit codes: 0 done, 1 failed, 64 wrong usage, 69 unavailable, 77 refused, 78 configuration not usable`;
+
+/** In the order of the help. */
+const COMMANDS = [check, account, certs];
+
+await runProgram(makeProgram(COMMANDS, EXAMPLES));

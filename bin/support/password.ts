@@ -1,0 +1,96 @@
+/**
+ * Passwords from where they do not leak: a file, the environment, or a prompt without echo. Never from an argument, which
+ * everybody on the machine can read.
+ */
+import { StringDecoder } from 'node:string_decoder';
+import { readPasswordFile } from '../../lib/config/password-file.js';
+import { CommandError, EXIT } from './exit.js';
+
+/** The part of a terminal's input this needs. */
+export interface KeyboardInput extends NodeJS.EventEmitter {
+  readonly isTTY?: boolean;
+  setRawMode(raw: boolean): unknown;
+  resume(): unknown;
+  pause(): unknown;
+}
+
+export interface TextOutput {
+  write(text: string): unknown;
+}
+
+const ENTER = new Set(['\r', '\n']);
+const INTERRUPT = '\u0003';
+const END = '\u0004';
+const ERASE = new Set(['\u007f', '\b']);
+const ERASE_LINE = '\u0015';
+
+/** Reads one line without showing it. @throws CommandError when the user breaks off */
+export function readHidden(prompt: string, input: KeyboardInput, output: TextOutput): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const decoder = new StringDecoder('utf8');
+    let typed: string[] = [];
+    const end = (settle: () => void): void => {
+      input.off('data', heard);
+      input.off('end', broken);
+      input.setRawMode(false);
+      input.pause();
+      output.write('\n');
+      settle();
+    };
+    const broken = (): void => {
+      end(() => reject(new CommandError(EXIT.FAILED, 'no password was given')));
+    };
+    const heard = (octets: Buffer): void => {
+      for (const character of decoder.write(octets)) {
+        if (ENTER.has(character)) {
+          end(() => resolve(typed.join('')));
+          return;
+        }
+        if (character === INTERRUPT || character === END) {
+          broken();
+          return;
+        }
+        if (character === ERASE_LINE) typed = [];
+        else if (ERASE.has(character)) typed.pop();
+        else typed.push(character);
+      }
+    };
+    output.write(prompt);
+    input.setRawMode(true);
+    input.on('data', heard);
+    input.on('end', broken);
+    input.resume();
+  });
+}
+
+export interface PasswordOptions {
+  /** From `--password-file`. */
+  readonly passwordFile?: string | undefined;
+  /** Whose password is asked for. */
+  readonly subject: string;
+  /** Ask twice, because it is a new one. */
+  readonly confirm?: boolean;
+}
+
+/**
+ * The password from `--password-file`, else `IMXP_PASSWORD`, else a prompt.
+ *
+ * @throws CommandError USAGE: there is no terminal to ask on, or two inputs differ; LocalError CONFIGURATION for the file
+ */
+export async function obtainPassword({ passwordFile, subject, confirm = false }: PasswordOptions): Promise<string> {
+  if (passwordFile !== undefined) return readPasswordFile(passwordFile);
+  const fromEnvironment = process.env['IMXP_PASSWORD'];
+  if (fromEnvironment !== undefined && fromEnvironment !== '') return fromEnvironment;
+  if (!process.stdin.isTTY) {
+    throw new CommandError(
+      EXIT.USAGE,
+      `a password for ${subject} is needed: use --password-file FILE or IMXP_PASSWORD`,
+    );
+  }
+  const password = await readHidden(`Password for ${subject}: `, process.stdin, process.stderr);
+  if (password === '') throw new CommandError(EXIT.USAGE, 'the password must not be empty');
+  if (confirm && (await readHidden('Once more: ', process.stdin, process.stderr)) !== password) {
+    throw new CommandError(EXIT.USAGE, 'the two passwords differ; nothing was changed');
+  }
+  return password;
+}

@@ -1,0 +1,141 @@
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import type { Accounts as AccountsType } from '../../lib/store/accounts.js';
+import { Accounts } from '../../lib/store/accounts.js';
+import { openLmdb } from '../../lib/store/lmdb.js';
+import { type CliOptions, type CliResult, imxp } from '../support/cli.js';
+import { temporaryDirectory } from '../support/temporary.js';
+
+const CONFIG = {
+  domains: ['example.com', 'quarry.example'],
+  listen: [{ port: 10_913 }],
+  // Certificates may be made after the accounts.
+  tls: { certificate: 'certs/none.crt', key: 'certs/none.key' },
+  store: { type: 'lmdb', path: 'var/example.com' },
+};
+
+describe('imxp account', function () {
+  this.timeout(60_000);
+  const path = temporaryDirectory();
+
+  beforeEach(async () => {
+    await writeFile(path('mesh.json'), JSON.stringify(CONFIG));
+    await writeFile(path('password'), 'yabba-dabba\nsecond line\n', { mode: 0o600 });
+  });
+
+  function account(args: string[], options: Partial<CliOptions> = {}): Promise<CliResult> {
+    return imxp(['account', ...args, '--config', 'mesh.json'], { cwd: path(), ...options });
+  }
+
+  async function stored<T>(action: (accounts: AccountsType) => Promise<T>): Promise<T> {
+    const store = await openLmdb(path('var/example.com'));
+    try {
+      return await action(new Accounts(store));
+    } finally {
+      await store.close();
+    }
+  }
+
+  it('adds an account with the password of a file, keeping verifiers only', async () => {
+    const added = await account(['add', 'fred@Example.com', '--password-file', 'password']);
+    expect(added).to.deep.equal({ code: 0, stdout: 'fred@example.com: added\n', stderr: '' });
+    const verifier = await stored((accounts) => accounts.lookup('fred', 'example.com'));
+    expect(verifier?.account).to.equal('fred@example.com');
+    const realms = verifier?.digestMd5.map(({ username, realm }) => `${username} ${realm}`);
+    expect(realms).to.include.members(['fred example.com', 'fred@example.com quarry.example']);
+    expect((await stat(path('var/example.com'))).mode & 0o777).to.equal(0o700);
+    for (const file of await readdir(path('var/example.com'))) {
+      const octets = await readFile(path('var/example.com', file));
+      expect(octets.includes('yabba-dabba'), file).to.equal(false);
+    }
+  });
+
+  it('takes the password from the environment, and changes it', async () => {
+    await account(['add', 'fred@example.com'], { env: { IMXP_PASSWORD: 'one' } });
+    const before = await stored((accounts) => accounts.find('fred@example.com'));
+    const changed = await account(['passwd', 'fred@example.com'], { env: { IMXP_PASSWORD: 'two' } });
+    expect(changed).to.deep.equal({ code: 0, stdout: 'fred@example.com: password changed\n', stderr: '' });
+    const after = await stored((accounts) => accounts.find('fred@example.com'));
+    expect(after?.created).to.equal(before?.created);
+    expect(after?.verifier.digestMd5).to.not.deep.equal(before?.verifier.digestMd5);
+  });
+
+  it('asks for a password nowhere but on a terminal', async () => {
+    const { code, stderr } = await account(['add', 'fred@example.com'], { input: 'yabba\n' });
+    expect(stderr).to.include('use --password-file FILE or IMXP_PASSWORD');
+    expect(code).to.equal(64);
+  });
+
+  it('adds neighbour relays of foreign domains, by either of their names', async () => {
+    const { stdout } = await account(['add', 'Rubble.com', '--password-file', 'password', '--json']);
+    expect(JSON.parse(stdout)).to.deep.equal({ account: 'imxp=mesh@rubble.com', action: 'added' });
+  });
+
+  it('lists and removes', async () => {
+    for (const name of ['wilma@quarry.example', 'fred@example.com', 'imxp=mesh@rubble.com']) {
+      await account(['add', name, '--password-file', 'password']);
+    }
+    expect((await account(['remove', 'wilma@quarry.example'])).stdout).to.equal('wilma@quarry.example: removed\n');
+    const { stdout } = await account(['list', '--json']);
+    const listed: { account: string; kind: string }[] = JSON.parse(stdout);
+    expect(listed.map(({ account: name, kind }) => [name, kind])).to.deep.equal([
+      ['fred@example.com', 'endpoint'],
+      ['imxp=mesh@rubble.com', 'relay'],
+    ]);
+    expect((await account(['list'])).stdout).to.match(/^fred@example\.com +endpoint +password of \d{4}-\d\d-\d\d\n/);
+  });
+
+  it('works while a relay has the store open', async () => {
+    await stored(async (accounts) => {
+      expect(await accounts.known('fred@example.com')).to.equal(false);
+      await account(['add', 'fred@example.com', '--password-file', 'password']);
+      expect(await accounts.known('fred@example.com')).to.equal(true);
+    });
+  });
+
+  it('refuses to add twice, and to change or remove what is not there', async () => {
+    await account(['add', 'fred@example.com', '--password-file', 'password']);
+    const again = await account(['add', 'fred@example.com', '--password-file', 'password']);
+    expect(again.stderr).to.include('has an account already; imxp account passwd changes its password');
+    const missing = await account(['passwd', 'wilma@example.com', '--password-file', 'password']);
+    expect(missing.stderr).to.include('wilma@example.com has no account');
+    const removed = await account(['remove', 'wilma@example.com']);
+    expect([again.code, missing.code, removed.code]).to.deep.equal([1, 1, 1]);
+  });
+
+  for (const [address, reason] of [
+    ['fred', 'is not an address; write for instance fred@example.com'],
+    [
+      'barney@rubble.com',
+      'is not in a domain served here (example.com, quarry.example); a neighbour relay is imxp=mesh@rubble.com',
+    ],
+    ['imxp=report@example.com', 'names a service'],
+    ['fr ed@example.com', 'no white space'],
+  ] as const) {
+    it(`refuses ${address}`, async () => {
+      const { code, stderr } = await account(['add', address, '--password-file', 'password']);
+      expect(stderr).to.include(reason);
+      expect(code).to.equal(64);
+    });
+  }
+
+  it('exits 78 for a configuration or password file that is not usable', async () => {
+    const file = await account(['add', 'fred@example.com', '--password-file', 'none']);
+    expect(file.stderr).to.include('password file none: no such file');
+    await writeFile(path('mesh.json'), JSON.stringify({ ...CONFIG, store: { type: 'memory' } }));
+    const memory = await account(['list']);
+    expect(memory.stderr).to.include('store.type is "memory"');
+    await writeFile(path('mesh.json'), '{}');
+    const broken = await account(['list']);
+    expect(broken.stderr).to.include('mesh.json:1:1 domains: is missing');
+    expect([file.code, memory.code, broken.code]).to.deep.equal([78, 78, 78]);
+  });
+
+  it('exits 69 for a store that is open to everybody', async () => {
+    await mkdir(path('var/example.com'), { recursive: true });
+    await chmod(path('var/example.com'), 0o755);
+    const { code, stderr } = await account(['list']);
+    expect(stderr).to.include('chmod 700');
+    expect(code).to.equal(69);
+  });
+});

@@ -1,0 +1,89 @@
+import { writeFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { type CliResult, imxp } from '../support/cli.js';
+import { temporaryDirectory } from '../support/temporary.js';
+
+const USABLE = { domains: ['example.com'], listen: [{ port: 10_913 }], store: { type: 'memory' } };
+
+describe('imxp check', function () {
+  this.timeout(60_000);
+  const path = temporaryDirectory();
+
+  async function check(config: unknown, ...args: string[]): Promise<CliResult> {
+    await writeFile(path('mesh.json'), typeof config === 'string' ? config : JSON.stringify(config, null, 2));
+    return imxp(['check', '--config', 'mesh.json', ...args], { cwd: path() });
+  }
+
+  it('says OK and what the configuration amounts to', async () => {
+    const { code, stdout, stderr } = await check(USABLE);
+    expect(stderr).to.equal('');
+    expect(stdout)
+      .to.match(/^mesh\.json: OK\n/)
+      .and.include('tcp://127.0.0.1:10913')
+      .and.include('example.com');
+    expect(code).to.equal(0);
+  });
+
+  it('says everything that is wrong with its place, and exits 78', async () => {
+    const { code, stdout } = await check({ ...USABLE, lissten: [], log: { level: 'loud' } });
+    expect(stdout).to.include('mesh.json:13:3 lissten: unknown key; did you mean "listen"?');
+    expect(stdout).to.match(/mesh\.json:15:14 log\.level: must be one of "fatal", .*, not "loud"/);
+    expect(stdout).to.include('mesh.json: not usable, 2 errors');
+    expect(code).to.equal(78);
+  });
+
+  it('exits 0 with warnings alone', async () => {
+    const { code, stdout } = await check({ ...USABLE, sasl: { mechanisms: [] } });
+    expect(stdout).to.include('warning mesh.json:').and.include('OK, 1 warning');
+    expect(code).to.equal(0);
+  });
+
+  it('prints JSON for scripts', async () => {
+    const { code, stdout } = await check('{"domains": []', '--json');
+    expect(JSON.parse(stdout)).to.deep.equal({
+      file: path('mesh.json'),
+      ok: false,
+      problems: [
+        { severity: 'error', path: '', message: 'not JSON: "," or "}" expected', place: { line: 1, column: 15 } },
+      ],
+    });
+    expect(code).to.equal(78);
+  });
+
+  it('exits 78 for a file that is not there', async () => {
+    const { code, stdout } = await imxp(['check', '--config', 'none.json'], { cwd: path() });
+    expect(stdout).to.include('none.json: cannot be read: no such file');
+    expect(code).to.equal(78);
+  });
+
+  it('prints the JSON Schema', async () => {
+    const { code, stdout } = await imxp(['check', '--schema'], { cwd: path() });
+    expect(JSON.parse(stdout)).to.have.nested.property('properties.mesh.properties.routes');
+    expect(code).to.equal(0);
+  });
+
+  describe('and the program around it', () => {
+    it('shows help with examples and the version', async () => {
+      const help = await imxp(['--help'], { cwd: path() });
+      expect(help.stdout).to.include('Examples:').and.include('check').and.include('account').and.include('certs');
+      expect(help.code).to.equal(0);
+      const version = await imxp(['--version'], { cwd: path() });
+      expect(version.stdout).to.match(/^\d+\.\d+\.\d+\n$/);
+      expect(version.code).to.equal(0);
+    });
+
+    it('exits 64 for a command or an option it does not know, and names the nearest', async () => {
+      const command = await imxp(['chek'], { cwd: path() });
+      expect(command.stderr).to.include('Did you mean check?');
+      expect(command.code).to.equal(64);
+      const option = await imxp(['check', '--jsn'], { cwd: path() });
+      expect(option.stderr).to.include('Did you mean --json?');
+      expect(option.code).to.equal(64);
+    });
+
+    it('writes no colours where there is no terminal', async () => {
+      const { stdout, stderr } = await check({});
+      expect(stdout + stderr).to.not.include('\u001b');
+    });
+  });
+});
