@@ -10,6 +10,7 @@ import {
   addressOf,
   type Credential,
   domainOf,
+  hostOf,
   issue,
   makeAuthority,
   type Period,
@@ -223,13 +224,13 @@ export class CertificateDirectory {
     const certificate = readCertificate(path, text);
     const key = await readIfThere(path.replace(/\.crt$/, '.key'));
     const authority = new X509Certificate(this.#authority.certificate);
-    const hosts = new Set(subjectOf(certificate).hosts);
+    const hosts = new Set(subjectOf(certificate).hosts.map((host) => hostOf(host).host));
     return (
       key !== undefined &&
       certificate.verify(authority.publicKey) &&
       Date.parse(certificate.validTo) > this.#now().getTime() &&
       !revoked.has(certificate.serialNumber.toLowerCase()) &&
-      (subject.kind === 'endpoint' || (subject.hosts ?? []).every((host) => hosts.has(host)))
+      (subject.kind === 'endpoint' || (subject.hosts ?? []).every((host) => hosts.has(hostOf(host).host)))
     );
   }
 

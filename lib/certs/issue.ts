@@ -57,6 +57,15 @@ export function addressOf(text: string): string {
   return `${local}@${domainOf(text.slice(at + 1))}`;
 }
 
+/** The one spelling of a host name or an address. @throws LocalError ARGUMENT */
+export function hostOf(text: string): { readonly type: 'name' | 'address'; readonly host: string } {
+  const bracketed = text.includes(':') ? `[${text}]` : text;
+  if (!text.includes(':') && !/^\d+(?:\.\d+){3}$/.test(text)) return { type: 'name', host: domainOf(text) };
+  const url = `http://${bracketed}/`;
+  if (!URL.canParse(url)) throw new LocalError('ARGUMENT', `${JSON.stringify(text)} is not an address`);
+  return { type: 'address', host: new URL(url).hostname.replace(/^\[(.*)\]$/, '$1') };
+}
+
 /** From an hour ago, as clocks differ, for a number of days. @throws LocalError ARGUMENT */
 export function periodOf(days: number, now: Date = new Date()): Period {
   if (!Number.isInteger(days) || days < 1 || days > 36_500) {
@@ -110,9 +119,9 @@ export async function makeAuthority(period: Period): Promise<Credential> {
 function alternativeNames(subject: Subject): object[] {
   if (subject.kind === 'endpoint') return [{ type: NAME.MAILBOX, value: addressOf(subject.address) }];
   const domain = domainOf(subject.domain);
-  const hosts = (subject.hosts ?? []).map((host) =>
-    /^[0-9.]+$|:/.test(host) ? { type: NAME.IP, ip: host } : { type: NAME.DNS, value: domainOf(host) },
-  );
+  const hosts = (subject.hosts ?? []).map(hostOf).map(({ type, host }) => {
+    return type === 'address' ? { type: NAME.IP, ip: host } : { type: NAME.DNS, value: host };
+  });
   // IMXP message §6.5: a relay is imxp=mesh@domain, as a mailbox or im: URI, or else its domain.
   return [
     { type: NAME.DNS, value: domain },

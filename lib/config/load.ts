@@ -25,8 +25,13 @@ function inOrder(a: Problem, b: Problem): number {
   return (a.place?.line ?? 0) - (b.place?.line ?? 0) || (a.place?.column ?? 0) - (b.place?.column ?? 0);
 }
 
+export interface CheckOptions {
+  /** False: do not look at the files it names. True by default. */
+  readonly files?: boolean;
+}
+
 /** Reads a file and says everything that is wrong with it; never throws for what it finds. */
-export async function checkConfig(path: string): Promise<Checked> {
+export async function checkConfig(path: string, { files = true }: CheckOptions = {}): Promise<Checked> {
   const file = resolve(path);
   let text: string;
   try {
@@ -38,7 +43,8 @@ export async function checkConfig(path: string): Promise<Checked> {
   try {
     const json = parseJsonText(text);
     const { config, findings } = examine(json.value, dirname(file));
-    const all: readonly Finding[] = config === undefined ? findings : [...findings, ...(await inspectFiles(config))];
+    const all: readonly Finding[] =
+      config === undefined || !files ? findings : [...findings, ...(await inspectFiles(config))];
     const problems = all.map((finding): Problem => {
       const last = finding.keys.at(-1);
       const atKey = finding.atKey === true && last !== undefined;
@@ -54,7 +60,7 @@ export async function checkConfig(path: string): Promise<Checked> {
   }
 }
 
-export interface LoadOptions {
+export interface LoadOptions extends CheckOptions {
   /** Told of each problem that does not keep the node from running. */
   warn?(problem: Problem): void;
 }
@@ -65,7 +71,7 @@ export interface LoadOptions {
  * @throws ConfigurationError with everything that is wrong and where
  */
 export async function loadConfig(path: string, options: LoadOptions = {}): Promise<NodeConfig> {
-  const { file, config, problems } = await checkConfig(path);
+  const { file, config, problems } = await checkConfig(path, options);
   if (config === undefined) throw new ConfigurationError(problems, file);
   for (const problem of problems) options.warn?.(problem);
   return config;
