@@ -84,6 +84,11 @@ interface Waiter<T> {
 /** How this side uses a channel it asked for. */
 export interface ChannelUse {
   readonly codec: ErrorCodec;
+  /**
+   * Each answer on the channel may change the transport: nothing behind it is read until {@link Driver.goOn}, or until
+   * the session is renewed.
+   */
+  readonly tuning?: boolean;
   /** Makes the receiver of what comes on the channel; without it every request is refused. */
   handler?(channel: ChannelHandle): ChannelHandler;
 }
@@ -124,6 +129,9 @@ export class Driver {
   #starts: Map<number, StartWaiter> | undefined;
   #closes: Map<number, Waiter<void>> | undefined;
   #handOver: (() => void) | undefined;
+  /** The channel whose answers hold the reading up, and whether one does now. */
+  #tuningChannel: number | undefined;
+  #held = false;
   #owner: DriverOwner;
 
   constructor(stream: Duplex, options: DriverOptions) {
@@ -342,10 +350,12 @@ export class Driver {
     return this.#detach();
   }
 
-  /** Lets the session go on after a refused tuning. */
-  resume(): void {
+  /** Lets the session go on after an answer on a tuning channel that did not change the transport. */
+  goOn(): void {
     if (this.#phase === 'ended') return;
+    this.#held = false;
     this.#session.resume();
+    this.#pump();
     this.#touch();
   }
 
@@ -360,6 +370,8 @@ export class Driver {
     this.#stream = stream;
     this.#phase = 'greeting';
     this.#blocked = false;
+    this.#held = false;
+    this.#tuningChannel = undefined;
     this.#session = this.#newSession(this.#session.serverName);
     this.#listen();
     this.#deadline(this.#options.limits.greetingTimeoutMs, 'the peer sent no greeting after tuning');
@@ -419,7 +431,7 @@ export class Driver {
   #pump(): void {
     const session = this.#session;
     try {
-      while (session === this.#session && this.#phase !== 'ended' && this.#phase !== 'tuning') {
+      while (session === this.#session && !this.#held && this.#phase !== 'ended' && this.#phase !== 'tuning') {
         const event = session.nextEvent();
         if (event === undefined) return;
         this.#handle(event);
@@ -435,6 +447,7 @@ export class Driver {
         this.#channels.get(event.channel)?.message(event.msgno, event.payload);
         return;
       case 'reply':
+        this.#held = event.channel === this.#tuningChannel;
         this.#channels.get(event.channel)?.replied(event.msgno, event.kind, event.payload);
         if (this.#handOver !== undefined) this.#handOver();
         return;
@@ -524,6 +537,10 @@ export class Driver {
   #started(event: Extract<SessionEvent, { type: 'started' }>): void {
     const waiter = this.#take(this.#starts, event.channel);
     if (waiter === undefined) return;
+    if (waiter.use.tuning === true) {
+      this.#tuningChannel = event.channel;
+      this.#held = true;
+    }
     const channel = new ChannelHandle(this, event.channel, event.uri, waiter.use.codec);
     const handler = waiter.use.handler?.(channel);
     if (handler !== undefined) channel.handler = handler;
@@ -535,7 +552,7 @@ export class Driver {
     this.#channels.set(channel.number, channel);
     const { limits } = this.#options;
     // A wider window from the start: 4,096 octets a round trip would be the ceiling otherwise. Strangers keep that.
-    if (this.#identity.kind !== 'none') this.#session.window(channel.number, limits.windowOctets);
+    if (this.#known) this.#session.window(channel.number, limits.windowOctets);
     channel.opened();
   }
 
@@ -564,6 +581,7 @@ export class Driver {
       this.#end(undefined);
       return;
     }
+    if (number === this.#tuningChannel) this.#tuningChannel = undefined;
     const channel = this.#channels.get(number);
     this.#channels.delete(number);
     channel?.ended(0);
@@ -583,10 +601,14 @@ export class Driver {
 
   // ---- beginning and end ------------------------------------------------------------------------------------------
 
+  /** Whether the peer is no stranger: it said who it is, or it is the one we wanted to talk to. */
+  get #known(): boolean {
+    return this.role === 'initiator' || this.#identity.kind !== 'none';
+  }
+
   #newSession(serverName?: string): Session {
     const { role, profiles, limits, remote, refuse } = this.#options;
     const loopback = remote.address === '::1' || remote.address.includes('127.0.0.');
-    const known = this.#identity.kind !== 'none';
     return new Session({
       role,
       profiles: profiles.offered(this.conditions),
@@ -594,7 +616,7 @@ export class Driver {
       frameOctets: loopback ? LOOPBACK_FRAME_OCTETS : FRAME_OCTETS,
       limits: {
         channels: limits.channels,
-        messageOctets: known ? limits.messageOctets : limits.unauthenticatedMessageOctets,
+        messageOctets: this.#known ? limits.messageOctets : limits.unauthenticatedMessageOctets,
       },
       ...(refuse === undefined ? {} : { refuse }),
       ...(serverName === undefined ? {} : { serverName }),

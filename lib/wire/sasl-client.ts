@@ -2,7 +2,7 @@
  * Authenticates this side on a session: chooses the strongest acceptable mechanism, carries the exchange over a channel
  * of its profile, and installs a security layer if one was negotiated.
  */
-import { RefusedError, RemoteProtocolError, TransportError } from '../errors.js';
+import { ImxpError, RefusedError, RemoteProtocolError, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
 import { ClientExchange, type ClientTurn } from '../sasl/client.js';
 import { chooseMechanism } from '../sasl/registry.js';
@@ -56,8 +56,12 @@ async function exchange(driver: Driver, credentials: Credentials, { domain }: Sa
   const profile = { uri: candidate.uri, ...(content === undefined ? {} : { content }) };
   const started = await begin(driver, profile, domain);
   let turn = await client.started(started.content);
-  while (turn.type === 'send') turn = await client.receive((await ask(started.channel, turn.payload)).payload);
-  if (turn.type === 'abort') return abandon(started.channel, turn);
+  while (turn.type === 'send') {
+    const answer = ask(started.channel, turn.payload);
+    driver.goOn();
+    turn = await client.receive((await answer).payload);
+  }
+  if (turn.type === 'abort') return abandon(driver, started.channel, turn);
   const { username = '' } = credentials;
   const { id: session, remote } = driver;
   events.authenticated.publish({
@@ -67,23 +71,40 @@ async function exchange(driver: Driver, credentials: Credentials, { domain }: Sa
     identity: username,
     side: 'self',
   });
-  if (turn.layer === undefined) return;
+  if (turn.layer === undefined) {
+    driver.goOn();
+    retire(driver, started.channel);
+    return;
+  }
   const { stream, leftover } = driver.handOverNow();
   driver.renew(new LayerStream(stream, turn.layer, leftover), {});
   await driver.greeted();
 }
 
+/** The channel has done its work. A peer that wants to keep it may; nothing more is said there. */
+function retire(driver: Driver, channel: ChannelHandle): void {
+  driver.closeChannel(channel.number, 200, '').catch((error: unknown) => {
+    if (!(error instanceof ImxpError)) throw error;
+  });
+}
+
 async function begin(driver: Driver, profile: { uri: string; content?: string }, serverName: string) {
   try {
-    return await driver.start({ profiles: [profile], serverName }, { codec: SASL_ERRORS });
+    return await driver.start({ profiles: [profile], serverName }, { codec: SASL_ERRORS, tuning: true });
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
     throw new RefusedError('SASL_REFUSED', error.reply, `the peer refuses to authenticate us: ${error.message}`);
   }
 }
 
-async function abandon(channel: ChannelHandle, turn: Extract<ClientTurn, { type: 'abort' }>): Promise<never> {
-  await ask(channel, turn.payload).catch((error: unknown) => {
+async function abandon(
+  driver: Driver,
+  channel: ChannelHandle,
+  turn: Extract<ClientTurn, { type: 'abort' }>,
+): Promise<never> {
+  const answer = ask(channel, turn.payload);
+  driver.goOn();
+  await answer.catch((error: unknown) => {
     // What the peer says to an abort does not matter; the reason for it does.
     if (!(error instanceof TransportError) && !(error instanceof RemoteProtocolError)) throw error;
   });

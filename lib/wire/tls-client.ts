@@ -18,7 +18,7 @@ export interface TlsDemand {
   readonly service: TlsService;
 }
 
-const USE: ChannelUse = { codec: TLS_ERRORS };
+const USE: ChannelUse = { codec: TLS_ERRORS, tuning: true };
 
 /**
  * Puts the session under TLS as demanded.
@@ -63,13 +63,13 @@ async function proceeds(driver: Driver, uri: string, demand: TlsDemand): Promise
     if (demand.tls === 'require') {
       throw new RefusedError('TLS_REFUSED', error.reply, `the relay of ${demand.domain} refuses TLS: ${error.message}`);
     }
-    driver.resume();
+    driver.goOn();
     return false;
   }
 }
 
 /** The channel exists although TLS was refused; while it does, no other tuning channel may (RFC 3080 §2). */
 async function goOn(driver: Driver, channel: number): Promise<void> {
-  driver.resume();
+  driver.goOn();
   await driver.closeChannel(channel, 200, '');
 }

@@ -84,7 +84,7 @@ describe('wire/driver', () => {
 
   it('carries a message many times larger than the window', async () => {
     await listen({ limits: { unauthenticatedMessageOctets: 8_000_000 } });
-    const { driver } = await initiator(port, { limits: { unauthenticatedMessageOctets: 8_000_000 } });
+    const { driver } = await initiator(port);
     await driver.greeted();
     const { channel } = await driver.start({ profiles: [{ uri: ECHO }] }, USE);
     const large = Buffer.alloc(5_000_000, 'imxp');
