@@ -41,6 +41,7 @@ const STRICT_CIPHERS = [
   'ECDHE+CHACHA20',
   'DHE+AESGCM',
   'DHE+CHACHA20',
+  '!aDSS',
 ].join(':');
 
 // Sessions are few and long, so resumption gains nothing; without it every session proves its certificate anew.

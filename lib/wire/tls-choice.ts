@@ -1,0 +1,74 @@
+/**
+ * Which TLS stack suits a ClientHello. Pure. Owns what today's context and the legacy ones can do; refuses to know the
+ * stacks themselves. A peer that offers anything modern gets the strict context and never one of the weak ones
+ * (imxp-message §6.5).
+ */
+import type { ClientHello } from './client-hello.js';
+
+/** A plain fatal alert's description (RFC 5246 §7.2), for a peer that is refused before any stack has seen it. */
+export type RefusalAlert = 'handshake_failure' | 'protocol_version';
+
+export type TlsChoice =
+  /** node:tls with the strict context. */
+  | { readonly stack: 'modern' }
+  /** node:tls with security level 0, for AES in TLS 1.0 and 1.1. */
+  | { readonly stack: 'legacy-native' }
+  /** node-forge, for TLS_RSA_WITH_3DES_EDE_CBC_SHA. */
+  | { readonly stack: 'legacy-forge' }
+  | { readonly stack: 'refuse'; readonly reason: string; readonly alert: RefusalAlert };
+
+const TLS_1_0 = 0x0301;
+const TLS_1_1 = 0x0302;
+const TLS_1_2 = 0x0303;
+const TLS_1_3 = 0x0304;
+
+/** The TLS 1.3 suites of RFC 8446 that the strict context has. */
+const MODERN_1_3: ReadonlySet<number> = new Set([0x1301, 0x1302, 0x1303]);
+/** Ephemeral key exchange with authenticated encryption, as the strict context has them. */
+const MODERN_1_2: ReadonlySet<number> = new Set([
+  // ECDHE_ECDSA, ECDHE_RSA and DHE_RSA with AES-128/256-GCM, then the same with ChaCha20-Poly1305.
+  0xc02b, 0xc02c, 0xc02f, 0xc030, 0x009e, 0x009f, 0xcca9, 0xcca8, 0xccaa,
+]);
+/** AES suites that OpenSSL has at security level 0 for an RSA certificate: RSA, DHE_RSA and ECDHE_RSA with CBC. */
+const LEGACY_AES: ReadonlySet<number> = new Set([0x002f, 0x0035, 0x0033, 0x0039, 0xc013, 0xc014]);
+/** The same with SHA-2 or GCM, which exist from TLS 1.2 on. */
+const LEGACY_AES_1_2: ReadonlySet<number> = new Set([0x003c, 0x003d, 0x0067, 0x006b, 0xc027, 0xc028, 0x009c, 0x009d]);
+
+export const TLS_RSA_WITH_3DES_EDE_CBC_SHA = 0x000a;
+
+/**
+ * @param legacy whether the operator allows the weak stacks (`tls.legacy`).
+ */
+export function chooseStack(hello: ClientHello, { legacy }: { readonly legacy: boolean }): TlsChoice {
+  const offers = (suites: ReadonlySet<number>): boolean => hello.cipherSuites.some((suite) => suites.has(suite));
+  if (accepts(hello, TLS_1_3) && offers(MODERN_1_3)) return { stack: 'modern' };
+  if (accepts(hello, TLS_1_2) && offers(MODERN_1_2)) return { stack: 'modern' };
+  const old = accepts(hello, TLS_1_0) || accepts(hello, TLS_1_1);
+  const aes =
+    ((old || accepts(hello, TLS_1_2)) && offers(LEGACY_AES)) || (accepts(hello, TLS_1_2) && offers(LEGACY_AES_1_2));
+  const des = old && hello.cipherSuites.includes(TLS_RSA_WITH_3DES_EDE_CBC_SHA);
+  if (legacy && aes) return { stack: 'legacy-native' };
+  if (legacy && des) return { stack: 'legacy-forge' };
+  return refusal(hello, aes || des);
+}
+
+function refusal(hello: ClientHello, possible: boolean): TlsChoice {
+  // A peer with a version we have lacks the suites; one without lacks the version.
+  const alert = accepts(hello, TLS_1_2) || accepts(hello, TLS_1_3) ? 'handshake_failure' : 'protocol_version';
+  const reason = possible
+    ? 'the peer offers only legacy versions or cipher suites, which the configuration does not allow'
+    : 'the peer offers no version and cipher suite that this side has';
+  return { stack: 'refuse', reason, alert };
+}
+
+/** RFC 8446 §4.2.1: where the extension is, it alone counts; elsewhere the client takes its version and all before. */
+function accepts(hello: ClientHello, version: number): boolean {
+  if (hello.supportedVersions !== undefined) return hello.supportedVersions.includes(version);
+  return version <= TLS_1_2 && version <= hello.legacyVersion;
+}
+
+/** The record to send before closing on a refused peer, so that it can tell its people why. */
+export function refusalRecord(alert: RefusalAlert): Buffer {
+  // Record type 21, version 3.1, two octets: fatal, description (RFC 5246 §7.2).
+  return Buffer.from([21, 3, 1, 0, 2, 2, alert === 'protocol_version' ? 70 : 40]);
+}
