@@ -22,6 +22,13 @@ export interface DeliverySink {
 
 export interface DeliveryTarget {
   deliver(delivery: Delivery, sink: DeliverySink): void;
+  /**
+   * Where this target has several ways in parallel: the one for a recipient (normalised address), always the same while
+   * any of its Data is unanswered. Recipients of one lane may share a Data. Absent: everything goes one way, in order.
+   */
+  lane?(recipient: string): DeliveryTarget;
+  /** The domain of the relay it leads to, where known; Data is never sent back to the relay it came from. */
+  readonly relay?: string | undefined;
 }
 
 /**

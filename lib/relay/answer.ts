@@ -1,0 +1,65 @@
+/**
+ * What to answer for a Data when its recipients came out differently (IMXP core §9.1 step 4, §9.2). Owns the combining
+ * of replies and the texts the relay itself gives; refuses to know how a recipient was reached.
+ */
+import type { Reply } from '../errors.js';
+import { isTransient } from '../imxp/reply-code.js';
+
+/** A recipient that failed, named as it was in the Data. */
+export interface Failure {
+  readonly identity: string;
+  readonly reply: Reply;
+}
+
+/** The replies a relay gives of its own accord (IMXP core §9.2); shared constants. */
+export const REPLIES = {
+  unknownEndpoint: { code: 550, text: 'unknown endpoint identity' },
+  unknownService: { code: 550, text: 'unknown service' },
+  notAttached: { code: 450, text: 'not attached' },
+  accessDenied: { code: 537, text: 'access denied' },
+  noTransit: { code: 550, text: 'no relay for domain: this relay does not forward between foreign domains' },
+  loop: { code: 550, text: 'no relay for domain: the way leads back to where the data came from' },
+  relayUnavailable: { code: 450, text: 'relay unavailable' },
+  addressInvalid: { code: 553, text: 'the recipient is not of the form local@domain' },
+  busy: { code: 450, text: 'recipient busy' },
+  relayBusy: { code: 450, text: 'relay busy: too many operations are waiting on this channel' },
+  noAnswer: { code: 451, text: 'no answer in time' },
+  endpointLost: { code: 451, text: 'the connection to the recipient was lost before it answered' },
+  relayLost: { code: 450, text: 'the connection to the next relay was lost before it answered' },
+  endpointUnsent: { code: 450, text: 'the connection to the recipient is closing' },
+  relayUnsent: { code: 450, text: 'the connection to the next relay is closing' },
+  answerInvalid: { code: 451, text: 'the answer of the recipient was not understood' },
+  relayAnswerInvalid: { code: 450, text: 'the answer of the next relay was not understood' },
+  lookupFailed: { code: 451, text: 'the recipient could not be looked up' },
+  internal: { code: 451, text: 'requested action aborted: fault in this relay' },
+  shuttingDown: { code: 421, text: 'service not available: this relay is shutting down' },
+} as const satisfies Record<string, Reply>;
+
+/**
+ * How many failures a combined text lists. A Data may name a thousand recipients of a thousand octets each, and the
+ * answer should not be larger than what most Data are.
+ */
+const LISTED = 64;
+
+/**
+ * The one reply for a Data none of whose recipients succeeded: the code all failures share, otherwise 450 when any of
+ * them is transient and 550 when all are permanent.
+ *
+ * @param failures at least one
+ */
+export function combine(failures: readonly Failure[]): Reply {
+  const [first] = failures;
+  if (first === undefined) return REPLIES.internal;
+  const { code, text } = first.reply;
+  const sameCode = failures.every(({ reply }) => reply.code === code);
+  if (sameCode && failures.every(({ reply }) => reply.text === text)) return first.reply;
+  if (sameCode) return { code, text: listed(failures, ({ reply }) => reply.text) };
+  const transient = failures.some(({ reply }) => isTransient(reply.code));
+  return { code: transient ? 450 : 550, text: listed(failures, ({ reply }) => String(reply.code)) };
+}
+
+function listed(failures: readonly Failure[], detail: (failure: Failure) => string): string {
+  const lines = failures.slice(0, LISTED).map((failure) => `${failure.identity} ${detail(failure)}`);
+  if (failures.length > LISTED) lines.push(`and ${failures.length - LISTED} more`);
+  return lines.join('\n');
+}

@@ -1,0 +1,204 @@
+/**
+ * What the peer of one channel is attached as and bound for, under which transIDs, and for whom it may therefore send
+ * (IMXP core §6 to §8, §9.1 step 1). Owns the order of the steps; refuses to know messages and replies on the wire.
+ */
+import type { Reply } from '../errors.js';
+import { addressOf } from '../imxp/address.js';
+import type { Attach, Bind, Terminate } from '../imxp/operation.js';
+import { REPLIES } from './answer.js';
+import type { MeshChannel } from './channel.js';
+import type { ChannelTarget } from './channel-target.js';
+import type { Context } from './context.js';
+import { type Association, began, ended, fault } from './events.js';
+import { examine } from './options.js';
+import type { Denial } from './policy.js';
+
+/** Originators remembered as permitted. A trusted relay may send for any number of them. */
+const PERMITTED = 1024;
+
+const TRANSID_IN_USE = denied({ code: 555, text: 'transID is in use on this channel' });
+const TRANSID_UNKNOWN = denied({ code: 550, text: 'no attach or bind with this transID on this channel' });
+const NOT_INITIATOR = denied({ code: 550, text: 'only the initiator of the session may attach' });
+const ENDPOINT_INVALID = denied({ code: 553, text: 'the endpoint is not of the form local@domain' });
+const ALREADY_ATTACHED = denied({ code: 554, text: 'an application is already attached as this endpoint' });
+const TOO_MANY = denied({ code: 554, text: 'too many attachments and bindings on this channel' });
+const SERVED_HERE = denied({ code: 537, text: 'this relay serves that domain itself' });
+const NOT_LOCATED: Reply = { code: 537, text: 'your address is not that of a relay of this domain' };
+const ORIGINATOR_INVALID = denied({ code: 537, text: 'the originator is not of the form local@domain' });
+
+export class Associations {
+  readonly #channel: MeshChannel;
+  readonly #target: ChannelTarget;
+  readonly #context: Context;
+  /** What the peer asked for and has, by its transID. */
+  readonly #theirs = new Map<number, Association>();
+  /** What this side asked for and has, by our transID: told when the peer ends it. */
+  readonly #ours = new Map<number, () => void>();
+  readonly #attached = new Set<string>();
+  readonly #bound = new Set<string>();
+  /** Originators, as written, found permitted since the last change. */
+  readonly #permitted = new Set<string>();
+
+  constructor(channel: MeshChannel, target: ChannelTarget, context: Context) {
+    this.#channel = channel;
+    this.#target = target;
+    this.#context = context;
+  }
+
+  /** Whether the peer passes on Data of others: it is a relay, or bound as one. */
+  get relaying(): boolean {
+    return this.#channel.identity.kind === 'relay' || this.#bound.size > 0;
+  }
+
+  /** Whether the peer is a relay of that domain (lower-case). */
+  serves(domain: string): boolean {
+    const { identity } = this.#channel;
+    if (this.#bound.has(domain)) return true;
+    return identity.kind === 'relay' && identity.domains.some((own) => own.toLowerCase() === domain);
+  }
+
+  /** IMXP core §6, the steps in their order. */
+  attach({ endpoint, transID, options }: Attach): Denial | undefined {
+    const { domains, policy, limits, understood, attachments, draining } = this.#context;
+    const { identity, privacy, initiator } = this.#channel;
+    if (draining) return denied(REPLIES.shuttingDown);
+    // IMXP core §1: the endpoint is the BEEP initiator, without exception
+    if (initiator) return NOT_INITIATOR;
+    if (this.#theirs.has(transID)) return TRANSID_IN_USE;
+    const name = addressOf(endpoint);
+    if (name === undefined) return ENDPOINT_INVALID;
+    if (!domains.has(name.domain)) return denied({ code: 553, text: `this relay does not serve ${name.domain}` });
+    const denial = policy.mayAttach(identity, privacy, name);
+    if (denial !== undefined) return denial;
+    const unknown = examine(options, 'attach', true, understood);
+    if (unknown !== undefined) return denied(unknown);
+    if (this.#theirs.size >= limits.attachmentsPerSession) return TOO_MANY;
+    const attachment = { type: 'attach', key: name.key, transID, target: this.#target } as const;
+    if (!attachments.add(attachment)) return ALREADY_ATTACHED;
+    this.#record(attachment);
+    return undefined;
+  }
+
+  /**
+   * IMXP core §7. Strictness: authorization (step 3) comes before the look at the DNS (step 2), so that strangers
+   * cannot make this relay ask; both refuse with 537.
+   *
+   * @returns a promise only where the DNS must be asked
+   */
+  bind(bind: Bind): Denial | undefined | Promise<Denial | undefined> {
+    const { domains, policy, bindCheck, draining } = this.#context;
+    const { identity, privacy } = this.#channel;
+    const domain = bind.relay.toLowerCase();
+    if (draining) return denied(REPLIES.shuttingDown);
+    if (this.#theirs.has(bind.transID)) return TRANSID_IN_USE;
+    const denial = policy.mayBind(identity, privacy, domain);
+    if (denial !== undefined) return denial;
+    if (domains.has(domain)) return SERVED_HERE;
+    const located = bindCheck(domain, this.#channel);
+    if (!(located instanceof Promise)) return this.#bindLocated(bind, domain, located);
+    return located.then(
+      (found) => this.#bindLocated(bind, domain, found),
+      (error: unknown) => {
+        fault(this.#channel.id, error);
+        return denied(REPLIES.lookupFailed);
+      },
+    );
+  }
+
+  #bindLocated({ transID, options }: Bind, domain: string, located: boolean): Denial | undefined {
+    const { limits, understood, bindings, draining } = this.#context;
+    if (draining) return denied(REPLIES.shuttingDown);
+    if (!located) return denied(NOT_LOCATED, `${this.#channel.remote.address} is no relay of ${domain} by its SRV`);
+    const unknown = examine(options, 'bind', true, understood);
+    if (unknown !== undefined) return denied(unknown);
+    if (this.#theirs.size >= limits.attachmentsPerSession) return TOO_MANY;
+    // The channel may have ended while the DNS was asked.
+    if (!this.#channel.open) return denied(REPLIES.relayLost);
+    const binding = { type: 'bind', domain, transID, target: this.#target } as const;
+    bindings.add(binding);
+    this.#record(binding);
+    return undefined;
+  }
+
+  /** IMXP core §8: first among what the sender initiated, then among what we did (A-4). */
+  terminate({ transID }: Terminate): Denial | undefined {
+    const association = this.#theirs.get(transID);
+    if (association !== undefined) {
+      this.drop(association);
+      return undefined;
+    }
+    const told = this.#ours.get(transID);
+    if (told === undefined) return TRANSID_UNKNOWN;
+    this.#ours.delete(transID);
+    told();
+    return undefined;
+  }
+
+  /** Records an operation of our own that the peer accepted. */
+  initiated(transID: number, terminated: () => void): void {
+    this.#ours.set(transID, terminated);
+  }
+
+  /** Everything the peer has, as of now. */
+  all(): Association[] {
+    return [...this.#theirs.values()];
+  }
+
+  drop(association: Association): void {
+    const { attachments, bindings } = this.#context;
+    this.#theirs.delete(association.transID);
+    if (association.type === 'attach') attachments.remove(association);
+    else bindings.remove(association);
+    this.#changed();
+    ended(this.#channel, association);
+  }
+
+  /** Whether the configuration in force would accept it today. */
+  permits(association: Association): boolean {
+    const { domains, policy } = this.#context;
+    const { identity, privacy } = this.#channel;
+    if (association.type === 'bind') {
+      return !domains.has(association.domain) && policy.mayBind(identity, privacy, association.domain) === undefined;
+    }
+    const name = addressOf(association.key);
+    return name !== undefined && domains.has(name.domain) && policy.mayAttach(identity, privacy, name) === undefined;
+  }
+
+  /** Forgets what was found permitted under an earlier configuration. */
+  review(): void {
+    this.#permitted.clear();
+  }
+
+  /** IMXP core §9.1 step 1: whether the peer may send for this originator. */
+  mayOriginate(originator: string): Denial | undefined {
+    if (this.#permitted.has(originator)) return undefined;
+    const name = addressOf(originator);
+    if (name === undefined) return ORIGINATOR_INVALID;
+    const { identity, privacy } = this.#channel;
+    const denial = this.#context.policy.mayOriginate(identity, privacy, name, this.#attached, this.#bound);
+    if (denial !== undefined) return denial;
+    if (this.#permitted.size >= PERMITTED) this.#permitted.clear();
+    this.#permitted.add(originator);
+    return undefined;
+  }
+
+  #record(association: Association): void {
+    this.#theirs.set(association.transID, association);
+    this.#changed();
+    began(this.#channel, association);
+  }
+
+  #changed(): void {
+    this.#permitted.clear();
+    this.#attached.clear();
+    this.#bound.clear();
+    for (const association of this.#theirs.values()) {
+      if (association.type === 'attach') this.#attached.add(association.key);
+      else this.#bound.add(association.domain);
+    }
+  }
+}
+
+function denied(reply: Reply, reason = reply.text): Denial {
+  return { reply, reason };
+}

@@ -1,0 +1,45 @@
+/**
+ * Which channels are bound for which foreign domain; several may be (IMXP core §7). Soft state, gone with the channel.
+ */
+import type { ChannelTarget } from './channel-target.js';
+import { Lanes } from './lanes.js';
+
+/** One domain bound over one channel. */
+export interface Binding {
+  readonly type: 'bind';
+  /** Lower-case domain. */
+  readonly domain: string;
+  /** The transID of the bind on its channel. */
+  readonly transID: number;
+  readonly target: ChannelTarget;
+}
+
+export class Bindings {
+  readonly #byDomain = new Map<string, Lanes>();
+
+  /** The channels bound for a domain; present as long as any is bound or still owes an answer. */
+  of(domain: string): Lanes | undefined {
+    const lanes = this.#byDomain.get(domain);
+    if (lanes !== undefined && !lanes.live && lanes.outstanding === 0) {
+      this.#byDomain.delete(domain);
+      return undefined;
+    }
+    return lanes;
+  }
+
+  add(binding: Binding): void {
+    const lanes = this.of(binding.domain) ?? new Lanes();
+    lanes.relay = binding.domain;
+    lanes.add(binding.target);
+    this.#byDomain.set(binding.domain, lanes);
+  }
+
+  remove(binding: Binding): void {
+    this.#byDomain.get(binding.domain)?.remove(binding.target);
+    this.of(binding.domain); // forget the domain when this was its last
+  }
+
+  domains(): IterableIterator<string> {
+    return this.#byDomain.keys();
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * A {@link DeliveryTarget} over one channel: an attached application, or one lane to the next relay. Owns the limits on
+ * what is outstanding there and the reading of the answer; refuses to know why a Data goes this way.
+ */
+import type { Reply } from '../errors.js';
+import { ImxpError } from '../errors.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
+import { REPLIES } from './answer.js';
+import type { MeshChannel, Payload, ReplySink } from './channel.js';
+import { fault } from './events.js';
+import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
+
+export interface TargetLimits {
+  /** Data sent and not yet answered. */
+  readonly outstandingData: number;
+  /** Octets of their payloads. One Data larger than this still goes when nothing else is outstanding. */
+  readonly outstandingOctets: number;
+}
+
+/** Told when a Data sent through it has its answer. */
+export interface Lane {
+  answered(): void;
+}
+
+export class ChannelTarget implements DeliveryTarget {
+  readonly #channel: MeshChannel;
+  readonly #dialect: Dialect;
+  readonly #limits: TargetLimits;
+  readonly #relay: boolean;
+
+  constructor(channel: MeshChannel, dialect: Dialect, limits: TargetLimits) {
+    this.#channel = channel;
+    this.#dialect = dialect;
+    this.#limits = limits;
+    this.#relay = channel.identity.kind === 'relay';
+  }
+
+  get open(): boolean {
+    return this.#channel.open;
+  }
+
+  deliver(delivery: Delivery, sink: DeliverySink): void {
+    this.send(delivery, sink, undefined);
+  }
+
+  /** Like {@link deliver}, and `lane` is told before the sink. */
+  send(delivery: Delivery, sink: DeliverySink, lane: Lane | undefined): void {
+    const channel = this.#channel;
+    let payload: Payload;
+    try {
+      payload = delivery.payload(channel.profile);
+    } catch (error) {
+      // A Data that cannot be said in the dialect of this channel fails its recipients (IMXP core §17.1 rule 6).
+      settle(sink, lane, this.#unsayable(error));
+      return;
+    }
+    const refusal = this.#refusal(octetsOf(payload));
+    if (refusal !== undefined) {
+      settle(sink, lane, refusal);
+      return;
+    }
+    channel.request(payload, new Pending(this, sink, lane));
+  }
+
+  #unsayable(error: unknown): Reply {
+    if (error instanceof ImxpError && error.reply !== undefined) return error.reply;
+    fault(this.#channel.id, error);
+    return REPLIES.internal;
+  }
+
+  #refusal(octets: number): Reply | undefined {
+    const channel = this.#channel;
+    if (!channel.open) return this.#relay ? REPLIES.relayUnsent : REPLIES.endpointUnsent;
+    if (channel.outstanding === 0) return undefined;
+    // Architecture §4.5: a slow reader is refused at once, nothing is queued without bound.
+    const full =
+      channel.outstanding >= this.#limits.outstandingData ||
+      channel.outstandingOctets + octets > this.#limits.outstandingOctets;
+    return full ? REPLIES.busy : undefined;
+  }
+
+  /** @returns what the answer means: undefined for ok. */
+  verdict(kind: 'RPY' | 'ERR', payload: Buffer): Reply | undefined {
+    if (kind === 'RPY' && payload.equals(this.#dialect.ok)) return undefined;
+    try {
+      const reply = this.#dialect.decodeReply(payload);
+      if (reply.type === 'error') return { code: reply.code, text: reply.text };
+      if (kind === 'RPY') return undefined;
+    } catch (error) {
+      if (!(error instanceof ImxpError)) throw error;
+    }
+    // RFC 3080 §2.2.2.1: a poorly-formed reply ends the channel.
+    this.#channel.close(501, 'a reply was neither ok nor error');
+    return this.#relay ? REPLIES.relayAnswerInvalid : REPLIES.answerInvalid;
+  }
+
+  /** The reply for a request that was never answered. */
+  unanswered(reason: 'timeout' | 'lost' | 'unsent'): Reply {
+    if (reason === 'timeout') return REPLIES.noAnswer;
+    if (reason === 'lost') return this.#relay ? REPLIES.relayLost : REPLIES.endpointLost;
+    return this.#relay ? REPLIES.relayUnsent : REPLIES.endpointUnsent;
+  }
+}
+
+/** One Data on its way, until its answer. */
+class Pending implements ReplySink {
+  readonly #target: ChannelTarget;
+  readonly #sink: DeliverySink;
+  readonly #lane: Lane | undefined;
+
+  constructor(target: ChannelTarget, sink: DeliverySink, lane: Lane | undefined) {
+    this.#target = target;
+    this.#sink = sink;
+    this.#lane = lane;
+  }
+
+  replied(kind: 'RPY' | 'ERR', payload: Buffer): void {
+    settle(this.#sink, this.#lane, this.#target.verdict(kind, payload));
+  }
+
+  failed(reason: 'timeout' | 'lost' | 'unsent'): void {
+    settle(this.#sink, this.#lane, this.#target.unanswered(reason));
+  }
+}
+
+function settle(sink: DeliverySink, lane: Lane | undefined, reply: Reply | undefined): void {
+  if (lane !== undefined) lane.answered();
+  if (reply === undefined) sink.delivered();
+  else sink.failed(reply);
+}
+
+function octetsOf(payload: Payload): number {
+  if (Buffer.isBuffer(payload)) return payload.length;
+  let octets = 0;
+  for (const part of payload) octets += part.length;
+  return octets;
+}

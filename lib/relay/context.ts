@@ -1,0 +1,130 @@
+/**
+ * What all channels of one relay share: the configuration in force, the soft state and what the relay was handed. Holds
+ * it; decides nothing.
+ */
+import { LocalError } from '../errors.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
+import type { Data } from '../imxp/operation.js';
+import { Attachments } from './attachments.js';
+import { Bindings } from './bindings.js';
+import type { MeshChannel, Payload } from './channel.js';
+import type { TargetLimits } from './channel-target.js';
+import { OptionRegistry } from './options.js';
+import { Policy, type PolicyRules } from './policy.js';
+import type { AccessPolicy, DeliveryTarget, Dialer, Directory } from './target.js';
+import { Ways } from './ways.js';
+
+/**
+ * Whether a binding relay is where its domain's SRV records say (IMXP core §7 step 2, A-1). It may need the DNS; it
+ * also decides whom the configuration exempts.
+ *
+ * @param domain lower-case
+ */
+export type BindCheck = (domain: string, channel: MeshChannel) => boolean | Promise<boolean>;
+
+export interface RelayLimits extends TargetLimits {
+  /** Attachments and bindings of one channel. */
+  readonly attachmentsPerSession: number;
+  /** Recipients of one Data. */
+  readonly recipients: number;
+}
+
+/** What SIGHUP may change. */
+export interface RelaySettings {
+  /** The domains served here. */
+  readonly domains: Iterable<string>;
+  readonly policy: PolicyRules;
+  /** For channels accepted from then on. */
+  readonly limits: RelayLimits;
+  /** Co-resident services by local part in lower case, for instance `imxp=report`; served in every local domain. */
+  readonly services: ReadonlyMap<string, DeliveryTarget>;
+}
+
+export interface RelayOptions extends RelaySettings {
+  readonly dialects: readonly Dialect[];
+  readonly dialer: Dialer;
+  readonly directory: Directory;
+  /** Asked for services as owners too: it grants `core:data` on them unless an administrator says otherwise (A-21). */
+  readonly access: AccessPolicy;
+  /** Options this relay understands; none unless given. */
+  readonly understood?: OptionRegistry;
+  /** Accepts every binding unless given. */
+  readonly bindCheck?: BindCheck;
+}
+
+export class Context {
+  readonly dialects: ReadonlyMap<string, Dialect>;
+  readonly dialer: Dialer;
+  readonly directory: Directory;
+  readonly access: AccessPolicy;
+  readonly understood: OptionRegistry;
+  readonly bindCheck: BindCheck;
+  readonly attachments = new Attachments();
+  readonly bindings = new Bindings();
+  readonly ways = new Ways(this.bindings);
+  domains: ReadonlySet<string>;
+  policy: Policy;
+  limits: RelayLimits;
+  services: ReadonlyMap<string, DeliveryTarget>;
+  draining = false;
+  #outstanding = 0;
+  #idle: (() => void)[] = [];
+
+  constructor(options: RelayOptions) {
+    this.dialects = new Map(options.dialects.map((dialect) => [dialect.profile, dialect]));
+    this.dialer = options.dialer;
+    this.directory = options.directory;
+    this.access = options.access;
+    this.understood = options.understood ?? new OptionRegistry();
+    this.bindCheck = options.bindCheck ?? (() => true);
+    this.domains = lowered(options.domains);
+    this.policy = new Policy(options.policy);
+    this.limits = options.limits;
+    this.services = options.services;
+  }
+
+  apply(settings: Partial<RelaySettings>): void {
+    if (settings.domains !== undefined) this.domains = lowered(settings.domains);
+    if (settings.policy !== undefined) this.policy = new Policy(settings.policy);
+    if (settings.limits !== undefined) this.limits = settings.limits;
+    if (settings.services !== undefined) this.services = settings.services;
+  }
+
+  /**
+   * The octets of a Data in the dialect of a channel.
+   *
+   * @throws RefusedError when it cannot be said in it
+   */
+  encode(data: Data, profile: string): Payload {
+    const dialect = this.dialects.get(profile);
+    if (dialect === undefined) throw new LocalError('ARGUMENT', `no dialect for the profile ${profile}`);
+    return dialect.encodeData(data);
+  }
+
+  /** Requests of the relay's own and Data received that have no answer yet. */
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  began(): void {
+    this.#outstanding += 1;
+  }
+
+  ended(): void {
+    this.#outstanding -= 1;
+    if (this.#outstanding > 0 || this.#idle.length === 0) return;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const resolve of idle) resolve();
+  }
+
+  /** Resolves when nothing is outstanding. */
+  idle(): Promise<void> {
+    if (this.#outstanding === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+}
+
+function lowered(domains: Iterable<string>): ReadonlySet<string> {
+  return new Set([...domains].map((domain) => domain.toLowerCase()));
+}

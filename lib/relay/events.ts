@@ -1,0 +1,51 @@
+/**
+ * What the relay tells the operator, said in one place. Never content, never credentials; a refusal carries the code the
+ * peer was told and, apart from it, the reason that only the log may say.
+ */
+import type { Reply } from '../errors.js';
+import type { Data } from '../imxp/operation.js';
+import { events } from '../ops/events.js';
+import type { Attachment } from './attachments.js';
+import type { Binding } from './bindings.js';
+import type { MeshChannel } from './channel.js';
+
+export type Association = Attachment | Binding;
+
+/** Whether {@link forwarded} is heard; asked before a Data is timed. */
+export function tracing(): boolean {
+  return events.forwarded.observed;
+}
+
+export function began(channel: MeshChannel, association: Association): void {
+  const { transID } = association;
+  const event = association.type === 'attach' ? events.attached : events.bound;
+  event.publish({ channel: channel.id, subject: subjectOf(association), transID });
+}
+
+export function ended(channel: MeshChannel, association: Association): void {
+  const { transID } = association;
+  events.terminated.publish({ channel: channel.id, subject: subjectOf(association), transID });
+}
+
+/** @param reason for the operator; the peer is told only `reply` */
+export function refused(channel: MeshChannel, what: string, subject: string, reply: Reply, reason: string): void {
+  const { id: session, remote } = channel;
+  events.refused.publish({ session, remote: remote.address, what, subject, code: reply.code, reason });
+}
+
+/** One outgoing Data has its answer; `reply` is undefined for ok. */
+export function forwarded(channel: string, octets: number, data: Data, reply: Reply | undefined, ms: number): void {
+  const { originator } = data;
+  const recipients = data.recipients.map(({ identity }) => identity);
+  const outcome = reply === undefined ? { code: 250 } : { code: reply.code, reason: reply.text };
+  events.forwarded.publish({ channel, originator, recipients, octets, ms, ...outcome });
+}
+
+/** Something that should not happen was contained; where it concerned a peer, that was told 451. */
+export function fault(where: string, error: unknown): void {
+  events.fault.publish({ session: where, error });
+}
+
+function subjectOf(association: Association): string {
+  return association.type === 'attach' ? association.key : association.domain;
+}

@@ -1,0 +1,67 @@
+/**
+ * Which options apply at this hop, which of them this relay understands, and which go on to the next hop (IMXP core
+ * §11). Owns the registry of understood options; refuses to know what an option does.
+ */
+import type { Reply } from '../errors.js';
+import type { Option } from '../imxp/operation.js';
+
+/** The elements an option may stand in. */
+export type OptionPlace = 'attach' | 'bind' | 'data' | 'recipient';
+
+/** The options this relay understands, by name and place. */
+export class OptionRegistry {
+  readonly #places = new Map<string, ReadonlySet<OptionPlace>>();
+
+  /** Declares an option, by its registered name or its absolute URI, as understood in the given places. */
+  add(name: string, places: Iterable<OptionPlace>): void {
+    this.#places.set(name, new Set(places));
+  }
+
+  understands(option: Option, place: OptionPlace): boolean {
+    return this.#places.get(nameOfOption(option))?.has(place) ?? false;
+  }
+}
+
+/**
+ * Examines the options of one element.
+ *
+ * @param direct whether this relay hands the containing element straight to its recipient, which is when `final` applies
+ * @returns the reply 504 for the first option that applies, must be understood and is not; undefined when all is well
+ */
+export function examine(
+  options: readonly Option[],
+  place: OptionPlace,
+  direct: boolean,
+  registry: OptionRegistry,
+): Reply | undefined {
+  for (const option of options) {
+    if (option.seeNoEvil || !applies(option, place, direct)) continue;
+    if (!registry.understands(option, place)) return notUnderstood(option);
+  }
+  return undefined;
+}
+
+function applies(option: Option, place: OptionPlace, direct: boolean): boolean {
+  // IMXP core §11: in attach and bind the targetHop is ignored, there is only this hop
+  if (place === 'attach' || place === 'bind') return true;
+  return option.targetHop !== 'final' || direct;
+}
+
+/** The options that go on to another relay: all but those for `this` hop. The same array when none is removed. */
+export function onward(options: readonly Option[]): readonly Option[] {
+  for (const option of options) {
+    if (option.targetHop === 'this') return options.filter((other) => other.targetHop !== 'this');
+  }
+  return options;
+}
+
+function nameOfOption(option: Option): string {
+  return option.internal ?? option.external ?? '';
+}
+
+/** Longest option name repeated to the peer. */
+const NAME_SHOWN = 80;
+
+function notUnderstood(option: Option): Reply {
+  return { code: 504, text: `option not understood: ${nameOfOption(option).slice(0, NAME_SHOWN)}` };
+}

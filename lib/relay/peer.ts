@@ -1,0 +1,254 @@
+/**
+ * One channel of the relay: reads the operations that come, in order, and answers each exactly once. Refuses to know
+ * sockets and other channels.
+ *
+ * ```
+ *  message -> gate -> decode -> attach | bind | terminate -> reply, consume
+ *                            -> data -> carry -> (targets) -> settled -> reply, consume
+ * ```
+ * The octets of a Data are given back when its answer is known: that is the back pressure on whoever sends faster than
+ * the recipients take.
+ */
+import { ImxpError, type Reply } from '../errors.js';
+import type { Address } from '../imxp/address.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
+import type { Attach, Bind, Data, Operation, Terminate } from '../imxp/operation.js';
+import { REPLIES } from './answer.js';
+import { Associations } from './associations.js';
+import type { MeshChannel, MeshHandler, Payload } from './channel.js';
+import { ChannelTarget } from './channel-target.js';
+import type { Context } from './context.js';
+import { type Association, fault, refused } from './events.js';
+import { Gate } from './gate.js';
+import type { Denial } from './policy.js';
+import { Refusal } from './route.js';
+import type { DeliveryTarget } from './target.js';
+import { carry, carryDecided, type Origin } from './transfer.js';
+import { View } from './view.js';
+
+interface Held {
+  readonly msgno: number;
+  readonly payload: Buffer;
+}
+
+/** What became of an attach, bind or terminate: undefined for ok. */
+type Outcome = Denial | undefined;
+
+const SHUTTING_DOWN: Denial = { reply: REPLIES.shuttingDown, reason: 'draining' };
+const NOT_INITIAL: Reply = { code: 501, text: 'only attach and bind may come with the start of a channel' };
+
+export class Peer implements MeshHandler, Origin {
+  readonly id: string;
+  readonly #channel: MeshChannel;
+  readonly #dialect: Dialect;
+  readonly #context: Context;
+  readonly #associations: Associations;
+  readonly #view: View;
+  readonly #gate: Gate<Held>;
+  readonly #ended: (channel: MeshChannel) => void;
+  #gone = false;
+
+  /** @param ended told once when the channel is closed */
+  constructor(channel: MeshChannel, dialect: Dialect, context: Context, ended: (channel: MeshChannel) => void) {
+    const { limits } = context;
+    this.id = channel.id;
+    this.#channel = channel;
+    this.#dialect = dialect;
+    this.#context = context;
+    this.#associations = new Associations(channel, new ChannelTarget(channel, dialect, limits), context);
+    this.#view = new PeerView(context, channel, this.#associations);
+    this.#gate = new Gate(limits.outstandingData, ({ msgno, payload }) => this.#operate(msgno, payload));
+    this.#ended = ended;
+  }
+
+  // ---- MeshHandler
+
+  message(msgno: number, payload: Buffer): void {
+    if (!this.#gate.shut) this.#operate(msgno, payload);
+    else if (!this.#gate.push({ msgno, payload })) {
+      this.#refuse(msgno, payload.length, 'operation', '', REPLIES.relayBusy);
+    }
+  }
+
+  closed(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#gate.clear();
+    for (const association of this.#associations.all()) this.#associations.drop(association);
+    this.#ended(this.#channel);
+  }
+
+  // ---- what the relay asks of it
+
+  /**
+   * An attach or bind that came with the start of the channel (IMXP core §4).
+   *
+   * @returns the content of the answer; a promise only where a bind has to be checked first
+   */
+  initial(content: Buffer): string | Promise<string> {
+    let operation: Operation;
+    try {
+      operation = this.#dialect.decodeInitial(content);
+    } catch (error) {
+      return this.#initialReply('operation', '', { reply: this.#faultOf(error), reason: 'not readable' });
+    }
+    if (operation.type === 'attach') {
+      const { endpoint } = operation;
+      return this.#initialReply('attach', endpoint, this.#associations.attach(operation));
+    }
+    if (operation.type !== 'bind') {
+      return this.#initialReply(operation.type, '', { reply: NOT_INITIAL, reason: 'not an initial operation' });
+    }
+    const { relay } = operation;
+    const outcome = this.#associations.bind(operation);
+    if (!(outcome instanceof Promise)) return this.#initialReply('bind', relay, outcome);
+    return outcome.then((denial) => this.#initialReply('bind', relay, denial));
+  }
+
+  /** Records an operation of our own that the peer accepted, so that the peer can end it. */
+  initiated(transID: number, terminated: () => void): void {
+    this.#associations.initiated(transID, terminated);
+  }
+
+  /** Ends the attachments and bindings that `which` picks, and says so to the peer (IMXP core §8). */
+  terminate(which: (association: Association) => boolean): void {
+    for (const association of this.#associations.all()) {
+      if (!which(association)) continue;
+      this.#associations.drop(association);
+      if (!this.#channel.open) continue;
+      const answered = (): void => this.#context.ended();
+      this.#context.began();
+      const payload = this.#dialect.encode({ type: 'terminate', transID: association.transID });
+      this.#channel.request(payload, { replied: answered, failed: answered });
+    }
+  }
+
+  /** Ends what the configuration in force no longer permits. */
+  review(): void {
+    this.#associations.review();
+    this.terminate((association) => !this.#associations.permits(association));
+  }
+
+  // ---- Origin
+
+  encode(data: Data, profile: string): Payload {
+    return this.#context.encode(data, profile);
+  }
+
+  settled(msgno: number, octets: number, _data: Data, reply: Reply | undefined): void {
+    this.#answer(msgno, octets, reply);
+    this.#context.ended();
+  }
+
+  // ---- operations
+
+  #operate(msgno: number, payload: Buffer): void {
+    if (this.#gone) return;
+    let operation: Operation;
+    try {
+      operation = this.#dialect.decode(payload);
+    } catch (error) {
+      this.#refuse(msgno, payload.length, 'operation', '', this.#faultOf(error));
+      return;
+    }
+    if (operation.type === 'data') this.#data(msgno, payload.length, operation);
+    else this.#control(msgno, payload.length, operation);
+  }
+
+  #control(msgno: number, octets: number, operation: Attach | Bind | Terminate): void {
+    const { type } = operation;
+    if (type === 'attach') {
+      this.#concluded(msgno, octets, type, operation.endpoint, this.#associations.attach(operation));
+    } else if (type === 'terminate') {
+      this.#concluded(msgno, octets, type, String(operation.transID), this.#associations.terminate(operation));
+    } else {
+      const { relay } = operation;
+      const outcome = this.#associations.bind(operation);
+      if (!(outcome instanceof Promise)) this.#concluded(msgno, octets, type, relay, outcome);
+      // What comes behind may rely on the binding, so it waits.
+      else this.#gate.hold(outcome.then((denial) => this.#concluded(msgno, octets, type, relay, denial)));
+    }
+  }
+
+  #data(msgno: number, octets: number, data: Data): void {
+    const { draining, limits } = this.#context;
+    const denial = draining ? SHUTTING_DOWN : this.#denialOf(data, limits.recipients);
+    if (denial !== undefined) {
+      this.#refuse(msgno, octets, 'data', data.originator, denial.reply, denial.reason);
+      return;
+    }
+    this.#context.began();
+    const pending = carry(this, msgno, octets, data, this.#view);
+    if (pending === undefined) return;
+    // What comes behind waits, so that it does not overtake this one.
+    this.#gate.hold(carryDecided(this, msgno, octets, data, this.#view, pending, () => this.#gone));
+  }
+
+  #denialOf(data: Data, recipients: number): Denial | undefined {
+    if (data.recipients.length > recipients) {
+      const text = `more than ${recipients} recipients`;
+      return { reply: { code: 501, text }, reason: text };
+    }
+    return this.#associations.mayOriginate(data.originator);
+  }
+
+  // ---- answers
+
+  #concluded(msgno: number, octets: number, what: string, subject: string, outcome: Outcome): void {
+    if (outcome === undefined) this.#answer(msgno, octets, undefined);
+    else this.#refuse(msgno, octets, what, subject, outcome.reply, outcome.reason);
+  }
+
+  #refuse(msgno: number, octets: number, what: string, subject: string, reply: Reply, reason = reply.text): void {
+    refused(this.#channel, what, subject, reply, reason);
+    this.#answer(msgno, octets, reply);
+  }
+
+  #answer(msgno: number, octets: number, reply: Reply | undefined): void {
+    if (this.#gone) return;
+    if (reply === undefined) this.#channel.reply(msgno, 'RPY', this.#dialect.ok);
+    else this.#channel.reply(msgno, 'ERR', this.#dialect.encodeReply(errorOf(reply)));
+    this.#channel.consume(octets);
+  }
+
+  #initialReply(what: string, subject: string, outcome: Outcome): string {
+    if (outcome === undefined) return this.#dialect.encodeInitialReply({ type: 'ok' });
+    refused(this.#channel, what, subject, outcome.reply, outcome.reason);
+    return this.#dialect.encodeInitialReply(errorOf(outcome.reply));
+  }
+
+  /** What to answer when reading an operation failed. */
+  #faultOf(error: unknown): Reply {
+    if (error instanceof ImxpError && error.reply !== undefined) return error.reply;
+    fault(this.id, error);
+    return REPLIES.internal;
+  }
+}
+
+/** The relay as the peer of a channel sees it: a relay may not use it to reach just any domain. */
+class PeerView extends View {
+  readonly #channel: MeshChannel;
+  readonly #associations: Associations;
+
+  constructor(context: Context, channel: MeshChannel, associations: Associations) {
+    super(context);
+    this.#channel = channel;
+    this.#associations = associations;
+  }
+
+  override toward(name: Address): DeliveryTarget {
+    if (!this.#associations.relaying) return super.toward(name);
+    if (this.#associations.serves(name.domain)) return LOOP;
+    // IMXP core A-25: transit between two foreign domains only for trusted intermediaries
+    if (!this.context.policy.trusts(this.#channel.identity)) return NO_TRANSIT;
+    const way = super.toward(name);
+    return way.relay !== undefined && this.#associations.serves(way.relay) ? LOOP : way;
+  }
+}
+
+const LOOP = new Refusal(REPLIES.loop);
+const NO_TRANSIT = new Refusal(REPLIES.noTransit);
+
+function errorOf({ code, text }: Reply) {
+  return { type: 'error', code, text, lang: undefined } as const;
+}

@@ -1,0 +1,149 @@
+/**
+ * The relay: everything between a received operation and its answer (IMXP core §6 to §11). Owns the attachments, the
+ * bindings and the plan's execution; refuses to know sockets, timers, storage and concrete services, which it is handed.
+ */
+import { LocalError, type Reply } from '../errors.js';
+import { addressOf } from '../imxp/address.js';
+import type { Data } from '../imxp/operation.js';
+import { REPLIES } from './answer.js';
+import type { MeshChannel, MeshHandler, Payload } from './channel.js';
+import { Context, type RelayOptions, type RelaySettings } from './context.js';
+import { Gate } from './gate.js';
+import { Peer } from './peer.js';
+import type { DeliverySink } from './target.js';
+import { carry, carryDecided, type Origin } from './transfer.js';
+import { View } from './view.js';
+
+export class Relay {
+  readonly #context: Context;
+  readonly #peers = new Map<MeshChannel, Peer>();
+  readonly #view: View;
+  readonly #submissions: Gate<Submission>;
+
+  constructor(options: RelayOptions) {
+    this.#context = new Context(options);
+    this.#view = new View(this.#context);
+    this.#submissions = new Gate(options.limits.outstandingData, (submission) => this.#send(submission));
+  }
+
+  /**
+   * Takes a channel, accepted or opened by this side.
+   *
+   * @throws LocalError ARGUMENT when its profile is none of the dialects
+   */
+  accept(channel: MeshChannel): MeshHandler {
+    return this.#peer(channel);
+  }
+
+  /**
+   * Processes the attach or bind that came with the start of a channel; before or after {@link accept}.
+   *
+   * @returns the content of the answer, which is an `error` when it was refused: the channel is created all the same
+   *   (RFC 3080 §3.1.1). A promise only where a bind has to be checked in the DNS.
+   */
+  initial(channel: MeshChannel, content: Buffer): string | Promise<string> {
+    return this.#peer(channel).initial(content);
+  }
+
+  /**
+   * Records a bind (or attach) of our own that the peer of a channel accepted.
+   *
+   * @param terminated told when the peer ends it with `terminate`
+   */
+  initiated(channel: MeshChannel, transID: number, terminated: () => void): void {
+    this.#peer(channel).initiated(transID, terminated);
+  }
+
+  /** Sends a Data made here, by a service. Data of one caller are not reordered. */
+  submit(data: Data, sink: DeliverySink): void {
+    const submission = new Submission(this.#context, data, sink);
+    if (!this.#submissions.shut) this.#send(submission);
+    else if (!this.#submissions.push(submission)) submission.refuse(REPLIES.busy);
+  }
+
+  /** Addresses attached now, normalised. */
+  attached(): string[] {
+    return [...this.#context.attachments.keys()];
+  }
+
+  /** Domains bound now, lower-case. */
+  bound(): string[] {
+    return [...this.#context.bindings.domains()];
+  }
+
+  /** Operations without an answer yet. */
+  get outstanding(): number {
+    return this.#context.outstanding;
+  }
+
+  /** Ends an attachment toward its application, for instance because its account is gone. @returns whether there was one */
+  detach(address: string): boolean {
+    const attachment = this.#context.attachments.of(addressOf(address)?.key ?? address);
+    if (attachment === undefined) return false;
+    for (const peer of this.#peers.values()) peer.terminate((association) => association === attachment);
+    return true;
+  }
+
+  /**
+   * Stops accepting: attach, bind and Data are refused with 421 from now on, and attachments are terminated.
+   *
+   * @returns resolves when every Data has its answer and every terminate too; the caller sets the limit
+   */
+  drain(): Promise<void> {
+    this.#context.draining = true;
+    for (const peer of this.#peers.values()) peer.terminate((association) => association.type === 'attach');
+    return this.#context.idle();
+  }
+
+  /** Takes a changed configuration; ends the attachments and bindings that it no longer permits. */
+  reload(settings: Partial<RelaySettings>): void {
+    this.#context.apply(settings);
+    for (const peer of this.#peers.values()) peer.review();
+  }
+
+  #peer(channel: MeshChannel): Peer {
+    const known = this.#peers.get(channel);
+    if (known !== undefined) return known;
+    const dialect = this.#context.dialects.get(channel.profile);
+    if (dialect === undefined) throw new LocalError('ARGUMENT', `no dialect for the profile ${channel.profile}`);
+    const peer = new Peer(channel, dialect, this.#context, (gone) => this.#peers.delete(gone));
+    this.#peers.set(channel, peer);
+    return peer;
+  }
+
+  #send(submission: Submission): void {
+    const pending = carry(submission, 0, 0, submission.data, this.#view);
+    if (pending !== undefined) {
+      this.#submissions.hold(carryDecided(submission, 0, 0, submission.data, this.#view, pending, () => false));
+    }
+  }
+}
+
+/** A Data made here, until its answer. */
+class Submission implements Origin {
+  readonly id = 'local';
+  readonly data: Data;
+  readonly #context: Context;
+  readonly #sink: DeliverySink;
+
+  constructor(context: Context, data: Data, sink: DeliverySink) {
+    this.data = data;
+    this.#context = context;
+    this.#sink = sink;
+    context.began();
+  }
+
+  encode(data: Data, profile: string): Payload {
+    return this.#context.encode(data, profile);
+  }
+
+  settled(_msgno: number, _octets: number, _data: Data, reply: Reply | undefined): void {
+    this.#context.ended();
+    if (reply === undefined) this.#sink.delivered();
+    else this.#sink.failed(reply);
+  }
+
+  refuse(reply: Reply): void {
+    this.settled(0, 0, this.data, reply);
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * From a Data and a view of the relay to a plan: which target gets which recipients with which options. Pure: reads the
+ * view, changes nothing, sends nothing. Refuses to know what kind of thing a target is; a recipient that fails at once
+ * is planned to a target that refuses.
+ */
+import type { Reply } from '../errors.js';
+import { type Address, addressOf } from '../imxp/address.js';
+import type { Data, Recipient } from '../imxp/operation.js';
+import { REPLIES } from './answer.js';
+import { examine, type OptionRegistry, onward } from './options.js';
+import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
+
+/** The relay as one sender of Data sees it. */
+export interface RouteView {
+  readonly options: OptionRegistry;
+  /** Whether a domain (lower-case) is served here. */
+  local(domain: string): boolean;
+  /** The attached application of exactly this endpoint. */
+  attached(key: string): DeliveryTarget | undefined;
+  /** The co-resident service of a well-known local part such as `imxp=report`. */
+  service(local: string): DeliveryTarget | undefined;
+  /** Whether a local recipient lets this originator send data, else why not; a promise where it must be looked up. */
+  granted(recipient: string, originator: string): true | Reply | Promise<boolean>;
+  /** A target for a local endpoint that is not attached: it says why. */
+  absent(name: Address, originator: string): DeliveryTarget;
+  /** The lane to a foreign recipient, or a target that says why there is none. */
+  toward(name: Address): DeliveryTarget;
+}
+
+/** A target that answers the same for everything. */
+export class Refusal implements DeliveryTarget {
+  readonly reply: Reply;
+
+  constructor(reply: Reply) {
+    this.reply = reply;
+  }
+
+  deliver(_delivery: Delivery, sink: DeliverySink): void {
+    sink.failed(this.reply);
+  }
+}
+
+const UNKNOWN_SERVICE = new Refusal(REPLIES.unknownService);
+const ADDRESS_INVALID = new Refusal(REPLIES.addressInvalid);
+
+/** One outgoing Data. */
+export interface Leg {
+  readonly target: DeliveryTarget;
+  /** The very Data that came when nothing changed for this hop. */
+  readonly data: Data;
+}
+
+export type Plan =
+  | { readonly type: 'legs'; readonly legs: readonly Leg[] }
+  /** The Data fails as a whole. */
+  | { readonly type: 'refused'; readonly reply: Reply }
+  /** Access decisions are outstanding, by recipient; plan again when they are known. */
+  | { readonly type: 'pending'; readonly decisions: ReadonlyMap<string, Promise<boolean>> };
+
+/**
+ * The hot path of {@link plan}: the target for the only recipient of a Data without options, which goes on unchanged.
+ */
+export function wayTo(name: Address, originator: string, view: RouteView): DeliveryTarget | Promise<boolean> {
+  if (!view.local(name.domain)) return view.toward(name);
+  // A reserved local part is served here, or by an application that attached as that service.
+  const target = (name.wellKnown === undefined ? undefined : view.service(name.wellKnown)) ?? view.attached(name.key);
+  if (target === undefined) return name.wellKnown === undefined ? view.absent(name, originator) : UNKNOWN_SERVICE;
+  // IMXP core §9.1 step 3.3: the recipient's access entry must grant core:data
+  const granted = view.granted(name.key, originator);
+  if (granted === true) return target;
+  return granted instanceof Promise ? granted : new Refusal(granted);
+}
+
+/**
+ * Plans any Data.
+ *
+ * Recipients share an outgoing Data only toward a relay and only on one lane: there the answers of a group combine to
+ * what separate answers would have combined to, and order per recipient is kept. An application or a service gets
+ * each recipient by itself, as IMXP core §9.1 step 3.3 has it, because its `ok` must mean that recipient.
+ *
+ * A recipient named twice is served once, with the options of its first place.
+ */
+export function plan(data: Data, view: RouteView): Plan {
+  // IMXP core §9.1 step 2; options of the Data for `final` are examined below, for the recipients served here
+  const refusal = examine(data.options, 'data', false, view.options);
+  if (refusal !== undefined) return { type: 'refused', reply: refusal };
+  const draft = new Draft(data);
+  const final = examine(data.options, 'data', true, view.options);
+  for (const recipient of data.recipients) draft.place(recipient, final, view);
+  return draft.finish();
+}
+
+/** A group of recipients for one target, not yet turned into a Data. */
+interface Group {
+  readonly target: DeliveryTarget;
+  readonly recipients: Recipient[];
+  readonly onward: boolean;
+}
+
+class Draft {
+  readonly #data: Data;
+  readonly #groups: Group[] = [];
+  readonly #onward = new Map<DeliveryTarget, Group>();
+  readonly #seen = new Set<string>();
+  #pending: Map<string, Promise<boolean>> | undefined;
+
+  constructor(data: Data) {
+    this.#data = data;
+  }
+
+  place(recipient: Recipient, final: Reply | undefined, view: RouteView): void {
+    const name = addressOf(recipient.identity);
+    const key = name?.key ?? recipient.identity;
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
+    if (name === undefined) this.#alone(ADDRESS_INVALID, recipient);
+    else this.#placeNamed(name, recipient, final, view);
+  }
+
+  #placeNamed(name: Address, recipient: Recipient, final: Reply | undefined, view: RouteView): void {
+    const direct = view.local(name.domain);
+    const refusal = (direct ? final : undefined) ?? examine(recipient.options, 'recipient', direct, view.options);
+    const way = refusal === undefined ? wayTo(name, this.#data.originator, view) : new Refusal(refusal);
+    if (way instanceof Promise) {
+      this.#pending ??= new Map();
+      this.#pending.set(name.key, way);
+    } else if (direct || way instanceof Refusal) {
+      this.#alone(way, recipient);
+    } else {
+      this.#together(way, recipient);
+    }
+  }
+
+  #alone(target: DeliveryTarget, recipient: Recipient): void {
+    this.#groups.push({ target, recipients: [recipient], onward: false });
+  }
+
+  #together(target: DeliveryTarget, recipient: Recipient): void {
+    const group = this.#onward.get(target);
+    if (group !== undefined) {
+      group.recipients.push(recipient);
+      return;
+    }
+    const opened: Group = { target, recipients: [recipient], onward: true };
+    this.#onward.set(target, opened);
+    this.#groups.push(opened);
+  }
+
+  finish(): Plan {
+    if (this.#pending !== undefined) return { type: 'pending', decisions: this.#pending };
+    return { type: 'legs', legs: this.#groups.map((group) => ({ target: group.target, data: this.#dataFor(group) })) };
+  }
+
+  #dataFor({ recipients, onward: relayed }: Group): Data {
+    const data = this.#data;
+    // IMXP core §11: options for `this` hop are removed toward relays; an endpoint sees all of them
+    const options = relayed ? onward(data.options) : data.options;
+    const narrowed = relayed ? recipients.map(withOnwardOptions) : recipients;
+    const same =
+      options === data.options &&
+      narrowed.length === data.recipients.length &&
+      narrowed.every((recipient, at) => recipient === data.recipients[at]);
+    return same ? data : { ...data, recipients: narrowed, options };
+  }
+}
+
+function withOnwardOptions(recipient: Recipient): Recipient {
+  const options = onward(recipient.options);
+  return options === recipient.options ? recipient : { ...recipient, options };
+}

@@ -1,0 +1,230 @@
+/**
+ * Data on their way: from the plan to the targets, and from the targets' answers to the one answer. Owns the counting;
+ * refuses to know where a Data came from and where it goes.
+ */
+import type { Reply } from '../errors.js';
+import { addressOf } from '../imxp/address.js';
+import type { Data } from '../imxp/operation.js';
+import { combine, type Failure, REPLIES } from './answer.js';
+import type { Payload } from './channel.js';
+import { forwarded, tracing } from './events.js';
+import { type Leg, plan, type RouteView, wayTo } from './route.js';
+import type { Delivery, DeliverySink } from './target.js';
+import { DecidedView, decide } from './view.js';
+
+/** Where a Data came from and its answer goes to. */
+export interface Origin {
+  /** The channel it came on, for the log. */
+  readonly id: string;
+  /**
+   * The Data has its answer; told exactly once.
+   *
+   * @param reply undefined for ok
+   */
+  settled(msgno: number, octets: number, data: Data, reply: Reply | undefined): void;
+  /** The octets of a Data that does not go on as it came. */
+  encode(data: Data, profile: string): Payload;
+}
+
+/** A received (or made) Data with what its answer needs. */
+export interface Received {
+  readonly origin: Origin;
+  readonly msgno: number;
+  readonly octets: number;
+  readonly data: Data;
+}
+
+/**
+ * Sends a Data on.
+ *
+ * @returns the access decisions it has to wait for, by recipient; nothing was sent then. Otherwise undefined, and the
+ *   origin has been or will be told.
+ */
+export function carry(
+  origin: Origin,
+  msgno: number,
+  octets: number,
+  data: Data,
+  view: RouteView,
+): ReadonlyMap<string, Promise<boolean>> | undefined {
+  const recipient = data.recipients[0];
+  const plain = data.recipients.length === 1 && data.options.length === 0 && recipient?.options.length === 0;
+  const name = plain ? addressOf(recipient.identity) : undefined;
+  if (name === undefined) return carryPlanned(origin, msgno, octets, data, view);
+  const way = wayTo(name, data.originator, view);
+  if (way instanceof Promise) return new Map([[name.key, way]]);
+  const transfer = new Transfer(origin, msgno, octets, data, false);
+  way.deliver(transfer, transfer);
+  return undefined;
+}
+
+/**
+ * Sends on a Data for which {@link carry} needs access decisions, when they are made.
+ *
+ * @param abandoned whether the originator has gone meanwhile; the Data is then dropped, and settled for the count
+ * @returns resolved when it was sent, never rejected
+ */
+export async function carryDecided(
+  origin: Origin,
+  msgno: number,
+  octets: number,
+  data: Data,
+  view: RouteView,
+  first: ReadonlyMap<string, Promise<boolean>>,
+  abandoned: () => boolean,
+): Promise<void> {
+  const decided = new Map<string, true | Reply>();
+  let pending: ReadonlyMap<string, Promise<boolean>> | undefined = first;
+  while (pending !== undefined) {
+    await decide(pending, decided);
+    if (abandoned()) return origin.settled(msgno, octets, data, REPLIES.internal);
+    // Another recipient may have attached in the meantime and need a decision of its own.
+    pending = carry(origin, msgno, octets, data, new DecidedView(view, decided));
+  }
+}
+
+function carryPlanned(
+  origin: Origin,
+  msgno: number,
+  octets: number,
+  data: Data,
+  view: RouteView,
+): ReadonlyMap<string, Promise<boolean>> | undefined {
+  const planned = plan(data, view);
+  if (planned.type === 'pending') return planned.decisions;
+  if (planned.type === 'refused') {
+    origin.settled(msgno, octets, data, planned.reply);
+    return undefined;
+  }
+  const [first] = planned.legs;
+  if (planned.legs.length === 1 && first !== undefined) {
+    const transfer = new Transfer(origin, msgno, octets, first.data, first.data !== data);
+    first.target.deliver(transfer, transfer);
+    return undefined;
+  }
+  const gathering = new Gathering({ origin, msgno, octets, data }, planned.legs.length);
+  for (const leg of planned.legs) {
+    const part = new Part(gathering, leg);
+    leg.target.deliver(part, part);
+  }
+  return undefined;
+}
+
+/** A Data that goes one way; delivery and sink at once, because every Data needs one. */
+class Transfer implements Delivery, DeliverySink {
+  readonly data: Data;
+  readonly #origin: Origin;
+  readonly #msgno: number;
+  readonly #octets: number;
+  readonly #changed: boolean;
+  readonly #sentAt = tracing() ? performance.now() : 0;
+  #settled = false;
+
+  constructor(origin: Origin, msgno: number, octets: number, data: Data, changed: boolean) {
+    this.data = data;
+    this.#origin = origin;
+    this.#msgno = msgno;
+    this.#octets = octets;
+    this.#changed = changed;
+  }
+
+  payload(profile: string): Payload {
+    return payloadOf(this.data, this.#changed, profile, this.#origin);
+  }
+
+  delivered(): void {
+    this.#settle(undefined);
+  }
+
+  failed(reply: Reply): void {
+    this.#settle(reply);
+  }
+
+  #settle(reply: Reply | undefined): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    if (tracing()) trace(this.#origin, this.#octets, this.data, reply, this.#sentAt);
+    this.#origin.settled(this.#msgno, this.#octets, this.data, reply);
+  }
+}
+
+/** The answers of several legs until there is one. */
+class Gathering {
+  readonly received: Received;
+  readonly #failures = new Map<string, Reply>();
+  #open: number;
+  #succeeded = false;
+
+  constructor(received: Received, legs: number) {
+    this.received = received;
+    this.#open = legs;
+  }
+
+  settled(data: Data, reply: Reply | undefined): void {
+    this.#open -= 1;
+    if (reply === undefined) this.#succeeded = true;
+    else for (const { identity } of data.recipients) this.#failures.set(identity, reply);
+    if (this.#open > 0) return;
+    const { origin, msgno, octets, data: whole } = this.received;
+    // IMXP core §9.1 step 4: error when no recipient succeeded, otherwise ok
+    origin.settled(msgno, octets, whole, this.#succeeded ? undefined : combine(this.#inOrder(whole)));
+  }
+
+  /** The failures in the order of the recipients, whatever the order of the answers was. */
+  #inOrder(data: Data): Failure[] {
+    const failures: Failure[] = [];
+    for (const { identity } of data.recipients) {
+      const reply = this.#failures.get(identity);
+      if (reply === undefined) continue;
+      failures.push({ identity, reply });
+      this.#failures.delete(identity); // named twice, listed once
+    }
+    return failures;
+  }
+}
+
+/** One leg of a Data that goes several ways. */
+class Part implements Delivery, DeliverySink {
+  readonly data: Data;
+  readonly #gathering: Gathering;
+  readonly #sentAt = tracing() ? performance.now() : 0;
+  #settled = false;
+
+  constructor(gathering: Gathering, leg: Leg) {
+    this.data = leg.data;
+    this.#gathering = gathering;
+  }
+
+  payload(profile: string): Payload {
+    const { data, origin } = this.#gathering.received;
+    return payloadOf(this.data, this.data !== data, profile, origin);
+  }
+
+  delivered(): void {
+    this.#settle(undefined);
+  }
+
+  failed(reply: Reply): void {
+    this.#settle(reply);
+  }
+
+  #settle(reply: Reply | undefined): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    const { origin, octets } = this.#gathering.received;
+    if (tracing()) trace(origin, octets, this.data, reply, this.#sentAt);
+    this.#gathering.settled(this.data, reply);
+  }
+}
+
+/** Architecture §4.4: what came goes on as it came, unless it changed or the next channel speaks another dialect. */
+function payloadOf(data: Data, changed: boolean, profile: string, origin: Origin): Payload {
+  const { source } = data;
+  if (!changed && source !== undefined && source.profile === profile) return source.payload;
+  return origin.encode(data, profile);
+}
+
+function trace(origin: Origin, octets: number, data: Data, reply: Reply | undefined, sentAt: number): void {
+  // Somebody who began to listen in between learns no time.
+  forwarded(origin.id, octets, data, reply, sentAt === 0 ? 0 : performance.now() - sentAt);
+}

@@ -1,0 +1,146 @@
+/**
+ * The relay's state as routing looks at it. Reads the context; changes nothing but what the way to a domain remembers.
+ */
+import type { Reply } from '../errors.js';
+import type { Address } from '../imxp/address.js';
+import { REPLIES } from './answer.js';
+import type { Context } from './context.js';
+import { fault } from './events.js';
+import type { OptionRegistry } from './options.js';
+import type { RouteView } from './route.js';
+import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
+
+/** The action an originator needs to be granted (IMXP access §3). */
+const CORE_DATA = 'core:data';
+
+/** The view for Data made here, which may go anywhere. */
+export class View implements RouteView {
+  readonly context: Context;
+
+  constructor(context: Context) {
+    this.context = context;
+  }
+
+  get options(): OptionRegistry {
+    return this.context.understood;
+  }
+
+  local(domain: string): boolean {
+    return this.context.domains.has(domain);
+  }
+
+  attached(key: string): DeliveryTarget | undefined {
+    return this.context.attachments.of(key)?.target;
+  }
+
+  service(local: string): DeliveryTarget | undefined {
+    const { services } = this.context;
+    // IMXP core §17.1 rule 1: local services answer to both prefixes
+    return services.get(local) ?? (local.startsWith('apex=') ? services.get(`imxp=${local.slice(5)}`) : undefined);
+  }
+
+  granted(recipient: string, originator: string): true | Reply | Promise<boolean> {
+    const allowed = this.context.access.allowed(recipient, originator, CORE_DATA);
+    if (allowed === true) return true;
+    return allowed === false ? REPLIES.accessDenied : allowed;
+  }
+
+  absent(name: Address, originator: string): DeliveryTarget {
+    return new Absent(this.context, name, originator);
+  }
+
+  toward(name: Address): DeliveryTarget {
+    return this.context.ways.toward(name, this.context.dialer);
+  }
+}
+
+/** A view in which access decisions have been looked up. */
+export class DecidedView implements RouteView {
+  readonly #view: RouteView;
+  readonly #decided: ReadonlyMap<string, true | Reply>;
+
+  constructor(view: RouteView, decided: ReadonlyMap<string, true | Reply>) {
+    this.#view = view;
+    this.#decided = decided;
+  }
+
+  get options(): OptionRegistry {
+    return this.#view.options;
+  }
+
+  local(domain: string): boolean {
+    return this.#view.local(domain);
+  }
+
+  attached(key: string): DeliveryTarget | undefined {
+    return this.#view.attached(key);
+  }
+
+  service(local: string): DeliveryTarget | undefined {
+    return this.#view.service(local);
+  }
+
+  granted(recipient: string, originator: string): true | Reply | Promise<boolean> {
+    return this.#decided.get(recipient) ?? this.#view.granted(recipient, originator);
+  }
+
+  absent(name: Address, originator: string): DeliveryTarget {
+    return this.#view.absent(name, originator);
+  }
+
+  toward(name: Address): DeliveryTarget {
+    return this.#view.toward(name);
+  }
+}
+
+/** Waits for access decisions; one that cannot be made fails its recipient. */
+export async function decide(
+  pending: ReadonlyMap<string, Promise<boolean>>,
+  decided: Map<string, true | Reply>,
+): Promise<void> {
+  const recipients = [...pending.keys()];
+  // Settled together: a promise that rejects while another is awaited would go unhandled.
+  const results = await Promise.allSettled(pending.values());
+  for (const [at, result] of results.entries()) {
+    if (result.status === 'rejected') fault('access', result.reason);
+    decided.set(recipients[at] ?? '', grantOf(result));
+  }
+}
+
+function grantOf(result: PromiseSettledResult<boolean>): true | Reply {
+  if (result.status === 'rejected') return REPLIES.lookupFailed;
+  return result.value ? true : REPLIES.accessDenied;
+}
+
+/**
+ * A local endpoint that is not attached. Nothing is delivered, so nothing has to keep its place: the answer may take
+ * the time to find out which it is (IMXP core §9.2). A stranger without access learns no more than that.
+ */
+class Absent implements DeliveryTarget {
+  readonly #context: Context;
+  readonly #name: Address;
+  readonly #originator: string;
+
+  constructor(context: Context, name: Address, originator: string) {
+    this.#context = context;
+    this.#name = name;
+    this.#originator = originator;
+  }
+
+  deliver(_delivery: Delivery, sink: DeliverySink): void {
+    void this.#reply().then((reply) => sink.failed(reply));
+  }
+
+  async #reply(): Promise<Reply> {
+    const { access, directory } = this.#context;
+    try {
+      // An account is known by its base address; subaddresses are not provisioned one by one.
+      if (!(await directory.known(this.#name.base))) return REPLIES.unknownEndpoint;
+      const allowed = await access.allowed(this.#name.key, this.#originator, CORE_DATA);
+      return allowed ? REPLIES.notAttached : REPLIES.accessDenied;
+    } catch (error) {
+      fault('directory', error);
+      return REPLIES.lookupFailed;
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import { expect } from 'chai';
+import { type Address, addressOf } from '../../lib/imxp/address.js';
+import { type Identity, NOBODY } from '../../lib/imxp/identity.js';
+import { Policy, type PolicyRules, STRICT } from '../../lib/relay/policy.js';
+
+const proof = { mechanism: 'DIGEST-MD5', privacy: true };
+const fred: Identity = { kind: 'endpoint', address: 'fred@example.com', proof };
+const rubble: Identity = { kind: 'relay', domains: ['Rubble.com'], proof };
+
+function named(address: string): Address {
+  const name = addressOf(address);
+  if (name === undefined) throw new Error(`${address} is no address`);
+  return name;
+}
+
+const policy = (rules: Partial<PolicyRules> = {}) => new Policy({ ...STRICT, ...rules });
+
+describe('relay/policy', () => {
+  const attach = (identity: Identity, address: string, rules?: Partial<PolicyRules>, privacy = true) =>
+    policy(rules).mayAttach(identity, privacy, named(address))?.reply.code;
+
+  it('REQ-IMXP-013 lets an identity attach as itself and as nobody else', () => {
+    expect(attach(fred, 'fred@example.com')).to.equal(undefined);
+    expect(attach(fred, 'fred@EXAMPLE.com')).to.equal(undefined);
+    expect(attach(fred, 'wilma@example.com')).to.equal(537);
+    expect(attach(fred, 'Fred@example.com')).to.equal(537);
+    expect(attach(rubble, 'fred@example.com')).to.equal(537);
+  });
+
+  it('REQ-IMXP-017 lets it attach as every subaddress of what it may attach as', () => {
+    expect(attach(fred, 'fred/appl=im@example.com')).to.equal(undefined);
+    expect(attach(fred, 'freda/appl=im@example.com')).to.equal(537);
+    expect(
+      attach(fred, 'wilma/appl=im@example.com', { attach: { 'fred@example.com': ['wilma@example.com'] } }),
+    ).to.equal(undefined);
+  });
+
+  it('answers 530 to who has not authenticated', () => {
+    expect(attach(NOBODY, 'fred@example.com')).to.equal(530);
+    expect(policy().mayBind(NOBODY, true, 'rubble.com')?.reply.code).to.equal(530);
+  });
+
+  it('lets an identity attach as what the configuration adds', () => {
+    const rules = { attach: { 'fred@Example.com': ['wilma@example.com'] } };
+    expect(attach(fred, 'wilma@example.com', rules)).to.equal(undefined);
+    expect(attach(fred, 'barney@example.com', rules)).to.equal(537);
+  });
+
+  it('REQ-IMXP-001 keeps imxp= local parts for the services configured', () => {
+    const service: Identity = { kind: 'endpoint', address: 'imxp=gate@example.com', proof };
+    expect(attach(service, 'imxp=gate@example.com')).to.equal(537);
+    const rules = { attach: { 'fred@example.com': ['imxp=gate@example.com'] } };
+    expect(attach(fred, 'imxp=gate@example.com', rules)).to.equal(undefined);
+    expect(attach(fred, 'imxp=other@example.com', rules)).to.equal(537);
+  });
+
+  it('REQ-IMXP-020 lets a relay bind for its own domain and those configured', () => {
+    const bind = (domain: string, rules?: Partial<PolicyRules>) =>
+      policy(rules).mayBind(rubble, true, domain)?.reply.code;
+    expect(bind('rubble.com')).to.equal(undefined);
+    expect(bind('slate.example')).to.equal(537);
+    expect(bind('slate.example', { relays: { 'imxp=mesh@rubble.com': ['Slate.example'] } })).to.equal(undefined);
+    expect(bind('slate.example', { relays: { 'rubble.com': ['slate.example'] } })).to.equal(undefined);
+    expect(policy().mayBind(fred, true, 'example.com')?.reply.code).to.equal(537);
+  });
+
+  const originate = (identity: Identity, address: string, attached: string[] = [], rules?: Partial<PolicyRules>) =>
+    policy(rules).mayOriginate(identity, true, named(address), attached, new Set())?.reply.code;
+
+  it('REQ-IMXP-036 lets an application send for what it is attached as, subaddresses and configured others', () => {
+    const as = ['fred@example.com'];
+    expect(originate(fred, 'fred@example.com')).to.equal(537);
+    expect(originate(fred, 'fred@example.com', as)).to.equal(undefined);
+    expect(originate(fred, 'fred/appl=im@example.com', as)).to.equal(undefined);
+    expect(originate(fred, 'fred@example.com', ['fred/appl=im@example.com'])).to.equal(537);
+    expect(originate(fred, 'wilma@example.com', as)).to.equal(537);
+    const rules = { originators: { 'fred@example.com': ['wilma@example.com'] } };
+    expect(originate(fred, 'wilma@example.com', as, rules)).to.equal(undefined);
+    expect(originate(NOBODY, 'fred@example.com')).to.equal(530);
+  });
+
+  it('REQ-IMXP-035 lets a relay send for its domain, for bound ones, and for any when it is trusted', () => {
+    expect(originate(rubble, 'barney@rubble.com')).to.equal(undefined);
+    expect(originate(rubble, 'pearl@slate.example')).to.equal(537);
+    expect(originate(rubble, 'pearl@slate.example', [], { trusted: ['imxp=mesh@rubble.com'] })).to.equal(undefined);
+    expect(originate(rubble, 'pearl@slate.example', [], { trusted: ['rubble.com'] })).to.equal(undefined);
+    expect(originate(rubble, 'pearl@slate.example', [], { trusted: ['slate.example'] })).to.equal(537);
+    const bound = policy().mayOriginate(rubble, true, named('pearl@slate.example'), [], new Set(['slate.example']));
+    expect(bound).to.equal(undefined);
+  });
+
+  it('REQ-TLS-012 answers 538 where TLS is required and missing', () => {
+    expect(attach(fred, 'fred@example.com', { requireTls: 'always' }, false)).to.equal(538);
+    expect(attach(NOBODY, 'fred@example.com', { requireTls: 'always' }, false)).to.equal(538);
+    expect(attach(fred, 'fred@example.com', { requireTls: 'mesh' }, false)).to.equal(undefined);
+    const bind = (requireTls: PolicyRules['requireTls'], privacy: boolean) =>
+      policy({ requireTls }).mayBind(rubble, privacy, 'rubble.com')?.reply.code;
+    expect(bind('mesh', false)).to.equal(538);
+    expect(bind('mesh', true)).to.equal(undefined);
+    expect(bind('never', false)).to.equal(undefined);
+  });
+
+  it('tells the operator more than the peer', () => {
+    const denial = policy().mayAttach(fred, true, named('wilma@example.com'));
+    expect(denial?.reply.text).to.equal('not authorized to attach as this endpoint');
+    expect(denial?.reason).to.contain('fred@example.com');
+  });
+});
