@@ -42,10 +42,11 @@ const SEQ_WORD = word('SEQ ');
 /** The octets at hand end within the header. */
 const INCOMPLETE = -1;
 
-/** From here on a payload that fills most of its chunk is handed on as a view of it; smaller ones would pin too much. */
-const VIEW_OCTETS = 16_384;
-/** Below this a loop beats the call that copies. */
-const LOOP_OCTETS = 32;
+/**
+ * Small payloads are copied out of the chunk, or a held one would pin 64 KiB. One copy for a stretch of this length
+ * serves all frames in it: that is a third of the time of one copy each.
+ */
+const STRETCH_OCTETS = 8192;
 
 export const EMPTY: Buffer = Buffer.alloc(0);
 
@@ -62,6 +63,10 @@ export class Decoder {
   /** Of the current payload and its trailer: octets already taken. */
   #filled = 0;
   #cursor = 0;
+  /** A copy of the chunk from `#stretchStart` to `#stretchEnd`. */
+  #stretch: Buffer = EMPTY;
+  #stretchStart = 0;
+  #stretchEnd = 0;
 
   push(octets: Buffer): void {
     if (octets.length === 0) {
@@ -120,7 +125,7 @@ export class Decoder {
     ) {
       throw this.#badTrailer();
     }
-    const payload = size === 0 ? EMPTY : portion(chunk, start, end);
+    const payload = size === 0 ? EMPTY : this.#portion(chunk, start, end);
     this.#advance(end + TRAILER_OCTETS);
     return payload;
   }
@@ -153,6 +158,23 @@ export class Decoder {
     return Buffer.concat(parts);
   }
 
+  /** Octets of a chunk that may outlive it. */
+  #portion(chunk: Buffer, start: number, end: number): Buffer {
+    // Most of the chunk is this payload: a view pins little more.
+    if ((end - start) * 2 >= chunk.length) {
+      return chunk.subarray(start, end);
+    }
+    if (end > this.#stretchEnd) {
+      this.#stretchStart = start;
+      // Larger ones share badly: the next would begin here and end elsewhere.
+      const alone = (end - start) * 2 > STRETCH_OCTETS;
+      this.#stretchEnd = alone ? end : Math.min(chunk.length, start + STRETCH_OCTETS);
+      this.#stretch = Buffer.allocUnsafe(this.#stretchEnd - start);
+      chunk.copy(this.#stretch, 0, start, this.#stretchEnd);
+    }
+    return this.#stretch.subarray(start - this.#stretchStart, end - this.#stretchStart);
+  }
+
   /** Goes on in the chunk, or to the next one; never keeps a chunk that is used up. */
   #advance(to: number): void {
     if (to < this.#chunk.length) {
@@ -160,6 +182,8 @@ export class Decoder {
       return;
     }
     this.#at = 0;
+    this.#stretch = EMPTY;
+    this.#stretchEnd = 0;
     this.#chunk = this.#later?.shift() ?? EMPTY;
     if (this.#later?.length === 0) {
       this.#later = undefined;
@@ -338,23 +362,6 @@ export class Decoder {
       fields: { channel, msgno, size },
     });
   }
-}
-
-/** Octets of a chunk that outlive it. */
-function portion(chunk: Buffer, start: number, end: number): Buffer {
-  const size = end - start;
-  if (size >= VIEW_OCTETS && size * 2 >= chunk.length) {
-    return chunk.subarray(start, end);
-  }
-  const payload = Buffer.allocUnsafe(size);
-  if (size < LOOP_OCTETS) {
-    for (let at = 0; at < size; at++) {
-      payload[at] = chunk[start + at] as number;
-    }
-  } else {
-    chunk.copy(payload, 0, start, end);
-  }
-  return payload;
 }
 
 /** @returns NONE when the octets end within the keyword. */
