@@ -55,8 +55,9 @@ export function readHidden(prompt: string, input: KeyboardInput, output: TextOut
         else typed.push(character);
       }
     };
-    output.write(prompt);
+    // Echo goes off before anybody can be asked, so that nothing typed early is shown.
     input.setRawMode(true);
+    output.write(prompt);
     input.on('data', heard);
     input.on('end', broken);
     input.resume();

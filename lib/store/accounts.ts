@@ -3,6 +3,7 @@
  * Keeps verifiers, never passwords; does not know how they are made or used.
  */
 import { LocalError } from '../errors.js';
+import { ADDRESS_OCTETS, addressOf } from '../imxp/address.js';
 import type { Directory } from '../relay/target.js';
 import { accountNames, canonicalAccount, relayDomain } from '../sasl/name.js';
 import type { CredentialStore, Verifier } from '../sasl/verifier.js';
@@ -47,11 +48,10 @@ function fromJson(key: string, value: unknown): Account {
   throw new LocalError('STORE_FAILED', `the entry ${key} is not an account of this version`);
 }
 
-/** IMXP core §2 (A-20): the address a subaddress belongs to; addresses without one are their own. */
-function baseOf(address: string): string {
-  const at = address.lastIndexOf('@');
-  const slash = address.startsWith('"') ? address.indexOf('/', address.indexOf('"', 1)) : address.indexOf('/');
-  return slash > 0 && slash < at ? address.slice(0, slash) + address.slice(at) : address;
+/** The key of an account: relays as `imxp=mesh@domain`, endpoints in the one spelling of their address. */
+function keyOf(name: string): string {
+  const account = canonicalAccount(name);
+  return PREFIX + (relayDomain(account) === undefined ? (addressOf(account)?.key ?? account) : account);
 }
 
 export class Accounts implements CredentialStore, Directory {
@@ -65,15 +65,15 @@ export class Accounts implements CredentialStore, Directory {
 
   /** Adds the account that a verifier is for. @returns false when there is one already. */
   async add(verifier: Verifier): Promise<boolean> {
-    const address = canonicalAccount(verifier.account);
+    const key = keyOf(verifier.account);
     const now = this.#now().toISOString();
-    const account = { address, verifier, created: now, changed: now };
-    return (await this.#store.put(PREFIX + address, toJson(account), ABSENT)) !== undefined;
+    const account = { address: key.slice(PREFIX.length), verifier, created: now, changed: now };
+    return (await this.#store.put(key, toJson(account), ABSENT)) !== undefined;
   }
 
   /** Replaces the verifier of an account, that is, its password. @returns false when there is no such account. */
   async change(verifier: Verifier): Promise<boolean> {
-    const key = PREFIX + canonicalAccount(verifier.account);
+    const key = keyOf(verifier.account);
     for (;;) {
       const entry = await this.#store.get(key);
       if (entry === undefined) return false;
@@ -88,11 +88,11 @@ export class Accounts implements CredentialStore, Directory {
 
   /** @returns false when there is no such account. */
   remove(address: string): Promise<boolean> {
-    return this.#store.delete(PREFIX + canonicalAccount(address));
+    return this.#store.delete(keyOf(address));
   }
 
   async find(address: string): Promise<Account | undefined> {
-    const key = PREFIX + canonicalAccount(address);
+    const key = keyOf(address);
     const entry = await this.#store.get(key);
     return entry === undefined ? undefined : fromJson(key, entry.value);
   }
@@ -114,13 +114,13 @@ export class Accounts implements CredentialStore, Directory {
 
   /** Whether an endpoint, or the endpoint that a subaddress belongs to, has an account. Relays are no endpoints. */
   async known(address: string): Promise<boolean> {
-    const name = baseOf(address);
-    if (!usable(name) || relayDomain(name) !== undefined) return false;
-    return (await this.#store.get(PREFIX + canonicalAccount(name))) !== undefined;
+    const name = addressOf(address);
+    if (name === undefined || name.service) return false;
+    return (await this.#store.get(PREFIX + name.base)) !== undefined;
   }
 }
 
-/** Strangers send any name; those no account can have are not worth a fault of the store. */
+/** Strangers log in with any name; those no account can have are not worth a fault of the store. */
 function usable(name: string): boolean {
-  return name !== '' && Buffer.byteLength(name) <= 1023 && !name.includes('\0');
+  return name !== '' && Buffer.byteLength(name) <= ADDRESS_OCTETS && !name.includes('\0');
 }

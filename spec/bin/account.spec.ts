@@ -110,7 +110,7 @@ describe('imxp account', function () {
       'is not in a domain served here (example.com, quarry.example); a neighbour relay is imxp=mesh@rubble.com',
     ],
     ['imxp=report@example.com', 'names a service'],
-    ['fr ed@example.com', 'no white space'],
+    ['fr ed@example.com', 'not an address: '],
   ] as const) {
     it(`refuses ${address}`, async () => {
       const { code, stderr } = await account(['add', address, '--password-file', 'password']);

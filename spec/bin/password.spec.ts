@@ -25,6 +25,7 @@ describe('the password prompt', () => {
   let shown: string;
   const screen = {
     write(text: string): void {
+      if (text === 'Password: ') expect(keyboard.raw, 'asked while the terminal still echoes').to.equal(true);
       shown += text;
     },
   };

@@ -86,6 +86,13 @@ describe('store/accounts', () => {
     expect(await accounts.known('imxp=mesh@rubble.com')).to.equal(false);
   });
 
+  it('takes a quoted address for the one it means', async () => {
+    await accounts.add(await verifier('fred@example.com'));
+    expect(await accounts.known('"fred"@example.com')).to.equal(true);
+    expect((await accounts.find('"fred"@example.com'))?.address).to.equal('fred@example.com');
+    expect((await accounts.lookup('"fred"@example.com', undefined))?.account).to.equal('fred@example.com');
+  });
+
   it('knows nobody by a name that no account can have', async () => {
     for (const name of ['', 'a\0b@example.com', `${'x'.repeat(2000)}@example.com`]) {
       expect(await accounts.known(name)).to.equal(false);
