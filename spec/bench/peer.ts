@@ -1,0 +1,113 @@
+/** An attached endpoint for the benchmark: sends prepared payloads and answers what comes, with little work of its own. */
+import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
+import { LocalError } from '../../lib/errors.js';
+import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
+import { newTransId } from '../../lib/imxp/trans-id.js';
+import type { ChannelHandle, ReplySink } from '../../lib/wire/channel-handle.js';
+import { dial } from '../../lib/wire/dialer.js';
+import type { Driver } from '../../lib/wire/driver.js';
+import { meshErrors } from '../../lib/wire/mesh-profile.js';
+import { ProfileTable } from '../../lib/wire/profile.js';
+import { TlsService } from '../../lib/wire/tls-service.js';
+
+export interface PeerOptions {
+  readonly port: number;
+  readonly address: string;
+  /** Who logs in, where that is not the address. */
+  readonly username?: string;
+  readonly password: string;
+  /** PEM of the authority; with it TLS is required. */
+  readonly authority?: Buffer;
+}
+
+const dialect = imxpDialect();
+const NOTHING = new ProfileTable([]);
+
+export class Peer {
+  readonly address: string;
+  received = 0;
+  receivedOctets = 0;
+  readonly #driver: Driver;
+  #channel: ChannelHandle | undefined;
+
+  private constructor(address: string, driver: Driver) {
+    this.address = address;
+    this.#driver = driver;
+  }
+
+  static async attach(options: PeerOptions): Promise<Peer> {
+    const { port, address, password, authority } = options;
+    const domain = address.split('@')[1] ?? '';
+    const driver = await dial({
+      relays: [{ transport: 'tcp', host: '127.0.0.1', port, url: `tcp://127.0.0.1:${port}` }],
+      domain,
+      tls: authority === undefined ? 'off' : 'require',
+      service: new TlsService({
+        common: authority === undefined ? {} : { authority },
+        domains: new Map(),
+        revocations: [],
+        timeoutMs: 10_000,
+      }),
+      credentials: { username: options.username ?? address, password: () => password },
+      profiles: NOTHING,
+      limits: DEFAULT_LIMITS,
+      owner: { ended: () => {} },
+    });
+    const peer = new Peer(address, driver);
+    const attach = dialect.encodeInitial({ type: 'attach', endpoint: address, transID: newTransId(), options: [] });
+    const { content } = await driver.start(
+      { profiles: [{ uri: dialect.profile, content: attach }] },
+      { codec: meshErrors(dialect), handler: (channel) => peer.#take(channel) },
+    );
+    const answer = content === undefined ? undefined : dialect.decodeInitialReply(content);
+    if (answer?.type !== 'ok') throw new Error(`${address} could not attach: ${JSON.stringify(answer)}`);
+    return peer;
+  }
+
+  request(payload: Buffer | readonly Buffer[], sink: ReplySink): void {
+    this.#channel?.request(payload, sink);
+  }
+
+  /** Goes away without a word. */
+  drop(): void {
+    this.#driver.destroy(new LocalError('CLOSED', 'the measurement is over'));
+  }
+
+  async leave(): Promise<void> {
+    await this.#driver.release();
+  }
+
+  #take(channel: ChannelHandle) {
+    this.#channel = channel;
+    return {
+      message: (msgno: number, payload: Buffer): void => {
+        this.received += 1;
+        this.receivedOctets += payload.length;
+        channel.reply(msgno, 'RPY', dialect.ok);
+        channel.consume(payload.length);
+      },
+      closed: (): void => {},
+    };
+  }
+}
+
+/** A Data from one address to another with so many octets of text. */
+export function dataOf(from: string, to: string, octets: number): Buffer {
+  const content = Buffer.alloc(octets, 'yabba dabba doo ');
+  const head = [
+    'Content-Type: multipart/related; boundary="=_b"; start="<1@example.com>"; type="text/xml"',
+    '',
+    '--=_b',
+    'Content-Type: text/xml',
+    'Content-ID: <1@example.com>',
+    '',
+    `<data originator='${from}' content='cid:2@example.com'><recipient identity='${to}' /></data>`,
+    '--=_b',
+    'Content-Type: text/plain; charset=UTF-8',
+    'Content-Transfer-Encoding: binary',
+    'Content-ID: <2@example.com>',
+    '',
+    '',
+  ].join('\r\n');
+  return Buffer.concat([Buffer.from(head), content, Buffer.from('\r\n--=_b--\r\n')]);
+}
