@@ -3,6 +3,7 @@
 import { register as account } from './account.js';
 import { register as certs } from './certs.js';
 import { register as check } from './check.js';
+import { register as relay } from './relay.js';
 import { makeProgram, runProgram } from './support/program.js';
 
 const EXAMPLES = `Examples:
@@ -13,6 +14,6 @@ const EXAMPLES = `Examples:
 Exit codes: 0 done, 1 failed, 64 wrong usage, 69 unavailable, 77 refused, 78 configuration not usable`;
 
 /** In the order of the help. */
-const COMMANDS = [check, account, certs];
+const COMMANDS = [relay, check, account, certs];
 
 await runProgram(makeProgram(COMMANDS, EXAMPLES));

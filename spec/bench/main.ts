@@ -9,7 +9,7 @@ import { cpuSeconds, median, residentOctets } from './measure.js';
 import { BARNEY, Floor, FRED, Mesh, submitting, WILMA } from './mesh.js';
 import type { Peer } from './peer.js';
 
-process.env['IMXP_DIST'] = '1';
+process.env['IMXP_DIST'] ??= '1';
 
 interface PathResult {
   readonly path: string;

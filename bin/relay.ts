@@ -1,0 +1,52 @@
+/** `imxp relay`: runs a node until it is told to stop. */
+import type { Command } from 'commander';
+import { loadConfig } from '../lib/config/load.js';
+import { ConfigurationError, writeProblem } from '../lib/config/problem.js';
+import { startNode } from '../lib/node.js';
+import { startLog } from '../lib/ops/log.js';
+import { handleSignals } from '../lib/ops/signals.js';
+import { loadForCommand, withConfig } from './support/configuration.js';
+import { EXIT } from './support/exit.js';
+
+async function relay({ config: path }: { readonly config: string }): Promise<void> {
+  const config = await loadForCommand(path);
+  const log = startLog({ level: config.log.level });
+  const node = await startNode(config);
+  await new Promise<void>((resolve, reject) => {
+    const restore = handleSignals({
+      drain: (signal) => {
+        log.logger.info({ signal }, 'stopping');
+        node.stop().then(resolve, reject).finally(restore);
+      },
+      abort: () => process.exit(EXIT.FAILED),
+      reload: async () => {
+        const next = await loadConfig(path, {
+          warn: (problem) => log.logger.warn(writeProblem(problem, path)),
+        });
+        await node.reload(next);
+        log.setLevel(next.log.level);
+      },
+      reloadFailed: (error) => {
+        const reasons =
+          error instanceof ConfigurationError
+            ? error.problems.map((problem) => writeProblem(problem, error.file))
+            : [error instanceof Error ? error.message : String(error)];
+        log.logger.error({ reasons }, 'not reloaded: the node goes on as it was');
+      },
+    });
+  });
+  log.stop();
+}
+
+export function register(program: Command): void {
+  const command = program
+    .command('relay')
+    .description('run a node')
+    .addHelpText(
+      'after',
+      `
+Logs to standard output: lines for people on a terminal, JSON otherwise; "ready" when it listens.
+SIGTERM and SIGINT stop it in order (twice: at once), SIGHUP reloads the configuration.`,
+    );
+  withConfig(command).action(relay);
+}
