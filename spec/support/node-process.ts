@@ -7,10 +7,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { within } from './within.js';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
@@ -50,7 +51,9 @@ export class Command {
 
   constructor(arguments_: readonly string[], directory: string, environment: Readonly<Record<string, string>> = {}) {
     this.#title = `imxp ${arguments_.join(' ')}`;
-    const loader = PROGRAM.endsWith('.ts') ? [`--import=${import.meta.resolve('tsx')}`] : [];
+    const loader = PROGRAM.endsWith('.ts')
+      ? [`--import=${pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href}`]
+      : [];
     const child = spawn(process.execPath, [...loader, PROGRAM, ...arguments_], {
       cwd: directory,
       env: { ...process.env, NODE_OPTIONS: '', ...environment },
