@@ -68,6 +68,9 @@ export interface DataSource {
   readonly profile: string;
   /** The whole BEEP payload: MIME headers and body. */
   readonly payload: Buffer;
+  /** Where the control document is in the payload; absent when it came in a transfer encoding. */
+  readonly controlStart?: number;
+  readonly controlEnd?: number;
 }
 
 export type Operation = Attach | Bind | Terminate | Data;

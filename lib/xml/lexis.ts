@@ -55,6 +55,11 @@ export function overLimit(what: string, limit: number): RemoteProtocolError {
   });
 }
 
+/** A name from the document as an error may show it. */
+export function short(name: string): string {
+  return name.length > 40 ? `${name.slice(0, 40)}…` : name;
+}
+
 export function isName(text: string): boolean {
   return WHOLE_NAME.test(text);
 }
@@ -89,17 +94,17 @@ export function readStartTag(raw: string, position: number, limit: number): Star
     }
     const [, key = '', quoted = ''] = match;
     if (attributes.has(key)) {
-      throw notWellFormed(`attribute ${key} of element ${name} is given twice`, position + at);
+      throw notWellFormed(`attribute ${short(key)} of element ${short(name)} is given twice`, position + at);
     }
     if (attributes.size >= limit) {
-      throw overLimit(`attributes in element ${name}`, limit);
+      throw overLimit(`attributes in element ${short(name)}`, limit);
     }
     attributes.set(key, attributeValue(quoted.slice(1, -1), position + at));
     at = ATTRIBUTE.lastIndex;
   }
   TAG_END.lastIndex = at;
   if (!TAG_END.test(raw)) {
-    throw notWellFormed(`the attributes of element ${name} are malformed`, position + at);
+    throw notWellFormed(`the attributes of element ${short(name)} are malformed`, position + at);
   }
   return { name, attributes };
 }

@@ -1,0 +1,297 @@
+/**
+ * A cursor over the plain form of a payload's MIME: `text/xml` alone, or multipart/related of exactly two parts, the
+ * control document and the content. As with `markup.ts`, whatever is unusual is -1, and the MIME parser decides.
+ */
+import { CLASSES, matches, PRINTABLE, sameOctets } from './octets.js';
+
+const CR = 0x0d;
+const LF = 0x0a;
+const BLANK = 0x20;
+const TAB = 0x09;
+const QUOTE = 0x22;
+const HYPHEN = 0x2d;
+const COLON = 0x3a;
+const SEMICOLON = 0x3b;
+const LESS = 0x3c;
+const GREATER = 0x3e;
+const BACKSLASH = 0x5c;
+
+const ALONE = Buffer.from('Content-Type: text/xml\r\n\r\n');
+const RELATED = Buffer.from('Content-Type: multipart/related;');
+const BOUNDARY = Buffer.from('boundary="');
+const START = Buffer.from('start="<');
+const TYPE = Buffer.from('type="text/xml"');
+const CONTROL_TYPE = Buffer.from('Content-Type: text/xml\r\n');
+const BINARY = Buffer.from('Content-Transfer-Encoding: binary\r\n');
+const CONTENT_ID = Buffer.from('content-id');
+
+/** Far below what the MIME parser allows. */
+const HEADER_OCTETS = 4096;
+/** RFC 2046 §5.1.1. */
+const BOUNDARY_OCTETS = 70;
+
+export class Envelope {
+  octets: Buffer = Buffer.alloc(0);
+  multipart = false;
+  /** Of the Content-ID of the content part, without brackets. */
+  idStart = 0;
+  idEnd = 0;
+  /** `--boundary` of the first delimiter line. */
+  #delimiter = 0;
+  #delimiterLength = 0;
+  #boundary = 0;
+  #start = 0;
+  #startEnd = 0;
+
+  /** @returns where the control document begins, or -1. */
+  open(octets: Buffer): number {
+    this.octets = octets;
+    this.multipart = false;
+    if (matches(octets, 0, ALONE)) {
+      return ALONE.length;
+    }
+    if (!matches(octets, 0, RELATED)) {
+      return -1;
+    }
+    this.multipart = true;
+    return this.#firstPart(this.#parameters(RELATED.length));
+  }
+
+  /** boundary, start and type, each once and quoted. @returns the position after the empty line, or -1. */
+  #parameters(from: number): number {
+    const { octets } = this;
+    let seen = 0;
+    let at = from;
+    for (;;) {
+      at = this.#fold(at);
+      let bit = 0;
+      if (matches(octets, at, BOUNDARY)) {
+        bit = 1;
+        this.#boundary = at + BOUNDARY.length;
+        at = this.#quoted(this.#boundary, QUOTE);
+        this.#delimiterLength = at - this.#boundary + 2;
+      } else if (matches(octets, at, START)) {
+        bit = 2;
+        this.#start = at + START.length;
+        at = this.#quoted(this.#start, GREATER);
+        this.#startEnd = at;
+        at = octets[at + 1] === QUOTE ? at + 1 : -1;
+      } else if (matches(octets, at, TYPE)) {
+        bit = 4;
+        at += TYPE.length - 1;
+      }
+      if (bit === 0 || at < 0 || (seen & bit) !== 0) {
+        return -1;
+      }
+      seen |= bit;
+      at += 1;
+      if (octets[at] !== SEMICOLON) {
+        return seen === 7 && this.#emptyLine(at) ? at + 4 : -1;
+      }
+      at += 1;
+    }
+  }
+
+  /** Blanks, and line ends before blanks. */
+  #fold(from: number): number {
+    const { octets } = this;
+    let at = from;
+    for (;;) {
+      if (octets[at] === BLANK || octets[at] === TAB) {
+        at += 1;
+      } else if (octets[at] === CR && octets[at + 1] === LF && (octets[at + 2] === BLANK || octets[at + 2] === TAB)) {
+        at += 3;
+      } else {
+        return at;
+      }
+    }
+  }
+
+  /** The position of `end` after printable octets that mean themselves, or -1. */
+  #quoted(from: number, end: number): number {
+    const { octets } = this;
+    let at = from;
+    for (;;) {
+      const octet = octets[at] ?? 0;
+      if (octet === end) {
+        return at > from ? at : -1;
+      }
+      if (((CLASSES[octet] ?? 0) & PRINTABLE) === 0 || octet === BACKSLASH || octet === QUOTE || octet === LESS) {
+        return -1;
+      }
+      at += 1;
+    }
+  }
+
+  #emptyLine(at: number): boolean {
+    const { octets } = this;
+    return octets[at] === CR && octets[at + 1] === LF && octets[at + 2] === CR && octets[at + 3] === LF;
+  }
+
+  /** @returns where the control document begins, or -1. */
+  #firstPart(from: number): number {
+    const { octets } = this;
+    const length = this.#delimiterLength;
+    // a boundary of 1 to 70 characters, the last one no space
+    if (from < 0 || length > BOUNDARY_OCTETS + 2 || octets[this.#boundary + length - 3] === BLANK) {
+      return -1;
+    }
+    this.#delimiter = from;
+    if (!this.#delimiterAt(from) || !this.#lineEnd(from + length)) {
+      return -1;
+    }
+    const at = this.#controlHeaders(from + length + 2);
+    const idLength = this.idEnd - this.idStart;
+    const same = idLength === this.#startEnd - this.#start && sameOctets(octets, this.idStart, this.#start, idLength);
+    return at >= 0 && same ? at : -1;
+  }
+
+  #controlHeaders(from: number): number {
+    const { octets } = this;
+    let at = from;
+    let types = 0;
+    let encodings = 0;
+    this.idEnd = -1;
+    for (;;) {
+      if (this.#lineEnd(at)) {
+        return types === 1 && encodings <= 1 && this.idEnd >= 0 ? at + 2 : -1;
+      }
+      if (matches(octets, at, CONTROL_TYPE)) {
+        types += 1;
+        at += CONTROL_TYPE.length;
+      } else if (matches(octets, at, BINARY)) {
+        encodings += 1;
+        at += BINARY.length;
+      } else {
+        at = this.#isContentId(at) ? this.#contentId(at + CONTENT_ID.length) : -1;
+        if (at < 0) {
+          return -1;
+        }
+      }
+    }
+  }
+
+  /** Whether `--` and the boundary stand at `at`. */
+  #delimiterAt(at: number): boolean {
+    const { octets } = this;
+    return (
+      octets[at] === HYPHEN &&
+      octets[at + 1] === HYPHEN &&
+      at + this.#delimiterLength <= octets.length &&
+      sameOctets(octets, at + 2, this.#boundary, this.#delimiterLength - 2)
+    );
+  }
+
+  #lineEnd(at: number): boolean {
+    return this.octets[at] === CR && this.octets[at + 1] === LF;
+  }
+
+  /**
+   * Reads what follows the control document: nothing, or the content part and the end of the multipart.
+   *
+   * @param from the first octet after the control document's white space.
+   * @returns the end of the control document (exclusive), or -1.
+   */
+  rest(from: number): number {
+    const { octets } = this;
+    if (!this.multipart) {
+      return from === octets.length ? from : -1;
+    }
+    const end = from - 2;
+    if (!this.#lineEnd(end) || !this.#delimiterAt(from) || !this.#lineEnd(from + this.#delimiterLength)) {
+      return -1;
+    }
+    const body = this.#contentHeaders(from + this.#delimiterLength + 2);
+    return body >= 0 && this.#last(body) ? end : -1;
+  }
+
+  /** Headers of the content part: one Content-ID, others whatever they say. @returns where the body begins, or -1. */
+  #contentHeaders(from: number): number {
+    const { octets } = this;
+    // two parts must not have the same Content-ID
+    const rootStart = this.#start;
+    const rootLength = this.#startEnd - rootStart;
+    let at = from;
+    this.idEnd = -1;
+    while (!this.#lineEnd(at)) {
+      at = this.#isContentId(at) ? this.#contentId(at + CONTENT_ID.length) : this.#field(at);
+      if (at < 0 || at - from > HEADER_OCTETS) {
+        return -1;
+      }
+    }
+    const length = this.idEnd - this.idStart;
+    const distinct = length !== rootLength || !sameOctets(octets, this.idStart, rootStart, length);
+    return this.idEnd >= 0 && distinct ? at + 2 : -1;
+  }
+
+  #isContentId(at: number): boolean {
+    const { octets } = this;
+    for (let index = 0; index < CONTENT_ID.length; index += 1) {
+      const octet = octets[at + index] ?? 0;
+      // to lower case; no other octet becomes a letter or hyphen that way but its capital
+      if ((octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet) !== CONTENT_ID[index]) {
+        return false;
+      }
+    }
+    return octets[at + CONTENT_ID.length] === COLON;
+  }
+
+  /** `: <id>` and its line end, once. @returns the next line, or -1. */
+  #contentId(colon: number): number {
+    const { octets } = this;
+    if (this.idEnd >= 0 || octets[colon + 1] !== BLANK || octets[colon + 2] !== LESS) {
+      return -1;
+    }
+    this.idStart = colon + 3;
+    const end = this.#quoted(this.idStart, GREATER);
+    if (end < 0 || !this.#unfolded(end + 1)) {
+      return -1;
+    }
+    this.idEnd = end;
+    return end + 3;
+  }
+
+  /** A line end after which no blank continues the line. */
+  #unfolded(at: number): boolean {
+    return this.#lineEnd(at) && this.octets[at + 2] !== BLANK && this.octets[at + 2] !== TAB;
+  }
+
+  /** A header of letters and hyphens with a printable value. @returns the next line, or -1. */
+  #field(from: number): number {
+    const { octets } = this;
+    let at = from;
+    while (isLetter(octets[at] ?? 0) || (octets[at] === HYPHEN && at > from)) {
+      at += 1;
+    }
+    if (at === from || octets[at] !== COLON) {
+      return -1;
+    }
+    at += 1;
+    while (((CLASSES[octets[at] ?? 0] ?? 0) & PRINTABLE) !== 0) {
+      at += 1;
+    }
+    return this.#unfolded(at) ? at + 2 : -1;
+  }
+
+  /** Whether the body is followed by the last delimiter, and that by nothing. */
+  #last(body: number): boolean {
+    const { octets } = this;
+    const length = this.#delimiterLength + 2;
+    const line = this.#delimiter - 2;
+    const at = octets.indexOf(octets.subarray(line, line + length), body - 2);
+    // before the body means that the empty line belongs to the delimiter: no body at all
+    if (at < body) {
+      return false;
+    }
+    const after = at + length;
+    if (octets[after] !== HYPHEN || octets[after + 1] !== HYPHEN) {
+      return false;
+    }
+    return after + 2 === octets.length || (after + 4 === octets.length && this.#lineEnd(after + 2));
+  }
+}
+
+function isLetter(octet: number): boolean {
+  const lower = octet | 0x20;
+  return lower >= 0x61 && lower <= 0x7a;
+}

@@ -1,0 +1,75 @@
+/**
+ * The `option` element (IMXP core §11), the same in all dialects but for the attribute that says whether it must be
+ * understood. Knows no particular option.
+ */
+import type { XmlElement } from '../../xml/parse.js';
+import { escapeAttribute } from '../../xml/write.js';
+import type { Option } from '../operation.js';
+import { checkAttributes, invalid, isAbsoluteUri, nmtokenOf, oneOf, transIdOf } from './document.js';
+
+/** How a dialect writes `seeNoEvil`. */
+export interface OptionSyntax {
+  readonly attribute: string;
+  /** `true` when the attribute says the opposite of seeNoEvil. Its default follows: seeNoEvil is true by default. */
+  readonly inverse: boolean;
+}
+
+export const DEFAULT_LOCALIZE = 'i-default';
+export const EMPTY: Buffer = Buffer.alloc(0);
+
+/** @throws RemoteProtocolError XML_INVALID, reply 501. */
+export function readOption(element: XmlElement, document: Buffer, syntax: OptionSyntax): Option {
+  const { attribute, inverse } = syntax;
+  checkAttributes(element, ['internal', 'external', 'targetHop', attribute, 'transID', 'localize']);
+  // IMXP core §16 A-16: empty means absent, and exactly one of the two must be there
+  const internal = element.attributes.get('internal') || undefined;
+  const external = element.attributes.get('external') || undefined;
+  if ((internal === undefined) === (external === undefined)) {
+    throw invalid('element option: exactly one of the attributes internal and external must be given');
+  }
+  if (internal !== undefined) {
+    nmtokenOf(element, 'internal', internal);
+  }
+  if (external !== undefined && !isAbsoluteUri(external)) {
+    throw invalid('element option: attribute external must be an absolute URI');
+  }
+  return {
+    internal,
+    external,
+    targetHop: oneOf(element, 'targetHop', ['final', 'this', 'all']),
+    seeNoEvil: (oneOf(element, attribute, inverse ? ['false', 'true'] : ['true', 'false']) === 'true') !== inverse,
+    transID: transIdOf(element),
+    localize: localizeOf(element),
+    inner: innerOf(element, document),
+  };
+}
+
+function localizeOf(element: XmlElement): string {
+  const value = element.attributes.get('localize');
+  if (value === undefined) {
+    return DEFAULT_LOCALIZE;
+  }
+  for (const tag of value.split(' ')) {
+    if (tag !== '') {
+      nmtokenOf(element, 'localize', tag);
+    }
+  }
+  return value;
+}
+
+/** The octets between the tags of an element, as a view. */
+export function innerOf(element: XmlElement, document: Buffer): Buffer {
+  return element.innerStart === element.innerEnd ? EMPTY : document.subarray(element.innerStart, element.innerEnd);
+}
+
+/** @returns the element; what is within goes on as it came. */
+export function writeOption(option: Option, syntax: OptionSyntax): string {
+  const name =
+    option.internal === undefined
+      ? `external='${escapeAttribute(option.external ?? '')}'`
+      : `internal='${escapeAttribute(option.internal)}'`;
+  const flag = `${syntax.attribute}='${option.seeNoEvil !== syntax.inverse}'`;
+  const language = option.localize === DEFAULT_LOCALIZE ? '' : ` localize='${escapeAttribute(option.localize)}'`;
+  const tag = `<option ${name} targetHop='${option.targetHop}' ${flag} transID='${option.transID}'${language}`;
+  return option.inner.length === 0 ? `${tag} />` : `${tag}>${option.inner.toString('utf8')}</option>`;
+}

@@ -1,0 +1,114 @@
+/**
+ * The outside of a mesh payload: where the control document is, alone or as the root of a multipart/related (IMXP core
+ * §4), and how it is exchanged for another one without touching the rest. Shared by all dialects; knows no element.
+ */
+
+import { newContentId } from '../../mime/content-id.js';
+import { decodedBody, type Entity, parseEntity } from '../../mime/entity.js';
+import { unacceptable } from '../../mime/fault.js';
+import type { MediaType } from '../../mime/media-type.js';
+import { type Multipart, parseMultipart, relatedHeader } from '../../mime/multipart.js';
+
+/** Accepted alike, whatever the dialect writes (IMXP core §16, decision in §4). */
+const CONTROL_TYPES = new Set(['text/xml', 'application/beep+xml']);
+const CHARSETS = new Set(['utf-8', 'utf8', 'us-ascii']);
+const LESS_THAN = 0x3c;
+
+export interface OpenPayload {
+  /** The control document, any transfer encoding undone. */
+  readonly control: Buffer;
+  /** Where it is in the payload; undefined when it came in a transfer encoding. */
+  readonly place: { readonly start: number; readonly end: number } | undefined;
+  /** Set when the control document is the root of a multipart. */
+  readonly multipart: Multipart | undefined;
+  readonly type: MediaType | undefined;
+}
+
+/**
+ * Finds the control document in a payload.
+ *
+ * @throws RemoteProtocolError MIME_INVALID: reply 500 when malformed, 501 when it is no mesh payload.
+ */
+export function openPayload(payload: Buffer): OpenPayload {
+  const entity = parseEntity(payload);
+  const type = entity.headers.mediaType();
+  if (type?.type !== 'multipart/related') {
+    checkControl(type, entity.body);
+    return { ...placed(entity, payload.length), multipart: undefined, type };
+  }
+  const rootType = type.parameters.get('type');
+  if (rootType !== undefined && !CONTROL_TYPES.has(rootType.toLowerCase())) {
+    throw unacceptable('the type of a multipart/related must be text/xml');
+  }
+  if (entity.headers.single('Content-Transfer-Encoding') !== undefined) {
+    // RFC 2045 §6.4: a multipart may say 7bit, 8bit or binary only
+    if (decodedBody(entity) !== entity.body) {
+      throw unacceptable('a multipart must not have a Content-Transfer-Encoding');
+    }
+  }
+  const multipart = parseMultipart(payload, entity.bodyStart, type);
+  checkControl(multipart.root.headers.mediaType(), multipart.root.body);
+  return { ...placed(multipart.root, multipart.root.end), multipart, type };
+}
+
+function placed(entity: Entity, end: number): Pick<OpenPayload, 'control' | 'place'> {
+  const control = decodedBody(entity);
+  // an entity without an empty line has its body, of no octets, after its end
+  const start = Math.min(entity.bodyStart, end);
+  return { control, place: control === entity.body ? { start, end } : undefined };
+}
+
+function checkControl(type: MediaType | undefined, body: Buffer): void {
+  if (type === undefined) {
+    // IMXP core §4: without a Content-Type, what begins with "<" is text/xml
+    if (body[0] !== LESS_THAN) {
+      throw unacceptable('no Content-Type');
+    }
+    return;
+  }
+  if (!CONTROL_TYPES.has(type.type)) {
+    throw unacceptable('Content-Type must be text/xml, or multipart/related with such a root');
+  }
+  const charset = type.parameters.get('charset');
+  if (charset !== undefined && !CHARSETS.has(charset.toLowerCase())) {
+    throw unacceptable('only UTF-8 is supported as charset of the control document');
+  }
+}
+
+/** The header block of a payload that is a control document alone. */
+export function controlHeader(type: string): string {
+  return `Content-Type: ${type}\r\n\r\n`;
+}
+
+/**
+ * A payload with another control document for another dialect: its own content type outside, the other parts as they
+ * came.
+ *
+ * @param document the pieces of the new control document.
+ * @param type its media type.
+ * @param domain for the Content-ID of the root when it had none.
+ */
+export function exchangeControl(
+  payload: Buffer,
+  opened: OpenPayload,
+  document: readonly Buffer[],
+  type: string,
+  domain: string,
+): Buffer[] {
+  const { multipart } = opened;
+  const boundary = opened.type?.parameters.get('boundary');
+  if (multipart === undefined || boundary === undefined) {
+    return [Buffer.from(controlHeader(type)), ...document];
+  }
+  const id = multipart.root.id ?? newContentId(domain);
+  const header = `${relatedHeader(boundary, id, type)}--${boundary}\r\nContent-Type: ${type}\r\n`;
+  const pieces = [Buffer.from(`${header}Content-ID: <${id}>\r\n\r\n`), ...document];
+  const delimiter = Buffer.from(`\r\n--${boundary}\r\n`);
+  for (const part of multipart.parts) {
+    if (part !== multipart.root) {
+      pieces.push(delimiter, payload.subarray(part.start, part.end));
+    }
+  }
+  pieces.push(Buffer.from(`\r\n--${boundary}--\r\n`));
+  return pieces;
+}
