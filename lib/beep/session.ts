@@ -84,6 +84,10 @@ export class Session implements Departures {
       throw new LocalError('ARGUMENT', 'only a listener can refuse a session');
     }
     const { profiles, features = [], localize = [] } = options;
+    // RFC 3080 §5.2; none is registered
+    if (features.some((feature) => !/^x-[\w.:-]+$/.test(feature))) {
+      throw new LocalError('ARGUMENT', 'a feature that is not registered begins with x-');
+    }
     this.#channels = new Channels(initiator, options.isTuning ?? (() => false), options.origin ?? NO_ORIGIN);
     this.#control = new Control(
       {

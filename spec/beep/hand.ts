@@ -24,9 +24,11 @@ export class Hand {
   readonly session: Session;
   readonly #reader = new FrameReader();
   readonly #seqnos = new Map<number, number>();
+  readonly #origin: number;
   #msgno = 1;
 
   constructor(options: Partial<SessionOptions> = {}) {
+    this.#origin = options.origin?.seqno ?? 0;
     this.session = new Session({
       role: 'listener',
       profiles: [ECHO],
@@ -58,7 +60,7 @@ export class Hand {
     payload: string | Buffer,
     options: FrameOptions = {},
   ): Buffer {
-    const seqno = options.seqno ?? this.#seqnos.get(channel) ?? 0;
+    const seqno = options.seqno ?? this.#seqnos.get(channel) ?? this.#origin;
     const octets = frame(keyword, channel, msgno, options.more ? '*' : '.', seqno, payload, options.ansno);
     this.#seqnos.set(channel, (seqno + Buffer.byteLength(payload)) % 2 ** 32);
     return octets;
