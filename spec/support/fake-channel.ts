@@ -13,19 +13,22 @@ import { FakeDialect } from './fake-dialect.js';
 
 export const DIALECT = new FakeDialect();
 
+/** Counts what happens on all channels, so that a spec can say what came first. */
+let moment = 0;
+
 /** A request the relay sent and the spec answers. */
 export class FakeRequest {
+  readonly sentAt = ++moment;
+  settledAt = Number.POSITIVE_INFINITY;
   readonly payload: Payload;
   readonly octets: number;
   settled = false;
   readonly #sink: ReplySink;
-  readonly #answered: (request: FakeRequest) => void;
 
-  constructor(payload: Payload, sink: ReplySink, answered: (request: FakeRequest) => void) {
+  constructor(payload: Payload, sink: ReplySink) {
     this.payload = payload;
     this.octets = Buffer.isBuffer(payload) ? payload.length : payload.reduce((sum, part) => sum + part.length, 0);
     this.#sink = sink;
-    this.#answered = answered;
   }
 
   get operation(): Operation {
@@ -61,7 +64,7 @@ export class FakeRequest {
   #settle(): void {
     if (this.settled) throw new Error('the request was settled before');
     this.settled = true;
-    this.#answered(this);
+    this.settledAt = ++moment;
   }
 }
 
@@ -103,7 +106,7 @@ export class FakeChannel implements MeshChannel {
   }
 
   request(payload: Payload, sink: ReplySink): void {
-    this.requests.push(new FakeRequest(payload, sink, () => {}));
+    this.requests.push(new FakeRequest(payload, sink));
   }
 
   reply(msgno: number, kind: 'RPY' | 'ERR', payload: Payload): void {
