@@ -81,7 +81,7 @@ describe('faults', function () {
     bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
   });
   afterEach(async function () {
-    if (this.currentTest?.state === 'failed') console.log(town.node.output.slice(-3000));
+    town.explain(this.currentTest);
     served += 1;
     const { from, to } = bystanders;
     const { reply } = await deliver(from, to, note(from, [to], `number ${served}`));

@@ -53,7 +53,7 @@ describe('refusals', function () {
 
   // Whatever was refused, somebody else is served at once afterwards, on the session that was there all the time.
   afterEach(async function () {
-    if (this.currentTest?.state === 'failed') console.log(town.node.output.slice(-3000));
+    town.explain(this.currentTest);
     served += 1;
     const { from, to } = bystanders;
     const { reply } = await deliver(from, to, note(from, [to], `number ${served}`));

@@ -49,7 +49,7 @@ describe('the wire, seen by a foreign peer', function () {
   });
   afterEach(function () {
     town.leave();
-    if (this.currentTest?.state === 'failed') console.log(town.node.output.slice(-3000));
+    town.explain(this.currentTest);
   });
   after(async () => await town?.close());
 

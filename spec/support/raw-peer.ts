@@ -37,16 +37,8 @@ export class RawPeer extends RawSession {
   async start(uri: string, content?: string, serverName?: string): Promise<Started> {
     const number = this.#nextChannel;
     this.#nextChannel += 2;
-    const reply = await this.ask(
-      0,
-      document.start({
-        channel: number,
-        uri,
-        ...(content && { content }),
-        serverName,
-      }),
-    );
-    if (reply.keyword === 'RPY') this.open(number);
+    const payload = document.start({ channel: number, uri, ...(content !== undefined && { content }), serverName });
+    const reply = await this.request(number, payload);
     return {
       number,
       reply,

@@ -50,6 +50,8 @@ export class RawSession {
   #fault: Error | undefined;
   #ending: Ending | undefined;
   #waiters = new Set<Waiter>();
+  /** Message number of a start -> the channel that a positive reply creates, at once: frames may be right behind. */
+  readonly #starting = new Map<number, number>();
   #quiet = false;
   #unaccounted = false;
   #segment: number;
@@ -131,6 +133,8 @@ export class RawSession {
     const grant = channel.grant();
     if (grant !== undefined && !this.#quiet) this.#put(seq(channel.number, grant.ackno, grant.window));
     if (message === undefined) return;
+    const starting = message.channel === 0 ? this.#starting.get(message.msgno) : undefined;
+    if (starting !== undefined && message.keyword === 'RPY') this.open(starting);
     const isRequest = message.keyword === 'MSG';
     const handler = isRequest ? this.onRequest : this.onReply;
     if (handler !== undefined && message.channel !== 0) handler(message);
@@ -235,6 +239,13 @@ export class RawSession {
     const msgno = channel.allocate();
     this.#queue(channel, 'MSG', msgno, payload);
     return msgno;
+  }
+
+  /** Sends a start for a channel, which exists as soon as the reply is there; returns the reply. */
+  protected async request(number: number, payload: string): Promise<RawMessage> {
+    const msgno = this.msg(0, payload);
+    this.#starting.set(msgno, number);
+    return await this.nextReply(0);
   }
 
   reply(number: number, keyword: 'RPY' | 'ERR', msgno: number, payload: Buffer | string): void {

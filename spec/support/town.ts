@@ -103,6 +103,11 @@ export class Town {
     return { address, peer, channel: await peer.imxp(attach(address, 71)) };
   }
 
+  /** Says what the relay logged last, where a spec failed. */
+  explain(spec: Mocha.Test | undefined): void {
+    if (spec?.state === 'failed') console.log(this.node.output.split('\n').slice(-12).join('\n        '));
+  }
+
   /** Disconnects every peer made here. */
   leave(): void {
     for (const peer of this.#peers) peer.destroy();
