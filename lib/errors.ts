@@ -51,6 +51,7 @@ export const ERROR_CODES = {
   ADDRESS_INVALID: 'an address is not local@domain',
   // operations
   REFUSED: 'the peer answered with an error; see its reply code',
+  TERMINATED: 'the relay ended the attachment of this endpoint',
   TOO_LARGE: 'a message exceeds the configured limit',
   BUSY: 'too much is outstanding; try again later',
   // transport and this program

@@ -1,0 +1,165 @@
+/**
+ * The way to the relay as the endpoint sees it: one channel, opened with an attach. Owns dialling and the first attach;
+ * knows nothing of what is sent and received then.
+ */
+import { DEFAULT_LIMITS, type Limits } from '../config/limits.js';
+import { type ImxpError, RefusedError } from '../errors.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
+import type { Attach } from '../imxp/operation.js';
+import type { ChannelHandler, Payload, ReplySink } from '../wire/channel-handle.js';
+import { dial } from '../wire/dialer.js';
+import type { Driver, DriverOwner, Started } from '../wire/driver.js';
+import { meshErrors } from '../wire/mesh-profile.js';
+import { ProfileTable } from '../wire/profile.js';
+import { TlsService } from '../wire/tls-service.js';
+import type { EndpointSettings } from './options.js';
+
+/** What an endpoint needs of a channel. */
+export interface EndpointChannel {
+  /** For logs. */
+  readonly id: string;
+  readonly open: boolean;
+  readonly outstanding: number;
+  readonly outstandingOctets: number;
+  /** The sink is told exactly once, never before this returns. */
+  request(payload: Payload, sink: ReplySink): void;
+  reply(msgno: number, kind: 'RPY' | 'ERR', payload: Payload): void;
+  consume(octets: number): void;
+  close(code: number, text: string): void;
+}
+
+/** Takes what comes from the relay, from before {@link Connector.open} has returned. */
+export interface Receiver {
+  message(channel: EndpointChannel, msgno: number, payload: Buffer): void;
+  /** The connection is gone, told once. `error` is undefined when it was released in order. */
+  ended(error: ImxpError | undefined): void;
+}
+
+export interface Connection {
+  readonly channel: EndpointChannel;
+  /** Ends it in order. */
+  release(): Promise<void>;
+}
+
+/** Opens connections; a seam, so that an endpoint can be tried without a relay. */
+export interface Connector {
+  readonly dialect: Dialect;
+  /**
+   * @param attach goes with the start of the channel; without it nothing is attached yet
+   * @throws RefusedError REFUSED when the relay does not attach, and whatever dialling throws
+   */
+  open(attach: Attach | undefined, receiver: Receiver): Promise<Connection>;
+}
+
+/** An endpoint serves no profile: only it opens channels (IMXP core §1, endpoint-relay mode). */
+const NO_PROFILES = new ProfileTable([]);
+
+export class RelayConnector implements Connector {
+  readonly dialect: Dialect;
+  readonly #settings: EndpointSettings;
+  readonly #limits: Limits;
+  readonly #service: TlsService;
+
+  constructor(settings: EndpointSettings, dialect: Dialect) {
+    this.dialect = dialect;
+    this.#settings = settings;
+    const { connectTimeoutMs, closeTimeoutMs, answerTimeoutMs, messageOctets, windowOctets } = settings.limits;
+    this.#limits = {
+      ...DEFAULT_LIMITS,
+      connectTimeoutMs,
+      closeTimeoutMs,
+      deliveryTimeoutMs: answerTimeoutMs,
+      messageOctets,
+      windowOctets,
+    };
+    this.#service = new TlsService({
+      common: settings.ca === undefined ? {} : { authority: settings.ca },
+      domains: new Map(),
+      revocations: [],
+      timeoutMs: this.#limits.tuningTimeoutMs,
+    });
+  }
+
+  async open(attach: Attach | undefined, receiver: Receiver): Promise<Connection> {
+    const line = new Line(receiver);
+    const driver = await this.#dial(line);
+    line.driver = driver;
+    try {
+      const started = await driver.start(
+        { profiles: [this.#proposal(attach)] },
+        { codec: meshErrors(this.dialect), handler: (channel) => line.on(channel) },
+      );
+      if (attach !== undefined) this.#verify(attach, started);
+      line.live = true;
+      return { channel: started.channel, release: () => driver.release() };
+    } catch (error) {
+      await driver.release();
+      throw error;
+    }
+  }
+
+  async #dial(owner: DriverOwner): Promise<Driver> {
+    const { address, domain, relays, tls, password } = this.#settings;
+    const driver = await dial({
+      relays,
+      domain,
+      tls,
+      service: this.#service,
+      profiles: NO_PROFILES,
+      limits: this.#limits,
+      owner,
+      ...(password === undefined ? {} : { credentials: { username: address, password } }),
+    });
+    // The application named its relay: it is no stranger, so windows and messages may be large.
+    driver.identity = { kind: 'relay', domains: [domain], proof: { mechanism: 'chosen', privacy: driver.privacy } };
+    return driver;
+  }
+
+  #proposal(attach: Attach | undefined): { uri: string; content?: string } {
+    const uri = this.dialect.profile;
+    return attach === undefined ? { uri } : { uri, content: this.dialect.encodeInitial(attach) };
+  }
+
+  #verify(attach: Attach, { content }: Started): void {
+    if (content === undefined || content.length === 0) {
+      throw new RefusedError('REFUSED', { code: 501, text: 'the relay did not answer the attach' });
+    }
+    const answer = this.dialect.decodeInitialReply(content);
+    if (answer.type === 'error') throw attachRefused(attach.endpoint, answer);
+  }
+}
+
+/** The error for an attach that the relay did not grant. */
+export function attachRefused(
+  address: string,
+  { code, text }: { readonly code: number; readonly text: string },
+): RefusedError {
+  return new RefusedError('REFUSED', { code, text }, `cannot attach as ${address}: ${code} ${text}`);
+}
+
+/** Turns what a driver and its channel tell about their ends into one. */
+class Line implements DriverOwner {
+  readonly #receiver: Receiver;
+  driver: Driver | undefined;
+  /** Until then a failure is told by {@link Connector.open}. */
+  live = false;
+
+  constructor(receiver: Receiver) {
+    this.#receiver = receiver;
+  }
+
+  on(channel: EndpointChannel): ChannelHandler {
+    return {
+      message: (msgno, payload) => this.#receiver.message(channel, msgno, payload),
+      closed: () => {
+        // The relay closed the only channel: the session is of no more use.
+        const { driver } = this;
+        if (driver !== undefined && !driver.ended) void driver.release();
+      },
+    };
+  }
+
+  ended(_driver: Driver, error: ImxpError | undefined): void {
+    if (this.live) this.#receiver.ended(error);
+  }
+}

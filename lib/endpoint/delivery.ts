@@ -1,0 +1,106 @@
+/**
+ * A Data that arrived for an attached endpoint, until the application has answered it.
+ */
+import type { Reply } from '../errors.js';
+import type { Content } from '../imxp/content.js';
+import { contentOf } from '../imxp/content.js';
+import type { Data, Option } from '../imxp/operation.js';
+import { textOfContent } from './content.js';
+
+/** Told of the answer; the inbox. */
+export interface DeliveryOwner {
+  /** @param reply undefined for ok */
+  answered(delivery: Delivery, reply: Reply | undefined): void;
+}
+
+/** Where the answer goes and what it costs; the endpoint's own business. */
+export interface DeliveryTicket {
+  readonly owner: DeliveryOwner;
+  readonly msgno: number;
+  /** Of the whole payload. */
+  readonly octets: number;
+  /** Those that keep the window closed until the answer. */
+  held: number;
+}
+
+/**
+ * One message for the application. Unless the endpoint answers by itself (`autoAccept`), it is answered once with
+ * {@link accept} or {@link refuse}; the sender waits for that, up to the relay's time limit.
+ *
+ * @example
+ * for await (const delivery of endpoint) {
+ *   if (delivery.content.type !== 'text/plain') delivery.refuse({ code: 550, text: 'text only, please' });
+ *   else console.log(delivery.originator, delivery.text());
+ * }
+ */
+export class Delivery {
+  /** Who sent it, as the relay vouches for. */
+  readonly originator: string;
+  /** Those of its recipients that are attached here; mostly one. */
+  readonly recipients: readonly string[];
+  /** The operation as it came, with its options. */
+  readonly raw: Data;
+  /** Set by the endpoint. */
+  readonly ticket: DeliveryTicket;
+  #content: Content | undefined;
+  #state: 'open' | 'answered' | 'void' = 'open';
+
+  constructor(raw: Data, recipients: readonly string[], ticket: DeliveryTicket) {
+    this.originator = raw.originator;
+    this.recipients = recipients;
+    this.raw = raw;
+    this.ticket = ticket;
+  }
+
+  /** Options on the Data and on the recipients above. */
+  get options(): readonly Option[] {
+    const own = this.raw.recipients.filter(({ identity }) => this.recipients.includes(identity));
+    return [...this.raw.options, ...own.flatMap(({ options }) => options)];
+  }
+
+  /**
+   * What was sent: a MIME part, XML inside the control document, or a reference. Bodies are views of what was received.
+   *
+   * @throws RemoteProtocolError CONTENT_UNRESOLVED | MIME_INVALID
+   */
+  get content(): Content {
+    this.#content ??= contentOf(this.raw);
+    return this.#content;
+  }
+
+  /**
+   * The content as text: a part decoded by its charset (UTF-8 unless it names another), XML as it is written.
+   *
+   * @throws RemoteProtocolError CONTENT_UNRESOLVED | MIME_INVALID
+   */
+  text(): string {
+    return textOfContent(this.content);
+  }
+
+  /** Whether {@link accept} and {@link refuse} still have an effect: not answered, and the connection still there. */
+  get pending(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Answers `ok`. @returns false when it was answered before or the connection is gone */
+  accept(): boolean {
+    return this.#answer(undefined);
+  }
+
+  /** Answers an error, which the sender sees. @returns as {@link accept} */
+  refuse(reply: Reply): boolean {
+    return this.#answer(reply);
+  }
+
+  /** The connection is gone: the relay has told the sender so. */
+  lose(): void {
+    if (this.#state === 'open') this.#state = 'void';
+  }
+
+  #answer(reply: Reply | undefined): boolean {
+    if (this.#state !== 'open') return false;
+    this.#state = 'answered';
+    this.ticket.owner.answered(this, reply);
+    return true;
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * The deliveries of one endpoint between the channel and the application: a handler, or loops over a bounded queue. Owns
+ * when a window opens again and when a delivery is refused as too many; knows nothing of what they contain.
+ *
+ * A window that stays closed would also hold back the answers to what this endpoint sends. So deliveries keep at most half
+ * of it closed, and beyond the bound they are refused: the channel never stands still.
+ */
+import { ImxpError, LocalError, type Reply } from '../errors.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
+import type { Data } from '../imxp/operation.js';
+import { events } from '../ops/events.js';
+import type { EndpointChannel } from './connection.js';
+import { Delivery, type DeliveryOwner } from './delivery.js';
+import type { EndpointLimits } from './options.js';
+
+/** Takes each delivery as it arrives; see {@link Endpoint.receive}. */
+export type DeliveryHandler = (delivery: Delivery) => void | Promise<void>;
+
+const BUSY: Reply = { code: 450, text: 'recipient busy' };
+const LEAVING: Reply = { code: 450, text: 'the recipient is leaving and did not read this' };
+const UNANSWERED: Reply = { code: 451, text: 'the recipient left before it answered' };
+const FAILED: Reply = { code: 451, text: 'the recipient failed to process this' };
+
+export interface InboxOptions {
+  readonly dialect: Dialect;
+  readonly autoAccept: boolean;
+  readonly limits: Pick<EndpointLimits, 'queuedData' | 'queuedOctets' | 'windowOctets'>;
+  /** Told when everything is answered. */
+  idle(): void;
+}
+
+interface Waiter {
+  resolve(result: IteratorResult<Delivery, undefined>): void;
+  reject(error: ImxpError): void;
+}
+
+export class Inbox implements DeliveryOwner {
+  readonly #dialect: Dialect;
+  readonly #autoAccept: boolean;
+  readonly #limits: InboxOptions['limits'];
+  readonly #idle: () => void;
+  /** Deliveries without an answer, the queued ones included. */
+  readonly #unanswered = new Set<Delivery>();
+  #octets = 0;
+  #held = 0;
+  #queue: Delivery[] = [];
+  #channel: EndpointChannel | undefined;
+  #handler: DeliveryHandler | undefined;
+  #waiters: Waiter[] = [];
+  #end: { readonly error: ImxpError | undefined } | undefined;
+
+  constructor({ dialect, autoAccept, limits, idle }: InboxOptions) {
+    this.#idle = idle;
+    this.#dialect = dialect;
+    this.#autoAccept = autoAccept;
+    this.#limits = limits;
+  }
+
+  /** Deliveries without an answer. */
+  get unanswered(): number {
+    return this.#unanswered.size;
+  }
+
+  /** Takes a Data. */
+  take(channel: EndpointChannel, msgno: number, octets: number, data: Data, recipients: readonly string[]): void {
+    this.#channel = channel;
+    if (this.#full(octets)) {
+      this.#reply(channel, msgno, BUSY);
+      channel.consume(octets);
+      return;
+    }
+    const held = Math.min(octets, Math.max(0, Math.floor(this.#limits.windowOctets / 2) - this.#held));
+    if (held < octets) channel.consume(octets - held);
+    const delivery = new Delivery(data, recipients, { owner: this, msgno, octets, held });
+    this.#held += held;
+    this.#octets += octets;
+    this.#unanswered.add(delivery);
+    this.#hand(delivery);
+  }
+
+  /** Gives all deliveries to a handler from now on; undefined: to loops. */
+  receive(handler: DeliveryHandler | undefined): void {
+    this.#handler = handler;
+    if (handler === undefined) return;
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const delivery of queue) this.#run(handler, delivery);
+  }
+
+  /** A loop over the deliveries; several share them. */
+  deliveries(): AsyncIterableIterator<Delivery, undefined> {
+    let current: Delivery | undefined;
+    const done = (): void => {
+      if (this.#autoAccept) current?.accept();
+      current = undefined;
+    };
+    let over = false;
+    const iterator: AsyncIterableIterator<Delivery, undefined> = {
+      next: async () => {
+        done();
+        if (over) return { done: true, value: undefined };
+        try {
+          const result = await this.#next();
+          current = result.value;
+          return result;
+        } catch (error) {
+          // A loop that has thrown is at its end; another one throws again.
+          over = true;
+          throw error;
+        }
+      },
+      return: () => {
+        // Left by break, return or throw: which of them cannot be told apart here.
+        done();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  /** The connection is gone, and with it whatever could be answered; the relay has told the senders. */
+  lose(): void {
+    for (const delivery of this.#unanswered) delivery.lose();
+    this.#unanswered.clear();
+    this.#queue = [];
+    this.#octets = 0;
+    this.#held = 0;
+    this.#channel = undefined;
+  }
+
+  /** Answers what is not answered, because the application is leaving. */
+  leave(): void {
+    for (const delivery of this.#queue) delivery.refuse(LEAVING);
+    this.#queue = [];
+    for (const delivery of [...this.#unanswered]) {
+      if (this.#autoAccept) delivery.accept();
+      else delivery.refuse(UNANSWERED);
+    }
+  }
+
+  /** Ends all loops, with an error when there is one. */
+  end(error: ImxpError | undefined): void {
+    this.#end = { error };
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) {
+      if (error === undefined) waiter.resolve({ done: true, value: undefined });
+      else waiter.reject(error);
+    }
+  }
+
+  answered(delivery: Delivery, reply: Reply | undefined): void {
+    const channel = this.#channel;
+    const { msgno, octets, held } = delivery.ticket;
+    this.#unanswered.delete(delivery);
+    this.#octets -= octets;
+    this.#held -= held;
+    if (channel === undefined) return;
+    this.#reply(channel, msgno, reply);
+    if (held > 0) channel.consume(held);
+    if (this.#unanswered.size === 0) this.#idle();
+  }
+
+  #full(octets: number): boolean {
+    if (this.#unanswered.size === 0) return false;
+    return this.#unanswered.size >= this.#limits.queuedData || this.#octets + octets > this.#limits.queuedOctets;
+  }
+
+  #reply(channel: EndpointChannel, msgno: number, reply: Reply | undefined): void {
+    if (reply === undefined) channel.reply(msgno, 'RPY', this.#dialect.ok);
+    else channel.reply(msgno, 'ERR', this.#dialect.encodeReply({ type: 'error', ...reply, lang: undefined }));
+  }
+
+  #hand(delivery: Delivery): void {
+    if (this.#handler !== undefined) {
+      this.#run(this.#handler, delivery);
+      return;
+    }
+    const waiter = this.#waiters.shift();
+    if (waiter === undefined) this.#queue.push(delivery);
+    else waiter.resolve({ done: false, value: delivery });
+  }
+
+  #run(handler: DeliveryHandler, delivery: Delivery): void {
+    try {
+      const later = handler(delivery);
+      if (later !== undefined) {
+        later.then(
+          () => this.#handled(delivery),
+          (error: unknown) => this.#failed(delivery, error),
+        );
+        return;
+      }
+      this.#handled(delivery);
+    } catch (error) {
+      this.#failed(delivery, error);
+    }
+  }
+
+  #handled(delivery: Delivery): void {
+    if (this.#autoAccept) delivery.accept();
+  }
+
+  #failed(delivery: Delivery, error: unknown): void {
+    const reply = error instanceof ImxpError ? error.reply : undefined;
+    // An error without a reply is the application's own fault: the sender learns only that it happened.
+    if (reply === undefined) events.fault.publish({ session: this.#channel?.id ?? '', error });
+    delivery.refuse(reply ?? FAILED);
+  }
+
+  #next(): Promise<IteratorResult<Delivery, undefined>> {
+    const delivery = this.#queue.shift();
+    if (delivery !== undefined) return Promise.resolve({ done: false, value: delivery });
+    if (this.#handler !== undefined) {
+      return Promise.reject(new LocalError('ARGUMENT', 'deliveries go to the handler given to receive()'));
+    }
+    if (this.#end === undefined) {
+      return new Promise((resolve, reject) => {
+        this.#waiters.push({ resolve, reject });
+      });
+    }
+    const { error } = this.#end;
+    return error === undefined ? Promise.resolve({ done: true, value: undefined }) : Promise.reject(error);
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * What an application wants to send, turned into a Data. Knows nothing of how it travels.
+ */
+import { LocalError } from '../errors.js';
+import { type MadeContent, makeData } from '../imxp/content.js';
+import type { Data, Option, TargetHop } from '../imxp/operation.js';
+import { newTransId, TRANS_ID_MAX } from '../imxp/trans-id.js';
+import { parseXml } from '../xml/parse.js';
+import { givenAddress } from './address.js';
+import { BINARY, TEXT, type UriContent, type XmlContent } from './content.js';
+
+/** An option; exactly one of `internal` and `external` is given. */
+export interface OptionInit {
+  /** A registered name, such as `statusRequest`. */
+  readonly internal?: string;
+  /** An absolute URI. */
+  readonly external?: string;
+  /** `final` (default): the relay next to the recipient; `this`: the next relay; `all`: every relay. */
+  readonly targetHop?: TargetHop;
+  /** False: fail if it is not understood where it applies. Default true. */
+  readonly seeNoEvil?: boolean;
+  /** 1 to 2147483647; random unless given. */
+  readonly transID?: number;
+  readonly localize?: string;
+  /** XML inside the option. */
+  readonly xml?: string | Buffer;
+}
+
+/** A message for {@link Endpoint.send}. */
+export interface Message {
+  readonly to: string | readonly string[];
+  /** A string is sent as UTF-8 text, a Buffer octet for octet, XML inside the control document, a URI as it is. */
+  readonly content: string | Buffer | XmlContent | UriContent;
+  /** The media type of a string or Buffer; default `text/plain; charset=UTF-8` and `application/octet-stream`. */
+  readonly type?: string;
+  /** The originator; default the first address attached. */
+  readonly from?: string;
+  /** Options on the Data. */
+  readonly options?: readonly OptionInit[];
+  /** Stops waiting; what has not left yet is not sent. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * @param own the originator unless the message says otherwise
+ * @throws LocalError ADDRESS_INVALID | ARGUMENT
+ */
+export function dataOf({ to, content, type, from, options = [] }: Message, own: string): Data {
+  const recipients = typeof to === 'string' ? [to] : to;
+  const originator = from ?? own;
+  for (const address of [originator, ...recipients]) givenAddress(address);
+  return makeData({
+    originator,
+    recipients,
+    options: options.map(optionOf),
+    content: madeOf(content, type),
+  });
+}
+
+function madeOf(content: Message['content'], type: string | undefined): MadeContent {
+  if (typeof content === 'string') return { type: type ?? TEXT, body: Buffer.from(content) };
+  if (Buffer.isBuffer(content)) return { type: type ?? BINARY, body: content };
+  if (type !== undefined) throw new LocalError('ARGUMENT', 'only a string or a Buffer has a media type');
+  return content;
+}
+
+function optionOf({ internal, external, xml = '', ...rest }: OptionInit): Option {
+  if ((internal === undefined) === (external === undefined)) {
+    throw new LocalError('ARGUMENT', 'an option has exactly one of internal and external');
+  }
+  const { targetHop = 'final', seeNoEvil = true, transID = newTransId(), localize = 'i-default' } = rest;
+  if (!Number.isInteger(transID) || transID < 1 || transID > TRANS_ID_MAX) {
+    throw new LocalError('ARGUMENT', `transID is 1 to ${TRANS_ID_MAX}`);
+  }
+  return { internal, external, targetHop, seeNoEvil, transID, localize, inner: innerOf(xml) };
+}
+
+function innerOf(xml: string | Buffer): Buffer {
+  const inner = Buffer.from(xml);
+  if (inner.length === 0) return inner;
+  try {
+    parseXml(Buffer.concat([Buffer.from('<option>'), inner, Buffer.from('</option>')]));
+  } catch (cause) {
+    throw new LocalError('ARGUMENT', 'the inside of an option is not well-formed XML', { cause });
+  }
+  return inner;
+}

@@ -1,0 +1,149 @@
+/**
+ * What an application says when it connects, and what follows from what it does not say. Opens nothing but the files it
+ * is pointed to.
+ */
+import { readFile } from 'node:fs/promises';
+import { DEFAULT_LIMITS } from '../config/limits.js';
+import { describeFileError, readPasswordFile } from '../config/password-file.js';
+import { parseRelayUrl, type RelayLocation } from '../config/relay-url.js';
+import { LocalError } from '../errors.js';
+import type { BackoffTimes } from '../wire/backoff.js';
+import { givenAddress } from './address.js';
+
+export type TlsUse = 'off' | 'prefer' | 'require';
+
+/** Limits of an endpoint; each has a default. */
+export interface EndpointLimits {
+  /** One TCP connection attempt. */
+  readonly connectTimeoutMs: number;
+  /** How long `close` waits for the answers that are due. */
+  readonly closeTimeoutMs: number;
+  /** How long an answer is awaited; longer than the relays wait for each other, so that their word arrives first. */
+  readonly answerTimeoutMs: number;
+  /** Data sent and not yet answered; `send` waits for its turn past it. */
+  readonly outstandingData: number;
+  /** Octets of them; one larger Data still goes when nothing else is outstanding. */
+  readonly outstandingOctets: number;
+  /** Deliveries the application has not answered; past it they are refused with 450. */
+  readonly queuedData: number;
+  /** Octets of them; one larger delivery is still taken when there is no other. */
+  readonly queuedOctets: number;
+  /** Largest message accepted. */
+  readonly messageOctets: number;
+  /** Window advertised to the relay; up to half of it stays closed while deliveries wait for their answers. */
+  readonly windowOctets: number;
+}
+
+export const ENDPOINT_LIMITS: EndpointLimits = Object.freeze({
+  connectTimeoutMs: DEFAULT_LIMITS.connectTimeoutMs,
+  closeTimeoutMs: DEFAULT_LIMITS.closeTimeoutMs,
+  answerTimeoutMs: 2 * DEFAULT_LIMITS.deliveryTimeoutMs,
+  // Below what a relay takes for one target, so that back pressure is felt here and not as a refusal there.
+  outstandingData: 1024,
+  outstandingOctets: 8_388_608,
+  queuedData: 1024,
+  queuedOctets: 16_777_216,
+  messageOctets: DEFAULT_LIMITS.messageOctets,
+  windowOctets: DEFAULT_LIMITS.windowOctets,
+});
+
+/** How {@link EndpointOptions.reconnect} waits between attempts: from `firstMs`, doubling, to `longestMs`. */
+export type ReconnectOptions = Partial<BackoffTimes>;
+
+/** What {@link Endpoint.connect} takes. */
+export interface EndpointOptions {
+  /** The endpoint to attach as, `local@domain`; also the name to log in with. */
+  readonly address: string;
+  /** Where its relay listens, as `tcp://host:port`; alternatives are tried in order. */
+  readonly relay: string | RelayLocation | readonly (string | RelayLocation)[];
+  /** The password, or what asks for it (each time it connects). Neither this nor `passwordFile`: log in as nobody. */
+  readonly password?: string | (() => string | Promise<string>);
+  /** A file whose first line is the password; read each time it connects. */
+  readonly passwordFile?: string;
+  /**
+   * `require`: TLS with a verified certificate, or no connection. `prefer`: TLS where the relay offers it, verified or not;
+   * this keeps listeners out, not impostors. `off`: never. Default: `require`, because a password and messages cross a
+   * network; but `prefer` when every relay given is on this machine and no `ca` is given.
+   */
+  readonly tls?: TlsUse;
+  /** The authority that signed the relay's certificate: PEM, or the path of a PEM file. Default: those Node believes. */
+  readonly ca?: string | Buffer;
+  /** Whether a delivery counts as accepted when the application is done with it; default true, see {@link Endpoint}. */
+  readonly autoAccept?: boolean;
+  /** Connect and attach again after a loss; default false. */
+  readonly reconnect?: boolean | ReconnectOptions;
+  readonly limits?: Partial<EndpointLimits>;
+}
+
+/** The options, complete and checked. */
+export interface EndpointSettings {
+  readonly address: string;
+  readonly domain: string;
+  readonly relays: readonly RelayLocation[];
+  readonly password: (() => string | Promise<string>) | undefined;
+  readonly tls: TlsUse;
+  readonly ca: string | Buffer | undefined;
+  readonly autoAccept: boolean;
+  readonly reconnect: BackoffTimes | undefined;
+  readonly limits: EndpointLimits;
+}
+
+const RECONNECT: BackoffTimes = { firstMs: 100, longestMs: 30_000 };
+
+/** @throws LocalError ADDRESS_INVALID | ARGUMENT | CONFIGURATION */
+export async function settle(options: EndpointOptions): Promise<EndpointSettings> {
+  const { domain } = givenAddress(options.address);
+  const relays = relaysOf(options.relay);
+  return {
+    address: options.address,
+    domain,
+    relays,
+    password: await passwordOf(options),
+    tls: options.tls ?? (options.ca === undefined && relays.every(isHere) ? 'prefer' : 'require'),
+    ca: await authorityOf(options.ca),
+    autoAccept: options.autoAccept ?? true,
+    reconnect: reconnectOf(options.reconnect),
+    limits: limitsOf(options.limits ?? {}),
+  };
+}
+
+function relaysOf(relay: EndpointOptions['relay']): readonly RelayLocation[] {
+  const given = Array.isArray(relay) ? (relay as readonly (string | RelayLocation)[]) : [relay as RelayLocation];
+  if (given.length === 0) throw new LocalError('ARGUMENT', 'no relay to connect to');
+  return given.map((one) => (typeof one === 'string' ? parseRelayUrl(one) : one));
+}
+
+function isHere({ host }: RelayLocation): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+async function passwordOf({ password, passwordFile }: EndpointOptions): Promise<EndpointSettings['password']> {
+  if (password !== undefined) return typeof password === 'string' ? () => password : password;
+  if (passwordFile === undefined) return undefined;
+  // Read once now, so that a wrong path is not taken for a relay's refusal.
+  await readPasswordFile(passwordFile);
+  return () => readPasswordFile(passwordFile);
+}
+
+async function authorityOf(ca: string | Buffer | undefined): Promise<string | Buffer | undefined> {
+  if (ca === undefined || Buffer.isBuffer(ca) || ca.includes('-----BEGIN ')) return ca;
+  try {
+    return await readFile(ca);
+  } catch (cause) {
+    throw new LocalError('CONFIGURATION', `authority ${ca}: ${describeFileError(cause)}`, { cause });
+  }
+}
+
+function reconnectOf(reconnect: EndpointOptions['reconnect']): BackoffTimes | undefined {
+  if (reconnect === undefined || reconnect === false) return undefined;
+  return reconnect === true ? RECONNECT : { ...RECONNECT, ...reconnect };
+}
+
+function limitsOf(given: Partial<EndpointLimits>): EndpointLimits {
+  const limits = { ...ENDPOINT_LIMITS, ...given };
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new LocalError('ARGUMENT', `limits.${name} is not a positive integer`);
+  }
+  return limits;
+}

@@ -1,0 +1,60 @@
+import { writeFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { settle } from '../../lib/endpoint/options.js';
+import { failureOf } from '../support/failure.js';
+import { temporaryDirectory } from '../support/temporary.js';
+
+const FRED = { address: 'fred@example.com', relay: 'tcp://127.0.0.1:10913' };
+const PEM = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n';
+
+describe('the options of an endpoint', () => {
+  const path = temporaryDirectory();
+
+  it('require TLS, except toward relays on this machine without an authority', async () => {
+    const use = async (relay: string | string[], more: object = {}) => (await settle({ ...FRED, relay, ...more })).tls;
+    expect(await use('tcp://relay.example.com:1')).to.equal('require');
+    expect(await use('tcp://127.0.0.1:1')).to.equal('prefer');
+    expect(await use('tcp://[::1]:1')).to.equal('prefer');
+    expect(await use('tcp://localhost:1')).to.equal('prefer');
+    expect(await use(['tcp://localhost:1', 'tcp://relay.example.com:1'])).to.equal('require');
+    expect(await use('tcp://localhost:1', { ca: PEM })).to.equal('require');
+    expect(await use('tcp://127.0.0.1.example.com:1')).to.equal('require');
+    expect(await use('tcp://relay.example.com:1', { tls: 'off' })).to.equal('off');
+  });
+
+  it('read the authority from PEM or from a file', async () => {
+    const file = path('ca.crt');
+    await writeFile(file, PEM);
+    expect((await settle({ ...FRED, ca: PEM })).ca).to.equal(PEM);
+    expect((await settle({ ...FRED, ca: file })).ca?.toString()).to.equal(PEM);
+    expect((await failureOf(settle({ ...FRED, ca: `${file}.not` }))).code).to.equal('CONFIGURATION');
+  });
+
+  it('ask for the password each time, wherever it is', async () => {
+    const file = path('password');
+    await writeFile(file, 'yabba\nsecond line\n');
+    expect(await (await settle({ ...FRED, password: 'dabba' })).password?.()).to.equal('dabba');
+    expect(await (await settle({ ...FRED, password: () => Promise.resolve('doo') })).password?.()).to.equal('doo');
+    const { password } = await settle({ ...FRED, passwordFile: file });
+    expect(await password?.()).to.equal('yabba');
+    await writeFile(file, 'changed\n');
+    expect(await password?.()).to.equal('changed');
+    expect((await failureOf(settle({ ...FRED, passwordFile: `${file}.not` }))).code).to.equal('CONFIGURATION');
+  });
+
+  it('say what is wrong with them', async () => {
+    expect((await failureOf(settle({ ...FRED, address: 'fred' }))).code).to.equal('ADDRESS_INVALID');
+    expect((await failureOf(settle({ ...FRED, relay: 'relay.example.com' }))).code).to.equal('ARGUMENT');
+    expect((await failureOf(settle({ ...FRED, relay: [] }))).code).to.equal('ARGUMENT');
+    expect((await failureOf(settle({ ...FRED, limits: { queuedData: 0 } }))).message).to.contain('limits.queuedData');
+  });
+
+  it('do not reconnect unless asked', async () => {
+    expect((await settle(FRED)).reconnect).to.equal(undefined);
+    expect((await settle({ ...FRED, reconnect: true })).reconnect).to.deep.equal({ firstMs: 100, longestMs: 30_000 });
+    expect((await settle({ ...FRED, reconnect: { firstMs: 5 } })).reconnect).to.deep.equal({
+      firstMs: 5,
+      longestMs: 30_000,
+    });
+  });
+});

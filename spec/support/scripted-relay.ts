@@ -1,0 +1,152 @@
+/**
+ * A relay for specs of the endpoint: takes what it sends and says what the spec wants, without sockets. Answers leave in
+ * the order of the messages, as on a BEEP channel.
+ */
+import type { Connection, Connector, EndpointChannel, Receiver } from '../../lib/endpoint/connection.js';
+import { attachRefused } from '../../lib/endpoint/connection.js';
+import type { ImxpError, Reply } from '../../lib/errors.js';
+import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
+import type { Attach, Data, Operation, OperationReply } from '../../lib/imxp/operation.js';
+import type { Payload, ReplySink } from '../../lib/wire/channel-handle.js';
+
+export const dialect = imxpDialect();
+
+const joined = (payload: Payload): Buffer => (Buffer.isBuffer(payload) ? payload : Buffer.concat(payload));
+
+/** Something the endpoint asked. */
+export interface Asked {
+  readonly operation: Operation;
+  readonly octets: number;
+  readonly sink: ReplySink;
+}
+
+/** One connection. */
+export class ScriptedChannel implements EndpointChannel {
+  readonly id = 'scripted';
+  readonly receiver: Receiver;
+  /** What the endpoint asked and has no answer yet. */
+  readonly asked: Asked[] = [];
+  /** What it answered: by msgno. */
+  readonly answers = new Map<number, OperationReply>();
+  /** The order of its answers. */
+  readonly order: number[] = [];
+  consumed = 0;
+  open = true;
+  released = false;
+  /** Answers operations by itself unless undefined. */
+  auto: ((operation: Operation) => Reply | undefined) | undefined;
+  #msgno = 0;
+  #listeners: (() => void)[] = [];
+
+  constructor(receiver: Receiver, auto: ScriptedChannel['auto']) {
+    this.receiver = receiver;
+    this.auto = auto;
+  }
+
+  get outstanding(): number {
+    return this.asked.length;
+  }
+
+  get outstandingOctets(): number {
+    return this.asked.reduce((sum, { octets }) => sum + octets, 0);
+  }
+
+  request(payload: Payload, sink: ReplySink): void {
+    const octets = joined(payload);
+    const asked = { operation: dialect.decode(octets), octets: octets.length, sink };
+    this.asked.push(asked);
+    if (this.auto !== undefined) queueMicrotask(() => this.answer(this.auto?.(asked.operation)));
+    this.#tell();
+  }
+
+  reply(msgno: number, _kind: 'RPY' | 'ERR', payload: Payload): void {
+    if (this.answers.has(msgno)) throw new Error(`message ${msgno} is answered twice`);
+    this.answers.set(msgno, dialect.decodeReply(joined(payload)));
+    this.order.push(msgno);
+    this.#tell();
+  }
+
+  consume(octets: number): void {
+    this.consumed += octets;
+  }
+
+  close(): void {
+    this.open = false;
+  }
+
+  /** Answers the oldest question. */
+  answer(reply?: Reply): Asked {
+    const asked = this.asked.shift();
+    if (asked === undefined) throw new Error('nothing was asked');
+    if (reply === undefined) asked.sink.replied('RPY', dialect.ok);
+    else asked.sink.replied('ERR', dialect.encodeReply({ type: 'error', ...reply, lang: undefined }));
+    return asked;
+  }
+
+  /** Sends something to the endpoint; returns its msgno. */
+  send(payload: Payload): number {
+    this.#msgno += 1;
+    this.receiver.message(this, this.#msgno, joined(payload));
+    return this.#msgno;
+  }
+
+  /** The Data asked so far. */
+  get data(): Data[] {
+    return this.asked.flatMap(({ operation }) => (operation.type === 'data' ? [operation] : []));
+  }
+
+  /** The connection breaks. */
+  lose(error?: ImxpError, reason: 'lost' | 'unsent' = 'lost'): void {
+    this.open = false;
+    for (const { sink } of this.asked.splice(0)) sink.failed(reason);
+    this.receiver.ended(error);
+    this.#tell();
+  }
+
+  /** Waits until something is so. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#listeners.push(resolve));
+  }
+
+  #tell(): void {
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    for (const listener of listeners) listener();
+  }
+}
+
+export class ScriptedRelay implements Connector {
+  readonly dialect = dialect;
+  readonly channels: ScriptedChannel[] = [];
+  readonly attached: (Attach | undefined)[] = [];
+  /** What becomes of the next attempts to connect: an error to throw, or a refusal of the attach. */
+  readonly obstacles: (ImxpError | Reply)[] = [];
+  auto: ScriptedChannel['auto'];
+
+  constructor(auto: ScriptedChannel['auto'] = () => undefined) {
+    this.auto = auto;
+  }
+
+  get channel(): ScriptedChannel {
+    const channel = this.channels.at(-1);
+    if (channel === undefined) throw new Error('no connection was made');
+    return channel;
+  }
+
+  async open(attach: Attach | undefined, receiver: Receiver): Promise<Connection> {
+    this.attached.push(attach);
+    const obstacle = this.obstacles.shift();
+    if (obstacle instanceof Error) throw obstacle;
+    if (obstacle !== undefined) throw attachRefused(attach?.endpoint ?? '', obstacle);
+    const channel = new ScriptedChannel(receiver, this.auto);
+    this.channels.push(channel);
+    return {
+      channel,
+      release: async () => {
+        if (channel.released) return;
+        channel.released = true;
+        if (channel.open) channel.lose();
+      },
+    };
+  }
+}
