@@ -1,0 +1,260 @@
+/** `imxp demo`: two domains on this machine, and a message across. Everything shown was measured in this run. */
+import { createHash, randomBytes } from 'node:crypto';
+import type { Command } from 'commander';
+import type { Delivery } from '../lib/endpoint/delivery.js';
+import type { Endpoint } from '../lib/endpoint/endpoint.js';
+import { BARNEY, DemoMesh, FRED, HERE, MESH, THERE } from './support/demo-mesh.js';
+import { CommandError, EXIT } from './support/exit.js';
+import { paint, print, printJson, table } from './support/output.js';
+import type { LogRecord, RelayProcess } from './support/relay-process.js';
+
+const TEXT = 'Yabba dabba doo! Bowling tonight?';
+const FILE_OCTETS = 4 * 1_048_576;
+/** The log comes through a pipe, a little after the fact. */
+const LOG_MS = 5000;
+
+/** How long somebody on the way waited for the answer of everybody behind. */
+interface Hop {
+  readonly name: string;
+  readonly ms: number;
+}
+
+interface Crossing {
+  readonly title: string;
+  readonly type: string;
+  readonly octets: number;
+  readonly sha256Sent: string;
+  readonly sha256Received: string;
+  readonly equal: boolean;
+  readonly hops: readonly Hop[];
+  /** What arrived, where it is short text. */
+  readonly text?: string;
+}
+
+/** How a session between two of the four is protected. */
+interface Leg {
+  readonly from: string;
+  readonly to: string;
+  readonly tls: string;
+  readonly login: string;
+}
+
+interface Mesh {
+  readonly here: RelayProcess;
+  readonly there: RelayProcess;
+  readonly fred: Endpoint;
+  readonly barney: Endpoint;
+}
+
+const digest = (octets: Buffer): string => createHash('sha256').update(octets).digest('hex');
+
+/** Milliseconds as exact as they can be believed. */
+const micros = (ms: number): number => Math.round(ms * 1000) / 1000;
+
+class Demo {
+  readonly #mesh: DemoMesh;
+  readonly #quiet: boolean;
+  #crossings = 0;
+
+  constructor(mesh: DemoMesh, quiet: boolean) {
+    this.#mesh = mesh;
+    this.#quiet = quiet;
+  }
+
+  async run(): Promise<{ readonly legs: readonly Leg[]; readonly crossings: readonly Crossing[] }> {
+    this.#say(`${paint('bold', 'imxp demo')}: two domains on this machine, and a message across\n`);
+    const mesh = await this.#start();
+    const texts = await this.#cross(
+      mesh,
+      'A text. The relays meet for the first time and log in on the way',
+      'text/plain; charset=UTF-8',
+      TEXT,
+    );
+    const legs = await this.#legs(mesh);
+    this.#showLegs(legs);
+    this.#show(texts);
+    const again = await this.#cross(
+      mesh,
+      'The same once more. The relays keep their session',
+      'text/plain; charset=UTF-8',
+      TEXT,
+    );
+    this.#show(again);
+    const octets = randomBytes(FILE_OCTETS);
+    const file = await this.#cross(
+      mesh,
+      `A file of ${FILE_OCTETS / 1_048_576} MiB`,
+      'application/octet-stream',
+      octets,
+    );
+    this.#show(file);
+    return { legs, crossings: [texts, again, file] };
+  }
+
+  #say(text: string): void {
+    if (!this.#quiet) print(text);
+  }
+
+  async #step<T>(what: string, work: () => Promise<T>, result: (value: T) => string = () => ''): Promise<T> {
+    const begin = performance.now();
+    const value = await work();
+    const ms = `${Math.round(performance.now() - begin)} ms`;
+    this.#say(`  ${what.padEnd(52)} ${paint('dim', ms.padStart(8))}  ${result(value)}`);
+    return value;
+  }
+
+  async #start(): Promise<Mesh> {
+    const url = ({ url: text }: RelayProcess): string => text;
+    await this.#step('made certificates, accounts and passwords', () => this.#mesh.prepare());
+    const there = await this.#step(`started the relay of ${THERE}`, () => this.#mesh.startThere(), url);
+    const here = await this.#step(`started the relay of ${HERE}`, () => this.#mesh.startHere(there), url);
+    const fred = await this.#step(`${FRED} attached`, () => this.#mesh.attach(FRED, here));
+    const barney = await this.#step(`${BARNEY} attached`, () => this.#mesh.attach(BARNEY, there));
+    return { here, there, fred, barney };
+  }
+
+  /** Sends something from fred to barney and follows it. */
+  async #cross(mesh: Mesh, title: string, type: string, content: string | Buffer): Promise<Crossing> {
+    const octets = Buffer.from(content);
+    let received: Buffer | undefined;
+    let barneyMs = 0;
+    mesh.barney.receive((delivery: Delivery) => {
+      const begin = performance.now();
+      const arrived = delivery.content;
+      if (arrived.kind === 'part') received = Buffer.from(arrived.body);
+      delivery.accept();
+      barneyMs = performance.now() - begin;
+    });
+    const begin = performance.now();
+    await mesh.fred.send({ to: BARNEY, content: octets, type });
+    const ms = performance.now() - begin;
+    this.#crossings += 1;
+    const relays = await Promise.all([this.#forwarded(mesh.here), this.#forwarded(mesh.there)]);
+    if (received === undefined) throw new CommandError(EXIT.FAILED, 'the message was accepted but did not arrive');
+    return {
+      title,
+      type,
+      octets: octets.length,
+      sha256Sent: digest(octets),
+      sha256Received: digest(received),
+      equal: received.equals(octets),
+      hops: [
+        { name: FRED, ms: micros(ms) },
+        { name: `relay of ${HERE}`, ms: micros(relays[0]) },
+        { name: `relay of ${THERE}`, ms: micros(relays[1]) },
+        { name: BARNEY, ms: micros(barneyMs) },
+      ],
+      ...(received.length <= 200 ? { text: received.toString() } : {}),
+    };
+  }
+
+  /** How long a relay waited for the answer to the newest message, by its own log. */
+  async #forwarded(relay: RelayProcess): Promise<number> {
+    const mine = ({ msg, originator }: LogRecord): boolean => msg === 'data forwarded' && originator === FRED;
+    const record = await relay.record(mine, LOG_MS, this.#crossings);
+    if (typeof record?.['ms'] !== 'number')
+      throw new CommandError(EXIT.FAILED, 'a relay did not log what it forwarded');
+    return record['ms'];
+  }
+
+  async #legs({ here, there }: Mesh): Promise<readonly Leg[]> {
+    return [
+      await leg(FRED, `relay of ${HERE}`, here, FRED),
+      await leg(`relay of ${HERE}`, `relay of ${THERE}`, there, MESH),
+      await leg(`relay of ${THERE}`, BARNEY, there, BARNEY),
+    ];
+  }
+
+  #showLegs(legs: readonly Leg[]): void {
+    this.#say(`\n${paint('bold', 'The way')}`);
+    this.#say(table(legs.map(({ from, to, tls, login }) => [`  ${from}`, '──', to, paint('dim', `${tls}, ${login}`)])));
+  }
+
+  #show({ title, octets, sha256Sent, sha256Received, equal, hops, text }: Crossing): void {
+    this.#say(`\n${paint('bold', title)}`);
+    if (text === undefined) {
+      this.#say(`  SHA-256 sent      ${sha256Sent}  ${paint('dim', `${octets} octets`)}`);
+      this.#say(
+        `  SHA-256 received  ${sha256Received}  ${equal ? paint('green', 'the same') : paint('red', 'NOT THE SAME')}`,
+      );
+    } else {
+      this.#say(`  ${BARNEY} received: ${paint('cyan', text)}`);
+    }
+    const verb = (depth: number): string => {
+      if (depth === 0) return 'sends it and has the ok after';
+      return depth === hops.length - 1 ? 'says ok after' : 'passes it on and has the ok after';
+    };
+    const indent = (depth: number): string => (depth === 0 ? '' : `${'  '.repeat(depth - 1)}└ `);
+    const rows = hops.map(({ name, ms }, depth) => [
+      `  ${indent(depth)}${name}`,
+      paint('dim', verb(depth).padStart(33)),
+      `${ms.toFixed(2)} ms`.padStart(10),
+    ]);
+    this.#say(table(rows));
+  }
+}
+
+/** What the relay that accepted a session logged about it. */
+async function leg(from: string, to: string, relay: RelayProcess, identity: string): Promise<Leg> {
+  const login = await relay.record(
+    (line) => line['msg'] === 'peer authenticated' && String(line['identity']).includes(nameOf(identity)),
+    LOG_MS,
+  );
+  const session = login?.['session'];
+  const tls = await relay.record(
+    (line) => String(line['msg']).startsWith('session tuned') && line['session'] === session,
+    LOG_MS,
+  );
+  return {
+    from,
+    to,
+    tls: `${tls?.['protocol'] ?? 'no TLS'}`,
+    login: `${login?.['mechanism'] ?? 'no login'} as ${identity}`,
+  };
+}
+
+/** A relay is logged by its domain. */
+function nameOf(identity: string): string {
+  return identity.replace(/^imxp=mesh@/, '');
+}
+
+async function demo({ json = false }: { readonly json?: boolean }): Promise<void> {
+  const begin = performance.now();
+  const mesh = await DemoMesh.open();
+  let interrupt = (): void => {};
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    interrupt = () => reject(new CommandError(EXIT.FAILED, 'interrupted'));
+  });
+  process.once('SIGINT', interrupt);
+  process.once('SIGTERM', interrupt);
+  let closing: Promise<void> | undefined;
+  try {
+    const { legs, crossings } = await Promise.race([new Demo(mesh, json).run(), interrupted]);
+    closing = mesh.close();
+    await closing;
+    const ok = crossings.every(({ equal }) => equal);
+    const ms = Math.round(performance.now() - begin);
+    if (json) printJson({ ok, ms, legs, messages: crossings });
+    else if (ok)
+      print(`\n${paint('green', 'All of it arrived as it was sent.')} Cleaned up; ${(ms / 1000).toFixed(1)} s in all.`);
+    if (!ok) throw new CommandError(EXIT.FAILED, 'what arrived is not what was sent');
+  } finally {
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+    await (closing ?? mesh.close());
+  }
+}
+
+export function register(program: Command): void {
+  program
+    .command('demo')
+    .description('two domains on this machine, and a message across')
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      `
+Starts two relays as processes of their own, with fresh certificates and accounts in a temporary directory, and sends a
+text and a file from ${FRED} to ${BARNEY}: TLS and DIGEST-MD5 on the whole way. Leaves nothing behind.`,
+    )
+    .action(demo);
+}

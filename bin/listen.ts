@@ -1,0 +1,156 @@
+/** `imxp listen`: what arrives for an endpoint, printed or stored. A message is accepted once it has been written. */
+import { createHash } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { Delivery } from '../lib/endpoint/delivery.js';
+import type { Endpoint } from '../lib/endpoint/endpoint.js';
+import { type OpenedContent, openContent } from './support/content.js';
+import {
+  addressArgument,
+  attach,
+  countArgument,
+  type EndpointCommandOptions,
+  endpointOptions,
+  withEndpoint,
+} from './support/endpoint.js';
+import { CommandError, EXIT } from './support/exit.js';
+import { harmless, note, paint } from './support/output.js';
+
+interface ListenOptions extends EndpointCommandOptions {
+  readonly json?: boolean;
+  readonly raw?: boolean;
+  readonly count?: number;
+  readonly output?: string;
+}
+
+/** Resolves when the octets are on their way: a slow reader of ours slows the senders down. */
+function write(octets: string | Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(octets, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+const EXTENSIONS: ReadonlyMap<string, string> = new Map([
+  ['text/plain', '.txt'],
+  ['text/html', '.html'],
+  ['text/xml', '.xml'],
+  ['application/xml', '.xml'],
+  ['application/json', '.json'],
+  ['image/png', '.png'],
+  ['image/jpeg', '.jpg'],
+]);
+
+class Output {
+  readonly #options: ListenOptions;
+  #number = 0;
+
+  constructor(options: ListenOptions) {
+    this.#options = options;
+  }
+
+  async take(delivery: Delivery): Promise<void> {
+    const content = openContent(delivery.content);
+    const file = await this.#store(delivery, content);
+    if (this.#options.json === true) await write(`${JSON.stringify(this.#json(delivery, content, file))}\n`);
+    else if (this.#options.raw === true) await write(content.octets);
+    else await write(this.#text(delivery, content, file));
+  }
+
+  /** Writes a file that was not there; earlier ones stay. */
+  async #store({ originator }: Delivery, { octets, type }: OpenedContent): Promise<string | undefined> {
+    const { output } = this.#options;
+    if (output === undefined) return undefined;
+    const from = originator.replace(/[^A-Za-z0-9.@=_+-]/g, '_').slice(0, 100);
+    const extension = EXTENSIONS.get(type.split(';', 1)[0]?.toLowerCase() ?? '') ?? '.bin';
+    for (;;) {
+      this.#number += 1;
+      const path = join(output, `${String(this.#number).padStart(4, '0')}-${from}${extension}`);
+      try {
+        await writeFile(path, octets, { flag: 'wx', mode: 0o600 });
+        return path;
+      } catch (error) {
+        if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+      }
+    }
+  }
+
+  #json({ originator, recipients }: Delivery, content: OpenedContent, file: string | undefined): object {
+    const { octets, type, text } = content;
+    const written = text === undefined ? { encoding: 'base64', content: octets.toString('base64') } : { content: text };
+    return {
+      from: originator,
+      to: recipients,
+      type,
+      octets: octets.length,
+      sha256: sha256(octets),
+      ...(file === undefined ? written : { file }),
+    };
+  }
+
+  #text({ originator, recipients }: Delivery, content: OpenedContent, file: string | undefined): string {
+    const { octets, type, text } = content;
+    const who = `${originator} -> ${recipients.join(', ')}`;
+    const header = `${paint('bold', harmless(who))}  ${paint('dim', harmless(`${type}, ${octets.length} octets`))}\n`;
+    if (file !== undefined) return `${header}${file}\n`;
+    if (text === undefined) return `${header}(not text; SHA-256 ${sha256(octets)}; see --raw and --output)\n`;
+    return `${header}${harmless(text)}${text.endsWith('\n') ? '' : '\n'}`;
+  }
+}
+
+function sha256(octets: Buffer): string {
+  return createHash('sha256').update(octets).digest('hex');
+}
+
+/** Says on standard error what becomes of the connection. */
+function narrate(endpoint: Endpoint, address: string, where: string): void {
+  note(`attached as ${address} at ${where}`);
+  endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; trying again`));
+  endpoint.on('connect', () => note(`attached again as ${address}`));
+}
+
+async function listen(address: string, options: ListenOptions): Promise<void> {
+  const { json, raw, output: directory, count = Number.POSITIVE_INFINITY, relay } = options;
+  if (json === true && raw === true) throw new CommandError(EXIT.USAGE, 'choose one of --json and --raw');
+  const settings = await endpointOptions(address, options);
+  if (directory !== undefined) await mkdir(directory, { recursive: true });
+  // One after the other, each answered when it is written: that is also when the relay may send more.
+  const endpoint = await attach(settings, { autoAccept: false, reconnect: true });
+  narrate(endpoint, address, relay.url);
+  const leave = (): void => void endpoint.close();
+  process.once('SIGINT', leave);
+  process.once('SIGTERM', leave);
+  const output = new Output(options);
+  let taken = 0;
+  try {
+    for await (const delivery of endpoint) {
+      await output.take(delivery);
+      if (delivery.accept()) taken += 1;
+      if (taken >= count) break;
+    }
+  } finally {
+    await endpoint.close();
+    process.off('SIGINT', leave);
+    process.off('SIGTERM', leave);
+  }
+}
+
+export function register(program: Command): void {
+  const command = program
+    .command('listen')
+    .description('attach as an endpoint and print what arrives')
+    .argument('<address>', 'the endpoint, whose password is needed', addressArgument)
+    .option('--json', 'one JSON object a line: from, to, type, octets, sha256, content (text, or base64) or file')
+    .option('--raw', 'nothing but the octets of the content')
+    .option('--count <n>', 'stop after so many messages', countArgument)
+    .option('--output <dir>', 'store each content in a file of its own there')
+    .addHelpText(
+      'after',
+      `
+A message is accepted as soon as it is written; the sender's "imxp send" ends then. A lost connection is made again.
+SIGINT and SIGTERM detach in order.
+
+  imxp listen barney@rubble.com --relay tcp://127.0.0.1:20913 --password-file secrets/barney`,
+    );
+  withEndpoint(command).action(listen);
+}

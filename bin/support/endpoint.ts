@@ -1,0 +1,90 @@
+/** The options of commands that attach as an endpoint, and the attaching. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseRelayUrl, type RelayLocation } from '../../lib/config/relay-url.js';
+import { givenAddress } from '../../lib/endpoint/address.js';
+import { Endpoint } from '../../lib/endpoint/endpoint.js';
+import type { EndpointOptions, ReconnectOptions, TlsUse } from '../../lib/endpoint/options.js';
+import { obtainPassword } from './password.js';
+
+/** Where `imxp relay` listens in the example configuration. */
+const DEFAULT_RELAY = 'tcp://127.0.0.1:10913';
+
+export interface EndpointCommandOptions {
+  readonly relay: RelayLocation;
+  readonly passwordFile?: string;
+  readonly tls?: TlsUse;
+  readonly ca?: string;
+}
+
+/** Turns what a parser throws into a complaint about the argument. */
+function argument<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+    }
+  };
+}
+
+/** An address as an argument of a command. */
+export const addressArgument = argument((text) => {
+  givenAddress(text);
+  return text;
+});
+
+/** For an option that may be given several times. */
+export function severalAddresses(text: string, earlier: readonly string[] | undefined): readonly string[] {
+  return [...(earlier ?? []), addressArgument(text)];
+}
+
+export const countArgument = argument((text) => {
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 1) throw new Error('not a positive number.');
+  return count;
+});
+
+export function withEndpoint(command: Command): Command {
+  return command
+    .addOption(
+      // Finding the relay of the address by DNS will come before the default.
+      new Option('--relay <url>', 'the relay to attach to')
+        .argParser(argument(parseRelayUrl))
+        .env('IMXP_RELAY')
+        .default(parseRelayUrl(DEFAULT_RELAY), DEFAULT_RELAY),
+    )
+    .option('--password-file <file>', 'its first line is the password; without it IMXP_PASSWORD, or a prompt')
+    .addOption(
+      new Option('--tls <use>', 'default: require; prefer for a relay on this machine without --ca').choices([
+        'off',
+        'prefer',
+        'require',
+      ]),
+    )
+    .option('--ca <file>', "the authority that signed the relay's certificate, PEM");
+}
+
+export interface AttachOptions {
+  readonly autoAccept?: boolean;
+  readonly reconnect?: boolean | ReconnectOptions;
+}
+
+/** What is needed to attach; asks for the password where nobody has given one. */
+export async function endpointOptions(
+  address: string,
+  { relay, passwordFile, tls, ca }: EndpointCommandOptions,
+): Promise<EndpointOptions> {
+  const password = await obtainPassword({ passwordFile, subject: address });
+  return {
+    address,
+    relay,
+    password,
+    ...(tls === undefined ? {} : { tls }),
+    ...(ca === undefined ? {} : { ca }),
+  };
+}
+
+/** Attaches. @throws as {@link Endpoint.connect} */
+export async function attach(options: EndpointOptions, more: AttachOptions = {}): Promise<Endpoint> {
+  return Endpoint.connect({ ...options, ...more });
+}

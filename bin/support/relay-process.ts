@@ -1,0 +1,117 @@
+/** `imxp relay` as a child process, followed by its log. Knows how it is started and nothing of what it serves. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { extname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { CommandError, EXIT } from './exit.js';
+
+/** A line of its log. */
+export type LogRecord = Readonly<Record<string, unknown>>;
+
+const START_MS = 30_000;
+const STOP_MS = 15_000;
+
+interface Waiter {
+  readonly match: (record: LogRecord) => boolean;
+  readonly nth: number;
+  resolve(record: LogRecord | undefined): void;
+}
+
+export class RelayProcess {
+  readonly #child: ChildProcess;
+  readonly #records: LogRecord[] = [];
+  readonly #waiters = new Set<Waiter>();
+  readonly #ended: Promise<void>;
+  /** Where it listens, as `tcp://host:port`; known once it is ready. */
+  url = '';
+  #complaints = '';
+  #over = false;
+
+  private constructor(config: string) {
+    // The very program that runs now, from its sources or from dist/.
+    const program = fileURLToPath(new URL(`../imxp${extname(import.meta.url)}`, import.meta.url));
+    this.#child = spawn(process.execPath, [...process.execArgv, program, 'relay', '--config', config], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    process.once('exit', this.#kill);
+    this.#child.stderr?.on('data', (octets: Buffer) => {
+      this.#complaints += octets.toString();
+    });
+    if (this.#child.stdout !== null) createInterface(this.#child.stdout).on('line', (line) => this.#read(line));
+    this.#ended = new Promise((resolve) => {
+      const over = (): void => {
+        process.off('exit', this.#kill);
+        this.#over = true;
+        for (const waiter of this.#waiters) waiter.resolve(undefined);
+        resolve();
+      };
+      this.#child.once('close', over);
+      this.#child.once('error', over);
+    });
+  }
+
+  /** @throws CommandError UNAVAILABLE when it does not become ready */
+  static async start(config: string): Promise<RelayProcess> {
+    const relay = new RelayProcess(config);
+    const ready = await relay.record(({ msg }) => msg === 'ready', START_MS);
+    if (ready === undefined) {
+      await relay.stop();
+      throw new CommandError(
+        EXIT.UNAVAILABLE,
+        `a relay did not start: ${relay.#complaints.trim() || 'no reason given'}`,
+      );
+    }
+    const { listening } = ready;
+    relay.url = Array.isArray(listening) ? String(listening[0]) : '';
+    return relay;
+  }
+
+  /** The nth line that matches, past or to come; undefined when there is none in time. */
+  record(match: Waiter['match'], deadlineMs: number, nth = 1): Promise<LogRecord | undefined> {
+    const found = this.#find(match, nth);
+    if (found !== undefined || this.#over) return Promise.resolve(found);
+    return new Promise((resolve) => {
+      const waiter: Waiter = {
+        match,
+        nth,
+        resolve: (record) => {
+          clearTimeout(timer);
+          this.#waiters.delete(waiter);
+          resolve(record);
+        },
+      };
+      const timer = setTimeout(() => waiter.resolve(undefined), deadlineMs);
+      this.#waiters.add(waiter);
+    });
+  }
+
+  /** Ends it in order, or in the end not in order. */
+  async stop(): Promise<void> {
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(this.#kill, STOP_MS);
+    await this.#ended;
+    clearTimeout(timer);
+  }
+
+  readonly #kill = (): void => {
+    this.#child.kill('SIGKILL');
+  };
+
+  #read(line: string): void {
+    let record: LogRecord;
+    try {
+      record = JSON.parse(line);
+    } catch {
+      record = { msg: line };
+    }
+    this.#records.push(record);
+    for (const waiter of [...this.#waiters]) {
+      const found = this.#find(waiter.match, waiter.nth);
+      if (found !== undefined) waiter.resolve(found);
+    }
+  }
+
+  #find(match: Waiter['match'], nth: number): LogRecord | undefined {
+    return this.#records.filter(match)[nth - 1];
+  }
+}

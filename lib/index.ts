@@ -1,0 +1,34 @@
+/** What other programs may use of this package. Everything else may change without notice. */
+
+export { loadConfig } from './config/load.js';
+export { ConfigurationError, type Problem } from './config/problem.js';
+export { parseRelayUrl, type RelayLocation } from './config/relay-url.js';
+export type { NodeConfig, NodeConfigInput } from './config/schema.js';
+export type { UriContent, XmlContent } from './endpoint/content.js';
+export type { Delivery } from './endpoint/delivery.js';
+export { Endpoint, type EndpointEvents } from './endpoint/endpoint.js';
+export type { DeliveryHandler } from './endpoint/inbox.js';
+export type { Message, OptionInit } from './endpoint/message.js';
+export {
+  ENDPOINT_LIMITS,
+  type EndpointLimits,
+  type EndpointOptions,
+  type ReconnectOptions,
+  type TlsUse,
+} from './endpoint/options.js';
+export type { SendSink } from './endpoint/outbox.js';
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  ImxpError,
+  LocalError,
+  RefusedError,
+  RemoteProtocolError,
+  type Reply,
+  TransportError,
+} from './errors.js';
+export type { Content } from './imxp/content.js';
+export type { Data, Option, Recipient, TargetHop } from './imxp/operation.js';
+export { type Listening, Node, startNode } from './node.js';
+export { events } from './ops/events.js';
+export { type Log, type LogLevel, type LogOptions, startLog } from './ops/log.js';
