@@ -271,10 +271,15 @@ export class Control {
    * initiator's start goes ahead, or both would be refused.
    */
   #permitted(proposals: readonly Proposal[]): readonly Proposal[] {
-    if (!this.#channels.tuning || (!this.#options.initiator && this.#onlyOursIsTuning())) {
+    const others = proposals.filter((proposal) => !this.#channels.isTuning(proposal.uri));
+    if (
+      others.length === proposals.length ||
+      !this.#channels.tuning ||
+      (!this.#options.initiator && this.#onlyOursIsTuning())
+    ) {
       return proposals;
     }
-    return proposals.filter((proposal) => !this.#channels.isTuning(proposal.uri));
+    return others;
   }
 
   #onlyOursIsTuning(): boolean {
