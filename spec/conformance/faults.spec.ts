@@ -11,6 +11,8 @@ import { deliver, ENDPOINTS, note, Town, type Villager } from '../support/town.j
 
 const GREETING_TIMEOUT_MS = 700;
 const STRANGER_LIFETIME_MS = 1500;
+const DRAIN_TIMEOUT_MS = 2000;
+const CLOSE_TIMEOUT_MS = 1000;
 const [FRED, BARNEY, WILMA, BETTY] = ENDPOINTS as [string, string, string, string];
 
 const greeting = frame('RPY', 0, 0, '.', 0, GREETING);
@@ -76,7 +78,12 @@ describe('faults', function () {
   before(async function () {
     this.timeout(90_000);
     town = await Town.found({
-      limits: { greetingTimeoutMs: GREETING_TIMEOUT_MS, unauthenticatedLifetimeMs: STRANGER_LIFETIME_MS },
+      limits: {
+        greetingTimeoutMs: GREETING_TIMEOUT_MS,
+        unauthenticatedLifetimeMs: STRANGER_LIFETIME_MS,
+        drainTimeoutMs: DRAIN_TIMEOUT_MS,
+        closeTimeoutMs: CLOSE_TIMEOUT_MS,
+      },
     });
     bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
   });
@@ -86,6 +93,7 @@ describe('faults', function () {
     const { from, to } = bystanders;
     const { reply } = await deliver(from, to, note(from, [to], `number ${served}`));
     expect(reply.payload.toString()).to.equal(OK);
+    town.leave(from.peer, to.peer);
   });
   after(async () => await town?.close());
 
@@ -126,7 +134,6 @@ describe('faults', function () {
       fred.peer.write(channel.build('MSG', 0, note(fred, [barney], 'first')));
       await barney.peer.nextRequest(barney.channel);
       await expectSilentEnd(fred.peer, channel.build('MSG', 0, note(fred, [barney], 'again')), 'BEEP_MSGNO_IN_USE');
-      barney.peer.destroy();
     });
 
     it('REQ-BEEP-012 a second reply to one message', async () => {
@@ -235,11 +242,49 @@ describe('faults', function () {
     });
   });
 
-  it('leaves the relay in good health', async () => {
-    expect((await town.node.stop()).code, town.node.output.slice(-2000)).to.equal(0);
-    expect(town.node.output).not.to.match(/unhandled|TypeError|RangeError|ReferenceError/i);
-    await town.node.start();
-    const [from, to] = [await town.attached(WILMA), await town.attached(BETTY)];
-    bystanders = { from, to };
+  describe('the end', () => {
+    it('on SIGTERM lets Data finish, terminates attachments and releases sessions, and begins nothing new', async () => {
+      const { from, to } = bystanders;
+      const under = from.peer.msg(from.channel, note(from, [to], 'under way'));
+      const arrived = await to.peer.nextRequest(to.channel);
+      const stopped = town.node.stop();
+      await town.node.log((line) => line.msg === 'draining', 'draining');
+      expect(await town.connect().then(closedSoon, () => 'refused')).to.equal('refused');
+      to.peer.reply(to.channel, 'RPY', arrived.msgno, OK);
+      expect(await from.peer.nextReply(from.channel)).to.deep.include({ keyword: 'RPY', msgno: under });
+      await Promise.all([from, to].map(farewell));
+      const { code } = await stopped;
+      expect(code, town.node.output.slice(-2000)).to.equal(0);
+      expect(town.node.output).not.to.match(/unhandled|TypeError|RangeError|ReferenceError/i);
+      await town.node.start();
+      bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
+    });
+
+    /** A connection made while the relay drains is as good as refused if it is closed at once, or told 421. */
+    async function closedSoon(peer: RawPeer): Promise<string> {
+      peer.log.record();
+      await peer.ended();
+      return /RPY 0 0/.test(peer.log.take().toString()) ? 'greeted' : 'refused';
+    }
+
+    /** Answers the relay's terminate and release, in this order, and sees the connection end. */
+    async function farewell({ peer, channel }: Villager): Promise<void> {
+      const terminated = await peer.nextRequest(channel);
+      expect(terminated.payload.toString()).to.match(/<terminate\b[^>]*transID=['"]71['"]/);
+      peer.reply(channel, 'RPY', terminated.msgno, OK);
+      const released = await peer.nextRequest(0);
+      expect(released.payload.toString()).to.match(/<close\b[^>]*code=['"]\d{3}['"]/);
+      expect(released.payload.toString()).not.to.match(/number=['"][1-9]/);
+      peer.reply(0, 'RPY', released.msgno, beepXml('<ok />'));
+      await peer.ended();
+    }
+
+    it('is not held up for long by peers that do not answer', async () => {
+      const begun = Date.now();
+      expect((await town.node.stop()).code).to.equal(0);
+      expect(Date.now() - begun).to.be.below(DRAIN_TIMEOUT_MS + 2 * CLOSE_TIMEOUT_MS + 2000);
+      await town.node.start();
+      bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
+    });
   });
 });

@@ -108,10 +108,10 @@ export class Town {
     if (spec?.state === 'failed') console.log(this.node.output.split('\n').slice(-12).join('\n        '));
   }
 
-  /** Disconnects every peer made here. */
-  leave(): void {
-    for (const peer of this.#peers) peer.destroy();
-    this.#peers = [];
+  /** Disconnects every peer made here, but those who stay. */
+  leave(...stay: readonly RawPeer[]): void {
+    for (const peer of this.#peers) if (!stay.includes(peer)) peer.destroy();
+    this.#peers = [...stay];
   }
 
   /** Ends relay and workshop. */
