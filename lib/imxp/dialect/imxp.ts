@@ -28,7 +28,8 @@ export function imxpDialect(limits: Partial<DialectLimits> = {}): Dialect {
   return new ImxpDialect({ ...DIALECT_LIMITS, ...limits });
 }
 
-class ImxpDialect implements Dialect {
+/** What {@link imxpDialect} makes. */
+export class ImxpDialect implements Dialect {
   readonly profile = IMXP_PROFILE;
   readonly ok = okPayload(CONTROL_TYPE);
   readonly #okSpellings = new OkSpellings(CONTROL_TYPE);
@@ -48,10 +49,11 @@ class ImxpDialect implements Dialect {
   }
 
   decode(payload: Buffer): Operation {
-    return this.#scanner.scan(payload) ?? this.#parse(payload);
+    return this.#scanner.scan(payload) ?? this.parse(payload);
   }
 
-  #parse(payload: Buffer): Operation {
+  /** {@link decode} without the scanner: slower, and the one that decides. */
+  parse(payload: Buffer): Operation {
     const opened = openPayload(payload);
     const operation = readOperation(this.#root(opened.control), opened.control, this.#recipients);
     if (operation.type !== 'data') {

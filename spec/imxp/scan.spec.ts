@@ -1,0 +1,349 @@
+import { isDeepStrictEqual } from 'node:util';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { RemoteProtocolError } from '../../lib/errors.js';
+import { DIALECT_LIMITS, type DialectLimits } from '../../lib/imxp/dialect/dialect.js';
+import { IMXP_PROFILE, ImxpDialect } from '../../lib/imxp/dialect/imxp.js';
+import { DataScanner } from '../../lib/imxp/dialect/scan.js';
+
+/** Small, so that documents of ordinary size meet the limits too. */
+const LIMITS: DialectLimits = { ...DIALECT_LIMITS, xmlDepth: 6, xmlAttributes: 5, xmlElements: 24, recipients: 2 };
+
+/** More for a long run: `IMXP_FUZZ_RUNS=1000000`. */
+const RUNS = Number(process.env['IMXP_FUZZ_RUNS'] ?? 8000);
+
+const scanner = new DataScanner(IMXP_PROFILE, LIMITS);
+const dialect = new ImxpDialect(LIMITS);
+
+/** What the parsers say, or undefined when they refuse. */
+function parsed(payload: Buffer): unknown {
+  try {
+    return dialect.parse(payload);
+  } catch (error) {
+    if (error instanceof RemoteProtocolError) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** @returns whether the scanner took it; fails when the parsers differ. */
+function agrees(payload: Buffer): boolean {
+  const scanned = scanner.scan(payload);
+  if (scanned !== undefined && !isDeepStrictEqual(scanned, parsed(payload))) {
+    expect(scanned, JSON.stringify(payload.toString('latin1'))).to.deep.equal(parsed(payload));
+  }
+  return scanned !== undefined;
+}
+
+// --- documents -----------------------------------------------------------------------------------------------------
+
+/** Mostly one of the first, now and then one of the others, which the scanner or even the parsers do not take. */
+const mostly = <T>(usual: readonly T[], others: readonly T[]) =>
+  fc.oneof({ weight: 40, arbitrary: fc.constantFrom(...usual) }, { weight: 1, arbitrary: fc.constantFrom(...others) });
+
+const space = fc.constantFrom(' ', '\r\n  ', '\t', '\n', '  ');
+const gap = fc.constantFrom('', '', ' ', '\r\n', '\n\t');
+const quotes = fc.constantFrom("'", '"');
+const address = fc.constantFrom(
+  'fred@example.com',
+  'barney@rubble.com',
+  'wilma/appl=wb@example.com',
+  'imxp=report@example.com',
+  '',
+);
+const transID = mostly(['1', '3301', '2147483647', '0007'], ['2147483648', '0', '99999999999', '', '1a']);
+
+const attribute = (name: string, value: fc.Arbitrary<string>) =>
+  fc.tuple(space, quotes, value).map(([before, quote, text]) => `${before}${name}=${quote}${text}${quote}`);
+
+const word = fc.constantFrom(
+  'tide',
+  ' is in',
+  '&amp;',
+  '&lt;',
+  '&gt;',
+  '&quot;',
+  '&apos;',
+  'é',
+  '€',
+  '𝄞',
+  ']',
+  '>',
+  "'",
+  '"',
+  '\r\n',
+  '-- ',
+  '\u0085',
+);
+const name = mostly(['note', 'a', 'b:c', '_x', 'd-e.f', 'script'], ['é', '1']);
+const { inner } = fc.letrec<{ inner: string; element: string }>((tie) => ({
+  inner: fc
+    .array(fc.oneof({ maxDepth: 3 }, word, word, tie('element')), { maxLength: 3 })
+    .map((pieces) => pieces.join('')),
+  element: fc
+    .tuple(
+      name,
+      fc.uniqueArray(fc.constantFrom('x', 'y', 'xml:lang', 'z'), { maxLength: 3 }),
+      space,
+      word,
+      gap,
+      tie('inner'),
+      fc.boolean(),
+    )
+    .map(([tag, names, before, value, after, content, empty]) => {
+      const attributes = names.map((one) => `${before}${one}='${value.replace(/['<]/g, '')}'`).join('');
+      return empty ? `<${tag}${attributes}${after}/>` : `<${tag}${attributes}${after}>${content}</${tag}${after}>`;
+    }),
+}));
+
+const option = fc
+  .tuple(
+    fc.shuffledSubarray(['targetHop', 'seeNoEvil']).chain((names) =>
+      mostly(
+        [
+          ['internal', ...names, 'transID'],
+          ['transID', 'internal', ...names],
+        ],
+        [names, ['internal', ...names]],
+      ),
+    ),
+    mostly(['statusRequest', 'x', 'dataTiming'], ['', 'a b']),
+    mostly(['final', 'this', 'all'], ['next', '']),
+    mostly(['true', 'false'], ['TRUE', '']),
+    transID,
+    fc.oneof(fc.constant(undefined), inner),
+    gap,
+  )
+  .map(([names, internal, targetHop, seeNoEvil, id, content, after]) => {
+    const values: Record<string, string> = { internal, targetHop, seeNoEvil, transID: id };
+    const attributes = names.map((one) => ` ${one}='${values[one]}'`).join('');
+    return content === undefined
+      ? `<option${attributes}${after}/>`
+      : `<option${attributes}${after}>${content}</option${after}>`;
+  });
+
+const recipient = fc
+  .tuple(attribute('identity', address), gap, fc.array(option, { maxLength: 2 }), fc.boolean())
+  .map(([identity, between, options, empty]) =>
+    empty
+      ? `<recipient${identity}${between}/>`
+      : `<recipient${identity}>${options.join(between)}${between}</recipient>`,
+  );
+
+const control = (reference: fc.Arbitrary<string>, content: fc.Arbitrary<string>) =>
+  fc
+    .tuple(
+      attribute('originator', address),
+      attribute('content', reference),
+      fc.boolean(),
+      gap,
+      fc.array(recipient, { minLength: 1, maxLength: 2 }),
+      fc.array(option, { maxLength: 2 }),
+      content,
+      gap,
+    )
+    .map(([originator, refers, swap, between, recipients, options, inline, after]) => {
+      const attributes = swap ? refers + originator : originator + refers;
+      const children = [...recipients, ...options, inline].join(between);
+      return `<data${attributes}>${between}${children}${between}</data${after}>${after}`;
+    });
+
+const alone = control(
+  mostly(['#Payload'], ['#Other', 'cid:two@b', 'http://example.com/', '']),
+  fc
+    .tuple(inner, fc.boolean(), gap)
+    .map(([content, empty, after]) =>
+      empty
+        ? `<data-content Name='Payload'${after}/>`
+        : `<data-content Name='Payload'>${content}</data-content${after}>`,
+    ),
+).map((document) => `Content-Type: text/xml\r\n\r\n${document}`);
+
+const related = fc
+  .tuple(
+    control(
+      mostly(['cid:two@b'], ['cid:one@b', 'cid:two%40b', 'CID:two@b', 'cid:two@b#x', 'urn:x']),
+      mostly([''], [`<data-content Name='P'>\r\n--B\r\n</data-content>`]),
+    ),
+    fc.shuffledSubarray(['boundary="B"', 'start="<one@b>"', 'type="text/xml"'], { minLength: 3 }),
+    fc.constantFrom('; ', ';\r\n ', ';'),
+    mostly(
+      ['Content-ID: <one@b>\r\n', 'content-id: <one@b>\r\nContent-Transfer-Encoding: binary\r\n'],
+      ['', 'Content-ID: <two@b>\r\n', 'Content-ID: <one@b>\r\nContent-ID: <one@b>\r\n'],
+    ),
+    mostly(
+      ['Content-ID: <two@b>\r\n', 'X-A: b\r\nContent-id: <two@b>\r\nSubject: "tide" <in>\r\n'],
+      ['Content-ID: <one@b>\r\n', 'Content-ID: <two@b>\r\n x: y\r\n'],
+    ),
+    mostly(['tide is in', '\r\n', '<?&', '\r\n-B'], ['', '--B', '\r\n--Bx\r\n', '\r\n--B--x', '\r\n--B\r\n']),
+    mostly(['', '\r\n'], [' \r\n', '\r\nepilogue']),
+  )
+  .map(([document, parameters, join, first, second, body, end]) =>
+    [
+      `Content-Type: multipart/related; ${parameters.join(join)}\r\n\r\n--B\r\n`,
+      `Content-Type: text/xml\r\n${first}\r\n${document}\r\n--B\r\n`,
+      `Content-Type: text/plain\r\n${second}\r\n${body}\r\n--B--${end}`,
+    ].join(''),
+  );
+
+const payload = fc.oneof(alone, related);
+
+// --- mutations -----------------------------------------------------------------------------------------------------
+
+const TOKENS = [
+  '<',
+  '>',
+  '/',
+  '"',
+  "'",
+  '&',
+  ';',
+  '=',
+  ' ',
+  '\r\n',
+  '\n',
+  '\t',
+  ']]>',
+  ']]',
+  '<!-- x -->',
+  '<![CDATA[x]]>',
+  '<?x y?>',
+  '<!DOCTYPE data>',
+  '&#65;',
+  '&#0;',
+  '&amp;',
+  '&nbsp;',
+  '\0',
+  '\u0001',
+  '\u007f',
+  '\uFEFF',
+  '\uFFFE',
+  'é',
+  '#',
+  ':',
+  '-',
+  '--',
+  '--B',
+  '\r\n--B',
+  '\r\n--B\r\n',
+  '\r\n--B--',
+  '<x/>',
+  '</x>',
+  '<x>',
+  '</data>',
+  "<recipient identity='a@b'/>",
+  "<option internal='x' transID='1'/>",
+  " x='1'",
+  " identity='a@b'",
+  " xml:lang='en'",
+  " localize='en'",
+  " external='a:b'",
+  '<?xml version="1.0"?>',
+  'Content-ID: <two@b>\r\n',
+  'Content-Type: text/xml\r\n',
+  'x',
+  '0',
+  '%',
+  '@',
+].map((token) => Buffer.from(token));
+const INVALID = [
+  [0xff],
+  [0xc3],
+  [0xc0, 0x80],
+  [0xed, 0xa0, 0x80],
+  [0xf4, 0x90, 0x80, 0x80],
+  [0x80],
+  [0xef, 0xbf, 0xbf],
+].map((octets) => Buffer.from(octets));
+
+const mutation = fc.record({
+  at: fc.nat({ max: 9999 }).map((place) => place / 10_000),
+  removed: fc.constantFrom(0, 0, 1, 2, 7),
+  inserted: fc.constantFrom(Buffer.alloc(0), ...TOKENS, ...INVALID),
+});
+
+function mutate(octets: Buffer, { at, removed, inserted }: { at: number; removed: number; inserted: Buffer }): Buffer {
+  const place = Math.floor(at * octets.length);
+  return Buffer.concat([octets.subarray(0, place), inserted, octets.subarray(place + removed)]);
+}
+
+describe('imxp/dialect/scan', () => {
+  it('sees every payload as the parsers do, or not at all', function () {
+    this.timeout(60_000 + RUNS);
+    let taken = 0;
+    fc.assert(
+      fc.property(payload, (text) => {
+        taken += agrees(Buffer.from(text)) ? 1 : 0;
+      }),
+      { numRuns: RUNS / 2 },
+    );
+    // else the property says nothing
+    expect(taken).to.be.above(RUNS / 6);
+  });
+
+  it('never takes a mutated payload that the parsers refuse or see differently', function () {
+    this.timeout(60_000 + RUNS);
+    let taken = 0;
+    fc.assert(
+      fc.property(payload, fc.array(mutation, { minLength: 1, maxLength: 2 }), (text, mutations) => {
+        taken += agrees(mutations.reduce(mutate, Buffer.from(text))) ? 1 : 0;
+      }),
+      { numRuns: RUNS },
+    );
+    expect(taken).to.be.above(RUNS / 200);
+  });
+
+  const inline = (inside = 'x', attributes = '') =>
+    `Content-Type: text/xml\r\n\r\n<data originator='a@b' content='#P'><recipient identity='c@d' /><data-content Name='P'${attributes}>${inside}</data-content></data>\r\n`;
+  const multipart = (body: string, end = '\r\n') =>
+    `Content-Type: multipart/related; boundary="=_m1";\r\n start="<c1@b>"; type="text/xml"\r\n\r\n--=_m1\r\nContent-Type: text/xml\r\nContent-ID: <c1@b>\r\n\r\n` +
+    `<data originator='a@b'\r\n content='cid:c2@b'>\r\n <recipient identity='c@d' />\r\n</data>\r\n--=_m1\r\nContent-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <c2@b>\r\n\r\n${body}\r\n--=_m1--${end}`;
+
+  for (const [what, text] of [
+    ['inline content', inline("<note x='1' y=\"2'\">tide &amp; <b/>é [a] ]</note>")],
+    ['empty inline content', inline('')],
+    ['inline content of many elements', inline('<a/>'.repeat(20))],
+    ['a content part', multipart('tide is in')],
+    ['a content part without a last line end', multipart('tide is in', '')],
+    ['a content part with what looks like a delimiter', multipart('--=_m2\r\n -=_m1\n--=_m1--')],
+  ] as const) {
+    it(`takes ${what}`, () => {
+      expect(agrees(Buffer.from(text))).to.equal(true);
+    });
+  }
+
+  for (const [what, text] of [
+    ['a comment', inline('<!-- x -->')],
+    ['a CDATA section', inline('<![CDATA[x]]>')],
+    ['a numeric reference', inline('&#65;')],
+    [']]> in text', inline(']]>')],
+    ['duplicate attributes', inline("<a b='1' b='2'/>")],
+    ['crossed elements', inline('<a><b></a></b>')],
+    ['another attribute', inline('x', " xml:space='preserve'")],
+    ['too deep elements', inline('<a><b><c><d><e/></d></c></b></a>')],
+    ['too many elements', inline('<a/>'.repeat(30))],
+    ['an overlong UTF-8 sequence', inline('\xc0\x80')],
+    ['an epilogue', multipart('x', '\r\n\r\n')],
+    ['no content part', multipart('x').replace('c2@b>\r\n', 'c3@b>\r\n')],
+    ['a part cut short', multipart('x').slice(0, -6)],
+    ['another header', inline().replace('\r\n\r\n', '\r\nX: y\r\n\r\n')],
+  ] as const) {
+    it(`leaves ${what} to the parsers`, () => {
+      expect(agrees(Buffer.from(text, 'latin1'))).to.equal(false);
+    });
+  }
+
+  it('keeps nothing of a payload it has read', () => {
+    const first = scanner.scan(Buffer.from(inline('<a>1</a>')));
+    const second = scanner.scan(Buffer.from(inline('<a>2</a>')));
+    expect([first, second].map((data) => data?.dataContent?.inner.toString())).to.deep.equal(['<a>1</a>', '<a>2</a>']);
+  });
+
+  it('gives views of the payload', () => {
+    const octets = Buffer.from(inline('<a>1</a>'));
+    const data = scanner.scan(octets);
+    expect(data?.source?.payload).to.equal(octets);
+    expect(data?.dataContent?.inner.buffer).to.equal(octets.buffer);
+  });
+});
