@@ -12,7 +12,7 @@ import {
   neighbour,
   settled,
 } from '../support/fake-channel.js';
-import { data, option } from '../support/fake-dialect.js';
+import { data, FakeDialect, option } from '../support/fake-dialect.js';
 
 const novel = option({ internal: 'novel', seeNoEvil: false });
 
@@ -112,8 +112,7 @@ describe('relay: attach', () => {
   });
 
   it('refuses to take a channel whose profile is no dialect', () => {
-    const channel = new FakeChannel();
-    Object.defineProperty(channel, 'profile', { value: 'http://example.com/else' });
+    const channel = new FakeChannel(NOBODY, { dialect: new FakeDialect('http://example.com/else') });
     expect(() => makeRelay().accept(channel))
       .to.throw(LocalError)
       .with.property('code', 'ARGUMENT');

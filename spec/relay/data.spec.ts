@@ -103,18 +103,18 @@ describe('relay: data', () => {
   it('writes a Data anew for a channel of another dialect', () => {
     const relay = makeRelay({ dialects: [DIALECT, new FakeDialect('fake:other')] });
     const fred = attached(relay, 'fred@example.com');
-    const other = new FakeChannel({
+    const identity = {
       kind: 'endpoint',
       address: 'barney@example.com',
       proof: { mechanism: '', privacy: true },
-    });
-    Object.defineProperty(other, 'profile', { value: 'fake:other' });
+    } as const;
+    const other = new FakeChannel(identity, { dialect: new FakeDialect('fake:other') });
     expect(accepted(relay, other).attach('barney@example.com')).to.equal(0);
     const payload = Buffer.from(JSON.stringify(TO_BARNEY));
     const msgno = fred.send(payload);
     expect(other.requests[0]?.payload).not.to.equal(payload);
     expect(other.requests[0]?.data.content).to.equal(TO_BARNEY.content);
-    other.requests[0]?.raw('RPY', new FakeDialect('fake:other').ok);
+    other.requests[0]?.ok();
     expect(fred.code(msgno)).to.equal(0);
   });
 

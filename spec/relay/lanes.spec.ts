@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Reply } from '../../lib/errors.js';
 import { REPLIES } from '../../lib/relay/answer.js';
+import type { Payload } from '../../lib/relay/channel.js';
 import { ChannelTarget } from '../../lib/relay/channel-target.js';
 import { Lanes } from '../../lib/relay/lanes.js';
 import { LinkTarget } from '../../lib/relay/link-target.js';
@@ -24,7 +25,7 @@ class Sent implements Delivery, DeliverySink {
     (target.lane === undefined ? target : target.lane(recipient)).deliver(this, this);
   }
 
-  payload(): Buffer {
+  payload(): Payload {
     return DIALECT.encodeData(this.data);
   }
 

@@ -1,7 +1,15 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Data } from '../../lib/imxp/operation.js';
-import { attached, type FakeChannel, type FakeRequest, LIMITS, makeRelay, neighbour, settled } from '../support/fake-channel.js';
+import {
+  attached,
+  type FakeChannel,
+  type FakeRequest,
+  LIMITS,
+  makeRelay,
+  neighbour,
+  settled,
+} from '../support/fake-channel.js';
 import { data } from '../support/fake-dialect.js';
 
 /**

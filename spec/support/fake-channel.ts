@@ -2,6 +2,7 @@
  * A mesh channel in memory, and a relay with such channels. What a real channel does for the relay (order of replies,
  * time limits) is not done here: the specs see each call of the relay.
  */
+import type { Dialect } from '../../lib/imxp/dialect/dialect.js';
 import { type Identity, NOBODY } from '../../lib/imxp/identity.js';
 import type { Data, Operation, OperationReply } from '../../lib/imxp/operation.js';
 import type { MeshChannel, MeshHandler, Payload, ReplySink } from '../../lib/relay/channel.js';
@@ -11,7 +12,7 @@ import { Relay } from '../../lib/relay/relay.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from '../../lib/relay/target.js';
 import { FakeDialect } from './fake-dialect.js';
 
-export const DIALECT = new FakeDialect();
+export const DIALECT: Dialect = new FakeDialect();
 
 /** Counts what happens on all channels, so that a spec can say what came first. */
 let moment = 0;
@@ -24,15 +25,21 @@ export class FakeRequest {
   readonly octets: number;
   settled = false;
   readonly #sink: ReplySink;
+  readonly #dialect: Dialect;
 
-  constructor(payload: Payload, sink: ReplySink) {
+  constructor(payload: Payload, sink: ReplySink, dialect: Dialect) {
     this.payload = payload;
+    this.#dialect = dialect;
     this.octets = Buffer.isBuffer(payload) ? payload.length : payload.reduce((sum, part) => sum + part.length, 0);
     this.#sink = sink;
   }
 
+  get joined(): Buffer {
+    return Buffer.isBuffer(this.payload) ? this.payload : Buffer.concat(this.payload);
+  }
+
   get operation(): Operation {
-    return DIALECT.decode(Buffer.isBuffer(this.payload) ? this.payload : Buffer.concat(this.payload));
+    return this.#dialect.decode(this.joined);
   }
 
   /** The Data sent; fails the spec when it is something else. */
@@ -44,11 +51,11 @@ export class FakeRequest {
 
   ok(): void {
     this.#settle();
-    this.#sink.replied('RPY', DIALECT.ok);
+    this.#sink.replied('RPY', this.#dialect.ok);
   }
 
   error(code: number, text: string): void {
-    this.raw('ERR', DIALECT.encodeReply({ type: 'error', code, text, lang: undefined }));
+    this.raw('ERR', this.#dialect.encodeReply({ type: 'error', code, text, lang: undefined }));
   }
 
   raw(kind: 'RPY' | 'ERR', payload: Buffer): void {
@@ -68,10 +75,17 @@ export class FakeRequest {
   }
 }
 
+interface ChannelFacts {
+  readonly privacy: boolean;
+  readonly initiator: boolean;
+  readonly dialect: Dialect;
+}
+
 export class FakeChannel implements MeshChannel {
   static #count = 0;
   readonly id = `channel ${++FakeChannel.#count}`;
-  readonly profile: string = DIALECT.profile;
+  readonly profile: string;
+  readonly dialect: Dialect;
   readonly identity: Identity;
   readonly privacy: boolean;
   readonly remote = { address: '192.0.2.7', port: 40_000 };
@@ -87,7 +101,12 @@ export class FakeChannel implements MeshChannel {
   handler: MeshHandler | undefined;
   #msgno = 0;
 
-  constructor(identity: Identity = NOBODY, { privacy = false, initiator = false } = {}) {
+  constructor(
+    identity: Identity = NOBODY,
+    { privacy = false, initiator = false, dialect = DIALECT }: Partial<ChannelFacts> = {},
+  ) {
+    this.dialect = dialect;
+    this.profile = dialect.profile;
     this.identity = identity;
     this.privacy = privacy;
     this.initiator = initiator;
@@ -106,13 +125,13 @@ export class FakeChannel implements MeshChannel {
   }
 
   request(payload: Payload, sink: ReplySink): void {
-    this.requests.push(new FakeRequest(payload, sink));
+    this.requests.push(new FakeRequest(payload, sink, this.dialect));
   }
 
   reply(msgno: number, kind: 'RPY' | 'ERR', payload: Payload): void {
     if (this.replies.some((reply) => reply.msgno === msgno)) throw new Error(`MSG ${msgno} was answered twice`);
     const octets = Buffer.isBuffer(payload) ? payload : Buffer.concat(payload);
-    this.replies.push({ msgno, kind, reply: DIALECT.decodeReply(octets) });
+    this.replies.push({ msgno, kind, reply: this.dialect.decodeReply(octets) });
   }
 
   consume(octets: number): void {
@@ -127,11 +146,17 @@ export class FakeChannel implements MeshChannel {
 
   /** The peer sends an operation (or octets). @returns the msgno */
   send(operation: Operation | Buffer): number {
-    const payload = Buffer.isBuffer(operation) ? operation : Buffer.from(JSON.stringify(operation));
+    const payload = Buffer.isBuffer(operation) ? operation : this.#encode(operation);
     const msgno = this.#msgno++;
     this.received += payload.length;
     this.handler?.message(msgno, payload);
     return msgno;
+  }
+
+  #encode(operation: Operation): Buffer {
+    if (operation.type !== 'data') return this.dialect.encode(operation);
+    const payload = this.dialect.encodeData(operation);
+    return Buffer.isBuffer(payload) ? payload : Buffer.concat(payload);
   }
 
   /** What the relay answered a MSG with: 0 for ok, the code of an error, undefined when it has not. */
