@@ -143,15 +143,17 @@ describe('two relays', function () {
     const { code, stdout } = await listen.finished();
     expect(code).to.equal(0);
     const arrived: unknown = JSON.parse(stdout.toString());
-    expect(arrived).to.deep.include({ originator: FRED });
+    expect(arrived).to.deep.include({ from: FRED, to: [BARNEY], octets: FILE_OCTETS });
     expect(digest(contentOf(arrived))).to.equal(digest(file));
   });
 
   /** The octets of a delivery printed by `imxp listen --json`. */
   function contentOf(delivery: unknown): Buffer {
-    const { base64 } = delivery as { readonly base64?: unknown };
-    if (typeof base64 !== 'string') throw new Error(`no base64 in ${JSON.stringify(delivery).slice(0, 300)}`);
-    return Buffer.from(base64, 'base64');
+    const { encoding, content } = delivery as { readonly encoding?: unknown; readonly content?: unknown };
+    if (encoding !== 'base64' || typeof content !== 'string') {
+      throw new Error(`no base64 in ${JSON.stringify(delivery).slice(0, 300)}`);
+    }
+    return Buffer.from(content, 'base64');
   }
 
   it('tell the sender of a refusal by the exit code, the code and the text', async () => {
