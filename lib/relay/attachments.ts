@@ -17,10 +17,6 @@ export interface Attachment {
 export class Attachments {
   readonly #byKey = new Map<string, Attachment>();
 
-  get size(): number {
-    return this.#byKey.size;
-  }
-
   /** Exact: an attachment as `fred` does not receive for `fred/appl=x`, nor the other way round. */
   of(key: string): Attachment | undefined {
     return this.#byKey.get(key);

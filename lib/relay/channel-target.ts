@@ -26,13 +26,16 @@ export class ChannelTarget implements DeliveryTarget {
   readonly #channel: MeshChannel;
   readonly #dialect: Dialect;
   readonly #limits: TargetLimits;
-  readonly #relay: boolean;
 
   constructor(channel: MeshChannel, dialect: Dialect, limits: TargetLimits) {
     this.#channel = channel;
     this.#dialect = dialect;
     this.#limits = limits;
-    this.#relay = channel.identity.kind === 'relay';
+  }
+
+  /** Asked anew: a session may authenticate after the channel exists. */
+  get #relay(): boolean {
+    return this.#channel.identity.kind === 'relay';
   }
 
   get open(): boolean {
