@@ -249,6 +249,15 @@ describe('DIGEST-MD5', () => {
       expect(await rejection(wilma.step(Buffer.from(plain)))).to.be.instanceOf(LocalError);
     });
 
+    it('takes UTF-8 without charset, as Cyrus SASL sends it', async () => {
+      const listener = new DigestMd5Server({ ...settings(people), privacy: false, nonce: 'k7Jq2vXo0Zp9hT4w' });
+      await listener.step(undefined);
+      const renee = new DigestMd5Client(login('renée', 'pässword'));
+      const response = parseResponse(await renee.step(Buffer.from(CHALLENGE)));
+      const step = await listener.step(formatResponse({ ...response, utf8: false }));
+      expect(authenticated(step).account).to.equal('renée@example.com');
+    });
+
     it('refuses names that are not UTF-8', async () => {
       const error = await rejection(answered(() => ({ username: 'ren\xe9e' })));
       expect(error).to.be.instanceOf(RemoteProtocolError).with.nested.property('reply.code', 535);

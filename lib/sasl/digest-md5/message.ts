@@ -3,6 +3,7 @@
  * often a directive occurs. Decides nothing about users, offers or hashes.
  */
 
+import { isUtf8 } from 'node:buffer';
 import { LocalError, RemoteProtocolError } from '../../errors.js';
 import { malformed, utf8Of } from '../fault.js';
 import { CIPHERS, type Cipher, DEFAULT_MAXBUF, QOPS, type Qop } from '../settings.js';
@@ -41,9 +42,15 @@ export interface Response {
   readonly authzid: string | undefined;
 }
 
-/** Text of a value by the charset in force. @throws RemoteProtocolError SASL_INVALID */
+/**
+ * Text of a value by the charset in force. Without charset it should be ISO 8859-1, but Cyrus SASL sends UTF-8 then, too:
+ * octets beyond ASCII that form valid UTF-8 are hardly ever meant as ISO 8859-1, so they count as UTF-8.
+ *
+ * @throws RemoteProtocolError SASL_INVALID
+ */
 export function decodeText(value: string, utf8: boolean, what: string): string {
-  return utf8 ? utf8Of(Buffer.from(value, 'latin1'), what) : value;
+  const octets = Buffer.from(value, 'latin1');
+  return utf8 || isUtf8(octets) ? utf8Of(octets, what) : value;
 }
 
 function charset(directives: Directives): boolean {
