@@ -55,9 +55,9 @@ function distinct<T>(key: (item: T) => string | undefined, what: string) {
 }
 
 const listen = z.strictObject({
-  transport: z.enum(TRANSPORTS).default('tcp'),
+  transport: z.enum(TRANSPORTS).default('tcp').describe('how peers connect'),
   // Every interface is a decision to be made on purpose, so it is never the default.
-  host: host.default('127.0.0.1'),
+  host: host.default('127.0.0.1').describe('nothing listens beyond this machine unless you say so'),
   port: port.describe('0 takes any free port'),
 });
 
@@ -113,7 +113,13 @@ const tls = (path: z.ZodType<string, string>) =>
       legacy: z.boolean().default(false).describe('also speak the suites of the year 2000, which are no longer safe'),
       revoked: path.optional().describe('PEM or DER: a revocation list signed by the authority'),
       domains: z
-        .record(domain, z.strictObject({ certificate: path, key: path }))
+        .record(
+          domain,
+          z.strictObject({
+            certificate: path.describe('PEM, for this domain'),
+            key: path.describe('PEM, its private key'),
+          }),
+        )
         .default({})
         .describe('certificates for single domains, where one certificate does not name all'),
     })
@@ -153,7 +159,8 @@ const route = (path: z.ZodType<string, string>) =>
     tls: z
       .enum(['off', 'prefer', 'require'])
       // Confidentiality between relays is mandatory (IMXP message §6.5); anything less is a decision.
-      .default('require'),
+      .default('require')
+      .describe('whether the link must be under TLS, with a certificate that names the domain'),
     credentials: z
       .strictObject({
         username: z.string().min(1).describe('usually imxp=mesh@ and a domain of this node'),
@@ -219,7 +226,10 @@ const access = z
       .array(
         z.strictObject({
           actor: z.string().min(1).describe('an address, or a pattern such as *@*; "owner" for the account itself'),
-          actions: z.array(z.string().regex(/^[a-z]+:[A-Za-z]+$/, 'not service:operation, such as core:data')).min(1),
+          actions: z
+            .array(z.string().regex(/^[a-z]+:[A-Za-z]+$/, 'not service:operation, such as core:data'))
+            .min(1)
+            .describe('what the actor may do, as service:operation; "all" stands for every one'),
         }),
       )
       // An inbox anybody may write to, presence nobody may see until allowed (IMXP access, decision).
@@ -231,11 +241,17 @@ const access = z
   })
   .prefault({});
 
-const admin = z.strictObject({ host: host.default('127.0.0.1'), port });
+const admin = z.strictObject({
+  host: host.default('127.0.0.1').describe('where operators ask'),
+  port: port.describe('0 takes any free port'),
+});
 
 const log = z
   .strictObject({
-    level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+    level: z
+      .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+      .default('info')
+      .describe('what is logged; debug has a line for each Data'),
   })
   .prefault({});
 

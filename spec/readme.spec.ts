@@ -1,0 +1,19 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { README, refreshed, tables } from './support/readme-tables.js';
+
+describe('README.md', () => {
+  const text = readFileSync(README, 'utf8');
+
+  it('lists every key of the configuration, limit, reply code and error code as the code has them', () => {
+    for (const name of tables().keys()) expect(text, name).to.contain(`<!-- ${name} -->`);
+    expect(refreshed(text) === text, 'npm run readme writes the tables anew').to.equal(true);
+  });
+
+  it('names no file that does not exist', () => {
+    const paths = [...text.matchAll(/`((?:lib|spec|bin)\/[A-Za-z0-9/._-]+)`/g)].map((match) => match[1] ?? '');
+    const missing = paths.filter((path) => !existsSync(new URL(`../${path}`, import.meta.url)));
+    expect(paths).to.have.length.greaterThan(10);
+    expect(missing).to.deep.equal([]);
+  });
+});
