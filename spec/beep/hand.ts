@@ -57,7 +57,7 @@ export class Hand {
     keyword: Keyword,
     channel: number,
     msgno: number,
-    payload: string | Buffer,
+    payload: string | Buffer = '',
     options: FrameOptions = {},
   ): Buffer {
     const seqno = options.seqno ?? this.#seqnos.get(channel) ?? this.#origin;
