@@ -4,7 +4,7 @@
  */
 import { expect } from 'chai';
 import { visible } from '../support/octet-log.js';
-import { attach, beepXml, GREETING, IMXP, OK, start, TLS, textXml } from '../support/raw-documents.js';
+import { attach, beepXml, DIGEST_MD5, GREETING, IMXP, OK, start, TLS, textXml } from '../support/raw-documents.js';
 import { frame, seq } from '../support/raw-frame.js';
 import type { RawPeer } from '../support/raw-peer.js';
 import { deliver, ENDPOINTS, note, Town, type Villager } from '../support/town.js';
@@ -206,6 +206,25 @@ describe('faults', function () {
     await barney.peer.nextRequest(barney.channel);
     barney.peer.destroy();
     expect((await reply).payload.toString()).to.match(/<error code=['"]45[01]['"]/);
+  });
+
+  it('peers that vanish at any moment of their session leave the relay running', async () => {
+    const tuning = [TLS, DIGEST_MD5, IMXP].map((uri) =>
+      start({ channel: 1, uri, ...(uri === TLS && { content: '<ready />' }), serverName: 'example.com' }),
+    );
+    for (const payload of tuning) {
+      const octets = Buffer.concat([greeting, frame('MSG', 0, 1, '.', 52, payload)]);
+      for (const length of [0, 20, greeting.length, octets.length - 1, octets.length]) {
+        const peers = await Promise.all(Array.from({ length: 20 }, () => town.connect()));
+        for (const peer of peers) {
+          peer.inject(octets.subarray(0, length));
+          peer.destroy();
+        }
+        const { from, to } = bystanders;
+        const { reply } = await deliver(from, to, note(from, [to], `behind ${length} octets`));
+        expect(reply.payload.toString()).to.equal(OK);
+      }
+    }
   });
 
   describe('time limits', () => {
