@@ -44,13 +44,19 @@ export class Outbox {
     }
   }
 
-  /** Notes that a SEQ may be due after octets were received or consumed. */
+  /** Looks whether a SEQ is due, after octets were received or consumed. */
   credit(channel: Channel): void {
-    if (!channel.seqDue && channel.inbound.worthwhile && !this.#over) {
-      channel.seqDue = true;
-      if (!channel.held) {
-        this.#seqs.push(channel);
-      }
+    if (channel.inbound.worthwhile === channel.seqDue || this.#over) {
+      return;
+    }
+    // Not due any more: the message whose fragments were credited became whole, and is held now.
+    if (channel.seqDue) {
+      this.#forgetSeq(channel);
+      return;
+    }
+    channel.seqDue = true;
+    if (!channel.held) {
+      this.#seqs.push(channel);
     }
   }
 
@@ -75,17 +81,20 @@ export class Outbox {
   remove(channel: Channel): void {
     // One that is listed is passed over when its turn comes.
     channel.head = undefined;
-    if (channel.seqDue) {
-      this.#seqs = this.#seqs.filter((other) => other !== channel);
-      channel.seqDue = false;
-    }
+    this.#forgetSeq(channel);
+  }
+
+  #forgetSeq(channel: Channel): void {
+    channel.seqDue = false;
+    this.#seqs = this.#seqs.filter((other) => other !== channel);
   }
 
   transmit(limit: number): Buffer[] {
     if (this.quiet && this.#first === undefined) {
       return [];
     }
-    if (this.#seqs.length > 0 && this.#spoken) {
+    // RFC 3080 §3.1.3.2: not even a SEQ for the frame that asked for TLS
+    if (this.#seqs.length > 0 && this.#spoken && !this.quiet) {
       this.#writeSeqs();
     }
     while (this.#first !== undefined && ENCODER.octets < limit) {
