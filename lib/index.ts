@@ -32,3 +32,5 @@ export type { Data, Option, Recipient, TargetHop } from './imxp/operation.js';
 export { type Listening, Node, startNode } from './node.js';
 export { events } from './ops/events.js';
 export { type Log, type LogLevel, type LogOptions, startLog } from './ops/log.js';
+export type { RelayOptions } from './relay/context.js';
+export { Relay } from './relay/relay.js';

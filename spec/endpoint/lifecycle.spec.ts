@@ -17,7 +17,7 @@ const next = (endpoint: Endpoint, event: 'connect' | 'disconnect' | 'terminate' 
   within(5000, once(endpoint, event), event);
 
 describe('an endpoint', () => {
-  it('attaches with the start of the channel', async () => {
+  it('REQ-IMXP-003 attaches with the start of the channel', async () => {
     const { relay, fred } = await scripted();
     const [attach] = relay.attached;
     expect(attach).to.include({ type: 'attach', endpoint: FRED });
@@ -245,7 +245,7 @@ describe('an endpoint', () => {
     await fred.close();
   });
 
-  it('goes on with the others when the relay ends one attachment', async () => {
+  it('REQ-IMXP-023 goes on with the others when the relay ends one attachment', async () => {
     const { relay, fred } = await scripted();
     await fred.attach(WB);
     relay.channel.send(dialect.encode({ type: 'terminate', transID: relay.attached[0]?.transID ?? 0 }));

@@ -172,7 +172,7 @@ describe('an endpoint that receives', () => {
     expect(channel.answers.get(3)).to.include({ code: 550, text: 'not here' });
   });
 
-  it('refuses Data that is for nobody attached here', async () => {
+  it('REQ-IMXP-033 refuses Data that is for nobody attached here', async () => {
     const { relay, fred } = await scripted();
     const { channel } = relay;
     const msgno = channel.send(dialect.encodeData(dataFor(['wilma@example.com'])));

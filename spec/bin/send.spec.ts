@@ -1,0 +1,130 @@
+import { expect } from 'chai';
+import { LocalMesh, passwordOf } from '../support/local-mesh.js';
+import { type Finished, type RunOptions, Workshop } from '../support/node-process.js';
+
+const FRED = 'fred@example.com';
+const BARNEY = 'barney@rubble.com';
+
+interface Arrived {
+  readonly type: string;
+  readonly body: Buffer;
+}
+
+describe('imxp send', function () {
+  this.timeout(60_000);
+  this.slow(5000);
+  let mesh: LocalMesh;
+  let workshop: Workshop;
+  let arrived: Arrived[];
+
+  before(async () => {
+    mesh = await LocalMesh.start();
+    workshop = await Workshop.open();
+    await workshop.file('fred', `${passwordOf(FRED)}\n`);
+    await workshop.file('wrong', 'stone\n');
+    const barney = await mesh.attach(BARNEY);
+    barney.receive((delivery) => {
+      const { content } = delivery;
+      if (content.kind !== 'part') throw new Error(content.kind);
+      arrived.push({ type: content.headers.get('Content-Type') ?? '', body: Buffer.from(content.body) });
+      if (delivery.text() === 'refuse me') delivery.refuse({ code: 554, text: 'I will \u001b[31mnot\u001b[0m' });
+    });
+  });
+
+  beforeEach(() => {
+    arrived = [];
+  });
+
+  after(async () => {
+    await mesh.close();
+    await workshop.close();
+  });
+
+  function send(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+    const relay = mesh.url('example.com');
+    return workshop.run(['send', '--from', FRED, '--to', BARNEY, '--relay', relay, ...args], options);
+  }
+
+  const WITH_PASSWORD = ['--password-file', 'fred'];
+
+  it('sends standard input as text and says nothing when it is accepted', async () => {
+    const { code, stdout, stderr } = await send(WITH_PASSWORD, { input: 'Bowling tonight? Ä\n' });
+    expect([code, stdout.toString(), stderr.toString()]).to.deep.equal([0, '', '']);
+    expect(arrived).to.deep.equal([{ type: 'text/plain; charset=UTF-8', body: Buffer.from('Bowling tonight? Ä\n') }]);
+  });
+
+  it('sends a file that is no text as octets, or with the type it is told', async () => {
+    const octets = Buffer.from([0xff, 0x00, 0x0d, 0x0a, 0x80]);
+    const file = await workshop.file('file.bin', octets);
+    const { code, stdout } = await send([...WITH_PASSWORD, '--json', file]);
+    expect(code).to.equal(0);
+    expect(JSON.parse(stdout.toString())).to.deep.include({
+      accepted: true,
+      from: FRED,
+      to: [BARNEY],
+      type: 'application/octet-stream',
+      octets: 5,
+    });
+    expect((await send([...WITH_PASSWORD, '--type', 'image/png', file])).code).to.equal(0);
+    expect(arrived).to.deep.equal([
+      { type: 'application/octet-stream', body: octets },
+      { type: 'image/png', body: octets },
+    ]);
+  });
+
+  it('takes the relay and the password from the environment', async () => {
+    const environment = { IMXP_RELAY: mesh.url('example.com'), IMXP_PASSWORD: passwordOf(FRED) };
+    const args = ['send', '--from', FRED, '--to', BARNEY, '-'];
+    expect((await workshop.run(args, { input: 'x', environment })).code).to.equal(0);
+    expect(arrived).to.have.lengthOf(1);
+  });
+
+  it('says code and text of a refusal, without what a terminal would obey, and ends with 1', async () => {
+    const { code, stdout, stderr } = await send([...WITH_PASSWORD, '--json'], { input: 'refuse me' });
+    expect(code).to.equal(1);
+    expect(stderr.toString()).to.equal('error: 554 I will \ufffd[31mnot\ufffd[0m\n');
+    expect(JSON.parse(stdout.toString())).to.deep.include({ accepted: false, code: 554 });
+  });
+
+  it('ends with 1 also when this originator or recipient is not allowed', async () => {
+    const unknown = await send([...WITH_PASSWORD, '--to', 'nobody@rubble.com'], { input: 'x' });
+    expect(unknown.code, 'one of two recipients took it').to.equal(0);
+    const args = ['send', '--from', FRED, '--to', 'pebbles@nowhere.example', '--relay', mesh.url('example.com')];
+    const nowhere = await workshop.run([...args, ...WITH_PASSWORD], { input: 'x' });
+    expect(nowhere.code).to.equal(1);
+    expect(nowhere.stderr.toString()).to.match(/^error: 550 ./);
+  });
+
+  it('ends with 77 when the relay does not let it in', async () => {
+    const { code, stderr } = await send(['--password-file', 'wrong'], { input: 'x' });
+    expect(code).to.equal(77);
+    expect(stderr.toString()).to.contain('535');
+  });
+
+  it('ends with 77 when TLS is required and not offered', async () => {
+    expect((await send([...WITH_PASSWORD, '--tls', 'require'], { input: 'x' })).code).to.equal(77);
+  });
+
+  it('ends with 69 when nobody listens there', async () => {
+    const { code, stderr } = await send([...WITH_PASSWORD, '--relay', 'tcp://127.0.0.1:1'], { input: 'x' });
+    expect(code).to.equal(69);
+    expect(stderr.toString()).to.contain('tcp://127.0.0.1:1');
+  });
+
+  it('ends with 64 when it is not told what it needs', async () => {
+    const wrong = [
+      ['send', '--to', BARNEY],
+      ['send', '--from', FRED],
+      ['send', '--from', 'fred', '--to', BARNEY],
+      ['send', '--from', FRED, '--to', BARNEY, '--relay', 'rubble.com'],
+      ['send', '--from', FRED, '--to', BARNEY, '--tls', 'maybe'],
+      ['send', '--from', FRED, '--to', BARNEY],
+      ['send', '--from', FRED, '--to', BARNEY, ...WITH_PASSWORD, 'no-such-file'],
+    ];
+    const results = await Promise.all(wrong.map((args) => workshop.run(args, { environment: { IMXP_PASSWORD: '' } })));
+    for (const [index, { code, stderr }] of results.entries()) {
+      expect(code, `${wrong[index]?.join(' ')}: ${stderr}`).to.equal(64);
+      expect(stderr.toString()).to.match(/^error: /);
+    }
+  });
+});

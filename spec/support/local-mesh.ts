@@ -1,0 +1,120 @@
+/**
+ * Two real nodes in this process, over real sockets on loopback: example.com, which knows the way, and rubble.com. Stores
+ * are in memory; passwords are made up.
+ */
+import { parseConfig } from '../../lib/config/parse.js';
+import type { NodeConfigInput } from '../../lib/config/schema.js';
+import { Endpoint } from '../../lib/endpoint/endpoint.js';
+import type { EndpointOptions } from '../../lib/endpoint/options.js';
+import { type Node, startNode } from '../../lib/node.js';
+import { makeVerifier } from '../../lib/sasl/verifier.js';
+import { TestAuthority } from './certificates.js';
+import { temporaryFile } from './temporary-file.js';
+
+const ACCOUNTS: Readonly<Record<string, readonly string[]>> = {
+  'example.com': ['fred@example.com', 'wilma@example.com'],
+  'rubble.com': ['barney@rubble.com', 'betty@rubble.com', 'imxp=mesh@example.com'],
+};
+
+export const passwordOf = (address: string): string => `rock ${address}`;
+
+export interface LocalMeshOptions {
+  readonly limits?: Readonly<Record<string, number>>;
+  /** Relays and endpoints use TLS. */
+  readonly tls?: boolean;
+}
+
+export class LocalMesh {
+  readonly #options: LocalMeshOptions;
+  readonly #nodes = new Map<string, Node>();
+  readonly #ports = new Map<string, number>();
+  readonly #endpoints: Endpoint[] = [];
+  readonly authority = new TestAuthority();
+
+  private constructor(options: LocalMeshOptions) {
+    this.#options = options;
+  }
+
+  static async start(options: LocalMeshOptions = {}): Promise<LocalMesh> {
+    const mesh = new LocalMesh(options);
+    await mesh.startNode('rubble.com');
+    await mesh.startNode('example.com');
+    return mesh;
+  }
+
+  /** Starts a node, on the port it had before. */
+  async startNode(domain: string): Promise<Node> {
+    const node = await startNode(parseConfig(await this.#config(domain), '/'));
+    for (const address of ACCOUNTS[domain] ?? []) {
+      await node.accounts.add(await makeVerifier(address, passwordOf(address), { realms: [domain] }));
+    }
+    this.#nodes.set(domain, node);
+    this.#ports.set(domain, node.listening[0]?.port ?? 0);
+    return node;
+  }
+
+  async stopNode(domain: string): Promise<void> {
+    await this.#nodes.get(domain)?.stop();
+    this.#nodes.delete(domain);
+  }
+
+  url(domain: string): string {
+    return `tcp://127.0.0.1:${this.#ports.get(domain) ?? 0}`;
+  }
+
+  options(address: string, more: Partial<EndpointOptions> = {}): EndpointOptions {
+    return {
+      address,
+      relay: this.url(address.slice(address.lastIndexOf('@') + 1)),
+      password: passwordOf(address),
+      ...(this.#options.tls === true ? { ca: this.authority.certificate } : {}),
+      ...more,
+    };
+  }
+
+  async attach(address: string, more: Partial<EndpointOptions> = {}): Promise<Endpoint> {
+    const endpoint = await Endpoint.connect(this.options(address, more));
+    this.#endpoints.push(endpoint);
+    return endpoint;
+  }
+
+  /** Closes what was attached here. */
+  async leave(): Promise<void> {
+    await Promise.all(this.#endpoints.splice(0).map((endpoint) => endpoint.close()));
+  }
+
+  async close(): Promise<void> {
+    await this.leave();
+    await Promise.all([...this.#nodes.keys()].map((domain) => this.stopNode(domain)));
+  }
+
+  async #config(domain: string): Promise<NodeConfigInput> {
+    const tls = this.#options.tls === true;
+    const password = await temporaryFile(`${passwordOf('imxp=mesh@example.com')}\n`);
+    const route = {
+      domain: 'rubble.com',
+      relays: [this.url('rubble.com')],
+      tls: tls ? ('require' as const) : ('off' as const),
+      credentials: { username: 'imxp=mesh@example.com', passwordFile: password },
+    };
+    return {
+      domains: [domain],
+      listen: [{ transport: 'tcp', host: '127.0.0.1', port: this.#ports.get(domain) ?? 0 }],
+      sasl: { mechanisms: ['DIGEST-MD5'] },
+      store: { type: 'memory' },
+      mesh: { routes: domain === 'example.com' ? [route] : [], dns: { enabled: false } },
+      limits: this.#options.limits ?? {},
+      ...(tls ? { tls: await this.#tls(domain) } : {}),
+    };
+  }
+
+  async #tls(domain: string): Promise<NonNullable<NodeConfigInput['tls']>> {
+    const { certificate, key } = this.authority.issue({ domains: [domain], mailboxes: [`imxp=mesh@${domain}`] });
+    return {
+      certificate: await temporaryFile(certificate),
+      key: await temporaryFile(key),
+      authority: await temporaryFile(this.authority.certificate),
+      require: 'always',
+    };
+  }
+}
