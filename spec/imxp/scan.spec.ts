@@ -52,7 +52,10 @@ const address = fc.constantFrom(
   'imxp=report@example.com',
   '',
 );
-const transID = mostly(['1', '3301', '2147483647', '0007'], ['2147483648', '0', '99999999999', '', '1a']);
+const transID = mostly(
+  ['1', '3301', '2147483647', '0007'],
+  ['2147483648', '0', '99999999999', '00000000001', '', '1a'],
+);
 
 const attribute = (name: string, value: fc.Arbitrary<string>) =>
   fc.tuple(space, quotes, value).map(([before, quote, text]) => `${before}${name}=${quote}${text}${quote}`);
@@ -84,7 +87,7 @@ const { inner } = fc.letrec<{ inner: string; element: string }>((tie) => ({
   element: fc
     .tuple(
       name,
-      fc.uniqueArray(fc.constantFrom('x', 'y', 'xml:lang', 'z'), { maxLength: 3 }),
+      fc.uniqueArray(fc.constantFrom('x', 'y', 'xml:lang', 'z', 'v', 'w'), { maxLength: 6 }),
       space,
       word,
       gap,
@@ -138,7 +141,7 @@ const control = (reference: fc.Arbitrary<string>, content: fc.Arbitrary<string>)
       attribute('content', reference),
       fc.boolean(),
       gap,
-      fc.array(recipient, { minLength: 1, maxLength: 2 }),
+      fc.array(recipient, { minLength: 1, maxLength: 3 }),
       fc.array(option, { maxLength: 2 }),
       content,
       gap,
@@ -305,6 +308,8 @@ describe('imxp/dialect/scan', () => {
     ['empty inline content', inline('')],
     ['inline content of many elements', inline('<a/>'.repeat(20))],
     ['a content part', multipart('tide is in')],
+    ['a content part without body', multipart('').replace('\r\n\r\n--=_m1--', '\r\n--=_m1--')],
+    ['a content part with an empty body', multipart('')],
     ['a content part without a last line end', multipart('tide is in', '')],
     ['a content part with what looks like a delimiter', multipart('--=_m2\r\n -=_m1\n--=_m1--')],
   ] as const) {
@@ -324,6 +329,29 @@ describe('imxp/dialect/scan', () => {
     ['too deep elements', inline('<a><b><c><d><e/></d></c></b></a>')],
     ['too many elements', inline('<a/>'.repeat(30))],
     ['an overlong UTF-8 sequence', inline('\xc0\x80')],
+    [
+      'a number of too many digits',
+      inline().replace('<data-content', "<option internal='x' transID='00000000001' /><data-content"),
+    ],
+    [
+      'too many recipients',
+      inline().replace('<data-content', "<recipient identity='e@f' /><recipient identity='g@h' /><data-content"),
+    ],
+    ['no recipient', inline().replace("<recipient identity='c@d' />", '')],
+    ['an option before the recipient', inline().replace('<recipient', "<option internal='x' transID='1' /><recipient")],
+    ['a parameter given twice', multipart('x').replace('; type', '; start="<c1@b>"; type')],
+    ['a root that start does not name', multipart('x').replace('start="<c1', 'start="<c3')],
+    ['two parts with one Content-ID', multipart('x').replaceAll('c2@b', 'c1@b')],
+    [
+      'a header of the control part given twice',
+      multipart('x').replace(
+        /(Content-ID: <c1)/,
+        'Content-Transfer-Encoding: binary\r\nContent-Transfer-Encoding: binary\r\n$1',
+      ),
+    ],
+    ['a header of the content part continued', multipart('x').replace('c2@b>\r\n\r', 'c2@b>\r\n x\r\n\r')],
+    ['a third part', multipart('x\r\n--=_m1\r\n\r\ny')],
+    ['an escaped cid URL', multipart('x').replace('cid:c2@b', 'cid:c2%40b')],
     ['an epilogue', multipart('x', '\r\n\r\n')],
     ['no content part', multipart('x').replace('c2@b>\r\n', 'c3@b>\r\n')],
     ['a part cut short', multipart('x').slice(0, -6)],

@@ -236,7 +236,7 @@ export class Envelope {
     return octets[at + CONTENT_ID.length] === COLON;
   }
 
-  /** `: <id>` and its line end, once. @returns the next line, or -1. */
+  /** `: <id>` and its line end, once. A line that continues it is no line that could follow. @returns that line, or -1. */
   #contentId(colon: number): number {
     const { octets } = this;
     if (this.idEnd >= 0 || octets[colon + 1] !== BLANK || octets[colon + 2] !== LESS) {
@@ -244,16 +244,11 @@ export class Envelope {
     }
     this.idStart = colon + 3;
     const end = this.#quoted(this.idStart, GREATER);
-    if (end < 0 || !this.#unfolded(end + 1)) {
+    if (end < 0 || !this.#lineEnd(end + 1)) {
       return -1;
     }
     this.idEnd = end;
     return end + 3;
-  }
-
-  /** A line end after which no blank continues the line. */
-  #unfolded(at: number): boolean {
-    return this.#lineEnd(at) && this.octets[at + 2] !== BLANK && this.octets[at + 2] !== TAB;
   }
 
   /** A header of letters and hyphens with a printable value. @returns the next line, or -1. */
@@ -270,7 +265,7 @@ export class Envelope {
     while (((CLASSES[octets[at] ?? 0] ?? 0) & PRINTABLE) !== 0) {
       at += 1;
     }
-    return this.#unfolded(at) ? at + 2 : -1;
+    return this.#lineEnd(at) ? at + 2 : -1;
   }
 
   /** Whether the body is followed by the last delimiter, and that by nothing. */
@@ -278,13 +273,10 @@ export class Envelope {
     const { octets } = this;
     const length = this.#delimiterLength + 2;
     const line = this.#delimiter - 2;
+    // the delimiter may share its line end with the empty line before it: no body at all
     const at = octets.indexOf(octets.subarray(line, line + length), body - 2);
-    // before the body means that the empty line belongs to the delimiter: no body at all
-    if (at < body) {
-      return false;
-    }
     const after = at + length;
-    if (octets[after] !== HYPHEN || octets[after + 1] !== HYPHEN) {
+    if (at < 0 || octets[after] !== HYPHEN || octets[after + 1] !== HYPHEN) {
       return false;
     }
     return after + 2 === octets.length || (after + 4 === octets.length && this.#lineEnd(after + 2));

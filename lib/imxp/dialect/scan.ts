@@ -14,7 +14,6 @@ import { CLASSES, DIGIT, Interned, matches, NAME, NAME_START, sameOctets } from 
 import { DEFAULT_LOCALIZE, EMPTY } from './option.js';
 
 const HASH = 0x23;
-const PERCENT = 0x25;
 const LESS = 0x3c;
 
 const DATA = Buffer.from('<data');
@@ -285,11 +284,6 @@ export class DataScanner {
     const from = start + CID.length;
     if (!multipart || !matches(octets, start, CID) || end - from !== idEnd - idStart) {
       return false;
-    }
-    for (let at = from; at < end; at += 1) {
-      if (octets[at] === PERCENT || octets[at] === HASH) {
-        return false;
-      }
     }
     return sameOctets(octets, from, idStart, end - from) && isUric(octets, from, end);
   }
