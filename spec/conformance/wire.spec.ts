@@ -121,7 +121,7 @@ describe('the wire, seen by a foreign peer', function () {
   });
 
   describe('tuning', () => {
-    it('REQ-TLS-001 REQ-TLS-003 REQ-TLS-004 REQ-TLS-006 proceeds to TLS and greets anew', async () => {
+    it('REQ-TLS-001 REQ-TLS-004 REQ-TLS-005 REQ-TLS-006 proceeds to TLS, awaits the handshake and greets anew', async () => {
       const peer = await town.connect();
       await peer.greet();
       const greeting = await peer.startTls({ serverName: 'example.com', authority: town.authority });
