@@ -68,6 +68,11 @@ export class Decoder {
   #stretchStart = 0;
   #stretchEnd = 0;
 
+  /** Whether the beginning of a header has come and its end has not. */
+  get unfinished(): boolean {
+    return this.#keptOctets > 0;
+  }
+
   push(octets: Buffer): void {
     if (octets.length === 0) {
       return;

@@ -5,15 +5,17 @@
 import { LocalError, RemoteProtocolError, type Reply } from '../errors.js';
 import { type Channel, OPEN, type Origin } from './channel.js';
 import { Channels } from './channels.js';
-import { Control, type Offer } from './control.js';
+import { Control } from './control.js';
+import { Conversation } from './conversation.js';
 import { Decoder } from './decoder.js';
 import type { Greeting, Outbound, SessionEvent, StartEvent } from './event.js';
-import { ANS, ERR, type Header, KEYWORDS, MSG, NUL, RPY, SEQ } from './frame.js';
+import { ANS, ERR, type Header, KEYWORDS, MSG, NONE, NUL, RPY, SEQ } from './frame.js';
 import { BEEP_LIMITS, type BeepLimits } from './limits.js';
 import { type Departures, Outbox } from './outbox.js';
 import { keywordOf, type Outgoing } from './outgoing.js';
+import type { Offer } from './starts.js';
 
-export type { Offer } from './control.js';
+export type { Offer } from './starts.js';
 
 export type Role = 'initiator' | 'listener';
 export type SessionState = 'greeting' | 'ready' | 'quiet' | 'releasing' | 'closed';
@@ -66,12 +68,15 @@ export class Session implements Departures {
   readonly #refusing: boolean;
   readonly #decoder = new Decoder();
   readonly #channels: Channels;
+  readonly #talk: Conversation;
   readonly #control: Control;
   readonly #outbox: Outbox;
   /** Events that come from more than the frame just read. */
   readonly #events: SessionEvent[] = [];
   /** The channel whose payload is being read. */
   #reading: Channel | undefined;
+  /** Channels with a message whose final frame has not come. */
+  #begun = 0;
 
   /** @throws LocalError ARGUMENT for options that cannot be put into a greeting */
   constructor(options: SessionOptions) {
@@ -89,53 +94,53 @@ export class Session implements Departures {
       throw new LocalError('ARGUMENT', 'a feature that is not registered begins with x-');
     }
     this.#channels = new Channels(initiator, options.isTuning ?? (() => false), options.origin ?? NO_ORIGIN);
-    this.#control = new Control(
-      {
-        initiator,
-        greeting: { profiles, features, localize },
-        refuse: options.refuse,
-        serverName: options.serverName,
-      },
-      this.#limits,
+    this.#outbox = new Outbox(this, Math.max(1, options.frameOctets ?? FRAME_OCTETS));
+    this.#talk = new Conversation(
+      { initiator, greeting: { profiles, features, localize }, refuse: options.refuse, limits: this.#limits },
       this.#channels,
+      this.#outbox,
       this.#events,
     );
-    this.#outbox = new Outbox(this, Math.max(1, options.frameOctets ?? FRAME_OCTETS));
-    this.#control.connect(this.#outbox);
+    this.#control = new Control(this.#talk, options.serverName);
     if (options.greet !== false) {
-      this.#control.greet();
+      this.#talk.greet();
     }
   }
 
   get state(): SessionState {
-    const { state } = this.#control;
+    const { state } = this.#talk;
     return state === 'ready' && this.#outbox.quiet ? 'quiet' : state;
   }
 
   /** What the peer said in its greeting; undefined before it came. */
   get peer(): Greeting | undefined {
-    return this.#control.peer;
+    return this.#talk.peer;
   }
 
   /** The serverName in effect for what the peer starts here. */
   get serverName(): string | undefined {
-    return this.#control.serverName;
+    return this.#control.starts.serverName;
   }
 
   /** Whether `transmit` would give something. */
   get pending(): boolean {
-    return this.#control.state !== 'closed' && this.#outbox.pending;
+    return this.#talk.state !== 'closed' && this.#outbox.pending;
+  }
+
+  /** Whether a frame or a message of the peer has begun and its end has not come. */
+  get unfinished(): boolean {
+    return this.#reading !== undefined || this.#begun > 0 || this.#decoder.unfinished;
   }
 
   /** Lets the greeting go that `greet: false` held back. */
   greet(): void {
-    this.#control.greet();
+    this.#talk.greet();
   }
 
   /** Takes octets from the transport, without looking at them. The caller may not reuse the chunk. */
   receive(octets: Buffer): void {
     // RFC 3080 §2.4: an unavailable listener ignores the initiator's greeting
-    if (this.#control.state !== 'closed' && !this.#refusing) {
+    if (this.#talk.state !== 'closed' && !this.#refusing) {
       this.#decoder.push(octets);
     }
   }
@@ -151,13 +156,13 @@ export class Session implements Departures {
     if (this.#events.length > 0) {
       return this.#events.shift();
     }
-    if (this.#control.state === 'closed') {
+    if (this.#talk.state === 'closed') {
       return undefined;
     }
     try {
       return this.#parse();
     } catch (error) {
-      this.#control.end();
+      this.#talk.end();
       throw error;
     }
   }
@@ -170,7 +175,7 @@ export class Session implements Departures {
    * another tuning channel exists; ARGUMENT for content over 4,096 octets.
    */
   start(offer: Offer): number {
-    return this.#control.start(offer);
+    return this.#control.starts.start(offer);
   }
 
   /** Creates the channel with one of the proposed profiles. `content` is escaped here. */
@@ -179,7 +184,7 @@ export class Session implements Departures {
   }
 
   refuseStart(event: StartEvent, reply: Reply): void {
-    this.#control.refuseStart(event, reply);
+    this.#control.starts.refuse(event, reply);
   }
 
   /**
@@ -189,7 +194,7 @@ export class Session implements Departures {
    * @throws LocalError BEEP_STATE if the channel is gone or closing or no reply is owed to `msgno`.
    */
   send(number: number, message: Outbound): number {
-    if (number === 0 || this.#control.state === 'closed') {
+    if (number === 0 || this.#talk.state === 'closed') {
       throw new LocalError('BEEP_STATE', number === 0 ? 'channel 0 is the session’s own' : 'the session is closed');
     }
     const channel = this.#channels.existing(number);
@@ -197,7 +202,7 @@ export class Session implements Departures {
     let sent: Outgoing;
     if (message.kind === 'MSG') {
       // RFC 3080 §2.3.1.3: after close no more MSGs; replies still go
-      if (channel.closing !== OPEN || channel.ending || this.#control.state === 'releasing') {
+      if (channel.closing !== OPEN || channel.ending || this.#talk.state === 'releasing') {
         throw new LocalError('BEEP_STATE', `channel ${number} is being closed`, { fields: { channel: number } });
       }
       sent = channel.request(message.payload);
@@ -237,16 +242,16 @@ export class Session implements Departures {
    * @throws LocalError BEEP_STATE
    */
   close(channel: number, code: number, text = ''): void {
-    this.#control.close(channel, code, text);
+    this.#control.closes.close(channel, code, text);
   }
 
   /** Accepts the peer's `close`: `ok` leaves as soon as RFC 3080 §2.3.1.3 (a) to (c) hold. */
   acceptClose(channel: number): void {
-    this.#control.acceptClose(channel);
+    this.#control.closes.accept(channel);
   }
 
   refuseClose(channel: number, reply: Reply): void {
-    this.#control.refuseClose(channel, reply);
+    this.#control.closes.refuse(channel, reply);
   }
 
   /** Sets the buffer space of a channel in octets; a SEQ follows when the window grows. It never shrinks at once. */
@@ -258,7 +263,7 @@ export class Session implements Departures {
 
   /** What to write now, about `limit` octets: SEQ first, then channels in turn. Pull `nextEvent` afterwards. */
   transmit(limit: number): Buffer[] {
-    return this.#control.state === 'closed' ? [] : this.#outbox.transmit(limit);
+    return this.#talk.state === 'closed' ? [] : this.#outbox.transmit(limit);
   }
 
   channelInfo(number: number): ChannelInfo | undefined {
@@ -280,7 +285,7 @@ export class Session implements Departures {
 
   /** Ends the session for a change of transport. @returns the octets received and not yet parsed. */
   detach(): Buffer {
-    this.#control.end();
+    this.#talk.end();
     this.#events.length = 0;
     this.#reading = undefined;
     return this.#decoder.rest();
@@ -329,9 +334,7 @@ export class Session implements Departures {
     const message = channel.admit(frame);
     if (message !== undefined && channel.acknowledged(frame, message)) {
       this.#outbox.wake(channel);
-      if (this.#control.waiting) {
-        this.#control.acknowledged(channel);
-      }
+      this.#control.closes.acknowledged(channel);
     }
     const discard = message?.dropped === true;
     if (channel.inbox.begin(frame, this.#limit(channel), discard)) {
@@ -343,7 +346,7 @@ export class Session implements Departures {
   #admitControl(frame: Header): void {
     const { keyword, msgno } = frame;
     const fields = { keyword: KEYWORDS[keyword] ?? '', msgno };
-    if (this.#control.state === 'greeting') {
+    if (this.#talk.state === 'greeting') {
       if (msgno !== 0 || (keyword !== RPY && (keyword !== ERR || this.role === 'listener'))) {
         throw new RemoteProtocolError('BEEP_GREETING_INVALID', 'the first message is not a greeting', { fields });
       }
@@ -367,10 +370,7 @@ export class Session implements Departures {
       return undefined;
     }
     if (number === 0) {
-      throw new RemoteProtocolError(
-        this.#control.state === 'greeting' ? 'BEEP_GREETING_INVALID' : 'BEEP_MANAGEMENT_REPLY_INVALID',
-        `a reply on channel 0 has more than ${this.#limits.managementOctets} octets`,
-      );
+      throw this.#control.poor(`a reply of more than ${this.#limits.managementOctets} octets`);
     }
     if (message !== undefined) {
       message.dropped = true;
@@ -380,8 +380,12 @@ export class Session implements Departures {
 
   /** Payload and trailer are complete. */
   #finish(channel: Channel, frame: Header): SessionEvent | undefined {
-    const { inbound } = channel;
-    const payload = channel.inbox.finish(frame);
+    const { inbound, inbox } = channel;
+    const before = inbox.keyword;
+    const payload = inbox.finish(frame);
+    if (inbox.keyword !== before) {
+      this.#begun += before === NONE ? 1 : -1;
+    }
     inbound.receive(frame.size);
     // Whole messages hold their octets until they are consumed; parts of one, and channel 0, do not.
     if (payload !== undefined && channel.number !== 0 && frame.keyword !== NUL) {
@@ -390,7 +394,7 @@ export class Session implements Departures {
     this.#outbox.credit(channel);
     const event = frame.more ? undefined : this.#complete(channel, frame, payload);
     if (channel.ending) {
-      this.#control.settle();
+      this.#control.closes.settle();
     }
     return event ?? this.#events.shift();
   }

@@ -1,0 +1,248 @@
+/**
+ * Closing channels and releasing the session (RFC 3080 §2.3.1.3, §2.4), asked by either side. Owns when a `close` may
+ * be sent and when an `ok`; refuses to know how channels begin.
+ */
+import { LocalError, type Reply } from '../errors.js';
+import { ASKED, type Channel, DEFERRED, OPEN } from './channel.js';
+import type { Conversation } from './conversation.js';
+import { RPY } from './frame.js';
+import { type CloseRequest, OK, writeClose } from './management.js';
+import { RELEASES } from './outgoing.js';
+
+/** A peer's `close` that is not answered yet. */
+interface Requested {
+  readonly msgno: number;
+  accepted: boolean;
+}
+
+export class Closes {
+  readonly #talk: Conversation;
+  /** Channels by the number of our MSG on channel 0. */
+  #asked: Map<number, number> | undefined;
+  /** Our own that wait for acknowledgements, by channel. */
+  #deferred: Map<number, string> | undefined;
+  /** The peer's, by channel. */
+  #requested: Map<number, Requested> | undefined;
+
+  constructor(talk: Conversation) {
+    this.#talk = talk;
+  }
+
+  /** The session is on its way to an end, or the peer wants it to be. */
+  get releasing(): boolean {
+    return this.#talk.state !== 'ready' || this.#requested?.has(0) === true;
+  }
+
+  // ---- asked by us -------------------------------------------------------------------------------------------------
+
+  close(number: number, code: number, text: string): void {
+    const talk = this.#talk;
+    talk.ready();
+    const channel = talk.channels.existing(number);
+    if (this.#requested?.has(number)) {
+      // Both want it: the peer's close is enough.
+      this.accept(number);
+      return;
+    }
+    if (channel.closing !== OPEN) {
+      throw new LocalError('BEEP_STATE', `channel ${number} is already being closed`);
+    }
+    this.#deferred ??= new Map();
+    this.#deferred.set(number, writeClose(number, code, text, talk.peer));
+    channel.closing = DEFERRED;
+    if (number === 0) {
+      talk.state = 'releasing';
+    }
+    this.acknowledged(channel);
+  }
+
+  /** A MSG of ours was acknowledged, or a channel opened: a `close` that waited may be sent. */
+  acknowledged(channel: Channel): void {
+    if (this.#deferred === undefined || this.#deferred.size === 0) {
+      return;
+    }
+    if (channel.number !== 0 && acknowledged(channel)) {
+      this.#ask(channel);
+    }
+    if (this.#deferred.has(0) && this.#allAcknowledged()) {
+      this.#ask(this.#talk.channels.zero);
+    }
+  }
+
+  #allAcknowledged(): boolean {
+    for (const channel of this.#talk.channels.all()) {
+      if (!acknowledged(channel)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  #ask(channel: Channel): void {
+    const document = this.#deferred?.get(channel.number);
+    if (document === undefined) {
+      return;
+    }
+    this.#deferred?.delete(channel.number);
+    channel.closing = ASKED;
+    this.#asked ??= new Map();
+    this.#asked.set(this.#talk.ask(document), channel.number);
+  }
+
+  /** Whether that MSG on channel 0 was a `close` of ours. */
+  asked(msgno: number): boolean {
+    return this.#asked?.has(msgno) === true;
+  }
+
+  /** The peer answered ok. */
+  closed(msgno: number): void {
+    const { channels, events } = this.#talk;
+    const number = this.#take(msgno);
+    if (number === 0) {
+      this.#talk.end();
+      events.push({ type: 'released' });
+      return;
+    }
+    const channel = channels.get(number);
+    if (channel === undefined) {
+      channels.release(number);
+      return;
+    }
+    channel.closing = OPEN;
+    this.#remove(channel);
+  }
+
+  /** The peer answered with an error: the channel, or the session, goes on. */
+  refused(msgno: number, reply: Reply): void {
+    const { channels, events } = this.#talk;
+    const number = this.#take(msgno);
+    const channel = channels.get(number);
+    if (channel === undefined) {
+      channels.release(number);
+      return;
+    }
+    channel.closing = OPEN;
+    if (number === 0 && !this.accepted(0)) {
+      this.#talk.state = 'ready';
+    }
+    events.push({ type: 'close-refused', channel: number, reply });
+  }
+
+  #take(msgno: number): number {
+    const number = this.#asked?.get(msgno) ?? 0;
+    this.#asked?.delete(msgno);
+    return number;
+  }
+
+  // ---- asked by the peer -------------------------------------------------------------------------------------------
+
+  requested(msgno: number, { number, code, text }: CloseRequest): void {
+    const { channels, events } = this.#talk;
+    const channel = channels.get(number);
+    if (channel === undefined || this.#requested?.has(number)) {
+      const what = channel === undefined ? 'does not exist' : 'is already being closed';
+      this.#talk.error(msgno, { code: 550, text: `channel ${number} ${what}` });
+      return;
+    }
+    this.#requested ??= new Map();
+    this.#requested.set(number, { msgno, accepted: false });
+    if (channel.closing === OPEN) {
+      events.push({ type: 'close', channel: number, code, text });
+      return;
+    }
+    // Closes that cross: both answer ok as soon as they can. One of ours not sent yet is not needed any more.
+    if (channel.closing === DEFERRED) {
+      this.#deferred?.delete(number);
+      channel.closing = OPEN;
+    }
+    this.accept(number);
+  }
+
+  accept(number: number): void {
+    const { channels } = this.#talk;
+    this.#awaited(number).accepted = true;
+    // RFC 3080 §2.3.1.3 (a): what is queued still leaves, nothing is added
+    channels.existing(number).ending = true;
+    if (number === 0) {
+      this.#talk.state = 'releasing';
+      for (const channel of channels.all()) {
+        channel.ending = true;
+      }
+    }
+    this.settle();
+  }
+
+  refuse(number: number, reply: Reply): void {
+    const { msgno } = this.#awaited(number);
+    this.#requested?.delete(number);
+    this.#talk.error(msgno, reply);
+  }
+
+  accepted(number: number): boolean {
+    return this.#requested?.get(number)?.accepted === true;
+  }
+
+  #awaited(number: number): Requested {
+    const requested = this.#requested?.get(number);
+    if (this.#talk.state === 'closed' || requested === undefined || requested.accepted) {
+      throw new LocalError('BEEP_STATE', `no close of channel ${number} is awaiting an answer`);
+    }
+    return requested;
+  }
+
+  /** Sends the `ok`s whose conditions hold by now (RFC 3080 §2.3.1.3 (a) to (c)). */
+  settle(): void {
+    for (const [number, { msgno, accepted }] of this.#requested ?? []) {
+      const channel = this.#talk.channels.get(number);
+      if (!accepted || channel === undefined) {
+        continue;
+      }
+      if (number === 0 && this.#allIdle()) {
+        this.#requested?.delete(0);
+        this.#talk.reply(RPY, msgno, OK).effect = RELEASES;
+      } else if (number !== 0 && channel.idle && !channel.held) {
+        this.#requested?.delete(number);
+        this.#talk.reply(RPY, msgno, OK);
+        this.#remove(channel);
+      }
+    }
+  }
+
+  /** Every channel is idle; on channel 0 only the release itself is owed, and ours may be under way. */
+  #allIdle(): boolean {
+    const { channels } = this.#talk;
+    const { zero } = channels;
+    for (const channel of channels.all()) {
+      if (channel !== zero && !channel.idle) {
+        return false;
+      }
+    }
+    return zero.owing === 1 && zero.expecting === (zero.closing === ASKED ? 1 : 0);
+  }
+
+  /** The channel ceases to exist. */
+  #remove(channel: Channel): void {
+    const { channels, events, outbox } = this.#talk;
+    const { number } = channel;
+    channels.remove(channel);
+    outbox.remove(channel);
+    if (channel.closing === ASKED) {
+      // Closes crossed: the number stays taken until our own close is answered too.
+      channels.reserve(number, false);
+    }
+    this.#deferred?.delete(number);
+    const requested = this.#requested?.get(number);
+    this.#requested?.delete(number);
+    events.push({ type: 'closed', channel: number });
+    // The peer's close crossed ours and we have its ok: it is waiting for ours.
+    if (requested !== undefined) {
+      this.#talk.reply(RPY, requested.msgno, OK);
+    }
+    this.settle();
+  }
+}
+
+/** Something has come of the reply to each of our MSGs (RFC 3080 §2.3.1.3), and the peer knows of the channel. */
+function acknowledged(channel: Channel): boolean {
+  return channel.unacknowledged === 0 && !channel.held;
+}

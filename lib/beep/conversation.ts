@@ -1,0 +1,112 @@
+/**
+ * What all of channel 0 shares: the session's state, the greetings, and how documents are said. Refuses to know what
+ * they are about.
+ *
+ *   greeting ──the peer's greeting──> ready ──close 0 sent, or accepted──> releasing ──ok sent or received──> closed
+ *      │                               ^                                      │
+ *      │                               └────────────── error ─────────────────┘
+ *      └──ERR 0 0 sent or received──> closed            any state ──fault, detach──> closed
+ *
+ * The session's `quiet` is `ready` with nothing but what was queued before allowed to leave; the outbox keeps it.
+ */
+import { LocalError, type Reply } from '../errors.js';
+import type { Channels } from './channels.js';
+import type { Greeting, SessionEvent } from './event.js';
+import { ERR, RPY } from './frame.js';
+import type { BeepLimits } from './limits.js';
+import { BEEP_XML, message, writeError, writeGreeting } from './management.js';
+import type { Outbox } from './outbox.js';
+import { type Outgoing, REFUSES } from './outgoing.js';
+
+export type ConversationState = 'greeting' | 'ready' | 'releasing' | 'closed';
+
+export interface ConversationOptions {
+  readonly initiator: boolean;
+  readonly greeting: Greeting;
+  /** The listener's ERR 0 0 instead of its greeting. */
+  readonly refuse: Reply | undefined;
+  readonly limits: BeepLimits;
+}
+
+export class Conversation {
+  state: ConversationState = 'greeting';
+  /** The peer's greeting, and the content type it came in. */
+  peer: Greeting | undefined;
+  contentType = BEEP_XML;
+  readonly initiator: boolean;
+  readonly limits: BeepLimits;
+  readonly channels: Channels;
+  readonly outbox: Outbox;
+  readonly events: SessionEvent[];
+  readonly #options: ConversationOptions;
+  #greeted = false;
+
+  constructor(options: ConversationOptions, channels: Channels, outbox: Outbox, events: SessionEvent[]) {
+    this.#options = options;
+    this.initiator = options.initiator;
+    this.limits = options.limits;
+    this.channels = channels;
+    this.outbox = outbox;
+    this.events = events;
+    // Greetings are replies to a MSG 0 that nobody sends (RFC 3080 §2.3.1.1): each side has one place for them.
+    channels.zero.expectGreeting();
+    channels.zero.owe(0, 1);
+  }
+
+  greet(): void {
+    if (this.#greeted) {
+      return;
+    }
+    this.#greeted = true;
+    const { refuse, greeting } = this.#options;
+    if (refuse === undefined) {
+      this.reply(RPY, 0, writeGreeting(greeting));
+    } else {
+      this.reply(ERR, 0, writeError(refuse, undefined)).effect = REFUSES;
+    }
+  }
+
+  /** Takes the peer's greeting. */
+  greeted(peer: Greeting, contentType: string): void {
+    this.peer = peer;
+    this.contentType = contentType;
+    this.state = 'ready';
+    this.events.push({ type: 'greeting', greeting: peer });
+  }
+
+  /** @throws LocalError BEEP_STATE unless both sides have greeted and the session is not ending */
+  ready(): void {
+    if (this.state !== 'ready' || !this.#greeted) {
+      throw new LocalError('BEEP_STATE', `the session is ${this.#greeted ? this.state : 'greeting'}`);
+    }
+  }
+
+  end(): void {
+    this.state = 'closed';
+    this.outbox.clear();
+  }
+
+  /** Sends a MSG. @returns its number */
+  ask(document: string): number {
+    const { zero } = this.channels;
+    const asked = zero.request(message(this.contentType, document));
+    asked.late = this.outbox.quiet;
+    this.outbox.wake(zero);
+    return asked.msgno;
+  }
+
+  reply(keyword: number, msgno: number, document: string): Outgoing {
+    // The greeting is the first message on channel 0 (RFC 3080 §2.3.1.1).
+    if (msgno !== 0) {
+      this.greet();
+    }
+    const { zero } = this.channels;
+    const reply = zero.reply(keyword, msgno, 0, message(this.contentType, document), this.outbox.quiet);
+    this.outbox.wake(zero);
+    return reply;
+  }
+
+  error(msgno: number, reply: Reply): void {
+    this.reply(ERR, msgno, writeError(reply, this.peer));
+  }
+}

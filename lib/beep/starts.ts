@@ -1,0 +1,212 @@
+/**
+ * Creating channels (RFC 3080 §2.3.1.2), asked by either side. Owns the rules about numbers, tuning channels and
+ * serverName; refuses to know how channels end.
+ */
+import { LocalError, RemoteProtocolError, type Reply } from '../errors.js';
+import type { Channel } from './channel.js';
+import type { Conversation } from './conversation.js';
+import type { Proposal, StartEvent } from './event.js';
+import { RPY } from './frame.js';
+import { type Content, type StartRequest, writeProfile, writeStart } from './management.js';
+import { OPENS } from './outgoing.js';
+
+/** What to ask the peer for. */
+export interface Offer {
+  /** In order of preference; the peer picks one. */
+  readonly profiles: readonly Content[];
+  readonly serverName?: string;
+}
+
+/** A `start` of ours that is not answered yet. */
+interface Asked {
+  readonly channel: number;
+  readonly uris: readonly string[];
+}
+
+export class Starts {
+  /** In effect for the whole session once `#named`. */
+  serverName: string | undefined;
+  readonly #talk: Conversation;
+  /** The first successful start has come: serverName holds, even if it had none. */
+  #named: boolean;
+  /** By the number of our MSG on channel 0. */
+  #asked: Map<number, Asked> | undefined;
+  /** By channel: what the peer asked and is not answered yet. */
+  #offered: Map<number, StartEvent> | undefined;
+
+  constructor(talk: Conversation, serverName: string | undefined) {
+    this.#talk = talk;
+    this.serverName = serverName;
+    this.#named = serverName !== undefined;
+  }
+
+  // ---- asked by us -------------------------------------------------------------------------------------------------
+
+  /** @returns the number of the channel to be */
+  start(offer: Offer): number {
+    const talk = this.#talk;
+    const { channels, limits } = talk;
+    talk.ready();
+    const uris = offer.profiles.map((profile) => profile.uri);
+    if (uris.length === 0) {
+      throw new LocalError('ARGUMENT', 'a start proposes at least one profile');
+    }
+    if (channels.count >= limits.channels) {
+      throw new LocalError('BEEP_STATE', `more than ${limits.channels} channels`);
+    }
+    const tuning = uris.some((uri) => channels.isTuning(uri));
+    // RFC 3080 §2: at most one tuning channel at a time
+    if (tuning && channels.tuning) {
+      throw new LocalError('BEEP_STATE', 'another tuning channel exists');
+    }
+    const channel = channels.allocate();
+    const document = writeStart(channel, offer.serverName, offer.profiles);
+    channels.reserve(channel, tuning);
+    this.#asked ??= new Map();
+    this.#asked.set(talk.ask(document), { channel, uris });
+    return channel;
+  }
+
+  /** Whether that MSG on channel 0 was a `start` of ours. */
+  asked(msgno: number): boolean {
+    return this.#asked?.has(msgno) === true;
+  }
+
+  /** The peer created the channel. @throws RemoteProtocolError if it chose a profile that was not proposed */
+  started(msgno: number, profile: Proposal): Channel | undefined {
+    const asked = this.#take(msgno);
+    if (asked === undefined) {
+      return undefined;
+    }
+    const { uri, content } = profile;
+    if (!asked.uris.includes(uri)) {
+      throw new RemoteProtocolError('BEEP_MANAGEMENT_REPLY_INVALID', `the profile ${uri} was not proposed`);
+    }
+    const { channels, events } = this.#talk;
+    events.push({ type: 'started', channel: asked.channel, uri, ...(content === undefined ? {} : { content }) });
+    return channels.open(asked.channel, uri);
+  }
+
+  refused(msgno: number, reply: Reply): void {
+    const asked = this.#take(msgno);
+    if (asked !== undefined) {
+      this.#talk.channels.release(asked.channel);
+      this.#talk.events.push({ type: 'start-refused', channel: asked.channel, reply });
+    }
+  }
+
+  #take(msgno: number): Asked | undefined {
+    const asked = this.#asked?.get(msgno);
+    this.#asked?.delete(msgno);
+    return asked;
+  }
+
+  // ---- asked by the peer -------------------------------------------------------------------------------------------
+
+  /** @param releasing the session is on its way to an end */
+  requested(msgno: number, request: StartRequest, releasing: boolean): void {
+    const refusal = this.#refusal(request.number, releasing);
+    if (refusal !== undefined) {
+      this.#talk.error(msgno, refusal);
+      return;
+    }
+    const proposals = this.#permitted(request.proposals);
+    if (proposals.length === 0) {
+      const text = 'only one tuning channel can exist at a time; close the other first';
+      this.#talk.error(msgno, { code: 550, text });
+      return;
+    }
+    this.#propose(msgno, request, proposals);
+  }
+
+  #refusal(number: number, releasing: boolean): Reply | undefined {
+    const { channels, initiator, limits } = this.#talk;
+    // RFC 3080 §2.3.1.2: the peer's numbers have the other parity than ours
+    if ((number % 2 === 1) === initiator) {
+      const parity = initiator ? 'even' : 'odd';
+      return { code: 501, text: `number attribute in start element must be ${parity}-valued` };
+    }
+    if (releasing) {
+      return { code: 550, text: 'the session is being released' };
+    }
+    if (channels.inUse(number)) {
+      return { code: 550, text: `channel ${number} is in use` };
+    }
+    return channels.count >= limits.channels ? { code: 550, text: 'no more channels can be created' } : undefined;
+  }
+
+  #propose(msgno: number, { number, ...request }: StartRequest, proposals: readonly Proposal[]): void {
+    const { channels, events } = this.#talk;
+    const serverName = this.#named ? this.serverName : request.serverName;
+    const named = serverName === undefined ? {} : { serverName };
+    const event: StartEvent = { type: 'start', msgno, channel: number, proposals, ...named };
+    this.#offered ??= new Map();
+    this.#offered.set(number, event);
+    channels.reserve(
+      number,
+      proposals.some(({ uri }) => channels.isTuning(uri)),
+    );
+    events.push(event);
+  }
+
+  /**
+   * Proposals without tuning profiles while a tuning channel exists. When both sides ask for one at the same time the
+   * initiator's start goes ahead, or both would be refused.
+   */
+  #permitted(proposals: readonly Proposal[]): readonly Proposal[] {
+    const { channels, initiator } = this.#talk;
+    const others = proposals.filter((proposal) => !channels.isTuning(proposal.uri));
+    if (others.length === proposals.length || !channels.tuning || (!initiator && this.#onlyOursIsTuning())) {
+      return proposals;
+    }
+    return others;
+  }
+
+  #onlyOursIsTuning(): boolean {
+    const { channels } = this.#talk;
+    for (const channel of channels.all()) {
+      if (channel.tuning) {
+        return false;
+      }
+    }
+    for (const { proposals } of this.#offered?.values() ?? []) {
+      if (proposals.some((proposal) => channels.isTuning(proposal.uri))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** @returns the channel, which the peer knows of once the reply has left */
+  accept(event: StartEvent, uri: string, content: string | undefined): Channel {
+    this.#awaited(event);
+    if (!event.proposals.some((proposal) => proposal.uri === uri)) {
+      throw new LocalError('ARGUMENT', `the profile ${uri} was not proposed`);
+    }
+    const document = writeProfile(content === undefined ? { uri } : { uri, content });
+    this.#offered?.delete(event.channel);
+    const channel = this.#talk.channels.open(event.channel, uri);
+    channel.held = true;
+    if (!this.#named) {
+      this.#named = true;
+      this.serverName = event.serverName;
+    }
+    const reply = this.#talk.reply(RPY, event.msgno, document);
+    reply.effect = OPENS;
+    reply.opens = event.channel;
+    return channel;
+  }
+
+  refuse(event: StartEvent, reply: Reply): void {
+    this.#awaited(event);
+    this.#offered?.delete(event.channel);
+    this.#talk.channels.release(event.channel);
+    this.#talk.error(event.msgno, reply);
+  }
+
+  #awaited(event: StartEvent): void {
+    if (this.#talk.state === 'closed' || this.#offered?.get(event.channel) !== event) {
+      throw new LocalError('BEEP_STATE', `the start of channel ${event.channel} is not awaiting an answer`);
+    }
+  }
+}
