@@ -45,6 +45,8 @@ export class ForgeTlsStream extends Duplex {
     transport.on('end', this.#transportEnded);
     transport.on('close', this.#transportEnded);
     transport.on('error', this.#transportFailed);
+    // Whoever peeked at the ClientHello has paused it.
+    transport.resume();
     if (options.role === 'client') this.#handshake.begin();
   }
 
@@ -203,7 +205,8 @@ export class ForgeTlsStream extends Duplex {
     transport.off('close', this.#transportEnded);
     transport.off('error', this.#transportFailed);
     transport.on('error', () => {});
-    transport.destroy();
     callback(error);
+    // After the error has been told: the transport's own end would be taken for the reason.
+    process.nextTick(() => transport.destroy());
   }
 }
