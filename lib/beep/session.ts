@@ -2,14 +2,13 @@
  * One BEEP session (RFC 3080, RFC 3081) as a state machine without I/O: octets in, events and octets out. Owns how its
  * parts work together; refuses to know sockets, clocks, promises and what profiles mean.
  */
-import { LocalError, RemoteProtocolError, type Reply } from '../errors.js';
+import { LocalError, type Reply } from '../errors.js';
 import { type Channel, OPEN, type Origin } from './channel.js';
 import { Channels } from './channels.js';
 import { Control } from './control.js';
 import { Conversation } from './conversation.js';
-import { Decoder } from './decoder.js';
 import type { Greeting, Outbound, SessionEvent, StartEvent } from './event.js';
-import { ANS, ERR, type Header, KEYWORDS, MSG, NONE, NUL, RPY, SEQ } from './frame.js';
+import { Inbound } from './inbound.js';
 import { BEEP_LIMITS, type BeepLimits } from './limits.js';
 import { type Departures, Outbox } from './outbox.js';
 import { keywordOf, type Outgoing } from './outgoing.js';
@@ -24,8 +23,6 @@ export type SessionState = 'greeting' | 'ready' | 'quiet' | 'releasing' | 'close
 export const FRAME_OCTETS = 973;
 
 const NO_ORIGIN: Origin = Object.freeze({ seqno: 0, msgno: 0 });
-const CR = 0x0d;
-const LF = 0x0a;
 
 export interface SessionOptions {
   /** Listener: the peer that accepted the connection. Fixed for the session. */
@@ -62,27 +59,19 @@ export interface ChannelInfo {
 
 export class Session implements Departures {
   readonly role: Role;
-  /** Octets of one message of the peer; may be changed at any time, for instance once the peer is known. */
-  messageOctets: number;
-  readonly #limits: BeepLimits;
   readonly #refusing: boolean;
-  readonly #decoder = new Decoder();
   readonly #channels: Channels;
   readonly #talk: Conversation;
   readonly #control: Control;
   readonly #outbox: Outbox;
+  readonly #inbound: Inbound;
   /** Events that come from more than the frame just read. */
   readonly #events: SessionEvent[] = [];
-  /** The channel whose payload is being read. */
-  #reading: Channel | undefined;
-  /** Channels with a message whose final frame has not come. */
-  #begun = 0;
 
   /** @throws LocalError ARGUMENT for options that cannot be put into a greeting */
   constructor(options: SessionOptions) {
     this.role = options.role;
-    this.#limits = { ...BEEP_LIMITS, ...options.limits };
-    this.messageOctets = this.#limits.messageOctets;
+    const limits = { ...BEEP_LIMITS, ...options.limits };
     this.#refusing = options.refuse !== undefined;
     const initiator = options.role === 'initiator';
     if (initiator && this.#refusing) {
@@ -96,15 +85,25 @@ export class Session implements Departures {
     this.#channels = new Channels(initiator, options.isTuning ?? (() => false), options.origin ?? NO_ORIGIN);
     this.#outbox = new Outbox(this, Math.max(1, options.frameOctets ?? FRAME_OCTETS));
     this.#talk = new Conversation(
-      { initiator, greeting: { profiles, features, localize }, refuse: options.refuse, limits: this.#limits },
+      { initiator, greeting: { profiles, features, localize }, refuse: options.refuse, limits },
       this.#channels,
       this.#outbox,
       this.#events,
     );
     this.#control = new Control(this.#talk, options.serverName);
+    this.#inbound = new Inbound(this.#talk, this.#control);
     if (options.greet !== false) {
       this.#talk.greet();
     }
+  }
+
+  /** Octets of one message of the peer; may be changed at any time, for instance once the peer is known. */
+  get messageOctets(): number {
+    return this.#inbound.messageOctets;
+  }
+
+  set messageOctets(octets: number) {
+    this.#inbound.messageOctets = octets;
   }
 
   get state(): SessionState {
@@ -129,7 +128,7 @@ export class Session implements Departures {
 
   /** Whether a frame or a message of the peer has begun and its end has not come. */
   get unfinished(): boolean {
-    return this.#reading !== undefined || this.#begun > 0 || this.#decoder.unfinished;
+    return this.#inbound.unfinished;
   }
 
   /** Lets the greeting go that `greet: false` held back. */
@@ -141,7 +140,7 @@ export class Session implements Departures {
   receive(octets: Buffer): void {
     // RFC 3080 §2.4: an unavailable listener ignores the initiator's greeting
     if (this.#talk.state !== 'closed' && !this.#refusing) {
-      this.#decoder.push(octets);
+      this.#inbound.push(octets);
     }
   }
 
@@ -160,7 +159,7 @@ export class Session implements Departures {
       return undefined;
     }
     try {
-      return this.#parse();
+      return this.#inbound.next();
     } catch (error) {
       this.#talk.end();
       throw error;
@@ -287,194 +286,11 @@ export class Session implements Departures {
   detach(): Buffer {
     this.#talk.end();
     this.#events.length = 0;
-    this.#reading = undefined;
-    return this.#decoder.rest();
+    return this.#inbound.stop();
   }
 
   /** For the outbox. */
   departed(_channel: Channel, message: Outgoing): void {
     this.#control.departed(message);
-  }
-
-  #parse(): SessionEvent | undefined {
-    const { frame } = this.#decoder;
-    for (;;) {
-      let channel = this.#reading;
-      if (channel === undefined) {
-        if (!this.#decoder.header()) {
-          return undefined;
-        }
-        if (frame.keyword === SEQ) {
-          this.#sequence(frame);
-          continue;
-        }
-        channel = this.#existing(frame);
-        const event = this.#admit(channel, frame);
-        this.#reading = channel;
-        if (event !== undefined) {
-          return event;
-        }
-      }
-      if (!channel.inbox.read(this.#decoder, this.#limit(channel))) {
-        return undefined;
-      }
-      this.#reading = undefined;
-      const event = this.#finish(channel, frame);
-      if (event !== undefined) {
-        return event;
-      }
-    }
-  }
-
-  /** A frame whose header is in order; its payload comes next. */
-  #admit(channel: Channel, frame: Header): SessionEvent | undefined {
-    if (channel.number === 0) {
-      this.#admitControl(frame);
-    }
-    const message = channel.admit(frame);
-    if (message !== undefined && channel.acknowledged(frame, message)) {
-      this.#outbox.wake(channel);
-      this.#control.closes.acknowledged(channel);
-    }
-    const discard = message?.dropped === true;
-    if (channel.inbox.begin(frame, this.#limit(channel), discard)) {
-      return undefined;
-    }
-    return this.#overflow(channel, frame, message);
-  }
-
-  #admitControl(frame: Header): void {
-    const { keyword, msgno } = frame;
-    const fields = { keyword: KEYWORDS[keyword] ?? '', msgno };
-    if (this.#talk.state === 'greeting') {
-      if (msgno !== 0 || (keyword !== RPY && (keyword !== ERR || this.role === 'listener'))) {
-        throw new RemoteProtocolError('BEEP_GREETING_INVALID', 'the first message is not a greeting', { fields });
-      }
-    } else if (keyword === ANS || keyword === NUL) {
-      throw new RemoteProtocolError('BEEP_MANAGEMENT_REPLY_INVALID', 'channel 0 has no one-to-many replies', {
-        fields,
-      });
-    }
-  }
-
-  /** A message grew past the limit; what comes of it is let go. */
-  #overflow(channel: Channel, frame: Header, message: Outgoing | undefined): SessionEvent | undefined {
-    const { number } = channel;
-    const { msgno } = frame;
-    if (frame.keyword === MSG) {
-      channel.owe(msgno, this.#limits.pipelined);
-      if (number !== 0) {
-        return { type: 'too-large', channel: number, msgno, limit: this.messageOctets };
-      }
-      this.#control.tooLarge(msgno);
-      return undefined;
-    }
-    if (number === 0) {
-      throw this.#control.poor(`a reply of more than ${this.#limits.managementOctets} octets`);
-    }
-    if (message !== undefined) {
-      message.dropped = true;
-    }
-    return { type: 'reply-too-large', channel: number, msgno };
-  }
-
-  /** Payload and trailer are complete. */
-  #finish(channel: Channel, frame: Header): SessionEvent | undefined {
-    const { inbound, inbox } = channel;
-    const before = inbox.keyword;
-    const payload = inbox.finish(frame);
-    if (inbox.keyword !== before) {
-      this.#begun += before === NONE ? 1 : -1;
-    }
-    inbound.receive(frame.size);
-    // Whole messages hold their octets until they are consumed; parts of one, and channel 0, do not.
-    if (payload !== undefined && channel.number !== 0 && frame.keyword !== NUL) {
-      inbound.held += payload.length;
-    }
-    this.#outbox.credit(channel);
-    const event = frame.more ? undefined : this.#complete(channel, frame, payload);
-    if (channel.ending) {
-      this.#control.closes.settle();
-    }
-    return event ?? this.#events.shift();
-  }
-
-  /** The message of the frame is complete; without payload it was let go. */
-  #complete(channel: Channel, frame: Header, payload: Buffer | undefined): SessionEvent | undefined {
-    const { number } = channel;
-    const { keyword, msgno } = frame;
-    switch (keyword) {
-      case MSG:
-        if (payload === undefined) {
-          return undefined;
-        }
-        channel.owe(msgno, this.#limits.pipelined);
-        if (number === 0) {
-          this.#control.message(msgno, payload);
-          return undefined;
-        }
-        return { type: 'message', channel: number, msgno, payload };
-      case ANS:
-        return payload && { type: 'answer', channel: number, msgno, ansno: frame.ansno, payload };
-      default:
-        return this.#replied(channel, frame, payload);
-    }
-  }
-
-  #replied(channel: Channel, frame: Header, payload: Buffer | undefined): SessionEvent | undefined {
-    const { number } = channel;
-    const { keyword, msgno } = frame;
-    const dropped = channel.awaiting?.get(msgno)?.dropped === true;
-    channel.awaiting?.delete(msgno);
-    if (keyword === NUL && payload !== undefined && payload.length > 0 && (payload[0] !== CR || payload[1] !== LF)) {
-      throw new RemoteProtocolError('BEEP_NUL_INVALID', 'NUL with payload', { fields: { channel: number, msgno } });
-    }
-    if (dropped || payload === undefined) {
-      return undefined;
-    }
-    if (number === 0) {
-      this.#control.reply(keyword, msgno, payload);
-      return undefined;
-    }
-    if (keyword === NUL) {
-      return { type: 'nul', channel: number, msgno };
-    }
-    return { type: 'reply', channel: number, msgno, kind: keyword === RPY ? 'RPY' : 'ERR', payload };
-  }
-
-  #sequence(frame: Header): void {
-    const channel = this.#channels.get(frame.channel);
-    // A SEQ may cross the `ok` that closed its channel.
-    if (channel === undefined && this.#channels.wasClosed(frame.channel)) {
-      return;
-    }
-    const { outbound } = this.#existing(frame);
-    if (!outbound.acknowledge(frame.seqno, frame.size)) {
-      throw new RemoteProtocolError(
-        'BEEP_SEQ_INVALID',
-        `SEQ acknowledges ${frame.seqno}, sent up to ${outbound.next}`,
-        {
-          fields: { channel: frame.channel, ackno: frame.seqno, next: outbound.next },
-        },
-      );
-    }
-    if (channel !== undefined) {
-      this.#outbox.wake(channel);
-    }
-  }
-
-  /** The channel of a frame. One whose grant has not left does not exist for the peer. */
-  #existing(frame: Header): Channel {
-    const channel = this.#channels.get(frame.channel);
-    if (channel === undefined || channel.held) {
-      throw new RemoteProtocolError('BEEP_CHANNEL_UNKNOWN', `channel ${frame.channel} does not exist`, {
-        fields: { channel: frame.channel, keyword: KEYWORDS[frame.keyword] ?? '' },
-      });
-    }
-    return channel;
-  }
-
-  #limit(channel: Channel): number {
-    return channel.number === 0 ? this.#limits.managementOctets : this.messageOctets;
   }
 }
