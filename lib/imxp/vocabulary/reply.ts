@@ -1,0 +1,35 @@
+/**
+ * `reply`, the generic answer of services (IMXP core §12): a code for programs and a text for people. Knows no service.
+ */
+import { textOf, type XmlElement } from '../../xml/parse.js';
+import { escapeAttribute, escapeText, legible } from '../../xml/write.js';
+import { checkAttributes, invalid, required, transIdOf } from '../dialect/document.js';
+
+export interface ServiceReply {
+  readonly type: 'reply';
+  readonly transID: number;
+  readonly code: number;
+  /** Empty where the code says it all. */
+  readonly text: string;
+  readonly lang: string | undefined;
+}
+
+/** @throws RemoteProtocolError XML_INVALID, reply 501 */
+export function readServiceReply(element: XmlElement): ServiceReply {
+  checkAttributes(element, ['code', 'transID']);
+  const code = required(element, 'code');
+  // IMXP core §14: receivers tolerate any three-digit code
+  if (!/^[0-9]{3}$/.test(code)) throw invalid('element reply: attribute code must be three digits');
+  if (element.children.some((child) => typeof child !== 'string')) {
+    throw invalid('element reply: only text is allowed in it');
+  }
+  const lang = element.attributes.get('xml:lang') || undefined;
+  return { type: 'reply', transID: transIdOf(element), code: Number(code), text: textOf(element), lang };
+}
+
+/** Writes a reply; characters that XML cannot carry are replaced, since a diagnostic must get through. */
+export function writeServiceReply({ transID, code, text, lang }: Omit<ServiceReply, 'type'>): string {
+  const language = lang === undefined ? '' : ` xml:lang='${escapeAttribute(legible(lang))}'`;
+  const tag = `<reply code='${code}' transID='${transID}'${language}`;
+  return text === '' ? `${tag} />` : `${tag}>${escapeText(legible(text))}</reply>`;
+}

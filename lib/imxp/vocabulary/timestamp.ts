@@ -1,0 +1,71 @@
+/**
+ * TIMESTAMP: the date-time of RFC 822 with the four-digit year of RFC 1123 and a numeric zone, `21 Oct 2000 09:05:00
+ * +0200`; RFC 3339 is read as well (IMXP core §16 A-19). Two timestamps are equal when they name the same second. Knows
+ * no clock.
+ */
+import type { XmlElement } from '../../xml/parse.js';
+import { invalid, required } from '../dialect/document.js';
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const DAY = '(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ?';
+const RFC_1123 = new RegExp(
+  `^(?:${DAY})?(\\d{1,2}) (${MONTHS.join('|')}) (\\d{4}) (\\d{2}):(\\d{2})(?::(\\d{2}))? ([+-]\\d{4}|GMT|UTC?|Z)$`,
+  'i',
+);
+const RFC_3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:[.,]\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
+
+/** A timestamp that no clock of ours will reach: 31 Dec 9999 23:59:59 +0000, in milliseconds. */
+export const LATEST_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
+
+/** @returns the instant in milliseconds since 1970, at whole seconds; undefined when the text is no timestamp. */
+export function parseTimestamp(text: string): number | undefined {
+  const old = RFC_1123.exec(text);
+  if (old !== null) {
+    const [, day, name = '', year, hour, minute, second = '0', zone = ''] = old;
+    const month = MONTHS.findIndex((one) => one.toLowerCase() === name.toLowerCase());
+    return instant([year, month, day, hour, minute, second].map(Number), zone);
+  }
+  const recent = RFC_3339.exec(text);
+  if (recent === null) return undefined;
+  const [, year, month, day, hour, minute, second, zone = ''] = recent;
+  return instant([year, Number(month) - 1, day, hour, minute, second].map(Number), zone);
+}
+
+/** @param ms since 1970; parts of a second are dropped. Always in UTC, which says nothing about where this is. */
+export function formatTimestamp(ms: number): string {
+  const date = new Date(ms);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const time = [date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()].map(two).join(':');
+  const year = String(date.getUTCFullYear()).padStart(4, '0');
+  return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()] ?? ''} ${year} ${time} +0000`;
+}
+
+/** The instant in a required attribute. @throws RemoteProtocolError XML_INVALID, reply 501 */
+export function timestampOf(element: XmlElement, name: string): number {
+  const ms = parseTimestamp(required(element, name));
+  if (ms !== undefined) return ms;
+  throw invalid(
+    `element ${element.name}: attribute ${name} must be a date and time such as 21 Oct 2000 09:05:00 +0200`,
+  );
+}
+
+function instant(parts: readonly number[], zone: string): number | undefined {
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts;
+  const date = new Date(0);
+  date.setUTCFullYear(year, month, day);
+  // A day that the month does not have would be taken for one of the next month.
+  if (date.getUTCMonth() !== month || date.getUTCDate() !== day) return undefined;
+  // RFC 3339 §5.7: a leap second is the 60th.
+  if (hour > 23 || minute > 59 || second > 60) return undefined;
+  const offset = minutesOf(zone);
+  if (offset === undefined) return undefined;
+  return date.getTime() + ((hour * 60 + minute - offset) * 60 + second) * 1000;
+}
+
+function minutesOf(zone: string): number | undefined {
+  const match = /^([+-])(\d{2}):?(\d{2})$/.exec(zone);
+  if (match === null) return 0;
+  const [, sign, hours, minutes] = match;
+  if (Number(hours) > 23 || Number(minutes) > 59) return undefined;
+  return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes));
+}
