@@ -5,7 +5,7 @@
 
 import { ImxpError, RefusedError, RemoteProtocolError, type Reply } from '../errors.js';
 import { blobContent, documentOf, errorContent, parseBlob, type SaslBlob, saslMessage } from './blob.js';
-import { failure } from './fault.js';
+import { failure, NOT_ACCEPTED } from './fault.js';
 import type { Authentication, ServerMechanism, ServerStep, SessionConditions } from './mechanism.js';
 import { offeredMechanisms, serverMechanism } from './registry.js';
 import { DEFAULT_ATTEMPTS, type ServerSettings } from './settings.js';
@@ -105,6 +105,11 @@ export class SaslServer {
     return this.exhausted ? { code: 550, text: 'too many failed attempts' } : undefined;
   }
 
+  /** For exchanges: whether the proof of an account is accepted at present. */
+  admits(account: string): boolean {
+    return this.#settings.admits?.(account) ?? true;
+  }
+
   /** For exchanges: the first success counts. */
   succeed(authentication: Authentication): void {
     this.#authentication = authentication;
@@ -189,6 +194,11 @@ export class ServerExchange {
     // Another channel may have succeeded while this one was waiting for the store.
     const refusal = this.#server.refusal();
     if (refusal !== undefined) return this.#refuse(refusal, refusal.text);
+    const { account, mechanism } = step.authentication;
+    // A certificate cannot be guessed.
+    if (account !== undefined && mechanism !== 'EXTERNAL' && !this.#server.admits(account)) {
+      return this.#fail(NOT_ACCEPTED, `${account} is closed after too many failures`);
+    }
     this.#server.succeed(step.authentication);
     const data = step.data ?? Buffer.alloc(0);
     return { type: 'blob', blob: { status: 'complete', data }, authentication: step.authentication };

@@ -55,6 +55,11 @@ export interface ServerSettings {
   readonly maxbuf?: number;
   /** Default: an account may act as itself only, in any of its spellings. */
   readonly authorize?: Authorize;
+  /**
+   * Asked after an account was proven. False answers like a wrong password: who guesses too often learns nothing any more,
+   * not even that he was right. Default: everybody.
+   */
+  readonly admits?: (account: string) => boolean;
   /** Remembers nonces for subsequent authentication; absent: not supported, a fresh challenge is sent. */
   readonly nonces?: NonceCache;
   readonly attempts?: number;
