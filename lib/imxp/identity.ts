@@ -33,3 +33,9 @@ export interface RelayIdentity {
 export type Identity = AnonymousIdentity | EndpointIdentity | RelayIdentity;
 
 export const NOBODY: AnonymousIdentity = Object.freeze({ kind: 'none' });
+
+/** One name for everything that is counted for an identity; empty for nobody. */
+export function keyOf(identity: Identity): string {
+  if (identity.kind === 'none') return '';
+  return identity.kind === 'endpoint' ? identity.address : `imxp=mesh@${identity.domains.join(' ')}`;
+}

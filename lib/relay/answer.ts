@@ -22,6 +22,8 @@ export const REPLIES = {
   relayUnavailable: { code: 450, text: 'relay unavailable' },
   addressInvalid: { code: 553, text: 'the recipient is not of the form local@domain' },
   busy: { code: 450, text: 'recipient busy' },
+  tooManyData: { code: 450, text: 'you send data too fast: wait a second and send this one again' },
+  tooManyAttach: { code: 450, text: 'you attach or bind too often: wait a second and try again' },
   relayBusy: { code: 450, text: 'relay busy: too many operations are waiting on this channel' },
   noAnswer: { code: 451, text: 'no answer in time' },
   endpointLost: { code: 451, text: 'the connection to the recipient was lost before it answered' },

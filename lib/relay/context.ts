@@ -11,6 +11,7 @@ import type { MeshChannel, Payload } from './channel.js';
 import type { TargetLimits } from './channel-target.js';
 import { OptionRegistry } from './options.js';
 import { Policy, type PolicyRules } from './policy.js';
+import type { Rates } from './rates.js';
 import type { AccessPolicy, DeliveryTarget, Dialer, Directory } from './target.js';
 import { Ways } from './ways.js';
 
@@ -50,6 +51,8 @@ export interface RelayOptions extends RelaySettings {
   readonly understood?: OptionRegistry;
   /** Accepts every binding unless given. */
   readonly bindCheck?: BindCheck;
+  /** How often identities may do something; as often as they like unless given. */
+  readonly rates?: Rates;
 }
 
 export class Context {
@@ -59,6 +62,7 @@ export class Context {
   readonly access: AccessPolicy;
   readonly understood: OptionRegistry;
   readonly bindCheck: BindCheck;
+  readonly rates: Rates | undefined;
   readonly attachments = new Attachments();
   readonly bindings = new Bindings();
   readonly ways = new Ways(this.bindings);
@@ -77,6 +81,7 @@ export class Context {
     this.access = options.access;
     this.understood = options.understood ?? new OptionRegistry();
     this.bindCheck = options.bindCheck ?? (() => true);
+    this.rates = options.rates;
     this.domains = lowered(options.domains);
     this.policy = new Policy(options.policy);
     this.limits = options.limits;

@@ -12,6 +12,7 @@
 import { ImxpError, type Reply } from '../errors.js';
 import type { Address } from '../imxp/address.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
+import type { Identity } from '../imxp/identity.js';
 import type { Attach, Bind, Data, Operation, Terminate } from '../imxp/operation.js';
 import { REPLIES } from './answer.js';
 import { Associations } from './associations.js';
@@ -21,6 +22,7 @@ import type { Context } from './context.js';
 import { type Association, fault, refused } from './events.js';
 import { Gate } from './gate.js';
 import type { Denial } from './policy.js';
+import type { Allowance } from './rates.js';
 import { Refusal } from './route.js';
 import type { DeliveryTarget } from './target.js';
 import { carry, carryDecided, type Origin } from './transfer.js';
@@ -35,6 +37,8 @@ interface Held {
 type Outcome = Denial | undefined;
 
 const SHUTTING_DOWN: Denial = { reply: REPLIES.shuttingDown, reason: 'draining' };
+const TOO_MANY_DATA: Denial = { reply: REPLIES.tooManyData, reason: 'more Data than its rate allows' };
+const TOO_MANY_ATTACH: Denial = { reply: REPLIES.tooManyAttach, reason: 'more attach and bind than its rate allows' };
 const NOT_INITIAL: Reply = { code: 501, text: 'only attach and bind may come with the start of a channel' };
 
 export class Peer implements MeshHandler, Origin {
@@ -47,6 +51,9 @@ export class Peer implements MeshHandler, Origin {
   readonly #gate: Gate<Held>;
   readonly #ended: (channel: MeshChannel) => void;
   #gone = false;
+  /** What the identity of the channel may still do, and which identity that was. */
+  #allowance: Allowance | undefined;
+  #allowed: Identity | undefined;
 
   /** @param ended told once when the channel is closed */
   constructor(channel: MeshChannel, dialect: Dialect, context: Context, ended: (channel: MeshChannel) => void) {
@@ -93,14 +100,13 @@ export class Peer implements MeshHandler, Origin {
       return this.#initialReply('operation', '', { reply: this.#faultOf(error), reason: 'not readable' });
     }
     if (operation.type === 'attach') {
-      const { endpoint } = operation;
-      return this.#initialReply('attach', endpoint, this.#associations.attach(operation));
+      return this.#initialReply('attach', operation.endpoint, this.#attach(operation));
     }
     if (operation.type !== 'bind') {
       return this.#initialReply(operation.type, '', { reply: NOT_INITIAL, reason: 'not an initial operation' });
     }
     const { relay } = operation;
-    const outcome = this.#associations.bind(operation);
+    const outcome = this.#bind(operation);
     if (!(outcome instanceof Promise)) return this.#initialReply('bind', relay, outcome);
     return outcome.then((denial) => this.#initialReply('bind', relay, denial));
   }
@@ -158,16 +164,34 @@ export class Peer implements MeshHandler, Origin {
   #control(msgno: number, octets: number, operation: Attach | Bind | Terminate): void {
     const { type } = operation;
     if (type === 'attach') {
-      this.#concluded(msgno, octets, type, operation.endpoint, this.#associations.attach(operation));
+      this.#concluded(msgno, octets, type, operation.endpoint, this.#attach(operation));
     } else if (type === 'terminate') {
       this.#concluded(msgno, octets, type, String(operation.transID), this.#associations.terminate(operation));
     } else {
       const { relay } = operation;
-      const outcome = this.#associations.bind(operation);
+      const outcome = this.#bind(operation);
       if (!(outcome instanceof Promise)) this.#concluded(msgno, octets, type, relay, outcome);
       // What comes behind may rely on the binding, so it waits.
       else this.#gate.hold(outcome.then((denial) => this.#concluded(msgno, octets, type, relay, denial)));
     }
+  }
+
+  #attach(attach: Attach): Outcome {
+    return this.#allowances()?.attach?.take() === false ? TOO_MANY_ATTACH : this.#associations.attach(attach);
+  }
+
+  #bind(bind: Bind): Outcome | Promise<Outcome> {
+    return this.#allowances()?.attach?.take() === false ? TOO_MANY_ATTACH : this.#associations.bind(bind);
+  }
+
+  /** Looked up once for each identity of the channel, because every Data asks. */
+  #allowances(): Allowance | undefined {
+    const { identity, remote } = this.#channel;
+    if (identity !== this.#allowed) {
+      this.#allowed = identity;
+      this.#allowance = this.#context.rates?.of(identity, remote.address);
+    }
+    return this.#allowance;
   }
 
   #data(msgno: number, octets: number, data: Data): void {
@@ -185,6 +209,7 @@ export class Peer implements MeshHandler, Origin {
   }
 
   #denialOf(data: Data, recipients: number): Denial | undefined {
+    if (this.#allowances()?.data?.take() === false) return TOO_MANY_DATA;
     if (data.recipients.length > recipients) {
       const text = `more than ${recipients} recipients`;
       return { reply: { code: 501, text }, reason: text };
