@@ -11,7 +11,9 @@ import type { Reply } from './errors.js';
 import type { Dialect } from './imxp/dialect/dialect.js';
 import { imxpDialect } from './imxp/dialect/imxp.js';
 import { events } from './ops/events.js';
+import { TokenBuckets } from './ops/token-bucket.js';
 import { LinkTarget } from './relay/link-target.js';
+import { Rates } from './relay/rates.js';
 import { Relay } from './relay/relay.js';
 import { Routes } from './relay/routes.js';
 import type { DeliveryTarget } from './relay/target.js';
@@ -28,8 +30,10 @@ import { Link } from './wire/link.js';
 import { Listener } from './wire/listener.js';
 import { MeshProfile } from './wire/mesh-profile.js';
 import type { TlsMaterial } from './wire/native-tls.js';
+import { Penalties } from './wire/penalties.js';
 import { ProfileTable, type ServedProfile } from './wire/profile.js';
 import { RevocationList } from './wire/revocation.js';
+import type { Credentials } from './wire/sasl-client.js';
 import { SaslProfile } from './wire/sasl-profile.js';
 import { TlsProfile } from './wire/tls-profile.js';
 import { TlsService, type TlsServiceOptions } from './wire/tls-service.js';
@@ -78,13 +82,17 @@ export class Node {
       services: new Map(),
       policy: policyOf(config),
       limits: config.limits,
+      rates: ratesOf(config),
     });
     const mesh = new MeshProfile(this.#dialect, this.#relay, config.tls.require === 'always' ? ['private'] : []);
     this.#linkProfiles = new ProfileTable([mesh]);
-    const profiles = new ProfileTable([...this.#tuningProfiles(secret), mesh]);
+    const { limits } = config;
+    const penalties = new Penalties(limits);
+    const starts = new TokenBuckets({ perSecond: limits.startPerSecond, burst: limits.startBurst });
+    const profiles = new ProfileTable([...this.#tuningProfiles(secret, penalties), mesh]);
+    const serves = (name: string): boolean => this.#servesName(name);
     this.#listeners = config.listen.map(
-      ({ host, port }) =>
-        new Listener({ host, port, profiles, limits: config.limits, serves: (name) => this.#servesName(name) }),
+      ({ host, port }) => new Listener({ host, port, profiles, limits, penalties, starts, serves }),
     );
     this.#routes = this.#makeRoutes(config, new Map());
   }
@@ -160,8 +168,8 @@ export class Node {
     events.node.publish({ state: 'stopped' });
   }
 
-  #tuningProfiles(secret: Buffer): ServedProfile[] {
-    const { domains, sasl } = this.#config;
+  #tuningProfiles(secret: Buffer, penalties: Penalties): ServedProfile[] {
+    const { domains, sasl, limits } = this.#config;
     const settings: ServerSettings = {
       mechanisms: sasl.mechanisms,
       credentials: this.accounts,
@@ -172,8 +180,8 @@ export class Node {
       nonces: new NonceCache(),
     };
     const profiles: ServedProfile[] = [];
-    if (this.#tls.canServe) profiles.push(new TlsProfile(this.#tls));
-    profiles.push(...SaslProfile.all(settings));
+    if (this.#tls.canServe) profiles.push(new TlsProfile(this.#tls, limits.handshakes));
+    profiles.push(...SaslProfile.all(settings, penalties));
     return profiles;
   }
 
@@ -224,8 +232,15 @@ export class Node {
     return domains.includes(own) ? [own, ...domains.filter((domain) => domain !== own)] : [...domains];
   }
 
+  /** How this node proves who it is to a neighbour: by its certificate where that is asked for, else by password. */
+  #credentials({ credentials, tls }: RouteConfig): { readonly credentials?: Credentials } {
+    const useCertificate = tls !== 'off' && this.#tls.hasCertificate;
+    if (credentials === undefined) return useCertificate ? { credentials: { useCertificate } } : {};
+    const { username, passwordFile } = credentials;
+    return { credentials: { username, password: () => readPasswordFile(passwordFile), useCertificate } };
+  }
+
   async #dial(route: RouteConfig, domain: string, owner: DriverOwner) {
-    const { credentials } = route;
     const driver = await dial({
       relays: route.relays,
       domain,
@@ -234,14 +249,7 @@ export class Node {
       profiles: this.#linkProfiles,
       limits: this.#config.limits,
       owner,
-      ...(credentials === undefined
-        ? {}
-        : {
-            credentials: {
-              username: credentials.username,
-              password: () => readPasswordFile(credentials.passwordFile),
-            },
-          }),
+      ...this.#credentials(route),
     });
     // The route names the relay; TLS proved it by certificate, DIGEST-MD5 by the password it shares with us.
     driver.identity = { kind: 'relay', domains: [domain], proof: { mechanism: 'route', privacy: driver.privacy } };
@@ -263,6 +271,14 @@ function policyOf(config: NodeConfig) {
     relays: policy.relays,
     trusted: mesh.trusted,
   };
+}
+
+function ratesOf({ limits }: NodeConfig): Rates {
+  return new Rates({
+    data: { perSecond: limits.dataPerSecond, burst: limits.dataBurst },
+    relayData: { perSecond: limits.relayDataPerSecond, burst: limits.relayDataBurst },
+    attach: { perSecond: limits.attachPerSecond, burst: limits.attachBurst },
+  });
 }
 
 /** A link is kept over a reload as long as nothing of its route changed. */
@@ -292,6 +308,7 @@ async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions> {
     domains: single,
     revocations: revoked === undefined ? [] : RevocationList.read(await readFile(revoked)),
     timeoutMs: config.limits.tuningTimeoutMs,
+    legacy: config.tls.legacy,
   };
 }
 

@@ -3,7 +3,7 @@
  * relay's view of a channel (`MeshChannel`) by its shape; knows nothing of what the payloads mean.
  */
 import type { Outbound } from '../beep/event.js';
-import type { Reply } from '../errors.js';
+import { type Reply, TransportError } from '../errors.js';
 import type { Identity } from '../imxp/identity.js';
 import type { Driver } from './driver.js';
 import { ticker } from './ticker.js';
@@ -205,7 +205,14 @@ export class ChannelHandle {
 
   tick(now: number): void {
     if (this.#pending === undefined) return;
+    const { deliveryTimeoutMs, stalledTimeoutMs } = this.driver;
     for (const pending of this.#pending.values()) {
+      // Replies come in the order of the requests: the oldest one holds up all others, and what they occupy.
+      if (stalledTimeoutMs > 0 && now - pending.deadline + deliveryTimeoutMs >= stalledTimeoutMs) {
+        const error = new TransportError('TIMED_OUT', `a request was not answered within ${stalledTimeoutMs} ms`);
+        this.driver.destroy(error);
+        return;
+      }
       if (pending.sink === undefined) continue;
       if (pending.deadline > now) return;
       const { sink } = pending;

@@ -16,12 +16,15 @@ import type { Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event
 import { type Offer, type Role, Session } from '../beep/session.js';
 import type { Limits } from '../config/limits.js';
 import { ImxpError, LocalError, RefusedError, RemoteProtocolError, type Reply, TransportError } from '../errors.js';
-import { type Identity, NOBODY } from '../imxp/identity.js';
+import { type Identity, keyOf, NOBODY } from '../imxp/identity.js';
 import { events } from '../ops/events.js';
+import type { TokenBucket, TokenBuckets } from '../ops/token-bucket.js';
 import { ChannelHandle, type ChannelHandler, type ErrorCodec } from './channel-handle.js';
 import { flushLater } from './flusher.js';
 import type { Conditions, ProfileTable } from './profile.js';
+import { Progress } from './progress.js';
 import type { SecuredStream } from './secured-stream.js';
+import { type Ticking, ticker } from './ticker.js';
 
 export interface RemoteAddress {
   readonly address: string;
@@ -36,6 +39,11 @@ export type DriverLimits = Pick<
   | 'idleTimeoutMs'
   | 'messageOctets'
   | 'unauthenticatedMessageOctets'
+  | 'unauthenticatedOctets'
+  | 'unauthenticatedChannels'
+  | 'stalledTimeoutMs'
+  | 'messageTimeoutMs'
+  | 'messageOctetsPerSecond'
   | 'windowOctets'
   | 'channels'
 >;
@@ -58,6 +66,8 @@ export interface DriverOptions {
   readonly owner: DriverOwner;
   /** Whether this side acts under a server name (RFC 3080 §2.3.1.2); any, unless given. */
   readonly serves?: (serverName: string) => boolean;
+  /** How often an identity may start channels; as often as it likes unless given. */
+  readonly starts?: TokenBuckets;
   /** Refuse the session with this instead of a greeting (RFC 3080 §2.4). */
   readonly refuse?: Reply;
 }
@@ -106,14 +116,19 @@ const WRITE_OCTETS = 262_144;
 const LOOPBACK_FRAME_OCTETS = 43_655;
 const FRAME_OCTETS = 973;
 
+const TOO_MANY_CHANNELS: Reply = { code: 530, text: 'authenticate first: too many channels for a stranger' };
+const TOO_MANY_STARTS: Reply = { code: 450, text: 'you start too many channels: wait a second and try again' };
+
 let serial = 0;
 
-export class Driver {
+export class Driver implements Ticking {
   readonly id: string;
   readonly role: Role;
   readonly remote: RemoteAddress;
   readonly local: RemoteAddress;
   readonly deliveryTimeoutMs: number;
+  /** How long a request may stay unanswered before the session is cut off; 0 for ever. */
+  readonly stalledTimeoutMs: number;
   readonly #options: DriverOptions;
   readonly #channels = new Map<number, ChannelHandle>();
   #session: Session;
@@ -133,6 +148,14 @@ export class Driver {
   #tuningChannel: number | undefined;
   #held = false;
   #owner: DriverOwner;
+  /** Octets a stranger has sent. */
+  #strange = 0;
+  /** What has begun to come and is not complete, and what waits to leave. */
+  readonly #reading: Progress;
+  readonly #writing: Progress;
+  #watched = false;
+  /** How often this identity may start channels. */
+  #startAllowance: TokenBucket | undefined;
 
   constructor(stream: Duplex, options: DriverOptions) {
     serial += 1;
@@ -141,6 +164,9 @@ export class Driver {
     this.remote = options.remote;
     this.local = options.local;
     this.deliveryTimeoutMs = options.limits.deliveryTimeoutMs;
+    this.stalledTimeoutMs = options.limits.stalledTimeoutMs;
+    this.#reading = new Progress(options.limits.messageTimeoutMs, options.limits.messageOctetsPerSecond);
+    this.#writing = new Progress(options.limits.stalledTimeoutMs, options.limits.messageOctetsPerSecond);
     this.#owner = options.owner;
     this.#options = options;
     this.#stream = stream;
@@ -159,6 +185,7 @@ export class Driver {
   /** Sets who the peer is. The greeting of a later session and all channels, existing and future, follow it. */
   set identity(identity: Identity) {
     this.#identity = identity;
+    this.#startAllowance = undefined;
     if (identity.kind !== 'none') this.#widen();
     this.#owner.identified?.(this);
   }
@@ -388,6 +415,46 @@ export class Driver {
     this.#write();
     // A close or release is complete when its last octets have left.
     this.#pump();
+    if (!this.#running) return;
+    if (this.#waiting()) this.#writing.begin(this.#watch(), this.#stream.writableLength);
+    else this.#writing.end();
+  }
+
+  get #running(): boolean {
+    return this.#phase !== 'ended' && this.#phase !== 'tuning';
+  }
+
+  /** Whether something could not leave: the transport is full, or the peer's window of a channel. */
+  #waiting(): boolean {
+    if (this.#blocked) return true;
+    for (const number of this.#channels.keys()) {
+      if ((this.#session.channelInfo(number)?.unsentOctets ?? 0) > 0) return true;
+    }
+    return false;
+  }
+
+  /** Has {@link tick} called from now on. @returns the time */
+  #watch(): number {
+    if (!this.#watched) {
+      this.#watched = true;
+      ticker.add(this);
+    }
+    return ticker.now;
+  }
+
+  /** A peer that stops in the middle of a message, or that takes nothing any more, is not waited for. */
+  tick(now: number): void {
+    if (this.#reading.stalled(now)) {
+      this.destroy(new TransportError('TIMED_OUT', 'the peer began a message and did not go on with it'));
+      // What the transport still holds has not left.
+    } else if (this.#writing.stalled(now, this.#stream.writableLength)) {
+      this.destroy(new TransportError('TIMED_OUT', 'the peer does not take what is sent to it'));
+    } else if (this.#reading.idle && this.#writing.idle) this.#unwatch();
+  }
+
+  #unwatch(): void {
+    this.#watched = false;
+    ticker.remove(this);
   }
 
   #write(): void {
@@ -397,10 +464,14 @@ export class Driver {
       const [first] = batch;
       if (first === undefined) return;
       if (batch.length === 1) {
+        this.#writing.moved(first.length);
         stream.write(first);
       } else {
         stream.cork();
-        for (const octets of batch) stream.write(octets);
+        for (const octets of batch) {
+          this.#writing.moved(octets.length);
+          stream.write(octets);
+        }
         stream.uncork();
       }
       if (stream.writableNeedDrain) {
@@ -423,9 +494,26 @@ export class Driver {
 
   received(chunk: Buffer): void {
     if (this.#phase === 'ended') return;
+    if (!this.#known && this.#tooMuch(chunk.length)) return;
     this.#session.receive(chunk);
     this.#pump();
+    if (!this.#running) return;
+    if (this.#session.unfinished) {
+      this.#reading.begin(this.#watch());
+      this.#reading.moved(chunk.length);
+    } else {
+      this.#reading.end();
+    }
     this.#touch();
+  }
+
+  /** Strangers only negotiate; one that sends more than that takes is up to something else. */
+  #tooMuch(octets: number): boolean {
+    const { unauthenticatedOctets: limit } = this.#options.limits;
+    this.#strange += octets;
+    if (this.#strange <= limit) return false;
+    this.destroy(new TransportError('TOO_LARGE', `more than ${limit} octets without authentication`));
+    return true;
   }
 
   #pump(): void {
@@ -525,6 +613,11 @@ export class Driver {
 
   #startRequested(event: StartEvent): void {
     const { profiles, serves } = this.#options;
+    const excess = this.#excess();
+    if (excess !== undefined) {
+      this.refuse(event, excess);
+      return;
+    }
     if (event.serverName !== undefined && serves?.(event.serverName) === false) {
       this.refuse(event, { code: 550, text: `${event.serverName} is not served here` });
       return;
@@ -532,6 +625,15 @@ export class Driver {
     const choice = profiles.choose(event.proposals, this.conditions);
     if ('code' in choice) this.refuse(event, choice);
     else choice.profile.start(this, event, choice.proposal);
+  }
+
+  /** Why no further channel may be started now, if so. */
+  #excess(): Reply | undefined {
+    const { limits, starts } = this.#options;
+    if (!this.#known) return this.#channels.size < limits.unauthenticatedChannels ? undefined : TOO_MANY_CHANNELS;
+    if (starts === undefined || this.#identity.kind === 'none') return undefined;
+    this.#startAllowance ??= starts.of(keyOf(this.#identity));
+    return this.#startAllowance?.take() === false ? TOO_MANY_STARTS : undefined;
   }
 
   #started(event: Extract<SessionEvent, { type: 'started' }>): void {
@@ -651,9 +753,13 @@ export class Driver {
   #detach(): HandedOver {
     this.#phase = 'tuning';
     this.#clearDeadline();
+    this.#reading.end();
+    this.#writing.end();
     const stream = this.#stream;
     stream.pause();
     this.#unlisten();
+    // What was just written may fail before the next owner listens; it learns of it by the stream's end.
+    stream.on('error', ignoreError);
     const leftover = this.#session.detach();
     this.#dropChannels();
     return { stream, leftover };
@@ -685,6 +791,7 @@ export class Driver {
   #finish(error: ImxpError | undefined): void {
     this.#phase = 'ended';
     this.#clearDeadline();
+    this.#unwatch();
     this.#unlisten();
     this.#stream.on('error', ignoreError);
     this.#dropChannels();

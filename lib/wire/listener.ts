@@ -5,7 +5,11 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Limits } from '../config/limits.js';
 import { type ImxpError, LocalError, type Reply, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
+import type { TokenBuckets } from '../ops/token-bucket.js';
+import { Crowd } from './crowd.js';
 import { Driver, type DriverOwner } from './driver.js';
+import { hostOf, plainAddress } from './network.js';
+import type { Penalties } from './penalties.js';
 import type { ProfileTable } from './profile.js';
 
 export interface ListenerOptions {
@@ -15,6 +19,10 @@ export interface ListenerOptions {
   readonly limits: Limits;
   /** Whether this node acts under a server name. */
   readonly serves?: (serverName: string) => boolean;
+  /** Addresses that failed to authenticate too often are turned away. */
+  readonly penalties?: Penalties;
+  /** How often an identity may start channels; as often as it likes unless given. */
+  readonly starts?: TokenBuckets;
   /** Told about each session that was opened and has ended. */
   readonly owner?: DriverOwner;
 }
@@ -26,8 +34,9 @@ export class Listener implements DriverOwner {
   readonly #options: ListenerOptions;
   readonly #server: Server;
   readonly #drivers = new Set<Driver>();
-  /** Sessions of strangers, with the timer that ends each; oldest first. */
-  readonly #strangers = new Map<Driver, NodeJS.Timeout>();
+  readonly #strangers = new Crowd<Driver>();
+  /** The timer that ends each session of a stranger. */
+  readonly #lifetimes = new Map<Driver, NodeJS.Timeout>();
   readonly #perAddress = new Map<string, number>();
   #limits: Limits;
   #closing = false;
@@ -115,6 +124,7 @@ export class Listener implements DriverOwner {
       local: { address: plainAddress(localAddress ?? ''), port: localPort ?? 0 },
       owner: this,
       ...(this.#options.serves === undefined ? {} : { serves: this.#options.serves }),
+      ...(this.#options.starts === undefined ? {} : { starts: this.#options.starts }),
       ...(refuse === undefined ? {} : { refuse }),
     });
     this.#drivers.add(driver);
@@ -132,21 +142,30 @@ export class Listener implements DriverOwner {
       return;
     }
     events.opened.publish({ session: driver.id, remote: address, port: remotePort ?? 0, role: 'listener' });
-    this.#strangers.set(driver, this.#lifetime(driver));
+    this.#strangers.add(driver, hostOf(address));
+    this.#lifetimes.set(driver, this.#lifetime(driver));
   }
 
   #obstacle(address: string): Reply | undefined {
-    const { sessions, sessionsPerAddress, unauthenticatedSessions } = this.#limits;
+    const { sessions, sessionsPerAddress } = this.#limits;
+    const banMs = this.#options.penalties?.bannedFor(address) ?? 0;
+    if (banMs > 0) {
+      const minutes = Math.ceil(banMs / 60_000);
+      return { code: 421, text: `too many failed authentications from your address; try again in ${minutes} minutes` };
+    }
     if (this.#drivers.size >= sessions) return { code: 421, text: 'too many sessions; try again later' };
     if ((this.#perAddress.get(address) ?? 0) >= sessionsPerAddress) {
       return { code: 421, text: 'too many sessions from your address' };
     }
-    if (this.#strangers.size >= unauthenticatedSessions) {
-      // The oldest stranger has had the longest time to say who it is: it makes room, so that honest peers get in.
-      const [oldest] = this.#strangers.keys();
-      oldest?.destroy(new TransportError('BUSY', 'made room for a newer session: too many are not authenticated'));
-    }
+    this.#makeRoom(hostOf(address));
     return undefined;
+  }
+
+  /** The oldest stranger has had the longest time to say who it is: it makes room, so that honest peers get in. */
+  #makeRoom(host: string): void {
+    const { unauthenticatedSessions: all, unauthenticatedPerAddress: perPlace } = this.#limits;
+    const oldest = this.#strangers.crowdedOut(host, { all, perPlace });
+    oldest?.destroy(new TransportError('BUSY', 'made room for a newer session: too many are not authenticated'));
   }
 
   #lifetime(driver: Driver): NodeJS.Timeout {
@@ -155,8 +174,9 @@ export class Listener implements DriverOwner {
   }
 
   #forget(driver: Driver): void {
-    clearTimeout(this.#strangers.get(driver));
-    this.#strangers.delete(driver);
+    clearTimeout(this.#lifetimes.get(driver));
+    this.#lifetimes.delete(driver);
+    this.#strangers.remove(driver);
   }
 }
 
@@ -165,9 +185,4 @@ function explain(error: NodeJS.ErrnoException): string {
   if (error.code === 'EACCES') return 'ports below 1024 need a privilege';
   if (error.code === 'EADDRNOTAVAIL') return 'this machine has no such address';
   return error.message;
-}
-
-/** IPv4 addresses as such, also where the system maps them into IPv6. */
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }

@@ -7,16 +7,20 @@ import { ImxpError, LocalError, RefusedError, TransportError } from '../errors.j
 import { type Identity, NOBODY } from '../imxp/identity.js';
 import { events } from '../ops/events.js';
 import { errorContent, saslMessage } from '../sasl/blob.js';
+import { NOT_ACCEPTED } from '../sasl/fault.js';
 import { identityOf } from '../sasl/identity.js';
-import type { SessionConditions } from '../sasl/mechanism.js';
+import type { Authentication, SessionConditions } from '../sasl/mechanism.js';
+import { accountNames, canonicalAccount } from '../sasl/name.js';
 import { answerContent, answerPayload, SaslServer, type ServerAnswer, type ServerExchange } from '../sasl/server.js';
 import type { ServerSettings } from '../sasl/settings.js';
 import { mechanismUri } from '../sasl/uri.js';
+import type { CredentialStore, Verifier } from '../sasl/verifier.js';
 import { certificateIdentities } from './certificate.js';
 import { channelBindings } from './channel-bindings.js';
 import { ChannelHandle, type ErrorCodec } from './channel-handle.js';
 import type { Driver } from './driver.js';
 import { LayerStream } from './layer-stream.js';
+import type { Penalties } from './penalties.js';
 import type { Condition, Proposal, ServedProfile } from './profile.js';
 
 /** How errors are written on SASL channels. */
@@ -28,21 +32,74 @@ const NEEDS: Readonly<Record<string, readonly Condition[]>> = {
   EXTERNAL: ['private', 'certified'],
 };
 
-/** The server of each session, made anew when TLS changed what mechanisms may rely on. */
-class Sessions {
+/** Whom the peer of one session claims to be: the last name that was looked up for it. */
+class Claim implements CredentialStore {
   readonly #settings: ServerSettings;
-  readonly #servers = new WeakMap<Driver, { readonly server: SaslServer; readonly privacy: boolean }>();
+  account: string | undefined;
 
   constructor(settings: ServerSettings) {
     this.#settings = settings;
   }
 
+  async lookup(username: string, realm: string | undefined): Promise<Verifier | undefined> {
+    const { credentials, realms } = this.#settings;
+    const verifier = await credentials.lookup(username, realm);
+    // Names of nobody count as well, or the difference would tell who exists.
+    this.account = verifier?.account ?? accountNames(username, realm, realms)[0] ?? canonicalAccount(username);
+    return verifier;
+  }
+}
+
+interface SessionSasl {
+  readonly server: SaslServer;
+  readonly claim: Claim;
+  readonly privacy: boolean;
+}
+
+/** The server of each session, made anew when TLS changed what mechanisms may rely on; and what failures cost. */
+class Sessions {
+  readonly #settings: ServerSettings;
+  readonly #penalties: Penalties | undefined;
+  readonly #servers = new WeakMap<Driver, SessionSasl>();
+
+  constructor(settings: ServerSettings, penalties: Penalties | undefined) {
+    this.#settings = settings;
+    this.#penalties = penalties;
+  }
+
   of(driver: Driver): SaslServer {
+    return this.#of(driver).server;
+  }
+
+  /** @returns milliseconds to wait before the peer is told that its proof was not accepted */
+  failed(driver: Driver): number {
+    return this.#penalties?.failed(driver.remote.address, this.#of(driver).claim.account) ?? 0;
+  }
+
+  /** @returns milliseconds to wait before the peer is told of its success */
+  succeeded(driver: Driver, account: string): number {
+    return this.#penalties?.succeeded(driver.remote.address, account) ?? 0;
+  }
+
+  /** Whether no session from the peer's address is wanted for now. */
+  banned(driver: Driver): boolean {
+    return (this.#penalties?.bannedFor(driver.remote.address) ?? 0) > 0;
+  }
+
+  #of(driver: Driver): SessionSasl {
     const known = this.#servers.get(driver);
-    if (known?.privacy === driver.privacy) return known.server;
-    const server = new SaslServer(this.#settings, conditionsOf(driver));
-    this.#servers.set(driver, { server, privacy: driver.privacy });
-    return server;
+    if (known?.privacy === driver.privacy) return known;
+    const claim = new Claim(this.#settings);
+    const penalties = this.#penalties;
+    const { address } = driver.remote;
+    const settings: ServerSettings = {
+      ...this.#settings,
+      credentials: claim,
+      ...(penalties === undefined ? {} : { admits: (account) => penalties.admits(address, account) }),
+    };
+    const made = { server: new SaslServer(settings, conditionsOf(driver)), claim, privacy: driver.privacy };
+    this.#servers.set(driver, made);
+    return made;
   }
 }
 
@@ -63,8 +120,8 @@ export class SaslProfile implements ServedProfile {
   }
 
   /** One profile for each mechanism that is switched on, in the order of the settings. */
-  static all(settings: ServerSettings): SaslProfile[] {
-    const sessions = new Sessions(settings);
+  static all(settings: ServerSettings, penalties?: Penalties): SaslProfile[] {
+    const sessions = new Sessions(settings, penalties);
     return settings.mechanisms.map((mechanism) => new SaslProfile(mechanism, sessions));
   }
 
@@ -85,48 +142,68 @@ export class SaslProfile implements ServedProfile {
     channel.handler = {
       message: (msgno, payload) => {
         channel.consume(payload.length);
-        next(driver, channel, exchange, msgno, payload).catch((error: unknown) => failed(driver, error));
+        this.#next(driver, channel, exchange, msgno, payload).catch((error: unknown) => failed(driver, error));
       },
       closed: () => {},
     };
     const answer = await exchange.start(proposal.content);
-    await conclude(driver, answer, () => driver.accept(event, proposal.uri, answerContent(answer), channel));
+    await this.#conclude(driver, answer, () => driver.accept(event, proposal.uri, answerContent(answer), channel));
   }
-}
 
-async function next(
-  driver: Driver,
-  channel: ChannelHandle,
-  exchange: ServerExchange,
-  msgno: number,
-  payload: Buffer,
-): Promise<void> {
-  const answer = await exchange.receive(payload);
-  const kind = answer.type === 'error' ? 'ERR' : 'RPY';
-  await conclude(driver, answer, () => channel.reply(msgno, kind, answerPayload(answer)));
-}
+  async #next(
+    driver: Driver,
+    channel: ChannelHandle,
+    exchange: ServerExchange,
+    msgno: number,
+    payload: Buffer,
+  ): Promise<void> {
+    const answer = await exchange.receive(payload);
+    const kind = answer.type === 'error' ? 'ERR' : 'RPY';
+    await this.#conclude(driver, answer, () => channel.reply(msgno, kind, answerPayload(answer)));
+  }
 
-/** Sends the answer and draws the consequences. */
-async function conclude(driver: Driver, answer: ServerAnswer, send: () => void): Promise<void> {
-  if (driver.ended) return;
-  if (answer.type === 'error') {
+  /** Sends the answer, late where there were failures, and draws the consequences. */
+  async #conclude(driver: Driver, answer: ServerAnswer, send: () => void): Promise<void> {
+    if (driver.ended) return;
+    if (answer.type === 'error') {
+      await this.#refuse(driver, answer, send);
+      return;
+    }
+    const authentication = answer.type === 'blob' ? answer.authentication : undefined;
+    if (authentication === undefined) {
+      send();
+      return;
+    }
+    const { account, username } = authentication;
+    await pause(this.#sessions.succeeded(driver, account ?? username));
+    if (!driver.ended) await admit(driver, authentication, send);
+  }
+
+  async #refuse(driver: Driver, answer: ServerAnswer & { readonly type: 'error' }, send: () => void): Promise<void> {
     const { code } = answer.reply;
-    events.refused.publish({
-      session: driver.id,
-      remote: driver.remote.address,
-      what: 'authentication',
-      code,
-      reason: answer.reason,
-    });
+    const { id: session, remote } = driver;
+    events.refused.publish({ session, remote: remote.address, what: 'authentication', code, reason: answer.reason });
+    // Only a proof that was not accepted is a guess; faults of ours, refusals by policy and the like are not.
+    if (code === NOT_ACCEPTED.code) await pause(this.#sessions.failed(driver));
+    if (driver.ended) return;
     send();
     if (answer.exhausted) driver.dismiss(new TransportError('CLOSED', 'too many failed authentications'));
-    return;
+    else if (this.#sessions.banned(driver)) {
+      driver.dismiss(new TransportError('CLOSED', 'too many failed authentications from this address'));
+    }
   }
-  const authentication = answer.type === 'blob' ? answer.authentication : undefined;
-  if (authentication === undefined) {
-    send();
-    return;
-  }
+}
+
+/** A long wait is what an attacker has to pay; it keeps no process alive. */
+function pause(ms: number): Promise<void> | undefined {
+  if (ms <= 0) return undefined;
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}
+
+/** The peer is who it says: tells it, and the session. */
+async function admit(driver: Driver, authentication: Authentication, send: () => void): Promise<void> {
   const identity = identityOf(authentication, driver.privacy);
   events.authenticated.publish({
     session: driver.id,

@@ -2,14 +2,16 @@
  * The TLS profile as its server (RFC 3080 §3.1.3.2): `ready` comes, everything owed is sent, `proceed` leaves, and the
  * connection is handed to TLS. Its vocabulary and rules are `tls/`'s, the handshake is TlsService's.
  */
-import type { Duplex } from 'node:stream';
 import type { StartEvent } from '../beep/event.js';
 import { ImxpError, LocalError, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
 import { documentOf, errorContent, TLS_DRAFT_URI, TLS_URI, tlsMessage } from '../tls/message.js';
-import { answerReady, octetsForTls } from '../tls/tuning.js';
+import { answerReady } from '../tls/tuning.js';
 import { ChannelHandle, type ErrorCodec } from './channel-handle.js';
+import { Crowd, type CrowdLimits } from './crowd.js';
 import type { Driver, HandedOver } from './driver.js';
+import { peekHello } from './hello-peek.js';
+import { hostOf } from './network.js';
 import type { Condition, Proposal, ServedProfile } from './profile.js';
 import type { SecuredStream } from './secured-stream.js';
 import type { TlsService } from './tls-service.js';
@@ -25,9 +27,14 @@ export class TlsProfile implements ServedProfile {
   // RFC 3080 §4.1: not after SASL; and TLS within TLS makes no sense.
   readonly forbids: readonly Condition[] = ['private', 'authenticated'];
   readonly #service: TlsService;
+  /** Handshakes in progress: the first half of a session that costs this side more than the peer. */
+  readonly #handshakes = new Crowd<Driver>();
+  readonly #crowd: CrowdLimits;
 
-  constructor(service: TlsService) {
+  /** @param handshakes that may be in progress at one time; as many as there are sessions unless given */
+  constructor(service: TlsService, handshakes = Number.MAX_SAFE_INTEGER) {
     this.#service = service;
+    this.#crowd = { all: handshakes, perPlace: Math.ceil(handshakes / 2) };
   }
 
   start(driver: Driver, event: StartEvent, { uri, content }: Proposal): void {
@@ -61,7 +68,7 @@ export class TlsProfile implements ServedProfile {
   #proceed(driver: Driver, serverName: string | undefined, answer: () => void): void {
     driver
       .handOver(1, answer)
-      .then((handed) => this.#negotiate(driver, handed, serverName))
+      .then((handed) => this.#admitted(driver, () => this.#negotiate(driver, handed, serverName)))
       .catch((error: unknown) => {
         driver.destroy(
           error instanceof ImxpError ? error : new LocalError('TLS_FAILED', String(error), { cause: error }),
@@ -69,10 +76,26 @@ export class TlsProfile implements ServedProfile {
       });
   }
 
+  /** Counts a handshake. One too many costs the oldest of the address with the most, which had its time. */
+  async #admitted(driver: Driver, handshake: () => Promise<void>): Promise<void> {
+    const host = hostOf(driver.remote.address);
+    const oldest = this.#handshakes.crowdedOut(host, this.#crowd);
+    if (oldest !== undefined) {
+      this.#handshakes.remove(oldest);
+      oldest.destroy(new TransportError('BUSY', 'made room for a newer TLS handshake: too many are in progress'));
+    }
+    this.#handshakes.add(driver, host);
+    try {
+      await handshake();
+    } finally {
+      this.#handshakes.remove(driver);
+    }
+  }
+
   async #negotiate(driver: Driver, { stream, leftover }: HandedOver, serverName: string | undefined): Promise<void> {
     const signal = AbortSignal.timeout(this.#service.timeoutMs);
-    await handshakeBegins(stream, leftover, signal);
-    tuned(driver, await this.#service.accept(stream, serverName, signal));
+    const hello = await peekHello(stream, leftover, signal);
+    tuned(driver, await this.#service.accept(stream, hello, serverName, signal));
   }
 }
 
@@ -82,52 +105,4 @@ export function tuned(driver: Driver, secured: SecuredStream): void {
   const legacy = protocol === 'TLSv1' || protocol === 'TLSv1.1';
   events.tuned.publish({ session: driver.id, remote: driver.remote.address, protocol, cipher, authorized, legacy });
   driver.renew(secured.stream, { security: secured });
-}
-
-/**
- * Waits for the first octets behind `ready` and looks at them: a handshake record, or late SEQ frames before it. They
- * are given back to the stream for TLS to read.
- *
- * @throws RemoteProtocolError TLS_INJECTED, TransportError TIMED_OUT | CONNECTION_LOST; the stream is destroyed then
- */
-function handshakeBegins(stream: Duplex, leftover: Buffer, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let octets = leftover;
-    const finish = (error?: ImxpError): void => {
-      stream.off('data', take);
-      stream.off('close', lost);
-      stream.off('error', lost);
-      signal.removeEventListener('abort', late);
-      stream.pause();
-      if (error === undefined) {
-        resolve();
-        return;
-      }
-      stream.on('error', () => {}); // whatever still happens to it: the reason is known
-      stream.destroy();
-      reject(error);
-    };
-    const look = (): void => {
-      try {
-        const rest = octetsForTls(octets, 'server');
-        if (rest === undefined || rest.length === 0) return;
-        finish();
-        stream.unshift(rest);
-      } catch (error) {
-        finish(error instanceof ImxpError ? error : new LocalError('TLS_FAILED', String(error), { cause: error }));
-      }
-    };
-    const take = (chunk: Buffer): void => {
-      octets = octets.length === 0 ? chunk : Buffer.concat([octets, chunk]);
-      look();
-    };
-    const lost = (): void => finish(new TransportError('CONNECTION_LOST', 'the peer left before the TLS handshake'));
-    const late = (): void => finish(new TransportError('TIMED_OUT', 'no TLS handshake followed proceed'));
-    stream.on('data', take);
-    stream.on('close', lost);
-    stream.on('error', lost);
-    signal.addEventListener('abort', late);
-    if (octets.length > 0) look();
-    if (stream.listeners('data').includes(take)) stream.resume();
-  });
 }

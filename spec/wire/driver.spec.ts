@@ -83,7 +83,7 @@ describe('wire/driver', () => {
   });
 
   it('carries a message many times larger than the window', async () => {
-    await listen({ limits: { unauthenticatedMessageOctets: 8_000_000 } });
+    await listen({ limits: { unauthenticatedMessageOctets: 8_000_000, unauthenticatedOctets: 8_000_000 } });
     const { driver } = await initiator(port);
     await driver.greeted();
     const { channel } = await driver.start({ profiles: [{ uri: ECHO }] }, USE);

@@ -1,0 +1,31 @@
+/**
+ * Which addresses belong together: what one person can have without effort, and what one customer of a provider is
+ * given. Owns the spelling of addresses; knows no sockets.
+ */
+import { isIPv6 } from 'node:net';
+
+/** IPv4 addresses as such, also where the system maps them into IPv6. */
+export function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}
+
+/** What counts as one address: an IPv4 address, or the /64 of an IPv6 address, inside which a host may choose freely. */
+export function hostOf(address: string): string {
+  return isIPv6(address) ? `${groups(address).slice(0, 4).join(':')}::/64` : address;
+}
+
+/** The neighbourhood of an address: the /24 of an IPv4 address, the /48 of an IPv6 address. */
+export function networkOf(address: string): string {
+  if (isIPv6(address)) return `${groups(address).slice(0, 3).join(':')}::/48`;
+  const end = address.lastIndexOf('.');
+  return end < 0 ? address : `${address.slice(0, end)}.0/24`;
+}
+
+/** The eight groups of an IPv6 address, without leading zeros. An IPv4 tail stays one group; nobody asks for it. */
+function groups(address: string): string[] {
+  const [head = '', tail] = (address.split('%', 1)[0] ?? '').toLowerCase().split('::');
+  const before = head === '' ? [] : head.split(':');
+  const after = tail === undefined || tail === '' ? [] : tail.split(':');
+  const gap = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
+  return [...before, ...new Array<string>(gap).fill('0'), ...after].map((group) => group.replace(/^0+(?=.)/, ''));
+}
