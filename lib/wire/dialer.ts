@@ -11,7 +11,7 @@ import { Driver, type DriverOwner } from './driver.js';
 import type { ProfileTable } from './profile.js';
 import { authenticate, type Credentials } from './sasl-client.js';
 import { secure } from './tls-client.js';
-import type { TlsService } from './tls-service.js';
+import type { TlsService, TlsStack } from './tls-service.js';
 
 export interface DialOptions {
   /** Tried in this order. */
@@ -40,7 +40,7 @@ export async function dial(options: DialOptions): Promise<Driver> {
   let last: ImxpError = new LocalError('ARGUMENT', 'no relay to connect to');
   for (const relay of options.relays) {
     try {
-      return await dialOne(relay, options);
+      return await dialRelay(relay, options);
     } catch (error) {
       if (!(error instanceof ImxpError)) throw error;
       last = error;
@@ -51,7 +51,27 @@ export async function dial(options: DialOptions): Promise<Driver> {
   throw last;
 }
 
-async function dialOne(relay: RelayLocation, options: DialOptions): Promise<Driver> {
+/** Tries the TLS stacks from the best on, as far as the configuration allows, each on a connection of its own. */
+async function dialRelay(relay: RelayLocation, options: DialOptions): Promise<Driver> {
+  const stacks: readonly TlsStack[] = options.tls === 'off' ? ['modern'] : options.service.clientStacks;
+  let failure: unknown;
+  for (const stack of stacks) {
+    try {
+      return await dialOne(relay, options, stack);
+    } catch (error) {
+      if (!handshakeFailed(error)) throw error;
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
+
+/** An older stack may do better; it never makes a certificate better. */
+function handshakeFailed(error: unknown): boolean {
+  return error instanceof ImxpError && error.code === 'TLS_FAILED' && error.fields['certificate'] !== true;
+}
+
+async function dialOne(relay: RelayLocation, options: DialOptions, stack: TlsStack): Promise<Driver> {
   const socket = await open(relay, options.limits.connectTimeoutMs);
   const { localAddress, localPort } = socket;
   const driver = new Driver(socket, {
@@ -65,7 +85,7 @@ async function dialOne(relay: RelayLocation, options: DialOptions): Promise<Driv
   events.opened.publish({ session: driver.id, remote: driver.remote.address, port: relay.port, role: 'initiator' });
   try {
     await driver.greeted();
-    await secure(driver, options);
+    await secure(driver, options, stack);
     if (options.credentials !== undefined) await authenticate(driver, options.credentials, options);
     return driver;
   } catch (error) {

@@ -62,7 +62,7 @@ async function exchange(driver: Driver, credentials: Credentials, { domain }: Sa
     turn = await client.receive((await answer).payload);
   }
   if (turn.type === 'abort') return abandon(driver, started.channel, turn);
-  const { username = '' } = credentials;
+  const { username = 'the certificate' } = credentials;
   const { id: session, remote } = driver;
   events.authenticated.publish({
     session,

@@ -50,7 +50,7 @@ export function abortError(signal: AbortSignal): TransportError {
 /** A peer's certificate that is not acceptable. */
 export function unacceptable(reason: string): RemoteProtocolError {
   return new RemoteProtocolError('TLS_FAILED', `the peer's certificate is not acceptable: ${reason}`, {
-    fields: { reason },
+    fields: { reason, certificate: true },
   });
 }
 

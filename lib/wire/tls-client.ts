@@ -7,7 +7,7 @@ import { READY, TLS_DRAFT_URI, TLS_URI } from '../tls/message.js';
 import { acceptProceed, octetsForTls } from '../tls/tuning.js';
 import type { ChannelUse, Driver } from './driver.js';
 import { TLS_ERRORS, tuned } from './tls-profile.js';
-import type { TlsService } from './tls-service.js';
+import type { TlsService, TlsStack } from './tls-service.js';
 
 /** What the dialer needs to protect a session. */
 export interface TlsDemand {
@@ -23,9 +23,10 @@ const USE: ChannelUse = { codec: TLS_ERRORS, tuning: true };
 /**
  * Puts the session under TLS as demanded.
  *
+ * @param stack how old the server may be
  * @throws LocalError TLS_REQUIRED, RefusedError TLS_REFUSED, RemoteProtocolError TLS_FAILED | TLS_INJECTED
  */
-export async function secure(driver: Driver, demand: TlsDemand): Promise<void> {
+export async function secure(driver: Driver, demand: TlsDemand, stack: TlsStack = 'modern'): Promise<void> {
   if (demand.tls === 'off') return;
   const offered = driver.peer?.profiles ?? [];
   const uri = [TLS_URI, TLS_DRAFT_URI].find((candidate) => offered.includes(candidate));
@@ -42,7 +43,7 @@ export async function secure(driver: Driver, demand: TlsDemand): Promise<void> {
     stream.destroy();
     throw error;
   }
-  const secured = await demand.service.connect(stream, demand.domain, demand.tls === 'prefer');
+  const secured = await demand.service.connect(stream, demand.domain, demand.tls === 'prefer', stack);
   tuned(driver, secured);
   await driver.greeted();
 }
