@@ -33,6 +33,7 @@ export const REPLIES = {
   answerInvalid: { code: 451, text: 'the answer of the recipient was not understood' },
   relayAnswerInvalid: { code: 450, text: 'the answer of the next relay was not understood' },
   lookupFailed: { code: 451, text: 'the recipient could not be looked up' },
+  domainLookupFailed: { code: 450, text: 'the domain could not be looked up in the DNS: try again later' },
   internal: { code: 451, text: 'requested action aborted: fault in this relay' },
   shuttingDown: { code: 421, text: 'service not available: this relay is shutting down' },
 } as const satisfies Record<string, Reply>;

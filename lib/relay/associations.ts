@@ -100,7 +100,7 @@ export class Associations {
       (found) => this.#bindLocated(bind, domain, found),
       (error: unknown) => {
         fault(this.#channel.id, error);
-        return denied(REPLIES.lookupFailed);
+        return denied(REPLIES.domainLookupFailed);
       },
     );
   }

@@ -145,7 +145,7 @@ describe('relay: bind', () => {
     expect(relay.bound()).to.deep.equal(['rubble.com']);
   });
 
-  it('answers 451 when the look-up fails, and does not ask the DNS for strangers', async () => {
+  it('answers 450 when the look-up fails, and does not ask the DNS for strangers', async () => {
     let asked = 0;
     const bindCheck = async () => {
       asked += 1;
@@ -157,7 +157,7 @@ describe('relay: bind', () => {
     const channel = neighbour(relay, 'rubble.com');
     channel.bind('rubble.com');
     await settled();
-    expect(channel.code(0)).to.equal(451);
+    expect(channel.code(0)).to.equal(450);
   });
 
   it('REQ-IMXP-020 answers 537 for a domain the peer may not speak for, 530 when it is nobody', () => {
