@@ -8,6 +8,7 @@ import { writeRelayUrl } from '../lib/config/relay-url.js';
 import type { NodeConfig, RouteConfig } from '../lib/config/schema.js';
 import { withConfig } from './support/configuration.js';
 import { EXIT } from './support/exit.js';
+import { domainText, explainDomain, explainIdentity, identityRows } from './support/explain.js';
 import { paint, print, printJson, table } from './support/output.js';
 
 const shown = (path: string): string => relative('', path) || '.';
@@ -20,7 +21,7 @@ function tlsText({ tls }: NodeConfig): string {
 }
 
 function routeText({ domain, relays, tls, credentials }: RouteConfig): string {
-  const as = credentials === undefined ? '' : `, as ${credentials.username}`;
+  const as = credentials?.username === undefined ? '' : `, as ${credentials.username}`;
   const protection = { off: 'without TLS', prefer: 'TLS if offered', require: 'TLS required' }[tls];
   return `${domain} by ${relays.map(({ url }) => url).join(', then ')} (${protection}${as})`;
 }
@@ -45,11 +46,28 @@ function summary(config: NodeConfig): string {
   return table(rows.map(([key = '', value = '']) => [`  ${key}`, value]));
 }
 
-async function check({ config: path, json }: { config: string; json?: boolean }): Promise<void> {
+interface CheckFlags {
+  readonly config: string;
+  readonly json?: boolean;
+  readonly identity?: string;
+  readonly domain?: string;
+}
+
+/** What the configuration means for one identity and one domain, where they were asked for. */
+function explain(config: NodeConfig, { identity, domain }: CheckFlags) {
+  return {
+    ...(identity === undefined ? {} : { identity: explainIdentity(config, identity) }),
+    ...(domain === undefined ? {} : { domain: explainDomain(config, domain) }),
+  };
+}
+
+async function check(flags: CheckFlags): Promise<void> {
+  const { config: path, json } = flags;
   const { file, config, problems } = await checkConfig(path);
   if (config === undefined) process.exitCode = EXIT.CONFIGURATION;
   if (json === true) {
-    printJson({ file, ok: config !== undefined, problems });
+    const explained = config === undefined ? {} : explain(config, flags);
+    printJson({ file, ok: config !== undefined, problems, ...explained });
     return;
   }
   for (const problem of problems) {
@@ -65,7 +83,10 @@ async function check({ config: path, json }: { config: string; json?: boolean })
   print(
     `${shown(file)}: ${paint('green', 'OK')}${problems.length === 0 ? '' : `, ${counted(problems.length, 'warning')}`}`,
   );
-  print(summary(config));
+  const { identity, domain } = explain(config, flags);
+  if (identity !== undefined) print(table(identityRows(config, identity)));
+  if (domain !== undefined) print(domainText(domain, routeText));
+  if (identity === undefined && domain === undefined) print(summary(config));
 }
 
 export function register(program: Command): void {
@@ -73,8 +94,10 @@ export function register(program: Command): void {
     .command('check')
     .description('say everything that is wrong with a configuration, with the place')
     .option('--json', 'print the problems as JSON')
+    .option('--identity <name>', 'say what an identity may do: fred@example.com, or a relay as imxp=mesh@rubble.com')
+    .option('--domain <name>', 'say which way Data for a domain take')
     .option('--schema', 'print the JSON Schema of the file instead, for editors');
-  withConfig(command).action(async (options: { config: string; json?: boolean; schema?: boolean }) => {
+  withConfig(command).action(async (options: CheckFlags & { schema?: boolean }) => {
     if (options.schema === true) print(JSON.stringify(configurationJsonSchema(), null, 2));
     else await check(options);
   });

@@ -1,0 +1,71 @@
+/** What `imxp check` says about one identity and one domain. Asks the policy and the routes; decides nothing. */
+import type { NodeConfig, RouteConfig } from '../../lib/config/schema.js';
+import type { Identity } from '../../lib/imxp/identity.js';
+import { type Permissions, permissions } from '../../lib/relay/permissions.js';
+import { Routes } from '../../lib/relay/routes.js';
+import { identityOf } from '../../lib/sasl/identity.js';
+import { CommandError, EXIT } from './exit.js';
+
+export interface IdentityExplained extends Permissions {
+  readonly identity: string;
+  readonly kind: 'endpoint' | 'relay';
+}
+
+export interface DomainExplained {
+  readonly domain: string;
+  readonly by: 'here' | 'route' | 'dns' | 'nobody';
+  readonly route?: RouteConfig;
+}
+
+/** @throws CommandError USAGE for what is neither an address nor a relay */
+export function explainIdentity(config: NodeConfig, name: string): IdentityExplained {
+  const authentication = { username: name, realm: undefined, authzid: undefined, account: undefined } as const;
+  const identity: Identity = identityOf({ ...authentication, mechanism: 'DIGEST-MD5', layer: undefined }, true);
+  if (identity.kind === 'none') {
+    throw new CommandError(EXIT.USAGE, `${name} is neither an address nor a relay such as imxp=mesh@rubble.com`);
+  }
+  const { policy, tls, mesh } = config;
+  const rules = { ...policy, requireTls: tls.require, trusted: mesh.trusted };
+  return { identity: name, kind: identity.kind, ...permissions(rules, config.domains, identity) };
+}
+
+export function explainDomain(config: NodeConfig, name: string): DomainExplained {
+  const domain = name.toLowerCase();
+  if (config.domains.includes(domain)) return { domain, by: 'here' };
+  const routes = new Routes<RouteConfig>();
+  for (const route of config.mesh.routes) routes.add(route.domain, route);
+  const route = routes.find(domain);
+  if (route !== undefined) return { domain, by: 'route', route };
+  return { domain, by: config.mesh.dns.enabled ? 'dns' : 'nobody' };
+}
+
+const listed = (items: readonly string[], none: string): string => (items.length === 0 ? none : items.join(', '));
+
+export function identityRows(config: NodeConfig, it: IdentityExplained): string[][] {
+  const served = it.kind === 'endpoint' && config.domains.includes(it.identity.split('@').at(-1)?.toLowerCase() ?? '');
+  const who = it.kind === 'relay' ? 'a relay' : served ? 'an endpoint of this node' : 'an endpoint of another domain';
+  const { bindCheck, bindCheckAuthenticated } = config.policy;
+  const located = it.bind.length > 0 && (bindCheckAuthenticated || it.kind !== 'relay') && bindCheck !== 'off';
+  return [
+    [it.identity, who],
+    ['  tls', it.privacy ? `required (tls.require is ${config.tls.require}): 538 without it` : 'not required'],
+    ['  log in by', listed(config.sasl.mechanisms, 'nothing: no mechanism is on')],
+    ['  attach as', it.attach.length === 0 ? 'nobody' : `${it.attach.join(', ')}, and subaddresses of these`],
+    ['  bind for', listed(it.bind, 'no domain') + (located ? ', from an address of its SRV records' : '')],
+    ['  originate', it.transit ? 'anybody: it is in mesh.trusted' : listed(it.originate, 'nobody')],
+    ['  send to', reach(it)],
+  ];
+}
+
+function reach({ kind, transit, originate }: IdentityExplained): string {
+  if (!transit && originate.length === 0) return 'nobody';
+  if (transit) return 'any domain';
+  return kind === 'relay' ? 'the domains served here; no transit, as it is not in mesh.trusted' : 'any domain';
+}
+
+export function domainText(it: DomainExplained, routeText: (route: RouteConfig) => string): string {
+  if (it.route !== undefined) return `${it.domain}: by the route ${routeText(it.route)}`;
+  if (it.by === 'here') return `${it.domain}: served here`;
+  if (it.by === 'dns') return `${it.domain}: no route; looked up by DNS (SRV _imxp-mesh._tcp.${it.domain})`;
+  return `${it.domain}: no route, and DNS is off; refused with 550`;
+}
