@@ -164,7 +164,9 @@ export class Driver implements Ticking {
     this.remote = options.remote;
     this.local = options.local;
     this.deliveryTimeoutMs = options.limits.deliveryTimeoutMs;
-    this.stalledTimeoutMs = options.limits.stalledTimeoutMs;
+    const { stalledTimeoutMs, deliveryTimeoutMs } = options.limits;
+    // Nobody is cut off for a request that may still be answered in time.
+    this.stalledTimeoutMs = stalledTimeoutMs === 0 ? 0 : Math.max(stalledTimeoutMs, deliveryTimeoutMs);
     this.#reading = new Progress(options.limits.messageTimeoutMs, options.limits.messageOctetsPerSecond);
     this.#writing = new Progress(options.limits.stalledTimeoutMs, options.limits.messageOctetsPerSecond);
     this.#owner = options.owner;

@@ -57,7 +57,8 @@ class Failures {
     if (this.bannedFor(key) > 0) return;
     const now = this.#now();
     const score = Math.min(this.score(key) + 1, Math.max(this.#limit, SCORE_MAXIMUM));
-    const banned = this.#limit > 0 && score >= this.#limit;
+    // What faded in the seconds between does not make the limit one higher.
+    const banned = this.#limit > 0 && Math.ceil(score) >= this.#limit;
     this.#entries.delete(key);
     this.#entries.set(key, { score, at: now, until: banned ? now + banMs : 0 });
     this.#shrink(now);

@@ -112,17 +112,21 @@ export class SaslProfile implements ServedProfile {
   readonly forbids: readonly Condition[] = ['authenticated'];
   readonly #sessions: Sessions;
 
-  private constructor(mechanism: string, sessions: Sessions) {
+  private constructor(mechanism: string, sessions: Sessions, privately: boolean) {
     this.uris = [mechanismUri(mechanism), mechanismUri(mechanism, true)];
     this.offered = [mechanismUri(mechanism)];
-    this.needs = NEEDS[mechanism] ?? [];
+    this.needs = NEEDS[mechanism] ?? (privately ? ['private'] : []);
     this.#sessions = sessions;
   }
 
-  /** One profile for each mechanism that is switched on, in the order of the settings. */
-  static all(settings: ServerSettings, penalties?: Penalties): SaslProfile[] {
+  /**
+   * One profile for each mechanism that is switched on, in the order of the settings.
+   *
+   * @param privately none of them before TLS, so that nobody listening in has something to guess at
+   */
+  static all(settings: ServerSettings, penalties?: Penalties, privately = false): SaslProfile[] {
     const sessions = new Sessions(settings, penalties);
-    return settings.mechanisms.map((mechanism) => new SaslProfile(mechanism, sessions));
+    return settings.mechanisms.map((mechanism) => new SaslProfile(mechanism, sessions, privately));
   }
 
   start(driver: Driver, event: StartEvent, proposal: Proposal): void {

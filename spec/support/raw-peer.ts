@@ -20,7 +20,8 @@ export class RawPeer extends RawSession {
   #nextChannel = 1;
 
   static async connect(options: RawPeerOptions): Promise<RawPeer> {
-    const socket = connectTcp({ port: options.port, host: options.host ?? '127.0.0.1' });
+    const { port, host = '127.0.0.1', from } = options;
+    const socket = connectTcp({ port, host, ...(from === undefined ? {} : { localAddress: from }) });
     // Nothing may be missed between the connection and the first listener.
     const peer = new RawPeer(socket, options);
     await peer.connected(socket);

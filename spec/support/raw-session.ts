@@ -15,6 +15,8 @@ import { within } from './within.js';
 export interface RawPeerOptions {
   readonly port: number;
   readonly host?: string;
+  /** The loopback address to connect from. */
+  readonly from?: string;
   /** For failure messages. */
   readonly name?: string;
   readonly deadlineMs?: number;
