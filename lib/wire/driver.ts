@@ -716,7 +716,7 @@ export class Driver implements Ticking {
     return new Session({
       role,
       profiles: profiles.offered(this.conditions),
-      isTuning: (uri) => profiles.isTuning(uri),
+      isTuning: profiles.isTuning,
       frameOctets: loopback ? LOOPBACK_FRAME_OCTETS : FRAME_OCTETS,
       limits: {
         channels: limits.channels,

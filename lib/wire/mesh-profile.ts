@@ -6,7 +6,7 @@ import type { StartEvent } from '../beep/event.js';
 import { ImxpError } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { events } from '../ops/events.js';
-import { ChannelHandle, type ChannelHandler } from './channel-handle.js';
+import { ChannelHandle, type ChannelHandler, type ErrorCodec } from './channel-handle.js';
 import type { Driver } from './driver.js';
 import type { Condition, Proposal, ServedProfile } from './profile.js';
 
@@ -23,19 +23,19 @@ export class MeshProfile implements ServedProfile {
   readonly tuning = false;
   readonly needs: readonly Condition[];
   readonly forbids: readonly Condition[] = [];
-  readonly #dialect: Dialect;
+  readonly #errors: ErrorCodec;
   readonly #acceptor: MeshAcceptor;
 
   constructor(dialect: Dialect, acceptor: MeshAcceptor, needs: readonly Condition[] = []) {
     this.uris = [dialect.profile];
     this.offered = this.uris;
     this.needs = needs;
-    this.#dialect = dialect;
+    this.#errors = meshErrors(dialect);
     this.#acceptor = acceptor;
   }
 
   start(driver: Driver, event: StartEvent, proposal: Proposal): void {
-    const channel = new ChannelHandle(driver, event.channel, proposal.uri, meshErrors(this.#dialect));
+    const channel = new ChannelHandle(driver, event.channel, proposal.uri, this.#errors);
     channel.handler = this.#acceptor.accept(channel);
     if (proposal.content === undefined || proposal.content.length === 0) {
       driver.accept(event, proposal.uri, undefined, channel);
@@ -59,7 +59,7 @@ export class MeshProfile implements ServedProfile {
 const INTERNAL = { code: 451, text: 'local processing error' };
 
 /** Writes errors on channels of a dialect. */
-export function meshErrors(dialect: Dialect): { encodeError(reply: { code: number; text: string }): Buffer } {
+export function meshErrors(dialect: Dialect): ErrorCodec {
   return {
     encodeError: (reply) => dialect.encodeReply({ type: 'error', code: reply.code, text: reply.text, lang: undefined }),
   };

@@ -62,9 +62,8 @@ export class ProfileTable {
     return uris;
   }
 
-  isTuning(uri: string): boolean {
-    return this.#byUri.get(uri)?.tuning ?? false;
-  }
+  /** Not a method, so that every session can be given the same function. */
+  readonly isTuning = (uri: string): boolean => this.#byUri.get(uri)?.tuning ?? false;
 
   /**
    * Picks the first proposal, in the client's order, that is served and allowed now (RFC 3080 §2.3.1.2); otherwise says
