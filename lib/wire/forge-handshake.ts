@@ -9,7 +9,7 @@
 import { constants, generateKeyPairSync, type KeyObject, privateEncrypt } from 'node:crypto';
 import forge from 'node-forge';
 import { TransportError } from '../errors.js';
-import { binary, installSuite, octets, recordCiphers } from './forge-suite.js';
+import { binary, CLIENT_SUITES, installSuite, octets, recordCiphers } from './forge-suite.js';
 import { premasterSecret } from './premaster.js';
 import type { RecordOpener, RecordSealer } from './record-cipher.js';
 import { ALERT, MessageJoiner, RECORD, recordOf, TlsFault } from './tls-record.js';
@@ -90,6 +90,8 @@ export class ForgeHandshake {
     const { role, certificates, clientCertificate, serverName } = this.#options;
     const connection = forge.tls.createConnection({
       server: role === 'server',
+      // This stack never is the first choice: a server that can do better must say so (RFC 7507 §4).
+      ...(role === 'client' ? { cipherSuites: CLIENT_SUITES } : {}),
       ...(serverName === undefined ? {} : { virtualHost: serverName }),
       ...(certificates.length === 0 ? {} : { getCertificate: () => certificates }),
       getPrivateKey: standInKey,

@@ -55,6 +55,12 @@ const suite = {
   },
 };
 
+/** RFC 7507: no suite but a word to the server; one that picks it is refused for lack of everything else. */
+const fallback = { id: [0x56, 0x00] as [number, number], name: 'TLS_FALLBACK_SCSV' };
+
+/** What a client offers. node-forge only reads the numbers. */
+export const CLIENT_SUITES: forge.tls.CipherSuite[] = [suite, fallback];
+
 function open(record: forge.tls.Record, half: Half<RecordOpener>): boolean {
   const content = half.cipherState.open(record.type, octets(record.fragment.getBytes()));
   if (content === undefined) return false;

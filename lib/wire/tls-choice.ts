@@ -6,7 +6,7 @@
 import type { ClientHello } from './client-hello.js';
 
 /** A plain fatal alert's description (RFC 5246 §7.2), for a peer that is refused before any stack has seen it. */
-export type RefusalAlert = 'handshake_failure' | 'protocol_version';
+export type RefusalAlert = 'handshake_failure' | 'protocol_version' | 'inappropriate_fallback';
 
 export type TlsChoice =
   /** node:tls with the strict context. */
@@ -36,6 +36,9 @@ const LEGACY_AES_1_2: ReadonlySet<number> = new Set([0x003c, 0x003d, 0x0067, 0x0
 
 export const TLS_RSA_WITH_3DES_EDE_CBC_SHA = 0x000a;
 
+/** RFC 7507: a client sends it that offers less than it could, because something better has failed. */
+export const TLS_FALLBACK_SCSV = 0x5600;
+
 /**
  * @param legacy whether the operator allows the weak stacks (`tls.legacy`).
  */
@@ -43,6 +46,11 @@ export function chooseStack(hello: ClientHello, { legacy }: { readonly legacy: b
   const offers = (suites: ReadonlySet<number>): boolean => hello.cipherSuites.some((suite) => suites.has(suite));
   if (accepts(hello, TLS_1_3) && offers(MODERN_1_3)) return { stack: 'modern' };
   if (accepts(hello, TLS_1_2) && offers(MODERN_1_2)) return { stack: 'modern' };
+  if (hello.cipherSuites.includes(TLS_FALLBACK_SCSV) && !accepts(hello, TLS_1_2) && !accepts(hello, TLS_1_3)) {
+    // RFC 7507 §3: we could have done better, so somebody in between made the better attempt fail.
+    const reason = 'the peer fell back to an old version although this side has a newer one: somebody may have made it';
+    return { stack: 'refuse', reason, alert: 'inappropriate_fallback' };
+  }
   const old = accepts(hello, TLS_1_0) || accepts(hello, TLS_1_1);
   const aes =
     ((old || accepts(hello, TLS_1_2)) && offers(LEGACY_AES)) || (accepts(hello, TLS_1_2) && offers(LEGACY_AES_1_2));
@@ -69,6 +77,7 @@ function accepts(hello: ClientHello, version: number): boolean {
 
 /** The record to send before closing on a refused peer, so that it can tell its people why. */
 export function refusalRecord(alert: RefusalAlert): Buffer {
-  // Record type 21, version 3.1, two octets: fatal, description (RFC 5246 §7.2).
-  return Buffer.from([21, 3, 1, 0, 2, 2, alert === 'protocol_version' ? 70 : 40]);
+  // Record type 21, version 3.1, two octets: fatal, description (RFC 5246 §7.2, RFC 7507 §3).
+  const description = { handshake_failure: 40, protocol_version: 70, inappropriate_fallback: 86 }[alert];
+  return Buffer.from([21, 3, 1, 0, 2, 2, description]);
 }

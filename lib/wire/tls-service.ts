@@ -64,7 +64,14 @@ export class TlsService {
 
   /** Whether it has one to show as a client. */
   get hasCertificate(): boolean {
-    return this.#options.common.certificate !== undefined;
+    return this.#own.certificate !== undefined;
+  }
+
+  /** What this side shows as a client: the common certificate, else that of the first domain. */
+  get #own(): TlsMaterial {
+    const { common, domains } = this.#options;
+    const [first] = domains.values();
+    return common.certificate === undefined ? { ...common, ...first } : common;
   }
 
   /**
@@ -98,7 +105,7 @@ export class TlsService {
   ): Promise<SecuredStream> {
     const choice = chooseStack(hello, { legacy: this.#options.legacy === true });
     if (choice.stack === 'refuse') {
-      stream.end(refusalRecord(choice.alert));
+      await tellAndEnd(stream, refusalRecord(choice.alert), signal);
       throw new RemoteProtocolError('TLS_FAILED', choice.reason);
     }
     return this.#acceptor(serverName ?? hello.serverName ?? '', choice.stack).upgrade(stream, { signal });
@@ -110,7 +117,8 @@ export class TlsService {
    * @param lenient take a server that cannot be verified, for privacy without proof
    */
   connect(stream: Duplex, domain: string, lenient = false, stack: TlsStack = 'modern'): Promise<SecuredStream> {
-    const { common, revocations, timeoutMs } = this.#options;
+    const { revocations, timeoutMs } = this.#options;
+    const own = this.#own;
     const options = {
       domain,
       allowUnauthorized: lenient,
@@ -118,11 +126,11 @@ export class TlsService {
       signal: AbortSignal.timeout(timeoutMs),
     };
     if (stack === 'legacy-forge') {
-      return upgradeForgeClient(stream, { ...options, material: common, gate: this.#gate });
+      return upgradeForgeClient(stream, { ...options, material: own, gate: this.#gate });
     }
     let context = this.#contexts.get(stack);
     if (context === undefined) {
-      context = stack === 'modern' ? strictContext(common) : legacyContext(common, 'client');
+      context = stack === 'modern' ? strictContext(own) : legacyContext(own, 'client');
       this.#contexts.set(stack, context);
     }
     return upgradeClient(stream, { ...options, context });
@@ -148,4 +156,26 @@ export class TlsService {
     const context = stack === 'modern' ? strictContext(material) : legacyContext(material, 'server');
     return new TlsAcceptor({ ...options, context });
   }
+}
+
+/** How long a peer that was refused may take to read why. */
+const LAST_WORD_MS = 2000;
+
+/** Sends the last octets and waits until they are read: an abort of the connection would overtake them. */
+function tellAndEnd(stream: Duplex, octets: Buffer, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', settle);
+      stream.destroy();
+      resolve();
+    };
+    const timer = setTimeout(settle, LAST_WORD_MS);
+    signal.addEventListener('abort', settle);
+    stream.on('error', settle);
+    stream.once('end', settle);
+    stream.once('close', settle);
+    stream.end(octets);
+    stream.resume();
+  });
 }

@@ -40,6 +40,14 @@ describe('wire/tls-choice', () => {
     });
   }
 
+  it('refuses an old hello of a client that could do better, because somebody may have broken its better attempt', () => {
+    const fallback = { suites: [0x000a, 0x5600] };
+    expect(choice(fallback, true)).to.include({ stack: 'refuse', alert: 'inappropriate_fallback' });
+    expect(choice({ version: 0x0302, suites: [0x002f, 0x5600] }, true).stack).to.equal('refuse');
+    expect(choice({ version: 0x0303, suites: [0xc02f, 0x5600] }, true).stack).to.equal('modern');
+    expect(refusalRecord('inappropriate_fallback').toString('hex')).to.equal('15030100020256');
+  });
+
   it('refuses with the alert that says what is missing', () => {
     expect(choice({ suites: [0x000a] }, false)).to.include({ stack: 'refuse', alert: 'protocol_version' });
     expect(choice({ version: 0x0303, suites: [0x000a] }, false)).to.include({ alert: 'handshake_failure' });
