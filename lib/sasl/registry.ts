@@ -104,7 +104,7 @@ function isAcceptable(name: MechanismName, settings: ClientSettings): boolean {
     case 'SCRAM-SHA-256-PLUS':
       return hasPassword(settings) && canBind(settings);
     case 'PLAIN':
-      return hasPassword(settings) && settings.privacy;
+      return hasPassword(settings) && settings.privacy && settings.verified !== false;
     default:
       return hasPassword(settings);
   }

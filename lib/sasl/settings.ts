@@ -81,6 +81,8 @@ export interface ClientSettings extends SessionConditions {
   readonly service?: string;
   /** What is acceptable. Default: everything but ANONYMOUS, and EXTERNAL when `useCertificate` is set. */
   readonly mechanisms?: readonly string[];
+  /** False: nobody knows whose server it is, so the password itself is not sent. Default: what `privacy` says. */
+  readonly verified?: boolean;
   /** True when this side showed a certificate under TLS and wants to be known by it. */
   readonly useCertificate?: boolean;
   /** Acceptable protection; the strongest offered is taken. Default `auth` only. Never more than `auth` under TLS. */

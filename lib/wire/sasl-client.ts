@@ -45,10 +45,14 @@ export async function authenticate(driver: Driver, credentials: Credentials, dem
 
 async function exchange(driver: Driver, credentials: Credentials, { domain }: SaslDemand): Promise<void> {
   const { security } = driver;
+  // RFC 3080 §9: the greeting of before TLS is forgotten; only what came under it counts.
   const candidate = chooseMechanism(driver.peer?.profiles ?? [], {
     ...credentials,
     host: domain,
     privacy: driver.privacy,
+    // The password itself is only for a server whose certificate was believed: with TLS but without proof of the server
+    // (`prefer`), somebody in between would take all mechanisms but PLAIN out of the greeting and have it.
+    verified: security?.authorized === true,
     ...(security === undefined ? {} : { channelBindings: channelBindings(security) }),
   });
   const client = new ClientExchange(candidate.create());

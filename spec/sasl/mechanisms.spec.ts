@@ -165,6 +165,8 @@ describe('the registry of mechanisms', () => {
     none({ mechanisms: ['EXTERNAL'], useCertificate: true });
     none({ qops: ['auth-conf'], mechanisms: ['SCRAM-SHA-256'] });
     none({}, ['http://iana.org/beep/TLS']);
+    // Under TLS with whom nobody knows: not the password itself.
+    none({ privacy: true, verified: false }, [mechanismUri('PLAIN')]);
     expect(() => chooseMechanism(uris, { privacy: true, host: 'relay.example.com' })).to.throw(LocalError);
   });
 
