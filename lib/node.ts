@@ -13,6 +13,7 @@ import { imxpDialect } from './imxp/dialect/imxp.js';
 import { events } from './ops/events.js';
 import { TokenBuckets } from './ops/token-bucket.js';
 import { LinkTarget } from './relay/link-target.js';
+import { Policy } from './relay/policy.js';
 import { Rates } from './relay/rates.js';
 import { Relay } from './relay/relay.js';
 import { Routes } from './relay/routes.js';
@@ -23,6 +24,7 @@ import { CommonAccess } from './services/access-rules.js';
 import { Accounts } from './store/accounts.js';
 import { openStore } from './store/open.js';
 import { ABSENT, type Store } from './store/store.js';
+import { type BindCheck, bindCheck } from './wire/bind-check.js';
 import { within } from './wire/deadline.js';
 import { dial } from './wire/dialer.js';
 import type { DriverOwner } from './wire/driver.js';
@@ -63,16 +65,20 @@ export class Node {
   readonly #relay: Relay;
   readonly #linkProfiles: ProfileTable;
   #config: NodeConfig;
+  #policy: Policy;
   #routes = new Routes<Neighbour>();
+  #bindCheck: BindCheck;
   #listeners: Listener[] = [];
 
   private constructor(config: NodeConfig, store: Store, tls: TlsServiceOptions, secret: Buffer) {
     this.#config = config;
+    this.#policy = new Policy(policyOf(config));
     this.#store = store;
     this.accounts = new Accounts(store);
     this.#tls = new TlsService(tls);
     this.#tls.verify();
     this.#dialect = imxpDialect(config.limits);
+    this.#bindCheck = bindCheckOf(config);
     this.#relay = new Relay({
       domains: config.domains,
       dialects: [this.#dialect],
@@ -83,6 +89,7 @@ export class Node {
       policy: policyOf(config),
       limits: config.limits,
       rates: ratesOf(config),
+      bindCheck: (domain, channel) => this.#bindCheck(domain, channel),
     });
     const mesh = new MeshProfile(this.#dialect, this.#relay, config.tls.require === 'always' ? ['private'] : []);
     this.#linkProfiles = new ProfileTable([mesh]);
@@ -142,10 +149,12 @@ export class Node {
     new TlsService(tls).verify();
     const reload = reloadable(this.#config, config);
     this.#tls.replace(tls);
+    this.#policy = new Policy(policyOf(config));
     this.#relay.reload({ policy: policyOf(config) });
+    this.#bindCheck = bindCheckOf(config);
     const old = new Map([...this.#routes].map((neighbour) => [keyOf(neighbour.route), neighbour]));
-    const { domains, listen, sasl, store, admin, limits } = this.#config;
-    this.#config = { ...config, domains, listen, sasl, store, admin, limits };
+    const { domains, listen, sasl, store, compatibility, admin, limits } = this.#config;
+    this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits };
     this.#routes = this.#makeRoutes(this.#config, old);
     await Promise.all([...old.values()].map(({ link }) => link.close()));
     events.node.publish({ state: 'reloaded', applied: reload.applied, restart: reload.restart });
@@ -169,7 +178,7 @@ export class Node {
   }
 
   #tuningProfiles(secret: Buffer, penalties: Penalties): ServedProfile[] {
-    const { domains, sasl, limits } = this.#config;
+    const { domains, sasl, tls, limits } = this.#config;
     const settings: ServerSettings = {
       mechanisms: sasl.mechanisms,
       credentials: this.accounts,
@@ -177,11 +186,13 @@ export class Node {
       // Where the operator names the hosts, a digest-uri must name one of them (RFC 2831 §2.1.2).
       ...(sasl.serverNames.length > 0 ? { hosts: [...domains, ...sasl.serverNames] } : {}),
       secret,
+      qops: sasl.qops,
+      authorize: (account, authzid) => this.#policy.mayActAs(account, authzid),
       nonces: new NonceCache(),
     };
     const profiles: ServedProfile[] = [];
     if (this.#tls.canServe) profiles.push(new TlsProfile(this.#tls, limits.handshakes));
-    profiles.push(...SaslProfile.all(settings, penalties));
+    profiles.push(...SaslProfile.all(settings, penalties, tls.require === 'always'));
     return profiles;
   }
 
@@ -228,16 +239,28 @@ export class Node {
   /** The local domains, the one the credentials stand for first. */
   #bindingOrder(route: RouteConfig): string[] {
     const { domains } = this.#config;
-    const own = route.credentials?.username.split('@').at(-1)?.toLowerCase() ?? '';
+    const own = route.credentials?.username?.split('@').at(-1)?.toLowerCase() ?? '';
     return domains.includes(own) ? [own, ...domains.filter((domain) => domain !== own)] : [...domains];
   }
 
-  /** How this node proves who it is to a neighbour: by its certificate where that is asked for, else by password. */
+  /**
+   * How this node proves who it is to a neighbour: by its certificate where the neighbour takes it, else by password. What
+   * the route demands is never less, whatever somebody in between takes out of the neighbour's greeting.
+   */
   #credentials({ credentials, tls }: RouteConfig): { readonly credentials?: Credentials } {
     const useCertificate = tls !== 'off' && this.#tls.hasCertificate;
     if (credentials === undefined) return useCertificate ? { credentials: { useCertificate } } : {};
-    const { username, passwordFile } = credentials;
-    return { credentials: { username, password: () => readPasswordFile(passwordFile), useCertificate } };
+    const { username, passwordFile, mechanisms, qops } = credentials;
+    return {
+      credentials: {
+        useCertificate,
+        ...(username === undefined || passwordFile === undefined
+          ? {}
+          : { username, password: () => readPasswordFile(passwordFile) }),
+        ...(mechanisms === undefined ? {} : { mechanisms }),
+        ...(qops === undefined ? {} : { qops }),
+      },
+    };
   }
 
   async #dial(route: RouteConfig, domain: string, owner: DriverOwner) {
@@ -271,6 +294,11 @@ function policyOf(config: NodeConfig) {
     relays: policy.relays,
     trusted: mesh.trusted,
   };
+}
+
+function bindCheckOf({ policy, mesh }: NodeConfig): BindCheck {
+  const { bindCheck: mode, bindCheckAuthenticated: authenticated } = policy;
+  return bindCheck({ mode, authenticated, servers: mesh.dns.servers });
 }
 
 function ratesOf({ limits }: NodeConfig): Rates {

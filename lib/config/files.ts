@@ -29,8 +29,9 @@ class Inspection {
   async run(): Promise<readonly Finding[]> {
     await this.#tls();
     for (const [index, route] of this.#config.mesh.routes.entries()) {
-      if (route.credentials === undefined) continue;
-      await this.#password(['mesh', 'routes', index, 'credentials', 'passwordFile'], route.credentials.passwordFile);
+      const { passwordFile } = route.credentials ?? {};
+      if (passwordFile === undefined) continue;
+      await this.#password(['mesh', 'routes', index, 'credentials', 'passwordFile'], passwordFile);
     }
     if (this.#config.store.type === 'lmdb') await this.#directory(['store', 'path'], this.#config.store.path);
     return this.findings;

@@ -8,7 +8,15 @@ type Section = keyof NodeConfig;
  * Sections a running node cannot change, because sockets, files or sessions were made from them. The others are read anew
  * by each new session, link or Data.
  */
-const NEEDS_RESTART: ReadonlySet<Section> = new Set<Section>(['domains', 'listen', 'sasl', 'store', 'admin', 'limits']);
+const NEEDS_RESTART: ReadonlySet<Section> = new Set<Section>([
+  'domains',
+  'listen',
+  'sasl',
+  'store',
+  'compatibility',
+  'admin',
+  'limits',
+]);
 
 export interface Reload {
   /** Changed sections that take effect at once. */

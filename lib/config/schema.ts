@@ -70,6 +70,9 @@ export const MECHANISMS = [
   'ANONYMOUS',
 ] as const;
 
+/** RFC 2831 §2.1.1: authentication; with integrity; with confidentiality. */
+export const QOPS = ['auth', 'auth-int', 'auth-conf'] as const;
+
 const sasl = z.strictObject({
   mechanisms: z
     .array(z.enum(MECHANISMS))
@@ -83,6 +86,13 @@ const sasl = z.strictObject({
     .regex(/^[^"\\]+$/, 'must not contain " or \\')
     .optional()
     .describe('one realm for all domains; without it the realm is the domain the peer asked for'),
+  qops: z
+    .array(z.enum(QOPS))
+    .min(1)
+    .superRefine(distinct((name) => name, 'the protection'))
+    // The layers of DIGEST-MD5 rest on MD5 and on 3DES or RC4; TLS is better wherever a peer has it.
+    .default(['auth'])
+    .describe('protection DIGEST-MD5 offers to sessions without TLS: auth, auth-int, auth-conf; under TLS always auth'),
   serverNames: z
     .array(host.transform(lower))
     .default([])
@@ -148,6 +158,16 @@ const tls = (path: z.ZodType<string, string>) =>
     })
     .prefault({});
 
+/** A name without a password proves nothing, and who has neither must want the certificate. */
+function together(
+  value: { readonly username?: string | undefined; readonly passwordFile?: string | undefined },
+  context: z.RefinementCtx,
+): void {
+  if ((value.username === undefined) === (value.passwordFile === undefined)) return;
+  const missing = value.username === undefined ? 'username' : 'passwordFile';
+  context.addIssue({ code: 'custom', path: [], message: `"${missing}" is missing: name and password go together` });
+}
+
 const route = (path: z.ZodType<string, string>) =>
   z.strictObject({
     domain: domainPattern.describe('a domain, "*.suffix" for all below it, or "*" for all that have no other route'),
@@ -163,10 +183,24 @@ const route = (path: z.ZodType<string, string>) =>
       .describe('whether the link must be under TLS, with a certificate that names the domain'),
     credentials: z
       .strictObject({
-        username: z.string().min(1).describe('usually imxp=mesh@ and a domain of this node'),
-        passwordFile: path.describe('its first line is the password'),
+        username: z.string().min(1).optional().describe('usually imxp=mesh@ and a domain of this node'),
+        passwordFile: path.optional().describe('its first line is the password'),
+        mechanisms: z
+          .array(z.enum(MECHANISMS))
+          .min(1)
+          .superRefine(distinct((name) => name, 'the mechanism'))
+          .optional()
+          .describe('the only ones acceptable here, whatever else the neighbour offers; without it all but ANONYMOUS'),
+        qops: z
+          .array(z.enum(QOPS))
+          .min(1)
+          .superRefine(distinct((name) => name, 'the protection'))
+          .optional()
+          .describe('protection acceptable where there is no TLS; without it auth'),
       })
-      .optional(),
+      .superRefine(together)
+      .optional()
+      .describe('how this node logs in there; without it by its certificate'),
     lanes: z.int().min(1).max(64).optional().describe('channels of this link; limits.lanes without it'),
   });
 
@@ -241,6 +275,16 @@ const access = z
   })
   .prefault({});
 
+const compatibility = z
+  .strictObject({
+    draftNames: z
+      .boolean()
+      // They are always understood; a greeting twice as long helps only peers older than RFC 3080.
+      .default(false)
+      .describe('also offer TLS and SASL under the profile names of the BEEP drafts of 2000'),
+  })
+  .prefault({});
+
 const admin = z.strictObject({
   host: host.default('127.0.0.1').describe('where operators ask'),
   port: port.describe('0 takes any free port'),
@@ -281,6 +325,7 @@ export function nodeSchema(base: string) {
       mesh: mesh(path),
       policy,
       access,
+      compatibility,
       admin: admin.optional().describe('health and metrics; none without it'),
       limits: limitsSchema.prefault({}),
       log,

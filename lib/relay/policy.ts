@@ -103,6 +103,22 @@ export class Policy {
     return { reply: NOT_THAT_ORIGINATOR, reason: `the peer is ${describe(identity)}` };
   }
 
+  /**
+   * Whether an account may take the name of another when it authenticates (RFC 4422 §2): whoever may attach as an endpoint
+   * or bind for a domain anyway.
+   *
+   * @param account whom the proof belongs to
+   * @param authzid whom it wants to be: `local@domain`, `imxp=mesh@domain` or a domain
+   */
+  mayActAs(account: string, authzid: string): boolean {
+    const key = keyOf(account);
+    const domain = MESH.exec(authzid)?.[1] ?? (authzid.includes('@') ? undefined : authzid);
+    if (domain !== undefined) return this.#relays.get(key)?.has(domain.toLowerCase()) ?? false;
+    const endpoint = addressOf(authzid);
+    const further = this.#attach.get(key);
+    return endpoint !== undefined && (further?.has(endpoint.key) === true || further?.has(endpoint.base) === true);
+  }
+
   /** Whether the peer is a trusted intermediary (IMXP core §10): it may pass on from and to foreign domains. */
   trusts(identity: Identity): boolean {
     if (this.#trusted.size === 0 || identity.kind !== 'relay') return false;

@@ -27,7 +27,8 @@ describe('config/parse', () => {
       domains: ['example.com'],
       listen: [{ transport: 'tcp', host: '127.0.0.1', port: 10913 }],
       tls: { legacy: false, domains: {}, require: 'never' },
-      sasl: { mechanisms: ['DIGEST-MD5', 'EXTERNAL'], serverNames: [] },
+      sasl: { mechanisms: ['DIGEST-MD5', 'EXTERNAL'], qops: ['auth'], serverNames: [] },
+      compatibility: { draftNames: false },
       store: { type: 'lmdb', path: resolve('/etc/imxp/var') },
       mesh: { routes: [], dns: { enabled: true, servers: [] }, trusted: [] },
       policy: { bindCheckAuthenticated: false, relays: {}, attach: {}, originators: {}, bindCheck: 'address' },
@@ -95,6 +96,16 @@ describe('config/parse', () => {
       relays: [{ transport: 'tcp', host: '::1', port: 20_913, url: 'tcp://[::1]:20913' }],
       tls: 'require',
     });
+  });
+
+  it('wants a name and a password together, or neither', () => {
+    const credentials = (value: object) =>
+      problems({ ...MINIMAL, mesh: { routes: [{ domain: '*', relays: ['tcp://a:1'], credentials: value }] } });
+    expect(credentials({ mechanisms: ['EXTERNAL'] })).to.deep.equal([]);
+    expect(credentials({ username: 'imxp=mesh@example.com' })).to.deep.equal([
+      'mesh.routes[0].credentials: "passwordFile" is missing: name and password go together',
+    ]);
+    expect(credentials({ mechanisms: ['MD5'] })[0]).to.match(/^mesh\.routes\[0\]\.credentials\.mechanisms\[0\]: /);
   });
 
   it('does not check bindings against a DNS that is off', () => {

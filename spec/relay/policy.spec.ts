@@ -35,6 +35,22 @@ describe('relay/policy', () => {
     ).to.equal(undefined);
   });
 
+  it('lets an account take the name of whom it may attach as or bind for anyway, and no other', () => {
+    const rules = policy({
+      attach: { 'fred@example.com': ['wilma@example.com'], 'imxp=mesh@rubble.com': ['imxp=report@rubble.com'] },
+      relays: { 'rubble.com': ['quarry.example'] },
+    });
+    expect(rules.mayActAs('fred@example.com', 'wilma@EXAMPLE.com')).to.equal(true);
+    expect(rules.mayActAs('fred@example.com', 'wilma/appl=im@example.com')).to.equal(true);
+    expect(rules.mayActAs('fred@example.com', 'barney@example.com')).to.equal(false);
+    expect(rules.mayActAs('wilma@example.com', 'fred@example.com')).to.equal(false);
+    expect(rules.mayActAs('imxp=mesh@rubble.com', 'imxp=mesh@Quarry.example')).to.equal(true);
+    expect(rules.mayActAs('imxp=mesh@rubble.com', 'quarry.example')).to.equal(true);
+    expect(rules.mayActAs('imxp=mesh@rubble.com', 'example.com')).to.equal(false);
+    expect(rules.mayActAs('fred@example.com', 'imxp=mesh@example.com')).to.equal(false);
+    expect(rules.mayActAs('fred@example.com', 'not an address@')).to.equal(false);
+  });
+
   it('answers 530 to who has not authenticated', () => {
     expect(attach(NOBODY, 'fred@example.com')).to.equal(530);
     expect(policy().mayBind(NOBODY, true, 'rubble.com')?.reply.code).to.equal(530);
