@@ -52,7 +52,12 @@ export interface SessionTuned {
   readonly remote: string;
   readonly protocol: string;
   readonly cipher: string;
+  /** Whether the peer showed a certificate that is good. */
   readonly authorized: boolean;
+  /** Why not; the peer is not told. */
+  readonly reason?: string;
+  /** Whom the peer's certificate names, good or not. */
+  readonly certificate?: string;
   /** True for the suites of the year 2000. */
   readonly legacy: boolean;
 }

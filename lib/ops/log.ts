@@ -9,6 +9,8 @@ import { prettyLine } from './pretty.js';
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+type Level = Exclude<LogLevel, 'silent'>;
+
 export interface LogOptions {
   readonly level: LogLevel;
   /** Where lines go; standard output by default. */
@@ -21,8 +23,13 @@ export interface LogOptions {
 
 /** How one event becomes a line: at which level, with which words and fields. */
 interface Line {
-  readonly level: Exclude<LogLevel, 'silent'>;
+  readonly level: Level;
   subscribe(write: (message: string, fields: object) => void): () => void;
+}
+
+/** The lines of an event that only some of its messages become. */
+function linesWhere<T extends object>(event: Event<T>, level: Level, words: string, applies: (it: T) => boolean): Line {
+  return { level, subscribe: (write) => event.subscribe((it) => (applies(it) ? write(words, it) : undefined)) };
 }
 
 function line<T extends object>(
@@ -44,7 +51,9 @@ const without = <T extends object>(it: T, key: keyof T): object => {
 const LINES: readonly Line[] = [
   line(events.opened, 'info', 'session opened'),
   line(events.closed, 'info', 'session closed'),
-  line(events.tuned, 'info', ({ legacy }) => (legacy ? 'session tuned: legacy TLS' : 'session tuned: TLS')),
+  linesWhere(events.tuned, 'info', 'session tuned: TLS', ({ legacy }) => !legacy),
+  // Whoever switched it on shall see how often it is needed, and by whom.
+  linesWhere(events.tuned, 'warn', 'session tuned: legacy TLS, which is not safe', ({ legacy }) => legacy),
   line(events.authenticated, 'info', ({ side }) => (side === 'peer' ? 'peer authenticated' : 'authenticated to peer')),
   line(
     events.refused,

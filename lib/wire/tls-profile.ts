@@ -7,6 +7,7 @@ import { ImxpError, LocalError, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
 import { documentOf, errorContent, TLS_DRAFT_URI, TLS_URI, tlsMessage } from '../tls/message.js';
 import { answerReady } from '../tls/tuning.js';
+import { certificateNames } from './certificate.js';
 import { ChannelHandle, type ErrorCodec } from './channel-handle.js';
 import { Crowd, type CrowdLimits } from './crowd.js';
 import type { Driver, HandedOver } from './driver.js';
@@ -21,7 +22,7 @@ export const TLS_ERRORS: ErrorCodec = { encodeError: (reply) => tlsMessage(error
 
 export class TlsProfile implements ServedProfile {
   readonly uris: readonly string[] = [TLS_URI, TLS_DRAFT_URI];
-  readonly offered: readonly string[] = [TLS_URI];
+  readonly offered: readonly string[];
   readonly tuning = true;
   readonly needs: readonly Condition[] = [];
   // RFC 3080 §4.1: not after SASL; and TLS within TLS makes no sense.
@@ -31,9 +32,13 @@ export class TlsProfile implements ServedProfile {
   readonly #handshakes = new Crowd<Driver>();
   readonly #crowd: CrowdLimits;
 
-  /** @param handshakes that may be in progress at one time; as many as there are sessions unless given */
-  constructor(service: TlsService, handshakes = Number.MAX_SAFE_INTEGER) {
+  /**
+   * @param handshakes that may be in progress at one time; as many as there are sessions unless given
+   * @param draft also offer the name of the BEEP drafts, which is always understood
+   */
+  constructor(service: TlsService, handshakes = Number.MAX_SAFE_INTEGER, draft = false) {
     this.#service = service;
+    this.offered = draft ? this.uris : [TLS_URI];
     this.#crowd = { all: handshakes, perPlace: Math.ceil(handshakes / 2) };
   }
 
@@ -101,8 +106,27 @@ export class TlsProfile implements ServedProfile {
 
 /** Begins the protected session. */
 export function tuned(driver: Driver, secured: SecuredStream): void {
-  const { protocol, cipher, authorized } = secured;
+  const { protocol, cipher, authorized, reason, peerCertificate } = secured;
   const legacy = protocol === 'TLSv1' || protocol === 'TLSv1.1';
-  events.tuned.publish({ session: driver.id, remote: driver.remote.address, protocol, cipher, authorized, legacy });
+  events.tuned.publish({
+    session: driver.id,
+    remote: driver.remote.address,
+    protocol,
+    cipher,
+    authorized,
+    ...(peerCertificate === undefined ? {} : { certificate: namedBy(peerCertificate) }),
+    ...(reason === undefined ? {} : { reason }),
+    legacy,
+  });
   driver.renew(secured.stream, { security: secured });
+}
+
+/** Whom a certificate names, for the log. */
+function namedBy(certificate: Buffer): string {
+  try {
+    const { mailboxes, instantInboxes, domains } = certificateNames(certificate);
+    return [...new Set([...mailboxes, ...instantInboxes, ...domains])].join(' ') || 'nobody';
+  } catch {
+    return 'unreadable';
+  }
 }

@@ -44,6 +44,15 @@ describe('ops/log', () => {
     expect(lines[1]?.['error']).to.include({ message: 'oops' }).and.to.have.property('stack');
   });
 
+  it('warns of each session under legacy TLS, and only tells of the others', () => {
+    start('info');
+    const tuned = { session: 's1', remote: '127.0.0.1', cipher: 'any', authorized: false };
+    events.tuned.publish({ ...tuned, protocol: 'TLSv1.3', legacy: false });
+    events.tuned.publish({ ...tuned, protocol: 'TLSv1', legacy: true });
+    expect(lines.map(({ level }) => level)).to.deep.equal(['info', 'warn']);
+    expect(lines[1]?.['msg']).to.match(/legacy TLS/);
+  });
+
   it('does not even observe what it would not log', () => {
     start('info');
     forward();
