@@ -14,6 +14,9 @@ export interface EndpointCommandOptions {
   readonly passwordFile?: string;
   readonly tls?: TlsUse;
   readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly legacyTls?: boolean;
 }
 
 /** Turns what a parser throws into a complaint about the argument. */
@@ -61,7 +64,10 @@ export function withEndpoint(command: Command): Command {
         'require',
       ]),
     )
-    .option('--ca <file>', "the authority that signed the relay's certificate, PEM");
+    .option('--ca <file>', "the authority that signed the relay's certificate, PEM")
+    .option('--cert <file>', 'a certificate that names the address, to log in with instead of a password, PEM')
+    .option('--key <file>', 'its private key, PEM')
+    .option('--legacy-tls', 'also take a relay that knows only the TLS of the year 2000, which is not safe');
 }
 
 export interface AttachOptions {
@@ -69,16 +75,21 @@ export interface AttachOptions {
   readonly reconnect?: boolean | ReconnectOptions;
 }
 
-/** What is needed to attach; asks for the password where nobody has given one. */
+/** What is needed to attach; asks for the password where nobody has given one, and no certificate either. */
 export async function endpointOptions(
   address: string,
-  { relay, passwordFile, tls, ca }: EndpointCommandOptions,
+  { relay, passwordFile, tls, ca, cert, key, legacyTls }: EndpointCommandOptions,
 ): Promise<EndpointOptions> {
-  const password = await obtainPassword({ passwordFile, subject: address });
+  const certified = cert !== undefined || key !== undefined;
+  const password =
+    certified && passwordFile === undefined ? undefined : await obtainPassword({ passwordFile, subject: address });
   return {
     address,
     relay,
-    password,
+    ...(password === undefined ? {} : { password }),
+    ...(cert === undefined ? {} : { certificate: cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(legacyTls === undefined ? {} : { legacyTls }),
     ...(tls === undefined ? {} : { tls }),
     ...(ca === undefined ? {} : { ca }),
   };

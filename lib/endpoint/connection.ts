@@ -11,6 +11,7 @@ import { dial } from '../wire/dialer.js';
 import type { Driver, DriverOwner, Started } from '../wire/driver.js';
 import { meshErrors } from '../wire/mesh-profile.js';
 import { ProfileTable } from '../wire/profile.js';
+import type { Credentials } from '../wire/sasl-client.js';
 import { TlsService } from '../wire/tls-service.js';
 import type { EndpointSettings } from './options.js';
 
@@ -73,10 +74,11 @@ export class RelayConnector implements Connector {
       windowOctets,
     };
     this.#service = new TlsService({
-      common: settings.ca === undefined ? {} : { authority: settings.ca },
+      common: { ...settings.own, ...(settings.ca === undefined ? {} : { authority: settings.ca }) },
       domains: new Map(),
       revocations: [],
       timeoutMs: this.#limits.tuningTimeoutMs,
+      legacy: settings.legacyTls,
     });
   }
 
@@ -99,7 +101,7 @@ export class RelayConnector implements Connector {
   }
 
   async #dial(owner: DriverOwner): Promise<Driver> {
-    const { address, domain, relays, tls, password } = this.#settings;
+    const { domain, relays, tls } = this.#settings;
     const driver = await dial({
       relays,
       domain,
@@ -108,11 +110,18 @@ export class RelayConnector implements Connector {
       profiles: NO_PROFILES,
       limits: this.#limits,
       owner,
-      ...(password === undefined ? {} : { credentials: { username: address, password } }),
+      ...this.#credentials(),
     });
     // The application named its relay: it is no stranger, so windows and messages may be large.
     driver.identity = { kind: 'relay', domains: [domain], proof: { mechanism: 'chosen', privacy: driver.privacy } };
     return driver;
+  }
+
+  #credentials(): { readonly credentials?: Credentials } {
+    const { address, password, own } = this.#settings;
+    const useCertificate = own !== undefined;
+    if (password !== undefined) return { credentials: { username: address, password, useCertificate } };
+    return useCertificate ? { credentials: { username: address, authzid: address, useCertificate } } : {};
   }
 
   #proposal(attach: Attach | undefined): { uri: string; content?: string } {

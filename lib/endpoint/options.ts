@@ -56,7 +56,10 @@ export interface EndpointOptions {
   readonly address: string;
   /** Where its relay listens, as `tcp://host:port`; alternatives are tried in order. */
   readonly relay: string | RelayLocation | readonly (string | RelayLocation)[];
-  /** The password, or what asks for it (each time it connects). Neither this nor `passwordFile`: log in as nobody. */
+  /**
+   * The password, or what asks for it (each time it connects). Neither this nor `passwordFile` nor `certificate`: log in as
+   * nobody.
+   */
   readonly password?: string | (() => string | Promise<string>);
   /** A file whose first line is the password; read each time it connects. */
   readonly passwordFile?: string;
@@ -68,6 +71,18 @@ export interface EndpointOptions {
   readonly tls?: TlsUse;
   /** The authority that signed the relay's certificate: PEM, or the path of a PEM file. Default: those Node believes. */
   readonly ca?: string | Buffer;
+  /**
+   * A certificate that names the address (rfc822Name, or URI `im:`), with intermediate ones: PEM, or the path of a PEM file.
+   * Under TLS the relay is shown it, and logged in to by it (SASL EXTERNAL) where it takes that. Needs `key`.
+   */
+  readonly certificate?: string | Buffer;
+  /** The private key of `certificate`: PEM, or the path of a PEM file. */
+  readonly key?: string | Buffer;
+  /**
+   * Also take a relay that has nothing newer than the TLS of the year 2000 (IMXP message §6.5), which is no longer safe;
+   * default false. What is newer is tried first.
+   */
+  readonly legacyTls?: boolean;
   /** Whether a delivery counts as accepted when the application is done with it; default true, see {@link Endpoint}. */
   readonly autoAccept?: boolean;
   /** Connect and attach again after a loss; default false. */
@@ -83,6 +98,9 @@ export interface EndpointSettings {
   readonly password: (() => string | Promise<string>) | undefined;
   readonly tls: TlsUse;
   readonly ca: string | Buffer | undefined;
+  /** Shown under TLS and logged in with. */
+  readonly own: { readonly certificate: string | Buffer; readonly key: string | Buffer } | undefined;
+  readonly legacyTls: boolean;
   readonly autoAccept: boolean;
   readonly reconnect: BackoffTimes | undefined;
   readonly limits: EndpointLimits;
@@ -100,7 +118,9 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
     relays,
     password: await passwordOf(options),
     tls: options.tls ?? (options.ca === undefined && relays.every(isHere) ? 'prefer' : 'require'),
-    ca: await authorityOf(options.ca),
+    ca: await pemOf(options.ca, 'authority'),
+    own: await ownOf(options),
+    legacyTls: options.legacyTls ?? false,
     autoAccept: options.autoAccept ?? true,
     reconnect: reconnectOf(options.reconnect),
     limits: limitsOf(options.limits ?? {}),
@@ -125,12 +145,23 @@ async function passwordOf({ password, passwordFile }: EndpointOptions): Promise<
   return () => readPasswordFile(passwordFile);
 }
 
-async function authorityOf(ca: string | Buffer | undefined): Promise<string | Buffer | undefined> {
-  if (ca === undefined || Buffer.isBuffer(ca) || ca.includes('-----BEGIN ')) return ca;
+async function ownOf({ certificate, key, tls }: EndpointOptions): Promise<EndpointSettings['own']> {
+  if (certificate === undefined && key === undefined) return undefined;
+  if (tls === 'off') throw new LocalError('ARGUMENT', 'a certificate is shown under TLS only, and tls is off');
+  const own = { certificate: await pemOf(certificate, 'certificate'), key: await pemOf(key, 'key') };
+  if (own.certificate === undefined || own.key === undefined) {
+    throw new LocalError('ARGUMENT', 'certificate and key go together');
+  }
+  return { certificate: own.certificate, key: own.key };
+}
+
+/** PEM as it is, or out of the file it is the path of. */
+async function pemOf(pem: string | Buffer | undefined, what: string): Promise<string | Buffer | undefined> {
+  if (pem === undefined || Buffer.isBuffer(pem) || pem.includes('-----BEGIN ')) return pem;
   try {
-    return await readFile(ca);
+    return await readFile(pem);
   } catch (cause) {
-    throw new LocalError('CONFIGURATION', `authority ${ca}: ${describeFileError(cause)}`, { cause });
+    throw new LocalError('CONFIGURATION', `${what} ${pem}: ${describeFileError(cause)}`, { cause });
   }
 }
 
