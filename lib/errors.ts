@@ -55,6 +55,8 @@ export const ERROR_CODES = {
   TOO_LARGE: 'a message exceeds the configured limit',
   BUSY: 'too much is outstanding; try again later',
   // transport and this program
+  NO_RELAY: 'the DNS says that the domain has no relay',
+  LOOKUP_FAILED: 'the DNS gave no answer; try again later',
   CONNECT_FAILED: 'no connection could be made',
   CONNECTION_LOST: 'the connection ended before the answer came',
   TIMED_OUT: 'the time limit passed',
