@@ -33,6 +33,10 @@ export class Attachments {
     if (this.#byKey.get(attachment.key) === attachment) this.#byKey.delete(attachment.key);
   }
 
+  get size(): number {
+    return this.#byKey.size;
+  }
+
   keys(): IterableIterator<string> {
     return this.#byKey.keys();
   }

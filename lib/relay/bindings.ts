@@ -39,6 +39,11 @@ export class Bindings {
     this.of(binding.domain); // forget the domain when this was its last
   }
 
+  /** How many domains are bound. */
+  get size(): number {
+    return this.#byDomain.size;
+  }
+
   domains(): IterableIterator<string> {
     return this.#byDomain.keys();
   }

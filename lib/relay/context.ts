@@ -5,6 +5,7 @@
 import { LocalError } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data } from '../imxp/operation.js';
+import type { Traffic } from '../ops/traffic.js';
 import { Attachments } from './attachments.js';
 import { Bindings } from './bindings.js';
 import type { MeshChannel, Payload } from './channel.js';
@@ -53,6 +54,8 @@ export interface RelayOptions extends RelaySettings {
   readonly bindCheck?: BindCheck;
   /** How often identities may do something; as often as they like unless given. */
   readonly rates?: Rates;
+  /** Counts the answers; nobody does unless given. */
+  readonly traffic?: Traffic | undefined;
 }
 
 export class Context {
@@ -63,6 +66,7 @@ export class Context {
   readonly understood: OptionRegistry;
   readonly bindCheck: BindCheck;
   readonly rates: Rates | undefined;
+  readonly traffic: Traffic | undefined;
   readonly attachments = new Attachments();
   readonly bindings = new Bindings();
   readonly ways = new Ways(this.bindings);
@@ -82,6 +86,7 @@ export class Context {
     this.understood = options.understood ?? new OptionRegistry();
     this.bindCheck = options.bindCheck ?? (() => true);
     this.rates = options.rates;
+    this.traffic = options.traffic;
     this.domains = lowered(options.domains);
     this.policy = new Policy(options.policy);
     this.limits = options.limits;

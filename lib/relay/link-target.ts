@@ -46,6 +46,21 @@ export class LinkTarget implements DeliveryTarget {
     return this.#lanes.relay;
   }
 
+  /** Whether any Data is under way or waits for the link. */
+  get busy(): boolean {
+    return this.#waiting.length > 0 || this.#lanes.outstanding > 0;
+  }
+
+  /** Data sent over the link and not yet answered. */
+  get outstanding(): number {
+    return this.#lanes.outstanding;
+  }
+
+  /** Data that wait for the link to be up. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** Also while the link is down: recipients that do not share a lane later must not share a Data that waits. */
   lane(recipient: string): DeliveryTarget {
     return this.#lanes.lane(recipient);

@@ -14,6 +14,7 @@ import type { Address } from '../imxp/address.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Identity } from '../imxp/identity.js';
 import type { Attach, Bind, Data, Operation, Terminate } from '../imxp/operation.js';
+import type { Traffic } from '../ops/traffic.js';
 import { REPLIES } from './answer.js';
 import { Associations } from './associations.js';
 import type { MeshChannel, MeshHandler, Payload } from './channel.js';
@@ -43,6 +44,7 @@ const NOT_INITIAL: Reply = { code: 501, text: 'only attach and bind may come wit
 
 export class Peer implements MeshHandler, Origin {
   readonly id: string;
+  readonly traffic: Traffic | undefined;
   readonly #channel: MeshChannel;
   readonly #dialect: Dialect;
   readonly #context: Context;
@@ -59,6 +61,7 @@ export class Peer implements MeshHandler, Origin {
   constructor(channel: MeshChannel, dialect: Dialect, context: Context, ended: (channel: MeshChannel) => void) {
     const { limits } = context;
     this.id = channel.id;
+    this.traffic = context.traffic;
     this.#channel = channel;
     this.#dialect = dialect;
     this.#context = context;

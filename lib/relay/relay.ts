@@ -5,6 +5,7 @@
 import { LocalError, type Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
+import type { Traffic } from '../ops/traffic.js';
 import { REPLIES } from './answer.js';
 import type { MeshChannel, MeshHandler, Payload } from './channel.js';
 import { Context, type RelayOptions, type RelaySettings } from './context.js';
@@ -71,6 +72,16 @@ export class Relay {
     return [...this.#context.bindings.domains()];
   }
 
+  /** How many addresses are attached. */
+  get attachments(): number {
+    return this.#context.attachments.size;
+  }
+
+  /** How many domains are bound. */
+  get bindings(): number {
+    return this.#context.bindings.size;
+  }
+
   /** Operations without an answer yet. */
   get outstanding(): number {
     return this.#context.outstanding;
@@ -122,12 +133,14 @@ export class Relay {
 /** A Data made here, until its answer. */
 class Submission implements Origin {
   readonly id = 'local';
+  readonly traffic: Traffic | undefined;
   readonly data: Data;
   readonly #context: Context;
   readonly #sink: DeliverySink;
 
   constructor(context: Context, data: Data, sink: DeliverySink) {
     this.data = data;
+    this.traffic = context.traffic;
     this.#context = context;
     this.#sink = sink;
     context.began();

@@ -5,6 +5,7 @@
 import type { Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
+import type { Traffic } from '../ops/traffic.js';
 import { combine, type Failure, REPLIES } from './answer.js';
 import type { Payload } from './channel.js';
 import { forwarded, tracing } from './events.js';
@@ -16,6 +17,8 @@ import { DecidedView, decide } from './view.js';
 export interface Origin {
   /** The channel it came on, for the log. */
   readonly id: string;
+  /** Where the answers are counted, if anywhere. */
+  readonly traffic?: Traffic | undefined;
   /**
    * The Data has its answer; told exactly once.
    *
@@ -53,7 +56,7 @@ export function carry(
   if (name === undefined) return carryPlanned(origin, msgno, octets, data, view);
   const way = wayTo(name, data.originator, view);
   if (way instanceof Promise) return new Map([[name.key, way]]);
-  const transfer = new Transfer(origin, msgno, octets, data, false);
+  const transfer = new Transfer(origin, msgno, octets, data, false, way.relay);
   way.deliver(transfer, transfer);
   return undefined;
 }
@@ -98,7 +101,7 @@ function carryPlanned(
   }
   const [first] = planned.legs;
   if (planned.legs.length === 1 && first !== undefined) {
-    const transfer = new Transfer(origin, msgno, octets, first.data, first.data !== data);
+    const transfer = new Transfer(origin, msgno, octets, first.data, first.data !== data, first.target.relay);
     first.target.deliver(transfer, transfer);
     return undefined;
   }
@@ -117,15 +120,18 @@ class Transfer implements Delivery, DeliverySink {
   readonly #msgno: number;
   readonly #octets: number;
   readonly #changed: boolean;
-  readonly #sentAt = tracing() ? performance.now() : 0;
+  readonly #hop: string | undefined;
+  readonly #sentAt: number;
   #settled = false;
 
-  constructor(origin: Origin, msgno: number, octets: number, data: Data, changed: boolean) {
+  constructor(origin: Origin, msgno: number, octets: number, data: Data, changed: boolean, hop: string | undefined) {
     this.data = data;
     this.#origin = origin;
     this.#msgno = msgno;
     this.#octets = octets;
     this.#changed = changed;
+    this.#hop = hop;
+    this.#sentAt = begun(origin);
   }
 
   payload(profile: string): Payload {
@@ -143,7 +149,7 @@ class Transfer implements Delivery, DeliverySink {
   #settle(reply: Reply | undefined): void {
     if (this.#settled) return;
     this.#settled = true;
-    if (tracing()) trace(this.#origin, this.#octets, this.data, reply, this.#sentAt);
+    answered(this.#origin, this.#hop, this.#octets, this.data, reply, this.#sentAt);
     this.#origin.settled(this.#msgno, this.#octets, this.data, reply);
   }
 }
@@ -187,12 +193,15 @@ class Gathering {
 class Part implements Delivery, DeliverySink {
   readonly data: Data;
   readonly #gathering: Gathering;
-  readonly #sentAt = tracing() ? performance.now() : 0;
+  readonly #hop: string | undefined;
+  readonly #sentAt: number;
   #settled = false;
 
   constructor(gathering: Gathering, leg: Leg) {
     this.data = leg.data;
     this.#gathering = gathering;
+    this.#hop = leg.target.relay;
+    this.#sentAt = begun(gathering.received.origin);
   }
 
   payload(profile: string): Payload {
@@ -212,7 +221,7 @@ class Part implements Delivery, DeliverySink {
     if (this.#settled) return;
     this.#settled = true;
     const { origin, octets } = this.#gathering.received;
-    if (tracing()) trace(origin, octets, this.data, reply, this.#sentAt);
+    answered(origin, this.#hop, octets, this.data, reply, this.#sentAt);
     this.#gathering.settled(this.data, reply);
   }
 }
@@ -224,7 +233,22 @@ function payloadOf(data: Data, changed: boolean, profile: string, origin: Origin
   return origin.encode(data, profile);
 }
 
-function trace(origin: Origin, octets: number, data: Data, reply: Reply | undefined, sentAt: number): void {
+/** @returns when it was, where that is of interest; else 0 */
+function begun({ traffic }: Origin): number {
+  if (tracing()) return performance.now();
+  return traffic === undefined ? 0 : traffic.begin();
+}
+
+/** @param hop the domain of the relay it went to; undefined for what stayed here */
+function answered(
+  origin: Origin,
+  hop: string | undefined,
+  octets: number,
+  data: Data,
+  reply: Reply | undefined,
+  sentAt: number,
+): void {
+  if (origin.traffic !== undefined) origin.traffic.answered(hop, octets, reply?.code, sentAt);
   // Somebody who began to listen in between learns no time.
-  forwarded(origin.id, octets, data, reply, sentAt === 0 ? 0 : performance.now() - sentAt);
+  if (tracing()) forwarded(origin.id, octets, data, reply, sentAt === 0 ? 0 : performance.now() - sentAt);
 }
