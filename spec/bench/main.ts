@@ -9,8 +9,6 @@ import { cpuSeconds, median, residentOctets } from './measure.js';
 import { BARNEY, Floor, FRED, Mesh, submitting, WILMA } from './mesh.js';
 import type { Peer } from './peer.js';
 
-process.env['IMXP_DIST'] ??= '1';
-
 interface PathResult {
   readonly path: string;
   readonly octets: number;
