@@ -118,6 +118,14 @@ export class Accounts implements CredentialStore, Directory {
     if (name === undefined || name.service) return false;
     return (await this.#store.get(PREFIX + name.base)) !== undefined;
   }
+
+  /** When an endpoint, or the endpoint that a subaddress belongs to, was given its account: milliseconds since 1970. */
+  async created(address: string): Promise<number | undefined> {
+    const name = addressOf(address);
+    if (name === undefined || name.service) return undefined;
+    const account = await this.find(name.base);
+    return account === undefined ? undefined : Date.parse(account.created);
+  }
 }
 
 /** Strangers log in with any name; those no account can have are not worth a fault of the store. */

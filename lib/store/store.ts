@@ -8,7 +8,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 export interface Entry {
   readonly value: Json;
-  /** Above 0 and never given twice to one key, not even after it was deleted. */
+  /** Above 0, and above that of everything written before, to whatever key. */
   readonly version: number;
 }
 

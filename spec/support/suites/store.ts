@@ -87,6 +87,14 @@ export function storeSuite({ open }: StoreSetup): void {
     expect(await store.put('a', 2, first)).to.equal(undefined);
   });
 
+  it('gives versions in the order of the writes, over all keys', async () => {
+    const versions = await Promise.all(['b', 'a', 'c', 'a'].map((key) => store.put(key, 1)));
+    const numbers = versions.map((version) => version ?? Number.NaN);
+    expect(numbers).to.deep.equal([...new Set(numbers)].sort((one, other) => one - other));
+    await store.delete('c');
+    expect(await store.put('d', 1)).to.be.greaterThan(Math.max(...numbers));
+  });
+
   it('lets exactly one of many concurrent writers win', async () => {
     const version = await store.put('a', 0);
     const outcomes = await Promise.all(Array.from({ length: 20 }, (_, index) => store.put('a', index, version)));

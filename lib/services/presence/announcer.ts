@@ -1,0 +1,252 @@
+/**
+ * What the service sends of its own accord (IMXP presence §4.4 to §4.6): changed presence to subscribers, new subscribers
+ * to watchers, and the end of both. Each subject has one queue, so that everybody hears of changes in their order; many
+ * receivers are served in batches with a bounded number outstanding. Knows no requests.
+ */
+import type { Reply } from '../../errors.js';
+import { isTransient } from '../../imxp/reply-code.js';
+import { publishAround, writePresenceOperation } from '../../imxp/vocabulary/presence.js';
+import type { AccessPolicy } from '../../relay/target.js';
+import type { Clock } from '../clock.js';
+import type { Registry, Running, Subject } from './running.js';
+import type { Outcome, Sender } from './sender.js';
+
+/** Whoever keeps the operations. */
+export interface Keeper {
+  /** The last publish to a subscriber did not arrive; `again` is when another attempt is worth making. */
+  missed(running: Running, again: number): void;
+  /** The operation is over; `tell` whether the application is to hear of it. */
+  over(running: Running, tell: boolean): void;
+  fault(error: unknown): void;
+}
+
+/** When to try again after so many failures in a row; after the last one the next change has to do. */
+const AGAIN_MS = [2000, 8000, 30_000];
+/** Permanent refusals in a row that end an operation. */
+const REFUSALS = 5;
+
+/** Something to be told to many. */
+type Job =
+  | { readonly type: 'changed'; readonly version: number; readonly head: string; readonly tail: string }
+  /** Somebody has subscribed: the watchers are told. */
+  | { readonly type: 'subscribed'; readonly subscriber: string }
+  /** Somebody watches: he is told of all subscribers. */
+  | { readonly type: 'watching'; readonly watch: Running; readonly done: () => void };
+
+/** Jobs of one subject that may wait; whoever has more to say waits as well. */
+const QUEUED = 16;
+
+interface Queue {
+  readonly jobs: Job[];
+  waiting: (() => void)[];
+}
+
+export class Announcer {
+  readonly #registry: Registry;
+  readonly #sender: Sender;
+  readonly #access: AccessPolicy;
+  readonly #clock: Clock;
+  readonly #keeper: Keeper;
+  readonly #queues = new Map<Subject, Queue>();
+  #stopped = false;
+
+  constructor(registry: Registry, sender: Sender, access: AccessPolicy, clock: Clock, keeper: Keeper) {
+    this.#registry = registry;
+    this.#sender = sender;
+    this.#access = access;
+    this.#clock = clock;
+    this.#keeper = keeper;
+  }
+
+  /** Subjects about which something is being sent. */
+  get busy(): number {
+    return this.#queues.size;
+  }
+
+  /** Ends what is under way: after a restart everybody gets the state of affairs anyway. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Waits until one more may be sent and one more job taken. */
+  async room(subject: Subject | undefined): Promise<void> {
+    for (let wait = this.#sender.room(); wait !== undefined; wait = this.#sender.room()) await wait;
+    for (;;) {
+      const queue = subject === undefined ? undefined : this.#queues.get(subject);
+      if (queue === undefined || queue.jobs.length < QUEUED) return;
+      await new Promise<void>((resolve) => queue.waiting.push(resolve));
+    }
+  }
+
+  /** Sends a subscriber the present entry, which must be known (IMXP presence §4.1 step 6.1). */
+  publish(running: Running): void {
+    const { subject, transID } = running;
+    const { entry, version } = subject;
+    if (entry === undefined) return;
+    running.sent = version;
+    const { head, tail } = publishAround(entry, this.#clock.now());
+    this.#send(running, `${head}${transID}${tail}`, new Published(this, running, version));
+  }
+
+  /** The entry of a subject is another one: all subscribers get it (§4.1 step 6.3). */
+  changed(subject: Subject): void {
+    const { entry, version } = subject;
+    if (entry === undefined || subject.subscriptions.size === 0) return;
+    this.#queue(subject, { type: 'changed', version, ...publishAround(entry, this.#clock.now()) });
+  }
+
+  /** Tells those who watch (§4.1 step 6.2). */
+  subscribed(subject: Subject, subscriber: string): void {
+    if (subject.watched) this.#queue(subject, { type: 'subscribed', subscriber });
+  }
+
+  /** Tells one who watches about those subscribed (§4.2 step 6.2). @returns resolves when all was sent */
+  watching(watch: Running): Promise<void> {
+    return new Promise((done) => this.#queue(watch.subject, { type: 'watching', watch, done }));
+  }
+
+  /** Tells the application that an operation is over (§4.5). */
+  terminate(running: Running, outcome: Outcome): void {
+    this.#send(running, writePresenceOperation({ type: 'terminate', transID: running.transID }), outcome);
+  }
+
+  /** Whether the subject still permits an operation; one it does not permit is over (RFC 2779 §5.1.9, §5.1.16). */
+  permitted(running: Running): boolean | Promise<boolean> {
+    const { subject, originator, kind } = running;
+    const allowed = this.#access.allowed(subject.key, originator, `presence:${kind}`);
+    if (typeof allowed === 'boolean') return this.#granted(running, allowed);
+    return allowed.then(
+      (granted) => this.#granted(running, granted),
+      (error: unknown) => {
+        // Nobody is told what he may not see, nor cut off because of a fault here.
+        this.#keeper.fault(error);
+        running.stale = true;
+        return false;
+      },
+    );
+  }
+
+  #granted(running: Running, granted: boolean): boolean {
+    if (!granted) this.#keeper.over(running, true);
+    return granted;
+  }
+
+  /** A publish has its answer. */
+  published(running: Running, version: number, reply: Reply | undefined): void {
+    if (reply === undefined) {
+      running.misses = 0;
+      running.refusals = 0;
+      if (running.sent === version) running.stale = false;
+      return;
+    }
+    if (!running.live) return;
+    running.stale = true;
+    this.#counted(running, reply);
+  }
+
+  /** A notify has its answer. */
+  notified(running: Running, reply: Reply | undefined): void {
+    if (reply === undefined) running.refusals = 0;
+    else if (running.live && !isTransient(reply.code)) this.#counted(running, reply);
+  }
+
+  #counted(running: Running, reply: Reply): void {
+    if (!isTransient(reply.code)) {
+      running.refusals += 1;
+      if (running.refusals >= REFUSALS) this.#keeper.over(running, false);
+      return;
+    }
+    const after = AGAIN_MS[running.misses];
+    running.misses += 1;
+    if (after !== undefined) this.#keeper.missed(running, this.#clock.now() + after);
+  }
+
+  #send(running: Running, document: string, outcome: Outcome): void {
+    this.#sender.send(running.subject.domain, running.originator, document, outcome);
+  }
+
+  #queue(subject: Subject, job: Job): void {
+    const queue = this.#queues.get(subject);
+    if (queue !== undefined) {
+      queue.jobs.push(job);
+      return;
+    }
+    const begun: Queue = { jobs: [job], waiting: [] };
+    this.#queues.set(subject, begun);
+    void this.#work(subject, begun);
+  }
+
+  async #work(subject: Subject, queue: Queue): Promise<void> {
+    this.#registry.pin(subject.key, subject.domain);
+    for (let job = queue.jobs[0]; job !== undefined; job = queue.jobs[0]) {
+      try {
+        await this.#tell(subject, job);
+      } catch (error) {
+        this.#keeper.fault(error);
+      }
+      if (job.type === 'watching') job.done();
+      queue.jobs.shift();
+      for (const resolve of queue.waiting.splice(0)) resolve();
+    }
+    this.#queues.delete(subject);
+    this.#registry.unpin(subject);
+  }
+
+  /** The maps may change meanwhile: who is gone is not told, who came late has been told already. */
+  async #tell(subject: Subject, job: Job): Promise<void> {
+    const receivers = job.type === 'subscribed' ? subject.watches : subject.subscriptions;
+    for (const receiver of receivers.values()) {
+      const running = job.type === 'watching' ? job.watch : receiver;
+      if (job.type === 'changed' && running.sent >= job.version) continue;
+      for (let wait = this.#sender.room(); wait !== undefined; wait = this.#sender.room()) await wait;
+      if (this.#stopped) return;
+      if (!running.live || this.#clock.now() >= running.expires) continue;
+      const permitted = this.permitted(running);
+      if (permitted !== true && (permitted === false || !(await permitted))) continue;
+      if (running.live) this.#say(job, running, receiver);
+    }
+  }
+
+  #say(job: Job, running: Running, receiver: Running): void {
+    const { transID } = running;
+    if (job.type === 'changed') {
+      // While permission was looked up something newer may have been sent.
+      if (running.sent >= job.version) return;
+      running.sent = job.version;
+      this.#send(running, `${job.head}${transID}${job.tail}`, new Published(this, running, job.version));
+      return;
+    }
+    const subscriber = job.type === 'subscribed' ? job.subscriber : receiver.originator;
+    this.#send(running, writePresenceOperation({ type: 'notify', subscriber, transID }), new Notified(this, running));
+  }
+}
+
+class Published implements Outcome {
+  readonly #announcer: Announcer;
+  readonly #running: Running;
+  readonly #version: number;
+
+  constructor(announcer: Announcer, running: Running, version: number) {
+    this.#announcer = announcer;
+    this.#running = running;
+    this.#version = version;
+  }
+
+  settled(reply: Reply | undefined): void {
+    this.#announcer.published(this.#running, this.#version, reply);
+  }
+}
+
+class Notified implements Outcome {
+  readonly #announcer: Announcer;
+  readonly #running: Running;
+
+  constructor(announcer: Announcer, running: Running) {
+    this.#announcer = announcer;
+    this.#running = running;
+  }
+
+  settled(reply: Reply | undefined): void {
+    this.#announcer.notified(this.#running, reply);
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * The entries of subjects: read when they are needed, replaced only by later ones. Whoever has a subject in memory has its
+ * present entry. Knows neither requests nor rights.
+ */
+import type { Presence } from '../../imxp/vocabulary/presence.js';
+import type { Clock } from '../clock.js';
+import { Refusal } from '../refusal.js';
+import type { Announcer } from './announcer.js';
+import type { EntryRecord, Records } from './records.js';
+import type { Registry, Subject } from './running.js';
+
+export class Entries {
+  readonly #records: Records;
+  readonly #registry: Registry;
+  readonly #announcer: Announcer;
+  readonly #clock: Clock;
+
+  constructor(records: Records, registry: Registry, announcer: Announcer, clock: Clock) {
+    this.#records = records;
+    this.#registry = registry;
+    this.#announcer = announcer;
+    this.#clock = clock;
+  }
+
+  /** The entry of a subject, which is pinned. @throws Refusal 550 when its account is gone */
+  async present(subject: Subject): Promise<Presence> {
+    if (subject.entry === undefined) {
+      const { presence, version } = await this.record(subject.key);
+      subject.learn(presence, version);
+    }
+    return subject.entry ?? { publisher: subject.key, lastUpdate: 0, publisherInfo: '', tuples: [] };
+  }
+
+  /** The entry as it is on the disk, for replacing it. @throws Refusal 550 */
+  async record(subject: string): Promise<EntryRecord> {
+    const record = await this.#records.entry(subject);
+    if (record === undefined) throw new Refusal(550, 'unknown endpoint');
+    return record;
+  }
+
+  /**
+   * Writes an entry; its lastUpdate becomes later than that of the one before.
+   *
+   * @returns what tells the subscribers; undefined when somebody was faster, and nothing was written
+   */
+  async replace(
+    subject: string,
+    old: EntryRecord,
+    wanted: Presence,
+    attached: boolean,
+  ): Promise<(() => void) | undefined> {
+    const second = Math.floor(this.#clock.now() / 1000) * 1000;
+    // IMXP access §4.2, decision: lastUpdate differs even when the clock has not advanced
+    const entry = { ...wanted, lastUpdate: Math.max(second, old.presence.lastUpdate + 1000) };
+    const version = await this.#records.putEntry(subject, entry, attached, old.version);
+    if (version === undefined) return undefined;
+    return () => {
+      const known = this.#registry.subject(subject);
+      if (known === undefined) return;
+      known.learn(entry, version);
+      this.#announcer.changed(known);
+    };
+  }
+}

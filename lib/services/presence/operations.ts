@@ -1,0 +1,192 @@
+/**
+ * Subscriptions and watches from their beginning to their end: in memory, on the disk and on the wheel that says when
+ * something is due. Knows nothing of how they were asked for.
+ */
+import { addressOf } from '../../imxp/address.js';
+import type { Subscribe } from '../../imxp/vocabulary/presence.js';
+import { events } from '../../ops/events.js';
+import type { AccessPolicy } from '../../relay/target.js';
+import type { Clock } from '../clock.js';
+import { Refusal } from '../refusal.js';
+import { Announcer, type Keeper } from './announcer.js';
+import { Entries } from './entries.js';
+import type { Records, StoredOperation } from './records.js';
+import { Registry, Running, type Subject } from './running.js';
+import type { Sender } from './sender.js';
+import { Wheel } from './wheel.js';
+
+export interface OperationLimits {
+  /** Subscriptions and watches in progress. */
+  readonly presenceOperations: number;
+  /** Those of one endpoint. */
+  readonly presenceOperationsPerEndpoint: number;
+}
+
+/** Of an operation that asks once and is never in progress. */
+const NO_RECORD = -1;
+
+export class Operations implements Keeper {
+  readonly registry = new Registry();
+  readonly announcer: Announcer;
+  readonly entries: Entries;
+  readonly #records: Records;
+  readonly #clock: Clock;
+  readonly #limits: OperationLimits;
+  readonly #wheel: Wheel<Running>;
+  #due: Running[] = [];
+  #attending = false;
+  #stopped = false;
+
+  constructor(records: Records, sender: Sender, access: AccessPolicy, clock: Clock, limits: OperationLimits) {
+    this.announcer = new Announcer(this.registry, sender, access, clock, this);
+    this.entries = new Entries(records, this.registry, this.announcer, clock);
+    this.#records = records;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#wheel = new Wheel(clock.now());
+  }
+
+  /** Takes up what was in progress when the node ended. @throws LocalError STORE_FAILED */
+  async load(): Promise<void> {
+    for await (const stored of this.#records.operations()) await this.#takeUp(stored);
+  }
+
+  async #takeUp({ subject: key, ...stored }: StoredOperation): Promise<void> {
+    const subject = this.registry.pin(key, addressOf(key)?.domain ?? '');
+    const running = new Running({ ...stored, subject });
+    const earlier = subject.of(stored.kind).get(stored.originator);
+    // Killed between writing one and deleting the one before: the later one stands.
+    if (earlier !== undefined && earlier.version > stored.version) {
+      await this.#records.deleteOperation(running);
+    } else {
+      if (earlier !== undefined) await this.end(earlier);
+      running.stale = stored.kind === 'subscribe';
+      // IMXP presence §5: one fresh publish, since it may have missed changes
+      if (running.stale) running.due = Math.min(this.#clock.now(), stored.expires);
+      this.registry.add(running);
+      this.#wheel.add(running);
+    }
+    this.registry.unpin(subject);
+  }
+
+  /**
+   * Puts an operation in progress, the originator having none such; it is on the disk then.
+   *
+   * @throws Refusal 450, 554 for the limits; LocalError STORE_FAILED
+   */
+  async begin(originator: string, subject: Subject, { type, transID, duration }: Subscribe): Promise<Running> {
+    const { presenceOperations, presenceOperationsPerEndpoint } = this.#limits;
+    if (this.registry.size >= presenceOperations) throw new Refusal(450, 'too many subscriptions and watches here');
+    if (this.registry.count(originator) >= presenceOperationsPerEndpoint) {
+      throw new Refusal(554, `an endpoint may have ${presenceOperationsPerEndpoint} subscriptions and watches`);
+    }
+    const expires = this.#clock.now() + duration * 1000;
+    const record = { kind: type, subject: subject.key, originator, transID, expires };
+    const version = await this.#records.putOperation(record);
+    const running = new Running({ kind: type, subject, originator, transID, expires, version });
+    this.registry.add(running);
+    this.#wheel.add(running);
+    return running;
+  }
+
+  /** An operation that only asks, and is never in progress. */
+  once(originator: string, subject: Subject, { type, transID }: Subscribe): Running {
+    const expires = Number.POSITIVE_INFINITY;
+    return new Running({ kind: type, subject, originator, transID, expires, version: NO_RECORD });
+  }
+
+  /** Ends an operation in silence; it is gone from the disk then. */
+  async end(running: Running): Promise<void> {
+    this.#forget(running);
+    await this.#records.deleteOperation(running);
+  }
+
+  /** The subject of operations of this originator that missed something: now is the time to tell them. */
+  returned(originator: string): void {
+    for (const running of this.registry.all(originator)) {
+      if (!running.stale || !this.#wheel.remove(running)) continue;
+      running.misses = 0;
+      running.due = this.#clock.now();
+      this.#wheel.add(running);
+    }
+  }
+
+  /** Does what is due. */
+  tick(): void {
+    const due = this.#wheel.take(this.#clock.now());
+    if (due.length === 0) return;
+    this.#due = this.#due.length === 0 ? due : this.#due.concat(due);
+    if (!this.#attending) void this.#attend();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.announcer.stop();
+  }
+
+  // ---- Keeper
+
+  missed(running: Running, again: number): void {
+    if (running.kind !== 'subscribe' || !this.#wheel.remove(running)) return;
+    running.due = Math.min(again, running.expires);
+    this.#wheel.add(running);
+  }
+
+  over(running: Running, tell: boolean): void {
+    if (running.version === NO_RECORD) {
+      running.live = false;
+      return;
+    }
+    if (!this.#forget(running)) return;
+    // The record goes when the application has been told, or will not be: after a crash in between it is told again.
+    const settled = (): void => {
+      if (this.#stopped) return;
+      this.#records.deleteOperation(running).catch((error: unknown) => this.fault(error));
+    };
+    if (tell) this.announcer.terminate(running, { settled });
+    else settled();
+  }
+
+  fault(error: unknown): void {
+    events.fault.publish({ session: 'imxp=presence', error });
+  }
+
+  // ----
+
+  /** One after the other, because after a restart there may be very many. */
+  async #attend(): Promise<void> {
+    this.#attending = true;
+    while (this.#due.length > 0 && !this.#stopped) {
+      const due = this.#due;
+      this.#due = [];
+      for (const running of due) {
+        await this.announcer.room(undefined);
+        if (this.#stopped) break;
+        if (!running.live) continue;
+        if (this.#clock.now() >= running.expires) this.over(running, true);
+        else await this.#refresh(running);
+      }
+    }
+    this.#attending = false;
+  }
+
+  /** Sends a subscriber the entry anew when an earlier publish was missed. */
+  async #refresh(running: Running): Promise<void> {
+    running.due = running.expires;
+    this.#wheel.add(running);
+    if (!running.stale) return;
+    try {
+      await this.entries.present(running.subject);
+      if (running.live && (await this.announcer.permitted(running)) && running.live) this.announcer.publish(running);
+    } catch (error) {
+      // The account is gone: nobody will ever publish.
+      if (error instanceof Refusal) this.over(running, true);
+      else this.fault(error);
+    }
+  }
+
+  #forget(running: Running): boolean {
+    this.#wheel.remove(running);
+    return this.registry.remove(running);
+  }
+}

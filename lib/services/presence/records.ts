@@ -1,0 +1,156 @@
+/**
+ * Presence entries and running operations in the store. What a promise here resolves to is on the disk. Knows how they are
+ * written down, and nothing of what they lead to.
+ */
+import { LocalError } from '../../errors.js';
+import type { Presence, Tuple } from '../../imxp/vocabulary/presence.js';
+import { formatTimestamp } from '../../imxp/vocabulary/timestamp.js';
+import { ABSENT, type Json, type Store } from '../../store/store.js';
+import type { RunningKind } from './running.js';
+
+/** The accounts as far as presence is concerned. */
+export interface Provisioning {
+  /** When an endpoint was given an account, milliseconds since 1970; undefined when it has none. */
+  created(address: string): Promise<number | undefined>;
+}
+
+export interface EntryRecord {
+  readonly presence: Presence;
+  /** {@link ABSENT} for an endpoint that never published. */
+  readonly version: number;
+  /** Open because an application is attached; to be closed when it is not. */
+  readonly attached: boolean;
+}
+
+/** A running operation as it is written down. */
+export interface OperationRecord {
+  readonly kind: RunningKind;
+  /** Normalised address. */
+  readonly subject: string;
+  /** Normalised address. */
+  readonly originator: string;
+  readonly transID: number;
+  /** Milliseconds since 1970. */
+  readonly expires: number;
+}
+
+export type StoredOperation = OperationRecord & { readonly version: number };
+
+const ENTRIES = 'presence/entry/';
+const OPERATIONS = 'presence/operation/';
+
+export class Records {
+  readonly #store: Store;
+  readonly #provisioning: Provisioning;
+
+  constructor(store: Store, provisioning: Provisioning) {
+    this.#store = store;
+    this.#provisioning = provisioning;
+  }
+
+  /** When an endpoint was given its account; undefined when it has none. */
+  created(address: string): Promise<number | undefined> {
+    return this.#provisioning.created(address);
+  }
+
+  /** @returns undefined when there is no such endpoint */
+  async entry(subject: string): Promise<EntryRecord | undefined> {
+    const [created, stored] = await Promise.all([
+      this.#provisioning.created(subject),
+      this.#store.get(ENTRIES + subject),
+    ]);
+    if (created === undefined) return undefined;
+    const since = Math.floor(created / 1000) * 1000;
+    const version = stored?.version ?? ABSENT;
+    const entry = stored === undefined ? undefined : entryFrom(ENTRIES + subject, stored.value);
+    // An entry older than the account was left by an earlier one of that name.
+    if (entry !== undefined && entry.presence.lastUpdate >= since) return { ...entry, version };
+    return { presence: synthetic(subject, since), version, attached: false };
+  }
+
+  /** Writes an entry that was read as `version`. @returns the new version, undefined when somebody was faster */
+  putEntry(subject: string, presence: Presence, attached: boolean, version: number): Promise<number | undefined> {
+    return this.#store.put(ENTRIES + subject, entryJson(presence, attached), version);
+  }
+
+  /** The endpoints that were open because they were attached. */
+  async attached(): Promise<string[]> {
+    const found: string[] = [];
+    for await (const { key, value } of this.#store.list(ENTRIES)) {
+      if (entryFrom(key, value).attached) found.push(key.slice(ENTRIES.length));
+    }
+    return found;
+  }
+
+  /** @returns the version of the record */
+  async putOperation({ kind, subject, originator, transID, expires }: OperationRecord): Promise<number> {
+    const value = { kind, subject, originator, transID, expires };
+    return (await this.#store.put(keyOf(originator, transID), value)) ?? ABSENT;
+  }
+
+  /** Deletes the record of an operation unless a later one has taken its place. */
+  async deleteOperation({ originator, transID, version }: Omit<StoredOperation, 'kind' | 'subject' | 'expires'>) {
+    await this.#store.delete(keyOf(originator, transID), version);
+  }
+
+  async *operations(): AsyncIterable<StoredOperation> {
+    for await (const { key, value, version } of this.#store.list(OPERATIONS)) {
+      yield { ...operationFrom(key, value), version };
+    }
+  }
+}
+
+/** IMXP presence §5: what an endpoint has that never published, because `presence` needs a tuple. */
+function synthetic(publisher: string, since: number): Presence {
+  const availableUntil = formatTimestamp(since);
+  const tuple: Tuple = { destination: imUri(publisher), availableUntil, tupleInfo: '', capabilities: [] };
+  return { publisher, lastUpdate: since, publisherInfo: '', tuples: [tuple] };
+}
+
+/** Where an endpoint takes messages: what a URI cannot hold is escaped (RFC 2396 §2.4). */
+export function imUri(address: string): string {
+  return `im:${address.replace(/[^!$&-;=?-Z_a-z~]/gu, (character) => encodeURIComponent(character))}`;
+}
+
+function keyOf(originator: string, transID: number): string {
+  return `${OPERATIONS}${originator}/${transID}`;
+}
+
+function entryJson({ publisher, lastUpdate, publisherInfo, tuples }: Presence, attached: boolean): Json {
+  const written = tuples.map(({ destination, availableUntil, tupleInfo, capabilities }) => ({
+    destination,
+    availableUntil,
+    tupleInfo,
+    capabilities: capabilities.map(({ baseline, text }) => ({ baseline, text })),
+  }));
+  return { publisher, lastUpdate, publisherInfo, tuples: written, attached };
+}
+
+function isEntry(value: unknown): value is Presence & { readonly attached: boolean } {
+  if (typeof value !== 'object' || value === null) return false;
+  const { publisher, lastUpdate, tuples } = value as Partial<Presence>;
+  return typeof publisher === 'string' && typeof lastUpdate === 'number' && Array.isArray(tuples);
+}
+
+function entryFrom(key: string, value: unknown): Omit<EntryRecord, 'version'> {
+  if (!isEntry(value)) throw new LocalError('STORE_FAILED', `the entry ${key} is no presence of this version`);
+  const { attached, ...presence } = value;
+  return { presence, attached };
+}
+
+function operationFrom(key: string, value: unknown): OperationRecord {
+  if (isOperation(value)) return value;
+  throw new LocalError('STORE_FAILED', `the entry ${key} is no operation of this version`);
+}
+
+function isOperation(value: unknown): value is OperationRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const { kind, subject, originator, transID, expires } = value as Partial<OperationRecord>;
+  return (
+    (kind === 'subscribe' || kind === 'watch') &&
+    typeof subject === 'string' &&
+    typeof originator === 'string' &&
+    typeof transID === 'number' &&
+    typeof expires === 'number'
+  );
+}

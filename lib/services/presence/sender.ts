@@ -1,0 +1,98 @@
+/**
+ * Data from the service to endpoints: counted, so that whoever sends many can wait until there is room again. Knows the
+ * service's name and nothing of what it says.
+ */
+import type { Reply } from '../../errors.js';
+import type { Data, Option } from '../../imxp/operation.js';
+import type { DeliverySink } from '../../relay/target.js';
+
+/** The mesh as a service sees it. */
+export interface ServiceMesh {
+  /** See `Relay.submit`. */
+  submit(data: Data, sink: DeliverySink): void;
+}
+
+/** Told what became of a Data. */
+export interface Outcome {
+  /** @param reply undefined when it arrived */
+  settled(reply: Reply | undefined): void;
+}
+
+const NO_OPTIONS: readonly Option[] = [];
+/** Sent in one turn of the event loop by whoever sends many. */
+const BATCH = 128;
+
+export class Sender {
+  readonly #mesh: ServiceMesh;
+  readonly #service: string;
+  readonly #limit: number;
+  #outstanding = 0;
+  #batch = 0;
+  #waiting: (() => void)[] = [];
+
+  /**
+   * @param service the local part of the service, `imxp=presence`
+   * @param limit how many Data may be without answer before those who send many wait
+   */
+  constructor(mesh: ServiceMesh, service: string, limit: number) {
+    this.#mesh = mesh;
+    this.#service = service;
+    this.#limit = limit;
+  }
+
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  /** @param document the element to send */
+  send(domain: string, to: string, document: string, outcome: Outcome): void {
+    this.#outstanding += 1;
+    const data: Data = {
+      type: 'data',
+      originator: `${this.#service}@${domain}`,
+      content: '#Content',
+      recipients: [{ identity: to, options: NO_OPTIONS }],
+      options: NO_OPTIONS,
+      dataContent: { name: 'Content', inner: Buffer.from(document) },
+      source: undefined,
+    };
+    this.#mesh.submit(data, new Sent(this, outcome));
+  }
+
+  /** Undefined when one more may be sent now, else what to wait for. Asked before each of many. */
+  room(): Promise<void> | undefined {
+    if (this.#outstanding >= this.#limit) return new Promise((resolve) => this.#waiting.push(resolve));
+    this.#batch += 1;
+    if (this.#batch < BATCH) return undefined;
+    this.#batch = 0;
+    // Where everything fails at once nothing would ever be outstanding, and nobody else would get a turn.
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
+  settled(): void {
+    this.#outstanding -= 1;
+    // Half of the room at a time: whoever waits sends a batch then, not one by one.
+    if (this.#waiting.length === 0 || this.#outstanding > this.#limit / 2) return;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+class Sent implements DeliverySink {
+  readonly #sender: Sender;
+  readonly #outcome: Outcome;
+
+  constructor(sender: Sender, outcome: Outcome) {
+    this.#sender = sender;
+    this.#outcome = outcome;
+  }
+
+  delivered(): void {
+    this.#sender.settled();
+    this.#outcome.settled(undefined);
+  }
+
+  failed(reply: Reply): void {
+    this.#sender.settled();
+    this.#outcome.settled(reply);
+  }
+}

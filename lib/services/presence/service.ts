@@ -1,0 +1,320 @@
+/**
+ * The presence service, `imxp=presence` (IMXP presence §4): the steps of each operation in their order, and their answers.
+ * Owns what is acknowledged when; refuses to know sessions and timers. What is in progress is the operations' matter,
+ * sending to many the announcer's.
+ */
+import { ImxpError, type Reply } from '../../errors.js';
+import { addressOf } from '../../imxp/address.js';
+import {
+  type Publish,
+  publishAround,
+  readPresenceOperation,
+  type Subscribe,
+  writePresence,
+} from '../../imxp/vocabulary/presence.js';
+import { writeServiceReply } from '../../imxp/vocabulary/reply.js';
+import { REPLIES } from '../../relay/answer.js';
+import type { AccessPolicy, Delivery, DeliverySink, DeliveryTarget } from '../../relay/target.js';
+import type { Store } from '../../store/store.js';
+import type { Clock } from '../clock.js';
+import { Refusal } from '../refusal.js';
+import { requestOf, type ServiceRequest } from '../request.js';
+import { Following } from './following.js';
+import { type OperationLimits, Operations } from './operations.js';
+import { type Provisioning, Records } from './records.js';
+import type { Subject } from './running.js';
+import { Sender, type ServiceMesh } from './sender.js';
+import { Serial } from './serial.js';
+
+/** The local part of the service. */
+export const PRESENCE = 'imxp=presence';
+
+export interface PresenceLimits extends OperationLimits {
+  /** Octets of an entry. */
+  readonly presenceOctets: number;
+  /** Data to subscribers and watchers without answer. */
+  readonly presenceOutstanding: number;
+  /** Requests under way. */
+  readonly outstandingData: number;
+}
+
+export interface PresenceOptions {
+  readonly store: Store;
+  readonly provisioning: Provisioning;
+  readonly access: AccessPolicy;
+  readonly mesh: ServiceMesh;
+  readonly clock: Clock;
+  readonly limits: PresenceLimits;
+  /** Whether the presence of an endpoint (normalised address) follows its attachment; never unless given. */
+  follows?(address: string): boolean;
+}
+
+/** What those who run a node may ask. */
+export interface PresenceStatus {
+  /** Subscriptions and watches in progress. */
+  readonly operations: number;
+  /** Requests not done. */
+  readonly requests: number;
+  /** Data without answer. */
+  readonly outstanding: number;
+}
+
+/** What a publish needs beside the entry: its own tag, and a publisher of 1023 octets written with references. */
+const ENVELOPE_OCTETS = 8192;
+const NOBODY_ASKS = { settled: (): void => {} };
+const OUTDATED = 'lastUpdate is not that of the present entry; ask for it with a subscribe of duration 0';
+
+export class PresenceService implements DeliveryTarget {
+  readonly #records: Records;
+  readonly #access: AccessPolicy;
+  readonly #clock: Clock;
+  readonly #limits: PresenceLimits;
+  readonly #follows: (address: string) => boolean;
+  readonly #requests: Serial;
+  readonly #sender: Sender;
+  readonly #operations: Operations;
+  readonly #following: Following;
+  #silence: (() => void) | undefined;
+  #stopped = false;
+
+  private constructor({ store, provisioning, access, mesh, clock, limits, follows }: PresenceOptions) {
+    this.#records = new Records(store, provisioning);
+    this.#access = access;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#follows = follows ?? (() => false);
+    this.#requests = new Serial(limits.outstandingData);
+    this.#sender = new Sender(mesh, PRESENCE, limits.presenceOutstanding);
+    this.#operations = new Operations(this.#records, this.#sender, access, clock, limits);
+    const { entries } = this.#operations;
+    this.#following = new Following(this.#records, entries, clock, (error) => this.#operations.fault(error));
+  }
+
+  /**
+   * Opens the service with the operations that are still running. Nothing is sent before {@link start}.
+   *
+   * @throws LocalError STORE_FAILED
+   */
+  static async open(options: PresenceOptions): Promise<PresenceService> {
+    const service = new PresenceService(options);
+    await service.#operations.load();
+    await service.#following.load();
+    return service;
+  }
+
+  /** The mesh takes Data from now on: whoever may have missed something is told. */
+  start(): void {
+    this.#silence = this.#clock.ticking(() => {
+      this.#operations.tick();
+      this.#following.tick();
+    });
+  }
+
+  /** Takes no more requests, sends no more changes. @returns resolves when what was begun is on the disk */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#silence?.();
+    this.#operations.stop();
+    await this.#following.stop();
+    await this.#requests.idle();
+  }
+
+  get status(): PresenceStatus {
+    return {
+      operations: this.#operations.registry.size,
+      requests: this.#requests.size,
+      outstanding: this.#sender.outstanding,
+    };
+  }
+
+  /** An application is attached as an endpoint (normalised address). */
+  attached(address: string): void {
+    if (this.#stopped) return;
+    this.#operations.returned(address);
+    if (this.#follows(address)) this.#following.attached(address);
+  }
+
+  /** It is not any more. */
+  detached(address: string): void {
+    this.#following.detached(address);
+  }
+
+  /** The Data is answered when the request is done: whoever asks faster than that waits. */
+  deliver({ data }: Delivery, sink: DeliverySink): void {
+    if (this.#stopped) {
+      sink.failed(REPLIES.shuttingDown);
+      return;
+    }
+    let request: ServiceRequest;
+    try {
+      request = requestOf(data, this.#limits.presenceOctets + ENVELOPE_OCTETS);
+    } catch (error) {
+      // No document, so no transID and no `reply`: the answer to the Data says it.
+      sink.failed(replyOf(error) ?? REPLIES.internal);
+      return;
+    }
+    const task = async (): Promise<void> => {
+      const refusal = await this.#serve(request);
+      if (refusal === undefined) sink.delivered();
+      else sink.failed(refusal);
+    };
+    if (!this.#requests.run(request.originator.key, task)) sink.failed(REPLIES.busy);
+  }
+
+  /** @returns the reply for the Data where no answer can be sent */
+  async #serve(request: ServiceRequest): Promise<Reply | undefined> {
+    const { transID } = request;
+    try {
+      await this.#operate(request);
+      return undefined;
+    } catch (error) {
+      const reply = replyOf(error);
+      if (reply === undefined) this.#operations.fault(error);
+      if (transID === undefined) return reply ?? REPLIES.internal;
+      this.#reply(request, transID, reply ?? REPLIES.internal);
+      return undefined;
+    }
+  }
+
+  async #operate(request: ServiceRequest): Promise<void> {
+    const { element, originator } = request;
+    // An answer to an answer would go back and forth for ever between two services.
+    if (element.name === 'reply' || element.name === 'notify') return;
+    const operation = readPresenceOperation(element);
+    switch (operation?.type) {
+      case 'subscribe':
+        return this.#subscribe(request, operation);
+      case 'watch':
+        return this.#watch(request, operation);
+      case 'publish':
+        return this.#publish(request, operation);
+      case 'terminate':
+        return this.#terminate(request, operation.transID);
+      default:
+        if (!originator.service) throw new Refusal(504, 'the presence service knows no such operation');
+    }
+  }
+
+  /** IMXP presence §4.1. */
+  async #subscribe(request: ServiceRequest, operation: Subscribe): Promise<void> {
+    const { announcer, entries } = this.#operations;
+    await this.#withSubject(request, operation, async (subject) => {
+      const subscriber = request.originator.key;
+      await announcer.room(subject);
+      const presence = await entries.present(subject);
+      if (operation.duration > 0) {
+        // What changes until it is on the disk is in the entry that is sent then.
+        announcer.publish(await this.#operations.begin(subscriber, subject, operation));
+      } else {
+        // Duration 0 is step 6 without 6.3.
+        const { head, tail } = publishAround(presence, this.#clock.now());
+        this.#sender.send(request.domain, subscriber, `${head}${operation.transID}${tail}`, NOBODY_ASKS);
+      }
+      announcer.subscribed(subject, subscriber);
+    });
+  }
+
+  /** §4.2. */
+  async #watch(request: ServiceRequest, operation: Subscribe): Promise<void> {
+    const { announcer } = this.#operations;
+    await this.#withSubject(request, operation, async (subject) => {
+      const watcher = request.originator.key;
+      await announcer.room(subject);
+      const watch =
+        operation.duration > 0
+          ? await this.#operations.begin(watcher, subject, operation)
+          : this.#operations.once(watcher, subject, operation);
+      this.#accept(request, operation.transID);
+      // Before the next request of the same originator is looked at, so that he is told in this order.
+      await announcer.watching(watch);
+    });
+  }
+
+  /** §4.1 and §4.2 steps 1 to 5, then `proceed`. */
+  async #withSubject(
+    request: ServiceRequest,
+    { type, publisher, transID }: Subscribe,
+    proceed: (subject: Subject) => Promise<void>,
+  ): Promise<void> {
+    const { registry } = this.#operations;
+    const originator = request.originator.key;
+    const key = await this.#permitted(request, publisher, type);
+    const subject = registry.pin(key, request.domain);
+    try {
+      // Step 4: an earlier one ends in silence, whatever becomes of this one (PRES-2).
+      const earlier = subject.of(type).get(originator);
+      if (earlier !== undefined) await this.#operations.end(earlier);
+      // Step 5
+      if (registry.find(originator, transID) !== undefined) {
+        throw new Refusal(555, 'this transID is in use by another subscription or watch of yours');
+      }
+      await proceed(subject);
+    } finally {
+      registry.unpin(subject);
+    }
+  }
+
+  /**
+   * The checks that subscribe, watch and publish begin with.
+   *
+   * @returns the normalised address of the subject
+   * @throws Refusal 553, 550, 537
+   */
+  async #permitted({ originator, domain }: ServiceRequest, publisher: string, action: string): Promise<string> {
+    const name = addressOf(publisher);
+    if (name?.domain !== domain) throw new Refusal(553, `the publisher is not an endpoint of ${domain}`);
+    if (name.service || (await this.#records.created(name.key)) === undefined) {
+      throw new Refusal(550, 'unknown endpoint');
+    }
+    if (await this.#access.allowed(name.key, originator.key, `presence:${action}`)) return name.key;
+    throw new Refusal(537, `the publisher does not grant you presence:${action}`);
+  }
+
+  /** §4.3. */
+  async #publish(request: ServiceRequest, { publisher, transID, presence }: Publish): Promise<void> {
+    const { announcer, entries, registry } = this.#operations;
+    if (normalised(publisher) !== normalised(presence.publisher)) {
+      throw new Refusal(503, 'the publishers of publish and presence differ');
+    }
+    const key = await this.#permitted(request, publisher, 'publish');
+    const { presenceOctets } = this.#limits;
+    if (Buffer.byteLength(writePresence(presence)) > presenceOctets) {
+      throw new Refusal(554, `an entry may have ${presenceOctets} octets`);
+    }
+    await announcer.room(registry.subject(key));
+    const record = await entries.record(key);
+    // Step 5; the same moment in another spelling is the same.
+    if (record.presence.lastUpdate !== presence.lastUpdate) throw new Refusal(555, OUTDATED);
+    const tell = await entries.replace(key, record, { ...presence, publisher: key }, record.attached);
+    if (tell === undefined) throw new Refusal(555, OUTDATED);
+    this.#accept(request, transID);
+    tell();
+  }
+
+  /** §4.5. */
+  async #terminate(request: ServiceRequest, transID: number): Promise<void> {
+    const running = this.#operations.registry.find(request.originator.key, transID);
+    // PRES-3: as `reply`, because the Data itself was taken.
+    if (running === undefined) throw new Refusal(550, 'no subscription or watch of yours has this transID');
+    await this.#operations.end(running);
+    this.#accept(request, transID);
+  }
+
+  #accept(request: ServiceRequest, transID: number): void {
+    this.#reply(request, transID, { code: 250, text: '' });
+  }
+
+  #reply({ domain, originator }: ServiceRequest, transID: number, { code, text }: Reply): void {
+    const document = writeServiceReply({ transID, code, text, lang: undefined });
+    this.#sender.send(domain, originator.key, document, NOBODY_ASKS);
+  }
+}
+
+function normalised(address: string): string {
+  return addressOf(address)?.key ?? address;
+}
+
+/** What an error may say to the peer; undefined for a fault of ours. */
+function replyOf(error: unknown): Reply | undefined {
+  return error instanceof Refusal || error instanceof ImxpError ? error.reply : undefined;
+}

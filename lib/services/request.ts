@@ -1,0 +1,42 @@
+/**
+ * A Data that came to a service, as a request: from whom, to which domain's service, and the element it carries. Knows no
+ * vocabulary.
+ */
+import { RemoteProtocolError } from '../errors.js';
+import { type Address, parseAddress } from '../imxp/address.js';
+import { contentOf } from '../imxp/content.js';
+import type { Data } from '../imxp/operation.js';
+import { TRANS_ID_MAX } from '../imxp/trans-id.js';
+import { parseXml, type XmlElement } from '../xml/parse.js';
+
+export interface ServiceRequest {
+  readonly originator: Address;
+  /** The domain whose service is asked, in lower case. */
+  readonly domain: string;
+  readonly element: XmlElement;
+  /** Of the element, when it has a valid one: then an answer can be given. */
+  readonly transID: number | undefined;
+}
+
+/**
+ * @param octets the largest document accepted
+ * @throws RemoteProtocolError with the reply for the Data as a whole: there is no document to answer
+ */
+export function requestOf(data: Data, octets: number): ServiceRequest {
+  const element = parseXml(documentOf(data), { octets });
+  const transID = Number(element.attributes.get('transID') ?? '');
+  return {
+    originator: parseAddress(data.originator),
+    domain: parseAddress(data.recipients[0]?.identity ?? '').domain,
+    element,
+    transID: Number.isInteger(transID) && transID >= 1 && transID <= TRANS_ID_MAX ? transID : undefined,
+  };
+}
+
+function documentOf(data: Data): Buffer {
+  const content = contentOf(data);
+  if (content.kind === 'inline') return content.inner;
+  if (content.kind === 'part' && /^(?:text|application)\/xml$/.test(content.type)) return content.body;
+  const text = 'a service takes one XML element, in data-content or as a part of type text/xml';
+  throw new RemoteProtocolError('XML_INVALID', text, { reply: { code: 501, text } });
+}
