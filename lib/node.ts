@@ -4,20 +4,16 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { readPasswordFile } from './config/password-file.js';
 import { type Reload, reloadable } from './config/reload.js';
-import type { NodeConfig, RouteConfig } from './config/schema.js';
-import type { Reply } from './errors.js';
+import type { NodeConfig } from './config/schema.js';
 import type { Dialect } from './imxp/dialect/dialect.js';
 import { imxpDialect } from './imxp/dialect/imxp.js';
+import { Neighbours } from './node/neighbours.js';
 import { events } from './ops/events.js';
 import { TokenBuckets } from './ops/token-bucket.js';
-import { LinkTarget } from './relay/link-target.js';
 import { Policy } from './relay/policy.js';
 import { Rates } from './relay/rates.js';
 import { Relay } from './relay/relay.js';
-import { Routes } from './relay/routes.js';
-import type { DeliveryTarget } from './relay/target.js';
 import { NonceCache } from './sasl/nonce-cache.js';
 import type { ServerSettings } from './sasl/settings.js';
 import { CommonAccess } from './services/access-rules.js';
@@ -26,16 +22,13 @@ import { openStore } from './store/open.js';
 import { ABSENT, type Store } from './store/store.js';
 import { type BindCheck, bindCheck } from './wire/bind-check.js';
 import { within } from './wire/deadline.js';
-import { dial } from './wire/dialer.js';
-import type { DriverOwner } from './wire/driver.js';
-import { Link } from './wire/link.js';
 import { Listener } from './wire/listener.js';
 import { MeshProfile } from './wire/mesh-profile.js';
 import type { TlsMaterial } from './wire/native-tls.js';
 import { Penalties } from './wire/penalties.js';
 import { ProfileTable, type ServedProfile } from './wire/profile.js';
+import type { Resolver } from './wire/resolver.js';
 import { RevocationList } from './wire/revocation.js';
-import type { Credentials } from './wire/sasl-client.js';
 import { SaslProfile } from './wire/sasl-profile.js';
 import { TlsProfile } from './wire/tls-profile.js';
 import { TlsService, type TlsServiceOptions } from './wire/tls-service.js';
@@ -47,15 +40,6 @@ export interface Listening {
   readonly port: number;
 }
 
-/** A neighbour of the node. */
-export interface Neighbour {
-  readonly link: Link;
-  readonly target: LinkTarget;
-  readonly route: RouteConfig;
-}
-
-const NO_RELAY: Reply = { code: 550, text: 'no relay for domain' };
-
 /** A running node. */
 export class Node {
   readonly accounts: Accounts;
@@ -63,10 +47,9 @@ export class Node {
   readonly #tls: TlsService;
   readonly #dialect: Dialect;
   readonly #relay: Relay;
-  readonly #linkProfiles: ProfileTable;
+  readonly #neighbours: Neighbours;
   #config: NodeConfig;
   #policy: Policy;
-  #routes = new Routes<Neighbour>();
   #bindCheck: BindCheck;
   #listeners: Listener[] = [];
 
@@ -78,11 +61,10 @@ export class Node {
     this.#tls = new TlsService(tls);
     this.#tls.verify();
     this.#dialect = imxpDialect(config.limits);
-    this.#bindCheck = bindCheckOf(config);
     this.#relay = new Relay({
       domains: config.domains,
       dialects: [this.#dialect],
-      dialer: { toward: (domain) => this.#toward(domain) },
+      dialer: { toward: (domain) => this.#neighbours.toward(domain) },
       directory: this.accounts,
       access: new CommonAccess(config.access.initial),
       services: new Map(),
@@ -92,7 +74,14 @@ export class Node {
       bindCheck: (domain, channel) => this.#bindCheck(domain, channel),
     });
     const mesh = new MeshProfile(this.#dialect, this.#relay, config.tls.require === 'always' ? ['private'] : []);
-    this.#linkProfiles = new ProfileTable([mesh]);
+    this.#neighbours = new Neighbours(config, {
+      dialect: this.#dialect,
+      relay: this.#relay,
+      tls: this.#tls,
+      profiles: new ProfileTable([mesh]),
+      listening: () => this.listening,
+    });
+    this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
     const { limits } = config;
     const penalties = new Penalties(limits);
     const starts = new TokenBuckets({ perSecond: limits.startPerSecond, burst: limits.startBurst });
@@ -101,7 +90,6 @@ export class Node {
     this.#listeners = config.listen.map(
       ({ host, port }) => new Listener({ host, port, profiles, limits, penalties, starts, serves }),
     );
-    this.#routes = this.#makeRoutes(config, new Map());
   }
 
   /**
@@ -151,12 +139,10 @@ export class Node {
     this.#tls.replace(tls);
     this.#policy = new Policy(policyOf(config));
     this.#relay.reload({ policy: policyOf(config) });
-    this.#bindCheck = bindCheckOf(config);
-    const old = new Map([...this.#routes].map((neighbour) => [keyOf(neighbour.route), neighbour]));
     const { domains, listen, sasl, store, compatibility, admin, limits } = this.#config;
     this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits };
-    this.#routes = this.#makeRoutes(this.#config, old);
-    await Promise.all([...old.values()].map(({ link }) => link.close()));
+    await this.#neighbours.reload(this.#config);
+    this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
     events.node.publish({ state: 'reloaded', applied: reload.applied, restart: reload.restart });
     return reload;
   }
@@ -171,7 +157,7 @@ export class Node {
     for (const listener of this.#listeners) listener.stop();
     const finished = await within(drainTimeoutMs, this.#relay.drain());
     if (!finished) events.node.publish({ state: 'drain timed out', ms: drainTimeoutMs });
-    await Promise.all([...this.#routes].map(({ link }) => link.close()));
+    await this.#neighbours.close();
     await Promise.all(this.#listeners.map((listener) => listener.release('the relay is shutting down')));
     await this.#store.close();
     events.node.publish({ state: 'stopped' });
@@ -201,83 +187,6 @@ export class Node {
     const { domains, sasl } = this.#config;
     return domains.includes(name.toLowerCase()) || sasl.serverNames.includes(name.toLowerCase());
   }
-
-  #toward(domain: string): DeliveryTarget | Reply {
-    return this.#routes.find(domain)?.target ?? NO_RELAY;
-  }
-
-  /** Makes the neighbours of a configuration; those of `old` with the same route are kept and taken out of it. */
-  #makeRoutes(config: NodeConfig, old: Map<string, Neighbour>): Routes<Neighbour> {
-    const routes = new Routes<Neighbour>();
-    for (const route of config.mesh.routes) {
-      const kept = old.get(keyOf(route));
-      old.delete(keyOf(route));
-      routes.add(route.domain, kept ?? this.#neighbour(route));
-    }
-    return routes;
-  }
-
-  #neighbour(route: RouteConfig): Neighbour {
-    const domain = relayDomainOf(route);
-    const link: Link = new Link({
-      name: domain,
-      dialect: this.#dialect,
-      domains: this.#bindingOrder(route),
-      lanes: route.lanes ?? this.#config.limits.lanes,
-      connect: () => this.#dial(route, domain, link),
-      accept: (channel) => this.#relay.accept(channel),
-      bound: (channel, transID) => {
-        this.#relay.initiated(channel, transID, () => void channel.driver.release('the binding was terminated'));
-      },
-      up: (lanes) => target.up(lanes),
-      down: (obstacle) => target.down(obstacle),
-    });
-    const target = new LinkTarget(link, this.#dialect, this.#config.limits, domain);
-    return { link, target, route };
-  }
-
-  /** The local domains, the one the credentials stand for first. */
-  #bindingOrder(route: RouteConfig): string[] {
-    const { domains } = this.#config;
-    const own = route.credentials?.username?.split('@').at(-1)?.toLowerCase() ?? '';
-    return domains.includes(own) ? [own, ...domains.filter((domain) => domain !== own)] : [...domains];
-  }
-
-  /**
-   * How this node proves who it is to a neighbour: by its certificate where the neighbour takes it, else by password. What
-   * the route demands is never less, whatever somebody in between takes out of the neighbour's greeting.
-   */
-  #credentials({ credentials, tls }: RouteConfig): { readonly credentials?: Credentials } {
-    const useCertificate = tls !== 'off' && this.#tls.hasCertificate;
-    if (credentials === undefined) return useCertificate ? { credentials: { useCertificate } } : {};
-    const { username, passwordFile, mechanisms, qops } = credentials;
-    return {
-      credentials: {
-        useCertificate,
-        ...(username === undefined || passwordFile === undefined
-          ? {}
-          : { username, password: () => readPasswordFile(passwordFile) }),
-        ...(mechanisms === undefined ? {} : { mechanisms }),
-        ...(qops === undefined ? {} : { qops }),
-      },
-    };
-  }
-
-  async #dial(route: RouteConfig, domain: string, owner: DriverOwner) {
-    const driver = await dial({
-      relays: route.relays,
-      domain,
-      tls: route.tls,
-      service: this.#tls,
-      profiles: this.#linkProfiles,
-      limits: this.#config.limits,
-      owner,
-      ...this.#credentials(route),
-    });
-    // The route names the relay; TLS proved it by certificate, DIGEST-MD5 by the password it shares with us.
-    driver.identity = { kind: 'relay', domains: [domain], proof: { mechanism: 'route', privacy: driver.privacy } };
-    return driver;
-  }
 }
 
 /** Starts a node. @throws LocalError CONFIGURATION | STORE_FAILED */
@@ -296,9 +205,9 @@ function policyOf(config: NodeConfig) {
   };
 }
 
-function bindCheckOf({ policy, mesh }: NodeConfig): BindCheck {
+function bindCheckOf({ policy }: NodeConfig, resolver: Resolver): BindCheck {
   const { bindCheck: mode, bindCheckAuthenticated: authenticated } = policy;
-  return bindCheck({ mode, authenticated, servers: mesh.dns.servers });
+  return bindCheck({ mode, authenticated, resolver });
 }
 
 function ratesOf({ limits }: NodeConfig): Rates {
@@ -307,16 +216,6 @@ function ratesOf({ limits }: NodeConfig): Rates {
     relayData: { perSecond: limits.relayDataPerSecond, burst: limits.relayDataBurst },
     attach: { perSecond: limits.attachPerSecond, burst: limits.attachBurst },
   });
-}
-
-/** A link is kept over a reload as long as nothing of its route changed. */
-function keyOf(route: RouteConfig): string {
-  return JSON.stringify(route);
-}
-
-/** Whose relay is at the end of a route: a pattern names no domain, so its first relay's host stands for it. */
-function relayDomainOf(route: RouteConfig): string {
-  return route.domain.includes('*') ? (route.relays[0]?.host ?? route.domain) : route.domain;
 }
 
 async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions> {

@@ -33,6 +33,8 @@ class Inspection {
       if (passwordFile === undefined) continue;
       await this.#password(['mesh', 'routes', index, 'credentials', 'passwordFile'], passwordFile);
     }
+    const { passwordFile } = this.#config.mesh.dns.credentials ?? {};
+    if (passwordFile !== undefined) await this.#password(['mesh', 'dns', 'credentials', 'passwordFile'], passwordFile);
     if (this.#config.store.type === 'lmdb') await this.#directory(['store', 'path'], this.#config.store.path);
     return this.findings;
   }

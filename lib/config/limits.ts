@@ -116,6 +116,17 @@ export const limitsSchema = z.strictObject({
   xmlAttributes: count(64, 'attributes of one element; the vocabulary needs 6'),
   xmlElements: count(10_000, 'elements of one document; 1000 recipients with options need about 3000'),
   controlOctets: count(1_048_576, 'largest control document, apart from the content', 4096),
+  links: count(
+    4096,
+    'links to neighbours found by DNS; past it an idle one makes room, or a new neighbour has to wait',
+  ),
+  linkIdleTimeoutMs: ms(
+    300_000,
+    'a link found by DNS without Data for so long is closed; the next Data makes it again',
+  ),
+  candidates: count(8, 'relays of a domain tried, by their SRV records; RFC 3861 asks for two at least', 2, 64),
+  dnsTimeoutMs: ms(1500, 'how long a name server may take before the next is asked'),
+  dnsEntries: count(10_000, 'answers of the DNS remembered, each for as long as it holds', 16),
   lanes: count(4, 'channels of a link between relays: a slow recipient delays only those who share its lane', 1, 64),
 });
 

@@ -168,6 +168,26 @@ function together(
   context.addIssue({ code: 'custom', path: [], message: `"${missing}" is missing: name and password go together` });
 }
 
+const credentials = (path: z.ZodType<string, string>) =>
+  z
+    .strictObject({
+      username: z.string().min(1).optional().describe('usually imxp=mesh@ and a domain of this node'),
+      passwordFile: path.optional().describe('its first line is the password'),
+      mechanisms: z
+        .array(z.enum(MECHANISMS))
+        .min(1)
+        .superRefine(distinct((name) => name, 'the mechanism'))
+        .optional()
+        .describe('the only ones acceptable here, whatever else the neighbour offers; without it all but ANONYMOUS'),
+      qops: z
+        .array(z.enum(QOPS))
+        .min(1)
+        .superRefine(distinct((name) => name, 'the protection'))
+        .optional()
+        .describe('protection acceptable where there is no TLS; without it auth'),
+    })
+    .superRefine(together);
+
 const route = (path: z.ZodType<string, string>) =>
   z.strictObject({
     domain: domainPattern.describe('a domain, "*.suffix" for all below it, or "*" for all that have no other route'),
@@ -181,26 +201,7 @@ const route = (path: z.ZodType<string, string>) =>
       // Confidentiality between relays is mandatory (IMXP message §6.5); anything less is a decision.
       .default('require')
       .describe('whether the link must be under TLS, with a certificate that names the domain'),
-    credentials: z
-      .strictObject({
-        username: z.string().min(1).optional().describe('usually imxp=mesh@ and a domain of this node'),
-        passwordFile: path.optional().describe('its first line is the password'),
-        mechanisms: z
-          .array(z.enum(MECHANISMS))
-          .min(1)
-          .superRefine(distinct((name) => name, 'the mechanism'))
-          .optional()
-          .describe('the only ones acceptable here, whatever else the neighbour offers; without it all but ANONYMOUS'),
-        qops: z
-          .array(z.enum(QOPS))
-          .min(1)
-          .superRefine(distinct((name) => name, 'the protection'))
-          .optional()
-          .describe('protection acceptable where there is no TLS; without it auth'),
-      })
-      .superRefine(together)
-      .optional()
-      .describe('how this node logs in there; without it by its certificate'),
+    credentials: credentials(path).optional().describe('how this node logs in there; without it by its certificate'),
     lanes: z.int().min(1).max(64).optional().describe('channels of this link; limits.lanes without it'),
   });
 
@@ -225,6 +226,20 @@ const mesh = (path: z.ZodType<string, string>) =>
             )
             .default([])
             .describe('without any, those of the system'),
+          tls: z
+            .enum(['off', 'prefer', 'require'])
+            // Whoever answers for the DNS would otherwise be believed in everything.
+            .default('require')
+            .describe(
+              'whether links to relays found there must be under TLS, with a certificate that names the domain',
+            ),
+          credentials: credentials(path)
+            .optional()
+            .describe('how this node logs in at relays found there; without it by its certificate'),
+          defaultPort: port
+            .min(1)
+            .optional()
+            .describe('where domains with an address and no SRV record are tried; without it they have no relay'),
         })
         .prefault({}),
       trusted: z.array(identity).default([]).describe('relays that may pass on Data of originators in any domain'),
@@ -236,7 +251,9 @@ const policy = z
     bindCheck: z
       .enum(['off', 'address', 'address+port'])
       .optional()
-      .describe('compare a binding relay with the SRV records of its domain; "address" where DNS is enabled'),
+      .describe(
+        'compare a binding relay with the SRV records of its domain, the port only on sessions this node opened; "address" where DNS is enabled',
+      ),
     bindCheckAuthenticated: z
       .boolean()
       // A proof by password or certificate is stronger than an address.

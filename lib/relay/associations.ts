@@ -2,7 +2,7 @@
  * What the peer of one channel is attached as and bound for, under which transIDs, and for whom it may therefore send
  * (IMXP core §6 to §8, §9.1 step 1). Owns the order of the steps; refuses to know messages and replies on the wire.
  */
-import type { Reply } from '../errors.js';
+import { ImxpError, type Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { Attach, Bind, Terminate } from '../imxp/operation.js';
 import { REPLIES } from './answer.js';
@@ -99,6 +99,7 @@ export class Associations {
     return located.then(
       (found) => this.#bindLocated(bind, domain, found),
       (error: unknown) => {
+        if (error instanceof ImxpError) return denied(REPLIES.domainLookupFailed, error.message);
         fault(this.#channel.id, error);
         return denied(REPLIES.domainLookupFailed);
       },

@@ -2,20 +2,31 @@
  * Opens sessions: TCP, greeting, TLS as demanded, authentication. Tries the alternatives in order. What the session is
  * then used for is not decided here.
  */
-import { connect, type Socket } from 'node:net';
+import { lookup } from 'node:dns/promises';
+import { isIP, type Socket } from 'node:net';
 import type { Limits } from '../config/limits.js';
 import type { RelayLocation } from '../config/relay-url.js';
 import { ImxpError, LocalError, RefusedError, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
 import { Driver, type DriverOwner } from './driver.js';
+import type { Health } from './health.js';
 import type { ProfileTable } from './profile.js';
+import { connectAny } from './race.js';
 import { authenticate, type Credentials } from './sasl-client.js';
 import { secure } from './tls-client.js';
 import type { TlsService, TlsStack } from './tls-service.js';
 
+/** A relay, with its addresses where they are known already. */
+export interface DialTarget extends RelayLocation {
+  readonly addresses?: readonly string[];
+}
+
 export interface DialOptions {
-  /** Tried in this order. */
-  readonly relays: readonly RelayLocation[];
+  /** Tried in this order, but for those that failed recently. */
+  readonly relays: readonly DialTarget[];
+  readonly health?: Health;
+  /** Told which relay it was in the end. */
+  readonly chosen?: (relay: DialTarget) => void;
   /** The domain whose relay is wanted: its certificate must name it, and it goes into serverName. */
   readonly domain: string;
   readonly tls: 'off' | 'prefer' | 'require';
@@ -28,7 +39,9 @@ export interface DialOptions {
   readonly owner: DriverOwner;
 }
 
-const KEEP_ALIVE_MS = 60_000;
+/** What a relay is given to answer while there are others that may be better. */
+const HURRIED_CONNECT_MS = 3000;
+const HURRIED_GREETING_MS = 5000;
 
 /**
  * Opens a session that is ready for use.
@@ -37,12 +50,18 @@ const KEEP_ALIVE_MS = 60_000;
  * SASL_REFUSED | TLS_REFUSED, RemoteProtocolError TLS_FAILED …
  */
 export async function dial(options: DialOptions): Promise<Driver> {
+  const { health, chosen } = options;
+  const relays = health?.sort(options.relays) ?? options.relays;
   let last: ImxpError = new LocalError('ARGUMENT', 'no relay to connect to');
-  for (const relay of options.relays) {
+  for (const relay of relays) {
     try {
-      return await dialRelay(relay, options);
+      const driver = await dialRelay(relay, relay === relays.at(-1) ? options : hurried(options));
+      health?.worked(relay.url);
+      chosen?.(relay);
+      return driver;
     } catch (error) {
       if (!(error instanceof ImxpError)) throw error;
+      health?.failed(relay.url);
       last = error;
       // Another relay of the same domain knows the same passwords.
       if (error.code === 'SASL_REFUSED' || error.code === 'SASL_NO_MECHANISM') break;
@@ -51,8 +70,16 @@ export async function dial(options: DialOptions): Promise<Driver> {
   throw last;
 }
 
+/** A relay that hangs must not keep senders from the next one. */
+function hurried(options: DialOptions): DialOptions {
+  const { limits } = options;
+  const connectTimeoutMs = Math.min(limits.connectTimeoutMs, HURRIED_CONNECT_MS);
+  const greetingTimeoutMs = Math.min(limits.greetingTimeoutMs, HURRIED_GREETING_MS);
+  return { ...options, limits: { ...limits, connectTimeoutMs, greetingTimeoutMs } };
+}
+
 /** Tries the TLS stacks from the best on, as far as the configuration allows, each on a connection of its own. */
-async function dialRelay(relay: RelayLocation, options: DialOptions): Promise<Driver> {
+async function dialRelay(relay: DialTarget, options: DialOptions): Promise<Driver> {
   const stacks: readonly TlsStack[] = options.tls === 'off' ? ['modern'] : options.service.clientStacks;
   let failure: unknown;
   for (const stack of stacks) {
@@ -71,7 +98,7 @@ function handshakeFailed(error: unknown): boolean {
   return error instanceof ImxpError && error.code === 'TLS_FAILED' && error.fields['certificate'] !== true;
 }
 
-async function dialOne(relay: RelayLocation, options: DialOptions, stack: TlsStack): Promise<Driver> {
+async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack): Promise<Driver> {
   const socket = await open(relay, options.limits.connectTimeoutMs);
   const { localAddress, localPort } = socket;
   const driver = new Driver(socket, {
@@ -94,36 +121,29 @@ async function dialOne(relay: RelayLocation, options: DialOptions, stack: TlsSta
   }
 }
 
-function open(relay: RelayLocation, timeoutMs: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({
-      host: relay.host,
-      port: relay.port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
-    });
-    const timer = setTimeout(() => {
-      socket.destroy();
-      reject(new TransportError('TIMED_OUT', `no connection to ${relay.url} within ${timeoutMs} ms`));
-    }, timeoutMs);
-    const failed = (cause: NodeJS.ErrnoException): void => {
-      clearTimeout(timer);
-      reject(new TransportError('CONNECT_FAILED', `cannot connect to ${relay.url}: ${explain(cause)}`, { cause }));
-    };
-    socket.once('error', failed);
-    socket.once('connect', () => {
-      clearTimeout(timer);
-      socket.off('error', failed);
-      resolve(socket);
-    });
-  });
+async function open(relay: DialTarget, timeoutMs: number): Promise<Socket> {
+  const addresses = relay.addresses ?? (await addressesOf(relay, timeoutMs));
+  return connectAny(addresses, relay.port, { timeoutMs, name: relay.url });
 }
 
-function explain(error: NodeJS.ErrnoException): string {
-  if (error.code === 'ECONNREFUSED') return 'nobody listens there';
-  if (error.code === 'ENOTFOUND') return 'the host name is not known';
-  return error.message || (error.code ?? 'unknown reason');
+/** The addresses of a host that a configuration names, as everything on this machine sees them. */
+async function addressesOf({ host, url }: RelayLocation, timeoutMs: number): Promise<readonly string[]> {
+  if (isIP(host) !== 0) return [host];
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const text = `the address of ${url} was not found within ${timeoutMs} ms`;
+    timer = setTimeout(() => reject(new TransportError('TIMED_OUT', text)), timeoutMs);
+  });
+  try {
+    return (await Promise.race([lookup(host, { all: true }), late])).map(({ address }) => address);
+  } catch (cause) {
+    if (cause instanceof ImxpError) throw cause;
+    const unknown = cause instanceof Error && 'code' in cause && cause.code === 'ENOTFOUND';
+    const why = unknown ? 'the host name is not known' : 'its address cannot be looked up';
+    throw new TransportError('CONNECT_FAILED', `cannot connect to ${url}: ${why}`, { cause });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** An error that another attempt, later or elsewhere, may not meet. */

@@ -13,14 +13,16 @@ import { newTransId } from '../imxp/trans-id.js';
 import { events } from '../ops/events.js';
 import { ask } from './ask.js';
 import type { ChannelHandle, ChannelHandler } from './channel-handle.js';
-import type { Driver, DriverOwner } from './driver.js';
+import type { Driver, DriverOwner, RemoteAddress } from './driver.js';
 import { meshErrors } from './mesh-profile.js';
 
 export interface LinkOptions {
   /** The neighbour, for logs: its domain, or a name for a default route. */
   readonly name: string;
-  /** Opens an authenticated session, trying the alternatives in order. */
+  /** Opens an authenticated session, trying the alternatives in order. RefusedError NO_RELAY: there is no such neighbour. */
   connect(): Promise<Driver>;
+  /** The session is lost. @returns whether there is another relay to go on with: Data then wait for it and do not fail */
+  readonly lost?: () => boolean;
   readonly dialect: Dialect;
   /** The local domains to bind for; the first must be accepted. */
   readonly domains: readonly string[];
@@ -37,6 +39,8 @@ export interface LinkOptions {
 
 const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 30_000;
+/** A link that was up for so long and is lost is dialled again at once, where there are alternatives. */
+const STEADY_MS = 1000;
 /** A link that was lost is dialled again by itself for this long; after that when it is needed. */
 const INTEREST_MS = 300_000;
 
@@ -49,6 +53,7 @@ export class Link implements DriverOwner {
   #driver: Driver | undefined;
   #attempts = 0;
   #lostAt = 0;
+  #readyAt = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: LinkOptions) {
@@ -87,7 +92,25 @@ export class Link implements DriverOwner {
       reason: error?.message ?? 'released',
     });
     this.#lostAt = performance.now();
-    this.#backOff();
+    const others = this.#options.lost?.() === true;
+    if (others && this.#lostAt - this.#readyAt >= STEADY_MS) {
+      this.#options.down(undefined);
+      this.#connect();
+    } else this.#backOff();
+  }
+
+  /** Where the peer of the present session is. */
+  get remote(): RemoteAddress | undefined {
+    return this.#state === 'ready' ? this.#driver?.remote : undefined;
+  }
+
+  /** Leaves the present session in order; the next Data makes another. For a link on which nothing is under way. */
+  async renew(): Promise<void> {
+    const driver = this.#driver;
+    if (this.#state !== 'ready' || driver === undefined) return;
+    this.#driver = undefined;
+    this.#rest();
+    await driver.release();
   }
 
   #connect(): void {
@@ -147,6 +170,7 @@ export class Link implements DriverOwner {
   #ready(lanes: readonly ChannelHandle[]): void {
     this.#state = 'ready';
     this.#attempts = 0;
+    this.#readyAt = performance.now();
     events.link.publish({ link: this.name, state: 'up', lanes: lanes.length, session: this.#driver?.id ?? '' });
     this.#options.up(lanes);
   }
@@ -154,7 +178,11 @@ export class Link implements DriverOwner {
   #failed(error: ImxpError): void {
     if (this.#state === 'closed') return;
     events.link.publish({ link: this.name, state: 'failed', error: error.code, reason: error.message });
-    this.#backOff();
+    if (error instanceof RefusedError && error.code === 'NO_RELAY') {
+      // Nothing to come back to; whoever looked it up remembers for how long.
+      this.#options.down(error.reply);
+      this.#rest();
+    } else this.#backOff();
   }
 
   #backOff(): void {
@@ -174,6 +202,10 @@ export class Link implements DriverOwner {
       this.#connect();
       return;
     }
+    this.#rest();
+  }
+
+  #rest(): void {
     this.#state = 'idle';
     this.#attempts = 0;
     this.#lostAt = 0;

@@ -9,6 +9,17 @@ export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
 
+/** One spelling for each address, IPv4 addresses mapped into IPv6 and zones included. */
+export function canonicalAddress(address: string): string {
+  const plain = plainAddress(address.split('%', 1)[0] ?? '');
+  if (!isIPv6(plain)) return plain;
+  const spelt = new URL(`http://[${plain}]`).hostname.slice(1, -1);
+  const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(spelt) ?? [];
+  if (high === undefined || low === undefined) return spelt;
+  const [first, last] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
+  return [first >> 8, first & 255, last >> 8, last & 255].join('.');
+}
+
 /** What counts as one address: an IPv4 address, or the /64 of an IPv6 address, inside which a host may choose freely. */
 export function hostOf(address: string): string {
   return isIPv6(address) ? `${groups(address).slice(0, 4).join(':')}::/64` : address;

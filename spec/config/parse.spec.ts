@@ -30,7 +30,7 @@ describe('config/parse', () => {
       sasl: { mechanisms: ['DIGEST-MD5', 'EXTERNAL'], qops: ['auth'], serverNames: [] },
       compatibility: { draftNames: false },
       store: { type: 'lmdb', path: resolve('/etc/imxp/var') },
-      mesh: { routes: [], dns: { enabled: true, servers: [] }, trusted: [] },
+      mesh: { routes: [], dns: { enabled: true, servers: [], tls: 'require' }, trusted: [] },
       policy: { bindCheckAuthenticated: false, relays: {}, attach: {}, originators: {}, bindCheck: 'address' },
       access: {
         initial: [
