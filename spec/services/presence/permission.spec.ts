@@ -1,0 +1,104 @@
+import { expect } from 'chai';
+import { BARNEY, FRED, PROVISIONED, publish, Stage, subscribe, WILMA, watch } from '../../support/presence-stage.js';
+
+for (const slowAccess of [false, true]) {
+  describe(`presence/permission, ${slowAccess ? 'looked up' : 'known at once'}`, () => {
+    let stage: Stage;
+
+    beforeEach(async () => {
+      stage = await new Stage().openService();
+      stage.slowAccess = slowAccess;
+    });
+
+    it('is checked before each publish; a subscriber who lost it is told that it is over', async () => {
+      await stage.ask(BARNEY, subscribe(FRED, 1));
+      await stage.ask(WILMA, subscribe(FRED, 2));
+      stage.brief();
+      stage.denied.add(`${FRED} ${BARNEY} presence:subscribe`);
+      await stage.ask(FRED, publish(3, { lastUpdate: PROVISIONED }));
+      expect(stage.brief()).to.have.members([`${FRED}: reply 3 250`, `${BARNEY}: terminate 1`, `${WILMA}: publish 2`]);
+      stage.denied.clear();
+      await stage.restart();
+      await stage.ask(FRED, publish(4, { lastUpdate: '21 Oct 2000 12:00:00 +0000' }));
+      await stage.pass(1);
+      expect(stage.brief().filter((line) => line.startsWith(BARNEY))).to.deep.equal([]);
+    });
+
+    it('is checked before each notify; a watcher who lost it is told that it is over', async () => {
+      await stage.ask(WILMA, watch(FRED, 1));
+      stage.brief();
+      stage.denied.add(`${FRED} ${WILMA} presence:watch`);
+      await stage.ask(BARNEY, subscribe(FRED, 2));
+      expect(stage.brief()).to.deep.equal([`${BARNEY}: publish 2`, `${WILMA}: terminate 1`]);
+      stage.denied.clear();
+      await stage.ask('betty@rubble.com', subscribe(FRED, 3));
+      expect(stage.brief()).to.deep.equal(['betty@rubble.com: publish 3']);
+    });
+  });
+}
+
+describe('presence/failures', () => {
+  const REFUSED = { code: 550, text: 'unknown endpoint identity' };
+  const ABSENT = { code: 450, text: 'not attached' };
+  let stage: Stage;
+  let lastUpdate: string;
+
+  beforeEach(async () => {
+    stage = await new Stage().openService();
+    lastUpdate = PROVISIONED;
+    await stage.ask(BARNEY, subscribe(FRED, 1, 100_000));
+    stage.brief();
+  });
+
+  async function change(): Promise<string[]> {
+    await stage.pass(100);
+    await stage.ask(FRED, publish(9, { lastUpdate }));
+    lastUpdate = new Date(stage.now).toISOString();
+    return stage.brief().filter((line) => line.startsWith(BARNEY));
+  }
+
+  it('end a subscription after five refusals in a row, not before', async () => {
+    stage.answer = ({ to }) => (to === BARNEY ? REFUSED : undefined);
+    for (let round = 0; round < 4; round += 1) expect(await change()).to.deep.equal([`${BARNEY}: publish 1`]);
+    stage.answer = () => undefined;
+    expect(await change()).to.deep.equal([`${BARNEY}: publish 1`]);
+    stage.answer = ({ to }) => (to === BARNEY ? REFUSED : undefined);
+    for (let round = 0; round < 5; round += 1) expect(await change()).to.deep.equal([`${BARNEY}: publish 1`]);
+    expect(await change()).to.deep.equal([]);
+    expect(stage.service.status.operations).to.equal(0);
+  });
+
+  it('that may pass never end it; the present state is tried again three times, and with the next change', async () => {
+    stage.answer = ({ to }) => (to === BARNEY ? ABSENT : undefined);
+    for (let round = 0; round < 8; round += 1) await change();
+    expect(stage.service.status.operations).to.equal(1);
+    stage.answer = () => undefined;
+    await change();
+    stage.answer = ({ to }) => (to === BARNEY ? ABSENT : undefined);
+    await change();
+    const seen: number[] = [];
+    for (let second = 0; second < 100; second += 1) {
+      await stage.pass(1);
+      if (stage.brief().length > 0) seen.push(second + 1);
+    }
+    expect(seen).to.deep.equal([2, 10, 40]);
+    stage.answer = () => undefined;
+    expect(await change()).to.deep.equal([`${BARNEY}: publish 1`]);
+    await stage.pass(100);
+    expect(stage.brief()).to.deep.equal([]);
+  });
+
+  it('are made good when the subscriber attaches here again', async () => {
+    await stage.ask(WILMA, subscribe(FRED, 1, 100_000));
+    stage.answer = ({ to }) => (to === WILMA ? ABSENT : undefined);
+    for (let round = 0; round < 8; round += 1) await change();
+    stage.answer = () => undefined;
+    stage.brief();
+    stage.service.attached(WILMA);
+    await stage.pass(0);
+    expect(stage.brief()).to.deep.equal([`${WILMA}: publish 1`]);
+    stage.service.attached(WILMA);
+    await stage.pass(0);
+    expect(stage.brief()).to.deep.equal([]);
+  });
+});
