@@ -48,6 +48,8 @@ export const ERROR_CODES = {
   XML_LIMIT: 'the XML exceeds a limit on size, depth or number of attributes',
   MIME_INVALID: 'the MIME structure is not valid',
   CONTENT_UNRESOLVED: 'the content reference names no part of the message',
+  MESSAGE_INVALID: 'an instant message (RFC822+XML or message/cpim) is not valid',
+  MESSAGE_NOT_UNDERSTOOD: 'an instant message demands something that is not understood here',
   ADDRESS_INVALID: 'an address is not local@domain',
   // operations
   REFUSED: 'the peer answered with an error; see its reply code',

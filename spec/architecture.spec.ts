@@ -8,7 +8,8 @@ import { areaOfFile, graph, type Import, importsOf, sources } from './support/im
 const LAYERS: readonly (readonly string[])[] = [
   ['errors'],
   ['xml', 'mime'],
-  ['message', 'imxp', 'beep'],
+  ['imxp', 'beep'],
+  ['message'],
   ['sasl', 'tls', 'certs'],
   ['relay', 'wire', 'store'],
   ['services', 'endpoint'],

@@ -1,0 +1,225 @@
+/**
+ * An instant message as a value (RFC822+XML §2): header fields in order, and the content they are about. Reading and
+ * writing is done elsewhere; this knows what the fields mean to people.
+ */
+import { formatTimestamp, parseTimestamp } from '../imxp/vocabulary/timestamp.js';
+import type { Headers } from '../mime/headers.js';
+import { type AddressEntry, formatAddressList, type Mailbox, mailboxesOf, parseAddressList } from './address-list.js';
+import { fieldOf, isMessageNamespace, type MessageField } from './field.js';
+import { mediaTypeOf, readText, writeText } from './text.js';
+
+/** A MIME entity, with the transfer encoding undone. */
+export interface EntityContent {
+  readonly kind: 'entity';
+  /** The whole Content-Type. */
+  readonly type: string;
+  /** The headers it came with; none for an entity made here. */
+  readonly headers: Headers | undefined;
+  readonly body: Buffer;
+}
+
+/** The inside of `message-content`. */
+export interface InlineContent {
+  readonly kind: 'inline';
+  /** XML type ID; what the fragment names. */
+  readonly name: string;
+  readonly type: string;
+  readonly lang: string | undefined;
+  /** Its character data, white space as it is; for people when the type is text. */
+  readonly text: string;
+  /** The octets between the tags. */
+  readonly inner: Buffer;
+  /** What the prefixes within stand for, where they are declared outside of {@link inner}. */
+  readonly namespaces: ReadonlyMap<string, string>;
+}
+
+/** Content that is not in the message. */
+export interface ElsewhereContent {
+  readonly kind: 'elsewhere';
+  readonly uri: string;
+}
+
+export type MessageContent = EntityContent | InlineContent | ElsewhereContent;
+
+export interface InstantMessageParts {
+  readonly fields: readonly MessageField[];
+  /** Language of the fields that do not say theirs. */
+  readonly lang?: string | undefined;
+  /** Undefined for a header that is about nothing. */
+  readonly content?: MessageContent | undefined;
+}
+
+/** A text for people with its language. */
+export interface LocalText {
+  readonly text: string;
+  readonly lang?: string | undefined;
+}
+
+/** What {@link instantMessage} makes a message of. Addresses are `im:fred@example.com`, with or without a phrase. */
+export interface InstantMessageInit {
+  readonly from?: string | Mailbox;
+  readonly to?: string | readonly (string | AddressEntry)[];
+  readonly cc?: string | readonly (string | AddressEntry)[];
+  /** Several where it is said in several languages. */
+  readonly subject?: string | readonly LocalText[];
+  readonly date?: Date;
+  readonly messageId?: string;
+  readonly inReplyTo?: string;
+  /** Language of the texts for people, content included. */
+  readonly lang?: string;
+  /** Any more fields, in their order, after those above. */
+  readonly fields?: readonly MessageField[];
+  /** A plain text; or give `content`. */
+  readonly text?: string;
+  /** Write the text as format=flowed, so that long lines can be read on narrow displays. */
+  readonly flowed?: boolean;
+  readonly content?: MessageContent | { readonly type: string; readonly body: Buffer };
+}
+
+export class InstantMessage {
+  readonly fields: readonly MessageField[];
+  readonly lang: string | undefined;
+  readonly content: MessageContent | undefined;
+
+  constructor({ fields, lang, content }: InstantMessageParts) {
+    this.fields = fields;
+    this.lang = lang;
+    this.content = content;
+  }
+
+  /** The fields of that name in the message namespace. */
+  all(name: string): MessageField[] {
+    return this.fields.filter((field) => field.name === name && isMessageNamespace(field.namespace));
+  }
+
+  /** The value of the first field of that name, folding and white space around it removed. */
+  first(name: string): string | undefined {
+    const value = this.all(name)[0]?.value;
+    return value === undefined ? undefined : unfolded(value);
+  }
+
+  /** The addresses in all fields of that name. @throws RemoteProtocolError MESSAGE_INVALID, reply 501 */
+  addresses(name: string): AddressEntry[] {
+    return this.all(name).flatMap(({ value }) => parseAddressList(value));
+  }
+
+  /** The author's mailbox, as the header has it: the relay vouches for the originator of the Data only. */
+  get from(): Mailbox | undefined {
+    return mailboxesOf(this.addresses('from'))[0];
+  }
+
+  get to(): readonly Mailbox[] {
+    return mailboxesOf(this.addresses('to'));
+  }
+
+  /** The subject; of several the first. */
+  get subject(): string | undefined {
+    return this.first('subject');
+  }
+
+  /** The subject in a language: exactly, else in one it is a dialect of (`en` for `en-GB`), else the first there is. */
+  subjectIn(lang: string): string | undefined {
+    const subjects = this.all('subject').map(({ value, lang: own }) => ({ value, tag: own ?? this.lang ?? '' }));
+    for (let tag = lang.toLowerCase(); tag !== ''; tag = tag.slice(0, Math.max(0, tag.lastIndexOf('-')))) {
+      const found = subjects.find((subject) => subject.tag.toLowerCase() === tag);
+      if (found !== undefined) return unfolded(found.value);
+    }
+    return this.subject;
+  }
+
+  /** When it was written; undefined when it does not say, or not in a way to be understood. */
+  get date(): Date | undefined {
+    const ms = parseTimestamp(this.first('date') ?? '');
+    return ms === undefined ? undefined : new Date(ms);
+  }
+
+  /** The media type of the content, in full. */
+  get type(): string | undefined {
+    const { content } = this;
+    return content === undefined || content.kind === 'elsewhere' ? undefined : content.type;
+  }
+
+  /** The content as text for people, lines ended by LF; undefined when it is no text. */
+  get text(): string | undefined {
+    const { content } = this;
+    switch (content?.kind) {
+      case 'entity':
+        return readText(content.body, mediaTypeOf(content.type));
+      case 'inline':
+        return textOfInline(content);
+      default:
+        return undefined;
+    }
+  }
+
+  /** The same message with further fields before its own, those left out that it has already. */
+  completed(fields: readonly MessageField[]): InstantMessage {
+    const missing = fields.filter(({ name }) => this.all(name).length === 0);
+    return new InstantMessage({ ...this, fields: [...missing, ...this.fields] });
+  }
+}
+
+function textOfInline({ type, text }: InlineContent): string | undefined {
+  const media = mediaTypeOf(type);
+  // §4.3: a charset means nothing here, the text is decoded already
+  const parameters = new Map([...media.parameters].filter(([name]) => name !== 'charset'));
+  return media.type === 'text/xml' ? undefined : readText(Buffer.from(text), { type: media.type, parameters });
+}
+
+/** RFC 822 §3.1.1: a line break with white space is white space. */
+function unfolded(value: string): string {
+  return value.replace(/[ \t]*\r?\n[ \t]*/g, ' ').trim();
+}
+
+/**
+ * Makes a message.
+ *
+ * @throws LocalError ARGUMENT for an address that is no URI
+ * @example
+ * instantMessage({ subject: 'Bowling', text: 'Tonight at eight?', lang: 'en' });
+ */
+export function instantMessage(init: InstantMessageInit): InstantMessage {
+  const { from, to, cc, subject, date, messageId, inReplyTo, lang, fields = [] } = init;
+  const made = [
+    ...addressFields('from', from === undefined ? undefined : [from]),
+    ...addressFields('to', to),
+    ...addressFields('cc', cc),
+    ...subjectFields(subject),
+    ...plainField('date', date === undefined ? undefined : formatTimestamp(date.getTime())),
+    ...plainField('message-id', messageId),
+    ...plainField('in-reply-to', inReplyTo),
+    ...fields,
+  ];
+  return new InstantMessage({ fields: made, lang, content: contentOf(init) });
+}
+
+function plainField(name: string, value: string | undefined): MessageField[] {
+  return value === undefined ? [] : [fieldOf(name, value)];
+}
+
+/** A field for each address: what may repeat in RFC 822 is repeated. */
+function addressFields(name: string, given: InstantMessageInit['to'] | readonly (string | Mailbox)[]): MessageField[] {
+  if (given === undefined) return [];
+  const entries = typeof given === 'string' ? [given] : given;
+  return entries.map((entry) =>
+    fieldOf(name, formatAddressList([typeof entry === 'string' ? { phrase: undefined, uri: entry } : entry])),
+  );
+}
+
+function subjectFields(subject: InstantMessageInit['subject']): MessageField[] {
+  if (subject === undefined) return [];
+  if (typeof subject === 'string') return [fieldOf('subject', subject)];
+  return subject.map(({ text, lang }) => fieldOf('subject', text, lang));
+}
+
+function contentOf({ text, flowed, content }: InstantMessageInit): MessageContent | undefined {
+  if (content !== undefined) return 'kind' in content ? content : entityContent(content.type, content.body);
+  if (text === undefined) return undefined;
+  const { type, body } = writeText(text, flowed);
+  return entityContent(type, body);
+}
+
+/** Content made here. */
+export function entityContent(type: string, body: Buffer, headers?: Headers): EntityContent {
+  return { kind: 'entity', type, headers, body };
+}

@@ -1,0 +1,120 @@
+/**
+ * What a Data carries, for people (IMXP message §7): an instant message in any of its forms, a message/cpim object, or
+ * something else that is handed on as it is. The only file here that looks into a Data.
+ */
+import { type Content, contentOf } from '../imxp/content.js';
+import { openPayload } from '../imxp/dialect/payload.js';
+import type { Data } from '../imxp/operation.js';
+import { idOfCid } from '../mime/content-id.js';
+import { decodedBody, type Entity } from '../mime/entity.js';
+import { unacceptable } from '../mime/fault.js';
+import { type MediaType, parseMediaType } from '../mime/media-type.js';
+import { type Multipart, parseMultipart } from '../mime/multipart.js';
+import { elementsOf, parseXml } from '../xml/parse.js';
+import { type CpimMessage, parseCpim } from './cpim/document.js';
+import type { Understanding } from './field.js';
+import type { EntityContent, InstantMessage } from './instant-message.js';
+import { isMessageElement, type ReadOptions, readMessage, readMessageElement } from './read.js';
+
+/** What was found in a Data. */
+export type Opened =
+  | { readonly kind: 'message'; readonly message: InstantMessage }
+  | { readonly kind: 'cpim'; readonly message: CpimMessage }
+  | { readonly kind: 'other'; readonly content: Content };
+
+export interface OpenOptions {
+  /** Fields that the application understands beyond those of RFC 822; see `seeNoEvil`. */
+  readonly understands?: Understanding;
+}
+
+/** In lower case. The second one is of the first draft of the service. */
+const MESSAGE_TYPES = new Set(['message/rfc822+xml', 'message/rfc822|xml']);
+const CHARSETS = new Set(['utf-8', 'utf8', 'us-ascii']);
+
+/**
+ * Opens the content of a Data.
+ *
+ * @throws RemoteProtocolError with the reply to answer the Data with: 500 or 501 for what is not valid, 504 for what must be
+ * understood and is not
+ */
+export function openMessage(data: Data, options: OpenOptions = {}): Opened {
+  const content = contentOf(data);
+  switch (content.kind) {
+    case 'inline':
+      return openInline(content.inner, data, options) ?? { kind: 'other', content };
+    case 'part':
+      return openPart(content, data, options) ?? { kind: 'other', content };
+    default:
+      return { kind: 'other', content };
+  }
+}
+
+function openInline(inner: Buffer, data: Data, options: OpenOptions): Opened | undefined {
+  const document = Buffer.concat([Buffer.from('<x>'), inner, Buffer.from('</x>')]);
+  const [element, ...more] = elementsOf(parseXml(document));
+  if (element === undefined || more.length > 0 || !isMessageElement(element)) return undefined;
+  return { kind: 'message', message: readMessageElement(element, document, reading(data, undefined, options)) };
+}
+
+type Part = Extract<Content, { kind: 'part' }>;
+
+function openPart({ type, headers, body }: Part, data: Data, options: OpenOptions): Opened | undefined {
+  const media = headers.mediaType();
+  if (MESSAGE_TYPES.has(type)) return opened(media, body, data, undefined, options);
+  if (type === 'message/cpim') return { kind: 'cpim', message: parseCpim(body) };
+  if (type !== 'multipart/related' || media === undefined || !isMessageRoot(media)) return undefined;
+  const multipart = parseMultipart(body, 0, media);
+  const { root } = multipart;
+  const rootType = root.headers.mediaType();
+  if (!MESSAGE_TYPES.has(rootType?.type ?? '')) return undefined;
+  return opened(rootType, decodedBody(root), data, multipart, options);
+}
+
+/** Whether it is worth taking apart: its root is a message, or it does not say. */
+function isMessageRoot({ parameters }: MediaType): boolean {
+  const root = parameters.get('type');
+  if (root === undefined) return true;
+  try {
+    return MESSAGE_TYPES.has(parseMediaType(root).type);
+  } catch {
+    return false;
+  }
+}
+
+function opened(
+  media: MediaType | undefined,
+  octets: Buffer,
+  data: Data,
+  multipart: Multipart | undefined,
+  options: OpenOptions,
+): Opened {
+  const charset = media?.parameters.get('charset')?.toLowerCase();
+  // REQ-MSG-003: it is UTF-8, of which US-ASCII is a part
+  if (charset !== undefined && !CHARSETS.has(charset)) {
+    throw unacceptable('only UTF-8 is supported as charset of message/RFC822+XML');
+  }
+  return { kind: 'message', message: readMessage(octets, reading(data, multipart, options)) };
+}
+
+/** A `cid:` names a part beside the header; in a flattened message, which we never send, one beside the control document. */
+function reading(data: Data, multipart: Multipart | undefined, { understands }: OpenOptions): ReadOptions {
+  const resolve = (cid: string): EntityContent | undefined => {
+    const id = idOfCid(cid);
+    if (id === undefined) return undefined;
+    const part = multipart?.part(id) ?? siblingOf(data, id);
+    return part === undefined || part === multipart?.root ? undefined : entityOf(part);
+  };
+  return { resolve, understands };
+}
+
+function siblingOf({ source, content }: Data, id: string): Entity | undefined {
+  const outer = source === undefined ? undefined : openPayload(source.payload).multipart;
+  const part = outer?.part(id);
+  // neither the control document nor the header itself is the content
+  return part === outer?.root || idOfCid(content) === id ? undefined : part;
+}
+
+function entityOf(entity: Entity): EntityContent {
+  const type = entity.headers.single('Content-Type') ?? 'text/plain';
+  return { kind: 'entity', type, headers: entity.headers, body: decodedBody(entity) };
+}

@@ -1,0 +1,148 @@
+/**
+ * `im:` and `pres:` URIs (RFC 3859, RFC 3860) and the addresses of the mesh they stand for (IMXP message §6.1), both ways and
+ * without loss; and addresses of other systems within local parts (RFC 2846 meta-syntax). Resolves nothing.
+ */
+import { LocalError, RemoteProtocolError } from '../errors.js';
+import { isDomain, parseAddress } from '../imxp/address.js';
+
+export type InstantScheme = 'im' | 'pres';
+
+export interface InstantUri {
+  readonly scheme: InstantScheme;
+  /** `local@domain`, as the mesh writes it. */
+  readonly address: string;
+  /** What follows `?`, decoded: for composing a message, as in `mailto:`. */
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+}
+
+// RFC 2396 §2: what may stand in a URI
+const URIC = /^[!$-;=?-Z_a-z~[\]]+$/;
+// Unreserved and harmless in a local part; everything else is percent-encoded. `=` is common in mesh addresses.
+const ESCAPED = /[^A-Za-z0-9\-_.!~*'()=+$]/gu;
+
+/** @returns an error to throw: reply 553, which is also what a wrong address is answered. */
+function invalidUri(text: string, why: string): RemoteProtocolError {
+  const shown = JSON.stringify(text.slice(0, 80));
+  return new RemoteProtocolError('ADDRESS_INVALID', `not an im: or pres: URI: ${shown}: ${why}`, {
+    reply: { code: 553, text: `the URI is not im:local@domain or pres:local@domain: ${why}` },
+  });
+}
+
+/**
+ * Takes a URI apart.
+ *
+ * @throws RemoteProtocolError ADDRESS_INVALID, reply 553
+ */
+export function parseInstantUri(text: string): InstantUri {
+  const found = /^(im|pres):([^?]*)(?:\?(.*))?$/is.exec(text);
+  if (found === null) throw invalidUri(text, 'it begins with neither im: nor pres:');
+  const [, scheme = '', mailbox = '', query] = found;
+  if (!URIC.test(text)) throw invalidUri(text, 'a character that must be percent-encoded');
+  const at = mailbox.lastIndexOf('@');
+  if (at < 1) throw invalidUri(text, 'nothing stands on one side of the "@"');
+  // REQ-CPIM-002: a whole domain name, in letters; encoding could hide another "@" in it
+  const domain = mailbox.slice(at + 1);
+  if (!isDomain(domain)) throw invalidUri(text, 'what follows the "@" is not a domain name');
+  const address = `${decode(text, mailbox.slice(0, at))}@${domain}`;
+  try {
+    parseAddress(address);
+  } catch {
+    throw invalidUri(text, 'what precedes the "@" is no local part');
+  }
+  return { scheme: scheme.toLowerCase() === 'im' ? 'im' : 'pres', address, headers: headersOf(text, query) };
+}
+
+function headersOf(text: string, query: string | undefined): InstantUri['headers'] {
+  if (query === undefined || query === '') return [];
+  return query.split('&').map((header) => {
+    const equals = header.indexOf('=');
+    if (equals < 0) throw invalidUri(text, 'a header without "="');
+    return { name: decode(text, header.slice(0, equals)), value: decode(text, header.slice(equals + 1)) };
+  });
+}
+
+function decode(text: string, encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    throw invalidUri(text, 'a percent sign that encodes nothing');
+  }
+}
+
+/** The address of the mesh that a URI names. @throws RemoteProtocolError ADDRESS_INVALID, reply 553 */
+export function addressOfUri(uri: string): string {
+  return parseInstantUri(uri).address;
+}
+
+/** The URI of an address. @throws RemoteProtocolError ADDRESS_INVALID, reply 553 */
+export function uriOfAddress(scheme: InstantScheme, address: string): string {
+  parseAddress(address);
+  const at = address.lastIndexOf('@');
+  const local = address.slice(0, at).replace(ESCAPED, encodeURIComponent);
+  return `${scheme}:${local}@${address.slice(at + 1)}`;
+}
+
+/** Where presence of a `pres:` URI is asked for (IMXP message §6.1); there is no way back. */
+export function presenceServiceOf(uri: string): string {
+  const { address } = parseInstantUri(uri);
+  return `imxp=presence@${address.slice(address.lastIndexOf('@') + 1)}`;
+}
+
+/** Somebody in another system, as a gateway names him: `protocol=host/user@gateway` (RFC 2846, RFC 3860 Appendix B). */
+export interface ForeignAddress {
+  /** For instance `sip`. */
+  readonly protocol: string;
+  readonly host: string;
+  readonly user: string;
+  /** Domain of the gateway. */
+  readonly gateway: string;
+}
+
+const PROTOCOL = /^[A-Za-z][A-Za-z0-9-]*$/;
+// What an atom of a local part may have, without what separates here
+const KEPT = /[^A-Za-z0-9\-_!~*'+$&{}|^`#?.]/gu;
+
+/**
+ * The address in the mesh of somebody in another system. People should not have to see it.
+ *
+ * @throws LocalError ARGUMENT
+ */
+export function foreignAddress({ protocol, host, user, gateway }: ForeignAddress): string {
+  // imxp= and apex= are names of services here
+  if (!PROTOCOL.test(protocol) || /^(?:imxp|apex)$/i.test(protocol)) {
+    throw new LocalError('ARGUMENT', `${JSON.stringify(protocol)} is no name for a protocol in an address`);
+  }
+  if (host === '' || user === '' || !isDomain(gateway) || /\p{Surrogate}/u.test(host + user)) {
+    throw new LocalError('ARGUMENT', 'an address in another system needs host, user and the domain of the gateway');
+  }
+  return `${protocol.toLowerCase()}=${pack(host)}/${pack(user)}@${gateway}`;
+}
+
+/** Percent-encoding within the local part; a dot at an end or beside another one would need quotes. */
+function pack(text: string): string {
+  return text
+    .replace(KEPT, (character) => encodeURIComponent(character).replace(/[()]/g, hex))
+    .replace(/^\.|\.(?=\.|$)/g, '%2E');
+}
+
+function hex(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+}
+
+/** @returns undefined for an address that names nobody in another system */
+export function parseForeignAddress(address: string): ForeignAddress | undefined {
+  const found = /^([A-Za-z][A-Za-z0-9-]*)=([^/@]+)\/([^/@]+)@([^@]+)$/.exec(address);
+  if (found === null) return undefined;
+  const [, protocol = '', host = '', user = '', gateway = ''] = found;
+  if (/^(?:imxp|apex)$/i.test(protocol)) return undefined;
+  try {
+    return {
+      protocol: protocol.toLowerCase(),
+      host: decodeURIComponent(host),
+      user: decodeURIComponent(user),
+      gateway,
+    };
+  } catch {
+    return undefined;
+  }
+}
