@@ -26,6 +26,8 @@ interface BulkResult {
   readonly path: string;
   readonly messageOctets: number;
   readonly megabytesPerSecond: number;
+  /** Megabytes that one relay forwards with a second of CPU time; the load generator is what limits the rate. */
+  readonly megabytesPerCpuSecond: number;
 }
 
 interface MemoryResult {
@@ -104,7 +106,7 @@ async function paths(): Promise<{ paths: PathResult[]; bulk: BulkResult[] }> {
       const [first = 0] = pidsOf(mesh);
       results.push(against(base, await path(`one relay, ${over}`, 100, submitting(fred, WILMA, 100), [first])));
       results.push(against(base, await path(`two relays, ${over}`, 100, submitting(fred, BARNEY, 100), pidsOf(mesh))));
-      bulk.push(await large(`two relays, ${over}`, fred, BARNEY));
+      bulk.push(await large(`two relays, ${over}`, fred, BARNEY, pidsOf(mesh)));
       for (const peer of [fred, wilma, barney]) await peer.leave();
     } finally {
       await mesh.stop();
@@ -114,13 +116,21 @@ async function paths(): Promise<{ paths: PathResult[]; bulk: BulkResult[] }> {
 }
 
 /** Messages of 1 MiB, eight outstanding: how many octets a second get through. */
-async function large(name: string, from: Peer, to: string): Promise<BulkResult> {
+async function large(name: string, from: Peer, to: string, pids: readonly number[]): Promise<BulkResult> {
   const octets = 1_048_576;
   say(`  ${name}, 1 MiB messages`);
   const submit = submitting(from, to, octets);
   await saturate(submit, 50, 8);
-  const { perSecond } = await saturate(submit, quick ? 200 : 1000, 8);
-  return { path: name, messageOctets: octets, megabytesPerSecond: (perSecond * octets) / 1e6 };
+  const before = pids.map(cpuSeconds);
+  const { perSecond, count } = await saturate(submit, quick ? 200 : 1000, 8);
+  const used = pids.map((pid, index) => cpuSeconds(pid) - (before[index] ?? 0)).reduce((a, b) => a + b, 0);
+  const megabytes = (count * octets) / 1e6;
+  return {
+    path: name,
+    messageOctets: octets,
+    megabytesPerSecond: (perSecond * octets) / 1e6,
+    megabytesPerCpuSecond: (megabytes * pids.length) / used,
+  };
 }
 
 /** Growth of a relay's resident memory by so many endpoints that attached and were left alone, after as many others. */
@@ -206,8 +216,12 @@ if (json) {
       ]),
     ]);
     table([
-      ['bulk', 'MB/s'],
-      ...result.bulk.map((b) => [`${b.path}, ${b.messageOctets} octets each`, round(b.megabytesPerSecond, 0)]),
+      ['bulk', 'MB/s', 'MB per CPU s of a relay'],
+      ...result.bulk.map((b) => [
+        `${b.path}, ${b.messageOctets} octets each`,
+        round(b.megabytesPerSecond, 0),
+        round(b.megabytesPerCpuSecond, 0),
+      ]),
     ]);
   }
   if (result.memory.length > 0) {
