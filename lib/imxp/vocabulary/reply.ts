@@ -14,8 +14,11 @@ export interface ServiceReply {
   readonly lang: string | undefined;
 }
 
-/** @throws RemoteProtocolError XML_INVALID, reply 501 */
-export function readServiceReply(element: XmlElement): ServiceReply {
+/**
+ * @param transID what stands for an absent transID, where that is tolerated (IMXP core §16 A-14)
+ * @throws RemoteProtocolError XML_INVALID, reply 501
+ */
+export function readServiceReply(element: XmlElement, transID?: number): ServiceReply {
   checkAttributes(element, ['code', 'transID']);
   const code = required(element, 'code');
   // IMXP core §14: receivers tolerate any three-digit code
@@ -24,7 +27,8 @@ export function readServiceReply(element: XmlElement): ServiceReply {
     throw invalid('element reply: only text is allowed in it');
   }
   const lang = element.attributes.get('xml:lang') || undefined;
-  return { type: 'reply', transID: transIdOf(element), code: Number(code), text: textOf(element), lang };
+  const own = transID !== undefined && !element.attributes.has('transID') ? transID : transIdOf(element);
+  return { type: 'reply', transID: own, code: Number(code), text: textOf(element), lang };
 }
 
 /** Writes a reply; characters that XML cannot carry are replaced, since a diagnostic must get through. */

@@ -1,0 +1,60 @@
+/**
+ * `statusResponse`, what a report service sends (IMXP core §11.1, §12): what became of the recipients of a Data. Knows
+ * nothing of who reports when.
+ */
+import type { XmlElement } from '../../xml/parse.js';
+import { escapeAttribute } from '../../xml/write.js';
+import { checkAttributes, childrenOf, invalid, required, transIdOf } from '../dialect/document.js';
+import { readServiceReply, type ServiceReply, writeServiceReply } from './reply.js';
+
+export interface Destination {
+  /** The recipient as the request named it (A-12). */
+  readonly identity: string;
+  readonly reply: Omit<ServiceReply, 'type' | 'transID'>;
+}
+
+export interface StatusResponse {
+  readonly type: 'statusResponse';
+  /** Of the statusRequest. */
+  readonly transID: number;
+  readonly destinations: readonly Destination[];
+}
+
+/** @throws RemoteProtocolError XML_INVALID, reply 501 */
+export function readStatusResponse(element: XmlElement): StatusResponse {
+  if (element.name !== 'statusResponse') throw invalid('a report must be a statusResponse');
+  checkAttributes(element, ['transID']);
+  const transID = transIdOf(element);
+  const destinations = childrenOf(element).map((child) => readDestination(child, transID));
+  if (destinations.length === 0) throw invalid('element statusResponse: at least one destination is needed');
+  return { type: 'statusResponse', transID, destinations };
+}
+
+function readDestination(element: XmlElement, transID: number): Destination {
+  if (element.name !== 'destination') throw invalid('element statusResponse: only destination is allowed in it');
+  checkAttributes(element, ['identity']);
+  const identity = required(element, 'identity');
+  const [reply, ...others] = childrenOf(element);
+  if (reply?.name !== 'reply' || others.length > 0) throw invalid('element destination: exactly one reply is needed');
+  const { code, text, lang } = readServiceReply(reply, transID);
+  return { identity, reply: { code, text, lang } };
+}
+
+/** The element, without white space around it. @throws LocalError ARGUMENT: an identity that XML cannot carry */
+export function writeStatusResponse({ transID, destinations }: Omit<StatusResponse, 'type'>): string {
+  const inner = destinations.map(({ identity, reply }) => {
+    // A-14: strict readers need a transID there, although the draft's examples have none.
+    const document = writeServiceReply({ transID, ...reply });
+    return `<destination identity='${escapeAttribute(identity)}'>${document}</destination>`;
+  });
+  return `<statusResponse transID='${transID}'>${inner.join('')}</statusResponse>`;
+}
+
+const PROLOGUE = /^(?:\uFEFF|\s|<\?[\s\S]*?\?>|<!--[\s\S]*?-->)*<statusResponse[\s/>]/;
+/** A comment before the element may be longer than this; a report service writes none. */
+const LOOKED_AT = 4096;
+
+/** Whether octets begin as a statusResponse does; not whether they are a valid one. */
+export function looksLikeStatusResponse(octets: Buffer): boolean {
+  return PROLOGUE.test(octets.toString('utf8', 0, LOOKED_AT));
+}
