@@ -13,6 +13,7 @@ import type { TargetLimits } from './channel-target.js';
 import { OptionRegistry } from './options.js';
 import { Policy, type PolicyRules } from './policy.js';
 import type { Rates } from './rates.js';
+import type { Reporter } from './status.js';
 import type { AccessPolicy, DeliveryTarget, Dialer, Directory } from './target.js';
 import { Ways } from './ways.js';
 
@@ -40,6 +41,8 @@ export interface RelaySettings {
   readonly limits: RelayLimits;
   /** Co-resident services by local part in lower case, for instance `imxp=report`; served in every local domain. */
   readonly services: ReadonlyMap<string, DeliveryTarget>;
+  /** Options this relay understands; none unless given. */
+  readonly understood?: OptionRegistry;
 }
 
 export interface RelayOptions extends RelaySettings {
@@ -48,8 +51,8 @@ export interface RelayOptions extends RelaySettings {
   readonly directory: Directory;
   /** Asked for services as owners too: it grants `core:data` on them unless an administrator says otherwise (A-21). */
   readonly access: AccessPolicy;
-  /** Options this relay understands; none unless given. */
-  readonly understood?: OptionRegistry;
+  /** The report service; without it nobody is told what he asked for by statusRequest. */
+  readonly reporter?: Reporter;
   /** Accepts every binding unless given. */
   readonly bindCheck?: BindCheck;
   /** How often identities may do something; as often as they like unless given. */
@@ -63,7 +66,7 @@ export class Context {
   readonly dialer: Dialer;
   readonly directory: Directory;
   readonly access: AccessPolicy;
-  readonly understood: OptionRegistry;
+  readonly reporter: Reporter | undefined;
   readonly bindCheck: BindCheck;
   readonly rates: Rates | undefined;
   readonly traffic: Traffic | undefined;
@@ -74,6 +77,7 @@ export class Context {
   policy: Policy;
   limits: RelayLimits;
   services: ReadonlyMap<string, DeliveryTarget>;
+  understood: OptionRegistry;
   draining = false;
   #outstanding = 0;
   #idle: (() => void)[] = [];
@@ -83,6 +87,7 @@ export class Context {
     this.dialer = options.dialer;
     this.directory = options.directory;
     this.access = options.access;
+    this.reporter = options.reporter;
     this.understood = options.understood ?? new OptionRegistry();
     this.bindCheck = options.bindCheck ?? (() => true);
     this.rates = options.rates;
@@ -98,6 +103,7 @@ export class Context {
     if (settings.policy !== undefined) this.policy = new Policy(settings.policy);
     if (settings.limits !== undefined) this.limits = settings.limits;
     if (settings.services !== undefined) this.services = settings.services;
+    if (settings.understood !== undefined) this.understood = settings.understood;
   }
 
   /**

@@ -8,17 +8,31 @@ import type { Option } from '../imxp/operation.js';
 /** The elements an option may stand in. */
 export type OptionPlace = 'attach' | 'bind' | 'data' | 'recipient';
 
+/**
+ * When an option is honoured: always, or only on Data that come from or go to another domain (REQ-IMXP-045: disabled
+ * except at ingress and egress).
+ */
+export type OptionScope = 'always' | 'border';
+
+interface Understood {
+  readonly places: ReadonlySet<OptionPlace>;
+  readonly scope: OptionScope;
+}
+
 /** The options this relay understands, by name and place. */
 export class OptionRegistry {
-  readonly #places = new Map<string, ReadonlySet<OptionPlace>>();
+  readonly #options = new Map<string, Understood>();
 
   /** Declares an option, by its registered name or its absolute URI, as understood in the given places. */
-  add(name: string, places: Iterable<OptionPlace>): void {
-    this.#places.set(name, new Set(places));
+  add(name: string, places: Iterable<OptionPlace>, scope: OptionScope = 'always'): void {
+    this.#options.set(name, { places: new Set(places), scope });
   }
 
-  understands(option: Option, place: OptionPlace): boolean {
-    return this.#places.get(nameOfOption(option))?.has(place) ?? false;
+  /** @param crossing whether the containing element comes from or goes to another domain */
+  understands(option: Option, place: OptionPlace, crossing: boolean): boolean {
+    const understood = this.#options.get(nameOfOption(option));
+    if (understood === undefined || !understood.places.has(place)) return false;
+    return crossing || understood.scope === 'always';
   }
 }
 
@@ -26,6 +40,7 @@ export class OptionRegistry {
  * Examines the options of one element.
  *
  * @param direct whether this relay hands the containing element straight to its recipient, which is when `final` applies
+ * @param crossing whether the containing element comes from or goes to another domain
  * @returns the reply 504 for the first option that applies, must be understood and is not; undefined when all is well
  */
 export function examine(
@@ -33,10 +48,11 @@ export function examine(
   place: OptionPlace,
   direct: boolean,
   registry: OptionRegistry,
+  crossing = true,
 ): Reply | undefined {
   for (const option of options) {
     if (option.seeNoEvil || !applies(option, place, direct)) continue;
-    if (!registry.understands(option, place)) return notUnderstood(option);
+    if (!registry.understands(option, place, crossing)) return notUnderstood(option);
   }
   return undefined;
 }

@@ -264,6 +264,10 @@ class PeerView extends View {
     this.#associations = associations;
   }
 
+  override get relayed(): boolean {
+    return this.#associations.relaying;
+  }
+
   override toward(name: Address): DeliveryTarget {
     if (!this.#associations.relaying) return super.toward(name);
     if (this.#associations.serves(name.domain)) return LOOP;

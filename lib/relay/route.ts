@@ -13,6 +13,8 @@ import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
 /** The relay as one sender of Data sees it. */
 export interface RouteView {
   readonly options: OptionRegistry;
+  /** Whether the sender is a relay, which passes on what others originated. */
+  readonly relayed: boolean;
   /** Whether a domain (lower-case) is served here. */
   local(domain: string): boolean;
   /** The attached application of exactly this endpoint. */
@@ -82,12 +84,24 @@ export function wayTo(name: Address, originator: string, view: RouteView): Deliv
  */
 export function plan(data: Data, view: RouteView): Plan {
   // IMXP core §9.1 step 2; options of the Data for `final` are examined below, for the recipients served here
-  const refusal = examine(data.options, 'data', false, view.options);
+  const crossing = data.options.length > 0 && crosses(data, view);
+  const refusal = examine(data.options, 'data', false, view.options, crossing);
   if (refusal !== undefined) return { type: 'refused', reply: refusal };
   const draft = new Draft(data);
-  const final = examine(data.options, 'data', true, view.options);
+  const final = examine(data.options, 'data', true, view.options, crossing);
   for (const recipient of data.recipients) draft.place(recipient, final, view);
   return draft.finish();
+}
+
+/** Whether a Data comes from or goes to another domain, for one recipient at least. */
+export function crosses(data: Data, view: RouteView): boolean {
+  return view.relayed || data.recipients.some(({ identity }) => !isDirect(identity, view));
+}
+
+/** Whether a recipient is served here. What is no address goes nowhere from here, either. */
+export function isDirect(identity: string, view: RouteView): boolean {
+  const name = addressOf(identity);
+  return name === undefined || view.local(name.domain);
 }
 
 /** A group of recipients for one target, not yet turned into a Data. */
@@ -119,7 +133,9 @@ class Draft {
 
   #placeNamed(name: Address, recipient: Recipient, final: Reply | undefined, view: RouteView): void {
     const direct = view.local(name.domain);
-    const refusal = (direct ? final : undefined) ?? examine(recipient.options, 'recipient', direct, view.options);
+    const crossing = view.relayed || !direct;
+    const refusal =
+      (direct ? final : undefined) ?? examine(recipient.options, 'recipient', direct, view.options, crossing);
     const way = refusal === undefined ? wayTo(name, this.#data.originator, view) : new Refusal(refusal);
     if (way instanceof Promise) {
       this.#pending ??= new Map();

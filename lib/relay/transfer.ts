@@ -9,7 +9,8 @@ import type { Traffic } from '../ops/traffic.js';
 import { combine, type Failure, REPLIES } from './answer.js';
 import type { Payload } from './channel.js';
 import { forwarded, tracing } from './events.js';
-import { type Leg, plan, type RouteView, wayTo } from './route.js';
+import { type Leg, plan, wayTo } from './route.js';
+import { reportStatus, type StatusView, statusRequested } from './status.js';
 import type { Delivery, DeliverySink } from './target.js';
 import { DecidedView, decide } from './view.js';
 
@@ -48,7 +49,7 @@ export function carry(
   msgno: number,
   octets: number,
   data: Data,
-  view: RouteView,
+  view: StatusView,
 ): ReadonlyMap<string, Promise<boolean>> | undefined {
   const recipient = data.recipients[0];
   const plain = data.recipients.length === 1 && data.options.length === 0 && recipient?.options.length === 0;
@@ -72,7 +73,7 @@ export async function carryDecided(
   msgno: number,
   octets: number,
   data: Data,
-  view: RouteView,
+  view: StatusView,
   first: ReadonlyMap<string, Promise<boolean>>,
   abandoned: () => boolean,
 ): Promise<void> {
@@ -91,21 +92,24 @@ function carryPlanned(
   msgno: number,
   octets: number,
   data: Data,
-  view: RouteView,
+  view: StatusView,
 ): ReadonlyMap<string, Promise<boolean>> | undefined {
   const planned = plan(data, view);
   if (planned.type === 'pending') return planned.decisions;
+  const watched = statusRequested(data, view);
   if (planned.type === 'refused') {
     origin.settled(msgno, octets, data, planned.reply);
+    if (watched) reportStatus(data, () => planned.reply, planned.reply, view);
     return undefined;
   }
   const [first] = planned.legs;
-  if (planned.legs.length === 1 && first !== undefined) {
+  if (planned.legs.length === 1 && first !== undefined && !watched) {
     const transfer = new Transfer(origin, msgno, octets, first.data, first.data !== data, first.target.relay);
     first.target.deliver(transfer, transfer);
     return undefined;
   }
-  const gathering = new Gathering({ origin, msgno, octets, data }, planned.legs.length);
+  const received = { origin, msgno, octets, data };
+  const gathering = new Gathering(received, planned.legs.length, watched ? view : undefined);
   for (const leg of planned.legs) {
     const part = new Part(gathering, leg);
     leg.target.deliver(part, part);
@@ -157,13 +161,16 @@ class Transfer implements Delivery, DeliverySink {
 /** The answers of several legs until there is one. */
 class Gathering {
   readonly received: Received;
+  /** Who asked to be told what became of which recipient. */
+  readonly #watched: StatusView | undefined;
   readonly #failures = new Map<string, Reply>();
   #open: number;
   #succeeded = false;
 
-  constructor(received: Received, legs: number) {
+  constructor(received: Received, legs: number, watched: StatusView | undefined) {
     this.received = received;
     this.#open = legs;
+    this.#watched = watched;
   }
 
   settled(data: Data, reply: Reply | undefined): void {
@@ -173,17 +180,21 @@ class Gathering {
     if (this.#open > 0) return;
     const { origin, msgno, octets, data: whole } = this.received;
     // IMXP core §9.1 step 4: error when no recipient succeeded, otherwise ok
-    origin.settled(msgno, octets, whole, this.#succeeded ? undefined : combine(this.#inOrder(whole)));
+    const answer = this.#succeeded ? undefined : combine(this.#inOrder(whole));
+    origin.settled(msgno, octets, whole, answer);
+    if (this.#watched === undefined) return;
+    reportStatus(whole, (identity) => this.#failures.get(identity), answer, this.#watched);
   }
 
   /** The failures in the order of the recipients, whatever the order of the answers was. */
   #inOrder(data: Data): Failure[] {
     const failures: Failure[] = [];
+    const listed = new Set<string>();
     for (const { identity } of data.recipients) {
       const reply = this.#failures.get(identity);
-      if (reply === undefined) continue;
+      if (reply === undefined || listed.has(identity)) continue;
       failures.push({ identity, reply });
-      this.#failures.delete(identity); // named twice, listed once
+      listed.add(identity); // named twice, listed once
     }
     return failures;
   }

@@ -7,14 +7,14 @@ import { REPLIES } from './answer.js';
 import type { Context } from './context.js';
 import { fault } from './events.js';
 import type { OptionRegistry } from './options.js';
-import type { RouteView } from './route.js';
+import type { Reporter, StatusView } from './status.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
 
 /** The action an originator needs to be granted (IMXP access §3). */
 const CORE_DATA = 'core:data';
 
 /** The view for Data made here, which may go anywhere. */
-export class View implements RouteView {
+export class View implements StatusView {
   readonly context: Context;
 
   constructor(context: Context) {
@@ -23,6 +23,21 @@ export class View implements RouteView {
 
   get options(): OptionRegistry {
     return this.context.understood;
+  }
+
+  get reporter(): Reporter | undefined {
+    return this.context.reporter;
+  }
+
+  /** Data made here come from no relay. */
+  get relayed(): boolean {
+    return false;
+  }
+
+  /** The domain this relay reports for where no recipient or originator says. */
+  get home(): string {
+    const [first = ''] = this.context.domains;
+    return first;
   }
 
   local(domain: string): boolean {
@@ -55,17 +70,29 @@ export class View implements RouteView {
 }
 
 /** A view in which access decisions have been looked up. */
-export class DecidedView implements RouteView {
-  readonly #view: RouteView;
+export class DecidedView implements StatusView {
+  readonly #view: StatusView;
   readonly #decided: ReadonlyMap<string, true | Reply>;
 
-  constructor(view: RouteView, decided: ReadonlyMap<string, true | Reply>) {
+  constructor(view: StatusView, decided: ReadonlyMap<string, true | Reply>) {
     this.#view = view;
     this.#decided = decided;
   }
 
   get options(): OptionRegistry {
     return this.#view.options;
+  }
+
+  get reporter(): Reporter | undefined {
+    return this.#view.reporter;
+  }
+
+  get relayed(): boolean {
+    return this.#view.relayed;
+  }
+
+  get home(): string {
+    return this.#view.home;
   }
 
   local(domain: string): boolean {

@@ -27,6 +27,7 @@ const NAMES = new Map<DeliveryTarget, string>([
 /** example.com with fred and fred/appl=im attached, and relays for two foreign domains. */
 class TestView implements RouteView {
   readonly options = new OptionRegistry();
+  relayed = false;
   denied: true | Reply | Promise<boolean> = true;
 
   local(domain: string): boolean {

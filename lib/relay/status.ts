@@ -1,0 +1,147 @@
+/**
+ * Who is told what became of a Data because of statusRequest (IMXP core §11.1), and which relay tells. Pure but for the
+ * reporter it calls; refuses to know how a report travels.
+ *
+ * With `final` the relay where the journey ends reports, by delivery or by failure (A-5): the one that serves the
+ * recipient, or the one nearest to the originator that was told of the failure. With `this` and `all` every relay it
+ * applies to reports. Whoever answers `error` to another relay leaves the report to that relay.
+ */
+import type { Reply } from '../errors.js';
+import { addressOf } from '../imxp/address.js';
+import { contentOf } from '../imxp/content.js';
+import type { Data, Option } from '../imxp/operation.js';
+import { looksLikeStatusResponse } from '../imxp/vocabulary/status.js';
+import type { OptionPlace } from './options.js';
+import { crosses, isDirect, type RouteView } from './route.js';
+
+export const STATUS_REQUEST = 'statusRequest';
+
+/** What the report service is to say. */
+export interface StatusReport {
+  /** The local domain whose report service says it. */
+  readonly domain: string;
+  /** Whom it goes to: the originator of the request. */
+  readonly to: string;
+  /** Of the request. */
+  readonly transID: number;
+  /** Languages the originator asked for. */
+  readonly localize: string;
+  readonly destinations: readonly Outcome[];
+}
+
+/** What became of a recipient at this relay. */
+export interface Outcome {
+  /** As the Data named it. */
+  readonly identity: string;
+  /** Undefined: delivered, or accepted by the next relay. */
+  readonly reply: Reply | undefined;
+}
+
+/** The report service. */
+export interface Reporter {
+  report(report: StatusReport): void;
+}
+
+/** The relay as one sender of Data sees it, with what reports need. */
+export interface StatusView extends RouteView {
+  readonly reporter: Reporter | undefined;
+  /** A local domain. */
+  readonly home: string;
+}
+
+/** Whether anybody may have to be told; cheap where there are no options. */
+export function statusRequested(data: Data, view: StatusView): boolean {
+  if (view.reporter === undefined) return false;
+  return data.options.some(isRequest) || data.recipients.some(({ options }) => options.some(isRequest));
+}
+
+function isRequest(option: Option): boolean {
+  return option.internal === STATUS_REQUEST;
+}
+
+/**
+ * Reports on a Data that has been answered.
+ *
+ * @param failure why a recipient failed, undefined when it did not
+ * @param answer what the Data was answered with
+ */
+export function reportStatus(
+  data: Data,
+  failure: (identity: string) => Reply | undefined,
+  answer: Reply | undefined,
+  view: StatusView,
+): void {
+  const { reporter } = view;
+  // IMXP core §11.1: the relay that is told of the error reports it, not the one that tells
+  if (reporter === undefined || (view.relayed && answer !== undefined) || isReport(data)) return;
+  const drafts = new Drafts(data.originator);
+  const crossing = crosses(data, view);
+  const common = firstOf(data.options, 'data', crossing, view);
+  const seen = new Set<string>();
+  for (const { identity, options } of data.recipients) {
+    const name = addressOf(identity);
+    const key = name?.key ?? identity;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    const direct = isDirect(identity, view);
+    const outcome = { identity, reply: failure(identity) };
+    const domain = name !== undefined && direct ? name.domain : homeOf(data.originator, view);
+    // The first of each element counts: a Data full of requests must not become a flood of reports.
+    const own = firstOf(options, 'recipient', view.relayed || !direct, view);
+    if (common !== undefined && ends(common, direct, outcome)) drafts.add(domain, common, outcome);
+    if (own !== undefined && own.transID !== common?.transID && ends(own, direct, outcome)) {
+      drafts.add(domain, own, outcome);
+    }
+  }
+  for (const report of drafts.reports()) reporter.report(report);
+}
+
+function firstOf(options: readonly Option[], place: OptionPlace, crossing: boolean, view: StatusView) {
+  return options.find((option) => isRequest(option) && view.options.understands(option, place, crossing));
+}
+
+/** Whether this relay reports on a recipient; for `final`, whether the journey ended here. */
+function ends({ targetHop }: Option, direct: boolean, { reply }: Outcome): boolean {
+  return targetHop !== 'final' || direct || reply !== undefined;
+}
+
+/** The domain to report for on a recipient elsewhere: the originator's, when it is served here. */
+function homeOf(originator: string, view: StatusView): string {
+  const domain = addressOf(originator)?.domain;
+  return domain !== undefined && view.local(domain) ? domain : view.home;
+}
+
+/** REQ-IMXP-043: a statusRequest on a report is ignored, or relays would report on reports. */
+function isReport(data: Data): boolean {
+  const service = addressOf(data.originator)?.wellKnown;
+  if (service === 'imxp=report' || service === 'apex=report') return true;
+  try {
+    const content = contentOf(data);
+    if (content.kind === 'inline') return looksLikeStatusResponse(content.inner);
+    return content.kind === 'part' && looksLikeStatusResponse(content.body);
+  } catch {
+    // Content that cannot be read is no report; whoever delivers it says what is wrong.
+    return false;
+  }
+}
+
+/** Reports in the making: those of one request, for one domain, are merged. */
+class Drafts {
+  readonly #to: string;
+  readonly #byRequest = new Map<string, StatusReport & { readonly destinations: Outcome[] }>();
+
+  constructor(to: string) {
+    this.#to = to;
+  }
+
+  add(domain: string, { transID, localize }: Option, outcome: Outcome): void {
+    const key = `${transID} ${domain}`;
+    const draft = this.#byRequest.get(key);
+    if (draft !== undefined) draft.destinations.push(outcome);
+    else this.#byRequest.set(key, { domain, to: this.#to, transID, localize, destinations: [outcome] });
+  }
+
+  reports(): Iterable<StatusReport> {
+    return this.#byRequest.values();
+  }
+}
