@@ -1,0 +1,41 @@
+/**
+ * The report service, `imxp=report` (IMXP core §12): tells originators what became of their Data. Owns the documents and
+ * their words; what is to be reported, and whether, is the relay's decision. A report that does not arrive is dropped.
+ */
+import type { Reply } from '../errors.js';
+import { type Destination, writeStatusResponse } from '../imxp/vocabulary/status.js';
+import type { Reporter, StatusReport } from '../relay/status.js';
+import type { Delivery, DeliverySink, DeliveryTarget } from '../relay/target.js';
+import { localized } from './languages.js';
+import { documentData, type Submit, UNHEARD } from './outgoing.js';
+
+/** The local part of the service. */
+export const REPORT = 'imxp=report';
+
+const TAKES_NOTHING: Reply = { code: 550, text: 'the report service only sends' };
+
+export class ReportService implements Reporter, DeliveryTarget {
+  readonly #submit: Submit;
+
+  constructor(submit: Submit) {
+    this.#submit = submit;
+  }
+
+  report({ domain, to, transID, localize, destinations }: StatusReport): void {
+    const document = writeStatusResponse({
+      transID,
+      destinations: destinations.map(({ identity, reply }) => destinationOf(identity, reply, localize)),
+    });
+    this.#submit(documentData(`${REPORT}@${domain}`, to, document, 'R'), UNHEARD);
+  }
+
+  /** IMXP core §12: consumers never initiate. */
+  deliver(_delivery: Delivery, sink: DeliverySink): void {
+    sink.failed(TAKES_NOTHING);
+  }
+}
+
+function destinationOf(identity: string, reply: Reply | undefined, localize: string): Destination {
+  if (reply === undefined) return { identity, reply: { code: 250, text: '', lang: undefined } };
+  return { identity, reply: { code: reply.code, ...localized(reply.text, localize) } };
+}
