@@ -1,32 +1,19 @@
 /** The frame around all commands: the program with its help, and one place where faults become words and exit codes. */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ConfigurationError, writeProblem } from '../../lib/config/problem.js';
 import { ImxpError } from '../../lib/errors.js';
+import { VERSION } from '../../lib/ops/version.js';
 import { EXIT, exitCodeOf } from './exit.js';
 import { complain, harmless, paint } from './output.js';
 
 /** A file of `bin/` that adds its command. */
 export type Register = (program: Command) => void;
 
-/** From the package, whether run from its sources or from dist/. */
-function version(): string {
-  for (const up of ['../../package.json', '../../../package.json']) {
-    try {
-      const found: { name?: string; version?: string } = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8'));
-      if (found.name === 'imxp' && found.version !== undefined) return found.version;
-    } catch {
-      // Not at this level.
-    }
-  }
-  return 'unknown';
-}
-
 export function makeProgram(commands: readonly Register[], examples: string): Command {
   // exitOverride comes first: commands made later inherit it.
   const program = new Command('imxp')
     .description('A relay node for the IMXP mesh, and the tools around it.')
-    .version(version(), '-V, --version', 'print the version')
+    .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'explain a command')
     .helpCommand('help [command]', 'explain a command')
     .showHelpAfterError('Try: imxp --help, or imxp COMMAND --help')

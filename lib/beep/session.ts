@@ -270,6 +270,11 @@ export class Session implements Departures {
     return channel && { unsentOctets: channel.unsentOctets, owed: channel.owing, awaiting: channel.expecting };
   }
 
+  /** Octets the peer allows to be sent on a channel now (RFC 3081 §3.1); 0 for one that is gone. */
+  windowOf(number: number): number {
+    return this.#channels.get(number)?.outbound.room ?? 0;
+  }
+
   /** After what is queued now has left, nothing leaves any more, SEQ included, until `resume` (RFC 3080 §3.1.3.1). */
   quiesce(): void {
     this.#outbox.quiet = true;

@@ -117,6 +117,16 @@ export interface LinkChanged {
   readonly [fact: string]: string | number;
 }
 
+/** The DNS was asked; what it remembers costs no question. */
+export interface LookedUp {
+  readonly type: 'SRV' | 'A' | 'AAAA';
+  readonly name: string;
+  /** Whether there were records, none, or no answer. */
+  readonly result: 'found' | 'none' | 'failed';
+  /** Milliseconds until the answer. */
+  readonly ms: number;
+}
+
 /** The node itself: ready, draining, reloaded, stopped. */
 export interface NodeChanged {
   readonly state: string;
@@ -135,5 +145,6 @@ export const events = {
   terminated: new Event<Association>('imxp:relay:terminate'),
   forwarded: new Event<Forwarded>('imxp:relay:forward'),
   link: new Event<LinkChanged>('imxp:link'),
+  lookup: new Event<LookedUp>('imxp:dns:lookup'),
   node: new Event<NodeChanged>('imxp:node'),
 } as const;

@@ -66,6 +66,7 @@ const LINES: readonly Line[] = [
   line(events.bound, 'info', 'bound'),
   line(events.terminated, 'info', 'terminated'),
   line(events.forwarded, 'debug', 'data forwarded'),
+  line(events.lookup, 'debug', 'looked up'),
   line(
     events.link,
     'info',

@@ -13,7 +13,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event.js';
-import { type Offer, type Role, Session } from '../beep/session.js';
+import { type ChannelInfo, type Offer, type Role, Session } from '../beep/session.js';
 import type { Limits } from '../config/limits.js';
 import { ImxpError, LocalError, RefusedError, RemoteProtocolError, type Reply, TransportError } from '../errors.js';
 import { type Identity, keyOf, NOBODY } from '../imxp/identity.js';
@@ -219,6 +219,21 @@ export class Driver implements Ticking {
 
   get channels(): Iterable<ChannelHandle> {
     return this.#channels.values();
+  }
+
+  /** What waits on a channel; undefined when it is not open. */
+  channelInfo(number: number): ChannelInfo | undefined {
+    return this.#session.channelInfo(number);
+  }
+
+  /** Octets the peer allows to be sent on a channel at this moment. */
+  windowOf(number: number): number {
+    return this.#session.windowOf(number);
+  }
+
+  /** Whether the transport takes nothing more at this moment. */
+  get blocked(): boolean {
+    return this.#blocked;
   }
 
   get conditions(): Conditions {

@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { ImxpError, TransportError } from '../errors.js';
+import { events, type LookedUp } from '../ops/events.js';
 import { DnsCache } from './dns-cache.js';
 import { type DnsAnswer, DnsClient } from './dns-client.js';
 import type { SrvRecord } from './srv.js';
@@ -42,7 +43,7 @@ export class Resolver {
    */
   srv(name: string): Promise<DnsAnswer<SrvRecord>> {
     const key = name.toLowerCase();
-    return this.#srv.lookup(key, () => fetched(this.#client.srv(key)));
+    return this.#srv.lookup(key, () => fetched('SRV', key, this.#client.srv(key)));
   }
 
   /**
@@ -62,13 +63,22 @@ export class Resolver {
   }
 
   #family(name: string, type: 'A' | 'AAAA'): Promise<DnsAnswer<string>> {
-    return this.#addresses.lookup(`${type} ${name}`, () => fetched(this.#client.addresses(name, type)));
+    return this.#addresses.lookup(`${type} ${name}`, () => fetched(type, name, this.#client.addresses(name, type)));
   }
 }
 
-async function fetched<Value>(asked: Promise<DnsAnswer<Value>>) {
-  const value = await asked;
-  return { value, ttlSeconds: value.ttlSeconds };
+async function fetched<Value>(type: LookedUp['type'], name: string, asked: Promise<DnsAnswer<Value>>) {
+  const begin = performance.now();
+  const tell = (result: LookedUp['result']): void =>
+    events.lookup.publish({ type, name, result, ms: performance.now() - begin });
+  try {
+    const value = await asked;
+    tell(value.records.length > 0 ? 'found' : 'none');
+    return { value, ttlSeconds: value.ttlSeconds };
+  } catch (error) {
+    tell('failed');
+    throw error;
+  }
 }
 
 function failure(reason: unknown): ImxpError {

@@ -111,8 +111,10 @@ export class SaslProfile implements ServedProfile {
   // RFC 3080 §4: no further attempt after success.
   readonly forbids: readonly Condition[] = ['authenticated'];
   readonly #sessions: Sessions;
+  readonly #mechanism: string;
 
   private constructor(mechanism: string, sessions: Sessions, privately: boolean) {
+    this.#mechanism = mechanism;
     this.uris = [mechanismUri(mechanism), mechanismUri(mechanism, true)];
     this.offered = [mechanismUri(mechanism)];
     this.needs = NEEDS[mechanism] ?? (privately ? ['private'] : []);
@@ -186,7 +188,14 @@ export class SaslProfile implements ServedProfile {
   async #refuse(driver: Driver, answer: ServerAnswer & { readonly type: 'error' }, send: () => void): Promise<void> {
     const { code } = answer.reply;
     const { id: session, remote } = driver;
-    events.refused.publish({ session, remote: remote.address, what: 'authentication', code, reason: answer.reason });
+    events.refused.publish({
+      session,
+      remote: remote.address,
+      what: 'authentication',
+      subject: this.#mechanism,
+      code,
+      reason: answer.reason,
+    });
     // Only a proof that was not accepted is a guess; faults of ours, refusals by policy and the like are not.
     if (code === NOT_ACCEPTED.code) await pause(this.#sessions.failed(driver));
     if (driver.ended) return;

@@ -1,0 +1,263 @@
+/**
+ * The metrics of one node in the text format of Prometheus: what its status says at the moment of asking, and counters of
+ * the events in between. Owns names and labels, whose number is bounded whatever peers do; knows no HTTP.
+ */
+import { Counter, Gauge, Registry } from 'prom-client';
+import { type Event, events } from './events.js';
+import { histogramText } from './histogram-text.js';
+import type { NodeState, NodeStatus } from './status.js';
+
+/** What one kind of operation on the store came to. */
+export interface OperationCounts {
+  done: number;
+  /** Compare-and-set that found another version. */
+  conflicts: number;
+  failed: number;
+  /** Milliseconds of all of them. */
+  ms: number;
+}
+
+export interface MetricSources {
+  status(): Promise<NodeStatus>;
+  /** By operation. */
+  readonly store: ReadonlyMap<string, Readonly<OperationCounts>>;
+}
+
+type Labels<Name extends string> = Readonly<Record<Name, string | number>>;
+
+/** Values of one counter's labels. Past it events are counted under `other`: peers must not choose how much is kept. */
+const MOST_SERIES = 200;
+const OTHER = 'other';
+
+const STATES: readonly NodeState[] = ['starting', 'ready', 'draining'];
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #sources: MetricSources;
+  readonly #subscriptions: (() => void)[] = [];
+  readonly #samplers: ((status: NodeStatus) => void)[] = [];
+
+  /** Counts from now on, until {@link stop}. Events are of the process: nodes in one process count each other's. */
+  constructor(sources: MetricSources) {
+    this.#sources = sources;
+    this.#node();
+    this.#sessions();
+    this.#data();
+    this.#links();
+    this.#storage();
+    this.#occurrences();
+    this.#process();
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  async text(): Promise<string> {
+    const status = await this.#sources.status();
+    for (const sample of this.#samplers) sample(status);
+    const latencies = histogramText({
+      name: 'imxp_data_duration_seconds',
+      help: 'Time between a Data and its answer, of a sample when there are more than a thousand a second',
+      label: 'next_hop',
+      boundsMs: status.latencyBoundsMs,
+      series: status.hops,
+    });
+    return `${await this.#registry.metrics()}\n${latencies}`;
+  }
+
+  stop(): void {
+    for (const unsubscribe of this.#subscriptions) unsubscribe();
+    this.#subscriptions.length = 0;
+  }
+
+  // ---- what is sampled
+
+  #node(): void {
+    const state = this.#gauge('imxp_node_state', 'The state the node is in has 1', ['state']);
+    const info = this.#gauge('imxp_node_info', 'Always 1; says which version runs', ['version']);
+    this.#sample((status) => {
+      for (const one of STATES) state.set({ state: one }, one === status.state ? 1 : 0);
+      info.set({ version: status.version }, 1);
+    });
+    this.#figure('imxp_attachments', 'Endpoints attached', ({ attachments }) => attachments);
+    this.#figure('imxp_bindings', 'Domains bound by relays', ({ bindings }) => bindings);
+    this.#figure('imxp_operations_outstanding', 'Operations without an answer', ({ outstanding }) => outstanding);
+  }
+
+  #sessions(): void {
+    const role = this.#gauge('imxp_sessions', 'Open sessions, by who began them', ['role']);
+    const peer = this.#gauge('imxp_session_peers', 'Open sessions, by who the peer proved to be', ['peer']);
+    this.#sample(({ sessions }) => {
+      role.set({ role: 'listener' }, sessions.listener);
+      role.set({ role: 'initiator' }, sessions.initiator);
+      peer.set({ peer: 'stranger' }, sessions.strangers);
+      peer.set({ peer: 'endpoint' }, sessions.endpoints);
+      peer.set({ peer: 'relay' }, sessions.relays);
+    });
+    this.#figure('imxp_sessions_private', 'Open sessions under TLS', ({ sessions }) => sessions.private);
+    this.#figure('imxp_sessions_blocked', 'Sessions whose transport is full', ({ sessions }) => sessions.blocked);
+    this.#figure('imxp_channels', 'Open channels', ({ sessions }) => sessions.channels);
+    this.#figure('imxp_channels_shut', 'Channels that wait for a window to open', ({ sessions }) => sessions.shut);
+    this.#figure('imxp_unsent_octets', 'Payload octets queued for peers', ({ sessions }) => sessions.unsentOctets);
+    this.#figure('imxp_window_octets', 'Octets that peers allow to be sent', ({ sessions }) => sessions.windowOctets);
+    this.#figure('imxp_requests_owed', 'Requests of peers not answered yet', ({ sessions }) => sessions.owed);
+    this.#figure('imxp_requests_awaited', 'Requests to peers not answered yet', ({ sessions }) => sessions.awaited);
+  }
+
+  #data(): void {
+    const data = this.#total('imxp_data_total', 'Data answered, by who answered and what', ['next_hop', 'result']);
+    const octets = this.#total('imxp_data_octets_total', 'Payload octets of the Data answered', ['next_hop']);
+    this.#sample(({ hops }) => {
+      data.reset();
+      octets.reset();
+      for (const hop of hops) {
+        data.inc({ next_hop: hop.name, result: '2xx' }, hop.delivered);
+        data.inc({ next_hop: hop.name, result: '4xx' }, hop.transient);
+        data.inc({ next_hop: hop.name, result: '5xx' }, hop.permanent);
+        octets.inc({ next_hop: hop.name }, hop.octets);
+      }
+    });
+  }
+
+  #links(): void {
+    const up = this.#gauge('imxp_link_up', 'Whether the link to a relay can be used', ['link']);
+    const outstanding = this.#gauge('imxp_link_outstanding', 'Data on a link not answered yet', ['link']);
+    const waiting = this.#gauge('imxp_link_waiting', 'Data that wait for a link to be up', ['link']);
+    this.#sample(({ links }) => {
+      for (const gauge of [up, outstanding, waiting]) gauge.reset();
+      for (const { name: link, ...facts } of links.slice(0, MOST_SERIES)) {
+        up.set({ link }, facts.state === 'ready' ? 1 : 0);
+        outstanding.set({ link }, facts.outstanding);
+        waiting.set({ link }, facts.waiting);
+      }
+    });
+    this.#count(
+      events.link,
+      'imxp_link_changes_total',
+      'Changes of links, by what happened',
+      ['state'],
+      ({ state }) => ({
+        state,
+      }),
+    );
+  }
+
+  #storage(): void {
+    const operations = this.#total('imxp_store_operations_total', 'Operations on the store', ['operation', 'result']);
+    const seconds = this.#total('imxp_store_seconds_total', 'Time spent waiting for the store', ['operation']);
+    this.#sample(() => {
+      operations.reset();
+      seconds.reset();
+      for (const [operation, counts] of this.#sources.store) {
+        operations.inc({ operation, result: 'done' }, counts.done);
+        operations.inc({ operation, result: 'conflict' }, counts.conflicts);
+        operations.inc({ operation, result: 'failed' }, counts.failed);
+        seconds.inc({ operation }, counts.ms / 1000);
+      }
+    });
+  }
+
+  #process(): void {
+    const cpu = this.#total('process_cpu_seconds_total', 'CPU time in user and system mode', []);
+    const lag = this.#gauge('nodejs_eventloop_lag_seconds', 'How late timers were since the last look', ['quantile']);
+    const start = this.#gauge('process_start_time_seconds', 'When the process began, since 1970', []);
+    this.#sample(({ process: { cpuSeconds, lagMs }, started }) => {
+      cpu.reset();
+      cpu.inc(cpuSeconds);
+      lag.set({ quantile: '0.5' }, lagMs.p50 / 1000);
+      lag.set({ quantile: '0.99' }, lagMs.p99 / 1000);
+      lag.set({ quantile: '1' }, lagMs.max / 1000);
+      start.set(Date.parse(started) / 1000);
+    });
+    this.#figure('process_resident_memory_bytes', 'Memory in use', ({ process: { residentOctets } }) => residentOctets);
+    this.#figure('nodejs_heap_size_used_bytes', 'JavaScript heap in use', ({ process: { heapOctets } }) => heapOctets);
+  }
+
+  // ---- what is counted as it happens: at most a few for each session
+
+  #occurrences(): void {
+    this.#count(events.opened, 'imxp_sessions_opened_total', 'Sessions begun', ['role'], ({ role }) => ({ role }));
+    this.#count(events.closed, 'imxp_sessions_closed_total', 'Sessions ended, by error code', ['error'], (it) => ({
+      error: it.error ?? 'none',
+    }));
+    this.#count(
+      events.tuned,
+      'imxp_tls_sessions_total',
+      'Sessions that TLS began to protect',
+      ['protocol', 'cipher', 'legacy'],
+      ({ protocol, cipher, legacy }) => ({ protocol, cipher, legacy: String(legacy) }),
+    );
+    const logins = this.#labelled('imxp_authentications_total', 'Authentications', ['mechanism', 'side', 'result']);
+    this.#hear(events.authenticated, ({ mechanism, side }) => logins({ mechanism, side, result: 'accepted' }));
+    this.#hear(events.refused, ({ what, subject }) => {
+      if (what === 'authentication') logins({ mechanism: subject ?? 'unknown', side: 'peer', result: 'refused' });
+    });
+    this.#count(events.refused, 'imxp_refusals_total', 'Refusals by code', ['what', 'code'], ({ what, code }) => ({
+      what,
+      code,
+    }));
+    const associations = this.#labelled('imxp_associations_total', 'Attachments and bindings', ['event']);
+    this.#hear(events.attached, () => associations({ event: 'attached' }));
+    this.#hear(events.bound, () => associations({ event: 'bound' }));
+    this.#hear(events.terminated, () => associations({ event: 'terminated' }));
+    this.#count(
+      events.lookup,
+      'imxp_dns_lookups_total',
+      'Questions to the DNS',
+      ['type', 'result'],
+      ({ type, result }) => ({ type, result }),
+    );
+    this.#count(events.fault, 'imxp_faults_total', 'Faults inside this program that were contained', [], () => ({}));
+  }
+
+  // ---- making them
+
+  #hear<Message extends object>(event: Event<Message>, listener: (message: Message) => void): void {
+    this.#subscriptions.push(event.subscribe(listener));
+  }
+
+  #sample(sampler: (status: NodeStatus) => void): void {
+    this.#samplers.push(sampler);
+  }
+
+  #gauge<Name extends string>(name: string, help: string, labelNames: readonly Name[]): Gauge<Name> {
+    return new Gauge({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
+  }
+
+  #total<Name extends string>(name: string, help: string, labelNames: readonly Name[]): Counter<Name> {
+    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
+  }
+
+  #figure(name: string, help: string, read: (status: NodeStatus) => number): void {
+    const gauge = this.#gauge(name, help, []);
+    this.#sample((status) => gauge.set(read(status)));
+  }
+
+  /** A counter with a bounded number of series. @returns what counts one */
+  #labelled<Name extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Name[],
+  ): (labels: Labels<Name>) => void {
+    const counter = this.#total(name, help, labelNames);
+    const known = new Set<string>();
+    return (labels) => {
+      const key = labelNames.map((label) => labels[label]).join('\n');
+      if (known.size < MOST_SERIES) known.add(key);
+      if (known.has(key)) counter.inc({ ...labels });
+      else counter.labels(...labelNames.map(() => OTHER)).inc();
+    };
+  }
+
+  #count<Message extends object, Name extends string>(
+    event: Event<Message>,
+    name: string,
+    help: string,
+    labelNames: readonly Name[],
+    labels: (message: Message) => Labels<Name>,
+  ): void {
+    const count = this.#labelled(name, help, labelNames);
+    this.#hear(event, (message) => count(labels(message)));
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * What a running node says about itself at one moment: the body of `/status`, which `imxp status`, `imxp top` and the
+ * metrics are made of. Numbers and names; never payloads, credentials or addresses of people.
+ */
+import type { EventLoop } from './event-loop.js';
+import { LATENCY_BOUNDS_MS, type Traffic } from './traffic.js';
+import { VERSION } from './version.js';
+
+export type NodeState = 'starting' | 'ready' | 'draining';
+
+/** Open sessions, and what their peers are and wait for. */
+export interface SessionCounts {
+  /** Begun by peers, and by this node. */
+  readonly listener: number;
+  readonly initiator: number;
+  /** By who the peer proved to be. */
+  readonly strangers: number;
+  readonly endpoints: number;
+  readonly relays: number;
+  /** Under TLS. */
+  readonly private: number;
+  /** Sessions whose transport takes nothing at this moment. */
+  readonly blocked: number;
+  readonly channels: number;
+  /** Channels with something to send whose peer's window is shut. */
+  readonly shut: number;
+  /** Payload octets queued for peers. */
+  readonly unsentOctets: number;
+  /** Octets peers allow this node to send at this moment, over all channels. */
+  readonly windowOctets: number;
+  /** Requests of peers that have no answer yet, and requests sent to peers likewise. */
+  readonly owed: number;
+  readonly awaited: number;
+}
+
+/** The way to a neighbour relay. */
+export interface LinkStatus {
+  readonly name: string;
+  readonly state: string;
+  /** Data sent and not yet answered, and Data that wait for the link to be up. */
+  readonly outstanding: number;
+  readonly waiting: number;
+}
+
+/** The answers of one next hop since the start; see `traffic.ts`. */
+export interface HopStatus {
+  readonly name: string;
+  readonly delivered: number;
+  readonly transient: number;
+  readonly permanent: number;
+  readonly octets: number;
+  readonly timedMs: number;
+  /** One count for each of `latencyBoundsMs`, and one for what is above; of the Data that were timed. */
+  readonly buckets: readonly number[];
+}
+
+export interface ProcessStatus {
+  readonly pid: number;
+  readonly residentOctets: number;
+  readonly heapOctets: number;
+  readonly cpuSeconds: number;
+  /** How late timers were since the last look: what the event loop makes everybody wait. */
+  readonly lagMs: { readonly p50: number; readonly p99: number; readonly max: number };
+}
+
+/** What the node itself has to say; the rest is the process's. */
+export interface NodeFacts {
+  readonly state: NodeState;
+  readonly domains: readonly string[];
+  readonly listening: readonly string[];
+  readonly sessions: SessionCounts;
+  readonly attachments: number;
+  readonly bindings: number;
+  /** Operations without an answer. */
+  readonly outstanding: number;
+  readonly links: readonly LinkStatus[];
+}
+
+export interface NodeStatus extends NodeFacts {
+  readonly version: string;
+  /** ISO 8601. */
+  readonly started: string;
+  readonly uptimeSeconds: number;
+  readonly hops: readonly HopStatus[];
+  readonly latencyBoundsMs: readonly number[];
+  readonly process: ProcessStatus;
+}
+
+export function statusOf(facts: NodeFacts, traffic: Traffic, loop: EventLoop): NodeStatus {
+  const uptime = process.uptime();
+  return {
+    version: VERSION,
+    started: new Date(Date.now() - uptime * 1000).toISOString(),
+    uptimeSeconds: Math.round(uptime),
+    ...facts,
+    hops: [...traffic.hops].map(([name, hop]) => ({ name, ...hop })),
+    latencyBoundsMs: LATENCY_BOUNDS_MS,
+    process: processStatus(loop),
+  };
+}
+
+function processStatus(loop: EventLoop): ProcessStatus {
+  const { user, system } = process.cpuUsage();
+  const { rss, heapUsed } = process.memoryUsage();
+  return {
+    pid: process.pid,
+    residentOctets: rss,
+    heapOctets: heapUsed,
+    cpuSeconds: (user + system) / 1e6,
+    lagMs: loop.lag(),
+  };
+}
