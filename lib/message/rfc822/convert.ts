@@ -1,0 +1,200 @@
+/**
+ * Instant messages to and from RFC 822 (IMXP message §5). What one side cannot say is left out, unless it must be understood;
+ * a round trip is exact within the limits of RFC 822. Own code, because a mail library knows neither the fields' classes nor
+ * what has to become a URI.
+ */
+import { LocalError } from '../../errors.js';
+import { decodedBody, parseEntity } from '../../mime/entity.js';
+import { MIME_LIMITS, type MimeLimits, malformed } from '../../mime/fault.js';
+import { type HeaderField, Headers } from '../../mime/headers.js';
+import { isName } from '../../xml/lexis.js';
+import { formatAddressList, parseAddressList } from '../address-list.js';
+import { classOfField, EXTENSION_NAMESPACE, fieldOf, isMessageNamespace, type MessageField } from '../field.js';
+import { type EntityContent, entityContent, InstantMessage } from '../instant-message.js';
+import { MESSAGE_TYPE, writeMessage } from '../write.js';
+import { formatMailAddresses, type MailScheme, parseMailAddresses } from './address.js';
+import { decodeWords, encodeWords, needsWords } from './encoded-word.js';
+
+export interface FromMailOptions {
+  /** What addr-specs become: `mailto:` unless mail and instant addresses are the same in this domain. */
+  readonly scheme?: MailScheme;
+  readonly limits?: MimeLimits;
+}
+
+/** Mail gathers headers on its way. */
+const MAIL_LIMITS: MimeLimits = { ...MIME_LIMITS, headerOctets: 131_072 };
+
+/**
+ * An RFC 822 message as an instant message.
+ *
+ * @param octets lines ended by CRLF
+ * @throws RemoteProtocolError MIME_INVALID | ADDRESS_INVALID
+ */
+export function fromMail(
+  octets: Buffer,
+  { scheme = 'mailto', limits = MAIL_LIMITS }: FromMailOptions = {},
+): InstantMessage {
+  const entity = parseEntity(octets, limits);
+  const fields: MessageField[] = [];
+  const mime: HeaderField[] = [];
+  for (const field of entity.headers.fields) {
+    const kind = classOfField(field.name.toLowerCase());
+    if (kind === 'mime') mime.push(field);
+    else fields.push(fromMailField(field, kind, scheme));
+  }
+  return new InstantMessage({ fields, content: contentOf(entity.headers, mime, decodedBody(entity)) });
+}
+
+/** REQ-MSG-008: what is about the content goes with the content. */
+function contentOf(all: Headers, mime: readonly HeaderField[], body: Buffer): EntityContent {
+  const kept = mime.filter(({ name }) => !/^(?:mime-version|content-transfer-encoding)$/i.test(name));
+  return entityContent(all.single('Content-Type') ?? 'text/plain; charset=US-ASCII', body, new Headers(kept));
+}
+
+function fromMailField({ name, value }: HeaderField, kind: string | undefined, scheme: MailScheme): MessageField {
+  switch (kind) {
+    case 'address':
+      return fieldOf(name, addressesOf(value, scheme));
+    case 'text':
+      return fieldOf(name, decodeWords(value));
+    case 'other':
+      return fieldOf(name, value);
+    default:
+      return {
+        namespace: EXTENSION_NAMESPACE,
+        name: nameForXml(name.toLowerCase()),
+        value: decodeWords(value),
+        lang: undefined,
+        seeNoEvil: true,
+      };
+  }
+}
+
+function addressesOf(value: string, scheme: MailScheme): string {
+  try {
+    return formatAddressList(parseMailAddresses(value, scheme));
+  } catch (error) {
+    if (!(error instanceof LocalError)) throw error;
+    throw malformed('an address that no URI can express');
+  }
+}
+
+/** Names of RFC 822 fields may have characters that names of elements cannot: `_xHHHH_` stands for one. */
+function nameForXml(name: string): string {
+  const plain = name.replace(/[^A-Za-z0-9.-]|_(?=x[0-9a-f]{4}_)/g, escapeOf);
+  return isName(plain) ? plain : plain.replace(/^./, escapeOf);
+}
+
+function escapeOf(character: string): string {
+  return `_x${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}_`;
+}
+
+function nameForMail(name: string): string {
+  return name.replace(/_x([0-9a-f]{4})_/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+}
+
+export interface ToMailOptions {
+  /** Mail and instant messages have the same addresses, so that `im:` can be written as addr-spec. */
+  readonly imIsMail?: boolean;
+}
+
+/**
+ * An instant message as an RFC 822 message.
+ *
+ * @throws LocalError ARGUMENT when nobody is left in `from`, a field that must be understood cannot be expressed, or the
+ * content is elsewhere; RemoteProtocolError MESSAGE_INVALID for an address field that is not valid
+ */
+export function toMail(message: InstantMessage, { imIsMail = false }: ToMailOptions = {}): Buffer {
+  const lines = message.fields.flatMap((field) => toMailField(field, imIsMail));
+  if (!lines.some((line) => line.startsWith('From: '))) {
+    throw new LocalError('ARGUMENT', 'no address of the author can be expressed in RFC 822');
+  }
+  const { head, body } = entityOf(message);
+  const text = [...lines, 'MIME-Version: 1.0', ...head].map((line) => `${line}\r\n`).join('');
+  return Buffer.concat([Buffer.from(`${text}\r\n`), body]);
+}
+
+function toMailField(field: MessageField, imIsMail: boolean): string[] {
+  const { namespace, name, value, seeNoEvil } = field;
+  const kind = isMessageNamespace(namespace) ? classOfField(name) : undefined;
+  const title = nameForMail(name).replace(
+    /(^|-)([a-z])/g,
+    (_, dash: string, letter: string) => dash + letter.toUpperCase(),
+  );
+  switch (kind) {
+    case 'address': {
+      const addresses = formatMailAddresses(parseAddressList(value), imIsMail);
+      return addresses.length === 0 ? [] : [fold(`${title}: ${addresses.join(', ')}`)];
+    }
+    case 'text':
+      return [textLine(title, value)];
+    case 'other':
+      return [fold(`${title}: ${ascii(value)}`)];
+    case 'mime':
+      // those of the content are written with it
+      return [];
+    default:
+      if (namespace === EXTENSION_NAMESPACE && /^[!-9;-~]+$/.test(title)) return [textLine(title, value)];
+      if (seeNoEvil) return [];
+      throw new LocalError('ARGUMENT', `field ${JSON.stringify(name)} must be understood and has no place in RFC 822`);
+  }
+}
+
+function textLine(title: string, value: string): string {
+  const line = value.replace(/[ \t]*\r?\n[ \t]*/g, ' ').replaceAll('\t', ' ');
+  return fold(`${title}: ${needsWords(line) ? encodeWords(line).join(' ') : line}`);
+}
+
+function ascii(value: string): string {
+  return value
+    .replace(/\s+/g, ' ')
+    .trim()
+    .replace(/[^ -~]/gu, '?');
+}
+
+/** RFC 822 §3.1.1: lines of at most 78 characters where a space allows it; removing the line ends gives the line again. */
+function fold(line: string): string {
+  const lines: string[] = [];
+  let current = '';
+  for (const word of line.match(/ *[^ ]+/g) ?? []) {
+    // the name and its colon are never alone on a line
+    if (lines.length + current.length > 0 && !current.endsWith(':') && current.length + word.length > 78) {
+      lines.push(current);
+      current = '';
+    }
+    current += word;
+  }
+  return [...lines, current].join('\r\n');
+}
+
+function entityOf(message: InstantMessage): { readonly head: string[]; readonly body: Buffer } {
+  const { content } = message;
+  if (content === undefined) return { head: ['Content-Type: text/plain'], body: Buffer.alloc(0) };
+  if (content.kind === 'elsewhere') throw new LocalError('ARGUMENT', 'the content is elsewhere and not in the message');
+  if (content.kind === 'inline') {
+    const { text } = message;
+    if (text === undefined) return encoded(MESSAGE_TYPE, [], Buffer.from(writeMessage(message)));
+    return encoded('text/plain; charset=UTF-8', [], Buffer.from(text.replace(/\n/g, '\r\n')));
+  }
+  const others =
+    content.headers?.fields.filter(({ name }) => !/^content-(?:type|id|transfer-encoding)$/i.test(name)) ?? [];
+  return encoded(content.type, others, content.body);
+}
+
+/** RFC 2045 §6: what does not go through mail as it is becomes base64; composite types must not be encoded. */
+function encoded(type: string, others: readonly HeaderField[], body: Buffer): { head: string[]; body: Buffer } {
+  const head = [fold(`Content-Type: ${type}`), ...others.map(({ name, value }) => fold(`${name}: ${value}`))];
+  if (isMailText(body)) return { head, body };
+  if (/^(?:multipart|message)\//i.test(type)) return { head: [...head, 'Content-Transfer-Encoding: binary'], body };
+  const lines = body.toString('base64').match(/.{1,76}/g) ?? [];
+  return { head: [...head, 'Content-Transfer-Encoding: base64'], body: Buffer.from(`${lines.join('\r\n')}\r\n`) };
+}
+
+/** RFC 2045 §2.7: lines of at most 998 octets of US-ASCII, ended by CRLF. */
+function isMailText(body: Buffer): boolean {
+  if (/[^\t\r\n -~]/.test(body.toString('latin1'))) return false;
+  return body
+    .toString('latin1')
+    .split('\r\n')
+    .every((line) => line.length <= 998 && !/[\r\n]/.test(line));
+}

@@ -1,0 +1,206 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { LocalError, RemoteProtocolError } from '../../lib/errors.js';
+import { EXTENSION_NAMESPACE, fieldOf } from '../../lib/message/field.js';
+import { entityContent, InstantMessage, instantMessage } from '../../lib/message/instant-message.js';
+import { fromMail, toMail } from '../../lib/message/rfc822/convert.js';
+import { decodeWords, encodeWords } from '../../lib/message/rfc822/encoded-word.js';
+import { parseHeaders } from '../../lib/mime/headers.js';
+import { CRLF, fault } from './support.js';
+
+const FRED = 'im:fred@example.com';
+
+const MAIL = CRLF(`Received: from a by b; Sat, 21 Oct 2000 10:12:00 +0200
+From: =?ISO-8859-1?Q?Fred_Fl=EFntstone?= <fred@example.com>
+To: barney@rubble.com (Barney (the) Rubble), Lodge: poobah@lodge.example,
+ <@old.example,@older.example:"sam the man"@slate.example>;
+Subject: =?UTF-8?B?QsO2d2w=?= =?UTF-8?B?aW5n?=
+ tonight?
+X-Mailer: Stone 1.0
+X-1!_x0021_: odd
+MIME-Version: 1.0
+Content-Type: text/plain; charset=ISO-8859-1
+Content-Transfer-Encoding: quoted-printable
+Content-Language: de
+
+Gr=FC=DFe=
+ an alle
+`);
+
+describe('conversion to and from RFC 822', () => {
+  it('reads a mail', () => {
+    const message = fromMail(MAIL);
+    expect(message.from).to.deep.equal({ phrase: 'Fred Flïntstone', uri: 'mailto:fred@example.com' });
+    expect(message.subject).to.equal('Böwling tonight?');
+    expect(message.text).to.equal('Grüße an alle\n');
+    expect(message.fields.map(({ name }) => name)).to.deep.equal([
+      'received',
+      'from',
+      'to',
+      'subject',
+      'x-mailer',
+      'x-1_x0021__x005f_x0021_',
+    ]);
+    expect(message.fields.at(-1)).to.deep.include({ namespace: EXTENSION_NAMESPACE, value: 'odd' });
+    const { content } = message;
+    expect(content?.kind === 'entity' && content.headers?.get('content-language')).to.equal('de');
+  });
+
+  it('REQ-MSG-006 makes URIs of addresses and phrases of comments', () => {
+    const message = fromMail(MAIL);
+    expect(message.addresses('to')).to.deep.equal([
+      { phrase: 'Barney (the) Rubble', uri: 'mailto:barney@rubble.com' },
+      {
+        phrase: 'Lodge',
+        mailboxes: [
+          { phrase: undefined, uri: 'mailto:poobah@lodge.example' },
+          { phrase: undefined, uri: 'mailto:%22sam%20the%20man%22@slate.example' },
+        ],
+      },
+    ]);
+    const im = fromMail(CRLF('From: (Fred) fred@example.com\n\nx'), { scheme: 'im' });
+    expect(im.from).to.deep.equal({ phrase: 'Fred', uri: FRED });
+  });
+
+  it('writes the same mail again, within what the forms can say', () => {
+    const message = fromMail(MAIL);
+    const again = fromMail(toMail(message));
+    expect(again.fields).to.deep.equal(message.fields);
+    expect(again.text).to.equal(message.text);
+    const mail = toMail(message).toString('latin1');
+    expect(mail).to.contain('"sam the man"@slate.example').and.contain('X-1!_x0021_: odd');
+    expect(mail, 'no octets beyond US-ASCII').to.match(/^[\t\r\n -~]*$/);
+    expect(mail.split('\r\n').every((line) => line.length <= 78)).to.equal(true);
+  });
+
+  it('REQ-MSG-018 writes im: as a mailbox only where mail and messages share addresses', () => {
+    const message = instantMessage({ from: FRED, to: ['im:barney@rubble.com', 'pres:wilma@example.com'], text: 'x' });
+    const mail = toMail(message, { imIsMail: true }).toString();
+    expect(mail).to.contain('From: fred@example.com\r\nTo: barney@rubble.com\r\n').and.not.contain('wilma');
+    expect(() => toMail(message)).to.throw(LocalError, 'author');
+  });
+
+  it('fails rather than losing what must be understood, and leaves out the rest', () => {
+    const from = fieldOf('from', 'mailto:fred@example.com');
+    const foreign = { namespace: 'urn:example:lodge', name: 'rank', value: 'x', lang: undefined, seeNoEvil: true };
+    const text = entityContent('text/plain', Buffer.from('x'));
+    expect(toMail(new InstantMessage({ fields: [from, foreign], content: text })).toString()).not.to.contain('rank');
+    const strict = new InstantMessage({ fields: [from, { ...foreign, seeNoEvil: false }], content: text });
+    expect(() => toMail(strict)).to.throw(LocalError, 'understood');
+    const elsewhere = new InstantMessage({ fields: [from], content: { kind: 'elsewhere', uri: 'http://x.example/' } });
+    expect(() => toMail(elsewhere)).to.throw(LocalError, 'elsewhere');
+    expect(toMail(new InstantMessage({ fields: [from] })).toString()).to.match(/text\/plain\r\n\r\n$/);
+  });
+
+  it('encodes what does not go through mail as it is, and nothing else', () => {
+    const mail = (type: string, body: Buffer | string) =>
+      toMail(
+        new InstantMessage({
+          fields: [fieldOf('from', 'mailto:f@x.example')],
+          content: entityContent(type, Buffer.from(body)),
+        }),
+      );
+    expect(mail('text/plain', 'plain\r\nlines').toString()).to.match(/\r\n\r\nplain\r\nlines$/);
+    for (const body of ['Ä', 'bare\nLF', 'x'.repeat(999)]) {
+      const octets = mail('text/plain; charset=utf-8', body);
+      expect(octets.toString()).to.contain('base64');
+      expect(fromMail(octets).content).to.deep.include({ body: Buffer.from(body) });
+    }
+    expect(mail('multipart/mixed; boundary=q', 'Ä').toString()).to.contain('Content-Transfer-Encoding: binary');
+  });
+
+  it('refuses what is no mail', () => {
+    for (const text of [
+      'From: fred@\n\nx',
+      'From: a b\n\nx',
+      'From: fred@x (open\n\nx',
+      'no colon\n\nx',
+      'From: a@x; b\n\nx',
+      'From: f]@x\n\n',
+    ]) {
+      expect(fault(() => fromMail(CRLF(text))).code, text).to.equal('MIME_INVALID');
+    }
+    expect(fault(() => fromMail(CRLF('From: föö@x.example\n\n'), { scheme: 'im' })).code).to.equal('ADDRESS_INVALID');
+    expect(fromMail(CRLF('To: , a@x.example,,\n\n')).to).to.have.length(1);
+  });
+
+  describe('encoded words', () => {
+    it('joins characters that were cut apart, and leaves alone what is malformed', () => {
+      expect(decodeWords('=?UTF-8?Q?=C3?= =?utf-8?Q?=84?= x =?UTF-8*de?B?w4Q=?=')).to.equal('Ä x Ä');
+      expect(decodeWords('=?klingon?Q?x?= =?UTF-8?X?x?= =?')).to.equal('=?klingon?Q?x?= =?UTF-8?X?x?= =?');
+      expect(decodeWords('=?ISO-8859-1?Q?a=0D=0ABcc:_x?=')).to.equal('a  Bcc: x');
+    });
+
+    it('gives back any text', () => {
+      fc.assert(
+        fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+          const line = text.replace(/\p{Cc}/gu, ' ');
+          expect(decodeWords(encodeWords(line).join(' '))).to.equal(line);
+        }),
+      );
+    });
+  });
+
+  it('gives back any message within the limits of RFC 822', () => {
+    const text = fc.string({ unit: 'grapheme', maxLength: 150 }).map((one) => one.replace(/[\p{Cc}\s]+/gu, ' ').trim());
+    const mailbox = fc
+      .record({ phrase: text, local: fc.stringMatching(/^[a-z]{1,8}(\.[a-z+]{1,8})?$/) })
+      .map(({ phrase, local }) => ({
+        phrase: phrase === '' ? undefined : phrase,
+        uri: `mailto:${local}@example.com`,
+      }));
+    const message = fc.record({
+      from: mailbox,
+      to: fc.array(mailbox, { maxLength: 3 }),
+      subject: text,
+      body: fc.string(),
+    });
+    fc.assert(
+      fc.property(message, ({ from, to, subject, body }) => {
+        const made = instantMessage({ from, to, subject, date: new Date(972_115_920_000), text: body });
+        const octets = toMail(made);
+        const again = fromMail(octets);
+        expect(again.fields).to.deep.equal(made.fields);
+        expect(again.text).to.equal(made.text);
+        const headers = octets.subarray(0, octets.indexOf('\r\n\r\n'));
+        expect(parseHeaders(headers).fields.length).to.be.at.least(4);
+      }),
+    );
+  });
+
+  it('reads any octets or says what is wrong', () => {
+    const piece = fc.constantFrom(
+      'From: ',
+      'To: ',
+      'a@b',
+      '\r\n',
+      '\r\n\r\n',
+      ' ',
+      '<',
+      '>',
+      '"',
+      '(',
+      ')',
+      '=?UTF-8?Q?x?=',
+      'Content-Type: ',
+      'text/plain',
+      ';',
+      ',',
+      '\\',
+      'Content-Transfer-Encoding: base64',
+      '[x]',
+      '\u00ff',
+    );
+    fc.assert(
+      fc.property(fc.array(piece), (pieces) => {
+        try {
+          const message = fromMail(Buffer.from(pieces.join('')));
+          void [message.text, message.subject];
+        } catch (error) {
+          expect(error).to.be.instanceOf(RemoteProtocolError);
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
