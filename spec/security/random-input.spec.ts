@@ -1,0 +1,409 @@
+/**
+ * Random and mutated inputs into everything that reads what strangers send. The default run is capped in time;
+ * `IMXP_FUZZ=1000000` runs so many inputs into each reader, `IMXP_SEED` repeats a run.
+ */
+import { expect } from 'chai';
+import { Decoder } from '../../lib/beep/decoder.js';
+import type { SessionEvent } from '../../lib/beep/event.js';
+import { SEQ } from '../../lib/beep/frame.js';
+import { type Role, Session } from '../../lib/beep/session.js';
+import { parseRelayUrl } from '../../lib/config/relay-url.js';
+import { ImxpError } from '../../lib/errors.js';
+import { addressOf } from '../../lib/imxp/address.js';
+import { contentOf } from '../../lib/imxp/content.js';
+import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
+import { parseEntity } from '../../lib/mime/entity.js';
+import { parseMediaType } from '../../lib/mime/media-type.js';
+import { parseMultipart } from '../../lib/mime/multipart.js';
+import { parseAnswer, parseBlob } from '../../lib/sasl/blob.js';
+import { DigestLayer } from '../../lib/sasl/digest-md5/layer.js';
+import { parseChallenge, parseResponse, parseServerProof } from '../../lib/sasl/digest-md5/message.js';
+import {
+  parseClientFinal,
+  parseClientFirst,
+  parseServerFinal,
+  parseServerFirst,
+} from '../../lib/sasl/scram/message.js';
+import { SaslServer } from '../../lib/sasl/server.js';
+import { mechanismUri } from '../../lib/sasl/uri.js';
+import { answerReady, octetsForTls } from '../../lib/tls/tuning.js';
+import { certificateNames } from '../../lib/wire/certificate.js';
+import { ClientHelloReader } from '../../lib/wire/client-hello.js';
+import { RevocationList } from '../../lib/wire/revocation.js';
+import { RecordReader } from '../../lib/wire/tls-record.js';
+import { parseXml } from '../../lib/xml/parse.js';
+import { People, settings } from '../sasl/people.js';
+import { TestAuthority } from '../support/certificates.js';
+import { heapAfterCollection } from '../support/heap.js';
+import { helloMessage, records } from '../support/hello.js';
+import { Dice, Mutator } from '../support/mutation.js';
+import * as document from '../support/raw-documents.js';
+import { frame, seq } from '../support/raw-frame.js';
+
+const INPUTS = Number(process.env['IMXP_FUZZ'] ?? 0);
+const SEED = Number(process.env['IMXP_SEED'] ?? Date.now() % 1_000_000_007);
+/** Time for each reader in the default run. */
+const BUDGET_MS = 500;
+/** An input of 4 KiB that takes longer has found something quadratic, or the machine is busy: see {@link slowest}. */
+const SLOW_MS = 250;
+
+const texts = (...seeds: readonly string[]): Buffer[] => seeds.map((seed) => Buffer.from(seed));
+
+interface Reader {
+  readonly name: string;
+  readonly seeds: readonly Buffer[];
+  /** Reads an input; may throw an ImxpError, and nothing else. */
+  read(octets: Buffer, dice: Dice): void | Promise<void>;
+}
+
+/** Calls each; the first that throws may not keep the others from being called. */
+function each(...reads: readonly (() => unknown)[]): void {
+  for (const read of reads) {
+    try {
+      read();
+    } catch (error) {
+      if (!(error instanceof ImxpError)) throw error;
+    }
+  }
+}
+
+/** Gives octets in pieces, for those who take streams. */
+function inPieces(octets: Buffer, dice: Dice, take: (piece: Buffer) => void): void {
+  for (let at = 0; at < octets.length; ) {
+    const size = dice.below(4) === 0 ? 1 + dice.below(4) : 1 + dice.below(octets.length);
+    // Copies, as a socket gives them.
+    take(Buffer.from(octets.subarray(at, at + size)));
+    at += size;
+  }
+}
+
+const XML = texts(
+  "<data originator='fred@example.com' content='#Payload'><recipient identity='barney@rubble.com'><option internal='x' targetHop='all' /></recipient><data-content Name='Payload'><note>a &amp; b &#65;<![CDATA[<>]]></note></data-content></data>",
+  "<attach endpoint='fred@example.com' transID='1' />",
+  "<bind relay='example.com' transID='2147483647'><option external='http://example.com/o' mustUnderstand='true' /></bind>",
+  "<terminate transID='1'/>",
+  '<ok />',
+  "<error code='550' xml:lang='en'>unknown</error>",
+  '<?xml version="1.0" encoding="UTF-8"?><!-- c --><a b="c"><d/>e</a>',
+);
+const INLINE = Buffer.from(
+  document.inlineData('fred@example.com', ['barney@rubble.com', 'wilma@example.com'], '<note>hi</note>'),
+);
+const MULTIPART = document.multipartData('fred@example.com', ['barney@rubble.com'], Buffer.from('abba dabba'));
+const PAYLOADS = [INLINE, MULTIPART, ...XML.map((xml) => Buffer.from(document.textXml(xml.toString()))), ...XML];
+
+const CONTROL = [
+  document.start({ channel: 3, uri: document.IMXP, content: "<attach endpoint='fred@example.com' transID='1' />" }),
+  document.close(1),
+  document.close(0),
+  document.beepXml('<ok />'),
+  document.beepXml("<error code='550'>no</error>"),
+  document.beepXml(`<profile uri='${document.IMXP}'><![CDATA[<ok />]]></profile>`),
+];
+
+/** A session with a channel, and what its peer may say next. */
+function session(role: Role): Session {
+  const made = new Session({ role, profiles: [document.IMXP], limits: { channels: 16, messageOctets: 65_536 } });
+  drain(made);
+  made.receive(frame('RPY', 0, 0, '.', 0, document.GREETING));
+  drain(made);
+  return made;
+}
+
+function drain(of: Session): void {
+  for (let event: SessionEvent | undefined = of.nextEvent(); event !== undefined; event = of.nextEvent())
+    answer(of, event);
+  while (of.transmit(65_536).length > 0);
+}
+
+function answer(of: Session, event: SessionEvent): void {
+  if (event.type === 'start') of.acceptStart(event, event.proposals[0]?.uri ?? document.IMXP);
+  else if (event.type === 'message') {
+    of.send(event.channel, { kind: 'RPY', msgno: event.msgno, payload: Buffer.from(document.OK) });
+    of.consume(event.channel, event.payload.length);
+  } else if (event.type === 'too-large')
+    of.send(event.channel, { kind: 'ERR', msgno: event.msgno, payload: Buffer.from('x') });
+  else if (event.type === 'close') of.acceptClose(event.channel);
+}
+
+function conversations(): Buffer[] {
+  const at = document.GREETING.length;
+  const start = document.start({ channel: 1, uri: document.IMXP });
+  const open = frame('MSG', 0, 1, '.', at, start);
+  const next = at + start.length;
+  return [
+    Buffer.concat([
+      open,
+      frame('MSG', 1, 0, '.', 0, INLINE),
+      frame('MSG', 1, 1, '.', INLINE.length, document.textXml('<ok />')),
+    ]),
+    Buffer.concat([
+      open,
+      seq(1, 0, 4096),
+      frame('MSG', 1, 0, '*', 0, 'abc'),
+      frame('MSG', 1, 0, '.', 3, 'def'),
+      seq(0, 0, 8192),
+    ]),
+    Buffer.concat([open, frame('MSG', 0, 2, '.', next, document.close(1))]),
+    Buffer.concat([open, frame('ANS', 1, 0, '.', 0, 'x', 1), frame('NUL', 1, 0, '.', 1, '')]),
+    ...CONTROL.map((payload, index) => frame('MSG', 0, 1 + index, '.', at, payload)),
+    frame('RPY', 0, 1, '.', at, CONTROL[5] ?? ''),
+    frame('ERR', 0, 1, '.', at, CONTROL[4] ?? ''),
+  ];
+}
+
+async function readers(): Promise<Reader[]> {
+  const dialect = imxpDialect();
+  const authority = new TestAuthority();
+  const { der } = authority.issue({
+    domains: ['example.com'],
+    mailboxes: ['fred@example.com'],
+    uris: ['im:fred@example.com'],
+  });
+  const crl = Buffer.from(authority.revocations(['1001', '1002']));
+  const crlDer = Buffer.from(`${crl}`.replace(/-----[^-]+-----/g, ''), 'base64');
+  const people = await new People().add('fred@example.com', 'yabba');
+  const node = settings(people);
+  const digestResponse =
+    'charset=utf-8,username="fred",realm="example.com",nonce="OA6MG9tEQGm2hh",nc=00000001,cnonce="OA6MHXh6VqTrRk",digest-uri="beep/example.com",response=d388dad90d4bbd760a152321f2143af7,qop=auth';
+  const digestChallenge =
+    'realm="example.com",nonce="OA6MG9tEQGm2hh",qop="auth,auth-int,auth-conf",algorithm=md5-sess,charset=utf-8,cipher="3des,rc4",maxbuf=65536';
+  const layer = { role: 'server', sessionKey: Buffer.alloc(16, 7), peerMaxbuf: 65_536, maxbuf: 65_536 } as const;
+  const integrity = (role: 'client' | 'server') =>
+    new DigestLayer({ ...layer, role, qop: 'auth-int', cipher: undefined });
+  const sealed = (role: 'client' | 'server') => new DigestLayer({ ...layer, role, qop: 'auth-conf', cipher: 'rc4' });
+  return [
+    {
+      name: 'frames: Decoder',
+      seeds: conversations(),
+      read: (octets, dice) => {
+        const decoder = new Decoder();
+        let body = false;
+        inPieces(octets, dice, (piece) => {
+          decoder.push(piece);
+          for (;;) {
+            if (body) {
+              if (!decoder.skip()) return;
+              body = false;
+            }
+            if (!decoder.header()) return;
+            if (decoder.frame.keyword === SEQ) continue;
+            body = decoder.take() === undefined;
+          }
+        });
+      },
+    },
+    ...(['listener', 'initiator'] as const).map(
+      (role): Reader => ({
+        name: `session: ${role}`,
+        seeds: conversations(),
+        read: (octets, dice) => {
+          const under = session(role);
+          if (role === 'initiator') under.start({ profiles: [{ uri: document.IMXP }] });
+          inPieces(octets, dice, (piece) => {
+            under.receive(piece);
+            drain(under);
+          });
+        },
+      }),
+    ),
+    { name: 'XML', seeds: XML, read: (octets) => void parseXml(octets) },
+    {
+      name: 'MIME',
+      seeds: [
+        MULTIPART,
+        INLINE,
+        ...texts(
+          'Content-Type: text/plain; charset="utf-8" (comment);\r\n name*=utf-8\'\'x\r\nContent-ID: <a@b>\r\n\r\nbody',
+        ),
+      ],
+      read: (octets) => {
+        const { headers, bodyStart } = parseEntity(octets);
+        const type = parseMediaType(headers.get('Content-Type') ?? 'text/plain');
+        void parseMultipart(octets, bodyStart, type);
+      },
+    },
+    {
+      name: 'operations: the IMXP dialect',
+      seeds: PAYLOADS,
+      read: (octets) =>
+        each(
+          () => {
+            const operation = dialect.decode(octets);
+            if (operation.type !== 'data') return;
+            contentOf(operation);
+            dialect.encodeData(operation);
+          },
+          () => dialect.decodeReply(octets),
+          () => dialect.decodeInitial(octets),
+          () => dialect.decodeInitialReply(octets),
+        ),
+    },
+    {
+      name: 'SASL: messages',
+      seeds: texts(
+        digestResponse,
+        digestChallenge,
+        'rspauth=ea40f60335c427b5527b84dbabcdfffd',
+        'n,,n=fred,r=fyko+d2lbbFgONRv9qkxdawL',
+        'p=tls-exporter,a=fred,n=fr=2Ced,r=abc,ext=1',
+        'c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=',
+        'r=fyko+d2l,s=QSXCR+Q6sek8bf92,i=4096',
+        'v=rmF9pqV8S7suAoZWja4dJRkFsKQ=',
+        "<blob status='continue'>YWJj</blob>",
+        '<blob>AAAA</blob>',
+        "<error code='535'>no</error>",
+      ),
+      read: (octets) =>
+        each(
+          () => parseResponse(octets),
+          () => parseChallenge(octets),
+          () => parseServerProof(octets),
+          () => parseClientFirst(octets),
+          () => parseClientFinal(octets),
+          () => parseServerFirst(octets),
+          () => parseServerFinal(octets),
+          () => parseBlob(octets),
+          () => parseAnswer(octets),
+        ),
+    },
+    {
+      name: 'SASL: DIGEST-MD5 exchange',
+      seeds: texts(digestResponse).map((octets) => Buffer.from(document.beepXml(document.blob(`${octets}`)))),
+      read: async (octets) => {
+        const exchange = new SaslServer(node, { privacy: false }).exchange(mechanismUri('DIGEST-MD5'));
+        await exchange.start(undefined);
+        const verdict = await exchange.receive(octets);
+        if (verdict.type === 'blob' && verdict.authentication !== undefined) throw new Error('let in');
+      },
+    },
+    {
+      name: 'SASL: security layer',
+      seeds: [
+        integrity('client').wrap(Buffer.from('MSG 0 1 . 0 0\r\nEND\r\n')),
+        sealed('client').wrap(Buffer.from('hello')),
+      ],
+      read: (octets, dice) =>
+        each(
+          () => inPieces(octets, dice, (piece) => void integrity('server').unwrap(piece)),
+          () => inPieces(octets, dice, (piece) => void sealed('server').unwrap(piece)),
+        ),
+    },
+    {
+      name: 'TLS: ready, and what follows',
+      seeds: texts('<ready />', "<ready version='1' />", 'SEQ 1 100 4096\r\n').concat(records(helloMessage())),
+      read: (octets) =>
+        each(
+          () => answerReady(octets, { available: true, privacy: false, authenticated: false, layered: false }),
+          () => octetsForTls(octets, 'server'),
+          () => octetsForTls(octets, 'client'),
+        ),
+    },
+    {
+      name: 'TLS: ClientHello',
+      seeds: [
+        records(helloMessage({ serverName: 'example.com', versions: [0x0304, 0x0303] })),
+        records(helloMessage({ serverName: 'example.com' }), 7),
+        records(helloMessage({ bare: true })),
+      ],
+      read: (octets, dice) => {
+        const reader = new ClientHelloReader();
+        let done = false;
+        inPieces(octets, dice, (piece) => {
+          if (!done) done = reader.push(piece) !== undefined;
+        });
+      },
+    },
+    {
+      name: 'TLS: records',
+      seeds: [records(helloMessage(), 100)],
+      read: (octets, dice) => {
+        const reader = new RecordReader();
+        inPieces(octets, dice, (piece) => reader.read(piece, () => true));
+      },
+    },
+    { name: 'certificates', seeds: [der], read: (octets) => void certificateNames(octets) },
+    { name: 'revocation lists', seeds: [crl, crlDer], read: (octets) => void RevocationList.read(octets) },
+    {
+      name: 'addresses and URLs',
+      seeds: texts(
+        'fred@example.com',
+        '"fred flint"/appl=im@example.com',
+        'imxp=mesh@rubble.com',
+        'tcp://[::1]:10913',
+        'tcp://example.com:1',
+      ),
+      read: (octets) => {
+        addressOf(octets.toString());
+        each(() => parseRelayUrl(octets.toString()));
+      },
+    },
+  ];
+}
+
+describe('security: random input', () => {
+  const rejections: unknown[] = [];
+  const keep = (reason: unknown): void => void rejections.push(reason);
+  let list: readonly Reader[];
+  before(async () => {
+    list = await readers();
+    process.on('unhandledRejection', keep);
+    console.log(`      seed ${SEED}${INPUTS > 0 ? `, ${INPUTS} inputs each` : `, ${BUDGET_MS} ms each`}`);
+  });
+  after(() => process.off('unhandledRejection', keep));
+
+  const NAMES = 15;
+  for (let index = 0; index < NAMES; index += 1) {
+    it(`reader ${index + 1} of ${NAMES} neither crashes nor hangs nor keeps anything`, async () => {
+      const reader = list[index];
+      if (reader === undefined) throw new Error('there are fewer readers');
+      const { name } = reader;
+      const dice = new Dice(SEED + index);
+      const mutator = new Mutator(dice, reader.seeds);
+      for (let i = 0; i < 200; i += 1) await attempt(reader, mutator.next(), dice);
+      const before = heapAfterCollection();
+      const begun = performance.now();
+      let [count, refused, slowest] = [0, 0, 0];
+      while (INPUTS > 0 ? count < INPUTS : performance.now() - begun < BUDGET_MS) {
+        const octets = mutator.next();
+        const from = performance.now();
+        if (await attempt(reader, octets, dice)) refused += 1;
+        const ms = performance.now() - from;
+        // A second time, so that a pause of the machine is not taken for a fault of ours.
+        if (ms > slowest) slowest = ms > SLOW_MS ? await timed(reader, octets, dice) : ms;
+        expect(slowest, `${name} ${octets.toString('base64')}`).to.be.below(SLOW_MS);
+        count += 1;
+        // Lets rejections come out, and the other side of the event loop.
+        if (count % 1000 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      const grown = heapAfterCollection() - before;
+      console.log(
+        `      ${name}: ${count} inputs, ${refused} refused, slowest ${slowest.toFixed(1)} ms, heap ${grown < 0 ? '' : '+'}${Math.round(grown / 1024)} KiB`,
+      );
+      expect(grown, 'octets kept').to.be.below(8_000_000);
+      expect(rejections).to.deep.equal([]);
+    }).timeout(INPUTS > 0 ? 3_600_000 : 20_000);
+  }
+
+  it('is tried on every reader', () => {
+    expect(list).to.have.length(NAMES);
+  });
+});
+
+/** @returns whether it was refused */
+async function attempt(reader: Reader, octets: Buffer, dice: Dice): Promise<boolean> {
+  try {
+    const done = reader.read(octets, dice);
+    if (done instanceof Promise) await done;
+    return false;
+  } catch (error) {
+    if (error instanceof ImxpError) return true;
+    throw new Error(`${reader.name} ${octets.toString('base64')}: ${String(error)}`, { cause: error });
+  }
+}
+
+async function timed(reader: Reader, octets: Buffer, dice: Dice): Promise<number> {
+  const from = performance.now();
+  await attempt(reader, octets, dice);
+  return performance.now() - from;
+}
