@@ -103,20 +103,20 @@ function sha256(octets: Buffer): string {
 }
 
 /** Says on standard error what becomes of the connection. */
-function narrate(endpoint: Endpoint, address: string, where: string): void {
-  note(`attached as ${address} at ${where}`);
+function narrate(endpoint: Endpoint, address: string): void {
+  note(`attached as ${address} at ${endpoint.relay}`);
   endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; trying again`));
-  endpoint.on('connect', () => note(`attached again as ${address}`));
+  endpoint.on('connect', () => note(`attached again as ${address} at ${endpoint.relay}`));
 }
 
 async function listen(address: string, options: ListenOptions): Promise<void> {
-  const { json, raw, output: directory, count = Number.POSITIVE_INFINITY, relay } = options;
+  const { json, raw, output: directory, count = Number.POSITIVE_INFINITY } = options;
   if (json === true && raw === true) throw new CommandError(EXIT.USAGE, 'choose one of --json and --raw');
   const settings = await endpointOptions(address, options);
   if (directory !== undefined) await mkdir(directory, { recursive: true });
   // One after the other, each answered when it is written: that is also when the relay may send more.
   const endpoint = await attach(settings, { autoAccept: false, reconnect: true });
-  narrate(endpoint, address, relay.url);
+  narrate(endpoint, address);
   const leave = (): void => void endpoint.close();
   process.once('SIGINT', leave);
   process.once('SIGTERM', leave);

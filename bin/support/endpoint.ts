@@ -4,13 +4,13 @@ import { parseRelayUrl, type RelayLocation } from '../../lib/config/relay-url.js
 import { givenAddress } from '../../lib/endpoint/address.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import type { EndpointOptions, ReconnectOptions, TlsUse } from '../../lib/endpoint/options.js';
+import { ImxpError } from '../../lib/errors.js';
+import { CommandError, EXIT } from './exit.js';
 import { obtainPassword } from './password.js';
 
-/** Where `imxp relay` listens in the example configuration. */
-const DEFAULT_RELAY = 'tcp://127.0.0.1:10913';
-
 export interface EndpointCommandOptions {
-  readonly relay: RelayLocation;
+  readonly relay?: RelayLocation;
+  readonly nameServer?: string;
   readonly passwordFile?: string;
   readonly tls?: TlsUse;
   readonly ca?: string;
@@ -47,15 +47,21 @@ export const countArgument = argument((text) => {
   return count;
 });
 
+export function nameServerOption(): Option {
+  return new Option(
+    '--name-server <address>',
+    "the DNS server to ask, with its port if not 53; default: the system's",
+  ).env('IMXP_NAME_SERVER');
+}
+
 export function withEndpoint(command: Command): Command {
   return command
     .addOption(
-      // Finding the relay of the address by DNS will come before the default.
-      new Option('--relay <url>', 'the relay to attach to')
+      new Option('--relay <url>', 'the relay to attach to; without it the one that the DNS names for the address')
         .argParser(argument(parseRelayUrl))
-        .env('IMXP_RELAY')
-        .default(parseRelayUrl(DEFAULT_RELAY), DEFAULT_RELAY),
+        .env('IMXP_RELAY'),
     )
+    .addOption(nameServerOption())
     .option('--password-file <file>', 'its first line is the password; without it IMXP_PASSWORD, or a prompt')
     .addOption(
       new Option('--tls <use>', 'default: require; prefer for a relay on this machine without --ca').choices([
@@ -78,14 +84,15 @@ export interface AttachOptions {
 /** What is needed to attach; asks for the password where nobody has given one, and no certificate either. */
 export async function endpointOptions(
   address: string,
-  { relay, passwordFile, tls, ca, cert, key, legacyTls }: EndpointCommandOptions,
+  { relay, nameServer, passwordFile, tls, ca, cert, key, legacyTls }: EndpointCommandOptions,
 ): Promise<EndpointOptions> {
   const certified = cert !== undefined || key !== undefined;
   const password =
     certified && passwordFile === undefined ? undefined : await obtainPassword({ passwordFile, subject: address });
   return {
     address,
-    relay,
+    ...(relay === undefined ? {} : { relay }),
+    ...(nameServer === undefined ? {} : { nameServers: [nameServer] }),
     ...(password === undefined ? {} : { password }),
     ...(cert === undefined ? {} : { certificate: cert }),
     ...(key === undefined ? {} : { key }),
@@ -95,7 +102,13 @@ export async function endpointOptions(
   };
 }
 
-/** Attaches. @throws as {@link Endpoint.connect} */
+/** Attaches. @throws as {@link Endpoint.connect}; CommandError when the DNS names no relay */
 export async function attach(options: EndpointOptions, more: AttachOptions = {}): Promise<Endpoint> {
-  return Endpoint.connect({ ...options, ...more });
+  try {
+    return await Endpoint.connect({ ...options, ...more });
+  } catch (error) {
+    const { code = '', message = '' } = error instanceof ImxpError ? error : {};
+    if (code !== 'NO_RELAY' && code !== 'LOOKUP_FAILED') throw error;
+    throw new CommandError(EXIT.UNAVAILABLE, `${message}; --relay names one without asking`, { cause: error });
+  }
 }

@@ -7,10 +7,13 @@ import { type ImxpError, RefusedError } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Attach } from '../imxp/operation.js';
 import type { ChannelHandler, Payload, ReplySink } from '../wire/channel-handle.js';
-import { dial } from '../wire/dialer.js';
+import { type DialTarget, dial } from '../wire/dialer.js';
 import type { Driver, DriverOwner, Started } from '../wire/driver.js';
+import { Health } from '../wire/health.js';
+import { locate } from '../wire/locate.js';
 import { meshErrors } from '../wire/mesh-profile.js';
 import { ProfileTable } from '../wire/profile.js';
+import { Resolver } from '../wire/resolver.js';
 import type { Credentials } from '../wire/sasl-client.js';
 import { TlsService } from '../wire/tls-service.js';
 import type { EndpointSettings } from './options.js';
@@ -38,6 +41,8 @@ export interface Receiver {
 
 export interface Connection {
   readonly channel: EndpointChannel;
+  /** Where the relay is, for people. */
+  readonly relay?: string;
   /** Ends it in order. */
   release(): Promise<void>;
 }
@@ -60,6 +65,8 @@ export class RelayConnector implements Connector {
   readonly #settings: EndpointSettings;
   readonly #limits: Limits;
   readonly #service: TlsService;
+  readonly #resolver: Resolver;
+  readonly #health = new Health();
 
   constructor(settings: EndpointSettings, dialect: Dialect) {
     this.dialect = dialect;
@@ -73,6 +80,7 @@ export class RelayConnector implements Connector {
       messageOctets,
       windowOctets,
     };
+    this.#resolver = new Resolver({ servers: settings.nameServers });
     this.#service = new TlsService({
       common: { ...settings.own, ...(settings.ca === undefined ? {} : { authority: settings.ca }) },
       domains: new Map(),
@@ -83,7 +91,7 @@ export class RelayConnector implements Connector {
   }
 
   async open(attach: Attach | undefined, receiver: Receiver): Promise<Connection> {
-    const line = new Line(receiver);
+    const line = new Line(receiver, this.#health);
     const driver = await this.#dial(line);
     line.driver = driver;
     try {
@@ -93,28 +101,39 @@ export class RelayConnector implements Connector {
       );
       if (attach !== undefined) this.#verify(attach, started);
       line.live = true;
-      return { channel: started.channel, release: () => driver.release() };
+      return { channel: started.channel, relay: line.relay, release: () => driver.release() };
     } catch (error) {
+      this.#health.failed(line.relay);
       await driver.release();
       throw error;
     }
   }
 
-  async #dial(owner: DriverOwner): Promise<Driver> {
-    const { domain, relays, tls } = this.#settings;
+  async #dial(line: Line): Promise<Driver> {
+    const { domain, tls } = this.#settings;
     const driver = await dial({
-      relays,
+      relays: await this.#relays(),
+      health: this.#health,
+      chosen: ({ url }) => {
+        line.relay = url;
+      },
       domain,
       tls,
       service: this.#service,
       profiles: NO_PROFILES,
       limits: this.#limits,
-      owner,
+      owner: line,
       ...this.#credentials(),
     });
-    // The application named its relay: it is no stranger, so windows and messages may be large.
+    // The application or the DNS named the relay: it is no stranger, so windows and messages may be large.
     driver.identity = { kind: 'relay', domains: [domain], proof: { mechanism: 'chosen', privacy: driver.privacy } };
     return driver;
+  }
+
+  /** Looked up again for each connection: the domain may have moved. */
+  async #relays(): Promise<readonly DialTarget[]> {
+    const { domain, relays } = this.#settings;
+    return relays.length > 0 ? relays : locate(domain, { resolver: this.#resolver, service: 'imxp-edge' });
   }
 
   #credentials(): { readonly credentials?: Credentials } {
@@ -149,12 +168,15 @@ export function attachRefused(
 /** Turns what a driver and its channel tell about their ends into one. */
 class Line implements DriverOwner {
   readonly #receiver: Receiver;
+  readonly #health: Health;
   driver: Driver | undefined;
+  relay = '';
   /** Until then a failure is told by {@link Connector.open}. */
   live = false;
 
-  constructor(receiver: Receiver) {
+  constructor(receiver: Receiver, health: Health) {
     this.#receiver = receiver;
+    this.#health = health;
   }
 
   on(channel: EndpointChannel): ChannelHandler {
@@ -169,6 +191,9 @@ class Line implements DriverOwner {
   }
 
   ended(_driver: Driver, error: ImxpError | undefined): void {
-    if (this.live) this.#receiver.ended(error);
+    if (!this.live) return;
+    // Another one is tried first, if there is any.
+    this.#health.failed(this.relay);
+    this.#receiver.ended(error);
   }
 }

@@ -124,6 +124,11 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     return this.#state === 'connected';
   }
 
+  /** Where the relay is that it is connected to. */
+  get relay(): string | undefined {
+    return this.#connection?.relay;
+  }
+
   /** Data sent or waiting to be sent, without an answer yet. */
   get outstanding(): number {
     return (this.#connection?.channel.outstanding ?? 0) + this.#outbox.waiting;

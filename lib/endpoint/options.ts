@@ -54,8 +54,13 @@ export type ReconnectOptions = Partial<BackoffTimes>;
 export interface EndpointOptions {
   /** The endpoint to attach as, `local@domain`; also the name to log in with. */
   readonly address: string;
-  /** Where its relay listens, as `tcp://host:port`; alternatives are tried in order. */
-  readonly relay: string | RelayLocation | readonly (string | RelayLocation)[];
+  /**
+   * Where its relay listens, as `tcp://host:port`; alternatives are tried in order. Without it the DNS is asked for the relay
+   * of the address's domain (SRV `_imxp-edge._tcp`).
+   */
+  readonly relay?: string | RelayLocation | readonly (string | RelayLocation)[];
+  /** Name servers to ask, `address` or `address:port`; those of the system unless any are given. */
+  readonly nameServers?: readonly string[];
   /**
    * The password, or what asks for it (each time it connects). Neither this nor `passwordFile` nor `certificate`: log in as
    * nobody.
@@ -66,7 +71,7 @@ export interface EndpointOptions {
   /**
    * `require`: TLS with a verified certificate, or no connection. `prefer`: TLS where the relay offers it, verified or not;
    * this keeps listeners out, not impostors. `off`: never. Default: `require`, because a password and messages cross a
-   * network; but `prefer` when every relay given is on this machine and no `ca` is given.
+   * network; but `prefer` when relays are given, all of them on this machine, and no `ca` is given.
    */
   readonly tls?: TlsUse;
   /** The authority that signed the relay's certificate: PEM, or the path of a PEM file. Default: those Node believes. */
@@ -94,7 +99,9 @@ export interface EndpointOptions {
 export interface EndpointSettings {
   readonly address: string;
   readonly domain: string;
+  /** Empty: the DNS is asked. */
   readonly relays: readonly RelayLocation[];
+  readonly nameServers: readonly string[];
   readonly password: (() => string | Promise<string>) | undefined;
   readonly tls: TlsUse;
   readonly ca: string | Buffer | undefined;
@@ -116,8 +123,9 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
     address: options.address,
     domain,
     relays,
+    nameServers: options.nameServers ?? [],
     password: await passwordOf(options),
-    tls: options.tls ?? (options.ca === undefined && relays.every(isHere) ? 'prefer' : 'require'),
+    tls: options.tls ?? (options.ca === undefined && relays.length > 0 && relays.every(isHere) ? 'prefer' : 'require'),
     ca: await pemOf(options.ca, 'authority'),
     own: await ownOf(options),
     legacyTls: options.legacyTls ?? false,
@@ -128,6 +136,7 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
 }
 
 function relaysOf(relay: EndpointOptions['relay']): readonly RelayLocation[] {
+  if (relay === undefined) return [];
   const given = Array.isArray(relay) ? (relay as readonly (string | RelayLocation)[]) : [relay as RelayLocation];
   if (given.length === 0) throw new LocalError('ARGUMENT', 'no relay to connect to');
   return given.map((one) => (typeof one === 'string' ? parseRelayUrl(one) : one));

@@ -20,6 +20,8 @@ describe('the options of an endpoint', () => {
     expect(await use('tcp://localhost:1', { ca: PEM })).to.equal('require');
     expect(await use('tcp://127.0.0.1.example.com:1')).to.equal('require');
     expect(await use('tcp://relay.example.com:1', { tls: 'off' })).to.equal('off');
+    // Whoever the DNS names is nowhere in particular.
+    expect((await settle({ address: 'fred@example.com' })).tls).to.equal('require');
   });
 
   it('read the authority from PEM or from a file', async () => {
