@@ -8,6 +8,7 @@ import { type Reload, reloadable } from './config/reload.js';
 import type { NodeConfig } from './config/schema.js';
 import type { Dialect } from './imxp/dialect/dialect.js';
 import { imxpDialect } from './imxp/dialect/imxp.js';
+import { follows } from './node/follows.js';
 import { Neighbours } from './node/neighbours.js';
 import { events } from './ops/events.js';
 import { TokenBuckets } from './ops/token-bucket.js';
@@ -17,6 +18,7 @@ import { Relay } from './relay/relay.js';
 import { NonceCache } from './sasl/nonce-cache.js';
 import type { ServerSettings } from './sasl/settings.js';
 import { CommonAccess } from './services/access-rules.js';
+import { PRESENCE, PresenceService } from './services/presence/service.js';
 import { Accounts } from './store/accounts.js';
 import { openStore } from './store/open.js';
 import { ABSENT, type Store } from './store/store.js';
@@ -30,6 +32,7 @@ import { ProfileTable, type ServedProfile } from './wire/profile.js';
 import type { Resolver } from './wire/resolver.js';
 import { RevocationList } from './wire/revocation.js';
 import { SaslProfile } from './wire/sasl-profile.js';
+import { TickerClock } from './wire/ticker-clock.js';
 import { TlsProfile } from './wire/tls-profile.js';
 import { TlsService, type TlsServiceOptions } from './wire/tls-service.js';
 
@@ -47,6 +50,7 @@ export class Node {
   readonly #tls: TlsService;
   readonly #dialect: Dialect;
   readonly #relay: Relay;
+  readonly #presence: PresenceService;
   readonly #neighbours: Neighbours;
   #config: NodeConfig;
   #policy: Policy;
@@ -61,18 +65,29 @@ export class Node {
     this.#tls = new TlsService(tls);
     this.#tls.verify();
     this.#dialect = imxpDialect(config.limits);
+    const access = new CommonAccess(config.access.initial);
+    this.#presence = new PresenceService({
+      store,
+      provisioning: this.accounts,
+      access,
+      mesh: { submit: (data, sink) => this.#relay.submit(data, sink) },
+      clock: new TickerClock(),
+      limits: config.limits,
+      follows: (address) => this.#config.presence.follow.some((pattern) => follows(address, pattern)),
+    });
     this.#relay = new Relay({
       domains: config.domains,
       dialects: [this.#dialect],
       dialer: { toward: (domain) => this.#neighbours.toward(domain) },
       directory: this.accounts,
-      access: new CommonAccess(config.access.initial),
-      services: new Map(),
+      access,
+      services: new Map([[PRESENCE, this.#presence]]),
       policy: policyOf(config),
       limits: config.limits,
       rates: ratesOf(config),
       bindCheck: (domain, channel) => this.#bindCheck(domain, channel),
     });
+    this.#relay.watchAttachments(this.#presence);
     const mesh = new MeshProfile(this.#dialect, this.#relay, config.tls.require === 'always' ? ['private'] : []);
     this.#neighbours = new Neighbours(config, {
       dialect: this.#dialect,
@@ -102,7 +117,9 @@ export class Node {
     const store = await openStore(config.store);
     try {
       const node = new Node(config, store, tls, await decoySecret(store));
+      await node.#presence.load();
       for (const listener of node.#listeners) await listener.listen();
+      node.#presence.start();
       events.node.publish({ state: 'ready', listening: node.listening.map(written), domains: config.domains });
       return node;
     } catch (error) {
@@ -155,7 +172,13 @@ export class Node {
     const { drainTimeoutMs } = this.#config.limits;
     events.node.publish({ state: 'draining', sessions: this.sessions });
     for (const listener of this.#listeners) listener.stop();
-    const finished = await within(drainTimeoutMs, this.#relay.drain());
+    // First of all, because the attachments that end now are nobody's absence.
+    const quiet = this.#presence.stop();
+    const drained = this.#relay.drain();
+    const finished = await within(
+      drainTimeoutMs,
+      quiet.then(() => drained),
+    );
     if (!finished) events.node.publish({ state: 'drain timed out', ms: drainTimeoutMs });
     await this.#neighbours.close();
     await Promise.all(this.#listeners.map((listener) => listener.release('the relay is shutting down')));

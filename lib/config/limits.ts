@@ -127,6 +127,16 @@ export const limitsSchema = z.strictObject({
   candidates: count(8, 'relays of a domain tried, by their SRV records; RFC 3861 asks for two at least', 2, 64),
   dnsTimeoutMs: ms(1500, 'how long a name server may take before the next is asked'),
   dnsEntries: count(10_000, 'answers of the DNS remembered, each for as long as it holds', 16),
+  presenceOperations: count(
+    1_000_000,
+    'subscriptions and watches in progress, all together: each costs about half a KiB of memory',
+  ),
+  presenceOperationsPerEndpoint: count(10_000, 'subscriptions and watches of one endpoint; gateways have many'),
+  presenceOctets: count(65_536, 'largest presence entry: it is sent to each subscriber', 1024),
+  presenceOutstanding: count(
+    1024,
+    'unanswered publish and notify of the presence service; below outstandingData, so that none is refused as too many',
+  ),
   lanes: count(4, 'channels of a link between relays: a slow recipient delays only those who share its lane', 1, 64),
 });
 

@@ -292,6 +292,21 @@ const access = z
   })
   .prefault({});
 
+const presence = z
+  .strictObject({
+    follow: z
+      .array(
+        z
+          .string()
+          .regex(/^[^@]+@(?:\*|[^@*]+)$/, 'neither an address nor a pattern such as *@example.com')
+          .transform((text) => text.slice(0, text.lastIndexOf('@')) + lower(text.slice(text.lastIndexOf('@')))),
+      )
+      // Who is there is for each to say himself, unless he asks for something else.
+      .default([])
+      .describe('endpoints whose presence is open while they are attached and closed otherwise; *@* for all'),
+  })
+  .prefault({});
+
 const compatibility = z
   .strictObject({
     draftNames: z
@@ -342,6 +357,7 @@ export function nodeSchema(base: string) {
       mesh: mesh(path),
       policy,
       access,
+      presence,
       compatibility,
       admin: admin.optional().describe('health and metrics; none without it'),
       limits: limitsSchema.prefault({}),

@@ -14,7 +14,16 @@ export interface Attachment {
   readonly target: ChannelTarget;
 }
 
+/** Whoever wants to know who is attached. */
+export interface AttachmentWatcher {
+  /** @param address normalised */
+  attached(address: string): void;
+  /** Also when another attachment of that endpoint follows at once. */
+  detached(address: string): void;
+}
+
 export class Attachments {
+  watcher: AttachmentWatcher | undefined;
   readonly #byKey = new Map<string, Attachment>();
 
   /** Exact: an attachment as `fred` does not receive for `fred/appl=x`, nor the other way round. */
@@ -26,11 +35,14 @@ export class Attachments {
   add(attachment: Attachment): boolean {
     if (this.#byKey.has(attachment.key)) return false;
     this.#byKey.set(attachment.key, attachment);
+    this.watcher?.attached(attachment.key);
     return true;
   }
 
   remove(attachment: Attachment): void {
-    if (this.#byKey.get(attachment.key) === attachment) this.#byKey.delete(attachment.key);
+    if (this.#byKey.get(attachment.key) !== attachment) return;
+    this.#byKey.delete(attachment.key);
+    this.watcher?.detached(attachment.key);
   }
 
   get size(): number {

@@ -7,6 +7,7 @@ import { addressOf } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
 import type { Traffic } from '../ops/traffic.js';
 import { REPLIES } from './answer.js';
+import type { AttachmentWatcher } from './attachments.js';
 import type { MeshChannel, MeshHandler, Payload } from './channel.js';
 import { Context, type RelayOptions, type RelaySettings } from './context.js';
 import { Gate } from './gate.js';
@@ -60,6 +61,11 @@ export class Relay {
     const submission = new Submission(this.#context, data, sink);
     if (!this.#submissions.shut) this.#send(submission);
     else if (!this.#submissions.push(submission)) submission.refuse(REPLIES.busy);
+  }
+
+  /** Has somebody told of each attachment and its end, from now on. The calls come in between: they must be short. */
+  watchAttachments(watcher: AttachmentWatcher): void {
+    this.#context.attachments.watcher = watcher;
   }
 
   /** Addresses attached now, normalised. */

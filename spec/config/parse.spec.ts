@@ -38,6 +38,7 @@ describe('config/parse', () => {
           { actor: '*@*', actions: ['core:data'] },
         ],
       },
+      presence: { follow: [] },
       limits: DEFAULT_LIMITS,
       log: { level: 'info' },
     });

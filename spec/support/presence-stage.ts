@@ -63,7 +63,7 @@ export class Stage {
   }
 
   async openService(): Promise<this> {
-    this.#service = await PresenceService.open({
+    this.#service = new PresenceService({
       store: this.store,
       provisioning: { created: async (address) => this.accounts.get(address.replace(/\/[^@]*/, '')) },
       access: {
@@ -83,6 +83,7 @@ export class Stage {
       limits: this.limits,
       follows: (address) => this.follows(address),
     });
+    await this.service.load();
     this.service.start();
     return this;
   }

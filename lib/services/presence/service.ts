@@ -77,7 +77,7 @@ export class PresenceService implements DeliveryTarget {
   #silence: (() => void) | undefined;
   #stopped = false;
 
-  private constructor({ store, provisioning, access, mesh, clock, limits, follows }: PresenceOptions) {
+  constructor({ store, provisioning, access, mesh, clock, limits, follows }: PresenceOptions) {
     this.#records = new Records(store, provisioning);
     this.#access = access;
     this.#clock = clock;
@@ -90,16 +90,10 @@ export class PresenceService implements DeliveryTarget {
     this.#following = new Following(this.#records, entries, clock, (error) => this.#operations.fault(error));
   }
 
-  /**
-   * Opens the service with the operations that are still running. Nothing is sent before {@link start}.
-   *
-   * @throws LocalError STORE_FAILED
-   */
-  static async open(options: PresenceOptions): Promise<PresenceService> {
-    const service = new PresenceService(options);
-    await service.#operations.load();
-    await service.#following.load();
-    return service;
+  /** Takes up the operations that are still running; before anything else. @throws LocalError STORE_FAILED */
+  async load(): Promise<void> {
+    await this.#operations.load();
+    await this.#following.load();
   }
 
   /** The mesh takes Data from now on: whoever may have missed something is told. */
