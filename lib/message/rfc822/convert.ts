@@ -81,7 +81,7 @@ function addressesOf(value: string, scheme: MailScheme): string {
 
 /** Names of RFC 822 fields may have characters that names of elements cannot: `_xHHHH_` stands for one. */
 function nameForXml(name: string): string {
-  const plain = name.replace(/[^A-Za-z0-9.-]|_(?=x[0-9a-f]{4}_)/g, escapeOf);
+  const plain = name.replace(/[^A-Za-z0-9._-]|_(?=x[0-9a-f]{4}_)/g, escapeOf);
   return isName(plain) ? plain : plain.replace(/^./, escapeOf);
 }
 
