@@ -43,6 +43,9 @@ export interface Listening {
   readonly port: number;
 }
 
+/** Of the time to stop, what is left to outstanding Data: peers that answer nothing at all must not have all of it. */
+const DRAIN_SHARE = 0.75;
+
 /** A running node. */
 export class Node {
   readonly accounts: Accounts;
@@ -165,23 +168,26 @@ export class Node {
   }
 
   /**
-   * Stops in order: no new sessions and operations, outstanding Data finish within `drainTimeoutMs`, attachments are
-   * terminated, sessions released.
+   * Stops in order: no new sessions and operations, outstanding Data finish, attachments are terminated, sessions released.
+   * All of it takes `drainTimeoutMs` at the most.
    */
   async stop(): Promise<void> {
     const { drainTimeoutMs } = this.#config.limits;
+    const end = performance.now() + drainTimeoutMs;
+    const drainMs = drainTimeoutMs * DRAIN_SHARE;
     events.node.publish({ state: 'draining', sessions: this.sessions });
     for (const listener of this.#listeners) listener.stop();
     // First of all, because the attachments that end now are nobody's absence.
     const quiet = this.#presence.stop();
     const drained = this.#relay.drain();
     const finished = await within(
-      drainTimeoutMs,
+      drainMs,
       quiet.then(() => drained),
     );
-    if (!finished) events.node.publish({ state: 'drain timed out', ms: drainTimeoutMs });
-    await this.#neighbours.close();
-    await Promise.all(this.#listeners.map((listener) => listener.release('the relay is shutting down')));
+    if (!finished) events.node.publish({ state: 'drain timed out', ms: drainMs });
+    const leftMs = Math.max(0, end - performance.now());
+    const released = this.#listeners.map((listener) => listener.release('the relay is shutting down', leftMs));
+    await Promise.all([this.#neighbours.close(leftMs), ...released]);
     await this.#store.close();
     events.node.publish({ state: 'stopped' });
   }

@@ -23,8 +23,8 @@ export const limitsSchema = z.strictObject({
     'how long the answer of a next hop or application is awaited; past it the recipient fails with 451',
   ),
   drainTimeoutMs: ms(
-    10_000,
-    'how long outstanding Data may finish after SIGTERM; below what service managers wait before SIGKILL',
+    8000,
+    'how long stopping may take after SIGTERM: three quarters for outstanding Data, the rest for releasing sessions; container managers kill after 10 s',
   ),
   idleTimeoutMs: ms(
     0,

@@ -6,12 +6,14 @@ import { readPasswordFile } from '../config/password-file.js';
 import type { NodeConfig, RouteConfig } from '../config/schema.js';
 import type { Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
+import type { LinkStatus } from '../ops/status.js';
 import { LinkTarget } from '../relay/link-target.js';
 import type { Relay } from '../relay/relay.js';
 import { Routes } from '../relay/routes.js';
 import type { DeliveryTarget, Dialer } from '../relay/target.js';
 import type { ChannelHandle, ChannelHandler } from '../wire/channel-handle.js';
 import { type DialTarget, dial } from '../wire/dialer.js';
+import type { Driver } from '../wire/driver.js';
 import { Health } from '../wire/health.js';
 import { Link } from '../wire/link.js';
 import { LinkPool } from '../wire/link-pool.js';
@@ -89,9 +91,26 @@ export class Neighbours implements Dialer {
     await Promise.all(closing);
   }
 
-  async close(): Promise<void> {
-    const routed = [...this.#routes].map(({ link }) => link.close());
-    await Promise.all([...routed, this.#found?.close()]);
+  /** Closes all links, within `limitMs` where that is given. */
+  async close(limitMs?: number): Promise<void> {
+    const routed = [...this.#routes].map(({ link }) => link.close(limitMs));
+    await Promise.all([...routed, this.#found?.close(limitMs)]);
+  }
+
+  /** The links there are, with what is under way on them. */
+  get links(): LinkStatus[] {
+    return this.#all().map(({ link: { name, state }, target: { outstanding, waiting } }) => {
+      return { name, state, outstanding, waiting };
+    });
+  }
+
+  /** The sessions this side opened. */
+  get drivers(): Driver[] {
+    return this.#all().flatMap(({ link: { driver } }) => driver ?? []);
+  }
+
+  #all(): Neighbour[] {
+    return [...this.#routes, ...(this.#found ?? [])];
   }
 
   /** Makes the neighbours of a configuration; those of `old` with the same route are kept and taken out of it. */

@@ -148,6 +148,8 @@ export class Driver implements Ticking {
   #tuningChannel: number | undefined;
   #held = false;
   #owner: DriverOwner;
+  /** When a release must be over, on the clock of `performance.now`. */
+  #closeBy = Number.POSITIVE_INFINITY;
   /** Octets a stranger has sent. */
   #strange = 0;
   /** What has begun to come and is not complete, and what waits to leave. */
@@ -306,14 +308,20 @@ export class Driver implements Ticking {
     });
   }
 
-  /** Ends the session in order (RFC 3080 §2.4), cutting the connection when that takes too long. */
-  async release(text = ''): Promise<void> {
+  /**
+   * Ends the session in order (RFC 3080 §2.4), cutting the connection when that takes too long.
+   *
+   * @param limitMs how long it may take in all; never longer than `closeTimeoutMs` for the peer's answer
+   */
+  async release(text = '', limitMs = Number.POSITIVE_INFINITY): Promise<void> {
     if (this.#phase === 'ended') return;
+    this.#closeBy = performance.now() + limitMs;
     if (this.#phase !== 'ready') {
       this.destroy(new LocalError('CLOSED', 'the session was ended before it was ready'));
       return;
     }
-    this.#deadline(this.#options.limits.closeTimeoutMs, 'the peer did not answer the release');
+    const closeMs = Math.ceil(Math.min(this.#options.limits.closeTimeoutMs, limitMs));
+    this.#deadline(closeMs, 'the peer did not answer the release');
     try {
       await this.closeChannel(0, 200, text);
     } catch (error) {
@@ -799,7 +807,8 @@ export class Driver implements Ticking {
     this.#finish(error);
     stream.end();
     // A peer that keeps its side open must not keep ours.
-    const timer = setTimeout(() => stream.destroy(), this.#options.limits.closeTimeoutMs);
+    const left = Math.max(0, this.#closeBy - performance.now());
+    const timer = setTimeout(() => stream.destroy(), Math.min(this.#options.limits.closeTimeoutMs, left));
     timer.unref();
     stream.once('close', () => clearTimeout(timer));
     stream.resume();

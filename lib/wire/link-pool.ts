@@ -66,13 +66,13 @@ export class LinkPool<Neighbour extends Pooled> {
     return member.neighbour;
   }
 
-  /** Closes all links. */
-  async close(): Promise<void> {
+  /** Closes all links, within `limitMs` where that is given. */
+  async close(limitMs?: number): Promise<void> {
     clearInterval(this.#timer);
     this.#timer = undefined;
     const members = [...this.#members.values()];
     this.#members.clear();
-    await Promise.all(members.map(({ neighbour }) => neighbour.link.close()));
+    await Promise.all(members.map(({ neighbour }) => neighbour.link.close(limitMs)));
   }
 
   #add(domain: string): Neighbour | undefined {

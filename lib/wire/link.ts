@@ -73,12 +73,12 @@ export class Link implements DriverOwner {
     if (this.#state === 'idle') this.#connect();
   }
 
-  /** Ends the link in order and keeps it closed. */
-  async close(): Promise<void> {
+  /** Ends the link in order, within `limitMs` or `closeTimeoutMs`, and keeps it closed. */
+  async close(limitMs?: number): Promise<void> {
     clearTimeout(this.#timer);
     this.#state = 'closed';
     this.#options.down(CLOSED);
-    await this.#driver?.release();
+    await this.#driver?.release('', limitMs);
   }
 
   ended(driver: Driver, error: ImxpError | undefined): void {
@@ -102,6 +102,11 @@ export class Link implements DriverOwner {
   /** Where the peer of the present session is. */
   get remote(): RemoteAddress | undefined {
     return this.#state === 'ready' ? this.#driver?.remote : undefined;
+  }
+
+  /** The session in use or being made ready. */
+  get driver(): Driver | undefined {
+    return this.#driver;
   }
 
   /** Leaves the present session in order; the next Data makes another. For a link on which nothing is under way. */

@@ -87,10 +87,10 @@ export class Listener implements DriverOwner {
     this.#server.close();
   }
 
-  /** Ends all sessions in order; resolves when they are gone, after `closeTimeoutMs` at the latest. */
-  async release(text: string): Promise<void> {
+  /** Ends all sessions in order; resolves when they are gone, after `limitMs` or `closeTimeoutMs` at the latest. */
+  async release(text: string, limitMs?: number): Promise<void> {
     this.stop();
-    await Promise.all([...this.#drivers].map((driver) => driver.release(text)));
+    await Promise.all([...this.#drivers].map((driver) => driver.release(text, limitMs)));
   }
 
   ended(driver: Driver, error: ImxpError | undefined): void {
