@@ -5,12 +5,13 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { LocalError } from '../errors.js';
-import { ABSENT, checkKey, closedError, type Entry, type Json, type Listed, type Store } from './store.js';
+import { ABSENT, checkKey, closedError, type Entry, type Json, type Listed, type Store, scopeOf } from './store.js';
 
 /** Entries read at a time while listing: a long read transaction would keep lmdb from reusing pages. */
 const LIST_BATCH = 256;
 
 const CLOCK = 'version';
+const SCOPE = 'scope/';
 
 export class LmdbStore implements Store {
   readonly #root: RootDatabase;
@@ -37,17 +38,39 @@ export class LmdbStore implements Store {
     });
   }
 
+  peek(key: string): Entry | undefined {
+    this.#usable(key);
+    return guard(() => this.#entries.get(key));
+  }
+
+  revision(scope: string): number {
+    if (this.#closing !== undefined) throw closedError();
+    return guard(() => this.#clock.get(SCOPE + scopeOf(scope)) ?? 0);
+  }
+
   put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined> {
     return this.#write(key, expectedVersion, () => {
-      const version = (this.#clock.get(CLOCK) ?? ABSENT) + 1;
-      this.#clock.putSync(CLOCK, version);
+      const version = this.#touch(key);
       this.#entries.putSync(key, { value, version });
       return version;
     });
   }
 
   async delete(key: string, expectedVersion?: number): Promise<boolean> {
-    return (await this.#write(key, expectedVersion, () => this.#entries.removeSync(key))) ?? false;
+    const removed = await this.#write(key, expectedVersion, () => {
+      if (!this.#entries.removeSync(key)) return false;
+      this.#touch(key);
+      return true;
+    });
+    return removed ?? false;
+  }
+
+  /** Within a write: the next version, which is also the new revision of the key's scope. */
+  #touch(key: string): number {
+    const version = (this.#clock.get(CLOCK) ?? ABSENT) + 1;
+    this.#clock.putSync(CLOCK, version);
+    this.#clock.putSync(SCOPE + scopeOf(key), version);
+    return version;
   }
 
   async *list(prefix: string): AsyncIterable<Listed> {
@@ -83,6 +106,8 @@ export class LmdbStore implements Store {
     const durable = done.then(async (outcome) => {
       // put and transaction resolve at commit, before the disk has it.
       await this.#root.flushed;
+      // What peek reads from may have been begun before.
+      this.#entries.resetReadTxn();
       return outcome?.result;
     });
     this.#begun.add(durable);

@@ -1,5 +1,5 @@
 /** A store that forgets everything at the end, for trials and specs. */
-import { checkKey, closedError, type Entry, type Json, type Listed, type Store } from './store.js';
+import { checkKey, closedError, type Entry, type Json, type Listed, type Store, scopeOf } from './store.js';
 
 /** Values are kept as text, so that nobody can change an entry through an object. */
 interface Kept {
@@ -9,19 +9,29 @@ interface Kept {
 
 export class MemoryStore implements Store {
   readonly #entries = new Map<string, Kept>();
+  readonly #revisions = new Map<string, number>();
   #version = 0;
   #closed = false;
 
   async get(key: string): Promise<Entry | undefined> {
+    return this.peek(key);
+  }
+
+  peek(key: string): Entry | undefined {
     this.#usable(key);
     const kept = this.#entries.get(key);
     return kept === undefined ? undefined : { value: JSON.parse(kept.text), version: kept.version };
   }
 
+  revision(scope: string): number {
+    if (this.#closed) throw closedError();
+    return this.#revisions.get(scopeOf(scope)) ?? 0;
+  }
+
   async put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined> {
     this.#usable(key);
     if (!this.#fits(key, expectedVersion)) return undefined;
-    this.#version += 1;
+    this.#touch(key);
     this.#entries.set(key, {
       text: JSON.stringify(value),
       version: this.#version,
@@ -31,7 +41,9 @@ export class MemoryStore implements Store {
 
   async delete(key: string, expectedVersion?: number): Promise<boolean> {
     this.#usable(key);
-    return this.#fits(key, expectedVersion) && this.#entries.delete(key);
+    if (!this.#fits(key, expectedVersion) || !this.#entries.delete(key)) return false;
+    this.#touch(key);
+    return true;
   }
 
   async *list(prefix: string): AsyncIterable<Listed> {
@@ -48,6 +60,11 @@ export class MemoryStore implements Store {
   async close(): Promise<void> {
     this.#closed = true;
     this.#entries.clear();
+  }
+
+  #touch(key: string): void {
+    this.#version += 1;
+    this.#revisions.set(scopeOf(key), this.#version);
   }
 
   #fits(key: string, expected: number | undefined): boolean {

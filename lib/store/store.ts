@@ -27,6 +27,16 @@ export interface Store {
   /** The newest entry. Never the caller's own object: changing it changes nothing here. */
   get(key: string): Promise<Entry | undefined>;
   /**
+   * An entry at once, for decisions that cannot wait: what this process has written and was told so, and what others had
+   * written when this turn of the event loop began. @throws LocalError as `get` rejects
+   */
+  peek(key: string): Entry | undefined;
+  /**
+   * A number that has grown whenever an entry may have changed that {@link peek} would show and whose key begins like
+   * `scope` up to its first `/`. Much cheaper than looking. @throws LocalError STORE_FAILED
+   */
+  revision(scope: string): number;
+  /**
    * Writes when the entry still has the version it was read with; {@link ABSENT} when there must be none. Without
    * `expectedVersion` writes in any case. Resolves when the disk has it.
    *
@@ -42,6 +52,12 @@ export interface Store {
   list(prefix: string): AsyncIterable<Listed>;
   /** Waits for what was begun. Calls made afterwards reject. Closing twice is no error. */
   close(): Promise<void>;
+}
+
+/** What {@link Store.revision} counts: keys up to their first `/`, or whole. */
+export function scopeOf(key: string): string {
+  const slash = key.indexOf('/');
+  return slash < 0 ? key : key.slice(0, slash);
 }
 
 /** @throws LocalError ARGUMENT */

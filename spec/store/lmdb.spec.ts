@@ -67,6 +67,14 @@ describe('store/lmdb', () => {
       expect((await store.get('theirs'))?.value).to.equal(2);
     });
 
+    it('peeks at what the other has written, and its revision tells', async () => {
+      await store.put('a/1', 1);
+      const before = store.revision('a');
+      await elsewhere(path('shared'), `await store.put('a/1', 2); await store.close();`);
+      expect(store.revision('a')).to.be.greaterThan(before);
+      expect(store.peek('a/1')?.value).to.equal(2);
+    });
+
     it('loses no increment between processes', async () => {
       await store.put('count', 0);
       const increment = `for (let done = 0; done < 20; ) {

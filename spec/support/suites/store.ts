@@ -150,6 +150,33 @@ export function storeSuite({ open }: StoreSetup): void {
     expect((await store.get('a'))?.value).to.deep.equal({ list: [1] });
   });
 
+  it('shows at once what it said was written and deleted', async () => {
+    expect(store.peek('a')).to.equal(undefined);
+    const version = await store.put('a', { deep: [1] });
+    expect(store.peek('a')).to.deep.equal({ value: { deep: [1] }, version });
+    await store.delete('a');
+    expect(store.peek('a')).to.equal(undefined);
+  });
+
+  it('has another revision after each change of a scope, and only then', async () => {
+    const seen = [store.revision('a/')];
+    const step = async (change: () => Promise<unknown>): Promise<void> => {
+      await change();
+      seen.push(store.revision('a/'));
+    };
+    await step(() => store.put('a/1', 1));
+    await step(() => store.put('a/1', 1));
+    await step(() => store.delete('a/1'));
+    await step(() => store.put('ab/1', 1));
+    await step(() => store.delete('a/2'));
+    await step(() => store.put('a/1', 1, 4711));
+    await step(() => store.put('a', 1));
+    const [, first = 0, second = 0, third = 0] = seen;
+    expect([first, second, third]).to.deep.equal([...new Set([first, second, third])].sort((a, b) => a - b));
+    expect(seen.slice(3, 7)).to.deep.equal([third, third, third, third]);
+    expect(seen[7]).to.be.greaterThan(third);
+  });
+
   it('refuses unusable keys and takes the longest', async () => {
     for (const key of ['', 'a\0b', 'x'.repeat(KEY_OCTETS + 1)]) {
       expect(await codeOf(store.put(key, 1)), JSON.stringify(key)).to.equal('ARGUMENT');
@@ -166,5 +193,7 @@ export function storeSuite({ open }: StoreSetup): void {
     expect(await codeOf(store.get('a'))).to.equal('STORE_FAILED');
     expect(await codeOf(store.put('a', 1))).to.equal('STORE_FAILED');
     expect(await codeOf(listed(store, ''))).to.equal('STORE_FAILED');
+    expect(await codeOf((async () => store.peek('a'))())).to.equal('STORE_FAILED');
+    expect(await codeOf((async () => store.revision('a'))())).to.equal('STORE_FAILED');
   });
 }
