@@ -198,6 +198,8 @@ export class Neighbours implements Dialer {
         if (chosen !== undefined) this.#health.failed(chosen.url);
         return alternatives > 0;
       },
+      // Anybody can name a domain; what was never reached is not worth more than the Data that ask for it.
+      insist: source === 'route',
       accept,
       bound: (channel, transID) => {
         relay.initiated(channel, transID, () => void channel.driver.release('the binding was terminated'));

@@ -23,6 +23,8 @@ export interface LinkOptions {
   connect(): Promise<Driver>;
   /** The session is lost. @returns whether there is another relay to go on with: Data then wait for it and do not fail */
   readonly lost?: () => boolean;
+  /** Whether a link that never was up is dialled again by itself, too; otherwise only when it is needed. Default true. */
+  readonly insist?: boolean;
   readonly dialect: Dialect;
   /** The local domains to bind for; the first must be accepted. */
   readonly domains: readonly string[];
@@ -203,6 +205,11 @@ export class Link implements DriverOwner {
 
   #again(): void {
     if (this.#state !== 'backoff') return;
+    if (this.#readyAt === 0 && this.#options.insist === false) {
+      this.#state = 'idle';
+      this.#options.down(undefined);
+      return;
+    }
     if (performance.now() - this.#lostAt < INTEREST_MS) {
       this.#connect();
       return;
