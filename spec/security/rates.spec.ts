@@ -1,0 +1,64 @@
+import { expect } from 'chai';
+import { attach, errorIn, inlineData, textXml } from '../support/raw-documents.js';
+import { BARNEY, FRED, Stronghold, WILMA } from '../support/stronghold.js';
+
+describe('security: rates', () => {
+  let stronghold: Stronghold;
+  afterEach(() => stronghold.fall());
+
+  it('Data past the rate of an endpoint are refused with 450, on all its sessions, and nobody else is concerned', async () => {
+    stronghold = await Stronghold.build({ limits: { dataPerSecond: 2, dataBurst: 5 } });
+    const { peer, channel } = await stronghold.attached(BARNEY);
+    const second = await stronghold.authenticated(BARNEY);
+    const other = await second.imxp(attach('barney/second@example.com', 1));
+    const send = async (from = peer, on = channel): Promise<number | undefined> =>
+      errorIn((await from.ask(on, inlineData(BARNEY, ['nobody@example.com'], 'x'))).payload)?.code;
+    const codes: (number | undefined)[] = [];
+    for (let i = 0; i < 7; i += 1) codes.push(await send());
+    expect(codes.filter((code) => code === 450).length).to.be.at.least(1);
+    expect(codes.slice(0, 5)).to.deep.equal([550, 550, 550, 550, 550]);
+    const refusal = await second.ask(other, inlineData('barney/second@example.com', [FRED], 'x'));
+    expect(errorIn(refusal.payload)?.code).to.equal(450);
+    const fred = await stronghold.attached(FRED);
+    expect(errorIn((await fred.peer.ask(fred.channel, inlineData(FRED, [WILMA], 'x'))).payload)?.text).to.equal(
+      'not attached',
+    );
+    // It is said what to do, and it helps.
+    expect(stronghold.refused.at(-1)?.reason).to.match(/not attached|rate/);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    expect(await send()).to.equal(550);
+  });
+
+  it('attach and bind past the rate are refused with 450, also with the start of a channel', async () => {
+    stronghold = await Stronghold.build({ limits: { attachPerSecond: 1, attachBurst: 3 } });
+    const { peer, channel } = await stronghold.attached(BARNEY);
+    const said: (string | undefined)[] = [];
+    for (let i = 0; i < 4; i += 1) {
+      const reply = await peer.ask(channel, textXml(attach(`barney/${i}@example.com`, i + 1)));
+      said.push(reply.keyword === 'RPY' ? 'ok' : errorIn(reply.payload)?.text);
+    }
+    expect(said.slice(0, 2)).to.deep.equal(['ok', 'ok']);
+    expect(said.at(-1)).to.match(/wait a second and try again/);
+    const { profile } = await peer.start('http://xml.resource.org/profiles/IMXP', attach('barney/x@example.com', 9));
+    expect(errorIn(profile?.content ?? '')?.code).to.equal(450);
+  });
+
+  it('nobody is limited by default: 20,000 Data in a row', async () => {
+    stronghold = await Stronghold.build();
+    const { peer, channel } = await stronghold.attached(BARNEY);
+    peer.window(channel, 1_000_000);
+    const payload = inlineData(BARNEY, ['nobody@example.com'], 'x');
+    let replies = 0;
+    let refused = 0;
+    const done = new Promise<void>((resolve) => {
+      peer.onReply = (reply) => {
+        replies += 1;
+        if (errorIn(reply.payload)?.code === 450) refused += 1;
+        if (replies === 20_000) resolve();
+      };
+    });
+    for (let i = 0; i < 20_000; i += 1) peer.msg(channel, payload);
+    await done;
+    expect(refused).to.equal(0);
+  }).timeout(20_000);
+});

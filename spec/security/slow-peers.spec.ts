@@ -1,0 +1,152 @@
+import { expect } from 'chai';
+import { heapAfterCollection } from '../support/heap.js';
+import { errorIn, GREETING, inlineData, OK, textXml } from '../support/raw-documents.js';
+import { frame, seq } from '../support/raw-frame.js';
+import { BARNEY, FRED, PEBBLES, Stronghold, WILMA } from '../support/stronghold.js';
+import { note } from '../support/town.js';
+
+describe('security: slow peers', () => {
+  let stronghold: Stronghold;
+  afterEach(() => stronghold.fall());
+
+  it('a reader that never reads while 1,000 Data are sent to it: each is answered, nothing grows, it is cut off', async () => {
+    stronghold = await Stronghold.build({
+      limits: { deliveryTimeoutMs: 1500, stalledTimeoutMs: 2500, outstandingData: 100 },
+    });
+    const honest = await stronghold.honest();
+    const reader = await stronghold.attached(BARNEY);
+    const peer = honest.fred.peer;
+    // From now on it neither reads TCP nor grants windows nor answers.
+    reader.peer.deafen();
+    const send = async (to: string): Promise<Map<number | undefined, number>> => {
+      const codes = new Map<number | undefined, number>();
+      const body = 'x'.repeat(20_000);
+      for (let i = 0; i < 1000; i += 1) peer.msg(honest.fred.channel, inlineData(FRED, [to], body));
+      for (let i = 0; i < 1000; i += 1) {
+        const reply = await peer.nextReply(honest.fred.channel, 15_000);
+        const code = errorIn(reply.payload)?.code;
+        codes.set(code, (codes.get(code) ?? 0) + 1);
+      }
+      return codes;
+    };
+    // What the raw peer keeps of its traffic is there before, too.
+    for (let i = 0; i < 4; i += 1) await send('nobody@example.com');
+    const before = heapAfterCollection();
+    const codes = await send(BARNEY);
+    const grown = heapAfterCollection() - before;
+    expect(
+      [...codes.keys()].every((code) => code === 450 || code === 451),
+      JSON.stringify([...codes]),
+    ).to.equal(true);
+    expect(codes.get(450)).to.be.at.least(800);
+    expect(grown, 'octets of heap').to.be.below(16_000_000);
+    await stronghold.ended(/not answered within 2500 ms|does not take what is sent/, 8000);
+    await honest.served();
+    // Its place is free again.
+    await stronghold.attached(BARNEY);
+    console.log(`      1,000 Data to it: ${JSON.stringify([...codes])}, heap grew by ${Math.round(grown / 1024)} KiB`);
+  }).timeout(30_000);
+
+  it('a peer that reads and never answers is cut off as well', async () => {
+    stronghold = await Stronghold.build({ limits: { deliveryTimeoutMs: 300, stalledTimeoutMs: 600 } });
+    const honest = await stronghold.honest();
+    const mute = await stronghold.attached(BARNEY);
+    const reply = await honest.fred.peer.ask(honest.fred.channel, note(honest.fred, [mute], 'are you there?'));
+    expect(errorIn(reply.payload)?.code).to.equal(451);
+    await stronghold.ended(/not answered within 600 ms/);
+    await mute.peer.ended();
+    await honest.served();
+  });
+
+  it('a sender that never reads its answers is cut off', async () => {
+    stronghold = await Stronghold.build({ limits: { stalledTimeoutMs: 1000, deliveryTimeoutMs: 500 } });
+    const honest = await stronghold.honest();
+    const peer = await stronghold.attached(BARNEY);
+    peer.peer.deafen();
+    // Without a SEQ of ours, 4,096 octets of answers may leave.
+    const message = textXml("<terminate transID='9' />");
+    for (let i = 0; i < 400; i += 1) peer.peer.msg(peer.channel, message);
+    await stronghold.ended(/does not take what is sent/, 8000);
+    await honest.served();
+  });
+
+  it('a writer of one octet at a time is cut off, within a header, a payload or a message of many frames', async () => {
+    stronghold = await Stronghold.build({ limits: { messageTimeoutMs: 600, messageOctetsPerSecond: 100 } });
+    const honest = await stronghold.honest();
+    const drips = [
+      // In a header
+      [PEBBLES, (channel: number) => Buffer.from(`MSG ${channel} 1 . 0 5`)],
+      // In a payload
+      [BARNEY, (channel: number) => Buffer.from(`MSG ${channel} 1 . 0 4000\r\n${'x'.repeat(2000)}`)],
+    ] as const;
+    for (const [address, octets] of drips) {
+      const { peer, channel } = await stronghold.attached(address);
+      const drip = octets(channel);
+      let at = 0;
+      const timer = setInterval(() => {
+        peer.inject(drip.subarray(at, at + 1));
+        at += 1;
+      }, 50);
+      await peer.ended(8000);
+      clearInterval(timer);
+      expect(at).to.be.below(drip.length);
+    }
+    // In a message of many frames of one octet each: slower than the rate, although each frame is whole.
+    const { peer, channel } = await stronghold.attached(BARNEY);
+    let seqno = 0;
+    const timer = setInterval(() => {
+      peer.inject(frame('MSG', channel, 1, '*', seqno, 'x'));
+      seqno += 1;
+    }, 400);
+    await peer.ended(8000);
+    clearInterval(timer);
+    expect(stronghold.closed.filter(({ reason }) => /began a message/.test(reason ?? ''))).to.have.length(3);
+    await honest.served();
+  }).timeout(30_000);
+
+  it('a slow writer that keeps to the rate is left alone, and so is who is silent between messages', async () => {
+    stronghold = await Stronghold.build({ limits: { messageTimeoutMs: 300, messageOctetsPerSecond: 100 } });
+    const honest = await stronghold.honest();
+    const { peer, channel } = await stronghold.attached(BARNEY);
+    const mine = peer.channel(channel);
+    const octets = mine.build('MSG', mine.allocate(), Buffer.from(inlineData(BARNEY, [WILMA], 'y'.repeat(400))));
+    for (let at = 0; at < octets.length; at += 40) {
+      peer.write(octets.subarray(at, at + 40));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    const arrived = await honest.wilma.peer.nextRequest(honest.wilma.channel);
+    honest.wilma.peer.reply(honest.wilma.channel, 'RPY', arrived.msgno, OK);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await honest.served();
+    expect(peer.alive).to.equal(true);
+  }).timeout(20_000);
+
+  it('a window of one octet at a time costs the one who grants it', async () => {
+    stronghold = await Stronghold.build({
+      limits: { deliveryTimeoutMs: 1000, stalledTimeoutMs: 1500, messageOctetsPerSecond: 1000 },
+    });
+    const honest = await stronghold.honest();
+    const { peer, channel } = await stronghold.attached(BARNEY);
+    peer.deafen();
+    honest.fred.peer.msg(honest.fred.channel, inlineData(FRED, [BARNEY], 'z'.repeat(60_000)));
+    let ackno = 4096;
+    const timer = setInterval(() => {
+      ackno += 1;
+      peer.inject(seq(channel, ackno - 1, 1));
+    }, 20);
+    await stronghold.ended(/not answered within|does not take|acknowledges/, 10_000);
+    clearInterval(timer);
+    await honest.fred.peer.nextReply(honest.fred.channel);
+    await honest.served();
+  }).timeout(20_000);
+
+  it('half a greeting, or nothing at all, ends within the time limit', async () => {
+    stronghold = await Stronghold.build({ limits: { greetingTimeoutMs: 300 } });
+    const honest = await stronghold.honest();
+    const silent = await stronghold.connect();
+    const half = await stronghold.connect();
+    half.inject(frame('RPY', 0, 0, '.', 0, GREETING).subarray(0, 30));
+    await Promise.all([silent.ended(3000), half.ended(3000)]);
+    await honest.served();
+  });
+});
