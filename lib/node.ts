@@ -8,6 +8,7 @@ import { type Reload, reloadable } from './config/reload.js';
 import type { NodeConfig } from './config/schema.js';
 import type { Dialect } from './imxp/dialect/dialect.js';
 import { imxpDialect } from './imxp/dialect/imxp.js';
+import { Admin } from './node/admin.js';
 import { follows } from './node/follows.js';
 import { Neighbours } from './node/neighbours.js';
 import { events } from './ops/events.js';
@@ -15,14 +16,21 @@ import { TokenBuckets } from './ops/token-bucket.js';
 import { Policy } from './relay/policy.js';
 import { Rates } from './relay/rates.js';
 import { Relay } from './relay/relay.js';
+import { statusOptions } from './relay/status.js';
+import type { DeliveryTarget } from './relay/target.js';
 import { NonceCache } from './sasl/nonce-cache.js';
 import type { ServerSettings } from './sasl/settings.js';
-import { CommonAccess } from './services/access-rules.js';
+import { ACCESS, AccessService } from './services/access.js';
+import { AccessCache } from './services/access-cache.js';
+import type { Submit } from './services/outgoing.js';
 import { PRESENCE, PresenceService } from './services/presence/service.js';
+import { REPORT, ReportService } from './services/report.js';
+import { AccessEntries } from './store/access.js';
 import { Accounts } from './store/accounts.js';
 import { openStore } from './store/open.js';
 import { ABSENT, type Store } from './store/store.js';
 import { type BindCheck, bindCheck } from './wire/bind-check.js';
+import { census } from './wire/census.js';
 import { within } from './wire/deadline.js';
 import { Listener } from './wire/listener.js';
 import { MeshProfile } from './wire/mesh-profile.js';
@@ -50,6 +58,7 @@ const DRAIN_SHARE = 0.75;
 export class Node {
   readonly accounts: Accounts;
   readonly #store: Store;
+  readonly #entries: AccessEntries;
   readonly #tls: TlsService;
   readonly #dialect: Dialect;
   readonly #relay: Relay;
@@ -58,9 +67,17 @@ export class Node {
   #config: NodeConfig;
   #policy: Policy;
   #bindCheck: BindCheck;
+  readonly #admin: Admin | undefined;
   #listeners: Listener[] = [];
 
-  private constructor(config: NodeConfig, store: Store, tls: TlsServiceOptions, secret: Buffer) {
+  private constructor(
+    config: NodeConfig,
+    store: Store,
+    tls: TlsServiceOptions,
+    secret: Buffer,
+    admin: Admin | undefined,
+  ) {
+    this.#admin = admin;
     this.#config = config;
     this.#policy = new Policy(policyOf(config));
     this.#store = store;
@@ -68,26 +85,47 @@ export class Node {
     this.#tls = new TlsService(tls);
     this.#tls.verify();
     this.#dialect = imxpDialect(config.limits);
-    const access = new CommonAccess(config.access.initial);
+    this.#entries = new AccessEntries(store, config.access.initial);
+    const access = new AccessCache(this.#entries);
+    const submit: Submit = (data, sink) => this.#relay.submit(data, sink);
+    const report = new ReportService(submit);
     this.#presence = new PresenceService({
       store,
       provisioning: this.accounts,
       access,
-      mesh: { submit: (data, sink) => this.#relay.submit(data, sink) },
+      mesh: { submit },
       clock: new TickerClock(),
       limits: config.limits,
       follows: (address) => this.#config.presence.follow.some((pattern) => follows(address, pattern)),
     });
+    const services = new Map<string, DeliveryTarget>([
+      [REPORT, report],
+      [PRESENCE, this.#presence],
+    ]);
+    services.set(
+      ACCESS,
+      new AccessService({
+        entries: this.#entries,
+        access,
+        directory: this.accounts,
+        serves: (local) => services.has(local),
+        submit,
+        outstanding: config.limits.outstandingData,
+      }),
+    );
     this.#relay = new Relay({
       domains: config.domains,
       dialects: [this.#dialect],
       dialer: { toward: (domain) => this.#neighbours.toward(domain) },
       directory: this.accounts,
       access,
-      services: new Map([[PRESENCE, this.#presence]]),
+      services,
+      understood: statusOptions(config.policy.statusRequest),
+      reporter: report,
       policy: policyOf(config),
       limits: config.limits,
       rates: ratesOf(config),
+      traffic: admin?.traffic,
       bindCheck: (domain, channel) => this.#bindCheck(domain, channel),
     });
     this.#relay.watchAttachments(this.#presence);
@@ -118,14 +156,25 @@ export class Node {
   static async start(config: NodeConfig): Promise<Node> {
     const tls = await tlsOptions(config);
     const store = await openStore(config.store);
+    let admin: Admin | undefined;
     try {
-      const node = new Node(config, store, tls, await decoySecret(store));
+      if (config.admin !== undefined) admin = await Admin.start(config.admin);
+      admin?.count(store);
+      const node = new Node(config, store, tls, await decoySecret(store), admin);
+      admin?.show('starting', () => node.#facts());
       await node.#presence.load();
       for (const listener of node.#listeners) await listener.listen();
       node.#presence.start();
-      events.node.publish({ state: 'ready', listening: node.listening.map(written), domains: config.domains });
+      admin?.show('ready');
+      events.node.publish({
+        state: 'ready',
+        listening: node.listening.map(written),
+        domains: config.domains,
+        ...(admin === undefined ? {} : { admin: admin.url }),
+      });
       return node;
     } catch (error) {
+      await admin?.close();
       await store.close();
       throw error;
     }
@@ -138,6 +187,11 @@ export class Node {
       host,
       port: this.#listeners[index]?.port ?? 0,
     }));
+  }
+
+  /** Where operators look, as a URL; undefined where that is not configured. */
+  get admin(): string | undefined {
+    return this.#admin?.url;
   }
 
   /** The number of open sessions that peers began. */
@@ -158,7 +212,8 @@ export class Node {
     const reload = reloadable(this.#config, config);
     this.#tls.replace(tls);
     this.#policy = new Policy(policyOf(config));
-    this.#relay.reload({ policy: policyOf(config) });
+    this.#relay.reload({ policy: policyOf(config), understood: statusOptions(config.policy.statusRequest) });
+    if (reload.applied.includes('access')) this.#entries.initial = config.access.initial;
     const { domains, listen, sasl, store, compatibility, admin, limits } = this.#config;
     this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits };
     await this.#neighbours.reload(this.#config);
@@ -175,6 +230,7 @@ export class Node {
     const { drainTimeoutMs } = this.#config.limits;
     const end = performance.now() + drainTimeoutMs;
     const drainMs = drainTimeoutMs * DRAIN_SHARE;
+    this.#admin?.show('draining');
     events.node.publish({ state: 'draining', sessions: this.sessions });
     for (const listener of this.#listeners) listener.stop();
     // First of all, because the attachments that end now are nobody's absence.
@@ -188,8 +244,23 @@ export class Node {
     const leftMs = Math.max(0, end - performance.now());
     const released = this.#listeners.map((listener) => listener.release('the relay is shutting down', leftMs));
     await Promise.all([this.#neighbours.close(leftMs), ...released]);
+    await this.#admin?.close();
     await this.#store.close();
     events.node.publish({ state: 'stopped' });
+  }
+
+  async #facts() {
+    const { links, drivers } = this.#neighbours;
+    const { attachments, bindings, outstanding } = this.#relay;
+    return {
+      domains: this.#config.domains,
+      listening: this.listening.map(written),
+      sessions: await census([...this.#listeners.map((listener) => listener.drivers), drivers]),
+      attachments,
+      bindings,
+      outstanding,
+      links,
+    };
   }
 
   #tuningProfiles(secret: Buffer, penalties: Penalties): ServedProfile[] {

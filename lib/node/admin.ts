@@ -37,13 +37,7 @@ export class Admin {
 
   private constructor({ host, port }: AdminPlace) {
     this.#host = host;
-    const store = (): Admin['#store'] => this.#store;
-    this.#metrics = new Metrics({
-      status: () => this.#status(),
-      get store() {
-        return store();
-      },
-    });
+    this.#metrics = new Metrics({ status: () => this.#status(), store: () => this.#store });
     const pages = new Map<string, () => Page | Promise<Page>>([
       ['/', () => plain(200, INDEX)],
       ['/healthz', () => plain(200, 'ok')],

@@ -20,7 +20,7 @@ export interface OperationCounts {
 export interface MetricSources {
   status(): Promise<NodeStatus>;
   /** By operation. */
-  readonly store: ReadonlyMap<string, Readonly<OperationCounts>>;
+  store(): ReadonlyMap<string, Readonly<OperationCounts>>;
 }
 
 type Labels<Name extends string> = Readonly<Record<Name, string | number>>;
@@ -149,7 +149,7 @@ export class Metrics {
     this.#sample(() => {
       operations.reset();
       seconds.reset();
-      for (const [operation, counts] of this.#sources.store) {
+      for (const [operation, counts] of this.#sources.store()) {
         operations.inc({ operation, result: 'done' }, counts.done);
         operations.inc({ operation, result: 'conflict' }, counts.conflicts);
         operations.inc({ operation, result: 'failed' }, counts.failed);
