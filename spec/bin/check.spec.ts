@@ -62,6 +62,74 @@ describe('imxp check', function () {
     expect(code).to.equal(0);
   });
 
+  describe('for an identity and a domain', () => {
+    const POLICY = {
+      ...USABLE,
+      mesh: {
+        routes: [{ domain: '*.example.net', relays: ['tcp://127.0.0.1:20913'], tls: 'off' }],
+        dns: { enabled: false },
+        trusted: ['imxp=mesh@slate.example'],
+      },
+      policy: {
+        attach: { 'fred@example.com': ['wilma@example.com', 'imxp=gateway@example.com'] },
+        originators: { 'fred@example.com': ['barney@rubble.com'] },
+        relays: { 'imxp=mesh@rubble.com': ['gravel.example'] },
+      },
+    };
+
+    it('says what an endpoint may attach as, bind for and originate', async () => {
+      const { code, stdout } = await check(POLICY, '--identity', 'fred@example.com');
+      expect(stdout).to.match(/^fred@example\.com +an endpoint of this node$/m);
+      expect(stdout).to.match(/^ +tls +not required$/m);
+      expect(stdout).to.match(
+        /attach as +fred@example\.com, wilma@example\.com, imxp=gateway@example\.com, and subaddr/,
+      );
+      expect(stdout).to.match(/bind for +no domain$/m);
+      expect(stdout).to.match(/originate +fred@example\.com, .*barney@rubble\.com$/m);
+      expect(code).to.equal(0);
+    });
+
+    it('says it of a relay, trusted or not', async () => {
+      const rubble = await check(POLICY, '--identity', 'imxp=mesh@rubble.com');
+      expect(rubble.stdout).to.match(/attach as +nobody$/m);
+      expect(rubble.stdout).to.match(/bind for +rubble\.com, gravel\.example$/m);
+      expect(rubble.stdout).to.match(/originate +\*@rubble\.com, \*@gravel\.example$/m);
+      expect(rubble.stdout).to.match(/send to +the domains served here; no transit/);
+      const slate = await check(POLICY, '--identity', 'slate.example');
+      expect(slate.stdout).to.match(/originate +anybody: it is in mesh\.trusted$/m);
+    });
+
+    it('says which way Data take', async () => {
+      const ways = async (domain: string): Promise<string> => (await check(POLICY, '--domain', domain)).stdout;
+      expect(await ways('a.b.example.net')).to.include('by the route *.example.net by tcp://127.0.0.1:20913');
+      expect(await ways('EXAMPLE.com')).to.include('example.com: served here');
+      expect(await ways('elsewhere.example')).to.include('no route, and DNS is off; refused with 550');
+    });
+
+    it('says it as JSON', async () => {
+      const { stdout } = await check(POLICY, '--json', '--identity', 'imxp=mesh@rubble.com', '--domain', 'example.com');
+      expect(JSON.parse(stdout)).to.deep.include({
+        ok: true,
+        identity: {
+          identity: 'imxp=mesh@rubble.com',
+          kind: 'relay',
+          privacy: false,
+          attach: [],
+          bind: ['rubble.com', 'gravel.example'],
+          originate: ['*@rubble.com', '*@gravel.example'],
+          transit: false,
+        },
+        domain: { domain: 'example.com', by: 'here' },
+      });
+    });
+
+    it('exits 64 for what is no identity', async () => {
+      const { code, stderr } = await check(POLICY, '--identity', 'two words');
+      expect(stderr).to.include('neither an address nor a relay');
+      expect(code).to.equal(64);
+    });
+  });
+
   describe('and the program around it', () => {
     it('shows help with examples and the version', async () => {
       const help = await imxp(['--help'], { cwd: path() });
