@@ -1,0 +1,31 @@
+import { expect } from 'chai';
+import { countOperations } from '../../lib/store/counted.js';
+import { MemoryStore } from '../../lib/store/memory.js';
+import { ABSENT } from '../../lib/store/store.js';
+import { storeSuite } from '../support/suites/store.js';
+
+describe('store/counted', () => {
+  describe('leaves the store as it is', () => {
+    storeSuite({
+      open: async () => {
+        const store = new MemoryStore();
+        countOperations(store);
+        return store;
+      },
+    });
+  });
+
+  it('counts what was done, what found another version, what failed, and the time', async () => {
+    const store = new MemoryStore();
+    const counts = countOperations(store);
+    await store.put('a', 1, ABSENT);
+    await store.put('a', 2, ABSENT);
+    await store.get('a');
+    await store.delete('b');
+    await store.put('', 1).catch(() => undefined);
+    expect(counts.get('put')).to.include({ done: 1, conflicts: 1, failed: 1 });
+    expect(counts.get('get')).to.include({ done: 1, conflicts: 0, failed: 0 });
+    expect(counts.get('delete')).to.include({ done: 0, conflicts: 1, failed: 0 });
+    expect(counts.get('put')?.ms).to.be.within(0, 1000);
+  });
+});
