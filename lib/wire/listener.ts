@@ -29,6 +29,8 @@ export interface ListenerOptions {
 
 /** Seconds of silence after which TCP asks whether the peer is still there. */
 const KEEP_ALIVE_MS = 60_000;
+/** Connections that may be closing besides the sessions that are open. */
+const TURNED_AWAY = 1000;
 
 export class Listener implements DriverOwner {
   readonly #options: ListenerOptions;
@@ -47,6 +49,8 @@ export class Listener implements DriverOwner {
     this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
       this.#accept(socket),
     );
+    // Who is turned away lingers until it closes its side; past this, connections are dropped without a word.
+    this.#server.maxConnections = options.limits.sessions + TURNED_AWAY;
   }
 
   /**
