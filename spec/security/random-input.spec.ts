@@ -56,15 +56,20 @@ interface Reader {
   read(octets: Buffer, dice: Dice): void | Promise<void>;
 }
 
-/** Calls each; the first that throws may not keep the others from being called. */
+/** Calls each, whether the one before threw or not. @throws when all of them refuse */
 function each(...reads: readonly (() => unknown)[]): void {
+  let refusal: ImxpError | undefined;
+  let taken = false;
   for (const read of reads) {
     try {
       read();
+      taken = true;
     } catch (error) {
       if (!(error instanceof ImxpError)) throw error;
+      refusal = error;
     }
   }
+  if (!taken && refusal !== undefined) throw refusal;
 }
 
 /** Gives octets in pieces, for those who take streams. */
