@@ -7,6 +7,8 @@ import { writeProblem } from '../lib/config/problem.js';
 import { writeRelayUrl } from '../lib/config/relay-url.js';
 import type { NodeConfig, RouteConfig } from '../lib/config/schema.js';
 import { withConfig } from './support/configuration.js';
+import { type DomainSeen, Observer, seenText } from './support/dns.js';
+import { nameServerOption } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
 import { domainText, explainDomain, explainIdentity, identityRows } from './support/explain.js';
 import { paint, print, printJson, table } from './support/output.js';
@@ -48,6 +50,8 @@ function summary(config: NodeConfig): string {
 
 interface CheckFlags {
   readonly config: string;
+  readonly dns?: string | true;
+  readonly nameServer?: string;
   readonly json?: boolean;
   readonly identity?: string;
   readonly domain?: string;
@@ -89,6 +93,22 @@ async function check(flags: CheckFlags): Promise<void> {
   if (identity === undefined && domain === undefined) print(summary(config));
 }
 
+/** What the world sees of a domain, or of those in the configuration; a domain needs no configuration. */
+async function checkDns(flags: CheckFlags & { readonly dns: string | true }): Promise<void> {
+  const { config } = await checkConfig(flags.config);
+  if (config === undefined && flags.dns === true) {
+    await check(flags);
+    return;
+  }
+  const observer = await Observer.for(config, flags.nameServer);
+  const seen: DomainSeen[] = [];
+  const domains = flags.dns === true ? (config?.domains ?? []) : [flags.dns.toLowerCase()];
+  for (const domain of domains) seen.push(await observer.see(domain));
+  if (flags.json === true) printJson(seen);
+  else for (const domain of seen) print(seenText(domain));
+  if (seen.some(({ ok }) => !ok)) process.exitCode = EXIT.UNAVAILABLE;
+}
+
 export function register(program: Command): void {
   const command = program
     .command('check')
@@ -96,9 +116,15 @@ export function register(program: Command): void {
     .option('--json', 'print the problems as JSON')
     .option('--identity <name>', 'say what an identity may do: fred@example.com, or a relay as imxp=mesh@rubble.com')
     .option('--domain <name>', 'say which way Data for a domain take')
+    .option(
+      '--dns [domain]',
+      'say what the world sees of a domain, or of those served here: records, addresses, answers',
+    )
+    .addOption(nameServerOption())
     .option('--schema', 'print the JSON Schema of the file instead, for editors');
   withConfig(command).action(async (options: CheckFlags & { schema?: boolean }) => {
     if (options.schema === true) print(JSON.stringify(configurationJsonSchema(), null, 2));
+    else if (options.dns !== undefined) await checkDns({ ...options, dns: options.dns });
     else await check(options);
   });
 }

@@ -6,6 +6,7 @@ import { getServers } from 'node:dns';
 import { isIPv4, isIPv6 } from 'node:net';
 import type { Answer, Packet } from 'dns-packet';
 import { TransportError } from '../errors.js';
+import { events, type LookedUp } from '../ops/events.js';
 import { exchange, type NameServer, type Question, responseCode } from './dns-exchange.js';
 import type { SrvRecord } from './srv.js';
 
@@ -90,6 +91,22 @@ export class DnsClient {
   }
 
   async #query(question: Question): Promise<Packet> {
+    if (!events.lookup.observed) return this.#asked(question);
+    const begin = performance.now();
+    const tell = (result: LookedUp['result']): void => {
+      events.lookup.publish({ ...question, result, ms: performance.now() - begin });
+    };
+    try {
+      const packet = await this.#asked(question);
+      tell((packet.answers ?? []).length > 0 ? 'found' : 'none');
+      return packet;
+    } catch (error) {
+      tell('failed');
+      throw error;
+    }
+  }
+
+  async #asked(question: Question): Promise<Packet> {
     const servers = this.#servers();
     let last = new TransportError('LOOKUP_FAILED', 'no name server is configured');
     for (const timeoutMs of [this.#options.timeoutMs, 2 * this.#options.timeoutMs]) {

@@ -239,6 +239,23 @@ describe('domains that have nothing but DNS records', function () {
       'there is no SRV record _imxp-edge._tcp.nowhere.example; --relay names one',
     );
   });
+
+  it('are shown by imxp check --dns as the world sees them', async () => {
+    const own = await workshop.run(['check', '--config', example.config, '--dns']);
+    expect(own.code, `${own.stdout}${own.stderr}`).to.equal(0);
+    const text = own.stdout.toString();
+    expect(text).to.match(/^example\.com\n {2}_imxp-mesh\._tcp\.example\.com +for 1 s\n/);
+    expect(text).to.include(`tcp://relay1.example.com:${example.port}`).and.include('priority 10, weight 0');
+    expect(text).to.match(/127\.0\.0\.1 +answers, TLSv1\.3, the certificate names example\.com\n/);
+
+    dns.srv('_imxp-mesh._tcp.bedrock.example', { port: rubble.port, target: 'relay1.rubble.com' });
+    const other = await workshop.run(['check', '--config', example.config, '--dns', 'bedrock.example', '--json']);
+    expect(other.code).to.equal(69);
+    const [seen] = JSON.parse(other.stdout.toString());
+    expect(seen).to.include({ domain: 'bedrock.example', ok: false });
+    expect(seen.services[0].targets[0].addresses[0].says).to.match(/^the relay of bedrock\.example refuses TLS/);
+    expect(seen.services[1].problem).to.equal('no SRV record: endpoints must be told where their relay is');
+  });
 });
 
 /** Waits until something holds, asking at each turn of the clock. */

@@ -1,0 +1,146 @@
+/** What the DNS says about the relays of a domain, and whether they answer: as any stranger would see it. */
+import { readFile } from 'node:fs/promises';
+import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
+import { writeRelayUrl } from '../../lib/config/relay-url.js';
+import type { NodeConfig } from '../../lib/config/schema.js';
+import { ImxpError } from '../../lib/errors.js';
+import { dial } from '../../lib/wire/dialer.js';
+import { srvName } from '../../lib/wire/locate.js';
+import { ProfileTable } from '../../lib/wire/profile.js';
+import { Resolver } from '../../lib/wire/resolver.js';
+import { inOrder, notOffered, type SrvRecord } from '../../lib/wire/srv.js';
+import { TlsService } from '../../lib/wire/tls-service.js';
+import { paint, table } from './output.js';
+
+const SERVICES = [
+  { service: 'imxp-mesh', missing: 'other relays find no way to this domain' },
+  { service: 'imxp-edge', missing: 'endpoints must be told where their relay is' },
+] as const;
+
+/** Enough for anybody who is there, and no trial of patience. */
+const LIMITS = { ...DEFAULT_LIMITS, connectTimeoutMs: 5000, greetingTimeoutMs: 5000, tuningTimeoutMs: 5000 };
+
+export interface AddressSeen {
+  readonly address: string;
+  readonly ok: boolean;
+  readonly says: string;
+}
+
+export interface TargetSeen extends SrvRecord {
+  readonly url: string;
+  readonly addresses: readonly AddressSeen[];
+  /** Why there are no addresses. */
+  readonly problem?: string;
+}
+
+export interface ServiceSeen {
+  readonly name: string;
+  readonly ttlSeconds?: number;
+  /** In an order in which they would be tried. */
+  readonly targets: readonly TargetSeen[];
+  readonly problem?: string;
+}
+
+export interface DomainSeen {
+  readonly domain: string;
+  /** Whether every service has a relay that answers as it should. */
+  readonly ok: boolean;
+  readonly services: readonly ServiceSeen[];
+}
+
+export class Observer {
+  readonly #resolver: Resolver;
+  readonly #tls: TlsService;
+
+  private constructor(servers: readonly string[], authority: Buffer | undefined) {
+    this.#resolver = new Resolver({ servers });
+    this.#tls = new TlsService({
+      common: authority === undefined ? {} : { authority },
+      domains: new Map(),
+      revocations: [],
+      timeoutMs: LIMITS.tuningTimeoutMs,
+    });
+  }
+
+  /** @param config whose name servers and authority are used; without it those of the system */
+  static async for(config: NodeConfig | undefined, nameServer: string | undefined): Promise<Observer> {
+    const { authority } = config?.tls ?? {};
+    const servers = nameServer === undefined ? (config?.mesh.dns.servers ?? []) : [nameServer];
+    return new Observer(servers, authority === undefined ? undefined : await readFile(authority));
+  }
+
+  async see(domain: string): Promise<DomainSeen> {
+    const services: ServiceSeen[] = [];
+    for (const { service, missing } of SERVICES) services.push(await this.#service(domain, service, missing));
+    const works = ({ targets }: ServiceSeen): boolean =>
+      targets.some(({ addresses }) => addresses.some(({ ok }) => ok));
+    return { domain, ok: services.every(works), services };
+  }
+
+  async #service(domain: string, service: string, missing: string): Promise<ServiceSeen> {
+    const name = srvName(service, domain);
+    try {
+      const { records, ttlSeconds } = await this.#resolver.srv(name);
+      if (records.length === 0) return { name, ttlSeconds, targets: [], problem: `no SRV record: ${missing}` };
+      if (notOffered(records)) return { name, ttlSeconds, targets: [], problem: 'says that there is no such service' };
+      const targets = inOrder(records).map((record) => this.#target(domain, record));
+      return { name, ttlSeconds, targets: await Promise.all(targets) };
+    } catch (error) {
+      return { name, targets: [], problem: describe(error) };
+    }
+  }
+
+  async #target(domain: string, record: SrvRecord): Promise<TargetSeen> {
+    const { target, port } = record;
+    const url = writeRelayUrl('tcp', target, port);
+    try {
+      const addresses = await this.#resolver.addresses(target);
+      const seen = await Promise.all(addresses.map((address) => this.#address(domain, address, port)));
+      return { ...record, url, addresses: seen, ...(seen.length === 0 ? { problem: 'has no address' } : {}) };
+    } catch (error) {
+      return { ...record, url, addresses: [], problem: describe(error) };
+    }
+  }
+
+  /** Greets the relay and asks for TLS, as a neighbour would. */
+  async #address(domain: string, address: string, port: number): Promise<AddressSeen> {
+    const url = writeRelayUrl('tcp', address, port);
+    try {
+      const driver = await dial({
+        relays: [{ transport: 'tcp', host: address, port, url }],
+        domain,
+        tls: 'require',
+        service: this.#tls,
+        profiles: new ProfileTable([]),
+        limits: LIMITS,
+        owner: { ended: () => {} },
+      });
+      const { protocol = 'TLS' } = driver.security ?? {};
+      await driver.release();
+      return { address, ok: true, says: `answers, ${protocol}, the certificate names ${domain}` };
+    } catch (error) {
+      return { address, ok: false, says: describe(error) };
+    }
+  }
+}
+
+function describe(error: unknown): string {
+  if (error instanceof ImxpError) return error.message;
+  throw error;
+}
+
+/** For people. */
+export function seenText({ domain, services }: DomainSeen): string {
+  const rows = services.flatMap(({ name, ttlSeconds, targets, problem }): string[][] => [
+    [`  ${name}`, problem === undefined ? `for ${ttlSeconds} s` : paint('yellow', problem)],
+    ...targets.flatMap((target) => [
+      [`    ${target.url}`, target.problem === undefined ? order(target) : paint('red', target.problem)],
+      ...target.addresses.map(({ address, ok, says }) => [`      ${address}`, paint(ok ? 'green' : 'red', says)]),
+    ]),
+  ]);
+  return `${domain}\n${table(rows)}`;
+}
+
+function order({ priority, weight }: SrvRecord): string {
+  return `priority ${priority}, weight ${weight}`;
+}
