@@ -268,6 +268,12 @@ const policy = z
       .record(address, z.array(address))
       .default({})
       .describe('attached endpoint to the further originators it may send for'),
+    statusRequest: z
+      .enum(['on', 'border', 'off'])
+      .default('on')
+      .describe(
+        'whether this relay reports to originators what became of their Data; "border" only on Data from or to other domains',
+      ),
   })
   .prefault({});
 

@@ -11,10 +11,18 @@ import { addressOf } from '../imxp/address.js';
 import { contentOf } from '../imxp/content.js';
 import type { Data, Option } from '../imxp/operation.js';
 import { looksLikeStatusResponse } from '../imxp/vocabulary/status.js';
-import type { OptionPlace } from './options.js';
+import { type OptionPlace, OptionRegistry } from './options.js';
 import { crosses, isDirect, type RouteView } from './route.js';
 
 export const STATUS_REQUEST = 'statusRequest';
+
+/** The options a relay understands that honours statusRequest always, on Data from and to other domains, or never. */
+export function statusOptions(scope: 'on' | 'border' | 'off'): OptionRegistry {
+  const understood = new OptionRegistry();
+  // Disabled, it is an option like any that is not known (IMXP core §11.1).
+  if (scope !== 'off') understood.add(STATUS_REQUEST, ['data', 'recipient'], scope === 'on' ? 'always' : 'border');
+  return understood;
+}
 
 /** What the report service is to say. */
 export interface StatusReport {

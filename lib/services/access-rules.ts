@@ -1,86 +1,112 @@
 /**
- * The rules of access entries (IMXP access §3): who is granted what by a list of entries and the four that are always
+ * The rules of access entries (IMXP access §3): who is granted what by a list of entries and those that are always
  * appended. Pure; refuses to know where entries are kept.
  */
-import { type Address, parseAddress } from '../imxp/address.js';
-
-/** One `entry`: an actor, or a pattern of actors, and what it may do. */
-export interface AccessEntry {
-  /** `local@domain`, with `*` or `imxp=*` for the local part and `*` for the domain. */
-  readonly actor: string;
-  /** `service:operation`; `all` stands for every service or operation. */
-  readonly actions: readonly string[];
-}
+import { type Address, addressOf } from '../imxp/address.js';
+import { type AccessEntry, type ActorPattern, parseActor } from '../imxp/vocabulary/access.js';
 
 /**
- * Whether the entries of an owner grant an action to an actor. The first entry that matches decides, explicit ones
- * before the implicit ones (IMXP access §3.1).
- *
- * @param owner the endpoint the entries belong to
- * @param action `service:operation`
+ * The entries considered appended to those of an owner, in their order (IMXP access §3); a service as owner has one more
+ * before the last, because services would be of no use to anybody otherwise (A-21).
  */
-export function grants(entries: readonly AccessEntry[], owner: Address, actor: Address, action: string): boolean {
-  for (const entry of entries) {
-    const decides = entry.actor === 'owner' ? isOwner(owner, actor) : matches(entry.actor, actor);
-    if (decides) return contains(entry.actions, action);
+export function implicitEntries(owner: Address): readonly AccessEntry[] {
+  const entries = [
+    { actor: `imxp=*@${owner.domain}`, actions: ['all:all'] },
+    { actor: 'imxp=*@*', actions: ['core:data'] },
+    { actor: owner.key, actions: ['all:all'] },
+  ];
+  if (owner.service) entries.push({ actor: '*@*', actions: ['core:data'] });
+  return [...entries, { actor: '*@*', actions: [] }];
+}
+
+interface Rule {
+  readonly pattern: ActorPattern;
+  /** Services and operations, in pairs. */
+  readonly actions: readonly (readonly [service: string, operation: string])[];
+}
+
+/** What one owner grants. Made once for many questions. */
+export class AccessRules {
+  readonly #rules: readonly Rule[];
+  /** Where the entries of an endpoint stand for its subaddress: the endpoint, which with all subaddresses is the owner. */
+  readonly #family: string | undefined;
+  readonly #implicitOwner: number;
+  readonly #open: boolean;
+
+  /**
+   * @param owner whose entries these are
+   * @param inherited whether they are consulted for a subaddress of the owner that has none of its own
+   */
+  constructor(owner: Address, explicit: readonly AccessEntry[], inherited = false) {
+    const entries = [...explicit, ...implicitEntries(owner)];
+    this.#rules = entries.map(ruleOf).filter((rule) => rule !== undefined);
+    this.#family = inherited ? owner.key : undefined;
+    this.#implicitOwner = this.#rules.length - (owner.service ? 3 : 2);
+    this.#open = this.#isOpen();
   }
-  return implicit(owner, actor, action);
+
+  /** Whether an action, `service:operation`, is granted: the first entry that matches decides (IMXP access §3.1). */
+  allows(actor: string, action: string): boolean {
+    if (this.#open && action === 'core:data') return true;
+    const name = addressOf(actor);
+    if (name === undefined) return false;
+    for (const [index, rule] of this.#rules.entries()) {
+      if (matches(rule.pattern, name) || (index === this.#implicitOwner && name.base === this.#family)) {
+        return grants(rule, action);
+      }
+    }
+    return false;
+  }
+
+  /**
+   * True when core:data is granted to everybody whatever comes first: most owners let anybody write, and then there is
+   * nothing to compare for each Data.
+   */
+  #isOpen(): boolean {
+    let [people, services] = [false, false];
+    for (const rule of this.#rules) {
+      const { kind, local, domain } = rule.pattern;
+      const forServices = kind === 'services' || (kind === 'literal' && serviceName(local) !== undefined);
+      // Whoever it matches was matched before.
+      if (forServices ? services : people) continue;
+      if (!grants(rule, 'core:data')) return false;
+      if (kind === 'literal' || domain !== undefined) continue;
+      if (forServices) services = true;
+      else people = true;
+    }
+    return people && services;
+  }
 }
 
-/** The four entries considered appended, and for a service as owner a fifth (A-21). */
-function implicit(owner: Address, actor: Address, action: string): boolean {
-  if (actor.service) return actor.domain === owner.domain || action === 'core:data';
-  if (isOwner(owner, actor)) return true;
-  return owner.service && action === 'core:data';
+/** An entry that is no entry matches nobody; none gets into the store or past the configuration. */
+function ruleOf({ actor, actions }: AccessEntry): Rule | undefined {
+  const pattern = parseActor(actor);
+  if (pattern === undefined) return undefined;
+  return { pattern, actions: actions.map(pairOf) };
 }
 
-function isOwner(owner: Address, actor: Address): boolean {
-  return owner.domain === actor.domain && (owner.local === actor.local || owner.base === actor.base);
+function pairOf(action: string): readonly [string, string] {
+  const [service = '', operation = ''] = action.split(':');
+  return [service, operation];
 }
 
-function matches(pattern: string, actor: Address): boolean {
-  const at = pattern.lastIndexOf('@');
-  const domain = pattern.slice(at + 1).toLowerCase();
-  if (domain !== '*' && domain !== actor.domain) return false;
-  const local = pattern.slice(0, at);
-  if (local === '*') return !actor.service;
-  if (/^(?:imxp|apex)=\*$/i.test(local)) return actor.service;
-  return local === actor.local;
+function matches({ kind, local, domain }: ActorPattern, actor: Address): boolean {
+  if (domain !== undefined && domain !== actor.domain) return false;
+  if (kind === 'everybody') return !actor.service;
+  if (kind === 'services') return actor.service;
+  return actor.service ? serviceName(local) === serviceName(actor.local) : local === actor.local;
 }
 
-function contains(actions: readonly string[], action: string): boolean {
-  const [service, operation] = action.split(':');
-  return actions.some((granted) => {
-    const [grantedService, grantedOperation] = granted.split(':');
-    return (
+/** What follows `imxp=` or `apex=`, which name the same services (IMXP access §3.1); undefined for anybody else. */
+function serviceName(local: string): string | undefined {
+  return /^(?:imxp|apex)=(.*)$/is.exec(local)?.[1]?.toLowerCase();
+}
+
+function grants({ actions }: Rule, action: string): boolean {
+  const [service, operation] = pairOf(action);
+  return actions.some(
+    ([grantedService, grantedOperation]) =>
       (grantedService === 'all' || grantedService === service) &&
-      (grantedOperation === 'all' || grantedOperation === operation)
-    );
-  });
-}
-
-/** Every account has the same entries: those the configuration gives to new ones. */
-export class CommonAccess {
-  readonly #entries: readonly AccessEntry[];
-  /** Most nodes let anybody write to anybody; then there is nothing to compare for each Data. */
-  readonly #openToAll: boolean;
-
-  constructor(entries: readonly AccessEntry[]) {
-    this.#entries = entries;
-    this.#openToAll = isOpen(entries);
-  }
-
-  allowed(owner: string, actor: string, action: string): boolean {
-    if (this.#openToAll && action === 'core:data') return true;
-    return grants(this.#entries, parseAddress(owner), parseAddress(actor), action);
-  }
-}
-
-/** True when core:data is granted to everybody whatever comes first. */
-function isOpen(entries: readonly AccessEntry[]): boolean {
-  for (const { actor, actions } of entries) {
-    if (!contains(actions, 'core:data')) return false;
-    if (actor === '*@*') return true;
-  }
-  return false;
+      (grantedOperation === 'all' || grantedOperation === operation),
+  );
 }

@@ -1,0 +1,128 @@
+/**
+ * Access entries as they are kept: one ordered list for each owner that ever had it set, and the configuration's for all
+ * other accounts. Knows what was stored, not what it grants.
+ *
+ * An account that is removed takes its list with it: a list names the account it was made for by the moment that account
+ * was added, and another account of the same name does not have it.
+ */
+import { LocalError } from '../errors.js';
+import type { Address } from '../imxp/address.js';
+import type { AccessEntry } from '../imxp/vocabulary/access.js';
+import { ABSENT, type Entry, type Json, type Store } from './store.js';
+
+const PREFIX = 'access/';
+const ACCOUNT = 'account/';
+/** A timestamp names a second, so two lists of one owner must be a second apart. */
+const RESOLUTION_MS = 1000;
+
+/** The entries that hold for an owner. */
+export interface OwnedEntries {
+  /** Explicit entries; none means that only the implicit ones are there. */
+  readonly entries: readonly AccessEntry[];
+  /** Milliseconds since 1970, at whole seconds. */
+  readonly lastUpdate: number;
+  /** They are those of the endpoint that the owner is a subaddress of. */
+  readonly inherited: boolean;
+  /** Of the owner's own entry in the store, for compare-and-set. */
+  readonly version: number;
+}
+
+interface Stored {
+  readonly entries: readonly AccessEntry[];
+  readonly lastUpdate: number;
+  /** When the account was added that it belongs to; empty for an owner without account. */
+  readonly account: string;
+}
+
+export class AccessEntries {
+  readonly #store: Store;
+  #initial: readonly AccessEntry[];
+  #changes = 0;
+
+  /** @param initial of accounts that never had theirs set; `owner` as actor stands for the account */
+  constructor(store: Store, initial: readonly AccessEntry[]) {
+    this.#store = store;
+    this.#initial = initial;
+  }
+
+  /** The entries of accounts that never had theirs set are others from now on. */
+  set initial(initial: readonly AccessEntry[]) {
+    this.#initial = initial;
+    this.#changes += 1;
+  }
+
+  /** Changes whenever any entry may have changed, whoever changed it. Cheap. */
+  get revision(): number {
+    // Each only grows, so their sum is another one after any change.
+    return this.#store.revision(PREFIX) + this.#store.revision(ACCOUNT) + this.#changes;
+  }
+
+  /** What holds for an owner now. @throws LocalError STORE_FAILED */
+  of(owner: Address): OwnedEntries {
+    const account = this.#account(owner);
+    const { stored, version } = this.#stored(owner.key, account);
+    if (stored !== undefined) return { ...stored, inherited: false, version };
+    const inherited = owner.key !== owner.base;
+    const base = inherited ? this.#stored(owner.base, account).stored : undefined;
+    if (base !== undefined) return { ...base, inherited, version };
+    const lastUpdate = wholeSeconds(Date.parse(account) || 0);
+    if (owner.service) return { entries: [], lastUpdate, inherited, version };
+    const entries = this.#initial.map(({ actor, actions }) => ({
+      actor: actor === 'owner' ? owner.base : actor,
+      actions,
+    }));
+    return { entries, lastUpdate, inherited, version };
+  }
+
+  /**
+   * Replaces the entries of an owner unless they have changed since `known` was read. Resolves when the disk has them.
+   *
+   * @param now milliseconds since 1970
+   * @returns the time of the update, always later than the one before; undefined when they have changed
+   * @throws LocalError STORE_FAILED
+   */
+  async replace(
+    owner: Address,
+    known: OwnedEntries,
+    entries: readonly AccessEntry[],
+    now: number,
+  ): Promise<number | undefined> {
+    const lastUpdate = Math.max(wholeSeconds(now), known.lastUpdate + RESOLUTION_MS);
+    const value = toJson({ entries, lastUpdate, account: this.#account(owner) });
+    const version = await this.#store.put(PREFIX + owner.key, value, known.version);
+    return version === undefined ? undefined : lastUpdate;
+  }
+
+  #stored(key: string, account: string): { readonly stored: Stored | undefined; readonly version: number } {
+    const entry = this.#store.peek(PREFIX + key);
+    if (entry === undefined) return { stored: undefined, version: ABSENT };
+    const stored = fromJson(key, entry);
+    return { stored: stored.account === account ? stored : undefined, version: entry.version };
+  }
+
+  /** When the account of an owner was added, as the account has it; empty when there is none. */
+  #account({ base }: Address): string {
+    const value: unknown = this.#store.peek(ACCOUNT + base)?.value;
+    if (typeof value !== 'object' || value === null || !('created' in value)) return '';
+    return typeof value.created === 'string' ? value.created : '';
+  }
+}
+
+function wholeSeconds(ms: number): number {
+  return ms - (ms % RESOLUTION_MS);
+}
+
+function toJson({ entries, lastUpdate, account }: Stored): Json {
+  return { entries: entries.map(({ actor, actions }) => ({ actor, actions: [...actions] })), lastUpdate, account };
+}
+
+function fromJson(key: string, { value }: Entry): Stored {
+  if (isStored(value)) return value;
+  throw new LocalError('STORE_FAILED', `the access entry of ${key} is not of this version`);
+}
+
+function isStored(value: unknown): value is Stored {
+  if (typeof value !== 'object' || value === null) return false;
+  const { entries, lastUpdate, account } = value as Partial<Stored>;
+  return Array.isArray(entries) && typeof lastUpdate === 'number' && typeof account === 'string';
+}

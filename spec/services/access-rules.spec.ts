@@ -1,0 +1,162 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { parseAddress } from '../../lib/imxp/address.js';
+import type { AccessEntry } from '../../lib/imxp/vocabulary/access.js';
+import { AccessRules, implicitEntries } from '../../lib/services/access-rules.js';
+
+const entry = (actor: string, ...actions: string[]): AccessEntry => ({ actor, actions });
+const rules = (owner: string, ...entries: AccessEntry[]) => new AccessRules(parseAddress(owner), entries);
+
+const INES = 'ines@harbour.example';
+/** IMXP access §3.2. */
+const WORKED = [
+  entry(INES, 'all:all'),
+  entry('bosun@harbour.example', 'core:data'),
+  entry('*@harbour.example', 'core:data', 'presence:subscribe', 'presence:watch'),
+  entry('*@quay.example'),
+  entry('*@*', 'core:data'),
+];
+const ACTIONS = ['core:data', 'presence:subscribe', 'presence:publish', 'access:get'] as const;
+
+describe('services/access-rules', () => {
+  describe('REQ-ACC-003 the worked example: the first entry that matches decides', () => {
+    const table: readonly (readonly [string, string])[] = [
+      [INES, 'yes yes yes yes'],
+      ['bosun@harbour.example', 'yes no no no'],
+      ['cook@harbour.example', 'yes yes no no'],
+      ['imxp=presence@harbour.example', 'yes yes yes yes'],
+      ['otto@quay.example', 'no no no no'],
+      ['imxp=report@quay.example', 'yes no no no'],
+      ['ada@elsewhere.example', 'yes no no no'],
+    ];
+    for (const [actor, row] of table) {
+      it(`${actor}: ${row}`, () => {
+        const worked = rules(INES, ...WORKED);
+        expect(ACTIONS.map((action) => (worked.allows(actor, action) ? 'yes' : 'no')).join(' ')).to.equal(row);
+      });
+    }
+  });
+
+  it('REQ-ACC-003 appends four implicit entries, in this order', () => {
+    expect(implicitEntries(parseAddress('Ines@HARBOUR.example'))).to.deep.equal([
+      entry('imxp=*@harbour.example', 'all:all'),
+      entry('imxp=*@*', 'core:data'),
+      entry('Ines@harbour.example', 'all:all'),
+      entry('*@*'),
+    ]);
+    const bare = rules(INES);
+    expect(bare.allows(INES, 'access:set')).to.equal(true);
+    expect(bare.allows('imxp=presence@harbour.example', 'access:set')).to.equal(true);
+    expect(bare.allows('imxp=presence@quay.example', 'core:data')).to.equal(true);
+    expect(bare.allows('imxp=presence@quay.example', 'access:get')).to.equal(false);
+    expect(bare.allows('otto@quay.example', 'core:data')).to.equal(false);
+  });
+
+  it('REQ-ACC-003 lets an explicit entry come before the owner, and decide for the owner too', () => {
+    expect(rules(INES, entry('*@harbour.example', 'core:data')).allows(INES, 'access:set')).to.equal(false);
+    expect(rules(INES, entry('*@*')).allows(INES, 'core:data')).to.equal(false);
+  });
+
+  it('REQ-ACC-004 `*` is everybody but services, `imxp=*` services only, domain `*` every domain', () => {
+    const star = rules(INES, entry('*@*', 'x:y'));
+    expect(star.allows('otto@quay.example', 'x:y')).to.equal(true);
+    expect(star.allows('otto/appl=wb@quay.example', 'x:y')).to.equal(true);
+    expect(star.allows('imxp=report@quay.example', 'x:y')).to.equal(false);
+    const services = rules(INES, entry('imxp=*@quay.example', 'x:y'));
+    expect(services.allows('imxp=report@QUAY.example', 'x:y')).to.equal(true);
+    expect(services.allows('apex=report@quay.example', 'x:y')).to.equal(true);
+    expect(services.allows('imxp=report@pier.example', 'x:y')).to.equal(false);
+    expect(services.allows('otto@quay.example', 'x:y')).to.equal(false);
+  });
+
+  it('REQ-ACC-004 compares local parts to the octet, domains without regard to case, services by either prefix', () => {
+    const literal = rules(
+      INES,
+      entry('otto@Quay.example', 'x:y'),
+      entry('"big ed"@*', 'x:y'),
+      entry('apex=bot@*', 'x:y'),
+    );
+    expect(literal.allows('otto@quay.EXAMPLE', 'x:y')).to.equal(true);
+    expect(literal.allows('Otto@quay.example', 'x:y')).to.equal(false);
+    expect(literal.allows('otto/appl=wb@quay.example', 'x:y')).to.equal(false);
+    expect(literal.allows('"big\\ ed"@pier.example', 'x:y')).to.equal(true);
+    expect(literal.allows('IMXP=bot@pier.example', 'x:y')).to.equal(true);
+  });
+
+  it('REQ-ACC-005 `all` stands for every service and every operation', () => {
+    const grants = (granted: string, asked: string) => rules(INES, entry('*@*', granted)).allows('o@q.example', asked);
+    expect(['all:all', 'all:data', 'core:all', 'core:data'].map((one) => grants(one, 'core:data'))).to.deep.equal([
+      true,
+      true,
+      true,
+      true,
+    ]);
+    expect(['all:get', 'presence:all', 'core:get'].map((one) => grants(one, 'core:data'))).to.deep.equal([
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  it('takes the endpoint and all its subaddresses for the owner where its entries stand for a subaddress', () => {
+    const inherited = new AccessRules(parseAddress(INES), [], true);
+    expect(inherited.allows('ines/appl=wb@harbour.example', 'access:set')).to.equal(true);
+    expect(rules(INES).allows('ines/appl=wb@harbour.example', 'access:set')).to.equal(false);
+    expect(inherited.allows('inesse@harbour.example', 'access:set')).to.equal(false);
+  });
+
+  it('lets everybody send to a service, unless its entries say otherwise (A-21)', () => {
+    const access = 'imxp=access@harbour.example';
+    expect(rules(access).allows('otto@quay.example', 'core:data')).to.equal(true);
+    expect(rules(access).allows('otto@quay.example', 'access:get')).to.equal(false);
+    expect(rules(access, entry('*@quay.example')).allows('otto@quay.example', 'core:data')).to.equal(false);
+  });
+
+  it('grants nothing to what is no address', () => {
+    expect(rules(INES, entry('*@quay.example', 'all:all')).allows('@quay.example', 'x:y')).to.equal(false);
+  });
+
+  it('decides as the algorithm of §3.1 does, for any entries and actor', () => {
+    const local = fc.constantFrom('ines', 'otto', 'imxp=report', 'apex=report');
+    const domain = fc.constantFrom('harbour.example', 'quay.example');
+    const entries = fc.array(
+      fc.record({
+        actor: fc
+          .tuple(fc.oneof(local, fc.constantFrom('*', 'imxp=*')), fc.oneof(domain, fc.constant('*')))
+          .map((parts) => parts.join('@')),
+        actions: fc.subarray(['core:data', 'all:data', 'core:all', 'presence:all', 'all:all']),
+      }),
+      { maxLength: 5 },
+    );
+    fc.assert(
+      fc.property(
+        entries,
+        local,
+        domain,
+        fc.constantFrom('core:data', 'presence:watch'),
+        (some, who, where, action) => {
+          const actor = `${who}@${where}`;
+          expect(rules(INES, ...some).allows(actor, action)).to.equal(asSpecified(some, who, where, action));
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
+
+/** IMXP access §3.1, word by word. */
+function asSpecified(explicit: readonly AccessEntry[], who: string, where: string, action: string): boolean {
+  const [service, operation] = action.split(':');
+  const isService = /^(imxp|apex)=/.test(who);
+  for (const { actor, actions } of [...explicit, ...implicitEntries(parseAddress(INES))]) {
+    const [local, domain] = actor.split('@');
+    if (domain !== '*' && domain !== where) continue;
+    const same = local?.replace('apex=', 'imxp=') === who.replace('apex=', 'imxp=');
+    if (local === 'imxp=*' ? !isService : local === '*' ? isService : !same) continue;
+    return actions.some((one) => {
+      const [s, o] = one.split(':');
+      return (s === service || s === 'all') && (o === operation || o === 'all');
+    });
+  }
+  return false;
+}
