@@ -1,0 +1,54 @@
+/**
+ * Presence information of IMXP to that of CPIM and back (IMXP presence Appendix A, corrected). Pure tables: asks nobody, knows
+ * no clock.
+ */
+import type { Presence, Tuple } from '../../imxp/vocabulary/presence.js';
+import { isOpen } from '../../imxp/vocabulary/presence.js';
+import { formatTimestamp, LATEST_MS } from '../../imxp/vocabulary/timestamp.js';
+import { addressOfUri } from '../uri.js';
+import type { CpimPresence, CpimTuple } from './operation.js';
+
+/** An absolute URI that an IMXP document can hold. */
+const URI = /^[A-Za-z][A-Za-z0-9+.-]*:[!$-;=?-Z_a-z~]+(?:#[!$-;=?-Z_a-z~]*)?$/;
+
+/** @param now milliseconds since 1970: a tuple that is no longer available by then is closed */
+export function toCpimPresence({ publisherInfo, tuples }: Presence, now: number): CpimPresence {
+  return {
+    entityInfo: publisherInfo,
+    tuples: tuples.map(
+      (tuple): CpimTuple => ({
+        destination: tuple.destination,
+        // the draft says lastUpdate, which a tuple does not have
+        status: isOpen(tuple, now) ? 'open' : 'closed',
+        info: tuple.tupleInfo,
+      }),
+    ),
+  };
+}
+
+/**
+ * @param target the `pres:` URI of the notification
+ * @param now milliseconds since 1970, at which it was received
+ * @throws RemoteProtocolError ADDRESS_INVALID, reply 553
+ */
+export function fromCpimPresence({ entityInfo, tuples }: CpimPresence, target: string, now: number): Presence {
+  const publisher = addressOfUri(target);
+  const known = tuples.filter(({ destination }) => URI.test(destination));
+  // IMXP wants one tuple at least; an inbox that nothing is known of is closed
+  const complete = known.length > 0 ? known : [{ destination: `im:${publisher}`, status: 'closed' as const, info: '' }];
+  return {
+    publisher,
+    lastUpdate: Math.floor(now / 1000) * 1000,
+    publisherInfo: uriOrNothing(entityInfo),
+    tuples: complete.map((tuple) => tupleOf(tuple, now)),
+  };
+}
+
+function tupleOf({ destination, status, info }: CpimTuple, now: number): Tuple {
+  const until = status === 'open' ? LATEST_MS : now;
+  return { destination, availableUntil: formatTimestamp(until), tupleInfo: uriOrNothing(info), capabilities: [] };
+}
+
+function uriOrNothing(text: string): string {
+  return URI.test(text) ? text : '';
+}

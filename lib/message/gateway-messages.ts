@@ -1,0 +1,221 @@
+/**
+ * Messages across a gateway, both ways (RFC 3860 §3.4; IMXP CPIM §3.2). Owns the table of TransIDs and the reports awaited;
+ * refuses to look into what is carried.
+ */
+import { ImxpError, RefusedError, type Reply, TransportError } from '../errors.js';
+import { contentOf } from '../imxp/content.js';
+import type { Data, Option } from '../imxp/operation.js';
+import { isSuccess } from '../imxp/reply-code.js';
+import { newTransId } from '../imxp/trans-id.js';
+import type { StatusResponse } from '../imxp/vocabulary/status.js';
+import { elementsOf, parseXml } from '../xml/parse.js';
+import {
+  type CpimContent,
+  type CpimResponse,
+  type CpimStatus,
+  type MessageOperation,
+  newCpimId,
+  responseTo,
+} from './cpim/operation.js';
+import type { GatewayContext, PortDelivery, PortOption } from './gateway.js';
+import { isMessageElement } from './read.js';
+import { MESSAGE_TYPE } from './write.js';
+
+/** Towards CPIM when the mesh sets no limit; and the most dataHopping can say (RFC 3342 §5). */
+const HOPS = 255;
+/** Decided at this gateway. statusRequest is the relay's: CPIM has no confirmation that could be promised (REQ-MSG-016). */
+const UNDERSTOOD: ReadonlySet<string> = new Set(['dataHopping']);
+
+const FAILED: Reply = { code: 550, text: 'the gateway could not deliver the message' };
+const LOOPING: Reply = { code: 550, text: 'the message has passed through too many gateways' };
+const NO_ANSWER: Reply = { code: 451, text: 'the other side of the gateway gave no answer' };
+
+interface Outcome {
+  readonly status: CpimStatus;
+  readonly reason: string;
+}
+
+export class MessageGateway {
+  readonly #context: GatewayContext;
+  /** By the transID of the statusRequest. */
+  readonly #awaited = new Map<number, (outcome: Outcome) => void>();
+
+  constructor(context: GatewayContext) {
+    this.#context = context;
+  }
+
+  // ---- CPIM to IMXP -------------------------------------------------------------------------------------------------
+
+  async fromPeer(operation: MessageOperation): Promise<CpimResponse> {
+    const { mapping } = this.#context;
+    const { source, destination, maxForwards } = operation;
+    let from: string;
+    let to: string;
+    try {
+      // RFC 3860 §3.4.1 step 1
+      [from, to] = [mapping.toImxp(inbox(source)), mapping.toImxp(inbox(destination))];
+    } catch {
+      return responseTo(operation, 'failure', 'source or destination is no im: URI');
+    }
+    // RFC 3860 §3.4.2: looping
+    if (maxForwards !== undefined && maxForwards <= 0) return responseTo(operation, 'failure', LOOPING.text);
+    const { status, reason } = await this.#pass(operation, from, to);
+    return responseTo(operation, status, reason);
+  }
+
+  /** Sends it and waits for what is known for certain. */
+  async #pass({ maxForwards, content }: MessageOperation, from: string, to: string): Promise<Outcome> {
+    const transID = newTransId(this.#awaited);
+    const known = new AbortController();
+    let outcome: Outcome = { status: 'indeterminant', reason: 'accepted; nobody said more' };
+    this.#awaited.set(transID, (reported) => {
+      outcome = reported;
+      known.abort();
+    });
+    try {
+      const options = [statusRequest(transID), ...hopping(maxForwards)];
+      const { type, headers, body } = content;
+      await this.#context.port.send({ from, to, content: body, type, headers, options });
+      await this.#context.wait(this.#context.answerTimeoutMs, known.signal);
+    } catch (error) {
+      outcome = outcomeOf(error);
+    } finally {
+      this.#awaited.delete(transID);
+    }
+    return outcome;
+  }
+
+  /** A report of a relay; one that nobody awaits (any more) is of no use. */
+  reported({ transID, destinations }: StatusResponse): void {
+    const [destination] = destinations;
+    if (destination === undefined) return;
+    const { code, text } = destination.reply;
+    // RFC 3342: 3xx says only that it takes time
+    if (code >= 300 && code < 400) return;
+    const status = isSuccess(code) ? 'success' : 'failure';
+    this.#awaited.get(transID)?.({ status, reason: `${code} ${text}`.trim() });
+  }
+
+  // ---- IMXP to CPIM -------------------------------------------------------------------------------------------------
+
+  async fromPort(delivery: PortDelivery): Promise<void> {
+    const { raw, recipients } = delivery;
+    const options = [
+      ...raw.options,
+      ...raw.recipients.flatMap((one) => (recipients.includes(one.identity) ? one.options : [])),
+    ];
+    const strange = options.find(({ seeNoEvil, internal }) => !seeNoEvil && !UNDERSTOOD.has(internal ?? ''));
+    if (strange !== undefined) {
+      const name = strange.internal ?? strange.external ?? '';
+      delivery.refuse({ code: 504, text: `the gateway cannot promise option ${name.slice(0, 80)}` });
+      return;
+    }
+    const hops = hopsOf(options);
+    const content = carried(raw);
+    if (content === undefined) {
+      delivery.refuse({ code: 550, text: 'the gateway takes no content that is elsewhere' });
+      return;
+    }
+    const replies = await Promise.all(recipients.map((recipient) => this.#offer(delivery, recipient, hops, content)));
+    const refusal = replies.find((reply) => reply !== undefined);
+    // as a relay does: ok when somebody took it
+    if (refusal === undefined || replies.includes(undefined)) delivery.accept();
+    else delivery.refuse(refusal);
+  }
+
+  /** @returns undefined when it was taken, or when nobody will know */
+  async #offer(
+    { originator }: PortDelivery,
+    recipient: string,
+    hops: number,
+    content: CpimContent,
+  ): Promise<Reply | undefined> {
+    const { mapping, peer } = this.#context;
+    // RFC 3342 §5: decremented before it is passed on, and not passed on with nothing left
+    if (hops <= 1) return LOOPING;
+    const transID = newCpimId();
+    try {
+      const source = mapping.toCpim('im', originator);
+      const destination = mapping.toCpim('im', recipient);
+      const response = await peer.message({
+        type: 'message',
+        source,
+        destination,
+        transID,
+        maxForwards: hops - 1,
+        content,
+      });
+      if (response.transID !== transID) return NO_ANSWER;
+      return response.status === 'failure' ? { ...FAILED, text: response.reason ?? FAILED.text } : undefined;
+    } catch (error) {
+      return error instanceof ImxpError && error.reply !== undefined ? error.reply : NO_ANSWER;
+    }
+  }
+}
+
+/** @throws Error for what is no inbox */
+function inbox(uri: string): string {
+  if (!/^im:/i.test(uri)) throw new Error('no im: URI');
+  return uri;
+}
+
+/** IMXP CPIM §3.2: so that there is an authoritative indication; who does not know it may ignore it. */
+function statusRequest(transID: number): PortOption {
+  return { internal: 'statusRequest', targetHop: 'final', seeNoEvil: true, transID };
+}
+
+/**
+ * MaxForwards as dataHopping. 0 would mean no limit there, so the last hop is said as 1. Relays that do not know it ignore it:
+ * the loop still ends, since every pass through a gateway counts.
+ */
+function hopping(maxForwards: number | undefined): PortOption[] {
+  if (maxForwards === undefined) return [];
+  const noMoreThan = Math.min(HOPS, Math.max(1, maxForwards - 1));
+  const xml = `<dataHopping noMoreThan='${noMoreThan}' />`;
+  return [{ internal: 'dataHopping', targetHop: 'all', seeNoEvil: true, transID: newTransId(), xml }];
+}
+
+function hopsOf(options: readonly Option[]): number {
+  const hops = options
+    .filter(({ internal }) => internal === 'dataHopping')
+    .map(({ inner }) => noMoreThan(inner))
+    .filter((limit) => limit > 0);
+  return Math.min(HOPS, ...hops);
+}
+
+function noMoreThan(inner: Buffer): number {
+  const [element] = elementsOf(parseXml(Buffer.concat([Buffer.from('<x>'), inner, Buffer.from('</x>')])));
+  const value = element?.attributes.get('noMoreThan') ?? '0';
+  return /^[0-9]{1,3}$/.test(value) ? Number(value) : 0;
+}
+
+const ELSEWHERE = new Set(['content-type', 'content-transfer-encoding']);
+
+/** What a Data carries, as an entity; undefined when it is not in there. */
+function carried(data: Data): CpimContent | undefined {
+  const content = contentOf(data);
+  if (content.kind === 'uri') return undefined;
+  if (content.kind === 'part') {
+    const type = content.headers.get('Content-Type') ?? 'text/plain';
+    const headers = content.headers.fields.filter(({ name }) => !ELSEWHERE.has(name.toLowerCase()));
+    return { type, headers, body: content.body };
+  }
+  // data-content says its type by nothing but its element
+  return { type: isMessage(content.inner) ? MESSAGE_TYPE : 'text/xml', headers: [], body: content.inner };
+}
+
+function isMessage(inner: Buffer): boolean {
+  try {
+    return isMessageElement(parseXml(inner));
+  } catch {
+    return false;
+  }
+}
+
+function outcomeOf(error: unknown): Outcome {
+  const reason = error instanceof Error ? error.message : String(error);
+  // IMXP CPIM §3.2: no answer from the relay says nothing, unless it certainly was not sent
+  const unknown = error instanceof TransportError && error.fields['sent'] !== false;
+  if (unknown && !(error instanceof RefusedError)) return { status: 'indeterminant', reason };
+  return { status: 'failure', reason };
+}

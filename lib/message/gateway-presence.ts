@@ -1,0 +1,376 @@
+/**
+ * Presence across a gateway, both ways (RFC 3859 §3.4; IMXP presence Appendix A). Owns the subscriptions that pass through it
+ * and the correlation of CPIM's responses, for which IMXP has no counterpart; messages are not its matter.
+ */
+import type { Reply } from '../errors.js';
+import { newTransId } from '../imxp/trans-id.js';
+import {
+  type Publish,
+  readPresenceOperation,
+  type Subscribe,
+  writePresenceOperation,
+} from '../imxp/vocabulary/presence.js';
+import { readServiceReply, type ServiceReply, writeServiceReply } from '../imxp/vocabulary/reply.js';
+import type { XmlElement } from '../xml/parse.js';
+import {
+  type CpimPresence,
+  type CpimResponse,
+  type NotifyOperation,
+  newCpimId,
+  responseTo,
+  type SubscribeOperation,
+} from './cpim/operation.js';
+import { fromCpimPresence, toCpimPresence } from './cpim/presence.js';
+import type { GatewayContext, PortDelivery } from './gateway.js';
+
+/** A subscription that runs through the gateway. */
+export interface GatewaySubscription {
+  /** Where the watcher is. */
+  readonly side: 'cpim' | 'imxp';
+  /** `pres:` URIs. */
+  readonly watcher: string;
+  readonly target: string;
+  /** On the IMXP side. */
+  readonly transID: number;
+  /** On the CPIM side. */
+  readonly subscriptID: string;
+  /** Milliseconds since 1970. */
+  readonly until: number;
+}
+
+/** Where subscriptions survive the process (REQ-CPIM-017). */
+export interface SubscriptionStore {
+  all(): Iterable<GatewaySubscription>;
+  put(subscription: GatewaySubscription): void;
+  remove(subscription: GatewaySubscription): void;
+}
+
+/** A subscription of this process, with what it has seen. */
+interface Running extends GatewaySubscription {
+  last?: CpimPresence;
+  /** The watcher has its response. */
+  established: boolean;
+  readonly ended: AbortController;
+}
+
+type Answer = Publish | ServiceReply;
+
+const NOTHING: SubscriptionStore = { all: () => [], put: () => {}, remove: () => {} };
+/** What timers can wait at once. */
+const LONGEST_WAIT_MS = 2 ** 31 - 1;
+const NOT_FOR_GATEWAYS: Reply = { code: 504, text: 'the gateway takes subscribe and terminate only' };
+
+export class PresenceGateway {
+  readonly #context: GatewayContext;
+  readonly #leaving: AbortSignal;
+  readonly #store: SubscriptionStore;
+  readonly #running = new Map<string, Running>();
+  /** Answers of presence services awaited, by transID. */
+  readonly #awaited = new Map<number, (answer: Answer) => void>();
+  /** Watchers in IMXP who asked once, by watcher and target. */
+  readonly #polls = new Map<string, { readonly transID: number; readonly domain: string }>();
+
+  constructor(context: GatewayContext, leaving: AbortSignal, store: SubscriptionStore = NOTHING) {
+    this.#context = context;
+    this.#leaving = leaving;
+    this.#store = store;
+    for (const subscription of store.all()) this.#run(subscription).established = true;
+  }
+
+  // ---- a watcher in CPIM --------------------------------------------------------------------------------------------
+
+  async fromPeer(operation: SubscribeOperation): Promise<CpimResponse> {
+    const { mapping } = this.#context;
+    const { watcher, target, duration, subscriptID } = operation;
+    let from: string;
+    let publisher: string;
+    try {
+      // RFC 3859 §3.4.1 step 1
+      [from, publisher] = [mapping.toImxp(presentity(watcher)), mapping.toImxp(presentity(target))];
+    } catch {
+      return responseTo(operation, 'failure', 'watcher or target is no pres: URI');
+    }
+    const running = this.#find('cpim', watcher, target);
+    if (running === undefined) return await this.#subscribe(operation, from, publisher);
+    // step 3
+    if (duration !== 0) return responseTo(operation, 'failure', 'there is such a subscription already');
+    // REQ-CPIM-019: 0 with its own id cancels, with another one fetches
+    if (running.subscriptID === subscriptID) await this.#cancel(running, from, publisher);
+    else if (running.last === undefined) return await this.#renew(running, operation, from, publisher);
+    // A poll by a subscriber would end his subscription (IMXP presence PRES-2), so the gateway answers by what it knows.
+    if (running.last !== undefined) this.#notifyLater(operation, running.last);
+    return responseTo(operation, 'success', undefined, 0);
+  }
+
+  async #subscribe(operation: SubscribeOperation, from: string, publisher: string): Promise<CpimResponse> {
+    const { watcher, target, duration, subscriptID } = operation;
+    const transID = newTransId(this.#awaited);
+    const now = this.#context.now();
+    const until = now + duration * 1000;
+    const running = this.#run({ side: 'cpim', watcher, target, transID, subscriptID, until });
+    const answer = await this.#ask(from, { type: 'subscribe', publisher, duration, transID });
+    if (answer?.type !== 'publish') {
+      this.#end(running);
+      const reason = answer === undefined ? 'the presence service gave no answer' : `${answer.code} ${answer.text}`;
+      return responseTo(operation, 'failure', reason.trim());
+    }
+    if (duration === 0) this.#end(running);
+    else this.#store.put(stored(running));
+    running.last ??= toCpimPresence(answer.presence, this.#context.now());
+    running.established = true;
+    // step 4: the response first, then the notification
+    this.#notifyLater(operation, running.last);
+    return responseTo(operation, 'success', undefined, duration);
+  }
+
+  /** Nothing was seen yet, because this process began later than the subscription: it is made again for the time left. */
+  async #renew(
+    running: Running,
+    operation: SubscribeOperation,
+    from: string,
+    publisher: string,
+  ): Promise<CpimResponse> {
+    const { subscriptID, until } = running;
+    const duration = Math.max(1, Math.floor((until - this.#context.now()) / 1000));
+    const response = await this.#subscribe({ ...operation, subscriptID, duration }, from, publisher);
+    return response.status === 'success' ? { ...response, duration: 0 } : response;
+  }
+
+  async #cancel(running: Running, from: string, publisher: string): Promise<void> {
+    this.#end(running);
+    await this.#send(from, publisher, writePresenceOperation({ type: 'terminate', transID: running.transID }));
+  }
+
+  /** Sends a request to the service of the publisher's domain. @returns undefined when no answer comes */
+  async #ask(from: string, request: Subscribe): Promise<Answer | undefined> {
+    const answered = new AbortController();
+    let answer: Answer | undefined;
+    this.#awaited.set(request.transID, (came) => {
+      answer = came;
+      answered.abort();
+    });
+    try {
+      const sent = await this.#send(from, request.publisher, writePresenceOperation(request));
+      if (sent) await this.#context.wait(this.#context.answerTimeoutMs, answered.signal);
+      return answer;
+    } finally {
+      this.#awaited.delete(request.transID);
+    }
+  }
+
+  /** @returns whether the service took it */
+  async #send(from: string, publisher: string, xml: string): Promise<boolean> {
+    try {
+      await this.#context.port.send({ from, to: `imxp=presence@${domainOf(publisher)}`, content: { xml } });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** What a presence service said to somebody on the CPIM side. @throws RemoteProtocolError XML_INVALID, reply 501 */
+  answered(element: XmlElement): void {
+    const answer = element.name === 'reply' ? readServiceReply(element) : readPresenceOperation(element);
+    if (answer === undefined) return;
+    const { transID } = answer;
+    if (answer.type === 'terminate') {
+      const ended = [...this.#running.values()].find((one) => one.side === 'cpim' && one.transID === transID);
+      // CPIM has no operation for it: the watcher sees the duration pass
+      if (ended !== undefined) this.#end(ended);
+    }
+    if (answer.type !== 'publish' && answer.type !== 'reply') return;
+    const awaited = this.#awaited.get(transID);
+    if (awaited !== undefined) {
+      this.#awaited.delete(transID);
+      awaited(answer);
+      return;
+    }
+    if (answer.type === 'publish') this.#changed(answer);
+  }
+
+  #changed({ transID, presence }: Publish): void {
+    const running = [...this.#running.values()].find((one) => one.side === 'cpim' && one.transID === transID);
+    if (running === undefined) return;
+    running.last = toCpimPresence(presence, this.#context.now());
+    // what comes before the response is part of the first notification
+    if (running.established) this.#notify(running, running.last);
+  }
+
+  #notifyLater(to: Pick<GatewaySubscription, 'watcher' | 'target'>, presence: CpimPresence): void {
+    setImmediate(() => this.#notify(to, presence));
+  }
+
+  #notify({ watcher, target }: Pick<GatewaySubscription, 'watcher' | 'target'>, presence: CpimPresence): void {
+    if (this.#leaving.aborted) return;
+    this.#context.peer.notify({ type: 'notify', watcher, target, transID: newCpimId(), presence });
+  }
+
+  // ---- a watcher in IMXP --------------------------------------------------------------------------------------------
+
+  /** What somebody in IMXP asked the presence service of a CPIM domain. @throws RemoteProtocolError XML_INVALID, reply 501 */
+  async asked(delivery: PortDelivery, service: string, element: XmlElement | undefined): Promise<void> {
+    const operation = element === undefined ? undefined : readPresenceOperation(element);
+    if (operation?.type !== 'subscribe' && operation?.type !== 'terminate') {
+      // CPIM has no publish and no watcher information
+      delivery.refuse(NOT_FOR_GATEWAYS);
+      return;
+    }
+    delivery.accept();
+    const domain = domainOf(service);
+    const { originator } = delivery;
+    const code =
+      operation.type === 'subscribe'
+        ? await this.#subscribeForImxp(operation, originator, domain)
+        : await this.#terminateForImxp(operation.transID, originator);
+    if (code !== undefined) await this.#reply(originator, domain, operation.transID, code);
+  }
+
+  /** @returns the code of the reply to send; none when presence is published instead */
+  async #subscribeForImxp(operation: Subscribe, originator: string, domain: string): Promise<number | undefined> {
+    const { mapping, peer, now } = this.#context;
+    const { publisher, duration, transID } = operation;
+    // IMXP presence §4.1 step 1
+    if (domainOf(publisher) !== domain) return 553;
+    const watcher = mapping.toCpim('pres', originator);
+    const target = mapping.toCpim('pres', publisher);
+    // step 4: silently; CPIM would refuse a second subscription
+    const earlier = this.#find('imxp', watcher, target);
+    if (earlier !== undefined) await this.#cancelAtPeer(earlier);
+    const taken = [...this.#running.values()].some((one) => one.transID === transID && one.watcher === watcher);
+    if (taken) return 555;
+    const subscriptID = newCpimId();
+    const key = keyOf('imxp', watcher, target);
+    if (duration === 0) this.#polls.set(key, { transID, domain });
+    const running =
+      duration === 0
+        ? undefined
+        : this.#run({ side: 'imxp', watcher, target, transID, subscriptID, until: now() + duration * 1000 });
+    const asked: SubscribeOperation = {
+      type: 'subscribe',
+      watcher,
+      target,
+      duration,
+      subscriptID,
+      transID: newCpimId(),
+    };
+    const response = await peer.subscribe(asked).catch(() => responseTo(asked, 'failure'));
+    if (response.status === 'failure') {
+      this.#polls.delete(key);
+      if (running !== undefined) this.#end(running);
+      return 550;
+    }
+    if (running !== undefined && this.#running.get(key) === running) this.#store.put(stored(running));
+    return undefined;
+  }
+
+  async #terminateForImxp(transID: number, originator: string): Promise<number> {
+    const watcher = this.#context.mapping.toCpim('pres', originator);
+    const found = [...this.#running.values()].find(
+      (one) => one.side === 'imxp' && one.transID === transID && one.watcher === watcher,
+    );
+    if (found === undefined) return 550;
+    await this.#cancelAtPeer(found);
+    return 250;
+  }
+
+  async #cancelAtPeer(running: Running): Promise<void> {
+    const { watcher, target, subscriptID } = running;
+    this.#end(running);
+    const cancel: SubscribeOperation = {
+      type: 'subscribe',
+      watcher,
+      target,
+      duration: 0,
+      subscriptID,
+      transID: newCpimId(),
+    };
+    await this.#context.peer.subscribe(cancel).catch(() => undefined);
+  }
+
+  /** A notification of the CPIM side. */
+  notified({ watcher, target, presence }: NotifyOperation): void {
+    const key = keyOf('imxp', watcher, target);
+    const to = this.#running.get(key) ?? this.#polls.get(key);
+    this.#polls.delete(key);
+    // nobody asked: a cancelled subscription gives one more, which may be discarded (RFC 3859 §3.4.3)
+    if (to === undefined) return;
+    const { mapping, now } = this.#context;
+    const time = now();
+    const document = fromCpimPresence(presence, target, time);
+    const { publisher } = document;
+    const publish: Publish = {
+      type: 'publish',
+      publisher,
+      transID: to.transID,
+      timeStamp: document.lastUpdate,
+      presence: document,
+    };
+    // the recipient is the watcher; the draft says originator, which is the service
+    void this.#fromService(domainOf(publisher), mapping.toImxp(watcher), writePresenceOperation(publish));
+  }
+
+  async #reply(to: string, domain: string, transID: number, code: number): Promise<void> {
+    await this.#fromService(domain, to, writeServiceReply({ transID, code, text: '', lang: undefined }));
+  }
+
+  async #fromService(domain: string, to: string, xml: string): Promise<void> {
+    // a service does not learn, and does not have to know, that its answer was lost
+    await this.#context.port.send({ from: `imxp=presence@${domain}`, to, content: { xml } }).catch(() => undefined);
+  }
+
+  // ---- the table ----------------------------------------------------------------------------------------------------
+
+  #find(side: GatewaySubscription['side'], watcher: string, target: string): Running | undefined {
+    const found = this.#running.get(keyOf(side, watcher, target));
+    return found === undefined || found.until > this.#context.now() ? found : undefined;
+  }
+
+  #run(subscription: GatewaySubscription): Running {
+    const running: Running = { ...subscription, established: false, ended: new AbortController() };
+    this.#running.set(keyOf(running.side, running.watcher, running.target), running);
+    void this.#expire(running);
+    return running;
+  }
+
+  #end(running: Running): void {
+    running.ended.abort();
+    const key = keyOf(running.side, running.watcher, running.target);
+    if (this.#running.get(key) === running) this.#running.delete(key);
+    this.#store.remove(stored(running));
+  }
+
+  async #expire(running: Running): Promise<void> {
+    const { now, mapping, wait } = this.#context;
+    // one that asks once has no duration to wait for
+    if (running.until <= now() && running.side === 'cpim') return;
+    const { signal } = running.ended;
+    while (running.until > now() && !signal.aborted && !this.#leaving.aborted) {
+      await wait(Math.min(running.until - now(), LONGEST_WAIT_MS), signal);
+    }
+    if (running.ended.signal.aborted || this.#leaving.aborted) return;
+    this.#end(running);
+    if (running.side === 'cpim') return;
+    // IMXP presence §4.1 step 6.3: the consumer is told
+    const xml = writePresenceOperation({ type: 'terminate', transID: running.transID });
+    const domain = domainOf(mapping.toImxp(running.target));
+    await this.#fromService(domain, mapping.toImxp(running.watcher), xml);
+  }
+}
+
+function stored({ side, watcher, target, transID, subscriptID, until }: Running): GatewaySubscription {
+  return { side, watcher, target, transID, subscriptID, until };
+}
+
+function keyOf(side: GatewaySubscription['side'], watcher: string, target: string): string {
+  return `${side} ${watcher} ${target}`;
+}
+
+/** @throws Error for what is no presentity */
+function presentity(uri: string): string {
+  if (!/^pres:/i.test(uri)) throw new Error('no pres: URI');
+  return uri;
+}
+
+function domainOf(address: string): string {
+  return address.slice(address.lastIndexOf('@') + 1).toLowerCase();
+}

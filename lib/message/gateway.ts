@@ -1,0 +1,186 @@
+/**
+ * A gateway between IMXP and CPIM (RFC 3860, RFC 3859; IMXP CPIM §3.2): both sides are interfaces, an Endpoint on one and any
+ * {@link CpimService} on the other. Content passes unread and unchanged. Owns which of both sides an operation goes to;
+ * messages and presence have a file each.
+ */
+import { LocalError, type Reply } from '../errors.js';
+import { contentOf } from '../imxp/content.js';
+import type { Data } from '../imxp/operation.js';
+import { looksLikeStatusResponse, readStatusResponse } from '../imxp/vocabulary/status.js';
+import type { HeaderField } from '../mime/headers.js';
+import { parseXml, type XmlElement } from '../xml/parse.js';
+import {
+  type CpimResponse,
+  type CpimService,
+  type LinkSecurity,
+  type MessageOperation,
+  type NotifyOperation,
+  responseTo,
+  type SubscribeOperation,
+} from './cpim/operation.js';
+import { MessageGateway } from './gateway-messages.js';
+import { PresenceGateway, type SubscriptionStore } from './gateway-presence.js';
+import { addressOfUri, uriOfAddress } from './uri.js';
+
+/** An option as `Endpoint.send` takes it. */
+export interface PortOption {
+  readonly internal: string;
+  readonly targetHop: 'this' | 'final' | 'all';
+  readonly seeNoEvil: boolean;
+  readonly transID: number;
+  readonly xml?: string;
+}
+
+/** A message as `Endpoint.send` takes it. */
+export interface PortMessage {
+  readonly from: string;
+  readonly to: string;
+  readonly content: Buffer | { readonly xml: string };
+  readonly type?: string;
+  readonly headers?: readonly HeaderField[];
+  readonly options?: readonly PortOption[];
+}
+
+/** What arrived, as an Endpoint delivers it. */
+export interface PortDelivery {
+  readonly originator: string;
+  /** Those of its recipients that the gateway stands for. */
+  readonly recipients: readonly string[];
+  readonly raw: Data;
+  accept(): unknown;
+  refuse(reply: Reply): unknown;
+}
+
+/** The IMXP side: an endpoint attached as everybody the gateway stands for. */
+export interface ImxpPort {
+  /** Resolves when a recipient's application said ok; rejects with an ImxpError. */
+  send(message: PortMessage): Promise<void>;
+  receive(handler: (delivery: PortDelivery) => void | Promise<void>): void;
+}
+
+/** How addresses and URIs correspond; the plain way unless an operator has a need. */
+export interface AddressMapping {
+  /** @throws RemoteProtocolError ADDRESS_INVALID */
+  toImxp(uri: string): string;
+  /** @throws RemoteProtocolError ADDRESS_INVALID */
+  toCpim(scheme: 'im' | 'pres', address: string): string;
+}
+
+export const PLAIN_MAPPING: AddressMapping = { toImxp: addressOfUri, toCpim: uriOfAddress };
+
+export interface GatewayOptions {
+  readonly port: ImxpPort;
+  readonly peer: CpimService;
+  /** How the port is connected to its relay. */
+  readonly security: LinkSecurity;
+  /** What both sides must have; by default that each knows the other (REQ-CPIM-012). */
+  readonly minimum?: Partial<LinkSecurity>;
+  readonly mapping?: AddressMapping;
+  /** Resolves after some time, or as soon as the signal is aborted; this layer sets no timers. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+  /** How long a report or an answer of a presence service is awaited. */
+  readonly answerTimeoutMs?: number;
+  /** Where subscriptions survive; without it they are lost with the process. */
+  readonly subscriptions?: SubscriptionStore;
+}
+
+/** The options complete, shared by the parts of a gateway. */
+export interface GatewayContext {
+  readonly port: ImxpPort;
+  readonly peer: CpimService;
+  readonly mapping: AddressMapping;
+  readonly answerTimeoutMs: number;
+  wait(ms: number, signal: AbortSignal): Promise<void>;
+  now(): number;
+}
+
+const ANSWER_TIMEOUT_MS = 60_000;
+const REPORT_SERVICE = /^(?:imxp|apex)=report@/i;
+const PRESENCE_SERVICE = /^(?:imxp|apex)=presence@/i;
+
+/**
+ * The gateway as its CPIM peer sees it; on the IMXP side it takes what the port delivers.
+ *
+ * @example
+ * const gateway = new Gateway({ port: endpoint, peer, security: { authenticated: true, confidential: true }, wait: pause });
+ * await gateway.message({ type: 'message', source: 'im:mr.slate@slate.example', destination: 'im:fred@example.com', … });
+ */
+export class Gateway implements CpimService {
+  readonly security: LinkSecurity;
+  readonly #messages: MessageGateway;
+  readonly #presence: PresenceGateway;
+  readonly #leaving = new AbortController();
+
+  /** @throws LocalError ARGUMENT when a side does not have the security it must have */
+  constructor(options: GatewayOptions) {
+    const { port, peer, security, minimum, mapping = PLAIN_MAPPING, now = Date.now, subscriptions } = options;
+    const wanted: LinkSecurity = { authenticated: true, confidential: false, ...minimum };
+    checkSecurity('the relay', security, wanted);
+    checkSecurity('the CPIM peer', peer.security, wanted);
+    this.security = security;
+    const { signal } = this.#leaving;
+    const wait = (ms: number, own: AbortSignal): Promise<void> => options.wait(ms, AbortSignal.any([own, signal]));
+    const { answerTimeoutMs = ANSWER_TIMEOUT_MS } = options;
+    const context: GatewayContext = { port, peer, mapping, now, wait, answerTimeoutMs };
+    this.#messages = new MessageGateway(context);
+    this.#presence = new PresenceGateway(context, signal, subscriptions);
+    port.receive((delivery) => this.#deliver(delivery));
+  }
+
+  /** From CPIM to IMXP (RFC 3860 §3.4.1). */
+  async message(operation: MessageOperation): Promise<CpimResponse> {
+    if (this.#leaving.signal.aborted) return responseTo(operation, 'failure', 'the gateway is closed');
+    return await this.#messages.fromPeer(operation);
+  }
+
+  /** From CPIM to IMXP (RFC 3859 §3.4.1). */
+  async subscribe(operation: SubscribeOperation): Promise<CpimResponse> {
+    if (this.#leaving.signal.aborted) return responseTo(operation, 'failure', 'the gateway is closed');
+    return await this.#presence.fromPeer(operation);
+  }
+
+  /** From CPIM to whoever subscribed from IMXP. */
+  notify(operation: NotifyOperation): void {
+    this.#presence.notified(operation);
+  }
+
+  /** Waits for nothing more; subscriptions stay in their store. */
+  close(): void {
+    this.#leaving.abort();
+  }
+
+  async #deliver(delivery: PortDelivery): Promise<void> {
+    const { originator, recipients, raw } = delivery;
+    if (REPORT_SERVICE.test(originator)) {
+      const element = elementIn(raw, looksLikeStatusResponse);
+      if (element !== undefined) this.#messages.reported(readStatusResponse(element));
+      delivery.accept();
+      return;
+    }
+    if (PRESENCE_SERVICE.test(originator)) {
+      const element = elementIn(raw);
+      if (element !== undefined) this.#presence.answered(element);
+      delivery.accept();
+      return;
+    }
+    const [service] = recipients.filter((recipient) => PRESENCE_SERVICE.test(recipient));
+    if (service !== undefined) await this.#presence.asked(delivery, service, elementIn(raw));
+    else await this.#messages.fromPort(delivery);
+  }
+}
+
+function checkSecurity(who: string, { authenticated, confidential }: LinkSecurity, wanted: LinkSecurity): void {
+  if ((wanted.authenticated && !authenticated) || (wanted.confidential && !confidential)) {
+    const what = wanted.confidential && !confidential ? 'confidential' : 'authenticated';
+    throw new LocalError('ARGUMENT', `the link to ${who} is not ${what}, which a gateway must not accept`);
+  }
+}
+
+/** The element a service sent. @throws RemoteProtocolError as parsing does */
+function elementIn(data: Data, like: (octets: Buffer) => boolean = () => true): XmlElement | undefined {
+  const content = contentOf(data);
+  const octets = content.kind === 'inline' ? content.inner : content.kind === 'part' ? content.body : undefined;
+  return octets !== undefined && like(octets) ? parseXml(octets) : undefined;
+}
