@@ -17,6 +17,9 @@ export {
   type TlsUse,
 } from './endpoint/options.js';
 export type { SendSink } from './endpoint/outbox.js';
+export type { OngoingRequest, PresenceClient, PresenceRequest } from './endpoint/presence.js';
+export type { Feed } from './endpoint/presence-feed.js';
+export type { PresenceInfo, PresenceTuple, PresenceTupleInit, PresenceUpdate } from './endpoint/presence-info.js';
 export {
   ERROR_CODES,
   type ErrorCode,

@@ -23,6 +23,8 @@ import { type DeliveryHandler, Inbox } from './inbox.js';
 import { dataOf, type Message } from './message.js';
 import { type EndpointOptions, type EndpointSettings, settle } from './options.js';
 import { Outbox, type SendSink } from './outbox.js';
+import { PresenceClient } from './presence.js';
+import { Transactions } from './transactions.js';
 
 /** What an endpoint tells about itself; see {@link Endpoint}. */
 export type EndpointEvents = {
@@ -70,8 +72,10 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   readonly #attachments = new Attachments();
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
+  readonly #transactions = new Transactions();
   readonly #leaving = new AbortController();
   readonly #backoff: Backoff | undefined;
+  #presence: PresenceClient | undefined;
   #state: State = 'reconnecting';
   #connection: Connection | undefined;
   /** Tells a present connection's end from that of an earlier one. */
@@ -117,6 +121,17 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   /** The addresses this endpoint wants to be attached as; the first is the originator unless `from` says otherwise. */
   get addresses(): readonly string[] {
     return this.#attachments.addresses;
+  }
+
+  /**
+   * Publishing one's presence, and seeing that of others.
+   *
+   * @example
+   * for await (const { open } of await fred.presence.subscribe('barney@rubble.com')) console.log(open);
+   */
+  get presence(): PresenceClient {
+    this.#presence ??= new PresenceClient(this, this.#transactions, this.#settings.limits.answerTimeoutMs);
+    return this.#presence;
   }
 
   /** Whether there is a connection to the relay. */
@@ -351,7 +366,9 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
       await this.#connection?.release();
       throw error;
     }
-    if (this.#state === 'connected') this.emit('connect');
+    if (this.#state !== 'connected') return;
+    this.#presence?.attached();
+    this.emit('connect');
   }
 
   /** Nothing more happens. */
@@ -361,6 +378,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     this.#leaving.abort();
     this.#outbox.fail(error === undefined ? 'CLOSED' : 'CONNECTION_LOST', error?.message ?? LEAVING);
     this.#inbox.end(error);
+    this.#presence?.close(error);
     this.emit('close', error);
   }
 
@@ -414,7 +432,21 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
       .filter((identity) => this.#attachments.has(identity));
     // IMXP core §9.3: an error when no recipient is attached here.
     if (recipients.length === 0) this.#refuse(channel, msgno, octets, NOT_ATTACHED);
+    else if (this.#transacted(channel, msgno, octets, data)) return;
     else this.#inbox.take(channel, msgno, octets, data, recipients);
+  }
+
+  /** What a service answers is not for the application's loops. */
+  #transacted(channel: EndpointChannel, msgno: number, octets: number, data: Data): boolean {
+    try {
+      if (!this.#transactions.take(data)) return false;
+      channel.reply(msgno, 'RPY', this.#connector.dialect.ok);
+      channel.consume(octets);
+    } catch (error) {
+      if (!(error instanceof RemoteProtocolError) || error.reply === undefined) throw error;
+      this.#refuse(channel, msgno, octets, error.reply);
+    }
+    return true;
   }
 
   /** IMXP core §8: the relay ends an attachment. */

@@ -22,6 +22,8 @@ export interface LocalMeshOptions {
   readonly limits?: Readonly<Record<string, number>>;
   /** Relays and endpoints use TLS. */
   readonly tls?: boolean;
+  /** What is different in the configuration of both nodes. */
+  readonly config?: Partial<NodeConfigInput>;
 }
 
 export class LocalMesh {
@@ -105,6 +107,7 @@ export class LocalMesh {
       mesh: { routes: domain === 'example.com' ? [route] : [], dns: { enabled: false } },
       limits: this.#options.limits ?? {},
       ...(tls ? { tls: await this.#tls(domain) } : {}),
+      ...this.#options.config,
     };
   }
 

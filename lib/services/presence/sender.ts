@@ -3,8 +3,9 @@
  * service's name and nothing of what it says.
  */
 import type { Reply } from '../../errors.js';
-import type { Data, Option } from '../../imxp/operation.js';
+import type { Data } from '../../imxp/operation.js';
 import type { DeliverySink } from '../../relay/target.js';
+import { documentData } from '../outgoing.js';
 
 /** The mesh as a service sees it. */
 export interface ServiceMesh {
@@ -18,7 +19,6 @@ export interface Outcome {
   settled(reply: Reply | undefined): void;
 }
 
-const NO_OPTIONS: readonly Option[] = [];
 /** Sent in one turn of the event loop by whoever sends many. */
 const BATCH = 128;
 
@@ -47,15 +47,7 @@ export class Sender {
   /** @param document the element to send */
   send(domain: string, to: string, document: string, outcome: Outcome): void {
     this.#outstanding += 1;
-    const data: Data = {
-      type: 'data',
-      originator: `${this.#service}@${domain}`,
-      content: '#Content',
-      recipients: [{ identity: to, options: NO_OPTIONS }],
-      options: NO_OPTIONS,
-      dataContent: { name: 'Content', inner: Buffer.from(document) },
-      source: undefined,
-    };
+    const data = documentData(`${this.#service}@${domain}`, to, document);
     this.#mesh.submit(data, new Sent(this, outcome));
   }
 

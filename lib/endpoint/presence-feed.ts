@@ -1,0 +1,177 @@
+/**
+ * A subscription or watch of an endpoint: what the service sends because of it, as a loop. Owns when it begins anew and when
+ * it is over; knows neither connections nor what its items mean.
+ */
+import { RefusedError, type Reply } from '../errors.js';
+import { type PresenceOperation, readPresenceOperation } from '../imxp/vocabulary/presence.js';
+import { readServiceReply } from '../imxp/vocabulary/reply.js';
+import type { XmlElement } from '../xml/parse.js';
+import { Deferred } from './deferred.js';
+import type { ElementHandler } from './transactions.js';
+
+/** Items nobody has taken yet; past it the oldest go, since the newest is what counts. */
+const KEPT = 1000;
+/** Clocks differ: who is told so shortly before the time that it is over has not been cut off. */
+const EARLY_MS = 5000;
+
+export interface FeedOptions<Item> {
+  readonly type: 'subscribe' | 'watch';
+  readonly publisher: string;
+  /** Of the publisher, normalised. */
+  readonly key: string;
+  /** Normalised. */
+  readonly originator: string;
+  /** Seconds. */
+  readonly duration: number;
+  readonly renew: boolean;
+  itemOf(operation: PresenceOperation): Item | undefined;
+  send(operation: PresenceOperation): Promise<void>;
+  begin(handler: ElementHandler): number;
+  ended(transID: number): void;
+}
+
+/** A feed as its endpoint sees it, whatever its items are. */
+export interface Ongoing {
+  covers(type: 'subscribe' | 'watch', key: string, originator: string): boolean;
+  again(): Promise<XmlElement>;
+  refresh(): void;
+  finish(error: Error | undefined): void;
+}
+
+/**
+ * What comes of a subscription or watch, one by one. The loop ends when the time is over, when it is left, or with
+ * {@link end}; it throws when the publisher withdraws his permission (RefusedError 537) or the endpoint is lost for good.
+ */
+export class Feed<Item> implements AsyncIterable<Item>, Ongoing {
+  readonly transID: number;
+  readonly #options: FeedOptions<Item>;
+  #expires = 0;
+  #items: Item[] = [];
+  #waiting: Deferred<IteratorResult<Item, undefined>>[] = [];
+  #asking: Deferred<XmlElement> | undefined;
+  #end: { readonly error: Error | undefined } | undefined;
+
+  constructor(options: FeedOptions<Item>) {
+    this.#options = options;
+    this.transID = options.begin((element) => this.#take(element));
+  }
+
+  /** Whether it still runs, as far as is known here. */
+  get running(): boolean {
+    return this.#end === undefined;
+  }
+
+  /** When it ends unless it is renewed. */
+  get expires(): Date {
+    return new Date(this.#expires);
+  }
+
+  /** Ends it at the service. Never rejects. */
+  async end(): Promise<void> {
+    if (this.#end !== undefined) return;
+    this.finish(undefined);
+    try {
+      await this.#options.send({ type: 'terminate', transID: this.transID });
+    } catch {
+      // The service will notice when the time is over.
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Item, undefined> {
+    return {
+      next: () => this.#next(),
+      return: async () => {
+        await this.end();
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  /** Whether it is such an operation of that originator. */
+  covers(type: 'subscribe' | 'watch', key: string, originator: string): boolean {
+    const own = this.#options;
+    return this.running && own.type === type && own.key === key && own.originator === originator;
+  }
+
+  /** Asks (anew) under the same transID for the time that is left; the service replaces. @returns its first answer */
+  async again(): Promise<XmlElement> {
+    const { type, publisher } = this.#options;
+    const now = Date.now();
+    if (this.#expires <= now + EARLY_MS) this.#expires = now + this.#options.duration * 1000;
+    const duration = Math.ceil((this.#expires - now) / 1000);
+    this.#asking ??= new Deferred<XmlElement>();
+    const { promise } = this.#asking;
+    await this.#options.send({ type, publisher, transID: this.transID, duration });
+    return promise;
+  }
+
+  /** Asks anew because something may have been missed; a refusal ends it. */
+  refresh(): void {
+    this.again().catch((error: unknown) => {
+      // A connection that is lost again will be there again; anything else is final.
+      if (error instanceof RefusedError) this.finish(error);
+    });
+  }
+
+  /** Nothing more comes. */
+  finish(error: Error | undefined): void {
+    if (this.#end !== undefined) return;
+    this.#end = { error };
+    this.#options.ended(this.transID);
+    this.#asking?.reject(error ?? new RefusedError('REFUSED', OVER));
+    for (const waiting of this.#waiting.splice(0)) {
+      if (error === undefined) waiting.resolve({ done: true, value: undefined });
+      else waiting.reject(error);
+    }
+  }
+
+  #take(element: XmlElement): void {
+    if (element.name === 'reply') {
+      const { code, text } = readServiceReply(element);
+      if (code === 250) this.#answered(element);
+      else this.finish(new RefusedError('REFUSED', { code, text }));
+      return;
+    }
+    const operation = readPresenceOperation(element);
+    if (operation?.type === 'terminate') {
+      this.#terminated();
+      return;
+    }
+    const item = operation === undefined ? undefined : this.#options.itemOf(operation);
+    if (item === undefined) return;
+    if (operation?.type === 'publish') this.#answered(element);
+    const waiting = this.#waiting.shift();
+    if (waiting !== undefined) waiting.resolve({ done: false, value: item });
+    else if (this.#items.push(item) > KEPT) this.#items.shift();
+  }
+
+  #answered(element: XmlElement): void {
+    this.#asking?.resolve(element);
+    this.#asking = undefined;
+  }
+
+  /** IMXP presence §4.5: the time is over, or the permission is gone. */
+  #terminated(): void {
+    if (Date.now() < this.#expires - EARLY_MS) this.finish(new RefusedError('REFUSED', WITHDRAWN));
+    else if (this.#options.renew) this.#renew();
+    else this.finish(undefined);
+  }
+
+  #renew(): void {
+    this.#expires = 0;
+    this.refresh();
+  }
+
+  #next(): Promise<IteratorResult<Item, undefined>> {
+    const item = this.#items.shift();
+    if (item !== undefined) return Promise.resolve({ done: false, value: item });
+    if (this.#end?.error !== undefined) return Promise.reject(this.#end.error);
+    if (this.#end !== undefined) return Promise.resolve({ done: true, value: undefined });
+    const waiting = new Deferred<IteratorResult<Item, undefined>>();
+    this.#waiting.push(waiting);
+    return waiting.promise;
+  }
+}
+
+const WITHDRAWN: Reply = { code: 537, text: 'the publisher has withdrawn the permission, or the service ended it' };
+const OVER: Reply = { code: 421, text: 'it was ended' };

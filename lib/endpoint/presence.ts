@@ -1,0 +1,292 @@
+/**
+ * The endpoint's side of the presence service (IMXP presence §4): publish, ask, subscribe, watch. Knows how an endpoint
+ * sends and is told, and nothing of connections.
+ */
+import { LocalError, RefusedError, TransportError } from '../errors.js';
+import {
+  type Presence,
+  type PresenceOperation,
+  readPresenceOperation,
+  SECONDS_MAX,
+  writePresenceOperation,
+} from '../imxp/vocabulary/presence.js';
+import { readServiceReply, type ServiceReply } from '../imxp/vocabulary/reply.js';
+import { pause } from '../wire/backoff.js';
+import type { XmlElement } from '../xml/parse.js';
+import { givenAddress } from './address.js';
+import { Deferred } from './deferred.js';
+import type { Message } from './message.js';
+import { Feed, type Ongoing } from './presence-feed.js';
+import { infoOf, type PresenceInfo, type PresenceUpdate, tupleOf } from './presence-info.js';
+import type { Transactions } from './transactions.js';
+
+export interface PresenceRequest {
+  /** Who asks; default the first address attached. */
+  readonly from?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface OngoingRequest extends PresenceRequest {
+  /** Seconds, 1 to 2147483647; default an hour. */
+  readonly duration?: number;
+  /** Subscribe or watch again whenever the duration is over; default false. */
+  readonly renew?: boolean;
+}
+
+/** What the client needs of an endpoint. */
+export interface PresenceEndpoint {
+  readonly addresses: readonly string[];
+  send(message: Message): Promise<void>;
+}
+
+const HOUR = 3600;
+/** Somebody else may publish on the same entry; so often in a row he hardly does. */
+const ATTEMPTS = 5;
+const REPLACED = 555;
+const NO_ANSWER = 'the presence service took the request and did not answer it in time';
+
+export class PresenceClient {
+  readonly #endpoint: PresenceEndpoint;
+  readonly #transactions: Transactions;
+  readonly #timeoutMs: number;
+  readonly #feeds = new Set<Ongoing>();
+
+  /** See {@link Endpoint.presence}. */
+  constructor(endpoint: PresenceEndpoint, transactions: Transactions, timeoutMs: number) {
+    this.#endpoint = endpoint;
+    this.#transactions = transactions;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /**
+   * Asks for somebody's presence once.
+   *
+   * @throws RefusedError REFUSED: 537 not permitted, 550 unknown, 553 not of that domain; TransportError TIMED_OUT |
+   * CONNECTION_LOST; LocalError ADDRESS_INVALID | CLOSED
+   * @example
+   * const { open, tuples } = await barney.presence.poll('fred@example.com');
+   */
+  async poll(publisher: string, request: PresenceRequest = {}): Promise<PresenceInfo> {
+    return infoOf(await this.#present(publisher, request));
+  }
+
+  /**
+   * Publishes presence: one's own, or that of somebody who permits it (`presence:publish`).
+   *
+   * @param update the new entry, or a function that makes it from the present one; called again when somebody else was faster
+   * @throws as {@link poll}; RefusedError 555 when somebody else was faster several times in a row; LocalError ARGUMENT
+   * @example
+   * const availableUntil = new Date(Date.now() + 3_600_000);
+   * await fred.presence.publish({ tuples: [{ destination: 'im:fred@example.com', availableUntil }] });
+   */
+  async publish(
+    update: PresenceUpdate | ((present: PresenceInfo) => PresenceUpdate),
+    { publisher = this.#own(), ...request }: PresenceRequest & { readonly publisher?: string } = {},
+  ): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      const present = await this.#present(publisher, request);
+      const wanted = typeof update === 'function' ? update(infoOf(present)) : update;
+      const { lastUpdate } = present;
+      const presence = { publisher, lastUpdate, publisherInfo: wanted.info ?? '', tuples: wanted.tuples.map(tupleOf) };
+      if (presence.tuples.length === 0) throw new LocalError('ARGUMENT', 'presence has at least one tuple');
+      const timeStamp = Date.now();
+      const answer = await this.#ask(publisher, request, (transID) => {
+        return { type: 'publish', publisher, transID, timeStamp, presence };
+      });
+      const { code, text } = replyIn(answer);
+      if (code === 250) return;
+      if (code !== REPLACED || attempt === ATTEMPTS) throw new RefusedError('REFUSED', { code, text });
+    }
+  }
+
+  /**
+   * Subscribes to somebody's presence; resolves when the present state is there. The subscription lives at the service: it
+   * goes on over a lost connection, and is refreshed when the endpoint has come back.
+   *
+   * @throws as {@link poll}
+   * @example
+   * const fred = await barney.presence.subscribe('fred@example.com', { renew: true });
+   * for await (const { open } of fred) console.log(open ? 'fred is there' : 'fred has gone');
+   */
+  async subscribe(publisher: string, request: OngoingRequest = {}): Promise<Feed<PresenceInfo>> {
+    return this.#ongoing('subscribe', publisher, request, (operation) =>
+      operation.type === 'publish' ? infoOf(operation.presence) : undefined,
+    );
+  }
+
+  /**
+   * Watches who subscribes to somebody's presence, oneself for instance: those who do now come first.
+   *
+   * @throws as {@link poll}
+   * @example
+   * for await (const subscriber of await fred.presence.watch('fred@example.com')) console.log(`${subscriber} looks`);
+   */
+  async watch(publisher: string, request: OngoingRequest = {}): Promise<Feed<string>> {
+    return this.#ongoing('watch', publisher, request, (operation) =>
+      operation.type === 'notify' ? operation.subscriber : undefined,
+    );
+  }
+
+  /**
+   * Who subscribes to somebody's presence at this moment.
+   *
+   * @throws as {@link poll}
+   */
+  async who(publisher: string, request: PresenceRequest = {}): Promise<string[]> {
+    const service = serviceOf(publisher);
+    const found: string[] = [];
+    const replies: ServiceReply[] = [];
+    const ended = new Deferred<void>();
+    const transID = this.#transactions.begin(service, (element) => {
+      const operation = readPresenceOperation(element);
+      if (operation?.type === 'notify') found.push(operation.subscriber);
+      if (element.name !== 'reply') return;
+      replies.push(readServiceReply(element));
+      if (replies.length === 2 || replies[0]?.code !== 250) ended.resolve();
+    });
+    try {
+      await this.#send(service, request, { type: 'watch', publisher, transID, duration: 0 });
+      // Nothing marks the end of a watch that only asks; but the answer to what is asked behind it comes behind it.
+      if (replies.length === 0 || replies[0]?.code === 250) {
+        await this.#send(service, request, { type: 'terminate', transID });
+      }
+      await this.#within(ended.promise, request);
+    } finally {
+      this.#transactions.end(transID);
+    }
+    const [reply] = replies;
+    if (reply !== undefined && reply.code !== 250) throw refused(reply);
+    return found;
+  }
+
+  /** The endpoint is attached again. */
+  attached(): void {
+    for (const feed of this.#feeds) feed.refresh();
+  }
+
+  /** Nothing more will come. */
+  close(error: Error | undefined): void {
+    for (const feed of [...this.#feeds]) feed.finish(error);
+  }
+
+  async #present(publisher: string, request: PresenceRequest): Promise<Presence> {
+    // PRES-2: to ask once would end a subscription of the same originator, so it is renewed instead.
+    for (const feed of this.#feeds) {
+      if (feed.covers('subscribe', givenAddress(publisher).key, this.#originator(request))) {
+        return presenceIn(await this.#within(feed.again(), request));
+      }
+    }
+    const answer = await this.#ask(publisher, request, (transID) => {
+      return { type: 'subscribe', publisher, transID, duration: 0 };
+    });
+    return presenceIn(answer);
+  }
+
+  async #ongoing<Item>(
+    type: 'subscribe' | 'watch',
+    publisher: string,
+    request: OngoingRequest,
+    itemOf: (operation: PresenceOperation) => Item | undefined,
+  ): Promise<Feed<Item>> {
+    const { duration = HOUR, renew = false } = request;
+    if (!Number.isInteger(duration) || duration < 1 || duration > SECONDS_MAX) {
+      throw new LocalError('ARGUMENT', `a duration is 1 to ${SECONDS_MAX} seconds`);
+    }
+    const service = serviceOf(publisher);
+    const send = (operation: PresenceOperation): Promise<void> => this.#send(service, request, operation);
+    const feed: Feed<Item> = new Feed<Item>({
+      type,
+      publisher,
+      key: givenAddress(publisher).key,
+      originator: this.#originator(request),
+      duration,
+      renew,
+      itemOf,
+      send,
+      begin: (handler) => this.#transactions.begin(service, handler),
+      ended: (transID) => {
+        this.#transactions.end(transID);
+        this.#feeds.delete(feed);
+      },
+    });
+    this.#feeds.add(feed);
+    try {
+      await this.#within(feed.again(), request);
+    } catch (error) {
+      void feed.end();
+      throw error;
+    }
+    return feed;
+  }
+
+  /** Asks something that has one answer. */
+  async #ask(
+    publisher: string,
+    request: PresenceRequest,
+    operation: (transID: number) => PresenceOperation,
+  ): Promise<XmlElement> {
+    const service = serviceOf(publisher);
+    const answer = new Deferred<XmlElement>();
+    const transID = this.#transactions.begin(service, (element) => answer.resolve(element));
+    try {
+      await this.#send(service, request, operation(transID));
+      return await this.#within(answer.promise, request);
+    } finally {
+      this.#transactions.end(transID);
+    }
+  }
+
+  #send(service: string, { from, signal }: PresenceRequest, operation: PresenceOperation): Promise<void> {
+    return this.#endpoint.send({
+      to: service,
+      content: { xml: writePresenceOperation(operation) },
+      ...(from === undefined ? {} : { from }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  async #within<T>(answer: Promise<T>, { signal }: PresenceRequest): Promise<T> {
+    const over = new AbortController();
+    const given = new Deferred<never>();
+    const abort = (): void => given.reject(signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
+    void pause(this.#timeoutMs, over.signal).then(() => {
+      if (!over.signal.aborted) given.reject(new TransportError('TIMED_OUT', NO_ANSWER));
+    });
+    try {
+      return await Promise.race([answer, given.promise]);
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      over.abort();
+    }
+  }
+
+  #own(): string {
+    return this.#endpoint.addresses[0] ?? '';
+  }
+
+  #originator({ from }: PresenceRequest): string {
+    return givenAddress(from ?? this.#own()).key;
+  }
+}
+
+/** The presence service of the domain somebody is in. */
+function serviceOf(publisher: string): string {
+  return `imxp=presence@${givenAddress(publisher).domain}`;
+}
+
+function presenceIn(element: XmlElement): Presence {
+  const operation = element.name === 'reply' ? undefined : readPresenceOperation(element);
+  if (operation?.type === 'publish') return operation.presence;
+  throw refused(replyIn(element));
+}
+
+function replyIn(element: XmlElement): ServiceReply {
+  if (element.name === 'reply') return readServiceReply(element);
+  const text = `the presence service answered with ${element.name}`;
+  return { type: 'reply', transID: 0, code: 501, text, lang: undefined };
+}
+
+function refused({ code, text }: ServiceReply): RefusedError {
+  return new RefusedError('REFUSED', { code, text });
+}

@@ -1,0 +1,66 @@
+/**
+ * What services send because this endpoint asked them: recognised by the service and the transID (IMXP core §12), and kept
+ * from the application's deliveries. What carries a transID that nobody here knows is a delivery like any other. Knows no
+ * vocabulary.
+ */
+import { addressOf } from '../imxp/address.js';
+import { contentOf } from '../imxp/content.js';
+import type { Data } from '../imxp/operation.js';
+import { newTransId } from '../imxp/trans-id.js';
+import { parseXml, type XmlElement } from '../xml/parse.js';
+
+/** Takes an element with the transaction's transID. */
+export type ElementHandler = (element: XmlElement) => void;
+
+interface Transaction {
+  /** Normalised address of the service; undefined when any service may answer. */
+  readonly service: string | undefined;
+  readonly handler: ElementHandler;
+}
+
+export class Transactions {
+  readonly #byTransId = new Map<number, Transaction>();
+
+  /**
+   * Begins a transaction.
+   *
+   * @param service who will answer; undefined for any service
+   * @param given for a transaction that is to have a certain transID
+   * @returns its transID, unpredictable and used by no other
+   */
+  begin(service: string | undefined, handler: ElementHandler, given?: number): number {
+    const transID = given ?? newTransId(this.#byTransId);
+    const key = service === undefined ? undefined : (addressOf(service)?.key ?? service);
+    this.#byTransId.set(transID, { service: key, handler });
+    return transID;
+  }
+
+  end(transID: number): void {
+    this.#byTransId.delete(transID);
+  }
+
+  /** @returns false when the Data is for the application */
+  take(data: Data): boolean {
+    if (this.#byTransId.size === 0) return false;
+    const originator = addressOf(data.originator);
+    if (originator?.service !== true) return false;
+    const element = elementOf(data);
+    const transaction = this.#byTransId.get(Number(element?.attributes.get('transID')));
+    if (element === undefined || transaction === undefined) return false;
+    if (transaction.service !== undefined && transaction.service !== originator.key) return false;
+    transaction.handler(element);
+    return true;
+  }
+}
+
+/** The one element a Data carries, if that is what it carries. */
+function elementOf(data: Data): XmlElement | undefined {
+  try {
+    const content = contentOf(data);
+    if (content.kind === 'inline') return parseXml(content.inner);
+    const xml = content.kind === 'part' && /^(?:text|application)\/xml$/.test(content.type);
+    return xml ? parseXml(content.body) : undefined;
+  } catch {
+    return undefined;
+  }
+}
