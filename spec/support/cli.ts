@@ -1,9 +1,6 @@
-/** Runs the command line as a process of its own, from the sources, so that a stale dist/ cannot lie. */
+/** Runs the command line as a process of its own. */
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-
-const IMXP = fileURLToPath(new URL('../../bin/imxp.ts', import.meta.url));
-const TSX = import.meta.resolve('tsx');
+import { RUN_PROGRAM } from './program.js';
 
 export interface CliOptions {
   readonly cwd: string;
@@ -22,7 +19,7 @@ export interface CliResult {
 export function imxp(args: readonly string[], { cwd, env = {}, input = '' }: CliOptions): Promise<CliResult> {
   const { IMXP_PASSWORD: _, ...inherited } = process.env;
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [`--import=${TSX}`, IMXP, ...args], { cwd, env: { ...inherited, ...env } });
+    const child = spawn(process.execPath, [...RUN_PROGRAM, ...args], { cwd, env: { ...inherited, ...env } });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -1,20 +1,16 @@
 /**
  * The program as people run it: `imxp` commands and relays as real processes in a temporary directory, with accounts and
  * certificates made through the command line. Knows the contract of the command line and nothing of lib/.
- *
- * `IMXP_DIST=1` runs the built `dist/bin/imxp.js`, otherwise `bin/imxp.ts` through tsx.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { PROGRAM, RUN_PROGRAM } from './program.js';
 import { within } from './within.js';
 
-const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 const START_DEADLINE_MS = 20_000;
 const STOP_DEADLINE_MS = 15_000;
 
@@ -22,9 +18,6 @@ const running = new Set<ChildProcess>();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
-
-/** The program's file, for a spec that must know whether it is there. */
-export const PROGRAM = process.env['IMXP_DIST'] === '1' ? `${PROJECT}dist/bin/imxp.js` : `${PROJECT}bin/imxp.ts`;
 
 export interface Finished {
   readonly code: number | null;
@@ -51,10 +44,7 @@ export class Command {
 
   constructor(arguments_: readonly string[], directory: string, environment: Readonly<Record<string, string>> = {}) {
     this.#title = `imxp ${arguments_.join(' ')}`;
-    const loader = PROGRAM.endsWith('.ts')
-      ? [`--import=${pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href}`]
-      : [];
-    const child = spawn(process.execPath, [...loader, PROGRAM, ...arguments_], {
+    const child = spawn(process.execPath, [...RUN_PROGRAM, ...arguments_], {
       cwd: directory,
       env: { ...process.env, NODE_OPTIONS: '', ...environment },
       stdio: ['pipe', 'pipe', 'pipe'],
