@@ -5,6 +5,7 @@ import { register as certs } from './certs.js';
 import { register as check } from './check.js';
 import { register as demo } from './demo.js';
 import { register as listen } from './listen.js';
+import { register as presence } from './presence.js';
 import { register as relay } from './relay.js';
 import { register as send } from './send.js';
 import { makeProgram, runProgram } from './support/program.js';
@@ -14,11 +15,12 @@ const EXAMPLES = `Examples:
   imxp check --config mesh.json                      is the configuration usable?
   imxp account add fred@example.com --config mesh.json
   echo Hello | imxp send --from fred@example.com --to barney@rubble.com
+  imxp presence poll fred@example.com --from barney@rubble.com
   imxp demo                                          two domains on this machine, and a message across
 
 Exit codes: 0 done, 1 failed, 64 wrong usage, 69 unavailable, 77 refused, 78 configuration not usable`;
 
 /** In the order of the help. */
-const COMMANDS = [relay, check, account, certs, send, listen, demo];
+const COMMANDS = [relay, check, account, certs, send, listen, presence, demo];
 
 await runProgram(makeProgram(COMMANDS, EXAMPLES));

@@ -1,0 +1,234 @@
+/** `imxp presence`: publish one's presence, ask for that of others, follow it, and see who does. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Endpoint } from '../lib/endpoint/endpoint.js';
+import type { Feed } from '../lib/endpoint/presence-feed.js';
+import type { PresenceInfo, PresenceTupleInit, PresenceUpdate } from '../lib/endpoint/presence-info.js';
+import { RefusedError } from '../lib/errors.js';
+import { parseTimestamp } from '../lib/imxp/vocabulary/timestamp.js';
+import {
+  addressArgument,
+  attach,
+  countArgument,
+  type EndpointCommandOptions,
+  endpointOptions,
+  withEndpoint,
+} from './support/endpoint.js';
+import { CommandError, EXIT } from './support/exit.js';
+import { harmless, note, paint, print, printJson } from './support/output.js';
+
+interface PresenceOptions extends EndpointCommandOptions {
+  readonly from: string;
+  readonly json?: boolean;
+}
+
+interface PublishOptions extends PresenceOptions {
+  readonly publisher?: string;
+  readonly closed?: boolean;
+  readonly until?: Date;
+  readonly destination?: string;
+  readonly info?: string;
+}
+
+interface FollowOptions extends PresenceOptions {
+  readonly duration?: number;
+  readonly count?: number;
+}
+
+/** Open without an end; some readers stumble over years of five digits. */
+const ALWAYS = new Date('9999-12-31T23:59:59Z');
+
+/** A time as people write it: `18:00` today or tomorrow, `90m` from now, or any timestamp. */
+function untilArgument(text: string): Date {
+  const span = /^(\d+)([smhd])$/.exec(text);
+  const now = Date.now();
+  if (span !== null) {
+    const seconds = { s: 1, m: 60, h: 3600, d: 86_400 }[span[2] ?? 's'] ?? 1;
+    return new Date(now + Number(span[1]) * seconds * 1000);
+  }
+  const clock = /^(\d{1,2}):(\d{2})$/.exec(text);
+  if (clock !== null && Number(clock[1]) < 24 && Number(clock[2]) < 60) {
+    const date = new Date(now);
+    date.setHours(Number(clock[1]), Number(clock[2]), 0, 0);
+    if (date.getTime() <= now) date.setDate(date.getDate() + 1);
+    return date;
+  }
+  const ms = parseTimestamp(text);
+  if (ms !== undefined) return new Date(ms);
+  throw new InvalidArgumentError('not a time such as 18:00, 90m, 8h or 2030-01-31T18:00:00+01:00.');
+}
+
+/** Attaches, does something, says why it was refused, and leaves in any case. */
+async function withPresence(
+  options: PresenceOptions,
+  action: (endpoint: Endpoint) => Promise<void>,
+  reconnect = false,
+): Promise<void> {
+  const settings = await endpointOptions(options.from, options);
+  const endpoint = await attach(settings, { reconnect });
+  if (reconnect) {
+    endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; trying again`));
+    endpoint.on('connect', () => note('attached again'));
+  }
+  // Messages for this address are not what this command is for; their senders shall know.
+  endpoint.receive((delivery) => void delivery.refuse({ code: 450, text: 'only presence is read here at the moment' }));
+  try {
+    await action(endpoint);
+  } catch (error) {
+    if (options.json === true && error instanceof RefusedError) printJson({ refused: true, ...error.reply });
+    throw error;
+  } finally {
+    await endpoint.close();
+  }
+}
+
+async function publish(options: PublishOptions): Promise<void> {
+  const { from, publisher = from, closed = false, info } = options;
+  const destination = options.destination ?? `im:${publisher}`;
+  const availableUntil = closed ? new Date() : (options.until ?? ALWAYS);
+  await withPresence(options, async (endpoint) => {
+    // Other ways to reach the publisher stay as they are.
+    const change = (present: PresenceInfo): PresenceUpdate => {
+      const others = present.tuples.filter((tuple) => tuple.destination !== destination);
+      const own = present.tuples.find((tuple) => tuple.destination === destination);
+      const tuple: PresenceTupleInit = { ...own, destination, availableUntil };
+      return { tuples: [tuple, ...others], info: info ?? present.info };
+    };
+    await endpoint.presence.publish(change, { publisher });
+    if (options.json === true) printJson({ published: true, publisher, destination, until: availableUntil, closed });
+    else if (process.stdout.isTTY) print(`${publisher} is ${closed ? 'closed' : 'open'} at ${destination}`);
+  });
+}
+
+async function poll(publisher: string, options: PresenceOptions): Promise<void> {
+  await withPresence(options, async (endpoint) => {
+    const info = await endpoint.presence.poll(publisher);
+    if (options.json === true) printJson(info);
+    else print(described(info));
+  });
+}
+
+async function subscribe(publisher: string, options: FollowOptions): Promise<void> {
+  const show = (info: PresenceInfo): void => (options.json === true ? printJson(info) : print(described(info)));
+  await withPresence(
+    options,
+    async (endpoint) => follow(await endpoint.presence.subscribe(publisher, lasting(options)), options, show),
+    true,
+  );
+}
+
+async function watch(publisher: string | undefined, options: FollowOptions): Promise<void> {
+  const show = (subscriber: string): void => {
+    if (options.json === true) printJson({ subscriber, time: new Date() });
+    else print(harmless(subscriber));
+  };
+  const whose = publisher ?? options.from;
+  await withPresence(
+    options,
+    async (endpoint) => follow(await endpoint.presence.watch(whose, lasting(options)), options, show),
+    true,
+  );
+}
+
+async function who(publisher: string | undefined, options: PresenceOptions): Promise<void> {
+  await withPresence(options, async (endpoint) => {
+    const subscribers = await endpoint.presence.who(publisher ?? options.from);
+    if (options.json === true) printJson({ publisher: publisher ?? options.from, subscribers });
+    else for (const subscriber of subscribers) print(harmless(subscriber));
+  });
+}
+
+/** Without a duration it goes on until it is stopped. */
+function lasting({ duration }: FollowOptions): { duration?: number; renew: boolean } {
+  return duration === undefined ? { renew: true } : { duration, renew: false };
+}
+
+async function follow<Item>(feed: Feed<Item>, { count }: FollowOptions, show: (item: Item) => void): Promise<void> {
+  const leave = (): void => void feed.end();
+  process.once('SIGINT', leave);
+  process.once('SIGTERM', leave);
+  let shown = 0;
+  try {
+    for await (const item of feed) {
+      show(item);
+      shown += 1;
+      if (shown === count) break;
+    }
+  } catch (error) {
+    if (error instanceof RefusedError) throw new CommandError(EXIT.REFUSED, harmless(error.message), { cause: error });
+    throw error;
+  } finally {
+    process.off('SIGINT', leave);
+    process.off('SIGTERM', leave);
+  }
+}
+
+/** Presence for people: who, then one line for each way to reach him. */
+function described({ publisher, lastUpdate, info, open, tuples }: PresenceInfo): string {
+  const state = open ? paint('green', 'open') : paint('red', 'closed');
+  const since = lastUpdate.toISOString().replace('.000Z', 'Z');
+  const lines = [`${paint('bold', harmless(publisher))}  ${state}  ${paint('dim', `as of ${since}`)}`];
+  if (info !== '') lines.push(`  ${harmless(info)}`);
+  for (const tuple of tuples) {
+    const until = tuple.availableUntil.getUTCFullYear() >= 9999 ? '' : ` until ${when(tuple.availableUntil)}`;
+    const status = tuple.open ? `open${until}` : `closed since ${when(tuple.availableUntil)}`;
+    const about = tuple.info === '' ? '' : `  ${harmless(tuple.info)}`;
+    const can = tuple.capabilities.map(({ baseline, text }) => `\n    ${harmless(`${baseline}: ${text.trim()}`)}`);
+    lines.push(`  ${harmless(tuple.destination)}  ${status}${about}${can.join('')}`);
+  }
+  return lines.join('\n');
+}
+
+function when(date: Date): string {
+  return date.toISOString().replace('.000Z', 'Z');
+}
+
+export function register(program: Command): void {
+  const presence = program
+    .command('presence')
+    .description('publish your presence, and see that of others')
+    .addHelpText(
+      'after',
+      `
+Presence is kept by the relay of the publisher's domain, whether he is attached or not. Who may see it is for him to say;
+at first nobody may. Exit codes: 0 done, 1 refused by the service (550 unknown, 553 not of that domain), 69 the relay
+cannot be reached, 77 not allowed (537 no permission).
+
+  imxp presence publish --from fred@example.com --until 18:00
+  imxp presence publish --from fred@example.com --closed
+  imxp presence poll fred@example.com --from barney@rubble.com
+  imxp presence subscribe fred@example.com --from barney@rubble.com     prints each change until it is stopped
+  imxp presence watch --from fred@example.com                           prints who looks
+  imxp presence who --from fred@example.com                             who subscribes at this moment`,
+    );
+  const command = (name: string, description: string): Command =>
+    withEndpoint(
+      presence
+        .command(name)
+        .description(description)
+        .requiredOption('--from <address>', 'who you are; its password is needed', addressArgument)
+        .option('--json', 'print JSON, one object a line'),
+    );
+  command('publish', 'say that you can be reached, or that you cannot')
+    .option('--publisher <address>', 'whose presence it is, if he permits it; default yours', addressArgument)
+    .addOption(
+      new Option('--until <time>', 'open until then: 18:00, 90m, 8h, 2d, a date and time').argParser(untilArgument),
+    )
+    .addOption(new Option('--closed', 'closed from now on').conflicts('until'))
+    .option('--destination <uri>', 'which of your ways; default im: and the address')
+    .option('--info <uri>', 'where to read about you')
+    .action(publish);
+  command('poll', "ask for somebody's presence once").argument('<address>', 'whose', addressArgument).action(poll);
+  const following = (made: Command): Command =>
+    made
+      .option('--duration <seconds>', 'end after so many seconds; without it when it is stopped', countArgument)
+      .option('--count <n>', 'stop after so many', countArgument);
+  following(command('subscribe', "print somebody's presence, now and whenever it changes"))
+    .argument('<address>', 'whose', addressArgument)
+    .action(subscribe);
+  following(command('watch', "print who subscribes to somebody's presence, now and whenever somebody does"))
+    .argument('[address]', 'to whose presence; default yours', addressArgument)
+    .action(watch);
+  command('who', "list who subscribes to somebody's presence")
+    .argument('[address]', 'to whose presence; default yours', addressArgument)
+    .action(who);
+}
