@@ -3,6 +3,10 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Content } from '../imxp/content.js';
+import type { CpimInit } from '../message/cpim/document.js';
+import type { InstantMessage, InstantMessageInit } from '../message/instant-message.js';
+import { isFlowed, readText } from '../message/text.js';
+import type { MessageForm } from '../message/write.js';
 
 /** XML that goes inside the control document, in a `data-content` element. Well-formed: one element. */
 export interface XmlContent {
@@ -12,6 +16,20 @@ export interface XmlContent {
 /** Content that is elsewhere: an absolute URI. */
 export interface UriContent {
   readonly uri: string;
+}
+
+/**
+ * An instant message (message/RFC822+XML). `from`, `to`, `date` and `message-id` are filled in from the Data unless it has them.
+ */
+export interface MessageContent {
+  readonly message: InstantMessage | InstantMessageInit;
+  /** Default `nested`, which carries content of any type. */
+  readonly form?: MessageForm;
+}
+
+/** A message/cpim object, for those beyond a gateway; what is left out is filled in from the Data. */
+export interface CpimObjectContent {
+  readonly cpim: Omit<CpimInit, 'from' | 'to' | 'dateTime'> & Partial<Pick<CpimInit, 'from' | 'to' | 'dateTime'>>;
 }
 
 export const TEXT = 'text/plain; charset=UTF-8';
@@ -25,8 +43,11 @@ export function guessedType(octets: Buffer): string {
 /** Content as text: a part by its charset, XML as written, a reference as its URI. */
 export function textOfContent(content: Content): string {
   switch (content.kind) {
-    case 'part':
-      return decoder(content.headers.mediaType()?.parameters.get('charset')).decode(content.body);
+    case 'part': {
+      const type = content.headers.mediaType();
+      if (type !== undefined && isFlowed(type)) return readText(content.body, type) ?? '';
+      return decoder(type?.parameters.get('charset')).decode(content.body);
+    }
     case 'inline':
       return content.inner.toString('utf8');
     default:

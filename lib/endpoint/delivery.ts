@@ -5,6 +5,8 @@ import type { Reply } from '../errors.js';
 import type { Content } from '../imxp/content.js';
 import { contentOf } from '../imxp/content.js';
 import type { Data, Option } from '../imxp/operation.js';
+import type { InstantMessage } from '../message/instant-message.js';
+import { openMessage } from '../message/open.js';
 import { textOfContent } from './content.js';
 
 /** Told of the answer; the inbox. */
@@ -43,6 +45,7 @@ export class Delivery {
   /** Set by the endpoint. */
   readonly ticket: DeliveryTicket;
   #content: Content | undefined;
+  #message: { readonly found: InstantMessage | undefined } | undefined;
   #state: 'open' | 'answered' | 'void' = 'open';
 
   constructor(raw: Data, recipients: readonly string[], ticket: DeliveryTicket) {
@@ -69,12 +72,25 @@ export class Delivery {
   }
 
   /**
-   * The content as text: a part decoded by its charset (UTF-8 unless it names another), XML as it is written.
+   * What was sent as an instant message: message/RFC822+XML in any form, or message/cpim to be read like one; undefined for
+   * anything else. Who processes more than the fields of RFC 822 uses {@link openMessage}.
    *
-   * @throws RemoteProtocolError CONTENT_UNRESOLVED | MIME_INVALID
+   * @throws RemoteProtocolError whose reply the Data should be refused with: MESSAGE_NOT_UNDERSTOOD (504) when it demands what
+   * is not understood here; MESSAGE_INVALID | CONTENT_UNRESOLVED | MIME_INVALID | XML_INVALID | XML_NOT_WELL_FORMED (500, 501)
+   */
+  get message(): InstantMessage | undefined {
+    this.#message ??= { found: this.#opened() };
+    return this.#message.found;
+  }
+
+  /**
+   * The content as text: what an instant message says; a part decoded by its charset (UTF-8 unless it names another), its
+   * lines joined when it is format=flowed; XML as it is written.
+   *
+   * @throws as {@link message}
    */
   text(): string {
-    return textOfContent(this.content);
+    return this.message?.text ?? textOfContent(this.content);
   }
 
   /** Whether {@link accept} and {@link refuse} still have an effect: not answered, and the connection still there. */
@@ -95,6 +111,13 @@ export class Delivery {
   /** The connection is gone: the relay has told the sender so. */
   lose(): void {
     if (this.#state === 'open') this.#state = 'void';
+  }
+
+  #opened(): InstantMessage | undefined {
+    const opened = openMessage(this.raw, {}, this.content);
+    if (opened.kind !== 'cpim') return opened.kind === 'message' ? opened.message : undefined;
+    opened.message.requireUnderstood();
+    return opened.message.asInstantMessage();
   }
 
   #answer(reply: Reply | undefined): boolean {

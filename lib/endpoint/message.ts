@@ -5,9 +5,18 @@ import { LocalError } from '../errors.js';
 import { type MadeContent, makeData } from '../imxp/content.js';
 import type { Data, Option, TargetHop } from '../imxp/operation.js';
 import { newTransId, TRANS_ID_MAX } from '../imxp/trans-id.js';
+import type { HeaderField } from '../mime/headers.js';
 import { parseXml } from '../xml/parse.js';
 import { givenAddress } from './address.js';
-import { BINARY, TEXT, type UriContent, type XmlContent } from './content.js';
+import {
+  BINARY,
+  type CpimObjectContent,
+  type MessageContent,
+  TEXT,
+  type UriContent,
+  type XmlContent,
+} from './content.js';
+import { madeCpim, madeMessage } from './instant.js';
 
 /** An option; exactly one of `internal` and `external` is given. */
 export interface OptionInit {
@@ -29,10 +38,15 @@ export interface OptionInit {
 /** A message for {@link Endpoint.send}. */
 export interface Message {
   readonly to: string | readonly string[];
-  /** A string is sent as UTF-8 text, a Buffer octet for octet, XML inside the control document, a URI as it is. */
-  readonly content: string | Buffer | XmlContent | UriContent;
+  /**
+   * A string is sent as UTF-8 text, a Buffer octet for octet, XML inside the control document, a URI as it is; an instant
+   * message with its header, in the form it asks for.
+   */
+  readonly content: string | Buffer | XmlContent | UriContent | MessageContent | CpimObjectContent;
   /** The media type of a string or Buffer; default `text/plain; charset=UTF-8` and `application/octet-stream`. */
   readonly type?: string;
+  /** Further MIME headers of a string or Buffer, such as Content-Language. */
+  readonly headers?: readonly HeaderField[];
   /** The originator; default the first address attached. */
   readonly from?: string;
   /** Options on the Data. */
@@ -45,7 +59,8 @@ export interface Message {
  * @param own the originator unless the message says otherwise
  * @throws LocalError ADDRESS_INVALID | ARGUMENT
  */
-export function dataOf({ to, content, type, from, options = [] }: Message, own: string): Data {
+export function dataOf(message: Message, own: string): Data {
+  const { to, from, options = [] } = message;
   const recipients = typeof to === 'string' ? [to] : to;
   const originator = from ?? own;
   for (const address of [originator, ...recipients]) givenAddress(address);
@@ -53,14 +68,22 @@ export function dataOf({ to, content, type, from, options = [] }: Message, own: 
     originator,
     recipients,
     options: options.map(optionOf),
-    content: madeOf(content, type),
+    content: madeOf(message, originator, recipients),
   });
 }
 
-function madeOf(content: Message['content'], type: string | undefined): MadeContent {
-  if (typeof content === 'string') return { type: type ?? TEXT, body: Buffer.from(content) };
-  if (Buffer.isBuffer(content)) return { type: type ?? BINARY, body: content };
-  if (type !== undefined) throw new LocalError('ARGUMENT', 'only a string or a Buffer has a media type');
+function madeOf(
+  { content, type, headers = [] }: Message,
+  originator: string,
+  recipients: readonly string[],
+): MadeContent {
+  if (typeof content === 'string') return { type: type ?? TEXT, headers, body: Buffer.from(content) };
+  if (Buffer.isBuffer(content)) return { type: type ?? BINARY, headers, body: content };
+  if (type !== undefined || headers.length > 0) {
+    throw new LocalError('ARGUMENT', 'only a string or a Buffer has a media type and headers');
+  }
+  if ('message' in content) return madeMessage(content, originator, recipients);
+  if ('cpim' in content) return madeCpim(content, originator, recipients);
   return content;
 }
 

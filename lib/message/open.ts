@@ -34,11 +34,11 @@ const CHARSETS = new Set(['utf-8', 'utf8', 'us-ascii']);
 /**
  * Opens the content of a Data.
  *
+ * @param content of the Data, for who has it already
  * @throws RemoteProtocolError with the reply to answer the Data with: 500 or 501 for what is not valid, 504 for what must be
  * understood and is not
  */
-export function openMessage(data: Data, options: OpenOptions = {}): Opened {
-  const content = contentOf(data);
+export function openMessage(data: Data, options: OpenOptions = {}, content: Content = contentOf(data)): Opened {
   switch (content.kind) {
     case 'inline':
       return openInline(content.inner, data, options) ?? { kind: 'other', content };
@@ -50,6 +50,7 @@ export function openMessage(data: Data, options: OpenOptions = {}): Opened {
 }
 
 function openInline(inner: Buffer, data: Data, options: OpenOptions): Opened | undefined {
+  if (!inner.includes('message')) return undefined;
   const document = Buffer.concat([Buffer.from('<x>'), inner, Buffer.from('</x>')]);
   const [element, ...more] = elementsOf(parseXml(document));
   if (element === undefined || more.length > 0 || !isMessageElement(element)) return undefined;

@@ -8,7 +8,7 @@ import { decodedBody, type Entity, parseEntity } from '../../mime/entity.js';
 import { formatHeaders, type HeaderField } from '../../mime/headers.js';
 import type { Mailbox } from '../address-list.js';
 import { invalidMessage, notUnderstood, shown } from '../fault.js';
-import type { LocalText } from '../instant-message.js';
+import { entityContent, InstantMessage, instantMessage, type LocalText } from '../instant-message.js';
 import { mediaTypeOf, readText } from '../text.js';
 import {
   type CpimHeader,
@@ -95,6 +95,20 @@ export class CpimMessage {
   /** The content as text, lines ended by LF; undefined when it is no text. @throws RemoteProtocolError MIME_INVALID */
   get text(): string | undefined {
     return readText(decodedBody(this.content), mediaTypeOf(this.type));
+  }
+
+  /**
+   * The same as an instant message, to be read: whoever passes it on must pass {@link octets}.
+   *
+   * @throws RemoteProtocolError MESSAGE_INVALID | MIME_INVALID
+   */
+  asInstantMessage(): InstantMessage {
+    const { from, to, cc, dateTime: date, subjects, content } = this;
+    const header = instantMessage({ to, cc, subject: subjects, ...(from && { from }), ...(date && { date }) });
+    return new InstantMessage({
+      fields: header.fields,
+      content: entityContent(this.type, decodedBody(content), content.headers),
+    });
   }
 
   /**

@@ -1,0 +1,35 @@
+/**
+ * What an application says in an instant message, completed from the Data that carries it. Knows nothing of how it travels.
+ */
+import type { MadeContent } from '../imxp/content.js';
+import { CPIM_TYPE, writeCpim } from '../message/cpim/document.js';
+import { InstantMessage, instantMessage } from '../message/instant-message.js';
+import { uriOfAddress } from '../message/uri.js';
+import { madeContent } from '../message/write.js';
+import { newContentId } from '../mime/content-id.js';
+import { givenAddress } from './address.js';
+import type { CpimObjectContent, MessageContent } from './content.js';
+
+/** @throws LocalError ARGUMENT for what the form cannot carry */
+export function madeMessage(
+  { message, form = 'nested' }: MessageContent,
+  originator: string,
+  recipients: readonly string[],
+): MadeContent {
+  const own = message instanceof InstantMessage ? message : instantMessage(message);
+  const { domain } = givenAddress(originator);
+  const usual = instantMessage({
+    from: uriOfAddress('im', originator),
+    to: recipients.map((one) => uriOfAddress('im', one)),
+    date: new Date(),
+    messageId: `<${newContentId(domain)}>`,
+  });
+  return madeContent(own.completed(usual.fields), form, domain);
+}
+
+/** @throws LocalError ARGUMENT for what message/cpim cannot carry */
+export function madeCpim({ cpim }: CpimObjectContent, originator: string, recipients: readonly string[]): MadeContent {
+  const mailbox = (address: string) => ({ phrase: undefined, uri: uriOfAddress('im', address) });
+  const usual = { from: mailbox(originator), to: recipients.map(mailbox), dateTime: new Date() };
+  return { type: CPIM_TYPE, body: writeCpim({ ...usual, ...cpim }) };
+}
