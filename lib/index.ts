@@ -4,6 +4,7 @@ export { loadConfig } from './config/load.js';
 export { ConfigurationError, type Problem } from './config/problem.js';
 export { parseRelayUrl, type RelayLocation } from './config/relay-url.js';
 export type { NodeConfig, NodeConfigInput } from './config/schema.js';
+export type { AccessClient, AccessInfo, AccessRequest } from './endpoint/access.js';
 export type { UriContent, XmlContent } from './endpoint/content.js';
 export type { Delivery } from './endpoint/delivery.js';
 export { Endpoint, type EndpointEvents } from './endpoint/endpoint.js';
@@ -20,6 +21,14 @@ export type { SendSink } from './endpoint/outbox.js';
 export type { OngoingRequest, PresenceClient, PresenceRequest } from './endpoint/presence.js';
 export type { Feed } from './endpoint/presence-feed.js';
 export type { PresenceInfo, PresenceTuple, PresenceTupleInit, PresenceUpdate } from './endpoint/presence-info.js';
+export type {
+  Echo,
+  ProbeOptions,
+  RecipientStatus,
+  RelayReport,
+  Status,
+  StatusOptions,
+} from './endpoint/status.js';
 export {
   ERROR_CODES,
   type ErrorCode,
@@ -32,6 +41,7 @@ export {
 } from './errors.js';
 export type { Content } from './imxp/content.js';
 export type { Data, Option, Recipient, TargetHop } from './imxp/operation.js';
+export type { AccessEntry } from './imxp/vocabulary/access.js';
 export { type Listening, Node, startNode } from './node.js';
 export { events } from './ops/events.js';
 export { type Log, type LogLevel, type LogOptions, startLog } from './ops/log.js';

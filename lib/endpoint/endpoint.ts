@@ -14,8 +14,10 @@ import { EventEmitter } from 'node:events';
 import { ImxpError, LocalError, RefusedError, RemoteProtocolError, type Reply, TransportError } from '../errors.js';
 import { imxpDialect } from '../imxp/dialect/imxp.js';
 import type { Data, Operation, Terminate } from '../imxp/operation.js';
+import { isProbe } from '../imxp/probe.js';
 import { Backoff, pause } from '../wire/backoff.js';
 import type { Payload } from '../wire/channel-handle.js';
+import { AccessClient } from './access.js';
 import { Attachments } from './attachments.js';
 import { attachRefused, type Connection, type Connector, type EndpointChannel, RelayConnector } from './connection.js';
 import type { Delivery } from './delivery.js';
@@ -24,6 +26,7 @@ import { dataOf, type Message } from './message.js';
 import { type EndpointOptions, type EndpointSettings, settle } from './options.js';
 import { Outbox, type SendSink } from './outbox.js';
 import { PresenceClient } from './presence.js';
+import { type Echo, type ProbeOptions, type Status, StatusClient, type StatusOptions } from './status.js';
 import { Transactions } from './transactions.js';
 
 /** What an endpoint tells about itself; see {@link Endpoint}. */
@@ -76,6 +79,8 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   readonly #leaving = new AbortController();
   readonly #backoff: Backoff | undefined;
   #presence: PresenceClient | undefined;
+  #access: AccessClient | undefined;
+  #status: StatusClient | undefined;
   #state: State = 'reconnecting';
   #connection: Connection | undefined;
   /** Tells a present connection's end from that of an earlier one. */
@@ -132,6 +137,57 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   get presence(): PresenceClient {
     this.#presence ??= new PresenceClient(this, this.#transactions, this.#settings.limits.answerTimeoutMs);
     return this.#presence;
+  }
+
+  /**
+   * Who may do what to this endpoint: reading and changing its access list.
+   *
+   * @example
+   * await fred.access.allow('barney@rubble.com', ['presence:subscribe']);
+   */
+  get access(): AccessClient {
+    this.#access ??= new AccessClient(this, this.#transactions, this.#settings.limits.answerTimeoutMs);
+    return this.#access;
+  }
+
+  /**
+   * Sends a message like {@link send} and resolves with its answer, be it a refusal, and with what the relays report about
+   * each recipient (statusRequest). Relays need not report; what is missing after `reportTimeoutMs` stays missing.
+   *
+   * @throws TransportError TIMED_OUT | CONNECTION_LOST; LocalError ARGUMENT | ADDRESS_INVALID | CLOSED
+   * @example
+   * const { code, reports } = await fred.status({ to: ['barney@rubble.com', 'wilma@example.com'], content: 'Dinner!' });
+   */
+  status(message: Message, options: StatusOptions = {}): Promise<Status> {
+    return this.#statusClient.status(message, options);
+  }
+
+  /**
+   * Asks every relay on the way to an endpoint to report, with a message that the endpoint's application does not see (one
+   * without this library sees a message without content).
+   *
+   * @throws as {@link status}
+   * @example
+   * for (const { relay, ms } of (await fred.trace('barney@rubble.com')).reports) console.log(relay, ms);
+   */
+  trace(address: string, options: ProbeOptions = {}): Promise<Status> {
+    return this.#statusClient.trace(address, options);
+  }
+
+  /**
+   * Asks whether an endpoint can be reached and how long that takes; its application does not see it, as with {@link trace}.
+   *
+   * @throws as {@link status}
+   * @example
+   * const { code, ms } = await fred.ping('barney@rubble.com');
+   */
+  ping(address: string, options: ProbeOptions = {}): Promise<Echo> {
+    return this.#statusClient.ping(address, options);
+  }
+
+  get #statusClient(): StatusClient {
+    this.#status ??= new StatusClient(this, this.#transactions);
+    return this.#status;
   }
 
   /** Whether there is a connection to the relay. */
@@ -436,10 +492,10 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     else this.#inbox.take(channel, msgno, octets, data, recipients);
   }
 
-  /** What a service answers is not for the application's loops. */
+  /** What a service answers is not for the application's loops, nor is a probe. */
   #transacted(channel: EndpointChannel, msgno: number, octets: number, data: Data): boolean {
     try {
-      if (!this.#transactions.take(data)) return false;
+      if (!this.#transactions.take(data) && !isProbe(data)) return false;
       channel.reply(msgno, 'RPY', this.#connector.dialect.ok);
       channel.consume(octets);
     } catch (error) {

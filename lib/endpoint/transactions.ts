@@ -9,8 +9,8 @@ import type { Data } from '../imxp/operation.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { parseXml, type XmlElement } from '../xml/parse.js';
 
-/** Takes an element with the transaction's transID. */
-export type ElementHandler = (element: XmlElement) => void;
+/** Takes an element with the transaction's transID, and the service it came from. */
+export type ElementHandler = (element: XmlElement, service: string) => void;
 
 interface Transaction {
   /** Normalised address of the service; undefined when any service may answer. */
@@ -48,7 +48,7 @@ export class Transactions {
     const transaction = this.#byTransId.get(Number(element?.attributes.get('transID')));
     if (element === undefined || transaction === undefined) return false;
     if (transaction.service !== undefined && transaction.service !== originator.key) return false;
-    transaction.handler(element);
+    transaction.handler(element, data.originator);
     return true;
   }
 }

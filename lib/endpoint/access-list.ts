@@ -1,0 +1,131 @@
+/**
+ * Changing a list of access entries so that one actor may do more or less, and everybody else as much as before (IMXP
+ * access §3: the first entry that matches decides). Pure.
+ */
+import { LocalError } from '../errors.js';
+import { addressOf } from '../imxp/address.js';
+import { type AccessEntry, type ActorPattern, isAction, parseActor } from '../imxp/vocabulary/access.js';
+import { givenAddress } from './address.js';
+
+/** What `all` is spelled out as where some of it is denied: the tokens of the services there are. */
+const KNOWN = ['core:data', 'access:get', 'access:set', 'presence:publish', 'presence:subscribe', 'presence:watch'];
+
+const EVERYTHING = ['all:all'];
+
+/**
+ * The list in which an actor may do these things besides what it may do already.
+ *
+ * @throws LocalError ARGUMENT: no actor or no action
+ */
+export function allowed(
+  list: readonly AccessEntry[],
+  owner: string,
+  actor: string,
+  actions: readonly string[],
+): AccessEntry[] {
+  checkActions(actions);
+  if (actions.length === 0) throw new LocalError('ARGUMENT', 'say what to allow, for instance core:data');
+  return changed(list, owner, actor, (now) => [...now, ...actions.filter((action) => !grants(now, action))]);
+}
+
+/**
+ * The list in which an actor may not do these things, or nothing at all when there are none.
+ *
+ * @throws LocalError ARGUMENT: no actor, no action, or the owner would lose the way to change the list
+ */
+export function denied(
+  list: readonly AccessEntry[],
+  owner: string,
+  actor: string,
+  actions: readonly string[],
+): AccessEntry[] {
+  checkActions(actions);
+  if (givenAddress(owner).key === addressOf(actor)?.key && (actions.length === 0 || grants(actions, 'access:set'))) {
+    throw new LocalError('ARGUMENT', `without access:set ${owner} could not change this list again`);
+  }
+  return changed(list, owner, actor, (now) =>
+    actions.length === 0 ? [] : now.flatMap((granted) => without(granted, actions)),
+  );
+}
+
+/** The list with the owner in front, unless the owner may change it anyway. */
+export function keepingOwner(list: readonly AccessEntry[], owner: string): readonly AccessEntry[] {
+  const decides = list.find((entry) => covers(patternOf(entry.actor), patternOf(owner)));
+  if (decides === undefined || grants(decides.actions, 'access:set')) return list;
+  return [{ actor: owner, actions: EVERYTHING }, ...list];
+}
+
+/** Gives the entry that decides for an actor other actions, or puts one before the entry that decides for others too. */
+function changed(
+  list: readonly AccessEntry[],
+  owner: string,
+  actor: string,
+  change: (actions: readonly string[]) => readonly string[],
+): AccessEntry[] {
+  const pattern = patternOf(actor);
+  const at = list.findIndex((entry) => covers(patternOf(entry.actor), pattern));
+  const decides = at < 0 ? undefined : list[at];
+  const present = decides?.actions ?? implicitActions(owner, pattern);
+  const entry = { actor, actions: change(present) };
+  // An entry of the same actor further down was never reached.
+  const others = list.filter((other) => other === decides || !same(patternOf(other.actor), pattern));
+  const place = decides === undefined ? others.length : others.indexOf(decides);
+  const replaced = decides !== undefined && same(patternOf(decides.actor), pattern) ? 1 : 0;
+  return [...keepingOwner(others.toSpliced(place, replaced, entry), owner)];
+}
+
+/** What the entries that are always appended grant to all whom a pattern names. */
+function implicitActions(owner: string, { kind, local, domain }: ActorPattern): readonly string[] {
+  const own = givenAddress(owner);
+  if (kind === 'services' || (kind === 'literal' && /^(?:imxp|apex)=/i.test(local))) {
+    return domain === own.domain ? EVERYTHING : ['core:data'];
+  }
+  return kind === 'literal' && local === own.local && domain === own.domain ? EVERYTHING : [];
+}
+
+function patternOf(actor: string): ActorPattern {
+  const pattern = parseActor(actor);
+  if (pattern !== undefined) return pattern;
+  throw new LocalError(
+    'ARGUMENT',
+    `${JSON.stringify(actor)} is no actor: write local@domain, *@domain, *@* or imxp=*@*`,
+  );
+}
+
+/** Whether whoever the second pattern names is named by the first. */
+function covers(first: ActorPattern, second: ActorPattern): boolean {
+  if (first.domain !== undefined && first.domain !== second.domain) return false;
+  const service = second.kind === 'services' || (second.kind === 'literal' && /^(?:imxp|apex)=/i.test(second.local));
+  if (first.kind === 'everybody') return !service;
+  if (first.kind === 'services') return service;
+  return second.kind === 'literal' && first.local === second.local;
+}
+
+function same(first: ActorPattern, second: ActorPattern): boolean {
+  return first.kind === second.kind && first.local === second.local && first.domain === second.domain;
+}
+
+function grants(actions: readonly string[], action: string): boolean {
+  return actions.some((granted) => includes(granted, action));
+}
+
+function includes(granted: string, action: string): boolean {
+  const [service = '', operation = ''] = granted.split(':');
+  const [asked, wanted] = action.split(':');
+  return (service === 'all' || service === asked) && (operation === 'all' || operation === wanted);
+}
+
+/** What is left of a granted action. */
+function without(granted: string, actions: readonly string[]): readonly string[] {
+  if (actions.some((action) => includes(action, granted))) return [];
+  if (!actions.some((action) => includes(granted, action))) return [granted];
+  return KNOWN.filter((known) => includes(granted, known) && !grants(actions, known));
+}
+
+function checkActions(actions: readonly string[]): void {
+  for (const action of actions) {
+    if (!isAction(action)) {
+      throw new LocalError('ARGUMENT', `${JSON.stringify(action)} is no action: write service:operation, as core:data`);
+    }
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * What became of a Data, as the relays report it (IMXP core §11.1), and probes that only ask that: trace and ping. Knows
+ * how an endpoint sends and is told, and nothing of connections.
+ */
+import { LocalError, RefusedError, type Reply } from '../errors.js';
+import { addressOf } from '../imxp/address.js';
+import type { TargetHop } from '../imxp/operation.js';
+import { PROBE } from '../imxp/probe.js';
+import { type Destination, readStatusResponse } from '../imxp/vocabulary/status.js';
+import { pause } from '../wire/backoff.js';
+import type { XmlElement } from '../xml/parse.js';
+import { givenAddress } from './address.js';
+import { Deferred } from './deferred.js';
+import type { Message, OptionInit } from './message.js';
+import { inTime } from './patience.js';
+import type { Transactions } from './transactions.js';
+
+/** What a relay says became of a recipient. */
+export interface RecipientStatus {
+  readonly identity: string;
+  /** 250: delivered, or accepted by the next relay. */
+  readonly code: number;
+  readonly text: string;
+}
+
+/** The report of one relay. */
+export interface RelayReport {
+  /** The domain of the relay. */
+  readonly relay: string;
+  readonly recipients: readonly RecipientStatus[];
+  /** Milliseconds between sending and the arrival of the report. */
+  readonly ms: number;
+}
+
+/** The answer to a Data, and what the relays reported. */
+export interface Status {
+  /** 250, or the code of the refusal. */
+  readonly code: number;
+  readonly text: string;
+  /** Milliseconds until the answer. */
+  readonly ms: number;
+  /** Those that came in time; the own relay first, that of the recipient last. */
+  readonly reports: readonly RelayReport[];
+  /** False when reports are missing: relays need not report. */
+  readonly complete: boolean;
+}
+
+/** Whether a probe arrived. */
+export interface Echo {
+  readonly code: number;
+  readonly text: string;
+  readonly ms: number;
+}
+
+export interface StatusOptions {
+  /** Who reports: `final` (default) where the journey ends, `all` every relay, `this` the own one. */
+  readonly targetHop?: TargetHop;
+  /** How long reports are awaited after the answer; default 2000. */
+  readonly reportTimeoutMs?: number;
+}
+
+export interface ProbeOptions {
+  readonly from?: string;
+  readonly signal?: AbortSignal;
+  readonly reportTimeoutMs?: number;
+}
+
+/** What the client needs of an endpoint. */
+export interface StatusEndpoint {
+  readonly addresses: readonly string[];
+  send(message: Message): Promise<void>;
+}
+
+const REPORT_TIMEOUT_MS = 2000;
+/** How long relays in between are awaited once both ends have reported: nobody says how many there are. */
+const GRACE_MS = { least: 20, most: 1000 };
+/** Transactions remembered, so that late reports do not surprise the application. */
+const REMEMBERED = 256;
+
+const OK: Reply = { code: 250, text: '' };
+const PROBE_OPTION: OptionInit = { external: PROBE };
+
+export class StatusClient {
+  readonly #endpoint: StatusEndpoint;
+  readonly #transactions: Transactions;
+  readonly #over: number[] = [];
+
+  constructor(endpoint: StatusEndpoint, transactions: Transactions) {
+    this.#endpoint = endpoint;
+    this.#transactions = transactions;
+  }
+
+  /** See {@link Endpoint.status}. */
+  async status(message: Message, options: StatusOptions = {}): Promise<Status> {
+    const { targetHop = 'final', reportTimeoutMs = REPORT_TIMEOUT_MS } = options;
+    const collection = new Collection(message, targetHop, givenAddress(this.#originator(message)).domain);
+    const transID = this.#transactions.begin(undefined, (element, service) => collection.take(element, service));
+    const request: OptionInit = { internal: 'statusRequest', targetHop, transID };
+    try {
+      const reply = await this.#send({ ...message, options: [...(message.options ?? []), request] });
+      const ms = collection.elapsed;
+      collection.answered(reply, ms);
+      const complete = await this.#collected(collection, reportTimeoutMs, message.signal);
+      return { ...reply, ms, reports: collection.reports, complete };
+    } finally {
+      this.#forget(transID);
+    }
+  }
+
+  /** See {@link Endpoint.trace}. */
+  trace(address: string, { reportTimeoutMs, ...options }: ProbeOptions = {}): Promise<Status> {
+    const timeout = reportTimeoutMs === undefined ? {} : { reportTimeoutMs };
+    return this.status(probe(address, options), { targetHop: 'all', ...timeout });
+  }
+
+  /** See {@link Endpoint.ping}. */
+  async ping(address: string, { reportTimeoutMs: _, ...options }: ProbeOptions = {}): Promise<Echo> {
+    const begin = performance.now();
+    const reply = await this.#send(probe(address, options));
+    return { ...reply, ms: performance.now() - begin };
+  }
+
+  async #send(message: Message): Promise<Reply> {
+    try {
+      await this.#endpoint.send(message);
+      return OK;
+    } catch (error) {
+      if (error instanceof RefusedError && error.code === 'REFUSED') return error.reply;
+      throw error;
+    }
+  }
+
+  async #collected(collection: Collection, ms: number, signal: AbortSignal | undefined): Promise<boolean> {
+    try {
+      await inTime(collection.complete, ms, 'not all reports came', signal);
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+      return false;
+    }
+    if (collection.graceMs > 0) await pause(collection.graceMs, signal ?? new AbortController().signal);
+    return true;
+  }
+
+  #originator({ from }: Message): string {
+    return from ?? this.#endpoint.addresses[0] ?? '';
+  }
+
+  /** Late reports are taken and dropped for a while: the application asked for nothing it would know them by. */
+  #forget(transID: number): void {
+    this.#transactions.end(transID);
+    this.#transactions.begin(undefined, () => {}, transID);
+    this.#over.push(transID);
+    if (this.#over.length > REMEMBERED) this.#transactions.end(this.#over.shift() ?? 0);
+  }
+}
+
+function probe(address: string, options: { readonly from?: string; readonly signal?: AbortSignal }): Message {
+  return { to: address, content: { xml: '' }, options: [PROBE_OPTION], ...options };
+}
+
+/** The reports on one Data. */
+class Collection {
+  readonly complete: Promise<void>;
+  readonly #done = new Deferred<void>();
+  readonly #begin = performance.now();
+  readonly #targetHop: TargetHop;
+  readonly #home: string;
+  /** Recipients by normalised address, and the relays heard about each. */
+  readonly #heard = new Map<string, Set<string>>();
+  readonly #reports: RelayReport[] = [];
+  #reply: Reply | undefined;
+  #answerMs = 0;
+
+  /** @param home the domain of the originator, whose relay is the first on the way */
+  constructor({ to }: Message, targetHop: TargetHop, home: string) {
+    this.complete = this.#done.promise;
+    this.#targetHop = targetHop;
+    this.#home = home;
+    const recipients = typeof to === 'string' ? [to] : to;
+    if (recipients.length === 0) throw new LocalError('ARGUMENT', 'no recipient');
+    for (const address of recipients) this.#heard.set(givenAddress(address).key, new Set());
+  }
+
+  get elapsed(): number {
+    return performance.now() - this.#begin;
+  }
+
+  /** How long to wait for relays in between. */
+  get graceMs(): number {
+    if (this.#targetHop !== 'all' || this.#reply?.code !== OK.code) return 0;
+    const foreign = [...this.#heard.keys()].some((key) => addressOf(key)?.domain !== this.#home);
+    return foreign ? Math.min(GRACE_MS.most, Math.max(GRACE_MS.least, this.#answerMs)) : 0;
+  }
+
+  get reports(): readonly RelayReport[] {
+    return this.#reports.toSorted((a, b) => this.#distance(a) - this.#distance(b) || a.ms - b.ms);
+  }
+
+  answered(reply: Reply, ms: number): void {
+    this.#reply = reply;
+    this.#answerMs = ms;
+    this.#look();
+  }
+
+  /** @throws RemoteProtocolError for what is no report */
+  take(element: XmlElement, service: string): void {
+    const { destinations } = readStatusResponse(element);
+    const relay = addressOf(service)?.domain ?? service;
+    this.#reports.push({ relay, recipients: destinations.map(statusOf), ms: this.elapsed });
+    for (const { identity, reply } of destinations) {
+      const heard = this.#heard.get(addressOf(identity)?.key ?? identity);
+      heard?.add(relay);
+      // Whoever reports a failure is the last on the way of that recipient.
+      if (reply.code !== OK.code) heard?.add(END);
+    }
+    this.#look();
+  }
+
+  #look(): void {
+    if (this.#reply === undefined) return;
+    for (const [key, heard] of this.#heard) if (!this.#satisfied(addressOf(key)?.domain ?? '', heard)) return;
+    this.#done.resolve();
+  }
+
+  #satisfied(domain: string, heard: ReadonlySet<string>): boolean {
+    if (this.#targetHop === 'this') return heard.size > 0;
+    if (this.#targetHop === 'final') return heard.has(END) || heard.has(domain);
+    return heard.has(this.#home) && (heard.has(END) || heard.has(domain));
+  }
+
+  /** 0 for the own relay, 2 for that of a recipient, 1 for those in between. */
+  #distance({ relay }: RelayReport): number {
+    if (relay === this.#home) return 0;
+    return [...this.#heard.keys()].some((key) => addressOf(key)?.domain === relay) ? 2 : 1;
+  }
+}
+
+const END = 'end of the way';
+
+function statusOf({ identity, reply: { code, text } }: Destination): RecipientStatus {
+  return { identity, code, text };
+}
