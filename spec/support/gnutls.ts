@@ -48,6 +48,8 @@ export class Files {
 export class Program {
   readonly process: ChildProcessWithoutNullStreams;
   output = '';
+  /** What of it went to standard error. */
+  errors = '';
   readonly exited: Promise<number | null>;
   readonly #watchers = new Set<() => void>();
 
@@ -59,7 +61,10 @@ export class Program {
       for (const watcher of this.#watchers) watcher();
     };
     this.process.stdout.on('data', heard);
-    this.process.stderr.on('data', heard);
+    this.process.stderr.on('data', (chunk: Buffer) => {
+      this.errors += chunk.toString('latin1');
+      heard(chunk);
+    });
     this.process.stdin.on('error', () => {});
     this.exited = new Promise((resolve, reject) => {
       this.process.on('close', (code) => {
@@ -72,9 +77,18 @@ export class Program {
 
   /** Resolves when it has said that. */
   says(pattern: RegExp): Promise<void> {
+    return this.#until(() => pattern.test(this.output));
+  }
+
+  /** Resolves when it has said that on standard error. */
+  complains(pattern: RegExp): Promise<void> {
+    return this.#until(() => pattern.test(this.errors));
+  }
+
+  #until(condition: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = (): void => {
-        if (pattern.test(this.output)) settle(resolve);
+        if (condition()) settle(resolve);
         else if (this.process.exitCode !== null) settle(() => reject(new Error(`it ended: ${this.output}`)));
       };
       const settle = (act: () => void): void => {

@@ -57,11 +57,12 @@ export class RawPeer extends RawSession {
   }
 
   /** Tunes to TLS (RFC 3080 §3.1) and greets again. */
-  async startTls({ serverName, authority }: TlsOptions): Promise<RawMessage> {
+  async startTls(options: TlsOptions & { readonly uri?: string }): Promise<RawMessage> {
+    const { serverName, uri = document.TLS } = options;
     const number = this.#nextChannel;
     const payload = document.start({
       channel: number,
-      uri: document.TLS,
+      uri,
       content: '<ready />',
       serverName,
     });
@@ -69,10 +70,10 @@ export class RawPeer extends RawSession {
     this.hush();
     const reply = await this.ask(0, payload);
     const profile = document.profileIn(reply.payload);
-    if (reply.keyword !== 'RPY' || profile?.uri !== document.TLS || profile.content !== '<proceed />') {
+    if (reply.keyword !== 'RPY' || profile?.uri !== uri || profile.content !== '<proceed />') {
       throw new Error(`no proceed but ${reply.keyword} ${visible(reply.payload)}${this.transcript()}`);
     }
-    await this.handshake({ serverName, authority });
+    await this.handshake(options);
     this.#nextChannel = 1;
     return await this.greet();
   }

@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { OctetLog, visible } from './octet-log.js';
 import { RawChannel, type RawMessage } from './raw-channel.js';
 import { FrameReader, type Keyword, seq } from './raw-frame.js';
@@ -24,9 +24,16 @@ export interface RawPeerOptions {
   readonly segment?: number;
 }
 
+/** Does a TLS handshake over a connection, and gives what is under it. */
+export type Engine = (plain: Socket) => Promise<Duplex>;
+
 export interface TlsOptions {
   readonly serverName: string;
   readonly authority: Buffer;
+  /** The peer's own certificate, versions and the like. */
+  readonly more?: ConnectionOptions;
+  /** Another TLS implementation than node:tls; it looks after everything above. */
+  readonly engine?: Engine;
 }
 
 export type Ending = 'fin' | 'reset';
@@ -283,35 +290,50 @@ export class RawSession {
     return reply;
   }
 
+  /** From now on reads nothing and grants nothing; the connection stays. */
+  deafen(): void {
+    this.#quiet = true;
+    this.#stream.removeAllListeners('data');
+    this.#stream.pause();
+  }
+
   /** From now on sends nothing by itself, SEQ least of all (RFC 3080 §3.1.3.1). */
   protected hush(): void {
     this.#quiet = true;
   }
 
   /** Makes the connection a TLS client's and forgets everything about the session before (RFC 3080 §3.1.3.2). */
-  protected async handshake({ serverName, authority }: TlsOptions): Promise<void> {
+  protected async handshake({ serverName, authority, more, engine }: TlsOptions): Promise<void> {
+    if (engine !== undefined) return await this.secured(engine);
+    await this.secured(async (plain) => {
+      const chopper = this.#segment > 0 ? new Chopper(plain, this.#segment) : undefined;
+      const secure = connectTls({ socket: chopper ?? plain, ca: authority, servername: serverName, ...more });
+      const done = new Promise<void>((resolve, reject) => {
+        secure.once('secureConnect', resolve);
+        secure.once('error', reject);
+        secure.once('close', () => reject(new Error('closed during the handshake')));
+      });
+      await within(this.deadlineMs, done, () => `TLS handshake of ${this.name}${this.transcript()}`);
+      secure.removeAllListeners('error');
+      secure.removeAllListeners('close');
+      // From here on each octet is a record of its own; cutting the records as well would only cost time.
+      if (chopper !== undefined) chopper.segment = 0;
+      return secure;
+    });
+  }
+
+  /** Puts something under the session and begins it anew. */
+  protected async secured(engine: Engine): Promise<void> {
     const early = this.#reader.rest;
     if (early.length > 0) throw new Error(`octets after proceed: ${visible(early)}${this.transcript()}`);
     await this.#writing;
     const plain = this.#stream as Socket;
     for (const event of ['data', 'end', 'error', 'close']) plain.removeAllListeners(event);
-    const chopper = this.#segment > 0 ? new Chopper(plain, this.#segment) : undefined;
-    const secure = connectTls({ socket: chopper ?? plain, ca: authority, servername: serverName });
-    const done = new Promise<void>((resolve, reject) => {
-      secure.once('secureConnect', resolve);
-      secure.once('error', reject);
-      secure.once('close', () => reject(new Error('closed during the handshake')));
-    });
-    await within(this.deadlineMs, done, () => `TLS handshake of ${this.name}${this.transcript()}`);
-    secure.removeAllListeners('error');
-    secure.removeAllListeners('close');
-    // From here on each octet is a record of its own; cutting the records as well would only cost time.
-    if (chopper !== undefined) chopper.segment = 0;
-    this.#stream = secure;
+    this.#stream = await engine(plain);
     this.#reader = new FrameReader();
     this.#channels = new Map([[0, new RawChannel(0)]]);
     this.#quiet = false;
-    this.#listen(secure);
+    this.#listen(this.#stream);
   }
 
   /** Forgets a channel that was closed. */
