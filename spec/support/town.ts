@@ -13,6 +13,8 @@ export interface TownOptions {
   readonly limits?: Readonly<Record<string, number>>;
   readonly accounts?: readonly string[];
   readonly routes?: (workshop: Workshop) => Promise<readonly object[]>;
+  /** Access entries of new accounts. */
+  readonly access?: readonly { readonly actor: string; readonly actions: readonly string[] }[];
 }
 
 export const ENDPOINTS = ['fred@example.com', 'barney@example.com', 'wilma@example.com', 'betty@example.com'];
@@ -55,6 +57,7 @@ export class Town {
         store: { type: 'lmdb', path: 'var/example.com' },
         mesh: { routes, dns: { enabled: false } },
         limits: options.limits ?? {},
+        ...(options.access === undefined ? {} : { access: { initial: options.access } }),
         log: { level: 'debug' },
       }));
       const accounts = options.accounts ?? ENDPOINTS;
