@@ -54,7 +54,7 @@ export class AccessEntries {
   /** Changes whenever any entry may have changed, whoever changed it. Cheap. */
   get revision(): number {
     // Each only grows, so their sum is another one after any change.
-    return this.#store.revision(PREFIX) + this.#store.revision(ACCOUNT) + this.#changes;
+    return this.#store.revision('access') + this.#store.revision('account') + this.#changes;
   }
 
   /** What holds for an owner now. @throws LocalError STORE_FAILED */

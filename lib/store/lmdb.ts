@@ -5,7 +5,17 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { LocalError } from '../errors.js';
-import { ABSENT, checkKey, closedError, type Entry, type Json, type Listed, type Store, scopeOf } from './store.js';
+import {
+  ABSENT,
+  checkKey,
+  closedError,
+  type Entry,
+  type Json,
+  type Listed,
+  OTHERS_SEEN_MS,
+  type Store,
+  scopeOf,
+} from './store.js';
 
 /** Entries read at a time while listing: a long read transaction would keep lmdb from reusing pages. */
 const LIST_BATCH = 256;
@@ -18,6 +28,9 @@ export class LmdbStore implements Store {
   readonly #entries: Database<Entry, string>;
   /** The last version given, over all keys: a deleted and rewritten entry never has an old version again. */
   readonly #clock: Database<number, string>;
+  /** Those found at the last look. */
+  readonly #revisions = new Map<string, number>();
+  #lookAt = 0;
   readonly #begun = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
@@ -45,7 +58,17 @@ export class LmdbStore implements Store {
 
   revision(scope: string): number {
     if (this.#closing !== undefined) throw closedError();
-    return guard(() => this.#clock.get(SCOPE + scopeOf(scope)) ?? 0);
+    const now = performance.now();
+    // A look takes as long as forwarding a Data does, so it is not taken for each of them.
+    if (now >= this.#lookAt) {
+      this.#revisions.clear();
+      this.#lookAt = now + OTHERS_SEEN_MS;
+    }
+    const known = this.#revisions.get(scope);
+    if (known !== undefined) return known;
+    const revision = guard(() => this.#clock.get(SCOPE + scope) ?? 0);
+    this.#revisions.set(scope, revision);
+    return revision;
   }
 
   put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined> {
@@ -108,6 +131,7 @@ export class LmdbStore implements Store {
       await this.#root.flushed;
       // What peek reads from may have been begun before.
       this.#entries.resetReadTxn();
+      this.#revisions.clear();
       return outcome?.result;
     });
     this.#begun.add(durable);

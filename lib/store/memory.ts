@@ -25,7 +25,7 @@ export class MemoryStore implements Store {
 
   revision(scope: string): number {
     if (this.#closed) throw closedError();
-    return this.#revisions.get(scopeOf(scope)) ?? 0;
+    return this.#revisions.get(scope) ?? 0;
   }
 
   async put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined> {

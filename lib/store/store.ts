@@ -16,6 +16,9 @@ export interface Listed extends Entry {
   readonly key: string;
 }
 
+/** How long what another process has written may go unnoticed by {@link Store.revision}. */
+export const OTHERS_SEEN_MS = 10;
+
 /** The version of a key that has no entry. */
 export const ABSENT = 0;
 
@@ -32,8 +35,11 @@ export interface Store {
    */
   peek(key: string): Entry | undefined;
   /**
-   * A number that has grown whenever an entry may have changed that {@link peek} would show and whose key begins like
-   * `scope` up to its first `/`. Much cheaper than looking. @throws LocalError STORE_FAILED
+   * A number that has grown when an entry may have changed: at once for what this process has written and was told so,
+   * within {@link OTHERS_SEEN_MS} for what others have. Cheap enough to be asked for each Data.
+   *
+   * @param scope what the keys begin with, up to their first `/`
+   * @throws LocalError STORE_FAILED
    */
   revision(scope: string): number;
   /**
