@@ -1,14 +1,17 @@
 #!/usr/bin/env node
 /** The command line: one file per command; this one only gathers them. */
+import { register as access } from './access.js';
 import { register as account } from './account.js';
 import { register as certs } from './certs.js';
 import { register as check } from './check.js';
 import { register as demo } from './demo.js';
 import { register as listen } from './listen.js';
+import { register as ping } from './ping.js';
 import { register as presence } from './presence.js';
 import { register as relay } from './relay.js';
 import { register as send } from './send.js';
 import { makeProgram, runProgram } from './support/program.js';
+import { register as trace } from './trace.js';
 
 const EXAMPLES = `Examples:
   imxp certs --out certs --domain example.com        an authority and a certificate
@@ -21,6 +24,6 @@ const EXAMPLES = `Examples:
 Exit codes: 0 done, 1 failed, 64 wrong usage, 69 unavailable, 77 refused, 78 configuration not usable`;
 
 /** In the order of the help. */
-const COMMANDS = [relay, check, account, certs, send, listen, presence, demo];
+const COMMANDS = [relay, check, account, certs, send, listen, access, presence, trace, ping, demo];
 
 await runProgram(makeProgram(COMMANDS, EXAMPLES));

@@ -1,0 +1,169 @@
+/** `imxp access`: who may do what to an endpoint. */
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import { describeFileError } from '../lib/config/password-file.js';
+import type { AccessInfo, AccessRequest } from '../lib/endpoint/access.js';
+import { keepingOwner } from '../lib/endpoint/access-list.js';
+import type { Endpoint } from '../lib/endpoint/endpoint.js';
+import type { AccessEntry } from '../lib/imxp/vocabulary/access.js';
+import {
+  addressArgument,
+  attach,
+  type EndpointCommandOptions,
+  endpointOptions,
+  withEndpoint,
+} from './support/endpoint.js';
+import { CommandError, EXIT } from './support/exit.js';
+import { harmless, note, print, printJson, table } from './support/output.js';
+
+interface AccessOptions extends EndpointCommandOptions {
+  readonly from: string;
+  readonly owner?: string;
+  readonly json?: boolean;
+}
+
+const NOTHING = '(nothing)';
+
+async function withAccess(
+  options: AccessOptions,
+  action: (endpoint: Endpoint, request: AccessRequest) => Promise<void>,
+): Promise<void> {
+  const { from, owner } = options;
+  const fred = await attach(await endpointOptions(from, options));
+  try {
+    await action(fred, owner === undefined ? {} : { owner });
+  } finally {
+    await fred.close();
+  }
+}
+
+function show({ owner, lastUpdate, entries }: AccessInfo, { json }: AccessOptions): void {
+  if (json === true) {
+    printJson({ owner, lastUpdate: lastUpdate.toISOString(), entries });
+    return;
+  }
+  // As `imxp access set` reads it: one entry a line.
+  print(table(entries.map(({ actor, actions }) => [harmless(actor), actions.map(harmless).join(' ') || NOTHING])));
+}
+
+async function get(options: AccessOptions): Promise<void> {
+  await withAccess(options, async (endpoint, request) => show(await endpoint.access.get(request), options));
+}
+
+/** The list after a change, so that everybody sees what the change has made of it. */
+async function changed(
+  options: AccessOptions,
+  change: (endpoint: Endpoint, request: AccessRequest) => Promise<unknown>,
+) {
+  await withAccess(options, async (endpoint, request) => {
+    await change(endpoint, request);
+    show(await endpoint.access.get(request), options);
+  });
+}
+
+async function allow(actor: string, actions: readonly string[], options: AccessOptions): Promise<void> {
+  await changed(options, (endpoint, request) => endpoint.access.allow(actor, actions, request));
+}
+
+async function deny(actor: string, actions: readonly string[], options: AccessOptions): Promise<void> {
+  await changed(options, (endpoint, request) => endpoint.access.deny(actor, actions, request));
+}
+
+async function contentOf(file: string | undefined): Promise<string> {
+  if (file === undefined || file === '-') {
+    if (process.stdin.isTTY) note('Type entries, one a line: ACTOR ACTION ...; end with Ctrl-D:');
+    return text(process.stdin);
+  }
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new CommandError(EXIT.USAGE, `${file}: ${describeFileError(error)}`);
+  }
+}
+
+/** Entries as `get` prints them, with or without --json. */
+function entriesIn(content: string): readonly AccessEntry[] {
+  if (/^\s*[{[]/.test(content)) return entriesInJson(content);
+  const lines = content.split('\n').map((line) => line.replace(/#.*/, '').trim());
+  return lines
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [actor = '', ...actions] = line.split(/\s+/);
+      return { actor, actions: actions.filter((action) => action !== NOTHING) };
+    });
+}
+
+function entriesInJson(content: string): readonly AccessEntry[] {
+  const wrong = (): CommandError =>
+    new CommandError(
+      EXIT.USAGE,
+      'not what "imxp access get --json" prints: {"entries": [{"actor": …, "actions": […]}]}',
+    );
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(content);
+  } catch {
+    throw wrong();
+  }
+  const entries: unknown = Array.isArray(parsed) ? parsed : (parsed as { entries?: unknown }).entries;
+  if (!Array.isArray(entries) || !entries.every(isEntry)) throw wrong();
+  return entries;
+}
+
+function isEntry(value: unknown): value is AccessEntry {
+  if (typeof value !== 'object' || value === null) return false;
+  const { actor, actions } = value as Partial<AccessEntry>;
+  return typeof actor === 'string' && Array.isArray(actions) && actions.every((action) => typeof action === 'string');
+}
+
+async function set(file: string | undefined, options: AccessOptions): Promise<void> {
+  const content = await contentOf(file);
+  const wanted = entriesIn(content);
+  const owner = options.owner ?? options.from;
+  const entries = keepingOwner(wanted, owner);
+  if (entries.length > wanted.length) note(`put ${owner} first, who could not change the list otherwise`);
+  await changed(options, (endpoint, request) => endpoint.access.set(entries, request));
+}
+
+export function register(program: Command): void {
+  const access = program
+    .command('access')
+    .description('say who may do what to your endpoint')
+    .addHelpText(
+      'after',
+      `
+A list of entries: an ACTOR and what it may do; the first entry that fits an actor decides. An ACTOR is an address
+(fred@example.com, without its subaddresses), *@example.com for everybody there, *@* for everybody, imxp=*@* for services.
+An ACTION is core:data (send messages), presence:subscribe, presence:watch, presence:publish, access:get, access:set, or
+has "all" for its first or second half. Exit codes: 0 done, 1 refused by the service, 64 no such actor or action,
+69 the relay cannot be reached, 77 not allowed (537).
+
+  imxp access get --from fred@example.com
+  imxp access allow barney@rubble.com presence:subscribe --from fred@example.com
+  imxp access deny mrslate@slate.example --from fred@example.com          nothing at all from now on
+  imxp access deny '*@slate.example' core:data --from fred@example.com
+  imxp access get --from fred@example.com > list; $EDITOR list; imxp access set list --from fred@example.com`,
+    );
+  const command = (name: string, description: string): Command =>
+    withEndpoint(
+      access
+        .command(name)
+        .description(description)
+        .requiredOption('--from <address>', 'who you are; its password is needed', addressArgument)
+        .option('--owner <address>', 'whose list, if he permits it; default yours', addressArgument)
+        .option('--json', 'print the list as JSON'),
+    );
+  command('get', 'print the list').action(get);
+  command('set', 'replace the list')
+    .argument('[file]', 'what "get" prints, with or without --json; - or nothing: standard input')
+    .action(set);
+  command('allow', 'let an actor do more; the others are left as they are')
+    .argument('<actor>', 'whom')
+    .argument('<actions...>', 'what')
+    .action(allow);
+  command('deny', 'take something from an actor, or everything')
+    .argument('<actor>', 'whom')
+    .argument('[actions...]', 'what; without any, everything')
+    .action(deny);
+}

@@ -1,0 +1,88 @@
+/** `imxp trace`: every relay on the way to an endpoint, what it says and when. */
+import type { Command } from 'commander';
+import type { RelayReport, Status } from '../lib/endpoint/status.js';
+import { addressOf } from '../lib/imxp/address.js';
+import {
+  addressArgument,
+  attach,
+  type EndpointCommandOptions,
+  endpointOptions,
+  withEndpoint,
+} from './support/endpoint.js';
+import { EXIT } from './support/exit.js';
+import { harmless, note, paint, print, printJson, table } from './support/output.js';
+
+interface TraceOptions extends EndpointCommandOptions {
+  readonly from: string;
+  readonly json?: boolean;
+}
+
+interface Hop {
+  readonly relay: string;
+  readonly code: number;
+  readonly text: string;
+  readonly ms: number;
+}
+
+const OK = 250;
+
+/** Milliseconds as exact as they can be believed. */
+const micros = (ms: number): number => Math.round(ms * 1000) / 1000;
+
+function hopOf({ relay, recipients, ms }: RelayReport, to: string): Hop {
+  const { code = 0, text = '' } = recipients[0] ?? {};
+  const last = relay === addressOf(to)?.domain;
+  const words = code === OK && text === '' ? (last ? 'delivered' : 'accepted by the next relay') : text;
+  return { relay, code, text: words, ms: micros(ms) };
+}
+
+function show(to: string, status: Status, hops: readonly Hop[]): void {
+  if (hops.length > 0) {
+    const rows = hops.map(({ relay, code, text, ms }, index) => [
+      String(index + 1).padStart(2),
+      relay,
+      `${ms.toFixed(1)} ms`,
+      `${code} ${harmless(text)}`,
+    ]);
+    print(table(rows));
+  }
+  if (!status.complete) note('not every relay on the way has reported; relays need not');
+  const ms = `${status.ms.toFixed(1)} ms`;
+  if (status.code === OK) print(`${paint('bold', to)} answered in ${ms}`);
+  else print(`${paint('bold', to)} was not reached: ${status.code} ${harmless(status.text)} after ${ms}`);
+}
+
+async function trace(to: string, options: TraceOptions): Promise<void> {
+  const { from, json } = options;
+  const fred = await attach(await endpointOptions(from, options));
+  try {
+    const status = await fred.trace(to);
+    const hops = status.reports.map((report) => hopOf(report, to));
+    const { code, text, complete } = status;
+    if (json === true) printJson({ from, to, code, text, ms: micros(status.ms), complete, hops });
+    else show(to, status, hops);
+    if (code !== OK) process.exitCode = EXIT.FAILED;
+  } finally {
+    await fred.close();
+  }
+}
+
+export function register(program: Command): void {
+  const command = program
+    .command('trace')
+    .description('show every relay on the way to an endpoint, its answer and the time')
+    .argument('<address>', 'whom to look for', addressArgument)
+    .requiredOption('--from <address>', 'who you are; its password is needed', addressArgument)
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      `
+Sends a message without content that asks every relay to report. The recipient's application does not see it when it uses
+this library; another one gets a message without content. The time of a relay is that until its report was here; a relay
+that is not the last one reports when the next one has answered.
+Exit codes: 0 it arrived, 1 it did not, 69 the relay cannot be reached, 77 the relay does not let us in.
+
+  imxp trace barney@rubble.com --from fred@example.com --password-file secrets/fred`,
+    );
+  withEndpoint(command).action(trace);
+}
