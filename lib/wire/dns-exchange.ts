@@ -101,7 +101,12 @@ function overUdp(server: NameServer, query: Packet, timeoutMs: number): Promise<
         const answer = answerTo(query, octets);
         if (answer !== undefined) done(answer);
       });
-      socket.connect(server.port, server.address, () => {
+      // Declared without, but called with the reason when there is no way to the server.
+      socket.connect(server.port, server.address, (...[unreachable]: unknown[]) => {
+        if (unreachable instanceof Error) {
+          fail(unreachable.message, unreachable);
+          return;
+        }
         socket.send(encode(query), (cause) => {
           if (cause !== null && cause !== undefined) fail(cause.message, cause);
         });

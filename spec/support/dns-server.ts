@@ -38,6 +38,8 @@ export class DnsServer {
   old = false;
   /** Goes before each answer over UDP: what somebody else might send. */
   forge: ((query: Packet, answer: Packet) => Packet) | undefined;
+  /** Octets that go before each answer over UDP, after the id of the query. */
+  garbage: readonly Buffer[] = [];
   /** Seconds for which an answer without records holds; in an SOA record unless undefined. */
   negativeTtl: number | undefined;
   port = 0;
@@ -66,6 +68,7 @@ export class DnsServer {
       const query = decode(octets);
       const answer = this.#answer(query);
       if (answer === undefined) return;
+      for (const rest of this.garbage) this.#udp.send(Buffer.concat([octets.subarray(0, 2), rest]), port, from);
       if (this.forge !== undefined) this.#udp.send(encode(this.forge(query, answer)), port, from);
       this.#udp.send(encode(this.truncating ? cut(answer) : answer), port, from);
     });

@@ -1,4 +1,7 @@
 import { expect } from 'chai';
+import { encode } from 'dns-packet';
+import * as fc from 'fast-check';
+import { TransportError } from '../../lib/errors.js';
 import { Resolver, type ResolverOptions } from '../../lib/wire/resolver.js';
 import { DnsServer, RCODE } from '../support/dns-server.js';
 import { failureOf } from '../support/failure.js';
@@ -85,6 +88,36 @@ describe('the resolver', () => {
     }
   });
 
+  it('is not disturbed by octets that are no answer, however they are changed', async () => {
+    dns.srv(MESH, { port: 6011, target: HOST });
+    const question = encode({ type: 'response', id: 0, questions: [{ type: 'SRV', name: MESH }] });
+    const answer = encode({
+      type: 'response',
+      id: 0,
+      questions: [{ type: 'SRV', name: MESH }],
+      answers: [{ type: 'SRV', name: MESH, ttl: 1, data: { port: 1, target: HOST } }],
+    });
+    const mutated = fc.sample(
+      fc.tuple(fc.constantFrom(question, answer), fc.nat(), fc.nat(255), fc.boolean()).map(([from, at, octet, cut]) => {
+        const place = 2 + (at % (from.length - 2));
+        const octets = Buffer.from(from);
+        octets[place] = octet;
+        return octets.subarray(2, cut ? place : undefined);
+      }),
+      100,
+    );
+    const random = fc.sample(fc.uint8Array({ maxLength: 64 }), 100).map((octets) => Buffer.from(octets));
+    for (const garbage of [...mutated, ...random]) {
+      dns.garbage = [garbage];
+      try {
+        await resolver().srv(MESH);
+      } catch (error) {
+        // Octets that say SERVFAIL are an answer like any other.
+        expect(error).to.be.instanceOf(TransportError);
+      }
+    }
+  });
+
   it('asks the next server when one refuses, is silent or is gone', async () => {
     const [silent, refusing] = [await DnsServer.start(), await DnsServer.start()];
     silent.silent = true;
@@ -93,7 +126,8 @@ describe('the resolver', () => {
     await gone.stop();
     dns.srv(MESH, { port: 6011, target: HOST });
     try {
-      const servers = [gone.address, silent.address, refusing.address, dns.address];
+      // The discard prefix (RFC 6666): nowhere has a way there.
+      const servers = ['[100::1]:53', gone.address, silent.address, refusing.address, dns.address];
       expect((await resolver({ servers }).srv(MESH)).records).to.have.length(1);
     } finally {
       await silent.stop();
