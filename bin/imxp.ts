@@ -10,7 +10,9 @@ import { register as ping } from './ping.js';
 import { register as presence } from './presence.js';
 import { register as relay } from './relay.js';
 import { register as send } from './send.js';
+import { register as status } from './status.js';
 import { makeProgram, runProgram } from './support/program.js';
+import { register as top } from './top.js';
 import { register as trace } from './trace.js';
 
 const EXAMPLES = `Examples:
@@ -24,6 +26,6 @@ const EXAMPLES = `Examples:
 Exit codes: 0 done, 1 failed, 64 wrong usage, 69 unavailable, 77 refused, 78 configuration not usable`;
 
 /** In the order of the help. */
-const COMMANDS = [relay, check, account, certs, send, listen, access, presence, trace, ping, demo];
+const COMMANDS = [relay, check, status, top, account, certs, send, listen, access, presence, trace, ping, demo];
 
 await runProgram(makeProgram(COMMANDS, EXAMPLES));

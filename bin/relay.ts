@@ -8,21 +8,36 @@ import { handleSignals } from '../lib/ops/signals.js';
 import { loadForCommand, withConfig } from './support/configuration.js';
 import { EXIT } from './support/exit.js';
 
+/** For octets that have just been written. */
+const LAST_MS = 100;
+
 async function relay({ config: path }: { readonly config: string }): Promise<void> {
   const config = await loadForCommand(path);
   const log = startLog({ level: config.log.level });
-  const node = await startNode(config);
+  // Signals count from now on: whoever reads "ready" may send one at that very moment.
+  const starting = startNode(config);
   await new Promise<void>((resolve, reject) => {
+    starting.catch(reject);
     const restore = handleSignals({
       drain: (signal) => {
         log.logger.info({ signal }, 'stopping');
-        node.stop().then(resolve, reject).finally(restore);
+        const end = performance.now() + config.limits.drainTimeoutMs;
+        const stopped = (): void => {
+          restore();
+          // What a stopped node leaves behind, such as a connection that is just being tried, must not keep the process.
+          setTimeout(() => process.exit(), Math.max(LAST_MS, end - performance.now())).unref();
+        };
+        starting
+          .then((node) => node.stop())
+          .then(resolve, reject)
+          .finally(stopped);
       },
       abort: () => process.exit(EXIT.FAILED),
       reload: async () => {
         const next = await loadConfig(path, {
           warn: (problem) => log.logger.warn(writeProblem(problem, path)),
         });
+        const node = await starting;
         await node.reload(next);
         log.setLevel(next.log.level);
       },

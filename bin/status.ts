@@ -1,0 +1,103 @@
+/** `imxp status`: one look at a running node. */
+import type { Command } from 'commander';
+import type { NodeStatus } from '../lib/ops/status.js';
+import { type AdminCommandOptions, adminUrl, askStatus, withAdmin } from './support/admin.js';
+import { EXIT } from './support/exit.js';
+import { figures } from './support/figures.js';
+import { paint, print, printJson, table } from './support/output.js';
+import { duration, milliseconds, octets, short } from './support/units.js';
+
+interface StatusOptions extends AdminCommandOptions {
+  readonly json?: boolean;
+}
+
+export function headline({ state, domains, version, process, uptimeSeconds }: NodeStatus): string {
+  const color = state === 'ready' ? 'green' : 'yellow';
+  const who = `imxp ${version}, process ${process.pid}`;
+  return `${paint('bold', domains.join(', '))}: ${paint(color, state)} since ${duration(uptimeSeconds)} (${who})`;
+}
+
+export function linkRows({ links }: NodeStatus): string[][] {
+  return links.map(({ name, state, outstanding, waiting }) => [
+    `  ${name}`,
+    paint(state === 'ready' ? 'green' : state === 'idle' ? 'blue' : 'red', state.padEnd(10)),
+    `${outstanding} under way`,
+    waiting > 0 ? `${waiting} waiting` : '',
+  ]);
+}
+
+export function hopRows(status: NodeStatus, before?: NodeStatus, seconds = 1): string[][] {
+  const { hops, total } = figures(status, before, seconds);
+  return [...hops, total].map(({ name, perSecond, failedPerSecond, octetsPerSecond, p50, p99 }) => [
+    `  ${name}`,
+    `${short(perSecond)}/s`,
+    `${short(failedPerSecond)}/s failed`,
+    `${octets(octetsPerSecond)}/s`,
+    `p50 ${milliseconds(p50)}`,
+    `p99 ${milliseconds(p99)}`,
+  ]);
+}
+
+function sessionText({ sessions }: NodeStatus): string {
+  const { listener, initiator, strangers, endpoints, relays, private: secure, blocked, shut } = sessions;
+  const slow = blocked + shut > 0 ? `; ${blocked} blocked, ${shut} channels wait for a window` : '';
+  const peers = `${endpoints} endpoints, ${relays} relays, ${strangers} strangers`;
+  return `${listener + initiator}: ${peers}; ${initiator} begun here, ${secure} under TLS${slow}`;
+}
+
+export function facts(status: NodeStatus): string[][] {
+  const { attachments, bindings, outstanding, sessions, listening, process } = status;
+  const { p99, max } = process.lagMs;
+  return [
+    ['listening', listening.join(', ')],
+    ['sessions', sessionText(status)],
+    ['attached', `${attachments} endpoints; ${bindings} domains bound by relays`],
+    ['under way', `${outstanding} operations, ${octets(sessions.unsentOctets)} queued for peers`],
+    ['memory', `${octets(process.residentOctets)}, heap ${octets(process.heapOctets)}`],
+    ['event loop', `late by ${milliseconds(p99)} (99 %), ${milliseconds(max)} at most`],
+  ];
+}
+
+function totals({ hops }: NodeStatus): string[][] {
+  return hops.map((hop) => [
+    `  ${hop.name}`,
+    `${hop.delivered} delivered`,
+    `${hop.transient} failed for now`,
+    `${hop.permanent} refused`,
+    octets(hop.octets),
+  ]);
+}
+
+async function status(options: StatusOptions): Promise<void> {
+  const node = await askStatus(await adminUrl(options));
+  if (node.state !== 'ready') process.exitCode = EXIT.UNAVAILABLE;
+  if (options.json === true) {
+    printJson(node);
+    return;
+  }
+  const text = [
+    headline(node),
+    table(facts(node).map(([key = '', value = '']) => [`  ${key}`, value])),
+    'Data answered since the start, by who answered',
+    table(totals(node)),
+    ...(node.links.length > 0 ? ['links', table(linkRows(node))] : []),
+  ];
+  print(text.join('\n'));
+}
+
+export function register(program: Command): void {
+  const command = program
+    .command('status')
+    .description('one look at a running node')
+    .option('--json', 'print everything the node says as JSON')
+    .addHelpText(
+      'after',
+      `
+The node must have "admin" in its configuration. Exit codes: 0 it is ready, 69 it is not, or does not answer.
+
+  imxp status --config mesh.json
+  imxp status --admin http://127.0.0.1:9913 --json | jq .attachments
+  imxp status > /dev/null && echo ready`,
+    );
+  withAdmin(command).action(status);
+}

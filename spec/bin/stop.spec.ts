@@ -1,0 +1,85 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { expect } from 'chai';
+import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
+import { attach } from '../support/raw-documents.js';
+import { RawPeer } from '../support/raw-peer.js';
+
+const PASSWORD = 'yabba dabba doo';
+const STOP_MS = 3000;
+/** What a loaded machine takes for ending a process. */
+const SLACK_MS = 1500;
+
+describe('stopping a node whose peers answer nothing', function () {
+  this.timeout(90_000);
+  this.slow(15_000);
+  let workshop: Workshop;
+  let node: NodeProcess;
+  let silent: Server;
+  const sockets: Socket[] = [];
+
+  beforeEach(async () => {
+    workshop = await Workshop.open();
+    // A neighbour that takes connections and says nothing.
+    silent = createServer((socket) => void sockets.push(socket.on('error', () => {})));
+    const port = await freePort();
+    silent.listen(port, '127.0.0.1');
+    const route = {
+      domain: 'rubble.com',
+      relays: [`tcp://127.0.0.1:${port}`],
+      tls: 'off',
+    };
+    node = await workshop.node('mesh', (own) => ({
+      domains: ['example.com'],
+      listen: [{ host: '127.0.0.1', port: own }],
+      store: { type: 'lmdb', path: 'var' },
+      mesh: { routes: [route], dns: { enabled: false } },
+      admin: { port: 0 },
+      limits: { drainTimeoutMs: STOP_MS },
+    }));
+    await workshop.account(node, 'fred@example.com', PASSWORD);
+    await node.start();
+  });
+
+  afterEach(async () => {
+    for (const socket of sockets.splice(0)) socket.destroy();
+    silent.close();
+    await workshop.close();
+  });
+
+  async function attached(): Promise<RawPeer> {
+    const peer = await RawPeer.connect({ port: node.port });
+    await peer.greet();
+    await peer.authenticate({ username: 'fred', password: PASSWORD });
+    await peer.imxp(attach('fred@example.com', 71));
+    return peer;
+  }
+
+  it('takes drainTimeoutMs at the most, in order as far as they let it', async () => {
+    const peer = await attached();
+    const stranger = connect({ port: node.port, host: '127.0.0.1' }).on('error', () => {});
+    const ready = await node.log(({ msg }) => msg === 'ready', 'ready');
+    const begin = performance.now();
+    node.command.signal('SIGTERM');
+    await node.log(({ msg }) => msg === 'draining', 'draining');
+    const page = await fetch(`${ready['admin']}/readyz`);
+    expect([page.status, await page.text()]).to.deep.equal([503, 'draining\n']);
+    const status = await workshop.run(['status', '--admin', String(ready['admin'])]);
+    expect(status.code).to.equal(69);
+    expect(status.stdout.toString()).to.include('draining');
+    const { code } = await node.command.finished(30_000);
+    const took = performance.now() - begin;
+    expect(code).to.equal(0);
+    expect(took).to.be.lessThan(STOP_MS + SLACK_MS);
+    const words = node.lines.map(({ msg }) => msg);
+    expect(words).to.include.members(['draining', 'drain timed out', 'stopped']);
+    peer.destroy();
+    stranger.destroy();
+  });
+
+  it('is quick where they answer', async () => {
+    const begin = performance.now();
+    const { code } = await node.stop();
+    expect(code).to.equal(0);
+    expect(performance.now() - begin).to.be.lessThan(STOP_MS);
+  });
+});
