@@ -8,6 +8,7 @@ import { latencies, quantiles, type Submit, saturate } from './load.js';
 import { cpuSeconds, median, residentOctets } from './measure.js';
 import { BARNEY, Floor, FRED, Mesh, submitting, WILMA } from './mesh.js';
 import type { Peer } from './peer.js';
+import { type PresenceResult, presence } from './presence.js';
 
 interface PathResult {
   readonly path: string;
@@ -190,6 +191,7 @@ const result = {
   layers: wants('layers') ? await layers() : [],
   ...(wants('paths') ? await paths() : { paths: [], bulk: [] }),
   memory: wants('memory') ? [await memory(1000)] : [],
+  presence: wants('presence') ? [await presence(quick ? 2000 : 10_000, quick ? 3 : 10, say)] : ([] as PresenceResult[]),
 };
 
 if (json) {
@@ -228,6 +230,19 @@ if (json) {
     table([
       ['memory', 'KiB per endpoint'],
       ...result.memory.map((m) => [`${m.endpoints} idle attached endpoints`, round(m.kibPerEndpoint, 1)]),
+    ]);
+  }
+  for (const one of result.presence) {
+    table([
+      [`presence: ${one.subscribers} subscribers over two domains`, 'value'],
+      ['subscribe: first publish to all, per second', round(one.subscriptionsPerSecond, 0)],
+      ['publish: acknowledged, ms', round(one.acknowledgedMs, 1)],
+      ['publish: first subscriber has it, ms', round(one.firstMs, 1)],
+      ['publish: last subscriber has it, ms', round(one.lastMs, 0)],
+      ['publish: notified per second', round(one.notifiedPerSecond, 0)],
+      ["publish: CPU s of the publisher's relay", round(one.cpuSeconds, 2)],
+      [`memory per subscription, KiB (${one.subscriptions} on one node)`, round(one.kibPerSubscription, 2)],
+      [`restart with ${one.subscriptions} subscriptions: ready after, ms`, round(one.restartMs, 0)],
     ]);
   }
   say(`took ${round((Date.now() - started) / 1000, 0)} s`);

@@ -9,7 +9,7 @@ import { dataOf, Peer } from './peer.js';
 export const FRED = 'fred@example.com';
 export const BARNEY = 'barney@rubble.com';
 export const WILMA = 'wilma@example.com';
-const PASSWORD = 'gangway-42';
+export const PASSWORD = 'gangway-42';
 
 const LIMITS = { sessionsPerAddress: 100_000, unauthenticatedSessions: 10_000 };
 
@@ -27,7 +27,8 @@ export class Mesh {
     this.authority = authority;
   }
 
-  static async start(tls: boolean): Promise<Mesh> {
+  /** @param more what is different in both configurations */
+  static async start(tls: boolean, more: object = {}): Promise<Mesh> {
     const workshop = await Workshop.open();
     const { octets } = await workshop.certs('example.com', 'rubble.com');
     const ports = [await freePort(), await freePort()] as const;
@@ -59,6 +60,7 @@ export class Mesh {
       },
       limits: LIMITS,
       log: { level: 'info' },
+      ...more,
     });
     const first = await workshop.node('first', () => config('example.com', 'rubble.com', ports[0], ports[1]), ports[0]);
     const second = await workshop.node(
@@ -74,14 +76,18 @@ export class Mesh {
   }
 
   attach(address: string): Promise<Peer> {
-    const { port } = address.endsWith('@rubble.com') ? this.second : this.first;
+    const { port } = this.nodeOf(address);
     const authority = this.authority === undefined ? {} : { authority: this.authority };
     return Peer.attach({ port, address, password: PASSWORD, ...authority });
   }
 
   /** Attaches as another name of an account, such as a subaddress. */
   attachAs(username: string, address: string): Promise<Peer> {
-    return Peer.attach({ port: this.first.port, address, username, password: PASSWORD });
+    return Peer.attach({ port: this.nodeOf(address).port, address, username, password: PASSWORD });
+  }
+
+  nodeOf(address: string): NodeProcess {
+    return address.endsWith('@rubble.com') ? this.second : this.first;
   }
 
   async stop(): Promise<void> {

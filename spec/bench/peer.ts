@@ -27,6 +27,8 @@ export class Peer {
   readonly address: string;
   received = 0;
   receivedOctets = 0;
+  /** Told of each message after it was counted. */
+  heard: (() => void) | undefined;
   readonly #driver: Driver;
   #channel: ChannelHandle | undefined;
 
@@ -64,6 +66,17 @@ export class Peer {
     return peer;
   }
 
+  /** Attaches as a further address on the same channel. */
+  attachMore(address: string): Promise<void> {
+    const attach = dialect.encode({ type: 'attach', endpoint: address, transID: newTransId(), options: [] });
+    return new Promise((resolve, reject) => {
+      this.request(attach, {
+        replied: (kind, answer) => (kind === 'RPY' ? resolve() : reject(new Error(`${address}: ${answer}`))),
+        failed: (reason) => reject(new Error(`${address}: ${reason}`)),
+      });
+    });
+  }
+
   request(payload: Buffer | readonly Buffer[], sink: ReplySink): void {
     this.#channel?.request(payload, sink);
   }
@@ -85,6 +98,7 @@ export class Peer {
         this.receivedOctets += payload.length;
         channel.reply(msgno, 'RPY', dialect.ok);
         channel.consume(payload.length);
+        this.heard?.();
       },
       closed: (): void => {},
     };
