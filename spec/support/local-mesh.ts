@@ -1,6 +1,6 @@
 /**
  * Two real nodes in this process, over real sockets on loopback: example.com, which knows the way, and rubble.com. Stores
- * are in memory; passwords are made up.
+ * are temporary; passwords are made up.
  */
 import { parseConfig } from '../../lib/config/parse.js';
 import type { NodeConfigInput } from '../../lib/config/schema.js';
@@ -30,6 +30,7 @@ export class LocalMesh {
   readonly #options: LocalMeshOptions;
   readonly #nodes = new Map<string, Node>();
   readonly #ports = new Map<string, number>();
+  readonly #stores = new Map<string, string>();
   readonly #endpoints: Endpoint[] = [];
   readonly authority = new TestAuthority();
 
@@ -103,12 +104,19 @@ export class LocalMesh {
       domains: [domain],
       listen: [{ transport: 'tcp', host: '127.0.0.1', port: this.#ports.get(domain) ?? 0 }],
       sasl: { mechanisms: ['DIGEST-MD5'] },
-      store: { type: 'memory' },
+      store: { type: 'lmdb', path: await this.#store(domain) },
       mesh: { routes: domain === 'example.com' ? [route] : [], dns: { enabled: false } },
       limits: this.#options.limits ?? {},
       ...(tls ? { tls: await this.#tls(domain) } : {}),
       ...this.#options.config,
     };
+  }
+
+  /** Accounts survive a restart: who comes back before they were made again would be refused for good. */
+  async #store(domain: string): Promise<string> {
+    const path = this.#stores.get(domain) ?? `${await temporaryFile('')}.store`;
+    this.#stores.set(domain, path);
+    return path;
   }
 
   async #tls(domain: string): Promise<NonNullable<NodeConfigInput['tls']>> {
