@@ -4,6 +4,7 @@
  * from lib/.
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import { createSecureContext, type SecureContextOptions, TLSSocket } from 'node:tls';
 import type { RawMessage } from './raw-channel.js';
 import * as document from './raw-documents.js';
 import { type Engine, RawSession } from './raw-session.js';
@@ -123,4 +124,16 @@ export class RawRelay {
     for (const session of this.#sessions) session.destroy();
     this.#server.close();
   }
+}
+
+/** node:tls as the server of a handshake that asks for a certificate and takes any. */
+export function nodeServer(options: SecureContextOptions): Engine {
+  return (plain) =>
+    new Promise((resolve, reject) => {
+      const context = createSecureContext(options);
+      const secure = new TLSSocket(plain, { isServer: true, secureContext: context, requestCert: true });
+      secure.once('secure', () => resolve(secure));
+      secure.once('error', reject);
+      plain.once('close', () => reject(new Error('closed during the handshake')));
+    });
 }

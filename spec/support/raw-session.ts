@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { OctetLog, visible } from './octet-log.js';
 import { RawChannel, type RawMessage } from './raw-channel.js';
 import { FrameReader, type Keyword, seq } from './raw-frame.js';
@@ -32,6 +32,8 @@ export interface TlsOptions {
   readonly authority: Buffer;
   /** The peer's own certificate, versions and the like. */
   readonly more?: ConnectionOptions;
+  /** Called with the socket when its handshake is done. */
+  readonly look?: (socket: TLSSocket) => void;
   /** Another TLS implementation than node:tls; it looks after everything above. */
   readonly engine?: Engine;
 }
@@ -303,7 +305,7 @@ export class RawSession {
   }
 
   /** Makes the connection a TLS client's and forgets everything about the session before (RFC 3080 §3.1.3.2). */
-  protected async handshake({ serverName, authority, more, engine }: TlsOptions): Promise<void> {
+  protected async handshake({ serverName, authority, more, look, engine }: TlsOptions): Promise<void> {
     if (engine !== undefined) return await this.secured(engine);
     await this.secured(async (plain) => {
       const chopper = this.#segment > 0 ? new Chopper(plain, this.#segment) : undefined;
@@ -314,6 +316,7 @@ export class RawSession {
         secure.once('close', () => reject(new Error('closed during the handshake')));
       });
       await within(this.deadlineMs, done, () => `TLS handshake of ${this.name}${this.transcript()}`);
+      look?.(secure);
       secure.removeAllListeners('error');
       secure.removeAllListeners('close');
       // From here on each octet is a record of its own; cutting the records as well would only cost time.
