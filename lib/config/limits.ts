@@ -129,7 +129,7 @@ export const limitsSchema = z.strictObject({
   dnsEntries: count(10_000, 'answers of the DNS remembered, each for as long as it holds', 16),
   presenceOperations: count(
     1_000_000,
-    'subscriptions and watches in progress, all together: each costs about half a KiB of memory',
+    'subscriptions and watches in progress, all together: each costs about 2 KiB, pages of the store included',
   ),
   presenceOperationsPerEndpoint: count(10_000, 'subscriptions and watches of one endpoint; gateways have many'),
   presenceOctets: count(65_536, 'largest presence entry: it is sent to each subscriber', 1024),
