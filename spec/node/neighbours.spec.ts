@@ -30,18 +30,20 @@ describe('neighbours found by DNS', () => {
     await dns.stop();
   });
 
-  async function node(domain: string, more: Partial<NodeConfigInput> = {}): Promise<Node> {
+  async function configuration(domain: string): Promise<NodeConfigInput> {
     const passwordFile = await temporaryFile(`${PASSWORD}\n`);
-    const config: NodeConfigInput = {
+    return {
       domains: [domain],
       listen: [{ host: '127.0.0.1', port: 0 }],
       store: { type: 'memory' },
       mesh: {
         dns: { servers: [dns.address], tls: 'off', credentials: { username: `imxp=mesh@${domain}`, passwordFile } },
       },
-      ...more,
     };
-    const started = await startNode(parseConfig(config, '/'));
+  }
+
+  async function node(domain: string, more: Partial<NodeConfigInput> = {}): Promise<Node> {
+    const started = await startNode(parseConfig({ ...(await configuration(domain)), ...more }, '/'));
     for (const address of [FRED, BARNEY, MESH]) {
       if (address !== MESH && !address.endsWith(`@${domain}`)) continue;
       await started.accounts.add(await makeVerifier(address, PASSWORD, { realms: [domain] }));
@@ -94,6 +96,19 @@ describe('neighbours found by DNS', () => {
     await until(() => old.sessions === 1, 'the link is closed');
     await fred.send({ to: BARNEY, content: 'y' });
     expect(young.sessions).to.equal(2);
+  });
+
+  it('are looked up as a reloaded configuration says', async () => {
+    const [example, rubble] = [await node('example.com'), await node('rubble.com')];
+    publish('rubble.com', rubble);
+    const [fred] = [await attach(FRED, example), await attach(BARNEY, rubble)];
+    await fred.send({ to: BARNEY, content: 'x' });
+    await example.reload(
+      parseConfig({ ...(await configuration('example.com')), mesh: { dns: { enabled: false } } }, '/'),
+    );
+    expect((await failureOf(fred.send({ to: BARNEY, content: 'y' }))).reply?.code).to.equal(550);
+    await example.reload(parseConfig(await configuration('example.com'), '/'));
+    await fred.send({ to: BARNEY, content: 'z' });
   });
 
   it('REQ-IMXP-019 refuse to be bound to from where the records of the domain do not say: 537', async () => {
