@@ -1,0 +1,32 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+
+const text = readFileSync(new URL('../../SECURITY.md', import.meta.url), 'utf8');
+const specs = readdirSync(fileURLToPath(new URL('.', import.meta.url)))
+  .filter((name) => name.endsWith('.spec.ts') && name !== 'table.spec.ts')
+  .map((name) => name.slice(0, -'.spec.ts'.length));
+
+/** The rows below "What was tried": attack, outcome, specs. */
+const rows = (text.split('## What was tried')[1]?.split('One run with')[0] ?? '')
+  .split('\n')
+  .filter((line) => /^\| (?!attack|---)/.test(line))
+  .map((line) => line.split(' | '));
+
+describe('SECURITY.md', () => {
+  it('backs each row of its table by a spec that is there', () => {
+    expect(rows.length).to.be.at.least(20);
+    for (const row of rows) {
+      const named = [...(row.at(-1) ?? '').matchAll(/`([\w-]+)`/g)].map(([, name = '']) => name);
+      expect(named, row[0]).to.not.deep.equal([]);
+      for (const name of named) expect(specs, row[0]).to.include(name);
+    }
+  });
+
+  it('has a row for every spec', () => {
+    const named = new Set(
+      rows.flatMap((row) => [...(row.at(-1) ?? '').matchAll(/`([\w-]+)`/g)].map(([, name]) => name)),
+    );
+    expect(specs.filter((name) => !named.has(name))).to.deep.equal([]);
+  });
+});
