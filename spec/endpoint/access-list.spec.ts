@@ -1,0 +1,113 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { allowed, denied, keepingOwner } from '../../lib/endpoint/access-list.js';
+import { LocalError } from '../../lib/errors.js';
+import { parseAddress } from '../../lib/imxp/address.js';
+import type { AccessEntry } from '../../lib/imxp/vocabulary/access.js';
+import { AccessRules } from '../../lib/services/access-rules.js';
+
+const FRED = 'fred@example.com';
+const BARNEY = 'barney@rubble.com';
+
+const entry = (actor: string, ...actions: string[]): AccessEntry => ({ actor, actions });
+const INITIAL = [entry(FRED, 'all:all'), entry('*@*', 'core:data')];
+const lines = (list: readonly AccessEntry[]): string[] =>
+  list.map(({ actor, actions }) => [actor, ...actions].join(' '));
+
+describe('endpoint/access-list', () => {
+  it('puts somebody before the entry that decided for everybody, with what he could do before', () => {
+    expect(lines(allowed(INITIAL, FRED, BARNEY, ['presence:subscribe']))).to.deep.equal([
+      'fred@example.com all:all',
+      'barney@rubble.com core:data presence:subscribe',
+      '*@* core:data',
+    ]);
+  });
+
+  it('adds to the entry of an actor that has one, and nothing twice', () => {
+    const once = allowed(INITIAL, FRED, '*@Rubble.com', ['presence:subscribe']);
+    const twice = allowed(once, FRED, '*@rubble.com', ['presence:subscribe', 'presence:watch']);
+    expect(lines(twice)[1]).to.equal('*@rubble.com core:data presence:subscribe presence:watch');
+    expect(lines(allowed(twice, FRED, FRED, ['core:data']))).to.deep.equal(lines(twice));
+  });
+
+  it('takes everything, or something', () => {
+    expect(lines(denied(INITIAL, FRED, BARNEY, []))[1]).to.equal('barney@rubble.com');
+    const list = [entry(FRED, 'all:all'), entry(BARNEY, 'core:data', 'presence:watch')];
+    expect(lines(denied(list, FRED, BARNEY, ['core:data']))[1]).to.equal('barney@rubble.com presence:watch');
+    expect(lines(denied(list, FRED, BARNEY, ['all:all']))[1]).to.equal('barney@rubble.com');
+  });
+
+  it('spells out what is left of `all`', () => {
+    const list = [entry(FRED, 'all:all'), entry(BARNEY, 'all:all')];
+    expect(lines(denied(list, FRED, BARNEY, ['core:data', 'access:all', 'presence:publish']))[1]).to.equal(
+      'barney@rubble.com presence:subscribe presence:watch',
+    );
+  });
+
+  it('removes an entry that was never reached', () => {
+    const list = [entry(FRED, 'all:all'), entry('*@*', 'core:data'), entry(BARNEY, 'all:all')];
+    expect(lines(allowed(list, FRED, BARNEY, ['access:get']))).to.deep.equal([
+      'fred@example.com all:all',
+      'barney@rubble.com core:data access:get',
+      '*@* core:data',
+    ]);
+  });
+
+  it('begins with what the implicit entries grant', () => {
+    expect(lines(allowed([], FRED, 'imxp=*@rubble.com', ['presence:publish']))).to.deep.equal([
+      'imxp=*@rubble.com core:data presence:publish',
+    ]);
+    expect(lines(allowed([], FRED, FRED, ['core:data']))).to.deep.equal(['fred@example.com all:all']);
+  });
+
+  it('keeps the owner able to change the list', () => {
+    expect(lines(allowed([], FRED, '*@example.com', ['core:data']))).to.deep.equal([
+      'fred@example.com all:all',
+      '*@example.com core:data',
+    ]);
+    expect(keepingOwner([entry(FRED, 'access:all')], FRED)).to.have.length(1);
+    expect(() => denied(INITIAL, FRED, FRED, [])).to.throw(LocalError, 'access:set');
+    expect(() => denied(INITIAL, FRED, FRED, ['all:all'])).to.throw(LocalError, 'access:set');
+    expect(lines(denied(INITIAL, FRED, FRED, ['core:data']))[0]).to.match(/^fred@example.com access:get access:set /);
+  });
+
+  it('says what is no actor and no action', () => {
+    expect(() => allowed(INITIAL, FRED, 'barney', ['core:data'])).to.throw(LocalError, 'no actor');
+    expect(() => allowed(INITIAL, FRED, BARNEY, ['send'])).to.throw(LocalError, 'no action');
+    expect(() => allowed(INITIAL, FRED, BARNEY, [])).to.throw(LocalError, 'what to allow');
+  });
+
+  describe('for any list', () => {
+    const ACTIONS = ['core:data', 'access:get', 'presence:subscribe', 'all:data', 'presence:all', 'all:all'];
+    const who = fc.constantFrom(
+      BARNEY,
+      'wilma@example.com',
+      '*@rubble.com',
+      '*@*',
+      'imxp=*@*',
+      'imxp=report@rubble.com',
+    );
+    const list = fc.array(fc.record({ actor: who, actions: fc.subarray(ACTIONS) }), { maxLength: 4 });
+    const people = [BARNEY, 'betty@rubble.com', 'wilma@example.com', 'imxp=report@rubble.com', 'imxp=x@slate.example'];
+    const asked = ['core:data', 'access:get', 'presence:subscribe'] as const;
+    const table = (entries: readonly AccessEntry[]): Map<string, boolean> => {
+      const rules = new AccessRules(parseAddress(FRED), entries);
+      return new Map(people.flatMap((one) => asked.map((action) => [`${one} ${action}`, rules.allows(one, action)])));
+    };
+
+    it('changes for one literal actor what was asked for, and nothing else', () => {
+      const literal = fc.constantFrom(...people);
+      fc.assert(
+        fc.property(list, literal, fc.constantFrom(...asked), fc.boolean(), (entries, actor, action, allow) => {
+          const before = table(entries);
+          const after = table((allow ? allowed : denied)(entries, FRED, actor, [action]));
+          expect(after.get(`${actor} ${action}`)).to.equal(allow);
+          for (const [question, answer] of before) {
+            if (question !== `${actor} ${action}`) expect(after.get(question), question).to.equal(answer);
+          }
+        }),
+        { numRuns: 500 },
+      );
+    });
+  });
+});
