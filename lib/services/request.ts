@@ -24,12 +24,13 @@ export interface ServiceRequest {
  */
 export function requestOf(data: Data, octets: number): ServiceRequest {
   const element = parseXml(documentOf(data), { octets });
-  const transID = Number(element.attributes.get('transID') ?? '');
+  const written = element.attributes.get('transID') ?? '';
+  const transID = /^[0-9]{1,10}$/.test(written) ? Number(written) : 0;
   return {
     originator: parseAddress(data.originator),
     domain: parseAddress(data.recipients[0]?.identity ?? '').domain,
     element,
-    transID: Number.isInteger(transID) && transID >= 1 && transID <= TRANS_ID_MAX ? transID : undefined,
+    transID: transID >= 1 && transID <= TRANS_ID_MAX ? transID : undefined,
   };
 }
 

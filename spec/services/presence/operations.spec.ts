@@ -347,6 +347,7 @@ describe('presence/what the service is sent', () => {
   it('lets the Data itself fail where there is no transID to answer', async () => {
     expect((await stage.ask(BARNEY, `<terminate />`))?.code).to.equal(501);
     expect((await stage.ask(BARNEY, `<terminate transID='0' />`))?.code).to.equal(501);
+    expect((await stage.ask(BARNEY, `<terminate transID='1e3' />`))?.code).to.equal(501);
     expect((await stage.ask(BARNEY, `<hello />`))?.code).to.equal(504);
     expect((await stage.ask(BARNEY, `hello`))?.code).to.equal(500);
     expect((await stage.ask(BARNEY, `<a /><b />`))?.code).to.equal(500);
