@@ -81,7 +81,7 @@ export class Node {
     this.#config = config;
     this.#policy = new Policy(policyOf(config));
     this.#store = store;
-    this.accounts = new Accounts(store);
+    this.accounts = new Accounts(store, { domains: config.domains });
     this.#tls = new TlsService(tls);
     this.#tls.verify();
     this.#dialect = imxpDialect(config.limits);
@@ -264,7 +264,7 @@ export class Node {
   }
 
   #tuningProfiles(secret: Buffer, penalties: Penalties): ServedProfile[] {
-    const { domains, sasl, tls, limits } = this.#config;
+    const { domains, sasl, tls, limits, compatibility } = this.#config;
     const settings: ServerSettings = {
       mechanisms: sasl.mechanisms,
       credentials: this.accounts,
@@ -277,8 +277,9 @@ export class Node {
       nonces: new NonceCache(),
     };
     const profiles: ServedProfile[] = [];
-    if (this.#tls.canServe) profiles.push(new TlsProfile(this.#tls, limits.handshakes));
-    profiles.push(...SaslProfile.all(settings, penalties, tls.require === 'always'));
+    const draft = compatibility.draftNames;
+    if (this.#tls.canServe) profiles.push(new TlsProfile(this.#tls, limits.handshakes, draft));
+    profiles.push(...SaslProfile.all(settings, penalties, { privately: tls.require === 'always', draft }));
     return profiles;
   }
 

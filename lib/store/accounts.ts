@@ -54,13 +54,21 @@ function keyOf(name: string): string {
   return PREFIX + (relayDomain(account) === undefined ? (addressOf(account)?.key ?? account) : account);
 }
 
+export interface AccountsOptions {
+  readonly now?: () => Date;
+  readonly domains?: readonly string[];
+}
+
 export class Accounts implements CredentialStore, Directory {
   readonly #store: Store;
   readonly #now: () => Date;
+  readonly #domains: readonly string[];
 
-  constructor(store: Store, now: () => Date = () => new Date()) {
+  /** @param domains the node's: the first completes names without `@` where no realm does (SCRAM, PLAIN) */
+  constructor(store: Store, { now = () => new Date(), domains = [] }: AccountsOptions = {}) {
     this.#store = store;
     this.#now = now;
+    this.#domains = domains;
   }
 
   /** Adds the account that a verifier is for. @returns false when there is one already. */
@@ -104,7 +112,7 @@ export class Accounts implements CredentialStore, Directory {
 
   /** The verifier of whoever logs in with that name. */
   async lookup(username: string, realm: string | undefined): Promise<Verifier | undefined> {
-    for (const name of accountNames(username, realm)) {
+    for (const name of accountNames(username, realm, realm === undefined ? this.#domains : [])) {
       if (!usable(name)) continue;
       const account = await this.find(name);
       if (account !== undefined) return account.verifier;

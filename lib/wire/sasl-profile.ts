@@ -103,6 +103,14 @@ class Sessions {
   }
 }
 
+/** Under which conditions and names the mechanisms are offered. */
+export interface SaslOffer {
+  /** None of them before TLS, so that nobody listening in has something to guess at. */
+  readonly privately?: boolean;
+  /** Also by the names of the BEEP drafts, which are always understood. */
+  readonly draft?: boolean;
+}
+
 export class SaslProfile implements ServedProfile {
   readonly uris: readonly string[];
   readonly offered: readonly string[];
@@ -113,22 +121,18 @@ export class SaslProfile implements ServedProfile {
   readonly #sessions: Sessions;
   readonly #mechanism: string;
 
-  private constructor(mechanism: string, sessions: Sessions, privately: boolean) {
+  private constructor(mechanism: string, sessions: Sessions, { privately = false, draft = false }: SaslOffer) {
     this.#mechanism = mechanism;
     this.uris = [mechanismUri(mechanism), mechanismUri(mechanism, true)];
-    this.offered = [mechanismUri(mechanism)];
+    this.offered = draft ? this.uris : [mechanismUri(mechanism)];
     this.needs = NEEDS[mechanism] ?? (privately ? ['private'] : []);
     this.#sessions = sessions;
   }
 
-  /**
-   * One profile for each mechanism that is switched on, in the order of the settings.
-   *
-   * @param privately none of them before TLS, so that nobody listening in has something to guess at
-   */
-  static all(settings: ServerSettings, penalties?: Penalties, privately = false): SaslProfile[] {
+  /** One profile for each mechanism that is switched on, in the order of the settings. */
+  static all(settings: ServerSettings, penalties?: Penalties, offer: SaslOffer = {}): SaslProfile[] {
     const sessions = new Sessions(settings, penalties);
-    return settings.mechanisms.map((mechanism) => new SaslProfile(mechanism, sessions, privately));
+    return settings.mechanisms.map((mechanism) => new SaslProfile(mechanism, sessions, offer));
   }
 
   start(driver: Driver, event: StartEvent, proposal: Proposal): void {

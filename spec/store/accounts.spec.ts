@@ -18,7 +18,7 @@ describe('store/accounts', () => {
   beforeEach(() => {
     store = new MemoryStore();
     now = new Date('2001-02-03T04:05:06Z');
-    accounts = new Accounts(store, () => now);
+    accounts = new Accounts(store, { now: () => now, domains: ['example.com'] });
   });
 
   it('finds an account however its domain is written', async () => {
@@ -75,6 +75,9 @@ describe('store/accounts', () => {
     expect(await found('rubble.com', 'example.com')).to.equal('imxp=mesh@rubble.com');
     expect(await found('IMXP=mesh@Rubble.com', 'example.com')).to.equal('imxp=mesh@rubble.com');
     expect(await found('fred', 'rubble.com')).to.equal(undefined);
+    // SCRAM and PLAIN have no realm: the first domain of the node stands for it.
+    expect(await found('fred')).to.equal('fred@example.com');
+    expect(await found('barney')).to.equal(undefined);
   });
 
   it('knows endpoints and the subaddresses of endpoints, and takes no relay for one', async () => {

@@ -12,6 +12,8 @@ export interface DigestLogin {
   readonly realm?: string;
   readonly authzid?: string;
   readonly cnonce?: string;
+  /** How often the nonce has been used, this time included; 1 by default. */
+  readonly count?: number;
 }
 
 export interface DigestAnswer {
@@ -46,14 +48,15 @@ export function digestAnswer(challenge: string, login: DigestLogin): DigestAnswe
   const { username, password, uri, authzid } = login;
   const secret = md5(`${username}:${realm}:${password}`);
   const ha1 = hex(md5(secret, `:${nonce}:${cnonce}`, authzid === undefined ? '' : `:${authzid}`));
-  const value = (a2: string): string => hex(md5(`${ha1}:${nonce}:00000001:${cnonce}:auth:${hex(md5(a2))}`));
+  const nc = (login.count ?? 1).toString(16).padStart(8, '0');
+  const value = (a2: string): string => hex(md5(`${ha1}:${nonce}:${nc}:${cnonce}:auth:${hex(md5(a2))}`));
   const quote = (text: string): string => `"${text.replace(/(["\\])/g, '\\$1')}"`;
   const parts = [
     offered.has('charset') ? 'charset=utf-8' : '',
     `username=${quote(username)}`,
     `realm=${quote(realm)}`,
     `nonce=${quote(nonce)}`,
-    'nc=00000001',
+    `nc=${nc}`,
     `cnonce=${quote(cnonce)}`,
     `digest-uri=${quote(uri)}`,
     `response=${value(`AUTHENTICATE:${uri}`)}`,
