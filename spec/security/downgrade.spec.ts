@@ -1,0 +1,192 @@
+/** Somebody in between who takes away what protects: a node never does with less than its configuration demands. */
+import { expect } from 'chai';
+import type { NodeConfigInput } from '../../lib/config/schema.js';
+import { Endpoint } from '../../lib/endpoint/endpoint.js';
+import type { Node } from '../../lib/node.js';
+import { events } from '../../lib/ops/events.js';
+import { TestAuthority } from '../support/certificates.js';
+import { failureOf } from '../support/failure.js';
+import { type Interference, Middleman } from '../support/middleman.js';
+import { Nodes, portOf } from '../support/nodes.js';
+import { temporaryFile } from '../support/temporary-file.js';
+
+const FRED = 'fred@example.com';
+const BARNEY = 'barney@rubble.com';
+const MESH = 'imxp=mesh@example.com';
+const PASSWORD = 'yabba dabba doo';
+const TEXT = 'the dinosaur is in the quarry';
+
+type Route = NonNullable<NonNullable<NodeConfigInput['mesh']>['routes']>[number];
+
+describe('somebody in between', function () {
+  this.timeout(30_000);
+  const authority = new TestAuthority();
+  const nodes = new Nodes();
+  const middlemen: Middleman[] = [];
+  const endpoints: Endpoint[] = [];
+  let obstacles: { error: string; reason: string }[] = [];
+  let ends: string[] = [];
+  let tuned: string[] = [];
+  let stops: (() => void)[] = [];
+
+  beforeEach(() => {
+    obstacles = [];
+    ends = [];
+    tuned = [];
+    stops = [
+      events.link.subscribe((it) => {
+        if (it.state === 'failed') obstacles.push({ error: String(it['error']), reason: String(it['reason']) });
+      }),
+      events.closed.subscribe(({ reason }) => ends.push(reason ?? '')),
+      events.tuned.subscribe(({ protocol }) => tuned.push(protocol)),
+    ];
+  });
+  afterEach(async () => {
+    for (const stop of stops) stop();
+    await Promise.all(endpoints.splice(0).map((endpoint) => endpoint.close()));
+    for (const man of middlemen.splice(0)) man.close();
+    await nodes.stop();
+  });
+
+  async function tls(domain: string, legacy = false): Promise<NonNullable<NodeConfigInput['tls']>> {
+    const { certificate, key } = authority.issue({ domains: [domain] });
+    return {
+      certificate: await temporaryFile(certificate),
+      key: await temporaryFile(key),
+      authority: await temporaryFile(authority.certificate),
+      require: 'never',
+      legacy,
+    };
+  }
+
+  async function between(relay: Node, interference: Interference): Promise<Middleman> {
+    const man = await Middleman.between(portOf(relay), interference);
+    middlemen.push(man);
+    return man;
+  }
+
+  /** rubble.com, which takes what there is, and example.com, whose way there leads past him. */
+  async function mesh(
+    interference: Interference,
+    route: Partial<Route>,
+    more: { legacy?: boolean; qops?: boolean } = {},
+  ) {
+    const mechanisms = ['SCRAM-SHA-256', 'DIGEST-MD5', 'PLAIN'] as const;
+    const qops = more.qops === true ? (['auth', 'auth-int', 'auth-conf'] as const) : (['auth'] as const);
+    const accounts = { [BARNEY]: PASSWORD, [MESH]: PASSWORD };
+    const rubble = await nodes.start(
+      {
+        domains: ['rubble.com'],
+        sasl: { mechanisms: [...mechanisms], qops: [...qops] },
+        tls: await tls('rubble.com', more.legacy),
+      },
+      accounts,
+    );
+    const man = await between(rubble, interference);
+    const passwordFile = await temporaryFile(`${PASSWORD}\n`);
+    const credentials = { username: MESH, passwordFile, ...route.credentials };
+    const example = await nodes.start(
+      {
+        tls: await tls('example.com', more.legacy),
+        mesh: { routes: [{ domain: 'rubble.com', relays: [man.url], lanes: 1, ...route, credentials }] },
+      },
+      { [FRED]: PASSWORD },
+    );
+    return { man, rubble, example };
+  }
+
+  async function attached(address: string, node: Node): Promise<Endpoint> {
+    const relay = `tcp://127.0.0.1:${portOf(node)}`;
+    const endpoint = await Endpoint.connect({ address, relay, password: PASSWORD, tls: 'off' });
+    endpoints.push(endpoint);
+    return endpoint;
+  }
+
+  /** Fred's Data is refused, for the reason given. */
+  async function refused(example: Node, error: string | RegExp): Promise<void> {
+    const fred = await attached(FRED, example);
+    const refusal = await failureOf(fred.send({ to: BARNEY, content: TEXT }));
+    expect(refusal).to.have.nested.property('reply.code', 450);
+    expect(obstacles[0]?.error).to.match(new RegExp(error));
+  }
+
+  const replaced = (from: string, to: string) => (octets: Buffer) =>
+    Buffer.from(octets.toString('latin1').replaceAll(from, to), 'latin1');
+
+  /** Changes what is inside blobs, keeping its length. */
+  const challenged = (from: string, to: string) => (octets: Buffer) =>
+    Buffer.from(
+      octets.toString('latin1').replace(/<blob>([^<]*)<\/blob>/, (whole, text: string) => {
+        const changed = Buffer.from(text, 'base64').toString().replace(from, to);
+        return whole.replace(text, Buffer.from(changed).toString('base64'));
+      }),
+      'latin1',
+    );
+
+  it('REQ-TLS-011 who takes TLS out of the greeting hears nothing more', async () => {
+    const { man, example } = await mesh({ down: replaced('beep/TLS', 'beep/TLX') }, { tls: 'require' });
+    await refused(example, 'TLS_REQUIRED');
+    expect(man.heard).to.not.match(/<start|<blob|imxp=mesh/);
+  });
+
+  it('REQ-TLS-011 who answers ready with an error hears nothing more', async () => {
+    const error = "Content-Type: application/beep+xml\r\n\r\n<error code='454'>later</error>\r\n";
+    const down = (octets: Buffer): Buffer => {
+      const text = octets.toString('latin1');
+      const [, seqno] = /RPY 0 1 \. (\d+) \d+\r\n[\s\S]*<proceed/.exec(text) ?? [];
+      return seqno === undefined ? octets : Buffer.from(`ERR 0 1 . ${seqno} ${error.length}\r\n${error}END\r\n`);
+    };
+    const { man, example } = await mesh({ down }, { tls: 'require' });
+    await refused(example, 'TLS_REFUSED');
+    expect(man.heard)
+      .to.match(/<ready/)
+      .and.to.not.match(/<blob|imxp=mesh/);
+  });
+
+  it('REQ-TLS-011 an endpoint that demands TLS gives him neither password nor name', async () => {
+    const { rubble } = await mesh({}, { tls: 'off' });
+    const man = await between(rubble, { down: replaced('beep/TLS', 'beep/TLX') });
+    const options = { address: BARNEY, relay: man.url, password: PASSWORD, ca: authority.certificate };
+    expect(await failureOf(Endpoint.connect(options))).to.have.property('code', 'TLS_REQUIRED');
+    expect(man.heard).to.not.match(/<start|barney/);
+  });
+
+  it('REQ-SASL-033 who takes the demanded mechanism out of the greeting gets no weaker one', async () => {
+    const route: Partial<Route> = { tls: 'off', credentials: { mechanisms: ['SCRAM-SHA-256'] } };
+    const { man, example } = await mesh({ down: replaced('SCRAM-SHA-256', 'SCRAM-SHA-999') }, route);
+    await refused(example, 'SASL_NO_MECHANISM');
+    expect(man.heard).to.not.match(/<start|<blob|imxp=mesh/);
+  });
+
+  it('REQ-SASL-033 who takes the demanded protection out of the challenge gets no response', async () => {
+    const route: Partial<Route> = { tls: 'off', credentials: { mechanisms: ['DIGEST-MD5'], qops: ['auth-conf'] } };
+    const { man, example } = await mesh({ down: challenged('auth-conf', 'auth-cxxf') }, route, { qops: true });
+    await refused(example, 'SASL');
+    expect(man.heard).to.match(/status='abort'/);
+    const blobs = [...man.heard.matchAll(/<blob>([^<]+)</g)].map(([, text = '']) => Buffer.from(text, 'base64'));
+    expect(Buffer.concat(blobs).toString()).to.not.match(/response=/);
+  });
+
+  it('REQ-SASL-006 under a security layer he carries Data and does not know which', async () => {
+    const route: Partial<Route> = { tls: 'off', credentials: { mechanisms: ['DIGEST-MD5'], qops: ['auth-conf'] } };
+    const { man, rubble, example } = await mesh({}, route, { qops: true });
+    const barney = await attached(BARNEY, rubble);
+    const fred = await attached(FRED, example);
+    const sent = fred.send({ to: BARNEY, content: TEXT });
+    for await (const delivery of barney) {
+      expect(delivery.text()).to.equal(TEXT);
+      break;
+    }
+    await sent;
+    expect(man.heard).to.match(/<blob/).and.to.not.contain(TEXT).and.to.not.contain('<bind');
+  });
+
+  it('who breaks the handshakes of today gets none of the year 2000 between two that could do better', async () => {
+    const cut = (octets: Buffer, connection: number): boolean => connection < 3 && octets[0] === 22 && octets[1] === 3;
+    const { man, example } = await mesh({ cut }, { tls: 'require' }, { legacy: true });
+    await refused(example, 'TLS_FAILED');
+    expect(ends.join()).to.match(/fell back to an old version/);
+    expect(tuned).to.deep.equal([]);
+    expect(man.heard).to.not.match(/<blob|imxp=mesh/);
+  });
+});
