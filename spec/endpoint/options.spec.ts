@@ -32,6 +32,21 @@ describe('the options of an endpoint', () => {
     expect((await failureOf(settle({ ...FRED, ca: `${file}.not` }))).code).to.equal('CONFIGURATION');
   });
 
+  it('take certificate and key together, from PEM or from files, and only under TLS', async () => {
+    const file = path('fred.crt');
+    await writeFile(file, PEM);
+    const { own } = await settle({ ...FRED, certificate: file, key: PEM });
+    expect(own?.certificate.toString()).to.equal(PEM);
+    expect(own?.key).to.equal(PEM);
+    expect((await settle(FRED)).own).to.equal(undefined);
+    expect((await failureOf(settle({ ...FRED, certificate: PEM }))).code).to.equal('ARGUMENT');
+    expect((await failureOf(settle({ ...FRED, key: PEM }))).code).to.equal('ARGUMENT');
+    expect((await failureOf(settle({ ...FRED, certificate: PEM, key: PEM, tls: 'off' }))).code).to.equal('ARGUMENT');
+    expect((await failureOf(settle({ ...FRED, certificate: `${file}.not`, key: PEM }))).message).to.contain(
+      'certificate ',
+    );
+  });
+
   it('ask for the password each time, wherever it is', async () => {
     const file = path('password');
     await writeFile(file, 'yabba\nsecond line\n');
