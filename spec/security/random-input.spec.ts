@@ -43,7 +43,7 @@ import { frame, seq } from '../support/raw-frame.js';
 const INPUTS = Number(process.env['IMXP_FUZZ'] ?? 0);
 const SEED = Number(process.env['IMXP_SEED'] ?? Date.now() % 1_000_000_007);
 /** Time for each reader in the default run. */
-const BUDGET_MS = 500;
+const BUDGET_MS = 300;
 /** An input of 4 KiB that takes longer has found something quadratic, or the machine is busy: see {@link slowest}. */
 const SLOW_MS = 250;
 

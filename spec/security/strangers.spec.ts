@@ -7,7 +7,7 @@ import { within } from '../support/within.js';
 
 const ENEMY = '127.0.0.66';
 /** Idle connections; IMXP_STRANGERS=10000 for the full number, which takes some kernels half a minute. */
-const CONNECTIONS = Number(process.env['IMXP_STRANGERS'] ?? 3000);
+const CONNECTIONS = Number(process.env['IMXP_STRANGERS'] ?? 2000);
 
 describe('security: strangers', () => {
   let stronghold: Stronghold;
