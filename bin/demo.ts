@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { Delivery } from '../lib/endpoint/delivery.js';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import { BARNEY, DemoMesh, FRED, HERE, MESH, THERE } from './support/demo-mesh.js';
+import { demonstrate, type Services } from './support/demo-services.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { paint, print, printJson, table } from './support/output.js';
 import type { LogRecord, RelayProcess } from './support/relay-process.js';
@@ -46,6 +47,26 @@ interface Mesh {
   readonly barney: Endpoint;
 }
 
+/** Everything that was shown. */
+interface Shown {
+  readonly legs: readonly Leg[];
+  readonly crossings: readonly Crossing[];
+  readonly services: Services;
+}
+
+/** Whether everything was as it should be. */
+function asExpected({ crossings, services }: Shown): boolean {
+  const { message, trace, access, presence } = services;
+  return (
+    crossings.every(({ equal }) => equal) &&
+    message.equal &&
+    trace.length === 2 &&
+    trace.every(({ code }) => code === 250) &&
+    access.map(({ code }) => code).join() === '250,537,250' &&
+    presence.seen.join() === 'false,true'
+  );
+}
+
 const digest = (octets: Buffer): string => createHash('sha256').update(octets).digest('hex');
 
 /** Milliseconds as exact as they can be believed. */
@@ -61,7 +82,7 @@ class Demo {
     this.#quiet = quiet;
   }
 
-  async run(): Promise<{ readonly legs: readonly Leg[]; readonly crossings: readonly Crossing[] }> {
+  async run(): Promise<Shown> {
     this.#say(`${paint('bold', 'imxp demo')}: two domains on this machine, and a message across\n`);
     const mesh = await this.#start();
     const texts = await this.#cross(
@@ -88,7 +109,9 @@ class Demo {
       octets,
     );
     this.#show(file);
-    return { legs, crossings: [texts, again, file] };
+    const services = await demonstrate(mesh.fred, mesh.barney);
+    this.#showServices(services);
+    return { legs, crossings: [texts, again, file], services };
   }
 
   #say(text: string): void {
@@ -170,6 +193,21 @@ class Demo {
     this.#say(table(legs.map(({ from, to, tls, login }) => [`  ${from}`, '──', to, paint('dim', `${tls}, ${login}`)])));
   }
 
+  #showServices({ message, trace, access, presence }: Services): void {
+    this.#say(`\n${paint('bold', 'An instant message with a subject (message/RFC822+XML)')}`);
+    this.#say(`  ${BARNEY} received: ${paint('cyan', message.subject)}\n    ${paint('cyan', message.text)}`);
+    this.#say(`\n${paint('bold', `A trace to ${BARNEY}: what each relay reports`)}`);
+    this.#say(
+      table(trace.map(({ relay, code, ms }) => [`  ${relay}`, String(code), `${ms.toFixed(2)} ms`.padStart(10)])),
+    );
+    this.#say(`\n${paint('bold', `${BARNEY} decides who may write to him`)}`);
+    this.#say(table(access.map(({ when, code, text }) => [`  ${when}`, `${code} ${text}`])));
+    this.#say(`\n${paint('bold', `${BARNEY} publishes his presence, ${FRED} subscribes`)}`);
+    const [before, after] = presence.seen.map((open) => (open ? 'there' : 'away'));
+    this.#say(`  ${FRED} saw: ${before}, and ${after} ${presence.ms.toFixed(2)} ms after it was published`);
+    this.#say(`  ${BARNEY} watched who looks: ${presence.watcher}`);
+  }
+
   #show({ title, octets, sha256Sent, sha256Received, equal, hops, text }: Crossing): void {
     this.#say(`\n${paint('bold', title)}`);
     if (text === undefined) {
@@ -229,12 +267,12 @@ async function demo({ json = false }: { readonly json?: boolean }): Promise<void
   process.once('SIGTERM', interrupt);
   let closing: Promise<void> | undefined;
   try {
-    const { legs, crossings } = await Promise.race([new Demo(mesh, json).run(), interrupted]);
+    const shown = await Promise.race([new Demo(mesh, json).run(), interrupted]);
     closing = mesh.close();
     await closing;
-    const ok = crossings.every(({ equal }) => equal);
+    const ok = asExpected(shown);
     const ms = Math.round(performance.now() - begin);
-    if (json) printJson({ ok, ms, legs, messages: crossings });
+    if (json) printJson({ ok, ms, legs: shown.legs, messages: shown.crossings, ...shown.services });
     else if (ok)
       print(`\n${paint('green', 'All of it arrived as it was sent.')} Cleaned up; ${(ms / 1000).toFixed(1)} s in all.`);
     if (!ok) throw new CommandError(EXIT.FAILED, 'what arrived is not what was sent');
@@ -254,7 +292,8 @@ export function register(program: Command): void {
       'after',
       `
 Starts two relays as processes of their own, with fresh certificates and accounts in a temporary directory, and sends a
-text and a file from ${FRED} to ${BARNEY}: TLS and DIGEST-MD5 on the whole way. Leaves nothing behind.`,
+text and a file from ${FRED} to ${BARNEY}: TLS and DIGEST-MD5 on the whole way. Then shows the services: an
+instant message, a trace, access denied and allowed, presence seen from the other domain. Leaves nothing behind.`,
     )
     .action(demo);
 }
