@@ -51,6 +51,7 @@ export class AccessClient {
   readonly #endpoint: AccessEndpoint;
   readonly #transactions: Transactions;
   readonly #timeoutMs: number;
+  readonly #waiting = new Set<Deferred<XmlElement>>();
 
   /** See {@link Endpoint.access}. */
   constructor(endpoint: AccessEndpoint, transactions: Transactions, timeoutMs: number) {
@@ -128,6 +129,11 @@ export class AccessClient {
     await this.set(({ owner, entries }) => denied(entries, owner, actor, actions), request);
   }
 
+  /** The connection is gone: whether what was asked for is done is unknown, and nobody will say. */
+  lose(error: Error): void {
+    for (const answer of this.#waiting) answer.reject(error);
+  }
+
   #owner({ owner }: AccessRequest): string {
     return owner ?? this.#endpoint.addresses[0] ?? '';
   }
@@ -147,6 +153,7 @@ export class AccessClient {
     const service = `imxp=access@${givenAddress(owner).domain}`;
     const answer = new Deferred<XmlElement>();
     const transID = this.#transactions.begin(service, (element) => answer.resolve(element));
+    this.#waiting.add(answer);
     try {
       await this.#endpoint.send({
         to: service,
@@ -156,6 +163,7 @@ export class AccessClient {
       });
       return await inTime(answer.promise, this.#timeoutMs, 'no answer of the access service', signal);
     } finally {
+      this.#waiting.delete(answer);
       this.#transactions.end(transID);
     }
   }

@@ -382,6 +382,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     this.#generation += 1;
     this.#attachments.lose();
     this.#inbox.lose();
+    this.#access?.lose(new TransportError('CONNECTION_LOST', `no answer of the access service: ${lost.message}`));
     if (this.#state === 'closing') return;
     this.#outbox.fail('CONNECTION_LOST', 'the connection to the relay was lost before it was sent');
     const retrying = this.#backoff !== undefined;
@@ -435,6 +436,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     this.#outbox.fail(error === undefined ? 'CLOSED' : 'CONNECTION_LOST', error?.message ?? LEAVING);
     this.#inbox.end(error);
     this.#presence?.close(error);
+    this.#access?.lose(error ?? new LocalError('CLOSED', LEAVING));
     this.emit('close', error);
   }
 
