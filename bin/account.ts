@@ -130,7 +130,12 @@ export function register(program: Command): void {
       'after',
       `
 Accounts are endpoints of the domains served (fred@example.com) and neighbour relays (imxp=mesh@rubble.com).
-The password comes from --password-file, from IMXP_PASSWORD, or from a prompt; only verifiers are kept.`,
+The password comes from --password-file, from IMXP_PASSWORD, or from a prompt; only verifiers are kept.
+
+  imxp account add fred@example.com --config mesh.json
+  imxp account add imxp=mesh@rubble.com --config mesh.json --password-file secrets/rubble.com
+  imxp account passwd fred@example.com
+  imxp account list --json | jq -r .[].account`,
     );
   const json = ['--json', 'print the result as JSON'] as const;
   const password = ['--password-file <file>', 'its first line is the password'] as const;

@@ -121,7 +121,16 @@ export function register(program: Command): void {
       'say what the world sees of a domain, or of those served here: records, addresses, answers',
     )
     .addOption(nameServerOption())
-    .option('--schema', 'print the JSON Schema of the file instead, for editors');
+    .option('--schema', 'print the JSON Schema of the file instead, for editors')
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 usable, perhaps with warnings; 78 not usable.
+
+  imxp check --config mesh.json
+  imxp check --identity fred@example.com --domain rubble.com
+  imxp check --schema > mesh.schema.json`,
+    );
   withConfig(command).action(async (options: CheckFlags & { schema?: boolean }) => {
     if (options.schema === true) print(JSON.stringify(configurationJsonSchema(), null, 2));
     else if (options.dns !== undefined) await checkDns({ ...options, dns: options.dns });

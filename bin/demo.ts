@@ -293,7 +293,10 @@ export function register(program: Command): void {
       `
 Starts two relays as processes of their own, with fresh certificates and accounts in a temporary directory, and sends a
 text and a file from ${FRED} to ${BARNEY}: TLS and DIGEST-MD5 on the whole way. Then shows the services: an
-instant message, a trace, access denied and allowed, presence seen from the other domain. Leaves nothing behind.`,
+instant message, a trace, access denied and allowed, presence seen from the other domain. Leaves nothing behind.
+
+  imxp demo
+  imxp demo --json | jq .ok`,
     )
     .action(demo);
 }

@@ -61,7 +61,11 @@ export function register(program: Command): void {
       'after',
       `
 Logs to standard output: lines for people on a terminal, JSON otherwise; "ready" when it listens.
-SIGTERM and SIGINT stop it in order (twice: at once), SIGHUP reloads the configuration.`,
+SIGTERM and SIGINT stop it in order, within limits.drainTimeoutMs (twice: at once); SIGHUP reloads the configuration.
+Exit codes: 0 stopped, 1 stopped at once, 69 the store cannot be opened, 78 the configuration is not usable.
+
+  imxp check --config mesh.json && imxp relay --config mesh.json
+  imxp relay --config mesh.json | jq 'select(.level != "info")'`,
     );
   withConfig(command).action(relay);
 }

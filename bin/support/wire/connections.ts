@@ -1,0 +1,152 @@
+/**
+ * TCP segments to connections with their octets in order, both directions: late and repeated segments are put where they
+ * belong, and what is missing is said. Knows nothing of what the octets mean.
+ */
+import { PcapError, type Segment } from './pcap.js';
+
+/** Which side sent: the one that opened the connection, or the one that accepted it. */
+export type Side = 'I' | 'L';
+
+/** Some octets of one direction, when they became complete. */
+export interface Chunk {
+  readonly side: Side;
+  readonly octets: Buffer;
+  /** Seconds since 1970; undefined where nobody recorded it. */
+  readonly time: number | undefined;
+}
+
+export interface Connection {
+  /** `address:port` of who opened it, and who accepted it. */
+  readonly initiator: string;
+  readonly listener: string;
+  /** In the order of the recording. */
+  readonly chunks: readonly Chunk[];
+  readonly remarks: readonly string[];
+}
+
+/** Octets kept that came before what they follow; more than a window means that something was never recorded. */
+const MOST_EARLY = 16_777_216;
+
+class Direction {
+  readonly #side: Side;
+  readonly #chunks: Chunk[];
+  #next: number | undefined;
+  #early: Segment[] = [];
+  #earlyOctets = 0;
+  lost = 0;
+
+  constructor(side: Side, chunks: Chunk[]) {
+    this.#side = side;
+    this.#chunks = chunks;
+  }
+
+  take(segment: Segment): void {
+    if (segment.syn) {
+      this.#next = (segment.sequence + 1) >>> 0;
+      return;
+    }
+    if (segment.payload.length === 0) return;
+    // A recording that began later: from its first octets on.
+    this.#next ??= segment.sequence;
+    this.#early.push(segment);
+    this.#earlyOctets += segment.payload.length;
+    this.#settle(segment.time);
+    if (this.#earlyOctets > MOST_EARLY) this.skip();
+  }
+
+  /** Goes on behind what was never recorded. */
+  skip(): void {
+    while (this.#early.length > 0 && this.#next !== undefined) {
+      const next = this.#next;
+      const gap = Math.min(...this.#early.map(({ sequence }) => (sequence - next) >>> 0));
+      this.lost += gap;
+      this.#next = (next + gap) >>> 0;
+      this.#settle(this.#early[0]?.time ?? 0);
+    }
+  }
+
+  #settle(time: number): void {
+    for (let moved = true; moved; ) {
+      moved = false;
+      for (const segment of this.#early) {
+        const ahead = (segment.sequence - (this.#next ?? 0)) | 0;
+        if (ahead > 0) continue;
+        this.#early = this.#early.filter((other) => other !== segment);
+        this.#earlyOctets -= segment.payload.length;
+        const octets = segment.payload.subarray(-ahead);
+        if (octets.length > 0) {
+          this.#next = ((this.#next ?? 0) + octets.length) >>> 0;
+          this.#chunks.push({ side: this.#side, octets, time });
+        }
+        moved = true;
+        break;
+      }
+    }
+  }
+}
+
+class Gathering {
+  readonly initiator: string;
+  readonly listener: string;
+  readonly chunks: Chunk[] = [];
+  readonly remarks: string[] = [];
+  readonly #directions = { I: new Direction('I', this.chunks), L: new Direction('L', this.chunks) };
+  #cut = false;
+  over = false;
+
+  constructor(initiator: string, listener: string) {
+    this.initiator = initiator;
+    this.listener = listener;
+  }
+
+  take(segment: Segment): void {
+    this.#cut ||= segment.cut;
+    this.#directions[segment.from === this.initiator ? 'I' : 'L'].take(segment);
+    this.over ||= segment.reset || segment.fin;
+  }
+
+  finish(): Connection {
+    for (const side of ['I', 'L'] as const) {
+      const direction = this.#directions[side];
+      direction.skip();
+      if (direction.lost > 0) this.remarks.push(`${direction.lost} octets of ${side} are not in the recording`);
+    }
+    if (this.#cut) this.remarks.push('packets were recorded in part only; use tcpdump -s 0');
+    return this;
+  }
+}
+
+/** @param port only connections with that port at one end, which is then the listener's */
+export function connections(segments: Iterable<Segment>, port: number | undefined): Connection[] {
+  const all: Gathering[] = [];
+  const open = new Map<string, Gathering>();
+  for (const segment of segments) {
+    if (port !== undefined && portOf(segment.from) !== port && portOf(segment.to) !== port) continue;
+    const key = [segment.from, segment.to].sort().join(' ');
+    let connection = open.get(key);
+    // The same ports again are another connection.
+    if (connection === undefined || (segment.syn && !segment.ack && connection.over)) {
+      connection = new Gathering(...ends(segment, port));
+      open.set(key, connection);
+      all.push(connection);
+    }
+    connection.take(segment);
+  }
+  const found = all.map((connection) => connection.finish()).filter(({ chunks }) => chunks.length > 0);
+  if (found.length === 0) {
+    throw new PcapError(`no TCP octets${port === undefined ? '' : ` of port ${port}`} are in the recording`);
+  }
+  return found;
+}
+
+/** Who opened the connection, and who accepted it: the SYN says so, else the port that is asked for, else the lower one. */
+function ends({ from, to, syn, ack }: Segment, port: number | undefined): [string, string] {
+  if (syn) return ack ? [to, from] : [from, to];
+  const [source, destination] = [portOf(from), portOf(to)];
+  const fromListener = port === undefined ? source < destination : source === port && destination !== port;
+  return fromListener ? [to, from] : [from, to];
+}
+
+function portOf(place: string): number {
+  return Number(place.slice(place.lastIndexOf(':') + 1));
+}

@@ -1,0 +1,153 @@
+/** `imxp wire`: what a recorded byte stream says, frame by frame. */
+import { readFile } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
+import { type Command, InvalidArgumentError } from 'commander';
+import { describeFileError } from '../lib/config/password-file.js';
+import { CommandError, EXIT } from './support/exit.js';
+import { harmless, note, paint, print, printJson } from './support/output.js';
+import { type Connection, connections } from './support/wire/connections.js';
+import { isPcap, PcapError, segments } from './support/wire/pcap.js';
+import { type Entry, WatchedSession } from './support/wire/session.js';
+
+interface WireOptions {
+  readonly port?: number;
+  readonly json?: boolean;
+}
+
+function portArgument(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new InvalidArgumentError('not a port.');
+  return port;
+}
+
+async function octetsOf(file: string): Promise<Buffer> {
+  if (file === '-') {
+    if (process.stdin.isTTY) note('Reading octets from the terminal; Ctrl-D ends them:');
+    return buffer(process.stdin);
+  }
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new CommandError(EXIT.USAGE, `${file}: ${describeFileError(error)}`);
+  }
+}
+
+function recorded(octets: Buffer, port: number | undefined): Connection[] {
+  if (!isPcap(octets)) {
+    const chunks = octets.length === 0 ? [] : [{ side: 'I' as const, octets, time: undefined }];
+    return [{ initiator: '', listener: '', chunks, remarks: [] }];
+  }
+  try {
+    return connections(segments(octets), port);
+  } catch (error) {
+    if (error instanceof PcapError) throw new CommandError(EXIT.FAILED, error.message);
+    throw error;
+  }
+}
+
+function* entriesOf(connection: Connection): Generator<Entry> {
+  const session = new WatchedSession(new Set(connection.chunks.map(({ side }) => side)).size === 2);
+  for (const chunk of connection.chunks) yield* session.take(chunk);
+  yield* session.finish();
+}
+
+/** Offset, time since the first octet, side, header, meaning. */
+function text(entry: Entry, start: number | undefined, sided: boolean): string {
+  const { frame, meaning, fault, unread, time } = entry;
+  const columns = [String(entry.offset).padStart(8)];
+  if (start !== undefined) columns.push((time === undefined ? '' : (time - start).toFixed(6)).padStart(11));
+  if (sided) columns.push(entry.side);
+  const said = meaning === undefined ? '' : `  ${paint('cyan', harmless(meaning.summary).replaceAll(/\s+/g, ' '))}`;
+  const lines = [
+    `${columns.join('  ')}  ${frame === undefined ? paint('yellow', unread ?? '') : harmless(frame.line).padEnd(26)}${said}`,
+  ];
+  const indent = ' '.repeat(columns.join('  ').length + 2);
+  if (meaning?.refusal !== undefined) {
+    lines.push(`${indent}${paint('yellow', 'refusable:')} ${harmless(meaning.refusal)}`);
+  }
+  if (fault !== undefined) lines.push(`${indent}${paint('red', `fault ${fault.rule}:`)} ${harmless(fault.text)}`);
+  return lines.join('\n').trimEnd();
+}
+
+function json(entry: Entry, connection: number): object {
+  const { side, offset, octets, time, frame, meaning, fault, unread } = entry;
+  const header = frame?.header;
+  const facts =
+    frame === undefined || header === undefined
+      ? {}
+      : frame.keyword === 'SEQ'
+        ? { keyword: 'SEQ', channel: header.channel, ackno: header.seqno, window: header.size }
+        : {
+            keyword: frame.keyword,
+            channel: header.channel,
+            msgno: header.msgno,
+            more: header.more,
+            seqno: header.seqno,
+            size: header.size,
+            ...(frame.keyword === 'ANS' ? { ansno: header.ansno } : {}),
+          };
+  return {
+    connection,
+    side,
+    offset,
+    octets,
+    ...(time === undefined ? {} : { time }),
+    ...facts,
+    ...(meaning === undefined ? {} : { meaning: meaning.summary }),
+    ...(meaning?.refusal === undefined ? {} : { refusal: meaning.refusal }),
+    ...(fault === undefined ? {} : { fault }),
+    ...(unread === undefined ? {} : { unread }),
+  };
+}
+
+/** @returns how many faults there are */
+function show(connection: Connection, number: number, options: WireOptions): number {
+  const { initiator, listener, chunks, remarks } = connection;
+  const start = chunks[0]?.time;
+  if (options.json !== true && initiator !== '') {
+    const begun = start === undefined ? '' : `, ${new Date(start * 1000).toISOString()}`;
+    print(paint('bold', `${number > 0 ? '\n' : ''}I ${initiator}  ->  L ${listener}${begun}`));
+  }
+  for (const remark of remarks) note(`connection ${number}: ${remark}`);
+  let faults = 0;
+  for (const entry of entriesOf(connection)) {
+    if (options.json === true) printJson(json(entry, number));
+    else print(text(entry, start, initiator !== ''));
+    if (entry.fault !== undefined) faults += 1;
+  }
+  return faults;
+}
+
+async function wire(file = '-', options: WireOptions = {}): Promise<void> {
+  const octets = await octetsOf(file);
+  let faults = 0;
+  for (const [number, connection] of recorded(octets, options.port).entries()) {
+    faults += show(connection, number, options);
+  }
+  if (faults > 0) process.exitCode = EXIT.FAILED;
+}
+
+export function register(program: Command): void {
+  program
+    .command('wire')
+    .description('decode a recorded byte stream into frames and operations')
+    .argument('[file]', 'octets of one direction, or a pcap file; - or nothing: standard input')
+    .option('--port <port>', 'of a pcap only the connections with this port, which is the listener', portArgument)
+    .option('--json', 'one JSON object for each frame')
+    .addHelpText(
+      'after',
+      `
+Each frame with its offset, in a recording of packets with its time and side (I opened the connection, L accepted it),
+and what its message means. A fault names the rule of RFC 3080 §2.2.1.1 by its number: PF-1 keyword, PF-2 header, PF-3
+channel, PF-4 MSG in use, PF-5 already answered, PF-6 not asked, PF-7 and PF-8 keyword of a continuation, PF-9 another
+message in between, PF-10 sequence number, PF-11 NUL, PF-12 trailer; "window" and "SEQ" are those of RFC 3081. Rules that
+need both sides (PF-3 to PF-6, windows) are checked where both are recorded. "refusable" is what a relay answers with an
+error. What is under TLS cannot be read. Contents of Data and of SASL messages are not shown.
+Exit codes: 0 no fault, 1 faults, 64 the file cannot be read.
+
+  tcpdump -i lo -s 0 -w mesh.pcap port 10913 & ...; imxp wire mesh.pcap --port 10913
+  nc relay.example.com 10913 < /dev/null | imxp wire
+  imxp wire mesh.pcap --json | jq 'select(.fault)'`,
+    )
+    .action((file: string | undefined, options: WireOptions) => wire(file, options));
+}
