@@ -4,6 +4,7 @@ import { register as access } from './access.js';
 import { register as account } from './account.js';
 import { register as certs } from './certs.js';
 import { register as check } from './check.js';
+import { register as completion } from './completion.js';
 import { register as demo } from './demo.js';
 import { register as listen } from './listen.js';
 import { register as ping } from './ping.js';
@@ -14,6 +15,7 @@ import { register as status } from './status.js';
 import { makeProgram, runProgram } from './support/program.js';
 import { register as top } from './top.js';
 import { register as trace } from './trace.js';
+import { register as wire } from './wire.js';
 
 const EXAMPLES = `Examples:
   imxp certs --out certs --domain example.com        an authority and a certificate
@@ -26,6 +28,22 @@ const EXAMPLES = `Examples:
 Exit codes: 0 done, 1 failed, 64 wrong usage, 69 unavailable, 77 refused, 78 configuration not usable`;
 
 /** In the order of the help. */
-const COMMANDS = [relay, check, status, top, account, certs, send, listen, access, presence, trace, ping, demo];
+const COMMANDS = [
+  relay,
+  check,
+  status,
+  top,
+  account,
+  certs,
+  send,
+  listen,
+  access,
+  presence,
+  trace,
+  ping,
+  wire,
+  demo,
+  completion,
+];
 
 await runProgram(makeProgram(COMMANDS, EXAMPLES));
