@@ -14,101 +14,18 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event.js';
 import { type ChannelInfo, type Offer, type Role, Session } from '../beep/session.js';
-import type { Limits } from '../config/limits.js';
 import { ImxpError, LocalError, RefusedError, RemoteProtocolError, type Reply, TransportError } from '../errors.js';
 import { type Identity, keyOf, NOBODY } from '../imxp/identity.js';
 import { events } from '../ops/events.js';
-import type { TokenBucket, TokenBuckets } from '../ops/token-bucket.js';
-import { ChannelHandle, type ChannelHandler, type ErrorCodec } from './channel-handle.js';
+import type { TokenBucket } from '../ops/token-bucket.js';
+import { ChannelHandle } from './channel-handle.js';
+import type { ChannelUse, DriverOptions, DriverOwner, HandedOver, RemoteAddress, Started } from './driver-options.js';
 import { flushLater } from './flusher.js';
-import type { Conditions, ProfileTable } from './profile.js';
-import { Progress } from './progress.js';
+import { disown, own, type StreamOwner } from './owned-stream.js';
+import { Pace, type Paced } from './pace.js';
+import { PendingAsks } from './pending-asks.js';
+import type { Conditions } from './profile.js';
 import type { SecuredStream } from './secured-stream.js';
-import { type Ticking, ticker } from './ticker.js';
-
-export interface RemoteAddress {
-  readonly address: string;
-  readonly port: number;
-}
-
-export type DriverLimits = Pick<
-  Limits,
-  | 'greetingTimeoutMs'
-  | 'closeTimeoutMs'
-  | 'deliveryTimeoutMs'
-  | 'idleTimeoutMs'
-  | 'messageOctets'
-  | 'unauthenticatedMessageOctets'
-  | 'unauthenticatedOctets'
-  | 'unauthenticatedChannels'
-  | 'stalledTimeoutMs'
-  | 'messageTimeoutMs'
-  | 'messageOctetsPerSecond'
-  | 'windowOctets'
-  | 'channels'
->;
-
-/** Told about the life of a driver; the listener, the dialer or a link. */
-export interface DriverOwner {
-  /** The connection is gone. `error` is undefined after an orderly release. */
-  ended(driver: Driver, error: ImxpError | undefined): void;
-  /** The peer's identity became known or changed. */
-  identified?(driver: Driver): void;
-}
-
-export interface DriverOptions {
-  readonly role: Role;
-  readonly profiles: ProfileTable;
-  readonly limits: DriverLimits;
-  readonly remote: RemoteAddress;
-  /** Where the connection arrived or left from; for logs and DIGEST-MD5 host names. */
-  readonly local: RemoteAddress;
-  readonly owner: DriverOwner;
-  /** Whether this side acts under a server name (RFC 3080 §2.3.1.2); any, unless given. */
-  readonly serves?: (serverName: string) => boolean;
-  /** How often an identity may start channels; as often as it likes unless given. */
-  readonly starts?: TokenBuckets;
-  /** Refuse the session with this instead of a greeting (RFC 3080 §2.4). */
-  readonly refuse?: Reply;
-}
-
-/** What a `start` of ours came to. */
-export interface Started {
-  readonly channel: ChannelHandle;
-  readonly uri: string;
-  readonly content: Buffer | undefined;
-}
-
-/** A connection handed over for a change of transport (RFC 3080 §3). */
-export interface HandedOver {
-  readonly stream: Duplex;
-  /** Octets received after the last frame and not parsed. */
-  readonly leftover: Buffer;
-}
-
-interface Waiter<T> {
-  resolve(value: T): void;
-  reject(error: ImxpError): void;
-}
-
-/** How this side uses a channel it asked for. */
-export interface ChannelUse {
-  readonly codec: ErrorCodec;
-  /**
-   * Each answer on the channel may change the transport: nothing behind it is read until {@link Driver.goOn}, or until
-   * the session is renewed.
-   */
-  readonly tuning?: boolean;
-  /** Makes the receiver of what comes on the channel; without it every request is refused. */
-  handler?(channel: ChannelHandle): ChannelHandler;
-}
-
-interface StartWaiter extends Waiter<Started> {
-  readonly use: ChannelUse;
-}
-
-const OWNER = Symbol('driver');
-type OwnedStream = Duplex & { [OWNER]?: Driver | undefined };
 
 /** Octets taken from the session for one write. */
 const WRITE_OCTETS = 262_144;
@@ -121,7 +38,7 @@ const TOO_MANY_STARTS: Reply = { code: 450, text: 'you start too many channels: 
 
 let serial = 0;
 
-export class Driver implements Ticking {
+export class Driver implements StreamOwner, Paced {
   readonly id: string;
   readonly role: Role;
   readonly remote: RemoteAddress;
@@ -132,7 +49,7 @@ export class Driver implements Ticking {
   readonly #options: DriverOptions;
   readonly #channels = new Map<number, ChannelHandle>();
   #session: Session;
-  #stream: OwnedStream;
+  #stream: Duplex;
   #phase: 'greeting' | 'ready' | 'tuning' | 'releasing' | 'ended' = 'greeting';
   #identity: Identity = NOBODY;
   #security: SecuredStream | undefined;
@@ -140,9 +57,7 @@ export class Driver implements Ticking {
   #blocked = false;
   #flushing = false;
   #timer: NodeJS.Timeout | undefined;
-  #greeted: Waiter<Greeting> | undefined;
-  #starts: Map<number, StartWaiter> | undefined;
-  #closes: Map<number, Waiter<void>> | undefined;
+  readonly #asks = new PendingAsks();
   #handOver: (() => void) | undefined;
   /** The channel whose answers hold the reading up, and whether one does now. */
   #tuningChannel: number | undefined;
@@ -152,10 +67,7 @@ export class Driver implements Ticking {
   #closeBy = Number.POSITIVE_INFINITY;
   /** Octets a stranger has sent. */
   #strange = 0;
-  /** What has begun to come and is not complete, and what waits to leave. */
-  readonly #reading: Progress;
-  readonly #writing: Progress;
-  #watched = false;
+  readonly #pace: Pace;
   /** How often this identity may start channels. */
   #startAllowance: TokenBucket | undefined;
 
@@ -169,8 +81,7 @@ export class Driver implements Ticking {
     const { stalledTimeoutMs, deliveryTimeoutMs } = options.limits;
     // Nobody is cut off for a request that may still be answered in time.
     this.stalledTimeoutMs = stalledTimeoutMs === 0 ? 0 : Math.max(stalledTimeoutMs, deliveryTimeoutMs);
-    this.#reading = new Progress(options.limits.messageTimeoutMs, options.limits.messageOctetsPerSecond);
-    this.#writing = new Progress(options.limits.stalledTimeoutMs, options.limits.messageOctetsPerSecond);
+    this.#pace = new Pace(this, options.limits);
     this.#owner = options.owner;
     this.#options = options;
     this.#stream = stream;
@@ -205,6 +116,10 @@ export class Driver implements Ticking {
   /** The transport in use; only for handing its values to a tuning profile. */
   get stream(): Duplex {
     return this.#stream;
+  }
+
+  get heldOctets(): number {
+    return this.#stream.writableLength;
   }
 
   get serverName(): string | undefined {
@@ -259,9 +174,7 @@ export class Driver implements Ticking {
     const { peer } = this.#session;
     if (peer !== undefined && this.#phase !== 'greeting') return Promise.resolve(peer);
     if (this.#phase === 'ended') return Promise.reject(this.#gone());
-    return new Promise((resolve, reject) => {
-      this.#greeted = { resolve, reject };
-    });
+    return this.#asks.greeting();
   }
 
   /**
@@ -272,12 +185,11 @@ export class Driver implements Ticking {
    */
   start(offer: Offer, use: ChannelUse, quiet = false): Promise<Started> {
     if (this.#phase !== 'ready') return Promise.reject(this.#gone());
-    return new Promise((resolve, reject) => {
+    return this.#asks.start(use, () => {
       const number = this.#session.start(offer);
-      this.#starts ??= new Map();
-      this.#starts.set(number, { resolve, reject, use });
       if (quiet) this.#session.quiesce();
       this.#touch();
+      return number;
     });
   }
 
@@ -300,10 +212,8 @@ export class Driver implements Ticking {
    */
   closeChannel(number: number, code: number, text: string): Promise<void> {
     if (this.#phase === 'ended') return Promise.resolve();
-    return new Promise((resolve, reject) => {
+    return this.#asks.close(number, () => {
       this.#session.close(number, code, text);
-      this.#closes ??= new Map();
-      this.#closes.set(number, { resolve, reject });
       this.#touch();
     });
   }
@@ -441,8 +351,7 @@ export class Driver implements Ticking {
     // A close or release is complete when its last octets have left.
     this.#pump();
     if (!this.#running) return;
-    if (this.#waiting()) this.#writing.begin(this.#watch(), this.#stream.writableLength);
-    else this.#writing.end();
+    this.#pace.flushed(this.#waiting());
   }
 
   get #running(): boolean {
@@ -458,30 +367,6 @@ export class Driver implements Ticking {
     return false;
   }
 
-  /** Has {@link tick} called from now on. @returns the time */
-  #watch(): number {
-    if (!this.#watched) {
-      this.#watched = true;
-      ticker.add(this);
-    }
-    return ticker.now;
-  }
-
-  /** A peer that stops in the middle of a message, or that takes nothing any more, is not waited for. */
-  tick(now: number): void {
-    if (this.#reading.stalled(now)) {
-      this.destroy(new TransportError('TIMED_OUT', 'the peer began a message and did not go on with it'));
-      // What the transport still holds has not left.
-    } else if (this.#writing.stalled(now, this.#stream.writableLength)) {
-      this.destroy(new TransportError('TIMED_OUT', 'the peer does not take what is sent to it'));
-    } else if (this.#reading.idle && this.#writing.idle) this.#unwatch();
-  }
-
-  #unwatch(): void {
-    this.#watched = false;
-    ticker.remove(this);
-  }
-
   #write(): void {
     const stream = this.#stream;
     for (;;) {
@@ -489,12 +374,12 @@ export class Driver implements Ticking {
       const [first] = batch;
       if (first === undefined) return;
       if (batch.length === 1) {
-        this.#writing.moved(first.length);
+        this.#pace.wrote(first.length);
         stream.write(first);
       } else {
         stream.cork();
         for (const octets of batch) {
-          this.#writing.moved(octets.length);
+          this.#pace.wrote(octets.length);
           stream.write(octets);
         }
         stream.uncork();
@@ -523,12 +408,7 @@ export class Driver implements Ticking {
     this.#session.receive(chunk);
     this.#pump();
     if (!this.#running) return;
-    if (this.#session.unfinished) {
-      this.#reading.begin(this.#watch());
-      this.#reading.moved(chunk.length);
-    } else {
-      this.#reading.end();
-    }
+    this.#pace.received(chunk.length, this.#session.unfinished);
     this.#touch();
   }
 
@@ -584,7 +464,7 @@ export class Driver implements Ticking {
         this.#started(event);
         return;
       case 'start-refused':
-        this.#take(this.#starts, event.channel)?.reject(new RefusedError('START_REFUSED', event.reply));
+        this.#asks.started(event.channel)?.reject(new RefusedError('START_REFUSED', event.reply));
         return;
       case 'greeting':
         this.#ready(event.greeting);
@@ -600,7 +480,7 @@ export class Driver implements Ticking {
         return;
       case 'close-refused':
         this.#channels.get(event.channel)?.reopened();
-        this.#take(this.#closes, event.channel)?.reject(new RefusedError('CLOSE_REFUSED', event.reply));
+        this.#asks.closed(event.channel)?.reject(new RefusedError('CLOSE_REFUSED', event.reply));
         return;
       case 'released':
         this.#end(undefined);
@@ -615,8 +495,7 @@ export class Driver implements Ticking {
   #ready(greeting: Greeting): void {
     this.#clearDeadline();
     this.#phase = 'ready';
-    this.#greeted?.resolve(greeting);
-    this.#greeted = undefined;
+    this.#asks.greeted(greeting);
   }
 
   #unavailable(reply: Reply): void {
@@ -662,7 +541,7 @@ export class Driver implements Ticking {
   }
 
   #started(event: Extract<SessionEvent, { type: 'started' }>): void {
-    const waiter = this.#take(this.#starts, event.channel);
+    const waiter = this.#asks.started(event.channel);
     if (waiter === undefined) return;
     if (waiter.use.tuning === true) {
       this.#tuningChannel = event.channel;
@@ -703,7 +582,7 @@ export class Driver implements Ticking {
   }
 
   #closed(number: number): void {
-    this.#take(this.#closes, number)?.resolve();
+    this.#asks.closed(number)?.resolve();
     if (number === 0) {
       this.#end(undefined);
       return;
@@ -712,12 +591,6 @@ export class Driver implements Ticking {
     const channel = this.#channels.get(number);
     this.#channels.delete(number);
     channel?.ended(0);
-  }
-
-  #take<T>(waiters: Map<number, T> | undefined, number: number): T | undefined {
-    const waiter = waiters?.get(number);
-    waiters?.delete(number);
-    return waiter;
   }
 
   #owed(): number {
@@ -752,12 +625,7 @@ export class Driver implements Ticking {
 
   #listen(): void {
     const stream = this.#stream;
-    stream[OWNER] = this;
-    stream.on('data', onData);
-    stream.on('drain', onDrain);
-    stream.on('end', onEnd);
-    stream.on('error', onError);
-    stream.on('close', onClose);
+    own(stream, this);
     if (stream instanceof Socket && this.#options.limits.idleTimeoutMs > 0) {
       stream.setTimeout(this.#options.limits.idleTimeoutMs, () =>
         this.destroy(new TransportError('TIMED_OUT', 'the session was idle for too long')),
@@ -765,26 +633,13 @@ export class Driver implements Ticking {
     }
   }
 
-  #unlisten(): void {
-    const stream = this.#stream;
-    stream.off('data', onData);
-    stream.off('drain', onDrain);
-    stream.off('end', onEnd);
-    stream.off('close', onClose);
-    stream.off('error', onError);
-    stream[OWNER] = undefined;
-  }
-
   #detach(): HandedOver {
     this.#phase = 'tuning';
     this.#clearDeadline();
-    this.#reading.end();
-    this.#writing.end();
+    this.#pace.rest();
     const stream = this.#stream;
     stream.pause();
-    this.#unlisten();
-    // What was just written may fail before the next owner listens; it learns of it by the stream's end.
-    stream.on('error', ignoreError);
+    disown(stream);
     const leftover = this.#session.detach();
     this.#dropChannels();
     return { stream, leftover };
@@ -817,20 +672,10 @@ export class Driver implements Ticking {
   #finish(error: ImxpError | undefined): void {
     this.#phase = 'ended';
     this.#clearDeadline();
-    this.#unwatch();
-    this.#unlisten();
-    this.#stream.on('error', ignoreError);
+    this.#pace.stop();
+    disown(this.#stream);
     this.#dropChannels();
-    const gone = error ?? this.#gone();
-    this.#greeted?.reject(gone);
-    for (const waiter of this.#starts?.values() ?? []) waiter.reject(gone);
-    for (const [number, waiter] of this.#closes ?? []) {
-      if (number === 0 && error === undefined) waiter.resolve();
-      else waiter.reject(gone);
-    }
-    this.#greeted = undefined;
-    this.#starts = undefined;
-    this.#closes = undefined;
+    this.#asks.end(error ?? this.#gone(), error === undefined);
     events.closed.publish({
       session: this.id,
       remote: this.remote.address,
@@ -868,27 +713,3 @@ export class Driver implements Ticking {
     this.#timer = undefined;
   }
 }
-
-// Shared listeners: no closure per connection.
-function onData(this: OwnedStream, chunk: Buffer): void {
-  this[OWNER]?.received(chunk);
-}
-
-function onDrain(this: OwnedStream): void {
-  this[OWNER]?.drained();
-}
-
-function onEnd(this: OwnedStream): void {
-  this[OWNER]?.lost(undefined);
-}
-
-function onError(this: OwnedStream, error: Error): void {
-  this[OWNER]?.lost(error);
-}
-
-function onClose(this: OwnedStream): void {
-  this[OWNER]?.lost(undefined);
-}
-
-/** The end has been reported already; what the transport still says about it adds nothing. */
-function ignoreError(): void {}

@@ -13,7 +13,8 @@ import { newTransId } from '../imxp/trans-id.js';
 import { events } from '../ops/events.js';
 import { ask } from './ask.js';
 import type { ChannelHandle, ChannelHandler } from './channel-handle.js';
-import type { Driver, DriverOwner, RemoteAddress } from './driver.js';
+import type { Driver } from './driver.js';
+import type { DriverOwner, RemoteAddress } from './driver-options.js';
 import { meshErrors } from './mesh-profile.js';
 
 export interface LinkOptions {

@@ -7,7 +7,8 @@ import { type ImxpError, LocalError, type Reply, TransportError } from '../error
 import { events } from '../ops/events.js';
 import type { TokenBuckets } from '../ops/token-bucket.js';
 import { Crowd } from './crowd.js';
-import { Driver, type DriverOwner } from './driver.js';
+import { Driver } from './driver.js';
+import type { DriverOwner } from './driver-options.js';
 import { hostOf, plainAddress } from './network.js';
 import type { Penalties } from './penalties.js';
 import type { ProfileTable } from './profile.js';

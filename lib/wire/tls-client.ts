@@ -5,7 +5,8 @@
 import { LocalError, RefusedError } from '../errors.js';
 import { READY, TLS_DRAFT_URI, TLS_URI } from '../tls/message.js';
 import { acceptProceed, octetsForTls } from '../tls/tuning.js';
-import type { ChannelUse, Driver } from './driver.js';
+import type { Driver } from './driver.js';
+import type { ChannelUse } from './driver-options.js';
 import { TLS_ERRORS, tuned } from './tls-profile.js';
 import type { TlsService, TlsStack } from './tls-service.js';
 
