@@ -1,0 +1,106 @@
+import { expect } from 'chai';
+import { LocalMesh, passwordOf } from '../support/local-mesh.js';
+import { type Finished, type RunOptions, Workshop } from '../support/node-process.js';
+
+const FRED = 'fred@example.com';
+const WILMA = 'wilma@example.com';
+const BARNEY = 'barney@rubble.com';
+
+describe('imxp access, trace and ping', function () {
+  this.timeout(60_000);
+  this.slow(5000);
+  let mesh: LocalMesh;
+  let workshop: Workshop;
+
+  before(async () => {
+    mesh = await LocalMesh.start();
+    workshop = await Workshop.open();
+    for (const address of [FRED, WILMA]) await workshop.file(address, `${passwordOf(address)}\n`);
+  });
+
+  afterEach(() => mesh.leave());
+
+  after(async () => {
+    await mesh.close();
+    await workshop.close();
+  });
+
+  function run(args: readonly string[], options: RunOptions = {}, from = FRED): Promise<Finished> {
+    const relay = mesh.url('example.com');
+    return workshop.run([...args, '--from', from, '--relay', relay, '--password-file', from], options);
+  }
+  const out = ({ stdout }: Finished): string => stdout.toString();
+
+  describe('access', () => {
+    it('prints the list, allows and denies, and what it prints can be set again', async () => {
+      const first = await run(['access', 'get']);
+      expect([first.code, out(first)]).to.deep.equal([0, `${FRED}  all:all\n*@*               core:data\n`]);
+      const allowed = await run(['access', 'allow', BARNEY, 'presence:subscribe']);
+      expect([allowed.code, out(allowed)]).to.deep.equal([
+        0,
+        `${FRED}   all:all\n${BARNEY}  core:data presence:subscribe\n*@*                core:data\n`,
+      ]);
+      const denied = await run(['access', 'deny', BARNEY, '--json']);
+      expect(JSON.parse(out(denied)).entries[1]).to.deep.equal({ actor: BARNEY, actions: [] });
+      const again = await run(['access', 'set', '-', '--json'], { input: out(await run(['access', 'get'])) });
+      expect(JSON.parse(out(again)).entries).to.deep.equal(JSON.parse(out(denied)).entries);
+      const back = await run(['access', 'set'], { input: out(first) });
+      expect([back.code, out(back)]).to.deep.equal([0, out(first)]);
+    });
+
+    it('puts the owner first where a list would shut him out, and says so', async () => {
+      const { code, stdout, stderr } = await run(['access', 'set'], { input: '# all\n*@* core:data\n' });
+      expect([code, stdout.toString()]).to.deep.equal([0, `${FRED}  all:all\n*@*               core:data\n`]);
+      expect(stderr.toString()).to.include(FRED);
+    });
+
+    it('exits with 77 when the owner does not permit it, 64 for what is no actor or list', async () => {
+      const refused = await run(['access', 'get', '--owner', FRED], {}, WILMA);
+      expect([refused.code, refused.stderr.toString()]).to.deep.equal([77, 'error: 537 access:get is not granted\n']);
+      expect((await run(['access', 'allow', 'barney', 'core:data'])).code).to.equal(64);
+      expect((await run(['access', 'set'], { input: '{"entries":[{}]}' })).code).to.equal(64);
+    });
+  });
+
+  describe('trace', () => {
+    it('shows each relay with its answer and time', async () => {
+      await mesh.attach(BARNEY);
+      const { code, stdout } = await run(['trace', BARNEY]);
+      expect(code).to.equal(0);
+      expect(
+        stdout
+          .toString()
+          .replace(/\d+\.\d ms/g, 'N ms')
+          .replace(/ +/g, ' '),
+      ).to.equal(
+        ` 1 example.com N ms 250 accepted by the next relay\n 2 rubble.com N ms 250 delivered\n${BARNEY} answered in N ms\n`,
+      );
+    });
+
+    it('exits with 1 where it does not arrive, and tells as JSON what is known', async () => {
+      const { code, stdout } = await run(['trace', BARNEY, '--json']);
+      expect(code).to.equal(1);
+      const { hops, ms: _, ...rest } = JSON.parse(stdout.toString());
+      expect(rest).to.deep.equal({ from: FRED, to: BARNEY, code: 450, text: 'not attached', complete: true });
+      expect(hops).to.have.length(1);
+      expect(hops[0]).to.deep.include({ relay: 'example.com', code: 450, text: 'not attached' });
+    });
+  });
+
+  describe('ping', () => {
+    it('asks as often as it is told and sums up', async () => {
+      await mesh.attach(BARNEY);
+      const { code, stdout } = await run(['ping', BARNEY, '--count', '2', '--interval', '1']);
+      expect(code).to.equal(0);
+      expect(stdout.toString()).to.match(
+        /^(barney@rubble\.com: ok in \d+\.\d ms\n){2}2 sent, 2 arrived; least\/mean\/most [\d./]+ ms\n$/,
+      );
+    });
+
+    it('exits with 1 when nothing arrives', async () => {
+      const { code, stdout } = await run(['ping', BARNEY, '--count', '1', '--json']);
+      expect(code).to.equal(1);
+      expect(JSON.parse(stdout.toString())).to.deep.include({ to: BARNEY, number: 1, code: 450, text: 'not attached' });
+    });
+  });
+});
