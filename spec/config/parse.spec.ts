@@ -31,7 +31,14 @@ describe('config/parse', () => {
       compatibility: { draftNames: false },
       store: { type: 'lmdb', path: resolve('/etc/imxp/var') },
       mesh: { routes: [], dns: { enabled: true, servers: [], tls: 'require' }, trusted: [] },
-      policy: { bindCheckAuthenticated: false, relays: {}, attach: {}, originators: {}, bindCheck: 'address' },
+      policy: {
+        bindCheckAuthenticated: false,
+        relays: {},
+        attach: {},
+        originators: {},
+        bindCheck: 'address',
+        statusRequest: 'on',
+      },
       access: {
         initial: [
           { actor: 'owner', actions: ['all:all'] },
