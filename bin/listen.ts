@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Delivery } from '../lib/endpoint/delivery.js';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
-import { type OpenedContent, openContent } from './support/content.js';
+import { RemoteProtocolError } from '../lib/errors.js';
+import { type OpenedContent, openDelivery } from './support/content.js';
 import {
   addressArgument,
   attach,
@@ -50,7 +51,7 @@ class Output {
   }
 
   async take(delivery: Delivery): Promise<void> {
-    const content = openContent(delivery.content);
+    const content = openDelivery(delivery);
     const file = await this.#store(delivery, content);
     if (this.#options.json === true) await write(`${JSON.stringify(this.#json(delivery, content, file))}\n`);
     else if (this.#options.raw === true) await write(content.octets);
@@ -76,11 +77,12 @@ class Output {
   }
 
   #json({ originator, recipients }: Delivery, content: OpenedContent, file: string | undefined): object {
-    const { octets, type, text } = content;
+    const { octets, type, text, subject } = content;
     const written = text === undefined ? { encoding: 'base64', content: octets.toString('base64') } : { content: text };
     return {
       from: originator,
       to: recipients,
+      ...(subject === undefined ? {} : { subject }),
       type,
       octets: octets.length,
       sha256: sha256(octets),
@@ -89,9 +91,10 @@ class Output {
   }
 
   #text({ originator, recipients }: Delivery, content: OpenedContent, file: string | undefined): string {
-    const { octets, type, text } = content;
+    const { octets, type, text, subject } = content;
     const who = `${originator} -> ${recipients.join(', ')}`;
-    const header = `${paint('bold', harmless(who))}  ${paint('dim', harmless(`${type}, ${octets.length} octets`))}\n`;
+    const about = subject === undefined ? '' : `${paint('bold', harmless(subject))}\n`;
+    const header = `${paint('bold', harmless(who))}  ${paint('dim', harmless(`${type}, ${octets.length} octets`))}\n${about}`;
     if (file !== undefined) return `${header}${file}\n`;
     if (text === undefined) return `${header}(not text; SHA-256 ${sha256(octets)}; see --raw and --output)\n`;
     return `${header}${harmless(text)}${text.endsWith('\n') ? '' : '\n'}`;
@@ -109,6 +112,19 @@ function narrate(endpoint: Endpoint, address: string): void {
   endpoint.on('connect', () => note(`attached again as ${address} at ${endpoint.relay}`));
 }
 
+/** Refuses an instant message that is not valid, or demands what is not understood here. */
+async function understood(output: Output, delivery: Delivery): Promise<boolean> {
+  try {
+    await output.take(delivery);
+    return true;
+  } catch (error) {
+    if (!(error instanceof RemoteProtocolError) || error.reply === undefined) throw error;
+    delivery.refuse(error.reply);
+    note(`refused a message of ${harmless(delivery.originator)}: ${harmless(error.message)}`);
+    return false;
+  }
+}
+
 async function listen(address: string, options: ListenOptions): Promise<void> {
   const { json, raw, output: directory, count = Number.POSITIVE_INFINITY } = options;
   if (json === true && raw === true) throw new CommandError(EXIT.USAGE, 'choose one of --json and --raw');
@@ -116,15 +132,16 @@ async function listen(address: string, options: ListenOptions): Promise<void> {
   if (directory !== undefined) await mkdir(directory, { recursive: true });
   // One after the other, each answered when it is written: that is also when the relay may send more.
   const endpoint = await attach(settings, { autoAccept: false, reconnect: true });
-  narrate(endpoint, address);
   const leave = (): void => void endpoint.close();
   process.once('SIGINT', leave);
   process.once('SIGTERM', leave);
+  // who reads that it is attached may tell it to leave at once
+  narrate(endpoint, address);
   const output = new Output(options);
   let taken = 0;
   try {
     for await (const delivery of endpoint) {
-      await output.take(delivery);
+      if (!(await understood(output, delivery))) continue;
       if (delivery.accept()) taken += 1;
       if (taken >= count) break;
     }
@@ -140,14 +157,18 @@ export function register(program: Command): void {
     .command('listen')
     .description('attach as an endpoint and print what arrives')
     .argument('<address>', 'the endpoint, whose password is needed', addressArgument)
-    .option('--json', 'one JSON object a line: from, to, type, octets, sha256, content (text, or base64) or file')
+    .option(
+      '--json',
+      'one JSON object a line: from, to, subject, type, octets, sha256, content (text, or base64) or file',
+    )
     .option('--raw', 'nothing but the octets of the content')
     .option('--count <n>', 'stop after so many messages', countArgument)
     .option('--output <dir>', 'store each content in a file of its own there')
     .addHelpText(
       'after',
       `
-A message is accepted as soon as it is written; the sender's "imxp send" ends then. A lost connection is made again.
+Of an instant message its subject and its own content are shown. A message is accepted as soon as it is written; the
+sender's "imxp send" ends then. A lost connection is made again.
 SIGINT and SIGTERM detach in order.
 
   imxp listen barney@rubble.com --relay tcp://127.0.0.1:20913 --password-file secrets/barney`,

@@ -1,16 +1,35 @@
-/** The content of a delivery as octets, with its type, and as text where it is text. */
+/** The content of a delivery as octets, with its type, and as text where it is text; of an instant message its own content. */
 import { isUtf8 } from 'node:buffer';
 import { textOfContent } from '../../lib/endpoint/content.js';
+import type { Delivery } from '../../lib/endpoint/delivery.js';
 import type { Content } from '../../lib/imxp/content.js';
+import type { InstantMessage } from '../../lib/message/instant-message.js';
 
 export interface OpenedContent {
   readonly octets: Buffer;
   readonly type: string;
   /** Undefined for what is not text. */
   readonly text: string | undefined;
+  /** Of an instant message that has one. */
+  readonly subject?: string;
 }
 
-export function openContent(content: Content): OpenedContent {
+/** @throws RemoteProtocolError with what the delivery is to be refused with */
+export function openDelivery(delivery: Delivery): OpenedContent {
+  const { message } = delivery;
+  const opened = message === undefined ? undefined : openMessage(message);
+  return opened ?? openContent(delivery.content);
+}
+
+/** @returns undefined when there is nothing in the message */
+function openMessage(message: InstantMessage): OpenedContent | undefined {
+  const { content, text, subject, type = 'text/plain' } = message;
+  if (content === undefined || content.kind === 'elsewhere') return undefined;
+  const octets = content.kind === 'entity' ? content.body : text === undefined ? content.inner : Buffer.from(text);
+  return { octets, type, text, ...(subject === undefined ? {} : { subject }) };
+}
+
+function openContent(content: Content): OpenedContent {
   switch (content.kind) {
     case 'part': {
       const type = content.headers.get('Content-Type') ?? 'text/plain';

@@ -47,6 +47,12 @@ export const countArgument = argument((text) => {
   return count;
 });
 
+/** A language tag (RFC 3066). */
+export const languageArgument = argument((text) => {
+  if (!/^[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*$/.test(text)) throw new Error('not a language tag such as en or de-AT.');
+  return text;
+});
+
 export function nameServerOption(): Option {
   return new Option(
     '--name-server <address>',

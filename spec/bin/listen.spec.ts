@@ -88,6 +88,36 @@ describe('imxp listen', function () {
     ]);
   });
 
+  it('shows subject and content of an instant message, and refuses one it does not understand', async () => {
+    const command = await listen('--count', '1');
+    const xml = `<message xmlns='URN:IANA:message:rfc822:'><encrypted seeNoEvil='false'>x</encrypted></message>`;
+    expect((await failureOf(fred.send({ to: BARNEY, content: { xml } }))).reply?.code).to.equal(504);
+    await fred.send({ to: BARNEY, content: { message: { subject: 'Böwling \u202e', text: 'Tonight?' } } });
+    const { stdout, stderr } = await command.finished();
+    expect(stdout.toString().split('\n')).to.deep.equal([
+      `${FRED} -> ${BARNEY}  text/plain; charset=UTF-8, 8 octets`,
+      'Böwling \\u202e',
+      'Tonight?',
+      '',
+    ]);
+    expect(stderr.toString()).to.contain('refused a message of fred@example.com');
+  });
+
+  it('has the subject in JSON and the content alone with --raw', async () => {
+    const json = await listen('--json', '--count', '1');
+    const message = { subject: 'Böwling', content: { type: 'image/png', body: Buffer.from([1, 255]) } };
+    await fred.send({ to: BARNEY, content: { message } });
+    expect(JSON.parse((await json.finished()).stdout.toString())).to.deep.include({
+      subject: 'Böwling',
+      type: 'image/png',
+      octets: 2,
+      content: 'Af8=',
+    });
+    const raw = await listen('--raw', '--count', '1');
+    await fred.send({ to: BARNEY, content: { message } });
+    expect([...(await raw.finished()).stdout]).to.deep.equal([1, 255]);
+  });
+
   it('REQ-IMXP-034 prints 5 MiB octet for octet', async () => {
     const octets = randomBytes(5 * 1_048_576);
     const command = await listen('--raw', '--count', '1');

@@ -10,12 +10,20 @@ interface Arrived {
   readonly body: Buffer;
 }
 
+interface Read {
+  readonly subject: string | undefined;
+  readonly lang: string | undefined;
+  readonly type: string | undefined;
+  readonly text: string | undefined;
+}
+
 describe('imxp send', function () {
   this.timeout(60_000);
   this.slow(5000);
   let mesh: LocalMesh;
   let workshop: Workshop;
   let arrived: Arrived[];
+  let read: Read[];
 
   before(async () => {
     mesh = await LocalMesh.start();
@@ -26,6 +34,11 @@ describe('imxp send', function () {
     barney.receive((delivery) => {
       const { content } = delivery;
       if (content.kind !== 'part') throw new Error(content.kind);
+      const { message } = delivery;
+      if (message !== undefined) {
+        const { subject, lang, type, text } = message;
+        read.push({ subject, lang, type, text });
+      }
       arrived.push({ type: content.headers.get('Content-Type') ?? '', body: Buffer.from(content.body) });
       if (delivery.text() === 'refuse me') delivery.refuse({ code: 554, text: 'I will \u001b[31mnot\u001b[0m' });
     });
@@ -33,6 +46,7 @@ describe('imxp send', function () {
 
   beforeEach(() => {
     arrived = [];
+    read = [];
   });
 
   after(async () => {
@@ -70,6 +84,20 @@ describe('imxp send', function () {
       { type: 'application/octet-stream', body: octets },
       { type: 'image/png', body: octets },
     ]);
+  });
+
+  it('sends an instant message when it is given a subject or a language', async () => {
+    const args = [...WITH_PASSWORD, '--json', '--subject', 'Kegeln – heute?', '--lang', 'de'];
+    const { code, stdout } = await send(args, { input: 'Um acht. Ä\n' });
+    expect(code).to.equal(0);
+    expect(JSON.parse(stdout.toString())).to.deep.include({ accepted: true, subject: 'Kegeln – heute?', octets: 12 });
+    expect((await send([...WITH_PASSWORD, '--lang', 'de', '--type', 'image/png'], { input: 'x' })).code).to.equal(0);
+    expect((await send([...WITH_PASSWORD, '--lang', 'too_long'], { input: 'x' })).code).to.equal(64);
+    expect(read).to.deep.equal([
+      { subject: 'Kegeln – heute?', lang: 'de', type: 'text/plain; charset=UTF-8', text: 'Um acht. Ä\n' },
+      { subject: undefined, lang: 'de', type: 'image/png', text: undefined },
+    ]);
+    expect(arrived.every(({ type }) => type.startsWith('multipart/related'))).to.equal(true);
   });
 
   it('takes the relay and the password from the environment', async () => {
