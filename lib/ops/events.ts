@@ -32,25 +32,37 @@ export class Event<Message extends object> {
 
 /** A BEEP session began on a new connection. */
 export interface SessionOpened {
+  /** The session's id, which all its lines share. */
   readonly session: string;
+  /** Address of the peer. */
   readonly remote: string;
+  /** The peer's port. */
   readonly port: number;
+  /** Whether this side opened the connection or accepted it. */
   readonly role: 'initiator' | 'listener';
 }
 
 /** A session ended; `error` is absent after an orderly release. */
 export interface SessionClosed {
+  /** The session's id, which all its lines share. */
   readonly session: string;
+  /** Address of the peer. */
   readonly remote: string;
+  /** Code of the error; see the table of error codes. */
   readonly error?: string;
+  /** The error in words. */
   readonly reason?: string;
 }
 
 /** TLS protects the session from now on. */
 export interface SessionTuned {
+  /** The session's id, which all its lines share. */
   readonly session: string;
+  /** Address of the peer. */
   readonly remote: string;
+  /** Version of TLS. */
   readonly protocol: string;
+  /** The cipher suite. */
   readonly cipher: string;
   /** Whether the peer showed a certificate that is good. */
   readonly authorized: boolean;
@@ -64,26 +76,39 @@ export interface SessionTuned {
 
 /** The peer proved who it is (`peer`), or this side did (`self`). */
 export interface SessionAuthenticated {
+  /** The session's id, which all its lines share. */
   readonly session: string;
+  /** Address of the peer. */
   readonly remote: string;
+  /** The SASL mechanism, or how else it was proven. */
   readonly mechanism: string;
+  /** Who was proven: an address, or a domain for a relay. */
   readonly identity: string;
+  /** Whose proof it was. */
   readonly side: 'peer' | 'self';
 }
 
 /** Something a peer asked for was refused; `reason` may say more than the peer was told. */
 export interface Refused {
+  /** The session's id, which all its lines share. */
   readonly session: string;
+  /** Address of the peer. */
   readonly remote: string;
+  /** What was asked for: session, start, authentication, attach, bind, data, …. */
   readonly what: string;
+  /** The reply code the peer was told. */
   readonly code: number;
+  /** Why, for the operator only. */
   readonly reason: string;
+  /** Whom or what it concerned: an endpoint, a domain, a mechanism. */
   readonly subject?: string;
 }
 
 /** A fault inside this program that was contained. */
 export interface Fault {
+  /** Where it happened: a session, a channel, or a part of the program. */
   readonly session: string;
+  /** Message, stack and code. */
   readonly error: unknown;
 }
 
@@ -93,6 +118,7 @@ export interface Association {
   readonly channel: string;
   /** The endpoint attached, or the domain bound. */
   readonly subject: string;
+  /** The number the peer gave to the operation. */
   readonly transID: number;
 }
 
@@ -100,11 +126,15 @@ export interface Association {
 export interface Forwarded {
   /** The channel it came on. */
   readonly channel: string;
+  /** Who sent it. */
   readonly originator: string;
+  /** Whom this part of it was for. */
   readonly recipients: readonly string[];
+  /** Octets of the payload. */
   readonly octets: number;
   /** 250, or the code of the failure. */
   readonly code: number;
+  /** The text of the failure. */
   readonly reason?: string;
   /** Milliseconds between the Data and its answer. */
   readonly ms: number;
@@ -112,14 +142,19 @@ export interface Forwarded {
 
 /** A link to a neighbour changed its state. */
 export interface LinkChanged {
+  /** The neighbour's domain. */
   readonly link: string;
+  /** What happened: up, down, failed, bind refused. */
   readonly state: string;
+  /** Lanes and session, or error code and reason. */
   readonly [fact: string]: string | number;
 }
 
 /** The DNS was asked; what it remembers costs no question. */
 export interface LookedUp {
+  /** Type of record. */
   readonly type: 'SRV' | 'A' | 'AAAA';
+  /** What was asked for. */
   readonly name: string;
   /** Whether there were records, none, or no answer. */
   readonly result: 'found' | 'none' | 'failed';
@@ -129,7 +164,9 @@ export interface LookedUp {
 
 /** The node itself: ready, draining, reloaded, stopped. */
 export interface NodeChanged {
+  /** What the node is from now on. */
   readonly state: string;
+  /** Of ready where it listens, which domains it serves, where it answers operators; of reloaded what was applied and what needs a restart; of draining the sessions. */
   readonly [fact: string]: string | number | readonly string[];
 }
 

@@ -29,6 +29,8 @@ type Labels<Name extends string> = Readonly<Record<Name, string | number>>;
 const MOST_SERIES = 200;
 const OTHER = 'other';
 
+const DURATION = 'imxp_data_duration_seconds';
+
 const STATES: readonly NodeState[] = ['starting', 'ready', 'draining'];
 
 export class Metrics {
@@ -53,11 +55,16 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
+  /** Names of all there are. */
+  get names(): string[] {
+    return [...this.#registry.getMetricsAsArray().map(({ name }) => name), DURATION];
+  }
+
   async text(): Promise<string> {
     const status = await this.#sources.status();
     for (const sample of this.#samplers) sample(status);
     const latencies = histogramText({
-      name: 'imxp_data_duration_seconds',
+      name: DURATION,
       help: 'Time between a Data and its answer, of a sample when there are more than a thousand a second',
       label: 'next_hop',
       boundsMs: status.latencyBoundsMs,

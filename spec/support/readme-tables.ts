@@ -1,5 +1,5 @@
 /**
- * The tables of the README that are derived from the code: `npm run readme` writes them, a spec compares them.
+ * The tables of the README (and of contrib/log.md) that are derived from the code: `npm run readme` writes them, a spec compares them.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,7 @@ import { limitsSchema } from '../../lib/config/limits.js';
 import { nodeSchema } from '../../lib/config/schema.js';
 import { ERROR_CODES } from '../../lib/errors.js';
 import { REPLY_CODES } from '../../lib/imxp/reply-code.js';
+import { LOG_DOCUMENT, refreshedLogDocument } from './log-fields.js';
 
 export const README = fileURLToPath(new URL('../../README.md', import.meta.url));
 
@@ -108,4 +109,5 @@ export function refreshed(text: string): string {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const text = readFileSync(README, 'utf8');
   writeFileSync(README, refreshed(text));
+  writeFileSync(LOG_DOCUMENT, refreshedLogDocument(readFileSync(LOG_DOCUMENT, 'utf8')));
 }

@@ -1,0 +1,84 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { DEFAULT_LIMITS } from '../lib/config/limits.js';
+import { Metrics } from '../lib/ops/metrics.js';
+import { LOG_DOCUMENT, logLines, refreshedLogDocument } from './support/log-fields.js';
+
+const contrib = (name: string): string => readFileSync(new URL(`../contrib/${name}`, import.meta.url), 'utf8');
+
+describe('contrib/', () => {
+  it('documents every line of the log and each of its fields', () => {
+    const text = readFileSync(LOG_DOCUMENT, 'utf8');
+    expect(refreshedLogDocument(text) === text, 'npm run readme writes the tables anew').to.equal(true);
+    const lines = logLines();
+    expect(lines.map(({ message }) => message)).to.include.members([
+      'session opened',
+      'attached',
+      'refused: WHAT',
+      'link STATE',
+    ]);
+    const silent = lines.flatMap(({ event, fields }) =>
+      fields.filter(({ description }) => description === '').map(({ name }) => `${event} ${name}`),
+    );
+    expect(silent, silent.join('\n')).to.deep.equal([]);
+  });
+
+  it('documents every metric', async () => {
+    const metrics = new Metrics({ status: () => Promise.reject(new Error('not asked')), store: () => new Map() });
+    metrics.stop();
+    const readme = contrib('README.md');
+    const missing = metrics.names.filter(
+      (name) => !readme.includes(`\`${name}\``) && !/^(?:process|nodejs)_/.test(name),
+    );
+    expect(metrics.names.length).to.be.greaterThan(25);
+    expect(missing).to.deep.equal([]);
+  });
+
+  it('gives a node the time to stop before service managers kill it', () => {
+    const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(contrib('imxp.service'))?.[1]);
+    expect(seconds * 1000).to.be.greaterThan(DEFAULT_LIMITS.drainTimeoutMs);
+    expect(DEFAULT_LIMITS.drainTimeoutMs, 'docker waits for 10 s').to.be.lessThan(9500);
+  });
+
+  it('has a unit that systemd takes and finds well confined', async function () {
+    this.timeout(30_000);
+    if (spawnSync('systemd-analyze', ['--version']).error !== undefined) {
+      console.log('      skipped: there is no systemd-analyze here');
+      return this.skip();
+    }
+    const directory = await mkdtemp(join(tmpdir(), 'imxp-unit-'));
+    try {
+      const unit = join(directory, 'imxp.service');
+      // The program is not installed here.
+      await writeFile(unit, contrib('imxp.service').replaceAll('/usr/bin/imxp', '/bin/true'));
+      const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', unit]);
+      expect(status, `${stdout}${stderr}`).to.equal(0);
+      const security = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=20', unit]);
+      expect(security.status, security.stdout.toString().split('\n').slice(-3).join('\n')).to.equal(0);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  });
+
+  it('has a Dockerfile that copies what the project has, runs without root and asks for its health', () => {
+    const text = contrib('Dockerfile');
+    const copied = [...text.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, names = '']) => names.split(' '));
+    expect(copied).to.include.members(['lib', 'bin', 'package-lock.json']);
+    const tracked = spawnSync('git', ['ls-files', '--', ...copied], {
+      cwd: new URL('..', import.meta.url),
+    }).stdout.toString();
+    for (const name of copied) {
+      if (tracked !== '') expect(tracked, name).to.match(new RegExp(`^${name.replace('.', '\\.')}(?:/|$)`, 'm'));
+      expect(contrib('Dockerfile.dockerignore'), name).to.match(new RegExp(`^!${name.replace('.', '\\.')}$`, 'm'));
+    }
+    const stages = text.split(/^FROM /m);
+    expect(stages.at(-1))
+      .to.match(/^USER imxp$/m)
+      .and.match(/^HEALTHCHECK [\s\S]*"status"/m);
+    expect(stages.slice(1).every((stage) => stage.startsWith('node:20-slim'))).to.equal(true);
+  });
+});
