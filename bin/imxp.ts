@@ -3,6 +3,7 @@
 import { register as access } from './access.js';
 import { register as account } from './account.js';
 import { register as certs } from './certs.js';
+import { register as chat } from './chat.js';
 import { register as check } from './check.js';
 import { register as completion } from './completion.js';
 import { register as demo } from './demo.js';
@@ -37,6 +38,7 @@ const COMMANDS = [
   certs,
   send,
   listen,
+  chat,
   access,
   presence,
   trace,
