@@ -187,6 +187,7 @@ export class Neighbours implements Dialer {
       dialect,
       domains: this.#bindingOrder(settings),
       lanes: settings.lanes ?? limits.lanes,
+      patienceMs: limits.deliveryTimeoutMs,
       connect: async () => {
         const found = await relays();
         alternatives = found.length - 1;

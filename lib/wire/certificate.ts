@@ -177,8 +177,8 @@ export function namesRelay(names: CertificateNames, domain: string): boolean {
 
 /**
  * The identities a client's certificate proves, a relay's first; empty when it names nobody we know. Pure: the chain
- * must have been verified before. A dNSName alone makes a relay only when the certificate may also be a server's: one
- * for clients only is a machine in the domain, not the domain's relay.
+ * must have been verified before. Strictness: it makes a relay only when it may also be a server's, which every relay is;
+ * one for clients only is a machine in the domain, whatever it is called.
  * @param proof how it was proven, for policy and the log.
  * @throws RemoteProtocolError TLS_FAILED when the certificate is malformed.
  */
@@ -188,12 +188,8 @@ export function certificateIdentities(
 ): Identity[] {
   const names = certificateNames(source);
   const addresses = [...new Set([...names.mailboxes, ...names.instantInboxes])];
-  const domains = new Set<string>();
-  for (const address of addresses) {
-    const domain = meshDomain(address);
-    if (domain !== undefined) domains.add(domain);
-  }
-  if (purposeFault(source, 'server') === undefined) for (const domain of names.domains) domains.add(domain);
+  const meshes = addresses.flatMap((address) => meshDomain(address) ?? []);
+  const domains = new Set(purposeFault(source, 'server') === undefined ? [...meshes, ...names.domains] : []);
   const identities: Identity[] = domains.size > 0 ? [{ kind: 'relay', domains: [...domains], proof }] : [];
   for (const address of addresses) {
     if (meshDomain(address) === undefined) identities.push({ kind: 'endpoint', address, proof });

@@ -30,6 +30,8 @@ export interface LinkOptions {
   /** The local domains to bind for; the first must be accepted. */
   readonly domains: readonly string[];
   readonly lanes: number;
+  /** How long Data may wait while a session is being made; after that they fail at once until it is there. */
+  readonly patienceMs: number;
   /** Receives what the neighbour sends on a lane. */
   accept(channel: ChannelHandle): ChannelHandler;
   /** The neighbour accepted a bind on a lane. */
@@ -124,7 +126,17 @@ export class Link implements DriverOwner {
   #connect(): void {
     this.#state = 'connecting';
     if (this.#lostAt === 0) this.#lostAt = performance.now();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#late(), this.#options.patienceMs);
+    this.#timer.unref();
     this.#dial().catch((error: unknown) => this.#failed(asError(error)));
+  }
+
+  /** Dialling goes on, over all alternatives; whoever waits for it is not kept any longer. */
+  #late(): void {
+    if (this.#state !== 'connecting') return;
+    events.link.publish({ link: this.name, state: 'slow', ms: this.#options.patienceMs });
+    this.#options.down(UNAVAILABLE);
   }
 
   async #dial(): Promise<void> {
@@ -176,6 +188,7 @@ export class Link implements DriverOwner {
   }
 
   #ready(lanes: readonly ChannelHandle[]): void {
+    clearTimeout(this.#timer);
     this.#state = 'ready';
     this.#attempts = 0;
     this.#readyAt = performance.now();
@@ -194,6 +207,7 @@ export class Link implements DriverOwner {
   }
 
   #backOff(): void {
+    clearTimeout(this.#timer);
     this.#state = 'backoff';
     this.#options.down(UNAVAILABLE);
     const longest = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#attempts);

@@ -104,11 +104,11 @@ describe('wire/certificate', () => {
       ]);
     });
 
-    it('of a certificate for clients only are no relay by dNSName', () => {
+    it('of a certificate for clients only are no relay', () => {
       const { der } = authority.issue({ domains: ['rubble.com'], usages: ['client'] });
       expect(certificateIdentities(der)).to.deep.equal([]);
       const mesh = authority.issue({ mailboxes: ['imxp=mesh@rubble.com'], usages: ['client'] });
-      expect(certificateIdentities(mesh.der)).to.deep.equal([{ kind: 'relay', domains: ['rubble.com'], proof: PROOF }]);
+      expect(certificateIdentities(mesh.der)).to.deep.equal([]);
     });
 
     it('of a certificate that names nobody are none', () => {
