@@ -5,9 +5,10 @@ export { ConfigurationError, type Problem } from './config/problem.js';
 export { parseRelayUrl, type RelayLocation } from './config/relay-url.js';
 export type { NodeConfig, NodeConfigInput } from './config/schema.js';
 export type { AccessClient, AccessInfo, AccessRequest } from './endpoint/access.js';
-export type { UriContent, XmlContent } from './endpoint/content.js';
+export type { CpimObjectContent, MessageContent, UriContent, XmlContent } from './endpoint/content.js';
 export type { Delivery } from './endpoint/delivery.js';
 export { Endpoint, type EndpointEvents } from './endpoint/endpoint.js';
+export { type EndpointGatewayOptions, openGateway } from './endpoint/gateway.js';
 export type { DeliveryHandler } from './endpoint/inbox.js';
 export type { Message, OptionInit } from './endpoint/message.js';
 export {
@@ -42,6 +43,27 @@ export {
 export type { Content } from './imxp/content.js';
 export type { Data, Option, Recipient, TargetHop } from './imxp/operation.js';
 export type { AccessEntry } from './imxp/vocabulary/access.js';
+export type { AddressEntry, Group, Mailbox } from './message/address-list.js';
+export { type CpimInit, CpimMessage, parseCpim, writeCpim } from './message/cpim/document.js';
+export { LocalPeer } from './message/cpim/local-peer.js';
+export {
+  type CpimPresence,
+  type CpimResponse,
+  type CpimService,
+  type CpimStatus,
+  type LinkSecurity,
+  type MessageOperation,
+  type NotifyOperation,
+  responseTo,
+  type SubscribeOperation,
+} from './message/cpim/operation.js';
+export { fieldOf, MESSAGE_NAMESPACE, type MessageField } from './message/field.js';
+export { Gateway, type GatewayOptions, type ImxpPort } from './message/gateway.js';
+export { InstantMessage, type InstantMessageInit, instantMessage } from './message/instant-message.js';
+export { type Opened, openMessage } from './message/open.js';
+export { fromMail, toMail } from './message/rfc822/convert.js';
+export { addressOfUri, parseInstantUri, uriOfAddress } from './message/uri.js';
+export type { MessageForm } from './message/write.js';
 export { type Listening, Node, startNode } from './node.js';
 export { events } from './ops/events.js';
 export { type Log, type LogLevel, type LogOptions, startLog } from './ops/log.js';
