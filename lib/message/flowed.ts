@@ -30,10 +30,17 @@ export function writeFlowed(paragraphs: readonly Paragraph[], width: number = FL
   return paragraphs
     .flatMap(({ depth, text }) => {
       if (text === SIGNATURE) return [stuffed(SIGNATURE, depth)];
-      return broken(text.replace(/ +$/, ''), width - depth - 1).map((line) => stuffed(line, depth));
+      return broken(withoutEnd(text), width - depth - 1).map((line) => stuffed(line, depth));
     })
     .map((line) => `${line}\r\n`)
     .join('');
+}
+
+/** A text without spaces at its end. A pattern would look at each run of spaces once for each of them. */
+function withoutEnd(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === ' ') end -= 1;
+  return text.slice(0, end);
 }
 
 /** Breaks after spaces; each line but the last keeps its space at the end, which makes it a soft one. */
@@ -77,7 +84,7 @@ export function parseFlowed(text: string, deleteSpace = false): Paragraph[] {
   }
   return paragraphs.map(({ depth, text: joined }) => ({
     depth,
-    text: joined === SIGNATURE ? joined : joined.replace(/ +$/, ''),
+    text: joined === SIGNATURE ? joined : withoutEnd(joined),
   }));
 }
 

@@ -166,9 +166,13 @@ function textOfInline({ type, text }: InlineContent): string | undefined {
   return media.type === 'text/xml' ? undefined : readText(Buffer.from(text), { type: media.type, parameters });
 }
 
-/** RFC 822 §3.1.1: a line break with white space is white space. */
-function unfolded(value: string): string {
-  return value.replace(/[ \t]*\r?\n[ \t]*/g, ' ').trim();
+/** RFC 822 §3.1.1: a line break with white space is white space. Lines, because a pattern could be made to take for ever. */
+export function unfolded(value: string): string {
+  return value
+    .split('\n')
+    .map((line) => line.trim())
+    .join(' ')
+    .trim();
 }
 
 /**

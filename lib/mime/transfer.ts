@@ -30,10 +30,7 @@ function decodeBase64(body: Buffer): Buffer {
 }
 
 function decodeQuotedPrintable(body: Buffer): Buffer {
-  const text = body
-    .toString('latin1')
-    .replace(/[ \t]+(?=\r\n|$)/g, '')
-    .replace(/=\r\n/g, '');
+  const text = body.toString('latin1').split('\r\n').map(withoutPadding).join('\r\n').replace(/=\r\n/g, '');
   if (/=(?![0-9A-Fa-f]{2})/.test(text)) {
     throw malformed('the body is not quoted-printable');
   }
@@ -41,4 +38,11 @@ function decodeQuotedPrintable(body: Buffer): Buffer {
     text.replace(/=(..)/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16))),
     'latin1',
   );
+}
+
+/** A line without white space at its end. A pattern would look at each run of white space once for each of its octets. */
+function withoutPadding(line: string): string {
+  let end = line.length;
+  while (line[end - 1] === ' ' || line[end - 1] === '\t') end -= 1;
+  return line.slice(0, end);
 }

@@ -10,7 +10,7 @@ import { type HeaderField, Headers } from '../../mime/headers.js';
 import { isName } from '../../xml/lexis.js';
 import { formatAddressList, parseAddressList } from '../address-list.js';
 import { classOfField, EXTENSION_NAMESPACE, fieldOf, isMessageNamespace, type MessageField } from '../field.js';
-import { type EntityContent, entityContent, InstantMessage } from '../instant-message.js';
+import { type EntityContent, entityContent, InstantMessage, unfolded } from '../instant-message.js';
 import { MESSAGE_TYPE, writeMessage } from '../write.js';
 import { formatMailAddresses, type MailScheme, parseMailAddresses } from './address.js';
 import { decodeWords, encodeWords, needsWords } from './encoded-word.js';
@@ -141,7 +141,7 @@ function toMailField(field: MessageField, imIsMail: boolean): string[] {
 }
 
 function textLine(title: string, value: string): string {
-  const line = value.replace(/[ \t]*\r?\n[ \t]*/g, ' ').replaceAll('\t', ' ');
+  const line = (value.includes('\n') ? unfolded(value) : value).replace(/[\t\r]/g, ' ');
   return fold(`${title}: ${needsWords(line) ? encodeWords(line).join(' ') : line}`);
 }
 
