@@ -33,11 +33,14 @@ export class LmdbStore implements Store {
   #lookAt = 0;
   readonly #begun = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
+  /** The last write failed, as on a full disk: lmdb waits for ever for it to be flushed. */
+  #unwritten = false;
 
   /** See {@link openLmdb}. */
   constructor(path: string) {
     // Without noSubdir: false a path such as var/example.com would be taken for a file, because it has a "suffix".
-    this.#root = open({ path, noSubdir: false, maxDbs: 2, encoding: 'json' });
+    // Batches by turns of the event loop are promises that nobody holds: one that fails would end the process.
+    this.#root = open({ path, noSubdir: false, maxDbs: 2, encoding: 'json', eventTurnBatching: false });
     this.#entries = this.#root.openDB({ name: 'entries', encoding: 'json' });
     this.#clock = this.#root.openDB({ name: 'clock', encoding: 'json' });
   }
@@ -115,8 +118,13 @@ export class LmdbStore implements Store {
   }
 
   close(): Promise<void> {
-    this.#closing ??= Promise.allSettled(this.#begun).then(() => this.#root.close());
+    this.#closing ??= Promise.allSettled(this.#begun).then(() => this.#release());
     return this.#closing;
+  }
+
+  async #release(): Promise<void> {
+    const closed = this.#root.close();
+    if (!this.#unwritten) await closed;
   }
 
   /** Runs an action in a write transaction if the entry has the expected version; resolves when it is on disk. */
@@ -129,6 +137,7 @@ export class LmdbStore implements Store {
     const durable = done.then(async (outcome) => {
       // put and transaction resolve at commit, before the disk has it.
       await this.#root.flushed;
+      this.#unwritten = false;
       // What peek reads from may have been begun before.
       this.#entries.resetReadTxn();
       this.#revisions.clear();
@@ -138,7 +147,8 @@ export class LmdbStore implements Store {
     try {
       return await durable;
     } catch (cause) {
-      throw failed(cause);
+      this.#unwritten = true;
+      throw failed(await reasonOf(cause));
     } finally {
       this.#begun.delete(durable);
     }
@@ -147,6 +157,16 @@ export class LmdbStore implements Store {
   #usable(key: string): void {
     if (this.#closing !== undefined) throw closedError();
     checkKey(key);
+  }
+}
+
+/** lmdb tells why a commit failed in a promise of its own, rejected by now; it would end the process if nobody took it. */
+async function reasonOf(cause: unknown): Promise<unknown> {
+  if (!(cause instanceof Error && 'commitError' in cause)) return cause;
+  try {
+    return await Promise.race([cause.commitError, cause]);
+  } catch (reason) {
+    return reason;
   }
 }
 

@@ -9,12 +9,21 @@ import { temporaryDirectory } from '../support/temporary.js';
 
 const run = promisify(execFile);
 
+function program(path: string, code: string): string[] {
+  const text = `import { openLmdb } from ${JSON.stringify(new URL('../../lib/store/lmdb.ts', import.meta.url).href)};
+    const store = await openLmdb(${JSON.stringify(path)}); ${code}`;
+  return ['--import=tsx', '--input-type=module', '-e', text];
+}
+
 /** Runs code in another process with a `store` opened in it. */
 async function elsewhere(path: string, code: string): Promise<string> {
-  const program = `import { openLmdb } from ${JSON.stringify(new URL('../../lib/store/lmdb.ts', import.meta.url).href)};
-    const store = await openLmdb(${JSON.stringify(path)}); ${code}`;
-  const { stdout } = await run(process.execPath, ['--import=tsx', '--input-type=module', '-e', program]);
-  return stdout;
+  return (await run(process.execPath, program(path, code))).stdout;
+}
+
+/** As {@link elsewhere}, where no file may grow past so many blocks of 512 octets: a disk that is soon full. */
+async function cramped(path: string, blocks: number, code: string): Promise<string> {
+  const limited = ['-c', `ulimit -f ${blocks}; exec "$@"`, 'sh', process.execPath, ...program(path, code)];
+  return (await run('sh', limited)).stdout;
 }
 
 describe('store/lmdb', () => {
@@ -32,6 +41,19 @@ describe('store/lmdb', () => {
     expect(await second.get('a')).to.deep.equal({ value: 'kept', version });
     expect(await second.put('b', 1)).to.be.greaterThan(version ?? Number.NaN);
     await second.close();
+  });
+
+  it('fails the write that the disk has no room for, and the process goes on', async function () {
+    this.timeout(20_000);
+    const said = await cramped(
+      path('full'),
+      400,
+      `for (let i = 0; i < 6; i += 1) await store.put('k/' + i, 'y'.repeat(60000)).catch(({ code }) => console.log(code));
+       console.log((await store.get('k/0')).value.length);
+       await store.close();
+       console.log('closed');`,
+    );
+    expect(said).to.match(/^(STORE_FAILED\n)+60000\nclosed\n$/);
   });
 
   it('makes its directory for the owner only', async () => {
