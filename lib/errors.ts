@@ -60,6 +60,7 @@ export const ERROR_CODES = {
   NO_RELAY: 'the DNS says that the domain has no relay',
   LOOKUP_FAILED: 'the DNS gave no answer; try again later',
   CONNECT_FAILED: 'no connection could be made',
+  WEBSOCKET_INVALID: 'the peer broke the rules of HTTP or WebSocket, or is not let in by them',
   CONNECTION_LOST: 'the connection ended before the answer came',
   TIMED_OUT: 'the time limit passed',
   CLOSED: 'the session or channel was closed by this side',

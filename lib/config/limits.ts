@@ -137,6 +137,25 @@ export const limitsSchema = z.strictObject({
     1024,
     'unanswered publish and notify of the presence service; below outstandingData, so that none is refused as too many',
   ),
+  greetingHoldMs: ms(
+    300,
+    'how long a listener for all transports waits before it greets: in TLS and HTTP the client speaks first',
+  ),
+  upgradeTimeoutMs: ms(
+    10_000,
+    'TLS and the HTTP request of a WebSocket, from the connection on; about three round trips',
+  ),
+  upgradeOctets: count(16_384, 'the head of an HTTP request; cookies of browsers have a few thousand octets', 1024),
+  webSocketMessageOctets: count(
+    2_097_152,
+    'one WebSocket message, held until it is complete: a BEEP frame as large as windowOctets fits',
+    65_536,
+  ),
+  webSocketPingMs: ms(
+    30_000,
+    'how often a WebSocket peer is pinged, and dropped when it has not answered by then; proxies cut off after 60 s; 0 never',
+    0,
+  ),
   lanes: count(4, 'channels of a link between relays: a slow recipient delays only those who share its lane', 1, 64),
 });
 

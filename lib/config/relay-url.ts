@@ -1,9 +1,10 @@
 /**
- * Where a relay listens, as written in configuration and on the command line: `tcp://host:port`. Opens nothing.
+ * Where a relay listens, as written in configuration and on the command line: `tcp://host:port`, `ws://host:port/path`,
+ * `wss://host/path`. Opens nothing.
  */
 import { LocalError } from '../errors.js';
 
-export const TRANSPORTS = ['tcp'] as const;
+export const TRANSPORTS = ['tcp', 'ws', 'wss'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
 export interface RelayLocation {
@@ -11,6 +12,8 @@ export interface RelayLocation {
   /** Name or address; IPv6 addresses without brackets. */
   readonly host: string;
   readonly port: number;
+  /** Where the WebSocket is, with the query if any; `/` unless given. */
+  readonly path?: string;
   /** The location written in one way, for logs and as a key. */
   readonly url: string;
 }
@@ -23,8 +26,11 @@ function invalid(text: string, why: string): LocalError {
   return new LocalError('ARGUMENT', `${JSON.stringify(text)} ${why}; write for instance tcp://relay.example.com:10913`);
 }
 
+/** RFC 6455 §3. Over TCP the port cannot be left out: none is registered for IMXP. */
+const DEFAULT_PORTS: Readonly<Record<Transport, number | undefined>> = { tcp: undefined, ws: 80, wss: 443 };
+
 /**
- * Reads `tcp://host:port`. The port cannot be left out: none is registered for IMXP.
+ * Reads `tcp://host:port`, `ws://host[:port][/path]` or `wss://host[:port][/path]`.
  *
  * @throws LocalError ARGUMENT
  */
@@ -36,15 +42,17 @@ export function parseRelayUrl(text: string): RelayLocation {
   if (url.username !== '' || url.password !== '')
     throw invalid(text.replace(/\/\/.*@/, '//'), 'must not carry credentials');
   if (url.hostname === '') throw invalid(text, 'names no host');
-  if (url.port === '' || url.port === '0') throw invalid(text, 'names no port');
-  if (!['', '/'].includes(url.pathname) || url.search !== '' || url.hash !== '') {
-    throw invalid(text, 'has more than a host and a port');
+  const port = url.port === '' ? DEFAULT_PORTS[transport] : Number(url.port);
+  if (port === undefined || port === 0) throw invalid(text, 'names no port');
+  const path = `${url.pathname}${url.search}`;
+  if (url.hash !== '' || (transport === 'tcp' && !['', '/'].includes(path))) {
+    throw invalid(text, transport === 'tcp' ? 'has more than a host and a port' : 'has a fragment');
   }
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase();
-  const port = Number(url.port);
-  return { transport, host, port, url: writeRelayUrl(transport, host, port) };
+  const location = { transport, host, port, url: writeRelayUrl(transport, host, port) };
+  return ['', '/'].includes(path) ? location : { ...location, path, url: `${location.url}${path}` };
 }
 
-export function writeRelayUrl(transport: Transport, host: string, port: number): string {
+export function writeRelayUrl(transport: string, host: string, port: number): string {
   return `${transport}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -55,10 +55,25 @@ function distinct<T>(key: (item: T) => string | undefined, what: string) {
 }
 
 const listen = z.strictObject({
-  transport: z.enum(TRANSPORTS).default('tcp').describe('how peers connect'),
+  transport: z
+    .enum([...TRANSPORTS, 'any'])
+    .default('tcp')
+    .describe('how peers connect; any: BEEP over TCP and WebSocket, with TLS or without, on one port'),
   // Every interface is a decision to be made on purpose, so it is never the default.
   host: host.default('127.0.0.1').describe('nothing listens beyond this machine unless you say so'),
   port: port.describe('0 takes any free port'),
+  path: z
+    .string()
+    .regex(/^\/[^\s?#]*$/, 'not a path such as /imxp')
+    .optional()
+    .describe('where the WebSocket is; / without it'),
+  origins: z
+    .array(
+      z.union([z.literal('*'), z.string().regex(/^https?:\/\/[^\s/]+$/)], 'not an origin such as https://example.com'),
+    )
+    // Any page may open WebSockets from inside the networks of those who look at it (RFC 6455 §10.2).
+    .optional()
+    .describe('web pages whose browsers may connect, * for all; without it those of this host alone'),
 });
 
 export const MECHANISMS = [
@@ -337,6 +352,22 @@ const log = z
   })
   .prefault({});
 
+/** Who listens for TLS needs a certificate to be a server with. */
+function certified(
+  config: {
+    readonly listen: readonly { readonly transport: string }[];
+    readonly tls: { readonly certificate?: string | undefined; readonly domains: object };
+  },
+  context: z.RefinementCtx,
+): void {
+  if (config.tls.certificate !== undefined || Object.keys(config.tls.domains).length > 0) return;
+  for (const [index, { transport }] of config.listen.entries()) {
+    if (transport !== 'wss') continue;
+    const message = '"wss" needs "tls" with "certificate" and "key"; imxp certs makes them';
+    context.addIssue({ code: 'custom', path: ['listen', index, 'transport'], message });
+  }
+}
+
 /** The schema of a file in the directory `base`, which relative paths are relative to. */
 export function nodeSchema(base: string) {
   const path = z
@@ -369,6 +400,7 @@ export function nodeSchema(base: string) {
       limits: limitsSchema.prefault({}),
       log,
     })
+    .superRefine(certified)
     .transform(({ $schema: _, ...config }) => ({
       ...config,
       policy: { ...config.policy, bindCheck: config.policy.bindCheck ?? (config.mesh.dns.enabled ? 'address' : 'off') },

@@ -131,7 +131,7 @@ describe('config/parse', () => {
     ).to.deep.equal([
       'domains: must not be empty',
       'listen[0].port: must be at most 65535',
-      'listen[1].transport: must be "tcp", not "udp"',
+      'listen[1].transport: must be one of "tcp", "ws", "wss", "any", not "udp"',
       'listen[1].host: must be a string, not 3',
       'tls.require: "always" needs "certificate" and "key"; imxp certs makes them',
       'limits.windowOctets: must be at least 4096',
