@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Reload, reloadable } from './config/reload.js';
-import type { NodeConfig } from './config/schema.js';
+import type { ListenConfig, NodeConfig } from './config/schema.js';
 import type { Dialect } from './imxp/dialect/dialect.js';
 import { imxpDialect } from './imxp/dialect/imxp.js';
 import { Admin } from './node/admin.js';
@@ -32,6 +32,8 @@ import { ABSENT, type Store } from './store/store.js';
 import { type BindCheck, bindCheck } from './wire/bind-check.js';
 import { census } from './wire/census.js';
 import { within } from './wire/deadline.js';
+import { Entrance } from './wire/entrance.js';
+import { Handshakes } from './wire/handshakes.js';
 import { Listener } from './wire/listener.js';
 import { MeshProfile } from './wire/mesh-profile.js';
 import type { TlsMaterial } from './wire/native-tls.js';
@@ -141,11 +143,14 @@ export class Node {
     const { limits } = config;
     const penalties = new Penalties(limits);
     const starts = new TokenBuckets({ perSecond: limits.startPerSecond, burst: limits.startBurst });
-    const profiles = new ProfileTable([...this.#tuningProfiles(secret, penalties), mesh]);
+    const handshakes = new Handshakes(limits.handshakes);
+    const profiles = new ProfileTable([...this.#tuningProfiles(secret, penalties, handshakes), mesh]);
     const serves = (name: string): boolean => this.#servesName(name);
-    this.#listeners = config.listen.map(
-      ({ host, port }) => new Listener({ host, port, profiles, limits, penalties, starts, serves }),
-    );
+    this.#listeners = config.listen.map((listen) => {
+      const { host, port } = listen;
+      const entrance = this.#entrance(listen, handshakes);
+      return new Listener({ host, port, profiles, limits, penalties, starts, serves, ...entrance });
+    });
   }
 
   /**
@@ -263,8 +268,21 @@ export class Node {
     };
   }
 
-  #tuningProfiles(secret: Buffer, penalties: Penalties): ServedProfile[] {
-    const { domains, sasl, tls, limits, compatibility } = this.#config;
+  /** What is in front of BEEP on a listener. */
+  #entrance({ transport, path, origins, host }: ListenConfig, handshakes: Handshakes): { entrance?: Entrance } {
+    if (transport === 'tcp') return {};
+    const knows = (name: string): boolean => name === host || this.#servesName(name) || this.#isBelow(name);
+    const rules = { path: path ?? '/', origins: origins ?? [], knows };
+    return { entrance: new Entrance({ transport, rules, tls: this.#tls, handshakes, limits: this.#config.limits }) };
+  }
+
+  /** Whether a host is named in a domain of this node. */
+  #isBelow(name: string): boolean {
+    return this.#config.domains.some((domain) => name.toLowerCase().endsWith(`.${domain}`));
+  }
+
+  #tuningProfiles(secret: Buffer, penalties: Penalties, handshakes: Handshakes): ServedProfile[] {
+    const { domains, sasl, tls, compatibility } = this.#config;
     const settings: ServerSettings = {
       mechanisms: sasl.mechanisms,
       credentials: this.accounts,
@@ -278,7 +296,7 @@ export class Node {
     };
     const profiles: ServedProfile[] = [];
     const draft = compatibility.draftNames;
-    if (this.#tls.canServe) profiles.push(new TlsProfile(this.#tls, limits.handshakes, draft));
+    if (this.#tls.canServe) profiles.push(new TlsProfile(this.#tls, handshakes, draft));
     profiles.push(...SaslProfile.all(settings, penalties, { privately: tls.require === 'always', draft }));
     return profiles;
   }

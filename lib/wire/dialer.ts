@@ -1,5 +1,5 @@
 /**
- * Opens sessions: TCP, greeting, TLS as demanded, authentication. Tries the alternatives in order. What the session is
+ * Opens sessions: TCP, a WebSocket where the URL says so, greeting, TLS as demanded, authentication. Tries the alternatives in order. What the session is
  * then used for is not decided here.
  */
 import { lookup } from 'node:dns/promises';
@@ -15,7 +15,9 @@ import type { ProfileTable } from './profile.js';
 import { connectAny } from './race.js';
 import { authenticate, type Credentials } from './sasl-client.js';
 import { secure } from './tls-client.js';
+import { announceTls } from './tls-profile.js';
 import type { TlsService, TlsStack } from './tls-service.js';
+import { reach } from './web-client.js';
 
 /** A relay, with its addresses where they are known already. */
 export interface DialTarget extends RelayLocation {
@@ -102,15 +104,18 @@ function handshakeFailed(error: unknown): boolean {
 async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack): Promise<Driver> {
   const socket = await open(relay, options.limits.connectTimeoutMs);
   const { localAddress, localPort } = socket;
-  const driver = new Driver(socket, {
+  const { stream, security } = await reach(relay, socket, options, stack);
+  const driver = new Driver(stream, {
     role: 'initiator',
     profiles: options.profiles,
     limits: options.limits,
     remote: { address: socket.remoteAddress ?? relay.host, port: relay.port },
     local: { address: localAddress ?? '', port: localPort ?? 0 },
     owner: options.owner,
+    ...(security === undefined ? {} : { security }),
   });
   events.opened.publish({ session: driver.id, remote: driver.remote.address, port: relay.port, role: 'initiator' });
+  if (security !== undefined) announceTls(driver, security);
   try {
     await driver.greeted();
     await secure(driver, options, stack);

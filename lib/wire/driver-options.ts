@@ -7,6 +7,7 @@ import type { TokenBuckets } from '../ops/token-bucket.js';
 import type { ChannelHandle, ChannelHandler, ErrorCodec } from './channel-handle.js';
 import type { Driver } from './driver.js';
 import type { ProfileTable } from './profile.js';
+import type { SecuredStream } from './secured-stream.js';
 
 export interface RemoteAddress {
   readonly address: string;
@@ -52,6 +53,13 @@ export interface DriverOptions {
   readonly starts?: TokenBuckets;
   /** Refuse the session with this instead of a greeting (RFC 3080 §2.4). */
   readonly refuse?: Reply;
+  /** The protection the connection has already, by TLS underneath. */
+  readonly security?: SecuredStream;
+  /**
+   * Something has to happen on the connection before BEEP begins: nothing is read and written until
+   * {@link Driver.renew}. Time runs from now on.
+   */
+  readonly opening?: boolean;
 }
 
 /** What a `start` of ours came to. */

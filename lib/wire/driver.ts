@@ -4,6 +4,7 @@
  *
  * ```
  *   connected ── greetings ──> ready ──(ready/proceed, or a SASL layer)──> tuning ──> a new session, greetings again
+ *   (opening: tuning first)       │
  *                                 │ release asked or granted
  *                                 v
  *                             releasing ──> ended            (a fault ends it from anywhere, without a response)
@@ -26,6 +27,7 @@ import { Pace, type Paced } from './pace.js';
 import { PendingAsks } from './pending-asks.js';
 import type { Conditions } from './profile.js';
 import type { SecuredStream } from './secured-stream.js';
+import { WebSocketStream } from './websocket.js';
 
 /** Octets taken from the session for one write. */
 const WRITE_OCTETS = 262_144;
@@ -85,9 +87,14 @@ export class Driver implements StreamOwner, Paced {
     this.#owner = options.owner;
     this.#options = options;
     this.#stream = stream;
+    this.#security = options.security;
     this.#session = this.#newSession();
-    this.#listen();
     this.#deadline(options.limits.greetingTimeoutMs, 'the peer sent no greeting');
+    if (options.opening === true) {
+      this.#phase = 'tuning';
+      return;
+    }
+    this.#listen();
     this.#touch();
   }
 
@@ -626,7 +633,8 @@ export class Driver implements StreamOwner, Paced {
   #listen(): void {
     const stream = this.#stream;
     own(stream, this);
-    if (stream instanceof Socket && this.#options.limits.idleTimeoutMs > 0) {
+    const timed = stream instanceof Socket || stream instanceof WebSocketStream;
+    if (timed && this.#options.limits.idleTimeoutMs > 0) {
       stream.setTimeout(this.#options.limits.idleTimeoutMs, () =>
         this.destroy(new TransportError('TIMED_OUT', 'the session was idle for too long')),
       );

@@ -9,6 +9,7 @@ import type { TokenBuckets } from '../ops/token-bucket.js';
 import { Crowd } from './crowd.js';
 import { Driver } from './driver.js';
 import type { DriverOwner } from './driver-options.js';
+import type { Entrance } from './entrance.js';
 import { hostOf, plainAddress } from './network.js';
 import type { Penalties } from './penalties.js';
 import type { ProfileTable } from './profile.js';
@@ -26,6 +27,8 @@ export interface ListenerOptions {
   readonly starts?: TokenBuckets;
   /** Told about each session that was opened and has ended. */
   readonly owner?: DriverOwner;
+  /** What a connection passes before BEEP begins; without it BEEP begins at once, over TCP. */
+  readonly entrance?: Entrance;
 }
 
 /** Seconds of silence after which TCP asks whether the peer is still there. */
@@ -109,7 +112,10 @@ export class Listener implements DriverOwner {
   }
 
   identified(driver: Driver): void {
-    if (driver.identity.kind !== 'none') this.#forget(driver);
+    if (driver.identity.kind !== 'none') {
+      this.#forget(driver);
+      this.#options.entrance?.trust(driver);
+    }
     this.#options.owner?.identified?.(driver);
   }
 
@@ -121,6 +127,7 @@ export class Listener implements DriverOwner {
     }
     const address = plainAddress(remoteAddress);
     const refuse = this.#obstacle(address);
+    const { entrance } = this.#options;
     const driver = new Driver(socket, {
       role: 'listener',
       profiles: this.#options.profiles,
@@ -131,6 +138,7 @@ export class Listener implements DriverOwner {
       ...(this.#options.serves === undefined ? {} : { serves: this.#options.serves }),
       ...(this.#options.starts === undefined ? {} : { starts: this.#options.starts }),
       ...(refuse === undefined ? {} : { refuse }),
+      opening: entrance !== undefined,
     });
     this.#drivers.add(driver);
     this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
@@ -143,12 +151,14 @@ export class Listener implements DriverOwner {
         code: refuse.code,
         reason: refuse.text,
       });
-      driver.turnAway();
+      if (entrance === undefined) driver.turnAway();
+      else void entrance.admit(driver, socket, true);
       return;
     }
     events.opened.publish({ session: driver.id, remote: address, port: remotePort ?? 0, role: 'listener' });
     this.#strangers.add(driver, hostOf(address));
     this.#lifetimes.set(driver, this.#lifetime(driver));
+    void entrance?.admit(driver, socket, false);
   }
 
   #obstacle(address: string): Reply | undefined {

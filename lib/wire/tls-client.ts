@@ -28,7 +28,8 @@ const USE: ChannelUse = { codec: TLS_ERRORS, tuning: true };
  * @throws LocalError TLS_REQUIRED, RefusedError TLS_REFUSED, RemoteProtocolError TLS_FAILED | TLS_INJECTED
  */
 export async function secure(driver: Driver, demand: TlsDemand, stack: TlsStack = 'modern'): Promise<void> {
-  if (demand.tls === 'off') return;
+  // TLS underneath, with a certificate that was checked for the same domain.
+  if (demand.tls === 'off' || driver.privacy) return;
   const offered = driver.peer?.profiles ?? [];
   const uri = [TLS_URI, TLS_DRAFT_URI].find((candidate) => offered.includes(candidate));
   if (uri === undefined) {

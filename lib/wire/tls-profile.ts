@@ -3,17 +3,16 @@
  * connection is handed to TLS. Its vocabulary and rules are `tls/`'s, the handshake is TlsService's.
  */
 import type { StartEvent } from '../beep/event.js';
-import { ImxpError, LocalError, TransportError } from '../errors.js';
+import { ImxpError, LocalError } from '../errors.js';
 import { events } from '../ops/events.js';
 import { documentOf, errorContent, TLS_DRAFT_URI, TLS_URI, tlsMessage } from '../tls/message.js';
 import { answerReady } from '../tls/tuning.js';
 import { certificateNames } from './certificate.js';
 import { ChannelHandle, type ErrorCodec } from './channel-handle.js';
-import { Crowd, type CrowdLimits } from './crowd.js';
 import type { Driver } from './driver.js';
 import type { HandedOver } from './driver-options.js';
+import { Handshakes } from './handshakes.js';
 import { peekHello } from './hello-peek.js';
-import { hostOf } from './network.js';
 import type { Condition, Proposal, ServedProfile } from './profile.js';
 import type { SecuredStream } from './secured-stream.js';
 import type { TlsService } from './tls-service.js';
@@ -29,18 +28,16 @@ export class TlsProfile implements ServedProfile {
   // RFC 3080 §4.1: not after SASL; and TLS within TLS makes no sense.
   readonly forbids: readonly Condition[] = ['private', 'authenticated'];
   readonly #service: TlsService;
-  /** Handshakes in progress: the first half of a session that costs this side more than the peer. */
-  readonly #handshakes = new Crowd<Driver>();
-  readonly #crowd: CrowdLimits;
+  readonly #handshakes: Handshakes;
 
   /**
-   * @param handshakes that may be in progress at one time; as many as there are sessions unless given
+   * @param handshakes those of the node that are in progress
    * @param draft also offer the name of the BEEP drafts, which is always understood
    */
-  constructor(service: TlsService, handshakes = Number.MAX_SAFE_INTEGER, draft = false) {
+  constructor(service: TlsService, handshakes = new Handshakes(), draft = false) {
     this.#service = service;
     this.offered = draft ? this.uris : [TLS_URI];
-    this.#crowd = { all: handshakes, perPlace: Math.ceil(handshakes / 2) };
+    this.#handshakes = handshakes;
   }
 
   start(driver: Driver, event: StartEvent, { uri, content }: Proposal): void {
@@ -74,28 +71,12 @@ export class TlsProfile implements ServedProfile {
   #proceed(driver: Driver, serverName: string | undefined, answer: () => void): void {
     driver
       .handOver(1, answer)
-      .then((handed) => this.#admitted(driver, () => this.#negotiate(driver, handed, serverName)))
+      .then((handed) => this.#handshakes.admit(driver, () => this.#negotiate(driver, handed, serverName)))
       .catch((error: unknown) => {
         driver.destroy(
           error instanceof ImxpError ? error : new LocalError('TLS_FAILED', String(error), { cause: error }),
         );
       });
-  }
-
-  /** Counts a handshake. One too many costs the oldest of the address with the most, which had its time. */
-  async #admitted(driver: Driver, handshake: () => Promise<void>): Promise<void> {
-    const host = hostOf(driver.remote.address);
-    const oldest = this.#handshakes.crowdedOut(host, this.#crowd);
-    if (oldest !== undefined) {
-      this.#handshakes.remove(oldest);
-      oldest.destroy(new TransportError('BUSY', 'made room for a newer TLS handshake: too many are in progress'));
-    }
-    this.#handshakes.add(driver, host);
-    try {
-      await handshake();
-    } finally {
-      this.#handshakes.remove(driver);
-    }
   }
 
   async #negotiate(driver: Driver, { stream, leftover }: HandedOver, serverName: string | undefined): Promise<void> {
@@ -107,6 +88,12 @@ export class TlsProfile implements ServedProfile {
 
 /** Begins the protected session. */
 export function tuned(driver: Driver, secured: SecuredStream): void {
+  announceTls(driver, secured);
+  driver.renew(secured.stream, { security: secured });
+}
+
+/** Tells the operator of the protection of a session. */
+export function announceTls(driver: Driver, secured: SecuredStream): void {
   const { protocol, cipher, authorized, reason, peerCertificate } = secured;
   const legacy = protocol === 'TLSv1' || protocol === 'TLSv1.1';
   events.tuned.publish({
@@ -119,7 +106,6 @@ export function tuned(driver: Driver, secured: SecuredStream): void {
     ...(reason === undefined ? {} : { reason }),
     legacy,
   });
-  driver.renew(secured.stream, { security: secured });
 }
 
 /** Whom a certificate names, for the log. */

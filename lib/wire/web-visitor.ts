@@ -1,0 +1,49 @@
+/**
+ * Whether an HTTP request may become a WebSocket here, from its head alone. Pure: owns the rules for paths and browsers;
+ * refuses to know sockets.
+ *
+ * Any page may have a browser open a WebSocket to any host (RFC 6455 §10.2), from inside a network the page's author cannot
+ * reach. Browsers say which page it was in `Origin`; what is no browser proves nothing by it and can leave it out.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import { isIP } from 'node:net';
+
+export interface WebRules {
+  /** Where the WebSocket is; any other path is not found. */
+  readonly path: string;
+  /** Pages that may connect, as `https://chat.example.com`; `*` lets every page in. */
+  readonly origins: readonly string[];
+  /** Whether a name is one of this host: a page of the same host may connect if it is. */
+  readonly knows: (host: string) => boolean;
+}
+
+/** What a visitor is told who does not get a WebSocket. */
+export interface WebRefusal {
+  readonly status: 400 | 403 | 404 | 426;
+  readonly text: string;
+}
+
+/** Why a request does not become a WebSocket, if so. */
+export function webRefusal(url: string, headers: IncomingHttpHeaders, rules: WebRules): WebRefusal | undefined {
+  if (url.split('?', 1)[0] !== rules.path) return { status: 404, text: 'nothing is here' };
+  if (headers.upgrade?.toLowerCase() !== 'websocket') {
+    // RFC 9110 §15.5.22.
+    return { status: 426, text: 'this is an IMXP relay: it speaks BEEP over WebSocket, not HTTP' };
+  }
+  const { origin } = headers;
+  if (origin === undefined || rules.origins.includes('*')) return undefined;
+  if (rules.origins.some((allowed) => allowed.toLowerCase() === origin.toLowerCase())) return undefined;
+  if (ownOrigin(origin, headers.host, rules)) return undefined;
+  return { status: 403, text: 'pages of this origin are not let in here: see "origins" of the listener' };
+}
+
+/** A page of this very host. Its name must be known: a stranger's name may be made to lead here (DNS rebinding). */
+function ownOrigin(origin: string, host: string | undefined, { knows }: WebRules): boolean {
+  if (host === undefined || !URL.canParse(origin)) return false;
+  const page = new URL(origin);
+  const asked = `${page.protocol}//${host}`;
+  if (!['http:', 'https:'].includes(page.protocol) || !URL.canParse(asked)) return false;
+  const { host: place, hostname } = new URL(asked);
+  const name = hostname.replace(/^\[(.*)\]$/, '$1');
+  return place === page.host && (isIP(name) !== 0 || name === 'localhost' || knows(name));
+}
