@@ -1,11 +1,14 @@
 /** A profile that answers every MSG with itself, served by a real listener; for specs of the wire. */
 import { connect, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { DEFAULT_LIMITS, type Limits } from '../../lib/config/limits.js';
 import type { ImxpError } from '../../lib/errors.js';
 import { ChannelHandle, type ErrorCodec } from '../../lib/wire/channel-handle.js';
 import { Driver } from '../../lib/wire/driver.js';
 import { Listener, type ListenerOptions } from '../../lib/wire/listener.js';
 import { ProfileTable, type ServedProfile } from '../../lib/wire/profile.js';
+import { rawStream, type Transport } from './raw-websocket.js';
+import { entranceOf, parties, reached } from './transport.js';
 
 export const ECHO = 'http://example.com/echo';
 
@@ -39,14 +42,15 @@ export function echoProfile(silent = false): ServedProfile {
 export async function echoListener(
   options: { readonly limits?: Partial<Limits>; readonly profiles?: readonly ServedProfile[] } & Partial<
     Pick<ListenerOptions, 'serves' | 'owner'>
-  > = {},
+  > & { readonly transport?: Transport | 'any' } = {},
 ): Promise<{ readonly listener: Listener; readonly port: number }> {
-  const { limits, profiles, ...rest } = options;
+  const { limits, profiles, transport = 'tcp', ...rest } = options;
   const listener = new Listener({
     host: '127.0.0.1',
     port: 0,
     profiles: new ProfileTable(profiles ?? [echoProfile()]),
     limits: { ...DEFAULT_LIMITS, ...limits },
+    ...entranceOf(transport, limits),
     ...rest,
   });
   return { listener, port: await listener.listen() };
@@ -61,6 +65,12 @@ export async function connected(port: number): Promise<Socket> {
   return socket;
 }
 
+/** A connection that a foreign peer has made, up to where BEEP begins. */
+export function foreign(port: number, transport: Transport = 'tcp'): Promise<Duplex> {
+  const authority = transport === 'wss' ? { authority: parties().authority.certificate } : {};
+  return rawStream(transport, port, authority);
+}
+
 /** An initiator with its end as a promise. */
 export interface Initiator {
   readonly driver: Driver;
@@ -69,20 +79,27 @@ export interface Initiator {
 
 export async function initiator(
   port: number,
-  options: { readonly limits?: Partial<Limits>; readonly profiles?: readonly ServedProfile[] } = {},
+  options: {
+    readonly limits?: Partial<Limits>;
+    readonly profiles?: readonly ServedProfile[];
+    readonly transport?: Transport;
+  } = {},
 ): Promise<Initiator> {
   const socket = await connected(port);
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const { stream, security } = await reached(options.transport ?? 'tcp', socket, limits);
   let end: (error: ImxpError | undefined) => void = () => {};
   const ended = new Promise<ImxpError | undefined>((resolve) => {
     end = resolve;
   });
-  const driver = new Driver(socket, {
+  const driver = new Driver(stream, {
     role: 'initiator',
     profiles: new ProfileTable(options.profiles ?? []),
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    limits,
     remote: { address: '127.0.0.1', port },
     local: { address: '127.0.0.1', port: socket.localPort ?? 0 },
     owner: { ended: (_driver, error) => end(error) },
+    ...(security === undefined ? {} : { security }),
   });
   return { driver, ended };
 }
