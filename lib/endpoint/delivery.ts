@@ -1,7 +1,7 @@
 /**
  * A Data that arrived for an attached endpoint, until the application has answered it.
  */
-import type { Reply } from '../errors.js';
+import { LocalError, type Reply } from '../errors.js';
 import type { Content } from '../imxp/content.js';
 import { contentOf } from '../imxp/content.js';
 import type { Data, Option } from '../imxp/operation.js';
@@ -103,8 +103,15 @@ export class Delivery {
     return this.#answer(undefined);
   }
 
-  /** Answers an error, which the sender sees. @returns as {@link accept} */
+  /**
+   * Answers an error, which the sender sees. @returns as {@link accept}
+   *
+   * @throws LocalError ARGUMENT when it is not `{ code, text }` with a code of three digits; the delivery is still open then
+   */
   refuse(reply: Reply): boolean {
+    if (!Number.isInteger(reply?.code) || reply.code < 100 || reply.code > 599 || typeof reply.text !== 'string') {
+      throw new LocalError('ARGUMENT', "a refusal is { code, text }, for instance { code: 550, text: 'not wanted' }");
+    }
     return this.#answer(reply);
   }
 

@@ -39,10 +39,10 @@ export interface OptionInit {
 export interface Message {
   readonly to: string | readonly string[];
   /**
-   * A string is sent as UTF-8 text, a Buffer octet for octet, XML inside the control document, a URI as it is; an instant
+   * A string is sent as UTF-8 text, a Buffer or other Uint8Array octet for octet, XML inside the control document, a URI as it is; an instant
    * message with its header, in the form it asks for.
    */
-  readonly content: string | Buffer | XmlContent | UriContent | MessageContent | CpimObjectContent;
+  readonly content: string | Uint8Array | XmlContent | UriContent | MessageContent | CpimObjectContent;
   /** The media type of a string or Buffer; default `text/plain; charset=UTF-8` and `application/octet-stream`. */
   readonly type?: string;
   /** Further MIME headers of a string or Buffer, such as Content-Language. */
@@ -78,13 +78,27 @@ function madeOf(
   recipients: readonly string[],
 ): MadeContent {
   if (typeof content === 'string') return { type: type ?? TEXT, headers, body: Buffer.from(content) };
-  if (Buffer.isBuffer(content)) return { type: type ?? BINARY, headers, body: content };
+  if (content instanceof Uint8Array) return { type: type ?? BINARY, headers, body: bufferOf(content) };
+  if (!isContent(content)) {
+    throw new LocalError('ARGUMENT', 'content is a string, a Buffer, or an object with xml, uri, message or cpim');
+  }
   if (type !== undefined || headers.length > 0) {
     throw new LocalError('ARGUMENT', 'only a string or a Buffer has a media type and headers');
   }
   if ('message' in content) return madeMessage(content, originator, recipients);
   if ('cpim' in content) return madeCpim(content, originator, recipients);
   return content;
+}
+
+/** The same memory. */
+function bufferOf(octets: Uint8Array): Buffer {
+  return Buffer.isBuffer(octets) ? octets : Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
+}
+
+/** For programs without types: anything else would fail further down, where nobody sees what was wrong. */
+function isContent(content: unknown): boolean {
+  if (typeof content !== 'object' || content === null) return false;
+  return ['xml', 'uri', 'message', 'cpim'].some((key) => key in content);
 }
 
 function optionOf({ internal, external, xml = '', ...rest }: OptionInit): Option {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
-import { RefusedError } from '../../lib/errors.js';
+import { LocalError, RefusedError } from '../../lib/errors.js';
 import { BARNEY, dataFor, FRED, scripted } from '../support/scripted-endpoint.js';
 import { dialect } from '../support/scripted-relay.js';
 import { within } from '../support/within.js';
@@ -61,6 +61,26 @@ describe('an endpoint that receives', () => {
       break;
     }
     expect(channel.answers.get(msgno)).to.include({ type: 'error', code: 550, text: 'no <bowling> & "beer"' });
+  });
+
+  it('throws at a refusal that is none and leaves the delivery to be answered', async () => {
+    const { relay, fred } = await scripted();
+    const { channel } = relay;
+    const msgno = channel.send(forFred);
+    for await (const delivery of fred) {
+      for (const wrong of [
+        { code: 55, text: 'x' },
+        { code: Number.NaN, text: 'x' },
+        JSON.parse('{"code":550}'),
+        JSON.parse('550'),
+      ]) {
+        expect(() => delivery.refuse(wrong)).to.throw(LocalError, '{ code, text }');
+      }
+      expect(channel.answers.size).to.equal(0);
+      expect(delivery.refuse({ code: 550, text: '' })).to.equal(true);
+      break;
+    }
+    expect(channel.answers.get(msgno)).to.include({ type: 'error', code: 550 });
   });
 
   it('answers nothing by itself without autoAccept', async () => {

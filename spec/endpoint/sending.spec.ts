@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { RefusedError, TransportError } from '../../lib/errors.js';
+import type { Message } from '../../lib/endpoint/message.js';
+import { LocalError, RefusedError, TransportError } from '../../lib/errors.js';
 import { contentOf } from '../../lib/imxp/content.js';
 import type { Data } from '../../lib/imxp/operation.js';
 import { failureOf } from '../support/failure.js';
@@ -49,6 +50,25 @@ describe('an endpoint that sends', () => {
     if (content.kind !== 'part') throw new Error(content.kind);
     expect(content.headers.get('Content-Type')).to.equal('image/png');
     expect(content.body.equals(octets)).to.equal(true);
+  });
+
+  it('sends any Uint8Array, also a part of one', async () => {
+    const { fred, channel } = await manual();
+    void fred.send({ to: BARNEY, content: new Uint8Array([1, 2, 3, 4]).subarray(1, 3) });
+    const content = contentOf(only(channel.data));
+    expect(content.kind === 'part' && [...content.body]).to.deep.equal([2, 3]);
+  });
+
+  it('says what content may be to a program without types', async () => {
+    const { fred, channel } = await manual();
+    for (const content of ['undefined', 'null', '5', '{"text":"hi"}']) {
+      const message: Message = { to: BARNEY, content: '' };
+      Object.assign(message, { content: content === 'undefined' ? undefined : JSON.parse(content) });
+      const failure = await failureOf(fred.send(message));
+      expect(failure, content).to.be.instanceOf(LocalError).with.property('code', 'ARGUMENT');
+      expect(failure, content).to.have.property('message').that.includes('content is a string, a Buffer, or');
+    }
+    expect(channel.data).to.have.lengthOf(0);
   });
 
   it('sends an empty content', async () => {
