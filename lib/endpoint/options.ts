@@ -167,11 +167,13 @@ async function ownOf({ certificate, key, tls }: EndpointOptions): Promise<Endpoi
 /** PEM as it is, or out of the file it is the path of. */
 async function pemOf(pem: string | Buffer | undefined, what: string): Promise<string | Buffer | undefined> {
   if (pem === undefined || Buffer.isBuffer(pem) || pem.includes('-----BEGIN ')) return pem;
-  try {
-    return await readFile(pem);
-  } catch (cause) {
+  const octets = await readFile(pem).catch((cause: unknown) => {
     throw new LocalError('CONFIGURATION', `${what} ${pem}: ${describeFileError(cause)}`, { cause });
-  }
+  });
+  // Node takes a file without certificates for an authority that signed nothing, and would blame the relay.
+  if (!octets.includes('-----BEGIN '))
+    throw new LocalError('CONFIGURATION', `${what} ${pem}: holds nothing in PEM form`);
+  return octets;
 }
 
 function reconnectOf(reconnect: EndpointOptions['reconnect']): BackoffTimes | undefined {

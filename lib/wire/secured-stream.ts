@@ -47,9 +47,22 @@ export function abortError(signal: AbortSignal): TransportError {
     : new TransportError('CLOSED', 'the TLS handshake was given up', { cause: reason });
 }
 
+/** What OpenSSL's commonest verdicts mean to whoever has to do something about them. */
+const VERDICTS: Readonly<Record<string, string>> = {
+  SELF_SIGNED_CERT_IN_CHAIN: 'signed by an authority that is not believed here',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'signed by an authority that is not believed here',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'signed by an authority that is not believed here',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'signed by itself, and not believed here',
+  CERT_HAS_EXPIRED: 'it has expired',
+  CERT_NOT_YET_VALID: 'it is not valid yet; compare the clocks',
+  CERT_REVOKED: 'its authority has taken it back',
+};
+
 /** A peer's certificate that is not acceptable. */
 export function unacceptable(reason: string): RemoteProtocolError {
-  return new RemoteProtocolError('TLS_FAILED', `the peer's certificate is not acceptable: ${reason}`, {
+  const verdict = VERDICTS[reason];
+  const said = verdict === undefined ? reason : `${verdict} (${reason})`;
+  return new RemoteProtocolError('TLS_FAILED', `the peer's certificate is not acceptable: ${said}`, {
     fields: { reason, certificate: true },
   });
 }

@@ -32,6 +32,14 @@ describe('the options of an endpoint', () => {
     expect((await failureOf(settle({ ...FRED, ca: `${file}.not` }))).code).to.equal('CONFIGURATION');
   });
 
+  it('say which file holds no PEM, instead of blaming the relay later', async () => {
+    const file = path('mesh.json');
+    await writeFile(file, '{}');
+    const failure = await failureOf(settle({ ...FRED, ca: file }));
+    expect(failure.code).to.equal('CONFIGURATION');
+    expect(failure.message).to.equal(`authority ${file}: holds nothing in PEM form`);
+  });
+
   it('take certificate and key together, from PEM or from files, and only under TLS', async () => {
     const file = path('fred.crt');
     await writeFile(file, PEM);
