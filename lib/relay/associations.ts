@@ -12,6 +12,7 @@ import type { Context } from './context.js';
 import { type Association, began, ended, fault } from './events.js';
 import { examine } from './options.js';
 import type { Denial } from './policy.js';
+import type { Standing } from './standing.js';
 
 /** Originators remembered as permitted. A trusted relay may send for any number of them. */
 const PERMITTED = 1024;
@@ -34,15 +35,24 @@ export class Associations {
   readonly #theirs = new Map<number, Association>();
   /** What this side asked for and has, by our transID: told when the peer ends it. */
   readonly #ours = new Map<number, () => void>();
-  readonly #attached = new Set<string>();
   readonly #bound = new Set<string>();
-  /** Originators, as written, found permitted since the last change. */
+  /** Shared with the other channels of the session. */
+  readonly #standing: Standing;
+  /** Originators, as written, found permitted since the last change of the session's standing. */
   readonly #permitted = new Set<string>();
+  #version = 0;
 
   constructor(channel: MeshChannel, target: ChannelTarget, context: Context) {
     this.#channel = channel;
     this.#target = target;
     this.#context = context;
+    this.#standing = context.standings.enter(channel.session);
+  }
+
+  /** The channel is gone: everything the peer had over it ends. */
+  close(): void {
+    for (const association of this.all()) this.drop(association);
+    this.#context.standings.leave(this.#channel.session);
   }
 
   /** Whether the peer passes on Data of others: it is a relay, or bound as one. */
@@ -148,9 +158,14 @@ export class Associations {
   drop(association: Association): void {
     const { attachments, bindings } = this.#context;
     this.#theirs.delete(association.transID);
-    if (association.type === 'attach') attachments.remove(association);
-    else bindings.remove(association);
-    this.#changed();
+    if (association.type === 'attach') {
+      attachments.remove(association);
+      this.#standing.detach(association.key);
+    } else {
+      bindings.remove(association);
+      this.#standing.unbind(association.domain);
+      this.#rebind();
+    }
     ended(this.#channel, association);
   }
 
@@ -168,15 +183,17 @@ export class Associations {
   /** Forgets what was found permitted under an earlier configuration. */
   review(): void {
     this.#permitted.clear();
+    this.#version = this.#standing.version;
   }
 
   /** IMXP core §9.1 step 1: whether the peer may send for this originator. */
   mayOriginate(originator: string): Denial | undefined {
+    if (this.#version !== this.#standing.version) this.review();
     if (this.#permitted.has(originator)) return undefined;
     const name = addressOf(originator);
     if (name === undefined) return ORIGINATOR_INVALID;
     const { identity, privacy } = this.#channel;
-    const denial = this.#context.policy.mayOriginate(identity, privacy, name, this.#attached, this.#bound);
+    const denial = this.#context.policy.mayOriginate(identity, privacy, name, this.#standing);
     if (denial !== undefined) return denial;
     if (this.#permitted.size >= PERMITTED) this.#permitted.clear();
     this.#permitted.add(originator);
@@ -185,18 +202,18 @@ export class Associations {
 
   #record(association: Association): void {
     this.#theirs.set(association.transID, association);
-    this.#changed();
+    if (association.type === 'attach') this.#standing.attach(association.key);
+    else {
+      this.#standing.bind(association.domain);
+      this.#rebind();
+    }
     began(this.#channel, association);
   }
 
-  #changed(): void {
-    this.#permitted.clear();
-    this.#attached.clear();
+  #rebind(): void {
     this.#bound.clear();
-    for (const association of this.#theirs.values()) {
-      if (association.type === 'attach') this.#attached.add(association.key);
-      else this.#bound.add(association.domain);
-    }
+    for (const association of this.#theirs.values())
+      if (association.type === 'bind') this.#bound.add(association.domain);
   }
 }
 

@@ -21,6 +21,8 @@ export interface ReplySink {
 export interface MeshChannel {
   /** Unique in this process; for logs. */
   readonly id: string;
+  /** The session it belongs to, unique in this process. */
+  readonly session: string;
   /** The channel's profile URI, which names the dialect. */
   readonly profile: string;
   /** Who the peer of the session is. */

@@ -13,6 +13,7 @@ import type { TargetLimits } from './channel-target.js';
 import { OptionRegistry } from './options.js';
 import { Policy, type PolicyRules } from './policy.js';
 import type { Rates } from './rates.js';
+import { Standings } from './standing.js';
 import type { Reporter } from './status.js';
 import type { AccessPolicy, DeliveryTarget, Dialer, Directory } from './target.js';
 import { Ways } from './ways.js';
@@ -72,6 +73,7 @@ export class Context {
   readonly traffic: Traffic | undefined;
   readonly attachments = new Attachments();
   readonly bindings = new Bindings();
+  readonly standings = new Standings();
   readonly ways = new Ways(this.bindings);
   domains: ReadonlySet<string>;
   policy: Policy;

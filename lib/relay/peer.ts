@@ -84,7 +84,7 @@ export class Peer implements MeshHandler, Origin {
     if (this.#gone) return;
     this.#gone = true;
     this.#gate.clear();
-    for (const association of this.#associations.all()) this.#associations.drop(association);
+    this.#associations.close();
     this.#ended(this.#channel);
   }
 

@@ -35,6 +35,12 @@ const NOT_THAT_ENDPOINT: Reply = { code: 537, text: 'not authorized to attach as
 const NOT_THAT_DOMAIN: Reply = { code: 537, text: 'not authorized to bind for this domain' };
 const NOT_THAT_ORIGINATOR: Reply = { code: 537, text: 'not authorized to send data for this originator' };
 
+/** What a session is attached as (normalised addresses) and bound for (lower-case domains). */
+export interface SessionStanding {
+  readonly attached: Iterable<string>;
+  readonly bound: { has(domain: string): boolean };
+}
+
 export class Policy {
   readonly #requireTls: PolicyRules['requireTls'];
   readonly #attach: ReadonlyMap<string, ReadonlySet<string>>;
@@ -80,17 +86,15 @@ export class Policy {
   }
 
   /**
-   * IMXP core §9.1 step 1: for whom a channel may send data.
+   * IMXP core §9.1 step 1: for whom a session may send data.
    *
-   * @param attached endpoints attached over the channel
-   * @param bound domains bound over it, lower-case
+   * @param standing what the session is attached as and bound for
    */
   mayOriginate(
     identity: Identity,
     privacy: boolean,
     originator: Address,
-    attached: Iterable<string>,
-    bound: ReadonlySet<string>,
+    { attached, bound }: SessionStanding,
   ): Denial | undefined {
     for (const key of attached) if (this.#speaksFor(key, originator)) return undefined;
     const denial = this.#mayTalk(identity, privacy);

@@ -61,6 +61,10 @@ export class ChannelHandle {
     return `${this.driver.id}/${this.number}`;
   }
 
+  get session(): string {
+    return this.driver.id;
+  }
+
   get identity(): Identity {
     return this.driver.identity;
   }

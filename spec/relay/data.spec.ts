@@ -45,6 +45,21 @@ describe('relay: data', () => {
     expect(relay.outstanding).to.equal(0);
   });
 
+  it('REQ-IMXP-036 is a matter of the session: another of its channels may send, and no other session', () => {
+    const { relay, fred, barney } = pair();
+    const second = new FakeChannel(fred.identity);
+    second.session = fred.session;
+    accepted(relay, second);
+    const ask = (channel: FakeChannel) => channel.ask(data('fred@example.com', ['x@rubble.com']));
+    expect(ask(second)).to.equal(550);
+    const stranger = new FakeChannel(fred.identity);
+    accepted(relay, stranger);
+    expect(ask(stranger)).to.equal(537);
+    fred.terminate(1);
+    expect(ask(second)).to.equal(537);
+    expect(barney.requests).to.deep.equal([]);
+  });
+
   it('REQ-IMXP-035 takes from a relay what its domain originates, and all from a trusted one', () => {
     const relay = makeRelay({ policy: { ...STRICT, trusted: ['slate.example'] } });
     const fred = attached(relay, 'fred@example.com');

@@ -81,7 +81,7 @@ describe('relay/policy', () => {
   });
 
   const originate = (identity: Identity, address: string, attached: string[] = [], rules?: Partial<PolicyRules>) =>
-    policy(rules).mayOriginate(identity, true, named(address), attached, new Set())?.reply.code;
+    policy(rules).mayOriginate(identity, true, named(address), { attached, bound: new Set() })?.reply.code;
 
   it('REQ-IMXP-036 lets an application send for what it is attached as, subaddresses and configured others', () => {
     const as = ['fred@example.com'];
@@ -101,7 +101,10 @@ describe('relay/policy', () => {
     expect(originate(rubble, 'pearl@slate.example', [], { trusted: ['imxp=mesh@rubble.com'] })).to.equal(undefined);
     expect(originate(rubble, 'pearl@slate.example', [], { trusted: ['rubble.com'] })).to.equal(undefined);
     expect(originate(rubble, 'pearl@slate.example', [], { trusted: ['slate.example'] })).to.equal(537);
-    const bound = policy().mayOriginate(rubble, true, named('pearl@slate.example'), [], new Set(['slate.example']));
+    const bound = policy().mayOriginate(rubble, true, named('pearl@slate.example'), {
+      attached: [],
+      bound: new Set(['slate.example']),
+    });
     expect(bound).to.equal(undefined);
   });
 

@@ -84,6 +84,8 @@ interface ChannelFacts {
 export class FakeChannel implements MeshChannel {
   static #count = 0;
   readonly id = `channel ${++FakeChannel.#count}`;
+  /** A session of its own, unless a spec puts it into another's. */
+  session = `session of ${this.id}`;
   readonly profile: string;
   readonly dialect: Dialect;
   readonly identity: Identity;

@@ -1,0 +1,69 @@
+/**
+ * What the channels of one session are attached as and bound for together: for whom a peer may send is a matter of the
+ * session, not of the channel it uses (IMXP core §9.1).
+ */
+export class Standing {
+  readonly #attached = new Set<string>();
+  /** Domains with the number of bindings for each. */
+  readonly #bound = new Map<string, number>();
+  /** Grows with every change, so that channels know when to ask anew. */
+  version = 0;
+  /** Channels that share it. */
+  channels = 0;
+
+  /** Normalised addresses. */
+  get attached(): Iterable<string> {
+    return this.#attached;
+  }
+
+  /** Lower-case domains. */
+  get bound(): { has(domain: string): boolean } {
+    return this.#bound;
+  }
+
+  attach(key: string): void {
+    this.#attached.add(key);
+    this.version += 1;
+  }
+
+  detach(key: string): void {
+    this.#attached.delete(key);
+    this.version += 1;
+  }
+
+  bind(domain: string): void {
+    this.#bound.set(domain, (this.#bound.get(domain) ?? 0) + 1);
+    this.version += 1;
+  }
+
+  unbind(domain: string): void {
+    const left = (this.#bound.get(domain) ?? 1) - 1;
+    if (left === 0) this.#bound.delete(domain);
+    else this.#bound.set(domain, left);
+    this.version += 1;
+  }
+}
+
+/** The standings of all sessions. */
+export class Standings {
+  readonly #bySession = new Map<string, Standing>();
+
+  /** A channel joins its session. */
+  enter(session: string): Standing {
+    let standing = this.#bySession.get(session);
+    if (standing === undefined) {
+      standing = new Standing();
+      this.#bySession.set(session, standing);
+    }
+    standing.channels += 1;
+    return standing;
+  }
+
+  /** A channel is gone. */
+  leave(session: string): void {
+    const standing = this.#bySession.get(session);
+    if (standing === undefined) return;
+    standing.channels -= 1;
+    if (standing.channels === 0) this.#bySession.delete(session);
+  }
+}
