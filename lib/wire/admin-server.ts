@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { isIP } from 'node:net';
 import { LocalError } from '../errors.js';
 import { events } from '../ops/events.js';
+import { cannotListen } from './listen-fault.js';
 import { plainAddress } from './network.js';
 
 export interface Page {
@@ -65,11 +66,7 @@ export class AdminServer {
   async listen(): Promise<number> {
     const { host, port } = this.#options;
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause: NodeJS.ErrnoException) =>
-        reject(
-          new LocalError('CONFIGURATION', `admin: cannot listen on ${host} port ${port}: ${cause.message}`, { cause }),
-        ),
-      );
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => reject(cannotListen(host, port, cause, 'admin: ')));
       this.#server.listen(port, host, resolve);
     });
     this.#server.on('error', (error) => events.fault.publish({ session: 'admin', error }));

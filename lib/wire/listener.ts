@@ -10,6 +10,7 @@ import { Crowd } from './crowd.js';
 import { Driver } from './driver.js';
 import type { DriverOwner } from './driver-options.js';
 import type { Entrance } from './entrance.js';
+import { cannotListen } from './listen-fault.js';
 import { hostOf, plainAddress } from './network.js';
 import type { Penalties } from './penalties.js';
 import type { ProfileTable } from './profile.js';
@@ -66,9 +67,7 @@ export class Listener implements DriverOwner {
   async listen(): Promise<number> {
     const { host, port } = this.#options;
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause: NodeJS.ErrnoException) =>
-        reject(new LocalError('CONFIGURATION', `cannot listen on ${host} port ${port}: ${explain(cause)}`, { cause })),
-      );
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => reject(cannotListen(host, port, cause)));
       this.#server.listen(port, host, resolve);
     });
     this.#server.on('error', (error) => events.fault.publish({ session: 'listener', error }));
@@ -193,11 +192,4 @@ export class Listener implements DriverOwner {
     this.#lifetimes.delete(driver);
     this.#strangers.remove(driver);
   }
-}
-
-function explain(error: NodeJS.ErrnoException): string {
-  if (error.code === 'EADDRINUSE') return 'another program listens there';
-  if (error.code === 'EACCES') return 'ports below 1024 need a privilege';
-  if (error.code === 'EADDRNOTAVAIL') return 'this machine has no such address';
-  return error.message;
 }
