@@ -4,7 +4,6 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
-import { LocalError } from '../errors.js';
 import { events } from '../ops/events.js';
 import { cannotListen } from './listen-fault.js';
 import { plainAddress } from './network.js';

@@ -3,7 +3,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Limits } from '../config/limits.js';
-import { type ImxpError, LocalError, type Reply, TransportError } from '../errors.js';
+import { type ImxpError, type Reply, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
 import type { TokenBuckets } from '../ops/token-bucket.js';
 import { Crowd } from './crowd.js';
