@@ -68,8 +68,13 @@ export class WebDoor {
       this.#visits.set(stream, visit);
       stream.on('error', ignore);
       stream.once('close', left);
-      if (stream.destroyed) left();
-      else this.#http.emit('connection', stream);
+      if (stream.destroyed) {
+        left();
+        return;
+      }
+      this.#http.emit('connection', stream);
+      // What was put back waits in a stream that stands still; node:http reads only what moves.
+      stream.resume();
     });
   }
 

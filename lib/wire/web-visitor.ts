@@ -30,16 +30,18 @@ export function webRefusal(url: string, headers: IncomingHttpHeaders, rules: Web
     // RFC 9110 §15.5.22.
     return { status: 426, text: 'this is an IMXP relay: it speaks BEEP over WebSocket, not HTTP' };
   }
-  const { origin } = headers;
+  const { origin, host } = headers;
+  // RFC 6455 §4.2.1: node:http looks for it in other requests alone.
+  if (host === undefined) return { status: 400, text: 'a request names its Host' };
   if (origin === undefined || rules.origins.includes('*')) return undefined;
   if (rules.origins.some((allowed) => allowed.toLowerCase() === origin.toLowerCase())) return undefined;
-  if (ownOrigin(origin, headers.host, rules)) return undefined;
+  if (ownOrigin(origin, host, rules)) return undefined;
   return { status: 403, text: 'pages of this origin are not let in here: see "origins" of the listener' };
 }
 
 /** A page of this very host. Its name must be known: a stranger's name may be made to lead here (DNS rebinding). */
-function ownOrigin(origin: string, host: string | undefined, { knows }: WebRules): boolean {
-  if (host === undefined || !URL.canParse(origin)) return false;
+function ownOrigin(origin: string, host: string, { knows }: WebRules): boolean {
+  if (!URL.canParse(origin)) return false;
   const page = new URL(origin);
   const asked = `${page.protocol}//${host}`;
   if (!['http:', 'https:'].includes(page.protocol) || !URL.canParse(asked)) return false;

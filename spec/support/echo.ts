@@ -41,7 +41,7 @@ export function echoProfile(silent = false): ServedProfile {
 /** Listens on a free port of the loopback interface. */
 export async function echoListener(
   options: { readonly limits?: Partial<Limits>; readonly profiles?: readonly ServedProfile[] } & Partial<
-    Pick<ListenerOptions, 'serves' | 'owner'>
+    Pick<ListenerOptions, 'serves' | 'owner' | 'penalties' | 'entrance'>
   > & { readonly transport?: Transport | 'any' } = {},
 ): Promise<{ readonly listener: Listener; readonly port: number }> {
   const { limits, profiles, transport = 'tcp', ...rest } = options;
