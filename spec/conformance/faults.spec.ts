@@ -7,6 +7,7 @@ import { visible } from '../support/octet-log.js';
 import { attach, beepXml, DIGEST_MD5, GREETING, IMXP, OK, start, TLS, textXml } from '../support/raw-documents.js';
 import { frame, seq } from '../support/raw-frame.js';
 import type { RawPeer } from '../support/raw-peer.js';
+import { TRANSPORTS } from '../support/raw-websocket.js';
 import { deliver, ENDPOINTS, note, Town, type Villager } from '../support/town.js';
 
 const GREETING_TIMEOUT_MS = 700;
@@ -68,242 +69,248 @@ const FIRST: readonly (readonly [title: string, octets: Buffer | string, code: s
   ['noise', Buffer.from(Array.from({ length: 300 }, (_, index) => (index * 73 + 11) % 256)), 'BEEP_'],
 ];
 
-describe('faults', function () {
-  this.timeout(20_000);
-  this.slow(6000);
-  let town: Town;
-  let bystanders: { readonly from: Villager; readonly to: Villager };
-  let served = 0;
+for (const transport of TRANSPORTS) {
+  describe(`faults over ${transport}`, function () {
+    this.timeout(20_000);
+    this.slow(6000);
+    let town: Town;
+    let bystanders: { readonly from: Villager; readonly to: Villager };
+    let served = 0;
 
-  before(async function () {
-    this.timeout(90_000);
-    town = await Town.found({
-      limits: {
-        greetingTimeoutMs: GREETING_TIMEOUT_MS,
-        unauthenticatedLifetimeMs: STRANGER_LIFETIME_MS,
-        drainTimeoutMs: DRAIN_TIMEOUT_MS,
-        closeTimeoutMs: CLOSE_TIMEOUT_MS,
-      },
-    });
-    bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
-  });
-  afterEach(async function () {
-    town.explain(this.currentTest);
-    served += 1;
-    const { from, to } = bystanders;
-    const { reply } = await deliver(from, to, note(from, [to], `number ${served}`));
-    expect(reply.payload.toString()).to.equal(OK);
-    town.leave(from.peer, to.peer);
-  });
-  after(async () => await town?.close());
-
-  /** Sends octets to a peer's relay and expects the end: nothing said but SEQ, and the reason in the log. */
-  async function expectSilentEnd(peer: RawPeer, octets: Buffer | string, code: string): Promise<void> {
-    const mark = town.node.mark;
-    peer.log.record();
-    peer.inject(octets);
-    await peer.ended(5000);
-    const said = peer.log.take().toString('latin1');
-    expect(visible(Buffer.from(said.replace(/SEQ \d+ \d+ \d+\r\n/g, ''), 'latin1'))).to.equal('');
-    await town.node.log(
-      (line) => JSON.stringify(line).includes(code) && /BEEP_|TLS_|greeting|frame/i.test(JSON.stringify(line)),
-      `a diagnostic with ${code || 'the reason'} after ${visible(Buffer.from(octets), 80)}`,
-      5000,
-      mark,
-    );
-  }
-
-  describe('REQ-BEEP-020 end the session without a response and with a diagnostic:', () => {
-    for (const [title, octets, code] of AFTER_GREETING) {
-      it(title, async () => await expectSilentEnd(await town.greeted(), octets, code));
-    }
-
-    for (const [title, octets, code] of FIRST) {
-      it(title, async () => {
-        const peer = await town.connect();
-        // The relay greets without waiting; after that it says nothing more.
-        await peer.nextReply(0);
-        await expectSilentEnd(peer, octets, code);
+    before(async function () {
+      this.timeout(90_000);
+      town = await Town.found({
+        transport,
+        limits: {
+          greetingTimeoutMs: GREETING_TIMEOUT_MS,
+          unauthenticatedLifetimeMs: STRANGER_LIFETIME_MS,
+          drainTimeoutMs: DRAIN_TIMEOUT_MS,
+          closeTimeoutMs: CLOSE_TIMEOUT_MS,
+        },
       });
+      bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
+    });
+    afterEach(async function () {
+      town.explain(this.currentTest);
+      served += 1;
+      const { from, to } = bystanders;
+      const { reply } = await deliver(from, to, note(from, [to], `number ${served}`));
+      expect(reply.payload.toString()).to.equal(OK);
+      town.leave(from.peer, to.peer);
+    });
+    after(async () => await town?.close());
+
+    /** Sends octets to a peer's relay and expects the end: nothing said but SEQ, and the reason in the log. */
+    async function expectSilentEnd(peer: RawPeer, octets: Buffer | string, code: string): Promise<void> {
+      const mark = town.node.mark;
+      peer.log.record();
+      peer.inject(octets);
+      await peer.ended(5000);
+      const said = peer.log.take().toString('latin1');
+      expect(visible(Buffer.from(said.replace(/SEQ \d+ \d+ \d+\r\n/g, ''), 'latin1'))).to.equal('');
+      await town.node.log(
+        (line) => JSON.stringify(line).includes(code) && /BEEP_|TLS_|greeting|frame/i.test(JSON.stringify(line)),
+        `a diagnostic with ${code || 'the reason'} after ${visible(Buffer.from(octets), 80)}`,
+        5000,
+        mark,
+      );
     }
 
-    it('REQ-BEEP-011 a number whose MSG is not answered yet', async () => {
-      const fred = await town.attached(FRED);
+    describe('REQ-BEEP-020 end the session without a response and with a diagnostic:', () => {
+      for (const [title, octets, code] of AFTER_GREETING) {
+        it(title, async () => await expectSilentEnd(await town.greeted(), octets, code));
+      }
+
+      for (const [title, octets, code] of FIRST) {
+        it(title, async () => {
+          const peer = await town.connect();
+          // The relay greets without waiting; after that it says nothing more.
+          await peer.nextReply(0);
+          await expectSilentEnd(peer, octets, code);
+        });
+      }
+
+      it('REQ-BEEP-011 a number whose MSG is not answered yet', async () => {
+        const fred = await town.attached(FRED);
+        const barney = await town.attached(BARNEY);
+        const channel = fred.peer.channel(fred.channel);
+        fred.peer.write(channel.build('MSG', 0, note(fred, [barney], 'first')));
+        await barney.peer.nextRequest(barney.channel);
+        await expectSilentEnd(fred.peer, channel.build('MSG', 0, note(fred, [barney], 'again')), 'BEEP_MSGNO_IN_USE');
+      });
+
+      it('REQ-BEEP-012 a second reply to one message', async () => {
+        const { from } = bystanders;
+        const barney = await town.attached(BARNEY);
+        const channel = barney.peer.channel(barney.channel);
+        const reply = from.peer.ask(from.channel, note(from, [barney], 'twice'));
+        const arrived = await barney.peer.nextRequest(barney.channel);
+        barney.peer.write(channel.build('RPY', arrived.msgno, OK));
+        expect((await reply).payload.toString()).to.equal(OK);
+        await expectSilentEnd(barney.peer, channel.build('RPY', arrived.msgno, OK), 'BEEP_REPLY_UNEXPECTED');
+      });
+
+      it('REQ-BEEP-015 a NUL inside a reply that is no ANS', async () => {
+        const { from } = bystanders;
+        const barney = await town.attached(BARNEY);
+        const channel = barney.peer.channel(barney.channel);
+        const reply = from.peer.ask(from.channel, note(from, [barney], 'halved'));
+        const arrived = await barney.peer.nextRequest(barney.channel);
+        const octets = [channel.build('RPY', arrived.msgno, 'Content', '*'), channel.build('NUL', arrived.msgno, '')];
+        await expectSilentEnd(barney.peer, Buffer.concat(octets), 'BEEP_');
+        // What was under way is answered: architecture's "nothing is ever dropped in silence".
+        expect((await reply).payload.toString()).to.match(/<error code=['"]45[01]['"]/);
+      });
+
+      // Where TLS is underneath, there is none to tune to.
+      if (transport !== 'wss') {
+        it('octets behind ready that are no TLS', async () => {
+          const peer = await town.greeted();
+          const ready = start({ channel: 1, uri: TLS, content: '<ready />', serverName: 'example.com' });
+          const { frames } = await peer.ask(0, ready);
+          expect(frames[0]?.keyword).to.equal('RPY');
+          const mark = town.node.mark;
+          peer.log.record();
+          peer.inject(frame('MSG', 0, 2, '.', 52 + ready.length, refused));
+          await peer.ended(5000);
+          // A TLS alert is the most that may be said to somebody who does not speak TLS.
+          expect(peer.log.take().toString('latin1')).not.to.contain('END\r\n');
+          await town.node.log((line) => /TLS_/.test(JSON.stringify(line)), 'what was wrong', 5000, mark);
+        });
+
+        it('octets behind ready in the same segment are not taken for protected ones', async () => {
+          const peer = await town.greeted();
+          const ready = start({ channel: 1, uri: TLS, content: '<ready />', serverName: 'example.com' });
+          peer.log.record();
+          const channel = peer.channel(0);
+          const octets = [ready, refused].map((payload) => channel.build('MSG', channel.allocate(), payload));
+          peer.write(Buffer.concat(octets));
+          await peer.ended(5000);
+          expect(peer.log.take().toString('latin1')).not.to.match(/(RPY|ERR) 0 2 /);
+        });
+      }
+    });
+
+    it('REQ-BEEP-026 a reply that is no IMXP reply closes the channel, not the session, and the sender is told', async () => {
+      const { from } = bystanders;
       const barney = await town.attached(BARNEY);
-      const channel = fred.peer.channel(fred.channel);
-      fred.peer.write(channel.build('MSG', 0, note(fred, [barney], 'first')));
+      const reply = from.peer.ask(from.channel, note(from, [barney], 'what?'));
+      const arrived = await barney.peer.nextRequest(barney.channel);
+      barney.peer.reply(barney.channel, 'RPY', arrived.msgno, textXml('<maybe />'));
+      expect((await reply).payload.toString()).to.match(/<error code=['"][45]\d\d['"]/);
+      const asked = await barney.peer.nextRequest(0);
+      expect(asked.payload.toString()).to.match(new RegExp(`<close\\b[^>]*number=['"]${barney.channel}['"]`));
+      barney.peer.reply(0, 'RPY', asked.msgno, beepXml('<ok />'));
+      expect((await barney.peer.start(IMXP, attach(BARNEY, 5))).profile?.content).to.equal('<ok />');
+      await barney.peer.close(0);
+    });
+
+    it('a recipient that vanishes does not leave the sender without an answer', async () => {
+      const { from } = bystanders;
+      const barney = await town.attached(BARNEY);
+      const reply = from.peer.ask(from.channel, note(from, [barney], 'quick'));
       await barney.peer.nextRequest(barney.channel);
-      await expectSilentEnd(fred.peer, channel.build('MSG', 0, note(fred, [barney], 'again')), 'BEEP_MSGNO_IN_USE');
-    });
-
-    it('REQ-BEEP-012 a second reply to one message', async () => {
-      const { from } = bystanders;
-      const barney = await town.attached(BARNEY);
-      const channel = barney.peer.channel(barney.channel);
-      const reply = from.peer.ask(from.channel, note(from, [barney], 'twice'));
-      const arrived = await barney.peer.nextRequest(barney.channel);
-      barney.peer.write(channel.build('RPY', arrived.msgno, OK));
-      expect((await reply).payload.toString()).to.equal(OK);
-      await expectSilentEnd(barney.peer, channel.build('RPY', arrived.msgno, OK), 'BEEP_REPLY_UNEXPECTED');
-    });
-
-    it('REQ-BEEP-015 a NUL inside a reply that is no ANS', async () => {
-      const { from } = bystanders;
-      const barney = await town.attached(BARNEY);
-      const channel = barney.peer.channel(barney.channel);
-      const reply = from.peer.ask(from.channel, note(from, [barney], 'halved'));
-      const arrived = await barney.peer.nextRequest(barney.channel);
-      const octets = [channel.build('RPY', arrived.msgno, 'Content', '*'), channel.build('NUL', arrived.msgno, '')];
-      await expectSilentEnd(barney.peer, Buffer.concat(octets), 'BEEP_');
-      // What was under way is answered: architecture's "nothing is ever dropped in silence".
+      barney.peer.destroy();
       expect((await reply).payload.toString()).to.match(/<error code=['"]45[01]['"]/);
     });
 
-    it('octets behind ready that are no TLS', async () => {
-      const peer = await town.greeted();
-      const ready = start({ channel: 1, uri: TLS, content: '<ready />', serverName: 'example.com' });
-      const { frames } = await peer.ask(0, ready);
-      expect(frames[0]?.keyword).to.equal('RPY');
-      const mark = town.node.mark;
-      peer.log.record();
-      peer.inject(frame('MSG', 0, 2, '.', 52 + ready.length, refused));
-      await peer.ended(5000);
-      // A TLS alert is the most that may be said to somebody who does not speak TLS.
-      expect(peer.log.take().toString('latin1')).not.to.contain('END\r\n');
-      await town.node.log((line) => /TLS_/.test(JSON.stringify(line)), 'what was wrong', 5000, mark);
-    });
-
-    it('octets behind ready in the same segment are not taken for protected ones', async () => {
-      const peer = await town.greeted();
-      const ready = start({ channel: 1, uri: TLS, content: '<ready />', serverName: 'example.com' });
-      peer.log.record();
-      const channel = peer.channel(0);
-      const octets = [ready, refused].map((payload) => channel.build('MSG', channel.allocate(), payload));
-      peer.write(Buffer.concat(octets));
-      await peer.ended(5000);
-      expect(peer.log.take().toString('latin1')).not.to.match(/(RPY|ERR) 0 2 /);
-    });
-  });
-
-  it('REQ-BEEP-026 a reply that is no IMXP reply closes the channel, not the session, and the sender is told', async () => {
-    const { from } = bystanders;
-    const barney = await town.attached(BARNEY);
-    const reply = from.peer.ask(from.channel, note(from, [barney], 'what?'));
-    const arrived = await barney.peer.nextRequest(barney.channel);
-    barney.peer.reply(barney.channel, 'RPY', arrived.msgno, textXml('<maybe />'));
-    expect((await reply).payload.toString()).to.match(/<error code=['"][45]\d\d['"]/);
-    const asked = await barney.peer.nextRequest(0);
-    expect(asked.payload.toString()).to.match(new RegExp(`<close\\b[^>]*number=['"]${barney.channel}['"]`));
-    barney.peer.reply(0, 'RPY', asked.msgno, beepXml('<ok />'));
-    expect((await barney.peer.start(IMXP, attach(BARNEY, 5))).profile?.content).to.equal('<ok />');
-    await barney.peer.close(0);
-  });
-
-  it('a recipient that vanishes does not leave the sender without an answer', async () => {
-    const { from } = bystanders;
-    const barney = await town.attached(BARNEY);
-    const reply = from.peer.ask(from.channel, note(from, [barney], 'quick'));
-    await barney.peer.nextRequest(barney.channel);
-    barney.peer.destroy();
-    expect((await reply).payload.toString()).to.match(/<error code=['"]45[01]['"]/);
-  });
-
-  it('peers that vanish at any moment of their session leave the relay running', async () => {
-    const tuning = [TLS, DIGEST_MD5, IMXP].map((uri) =>
-      start({ channel: 1, uri, ...(uri === TLS && { content: '<ready />' }), serverName: 'example.com' }),
-    );
-    for (const payload of tuning) {
-      const octets = Buffer.concat([greeting, frame('MSG', 0, 1, '.', 52, payload)]);
-      for (const length of [0, 20, greeting.length, octets.length - 1, octets.length]) {
-        const peers = await Promise.all(Array.from({ length: 20 }, () => town.connect()));
-        for (const peer of peers) {
-          peer.inject(octets.subarray(0, length));
-          peer.destroy();
+    it('peers that vanish at any moment of their session leave the relay running', async () => {
+      const tuning = [TLS, DIGEST_MD5, IMXP].map((uri) =>
+        start({ channel: 1, uri, ...(uri === TLS && { content: '<ready />' }), serverName: 'example.com' }),
+      );
+      for (const payload of tuning) {
+        const octets = Buffer.concat([greeting, frame('MSG', 0, 1, '.', 52, payload)]);
+        for (const length of [0, 20, greeting.length, octets.length - 1, octets.length]) {
+          const peers = await Promise.all(Array.from({ length: 20 }, () => town.connect()));
+          for (const peer of peers) {
+            peer.inject(octets.subarray(0, length));
+            peer.destroy();
+          }
+          const { from, to } = bystanders;
+          const { reply } = await deliver(from, to, note(from, [to], `behind ${length} octets`));
+          expect(reply.payload.toString()).to.equal(OK);
         }
-        const { from, to } = bystanders;
-        const { reply } = await deliver(from, to, note(from, [to], `behind ${length} octets`));
-        expect(reply.payload.toString()).to.equal(OK);
       }
-    }
-  });
+    });
 
-  describe('time limits', () => {
-    for (const [title, octets] of [
-      ['nothing', ''],
-      ['half a greeting', greeting.subarray(0, 40)],
-      ['a greeting without its last octet', greeting.subarray(0, -1)],
-    ] as const) {
-      it(`end a connection that says ${title}`, async () => {
+    describe('time limits', () => {
+      for (const [title, octets] of [
+        ['nothing', ''],
+        ['half a greeting', greeting.subarray(0, 40)],
+        ['a greeting without its last octet', greeting.subarray(0, -1)],
+      ] as const) {
+        it(`end a connection that says ${title}`, async () => {
+          const begun = Date.now();
+          const peer = await town.connect();
+          await peer.nextReply(0);
+          if (octets.length > 0) peer.write(octets);
+          await peer.ended(GREETING_TIMEOUT_MS + 4000);
+          expect(Date.now() - begun).to.be.at.least(GREETING_TIMEOUT_MS - 50);
+        });
+      }
+
+      it('end a session of a stranger, dripping octets or not, and keep those who authenticated', async () => {
+        const friend = await town.attached(BARNEY);
         const begun = Date.now();
-        const peer = await town.connect();
-        await peer.nextReply(0);
-        if (octets.length > 0) peer.write(octets);
-        await peer.ended(GREETING_TIMEOUT_MS + 4000);
-        expect(Date.now() - begun).to.be.at.least(GREETING_TIMEOUT_MS - 50);
+        const idle = await town.greeted();
+        const busy = await town.greeted();
+        // Frames of a message that never ends: activity is not authentication.
+        const channel = busy.channel(0);
+        const drip = setInterval(() => busy.alive && busy.write(channel.build('MSG', 1, ' ', '*')), 50);
+        try {
+          await Promise.all([idle.ended(STRANGER_LIFETIME_MS + 4000), busy.ended(STRANGER_LIFETIME_MS + 4000)]);
+        } finally {
+          clearInterval(drip);
+        }
+        expect(Date.now() - begun).to.be.at.least(STRANGER_LIFETIME_MS - 100);
+        expect((await friend.peer.close(0)).keyword).to.equal('RPY');
       });
-    }
+    });
 
-    it('end a session of a stranger, dripping octets or not, and keep those who authenticated', async () => {
-      const friend = await town.attached(BARNEY);
-      const begun = Date.now();
-      const idle = await town.greeted();
-      const busy = await town.greeted();
-      // Frames of a message that never ends: activity is not authentication.
-      const channel = busy.channel(0);
-      const drip = setInterval(() => busy.alive && busy.write(channel.build('MSG', 1, ' ', '*')), 50);
-      try {
-        await Promise.all([idle.ended(STRANGER_LIFETIME_MS + 4000), busy.ended(STRANGER_LIFETIME_MS + 4000)]);
-      } finally {
-        clearInterval(drip);
+    describe('the end', () => {
+      it('on SIGTERM lets Data finish, terminates attachments and releases sessions, and begins nothing new', async () => {
+        const { from, to } = bystanders;
+        const under = from.peer.msg(from.channel, note(from, [to], 'under way'));
+        const arrived = await to.peer.nextRequest(to.channel);
+        const stopped = town.node.stop();
+        await town.node.log((line) => line.msg === 'draining', 'draining');
+        expect(await town.connect().then(closedSoon, () => 'refused')).to.equal('refused');
+        to.peer.reply(to.channel, 'RPY', arrived.msgno, OK);
+        expect(await from.peer.nextReply(from.channel)).to.deep.include({ keyword: 'RPY', msgno: under });
+        await Promise.all([from, to].map(farewell));
+        const { code } = await stopped;
+        expect(code, town.node.output.slice(-2000)).to.equal(0);
+        expect(town.node.output).not.to.match(/unhandled|TypeError|RangeError|ReferenceError/i);
+        await town.node.start();
+        bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
+      });
+
+      /** A connection made while the relay drains is as good as refused if it is closed at once, or told 421. */
+      async function closedSoon(peer: RawPeer): Promise<string> {
+        peer.log.record();
+        await peer.ended();
+        return /RPY 0 0/.test(peer.log.take().toString()) ? 'greeted' : 'refused';
       }
-      expect(Date.now() - begun).to.be.at.least(STRANGER_LIFETIME_MS - 100);
-      expect((await friend.peer.close(0)).keyword).to.equal('RPY');
+
+      /** Answers the relay's terminate and release, in this order, and sees the connection end. */
+      async function farewell({ peer, channel }: Villager): Promise<void> {
+        const terminated = await peer.nextRequest(channel);
+        expect(terminated.payload.toString()).to.match(/<terminate\b[^>]*transID=['"]71['"]/);
+        peer.reply(channel, 'RPY', terminated.msgno, OK);
+        const released = await peer.nextRequest(0);
+        expect(released.payload.toString()).to.match(/<close\b[^>]*code=['"]\d{3}['"]/);
+        expect(released.payload.toString()).not.to.match(/number=['"][1-9]/);
+        peer.reply(0, 'RPY', released.msgno, beepXml('<ok />'));
+        await peer.ended();
+      }
+
+      it('is not held up for long by peers that do not answer', async () => {
+        const begun = Date.now();
+        expect((await town.node.stop()).code).to.equal(0);
+        expect(Date.now() - begun).to.be.below(DRAIN_TIMEOUT_MS + 2 * CLOSE_TIMEOUT_MS + 2000);
+        await town.node.start();
+        bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
+      });
     });
   });
-
-  describe('the end', () => {
-    it('on SIGTERM lets Data finish, terminates attachments and releases sessions, and begins nothing new', async () => {
-      const { from, to } = bystanders;
-      const under = from.peer.msg(from.channel, note(from, [to], 'under way'));
-      const arrived = await to.peer.nextRequest(to.channel);
-      const stopped = town.node.stop();
-      await town.node.log((line) => line.msg === 'draining', 'draining');
-      expect(await town.connect().then(closedSoon, () => 'refused')).to.equal('refused');
-      to.peer.reply(to.channel, 'RPY', arrived.msgno, OK);
-      expect(await from.peer.nextReply(from.channel)).to.deep.include({ keyword: 'RPY', msgno: under });
-      await Promise.all([from, to].map(farewell));
-      const { code } = await stopped;
-      expect(code, town.node.output.slice(-2000)).to.equal(0);
-      expect(town.node.output).not.to.match(/unhandled|TypeError|RangeError|ReferenceError/i);
-      await town.node.start();
-      bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
-    });
-
-    /** A connection made while the relay drains is as good as refused if it is closed at once, or told 421. */
-    async function closedSoon(peer: RawPeer): Promise<string> {
-      peer.log.record();
-      await peer.ended();
-      return /RPY 0 0/.test(peer.log.take().toString()) ? 'greeted' : 'refused';
-    }
-
-    /** Answers the relay's terminate and release, in this order, and sees the connection end. */
-    async function farewell({ peer, channel }: Villager): Promise<void> {
-      const terminated = await peer.nextRequest(channel);
-      expect(terminated.payload.toString()).to.match(/<terminate\b[^>]*transID=['"]71['"]/);
-      peer.reply(channel, 'RPY', terminated.msgno, OK);
-      const released = await peer.nextRequest(0);
-      expect(released.payload.toString()).to.match(/<close\b[^>]*code=['"]\d{3}['"]/);
-      expect(released.payload.toString()).not.to.match(/number=['"][1-9]/);
-      peer.reply(0, 'RPY', released.msgno, beepXml('<ok />'));
-      await peer.ended();
-    }
-
-    it('is not held up for long by peers that do not answer', async () => {
-      const begun = Date.now();
-      expect((await town.node.stop()).code).to.equal(0);
-      expect(Date.now() - begun).to.be.below(DRAIN_TIMEOUT_MS + 2 * CLOSE_TIMEOUT_MS + 2000);
-      await town.node.start();
-      bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
-    });
-  });
-});
+}

@@ -8,6 +8,7 @@ import type { RawMessage } from './raw-channel.js';
 import { type DigestLogin, digestAnswer } from './raw-digest.js';
 import * as document from './raw-documents.js';
 import { type RawPeerOptions, RawSession, type TlsOptions } from './raw-session.js';
+import { rawStream } from './raw-websocket.js';
 
 export type { RawPeerOptions } from './raw-session.js';
 
@@ -20,7 +21,8 @@ export class RawPeer extends RawSession {
   #nextChannel = 1;
 
   static async connect(options: RawPeerOptions): Promise<RawPeer> {
-    const { port, host = '127.0.0.1', from } = options;
+    const { port, host = '127.0.0.1', from, transport = 'tcp' } = options;
+    if (transport !== 'tcp') return new RawPeer(await rawStream(transport, port, options), options);
     const socket = connectTcp({ port, host, ...(from === undefined ? {} : { localAddress: from }) });
     // Nothing may be missed between the connection and the first listener.
     const peer = new RawPeer(socket, options);

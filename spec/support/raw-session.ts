@@ -3,12 +3,13 @@
  * against RFC 3080 and RFC 3081 with node:net and node:tls only; checks every frame it receives and refuses to use
  * anything from lib/. Knows no profiles; raw-peer.ts does.
  */
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { OctetLog, visible } from './octet-log.js';
 import { RawChannel, type RawMessage } from './raw-channel.js';
 import { FrameReader, type Keyword, seq } from './raw-frame.js';
+import type { Transport } from './raw-websocket.js';
 import { Chopper, chop } from './segments.js';
 import { within } from './within.js';
 
@@ -22,6 +23,13 @@ export interface RawPeerOptions {
   readonly deadlineMs?: number;
   /** Write in segments of so many octets; 0 as it comes. */
   readonly segment?: number;
+  /** How to get there; `tcp` unless given. */
+  readonly transport?: Transport;
+  /** The authority of the relay's certificate, for `wss`. */
+  readonly authority?: Buffer | string;
+  /** Of the messages written, and octets of their fragments, over WebSocket. */
+  readonly type?: 'text' | 'binary';
+  readonly fragment?: number;
 }
 
 /** Does a TLS handshake over a connection, and gives what is under it. */
@@ -68,12 +76,12 @@ export class RawSession {
   #segment: number;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(stream: Socket, options: RawPeerOptions) {
+  constructor(stream: Duplex, options: RawPeerOptions) {
     this.#stream = stream;
     this.#segment = options.segment ?? 0;
     this.deadlineMs = options.deadlineMs ?? 8000;
     this.name = options.name ?? 'raw peer';
-    stream.setNoDelay(true);
+    if (stream instanceof Socket) stream.setNoDelay(true);
     this.#channels.set(0, new RawChannel(0));
     this.#listen(stream);
   }

@@ -11,11 +11,13 @@ import { within } from './within.js';
 
 export const OPCODE = { CONTINUATION: 0, TEXT: 1, BINARY: 2, CLOSE: 8, PING: 9, PONG: 10 } as const;
 
-export type Transport = 'tcp' | 'ws' | 'wss';
+export const TRANSPORTS = ['tcp', 'ws', 'wss'] as const;
+export type Transport = (typeof TRANSPORTS)[number];
 
 export interface RawWebSocketOptions {
   readonly path?: string;
-  readonly host?: string;
+  /** For `Host`. */
+  readonly site?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Of the messages written; text unless given. */
   readonly type?: 'text' | 'binary';
@@ -41,14 +43,18 @@ export interface RawAnswer {
 export async function rawStream(
   transport: Transport,
   port: number,
-  options: RawWebSocketOptions & { readonly authority?: Buffer | string; readonly from?: string } = {},
+  options: RawWebSocketOptions & {
+    readonly authority?: Buffer | string;
+    readonly host?: string;
+    readonly from?: string;
+  } = {},
 ): Promise<Duplex> {
   const from = options.from === undefined ? {} : { localAddress: options.from };
-  const socket = connectTcp({ port, host: '127.0.0.1', noDelay: true, ...from });
+  const socket = connectTcp({ port, host: options.host ?? '127.0.0.1', noDelay: true, ...from });
   await ready(socket, 'connect');
   if (transport === 'tcp') return socket;
   if (transport === 'ws') return await RawWebSocket.open(socket, options);
-  const secure = connectTls({ socket, ca: options.authority, servername: options.host ?? 'example.com' });
+  const secure = connectTls({ socket, ca: options.authority, servername: options.site ?? 'example.com' });
   await ready(secure, 'secureConnect');
   return await RawWebSocket.open(secure, options);
 }
@@ -90,11 +96,11 @@ export async function exchangeHttp(stream: Duplex, request: string): Promise<Raw
 
 /** The request of RFC 6455 §4.1, with further headers or other values. */
 export function upgradeRequest(
-  { path = '/', host = 'example.com', headers = {} }: RawWebSocketOptions = {},
+  { path = '/', site = 'example.com', headers = {} }: RawWebSocketOptions = {},
   key = randomBytes(16).toString('base64'),
 ): string {
   const all: Record<string, string> = {
-    Host: host,
+    Host: site,
     Upgrade: 'websocket',
     Connection: 'Upgrade',
     'Sec-WebSocket-Key': key,

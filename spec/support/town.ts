@@ -6,11 +6,14 @@ import { type NodeProcess, Workshop } from './node-process.js';
 import type { RawMessage } from './raw-channel.js';
 import { attach, inlineData, OK } from './raw-documents.js';
 import { RawPeer, type RawPeerOptions } from './raw-peer.js';
+import type { Transport } from './raw-websocket.js';
 
 export const passwordOf = (address: string): string => `stone-age ${address.length} ${address}`;
 
 export interface TownOptions {
   readonly limits?: Readonly<Record<string, number>>;
+  /** How everybody comes; `tcp` unless given. */
+  readonly transport?: Transport;
   readonly accounts?: readonly string[];
   readonly routes?: (workshop: Workshop) => Promise<readonly object[]>;
   /** Access entries of new accounts. */
@@ -30,9 +33,11 @@ export class Town {
   readonly workshop: Workshop;
   readonly node: NodeProcess;
   readonly authority: Buffer;
+  readonly #transport: Transport;
   #peers: RawPeer[] = [];
 
-  private constructor(workshop: Workshop, node: NodeProcess, authority: Buffer) {
+  private constructor(workshop: Workshop, node: NodeProcess, authority: Buffer, transport: Transport) {
+    this.#transport = transport;
     this.workshop = workshop;
     this.node = node;
     this.authority = authority;
@@ -40,13 +45,14 @@ export class Town {
 
   /** Makes certificates and accounts, starts the relay. */
   static async found(options: TownOptions = {}): Promise<Town> {
+    const { transport = 'tcp' } = options;
     const workshop = await Workshop.open();
     try {
       const { octets } = await workshop.certs('example.com');
       const routes = (await options.routes?.(workshop)) ?? [];
       const node = await workshop.node('mesh', (port) => ({
         domains: ['example.com'],
-        listen: [{ transport: 'tcp', host: '127.0.0.1', port }],
+        listen: [{ transport, host: '127.0.0.1', port }],
         tls: {
           certificate: 'certs/example.com.crt',
           key: 'certs/example.com.key',
@@ -63,7 +69,7 @@ export class Town {
       const accounts = options.accounts ?? ENDPOINTS;
       await Promise.all(accounts.map((address) => workshop.account(node, address, passwordOf(address))));
       await node.start();
-      return new Town(workshop, node, octets);
+      return new Town(workshop, node, octets, transport);
     } catch (cause) {
       await workshop.close();
       throw cause;
@@ -72,7 +78,12 @@ export class Town {
 
   /** A connected peer that has said nothing yet. */
   async connect(options: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
-    const peer = await RawPeer.connect({ port: this.node.port, ...options });
+    const peer = await RawPeer.connect({
+      port: this.node.port,
+      transport: this.#transport,
+      authority: this.authority,
+      ...options,
+    });
     this.#peers.push(peer);
     return peer;
   }
@@ -81,7 +92,9 @@ export class Town {
   async greeted(options: Partial<RawPeerOptions> & { readonly tls?: boolean } = {}): Promise<RawPeer> {
     const peer = await this.connect(options);
     await peer.greet();
-    if (options.tls === true) await peer.startTls({ serverName: 'example.com', authority: this.authority });
+    // wss is under TLS from the beginning.
+    const tune = options.tls === true && this.#transport !== 'wss';
+    if (tune) await peer.startTls({ serverName: 'example.com', authority: this.authority });
     return peer;
   }
 

@@ -8,7 +8,7 @@ import { type Reached, reach } from '../../lib/wire/web-client.js';
 import { TestAuthority } from './certificates.js';
 import type { Transport } from './raw-websocket.js';
 
-export const TRANSPORTS: readonly Transport[] = ['tcp', 'ws', 'wss'];
+export { TRANSPORTS } from './raw-websocket.js';
 
 interface Parties {
   readonly authority: TestAuthority;

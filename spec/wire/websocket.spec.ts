@@ -35,7 +35,7 @@ describe('wire/websocket', () => {
   }
 
   const pair = (options: RawWebSocketOptions = {}, limits: Partial<WebLimits> = {}) =>
-    served(limits, (stream) => RawWebSocket.open(stream, { host: 'example.com', ...options }));
+    served(limits, (stream) => RawWebSocket.open(stream, options));
 
   const location = { transport: 'ws', host: '127.0.0.1', port: 80, url: 'ws://127.0.0.1' } as const;
   const ownPair = (limits: Partial<WebLimits> = {}) =>
