@@ -24,6 +24,7 @@ import {
   textXml,
 } from '../support/raw-documents.js';
 import { frame, type RawFrame } from '../support/raw-frame.js';
+import type { RawPeerOptions } from '../support/raw-peer.js';
 import { TRANSPORTS } from '../support/raw-websocket.js';
 import { answerAll, deliver, note, passwordOf, Town, type Villager } from '../support/town.js';
 
@@ -305,15 +306,26 @@ for (const transport of TRANSPORTS) {
         });
       }
 
+      if (transport !== 'tcp') {
+        it('as text or binary, in fragments of whatever size, make no difference either', async () => {
+          const whole = await conversation(0, false);
+          for (const type of ['text', 'binary'] as const) {
+            for (const fragment of [1, 13, 100_000]) {
+              expect(await conversation(0, false, { type, fragment })).to.deep.equal(whole);
+            }
+          }
+        });
+      }
+
       /** A conversation of two peers with all kinds of messages, as both hear it; what is random left out. */
-      async function conversation(segment: number, tls: boolean): Promise<string[]> {
+      async function conversation(segment: number, tls: boolean, cut: Partial<RawPeerOptions> = {}): Promise<string[]> {
         const heard: string[] = [];
         const hear = (name: string, { keyword, channel, msgno, payload }: RawMessage): void => {
           heard.push(`${name} ${keyword} ${channel === 0 ? 0 : 1} ${msgno} ${visible(payload, 9999)}`);
         };
         const peers: Villager[] = [];
         for (const address of ['fred@example.com', 'barney@example.com']) {
-          const peer = await town.connect({ segment, name: address });
+          const peer = await town.connect({ segment, name: address, ...cut });
           hear(address, await peer.greet());
           if (tls) hear(address, await peer.startTls({ serverName: 'example.com', authority: town.authority }));
           const [username = ''] = address.split('@');

@@ -15,12 +15,18 @@ const WB = 'barney/appl=wb@rubble.com';
 
 const sha256 = (octets: Buffer): string => createHash('sha256').update(octets).digest('hex');
 
-for (const tls of [false, true]) {
-  describe(`endpoints across two relays, ${tls ? 'over TLS' : 'in the clear'}`, () => {
+for (const [way, tls, transport] of [
+  ['in the clear', false, 'tcp'],
+  ['over TLS', true, 'tcp'],
+  ['over ws', false, 'ws'],
+  ['over TLS over ws', true, 'ws'],
+  ['over wss', true, 'wss'],
+] as const) {
+  describe(`endpoints across two relays, ${way}`, () => {
     let mesh: LocalMesh;
 
     before(async () => {
-      mesh = await LocalMesh.start({ tls });
+      mesh = await LocalMesh.start({ tls, transport });
     });
 
     afterEach(() => mesh.leave());

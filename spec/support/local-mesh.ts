@@ -22,6 +22,8 @@ export interface LocalMeshOptions {
   readonly limits?: Readonly<Record<string, number>>;
   /** Relays and endpoints use TLS. */
   readonly tls?: boolean;
+  /** How they come to the relays, and these to each other; `tcp` unless given. `wss` wants `tls`. */
+  readonly transport?: 'tcp' | 'ws' | 'wss';
   /** What is different in the configuration of both nodes. */
   readonly config?: Partial<NodeConfigInput>;
 }
@@ -62,7 +64,7 @@ export class LocalMesh {
   }
 
   url(domain: string): string {
-    return `tcp://127.0.0.1:${this.#ports.get(domain) ?? 0}`;
+    return `${this.#options.transport ?? 'tcp'}://127.0.0.1:${this.#ports.get(domain) ?? 0}`;
   }
 
   options(address: string, more: Partial<EndpointOptions> = {}): EndpointOptions {
@@ -102,7 +104,7 @@ export class LocalMesh {
     };
     return {
       domains: [domain],
-      listen: [{ transport: 'tcp', host: '127.0.0.1', port: this.#ports.get(domain) ?? 0 }],
+      listen: [{ transport: this.#options.transport ?? 'tcp', host: '127.0.0.1', port: this.#ports.get(domain) ?? 0 }],
       sasl: { mechanisms: ['DIGEST-MD5'] },
       store: { type: 'lmdb', path: await this.#store(domain) },
       mesh: { routes: domain === 'example.com' ? [route] : [], dns: { enabled: false } },
