@@ -27,6 +27,8 @@ export interface RawPeerOptions {
   readonly transport?: Transport;
   /** The authority of the relay's certificate, for `wss`. */
   readonly authority?: Buffer | string;
+  /** The name that the relay's certificate has to have, for `wss`; example.com unless given. */
+  readonly site?: string;
   /** Of the messages written, and octets of their fragments, over WebSocket. */
   readonly type?: 'text' | 'binary';
   readonly fragment?: number;
