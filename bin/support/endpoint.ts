@@ -63,7 +63,10 @@ export function nameServerOption(): Option {
 export function withEndpoint(command: Command): Command {
   return command
     .addOption(
-      new Option('--relay <url>', 'the relay to attach to; without it the one that the DNS names for the address')
+      new Option(
+        '--relay <url>',
+        'the relay to attach to, as tcp://, ws:// or wss://; without it the one that the DNS names for the address',
+      )
         .argParser(argument(parseRelayUrl))
         .env('IMXP_RELAY'),
     )

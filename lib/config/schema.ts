@@ -68,9 +68,7 @@ const listen = z.strictObject({
     .optional()
     .describe('where the WebSocket is; / without it'),
   origins: z
-    .array(
-      z.union([z.literal('*'), z.string().regex(/^https?:\/\/[^\s/]+$/)], 'not an origin such as https://example.com'),
-    )
+    .array(z.string().regex(/^(?:\*|https?:\/\/[^\s/]+)$/, 'not an origin such as https://example.com'))
     // Any page may open WebSockets from inside the networks of those who look at it (RFC 6455 §10.2).
     .optional()
     .describe('web pages whose browsers may connect, * for all; without it those of this host alone'),

@@ -55,8 +55,8 @@ export interface EndpointOptions {
   /** The endpoint to attach as, `local@domain`; also the name to log in with. */
   readonly address: string;
   /**
-   * Where its relay listens, as `tcp://host:port`; alternatives are tried in order. Without it the DNS is asked for the relay
-   * of the address's domain (SRV `_imxp-edge._tcp`).
+   * Where its relay listens, as `tcp://host:port`, `ws://host/path` or `wss://host/path`; alternatives are tried in order.
+   * Without it the DNS is asked for the relay of the address's domain (SRV `_imxp-edge._tcp`).
    */
   readonly relay?: string | RelayLocation | readonly (string | RelayLocation)[];
   /** Name servers to ask, `address` or `address:port`; those of the system unless any are given. */

@@ -106,6 +106,30 @@ describe('config/parse', () => {
     });
   });
 
+  it('takes listeners of every transport, with what is said about WebSockets', () => {
+    const listen = [
+      { port: 1 },
+      { transport: 'ws', port: 2, path: '/imxp', origins: ['https://chat.rubble.com', '*'] },
+      { transport: 'any', port: 3 },
+    ];
+    const [tcp, ws, any] = parseConfig({ ...MINIMAL, listen }).listen;
+    expect(tcp).to.deep.equal({ transport: 'tcp', host: '127.0.0.1', port: 1 });
+    expect(ws).to.deep.include(listen[1]);
+    expect(any).to.deep.equal({ transport: 'any', host: '127.0.0.1', port: 3 });
+  });
+
+  it('refuses paths and origins that are none, and wss without a certificate', () => {
+    const of = (entry: object) => problems({ ...MINIMAL, listen: [{ port: 1, ...entry }] });
+    expect(of({ transport: 'ws', path: 'imxp' })).to.deep.equal(['listen[0].path: "imxp" is not a path such as /imxp']);
+    expect(of({ transport: 'ws', origins: ['chat.rubble.com'] })).to.deep.equal([
+      'listen[0].origins[0]: "chat.rubble.com" is not an origin such as https://example.com',
+    ]);
+    expect(of({ transport: 'ws', origins: ['https://chat.rubble.com/page'] })).to.have.length(1);
+    expect(of({ transport: 'wss' })).to.deep.equal([
+      'listen[0].transport: "wss" needs "tls" with "certificate" and "key"; imxp certs makes them',
+    ]);
+  });
+
   it('wants a name and a password together, or neither', () => {
     const credentials = (value: object) =>
       problems({ ...MINIMAL, mesh: { routes: [{ domain: '*', relays: ['tcp://a:1'], credentials: value }] } });
