@@ -74,19 +74,19 @@ describe('security: slow peers', () => {
     stronghold = await Stronghold.build({ limits: { messageTimeoutMs: 600, messageOctetsPerSecond: 100 } });
     const honest = await stronghold.honest();
     const drips = [
-      // In a header
-      [PEBBLES, (channel: number) => Buffer.from(`MSG ${channel} 1 . 0 5`)],
+      // In a header; each has octets for much longer than it may take
+      [PEBBLES, 500, (channel: number) => Buffer.from(`MSG ${channel} 1 . 0 5`)],
       // In a payload
-      [BARNEY, (channel: number) => Buffer.from(`MSG ${channel} 1 . 0 4000\r\n${'x'.repeat(2000)}`)],
+      [BARNEY, 50, (channel: number) => Buffer.from(`MSG ${channel} 1 . 0 4000\r\n${'x'.repeat(2000)}`)],
     ] as const;
-    for (const [address, octets] of drips) {
+    for (const [address, everyMs, octets] of drips) {
       const { peer, channel } = await stronghold.attached(address);
       const drip = octets(channel);
       let at = 0;
       const timer = setInterval(() => {
         peer.inject(drip.subarray(at, at + 1));
         at += 1;
-      }, 50);
+      }, everyMs);
       await peer.ended(8000);
       clearInterval(timer);
       expect(at).to.be.below(drip.length);
