@@ -29,22 +29,22 @@ import { AccessEntries } from './store/access.js';
 import { Accounts } from './store/accounts.js';
 import { openStore } from './store/open.js';
 import { ABSENT, type Store } from './store/store.js';
-import { type BindCheck, bindCheck } from './wire/bind-check.js';
 import { census } from './wire/census.js';
 import { within } from './wire/deadline.js';
+import { type BindCheck, bindCheck } from './wire/dns/bind-check.js';
+import type { Resolver } from './wire/dns/resolver.js';
 import { Entrance } from './wire/entrance.js';
-import { Handshakes } from './wire/handshakes.js';
 import { Listener } from './wire/listener.js';
 import { MeshProfile } from './wire/mesh-profile.js';
-import type { TlsMaterial } from './wire/native-tls.js';
 import { Penalties } from './wire/penalties.js';
 import { ProfileTable, type ServedProfile } from './wire/profile.js';
-import type { Resolver } from './wire/resolver.js';
-import { RevocationList } from './wire/revocation.js';
 import { SaslProfile } from './wire/sasl-profile.js';
 import { TickerClock } from './wire/ticker-clock.js';
-import { TlsProfile } from './wire/tls-profile.js';
-import { TlsService, type TlsServiceOptions } from './wire/tls-service.js';
+import { Handshakes } from './wire/tls/handshakes.js';
+import type { TlsMaterial } from './wire/tls/native.js';
+import { TlsProfile } from './wire/tls/profile.js';
+import { RevocationList } from './wire/tls/revocation.js';
+import { TlsService, type TlsServiceOptions } from './wire/tls/service.js';
 
 /** Where a node listens. */
 export interface Listening {

@@ -5,11 +5,11 @@ import { writeRelayUrl } from '../../lib/config/relay-url.js';
 import type { NodeConfig } from '../../lib/config/schema.js';
 import { ImxpError } from '../../lib/errors.js';
 import { dial } from '../../lib/wire/dialer.js';
-import { srvName } from '../../lib/wire/locate.js';
+import { srvName } from '../../lib/wire/dns/locate.js';
+import { Resolver } from '../../lib/wire/dns/resolver.js';
+import { inOrder, notOffered, type SrvRecord } from '../../lib/wire/dns/srv.js';
 import { ProfileTable } from '../../lib/wire/profile.js';
-import { Resolver } from '../../lib/wire/resolver.js';
-import { inOrder, notOffered, type SrvRecord } from '../../lib/wire/srv.js';
-import { TlsService } from '../../lib/wire/tls-service.js';
+import { TlsService } from '../../lib/wire/tls/service.js';
 import { paint, table } from './output.js';
 
 const SERVICES = [

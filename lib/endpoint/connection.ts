@@ -8,15 +8,15 @@ import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Attach } from '../imxp/operation.js';
 import type { ChannelHandler, Payload, ReplySink } from '../wire/channel-handle.js';
 import { type DialTarget, dial } from '../wire/dialer.js';
+import { locate } from '../wire/dns/locate.js';
+import { Resolver } from '../wire/dns/resolver.js';
 import type { Driver } from '../wire/driver.js';
 import type { DriverOwner, Started } from '../wire/driver-options.js';
 import { Health } from '../wire/health.js';
-import { locate } from '../wire/locate.js';
 import { meshErrors } from '../wire/mesh-profile.js';
 import { ProfileTable } from '../wire/profile.js';
-import { Resolver } from '../wire/resolver.js';
 import type { Credentials } from '../wire/sasl-client.js';
-import { TlsService } from '../wire/tls-service.js';
+import { TlsService } from '../wire/tls/service.js';
 import type { EndpointSettings } from './options.js';
 
 /** What an endpoint needs of a channel. */

@@ -13,15 +13,15 @@ import { Routes } from '../relay/routes.js';
 import type { DeliveryTarget, Dialer } from '../relay/target.js';
 import type { ChannelHandle, ChannelHandler } from '../wire/channel-handle.js';
 import { type DialTarget, dial } from '../wire/dialer.js';
+import { type LocatedRelay, leadsTo, locate, type Place } from '../wire/dns/locate.js';
+import { Resolver } from '../wire/dns/resolver.js';
 import type { Driver } from '../wire/driver.js';
 import { Health } from '../wire/health.js';
 import { Link } from '../wire/link.js';
 import { LinkPool } from '../wire/link-pool.js';
-import { type LocatedRelay, leadsTo, locate, type Place } from '../wire/locate.js';
 import type { ProfileTable } from '../wire/profile.js';
-import { Resolver } from '../wire/resolver.js';
 import type { Credentials } from '../wire/sasl-client.js';
-import type { TlsService } from '../wire/tls-service.js';
+import type { TlsService } from '../wire/tls/service.js';
 
 export interface NeighboursOptions {
   readonly dialect: Dialect;

@@ -14,10 +14,10 @@ import type { Health } from './health.js';
 import type { ProfileTable } from './profile.js';
 import { connectAny } from './race.js';
 import { authenticate, type Credentials } from './sasl-client.js';
-import { secure } from './tls-client.js';
-import { announceTls } from './tls-profile.js';
-import type { TlsService, TlsStack } from './tls-service.js';
-import { reach } from './web-client.js';
+import { secure } from './tls/client.js';
+import { announceTls } from './tls/profile.js';
+import type { TlsService, TlsStack } from './tls/service.js';
+import { reach } from './web/client.js';
 
 /** A relay, with its addresses where they are known already. */
 export interface DialTarget extends RelayLocation {

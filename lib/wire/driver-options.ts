@@ -7,7 +7,7 @@ import type { TokenBuckets } from '../ops/token-bucket.js';
 import type { ChannelHandle, ChannelHandler, ErrorCodec } from './channel-handle.js';
 import type { Driver } from './driver.js';
 import type { ProfileTable } from './profile.js';
-import type { SecuredStream } from './secured-stream.js';
+import type { SecuredStream } from './tls/secured-stream.js';
 
 export interface RemoteAddress {
   readonly address: string;

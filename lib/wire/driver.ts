@@ -20,14 +20,14 @@ import { type Identity, keyOf, NOBODY } from '../imxp/identity.js';
 import { events } from '../ops/events.js';
 import type { TokenBucket } from '../ops/token-bucket.js';
 import { ChannelHandle } from './channel-handle.js';
+import { PendingAsks } from './dns/pending-asks.js';
 import type { ChannelUse, DriverOptions, DriverOwner, HandedOver, RemoteAddress, Started } from './driver-options.js';
 import { flushLater } from './flusher.js';
 import { disown, own, type StreamOwner } from './owned-stream.js';
 import { Pace, type Paced } from './pace.js';
-import { PendingAsks } from './pending-asks.js';
 import type { Conditions } from './profile.js';
-import type { SecuredStream } from './secured-stream.js';
-import { WebSocketStream } from './websocket.js';
+import type { SecuredStream } from './tls/secured-stream.js';
+import { WebSocketStream } from './web/websocket.js';
 
 /** Octets taken from the session for one write. */
 const WRITE_OCTETS = 262_144;

@@ -15,14 +15,14 @@ import type { Limits } from '../config/limits.js';
 import { ImxpError, LocalError, RemoteProtocolError, TransportError } from '../errors.js';
 import type { Driver } from './driver.js';
 import { firstSpeech } from './first-speech.js';
-import { Handshakes } from './handshakes.js';
-import { peekHello } from './hello-peek.js';
-import type { SecuredStream } from './secured-stream.js';
-import { announceTls } from './tls-profile.js';
-import type { TlsService } from './tls-service.js';
-import { WebDoor, type WebLimits } from './web-door.js';
-import type { WebRules } from './web-visitor.js';
-import type { WebSocketStream } from './websocket.js';
+import { Handshakes } from './tls/handshakes.js';
+import { peekHello } from './tls/hello-peek.js';
+import { announceTls } from './tls/profile.js';
+import type { SecuredStream } from './tls/secured-stream.js';
+import type { TlsService } from './tls/service.js';
+import { WebDoor, type WebLimits } from './web/door.js';
+import type { WebRules } from './web/visitor.js';
+import type { WebSocketStream } from './web/websocket.js';
 
 export interface EntranceOptions {
   /** `any`: TCP, ws and, where there is a certificate, wss on one port. */

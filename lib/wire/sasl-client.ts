@@ -8,11 +8,11 @@ import { ClientExchange, type ClientTurn } from '../sasl/client.js';
 import { chooseMechanism } from '../sasl/registry.js';
 import type { ClientSettings } from '../sasl/settings.js';
 import { ask } from './ask.js';
-import { channelBindings } from './channel-bindings.js';
 import type { ChannelHandle } from './channel-handle.js';
 import type { Driver } from './driver.js';
 import { LayerStream } from './layer-stream.js';
 import { SASL_ERRORS } from './sasl-profile.js';
+import { channelBindings } from './tls/channel-bindings.js';
 
 /** Who this side is, and how it may prove it. */
 export type Credentials = Pick<

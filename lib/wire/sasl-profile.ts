@@ -15,13 +15,13 @@ import { answerContent, answerPayload, SaslServer, type ServerAnswer, type Serve
 import type { ServerSettings } from '../sasl/settings.js';
 import { mechanismUri } from '../sasl/uri.js';
 import type { CredentialStore, Verifier } from '../sasl/verifier.js';
-import { certificateIdentities } from './certificate.js';
-import { channelBindings } from './channel-bindings.js';
 import { ChannelHandle, type ErrorCodec } from './channel-handle.js';
 import type { Driver } from './driver.js';
 import { LayerStream } from './layer-stream.js';
 import type { Penalties } from './penalties.js';
 import type { Condition, Proposal, ServedProfile } from './profile.js';
+import { certificateIdentities } from './tls/certificate.js';
+import { channelBindings } from './tls/channel-bindings.js';
 
 /** How errors are written on SASL channels. */
 export const SASL_ERRORS: ErrorCodec = { encodeError: (reply) => saslMessage(errorContent(reply)) };

@@ -8,7 +8,7 @@ import { dial } from '../../lib/wire/dialer.js';
 import type { Driver } from '../../lib/wire/driver.js';
 import { meshErrors } from '../../lib/wire/mesh-profile.js';
 import { ProfileTable } from '../../lib/wire/profile.js';
-import { TlsService } from '../../lib/wire/tls-service.js';
+import { TlsService } from '../../lib/wire/tls/service.js';
 
 export interface PeerOptions {
   readonly port: number;

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { addressOf, type Credential, domainOf, issue, makeAuthority, periodOf } from '../../lib/certs/issue.js';
 import { revocationList } from '../../lib/certs/revocation.js';
 import { LocalError } from '../../lib/errors.js';
-import { RevocationList, revocationFault } from '../../lib/wire/revocation.js';
+import { RevocationList, revocationFault } from '../../lib/wire/tls/revocation.js';
 import { within } from '../support/within.js';
 
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';

@@ -27,10 +27,10 @@ import {
 import { SaslServer } from '../../lib/sasl/server.js';
 import { mechanismUri } from '../../lib/sasl/uri.js';
 import { answerReady, octetsForTls } from '../../lib/tls/tuning.js';
-import { certificateNames } from '../../lib/wire/certificate.js';
-import { ClientHelloReader } from '../../lib/wire/client-hello.js';
-import { RevocationList } from '../../lib/wire/revocation.js';
-import { RecordReader } from '../../lib/wire/tls-record.js';
+import { certificateNames } from '../../lib/wire/tls/certificate.js';
+import { ClientHelloReader } from '../../lib/wire/tls/client-hello.js';
+import { RecordReader } from '../../lib/wire/tls/record.js';
+import { RevocationList } from '../../lib/wire/tls/revocation.js';
 import { parseXml } from '../../lib/xml/parse.js';
 import { People, settings } from '../sasl/people.js';
 import { TestAuthority } from '../support/certificates.js';

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 import { DEFAULT_LIMITS, type Limits } from '../../lib/config/limits.js';
 import { parseRelayUrl, type RelayLocation } from '../../lib/config/relay-url.js';
 import { Entrance, type EntranceOptions } from '../../lib/wire/entrance.js';
-import { TlsService } from '../../lib/wire/tls-service.js';
-import { type Reached, reach } from '../../lib/wire/web-client.js';
+import { TlsService } from '../../lib/wire/tls/service.js';
+import { type Reached, reach } from '../../lib/wire/web/client.js';
 import { TestAuthority } from './certificates.js';
 import type { Transport } from './raw-websocket.js';
 

@@ -1,0 +1,36 @@
+/**
+ * Whether a relay that binds for a domain is where the domain's SRV records say (IMXP core §7 step 2, A-1). Owns who is
+ * compared and with what; who may bind at all was decided before.
+ */
+import type { Identity } from '../../imxp/identity.js';
+import { locatedAt } from './locate.js';
+import type { Resolver } from './resolver.js';
+
+export interface BindCheckOptions {
+  /** The port is only compared where this side opened the session: who connects comes from any port. */
+  readonly mode: 'off' | 'address' | 'address+port';
+  /** Check also who authenticated for that very domain: a proof is stronger than an address. */
+  readonly authenticated: boolean;
+  readonly resolver: Resolver;
+}
+
+/** The peer that binds; a relay's channel has this shape. */
+export interface Binder {
+  readonly identity: Identity;
+  readonly remote: { readonly address: string; readonly port: number };
+  /** Whether this side opened the session. */
+  readonly initiator: boolean;
+}
+
+/** @param domain in lower case */
+export type BindCheck = (domain: string, peer: Binder) => boolean | Promise<boolean>;
+
+/** @returns the check; its promises reject with TransportError LOOKUP_FAILED (450) when the DNS gives no answer */
+export function bindCheck({ mode, authenticated, resolver }: BindCheckOptions): BindCheck {
+  if (mode === 'off') return () => true;
+  return (domain, { identity, remote, initiator }) => {
+    const proven = identity.kind === 'relay' && identity.domains.some((own) => own.toLowerCase() === domain);
+    if (proven && !authenticated) return true;
+    return locatedAt(domain, remote, mode === 'address+port' && initiator, resolver);
+  };
+}

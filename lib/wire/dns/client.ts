@@ -1,0 +1,183 @@
+/**
+ * Questions to the name servers of a configuration or of the system, each server in turn, and what the answers say: records,
+ * or that there are none, and for how long. Remembers nothing.
+ */
+import { getServers } from 'node:dns';
+import { isIPv4, isIPv6 } from 'node:net';
+import type { Answer, Packet } from 'dns-packet';
+import { TransportError } from '../../errors.js';
+import { events, type LookedUp } from '../../ops/events.js';
+import { exchange, type NameServer, type Question, responseCode } from './exchange.js';
+import type { SrvRecord } from './srv.js';
+
+/** What the DNS says to one question. */
+export interface DnsAnswer<Value> {
+  /** Empty when there are none of that type. */
+  readonly records: readonly Value[];
+  /** False when the name does not exist at all (NXDOMAIN). */
+  readonly exists: boolean;
+  readonly ttlSeconds: number;
+}
+
+export interface DnsClientOptions {
+  /** `address` or `address:port`; those of the system unless any are given. */
+  readonly servers: readonly string[];
+  /** How long a server may take at first; twice as long when all are asked again. */
+  readonly timeoutMs: number;
+}
+
+const DNS_PORT = 53;
+/** RFC 2308 leaves it to us where an answer does not say how long it holds that there is nothing. */
+const NEGATIVE_TTL_SECONDS = 60;
+/** RFC 2181 §8: larger ones are taken for 0. */
+const LONGEST_TTL = 2 ** 31 - 1;
+const ALIASES = 8;
+const NAME_OCTETS = 253;
+
+const NOERROR = 0;
+const NXDOMAIN = 3;
+
+export class DnsClient {
+  readonly #options: DnsClientOptions;
+
+  constructor(options: DnsClientOptions) {
+    this.#options = options;
+  }
+
+  /** @throws TransportError LOOKUP_FAILED when no server gives an answer, RFC 1035's SERVFAIL and REFUSED among them */
+  async srv(name: string): Promise<DnsAnswer<SrvRecord>> {
+    return this.#ask({ type: 'SRV', name }, (answer) => {
+      if (answer.type !== 'SRV') return undefined;
+      const { priority = 0, weight = 0, port, target } = answer.data;
+      return { priority, weight, port, target: target === '' ? '.' : target.toLowerCase() };
+    });
+  }
+
+  /** Addresses of one family. @throws TransportError LOOKUP_FAILED */
+  async addresses(name: string, type: 'A' | 'AAAA'): Promise<DnsAnswer<string>> {
+    const valid = type === 'A' ? isIPv4 : isIPv6;
+    return this.#ask({ type, name }, (answer) => {
+      return answer.type === type && typeof answer.data === 'string' && valid(answer.data) ? answer.data : undefined;
+    });
+  }
+
+  async #ask<Value>(question: Question, read: (answer: Answer) => Value | undefined): Promise<DnsAnswer<Value>> {
+    let { name } = question;
+    let ttlSeconds = LONGEST_TTL;
+    for (let aliases = 0; aliases < ALIASES; aliases += 1) {
+      if (!askable(name)) return { records: [], exists: false, ttlSeconds: NEGATIVE_TTL_SECONDS };
+      const packet = await this.#query({ ...question, name });
+      const chain = aliasesOf(packet, name);
+      const records = answersFor(packet, chain.name).flatMap((answer) => {
+        const value = read(answer);
+        if (value === undefined) return [];
+        ttlSeconds = Math.min(ttlSeconds, ttlOf(answer));
+        return [value];
+      });
+      ttlSeconds = Math.min(ttlSeconds, chain.ttlSeconds);
+      const exists = responseCode(packet) !== NXDOMAIN;
+      // RFC 1034 §3.6.2: an alias whose own records did not come along is asked for.
+      const further = records.length === 0 && exists && chain.name !== name && soaOf(packet) === undefined;
+      if (!further) {
+        return {
+          records,
+          exists,
+          ttlSeconds: records.length > 0 ? ttlSeconds : Math.min(ttlSeconds, negative(packet)),
+        };
+      }
+      name = chain.name;
+    }
+    throw new TransportError('LOOKUP_FAILED', `${question.name} leads from alias to alias`);
+  }
+
+  async #query(question: Question): Promise<Packet> {
+    if (!events.lookup.observed) return this.#asked(question);
+    const begin = performance.now();
+    const tell = (result: LookedUp['result']): void => {
+      events.lookup.publish({ ...question, result, ms: performance.now() - begin });
+    };
+    try {
+      const packet = await this.#asked(question);
+      tell((packet.answers ?? []).length > 0 ? 'found' : 'none');
+      return packet;
+    } catch (error) {
+      tell('failed');
+      throw error;
+    }
+  }
+
+  async #asked(question: Question): Promise<Packet> {
+    const servers = this.#servers();
+    let last = new TransportError('LOOKUP_FAILED', 'no name server is configured');
+    for (const timeoutMs of [this.#options.timeoutMs, 2 * this.#options.timeoutMs]) {
+      for (const server of servers) {
+        try {
+          const packet = await exchange(server, question, timeoutMs);
+          const code = responseCode(packet);
+          if (code === NOERROR || code === NXDOMAIN) return packet;
+          last = refusal(server, question, code);
+        } catch (error) {
+          if (!(error instanceof TransportError)) throw error;
+          last = error;
+        }
+      }
+    }
+    throw last;
+  }
+
+  /** Asked anew each time: a machine may move to another network. */
+  #servers(): NameServer[] {
+    const { servers } = this.#options;
+    return (servers.length > 0 ? servers : getServers()).map(nameServer);
+  }
+}
+
+function nameServer(text: string): NameServer {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text) ?? [];
+  return { address: bracketed ?? plain ?? text, port: port === undefined ? DNS_PORT : Number(port) };
+}
+
+/** RFC 1035 §2.3.4: what is longer cannot be a name, so there is nothing under it. */
+function askable(name: string): boolean {
+  return name.length <= NAME_OCTETS && name.split('.').every((label) => label.length > 0 && label.length <= 63);
+}
+
+function answersFor({ answers = [] }: Packet, name: string): Answer[] {
+  return answers.filter((answer) => answer.name.toLowerCase() === name.toLowerCase());
+}
+
+/** Where the aliases in an answer lead from a name, and how long that holds. */
+function aliasesOf(packet: Packet, from: string): { readonly name: string; readonly ttlSeconds: number } {
+  let name = from;
+  let ttlSeconds = LONGEST_TTL;
+  for (let steps = 0; steps < ALIASES; steps += 1) {
+    const alias = answersFor(packet, name).find((answer) => answer.type === 'CNAME');
+    if (alias?.type !== 'CNAME') break;
+    name = alias.data;
+    ttlSeconds = Math.min(ttlSeconds, ttlOf(alias));
+  }
+  return { name, ttlSeconds };
+}
+
+function ttlOf(answer: Answer): number {
+  const ttl = 'ttl' in answer ? (answer.ttl ?? 0) : 0;
+  return ttl > LONGEST_TTL ? 0 : ttl;
+}
+
+function soaOf({ authorities = [] }: Packet) {
+  const soa = authorities.find((answer) => answer.type === 'SOA');
+  return soa?.type === 'SOA' ? soa : undefined;
+}
+
+/** RFC 2308 §5: the smaller one of the SOA's own time and its minimum. */
+function negative(packet: Packet): number {
+  const soa = soaOf(packet);
+  return soa === undefined ? NEGATIVE_TTL_SECONDS : Math.min(ttlOf(soa), soa.data.minimum ?? 0);
+}
+
+const CODES: Readonly<Record<number, string>> = { 1: 'FORMERR', 2: 'SERVFAIL', 4: 'NOTIMP', 5: 'REFUSED' };
+
+function refusal({ address, port }: NameServer, { type, name }: Question, code: number): TransportError {
+  const why = CODES[code] ?? `code ${code}`;
+  return new TransportError('LOOKUP_FAILED', `name server ${address} port ${port} answers ${why} to ${type} ${name}`);
+}

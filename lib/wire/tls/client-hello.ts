@@ -1,0 +1,212 @@
+/**
+ * Reads a TLS ClientHello out of octets, to choose the stack before any stack has seen them. Owns records and the
+ * handshake message put together from them; refuses to know sockets, stacks and policy.
+ *
+ * ```
+ *   16 03 01 len len | 01 len len len | version random session suites compression extensions
+ *   record header      message header   may go on in any number of further records (RFC 5246 §6.2.1)
+ * ```
+ *
+ * Strictness: empty records, octets of another message in the hello's last record, repeated extensions and SSL 2.0
+ * framing are refused. No client sends them before it has seen a ServerHello.
+ */
+import { RemoteProtocolError } from '../../errors.js';
+
+/** What a client offers, and the octets it said it with. */
+export interface ClientHello {
+  /** 0x0301 is TLS 1.0, 0x0303 TLS 1.2. */
+  readonly legacyVersion: number;
+  /** The supported_versions extension, if any (RFC 8446 §4.2.1). */
+  readonly supportedVersions: readonly number[] | undefined;
+  readonly cipherSuites: readonly number[];
+  /** The host_name of the server_name extension, in lower case (RFC 6066 §3). */
+  readonly serverName: string | undefined;
+  /** All octets pushed, as they came: to be put back before node:tls takes the stream. */
+  readonly received: Buffer;
+  /** The same with the hello in one single record: for a stack that cannot join records. */
+  readonly joined: Buffer;
+}
+
+/** RFC 5246 §6.2.1: the contents of a plain record. */
+const RECORD_OCTETS = 16_384;
+/** Real hellos have some hundred octets, with post-quantum keys up to 2,000; `joined` must fit one record. */
+const HELLO_OCTETS = RECORD_OCTETS;
+/** A hello in records of few octets: five of header each. More than this is an attempt to waste memory. */
+const RECEIVED_OCTETS = 4 * RECORD_OCTETS;
+
+const HANDSHAKE = 22;
+const ALERT = 21;
+const CLIENT_HELLO = 1;
+const SERVER_NAME = 0;
+const SUPPORTED_VERSIONS = 43;
+
+/** One reader for one connection. After a fault or a hello it may not be used again. */
+export class ClientHelloReader {
+  #received = Buffer.alloc(0);
+  #length = 0;
+  #parsed = 0;
+  #message = Buffer.alloc(0);
+  #records: Buffer[] = [];
+  #recorded = 0;
+
+  /**
+   * Takes octets as they arrive.
+   * @returns the hello when it is complete, else undefined: more is needed.
+   * @throws RemoteProtocolError TLS_INJECTED when the octets are no TLS at all, TLS_FAILED when they are a bad hello.
+   */
+  push(octets: Buffer): ClientHello | undefined {
+    this.#keep(octets);
+    while (this.#record()) {
+      if (this.#complete()) return this.#hello();
+    }
+    return undefined;
+  }
+
+  /** Chunks may be of one octet each: the buffer doubles, so that adding stays linear. */
+  #keep(octets: Buffer): void {
+    const length = this.#length + octets.length;
+    if (length > this.#received.length) {
+      const larger = Buffer.alloc(Math.max(1024, this.#received.length * 2, length));
+      this.#received.copy(larger, 0, 0, this.#length);
+      this.#received = larger;
+    }
+    octets.copy(this.#received, this.#length);
+    this.#length = length;
+  }
+
+  /** Takes one complete record; false when there is none yet. */
+  #record(): boolean {
+    const header = this.#received.subarray(this.#parsed, this.#length);
+    const type = header[0];
+    if (type === undefined) return false;
+    if (type !== HANDSHAKE) throw foreign(type, this.#parsed === 0);
+    // RFC 5246 appendix E.1: the record's version tells nothing but that it is 3.x.
+    if (header.length >= 2 && header[1] !== 3)
+      throw this.#parsed === 0 ? injected() : failed('a record of no TLS version');
+    if (header.length < 5) return false;
+    const length = header.readUInt16BE(3);
+    if (length === 0 || length > RECORD_OCTETS) throw failed(`a record of ${length} octets`);
+    if (header.length < 5 + length) return false;
+    this.#records.push(header.subarray(5, 5 + length));
+    this.#recorded += length;
+    this.#parsed += 5 + length;
+    if (this.#parsed > RECEIVED_OCTETS) throw failed('too many records');
+    return true;
+  }
+
+  /** Whether the message is complete; joins the records when it is. */
+  #complete(): boolean {
+    if (this.#recorded < 4) return false;
+    const [first] = this.#records;
+    if (first === undefined || first.length < 4) this.#records = [Buffer.concat(this.#records)];
+    const head = this.#records[0] ?? Buffer.alloc(4);
+    if (head[0] !== CLIENT_HELLO) throw failed('a handshake message that is no ClientHello');
+    const length = 4 + head.readUIntBE(1, 3);
+    if (length > HELLO_OCTETS) throw failed(`a ClientHello of ${length} octets`);
+    if (this.#recorded > length) throw failed('octets after the ClientHello in its record');
+    if (this.#recorded < length) return false;
+    this.#message = Buffer.concat(this.#records);
+    return true;
+  }
+
+  #hello(): ClientHello {
+    const received = this.#received.subarray(0, this.#length);
+    const header = Buffer.from([HANDSHAKE, 3, received[2] ?? 1, 0, 0]);
+    header.writeUInt16BE(this.#message.length, 3);
+    const joined = Buffer.concat([header, this.#message, received.subarray(this.#parsed)]);
+    return { ...body(new Fields(this.#message.subarray(4))), received, joined };
+  }
+}
+
+/** RFC 5246 §7.4.1.2. */
+function body(fields: Fields): Omit<ClientHello, 'received' | 'joined'> {
+  const legacyVersion = fields.number(2);
+  if (legacyVersion >> 8 !== 3) throw failed('a ClientHello of no TLS version');
+  fields.take(32);
+  if (fields.vector(1).left > 32) throw failed('a session id of more than 32 octets');
+  const cipherSuites = fields.vector(2).numbers(2);
+  const compressions = fields.vector(1).left;
+  if (cipherSuites.length === 0 || compressions === 0) throw failed('a ClientHello that offers nothing');
+  const extensions = fields.left > 0 ? extensionsOf(fields.vector(2)) : new Map<number, Fields>();
+  if (fields.left > 0) throw failed('octets after the extensions');
+  const versions = extensions.get(SUPPORTED_VERSIONS);
+  const names = extensions.get(SERVER_NAME);
+  return {
+    legacyVersion,
+    supportedVersions: versions === undefined ? undefined : versions.vector(1).numbers(2),
+    cipherSuites,
+    serverName: names === undefined ? undefined : hostName(names.vector(2)),
+  };
+}
+
+function extensionsOf(fields: Fields): Map<number, Fields> {
+  const extensions = new Map<number, Fields>();
+  while (fields.left > 0) {
+    const type = fields.number(2);
+    // RFC 5246 §7.4.1.4: there must not be more than one extension of the same type.
+    if (extensions.has(type)) throw failed(`the extension ${type} twice`);
+    extensions.set(type, fields.vector(2));
+  }
+  return extensions;
+}
+
+function hostName(list: Fields): string | undefined {
+  while (list.left > 0) {
+    const type = list.number(1);
+    const name = list.vector(2);
+    if (type === 0) return name.take(name.left).toString('latin1').toLowerCase();
+  }
+  return undefined;
+}
+
+/** A cursor over octets that faults instead of reading past the end. */
+class Fields {
+  readonly #octets: Buffer;
+  #at = 0;
+
+  constructor(octets: Buffer) {
+    this.#octets = octets;
+  }
+
+  get left(): number {
+    return this.#octets.length - this.#at;
+  }
+
+  take(octets: number): Buffer {
+    if (octets > this.left) throw failed('a ClientHello that ends inside a field');
+    this.#at += octets;
+    return this.#octets.subarray(this.#at - octets, this.#at);
+  }
+
+  number(octets: number): number {
+    return this.take(octets).readUIntBE(0, octets);
+  }
+
+  /** A vector whose length is that many octets. */
+  vector(octets: number): Fields {
+    return new Fields(this.take(this.number(octets)));
+  }
+
+  /** All that is left, as numbers of that many octets. */
+  numbers(octets: number): number[] {
+    const numbers: number[] = [];
+    while (this.left > 0) numbers.push(this.number(octets));
+    return numbers;
+  }
+}
+
+function foreign(type: number, first: boolean): RemoteProtocolError {
+  if (type === ALERT) return failed('an alert instead of a ClientHello');
+  // SSL 2.0 framing sets the highest bit of the first octet (RFC 5246 appendix E.2).
+  if (first && (type & 0x80) !== 0) return failed('a ClientHello in SSL 2.0 framing');
+  return first ? injected() : failed(`a record of type ${type} inside the ClientHello`);
+}
+
+function failed(what: string): RemoteProtocolError {
+  return new RemoteProtocolError('TLS_FAILED', `the peer did not begin TLS properly: ${what}`);
+}
+
+// RFC 3080 §3.1.3: between `ready` and the handshake nothing else is sent. What is, somebody has put there.
+function injected(): RemoteProtocolError {
+  return new RemoteProtocolError('TLS_INJECTED', 'octets that are no TLS handshake arrived where one had to begin');
+}

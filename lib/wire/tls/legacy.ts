@@ -1,0 +1,229 @@
+/**
+ * Both directions of an upgrade to the year-2000 suite, in the same shape as native-tls.ts has. Owns who is trusted there
+ * (authority, time, purpose, name, revocation: node-forge checks too little) and that only so many handshakes run at
+ * once; refuses to know records.
+ */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { rootCertificates } from 'node:tls';
+import { LocalError } from '../../errors.js';
+import { certificateNames, namesRelay, type Purpose, verifyChain } from './certificate.js';
+import { ForgeTlsStream } from './forge-connection.js';
+import type { ChainRefusal, HandshakeOptions } from './forge-handshake.js';
+import { HandshakeGate } from './handshake-gate.js';
+import type { TlsMaterial, UpgradeOptions } from './native.js';
+import { ALERT } from './record.js';
+import { type RevocationList, revocationFault } from './revocation.js';
+import { type SecuredStream, settled } from './secured-stream.js';
+
+/** One for the process: the thread the handshakes block is one as well. */
+const GATE = new HandshakeGate();
+/** A handshake holds its place in the gate while it waits for the peer, so it never may wait for ever. */
+const HANDSHAKE_MS = 30_000;
+
+/** This side's credentials, read once. */
+interface Credentials {
+  readonly certificates: readonly string[];
+  readonly key?: KeyObject;
+  readonly authorities: readonly X509Certificate[];
+}
+
+export interface ForgeAcceptorOptions {
+  readonly material: TlsMaterial;
+  /** As in {@link AcceptorOptions}. */
+  readonly clientCertificate?: 'none' | 'request' | 'require';
+  readonly revocations?: () => readonly RevocationList[];
+  readonly gate?: HandshakeGate;
+}
+
+/** The server's side, for any number of connections. */
+export class ForgeAcceptor {
+  readonly #options: ForgeAcceptorOptions;
+  readonly #credentials: Credentials;
+
+  /** @throws LocalError CONFIGURATION when certificate, key or authority are not usable; only RSA keys are. */
+  constructor(options: ForgeAcceptorOptions) {
+    this.#options = options;
+    this.#credentials = credentials(options.material);
+    if (this.#credentials.key === undefined) throw new LocalError('CONFIGURATION', 'a TLS server needs a certificate');
+  }
+
+  /**
+   * Does the server's handshake. The ClientHello must be in one record (`ClientHello.joined`) or may be split: both work.
+   * @throws RemoteProtocolError TLS_FAILED, TransportError TLS_FAILED | TIMED_OUT | CLOSED | BUSY; the stream is then
+   * destroyed.
+   */
+  upgrade(stream: Duplex, { signal }: UpgradeOptions = {}): Promise<SecuredStream> {
+    const { clientCertificate = 'none', revocations, gate } = this.#options;
+    const rules: JudgeRules = {
+      purpose: 'client',
+      asked: clientCertificate !== 'none',
+      required: clientCertificate === 'require',
+    };
+    const judge = new Judge(this.#credentials, rules, revocations);
+    return gated(stream, gate, signal, judge, { ...this.#credentials, role: 'server', clientCertificate });
+  }
+}
+
+export interface ForgeClientUpgrade extends UpgradeOptions {
+  readonly material: TlsMaterial;
+  /** The domain whose relay the server must be. */
+  readonly domain: string;
+  readonly revocations?: () => readonly RevocationList[];
+  /** True: a server that cannot be verified is taken and the result says so. */
+  readonly allowUnauthorized?: boolean;
+  /** TLS 1.1 unless told. */
+  readonly maxVersion?: 'TLSv1' | 'TLSv1.1';
+  readonly gate?: HandshakeGate;
+}
+
+/**
+ * Does the client's handshake, offering the one suite.
+ * @throws RemoteProtocolError TLS_FAILED, TransportError TLS_FAILED | TIMED_OUT | CLOSED | BUSY; the stream is then
+ * destroyed.
+ * @throws LocalError CONFIGURATION when the material is not usable.
+ */
+export async function upgradeForgeClient(stream: Duplex, options: ForgeClientUpgrade): Promise<SecuredStream> {
+  const { material, domain, revocations, allowUnauthorized, maxVersion, gate, signal } = options;
+  const own = credentials(material);
+  const rules: JudgeRules = { purpose: 'server', asked: true, required: allowUnauthorized !== true, domain };
+  const judge = new Judge(own, rules, revocations);
+  return gated(stream, gate, signal, judge, {
+    ...own,
+    role: 'client',
+    clientCertificate: 'none',
+    ...(domain.includes('.') ? { serverName: domain } : {}),
+    ...(maxVersion === undefined ? {} : { maxVersion }),
+  });
+}
+
+async function gated(
+  stream: Duplex,
+  gate: HandshakeGate | undefined,
+  signal: AbortSignal | undefined,
+  judge: Judge,
+  options: Omit<HandshakeOptions, 'verify'>,
+): Promise<SecuredStream> {
+  // While it waits for its turn nobody else hears the stream's errors.
+  const ignore = (): void => {};
+  stream.on('error', ignore);
+  try {
+    const limit = signal ?? AbortSignal.timeout(HANDSHAKE_MS);
+    return await (gate ?? GATE).run(() => handshake(stream, limit, judge, options), limit);
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  } finally {
+    if (!stream.destroyed) stream.off('error', ignore);
+  }
+}
+
+function handshake(
+  stream: Duplex,
+  signal: AbortSignal,
+  judge: Judge,
+  options: Omit<HandshakeOptions, 'verify'>,
+): Promise<SecuredStream> {
+  return settled(stream, signal, (done, fail) => {
+    const tls = new ForgeTlsStream(stream, { ...options, verify: (chain) => judge.verify(chain) });
+    tls.on('error', fail);
+    tls.once('secure', () => {
+      tls.off('error', fail);
+      done(securedBy(tls, judge));
+    });
+  });
+}
+
+function securedBy(tls: ForgeTlsStream, judge: Judge): SecuredStream {
+  const [certificate] = tls.peerCertificate;
+  const reason = judge.reason(certificate);
+  return {
+    stream: tls,
+    protocol: tls.protocol ?? 'unknown',
+    cipher: tls.cipher,
+    ...(certificate === undefined ? {} : { peerCertificate: certificate }),
+    authorized: certificate !== undefined && reason === undefined,
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+interface JudgeRules {
+  readonly purpose: Purpose;
+  /** Whether the peer was to show a chain. */
+  readonly asked: boolean;
+  /** Whether a chain that is not good ends the handshake. */
+  readonly required: boolean;
+  readonly domain?: string;
+}
+
+/** Judges one peer's chain and remembers what it found. */
+class Judge {
+  readonly #credentials: Credentials;
+  readonly #rules: JudgeRules;
+  readonly #revocations: (() => readonly RevocationList[]) | undefined;
+  #refusal: ChainRefusal | undefined;
+
+  constructor(own: Credentials, rules: JudgeRules, revocations?: () => readonly RevocationList[]) {
+    this.#credentials = own;
+    this.#rules = rules;
+    this.#revocations = revocations;
+  }
+
+  /** For the handshake: a refusal ends it. */
+  verify(chain: readonly Buffer[]): ChainRefusal | undefined {
+    this.#refusal = this.#judge(chain);
+    return this.#rules.required ? this.#refusal : undefined;
+  }
+
+  /** Afterwards: why a peer that may stay is not authorized. */
+  reason(certificate: Buffer | undefined): string | undefined {
+    return certificate === undefined && this.#rules.asked ? 'no certificate' : this.#refusal?.reason;
+  }
+
+  #judge(chain: readonly Buffer[]): ChainRefusal | undefined {
+    const nowMs = Date.now();
+    const path = verifyChain(chain, {
+      authorities: this.#credentials.authorities,
+      purpose: this.#rules.purpose,
+      nowMs,
+    });
+    if (typeof path === 'string') return { alert: alertFor(path), reason: path };
+    const [certificate] = path;
+    const { domain } = this.#rules;
+    if (domain !== undefined && (certificate === undefined || !namesRelay(certificateNames(certificate), domain))) {
+      return { alert: ALERT.BAD_CERTIFICATE, reason: 'the certificate does not name the domain' };
+    }
+    const revoked = revocationFault(path, this.#revocations?.() ?? [], nowMs);
+    return revoked === undefined ? undefined : { alert: ALERT.CERTIFICATE_REVOKED, reason: revoked };
+  }
+}
+
+function alertFor(reason: string): number {
+  if (reason.includes('expired')) return ALERT.CERTIFICATE_EXPIRED;
+  if (reason.includes('known authority')) return ALERT.UNKNOWN_CA;
+  return reason.includes('not for a TLS') ? ALERT.UNSUPPORTED_CERTIFICATE : ALERT.BAD_CERTIFICATE;
+}
+
+function credentials({ certificate, key, authority }: TlsMaterial): Credentials {
+  try {
+    const certificates = pems(certificate);
+    const authorities = authority === undefined ? rootCertificates : pems(authority);
+    const own = key === undefined ? undefined : createPrivateKey(key);
+    if (own !== undefined && own.asymmetricKeyType !== 'rsa') throw new Error('the legacy suite needs an RSA key');
+    return {
+      certificates,
+      ...(own === undefined || certificates.length === 0 ? {} : { key: own }),
+      authorities: authorities.map((pem) => new X509Certificate(pem)),
+    };
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    throw new LocalError('CONFIGURATION', `certificate, key or authority is not usable for legacy TLS: ${text}`, {
+      cause,
+    });
+  }
+}
+
+function pems(file: string | Buffer | undefined): string[] {
+  const found = (file ?? '').toString().match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
+  return found === null ? [] : [...found];
+}

@@ -1,0 +1,181 @@
+/**
+ * The TLS of this node: which certificate for which name, which authority, which stack for which peer. Holds the
+ * material and can be given new material while running; knows nothing of BEEP.
+ */
+import type { Duplex } from 'node:stream';
+import type { SecureContextOptions } from 'node:tls';
+import { LocalError, RemoteProtocolError } from '../../errors.js';
+import { chooseStack, refusalRecord } from './choice.js';
+import type { ClientHello } from './client-hello.js';
+import { HandshakeGate } from './handshake-gate.js';
+import { ForgeAcceptor, upgradeForgeClient } from './legacy.js';
+import { legacyContext, strictContext, TlsAcceptor, type TlsMaterial, upgradeClient } from './native.js';
+import type { RevocationList } from './revocation.js';
+import type { SecuredStream } from './secured-stream.js';
+
+/** `modern`: TLS 1.2 and 1.3; `legacy-native`: TLS 1.0 and 1.1 with AES; `legacy-forge`: the same with 3DES. */
+export type TlsStack = 'modern' | 'legacy-native' | 'legacy-forge';
+
+export interface TlsServiceOptions {
+  /** The material for names not listed in `domains`; without a certificate this side cannot be a TLS server for them. */
+  readonly common: TlsMaterial;
+  /** Material for single server names. */
+  readonly domains: ReadonlyMap<string, TlsMaterial>;
+  readonly revocations: readonly RevocationList[];
+  /** How long one handshake may take. */
+  readonly timeoutMs: number;
+  /** Whether the stacks of the year 2000 are used for peers that have nothing better; off unless told. */
+  readonly legacy?: boolean;
+}
+
+/** Does the server's handshakes of one stack with one certificate. */
+interface Acceptor {
+  upgrade(stream: Duplex, options: { readonly signal: AbortSignal }): Promise<SecuredStream>;
+}
+
+export class TlsService {
+  #options: TlsServiceOptions;
+  #acceptors = new Map<string, Acceptor>();
+  #contexts = new Map<TlsStack, SecureContextOptions>();
+  /** The JavaScript stack computes on the only thread: few at a time. */
+  readonly #gate = new HandshakeGate();
+
+  constructor(options: TlsServiceOptions) {
+    this.#options = options;
+  }
+
+  /** Takes new material; sessions that exist keep theirs. */
+  replace(options: TlsServiceOptions): void {
+    this.#options = options;
+    this.#acceptors = new Map();
+    this.#contexts = new Map();
+  }
+
+  /** How long one handshake may take. */
+  get timeoutMs(): number {
+    return this.#options.timeoutMs;
+  }
+
+  /** Whether this side has a certificate to be a server with. */
+  get canServe(): boolean {
+    const { common, domains } = this.#options;
+    return common.certificate !== undefined || domains.size > 0;
+  }
+
+  /** Whether it has one to show as a client. */
+  get hasCertificate(): boolean {
+    return this.#own.certificate !== undefined;
+  }
+
+  /** What this side shows as a client: the common certificate, else that of the first domain. */
+  get #own(): TlsMaterial {
+    const { common, domains } = this.#options;
+    const [first] = domains.values();
+    return common.certificate === undefined ? { ...common, ...first } : common;
+  }
+
+  /**
+   * The stacks to try as a client, best first, each on a new connection: a client cannot see what a server can do before
+   * the handshake fails.
+   */
+  get clientStacks(): readonly TlsStack[] {
+    return this.#options.legacy === true ? ['modern', 'legacy-native', 'legacy-forge'] : ['modern'];
+  }
+
+  /** Makes all contexts now, so that unusable material is found at the start. @throws LocalError CONFIGURATION */
+  verify(): void {
+    const stacks = this.clientStacks;
+    for (const stack of stacks) {
+      if (this.canServe) this.#acceptor('', stack);
+      for (const name of this.#options.domains.keys()) this.#acceptor(name, stack);
+    }
+  }
+
+  /**
+   * The server's side of a handshake, by the stack that suits the ClientHello (which must be unread again).
+   *
+   * @param serverName the name the peer asked for; it chooses the certificate
+   * @throws RemoteProtocolError TLS_FAILED, TransportError TLS_FAILED | TIMED_OUT; the stream is destroyed then
+   */
+  async accept(
+    stream: Duplex,
+    hello: ClientHello,
+    serverName: string | undefined,
+    signal: AbortSignal,
+  ): Promise<SecuredStream> {
+    const choice = chooseStack(hello, { legacy: this.#options.legacy === true });
+    if (choice.stack === 'refuse') {
+      await tellAndEnd(stream, refusalRecord(choice.alert), signal);
+      throw new RemoteProtocolError('TLS_FAILED', choice.reason);
+    }
+    return this.#acceptor(serverName ?? hello.serverName ?? '', choice.stack).upgrade(stream, { signal });
+  }
+
+  /**
+   * The client's side: the server's certificate must be good and name the relay of the domain.
+   *
+   * @param lenient take a server that cannot be verified, for privacy without proof
+   */
+  connect(stream: Duplex, domain: string, lenient = false, stack: TlsStack = 'modern'): Promise<SecuredStream> {
+    const { revocations, timeoutMs } = this.#options;
+    const own = this.#own;
+    const options = {
+      domain,
+      allowUnauthorized: lenient,
+      revocations: () => revocations,
+      signal: AbortSignal.timeout(timeoutMs),
+    };
+    if (stack === 'legacy-forge') {
+      return upgradeForgeClient(stream, { ...options, material: own, gate: this.#gate });
+    }
+    let context = this.#contexts.get(stack);
+    if (context === undefined) {
+      context = stack === 'modern' ? strictContext(own) : legacyContext(own, 'client');
+      this.#contexts.set(stack, context);
+    }
+    return upgradeClient(stream, { ...options, context });
+  }
+
+  #acceptor(serverName: string, stack: TlsStack): Acceptor {
+    const { common, domains } = this.#options;
+    const own = domains.get(serverName.toLowerCase());
+    const key = `${stack} ${own === undefined ? '' : serverName.toLowerCase()}`;
+    let acceptor = this.#acceptors.get(key);
+    if (acceptor === undefined) {
+      const material = own ?? (common.certificate === undefined ? domains.values().next().value : common);
+      if (material === undefined) throw new LocalError('CONFIGURATION', 'no certificate is configured');
+      acceptor = this.#newAcceptor(material, stack);
+      this.#acceptors.set(key, acceptor);
+    }
+    return acceptor;
+  }
+
+  #newAcceptor(material: TlsMaterial, stack: TlsStack): Acceptor {
+    const options = { clientCertificate: 'request', revocations: () => this.#options.revocations } as const;
+    if (stack === 'legacy-forge') return new ForgeAcceptor({ ...options, material, gate: this.#gate });
+    const context = stack === 'modern' ? strictContext(material) : legacyContext(material, 'server');
+    return new TlsAcceptor({ ...options, context });
+  }
+}
+
+/** How long a peer that was refused may take to read why. */
+const LAST_WORD_MS = 2000;
+
+/** Sends the last octets and waits until they are read: an abort of the connection would overtake them. */
+function tellAndEnd(stream: Duplex, octets: Buffer, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', settle);
+      stream.destroy();
+      resolve();
+    };
+    const timer = setTimeout(settle, LAST_WORD_MS);
+    signal.addEventListener('abort', settle);
+    stream.on('error', settle);
+    stream.once('end', settle);
+    stream.once('close', settle);
+    stream.end(octets);
+    stream.resume();
+  });
+}

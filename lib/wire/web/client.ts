@@ -1,0 +1,100 @@
+/**
+ * The client's side of a WebSocket over a connection that is there: TLS for wss, and the HTTP request. Owns what the request
+ * says; knows no sessions.
+ */
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { WebSocket } from 'ws';
+import type { Limits } from '../../config/limits.js';
+import { type RelayLocation, writeRelayUrl } from '../../config/relay-url.js';
+import { type ImxpError, RemoteProtocolError, TransportError } from '../../errors.js';
+import type { SecuredStream } from '../tls/secured-stream.js';
+import type { TlsService, TlsStack } from '../tls/service.js';
+import { WebSocketStream, webSocketSettings } from './websocket.js';
+
+export interface WebClientOptions {
+  readonly domain: string;
+  readonly tls: 'off' | 'prefer' | 'require';
+  readonly service: TlsService;
+  readonly limits: Pick<Limits, 'connectTimeoutMs' | 'upgradeTimeoutMs' | 'webSocketMessageOctets' | 'webSocketPingMs'>;
+}
+
+/** What BEEP runs over, and the protection it has. */
+export interface Reached {
+  readonly stream: Duplex;
+  readonly security?: SecuredStream;
+}
+
+/**
+ * Brings a TCP connection to where BEEP begins.
+ *
+ * @throws RemoteProtocolError TLS_FAILED | WEBSOCKET_INVALID, TransportError TIMED_OUT | CONNECTION_LOST; the connection is
+ *   closed then
+ */
+export async function reach(
+  relay: RelayLocation,
+  socket: Socket,
+  options: WebClientOptions,
+  stack: TlsStack,
+): Promise<Reached> {
+  if (relay.transport === 'tcp') return { stream: socket };
+  if (relay.transport === 'ws') return { stream: await openWebSocket(relay, socket, options.limits) };
+  // The URL says TLS; only `prefer` takes a certificate that cannot be verified.
+  const lenient = options.tls === 'prefer';
+  const security = await options.service.connect(socket, options.domain, lenient, stack);
+  return { stream: await openWebSocket(relay, security.stream, options.limits), security };
+}
+
+/** Asks for a WebSocket. `Origin` is sent because some relays want one (LibVortex does); it names the relay itself. */
+export function openWebSocket(
+  { transport, host, port, path = '/', url }: RelayLocation,
+  under: Duplex,
+  limits: WebClientOptions['limits'],
+): Promise<WebSocketStream> {
+  const { webSocketMessageOctets, webSocketPingMs: pingMs } = limits;
+  const timeoutMs = Math.min(limits.connectTimeoutMs, limits.upgradeTimeoutMs);
+  return new Promise((resolve, reject) => {
+    // TLS, if any, is done already: to `ws` every connection is a plain one.
+    const place = writeRelayUrl('ws', host, port);
+    const origin = new URL(writeRelayUrl(transport === 'wss' ? 'https' : 'http', host, port)).origin;
+    const socket = new WebSocket(`${place}${path}`, {
+      ...webSocketSettings(webSocketMessageOctets),
+      origin,
+      headers: { Host: new URL(origin).host },
+      // Any stream will do, whatever the type says.
+      createConnection: () => under as Socket,
+    });
+    const fail = (error: ImxpError): void => {
+      clearTimeout(timer);
+      socket.off('error', failed);
+      socket.on('error', ignore);
+      socket.terminate();
+      under.destroy();
+      reject(error);
+    };
+    const failed = (cause: Error): void =>
+      fail(new TransportError('CONNECTION_LOST', `no WebSocket to ${url}: ${cause.message}`, { cause }));
+    const timer = setTimeout(
+      () => fail(new TransportError('TIMED_OUT', `no WebSocket to ${url} within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
+    socket.once('error', failed);
+    socket.once('unexpected-response', (_request, response) => {
+      const told = (body: string): void => {
+        const text = `no WebSocket to ${url}: ${response.statusCode} ${response.statusMessage} ${body.slice(0, 200)}`;
+        fail(new RemoteProtocolError('WEBSOCKET_INVALID', text.trim()));
+      };
+      // The first octets of an explanation are enough.
+      response.setEncoding('utf8').once('data', told);
+      response.once('end', () => told(''));
+    });
+    socket.once('open', () => {
+      clearTimeout(timer);
+      socket.off('error', failed);
+      resolve(new WebSocketStream(socket, under, { pingMs }));
+    });
+  });
+}
+
+/** The reason was told already. */
+function ignore(): void {}
