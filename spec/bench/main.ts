@@ -97,10 +97,14 @@ async function paths(): Promise<{ paths: PathResult[]; bulk: BulkResult[] }> {
   floor.stop();
   const results = [against(base, base)];
   const bulk: BulkResult[] = [];
-  for (const tls of [false, true]) {
-    const mesh = await Mesh.start(tls);
+  for (const [over, tls, transport] of [
+    ['TCP', false, 'tcp'],
+    ['TLS', true, 'tcp'],
+    ['ws', false, 'ws'],
+    ['wss', true, 'wss'],
+  ] as const) {
+    const mesh = await Mesh.start(tls, {}, transport);
     try {
-      const over = tls ? 'TLS' : 'TCP';
       const fred = await mesh.attach(FRED);
       const wilma = await mesh.attach(WILMA);
       const barney = await mesh.attach(BARNEY);

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { connect, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import type { Transport } from '../../lib/config/relay-url.js';
 import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
 import type { Submit } from './load.js';
 import { dataOf, Peer } from './peer.js';
@@ -19,8 +20,15 @@ export class Mesh {
   readonly first: NodeProcess;
   readonly second: NodeProcess;
   readonly authority: Buffer | undefined;
+  readonly #transport: Transport;
 
-  private constructor(workshop: Workshop, first: NodeProcess, second: NodeProcess, authority: Buffer | undefined) {
+  private constructor(
+    workshop: Workshop,
+    [first, second]: readonly [NodeProcess, NodeProcess],
+    authority: Buffer | undefined,
+    transport: Transport,
+  ) {
+    this.#transport = transport;
     this.workshop = workshop;
     this.first = first;
     this.second = second;
@@ -28,14 +36,14 @@ export class Mesh {
   }
 
   /** @param more what is different in both configurations */
-  static async start(tls: boolean, more: object = {}): Promise<Mesh> {
+  static async start(tls: boolean, more: object = {}, transport: Transport = 'tcp'): Promise<Mesh> {
     const workshop = await Workshop.open();
     const { octets } = await workshop.certs('example.com', 'rubble.com');
     const ports = [await freePort(), await freePort()] as const;
     await workshop.file('secrets/mesh', `${PASSWORD}\n`);
     const config = (own: string, other: string, port: number, otherPort: number): object => ({
       domains: [own],
-      listen: [{ transport: 'tcp', host: '127.0.0.1', port }],
+      listen: [{ transport, host: '127.0.0.1', port }],
       ...(tls
         ? {
             tls: {
@@ -51,7 +59,7 @@ export class Mesh {
         routes: [
           {
             domain: other,
-            relays: [`tcp://127.0.0.1:${otherPort}`],
+            relays: [`${transport}://127.0.0.1:${otherPort}`],
             tls: tls ? 'require' : 'off',
             credentials: { username: `imxp=mesh@${own}`, passwordFile: 'secrets/mesh' },
           },
@@ -72,13 +80,13 @@ export class Mesh {
     for (const address of [BARNEY, 'imxp=mesh@example.com']) await workshop.account(second, address, PASSWORD);
     await first.start();
     await second.start();
-    return new Mesh(workshop, first, second, tls ? octets : undefined);
+    return new Mesh(workshop, [first, second], tls ? octets : undefined, transport);
   }
 
   attach(address: string): Promise<Peer> {
     const { port } = this.nodeOf(address);
     const authority = this.authority === undefined ? {} : { authority: this.authority };
-    return Peer.attach({ port, address, password: PASSWORD, ...authority });
+    return Peer.attach({ port, address, password: PASSWORD, transport: this.#transport, ...authority });
   }
 
   /** Attaches as another name of an account, such as a subaddress. */

@@ -1,5 +1,6 @@
 /** An attached endpoint for the benchmark: sends prepared payloads and answers what comes, with little work of its own. */
 import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
+import { parseRelayUrl, type Transport } from '../../lib/config/relay-url.js';
 import { LocalError } from '../../lib/errors.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import { newTransId } from '../../lib/imxp/trans-id.js';
@@ -18,6 +19,8 @@ export interface PeerOptions {
   readonly password: string;
   /** PEM of the authority; with it TLS is required. */
   readonly authority?: Buffer;
+  /** `tcp` unless given. */
+  readonly transport?: Transport;
 }
 
 const dialect = imxpDialect();
@@ -38,10 +41,10 @@ export class Peer {
   }
 
   static async attach(options: PeerOptions): Promise<Peer> {
-    const { port, address, password, authority } = options;
+    const { port, address, password, authority, transport = 'tcp' } = options;
     const domain = address.split('@')[1] ?? '';
     const driver = await dial({
-      relays: [{ transport: 'tcp', host: '127.0.0.1', port, url: `tcp://127.0.0.1:${port}` }],
+      relays: [parseRelayUrl(`${transport}://127.0.0.1:${port}`)],
       domain,
       tls: authority === undefined ? 'off' : 'require',
       service: new TlsService({
