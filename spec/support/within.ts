@@ -1,18 +1,2 @@
-/**
- * Nothing in a spec waits for ever. Owns no knowledge of what is waited for.
- */
-
-/** The promise's value, or an error that says what did not happen in time. */
-export async function within<T>(ms: number, promise: Promise<T>, what: string | (() => string)): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(`not within ${ms} ms: ${typeof what === 'string' ? what : what()}`));
-    }, ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+/** Nothing waits for ever: part of the peer that `imxp interop` is made of, in one place for both. */
+export * from '../../bin/support/interop/peer/within.js';

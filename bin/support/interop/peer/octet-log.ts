@@ -1,0 +1,73 @@
+/**
+ * Every octet that crossed a raw peer's socket, for failure messages and for octet-exact comparison. Knows no framing.
+ */
+
+const ENTRIES = 400;
+const SHOWN_ENTRIES = 24;
+const SHOWN_OCTETS = 600;
+
+export interface Entry {
+  readonly from: 'I' | 'L';
+  readonly octets: Buffer;
+}
+
+/** Octets as text on one line: CR, LF and everything not printable escaped, long runs cut in the middle. */
+export function visible(octets: Buffer, limit = SHOWN_OCTETS): string {
+  const text = octets
+    .toString('latin1')
+    .replace(/[^\x20-\x7e]/g, (c) =>
+      c === '\r' ? '\\r' : c === '\n' ? '\\n' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+    );
+  if (text.length <= limit) return text;
+  const half = limit / 2;
+  return `${text.slice(0, half)} …${text.length - limit} more… ${text.slice(-half)}`;
+}
+
+export class OctetLog {
+  readonly #entries: Entry[] = [];
+  #recording: Buffer[] | undefined;
+  #forgotten = 0;
+
+  add(from: Entry['from'], octets: Buffer): void {
+    if (from === 'L') this.#recording?.push(octets);
+    const last = this.#entries.at(-1);
+    if (last?.from === from && last.octets.length + octets.length <= SHOWN_OCTETS) {
+      this.#entries[this.#entries.length - 1] = {
+        from,
+        octets: Buffer.concat([last.octets, octets]),
+      };
+      return;
+    }
+    this.#entries.push({ from, octets });
+    if (this.#entries.length > ENTRIES) {
+      this.#entries.shift();
+      this.#forgotten += 1;
+    }
+  }
+
+  /** What crossed lately, in order. */
+  get entries(): readonly Entry[] {
+    return this.#entries;
+  }
+
+  /** From now on keeps everything the listener sends. */
+  record(): void {
+    this.#recording = [];
+  }
+
+  /** What the listener sent since {@link record} or the last take. */
+  take(): Buffer {
+    const octets = Buffer.concat(this.#recording ?? []);
+    this.#recording = [];
+    return octets;
+  }
+
+  toString(): string {
+    const shown = this.#entries.slice(-SHOWN_ENTRIES);
+    const left = this.#entries.length - shown.length + this.#forgotten;
+    return [
+      left > 0 ? `  (${left} earlier)` : '',
+      ...shown.map(({ from, octets }) => `  ${from}: ${visible(octets)}`),
+    ].join('\n');
+  }
+}

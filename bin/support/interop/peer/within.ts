@@ -1,0 +1,21 @@
+/**
+ * Nothing waits for ever. Owns no knowledge of what is waited for.
+ */
+
+/** Something did not happen in time. */
+export class LateError extends Error {}
+
+/** The promise's value, or an error that says what did not happen in time. */
+export async function within<T>(ms: number, promise: Promise<T>, what: string | (() => string)): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new LateError(`not within ${ms} ms: ${typeof what === 'string' ? what : what()}`));
+    }, ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
