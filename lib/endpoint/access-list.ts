@@ -4,7 +4,8 @@
  */
 import { LocalError } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
-import { type AccessEntry, type ActorPattern, isAction, parseActor } from '../imxp/vocabulary/access.js';
+import { type AccessEntry, isAction } from '../imxp/vocabulary/access.js';
+import { type ActorPattern, covers, parseActor, writeActor } from '../imxp/vocabulary/actor.js';
 import { givenAddress } from './address.js';
 
 /** What `all` is spelled out as where some of it is denied: the tokens of the services there are. */
@@ -92,17 +93,8 @@ function patternOf(actor: string): ActorPattern {
   );
 }
 
-/** Whether whoever the second pattern names is named by the first. */
-function covers(first: ActorPattern, second: ActorPattern): boolean {
-  if (first.domain !== undefined && first.domain !== second.domain) return false;
-  const service = second.kind === 'services' || (second.kind === 'literal' && /^(?:imxp|apex)=/i.test(second.local));
-  if (first.kind === 'everybody') return !service;
-  if (first.kind === 'services') return service;
-  return second.kind === 'literal' && first.local === second.local;
-}
-
 function same(first: ActorPattern, second: ActorPattern): boolean {
-  return first.kind === second.kind && first.local === second.local && first.domain === second.domain;
+  return writeActor(first) === writeActor(second);
 }
 
 function grants(actions: readonly string[], action: string): boolean {

@@ -8,10 +8,10 @@ import {
   type AccessEntry,
   type AccessOperation,
   isAction,
-  parseActor,
   readAccessOperation,
   writeAccessOperation,
 } from '../imxp/vocabulary/access.js';
+import { parseActor } from '../imxp/vocabulary/actor.js';
 import { readServiceReply } from '../imxp/vocabulary/reply.js';
 import type { XmlElement } from '../xml/parse.js';
 import { allowed, denied } from './access-list.js';

@@ -3,7 +3,7 @@
  * knows nothing of what is sent and received then.
  */
 import { DEFAULT_LIMITS, type Limits } from '../config/limits.js';
-import { type ImxpError, RefusedError } from '../errors.js';
+import { type ImxpError, RefusedError, type Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Attach } from '../imxp/operation.js';
 import type { ChannelHandler, Payload, ReplySink } from '../wire/channel-handle.js';
@@ -44,6 +44,15 @@ export interface Connection {
   readonly channel: EndpointChannel;
   /** Where the relay is, for people. */
   readonly relay?: string;
+  /** False when there is a relay that is to be preferred, and it did not answer. */
+  readonly preferred?: boolean;
+  /**
+   * Opens another channel, for sending only; without it there is none to be had.
+   *
+   * @param closed told when it is gone
+   * @throws ImxpError when the relay refuses it
+   */
+  further?(closed: () => void): Promise<EndpointChannel>;
   /** Ends it in order. */
   release(): Promise<void>;
 }
@@ -53,13 +62,16 @@ export interface Connector {
   readonly dialect: Dialect;
   /**
    * @param attach goes with the start of the channel; without it nothing is attached yet
+   * @param than only to a relay that is preferred to this one, as {@link Connection.relay} names it
    * @throws RefusedError REFUSED when the relay does not attach, and whatever dialling throws
    */
-  open(attach: Attach | undefined, receiver: Receiver): Promise<Connection>;
+  open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<Connection>;
 }
 
 /** An endpoint serves no profile: only it opens channels (IMXP core §1, endpoint-relay mode). */
 const NO_PROFILES = new ProfileTable([]);
+
+const NOT_ATTACHED: Reply = { code: 550, text: 'nobody is attached on this channel' };
 
 export class RelayConnector implements Connector {
   readonly dialect: Dialect;
@@ -91,9 +103,10 @@ export class RelayConnector implements Connector {
     });
   }
 
-  async open(attach: Attach | undefined, receiver: Receiver): Promise<Connection> {
+  async open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<Connection> {
     const line = new Line(receiver, this.#health);
-    const driver = await this.#dial(line);
+    const relays = await this.#relays();
+    const driver = await this.#dial(line, than === undefined ? relays : preferredTo(than, relays));
     line.driver = driver;
     try {
       const started = await driver.start(
@@ -102,7 +115,13 @@ export class RelayConnector implements Connector {
       );
       if (attach !== undefined) this.#verify(attach, started);
       line.live = true;
-      return { channel: started.channel, relay: line.relay, release: () => driver.release() };
+      return {
+        channel: started.channel,
+        relay: line.relay,
+        preferred: preferredTo(line.relay, relays).length === 0,
+        further: (closed) => this.#further(driver, closed),
+        release: () => driver.release(),
+      };
     } catch (error) {
       this.#health.failed(line.relay);
       await driver.release();
@@ -110,10 +129,28 @@ export class RelayConnector implements Connector {
     }
   }
 
-  async #dial(line: Line): Promise<Driver> {
+  async #further(driver: Driver, closed: () => void): Promise<EndpointChannel> {
+    const { channel } = await driver.start(
+      { profiles: [this.#proposal(undefined)] },
+      {
+        codec: meshErrors(this.dialect),
+        handler: (made) => ({
+          closed,
+          // Nobody is attached here: the relay has nothing to ask.
+          message: (msgno, payload) => {
+            made.consume(payload.length);
+            made.refuse(msgno, NOT_ATTACHED);
+          },
+        }),
+      },
+    );
+    return channel;
+  }
+
+  async #dial(line: Line, relays: readonly DialTarget[]): Promise<Driver> {
     const { domain, tls } = this.#settings;
     const driver = await dial({
-      relays: await this.#relays(),
+      relays,
       health: this.#health,
       chosen: ({ url }) => {
         line.relay = url;
@@ -156,6 +193,16 @@ export class RelayConnector implements Connector {
     const answer = this.dialect.decodeInitialReply(content);
     if (answer.type === 'error') throw attachRefused(attach.endpoint, answer);
   }
+}
+
+/** Those that come before a relay: by their priority in the DNS, or by their order in a list that somebody wrote. */
+function preferredTo(url: string, relays: readonly DialTarget[]): readonly DialTarget[] {
+  const rank = (relay: DialTarget, at: number): number => relay.priority ?? at;
+  const own = relays.findIndex((relay) => relay.url === url);
+  const relay = relays[own];
+  // One that is no longer among them is left for any of them.
+  if (relay === undefined) return relays;
+  return relays.filter((other, at) => rank(other, at) < rank(relay, own));
 }
 
 /** The error for an attach that the relay did not grant. */

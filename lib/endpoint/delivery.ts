@@ -7,6 +7,7 @@ import { contentOf } from '../imxp/content.js';
 import type { Data, Option } from '../imxp/operation.js';
 import type { InstantMessage } from '../message/instant-message.js';
 import { openMessage } from '../message/open.js';
+import type { EndpointChannel } from './connection.js';
 import { textOfContent } from './content.js';
 
 /** Told of the answer; the inbox. */
@@ -18,6 +19,7 @@ export interface DeliveryOwner {
 /** Where the answer goes and what it costs; the endpoint's own business. */
 export interface DeliveryTicket {
   readonly owner: DeliveryOwner;
+  readonly channel: EndpointChannel;
   readonly msgno: number;
   /** Of the whole payload. */
   readonly octets: number;

@@ -1,28 +1,18 @@
 /**
- * The application's side of the mesh: attached to the relay of its domain, it sends and receives. Owns the life of the
- * connection and what the relay may ask of an endpoint; sending is the outbox's matter, receiving the inbox's.
- *
- * ```
- *   connect ──> connected ──close──> closing ──> closed
- *                  │  ^                            ^
- *                lost back ── not again ───────────┘
- *                  v  │
- *              reconnecting
- * ```
+ * The application's side of the mesh: attached to the relay of its domain, it sends and receives. This is its face; the
+ * connection is the lifeline's matter, sending the outbox's, receiving the inbox's.
  */
 import { EventEmitter } from 'node:events';
-import { ImxpError, LocalError, RefusedError, RemoteProtocolError, type Reply, TransportError } from '../errors.js';
+import type { ImxpError } from '../errors.js';
+import { LocalError, TransportError } from '../errors.js';
 import { imxpDialect } from '../imxp/dialect/imxp.js';
-import type { Data, Operation, Terminate } from '../imxp/operation.js';
-import { isProbe } from '../imxp/probe.js';
-import { Backoff, pause } from '../wire/backoff.js';
-import type { Payload } from '../wire/channel-handle.js';
+import { whenAborted } from '../wire/abort.js';
 import { AccessClient } from './access.js';
-import { Attachments } from './attachments.js';
-import { attachRefused, type Connection, type Connector, type EndpointChannel, RelayConnector } from './connection.js';
+import { type Connector, RelayConnector } from './connection.js';
 import type { Delivery } from './delivery.js';
 import { type DeliveryHandler, Inbox } from './inbox.js';
-import { dataOf, type Message } from './message.js';
+import { LEAVING, Lifeline } from './lifeline.js';
+import { dataOf, type Encoded, encodedOf, type Message } from './message.js';
 import { type EndpointOptions, type EndpointSettings, settle } from './options.js';
 import { Outbox, type SendSink } from './outbox.js';
 import { PresenceClient } from './presence.js';
@@ -33,6 +23,8 @@ import { Transactions } from './transactions.js';
 export type EndpointEvents = {
   /** Attached again after a loss. */
   connect: [];
+  /** Attached at another relay, which is preferred, without a loss. */
+  move: [relay: string];
   /** The connection is lost; `retrying` when it comes back by itself. */
   disconnect: [error: ImxpError, retrying: boolean];
   /** The relay ended the attachment of an address. */
@@ -40,13 +32,6 @@ export type EndpointEvents = {
   /** Nothing more happens: closed by the application (no error), or lost for good. */
   close: [error: ImxpError | undefined];
 };
-
-type State = 'connected' | 'reconnecting' | 'closing' | 'closed';
-
-const NOT_ATTACHED: Reply = { code: 550, text: 'not attached as this endpoint' };
-const NOT_FOR_ENDPOINTS: Reply = { code: 550, text: 'an endpoint takes no such operation' };
-const UNKNOWN_TRANSACTION: Reply = { code: 550, text: 'no attachment has this transID' };
-const LEAVING = 'the endpoint was closed';
 
 /**
  * An application attached to the relay of its domain.
@@ -72,22 +57,13 @@ const LEAVING = 'the endpoint was closed';
 export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncIterable<Delivery> {
   readonly #connector: Connector;
   readonly #settings: EndpointSettings;
-  readonly #attachments = new Attachments();
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
+  readonly #lifeline: Lifeline;
   readonly #transactions = new Transactions();
-  readonly #leaving = new AbortController();
-  readonly #backoff: Backoff | undefined;
   #presence: PresenceClient | undefined;
   #access: AccessClient | undefined;
   #status: StatusClient | undefined;
-  #state: State = 'reconnecting';
-  #connection: Connection | undefined;
-  /** Tells a present connection's end from that of an earlier one. */
-  #generation = 0;
-  #closed: Promise<void> | undefined;
-  /** Why this side is about to release the connection, when that is not the application's wish. */
-  #reason: ImxpError | undefined;
 
   /** Use {@link connect}; a connector of one's own is for trying out without a relay. */
   private constructor(connector: Connector, settings: EndpointSettings) {
@@ -95,10 +71,24 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     this.#connector = connector;
     this.#settings = settings;
     const { dialect } = connector;
-    const idle = (): void => this.#idle();
-    this.#inbox = new Inbox({ dialect, autoAccept: settings.autoAccept, limits: settings.limits, idle });
-    this.#outbox = new Outbox({ dialect, limits: settings.limits, idle });
-    this.#backoff = settings.reconnect === undefined ? undefined : new Backoff(settings.reconnect);
+    const { autoAccept, limits } = settings;
+    const idle = (): void => this.#lifeline.idle();
+    this.#inbox = new Inbox({ dialect, autoAccept, limits, idle });
+    this.#outbox = new Outbox({ dialect, limits, idle });
+    this.#lifeline = new Lifeline({
+      connector,
+      settings,
+      inbox: this.#inbox,
+      outbox: this.#outbox,
+      transactions: this.#transactions,
+      watcher: {
+        back: () => this.#back(),
+        moved: (relay) => this.#moved(relay),
+        lost: (error, retrying) => this.#lost(error, retrying),
+        terminated: (address) => void this.emit('terminate', address),
+        over: (error) => this.#over(error),
+      },
+    });
   }
 
   /**
@@ -118,14 +108,14 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   /** Like {@link connect}, over connections made elsewhere. */
   static async through(connector: Connector, settings: EndpointSettings): Promise<Endpoint> {
     const endpoint = new Endpoint(connector, settings);
-    endpoint.#attachments.add(settings.address);
-    await endpoint.#open();
+    endpoint.#lifeline.attachments.add(settings.address);
+    await endpoint.#lifeline.open();
     return endpoint;
   }
 
   /** The addresses this endpoint wants to be attached as; the first is the originator unless `from` says otherwise. */
   get addresses(): readonly string[] {
-    return this.#attachments.addresses;
+    return this.#lifeline.attachments.addresses;
   }
 
   /**
@@ -192,17 +182,17 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
 
   /** Whether there is a connection to the relay. */
   get connected(): boolean {
-    return this.#state === 'connected';
+    return this.#lifeline.connected;
   }
 
   /** Where the relay is that it is connected to. */
   get relay(): string | undefined {
-    return this.#connection?.relay;
+    return this.#lifeline.connection?.relay;
   }
 
   /** Data sent or waiting to be sent, without an answer yet. */
   get outstanding(): number {
-    return (this.#connection?.channel.outstanding ?? 0) + this.#outbox.waiting;
+    return this.#outbox.outstanding;
   }
 
   /**
@@ -212,15 +202,8 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    * @example
    * await fred.attach('fred/appl=wb@example.com');
    */
-  async attach(address: string): Promise<void> {
-    const channel = this.#channel();
-    this.#attachments.add(address);
-    try {
-      await this.#attach(channel, address);
-    } catch (error) {
-      this.#attachments.remove(address);
-      throw error;
-    }
+  attach(address: string): Promise<void> {
+    return this.#lifeline.attach(address);
   }
 
   /**
@@ -230,18 +213,14 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    * @example
    * await fred.terminate('fred/appl=wb@example.com');
    */
-  async terminate(address: string): Promise<void> {
-    const channel = this.#channel();
-    const transID = this.#attachments.transID(address);
-    if (transID === undefined) throw new LocalError('ARGUMENT', `${address} is not attached`);
-    await this.#ask(channel, { type: 'terminate', transID });
-    this.#attachments.remove(address);
+  terminate(address: string): Promise<void> {
+    return this.#lifeline.terminate(address);
   }
 
   /**
    * Sends a message and waits for the answer. Any number may be under way; past `limits.outstandingData` and
-   * `limits.outstandingOctets` they wait for their turn. They leave in the order of the calls. A Buffer must not be changed
-   * before the answer.
+   * `limits.outstandingOctets` they wait for their turn. Those to the same recipient arrive in the order of the calls. A
+   * Buffer must not be changed before the answer.
    *
    * Resolves when at least one recipient's application has said ok.
    *
@@ -259,39 +238,34 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
         reject(signal.reason);
         return;
       }
-      const payload = this.encode(message);
-      if (signal === undefined) {
-        this.submit(payload, { accepted: resolve, failed: reject });
-        return;
-      }
-      this.#abortable(payload, signal, resolve, reject);
+      const encoded = this.encode(message);
+      if (signal === undefined) this.submit(encoded, { accepted: resolve, failed: reject });
+      else this.#abortable(encoded, signal, resolve, reject);
     });
   }
 
   /**
-   * Writes a message as it goes to the relay; the payload may be submitted more than once.
+   * Writes a message as it goes to the relay; it may be submitted more than once.
    *
    * @throws LocalError ARGUMENT | ADDRESS_INVALID
    */
-  encode(message: Message): Payload {
-    const [own = this.#settings.address] = this.#attachments.addresses;
-    const data = dataOf(message, own);
-    const { dialect } = this.#connector;
-    return data.source?.profile === dialect.profile ? data.source.payload : dialect.encodeData(data);
+  encode(message: Message): Encoded {
+    const [own = this.#settings.address] = this.addresses;
+    return encodedOf(dataOf(message, own), this.#connector.dialect);
   }
 
   /**
-   * {@link send} for those who send a lot: no promise, and a payload made by {@link encode}.
+   * {@link send} for those who send a lot: no promise, and a message written by {@link encode}.
    *
    * @throws LocalError CLOSED
    * @example
-   * const payload = fred.encode({ to: 'barney@rubble.com', content: 'tick' });
-   * const sink = { accepted: () => fred.submit(payload, sink), failed: (error) => console.error(error.message) };
-   * fred.submit(payload, sink);
+   * const tick = fred.encode({ to: 'barney@rubble.com', content: 'tick' });
+   * const sink = { accepted: () => fred.submit(tick, sink), failed: (error) => console.error(error.message) };
+   * fred.submit(tick, sink);
    */
-  submit(payload: Payload, sink: SendSink): void {
-    this.#refuseClosed();
-    this.#outbox.submit(payload, sink);
+  submit(encoded: Encoded, sink: SendSink): void {
+    this.#lifeline.refuseClosed();
+    this.#outbox.submit(encoded, sink);
   }
 
   /**
@@ -322,253 +296,47 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    * await fred.close();
    */
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    return this.#lifeline.close();
   }
 
-  // ---- connecting ---------------------------------------------------------------------------------------------------
+  // ---- what becomes of the connection -------------------------------------------------------------------------------
 
-  async #open(): Promise<void> {
-    this.#generation += 1;
-    const generation = this.#generation;
-    const [first, ...others] = this.#attachments.addresses;
-    const connection = await this.#connector.open(first === undefined ? undefined : this.#attachments.attach(first), {
-      message: (channel, msgno, payload) => this.#received(channel, msgno, payload),
-      ended: (error) => {
-        if (generation === this.#generation) this.#ended(error);
-      },
-    });
-    if (generation !== this.#generation) throw new TransportError('CONNECTION_LOST', 'lost as soon as it was there');
-    if (this.#leaving.signal.aborted) {
-      await connection.release();
-      return;
-    }
-    this.#connection = connection;
-    for (const address of others) await this.#attach(connection.channel, address);
-    this.#outbox.channel = connection.channel;
-    this.#state = 'connected';
-  }
-
-  async #attach(channel: EndpointChannel, address: string): Promise<void> {
-    try {
-      await this.#ask(channel, this.#attachments.attach(address));
-    } catch (error) {
-      throw error instanceof RefusedError ? attachRefused(address, error.reply) : error;
-    }
-  }
-
-  #ask(channel: EndpointChannel, operation: Parameters<Connector['dialect']['encode']>[0]): Promise<void> {
-    const { dialect } = this.#connector;
-    return new Promise((resolve, reject) => {
-      const lost = (code: 'TIMED_OUT' | 'CONNECTION_LOST'): void =>
-        reject(new TransportError(code, `no answer to ${operation.type}`));
-      channel.request(dialect.encode(operation), {
-        replied: (kind, payload) => {
-          const error = this.#outbox.verdict(kind, payload);
-          if (error === undefined) resolve();
-          else reject(error);
-        },
-        failed: (reason) => lost(reason === 'timeout' ? 'TIMED_OUT' : 'CONNECTION_LOST'),
-      });
-    });
-  }
-
-  /** The connection is gone. */
-  #ended(error: ImxpError | undefined): void {
-    if (this.#state === 'closed') return;
-    const lost = this.#reason ?? error ?? new TransportError('CONNECTION_LOST', 'the relay ended the session');
-    this.#reason = undefined;
-    this.#connection = undefined;
-    this.#generation += 1;
-    this.#attachments.lose();
-    this.#inbox.lose();
-    this.#access?.lose(new TransportError('CONNECTION_LOST', `no answer of the access service: ${lost.message}`));
-    if (this.#state === 'closing') return;
-    this.#outbox.fail('CONNECTION_LOST', 'the connection to the relay was lost before it was sent');
-    const retrying = this.#backoff !== undefined;
-    // While it is being attached again the loop that does it sees the failure.
-    const looping = this.#state === 'reconnecting';
-    this.#state = 'reconnecting';
-    if (!looping) this.emit('disconnect', lost, retrying);
-    if (this.#backoff === undefined) this.#finish(lost);
-    else if (!looping) void this.#comeBack(this.#backoff);
-  }
-
-  async #comeBack(backoff: Backoff): Promise<void> {
-    const { signal } = this.#leaving;
-    for (;;) {
-      await backoff.wait(signal);
-      if (signal.aborted) return;
-      try {
-        await this.#again();
-        backoff.reset();
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        const failure =
-          error instanceof ImxpError ? error : new LocalError('CONNECT_FAILED', String(error), { cause: error });
-        if (!worthRetrying(failure)) {
-          this.#finish(failure);
-          return;
-        }
-      }
-    }
-  }
-
-  async #again(): Promise<void> {
-    try {
-      await this.#open();
-    } catch (error) {
-      // Attached in part only: begin anew.
-      await this.#connection?.release();
-      throw error;
-    }
-    if (this.#state !== 'connected') return;
+  #back(): void {
     this.#presence?.attached();
     this.emit('connect');
   }
 
-  /** Nothing more happens. */
-  #finish(error: ImxpError | undefined): void {
-    if (this.#state === 'closed') return;
-    this.#state = 'closed';
-    this.#leaving.abort();
-    this.#outbox.fail(error === undefined ? 'CLOSED' : 'CONNECTION_LOST', error?.message ?? LEAVING);
-    this.#inbox.end(error);
+  #moved(relay: string): void {
+    this.#presence?.attached();
+    this.emit('move', relay);
+  }
+
+  #lost(error: ImxpError, retrying: boolean): void {
+    this.#access?.lose(new TransportError('CONNECTION_LOST', `no answer of the access service: ${error.message}`));
+    this.emit('disconnect', error, retrying);
+  }
+
+  #over(error: ImxpError | undefined): void {
     this.#presence?.close(error);
     this.#access?.lose(error ?? new LocalError('CLOSED', LEAVING));
     this.emit('close', error);
   }
 
-  async #close(): Promise<void> {
-    if (this.#state === 'closed') return;
-    const connection = this.#connection;
-    this.#state = 'closing';
-    this.#leaving.abort();
-    if (connection !== undefined) await this.#leave(connection);
-    this.#finish(undefined);
-  }
-
-  async #leave({ channel, release }: Connection): Promise<void> {
-    const timeout = new AbortController();
-    const terminations = this.#attachments.addresses.flatMap((address) => {
-      const transID = this.#attachments.transID(address);
-      // Whatever the relay says to it: it is over.
-      return transID === undefined ? [] : [this.#ask(channel, { type: 'terminate', transID }).catch(() => undefined)];
-    });
-    await Promise.race([Promise.all(terminations), pause(this.#settings.limits.closeTimeoutMs, timeout.signal)]);
-    timeout.abort();
-    this.#outbox.fail('CLOSED', LEAVING);
-    this.#inbox.leave();
-    await release();
-  }
-
-  // ---- what the relay asks ------------------------------------------------------------------------------------------
-
-  #received(channel: EndpointChannel, msgno: number, payload: Buffer): void {
-    let operation: Operation;
-    try {
-      operation = this.#connector.dialect.decode(payload);
-    } catch (error) {
-      if (!(error instanceof RemoteProtocolError) || error.reply === undefined) throw error;
-      this.#refuse(channel, msgno, payload.length, error.reply);
-      return;
-    }
-    if (operation.type === 'data') {
-      this.#data(channel, msgno, payload.length, operation);
-      return;
-    }
-    channel.consume(payload.length);
-    if (operation.type === 'terminate') this.#terminated(channel, msgno, operation);
-    // IMXP core §4: in endpoint-relay mode only the endpoint attaches, and nobody binds.
-    else this.#refuse(channel, msgno, 0, NOT_FOR_ENDPOINTS);
-  }
-
-  #data(channel: EndpointChannel, msgno: number, octets: number, data: Data): void {
-    const recipients = data.recipients
-      .map(({ identity }) => identity)
-      .filter((identity) => this.#attachments.has(identity));
-    // IMXP core §9.3: an error when no recipient is attached here.
-    if (recipients.length === 0) this.#refuse(channel, msgno, octets, NOT_ATTACHED);
-    else if (this.#transacted(channel, msgno, octets, data)) return;
-    else this.#inbox.take(channel, msgno, octets, data, recipients);
-  }
-
-  /** What a service answers is not for the application's loops, nor is a probe. */
-  #transacted(channel: EndpointChannel, msgno: number, octets: number, data: Data): boolean {
-    try {
-      if (!this.#transactions.take(data) && !isProbe(data)) return false;
-      channel.reply(msgno, 'RPY', this.#connector.dialect.ok);
-      channel.consume(octets);
-    } catch (error) {
-      if (!(error instanceof RemoteProtocolError) || error.reply === undefined) throw error;
-      this.#refuse(channel, msgno, octets, error.reply);
-    }
-    return true;
-  }
-
-  /** IMXP core §8: the relay ends an attachment. */
-  #terminated(channel: EndpointChannel, msgno: number, { transID }: Terminate): void {
-    const address = this.#attachments.ended(transID);
-    if (address === undefined) {
-      this.#refuse(channel, msgno, 0, UNKNOWN_TRANSACTION);
-      return;
-    }
-    channel.reply(msgno, 'RPY', this.#connector.dialect.ok);
-    this.emit('terminate', address);
-    if (this.#state !== 'connected' || this.#attachments.live) return;
-    const ended: Reply = { code: 421, text: 'the relay ended the attachment' };
-    this.#reason = new RefusedError('TERMINATED', ended, `the relay ended the attachment of ${address}`);
-    this.#idle();
-  }
-
-  /** After the last attachment is gone the session is left, but not before all answers are given and there. */
-  #idle(): void {
-    if (this.#reason === undefined || this.outstanding > 0 || this.#inbox.unanswered > 0) return;
-    void this.#connection?.release();
-  }
-
-  #refuse(channel: EndpointChannel, msgno: number, octets: number, { code, text }: Reply): void {
-    channel.reply(msgno, 'ERR', this.#connector.dialect.encodeReply({ type: 'error', code, text, lang: undefined }));
-    if (octets > 0) channel.consume(octets);
-  }
-
-  // ---- sending ------------------------------------------------------------------------------------------------------
-
-  #channel(): EndpointChannel {
-    this.#refuseClosed();
-    const channel = this.#connection?.channel;
-    if (channel === undefined) throw new TransportError('CONNECTION_LOST', 'there is no connection to the relay');
-    return channel;
-  }
-
-  #refuseClosed(): void {
-    if (this.#state === 'closing' || this.#state === 'closed') throw new LocalError('CLOSED', LEAVING);
-  }
-
-  #abortable(payload: Payload, signal: AbortSignal, resolve: () => void, reject: (reason: unknown) => void): void {
-    this.#refuseClosed();
-    const submission = this.#outbox.submit(payload, {
+  #abortable(encoded: Encoded, signal: AbortSignal, resolve: () => void, reject: (reason: unknown) => void): void {
+    this.#lifeline.refuseClosed();
+    const submission = this.#outbox.submit(encoded, {
       accepted: () => {
-        signal.removeEventListener('abort', aborted);
+        forget();
         resolve();
       },
       failed: (error) => {
-        signal.removeEventListener('abort', aborted);
+        forget();
         reject(error);
       },
     });
-    const aborted = (): void => {
+    const forget = whenAborted(signal, () => {
       this.#outbox.withdraw(submission);
       reject(signal.reason);
-    };
-    signal.addEventListener('abort', aborted, { once: true });
+    });
   }
-}
-
-/** Whether what kept the endpoint from coming back may pass. */
-function worthRetrying(error: ImxpError): boolean {
-  // The relay may not have noticed yet that the old connection is gone: another application seems to be attached.
-  if (error instanceof RefusedError) return error.reply.code < 500 || error.reply.code === 554;
-  return error instanceof TransportError || error.code === 'TLS_FAILED';
 }

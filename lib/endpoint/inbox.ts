@@ -41,10 +41,12 @@ export class Inbox implements DeliveryOwner {
   readonly #idle: () => void;
   /** Deliveries without an answer, the queued ones included. */
   readonly #unanswered = new Set<Delivery>();
+  /** How many of them by connection. */
+  readonly #due = new Map<EndpointChannel, number>();
+  #settling: (() => void)[] = [];
   #octets = 0;
   #held = 0;
   #queue: Delivery[] = [];
-  #channel: EndpointChannel | undefined;
   #handler: DeliveryHandler | undefined;
   #waiters: Waiter[] = [];
   #end: { readonly error: ImxpError | undefined } | undefined;
@@ -63,7 +65,6 @@ export class Inbox implements DeliveryOwner {
 
   /** Takes a Data. */
   take(channel: EndpointChannel, msgno: number, octets: number, data: Data, recipients: readonly string[]): void {
-    this.#channel = channel;
     if (this.#full(octets)) {
       this.#reply(channel, msgno, BUSY);
       channel.consume(octets);
@@ -71,10 +72,11 @@ export class Inbox implements DeliveryOwner {
     }
     const held = Math.min(octets, Math.max(0, Math.floor(this.#limits.windowOctets / 2) - this.#held));
     if (held < octets) channel.consume(octets - held);
-    const delivery = new Delivery(data, recipients, { owner: this, msgno, octets, held });
+    const delivery = new Delivery(data, recipients, { owner: this, channel, msgno, octets, held });
     this.#held += held;
     this.#octets += octets;
     this.#unanswered.add(delivery);
+    this.#due.set(channel, (this.#due.get(channel) ?? 0) + 1);
     this.#hand(delivery);
   }
 
@@ -119,14 +121,19 @@ export class Inbox implements DeliveryOwner {
     return iterator;
   }
 
-  /** The connection is gone, and with it whatever could be answered; the relay has told the senders. */
-  lose(): void {
-    for (const delivery of this.#unanswered) delivery.lose();
-    this.#unanswered.clear();
-    this.#queue = [];
-    this.#octets = 0;
-    this.#held = 0;
-    this.#channel = undefined;
+  /** A connection is gone, and with it whatever could be answered on it; the relay has told the senders. */
+  lose(channel: EndpointChannel): void {
+    for (const delivery of this.#unanswered) {
+      if (delivery.ticket.channel !== channel) continue;
+      delivery.lose();
+      this.#forget(delivery);
+    }
+    this.#queue = this.#queue.filter((delivery) => this.#unanswered.has(delivery));
+  }
+
+  /** Resolves when every delivery of a connection has its answer. */
+  async settled(channel: EndpointChannel): Promise<void> {
+    while ((this.#due.get(channel) ?? 0) > 0) await new Promise<void>((resolve) => this.#settling.push(resolve));
   }
 
   /** Answers what is not answered, because the application is leaving. */
@@ -151,15 +158,22 @@ export class Inbox implements DeliveryOwner {
   }
 
   answered(delivery: Delivery, reply: Reply | undefined): void {
-    const channel = this.#channel;
-    const { msgno, octets, held } = delivery.ticket;
-    this.#unanswered.delete(delivery);
-    this.#octets -= octets;
-    this.#held -= held;
-    if (channel === undefined) return;
+    const { channel, msgno, held } = delivery.ticket;
+    this.#forget(delivery);
     this.#reply(channel, msgno, reply);
     if (held > 0) channel.consume(held);
     if (this.#unanswered.size === 0) this.#idle();
+  }
+
+  #forget(delivery: Delivery): void {
+    const { channel, octets, held } = delivery.ticket;
+    this.#unanswered.delete(delivery);
+    this.#octets -= octets;
+    this.#held -= held;
+    const due = (this.#due.get(channel) ?? 0) - 1;
+    if (due > 0) this.#due.set(channel, due);
+    else this.#due.delete(channel);
+    if (due <= 0 && this.#settling.length > 0) for (const settle of this.#settling.splice(0)) settle();
   }
 
   #full(octets: number): boolean {
@@ -205,7 +219,7 @@ export class Inbox implements DeliveryOwner {
   #failed(delivery: Delivery, error: unknown): void {
     const reply = error instanceof ImxpError ? error.reply : undefined;
     // An error without a reply is the application's own fault: the sender learns only that it happened.
-    if (reply === undefined) events.fault.publish({ session: this.#channel?.id ?? '', error });
+    if (reply === undefined) events.fault.publish({ session: delivery.ticket.channel.id, error });
     delivery.refuse(reply ?? FAILED);
   }
 

@@ -3,9 +3,11 @@
  */
 import { LocalError } from '../errors.js';
 import { type MadeContent, makeData } from '../imxp/content.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data, Option, TargetHop } from '../imxp/operation.js';
 import { newTransId, TRANS_ID_MAX } from '../imxp/trans-id.js';
 import type { HeaderField } from '../mime/headers.js';
+import type { Payload } from '../wire/channel-handle.js';
 import { parseXml } from '../xml/parse.js';
 import { givenAddress } from './address.js';
 import {
@@ -53,6 +55,27 @@ export interface Message {
   readonly options?: readonly OptionInit[];
   /** Stops waiting; what has not left yet is not sent. */
   readonly signal?: AbortSignal;
+}
+
+/** A message as it goes to the relay; made by {@link Endpoint.encode}, and may be submitted more than once. */
+export interface Encoded {
+  readonly payload: Payload;
+  readonly octets: number;
+  /** Normalised addresses. */
+  readonly recipients: readonly string[];
+}
+
+export function encodedOf(data: Data, dialect: Dialect): Encoded {
+  const payload = data.source?.profile === dialect.profile ? data.source.payload : dialect.encodeData(data);
+  const recipients = data.recipients.map(({ identity }) => givenAddress(identity).key);
+  return { payload, octets: octetsOf(payload), recipients };
+}
+
+function octetsOf(payload: Payload): number {
+  if (Buffer.isBuffer(payload)) return payload.length;
+  let octets = 0;
+  for (const part of payload) octets += part.length;
+  return octets;
 }
 
 /**

@@ -24,6 +24,16 @@ export interface EndpointLimits {
   readonly outstandingData: number;
   /** Octets of them; one larger Data still goes when nothing else is outstanding. */
   readonly outstandingOctets: number;
+  /**
+   * Channels to send on: further ones are opened while all there are wait for answers, so that a recipient who is slow to
+   * answer delays nobody else. 1 never opens any.
+   */
+  readonly lanes: number;
+  /**
+   * After how long on a relay that is second choice, by its priority in the DNS or its place in `relay`, the preferred ones
+   * are tried again, more or less by chance; 0 never.
+   */
+  readonly returnMs: number;
   /** Deliveries the application has not answered; past it they are refused with 450. */
   readonly queuedData: number;
   /** Octets of them; one larger delivery is still taken when there is no other. */
@@ -41,6 +51,8 @@ export const ENDPOINT_LIMITS: EndpointLimits = Object.freeze({
   // Below what a relay takes for one target, so that back pressure is felt here and not as a refusal there.
   outstandingData: 1024,
   outstandingOctets: 8_388_608,
+  lanes: 4,
+  returnMs: 300_000,
   queuedData: 1024,
   queuedOctets: 16_777_216,
   messageOctets: DEFAULT_LIMITS.messageOctets,
@@ -184,7 +196,8 @@ function reconnectOf(reconnect: EndpointOptions['reconnect']): BackoffTimes | un
 function limitsOf(given: Partial<EndpointLimits>): EndpointLimits {
   const limits = { ...ENDPOINT_LIMITS, ...given };
   for (const [name, value] of Object.entries(limits)) {
-    if (!Number.isInteger(value) || value < 1)
+    const least = name === 'returnMs' ? 0 : 1;
+    if (!Number.isInteger(value) || value < least)
       throw new LocalError('ARGUMENT', `limits.${name} is not a positive integer`);
   }
   return limits;

@@ -4,8 +4,9 @@
  */
 import { type ErrorCode, ImxpError, RefusedError, type Reply, TransportError } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
-import type { Payload, ReplySink } from '../wire/channel-handle.js';
-import type { EndpointChannel } from './connection.js';
+import type { Connection } from './connection.js';
+import { type Lane, Lanes, type Travelling } from './lanes.js';
+import type { Encoded } from './message.js';
 import type { EndpointLimits } from './options.js';
 
 /** Told exactly once what became of a Data, never before the call that sends it returns. */
@@ -20,48 +21,48 @@ export interface SendSink {
 }
 
 /** One Data on its way. */
-export class Submission implements ReplySink {
+export class Submission implements Travelling {
   readonly #outbox: Outbox;
+  readonly #encoded: Encoded;
   readonly sink: SendSink;
-  readonly payload: Payload;
-  readonly octets: number;
+  lane: Lane | undefined;
 
-  constructor(outbox: Outbox, payload: Payload, sink: SendSink) {
+  constructor(outbox: Outbox, encoded: Encoded, sink: SendSink) {
     this.#outbox = outbox;
-    this.payload = payload;
-    this.octets = octetsOf(payload);
+    this.#encoded = encoded;
     this.sink = sink;
   }
 
+  get payload(): Encoded['payload'] {
+    return this.#encoded.payload;
+  }
+
+  get octets(): number {
+    return this.#encoded.octets;
+  }
+
+  get recipients(): readonly string[] {
+    return this.#encoded.recipients;
+  }
+
   replied(kind: 'RPY' | 'ERR', payload: Buffer): void {
-    const error = this.#outbox.verdict(kind, payload);
-    if (error === undefined) this.sink.accepted();
-    else this.sink.failed(error);
-    this.#outbox.advance();
+    this.#outbox.answered(this, kind, payload);
   }
 
   failed(reason: 'timeout' | 'lost' | 'unsent'): void {
-    this.sink.failed(unanswered(reason));
-    // After a time limit the others go on; after a loss the outbox is told separately.
-    if (reason === 'timeout') this.#outbox.advance();
+    this.#outbox.unanswered(this, reason);
   }
 }
 
-function unanswered(reason: 'timeout' | 'lost' | 'unsent'): TransportError {
+function lostFor(reason: 'timeout' | 'lost' | 'unsent'): TransportError {
   if (reason === 'timeout') {
     return new TransportError('TIMED_OUT', 'no answer within the time limit; whether it was delivered is unknown', {
       fields: { sent: true },
     });
   }
-  return reason === 'lost'
-    ? new TransportError(
-        'CONNECTION_LOST',
-        'the connection ended before the answer; whether it was delivered is unknown',
-        {
-          fields: { sent: true },
-        },
-      )
-    : notSent('CONNECTION_LOST', 'the connection ended before it was sent');
+  if (reason === 'unsent') return notSent('CONNECTION_LOST', 'the connection ended before it was sent');
+  const text = 'the connection ended before the answer; whether it was delivered is unknown';
+  return new TransportError('CONNECTION_LOST', text, { fields: { sent: true } });
 }
 
 function notSent(code: ErrorCode, message: string): TransportError {
@@ -70,79 +71,110 @@ function notSent(code: ErrorCode, message: string): TransportError {
 
 export interface OutboxOptions {
   readonly dialect: Dialect;
-  readonly limits: Pick<EndpointLimits, 'outstandingData' | 'outstandingOctets'>;
+  readonly limits: Pick<EndpointLimits, 'outstandingData' | 'outstandingOctets' | 'lanes'>;
   /** Told when everything has its answer. */
   idle(): void;
 }
+
+/** Not authorized: what a relay says that knows the originator on the channel of his attachment only. */
+const NOT_AUTHORIZED = 537;
 
 export class Outbox {
   readonly #dialect: Dialect;
   readonly #limits: OutboxOptions['limits'];
   readonly #idle: () => void;
-  #channel: EndpointChannel | undefined;
+  readonly #lanes: Lanes;
+  /** In the order of the calls; the first one waits for room. */
   #waiting: Submission[] = [];
+  /** Those whose turn has come, but not on any lane yet; and for whom they are. */
+  #held: Submission[] = [];
+  readonly #heldFor = new Set<string>();
+  /** Told at the next answer. */
+  #watchers: (() => void)[] = [];
+  /** Whether this relay takes Data on further channels; not known before the first answer on one. */
+  #proven = false;
 
   constructor({ dialect, limits, idle }: OutboxOptions) {
     this.#dialect = dialect;
     this.#limits = limits;
     this.#idle = idle;
+    this.#lanes = new Lanes(limits.lanes);
   }
 
-  /** The number of Data that wait for their turn. */
-  get waiting(): number {
-    return this.#waiting.length;
+  /** Data without an answer, sent or not. */
+  get outstanding(): number {
+    return this.#lanes.outstanding + this.#held.length + this.#waiting.length;
   }
 
-  /** The channel to use from now on; undefined while there is none. */
-  set channel(channel: EndpointChannel | undefined) {
-    this.#channel = channel;
+  /** Whether there are Data that an operation on the first channel would overtake. */
+  get behind(): boolean {
+    return this.#lanes.waiting || this.#held.length + this.#waiting.length > 0;
+  }
+
+  /** Resolves when nothing is behind any more, see {@link behind}. */
+  async caughtUp(): Promise<void> {
+    while (this.behind) await new Promise<void>((resolve) => this.#watchers.push(resolve));
+  }
+
+  /** Resolves when everything sent over earlier connections has its answer. */
+  async leftBehind(): Promise<void> {
+    while (this.#lanes.retiring) await new Promise<void>((resolve) => this.#watchers.push(resolve));
+  }
+
+  /** Sends over a connection from now on. What waits for answers over an earlier one gets them there. */
+  begin(connection: Connection): void {
+    this.#proven = false;
+    this.#lanes.begin(connection);
+    this.#advance();
   }
 
   /** Sends when its turn has come. @returns what to {@link withdraw} it by */
-  submit(payload: Payload, sink: SendSink): Submission {
-    const submission = new Submission(this, payload, sink);
-    const channel = this.#channel;
-    if (channel === undefined) {
+  submit(encoded: Encoded, sink: SendSink): Submission {
+    const submission = new Submission(this, encoded, sink);
+    if (!this.#lanes.ready) {
       queueMicrotask(() => sink.failed(notSent('CONNECTION_LOST', 'there is no connection to the relay')));
-    } else if (this.#waiting.length === 0 && this.#room(channel, submission)) {
-      channel.request(payload, submission);
+    } else if (this.#waiting.length === 0 && this.#room(submission)) {
+      this.#send(submission);
     } else {
       this.#waiting.push(submission);
     }
     return submission;
   }
 
-  /** Takes back what has not been sent yet. @returns false when it has */
-  withdraw(submission: Submission): boolean {
-    const at = this.#waiting.indexOf(submission);
-    if (at < 0) return false;
-    this.#waiting.splice(at, 1);
-    return true;
+  /** Takes back what has not been sent yet. */
+  withdraw(submission: Submission): void {
+    this.#waiting = this.#waiting.filter((other) => other !== submission);
+    if (this.#held.includes(submission)) {
+      this.#held = this.#held.filter((other) => other !== submission);
+      this.#release();
+    }
   }
 
   /** Fails what still waits: nothing is sent by itself after a loss. */
   fail(code: ErrorCode, message: string): void {
-    this.#channel = undefined;
-    const waiting = this.#waiting;
+    const unsent = this.#lanes.end();
+    const left = [...this.#held, ...this.#waiting];
+    this.#held = [];
+    this.#heldFor.clear();
     this.#waiting = [];
-    for (const { sink } of waiting) sink.failed(notSent(code, message));
+    for (const watcher of this.#watchers.splice(0)) watcher();
+    for (const travelling of unsent) travelling.failed('unsent');
+    for (const { sink } of left) sink.failed(notSent(code, message));
   }
 
-  /** An answer made room. */
-  advance(): void {
-    const channel = this.#channel;
-    if (channel === undefined) return;
-    if (this.#waiting.length === 0) {
-      if (channel.outstanding === 0) this.#idle();
-      return;
-    }
-    let sent = 0;
-    for (const submission of this.#waiting) {
-      if (!this.#room(channel, submission)) break;
-      channel.request(submission.payload, submission);
-      sent += 1;
-    }
-    this.#waiting.splice(0, sent);
+  answered(submission: Submission, kind: 'RPY' | 'ERR', payload: Buffer): void {
+    const error = this.verdict(kind, payload);
+    if (submission.lane?.further === true && !this.#proven && this.#doubtful(submission, error)) return;
+    this.#done(submission);
+    if (error === undefined) submission.sink.accepted();
+    else submission.sink.failed(error);
+    this.#advance();
+  }
+
+  unanswered(submission: Submission, reason: 'timeout' | 'lost' | 'unsent'): void {
+    this.#done(submission);
+    submission.sink.failed(lostFor(reason));
+    this.#advance();
   }
 
   /** What an answer means: undefined for ok. */
@@ -156,26 +188,88 @@ export class Outbox {
       if (!(error instanceof ImxpError)) throw error;
     }
     // RFC 3080 §2.2.2.1: a poorly-formed reply ends the channel.
-    this.#channel?.close(501, 'a reply was neither ok nor error');
+    this.#lanes.first?.channel?.close(501, 'a reply was neither ok nor error');
     return new TransportError('CONNECTION_LOST', 'the relay answered with neither ok nor error', {
       fields: { sent: true },
     });
   }
 
-  #room(channel: EndpointChannel, { octets }: Submission): boolean {
-    if (channel.outstanding === 0) return true;
+  /**
+   * The first answers on further channels tell whether the relay takes Data there. One that does not has done nothing with
+   * them: they are sent again where the endpoint is attached. @returns whether this one is
+   */
+  #doubtful(submission: Submission, error: ImxpError | undefined): boolean {
+    const { first } = this.#lanes;
+    const refusal = error instanceof RefusedError && error.reply.code === NOT_AUTHORIZED;
+    if (!refusal || first?.channel === undefined) {
+      this.#proven = true;
+      return false;
+    }
+    first.channel.request(submission.payload, {
+      replied: (kind, payload) => {
+        const again = this.verdict(kind, payload);
+        if (!(again instanceof RefusedError && again.reply.code === NOT_AUTHORIZED)) this.#lanes.confine();
+        submission.lane = first;
+        this.answered(submission, kind, payload);
+      },
+      failed: (reason) => this.unanswered(submission, reason),
+    });
+    return true;
+  }
+
+  #done({ recipients }: Submission): void {
+    this.#lanes.leave(recipients);
+    if (this.#watchers.length > 0) for (const watcher of this.#watchers.splice(0)) watcher();
+    if (this.#held.length > 0 && recipients.some((recipient) => this.#heldFor.has(recipient))) this.#release();
+  }
+
+  /** An answer made room. */
+  #advance(): void {
+    // After a loss nothing goes on by itself; the outbox is told separately.
+    if (this.#lanes.first?.channel?.open !== true) return;
+    let sent = 0;
+    for (const submission of this.#waiting) {
+      if (!this.#room(submission)) break;
+      this.#send(submission);
+      sent += 1;
+    }
+    if (sent > 0) this.#waiting.splice(0, sent);
+    else if (this.outstanding === 0) this.#idle();
+  }
+
+  /** Its turn has come. */
+  #send(submission: Submission): void {
+    const { recipients } = submission;
+    const behind = this.#heldFor.size > 0 && recipients.some((recipient) => this.#heldFor.has(recipient));
+    const lane = behind ? undefined : this.#lanes.take(recipients);
+    if (lane === undefined) {
+      this.#held.push(submission);
+      for (const recipient of recipients) this.#heldFor.add(recipient);
+      return;
+    }
+    submission.lane = lane;
+    lane.send(submission);
+  }
+
+  /** Those held may go by now. */
+  #release(): void {
+    const held = this.#held;
+    this.#held = [];
+    this.#heldFor.clear();
+    for (const submission of held) this.#send(submission);
+  }
+
+  #room({ octets }: Submission): boolean {
+    const outstanding = this.#lanes.outstanding + this.#held.length;
+    if (outstanding === 0) return true;
     const { outstandingData, outstandingOctets } = this.#limits;
-    return channel.outstanding < outstandingData && channel.outstandingOctets + octets <= outstandingOctets;
+    if (outstanding >= outstandingData) return false;
+    let sum = this.#lanes.octets + octets;
+    for (const held of this.#held) sum += held.octets;
+    return sum <= outstandingOctets;
   }
 }
 
 function refused({ code, text }: Reply): RefusedError {
   return new RefusedError('REFUSED', { code, text });
-}
-
-function octetsOf(payload: Payload): number {
-  if (Buffer.isBuffer(payload)) return payload.length;
-  let octets = 0;
-  for (const part of payload) octets += part.length;
-  return octets;
 }

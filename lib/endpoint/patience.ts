@@ -1,5 +1,6 @@
 /** How long an endpoint waits for the answer of a service, which comes as Data and may never come. */
 import { TransportError } from '../errors.js';
+import { whenAborted } from '../wire/abort.js';
 import { pause } from '../wire/backoff.js';
 import { Deferred } from './deferred.js';
 
@@ -21,11 +22,11 @@ export async function inTime<T>(
   const aborted = new Deferred<never>();
   const abort = (): void => aborted.reject(signal?.reason);
   if (signal?.aborted === true) abort();
-  signal?.addEventListener('abort', abort, { once: true });
+  const forget = signal === undefined ? undefined : whenAborted(signal, abort);
   try {
     return await Promise.race([answer, late, aborted.promise]);
   } finally {
-    signal?.removeEventListener('abort', abort);
+    forget?.();
     over.abort();
   }
 }

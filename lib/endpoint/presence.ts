@@ -2,7 +2,7 @@
  * The endpoint's side of the presence service (IMXP presence §4): publish, ask, subscribe, watch. Knows how an endpoint
  * sends and is told, and nothing of connections.
  */
-import { LocalError, RefusedError, TransportError } from '../errors.js';
+import { LocalError, RefusedError } from '../errors.js';
 import {
   type Presence,
   type PresenceOperation,
@@ -11,11 +11,11 @@ import {
   writePresenceOperation,
 } from '../imxp/vocabulary/presence.js';
 import { readServiceReply, type ServiceReply } from '../imxp/vocabulary/reply.js';
-import { pause } from '../wire/backoff.js';
 import type { XmlElement } from '../xml/parse.js';
 import { givenAddress } from './address.js';
 import { Deferred } from './deferred.js';
 import type { Message } from './message.js';
+import { inTime } from './patience.js';
 import { Feed, type Ongoing } from './presence-feed.js';
 import { infoOf, type PresenceInfo, type PresenceUpdate, tupleOf } from './presence-info.js';
 import type { Transactions } from './transactions.js';
@@ -43,7 +43,7 @@ const HOUR = 3600;
 /** Somebody else may publish on the same entry; so often in a row he hardly does. */
 const ATTEMPTS = 5;
 const REPLACED = 555;
-const NO_ANSWER = 'the presence service took the request and did not answer it in time';
+const NO_ANSWER = 'the presence service took the request and did not answer it';
 
 export class PresenceClient {
   readonly #endpoint: PresenceEndpoint;
@@ -245,20 +245,8 @@ export class PresenceClient {
     });
   }
 
-  async #within<T>(answer: Promise<T>, { signal }: PresenceRequest): Promise<T> {
-    const over = new AbortController();
-    const given = new Deferred<never>();
-    const abort = (): void => given.reject(signal?.reason);
-    signal?.addEventListener('abort', abort, { once: true });
-    void pause(this.#timeoutMs, over.signal).then(() => {
-      if (!over.signal.aborted) given.reject(new TransportError('TIMED_OUT', NO_ANSWER));
-    });
-    try {
-      return await Promise.race([answer, given.promise]);
-    } finally {
-      signal?.removeEventListener('abort', abort);
-      over.abort();
-    }
+  #within<T>(answer: Promise<T>, { signal }: PresenceRequest): Promise<T> {
+    return inTime(answer, this.#timeoutMs, NO_ANSWER, signal);
   }
 
   #own(): string {

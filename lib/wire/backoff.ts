@@ -2,6 +2,7 @@
  * Waiting before another attempt: exponentially longer, with jitter, and ended early by a signal. Knows nothing of what is
  * attempted.
  */
+import { whenAborted } from './abort.js';
 
 export interface BackoffTimes {
   readonly firstMs: number;
@@ -14,11 +15,11 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', done);
+      forget();
       resolve();
     };
     const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
+    const forget = whenAborted(signal, done);
   });
 }
 

@@ -22,6 +22,8 @@ import { reach } from './web/client.js';
 /** A relay, with its addresses where they are known already. */
 export interface DialTarget extends RelayLocation {
   readonly addresses?: readonly string[];
+  /** Of its SRV record: the lowest is preferred. */
+  readonly priority?: number;
 }
 
 export interface DialOptions {

@@ -1,0 +1,104 @@
+/**
+ * What the relay asks of an endpoint over one connection: Data for it, and the end of attachments. Knows what an endpoint
+ * takes and refuses, and nothing of how connections are made.
+ */
+import { type ImxpError, RemoteProtocolError, type Reply } from '../errors.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
+import type { Data, Operation, Terminate } from '../imxp/operation.js';
+import { isProbe } from '../imxp/probe.js';
+import { Attached } from './attachments.js';
+import type { Connection, EndpointChannel, Receiver } from './connection.js';
+import type { Inbox } from './inbox.js';
+import type { Transactions } from './transactions.js';
+
+const NOT_ATTACHED: Reply = { code: 550, text: 'not attached as this endpoint' };
+const NOT_FOR_ENDPOINTS: Reply = { code: 550, text: 'an endpoint takes no such operation' };
+const UNKNOWN_TRANSACTION: Reply = { code: 550, text: 'no attachment has this transID' };
+
+export interface ReceptionOptions {
+  readonly dialect: Dialect;
+  readonly inbox: Inbox;
+  readonly transactions: Transactions;
+  /** The relay ended an attachment. */
+  terminated(reception: Reception, address: string): void;
+  /** The connection is gone. */
+  ended(reception: Reception, error: ImxpError | undefined): void;
+}
+
+export class Reception implements Receiver {
+  readonly attached = new Attached();
+  /** Aborted when the connection is gone. */
+  readonly over = new AbortController();
+  /** Set when it is there. */
+  connection: Connection | undefined;
+  readonly #options: ReceptionOptions;
+
+  constructor(options: ReceptionOptions) {
+    this.#options = options;
+  }
+
+  ended(error: ImxpError | undefined): void {
+    this.over.abort();
+    this.#options.ended(this, error);
+  }
+
+  message(channel: EndpointChannel, msgno: number, payload: Buffer): void {
+    let operation: Operation;
+    try {
+      operation = this.#options.dialect.decode(payload);
+    } catch (error) {
+      if (!(error instanceof RemoteProtocolError) || error.reply === undefined) throw error;
+      this.#refuse(channel, msgno, payload.length, error.reply);
+      return;
+    }
+    if (operation.type === 'data') {
+      this.#data(channel, msgno, payload.length, operation);
+      return;
+    }
+    channel.consume(payload.length);
+    if (operation.type === 'terminate') this.#terminated(channel, msgno, operation);
+    // IMXP core §4: in endpoint-relay mode only the endpoint attaches, and nobody binds.
+    else this.#refuse(channel, msgno, 0, NOT_FOR_ENDPOINTS);
+  }
+
+  #data(channel: EndpointChannel, msgno: number, octets: number, data: Data): void {
+    const recipients = data.recipients
+      .map(({ identity }) => identity)
+      .filter((identity) => this.attached.has(identity));
+    // IMXP core §9.3: an error when no recipient is attached here.
+    if (recipients.length === 0) this.#refuse(channel, msgno, octets, NOT_ATTACHED);
+    else if (this.#transacted(channel, msgno, octets, data)) return;
+    else this.#options.inbox.take(channel, msgno, octets, data, recipients);
+  }
+
+  /** What a service answers is not for the application's loops, nor is a probe. */
+  #transacted(channel: EndpointChannel, msgno: number, octets: number, data: Data): boolean {
+    const { dialect, transactions } = this.#options;
+    try {
+      if (!transactions.take(data) && !isProbe(data)) return false;
+      channel.reply(msgno, 'RPY', dialect.ok);
+      channel.consume(octets);
+    } catch (error) {
+      if (!(error instanceof RemoteProtocolError) || error.reply === undefined) throw error;
+      this.#refuse(channel, msgno, octets, error.reply);
+    }
+    return true;
+  }
+
+  /** IMXP core §8: the relay ends an attachment. */
+  #terminated(channel: EndpointChannel, msgno: number, { transID }: Terminate): void {
+    const address = this.attached.ended(transID);
+    if (address === undefined) {
+      this.#refuse(channel, msgno, 0, UNKNOWN_TRANSACTION);
+      return;
+    }
+    channel.reply(msgno, 'RPY', this.#options.dialect.ok);
+    this.#options.terminated(this, address);
+  }
+
+  #refuse(channel: EndpointChannel, msgno: number, octets: number, { code, text }: Reply): void {
+    const { dialect } = this.#options;
+    channel.reply(msgno, 'ERR', dialect.encodeReply({ type: 'error', code, text, lang: undefined }));
+    if (octets > 0) channel.consume(octets);
+  }
+}
