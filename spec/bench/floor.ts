@@ -1,32 +1,91 @@
-/**
- * The floor: two processes in a row that forward lines and their answers over TCP and know nothing else. What a relay
- * costs above this is the price of BEEP, IMXP and routing. Started by the benchmark as a process of its own.
- *
- *   node floor.ts HOP PORT   forwards to PORT; prints the port it listens on
- */
+/** The floor: what two processes in a row cost that only pass lines on. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { connect, createServer, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { Submit } from './load.js';
 
-const target = Number(process.argv[2]);
+/** Two line forwarders in a row and an application at the end that answers each line. */
+export class Floor {
+  readonly pids: readonly number[];
+  readonly #children: readonly ChildProcess[];
+  readonly #socket: Socket;
+  readonly #sink: ReturnType<typeof createServer>;
+  readonly #line: Buffer;
+  readonly #waiting: ((failure: string | undefined) => void)[] = [];
+  #head = 0;
+  #corked = false;
 
-/** Passes whole lines on, all that came together in one write. */
-function pass(from: Socket, to: Socket): void {
-  let rest: Buffer = Buffer.alloc(0);
-  from.on('data', (chunk: Buffer) => {
-    const octets = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    const end = octets.lastIndexOf(0x0a) + 1;
-    rest = octets.subarray(end);
-    if (end > 0) to.write(octets.subarray(0, end));
-  });
-  from.on('close', () => to.destroy());
-  from.on('error', () => to.destroy());
+  private constructor(
+    children: readonly ChildProcess[],
+    socket: Socket,
+    sink: ReturnType<typeof createServer>,
+    octets: number,
+  ) {
+    this.#children = children;
+    this.pids = children.map(({ pid }) => pid ?? 0);
+    this.#socket = socket;
+    this.#sink = sink;
+    this.#line = Buffer.concat([Buffer.alloc(octets, 'yabba dabba doo '), Buffer.from('\n')]);
+    socket.on('data', (chunk: Buffer) => this.#answers(chunk));
+  }
+
+  static async start(octets: number): Promise<Floor> {
+    const sink = createServer({ noDelay: true }, (socket) => {
+      socket.on('data', (chunk: Buffer) => {
+        let lines = 0;
+        for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines += 1;
+        if (lines > 0) socket.write('ok\n'.repeat(lines));
+      });
+    });
+    await new Promise<void>((resolve) => sink.listen(0, '127.0.0.1', resolve));
+    const address = sink.address();
+    const last = typeof address === 'object' && address !== null ? address.port : 0;
+    const second = await forwarder(last);
+    const first = await forwarder(second.port);
+    const socket = connect({ port: first.port, host: '127.0.0.1', noDelay: true });
+    await new Promise<void>((resolve) => socket.once('connect', resolve));
+    return new Floor([first.child, second.child], socket, sink, octets);
+  }
+
+  /** Lines of one turn of the event loop leave in one write, as the relays' messages do. */
+  submit: Submit = (done) => {
+    this.#waiting.push(done);
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#socket.cork();
+      setImmediate(() => {
+        this.#corked = false;
+        this.#socket.uncork();
+      });
+    }
+    this.#socket.write(this.#line);
+  };
+
+  #answers(chunk: Buffer): void {
+    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) {
+      const done = this.#waiting[this.#head];
+      this.#head += 1;
+      done?.(undefined);
+    }
+    if (this.#head > 4096) {
+      this.#waiting.splice(0, this.#head);
+      this.#head = 0;
+    }
+  }
+
+  stop(): void {
+    this.#socket.destroy();
+    this.#sink.close();
+    for (const child of this.#children) child.kill();
+  }
 }
 
-const server = createServer({ noDelay: true }, (inbound) => {
-  const outbound = connect({ port: target, host: '127.0.0.1', noDelay: true });
-  pass(inbound, outbound);
-  pass(outbound, inbound);
-});
-server.listen(0, '127.0.0.1', () => {
-  const address = server.address();
-  process.stdout.write(`${typeof address === 'object' && address !== null ? address.port : 0}\n`);
-});
+async function forwarder(port: number): Promise<{ readonly child: ChildProcess; readonly port: number }> {
+  const file = fileURLToPath(new URL('./forwarder.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--import=tsx', file, String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const line = await new Promise<string>((resolve, reject) => {
+    child.stdout?.once('data', (octets: Buffer) => resolve(octets.toString()));
+    child.once('exit', (code) => reject(new Error(`the forwarder ended with ${code}`)));
+  });
+  return { child, port: Number(line) };
+}

@@ -54,7 +54,7 @@ class Pair {
 const REPLY = Buffer.from('Content-Type: text/xml\r\n\r\n<ok />');
 
 /** MSG frames of a size encoded, decoded and answered, both sides in this process. */
-export async function frames(octets: number, count: number): Promise<Rate> {
+async function frames(octets: number, count: number): Promise<Rate> {
   const pair = new Pair();
   const payload = Buffer.alloc(octets, 0x61);
   const elapsed = await seconds(() => {
@@ -68,12 +68,12 @@ export async function frames(octets: number, count: number): Promise<Rate> {
   return rate(`BEEP: a MSG of ${octets} octets and its RPY, encoded and decoded`, count, elapsed);
 }
 
-export const INLINE = Buffer.from(
+const INLINE = Buffer.from(
   "Content-Type: text/xml\r\n\r\n<data originator='fred@example.com' content='#Content'>" +
     "<recipient identity='barney@rubble.com' /><data-content Name='Content'><note>yabba dabba doo</note></data-content></data>",
 );
 
-export const MULTIPART = Buffer.from(
+const MULTIPART = Buffer.from(
   [
     'Content-Type: multipart/related; boundary="=_b"; start="<1@example.com>"; type="text/xml"',
     '',
@@ -94,7 +94,7 @@ export const MULTIPART = Buffer.from(
 );
 
 /** Data decoded and checked from octets. */
-export async function decode(what: string, payload: Buffer, count: number): Promise<Rate> {
+async function decode(what: string, payload: Buffer, count: number): Promise<Rate> {
   const dialect = imxpDialect();
   let decoded = 0;
   const elapsed = await seconds(() => {
@@ -102,4 +102,17 @@ export async function decode(what: string, payload: Buffer, count: number): Prom
   });
   if (decoded !== count) throw new Error(`${what}: only ${decoded} of ${count} were Data`);
   return rate(what, count, elapsed);
+}
+
+/** The section of the benchmark about single layers. @param count messages for each, the large ones fewer */
+export async function layers(count: number): Promise<readonly Rate[]> {
+  const once = async (): Promise<Rate[]> => [
+    await frames(100, count),
+    await frames(400, count),
+    await frames(65_536, count / 40),
+    await decode('IMXP: Data with inline content, decoded and checked', INLINE, count),
+    await decode('IMXP: Data as multipart/related, decoded and checked', MULTIPART, count),
+  ];
+  await once(); // compilers need a warm-up
+  return once();
 }

@@ -1,5 +1,5 @@
 /** Load on something that carries requests, with a bounded number outstanding; counts, times and failures. */
-import { percentile, seconds } from './measure.js';
+import { seconds } from './measure.js';
 
 /** Sends one request and calls back with its outcome. */
 export type Submit = (done: (failure: string | undefined) => void) => void;
@@ -48,8 +48,4 @@ export async function latencies(submit: Submit, count: number): Promise<readonly
     samples.push(performance.now() - start);
   }
   return samples.sort((a, b) => a - b);
-}
-
-export function quantiles(sorted: readonly number[]): { p50: number; p95: number; p99: number } {
-  return { p50: percentile(sorted, 0.5), p95: percentile(sorted, 0.95), p99: percentile(sorted, 0.99) };
 }

@@ -1,7 +1,4 @@
-/** Real relays as processes of the built program, and the floor beside them. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { connect, createServer, type Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
+/** Real relays as processes of the built program, and what is sent through them. */
 import type { Transport } from '../../lib/config/relay-url.js';
 import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
 import type { Submit } from './load.js';
@@ -14,7 +11,23 @@ export const PASSWORD = 'gangway-42';
 
 const LIMITS = { sessionsPerAddress: 100_000, unauthenticatedSessions: 10_000 };
 
-/** Two relays that know each other, with or without TLS, and three accounts. */
+/** How the sessions of a mesh travel, those of endpoints and that between the relays. */
+export interface Way {
+  readonly name: string;
+  readonly transport: Transport;
+  readonly tls: boolean;
+}
+
+export const TCP: Way = { name: 'TCP', transport: 'tcp', tls: false };
+export const TLS: Way = { name: 'TLS', transport: 'tcp', tls: true };
+export const WAYS: readonly Way[] = [
+  TCP,
+  TLS,
+  { name: 'ws', transport: 'ws', tls: false },
+  { name: 'wss', transport: 'wss', tls: true },
+];
+
+/** Two relays that know each other, and three accounts. */
 export class Mesh {
   readonly workshop: Workshop;
   readonly first: NodeProcess;
@@ -36,7 +49,7 @@ export class Mesh {
   }
 
   /** @param more what is different in both configurations */
-  static async start(tls: boolean, more: object = {}, transport: Transport = 'tcp'): Promise<Mesh> {
+  static async start({ tls, transport }: Way = TCP, more: object = {}): Promise<Mesh> {
     const workshop = await Workshop.open();
     const { octets } = await workshop.certs('example.com', 'rubble.com');
     const ports = [await freePort(), await freePort()] as const;
@@ -84,18 +97,23 @@ export class Mesh {
   }
 
   attach(address: string): Promise<Peer> {
-    const { port } = this.nodeOf(address);
-    const authority = this.authority === undefined ? {} : { authority: this.authority };
-    return Peer.attach({ port, address, password: PASSWORD, transport: this.#transport, ...authority });
+    return this.attachAs(address, address);
   }
 
   /** Attaches as another name of an account, such as a subaddress. */
   attachAs(username: string, address: string): Promise<Peer> {
-    return Peer.attach({ port: this.nodeOf(address).port, address, username, password: PASSWORD });
+    const { port } = this.nodeOf(address);
+    const authority = this.authority === undefined ? {} : { authority: this.authority };
+    return Peer.attach({ port, address, username, password: PASSWORD, transport: this.#transport, ...authority });
   }
 
   nodeOf(address: string): NodeProcess {
     return address.endsWith('@rubble.com') ? this.second : this.first;
+  }
+
+  /** The processes of both relays, the first one first. */
+  get pids(): readonly [number, number] {
+    return [this.first.command.pid ?? 0, this.second.command.pid ?? 0];
   }
 
   async stop(): Promise<void> {
@@ -114,90 +132,4 @@ export function submitting(from: Peer, to: string, octets: number): Submit {
       failed: (reason) => done(reason),
     });
   };
-}
-
-/** Two line forwarders in a row and an application at the end that answers each line. */
-export class Floor {
-  readonly pids: readonly number[];
-  readonly #children: readonly ChildProcess[];
-  readonly #socket: Socket;
-  readonly #sink: ReturnType<typeof createServer>;
-  readonly #line: Buffer;
-  readonly #waiting: ((failure: string | undefined) => void)[] = [];
-  #head = 0;
-  #corked = false;
-
-  private constructor(
-    children: readonly ChildProcess[],
-    socket: Socket,
-    sink: ReturnType<typeof createServer>,
-    octets: number,
-  ) {
-    this.#children = children;
-    this.pids = children.map(({ pid }) => pid ?? 0);
-    this.#socket = socket;
-    this.#sink = sink;
-    this.#line = Buffer.concat([Buffer.alloc(octets, 'yabba dabba doo '), Buffer.from('\n')]);
-    socket.on('data', (chunk: Buffer) => this.#answers(chunk));
-  }
-
-  static async start(octets: number): Promise<Floor> {
-    const sink = createServer({ noDelay: true }, (socket) => {
-      socket.on('data', (chunk: Buffer) => {
-        let lines = 0;
-        for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines += 1;
-        if (lines > 0) socket.write('ok\n'.repeat(lines));
-      });
-    });
-    await new Promise<void>((resolve) => sink.listen(0, '127.0.0.1', resolve));
-    const address = sink.address();
-    const last = typeof address === 'object' && address !== null ? address.port : 0;
-    const second = await forwarder(last);
-    const first = await forwarder(second.port);
-    const socket = connect({ port: first.port, host: '127.0.0.1', noDelay: true });
-    await new Promise<void>((resolve) => socket.once('connect', resolve));
-    return new Floor([first.child, second.child], socket, sink, octets);
-  }
-
-  /** Lines of one turn of the event loop leave in one write, as the relays' messages do. */
-  submit: Submit = (done) => {
-    this.#waiting.push(done);
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#socket.cork();
-      setImmediate(() => {
-        this.#corked = false;
-        this.#socket.uncork();
-      });
-    }
-    this.#socket.write(this.#line);
-  };
-
-  #answers(chunk: Buffer): void {
-    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) {
-      const done = this.#waiting[this.#head];
-      this.#head += 1;
-      done?.(undefined);
-    }
-    if (this.#head > 4096) {
-      this.#waiting.splice(0, this.#head);
-      this.#head = 0;
-    }
-  }
-
-  stop(): void {
-    this.#socket.destroy();
-    this.#sink.close();
-    for (const child of this.#children) child.kill();
-  }
-}
-
-async function forwarder(port: number): Promise<{ readonly child: ChildProcess; readonly port: number }> {
-  const file = fileURLToPath(new URL('./floor.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import=tsx', file, String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const line = await new Promise<string>((resolve, reject) => {
-    child.stdout?.once('data', (octets: Buffer) => resolve(octets.toString()));
-    child.once('exit', (code) => reject(new Error(`the forwarder ended with ${code}`)));
-  });
-  return { child, port: Number(line) };
 }

@@ -6,7 +6,7 @@ import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import { type Subscribe, writePresenceOperation } from '../../lib/imxp/vocabulary/presence.js';
 import { cpuSeconds, median, residentOctets } from './measure.js';
-import { BARNEY, FRED, Mesh, PASSWORD, WILMA } from './mesh.js';
+import { BARNEY, FRED, Mesh, PASSWORD, TCP, WILMA } from './mesh.js';
 import type { Peer } from './peer.js';
 
 export interface PresenceResult {
@@ -120,9 +120,9 @@ class Crowd {
 
 export async function presence(count: number, subjects: number, say: (text: string) => void): Promise<PresenceResult> {
   say(`  presence: ${count} subscribers over two domains, ${count * subjects} subscriptions`);
-  const mesh = await Mesh.start(false, ACCESS);
+  const mesh = await Mesh.start(TCP, ACCESS);
   try {
-    const pid = mesh.first.command.pid ?? 0;
+    const [pid] = mesh.pids;
     const wilma = await Endpoint.connect({
       address: WILMA,
       relay: `tcp://127.0.0.1:${mesh.first.port}`,

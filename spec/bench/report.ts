@@ -1,0 +1,108 @@
+/** The results of the benchmark as tables for people. */
+import type { Rate } from './frames.js';
+import { drawn } from './histogram.js';
+import type { MemoryResult } from './memory.js';
+import type { BulkResult, PathResult } from './paths.js';
+import type { PresenceResult } from './presence.js';
+
+export interface Results {
+  readonly layers: readonly Rate[];
+  readonly paths: readonly PathResult[];
+  readonly bulk: readonly BulkResult[];
+  readonly memory: readonly MemoryResult[];
+  readonly presence: readonly PresenceResult[];
+}
+
+type Row = readonly string[];
+
+const round = (value: number, digits: number): string => value.toFixed(digits);
+const mebibytes = (octets: number): string => round(octets / 1_048_576, 1);
+
+/** Columns of numbers to the right of one of words; nothing without rows. */
+function table(head: Row, rows: readonly Row[]): string {
+  if (rows.length === 0) return '';
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
+  const lines = [head, ...rows].map((row) =>
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  );
+  return `${lines.join('\n')}\n\n`;
+}
+
+function layers(rates: readonly Rate[]): string {
+  const rows = rates.map(({ what, perSecond, microseconds }) => [what, round(perSecond, 0), round(microseconds, 2)]);
+  return table(['layer', 'per second', 'µs each'], rows);
+}
+
+function paths(results: readonly PathResult[]): string {
+  const rows = results.map((one) => [
+    one.path,
+    round(one.perSecond, 0),
+    round(one.rateToFloor, 2),
+    round(one.cpuPer100k, 2),
+    round(one.cpuToFloor, 1),
+  ]);
+  return table(['path', 'Data/s', 'to floor', 'CPU s/100k', 'to floor'], rows);
+}
+
+/** One line a path, so that the hills stand one below the other. */
+function latency(results: readonly PathResult[]): string {
+  if (results.length === 0) return '';
+  const [axis = '', ...lines] = drawn(results.map((one) => one.latency.histogram));
+  const width = axis.length;
+  const rows = results.map(({ path, latency: it }, index) => [
+    path,
+    ...[it.p50Ms, it.p90Ms, it.p95Ms, it.p99Ms, it.p999Ms, it.maximumMs].map((ms) => round(ms, 3)),
+    (lines[index] ?? '').padEnd(width),
+  ]);
+  return table(['latency, ms', 'p50', 'p90', 'p95', 'p99', 'p99.9', 'max', axis.padEnd(width)], rows);
+}
+
+function bulk(results: readonly BulkResult[]): string {
+  const rows = results.map((one) => [
+    `${one.path}, ${one.messageOctets} octets each`,
+    round(one.megabytesPerSecond, 0),
+    round(one.megabytesPerCpuSecond, 0),
+  ]);
+  return table(['bulk', 'MB/s', 'MB per CPU s of a relay'], rows);
+}
+
+function memory(results: readonly MemoryResult[]): string {
+  const rows = results.map((one) => [
+    `${one.endpoints} idle attached endpoints, ${one.path}`,
+    mebibytes(one.emptyOctets),
+    mebibytes(one.residentOctets),
+    round(one.kibPerEndpoint, 1),
+    round(one.kibPerLaterEndpoint, 1),
+  ]);
+  return table(['memory', 'empty MiB', 'resident MiB', 'KiB each', 'later half'], rows);
+}
+
+function presence(one: PresenceResult): string {
+  return table(
+    [`presence: ${one.subscribers} subscribers over two domains`, 'value'],
+    [
+      ['subscribe: first publish to all, per second', round(one.subscriptionsPerSecond, 0)],
+      ['publish: acknowledged, ms', round(one.acknowledgedMs, 1)],
+      ['publish: first subscriber has it, ms', round(one.firstMs, 1)],
+      ['publish: last subscriber has it, ms', round(one.lastMs, 0)],
+      ['publish: notified per second', round(one.notifiedPerSecond, 0)],
+      ["publish: CPU s of the publisher's relay", round(one.cpuSeconds, 2)],
+      [`memory per subscription, KiB (${one.subscriptions} on one node)`, round(one.kibPerSubscription, 2)],
+      [`restart with ${one.subscriptions} subscriptions: ready after, ms`, round(one.restartMs, 0)],
+    ],
+  );
+}
+
+export function report(results: Results): string {
+  return [
+    layers(results.layers),
+    paths(results.paths),
+    latency(results.paths),
+    bulk(results.bulk),
+    memory(results.memory),
+    ...results.presence.map(presence),
+  ].join('');
+}
