@@ -1,6 +1,6 @@
 /** The `--config` option and what commands do with it. */
 import type { Command } from 'commander';
-import { loadConfig } from '../../lib/config/load.js';
+import { type CheckOptions, loadConfig } from '../../lib/config/load.js';
 import { writeProblem } from '../../lib/config/problem.js';
 import type { NodeConfig } from '../../lib/config/schema.js';
 import { complain } from './output.js';
@@ -14,9 +14,9 @@ export function withConfig(command: Command): Command {
 /**
  * Loads a configuration; warnings go to standard error.
  *
- * @param files false: the certificates and passwords it names may be missing yet
+ * @param files false: the files it names may be missing yet; `store`: all but the place of the store
  * @throws ConfigurationError
  */
-export function loadForCommand(file: string, { files = true } = {}): Promise<NodeConfig> {
+export function loadForCommand(file: string, { files = true }: CheckOptions = {}): Promise<NodeConfig> {
   return loadConfig(file, { files, warn: (problem) => complain(writeProblem(problem, file), 'warning') });
 }

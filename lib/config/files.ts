@@ -3,8 +3,8 @@
  * it found; hands no contents on.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { access, constants, readFile, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { directoryObstacle } from './directory.js';
 import type { Finding } from './parse.js';
 import { describeFileError, openToOthers, readPasswordFile } from './password-file.js';
 import type { Keys } from './problem.js';
@@ -35,7 +35,15 @@ class Inspection {
     }
     const { passwordFile } = this.#config.mesh.dns.credentials ?? {};
     if (passwordFile !== undefined) await this.#password(['mesh', 'dns', 'credentials', 'passwordFile'], passwordFile);
-    if (this.#config.store.type === 'lmdb') await this.#directory(['store', 'path'], this.#config.store.path);
+    await this.store();
+    return this.findings;
+  }
+
+  /** Only the directory of the store. */
+  async store(): Promise<readonly Finding[]> {
+    const { store } = this.#config;
+    const obstacle = store.type === 'lmdb' ? await directoryObstacle(store.path) : undefined;
+    if (obstacle !== undefined) this.#error(['store', 'path'], obstacle);
     return this.findings;
   }
 
@@ -177,25 +185,6 @@ class Inspection {
       this.#error(keys, error instanceof Error ? error.message : String(error));
     }
   }
-
-  async #directory(keys: Keys, path: string): Promise<void> {
-    // The directory is made when missing, so the nearest existing one above has to allow that.
-    for (let at = path; ; at = dirname(at)) {
-      try {
-        const found = await stat(at);
-        if (!found.isDirectory()) return this.#error(keys, `${at}: is not a directory`);
-        if (at === path && (await openToOthers(at))) {
-          return this.#error(keys, `${at}: is open to everybody on this machine; chmod 700`);
-        }
-        await access(at, constants.W_OK | constants.X_OK);
-        return;
-      } catch (error) {
-        const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-        if (!missing || at === dirname(at))
-          return this.#error(keys, `${at}: cannot be written: ${describeFileError(error)}`);
-      }
-    }
-  }
 }
 
 function nameOf(certificate: X509Certificate): string {
@@ -205,4 +194,9 @@ function nameOf(certificate: X509Certificate): string {
 /** What is wrong with the files a configuration names, at a time given in milliseconds since 1970. */
 export function inspectFiles(config: NodeConfig, now: number = Date.now()): Promise<readonly Finding[]> {
   return new Inspection(config, now).run();
+}
+
+/** What is wrong with the place of its store. */
+export function inspectStore(config: NodeConfig): Promise<readonly Finding[]> {
+  return new Inspection(config, Date.now()).store();
 }

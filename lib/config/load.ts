@@ -1,7 +1,7 @@
 /** Reads a configuration file and everything that can be known to be wrong with it before a node runs on it. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { inspectFiles } from './files.js';
+import { inspectFiles, inspectStore } from './files.js';
 import { JsonTextError, parseJsonText } from './json-text.js';
 import { examine, type Finding, problemOf } from './parse.js';
 import { describeFileError } from './password-file.js';
@@ -26,8 +26,8 @@ function inOrder(a: Problem, b: Problem): number {
 }
 
 export interface CheckOptions {
-  /** False: do not look at the files it names. True by default. */
-  readonly files?: boolean;
+  /** False: do not look at the files it names; `store`: only at the place of its store. True by default. */
+  readonly files?: boolean | 'store';
 }
 
 /** Reads a file and says everything that is wrong with it; never throws for what it finds. */
@@ -44,7 +44,7 @@ export async function checkConfig(path: string, { files = true }: CheckOptions =
     const json = parseJsonText(text);
     const { config, findings } = examine(json.value, dirname(file));
     const all: readonly Finding[] =
-      config === undefined || !files ? findings : [...findings, ...(await inspectFiles(config))];
+      config === undefined || files === false ? findings : [...findings, ...(await inspected(config, files))];
     const problems = all.map((finding): Problem => {
       const last = finding.keys.at(-1);
       const atKey = finding.atKey === true && last !== undefined;
@@ -58,6 +58,10 @@ export async function checkConfig(path: string, { files = true }: CheckOptions =
       return failed(file, { message: `not JSON: ${error.message}`, place: error.place });
     throw error;
   }
+}
+
+function inspected(config: NodeConfig, files: true | 'store'): Promise<readonly Finding[]> {
+  return files === 'store' ? inspectStore(config) : inspectFiles(config);
 }
 
 export interface LoadOptions extends CheckOptions {

@@ -17,11 +17,17 @@ export function countOperations(store: Store): ReadonlyMap<string, Readonly<Oper
     counts.set(operation, made);
     return made;
   };
-  const [gets, puts, deletes] = [of('get'), of('put'), of('delete')];
-  const inner = { get: store.get.bind(store), put: store.put.bind(store), delete: store.delete.bind(store) };
+  const [gets, puts, deletes, commits] = [of('get'), of('put'), of('delete'), of('commit')];
+  const inner = {
+    get: store.get.bind(store),
+    put: store.put.bind(store),
+    delete: store.delete.bind(store),
+    commit: store.commit.bind(store),
+  };
   store.get = (key) => counted(gets, inner.get(key), () => false);
   store.put = (key, value, expected) => counted(puts, inner.put(key, value, expected), (it) => it === undefined);
   store.delete = (key, expected) => counted(deletes, inner.delete(key, expected), (deleted) => !deleted);
+  store.commit = (changes) => counted(commits, inner.commit(changes), (done) => !done);
   return counts;
 }
 

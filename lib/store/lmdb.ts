@@ -2,11 +2,15 @@
  * The store on disk: lmdb in a directory of its own. Several processes may have it open at once (the relay, and
  * `imxp account` beside it); every write is one transaction under lmdb's lock over all of them.
  */
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
+import { directoryObstacle } from '../config/directory.js';
 import { LocalError } from '../errors.js';
+import { lmdbDamage } from './lmdb-file.js';
 import {
   ABSENT,
+  type Change,
   checkKey,
   closedError,
   type Entry,
@@ -75,20 +79,45 @@ export class LmdbStore implements Store {
   }
 
   put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined> {
-    return this.#write(key, expectedVersion, () => {
-      const version = this.#touch(key);
-      this.#entries.putSync(key, { value, version });
-      return version;
-    });
+    return this.#write([{ key, value, ...expecting(expectedVersion) }], () => this.#set(key, value));
   }
 
   async delete(key: string, expectedVersion?: number): Promise<boolean> {
-    const removed = await this.#write(key, expectedVersion, () => {
-      if (!this.#entries.removeSync(key)) return false;
-      this.#touch(key);
+    return (await this.#write([{ key, ...expecting(expectedVersion) }], () => this.#remove(key))) ?? false;
+  }
+
+  async commit(changes: readonly Change[]): Promise<boolean> {
+    const done = await this.#write(changes, () => {
+      for (const { key, value } of changes) {
+        if (value === undefined) this.#remove(key);
+        else this.#set(key, value);
+      }
       return true;
     });
-    return removed ?? false;
+    return done ?? false;
+  }
+
+  async count(prefix: string): Promise<number> {
+    if (this.#closing !== undefined) throw closedError();
+    return guard(() => {
+      this.#entries.resetReadTxn();
+      // No key holds a character above this one: it is none.
+      return this.#entries.getKeysCount({ start: prefix, end: `${prefix}\u{10ffff}` });
+    });
+  }
+
+  /** Within a write. */
+  #set(key: string, value: Json): number {
+    const version = this.#touch(key);
+    this.#entries.putSync(key, { value, version });
+    return version;
+  }
+
+  /** Within a write. */
+  #remove(key: string): boolean {
+    if (!this.#entries.removeSync(key)) return false;
+    this.#touch(key);
+    return true;
   }
 
   /** Within a write: the next version, which is also the new revision of the key's scope. */
@@ -127,13 +156,13 @@ export class LmdbStore implements Store {
     if (!this.#unwritten) await closed;
   }
 
-  /** Runs an action in a write transaction if the entry has the expected version; resolves when it is on disk. */
-  async #write<T>(key: string, expected: number | undefined, action: () => T): Promise<T | undefined> {
-    this.#usable(key);
-    const done = this.#root.transaction(() => {
-      const version = this.#entries.get(key)?.version ?? ABSENT;
-      return expected === undefined || expected === version ? { result: action() } : undefined;
-    });
+  /** Runs an action in a write transaction if all entries have the versions expected; resolves when it is on disk. */
+  async #write<T>(changes: readonly Change[], action: () => T): Promise<T | undefined> {
+    if (this.#closing !== undefined) throw closedError();
+    for (const { key } of changes) checkKey(key);
+    const fits = ({ key, expected }: Change): boolean =>
+      expected === undefined || expected === (this.#entries.get(key)?.version ?? ABSENT);
+    const done = this.#root.transaction(() => (changes.every(fits) ? { result: action() } : undefined));
     const durable = done.then(async (outcome) => {
       // put and transaction resolve at commit, before the disk has it.
       await this.#root.flushed;
@@ -158,6 +187,10 @@ export class LmdbStore implements Store {
     if (this.#closing !== undefined) throw closedError();
     checkKey(key);
   }
+}
+
+function expecting(expected: number | undefined): Pick<Change, 'expected'> {
+  return expected === undefined ? {} : { expected };
 }
 
 /** lmdb tells why a commit failed in a promise of its own, rejected by now; it would end the process if nobody took it. */
@@ -186,20 +219,42 @@ function guard<T>(action: () => T): T {
 /**
  * Opens the store in a directory, which is made for its owner only when it is missing.
  *
- * @throws LocalError STORE_FAILED: the directory is open to everybody on the machine, or cannot be used
+ * @throws LocalError CONFIGURATION: the place cannot be used, or is open to everybody on the machine
+ * @throws LocalError STORE_FAILED: it cannot be opened, or is damaged
  */
 export async function openLmdb(path: string): Promise<LmdbStore> {
+  // The verifiers in it are as good as passwords (RFC 2831 §3.9), so nobody else may read it.
+  const obstacle = await directoryObstacle(path);
+  if (obstacle !== undefined) throw new LocalError('CONFIGURATION', `store.path: ${obstacle}`);
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-    const { mode } = await stat(path);
-    // The verifiers in it are as good as passwords (RFC 2831 §3.9).
-    if (process.platform !== 'win32' && (mode & 0o007) !== 0) {
-      throw new LocalError('STORE_FAILED', `the store ${path} is open to everybody on this machine; chmod 700 ${path}`);
-    }
+    await makeDirectory(path);
+    const file = join(path, 'data.mdb');
+    const damage = lmdbDamage(file);
+    if (damage !== undefined) throw new LocalError('STORE_FAILED', damagedText(file, damage));
     return new LmdbStore(path);
   } catch (cause) {
     if (cause instanceof LocalError) throw cause;
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new LocalError('STORE_FAILED', `the store ${path} cannot be opened: ${message}`, { cause });
   }
+}
+
+/** Step by step: Node's own `recursive` never ends where a directory cannot be made and no reason is given, as below /proc. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeDirectory(dirname(path));
+    await mkdir(path, { mode: 0o700 });
+  }
+}
+
+function damagedText(file: string, damage: string): string {
+  return (
+    `the store ${file} is damaged: ${damage}; put a copy of the directory back, or move it away and ` +
+    'read an export of the accounts in again (imxp account import)'
+  );
 }

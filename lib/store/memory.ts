@@ -1,5 +1,14 @@
 /** A store that forgets everything at the end, for trials and specs. */
-import { checkKey, closedError, type Entry, type Json, type Listed, type Store, scopeOf } from './store.js';
+import {
+  type Change,
+  checkKey,
+  closedError,
+  type Entry,
+  type Json,
+  type Listed,
+  type Store,
+  scopeOf,
+} from './store.js';
 
 /** Values are kept as text, so that nobody can change an entry through an object. */
 interface Kept {
@@ -31,19 +40,31 @@ export class MemoryStore implements Store {
   async put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined> {
     this.#usable(key);
     if (!this.#fits(key, expectedVersion)) return undefined;
-    this.#touch(key);
-    this.#entries.set(key, {
-      text: JSON.stringify(value),
-      version: this.#version,
-    });
+    this.#set(key, value);
     return this.#version;
   }
 
   async delete(key: string, expectedVersion?: number): Promise<boolean> {
     this.#usable(key);
-    if (!this.#fits(key, expectedVersion) || !this.#entries.delete(key)) return false;
-    this.#touch(key);
+    return this.#fits(key, expectedVersion) && this.#remove(key);
+  }
+
+  async commit(changes: readonly Change[]): Promise<boolean> {
+    if (this.#closed) throw closedError();
+    for (const { key } of changes) this.#usable(key);
+    if (!changes.every(({ key, expected }) => this.#fits(key, expected))) return false;
+    for (const { key, value } of changes) {
+      if (value === undefined) this.#remove(key);
+      else this.#set(key, value);
+    }
     return true;
+  }
+
+  async count(prefix: string): Promise<number> {
+    if (this.#closed) throw closedError();
+    let found = 0;
+    for (const key of this.#entries.keys()) if (key.startsWith(prefix)) found += 1;
+    return found;
   }
 
   async *list(prefix: string): AsyncIterable<Listed> {
@@ -60,6 +81,17 @@ export class MemoryStore implements Store {
   async close(): Promise<void> {
     this.#closed = true;
     this.#entries.clear();
+  }
+
+  #set(key: string, value: Json): void {
+    this.#touch(key);
+    this.#entries.set(key, { text: JSON.stringify(value), version: this.#version });
+  }
+
+  #remove(key: string): boolean {
+    if (!this.#entries.delete(key)) return false;
+    this.#touch(key);
+    return true;
   }
 
   #touch(key: string): void {

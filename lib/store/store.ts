@@ -16,6 +16,14 @@ export interface Listed extends Entry {
   readonly key: string;
 }
 
+/** One entry of a {@link Store.commit}: written, or deleted where there is no value. */
+export interface Change {
+  readonly key: string;
+  readonly value?: Json;
+  /** The version it must still have; any without it. */
+  readonly expected?: number;
+}
+
 /** How long what another process has written may go unnoticed by {@link Store.revision}. */
 export const OTHERS_SEEN_MS = 10;
 
@@ -51,6 +59,15 @@ export interface Store {
   put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined>;
   /** Deletes on the same condition. @returns whether there was such an entry */
   delete(key: string, expectedVersion?: number): Promise<boolean>;
+  /**
+   * Writes and deletes several entries at once, or none of them when one has not the version expected. Resolves when the
+   * disk has them.
+   *
+   * @returns whether it was done
+   */
+  commit(changes: readonly Change[]): Promise<boolean>;
+  /** How many entries have a key that begins with `prefix`: a look at the keys alone. */
+  count(prefix: string): Promise<number>;
   /**
    * Entries whose key begins with `prefix`, by the octets of the key. Entries written or deleted meanwhile may be seen or
    * not; all others are seen exactly once.

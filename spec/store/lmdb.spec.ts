@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, stat } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { LocalError } from '../../lib/errors.js';
@@ -68,8 +69,32 @@ describe('store/lmdb', () => {
     await mkdir(path('open'));
     await chmod(path('open'), 0o755);
     const error = await openLmdb(path('open')).catch((caught: unknown) => caught);
-    expect(error).to.be.instanceOf(LocalError).and.to.include({ code: 'STORE_FAILED' });
+    expect(error).to.be.instanceOf(LocalError).and.to.include({ code: 'CONFIGURATION' });
     expect(String(error)).to.include('chmod 700');
+  });
+
+  it('says so at once where there can be no directory', async function () {
+    if (process.platform !== 'linux') {
+      console.log('      skipped: there is no /proc here');
+      return this.skip();
+    }
+    const error = await openLmdb('/proc/imxp/store').catch((caught: unknown) => caught);
+    expect(error).to.be.instanceOf(LocalError).and.to.include({ code: 'CONFIGURATION' });
+    expect(String(error)).to.include('store.path: /proc');
+  });
+
+  it('says that the disk is too full before the engine dies of it', async () => {
+    const failure = await cramped(path('tight'), 64, '').then(() => '', String);
+    expect(failure).to.include('store.path: ').and.include('cannot be written');
+    expect(await readdir(path())).to.deep.equal([]);
+  });
+
+  it('names a damaged file instead of handing it to the engine', async () => {
+    await mkdir(path('damaged'), { mode: 0o700 });
+    await writeFile(path('damaged', 'data.mdb'), randomBytes(65_536));
+    const error = await openLmdb(path('damaged')).catch((caught: unknown) => caught);
+    expect(error).to.be.instanceOf(LocalError).and.to.include({ code: 'STORE_FAILED' });
+    expect(String(error)).to.include('data.mdb is damaged').and.include('imxp account import');
   });
 
   describe('with another process', () => {

@@ -117,6 +117,36 @@ export function storeSuite({ open }: StoreSetup): void {
     expect((await store.get('count'))?.value).to.equal(10);
   });
 
+  it('commits all changes or none', async () => {
+    const kept = await store.put('a', 1);
+    await store.put('b', 1);
+    const stale = { key: 'b', value: 2, expected: 4711 };
+    expect(await store.commit([{ key: 'a', value: 2, expected: kept ?? 0 }, stale])).to.equal(false);
+    expect(await store.get('a')).to.deep.equal({ value: 1, version: kept });
+    const changes = [
+      { key: 'a', value: 2, expected: kept ?? 0 },
+      { key: 'b' },
+      { key: 'c', value: 3, expected: ABSENT },
+    ];
+    const before = store.revision('c');
+    expect(await store.commit(changes)).to.equal(true);
+    expect((await listed(store, '')).map(({ key, value }) => [key, value])).to.deep.equal([
+      ['a', 2],
+      ['c', 3],
+    ]);
+    expect(store.revision('c')).to.be.greaterThan(before);
+    expect(await store.commit(changes)).to.equal(false);
+    expect(await store.commit([])).to.equal(true);
+    expect(await codeOf(store.commit([{ key: 'd', value: 1 }, { key: '' }]))).to.equal('ARGUMENT');
+    expect(await store.get('d')).to.equal(undefined);
+  });
+
+  it('counts by prefix', async () => {
+    for (const key of ['b/2', 'a/1', 'b/1', 'b', 'b/ü', 'b/\u{10fffd}', 'c']) await store.put(key, null);
+    expect(await store.count('b/')).to.equal(4);
+    expect(await store.count('x/')).to.equal(0);
+  });
+
   it('lists by prefix in the order of octets', async () => {
     for (const key of ['b/2', 'a/1', 'b/1', 'b', 'b/ü', 'c', 'b/z']) await store.put(key, key);
     expect((await listed(store, 'b/')).map(({ key, value }) => [key, value])).to.deep.equal([
@@ -192,6 +222,8 @@ export function storeSuite({ open }: StoreSetup): void {
     expect(await written).to.be.greaterThan(ABSENT);
     expect(await codeOf(store.get('a'))).to.equal('STORE_FAILED');
     expect(await codeOf(store.put('a', 1))).to.equal('STORE_FAILED');
+    expect(await codeOf(store.commit([]))).to.equal('STORE_FAILED');
+    expect(await codeOf(store.count(''))).to.equal('STORE_FAILED');
     expect(await codeOf(listed(store, ''))).to.equal('STORE_FAILED');
     expect(await codeOf((async () => store.peek('a'))())).to.equal('STORE_FAILED');
     expect(await codeOf((async () => store.revision('a'))())).to.equal('STORE_FAILED');
