@@ -3,7 +3,8 @@
  * neither who is attached nor which domains are local.
  *
  * Comparison: domains without regard to case, local parts to the octet after unquoting. White space and comments are not
- * accepted around or within, domain literals neither (IMXP core §16 A-28).
+ * accepted around or within. What only APEX can name is accepted in the same notation and marked as such: characters
+ * beyond ASCII, in quotes, and domain literals (IMXP core §16 A-28, RFC 3340 §2.2).
  */
 import { RemoteProtocolError } from '../errors.js';
 
@@ -23,13 +24,16 @@ export interface Address {
   readonly service: boolean;
   /** The local part in lower case when it is reserved, for instance `imxp=report`. */
   readonly wellKnown: string | undefined;
+  /** Only APEX can name it: it has characters beyond ASCII, or its domain is a literal. */
+  readonly wide: boolean;
 }
 
-const PIECE = /[!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~]+|"((?:[ !#-[\]-~]|\\[ -~])*)"|\./y;
+const PIECE = /[!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~]+|"((?:[ !#-[\]-~\u00a0-\uffff]|\\[ -~])*)"|\./y;
 const DOT_ATOM = /^[!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~]+(?:\.[!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~]+)*$/;
 const DOMAIN =
   /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$/;
 const RESERVED = /^(?:imxp|apex)=/i;
+const BEYOND_ASCII = /[^\0-\x7f]/;
 
 /** A generation of the cache; two are kept, so that a flood of new addresses costs parsing but no memory. */
 const GENERATION = 8192;
@@ -61,6 +65,19 @@ export function isDomain(text: string): boolean {
   return text.length <= 253 && DOMAIN.test(text);
 }
 
+/** Whether `text`, in lower case, is a domain literal such as `[192.0.2.9]` or `[ipv6:2001:db8::9]` (RFC 2821 §4.1.3). */
+export function isLiteral(text: string): boolean {
+  return text.startsWith('[') && addressOfLiteral(text) !== undefined;
+}
+
+/** The IP address in a domain literal. */
+export function addressOfLiteral(text: string): string | undefined {
+  const dotted = /^\[((?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!\])|(?=\]))){4})\]$/.exec(text)?.[1];
+  if (dotted !== undefined) return dotted;
+  const colons = /^\[ipv6:([0-9a-f:.]{2,45})\]$/i.exec(text)?.[1];
+  return colons !== undefined && URL.canParse(`http://[${colons}]/`) ? colons.toLowerCase() : undefined;
+}
+
 function remember(text: string, address: Address): Address {
   if (text.length <= CACHED_LENGTH) {
     if (recent.size >= GENERATION) {
@@ -74,7 +91,7 @@ function remember(text: string, address: Address): Address {
 }
 
 function read(text: string): Address {
-  if (text.length > ADDRESS_OCTETS) {
+  if (text.length > ADDRESS_OCTETS || Buffer.byteLength(text) > ADDRESS_OCTETS) {
     throw invalid(`it is longer than ${ADDRESS_OCTETS} octets`);
   }
   const at = text.lastIndexOf('@');
@@ -82,15 +99,13 @@ function read(text: string): Address {
     throw invalid('it has no "@"');
   }
   const domain = own(text.slice(at + 1).toLowerCase());
-  if (domain.startsWith('[')) {
-    throw invalid('a domain literal stands where a domain name is needed');
-  }
-  if (!isDomain(domain)) {
+  const literal = isLiteral(domain);
+  if (!literal && !isDomain(domain)) {
     throw invalid('what follows the "@" is not a domain name');
   }
   const { base, rest } = unquote(text.slice(0, at));
-  const baseLocal = own(canonical(base, false));
-  const local = rest === undefined ? baseLocal : own(`${baseLocal}/${rest === '' ? '' : canonical(rest, true)}`);
+  const baseLocal = own(localOf(base, undefined));
+  const local = rest === undefined ? baseLocal : own(localOf(base, rest));
   const key = own(`${local}@${domain}`);
   const service = RESERVED.test(base);
   return {
@@ -100,7 +115,19 @@ function read(text: string): Address {
     base: rest === undefined ? key : own(`${baseLocal}@${domain}`),
     service,
     wellKnown: service ? own(local.toLowerCase()) : undefined,
+    wide: literal || BEYOND_ASCII.test(local),
   };
+}
+
+/** The two sides of the `/` in a local part, without quotes; `rest` is undefined where there is no subaddress. */
+export function wordsOf({ local }: Address): { base: string; rest: string | undefined } {
+  return unquote(local);
+}
+
+/** The notation for a local part of these words. */
+export function localOf(base: string, rest: string | undefined): string {
+  const local = canonical(base, false);
+  return rest === undefined ? local : `${local}/${rest === '' ? '' : canonical(rest, true)}`;
 }
 
 /** Splits at the first `/` outside quotes (IMXP core §16 A-20) and removes the quotes. */

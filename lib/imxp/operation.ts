@@ -36,12 +36,20 @@ export interface Bind {
 
 export interface Terminate {
   readonly type: 'terminate';
+  /** 0, which only APEX has: everything the sender has on the session (RFC 3340 §4.4.3). */
   readonly transID: number;
+  /** Why, as a reply code and in words; only APEX says it. Absent: 250. */
+  readonly code?: number;
+  readonly text?: string;
+  readonly lang?: string;
 }
 
+/** Names are those of IMXP (RFC 822 addr-spec) in all dialects; what only APEX can say stands in quotes. */
 export interface Recipient {
   readonly identity: string;
   readonly options: readonly Option[];
+  /** As it was written, where a dialect writes it otherwise; what reports name. */
+  readonly written?: string;
 }
 
 /** A `data-content` element: its Name and the octets between its tags, verbatim. */
@@ -53,6 +61,8 @@ export interface InlineContent {
 export interface Data {
   readonly type: 'data';
   readonly originator: string;
+  /** Per-originator options, which only APEX has (RFC 3340 §4.4.4); absent where there are none. */
+  readonly originatorOptions?: readonly Option[];
   /** URI reference of the content: `#Name`, `cid:…` or an absolute URI. */
   readonly content: string;
   readonly recipients: readonly Recipient[];

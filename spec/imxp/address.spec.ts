@@ -24,6 +24,7 @@ describe('imxp/address', () => {
       base: 'fred@example.com',
       service: false,
       wellKnown: undefined,
+      wide: false,
     });
   });
 
@@ -93,7 +94,12 @@ describe('imxp/address', () => {
     '"fr\u0001ed"@example.com',
     '/wb@example.com',
     '""@example.com',
-    'fred@[192.0.2.1]',
+    'fred@[192.0.2.256]',
+    'fred@[192.0.2]',
+    'fred@[192.0.2.1.]',
+    'fred@[ipv6:1::2::3]',
+    'fred@[]',
+    '"fr\u0085d"@example.com',
     `${'x'.repeat(1012)}@example.com`,
     `fred@${'x'.repeat(64)}.com`,
   ]) {
@@ -104,6 +110,15 @@ describe('imxp/address', () => {
       expect(addressOf(text)).to.equal(undefined);
     });
   }
+
+  it('marks what only APEX can name', () => {
+    const wide = (text: string) => parseAddress(text).wide;
+    expect(wide('fred@[192.0.2.1]')).to.equal(true);
+    expect(wide('fred@[IPv6:2001:DB8::1]')).to.equal(true);
+    expect(wide('"frédéric"/"wb 😀"@example.com')).to.equal(true);
+    expect(wide('"fred smith"@example.com')).to.equal(false);
+    expect(parseAddress('Fred@[IPv6:2001:DB8::1]').key).to.equal('Fred@[ipv6:2001:db8::1]');
+  });
 
   it('takes an address of 1023 octets', () => {
     expect(parseAddress(`${'x'.repeat(1011)}@example.com`).key).to.have.length(1023);

@@ -7,6 +7,9 @@ import type { Dialect } from '../../lib/imxp/dialect/dialect.js';
 import type { Attach, Bind, Data, Operation, OperationReply, Option, Terminate } from '../../lib/imxp/operation.js';
 
 export class FakeDialect implements Dialect {
+  readonly name = 'imxp';
+  readonly prefix = 'imxp=';
+  readonly early = false;
   readonly profile: string;
   readonly ok: Buffer;
 

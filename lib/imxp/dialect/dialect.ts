@@ -5,8 +5,13 @@
 import type { Attach, Bind, Data, Operation, OperationReply, Terminate } from '../operation.js';
 
 export interface Dialect {
+  readonly name: DialectName;
   /** URI of the BEEP profile. */
   readonly profile: string;
+  /** What the local parts of services begin with. */
+  readonly prefix: string;
+  /** Whether `ok` to a Data says no more than that it is permitted; what became of it is only in reports (APEX). */
+  readonly early: boolean;
   /** The payload of `ok`, one buffer for all; never to be written to. */
   readonly ok: Buffer;
   /**
@@ -33,6 +38,10 @@ export interface Dialect {
    */
   encodeData(data: Data): Buffer | Buffer[];
 }
+
+/** How a configuration names the dialects; what is preferred comes first. */
+export const DIALECTS = ['imxp', 'apex'] as const;
+export type DialectName = (typeof DIALECTS)[number];
 
 /** Limits of a control document. What exceeds one is answered 501. */
 export interface DialectLimits {

@@ -1,6 +1,6 @@
 /**
- * A cursor over the plain form of a payload's MIME: `text/xml` alone, or multipart/related of exactly two parts, the
- * control document and the content. As with `markup.ts`, whatever is unusual is -1, and the MIME parser decides.
+ * A cursor over the plain form of a payload's MIME: a control document alone, or multipart/related of exactly two parts,
+ * the control document and the content. As with `markup.ts`, whatever is unusual is -1, and the MIME parser decides.
  */
 import { CLASSES, matches, PRINTABLE, sameOctets } from './octets.js';
 
@@ -16,12 +16,9 @@ const LESS = 0x3c;
 const GREATER = 0x3e;
 const BACKSLASH = 0x5c;
 
-const ALONE = Buffer.from('Content-Type: text/xml\r\n\r\n');
 const RELATED = Buffer.from('Content-Type: multipart/related;');
 const BOUNDARY = Buffer.from('boundary="');
 const START = Buffer.from('start="<');
-const TYPE = Buffer.from('type="text/xml"');
-const CONTROL_TYPE = Buffer.from('Content-Type: text/xml\r\n');
 const BINARY = Buffer.from('Content-Transfer-Encoding: binary\r\n');
 const CONTENT_ID = Buffer.from('content-id');
 
@@ -42,13 +39,23 @@ export class Envelope {
   #boundary = 0;
   #start = 0;
   #startEnd = 0;
+  readonly #alone: Buffer;
+  readonly #type: Buffer;
+  readonly #controlType: Buffer;
+
+  /** @param type the media type of control documents; another one is for the parser */
+  constructor(type: string) {
+    this.#alone = Buffer.from(`Content-Type: ${type}\r\n\r\n`);
+    this.#type = Buffer.from(`type="${type}"`);
+    this.#controlType = Buffer.from(`Content-Type: ${type}\r\n`);
+  }
 
   /** @returns where the control document begins, or -1. */
   open(octets: Buffer): number {
     this.octets = octets;
     this.multipart = false;
-    if (matches(octets, 0, ALONE)) {
-      return ALONE.length;
+    if (matches(octets, 0, this.#alone)) {
+      return this.#alone.length;
     }
     if (!matches(octets, 0, RELATED)) {
       return -1;
@@ -76,9 +83,9 @@ export class Envelope {
         at = this.#quoted(this.#start, GREATER);
         this.#startEnd = at;
         at = octets[at + 1] === QUOTE ? at + 1 : -1;
-      } else if (matches(octets, at, TYPE)) {
+      } else if (matches(octets, at, this.#type)) {
         bit = 4;
-        at += TYPE.length - 1;
+        at += this.#type.length - 1;
       }
       if (bit === 0 || at < 0 || (seen & bit) !== 0) {
         return -1;
@@ -156,9 +163,9 @@ export class Envelope {
       if (this.#lineEnd(at)) {
         return types === 1 && encodings <= 1 && this.idEnd >= 0 ? at + 2 : -1;
       }
-      if (matches(octets, at, CONTROL_TYPE)) {
+      if (matches(octets, at, this.#controlType)) {
         types += 1;
-        at += CONTROL_TYPE.length;
+        at += this.#controlType.length;
       } else if (matches(octets, at, BINARY)) {
         encodings += 1;
         at += BINARY.length;

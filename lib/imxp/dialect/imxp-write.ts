@@ -2,9 +2,9 @@
  * Operations to elements of the IMXP core DTD (IMXP core §5). Refuses to know payloads.
  */
 import { escapeAttribute } from '../../xml/write.js';
-import type { Attach, Bind, Data, Option, Terminate } from '../operation.js';
+import type { Attach, Bind, Data, Terminate } from '../operation.js';
+import { type DataPieces, piecesOf, writeHolder, writeOptions } from './elements.js';
 import { IMXP_OPTION } from './imxp-read.js';
-import { writeOption } from './option.js';
 
 /** @throws LocalError ARGUMENT for characters that XML cannot carry. */
 export function writeAssociation(operation: Attach | Bind): string {
@@ -14,33 +14,24 @@ export function writeAssociation(operation: Attach | Bind): string {
       : `relay='${escapeAttribute(operation.relay)}'`;
   const tag = `<${operation.type} ${name} transID='${operation.transID}'`;
   const { options } = operation;
-  return options.length === 0 ? `${tag} />` : `${tag}>${writeOptions(options)}</${operation.type}>`;
+  return options.length === 0 ? `${tag} />` : `${tag}>${writeOptions(options, IMXP_OPTION)}</${operation.type}>`;
 }
 
+/** IMXP core §17.1 rule 4: why an association ends cannot be said. */
 export function writeTerminate({ transID }: Terminate): string {
   return `<terminate transID='${transID}' />`;
 }
 
-/** A Data in up to three pieces; the middle one is the inside of data-content, the very octets. */
-export function writeData(data: Data): [string] | [string, Buffer, string] {
-  const { originator, content, dataContent } = data;
+export function writeData(data: Data): DataPieces {
+  const { originator, content, dataContent, originatorOptions } = data;
   let text = `<data originator='${escapeAttribute(originator)}' content='${escapeAttribute(content)}'>`;
   for (const { identity, options } of data.recipients) {
-    const tag = `<recipient identity='${escapeAttribute(identity)}'`;
-    text += options.length === 0 ? `${tag} />` : `${tag}>${writeOptions(options)}</recipient>`;
+    text += writeHolder('recipient', 'identity', identity, options, IMXP_OPTION);
   }
-  text += writeOptions(data.options);
-  if (dataContent === undefined) {
-    return [`${text}</data>`];
+  text += writeOptions(data.options, IMXP_OPTION);
+  // IMXP core §17.1 rule 2: APEX per-originator options become per-data options
+  if (originatorOptions !== undefined) {
+    text += writeOptions(originatorOptions, IMXP_OPTION);
   }
-  text += `<data-content Name='${escapeAttribute(dataContent.name)}'>`;
-  return [text, dataContent.inner, '</data-content></data>'];
-}
-
-function writeOptions(options: readonly Option[]): string {
-  let text = '';
-  for (const option of options) {
-    text += writeOption(option, IMXP_OPTION);
-  }
-  return text;
+  return piecesOf(text, dataContent);
 }

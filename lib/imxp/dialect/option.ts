@@ -16,6 +16,7 @@ export interface OptionSyntax {
 
 export const DEFAULT_LOCALIZE = 'i-default';
 export const EMPTY: Buffer = Buffer.alloc(0);
+export const NO_OPTIONS: readonly Option[] = Object.freeze([]);
 
 /** @throws RemoteProtocolError XML_INVALID, reply 501. */
 export function readOption(element: XmlElement, document: Buffer, syntax: OptionSyntax): Option {

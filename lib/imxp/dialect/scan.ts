@@ -11,13 +11,15 @@ import type { DialectLimits } from './dialect.js';
 import { Envelope } from './envelope.js';
 import { Markup } from './markup.js';
 import { CLASSES, DIGIT, Interned, matches, NAME, NAME_START, sameOctets } from './octets.js';
-import { DEFAULT_LOCALIZE, EMPTY } from './option.js';
+import { DEFAULT_LOCALIZE, EMPTY, NO_OPTIONS, type OptionSyntax } from './option.js';
 
 const HASH = 0x23;
 const LESS = 0x3c;
 
 const DATA = Buffer.from('<data');
 const DATA_END = Buffer.from('</data');
+const SENDER = Buffer.from('<originator');
+const SENDER_END = Buffer.from('</originator');
 const RECIPIENT = Buffer.from('<recipient');
 const RECIPIENT_END = Buffer.from('</recipient');
 const OPTION = Buffer.from('<option');
@@ -32,7 +34,6 @@ const IDENTITY = Buffer.from('identity');
 const NAME_ATTRIBUTE = Buffer.from('Name');
 const INTERNAL = Buffer.from('internal');
 const TARGET_HOP = Buffer.from('targetHop');
-const SEE_NO_EVIL = Buffer.from('seeNoEvil');
 const TRANS_ID = Buffer.from('transID');
 
 const HOPS: readonly (readonly [Buffer, TargetHop])[] = [
@@ -43,17 +44,32 @@ const HOPS: readonly (readonly [Buffer, TargetHop])[] = [
 const TRUE = Buffer.from('true');
 const FALSE = Buffer.from('false');
 
-const NO_OPTIONS: readonly Option[] = Object.freeze([]);
 const IN_DATA = 2;
 const IN_RECIPIENT = 3;
 
+/** In what the dialects differ. */
+export interface ScanSyntax {
+  readonly profile: string;
+  /** The media type of control documents. */
+  readonly controlType: string;
+  readonly option: OptionSyntax;
+  /** Set where the originator is an element, as are its options, and names have a notation of their own. */
+  readonly names?: {
+    one(text: string): string;
+    named(recipient: Recipient): Recipient;
+  };
+}
+
 export class DataScanner {
   readonly #profile: string;
+  readonly #names: ScanSyntax['names'];
+  readonly #flag: Buffer;
+  readonly #inverse: boolean;
   readonly #controlOctets: number;
   /** An option of a recipient must fit into the depth; below that, the parser says which element does not. */
   readonly #enabled: boolean;
   readonly #mostRecipients: number;
-  readonly #envelope = new Envelope();
+  readonly #envelope: Envelope;
   readonly #markup: Markup;
   readonly #interned = new Interned();
   #octets: Buffer = EMPTY;
@@ -62,8 +78,12 @@ export class DataScanner {
   /** Some element had content that was not ours to read. */
   #foreign = false;
 
-  constructor(profile: string, limits: DialectLimits) {
+  constructor({ profile, controlType, option, names }: ScanSyntax, limits: DialectLimits) {
     this.#profile = profile;
+    this.#names = names;
+    this.#flag = Buffer.from(option.attribute);
+    this.#inverse = option.inverse;
+    this.#envelope = new Envelope(controlType);
     this.#controlOctets = limits.controlOctets;
     this.#enabled = limits.xmlDepth >= IN_RECIPIENT;
     this.#mostRecipients = limits.recipients;
@@ -79,7 +99,7 @@ export class DataScanner {
     this.#octets = payload;
     this.#markup.begin(payload);
     this.#foreign = false;
-    const data = this.#data(start);
+    const data = this.#names === undefined ? this.#data(start) : this.#dataWithSender(start, this.#names);
     // nothing received is kept alive by the scanner
     this.#octets = EMPTY;
     this.#markup.begin(EMPTY);
@@ -119,6 +139,37 @@ export class DataScanner {
     return { type: 'data', originator, content, recipients, options, dataContent, source };
   }
 
+  /** A Data whose originator is an element. */
+  #dataWithSender(start: number, names: NonNullable<ScanSyntax['names']>): Data | undefined {
+    const payload = this.#octets;
+    const markup = this.#markup;
+    this.#at = markup.tag(start + DATA.length, true);
+    if (this.#at < 0 || markup.empty || markup.count !== 1 || !this.#isAttribute(0, REFERENCE)) {
+      return undefined;
+    }
+    const referenceStart = markup.valueStart[0] ?? 0;
+    const referenceEnd = markup.valueEnd[0] ?? 0;
+    const content = this.#value(0);
+    this.#at = markup.space(this.#at);
+    const sender = matches(payload, this.#at, SENDER) ? this.#named(SENDER, SENDER_END) : undefined;
+    const recipients = sender === undefined ? undefined : this.#recipients();
+    const options = recipients === undefined ? undefined : this.#options(IN_DATA);
+    const dataContent = options === undefined ? null : this.#inline(referenceStart, referenceEnd);
+    const end = dataContent === null ? -1 : this.#end(start);
+    if (end < 0 || sender === undefined || recipients === undefined || options === undefined || dataContent === null) {
+      return undefined;
+    }
+    if (dataContent === undefined && !this.#refersToPart(referenceStart, referenceEnd)) {
+      return undefined;
+    }
+    const source = { profile: this.#profile, payload, controlStart: start, controlEnd: end };
+    const originator = names.one(sender.identity);
+    const data = { type: 'data', originator, content, recipients: recipients.map(names.named), options } as const;
+    return sender.options.length === 0
+      ? { ...data, dataContent, source }
+      : { ...data, dataContent, source, originatorOptions: sender.options };
+  }
+
   /** The end tag and what follows it. @returns the end of the control document, or -1. */
   #end(start: number): number {
     const octets = this.#octets;
@@ -139,7 +190,7 @@ export class DataScanner {
     const recipients: Recipient[] = [];
     this.#at = this.#markup.space(this.#at);
     while (matches(octets, this.#at, RECIPIENT)) {
-      const recipient = recipients.length < this.#mostRecipients ? this.#recipient() : undefined;
+      const recipient = recipients.length < this.#mostRecipients ? this.#named(RECIPIENT, RECIPIENT_END) : undefined;
       if (recipient === undefined) {
         return undefined;
       }
@@ -149,9 +200,10 @@ export class DataScanner {
     return recipients.length === 0 ? undefined : recipients;
   }
 
-  #recipient(): Recipient | undefined {
+  /** An element with an identity, and options in it. */
+  #named(tag: Buffer, endTag: Buffer): Recipient | undefined {
     const markup = this.#markup;
-    this.#at = markup.tag(this.#at + RECIPIENT.length, true);
+    this.#at = markup.tag(this.#at + tag.length, true);
     if (this.#at < 0 || markup.count !== 1 || !this.#isAttribute(0, IDENTITY)) {
       return undefined;
     }
@@ -160,7 +212,7 @@ export class DataScanner {
       return { identity, options: NO_OPTIONS };
     }
     const options = this.#options(IN_RECIPIENT);
-    if (options === undefined || !this.#closes(RECIPIENT_END)) {
+    if (options === undefined || !this.#closes(endTag)) {
       return undefined;
     }
     return { identity, options };
@@ -211,8 +263,12 @@ export class DataScanner {
         transID = this.#number(index);
       } else if (this.#isAttribute(index, TARGET_HOP)) {
         targetHop = this.#hop(index);
-      } else if (this.#isAttribute(index, SEE_NO_EVIL)) {
-        seeNoEvil = this.#isValue(index, TRUE) ? true : this.#isValue(index, FALSE) ? false : undefined;
+      } else if (this.#isAttribute(index, this.#flag)) {
+        seeNoEvil = this.#isValue(index, TRUE)
+          ? !this.#inverse
+          : this.#isValue(index, FALSE)
+            ? this.#inverse
+            : undefined;
       } else {
         return undefined;
       }

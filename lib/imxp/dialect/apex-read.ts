@@ -1,0 +1,102 @@
+/**
+ * Elements of the APEX core DTD (RFC 3340 §9.1) to operations. Any departure from the DTD is a 501 that names the element
+ * and attribute. Refuses to know payloads.
+ */
+import { short } from '../../xml/lexis.js';
+import { textOf, type XmlElement } from '../../xml/parse.js';
+import type { Attach, Bind, Data, Operation, Recipient, Terminate } from '../operation.js';
+import { TRANS_ID_MAX } from '../trans-id.js';
+import { fromApex } from './apex-name.js';
+import { checkAttributes, childrenOf, invalid, required, transIdOf } from './document.js';
+import { type DataElement, optionsOf, readChildren } from './elements.js';
+import type { OptionSyntax } from './option.js';
+
+export const APEX_OPTION: OptionSyntax = Object.freeze({ attribute: 'mustUnderstand', inverse: true });
+export const DEFAULT_CODE = 250;
+
+/**
+ * @param document what `root` was parsed from; views of it are kept.
+ * @param recipients how many a Data may have.
+ * @throws RemoteProtocolError XML_INVALID | XML_LIMIT, reply 501.
+ */
+export function readOperation(
+  root: XmlElement,
+  document: Buffer,
+  recipients: number,
+): Exclude<Operation, Data> | DataElement {
+  switch (root.name) {
+    case 'data':
+      return readData(root, document, recipients);
+    case 'attach':
+    case 'bind':
+      return readAssociation(root, document, root.name);
+    case 'terminate':
+      return readTerminate(root);
+    default:
+      throw invalid(`element ${short(root.name)} is no operation; attach, bind, terminate and data are`);
+  }
+}
+
+function readAssociation(root: XmlElement, document: Buffer, type: 'attach' | 'bind'): Attach | Bind {
+  const name = type === 'attach' ? 'endpoint' : 'relay';
+  checkAttributes(root, [name, 'transID']);
+  const value = required(root, name);
+  const transID = transIdOf(root);
+  const options = optionsOf(root, document, APEX_OPTION);
+  return type === 'attach'
+    ? { type, endpoint: fromApex(value), transID, options }
+    : { type, relay: value, transID, options };
+}
+
+function readTerminate(root: XmlElement): Terminate {
+  checkAttributes(root, ['transID', 'code']);
+  if (root.children.some((child) => typeof child !== 'string')) {
+    throw invalid('element terminate: only text is allowed in it');
+  }
+  const code = root.attributes.get('code');
+  if (code !== undefined && !/^[0-9]{3}$/.test(code)) {
+    throw invalid('element terminate: attribute code must be three digits');
+  }
+  const text = textOf(root);
+  const lang = root.attributes.get('xml:lang');
+  return {
+    type: 'terminate',
+    transID: terminatedOf(root),
+    ...(code === undefined || Number(code) === DEFAULT_CODE ? {} : { code: Number(code) }),
+    ...(text === '' ? {} : { text }),
+    ...(lang === undefined || lang === '' ? {} : { lang }),
+  };
+}
+
+/** UNIZID: 0, which is the default, to 2147483647. */
+function terminatedOf(root: XmlElement): number {
+  const value = root.attributes.get('transID') ?? '0';
+  const transID = /^[0-9]{1,10}$/.test(value) ? Number(value) : -1;
+  if (transID < 0 || transID > TRANS_ID_MAX) {
+    throw invalid(`element terminate: attribute transID must be a number from 0 to ${TRANS_ID_MAX}`);
+  }
+  return transID;
+}
+
+function readData(root: XmlElement, document: Buffer, limit: number): DataElement {
+  checkAttributes(root, ['content']);
+  const content = required(root, 'content');
+  // RFC 3340 §9.1: originator, recipient+, option*, data-content?
+  const [first, ...others] = childrenOf(root);
+  if (first?.name !== 'originator') {
+    throw invalid('element data: element originator is missing; it comes first');
+  }
+  checkAttributes(first, ['identity']);
+  const originator = fromApex(required(first, 'identity'));
+  const originatorOptions = optionsOf(first, document, APEX_OPTION);
+  const { recipients, options, dataContent } = readChildren(others, document, APEX_OPTION, limit);
+  const data = { type: 'data', originator, content, recipients: recipients.map(named), options, dataContent } as const;
+  return originatorOptions.length === 0 ? data : { ...data, originatorOptions };
+}
+
+/** A recipient as it was read, in the notation of this program. */
+export function named(recipient: Recipient): Recipient {
+  const { identity: written, options } = recipient;
+  const identity = fromApex(written);
+  return identity === written ? recipient : { identity, options, written };
+}

@@ -1,0 +1,34 @@
+/**
+ * The names of services in each dialect (IMXP core §17.1 rule 1): what begins with `imxp=` in the one begins with `apex=`
+ * in the other. Knows no other names.
+ */
+import type { Data } from '../operation.js';
+
+/** Local parts of services, quoted or not. */
+const RESERVED = /^("?)(?:imxp|apex)=/i;
+
+/**
+ * A Data whose originator and recipients have the prefix of a dialect, where they are services.
+ *
+ * @returns the same Data when it has them already
+ */
+export function renamed(data: Data, prefix: string): Data {
+  const originator = withPrefix(data.originator, prefix);
+  let same = originator === data.originator;
+  for (const { identity } of data.recipients) {
+    same &&= withPrefix(identity, prefix) === identity;
+  }
+  if (same) return data;
+  const recipients = data.recipients.map(({ identity, options }) => {
+    return { identity: withPrefix(identity, prefix), options };
+  });
+  return { ...data, originator, recipients };
+}
+
+/** A name with the prefix of a dialect, where it is that of a service. */
+export function withPrefix(identity: string, prefix: string): string {
+  // Most names are not those of services, and one letter tells.
+  const first = identity.charCodeAt(0) | 0x20;
+  if (first !== 0x69 && first !== 0x61 && first !== 0x22) return identity;
+  return identity.replace(RESERVED, `$1${prefix}`);
+}
