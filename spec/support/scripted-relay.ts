@@ -4,7 +4,7 @@
  */
 import type { Connection, Connector, EndpointChannel, Receiver } from '../../lib/endpoint/connection.js';
 import { attachRefused } from '../../lib/endpoint/connection.js';
-import type { ImxpError, Reply } from '../../lib/errors.js';
+import { type ImxpError, RefusedError, type Reply } from '../../lib/errors.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import type { Attach, Data, Operation, OperationReply } from '../../lib/imxp/operation.js';
 import type { Payload, ReplySink } from '../../lib/wire/channel-handle.js';
@@ -122,9 +122,25 @@ export class ScriptedRelay implements Connector {
   /** What becomes of the next attempts to connect: an error to throw, or a refusal of the attach. */
   readonly obstacles: (ImxpError | Reply)[] = [];
   auto: ScriptedChannel['auto'];
+  /** What becomes of further channels: made, refused, or made when the spec says so. */
+  further: 'made' | 'refused' | 'waiting' = 'made';
+  /** The further channels asked for on the present connection that were made. */
+  lanes: ScriptedChannel[] = [];
+  /** Where the next connection is to, and whether a better one is known; undefined for a relay without a name. */
+  place: { readonly relay: string; readonly preferred: boolean } | undefined;
+  /** What the next connections wait for. */
+  gate: Promise<void> | undefined;
+  /** Relays that a better one was asked for. */
+  readonly better: string[] = [];
+  #makeWaiting: (() => void)[] = [];
 
   constructor(auto: ScriptedChannel['auto'] = () => undefined) {
     this.auto = auto;
+  }
+
+  /** Makes the further channels that wait. */
+  make(): void {
+    for (const make of this.#makeWaiting.splice(0)) make();
   }
 
   get channel(): ScriptedChannel {
@@ -133,20 +149,34 @@ export class ScriptedRelay implements Connector {
     return channel;
   }
 
-  async open(attach: Attach | undefined, receiver: Receiver): Promise<Connection> {
+  async open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<Connection> {
     this.attached.push(attach);
+    if (than !== undefined) this.better.push(than);
+    await this.gate;
     const obstacle = this.obstacles.shift();
     if (obstacle instanceof Error) throw obstacle;
     if (obstacle !== undefined) throw attachRefused(attach?.endpoint ?? '', obstacle);
     const channel = new ScriptedChannel(receiver, this.auto);
     this.channels.push(channel);
+    const lanes: ScriptedChannel[] = [];
+    this.lanes = lanes;
     return {
       channel,
+      ...this.place,
+      further: () => this.#further(receiver, lanes),
       release: async () => {
         if (channel.released) return;
         channel.released = true;
         if (channel.open) channel.lose();
       },
     };
+  }
+
+  async #further(receiver: Receiver, lanes: ScriptedChannel[]): Promise<EndpointChannel> {
+    if (this.further === 'waiting') await new Promise<void>((resolve) => this.#makeWaiting.push(resolve));
+    if (this.further === 'refused') throw new RefusedError('START_REFUSED', { code: 550, text: 'one is enough' });
+    const lane = new ScriptedChannel(receiver, this.auto);
+    lanes.push(lane);
+    return lane;
   }
 }
