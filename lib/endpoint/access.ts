@@ -17,6 +17,7 @@ import type { XmlElement } from '../xml/parse.js';
 import { allowed, denied } from './access-list.js';
 import { givenAddress } from './address.js';
 import { Deferred } from './deferred.js';
+import { checkKeys, type Keys } from './keys.js';
 import type { Message } from './message.js';
 import { inTime } from './patience.js';
 import type { Transactions } from './transactions.js';
@@ -41,6 +42,8 @@ export interface AccessEndpoint {
   readonly addresses: readonly string[];
   send(message: Message): Promise<void>;
 }
+
+const KEYS: Keys<AccessRequest> = { owner: true, from: true, signal: true };
 
 /** Somebody else may change the same list; so often in a row he hardly does. */
 const ATTEMPTS = 5;
@@ -134,8 +137,9 @@ export class AccessClient {
     for (const answer of this.#waiting) answer.reject(error);
   }
 
-  #owner({ owner }: AccessRequest): string {
-    return owner ?? this.#endpoint.addresses[0] ?? '';
+  #owner(request: AccessRequest): string {
+    checkKeys(request, KEYS, 'access');
+    return request.owner ?? this.#endpoint.addresses[0] ?? '';
   }
 
   async #present(owner: string, request: AccessRequest): Promise<Access> {

@@ -3,7 +3,8 @@
  * appended. Pure; refuses to know where entries are kept.
  */
 import { type Address, addressOf } from '../imxp/address.js';
-import { type AccessEntry, type ActorPattern, parseActor } from '../imxp/vocabulary/access.js';
+import type { AccessEntry } from '../imxp/vocabulary/access.js';
+import { type ActorPattern, matches, parseActor, serviceName } from '../imxp/vocabulary/actor.js';
 
 /**
  * The entries considered appended to those of an owner, in their order (IMXP access §3); a service as owner has one more
@@ -66,11 +67,11 @@ export class AccessRules {
     let [people, services] = [false, false];
     for (const rule of this.#rules) {
       const { kind, local, domain } = rule.pattern;
-      const forServices = kind === 'services' || (kind === 'literal' && serviceName(local) !== undefined);
+      const forServices = kind === 'services' || (kind !== 'everybody' && serviceName(local) !== undefined);
       // Whoever it matches was matched before.
       if (forServices ? services : people) continue;
       if (!grants(rule, 'core:data')) return false;
-      if (kind === 'literal' || domain !== undefined) continue;
+      if ((kind !== 'services' && kind !== 'everybody') || domain !== undefined) continue;
       if (forServices) services = true;
       else people = true;
     }
@@ -88,18 +89,6 @@ function ruleOf({ actor, actions }: AccessEntry): Rule | undefined {
 function pairOf(action: string): readonly [string, string] {
   const [service = '', operation = ''] = action.split(':');
   return [service, operation];
-}
-
-function matches({ kind, local, domain }: ActorPattern, actor: Address): boolean {
-  if (domain !== undefined && domain !== actor.domain) return false;
-  if (kind === 'everybody') return !actor.service;
-  if (kind === 'services') return actor.service;
-  return actor.service ? serviceName(local) === serviceName(actor.local) : local === actor.local;
-}
-
-/** What follows `imxp=` or `apex=`, which name the same services (IMXP access §3.1); undefined for anybody else. */
-function serviceName(local: string): string | undefined {
-  return /^(?:imxp|apex)=(.*)$/is.exec(local)?.[1]?.toLowerCase();
 }
 
 function grants({ actions }: Rule, action: string): boolean {

@@ -1,23 +1,32 @@
 /**
- * The access service, `imxp=access` (IMXP access §4): the steps of get and set in their order, and their answers. Owns
- * what is answered when; refuses to know how entries are kept and what else consults them.
+ * The access service, `imxp=access` or `apex=access` (IMXP access §4): the steps of get and set in their order, and their
+ * answers. Owns what is answered when; refuses to know how entries are kept and what else consults them.
+ *
+ * An owner has one list of entries, in order. IMXP reads and replaces it as a whole; APEX (RFC 3341) sees each entry of it by
+ * itself and changes one at a time (`apex-access.ts`), which is put where the closest match is also the first
+ * (`access-order.ts`). Whichever dialect entries were set in, the first that matches decides for both.
  */
 import { ImxpError, type Reply } from '../errors.js';
-import { type Address, addressOf } from '../imxp/address.js';
+import { addressOf } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
 import {
+  type AccessEntry,
   type AccessGet,
   type AccessOperation,
   type AccessSet,
   readAccessOperation,
   writeAccessOperation,
 } from '../imxp/vocabulary/access.js';
+import { isApexAccess } from '../imxp/vocabulary/apex-access.js';
+import { type Form, serviceIn } from '../imxp/vocabulary/form.js';
 import { writeServiceReply } from '../imxp/vocabulary/reply.js';
 import { events } from '../ops/events.js';
 import { REPLIES } from '../relay/answer.js';
-import type { AccessPolicy, Delivery, DeliverySink, DeliveryTarget, Directory } from '../relay/target.js';
-import type { AccessEntries } from '../store/access.js';
+import type { Delivery, DeliverySink, DeliveryTarget } from '../relay/target.js';
+import type { AccessEntries, KeptEntry, OwnedEntries } from '../store/access.js';
 import { implicitEntries } from './access-rules.js';
+import { type SubjectOptions, subjectOf } from './access-subject.js';
+import { ApexAccessSteps, type ApexAnswer, ENTRIES } from './apex-access.js';
 import { documentData, type Submit, UNHEARD } from './outgoing.js';
 import { Refusal } from './refusal.js';
 import { requestOf, type ServiceRequest } from './request.js';
@@ -25,8 +34,6 @@ import { requestOf, type ServiceRequest } from './request.js';
 /** The local part of the service. */
 export const ACCESS = 'imxp=access';
 
-/** Entries of one owner; a decision may look at all of them. */
-const ENTRIES = 1000;
 /** Octets of a request: {@link ENTRIES} with room for long addresses. */
 const DOCUMENT_OCTETS = 262_144;
 /** Elements that answer or report something: whoever answered them might answer each other for ever. */
@@ -34,12 +41,8 @@ const ANSWERS: ReadonlySet<string> = new Set(['reply', 'statusResponse']);
 
 const DONE: Reply = { code: 250, text: '' };
 
-export interface AccessServiceOptions {
+export interface AccessServiceOptions extends SubjectOptions {
   readonly entries: AccessEntries;
-  readonly access: AccessPolicy;
-  readonly directory: Directory;
-  /** Whether a well-known local part, such as `imxp=presence`, is served here. */
-  serves(local: string): boolean;
   readonly submit: Submit;
   /** Requests under way at one time; past it the Data is refused with 450. */
   readonly outstanding: number;
@@ -49,12 +52,14 @@ export interface AccessServiceOptions {
 
 export class AccessService implements DeliveryTarget {
   readonly #options: AccessServiceOptions;
+  readonly #apex: ApexAccessSteps;
   readonly #now: () => number;
   #outstanding = 0;
 
   constructor(options: AccessServiceOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    this.#apex = new ApexAccessSteps({ ...options, serves: (local) => options.serves(local), now: this.#now });
   }
 
   /**
@@ -89,14 +94,26 @@ export class AccessService implements DeliveryTarget {
 
   /** Resolves when the answer is on its way. Never rejects. */
   async #serve(request: ServiceRequest, transID: number): Promise<void> {
-    const { domain, originator } = request;
-    let document: string;
+    const { originator, element } = request;
+    const form = isApexAccess(element)
+      ? 'apex'
+      : element.name === 'get' || element.name === 'set'
+        ? 'imxp'
+        : request.form;
+    let answer: ApexAnswer;
     try {
-      document = await this.#answer(request, transID);
+      answer = form === 'apex' ? await this.#apex.answer(request) : { document: await this.#answer(request, transID) };
     } catch (error) {
-      document = writeServiceReply({ transID, ...replyOf(error), lang: undefined });
+      answer = { document: writeServiceReply({ transID, ...replyOf(error), lang: undefined }) };
     }
-    this.#options.submit(documentData(`${ACCESS}@${domain}`, originator.key, document), UNHEARD);
+    this.#send(request, form, originator.key, answer.document);
+    const { notice } = answer;
+    // REQ-ACC-015; services have nobody who would read it.
+    if (notice !== undefined && !notice.owner.service) this.#send(request, form, notice.owner.key, notice.document);
+  }
+
+  #send({ domain }: ServiceRequest, form: Form, to: string, document: string): void {
+    this.#options.submit(documentData(`${serviceIn(ACCESS, form)}@${domain}`, to, document), UNHEARD);
   }
 
   async #answer(request: ServiceRequest, transID: number): Promise<string> {
@@ -109,7 +126,7 @@ export class AccessService implements DeliveryTarget {
 
   /** IMXP access §4.1. */
   async #get(operation: AccessGet, request: ServiceRequest): Promise<AccessOperation> {
-    const owner = await this.#subject(operation, request, 'access:get');
+    const owner = await subjectOf(operation.owner, request, 'access:get', this.#options);
     const { entries, lastUpdate } = this.#options.entries.of(owner);
     return {
       type: 'set',
@@ -129,7 +146,7 @@ export class AccessService implements DeliveryTarget {
   async #set(operation: AccessSet, request: ServiceRequest): Promise<void> {
     const { access } = operation;
     if (!sameOwner(operation.owner, access.owner)) throw new Refusal(503, 'set and access name different owners');
-    const owner = await this.#subject(operation, request, 'access:set');
+    const owner = await subjectOf(operation.owner, request, 'access:set', this.#options);
     if (access.entries.length > ENTRIES) throw new Refusal(554, `more than ${ENTRIES} entries`);
     const { entries } = this.#options;
     for (;;) {
@@ -137,20 +154,23 @@ export class AccessService implements DeliveryTarget {
       if (known.lastUpdate !== access.lastUpdate) {
         throw new Refusal(555, 'the entry was updated in the meantime: get it again');
       }
-      if ((await entries.replace(owner, known, access.entries, this.#now())) !== undefined) return;
+      const wanted = unchanged(access.entries, known);
+      if ((await entries.replace(owner, known, wanted, this.#now())) !== undefined) return;
     }
   }
+}
 
-  /** The steps that get and set have in common. */
-  async #subject({ owner }: AccessOperation, { domain, originator }: ServiceRequest, action: string): Promise<Address> {
-    const name = addressOf(owner);
-    if (name?.domain !== domain) throw new Refusal(553, `the owner is not an endpoint of ${domain}`);
-    const { directory, access, serves } = this.#options;
-    const valid = name.wellKnown === undefined ? await directory.known(name.base) : serves(name.wellKnown);
-    if (!valid) throw new Refusal(550, 'unknown endpoint identity');
-    if (!(await access.allowed(name.key, originator.key, action))) throw new Refusal(537, `${action} is not granted`);
-    return name;
-  }
+/** Entries that say what they said before have not been updated. */
+function unchanged(wanted: readonly AccessEntry[], { entries, lastUpdate }: OwnedEntries): KeptEntry[] {
+  const before = new Map(entries.map((entry) => [textOf(entry), entry.lastUpdate ?? lastUpdate]));
+  return wanted.map((entry) => {
+    const since = before.get(textOf(entry));
+    return since === undefined ? entry : { ...entry, lastUpdate: since };
+  });
+}
+
+function textOf({ actor, actions }: AccessEntry): string {
+  return `${actor} ${actions.join(' ')}`;
 }
 
 function sameOwner(first: string, second: string): boolean {

@@ -5,14 +5,18 @@
 import { RemoteProtocolError } from '../errors.js';
 import { type Address, parseAddress } from '../imxp/address.js';
 import { contentOf } from '../imxp/content.js';
+import { APEX_PROFILE } from '../imxp/dialect/apex.js';
 import type { Data } from '../imxp/operation.js';
 import { TRANS_ID_MAX } from '../imxp/trans-id.js';
+import { type Form, formOf } from '../imxp/vocabulary/form.js';
 import { parseXml, type XmlElement } from '../xml/parse.js';
 
 export interface ServiceRequest {
   readonly originator: Address;
   /** The domain whose service is asked, in lower case. */
   readonly domain: string;
+  /** In which form it is answered, unless the element itself says more (IMXP core §17.1 rule 1). */
+  readonly form: Form;
   readonly element: XmlElement;
   /** Of the element, when it has a valid one: then an answer can be given. */
   readonly transID: number | undefined;
@@ -26,9 +30,11 @@ export function requestOf(data: Data, octets: number): ServiceRequest {
   const element = parseXml(documentOf(data), { octets });
   const written = element.attributes.get('transID') ?? '';
   const transID = /^[0-9]{1,10}$/.test(written) ? Number(written) : 0;
+  const service = data.recipients[0]?.identity ?? '';
   return {
     originator: parseAddress(data.originator),
-    domain: parseAddress(data.recipients[0]?.identity ?? '').domain,
+    domain: parseAddress(service).domain,
+    form: data.source?.profile === APEX_PROFILE ? 'apex' : formOf(service),
     element,
     transID: transID >= 1 && transID <= TRANS_ID_MAX ? transID : undefined,
   };
@@ -37,7 +43,7 @@ export function requestOf(data: Data, octets: number): ServiceRequest {
 function documentOf(data: Data): Buffer {
   const content = contentOf(data);
   if (content.kind === 'inline') return content.inner;
-  if (content.kind === 'part' && /^(?:text|application)\/xml$/.test(content.type)) return content.body;
+  if (content.kind === 'part' && /^(?:text\/xml|application\/(?:beep\+)?xml)$/.test(content.type)) return content.body;
   const text = 'a service takes one XML element, in data-content or as a part of type text/xml';
   throw new RemoteProtocolError('XML_INVALID', text, { reply: { code: 501, text } });
 }

@@ -15,10 +15,18 @@ const ACCOUNT = 'account/';
 /** A timestamp names a second, so two lists of one owner must be a second apart. */
 const RESOLUTION_MS = 1000;
 
+/** An entry with the time of its last update, for those who look at entries one by one (RFC 3341 §3). */
+export interface KeptEntry extends AccessEntry {
+  /** Milliseconds since 1970, at whole seconds; undefined: that of the list. */
+  readonly lastUpdate?: number;
+  /** Nobody has set it: it is one of those that hold anyway, written out because of its place in the order. */
+  readonly implied?: boolean;
+}
+
 /** The entries that hold for an owner. */
 export interface OwnedEntries {
   /** Explicit entries; none means that only the implicit ones are there. */
-  readonly entries: readonly AccessEntry[];
+  readonly entries: readonly KeptEntry[];
   /** Milliseconds since 1970, at whole seconds. */
   readonly lastUpdate: number;
   /** They are those of the endpoint that the owner is a subaddress of. */
@@ -28,7 +36,7 @@ export interface OwnedEntries {
 }
 
 interface Stored {
-  readonly entries: readonly AccessEntry[];
+  readonly entries: readonly KeptEntry[];
   readonly lastUpdate: number;
   /** When the account was added that it belongs to; empty for an owner without account. */
   readonly account: string;
@@ -77,6 +85,7 @@ export class AccessEntries {
   /**
    * Replaces the entries of an owner unless they have changed since `known` was read. Resolves when the disk has them.
    *
+   * @param entries those without a time of their own are updated now
    * @param now milliseconds since 1970
    * @returns the time of the update, always later than the one before; undefined when they have changed
    * @throws LocalError STORE_FAILED
@@ -84,7 +93,7 @@ export class AccessEntries {
   async replace(
     owner: Address,
     known: OwnedEntries,
-    entries: readonly AccessEntry[],
+    entries: readonly KeptEntry[],
     now: number,
   ): Promise<number | undefined> {
     const lastUpdate = Math.max(wholeSeconds(now), known.lastUpdate + RESOLUTION_MS);
@@ -113,7 +122,12 @@ function wholeSeconds(ms: number): number {
 }
 
 function toJson({ entries, lastUpdate, account }: Stored): Json {
-  return { entries: entries.map(({ actor, actions }) => ({ actor, actions: [...actions] })), lastUpdate, account };
+  const written = entries.map((entry) => {
+    const { actor, actions, implied = false } = entry;
+    const kept = { actor, actions: [...actions], lastUpdate: entry.lastUpdate ?? lastUpdate };
+    return implied ? { ...kept, implied } : kept;
+  });
+  return { entries: written, lastUpdate, account };
 }
 
 function fromJson(key: string, { value }: Entry): Stored {

@@ -217,7 +217,7 @@ describe('services/access', () => {
         set({ entries: "<entry actions='core:data' />" }),
         set({ entries: "<entry actor='nobody' actions='core:data' />" }),
         set({ entries: "<entry actor='a*@quay.example' actions='core:data' />" }).replace('a*@', 'a b@'),
-        set({ entries: "<entry actor='*@*.example' actions='core:data' />" }),
+        set({ entries: "<entry actor='*@*example' actions='core:data' />" }),
         set({ entries: "<entry actor='*@*' actions='coredata' />" }),
         set({ entries: "<entry actor='*@*' actions='core:data:more' />" }),
         set({ entries: "<other actor='*@*' />" }),
@@ -227,7 +227,7 @@ describe('services/access', () => {
 
     it('is answered 504 when the service knows no such element', async () => {
       const { ask } = await harbour();
-      expect(codeIn(await ask("<query owner='x@y' transID='5' />"))).to.equal(504);
+      expect(codeIn(await ask("<purge owner='x@y' transID='5' />"))).to.equal(504);
     });
 
     it('fails its Data when there is nothing to answer to', async () => {
@@ -266,6 +266,13 @@ describe('services/access', () => {
     await store.put(`access/${INES}`, { entries: [], lastUpdate: NOW, account: '' });
     await settled();
     expect(answers).to.deep.equal([]);
+  });
+
+  it('REQ-ACC-012 never initiates, whoever changes an entry', async () => {
+    const { ask, answers } = await harbour();
+    await ask(set({ entries: `<entry actor='*@*' actions='all:all' />` }));
+    await ask(set({ lastUpdate: '21 Oct 2000 07:30:11 GMT' }), OTTO);
+    expect(answers.map(({ data }) => data.recipients[0]?.identity)).to.deep.equal([INES, OTTO]);
   });
 
   describe('subaddresses', () => {

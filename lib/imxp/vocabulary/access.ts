@@ -1,16 +1,16 @@
 /**
  * The documents of the access service (IMXP access §2) as values, read against their DTD and written; and the syntax of
- * actors and actions. Knows nothing of who is granted what.
+ * actions. Knows nothing of who is granted what.
  */
 import type { XmlElement } from '../../xml/parse.js';
 import { escapeAttribute } from '../../xml/write.js';
-import { addressOf, isDomain } from '../address.js';
 import { checkAttributes, checkEmpty, childrenOf, invalid, required, transIdOf } from '../dialect/document.js';
+import { parseActor } from './actor.js';
 import { formatTimestamp, timestampOf } from './timestamp.js';
 
 /** One `entry`: an actor, or a pattern of actors, and what it may do. */
 export interface AccessEntry {
-  /** `local@domain`, with `*` or `imxp=*` for the local part and `*` for the domain. */
+  /** `local@domain`, with `*`, `imxp=*` or `name/*` for the local part and `*` or `*.name` for the domain. */
   readonly actor: string;
   /** `service:operation`; `all` stands for every service or operation. */
   readonly actions: readonly string[];
@@ -43,32 +43,7 @@ export interface AccessSet {
 
 export type AccessOperation = AccessGet | AccessSet;
 
-/** An actor taken apart; `local` is the canonical local part where it is literal. */
-export interface ActorPattern {
-  readonly kind: 'literal' | 'everybody' | 'services';
-  readonly local: string;
-  /** In lower case; undefined for every domain. */
-  readonly domain: string | undefined;
-}
-
-const ALL_SERVICES = /^(?:imxp|apex)=\*$/i;
 const ACTION = /^[A-Za-z][A-Za-z0-9._-]*:[A-Za-z][A-Za-z0-9._-]*$/;
-/** Any domain will do to have a local part read. */
-const SOME_DOMAIN = 'example.com';
-
-/** @returns undefined when the text is neither an endpoint nor a pattern of endpoints (IMXP access §3) */
-export function parseActor(text: string): ActorPattern | undefined {
-  const at = text.lastIndexOf('@');
-  if (at < 1) return undefined;
-  const local = text.slice(0, at);
-  const name = text.slice(at + 1);
-  if (name !== '*' && !isDomain(name)) return undefined;
-  const domain = name === '*' ? undefined : name.toLowerCase();
-  if (local === '*') return { kind: 'everybody', local, domain };
-  if (ALL_SERVICES.test(local)) return { kind: 'services', local: 'imxp=*', domain };
-  const literal = addressOf(`${local}@${domain ?? SOME_DOMAIN}`);
-  return literal === undefined ? undefined : { kind: 'literal', local: literal.local, domain };
-}
 
 /** Whether a text is `service:operation`. */
 export function isAction(text: string): boolean {
@@ -115,11 +90,14 @@ function readEntry(element: XmlElement): AccessEntry {
     throw invalid('element entry: attribute actor must be local@domain, each of which may be *, or imxp=*@domain');
   }
   // ACC-5: empty and absent mean no actions
-  const actions = (element.attributes.get('actions') ?? '').split(' ').filter((action) => action !== '');
-  if (!actions.every(isAction)) {
-    throw invalid('element entry: attribute actions must be a list of service:operation');
-  }
-  return { actor, actions };
+  return { actor, actions: actionsOf(element) };
+}
+
+/** The attribute `actions`; none when it is absent. @throws RemoteProtocolError XML_INVALID, reply 501 */
+export function actionsOf(element: XmlElement): string[] {
+  const actions = (element.attributes.get('actions') ?? '').split(/\s+/).filter((action) => action !== '');
+  if (actions.every(isAction)) return actions;
+  throw invalid(`element ${element.name}: attribute actions must be a list of service:operation`);
 }
 
 /** The element, without white space between elements. @throws LocalError ARGUMENT: text that XML cannot carry */

@@ -1,10 +1,11 @@
 /**
- * TIMESTAMP: the date-time of RFC 822 with the four-digit year of RFC 1123 and a numeric zone, `21 Oct 2000 09:05:00
- * +0200`; RFC 3339 is read as well (IMXP core §16 A-19). Two timestamps are equal when they name the same second. Knows
- * no clock.
+ * TIMESTAMP: in IMXP the date-time of RFC 822 with the four-digit year of RFC 1123 and a numeric zone, `21 Oct 2000
+ * 09:05:00 +0200` (IMXP core §16 A-19), in APEX that of RFC 3339, `2000-10-21T09:05:00+02:00`. Both are read everywhere.
+ * Two timestamps are equal when they name the same second. Knows no clock.
  */
 import type { XmlElement } from '../../xml/parse.js';
 import { invalid, required } from '../dialect/document.js';
+import type { Form } from './form.js';
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const DAY = '(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ?';
@@ -16,6 +17,9 @@ const RFC_3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:[.,]\d+
 
 /** A timestamp that no clock of ours will reach: 31 Dec 9999 23:59:59 +0000, in milliseconds. */
 export const LATEST_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
+
+/** 1 Jan 0000 00:00:00 +0000. */
+const EARLIEST_MS = Date.parse('0000-01-01T00:00:00Z');
 
 /** @returns the instant in milliseconds since 1970, at whole seconds; undefined when the text is no timestamp. */
 export function parseTimestamp(text: string): number | undefined {
@@ -32,12 +36,27 @@ export function parseTimestamp(text: string): number | undefined {
 }
 
 /** @param ms since 1970; parts of a second are dropped. Always in UTC, which says nothing about where this is. */
-export function formatTimestamp(ms: number): string {
+export function formatTimestamp(ms: number, form: Form = 'imxp'): string {
+  if (form === 'apex') return formatRecent(ms);
   const date = new Date(ms);
   const two = (value: number): string => String(value).padStart(2, '0');
   const time = [date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()].map(two).join(':');
   const year = String(date.getUTCFullYear()).padStart(4, '0');
   return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()] ?? ''} ${year} ${time} +0000`;
+}
+
+function formatRecent(ms: number): string {
+  // RFC 3339 §1: the years are 0000 to 9999, whatever offsets make of them.
+  const within = Math.min(Math.max(ms, EARLIEST_MS), LATEST_MS);
+  // RFC 3341 §7, RFC 3339 §4.3: the offset -00:00 leaves open where the clock is
+  return `${new Date(within).toISOString().slice(0, 19)}-00:00`;
+}
+
+/** A timestamp in another form; as it is when it has that form already, or none. */
+export function timestampIn(text: string, form: Form): string {
+  if ((form === 'apex' ? RFC_3339 : RFC_1123).test(text)) return text;
+  const ms = parseTimestamp(text);
+  return ms === undefined ? text : formatTimestamp(ms, form);
 }
 
 /** The instant in a required attribute. @throws RemoteProtocolError XML_INVALID, reply 501 */

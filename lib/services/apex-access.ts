@@ -1,0 +1,118 @@
+/**
+ * The access service in the form of APEX (RFC 3341 §4): the steps of query, get and set in their order. The entries are
+ * those of the one ordered list an owner has: get and set look at one of them, query asks the rules that everything else
+ * asks. Owns what is answered; refuses to know how answers travel.
+ */
+import type { Reply } from '../errors.js';
+import type { Address } from '../imxp/address.js';
+import {
+  type ApexAccess,
+  type ApexAccessOperation,
+  type ApexGet,
+  type ApexQuery,
+  readApexAccess,
+  writeApexAccess,
+} from '../imxp/vocabulary/apex-access.js';
+import { writeServiceReply } from '../imxp/vocabulary/reply.js';
+import type { AccessEntries, KeptEntry, OwnedEntries } from '../store/access.js';
+import { entryOf, withEntry, withoutEntry } from './access-order.js';
+import { type SubjectOptions, subjectOf } from './access-subject.js';
+import { Refusal } from './refusal.js';
+import type { ServiceRequest } from './request.js';
+
+/** Entries of one owner; a decision may look at all of them. */
+export const ENTRIES = 1000;
+
+export interface ApexAnswer {
+  /** For the originator. */
+  readonly document: string;
+  /** For the owner, whose entries have changed. */
+  readonly notice?: { readonly owner: Address; readonly document: string };
+}
+
+export interface ApexAccessOptions extends SubjectOptions {
+  readonly entries: AccessEntries;
+  /** Milliseconds since 1970. */
+  now(): number;
+}
+
+const DONE: Reply = { code: 250, text: '' };
+const CHANGED = 'the entry is another one by now: get it again';
+
+export class ApexAccessSteps {
+  readonly #options: ApexAccessOptions;
+
+  constructor(options: ApexAccessOptions) {
+    this.#options = options;
+  }
+
+  /** @throws Refusal and RemoteProtocolError, whose reply is the answer */
+  async answer(request: ServiceRequest): Promise<ApexAnswer> {
+    const operation = readApexAccess(request.element);
+    switch (operation?.type) {
+      case 'query':
+        return { document: writeApexAccess(await this.#query(operation, request)) };
+      case 'get':
+        return { document: writeApexAccess(await this.#get(operation, request)) };
+      case 'set':
+        return this.#set(operation.transID, operation.access, request);
+      default:
+        throw new Refusal(504, 'the access service knows query, get and set');
+    }
+  }
+
+  /** RFC 3341 §4.2. */
+  async #query({ owner, actor, actions, transID }: ApexQuery, request: ServiceRequest): Promise<ApexAccessOperation> {
+    const subject = await this.#subject(owner, request, 'access:query');
+    const { access } = this.#options;
+    for (const action of actions) {
+      if (!(await access.allowed(subject.key, actor.key, action))) return { type: 'deny', transID };
+    }
+    return { type: 'allow', transID };
+  }
+
+  /** RFC 3341 §4.3: actors are compared as they are, without wildcards. */
+  async #get({ owner, actor, transID }: ApexGet, request: ServiceRequest): Promise<ApexAccessOperation> {
+    const subject = await this.#subject(owner, request, 'access:get');
+    const known = this.#options.entries.of(subject);
+    const entry = entryOf(known.entries, actor);
+    if (entry === undefined) throw new Refusal(551, 'there is no entry for this actor');
+    const access = { owner, actor, actions: entry.actions, lastUpdate: updateOf(entry, known) };
+    return { type: 'set', transID, access };
+  }
+
+  /** RFC 3341 §4.4. */
+  async #set(transID: number, wanted: ApexAccess, request: ServiceRequest): Promise<ApexAnswer> {
+    const subject = await this.#subject(wanted.owner, request, 'access:set');
+    for (;;) {
+      const known = this.#options.entries.of(subject);
+      const entry = entryOf(known.entries, wanted.actor);
+      const document = writeServiceReply({ transID, ...DONE, lang: undefined });
+      // An entry that is not there can be deleted for nothing.
+      if (entry === undefined && wanted.actions === undefined && wanted.lastUpdate === undefined) return { document };
+      if (wanted.lastUpdate !== (entry && updateOf(entry, known))) throw new Refusal(555, CHANGED);
+      const lastUpdate = await this.#replace(subject, known, wanted);
+      if (lastUpdate === undefined) continue;
+      // RFC 3341 §4.4: of a deleted entry, the time that it had last
+      const access = { ...wanted, lastUpdate: wanted.actions === undefined ? wanted.lastUpdate : lastUpdate };
+      return { document, notice: { owner: subject, document: writeApexAccess({ type: 'set', transID, access }) } };
+    }
+  }
+
+  /** @returns the time of the update, undefined when somebody was faster */
+  #replace(subject: Address, known: OwnedEntries, { actor, actions }: ApexAccess): Promise<number | undefined> {
+    const dated = known.entries.map((entry) => ({ ...entry, lastUpdate: updateOf(entry, known) }));
+    const entries =
+      actions === undefined ? withoutEntry(subject, dated, actor) : withEntry(subject, dated, actor, actions);
+    if (entries.length > ENTRIES) throw new Refusal(554, `more than ${ENTRIES} entries`);
+    return this.#options.entries.replace(subject, known, entries, this.#options.now());
+  }
+
+  #subject(owner: string, request: ServiceRequest, action: string): Promise<Address> {
+    return subjectOf(owner, request, action, this.#options);
+  }
+}
+
+function updateOf({ lastUpdate }: KeptEntry, known: OwnedEntries): number {
+  return lastUpdate ?? known.lastUpdate;
+}
