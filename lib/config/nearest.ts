@@ -27,7 +27,8 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   for (const candidate of known) {
     const other = candidate.toLowerCase();
     // A left-out unit or a plural is the likeliest slip: greetingTimeout for greetingTimeoutMs.
-    const near = other.startsWith(wanted) || wanted.startsWith(other) ? 1 : distance(wanted, other);
+    const begun = other !== wanted && (other.startsWith(wanted) || wanted.startsWith(other));
+    const near = begun ? 1 : distance(wanted, other);
     if (near < least) [best, least] = [candidate, near];
   }
   return least <= Math.max(2, Math.floor(word.length / 3)) ? best : undefined;

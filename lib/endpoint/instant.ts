@@ -3,12 +3,28 @@
  */
 import type { MadeContent } from '../imxp/content.js';
 import { CPIM_TYPE, writeCpim } from '../message/cpim/document.js';
-import { InstantMessage, instantMessage } from '../message/instant-message.js';
+import { InstantMessage, type InstantMessageInit, instantMessage } from '../message/instant-message.js';
 import { uriOfAddress } from '../message/uri.js';
 import { madeContent } from '../message/write.js';
 import { newContentId } from '../mime/content-id.js';
 import { givenAddress } from './address.js';
 import type { CpimObjectContent, MessageContent } from './content.js';
+import { checkKeys, type Keys } from './keys.js';
+
+const KEYS: Keys<InstantMessageInit> = {
+  from: true,
+  to: true,
+  cc: true,
+  subject: true,
+  date: true,
+  messageId: true,
+  inReplyTo: true,
+  lang: true,
+  fields: true,
+  text: true,
+  flowed: true,
+  content: true,
+};
 
 /** @throws LocalError ARGUMENT for what the form cannot carry */
 export function madeMessage(
@@ -16,6 +32,7 @@ export function madeMessage(
   originator: string,
   recipients: readonly string[],
 ): MadeContent {
+  if (!(message instanceof InstantMessage)) checkKeys(message, KEYS, 'send: content.message');
   const own = message instanceof InstantMessage ? message : instantMessage(message);
   const { domain } = givenAddress(originator);
   const usual = instantMessage({

@@ -19,6 +19,7 @@ import {
   type XmlContent,
 } from './content.js';
 import { madeCpim, madeMessage } from './instant.js';
+import { checkKeys, type Keys } from './keys.js';
 
 /** An option; exactly one of `internal` and `external` is given. */
 export interface OptionInit {
@@ -57,6 +58,32 @@ export interface Message {
   readonly signal?: AbortSignal;
 }
 
+const KEYS: Keys<Message> = {
+  to: true,
+  content: true,
+  type: true,
+  headers: true,
+  from: true,
+  options: true,
+  signal: true,
+};
+const OPTION_KEYS: Keys<OptionInit> = {
+  internal: true,
+  external: true,
+  targetHop: true,
+  seeNoEvil: true,
+  transID: true,
+  localize: true,
+  xml: true,
+};
+const CONTENT_KEYS: Keys<XmlContent & UriContent & MessageContent & CpimObjectContent> = {
+  xml: true,
+  uri: true,
+  message: true,
+  form: true,
+  cpim: true,
+};
+
 /** A message as it goes to the relay; made by {@link Endpoint.encode}, and may be submitted more than once. */
 export interface Encoded {
   readonly payload: Payload;
@@ -83,8 +110,10 @@ function octetsOf(payload: Payload): number {
  * @throws LocalError ADDRESS_INVALID | ARGUMENT
  */
 export function dataOf(message: Message, own: string): Data {
+  checkKeys(message, KEYS, 'send');
   const { to, from, options = [] } = message;
   const recipients = typeof to === 'string' ? [to] : to;
+  if (!Array.isArray(recipients)) throw new LocalError('ARGUMENT', 'send: to is an address, or a list of addresses');
   const originator = from ?? own;
   for (const address of [originator, ...recipients]) givenAddress(address);
   return makeData({
@@ -105,6 +134,7 @@ function madeOf(
   if (!isContent(content)) {
     throw new LocalError('ARGUMENT', 'content is a string, a Buffer, or an object with xml, uri, message or cpim');
   }
+  checkKeys(content, CONTENT_KEYS, 'send: content');
   if (type !== undefined || headers.length > 0) {
     throw new LocalError('ARGUMENT', 'only a string or a Buffer has a media type and headers');
   }
@@ -124,7 +154,9 @@ function isContent(content: unknown): boolean {
   return ['xml', 'uri', 'message', 'cpim'].some((key) => key in content);
 }
 
-function optionOf({ internal, external, xml = '', ...rest }: OptionInit): Option {
+function optionOf(init: OptionInit): Option {
+  checkKeys(init, OPTION_KEYS, 'send: options');
+  const { internal, external, xml = '', ...rest } = init;
   if ((internal === undefined) === (external === undefined)) {
     throw new LocalError('ARGUMENT', 'an option has exactly one of internal and external');
   }

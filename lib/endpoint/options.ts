@@ -9,6 +9,7 @@ import { parseRelayUrl, type RelayLocation } from '../config/relay-url.js';
 import { LocalError } from '../errors.js';
 import type { BackoffTimes } from '../wire/backoff.js';
 import { givenAddress } from './address.js';
+import { checkKeys, type Keys } from './keys.js';
 
 export type TlsUse = 'off' | 'prefer' | 'require';
 
@@ -125,10 +126,28 @@ export interface EndpointSettings {
   readonly limits: EndpointLimits;
 }
 
+const KEYS: Keys<EndpointOptions> = {
+  address: true,
+  relay: true,
+  nameServers: true,
+  password: true,
+  passwordFile: true,
+  tls: true,
+  ca: true,
+  certificate: true,
+  key: true,
+  legacyTls: true,
+  autoAccept: true,
+  reconnect: true,
+  limits: true,
+};
+const TLS_USES: Readonly<Record<TlsUse, true>> = { off: true, prefer: true, require: true };
+
 const RECONNECT: BackoffTimes = { firstMs: 100, longestMs: 30_000 };
 
 /** @throws LocalError ADDRESS_INVALID | ARGUMENT | CONFIGURATION */
 export async function settle(options: EndpointOptions): Promise<EndpointSettings> {
+  checkOptions(options);
   const { domain } = givenAddress(options.address);
   const relays = relaysOf(options.relay);
   return {
@@ -145,6 +164,24 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
     reconnect: reconnectOf(options.reconnect),
     limits: limitsOf(options.limits ?? {}),
   };
+}
+
+/** For programs without types. */
+function checkOptions(options: EndpointOptions): void {
+  checkKeys(options, KEYS, 'Endpoint.connect');
+  const { address, limits, reconnect, tls } = options;
+  if (typeof address !== 'string') throw new LocalError('ARGUMENT', 'Endpoint.connect: address is missing');
+  if (limits !== undefined) checkKeys(limits, limitKeys(), 'Endpoint.connect: limits');
+  if (typeof reconnect === 'object') {
+    checkKeys(reconnect, { firstMs: true, longestMs: true }, 'Endpoint.connect: reconnect');
+  }
+  if (tls !== undefined && !Object.hasOwn(TLS_USES, tls)) {
+    throw new LocalError('ARGUMENT', `Endpoint.connect: tls is one of ${Object.keys(TLS_USES).join(', ')}`);
+  }
+}
+
+function limitKeys(): Keys<EndpointLimits> {
+  return Object.fromEntries(Object.keys(ENDPOINT_LIMITS).map((key) => [key, true])) as Keys<EndpointLimits>;
 }
 
 function relaysOf(relay: EndpointOptions['relay']): readonly RelayLocation[] {

@@ -14,6 +14,7 @@ import { readServiceReply, type ServiceReply } from '../imxp/vocabulary/reply.js
 import type { XmlElement } from '../xml/parse.js';
 import { givenAddress } from './address.js';
 import { Deferred } from './deferred.js';
+import { checkKeys, type Keys } from './keys.js';
 import type { Message } from './message.js';
 import { inTime } from './patience.js';
 import { Feed, type Ongoing } from './presence-feed.js';
@@ -38,6 +39,10 @@ export interface PresenceEndpoint {
   readonly addresses: readonly string[];
   send(message: Message): Promise<void>;
 }
+
+const REQUEST_KEYS: Keys<PresenceRequest> = { from: true, signal: true };
+const PUBLISH_KEYS: Keys<PresenceRequest & { readonly publisher?: string }> = { ...REQUEST_KEYS, publisher: true };
+const ONGOING_KEYS: Keys<OngoingRequest> = { ...REQUEST_KEYS, duration: true, renew: true };
 
 const HOUR = 3600;
 /** Somebody else may publish on the same entry; so often in a row he hardly does. */
@@ -67,6 +72,7 @@ export class PresenceClient {
    * const { open, tuples } = await barney.presence.poll('fred@example.com');
    */
   async poll(publisher: string, request: PresenceRequest = {}): Promise<PresenceInfo> {
+    checkKeys(request, REQUEST_KEYS, 'presence.poll');
     return infoOf(await this.#present(publisher, request));
   }
 
@@ -81,8 +87,10 @@ export class PresenceClient {
    */
   async publish(
     update: PresenceUpdate | ((present: PresenceInfo) => PresenceUpdate),
-    { publisher = this.#own(), ...request }: PresenceRequest & { readonly publisher?: string } = {},
+    options: PresenceRequest & { readonly publisher?: string } = {},
   ): Promise<void> {
+    checkKeys(options, PUBLISH_KEYS, 'presence.publish');
+    const { publisher = this.#own(), ...request } = options;
     for (let attempt = 1; ; attempt += 1) {
       const present = await this.#present(publisher, request);
       const wanted = typeof update === 'function' ? update(infoOf(present)) : update;
@@ -133,6 +141,7 @@ export class PresenceClient {
    * @throws as {@link poll}
    */
   async who(publisher: string, request: PresenceRequest = {}): Promise<string[]> {
+    checkKeys(request, REQUEST_KEYS, 'presence.who');
     const service = serviceOf(publisher);
     const found: string[] = [];
     const replies: ServiceReply[] = [];
@@ -188,6 +197,7 @@ export class PresenceClient {
     request: OngoingRequest,
     itemOf: (operation: PresenceOperation) => Item | undefined,
   ): Promise<Feed<Item>> {
+    checkKeys(request, ONGOING_KEYS, `presence.${type}`);
     const { duration = HOUR, renew = false } = request;
     if (!Number.isInteger(duration) || duration < 1 || duration > SECONDS_MAX) {
       throw new LocalError('ARGUMENT', `a duration is 1 to ${SECONDS_MAX} seconds`);

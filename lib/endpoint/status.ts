@@ -11,6 +11,7 @@ import { pause } from '../wire/backoff.js';
 import type { XmlElement } from '../xml/parse.js';
 import { givenAddress } from './address.js';
 import { Deferred } from './deferred.js';
+import { checkKeys, type Keys } from './keys.js';
 import type { Message, OptionInit } from './message.js';
 import { inTime } from './patience.js';
 import type { Transactions } from './transactions.js';
@@ -71,6 +72,9 @@ export interface StatusEndpoint {
   send(message: Message): Promise<void>;
 }
 
+const STATUS_KEYS: Keys<StatusOptions> = { targetHop: true, reportTimeoutMs: true };
+const PROBE_KEYS: Keys<ProbeOptions> = { from: true, signal: true, reportTimeoutMs: true };
+
 const REPORT_TIMEOUT_MS = 2000;
 /** How long relays in between are awaited once both ends have reported: nobody says how many there are. */
 const GRACE_MS = { least: 20, most: 1000 };
@@ -92,6 +96,7 @@ export class StatusClient {
 
   /** See {@link Endpoint.status}. */
   async status(message: Message, options: StatusOptions = {}): Promise<Status> {
+    checkKeys(options, STATUS_KEYS, 'status');
     const { targetHop = 'final', reportTimeoutMs = REPORT_TIMEOUT_MS } = options;
     const collection = new Collection(message, targetHop, givenAddress(this.#originator(message)).domain);
     const transID = this.#transactions.begin(undefined, (element, service) => collection.take(element, service));
@@ -108,13 +113,17 @@ export class StatusClient {
   }
 
   /** See {@link Endpoint.trace}. */
-  trace(address: string, { reportTimeoutMs, ...options }: ProbeOptions = {}): Promise<Status> {
+  async trace(address: string, probing: ProbeOptions = {}): Promise<Status> {
+    checkKeys(probing, PROBE_KEYS, 'trace');
+    const { reportTimeoutMs, ...options } = probing;
     const timeout = reportTimeoutMs === undefined ? {} : { reportTimeoutMs };
     return this.status(probe(address, options), { targetHop: 'all', ...timeout });
   }
 
   /** See {@link Endpoint.ping}. */
-  async ping(address: string, { reportTimeoutMs: _, ...options }: ProbeOptions = {}): Promise<Echo> {
+  async ping(address: string, probing: ProbeOptions = {}): Promise<Echo> {
+    checkKeys(probing, PROBE_KEYS, 'ping');
+    const { reportTimeoutMs: _, ...options } = probing;
     const begin = performance.now();
     const reply = await this.#send(probe(address, options));
     return { ...reply, ms: performance.now() - begin };

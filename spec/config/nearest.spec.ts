@@ -13,4 +13,8 @@ describe('config/nearest', () => {
     expect(nearest('Domains', ['domains', 'listen'])).to.equal('domains');
     expect(nearest('zzzz', ['domains', 'listen'])).to.equal(undefined);
   });
+
+  it('is the one written in other letters before one that only begins like it', () => {
+    expect(nearest('passwordfile', ['password', 'passwordFile'])).to.equal('passwordFile');
+  });
 });

@@ -1,0 +1,88 @@
+import { expect } from 'chai';
+import { Endpoint } from '../../lib/endpoint/endpoint.js';
+import { ImxpError } from '../../lib/errors.js';
+import { BARNEY, FRED, scripted } from '../support/scripted-endpoint.js';
+
+/** What programs without types give. */
+type Loose = (...given: readonly unknown[]) => unknown;
+
+async function refusalOf(call: () => unknown): Promise<string> {
+  try {
+    await call();
+  } catch (error) {
+    if (error instanceof ImxpError) return `${error.code} ${error.message}`;
+    throw error;
+  }
+  return 'taken';
+}
+
+describe('a misspelt key', () => {
+  it('of connect is refused with the nearest one', async () => {
+    const connect: Loose = (given) => Reflect.apply(Endpoint.connect, Endpoint, [given]);
+    const cases: [unknown, string][] = [
+      [{ address: FRED, passwordfile: 'x' }, 'there is no "passwordfile"; did you mean passwordFile?'],
+      [{ address: FRED, limits: { lane: 2 } }, 'limits: there is no "lane"; did you mean lanes?'],
+      [{ address: FRED, reconnect: { first: 2 } }, 'reconnect: there is no "first"; did you mean firstMs?'],
+      [{ address: FRED, colour: 'red' }, 'there is no "colour"; there are address, relay,'],
+      [{ adress: FRED }, 'there is no "adress"; did you mean address?'],
+      [{}, 'address is missing'],
+      [{ address: FRED, tls: 'required' }, 'tls is one of off, prefer, require'],
+      [undefined, 'an object is expected, not undefined'],
+      [null, 'an object is expected, not null'],
+    ];
+    for (const [given, text] of cases) {
+      const refusal = await refusalOf(() => connect(given));
+      expect(refusal)
+        .to.match(/^ARGUMENT Endpoint\.connect: /)
+        .and.contain(text);
+    }
+  });
+
+  it('of what is sent is refused with the nearest one, and nothing is sent', async () => {
+    const { relay, fred } = await scripted();
+    const send: Loose = (given) => Reflect.apply(fred.send, fred, [given]);
+    const message = { to: BARNEY, content: 'x' };
+    const cases: [unknown, string][] = [
+      [{ ...message, form: FRED }, 'send: there is no "form"; did you mean from?'],
+      [{ ...message, option: [] }, 'did you mean options?'],
+      [{ ...message, options: [{ internal: 'statusRequest', targethop: 'all' }] }, 'did you mean targetHop?'],
+      [{ ...message, content: { xml: '<a />', typ: 'x' } }, 'send: content: there is no "typ"'],
+      [{ ...message, content: { message: { subjct: 'x', text: 'y' } } }, 'did you mean subject?'],
+      [{ content: 'x' }, 'to is an address, or a list of addresses'],
+      ['hello', 'an object is expected, not string'],
+    ];
+    for (const [given, text] of cases) {
+      const refusal = await refusalOf(() => send(given));
+      expect(refusal)
+        .to.match(/^ARGUMENT send/)
+        .and.contain(text);
+    }
+    expect(relay.channel.asked).to.have.lengthOf(0);
+    await fred.close();
+  });
+
+  it('of what a service is asked is refused with the nearest one', async () => {
+    const { fred } = await scripted();
+    const calls: [object, string, unknown[], string][] = [
+      [
+        fred,
+        'trace',
+        [BARNEY, { reportTimeout: 5 }],
+        'trace: there is no "reportTimeout"; did you mean reportTimeoutMs?',
+      ],
+      [fred, 'ping', [BARNEY, { form: FRED }], 'ping: there is no "form"; did you mean from?'],
+      [fred, 'status', [{ to: BARNEY, content: 'x' }, { targethop: 'all' }], 'status: there is no "targethop"'],
+      [fred.presence, 'poll', [BARNEY, { durations: 5 }], 'presence.poll: there is no "durations"'],
+      [fred.presence, 'subscribe', [BARNEY, { renews: true }], 'did you mean renew?'],
+      [fred.access, 'get', [{ owners: FRED }], 'access: there is no "owners"; did you mean owner?'],
+    ];
+    for (const [object, name, given, text] of calls) {
+      const method: unknown = Reflect.get(object, name);
+      if (typeof method !== 'function') throw new Error(name);
+      expect(await refusalOf(() => Reflect.apply(method, object, given)))
+        .to.match(/^ARGUMENT /)
+        .and.contain(text);
+    }
+    await fred.close();
+  });
+});
