@@ -6,6 +6,7 @@ import { createHash, generateKeyPair, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import forge from 'node-forge';
 import { LocalError } from '../errors.js';
+import { uriOfAddress } from '../message/uri.js';
 
 /** RSA because the suites of the year 2000 know nothing else, 2048 because node-forge is slow at it. */
 const RSA_BITS = 2048;
@@ -117,7 +118,7 @@ export async function makeAuthority(period: Period): Promise<Credential> {
 }
 
 function alternativeNames(subject: Subject): object[] {
-  if (subject.kind === 'endpoint') return [{ type: NAME.MAILBOX, value: addressOf(subject.address) }];
+  if (subject.kind === 'endpoint') return namesOfPerson(addressOf(subject.address));
   const domain = domainOf(subject.domain);
   const hosts = (subject.hosts ?? []).map(hostOf).map(({ type, host }) => {
     return type === 'address' ? { type: NAME.IP, ip: host } : { type: NAME.DNS, value: host };
@@ -129,6 +130,19 @@ function alternativeNames(subject: Subject): object[] {
     { type: NAME.URI, value: `im:imxp=mesh@${domain}` },
     ...hosts,
   ];
+}
+
+/** REQ-CPIM-015: the inbox and the presentity as URIs; the mailbox is for logging in, and for those who know no such URIs. */
+function namesOfPerson(address: string): object[] {
+  try {
+    return [
+      { type: NAME.MAILBOX, value: address },
+      { type: NAME.URI, value: uriOfAddress('im', address) },
+      { type: NAME.URI, value: uriOfAddress('pres', address) },
+    ];
+  } catch (cause) {
+    throw new LocalError('ARGUMENT', `${JSON.stringify(address)} is not an address`, { cause });
+  }
 }
 
 /**
@@ -150,10 +164,15 @@ export async function issue(authority: Credential, subject: Subject, period: Per
   certificate.setIssuer(issuer.subject.attributes);
   certificate.setExtensions([
     { name: 'basicConstraints', critical: true, cA: false },
-    // keyEncipherment is what TLS_RSA_* suites need.
-    { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: subject.kind === 'relay' },
-    // A relay is server and client in turn; the key of an endpoint must never serve as a relay's.
-    { name: 'extKeyUsage', serverAuth: subject.kind === 'relay', clientAuth: true },
+    // keyEncipherment is what TLS_RSA_* suites need, and messages that are encrypted for somebody.
+    { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: true },
+    // A relay is server and client in turn; the key of an endpoint must never serve as a relay's, nor a relay's sign messages.
+    {
+      name: 'extKeyUsage',
+      serverAuth: subject.kind === 'relay',
+      clientAuth: true,
+      emailProtection: subject.kind === 'endpoint',
+    },
     { name: 'subjectAltName', altNames: names },
     { name: 'subjectKeyIdentifier' },
     { name: 'authorityKeyIdentifier', keyIdentifier: issuer.generateSubjectKeyIdentifier().getBytes() },

@@ -7,10 +7,13 @@ import { addressOf, type Credential, domainOf, issue, makeAuthority, periodOf } 
 import { revocationList } from '../../lib/certs/revocation.js';
 import { LocalError } from '../../lib/errors.js';
 import { RevocationList, revocationFault } from '../../lib/wire/tls/revocation.js';
+import { failureOf } from '../support/failure.js';
 import { within } from '../support/within.js';
 
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
+const EMAIL_PROTECTION = '1.3.6.1.5.5.7.3.4';
+const FRED = 'email:fred@example.com, URI:im:fred@example.com, URI:pres:fred@example.com';
 
 describe('certs/issue', () => {
   let authority: Credential;
@@ -89,10 +92,18 @@ describe('certs/issue', () => {
     ]);
   });
 
-  it('lets a relay be server and client, an endpoint only client', () => {
+  it('lets a relay be server and client, an endpoint only client and signer of messages', () => {
     expect(new X509Certificate(relay.certificate).keyUsage).to.have.members([SERVER_AUTH, CLIENT_AUTH]);
-    expect(new X509Certificate(fred.certificate).keyUsage).to.deep.equal([CLIENT_AUTH]);
-    expect(new X509Certificate(fred.certificate).subjectAltName).to.equal('email:fred@example.com');
+    expect(new X509Certificate(fred.certificate).keyUsage).to.have.members([CLIENT_AUTH, EMAIL_PROTECTION]);
+  });
+
+  it('REQ-CPIM-015 names an endpoint by mailbox, im: and pres: URI, what they cannot hold percent-encoded', async () => {
+    expect(new X509Certificate(fred.certificate).subjectAltName).to.equal(FRED);
+    const odd = await issue(authority, { kind: 'endpoint', address: 'a/b%c@example.com' }, periodOf(1));
+    const names = new X509Certificate(odd.certificate).subjectAltName;
+    expect(names).to.include('URI:im:a%2Fb%25c@example.com');
+    const wrong = issue(authority, { kind: 'endpoint', address: '.fred@example.com' }, periodOf(1));
+    expect((await failureOf(wrong)).code).to.equal('ARGUMENT');
   });
 
   it('signs with the authority, for keys of their own and serial numbers of their own', () => {
@@ -111,7 +122,7 @@ describe('certs/issue', () => {
   });
 
   it('is good for a mutual handshake of node:tls', async () => {
-    expect(await handshake(fred)).to.deep.equal({ names: 'email:fred@example.com', fault: undefined });
+    expect(await handshake(fred)).to.deep.equal({ names: FRED, fault: undefined });
   });
 
   it('takes a certificate back with a list that node:tls obeys', async () => {

@@ -15,7 +15,11 @@ export interface TestNames {
 export interface TestCertificateOptions extends TestNames {
   readonly commonName?: string;
   /** Default: both. */
-  readonly usages?: readonly ('server' | 'client')[];
+  readonly usages?: readonly ('server' | 'client' | 'mail')[];
+  /** Default: digitalSignature and keyEncipherment. */
+  readonly keyUsages?: readonly ('digitalSignature' | 'keyEncipherment' | 'dataEncipherment')[];
+  /** A key that no other certificate has; leaves share one otherwise. */
+  readonly ownKey?: boolean;
   readonly notBefore?: Date;
   readonly notAfter?: Date;
   readonly authority?: boolean;
@@ -95,6 +99,7 @@ export class TestAuthority {
 
 /** A certificate signed by whoever holds the key, authority or not. */
 export function issueBy(issuer: TestIssuer, options: TestCertificateOptions): TestCertificate {
+  if (options.ownKey === true) return create(issuer, options, newKey());
   leafKey ??= newKey();
   return create(issuer, options, leafKey);
 }
@@ -130,7 +135,7 @@ function extensionsOf(options: TestCertificateOptions): object[] {
       { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
     ];
   }
-  const usages = options.usages ?? ['server', 'client'];
+  const { usages = ['server', 'client'], keyUsages = ['digitalSignature', 'keyEncipherment'] } = options;
   const altNames = [
     ...(options.mailboxes ?? []).map((value) => ({ type: 1, value })),
     ...(options.domains ?? []).map((value) => ({ type: 2, value })),
@@ -138,11 +143,12 @@ function extensionsOf(options: TestCertificateOptions): object[] {
   ];
   return [
     { name: 'basicConstraints', cA: false },
-    { name: 'keyUsage', digitalSignature: true, keyEncipherment: true },
+    { name: 'keyUsage', ...Object.fromEntries(keyUsages.map((usage) => [usage, true])) },
     {
       name: 'extKeyUsage',
       serverAuth: usages.includes('server'),
       clientAuth: usages.includes('client'),
+      emailProtection: usages.includes('mail'),
     },
     ...(altNames.length > 0 ? [{ name: 'subjectAltName', altNames }] : []),
   ];
