@@ -219,6 +219,27 @@ describe('an endpoint that sends', () => {
     expect((await failureOf(fred.send({ to: BARNEY, content: 'd', signal }))).message).to.equal('enough');
   });
 
+  it('takes one signal for any number of sends, without Node seeing a leak', async () => {
+    const { fred, channel } = await manual({ limits: { outstandingData: 1 } });
+    const warnings: Error[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', warned);
+    const abort = new AbortController();
+    const { signal } = abort;
+    const sends = Array.from({ length: 1000 }, (_, index) =>
+      failureOf(fred.send({ to: BARNEY, content: `${index}`, signal })),
+    );
+    const asking = Array.from({ length: 50 }, () => failureOf(fred.presence.poll(BARNEY, { signal })));
+    abort.abort(new Error('enough'));
+    for (const error of await Promise.all([...sends, ...asking])) expect(error.message).to.equal('enough');
+    // Warnings are told in a turn of their own.
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', warned);
+    expect(warnings).to.deep.equal([]);
+    channel.answer();
+    expect(channel.asked).to.have.lengthOf(0);
+  });
+
   it('ends the channel on an answer that is neither ok nor error', async () => {
     const { fred, channel } = await manual();
     const sent = failureOf(fred.send({ to: BARNEY, content: 'a' }));

@@ -163,4 +163,21 @@ describe('imxp/dialect/imxp: decode', () => {
       "<data xml:lang='en' originator='a@b' content='#P'><recipient xml:space='default' identity='c@d'/><data-content Name='P' xml:space='preserve'>x</data-content></data>";
     expect(data(xml(text)).dataContent?.inner.toString()).to.equal('x');
   });
+
+  it('takes white space before the document, with headers and without, but not before a declaration', () => {
+    const ok = (payload: string) => dialect.decodeReply(Buffer.from(payload)).type;
+    const spaces = ['', '\r\n', ' ', '\t', '\n \r\n'];
+    for (const header of ['\r\n', 'Content-Type: text/xml\r\n\r\n']) {
+      for (const space of spaces) expect(ok(`${header}${space}<ok />${space}`), `${header}${space}`).to.equal('ok');
+      expect(ok(`${header}<?xml version='1.0'?>\r\n<ok />`)).to.equal('ok');
+      expect(() => ok(`${header} <?xml version='1.0'?><ok />`)).to.throw(/well-formed/);
+    }
+    for (const space of spaces) {
+      const operation = data(
+        decode(`\r\n${space}<data originator='a@b' content='http://c/'><recipient identity='d@e'/></data>`),
+      );
+      expect(operation.source?.controlStart, 'it is forwarded whole').to.be.at.least(2);
+      expect(() => ok(`\r\n${space}hello`), 'no XML').to.throw(/no Content-Type/);
+    }
+  });
 });

@@ -13,6 +13,7 @@ import { type Multipart, parseMultipart, relatedHeader } from '../../mime/multip
 const CONTROL_TYPES = new Set(['text/xml', 'application/beep+xml']);
 const CHARSETS = new Set(['utf-8', 'utf8', 'us-ascii']);
 const LESS_THAN = 0x3c;
+const SPACE = new Set([0x20, 0x09, 0x0d, 0x0a]);
 
 export interface OpenPayload {
   /** The control document, any transfer encoding undone. */
@@ -60,8 +61,8 @@ function placed(entity: Entity, end: number): Pick<OpenPayload, 'control' | 'pla
 
 function checkControl(type: MediaType | undefined, body: Buffer): void {
   if (type === undefined) {
-    // IMXP core §4: without a Content-Type, what begins with "<" is text/xml
-    if (body[0] !== LESS_THAN) {
+    // IMXP core §4: without a Content-Type, what begins with "<" is text/xml; XML 1.0 §2.8 lets white space precede it
+    if (body[afterSpace(body)] !== LESS_THAN) {
       throw unacceptable('no Content-Type');
     }
     return;
@@ -73,6 +74,15 @@ function checkControl(type: MediaType | undefined, body: Buffer): void {
   if (charset !== undefined && !CHARSETS.has(charset.toLowerCase())) {
     throw unacceptable('only UTF-8 is supported as charset of the control document');
   }
+}
+
+/** The offset of the first octet that is no white space of XML. */
+function afterSpace(octets: Buffer): number {
+  let at = 0;
+  while (at < octets.length && SPACE.has(octets[at] ?? 0)) {
+    at += 1;
+  }
+  return at;
 }
 
 /** The header block of a payload that is a control document alone. */
