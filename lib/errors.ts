@@ -50,6 +50,8 @@ export const ERROR_CODES = {
   CONTENT_UNRESOLVED: 'the content reference names no part of the message',
   MESSAGE_INVALID: 'an instant message (RFC822+XML or message/cpim) is not valid',
   MESSAGE_NOT_UNDERSTOOD: 'an instant message demands something that is not understood here',
+  SMIME_INVALID: 'signed or encrypted content (S/MIME) is not valid',
+  SMIME_UNREADABLE: 'content is encrypted and cannot be read here',
   ADDRESS_INVALID: 'an address is not local@domain',
   // operations
   REFUSED: 'the peer answered with an error; see its reply code',

@@ -2,7 +2,7 @@
  * What a Data carries, for people (IMXP message §7): an instant message in any of its forms, a message/cpim object, or
  * something else that is handed on as it is. The only file here that looks into a Data.
  */
-import { type Content, contentOf } from '../imxp/content.js';
+import { type Content, contentOf, type PartContent } from '../imxp/content.js';
 import { openPayload } from '../imxp/dialect/payload.js';
 import type { Data } from '../imxp/operation.js';
 import { idOfCid } from '../mime/content-id.js';
@@ -49,6 +49,11 @@ export function openMessage(data: Data, options: OpenOptions = {}, content: Cont
   }
 }
 
+/** Opens content that came in something else than a Data. @throws as {@link openMessage} */
+export function openEntity(content: PartContent, options: OpenOptions = {}): Opened {
+  return openPart(content, undefined, options) ?? { kind: 'other', content };
+}
+
 function openInline(inner: Buffer, data: Data, options: OpenOptions): Opened | undefined {
   if (!inner.includes('message')) return undefined;
   const document = Buffer.concat([Buffer.from('<x>'), inner, Buffer.from('</x>')]);
@@ -57,9 +62,11 @@ function openInline(inner: Buffer, data: Data, options: OpenOptions): Opened | u
   return { kind: 'message', message: readMessageElement(element, document, reading(data, undefined, options)) };
 }
 
-type Part = Extract<Content, { kind: 'part' }>;
-
-function openPart({ type, headers, body }: Part, data: Data, options: OpenOptions): Opened | undefined {
+function openPart(
+  { type, headers, body }: PartContent,
+  data: Data | undefined,
+  options: OpenOptions,
+): Opened | undefined {
   const media = headers.mediaType();
   if (MESSAGE_TYPES.has(type)) return opened(media, body, data, undefined, options);
   if (type === 'message/cpim') return { kind: 'cpim', message: parseCpim(body) };
@@ -85,7 +92,7 @@ function isMessageRoot({ parameters }: MediaType): boolean {
 function opened(
   media: MediaType | undefined,
   octets: Buffer,
-  data: Data,
+  data: Data | undefined,
   multipart: Multipart | undefined,
   options: OpenOptions,
 ): Opened {
@@ -98,11 +105,11 @@ function opened(
 }
 
 /** A `cid:` names a part beside the header; in a flattened message, which we never send, one beside the control document. */
-function reading(data: Data, multipart: Multipart | undefined, { understands }: OpenOptions): ReadOptions {
+function reading(data: Data | undefined, multipart: Multipart | undefined, { understands }: OpenOptions): ReadOptions {
   const resolve = (cid: string): EntityContent | undefined => {
     const id = idOfCid(cid);
     if (id === undefined) return undefined;
-    const part = multipart?.part(id) ?? siblingOf(data, id);
+    const part = multipart?.part(id) ?? (data === undefined ? undefined : siblingOf(data, id));
     return part === undefined || part === multipart?.root ? undefined : entityOf(part);
   };
   return { resolve, understands };

@@ -1,0 +1,117 @@
+/**
+ * The few words of ASN.1 that the rest of this folder shares, over the library that knows it. Knows no CMS.
+ */
+import {
+  Set as Asn1Set,
+  type AsnType,
+  BitString,
+  Constructed,
+  fromBER,
+  Integer,
+  Null,
+  ObjectIdentifier,
+  OctetString,
+  Primitive,
+  Sequence,
+  UTCTime,
+} from 'asn1js';
+import { invalidSecured, type SmimeLimits } from './fault.js';
+
+export {
+  Asn1Set,
+  type AsnType,
+  BitString,
+  Constructed,
+  Integer,
+  Null,
+  ObjectIdentifier,
+  OctetString,
+  Primitive,
+  Sequence,
+  UTCTime,
+};
+
+/** Object identifiers, by what they mean here. */
+export const OID = {
+  DATA: '1.2.840.113549.1.7.1',
+  SIGNED: '1.2.840.113549.1.7.2',
+  ENVELOPED: '1.2.840.113549.1.7.3',
+  AUTHENTICATED: '1.2.840.113549.1.9.16.1.23',
+  COMPRESSED: '1.2.840.113549.1.9.16.1.9',
+  CONTENT_TYPE: '1.2.840.113549.1.9.3',
+  MESSAGE_DIGEST: '1.2.840.113549.1.9.4',
+  SIGNING_TIME: '1.2.840.113549.1.9.5',
+  RSA: '1.2.840.113549.1.1.1',
+  RSA_OAEP: '1.2.840.113549.1.1.7',
+  RSA_PSS: '1.2.840.113549.1.1.10',
+  SHA256: '2.16.840.1.101.3.4.2.1',
+  AES256_CBC: '2.16.840.1.101.3.4.1.42',
+  AES256_GCM: '2.16.840.1.101.3.4.1.46',
+} as const;
+
+/** A value whole, in BER or DER. @throws RemoteProtocolError SMIME_INVALID */
+export function readAsn1(octets: Buffer, { octets: limit, values, depth }: SmimeLimits): AsnType {
+  if (octets.length > limit) throw invalidSecured(`more than ${limit} octets`);
+  const { offset, result } = fromBER(octets, {
+    maxDepth: depth,
+    maxNodes: values,
+    maxContentLength: limit,
+    parseEmbedded: false,
+  });
+  if (offset !== octets.length || result.error !== '') throw invalidSecured('it is no ASN.1', result.error);
+  return result;
+}
+
+/** `[n]` around values. */
+export function tagged(tagNumber: number, value: AsnType[]): AsnType {
+  return new Constructed({ idBlock: { tagClass: 3, tagNumber }, value });
+}
+
+/** RFC 5652 §3. */
+export function contentInfo(type: string, content: AsnType): AsnType {
+  return new Sequence({ value: [new ObjectIdentifier({ value: type }), tagged(0, [content])] });
+}
+
+/** A value in DER. */
+export function derOf(value: AsnType): Buffer {
+  return Buffer.from(value.toBER());
+}
+
+/** The values within one. @throws RemoteProtocolError SMIME_INVALID when it has none by its kind */
+export function valuesIn(value: AsnType | undefined): AsnType[] {
+  if (!(value instanceof Constructed || value instanceof Sequence || value instanceof Asn1Set)) {
+    throw invalidSecured('a value is not of the kind that belongs there');
+  }
+  return value.valueBlock.value;
+}
+
+/** `[n]`, or undefined for anything else. */
+export function tagOf(value: AsnType | undefined): number | undefined {
+  return value?.idBlock.tagClass === 3 ? value.idBlock.tagNumber : undefined;
+}
+
+/** The octets of a string, which a stream may have cut into pieces. @throws RemoteProtocolError SMIME_INVALID */
+export function octetsOf(value: AsnType | undefined): Buffer {
+  if (!(value instanceof OctetString)) throw invalidSecured('there are no octets where some belong');
+  return Buffer.from(value.getValue());
+}
+
+/** The octets of a value that is not made of others, whatever its kind. @throws RemoteProtocolError SMIME_INVALID */
+export function octetsIn(value: AsnType): Buffer {
+  const block: unknown = value.valueBlock;
+  if (
+    typeof block === 'object' &&
+    block !== null &&
+    'valueHexView' in block &&
+    block.valueHexView instanceof Uint8Array
+  ) {
+    return Buffer.from(block.valueHexView);
+  }
+  throw invalidSecured('there are no octets where some belong');
+}
+
+/** @throws RemoteProtocolError SMIME_INVALID */
+export function oidOf(value: AsnType | undefined): string {
+  if (!(value instanceof ObjectIdentifier)) throw invalidSecured('there is no object identifier where one belongs');
+  return value.getValue();
+}

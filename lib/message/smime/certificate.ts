@@ -1,0 +1,173 @@
+/**
+ * A person's certificate, or that of an authority: whom it names, and for what it may be used. Whether anybody should
+ * believe it is the matter of `trust.ts`.
+ */
+import { X509Certificate } from 'node:crypto';
+import { Certificate as ParsedCertificate } from 'pkijs';
+import { LocalError } from '../../errors.js';
+import { addressOf } from '../../imxp/address.js';
+import { parseInstantUri } from '../uri.js';
+import { BitString, octetsIn, oidOf, readAsn1, tagOf, valuesIn } from './asn1.js';
+import { guarded, invalidSecured, SMIME_LIMITS } from './fault.js';
+
+const EXTENSION = {
+  SUBJECT_KEY: '2.5.29.14',
+  KEY_USAGE: '2.5.29.15',
+  ALTERNATIVE_NAME: '2.5.29.17',
+  CONSTRAINTS: '2.5.29.19',
+  EXTENDED_USAGE: '2.5.29.37',
+} as const;
+const UNDERSTOOD: ReadonlySet<string> = new Set(Object.values(EXTENSION));
+// RFC 5280 §4.2.1.12
+const [EMAIL_PROTECTION, ANY_USAGE] = ['1.3.6.1.5.5.7.3.4', '2.5.29.37.0'];
+// RFC 5280 §4.2.1.3, bits of the first octet
+const USAGE = { DIGITAL_SIGNATURE: 0x80, NON_REPUDIATION: 0x40, KEY_ENCIPHERMENT: 0x20, CERTIFICATE: 0x04 } as const;
+// RFC 5280 §4.2.1.6
+const [MAILBOX, URI] = [1, 6];
+/** Of a certificate; a few thousand octets are usual. */
+const CERTIFICATE_OCTETS = 65_536;
+
+export class Certificate {
+  readonly x509: X509Certificate;
+  readonly parsed: ParsedCertificate;
+  /**
+   * The addresses it names: those of `im:` and `pres:` URIs, or where it has none those of rfc822Names (RFC 3860 §4), as
+   * {@link Address.key}.
+   */
+  readonly identities: readonly string[];
+  readonly #extensions: ReadonlyMap<string, Buffer>;
+  readonly #usage: number | undefined;
+  readonly #extendedUsages: readonly string[] | undefined;
+
+  /** @throws RemoteProtocolError SMIME_INVALID */
+  constructor(der: Buffer) {
+    if (der.length > CERTIFICATE_OCTETS) throw invalidSecured('a certificate is too large');
+    const { x509, parsed } = guarded('a certificate cannot be read', () => ({
+      x509: new X509Certificate(der),
+      parsed: ParsedCertificate.fromBER(der),
+    }));
+    this.x509 = x509;
+    this.parsed = parsed;
+    this.#extensions = new Map((parsed.extensions ?? []).map(({ extnID, extnValue }) => [extnID, octetsIn(extnValue)]));
+    this.#usage = this.#usageBits();
+    this.#extendedUsages = this.#read(EXTENSION.EXTENDED_USAGE, (value) => valuesIn(value).map(oidOf));
+    this.identities = this.#names();
+  }
+
+  /** The same memory for equal certificates. */
+  get raw(): Buffer {
+    return this.x509.raw;
+  }
+
+  get ca(): boolean {
+    return this.x509.ca;
+  }
+
+  /** How many authorities may stand between this one and the last; undefined for any number. */
+  get pathLength(): number | undefined {
+    return this.#read(EXTENSION.CONSTRAINTS, (value) => {
+      const [, length] = valuesIn(value);
+      return length === undefined ? undefined : Number.parseInt(octetsIn(length).toString('hex'), 16);
+    });
+  }
+
+  /** RFC 5280 §4.2.1.2: what others may call its key by. */
+  get subjectKey(): Buffer | undefined {
+    return this.#read(EXTENSION.SUBJECT_KEY, octetsIn);
+  }
+
+  /** RFC 5280 §4.2: one that must be understood and is not. */
+  get demanding(): boolean {
+    return this.parsed.extensions?.some(({ critical, extnID }) => critical && !UNDERSTOOD.has(extnID)) ?? false;
+  }
+
+  /** RFC 8550 §4.4.2, §4.4.4. */
+  get signsMessages(): boolean {
+    return this.#may(USAGE.DIGITAL_SIGNATURE | USAGE.NON_REPUDIATION) && this.#forMail;
+  }
+
+  get takesKeys(): boolean {
+    return this.#may(USAGE.KEY_ENCIPHERMENT) && this.#forMail;
+  }
+
+  get signsCertificates(): boolean {
+    return this.ca && this.#may(USAGE.CERTIFICATE);
+  }
+
+  validAt(at: Date): boolean {
+    const [from, to] = [Date.parse(this.x509.validFrom), Date.parse(this.x509.validTo)];
+    return from <= at.getTime() && at.getTime() <= to;
+  }
+
+  is({ raw }: Certificate): boolean {
+    return raw.equals(this.raw);
+  }
+
+  /** Whether it names an address, or that of which it is a subaddress. */
+  names(address: string): boolean {
+    const found = addressOf(address);
+    return found !== undefined && (this.identities.includes(found.key) || this.identities.includes(found.base));
+  }
+
+  #may(usage: number): boolean {
+    return this.#usage === undefined || (this.#usage & usage) !== 0;
+  }
+
+  get #forMail(): boolean {
+    return this.#extendedUsages?.some((usage) => usage === EMAIL_PROTECTION || usage === ANY_USAGE) ?? true;
+  }
+
+  #usageBits(): number | undefined {
+    return this.#read(EXTENSION.KEY_USAGE, (value) => {
+      if (!(value instanceof BitString)) throw invalidSecured('the key usage of a certificate cannot be read');
+      return octetsIn(value)[0] ?? 0;
+    });
+  }
+
+  #names(): string[] {
+    const names = this.#read(EXTENSION.ALTERNATIVE_NAME, (value) =>
+      valuesIn(value).map((name) => ({ tag: tagOf(name), text: octetsIn(name).toString('latin1') })),
+    );
+    const uris = names?.flatMap(({ tag, text }) => (tag === URI ? keyOf(inboxOf(text)) : [])) ?? [];
+    const mailboxes = names?.flatMap(({ tag, text }) => (tag === MAILBOX ? keyOf(text) : [])) ?? [];
+    return [...new Set(uris.length > 0 ? uris : mailboxes)];
+  }
+
+  #read<T>(oid: string, read: (value: ReturnType<typeof readAsn1>) => T): T | undefined {
+    const octets = this.#extensions.get(oid);
+    if (octets === undefined) return undefined;
+    return guarded('an extension of a certificate cannot be read', () => read(readAsn1(octets, SMIME_LIMITS)));
+  }
+}
+
+function inboxOf(uri: string): string {
+  try {
+    return parseInstantUri(uri).address;
+  } catch {
+    return '';
+  }
+}
+
+function keyOf(address: string): string[] {
+  const found = addressOf(address);
+  return found === undefined ? [] : [found.key];
+}
+
+const PEM = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----([^-]*)-----END/g;
+
+/**
+ * The certificates in PEM, in their order, or the one in DER.
+ *
+ * @throws LocalError ARGUMENT when there is none or one cannot be read
+ */
+export function readCertificates(octets: string | Buffer): Certificate[] {
+  const text = octets.toString('latin1');
+  try {
+    if (!text.includes('-----BEGIN')) return [new Certificate(Buffer.from(octets))];
+    const found = Array.from(text.matchAll(PEM), ([, base64 = '']) => new Certificate(Buffer.from(base64, 'base64')));
+    if (found.length > 0) return found;
+  } catch (cause) {
+    throw new LocalError('ARGUMENT', 'a certificate cannot be read', { cause });
+  }
+  throw new LocalError('ARGUMENT', 'there is no certificate in PEM or DER');
+}

@@ -1,0 +1,137 @@
+/**
+ * MIME entities as S/MIME sees them (RFC 8551 §3): as octets to be signed or encrypted, in a form that survives the way, and
+ * the types that say that something is signed or encrypted. Knows no CMS.
+ */
+import { randomUUID } from 'node:crypto';
+import { decodedBody, type Entity, parseEntity } from '../../mime/entity.js';
+import { formatHeaders, type HeaderField, type Headers } from '../../mime/headers.js';
+import { type MediaType, quote } from '../../mime/media-type.js';
+import { parseMultipart } from '../../mime/multipart.js';
+import { invalidSecured } from './fault.js';
+
+/** Something to be sent, with its body as it is. */
+export interface MadeEntity {
+  readonly type: string;
+  readonly headers?: readonly HeaderField[];
+  readonly body: Buffer;
+}
+
+/** Something received, its transfer encoding undone. */
+export interface OpenEntity {
+  readonly headers: Headers;
+  readonly body: Buffer;
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+const ENCODING = 'Content-Transfer-Encoding';
+const PKCS7 = new Set(['application/pkcs7-mime', 'application/x-pkcs7-mime']);
+const PKCS7_SIGNATURE = new Set(['application/pkcs7-signature', 'application/x-pkcs7-signature']);
+
+/** Line ends are CRLF and nothing else, so that no reader changes them before it verifies. */
+export function isCanonical(octets: Buffer): boolean {
+  if (octets.includes(0)) return false;
+  for (let at = octets.indexOf(LF); at !== -1; at = octets.indexOf(LF, at + 1)) if (octets[at - 1] !== CR) return false;
+  for (let at = octets.indexOf(CR); at !== -1; at = octets.indexOf(CR, at + 1)) if (octets[at + 1] !== LF) return false;
+  return true;
+}
+
+/** RFC 8551 §3.1.1: a line ends in CRLF, whatever a system on the way made of it. */
+export function canonical(octets: Buffer): Buffer {
+  return Buffer.from(octets.toString('latin1').replace(/\r\n|\n/g, '\r\n'), 'latin1');
+}
+
+/**
+ * The octets of an entity: texts with their lines in canonical form; what is no text and would not survive that in base64,
+ * unless it has parts, which forbid it (RFC 2045 §6.4).
+ */
+export function octetsOfEntity({ type, headers = [], body }: MadeEntity): Buffer {
+  const composite = /^(?:multipart|message)\//i.test(type);
+  const text = /^text\//i.test(type);
+  const own = text ? canonical(body) : body;
+  const survives = composite || isCanonical(own);
+  const encoding = survives ? (composite ? 'binary' : '8bit') : 'base64';
+  const fields = [{ name: 'Content-Type', value: type }, ...headers.filter(({ name }) => !isEncoding(name))];
+  const head = formatHeaders([...fields, { name: ENCODING, value: encoding }]);
+  return Buffer.concat([Buffer.from(`${head}\r\n`), survives ? own : base64(own)]);
+}
+
+function isEncoding(name: string): boolean {
+  return name.toLowerCase() === ENCODING.toLowerCase();
+}
+
+function base64(octets: Buffer): Buffer {
+  return Buffer.from(`${octets.toString('base64').replace(/.{64}(?=.)/g, '$&\r\n')}\r\n`);
+}
+
+/** RFC 8551 §3.5.3: the entity, and its signature beside it. */
+export function multipartSigned(entity: Buffer, signature: Buffer): MadeEntity {
+  const boundary = `=_${randomUUID()}`;
+  const name = '; name="smime.p7s"';
+  const fields = [
+    { name: 'Content-Type', value: `application/pkcs7-signature${name}` },
+    { name: ENCODING, value: 'base64' },
+    { name: 'Content-Disposition', value: 'attachment; filename="smime.p7s"' },
+  ];
+  const delimiter = `\r\n--${boundary}`;
+  return {
+    type: `multipart/signed; protocol="application/pkcs7-signature"; micalg=sha-256; boundary=${quote(boundary)}`,
+    body: Buffer.concat([
+      Buffer.from(`${delimiter.slice(2)}\r\n`),
+      entity,
+      Buffer.from(`${delimiter}\r\n${formatHeaders(fields)}\r\n`),
+      base64(signature),
+      Buffer.from(`${delimiter}--\r\n`),
+    ]),
+  };
+}
+
+/** RFC 8551 §3.2, §3.5.2: everything within the CMS. */
+export function opaque(kind: 'signed-data' | 'enveloped-data' | 'authEnveloped-data', cms: Buffer): MadeEntity {
+  return { type: `application/pkcs7-mime; smime-type=${kind}; name="smime.p7m"`, body: cms };
+}
+
+/** What protects an entity. */
+export type Layer =
+  | { readonly kind: 'clear'; readonly octets: Buffer; readonly entity: OpenEntity; readonly cms: Buffer }
+  | { readonly kind: 'opaque'; readonly cms: Buffer };
+
+/** Whether a media type says that what it is the type of is signed or encrypted by S/MIME. */
+export function isSecured({ type, parameters }: MediaType): boolean {
+  if (PKCS7.has(type)) return parameters.get('smime-type')?.toLowerCase() !== 'certs-only';
+  return type === 'multipart/signed' && PKCS7_SIGNATURE.has(parameters.get('protocol')?.toLowerCase() ?? '');
+}
+
+/** @returns undefined for an entity that nothing protects @throws RemoteProtocolError SMIME_INVALID | MIME_INVALID */
+export function layerOf({ headers, body }: OpenEntity): Layer | undefined {
+  const media = headers.mediaType();
+  if (media === undefined || !isSecured(media)) return undefined;
+  if (media.type !== 'multipart/signed') return { kind: 'opaque', cms: body };
+  const { parts } = parseMultipart(body, 0, media);
+  const [content, signature] = parts;
+  // RFC 1847 §2.1: exactly two
+  if (content === undefined || signature === undefined || parts.length > 2) {
+    throw invalidSecured('multipart/signed has a part that is signed and a part that is the signature, and no other');
+  }
+  if (!PKCS7_SIGNATURE.has(signature.headers.mediaType()?.type ?? '')) {
+    throw invalidSecured('the second part of multipart/signed is no signature');
+  }
+  const octets = body.subarray(content.start, content.end);
+  return { kind: 'clear', octets, entity: opened(content), cms: decodedBody(signature) };
+}
+
+/** An entity that was inside of something. @throws RemoteProtocolError MIME_INVALID */
+export function readEntity(octets: Buffer): OpenEntity {
+  try {
+    return opened(parseEntity(octets));
+  } catch (error) {
+    const lines = canonical(octets);
+    // others end lines as their systems do
+    if (lines.equals(octets)) throw error;
+    return opened(parseEntity(lines));
+  }
+}
+
+function opened(entity: Entity): OpenEntity {
+  return { headers: entity.headers, body: decodedBody(entity) };
+}

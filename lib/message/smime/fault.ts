@@ -1,0 +1,62 @@
+/**
+ * The ways S/MIME content can be wrong, and the limits it must keep. Nothing that comes in makes anything else here than
+ * these errors, whatever the libraries underneath throw.
+ */
+import { ImxpError, RemoteProtocolError } from '../../errors.js';
+
+export interface SmimeLimits {
+  /** Octets of one layer. */
+  readonly octets: number;
+  /** Values in the ASN.1 of one layer; a stream is cut into many. */
+  readonly values: number;
+  /** Nesting of ASN.1. */
+  readonly depth: number;
+  /** Layers of signing and encryption around one content. */
+  readonly layers: number;
+  /** Certificates looked at for one signature. */
+  readonly certificates: number;
+  /** Signers of one layer. */
+  readonly signers: number;
+  /** Recipients of one layer. */
+  readonly recipients: number;
+}
+
+export const SMIME_LIMITS: SmimeLimits = Object.freeze({
+  octets: 67_108_864,
+  values: 100_000,
+  depth: 32,
+  // RFC 2634 §1.1: signed, encrypted and signed again is the most anybody has a use for
+  layers: 4,
+  certificates: 16,
+  signers: 4,
+  recipients: 2_000,
+});
+
+/** @returns an error to throw: reply 501. */
+export function invalidSecured(what: string, cause?: unknown): RemoteProtocolError {
+  const text = `the S/MIME content is not valid: ${what}`;
+  return new RemoteProtocolError('SMIME_INVALID', text, { reply: { code: 501, text }, cause });
+}
+
+/**
+ * The reply is the same whatever was wrong: one that told a sender how far decryption came would help him to find out
+ * what others encrypted (RFC 8551 §6).
+ *
+ * @returns an error to throw: reply 550.
+ */
+export function unreadable(what: string, cause?: unknown): RemoteProtocolError {
+  const reply = { code: 550, text: 'the content is encrypted and cannot be read here' };
+  return new RemoteProtocolError('SMIME_UNREADABLE', `the content is encrypted and cannot be read: ${what}`, {
+    reply,
+    cause,
+  });
+}
+
+/** Runs what reads strangers' octets. @throws ImxpError and nothing else */
+export function guarded<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw cause instanceof ImxpError ? cause : invalidSecured(what, cause);
+  }
+}

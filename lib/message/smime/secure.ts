@@ -1,0 +1,193 @@
+/**
+ * Signing, encrypting, and the reverse, of whole MIME entities (RFC 8551), for one person: his certificate and key, whom he
+ * believes, and the certificates of those he writes to. Everything comes as octets; opens no file and asks nobody.
+ */
+import { LocalError } from '../../errors.js';
+import { addressOf } from '../../imxp/address.js';
+import { type Certificate, readCertificates } from './certificate.js';
+import { isCanonical, type MadeEntity, multipartSigned, type OpenEntity, octetsOfEntity, opaque } from './entity.js';
+import { makeEnveloped } from './enveloped-data.js';
+import { SMIME_LIMITS, type SmimeLimits } from './fault.js';
+import { type Identity, readIdentity } from './identity.js';
+import { judged, type Signature } from './judgement.js';
+import { Opening } from './opening.js';
+import { authorsOf } from './sender.js';
+import { makeSignedData } from './signed-data.js';
+import { readRevocationLists, SIGNATURE_FAULTS, Trust } from './trust.js';
+
+/** Finds the certificate of somebody: PEM or DER, or undefined when it is not known. */
+export type FindCertificate = (address: string) => string | Buffer | undefined;
+
+/** What {@link Secure} takes. Each is PEM unless it says otherwise, and each may be left out. */
+export interface SecureOptions {
+  /** One's own certificate, to sign with and to be written to; intermediate ones after it. Needs `key`. */
+  readonly certificate?: string | Buffer;
+  readonly key?: string | Buffer;
+  /** Authorities that are believed about who somebody is; without any, no signature is valid. */
+  readonly authorities?: string | Buffer;
+  /** Revocation lists of the authorities, PEM or DER. */
+  readonly revoked?: string | Buffer;
+  /** Certificates of those one writes to, or what finds them. */
+  readonly people?: readonly (string | Buffer)[] | FindCertificate;
+  /**
+   * For those who know only what was demanded in 2004: encrypt by AES-CBC and RSAES-PKCS1-v1_5 (EnvelopedData) instead of
+   * AES-GCM and RSAES-OAEP (AuthEnvelopedData), and also read such content that no signature protects. Whoever can send
+   * many messages and see whether they are refused can find out what is in another one then. Default false.
+   */
+  readonly classic?: boolean;
+  readonly limits?: Partial<SmimeLimits>;
+  /** The clock that certificates are compared with. */
+  readonly now?: () => Date;
+}
+
+/** What {@link Secure.seal} is to do. */
+export interface Sealing {
+  readonly sign?: boolean;
+  readonly encrypt?: boolean;
+  /** The originator, who must be in the certificate. */
+  readonly from: string;
+  readonly to: readonly string[];
+}
+
+/** What was within the layers. */
+export interface Unsealed {
+  readonly entity: OpenEntity;
+  /** Undefined where nobody signed. Of several layers one that is not valid, or the innermost. */
+  readonly signed: Signature | undefined;
+  readonly encrypted: boolean;
+}
+
+/**
+ * @example
+ * const secure = new Secure({ certificate, key, authorities, people: [barneysCertificate] });
+ * const sealed = secure.seal(entity, { sign: true, encrypt: true, from: 'fred@example.com', to: ['barney@rubble.com'] });
+ */
+export class Secure {
+  readonly #own: Identity | undefined;
+  readonly #trust: Trust;
+  readonly #find: (address: string) => Certificate | undefined;
+  readonly #classic: boolean;
+  readonly #limits: SmimeLimits;
+  readonly #now: () => Date;
+
+  /** @throws LocalError ARGUMENT for what cannot be read */
+  constructor(options: SecureOptions = {}) {
+    const { certificate, key, authorities, revoked, people = [], classic = false, now = () => new Date() } = options;
+    if ((certificate === undefined) !== (key === undefined)) {
+      throw new LocalError('ARGUMENT', 'certificate and key go together');
+    }
+    this.#own = certificate === undefined || key === undefined ? undefined : readIdentity(certificate, key);
+    this.#trust = new Trust(
+      authorities === undefined ? [] : readCertificates(authorities),
+      revoked === undefined ? [] : readRevocationLists(revoked),
+    );
+    this.#find = typeof people === 'function' ? found(people) : among(people.flatMap(readCertificates));
+    this.#classic = classic;
+    this.#limits = { ...SMIME_LIMITS, ...options.limits };
+    this.#now = now;
+  }
+
+  /**
+   * Signs and then encrypts, as far as told to. Signed is beside the signature (multipart/signed), so that those without
+   * S/MIME can read it, unless its line ends would not survive that; encrypted is for the recipients and oneself.
+   *
+   * @throws LocalError ARGUMENT: no certificate of one's own or of a recipient, or one that is not good for it
+   */
+  seal(entity: MadeEntity, { sign = false, encrypt = false, from, to }: Sealing): MadeEntity {
+    const signed = sign ? this.#sign(entity, from) : entity;
+    return encrypt ? this.#encrypt(signed, to) : signed;
+  }
+
+  /**
+   * Takes off everything that S/MIME has put around an entity. Nothing is refused because of a signature: what is to be
+   * thought of it is said.
+   *
+   * @returns the same entity when there is nothing around it
+   * @throws RemoteProtocolError SMIME_INVALID, reply 501; SMIME_UNREADABLE, reply 550; MIME_INVALID | MESSAGE_INVALID
+   */
+  open(entity: OpenEntity, originator: string): Unsealed {
+    const [classic, limits, identity] = [this.#classic, this.#limits, this.#own];
+    const sender = this.#find(originator);
+    const known = sender === undefined ? [] : [sender];
+    const opening = new Opening({ identity, known, classic, limits });
+    const content = opening.all(entity);
+    if (opening.layers.length === 0) return { entity: content, signed: undefined, encrypted: opening.encrypted };
+    const who = { originator, authors: opening.protected(() => authorsOf(content)) };
+    const at = this.#now();
+    const signatures = opening.layers.map((layer) => judged(layer, who, this.#trust, known, at));
+    const signed = signatures.find(({ valid }) => !valid) ?? signatures.at(-1);
+    opening.settle(signed);
+    return { entity: content, signed, encrypted: opening.encrypted };
+  }
+
+  #sign(entity: MadeEntity, from: string): MadeEntity {
+    const own = this.#own;
+    if (own === undefined) throw new LocalError('ARGUMENT', 'signing needs a certificate and its key');
+    this.#usable(own.chain[0], from, 'signsMessages', 'signing messages');
+    const octets = octetsOfEntity(entity);
+    if (octets.length > this.#limits.octets) throw tooLarge(this.#limits);
+    if (isCanonical(octets)) return multipartSigned(octets, makeSignedData(octets, own, this.#now(), true));
+    return opaque('signed-data', makeSignedData(octets, own, this.#now(), false));
+  }
+
+  #encrypt(entity: MadeEntity, to: readonly string[]): MadeEntity {
+    const certificates = to.map((address) => this.#certificateOf(address));
+    const own = this.#own?.chain[0];
+    const all = own?.takesKeys === true ? [...certificates, own] : certificates;
+    const each = all.filter((one, index) => all.findIndex((other) => other.is(one)) === index);
+    const octets = octetsOfEntity(entity);
+    if (octets.length > this.#limits.octets) throw tooLarge(this.#limits);
+    const kind = this.#classic ? 'enveloped-data' : 'authEnveloped-data';
+    return opaque(kind, makeEnveloped(octets, each, this.#classic));
+  }
+
+  #certificateOf(address: string): Certificate {
+    const certificate = this.#find(address);
+    if (certificate === undefined) {
+      throw new LocalError('ARGUMENT', `no certificate of ${address} is known: nothing can be encrypted for it`);
+    }
+    this.#usable(certificate, address, 'takesKeys', 'encryption');
+    const fault = this.#trust.empty ? undefined : this.#trust.faultOf(certificate, [], this.#now());
+    if (fault === undefined) return certificate;
+    throw new LocalError('ARGUMENT', `the certificate of ${address} is not good: ${SIGNATURE_FAULTS[fault]}`);
+  }
+
+  /** What others would refuse is not made. */
+  #usable(certificate: Certificate, address: string, usage: 'signsMessages' | 'takesKeys', purpose: string): void {
+    const why = !certificate.names(address)
+      ? `names ${certificate.identities.join(', ') || 'nobody'}`
+      : !certificate[usage]
+        ? `is not for ${purpose}`
+        : !certificate.validAt(this.#now())
+          ? 'is not valid at this time'
+          : undefined;
+    if (why !== undefined) throw new LocalError('ARGUMENT', `the certificate of ${address} ${why}`);
+  }
+}
+
+function tooLarge({ octets }: SmimeLimits): LocalError {
+  return new LocalError('ARGUMENT', `S/MIME takes at most ${octets} octets of content`);
+}
+
+function found(find: FindCertificate): (address: string) => Certificate | undefined {
+  return (address) => {
+    const octets = find(address);
+    return octets === undefined ? undefined : readCertificates(octets)[0];
+  };
+}
+
+/** The newest of those that name an address. */
+function among(certificates: readonly Certificate[]): (address: string) => Certificate | undefined {
+  const byName = new Map<string, Certificate>();
+  const begin = ({ x509 }: Certificate): number => Date.parse(x509.validFrom);
+  for (const certificate of certificates) {
+    for (const name of certificate.identities) {
+      const other = byName.get(name);
+      if (other === undefined || begin(other) < begin(certificate)) byName.set(name, certificate);
+    }
+  }
+  return (address) => {
+    const found = addressOf(address);
+    return found === undefined ? undefined : (byName.get(found.key) ?? byName.get(found.base));
+  };
+}

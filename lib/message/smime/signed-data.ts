@@ -1,0 +1,177 @@
+/**
+ * CMS SignedData (RFC 5652 §5): making one with signed attributes, and checking what one says against the octets that were
+ * signed. Whether the signer is to be believed is the matter of `trust.ts`.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { Attribute, IssuerAndSerialNumber, SignedAndUnsignedAttributes, SignerInfo } from 'pkijs';
+import { digestOf, plain, signedWith, verified } from './algorithms.js';
+import {
+  Asn1Set,
+  type AsnType,
+  contentInfo,
+  derOf,
+  Integer,
+  ObjectIdentifier,
+  OctetString,
+  OID,
+  octetsIn,
+  octetsOf,
+  oidOf,
+  Sequence,
+  tagged,
+  tagOf,
+  UTCTime,
+  valuesIn,
+} from './asn1.js';
+import { Certificate } from './certificate.js';
+import { guarded, invalidSecured, type SmimeLimits } from './fault.js';
+import type { Identity } from './identity.js';
+import type { SignatureFault } from './trust.js';
+
+/** A signature within a SignedData. */
+export interface Signer {
+  /** Undefined where neither the message nor anybody else has it. */
+  readonly certificate: Certificate | undefined;
+  readonly info: SignerInfo;
+}
+
+export interface SignedData {
+  /** What was signed; undefined when it is elsewhere (multipart/signed). */
+  readonly content: Buffer | undefined;
+  readonly certificates: readonly Certificate[];
+  readonly signers: readonly Signer[];
+}
+
+/**
+ * Signs octets.
+ *
+ * @param detached leave them out, because they stand beside the signature
+ * @returns a ContentInfo in DER
+ * @throws LocalError ARGUMENT for a key that cannot sign
+ */
+export function makeSignedData(content: Buffer, { chain, key }: Identity, at: Date, detached: boolean): Buffer {
+  const [own] = chain;
+  const attributes = attributesOf(content, at);
+  const { algorithm, signature } = signedWith(
+    key,
+    derOf(new Asn1Set({ value: attributes.map((one) => one.toSchema()) })),
+  );
+  const { issuer, serialNumber } = own.parsed;
+  const info = new SignerInfo({
+    version: 1,
+    sid: new IssuerAndSerialNumber({ issuer, serialNumber }),
+    digestAlgorithm: plain(OID.SHA256),
+    signedAttrs: new SignedAndUnsignedAttributes({ type: 0, attributes }),
+    signatureAlgorithm: algorithm,
+    signature: new OctetString({ valueHex: signature }),
+  });
+  const inner = detached ? [] : [tagged(0, [new OctetString({ valueHex: content })])];
+  return derOf(
+    contentInfo(
+      OID.SIGNED,
+      new Sequence({
+        value: [
+          new Integer({ value: 1 }),
+          new Asn1Set({ value: [plain(OID.SHA256).toSchema()] }),
+          new Sequence({ value: [new ObjectIdentifier({ value: OID.DATA }), ...inner] }),
+          tagged(
+            0,
+            chain.map((one) => one.parsed.toSchema()),
+          ),
+          new Asn1Set({ value: [info.toSchema()] }),
+        ],
+      }),
+    ),
+  );
+}
+
+/** RFC 5652 §5.3, §11: in the order that DER wants of a SET. */
+function attributesOf(content: Buffer, at: Date): Attribute[] {
+  const digest = createHash('sha256').update(content).digest();
+  return [
+    new Attribute({ type: OID.CONTENT_TYPE, values: [new ObjectIdentifier({ value: OID.DATA })] }),
+    new Attribute({ type: OID.SIGNING_TIME, values: [new UTCTime({ valueDate: at })] }),
+    new Attribute({ type: OID.MESSAGE_DIGEST, values: [new OctetString({ valueHex: digest })] }),
+  ].sort((a, b) => Buffer.compare(derOf(a.toSchema()), derOf(b.toSchema())));
+}
+
+/** @throws RemoteProtocolError SMIME_INVALID */
+export function readSignedData(value: AsnType, known: readonly Certificate[], limits: SmimeLimits): SignedData {
+  return guarded('its signature cannot be read', () => {
+    const [, , encapsulated, ...rest] = valuesIn(value);
+    const set = rest.find((part) => tagOf(part) === 0);
+    const infos = valuesIn(rest.at(-1));
+    const [type, inner] = valuesIn(encapsulated);
+    if (oidOf(type) !== OID.DATA) throw invalidSecured('what was signed is no MIME entity');
+    const own = set === undefined ? [] : valuesIn(set);
+    if (infos.length > limits.signers || own.length > limits.certificates) {
+      throw invalidSecured('there are too many signatures or certificates');
+    }
+    // attribute certificates and other formats are tagged, and not for us
+    const certificates = own.flatMap((one) =>
+      tagOf(one) === undefined ? [new Certificate(Buffer.from(one.valueBeforeDecodeView))] : [],
+    );
+    const pool = [...certificates, ...known];
+    return {
+      content: inner === undefined ? undefined : octetsOf(valuesIn(inner)[0]),
+      certificates,
+      signers: infos.map((one) => signerOf(new SignerInfo({ schema: one }), pool)),
+    };
+  });
+}
+
+function signerOf(info: SignerInfo, pool: readonly Certificate[]): Signer {
+  const { sid } = info;
+  const named = (certificate: Certificate): boolean =>
+    sid instanceof IssuerAndSerialNumber
+      ? sid.serialNumber.isEqual(certificate.parsed.serialNumber) && sid.issuer.isEqual(certificate.parsed.issuer)
+      : certificate.subjectKey?.equals(octetsIn(sid)) === true;
+  return { certificate: pool.find(named), info };
+}
+
+/**
+ * What is wrong with a signature itself.
+ *
+ * @param content forms of what was signed: as it came, and as it is in canonical form
+ */
+export function signatureFault({ certificate, info }: Signer, contents: readonly Buffer[]): SignatureFault | undefined {
+  const digest = digestOf(info.digestAlgorithm);
+  if (certificate === undefined) return 'no certificate';
+  if (digest === undefined) return 'weak';
+  return guarded('its signature cannot be read', () => {
+    const signed = info.signedAttrs === undefined ? contents : attested(info.signedAttrs, digest, contents);
+    const { publicKey } = certificate.x509;
+    let fault: SignatureFault = 'altered';
+    for (const octets of signed) {
+      const good = verified(info.signatureAlgorithm, digest, publicKey, octets, octetsOf(info.signature));
+      if (good === true) return undefined;
+      if (good === undefined) fault = 'weak';
+    }
+    return fault;
+  });
+}
+
+/** RFC 5652 §5.4: signed are the attributes, when they hold the digest of the content; otherwise nothing. */
+function attested(
+  { attributes, encodedValue }: SignedAndUnsignedAttributes,
+  digest: string,
+  contents: readonly Buffer[],
+): Buffer[] {
+  const expected = octetsOf(only(attributes, OID.MESSAGE_DIGEST));
+  if (oidOf(only(attributes, OID.CONTENT_TYPE)) !== OID.DATA) return [];
+  const same = contents.some((content) => {
+    const found = createHash(digest).update(content).digest();
+    return found.length === expected.length && timingSafeEqual(found, expected);
+  });
+  return same ? [Buffer.from(encodedValue)] : [];
+}
+
+/** RFC 5652 §11.1, §11.2: an attribute that is there once, with one value. */
+function only(attributes: readonly Attribute[], wanted: string): AsnType {
+  const [attribute, ...more] = attributes.filter(({ type }) => type === wanted);
+  const [value, ...others]: readonly AsnType[] = attribute?.values ?? [];
+  if (value === undefined || more.length > 0 || others.length > 0) {
+    throw invalidSecured('the attributes of a signature are not as they must be');
+  }
+  return value;
+}

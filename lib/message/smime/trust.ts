@@ -1,0 +1,135 @@
+/**
+ * Whether a certificate is to be believed: a path to an authority, each step signed, in time, allowed to sign and not taken
+ * back (RFC 5280 §6 without policies). Owns the authorities and the revocation lists; refuses to know what was signed.
+ *
+ * Strictness, as in TLS: a list past its nextUpdate refuses the certificates of its authority, because nobody can tell any
+ * more which of them are good. An authority without a list is not checked.
+ */
+import { CertificateRevocationList } from 'pkijs';
+import { LocalError } from '../../errors.js';
+import { verified } from './algorithms.js';
+import { octetsIn } from './asn1.js';
+import type { Certificate } from './certificate.js';
+
+/** What may be wrong with a signature, or with the certificate of somebody: constant words for each. */
+export const SIGNATURE_FAULTS = {
+  altered: 'the content, or its signature, was changed after it was signed',
+  weak: 'the signature is of a kind that is not known here, or that proves nothing any more',
+  'no certificate': 'the certificate of the signer is neither in the message nor known',
+  untrusted: 'no authority that is believed here vouches for the certificate',
+  expired: 'the certificate, or that of its authority, is not valid at this time',
+  revoked: 'the certificate, or that of its authority, was taken back',
+  'revocation unknown': 'the revocation list of the authority of the certificate is too old to tell',
+  usage: 'the certificate is not for signing messages',
+  'other sender': 'the certificate does not name who sent the message, or who it says it is from',
+} as const;
+
+export type SignatureFault = keyof typeof SIGNATURE_FAULTS;
+
+/** Longer ways are attempts to waste time. */
+const PATH_LENGTH = 8;
+/** Steps tried on the way to an authority, dead ends included. */
+const STEPS = 64;
+
+type Path = readonly Certificate[];
+
+export class Trust {
+  readonly #authorities: readonly Certificate[];
+  readonly #lists: readonly CertificateRevocationList[];
+
+  constructor(authorities: readonly Certificate[] = [], lists: readonly CertificateRevocationList[] = []) {
+    this.#authorities = authorities;
+    this.#lists = lists;
+  }
+
+  /** Whether nobody is believed. */
+  get empty(): boolean {
+    return this.#authorities.length === 0;
+  }
+
+  /**
+   * Why a certificate is not to be believed, or undefined when it is.
+   *
+   * @param others that may stand between it and an authority
+   */
+  faultOf(certificate: Certificate, others: readonly Certificate[], at: Date): SignatureFault | undefined {
+    const steps = { left: STEPS };
+    let fault: SignatureFault | undefined = 'untrusted';
+    for (const path of this.#paths([certificate], others, steps)) {
+      fault = this.#faultOfPath(path, at);
+      if (fault === undefined) return undefined;
+    }
+    return fault;
+  }
+
+  *#paths(path: Path, others: readonly Certificate[], steps: { left: number }): Generator<Path> {
+    const last = path.at(-1);
+    if (last === undefined || last.demanding) return;
+    if (this.#authorities.some((authority) => authority.is(last))) yield path;
+    if (path.length >= PATH_LENGTH) return;
+    for (const issuer of [...this.#authorities, ...others]) {
+      steps.left -= 1;
+      if (steps.left < 0) return;
+      if (!path.some((one) => one.is(issuer)) && issued(issuer, last, path.length - 1)) {
+        yield* this.#paths([...path, issuer], others, steps);
+      }
+    }
+  }
+
+  #faultOfPath(path: Path, at: Date): SignatureFault | undefined {
+    if (!path.every((certificate) => certificate.validAt(at))) return 'expired';
+    for (const [index, certificate] of path.entries()) {
+      const issuer = path[index + 1];
+      const fault = issuer === undefined ? undefined : this.#revocation(certificate, issuer, at);
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
+  }
+
+  #revocation(certificate: Certificate, issuer: Certificate, at: Date): SignatureFault | undefined {
+    const lists = this.#lists.filter((list) => list.issuer.isEqual(issuer.parsed.subject) && isGenuine(list, issuer));
+    if (lists.some((list) => list.isCertificateRevoked(certificate.parsed))) return 'revoked';
+    const next = Math.max(...lists.map((list) => list.nextUpdate?.value.getTime() ?? Number.POSITIVE_INFINITY));
+    return lists.length > 0 && next < at.getTime() ? 'revocation unknown' : undefined;
+  }
+}
+
+/** @param below authorities that stand between the issuer and the certificate the path is about */
+function issued(issuer: Certificate, certificate: Certificate, below: number): boolean {
+  if (!issuer.signsCertificates || (issuer.pathLength ?? below) < below) return false;
+  const { tbsView, signatureAlgorithm, signatureValue } = certificate.parsed;
+  return (
+    certificate.x509.checkIssued(issuer.x509) &&
+    verified(signatureAlgorithm, undefined, issuer.x509.publicKey, Buffer.from(tbsView), octetsIn(signatureValue)) ===
+      true
+  );
+}
+
+function isGenuine(
+  { tbsView, signatureAlgorithm, signatureValue }: CertificateRevocationList,
+  by: Certificate,
+): boolean {
+  const key = by.x509.publicKey;
+  return verified(signatureAlgorithm, undefined, key, Buffer.from(tbsView), octetsIn(signatureValue)) === true;
+}
+
+const PEM = /-----BEGIN X509 CRL-----([^-]*)-----END X509 CRL-----/g;
+
+/**
+ * The revocation lists in PEM, or the one in DER.
+ *
+ * @throws LocalError ARGUMENT when there is none or one cannot be read
+ */
+export function readRevocationLists(octets: string | Buffer): CertificateRevocationList[] {
+  const text = octets.toString('latin1');
+  try {
+    if (!text.includes('-----BEGIN')) return [CertificateRevocationList.fromBER(Buffer.from(octets))];
+    const found = Array.from(text.matchAll(PEM), ([, base64 = '']) =>
+      CertificateRevocationList.fromBER(Buffer.from(base64, 'base64')),
+    );
+    if (found.length > 0) return found;
+  } catch (cause) {
+    throw new LocalError('ARGUMENT', 'a revocation list cannot be read', { cause });
+  }
+  throw new LocalError('ARGUMENT', 'there is no revocation list in PEM or DER');
+}
