@@ -21,6 +21,10 @@ export const REPLIES = {
   loop: { code: 550, text: 'no relay for domain: the way leads back to where the data came from' },
   relayUnavailable: { code: 450, text: 'relay unavailable' },
   addressInvalid: { code: 553, text: 'the recipient is not of the form local@domain' },
+  uncommonName: {
+    code: 553,
+    text: 'a name cannot be said in the dialect of the next hop: IMXP and APEX differ in names',
+  },
   busy: { code: 450, text: 'recipient busy' },
   tooManyData: { code: 450, text: 'you send data too fast: wait a second and send this one again' },
   tooManyAttach: { code: 450, text: 'you attach or bind too often: wait a second and try again' },

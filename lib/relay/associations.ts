@@ -3,7 +3,7 @@
  * (IMXP core §6 to §8, §9.1 step 1). Owns the order of the steps; refuses to know messages and replies on the wire.
  */
 import { ImxpError, type Reply } from '../errors.js';
-import { addressOf } from '../imxp/address.js';
+import { type Address, addressOf } from '../imxp/address.js';
 import type { Attach, Bind, Terminate } from '../imxp/operation.js';
 import { REPLIES } from './answer.js';
 import type { MeshChannel } from './channel.js';
@@ -29,6 +29,7 @@ const ORIGINATOR_INVALID = denied({ code: 537, text: 'the originator is not of t
 
 export class Associations {
   readonly #channel: MeshChannel;
+  readonly #wide: boolean;
   readonly #target: ChannelTarget;
   readonly #context: Context;
   /** What the peer asked for and has, by its transID. */
@@ -42,17 +43,19 @@ export class Associations {
   readonly #permitted = new Set<string>();
   #version = 0;
 
-  constructor(channel: MeshChannel, target: ChannelTarget, context: Context) {
+  /** @param wide whether the peer may use names that IMXP does not have */
+  constructor(channel: MeshChannel, wide: boolean, target: ChannelTarget, context: Context) {
     this.#channel = channel;
+    this.#wide = wide;
     this.#target = target;
     this.#context = context;
-    this.#standing = context.standings.enter(channel.session);
+    this.#standing = context.standings.enter(channel.session, this);
   }
 
   /** The channel is gone: everything the peer had over it ends. */
   close(): void {
-    for (const association of this.all()) this.drop(association);
-    this.#context.standings.leave(this.#channel.session);
+    this.terminateTheirs();
+    this.#context.standings.leave(this.#channel.session, this);
   }
 
   /** Whether the peer passes on Data of others: it is a relay, or bound as one. */
@@ -75,7 +78,7 @@ export class Associations {
     // IMXP core §1: the endpoint is the BEEP initiator, without exception
     if (initiator) return NOT_INITIATOR;
     if (this.#theirs.has(transID)) return TRANSID_IN_USE;
-    const name = addressOf(endpoint);
+    const name = this.#named(endpoint);
     if (name === undefined) return ENDPOINT_INVALID;
     if (!domains.has(name.domain)) return denied({ code: 553, text: `this relay does not serve ${name.domain}` });
     const denial = policy.mayAttach(identity, privacy, name);
@@ -131,8 +134,18 @@ export class Associations {
     return undefined;
   }
 
+  #named(identity: string): Address | undefined {
+    const name = addressOf(identity);
+    return name?.wide === true && !this.#wide ? undefined : name;
+  }
+
   /** IMXP core §8: first among what the sender initiated, then among what we did (A-4). */
   terminate({ transID }: Terminate): Denial | undefined {
+    // RFC 3340 §4.4.3 step 1: 0 ends all associations of the session
+    if (transID === 0) {
+      this.#standing.terminate();
+      return undefined;
+    }
     const association = this.#theirs.get(transID);
     if (association !== undefined) {
       this.drop(association);
@@ -143,6 +156,20 @@ export class Associations {
     this.#ours.delete(transID);
     told();
     return undefined;
+  }
+
+  /** Ends what the peer has over this channel. @returns whether there was anything */
+  terminateTheirs(): boolean {
+    const all = this.all();
+    for (const association of all) this.drop(association);
+    return all.length > 0;
+  }
+
+  /** Ends what this side has over this channel. */
+  terminateOurs(): void {
+    const ours = [...this.#ours.values()];
+    this.#ours.clear();
+    for (const told of ours) told();
   }
 
   /** Records an operation of our own that the peer accepted. */
@@ -190,7 +217,7 @@ export class Associations {
   mayOriginate(originator: string): Denial | undefined {
     if (this.#version !== this.#standing.version) this.review();
     if (this.#permitted.has(originator)) return undefined;
-    const name = addressOf(originator);
+    const name = this.#named(originator);
     if (name === undefined) return ORIGINATOR_INVALID;
     const { identity, privacy } = this.#channel;
     const denial = this.#context.policy.mayOriginate(identity, privacy, name, this.#standing);

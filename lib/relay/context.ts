@@ -2,10 +2,13 @@
  * What all channels of one relay share: the configuration in force, the soft state and what the relay was handed. Holds
  * it; decides nothing.
  */
-import { LocalError } from '../errors.js';
+import { LocalError, RefusedError } from '../errors.js';
+import { addressOf } from '../imxp/address.js';
+import { isCommon } from '../imxp/dialect/apex-name.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data } from '../imxp/operation.js';
 import type { Traffic } from '../ops/traffic.js';
+import { REPLIES } from './answer.js';
 import { Attachments } from './attachments.js';
 import { Bindings } from './bindings.js';
 import type { MeshChannel, Payload } from './channel.js';
@@ -116,6 +119,7 @@ export class Context {
   encode(data: Data, profile: string): Payload {
     const dialect = this.dialects.get(profile);
     if (dialect === undefined) throw new LocalError('ARGUMENT', `no dialect for the profile ${profile}`);
+    if (data.source !== undefined && data.source.profile !== profile) refuseUncommon(data);
     return dialect.encodeData(data);
   }
 
@@ -140,6 +144,15 @@ export class Context {
   idle(): Promise<void> {
     if (this.#outstanding === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
+  }
+}
+
+/** IMXP core §17.1 rule 6: only names that are the same in both dialects cross from one to the other. */
+function refuseUncommon({ originator, recipients }: Data): void {
+  for (const identity of [originator, ...recipients.map((recipient) => recipient.identity)]) {
+    const name = addressOf(identity);
+    if (name !== undefined && isCommon(name)) continue;
+    throw new RefusedError('REFUSED', REPLIES.uncommonName, 'a name cannot be said in the dialect of the next hop');
   }
 }
 

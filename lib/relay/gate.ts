@@ -2,11 +2,17 @@
  * Holds back what comes after an operation that has to wait, so that nothing overtakes it. Bounded. Refuses to know what
  * the operations are.
  */
-export class Gate<Item> {
+/** What can be shut for a while. */
+export interface Holdable {
+  hold(until: Promise<void>): void;
+}
+
+export class Gate<Item> implements Holdable {
   readonly #run: (item: Item) => void;
   readonly #limit: number;
   readonly #waiting: Item[] = [];
-  #held = false;
+  /** Operations that have to wait. */
+  #holds = 0;
 
   /** @param limit how many items may wait */
   constructor(limit: number, run: (item: Item) => void) {
@@ -16,7 +22,7 @@ export class Gate<Item> {
 
   /** Whether an item that comes now has to wait. */
   get shut(): boolean {
-    return this.#held || this.#waiting.length > 0;
+    return this.#holds > 0 || this.#waiting.length > 0;
   }
 
   /** Lets an item wait its turn. @returns false when too many wait already */
@@ -26,9 +32,12 @@ export class Gate<Item> {
     return true;
   }
 
-  /** Shuts the gate until the promise, which must not reject, is settled; then runs what waited, in order. */
+  /**
+   * Shuts the gate until the promise, which must not reject, is settled, and every other one it is shut for; then runs what
+   * waited, in order.
+   */
   hold(until: Promise<void>): void {
-    this.#held = true;
+    this.#holds += 1;
     void until.then(() => this.#open());
   }
 
@@ -38,10 +47,10 @@ export class Gate<Item> {
   }
 
   #open(): void {
-    this.#held = false;
+    this.#holds -= 1;
     let done = 0;
     // An item may shut the gate again; items stay in the list while they run so that newcomers go behind them.
-    while (!this.#held) {
+    while (this.#holds === 0) {
       const item = this.#waiting[done];
       if (item === undefined) break;
       done += 1;

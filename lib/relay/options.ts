@@ -6,7 +6,7 @@ import type { Reply } from '../errors.js';
 import type { Option } from '../imxp/operation.js';
 
 /** The elements an option may stand in. */
-export type OptionPlace = 'attach' | 'bind' | 'data' | 'recipient';
+export type OptionPlace = 'attach' | 'bind' | 'data' | 'originator' | 'recipient';
 
 /**
  * When an option is honoured: always, or only on Data that come from or go to another domain (REQ-IMXP-045: disabled

@@ -20,6 +20,7 @@ import { Associations } from './associations.js';
 import type { MeshChannel, MeshHandler, Payload } from './channel.js';
 import { ChannelTarget } from './channel-target.js';
 import type { Context } from './context.js';
+import { Early } from './early.js';
 import { type Association, fault, refused } from './events.js';
 import { Gate } from './gate.js';
 import type { Denial } from './policy.js';
@@ -51,6 +52,8 @@ export class Peer implements MeshHandler, Origin {
   readonly #associations: Associations;
   readonly #view: View;
   readonly #gate: Gate<Held>;
+  /** Set where the dialect has Data answered before they are processed. */
+  readonly #early: Early | undefined;
   readonly #ended: (channel: MeshChannel) => void;
   #gone = false;
   /** What the identity of the channel may still do, and which identity that was. */
@@ -65,9 +68,10 @@ export class Peer implements MeshHandler, Origin {
     this.#channel = channel;
     this.#dialect = dialect;
     this.#context = context;
-    this.#associations = new Associations(channel, new ChannelTarget(channel, dialect, limits), context);
-    this.#view = new PeerView(context, channel, this.#associations);
+    this.#associations = new Associations(channel, dialect.wide, new ChannelTarget(channel, dialect, limits), context);
+    this.#view = new PeerView(context, channel, dialect.wide, this.#associations);
     this.#gate = new Gate(limits.outstandingData, ({ msgno, payload }) => this.#operate(msgno, payload));
+    this.#early = dialect.early ? new Early(channel, context, this.#gate) : undefined;
     this.#ended = ended;
   }
 
@@ -204,11 +208,29 @@ export class Peer implements MeshHandler, Origin {
       this.#refuse(msgno, octets, 'data', data.originator, denial.reply, denial.reason);
       return;
     }
+    if (this.#early !== undefined) {
+      this.#dataEarly(this.#early, msgno, octets, data);
+      return;
+    }
     this.#context.began();
     const pending = carry(this, msgno, octets, data, this.#view);
     if (pending === undefined) return;
     // What comes behind waits, so that it does not overtake this one.
     this.#gate.hold(carryDecided(this, msgno, octets, data, this.#view, pending, () => this.#gone));
+  }
+
+  /** RFC 3340 §4.4.4.1 steps 2 to 5: what was answered ok is seen to, whether or not its sender stays. */
+  #dataEarly(early: Early, msgno: number, octets: number, data: Data): void {
+    const refusal = early.refusal(data, this.#view);
+    if (refusal !== undefined) {
+      this.#refuse(msgno, octets, 'data', data.originator, refusal);
+      return;
+    }
+    this.#channel.reply(msgno, 'RPY', this.#dialect.ok);
+    early.began();
+    const pending = carry(early, msgno, octets, data, this.#view);
+    if (pending === undefined) return;
+    this.#gate.hold(carryDecided(early, msgno, octets, data, this.#view, pending, () => false));
   }
 
   #denialOf(data: Data, recipients: number): Denial | undefined {
@@ -256,11 +278,13 @@ export class Peer implements MeshHandler, Origin {
 /** The relay as the peer of a channel sees it: a relay may not use it to reach just any domain. */
 class PeerView extends View {
   readonly #channel: MeshChannel;
+  readonly #wide: boolean;
   readonly #associations: Associations;
 
-  constructor(context: Context, channel: MeshChannel, associations: Associations) {
+  constructor(context: Context, channel: MeshChannel, wide: boolean, associations: Associations) {
     super(context);
     this.#channel = channel;
+    this.#wide = wide;
     this.#associations = associations;
   }
 
@@ -269,6 +293,8 @@ class PeerView extends View {
   }
 
   override toward(name: Address): DeliveryTarget {
+    // IMXP core A-28: IMXP has no names with domain literals or beyond ASCII
+    if (name.wide && !this.#wide) return ADDRESS_INVALID;
     if (!this.#associations.relaying) return super.toward(name);
     if (this.#associations.serves(name.domain)) return LOOP;
     // IMXP core A-25: transit between two foreign domains only for trusted intermediaries
@@ -280,6 +306,7 @@ class PeerView extends View {
 
 const LOOP = new Refusal(REPLIES.loop);
 const NO_TRANSIT = new Refusal(REPLIES.noTransit);
+const ADDRESS_INVALID = new Refusal(REPLIES.addressInvalid);
 
 function errorOf({ code, text }: Reply) {
   return { type: 'error', code, text, lang: undefined } as const;

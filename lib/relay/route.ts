@@ -5,6 +5,7 @@
  */
 import type { Reply } from '../errors.js';
 import { type Address, addressOf } from '../imxp/address.js';
+import { isCommon } from '../imxp/dialect/apex-name.js';
 import type { Data, Recipient } from '../imxp/operation.js';
 import { REPLIES } from './answer.js';
 import { examine, type OptionRegistry, onward } from './options.js';
@@ -85,12 +86,18 @@ export function wayTo(name: Address, originator: string, view: RouteView): Deliv
 export function plan(data: Data, view: RouteView): Plan {
   // IMXP core §9.1 step 2; options of the Data for `final` are examined below, for the recipients served here
   const crossing = data.options.length > 0 && crosses(data, view);
-  const refusal = examine(data.options, 'data', false, view.options, crossing);
+  const refusal = examine(data.options, 'data', false, view.options, crossing) ?? examineSender(data, false, view);
   if (refusal !== undefined) return { type: 'refused', reply: refusal };
   const draft = new Draft(data);
-  const final = examine(data.options, 'data', true, view.options, crossing);
+  const final = examine(data.options, 'data', true, view.options, crossing) ?? examineSender(data, true, view);
   for (const recipient of data.recipients) draft.place(recipient, final, view);
   return draft.finish();
+}
+
+/** RFC 3340 §4.4.4.1 step 4: the per-originator options. */
+function examineSender(data: Data, direct: boolean, view: RouteView): Reply | undefined {
+  if (data.originatorOptions === undefined) return undefined;
+  return examine(data.originatorOptions, 'originator', direct, view.options, crosses(data, view));
 }
 
 /** Whether a Data comes from or goes to another domain, for one recipient at least. */
@@ -140,15 +147,18 @@ class Draft {
     if (way instanceof Promise) {
       this.#pending ??= new Map();
       this.#pending.set(name.key, way);
-    } else if (direct || way instanceof Refusal) {
+    } else if (way instanceof Refusal) {
       this.#alone(way, recipient);
+    } else if (direct || !isCommon(name)) {
+      // A name that the other dialect does not have must fail nobody else (IMXP core §17.1 rule 6)
+      this.#alone(way, recipient, !direct);
     } else {
       this.#together(way, recipient);
     }
   }
 
-  #alone(target: DeliveryTarget, recipient: Recipient): void {
-    this.#groups.push({ target, recipients: [recipient], onward: false });
+  #alone(target: DeliveryTarget, recipient: Recipient, relayed = false): void {
+    this.#groups.push({ target, recipients: [recipient], onward: relayed });
   }
 
   #together(target: DeliveryTarget, recipient: Recipient): void {
@@ -172,11 +182,16 @@ class Draft {
     // IMXP core §11: options for `this` hop are removed toward relays; an endpoint sees all of them
     const options = relayed ? onward(data.options) : data.options;
     const narrowed = relayed ? recipients.map(withOnwardOptions) : recipients;
+    const sender = data.originatorOptions === undefined || !relayed ? undefined : onward(data.originatorOptions);
     const same =
       options === data.options &&
+      (sender === undefined || sender === data.originatorOptions) &&
       narrowed.length === data.recipients.length &&
       narrowed.every((recipient, at) => recipient === data.recipients[at]);
-    return same ? data : { ...data, recipients: narrowed, options };
+    if (same) return data;
+    return sender === undefined
+      ? { ...data, recipients: narrowed, options }
+      : { ...data, recipients: narrowed, options, originatorOptions: sender };
   }
 }
 

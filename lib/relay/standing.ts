@@ -1,15 +1,23 @@
 /**
  * What the channels of one session are attached as and bound for together: for whom a peer may send is a matter of the
- * session, not of the channel it uses (IMXP core §9.1).
+ * session, not of the channel it uses (IMXP core §9.1), and a peer may end all of it at once (RFC 3340 §4.4.3).
  */
+
+/** The part of one channel. */
+export interface ChannelStanding {
+  /** @returns whether the peer had anything */
+  terminateTheirs(): boolean;
+  terminateOurs(): void;
+}
+
 export class Standing {
+  /** What the peer has, and this side, on each channel of the session. */
+  readonly channels = new Set<ChannelStanding>();
   readonly #attached = new Set<string>();
   /** Domains with the number of bindings for each. */
   readonly #bound = new Map<string, number>();
   /** Grows with every change, so that channels know when to ask anew. */
   version = 0;
-  /** Channels that share it. */
-  channels = 0;
 
   /** Normalised addresses. */
   get attached(): Iterable<string> {
@@ -19,6 +27,13 @@ export class Standing {
   /** Lower-case domains. */
   get bound(): { has(domain: string): boolean } {
     return this.#bound;
+  }
+
+  /** Ends everything the peer has on the session; where it has nothing, what this side has. */
+  terminate(): void {
+    let any = false;
+    for (const channel of [...this.channels]) any = channel.terminateTheirs() || any;
+    if (!any) for (const channel of [...this.channels]) channel.terminateOurs();
   }
 
   attach(key: string): void {
@@ -49,21 +64,21 @@ export class Standings {
   readonly #bySession = new Map<string, Standing>();
 
   /** A channel joins its session. */
-  enter(session: string): Standing {
+  enter(session: string, channel: ChannelStanding): Standing {
     let standing = this.#bySession.get(session);
     if (standing === undefined) {
       standing = new Standing();
       this.#bySession.set(session, standing);
     }
-    standing.channels += 1;
+    standing.channels.add(channel);
     return standing;
   }
 
   /** A channel is gone. */
-  leave(session: string): void {
+  leave(session: string, channel: ChannelStanding): void {
     const standing = this.#bySession.get(session);
     if (standing === undefined) return;
-    standing.channels -= 1;
-    if (standing.channels === 0) this.#bySession.delete(session);
+    standing.channels.delete(channel);
+    if (standing.channels.size === 0) this.#bySession.delete(session);
   }
 }

@@ -86,13 +86,13 @@ export function reportStatus(
   const crossing = crosses(data, view);
   const common = firstOf(data.options, 'data', crossing, view);
   const seen = new Set<string>();
-  for (const { identity, options } of data.recipients) {
+  for (const { identity, options, written } of data.recipients) {
     const name = addressOf(identity);
     const key = name?.key ?? identity;
     if (seen.has(key)) continue;
     seen.add(key);
     const direct = isDirect(identity, view);
-    const outcome = { identity, reply: failure(identity) };
+    const outcome = { identity: written ?? identity, reply: failure(identity) };
     const domain = name !== undefined && direct ? name.domain : homeOf(data.originator, view);
     // The first of each element counts: a Data full of requests must not become a flood of reports.
     const own = firstOf(options, 'recipient', view.relayed || !direct, view);

@@ -20,6 +20,8 @@ export interface Origin {
   readonly id: string;
   /** Where the answers are counted, if anywhere. */
   readonly traffic?: Traffic | undefined;
+  /** Whether the sender was told `ok` before, whatever became of the Data. */
+  readonly early?: boolean;
   /**
    * The Data has its answer; told exactly once.
    *
@@ -53,7 +55,7 @@ export function carry(
 ): ReadonlyMap<string, Promise<boolean>> | undefined {
   const recipient = data.recipients[0];
   const plain = data.recipients.length === 1 && data.options.length === 0 && recipient?.options.length === 0;
-  const name = plain ? addressOf(recipient.identity) : undefined;
+  const name = plain && data.originatorOptions === undefined ? addressOf(recipient.identity) : undefined;
   if (name === undefined) return carryPlanned(origin, msgno, octets, data, view);
   const way = wayTo(name, data.originator, view);
   if (way instanceof Promise) return new Map([[name.key, way]]);
@@ -99,7 +101,7 @@ function carryPlanned(
   const watched = statusRequested(data, view);
   if (planned.type === 'refused') {
     origin.settled(msgno, octets, data, planned.reply);
-    if (watched) reportStatus(data, () => planned.reply, planned.reply, view);
+    if (watched) reportStatus(data, () => planned.reply, toldBy(origin, planned.reply), view);
     return undefined;
   }
   const [first] = planned.legs;
@@ -115,6 +117,11 @@ function carryPlanned(
     leg.target.deliver(part, part);
   }
   return undefined;
+}
+
+/** What the sender of a Data was answered. */
+function toldBy(origin: Origin, answer: Reply | undefined): Reply | undefined {
+  return origin.early === true ? undefined : answer;
 }
 
 /** A Data that goes one way; delivery and sink at once, because every Data needs one. */
@@ -183,7 +190,7 @@ class Gathering {
     const answer = this.#succeeded ? undefined : combine(this.#inOrder(whole));
     origin.settled(msgno, octets, whole, answer);
     if (this.#watched === undefined) return;
-    reportStatus(whole, (identity) => this.#failures.get(identity), answer, this.#watched);
+    reportStatus(whole, (identity) => this.#failures.get(identity), toldBy(origin, answer), this.#watched);
   }
 
   /** The failures in the order of the recipients, whatever the order of the answers was. */

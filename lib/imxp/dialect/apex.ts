@@ -20,6 +20,7 @@ export const APEX: Vocabulary = Object.freeze({
   profile: APEX_PROFILE,
   prefix: 'apex=',
   early: true,
+  wide: true,
   controlType: APEX_TYPE,
   plain: { profile: APEX_PROFILE, controlType: APEX_TYPE, option: APEX_OPTION, names: { one: fromApex, named } },
   read: readOperation,

@@ -12,6 +12,8 @@ export interface Dialect {
   readonly prefix: string;
   /** Whether `ok` to a Data says no more than that it is permitted; what became of it is only in reports (APEX). */
   readonly early: boolean;
+  /** Whether it has names beyond those of IMXP: domain literals, and characters beyond ASCII. */
+  readonly wide: boolean;
   /** The payload of `ok`, one buffer for all; never to be written to. */
   readonly ok: Buffer;
   /**

@@ -17,6 +17,7 @@ export const IMXP: Vocabulary = Object.freeze({
   profile: IMXP_PROFILE,
   prefix: 'imxp=',
   early: false,
+  wide: false,
   controlType: 'text/xml',
   plain: { profile: IMXP_PROFILE, controlType: 'text/xml', option: IMXP_OPTION },
   read: readOperation,

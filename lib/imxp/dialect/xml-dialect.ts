@@ -20,6 +20,7 @@ export interface Vocabulary {
   readonly profile: string;
   readonly prefix: string;
   readonly early: boolean;
+  readonly wide: boolean;
   /** The media type it writes for control documents. */
   readonly controlType: string;
   readonly plain: ScanSyntax;
@@ -44,6 +45,7 @@ export class XmlDialect implements Dialect {
   readonly profile: string;
   readonly prefix: string;
   readonly early: boolean;
+  readonly wide: boolean;
   readonly ok: Buffer;
   readonly #vocabulary: Vocabulary;
   readonly #header: string;
@@ -57,6 +59,7 @@ export class XmlDialect implements Dialect {
     this.profile = vocabulary.profile;
     this.prefix = vocabulary.prefix;
     this.early = vocabulary.early;
+    this.wide = vocabulary.wide;
     this.ok = okPayload(vocabulary.controlType);
     this.#vocabulary = vocabulary;
     this.#header = controlHeader(vocabulary.controlType);
