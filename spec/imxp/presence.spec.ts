@@ -118,7 +118,7 @@ describe('imxp/presence', () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 20 }).filter((some) => !/[^\t\n -\uFFFD]/.test(some));
     const tuple: fc.Arbitrary<Tuple> = fc.record({
       destination: fc.constantFrom('im:fred@example.com', 'mailto:a@b', 'http://example.com/?a=b&c=%27d#e'),
-      availableUntil: fc.constantFrom('21 Oct 2000 18:00:00 +0200', '2030-01-01T00:00:00Z'),
+      availableUntil: fc.constantFrom('21 Oct 2000 18:00:00 +0200', '1 Jan 2030 00:00:00 +0000'),
       tupleInfo: fc.constantFrom('', 'urn:x:y'),
       capabilities: fc.array(fc.record({ baseline: fc.constantFrom('rfc2533', 'x.y'), text }), { maxLength: 3 }),
     });
@@ -128,6 +128,57 @@ describe('imxp/presence', () => {
         expect(presence(writePresence(value))).to.deep.equal(value);
       }),
     );
+  });
+
+  describe('in the form of APEX', () => {
+    it('REQ-PRES-014 reads and writes notify with duration and action', () => {
+      const notify = `<notify subscriber='barney@rubble.com' transID='20661' duration='86400' action='terminate' />`;
+      const operation = read(notify);
+      expect(operation).to.deep.include({ duration: 86_400, action: 'terminate' });
+      expect(operation && writePresenceOperation(operation, 'apex')).to.equal(notify);
+      expect(operation && writePresenceOperation(operation, 'imxp')).to.equal(
+        `<notify subscriber='barney@rubble.com' transID='20661' />`,
+      );
+      expect(read(`<notify subscriber='barney@rubble.com' transID='20661' />`)).to.deep.include({
+        duration: 0,
+        action: 'subscribe',
+      });
+      for (const wrong of [`action='end'`, `duration='-1'`, `duration='x'`]) {
+        expect(codeOf(`<notify subscriber='barney@rubble.com' transID='20661' ${wrong} />`), wrong).to.equal(501);
+      }
+    });
+
+    it('reads a terminate that says why', () => {
+      expect(read(`<terminate transID='7' code='421' xml:lang='en'>good bye</terminate>`)).to.deep.equal({
+        type: 'terminate',
+        transID: 7,
+      });
+      expect(codeOf(`<terminate transID='7'><b /></terminate>`)).to.equal(501);
+    });
+
+    it('writes times and baselines in the form of whoever gets them', () => {
+      const value = presence(
+        FRED.replace(`<capability baseline='rfc2533'>`, `<capability baseline='http://example.com/b'>x</capability>$&`),
+      );
+      expect(writePresence(value, 'apex')).to.equal(
+        `<presence publisher='fred@example.com' lastUpdate='2000-10-21T07:58:12-00:00' publisherInfo='http://example.com/~fred/'>` +
+          `<tuple destination='im:fred@example.com' availableUntil='2000-10-21T16:00:00-00:00'>` +
+          `<capability baseline='http://example.com/b'>x</capability>` +
+          `<capability baseline='urn:ietf:rfc:rfc2533'>(&amp; (type="text/plain") (charset=ütf))</capability></tuple>` +
+          `<tuple destination='mailto:fred@quarry.example.com' availableUntil='2030-01-01T00:00:00Z' tupleInfo='http://example.com/mail' /></presence>`,
+      );
+      // IMXP names a baseline by a name token: one that is a URI and nothing else cannot be said there.
+      const imxp = writePresence(presence(writePresence(value, 'apex')), 'imxp');
+      expect(imxp).to.include(`availableUntil='21 Oct 2000 16:00:00 +0000'><capability baseline='rfc2533'>`);
+      expect(imxp).to.include(`availableUntil='1 Jan 2030 00:00:00 +0000'`).and.not.include('http://example.com/b');
+    });
+
+    it('writes names as APEX does, without quotes', () => {
+      const subscribe = `<subscribe publisher='fred flintstone@example.com' duration='1' transID='2' />`;
+      const operation = readPresenceOperation(parseXml(Buffer.from(subscribe)), 'apex');
+      expect(operation).to.deep.include({ publisher: '"fred flintstone"@example.com' });
+      expect(operation && writePresenceOperation(operation, 'apex')).to.equal(subscribe);
+    });
   });
 
   it('knows when a destination is closed', () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { formatTimestamp, LATEST_MS, parseTimestamp } from '../../lib/imxp/vocabulary/timestamp.js';
+import { formatTimestamp, LATEST_MS, parseTimestamp, timestampIn } from '../../lib/imxp/vocabulary/timestamp.js';
 
 const MORNING = Date.UTC(2000, 9, 21, 7, 5, 0);
 
@@ -18,6 +18,24 @@ describe('imxp/timestamp', () => {
     expect(parseTimestamp('2000-10-21t07:05:00.999z')).to.equal(MORNING);
     expect(parseTimestamp('2000-10-21T07:05:00-00:00')).to.equal(MORNING);
     expect(parseTimestamp('2000-12-31T23:59:60Z')).to.equal(Date.UTC(2001, 0, 1));
+  });
+
+  it('REQ-ACC-018 writes RFC 3339 with the offset -00:00, and reads it back', () => {
+    expect(formatTimestamp(MORNING + 999, 'apex')).to.equal('2000-10-21T07:05:00-00:00');
+    expect(formatTimestamp(LATEST_MS + 3_600_000, 'apex')).to.equal('9999-12-31T23:59:59-00:00');
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: LATEST_MS / 1000 }), (second) => {
+        expect(parseTimestamp(formatTimestamp(second * 1000, 'apex'))).to.equal(second * 1000);
+      }),
+    );
+  });
+
+  it('says one in the other form, and leaves alone what has that form already', () => {
+    expect(timestampIn('21 Oct 2000 09:05:00 +0200', 'apex')).to.equal('2000-10-21T07:05:00-00:00');
+    expect(timestampIn('2000-10-21T09:05:00+02:00', 'apex')).to.equal('2000-10-21T09:05:00+02:00');
+    expect(timestampIn('2000-10-21T09:05:00+02:00', 'imxp')).to.equal('21 Oct 2000 07:05:00 +0000');
+    expect(timestampIn('21 Oct 2000 09:05:00 +0200', 'imxp')).to.equal('21 Oct 2000 09:05:00 +0200');
+    expect(timestampIn('soon', 'apex')).to.equal('soon');
   });
 
   for (const wrong of [

@@ -14,6 +14,7 @@ export const FRED = 'fred@example.com';
 export const WILMA = 'wilma@example.com';
 export const BARNEY = 'barney@rubble.com';
 export const SERVICE = 'imxp=presence@example.com';
+export const APEX_SERVICE = 'apex=presence@example.com';
 export const NOON = Date.UTC(2000, 9, 21, 12);
 
 export const STAGE_LIMITS: PresenceLimits = {
@@ -26,6 +27,7 @@ export const STAGE_LIMITS: PresenceLimits = {
 
 /** Something the service sent. */
 export interface Sent {
+  readonly from: string;
   readonly to: string;
   readonly document: string;
 }
@@ -160,8 +162,9 @@ export class Stage {
   #submit(data: Data, sink: DeliverySink): void {
     const content = contentOf(data);
     if (content.kind !== 'inline') throw new Error(content.kind);
-    if (data.originator !== SERVICE) throw new Error(`sent as ${data.originator}`);
-    const sent = { to: data.recipients[0]?.identity ?? '', document: content.inner.toString() };
+    const { originator: from } = data;
+    if (from !== SERVICE && from !== APEX_SERVICE) throw new Error(`sent as ${from}`);
+    const sent = { from, to: data.recipients[0]?.identity ?? '', document: content.inner.toString() };
     this.sent.push(sent);
     const verdict = this.answer(sent);
     if (verdict === 'later') this.open.push({ to: sent.to, sink });

@@ -1,6 +1,8 @@
 /**
- * The documents of the presence service (IMXP presence §2) as values, read against their DTD and written. Knows nothing of
- * who may say what when.
+ * The documents of the presence service (IMXP presence §2, RFC 3343 §6) as values, read against their DTD and written in
+ * either form. The two differ in how times, names and baselines are written, and in what notify tells; what only the other
+ * form has is read as well, since a document goes through relays of both dialects unchanged. Knows nothing of who may say
+ * what when.
  */
 import { isNmtoken } from '../../xml/lexis.js';
 import { textOf, type XmlElement } from '../../xml/parse.js';
@@ -11,17 +13,19 @@ import {
   childrenOf,
   invalid,
   isAbsoluteUri,
-  nmtokenOf,
+  oneOf,
   required,
   transIdOf,
 } from '../dialect/document.js';
-import { formatTimestamp, parseTimestamp, timestampOf } from './timestamp.js';
+import { type Form, nameFrom, nameIn } from './form.js';
+import { formatTimestamp, parseTimestamp, timestampIn, timestampOf } from './timestamp.js';
 
 /** SECONDS end here. */
 export const SECONDS_MAX = 2_147_483_647;
 
-/** What a destination can do, in the notation that `baseline` names, such as `rfc2533`. */
+/** What a destination can do, in the notation that `baseline` names. */
 export interface Capability {
+  /** A name token such as `rfc2533`, or an absolute URI such as `urn:ietf:rfc:rfc2533` (RFC 3343 §3). */
   readonly baseline: string;
   readonly text: string;
 }
@@ -64,10 +68,17 @@ export interface Publish {
   readonly presence: Presence;
 }
 
+/** What happened to a subscription. */
+export type NotifyAction = 'subscribe' | 'terminate';
+
 export interface Notify {
   readonly type: 'notify';
   readonly subscriber: string;
   readonly transID: number;
+  /** The seconds that were asked for, 0 where that is not known: IMXP does not say (RFC 3343 §4.6). */
+  readonly duration: number;
+  /** In IMXP always `subscribe`. */
+  readonly action: NotifyAction;
 }
 
 export interface EndOfOperation {
@@ -80,60 +91,78 @@ export type PresenceOperation = Subscribe | Publish | Notify | EndOfOperation;
 /**
  * Reads an operation.
  *
+ * @param form in which names are written
  * @returns undefined for an element that is none of them
  * @throws RemoteProtocolError XML_INVALID, reply 501
  */
-export function readPresenceOperation(element: XmlElement): PresenceOperation | undefined {
+export function readPresenceOperation(element: XmlElement, form: Form = 'imxp'): PresenceOperation | undefined {
   switch (element.name) {
     case 'subscribe':
     case 'watch':
-      return readSubscribe(element, element.name);
+      return readSubscribe(element, element.name, form);
     case 'publish':
-      return readPublish(element);
+      return readPublish(element, form);
     case 'notify':
-      checkAttributes(element, ['subscriber', 'transID']);
-      checkEmpty(element);
-      return { type: 'notify', subscriber: required(element, 'subscriber'), transID: transIdOf(element) };
+      return readNotify(element, form);
     case 'terminate':
-      checkAttributes(element, ['transID']);
-      checkEmpty(element);
-      return { type: 'terminate', transID: transIdOf(element) };
+      return readTerminate(element);
     default:
       return undefined;
   }
 }
 
 /** The `presence` element. @throws RemoteProtocolError XML_INVALID, reply 501 */
-export function readPresence(element: XmlElement): Presence {
+export function readPresence(element: XmlElement, form: Form = 'imxp'): Presence {
   if (element.name !== 'presence') throw invalid('element presence is expected');
   checkAttributes(element, ['publisher', 'lastUpdate', 'publisherInfo']);
   const tuples = childrenOf(element).map(readTuple);
   if (tuples.length === 0) throw invalid('element presence: at least one tuple is needed');
   return {
-    publisher: required(element, 'publisher'),
+    publisher: nameOf(element, 'publisher', form),
     lastUpdate: timestampOf(element, 'lastUpdate'),
     publisherInfo: uriOf(element, 'publisherInfo'),
     tuples,
   };
 }
 
-function readSubscribe(element: XmlElement, type: Subscribe['type']): Subscribe {
+function readSubscribe(element: XmlElement, type: Subscribe['type'], form: Form): Subscribe {
   checkAttributes(element, ['publisher', 'transID', 'duration']);
   checkEmpty(element);
-  const publisher = required(element, 'publisher');
+  const publisher = nameOf(element, 'publisher', form);
   return { type, publisher, transID: transIdOf(element), duration: secondsOf(element, 'duration') };
 }
 
-function readPublish(element: XmlElement): Publish {
+function readNotify(element: XmlElement, form: Form): Notify {
+  checkAttributes(element, ['subscriber', 'transID', 'duration', 'action']);
+  checkEmpty(element);
+  return {
+    type: 'notify',
+    subscriber: nameOf(element, 'subscriber', form),
+    transID: transIdOf(element),
+    duration: element.attributes.has('duration') ? secondsOf(element, 'duration') : 0,
+    action: oneOf(element, 'action', ['subscribe', 'terminate']),
+  };
+}
+
+/** RFC 3340 §9.1: in APEX it may say why, to people; here only the transID counts. */
+function readTerminate(element: XmlElement): EndOfOperation {
+  checkAttributes(element, ['transID', 'code']);
+  if (element.children.some((child) => typeof child !== 'string')) {
+    throw invalid('element terminate: only text is allowed in it');
+  }
+  return { type: 'terminate', transID: transIdOf(element) };
+}
+
+function readPublish(element: XmlElement, form: Form): Publish {
   checkAttributes(element, ['publisher', 'transID', 'timeStamp']);
   const [presence, ...more] = childrenOf(element);
   if (presence === undefined || more.length > 0) throw invalid('element publish: one presence is needed in it');
   return {
     type: 'publish',
-    publisher: required(element, 'publisher'),
+    publisher: nameOf(element, 'publisher', form),
     transID: transIdOf(element),
     timeStamp: timestampOf(element, 'timeStamp'),
-    presence: readPresence(presence),
+    presence: readPresence(presence, form),
   };
 }
 
@@ -157,7 +186,17 @@ function readCapability(element: XmlElement): Capability {
   if (element.children.some((child) => typeof child !== 'string')) {
     throw invalid('element capability: only text is allowed in it');
   }
-  return { baseline: nmtokenOf(element, 'baseline', required(element, 'baseline')), text: textOf(element) };
+  const baseline = required(element, 'baseline');
+  if (isBaseline(baseline)) return { baseline, text: textOf(element) };
+  throw invalid('element capability: attribute baseline must be a name token or an absolute URI');
+}
+
+function isBaseline(text: string): boolean {
+  return isNmtoken(text) || isAbsoluteUri(text);
+}
+
+function nameOf(element: XmlElement, attribute: string, form: Form): string {
+  return nameFrom(required(element, attribute), form);
 }
 
 /** An optional URI; empty when absent. */
@@ -175,46 +214,67 @@ function secondsOf(element: XmlElement, name: string): number {
 }
 
 /** @throws LocalError ARGUMENT for characters that XML cannot carry. */
-export function writePresenceOperation(operation: PresenceOperation): string {
+export function writePresenceOperation(operation: PresenceOperation, form: Form = 'imxp'): string {
   const { type, transID } = operation;
   switch (type) {
     case 'subscribe':
     case 'watch': {
       const { publisher, duration } = operation;
-      return `<${type} publisher='${escapeAttribute(publisher)}' duration='${duration}' transID='${transID}' />`;
+      return `<${type} publisher='${said(publisher, form)}' duration='${duration}' transID='${transID}' />`;
     }
     case 'publish': {
-      const { head, tail } = publishAround(operation.presence, operation.timeStamp);
+      const { head, tail } = publishAround(operation.presence, operation.timeStamp, form);
       return `${head}${transID}${tail}`;
     }
-    case 'notify':
-      return `<notify subscriber='${escapeAttribute(operation.subscriber)}' transID='${transID}' />`;
+    case 'notify': {
+      const { subscriber, duration, action } = operation;
+      const more = form === 'apex' ? ` duration='${duration}' action='${action}'` : '';
+      return `<notify subscriber='${said(subscriber, form)}' transID='${transID}'${more} />`;
+    }
     default:
       return `<terminate transID='${transID}' />`;
   }
 }
 
 /** A `publish` but for its transID, which goes between the two: many subscribers get the same with their own. */
-export function publishAround(presence: Presence, timeStamp: number): { readonly head: string; readonly tail: string } {
-  const head = `<publish publisher='${escapeAttribute(presence.publisher)}' transID='`;
-  return { head, tail: `' timeStamp='${formatTimestamp(timeStamp)}'>${writePresence(presence)}</publish>` };
+export function publishAround(presence: Presence, timeStamp: number, form: Form = 'imxp'): PublishAround {
+  const head = `<publish publisher='${said(presence.publisher, form)}' transID='`;
+  const tail = `' timeStamp='${formatTimestamp(timeStamp, form)}'>${writePresence(presence, form)}</publish>`;
+  return { head, tail };
+}
+
+export interface PublishAround {
+  readonly head: string;
+  readonly tail: string;
 }
 
 /** @throws LocalError ARGUMENT for characters that XML cannot carry. */
-export function writePresence({ publisher, lastUpdate, publisherInfo, tuples }: Presence): string {
+export function writePresence({ publisher, lastUpdate, publisherInfo, tuples }: Presence, form: Form = 'imxp'): string {
   const info = optional('publisherInfo', publisherInfo);
-  const tag = `<presence publisher='${escapeAttribute(publisher)}' lastUpdate='${formatTimestamp(lastUpdate)}'${info}>`;
-  return `${tag}${tuples.map(writeTuple).join('')}</presence>`;
+  const tag = `<presence publisher='${said(publisher, form)}' lastUpdate='${formatTimestamp(lastUpdate, form)}'${info}>`;
+  return `${tag}${tuples.map((tuple) => writeTuple(tuple, form)).join('')}</presence>`;
 }
 
-function writeTuple({ destination, availableUntil, tupleInfo, capabilities }: Tuple): string {
-  const until = `availableUntil='${escapeAttribute(availableUntil)}'`;
+function writeTuple({ destination, availableUntil, tupleInfo, capabilities }: Tuple, form: Form): string {
+  const until = `availableUntil='${escapeAttribute(timestampIn(availableUntil, form))}'`;
   const tag = `<tuple destination='${escapeAttribute(destination)}' ${until}${optional('tupleInfo', tupleInfo)}`;
-  if (capabilities.length === 0) return `${tag} />`;
-  const inner = capabilities.map(
-    ({ baseline, text }) => `<capability baseline='${escapeAttribute(baseline)}'>${escapeText(text)}</capability>`,
-  );
-  return `${tag}>${inner.join('')}</tuple>`;
+  const inner = capabilities.map((capability) => writeCapability(capability, form)).join('');
+  return inner === '' ? `${tag} />` : `${tag}>${inner}</tuple>`;
+}
+
+const TOKEN_OF_RFC = /^rfc[0-9]+$/i;
+const URN_OF_RFC = /^urn:ietf:rfc:(?=rfc[0-9]+$)/i;
+
+/** Nothing for a capability whose baseline the form has no way to name. */
+function writeCapability({ baseline, text }: Capability, form: Form): string {
+  // RFC 3343 §3 names by URI what IMXP presence §3 names by token.
+  const named = form === 'imxp' ? baseline.replace(URN_OF_RFC, '') : baseline.replace(TOKEN_OF_RFC, 'urn:ietf:rfc:$&');
+  if (form === 'imxp' && !isNmtoken(named)) return '';
+  return `<capability baseline='${escapeAttribute(named)}'>${escapeText(text)}</capability>`;
+}
+
+function said(name: string, form: Form): string {
+  return escapeAttribute(nameIn(name, form));
 }
 
 function optional(name: string, value: string): string {
@@ -231,6 +291,6 @@ export function flawOfTuple({ destination, availableUntil, tupleInfo, capabiliti
   if (!isAbsoluteUri(destination)) return `the destination ${JSON.stringify(destination)} is not an absolute URI`;
   if (parseTimestamp(availableUntil) === undefined) return `${JSON.stringify(availableUntil)} is no date and time`;
   if (tupleInfo !== '' && !isAbsoluteUri(tupleInfo)) return `${JSON.stringify(tupleInfo)} is not an absolute URI`;
-  const wrong = capabilities.find(({ baseline }) => !isNmtoken(baseline));
-  return wrong === undefined ? undefined : `the baseline ${JSON.stringify(wrong.baseline)} is not a name token`;
+  const wrong = capabilities.find(({ baseline }) => !isBaseline(baseline));
+  return wrong && `the baseline ${JSON.stringify(wrong.baseline)} is neither a name token nor an absolute URI`;
 }

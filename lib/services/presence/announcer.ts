@@ -1,11 +1,18 @@
 /**
  * What the service sends of its own accord (IMXP presence §4.4 to §4.6): changed presence to subscribers, new subscribers
- * to watchers, and the end of both. Each subject has one queue, so that everybody hears of changes in their order; many
+ * to watchers, and the end of both; to each in the form in which it was asked for. Each subject has one queue, so that everybody hears of changes in their order; many
  * receivers are served in batches with a bounded number outstanding. Knows no requests.
  */
 import type { Reply } from '../../errors.js';
 import { isTransient } from '../../imxp/reply-code.js';
-import { publishAround, writePresenceOperation } from '../../imxp/vocabulary/presence.js';
+import type { Form } from '../../imxp/vocabulary/form.js';
+import {
+  type NotifyAction,
+  type Presence,
+  type PublishAround,
+  publishAround,
+  writePresenceOperation,
+} from '../../imxp/vocabulary/presence.js';
 import type { AccessPolicy } from '../../relay/target.js';
 import type { Clock } from '../clock.js';
 import type { Registry, Running, Subject } from './running.js';
@@ -27,11 +34,29 @@ const REFUSALS = 5;
 
 /** Something to be told to many. */
 type Job =
-  | { readonly type: 'changed'; readonly version: number; readonly head: string; readonly tail: string }
-  /** Somebody has subscribed: the watchers are told. */
-  | { readonly type: 'subscribed'; readonly subscriber: string }
+  | { readonly type: 'changed'; readonly version: number; readonly document: Changed }
+  /** Something has happened to a subscription: the watchers are told. */
+  | { readonly type: 'happened'; readonly subscriber: string; readonly duration: number; readonly action: NotifyAction }
   /** Somebody watches: he is told of all subscribers. */
   | { readonly type: 'watching'; readonly watch: Running; readonly done: () => void };
+
+/** A publish to many, written once in each form that somebody needs. */
+class Changed {
+  readonly #entry: Presence;
+  readonly #timeStamp: number;
+  readonly #around: Partial<Record<Form, PublishAround>> = {};
+
+  constructor(entry: Presence, timeStamp: number) {
+    this.#entry = entry;
+    this.#timeStamp = timeStamp;
+  }
+
+  for({ form, transID }: Running): string {
+    this.#around[form] ??= publishAround(this.#entry, this.#timeStamp, form);
+    const { head, tail } = this.#around[form];
+    return `${head}${transID}${tail}`;
+  }
+}
 
 /** Jobs of one subject that may wait; whoever has more to say waits as well. */
 const QUEUED = 16;
@@ -80,24 +105,30 @@ export class Announcer {
 
   /** Sends a subscriber the present entry, which must be known (IMXP presence §4.1 step 6.1). */
   publish(running: Running): void {
-    const { subject, transID } = running;
-    const { entry, version } = subject;
+    const { entry, version } = running.subject;
     if (entry === undefined) return;
     running.sent = version;
-    const { head, tail } = publishAround(entry, this.#clock.now());
-    this.#send(running, `${head}${transID}${tail}`, new Published(this, running, version));
+    const document = new Changed(entry, this.#clock.now()).for(running);
+    this.#send(running, document, new Published(this, running, version));
   }
 
   /** The entry of a subject is another one: all subscribers get it (§4.1 step 6.3). */
   changed(subject: Subject): void {
     const { entry, version } = subject;
     if (entry === undefined || subject.subscriptions.size === 0) return;
-    this.#queue(subject, { type: 'changed', version, ...publishAround(entry, this.#clock.now()) });
+    this.#queue(subject, { type: 'changed', version, document: new Changed(entry, this.#clock.now()) });
   }
 
-  /** Tells those who watch (§4.1 step 6.2). */
-  subscribed(subject: Subject, subscriber: string): void {
-    if (subject.watched) this.#queue(subject, { type: 'subscribed', subscriber });
+  /** Tells those who watch (§4.1 step 6.2). @param duration the seconds that were asked for */
+  subscribed(subject: Subject, subscriber: string, duration: number): void {
+    if (subject.watched) this.#queue(subject, { type: 'happened', subscriber, duration, action: 'subscribe' });
+  }
+
+  /** Tells those who watch in the form of APEX; the other has no word for it (RFC 3343 §4.6). */
+  ended({ kind, subject, originator }: Running): void {
+    if (kind === 'subscribe' && subject.watchedIn('apex')) {
+      this.#queue(subject, { type: 'happened', subscriber: originator, duration: 0, action: 'terminate' });
+    }
   }
 
   /** Tells one who watches about those subscribed (§4.2 step 6.2). @returns resolves when all was sent */
@@ -107,7 +138,8 @@ export class Announcer {
 
   /** Tells the application that an operation is over (§4.5). */
   terminate(running: Running, outcome: Outcome): void {
-    this.#send(running, writePresenceOperation({ type: 'terminate', transID: running.transID }), outcome);
+    const { transID, form } = running;
+    this.#send(running, writePresenceOperation({ type: 'terminate', transID }, form), outcome);
   }
 
   /** Whether the subject still permits an operation; one it does not permit is over (RFC 2779 §5.1.9, §5.1.16). */
@@ -162,7 +194,7 @@ export class Announcer {
   }
 
   #send(running: Running, document: string, outcome: Outcome): void {
-    this.#sender.send(running.subject.domain, running.originator, document, outcome);
+    this.#sender.send(running.subject.domain, running.originator, document, running.form, outcome);
   }
 
   #queue(subject: Subject, job: Job): void {
@@ -194,10 +226,11 @@ export class Announcer {
 
   /** The maps may change meanwhile: who is gone is not told, who came late has been told already. */
   async #tell(subject: Subject, job: Job): Promise<void> {
-    const receivers = job.type === 'subscribed' ? subject.watches : subject.subscriptions;
+    const receivers = job.type === 'happened' ? subject.watches : subject.subscriptions;
     for (const receiver of receivers.values()) {
       const running = job.type === 'watching' ? job.watch : receiver;
       if (job.type === 'changed' && running.sent >= job.version) continue;
+      if (job.type === 'happened' && job.action === 'terminate' && running.form !== 'apex') continue;
       for (let wait = this.#sender.room(); wait !== undefined; wait = this.#sender.room()) await wait;
       if (this.#stopped) return;
       if (!running.live || this.#clock.now() >= running.expires) continue;
@@ -208,17 +241,22 @@ export class Announcer {
   }
 
   #say(job: Job, running: Running, receiver: Running): void {
-    const { transID } = running;
     if (job.type === 'changed') {
       // While permission was looked up something newer may have been sent.
       if (running.sent >= job.version) return;
       running.sent = job.version;
-      this.#send(running, `${job.head}${transID}${job.tail}`, new Published(this, running, job.version));
+      this.#send(running, job.document.for(running), new Published(this, running, job.version));
       return;
     }
-    const subscriber = job.type === 'subscribed' ? job.subscriber : receiver.originator;
-    this.#send(running, writePresenceOperation({ type: 'notify', subscriber, transID }), new Notified(this, running));
+    const { subscriber, duration, action } = job.type === 'happened' ? job : presentOf(receiver);
+    const notify = { type: 'notify', subscriber, transID: running.transID, duration, action } as const;
+    this.#send(running, writePresenceOperation(notify, running.form), new Notified(this, running));
   }
+}
+
+/** What one who watches is told of a subscription that is there already. */
+function presentOf({ originator, duration }: Running) {
+  return { subscriber: originator, duration, action: 'subscribe' } as const;
 }
 
 class Published implements Outcome {

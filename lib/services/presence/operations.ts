@@ -3,6 +3,7 @@
  * something is due. Knows nothing of how they were asked for.
  */
 import { addressOf } from '../../imxp/address.js';
+import type { Form } from '../../imxp/vocabulary/form.js';
 import type { Subscribe } from '../../imxp/vocabulary/presence.js';
 import { events } from '../../ops/events.js';
 import type { AccessPolicy } from '../../relay/target.js';
@@ -74,25 +75,30 @@ export class Operations implements Keeper {
    *
    * @throws Refusal 450, 554 for the limits; LocalError STORE_FAILED
    */
-  async begin(originator: string, subject: Subject, { type, transID, duration }: Subscribe): Promise<Running> {
+  async begin(
+    originator: string,
+    subject: Subject,
+    { type, transID, duration }: Subscribe,
+    form: Form,
+  ): Promise<Running> {
     const { presenceOperations, presenceOperationsPerEndpoint } = this.#limits;
     if (this.registry.size >= presenceOperations) throw new Refusal(450, 'too many subscriptions and watches here');
     if (this.registry.count(originator) >= presenceOperationsPerEndpoint) {
       throw new Refusal(554, `an endpoint may have ${presenceOperationsPerEndpoint} subscriptions and watches`);
     }
     const expires = this.#clock.now() + duration * 1000;
-    const record = { kind: type, subject: subject.key, originator, transID, expires };
+    const record = { kind: type, subject: subject.key, originator, transID, duration, expires, form };
     const version = await this.#records.putOperation(record);
-    const running = new Running({ kind: type, subject, originator, transID, expires, version });
+    const running = new Running({ ...record, subject, version });
     this.registry.add(running);
     this.#wheel.add(running);
     return running;
   }
 
   /** An operation that only asks, and is never in progress. */
-  once(originator: string, subject: Subject, { type, transID }: Subscribe): Running {
+  once(originator: string, subject: Subject, { type, transID, duration }: Subscribe, form: Form): Running {
     const expires = Number.POSITIVE_INFINITY;
-    return new Running({ kind: type, subject, originator, transID, expires, version: NO_RECORD });
+    return new Running({ kind: type, subject, originator, transID, duration, expires, form, version: NO_RECORD });
   }
 
   /** Ends an operation in silence; it is gone from the disk then. */
@@ -138,6 +144,7 @@ export class Operations implements Keeper {
       return;
     }
     if (!this.#forget(running)) return;
+    this.announcer.ended(running);
     // The record goes when the application has been told, or will not be: after a crash in between it is told again.
     const settled = (): void => {
       if (this.#stopped) return;

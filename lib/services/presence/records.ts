@@ -3,6 +3,7 @@
  * written down, and nothing of what they lead to.
  */
 import { LocalError } from '../../errors.js';
+import type { Form } from '../../imxp/vocabulary/form.js';
 import type { Presence, Tuple } from '../../imxp/vocabulary/presence.js';
 import { formatTimestamp } from '../../imxp/vocabulary/timestamp.js';
 import { ABSENT, type Json, type Store } from '../../store/store.js';
@@ -30,8 +31,11 @@ export interface OperationRecord {
   /** Normalised address. */
   readonly originator: string;
   readonly transID: number;
+  /** The seconds that were asked for. */
+  readonly duration: number;
   /** Milliseconds since 1970. */
   readonly expires: number;
+  readonly form: Form;
 }
 
 export type StoredOperation = OperationRecord & { readonly version: number };
@@ -83,13 +87,14 @@ export class Records {
   }
 
   /** @returns the version of the record */
-  async putOperation({ kind, subject, originator, transID, expires }: OperationRecord): Promise<number> {
-    const value = { kind, subject, originator, transID, expires };
+  async putOperation(record: OperationRecord): Promise<number> {
+    const { kind, subject, originator, transID, duration, expires, form } = record;
+    const value = { kind, subject, originator, transID, duration, expires, form };
     return (await this.#store.put(keyOf(originator, transID), value)) ?? ABSENT;
   }
 
   /** Deletes the record of an operation unless a later one has taken its place. */
-  async deleteOperation({ originator, transID, version }: Omit<StoredOperation, 'kind' | 'subject' | 'expires'>) {
+  async deleteOperation({ originator, transID, version }: Pick<StoredOperation, 'originator' | 'transID' | 'version'>) {
     await this.#store.delete(keyOf(originator, transID), version);
   }
 
@@ -139,11 +144,14 @@ function entryFrom(key: string, value: unknown): Omit<EntryRecord, 'version'> {
 }
 
 function operationFrom(key: string, value: unknown): OperationRecord {
-  if (isOperation(value)) return value;
+  // Written before there was more than one form: neither it nor the duration is known.
+  if (isOperation(value)) return { ...value, duration: value.duration ?? 0, form: value.form ?? 'imxp' };
   throw new LocalError('STORE_FAILED', `the entry ${key} is no operation of this version`);
 }
 
-function isOperation(value: unknown): value is OperationRecord {
+type EarlierRecord = Omit<OperationRecord, 'duration' | 'form'> & Partial<OperationRecord>;
+
+function isOperation(value: unknown): value is EarlierRecord {
   if (typeof value !== 'object' || value === null) return false;
   const { kind, subject, originator, transID, expires } = value as Partial<OperationRecord>;
   return (

@@ -2,10 +2,17 @@
  * What the service knows of those who subscribe and watch, in memory: by subject, and by who asked. Kept small, because
  * there may be hundreds of thousands. Knows neither the store nor the mesh.
  */
+import type { Form } from '../../imxp/vocabulary/form.js';
 import type { Presence } from '../../imxp/vocabulary/presence.js';
 import type { WheelItem } from './wheel.js';
 
 export type RunningKind = 'subscribe' | 'watch';
+
+/** What an operation is begun with. */
+export type RunningInit = Pick<
+  Running,
+  'kind' | 'subject' | 'originator' | 'transID' | 'duration' | 'expires' | 'form' | 'version'
+>;
 
 /** A subscription or watch in progress. */
 export class Running implements WheelItem<Running> {
@@ -14,8 +21,12 @@ export class Running implements WheelItem<Running> {
   /** Who asked; normalised address. */
   readonly originator: string;
   readonly transID: number;
+  /** The seconds that were asked for. */
+  readonly duration: number;
   /** When it ends, milliseconds since 1970. */
   readonly expires: number;
+  /** In which form it was asked for; all that is sent because of it has that form. */
+  readonly form: Form;
   /** Of its record in the store. */
   readonly version: number;
   /** Version of the subject's entry sent last. */
@@ -32,12 +43,14 @@ export class Running implements WheelItem<Running> {
   after: Running | undefined = undefined;
   slot = -1;
 
-  constructor(made: Pick<Running, 'kind' | 'subject' | 'originator' | 'transID' | 'expires' | 'version'>) {
+  constructor(made: RunningInit) {
     this.kind = made.kind;
     this.subject = made.subject;
     this.originator = made.originator;
     this.transID = made.transID;
+    this.duration = made.duration;
     this.expires = made.expires;
+    this.form = made.form;
     this.version = made.version;
     this.due = made.expires;
   }
@@ -69,6 +82,12 @@ export class Subject {
 
   get watched(): boolean {
     return this.#watches !== undefined && this.#watches.size > 0;
+  }
+
+  /** Whether anybody watches who asked in that form. */
+  watchedIn(form: Form): boolean {
+    for (const watch of this.#watches?.values() ?? []) if (watch.form === form) return true;
+    return false;
   }
 
   get idle(): boolean {

@@ -4,6 +4,7 @@
  */
 import type { Reply } from '../../errors.js';
 import type { Data } from '../../imxp/operation.js';
+import { type Form, serviceIn } from '../../imxp/vocabulary/form.js';
 import type { DeliverySink } from '../../relay/target.js';
 import { documentData } from '../outgoing.js';
 
@@ -24,7 +25,7 @@ const BATCH = 128;
 
 export class Sender {
   readonly #mesh: ServiceMesh;
-  readonly #service: string;
+  readonly #services: Readonly<Record<Form, string>>;
   readonly #limit: number;
   #outstanding = 0;
   #batch = 0;
@@ -36,7 +37,7 @@ export class Sender {
    */
   constructor(mesh: ServiceMesh, service: string, limit: number) {
     this.#mesh = mesh;
-    this.#service = service;
+    this.#services = { imxp: serviceIn(service, 'imxp'), apex: serviceIn(service, 'apex') };
     this.#limit = limit;
   }
 
@@ -44,10 +45,10 @@ export class Sender {
     return this.#outstanding;
   }
 
-  /** @param document the element to send */
-  send(domain: string, to: string, document: string, outcome: Outcome): void {
+  /** @param document the element to send, in that form */
+  send(domain: string, to: string, document: string, form: Form, outcome: Outcome): void {
     this.#outstanding += 1;
-    const data = documentData(`${this.#service}@${domain}`, to, document);
+    const data = documentData(`${this.#services[form]}@${domain}`, to, document);
     this.#mesh.submit(data, new Sent(this, outcome));
   }
 

@@ -1,5 +1,6 @@
 /**
- * The presence service, `imxp=presence` (IMXP presence §4): the steps of each operation in their order, and their answers.
+ * The presence service, `imxp=presence` or `apex=presence` (IMXP presence §4, RFC 3343 §4): the steps of each operation in
+ * their order, and their answers, which have the form of the request; so has everything a subscription or watch leads to.
  * Owns what is acknowledged when; refuses to know sessions and timers. What is in progress is the operations' matter,
  * sending to many the announcer's.
  */
@@ -174,7 +175,7 @@ export class PresenceService implements DeliveryTarget {
     const { element, originator } = request;
     // An answer to an answer would go back and forth for ever between two services.
     if (element.name === 'reply' || element.name === 'notify') return;
-    const operation = readPresenceOperation(element);
+    const operation = readPresenceOperation(element, request.form);
     switch (operation?.type) {
       case 'subscribe':
         return this.#subscribe(request, operation);
@@ -192,19 +193,20 @@ export class PresenceService implements DeliveryTarget {
   /** IMXP presence §4.1. */
   async #subscribe(request: ServiceRequest, operation: Subscribe): Promise<void> {
     const { announcer, entries } = this.#operations;
+    const { domain, form } = request;
     await this.#withSubject(request, operation, async (subject) => {
       const subscriber = request.originator.key;
       await announcer.room(subject);
       const presence = await entries.present(subject);
       if (operation.duration > 0) {
         // What changes until it is on the disk is in the entry that is sent then.
-        announcer.publish(await this.#operations.begin(subscriber, subject, operation));
+        announcer.publish(await this.#operations.begin(subscriber, subject, operation, form));
       } else {
         // Duration 0 is step 6 without 6.3.
-        const { head, tail } = publishAround(presence, this.#clock.now());
-        this.#sender.send(request.domain, subscriber, `${head}${operation.transID}${tail}`, NOBODY_ASKS);
+        const { head, tail } = publishAround(presence, this.#clock.now(), form);
+        this.#sender.send(domain, subscriber, `${head}${operation.transID}${tail}`, form, NOBODY_ASKS);
       }
-      announcer.subscribed(subject, subscriber);
+      announcer.subscribed(subject, subscriber, operation.duration);
     });
   }
 
@@ -216,8 +218,8 @@ export class PresenceService implements DeliveryTarget {
       await announcer.room(subject);
       const watch =
         operation.duration > 0
-          ? await this.#operations.begin(watcher, subject, operation)
-          : this.#operations.once(watcher, subject, operation);
+          ? await this.#operations.begin(watcher, subject, operation, request.form)
+          : this.#operations.once(watcher, subject, operation, request.form);
       this.#accept(request, operation.transID);
       // Before the next request of the same originator is looked at, so that he is told in this order.
       await announcer.watching(watch);
@@ -292,15 +294,16 @@ export class PresenceService implements DeliveryTarget {
     if (running === undefined) throw new Refusal(550, 'no subscription or watch of yours has this transID');
     await this.#operations.end(running);
     this.#accept(request, transID);
+    this.#operations.announcer.ended(running);
   }
 
   #accept(request: ServiceRequest, transID: number): void {
     this.#reply(request, transID, { code: 250, text: '' });
   }
 
-  #reply({ domain, originator }: ServiceRequest, transID: number, { code, text }: Reply): void {
+  #reply({ domain, originator, form }: ServiceRequest, transID: number, { code, text }: Reply): void {
     const document = writeServiceReply({ transID, code, text, lang: undefined });
-    this.#sender.send(domain, originator.key, document, NOBODY_ASKS);
+    this.#sender.send(domain, originator.key, document, form, NOBODY_ASKS);
   }
 }
 
