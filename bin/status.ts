@@ -4,6 +4,7 @@ import type { NodeStatus } from '../lib/ops/status.js';
 import { type AdminCommandOptions, adminUrl, askStatus, withAdmin } from './support/admin.js';
 import { EXIT } from './support/exit.js';
 import { figures } from './support/figures.js';
+import { explain } from './support/manual.js';
 import { paint, print, printJson, table } from './support/output.js';
 import { duration, milliseconds, octets, short } from './support/units.js';
 
@@ -45,6 +46,12 @@ function sessionText({ sessions }: NodeStatus): string {
   return `${listener + initiator}: ${peers}; ${initiator} begun here, ${secure} under TLS${slow}`;
 }
 
+function heldText({ held }: NodeStatus): string {
+  if (held.data === 0) return 'nothing';
+  const oldest = duration(held.oldestMs / 1000);
+  return `${held.data} Data for ${held.endpoints} endpoints, ${octets(held.octets)}, the oldest for ${oldest}`;
+}
+
 export function facts(status: NodeStatus): string[][] {
   const { attachments, bindings, outstanding, sessions, listening, process } = status;
   const { p99, max } = process.lagMs;
@@ -53,6 +60,7 @@ export function facts(status: NodeStatus): string[][] {
     ['sessions', sessionText(status)],
     ['attached', `${attachments} endpoints; ${bindings} domains bound by relays`],
     ['under way', `${outstanding} operations, ${octets(sessions.unsentOctets)} queued for peers`],
+    ['held', heldText(status)],
     ['memory', `${octets(process.residentOctets)}, heap ${octets(process.heapOctets)}`],
     ['event loop', `late by ${milliseconds(p99)} (99 %), ${milliseconds(max)} at most`],
   ];
@@ -89,15 +97,20 @@ export function register(program: Command): void {
   const command = program
     .command('status')
     .description('one look at a running node')
-    .option('--json', 'print everything the node says as JSON')
-    .addHelpText(
-      'after',
-      `
-The node must have "admin" in its configuration. Exit codes: 0 it is ready, 69 it is not, or does not answer.
-
-  imxp status --config mesh.json
-  imxp status --admin http://127.0.0.1:9913 --json | jq .attachments
-  imxp status > /dev/null && echo ready`,
-    );
+    .option('--json', 'print everything the node says as JSON');
   withAdmin(command).action(status);
+  explain(command, {
+    about: 'The node must have "admin" in its configuration.',
+    exits: {
+      0: 'it is ready',
+      69: 'it is not, or does not answer',
+      78: 'the configuration is not usable, or has no "admin"',
+    },
+    examples: [
+      'imxp status --config mesh.json',
+      'imxp status --admin http://127.0.0.1:9913 --json | jq .attachments',
+      'imxp status > /dev/null && echo ready',
+    ],
+    see: ['imxp top', 'imxp relay', 'contrib/README.md (metrics)'],
+  });
 }

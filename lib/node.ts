@@ -8,15 +8,18 @@ import { type Reload, reloadable } from './config/reload.js';
 import type { ListenConfig, NodeConfig } from './config/schema.js';
 import type { Dialect } from './imxp/dialect/dialect.js';
 import { imxpDialect } from './imxp/dialect/imxp.js';
+import { AccountWatch } from './node/account-watch.js';
 import { Admin } from './node/admin.js';
 import { follows } from './node/follows.js';
 import { Neighbours } from './node/neighbours.js';
+import { takeStore } from './node/tenancy.js';
 import { events } from './ops/events.js';
 import { TokenBuckets } from './ops/token-bucket.js';
 import { Policy } from './relay/policy.js';
-import { Rates } from './relay/rates.js';
+import { type OwnRates, Rates } from './relay/rates.js';
+import { registeredOptions } from './relay/registered.js';
 import { Relay } from './relay/relay.js';
-import { statusOptions } from './relay/status.js';
+import type { Spool } from './relay/spool.js';
 import type { DeliveryTarget } from './relay/target.js';
 import { NonceCache } from './sasl/nonce-cache.js';
 import type { ServerSettings } from './sasl/settings.js';
@@ -28,7 +31,9 @@ import { REPORT, ReportService } from './services/report.js';
 import { AccessEntries } from './store/access.js';
 import { Accounts } from './store/accounts.js';
 import { openStore } from './store/open.js';
+import { openSpool } from './store/spool.js';
 import { ABSENT, type Store } from './store/store.js';
+import { AlarmClock } from './wire/alarm-clock.js';
 import { census } from './wire/census.js';
 import { within } from './wire/deadline.js';
 import { type BindCheck, bindCheck } from './wire/dns/bind-check.js';
@@ -60,6 +65,10 @@ const DRAIN_SHARE = 0.75;
 export class Node {
   readonly accounts: Accounts;
   readonly #store: Store;
+  /** Gives the store back to other relays. */
+  readonly #leave: () => Promise<void>;
+  readonly #watch: AccountWatch;
+  readonly #spool: Spool;
   readonly #entries: AccessEntries;
   readonly #tls: TlsService;
   readonly #dialect: Dialect;
@@ -75,6 +84,8 @@ export class Node {
   private constructor(
     config: NodeConfig,
     store: Store,
+    leave: () => Promise<void>,
+    spool: Spool,
     tls: TlsServiceOptions,
     secret: Buffer,
     admin: Admin | undefined,
@@ -83,6 +94,8 @@ export class Node {
     this.#config = config;
     this.#policy = new Policy(policyOf(config));
     this.#store = store;
+    this.#leave = leave;
+    this.#spool = spool;
     this.accounts = new Accounts(store, { domains: config.domains });
     this.#tls = new TlsService(tls);
     this.#tls.verify();
@@ -115,6 +128,19 @@ export class Node {
         outstanding: config.limits.outstandingData,
       }),
     );
+    const rates = ratesOf(config, (account) => this.#watch.rates(account));
+    this.#watch = new AccountWatch({
+      store,
+      accounts: this.accounts,
+      clock: new TickerClock(),
+      drivers: () => this.#listeners.map((listener) => listener.drivers),
+      expel: (accounts) => this.#relay.expel(accounts),
+      ratesChanged: () => {
+        rates.version += 1;
+      },
+      forget: [(account) => this.#entries.forget(account)],
+      limits: config.limits,
+    });
     this.#relay = new Relay({
       domains: config.domains,
       dialects: [this.#dialect],
@@ -122,11 +148,15 @@ export class Node {
       directory: this.accounts,
       access,
       services,
-      understood: statusOptions(config.policy.statusRequest),
+      understood: registeredOptions(config.policy),
+      hopLimit: config.policy.hopLimit,
+      time: new AlarmClock(),
+      holding: { spool, limits: config.limits, timedOnly: config.policy.hold4Endpoint === 'timed' },
       reporter: report,
       policy: policyOf(config),
       limits: config.limits,
-      rates: ratesOf(config),
+      accounts: this.#watch,
+      rates,
       traffic: admin?.traffic,
       bindCheck: (domain, channel) => this.#bindCheck(domain, channel),
     });
@@ -162,14 +192,20 @@ export class Node {
     const tls = await tlsOptions(config);
     const store = await openStore(config.store);
     let admin: Admin | undefined;
+    let spool: Spool | undefined;
+    let leave: (() => Promise<void>) | undefined;
     try {
+      leave = await takeStore(store, config.store);
+      spool = await openSpool(config.store);
       if (config.admin !== undefined) admin = await Admin.start(config.admin);
       admin?.count(store);
-      const node = new Node(config, store, tls, await decoySecret(store), admin);
+      const node = new Node(config, store, leave, spool, tls, await decoySecret(store), admin);
       admin?.show('starting', () => node.#facts());
+      await node.#watch.load();
       await node.#presence.load();
       for (const listener of node.#listeners) await listener.listen();
       node.#presence.start();
+      node.#watch.start();
       admin?.show('ready');
       events.node.publish({
         state: 'ready',
@@ -180,6 +216,8 @@ export class Node {
       return node;
     } catch (error) {
       await admin?.close();
+      await spool?.close();
+      await leave?.();
       await store.close();
       throw error;
     }
@@ -217,7 +255,8 @@ export class Node {
     const reload = reloadable(this.#config, config);
     this.#tls.replace(tls);
     this.#policy = new Policy(policyOf(config));
-    this.#relay.reload({ policy: policyOf(config), understood: statusOptions(config.policy.statusRequest) });
+    const { hopLimit } = config.policy;
+    this.#relay.reload({ policy: policyOf(config), understood: registeredOptions(config.policy), hopLimit });
     if (reload.applied.includes('access')) this.#entries.initial = config.access.initial;
     const { domains, listen, sasl, store, compatibility, admin, limits } = this.#config;
     this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits };
@@ -250,21 +289,26 @@ export class Node {
     const released = this.#listeners.map((listener) => listener.release('the relay is shutting down', leftMs));
     await Promise.all([this.#neighbours.close(leftMs), ...released]);
     await this.#admin?.close();
+    await this.#watch.stop();
+    await this.#spool.close();
+    await this.#leave();
     await this.#store.close();
     events.node.publish({ state: 'stopped' });
   }
 
   async #facts() {
     const { links, drivers } = this.#neighbours;
-    const { attachments, bindings, outstanding } = this.#relay;
+    const { attachments, bindings, outstanding, held } = this.#relay;
     return {
       domains: this.#config.domains,
       listening: this.listening.map(written),
       sessions: await census([...this.#listeners.map((listener) => listener.drivers), drivers]),
       attachments,
       bindings,
+      accounts: await this.#watch.counts(),
       outstanding,
       links,
+      held,
     };
   }
 
@@ -292,6 +336,7 @@ export class Node {
       secret,
       qops: sasl.qops,
       authorize: (account, authzid) => this.#policy.mayActAs(account, authzid),
+      suspended: (account) => this.accounts.suspended(account),
       nonces: new NonceCache(),
     };
     const profiles: ServedProfile[] = [];
@@ -329,12 +374,14 @@ function bindCheckOf({ policy }: NodeConfig, resolver: Resolver): BindCheck {
   return bindCheck({ mode, authenticated, resolver });
 }
 
-function ratesOf({ limits }: NodeConfig): Rates {
-  return new Rates({
+function ratesOf({ limits }: NodeConfig, own: (account: string) => OwnRates): Rates {
+  const everybody = {
     data: { perSecond: limits.dataPerSecond, burst: limits.dataBurst },
     relayData: { perSecond: limits.relayDataPerSecond, burst: limits.relayDataBurst },
+    octets: { perSecond: limits.dataOctetsPerSecond, burst: limits.dataOctetsBurst },
     attach: { perSecond: limits.attachPerSecond, burst: limits.attachBurst },
-  });
+  };
+  return new Rates(everybody, own);
 }
 
 async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions> {

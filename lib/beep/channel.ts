@@ -251,6 +251,33 @@ export class Channel {
     this.#tail = message;
   }
 
+  /**
+   * Takes MSGs out of the queue of which nothing has been transmitted.
+   *
+   * @returns the numbers of those that were, in their order
+   */
+  withdraw(msgnos: ReadonlySet<number>): number[] {
+    const withdrawn: number[] = [];
+    let before: Outgoing | undefined;
+    for (let message = this.head; message !== undefined; message = message.next) {
+      if (message.keyword !== MSG || message.started || !msgnos.has(message.msgno)) {
+        before = message;
+        continue;
+      }
+      if (before === undefined) {
+        this.head = message.next;
+      } else {
+        before.next = message.next;
+      }
+      this.awaiting?.delete(message.msgno);
+      this.unacknowledged -= 1;
+      this.unsentOctets -= message.octets;
+      withdrawn.push(message.msgno);
+    }
+    this.#tail = before;
+    return withdrawn;
+  }
+
   /** Takes the head out of the queue: its final frame was transmitted. */
   dequeue(): void {
     const message = this.head;

@@ -216,6 +216,19 @@ export class Session implements Departures {
   }
 
   /**
+   * Takes back MSGs that were queued and of which nothing has been transmitted; none while the channel is being closed.
+   *
+   * @returns the numbers of those taken back, in their order; for all others a reply will come
+   */
+  withdraw(number: number, msgnos: ReadonlySet<number>): number[] {
+    const channel = this.#channels.get(number);
+    if (channel === undefined || channel.closing !== OPEN || channel.ending) {
+      return [];
+    }
+    return channel.withdraw(msgnos);
+  }
+
+  /**
    * The application took responsibility for that many payload octets of the channel: the window may open. Does nothing
    * for a channel that is gone.
    *

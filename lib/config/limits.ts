@@ -100,11 +100,22 @@ export const limitsSchema = z.strictObject({
   dataBurst: count(10_000, 'Data an endpoint may send at once after a quiet time, where dataPerSecond is set'),
   relayDataPerSecond: count(0, 'the same for a relay, which sends for many endpoints; 0 does not limit it', 0),
   relayDataBurst: count(100_000, 'the same as dataBurst for a relay'),
+  dataOctetsPerSecond: count(
+    0,
+    'octets of Data an endpoint may send for long; 0 does not limit it; imxp account quota has other values for single ones',
+    0,
+  ),
+  dataOctetsBurst: count(67_108_864, 'octets of Data an endpoint may send at once, where dataOctetsPerSecond is set'),
   attachPerSecond: count(100, 'attach and bind of one identity for long; 0 does not limit them', 0),
   attachBurst: count(10_000, 'attach and bind of one identity at once: a gateway attaches all its endpoints anew'),
   startPerSecond: count(100, 'channels one identity may start for long, on all its sessions; 0 does not limit them', 0),
   startBurst: count(10_000, 'channels one identity may start at once'),
   attachmentsPerSession: count(1024, 'endpoints attached on one session; gateways attach many'),
+  attachmentsPerAccount: count(
+    1024,
+    'applications attached at a time as one endpoint and its subaddresses, whatever sessions they are on; 0 for any number',
+    0,
+  ),
   recipients: count(1000, 'recipients of one Data; each may become a forward of its own'),
   outstandingData: count(4096, 'unanswered Data per target; past it a Data is refused with 450, never queued'),
   outstandingOctets: count(
@@ -137,6 +148,14 @@ export const limitsSchema = z.strictObject({
     1024,
     'unanswered publish and notify of the presence service; below outstandingData, so that none is refused as too many',
   ),
+  heldData: count(20_000, 'Data held for one endpoint that is not attached; past it the sender is told 450'),
+  heldOctets: count(67_108_864, 'octets of them, 512 added for each', 4096),
+  heldOctetsTotal: count(
+    1_073_741_824,
+    'octets held for all endpoints together: what an operator can spare on disk; keys of them take a tenth in memory',
+    4096,
+  ),
+  heldAgeMs: ms(604_800_000, 'how long a Data is held at most: a week, as a mail server tries for some days'),
   greetingHoldMs: ms(
     300,
     'how long a listener for all transports waits before it greets: in TLS and HTTP the client speaks first',

@@ -287,6 +287,29 @@ const policy = z
       .describe(
         'whether this relay reports to originators what became of their Data; "border" only on Data from or to other domains',
       ),
+    dataTiming: z
+      .enum(['on', 'border', 'off'])
+      .default('on')
+      .describe('whether this relay obeys time limits of Data and reports on them; "border" as for statusRequest'),
+    hold4Endpoint: z
+      .enum(['on', 'timed', 'off'])
+      .default('on')
+      .describe(
+        'whether Data that ask for it are held for endpoints that are not attached; "timed" only those with a time limit, within limits.heldAgeMs',
+      ),
+    attachOverride: z
+      .enum(['on', 'off'])
+      .default('on')
+      .describe('whether an application may take the place of another that is attached as the same endpoint'),
+    hopLimit: z
+      .int()
+      .min(0)
+      .max(255)
+      // Relays that do not know the option ignore it; those that reject what they do not know would fail the Data.
+      .default(0)
+      .describe(
+        'relays that Data of endpoints here may pass where they do not say so themselves (dataHopping); 0 for any number',
+      ),
   })
   .prefault({});
 

@@ -47,6 +47,7 @@ export class Metrics {
     this.#data();
     this.#links();
     this.#storage();
+    this.#held();
     this.#occurrences();
     this.#process();
   }
@@ -89,6 +90,11 @@ export class Metrics {
     });
     this.#figure('imxp_attachments', 'Endpoints attached', ({ attachments }) => attachments);
     this.#figure('imxp_bindings', 'Domains bound by relays', ({ bindings }) => bindings);
+    const accounts = this.#gauge('imxp_accounts', 'Accounts of endpoints and relays, by state', ['state']);
+    this.#sample((status) => {
+      accounts.set({ state: 'active' }, status.accounts.total - status.accounts.disabled);
+      accounts.set({ state: 'disabled' }, status.accounts.disabled);
+    });
     this.#figure('imxp_operations_outstanding', 'Operations without an answer', ({ outstanding }) => outstanding);
   }
 
@@ -162,6 +168,20 @@ export class Metrics {
         operations.inc({ operation, result: 'failed' }, counts.failed);
         seconds.inc({ operation }, counts.ms / 1000);
       }
+    });
+  }
+
+  #held(): void {
+    this.#figure('imxp_held_data', 'Data held for endpoints that are not attached', ({ held }) => held.data);
+    this.#figure('imxp_held_octets', 'Payload octets of them', ({ held }) => held.octets);
+    this.#figure('imxp_held_endpoints', 'Endpoints something is held for', ({ held }) => held.endpoints);
+    this.#figure('imxp_held_oldest_seconds', 'How long the oldest is held', ({ held }) => held.oldestMs / 1000);
+    const outcomes = this.#total('imxp_held_total', 'Data that were held, by what became of them', ['result']);
+    this.#sample(({ held }) => {
+      outcomes.reset();
+      outcomes.inc({ result: 'stored' }, held.stored);
+      outcomes.inc({ result: 'delivered' }, held.delivered);
+      outcomes.inc({ result: 'failed' }, held.failed);
     });
   }
 

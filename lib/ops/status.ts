@@ -54,6 +54,19 @@ export interface HopStatus {
   readonly buckets: readonly number[];
 }
 
+/** Data held for endpoints that are not attached. */
+export interface HeldStatus {
+  readonly data: number;
+  readonly octets: number;
+  readonly endpoints: number;
+  /** How long the oldest has been held. */
+  readonly oldestMs: number;
+  /** Since the start: taken; given to an application; refused by it, or expired. */
+  readonly stored: number;
+  readonly delivered: number;
+  readonly failed: number;
+}
+
 export interface ProcessStatus {
   readonly pid: number;
   readonly residentOctets: number;
@@ -71,9 +84,12 @@ export interface NodeFacts {
   readonly sessions: SessionCounts;
   readonly attachments: number;
   readonly bindings: number;
+  /** Of endpoints and relays; those that are disabled are counted in both. */
+  readonly accounts: { readonly total: number; readonly disabled: number };
   /** Operations without an answer. */
   readonly outstanding: number;
   readonly links: readonly LinkStatus[];
+  readonly held: HeldStatus;
 }
 
 export interface NodeStatus extends NodeFacts {

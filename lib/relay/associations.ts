@@ -4,15 +4,18 @@
  */
 import { ImxpError, type Reply } from '../errors.js';
 import { type Address, addressOf } from '../imxp/address.js';
-import type { Attach, Bind, Terminate } from '../imxp/operation.js';
+import { accountsOf } from '../imxp/identity.js';
+import type { Attach, Bind, Option, Terminate } from '../imxp/operation.js';
 import { REPLIES } from './answer.js';
+import type { Attachment, AttachmentOwner } from './attachments.js';
 import type { MeshChannel } from './channel.js';
 import type { ChannelTarget } from './channel-target.js';
 import type { Context } from './context.js';
 import { type Association, began, ended, fault } from './events.js';
-import { examine } from './options.js';
+import { examine, type OptionRegistry } from './options.js';
 import type { Denial } from './policy.js';
 import type { Standing } from './standing.js';
+import { ATTACH_OVERRIDE } from './terms.js';
 
 /** Originators remembered as permitted. A trusted relay may send for any number of them. */
 const PERMITTED = 1024;
@@ -23,6 +26,7 @@ const NOT_INITIATOR = denied({ code: 550, text: 'only the initiator of the sessi
 const ENDPOINT_INVALID = denied({ code: 553, text: 'the endpoint is not of the form local@domain' });
 const ALREADY_ATTACHED = denied({ code: 554, text: 'an application is already attached as this endpoint' });
 const TOO_MANY = denied({ code: 554, text: 'too many attachments and bindings on this channel' });
+const ATTACHED_ENOUGH: Reply = { code: 554, text: 'as many applications are attached for this account as may be' };
 const SERVED_HERE = denied({ code: 537, text: 'this relay serves that domain itself' });
 const NOT_LOCATED: Reply = { code: 537, text: 'your address is not that of a relay of this domain' };
 const ORIGINATOR_INVALID = denied({ code: 537, text: 'the originator is not of the form local@domain' });
@@ -31,6 +35,7 @@ export class Associations {
   readonly #channel: MeshChannel;
   readonly #wide: boolean;
   readonly #target: ChannelTarget;
+  readonly #owner: AttachmentOwner;
   readonly #context: Context;
   /** What the peer asked for and has, by its transID. */
   readonly #theirs = new Map<number, Association>();
@@ -43,11 +48,15 @@ export class Associations {
   readonly #permitted = new Set<string>();
   #version = 0;
 
-  /** @param wide whether the peer may use names that IMXP does not have */
-  constructor(channel: MeshChannel, wide: boolean, target: ChannelTarget, context: Context) {
+  /**
+   * @param wide whether the peer may use names that IMXP does not have
+   * @param owner told when another application takes the place of this one
+   */
+  constructor(channel: MeshChannel, wide: boolean, target: ChannelTarget, owner: AttachmentOwner, context: Context) {
     this.#channel = channel;
     this.#wide = wide;
     this.#target = target;
+    this.#owner = owner;
     this.#context = context;
     this.#standing = context.standings.enter(channel.session, this);
   }
@@ -72,7 +81,7 @@ export class Associations {
 
   /** IMXP core §6, the steps in their order. */
   attach({ endpoint, transID, options }: Attach): Denial | undefined {
-    const { domains, policy, limits, understood, attachments, draining } = this.#context;
+    const { domains, policy, limits, understood, attachments, holds, draining } = this.#context;
     const { identity, privacy, initiator } = this.#channel;
     if (draining) return denied(REPLIES.shuttingDown);
     // IMXP core §1: the endpoint is the BEEP initiator, without exception
@@ -86,9 +95,23 @@ export class Associations {
     const unknown = examine(options, 'attach', true, understood);
     if (unknown !== undefined) return denied(unknown);
     if (this.#theirs.size >= limits.attachmentsPerSession) return TOO_MANY;
-    const attachment = { type: 'attach', key: name.key, transID, target: this.#target } as const;
-    if (!attachments.add(attachment)) return ALREADY_ATTACHED;
+    const barred = this.#barred(name);
+    if (barred !== undefined) return barred;
+    const { key } = name;
+    const [application, owner] = [this.#target, this.#owner];
+    const attachment: Attachment = { type: 'attach', key, transID, application, target: application, owner };
+    const earlier = attachments.of(key);
+    if (earlier === undefined) attachments.add(attachment);
+    else if (!options.some((option) => overrides(option, understood))) return ALREADY_ATTACHED;
+    else {
+      // RFC 3342 §1, decision: the new attachment takes effect first, then the old one is ended
+      attachments.replace(attachment);
+      holds?.detached(earlier);
+      earlier.owner.overridden(earlier);
+    }
     this.#record(attachment);
+    holds?.attached(attachment);
+    if (earlier !== undefined) earlier.application.yield(key, application);
     return undefined;
   }
 
@@ -104,7 +127,7 @@ export class Associations {
     const domain = bind.relay.toLowerCase();
     if (draining) return denied(REPLIES.shuttingDown);
     if (this.#theirs.has(bind.transID)) return TRANSID_IN_USE;
-    const denial = policy.mayBind(identity, privacy, domain);
+    const denial = policy.mayBind(identity, privacy, domain) ?? this.#suspended(accountsOf(identity));
     if (denial !== undefined) return denial;
     if (domains.has(domain)) return SERVED_HERE;
     const located = bindCheck(domain, this.#channel);
@@ -183,10 +206,11 @@ export class Associations {
   }
 
   drop(association: Association): void {
-    const { attachments, bindings } = this.#context;
+    const { attachments, bindings, holds } = this.#context;
     this.#theirs.delete(association.transID);
     if (association.type === 'attach') {
       attachments.remove(association);
+      holds?.detached(association);
       this.#standing.detach(association.key);
     } else {
       bindings.remove(association);
@@ -227,6 +251,25 @@ export class Associations {
     return undefined;
   }
 
+  /** What the operator has against an attachment. */
+  #barred({ base, key }: Address): Denial | undefined {
+    const { accounts, attachments } = this.#context;
+    if (accounts === undefined) return undefined;
+    const suspended = this.#suspended([base, ...accountsOf(this.#channel.identity)]);
+    if (suspended !== undefined) return suspended;
+    const most = accounts.attachments(base);
+    if (most === 0 || attachments.of(key) !== undefined || attachments.countOf(base) < most) return undefined;
+    return denied(ATTACHED_ENOUGH, `${base} may have ${most} attachments at a time`);
+  }
+
+  #suspended(accounts: readonly string[]): Denial | undefined {
+    for (const account of accounts) {
+      const reason = this.#context.accounts?.suspended(account);
+      if (reason !== undefined) return denied(REPLIES.accountDisabled, reason);
+    }
+    return undefined;
+  }
+
   #record(association: Association): void {
     this.#theirs.set(association.transID, association);
     if (association.type === 'attach') this.#standing.attach(association.key);
@@ -235,6 +278,10 @@ export class Associations {
       this.#rebind();
     }
     began(this.#channel, association);
+    const { accounts } = this.#context;
+    if (accounts === undefined) return;
+    const account = association.type === 'attach' ? baseOf(association.key) : `imxp=mesh@${association.domain}`;
+    accounts.joined(account, this.#channel.remote.address);
   }
 
   #rebind(): void {
@@ -242,6 +289,15 @@ export class Associations {
     for (const association of this.#theirs.values())
       if (association.type === 'bind') this.#bound.add(association.domain);
   }
+}
+
+/** RFC 3342 §1: the newcomer takes the place of whoever is attached. */
+function overrides(option: Option, understood: OptionRegistry): boolean {
+  return option.internal === ATTACH_OVERRIDE && understood.understands(option, 'attach', true);
+}
+
+function baseOf(key: string): string {
+  return addressOf(key)?.base ?? key;
 }
 
 function denied(reply: Reply, reason = reply.text): Denial {

@@ -4,6 +4,7 @@
  */
 import type { Reply } from '../errors.js';
 import { ImxpError } from '../errors.js';
+import { addressOf } from '../imxp/address.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { REPLIES } from './answer.js';
 import type { MeshChannel, Payload, ReplySink } from './channel.js';
@@ -62,7 +63,14 @@ export class ChannelTarget implements DeliveryTarget {
       settle(sink, lane, refusal);
       return;
     }
-    channel.request(payload, new Pending(this, sink, lane));
+    channel.request(payload, new Pending(this, delivery, sink, lane));
+  }
+
+  /** RFC 3342 §1: what has not been written yet of the Data for an endpoint goes to the application that took its place. */
+  yield(key: string, to: ChannelTarget): void {
+    if (to === this) return;
+    const recalled = this.#channel.recall((sink) => sink instanceof Pending && sink.isFor(key));
+    for (const sink of recalled) if (sink instanceof Pending) sink.move(to);
   }
 
   #unsayable(error: unknown): Reply {
@@ -108,13 +116,23 @@ export class ChannelTarget implements DeliveryTarget {
 /** One Data on its way, until its answer. */
 class Pending implements ReplySink {
   readonly #target: ChannelTarget;
+  readonly #delivery: Delivery;
   readonly #sink: DeliverySink;
   readonly #lane: Lane | undefined;
 
-  constructor(target: ChannelTarget, sink: DeliverySink, lane: Lane | undefined) {
+  constructor(target: ChannelTarget, delivery: Delivery, sink: DeliverySink, lane: Lane | undefined) {
     this.#target = target;
+    this.#delivery = delivery;
     this.#sink = sink;
     this.#lane = lane;
+  }
+
+  isFor(key: string): boolean {
+    return this.#delivery.data.recipients.some(({ identity }) => addressOf(identity)?.key === key);
+  }
+
+  move(to: ChannelTarget): void {
+    to.send(this.#delivery, this.#sink, this.#lane);
   }
 
   replied(kind: 'RPY' | 'ERR', payload: Buffer): void {

@@ -38,6 +38,13 @@ export interface MeshChannel {
   readonly open: boolean;
   /** Sends a MSG. The sink is told exactly once, never before this call returns. */
   request(payload: Payload, sink: ReplySink): void;
+  /**
+   * Takes back requests of which no octet has been written. Their sinks are told nothing.
+   *
+   * @param picked which of them, by their sinks
+   * @returns the sinks, in the order of the requests
+   */
+  recall(picked: (sink: ReplySink) => boolean): ReplySink[];
   /** Answers a MSG; answers may be given in any order and leave in the order of the MSGs (RFC 3080 §2.6.1). */
   reply(msgno: number, kind: 'RPY' | 'ERR', payload: Payload): void;
   /** The relay is done with that many payload octets received here: the window may open again. */

@@ -8,17 +8,20 @@ import { isCommon } from '../imxp/dialect/apex-name.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data } from '../imxp/operation.js';
 import type { Traffic } from '../ops/traffic.js';
+import type { AccountRules } from './accounts.js';
 import { REPLIES } from './answer.js';
 import { Attachments } from './attachments.js';
 import { Bindings } from './bindings.js';
 import type { MeshChannel, Payload } from './channel.js';
 import type { TargetLimits } from './channel-target.js';
+import { type HoldOptions, Holds } from './holds.js';
 import { OptionRegistry } from './options.js';
 import { Policy, type PolicyRules } from './policy.js';
 import type { Rates } from './rates.js';
 import { Standings } from './standing.js';
 import type { Reporter } from './status.js';
 import type { AccessPolicy, DeliveryTarget, Dialer, Directory } from './target.js';
+import { SILENT, type Timekeeper } from './timekeeper.js';
 import { Ways } from './ways.js';
 
 /**
@@ -47,6 +50,8 @@ export interface RelaySettings {
   readonly services: ReadonlyMap<string, DeliveryTarget>;
   /** Options this relay understands; none unless given. */
   readonly understood?: OptionRegistry;
+  /** Relays that Data of endpoints here may pass where it does not say so itself; any number unless given. */
+  readonly hopLimit?: number;
 }
 
 export interface RelayOptions extends RelaySettings {
@@ -59,10 +64,16 @@ export interface RelayOptions extends RelaySettings {
   readonly reporter?: Reporter;
   /** Accepts every binding unless given. */
   readonly bindCheck?: BindCheck;
+  /** Which accounts are disabled or limited; none unless given. */
+  readonly accounts?: AccountRules;
   /** How often identities may do something; as often as they like unless given. */
   readonly rates?: Rates;
   /** Counts the answers; nobody does unless given. */
   readonly traffic?: Traffic | undefined;
+  /** For Data that ask to be timed; without it nothing rings. */
+  readonly time?: Timekeeper;
+  /** Where Data for endpoints that are not attached are held; without it none is. */
+  readonly holding?: HoldOptions;
 }
 
 export class Context {
@@ -72,17 +83,21 @@ export class Context {
   readonly access: AccessPolicy;
   readonly reporter: Reporter | undefined;
   readonly bindCheck: BindCheck;
+  readonly accounts: AccountRules | undefined;
   readonly rates: Rates | undefined;
   readonly traffic: Traffic | undefined;
   readonly attachments = new Attachments();
   readonly bindings = new Bindings();
   readonly standings = new Standings();
   readonly ways = new Ways(this.bindings);
+  readonly time: Timekeeper;
+  readonly holds: Holds | undefined;
   domains: ReadonlySet<string>;
   policy: Policy;
   limits: RelayLimits;
   services: ReadonlyMap<string, DeliveryTarget>;
   understood: OptionRegistry;
+  hopLimit: number;
   draining = false;
   #outstanding = 0;
   #idle: (() => void)[] = [];
@@ -95,12 +110,17 @@ export class Context {
     this.reporter = options.reporter;
     this.understood = options.understood ?? new OptionRegistry();
     this.bindCheck = options.bindCheck ?? (() => true);
+    this.accounts = options.accounts;
     this.rates = options.rates;
     this.traffic = options.traffic;
     this.domains = lowered(options.domains);
     this.policy = new Policy(options.policy);
     this.limits = options.limits;
     this.services = options.services;
+    this.hopLimit = options.hopLimit ?? 0;
+    this.time = options.time ?? SILENT;
+    // The last: it finds what an earlier process held.
+    this.holds = options.holding === undefined ? undefined : new Holds(this, options.holding);
   }
 
   apply(settings: Partial<RelaySettings>): void {
@@ -109,6 +129,7 @@ export class Context {
     if (settings.limits !== undefined) this.limits = settings.limits;
     if (settings.services !== undefined) this.services = settings.services;
     if (settings.understood !== undefined) this.understood = settings.understood;
+    if (settings.hopLimit !== undefined) this.hopLimit = settings.hopLimit;
   }
 
   /**

@@ -57,7 +57,8 @@ export function examine(
   return undefined;
 }
 
-function applies(option: Option, place: OptionPlace, direct: boolean): boolean {
+/** Whether an option is for this hop. */
+export function applies(option: Option, place: OptionPlace, direct: boolean): boolean {
   // IMXP core §11: in attach and bind the targetHop is ignored, there is only this hop
   if (place === 'attach' || place === 'bind') return true;
   return option.targetHop !== 'final' || direct;

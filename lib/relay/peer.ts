@@ -10,13 +10,14 @@
  * the recipients take.
  */
 import { ImxpError, type Reply } from '../errors.js';
-import type { Address } from '../imxp/address.js';
+import { type Address, addressOf } from '../imxp/address.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
-import type { Identity } from '../imxp/identity.js';
+import { accountsOf, type Identity } from '../imxp/identity.js';
 import type { Attach, Bind, Data, Operation, Terminate } from '../imxp/operation.js';
 import type { Traffic } from '../ops/traffic.js';
 import { REPLIES } from './answer.js';
 import { Associations } from './associations.js';
+import type { Attachment, AttachmentOwner } from './attachments.js';
 import type { MeshChannel, MeshHandler, Payload } from './channel.js';
 import { ChannelTarget } from './channel-target.js';
 import type { Context } from './context.js';
@@ -30,9 +31,12 @@ import type { DeliveryTarget } from './target.js';
 import { carry, carryDecided, type Origin } from './transfer.js';
 import { View } from './view.js';
 
-interface Held {
+/** A message that waits for what came before it. */
+interface Kept {
   readonly msgno: number;
   readonly payload: Buffer;
+  /** When it came: the wait counts for Data that must arrive in time (RFC 3342 §2). */
+  readonly since: number;
 }
 
 /** What became of an attach, bind or terminate: undefined for ok. */
@@ -40,10 +44,11 @@ type Outcome = Denial | undefined;
 
 const SHUTTING_DOWN: Denial = { reply: REPLIES.shuttingDown, reason: 'draining' };
 const TOO_MANY_DATA: Denial = { reply: REPLIES.tooManyData, reason: 'more Data than its rate allows' };
+const TOO_MANY_OCTETS: Denial = { reply: REPLIES.tooManyOctets, reason: 'more octets of Data than its rate allows' };
 const TOO_MANY_ATTACH: Denial = { reply: REPLIES.tooManyAttach, reason: 'more attach and bind than its rate allows' };
 const NOT_INITIAL: Reply = { code: 501, text: 'only attach and bind may come with the start of a channel' };
 
-export class Peer implements MeshHandler, Origin {
+export class Peer implements MeshHandler, Origin, AttachmentOwner {
   readonly id: string;
   readonly traffic: Traffic | undefined;
   readonly #channel: MeshChannel;
@@ -51,7 +56,7 @@ export class Peer implements MeshHandler, Origin {
   readonly #context: Context;
   readonly #associations: Associations;
   readonly #view: View;
-  readonly #gate: Gate<Held>;
+  readonly #gate: Gate<Kept>;
   /** Set where the dialect has Data answered before they are processed. */
   readonly #early: Early | undefined;
   readonly #ended: (channel: MeshChannel) => void;
@@ -59,6 +64,7 @@ export class Peer implements MeshHandler, Origin {
   /** What the identity of the channel may still do, and which identity that was. */
   #allowance: Allowance | undefined;
   #allowed: Identity | undefined;
+  #ratesVersion = 0;
 
   /** @param ended told once when the channel is closed */
   constructor(channel: MeshChannel, dialect: Dialect, context: Context, ended: (channel: MeshChannel) => void) {
@@ -68,9 +74,10 @@ export class Peer implements MeshHandler, Origin {
     this.#channel = channel;
     this.#dialect = dialect;
     this.#context = context;
-    this.#associations = new Associations(channel, dialect.wide, new ChannelTarget(channel, dialect, limits), context);
+    const target = new ChannelTarget(channel, dialect, limits);
+    this.#associations = new Associations(channel, dialect.wide, target, this, context);
     this.#view = new PeerView(context, channel, dialect.wide, this.#associations);
-    this.#gate = new Gate(limits.outstandingData, ({ msgno, payload }) => this.#operate(msgno, payload));
+    this.#gate = new Gate(limits.outstandingData, ({ msgno, payload, since }) => this.#operate(msgno, payload, since));
     this.#early = dialect.early ? new Early(channel, context, this.#gate) : undefined;
     this.#ended = ended;
   }
@@ -79,7 +86,7 @@ export class Peer implements MeshHandler, Origin {
 
   message(msgno: number, payload: Buffer): void {
     if (!this.#gate.shut) this.#operate(msgno, payload);
-    else if (!this.#gate.push({ msgno, payload })) {
+    else if (!this.#gate.push({ msgno, payload, since: this.#context.time.now() })) {
       this.#refuse(msgno, payload.length, 'operation', '', REPLIES.relayBusy);
     }
   }
@@ -126,14 +133,28 @@ export class Peer implements MeshHandler, Origin {
   /** Ends the attachments and bindings that `which` picks, and says so to the peer (IMXP core §8). */
   terminate(which: (association: Association) => boolean): void {
     for (const association of this.#associations.all()) {
-      if (!which(association)) continue;
-      this.#associations.drop(association);
-      if (!this.#channel.open) continue;
-      const answered = (): void => this.#context.ended();
-      this.#context.began();
-      const payload = this.#dialect.encode({ type: 'terminate', transID: association.transID });
-      this.#channel.request(payload, { replied: answered, failed: answered });
+      if (which(association)) this.#end(association);
     }
+  }
+
+  /** RFC 3342 §1: another application attached as the endpoint, and asked for that. */
+  overridden(attachment: Attachment): void {
+    this.#end(attachment, { code: 556, text: 'overridden' });
+  }
+
+  #end(association: Association, why: Partial<Reply> = {}): void {
+    this.#associations.drop(association);
+    if (!this.#channel.open) return;
+    const answered = (): void => this.#context.ended();
+    this.#context.began();
+    const payload = this.#dialect.encode({ type: 'terminate', transID: association.transID, ...why });
+    this.#channel.request(payload, { replied: answered, failed: answered });
+  }
+
+  /** Ends what accounts have here. */
+  expel(accounts: ReadonlySet<string>): void {
+    const own = accountsOf(this.#channel.identity).some((account) => accounts.has(account));
+    this.terminate((each) => own || (each.type === 'attach' && accounts.has(addressOf(each.key)?.base ?? '')));
   }
 
   /** Ends what the configuration in force no longer permits. */
@@ -155,7 +176,7 @@ export class Peer implements MeshHandler, Origin {
 
   // ---- operations
 
-  #operate(msgno: number, payload: Buffer): void {
+  #operate(msgno: number, payload: Buffer, since?: number): void {
     if (this.#gone) return;
     let operation: Operation;
     try {
@@ -164,7 +185,7 @@ export class Peer implements MeshHandler, Origin {
       this.#refuse(msgno, payload.length, 'operation', '', this.#faultOf(error));
       return;
     }
-    if (operation.type === 'data') this.#data(msgno, payload.length, operation);
+    if (operation.type === 'data') this.#data(msgno, payload.length, operation, since);
     else this.#control(msgno, payload.length, operation);
   }
 
@@ -194,33 +215,36 @@ export class Peer implements MeshHandler, Origin {
   /** Looked up once for each identity of the channel, because every Data asks. */
   #allowances(): Allowance | undefined {
     const { identity, remote } = this.#channel;
-    if (identity !== this.#allowed) {
+    const { rates } = this.#context;
+    if (rates === undefined) return undefined;
+    if (identity !== this.#allowed || rates.version !== this.#ratesVersion) {
       this.#allowed = identity;
-      this.#allowance = this.#context.rates?.of(identity, remote.address);
+      this.#ratesVersion = rates.version;
+      this.#allowance = rates.of(identity, remote.address);
     }
     return this.#allowance;
   }
 
-  #data(msgno: number, octets: number, data: Data): void {
+  #data(msgno: number, octets: number, data: Data, since?: number): void {
     const { draining, limits } = this.#context;
-    const denial = draining ? SHUTTING_DOWN : this.#denialOf(data, limits.recipients);
+    const denial = draining ? SHUTTING_DOWN : this.#denialOf(data, octets, limits.recipients);
     if (denial !== undefined) {
       this.#refuse(msgno, octets, 'data', data.originator, denial.reply, denial.reason);
       return;
     }
     if (this.#early !== undefined) {
-      this.#dataEarly(this.#early, msgno, octets, data);
+      this.#dataEarly(this.#early, msgno, octets, data, since);
       return;
     }
     this.#context.began();
-    const pending = carry(this, msgno, octets, data, this.#view);
+    const pending = carry(this, msgno, octets, data, this.#view, since);
     if (pending === undefined) return;
     // What comes behind waits, so that it does not overtake this one.
-    this.#gate.hold(carryDecided(this, msgno, octets, data, this.#view, pending, () => this.#gone));
+    this.#gate.hold(carryDecided(this, msgno, octets, data, this.#view, pending, () => this.#gone, since));
   }
 
   /** RFC 3340 §4.4.4.1 steps 2 to 5: what was answered ok is seen to, whether or not its sender stays. */
-  #dataEarly(early: Early, msgno: number, octets: number, data: Data): void {
+  #dataEarly(early: Early, msgno: number, octets: number, data: Data, since?: number): void {
     const refusal = early.refusal(data, this.#view);
     if (refusal !== undefined) {
       this.#refuse(msgno, octets, 'data', data.originator, refusal);
@@ -228,13 +252,15 @@ export class Peer implements MeshHandler, Origin {
     }
     this.#channel.reply(msgno, 'RPY', this.#dialect.ok);
     early.began();
-    const pending = carry(early, msgno, octets, data, this.#view);
+    const pending = carry(early, msgno, octets, data, this.#view, since);
     if (pending === undefined) return;
-    this.#gate.hold(carryDecided(early, msgno, octets, data, this.#view, pending, () => false));
+    this.#gate.hold(carryDecided(early, msgno, octets, data, this.#view, pending, () => false, since));
   }
 
-  #denialOf(data: Data, recipients: number): Denial | undefined {
-    if (this.#allowances()?.data?.take() === false) return TOO_MANY_DATA;
+  #denialOf(data: Data, octets: number, recipients: number): Denial | undefined {
+    const allowance = this.#allowances();
+    if (allowance?.data?.take() === false) return TOO_MANY_DATA;
+    if (allowance?.octets?.take(octets) === false) return TOO_MANY_OCTETS;
     if (data.recipients.length > recipients) {
       const text = `more than ${recipients} recipients`;
       return { reply: { code: 501, text }, reason: text };
@@ -290,6 +316,10 @@ class PeerView extends View {
 
   override get relayed(): boolean {
     return this.#associations.relaying;
+  }
+
+  override get hopLimit(): number {
+    return this.context.hopLimit;
   }
 
   override toward(name: Address): DeliveryTarget {

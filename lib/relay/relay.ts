@@ -5,6 +5,7 @@
 import { LocalError, type Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
+import type { HeldStatus } from '../ops/status.js';
 import type { Traffic } from '../ops/traffic.js';
 import { REPLIES } from './answer.js';
 import type { AttachmentWatcher } from './attachments.js';
@@ -15,6 +16,16 @@ import { Peer } from './peer.js';
 import type { DeliverySink } from './target.js';
 import { carry, carryDecided, type Origin } from './transfer.js';
 import { View } from './view.js';
+
+const NOTHING_HELD: HeldStatus = Object.freeze({
+  data: 0,
+  octets: 0,
+  endpoints: 0,
+  oldestMs: 0,
+  stored: 0,
+  delivered: 0,
+  failed: 0,
+});
 
 export class Relay {
   readonly #context: Context;
@@ -88,6 +99,11 @@ export class Relay {
     return this.#context.bindings.size;
   }
 
+  /** What is held for endpoints that are not attached. */
+  get held(): HeldStatus {
+    return this.#context.holds?.status ?? NOTHING_HELD;
+  }
+
   /** Operations without an answer yet. */
   get outstanding(): number {
     return this.#context.outstanding;
@@ -99,6 +115,16 @@ export class Relay {
     if (attachment === undefined) return false;
     for (const peer of this.#peers.values()) peer.terminate((association) => association === attachment);
     return true;
+  }
+
+  /**
+   * Ends what accounts have toward their applications: attachments as them and their subaddresses, whoever made them, and
+   * all attachments and bindings of sessions that are their own.
+   *
+   * @param accounts endpoints without their subaddress, or `imxp=mesh@domain`
+   */
+  expel(accounts: ReadonlySet<string>): void {
+    for (const peer of this.#peers.values()) peer.expel(accounts);
   }
 
   /**

@@ -3,13 +3,24 @@
  * view, changes nothing, sends nothing. Refuses to know what kind of thing a target is; a recipient that fails at once
  * is planned to a target that refuses.
  */
-import type { Reply } from '../errors.js';
+import { ImxpError, type Reply } from '../errors.js';
 import { type Address, addressOf } from '../imxp/address.js';
 import { isCommon } from '../imxp/dialect/apex-name.js';
-import type { Data, Recipient } from '../imxp/operation.js';
+import type { Data, Option, Recipient } from '../imxp/operation.js';
+import type { DataHopping, DataTiming } from '../imxp/vocabulary/party.js';
 import { REPLIES } from './answer.js';
 import { examine, type OptionRegistry, onward } from './options.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
+import {
+  type Asked,
+  changesOnTheWay,
+  DATA_HOPPING,
+  exchanged,
+  hopLimit,
+  hopped,
+  type Terms,
+  termsOf,
+} from './terms.js';
 
 /** The relay as one sender of Data sees it. */
 export interface RouteView {
@@ -26,6 +37,10 @@ export interface RouteView {
   granted(recipient: string, originator: string): true | Reply | Promise<boolean>;
   /** A target for a local endpoint that is not attached: it says why. */
   absent(name: Address, originator: string): DeliveryTarget;
+  /** A target that holds what is for a local endpoint until it attaches; undefined where nothing is held. */
+  holder(name: Address): DeliveryTarget | undefined;
+  /** Relays that Data of this sender may pass where it does not say so itself (dataHopping); 0 for any number. */
+  readonly hopLimit: number;
   /** The lane to a foreign recipient, or a target that says why there is none. */
   toward(name: Address): DeliveryTarget;
 }
@@ -51,6 +66,16 @@ export interface Leg {
   readonly target: DeliveryTarget;
   /** The very Data that came when nothing changed for this hop. */
   readonly data: Data;
+  /** What else is to be seen to; absent for most. */
+  readonly terms?: LegTerms;
+}
+
+/** What options of RFC 3342 ask for on one leg. */
+export interface LegTerms {
+  readonly onward: boolean;
+  readonly timings: readonly Asked<DataTiming>[];
+  /** Those by which it must not go on to another relay. */
+  readonly usedUp: readonly Asked<DataHopping>[];
 }
 
 export type Plan =
@@ -62,11 +87,21 @@ export type Plan =
 
 /**
  * The hot path of {@link plan}: the target for the only recipient of a Data without options, which goes on unchanged.
+ *
+ * @param hold whether it is to be held for an endpoint that is not attached (RFC 3342 §3)
  */
-export function wayTo(name: Address, originator: string, view: RouteView): DeliveryTarget | Promise<boolean> {
+export function wayTo(
+  name: Address,
+  originator: string,
+  view: RouteView,
+  hold = false,
+): DeliveryTarget | Promise<boolean> {
   if (!view.local(name.domain)) return view.toward(name);
   // A reserved local part is served here, or by an application that attached as that service.
-  const target = (name.wellKnown === undefined ? undefined : view.service(name.wellKnown)) ?? view.attached(name.key);
+  const target =
+    (name.wellKnown === undefined ? undefined : view.service(name.wellKnown)) ??
+    view.attached(name.key) ??
+    (hold ? view.holder(name) : undefined);
   if (target === undefined) return name.wellKnown === undefined ? view.absent(name, originator) : UNKNOWN_SERVICE;
   // IMXP core §9.1 step 3.3: the recipient's access entry must grant core:data
   const granted = view.granted(name.key, originator);
@@ -88,9 +123,15 @@ export function plan(data: Data, view: RouteView): Plan {
   const crossing = data.options.length > 0 && crosses(data, view);
   const refusal = examine(data.options, 'data', false, view.options, crossing) ?? examineSender(data, false, view);
   if (refusal !== undefined) return { type: 'refused', reply: refusal };
-  const draft = new Draft(data);
+  const draft = new Draft(data, crossing, view);
   const final = examine(data.options, 'data', true, view.options, crossing) ?? examineSender(data, true, view);
-  for (const recipient of data.recipients) draft.place(recipient, final, view);
+  try {
+    for (const recipient of data.recipients) draft.place(recipient, final, view);
+  } catch (error) {
+    // An option of the Data that says nonsense: there is nothing to be done by it for anybody.
+    if (error instanceof ImxpError && error.reply !== undefined) return { type: 'refused', reply: error.reply };
+    throw error;
+  }
   return draft.finish();
 }
 
@@ -116,17 +157,31 @@ interface Group {
   readonly target: DeliveryTarget;
   readonly recipients: Recipient[];
   readonly onward: boolean;
+  /** Of the Data, and of the recipient where it is alone. */
+  readonly terms: readonly Terms[];
 }
 
 class Draft {
   readonly #data: Data;
+  /** With the hop limit that the administrator wants. */
+  readonly #onwardData: Data;
+  readonly #crossing: boolean;
+  readonly #view: RouteView;
+  /** Terms of the Data, for recipients served here and for others; null until asked for. */
+  readonly #common: { direct: Terms | undefined | null; onward: Terms | undefined | null } = {
+    direct: null,
+    onward: null,
+  };
   readonly #groups: Group[] = [];
   readonly #onward = new Map<DeliveryTarget, Group>();
   readonly #seen = new Set<string>();
   #pending: Map<string, Promise<boolean>> | undefined;
 
-  constructor(data: Data) {
+  constructor(data: Data, crossing: boolean, view: RouteView) {
     this.#data = data;
+    this.#onwardData = limited(data, view);
+    this.#crossing = crossing;
+    this.#view = view;
   }
 
   place(recipient: Recipient, final: Reply | undefined, view: RouteView): void {
@@ -134,7 +189,7 @@ class Draft {
     const key = name?.key ?? recipient.identity;
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
-    if (name === undefined) this.#alone(ADDRESS_INVALID, recipient);
+    if (name === undefined) this.#alone(ADDRESS_INVALID, recipient, false, []);
     else this.#placeNamed(name, recipient, final, view);
   }
 
@@ -143,45 +198,82 @@ class Draft {
     const crossing = view.relayed || !direct;
     const refusal =
       (direct ? final : undefined) ?? examine(recipient.options, 'recipient', direct, view.options, crossing);
-    const way = refusal === undefined ? wayTo(name, this.#data.originator, view) : new Refusal(refusal);
+    const own = refusal ?? ownTerms(recipient, direct, crossing, view.options);
+    if (own !== undefined && 'code' in own) {
+      this.#alone(new Refusal(own), recipient, false, []);
+      return;
+    }
+    const common = this.#commonTerms(direct);
+    const terms = [common, own].filter((some) => some !== undefined);
+    const way = wayTo(name, this.#data.originator, view, direct && terms.some(({ hold }) => hold));
     if (way instanceof Promise) {
       this.#pending ??= new Map();
       this.#pending.set(name.key, way);
     } else if (way instanceof Refusal) {
-      this.#alone(way, recipient);
-    } else if (direct || !isCommon(name)) {
-      // A name that the other dialect does not have must fail nobody else (IMXP core §17.1 rule 6)
-      this.#alone(way, recipient, !direct);
+      this.#alone(way, recipient, false, []);
+    } else if (direct || changesOnTheWay(recipient.options) || !isCommon(name)) {
+      // RFC 3342 §2, §4: what each hop changes for one recipient alone, it changes for him alone (OPT-3).
+      // A name that the other dialect does not have must fail nobody else (IMXP core §17.1 rule 6).
+      this.#alone(way, recipient, !direct, terms);
     } else {
-      this.#together(way, recipient);
+      this.#together(way, recipient, terms);
     }
   }
 
-  #alone(target: DeliveryTarget, recipient: Recipient, relayed = false): void {
-    this.#groups.push({ target, recipients: [recipient], onward: relayed });
+  /** @throws RemoteProtocolError when an option of the Data is not what it should be */
+  #commonTerms(direct: boolean): Terms | undefined {
+    const common = this.#common;
+    const { options } = this.#view;
+    if (direct) {
+      if (common.direct === null) common.direct = termsOf(this.#data.options, 'data', true, this.#crossing, options);
+      return common.direct;
+    }
+    if (common.onward === null) common.onward = termsOf(this.#onwardData.options, 'data', false, true, options);
+    return common.onward;
   }
 
-  #together(target: DeliveryTarget, recipient: Recipient): void {
+  #alone(target: DeliveryTarget, recipient: Recipient, relayed: boolean, terms: readonly Terms[]): void {
+    this.#groups.push({ target, recipients: [recipient], onward: relayed, terms });
+  }
+
+  #together(target: DeliveryTarget, recipient: Recipient, terms: readonly Terms[]): void {
     const group = this.#onward.get(target);
     if (group !== undefined) {
       group.recipients.push(recipient);
       return;
     }
-    const opened: Group = { target, recipients: [recipient], onward: true };
+    const opened: Group = { target, recipients: [recipient], onward: true, terms };
     this.#onward.set(target, opened);
     this.#groups.push(opened);
   }
 
   finish(): Plan {
     if (this.#pending !== undefined) return { type: 'pending', decisions: this.#pending };
-    return { type: 'legs', legs: this.#groups.map((group) => ({ target: group.target, data: this.#dataFor(group) })) };
+    return { type: 'legs', legs: this.#groups.map((group) => this.#legFor(group)) };
   }
 
-  #dataFor({ recipients, onward: relayed }: Group): Data {
+  #legFor(group: Group): Leg {
+    const { target, terms, onward: relayed } = group;
+    if (terms.length === 0) return { target, data: this.#dataFor(group, UNCHANGED) };
+    const timings = terms.flatMap(({ timing }) => timing ?? []);
+    const usedUp: Asked<DataHopping>[] = [];
+    const changed = new Map<Option, Option>();
+    for (const { hopping } of relayed ? terms : []) {
+      if (hopping === undefined) continue;
+      const next = hopped(hopping);
+      if (next === undefined) usedUp.push(hopping);
+      else if (next !== hopping.option) changed.set(hopping.option, next);
+    }
+    const data = this.#dataFor(group, changed);
+    if (timings.length === 0 && usedUp.length === 0) return { target, data };
+    return { target, data, terms: { onward: relayed, timings, usedUp } };
+  }
+
+  #dataFor({ recipients, onward: relayed }: Group, changed: ReadonlyMap<Option, Option>): Data {
     const data = this.#data;
     // IMXP core §11: options for `this` hop are removed toward relays; an endpoint sees all of them
-    const options = relayed ? onward(data.options) : data.options;
-    const narrowed = relayed ? recipients.map(withOnwardOptions) : recipients;
+    const options = relayed ? exchanged(onward(this.#onwardData.options), changed) : data.options;
+    const narrowed = relayed ? recipients.map((recipient) => withOnwardOptions(recipient, changed)) : recipients;
     const sender = data.originatorOptions === undefined || !relayed ? undefined : onward(data.originatorOptions);
     const same =
       options === data.options &&
@@ -195,7 +287,30 @@ class Draft {
   }
 }
 
-function withOnwardOptions(recipient: Recipient): Recipient {
-  const options = onward(recipient.options);
+const UNCHANGED: ReadonlyMap<Option, Option> = new Map();
+
+/** RFC 3340 §4.4.4.1: a relay may add options to what it takes from its endpoints. */
+function limited(data: Data, { hopLimit: most, relayed }: RouteView): Data {
+  if (most === 0 || relayed || data.options.some(({ internal }) => internal === DATA_HOPPING)) return data;
+  return { ...data, options: [...data.options, hopLimit(most)] };
+}
+
+/** @returns a reply when the recipient fails because of an option of its own */
+function ownTerms(
+  { options }: Recipient,
+  direct: boolean,
+  crossing: boolean,
+  registry: OptionRegistry,
+): Terms | Reply | undefined {
+  try {
+    return termsOf(options, 'recipient', direct, crossing, registry);
+  } catch (error) {
+    if (error instanceof ImxpError && error.reply !== undefined) return error.reply;
+    throw error;
+  }
+}
+
+function withOnwardOptions(recipient: Recipient, changed: ReadonlyMap<Option, Option>): Recipient {
+  const options = exchanged(onward(recipient.options), changed);
   return options === recipient.options ? recipient : { ...recipient, options };
 }

@@ -35,6 +35,8 @@ export interface StatusReport {
   /** Languages the originator asked for. */
   readonly localize: string;
   readonly destinations: readonly Outcome[];
+  /** For the Data that carries the report. */
+  readonly options?: readonly Option[];
 }
 
 /** What became of a recipient at this relay. */
@@ -70,12 +72,12 @@ function isRequest(option: Option): boolean {
 /**
  * Reports on a Data that has been answered.
  *
- * @param failure why a recipient failed, undefined when it did not
+ * @param failure why a recipient failed, undefined when it did not, `later` when somebody else reports on it
  * @param answer what the Data was answered with
  */
 export function reportStatus(
   data: Data,
-  failure: (identity: string) => Reply | undefined,
+  failure: (identity: string) => Reply | undefined | 'later',
   answer: Reply | undefined,
   view: StatusView,
 ): void {
@@ -92,7 +94,9 @@ export function reportStatus(
     if (seen.has(key)) continue;
     seen.add(key);
     const direct = isDirect(identity, view);
-    const outcome = { identity: written ?? identity, reply: failure(identity) };
+    const reply = failure(identity);
+    if (reply === 'later') continue;
+    const outcome = { identity: written ?? identity, reply };
     const domain = name !== undefined && direct ? name.domain : homeOf(data.originator, view);
     // The first of each element counts: a Data full of requests must not become a flood of reports.
     const own = firstOf(options, 'recipient', view.relayed || !direct, view);
@@ -114,13 +118,13 @@ function ends({ targetHop }: Option, direct: boolean, { reply }: Outcome): boole
 }
 
 /** The domain to report for on a recipient elsewhere: the originator's, when it is served here. */
-function homeOf(originator: string, view: StatusView): string {
+export function homeOf(originator: string, view: StatusView): string {
   const domain = addressOf(originator)?.domain;
   return domain !== undefined && view.local(domain) ? domain : view.home;
 }
 
 /** REQ-IMXP-043: a statusRequest on a report is ignored, or relays would report on reports. */
-function isReport(data: Data): boolean {
+export function isReport(data: Data): boolean {
   const service = addressOf(data.originator)?.wellKnown;
   if (service === 'imxp=report' || service === 'apex=report') return true;
   try {

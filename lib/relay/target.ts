@@ -15,8 +15,12 @@ export interface Delivery {
 
 /** Told exactly once, possibly before `deliver` returns. */
 export interface DeliverySink {
-  /** The target answered `ok`. */
-  delivered(): void;
+  /**
+   * The target answered `ok`.
+   *
+   * @param later the target has taken over: whether it arrives shows later, and the target tells whoever asked
+   */
+  delivered(later?: boolean): void;
   failed(reply: Reply): void;
 }
 
@@ -44,6 +48,8 @@ export interface Dialer {
 export interface Directory {
   /** Whether an endpoint is known here, attached or not. Asked only when it is not attached. */
   known(address: string): Promise<boolean>;
+  /** When an endpoint was given its account, milliseconds since 1970; what was held before is not for it. */
+  created?(address: string): Promise<number | undefined>;
 }
 
 /** Decides about a local recipient (the access service; IMXP core §9.1 step 3.3). */

@@ -5,13 +5,16 @@
 import type { Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
+import type { DataHopping } from '../imxp/vocabulary/party.js';
 import type { Traffic } from '../ops/traffic.js';
 import { combine, type Failure, REPLIES } from './answer.js';
 import type { Payload } from './channel.js';
 import { forwarded, tracing } from './events.js';
 import { type Leg, plan, wayTo } from './route.js';
-import { reportStatus, type StatusView, statusRequested } from './status.js';
-import type { Delivery, DeliverySink } from './target.js';
+import { reportStatus, statusRequested } from './status.js';
+import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
+import type { Asked } from './terms.js';
+import { reportOn, TimedTarget, type TimedView } from './timed.js';
 import { DecidedView, decide } from './view.js';
 
 /** Where a Data came from and its answer goes to. */
@@ -45,18 +48,22 @@ export interface Received {
  *
  * @returns the access decisions it has to wait for, by recipient; nothing was sent then. Otherwise undefined, and the
  *   origin has been or will be told.
+ * @param since when it was completely received, by the view's time; just now unless given
  */
 export function carry(
   origin: Origin,
   msgno: number,
   octets: number,
   data: Data,
-  view: StatusView,
+  view: TimedView,
+  since?: number,
 ): ReadonlyMap<string, Promise<boolean>> | undefined {
   const recipient = data.recipients[0];
   const plain = data.recipients.length === 1 && data.options.length === 0 && recipient?.options.length === 0;
   const name = plain && data.originatorOptions === undefined ? addressOf(recipient.identity) : undefined;
-  if (name === undefined) return carryPlanned(origin, msgno, octets, data, view);
+  if (name === undefined || (view.hopLimit > 0 && !view.local(name.domain))) {
+    return carryPlanned(origin, msgno, octets, data, view, since ?? view.time.now());
+  }
   const way = wayTo(name, data.originator, view);
   if (way instanceof Promise) return new Map([[name.key, way]]);
   const transfer = new Transfer(origin, msgno, octets, data, false, way.relay);
@@ -75,9 +82,10 @@ export async function carryDecided(
   msgno: number,
   octets: number,
   data: Data,
-  view: StatusView,
+  view: TimedView,
   first: ReadonlyMap<string, Promise<boolean>>,
   abandoned: () => boolean,
+  since = view.time.now(),
 ): Promise<void> {
   const decided = new Map<string, true | Reply>();
   let pending: ReadonlyMap<string, Promise<boolean>> | undefined = first;
@@ -85,7 +93,7 @@ export async function carryDecided(
     await decide(pending, decided);
     if (abandoned()) return origin.settled(msgno, octets, data, REPLIES.internal);
     // Another recipient may have attached in the meantime and need a decision of its own.
-    pending = carry(origin, msgno, octets, data, new DecidedView(view, decided));
+    pending = carry(origin, msgno, octets, data, new DecidedView(view, decided), since);
   }
 }
 
@@ -94,7 +102,8 @@ function carryPlanned(
   msgno: number,
   octets: number,
   data: Data,
-  view: StatusView,
+  view: TimedView,
+  since: number,
 ): ReadonlyMap<string, Promise<boolean>> | undefined {
   const planned = plan(data, view);
   if (planned.type === 'pending') return planned.decisions;
@@ -107,16 +116,42 @@ function carryPlanned(
   const [first] = planned.legs;
   if (planned.legs.length === 1 && first !== undefined && !watched) {
     const transfer = new Transfer(origin, msgno, octets, first.data, first.data !== data, first.target.relay);
-    first.target.deliver(transfer, transfer);
+    targetOf(first, view, since).deliver(transfer, transfer);
     return undefined;
   }
   const received = { origin, msgno, octets, data };
   const gathering = new Gathering(received, planned.legs.length, watched ? view : undefined);
   for (const leg of planned.legs) {
     const part = new Part(gathering, leg);
-    leg.target.deliver(part, part);
+    targetOf(leg, view, since).deliver(part, part);
   }
   return undefined;
+}
+
+/** The target of a leg, with what options of RFC 3342 put in front of it. */
+function targetOf({ target, terms }: Leg, view: TimedView, since: number): DeliveryTarget {
+  if (terms === undefined) return target;
+  const { onward, timings, usedUp } = terms;
+  if (usedUp.length > 0) return new UsedUp(usedUp, view);
+  return new TimedTarget(target, { asked: timings, since, onward, rewrite: onward }, view);
+}
+
+/** RFC 3342 §4: no relay is left that it may be sent to. */
+class UsedUp implements DeliveryTarget {
+  readonly #asked: readonly Asked<DataHopping>[];
+  readonly #view: TimedView;
+
+  constructor(asked: readonly Asked<DataHopping>[], view: TimedView) {
+    this.#asked = asked;
+    this.#view = view;
+  }
+
+  deliver({ data }: Delivery, sink: DeliverySink): void {
+    sink.failed(REPLIES.hopsUsedUp);
+    for (const { option, content } of this.#asked) {
+      if (content.reportErrors) reportOn(data, option, REPLIES.hopsUsedUp, this.#view);
+    }
+  }
 }
 
 /** What the sender of a Data was answered. */
@@ -169,19 +204,22 @@ class Transfer implements Delivery, DeliverySink {
 class Gathering {
   readonly received: Received;
   /** Who asked to be told what became of which recipient. */
-  readonly #watched: StatusView | undefined;
+  readonly #watched: TimedView | undefined;
   readonly #failures = new Map<string, Reply>();
+  /** Recipients whose target tells later what became of them. */
+  #later: Set<string> | undefined;
   #open: number;
   #succeeded = false;
 
-  constructor(received: Received, legs: number, watched: StatusView | undefined) {
+  constructor(received: Received, legs: number, watched: TimedView | undefined) {
     this.received = received;
     this.#open = legs;
     this.#watched = watched;
   }
 
-  settled(data: Data, reply: Reply | undefined): void {
+  settled(data: Data, reply: Reply | undefined, later = false): void {
     this.#open -= 1;
+    if (later) this.#taken(data);
     if (reply === undefined) this.#succeeded = true;
     else for (const { identity } of data.recipients) this.#failures.set(identity, reply);
     if (this.#open > 0) return;
@@ -190,7 +228,13 @@ class Gathering {
     const answer = this.#succeeded ? undefined : combine(this.#inOrder(whole));
     origin.settled(msgno, octets, whole, answer);
     if (this.#watched === undefined) return;
-    reportStatus(whole, (identity) => this.#failures.get(identity), toldBy(origin, answer), this.#watched);
+    const outcome = (identity: string) => (this.#later?.has(identity) ? 'later' : this.#failures.get(identity));
+    reportStatus(whole, outcome, toldBy(origin, answer), this.#watched);
+  }
+
+  #taken({ recipients }: Data): void {
+    this.#later ??= new Set();
+    for (const { identity } of recipients) this.#later.add(identity);
   }
 
   /** The failures in the order of the recipients, whatever the order of the answers was. */
@@ -227,20 +271,20 @@ class Part implements Delivery, DeliverySink {
     return payloadOf(this.data, this.data !== data, profile, origin);
   }
 
-  delivered(): void {
-    this.#settle(undefined);
+  delivered(later?: boolean): void {
+    this.#settle(undefined, later);
   }
 
   failed(reply: Reply): void {
     this.#settle(reply);
   }
 
-  #settle(reply: Reply | undefined): void {
+  #settle(reply: Reply | undefined, later?: boolean): void {
     if (this.#settled) return;
     this.#settled = true;
     const { origin, octets } = this.#gathering.received;
     answered(origin, this.#hop, octets, this.data, reply, this.#sentAt);
-    this.#gathering.settled(this.data, reply);
+    this.#gathering.settled(this.data, reply, later);
   }
 }
 

@@ -3,18 +3,22 @@
  */
 import type { Reply } from '../errors.js';
 import type { Address } from '../imxp/address.js';
+import type { Data } from '../imxp/operation.js';
 import { REPLIES } from './answer.js';
+import type { Payload } from './channel.js';
 import type { Context } from './context.js';
 import { fault } from './events.js';
 import type { OptionRegistry } from './options.js';
-import type { Reporter, StatusView } from './status.js';
+import type { Reporter } from './status.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
+import type { TimedView } from './timed.js';
+import type { Timekeeper } from './timekeeper.js';
 
 /** The action an originator needs to be granted (IMXP access §3). */
-const CORE_DATA = 'core:data';
+export const CORE_DATA = 'core:data';
 
 /** The view for Data made here, which may go anywhere. */
-export class View implements StatusView {
+export class View implements TimedView {
   readonly context: Context;
 
   constructor(context: Context) {
@@ -27,6 +31,19 @@ export class View implements StatusView {
 
   get reporter(): Reporter | undefined {
     return this.context.reporter;
+  }
+
+  get time(): Timekeeper {
+    return this.context.time;
+  }
+
+  /** Only Data of endpoints are limited by configuration. */
+  get hopLimit(): number {
+    return 0;
+  }
+
+  encode(data: Data, profile: string): Payload {
+    return this.context.encode(data, profile);
   }
 
   /** Data made here come from no relay. */
@@ -64,17 +81,22 @@ export class View implements StatusView {
     return new Absent(this.context, name, originator);
   }
 
+  holder(name: Address): DeliveryTarget | undefined {
+    // A disabled account may never come back for it.
+    return this.context.accounts?.suspended(name.base) === undefined ? this.context.holds?.holder(name) : undefined;
+  }
+
   toward(name: Address): DeliveryTarget {
     return this.context.ways.toward(name, this.context.dialer);
   }
 }
 
 /** A view in which access decisions have been looked up. */
-export class DecidedView implements StatusView {
-  readonly #view: StatusView;
+export class DecidedView implements TimedView {
+  readonly #view: TimedView;
   readonly #decided: ReadonlyMap<string, true | Reply>;
 
-  constructor(view: StatusView, decided: ReadonlyMap<string, true | Reply>) {
+  constructor(view: TimedView, decided: ReadonlyMap<string, true | Reply>) {
     this.#view = view;
     this.#decided = decided;
   }
@@ -85,6 +107,18 @@ export class DecidedView implements StatusView {
 
   get reporter(): Reporter | undefined {
     return this.#view.reporter;
+  }
+
+  get time(): Timekeeper {
+    return this.#view.time;
+  }
+
+  get hopLimit(): number {
+    return this.#view.hopLimit;
+  }
+
+  encode(data: Data, profile: string): Payload {
+    return this.#view.encode(data, profile);
   }
 
   get relayed(): boolean {
@@ -113,6 +147,10 @@ export class DecidedView implements StatusView {
 
   absent(name: Address, originator: string): DeliveryTarget {
     return this.#view.absent(name, originator);
+  }
+
+  holder(name: Address): DeliveryTarget | undefined {
+    return this.#view.holder(name);
   }
 
   toward(name: Address): DeliveryTarget {
@@ -164,7 +202,10 @@ class Absent implements DeliveryTarget {
       // An account is known by its base address; subaddresses are not provisioned one by one.
       if (!(await directory.known(this.#name.base))) return REPLIES.unknownEndpoint;
       const allowed = await access.allowed(this.#name.key, this.#originator, CORE_DATA);
-      return allowed ? REPLIES.notAttached : REPLIES.accessDenied;
+      if (!allowed) return REPLIES.accessDenied;
+      return this.#context.accounts?.suspended(this.#name.base) === undefined
+        ? REPLIES.notAttached
+        : REPLIES.accountDisabled;
     } catch (error) {
       fault('directory', error);
       return REPLIES.lookupFailed;

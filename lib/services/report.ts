@@ -21,12 +21,13 @@ export class ReportService implements Reporter, DeliveryTarget {
     this.#submit = submit;
   }
 
-  report({ domain, to, transID, localize, destinations }: StatusReport): void {
+  report({ domain, to, transID, localize, destinations, options }: StatusReport): void {
     const document = writeStatusResponse({
       transID,
       destinations: destinations.map(({ identity, reply }) => destinationOf(identity, reply, localize)),
     });
-    this.#submit(documentData(`${REPORT}@${domain}`, to, document, 'R'), UNHEARD);
+    const data = documentData(`${REPORT}@${domain}`, to, document, 'R');
+    this.#submit(options === undefined ? data : { ...data, options }, UNHEARD);
   }
 
   /** IMXP core §12: consumers never initiate. */

@@ -105,6 +105,25 @@ export class ChannelHandle {
     }
   }
 
+  /** Takes back requests of which no octet has been written. @returns their sinks, which are told nothing */
+  recall(picked: (sink: ReplySink) => boolean): ReplySink[] {
+    const queued = this.#queued?.filter(({ sink }) => picked(sink)) ?? [];
+    this.#queued = this.#queued?.filter((one) => !queued.includes(one));
+    const recalled = queued.map(({ sink }) => sink);
+    const pending = this.#pending;
+    if (pending === undefined) return recalled;
+    const msgnos = new Set<number>();
+    for (const [msgno, { sink }] of pending) if (sink !== undefined && picked(sink)) msgnos.add(msgno);
+    for (const msgno of this.driver.withdraw(this.number, msgnos)) {
+      const { sink, octets = 0 } = pending.get(msgno) ?? {};
+      pending.delete(msgno);
+      this.#octets -= octets;
+      if (sink !== undefined) recalled.push(sink);
+    }
+    if (pending.size === 0) ticker.remove(this);
+    return recalled;
+  }
+
   reply(msgno: number, kind: 'RPY' | 'ERR', payload: Payload): void {
     if (this.#state === 'closed') return;
     const message: Outbound = { kind, msgno, payload };

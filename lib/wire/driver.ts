@@ -207,6 +207,11 @@ export class Driver implements StreamOwner, Paced {
     return msgno;
   }
 
+  /** Takes back MSGs of which nothing has left. @returns the numbers of those taken back */
+  withdraw(channel: number, msgnos: ReadonlySet<number>): number[] {
+    return this.#session.withdraw(channel, msgnos);
+  }
+
   consume(channel: number, octets: number): void {
     this.#session.consume(channel, octets);
     this.#touch();

@@ -31,8 +31,10 @@ describe('figures from two looks', () => {
     },
     attachments: 0,
     bindings: 0,
+    accounts: { total: 3, disabled: 1 },
     outstanding: 0,
     links: [],
+    held: { data: 0, octets: 0, endpoints: 0, oldestMs: 0, stored: 0, delivered: 0, failed: 0 },
     hops: [
       { name: 'local', delivered, transient: 10, permanent: 0, octets: delivered * 100, timedMs: 0, buckets },
       { name: 'rubble.com', delivered, transient: 0, permanent: 0, octets: 0, timedMs: 0, buckets: [0, 0, 0, 0] },

@@ -33,11 +33,13 @@ const STATUS: NodeStatus = {
   },
   attachments: 3,
   bindings: 1,
+  accounts: { total: 3, disabled: 1 },
   outstanding: 15,
   links: [
     { name: 'rubble.com', state: 'ready', outstanding: 4, waiting: 0 },
     { name: 'slate.example', state: 'backoff', outstanding: 0, waiting: 2 },
   ],
+  held: { data: 4, octets: 900, endpoints: 2, oldestMs: 1500, stored: 9, delivered: 4, failed: 1 },
   hops: [
     { name: 'local', delivered: 10, transient: 2, permanent: 1, octets: 1300, timedMs: 6, buckets: [0, 3, 1] },
     { name: 'odd"\\name', delivered: 1, transient: 0, permanent: 0, octets: 1, timedMs: 0, buckets: [0, 0, 0] },

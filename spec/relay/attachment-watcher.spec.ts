@@ -11,7 +11,8 @@ describe('relay/attachments', () => {
     const heard: string[] = [];
     attachments.watcher = { attached: (key) => heard.push(`+${key}`), detached: (key) => heard.push(`-${key}`) };
     const target = new ChannelTarget(new FakeChannel(), dialect, { outstandingData: 1, outstandingOctets: 1 });
-    const fred = { type: 'attach', key: 'fred@example.com', transID: 1, target } as const;
+    const owner = { overridden: () => {} };
+    const fred = { type: 'attach', key: 'fred@example.com', transID: 1, application: target, target, owner } as const;
     const again = { ...fred, transID: 2 };
     expect([attachments.add(fred), attachments.add(again)]).to.deep.equal([true, false]);
     attachments.remove(again);

@@ -46,8 +46,14 @@ class TestView implements RouteView {
     return this.denied;
   }
 
+  readonly hopLimit = 0;
+
   absent(): DeliveryTarget {
     return absent;
+  }
+
+  holder(): DeliveryTarget | undefined {
+    return undefined;
   }
 
   toward({ domain }: Address): DeliveryTarget {

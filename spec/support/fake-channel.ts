@@ -24,14 +24,20 @@ export class FakeRequest {
   readonly payload: Payload;
   readonly octets: number;
   settled = false;
-  readonly #sink: ReplySink;
+  /** Whether any octet of it has left. */
+  written = true;
+  readonly sink: ReplySink;
   readonly #dialect: Dialect;
 
   constructor(payload: Payload, sink: ReplySink, dialect: Dialect) {
     this.payload = payload;
     this.#dialect = dialect;
     this.octets = Buffer.isBuffer(payload) ? payload.length : payload.reduce((sum, part) => sum + part.length, 0);
-    this.#sink = sink;
+    this.sink = sink;
+  }
+
+  is(picked: (sink: ReplySink) => boolean): boolean {
+    return picked(this.sink);
   }
 
   get joined(): Buffer {
@@ -51,7 +57,7 @@ export class FakeRequest {
 
   ok(): void {
     this.#settle();
-    this.#sink.replied('RPY', this.#dialect.ok);
+    this.sink.replied('RPY', this.#dialect.ok);
   }
 
   error(code: number, text: string): void {
@@ -60,12 +66,12 @@ export class FakeRequest {
 
   raw(kind: 'RPY' | 'ERR', payload: Buffer): void {
     this.#settle();
-    this.#sink.replied(kind, payload);
+    this.sink.replied(kind, payload);
   }
 
   fail(reason: 'timeout' | 'lost' | 'unsent'): void {
     this.#settle();
-    this.#sink.failed(reason);
+    this.sink.failed(reason);
   }
 
   #settle(): void {
@@ -127,7 +133,20 @@ export class FakeChannel implements MeshChannel {
   }
 
   request(payload: Payload, sink: ReplySink): void {
-    this.requests.push(new FakeRequest(payload, sink, this.dialect));
+    const request = new FakeRequest(payload, sink, this.dialect);
+    request.written = !this.stuck;
+    this.requests.push(request);
+  }
+
+  /** What is sent while this is set is written only when the spec says so: until then it can be taken back. */
+  stuck = false;
+
+  recall(picked: (sink: ReplySink) => boolean): ReplySink[] {
+    const recalled = this.requests.filter((request) => !request.written && !request.settled && request.is(picked));
+    return recalled.map((request) => {
+      this.requests.splice(this.requests.indexOf(request), 1);
+      return request.sink;
+    });
   }
 
   reply(msgno: number, kind: 'RPY' | 'ERR', payload: Payload): void {

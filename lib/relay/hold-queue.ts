@@ -1,0 +1,447 @@
+/**
+ * What is held for one endpoint (RFC 3342 §3), in the order of arrival: written down before it is acknowledged, given to the
+ * application when one attaches, forgotten when that has answered. Owns order, window and retries; refuses to know where it
+ * is written and who is attached.
+ *
+ * ```
+ *  writing ──durable──> waiting ──its turn──> out ──ok, or refused for good──> gone
+ *                          ^                   │
+ *                          └── refused for now, or no answer: all that are out come back, in order
+ * ```
+ */
+import { ImxpError, type Reply } from '../errors.js';
+import type { Address } from '../imxp/address.js';
+import type { Data } from '../imxp/operation.js';
+import { isTransient } from '../imxp/reply-code.js';
+import { REPLIES } from './answer.js';
+import type { Payload } from './channel.js';
+import { fault } from './events.js';
+import {
+  dueOf,
+  Held,
+  HeldDelivery,
+  type HeldOwner,
+  joined,
+  mayBeHeld,
+  readHeld,
+  timingsOf,
+  withoutReportAfter,
+} from './held.js';
+import type { HoldKeeper } from './holds.js';
+import type { SpoolEntry } from './spool.js';
+import { reportStatus } from './status.js';
+import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
+import { reportOn, TimedTarget } from './timed.js';
+
+/** Unanswered at one time: few at first, and more as long as the application answers quickly. */
+const WINDOW = { first: 4, most: 64 };
+const WINDOW_OCTETS = 1_048_576;
+/** An application that takes longer gets less at a time, so that none of it runs out of time unseen. */
+const QUICK_MS = 1000;
+const RETRY_MS = { first: 200, longest: 30_000 };
+
+/** A Data that is not to be held, and must not overtake what is. */
+interface Behind {
+  readonly delivery: Delivery;
+  readonly sink: DeliverySink;
+  /** What has to leave first. */
+  readonly after: number;
+}
+
+export class HoldQueue implements DeliveryTarget, HeldOwner {
+  readonly name: Address;
+  readonly #keeper: HoldKeeper;
+  /** In the order of arrival; those before `#head` are out or gone. */
+  #items: Held[] = [];
+  #head = 0;
+  #returned: Held[] = [];
+  #behind: Behind[] = [];
+  #target: DeliveryTarget | undefined;
+  #out = 0;
+  #outOctets = 0;
+  #window = WINDOW.first;
+  #retryMs = RETRY_MS.first;
+  /** Nothing is sent: somebody is asked, a retry is due, or what another application got is not answered. */
+  #blocked = false;
+  #changing = false;
+  #pumping = false;
+  #offRetry: (() => void) | undefined;
+  /** Whether the endpoint has an account, once that was asked. */
+  #known: Promise<Reply | undefined> | undefined;
+  count = 0;
+  octets = 0;
+
+  constructor(name: Address, keeper: HoldKeeper) {
+    this.name = name;
+    this.#keeper = keeper;
+  }
+
+  /** When the oldest arrived, milliseconds since 1970; undefined when nothing is held. */
+  get oldest(): number | undefined {
+    return this.#items.find(({ state }) => state !== 'gone')?.entry.at;
+  }
+
+  get empty(): boolean {
+    return this.count === 0 && this.#behind.length === 0;
+  }
+
+  /** An entry found at the start. */
+  load(entry: SpoolEntry): void {
+    const held = new Held(entry);
+    this.#add(held);
+    this.#durable(held);
+  }
+
+  // ---- what arrives
+
+  deliver(delivery: Delivery, sink: DeliverySink): void {
+    if (mayBeHeld(delivery.data)) this.#hold(delivery, sink);
+    else if (this.#behind.length >= this.#keeper.outstanding) sink.failed(REPLIES.busy);
+    else {
+      this.#behind.push({ delivery, sink, after: this.#items.at(-1)?.entry.seq ?? 0 });
+      this.#pump();
+    }
+  }
+
+  #hold(delivery: Delivery, sink: DeliverySink): void {
+    const keeper = this.#keeper;
+    const { data } = delivery;
+    const profile = data.source?.profile ?? keeper.profile;
+    try {
+      const payload = joined(delivery.payload(profile));
+      const at = keeper.time.wall();
+      const asked = timingsOf(data, keeper.understood);
+      const refusal = keeper.refusal(this, payload.length, asked);
+      if (refusal !== undefined) {
+        this.#refuse(sink, refusal);
+        return;
+      }
+      const entry = { address: this.name.key, seq: keeper.next(), octets: payload.length, at, due: dueOf(asked, at) };
+      const held = new Held(entry);
+      this.#add(held);
+      this.#known ??= keeper.known(this.name);
+      void this.#known.then((reply) => {
+        if (reply === undefined) this.#write(held, { profile, payload }, sink);
+        else {
+          this.#known = undefined;
+          this.#forget(held);
+          this.#refuse(sink, reply);
+        }
+      });
+    } catch (error) {
+      if (!(error instanceof ImxpError) || error.reply === undefined) throw error;
+      this.#refuse(sink, error.reply);
+    }
+  }
+
+  #write(held: Held, record: { profile: string; payload: Buffer }, sink: DeliverySink): void {
+    const keeper = this.#keeper;
+    keeper.spool.put(held.entry, record, (error) => {
+      if (error !== undefined) {
+        fault('hold', error);
+        this.#forget(held);
+        this.#refuse(sink, REPLIES.heldFailed);
+        return;
+      }
+      keeper.counts.stored += 1;
+      sink.delivered(true);
+      this.#durable(held);
+      this.#pump();
+    });
+  }
+
+  #refuse(sink: DeliverySink, reply: Reply): void {
+    sink.failed(reply);
+    this.#pump();
+  }
+
+  #add(held: Held): void {
+    this.#items.push(held);
+    this.count += 1;
+    this.octets += held.entry.octets;
+    this.#keeper.changed(1, held.cost);
+  }
+
+  #durable(held: Held): void {
+    held.state = 'waiting';
+    const { due } = held.entry;
+    const { time } = this.#keeper;
+    if (due > 0) held.off = time.after(due - time.wall(), () => this.#due(held));
+  }
+
+  /** It counts no more; whether it is still written somewhere is another matter. */
+  #forget(held: Held): void {
+    if (held.state === 'gone') return;
+    held.state = 'gone';
+    held.off?.();
+    held.off = undefined;
+    this.count -= 1;
+    this.octets -= held.entry.octets;
+    this.#keeper.changed(-1, -held.cost);
+  }
+
+  // ---- who attaches
+
+  /** An application attached; what is held goes to it from now on. */
+  attach(target: DeliveryTarget): void {
+    this.#target = target;
+    this.#window = WINDOW.first;
+    this.#retryMs = RETRY_MS.first;
+    this.#offRetry?.();
+    // What an earlier application got and has not answered may still be answered.
+    this.#changing = this.#out > 0;
+    this.#blocked = true;
+    void this.#keeper.since(this.name).then((since) => {
+      // The account may be another one of the same name.
+      for (const held of this.#items) if (held.state === 'waiting' && held.entry.at < since) this.#remove(held);
+      this.#blocked = false;
+      this.#pump();
+    });
+  }
+
+  /** The application is gone. */
+  detach(target: DeliveryTarget): void {
+    if (this.#target !== target) return;
+    this.#target = undefined;
+    this.#offRetry?.();
+    this.#offRetry = undefined;
+    this.#blocked = false;
+    const behind = this.#behind;
+    this.#behind = [];
+    for (const { sink } of behind) sink.failed(REPLIES.endpointUnsent);
+  }
+
+  // ---- what leaves
+
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      while (this.#step());
+    } finally {
+      this.#pumping = false;
+    }
+    if (this.empty && this.#out === 0) this.#keeper.drained(this);
+  }
+
+  /** @returns whether to look again */
+  #step(): boolean {
+    const target = this.#target;
+    if (target === undefined || this.#blocked || this.#changing || this.#returned.length > 0 || this.#keeper.draining) {
+      return false;
+    }
+    while (this.#items[this.#head]?.state === 'gone') this.#head += 1;
+    this.#tidy();
+    const held = this.#items[this.#head];
+    const [behind] = this.#behind;
+    if (behind !== undefined && (held === undefined || held.entry.seq > behind.after)) {
+      this.#behind.shift();
+      target.deliver(behind.delivery, behind.sink);
+      return true;
+    }
+    // What comes after one that is not written yet would overtake it.
+    if (held === undefined || held.state !== 'waiting') return false;
+    const full = this.#out >= this.#window || this.#outOctets + held.entry.octets > WINDOW_OCTETS;
+    if (full && this.#out > 0) return false;
+    return this.#send(held, target);
+  }
+
+  #send(held: Held, target: DeliveryTarget): boolean {
+    const data = this.#read(held);
+    if (data === undefined) return true;
+    const granted = this.#keeper.granted(this.name, data.originator);
+    if (granted instanceof Promise) {
+      this.#blocked = true;
+      granted.then(
+        () => this.#unblock(),
+        () => this.#retry(),
+      );
+      return false;
+    }
+    // RFC 3342 §3, decision: access is checked before queueing, and again
+    if (!granted) {
+      this.#conclude(held, data, REPLIES.accessDenied);
+      return true;
+    }
+    this.#head += 1;
+    held.state = 'out';
+    held.sentAt = this.#keeper.time.now();
+    this.#out += 1;
+    this.#outOctets += held.entry.octets;
+    this.#keeper.began();
+    const delivery = new HeldDelivery(held, data, this);
+    this.#timed(held, data, target).deliver(delivery, delivery);
+    return true;
+  }
+
+  /** RFC 3342 §2: the time in the queue counts, and the copy that is delivered says what is left. */
+  #timed({ entry }: Held, data: Data, target: DeliveryTarget): DeliveryTarget {
+    const { view, time, understood } = this.#keeper;
+    const asked = timingsOf(data, understood);
+    if (asked.length === 0) return target;
+    const since = time.now() - (time.wall() - entry.at);
+    return new TimedTarget(target, { asked, since, onward: false, rewrite: true }, view);
+  }
+
+  #read(held: Held): Data | undefined {
+    try {
+      const record = this.#keeper.spool.read(held.entry);
+      const data = record === undefined ? undefined : readHeld(record, this.#keeper.dialects);
+      if (data === undefined) this.#remove(held);
+      return data;
+    } catch (error) {
+      // What cannot be read today will not be readable tomorrow: it must not keep the others.
+      fault('hold', error);
+      this.#remove(held);
+      return undefined;
+    }
+  }
+
+  // ---- HeldOwner
+
+  encode(data: Data, profile: string): Payload {
+    return this.#keeper.view.encode(data, profile);
+  }
+
+  answered(held: Held, data: Data, reply: Reply | undefined): void {
+    this.#keeper.ended();
+    this.#out -= 1;
+    this.#outOctets -= held.entry.octets;
+    if (reply !== undefined && isTransient(reply.code)) this.#back(held);
+    else {
+      this.#adapt(held);
+      this.#conclude(held, data, reply);
+    }
+    if (this.#out === 0) {
+      this.#changing = false;
+      if (this.#returned.length > 0) this.#again();
+    }
+    this.#pump();
+  }
+
+  #adapt({ sentAt }: Held): void {
+    this.#retryMs = RETRY_MS.first;
+    const quick = this.#keeper.time.now() - sentAt < QUICK_MS;
+    this.#window = quick ? Math.min(this.#window + 1, WINDOW.most) : Math.max(1, this.#window >> 1);
+  }
+
+  #back(held: Held): void {
+    held.state = 'waiting';
+    this.#returned.push(held);
+    this.#window = Math.max(1, this.#window >> 1);
+  }
+
+  /** What was refused for now takes its old place. */
+  #again(): void {
+    const returned = this.#returned.sort((a, b) => a.entry.seq - b.entry.seq);
+    this.#items = [...returned, ...this.#items.slice(this.#head)];
+    this.#head = 0;
+    this.#returned = [];
+    for (const held of returned) {
+      if (held.entry.due > 0 && held.entry.due <= this.#keeper.time.wall()) this.#due(held);
+    }
+    if (this.#target !== undefined) this.#retry();
+  }
+
+  #retry(): void {
+    this.#blocked = true;
+    this.#offRetry = this.#keeper.time.after(this.#retryMs, () => this.#unblock());
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.longest);
+  }
+
+  #unblock(): void {
+    this.#offRetry = undefined;
+    this.#blocked = false;
+    this.#pump();
+  }
+
+  // ---- what ends
+
+  /** The application has answered for good, or it will never get it. */
+  #conclude(held: Held, data: Data, reply: Reply | undefined): void {
+    const { counts, view } = this.#keeper;
+    if (reply === undefined) counts.delivered += 1;
+    else counts.failed += 1;
+    this.#delete(held);
+    reportStatus(data, () => reply, reply, view);
+  }
+
+  #remove(held: Held): void {
+    this.#keeper.counts.failed += 1;
+    this.#delete(held);
+  }
+
+  #delete(held: Held): void {
+    if (held.state === 'gone') return;
+    this.#forget(held);
+    this.#keeper.spool.remove(held.entry, (error) => {
+      if (error !== undefined) fault('hold', error);
+    });
+  }
+
+  /** Its time is over, or somebody has to be told that it takes long. */
+  #due(held: Held): void {
+    if (held.state !== 'waiting') return;
+    const keeper = this.#keeper;
+    // An alarm may ring a moment too early.
+    if (keeper.time.wall() < held.entry.due) {
+      this.#durable(held);
+      return;
+    }
+    const data = this.#read(held);
+    if (data !== undefined) this.#look(held, data);
+    this.#pump();
+  }
+
+  #look(held: Held, data: Data): void {
+    const keeper = this.#keeper;
+    const asked = timingsOf(data, keeper.understood);
+    const waited = keeper.time.wall() - held.entry.at;
+    if (asked.some(({ content: { noLaterThan } }) => noLaterThan > 0 && noLaterThan <= waited)) {
+      this.#conclude(held, data, REPLIES.expired);
+      for (const { option, content } of asked) {
+        if (content.reportErrors) reportOn(data, option, REPLIES.expired, keeper.view);
+      }
+      return;
+    }
+    const late = asked.filter(({ content: { reportAfter } }) => reportAfter > 0 && reportAfter <= waited);
+    for (const { option } of late) reportOn(data, option, REPLIES.delayed, keeper.view);
+    this.#postpone(held, withoutReportAfter(data, late));
+  }
+
+  /** Writes down that the originator has been told. */
+  #postpone(held: Held, data: Data): void {
+    const { spool, understood, profile: own } = this.#keeper;
+    const { entry } = held;
+    const profile = data.source?.profile ?? own;
+    const due = dueOf(timingsOf(data, understood), entry.at);
+    held.entry = { ...entry, due };
+    held.state = 'writing';
+    spool.replace(entry, held.entry, { profile, payload: joined(this.encode(data, profile)) }, (error) => {
+      if (error !== undefined) {
+        fault('hold', error);
+        held.entry = { ...entry, due: 0 };
+      }
+      if (held.state === 'writing') this.#durable(held);
+      this.#pump();
+    });
+  }
+
+  /** Forgets what has been held for too long, and who has an account. */
+  sweep(before: number): void {
+    for (const held of this.#items) {
+      if (held.state !== 'waiting') continue;
+      if (held.entry.at >= before) break;
+      const data = this.#read(held);
+      if (data !== undefined) this.#conclude(held, data, REPLIES.heldTooLong);
+    }
+    this.#known = undefined;
+    this.#pump();
+  }
+
+  #tidy(): void {
+    if (this.#head < 256 || this.#head * 2 < this.#items.length) return;
+    this.#items = this.#items.slice(this.#head);
+    this.#head = 0;
+  }
+}

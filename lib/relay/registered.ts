@@ -1,0 +1,26 @@
+/** The registered options a relay understands (IMXP core §11.1, RFC 3342), as its configuration wants it. */
+import type { OptionRegistry } from './options.js';
+import { statusOptions } from './status.js';
+import { ATTACH_OVERRIDE, DATA_HOPPING, DATA_TIMING, HOLD } from './terms.js';
+
+export interface OptionPolicy {
+  readonly statusRequest: 'on' | 'border' | 'off';
+  readonly dataTiming: 'on' | 'border' | 'off';
+  /** `timed`: only Data that say for how long. */
+  readonly hold4Endpoint: 'on' | 'timed' | 'off';
+  readonly attachOverride: 'on' | 'off';
+}
+
+/** What is switched off is an option like any that is not known. */
+export function registeredOptions(policy: OptionPolicy): OptionRegistry {
+  const { statusRequest, dataTiming, hold4Endpoint, attachOverride } = policy;
+  const understood = statusOptions(statusRequest);
+  // OPT-1: RFC 3342 has them in data; on a recipient they are for him alone
+  if (dataTiming !== 'off') {
+    understood.add(DATA_TIMING, ['data', 'recipient'], dataTiming === 'on' ? 'always' : 'border');
+  }
+  understood.add(DATA_HOPPING, ['data', 'recipient']);
+  if (hold4Endpoint !== 'off') understood.add(HOLD, ['data', 'recipient']);
+  if (attachOverride === 'on') understood.add(ATTACH_OVERRIDE, ['attach']);
+  return understood;
+}

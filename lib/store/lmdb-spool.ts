@@ -1,0 +1,164 @@
+/**
+ * Held Data on disk: lmdb in a directory of its own, payloads as they are. What is asked for while one transaction is being
+ * flushed goes together into the next one, so that thousands a second become durable on any disk.
+ */
+import { mkdir } from 'node:fs/promises';
+import { open, type RootDatabase } from 'lmdb';
+import { LocalError } from '../errors.js';
+import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/spool.js';
+import { closedError } from './store.js';
+
+/** What can be known without reading is in the key; keys are in the order of their parts. */
+type Key = [address: string, seq: number, octets: number, at: number, due: number];
+
+/** One transaction: copying more than this would keep everybody else waiting. */
+const BATCH_OCTETS = 8_388_608;
+const BATCH_JOBS = 4096;
+
+interface Job {
+  readonly octets: number;
+  readonly action: () => void;
+  readonly written: Written;
+}
+
+export class LmdbSpool implements Spool {
+  readonly #root: RootDatabase<Buffer, Key>;
+  #jobs: Job[] = [];
+  #running: Promise<void> | undefined;
+  #closed = false;
+  /** The last write failed, as on a full disk: lmdb waits for ever for it to be flushed. */
+  #unwritten = false;
+
+  /** See {@link openLmdbSpool}. */
+  constructor(path: string) {
+    // Batches by turns of the event loop are promises that nobody holds: one that fails would end the process.
+    this.#root = open<Buffer, Key>({ path, noSubdir: false, encoding: 'binary', eventTurnBatching: false });
+  }
+
+  *entries(): Iterable<SpoolEntry> {
+    for (const [address, seq, octets, at, due] of this.#root.getKeys()) yield { address, seq, octets, at, due };
+  }
+
+  put(entry: SpoolEntry, record: SpoolRecord, written: Written): void {
+    const [key, value] = [keyOf(entry), encoded(record)];
+    this.#ask(value.length, () => this.#root.putSync(key, value), written);
+  }
+
+  read(entry: SpoolEntry): SpoolRecord | undefined {
+    if (this.#closed) throw closedError();
+    try {
+      const value = this.#root.getBinary(keyOf(entry));
+      return value === undefined ? undefined : recordOf(value);
+    } catch (cause) {
+      throw failed(cause);
+    }
+  }
+
+  remove(entry: SpoolEntry, written: Written): void {
+    const key = keyOf(entry);
+    this.#ask(0, () => void this.#root.removeSync(key), written);
+  }
+
+  replace(entry: SpoolEntry, by: SpoolEntry, record: SpoolRecord, written: Written): void {
+    const [old, key, value] = [keyOf(entry), keyOf(by), encoded(record)];
+    const exchange = (): void => {
+      if (this.#root.removeSync(old)) this.#root.putSync(key, value);
+    };
+    this.#ask(value.length, exchange, written);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running;
+    const closed = this.#root.close();
+    if (!this.#unwritten) await closed;
+  }
+
+  #ask(octets: number, action: () => void, written: Written): void {
+    if (this.#closed) {
+      queueMicrotask(() => written(closedError()));
+      return;
+    }
+    this.#jobs.push({ octets, action, written });
+    this.#running ??= this.#run();
+  }
+
+  async #run(): Promise<void> {
+    // Whatever else comes in this turn goes with it.
+    await Promise.resolve();
+    while (this.#jobs.length > 0) {
+      const batch = this.#batch();
+      const error = await this.#write(batch);
+      for (const { written } of batch) written(error);
+    }
+    this.#running = undefined;
+  }
+
+  #batch(): Job[] {
+    let [count, octets] = [0, 0];
+    for (const job of this.#jobs) {
+      octets += job.octets;
+      if (count > 0 && (octets > BATCH_OCTETS || count >= BATCH_JOBS)) break;
+      count += 1;
+    }
+    return this.#jobs.splice(0, count);
+  }
+
+  async #write(batch: readonly Job[]): Promise<Error | undefined> {
+    try {
+      await this.#root.transaction(() => {
+        for (const { action } of batch) action();
+      });
+      // A transaction resolves at commit, before the disk has it.
+      await this.#root.flushed;
+      this.#unwritten = false;
+      // What is read from may have been begun before.
+      this.#root.resetReadTxn();
+      return undefined;
+    } catch (cause) {
+      this.#unwritten = true;
+      return failed(await reasonOf(cause));
+    }
+  }
+}
+
+/** Opens the spool in a directory, which is made when it is missing. @throws LocalError STORE_FAILED */
+export async function openLmdbSpool(path: string): Promise<LmdbSpool> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    return new LmdbSpool(path);
+  } catch (cause) {
+    throw failed(cause);
+  }
+}
+
+function keyOf({ address, seq, octets, at, due }: SpoolEntry): Key {
+  return [address, seq, octets, at, due];
+}
+
+function encoded({ profile, payload }: SpoolRecord): Buffer {
+  const name = Buffer.from(profile);
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(name.length);
+  return Buffer.concat([length, name, payload]);
+}
+
+function recordOf(value: Buffer): SpoolRecord {
+  const end = 2 + value.readUInt16BE(0);
+  return { profile: value.toString('utf8', 2, end), payload: value.subarray(end) };
+}
+
+/** lmdb tells why a commit failed in a promise of its own, rejected by now; it would end the process if nobody took it. */
+async function reasonOf(cause: unknown): Promise<unknown> {
+  if (!(cause instanceof Error && 'commitError' in cause)) return cause;
+  try {
+    return await Promise.race([cause.commitError, cause]);
+  } catch (reason) {
+    return reason;
+  }
+}
+
+function failed(cause: unknown): LocalError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new LocalError('STORE_FAILED', `held messages could not be read or written: ${message}`, { cause });
+}

@@ -1,0 +1,47 @@
+/** The spool of held Data that a configuration asks for. Loads an engine only when it is used. */
+import { join } from 'node:path';
+import type { StoreConfig } from '../config/schema.js';
+import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/spool.js';
+
+/** Beside the entries, in files of its own: a long queue must not slow down what everybody waits for. */
+const DIRECTORY = 'held';
+
+/** @throws LocalError STORE_FAILED */
+export async function openSpool(config: StoreConfig): Promise<Spool> {
+  if (config.type === 'memory') return new MemorySpool();
+  const { openLmdbSpool } = await import('./lmdb-spool.js');
+  return openLmdbSpool(join(config.path, DIRECTORY));
+}
+
+/** Forgets everything at the end, for trials and specs. */
+export class MemorySpool implements Spool {
+  readonly #records = new Map<string, { readonly entry: SpoolEntry; readonly record: SpoolRecord }>();
+
+  *entries(): Iterable<SpoolEntry> {
+    for (const { entry } of this.#records.values()) yield entry;
+  }
+
+  put(entry: SpoolEntry, record: SpoolRecord, written: Written): void {
+    this.#records.set(keyOf(entry), { entry, record });
+    queueMicrotask(() => written(undefined));
+  }
+
+  read(entry: SpoolEntry): SpoolRecord | undefined {
+    return this.#records.get(keyOf(entry))?.record;
+  }
+
+  remove(entry: SpoolEntry, written: Written): void {
+    this.#records.delete(keyOf(entry));
+    queueMicrotask(() => written(undefined));
+  }
+
+  replace(_entry: SpoolEntry, by: SpoolEntry, record: SpoolRecord, written: Written): void {
+    this.put(by, record, written);
+  }
+
+  async close(): Promise<void> {}
+}
+
+function keyOf({ address, seq }: SpoolEntry): string {
+  return `${address}/${seq}`;
+}

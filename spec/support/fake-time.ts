@@ -1,0 +1,45 @@
+/** A clock that a spec moves. */
+import type { Timekeeper } from '../../lib/relay/timekeeper.js';
+
+interface Alarm {
+  readonly at: number;
+  readonly ring: () => void;
+}
+
+export class FakeTime implements Timekeeper {
+  /** Milliseconds since it began; the time of day began at a million. */
+  #now = 0;
+  readonly #alarms = new Set<Alarm>();
+
+  now(): number {
+    return this.#now;
+  }
+
+  wall(): number {
+    return 1_000_000 + this.#now;
+  }
+
+  after(ms: number, ring: () => void): () => void {
+    const alarm = { at: this.#now + Math.max(0, ms), ring };
+    this.#alarms.add(alarm);
+    return () => this.#alarms.delete(alarm);
+  }
+
+  /** How many alarms are set. */
+  get alarms(): number {
+    return this.#alarms.size;
+  }
+
+  /** Lets time pass; alarms ring at their moment, in their order. */
+  pass(ms: number): void {
+    const end = this.#now + ms;
+    for (;;) {
+      const due = [...this.#alarms].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+      if (due === undefined) break;
+      this.#alarms.delete(due);
+      this.#now = Math.max(this.#now, due.at);
+      due.ring();
+    }
+    this.#now = end;
+  }
+}
