@@ -65,6 +65,11 @@ export class RawChannel {
     return Math.max(0, (this.#rightEdge - this.#sendNext) | 0);
   }
 
+  /** Octets we still let the relay send. */
+  get open(): number {
+    return Math.max(0, (this.#granted - this.#receiveNext) | 0);
+  }
+
   /** The next sequence number we expect, which is also what a SEQ acknowledges. */
   get receiveNext(): number {
     return this.#receiveNext;

@@ -79,25 +79,31 @@ export function multipartData(
   return Buffer.concat([Buffer.from(head), body, Buffer.from('\r\n--=_m1--\r\n')]);
 }
 
+/** Nothing in these documents is longer; what is longer was sent to keep us busy. */
+const bounded = (payload: Buffer | string): string =>
+  typeof payload === 'string' ? payload.slice(0, 65_536) : payload.toString('utf8', 0, 65_536);
+
 /** The `error` in a reply: its code and text with entities resolved. */
 export function errorIn(payload: Buffer | string): { code: number; text: string } | undefined {
-  const match = /<error\b[^>]*?\bcode=(['"])([1-5][0-9][0-9])\1[^>]*?(?:\/>|>([\s\S]*?)<\/error>)/.exec(`${payload}`);
+  const match = /<error\b[^>]*?\bcode=(['"])([1-5][0-9][0-9])\1[^>]*?(?:\/>|>([\s\S]*?)<\/error>)/.exec(
+    bounded(payload),
+  );
   return match === null ? undefined : { code: Number(match[2]), text: unescaped(match[3] ?? '') };
 }
 
 export function profilesIn(greeting: Buffer | string): string[] {
-  return [...`${greeting}`.matchAll(/<profile\s+uri=(['"])([^'"]*)\1\s*\/>/g)].map((match) => match[2] ?? '');
+  return [...bounded(greeting).matchAll(/<profile\s+uri=(['"])([^'"]*)\1\s*\/>/g)].map((match) => match[2] ?? '');
 }
 
 /** The profile of a positive answer to `start`: URI and character data, CDATA and entities resolved, edges trimmed. */
 export function profileIn(payload: Buffer | string): { uri: string; content: string } | undefined {
-  const match = /<profile\s+uri=(['"])([^'"]*)\1\s*(?:\/>|>([\s\S]*?)<\/profile>)/.exec(`${payload}`);
+  const match = /<profile\s+uri=(['"])([^'"]*)\1\s*(?:\/>|>([\s\S]*?)<\/profile>)/.exec(bounded(payload));
   return match === null ? undefined : { uri: match[2] ?? '', content: unescaped(match[3] ?? '').trim() };
 }
 
 /** The `blob` of a SASL message: status and decoded octets as text. */
 export function blobIn(text: Buffer | string): { status: string; data: string } | undefined {
-  const match = /<blob\b([^>]*?)(?:\/>|>([\s\S]*?)<\/blob>)/.exec(`${text}`);
+  const match = /<blob\b([^>]*?)(?:\/>|>([\s\S]*?)<\/blob>)/.exec(bounded(text));
   if (match === null) return undefined;
   const status = /\bstatus=(['"])(\w+)\1/.exec(match[1] ?? '')?.[2] ?? 'continue';
   return { status, data: Buffer.from(match[2] ?? '', 'base64').toString() };

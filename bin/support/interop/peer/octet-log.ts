@@ -9,6 +9,8 @@ const SHOWN_OCTETS = 600;
 export interface Entry {
   readonly from: 'I' | 'L';
   readonly octets: Buffer;
+  /** Something that happened in between, with no octets. */
+  readonly mark?: string;
 }
 
 /** Octets as text on one line: CR, LF and everything not printable escaped, long runs cut in the middle. */
@@ -31,7 +33,7 @@ export class OctetLog {
   add(from: Entry['from'], octets: Buffer): void {
     if (from === 'L') this.#recording?.push(octets);
     const last = this.#entries.at(-1);
-    if (last?.from === from && last.octets.length + octets.length <= SHOWN_OCTETS) {
+    if (last?.from === from && last.mark === undefined && last.octets.length + octets.length <= SHOWN_OCTETS) {
       this.#entries[this.#entries.length - 1] = {
         from,
         octets: Buffer.concat([last.octets, octets]),
@@ -43,6 +45,16 @@ export class OctetLog {
       this.#entries.shift();
       this.#forgotten += 1;
     }
+  }
+
+  /** Something that happened, said where it did. */
+  mark(text: string): void {
+    this.#entries.push({ from: 'I', octets: Buffer.alloc(0), mark: text });
+  }
+
+  /** Entries there were before {@link entries}. */
+  get forgotten(): number {
+    return this.#forgotten;
   }
 
   /** What crossed lately, in order. */
@@ -67,7 +79,7 @@ export class OctetLog {
     const left = this.#entries.length - shown.length + this.#forgotten;
     return [
       left > 0 ? `  (${left} earlier)` : '',
-      ...shown.map(({ from, octets }) => `  ${from}: ${visible(octets)}`),
+      ...shown.map(({ from, octets, mark }) => (mark === undefined ? `  ${from}: ${visible(octets)}` : `  -- ${mark}`)),
     ].join('\n');
   }
 }

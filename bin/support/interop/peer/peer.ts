@@ -30,10 +30,15 @@ export class RawPeer extends RawSession {
     return peer;
   }
 
+  /** What the relay greeted with last. */
+  greeting: Buffer | undefined;
+
   /** Sends the empty greeting of RFC 3080 §2.3.1.1 and returns the relay's. */
   async greet(): Promise<RawMessage> {
     this.write(this.channel(0).build('RPY', 0, document.GREETING));
-    return await this.nextReply(0);
+    const message = await this.nextReply(0);
+    this.greeting = message.payload;
+    return message;
   }
 
   /** Asks for a channel; returns the reply, the channel's number and, if created, its profile's content. */

@@ -86,7 +86,9 @@ export class RawSession {
     this.#segment = options.segment ?? 0;
     this.deadlineMs = options.deadlineMs ?? 8000;
     this.name = options.name ?? 'raw peer';
-    this.#report = options.report ?? refuse;
+    const { report } = options;
+    // What answers octets that nobody counted cannot be judged by counting.
+    this.#report = report === undefined ? refuse : (rule, text) => this.#unaccounted || report(rule, text);
     this.#mostOctets = options.mostOctets ?? Number.POSITIVE_INFINITY;
     if (stream instanceof Socket) stream.setNoDelay(true);
     this.open(0);
@@ -259,6 +261,11 @@ export class RawSession {
     await this.#until(() => channel.available >= octets, `a window of ${octets} octets on channel ${number}`);
   }
 
+  /** Waits until a reply is there, and leaves it. */
+  async arrived(number: number): Promise<void> {
+    await this.#until(() => this.channel(number).replies.length > 0, `a reply on channel ${number}`);
+  }
+
   /** Resolves when everything written so far was handed to the system. */
   async flushed(): Promise<void> {
     await this.#writing;
@@ -353,6 +360,7 @@ export class RawSession {
     const plain = this.#stream as Socket;
     for (const event of ['data', 'end', 'error', 'close']) plain.removeAllListeners(event);
     this.#stream = await engine(plain);
+    this.log.mark('TLS; a new session');
     this.#reader = new FrameReader();
     this.#channels = new Map();
     this.open(0);

@@ -11,7 +11,8 @@ import { within } from './within.js';
 export type Engine = (plain: Socket) => Promise<Duplex>;
 
 export interface TlsOptions {
-  readonly serverName: string;
+  /** Undefined where the peer is known by its address alone. */
+  readonly serverName: string | undefined;
   readonly authority?: Buffer | string | undefined;
   /** The peer's own certificate, versions and the like. */
   readonly more?: ConnectionOptions;
@@ -30,7 +31,8 @@ export function nodeClient(
 ): Engine {
   return async (plain) => {
     const chopper = segment > 0 ? new Chopper(plain, segment) : undefined;
-    const secure = connectTls({ socket: chopper ?? plain, ca: authority, servername: serverName, ...more });
+    const named = serverName === undefined ? {} : { servername: serverName };
+    const secure = connectTls({ socket: chopper ?? plain, ca: authority, ...named, ...more });
     const done = new Promise<void>((resolve, reject) => {
       secure.once('secureConnect', resolve);
       secure.once('error', reject);

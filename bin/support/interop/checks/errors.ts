@@ -1,0 +1,151 @@
+/** What cannot be read: XML in every way wrong, and messages that are too much (RFC 3080 §2.2.2.2, §8; IMXP core §14). */
+import { type Check, Finding } from '../check.js';
+import { type Context, causeText } from '../context.js';
+import { refused } from '../judge.js';
+import * as document from '../peer/documents.js';
+import { askNone, askNothing } from './common.js';
+
+const XML = 'RFC 3080 §2.2.2.2';
+const CODES = 'IMXP core §14';
+const NEEDS = ['account', 'digest', 'imxp'] as const;
+const DEEP = 20_000;
+const MOST_OCTETS = 1_048_576;
+const STEP = 4000;
+
+const laughs = (count: number): string =>
+  Array.from({ length: count }, (_, at) => `<!ENTITY l${at + 1} "${`&l${at};`.repeat(10)}">`).join('');
+
+/** Control documents that nobody may take, with the codes for them. */
+const DOCUMENTS: readonly (readonly [
+  name: string,
+  what: string,
+  clause: string,
+  document: (own: string) => string,
+  codes: { must?: readonly number[]; should?: readonly number[] },
+])[] = [
+  [
+    'not-well-formed',
+    'a document that is not well-formed',
+    CODES,
+    (own) => `<attach endpoint='${own}'`,
+    { must: [500] },
+  ],
+  [
+    'two-roots',
+    'a document with two roots',
+    CODES,
+    () => "<terminate transID='9' /><terminate transID='9' />",
+    { must: [500] },
+  ],
+  ['bare-ampersand', 'a bare ampersand', CODES, () => "<terminate transID='9&' />", { must: [500] }],
+  ['not-valid', 'a document of another vocabulary', CODES, () => "<letter to='barney' />", { should: [501] }],
+  ['doctype', 'a DOCTYPE', XML, () => "<!DOCTYPE terminate []><terminate transID='99' />", { should: [501, 500] }],
+  [
+    'entities',
+    'entities that grow a thousandfold',
+    XML,
+    () => `<!DOCTYPE t [<!ENTITY l0 "ha">${laughs(9)}]><terminate transID='&l9;' />`,
+    { should: [501, 500] },
+  ],
+  [
+    'unknown-entity',
+    'an entity that is not one of the five',
+    XML,
+    () => "<terminate transID='&nbsp;' />",
+    { should: [500, 501] },
+  ],
+  ['deep', `elements ${DEEP} deep`, XML, () => '<a>'.repeat(DEEP) + '</a>'.repeat(DEEP), { should: [501, 500] }],
+];
+
+/** Sends a message on channel 0 that does not end, until somebody has enough. */
+async function oversize(context: Context): Promise<void> {
+  const peer = await context.session();
+  const channel = peer.channel(0);
+  const msgno = channel.allocate();
+  let sent = 0;
+  const full = (): boolean => channel.replies.length > 0 || sent >= MOST_OCTETS;
+  while (!full() && peer.alive) {
+    try {
+      await Promise.race([peer.allowed(0, STEP), peer.arrived(0)]);
+    } catch (error) {
+      if (!peer.alive) break;
+      throw new Finding('a window, an error, or the end', `none of them behind ${sent} octets: ${causeText(error)}`);
+    }
+    if (full()) break;
+    peer.write(channel.build('MSG', msgno, Buffer.alloc(STEP, ' '), '*'));
+    sent += STEP;
+  }
+  if (!peer.alive) return context.remark(`the session ends behind ${sent} octets of one message`);
+  // RFC 3080 §2.6.3: whoever is answered before the last frame ends the message with an empty one.
+  peer.write(channel.build('MSG', msgno, ''));
+  refused(context, await peer.nextReply(0), { should: [500, 501, 550, 554] });
+  await askNone(context, peer);
+}
+
+export const ERROR_CHECKS: readonly Check[] = [
+  ...DOCUMENTS.map(
+    ([name, what, clause, made, codes]): Check => ({
+      id: `errors.${name}`,
+      title: `refuses ${what}, and the channel goes on`,
+      clause,
+      why: 'an error says what was wrong; taking it, or ending, costs the peer its session or the relay its memory',
+      needs: NEEDS,
+      fault: true,
+      async run(context) {
+        const { peer, channel } = await context.open();
+        const payload = context.words.control(made(context.account().address));
+        refused(context, await peer.ask(channel, payload), codes);
+        refused(context, await askNothing(context, peer, channel), { should: [550] });
+      },
+    }),
+  ),
+  {
+    id: 'errors.utf-8',
+    title: 'refuses octets that are not UTF-8, and the channel goes on',
+    clause: XML,
+    why: 'text that is guessed is not what was sent',
+    needs: NEEDS,
+    fault: true,
+    async run(context) {
+      const { peer, channel } = await context.open();
+      const payload = Buffer.from(context.words.control("<terminate transID='99' x='?' />"), 'latin1');
+      payload[payload.indexOf('?')] = 0xff;
+      refused(context, await peer.ask(channel, payload), { should: [500, 501] });
+      refused(context, await askNothing(context, peer, channel), { should: [550] });
+    },
+  },
+  {
+    id: 'errors.headers',
+    title: 'answers a message whose MIME header has no end, and the channel goes on',
+    clause: 'RFC 3080 §2.2.2.1',
+    why: 'a message that cannot be read is poorly formed; only the profile says what to answer',
+    needs: NEEDS,
+    async run(context) {
+      const { peer, channel } = await context.open();
+      refused(context, await peer.ask(channel, 'Content-Type: text/xml'), { should: [500, 501] });
+      refused(context, await askNothing(context, peer, channel), { should: [550] });
+    },
+  },
+  {
+    id: 'errors.channel-0-doctype',
+    title: 'refuses a DOCTYPE on channel 0',
+    clause: XML,
+    why: 'channel management has the five entities and no document type',
+    fault: true,
+    async run(context) {
+      const peer = await context.session();
+      const start = `<!DOCTYPE start []><start number='1'><profile uri='http://example.com/profiles/none' /></start>`;
+      refused(context, await peer.ask(0, document.beepXml(start)), { should: [501, 500, 550] });
+      await askNone(context, peer);
+    },
+  },
+  {
+    id: 'errors.oversize',
+    title: 'refuses a message on channel 0 that has no end, or ends the session, before it is out of memory',
+    clause: 'RFC 3080 §2.6.3',
+    why: 'a stranger must not be able to fill the memory of a relay',
+    fault: true,
+    patience: 3,
+    run: oversize,
+  },
+];

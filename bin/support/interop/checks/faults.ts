@@ -1,0 +1,126 @@
+/** Poorly formed frames: each ends the session without a response, and nobody else notices (RFC 3080 §2.2.1). */
+import type { Check } from '../check.js';
+import * as document from '../peer/documents.js';
+import { frame, seq } from '../peer/frame.js';
+import type { RawPeer } from '../peer/peer.js';
+import { NONE, silentEnd } from './common.js';
+
+const START = document.start({ channel: 1, uri: NONE });
+const HEADER = 'RFC 3080 §2.2.1.1';
+const WHY = 'after such a frame nobody knows what the other meant; going on, or answering, hides the fault';
+
+/** The next sequence number on channel 0. */
+const next = (peer: RawPeer): number => peer.channel(0).sendNext;
+
+const line =
+  (text: (seqno: number) => string) =>
+  (peer: RawPeer): Buffer =>
+    Buffer.from(text(next(peer)));
+const TABLE: readonly (readonly [name: string, what: string, clause: string, octets: (peer: RawPeer) => Buffer])[] = [
+  ['keyword', 'an unknown keyword', HEADER, line((at) => `REQ 0 1 . ${at} 0\r\nEND\r\n`)],
+  ['lower-case', 'a keyword in lower case', HEADER, line((at) => `msg 0 1 . ${at} 0\r\nEND\r\n`)],
+  ['missing', 'a parameter missing', HEADER, line((at) => `MSG 0 1 . ${at}\r\nEND\r\n`)],
+  ['surplus', 'a parameter too many', HEADER, line((at) => `MSG 0 1 . ${at} 0 0\r\nEND\r\n`)],
+  ['two-spaces', 'two spaces between parameters', HEADER, line((at) => `MSG 0  1 . ${at} 0\r\nEND\r\n`)],
+  ['trailing-space', 'a space before CRLF', HEADER, line((at) => `MSG 0 1 . ${at} 0 \r\nEND\r\n`)],
+  ['bare-lf', 'LF instead of CRLF', HEADER, line((at) => `MSG 0 1 . ${at} 0\nEND\r\n${' '.repeat(60)}`)],
+  ['sign', 'a number with a sign', HEADER, line((at) => `MSG 0 +1 . ${at} 0\r\nEND\r\n`)],
+  ['more', 'neither . nor * for more', HEADER, line((at) => `MSG 0 1 , ${at} 0\r\nEND\r\n`)],
+  ['size-range', 'a size above 2147483647', HEADER, line((at) => `MSG 0 1 . ${at} 2147483648\r\n`)],
+  ['seqno-range', 'a sequence number above 4294967295', HEADER, line(() => 'MSG 0 1 . 4294967296 0\r\nEND\r\n')],
+  ['endless-header', 'a header without end', HEADER, line((at) => `MSG 0 1 . ${at} `.padEnd(80, '0'))],
+  ['channel', 'a channel that is not open', HEADER, line(() => 'MSG 9 1 . 0 0\r\nEND\r\n')],
+  ['unasked', 'a reply to nothing', HEADER, (peer) => frame('RPY', 0, 5, '.', next(peer), document.beepXml('<ok />'))],
+  [
+    'keyword-changes',
+    'a message that begins as MSG and goes on as RPY',
+    HEADER,
+    (peer) => Buffer.concat([frame('MSG', 0, 1, '*', next(peer), '1'), frame('RPY', 0, 1, '.', next(peer) + 1, '2')]),
+  ],
+  [
+    'interrupted',
+    'another message in the middle of one',
+    HEADER,
+    (peer) => Buffer.concat([frame('MSG', 0, 1, '*', next(peer), '1'), frame('MSG', 0, 2, '.', next(peer) + 1, '2')]),
+  ],
+  [
+    'seqno-high',
+    'a sequence number too high',
+    'RFC 3080 §2.2.1.2',
+    (peer) => frame('MSG', 0, 1, '.', next(peer) + 1, START),
+  ],
+  [
+    'seqno-low',
+    'a sequence number too low',
+    'RFC 3080 §2.2.1.2',
+    (peer) => frame('MSG', 0, 1, '.', next(peer) - 1, START),
+  ],
+  ['nul-more', 'a NUL that is not the last', HEADER, line((at) => `NUL 0 1 * ${at} 0\r\nEND\r\n`)],
+  ['trailer', 'no trailer behind the payload', 'RFC 3080 §2.2.1.3', line((at) => `MSG 0 1 . ${at} 2\r\nxxENDE\r\n`)],
+  [
+    'size-small',
+    'a payload longer than its size',
+    'RFC 3080 §2.2.1.3',
+    line((at) => `MSG 0 1 . ${at} 2\r\nxxxEND\r\n`),
+  ],
+  ['seq-unsent', 'a SEQ for octets never sent', 'RFC 3081 §3.1.3', () => seq(0, 100_000_000, 4096)],
+  ['seq-short', 'a SEQ without its window', 'RFC 3081 §3.1.3', line(() => 'SEQ 0 0\r\n')],
+  ['seq-channel', 'a SEQ for a channel that never was', 'RFC 3081 §3.1.3', () => seq(9, 0, 4096)],
+];
+
+export const FAULT_CHECKS: readonly Check[] = [
+  ...TABLE.map(
+    ([name, what, clause, octets]): Check => ({
+      id: `faults.${name}`,
+      title: `ends the session in silence on ${what}`,
+      clause,
+      why: WHY,
+      fault: true,
+      run: async (context) => {
+        const peer = await context.session();
+        await silentEnd(peer, octets(peer));
+      },
+    }),
+  ),
+  {
+    id: 'faults.msgno-in-use',
+    title: 'ends the session in silence on a number whose message is not answered yet',
+    clause: HEADER,
+    why: 'nobody could tell to which of the two the reply belongs',
+    fault: true,
+    needs: ['account', 'digest', 'imxp'],
+    async run(context) {
+      const { peer, channel, address } = await context.attached();
+      const payload = context.words.data({ from: address, to: [address], inner: '<note>twice</note>' });
+      if (!context.words.waits)
+        return context.remark('a Data is answered at once here; there is nothing to collide with');
+      const own = peer.channel(channel);
+      peer.write(own.build('MSG', 0, payload));
+      await peer.nextRequest(channel);
+      await silentEnd(peer, own.build('MSG', 0, payload));
+    },
+  },
+  {
+    id: 'faults.second-reply',
+    title: 'ends the session in silence on a second reply to one message',
+    clause: HEADER,
+    why: 'the message was completely answered',
+    fault: true,
+    needs: ['account', 'digest', 'imxp'],
+    async run(context) {
+      const fred = await context.attached();
+      const { peer, channel, address } = fred;
+      const once = context.words.data({ from: address, to: [address], inner: '<note>once</note>' });
+      const { msgno } = await context.deliver(fred, fred, once);
+      await silentEnd(peer, peer.channel(channel).build('RPY', msgno, context.words.ok));
+    },
+  },
+];
+
+/** Judged after each fault. */
+export const OTHERS_SERVED = {
+  id: 'faults.others-served',
+  title: 'goes on serving others while it deals with a fault',
+  clause: 'RFC 3080 §2.2.1',
+  why: 'one bad client must not cost the others their sessions',
+} as const;

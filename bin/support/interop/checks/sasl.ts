@@ -1,0 +1,289 @@
+/** Authentication: DIGEST-MD5 and SCRAM-SHA-256 step by step, and everything that must not let anybody in (RFC 3080 §4). */
+import { type Check, expect, Finding } from '../check.js';
+import { type Context, causeOf } from '../context.js';
+import { grantedInside, profileOf, refused, refusedInside } from '../judge.js';
+import type { RawMessage } from '../peer/channel.js';
+import { digestAnswer, directives } from '../peer/digest.js';
+import * as document from '../peer/documents.js';
+import type { RawPeer } from '../peer/peer.js';
+import { RawScram } from '../peer/scram.js';
+import { askNone } from './common.js';
+
+export const SCRAM = 'http://iana.org/beep/SASL/SCRAM-SHA-256';
+const CHALLENGE = 'a blob with a challenge in the profile';
+const MOST_CHALLENGE_OCTETS = 2048;
+
+interface Challenged {
+  readonly peer: RawPeer;
+  readonly number: number;
+  readonly challenge: string;
+}
+
+/** A channel for DIGEST-MD5 and the challenge on it. */
+async function challenged(context: Context, on?: RawPeer): Promise<Challenged> {
+  const peer = on ?? (await context.loginSession(document.DIGEST_MD5));
+  const { number, reply } = await peer.start(document.DIGEST_MD5, undefined, context.target.serverName);
+  const { content } = profileOf(reply, CHALLENGE);
+  let given = document.blobIn(content);
+  // RFC 3080 §4.1: with nothing in the profile the client begins, here with nothing to say.
+  if (given === undefined) given = document.blobIn((await peer.ask(number, document.beepXml('<blob />'))).payload);
+  if (given?.status !== 'continue' || given.data === '')
+    throw new Finding(CHALLENGE, content.slice(0, 120) || 'nothing');
+  return { peer, number, challenge: given.data };
+}
+
+interface Attempt {
+  readonly username?: string;
+  readonly password?: string;
+  readonly authzid?: string;
+}
+
+/** Answers a challenge. */
+async function respond(
+  context: Context,
+  at: Challenged,
+  attempt: Attempt = {},
+): Promise<{ reply: RawMessage; rspauth: string; sent: string }> {
+  const { address, password } = context.account();
+  const username = context.facts.usernames.get(address) ?? address.slice(0, address.lastIndexOf('@'));
+  const realm = directives(at.challenge)
+    .get('realm')
+    ?.find((one) => one === context.target.domain);
+  const uri = `beep/${context.target.domain}`;
+  const { response, rspauth } = digestAnswer(at.challenge, {
+    ...{ username, password, uri },
+    ...(realm === undefined ? {} : { realm }),
+    ...attempt,
+  });
+  const reply = await at.peer.ask(at.number, document.beepXml(document.blob(response)));
+  return { reply, rspauth, sent: response };
+}
+
+/** The server's proof, in the blob that completes or in one before it. */
+async function proven(at: Challenged, reply: RawMessage, proof: string): Promise<void> {
+  const expected = `a blob with ${proof.split('=')[0]}=… that proves the server`;
+  if (reply.keyword !== 'RPY') throw new Finding('a blob that completes', causeOf(reply));
+  const { status, data } = document.blobIn(reply.payload) ?? { status: 'none', data: '' };
+  expect(data === proof, `${expected}: ${proof}`, data === '' ? `${status} without data` : data);
+  if (status === 'complete') return;
+  const last = await at.peer.ask(at.number, document.beepXml('<blob />'));
+  const final = document.blobIn(last.payload);
+  expect(last.keyword === 'RPY' && final?.status === 'complete', 'a blob that completes', causeOf(last));
+}
+
+/** Nothing was won: whoever is not let in cannot attach. */
+async function locked(context: Context, peer: RawPeer): Promise<void> {
+  const { reply } = await peer.start(context.words.profile, document.attach(context.account().address, 1));
+  refusedInside(context, reply, { should: [530] });
+}
+
+const judgeChallenge = (challenge: string): void => {
+  const given = directives(challenge);
+  expect(challenge.length < MOST_CHALLENGE_OCTETS, 'a challenge below 2048 octets', `${challenge.length} octets`);
+  for (const name of ['nonce', 'algorithm']) {
+    const count = given.get(name)?.length ?? 0;
+    expect(count === 1, `one ${name}`, `${count} in ${challenge.slice(0, 120)}`);
+  }
+  expect(given.get('algorithm')?.[0] === 'md5-sess', 'algorithm=md5-sess', `${given.get('algorithm')?.[0]}`);
+  expect((given.get('nonce')?.[0]?.length ?? 0) >= 8, 'a nonce that cannot be guessed', `${given.get('nonce')?.[0]}`);
+};
+
+export const SASL_CHECKS: readonly Check[] = [
+  {
+    id: 'sasl.challenge',
+    title: 'gives a challenge with one nonce, algorithm and below 2048 octets, another each time',
+    clause: 'RFC 2831 §2.1.1',
+    why: 'a client has to end the exchange otherwise; a nonce that returns can be replayed',
+    needs: ['digest'],
+    async run(context) {
+      const [one, two] = [await challenged(context), await challenged(context)];
+      for (const { challenge } of [one, two]) judgeChallenge(challenge);
+      const nonces = [one, two].map(({ challenge }) => directives(challenge).get('nonce')?.[0]);
+      expect(nonces[0] !== nonces[1], 'another nonce', 'the same nonce twice');
+    },
+  },
+  {
+    id: 'sasl.digest-md5',
+    title: 'lets the account in by DIGEST-MD5 and proves that it knows the password',
+    clause: 'RFC 3080 §4.1; RFC 2831 §2.1.2, §2.1.3',
+    why: 'without rspauth anybody in between can play the relay',
+    needs: ['digest', 'account'],
+    async run(context) {
+      const { address } = context.account();
+      const local = address.slice(0, address.lastIndexOf('@'));
+      for (const username of context.facts.usernames.has(address) ? [undefined] : [local, address]) {
+        const at = await challenged(context);
+        const { reply, rspauth } = await respond(context, at, username === undefined ? {} : { username });
+        if (reply.keyword === 'ERR' && username === local) continue;
+        await proven(at, reply, rspauth);
+        return;
+      }
+    },
+  },
+  {
+    id: 'sasl.scram',
+    title: 'lets the account in by SCRAM-SHA-256 and proves that it knows the password',
+    clause: 'RFC 3080 §4.1; RFC 5802 §3; RFC 7677',
+    why: 'the server signature is what shows that it is the server',
+    needs: ['scram', 'account'],
+    async run(context) {
+      const { address, password } = context.account();
+      const names = [context.facts.usernames.get(address) ?? address.slice(0, address.lastIndexOf('@')), address];
+      let last: RawMessage | undefined;
+      for (const username of new Set(names)) {
+        const peer = await context.loginSession(SCRAM);
+        const scram = new RawScram(username, password);
+        const { number, reply } = await peer.start(SCRAM, document.blob(scram.first), context.target.serverName);
+        const given = document.blobIn(profileOf(reply, CHALLENGE).content);
+        if (given === undefined) throw new Finding(CHALLENGE, causeOf(reply));
+        const answer = await peer.ask(number, document.beepXml(document.blob(scram.answer(given.data))));
+        last = answer;
+        if (answer.keyword === 'ERR') continue;
+        await proven({ peer, number, challenge: given.data }, answer, scram.proof);
+        return;
+      }
+      throw new Finding('a blob that completes', last === undefined ? 'nothing' : causeOf(last));
+    },
+  },
+  {
+    id: 'sasl.wrong-password',
+    title: 'refuses a wrong password and an unknown user in the same words, and both may try again',
+    clause: 'RFC 3080 §4.1, §8; RFC 2831 §2.1.3',
+    why: 'who hears a difference learns which accounts there are',
+    needs: ['digest', 'account', 'imxp'],
+    patience: 3,
+    async run(context) {
+      const said: string[] = [];
+      for (const attempt of [{ password: 'kit: not the password' }, { username: 'kit-nobody' }]) {
+        const at = await challenged(context);
+        const { reply } = await respond(context, at, attempt);
+        refused(context, reply, { should: [535] });
+        said.push(`${reply.payload}`);
+        await at.peer.close(at.number);
+        await locked(context, at.peer);
+        if (said.length > 1) continue;
+        const again = await challenged(context, at.peer);
+        const { reply: verdict, rspauth } = await respond(context, again);
+        await proven(again, verdict, rspauth);
+      }
+      expect(said[0] === said[1], 'the same answer to both', `${said[0]} and ${said[1]}`.replaceAll(/\s+/g, ' '));
+    },
+  },
+  {
+    id: 'sasl.replay',
+    title: 'refuses a response that answers another challenge',
+    clause: 'RFC 2831 §2.1.2',
+    why: 'what was overheard once must be worth nothing',
+    needs: ['digest', 'account'],
+    patience: 2,
+    async run(context) {
+      const first = await challenged(context);
+      const { sent, reply } = await respond(context, first);
+      expect(reply.keyword === 'RPY', 'the account let in once', causeOf(reply));
+      const second = await challenged(context);
+      const replayed = await second.peer.ask(second.number, document.beepXml(document.blob(sent)));
+      // RFC 2831 §2.2: a new challenge is an answer as well; to let in is none.
+      if (replayed.keyword === 'ERR') refused(context, replayed, { should: [535] });
+      else expect(document.blobIn(replayed.payload)?.status === 'continue', 'a refusal', 'the account let in');
+    },
+  },
+  {
+    id: 'sasl.authzid',
+    title: 'does not let the account act as somebody else',
+    clause: 'RFC 2831 §2.1.2; RFC 3080 §8',
+    why: 'a password is good for its own identity',
+    needs: ['digest', 'account'],
+    async run(context) {
+      const at = await challenged(context);
+      const { reply } = await respond(context, at, { authzid: context.stranger });
+      refused(context, reply, { should: [537, 535] });
+    },
+  },
+  {
+    id: 'sasl.bad-base64',
+    title: 'refuses a blob that is not base64',
+    clause: 'RFC 3080 §4.1, §8',
+    why: 'octets that cannot be decoded must not be guessed',
+    needs: ['digest'],
+    async run(context) {
+      const { peer, number } = await challenged(context);
+      refused(context, await peer.ask(number, document.beepXml('<blob>*** not base64 ***</blob>')), { should: [501] });
+    },
+  },
+  {
+    id: 'sasl.not-well-formed',
+    title: 'refuses a blob that is not well-formed',
+    clause: 'RFC 3080 §4.1, §8',
+    why: 'the channel answers an error; the session lives',
+    needs: ['digest'],
+    async run(context) {
+      const { peer, number } = await challenged(context);
+      refused(context, await peer.ask(number, document.beepXml('<blob>')), { must: [500, 501] });
+      await askNone(context, peer);
+    },
+  },
+  {
+    id: 'sasl.not-a-response',
+    title: 'refuses a response without its parts',
+    clause: 'RFC 2831 §2.1.2',
+    why: 'what is missing must not be taken for empty',
+    needs: ['digest'],
+    async run(context) {
+      const { peer, number } = await challenged(context);
+      const reply = await peer.ask(number, document.beepXml(document.blob('username="fred",,')));
+      refused(context, reply, { should: [535, 501] });
+    },
+  },
+  {
+    id: 'sasl.abort',
+    title: 'ends the exchange where the client aborts it, and the session goes on',
+    clause: 'RFC 3080 §4.1',
+    why: 'a client that changes its mind must not be left on a channel that waits',
+    needs: ['digest'],
+    async run(context) {
+      const { peer, number } = await challenged(context);
+      const reply = await peer.ask(number, document.beepXml("<blob status='abort' />"));
+      refused(context, reply, { should: [451] });
+      await askNone(context, peer);
+    },
+  },
+  {
+    id: 'sasl.second',
+    title: 'refuses a second authentication',
+    clause: 'RFC 3080 §4.1',
+    why: 'success holds for the session; nobody may become somebody else in it',
+    needs: ['digest', 'account'],
+    async run(context) {
+      const peer = await context.authenticated();
+      const { reply } = await peer.start(document.DIGEST_MD5, document.blob('anything'));
+      refusedInside(context, reply, { should: [550] });
+    },
+  },
+  {
+    id: 'sasl.one-at-a-time',
+    title: 'has one tuning channel at a time',
+    clause: 'RFC 3080 §2.3.1.2, §3',
+    why: 'two that tune one session at once leave it in no known state',
+    needs: ['digest'],
+    async run(context) {
+      const { peer } = await challenged(context);
+      const { reply } = await peer.start(document.DIGEST_MD5, undefined, context.target.serverName);
+      if (reply.keyword === 'RPY') context.remark('a second tuning channel is created while there is one');
+      else refused(context, reply, { should: [550] });
+    },
+  },
+  {
+    id: 'sasl.holds',
+    title: 'knows who authenticated on all channels, also after the one for it is closed',
+    clause: 'RFC 3080 §4.1',
+    why: 'success applies to all existing and future channels',
+    needs: ['digest', 'account', 'imxp'],
+    async run(context) {
+      const peer = await context.authenticated();
+      const { reply } = await peer.start(context.words.profile, document.attach(context.account().address, 71));
+      if (document.errorIn(reply.payload)?.code === 554) return;
+      grantedInside(reply);
+      context.owns(peer);
+    },
+  },
+];

@@ -1,0 +1,227 @@
+/** Tuning to TLS: ready and proceed, what may be said around them, and the new session (RFC 3080 §3.1). */
+import { type Check, expect, Finding } from '../check.js';
+import { type Context, causeText } from '../context.js';
+import { profileOf, refusedContent, refusedInside } from '../judge.js';
+import type { RawMessage } from '../peer/channel.js';
+import * as document from '../peer/documents.js';
+import { visible } from '../peer/octet-log.js';
+import type { RawPeer } from '../peer/peer.js';
+import { readXml } from '../xml.js';
+import { askNone, NONE } from './common.js';
+
+const PROCEED = 'a profile with proceed in it';
+
+function proceeded(content: string): void {
+  try {
+    if (readXml(content).root.name === 'proceed') return;
+  } catch {
+    // Said below.
+  }
+  throw new Finding(PROCEED, JSON.stringify(content.slice(0, 120)));
+}
+
+/** Asks for TLS; the next octet is the handshake's. */
+async function ready(context: Context, peer: RawPeer): Promise<RawMessage> {
+  peer.hush();
+  const start = document.start({
+    channel: 1,
+    uri: document.TLS,
+    content: '<ready />',
+    serverName: context.target.serverName,
+  });
+  const reply = await peer.ask(0, start);
+  proceeded(profileOf(reply, PROCEED).content);
+  return reply;
+}
+
+async function shake(context: Context, peer: RawPeer, authority?: string): Promise<void> {
+  const { serverName } = context.tlsOptions;
+  try {
+    await peer.handshake({ serverName, authority, more: { rejectUnauthorized: authority !== undefined } });
+  } catch (error) {
+    throw new Finding('a TLS handshake', causeText(error));
+  }
+}
+
+async function anew(context: Context, peer: RawPeer): Promise<RawMessage> {
+  const greeting = await peer.greet();
+  const first = greeting.frames[0];
+  expect(first?.seqno === 0 && greeting.keyword === 'RPY', 'a new greeting RPY 0 0 . 0', `seqno ${first?.seqno}`);
+  await askNone(context, peer);
+  return greeting;
+}
+
+export const TLS_CHECKS: readonly Check[] = [
+  {
+    id: 'tls.proceed',
+    title: 'proceeds to TLS, and greets anew under it',
+    clause: 'RFC 3080 §3.1.3',
+    why: 'passwords and messages go in the clear otherwise',
+    needs: ['plain', 'tls'],
+    async run(context) {
+      const peer = await context.greeted();
+      await ready(context, peer);
+      await shake(context, peer);
+      await anew(context, peer);
+    },
+  },
+  {
+    id: 'tls.ready-as-message',
+    title: 'takes ready as a message on the channel as well',
+    clause: 'RFC 3080 §3.1.1',
+    why: 'what comes with a start may as well come after it',
+    needs: ['plain', 'tls'],
+    async run(context) {
+      const peer = await context.greeted();
+      const { number, reply } = await peer.start(document.TLS, undefined, context.target.serverName);
+      profileOf(reply, 'a channel for TLS');
+      peer.hush();
+      const answer = await peer.ask(number, document.beepXml('<ready />'));
+      expect(
+        answer.keyword === 'RPY' && /<proceed\b/.test(`${answer.payload}`),
+        'RPY with proceed',
+        `${answer.payload}`,
+      );
+      await shake(context, peer);
+      await anew(context, peer);
+    },
+  },
+  {
+    id: 'tls.silence',
+    title: 'says nothing between proceed and the handshake, not even SEQ',
+    clause: 'RFC 3080 §3.1.3.2',
+    why: 'the next octet belongs to TLS; anything else breaks the handshake',
+    needs: ['plain', 'tls'],
+    async run(context) {
+      const peer = await context.greeted();
+      peer.log.record();
+      await ready(context, peer);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const said = peer.log.take().toString('latin1');
+      const behind = said.slice(said.indexOf('END\r\n') + 5);
+      expect(behind === '', 'nothing behind proceed', visible(Buffer.from(behind, 'latin1'), 120));
+    },
+  },
+  {
+    id: 'tls.reset',
+    title: 'forgets channels and numbers of the session in the clear',
+    clause: 'RFC 3080 §3.1.3',
+    why: 'what was said in the clear may have been changed on the way',
+    needs: ['plain', 'tls'],
+    async run(context) {
+      const peer = await context.greeted();
+      await askNone(context, peer);
+      await peer.startTls(context.tlsOptions);
+      const { number, reply } = await peer.start(NONE);
+      expect(number === 1 && reply.msgno === 1, 'message 1 on channel 0 once more', `${reply.keyword} ${reply.msgno}`);
+    },
+  },
+  {
+    id: 'tls.once',
+    title: 'offers no TLS under TLS',
+    clause: 'RFC 3080 §3.1',
+    why: 'there is one transport security for one session',
+    needs: ['plain', 'tls'],
+    async run(context) {
+      const peer = await context.greeted();
+      await ready(context, peer);
+      await shake(context, peer);
+      const greeting = await anew(context, peer);
+      const offered = document.profilesIn(greeting.payload).includes(document.TLS);
+      expect(!offered, 'a greeting without the TLS profile', 'one with it');
+    },
+  },
+  {
+    id: 'tls.version',
+    title: 'answers an error to a version that is none, and goes on in the clear',
+    clause: 'RFC 3080 §3.1.2',
+    why: 'nothing was agreed, so nothing was closed',
+    needs: ['plain', 'tls'],
+    async run(context) {
+      const peer = await context.greeted();
+      const { reply } = await peer.start(document.TLS, "<ready version='oh' />", context.target.serverName);
+      refusedInside(context, reply, { must: [501] });
+      await askNone(context, peer);
+    },
+  },
+  {
+    id: 'tls.certificate',
+    title: 'shows a certificate of the authority that names the domain',
+    clause: 'RFC 2246 §7.4.2; RFC 3080 §9',
+    why: 'anybody in between can have some certificate',
+    needs: ['plain', 'tls', 'authority'],
+    async run(context) {
+      const peer = await context.greeted();
+      await ready(context, peer);
+      await shake(context, peer, context.target.authority);
+    },
+  },
+  {
+    id: 'tls.behind-ready',
+    title: 'does not take octets behind ready for protected ones',
+    clause: 'RFC 3080 §3.1.3',
+    why: 'somebody in between could put commands into a session that looks secure',
+    needs: ['plain', 'tls'],
+    fault: true,
+    async run(context) {
+      const peer = await context.greeted();
+      const channel = peer.channel(0);
+      const start = document.start({
+        channel: 1,
+        uri: document.TLS,
+        content: '<ready />',
+        serverName: context.target.serverName,
+      });
+      const injected = document.start({ channel: 3, uri: NONE });
+      const octets = [start, injected].map((payload) => channel.build('MSG', channel.allocate(), payload));
+      peer.log.record();
+      peer.inject(Buffer.concat(octets));
+      await peer.ended();
+      const said = peer.log.take().toString('latin1');
+      expect(!/(?:RPY|ERR) 0 2 /.test(said), 'no answer to what came behind ready', 'one');
+    },
+  },
+  {
+    id: 'tls.no-handshake',
+    title: 'ends the connection when no handshake comes behind proceed',
+    clause: 'RFC 3080 §3.1.3',
+    why: 'BEEP in the clear on a session that was to be secure is what an attacker wants',
+    needs: ['plain', 'tls'],
+    fault: true,
+    async run(context) {
+      const peer = await context.greeted();
+      await ready(context, peer);
+      peer.log.record();
+      peer.inject(peer.channel(0).build('MSG', 2, document.start({ channel: 3, uri: NONE })));
+      await peer.ended();
+      const said = peer.log.take().toString('latin1');
+      expect(!said.includes('END\r\n'), 'a TLS alert at the most', visible(Buffer.from(said, 'latin1'), 120));
+    },
+  },
+  {
+    id: 'tls.octet-by-octet',
+    title: 'does a handshake that comes one octet at a time',
+    clause: 'RFC 3081 §2',
+    why: 'records are cut by TCP like everything else',
+    needs: ['plain', 'tls'],
+    patience: 3,
+    run: async (context) => void (await askNone(context, await context.secured({ segment: 1 }))),
+  },
+  {
+    id: 'tls.after-login',
+    title: 'refuses TLS once somebody has authenticated',
+    clause: 'RFC 3080 §3.1',
+    why: 'who authenticated in the clear must not look as if under TLS',
+    needs: ['plain', 'tls', 'digest', 'account'],
+    async run(context) {
+      if (context.facts.clear?.includes(document.DIGEST_MD5) !== true) return context.remark('no login in the clear');
+      const peer = await context.loggedInClear();
+      const { reply } = await peer.start(document.TLS, '<ready />');
+      if (reply.keyword === 'ERR') refusedInside(context, reply, { should: [554, 550] });
+      else {
+        const { content } = profileOf(reply, 'an error');
+        refusedContent(context, content, { should: [554, 550] }, 'an error in the profile');
+      }
+    },
+  },
+];

@@ -1,0 +1,150 @@
+/** Flow control: our windows and theirs (RFC 3081 §3.1). What is never allowed is watched in all sessions. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Check, expect, Finding } from '../check.js';
+import { type Context, causeText } from '../context.js';
+import { refused } from '../judge.js';
+import * as document from '../peer/documents.js';
+import { seq } from '../peer/frame.js';
+import type { RawPeer } from '../peer/peer.js';
+import { askNone, askNothing, NONE, nothing } from './common.js';
+
+const QUIET_MS = 60;
+/** Replies of 60 octets, the shortest error there is, are more than a window. */
+const MANY = 80;
+const WIDE = 1_048_576;
+
+/** Waits until nothing more comes on a channel for a moment. */
+async function quiet(peer: RawPeer, number: number): Promise<void> {
+  const channel = peer.channel(number);
+  let seen = -1;
+  for (let waited = 0; waited < peer.deadlineMs && channel.receiveNext !== seen; waited += QUIET_MS) {
+    seen = channel.receiveNext;
+    await pause(QUIET_MS);
+  }
+}
+
+/** Opens the window again and takes the replies to everything asked. */
+async function drain(context: Context, peer: RawPeer, number: number, count: number): Promise<void> {
+  peer.window(number, WIDE);
+  for (let taken = 0; taken < count; taken += 1) {
+    try {
+      refused(context, await peer.nextReply(number), { should: [550] });
+    } catch (error) {
+      if (error instanceof Finding) throw error;
+      throw new Finding(`all ${count} replies once the window is open again`, `${taken}; ${causeText(error)}`);
+    }
+  }
+}
+
+/** Has the listener answer more than our window holds, and gives it octet after octet. */
+async function squeezed(context: Context, peer: RawPeer): Promise<void> {
+  const channel = peer.channel(0);
+  channel.buffer = 0;
+  for (let count = 0; count < MANY; count += 1) peer.msg(0, document.start({ channel: 1, uri: NONE }));
+  await quiet(peer, 0);
+  if (channel.open > 0)
+    context.remark(`it leaves ${channel.open} octets of the window unused rather than cut a message`);
+  else {
+    for (let time = 0; time < 3; time += 1) {
+      peer.window(0, 1);
+      channel.buffer = 0;
+      await quiet(peer, 0);
+    }
+  }
+  await drain(context, peer, 0, MANY);
+}
+
+export const WINDOW_CHECKS: readonly Check[] = [
+  {
+    id: 'windows.small',
+    title: 'stops at the end of our window, and goes on as it opens, octet by octet',
+    clause: 'RFC 3081 §3.1.1, §3.1.2',
+    why: 'a reader that is slow says so by its window; nothing else keeps its memory small',
+    patience: 3,
+    run: async (context) => await squeezed(context, await context.session()),
+  },
+  {
+    id: 'windows.grants',
+    title: 'opens its window as it takes the octets of a message longer than 4096',
+    clause: 'RFC 3081 §3.1.3, §3.1.4',
+    why: 'without SEQ nobody can send more than 4096 octets on a channel, ever',
+    async run(context) {
+      const peer = await context.session();
+      const many = Array.from({ length: 120 }, (_, index) => `<profile uri='${NONE}/${index}/of/many' />`).join('');
+      const msgno = peer.msg(0, document.beepXml(`<start number='1'>${many}</start>`));
+      try {
+        await peer.allowed(0, 1);
+        refused(context, await peer.nextReply(0), { should: [550] });
+      } catch (error) {
+        if (error instanceof Finding) throw error;
+        const { available, sendNext } = peer.channel(0);
+        const came = available === 0 ? `none behind ${sendNext} octets; MSG 0 ${msgno} cannot go on` : causeText(error);
+        throw new Finding('SEQ frames, then a reply', came);
+      }
+    },
+  },
+  {
+    id: 'windows.other-channels',
+    title: 'serves one channel while the window of another is full',
+    clause: 'RFC 3081 §3.1.4',
+    why: 'each channel has its own window so that a slow reader of one does not stop the others',
+    needs: ['account', 'digest', 'imxp'],
+    patience: 2,
+    async run(context) {
+      const { peer, channel } = await context.open();
+      const other = await context.channel(peer);
+      peer.channel(channel).buffer = 0;
+      for (let count = 0; count < MANY; count += 1) peer.msg(channel, nothing(context));
+      await quiet(peer, channel);
+      refused(context, await askNothing(context, peer, other), { should: [550] });
+      await askNone(context, peer);
+      await drain(context, peer, channel, MANY);
+    },
+  },
+  {
+    id: 'windows.shrunk',
+    title: 'keeps to a window that was made smaller before it sent anything',
+    clause: 'RFC 3081 §3.1.4; RFC 1122 §4.2.2.16',
+    why: 'a sender has to be robust against a window that shrinks',
+    needs: ['account', 'digest', 'imxp'],
+    async run(context) {
+      const { peer, channel } = await context.open();
+      peer.window(channel, 16);
+      peer.channel(channel).buffer = 0;
+      peer.msg(channel, nothing(context));
+      await quiet(peer, channel);
+      await drain(context, peer, channel, 1);
+    },
+  },
+  {
+    id: 'windows.widest',
+    title: 'takes the widest window there is, and the same SEQ twice',
+    clause: 'RFC 3081 §3.1.3',
+    why: 'both are valid, and a window may be as wide as a payload',
+    async run(context) {
+      const peer = await context.session();
+      const { receiveNext } = peer.channel(0);
+      const widest = seq(0, receiveNext, 2_147_483_647);
+      peer.write(Buffer.concat([widest, widest]));
+      await askNone(context, peer);
+      await askNone(context, peer);
+    },
+  },
+  {
+    id: 'windows.new-channel',
+    title: 'begins each channel with sequence number 0 and a window of 4096',
+    clause: 'RFC 3081 §3.1.1; RFC 3080 §2.2.1.2',
+    why: 'numbers and windows belong to the channel, not to its number or the session',
+    needs: ['account', 'digest', 'imxp'],
+    async run(context) {
+      const { peer, channel } = await context.open();
+      for (let time = 0; time < 2; time += 1) {
+        const { frames } = await askNothing(context, peer, channel);
+        expect(frames[0]?.seqno === 0, 'the first reply with sequence number 0', `${frames[0]?.seqno}`);
+        if ((await peer.close(channel)).keyword !== 'RPY') throw new Finding('the channel closed', 'a refusal');
+        const again = await peer.request(channel, document.start({ channel, uri: context.words.profile }));
+        expect(again.keyword === 'RPY', 'the number again for a new channel', `${again.payload}`);
+      }
+    },
+  },
+];

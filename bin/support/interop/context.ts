@@ -1,0 +1,281 @@
+/**
+ * What a check works with: sessions with the listener, as far as it needs them, each watched. Owns how to get from a
+ * connection to an attached endpoint; where that fails, the check cannot be judged and the one that names it says why.
+ */
+import { Blocked, Finding, NotOffered } from './check.js';
+import type { RawMessage, Rule } from './peer/channel.js';
+import * as document from './peer/documents.js';
+import { RawPeer, type RawPeerOptions } from './peer/peer.js';
+import { EndedError } from './peer/session.js';
+import { LateError } from './peer/within.js';
+import { type Account, domainOf, type Target } from './target.js';
+
+/** Octets taken from the listener in one session. */
+const MOST_OCTETS = 16_777_216;
+const RETRY_MS = 50;
+
+/** A rule that holds for every frame, broken. */
+export interface Breach {
+  readonly rule: Rule;
+  readonly text: string;
+}
+
+export interface Attached {
+  readonly address: string;
+  readonly peer: RawPeer;
+  readonly channel: number;
+}
+
+/** What the listener offers, found out before the checks. */
+export interface Facts {
+  /** Profiles before and after TLS; undefined where it could not be found out. */
+  clear: readonly string[] | undefined;
+  secured: readonly string[] | undefined;
+  /** Name of the first check that has to fail for a stage, and how often it was not reached in a row. */
+  readonly failures: Map<string, number>;
+  /** User name by address, once one was accepted. */
+  readonly usernames: Map<string, string>;
+}
+
+export const noFacts = (): Facts => ({
+  clear: undefined,
+  secured: undefined,
+  failures: new Map(),
+  usernames: new Map(),
+});
+
+/** What an error of the raw peer means, in one line. */
+export function causeText(error: unknown): string {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (at instanceof LateError) return at.message.split('\n', 1)[0] ?? '';
+    if (at instanceof EndedError) return at.message;
+  }
+  return (error instanceof Error ? error.message : `${error}`).split('\n', 1)[0] ?? '';
+}
+
+export class Context {
+  readonly target: Target;
+  readonly facts: Facts;
+  readonly remarks: string[] = [];
+  readonly breaches: Breach[] = [];
+  readonly sessions: RawPeer[] = [];
+  readonly #attached = new Set<RawPeer>();
+
+  constructor(target: Target, facts: Facts) {
+    this.target = target;
+    this.facts = facts;
+  }
+
+  get words(): Target['words'] {
+    return this.target.words;
+  }
+
+  /** Says something that is allowed, but that others may not expect. */
+  remark(text: string): void {
+    this.remarks.push(text);
+  }
+
+  /** A connection on which nothing was said yet. */
+  async connect(more: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
+    const { location, domain, timeoutMs, authority } = this.target;
+    const { host, port, transport, path } = location;
+    const peer = await this.#stage('greeting.prompt', () =>
+      RawPeer.connect({
+        ...{ host, port, transport, site: domain, deadlineMs: timeoutMs, mostOctets: MOST_OCTETS },
+        ...(path === undefined ? {} : { path }),
+        ...(authority === undefined ? { tls: { rejectUnauthorized: false } } : { authority }),
+        name: `session ${this.sessions.length + 1}`,
+        report: (rule, text) => this.breaches.push({ rule, text }),
+        ...more,
+      }),
+    );
+    this.sessions.push(peer);
+    return peer;
+  }
+
+  /** Greetings exchanged, nothing else. */
+  async greeted(more: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
+    const peer = await this.connect(more);
+    await this.#stage('greeting.form', async () => {
+      const { keyword, payload } = await peer.greet();
+      if (keyword !== 'RPY') throw new Error(`${keyword} instead of a greeting: ${payload.toString('latin1', 0, 200)}`);
+    });
+    return peer;
+  }
+
+  /** Under TLS, by the TLS profile unless it is there from the beginning. */
+  async secured(more: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
+    const peer = await this.greeted(more);
+    if (this.target.location.transport === 'wss') return peer;
+    await this.#stage('tls.proceed', () => peer.startTls(this.tlsOptions));
+    return peer;
+  }
+
+  get tlsOptions(): Parameters<RawPeer['startTls']>[0] {
+    const { serverName, authority } = this.target;
+    return { serverName, authority, more: { rejectUnauthorized: authority !== undefined } };
+  }
+
+  /** As far as one gets without an account: under TLS if that was asked for. */
+  async session(more: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
+    return this.target.tls === true ? await this.secured(more) : await this.greeted(more);
+  }
+
+  /** Where the mechanism is offered: in the clear, unless only under TLS. */
+  async loginSession(mechanism: string, more: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
+    const onlySecured = this.facts.clear?.includes(mechanism) === false && this.facts.secured?.includes(mechanism);
+    return onlySecured === true ? await this.secured(more) : await this.session(more);
+  }
+
+  /** Whether a profile is offered where we would use it. */
+  offers(uri: string): boolean {
+    return [...(this.facts.clear ?? []), ...(this.facts.secured ?? [])].includes(uri);
+  }
+
+  /** An account that was given. */
+  account(which: 'account' | 'second' | 'relay' = 'account'): Account {
+    const given = this.target[which];
+    if (given === undefined) throw new NotOffered('no account was given');
+    return given;
+  }
+
+  /** Authenticated by DIGEST-MD5, as the local part of the address or all of it, whatever is taken. */
+  async authenticated(who: Account = this.account(), more: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
+    const known = this.facts.usernames.get(who.address);
+    const whole = who.address.includes('=') ? [who.address] : [];
+    const names =
+      known === undefined ? [...whole, who.address.slice(0, who.address.lastIndexOf('@')), who.address] : [known];
+    return await this.#stage('sasl.digest-md5', async () => {
+      let refusal = '';
+      for (const username of new Set(names)) {
+        const peer = await this.loginSession(document.DIGEST_MD5, { name: who.address, ...more });
+        const login = { username, password: who.password, host: this.target.domain };
+        const reply = await peer.authenticate(login);
+        if (reply.keyword === 'RPY') {
+          this.facts.usernames.set(who.address, username);
+          return peer;
+        }
+        refusal = `${username} is answered ${reply.payload.toString('latin1', 0, 200)}`;
+      }
+      throw new Error(refusal);
+    });
+  }
+
+  /** Authenticated without TLS. */
+  async loggedInClear(): Promise<RawPeer> {
+    const { address, password } = this.account();
+    const username = this.facts.usernames.get(address) ?? address.slice(0, address.lastIndexOf('@'));
+    const peer = await this.greeted();
+    await this.#stage('sasl.digest-md5', async () => {
+      const { keyword, payload } = await peer.authenticate({ username, password, host: this.target.domain });
+      if (keyword !== 'RPY') throw new Error(`the answer is ${payload.toString('latin1', 0, 200)}`);
+    });
+    return peer;
+  }
+
+  /** An IMXP channel without an operation. */
+  async channel(peer: RawPeer): Promise<number> {
+    return await this.#stage('attach.channel', async () => {
+      const { number, reply } = await peer.start(this.words.profile);
+      if (reply.keyword !== 'RPY') throw new Error(`no channel but ${reply.payload.toString('latin1', 0, 200)}`);
+      return number;
+    });
+  }
+
+  /** An authenticated session with a channel of the mesh. */
+  async open(who?: Account): Promise<{ readonly peer: RawPeer; readonly channel: number }> {
+    const peer = await this.authenticated(who);
+    return { peer, channel: await this.channel(peer) };
+  }
+
+  /** Attached as the account's endpoint, or a subaddress of it. */
+  async attached(who: Account = this.account(), address = who.address, on?: RawPeer): Promise<Attached> {
+    const peer = on ?? (await this.authenticated(who));
+    const channel = await this.channel(peer);
+    await this.#stage('attach.ok', async () => {
+      const deadline = Date.now() + this.target.timeoutMs;
+      for (;;) {
+        const { keyword, payload } = await peer.ask(channel, this.words.control(document.attach(address, 71)));
+        if (keyword === 'RPY') break;
+        // The session before may not be forgotten yet.
+        if (document.errorIn(payload.subarray(0, 4096))?.code !== 554 || Date.now() > deadline) {
+          throw new Error(`attach is answered ${payload.toString('latin1', 0, 200)}`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    });
+    this.owns(peer);
+    return { address, peer, channel };
+  }
+
+  /** An endpoint of the domain that nobody is. */
+  get stranger(): string {
+    return `kit-stranger@${this.target.domain}`;
+  }
+
+  /** Ends a session in order later, because something is attached on it. */
+  owns(peer: RawPeer): void {
+    this.#attached.add(peer);
+  }
+
+  /** Sender and recipient: the second account if there is one, otherwise one writes to oneself. */
+  async pair(): Promise<readonly [Attached, Attached]> {
+    const from = await this.attached();
+    const { second } = this.target;
+    return [from, second === undefined ? from : await this.attached(second)];
+  }
+
+  /** Sends a Data, has the recipient answer `ok`. @throws Finding unless it arrives and is answered `ok` */
+  async deliver(from: Attached, to: Attached, payload: Buffer): Promise<RawMessage> {
+    const answered = from.peer.ask(from.channel, payload).then((reply) => {
+      if (reply.keyword !== 'RPY') throw new Finding('delivery, and ok', causeOf(reply));
+    });
+    // An early failure of one is found below, where both are awaited.
+    answered.catch(() => {});
+    const arrived = to.peer.nextRequest(to.channel);
+    arrived.catch(() => {});
+    const message = await Promise.race([arrived, answered.then(() => arrived)]);
+    to.peer.reply(to.channel, 'RPY', message.msgno, this.words.ok);
+    await answered;
+    return message;
+  }
+
+  /** Ends every session, those attached in order, so that the next check may attach. */
+  async leave(): Promise<void> {
+    const inOrder = [...this.#attached].filter((peer) => peer.alive);
+    const patience = Math.min(1000, this.target.timeoutMs);
+    await Promise.all(
+      inOrder.map(async (peer) => {
+        peer.onRequest = ({ channel, msgno }) => peer.reply(channel, 'RPY', msgno, this.words.ok);
+        peer.msg(0, document.close(0));
+        await peer.ended(patience).catch(() => {});
+      }),
+    );
+    for (const peer of this.sessions) peer.destroy();
+  }
+
+  /** Reaches a stage, or says which check tells why not; one that was missed twice is not tried again. */
+  async #stage<T>(by: string, reach: () => Promise<T>): Promise<T> {
+    const failures = this.facts.failures.get(by) ?? 0;
+    if (failures >= 2) throw new Blocked(by, 'this did not work twice');
+    try {
+      const reached = await reach();
+      this.facts.failures.set(by, 0);
+      return reached;
+    } catch (error) {
+      if (error instanceof Blocked) throw error;
+      this.facts.failures.set(by, failures + 1);
+      throw new Blocked(by, causeText(error));
+    }
+  }
+}
+
+/** An answer in short. */
+export function causeOf({ keyword, payload }: RawMessage): string {
+  const error = document.errorIn(payload.subarray(0, 4096));
+  return error === undefined
+    ? `${keyword} ${payload.toString('latin1', 0, 120)}`
+    : `${keyword} ${error.code} ${error.text}`;
+}
+
+export { domainOf };

@@ -1,0 +1,198 @@
+/**
+ * Runs the checks one after the other: what they need, how long they may take, whether others are served meanwhile, and
+ * the rules that are judged over all sessions. Prints nothing.
+ */
+
+import { Bystander } from './bystander.js';
+import { AREAS, Blocked, type Check, Finding, type Need, NotOffered, type Outcome, type Result } from './check.js';
+import { ATTACH_CHECKS } from './checks/attach.js';
+import { BIND_CHECKS } from './checks/bind.js';
+import { CHANNEL_0_CHECKS } from './checks/channel-0.js';
+import { DATA_CHECKS } from './checks/data.js';
+import { ERROR_CHECKS } from './checks/errors.js';
+import { FAULT_CHECKS, OTHERS_SERVED } from './checks/faults.js';
+import { FRAME_RULES, FRAMING_CHECKS } from './checks/framing.js';
+import { GREETING_CHECKS } from './checks/greeting.js';
+import { SASL_CHECKS, SCRAM } from './checks/sasl.js';
+import { TLS_CHECKS } from './checks/tls.js';
+import { WINDOW_CHECKS } from './checks/windows.js';
+import { Context, causeText, type Facts, noFacts } from './context.js';
+import { DIGEST_MD5, profilesIn, TLS } from './peer/documents.js';
+import { within } from './peer/within.js';
+import { missing, type Target } from './target.js';
+import { transcript } from './transcript.js';
+
+export const CHECKS: readonly Check[] = [
+  ...GREETING_CHECKS,
+  ...FRAMING_CHECKS,
+  ...FAULT_CHECKS,
+  ...WINDOW_CHECKS,
+  ...CHANNEL_0_CHECKS,
+  ...TLS_CHECKS,
+  ...SASL_CHECKS,
+  ...ATTACH_CHECKS,
+  ...BIND_CHECKS,
+  ...DATA_CHECKS,
+  ...ERROR_CHECKS,
+];
+
+/** Judged over all sessions, after the checks. */
+export const STANDING = [...FRAME_RULES, { rule: 'others', ...OTHERS_SERVED }] as const;
+
+type Standing = (typeof STANDING)[number];
+
+interface Broken {
+  readonly text: string;
+  /** In which check it was first seen. */
+  readonly during: string;
+  readonly transcript: readonly string[];
+}
+
+/** A check takes several waits; this bounds them all. */
+const WAITS = 4;
+
+export const areaOf = (id: string): string => id.slice(0, id.lastIndexOf('.'));
+
+/** Whether an area or check was asked for; everything unless something was. */
+export const selected = (id: string, only: readonly string[]): boolean =>
+  only.length === 0 || only.includes(id) || only.includes(areaOf(id));
+
+/** What may be asked for. */
+export const isSelectable = (name: string): boolean =>
+  AREAS.some((area) => area === name) || [...CHECKS, ...STANDING].some(({ id }) => id === name);
+
+export class Kit {
+  readonly #target: Target;
+  readonly #facts: Facts = noFacts();
+  readonly #broken = new Map<string, Broken>();
+  readonly #bystander: Bystander;
+  #others = false;
+
+  constructor(target: Target) {
+    this.#target = target;
+    this.#bystander = new Bystander(target, this.#facts);
+  }
+
+  /** Finds out what is offered. @throws Error when no connection can be made */
+  async survey(): Promise<Facts> {
+    const context = new Context(this.#target, this.#facts);
+    try {
+      await context.connect();
+      const peer = await context.greeted();
+      const { transport } = this.#target.location;
+      this.#facts.clear = this.#profiles(peer.greeting);
+      if (transport === 'wss') this.#facts.secured = this.#facts.clear;
+      else if (this.#facts.clear.includes(TLS))
+        this.#facts.secured = this.#profiles((await context.secured()).greeting);
+    } catch (error) {
+      if (!(error instanceof Blocked) || context.sessions.length === 0) throw error;
+    } finally {
+      await context.leave();
+    }
+    return this.#facts;
+  }
+
+  #profiles(greeting: Buffer | undefined): string[] {
+    return greeting === undefined ? [] : profilesIn(greeting);
+  }
+
+  /** The results in order, those judged over all sessions last. */
+  async *run(only: readonly string[] = [], begun?: (check: Check) => void): AsyncGenerator<Result> {
+    const chosen = only.length === 0 ? CHECKS : CHECKS.filter(({ id }) => selected(id, only));
+    for (const check of chosen) {
+      begun?.(check);
+      yield await this.#check(check);
+    }
+    for (const rule of STANDING) {
+      const broken = this.#broken.get(rule.rule);
+      if (broken === undefined && !selected(rule.id, only)) continue;
+      yield this.#judged(rule, broken);
+    }
+    await this.#bystander.leave();
+  }
+
+  #judged({ rule, id, title, clause, why }: Standing, broken: Broken | undefined): Result {
+    const result = { id, title, clause, ms: 0, remarks: [] };
+    if (broken === undefined) {
+      if (rule !== 'others' || this.#others) return { ...result, outcome: 'passed', transcript: [] };
+      return { ...result, outcome: 'skipped', reason: 'no fault was tried', transcript: [] };
+    }
+    const came = `${broken.text} (in ${broken.during})`;
+    return { ...result, outcome: 'failed', expected: `it ${title}`, came, why, transcript: broken.transcript };
+  }
+
+  async #check(check: Check): Promise<Result> {
+    const { id, title, clause, why } = check;
+    const context = new Context(this.#target, this.#facts);
+    const watched = check.fault === true && (await this.#bystander.ready());
+    const begun = performance.now();
+    let error: unknown;
+    try {
+      this.#need(check.needs ?? []);
+      const cap = this.#target.timeoutMs * WAITS * (check.patience ?? 1);
+      await within(cap, check.run(context), `the end of the check`);
+    } catch (thrown) {
+      error = thrown;
+    }
+    const base = { id, title, clause, ms: performance.now() - begun, remarks: context.remarks };
+    const lines = error === undefined && context.breaches.length === 0 ? [] : this.#transcripts(context);
+    for (const { rule, text } of context.breaches) this.#broke(rule, { text, during: id, transcript: lines });
+    await context.leave();
+    if (watched) await this.#lookAfterOthers(id);
+    const verdict = this.#verdict(error, context, `it ${title}`);
+    const failed = verdict.outcome === 'failed';
+    return { ...base, ...verdict, ...(failed ? { why } : {}), transcript: failed ? lines : [] };
+  }
+
+  #verdict(
+    error: unknown,
+    context: Context,
+    expected: string,
+  ): Pick<Result, 'outcome' | 'reason' | 'expected' | 'came'> {
+    const because = (outcome: Outcome, reason: string) => ({ outcome, reason });
+    if (error === undefined) return { outcome: 'passed' };
+    if (error instanceof NotOffered) return because('skipped', error.message);
+    if (error instanceof Blocked) return because('blocked', `${error.message}; see ${error.by}`);
+    const [breach] = context.breaches;
+    const standing = STANDING.find(({ rule }) => rule === breach?.rule);
+    if (breach !== undefined && standing !== undefined) return because('blocked', `${breach.text}; see ${standing.id}`);
+    if (error instanceof Finding) return { outcome: 'failed', expected: error.expected, came: error.came };
+    return { outcome: 'failed', expected, came: causeText(error) };
+  }
+
+  #broke(rule: string, broken: Broken): void {
+    if (!this.#broken.has(rule)) this.#broken.set(rule, broken);
+  }
+
+  #transcripts(context: Context): string[] {
+    return context.sessions.flatMap(({ name, log }) => transcript(name, log));
+  }
+
+  async #lookAfterOthers(during: string): Promise<void> {
+    this.#others = true;
+    const trouble = await this.#bystander.trouble();
+    if (trouble !== undefined) this.#broke('others', { ...trouble, during });
+  }
+
+  /** @throws NotOffered, Blocked */
+  #need(needs: readonly Need[]): void {
+    for (const need of needs) {
+      const lacking = missing(this.#target, need);
+      if (lacking !== undefined) throw new NotOffered(lacking);
+    }
+    const { clear } = this.#facts;
+    if (needs.length > 0 && clear === undefined) throw new Blocked('greeting.form', 'the greeting could not be read');
+    for (const need of needs) this.#offered(need);
+  }
+
+  #offered(need: Need): void {
+    const { location, words } = this.#target;
+    if (need === 'plain' && location.transport === 'wss') throw new NotOffered('TLS is there from the beginning (wss)');
+    const uri = { tls: TLS, digest: DIGEST_MD5, scram: SCRAM, imxp: words.profile }[need as 'tls'];
+    if (uri === undefined) return;
+    const { clear, secured } = this.#facts;
+    if (clear?.includes(uri) === true || secured?.includes(uri) === true) return;
+    if (clear?.includes(TLS) === true && secured === undefined) throw new Blocked('tls.proceed', 'TLS did not work');
+    throw new NotOffered(`the greeting does not offer ${uri}`);
+  }
+}
