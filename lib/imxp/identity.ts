@@ -2,6 +2,7 @@
  * Who the peer of a session is, as a value. SASL and certificates only produce identities; what an identity may do is
  * decided by policy alone (IMXP core §10).
  */
+import { addressOf } from './address.js';
 
 /** How an identity was proven; kept for the log and for policy. */
 export interface Proof {
@@ -9,6 +10,8 @@ export interface Proof {
   readonly mechanism: string;
   /** True when the session was under TLS when the proof was given. */
   readonly privacy: boolean;
+  /** Whose proof it was, where it acts as somebody else: an address, or `imxp=mesh@domain`. */
+  readonly account?: string;
 }
 
 /** No one in particular. */
@@ -33,6 +36,20 @@ export interface RelayIdentity {
 export type Identity = AnonymousIdentity | EndpointIdentity | RelayIdentity;
 
 export const NOBODY: AnonymousIdentity = Object.freeze({ kind: 'none' });
+
+/**
+ * The accounts that stand behind an identity: whom it acts as, and who proved it. Endpoints without their subaddress,
+ * relays as `imxp=mesh@domain`.
+ */
+export function accountsOf(identity: Identity): readonly string[] {
+  if (identity.kind === 'none') return [];
+  const acts =
+    identity.kind === 'endpoint'
+      ? [addressOf(identity.address)?.base ?? identity.address]
+      : identity.domains.map((domain) => `imxp=mesh@${domain.toLowerCase()}`);
+  const { account } = identity.proof;
+  return account === undefined || acts.includes(account) ? acts : [...acts, account];
+}
 
 /** One name for everything that is counted for an identity; empty for nobody. */
 export function keyOf(identity: Identity): string {

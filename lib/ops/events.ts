@@ -88,6 +88,18 @@ export interface SessionAuthenticated {
   readonly side: 'peer' | 'self';
 }
 
+/** An operator ended a session by disabling or removing the account behind it. */
+export interface SessionExpelled {
+  /** The session's id, which all its lines share. */
+  readonly session: string;
+  /** Address of the peer. */
+  readonly remote: string;
+  /** The account. */
+  readonly account: string;
+  /** What was done to it, since when, and why. */
+  readonly reason: string;
+}
+
 /** Something a peer asked for was refused; `reason` may say more than the peer was told. */
 export interface Refused {
   /** The session's id, which all its lines share. */
@@ -175,6 +187,7 @@ export const events = {
   closed: new Event<SessionClosed>('imxp:session:close'),
   tuned: new Event<SessionTuned>('imxp:session:tuned'),
   authenticated: new Event<SessionAuthenticated>('imxp:session:authenticated'),
+  expelled: new Event<SessionExpelled>('imxp:session:expelled'),
   refused: new Event<Refused>('imxp:session:refused'),
   fault: new Event<Fault>('imxp:fault'),
   attached: new Event<Association>('imxp:relay:attach'),

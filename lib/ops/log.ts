@@ -55,6 +55,7 @@ const LINES: readonly Line[] = [
   // Whoever switched it on shall see how often it is needed, and by whom.
   linesWhere(events.tuned, 'warn', 'session tuned: legacy TLS, which is not safe', ({ legacy }) => legacy),
   line(events.authenticated, 'info', ({ side }) => (side === 'peer' ? 'peer authenticated' : 'authenticated to peer')),
+  line(events.expelled, 'info', 'session ended: account disabled or removed'),
   line(
     events.refused,
     'warn',

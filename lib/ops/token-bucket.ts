@@ -24,11 +24,21 @@ export class TokenBucket {
     this.#filled = now();
   }
 
-  /** Takes a token. @returns false when there is none */
-  take(): boolean {
-    if (this.#tokens < 1) this.#fill();
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+  /** Whether it fills at that rate. */
+  has({ perSecond, burst }: Rate): boolean {
+    return this.#rate.perSecond === perSecond && this.#rate.burst === burst;
+  }
+
+  /**
+   * Takes tokens. More than the burst are given when the bucket is full, and owed: what comes next waits the longer.
+   *
+   * @returns false when there are not so many
+   */
+  take(count = 1): boolean {
+    const needed = Math.min(count, this.#rate.burst);
+    if (this.#tokens < needed) this.#fill();
+    if (this.#tokens < needed) return false;
+    this.#tokens -= count;
     return true;
   }
 
@@ -58,12 +68,17 @@ export class TokenBuckets {
     return this.#buckets.size;
   }
 
-  /** The bucket of a name; keep it where it is asked often. Undefined when there is no limit. */
-  of(name: string): TokenBucket | undefined {
-    if (this.#rate.perSecond === 0) return undefined;
-    const known = this.#buckets.get(name);
-    const bucket = known ?? new TokenBucket(this.#rate, this.#now);
-    if (known !== undefined) this.#buckets.delete(name);
+  /**
+   * The bucket of a name; keep it where it is asked often. Undefined when there is no limit.
+   *
+   * @param rate of this name alone, instead of that of all others
+   */
+  of(name: string, rate: Rate = this.#rate): TokenBucket | undefined {
+    if (rate.perSecond === 0) return undefined;
+    const kept = this.#buckets.get(name);
+    const known = kept?.has(rate) === true ? kept : undefined;
+    const bucket = known ?? new TokenBucket(rate, this.#now);
+    if (kept !== undefined) this.#buckets.delete(name);
     this.#buckets.set(name, bucket);
     if (this.#buckets.size > CAPACITY) {
       const [oldest] = this.#buckets.keys();

@@ -5,7 +5,7 @@
 
 import { type Identity, NOBODY } from '../imxp/identity.js';
 import type { Authentication } from './mechanism.js';
-import { canonicalAccount, relayDomain } from './name.js';
+import { canonicalAccount, relayDomain, sameAccount } from './name.js';
 
 /** The name that counts: authzid if sent; else the account; else the user name, completed by the realm if need be. */
 function nameOf(authentication: Authentication): string {
@@ -21,8 +21,10 @@ function nameOf(authentication: Authentication): string {
  */
 export function identityOf(authentication: Authentication, privacy: boolean): Identity {
   if (authentication.mechanism === 'ANONYMOUS') return NOBODY;
-  const proof = { mechanism: authentication.mechanism, privacy };
   const name = nameOf(authentication);
+  const { account, mechanism } = authentication;
+  const other = account !== undefined && !sameAccount(account, name);
+  const proof = { mechanism, privacy, ...(other ? { account: canonicalAccount(account) } : {}) };
   const domain = relayDomain(name);
   if (domain !== undefined) return { kind: 'relay', domains: [domain], proof };
   const address = canonicalAccount(name);

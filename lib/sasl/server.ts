@@ -110,6 +110,15 @@ export class SaslServer {
     return this.#settings.admits?.(account) ?? true;
   }
 
+  /** For exchanges: why an account, or whom it acts as, is not let in. */
+  suspended(...accounts: readonly (string | undefined)[]): string | undefined {
+    for (const account of accounts) {
+      const reason = account === undefined || account === '' ? undefined : this.#settings.suspended?.(account);
+      if (reason !== undefined) return reason;
+    }
+    return undefined;
+  }
+
   /** For exchanges: the first success counts. */
   succeed(authentication: Authentication): void {
     this.#authentication = authentication;
@@ -194,7 +203,9 @@ export class ServerExchange {
     // Another channel may have succeeded while this one was waiting for the store.
     const refusal = this.#server.refusal();
     if (refusal !== undefined) return this.#refuse(refusal, refusal.text);
-    const { account, mechanism } = step.authentication;
+    const { account, authzid, mechanism } = step.authentication;
+    const suspended = this.#server.suspended(account, authzid);
+    if (suspended !== undefined) return this.#fail(NOT_ACCEPTED, suspended);
     // A certificate cannot be guessed.
     if (account !== undefined && mechanism !== 'EXTERNAL' && !this.#server.admits(account)) {
       return this.#fail(NOT_ACCEPTED, `${account} is closed after too many failures`);

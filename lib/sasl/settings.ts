@@ -60,6 +60,11 @@ export interface ServerSettings {
    * not even that he was right. Default: everybody.
    */
   readonly admits?: (account: string) => boolean;
+  /**
+   * Asked after an account was proven, by whatever mechanism: why it is not let in, for the log. The answer is that to a
+   * wrong password. Default: everybody is.
+   */
+  readonly suspended?: (account: string) => string | undefined;
   /** Remembers nonces for subsequent authentication; absent: not supported, a fresh challenge is sent. */
   readonly nonces?: NonceCache;
   readonly attempts?: number;

@@ -102,6 +102,23 @@ export class AccessEntries {
     return version === undefined ? undefined : lastUpdate;
   }
 
+  /**
+   * Throws away what was left of an account that was removed: its entries and those of its subaddresses. Entries of another
+   * account of that name stay.
+   *
+   * @param account an endpoint without its subaddress
+   */
+  async forget(account: string): Promise<void> {
+    const at = account.lastIndexOf('@');
+    const [local, domain] = [account.slice(0, at), account.slice(at)];
+    const created = this.#account({ base: account });
+    for await (const { key, value, version } of this.#store.list(PREFIX + local)) {
+      const owner = key.slice(PREFIX.length);
+      const own = owner === account || (owner.startsWith(`${local}/`) && owner.endsWith(domain));
+      if (own && (!isStored(value) || value.account !== created)) await this.#store.delete(key, version);
+    }
+  }
+
   #stored(key: string, account: string): { readonly stored: Stored | undefined; readonly version: number } {
     const entry = this.#store.peek(PREFIX + key);
     if (entry === undefined) return { stored: undefined, version: ABSENT };
@@ -110,7 +127,7 @@ export class AccessEntries {
   }
 
   /** When the account of an owner was added, as the account has it; empty when there is none. */
-  #account({ base }: Address): string {
+  #account({ base }: Pick<Address, 'base'>): string {
     const value: unknown = this.#store.peek(ACCOUNT + base)?.value;
     if (typeof value !== 'object' || value === null || !('created' in value)) return '';
     return typeof value.created === 'string' ? value.created : '';

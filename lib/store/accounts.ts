@@ -5,9 +5,12 @@
 import { LocalError } from '../errors.js';
 import { ADDRESS_OCTETS, addressOf } from '../imxp/address.js';
 import type { Directory } from '../relay/target.js';
-import { accountNames, canonicalAccount, relayDomain } from '../sasl/name.js';
+import { accountNames } from '../sasl/name.js';
 import type { CredentialStore, Verifier } from '../sasl/verifier.js';
-import { ABSENT, type Json, type Store } from './store.js';
+import { accountName } from './account-name.js';
+import { type AccountState, AccountStates, assembled, type Disabled, limited, type Quota } from './account-state.js';
+import { attachedJson, attachedKey, forgetAttached, type LastAttached, lastAttached } from './last-attached.js';
+import { ABSENT, type Change, type Json, type Store } from './store.js';
 
 export interface Account {
   /** `local@domain` with the domain in lower case. */
@@ -48,10 +51,21 @@ function fromJson(key: string, value: unknown): Account {
   throw new LocalError('STORE_FAILED', `the entry ${key} is not an account of this version`);
 }
 
-/** The key of an account: relays as `imxp=mesh@domain`, endpoints in the one spelling of their address. */
-function keyOf(name: string): string {
-  const account = canonicalAccount(name);
-  return PREFIX + (relayDomain(account) === undefined ? (addressOf(account)?.key ?? account) : account);
+/** Everything about an account that is no secret, and its verifier. */
+export interface AccountProfile extends Account {
+  readonly state: AccountState;
+  readonly lastAttached?: LastAttached;
+}
+
+/** An account as it comes from elsewhere: what is not known there is as for a new one, or stays as it is. */
+export interface AccountRecord {
+  readonly verifier: Verifier;
+  readonly created?: string;
+  readonly changed?: string;
+  /** null: not disabled. */
+  readonly disabled?: Disabled | null;
+  readonly quota?: Quota;
+  readonly lastAttached?: LastAttached;
 }
 
 export interface AccountsOptions {
@@ -63,25 +77,41 @@ export class Accounts implements CredentialStore, Directory {
   readonly #store: Store;
   readonly #now: () => Date;
   readonly #domains: readonly string[];
+  readonly states: AccountStates;
 
   /** @param domains the node's: the first completes names without `@` where no realm does (SCRAM, PLAIN) */
   constructor(store: Store, { now = () => new Date(), domains = [] }: AccountsOptions = {}) {
     this.#store = store;
     this.#now = now;
     this.#domains = domains;
+    this.states = new AccountStates(store);
   }
 
   /** Adds the account that a verifier is for. @returns false when there is one already. */
   async add(verifier: Verifier): Promise<boolean> {
-    const key = keyOf(verifier.account);
-    const now = this.#now().toISOString();
-    const account = { address: key.slice(PREFIX.length), verifier, created: now, changed: now };
-    return (await this.#store.put(key, toJson(account), ABSENT)) !== undefined;
+    return (await this.write([{ verifier }])).length === 0;
+  }
+
+  /**
+   * Writes several accounts at once, or none of them when there are some of them already.
+   *
+   * @param update those that exist are given the new verifier, and what else the record says
+   * @returns the addresses of those that are in the way
+   */
+  async write(records: readonly AccountRecord[], update = false): Promise<string[]> {
+    for (;;) {
+      const present = records
+        .map(({ verifier }) => accountName(verifier.account))
+        .filter((address) => this.exists(address));
+      if (present.length > 0 && !update) return present;
+      const changes = records.flatMap((record) => this.#changesFor(record));
+      if (await this.#store.commit(changes)) return [];
+    }
   }
 
   /** Replaces the verifier of an account, that is, its password. @returns false when there is no such account. */
   async change(verifier: Verifier): Promise<boolean> {
-    const key = keyOf(verifier.account);
+    const key = PREFIX + accountName(verifier.account);
     for (;;) {
       const entry = await this.#store.get(key);
       if (entry === undefined) return false;
@@ -94,20 +124,83 @@ export class Accounts implements CredentialStore, Directory {
     }
   }
 
-  /** @returns false when there is no such account. */
-  remove(address: string): Promise<boolean> {
-    return this.#store.delete(keyOf(address));
+  /**
+   * Removes an account with its state. That there was one is noted, for the relay to end and throw away what it had.
+   *
+   * @returns false when there is no such account
+   */
+  async remove(name: string): Promise<boolean> {
+    const address = accountName(name);
+    for (;;) {
+      const entry = await this.#store.get(PREFIX + address);
+      if (entry === undefined) return false;
+      const removed = { removed: this.#now().toISOString() };
+      const changes = [
+        { key: PREFIX + address, expected: entry.version },
+        this.states.change(address, removed, this.states.of(address).version),
+        forgetAttached(address),
+      ];
+      if (await this.#store.commit(changes)) return true;
+    }
   }
 
-  async find(address: string): Promise<Account | undefined> {
-    const key = keyOf(address);
+  /** Nobody gets in or in touch with an account any more. @returns false when there is no such account */
+  disable(name: string, reason = ''): Promise<boolean> {
+    return this.#restate(name, (state) => ({ ...state, disabled: { since: this.#now().toISOString(), reason } }));
+  }
+
+  /** @returns false when there is no such account */
+  enable(name: string): Promise<boolean> {
+    return this.#restate(name, (state) => assembled({ ...state, disabled: undefined }));
+  }
+
+  /** Limits an account; what is undefined is as in the configuration again. @returns false when there is no such account */
+  limit(name: string, changes: { readonly [Name in keyof Quota]?: number | undefined }): Promise<boolean> {
+    return this.#restate(name, (state) => limited(state, changes));
+  }
+
+  /** What limits an account, where that is not the configuration. @throws LocalError STORE_FAILED */
+  quota(name: string): Quota {
+    return this.states.of(accountName(name)).state.quota ?? {};
+  }
+
+  /** Why an account is not to be let in, for the log; undefined when it may be. @throws LocalError STORE_FAILED */
+  suspended(name: string): string | undefined {
+    const account = baseOf(name);
+    if (!usable(account)) return undefined;
+    const { disabled } = this.states.of(account).state;
+    return disabled === undefined ? undefined : disabledText(account, disabled);
+  }
+
+  /** Whether there is an account of exactly that name, at once. @throws LocalError STORE_FAILED */
+  exists(address: string): boolean {
+    return this.#store.peek(PREFIX + address) !== undefined;
+  }
+
+  async find(name: string): Promise<Account | undefined> {
+    const key = PREFIX + accountName(name);
     const entry = await this.#store.get(key);
     return entry === undefined ? undefined : fromJson(key, entry.value);
+  }
+
+  async profile(name: string): Promise<AccountProfile | undefined> {
+    const account = await this.find(name);
+    return account === undefined ? undefined : this.#profileOf(account);
+  }
+
+  /** How many accounts there are. */
+  count(): Promise<number> {
+    return this.#store.count(PREFIX);
   }
 
   /** All accounts by address. */
   async *list(): AsyncIterable<Account> {
     for await (const { key, value } of this.#store.list(PREFIX)) yield fromJson(key, value);
+  }
+
+  /** All accounts by address, with everything about them. */
+  async *profiles(): AsyncIterable<AccountProfile> {
+    for await (const account of this.list()) yield this.#profileOf(account);
   }
 
   /** The verifier of whoever logs in with that name. */
@@ -134,6 +227,59 @@ export class Accounts implements CredentialStore, Directory {
     const account = await this.find(name.base);
     return account === undefined ? undefined : Date.parse(account.created);
   }
+
+  #profileOf(account: Account): AccountProfile {
+    const { state } = this.states.of(account.address);
+    const last = lastAttached(this.#store, account.address);
+    return { ...account, state, ...(last === undefined ? {} : { lastAttached: last }) };
+  }
+
+  async #restate(name: string, change: (state: AccountState) => AccountState): Promise<boolean> {
+    const address = accountName(name);
+    for (;;) {
+      if (!this.exists(address)) return false;
+      const { state, version } = this.states.of(address);
+      if (await this.states.replace(address, change(state), version)) return true;
+    }
+  }
+
+  #changesFor(record: AccountRecord): Change[] {
+    const { verifier, disabled, quota } = record;
+    const address = accountName(verifier.account);
+    const key = PREFIX + address;
+    const entry = this.#store.peek(key);
+    const known = entry === undefined ? undefined : fromJson(key, entry.value);
+    const now = this.#now().toISOString();
+    const { created = known?.created ?? now, changed = now } = record;
+    const account = toJson({ address, verifier, created, changed });
+    const changes: Change[] = [{ key, value: account, expected: entry?.version ?? ABSENT }];
+    const { state, version } = this.states.of(address);
+    if (disabled !== undefined || quota !== undefined) {
+      const next = {
+        ...state,
+        ...(disabled === undefined ? {} : { disabled: disabled ?? undefined }),
+        ...(quota === undefined ? {} : { quota }),
+      };
+      changes.push(this.states.change(address, assembled(next), version));
+    }
+    if (record.lastAttached !== undefined) {
+      changes.push({ key: attachedKey(address), value: attachedJson(record.lastAttached) });
+    } else if (known === undefined) {
+      changes.push(forgetAttached(address));
+    }
+    return changes;
+  }
+}
+
+/** A disabled account in words for the operator. */
+export function disabledText(account: string, { since, reason }: Disabled): string {
+  return `${account} is disabled since ${since}${reason === '' ? '' : `: ${reason}`}`;
+}
+
+/** The account that an address or a relay's name belongs to. */
+function baseOf(name: string): string {
+  const account = accountName(name);
+  return addressOf(account)?.base ?? account;
 }
 
 /** Strangers log in with any name; those no account can have are not worth a fault of the store. */

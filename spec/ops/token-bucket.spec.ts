@@ -36,6 +36,32 @@ describe('ops/token-bucket', () => {
     );
   });
 
+  it('gives more than the burst when it is full, and is owed the rest', () => {
+    let now = 0;
+    const bucket = new TokenBucket({ perSecond: 10, burst: 30 }, () => now);
+    expect(bucket.take(20)).to.equal(true);
+    expect(bucket.take(20)).to.equal(false);
+    now = 2000;
+    expect(bucket.take(50)).to.equal(true);
+    expect(bucket.take()).to.equal(false);
+    now = 4000;
+    expect(bucket.take()).to.equal(false);
+    now = 4200;
+    expect([bucket.take(), bucket.take(), bucket.take()]).to.deep.equal([true, true, false]);
+  });
+
+  it('gives a name a rate of its own, until it has another', () => {
+    const buckets = new TokenBuckets({ perSecond: 0, burst: 1 }, () => 0);
+    expect(buckets.of('fred')).to.equal(undefined);
+    const slow = { perSecond: 1, burst: 1 };
+    const own = buckets.of('fred', slow);
+    expect([own?.take(), own?.take()]).to.deep.equal([true, false]);
+    expect(buckets.of('fred', { ...slow })).to.equal(own);
+    expect(buckets.of('fred', { perSecond: 2, burst: 1 })).to.not.equal(own);
+    expect(buckets.of('fred', { perSecond: 0, burst: 1 })).to.equal(undefined);
+    expect(buckets.size).to.equal(1);
+  });
+
   it('reads the clock only when it is empty', () => {
     let reads = 0;
     const bucket = new TokenBucket({ perSecond: 1, burst: 1000 }, () => {

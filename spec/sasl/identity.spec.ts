@@ -26,9 +26,9 @@ describe('the identity after authentication', () => {
     ['a user name with domain', { username: 'fred@Rubble.com' }, endpoint('fred@rubble.com')],
     ['the account of the verifier', { account: 'fred@rubble.com' }, endpoint('fred@rubble.com')],
     [
-      'the authzid, if sent',
+      'the authzid, if sent, and whose proof it was',
       { account: 'fred@example.com', authzid: 'wilma@example.com' },
-      endpoint('wilma@example.com'),
+      { ...endpoint('wilma@example.com'), proof: { ...proof, account: 'fred@example.com' } },
     ],
     ['a relay', { username: 'imxp=mesh@rubble.com' }, relay('rubble.com')],
     ['a relay by account', { username: 'rubble.com', account: 'imxp=mesh@rubble.com' }, relay('rubble.com')],

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import { LocalError } from '../../lib/errors.js';
 import { makeVerifier, type Verifier } from '../../lib/sasl/verifier.js';
 import { Accounts } from '../../lib/store/accounts.js';
+import { AttachmentNotes } from '../../lib/store/last-attached.js';
 import { MemoryStore } from '../../lib/store/memory.js';
 
 function verifier(account: string, password = 'yabba-dabba'): Promise<Verifier> {
@@ -109,5 +111,136 @@ describe('store/accounts', () => {
     for await (const entry of store.list('')) entries.push(JSON.stringify(entry));
     expect(entries).to.have.length(1);
     expect(entries.join()).to.not.include('yabba-dabba');
+  });
+
+  describe('what an operator decides', () => {
+    const names = async (): Promise<string[]> => {
+      const found: string[] = [];
+      for await (const { key } of store.list('')) found.push(key);
+      return found;
+    };
+
+    beforeEach(async () => {
+      await accounts.add(await verifier('fred@example.com'));
+    });
+
+    it('disables and enables, and knows since when and why', async () => {
+      expect(accounts.suspended('fred@example.com')).to.equal(undefined);
+      expect(await accounts.disable('fred@Example.com', 'left the quarry')).to.equal(true);
+      const reason = 'fred@example.com is disabled since 2001-02-03T04:05:06.000Z: left the quarry';
+      expect(accounts.suspended('fred@example.com')).to.equal(reason);
+      expect(accounts.suspended('fred/appl=wb@example.com')).to.equal(reason);
+      expect((await accounts.profile('fred@example.com'))?.state.disabled?.reason).to.equal('left the quarry');
+      expect(await accounts.enable('fred@example.com')).to.equal(true);
+      expect(accounts.suspended('fred@example.com')).to.equal(undefined);
+      expect(await names()).to.deep.equal(['account/fred@example.com']);
+      expect(await accounts.disable('barney@example.com')).to.equal(false);
+      expect(accounts.suspended('x'.repeat(2000))).to.equal(undefined);
+    });
+
+    it('leaves verifier, creation and password as they are', async () => {
+      const before = await accounts.find('fred@example.com');
+      await accounts.disable('fred@example.com');
+      await accounts.limit('fred@example.com', { attachments: 2 });
+      expect(await accounts.find('fred@example.com')).to.deep.equal(before);
+    });
+
+    it('limits, one number at a time, and takes a limit back', async () => {
+      await accounts.limit('fred@example.com', { attachments: 2, dataPerSecond: 5 });
+      await accounts.limit('fred@example.com', { dataPerSecond: 0, heldOctets: 1000 });
+      expect(accounts.quota('fred@example.com')).to.deep.equal({ attachments: 2, dataPerSecond: 0, heldOctets: 1000 });
+      const none = { attachments: undefined, dataPerSecond: undefined, heldOctets: undefined };
+      await accounts.limit('fred@example.com', none);
+      expect(accounts.quota('fred@example.com')).to.deep.equal({});
+      expect(await names()).to.deep.equal(['account/fred@example.com']);
+    });
+
+    it('remembers that an account was removed, and nothing else of it', async () => {
+      await accounts.disable('fred@example.com');
+      await accounts.remove('fred@example.com');
+      const { state } = accounts.states.of('fred@example.com');
+      expect(state).to.deep.equal({ removed: '2001-02-03T04:05:06.000Z' });
+      await accounts.add(await verifier('fred@example.com'));
+      expect(accounts.suspended('fred@example.com')).to.equal(undefined);
+    });
+
+    it('changes its revision for decisions only', async () => {
+      const before = accounts.states.revision;
+      await accounts.change(await verifier('fred@example.com', 'other'));
+      expect(accounts.states.revision).to.equal(before);
+      await accounts.disable('fred@example.com');
+      expect(accounts.states.revision).to.be.greaterThan(before);
+    });
+
+    it('counts', async () => {
+      await accounts.disable('fred@example.com');
+      await accounts.add(await verifier('imxp=mesh@rubble.com'));
+      expect(await accounts.count()).to.equal(2);
+    });
+  });
+
+  describe('several at once', () => {
+    it('writes all of them or none, and says who is in the way', async () => {
+      await accounts.add(await verifier('fred@example.com'));
+      const records = [
+        { verifier: await verifier('barney@example.com') },
+        { verifier: await verifier('fred@example.com', 'other') },
+      ];
+      expect(await accounts.write(records)).to.deep.equal(['fred@example.com']);
+      expect(await accounts.count()).to.equal(1);
+      now = new Date('2002-01-01T00:00:00Z');
+      expect(await accounts.write(records, true)).to.deep.equal([]);
+      const fred = await accounts.find('fred@example.com');
+      expect(fred?.verifier).to.deep.equal(records[1]?.verifier);
+      expect(fred?.created).to.match(/^2001/);
+      expect(fred?.changed).to.match(/^2002/);
+    });
+
+    it('gives an account back as it was', async () => {
+      const record = {
+        verifier: await verifier('fred@example.com'),
+        created: '1999-01-01T00:00:00.000Z',
+        changed: '2000-01-01T00:00:00.000Z',
+        disabled: { since: '2000-06-01T00:00:00.000Z', reason: 'on leave' },
+        quota: { attachments: 3 },
+        lastAttached: { at: '2000-05-31T00:00:00.000Z', from: '192.0.2.1' },
+      };
+      await accounts.write([record]);
+      const { disabled, quota, ...rest } = record;
+      const profile = { address: 'fred@example.com', ...rest, state: { disabled, quota } };
+      expect(await accounts.profile('fred@example.com')).to.deep.equal(profile);
+      await accounts.write([{ verifier: record.verifier, disabled: null }], true);
+      expect((await accounts.profile('fred@example.com'))?.state).to.deep.equal({ quota });
+    });
+  });
+
+  describe('who attached when', () => {
+    it('is written in batches, for accounts only, and forgotten with them', async () => {
+      await accounts.add(await verifier('fred@example.com'));
+      const notes = new AttachmentNotes(store, (account) => accounts.exists(account));
+      notes.note('fred@example.com', '192.0.2.1', new Date('2001-01-01T00:00:00Z'));
+      notes.note('fred@example.com', '192.0.2.2', now);
+      notes.note('nobody@example.com', '192.0.2.3', now);
+      expect((await accounts.profile('fred@example.com'))?.lastAttached).to.equal(undefined);
+      await Promise.all([notes.write(), notes.write()]);
+      const last = { at: now.toISOString(), from: '192.0.2.2' };
+      expect((await accounts.profile('fred@example.com'))?.lastAttached).to.deep.equal(last);
+      expect(await store.count('attached/')).to.equal(1);
+      await accounts.remove('fred@example.com');
+      expect(await store.count('attached/')).to.equal(0);
+    });
+
+    it('is kept for the next time when it cannot be written, unless there is something newer', async () => {
+      await accounts.add(await verifier('fred@example.com'));
+      const notes = new AttachmentNotes(store, (account) => accounts.exists(account));
+      const { commit } = store;
+      store.commit = () => Promise.reject(new LocalError('STORE_FAILED', 'the disk is full'));
+      notes.note('fred@example.com', '192.0.2.1', now);
+      const failure = await notes.write().catch((error: unknown) => error);
+      expect(failure).to.be.instanceOf(LocalError);
+      store.commit = commit;
+      await notes.write();
+      expect((await accounts.profile('fred@example.com'))?.lastAttached?.from).to.equal('192.0.2.1');
+    });
   });
 });

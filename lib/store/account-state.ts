@@ -1,0 +1,133 @@
+/**
+ * What an operator has decided about single accounts: disabled, removed, limited. Apart from the accounts themselves,
+ * because few have any of it: a relay keeps all of it in memory and looks at the store again only when this changes. Knows
+ * nobody who acts by it.
+ */
+import { LocalError } from '../errors.js';
+import { ABSENT, type Json, type Store } from './store.js';
+
+/** What may be limited for an account; a number it has goes before that of the configuration. */
+export const QUOTAS = {
+  attachments: 'endpoints attached at a time: the account and its subaddresses; 0 for any number',
+  dataPerSecond: 'Data it may send each second for long, ten seconds of it at once; 0 for any number',
+  octetsPerSecond: 'octets of Data it may send each second for long, ten seconds of it at once; 0 for any number',
+  heldData: 'Data held for it while it is not attached; 0 for none',
+  heldOctets: 'octets of the Data held for it; 0 for none',
+} as const;
+
+export type QuotaName = keyof typeof QUOTAS;
+export const QUOTA_NAMES = Object.keys(QUOTAS) as readonly QuotaName[];
+export type Quota = { readonly [Name in QuotaName]?: number };
+
+export interface Disabled {
+  /** ISO 8601. */
+  readonly since: string;
+  /** For the operator and the log; empty for none given. */
+  readonly reason: string;
+}
+
+export interface AccountState {
+  readonly disabled?: Disabled;
+  /**
+   * When an account of that name was removed, ISO 8601: until a relay has ended what it had and thrown away what was kept
+   * for it. There may be another account of that name by now.
+   */
+  readonly removed?: string;
+  readonly quota?: Quota;
+}
+
+export const ACTIVE: AccountState = Object.freeze({});
+
+const PREFIX = 'account-state/';
+const SCOPE = 'account-state';
+
+export interface VersionedState {
+  readonly state: AccountState;
+  readonly version: number;
+}
+
+/** Accounts are named in their one spelling. */
+export class AccountStates {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Grows with any change, whoever makes it. Cheap. */
+  get revision(): number {
+    return this.#store.revision(SCOPE);
+  }
+
+  /** The state of an account, whether there is one or not. @throws LocalError STORE_FAILED */
+  of(account: string): VersionedState {
+    const entry = this.#store.peek(PREFIX + account);
+    return entry === undefined
+      ? { state: ACTIVE, version: ABSENT }
+      : { state: fromJson(account, entry.value), version: entry.version };
+  }
+
+  /** Every account with a state of its own. */
+  async all(): Promise<Map<string, VersionedState>> {
+    const found = new Map<string, VersionedState>();
+    for await (const { key, value, version } of this.#store.list(PREFIX)) {
+      const account = key.slice(PREFIX.length);
+      found.set(account, { state: fromJson(account, value), version });
+    }
+    return found;
+  }
+
+  /** The change that gives an account a state; for a commit with others. */
+  change(account: string, state: AccountState, expected: number) {
+    const key = PREFIX + account;
+    return Object.keys(state).length === 0 ? { key, expected } : { key, value: toJson(state), expected };
+  }
+
+  /** Writes a state unless it has changed since. @returns whether it was written */
+  replace(account: string, state: AccountState, version: number): Promise<boolean> {
+    return this.#store.commit([this.change(account, state, version)]);
+  }
+}
+
+/** A state with another quota; those that are undefined are those of the configuration again. */
+export function limited(state: AccountState, changes: { readonly [Name in QuotaName]?: number | undefined }) {
+  const quota: { [Name in QuotaName]?: number } = {};
+  for (const name of QUOTA_NAMES) {
+    const value = name in changes ? changes[name] : state.quota?.[name];
+    if (value !== undefined) quota[name] = value;
+  }
+  return assembled({ ...state, quota });
+}
+
+/** A state without what is empty, so that an account with nothing to it has no entry. */
+export function assembled(state: { readonly [Key in keyof AccountState]?: AccountState[Key] | undefined }) {
+  const { disabled, removed, quota } = state;
+  return {
+    ...(disabled === undefined ? {} : { disabled }),
+    ...(removed === undefined ? {} : { removed }),
+    ...(quota === undefined || Object.keys(quota).length === 0 ? {} : { quota }),
+  };
+}
+
+function toJson({ disabled, removed, quota }: AccountState): Json {
+  return {
+    ...(disabled === undefined ? {} : { disabled: { ...disabled } }),
+    ...(removed === undefined ? {} : { removed }),
+    ...(quota === undefined ? {} : { quota: { ...quota } }),
+  };
+}
+
+function fromJson(account: string, value: unknown): AccountState {
+  if (isState(value)) return value;
+  throw new LocalError('STORE_FAILED', `the state of ${account} is not of this version`);
+}
+
+function isState(value: unknown): value is AccountState {
+  if (typeof value !== 'object' || value === null) return false;
+  const { disabled, removed, quota } = value as Partial<AccountState>;
+  return (
+    (disabled === undefined || typeof disabled?.reason === 'string') &&
+    (removed === undefined || typeof removed === 'string') &&
+    (quota === undefined || typeof quota === 'object')
+  );
+}
