@@ -12,6 +12,7 @@ import { ImxpError } from '../../lib/errors.js';
 import { addressOf } from '../../lib/imxp/address.js';
 import { contentOf } from '../../lib/imxp/content.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
+import { opaque } from '../../lib/message/smime/entity.js';
 import { parseEntity } from '../../lib/mime/entity.js';
 import { parseMediaType } from '../../lib/mime/media-type.js';
 import { parseMultipart } from '../../lib/mime/multipart.js';
@@ -32,6 +33,7 @@ import { ClientHelloReader } from '../../lib/wire/tls/client-hello.js';
 import { RecordReader } from '../../lib/wire/tls/record.js';
 import { RevocationList } from '../../lib/wire/tls/revocation.js';
 import { parseXml } from '../../lib/xml/parse.js';
+import { arrived, BARNEY, barney, FRED, fred, secureOf, text } from '../message/smime/people.js';
 import { People, settings } from '../sasl/people.js';
 import { TestAuthority } from '../support/certificates.js';
 import { heapAfterCollection } from '../support/heap.js';
@@ -154,6 +156,36 @@ function conversations(): Buffer[] {
     ...CONTROL.map((payload, index) => frame('MSG', 0, 1 + index, '.', at, payload)),
     frame('RPY', 0, 1, '.', at, CONTROL[5] ?? ''),
     frame('ERR', 0, 1, '.', at, CONTROL[4] ?? ''),
+  ];
+}
+
+/** Signed and encrypted content; what is believed must be what was signed. */
+function smimeReaders(): Reader[] {
+  const [fredsSide, barneysSide] = [secureOf(fred), secureOf(barney, { classic: true })];
+  const seal = { from: FRED, to: [BARNEY] };
+  const signed = (body: string) => fredsSide.seal(text(body), { ...seal, sign: true });
+  const around = fredsSide.seal({ type: 'message/x', body: Buffer.from('Yabba\n') }, { ...seal, sign: true });
+  const encrypted = [fredsSide, secureOf(fred, { classic: true })].map((side) =>
+    side.seal(text('Yabba'), { ...seal, encrypt: true }),
+  );
+  const open = (entity: Parameters<typeof barneysSide.open>[0]): void => {
+    const opened = barneysSide.open(entity, FRED);
+    const said = opened.entity.body.toString();
+    if (opened.signed?.valid === true && said.trim() !== 'Yabba') throw new Error(`believed: ${said}`);
+  };
+  return [
+    {
+      name: 'S/MIME: entities',
+      seeds: [signed('Yabba'), ...encrypted].map(({ type, body }) =>
+        Buffer.concat([Buffer.from(`Content-Type: ${type}\r\n\r\n`), body]),
+      ),
+      read: (octets) => open(parseEntity(octets)),
+    },
+    {
+      name: 'S/MIME: CMS',
+      seeds: [around, ...encrypted].map(({ body }) => body),
+      read: (octets) => open(arrived(opaque('signed-data', octets))),
+    },
   ];
 }
 
@@ -327,6 +359,7 @@ async function readers(): Promise<Reader[]> {
         inPieces(octets, dice, (piece) => reader.read(piece, () => true));
       },
     },
+    ...smimeReaders(),
     { name: 'certificates', seeds: [der], read: (octets) => void certificateNames(octets) },
     { name: 'revocation lists', seeds: [crl, crlDer], read: (octets) => void RevocationList.read(octets) },
     {
@@ -357,7 +390,7 @@ describe('security: random input', () => {
   });
   after(() => process.off('unhandledRejection', keep));
 
-  const NAMES = 15;
+  const NAMES = 17;
   for (let index = 0; index < NAMES; index += 1) {
     it(`reader ${index + 1} of ${NAMES} neither crashes nor hangs nor keeps anything`, async () => {
       const reader = list[index];
