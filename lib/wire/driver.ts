@@ -13,6 +13,7 @@
 
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import type { Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event.js';
 import { type ChannelInfo, type Offer, type Role, Session } from '../beep/session.js';
 import { ImxpError, LocalError, RefusedError, RemoteProtocolError, type Reply, TransportError } from '../errors.js';
@@ -268,8 +269,9 @@ export class Driver implements StreamOwner, Paced {
     if (this.#phase === 'ended') return;
     const stream = this.#stream;
     this.#finish(error);
-    // RFC 3081 §2: a terminated session is a TCP abort.
-    if (stream instanceof Socket && error instanceof RemoteProtocolError) stream.resetAndDestroy();
+    // RFC 3081 §2: a terminated session is a TCP abort. A TLSSocket is a Socket too, but throws when it is to be reset.
+    const abort = error instanceof RemoteProtocolError && stream instanceof Socket && !(stream instanceof TLSSocket);
+    if (abort) stream.resetAndDestroy();
     else stream.destroy();
   }
 

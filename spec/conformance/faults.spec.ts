@@ -164,6 +164,10 @@ for (const transport of TRANSPORTS) {
 
       // Where TLS is underneath, there is none to tune to.
       if (transport !== 'wss') {
+        it('a poorly formed frame under TLS', async () => {
+          await expectSilentEnd(await town.greeted({ tls: true }), 'REQ 0 1 . 52 0\r\nEND\r\n', 'BEEP_HEADER_INVALID');
+        });
+
         it('octets behind ready that are no TLS', async () => {
           const peer = await town.greeted();
           const ready = start({ channel: 1, uri: TLS, content: '<ready />', serverName: 'example.com' });
