@@ -30,6 +30,11 @@ export class FakeTime implements Timekeeper {
     return this.#alarms.size;
   }
 
+  /** Whoever set alarms is dead. */
+  forget(): void {
+    this.#alarms.clear();
+  }
+
   /** Lets time pass; alarms ring at their moment, in their order. */
   pass(ms: number): void {
     const end = this.#now + ms;
