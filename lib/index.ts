@@ -4,13 +4,13 @@ export { loadConfig } from './config/load.js';
 export { ConfigurationError, type Problem } from './config/problem.js';
 export { parseRelayUrl, type RelayLocation } from './config/relay-url.js';
 export type { NodeConfig, NodeConfigInput } from './config/schema.js';
-export type { AccessClient, AccessInfo, AccessRequest } from './endpoint/access.js';
+export type { AccessClient, AccessEntryInfo, AccessInfo, AccessRequest } from './endpoint/access.js';
 export type { CpimObjectContent, MessageContent, UriContent, XmlContent } from './endpoint/content.js';
 export type { Delivery } from './endpoint/delivery.js';
 export { Endpoint, type EndpointEvents } from './endpoint/endpoint.js';
 export { type EndpointGatewayOptions, openGateway } from './endpoint/gateway.js';
 export type { DeliveryHandler } from './endpoint/inbox.js';
-export type { Message, OptionInit } from './endpoint/message.js';
+export type { Encoded, Message, OptionInit } from './endpoint/message.js';
 export {
   ENDPOINT_LIMITS,
   type EndpointLimits,
@@ -19,7 +19,8 @@ export {
   type TlsUse,
 } from './endpoint/options.js';
 export type { SendSink } from './endpoint/outbox.js';
-export type { OngoingRequest, PresenceClient, PresenceRequest } from './endpoint/presence.js';
+export type { Outcome } from './endpoint/outcome.js';
+export type { OngoingRequest, PresenceClient, PresenceRequest, SubscriptionNotice } from './endpoint/presence.js';
 export type { Feed } from './endpoint/presence-feed.js';
 export type { PresenceInfo, PresenceTuple, PresenceTupleInit, PresenceUpdate } from './endpoint/presence-info.js';
 export type {

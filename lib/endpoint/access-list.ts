@@ -9,7 +9,15 @@ import { type ActorPattern, covers, parseActor, writeActor } from '../imxp/vocab
 import { givenAddress } from './address.js';
 
 /** What `all` is spelled out as where some of it is denied: the tokens of the services there are. */
-const KNOWN = ['core:data', 'access:get', 'access:set', 'presence:publish', 'presence:subscribe', 'presence:watch'];
+export const KNOWN: readonly string[] = [
+  'core:data',
+  'access:get',
+  'access:query',
+  'access:set',
+  'presence:publish',
+  'presence:subscribe',
+  'presence:watch',
+];
 
 const EVERYTHING = ['all:all'];
 
@@ -24,9 +32,19 @@ export function allowed(
   actor: string,
   actions: readonly string[],
 ): AccessEntry[] {
+  checkAllowed(actions);
+  return changed(list, owner, actor, (now) => more(now, actions));
+}
+
+/** @throws LocalError ARGUMENT: no action */
+export function checkAllowed(actions: readonly string[]): void {
   checkActions(actions);
   if (actions.length === 0) throw new LocalError('ARGUMENT', 'say what to allow, for instance core:data');
-  return changed(list, owner, actor, (now) => [...now, ...actions.filter((action) => !grants(now, action))]);
+}
+
+/** What is granted when these actions are granted as well. */
+export function more(now: readonly string[], actions: readonly string[]): string[] {
+  return [...now, ...actions.filter((action) => !grants(now, action))];
 }
 
 /**
@@ -40,13 +58,44 @@ export function denied(
   actor: string,
   actions: readonly string[],
 ): AccessEntry[] {
+  checkDenied(owner, actor, actions);
+  return changed(list, owner, actor, (now) => less(now, actions));
+}
+
+/** @throws LocalError ARGUMENT: no action, or the owner would lose the way to change what is granted */
+export function checkDenied(owner: string, actor: string, actions: readonly string[]): void {
   checkActions(actions);
   if (givenAddress(owner).key === addressOf(actor)?.key && (actions.length === 0 || grants(actions, 'access:set'))) {
     throw new LocalError('ARGUMENT', `without access:set ${owner} could not change this list again`);
   }
-  return changed(list, owner, actor, (now) =>
-    actions.length === 0 ? [] : now.flatMap((granted) => without(granted, actions)),
-  );
+}
+
+/** What is still granted without these actions; nothing when there are none. */
+export function less(now: readonly string[], actions: readonly string[]): string[] {
+  return actions.length === 0 ? [] : now.flatMap((granted) => without(granted, actions));
+}
+
+/** The list in which an actor may do exactly this. @throws as {@link allowed} */
+export function replaced(
+  list: readonly AccessEntry[],
+  owner: string,
+  actor: string,
+  actions: readonly string[],
+): AccessEntry[] {
+  checkActions(actions);
+  return changed(list, owner, actor, () => actions);
+}
+
+/** What the entry that decides for an actor grants. @throws LocalError ARGUMENT: no actor */
+export function granted(list: readonly AccessEntry[], owner: string, actor: string): readonly string[] {
+  const pattern = patternOf(actor);
+  return list.find((entry) => covers(patternOf(entry.actor), pattern))?.actions ?? implicitActions(owner, pattern);
+}
+
+/** The entry of exactly that actor. @throws LocalError ARGUMENT: no actor */
+export function entryFor(list: readonly AccessEntry[], actor: string): AccessEntry | undefined {
+  const pattern = patternOf(actor);
+  return list.find((entry) => same(patternOf(entry.actor), pattern));
 }
 
 /** The list with the owner in front, unless the owner may change it anyway. */
@@ -84,7 +133,7 @@ function implicitActions(owner: string, { kind, local, domain }: ActorPattern): 
   return kind === 'literal' && local === own.local && domain === own.domain ? EVERYTHING : [];
 }
 
-function patternOf(actor: string): ActorPattern {
+export function patternOf(actor: string): ActorPattern {
   const pattern = parseActor(actor);
   if (pattern !== undefined) return pattern;
   throw new LocalError(
@@ -97,7 +146,7 @@ function same(first: ActorPattern, second: ActorPattern): boolean {
   return writeActor(first) === writeActor(second);
 }
 
-function grants(actions: readonly string[], action: string): boolean {
+export function grants(actions: readonly string[], action: string): boolean {
   return actions.some((granted) => includes(granted, action));
 }
 
@@ -114,7 +163,7 @@ function without(granted: string, actions: readonly string[]): readonly string[]
   return KNOWN.filter((known) => includes(granted, known) && !grants(actions, known));
 }
 
-function checkActions(actions: readonly string[]): void {
+export function checkActions(actions: readonly string[]): void {
   for (const action of actions) {
     if (!isAction(action)) {
       throw new LocalError('ARGUMENT', `${JSON.stringify(action)} is no action: write service:operation, as core:data`);

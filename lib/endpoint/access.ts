@@ -1,6 +1,6 @@
 /**
- * The endpoint's side of the access service (IMXP access §4): reading who may do what, and changing it. Knows how an
- * endpoint sends and is told, and nothing of connections.
+ * The endpoint's side of the access service: reading who may do what, and changing it. An endpoint attached with IMXP changes
+ * the list of an owner (IMXP access §4), one attached with APEX single entries (RFC 3341 §4). Knows nothing of connections.
  */
 import { LocalError, RefusedError } from '../errors.js';
 import {
@@ -12,35 +12,38 @@ import {
   writeAccessOperation,
 } from '../imxp/vocabulary/access.js';
 import { parseActor } from '../imxp/vocabulary/actor.js';
-import { readServiceReply } from '../imxp/vocabulary/reply.js';
 import type { XmlElement } from '../xml/parse.js';
-import { allowed, denied } from './access-list.js';
-import { givenAddress } from './address.js';
-import { Deferred } from './deferred.js';
+import {
+  allowed,
+  checkActions,
+  checkAllowed,
+  checkDenied,
+  denied,
+  entryFor,
+  granted,
+  grants,
+  less,
+  more,
+  replaced,
+} from './access-list.js';
+import {
+  type AccessEndpoint,
+  type AccessEntryInfo,
+  AccessQuestions,
+  type AccessRequest,
+  replyIn,
+} from './access-questions.js';
+import { ApexEntries } from './apex-entries.js';
 import { checkKeys, type Keys } from './keys.js';
-import type { Message } from './message.js';
-import { inTime } from './patience.js';
 import type { Transactions } from './transactions.js';
 
-export interface AccessRequest {
-  /** Whose list; default the first address attached. */
-  readonly owner?: string;
-  /** Who asks; default the first address attached. */
-  readonly from?: string;
-  readonly signal?: AbortSignal;
-}
+export type { AccessEntryInfo, AccessRequest } from './access-questions.js';
 
 /** Who may do what to an owner: the first entry that matches an actor decides. */
 export interface AccessInfo {
   readonly owner: string;
   readonly lastUpdate: Date;
   readonly entries: readonly AccessEntry[];
-}
-
-/** What the client needs of an endpoint. */
-export interface AccessEndpoint {
-  readonly addresses: readonly string[];
-  send(message: Message): Promise<void>;
 }
 
 const KEYS: Keys<AccessRequest> = { owner: true, from: true, signal: true };
@@ -51,20 +54,17 @@ const ATTEMPTS = 5;
 const CHANGED = 555;
 
 export class AccessClient {
-  readonly #endpoint: AccessEndpoint;
-  readonly #transactions: Transactions;
-  readonly #timeoutMs: number;
-  readonly #waiting = new Set<Deferred<XmlElement>>();
+  readonly #questions: AccessQuestions;
+  readonly #apex: ApexEntries;
 
   /** See {@link Endpoint.access}. */
   constructor(endpoint: AccessEndpoint, transactions: Transactions, timeoutMs: number) {
-    this.#endpoint = endpoint;
-    this.#transactions = transactions;
-    this.#timeoutMs = timeoutMs;
+    this.#questions = new AccessQuestions(endpoint, transactions, timeoutMs);
+    this.#apex = new ApexEntries(this.#questions);
   }
 
   /**
-   * Reads an access list.
+   * Reads an access list. Lists are a thing of IMXP: an APEX service that knows nothing of it refuses with 501.
    *
    * @throws RefusedError REFUSED: 537 not permitted, 550 unknown owner, 553 not of that domain; TransportError TIMED_OUT |
    * CONNECTION_LOST; LocalError ADDRESS_INVALID | CLOSED
@@ -117,7 +117,13 @@ export class AccessClient {
    * await fred.access.allow('barney@rubble.com', ['presence:subscribe']);
    */
   async allow(actor: string, actions: readonly string[], request: AccessRequest = {}): Promise<void> {
-    await this.set(({ owner, entries }) => allowed(entries, owner, actor, actions), request);
+    const owner = this.#owner(request);
+    if (this.#apexSpoken) {
+      checkAllowed(actions);
+      await this.#apex.change(owner, actor, (now) => more(now, actions), request);
+    } else {
+      await this.set(({ entries }) => allowed(entries, owner, actor, actions), request);
+    }
   }
 
   /**
@@ -129,17 +135,85 @@ export class AccessClient {
    * await fred.access.deny('mrslate@slate.example');
    */
   async deny(actor: string, actions: readonly string[] = [], request: AccessRequest = {}): Promise<void> {
-    await this.set(({ owner, entries }) => denied(entries, owner, actor, actions), request);
+    const owner = this.#owner(request);
+    if (this.#apexSpoken) {
+      checkDenied(owner, actor, actions);
+      await this.#apex.change(owner, actor, (now) => less(now, actions), request);
+    } else {
+      await this.set(({ entries }) => denied(entries, owner, actor, actions), request);
+    }
+  }
+
+  /**
+   * Whether an endpoint may do all of these things.
+   *
+   * @param actor an address, no pattern
+   * @throws as {@link get}
+   * @example
+   * if (!(await fred.access.query('barney@rubble.com', ['core:data']))) console.log('barney cannot write to me');
+   */
+  async query(actor: string, actions: readonly string[], request: AccessRequest = {}): Promise<boolean> {
+    const owner = this.#owner(request);
+    checkActions(actions);
+    if (this.#apexSpoken) return this.#apex.query(owner, actor, actions, request);
+    const present = granted((await this.#present(owner, request)).entries, owner, actor);
+    return actions.every((action) => grants(present, action));
+  }
+
+  /**
+   * The entry of exactly that actor; undefined when there is none, and others decide for him.
+   *
+   * @throws as {@link get}
+   * @example
+   * console.log((await fred.access.entry('*@rubble.com'))?.actions);
+   */
+  async entry(actor: string, request: AccessRequest = {}): Promise<AccessEntryInfo | undefined> {
+    const owner = this.#owner(request);
+    if (this.#apexSpoken) return this.#apex.entry(owner, actor, request);
+    const { entries, lastUpdate } = await this.#present(owner, request);
+    const found = entryFor(entries, actor);
+    return found && { ...found, lastUpdate: new Date(lastUpdate) };
+  }
+
+  /**
+   * Lets an actor do exactly these things, nothing when there are none.
+   *
+   * @throws as {@link set}
+   * @example
+   * await fred.access.put('*@rubble.com', ['core:data', 'presence:subscribe']);
+   */
+  async put(actor: string, actions: readonly string[], request: AccessRequest = {}): Promise<void> {
+    const owner = this.#owner(request);
+    checkActions(actions);
+    if (this.#apexSpoken) await this.#apex.change(owner, actor, () => actions, request);
+    else await this.set(({ entries }) => replaced(entries, owner, actor, actions), request);
+  }
+
+  /**
+   * Takes the entry of exactly that actor away, so that others decide for him; which may let him do more.
+   *
+   * @throws as {@link set}
+   * @example
+   * await fred.access.remove('*@rubble.com');
+   */
+  async remove(actor: string, request: AccessRequest = {}): Promise<void> {
+    const owner = this.#owner(request);
+    if (this.#apexSpoken) await this.#apex.remove(owner, actor, request);
+    else await this.set(({ entries }) => entries.filter((one) => one !== entryFor(entries, actor)), request);
   }
 
   /** The connection is gone: whether what was asked for is done is unknown, and nobody will say. */
   lose(error: Error): void {
-    for (const answer of this.#waiting) answer.reject(error);
+    this.#questions.lose(error);
+  }
+
+  get #apexSpoken(): boolean {
+    return this.#questions.form === 'apex';
   }
 
   #owner(request: AccessRequest): string {
     checkKeys(request, KEYS, 'access');
-    return request.owner ?? this.#endpoint.addresses[0] ?? '';
+    return this.#questions.owner(request);
   }
 
   async #present(owner: string, request: AccessRequest): Promise<Access> {
@@ -149,38 +223,13 @@ export class AccessClient {
     throw new RefusedError('REFUSED', replyIn(answer));
   }
 
-  async #ask(
-    owner: string,
-    { from, signal }: AccessRequest,
-    operation: (transID: number) => AccessOperation,
-  ): Promise<XmlElement> {
-    const service = `imxp=access@${givenAddress(owner).domain}`;
-    const answer = new Deferred<XmlElement>();
-    const transID = this.#transactions.begin(service, (element) => answer.resolve(element));
-    this.#waiting.add(answer);
-    try {
-      await this.#endpoint.send({
-        to: service,
-        content: { xml: writeAccessOperation(operation(transID)) },
-        ...(from === undefined ? {} : { from }),
-        ...(signal === undefined ? {} : { signal }),
-      });
-      return await inTime(answer.promise, this.#timeoutMs, 'no answer of the access service', signal);
-    } finally {
-      this.#waiting.delete(answer);
-      this.#transactions.end(transID);
-    }
+  #ask(owner: string, request: AccessRequest, operation: (transID: number) => AccessOperation): Promise<XmlElement> {
+    return this.#questions.ask({ ...request, owner }, (transID) => writeAccessOperation(operation(transID)));
   }
 }
 
 function infoOf({ owner, lastUpdate, entries }: Access): AccessInfo {
   return { owner, lastUpdate: new Date(lastUpdate), entries };
-}
-
-function replyIn(element: XmlElement): { readonly code: number; readonly text: string } {
-  if (element.name !== 'reply') return { code: 501, text: `the access service answered with ${element.name}` };
-  const { code, text } = readServiceReply(element);
-  return { code, text };
 }
 
 function check(entries: readonly AccessEntry[]): void {

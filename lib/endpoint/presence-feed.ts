@@ -3,6 +3,7 @@
  * it is over; knows neither connections nor what its items mean.
  */
 import { RefusedError, type Reply } from '../errors.js';
+import type { Form } from '../imxp/vocabulary/form.js';
 import { type PresenceOperation, readPresenceOperation } from '../imxp/vocabulary/presence.js';
 import { readServiceReply } from '../imxp/vocabulary/reply.js';
 import type { XmlElement } from '../xml/parse.js';
@@ -16,6 +17,8 @@ const EARLY_MS = 5000;
 
 export interface FeedOptions<Item> {
   readonly type: 'subscribe' | 'watch';
+  /** Of what the service sends. */
+  readonly form: Form;
   readonly publisher: string;
   /** Of the publisher, normalised. */
   readonly key: string;
@@ -132,7 +135,7 @@ export class Feed<Item> implements AsyncIterable<Item>, Ongoing {
       else this.finish(new RefusedError('REFUSED', { code, text }));
       return;
     }
-    const operation = readPresenceOperation(element);
+    const operation = readPresenceOperation(element, this.#options.form);
     if (operation?.type === 'terminate') {
       this.#terminated();
       return;

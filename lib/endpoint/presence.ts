@@ -1,9 +1,11 @@
 /**
- * The endpoint's side of the presence service (IMXP presence §4): publish, ask, subscribe, watch. Knows how an endpoint
- * sends and is told, and nothing of connections.
+ * The endpoint's side of the presence service (IMXP presence §4, RFC 3343 §4), in the form of the endpoint's dialect: publish,
+ * ask, subscribe, watch. Knows how an endpoint sends and is told, and nothing of connections.
  */
 import { LocalError, RefusedError } from '../errors.js';
+import type { Form } from '../imxp/vocabulary/form.js';
 import {
+  type NotifyAction,
   type Presence,
   type PresenceOperation,
   readPresenceOperation,
@@ -34,9 +36,20 @@ export interface OngoingRequest extends PresenceRequest {
   readonly renew?: boolean;
 }
 
+/** What a watcher is told of a subscription. */
+export interface SubscriptionNotice {
+  readonly subscriber: string;
+  /** `terminate` when it has ended, which only APEX tells. */
+  readonly action: NotifyAction;
+  /** The seconds it was asked for, 0 for a poll; only APEX tells. */
+  readonly duration: number;
+}
+
 /** What the client needs of an endpoint. */
 export interface PresenceEndpoint {
   readonly addresses: readonly string[];
+  /** In whose form services are asked. */
+  readonly dialect: Form;
   send(message: Message): Promise<void>;
 }
 
@@ -131,8 +144,24 @@ export class PresenceClient {
    */
   async watch(publisher: string, request: OngoingRequest = {}): Promise<Feed<string>> {
     return this.#ongoing('watch', publisher, request, (operation) =>
-      operation.type === 'notify' ? operation.subscriber : undefined,
+      operation.type === 'notify' && operation.action === 'subscribe' ? operation.subscriber : undefined,
     );
+  }
+
+  /**
+   * Like {@link watch}, with what APEX tells besides: how long a subscription is to last, and that it has ended. An endpoint
+   * attached with IMXP hears of beginnings only.
+   *
+   * @throws as {@link poll}
+   * @example
+   * for await (const { subscriber, action } of await fred.presence.subscriptions('fred@example.com')) console.log(subscriber, action);
+   */
+  async subscriptions(publisher: string, request: OngoingRequest = {}): Promise<Feed<SubscriptionNotice>> {
+    return this.#ongoing('watch', publisher, request, (operation) => {
+      if (operation.type !== 'notify') return undefined;
+      const { subscriber, action, duration } = operation;
+      return { subscriber, action, duration };
+    });
   }
 
   /**
@@ -142,12 +171,12 @@ export class PresenceClient {
    */
   async who(publisher: string, request: PresenceRequest = {}): Promise<string[]> {
     checkKeys(request, REQUEST_KEYS, 'presence.who');
-    const service = serviceOf(publisher);
+    const service = this.#serviceOf(publisher);
     const found: string[] = [];
     const replies: ServiceReply[] = [];
     const ended = new Deferred<void>();
     const transID = this.#transactions.begin(service, (element) => {
-      const operation = readPresenceOperation(element);
+      const operation = readPresenceOperation(element, this.#endpoint.dialect);
       if (operation?.type === 'notify') found.push(operation.subscriber);
       if (element.name !== 'reply') return;
       replies.push(readServiceReply(element));
@@ -182,13 +211,13 @@ export class PresenceClient {
     // PRES-2: to ask once would end a subscription of the same originator, so it is renewed instead.
     for (const feed of this.#feeds) {
       if (feed.covers('subscribe', givenAddress(publisher).key, this.#originator(request))) {
-        return presenceIn(await this.#within(feed.again(), request));
+        return presenceIn(await this.#within(feed.again(), request), this.#endpoint.dialect);
       }
     }
     const answer = await this.#ask(publisher, request, (transID) => {
       return { type: 'subscribe', publisher, transID, duration: 0 };
     });
-    return presenceIn(answer);
+    return presenceIn(answer, this.#endpoint.dialect);
   }
 
   async #ongoing<Item>(
@@ -202,10 +231,11 @@ export class PresenceClient {
     if (!Number.isInteger(duration) || duration < 1 || duration > SECONDS_MAX) {
       throw new LocalError('ARGUMENT', `a duration is 1 to ${SECONDS_MAX} seconds`);
     }
-    const service = serviceOf(publisher);
+    const service = this.#serviceOf(publisher);
     const send = (operation: PresenceOperation): Promise<void> => this.#send(service, request, operation);
     const feed: Feed<Item> = new Feed<Item>({
       type,
+      form: this.#endpoint.dialect,
       publisher,
       key: givenAddress(publisher).key,
       originator: this.#originator(request),
@@ -235,7 +265,7 @@ export class PresenceClient {
     request: PresenceRequest,
     operation: (transID: number) => PresenceOperation,
   ): Promise<XmlElement> {
-    const service = serviceOf(publisher);
+    const service = this.#serviceOf(publisher);
     const answer = new Deferred<XmlElement>();
     const transID = this.#transactions.begin(service, (element) => answer.resolve(element));
     try {
@@ -249,7 +279,7 @@ export class PresenceClient {
   #send(service: string, { from, signal }: PresenceRequest, operation: PresenceOperation): Promise<void> {
     return this.#endpoint.send({
       to: service,
-      content: { xml: writePresenceOperation(operation) },
+      content: { xml: writePresenceOperation(operation, this.#endpoint.dialect) },
       ...(from === undefined ? {} : { from }),
       ...(signal === undefined ? {} : { signal }),
     });
@@ -257,6 +287,11 @@ export class PresenceClient {
 
   #within<T>(answer: Promise<T>, { signal }: PresenceRequest): Promise<T> {
     return inTime(answer, this.#timeoutMs, NO_ANSWER, signal);
+  }
+
+  /** The presence service of the domain somebody is in. */
+  #serviceOf(publisher: string): string {
+    return `${this.#endpoint.dialect}=presence@${givenAddress(publisher).domain}`;
   }
 
   #own(): string {
@@ -268,13 +303,8 @@ export class PresenceClient {
   }
 }
 
-/** The presence service of the domain somebody is in. */
-function serviceOf(publisher: string): string {
-  return `imxp=presence@${givenAddress(publisher).domain}`;
-}
-
-function presenceIn(element: XmlElement): Presence {
-  const operation = element.name === 'reply' ? undefined : readPresenceOperation(element);
+function presenceIn(element: XmlElement, form: Form): Presence {
+  const operation = element.name === 'reply' ? undefined : readPresenceOperation(element, form);
   if (operation?.type === 'publish') return operation.presence;
   throw refused(replyIn(element));
 }

@@ -78,8 +78,6 @@ const PROBE_KEYS: Keys<ProbeOptions> = { from: true, signal: true, reportTimeout
 const REPORT_TIMEOUT_MS = 2000;
 /** How long relays in between are awaited once both ends have reported: nobody says how many there are. */
 const GRACE_MS = { least: 20, most: 1000 };
-/** Transactions remembered, so that late reports do not surprise the application. */
-const REMEMBERED = 256;
 
 const OK: Reply = { code: 250, text: '' };
 const PROBE_OPTION: OptionInit = { external: PROBE };
@@ -87,7 +85,6 @@ const PROBE_OPTION: OptionInit = { external: PROBE };
 export class StatusClient {
   readonly #endpoint: StatusEndpoint;
   readonly #transactions: Transactions;
-  readonly #over: number[] = [];
 
   constructor(endpoint: StatusEndpoint, transactions: Transactions) {
     this.#endpoint = endpoint;
@@ -108,7 +105,8 @@ export class StatusClient {
       const complete = await this.#collected(collection, reportTimeoutMs, message.signal);
       return { ...reply, ms, reports: collection.reports, complete };
     } finally {
-      this.#forget(transID);
+      // A relay may report later than that; the application would not know what on.
+      this.#transactions.retire(transID);
     }
   }
 
@@ -152,14 +150,6 @@ export class StatusClient {
 
   #originator({ from }: Message): string {
     return from ?? this.#endpoint.addresses[0] ?? '';
-  }
-
-  /** Late reports are taken and dropped for a while: the application asked for nothing it would know them by. */
-  #forget(transID: number): void {
-    this.#transactions.end(transID);
-    this.#transactions.begin(undefined, () => {}, transID);
-    this.#over.push(transID);
-    if (this.#over.length > REMEMBERED) this.#transactions.end(this.#over.shift() ?? 0);
   }
 }
 

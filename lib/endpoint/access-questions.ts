@@ -1,0 +1,88 @@
+/**
+ * Questions to an access service and their answers, whatever they are about. Knows how an endpoint sends and is told;
+ * nothing of lists and entries.
+ */
+import type { AccessEntry } from '../imxp/vocabulary/access.js';
+import type { Form } from '../imxp/vocabulary/form.js';
+import { readServiceReply } from '../imxp/vocabulary/reply.js';
+import type { XmlElement } from '../xml/parse.js';
+import { givenAddress } from './address.js';
+import { Deferred } from './deferred.js';
+import type { Message } from './message.js';
+import { inTime } from './patience.js';
+import type { Transactions } from './transactions.js';
+
+export interface AccessRequest {
+  /** Whose list; default the first address attached. */
+  readonly owner?: string;
+  /** Who asks; default the first address attached. */
+  readonly from?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** What one actor may do to an owner. */
+export interface AccessEntryInfo extends AccessEntry {
+  readonly lastUpdate: Date;
+}
+
+/** What the client needs of an endpoint. */
+export interface AccessEndpoint {
+  readonly addresses: readonly string[];
+  /** In whose form services are asked. */
+  readonly dialect: Form;
+  send(message: Message): Promise<void>;
+}
+
+export class AccessQuestions {
+  readonly #endpoint: AccessEndpoint;
+  readonly #transactions: Transactions;
+  readonly #timeoutMs: number;
+  readonly #waiting = new Set<Deferred<XmlElement>>();
+
+  constructor(endpoint: AccessEndpoint, transactions: Transactions, timeoutMs: number) {
+    this.#endpoint = endpoint;
+    this.#transactions = transactions;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  get form(): Form {
+    return this.#endpoint.dialect;
+  }
+
+  owner({ owner }: AccessRequest): string {
+    return owner ?? this.#endpoint.addresses[0] ?? '';
+  }
+
+  /** @throws TransportError TIMED_OUT | CONNECTION_LOST; RefusedError; LocalError ADDRESS_INVALID | CLOSED */
+  async ask({ from, signal, ...request }: AccessRequest, document: (transID: number) => string): Promise<XmlElement> {
+    const service = `${this.form}=access@${givenAddress(this.owner(request)).domain}`;
+    const answer = new Deferred<XmlElement>();
+    const transID = this.#transactions.begin(service, (element) => answer.resolve(element));
+    this.#waiting.add(answer);
+    try {
+      await this.#endpoint.send({
+        to: service,
+        content: { xml: document(transID) },
+        ...(from === undefined ? {} : { from }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+      return await inTime(answer.promise, this.#timeoutMs, 'no answer of the access service', signal);
+    } finally {
+      this.#waiting.delete(answer);
+      // RFC 3341 §4.4: the owner is told of the change that was asked for, whoever asked.
+      this.#transactions.retire(transID);
+    }
+  }
+
+  /** The connection is gone: whether what was asked for is done is unknown, and nobody will say. */
+  lose(error: Error): void {
+    for (const answer of this.#waiting) answer.reject(error);
+  }
+}
+
+/** What a service replied; an element that is no reply is what it should not have said. */
+export function replyIn(element: XmlElement): { readonly code: number; readonly text: string } {
+  if (element.name !== 'reply') return { code: 501, text: `the access service answered with ${element.name}` };
+  const { code, text } = readServiceReply(element);
+  return { code, text };
+}
