@@ -15,6 +15,7 @@ import {
   withEndpoint,
 } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
+import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { harmless, note, print, printJson, table } from './support/output.js';
 
 interface AccessOptions extends EndpointCommandOptions {
@@ -126,43 +127,59 @@ async function set(file: string | undefined, options: AccessOptions): Promise<vo
   await changed(options, (endpoint, request) => endpoint.access.set(entries, request));
 }
 
-export function register(program: Command): void {
-  const access = program
-    .command('access')
-    .description('say who may do what to your endpoint')
-    .addHelpText(
-      'after',
-      `
-A list of entries: an ACTOR and what it may do; the first entry that fits an actor decides. An ACTOR is an address
+const ABOUT = `A list of entries: an ACTOR and what it may do; the first entry that fits an actor decides. An ACTOR is an address
 (fred@example.com, without its subaddresses), *@example.com for everybody there, *@* for everybody, imxp=*@* for services.
 An ACTION is core:data (send messages), presence:subscribe, presence:watch, presence:publish, access:get, access:set, or
-has "all" for its first or second half. Exit codes: 0 done, 1 refused by the service, 64 no such actor or action,
-69 the relay cannot be reached, 77 not allowed (537).
+has "all" for its first or second half.`;
+const EXITS = {
+  0: 'done',
+  1: 'refused by the service',
+  64: 'wrong usage, or no such actor or action',
+  ...ENDPOINT_EXITS,
+  [EXIT.REFUSED]: 'not allowed (537), or the relay does not let us in',
+};
 
-  imxp access get --from fred@example.com
-  imxp access allow barney@rubble.com presence:subscribe --from fred@example.com
-  imxp access deny mrslate@slate.example --from fred@example.com          nothing at all from now on
-  imxp access deny '*@slate.example' core:data --from fred@example.com
-  imxp access get --from fred@example.com > list; $EDITOR list; imxp access set list --from fred@example.com`,
-    );
-  const command = (name: string, description: string): Command =>
-    withEndpoint(
-      access
-        .command(name)
-        .description(description)
-        .requiredOption('--from <address>', 'who you are; its password is needed', addressArgument)
-        .option('--owner <address>', 'whose list, if he permits it; default yours', addressArgument)
-        .option('--json', 'print the list as JSON'),
-    );
-  command('get', 'print the list').action(get);
-  command('set', 'replace the list')
+export function register(program: Command): void {
+  const access = program.command('access').description('say who may do what to your endpoint');
+  explain(access, {
+    about: ABOUT,
+    exits: EXITS,
+    examples: [
+      'imxp access get --from fred@example.com',
+      'imxp access allow barney@rubble.com presence:subscribe --from fred@example.com',
+      'imxp access deny mrslate@slate.example --from fred@example.com          # nothing at all from now on',
+      "imxp access deny '*@slate.example' core:data --from fred@example.com",
+      'imxp access get --from fred@example.com > list; $EDITOR list; imxp access set list --from fred@example.com',
+    ],
+    see: ['imxp presence', 'imxp send'],
+  });
+  const command = (name: string, description: string, ...examples: readonly string[]): Command => {
+    const made = access
+      .command(name)
+      .description(description)
+      .requiredOption('--from <address>', 'who you are; its password is needed', addressArgument)
+      .option('--owner <address>', 'whose list, if he permits it; default yours', addressArgument)
+      .option('--json', 'print the list as JSON');
+    return explain(withEndpoint(made), { about: ABOUT, exits: EXITS, examples, see: ['imxp access', 'imxp presence'] });
+  };
+  command('get', 'print the list', 'imxp access get --from fred@example.com --json').action(get);
+  command('set', 'replace the list', 'imxp access set list --from fred@example.com')
     .argument('[file]', 'what "get" prints, with or without --json; - or nothing: standard input')
     .action(set);
-  command('allow', 'let an actor do more; the others are left as they are')
+  command(
+    'allow',
+    'let an actor do more; the others are left as they are',
+    'imxp access allow barney@rubble.com presence:subscribe --from fred@example.com',
+  )
     .argument('<actor>', 'whom')
     .argument('<actions...>', 'what')
     .action(allow);
-  command('deny', 'take something from an actor, or everything')
+  command(
+    'deny',
+    'take something from an actor, or everything',
+    'imxp access deny mrslate@slate.example --from fred@example.com',
+    "imxp access deny '*@slate.example' core:data --from fred@example.com",
+  )
     .argument('<actor>', 'whom')
     .argument('[actions...]', 'what; without any, everything')
     .action(deny);

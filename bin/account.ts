@@ -8,6 +8,7 @@ import { type Account, Accounts } from '../lib/store/accounts.js';
 import { openStore } from '../lib/store/open.js';
 import { loadForCommand, withConfig } from './support/configuration.js';
 import { CommandError, EXIT } from './support/exit.js';
+import { explain } from './support/manual.js';
 import { print, printJson, table } from './support/output.js';
 import { obtainPassword } from './support/password.js';
 
@@ -122,35 +123,54 @@ async function list(address: string | undefined, options: AccountOptions): Promi
   }
 }
 
-export function register(program: Command): void {
-  const account = program
-    .command('account')
-    .description('add, remove and list the accounts of a node')
-    .addHelpText(
-      'after',
-      `
-Accounts are endpoints of the domains served (fred@example.com) and neighbour relays (imxp=mesh@rubble.com).
-The password comes from --password-file, from IMXP_PASSWORD, or from a prompt; only verifiers are kept.
+const ABOUT = `Accounts are endpoints of the domains served (fred@example.com) and neighbour relays (imxp=mesh@rubble.com).
+The password comes from --password-file, from IMXP_PASSWORD, or from a prompt; only verifiers are kept. A relay that runs
+on the same store sees each change at once.`;
+const EXITS = {
+  0: 'done',
+  1: 'there is such an account already, or none',
+  69: 'the store cannot be opened',
+  78: 'the configuration is not usable, or its store keeps nothing',
+};
+const SEE = ['imxp relay', 'imxp check --identity'];
 
-  imxp account add fred@example.com --config mesh.json
-  imxp account add imxp=mesh@rubble.com --config mesh.json --password-file secrets/rubble.com
-  imxp account passwd fred@example.com
-  imxp account list --json | jq -r .[].account`,
-    );
+export function register(program: Command): void {
+  const account = program.command('account').description('add, remove and list the accounts of a node');
+  explain(account, {
+    about: ABOUT,
+    exits: EXITS,
+    examples: [
+      'imxp account add fred@example.com --config mesh.json',
+      'imxp account add imxp=mesh@rubble.com --config mesh.json --password-file secrets/rubble.com',
+      'imxp account passwd fred@example.com',
+      'imxp account list --json | jq -r .[].account',
+    ],
+    see: SEE,
+  });
   const json = ['--json', 'print the result as JSON'] as const;
-  const password = ['--password-file <file>', 'its first line is the password'] as const;
-  withConfig(account.command('add <address>').description('add an account'))
+  const password = [
+    '--password-file <file>',
+    'its first line is the password; without it IMXP_PASSWORD, or a prompt',
+  ] as const;
+  const command = (name: string, description: string, examples: readonly string[]): Command => {
+    const made = withConfig(account.command(name).description(description)).option(...json);
+    return explain(made, { exits: EXITS, examples, see: ['imxp account', ...SEE] });
+  };
+  command('add', 'add an account', [
+    'imxp account add fred@example.com --config mesh.json',
+    'imxp account add imxp=mesh@rubble.com --password-file secrets/rubble.com',
+  ])
+    .argument('<address>', 'an endpoint, or a relay as imxp=mesh@rubble.com')
     .option(...password)
-    .option(...json)
     .action(add);
-  withConfig(account.command('passwd <address>').description('change the password of an account'))
+  command('passwd', 'change the password of an account', ['imxp account passwd fred@example.com'])
+    .argument('<address>', 'whose')
     .option(...password)
-    .option(...json)
     .action(passwd);
-  withConfig(account.command('remove <address>').description('remove an account'))
-    .option(...json)
+  command('remove', 'remove an account', ['imxp account remove fred@example.com'])
+    .argument('<address>', 'whose')
     .action(remove);
-  withConfig(account.command('list [address]').description('list the accounts'))
-    .option(...json)
+  command('list', 'list the accounts', ['imxp account list', 'imxp account list --json | jq -r .[].account'])
+    .argument('[address]', 'this one only')
     .action(list);
 }

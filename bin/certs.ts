@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { type CertificateInfo, listCertificates, type Made } from '../lib/certs/directory.js';
 import type { Subject } from '../lib/certs/issue.js';
 import { CommandError, EXIT } from './support/exit.js';
+import { explain } from './support/manual.js';
 import { note, paint, print, printJson, table } from './support/output.js';
 
 interface CertsOptions {
@@ -88,7 +89,7 @@ async function certs(options: CertsOptions): Promise<void> {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('certs')
     .description('make a development authority and certificates of relays and endpoints')
     .option('-o, --out <directory>', 'where they are kept', 'certs')
@@ -100,14 +101,17 @@ export function register(program: Command): void {
     .option('--revoke <certificate...>', 'take certificates back: writes ca.crl, for tls.revoked')
     .option('--list', 'show what is there and until when')
     .option('--json', 'print the result as JSON')
-    .addHelpText(
-      'after',
-      `
-An authority and good certificates that are there already are kept, so that running this twice does no harm.
-
-  imxp certs --out certs --domain example.com --domain rubble.com
-  imxp certs --out certs --endpoint fred@example.com --days 30
-  imxp certs --out certs --list`,
-    )
     .action(certs);
+  explain(command, {
+    about:
+      'An authority and good certificates that are there already are kept, so that running this twice does no harm.',
+    exits: { 0: 'done', 1: 'the directory cannot be read or written' },
+    examples: [
+      'imxp certs --out certs --domain example.com --domain rubble.com',
+      'imxp certs --out certs --endpoint fred@example.com --days 30',
+      'imxp certs --out certs --revoke certs/rubble.com.crt',
+      'imxp certs --out certs --list',
+    ],
+    see: ['imxp check', 'README.md (Certificates)'],
+  });
 }

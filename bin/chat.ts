@@ -14,6 +14,7 @@ import {
   withEndpoint,
 } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
+import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { harmless, note, paint, print } from './support/output.js';
 
 interface ChatOptions extends EndpointCommandOptions {
@@ -261,17 +262,18 @@ export function register(program: Command): void {
     .option('--subject <text>', 'subject of what you say')
     .option('--lang <tag>', 'language of what you say, such as en or de-AT', languageArgument)
     .option('--count <n>', 'leave after so many messages of the other', countArgument)
-    .option('--no-presence', 'do not ask whether the other is there')
-    .addHelpText(
-      'after',
-      `
-At a terminal each line has a number when it was taken (✓ #1) or not (✗ #1, with the code and text); Ctrl-D leaves in order.
-In a pipe, lines go in and lines come out: "✓ 1", "✗ 2 450 not attached", "barney@rubble.com: At eight.". The next line is
-sent when the one before has its answer; the exit code is 1 when one was refused. With --count it waits for answers after
-the end of its input. Where somebody is attached as you already, use a subaddress: --from fred/appl=chat@example.com.
-
-  imxp chat barney@rubble.com --from fred@example.com --password-file secrets/fred
-  echo "Bowling tonight?" | imxp chat barney@rubble.com --from fred@example.com --count 1`,
-    );
+    .option('--no-presence', 'do not ask whether the other is there');
   withEndpoint(command).action(chat);
+  explain(command, {
+    about: `At a terminal each line has a number when it was taken (✓ #1) or not (✗ #1, with the code and text); Ctrl-D leaves in order.
+In a pipe, lines go in and lines come out: "✓ 1", "✗ 2 450 not attached", "barney@rubble.com: At eight.". The next line is
+sent when the one before has its answer. With --count it waits for answers after the end of its input. Where somebody is
+attached as you already, use a subaddress: --from fred/appl=chat@example.com.`,
+    exits: { 0: 'left', 1: 'in a pipe: a line was refused', ...ENDPOINT_EXITS },
+    examples: [
+      'imxp chat barney@rubble.com --from fred@example.com --password-file secrets/fred',
+      'echo "Bowling tonight?" | imxp chat barney@rubble.com --from fred@example.com --count 1',
+    ],
+    see: ['imxp send', 'imxp listen', 'imxp presence'],
+  });
 }

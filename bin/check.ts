@@ -11,6 +11,7 @@ import { type DomainSeen, Observer, seenText } from './support/dns.js';
 import { nameServerOption } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
 import { domainText, explainDomain, explainIdentity, identityRows } from './support/explain.js';
+import { explain } from './support/manual.js';
 import { paint, print, printJson, table } from './support/output.js';
 
 const shown = (path: string): string => relative('', path) || '.';
@@ -58,7 +59,7 @@ interface CheckFlags {
 }
 
 /** What the configuration means for one identity and one domain, where they were asked for. */
-function explain(config: NodeConfig, { identity, domain }: CheckFlags) {
+function meaningOf(config: NodeConfig, { identity, domain }: CheckFlags) {
   return {
     ...(identity === undefined ? {} : { identity: explainIdentity(config, identity) }),
     ...(domain === undefined ? {} : { domain: explainDomain(config, domain) }),
@@ -70,7 +71,7 @@ async function check(flags: CheckFlags): Promise<void> {
   const { file, config, problems } = await checkConfig(path);
   if (config === undefined) process.exitCode = EXIT.CONFIGURATION;
   if (json === true) {
-    const explained = config === undefined ? {} : explain(config, flags);
+    const explained = config === undefined ? {} : meaningOf(config, flags);
     printJson({ file, ok: config !== undefined, problems, ...explained });
     return;
   }
@@ -87,7 +88,7 @@ async function check(flags: CheckFlags): Promise<void> {
   print(
     `${shown(file)}: ${paint('green', 'OK')}${problems.length === 0 ? '' : `, ${counted(problems.length, 'warning')}`}`,
   );
-  const { identity, domain } = explain(config, flags);
+  const { identity, domain } = meaningOf(config, flags);
   if (identity !== undefined) print(table(identityRows(config, identity)));
   if (domain !== undefined) print(domainText(domain, routeText));
   if (identity === undefined && domain === undefined) print(summary(config));
@@ -121,19 +122,20 @@ export function register(program: Command): void {
       'say what the world sees of a domain, or of those served here: records, addresses, answers',
     )
     .addOption(nameServerOption())
-    .option('--schema', 'print the JSON Schema of the file instead, for editors')
-    .addHelpText(
-      'after',
-      `
-Exit codes: 0 usable, perhaps with warnings; 78 not usable.
-
-  imxp check --config mesh.json
-  imxp check --identity fred@example.com --domain rubble.com
-  imxp check --schema > mesh.schema.json`,
-    );
+    .option('--schema', 'print the JSON Schema of the file instead, for editors');
   withConfig(command).action(async (options: CheckFlags & { schema?: boolean }) => {
     if (options.schema === true) print(JSON.stringify(configurationJsonSchema(), null, 2));
     else if (options.dns !== undefined) await checkDns({ ...options, dns: options.dns });
     else await check(options);
+  });
+  explain(command, {
+    exits: { 0: 'usable, perhaps with warnings', 69: 'with --dns: something is not as it should be', 78: 'not usable' },
+    examples: [
+      'imxp check --config mesh.json',
+      'imxp check --identity fred@example.com --domain rubble.com',
+      'imxp check --dns example.com                                  # needs no configuration',
+      'imxp check --schema > mesh.schema.json',
+    ],
+    see: ['imxp relay', 'imxp trace', 'README.md (Configuration, Limits, DNS)'],
   });
 }

@@ -4,23 +4,26 @@ import { bashCompletion } from './support/completion/bash.js';
 import { fishCompletion } from './support/completion/fish.js';
 import { commandsOf } from './support/completion/tree.js';
 import { zshCompletion } from './support/completion/zsh.js';
+import { explain } from './support/manual.js';
 
 const SHELLS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion } as const;
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('completion')
     .description('print a script that completes the commands in a shell')
     .addArgument(new Argument('<shell>', 'for which shell').choices(Object.keys(SHELLS)))
-    .addHelpText(
-      'after',
-      `
-  source <(imxp completion bash)                                                       for this shell
-  imxp completion bash > ~/.local/share/bash-completion/completions/imxp
-  imxp completion zsh  > ~/.zfunc/_imxp                                    with ~/.zfunc in $fpath
-  imxp completion fish > ~/.config/fish/completions/imxp.fish`,
-    )
     .action((shell: keyof typeof SHELLS) => {
       process.stdout.write(SHELLS[shell](program.name(), commandsOf(program)));
     });
+  explain(command, {
+    exits: { 0: 'printed' },
+    examples: [
+      'source <(imxp completion bash)                                                       # for this shell',
+      'imxp completion bash > ~/.local/share/bash-completion/completions/imxp',
+      'imxp completion zsh  > ~/.zfunc/_imxp                                                # with ~/.zfunc in $fpath',
+      'imxp completion fish > ~/.config/fish/completions/imxp.fish',
+    ],
+    see: ['man imxp', 'imxp --help'],
+  });
 }

@@ -6,6 +6,7 @@ import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import { BARNEY, DemoMesh, FRED, HERE, MESH, THERE } from './support/demo-mesh.js';
 import { demonstrate, type Services } from './support/demo-services.js';
 import { CommandError, EXIT } from './support/exit.js';
+import { explain } from './support/manual.js';
 import { paint, print, printJson, table } from './support/output.js';
 import type { LogRecord, RelayProcess } from './support/relay-process.js';
 
@@ -284,19 +285,17 @@ async function demo({ json = false }: { readonly json?: boolean }): Promise<void
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('demo')
     .description('two domains on this machine, and a message across')
     .option('--json', 'print the result as JSON')
-    .addHelpText(
-      'after',
-      `
-Starts two relays as processes of their own, with fresh certificates and accounts in a temporary directory, and sends a
-text and a file from ${FRED} to ${BARNEY}: TLS and DIGEST-MD5 on the whole way. Then shows the services: an
-instant message, a trace, access denied and allowed, presence seen from the other domain. Leaves nothing behind.
-
-  imxp demo
-  imxp demo --json | jq .ok`,
-    )
     .action(demo);
+  explain(command, {
+    about: `Starts two relays as processes of their own, with fresh certificates and accounts in a temporary directory, and sends a
+text and a file from ${FRED} to ${BARNEY}: TLS and DIGEST-MD5 on the whole way. Then shows the services: an
+instant message, a trace, access denied and allowed, presence seen from the other domain. Leaves nothing behind.`,
+    exits: { 0: 'all of it arrived as it was sent', 1: 'it did not' },
+    examples: ['imxp demo', 'imxp demo --json | jq .ok'],
+    see: ['imxp relay', 'README.md (Quick start for an operator)'],
+  });
 }

@@ -16,6 +16,7 @@ import {
   withEndpoint,
 } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
+import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { harmless, note, paint } from './support/output.js';
 
 interface ListenOptions extends EndpointCommandOptions {
@@ -163,15 +164,18 @@ export function register(program: Command): void {
     )
     .option('--raw', 'nothing but the octets of the content')
     .option('--count <n>', 'stop after so many messages', countArgument)
-    .option('--output <dir>', 'store each content in a file of its own there')
-    .addHelpText(
-      'after',
-      `
-Of an instant message its subject and its own content are shown. A message is accepted as soon as it is written; the
-sender's "imxp send" ends then. A lost connection is made again.
-SIGINT and SIGTERM detach in order.
-
-  imxp listen barney@rubble.com --relay tcp://127.0.0.1:20913 --password-file secrets/barney`,
-    );
+    .option('--output <dir>', 'store each content in a file of its own there');
   withEndpoint(command).action(listen);
+  explain(command, {
+    about: `Of an instant message its subject and its own content are shown. A message is accepted as soon as it is written; the
+sender's "imxp send" ends then. A lost connection is made again; an endpoint at a relay that is second choice goes back to the
+preferred one. SIGINT and SIGTERM detach in order.`,
+    exits: { 0: 'stopped, or so many have come', 1: 'a message could not be stored', ...ENDPOINT_EXITS },
+    examples: [
+      'imxp listen barney@rubble.com --relay tcp://127.0.0.1:20913 --password-file secrets/barney',
+      'imxp listen barney@rubble.com --json --count 1 | jq -r .content',
+      'imxp listen barney@rubble.com --output inbox                   # each content in a file of its own',
+    ],
+    see: ['imxp send', 'imxp chat', 'imxp access'],
+  });
 }

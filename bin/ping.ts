@@ -11,6 +11,7 @@ import {
   withEndpoint,
 } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
+import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { harmless, print, printJson } from './support/output.js';
 
 interface PingOptions extends EndpointCommandOptions {
@@ -66,15 +67,16 @@ export function register(program: Command): void {
     .requiredOption('--from <address>', 'who you are; its password is needed', addressArgument)
     .option('--count <n>', 'how often', countArgument, DEFAULT_COUNT)
     .option('--interval <ms>', 'milliseconds from an answer to the next question', countArgument, DEFAULT_INTERVAL_MS)
-    .option('--json', 'print one JSON object a line')
-    .addHelpText(
-      'after',
-      `
-The time is that until the answer of the recipient's endpoint came back through all relays. Its application does not see
-the question when it uses this library; another one gets a message without content.
-Exit codes: 0 one arrived at least, 1 none did, 69 the relay cannot be reached, 77 the relay does not let us in.
-
-  imxp ping barney@rubble.com --from fred@example.com --count 1 --password-file secrets/fred`,
-    );
+    .option('--json', 'print one JSON object a line');
   withEndpoint(command).action(ping);
+  explain(command, {
+    about: `The time is that until the answer of the recipient's endpoint came back through all relays. Its application does not see
+the question when it uses this library; another one gets a message without content.`,
+    exits: { 0: 'one arrived at least', 1: 'none arrived', ...ENDPOINT_EXITS },
+    examples: [
+      'imxp ping barney@rubble.com --from fred@example.com --count 1 --password-file secrets/fred',
+      'imxp ping barney@rubble.com --from fred@example.com --json | jq .ms',
+    ],
+    see: ['imxp trace', 'imxp send'],
+  });
 }

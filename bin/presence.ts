@@ -14,6 +14,7 @@ import {
   withEndpoint,
 } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
+import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { harmless, note, paint, print, printJson } from './support/output.js';
 
 interface PresenceOptions extends EndpointCommandOptions {
@@ -73,9 +74,6 @@ async function withPresence(
   endpoint.receive((delivery) => void delivery.refuse({ code: 450, text: 'only presence is read here at the moment' }));
   try {
     await action(endpoint);
-  } catch (error) {
-    if (options.json === true && error instanceof RefusedError) printJson({ refused: true, ...error.reply });
-    throw error;
   } finally {
     await endpoint.close();
   }
@@ -182,32 +180,41 @@ function when(date: Date): string {
   return date.toISOString().replace('.000Z', 'Z');
 }
 
-export function register(program: Command): void {
-  const presence = program
-    .command('presence')
-    .description('publish your presence, and see that of others')
-    .addHelpText(
-      'after',
-      `
-Presence is kept by the relay of the publisher's domain, whether he is attached or not. Who may see it is for him to say;
-at first nobody may. Exit codes: 0 done, 1 refused by the service (550 unknown, 553 not of that domain), 69 the relay
-cannot be reached, 77 not allowed (537 no permission).
+const ABOUT = `Presence is kept by the relay of the publisher's domain, whether he is attached or not. Who may see it is for him to say;
+at first nobody may.`;
+const EXITS = {
+  0: 'done',
+  1: 'refused by the service (550 unknown, 553 not of that domain)',
+  ...ENDPOINT_EXITS,
+  [EXIT.REFUSED]: 'not allowed (537 no permission), or the relay does not let us in',
+};
+/** By command. */
+const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  publish: [
+    'imxp presence publish --from fred@example.com --until 18:00',
+    'imxp presence publish --from fred@example.com --closed',
+  ],
+  poll: ['imxp presence poll fred@example.com --from barney@rubble.com'],
+  subscribe: [
+    'imxp presence subscribe fred@example.com --from barney@rubble.com     # prints each change until it is stopped',
+  ],
+  watch: ['imxp presence watch --from fred@example.com                           # prints who looks'],
+  who: ['imxp presence who --from fred@example.com                             # who subscribes at this moment'],
+};
 
-  imxp presence publish --from fred@example.com --until 18:00
-  imxp presence publish --from fred@example.com --closed
-  imxp presence poll fred@example.com --from barney@rubble.com
-  imxp presence subscribe fred@example.com --from barney@rubble.com     prints each change until it is stopped
-  imxp presence watch --from fred@example.com                           prints who looks
-  imxp presence who --from fred@example.com                             who subscribes at this moment`,
-    );
-  const command = (name: string, description: string): Command =>
-    withEndpoint(
-      presence
-        .command(name)
-        .description(description)
-        .requiredOption('--from <address>', 'who you are; its password is needed', addressArgument)
-        .option('--json', 'print JSON, one object a line'),
-    );
+export function register(program: Command): void {
+  const presence = program.command('presence').description('publish your presence, and see that of others');
+  const see = ['imxp access', 'imxp chat'];
+  explain(presence, { about: ABOUT, exits: EXITS, examples: Object.values(EXAMPLES).flat(), see });
+  const command = (name: string, description: string): Command => {
+    const made = presence
+      .command(name)
+      .description(description)
+      .requiredOption('--from <address>', 'who you are; its password is needed', addressArgument)
+      .option('--json', 'print JSON, one object a line');
+    const examples = EXAMPLES[name] ?? [];
+    return explain(withEndpoint(made), { about: ABOUT, exits: EXITS, examples, see: ['imxp presence', ...see] });
+  };
   command('publish', 'say that you can be reached, or that you cannot')
     .option('--publisher <address>', 'whose presence it is, if he permits it; default yours', addressArgument)
     .addOption(

@@ -7,6 +7,7 @@ import { startLog } from '../lib/ops/log.js';
 import { handleSignals } from '../lib/ops/signals.js';
 import { loadForCommand, withConfig } from './support/configuration.js';
 import { EXIT } from './support/exit.js';
+import { explain } from './support/manual.js';
 
 /** For octets that have just been written. */
 const LAST_MS = 100;
@@ -54,18 +55,22 @@ async function relay({ config: path }: { readonly config: string }): Promise<voi
 }
 
 export function register(program: Command): void {
-  const command = program
-    .command('relay')
-    .description('run a node')
-    .addHelpText(
-      'after',
-      `
-Logs to standard output: lines for people on a terminal, JSON otherwise; "ready" when it listens.
-SIGTERM and SIGINT stop it in order, within limits.drainTimeoutMs (twice: at once); SIGHUP reloads the configuration.
-Exit codes: 0 stopped, 1 stopped at once, 69 the store cannot be opened, 78 the configuration is not usable.
-
-  imxp check --config mesh.json && imxp relay --config mesh.json
-  imxp relay --config mesh.json | jq 'select(.level != "info")'`,
-    );
+  const command = program.command('relay').description('run a node');
   withConfig(command).action(relay);
+  explain(command, {
+    about: `Logs to standard output: lines for people on a terminal, JSON otherwise; "ready" when it listens.
+SIGTERM and SIGINT stop it in order, within limits.drainTimeoutMs (twice: at once); SIGHUP reloads the configuration.`,
+    exits: {
+      0: 'stopped in order',
+      1: 'stopped at once',
+      69: 'it cannot listen, or the store cannot be opened',
+      78: 'the configuration is not usable',
+    },
+    examples: [
+      'imxp check --config mesh.json && imxp relay --config mesh.json',
+      `imxp relay --config mesh.json | jq 'select(.level != "info")'`,
+      'kill -HUP $(pidof imxp)                                       # read the configuration again',
+    ],
+    see: ['imxp check', 'imxp account', 'imxp status', 'contrib/README.md (systemd, Docker, metrics)'],
+  });
 }

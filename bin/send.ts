@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { describeFileError } from '../lib/config/password-file.js';
 import { guessedType } from '../lib/endpoint/content.js';
 import type { Message } from '../lib/endpoint/message.js';
+import type { Outcome } from '../lib/endpoint/outcome.js';
 import { RefusedError } from '../lib/errors.js';
 import {
   addressArgument,
@@ -15,8 +16,9 @@ import {
   severalAddresses,
   withEndpoint,
 } from './support/endpoint.js';
-import { CommandError, EXIT } from './support/exit.js';
-import { complain, harmless, note, print, printJson } from './support/output.js';
+import { CommandError, EXIT, exitCodeOf } from './support/exit.js';
+import { ENDPOINT_EXITS, explain } from './support/manual.js';
+import { complain, harmless, note, print, printJson, table } from './support/output.js';
 
 interface SendOptions extends EndpointCommandOptions {
   readonly from: string;
@@ -47,6 +49,32 @@ function messageOf(content: Buffer, type: string, { to, subject, lang }: SendOpt
   return { to, content: { message: init } };
 }
 
+/** One line for each recipient, where there are several. */
+function show(outcomes: readonly Outcome[], octets: number): void {
+  const [only] = outcomes;
+  if (outcomes.length === 1 && only !== undefined) {
+    if (only.accepted && process.stdout.isTTY)
+      print(`accepted: ${octets} octets to ${only.recipient} in ${only.ms.toFixed(1)} ms`);
+    return;
+  }
+  print(table(outcomes.map(({ recipient, code, text }) => [recipient, String(code ?? '-'), harmless(text)])));
+}
+
+/** Refusals say most; otherwise somebody gave no answer. */
+function exitOf(outcomes: readonly Outcome[]): number {
+  const failed = outcomes.flatMap(({ error }) => error ?? []);
+  const refused = failed.some((error) => error instanceof RefusedError);
+  return failed[0] === undefined ? EXIT.OK : refused ? EXIT.FAILED : exitCodeOf(failed[0]);
+}
+
+function complaintOf(outcomes: readonly Outcome[]): string | undefined {
+  const failed = outcomes.filter(({ accepted }) => !accepted);
+  const [first] = failed;
+  if (first === undefined) return undefined;
+  if (outcomes.length > 1) return `${failed.length} of ${outcomes.length} recipients did not take it`;
+  return first.code === undefined ? first.text : `${first.code} ${first.text}`;
+}
+
 async function send(file: string | undefined, options: SendOptions): Promise<void> {
   const { from, to, subject, json } = options;
   // A password that is typed comes before a message that is typed.
@@ -55,23 +83,31 @@ async function send(file: string | undefined, options: SendOptions): Promise<voi
   const type = options.type ?? guessedType(content);
   const facts = { from, to, ...(subject === undefined ? {} : { subject }), type, octets: content.length };
   const fred = await attach(endpoint);
-  const begin = performance.now();
   try {
-    await fred.send(messageOf(content, type, options));
-    const ms = Math.round((performance.now() - begin) * 1000) / 1000;
-    if (json === true) printJson({ accepted: true, ...facts, ms });
-    else if (process.stdout.isTTY)
-      print(`accepted: ${content.length} octets to ${to.join(', ')} in ${ms.toFixed(1)} ms`);
-  } catch (error) {
-    if (!(error instanceof RefusedError)) throw error;
-    const { code, text } = error.reply;
-    if (json === true) printJson({ accepted: false, ...facts, code, text });
-    complain(harmless(`${code} ${text}`));
-    process.exitCode = EXIT.FAILED;
+    const outcomes = await fred.sendEach(messageOf(content, type, options));
+    if (json === true) printJson({ ...facts, ...resultOf(outcomes) });
+    else show(outcomes, content.length);
+    const complaint = complaintOf(outcomes);
+    if (complaint !== undefined) complain(harmless(complaint));
+    process.exitCode = exitOf(outcomes);
   } finally {
     await fred.close();
   }
 }
+
+/** As JSON: what holds for all, and for each. */
+function resultOf(outcomes: readonly Outcome[]): object {
+  const results = outcomes.map(({ recipient, accepted, code, text, ms }) => {
+    return { to: recipient, accepted, ...(code === undefined ? {} : { code }), text, ms: micros(ms) };
+  });
+  const failed = results.find(({ accepted }) => !accepted);
+  const ms = Math.max(...results.map((result) => result.ms));
+  if (failed === undefined) return { accepted: true, ms, results };
+  const { code, text } = failed;
+  return { accepted: false, ...(code === undefined ? {} : { code }), text, ms, results };
+}
+
+const micros = (ms: number): number => Math.round(ms * 1000) / 1000;
 
 export function register(program: Command): void {
   const command = program
@@ -83,15 +119,23 @@ export function register(program: Command): void {
     .option('--type <type>', 'media type; without it text/plain for UTF-8 text, else application/octet-stream')
     .option('--subject <text>', 'send an instant message (message/RFC822+XML) with this subject')
     .option('--lang <tag>', 'language of subject and text, such as en or de-AT', languageArgument)
-    .option('--json', 'print the result as JSON')
-    .addHelpText(
-      'after',
-      `
-Exit codes: 0 accepted by a recipient at least, 1 refused (code and text on standard error), 69 the relay cannot be
-reached, 77 the relay does not let us in.
-
-  echo "Bowling tonight?" | imxp send --from fred@example.com --to barney@rubble.com --password-file secrets/fred
-  echo "Um acht." | imxp send --from fred@example.com --to barney@rubble.com --subject Kegeln --lang de`,
-    );
+    .option('--json', 'print the result as JSON');
   withEndpoint(command).action(send);
+  explain(command, {
+    about: `Each recipient gets a Data of his own, so that it is known who took it: with several, a line for each says code and text.
+A single one is reported by the exit code, and at a terminal in words. The code and text of a refusal are on standard error.`,
+    exits: {
+      0: 'accepted by every recipient',
+      1: 'refused by one at least',
+      64: 'wrong usage, or the file cannot be read',
+      ...ENDPOINT_EXITS,
+      69: 'the relay cannot be reached; or nobody refused, and a recipient gave no answer',
+    },
+    examples: [
+      'echo "Bowling tonight?" | imxp send --from fred@example.com --to barney@rubble.com --password-file secrets/fred',
+      'echo "Um acht." | imxp send --from fred@example.com --to barney@rubble.com --subject Kegeln --lang de',
+      "imxp send --from fred@example.com --to barney@rubble.com --to betty@rubble.com --json photo.png | jq '.results[]'",
+    ],
+    see: ['imxp listen', 'imxp chat', 'imxp trace'],
+  });
 }

@@ -7,6 +7,7 @@ import { type AdminCommandOptions, adminUrl, askStatus, withAdmin } from './supp
 import { countArgument } from './support/endpoint.js';
 import { CommandError } from './support/exit.js';
 import { figures } from './support/figures.js';
+import { explain } from './support/manual.js';
 import { paint, print, printJson, table } from './support/output.js';
 import { Screen } from './support/screen.js';
 import { milliseconds, octets, short } from './support/units.js';
@@ -133,17 +134,17 @@ export function register(program: Command): void {
     .description('a running node, live: sessions, Data by neighbour, latencies, links, memory')
     .option('--interval <seconds>', 'between two looks', secondsArgument, 1)
     .option('--count <n>', 'leave after so many looks', countArgument)
-    .option('--json', 'one JSON object for each look')
-    .addHelpText(
-      'after',
-      `
-In a terminal a screen, left by q; otherwise, or with --json, a line for each look. The first look shows figures since
-the start of the node, the others what was in between. Latencies are those between a Data and its answer.
-Exit codes: 0 left, 69 the node cannot be reached.
-
-  imxp top --config mesh.json
-  imxp top --admin http://127.0.0.1:9913 --interval 5 | tee today.log
-  imxp top --json --count 2 --interval 10 | tail -1 | jq .total.perSecond`,
-    );
+    .option('--json', 'one JSON object for each look');
   withAdmin(command).action(top);
+  explain(command, {
+    about: `In a terminal a screen, left by q; otherwise, or with --json, a line for each look. The first look shows figures since
+the start of the node, the others what was in between. Latencies are those between a Data and its answer.`,
+    exits: { 0: 'left', 69: 'the node cannot be reached', 78: 'the configuration is not usable, or has no "admin"' },
+    examples: [
+      'imxp top --config mesh.json',
+      'imxp top --admin http://127.0.0.1:9913 --interval 5 | tee today.log',
+      'imxp top --json --count 2 --interval 10 | tail -1 | jq .total.perSecond',
+    ],
+    see: ['imxp status', 'imxp relay'],
+  });
 }

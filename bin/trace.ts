@@ -10,6 +10,7 @@ import {
   withEndpoint,
 } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
+import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { harmless, note, paint, print, printJson, table } from './support/output.js';
 
 interface TraceOptions extends EndpointCommandOptions {
@@ -73,16 +74,17 @@ export function register(program: Command): void {
     .description('show every relay on the way to an endpoint, its answer and the time')
     .argument('<address>', 'whom to look for', addressArgument)
     .requiredOption('--from <address>', 'who you are; its password is needed', addressArgument)
-    .option('--json', 'print the result as JSON')
-    .addHelpText(
-      'after',
-      `
-Sends a message without content that asks every relay to report. The recipient's application does not see it when it uses
-this library; another one gets a message without content. The time of a relay is that until its report was here; a relay
-that is not the last one reports when the next one has answered.
-Exit codes: 0 it arrived, 1 it did not, 69 the relay cannot be reached, 77 the relay does not let us in.
-
-  imxp trace barney@rubble.com --from fred@example.com --password-file secrets/fred`,
-    );
+    .option('--json', 'print the result as JSON');
   withEndpoint(command).action(trace);
+  explain(command, {
+    about: `Sends a message without content that asks every relay to report. The recipient's application does not see it when it uses
+this library; another one gets a message without content. The time of a relay is that until its report was here; a relay
+that is not the last one reports when the next one has answered.`,
+    exits: { 0: 'it arrived', 1: 'it did not', ...ENDPOINT_EXITS },
+    examples: [
+      'imxp trace barney@rubble.com --from fred@example.com --password-file secrets/fred',
+      "imxp trace barney@rubble.com --from fred@example.com --json | jq '.hops[].relay'",
+    ],
+    see: ['imxp ping', 'imxp check --domain'],
+  });
 }

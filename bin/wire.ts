@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError } from 'commander';
 import { describeFileError } from '../lib/config/password-file.js';
 import { CommandError, EXIT } from './support/exit.js';
+import { explain } from './support/manual.js';
 import { harmless, note, paint, print, printJson } from './support/output.js';
 import { type Connection, connections } from './support/wire/connections.js';
 import { isPcap, PcapError, segments } from './support/wire/pcap.js';
@@ -128,26 +129,26 @@ async function wire(file = '-', options: WireOptions = {}): Promise<void> {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('wire')
     .description('decode a recorded byte stream into frames and operations')
     .argument('[file]', 'octets of one direction, or a pcap file; - or nothing: standard input')
     .option('--port <port>', 'of a pcap only the connections with this port, which is the listener', portArgument)
     .option('--json', 'one JSON object for each frame')
-    .addHelpText(
-      'after',
-      `
-Each frame with its offset, in a recording of packets with its time and side (I opened the connection, L accepted it),
+    .action((file: string | undefined, options: WireOptions) => wire(file, options));
+  explain(command, {
+    about: `Each frame with its offset, in a recording of packets with its time and side (I opened the connection, L accepted it),
 and what its message means. A fault names the rule of RFC 3080 §2.2.1.1 by its number: PF-1 keyword, PF-2 header, PF-3
 channel, PF-4 MSG in use, PF-5 already answered, PF-6 not asked, PF-7 and PF-8 keyword of a continuation, PF-9 another
 message in between, PF-10 sequence number, PF-11 NUL, PF-12 trailer; "window" and "SEQ" are those of RFC 3081. Rules that
 need both sides (PF-3 to PF-6, windows) are checked where both are recorded. "refusable" is what a relay answers with an
-error. What is under TLS cannot be read. Contents of Data and of SASL messages are not shown.
-Exit codes: 0 no fault, 1 faults, 64 the file cannot be read.
-
-  tcpdump -i lo -s 0 -w mesh.pcap port 10913 & ...; imxp wire mesh.pcap --port 10913
-  nc relay.example.com 10913 < /dev/null | imxp wire
-  imxp wire mesh.pcap --json | jq 'select(.fault)'`,
-    )
-    .action((file: string | undefined, options: WireOptions) => wire(file, options));
+error. What is under TLS cannot be read. Contents of Data and of SASL messages are not shown.`,
+    exits: { 0: 'no fault', 1: 'faults', 64: 'wrong usage, or the file cannot be read' },
+    examples: [
+      'tcpdump -i lo -s 0 -w mesh.pcap port 10913 & ...; imxp wire mesh.pcap --port 10913',
+      'nc relay.example.com 10913 < /dev/null | imxp wire',
+      "imxp wire mesh.pcap --json | jq 'select(.fault)'",
+    ],
+    see: ['imxp trace', 'imxp relay'],
+  });
 }

@@ -6,9 +6,12 @@ import type { Content } from '../imxp/content.js';
 import { contentOf } from '../imxp/content.js';
 import type { Data, Option } from '../imxp/operation.js';
 import type { InstantMessage } from '../message/instant-message.js';
-import { openMessage } from '../message/open.js';
+import { type Opened, openEntity, openMessage } from '../message/open.js';
+import type { Signature } from '../message/smime/judgement.js';
+import type { Secure } from '../message/smime/secure.js';
 import type { EndpointChannel } from './connection.js';
 import { textOfContent } from './content.js';
+import { type OpenedContent, unsealed } from './secure.js';
 
 /** Told of the answer; the inbox. */
 export interface DeliveryOwner {
@@ -46,15 +49,18 @@ export class Delivery {
   readonly raw: Data;
   /** Set by the endpoint. */
   readonly ticket: DeliveryTicket;
+  readonly #secure: Secure;
   #content: Content | undefined;
+  #unsealed: OpenedContent | undefined;
   #message: { readonly found: InstantMessage | undefined } | undefined;
   #state: 'open' | 'answered' | 'void' = 'open';
 
-  constructor(raw: Data, recipients: readonly string[], ticket: DeliveryTicket) {
+  constructor(raw: Data, recipients: readonly string[], ticket: DeliveryTicket, secure: Secure) {
     this.originator = raw.originator;
     this.recipients = recipients;
     this.raw = raw;
     this.ticket = ticket;
+    this.#secure = secure;
   }
 
   /** Options on the Data and on the recipients above. */
@@ -64,7 +70,8 @@ export class Delivery {
   }
 
   /**
-   * What was sent: a MIME part, XML inside the control document, or a reference. Bodies are views of what was received.
+   * What was sent, as it came: a MIME part, XML inside the control document, or a reference. Bodies are views of what was
+   * received. Of content that is signed or encrypted, {@link opened} is what is inside.
    *
    * @throws RemoteProtocolError CONTENT_UNRESOLVED | MIME_INVALID
    */
@@ -74,11 +81,39 @@ export class Delivery {
   }
 
   /**
+   * The content without what S/MIME has put around it: decrypted, and taken off its signature, whatever is to be thought of
+   * that. The same as {@link content} where nothing is around it.
+   *
+   * @throws RemoteProtocolError SMIME_UNREADABLE (550): no key of this endpoint opens it; SMIME_INVALID (501); and as
+   * {@link content}
+   */
+  get opened(): Content {
+    return this.#open().content;
+  }
+
+  /**
+   * Who signed it, and whether that is proven; undefined when nobody did. Nothing is refused because of a signature: who
+   * relies on one looks at `valid`, which holds for {@link opened}, {@link message} and {@link text}.
+   *
+   * @throws as {@link opened}
+   * @example
+   * if (delivery.signed?.valid !== true) console.log('not proven:', delivery.signed?.reason ?? 'not signed');
+   */
+  get signed(): Signature | undefined {
+    return this.#open().signed;
+  }
+
+  /** Whether it was encrypted for this endpoint. @throws as {@link opened} */
+  get encrypted(): boolean {
+    return this.#open().encrypted;
+  }
+
+  /**
    * What was sent as an instant message: message/RFC822+XML in any form, or message/cpim to be read like one; undefined for
    * anything else. Who processes more than the fields of RFC 822 uses {@link openMessage}.
    *
    * @throws RemoteProtocolError whose reply the Data should be refused with: MESSAGE_NOT_UNDERSTOOD (504) when it demands what
-   * is not understood here; MESSAGE_INVALID | CONTENT_UNRESOLVED | MIME_INVALID | XML_INVALID | XML_NOT_WELL_FORMED (500, 501)
+   * is not understood here; SMIME_UNREADABLE (550) | SMIME_INVALID; MESSAGE_INVALID | CONTENT_UNRESOLVED | MIME_INVALID | XML_INVALID | XML_NOT_WELL_FORMED (500, 501)
    */
   get message(): InstantMessage | undefined {
     this.#message ??= { found: this.#opened() };
@@ -92,7 +127,7 @@ export class Delivery {
    * @throws as {@link message}
    */
   text(): string {
-    return this.message?.text ?? textOfContent(this.content);
+    return this.message?.text ?? textOfContent(this.opened);
   }
 
   /** Whether {@link accept} and {@link refuse} still have an effect: not answered, and the connection still there. */
@@ -122,8 +157,19 @@ export class Delivery {
     if (this.#state === 'open') this.#state = 'void';
   }
 
+  #open(): OpenedContent {
+    this.#unsealed ??= unsealed(this.content, this.originator, this.#secure);
+    return this.#unsealed;
+  }
+
+  /** What is inside of something signed or encrypted has nothing to do with the parts beside it. */
+  #found(): Opened {
+    const { opened, content } = this;
+    return opened === content || opened.kind !== 'part' ? openMessage(this.raw, {}, content) : openEntity(opened);
+  }
+
   #opened(): InstantMessage | undefined {
-    const opened = openMessage(this.raw, {}, this.content);
+    const opened = this.#found();
     if (opened.kind !== 'cpim') return opened.kind === 'message' ? opened.message : undefined;
     opened.message.requireUnderstood();
     return opened.message.asInstantMessage();

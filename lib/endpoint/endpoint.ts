@@ -3,18 +3,18 @@
  * connection is the lifeline's matter, sending the outbox's, receiving the inbox's.
  */
 import { EventEmitter } from 'node:events';
-import type { ImxpError } from '../errors.js';
-import { LocalError, TransportError } from '../errors.js';
+import { ImxpError, LocalError, TransportError } from '../errors.js';
+import type { DialectName } from '../imxp/dialect/dialect.js';
 import { imxpDialect } from '../imxp/dialect/imxp.js';
-import { whenAborted } from '../wire/abort.js';
 import { AccessClient } from './access.js';
 import { type Connector, RelayConnector } from './connection.js';
 import type { Delivery } from './delivery.js';
 import { type DeliveryHandler, Inbox } from './inbox.js';
 import { LEAVING, Lifeline } from './lifeline.js';
-import { dataOf, type Encoded, encodedOf, type Message } from './message.js';
+import { dataOf, type Encoded, eachOf, encodedOf, type Message } from './message.js';
 import { type EndpointOptions, type EndpointSettings, settle } from './options.js';
 import { Outbox, type SendSink } from './outbox.js';
+import { acceptedBy, failedFor, type Outcome } from './outcome.js';
 import { PresenceClient } from './presence.js';
 import { type Echo, type ProbeOptions, type Status, StatusClient, type StatusOptions } from './status.js';
 import { Transactions } from './transactions.js';
@@ -71,9 +71,9 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     this.#connector = connector;
     this.#settings = settings;
     const { dialect } = connector;
-    const { autoAccept, limits } = settings;
+    const { autoAccept, limits, secure } = settings;
     const idle = (): void => this.#lifeline.idle();
-    this.#inbox = new Inbox({ dialect, autoAccept, limits, idle });
+    this.#inbox = new Inbox({ dialect, autoAccept, secure, limits, idle });
     this.#outbox = new Outbox({ dialect, limits, idle });
     this.#lifeline = new Lifeline({
       connector,
@@ -116,6 +116,11 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   /** The addresses this endpoint wants to be attached as; the first is the originator unless `from` says otherwise. */
   get addresses(): readonly string[] {
     return this.#lifeline.attachments.addresses;
+  }
+
+  /** The dialect spoken with the relay; services are asked in its form. */
+  get dialect(): DialectName {
+    return this.#connector.dialect.name;
   }
 
   /**
@@ -234,14 +239,39 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   send(message: Message): Promise<void> {
     return new Promise((resolve, reject) => {
       const { signal } = message;
-      if (signal?.aborted) {
-        reject(signal.reason);
-        return;
-      }
-      const encoded = this.encode(message);
-      if (signal === undefined) this.submit(encoded, { accepted: resolve, failed: reject });
-      else this.#abortable(encoded, signal, resolve, reject);
+      if (signal?.aborted) reject(signal.reason);
+      else this.#submitted(this.encode(message), signal, resolve, reject);
     });
+  }
+
+  /**
+   * Sends a message to each recipient by itself and resolves with what became of it for each, in their order: the answer to
+   * one Data for several does not tell who took it. An instant message still names them all in its header.
+   *
+   * @throws LocalError ARGUMENT | ADDRESS_INVALID | CLOSED; the signal's reason when it is aborted
+   * @example
+   * for (const { recipient, accepted, code, text } of await fred.sendEach({ to: friends, content: 'Dinner is ready' })) {
+   *   if (!accepted) console.error(`${recipient}: ${code ?? 'no answer'} ${text}`);
+   * }
+   */
+  async sendEach(message: Message): Promise<readonly Outcome[]> {
+    const { signal } = message;
+    signal?.throwIfAborted();
+    const all = eachOf(message, this.#own, this.#settings.secure).map(({ recipient, data }) => {
+      return { recipient, encoded: encodedOf(data, this.#connector.dialect) };
+    });
+    const begin = performance.now();
+    const sent = all.map(
+      ({ recipient, encoded }) =>
+        new Promise<Outcome>((resolve, reject) => {
+          const accepted = (): void => resolve(acceptedBy(recipient, performance.now() - begin));
+          this.#submitted(encoded, signal, accepted, (error) => {
+            if (error instanceof ImxpError) resolve(failedFor(recipient, performance.now() - begin, error));
+            else reject(error);
+          });
+        }),
+    );
+    return await Promise.all(sent);
   }
 
   /**
@@ -250,8 +280,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    * @throws LocalError ARGUMENT | ADDRESS_INVALID
    */
   encode(message: Message): Encoded {
-    const [own = this.#settings.address] = this.addresses;
-    return encodedOf(dataOf(message, own), this.#connector.dialect);
+    return encodedOf(dataOf(message, this.#own, this.#settings.secure), this.#connector.dialect);
   }
 
   /**
@@ -322,21 +351,14 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     this.emit('close', error);
   }
 
-  #abortable(encoded: Encoded, signal: AbortSignal, resolve: () => void, reject: (reason: unknown) => void): void {
+  get #own(): string {
+    return this.addresses[0] ?? this.#settings.address;
+  }
+
+  #submitted(encoded: Encoded, signal: Ending, accepted: () => void, failed: (reason: unknown) => void): void {
     this.#lifeline.refuseClosed();
-    const submission = this.#outbox.submit(encoded, {
-      accepted: () => {
-        forget();
-        resolve();
-      },
-      failed: (error) => {
-        forget();
-        reject(error);
-      },
-    });
-    const forget = whenAborted(signal, () => {
-      this.#outbox.withdraw(submission);
-      reject(signal.reason);
-    });
+    this.#outbox.submitUntil(signal, encoded, accepted, failed);
   }
 }
+
+type Ending = AbortSignal | undefined;

@@ -8,6 +8,7 @@
 import { ImxpError, LocalError, type Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data } from '../imxp/operation.js';
+import type { Secure } from '../message/smime/secure.js';
 import { events } from '../ops/events.js';
 import type { EndpointChannel } from './connection.js';
 import { Delivery, type DeliveryOwner } from './delivery.js';
@@ -24,6 +25,8 @@ const FAILED: Reply = { code: 451, text: 'the recipient failed to process this' 
 export interface InboxOptions {
   readonly dialect: Dialect;
   readonly autoAccept: boolean;
+  /** What opens signed and encrypted content. */
+  readonly secure: Secure;
   readonly limits: Pick<EndpointLimits, 'queuedData' | 'queuedOctets' | 'windowOctets'>;
   /** Told when everything is answered. */
   idle(): void;
@@ -37,6 +40,7 @@ interface Waiter {
 export class Inbox implements DeliveryOwner {
   readonly #dialect: Dialect;
   readonly #autoAccept: boolean;
+  readonly #secure: Secure;
   readonly #limits: InboxOptions['limits'];
   readonly #idle: () => void;
   /** Deliveries without an answer, the queued ones included. */
@@ -51,10 +55,11 @@ export class Inbox implements DeliveryOwner {
   #waiters: Waiter[] = [];
   #end: { readonly error: ImxpError | undefined } | undefined;
 
-  constructor({ dialect, autoAccept, limits, idle }: InboxOptions) {
+  constructor({ dialect, autoAccept, secure, limits, idle }: InboxOptions) {
     this.#idle = idle;
     this.#dialect = dialect;
     this.#autoAccept = autoAccept;
+    this.#secure = secure;
     this.#limits = limits;
   }
 
@@ -72,7 +77,7 @@ export class Inbox implements DeliveryOwner {
     }
     const held = Math.min(octets, Math.max(0, Math.floor(this.#limits.windowOctets / 2) - this.#held));
     if (held < octets) channel.consume(octets - held);
-    const delivery = new Delivery(data, recipients, { owner: this, channel, msgno, octets, held });
+    const delivery = new Delivery(data, recipients, { owner: this, channel, msgno, octets, held }, this.#secure);
     this.#held += held;
     this.#octets += octets;
     this.#unanswered.add(delivery);

@@ -6,6 +6,7 @@ import { type MadeContent, makeData } from '../imxp/content.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data, Option, TargetHop } from '../imxp/operation.js';
 import { newTransId, TRANS_ID_MAX } from '../imxp/trans-id.js';
+import type { Secure } from '../message/smime/secure.js';
 import type { HeaderField } from '../mime/headers.js';
 import type { Payload } from '../wire/channel-handle.js';
 import { parseXml } from '../xml/parse.js';
@@ -20,6 +21,7 @@ import {
 } from './content.js';
 import { madeCpim, madeMessage } from './instant.js';
 import { checkKeys, type Keys } from './keys.js';
+import { sealed } from './secure.js';
 
 /** An option; exactly one of `internal` and `external` is given. */
 export interface OptionInit {
@@ -54,6 +56,10 @@ export interface Message {
   readonly from?: string;
   /** Options on the Data. */
   readonly options?: readonly OptionInit[];
+  /** Sign it (S/MIME) with the certificate that the endpoint was given as `secure`. */
+  readonly sign?: boolean;
+  /** Encrypt it for its recipients, whose certificates are in `secure`, and for oneself. */
+  readonly encrypt?: boolean;
   /** Stops waiting; what has not left yet is not sent. */
   readonly signal?: AbortSignal;
 }
@@ -65,6 +71,8 @@ const KEYS: Keys<Message> = {
   headers: true,
   from: true,
   options: true,
+  sign: true,
+  encrypt: true,
   signal: true,
 };
 const OPTION_KEYS: Keys<OptionInit> = {
@@ -109,19 +117,38 @@ function octetsOf(payload: Payload): number {
  * @param own the originator unless the message says otherwise
  * @throws LocalError ADDRESS_INVALID | ARGUMENT
  */
-export function dataOf(message: Message, own: string): Data {
+export function dataOf(message: Message, own: string, secure: Secure): Data {
+  const { recipients, ...made } = contentsOf(message, own, secure);
+  return makeData({ ...made, recipients });
+}
+
+/** The same as one Data for each recipient; who is named twice gets one. @throws as {@link dataOf} */
+export function eachOf(
+  message: Message,
+  own: string,
+  secure: Secure,
+): readonly { readonly recipient: string; readonly data: Data }[] {
+  const { recipients, ...made } = contentsOf(message, own, secure);
+  if (recipients.length === 0) throw new LocalError('ARGUMENT', 'send: no recipient');
+  const known = new Set<string>();
+  const each: { recipient: string; data: Data }[] = [];
+  for (const recipient of recipients) {
+    const { key } = givenAddress(recipient);
+    if (!known.has(key)) each.push({ recipient, data: makeData({ ...made, recipients: [recipient] }) });
+    known.add(key);
+  }
+  return each;
+}
+
+function contentsOf(message: Message, own: string, secure: Secure) {
   checkKeys(message, KEYS, 'send');
   const { to, from, options = [] } = message;
-  const recipients = typeof to === 'string' ? [to] : to;
+  const recipients: readonly string[] = typeof to === 'string' ? [to] : to;
   if (!Array.isArray(recipients)) throw new LocalError('ARGUMENT', 'send: to is an address, or a list of addresses');
   const originator = from ?? own;
   for (const address of [originator, ...recipients]) givenAddress(address);
-  return makeData({
-    originator,
-    recipients,
-    options: options.map(optionOf),
-    content: madeOf(message, originator, recipients),
-  });
+  const content = sealed(madeOf(message, originator, recipients), message, originator, recipients, secure);
+  return { originator, recipients, options: options.map(optionOf), content };
 }
 
 function madeOf(

@@ -2,14 +2,16 @@
  * What an application says when it connects, and what follows from what it does not say. Opens nothing but the files it
  * is pointed to.
  */
-import { readFile } from 'node:fs/promises';
 import { DEFAULT_LIMITS } from '../config/limits.js';
-import { describeFileError, readPasswordFile } from '../config/password-file.js';
+import { readPasswordFile } from '../config/password-file.js';
 import { parseRelayUrl, type RelayLocation } from '../config/relay-url.js';
 import { LocalError } from '../errors.js';
+import type { Secure } from '../message/smime/secure.js';
 import type { BackoffTimes } from '../wire/backoff.js';
 import { givenAddress } from './address.js';
 import { checkKeys, type Keys } from './keys.js';
+import { pemOf } from './pem.js';
+import { type SecureFiles, secureOf } from './secure.js';
 
 export type TlsUse = 'off' | 'prefer' | 'require';
 
@@ -101,6 +103,11 @@ export interface EndpointOptions {
    * default false. What is newer is tried first.
    */
   readonly legacyTls?: boolean;
+  /**
+   * Signs, encrypts, verifies and decrypts messages (S/MIME): certificates and keys in PEM or as paths of PEM files, or a
+   * `Secure`. Without it signatures are seen and never valid, and encrypted content cannot be read.
+   */
+  readonly secure?: Secure | SecureFiles;
   /** Whether a delivery counts as accepted when the application is done with it; default true, see {@link Endpoint}. */
   readonly autoAccept?: boolean;
   /** Connect and attach again after a loss; default false. */
@@ -121,6 +128,7 @@ export interface EndpointSettings {
   /** Shown under TLS and logged in with. */
   readonly own: { readonly certificate: string | Buffer; readonly key: string | Buffer } | undefined;
   readonly legacyTls: boolean;
+  readonly secure: Secure;
   readonly autoAccept: boolean;
   readonly reconnect: BackoffTimes | undefined;
   readonly limits: EndpointLimits;
@@ -137,6 +145,7 @@ const KEYS: Keys<EndpointOptions> = {
   certificate: true,
   key: true,
   legacyTls: true,
+  secure: true,
   autoAccept: true,
   reconnect: true,
   limits: true,
@@ -157,9 +166,10 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
     nameServers: options.nameServers ?? [],
     password: await passwordOf(options),
     tls: options.tls ?? (options.ca === undefined && relays.length > 0 && relays.every(isHere) ? 'prefer' : 'require'),
-    ca: await pemOf(options.ca, 'authority'),
+    ca: options.ca === undefined ? undefined : await pemOf(options.ca, 'authority'),
     own: await ownOf(options),
     legacyTls: options.legacyTls ?? false,
+    secure: await secureOf(options.secure),
     autoAccept: options.autoAccept ?? true,
     reconnect: reconnectOf(options.reconnect),
     limits: limitsOf(options.limits ?? {}),
@@ -206,23 +216,10 @@ async function passwordOf({ password, passwordFile }: EndpointOptions): Promise<
 async function ownOf({ certificate, key, tls }: EndpointOptions): Promise<EndpointSettings['own']> {
   if (certificate === undefined && key === undefined) return undefined;
   if (tls === 'off') throw new LocalError('ARGUMENT', 'a certificate is shown under TLS only, and tls is off');
-  const own = { certificate: await pemOf(certificate, 'certificate'), key: await pemOf(key, 'key') };
-  if (own.certificate === undefined || own.key === undefined) {
+  if (certificate === undefined || key === undefined) {
     throw new LocalError('ARGUMENT', 'certificate and key go together');
   }
-  return { certificate: own.certificate, key: own.key };
-}
-
-/** PEM as it is, or out of the file it is the path of. */
-async function pemOf(pem: string | Buffer | undefined, what: string): Promise<string | Buffer | undefined> {
-  if (pem === undefined || Buffer.isBuffer(pem) || pem.includes('-----BEGIN ')) return pem;
-  const octets = await readFile(pem).catch((cause: unknown) => {
-    throw new LocalError('CONFIGURATION', `${what} ${pem}: ${describeFileError(cause)}`, { cause });
-  });
-  // Node takes a file without certificates for an authority that signed nothing, and would blame the relay.
-  if (!octets.includes('-----BEGIN '))
-    throw new LocalError('CONFIGURATION', `${what} ${pem}: holds nothing in PEM form`);
-  return octets;
+  return { certificate: await pemOf(certificate, 'certificate'), key: await pemOf(key, 'key') };
 }
 
 function reconnectOf(reconnect: EndpointOptions['reconnect']): BackoffTimes | undefined {

@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, ImxpError, RefusedError, type Reply, TransportError } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
+import { whenAborted } from '../wire/abort.js';
 import type { Connection } from './connection.js';
 import { type Lane, Lanes, type Travelling } from './lanes.js';
 import type { Encoded } from './message.js';
@@ -128,7 +129,7 @@ export class Outbox {
     this.#advance();
   }
 
-  /** Sends when its turn has come. @returns what to {@link withdraw} it by */
+  /** Sends when its turn has come. */
   submit(encoded: Encoded, sink: SendSink): Submission {
     const submission = new Submission(this, encoded, sink);
     if (!this.#lanes.ready) {
@@ -141,8 +142,35 @@ export class Outbox {
     return submission;
   }
 
+  /** The same, until a signal is aborted: then it fails with the signal's reason, and does not leave if it has not. */
+  submitUntil(
+    signal: AbortSignal | undefined,
+    encoded: Encoded,
+    accepted: () => void,
+    failed: (reason: unknown) => void,
+  ): void {
+    if (signal === undefined) {
+      this.submit(encoded, { accepted, failed });
+      return;
+    }
+    const submission = this.submit(encoded, {
+      accepted: () => {
+        forget();
+        accepted();
+      },
+      failed: (error) => {
+        forget();
+        failed(error);
+      },
+    });
+    const forget = whenAborted(signal, () => {
+      this.#withdraw(submission);
+      failed(signal.reason);
+    });
+  }
+
   /** Takes back what has not been sent yet. */
-  withdraw(submission: Submission): void {
+  #withdraw(submission: Submission): void {
     this.#waiting = this.#waiting.filter((other) => other !== submission);
     if (this.#held.includes(submission)) {
       this.#held = this.#held.filter((other) => other !== submission);

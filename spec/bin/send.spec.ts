@@ -24,6 +24,7 @@ describe('imxp send', function () {
   let workshop: Workshop;
   let arrived: Arrived[];
   let read: Read[];
+  let addressees: readonly string[] = [];
 
   before(async () => {
     mesh = await LocalMesh.start();
@@ -38,6 +39,7 @@ describe('imxp send', function () {
       if (message !== undefined) {
         const { subject, lang, type, text } = message;
         read.push({ subject, lang, type, text });
+        addressees = message.to.flatMap((entry) => ('uri' in entry ? [entry.uri] : []));
       }
       arrived.push({ type: content.headers.get('Content-Type') ?? '', body: Buffer.from(content.body) });
       if (delivery.text() === 'refuse me') delivery.refuse({ code: 554, text: 'I will \u001b[31mnot\u001b[0m' });
@@ -115,18 +117,63 @@ describe('imxp send', function () {
   });
 
   it('ends with 1 also when this originator or recipient is not allowed', async () => {
-    const unknown = await send([...WITH_PASSWORD, '--to', 'nobody@rubble.com'], { input: 'x' });
-    expect(unknown.code, 'one of two recipients took it').to.equal(0);
     const args = ['send', '--from', FRED, '--to', 'pebbles@nowhere.example', '--relay', mesh.url('example.com')];
     const nowhere = await workshop.run([...args, ...WITH_PASSWORD], { input: 'x' });
     expect(nowhere.code).to.equal(1);
     expect(nowhere.stderr.toString()).to.match(/^error: 550 ./);
   });
 
-  it('ends with 77 when the relay does not let it in', async () => {
-    const { code, stderr } = await send(['--password-file', 'wrong'], { input: 'x' });
+  it('says of each of several recipients what became of it, and ends with 1 when one refused', async () => {
+    const args = [
+      ...WITH_PASSWORD,
+      '--to',
+      'nobody@rubble.com',
+      '--to',
+      'BARNEY@rubble.com',
+      '--to',
+      'barney@Rubble.com',
+    ];
+    const { code, stdout, stderr } = await send(args, { input: 'x' });
+    expect(code).to.equal(1);
+    expect(stdout.toString().split('\n')).to.deep.equal([
+      'barney@rubble.com  250  accepted',
+      'nobody@rubble.com  550  unknown endpoint identity',
+      'BARNEY@rubble.com  550  unknown endpoint identity',
+      '',
+    ]);
+    expect(stderr.toString()).to.equal('error: 2 of 3 recipients did not take it\n');
+    expect(arrived, 'who is named twice gets one').to.have.lengthOf(1);
+    const json = await send([...args.slice(0, 4), '--json'], { input: 'x' });
+    expect(json.code).to.equal(1);
+    const { ms, results, ...facts } = JSON.parse(json.stdout.toString());
+    expect(facts).to.deep.equal({
+      from: FRED,
+      to: [BARNEY, 'nobody@rubble.com'],
+      type: 'text/plain; charset=UTF-8',
+      octets: 1,
+      accepted: false,
+      code: 550,
+      text: 'unknown endpoint identity',
+    });
+    expect(ms).to.be.a('number');
+    expect(results[0]).to.include({ to: BARNEY, accepted: true, code: 250 });
+    expect(results[1]).to.include({ to: 'nobody@rubble.com', accepted: false, code: 550 });
+  });
+
+  it('names all recipients in the header of an instant message', async () => {
+    const args = [...WITH_PASSWORD, '--to', 'nobody@rubble.com', '--subject', 'Bowling'];
+    expect((await send(args, { input: 'x' })).code).to.equal(1);
+    expect(arrived[0]?.body.length ?? 0).to.be.greaterThan(0);
+    expect(read[0]?.subject).to.equal('Bowling');
+    expect(addressees).to.deep.equal(['im:barney@rubble.com', 'im:nobody@rubble.com']);
+  });
+
+  it('ends with 77 when the relay does not let it in, and says so in JSON as well', async () => {
+    const { code, stdout, stderr } = await send(['--password-file', 'wrong', '--json'], { input: 'x' });
     expect(code).to.equal(77);
     expect(stderr.toString()).to.contain('535');
+    const failure = JSON.parse(stdout.toString());
+    expect(failure).to.include({ failed: true, error: 'SASL_REFUSED', code: 535, exitCode: 77 });
   });
 
   it('ends with 77 when TLS is required and not offered', async () => {

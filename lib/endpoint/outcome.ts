@@ -1,0 +1,25 @@
+/** What became of a message for each of its recipients. Knows nothing of how it travels. */
+import { type ImxpError, RefusedError } from '../errors.js';
+
+export interface Outcome {
+  /** As it was given. */
+  readonly recipient: string;
+  /** Whether the recipient's application said ok. */
+  readonly accepted: boolean;
+  /** 250, or the code of the refusal; undefined when there was no answer. */
+  readonly code: number | undefined;
+  readonly text: string;
+  /** Milliseconds until the answer. */
+  readonly ms: number;
+  /** Why it was not accepted. */
+  readonly error?: ImxpError;
+}
+
+export function acceptedBy(recipient: string, ms: number): Outcome {
+  return { recipient, accepted: true, code: 250, text: 'accepted', ms };
+}
+
+export function failedFor(recipient: string, ms: number, error: ImxpError): Outcome {
+  const { code, text } = error instanceof RefusedError ? error.reply : { code: undefined, text: error.message };
+  return { recipient, accepted: false, code, text, ms, error };
+}
