@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Reload, reloadable } from './config/reload.js';
 import type { ListenConfig, NodeConfig } from './config/schema.js';
+import { apexDialect } from './imxp/dialect/apex.js';
 import type { Dialect } from './imxp/dialect/dialect.js';
 import { imxpDialect } from './imxp/dialect/imxp.js';
 import { AccountWatch } from './node/account-watch.js';
@@ -58,6 +59,8 @@ export interface Listening {
   readonly port: number;
 }
 
+const DIALECTS = { imxp: imxpDialect, apex: apexDialect } as const;
+
 /** Of the time to stop, what is left to outstanding Data: peers that answer nothing at all must not have all of it. */
 const DRAIN_SHARE = 0.75;
 
@@ -71,7 +74,7 @@ export class Node {
   readonly #spool: Spool;
   readonly #entries: AccessEntries;
   readonly #tls: TlsService;
-  readonly #dialect: Dialect;
+  readonly #dialects: readonly Dialect[];
   readonly #relay: Relay;
   readonly #presence: PresenceService;
   readonly #neighbours: Neighbours;
@@ -99,7 +102,7 @@ export class Node {
     this.accounts = new Accounts(store, { domains: config.domains });
     this.#tls = new TlsService(tls);
     this.#tls.verify();
-    this.#dialect = imxpDialect(config.limits);
+    this.#dialects = config.compatibility.dialects.map((name) => DIALECTS[name](config.limits));
     this.#entries = new AccessEntries(store, config.access.initial);
     const access = new AccessCache(this.#entries);
     const submit: Submit = (data, sink) => this.#relay.submit(data, sink);
@@ -143,7 +146,7 @@ export class Node {
     });
     this.#relay = new Relay({
       domains: config.domains,
-      dialects: [this.#dialect],
+      dialects: this.#dialects,
       dialer: { toward: (domain) => this.#neighbours.toward(domain) },
       directory: this.accounts,
       access,
@@ -161,12 +164,13 @@ export class Node {
       bindCheck: (domain, channel) => this.#bindCheck(domain, channel),
     });
     this.#relay.watchAttachments(this.#presence);
-    const mesh = new MeshProfile(this.#dialect, this.#relay, config.tls.require === 'always' ? ['private'] : []);
+    const needs = config.tls.require === 'always' ? (['private'] as const) : [];
+    const meshes = this.#dialects.map((dialect) => new MeshProfile(dialect, this.#relay, needs));
     this.#neighbours = new Neighbours(config, {
-      dialect: this.#dialect,
+      dialects: this.#dialects,
       relay: this.#relay,
       tls: this.#tls,
-      profiles: new ProfileTable([mesh]),
+      profiles: new ProfileTable(meshes),
       listening: () => this.listening,
     });
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
@@ -174,7 +178,7 @@ export class Node {
     const penalties = new Penalties(limits);
     const starts = new TokenBuckets({ perSecond: limits.startPerSecond, burst: limits.startBurst });
     const handshakes = new Handshakes(limits.handshakes);
-    const profiles = new ProfileTable([...this.#tuningProfiles(secret, penalties, handshakes), mesh]);
+    const profiles = new ProfileTable([...this.#tuningProfiles(secret, penalties, handshakes), ...meshes]);
     const serves = (name: string): boolean => this.#servesName(name);
     this.#listeners = config.listen.map((listen) => {
       const { host, port } = listen;

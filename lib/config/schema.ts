@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path';
 import * as z from 'zod';
+import { DIALECTS } from './dialects.js';
 import { limitsSchema } from './limits.js';
 import { parseRelayUrl, type RelayLocation, TRANSPORTS } from './relay-url.js';
 
@@ -184,7 +185,11 @@ function together(
 const credentials = (path: z.ZodType<string, string>) =>
   z
     .strictObject({
-      username: z.string().min(1).optional().describe('usually imxp=mesh@ and a domain of this node'),
+      username: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('usually imxp=mesh@ and a domain of this node; apex=mesh@ for a neighbour that speaks APEX only'),
       passwordFile: path.optional().describe('its first line is the password'),
       mechanisms: z
         .array(z.enum(MECHANISMS))
@@ -216,6 +221,10 @@ const route = (path: z.ZodType<string, string>) =>
       .describe('whether the link must be under TLS, with a certificate that names the domain'),
     credentials: credentials(path).optional().describe('how this node logs in there; without it by its certificate'),
     lanes: z.int().min(1).max(64).optional().describe('channels of this link; limits.lanes without it'),
+    dialect: z
+      .enum(DIALECTS)
+      .optional()
+      .describe('spoken on this link; without it what the neighbour offers, imxp rather than apex'),
   });
 
 const mesh = (path: z.ZodType<string, string>) =>
@@ -227,7 +236,10 @@ const mesh = (path: z.ZodType<string, string>) =>
         .default([]),
       dns: z
         .strictObject({
-          enabled: z.boolean().default(true).describe('look domains without a route up (SRV _imxp-mesh._tcp)'),
+          enabled: z
+            .boolean()
+            .default(true)
+            .describe('look domains without a route up (SRV _imxp-mesh._tcp, else _apex-mesh._tcp)'),
           servers: z
             .array(
               z
@@ -356,6 +368,12 @@ const compatibility = z
       // They are always understood; a greeting twice as long helps only peers older than RFC 3080.
       .default(false)
       .describe('also offer TLS and SASL under the profile names of the BEEP drafts of 2000'),
+    dialects: z
+      .array(z.enum(DIALECTS))
+      .min(1)
+      .superRefine(distinct((name) => name, 'the dialect'))
+      .default([...DIALECTS])
+      .describe('offered to peers, and spoken with neighbours that offer them, the preferred first'),
   })
   .prefault({});
 

@@ -8,7 +8,7 @@ import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Attach } from '../imxp/operation.js';
 import type { ChannelHandler, Payload, ReplySink } from '../wire/channel-handle.js';
 import { type DialTarget, dial } from '../wire/dialer.js';
-import { locate } from '../wire/dns/locate.js';
+import { locate, servicesOf } from '../wire/dns/locate.js';
 import { Resolver } from '../wire/dns/resolver.js';
 import type { Driver } from '../wire/driver.js';
 import type { DriverOwner, Started } from '../wire/driver-options.js';
@@ -171,7 +171,9 @@ export class RelayConnector implements Connector {
   /** Looked up again for each connection: the domain may have moved. */
   async #relays(): Promise<readonly DialTarget[]> {
     const { domain, relays } = this.#settings;
-    return relays.length > 0 ? relays : locate(domain, { resolver: this.#resolver, service: 'imxp-edge' });
+    return relays.length > 0
+      ? relays
+      : locate(domain, { resolver: this.#resolver, services: servicesOf('edge', [this.dialect]) });
   }
 
   #credentials(): { readonly credentials?: Credentials } {

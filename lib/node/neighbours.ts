@@ -2,6 +2,7 @@
  * The relays this node sends to: those a route names, and for all other domains those the DNS names. Puts links (wire) and
  * delivery targets (relay) together; decides nothing about Data.
  */
+import type { DialectName } from '../config/dialects.js';
 import { readPasswordFile } from '../config/password-file.js';
 import type { NodeConfig, RouteConfig } from '../config/schema.js';
 import type { Reply } from '../errors.js';
@@ -13,7 +14,7 @@ import { Routes } from '../relay/routes.js';
 import type { DeliveryTarget, Dialer } from '../relay/target.js';
 import type { ChannelHandle, ChannelHandler } from '../wire/channel-handle.js';
 import { type DialTarget, dial } from '../wire/dialer.js';
-import { type LocatedRelay, leadsTo, locate, type Place } from '../wire/dns/locate.js';
+import { type LocatedRelay, leadsTo, locate, type Place, servicesOf } from '../wire/dns/locate.js';
 import { Resolver } from '../wire/dns/resolver.js';
 import type { Driver } from '../wire/driver.js';
 import { Health } from '../wire/health.js';
@@ -24,7 +25,8 @@ import type { Credentials } from '../wire/sasl-client.js';
 import type { TlsService } from '../wire/tls/service.js';
 
 export interface NeighboursOptions {
-  readonly dialect: Dialect;
+  /** Those spoken with neighbours, the preferred first. */
+  readonly dialects: readonly Dialect[];
   readonly relay: Relay;
   readonly tls: TlsService;
   /** What this side serves on the sessions it opens. */
@@ -34,7 +36,7 @@ export interface NeighboursOptions {
 }
 
 /** What a link needs to know; a route says it, and for the other domains the section on the DNS. */
-type LinkSettings = Pick<RouteConfig, 'tls' | 'credentials' | 'lanes'>;
+type LinkSettings = Pick<RouteConfig, 'tls' | 'credentials' | 'lanes' | 'dialect'>;
 
 interface Neighbour {
   readonly link: Link;
@@ -154,7 +156,7 @@ export class Neighbours implements Dialer {
     const { limits, mesh } = this.#config;
     return locate(domain, {
       resolver: this.#resolver,
-      service: 'imxp-mesh',
+      services: servicesOf('mesh', this.#options.dialects),
       defaultPort: mesh.dns.defaultPort,
       most: limits.candidates,
       listening: this.#options.listening(),
@@ -178,13 +180,14 @@ export class Neighbours implements Dialer {
     relays: () => Promise<readonly DialTarget[]>,
     accept: (channel: ChannelHandle) => ChannelHandler,
   ): Neighbour {
-    const { dialect, relay } = this.#options;
+    const { dialects, relay } = this.#options;
     const { limits } = this.#config;
     let alternatives = 0;
     let chosen: DialTarget | undefined;
     const link: Link = new Link({
       name: domain,
-      dialect,
+      // A route may say it, or the record by which the relay was found.
+      dialects: () => spoken(dialects, settings.dialect ?? chosen?.dialect),
       domains: this.#bindingOrder(settings),
       lanes: settings.lanes ?? limits.lanes,
       patienceMs: limits.deliveryTimeoutMs,
@@ -208,7 +211,7 @@ export class Neighbours implements Dialer {
       up: (lanes) => target.up(lanes),
       down: (obstacle) => target.down(obstacle),
     });
-    const target = new LinkTarget(link, dialect, limits, domain);
+    const target = new LinkTarget(link, dialects, limits, domain);
     return { link, target };
   }
 
@@ -283,6 +286,10 @@ class Noticed implements ChannelHandler {
   closed(): void {
     this.#handler.closed();
   }
+}
+
+function spoken(dialects: readonly Dialect[], name: DialectName | undefined): readonly Dialect[] {
+  return name === undefined ? dialects : dialects.filter((dialect) => dialect.name === name);
 }
 
 function resolverOf({ mesh, limits }: NodeConfig): Resolver {

@@ -24,7 +24,7 @@ interface Waiting {
 
 export class LinkTarget implements DeliveryTarget {
   readonly #dialer: LinkDialer;
-  readonly #dialect: Dialect;
+  readonly #dialects: readonly Dialect[];
   readonly #limits: TargetLimits;
   readonly #lanes = new Lanes((delivery, sink, lane) => this.#wait(delivery, sink, lane));
   #channels: ChannelTarget[] = [];
@@ -33,11 +33,14 @@ export class LinkTarget implements DeliveryTarget {
   /** Why what comes now fails at once; undefined while it may wait (architecture §4.6: fail fast, come back soon). */
   #obstacle: Reply | undefined;
 
-  /** @param relay the domain of the relay at the other end, as far as the configuration knows it */
-  constructor(dialer: LinkDialer, dialect: Dialect, limits: TargetLimits, relay: string) {
+  /**
+   * @param dialects those that may be spoken there; each channel says which it is
+   * @param relay the domain of the relay at the other end, as far as the configuration knows it
+   */
+  constructor(dialer: LinkDialer, dialects: readonly Dialect[], limits: TargetLimits, relay: string) {
     this.#lanes.relay = relay;
     this.#dialer = dialer;
-    this.#dialect = dialect;
+    this.#dialects = dialects;
     this.#limits = limits;
   }
 
@@ -93,7 +96,9 @@ export class LinkTarget implements DeliveryTarget {
     this.#drop();
     for (const channel of channels) {
       if (channel.identity.kind === 'relay') this.#lanes.relay = channel.identity.domains[0]?.toLowerCase();
-      const target = new ChannelTarget(channel, this.#dialect, this.#limits);
+      const dialect = this.#dialects.find(({ profile }) => profile === channel.profile);
+      if (dialect === undefined) continue;
+      const target = new ChannelTarget(channel, dialect, this.#limits);
       this.#channels.push(target);
       this.#lanes.add(target);
     }

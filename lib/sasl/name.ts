@@ -5,6 +5,8 @@
 
 /** The local part under which a relay authenticates (IMXP message service §6.5). */
 export const MESH = 'imxp=mesh';
+/** The same under APEX (IMXP core §17.1 rule 1). */
+export const APEX_MESH = 'apex=mesh';
 
 const DOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/i;
 
@@ -12,11 +14,12 @@ function isDomain(name: string): boolean {
   return DOMAIN.test(name);
 }
 
-/** The domain a relay name speaks for: `imxp=mesh@domain` or a bare `domain`; `undefined` for any other name. */
+/** The domain a relay name speaks for: `imxp=mesh@domain`, `apex=mesh@domain` or a bare `domain`; `undefined` for others. */
 export function relayDomain(name: string): string | undefined {
   const at = name.lastIndexOf('@');
   const domain = name.slice(at + 1).toLowerCase();
-  if (at >= 0 && name.slice(0, at).toLowerCase() !== MESH) return undefined;
+  const local = name.slice(0, Math.max(at, 0)).toLowerCase();
+  if (at >= 0 && local !== MESH && local !== APEX_MESH) return undefined;
   return isDomain(domain) ? domain : undefined;
 }
 

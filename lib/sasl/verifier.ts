@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { LocalError } from '../errors.js';
 import { userSecrets } from './digest-md5/charset.js';
-import { canonicalAccount, MESH, relayDomain } from './name.js';
+import { APEX_MESH, canonicalAccount, MESH, relayDomain } from './name.js';
 import { scramKeys } from './scram/computation.js';
 import { prepared } from './scram/saslprep.js';
 
@@ -65,7 +65,7 @@ function loginForms(account: string, options: VerifierOptions): readonly { usern
   // Without a realm offered, clients hash the empty one (RFC 2831 §2.1.2.1).
   if (realms.length === 0) everywhere.add('');
   if (sharedRealm !== undefined) everywhere.add(sharedRealm);
-  const names = relay === undefined ? [account] : [`${MESH}@${relay}`, relay];
+  const names = relay === undefined ? [account] : [`${MESH}@${relay}`, `${APEX_MESH}@${relay}`, relay];
   const forms = names.flatMap((username) => [...everywhere].map((realm) => ({ username, realm })));
   if (relay !== undefined || at < 1) return forms;
   const username = account.slice(0, at);

@@ -4,6 +4,7 @@
  */
 import { lookup } from 'node:dns/promises';
 import { isIP, type Socket } from 'node:net';
+import type { DialectName } from '../config/dialects.js';
 import type { Limits } from '../config/limits.js';
 import type { RelayLocation } from '../config/relay-url.js';
 import { ImxpError, LocalError, RefusedError, TransportError } from '../errors.js';
@@ -22,6 +23,8 @@ import { reach } from './web/client.js';
 /** A relay, with its addresses where they are known already. */
 export interface DialTarget extends RelayLocation {
   readonly addresses?: readonly string[];
+  /** The only dialect it may be spoken to in, where that is known. */
+  readonly dialect?: DialectName;
   /** Of its SRV record: the lowest is preferred. */
   readonly priority?: number;
 }

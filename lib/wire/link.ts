@@ -26,7 +26,8 @@ export interface LinkOptions {
   readonly lost?: () => boolean;
   /** Whether a link that never was up is dialled again by itself, too; otherwise only when it is needed. Default true. */
   readonly insist?: boolean;
-  readonly dialect: Dialect;
+  /** Asked when a session is there: those that may be spoken with that relay, the preferred first. */
+  dialects(): readonly Dialect[];
   /** The local domains to bind for; the first must be accepted. */
   readonly domains: readonly string[];
   readonly lanes: number;
@@ -149,7 +150,8 @@ export class Link implements DriverOwner {
     driver.owner = this;
     if (driver.ended) throw new TransportError('CONNECTION_LOST', 'the session ended before it was bound');
     try {
-      const lanes = await Promise.all(Array.from({ length: this.#options.lanes }, () => this.#open(driver)));
+      const dialect = this.#dialectFor(driver);
+      const lanes = await Promise.all(Array.from({ length: this.#options.lanes }, () => this.#open(driver, dialect)));
       this.#ready(lanes);
     } catch (error) {
       this.#driver = undefined;
@@ -158,9 +160,18 @@ export class Link implements DriverOwner {
     }
   }
 
+  /** The first that the relay offers. Some offer nothing before it is asked for: then the first of all is tried. */
+  #dialectFor(driver: Driver): Dialect {
+    const dialects = this.#options.dialects();
+    const offered = driver.peer?.profiles ?? [];
+    const dialect = dialects.find(({ profile }) => offered.includes(profile)) ?? dialects[0];
+    if (dialect === undefined) throw new LocalError('ARGUMENT', 'no dialect to be spoken');
+    return dialect;
+  }
+
   /** Opens a lane and binds on it for the local domains. */
-  async #open(driver: Driver): Promise<ChannelHandle> {
-    const { dialect, domains, accept, bound } = this.#options;
+  async #open(driver: Driver, dialect: Dialect): Promise<ChannelHandle> {
+    const { domains, accept, bound } = this.#options;
     const [first = '', ...others] = domains;
     const transID = newTransId();
     const bind = dialect.encodeInitial({ type: 'bind', relay: first, transID, options: [] });
@@ -173,13 +184,13 @@ export class Link implements DriverOwner {
     if (answer.type === 'error')
       throw new RefusedError('REFUSED', answer, `bind for ${first}: ${answer.code} ${answer.text}`);
     bound(channel, transID);
-    for (const domain of others) await this.#bindFurther(channel, domain);
+    for (const domain of others) await this.#bindFurther(channel, dialect, domain);
     return channel;
   }
 
   /** A further local domain may be refused: then its Data is, by the neighbour, and the log says why. */
-  async #bindFurther(channel: ChannelHandle, domain: string): Promise<void> {
-    const { dialect, name, bound } = this.#options;
+  async #bindFurther(channel: ChannelHandle, dialect: Dialect, domain: string): Promise<void> {
+    const { name, bound } = this.#options;
     const transID = newTransId();
     const { payload } = await ask(channel, dialect.encode({ type: 'bind', relay: domain, transID, options: [] }));
     const answer = dialect.decodeReply(payload);

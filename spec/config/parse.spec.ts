@@ -28,7 +28,7 @@ describe('config/parse', () => {
       listen: [{ transport: 'tcp', host: '127.0.0.1', port: 10913 }],
       tls: { legacy: false, domains: {}, require: 'never' },
       sasl: { mechanisms: ['DIGEST-MD5', 'EXTERNAL'], qops: ['auth'], serverNames: [] },
-      compatibility: { draftNames: false },
+      compatibility: { draftNames: false, dialects: ['imxp', 'apex'] },
       store: { type: 'lmdb', path: resolve('/etc/imxp/var') },
       mesh: { routes: [], dns: { enabled: true, servers: [], tls: 'require' }, trusted: [] },
       policy: {

@@ -164,7 +164,7 @@ describe('relay/channel-target', () => {
 describe('relay/link-target', () => {
   const link = (limits = LIMITS) => {
     let dialled = 0;
-    const target = new LinkTarget({ connect: () => void dialled++ }, DIALECT, limits, 'rubble.com');
+    const target = new LinkTarget({ connect: () => void dialled++ }, [DIALECT], limits, 'rubble.com');
     return { target, dialled: () => dialled };
   };
 

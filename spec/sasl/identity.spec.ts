@@ -53,6 +53,8 @@ describe('names to log in with', () => {
   it('knows relays', () => {
     expect(relayDomain('imxp=mesh@Example.com')).to.equal('example.com');
     expect(relayDomain('IMXP=MESH@example.com')).to.equal('example.com');
+    expect(relayDomain('apex=mesh@example.com')).to.equal('example.com');
+    expect(sameAccount('apex=mesh@example.com', 'imxp=mesh@example.com')).to.equal(true);
     expect(relayDomain('example.com')).to.equal('example.com');
     for (const name of [
       'fred@example.com',
@@ -110,6 +112,8 @@ describe('verifiers', () => {
     expect(await forms('imxp=mesh@slate.com', { realms: ['example.com'] })).to.have.members([
       'imxp=mesh@slate.com example.com',
       'imxp=mesh@slate.com slate.com',
+      'apex=mesh@slate.com example.com',
+      'apex=mesh@slate.com slate.com',
       'slate.com example.com',
       'slate.com slate.com',
     ]);

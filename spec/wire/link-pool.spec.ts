@@ -13,7 +13,7 @@ interface Fake {
 function unconnected(name: string): Link {
   return new Link({
     name,
-    dialect: imxpDialect(),
+    dialects: () => [imxpDialect()],
     domains: ['example.com'],
     lanes: 1,
     patienceMs: 1000,

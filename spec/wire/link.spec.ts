@@ -8,7 +8,7 @@ import { within } from '../support/within.js';
 describe('wire/link', () => {
   const options = {
     name: 'rubble.com',
-    dialect: imxpDialect(),
+    dialects: () => [imxpDialect()],
     domains: ['example.com'],
     lanes: 1,
     accept: () => ({ message: () => {}, closed: () => {} }),

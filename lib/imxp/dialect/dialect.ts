@@ -2,7 +2,10 @@
  * What every dialect of the mesh offers: payloads of one profile to operations and back. A dialect is a value without
  * state of a channel; the relay never asks which one it has.
  */
+import type { DialectName } from '../../config/dialects.js';
 import type { Attach, Bind, Data, Operation, OperationReply, Terminate } from '../operation.js';
+
+export type { DialectName };
 
 export interface Dialect {
   readonly name: DialectName;
@@ -40,10 +43,6 @@ export interface Dialect {
    */
   encodeData(data: Data): Buffer | Buffer[];
 }
-
-/** How a configuration names the dialects; what is preferred comes first. */
-export const DIALECTS = ['imxp', 'apex'] as const;
-export type DialectName = (typeof DIALECTS)[number];
 
 /** Limits of a control document. What exceeds one is answered 501. */
 export interface DialectLimits {

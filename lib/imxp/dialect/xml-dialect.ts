@@ -3,10 +3,11 @@
  * scanner where it is in plain form and else by the XML parser, which alone refuses. What the elements are is the matter
  * of a vocabulary.
  */
+import type { DialectName } from '../../config/dialects.js';
 import { LocalError } from '../../errors.js';
 import { parseXml, type XmlElement, type XmlLimits } from '../../xml/parse.js';
 import type { Attach, Bind, Data, DataSource, Operation, OperationReply, Terminate } from '../operation.js';
-import type { Dialect, DialectLimits, DialectName } from './dialect.js';
+import type { Dialect, DialectLimits } from './dialect.js';
 import { invalid } from './document.js';
 import type { DataElement, DataPieces } from './elements.js';
 import { controlHeader, exchangeControl, type OpenPayload, openPayload } from './payload.js';

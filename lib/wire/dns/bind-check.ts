@@ -2,6 +2,7 @@
  * Whether a relay that binds for a domain is where the domain's SRV records say (IMXP core §7 step 2, A-1). Owns who is
  * compared and with what; who may bind at all was decided before.
  */
+import { APEX_PROFILE } from '../../imxp/dialect/apex.js';
 import type { Identity } from '../../imxp/identity.js';
 import { locatedAt } from './locate.js';
 import type { Resolver } from './resolver.js';
@@ -16,6 +17,8 @@ export interface BindCheckOptions {
 
 /** The peer that binds; a relay's channel has this shape. */
 export interface Binder {
+  /** Of the channel; whoever says none is taken for IMXP. */
+  readonly profile?: string;
   readonly identity: Identity;
   readonly remote: { readonly address: string; readonly port: number };
   /** Whether this side opened the session. */
@@ -28,7 +31,9 @@ export type BindCheck = (domain: string, peer: Binder) => boolean | Promise<bool
 /** @returns the check; its promises reject with TransportError LOOKUP_FAILED (450) when the DNS gives no answer */
 export function bindCheck({ mode, authenticated, resolver }: BindCheckOptions): BindCheck {
   if (mode === 'off') return () => true;
-  return (domain, { identity, remote, initiator }) => {
+  return (domain, { profile, identity, remote, initiator }) => {
+    // RFC 3340 §4.4.2 has no such step: authorization is all there is.
+    if (profile === APEX_PROFILE) return true;
     const proven = identity.kind === 'relay' && identity.domains.some((own) => own.toLowerCase() === domain);
     if (proven && !authenticated) return true;
     return locatedAt(domain, remote, mode === 'address+port' && initiator, resolver);

@@ -4,8 +4,10 @@
  */
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { DIALECTS, type DialectName } from '../../config/dialects.js';
 import { type RelayLocation, writeRelayUrl } from '../../config/relay-url.js';
 import { type ImxpError, RefusedError, type Reply, TransportError } from '../../errors.js';
+import { addressOfLiteral } from '../../imxp/address.js';
 import { canonicalAddress } from '../network.js';
 import type { Resolver } from './resolver.js';
 import { type Chance, inOrder, notOffered, type SrvRecord } from './srv.js';
@@ -13,6 +15,8 @@ import { type Chance, inOrder, notOffered, type SrvRecord } from './srv.js';
 /** A relay with the addresses that the DNS gives. */
 export interface LocatedRelay extends RelayLocation {
   readonly addresses: readonly string[];
+  /** Set where only this one may be spoken; otherwise what the relay offers. */
+  readonly dialect?: DialectName;
   readonly priority: number;
   readonly weight: number;
 }
@@ -22,10 +26,28 @@ export interface Place {
   readonly port: number;
 }
 
+/** What a domain's records are looked up for. */
+export interface Service {
+  /** `imxp-mesh` from relay to relay, `imxp-edge` from endpoint to relay; the same for APEX. */
+  readonly name: string;
+  readonly dialect: DialectName;
+}
+
+/** RFC 3340 §8.2, §8.3: APEX has ports, for domains that are addresses and have no records. */
+const APEX_PORTS = { mesh: 912, edge: 913 } as const;
+
+/** The services of dialects; those whose records are there first are taken. */
+export function servicesOf(mode: 'mesh' | 'edge', dialects: readonly { readonly name: DialectName }[]): Service[] {
+  // A domain without records for IMXP may have some for APEX, whatever is preferred where both can be spoken.
+  return DIALECTS.filter((name) => dialects.some((dialect) => dialect.name === name)).map((dialect) => {
+    return { name: `${dialect}-${mode}`, dialect };
+  });
+}
+
 export interface LocateOptions {
   readonly resolver: Resolver;
-  /** `imxp-mesh` from relay to relay, `imxp-edge` from endpoint to relay. */
-  readonly service: string;
+  /** In this order, until there are records; at least one. */
+  readonly services: readonly Service[];
   /** Where a domain without SRV records is tried; without it such a domain has no relay: no port is registered for IMXP. */
   readonly defaultPort?: number | undefined;
   /** How many relays of a domain are considered. */
@@ -55,26 +77,60 @@ export function srvName(service: string, domain: string): string {
  * @throws RefusedError NO_RELAY (550) when the domain has none; TransportError LOOKUP_FAILED (450) when that cannot be found out
  */
 export async function locate(domain: string, options: LocateOptions): Promise<LocatedRelay[]> {
-  const { resolver, service, most = CANDIDATES, listening = [], draw } = options;
+  const { resolver, most = CANDIDATES, listening = [] } = options;
+  const own = ownPlaces(listening);
+  const literal = addressOfLiteral(domain);
+  if (literal !== undefined) return [literally(domain, literal, options, own)];
   // REQ-CPIM-002: only names that can be resolved from everywhere; A-28: no addresses.
   if (!fullyQualified(domain)) throw noRelay(domain, NO_RELAY, 'it is not a fully qualified name');
-  const records = await transient(resolver.srv(srvName(service, domain)), domain);
-  if (notOffered(records.records)) throw noRelay(domain, NOT_OFFERED, 'its SRV record says so');
-  const offered = records.records.filter(({ target, port }) => target !== '.' && port > 0);
-  const wanted = offered.length > 0 ? inOrder(offered, draw) : implicit(domain, options);
+  const { wanted, dialect } = await offers(domain, options);
   const relays = await addressed(wanted.slice(0, Math.max(2, most)), domain, resolver);
-  const own = ownPlaces(listening);
+  const only = dialect === 'apex' ? { dialect } : {};
   const foreign = relays
-    .map((relay) => ({ ...relay, addresses: relay.addresses.filter((address) => !own(address, relay.port)) }))
+    .map((relay) => ({ ...relay, ...only, addresses: relay.addresses.filter((one) => !own(one, relay.port)) }))
     .filter(({ addresses }) => addresses.length > 0);
   // A-25: never to an SRV target that is ourselves.
   if (foreign.length === 0) throw noRelay(domain, LOOP, 'all its relays are this one');
   return foreign;
 }
 
+/** The records of the first service that has any. What APEX has is for APEX; elsewhere the relay may offer both. */
+async function offers(
+  domain: string,
+  options: LocateOptions,
+): Promise<{ readonly wanted: readonly SrvRecord[]; readonly dialect?: DialectName }> {
+  let refused = false;
+  for (const { name, dialect } of options.services) {
+    const { records } = await transient(options.resolver.srv(srvName(name, domain)), domain);
+    refused ||= notOffered(records);
+    const offered = records.filter(({ target, port }) => target !== '.' && port > 0);
+    if (offered.length > 0) return { wanted: inOrder(offered, options.draw), dialect };
+  }
+  if (refused) throw noRelay(domain, NOT_OFFERED, 'its SRV record says so');
+  return { wanted: implicit(domain, options) };
+}
+
+/** RFC 3340 §3.1: a domain literal is the address itself; only APEX has a port for it. */
+function literally(
+  domain: string,
+  address: string,
+  { services }: LocateOptions,
+  own: (address: string, port: number) => boolean,
+): LocatedRelay {
+  const apex = services.find(({ dialect }) => dialect === 'apex');
+  if (apex === undefined) throw noRelay(domain, NO_RELAY, 'only APEX has relays for addresses');
+  const port = apex.name.endsWith('edge') ? APEX_PORTS.edge : APEX_PORTS.mesh;
+  if (own(address, port)) throw noRelay(domain, LOOP, 'it is this relay');
+  const url = writeRelayUrl('tcp', address, port);
+  return { transport: 'tcp', host: address, port, url, addresses: [address], priority: 0, weight: 0, dialect: 'apex' };
+}
+
 /** RFC 2782: no records at all: the domain itself, on the service's port; RFC 3861 §4. */
-function implicit(domain: string, { service, defaultPort }: LocateOptions): SrvRecord[] {
-  if (defaultPort === undefined) throw noRelay(domain, NO_RELAY, `there is no SRV record ${srvName(service, domain)}`);
+function implicit(domain: string, { services, defaultPort }: LocateOptions): SrvRecord[] {
+  if (defaultPort === undefined) {
+    const names = services.map(({ name }) => srvName(name, domain)).join(' or ');
+    throw noRelay(domain, NO_RELAY, `there is no SRV record ${names}`);
+  }
   return [{ priority: 0, weight: 0, port: defaultPort, target: domain }];
 }
 

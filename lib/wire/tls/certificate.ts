@@ -72,7 +72,7 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
 const BROKEN_SIGNATURES: ReadonlySet<string> = new Set(['1.2.840.113549.1.1.2', '1.2.840.113549.1.1.4']);
 
 const DOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
-const MESH = 'imxp=mesh@';
+const MESH = /^(?:imxp|apex)=mesh@/i;
 /** draft-mrose-imxp-core-01: an identity is at most 1,023 octets. */
 const IDENTITY_OCTETS = 1023;
 /** Longer chains are attempts to waste time. */
@@ -160,9 +160,9 @@ function instantInbox(text: string): string | undefined {
   }
 }
 
-/** The domain an identity `imxp=mesh@domain` speaks for; the prefix is compared without case (IMXP core §2). */
+/** The domain an identity `imxp=mesh@domain` or `apex=mesh@domain` speaks for; the prefix in any case (IMXP core §2). */
 function meshDomain(address: string): string | undefined {
-  return address.slice(0, MESH.length).toLowerCase() === MESH ? address.slice(MESH.length) : undefined;
+  return MESH.test(address) ? address.slice(address.indexOf('@') + 1) : undefined;
 }
 
 /**

@@ -1,12 +1,13 @@
 import { networkInterfaces } from 'node:os';
 import { expect } from 'chai';
 import { bindCheck } from '../../../lib/wire/dns/bind-check.js';
-import { type LocateOptions, leadsTo, locate } from '../../../lib/wire/dns/locate.js';
+import { type LocateOptions, leadsTo, locate, servicesOf } from '../../../lib/wire/dns/locate.js';
 import { Resolver } from '../../../lib/wire/dns/resolver.js';
 import { DnsServer, RCODE } from '../../support/dns-server.js';
 import { failureOf } from '../../support/failure.js';
 
 const RUBBLE = 'rubble.com';
+const IMXP_MESH = servicesOf('mesh', [{ name: 'imxp' }]);
 const MESH = '_imxp-mesh._tcp.rubble.com';
 
 describe('locating the relays of a domain', () => {
@@ -21,7 +22,7 @@ describe('locating the relays of a domain', () => {
   afterEach(() => dns.stop());
 
   const find = (more: Partial<LocateOptions> = {}, domain = RUBBLE) =>
-    locate(domain, { resolver, service: 'imxp-mesh', ...more });
+    locate(domain, { resolver, services: IMXP_MESH, ...more });
   const urls = async (more: Partial<LocateOptions> = {}): Promise<string[]> => (await find(more)).map(({ url }) => url);
 
   it('REQ-IMXP-002 asks for the SRV records of imxp-mesh or imxp-edge over tcp', async () => {
@@ -30,7 +31,7 @@ describe('locating the relays of a domain', () => {
     dns.host('mesh.rubble.com', ['192.0.2.1']);
     dns.host('edge.rubble.com', ['192.0.2.2', '2001:db8::2']);
     expect(await urls()).to.deep.equal(['tcp://mesh.rubble.com:6011']);
-    const [edge] = await find({ service: 'imxp-edge' });
+    const [edge] = await find({ services: servicesOf('edge', [{ name: 'imxp' }]) });
     expect(edge).to.include({ host: 'edge.rubble.com', port: 6012 });
     expect(edge?.addresses).to.deep.equal(['2001:db8::2', '192.0.2.2']);
   });
@@ -61,6 +62,64 @@ describe('locating the relays of a domain', () => {
     const failure = await failureOf(find({ defaultPort: 912 }));
     expect(failure).to.include({ code: 'NO_RELAY' });
     expect(failure.reply).to.deep.equal({ code: 550, text: 'no relay for domain: its DNS says that it has none' });
+  });
+
+  describe('for APEX', () => {
+    const APEX = '_apex-mesh._tcp.rubble.com';
+    const BOTH = servicesOf('mesh', [{ name: 'apex' }, { name: 'imxp' }]);
+    const both = (more: Partial<LocateOptions> = {}, domain = RUBBLE) => find({ services: BOTH, ...more }, domain);
+
+    beforeEach(() => dns.host('mesh.rubble.com', ['192.0.2.1']));
+
+    it('REQ-IMXP-054 asks for apex-mesh where there is no imxp-mesh, and says so', async () => {
+      dns.srv(APEX, { port: 6011, target: 'mesh.rubble.com' });
+      expect(await both()).to.deep.equal([
+        {
+          transport: 'tcp',
+          host: 'mesh.rubble.com',
+          port: 6011,
+          url: 'tcp://mesh.rubble.com:6011',
+          addresses: ['192.0.2.1'],
+          priority: 0,
+          weight: 0,
+          dialect: 'apex',
+        },
+      ]);
+      dns.srv('_apex-edge._tcp.rubble.com', { port: 6013, target: 'mesh.rubble.com' });
+      expect((await both({ services: servicesOf('edge', [{ name: 'apex' }]) }))[0]).to.include({ port: 6013 });
+    });
+
+    it('REQ-IMXP-054 leaves it to the relay of imxp-mesh which dialect is spoken', async () => {
+      dns.srv(MESH, { port: 6010, target: 'mesh.rubble.com' });
+      dns.srv(APEX, { port: 6011, target: 'mesh.rubble.com' });
+      const [relay, ...others] = await both();
+      expect(relay).to.include({ port: 6010 }).and.not.to.have.property('dialect');
+      expect(others).to.deep.equal([]);
+    });
+
+    it('REQ-IMXP-054 goes on to apex-mesh when there is decidedly no imxp-mesh', async () => {
+      dns.srv(MESH, { port: 0, target: '.' });
+      dns.srv(APEX, { port: 6011, target: 'mesh.rubble.com' });
+      expect((await both())[0]).to.include({ port: 6011 });
+    });
+
+    it('REQ-IMXP-054 takes the address from a domain literal and the port from the registration', async () => {
+      const port = async (domain: string, mode: 'mesh' | 'edge') => {
+        const [relay] = await both({ services: servicesOf(mode, [{ name: 'imxp' }, { name: 'apex' }]) }, domain);
+        return [relay?.addresses, relay?.port, relay?.dialect];
+      };
+      expect(await port('[192.0.2.9]', 'mesh')).to.deep.equal([['192.0.2.9'], 912, 'apex']);
+      expect(await port('[192.0.2.9]', 'edge')).to.deep.equal([['192.0.2.9'], 913, 'apex']);
+      expect(await port('[ipv6:2001:db8::9]', 'mesh')).to.deep.equal([['2001:db8::9'], 912, 'apex']);
+      expect(dns.asked).to.deep.equal([]);
+    });
+
+    it('knows no relay for a domain literal without APEX, nor this one', async () => {
+      const failure = await failureOf(find({}, '[192.0.2.9]'));
+      expect([failure.code, failure.reply?.code]).to.deep.equal(['NO_RELAY', 550]);
+      const loop = await failureOf(both({ listening: [{ host: '192.0.2.9', port: 912 }] }, '[192.0.2.9]'));
+      expect(loop.reply?.text).to.include('leads back');
+    });
   });
 
   it('says 550 when the domain does not exist or has no such record', async () => {
@@ -148,6 +207,11 @@ describe('locating the relays of a domain', () => {
       expect(await check(RUBBLE, peer('192.0.2.1'))).to.equal(true);
       expect(await check(RUBBLE, peer('192.0.2.1', { port: 6011, initiator: true }))).to.equal(true);
       expect(await check(RUBBLE, peer('192.0.2.1', { port: 6012, initiator: true }))).to.equal(false);
+    });
+
+    it('asks nothing about who binds by APEX, which has no such step', async () => {
+      const check = bindCheck({ mode: 'address', authenticated: true, resolver });
+      expect(await check(RUBBLE, { ...peer('192.0.2.3'), profile: 'http://iana.org/beep/APEX' })).to.equal(true);
     });
 
     it('believes who authenticated for the domain, unless told to check that as well', async () => {
