@@ -11,7 +11,7 @@ import type { Clock } from '../clock.js';
 import { Refusal } from '../refusal.js';
 import { Announcer, type Keeper } from './announcer.js';
 import { Entries } from './entries.js';
-import type { Records, StoredOperation } from './records.js';
+import type { OperationRecord, Records, StoredOperation } from './records.js';
 import { Registry, Running, type Subject } from './running.js';
 import type { Sender } from './sender.js';
 import { Wheel } from './wheel.js';
@@ -107,6 +107,28 @@ export class Operations implements Keeper {
     await this.#records.deleteOperation(running);
   }
 
+  /**
+   * Ends what an account that was removed has asked for, in silence, and what others have asked about it, which they are
+   * told; and throws away its presence.
+   *
+   * @param before what began later belongs to another account of that name; milliseconds since 1970
+   */
+  async forget(account: string, before: number): Promise<void> {
+    for (const stored of await this.#records.operationsOf(account)) {
+      if (begun(stored) > before) continue;
+      const running = this.registry.find(stored.originator, stored.transID);
+      if (running !== undefined && this.#forget(running)) this.announcer.ended(running);
+      await this.#records.deleteOperation(stored);
+    }
+    for (const key of new Set([account, ...(await this.#records.deleteEntries(account))])) {
+      const subject = this.registry.subject(key);
+      if (subject === undefined) continue;
+      for (const running of [...subject.subscriptions.values(), ...subject.watches.values()]) {
+        if (begun(running) <= before) this.over(running, true);
+      }
+    }
+  }
+
   /** The subject of operations of this originator that missed something: now is the time to tell them. */
   returned(originator: string): void {
     for (const running of this.registry.all(originator)) {
@@ -196,4 +218,9 @@ export class Operations implements Keeper {
     this.#wheel.remove(running);
     return this.registry.remove(running);
   }
+}
+
+/** When an operation was asked for, milliseconds since 1970; long ago where that was not written down. */
+function begun({ duration, expires }: Pick<OperationRecord, 'duration' | 'expires'>): number {
+  return duration === 0 ? 0 : expires - duration * 1000;
 }

@@ -3,10 +3,11 @@
  * written down, and nothing of what they lead to.
  */
 import { LocalError } from '../../errors.js';
+import { addressOf } from '../../imxp/address.js';
 import type { Form } from '../../imxp/vocabulary/form.js';
 import type { Presence, Tuple } from '../../imxp/vocabulary/presence.js';
 import { formatTimestamp } from '../../imxp/vocabulary/timestamp.js';
-import { ABSENT, type Json, type Store } from '../../store/store.js';
+import { ABSENT, type Json, type Listed, type Store } from '../../store/store.js';
 import type { RunningKind } from './running.js';
 
 /** The accounts as far as presence is concerned. */
@@ -64,7 +65,7 @@ export class Records {
       this.#store.get(ENTRIES + subject),
     ]);
     if (created === undefined) return undefined;
-    const since = Math.floor(created / 1000) * 1000;
+    const since = wholeSeconds(created);
     const version = stored?.version ?? ABSENT;
     const entry = stored === undefined ? undefined : entryFrom(ENTRIES + subject, stored.value);
     // An entry older than the account was left by an earlier one of that name.
@@ -98,6 +99,37 @@ export class Records {
     await this.#store.delete(keyOf(originator, transID), version);
   }
 
+  /** The operations that an account and its subaddresses have asked for. */
+  async operationsOf(account: string): Promise<StoredOperation[]> {
+    const found: StoredOperation[] = [];
+    for await (const { key, value, version } of this.#under(OPERATIONS, account, `${account}/`)) {
+      const record = operationFrom(key, value);
+      if (addressOf(record.originator)?.base === account) found.push({ ...record, version });
+    }
+    return found;
+  }
+
+  /** Deletes the entries of an account that is gone, and of its subaddresses. @returns whose there were */
+  async deleteEntries(account: string): Promise<string[]> {
+    const created = await this.#provisioning.created(account);
+    const gone: string[] = [];
+    for await (const { key, value, version } of this.#under(ENTRIES, account, account)) {
+      const subject = key.slice(ENTRIES.length);
+      if (addressOf(subject)?.base !== account) continue;
+      // There may be another account of that name by now.
+      if (created !== undefined && entryFrom(key, value).presence.lastUpdate >= wholeSeconds(created)) continue;
+      await this.#store.delete(key, version);
+      gone.push(subject);
+    }
+    return gone;
+  }
+
+  /** What may be kept for an account under its name, and under those of its subaddresses. */
+  async *#under(prefix: string, account: string, own: string): AsyncIterable<Listed> {
+    yield* this.#store.list(prefix + own);
+    yield* this.#store.list(`${prefix}${account.slice(0, account.lastIndexOf('@'))}/`);
+  }
+
   async *operations(): AsyncIterable<StoredOperation> {
     for await (const { key, value, version } of this.#store.list(OPERATIONS)) {
       yield { ...operationFrom(key, value), version };
@@ -115,6 +147,10 @@ function synthetic(publisher: string, since: number): Presence {
 /** Where an endpoint takes messages: what a URI cannot hold is escaped (RFC 2396 §2.4). */
 export function imUri(address: string): string {
   return `im:${address.replace(/[^!$&-;=?-Z_a-z~]/gu, (character) => encodeURIComponent(character))}`;
+}
+
+function wholeSeconds(ms: number): number {
+  return Math.floor(ms / 1000) * 1000;
 }
 
 function keyOf(originator: string, transID: number): string {

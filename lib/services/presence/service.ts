@@ -134,6 +134,16 @@ export class PresenceService implements DeliveryTarget {
     this.#following.detached(address);
   }
 
+  /**
+   * An account was removed: its presence goes, and what it and others have asked for because of it.
+   *
+   * @param before what began later belongs to another account of that name; milliseconds since 1970
+   * @throws LocalError STORE_FAILED
+   */
+  forget(account: string, before: number): Promise<void> {
+    return this.#operations.forget(account, before);
+  }
+
   /** The Data is answered when the request is done: whoever asks faster than that waits. */
   deliver({ data }: Delivery, sink: DeliverySink): void {
     if (this.#stopped) {
