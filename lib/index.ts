@@ -23,6 +23,7 @@ export type { Outcome } from './endpoint/outcome.js';
 export type { OngoingRequest, PresenceClient, PresenceRequest, SubscriptionNotice } from './endpoint/presence.js';
 export type { Feed } from './endpoint/presence-feed.js';
 export type { PresenceInfo, PresenceTuple, PresenceTupleInit, PresenceUpdate } from './endpoint/presence-info.js';
+export type { SecureFiles } from './endpoint/secure.js';
 export type {
   Echo,
   ProbeOptions,
@@ -63,6 +64,16 @@ export { Gateway, type GatewayOptions, type ImxpPort } from './message/gateway.j
 export { InstantMessage, type InstantMessageInit, instantMessage } from './message/instant-message.js';
 export { type Opened, openMessage } from './message/open.js';
 export { fromMail, toMail } from './message/rfc822/convert.js';
+export type { MadeEntity, OpenEntity } from './message/smime/entity.js';
+export type { Signature } from './message/smime/judgement.js';
+export {
+  type FindCertificate,
+  type Sealing,
+  Secure,
+  type SecureOptions,
+  type Unsealed,
+} from './message/smime/secure.js';
+export { SIGNATURE_FAULTS, type SignatureFault } from './message/smime/trust.js';
 export { addressOfUri, parseInstantUri, uriOfAddress } from './message/uri.js';
 export type { MessageForm } from './message/write.js';
 export { type Listening, Node, startNode } from './node.js';
