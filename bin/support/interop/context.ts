@@ -93,6 +93,13 @@ export class Context {
     return peer;
   }
 
+  /** A connection on which the listener has greeted, and we have not. */
+  async heard(): Promise<RawPeer> {
+    const peer = await this.connect();
+    await this.#stage('greeting.prompt', () => peer.nextReply(0));
+    return peer;
+  }
+
   /** Greetings exchanged, nothing else. */
   async greeted(more: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
     const peer = await this.connect(more);

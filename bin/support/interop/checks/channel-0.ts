@@ -1,5 +1,5 @@
 /** Channel management: start, close, release, and what they are refused for (RFC 3080 §2.3.1, §2.4). */
-import { type Check, expect, Finding } from '../check.js';
+import { type Check, expect, Finding, NotOffered } from '../check.js';
 import { type Context, causeOf } from '../context.js';
 import { granted, grantedInside, profileOf, refused, refusedInside } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
@@ -241,8 +241,10 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
     clause: START,
     why: 'whoever asks for another server must not be served by this one without knowing',
     async run(context) {
-      const peer = await context.session();
-      const uri = document.DIGEST_MD5;
+      // The name of the first channel holds for the session: TLS would be such a first channel.
+      const peer = await context.greeted();
+      const [uri] = context.facts.clear ?? [];
+      if (uri === undefined) throw new NotOffered('the greeting offers nothing');
       const { reply } = await peer.start(uri, undefined, 'kit.invalid');
       if (reply.keyword === 'RPY') context.remark('a channel is created under a serverName that is not served');
       else refused(context, reply, { should: [550] });

@@ -130,8 +130,7 @@ export const GREETING_CHECKS: readonly Check[] = [
     why: 'a reply that cannot be read leaves both sides with different ideas of the session',
     fault: true,
     async run(context) {
-      const peer = await context.connect();
-      await peer.nextReply(0);
+      const peer = await context.heard();
       await silentEnd(peer, peer.channel(0).build('RPY', 0, document.beepXml('<ok />')));
     },
   },
@@ -150,13 +149,13 @@ export const GREETING_CHECKS: readonly Check[] = [
     why: 'a client that has read the greeting of the last session may be fast',
     async run(context) {
       const peer = await context.connect();
-      await peer.nextReply(0);
       const channel = peer.channel(0);
       const octets = [
         channel.build('RPY', 0, document.GREETING),
         channel.build('MSG', channel.allocate(), document.start({ channel: 1, uri: NONE })),
       ];
       peer.write(Buffer.concat(octets));
+      await peer.nextReply(0);
       refused(context, await peer.nextReply(0), { should: [550] });
     },
   },

@@ -230,7 +230,7 @@ export const SASL_CHECKS: readonly Check[] = [
     needs: ['digest'],
     async run(context) {
       const { peer, number } = await challenged(context);
-      const reply = await peer.ask(number, document.beepXml(document.blob('username="fred",,')));
+      const reply = await peer.ask(number, document.beepXml(document.blob('username="kit-nobody",,')));
       refused(context, reply, { should: [535, 501] });
     },
   },

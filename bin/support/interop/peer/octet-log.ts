@@ -67,6 +67,11 @@ export class OctetLog {
     this.#recording = [];
   }
 
+  /** What the listener sent since {@link record} or the last take, which is kept. */
+  get recorded(): Buffer {
+    return Buffer.concat(this.#recording ?? []);
+  }
+
   /** What the listener sent since {@link record} or the last take. */
   take(): Buffer {
     const octets = Buffer.concat(this.#recording ?? []);
