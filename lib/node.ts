@@ -6,9 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Reload, reloadable } from './config/reload.js';
 import type { ListenConfig, NodeConfig } from './config/schema.js';
-import { apexDialect } from './imxp/dialect/apex.js';
 import type { Dialect } from './imxp/dialect/dialect.js';
-import { imxpDialect } from './imxp/dialect/imxp.js';
+import { dialectNamed } from './imxp/dialect/named.js';
 import { AccountWatch } from './node/account-watch.js';
 import { Admin } from './node/admin.js';
 import { follows } from './node/follows.js';
@@ -59,8 +58,6 @@ export interface Listening {
   readonly port: number;
 }
 
-const DIALECTS = { imxp: imxpDialect, apex: apexDialect } as const;
-
 /** Of the time to stop, what is left to outstanding Data: peers that answer nothing at all must not have all of it. */
 const DRAIN_SHARE = 0.75;
 
@@ -102,7 +99,7 @@ export class Node {
     this.accounts = new Accounts(store, { domains: config.domains });
     this.#tls = new TlsService(tls);
     this.#tls.verify();
-    this.#dialects = config.compatibility.dialects.map((name) => DIALECTS[name](config.limits));
+    this.#dialects = config.compatibility.dialects.map((name) => dialectNamed(name, config.limits));
     this.#entries = new AccessEntries(store, config.access.initial);
     const access = new AccessCache(this.#entries);
     const submit: Submit = (data, sink) => this.#relay.submit(data, sink);

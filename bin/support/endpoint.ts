@@ -1,5 +1,6 @@
 /** The options of commands that attach as an endpoint, and the attaching. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { DIALECTS, type DialectName } from '../../lib/config/dialects.js';
 import { parseRelayUrl, type RelayLocation } from '../../lib/config/relay-url.js';
 import { givenAddress } from '../../lib/endpoint/address.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
@@ -10,6 +11,7 @@ import { obtainPassword } from './password.js';
 
 export interface EndpointCommandOptions {
   readonly relay?: RelayLocation;
+  readonly dialect?: DialectName;
   readonly nameServer?: string;
   readonly passwordFile?: string;
   readonly tls?: TlsUse;
@@ -70,6 +72,11 @@ export function withEndpoint(command: Command): Command {
         .argParser(argument(parseRelayUrl))
         .env('IMXP_RELAY'),
     )
+    .addOption(
+      new Option('--dialect <name>', 'spoken with the relay; apex is for relays that know nothing else').choices(
+        DIALECTS,
+      ),
+    )
     .addOption(nameServerOption())
     .option('--password-file <file>', 'its first line is the password; without it IMXP_PASSWORD, or a prompt')
     .addOption(
@@ -93,7 +100,7 @@ export interface AttachOptions {
 /** What is needed to attach; asks for the password where nobody has given one, and no certificate either. */
 export async function endpointOptions(
   address: string,
-  { relay, nameServer, passwordFile, tls, ca, cert, key, legacyTls }: EndpointCommandOptions,
+  { relay, dialect, nameServer, passwordFile, tls, ca, cert, key, legacyTls }: EndpointCommandOptions,
 ): Promise<EndpointOptions> {
   const certified = cert !== undefined || key !== undefined;
   const password =
@@ -101,6 +108,7 @@ export async function endpointOptions(
   return {
     address,
     ...(relay === undefined ? {} : { relay }),
+    ...(dialect === undefined ? {} : { dialect }),
     ...(nameServer === undefined ? {} : { nameServers: [nameServer] }),
     ...(password === undefined ? {} : { password }),
     ...(cert === undefined ? {} : { certificate: cert }),

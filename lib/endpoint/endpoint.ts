@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { ImxpError, LocalError, TransportError } from '../errors.js';
 import type { DialectName } from '../imxp/dialect/dialect.js';
-import { imxpDialect } from '../imxp/dialect/imxp.js';
+import { dialectNamed } from '../imxp/dialect/named.js';
 import { AccessClient } from './access.js';
 import { type Connector, RelayConnector } from './connection.js';
 import type { Delivery } from './delivery.js';
@@ -102,7 +102,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    */
   static async connect(options: EndpointOptions): Promise<Endpoint> {
     const settings = await settle(options);
-    return Endpoint.through(new RelayConnector(settings, imxpDialect()), settings);
+    return Endpoint.through(new RelayConnector(settings, dialectNamed(settings.dialect)), settings);
   }
 
   /** Like {@link connect}, over connections made elsewhere. */

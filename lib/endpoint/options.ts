@@ -2,6 +2,7 @@
  * What an application says when it connects, and what follows from what it does not say. Opens nothing but the files it
  * is pointed to.
  */
+import { DIALECTS, type DialectName } from '../config/dialects.js';
 import { DEFAULT_LIMITS } from '../config/limits.js';
 import { readPasswordFile } from '../config/password-file.js';
 import { parseRelayUrl, type RelayLocation } from '../config/relay-url.js';
@@ -71,9 +72,16 @@ export interface EndpointOptions {
   readonly address: string;
   /**
    * Where its relay listens, as `tcp://host:port`, `ws://host/path` or `wss://host/path`; alternatives are tried in order.
-   * Without it the DNS is asked for the relay of the address's domain (SRV `_imxp-edge._tcp`).
+   * Without it the DNS is asked for the relay of the address's domain (SRV `_imxp-edge._tcp`, or `_apex-edge._tcp`).
    */
   readonly relay?: string | RelayLocation | readonly (string | RelayLocation)[];
+  /**
+   * What is spoken with the relay. `apex` (RFC 3340) is for relays that know nothing else, and for names that IMXP does not
+   * have, which are written in quotes here, too: `"fred smith"@example.com`. An APEX relay says ok before it delivers: sending then
+   * resolves when the relay has taken the message, and only {@link Endpoint.status} tells what became of it.
+   * Default: `imxp`.
+   */
+  readonly dialect?: DialectName;
   /** Name servers to ask, `address` or `address:port`; those of the system unless any are given. */
   readonly nameServers?: readonly string[];
   /**
@@ -121,6 +129,7 @@ export interface EndpointSettings {
   readonly domain: string;
   /** Empty: the DNS is asked. */
   readonly relays: readonly RelayLocation[];
+  readonly dialect: DialectName;
   readonly nameServers: readonly string[];
   readonly password: (() => string | Promise<string>) | undefined;
   readonly tls: TlsUse;
@@ -137,6 +146,7 @@ export interface EndpointSettings {
 const KEYS: Keys<EndpointOptions> = {
   address: true,
   relay: true,
+  dialect: true,
   nameServers: true,
   password: true,
   passwordFile: true,
@@ -163,6 +173,7 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
     address: options.address,
     domain,
     relays,
+    dialect: options.dialect ?? 'imxp',
     nameServers: options.nameServers ?? [],
     password: await passwordOf(options),
     tls: options.tls ?? (options.ca === undefined && relays.length > 0 && relays.every(isHere) ? 'prefer' : 'require'),
@@ -179,11 +190,14 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
 /** For programs without types. */
 function checkOptions(options: EndpointOptions): void {
   checkKeys(options, KEYS, 'Endpoint.connect');
-  const { address, limits, reconnect, tls } = options;
+  const { address, dialect, limits, reconnect, tls } = options;
   if (typeof address !== 'string') throw new LocalError('ARGUMENT', 'Endpoint.connect: address is missing');
   if (limits !== undefined) checkKeys(limits, limitKeys(), 'Endpoint.connect: limits');
   if (typeof reconnect === 'object') {
     checkKeys(reconnect, { firstMs: true, longestMs: true }, 'Endpoint.connect: reconnect');
+  }
+  if (dialect !== undefined && !DIALECTS.includes(dialect)) {
+    throw new LocalError('ARGUMENT', `Endpoint.connect: dialect is one of ${DIALECTS.join(', ')}`);
   }
   if (tls !== undefined && !Object.hasOwn(TLS_USES, tls)) {
     throw new LocalError('ARGUMENT', `Endpoint.connect: tls is one of ${Object.keys(TLS_USES).join(', ')}`);

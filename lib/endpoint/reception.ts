@@ -87,13 +87,14 @@ export class Reception implements Receiver {
 
   /** IMXP core §8: the relay ends an attachment. */
   #terminated(channel: EndpointChannel, msgno: number, { transID }: Terminate): void {
-    const address = this.attached.ended(transID);
-    if (address === undefined) {
+    // RFC 3340 §4.4.3 step 1: 0 ends all of them
+    const addresses = transID === 0 ? this.attached.endAll() : [this.attached.ended(transID)];
+    if (addresses.includes(undefined)) {
       this.#refuse(channel, msgno, 0, UNKNOWN_TRANSACTION);
       return;
     }
     channel.reply(msgno, 'RPY', this.#options.dialect.ok);
-    this.#options.terminated(this, address);
+    for (const address of addresses) if (address !== undefined) this.#options.terminated(this, address);
   }
 
   #refuse(channel: EndpointChannel, msgno: number, octets: number, { code, text }: Reply): void {

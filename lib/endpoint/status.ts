@@ -2,6 +2,7 @@
  * What became of a Data, as the relays report it (IMXP core §11.1), and probes that only ask that: trace and ping. Knows
  * how an endpoint sends and is told, and nothing of connections.
  */
+import type { DialectName } from '../config/dialects.js';
 import { LocalError, RefusedError, type Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { TargetHop } from '../imxp/operation.js';
@@ -56,7 +57,7 @@ export interface Echo {
 export interface StatusOptions {
   /** Who reports: `final` (default) where the journey ends, `all` every relay, `this` the own one. */
   readonly targetHop?: TargetHop;
-  /** How long reports are awaited after the answer; default 2000. */
+  /** How long reports are awaited after the answer; default 2000; with APEX, whose answer comes before the delivery, 10000. */
   readonly reportTimeoutMs?: number;
 }
 
@@ -69,6 +70,7 @@ export interface ProbeOptions {
 /** What the client needs of an endpoint. */
 export interface StatusEndpoint {
   readonly addresses: readonly string[];
+  readonly dialect: DialectName;
   send(message: Message): Promise<void>;
 }
 
@@ -76,10 +78,13 @@ const STATUS_KEYS: Keys<StatusOptions> = { targetHop: true, reportTimeoutMs: tru
 const PROBE_KEYS: Keys<ProbeOptions> = { from: true, signal: true, reportTimeoutMs: true };
 
 const REPORT_TIMEOUT_MS = 2000;
+/** APEX: reports are all that tells of a delivery, which begins when the answer is there. */
+const DELIVERY_TIMEOUT_MS = 10_000;
 /** How long relays in between are awaited once both ends have reported: nobody says how many there are. */
 const GRACE_MS = { least: 20, most: 1000 };
 
 const OK: Reply = { code: 250, text: '' };
+const UNREPORTED: Reply = { code: 451, text: 'no relay reported in time what became of it' };
 const PROBE_OPTION: OptionInit = { external: PROBE };
 
 export class StatusClient {
@@ -94,7 +99,7 @@ export class StatusClient {
   /** See {@link Endpoint.status}. */
   async status(message: Message, options: StatusOptions = {}): Promise<Status> {
     checkKeys(options, STATUS_KEYS, 'status');
-    const { targetHop = 'final', reportTimeoutMs = REPORT_TIMEOUT_MS } = options;
+    const { targetHop = 'final', reportTimeoutMs = this.#patienceMs } = options;
     const collection = new Collection(message, targetHop, givenAddress(this.#originator(message)).domain);
     const transID = this.#transactions.begin(undefined, (element, service) => collection.take(element, service));
     const request: OptionInit = { internal: 'statusRequest', targetHop, transID };
@@ -121,10 +126,27 @@ export class StatusClient {
   /** See {@link Endpoint.ping}. */
   async ping(address: string, probing: ProbeOptions = {}): Promise<Echo> {
     checkKeys(probing, PROBE_KEYS, 'ping');
-    const { reportTimeoutMs: _, ...options } = probing;
+    const { reportTimeoutMs = this.#patienceMs, ...options } = probing;
+    if (this.#endpoint.dialect === 'apex') return await this.#reported(address, reportTimeoutMs, options);
     const begin = performance.now();
     const reply = await this.#send(probe(address, options));
     return { ...reply, ms: performance.now() - begin };
+  }
+
+  /** RFC 3340 §4.4.4.1: the answer says nothing of the delivery. */
+  async #reported(address: string, reportTimeoutMs: number, options: ProbeOptions): Promise<Echo> {
+    const status = await this.status(probe(address, options), { reportTimeoutMs });
+    const report = status.reports.at(-1);
+    const outcome = report?.recipients[0];
+    if (status.code !== OK.code || report === undefined || outcome === undefined) {
+      const { code, text } = status.code === OK.code ? UNREPORTED : status;
+      return { code, text, ms: status.ms };
+    }
+    return { code: outcome.code, text: outcome.text, ms: report.ms };
+  }
+
+  get #patienceMs(): number {
+    return this.#endpoint.dialect === 'apex' ? DELIVERY_TIMEOUT_MS : REPORT_TIMEOUT_MS;
   }
 
   async #send(message: Message): Promise<Reply> {

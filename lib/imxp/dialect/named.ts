@@ -1,0 +1,12 @@
+/** The dialects by their names. */
+import type { DialectName } from '../../config/dialects.js';
+import { apexDialect } from './apex.js';
+import type { Dialect, DialectLimits } from './dialect.js';
+import { imxpDialect } from './imxp.js';
+
+const BY_NAME = { imxp: imxpDialect, apex: apexDialect } as const;
+
+/** @param limits of control documents; those not given have their defaults */
+export function dialectNamed(name: DialectName, limits?: Partial<DialectLimits>): Dialect {
+  return BY_NAME[name](limits);
+}
