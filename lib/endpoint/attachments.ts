@@ -4,7 +4,7 @@
  */
 import { LocalError } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
-import type { Attach } from '../imxp/operation.js';
+import type { Attach, Option } from '../imxp/operation.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { givenAddress } from './address.js';
 
@@ -29,6 +29,18 @@ export class Attachments {
   }
 }
 
+function overriding(): Option {
+  return {
+    internal: 'attachOverride',
+    external: undefined,
+    targetHop: 'final',
+    seeNoEvil: true,
+    transID: newTransId(),
+    localize: 'i-default',
+    inner: Buffer.alloc(0),
+  };
+}
+
 /** Those that one connection has. */
 export class Attached {
   readonly #byKey = new Map<string, { readonly address: string; readonly transID: number }>();
@@ -42,11 +54,15 @@ export class Attached {
     return [...this.#byKey.values()].map(({ transID }) => transID);
   }
 
-  /** The operation that attaches an address; it counts as attached from now on. */
-  attach(address: string): Attach {
+  /**
+   * The operation that attaches an address; it counts as attached from now on.
+   *
+   * @param override takes the place of another application (RFC 3342 §1)
+   */
+  attach(address: string, override = false): Attach {
     const transID = newTransId();
     this.#byKey.set(givenAddress(address).key, { address, transID });
-    return { type: 'attach', endpoint: address, transID, options: [] };
+    return { type: 'attach', endpoint: address, transID, options: override ? [overriding()] : [] };
   }
 
   /** It is attached no more, or never was. */

@@ -135,6 +135,11 @@ export class Delivery {
     return this.#state === 'open';
   }
 
+  /** Whether the connection it came by was gone before it was answered. */
+  get lost(): boolean {
+    return this.#state === 'void';
+  }
+
   /** Answers `ok`. @returns false when it was answered before or the connection is gone */
   accept(): boolean {
     return this.#answer(undefined);

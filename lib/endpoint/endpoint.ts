@@ -257,7 +257,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   async sendEach(message: Message): Promise<readonly Outcome[]> {
     const { signal } = message;
     signal?.throwIfAborted();
-    const all = eachOf(message, this.#own, this.#settings.secure).map(({ recipient, data }) => {
+    const all = eachOf(this.#reported(message), this.#own, this.#settings.secure).map(({ recipient, data }) => {
       return { recipient, encoded: encodedOf(data, this.#connector.dialect) };
     });
     const begin = performance.now();
@@ -280,7 +280,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    * @throws LocalError ARGUMENT | ADDRESS_INVALID
    */
   encode(message: Message): Encoded {
-    return encodedOf(dataOf(message, this.#own, this.#settings.secure), this.#connector.dialect);
+    return encodedOf(dataOf(this.#reported(message), this.#own, this.#settings.secure), this.#connector.dialect);
   }
 
   /**
@@ -326,6 +326,13 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    */
   close(): Promise<void> {
     return this.#lifeline.close();
+  }
+
+  /** Has the reports of a timed message go to where the application wants them. */
+  #reported(message: Message): Message {
+    const { timing } = message;
+    if (timing?.reported === undefined) return message;
+    return { ...message, timing: { ...timing, transID: this.#statusClient.listen(timing.reported) } };
   }
 
   // ---- what becomes of the connection -------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import { events } from '../ops/events.js';
 import type { EndpointChannel } from './connection.js';
 import { Delivery, type DeliveryOwner } from './delivery.js';
 import type { EndpointLimits } from './options.js';
+import { Redeliveries } from './redeliveries.js';
 
 /** Takes each delivery as it arrives; see {@link Endpoint.receive}. */
 export type DeliveryHandler = (delivery: Delivery) => void | Promise<void>;
@@ -47,6 +48,7 @@ export class Inbox implements DeliveryOwner {
   readonly #unanswered = new Set<Delivery>();
   /** How many of them by connection. */
   readonly #due = new Map<EndpointChannel, number>();
+  readonly #redeliveries = new Redeliveries();
   #settling: (() => void)[] = [];
   #octets = 0;
   #held = 0;
@@ -75,6 +77,11 @@ export class Inbox implements DeliveryOwner {
       channel.consume(octets);
       return;
     }
+    if (this.#redeliveries.repeats(data)) {
+      this.#reply(channel, msgno, undefined);
+      channel.consume(octets);
+      return;
+    }
     const held = Math.min(octets, Math.max(0, Math.floor(this.#limits.windowOctets / 2) - this.#held));
     if (held < octets) channel.consume(octets - held);
     const delivery = new Delivery(data, recipients, { owner: this, channel, msgno, octets, held }, this.#secure);
@@ -98,7 +105,7 @@ export class Inbox implements DeliveryOwner {
   deliveries(): AsyncIterableIterator<Delivery, undefined> {
     let current: Delivery | undefined;
     const done = (): void => {
-      if (this.#autoAccept) current?.accept();
+      if (this.#autoAccept && current !== undefined) this.#done(current);
       current = undefined;
     };
     let over = false;
@@ -128,6 +135,7 @@ export class Inbox implements DeliveryOwner {
 
   /** A connection is gone, and with it whatever could be answered on it; the relay has told the senders. */
   lose(channel: EndpointChannel): void {
+    this.#redeliveries.lose();
     for (const delivery of this.#unanswered) {
       if (delivery.ticket.channel !== channel) continue;
       delivery.lose();
@@ -164,6 +172,7 @@ export class Inbox implements DeliveryOwner {
 
   answered(delivery: Delivery, reply: Reply | undefined): void {
     const { channel, msgno, held } = delivery.ticket;
+    if (reply === undefined) this.#redeliveries.accepted(delivery.raw);
     this.#forget(delivery);
     this.#reply(channel, msgno, reply);
     if (held > 0) channel.consume(held);
@@ -218,7 +227,12 @@ export class Inbox implements DeliveryOwner {
   }
 
   #handled(delivery: Delivery): void {
-    if (this.#autoAccept) delivery.accept();
+    if (this.#autoAccept) this.#done(delivery);
+  }
+
+  /** The application has processed it, whether or not the relay can still be told so. */
+  #done(delivery: Delivery): void {
+    if (!delivery.accept() && delivery.lost) this.#redeliveries.late(delivery.raw);
   }
 
   #failed(delivery: Delivery, error: unknown): void {

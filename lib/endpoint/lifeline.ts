@@ -50,6 +50,8 @@ export class Lifeline {
   readonly #options: LifelineOptions;
   readonly #leaving = new AbortController();
   readonly #backoff: Backoff | undefined;
+  /** Whether to take the place of other applications. */
+  #override: boolean;
   #state: 'connected' | 'reconnecting' | 'closing' | 'closed' = 'reconnecting';
   #reception: Reception | undefined;
   /** Moved away from; they wait for their last answers. */
@@ -61,6 +63,7 @@ export class Lifeline {
   constructor(options: LifelineOptions) {
     this.#options = options;
     const { reconnect } = options.settings;
+    this.#override = options.settings.override;
     this.#backoff = reconnect === undefined ? undefined : new Backoff(reconnect);
   }
 
@@ -140,7 +143,7 @@ export class Lifeline {
 
   async #connect(reception: Reception, than?: string): Promise<Connection> {
     const [first] = this.attachments.addresses;
-    const attach = first === undefined ? undefined : reception.attached.attach(first);
+    const attach = first === undefined ? undefined : reception.attached.attach(first, this.#override);
     const connection = await this.#options.connector.open(attach, reception, than);
     if (reception.over.signal.aborted) throw new TransportError('CONNECTION_LOST', 'lost as soon as it was there');
     reception.connection = connection;
@@ -158,7 +161,7 @@ export class Lifeline {
 
   async #attach({ attached }: Reception, channel: EndpointChannel, address: string): Promise<void> {
     try {
-      await this.#ask(channel, attached.attach(address));
+      await this.#ask(channel, attached.attach(address, this.#override));
     } catch (error) {
       throw error instanceof RefusedError ? attachRefused(address, error.reply) : error;
     }
@@ -244,6 +247,8 @@ export class Lifeline {
   /** The relay ended an attachment. */
   #terminated(reception: Reception, address: string): void {
     if (reception !== this.#reception) return;
+    // Two that want the same would otherwise drive each other out for ever.
+    this.#override = false;
     this.#options.watcher.terminated(address);
     if (this.#state !== 'connected' || reception.attached.live) return;
     const ended: Reply = { code: 421, text: 'the relay ended the attachment' };

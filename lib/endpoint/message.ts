@@ -11,6 +11,7 @@ import type { HeaderField } from '../mime/headers.js';
 import type { Payload } from '../wire/channel-handle.js';
 import { parseXml } from '../xml/parse.js';
 import { givenAddress } from './address.js';
+import { type Conditions, conditionsOf } from './conditions.js';
 import {
   BINARY,
   type CpimObjectContent,
@@ -41,7 +42,7 @@ export interface OptionInit {
 }
 
 /** A message for {@link Endpoint.send}. */
-export interface Message {
+export interface Message extends Conditions {
   readonly to: string | readonly string[];
   /**
    * A string is sent as UTF-8 text, a Buffer or other Uint8Array octet for octet, XML inside the control document, a URI as it is; an instant
@@ -73,6 +74,9 @@ const KEYS: Keys<Message> = {
   options: true,
   sign: true,
   encrypt: true,
+  hold: true,
+  timing: true,
+  hops: true,
   signal: true,
 };
 const OPTION_KEYS: Keys<OptionInit> = {
@@ -148,7 +152,7 @@ function contentsOf(message: Message, own: string, secure: Secure) {
   const originator = from ?? own;
   for (const address of [originator, ...recipients]) givenAddress(address);
   const content = sealed(madeOf(message, originator, recipients), message, originator, recipients, secure);
-  return { originator, recipients, options: options.map(optionOf), content };
+  return { originator, recipients, options: [...options, ...conditionsOf(message)].map(optionOf), content };
 }
 
 function madeOf(

@@ -120,6 +120,11 @@ export interface EndpointOptions {
   readonly autoAccept?: boolean;
   /** Connect and attach again after a loss; default false. */
   readonly reconnect?: boolean | ReconnectOptions;
+  /**
+   * Take the place of an application that is attached as the same endpoint, instead of being refused with 554: that one
+   * learns that its attachment ended. Once it has happened to this one, it does not do so any more. Default false.
+   */
+  readonly override?: boolean;
   readonly limits?: Partial<EndpointLimits>;
 }
 
@@ -140,6 +145,7 @@ export interface EndpointSettings {
   readonly secure: Secure;
   readonly autoAccept: boolean;
   readonly reconnect: BackoffTimes | undefined;
+  readonly override: boolean;
   readonly limits: EndpointLimits;
 }
 
@@ -158,6 +164,7 @@ const KEYS: Keys<EndpointOptions> = {
   secure: true,
   autoAccept: true,
   reconnect: true,
+  override: true,
   limits: true,
 };
 const TLS_USES: Readonly<Record<TlsUse, true>> = { off: true, prefer: true, require: true };
@@ -183,6 +190,7 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
     secure: await secureOf(options.secure),
     autoAccept: options.autoAccept ?? true,
     reconnect: reconnectOf(options.reconnect),
+    override: options.override ?? false,
     limits: limitsOf(options.limits ?? {}),
   };
 }

@@ -87,9 +87,13 @@ const OK: Reply = { code: 250, text: '' };
 const UNREPORTED: Reply = { code: 451, text: 'no relay reported in time what became of it' };
 const PROBE_OPTION: OptionInit = { external: PROBE };
 
+/** Timed messages whose reports are awaited: they may come until a message that is held is delivered. */
+const LISTENING = 65_536;
+
 export class StatusClient {
   readonly #endpoint: StatusEndpoint;
   readonly #transactions: Transactions;
+  readonly #listening = new Set<number>();
 
   constructor(endpoint: StatusEndpoint, transactions: Transactions) {
     this.#endpoint = endpoint;
@@ -172,6 +176,29 @@ export class StatusClient {
 
   #originator({ from }: Message): string {
     return from ?? this.#endpoint.addresses[0] ?? '';
+  }
+
+  /**
+   * Has the reports on a new transID go to a function; those given last are heard.
+   *
+   * @returns the transID
+   */
+  listen(reported: (report: RelayReport) => void): number {
+    const begin = performance.now();
+    const handler = (element: XmlElement, service: string): void => {
+      const { destinations } = readStatusResponse(element);
+      const relay = addressOf(service)?.domain ?? service;
+      reported({ relay, recipients: destinations.map(statusOf), ms: performance.now() - begin });
+    };
+    const transID = this.#transactions.begin(undefined, handler);
+    this.#listening.add(transID);
+    if (this.#listening.size <= LISTENING) return transID;
+    for (const oldest of this.#listening) {
+      this.#listening.delete(oldest);
+      this.#transactions.end(oldest);
+      break;
+    }
+    return transID;
   }
 }
 
