@@ -10,6 +10,7 @@ import { noCounts, resultText, summaryText } from './support/interop/report.js';
 import { areaOf, CHECKS, isSelectable, Kit, STANDING, selected } from './support/interop/run.js';
 import { type Account, makeTarget } from './support/interop/target.js';
 import { DIALECTS, type DialectName } from './support/interop/vocabulary.js';
+import { explain } from './support/manual.js';
 import { note, paint, print, printJson } from './support/output.js';
 import { obtainPassword } from './support/password.js';
 
@@ -139,7 +140,7 @@ async function interop(place: RelayLocation | undefined, options: InteropOptions
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('interop')
     .description('check how another BEEP or IMXP listener behaves, and show the octets of what fails')
     .argument('[host:port]', 'the listener; tcp://, ws:// and wss:// are taken as well', placeArgument)
@@ -162,19 +163,19 @@ export function register(program: Command): void {
     .option('--list', 'print the checks instead')
     .option('--timeout <ms>', 'milliseconds that one answer may take', countArgument, DEFAULT_TIMEOUT_MS)
     .option('--json', 'print one JSON object for each check, then the counts')
-    .addHelpText(
-      'after',
-      `
-Areas: ${AREAS.join(', ')}.
+    .action((place: RelayLocation | undefined, options: InteropOptions) => interop(place, options));
+  explain(command, {
+    about: `Areas: ${AREAS.join(', ')}.
 Each check has a session of its own, and names the clause it is about. Of what failed it says what was expected, what came
 and why that matters, with the frames of both sides and their octets. What the listener does not offer is skipped; what
 could not be reached because something else failed is unjudged. A remark is about what is allowed but not usual. Passwords
-never appear; responses of SASL do. Some checks fail a login on purpose, which costs the account a little patience.
-Exit codes: 0 nothing failed, 1 something failed or could not be judged, 64 wrong usage, 69 no connection.
-
-  imxp interop 127.0.0.1:10913
-  imxp interop relay.example.com:10913 --account fred@example.com --password-file secrets/fred --tls --ca certs/ca.crt
-  imxp interop 127.0.0.1:10913 --only framing,windows.small --json | jq 'select(.outcome == "failed")'`,
-    )
-    .action((place: RelayLocation | undefined, options: InteropOptions) => interop(place, options));
+never appear; responses of SASL do. Some checks fail a login on purpose, which costs the account a little patience.`,
+    exits: { 0: 'nothing failed', 1: 'something failed or could not be judged', 69: 'no connection' },
+    examples: [
+      'imxp interop 127.0.0.1:10913',
+      'imxp interop relay.example.com:10913 --account fred@example.com --password-file secrets/fred --tls --ca certs/ca.crt',
+      `imxp interop 127.0.0.1:10913 --only framing,windows.small --json | jq 'select(.outcome == "failed")'`,
+    ],
+    see: ['imxp wire', 'imxp check --dns'],
+  });
 }

@@ -26,8 +26,25 @@ function invalid(text: string, why: string): LocalError {
   return new LocalError('ARGUMENT', `${JSON.stringify(text)} ${why}; write for instance tcp://relay.example.com:10913`);
 }
 
+const PORT_MAX = 65_535;
+
 /** RFC 6455 §3. Over TCP the port cannot be left out: none is registered for IMXP. */
 const DEFAULT_PORTS: Readonly<Record<Transport, number | undefined>> = { tcp: undefined, ws: 80, wss: 443 };
+
+/** Why something is no URL, where that can be told. */
+function flawOf(text: string): string {
+  const [, transport = '', host = '', port] =
+    /^([a-z][a-z0-9+.-]*):\/\/([^/]*?)(?::([^:/\]]*))?(?:\/|$)/i.exec(text) ?? [];
+  if (!isTransport(transport.toLowerCase())) {
+    return text.includes('://')
+      ? 'is not a URL'
+      : `is not a URL: it does not begin with ${TRANSPORTS.join('://, ')}://`;
+  }
+  if (host === '') return 'names no host';
+  if (port !== undefined && !/^\d*$/.test(port)) return `has the port ${JSON.stringify(port)}, which is no number`;
+  if (Number(port) > PORT_MAX) return `has the port ${port}, which is out of range: 1 to ${PORT_MAX}`;
+  return 'is not a URL: the host is neither a name nor an address';
+}
 
 /**
  * Reads `tcp://host:port`, `ws://host[:port][/path]` or `wss://host[:port][/path]`.
@@ -35,7 +52,7 @@ const DEFAULT_PORTS: Readonly<Record<Transport, number | undefined>> = { tcp: un
  * @throws LocalError ARGUMENT
  */
 export function parseRelayUrl(text: string): RelayLocation {
-  if (!URL.canParse(text)) throw invalid(text, 'is not a URL');
+  if (!text.includes('://') || !URL.canParse(text)) throw invalid(text, flawOf(text));
   const url = new URL(text);
   const transport = url.protocol.slice(0, -1);
   if (!isTransport(transport)) throw invalid(text, `has a transport other than ${TRANSPORTS.join(', ')}`);
@@ -43,7 +60,8 @@ export function parseRelayUrl(text: string): RelayLocation {
     throw invalid(text.replace(/\/\/.*@/, '//'), 'must not carry credentials');
   if (url.hostname === '') throw invalid(text, 'names no host');
   const port = url.port === '' ? DEFAULT_PORTS[transport] : Number(url.port);
-  if (port === undefined || port === 0) throw invalid(text, 'names no port');
+  if (port === undefined) throw invalid(text, 'names no port');
+  if (port === 0) throw invalid(text, `has the port 0, which is out of range: 1 to ${PORT_MAX}`);
   const path = `${url.pathname}${url.search}`;
   if (url.hash !== '' || (transport === 'tcp' && !['', '/'].includes(path))) {
     throw invalid(text, transport === 'tcp' ? 'has more than a host and a port' : 'has a fragment');

@@ -24,6 +24,7 @@ import { ChannelHandle } from './channel-handle.js';
 import { PendingAsks } from './dns/pending-asks.js';
 import type { ChannelUse, DriverOptions, DriverOwner, HandedOver, RemoteAddress, Started } from './driver-options.js';
 import { flushLater } from './flusher.js';
+import { foreignService } from './foreign.js';
 import { disown, own, type StreamOwner } from './owned-stream.js';
 import { Pace, type Paced } from './pace.js';
 import type { Conditions } from './profile.js';
@@ -68,6 +69,8 @@ export class Driver implements StreamOwner, Paced {
   #owner: DriverOwner;
   /** When a release must be over, on the clock of `performance.now`. */
   #closeBy = Number.POSITIVE_INFINITY;
+  /** Whether anything has come. */
+  #heard = false;
   /** Octets a stranger has sent. */
   #strange = 0;
   readonly #pace: Pace;
@@ -419,11 +422,23 @@ export class Driver implements StreamOwner, Paced {
   received(chunk: Buffer): void {
     if (this.#phase === 'ended') return;
     if (!this.#known && this.#tooMuch(chunk.length)) return;
+    if (!this.#heard && this.#foreign(chunk)) return;
     this.#session.receive(chunk);
     this.#pump();
     if (!this.#running) return;
     this.#pace.received(chunk.length, this.#session.unfinished);
     this.#touch();
+  }
+
+  /** Whether the first octets are those of another service, in which case that is said instead of a fault of its frames. */
+  #foreign(chunk: Buffer): boolean {
+    this.#heard = true;
+    const service = this.role === 'initiator' ? foreignService(chunk) : undefined;
+    if (service === undefined) return false;
+    const { address, port } = this.remote;
+    const text = `no BEEP listener answers at ${address} port ${port}, but ${service}`;
+    this.destroy(new TransportError('CONNECT_FAILED', text));
+    return true;
   }
 
   /** Strangers only negotiate; one that sends more than that takes is up to something else. */
@@ -537,7 +552,8 @@ export class Driver implements StreamOwner, Paced {
       return;
     }
     if (event.serverName !== undefined && serves?.(event.serverName) === false) {
-      this.refuse(event, { code: 550, text: `${event.serverName} is not served here` });
+      const name = event.serverName === '' ? 'an empty serverName' : event.serverName;
+      this.refuse(event, { code: 550, text: `${name} is not served here` });
       return;
     }
     const choice = profiles.choose(event.proposals, this.conditions);
@@ -711,7 +727,11 @@ export class Driver implements StreamOwner, Paced {
 
   lost(error: Error | undefined): void {
     if (this.#phase === 'ended') return;
-    const reason = error === undefined ? 'the peer closed the connection without releasing the session' : error.message;
+    const silent = this.role === 'initiator' && !this.#heard;
+    const closed = silent
+      ? 'the peer closed the connection without a word: no BEEP listener, or one that wants TLS first (wss://)'
+      : 'the peer closed the connection without releasing the session';
+    const reason = error === undefined ? closed : error.message;
     const code = error === undefined && this.#phase === 'releasing' ? undefined : 'CONNECTION_LOST';
     const stream = this.#stream;
     this.#finish(code === undefined ? undefined : new TransportError(code, reason, { cause: error }));

@@ -40,11 +40,16 @@ describe('config/relay-url', () => {
   });
 
   for (const [text, why] of [
-    ['example.com', 'is not a URL'],
+    ['example.com', 'is not a URL: it does not begin with tcp://, ws://, wss://'],
+    ['localhost:10913', 'is not a URL: it does not begin with tcp://, ws://, wss://'],
+    ['tcp://127.0.0.1:109133', 'has the port 109133, which is out of range: 1 to 65535'],
+    ['wss://[::1]:65536/imxp', 'has the port 65536, which is out of range'],
+    ['tcp://example.com:port', 'has the port "port", which is no number'],
+    ['tcp://exa mple:1', 'the host is neither a name nor an address'],
     ['http://example.com', 'has a transport other than tcp, ws, wss'],
     ['tcp://example.com', 'names no port'],
-    ['ws://example.com:0', 'names no port'],
-    ['tcp://:10913', 'is not a URL'],
+    ['ws://example.com:0', 'has the port 0, which is out of range'],
+    ['tcp://:10913', 'names no host'],
     ['tcp://example.com:10913/imxp', 'has more than a host and a port'],
     ['ws://example.com/#imxp', 'has a fragment'],
     ['wss://fred@example.com', 'must not carry credentials'],

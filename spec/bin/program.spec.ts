@@ -1,0 +1,76 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect } from 'chai';
+import { type CliResult, imxp } from '../support/cli.js';
+import { temporaryDirectory } from '../support/temporary.js';
+
+const SEND = ['send', '--from', 'fred@example.com', '--to', 'barney@rubble.com'];
+
+describe('the command line as a whole', function () {
+  this.timeout(60_000);
+  this.slow(5000);
+  const path = temporaryDirectory();
+  const run = (...args: readonly string[]): Promise<CliResult> =>
+    imxp(args, { cwd: path(), env: { IMXP_PASSWORD: 'yabba' } });
+
+  it('names the command whose help to read, the values allowed and the one that was meant', async () => {
+    const [value, option, command] = await Promise.all([
+      run(...SEND, '--tls', 'requir'),
+      run(...SEND, '--form', 'x'),
+      run('account', 'ad', 'fred@example.com'),
+    ]);
+    expect([value.code, option.code, command.code]).to.deep.equal([64, 64, 64]);
+    expect(value.stderr).to.contain('Allowed choices are off, prefer, require.\n(Did you mean require?)');
+    expect(value.stderr).to.contain('Try: imxp send --help');
+    expect(option.stderr).to.contain("unknown option '--form'\n(Did you mean --from?)");
+    expect(command.stderr).to.contain("unknown command 'ad'").and.contain('Try: imxp account --help');
+  });
+
+  it('says which port is out of range', async () => {
+    const { code, stderr } = await run(...SEND, '--relay', 'tcp://127.0.0.1:109133');
+    expect([code, stderr]).to.satisfy(
+      () => code === 64 && stderr.includes('109133, which is out of range: 1 to 65535'),
+    );
+  });
+
+  it('says that an HTTP server is no relay and ends with 69', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const { code, stderr } = await run(...SEND, '--relay', `tcp://127.0.0.1:${port}`);
+    server.close();
+    expect(stderr).to.match(/^error: no BEEP listener answers at 127\.0\.0\.1 port \d+, but an HTTP server/);
+    expect(code).to.equal(69);
+  });
+
+  it('prints JSON also when it fails, for every command that has --json', async () => {
+    const nowhere = ['--relay', 'tcp://127.0.0.1:1'];
+    const from = ['--from', 'fred@example.com'];
+    const cases: readonly (readonly [args: readonly string[], expected: object])[] = [
+      [[...SEND, ...nowhere], { error: 'CONNECT_FAILED', exitCode: 69 }],
+      [['send', '--from', 'fred@example.com'], { error: 'USAGE', exitCode: 64 }],
+      [['listen', 'fred@example.com', ...nowhere], { error: 'CONNECT_FAILED', exitCode: 69 }],
+      [['ping', 'barney@rubble.com', ...from, ...nowhere], { error: 'CONNECT_FAILED', exitCode: 69 }],
+      [['trace', 'barney@rubble.com', ...from, ...nowhere], { error: 'CONNECT_FAILED', exitCode: 69 }],
+      [['access', 'get', ...from, ...nowhere], { error: 'CONNECT_FAILED', exitCode: 69 }],
+      [['presence', 'poll', 'barney@rubble.com', ...from, ...nowhere], { error: 'CONNECT_FAILED', exitCode: 69 }],
+      [['account', 'list'], { error: 'CONFIGURATION', exitCode: 78 }],
+      [['status', '--admin', 'http://127.0.0.1:1'], { exitCode: 69 }],
+      [['top', '--admin', 'http://127.0.0.1:1'], { exitCode: 69 }],
+      [['certs', '--out', 'c'], { error: 'USAGE', exitCode: 64 }],
+      [['wire', 'no-such-file'], { error: 'USAGE', exitCode: 64 }],
+    ];
+    const results = await Promise.all(cases.map(([args]) => run(...args, '--json')));
+    for (const [index, { code, stdout, stderr }] of results.entries()) {
+      const [args = [], expected = {}] = cases[index] ?? [];
+      const title = `imxp ${args.join(' ')}: ${stderr}`;
+      const lines = stdout.split('\n').filter(Boolean);
+      expect(lines, title).to.have.lengthOf(1);
+      const failure = JSON.parse(lines[0] ?? '');
+      expect(failure, title).to.include({ failed: true, ...expected });
+      expect(failure.text, title).to.be.a('string').and.not.equal('');
+      expect(code, title).to.equal(failure.exitCode);
+      expect(stderr, title).to.match(/^error: /);
+    }
+  });
+});
