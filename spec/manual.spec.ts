@@ -1,0 +1,62 @@
+import { spawnSync } from 'node:child_process';
+import { expect } from 'chai';
+import type { Command } from 'commander';
+import { COMMANDS } from '../bin/commands.js';
+import { manualOf, pathOf } from '../bin/support/manual.js';
+import { below, makeProgram } from '../bin/support/program.js';
+import { MANUAL, manualPages, writtenPages } from './support/man-pages.js';
+
+describe('the manual', () => {
+  const commands: readonly Command[] = below(makeProgram(COMMANDS));
+
+  it('explains every command: its options, exit codes, examples of it, and what to see also', () => {
+    const wrong: string[] = [];
+    for (const command of commands) {
+      const path = pathOf(command);
+      const manual = manualOf(command);
+      if (command.description() === '') wrong.push(`${path}: no description`);
+      for (const { flags, description } of command.options) if (description === '') wrong.push(`${path}: ${flags}`);
+      for (const argument of command.registeredArguments) {
+        if (argument.description === '') wrong.push(`${path}: ${argument.name()}`);
+      }
+      if (manual === undefined) {
+        wrong.push(`${path}: no manual`);
+        continue;
+      }
+      if (!manual.examples.some((line) => line.includes(path))) wrong.push(`${path}: no example of it`);
+      if (!(0 in manual.exits && 64 in manual.exits)) wrong.push(`${path}: exit codes`);
+      if (manual.see.length === 0) wrong.push(`${path}: nothing to see also`);
+    }
+    expect(wrong, wrong.join('\n')).to.deep.equal([]);
+    expect(commands.map(pathOf)).to.include.members(['imxp send', 'imxp account add', 'imxp presence poll']);
+  });
+
+  it('refers to commands that exist', () => {
+    const paths = new Set(commands.map(pathOf));
+    const wrong: string[] = [];
+    for (const command of commands) {
+      for (const one of manualOf(command)?.see ?? []) {
+        const [path = ''] = /^imxp(?: [a-z]+)+/.exec(one) ?? [];
+        if (path !== '' && !paths.has(path)) wrong.push(`${pathOf(command)}: ${one}`);
+      }
+    }
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it('is in contrib/man as the commands define it', () => {
+    const [pages, written] = [manualPages(), writtenPages()];
+    expect([...written.keys()].sort()).to.deep.equal([...pages.keys()].sort());
+    const stale = [...pages].filter(([name, content]) => written.get(name) !== content).map(([name]) => name);
+    expect(stale, 'npm run man writes the pages anew').to.deep.equal([]);
+  });
+
+  it('can be read by man', function () {
+    const files = [...writtenPages().keys()].map((name) => `${MANUAL}${name}`);
+    const { error, stdout } = spawnSync('mandoc', ['-T', 'lint', '-W', 'error', ...files]);
+    if (error !== undefined) {
+      console.log('      skipped: mandoc is not installed here');
+      return this.skip();
+    }
+    expect(stdout.toString()).to.equal('');
+  });
+});
