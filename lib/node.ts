@@ -138,7 +138,10 @@ export class Node {
       ratesChanged: () => {
         rates.version += 1;
       },
-      forget: [(account) => this.#entries.forget(account)],
+      forget: [
+        (account) => this.#entries.forget(account),
+        (account, before) => this.#presence.forget(account, before),
+      ],
       limits: config.limits,
     });
     this.#relay = new Relay({
@@ -310,6 +313,7 @@ export class Node {
       outstanding,
       links,
       held,
+      presence: { ...this.#presence.status },
     };
   }
 
