@@ -18,10 +18,18 @@ import {
 import { CommandError, EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { harmless, note, paint } from './support/output.js';
+import {
+  protectionJson,
+  protectionText,
+  type SecureCommandOptions,
+  secureFiles,
+  withIdentity,
+} from './support/secure.js';
 
-interface ListenOptions extends EndpointCommandOptions {
+interface ListenOptions extends EndpointCommandOptions, SecureCommandOptions {
   readonly json?: boolean;
   readonly raw?: boolean;
+  readonly override?: boolean;
   readonly count?: number;
   readonly output?: string;
 }
@@ -77,7 +85,8 @@ class Output {
     }
   }
 
-  #json({ originator, recipients }: Delivery, content: OpenedContent, file: string | undefined): object {
+  #json(delivery: Delivery, content: OpenedContent, file: string | undefined): object {
+    const { originator, recipients } = delivery;
     const { octets, type, text, subject } = content;
     const written = text === undefined ? { encoding: 'base64', content: octets.toString('base64') } : { content: text };
     return {
@@ -87,15 +96,21 @@ class Output {
       type,
       octets: octets.length,
       sha256: sha256(octets),
+      ...protectionJson(delivery),
       ...(file === undefined ? written : { file }),
     };
   }
 
-  #text({ originator, recipients }: Delivery, content: OpenedContent, file: string | undefined): string {
+  #text(delivery: Delivery, content: OpenedContent, file: string | undefined): string {
+    const { originator, recipients } = delivery;
     const { octets, type, text, subject } = content;
     const who = `${originator} -> ${recipients.join(', ')}`;
     const about = subject === undefined ? '' : `${paint('bold', harmless(subject))}\n`;
-    const header = `${paint('bold', harmless(who))}  ${paint('dim', harmless(`${type}, ${octets.length} octets`))}\n${about}`;
+    const what = paint('dim', harmless(`${type}, ${octets.length} octets`));
+    const protection = protectionText(delivery);
+    // before anything that the sender has written
+    const proof = protection === undefined ? '' : `  [${protection}]`;
+    const header = `${paint('bold', harmless(who))}${proof}  ${what}\n${about}`;
     if (file !== undefined) return `${header}${file}\n`;
     if (text === undefined) return `${header}(not text; SHA-256 ${sha256(octets)}; see --raw and --output)\n`;
     return `${header}${harmless(text)}${text.endsWith('\n') ? '' : '\n'}`;
@@ -129,10 +144,10 @@ async function understood(output: Output, delivery: Delivery): Promise<boolean> 
 async function listen(address: string, options: ListenOptions): Promise<void> {
   const { json, raw, output: directory, count = Number.POSITIVE_INFINITY } = options;
   if (json === true && raw === true) throw new CommandError(EXIT.USAGE, 'choose one of --json and --raw');
-  const settings = await endpointOptions(address, options);
+  const settings = { ...(await endpointOptions(address, options)), ...(await secureFiles(options)) };
   if (directory !== undefined) await mkdir(directory, { recursive: true });
   // One after the other, each answered when it is written: that is also when the relay may send more.
-  const endpoint = await attach(settings, { autoAccept: false, reconnect: true });
+  const endpoint = await attach(settings, { autoAccept: false, reconnect: true, override: options.override ?? false });
   const leave = (): void => void endpoint.close();
   process.once('SIGINT', leave);
   process.once('SIGTERM', leave);
@@ -160,21 +175,26 @@ export function register(program: Command): void {
     .argument('<address>', 'the endpoint, whose password is needed', addressArgument)
     .option(
       '--json',
-      'one JSON object a line: from, to, subject, type, octets, sha256, content (text, or base64) or file',
+      'one JSON object a line: from, to, subject, type, octets, sha256, signed, encrypted, content (text, or base64) or file',
     )
     .option('--raw', 'nothing but the octets of the content')
     .option('--count <n>', 'stop after so many messages', countArgument)
-    .option('--output <dir>', 'store each content in a file of its own there');
-  withEndpoint(command).action(listen);
+    .option('--output <dir>', 'store each content in a file of its own there')
+    .option('--override', 'take the place of an application that is attached as this endpoint');
+  withEndpoint(withIdentity(command)).action(listen);
   explain(command, {
     about: `Of an instant message its subject and its own content are shown. A message is accepted as soon as it is written; the
 sender's "imxp send" ends then. A lost connection is made again; an endpoint at a relay that is second choice goes back to the
-preferred one. SIGINT and SIGTERM detach in order.`,
+preferred one. SIGINT and SIGTERM detach in order.
+
+Of what is signed or encrypted (S/MIME) it says by whom, and whether that is proven: by an authority of --trust. What was
+encrypted for others is refused.`,
     exits: { 0: 'stopped, or so many have come', 1: 'a message could not be stored', ...ENDPOINT_EXITS },
     examples: [
       'imxp listen barney@rubble.com --relay tcp://127.0.0.1:20913 --password-file secrets/barney',
       'imxp listen barney@rubble.com --json --count 1 | jq -r .content',
       'imxp listen barney@rubble.com --output inbox                   # each content in a file of its own',
+      'imxp listen barney@rubble.com --identity certs/barney@rubble.com.crt --trust certs/ca.crt',
     ],
     see: ['imxp send', 'imxp chat', 'imxp access'],
   });

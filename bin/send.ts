@@ -3,10 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { describeFileError } from '../lib/config/password-file.js';
+import type { Conditions } from '../lib/endpoint/conditions.js';
 import { guessedType } from '../lib/endpoint/content.js';
 import type { Message } from '../lib/endpoint/message.js';
 import type { Outcome } from '../lib/endpoint/outcome.js';
 import { RefusedError } from '../lib/errors.js';
+import { type ConditionOptions, type Told, Tracking, withConditions } from './support/conditions.js';
 import {
   addressArgument,
   attach,
@@ -19,8 +21,9 @@ import {
 import { CommandError, EXIT, exitCodeOf } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { complain, harmless, note, print, printJson, table } from './support/output.js';
+import { type SecureCommandOptions, sealing, secureFiles, withIdentity, withSealing } from './support/secure.js';
 
-interface SendOptions extends EndpointCommandOptions {
+interface SendOptions extends EndpointCommandOptions, SecureCommandOptions, ConditionOptions {
   readonly from: string;
   readonly to: readonly string[];
   readonly type?: string;
@@ -42,11 +45,13 @@ async function contentOf(file: string | undefined): Promise<Buffer> {
 }
 
 /** With a subject or a language it is an instant message; otherwise the octets alone. */
-function messageOf(content: Buffer, type: string, { to, subject, lang }: SendOptions): Message {
-  if (subject === undefined && lang === undefined) return { to, content, type };
+function messageOf(content: Buffer, type: string, options: SendOptions, conditions: Conditions): Message {
+  const { to, subject, lang } = options;
+  const how = { ...sealing(options), ...conditions };
+  if (subject === undefined && lang === undefined) return { to, content, type, ...how };
   const entity = { content: { type, body: content } };
   const init = { ...(subject === undefined ? {} : { subject }), ...(lang === undefined ? {} : { lang }), ...entity };
-  return { to, content: { message: init } };
+  return { to, content: { message: init }, ...how };
 }
 
 /** One line for each recipient, where there are several. */
@@ -78,18 +83,22 @@ function complaintOf(outcomes: readonly Outcome[]): string | undefined {
 async function send(file: string | undefined, options: SendOptions): Promise<void> {
   const { from, to, subject, json } = options;
   // A password that is typed comes before a message that is typed.
-  const endpoint = await endpointOptions(from, options);
+  const endpoint = { ...(await endpointOptions(from, options)), ...(await secureFiles(options)) };
   const content = await contentOf(file);
   const type = options.type ?? guessedType(content);
   const facts = { from, to, ...(subject === undefined ? {} : { subject }), type, octets: content.length };
+  const tracking = new Tracking(options, (told) => json !== true && note(reportText(told)));
   const fred = await attach(endpoint);
   try {
-    const outcomes = await fred.sendEach(messageOf(content, type, options));
-    if (json === true) printJson({ ...facts, ...resultOf(outcomes) });
-    else show(outcomes, content.length);
+    const outcomes = await fred.sendEach(messageOf(content, type, options, tracking.conditions));
+    if (json !== true) show(outcomes, content.length);
+    const accepted = outcomes.filter((outcome) => outcome.accepted).map(({ recipient }) => recipient);
+    const unconfirmed = await tracking.unconfirmed(accepted);
+    if (json === true) printJson({ ...facts, ...resultOf(outcomes), ...reportsOf(tracking.told) });
     const complaint = complaintOf(outcomes);
     if (complaint !== undefined) complain(harmless(complaint));
-    process.exitCode = exitOf(outcomes);
+    if (unconfirmed.length > 0) complain(`no confirmation for ${unconfirmed.join(', ')} in time`);
+    process.exitCode = exitOf(outcomes) || (unconfirmed.length > 0 ? EXIT.FAILED : EXIT.OK);
   } finally {
     await fred.close();
   }
@@ -107,6 +116,15 @@ function resultOf(outcomes: readonly Outcome[]): object {
   return { accepted: false, ...(code === undefined ? {} : { code }), text, ms, results };
 }
 
+function reportText({ relay, to, code, text, ms }: Told): string {
+  const said = code === 250 ? 'delivered' : `${code} ${text}`;
+  return harmless(`${to}: ${said}, says ${relay} after ${ms.toFixed(1)} ms`);
+}
+
+function reportsOf(reports: readonly Told[]): object {
+  return reports.length === 0 ? {} : { reports };
+}
+
 const micros = (ms: number): number => Math.round(ms * 1000) / 1000;
 
 export function register(program: Command): void {
@@ -120,10 +138,16 @@ export function register(program: Command): void {
     .option('--subject <text>', 'send an instant message (message/RFC822+XML) with this subject')
     .option('--lang <tag>', 'language of subject and text, such as en or de-AT', languageArgument)
     .option('--json', 'print the result as JSON');
-  withEndpoint(command).action(send);
+  withEndpoint(withIdentity(withSealing(withConditions(command)))).action(send);
   explain(command, {
     about: `Each recipient gets a Data of his own, so that it is known who took it: with several, a line for each says code and text.
-A single one is reported by the exit code, and at a terminal in words. The code and text of a refusal are on standard error.`,
+A single one is reported by the exit code, and at a terminal in words. The code and text of a refusal are on standard error.
+
+With --hold it is accepted when the recipient's relay has written it down, where he is not attached: it comes when he is.
+--return-trip waits for the word that it was delivered, and adds to --no-later-than where both are given.
+
+With --sign and --encrypt-to nobody on the way can change or read it, relays included. Every recipient needs a certificate
+that names him; "imxp certs" makes some.`,
     exits: {
       0: 'accepted by every recipient',
       1: 'refused by one at least',
@@ -134,7 +158,10 @@ A single one is reported by the exit code, and at a terminal in words. The code 
     examples: [
       'echo "Bowling tonight?" | imxp send --from fred@example.com --to barney@rubble.com --password-file secrets/fred',
       'echo "Um acht." | imxp send --from fred@example.com --to barney@rubble.com --subject Kegeln --lang de',
+      'echo "Call me" | imxp send --from fred@example.com --to barney@rubble.com --hold --no-later-than 3600000',
+      'echo "Now?" | imxp send --from fred@example.com --to barney@rubble.com --no-later-than 2000 --return-trip 5000',
       "imxp send --from fred@example.com --to barney@rubble.com --to betty@rubble.com --json photo.png | jq '.results[]'",
+      'imxp send --from fred@example.com --to barney@rubble.com --sign --identity certs/fred@example.com.crt \\\n      --encrypt-to certs/barney@rubble.com.crt --trust certs/ca.crt secret.txt',
     ],
     see: ['imxp listen', 'imxp chat', 'imxp trace'],
   });

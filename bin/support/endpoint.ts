@@ -95,6 +95,7 @@ export function withEndpoint(command: Command): Command {
 export interface AttachOptions {
   readonly autoAccept?: boolean;
   readonly reconnect?: boolean | ReconnectOptions;
+  readonly override?: boolean;
 }
 
 /** What is needed to attach; asks for the password where nobody has given one, and no certificate either. */
