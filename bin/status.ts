@@ -52,6 +52,11 @@ function heldText({ held }: NodeStatus): string {
   return `${held.data} Data for ${held.endpoints} endpoints, ${octets(held.octets)}, the oldest for ${oldest}`;
 }
 
+function presenceText({ presence: { subscriptions, watches, counts } }: NodeStatus): string {
+  const running = `${subscriptions} subscriptions, ${watches} watches`;
+  return `${running}; ${counts.entries} entries published, told ${counts.publish + counts.notify} times`;
+}
+
 export function facts(status: NodeStatus): string[][] {
   const { attachments, bindings, outstanding, sessions, listening, process } = status;
   const { p99, max } = process.lagMs;
@@ -61,6 +66,7 @@ export function facts(status: NodeStatus): string[][] {
     ['attached', `${attachments} endpoints; ${bindings} domains bound by relays`],
     ['under way', `${outstanding} operations, ${octets(sessions.unsentOctets)} queued for peers`],
     ['held', heldText(status)],
+    ['presence', presenceText(status)],
     ['memory', `${octets(process.residentOctets)}, heap ${octets(process.heapOctets)}`],
     ['event loop', `late by ${milliseconds(p99)} (99 %), ${milliseconds(max)} at most`],
   ];

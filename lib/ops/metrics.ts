@@ -48,6 +48,7 @@ export class Metrics {
     this.#links();
     this.#storage();
     this.#held();
+    this.#presence();
     this.#occurrences();
     this.#process();
   }
@@ -183,6 +184,26 @@ export class Metrics {
       outcomes.inc({ result: 'delivered' }, held.delivered);
       outcomes.inc({ result: 'failed' }, held.failed);
     });
+  }
+
+  #presence(): void {
+    const operations = this.#gauge('imxp_presence_operations', 'Subscriptions and watches in progress', ['operation']);
+    const sent = this.#total('imxp_presence_sent_total', 'What the presence service has sent', ['element']);
+    const entries = this.#total('imxp_presence_entries_total', 'Presence entries published', []);
+    const failed = this.#total('imxp_presence_failed_total', 'Publish and notify that did not arrive', []);
+    this.#sample(({ presence: { subscriptions, watches, counts } }) => {
+      operations.set({ operation: 'subscribe' }, subscriptions);
+      operations.set({ operation: 'watch' }, watches);
+      for (const counter of [sent, entries, failed]) counter.reset();
+      for (const element of ['publish', 'notify', 'terminate'] as const) sent.inc({ element }, counts[element]);
+      entries.inc(counts.entries);
+      failed.inc(counts.failed);
+    });
+    this.#figure(
+      'imxp_presence_outstanding',
+      'Of what it has sent, not answered yet',
+      ({ presence }) => presence.outstanding,
+    );
   }
 
   #process(): void {

@@ -76,6 +76,24 @@ export interface ProcessStatus {
   readonly lagMs: { readonly p50: number; readonly p99: number; readonly max: number };
 }
 
+/** The presence service: what is in progress, and what was done since the start. */
+export interface PresenceFacts {
+  readonly subscriptions: number;
+  readonly watches: number;
+  /** Data to subscribers and watchers without answer. */
+  readonly outstanding: number;
+  readonly counts: {
+    /** Entries replaced. */
+    readonly entries: number;
+    /** What was sent, by element. */
+    readonly publish: number;
+    readonly notify: number;
+    readonly terminate: number;
+    /** Of publish and notify, those that did not arrive. */
+    readonly failed: number;
+  };
+}
+
 /** What the node itself has to say; the rest is the process's. */
 export interface NodeFacts {
   readonly state: NodeState;
@@ -90,6 +108,7 @@ export interface NodeFacts {
   readonly outstanding: number;
   readonly links: readonly LinkStatus[];
   readonly held: HeldStatus;
+  readonly presence: PresenceFacts;
 }
 
 export interface NodeStatus extends NodeFacts {

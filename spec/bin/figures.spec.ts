@@ -35,6 +35,12 @@ describe('figures from two looks', () => {
     outstanding: 0,
     links: [],
     held: { data: 0, octets: 0, endpoints: 0, oldestMs: 0, stored: 0, delivered: 0, failed: 0 },
+    presence: {
+      subscriptions: 0,
+      watches: 0,
+      outstanding: 0,
+      counts: { entries: 0, publish: 0, notify: 0, terminate: 0, failed: 0 },
+    },
     hops: [
       { name: 'local', delivered, transient: 10, permanent: 0, octets: delivered * 100, timedMs: 0, buckets },
       { name: 'rubble.com', delivered, transient: 0, permanent: 0, octets: 0, timedMs: 0, buckets: [0, 0, 0, 0] },

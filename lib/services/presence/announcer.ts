@@ -15,6 +15,7 @@ import {
 } from '../../imxp/vocabulary/presence.js';
 import type { AccessPolicy } from '../../relay/target.js';
 import type { Clock } from '../clock.js';
+import type { Counts } from './counts.js';
 import type { Registry, Running, Subject } from './running.js';
 import type { Outcome, Sender } from './sender.js';
 
@@ -72,15 +73,17 @@ export class Announcer {
   readonly #access: AccessPolicy;
   readonly #clock: Clock;
   readonly #keeper: Keeper;
+  readonly #counts: Counts;
   readonly #queues = new Map<Subject, Queue>();
   #stopped = false;
 
-  constructor(registry: Registry, sender: Sender, access: AccessPolicy, clock: Clock, keeper: Keeper) {
+  constructor(registry: Registry, sender: Sender, access: AccessPolicy, clock: Clock, keeper: Keeper, counts: Counts) {
     this.#registry = registry;
     this.#sender = sender;
     this.#access = access;
     this.#clock = clock;
     this.#keeper = keeper;
+    this.#counts = counts;
   }
 
   /** Subjects about which something is being sent. */
@@ -108,6 +111,7 @@ export class Announcer {
     const { entry, version } = running.subject;
     if (entry === undefined) return;
     running.sent = version;
+    this.#counts.publish += 1;
     const document = new Changed(entry, this.#clock.now()).for(running);
     this.#send(running, document, new Published(this, running, version));
   }
@@ -139,6 +143,7 @@ export class Announcer {
   /** Tells the application that an operation is over (§4.5). */
   terminate(running: Running, outcome: Outcome): void {
     const { transID, form } = running;
+    this.#counts.terminate += 1;
     this.#send(running, writePresenceOperation({ type: 'terminate', transID }, form), outcome);
   }
 
@@ -171,7 +176,10 @@ export class Announcer {
       if (running.sent === version) running.stale = false;
       return;
     }
-    if (!running.live) return;
+    if (!running.live) {
+      this.#counts.failed += 1;
+      return;
+    }
     running.stale = true;
     this.#counted(running, reply);
   }
@@ -180,9 +188,11 @@ export class Announcer {
   notified(running: Running, reply: Reply | undefined): void {
     if (reply === undefined) running.refusals = 0;
     else if (running.live && !isTransient(reply.code)) this.#counted(running, reply);
+    else this.#counts.failed += 1;
   }
 
   #counted(running: Running, reply: Reply): void {
+    this.#counts.failed += 1;
     if (!isTransient(reply.code)) {
       running.refusals += 1;
       if (running.refusals >= REFUSALS) this.#keeper.over(running, false);
@@ -245,9 +255,11 @@ export class Announcer {
       // While permission was looked up something newer may have been sent.
       if (running.sent >= job.version) return;
       running.sent = job.version;
+      this.#counts.publish += 1;
       this.#send(running, job.document.for(running), new Published(this, running, job.version));
       return;
     }
+    this.#counts.notify += 1;
     const { subscriber, duration, action } = job.type === 'happened' ? job : presentOf(receiver);
     const notify = { type: 'notify', subscriber, transID: running.transID, duration, action } as const;
     this.#send(running, writePresenceOperation(notify, running.form), new Notified(this, running));

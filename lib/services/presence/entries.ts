@@ -6,6 +6,7 @@ import type { Presence } from '../../imxp/vocabulary/presence.js';
 import type { Clock } from '../clock.js';
 import { Refusal } from '../refusal.js';
 import type { Announcer } from './announcer.js';
+import type { Counts } from './counts.js';
 import type { EntryRecord, Records } from './records.js';
 import type { Registry, Subject } from './running.js';
 
@@ -14,12 +15,14 @@ export class Entries {
   readonly #registry: Registry;
   readonly #announcer: Announcer;
   readonly #clock: Clock;
+  readonly #counts: Counts;
 
-  constructor(records: Records, registry: Registry, announcer: Announcer, clock: Clock) {
+  constructor(records: Records, registry: Registry, announcer: Announcer, clock: Clock, counts: Counts) {
     this.#records = records;
     this.#registry = registry;
     this.#announcer = announcer;
     this.#clock = clock;
+    this.#counts = counts;
   }
 
   /** The entry of a subject, which is pinned. @throws Refusal 550 when its account is gone */
@@ -54,6 +57,7 @@ export class Entries {
     const entry = { ...wanted, lastUpdate: Math.max(second, old.presence.lastUpdate + 1000) };
     const version = await this.#records.putEntry(subject, entry, attached, old.version);
     if (version === undefined) return undefined;
+    this.#counts.entries += 1;
     return () => {
       const known = this.#registry.subject(subject);
       if (known === undefined) return;

@@ -10,6 +10,7 @@ import type { AccessPolicy } from '../../relay/target.js';
 import type { Clock } from '../clock.js';
 import { Refusal } from '../refusal.js';
 import { Announcer, type Keeper } from './announcer.js';
+import { Counts } from './counts.js';
 import { Entries } from './entries.js';
 import type { OperationRecord, Records, StoredOperation } from './records.js';
 import { Registry, Running, type Subject } from './running.js';
@@ -28,6 +29,7 @@ const NO_RECORD = -1;
 
 export class Operations implements Keeper {
   readonly registry = new Registry();
+  readonly counts = new Counts();
   readonly announcer: Announcer;
   readonly entries: Entries;
   readonly #records: Records;
@@ -39,8 +41,8 @@ export class Operations implements Keeper {
   #stopped = false;
 
   constructor(records: Records, sender: Sender, access: AccessPolicy, clock: Clock, limits: OperationLimits) {
-    this.announcer = new Announcer(this.registry, sender, access, clock, this);
-    this.entries = new Entries(records, this.registry, this.announcer, clock);
+    this.announcer = new Announcer(this.registry, sender, access, clock, this, this.counts);
+    this.entries = new Entries(records, this.registry, this.announcer, clock, this.counts);
     this.#records = records;
     this.#clock = clock;
     this.#limits = limits;

@@ -111,10 +111,16 @@ export class Registry {
   /** Most have asked for one thing only, and then there is no map. */
   readonly #byOriginator = new Map<string, Running | Map<number, Running>>();
   #size = 0;
+  #watches = 0;
 
   /** Operations in progress. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Those of them that are watches. */
+  get watches(): number {
+    return this.#watches;
   }
 
   subject(key: string): Subject | undefined {
@@ -173,6 +179,7 @@ export class Registry {
       );
     }
     this.#size += 1;
+    if (kind === 'watch') this.#watches += 1;
   }
 
   /** @returns false when it was not in progress any more */
@@ -185,6 +192,7 @@ export class Registry {
     if (!(found instanceof Map)) this.#byOriginator.delete(originator);
     else if (found.delete(transID) && found.size === 0) this.#byOriginator.delete(originator);
     this.#size -= 1;
+    if (kind === 'watch') this.#watches -= 1;
     this.#forget(subject);
     return true;
   }

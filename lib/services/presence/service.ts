@@ -20,6 +20,7 @@ import type { Store } from '../../store/store.js';
 import type { Clock } from '../clock.js';
 import { Refusal } from '../refusal.js';
 import { requestOf, type ServiceRequest } from '../request.js';
+import type { Counts } from './counts.js';
 import { Following } from './following.js';
 import { type OperationLimits, Operations } from './operations.js';
 import { type Provisioning, Records } from './records.js';
@@ -54,10 +55,14 @@ export interface PresenceOptions {
 export interface PresenceStatus {
   /** Subscriptions and watches in progress. */
   readonly operations: number;
+  readonly subscriptions: number;
+  readonly watches: number;
   /** Requests not done. */
   readonly requests: number;
   /** Data without answer. */
   readonly outstanding: number;
+  /** Since the start. */
+  readonly counts: Readonly<Counts>;
 }
 
 /** What a publish needs beside the entry: its own tag, and a publisher of 1023 octets written with references. */
@@ -115,10 +120,14 @@ export class PresenceService implements DeliveryTarget {
   }
 
   get status(): PresenceStatus {
+    const { registry, counts } = this.#operations;
     return {
-      operations: this.#operations.registry.size,
+      operations: registry.size,
+      subscriptions: registry.size - registry.watches,
+      watches: registry.watches,
       requests: this.#requests.size,
       outstanding: this.#sender.outstanding,
+      counts,
     };
   }
 
@@ -213,6 +222,7 @@ export class PresenceService implements DeliveryTarget {
         announcer.publish(await this.#operations.begin(subscriber, subject, operation, form));
       } else {
         // Duration 0 is step 6 without 6.3.
+        this.#operations.counts.publish += 1;
         const { head, tail } = publishAround(presence, this.#clock.now(), form);
         this.#sender.send(domain, subscriber, `${head}${operation.transID}${tail}`, form, NOBODY_ASKS);
       }
