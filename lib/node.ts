@@ -141,6 +141,7 @@ export class Node {
       forget: [
         (account) => this.#entries.forget(account),
         (account, before) => this.#presence.forget(account, before),
+        async (account, before) => this.#relay.forgetHeld(account, before),
       ],
       limits: config.limits,
     });

@@ -2,6 +2,7 @@
  * Passwords from where they do not leak: a file, the environment, or a prompt without echo. Never from an argument, which
  * everybody on the machine can read.
  */
+import { text } from 'node:stream/consumers';
 import { StringDecoder } from 'node:string_decoder';
 import { readPasswordFile } from '../../lib/config/password-file.js';
 import { CommandError, EXIT } from './exit.js';
@@ -64,9 +65,17 @@ export function readHidden(prompt: string, input: KeyboardInput, output: TextOut
   });
 }
 
+function firstLine(input: string): string {
+  const [password = ''] = input.split(/\r?\n/, 1);
+  if (password === '') throw new CommandError(EXIT.USAGE, 'the first line of standard input is empty');
+  return password;
+}
+
 export interface PasswordOptions {
   /** From `--password-file`. */
   readonly passwordFile?: string | undefined;
+  /** From `--password-stdin`: the first line of standard input. */
+  readonly passwordStdin?: boolean | undefined;
   /** Whose password is asked for. */
   readonly subject: string;
   /** Ask twice, because it is a new one. */
@@ -74,11 +83,13 @@ export interface PasswordOptions {
 }
 
 /**
- * The password from `--password-file`, else `IMXP_PASSWORD`, else a prompt.
+ * The password from `--password-file` or standard input, else `IMXP_PASSWORD`, else a prompt.
  *
  * @throws CommandError USAGE: there is no terminal to ask on, or two inputs differ; LocalError CONFIGURATION for the file
  */
-export async function obtainPassword({ passwordFile, subject, confirm = false }: PasswordOptions): Promise<string> {
+export async function obtainPassword(options: PasswordOptions): Promise<string> {
+  const { passwordFile, passwordStdin = false, subject, confirm = false } = options;
+  if (passwordStdin) return firstLine(await text(process.stdin));
   if (passwordFile !== undefined) return readPasswordFile(passwordFile);
   const fromEnvironment = process.env['IMXP_PASSWORD'];
   if (fromEnvironment !== undefined && fromEnvironment !== '') return fromEnvironment;

@@ -135,6 +135,11 @@ export const limitsSchema = z.strictObject({
     300_000,
     'a link found by DNS without Data for so long is closed; the next Data makes it again',
   ),
+  linkReturnMs: ms(
+    300_000,
+    'how long a link stays with a relay that is second choice until the preferred ones are tried, more or less by chance; it moves when nothing is under way; 0 stays until it is lost',
+    0,
+  ),
   candidates: count(8, 'relays of a domain tried, by their SRV records; RFC 3861 asks for two at least', 2, 64),
   dnsTimeoutMs: ms(1500, 'how long a name server may take before the next is asked'),
   dnsEntries: count(10_000, 'answers of the DNS remembered, each for as long as it holds', 16),

@@ -366,6 +366,13 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
     reportStatus(data, () => reply, reply, view);
   }
 
+  /** The account was removed: what came before is for nobody any more. @param before milliseconds since 1970 */
+  forgetBefore(before: number): void {
+    this.#known = undefined;
+    for (const held of [...this.#items]) if (held.state === 'waiting' && held.entry.at <= before) this.#remove(held);
+    this.#pump();
+  }
+
   #remove(held: Held): void {
     this.#keeper.counts.failed += 1;
     this.#delete(held);

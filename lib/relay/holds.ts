@@ -124,6 +124,11 @@ export class Holds implements HoldKeeper {
     this.#queues.get(key)?.detach(application);
   }
 
+  /** Throws away what was held for an account that was removed. @param before when, milliseconds since 1970 */
+  forget(account: string, before: number): void {
+    for (const queue of [...this.#queues.values()]) if (queue.name.base === account) queue.forgetBefore(before);
+  }
+
   get status(): HeldStatus {
     let [octets, oldest] = [0, this.time.wall()];
     for (const queue of this.#queues.values()) {
@@ -170,9 +175,11 @@ export class Holds implements HoldKeeper {
     const { limits, timedOnly } = this.#options;
     const cost = costOf(octets);
     if (timedOnly && !asked.some(({ content }) => isWithin(content, limits.heldAgeMs))) return REPLIES.heldUntimed;
-    if (cost > Math.min(limits.heldOctets, limits.heldOctetsTotal)) return REPLIES.heldTooLarge;
+    const own = this.#context.accounts?.held(queue.name.base);
+    const { heldData = limits.heldData, heldOctets = limits.heldOctets } = own ?? {};
+    if (cost > Math.min(heldOctets, limits.heldOctetsTotal)) return REPLIES.heldTooLarge;
     const held = queue.octets + queue.count * costOf(0);
-    if (queue.count >= limits.heldData || held + cost > limits.heldOctets) return REPLIES.heldEnough;
+    if (queue.count >= heldData || held + cost > heldOctets) return REPLIES.heldEnough;
     return this.#cost + cost > limits.heldOctetsTotal ? REPLIES.heldAll : undefined;
   }
 

@@ -128,6 +128,16 @@ export class Relay {
   }
 
   /**
+   * Throws away what is held for an account that was removed.
+   *
+   * @param account an endpoint without its subaddress
+   * @param before when; what came later is for another account of that name
+   */
+  forgetHeld(account: string, before: number): void {
+    this.#context.holds?.forget(account, before);
+  }
+
+  /**
    * Stops accepting: attach, bind and Data are refused with 421 from now on, and attachments are terminated.
    *
    * @returns resolves when every Data has its answer and every terminate too; the caller sets the limit

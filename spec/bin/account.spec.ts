@@ -82,7 +82,51 @@ describe('imxp account', function () {
       ['fred@example.com', 'endpoint'],
       ['imxp=mesh@rubble.com', 'relay'],
     ]);
-    expect((await account(['list'])).stdout).to.match(/^fred@example\.com +endpoint +password of \d{4}-\d\d-\d\d\n/);
+    const [header, first] = (await account(['list'])).stdout.split('\n');
+    expect(header).to.match(/^ACCOUNT +KIND +STATE +CREATED +PASSWORD OF +LAST ATTACHED +QUOTA$/);
+    expect(first).to.match(/^fred@example\.com +endpoint +active +\d{4}-\d\d-\d\d +\d{4}-\d\d-\d\d +never$/);
+  });
+
+  it('takes the password from standard input, and not from two places', async () => {
+    const added = await account(['add', 'fred@example.com', '--password-stdin'], { input: 'yabba\r\nmore\n' });
+    expect(added).to.deep.equal({ code: 0, stdout: 'fred@example.com: added\n', stderr: '' });
+    const kept = await stored((accounts) => accounts.find('fred@example.com'));
+    await account(['passwd', 'fred@example.com', '--password-file', 'password']);
+    const changed = await stored((accounts) => accounts.find('fred@example.com'));
+    expect(changed?.verifier.digestMd5).to.not.deep.equal(kept?.verifier.digestMd5);
+    const both = await account(['add', 'b@example.com', '--password-stdin', '--password-file', 'password']);
+    const none = await account(['add', 'b@example.com', '--password-stdin'], { input: '\n' });
+    expect(none.stderr).to.include('the first line of standard input is empty');
+    expect([both.code, none.code]).to.deep.equal([64, 64]);
+  });
+
+  it('disables with a reason, shows it, and enables', async () => {
+    await account(['add', 'fred@example.com', '--password-file', 'password']);
+    const disabled = await account(['disable', 'fred@example.com', '--reason', 'left the quarry']);
+    expect(disabled).to.deep.equal({ code: 0, stdout: 'fred@example.com: disabled\n', stderr: '' });
+    const [one] = JSON.parse((await account(['list', '--state', 'disabled', '--json'])).stdout);
+    expect(one).to.deep.include({ account: 'fred@example.com', state: 'disabled', quota: {}, lastAttached: null });
+    expect(one.disabled.reason).to.equal('left the quarry');
+    const shown = await account(['show', 'fred@example.com']);
+    expect(shown.stdout)
+      .to.match(/^state +disabled\ndisabled +\S+ \S+, left the quarry$/m)
+      .and.match(/^logs in by +DIGEST-MD5 in example\.com, quarry\.example; SCRAM-SHA-256/m)
+      .and.not.match(/[0-9a-f]{32}/);
+    expect((await account(['enable', 'fred@example.com'])).stdout).to.equal('fred@example.com: enabled\n');
+    expect(JSON.parse((await account(['show', 'fred@example.com', '--json'])).stdout).state).to.equal('active');
+    expect((await account(['disable', 'wilma@example.com'])).code).to.equal(1);
+  });
+
+  it('limits an account, and says what holds and why', async () => {
+    await account(['add', 'fred@example.com', '--password-file', 'password']);
+    const limited = await account(['quota', 'fred@example.com', '--data-per-second', '5', '--held-data', '0']);
+    expect(limited.stdout)
+      .to.match(/^ +dataPerSecond +5 +of this account$/m)
+      .and.match(/^ +attachments +\d+ +limits\.attachmentsPerAccount$/m);
+    const back = await account(['quota', 'fred@example.com', '--data-per-second', 'default', '--json']);
+    expect(JSON.parse(back.stdout)).to.deep.equal({ account: 'fred@example.com', quota: { heldData: 0 } });
+    expect((await account(['quota', 'fred@example.com', '--attachments', '-1'])).code).to.equal(64);
+    expect((await account(['quota', 'wilma@example.com'])).code).to.equal(1);
   });
 
   it('works while a relay has the store open', async () => {
@@ -131,11 +175,23 @@ describe('imxp account', function () {
     expect([file.code, memory.code, broken.code]).to.deep.equal([78, 78, 78]);
   });
 
-  it('exits 69 for a store that is open to everybody', async () => {
+  it('exits 78 with the place for a store that is open to everybody, or cannot be', async () => {
     await mkdir(path('var/example.com'), { recursive: true });
     await chmod(path('var/example.com'), 0o755);
+    const open = await account(['list']);
+    expect(open.stderr).to.match(/mesh\.json:1:\d+ store\.path: .*chmod 700/);
+    await writeFile(path('file'), '');
+    await writeFile(path('mesh.json'), JSON.stringify({ ...CONFIG, store: { type: 'lmdb', path: 'file/store' } }));
+    const impossible = await account(['list']);
+    expect(impossible.stderr).to.match(/mesh\.json:1:\d+ store\.path: .*not a directory/);
+    expect([open.code, impossible.code]).to.deep.equal([78, 78]);
+  });
+
+  it('exits 69 for a store that is damaged', async () => {
+    await mkdir(path('var/example.com'), { recursive: true, mode: 0o700 });
+    await writeFile(path('var/example.com/data.mdb'), 'rubble'.repeat(10_000));
     const { code, stderr } = await account(['list']);
-    expect(stderr).to.include('chmod 700');
+    expect(stderr).to.include('data.mdb is damaged: it does not begin as a database does');
     expect(code).to.equal(69);
   });
 });

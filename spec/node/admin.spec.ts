@@ -88,7 +88,7 @@ describe('a node with admin pages', () => {
     expect(await metric('imxp_data_total{next_hop="local",result="2xx"}')).to.equal(1);
     const login = 'imxp_authentications_total{mechanism="DIGEST-MD5",side="peer",result="accepted"}';
     expect(await metric(login)).to.be.at.least(2);
-    expect(await metric('imxp_store_operations_total{operation="put",result="done"}')).to.be.at.least(2);
+    expect(await metric('imxp_store_operations_total{operation="commit",result="done"}')).to.be.at.least(2);
     expect(await metric('imxp_data_duration_seconds_count{next_hop="local"}')).to.be.at.least(1);
   });
 

@@ -1,0 +1,106 @@
+/** What the commands on accounts share: how accounts are named, and how their store is opened. Prints nothing. */
+import type { NodeConfig } from '../../../lib/config/schema.js';
+import { parseAddress } from '../../../lib/imxp/address.js';
+import { canonicalAccount, relayDomain } from '../../../lib/sasl/name.js';
+import { makeVerifier, type Verifier } from '../../../lib/sasl/verifier.js';
+import { Accounts } from '../../../lib/store/accounts.js';
+import { openStore } from '../../../lib/store/open.js';
+import type { Store } from '../../../lib/store/store.js';
+import { loadForCommand } from '../configuration.js';
+import { CommandError, EXIT } from '../exit.js';
+import { print, printJson } from '../output.js';
+
+/** What every command on accounts has. */
+export interface AccountFlags {
+  readonly config: string;
+  readonly json?: boolean;
+}
+
+export type Kind = 'endpoint' | 'relay';
+
+export function kindOf(address: string): Kind {
+  return relayDomain(address) === undefined ? 'endpoint' : 'relay';
+}
+
+/** Why a name cannot be that of an account here; undefined when it can. */
+export function nameObstacle(text: string, { domains }: Pick<NodeConfig, 'domains'>): string | undefined {
+  const name = canonicalAccount(text);
+  // A bare "fred" is a forgotten domain far more often than the relay of a domain of one label.
+  if (relayDomain(name) !== undefined && /[.@]/.test(text)) return undefined;
+  if (!text.includes('@')) return `is not an address; write for instance ${text || 'fred'}@${domains[0]}`;
+  const { domain, service, key, base } = parseAddress(text);
+  // IMXP core §2: these local parts belong to services.
+  if (service) return 'names a service; only imxp=mesh@DOMAIN may have an account, for a relay';
+  if (key !== base) return `is a subaddress; the account is that of ${base}`;
+  if (domains.includes(domain)) return undefined;
+  return `is not in a domain served here (${domains.join(', ')}); a neighbour relay is imxp=mesh@${domain}`;
+}
+
+/**
+ * The one spelling of an account's name: an endpoint of a domain served here, or a neighbour relay.
+ *
+ * @throws CommandError USAGE; RemoteProtocolError ADDRESS_INVALID, which exits with 64 as well
+ */
+export function accountOf(text: string, config: Pick<NodeConfig, 'domains'>): string {
+  const obstacle = nameObstacle(text, config);
+  if (obstacle !== undefined) throw new CommandError(EXIT.USAGE, `${JSON.stringify(text)} ${obstacle}`);
+  const name = canonicalAccount(text);
+  return relayDomain(name) === undefined ? parseAddress(text).key : name;
+}
+
+/** Accounts of a domain that is served no longer must be found, too. */
+export function anyAccountOf(text: string): string {
+  const name = canonicalAccount(text);
+  return relayDomain(name) === undefined && name.includes('@') ? parseAddress(name).key : name;
+}
+
+export function unknown(name: string): CommandError {
+  return new CommandError(EXIT.FAILED, `${name} has no account; imxp account list shows all`);
+}
+
+export interface Opened {
+  readonly config: NodeConfig;
+  readonly store: Store;
+  readonly accounts: Accounts;
+}
+
+/** The configuration, with the place of the store looked at. Certificates and passwords may be missing yet. */
+export function loadForAccounts({ config }: AccountFlags): Promise<NodeConfig> {
+  return loadForCommand(config, { files: 'store' });
+}
+
+/**
+ * Runs something on the accounts and closes the store in any case. A relay may run beside it.
+ *
+ * @throws CommandError CONFIGURATION: the store keeps nothing
+ */
+export async function withAccounts<T>(config: NodeConfig, action: (opened: Opened) => Promise<T>): Promise<T> {
+  if (config.store.type === 'memory') {
+    throw new CommandError(
+      EXIT.CONFIGURATION,
+      'store.type is "memory": accounts kept there are gone when this command ends',
+    );
+  }
+  const store = await openStore(config.store);
+  try {
+    return await action({ config, store, accounts: new Accounts(store, { domains: config.domains }) });
+  } finally {
+    await store.close();
+  }
+}
+
+/** What a node keeps instead of a password. */
+export function verifierFor(name: string, password: string, config: NodeConfig): Promise<Verifier> {
+  return makeVerifier(name, password, { realms: realmsOf(config) });
+}
+
+/** Realms that peers may be asked for. */
+export function realmsOf({ sasl, domains }: NodeConfig): string[] {
+  return [...new Set([...(sasl.realm === undefined ? [] : [sasl.realm]), ...domains])];
+}
+
+/** Says what was done to one account. */
+export function done(name: string, action: string, { json }: AccountFlags, more: object = {}): void {
+  if (json === true) printJson({ account: name, action, ...more });
+  else print(`${name}: ${action}`);
+}
