@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { apexDialect } from '../../lib/imxp/dialect/apex.js';
+import type { Dialect } from '../../lib/imxp/dialect/dialect.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import type { Data } from '../../lib/imxp/operation.js';
 import { readStatusResponse } from '../../lib/imxp/vocabulary/status.js';
@@ -7,7 +9,11 @@ import { localized } from '../../lib/services/languages.js';
 import { ReportService } from '../../lib/services/report.js';
 import { parseXml } from '../../lib/xml/parse.js';
 
-function sent(localize: string, reply: { code: number; text: string } | undefined): string {
+function sent(
+  localize: string,
+  reply: { code: number; text: string } | undefined,
+  dialect: Dialect = imxpDialect(),
+): string {
   const all: Data[] = [];
   const service = new ReportService((data) => all.push(data));
   const identity = 'otto@quay.example';
@@ -15,7 +21,7 @@ function sent(localize: string, reply: { code: number; text: string } | undefine
   service.report({ domain: 'quay.example', to, transID: 3301, localize, destinations: [{ identity, reply }] });
   const [data] = all;
   if (data === undefined || all.length !== 1) throw new Error('exactly one report is expected');
-  const payload = imxpDialect().encodeData(data);
+  const payload = dialect.encodeData(data);
   return `${Buffer.isBuffer(payload) ? payload : Buffer.concat(payload)}`;
 }
 
@@ -37,6 +43,24 @@ const PRINTED = `Content-Type: text/xml\r
 describe('services/report', () => {
   it('REQ-IMXP-042 sends a statusResponse with the transID of the option, as IMXP core §12 prints it', () => {
     expect(sent('i-default', undefined)).to.equal(PRINTED);
+  });
+
+  it('REQ-IMXP-042 is apex=report to who asked in APEX, as RFC 3340 §5.1 prints it', () => {
+    const APEX = `Content-Type: application/beep+xml\r
+\r
+<data content='#R'>
+  <originator identity='apex=report@quay.example' />
+  <recipient identity='ines@harbour.example' />
+  <data-content Name='R'>
+    <statusResponse transID='3301'>
+      <destination identity='otto@quay.example'>
+        <reply code='550' transID='3301'>unknown endpoint identity</reply>
+      </destination>
+    </statusResponse>
+  </data-content>
+</data>\r
+`.replace(/>\n +|>\n(?=<\/)/g, '>');
+    expect(sent('i-default', REPLIES.unknownEndpoint, apexDialect())).to.equal(APEX);
   });
 
   it('REQ-IMXP-047 gives diagnostics in the language asked for, and says which', () => {
