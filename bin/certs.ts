@@ -94,7 +94,10 @@ export function register(program: Command): void {
     .description('make a development authority and certificates of relays and endpoints')
     .option('-o, --out <directory>', 'where they are kept', 'certs')
     .option('--domain <domain...>', 'a certificate for the relay of a domain')
-    .option('--endpoint <address...>', 'a certificate for an endpoint, good for being a client only')
+    .option(
+      '--endpoint <address...>',
+      'a certificate for an endpoint, good for being a client and for signing and encrypting messages',
+    )
     .option('--host <host...>', 'further host names and addresses for the certificates of relays')
     .option('--days <days>', 'how long new certificates are valid (365)', daysOf)
     .option('--renew', 'make certificates anew although they are good; without names, all there are')

@@ -16,8 +16,9 @@ import {
 import { EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { harmless, note, paint, print } from './support/output.js';
+import { type SecureCommandOptions, sealing, secureFiles, withIdentity, withSealing } from './support/secure.js';
 
-interface ChatOptions extends EndpointCommandOptions {
+interface ChatOptions extends EndpointCommandOptions, SecureCommandOptions {
   readonly from: string;
   readonly subject?: string;
   readonly lang?: string;
@@ -36,12 +37,14 @@ const HELP = `Lines are sent as they are, but for these:
   //text     send /text`;
 
 /** Each line of a text behind who said it. */
-function spoken({ who, text, subject }: Said): string[] {
+function spoken({ who, text, subject, protection }: Said): string[] {
   const about = subject === undefined ? '' : ` (${harmless(subject)})`;
+  // before anything that the other one has written
+  const proof = protection === undefined ? '' : ` [${protection}]`;
   return harmless(text)
     .replace(/\n$/, '')
     .split('\n')
-    .map((line) => `${paint('bold', `${harmless(who)}${about}:`)} ${line}`);
+    .map((line) => `${paint('bold', harmless(who))}${proof}${paint('bold', `${about}:`)} ${line}`);
 }
 
 /** For scripts: one line for each message and each answer, no clock in it. */
@@ -181,7 +184,15 @@ function conversationOf({ endpoint, other, options, leaving }: Chat, display: Di
     present: (who, open) => display.present(who, open),
     notice: (text) => display.notice(text),
   };
-  const conversation = new Conversation({ endpoint, own, other, subject, lang, display: counted });
+  const conversation = new Conversation({
+    endpoint,
+    own,
+    other,
+    subject,
+    lang,
+    sealing: sealing(options),
+    display: counted,
+  });
   return conversation;
 }
 
@@ -231,7 +242,8 @@ async function converse(chat: Chat): Promise<void> {
 }
 
 async function chat(other: string, options: ChatOptions): Promise<void> {
-  const endpoint = await attach(await endpointOptions(options.from, options), { reconnect: true });
+  const settings = { ...(await endpointOptions(options.from, options)), ...(await secureFiles(options)) };
+  const endpoint = await attach(settings, { reconnect: true });
   const leaving = new AbortController();
   const leave = (): void => leaving.abort();
   process.once('SIGINT', leave);
@@ -263,16 +275,20 @@ export function register(program: Command): void {
     .option('--lang <tag>', 'language of what you say, such as en or de-AT', languageArgument)
     .option('--count <n>', 'leave after so many messages of the other', countArgument)
     .option('--no-presence', 'do not ask whether the other is there');
-  withEndpoint(command).action(chat);
+  withEndpoint(withIdentity(withSealing(command))).action(chat);
   explain(command, {
     about: `At a terminal each line has a number when it was taken (✓ #1) or not (✗ #1, with the code and text); Ctrl-D leaves in order.
 In a pipe, lines go in and lines come out: "✓ 1", "✗ 2 450 not attached", "barney@rubble.com: At eight.". The next line is
 sent when the one before has its answer. With --count it waits for answers after the end of its input. Where somebody is
-attached as you already, use a subaddress: --from fred/appl=chat@example.com.`,
+attached as you already, use a subaddress: --from fred/appl=chat@example.com.
+
+With --sign and --encrypt-to what you say is signed and encrypted; of what the other says it is told in brackets who signed
+it, and whether that is proven.`,
     exits: { 0: 'left', 1: 'in a pipe: a line was refused', ...ENDPOINT_EXITS },
     examples: [
       'imxp chat barney@rubble.com --from fred@example.com --password-file secrets/fred',
       'echo "Bowling tonight?" | imxp chat barney@rubble.com --from fred@example.com --count 1',
+      'imxp chat barney@rubble.com --from fred@example.com --sign --identity certs/fred@example.com.crt \\\n      --encrypt-to certs/barney@rubble.com.crt --trust certs/ca.crt',
     ],
     see: ['imxp send', 'imxp listen', 'imxp presence'],
   });

@@ -1,4 +1,7 @@
-/** The content of a delivery as octets, with its type, and as text where it is text; of an instant message its own content. */
+/**
+ * The content of a delivery as octets, with its type, and as text where it is text; of an instant message its own content, of what is
+ * signed or encrypted what is inside.
+ */
 import { isUtf8 } from 'node:buffer';
 import { textOfContent } from '../../lib/endpoint/content.js';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
@@ -18,7 +21,7 @@ export interface OpenedContent {
 export function openDelivery(delivery: Delivery): OpenedContent {
   const { message } = delivery;
   const opened = message === undefined ? undefined : openMessage(message);
-  return opened ?? openContent(delivery.content);
+  return opened ?? openContent(delivery.opened);
 }
 
 /** @returns undefined when there is nothing in the message */

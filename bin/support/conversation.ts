@@ -9,6 +9,7 @@ import { ImxpError, RefusedError } from '../../lib/errors.js';
 import { addressOf } from '../../lib/imxp/address.js';
 import type { InstantMessageInit } from '../../lib/message/instant-message.js';
 import { openDelivery } from './content.js';
+import { protectionText } from './secure.js';
 
 /** One thing that was said. */
 export interface Said {
@@ -16,6 +17,8 @@ export interface Said {
   readonly who: string;
   readonly text: string;
   readonly subject: string | undefined;
+  /** Who signed it, and whether it was encrypted; undefined where neither. */
+  readonly protection?: string | undefined;
   /** Counts what this side has said, from 1; undefined for what the other side said. */
   readonly number: number | undefined;
   /** What became of it: undefined while it is under way, an empty text when it was taken. */
@@ -41,6 +44,8 @@ export interface ConversationOptions {
   readonly other: string;
   readonly subject?: string | undefined;
   readonly lang?: string | undefined;
+  /** Sign and encrypt what is said. */
+  readonly sealing?: { readonly sign: boolean; readonly encrypt: boolean };
   readonly display: Display;
 }
 
@@ -82,7 +87,7 @@ export class Conversation {
   }
 
   async #send(said: Said): Promise<void> {
-    const { endpoint, other, subject, lang, display } = this.#options;
+    const { endpoint, other, subject, lang, sealing, display } = this.#options;
     const message: InstantMessageInit = {
       text: said.text,
       ...(subject === undefined ? {} : { subject }),
@@ -90,7 +95,7 @@ export class Conversation {
     };
     const begin = performance.now();
     try {
-      await endpoint.send({ to: other, content: { message } });
+      await endpoint.send({ to: other, content: { message }, ...sealing });
       said.state = '';
     } catch (error) {
       said.state = wordsFor(error);
@@ -132,7 +137,16 @@ export class Conversation {
     if (SERVICE.test(originator)) return;
     const { text, type, octets, subject } = openDelivery(delivery);
     const shown = text ?? `(${type}, ${octets.length} octets)`;
-    const said: Said = { at: new Date(), who: originator, text: shown, subject, number: undefined, state: '' };
+    const protection = protectionText(delivery);
+    const said: Said = {
+      at: new Date(),
+      who: originator,
+      text: shown,
+      subject,
+      protection,
+      number: undefined,
+      state: '',
+    };
     this.history.push(said);
     if (addressOf(originator)?.base === addressOf(this.#options.other)?.base) this.#heard += 1;
     this.#options.display.heard(said);
