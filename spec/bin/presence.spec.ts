@@ -96,7 +96,10 @@ describe('imxp presence', function () {
       'error: 537 the publisher does not grant you presence:watch\n',
     ]);
     const unknown = await run(WILMA, 'poll', 'nobody@example.com', '--json');
-    expect([unknown.code, json(unknown)]).to.deep.equal([1, { failed: true, error: 'REFUSED', code: 550, text: 'unknown endpoint', exitCode: 1 }]);
+    expect([unknown.code, json(unknown)]).to.deep.equal([
+      1,
+      { failed: true, error: 'REFUSED', code: 550, text: 'unknown endpoint', exitCode: 1 },
+    ]);
     expect((await run(WILMA, 'poll')).code).to.equal(64);
     expect((await run(WILMA, 'publish', '--until', 'later')).code).to.equal(64);
     expect((await run(WILMA, 'publish', '--until', '8h', '--closed')).code).to.equal(64);

@@ -68,7 +68,9 @@ describe('endpoint/access-list', () => {
     expect(keepingOwner([entry(FRED, 'access:all')], FRED)).to.have.length(1);
     expect(() => denied(INITIAL, FRED, FRED, [])).to.throw(LocalError, 'access:set');
     expect(() => denied(INITIAL, FRED, FRED, ['all:all'])).to.throw(LocalError, 'access:set');
-    expect(lines(denied(INITIAL, FRED, FRED, ['core:data']))[0]).to.match(/^fred@example.com access:get access:query access:set /);
+    expect(lines(denied(INITIAL, FRED, FRED, ['core:data']))[0]).to.match(
+      /^fred@example.com access:get access:query access:set /,
+    );
   });
 
   it('says what is no actor and no action', () => {

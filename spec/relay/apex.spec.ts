@@ -258,7 +258,7 @@ describe('relay: between the dialects', () => {
     );
     const said = (name: string) => `<option internal='${name}' targetHop='all' seeNoEvil='true' transID='3' />`;
     expect(barney.requests[0]?.joined.toString()).to.equal(
-      `Content-Type: text/xml\r\n\r\n<data originator='fred@example.com' content='#P'><recipient identity='barney@example.com'>${said('r')}</recipient>${said('d')}${said('o')}<data-content Name='P'> <note/> </data-content></data>`,
+      `Content-Type: text/xml\r\n\r\n<data originator='fred@example.com' content='#P'><recipient identity='barney@example.com'>${said('r')}</recipient>${said('d')}${said('o')}<data-content Name='P'> <note/> </data-content></data>\r\n`,
     );
   });
 

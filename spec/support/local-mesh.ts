@@ -24,6 +24,8 @@ export interface LocalMeshOptions {
   readonly tls?: boolean;
   /** How they come to the relays, and these to each other; `tcp` unless given. `wss` wants `tls`. */
   readonly transport?: 'tcp' | 'ws' | 'wss';
+  /** Spoken between the two; what they agree on unless given. */
+  readonly dialect?: 'imxp' | 'apex';
   /** What is different in the configuration of both nodes. */
   readonly config?: Partial<NodeConfigInput>;
 }
@@ -63,6 +65,13 @@ export class LocalMesh {
     this.#nodes.delete(domain);
   }
 
+  /** A further account, which has to log in with {@link passwordOf}. */
+  async account(address: string): Promise<void> {
+    const domain = address.slice(address.lastIndexOf('@') + 1);
+    const verifier = await makeVerifier(address, passwordOf(address), { realms: [domain] });
+    await this.#nodes.get(domain)?.accounts.add(verifier);
+  }
+
   url(domain: string): string {
     return `${this.#options.transport ?? 'tcp'}://127.0.0.1:${this.#ports.get(domain) ?? 0}`;
   }
@@ -94,13 +103,15 @@ export class LocalMesh {
   }
 
   async #config(domain: string): Promise<NodeConfigInput> {
+    const { dialect } = this.#options;
     const tls = this.#options.tls === true;
     const password = await temporaryFile(`${passwordOf('imxp=mesh@example.com')}\n`);
     const route = {
       domain: 'rubble.com',
       relays: [this.url('rubble.com')],
       tls: tls ? ('require' as const) : ('off' as const),
-      credentials: { username: 'imxp=mesh@example.com', passwordFile: password },
+      credentials: { username: `${dialect ?? 'imxp'}=mesh@example.com`, passwordFile: password },
+      ...(dialect === undefined ? {} : { dialect }),
     };
     return {
       domains: [domain],

@@ -108,7 +108,7 @@ export function exchangeControl(
   const { multipart } = opened;
   const boundary = opened.type?.parameters.get('boundary');
   if (multipart === undefined || boundary === undefined) {
-    return [Buffer.from(controlHeader(type)), ...document];
+    return [Buffer.from(controlHeader(type)), ...document, Buffer.from('\r\n')];
   }
   const id = multipart.root.id ?? newContentId(domain);
   const header = `${relatedHeader(boundary, id, type)}--${boundary}\r\nContent-Type: ${type}\r\n`;
