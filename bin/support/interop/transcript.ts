@@ -51,6 +51,7 @@ export function transcript(name: string, log: OctetLog): string[] {
     }
   }
   if (whole) for (const entry of watched.finish()) out.push(...lines(entry, tape.cut(entry)));
+  if (out.length === 0) out.push('   no octet from either side');
   const left = out.length - LINES;
   return [
     `-- ${name}; I: the kit, L: the listener`,

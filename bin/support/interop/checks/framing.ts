@@ -25,7 +25,11 @@ export const FRAMING_CHECKS: readonly Check[] = [
     title: 'reads frames that come one octet at a time',
     clause: 'RFC 3080 §2.2.1; RFC 3081 §2',
     why: 'TCP has no segments: any frame may be cut at any place',
-    run: async (context) => void (await askNone(context, await context.session({ segment: 1 }))),
+    async run(context) {
+      const peer = await context.connect({ segment: 1 });
+      await peer.greet();
+      await askNone(context, peer);
+    },
   },
   {
     id: 'framing.joined',

@@ -8,18 +8,20 @@ import { seq } from '../peer/frame.js';
 import type { RawPeer } from '../peer/peer.js';
 import { askNone, askNothing, NONE, nothing } from './common.js';
 
-const QUIET_MS = 60;
+/** Who has not gone on by then holds a message until the window has room for it. */
+const QUIET_MS = 1000;
+const LOOK_MS = 5;
 /** Replies of 60 octets, the shortest error there is, are more than a window. */
 const MANY = 80;
 const WIDE = 1_048_576;
 
-/** Waits until nothing more comes on a channel for a moment. */
-async function quiet(peer: RawPeer, number: number): Promise<void> {
+/** Waits until our window on a channel is used up, or nothing more comes for a while. */
+async function full(peer: RawPeer, number: number): Promise<void> {
   const channel = peer.channel(number);
-  let seen = -1;
-  for (let waited = 0; waited < peer.deadlineMs && channel.receiveNext !== seen; waited += QUIET_MS) {
-    seen = channel.receiveNext;
-    await pause(QUIET_MS);
+  let [seen, since] = [channel.receiveNext, Date.now()];
+  while (peer.alive && channel.open > 0 && Date.now() - since < QUIET_MS) {
+    await pause(LOOK_MS);
+    if (channel.receiveNext !== seen) [seen, since] = [channel.receiveNext, Date.now()];
   }
 }
 
@@ -41,14 +43,14 @@ async function squeezed(context: Context, peer: RawPeer): Promise<void> {
   const channel = peer.channel(0);
   channel.buffer = 0;
   for (let count = 0; count < MANY; count += 1) peer.msg(0, document.start({ channel: 1, uri: NONE }));
-  await quiet(peer, 0);
+  await full(peer, 0);
   if (channel.open > 0)
     context.remark(`it leaves ${channel.open} octets of the window unused rather than cut a message`);
   else {
     for (let time = 0; time < 3; time += 1) {
       peer.window(0, 1);
       channel.buffer = 0;
-      await quiet(peer, 0);
+      await full(peer, 0);
     }
   }
   await drain(context, peer, 0, MANY);
@@ -95,7 +97,7 @@ export const WINDOW_CHECKS: readonly Check[] = [
       const other = await context.channel(peer);
       peer.channel(channel).buffer = 0;
       for (let count = 0; count < MANY; count += 1) peer.msg(channel, nothing(context));
-      await quiet(peer, channel);
+      await full(peer, channel);
       refused(context, await askNothing(context, peer, other), { should: [550] });
       await askNone(context, peer);
       await drain(context, peer, channel, MANY);
@@ -112,7 +114,7 @@ export const WINDOW_CHECKS: readonly Check[] = [
       peer.window(channel, 16);
       peer.channel(channel).buffer = 0;
       peer.msg(channel, nothing(context));
-      await quiet(peer, channel);
+      await full(peer, channel);
       await drain(context, peer, channel, 1);
     },
   },
