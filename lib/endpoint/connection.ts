@@ -14,6 +14,7 @@ import type { Driver } from '../wire/driver.js';
 import type { DriverOwner, Started } from '../wire/driver-options.js';
 import { Health } from '../wire/health.js';
 import { meshErrors } from '../wire/mesh-profile.js';
+import { preferredTo } from '../wire/preference.js';
 import { ProfileTable } from '../wire/profile.js';
 import type { Credentials } from '../wire/sasl-client.js';
 import { TlsService } from '../wire/tls/service.js';
@@ -195,16 +196,6 @@ export class RelayConnector implements Connector {
     const answer = this.dialect.decodeInitialReply(content);
     if (answer.type === 'error') throw attachRefused(attach.endpoint, answer);
   }
-}
-
-/** Those that come before a relay: by their priority in the DNS, or by their order in a list that somebody wrote. */
-function preferredTo(url: string, relays: readonly DialTarget[]): readonly DialTarget[] {
-  const rank = (relay: DialTarget, at: number): number => relay.priority ?? at;
-  const own = relays.findIndex((relay) => relay.url === url);
-  const relay = relays[own];
-  // One that is no longer among them is left for any of them.
-  if (relay === undefined) return relays;
-  return relays.filter((other, at) => rank(other, at) < rank(relay, own));
 }
 
 /** The error for an attach that the relay did not grant. */

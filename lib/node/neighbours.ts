@@ -20,6 +20,7 @@ import type { Driver } from '../wire/driver.js';
 import { Health } from '../wire/health.js';
 import { Link } from '../wire/link.js';
 import { LinkPool } from '../wire/link-pool.js';
+import { preferredTo } from '../wire/preference.js';
 import type { ProfileTable } from '../wire/profile.js';
 import type { Credentials } from '../wire/sasl-client.js';
 import type { TlsService } from '../wire/tls/service.js';
@@ -197,6 +198,22 @@ export class Neighbours implements Dialer {
         return this.#dial(domain, settings, source, link, found, (one) => {
           chosen = one;
         });
+      },
+      returnMs: limits.linkReturnMs,
+      busy: () => target.busy,
+      better: async () => {
+        const preferred = chosen === undefined ? [] : preferredTo(chosen.url, await relays());
+        if (preferred.length === 0) return undefined;
+        let next = chosen;
+        const driver = await this.#dial(domain, settings, source, link, preferred, (one) => {
+          next = one;
+        });
+        return {
+          driver,
+          taken: () => {
+            chosen = next;
+          },
+        };
       },
       lost: () => {
         if (chosen !== undefined) this.#health.failed(chosen.url);

@@ -39,6 +39,15 @@ export interface LinkOptions {
   bound(channel: ChannelHandle, transID: number): void;
   /** The lanes may be used from now on, until {@link LinkOptions.down}. */
   up(lanes: readonly ChannelHandle[]): void;
+  /**
+   * Opens a session with a relay that is preferred to that of the present one, and gives what to call when it is taken;
+   * undefined when there is no such relay. Without it the link stays where it is until it is lost.
+   */
+  readonly better?: () => Promise<{ readonly driver: Driver; taken(): void } | undefined>;
+  /** After how long it is asked, more or less by chance; 0 never. */
+  readonly returnMs?: number;
+  /** Whether anything is under way: the link moves only when nothing is, so that nothing overtakes. */
+  readonly busy?: () => boolean;
   /** The link cannot be used; senders are told `obstacle`, or may make it dial again when there is none. */
   down(obstacle: Reply | undefined): void;
 }
@@ -49,6 +58,10 @@ const LONGEST_BACKOFF_MS = 30_000;
 const STEADY_MS = 1000;
 /** A link that was lost is dialled again by itself for this long; after that when it is needed. */
 const INTEREST_MS = 300_000;
+
+/** How often, and how many times, a moment without anything under way is looked for. */
+const QUIET_MS = 20;
+const QUIET_LOOKS = 500;
 
 const UNAVAILABLE: Reply = { code: 450, text: 'relay unavailable' };
 const CLOSED: Reply = { code: 421, text: 'this relay is shutting down' };
@@ -120,6 +133,7 @@ export class Link implements DriverOwner {
     const driver = this.#driver;
     if (this.#state !== 'ready' || driver === undefined) return;
     this.#driver = undefined;
+    clearTimeout(this.#timer);
     this.#rest();
     await driver.release();
   }
@@ -150,14 +164,17 @@ export class Link implements DriverOwner {
     driver.owner = this;
     if (driver.ended) throw new TransportError('CONNECTION_LOST', 'the session ended before it was bound');
     try {
-      const dialect = this.#dialectFor(driver);
-      const lanes = await Promise.all(Array.from({ length: this.#options.lanes }, () => this.#open(driver, dialect)));
-      this.#ready(lanes);
+      this.#ready(await this.#openAll(driver));
     } catch (error) {
       this.#driver = undefined;
       await driver.release();
       throw error;
     }
+  }
+
+  #openAll(driver: Driver): Promise<ChannelHandle[]> {
+    const dialect = this.#dialectFor(driver);
+    return Promise.all(Array.from({ length: this.#options.lanes }, () => this.#open(driver, dialect)));
   }
 
   /** The first that the relay offers. Some offer nothing before it is asked for: then the first of all is tried. */
@@ -205,6 +222,50 @@ export class Link implements DriverOwner {
     this.#readyAt = performance.now();
     events.link.publish({ link: this.name, state: 'up', lanes: lanes.length, session: this.#driver?.id ?? '' });
     this.#options.up(lanes);
+    this.#seekLater();
+  }
+
+  /** Relays that lost the same neighbour do not come back to it together. */
+  #seekLater(): void {
+    const { better, returnMs = 0 } = this.#options;
+    if (better === undefined || returnMs === 0) return;
+    this.#timer = setTimeout(() => void this.#seek(), returnMs * (0.5 + Math.random()));
+    this.#timer.unref();
+  }
+
+  /** Moves to a preferred relay where one answers; what does not work out is tried again later. */
+  async #seek(): Promise<void> {
+    const present = this.#driver;
+    if (this.#state !== 'ready') return;
+    let found: Awaited<ReturnType<NonNullable<LinkOptions['better']>>>;
+    try {
+      found = await this.#options.better?.();
+      if (found !== undefined && (await this.#move(present, found.driver))) {
+        found.taken();
+        return;
+      }
+    } catch (error) {
+      const { code, message } = asError(error);
+      events.link.publish({ link: this.name, state: 'preferred relay failed', error: code, reason: message });
+    }
+    await found?.driver.release();
+    if (this.#state === 'ready' && this.#driver === present) this.#seekLater();
+  }
+
+  /** @returns false when it is too late for that, or too much is going on */
+  async #move(present: Driver | undefined, driver: Driver): Promise<boolean> {
+    const lanes = await this.#openAll(driver);
+    for (let looks = 0; looks < QUIET_LOOKS && this.#options.busy?.() === true; looks += 1) {
+      await new Promise<void>((resolve) => setTimeout(resolve, QUIET_MS).unref());
+    }
+    if (this.#state !== 'ready' || this.#driver !== present || driver.ended) return false;
+    if (this.#options.busy?.() === true) return false;
+    this.#driver = driver;
+    driver.owner = this;
+    events.link.publish({ link: this.name, state: 'moved', lanes: lanes.length, session: driver.id });
+    this.#ready(lanes);
+    void present?.release();
+    return true;
   }
 
   #failed(error: ImxpError): void {

@@ -98,6 +98,31 @@ describe('neighbours found by DNS', () => {
     expect(young.sessions).to.equal(2);
   });
 
+  it('are left for a preferred one of the same domain when it answers again', async () => {
+    const example = await node('example.com', { limits: { linkReturnMs: 50 } });
+    const [first, second] = [await node('rubble.com'), await node('rubble.com')];
+    const port = portOf(first);
+    await first.stop();
+    const target = 'relay.rubble.com';
+    dns.srv(
+      '_imxp-mesh._tcp.rubble.com',
+      { port, target, priority: 10, ttl: 1 },
+      { port: portOf(second), target, priority: 20, ttl: 1 },
+    );
+    dns.host('relay.rubble.com', ['127.0.0.1'], 1);
+    const fred = await attach(FRED, example);
+    await attach(BARNEY, second);
+    await fred.send({ to: BARNEY, content: 'to the second choice' });
+    expect(second.sessions).to.equal(2);
+    const again = await node('rubble.com', { listen: [{ host: '127.0.0.1', port }] });
+    const heard: string[] = [];
+    const barney = await attach(BARNEY, again);
+    barney.receive((delivery) => void heard.push(delivery.text()));
+    await until(() => again.sessions === 2 && second.sessions === 1, 'the link has moved');
+    await fred.send({ to: BARNEY, content: 'to the first' });
+    expect(heard).to.deep.equal(['to the first']);
+  });
+
   it('are looked up as a reloaded configuration says', async () => {
     const [example, rubble] = [await node('example.com'), await node('rubble.com')];
     publish('rubble.com', rubble);
