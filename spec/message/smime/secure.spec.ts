@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { instantMessage } from '../../../lib/message/instant-message.js';
 import { readMessage } from '../../../lib/message/read.js';
@@ -5,8 +6,10 @@ import { type MadeEntity, multipartSigned, octetsOfEntity } from '../../../lib/m
 import { readIdentity } from '../../../lib/message/smime/identity.js';
 import { type Sealing, Secure, type SecureOptions } from '../../../lib/message/smime/secure.js';
 import { makeSignedData } from '../../../lib/message/smime/signed-data.js';
+import { SIGNATURE_FAULTS } from '../../../lib/message/smime/trust.js';
 import { madeContent } from '../../../lib/message/write.js';
 import { issueBy, TestAuthority, type TestCertificate } from '../../support/certificates.js';
+import { PROJECT } from '../../support/requirement-table.js';
 import {
   arrived,
   authority,
@@ -32,6 +35,13 @@ function forged({ certificate, key }: TestCertificate, content: MadeEntity): Mad
 }
 
 describe('S/MIME', () => {
+  it('has words for every reason in the README', () => {
+    const readme = readFileSync(`${PROJECT}lib/message/README.md`, 'utf8');
+    for (const [reason, meaning] of Object.entries(SIGNATURE_FAULTS)) {
+      expect(readme).to.include(`| \`${reason}\` | ${meaning} |`);
+    }
+  });
+
   const fredsSide = secureOf(fred);
   const barneysSide = secureOf(barney);
   const sealed = (entity = text('Bowling\ntonight?'), how: Partial<Sealing> = { sign: true }) =>
