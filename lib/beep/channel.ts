@@ -140,6 +140,16 @@ export class Channel {
     return first;
   }
 
+  /** The last frame of the reply has come. @returns the MSG */
+  answered(msgno: number): Outgoing | undefined {
+    const message = this.awaiting?.get(msgno);
+    this.awaiting?.delete(msgno);
+    if (this.number === 0 && this.awaiting?.size === 0) {
+      this.awaiting = undefined;
+    }
+    return message;
+  }
+
   /** The peer's greeting is the reply to a MSG 0 that was never sent (RFC 3080 §2.3.1.1). */
   expectGreeting(): void {
     const message = new Outgoing(MSG, 0, 0, undefined);
@@ -293,6 +303,10 @@ export class Channel {
     message.payload = undefined;
     if (message.keyword !== MSG && message.keyword !== ANS) {
       this.owed?.delete(message.msgno);
+      // On channel 0 nothing is said for most of the time.
+      if (this.number === 0 && this.owed?.size === 0) {
+        this.owed = undefined;
+      }
     }
   }
 

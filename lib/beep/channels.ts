@@ -5,6 +5,7 @@
 import { LocalError } from '../errors.js';
 import { Channel, type Origin } from './channel.js';
 import { MAX_NUMBER } from './frame.js';
+import { Numbered } from './numbered.js';
 
 /**
  * Closed numbers remembered: a SEQ that crossed the `ok` is ignored for them, while one for a channel that never was
@@ -16,10 +17,12 @@ export class Channels {
   readonly zero: Channel;
   readonly #isTuning: (uri: string) => boolean;
   readonly #origin: Origin;
-  readonly #byNumber = new Map<number, Channel>();
+  /** All but channel 0. */
+  readonly #byNumber = new Numbered<Channel>();
   /** Numbers of starts not answered yet, from either side, and whether one proposed is a tuning profile. */
   #reserved: Map<number, boolean> | undefined;
-  #closed: Set<number> | undefined;
+  /** The newest last. */
+  #closed: number[] | undefined;
   #next: number;
 
   constructor(initiator: boolean, isTuning: (uri: string) => boolean, origin: Origin) {
@@ -28,21 +31,26 @@ export class Channels {
     this.#next = initiator ? 1 : 2;
     // Message number 0 of channel 0 is the greeting.
     this.zero = new Channel(0, '', false, { seqno: origin.seqno, msgno: Math.max(1, origin.msgno) });
-    this.#byNumber.set(0, this.zero);
   }
 
   get(number: number): Channel | undefined {
-    return this.#byNumber.get(number);
+    return number === 0 ? this.zero : this.#byNumber.get(number);
   }
 
   /** All channels, channel 0 included. */
-  all(): Iterable<Channel> {
-    return this.#byNumber.values();
+  *all(): Generator<Channel, undefined> {
+    yield this.zero;
+    yield* this.#byNumber.values();
+  }
+
+  /** Whether something waits on one of the channels, 0 not counted, to be transmitted. */
+  get unsent(): boolean {
+    return this.#byNumber.some(hasUnsent);
   }
 
   /** Channels open or being started, channel 0 not counted. */
   get count(): number {
-    return this.#byNumber.size - 1 + (this.#reserved?.size ?? 0);
+    return this.#byNumber.size + (this.#reserved?.size ?? 0);
   }
 
   /** Whether a tuning channel is open or being started (RFC 3080 §2: there may be one at a time). */
@@ -65,11 +73,11 @@ export class Channels {
   }
 
   inUse(number: number): boolean {
-    return this.#byNumber.has(number) || this.#reserved?.has(number) === true;
+    return number === 0 || this.#byNumber.has(number) || this.#reserved?.has(number) === true;
   }
 
   wasClosed(number: number): boolean {
-    return this.#closed?.has(number) === true;
+    return this.#closed?.includes(number) === true;
   }
 
   /** A free number of our parity: odd for the initiator, even for the listener. */
@@ -89,11 +97,17 @@ export class Channels {
 
   release(number: number): void {
     this.#reserved?.delete(number);
+    if (this.#reserved?.size === 0) {
+      this.#reserved = undefined;
+    }
   }
 
   open(number: number, uri: string): Channel {
     this.release(number);
-    this.#closed?.delete(number);
+    const closed = this.#closed?.indexOf(number) ?? -1;
+    if (closed >= 0) {
+      this.#closed?.splice(closed, 1);
+    }
     const channel = new Channel(number, uri, this.#isTuning(uri), this.#origin);
     this.#byNumber.set(number, channel);
     return channel;
@@ -101,24 +115,25 @@ export class Channels {
 
   remove(channel: Channel): void {
     this.#byNumber.delete(channel.number);
-    this.#closed ??= new Set();
-    this.#closed.add(channel.number);
-    if (this.#closed.size > REMEMBERED) {
-      const [oldest] = this.#closed;
-      if (oldest !== undefined) {
-        this.#closed.delete(oldest);
-      }
+    this.#closed ??= [];
+    this.#closed.push(channel.number);
+    if (this.#closed.length > REMEMBERED) {
+      this.#closed.shift();
     }
   }
 
   /** @throws LocalError BEEP_STATE */
   existing(number: number): Channel {
-    const channel = this.#byNumber.get(number);
+    const channel = this.get(number);
     if (channel === undefined) {
       throw new LocalError('BEEP_STATE', `channel ${number} does not exist`, { fields: { channel: number } });
     }
     return channel;
   }
+}
+
+function hasUnsent({ unsentOctets }: Channel): boolean {
+  return unsentOctets > 0;
 }
 
 /** The next number of the same parity, 1..2147483647. */

@@ -131,6 +131,9 @@ export class Closes {
   #take(msgno: number): number {
     const number = this.#asked?.get(msgno) ?? 0;
     this.#asked?.delete(msgno);
+    if (this.#asked?.size === 0) {
+      this.#asked = undefined;
+    }
     return number;
   }
 
@@ -174,12 +177,19 @@ export class Closes {
 
   refuse(number: number, reply: Reply): void {
     const { msgno } = this.#awaited(number);
-    this.#requested?.delete(number);
+    this.#settled(number);
     this.#talk.error(msgno, reply);
   }
 
   accepted(number: number): boolean {
     return this.#requested?.get(number)?.accepted === true;
+  }
+
+  #settled(number: number): void {
+    this.#requested?.delete(number);
+    if (this.#requested?.size === 0) {
+      this.#requested = undefined;
+    }
   }
 
   #awaited(number: number): Requested {
@@ -198,10 +208,10 @@ export class Closes {
         continue;
       }
       if (number === 0 && this.#allIdle()) {
-        this.#requested?.delete(0);
+        this.#settled(0);
         this.#talk.reply(RPY, msgno, OK).effect = RELEASES;
       } else if (number !== 0 && channel.idle && !channel.held) {
-        this.#requested?.delete(number);
+        this.#settled(number);
         this.#talk.reply(RPY, msgno, OK);
         this.#remove(channel);
       }
@@ -232,7 +242,7 @@ export class Closes {
     }
     this.#deferred?.delete(number);
     const requested = this.#requested?.get(number);
-    this.#requested?.delete(number);
+    this.#settled(number);
     events.push({ type: 'closed', channel: number });
     // The peer's close crossed ours and we have its ok: it is waiting for ours.
     if (requested !== undefined) {

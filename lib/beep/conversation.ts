@@ -38,11 +38,11 @@ export class Conversation {
   readonly channels: Channels;
   readonly outbox: Outbox;
   readonly events: SessionEvent[];
-  readonly #options: ConversationOptions;
-  #greeted = false;
+  /** What to say first, until it is said. */
+  #greeting: Pick<ConversationOptions, 'greeting' | 'refuse'> | undefined;
 
   constructor(options: ConversationOptions, channels: Channels, outbox: Outbox, events: SessionEvent[]) {
-    this.#options = options;
+    this.#greeting = options;
     this.initiator = options.initiator;
     this.limits = options.limits;
     this.channels = channels;
@@ -54,11 +54,11 @@ export class Conversation {
   }
 
   greet(): void {
-    if (this.#greeted) {
+    if (this.#greeting === undefined) {
       return;
     }
-    this.#greeted = true;
-    const { refuse, greeting } = this.#options;
+    const { refuse, greeting } = this.#greeting;
+    this.#greeting = undefined;
     if (refuse === undefined) {
       this.reply(RPY, 0, writeGreeting(greeting));
     } else {
@@ -76,8 +76,8 @@ export class Conversation {
 
   /** @throws LocalError BEEP_STATE unless both sides have greeted and the session is not ending */
   ready(): void {
-    if (this.state !== 'ready' || !this.#greeted) {
-      throw new LocalError('BEEP_STATE', `the session is ${this.#greeted ? this.state : 'greeting'}`);
+    if (this.state !== 'ready' || this.#greeting !== undefined) {
+      throw new LocalError('BEEP_STATE', `the session is ${this.#greeting === undefined ? this.state : 'greeting'}`);
     }
   }
 

@@ -175,8 +175,7 @@ export class Inbound {
   #replied(channel: Channel, frame: Header, payload: Buffer | undefined): SessionEvent | undefined {
     const { number } = channel;
     const { keyword, msgno } = frame;
-    const dropped = channel.awaiting?.get(msgno)?.dropped === true;
-    channel.awaiting?.delete(msgno);
+    const dropped = channel.answered(msgno)?.dropped === true;
     if (keyword === NUL && payload !== undefined && payload.length > 0 && (payload[0] !== CR || payload[1] !== LF)) {
       throw new RemoteProtocolError('BEEP_NUL_INVALID', 'NUL with payload', { fields: { channel: number, msgno } });
     }

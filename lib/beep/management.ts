@@ -22,6 +22,8 @@ export const CONTENT_OCTETS = 4096;
 /** The language of the texts written here, and the tag that stands for it when a peer names none (RFC 2277 §4.5). */
 const LANGUAGE = 'en';
 const DEFAULT_LANGUAGE = 'i-default';
+const DEFAULT_LANGUAGES: readonly string[] = Object.freeze([DEFAULT_LANGUAGE]);
+const NONE: readonly string[] = Object.freeze([]);
 
 /** What a MSG on channel 0 asks for. */
 export type Request = StartRequest | CloseRequest;
@@ -142,13 +144,15 @@ export function parseDocument(payload: Buffer): Document {
 export function readGreeting({ root }: Document): Greeting {
   expectName(root, 'greeting');
   const localize = tokens(root, 'localize');
+  const profiles = childrenOf(root).map((child) => {
+    expectName(child, 'profile');
+    return attribute(child, 'uri');
+  });
   return {
-    profiles: childrenOf(root).map((child) => {
-      expectName(child, 'profile');
-      return attribute(child, 'uri');
-    }),
+    // Endpoints serve nothing, and there are many of them.
+    profiles: profiles.length === 0 ? NONE : profiles,
     features: tokens(root, 'features'),
-    localize: localize.length === 0 ? [DEFAULT_LANGUAGE] : localize,
+    localize: localize.length === 0 ? DEFAULT_LANGUAGES : localize,
   };
 }
 
@@ -268,8 +272,9 @@ function replyCode(element: XmlElement): number {
   return Number(text);
 }
 
-function tokens(element: XmlElement, name: string): string[] {
-  return (element.attributes.get(name) ?? '').split(/[ \t\r\n]+/).filter((token) => token !== '');
+function tokens(element: XmlElement, name: string): readonly string[] {
+  const found = (element.attributes.get(name) ?? '').split(/[ \t\r\n]+/).filter((token) => token !== '');
+  return found.length === 0 ? NONE : found;
 }
 
 function invalid(text: string): RemoteProtocolError {

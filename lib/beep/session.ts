@@ -22,6 +22,7 @@ export type SessionState = 'greeting' | 'ready' | 'quiet' | 'releasing' | 'close
 /** RFC 3081 §3.1.4: two thirds of the TCP MSS on Ethernet. */
 export const FRAME_OCTETS = 973;
 
+const NONE: readonly string[] = Object.freeze([]);
 const NO_ORIGIN: Origin = Object.freeze({ seqno: 0, msgno: 0 });
 
 export interface SessionOptions {
@@ -77,7 +78,7 @@ export class Session implements Departures {
     if (initiator && this.#refusing) {
       throw new LocalError('ARGUMENT', 'only a listener can refuse a session');
     }
-    const { profiles, features = [], localize = [] } = options;
+    const { profiles, features = NONE, localize = NONE } = options;
     // RFC 3080 §5.2; none is registered
     if (features.some((feature) => !/^x-[\w.:-]+$/.test(feature))) {
       throw new LocalError('ARGUMENT', 'a feature that is not registered begins with x-');
@@ -124,6 +125,11 @@ export class Session implements Departures {
   /** Whether `transmit` would give something. */
   get pending(): boolean {
     return this.#talk.state !== 'closed' && this.#outbox.pending;
+  }
+
+  /** Whether messages wait on channels, 0 not counted, that the peer's windows or the limit of `transmit` held up. */
+  get waiting(): boolean {
+    return this.#channels.unsent;
   }
 
   /** Whether a frame or a message of the peer has begun and its end has not come. */

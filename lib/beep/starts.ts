@@ -98,6 +98,9 @@ export class Starts {
   #take(msgno: number): Asked | undefined {
     const asked = this.#asked?.get(msgno);
     this.#asked?.delete(msgno);
+    if (this.#asked?.size === 0) {
+      this.#asked = undefined;
+    }
     return asked;
   }
 
@@ -184,7 +187,7 @@ export class Starts {
       throw new LocalError('ARGUMENT', `the profile ${uri} was not proposed`);
     }
     const document = writeProfile(content === undefined ? { uri } : { uri, content });
-    this.#offered?.delete(event.channel);
+    this.#settled(event.channel);
     const channel = this.#talk.channels.open(event.channel, uri);
     channel.held = true;
     if (!this.#named) {
@@ -199,9 +202,16 @@ export class Starts {
 
   refuse(event: StartEvent, reply: Reply): void {
     this.#awaited(event);
-    this.#offered?.delete(event.channel);
+    this.#settled(event.channel);
     this.#talk.channels.release(event.channel);
     this.#talk.error(event.msgno, reply);
+  }
+
+  #settled(channel: number): void {
+    this.#offered?.delete(channel);
+    if (this.#offered?.size === 0) {
+      this.#offered = undefined;
+    }
   }
 
   #awaited(event: StartEvent): void {
