@@ -127,6 +127,15 @@ export class Session implements Departures {
     return this.#talk.state !== 'closed' && this.#outbox.pending;
   }
 
+  /** MSGs received on all channels, 0 included, and not completely answered. */
+  get owed(): number {
+    let owed = 0;
+    for (const channel of this.#channels.all()) {
+      owed += channel.owing;
+    }
+    return owed;
+  }
+
   /** Whether messages wait on channels, 0 not counted, that the peer's windows or the limit of `transmit` held up. */
   get waiting(): boolean {
     return this.#channels.unsent;

@@ -110,10 +110,8 @@ async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack)
   const socket = await open(relay, options.limits.connectTimeoutMs);
   const { localAddress, localPort } = socket;
   const { stream, security } = await reach(relay, socket, options, stack);
-  const driver = new Driver(stream, {
-    role: 'initiator',
-    profiles: options.profiles,
-    limits: options.limits,
+  const rules = { role: 'initiator', profiles: options.profiles, limits: options.limits } as const;
+  const driver = new Driver(stream, rules, {
     remote: { address: socket.remoteAddress ?? relay.host, port: relay.port },
     local: { address: localAddress ?? '', port: localPort ?? 0 },
     owner: options.owner,

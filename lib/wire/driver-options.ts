@@ -39,18 +39,23 @@ export interface DriverOwner {
   identified?(driver: Driver): void;
 }
 
-export interface DriverOptions {
+/** What holds for all connections of a listener, or of a dialer: made once for all of them. */
+export interface DriverRules {
   readonly role: Role;
   readonly profiles: ProfileTable;
   readonly limits: DriverLimits;
-  readonly remote: RemoteAddress;
-  /** Where the connection arrived or left from; for logs and DIGEST-MD5 host names. */
-  readonly local: RemoteAddress;
-  readonly owner: DriverOwner;
   /** Whether this side acts under a server name (RFC 3080 §2.3.1.2); any, unless given. */
   readonly serves?: (serverName: string) => boolean;
   /** How often an identity may start channels; as often as it likes unless given. */
   readonly starts?: TokenBuckets;
+}
+
+/** What is known of one connection. */
+export interface DriverOptions {
+  readonly remote: RemoteAddress;
+  /** Where the connection arrived or left from; for logs and DIGEST-MD5 host names. */
+  readonly local: RemoteAddress;
+  readonly owner: DriverOwner;
   /** Refuse the session with this instead of a greeting (RFC 3080 §2.4). */
   readonly refuse?: Reply;
   /** The protection the connection has already, by TLS underneath. */

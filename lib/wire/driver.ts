@@ -11,61 +11,44 @@
  * ```
  */
 
-import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import type { Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event.js';
-import { type ChannelInfo, type Offer, type Role, Session } from '../beep/session.js';
-import { ImxpError, LocalError, RefusedError, RemoteProtocolError, type Reply, TransportError } from '../errors.js';
-import { type Identity, keyOf, NOBODY } from '../imxp/identity.js';
+import type { ChannelInfo, Offer, Role, Session } from '../beep/session.js';
+import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
+import { type Identity, NOBODY } from '../imxp/identity.js';
 import { events } from '../ops/events.js';
-import type { TokenBucket } from '../ops/token-bucket.js';
-import { ChannelHandle } from './channel-handle.js';
-import { PendingAsks } from './dns/pending-asks.js';
-import type { ChannelUse, DriverOptions, DriverOwner, HandedOver, RemoteAddress, Started } from './driver-options.js';
-import { flushLater } from './flusher.js';
+import type { ChannelHandle } from './channel-handle.js';
+import type {
+  ChannelUse,
+  DriverOptions,
+  DriverOwner,
+  DriverRules,
+  HandedOver,
+  RemoteAddress,
+  Started,
+} from './driver-options.js';
 import { foreignService } from './foreign.js';
-import { disown, own, type StreamOwner } from './owned-stream.js';
-import { Pace, type Paced } from './pace.js';
+import { OpenChannels } from './open-channels.js';
 import type { Conditions } from './profile.js';
+import { Pump, type PumpOwner } from './pump.js';
+import { sessionFor } from './session-for.js';
 import type { SecuredStream } from './tls/secured-stream.js';
-import { WebSocketStream } from './web/websocket.js';
-
-/** Octets taken from the session for one write. */
-const WRITE_OCTETS = 262_144;
-/** 2/3 of the segment size of the loopback interface and of Ethernet (RFC 3081 §3.1.4). */
-const LOOPBACK_FRAME_OCTETS = 43_655;
-const FRAME_OCTETS = 973;
-
-const TOO_MANY_CHANNELS: Reply = { code: 530, text: 'authenticate first: too many channels for a stranger' };
-const TOO_MANY_STARTS: Reply = { code: 450, text: 'you start too many channels: wait a second and try again' };
 
 let serial = 0;
 
-export class Driver implements StreamOwner, Paced {
+export class Driver implements PumpOwner {
   readonly id: string;
-  readonly role: Role;
   readonly remote: RemoteAddress;
   readonly local: RemoteAddress;
-  readonly deliveryTimeoutMs: number;
-  /** How long a request may stay unanswered before the session is cut off; 0 for ever. */
-  readonly stalledTimeoutMs: number;
-  readonly #options: DriverOptions;
-  readonly #channels = new Map<number, ChannelHandle>();
-  #session: Session;
-  #stream: Duplex;
+  readonly #rules: DriverRules;
+  /** Why the session is refused, if it is. */
+  readonly #refuse: Reply | undefined;
+  readonly #pump: Pump;
+  readonly #channels: OpenChannels;
   #phase: 'greeting' | 'ready' | 'tuning' | 'releasing' | 'ended' = 'greeting';
   #identity: Identity = NOBODY;
   #security: SecuredStream | undefined;
-  /** True while the stream cannot take more. */
-  #blocked = false;
-  #flushing = false;
   #timer: NodeJS.Timeout | undefined;
-  readonly #asks = new PendingAsks();
-  #handOver: (() => void) | undefined;
-  /** The channel whose answers hold the reading up, and whether one does now. */
-  #tuningChannel: number | undefined;
-  #held = false;
   #owner: DriverOwner;
   /** When a release must be over, on the clock of `performance.now`. */
   #closeBy = Number.POSITIVE_INFINITY;
@@ -73,36 +56,39 @@ export class Driver implements StreamOwner, Paced {
   #heard = false;
   /** Octets a stranger has sent. */
   #strange = 0;
-  readonly #pace: Pace;
-  /** How often this identity may start channels. */
-  #startAllowance: TokenBucket | undefined;
 
-  constructor(stream: Duplex, options: DriverOptions) {
+  constructor(stream: Duplex, rules: DriverRules, options: DriverOptions) {
     serial += 1;
     this.id = `s${serial}`;
-    this.role = options.role;
     this.remote = options.remote;
     this.local = options.local;
-    this.deliveryTimeoutMs = options.limits.deliveryTimeoutMs;
-    const { stalledTimeoutMs, deliveryTimeoutMs } = options.limits;
-    // Nobody is cut off for a request that may still be answered in time.
-    this.stalledTimeoutMs = stalledTimeoutMs === 0 ? 0 : Math.max(stalledTimeoutMs, deliveryTimeoutMs);
-    this.#pace = new Pace(this, options.limits);
+    this.#rules = rules;
+    this.#refuse = options.refuse;
     this.#owner = options.owner;
-    this.#options = options;
-    this.#stream = stream;
     this.#security = options.security;
-    this.#session = this.#newSession();
-    this.#deadline(options.limits.greetingTimeoutMs, 'the peer sent no greeting');
-    if (options.opening === true) {
-      this.#phase = 'tuning';
-      return;
-    }
-    this.#listen();
-    this.#touch();
+    this.#channels = new OpenChannels(this, rules);
+    this.#pump = new Pump(stream, this.#newSession(), this, rules.limits);
+    this.#deadline(rules.limits.greetingTimeoutMs, 'the peer sent no greeting');
+    if (options.opening === true) this.#phase = 'tuning';
+    else this.#pump.start();
   }
 
   // ---- facts --------------------------------------------------------------------------------------------------------
+
+  get role(): Role {
+    return this.#rules.role;
+  }
+
+  get deliveryTimeoutMs(): number {
+    return this.#rules.limits.deliveryTimeoutMs;
+  }
+
+  /** How long a request may stay unanswered before the session is cut off; 0 for ever. */
+  get stalledTimeoutMs(): number {
+    const { stalledTimeoutMs, deliveryTimeoutMs } = this.#rules.limits;
+    // Nobody is cut off for a request that may still be answered in time.
+    return stalledTimeoutMs === 0 ? 0 : Math.max(stalledTimeoutMs, deliveryTimeoutMs);
+  }
 
   get identity(): Identity {
     return this.#identity;
@@ -111,9 +97,18 @@ export class Driver implements StreamOwner, Paced {
   /** Sets who the peer is. The greeting of a later session and all channels, existing and future, follow it. */
   set identity(identity: Identity) {
     this.#identity = identity;
-    this.#startAllowance = undefined;
-    if (identity.kind !== 'none') this.#widen();
+    this.#channels.identified(this.#session);
     this.#owner.identified?.(this);
+    this.#pump.touch();
+  }
+
+  /** Whether the peer is no stranger: it said who it is, or it is the one we wanted to talk to. */
+  get known(): boolean {
+    return this.#rules.role === 'initiator' || this.#identity.kind !== 'none';
+  }
+
+  get #session(): Session {
+    return this.#pump.session;
   }
 
   get privacy(): boolean {
@@ -126,11 +121,7 @@ export class Driver implements StreamOwner, Paced {
 
   /** The transport in use; only for handing its values to a tuning profile. */
   get stream(): Duplex {
-    return this.#stream;
-  }
-
-  get heldOctets(): number {
-    return this.#stream.writableLength;
+    return this.#pump.line.stream;
   }
 
   get serverName(): string | undefined {
@@ -146,7 +137,7 @@ export class Driver implements StreamOwner, Paced {
   }
 
   get channels(): Iterable<ChannelHandle> {
-    return this.#channels.values();
+    return this.#channels.all();
   }
 
   /** What waits on a channel; undefined when it is not open. */
@@ -161,7 +152,7 @@ export class Driver implements StreamOwner, Paced {
 
   /** Whether the transport takes nothing more at this moment. */
   get blocked(): boolean {
-    return this.#blocked;
+    return this.#pump.line.blocked;
   }
 
   get conditions(): Conditions {
@@ -185,7 +176,7 @@ export class Driver implements StreamOwner, Paced {
     const { peer } = this.#session;
     if (peer !== undefined && this.#phase !== 'greeting') return Promise.resolve(peer);
     if (this.#phase === 'ended') return Promise.reject(this.#gone());
-    return this.#asks.greeting();
+    return this.#channels.asks.greeting();
   }
 
   /**
@@ -196,18 +187,15 @@ export class Driver implements StreamOwner, Paced {
    */
   start(offer: Offer, use: ChannelUse, quiet = false): Promise<Started> {
     if (this.#phase !== 'ready') return Promise.reject(this.#gone());
-    return this.#asks.start(use, () => {
-      const number = this.#session.start(offer);
-      if (quiet) this.#session.quiesce();
-      this.#touch();
-      return number;
-    });
+    const started = this.#channels.start(this.#session, offer, use, quiet);
+    this.#pump.touch();
+    return started;
   }
 
   /** Sends on a channel; returns the message number. */
   send(channel: number, message: Outbound): number {
     const msgno = this.#session.send(channel, message);
-    this.#touch();
+    this.#pump.touch();
     return msgno;
   }
 
@@ -218,7 +206,7 @@ export class Driver implements StreamOwner, Paced {
 
   consume(channel: number, octets: number): void {
     this.#session.consume(channel, octets);
-    this.#touch();
+    this.#pump.touch();
   }
 
   /**
@@ -228,9 +216,9 @@ export class Driver implements StreamOwner, Paced {
    */
   closeChannel(number: number, code: number, text: string): Promise<void> {
     if (this.#phase === 'ended') return Promise.resolve();
-    return this.#asks.close(number, () => {
+    return this.#channels.asks.close(number, () => {
       this.#session.close(number, code, text);
-      this.#touch();
+      this.#pump.touch();
     });
   }
 
@@ -246,7 +234,7 @@ export class Driver implements StreamOwner, Paced {
       this.destroy(new LocalError('CLOSED', 'the session was ended before it was ready'));
       return;
     }
-    const closeMs = Math.ceil(Math.min(this.#options.limits.closeTimeoutMs, limitMs));
+    const closeMs = Math.ceil(Math.min(this.#rules.limits.closeTimeoutMs, limitMs));
     this.#deadline(closeMs, 'the peer did not answer the release');
     try {
       await this.closeChannel(0, 200, text);
@@ -258,24 +246,20 @@ export class Driver implements StreamOwner, Paced {
 
   /** Lets what is queued leave, and closes without asking. */
   dismiss(error: ImxpError): void {
-    this.flush();
+    this.#pump.flush();
     this.#end(error);
   }
 
   /** Says what `refuse` of the options says, and closes (RFC 3080 §2.4). */
   turnAway(): void {
-    this.dismiss(new LocalError('BUSY', this.#options.refuse?.text ?? 'refused'));
+    this.dismiss(new LocalError('BUSY', this.#refuse?.text ?? 'refused'));
   }
 
   /** Drops the connection at once, without a word to the peer. */
   destroy(error: ImxpError): void {
     if (this.#phase === 'ended') return;
-    const stream = this.#stream;
     this.#finish(error);
-    // RFC 3081 §2: a terminated session is a TCP abort. A TLSSocket is a Socket too, but throws when it is to be reset.
-    const abort = error instanceof RemoteProtocolError && stream instanceof Socket && !(stream instanceof TLSSocket);
-    if (abort) stream.resetAndDestroy();
-    else stream.destroy();
+    this.#pump.line.cut(error);
   }
 
   // ---- answers to a peer's start ---------------------------------------------------------------------------------
@@ -284,21 +268,15 @@ export class Driver implements StreamOwner, Paced {
   accept(event: StartEvent, uri: string, content: string | undefined, channel: ChannelHandle): void {
     if (this.#phase === 'ended') return;
     this.#session.acceptStart(event, uri, content);
-    this.#register(channel);
-    this.#touch();
+    this.#channels.register(this.#session, channel);
+    this.#pump.touch();
   }
 
   refuse(event: StartEvent, reply: Reply): void {
     if (this.#phase === 'ended') return;
     this.#session.refuseStart(event, reply);
-    events.refused.publish({
-      session: this.id,
-      remote: this.remote.address,
-      what: 'start',
-      code: reply.code,
-      reason: reply.text,
-    });
-    this.#touch();
+    this.#refused('start', reply);
+    this.#pump.touch();
   }
 
   // ---- tuning --------------------------------------------------------------------------------------------------------
@@ -310,32 +288,17 @@ export class Driver implements StreamOwner, Paced {
    * @param owed replies that may stay owed: the one `last` is going to give
    */
   handOver(owed: number, last: () => void): Promise<HandedOver> {
-    return new Promise((resolve) => {
-      this.#handOver = (): void => {
-        if (this.#owed() > owed) return;
-        this.#handOver = undefined;
-        last();
-        this.#session.quiesce();
-        // All of it, whether the transport is slow or not; and nothing that came after is parsed any more.
-        while (this.#session.pending) this.#write();
-        resolve(this.#detach());
-      };
-      this.#handOver();
-    });
+    return this.#pump.handOver(owed, last);
   }
 
   /** The same for the peer that waits for the answer to what it sent: everything has already left. */
   handOverNow(): HandedOver {
-    return this.#detach();
+    return this.#pump.leave();
   }
 
   /** Lets the session go on after an answer on a tuning channel that did not change the transport. */
   goOn(): void {
-    if (this.#phase === 'ended') return;
-    this.#held = false;
-    this.#session.resume();
-    this.#pump();
-    this.#touch();
+    if (this.#phase !== 'ended') this.#pump.resume();
   }
 
   /** Begins a new session over the new transport: nothing of the old one is kept but the server name (beep.md B-8). */
@@ -346,88 +309,50 @@ export class Driver implements StreamOwner, Paced {
     }
     if (change.security !== undefined) this.#security = change.security;
     this.#identity = change.identity ?? this.#identity;
-    this.#stream = stream;
     this.#phase = 'greeting';
-    this.#blocked = false;
-    this.#held = false;
-    this.#tuningChannel = undefined;
-    this.#session = this.#newSession(this.#session.serverName);
-    this.#listen();
-    this.#deadline(this.#options.limits.greetingTimeoutMs, 'the peer sent no greeting after tuning');
+    this.#pump.renew(stream, this.#newSession(this.#session.serverName));
+    this.#deadline(this.#rules.limits.greetingTimeoutMs, 'the peer sent no greeting after tuning');
     if (change.identity !== undefined) this.#owner.identified?.(this);
-    this.#touch();
   }
 
-  // ---- moving octets ----------------------------------------------------------------------------------------------
+  // ---- of the pump --------------------------------------------------------------------------------------------------
 
-  /** Writes what may leave now. Called once per turn of the event loop, and when the transport can take more. */
-  flush(): void {
-    this.#flushing = false;
-    if (this.#phase === 'ended' || this.#blocked) return;
-    this.#write();
-    // A close or release is complete when its last octets have left.
-    this.#pump();
-    if (!this.#running) return;
-    this.#pace.flushed(this.#waiting());
-  }
-
-  get #running(): boolean {
-    return this.#phase !== 'ended' && this.#phase !== 'tuning';
-  }
-
-  /** Whether something could not leave: the transport is full, or the peer's window of a channel. */
-  #waiting(): boolean {
-    if (this.#blocked) return true;
-    for (const number of this.#channels.keys()) {
-      if ((this.#session.channelInfo(number)?.unsentOctets ?? 0) > 0) return true;
-    }
-    return false;
-  }
-
-  #write(): void {
-    const stream = this.#stream;
-    for (;;) {
-      const batch = this.#session.transmit(WRITE_OCTETS);
-      const [first] = batch;
-      if (first === undefined) return;
-      if (batch.length === 1) {
-        this.#pace.wrote(first.length);
-        stream.write(first);
-      } else {
-        stream.cork();
-        for (const octets of batch) {
-          this.#pace.wrote(octets.length);
-          stream.write(octets);
-        }
-        stream.uncork();
-      }
-      if (stream.writableNeedDrain) {
-        this.#blocked = true;
+  handle(event: SessionEvent): void {
+    switch (event.type) {
+      case 'greeting':
+        this.#ready(event.greeting);
         return;
-      }
+      case 'unavailable':
+        this.#unavailable(event.reply);
+        return;
+      case 'start':
+        this.#startRequested(event);
+        return;
+      case 'close':
+        this.#closeRequested(event.channel);
+        return;
+      case 'closed':
+        this.#closed(event.channel);
+        return;
+      case 'released':
+        this.#end(undefined);
+        return;
+      case 'reply':
+        this.#pump.held = this.#channels.tunes(event.channel);
+        this.#channels.handle(this.#session, event);
+        return;
+      case 'started':
+        this.#channels.handle(this.#session, event);
+        this.#pump.held = this.#channels.tunes(event.channel);
+        return;
+      default:
+        this.#channels.handle(this.#session, event);
     }
   }
 
-  #touch(): void {
-    if (this.#flushing || this.#phase === 'ended') return;
-    this.#flushing = true;
-    flushLater(this);
-  }
-
-  drained(): void {
-    this.#blocked = false;
-    this.flush();
-  }
-
-  received(chunk: Buffer): void {
-    if (this.#phase === 'ended') return;
-    if (!this.#known && this.#tooMuch(chunk.length)) return;
-    if (!this.#heard && this.#foreign(chunk)) return;
-    this.#session.receive(chunk);
-    this.#pump();
-    if (!this.#running) return;
-    this.#pace.received(chunk.length, this.#session.unfinished);
-    this.#touch();
+  refuses(chunk: Buffer): boolean {
+    if (!this.known && this.#tooMuch(chunk.length)) return true;
+    return !this.#heard && this.#foreign(chunk);
   }
 
   /** Whether the first octets are those of another service, in which case that is said instead of a fault of its frames. */
@@ -443,241 +368,61 @@ export class Driver implements StreamOwner, Paced {
 
   /** Strangers only negotiate; one that sends more than that takes is up to something else. */
   #tooMuch(octets: number): boolean {
-    const { unauthenticatedOctets: limit } = this.#options.limits;
+    const { unauthenticatedOctets: limit } = this.#rules.limits;
     this.#strange += octets;
     if (this.#strange <= limit) return false;
     this.destroy(new TransportError('TOO_LARGE', `more than ${limit} octets without authentication`));
     return true;
   }
 
-  #pump(): void {
-    const session = this.#session;
-    try {
-      while (session === this.#session && !this.#held && this.#phase !== 'ended' && this.#phase !== 'tuning') {
-        const event = session.nextEvent();
-        if (event === undefined) return;
-        this.#handle(event);
-      }
-    } catch (error) {
-      this.#fault(error);
-    }
-  }
-
-  #handle(event: SessionEvent): void {
-    switch (event.type) {
-      case 'message':
-        this.#channels.get(event.channel)?.message(event.msgno, event.payload);
-        return;
-      case 'reply':
-        this.#held = event.channel === this.#tuningChannel;
-        this.#channels.get(event.channel)?.replied(event.msgno, event.kind, event.payload);
-        if (this.#handOver !== undefined) this.#handOver();
-        return;
-      case 'answer':
-        this.consume(event.channel, event.payload.length);
-        return;
-      case 'nul':
-        // No profile served here asks one-to-many questions, so no request was answered by this.
-        this.#channels.get(event.channel)?.replyLost(event.msgno);
-        return;
-      case 'too-large':
-        this.#channels.get(event.channel)?.tooLarge(event.msgno, event.limit);
-        return;
-      case 'reply-too-large':
-        this.#channels.get(event.channel)?.replyLost(event.msgno);
-        return;
-      case 'start':
-        this.#startRequested(event);
-        return;
-      case 'started':
-        this.#started(event);
-        return;
-      case 'start-refused':
-        this.#asks.started(event.channel)?.reject(new RefusedError('START_REFUSED', event.reply));
-        return;
-      case 'greeting':
-        this.#ready(event.greeting);
-        return;
-      case 'unavailable':
-        this.#unavailable(event.reply);
-        return;
-      case 'close':
-        this.#closeRequested(event.channel);
-        return;
-      case 'closed':
-        this.#closed(event.channel);
-        return;
-      case 'close-refused':
-        this.#channels.get(event.channel)?.reopened();
-        this.#asks.closed(event.channel)?.reject(new RefusedError('CLOSE_REFUSED', event.reply));
-        return;
-      case 'released':
-        this.#end(undefined);
-        return;
-      default:
-        event satisfies never;
-    }
-  }
-
-  // ---- channel management ------------------------------------------------------------------------------------------
-
   #ready(greeting: Greeting): void {
     this.#clearDeadline();
     this.#phase = 'ready';
-    this.#asks.greeted(greeting);
+    this.#channels.greeted(greeting);
   }
 
   #unavailable(reply: Reply): void {
-    const error = new RefusedError(
-      'BEEP_UNAVAILABLE',
-      reply,
-      `the listener is not available: ${reply.code} ${reply.text}`,
-    );
     // RFC 3080 §2.4: both sides close and should log it.
-    events.refused.publish({
-      session: this.id,
-      remote: this.remote.address,
-      what: 'session',
-      code: reply.code,
-      reason: reply.text,
-    });
-    this.#end(error);
+    this.#refused('session', reply);
+    const words = `the listener is not available: ${reply.code} ${reply.text}`;
+    this.#end(new RefusedError('BEEP_UNAVAILABLE', reply, words));
   }
 
   #startRequested(event: StartEvent): void {
-    const { profiles, serves } = this.#options;
-    const excess = this.#excess();
-    if (excess !== undefined) {
-      this.refuse(event, excess);
-      return;
-    }
-    if (event.serverName !== undefined && serves?.(event.serverName) === false) {
-      const name = event.serverName === '' ? 'an empty serverName' : event.serverName;
-      this.refuse(event, { code: 550, text: `${name} is not served here` });
-      return;
-    }
-    const choice = profiles.choose(event.proposals, this.conditions);
-    if ('code' in choice) this.refuse(event, choice);
-    else choice.profile.start(this, event, choice.proposal);
-  }
-
-  /** Why no further channel may be started now, if so. */
-  #excess(): Reply | undefined {
-    const { limits, starts } = this.#options;
-    if (!this.#known) return this.#channels.size < limits.unauthenticatedChannels ? undefined : TOO_MANY_CHANNELS;
-    if (starts === undefined || this.#identity.kind === 'none') return undefined;
-    this.#startAllowance ??= starts.of(keyOf(this.#identity));
-    return this.#startAllowance?.take() === false ? TOO_MANY_STARTS : undefined;
-  }
-
-  #started(event: Extract<SessionEvent, { type: 'started' }>): void {
-    const waiter = this.#asks.started(event.channel);
-    if (waiter === undefined) return;
-    if (waiter.use.tuning === true) {
-      this.#tuningChannel = event.channel;
-      this.#held = true;
-    }
-    const channel = new ChannelHandle(this, event.channel, event.uri, waiter.use.codec);
-    const handler = waiter.use.handler?.(channel);
-    if (handler !== undefined) channel.handler = handler;
-    this.#register(channel);
-    waiter.resolve({ channel, uri: event.uri, content: event.content });
-  }
-
-  #register(channel: ChannelHandle): void {
-    this.#channels.set(channel.number, channel);
-    const { limits } = this.#options;
-    // A wider window from the start: 4,096 octets a round trip would be the ceiling otherwise. Strangers keep that.
-    if (this.#known) this.#session.window(channel.number, limits.windowOctets);
-    channel.opened();
-  }
-
-  /** After authentication every channel gets the limits of a known peer. */
-  #widen(): void {
-    const { limits } = this.#options;
-    this.#session.messageOctets = limits.messageOctets;
-    for (const number of this.#channels.keys()) this.#session.window(number, limits.windowOctets);
-    this.#touch();
+    const refusal = this.#channels.requested(event);
+    if (refusal !== undefined) this.refuse(event, refusal);
   }
 
   #closeRequested(number: number): void {
-    if (number === 0) {
-      this.#phase = this.#phase === 'ready' ? 'releasing' : this.#phase;
-      for (const channel of this.#channels.values()) channel.closing();
-    } else {
-      this.#channels.get(number)?.closing();
-    }
+    if (number === 0 && this.#phase === 'ready') this.#phase = 'releasing';
+    this.#channels.closeRequested(number);
     this.#session.acceptClose(number);
-    this.#touch();
+    this.#pump.touch();
   }
 
   #closed(number: number): void {
-    this.#asks.closed(number)?.resolve();
-    if (number === 0) {
-      this.#end(undefined);
-      return;
-    }
-    if (number === this.#tuningChannel) this.#tuningChannel = undefined;
-    const channel = this.#channels.get(number);
-    this.#channels.delete(number);
-    channel?.ended(0);
+    this.#channels.closed(number);
+    if (number === 0) this.#end(undefined);
   }
 
-  #owed(): number {
-    let owed = this.#session.channelInfo(0)?.owed ?? 0;
-    for (const number of this.#channels.keys()) owed += this.#session.channelInfo(number)?.owed ?? 0;
-    return owed;
+  #refused(what: 'session' | 'start', { code, text }: Reply): void {
+    events.refused.publish({ session: this.id, remote: this.remote.address, what, code, reason: text });
   }
 
   // ---- beginning and end ------------------------------------------------------------------------------------------
 
-  /** Whether the peer is no stranger: it said who it is, or it is the one we wanted to talk to. */
-  get #known(): boolean {
-    return this.role === 'initiator' || this.#identity.kind !== 'none';
-  }
-
   #newSession(serverName?: string): Session {
-    const { role, profiles, limits, remote, refuse } = this.#options;
-    const loopback = remote.address === '::1' || remote.address.includes('127.0.0.');
-    return new Session({
-      role,
-      profiles: profiles.offered(this.conditions),
-      isTuning: profiles.isTuning,
-      frameOctets: loopback ? LOOPBACK_FRAME_OCTETS : FRAME_OCTETS,
-      limits: {
-        channels: limits.channels,
-        messageOctets: this.#known ? limits.messageOctets : limits.unauthenticatedMessageOctets,
-      },
-      ...(refuse === undefined ? {} : { refuse }),
-      ...(serverName === undefined ? {} : { serverName }),
-    });
+    return sessionFor(this, this.#rules, { refuse: this.#refuse, serverName });
   }
 
-  #listen(): void {
-    const stream = this.#stream;
-    own(stream, this);
-    const timed = stream instanceof Socket || stream instanceof WebSocketStream;
-    if (timed && this.#options.limits.idleTimeoutMs > 0) {
-      stream.setTimeout(this.#options.limits.idleTimeoutMs, () =>
-        this.destroy(new TransportError('TIMED_OUT', 'the session was idle for too long')),
-      );
-    }
-  }
-
-  #detach(): HandedOver {
+  left(): void {
     this.#phase = 'tuning';
     this.#clearDeadline();
-    this.#pace.rest();
-    const stream = this.#stream;
-    stream.pause();
-    disown(stream);
-    const leftover = this.#session.detach();
-    this.#dropChannels();
-    return { stream, leftover };
+    this.#channels.drop(this.#session);
   }
 
   /** A fault of the peer ends the session in silence; a fault of ours must not harm the other sessions. */
-  #fault(error: unknown): void {
+  fault(error: unknown): void {
     if (error instanceof ImxpError) {
       this.destroy(error);
     } else {
@@ -689,36 +434,22 @@ export class Driver implements StreamOwner, Paced {
   /** Ends the session in order: what is written still leaves. */
   #end(error: ImxpError | undefined): void {
     if (this.#phase === 'ended') return;
-    const stream = this.#stream;
     this.#finish(error);
-    stream.end();
-    // A peer that keeps its side open must not keep ours.
-    const left = Math.max(0, this.#closeBy - performance.now());
-    const timer = setTimeout(() => stream.destroy(), Math.min(this.#options.limits.closeTimeoutMs, left));
-    timer.unref();
-    stream.once('close', () => clearTimeout(timer));
-    stream.resume();
+    this.#pump.line.end(this.#closeBy - performance.now());
   }
 
   #finish(error: ImxpError | undefined): void {
     this.#phase = 'ended';
     this.#clearDeadline();
-    this.#pace.stop();
-    disown(this.#stream);
-    this.#dropChannels();
-    this.#asks.end(error ?? this.#gone(), error === undefined);
+    this.#pump.stop();
+    this.#channels.drop(this.#session);
+    this.#channels.end(error ?? this.#gone(), error === undefined);
     events.closed.publish({
       session: this.id,
       remote: this.remote.address,
       ...(error === undefined ? {} : { error: error.code, reason: error.message }),
     });
     this.#owner.ended(this, error);
-  }
-
-  #dropChannels(): void {
-    const channels = [...this.#channels];
-    this.#channels.clear();
-    for (const [number, channel] of channels) channel.ended(this.#session.channelInfo(number)?.unsentOctets ?? 0);
   }
 
   #gone(): ImxpError {
@@ -733,9 +464,9 @@ export class Driver implements StreamOwner, Paced {
       : 'the peer closed the connection without releasing the session';
     const reason = error === undefined ? closed : error.message;
     const code = error === undefined && this.#phase === 'releasing' ? undefined : 'CONNECTION_LOST';
-    const stream = this.#stream;
-    this.#finish(code === undefined ? undefined : new TransportError(code, reason, { cause: error }));
-    stream.destroy();
+    const failure = code === undefined ? undefined : new TransportError(code, reason, { cause: error });
+    this.#finish(failure);
+    this.#pump.line.cut(failure);
   }
 
   #deadline(ms: number, what: string): void {

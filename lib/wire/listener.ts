@@ -8,7 +8,7 @@ import { events } from '../ops/events.js';
 import type { TokenBuckets } from '../ops/token-bucket.js';
 import { Crowd } from './crowd.js';
 import { Driver } from './driver.js';
-import type { DriverOwner } from './driver-options.js';
+import type { DriverOwner, DriverRules, RemoteAddress } from './driver-options.js';
 import type { Entrance } from './entrance.js';
 import { cannotListen } from './listen-fault.js';
 import { hostOf, plainAddress } from './network.js';
@@ -46,11 +46,15 @@ export class Listener implements DriverOwner {
   readonly #lifetimes = new Map<Driver, NodeJS.Timeout>();
   readonly #perAddress = new Map<string, number>();
   #limits: Limits;
+  #rules: DriverRules;
+  /** Where the newest connection arrived: mostly where all do. */
+  #local: RemoteAddress = { address: '', port: 0 };
   #closing = false;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#limits = options.limits;
+    this.#rules = this.#rulesFor(options.limits);
     this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
       this.#accept(socket),
     );
@@ -85,6 +89,7 @@ export class Listener implements DriverOwner {
 
   set limits(limits: Limits) {
     this.#limits = limits;
+    this.#rules = this.#rulesFor(limits);
   }
 
   /** Stops accepting. Sessions that exist go on until {@link release}. */
@@ -119,7 +124,7 @@ export class Listener implements DriverOwner {
   }
 
   #accept(socket: Socket): void {
-    const { remoteAddress, remotePort, localAddress, localPort } = socket;
+    const { remoteAddress, remotePort } = socket;
     if (remoteAddress === undefined || this.#closing) {
       socket.destroy();
       return;
@@ -127,15 +132,10 @@ export class Listener implements DriverOwner {
     const address = plainAddress(remoteAddress);
     const refuse = this.#obstacle(address);
     const { entrance } = this.#options;
-    const driver = new Driver(socket, {
-      role: 'listener',
-      profiles: this.#options.profiles,
-      limits: this.#limits,
+    const driver = new Driver(socket, this.#rules, {
       remote: { address, port: remotePort ?? 0 },
-      local: { address: plainAddress(localAddress ?? ''), port: localPort ?? 0 },
+      local: this.#localOf(socket),
       owner: this,
-      ...(this.#options.serves === undefined ? {} : { serves: this.#options.serves }),
-      ...(this.#options.starts === undefined ? {} : { starts: this.#options.starts }),
       ...(refuse === undefined ? {} : { refuse }),
       opening: entrance !== undefined,
     });
@@ -158,6 +158,24 @@ export class Listener implements DriverOwner {
     this.#strangers.add(driver, hostOf(address));
     this.#lifetimes.set(driver, this.#lifetime(driver));
     void entrance?.admit(driver, socket, false);
+  }
+
+  #rulesFor(limits: Limits): DriverRules {
+    const { profiles, serves, starts } = this.#options;
+    return {
+      role: 'listener',
+      profiles,
+      limits,
+      ...(serves === undefined ? {} : { serves }),
+      ...(starts === undefined ? {} : { starts }),
+    };
+  }
+
+  /** Where a connection arrived; the same object for all that arrived there. */
+  #localOf({ localAddress = '', localPort = 0 }: Socket): RemoteAddress {
+    const address = plainAddress(localAddress);
+    if (address !== this.#local.address || localPort !== this.#local.port) this.#local = { address, port: localPort };
+    return this.#local;
   }
 
   #obstacle(address: string): Reply | undefined {

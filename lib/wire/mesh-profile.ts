@@ -35,19 +35,21 @@ export class MeshProfile implements ServedProfile {
   }
 
   start(driver: Driver, event: StartEvent, proposal: Proposal): void {
-    const channel = new ChannelHandle(driver, event.channel, proposal.uri, this.#errors);
+    // Our own words for it: the peer's would keep the document they came in, as long as the channel lasts.
+    const uri = this.uris.find((own) => own === proposal.uri) ?? proposal.uri;
+    const channel = new ChannelHandle(driver, event.channel, uri, this.#errors);
     channel.handler = this.#acceptor.accept(channel);
     if (proposal.content === undefined || proposal.content.length === 0) {
-      driver.accept(event, proposal.uri, undefined, channel);
+      driver.accept(event, uri, undefined, channel);
       return;
     }
     const answer = this.#acceptor.initial(channel, proposal.content);
     if (typeof answer === 'string') {
-      driver.accept(event, proposal.uri, answer, channel);
+      driver.accept(event, uri, answer, channel);
       return;
     }
     answer.then(
-      (content) => driver.accept(event, proposal.uri, content, channel),
+      (content) => driver.accept(event, uri, content, channel),
       (error: unknown) => {
         events.fault.publish({ session: driver.id, error });
         driver.refuse(event, error instanceof ImxpError && error.reply ? error.reply : INTERNAL);

@@ -11,6 +11,8 @@ export interface Paced {
   /** Octets written that the transport still holds. */
   readonly heldOctets: number;
   destroy(error: ImxpError): void;
+  /** Nothing is under way any more: the watch is not needed until something is. */
+  rested(): void;
 }
 
 export interface PaceLimits {
@@ -68,7 +70,10 @@ export class Pace implements Ticking {
       // What the transport still holds has not left.
     } else if (this.#writing.stalled(now, this.#paced.heldOctets)) {
       this.#paced.destroy(new TransportError('TIMED_OUT', 'the peer does not take what is sent to it'));
-    } else if (this.#reading.idle && this.#writing.idle) this.stop();
+    } else if (this.#reading.idle && this.#writing.idle) {
+      this.stop();
+      this.#paced.rested();
+    }
   }
 
   #watch(): number {

@@ -86,6 +86,11 @@ class Sessions {
     return (this.#penalties?.bannedFor(driver.remote.address) ?? 0) > 0;
   }
 
+  /** The peer has authenticated: no further attempt will come (RFC 3080 §4). */
+  done(driver: Driver): void {
+    this.#servers.delete(driver);
+  }
+
   #of(driver: Driver): SessionSasl {
     const known = this.#servers.get(driver);
     if (known?.privacy === driver.privacy) return known;
@@ -186,7 +191,9 @@ export class SaslProfile implements ServedProfile {
     }
     const { account, username } = authentication;
     await pause(this.#sessions.succeeded(driver, account ?? username));
-    if (!driver.ended) await admit(driver, authentication, send);
+    if (driver.ended) return;
+    await admit(driver, authentication, send);
+    this.#sessions.done(driver);
   }
 
   async #refuse(driver: Driver, answer: ServerAnswer & { readonly type: 'error' }, send: () => void): Promise<void> {

@@ -92,10 +92,8 @@ export async function initiator(
   const ended = new Promise<ImxpError | undefined>((resolve) => {
     end = resolve;
   });
-  const driver = new Driver(stream, {
-    role: 'initiator',
-    profiles: new ProfileTable(options.profiles ?? []),
-    limits,
+  const rules = { role: 'initiator', profiles: new ProfileTable(options.profiles ?? []), limits } as const;
+  const driver = new Driver(stream, rules, {
     remote: { address: '127.0.0.1', port },
     local: { address: '127.0.0.1', port: socket.localPort ?? 0 },
     owner: { ended: (_driver, error) => end(error) },

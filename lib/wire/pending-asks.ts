@@ -1,7 +1,7 @@
 /** What the user of a session waits for: the peer's greeting, answers to `start` and to `close`. Made as needed. */
-import type { Greeting } from '../../beep/event.js';
-import type { ImxpError } from '../../errors.js';
-import type { ChannelUse, Started } from '../driver-options.js';
+import type { Greeting } from '../beep/event.js';
+import type { ImxpError } from '../errors.js';
+import type { ChannelUse, Started } from './driver-options.js';
 
 interface Waiter<T> {
   resolve(value: T): void;
