@@ -12,6 +12,7 @@ export interface Option {
   readonly targetHop: TargetHop;
   /** False: whoever the option applies to must understand it or fail. */
   readonly seeNoEvil: boolean;
+  /** 0 where hold4Endpoint came without one. */
   readonly transID: number;
   /** Language tags for diagnostics, best first; `i-default` unless given. */
   readonly localize: string;

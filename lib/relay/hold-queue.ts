@@ -16,29 +16,15 @@ import { isTransient } from '../imxp/reply-code.js';
 import { REPLIES } from './answer.js';
 import type { Payload } from './channel.js';
 import { fault } from './events.js';
-import {
-  dueOf,
-  Held,
-  HeldDelivery,
-  type HeldOwner,
-  joined,
-  mayBeHeld,
-  readHeld,
-  timingsOf,
-  withoutReportAfter,
-} from './held.js';
+import { dueOf, Held, HeldDelivery, type HeldOwner, joined, mayBeHeld, readHeld, timingsOf } from './held.js';
+import { HoldList } from './hold-list.js';
+import { HoldPace } from './hold-pace.js';
+import { HoldTimes, type TimesOwner } from './hold-times.js';
 import type { HoldKeeper } from './holds.js';
 import type { SpoolEntry } from './spool.js';
 import { reportStatus } from './status.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
-import { reportOn, TimedTarget } from './timed.js';
-
-/** Unanswered at one time: few at first, and more as long as the application answers quickly. */
-const WINDOW = { first: 4, most: 64 };
-const WINDOW_OCTETS = 1_048_576;
-/** An application that takes longer gets less at a time, so that none of it runs out of time unseen. */
-const QUICK_MS = 1000;
-const RETRY_MS = { first: 200, longest: 30_000 };
+import { TimedTarget } from './timed.js';
 
 /** A Data that is not to be held, and must not overtake what is. */
 interface Behind {
@@ -48,19 +34,17 @@ interface Behind {
   readonly after: number;
 }
 
-export class HoldQueue implements DeliveryTarget, HeldOwner {
+export class HoldQueue implements DeliveryTarget, HeldOwner, TimesOwner {
   readonly name: Address;
   readonly #keeper: HoldKeeper;
-  /** In the order of arrival; those before `#head` are out or gone. */
-  #items: Held[] = [];
-  #head = 0;
+  readonly #list = new HoldList();
+  readonly #pace = new HoldPace();
+  readonly #times: HoldTimes;
   #returned: Held[] = [];
   #behind: Behind[] = [];
   #target: DeliveryTarget | undefined;
   #out = 0;
   #outOctets = 0;
-  #window = WINDOW.first;
-  #retryMs = RETRY_MS.first;
   /** Nothing is sent: somebody is asked, a retry is due, or what another application got is not answered. */
   #blocked = false;
   #changing = false;
@@ -74,11 +58,12 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
   constructor(name: Address, keeper: HoldKeeper) {
     this.name = name;
     this.#keeper = keeper;
+    this.#times = new HoldTimes(keeper, this);
   }
 
   /** When the oldest arrived, milliseconds since 1970; undefined when nothing is held. */
   get oldest(): number | undefined {
-    return this.#items.find(({ state }) => state !== 'gone')?.entry.at;
+    return this.#list.oldest;
   }
 
   get empty(): boolean {
@@ -89,7 +74,7 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
   load(entry: SpoolEntry): void {
     const held = new Held(entry);
     this.#add(held);
-    this.#durable(held);
+    this.#times.watch(held);
   }
 
   // ---- what arrives
@@ -98,7 +83,7 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
     if (mayBeHeld(delivery.data)) this.#hold(delivery, sink);
     else if (this.#behind.length >= this.#keeper.outstanding) sink.failed(REPLIES.busy);
     else {
-      this.#behind.push({ delivery, sink, after: this.#items.at(-1)?.entry.seq ?? 0 });
+      this.#behind.push({ delivery, sink, after: this.#list.last });
       this.#pump();
     }
   }
@@ -145,7 +130,7 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
       }
       keeper.counts.stored += 1;
       sink.delivered(true);
-      this.#durable(held);
+      this.#times.watch(held);
       this.#pump();
     });
   }
@@ -156,17 +141,10 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
   }
 
   #add(held: Held): void {
-    this.#items.push(held);
+    this.#list.push(held);
     this.count += 1;
     this.octets += held.entry.octets;
     this.#keeper.changed(1, held.cost);
-  }
-
-  #durable(held: Held): void {
-    held.state = 'waiting';
-    const { due } = held.entry;
-    const { time } = this.#keeper;
-    if (due > 0) held.off = time.after(due - time.wall(), () => this.#due(held));
   }
 
   /** It counts no more; whether it is still written somewhere is another matter. */
@@ -185,15 +163,14 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
   /** An application attached; what is held goes to it from now on. */
   attach(target: DeliveryTarget): void {
     this.#target = target;
-    this.#window = WINDOW.first;
-    this.#retryMs = RETRY_MS.first;
+    this.#pace.reset();
     this.#offRetry?.();
     // What an earlier application got and has not answered may still be answered.
     this.#changing = this.#out > 0;
     this.#blocked = true;
     void this.#keeper.since(this.name).then((since) => {
       // The account may be another one of the same name.
-      for (const held of this.#items) if (held.state === 'waiting' && held.entry.at < since) this.#remove(held);
+      for (const held of this.#list.waiting) if (held.entry.at < since) this.#remove(held);
       this.#blocked = false;
       this.#pump();
     });
@@ -230,9 +207,7 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
     if (target === undefined || this.#blocked || this.#changing || this.#returned.length > 0 || this.#keeper.draining) {
       return false;
     }
-    while (this.#items[this.#head]?.state === 'gone') this.#head += 1;
-    this.#tidy();
-    const held = this.#items[this.#head];
+    const held = this.#list.next;
     const [behind] = this.#behind;
     if (behind !== undefined && (held === undefined || held.entry.seq > behind.after)) {
       this.#behind.shift();
@@ -241,13 +216,11 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
     }
     // What comes after one that is not written yet would overtake it.
     if (held === undefined || held.state !== 'waiting') return false;
-    const full = this.#out >= this.#window || this.#outOctets + held.entry.octets > WINDOW_OCTETS;
-    if (full && this.#out > 0) return false;
-    return this.#send(held, target);
+    return this.#pace.allows(this.#out, this.#outOctets, held.entry.octets) && this.#send(held, target);
   }
 
   #send(held: Held, target: DeliveryTarget): boolean {
-    const data = this.#read(held);
+    const data = this.read(held);
     if (data === undefined) return true;
     const granted = this.#keeper.granted(this.name, data.originator);
     if (granted instanceof Promise) {
@@ -260,10 +233,10 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
     }
     // RFC 3342 §3, decision: access is checked before queueing, and again
     if (!granted) {
-      this.#conclude(held, data, REPLIES.accessDenied);
+      this.conclude(held, data, REPLIES.accessDenied);
       return true;
     }
-    this.#head += 1;
+    this.#list.give();
     held.state = 'out';
     held.sentAt = this.#keeper.time.now();
     this.#out += 1;
@@ -283,7 +256,7 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
     return new TimedTarget(target, { asked, since, onward: false, rewrite: true }, view);
   }
 
-  #read(held: Held): Data | undefined {
+  read(held: Held): Data | undefined {
     try {
       const record = this.#keeper.spool.read(held.entry);
       const data = record === undefined ? undefined : readHeld(record, this.#keeper.dialects);
@@ -297,7 +270,11 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
     }
   }
 
-  // ---- HeldOwner
+  // ---- HeldOwner, TimesOwner
+
+  looked(): void {
+    this.#pump();
+  }
 
   encode(data: Data, profile: string): Payload {
     return this.#keeper.view.encode(data, profile);
@@ -309,8 +286,8 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
     this.#outOctets -= held.entry.octets;
     if (reply !== undefined && isTransient(reply.code)) this.#back(held);
     else {
-      this.#adapt(held);
-      this.#conclude(held, data, reply);
+      this.#pace.answered(this.#keeper.time.now() - held.sentAt);
+      this.conclude(held, data, reply);
     }
     if (this.#out === 0) {
       this.#changing = false;
@@ -319,34 +296,24 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
     this.#pump();
   }
 
-  #adapt({ sentAt }: Held): void {
-    this.#retryMs = RETRY_MS.first;
-    const quick = this.#keeper.time.now() - sentAt < QUICK_MS;
-    this.#window = quick ? Math.min(this.#window + 1, WINDOW.most) : Math.max(1, this.#window >> 1);
-  }
-
   #back(held: Held): void {
     held.state = 'waiting';
     this.#returned.push(held);
-    this.#window = Math.max(1, this.#window >> 1);
+    this.#pace.slower();
   }
 
   /** What was refused for now takes its old place. */
   #again(): void {
-    const returned = this.#returned.sort((a, b) => a.entry.seq - b.entry.seq);
-    this.#items = [...returned, ...this.#items.slice(this.#head)];
-    this.#head = 0;
+    const returned = this.#returned;
+    this.#list.putBack(returned);
     this.#returned = [];
-    for (const held of returned) {
-      if (held.entry.due > 0 && held.entry.due <= this.#keeper.time.wall()) this.#due(held);
-    }
+    for (const held of returned) if (held.entry.due > 0) this.#times.watch(held);
     if (this.#target !== undefined) this.#retry();
   }
 
   #retry(): void {
     this.#blocked = true;
-    this.#offRetry = this.#keeper.time.after(this.#retryMs, () => this.#unblock());
-    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.longest);
+    this.#offRetry = this.#keeper.time.after(this.#pace.retryMs(), () => this.#unblock());
   }
 
   #unblock(): void {
@@ -358,7 +325,7 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
   // ---- what ends
 
   /** The application has answered for good, or it will never get it. */
-  #conclude(held: Held, data: Data, reply: Reply | undefined): void {
+  conclude(held: Held, data: Data, reply: Reply | undefined): void {
     const { counts, view } = this.#keeper;
     if (reply === undefined) counts.delivered += 1;
     else counts.failed += 1;
@@ -369,7 +336,7 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
   /** The account was removed: what came before is for nobody any more. @param before milliseconds since 1970 */
   forgetBefore(before: number): void {
     this.#known = undefined;
-    for (const held of [...this.#items]) if (held.state === 'waiting' && held.entry.at <= before) this.#remove(held);
+    for (const held of this.#list.waiting) if (held.entry.at <= before) this.#remove(held);
     this.#pump();
   }
 
@@ -386,69 +353,14 @@ export class HoldQueue implements DeliveryTarget, HeldOwner {
     });
   }
 
-  /** Its time is over, or somebody has to be told that it takes long. */
-  #due(held: Held): void {
-    if (held.state !== 'waiting') return;
-    const keeper = this.#keeper;
-    // An alarm may ring a moment too early.
-    if (keeper.time.wall() < held.entry.due) {
-      this.#durable(held);
-      return;
-    }
-    const data = this.#read(held);
-    if (data !== undefined) this.#look(held, data);
-    this.#pump();
-  }
-
-  #look(held: Held, data: Data): void {
-    const keeper = this.#keeper;
-    const asked = timingsOf(data, keeper.understood);
-    const waited = keeper.time.wall() - held.entry.at;
-    if (asked.some(({ content: { noLaterThan } }) => noLaterThan > 0 && noLaterThan <= waited)) {
-      this.#conclude(held, data, REPLIES.expired);
-      for (const { option, content } of asked) {
-        if (content.reportErrors) reportOn(data, option, REPLIES.expired, keeper.view);
-      }
-      return;
-    }
-    const late = asked.filter(({ content: { reportAfter } }) => reportAfter > 0 && reportAfter <= waited);
-    for (const { option } of late) reportOn(data, option, REPLIES.delayed, keeper.view);
-    this.#postpone(held, withoutReportAfter(data, late));
-  }
-
-  /** Writes down that the originator has been told. */
-  #postpone(held: Held, data: Data): void {
-    const { spool, understood, profile: own } = this.#keeper;
-    const { entry } = held;
-    const profile = data.source?.profile ?? own;
-    const due = dueOf(timingsOf(data, understood), entry.at);
-    held.entry = { ...entry, due };
-    held.state = 'writing';
-    spool.replace(entry, held.entry, { profile, payload: joined(this.encode(data, profile)) }, (error) => {
-      if (error !== undefined) {
-        fault('hold', error);
-        held.entry = { ...entry, due: 0 };
-      }
-      if (held.state === 'writing') this.#durable(held);
-      this.#pump();
-    });
-  }
-
   /** Forgets what has been held for too long, and who has an account. */
   sweep(before: number): void {
-    for (const held of this.#items) {
-      if (held.state !== 'waiting') continue;
+    for (const held of this.#list.waiting) {
       if (held.entry.at >= before) break;
-      const data = this.#read(held);
-      if (data !== undefined) this.#conclude(held, data, REPLIES.heldTooLong);
+      const data = this.read(held);
+      if (data !== undefined) this.conclude(held, data, REPLIES.heldTooLong);
     }
     this.#known = undefined;
     this.#pump();
-  }
-
-  #tidy(): void {
-    if (this.#head < 256 || this.#head * 2 < this.#items.length) return;
-    this.#items = this.#items.slice(this.#head);
-    this.#head = 0;
   }
 }

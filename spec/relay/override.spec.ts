@@ -122,3 +122,49 @@ describe('relay: attachOverride', () => {
     expect(heard).to.deep.equal([`+${BARNEY}`, `-${BARNEY}`]);
   });
 });
+
+/** The example of the specification, as it is written. */
+describe('relay: attachOverride on the wire (RFC 3342 §1)', () => {
+  const INES = 'ines@harbour.example';
+  const identity = { kind: 'endpoint', address: INES, proof: { mechanism: 'PLAIN', privacy: true } } as const;
+
+  for (const dialect of [imxpDialect(), apexDialect()]) {
+    it(`REQ-IMXP-057 in ${dialect.name}`, () => {
+      const stage = new Stage({ relay: { dialects: [dialect], domains: ['harbour.example'] } });
+      const document = (text: string): Buffer => {
+        const type = dialect.name === 'imxp' ? 'text/xml' : 'application/beep+xml';
+        return Buffer.from(`Content-Type: ${type}\r\n\r\n${text}`);
+      };
+      const join = (): FakeChannel => {
+        const channel = new FakeChannel(identity, { privacy: true, dialect });
+        channel.handler = stage.relay.accept(channel);
+        return channel;
+      };
+      const [app1, app2] = [join(), join()];
+      expect(app1.ask(document(`<attach endpoint='${INES}' transID='71' />`))).to.equal(0);
+      expect(app2.ask(document(`<attach endpoint='${INES}' transID='801' />`))).to.equal(554);
+      const overriding = `<attach endpoint='${INES}' transID='802'>
+        <option internal='attachOverride' transID='803' /></attach>`;
+      expect(app2.ask(document(overriding))).to.equal(0);
+      const said = app1.requests[0]?.joined.toString() ?? '';
+      const expected =
+        dialect.name === 'imxp'
+          ? `<terminate transID='71' />`
+          : `<terminate code='556' transID='71'>overridden</terminate>`;
+      expect(said.slice(said.indexOf('<')).trim()).to.equal(expected);
+    });
+  }
+
+  it('REQ-IMXP-060 takes hold4Endpoint without a transID, as RFC 3342 §3 has it', async () => {
+    const stage = new Stage();
+    const fred = stage.attached(FRED);
+    const text = `<data originator='${FRED}' content='#Note'><recipient identity='${BARNEY}' />
+      <option internal='hold4Endpoint' /><data-content Name='Note' /></data>`;
+    const msgno = fred.send(Buffer.from(`Content-Type: text/xml\r\n\r\n${text}`));
+    await settled();
+    expect(fred.code(msgno)).to.equal(0);
+    const barney = stage.attached(BARNEY);
+    await settled();
+    expect(barney.requests[0]?.joined.toString(), 'as it came').to.include(text);
+  });
+});

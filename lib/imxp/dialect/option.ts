@@ -1,6 +1,6 @@
 /**
  * The `option` element (IMXP core §11), the same in all dialects but for the attribute that says whether it must be
- * understood. Knows no particular option.
+ * understood. Knows of particular options no more than what they lack.
  */
 import type { XmlElement } from '../../xml/parse.js';
 import { escapeAttribute } from '../../xml/write.js';
@@ -39,10 +39,15 @@ export function readOption(element: XmlElement, document: Buffer, syntax: Option
     external,
     targetHop: oneOf(element, 'targetHop', ['final', 'this', 'all']),
     seeNoEvil: (oneOf(element, attribute, inverse ? ['false', 'true'] : ['true', 'false']) === 'true') !== inverse,
-    transID: transIdOf(element),
+    transID: nameless(element, internal) ? 0 : transIdOf(element),
     localize: localizeOf(element),
     inner: innerOf(element, document),
   };
+}
+
+/** RFC 3342 §3 itself gives this option without a transID. */
+function nameless({ attributes }: XmlElement, internal: string | undefined): boolean {
+  return internal === 'hold4Endpoint' && !attributes.has('transID');
 }
 
 function localizeOf(element: XmlElement): string {
@@ -71,6 +76,7 @@ export function writeOption(option: Option, syntax: OptionSyntax): string {
       : `internal='${escapeAttribute(option.internal)}'`;
   const flag = `${syntax.attribute}='${option.seeNoEvil !== syntax.inverse}'`;
   const language = option.localize === DEFAULT_LOCALIZE ? '' : ` localize='${escapeAttribute(option.localize)}'`;
-  const tag = `<option ${name} targetHop='${option.targetHop}' ${flag} transID='${option.transID}'${language}`;
+  const number = option.transID === 0 ? '' : ` transID='${option.transID}'`;
+  const tag = `<option ${name} targetHop='${option.targetHop}' ${flag}${number}${language}`;
   return option.inner.length === 0 ? `${tag} />` : `${tag}>${option.inner.toString('utf8')}</option>`;
 }
