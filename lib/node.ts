@@ -108,6 +108,7 @@ export class Node {
       store,
       provisioning: this.accounts,
       access,
+      views: access,
       mesh: { submit },
       clock: new TickerClock(),
       limits: config.limits,

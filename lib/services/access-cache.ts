@@ -7,6 +7,7 @@ import { events } from '../ops/events.js';
 import type { AccessPolicy } from '../relay/target.js';
 import type { AccessEntries } from '../store/access.js';
 import { AccessRules } from './access-rules.js';
+import type { Views } from './presence/views.js';
 
 /** Owners whose rules are kept ready; with the default entries one takes about 1 KiB. */
 const KEPT = 65_536;
@@ -16,7 +17,7 @@ interface Ready {
   revision: number;
 }
 
-export class AccessCache implements AccessPolicy {
+export class AccessCache implements AccessPolicy, Views {
   readonly #entries: AccessEntries;
   readonly #ready = new Map<string, Ready>();
 
@@ -32,6 +33,21 @@ export class AccessCache implements AccessPolicy {
       events.fault.publish({ session: 'access', error });
       return Promise.reject(error);
     }
+  }
+
+  /** See {@link Views.any}. When the store fails, true: whoever asks who sees what then is told of the failure. */
+  any(owner: string): boolean {
+    try {
+      return this.#rulesOf(owner).views;
+    } catch (error) {
+      events.fault.publish({ session: 'access', error });
+      return true;
+    }
+  }
+
+  /** See {@link Views.viewOf}. @throws LocalError STORE_FAILED */
+  viewOf(owner: string, actor: string): string | undefined {
+    return this.#rulesOf(owner).viewOf(actor);
   }
 
   #rulesOf(owner: string): AccessRules {

@@ -24,7 +24,11 @@ interface Rule {
   readonly pattern: ActorPattern;
   /** Services and operations, in pairs. */
   readonly actions: readonly (readonly [service: string, operation: string])[];
+  /** NAME of the first `presence:as-NAME`: which presence is shown. */
+  readonly view: string | undefined;
 }
+
+const VIEW = /^presence:as-(.+)$/;
 
 /** What one owner grants. Made once for many questions. */
 export class AccessRules {
@@ -33,6 +37,8 @@ export class AccessRules {
   readonly #family: string | undefined;
   readonly #implicitOwner: number;
   readonly #open: boolean;
+  /** Whether any entry names a view. */
+  readonly views: boolean;
 
   /**
    * @param owner whose entries these are
@@ -44,19 +50,28 @@ export class AccessRules {
     this.#family = inherited ? owner.key : undefined;
     this.#implicitOwner = this.#rules.length - (owner.service ? 3 : 2);
     this.#open = this.#isOpen();
+    this.views = this.#rules.some(({ view }) => view !== undefined);
   }
 
   /** Whether an action, `service:operation`, is granted: the first entry that matches decides (IMXP access §3.1). */
   allows(actor: string, action: string): boolean {
     if (this.#open && action === 'core:data') return true;
+    const rule = this.#deciding(actor);
+    return rule !== undefined && grants(rule, action);
+  }
+
+  /** The view of the owner's presence that an actor is given: only an entry that names it gives it, `all` does not. */
+  viewOf(actor: string): string | undefined {
+    return this.views ? this.#deciding(actor)?.view : undefined;
+  }
+
+  #deciding(actor: string): Rule | undefined {
     const name = addressOf(actor);
-    if (name === undefined) return false;
+    if (name === undefined) return undefined;
     for (const [index, rule] of this.#rules.entries()) {
-      if (matches(rule.pattern, name) || (index === this.#implicitOwner && name.base === this.#family)) {
-        return grants(rule, action);
-      }
+      if (matches(rule.pattern, name) || (index === this.#implicitOwner && name.base === this.#family)) return rule;
     }
-    return false;
+    return undefined;
   }
 
   /**
@@ -83,7 +98,8 @@ export class AccessRules {
 function ruleOf({ actor, actions }: AccessEntry): Rule | undefined {
   const pattern = parseActor(actor);
   if (pattern === undefined) return undefined;
-  return { pattern, actions: actions.map(pairOf) };
+  const view = actions.map((action) => VIEW.exec(action)?.[1]).find((name) => name !== undefined);
+  return { pattern, actions: actions.map(pairOf), view };
 }
 
 function pairOf(action: string): readonly [string, string] {

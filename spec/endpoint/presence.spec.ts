@@ -38,6 +38,21 @@ describe('presence at real relays', function () {
   afterEach(() => mesh.leave());
   after(() => mesh.close());
 
+  it('REQ-IMPP-051 is closed to who is blocked politely, and open to others at the same time', async () => {
+    const [fred, barney, betty] = await Promise.all([FRED, BARNEY, BETTY].map((one) => mesh.attach(one)));
+    if (fred === undefined || barney === undefined || betty === undefined) throw new Error('not all attached');
+    await fred.presence.publish(open());
+    await fred.access.allow(BARNEY, ['presence:as-nobody']);
+    expect((await barney.presence.poll(FRED)).open).to.equal(false);
+    expect((await betty.presence.poll(FRED)).open).to.equal(true);
+    await fred.presence.publish(open(), { publisher: 'fred/nobody@example.com' });
+    expect((await barney.presence.poll(FRED)).publisher, 'published for him').to.equal(FRED);
+    expect((await barney.presence.poll(FRED)).open).to.equal(true);
+    await fred.access.remove(BARNEY);
+    await fred.presence.publish(closed());
+    expect((await barney.presence.poll(FRED)).open).to.equal(false);
+  });
+
   it('is published on one domain and seen by a subscriber on the other, and by who asks', async () => {
     const [fred, barney, betty] = await Promise.all([FRED, BARNEY, BETTY].map((one) => mesh.attach(one)));
     if (fred === undefined || barney === undefined || betty === undefined) throw new Error('not all attached');

@@ -45,6 +45,8 @@ export class Stage {
   ]);
   /** What is denied: `owner actor action`, everything else is granted. */
   readonly denied = new Set<string>();
+  /** Who is given a view: its name by `owner actor`. */
+  readonly views = new Map<string, string>();
   /** Whether access decisions have to be looked up. */
   slowAccess = false;
   limits = STAGE_LIMITS;
@@ -73,6 +75,10 @@ export class Stage {
           const allowed = !this.denied.has(`${owner} ${actor} ${action}`);
           return this.slowAccess ? Promise.resolve(allowed) : allowed;
         },
+      },
+      views: {
+        any: () => this.views.size > 0,
+        viewOf: (owner, actor) => this.views.get(`${owner} ${actor}`),
       },
       mesh: { submit: (data, sink) => this.#submit(data, sink) },
       clock: {

@@ -18,11 +18,14 @@ import type { Clock } from '../clock.js';
 import type { Counts } from './counts.js';
 import type { Registry, Running, Subject } from './running.js';
 import type { Outcome, Sender } from './sender.js';
+import type { Shown, Views } from './views.js';
 
 /** Whoever keeps the operations. */
 export interface Keeper {
   /** The last publish to a subscriber did not arrive; `again` is when another attempt is worth making. */
   missed(running: Running, again: number): void;
+  /** What a subscriber is to see now. */
+  shown(running: Running): Promise<Shown>;
   /** The operation is over; `tell` whether the application is to hear of it. */
   over(running: Running, tell: boolean): void;
   fault(error: unknown): void;
@@ -35,7 +38,7 @@ const REFUSALS = 5;
 
 /** Something to be told to many. */
 type Job =
-  | { readonly type: 'changed'; readonly version: number; readonly document: Changed }
+  | { readonly type: 'changed'; readonly shown: Shown; readonly document: Changed }
   /** Something has happened to a subscription: the watchers are told. */
   | { readonly type: 'happened'; readonly subscriber: string; readonly duration: number; readonly action: NotifyAction }
   /** Somebody watches: he is told of all subscribers. */
@@ -74,16 +77,26 @@ export class Announcer {
   readonly #clock: Clock;
   readonly #keeper: Keeper;
   readonly #counts: Counts;
+  readonly #views: Views;
   readonly #queues = new Map<Subject, Queue>();
   #stopped = false;
 
-  constructor(registry: Registry, sender: Sender, access: AccessPolicy, clock: Clock, keeper: Keeper, counts: Counts) {
+  constructor(
+    registry: Registry,
+    sender: Sender,
+    access: AccessPolicy,
+    clock: Clock,
+    keeper: Keeper,
+    counts: Counts,
+    views: Views,
+  ) {
     this.#registry = registry;
     this.#sender = sender;
     this.#access = access;
     this.#clock = clock;
     this.#keeper = keeper;
     this.#counts = counts;
+    this.#views = views;
   }
 
   /** Subjects about which something is being sent. */
@@ -106,21 +119,20 @@ export class Announcer {
     }
   }
 
-  /** Sends a subscriber the present entry, which must be known (IMXP presence §4.1 step 6.1). */
-  publish(running: Running): void {
-    const { entry, version } = running.subject;
-    if (entry === undefined) return;
+  /** Sends a subscriber what he is shown (IMXP presence §4.1 step 6.1), unless he has been sent something newer. */
+  publish(running: Running, { entry, version, view }: Shown): void {
+    if (view === running.view && version < running.sent) return;
     running.sent = version;
+    running.view = view;
     this.#counts.publish += 1;
     const document = new Changed(entry, this.#clock.now()).for(running);
     this.#send(running, document, new Published(this, running, version));
   }
 
-  /** The entry of a subject is another one: all subscribers get it (§4.1 step 6.3). */
-  changed(subject: Subject): void {
-    const { entry, version } = subject;
-    if (entry === undefined || subject.subscriptions.size === 0) return;
-    this.#queue(subject, { type: 'changed', version, document: new Changed(entry, this.#clock.now()) });
+  /** The entry of a subject, or of a view of it, is another one: all who are shown it get it (§4.1 step 6.3). */
+  changed(subject: Subject, shown: Shown): void {
+    if (subject.subscriptions.size === 0) return;
+    this.#queue(subject, { type: 'changed', shown, document: new Changed(shown.entry, this.#clock.now()) });
   }
 
   /** Tells those who watch (§4.1 step 6.2). @param duration the seconds that were asked for */
@@ -154,18 +166,22 @@ export class Announcer {
     if (typeof allowed === 'boolean') return this.#granted(running, allowed);
     return allowed.then(
       (granted) => this.#granted(running, granted),
-      (error: unknown) => {
-        // Nobody is told what he may not see, nor cut off because of a fault here.
-        this.#keeper.fault(error);
-        running.stale = true;
-        return false;
-      },
+      (error: unknown) => this.#unknown(running, error),
     );
   }
 
   #granted(running: Running, granted: boolean): boolean {
-    if (!granted) this.#keeper.over(running, true);
-    return granted;
+    const { subject, originator, kind } = running;
+    if (granted || (kind === 'subscribe' && this.#views.viewOf(subject.key, originator) !== undefined)) return true;
+    this.#keeper.over(running, true);
+    return false;
+  }
+
+  /** Nobody is told what he may not see, nor cut off because of a fault here. */
+  #unknown(running: Running, error: unknown): false {
+    this.#keeper.fault(error);
+    running.stale = true;
+    return false;
   }
 
   /** A publish has its answer. */
@@ -237,26 +253,46 @@ export class Announcer {
   /** The maps may change meanwhile: who is gone is not told, who came late has been told already. */
   async #tell(subject: Subject, job: Job): Promise<void> {
     const receivers = job.type === 'happened' ? subject.watches : subject.subscriptions;
+    // Hardly any publisher has views, and then nobody need be asked about.
+    const viewed = job.type === 'changed' && (job.shown.view !== undefined || this.#views.any(subject.key));
     for (const receiver of receivers.values()) {
       const running = job.type === 'watching' ? job.watch : receiver;
-      if (job.type === 'changed' && running.sent >= job.version) continue;
+      if (job.type === 'changed' && running.view === job.shown.view && running.sent >= job.shown.version) continue;
       if (job.type === 'happened' && job.action === 'terminate' && running.form !== 'apex') continue;
       for (let wait = this.#sender.room(); wait !== undefined; wait = this.#sender.room()) await wait;
       if (this.#stopped) return;
       if (!running.live || this.#clock.now() >= running.expires) continue;
+      if (viewed && !(await this.#seesThat(job, running))) continue;
       const permitted = this.permitted(running);
       if (permitted !== true && (permitted === false || !(await permitted))) continue;
       if (running.live) this.#say(job, running, receiver);
     }
   }
 
+  /** Whether what has changed is what this subscriber is shown; what he is shown by now instead, he is sent here. */
+  async #seesThat(job: Job, running: Running): Promise<boolean> {
+    if (job.type !== 'changed') return true;
+    try {
+      const view = this.#views.viewOf(running.subject.key, running.originator);
+      if (view === job.shown.view) return true;
+      if (view === running.view || !(await this.permitted(running))) return false;
+      const shown = await this.#keeper.shown(running);
+      if (running.live) this.publish(running, shown);
+      return false;
+    } catch (error) {
+      return this.#unknown(running, error);
+    }
+  }
+
   #say(job: Job, running: Running, receiver: Running): void {
     if (job.type === 'changed') {
+      const { version, view } = job.shown;
       // While permission was looked up something newer may have been sent.
-      if (running.sent >= job.version) return;
-      running.sent = job.version;
+      if (running.view === view && running.sent >= version) return;
+      running.sent = version;
+      running.view = view;
       this.#counts.publish += 1;
-      this.#send(running, job.document.for(running), new Published(this, running, job.version));
+      this.#send(running, job.document.for(running), new Published(this, running, version));
       return;
     }
     this.#counts.notify += 1;

@@ -9,6 +9,7 @@ import type { Announcer } from './announcer.js';
 import type { Counts } from './counts.js';
 import type { EntryRecord, Records } from './records.js';
 import type { Registry, Subject } from './running.js';
+import { placeOfView, type Shown, type Views, viewAt } from './views.js';
 
 export class Entries {
   readonly #records: Records;
@@ -16,13 +17,15 @@ export class Entries {
   readonly #announcer: Announcer;
   readonly #clock: Clock;
   readonly #counts: Counts;
+  readonly #views: Views;
 
-  constructor(records: Records, registry: Registry, announcer: Announcer, clock: Clock, counts: Counts) {
+  constructor(records: Records, registry: Registry, announcer: Announcer, clock: Clock, counts: Counts, views: Views) {
     this.#records = records;
     this.#registry = registry;
     this.#announcer = announcer;
     this.#clock = clock;
     this.#counts = counts;
+    this.#views = views;
   }
 
   /** The entry of a subject, which is pinned. @throws Refusal 550 when its account is gone */
@@ -34,9 +37,22 @@ export class Entries {
     return subject.entry ?? { publisher: subject.key, lastUpdate: 0, publisherInfo: '', tuples: [] };
   }
 
-  /** The entry as it is on the disk, for replacing it. @throws Refusal 550 */
-  async record(subject: string): Promise<EntryRecord> {
-    const record = await this.#records.entry(subject);
+  /** What a subscriber of a subject, which is pinned, is shown now. @throws Refusal 550 when its account is gone */
+  async shown(subject: Subject, subscriber: string): Promise<Shown> {
+    const view = this.#views.viewOf(subject.key, subscriber);
+    if (view === undefined) {
+      const read = await this.present(subject);
+      // Together, because there may be another one by now.
+      const { entry = read, version } = subject;
+      return { entry, version, view };
+    }
+    const { presence, version } = await this.record(placeOfView(subject.key, view), subject.key);
+    return { entry: presence, version, view };
+  }
+
+  /** The entry as it is on the disk, for replacing it. @param publisher in whose name it is @throws Refusal 550 */
+  async record(subject: string, publisher?: string): Promise<EntryRecord> {
+    const record = await this.#records.entry(subject, publisher);
     if (record === undefined) throw new Refusal(550, 'unknown endpoint');
     return record;
   }
@@ -60,9 +76,19 @@ export class Entries {
     this.#counts.entries += 1;
     return () => {
       const known = this.#registry.subject(subject);
-      if (known === undefined) return;
-      known.learn(entry, version);
-      this.#announcer.changed(known);
+      if (known !== undefined) {
+        known.learn(entry, version);
+        this.#announcer.changed(known, { entry, version, view: undefined });
+      }
+      this.#changedView(subject, entry, version);
     };
+  }
+
+  /** Those who are shown this entry in the name of another hear of it as well. */
+  #changedView(subject: string, entry: Presence, version: number): void {
+    const place = viewAt(subject);
+    const owner = place && this.#registry.subject(place.publisher);
+    if (owner === undefined || !this.#views.any(owner.key)) return;
+    this.#announcer.changed(owner, { entry: { ...entry, publisher: owner.key }, version, view: place?.view });
   }
 }

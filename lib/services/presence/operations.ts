@@ -15,6 +15,7 @@ import { Entries } from './entries.js';
 import type { OperationRecord, Records, StoredOperation } from './records.js';
 import { Registry, Running, type Subject } from './running.js';
 import type { Sender } from './sender.js';
+import type { Shown, Views } from './views.js';
 import { Wheel } from './wheel.js';
 
 export interface OperationLimits {
@@ -40,9 +41,16 @@ export class Operations implements Keeper {
   #attending = false;
   #stopped = false;
 
-  constructor(records: Records, sender: Sender, access: AccessPolicy, clock: Clock, limits: OperationLimits) {
-    this.announcer = new Announcer(this.registry, sender, access, clock, this, this.counts);
-    this.entries = new Entries(records, this.registry, this.announcer, clock, this.counts);
+  constructor(
+    records: Records,
+    sender: Sender,
+    access: AccessPolicy,
+    views: Views,
+    clock: Clock,
+    limits: OperationLimits,
+  ) {
+    this.announcer = new Announcer(this.registry, sender, access, clock, this, this.counts, views);
+    this.entries = new Entries(records, this.registry, this.announcer, clock, this.counts, views);
     this.#records = records;
     this.#clock = clock;
     this.#limits = limits;
@@ -162,6 +170,10 @@ export class Operations implements Keeper {
     this.#wheel.add(running);
   }
 
+  shown({ subject, originator }: Running): Promise<Shown> {
+    return this.entries.shown(subject, originator);
+  }
+
   over(running: Running, tell: boolean): void {
     if (running.version === NO_RECORD) {
       running.live = false;
@@ -207,8 +219,9 @@ export class Operations implements Keeper {
     this.#wheel.add(running);
     if (!running.stale) return;
     try {
-      await this.entries.present(running.subject);
-      if (running.live && (await this.announcer.permitted(running)) && running.live) this.announcer.publish(running);
+      const shown = await this.shown(running);
+      if (!running.live || !(await this.announcer.permitted(running))) return;
+      if (running.live) this.announcer.publish(running, shown);
     } catch (error) {
       // The account is gone: nobody will ever publish.
       if (error instanceof Refusal) this.over(running, true);

@@ -58,8 +58,11 @@ export class Records {
     return this.#provisioning.created(address);
   }
 
-  /** @returns undefined when there is no such endpoint */
-  async entry(subject: string): Promise<EntryRecord | undefined> {
+  /**
+   * @param publisher in whose name it is, if not the subject's
+   * @returns undefined when there is no such endpoint
+   */
+  async entry(subject: string, publisher = subject): Promise<EntryRecord | undefined> {
     const [created, stored] = await Promise.all([
       this.#provisioning.created(subject),
       this.#store.get(ENTRIES + subject),
@@ -69,8 +72,10 @@ export class Records {
     const version = stored?.version ?? ABSENT;
     const entry = stored === undefined ? undefined : entryFrom(ENTRIES + subject, stored.value);
     // An entry older than the account was left by an earlier one of that name.
-    if (entry !== undefined && entry.presence.lastUpdate >= since) return { ...entry, version };
-    return { presence: synthetic(subject, since), version, attached: false };
+    if (entry !== undefined && entry.presence.lastUpdate >= since) {
+      return { presence: { ...entry.presence, publisher }, attached: entry.attached, version };
+    }
+    return { presence: synthetic(publisher, since), version, attached: false };
   }
 
   /** Writes an entry that was read as `version`. @returns the new version, undefined when somebody was faster */

@@ -29,8 +29,10 @@ export class Running implements WheelItem<Running> {
   readonly form: Form;
   /** Of its record in the store. */
   readonly version: number;
-  /** Version of the subject's entry sent last. */
+  /** Version of the entry sent last. */
   sent = 0;
+  /** Whether that was the subject's own entry, or which view of it. */
+  view: string | undefined = undefined;
   /** The last publish did not arrive, as far as is known: a fresh one is owed. */
   stale = false;
   /** Failures in a row that may pass (4xx). */

@@ -27,6 +27,7 @@ import { type Provisioning, Records } from './records.js';
 import type { Subject } from './running.js';
 import { Sender, type ServiceMesh } from './sender.js';
 import { Serial } from './serial.js';
+import { NO_VIEWS, type Views } from './views.js';
 
 /** The local part of the service. */
 export const PRESENCE = 'imxp=presence';
@@ -44,6 +45,8 @@ export interface PresenceOptions {
   readonly store: Store;
   readonly provisioning: Provisioning;
   readonly access: AccessPolicy;
+  /** Who is shown what; everybody the same unless given. */
+  readonly views?: Views;
   readonly mesh: ServiceMesh;
   readonly clock: Clock;
   readonly limits: PresenceLimits;
@@ -73,6 +76,7 @@ const OUTDATED = 'lastUpdate is not that of the present entry; ask for it with a
 export class PresenceService implements DeliveryTarget {
   readonly #records: Records;
   readonly #access: AccessPolicy;
+  readonly #views: Views;
   readonly #clock: Clock;
   readonly #limits: PresenceLimits;
   readonly #follows: (address: string) => boolean;
@@ -83,15 +87,16 @@ export class PresenceService implements DeliveryTarget {
   #silence: (() => void) | undefined;
   #stopped = false;
 
-  constructor({ store, provisioning, access, mesh, clock, limits, follows }: PresenceOptions) {
+  constructor({ store, provisioning, access, views = NO_VIEWS, mesh, clock, limits, follows }: PresenceOptions) {
     this.#records = new Records(store, provisioning);
     this.#access = access;
+    this.#views = views;
     this.#clock = clock;
     this.#limits = limits;
     this.#follows = follows ?? (() => false);
     this.#requests = new Serial(limits.outstandingData);
     this.#sender = new Sender(mesh, PRESENCE, limits.presenceOutstanding);
-    this.#operations = new Operations(this.#records, this.#sender, access, clock, limits);
+    this.#operations = new Operations(this.#records, this.#sender, access, views, clock, limits);
     const { entries } = this.#operations;
     this.#following = new Following(this.#records, entries, clock, (error) => this.#operations.fault(error));
   }
@@ -216,14 +221,15 @@ export class PresenceService implements DeliveryTarget {
     await this.#withSubject(request, operation, async (subject) => {
       const subscriber = request.originator.key;
       await announcer.room(subject);
-      const presence = await entries.present(subject);
+      const shown = await entries.shown(subject, subscriber);
       if (operation.duration > 0) {
+        const running = await this.#operations.begin(subscriber, subject, operation, form);
         // What changes until it is on the disk is in the entry that is sent then.
-        announcer.publish(await this.#operations.begin(subscriber, subject, operation, form));
+        announcer.publish(running, await entries.shown(subject, subscriber));
       } else {
         // Duration 0 is step 6 without 6.3.
         this.#operations.counts.publish += 1;
-        const { head, tail } = publishAround(presence, this.#clock.now(), form);
+        const { head, tail } = publishAround(shown.entry, this.#clock.now(), form);
         this.#sender.send(domain, subscriber, `${head}${operation.transID}${tail}`, form, NOBODY_ASKS);
       }
       announcer.subscribed(subject, subscriber, operation.duration);
@@ -283,6 +289,7 @@ export class PresenceService implements DeliveryTarget {
       throw new Refusal(550, 'unknown endpoint');
     }
     if (await this.#access.allowed(name.key, originator.key, `presence:${action}`)) return name.key;
+    if (action === 'subscribe' && this.#views.viewOf(name.key, originator.key) !== undefined) return name.key;
     throw new Refusal(537, `the publisher does not grant you presence:${action}`);
   }
 
