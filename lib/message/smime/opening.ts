@@ -5,7 +5,7 @@
 import { RemoteProtocolError } from '../../errors.js';
 import { type AsnType, OID, oidOf, readAsn1, valuesIn } from './asn1.js';
 import type { Certificate } from './certificate.js';
-import { canonical, layerOf, type OpenEntity, readEntity } from './entity.js';
+import { canonical, isCanonical, layerOf, type OpenEntity, readEntity } from './entity.js';
 import { openEnveloped } from './enveloped-data.js';
 import { guarded, invalidSecured, type SmimeLimits, unreadable } from './fault.js';
 import type { Identity } from './identity.js';
@@ -15,8 +15,8 @@ import { SIGNATURE_FAULTS } from './trust.js';
 
 export interface OpeningOptions {
   readonly identity: Identity | undefined;
-  /** Certificates that may be those of signers, if they are not in the message. */
-  readonly known: readonly Certificate[];
+  /** Asked for certificates that may be those of signers, if they are not in the message. */
+  known(): readonly Certificate[];
   /** Take what could have been changed without anybody noticing. */
   readonly classic: boolean;
   readonly limits: SmimeLimits;
@@ -74,7 +74,8 @@ export class Opening {
     if (type !== OID.SIGNED) throw invalidSecured('the second part of multipart/signed is no signature');
     const signed = this.#read(content);
     if (signed.content !== undefined) throw invalidSecured('the signature has a content of its own');
-    this.#signed(signed, [layer.octets, canonical(layer.octets)]);
+    const { octets } = layer;
+    this.#signed(signed, isCanonical(octets) ? [octets] : [octets, canonical(octets)]);
     return layer.entity;
   }
 
@@ -97,7 +98,7 @@ export class Opening {
   }
 
   #read(content: AsnType): SignedData {
-    return readSignedData(content, this.#options.known, this.#options.limits);
+    return readSignedData(content, this.#options.known(), this.#options.limits);
   }
 
   #signed({ signers, certificates }: SignedData, contents: readonly Buffer[]): void {

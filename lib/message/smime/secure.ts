@@ -107,14 +107,16 @@ export class Secure {
    */
   open(entity: OpenEntity, originator: string): Unsealed {
     const [classic, limits, identity] = [this.#classic, this.#limits, this.#own];
-    const sender = this.#find(originator);
-    const known = sender === undefined ? [] : [sender];
+    const known = (): readonly Certificate[] => {
+      const sender = this.#find(originator);
+      return sender === undefined ? [] : [sender];
+    };
     const opening = new Opening({ identity, known, classic, limits });
     const content = opening.all(entity);
     if (opening.layers.length === 0) return { entity: content, signed: undefined, encrypted: opening.encrypted };
     const who = { originator, authors: opening.protected(() => authorsOf(content)) };
     const at = this.#now();
-    const signatures = opening.layers.map((layer) => judged(layer, who, this.#trust, known, at));
+    const signatures = opening.layers.map((layer) => judged(layer, who, this.#trust, known(), at));
     const signed = signatures.find(({ valid }) => !valid) ?? signatures.at(-1);
     opening.settle(signed);
     return { entity: content, signed, encrypted: opening.encrypted };
