@@ -53,6 +53,7 @@ interface CheckFlags {
   readonly config: string;
   readonly dns?: string | true;
   readonly nameServer?: string;
+  readonly ca?: string;
   readonly json?: boolean;
   readonly identity?: string;
   readonly domain?: string;
@@ -101,7 +102,7 @@ async function checkDns(flags: CheckFlags & { readonly dns: string | true }): Pr
     await check(flags);
     return;
   }
-  const observer = await Observer.for(config, flags.nameServer);
+  const observer = await Observer.for(config, flags.nameServer, flags.ca);
   const seen: DomainSeen[] = [];
   const domains = flags.dns === true ? (config?.domains ?? []) : [flags.dns.toLowerCase()];
   for (const domain of domains) seen.push(await observer.see(domain));
@@ -122,6 +123,10 @@ export function register(program: Command): void {
       'say what the world sees of a domain, or of those served here: records, addresses, answers',
     )
     .addOption(nameServerOption())
+    .option(
+      '--ca <file>',
+      'with --dns: the authority that signed the certificates of relays, PEM; default that of the configuration',
+    )
     .option('--schema', 'print the JSON Schema of the file instead, for editors');
   withConfig(command).action(async (options: CheckFlags & { schema?: boolean }) => {
     if (options.schema === true) print(JSON.stringify(configurationJsonSchema(), null, 2));
@@ -133,7 +138,7 @@ export function register(program: Command): void {
     examples: [
       'imxp check --config mesh.json',
       'imxp check --identity fred@example.com --domain rubble.com',
-      'imxp check --dns example.com                                  # needs no configuration',
+      'imxp check --dns example.com --ca ca.crt                      # needs no configuration',
       'imxp check --schema > mesh.schema.json',
     ],
     see: ['imxp relay', 'imxp trace', 'README.md (Configuration, Limits, DNS)'],

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { parseConfig } from '../lib/config/parse.js';
 import { README, refreshed, tables } from './support/readme-tables.js';
 
 describe('README.md', () => {
@@ -8,6 +9,13 @@ describe('README.md', () => {
   it('lists every key of the configuration, limit, reply code and error code as the code has them', () => {
     for (const name of tables().keys()) expect(text, name).to.contain(`<!-- ${name} -->`);
     expect(refreshed(text) === text, 'npm run readme writes the tables anew').to.equal(true);
+  });
+
+  it('shows configurations that are usable', () => {
+    const shown = [...text.matchAll(/```json\n(\{[\s\S]*?)```/g)].map((match) => JSON.parse(match[1] ?? ''));
+    const whole = shown.filter((config) => 'domains' in config);
+    expect(whole).to.have.length.greaterThan(1);
+    for (const config of whole) expect(parseConfig(config, '/').domains).to.have.lengthOf(1);
   });
 
   it('names no file that does not exist', () => {

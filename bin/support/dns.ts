@@ -1,6 +1,7 @@
 /** What the DNS says about the relays of a domain, and whether they answer: as any stranger would see it. */
 import { readFile } from 'node:fs/promises';
 import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
+import { describeFileError } from '../../lib/config/password-file.js';
 import { writeRelayUrl } from '../../lib/config/relay-url.js';
 import type { NodeConfig } from '../../lib/config/schema.js';
 import { ImxpError } from '../../lib/errors.js';
@@ -10,6 +11,7 @@ import { Resolver } from '../../lib/wire/dns/resolver.js';
 import { inOrder, notOffered, type SrvRecord } from '../../lib/wire/dns/srv.js';
 import { ProfileTable } from '../../lib/wire/profile.js';
 import { TlsService } from '../../lib/wire/tls/service.js';
+import { CommandError, EXIT } from './exit.js';
 import { paint, table } from './output.js';
 
 const SERVICES = [
@@ -62,11 +64,18 @@ export class Observer {
     });
   }
 
-  /** @param config whose name servers and authority are used; without it those of the system */
-  static async for(config: NodeConfig | undefined, nameServer: string | undefined): Promise<Observer> {
-    const { authority } = config?.tls ?? {};
+  /**
+   * @param config whose name servers and authority are used; without it those of the system
+   * @param ca goes before the authority of the configuration
+   */
+  static async for(
+    config: NodeConfig | undefined,
+    nameServer: string | undefined,
+    ca: string | undefined,
+  ): Promise<Observer> {
+    const authority = ca ?? config?.tls.authority;
     const servers = nameServer === undefined ? (config?.mesh.dns.servers ?? []) : [nameServer];
-    return new Observer(servers, authority === undefined ? undefined : await readFile(authority));
+    return new Observer(servers, authority === undefined ? undefined : await pemOf(authority));
   }
 
   async see(domain: string): Promise<DomainSeen> {
@@ -121,6 +130,14 @@ export class Observer {
     } catch (error) {
       return { address, ok: false, says: describe(error) };
     }
+  }
+}
+
+async function pemOf(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new CommandError(EXIT.CONFIGURATION, `authority ${file}: ${describeFileError(error)}`);
   }
 }
 
