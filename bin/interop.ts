@@ -5,9 +5,9 @@ import { describeFileError, readPasswordFile } from '../lib/config/password-file
 import { parseRelayUrl, type RelayLocation } from '../lib/config/relay-url.js';
 import { addressArgument, countArgument } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
-import { AREAS, type Check } from './support/interop/check.js';
-import { noCounts, resultText, summaryText } from './support/interop/report.js';
-import { areaOf, CHECKS, isSelectable, Kit, STANDING, selected } from './support/interop/run.js';
+import { AREAS, areaOf, type Check } from './support/interop/check.js';
+import { noCounts, summaryText, TextReport } from './support/interop/report.js';
+import { CHECKS, isSelectable, Kit, STANDING, selected } from './support/interop/run.js';
 import { type Account, makeTarget } from './support/interop/target.js';
 import { DIALECTS, type DialectName } from './support/interop/vocabulary.js';
 import { explain } from './support/manual.js';
@@ -122,17 +122,14 @@ async function interop(place: RelayLocation | undefined, options: InteropOptions
     throw new CommandError(EXIT.UNAVAILABLE, `${target.location.url}: ${why}`, { cause: error });
   }
   const counts = noCounts();
-  let area = '';
+  const report = new TextReport();
   for await (const result of kit.run(only, progress)) {
     progress(undefined);
     counts[result.outcome] += 1;
     if (json) printJson({ ...result, ms: Math.round(result.ms) });
-    else {
-      if (areaOf(result.id) !== area) print(paint('bold', areaOf(result.id)));
-      area = areaOf(result.id);
-      print(resultText(result));
-    }
+    else for (const line of report.take(result)) print(line);
   }
+  for (const line of report.end()) print(line);
   if (counts.failed + counts.blocked > 0) process.exitCode = EXIT.FAILED;
   if (json) printJson({ ...counts, ms: Math.round(performance.now() - begun) });
   else print(summaryText(counts, performance.now() - begun));

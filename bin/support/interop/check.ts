@@ -18,8 +18,21 @@ export const AREAS = [
 ] as const;
 export type Area = (typeof AREAS)[number];
 
+/** The area of a check. */
+export const areaOf = (id: string): string => id.slice(0, id.lastIndexOf('.'));
+
 /** What has to be given, or offered by the listener. */
-export type Need = 'account' | 'second' | 'relay' | 'authority' | 'plain' | 'tls' | 'digest' | 'scram' | 'imxp';
+export type Need =
+  | 'account'
+  | 'second'
+  | 'relay'
+  | 'authority'
+  | 'plain'
+  | 'tls'
+  | 'digest'
+  | 'scram'
+  | 'imxp'
+  | 'waits';
 
 export interface Check {
   /** `area.name`. */

@@ -277,12 +277,13 @@ export class Context {
   }
 }
 
-/** An answer in short. */
+/** An answer in short: without its headers. */
 export function causeOf({ keyword, payload }: RawMessage): string {
-  const error = document.errorIn(payload.subarray(0, 4096));
-  return error === undefined
-    ? `${keyword} ${payload.toString('latin1', 0, 120)}`
-    : `${keyword} ${error.code} ${error.text}`;
+  const start = payload.subarray(0, 4096);
+  const error = document.errorIn(start);
+  if (error !== undefined) return `${keyword} ${error.code} ${error.text}`;
+  const body = start.subarray(Math.max(0, start.indexOf('\r\n\r\n')));
+  return `${keyword} ${body.toString('latin1', 0, 120).trim()}`;
 }
 
 export { domainOf };

@@ -4,7 +4,17 @@
  */
 
 import { Bystander } from './bystander.js';
-import { AREAS, Blocked, type Check, Finding, type Need, NotOffered, type Outcome, type Result } from './check.js';
+import {
+  AREAS,
+  areaOf,
+  Blocked,
+  type Check,
+  Finding,
+  type Need,
+  NotOffered,
+  type Outcome,
+  type Result,
+} from './check.js';
 import { ATTACH_CHECKS } from './checks/attach.js';
 import { BIND_CHECKS } from './checks/bind.js';
 import { CHANNEL_0_CHECKS } from './checks/channel-0.js';
@@ -50,8 +60,6 @@ interface Broken {
 
 /** A check takes several waits; this bounds them all. */
 const WAITS = 4;
-
-export const areaOf = (id: string): string => id.slice(0, id.lastIndexOf('.'));
 
 /** Whether an area or check was asked for; everything unless something was. */
 export const selected = (id: string, only: readonly string[]): boolean =>

@@ -57,5 +57,6 @@ export function missing(target: Target, need: Need): string | undefined {
   if (need === 'second' && target.second === undefined) return 'no second account was given (--second)';
   if (need === 'relay' && target.relay === undefined) return "no neighbour's account was given (--relay-account)";
   if (need === 'authority' && target.authority === undefined) return 'no authority was given (--ca)';
+  if (need === 'waits' && !target.words.waits) return 'this dialect answers before it looks at recipients';
   return undefined;
 }

@@ -1,4 +1,5 @@
 /** Poorly formed frames: each ends the session without a response, and nobody else notices (RFC 3080 §2.2.1). */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Check } from '../check.js';
 import * as document from '../peer/documents.js';
 import { frame, seq } from '../peer/frame.js';
@@ -7,6 +8,8 @@ import { NONE, silentEnd } from './common.js';
 
 const START = document.start({ channel: 1, uri: NONE });
 const HEADER = 'RFC 3080 §2.2.1.1';
+/** Who answers before the recipient does has done so by then. */
+const EARLY_MS = 100;
 const WHY = 'after such a frame nobody knows what the other meant; going on, or answering, hides the fault';
 
 /** The next sequence number on channel 0. */
@@ -88,15 +91,18 @@ export const FAULT_CHECKS: readonly Check[] = [
     clause: HEADER,
     why: 'nobody could tell to which of the two the reply belongs',
     fault: true,
-    needs: ['account', 'digest', 'imxp'],
+    needs: ['account', 'digest', 'imxp', 'waits'],
     async run(context) {
       const { peer, channel, address } = await context.attached();
       const payload = context.words.data({ from: address, to: [address], inner: '<note>twice</note>' });
-      if (!context.words.waits)
-        return context.remark('a Data is answered at once here; there is nothing to collide with');
       const own = peer.channel(channel);
       peer.write(own.build('MSG', 0, payload));
       await peer.nextRequest(channel);
+      await pause(EARLY_MS);
+      if (own.replies.length > 0) {
+        context.remark('a Data is answered before its recipient has; there is nothing to collide with');
+        return;
+      }
       await silentEnd(peer, own.build('MSG', 0, payload));
     },
   },
