@@ -14,9 +14,10 @@ import { TlsService } from '../../lib/wire/tls/service.js';
 import { CommandError, EXIT } from './exit.js';
 import { paint, table } from './output.js';
 
-const SERVICES = [
-  { service: 'imxp-mesh', missing: 'other relays find no way to this domain' },
-  { service: 'imxp-edge', missing: 'endpoints must be told where their relay is' },
+/** A domain needs one of each; it may well have none for APEX, which is then not worth a line. */
+const MODES = [
+  { services: ['imxp-mesh', 'apex-mesh'], missing: 'other relays find no way to this domain' },
+  { services: ['imxp-edge', 'apex-edge'], missing: 'endpoints must be told where their relay is' },
 ] as const;
 
 /** Enough for anybody who is there, and no trial of patience. */
@@ -45,7 +46,7 @@ export interface ServiceSeen {
 
 export interface DomainSeen {
   readonly domain: string;
-  /** Whether every service has a relay that answers as it should. */
+  /** Whether there is a relay that answers as it should, for other relays and for endpoints. */
   readonly ok: boolean;
   readonly services: readonly ServiceSeen[];
 }
@@ -80,10 +81,15 @@ export class Observer {
 
   async see(domain: string): Promise<DomainSeen> {
     const services: ServiceSeen[] = [];
-    for (const { service, missing } of SERVICES) services.push(await this.#service(domain, service, missing));
-    const works = ({ targets }: ServiceSeen): boolean =>
-      targets.some(({ addresses }) => addresses.some(({ ok }) => ok));
-    return { domain, ok: services.every(works), services };
+    let ok = true;
+    for (const mode of MODES) {
+      const seen: ServiceSeen[] = [];
+      for (const service of mode.services) seen.push(await this.#service(domain, service, mode.missing));
+      ok &&= seen.some(works);
+      const some = seen.filter(({ targets }) => targets.length > 0);
+      services.push(...(some.length > 0 ? some : seen.slice(0, 1)));
+    }
+    return { domain, ok, services };
   }
 
   async #service(domain: string, service: string, missing: string): Promise<ServiceSeen> {
@@ -139,6 +145,10 @@ async function pemOf(file: string): Promise<Buffer> {
   } catch (error) {
     throw new CommandError(EXIT.CONFIGURATION, `authority ${file}: ${describeFileError(error)}`);
   }
+}
+
+function works({ targets }: ServiceSeen): boolean {
+  return targets.some(({ addresses }) => addresses.some(({ ok }) => ok));
 }
 
 function describe(error: unknown): string {

@@ -255,6 +255,11 @@ describe('domains that have nothing but DNS records', function () {
     expect(seen).to.include({ domain: 'bedrock.example', ok: false });
     expect(seen.services[0].targets[0].addresses[0].says).to.match(/^the relay of bedrock\.example refuses TLS/);
     expect(seen.services[1].problem).to.equal('no SRV record: endpoints must be told where their relay is');
+
+    dns.srv('_apex-mesh._tcp.slate.example', { port: rubble.port, target: 'relay1.rubble.com' });
+    const apex = await workshop.run(['check', '--config', example.config, '--dns', 'slate.example']);
+    expect(apex.stdout.toString()).to.match(/ _apex-mesh\._tcp\.slate\.example +for /);
+    expect(apex.stdout.toString()).not.to.include('_imxp-mesh');
   });
 });
 
