@@ -179,11 +179,12 @@ export class AccountWatch implements AccountRules {
   }
 
   async #forget(account: string, state: AccountState, version: number): Promise<void> {
-    const before = Date.parse(state.removed ?? '');
+    const { removed = '' } = state;
     try {
-      for (const forget of this.#options.forget) await forget(account, before);
+      for (const forget of this.#options.forget) await forget(account, Date.parse(removed));
       // Unless somebody has changed it by now: then it is looked at again.
       await this.#options.accounts.states.replace(account, assembled({ ...state, removed: undefined }), version);
+      events.forgotten.publish({ account, removed });
     } catch (error) {
       fault(error);
     }

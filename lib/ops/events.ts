@@ -100,6 +100,14 @@ export interface SessionExpelled {
   readonly reason: string;
 }
 
+/** What belonged to a removed account was thrown away: access entries, presence, held messages. */
+export interface AccountForgotten {
+  /** The account. */
+  readonly account: string;
+  /** When it was removed, ISO 8601. */
+  readonly removed: string;
+}
+
 /** Something a peer asked for was refused; `reason` may say more than the peer was told. */
 export interface Refused {
   /** The session's id, which all its lines share. */
@@ -188,6 +196,7 @@ export const events = {
   tuned: new Event<SessionTuned>('imxp:session:tuned'),
   authenticated: new Event<SessionAuthenticated>('imxp:session:authenticated'),
   expelled: new Event<SessionExpelled>('imxp:session:expelled'),
+  forgotten: new Event<AccountForgotten>('imxp:account:forgotten'),
   refused: new Event<Refused>('imxp:session:refused'),
   fault: new Event<Fault>('imxp:fault'),
   attached: new Event<Association>('imxp:relay:attach'),

@@ -56,6 +56,7 @@ const LINES: readonly Line[] = [
   linesWhere(events.tuned, 'warn', 'session tuned: legacy TLS, which is not safe', ({ legacy }) => legacy),
   line(events.authenticated, 'info', ({ side }) => (side === 'peer' ? 'peer authenticated' : 'authenticated to peer')),
   line(events.expelled, 'info', 'session ended: account disabled or removed'),
+  line(events.forgotten, 'info', 'account forgotten'),
   line(
     events.refused,
     'warn',

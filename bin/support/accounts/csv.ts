@@ -52,7 +52,10 @@ function fieldAt(text: string, start: number): Field {
   let at = start + 1;
   for (;;) {
     const quote = text.indexOf('"', at);
-    if (quote < 0) return { value, end: endOfField(text, start), lines: 0, broken: true };
+    if (quote < 0) {
+      const end = endOfField(text, start);
+      return { value: text.slice(start, end), end, lines: 0, broken: true };
+    }
     value += text.slice(at, quote);
     if (text[quote + 1] !== '"') {
       const end = endOfField(text, quote + 1);

@@ -151,10 +151,13 @@ function rowOf(line: number, values: Values): Row {
 function proofsOf(values: Values): { digests: DigestSecret[]; scram?: ScramSecret; password?: string } {
   const texts = listOf(values, 'digestmd5');
   let [password, scram] = [textOf(values, 'password'), textOf(values, 'scramsha256')];
+  if (password !== undefined && (isScram(password) || isDigest(password))) {
+    throw new Wrong('has a verifier where a password belongs: call the column, or the field, "verifier"');
+  }
   const either = textOf(values, 'verifier');
   if (either !== undefined) {
     if (isScram(either)) scram = either;
-    else if (/^[^:]+:[^:]*:[0-9a-f]{32}$/i.test(either)) texts.push(either);
+    else if (isDigest(either)) texts.push(either);
     else password = either;
   }
   const digests = new Map<string, DigestSecret>();
@@ -166,6 +169,10 @@ function proofsOf(values: Values): { digests: DigestSecret[]; scram?: ScramSecre
     digests: [...digests.values()],
     ...optional({ password, scram: scram === undefined ? undefined : readScram(scram) }),
   };
+}
+
+function isDigest(text: string): boolean {
+  return /^[^:]+:[^:]*:[0-9a-f]{32}$/i.test(text);
 }
 
 /** Whom a line of htdigest is for. */

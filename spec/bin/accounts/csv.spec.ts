@@ -1,0 +1,36 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { csvRecords } from '../../../bin/support/accounts/csv.js';
+
+const fieldsOf = (text: string): (readonly string[])[] => [...csvRecords(text)].map(({ fields }) => fields);
+
+describe('comma-separated values', () => {
+  it('has fields, quoted ones with commas, quotes and line ends in them, and knows its lines', () => {
+    const text = '# people\r\na, b ,c\r\n\r\n"x,1","say ""hello""","two\nlines"\nlast,';
+    expect([...csvRecords(text)]).to.deep.equal([
+      { line: 2, fields: ['a', 'b', 'c'], broken: false },
+      { line: 4, fields: ['x,1', 'say "hello"', 'two\nlines'], broken: false },
+      { line: 6, fields: ['last', ''], broken: false },
+    ]);
+  });
+
+  it('says where a quote is missing or too many, and goes on with the next line', () => {
+    const broken = [...csvRecords('a,"b\nc,d"e"\ne,"f"g\nh,i')].map(({ line, broken: is }) => [line, is]);
+    expect(broken).to.deep.equal([
+      [1, true],
+      [3, true],
+      [4, false],
+    ]);
+  });
+
+  it('gives back what was quoted', () => {
+    const field = fc.string({ unit: 'grapheme' });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(field, field), { minLength: 1 }), (rows) => {
+        const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
+        const text = rows.map(([a, b]) => `${quoted(`-${a}`)},${quoted(b)}`).join('\r\n');
+        expect(fieldsOf(text)).to.deep.equal(rows.map(([a, b]) => [`-${a}`, b]));
+      }),
+    );
+  });
+});

@@ -1,0 +1,99 @@
+import { expect } from 'chai';
+import { readRows } from '../../../bin/support/accounts/rows.js';
+
+const HASH = '0123456789abcdef0123456789abcdef';
+const SALT = Buffer.alloc(16, 1).toString('base64');
+const KEY = Buffer.alloc(32, 2).toString('base64');
+const SCRAM = `SCRAM-SHA-256$4096:${SALT}$${KEY}:${KEY}`;
+const SECRET = { salt: SALT, iterations: 4096, storedKey: KEY, serverKey: KEY };
+const digest = (username: string, ...hashes: string[]) => ({ username, realm: 'example.com', hashes });
+
+const problemsOf = (text: string): string[] => readRows(text).problems.map(({ line, message }) => `${line} ${message}`);
+
+describe('rows of accounts', () => {
+  it('are CSV without a header: address, and password or verifier', () => {
+    const text = `fred@example.com,yabba\nbarney@example.com,"${SCRAM}"\nwilma@example.com,wilma:example.com:${HASH}\n`;
+    expect(readRows(text)).to.deep.equal({
+      rows: [
+        { line: 1, address: 'fred@example.com', digests: [], password: 'yabba' },
+        { line: 2, address: 'barney@example.com', digests: [], scram: SECRET },
+        { line: 3, address: 'wilma@example.com', digests: [digest('wilma', HASH)] },
+      ],
+      problems: [],
+    });
+  });
+
+  it('are CSV with a header, in any order and with other names', () => {
+    const text = 'Password,JID,disabled,data per second\nyabba,fred@example.com,on leave,5\n,barney@example.com,no,\n';
+    const { rows, problems } = readRows(text);
+    const [fred] = rows;
+    expect(fred).to.deep.include({
+      line: 2,
+      address: 'fred@example.com',
+      password: 'yabba',
+      quota: { dataPerSecond: 5 },
+    });
+    expect(fred?.disabled?.reason).to.equal('on leave');
+    expect(problems).to.deep.equal([{ line: 3, message: 'has neither password nor verifier' }]);
+  });
+
+  it('are JSON lines, as export writes them', () => {
+    const line = {
+      account: 'fred@example.com',
+      digestMd5: [`fred:example.com:${HASH}`, `fred:example.com:${HASH.toUpperCase()}`],
+      scramSha256: SCRAM,
+      created: '2001-02-03T04:05:06.000Z',
+      disabled: { since: '2001-02-04T00:00:00.000Z', reason: '' },
+      quota: { attachments: 2 },
+      lastAttached: { at: '2001-02-03T05:00:00.000Z', from: '192.0.2.1' },
+    };
+    const { disabled, quota, lastAttached, created } = line;
+    expect(readRows(`${JSON.stringify(line)}\n`).rows).to.deep.equal([
+      {
+        line: 1,
+        address: 'fred@example.com',
+        digests: [digest('fred', HASH, HASH)],
+        scram: SECRET,
+        ...{ created, disabled, quota, lastAttached },
+      },
+    ]);
+  });
+
+  it('are a file of htdigest, whose realm is the domain where the name has none', () => {
+    const text = `# people\nfred:example.com:${HASH}\nbarney@rubble.com:example.com:${HASH}\n`;
+    expect(readRows(text).rows.map(({ line, address }) => [line, address])).to.deep.equal([
+      [2, 'fred@example.com'],
+      [3, 'barney@rubble.com'],
+    ]);
+  });
+
+  it('say what is wrong with each line, and no password', () => {
+    const csv = 'address,password,verifier,created,quota\na@example.com,x,,yesterday,\nb@example.com,x,y,z,1,2\n"c\n';
+    expect(problemsOf(csv)).to.deep.equal([
+      '2 has a created that is no time such as 2001-02-03T04:05:06Z',
+      '3 has 6 fields instead of 5; quote what holds a comma',
+      '4 a quote is missing or too many; a field with a quote is written "say ""hello"""',
+    ]);
+    const json = [
+      '{"address":"a@example.com","password":"x","pasword":"y"}',
+      '{"address":"a@example.com","password":"x","scramSha256":"SCRAM-SHA-1$4096:a$b:c"}',
+      `{"address":"a@example.com","password":"secret","digestMd5":"a:example.com:${HASH}"}`,
+      '{"address":7,"password":"x"}',
+      '{"password":"x"}',
+      '{"address":"a@example.com","password":"x","quota":{"speed":1}}',
+      '{"address":"a@example.com","password":"x","quota":{"attachments":-1}}',
+      '["a@example.com"]',
+      '{"address":',
+      `{"address":"a@example.com","password":"a:example.com:${HASH}"}`,
+    ].join('\n');
+    const said = problemsOf(json);
+    expect(said).to.have.length(10);
+    expect(said[0]).to.include('"pasword" that is not known');
+    expect(said[1]).to.include('only SCRAM-SHA-256 is taken');
+    expect(said[2]).to.equal('3 has a password and a verifier; one of them is enough');
+    expect(said[4]).to.equal('5 has no address');
+    expect(said[6]).to.include('attachments that is no whole number');
+    expect(said[9]).to.include('has a verifier where a password belongs');
+    expect(said[8]).to.equal('9 is not JSON; each line is an object of its own');
+  });
+});
