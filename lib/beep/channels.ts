@@ -115,7 +115,11 @@ export class Channels {
 
   remove(channel: Channel): void {
     this.#byNumber.delete(channel.number);
-    this.#closed ??= [];
+    // Made with its first member, because most sessions close one channel, that of SASL, and never another.
+    if (this.#closed === undefined) {
+      this.#closed = [channel.number];
+      return;
+    }
     this.#closed.push(channel.number);
     if (this.#closed.length > REMEMBERED) {
       this.#closed.shift();

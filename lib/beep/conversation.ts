@@ -74,6 +74,20 @@ export class Conversation {
     this.events.push({ type: 'greeting', greeting: peer });
   }
 
+  /** The oldest event that came from more than the frame just read. */
+  take(): SessionEvent | undefined {
+    const { events } = this;
+    if (events.length > 1) {
+      return events.shift();
+    }
+    const [event] = events;
+    if (event !== undefined) {
+      // Gives the room of the list back, which an array that is shifted keeps.
+      events.length = 0;
+    }
+    return event;
+  }
+
   /** @throws LocalError BEEP_STATE unless both sides have greeted and the session is not ending */
   ready(): void {
     if (this.state !== 'ready' || this.#greeting !== undefined) {

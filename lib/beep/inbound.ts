@@ -147,7 +147,7 @@ export class Inbound {
     if (channel.ending) {
       this.#control.closes.settle();
     }
-    return event ?? this.#talk.events.shift();
+    return event ?? this.#talk.take();
   }
 
   /** The message of the frame is complete; without payload it was let go. */

@@ -168,7 +168,7 @@ export class Session implements Departures {
    */
   nextEvent(): SessionEvent | undefined {
     if (this.#events.length > 0) {
-      return this.#events.shift();
+      return this.#talk.take();
     }
     if (this.#talk.state === 'closed') {
       return undefined;

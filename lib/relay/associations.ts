@@ -40,12 +40,12 @@ export class Associations {
   /** What the peer asked for and has, by its transID. */
   readonly #theirs = new Map<number, Association>();
   /** What this side asked for and has, by our transID: told when the peer ends it. */
-  readonly #ours = new Map<number, () => void>();
-  readonly #bound = new Set<string>();
+  #ours: Map<number, () => void> | undefined;
+  #bound: Set<string> | undefined;
   /** Shared with the other channels of the session. */
   readonly #standing: Standing;
   /** Originators, as written, found permitted since the last change of the session's standing. */
-  readonly #permitted = new Set<string>();
+  #permitted: Set<string> | undefined;
   #version = 0;
 
   /**
@@ -69,13 +69,13 @@ export class Associations {
 
   /** Whether the peer passes on Data of others: it is a relay, or bound as one. */
   get relaying(): boolean {
-    return this.#channel.identity.kind === 'relay' || this.#bound.size > 0;
+    return this.#channel.identity.kind === 'relay' || this.#bound !== undefined;
   }
 
   /** Whether the peer is a relay of that domain (lower-case). */
   serves(domain: string): boolean {
     const { identity } = this.#channel;
-    if (this.#bound.has(domain)) return true;
+    if (this.#bound?.has(domain) === true) return true;
     return identity.kind === 'relay' && identity.domains.some((own) => own.toLowerCase() === domain);
   }
 
@@ -174,9 +174,9 @@ export class Associations {
       this.drop(association);
       return undefined;
     }
-    const told = this.#ours.get(transID);
+    const told = this.#ours?.get(transID);
     if (told === undefined) return TRANSID_UNKNOWN;
-    this.#ours.delete(transID);
+    this.#ours?.delete(transID);
     told();
     return undefined;
   }
@@ -190,13 +190,14 @@ export class Associations {
 
   /** Ends what this side has over this channel. */
   terminateOurs(): void {
-    const ours = [...this.#ours.values()];
-    this.#ours.clear();
+    const ours = [...(this.#ours?.values() ?? [])];
+    this.#ours = undefined;
     for (const told of ours) told();
   }
 
   /** Records an operation of our own that the peer accepted. */
   initiated(transID: number, terminated: () => void): void {
+    this.#ours ??= new Map();
     this.#ours.set(transID, terminated);
   }
 
@@ -233,20 +234,20 @@ export class Associations {
 
   /** Forgets what was found permitted under an earlier configuration. */
   review(): void {
-    this.#permitted.clear();
+    this.#permitted = undefined;
     this.#version = this.#standing.version;
   }
 
   /** IMXP core §9.1 step 1: whether the peer may send for this originator. */
   mayOriginate(originator: string): Denial | undefined {
     if (this.#version !== this.#standing.version) this.review();
-    if (this.#permitted.has(originator)) return undefined;
+    if (this.#permitted?.has(originator) === true) return undefined;
     const name = this.#named(originator);
     if (name === undefined) return ORIGINATOR_INVALID;
     const { identity, privacy } = this.#channel;
     const denial = this.#context.policy.mayOriginate(identity, privacy, name, this.#standing);
     if (denial !== undefined) return denial;
-    if (this.#permitted.size >= PERMITTED) this.#permitted.clear();
+    if (this.#permitted === undefined || this.#permitted.size >= PERMITTED) this.#permitted = new Set();
     this.#permitted.add(originator);
     return undefined;
   }
@@ -285,9 +286,12 @@ export class Associations {
   }
 
   #rebind(): void {
-    this.#bound.clear();
+    this.#bound = undefined;
     for (const association of this.#theirs.values())
-      if (association.type === 'bind') this.#bound.add(association.domain);
+      if (association.type === 'bind') {
+        this.#bound ??= new Set();
+        this.#bound.add(association.domain);
+      }
   }
 }
 

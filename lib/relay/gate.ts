@@ -2,6 +2,7 @@
  * Holds back what comes after an operation that has to wait, so that nothing overtakes it. Bounded. Refuses to know what
  * the operations are.
  */
+
 /** What can be shut for a while. */
 export interface Holdable {
   hold(until: Promise<void>): void;
@@ -10,7 +11,8 @@ export interface Holdable {
 export class Gate<Item> implements Holdable {
   readonly #run: (item: Item) => void;
   readonly #limit: number;
-  readonly #waiting: Item[] = [];
+  /** Undefined while none wait: most gates are never shut. */
+  #waiting: Item[] | undefined;
   /** Operations that have to wait. */
   #holds = 0;
 
@@ -22,12 +24,13 @@ export class Gate<Item> implements Holdable {
 
   /** Whether an item that comes now has to wait. */
   get shut(): boolean {
-    return this.#holds > 0 || this.#waiting.length > 0;
+    return this.#holds > 0 || this.#waiting !== undefined;
   }
 
   /** Lets an item wait its turn. @returns false when too many wait already */
   push(item: Item): boolean {
-    if (this.#waiting.length >= this.#limit) return false;
+    if ((this.#waiting?.length ?? 0) >= this.#limit) return false;
+    this.#waiting ??= [];
     this.#waiting.push(item);
     return true;
   }
@@ -43,7 +46,7 @@ export class Gate<Item> implements Holdable {
 
   /** Forgets what waits. */
   clear(): void {
-    this.#waiting.length = 0;
+    this.#waiting = undefined;
   }
 
   #open(): void {
@@ -51,11 +54,12 @@ export class Gate<Item> implements Holdable {
     let done = 0;
     // An item may shut the gate again; items stay in the list while they run so that newcomers go behind them.
     while (this.#holds === 0) {
-      const item = this.#waiting[done];
+      const item = this.#waiting?.[done];
       if (item === undefined) break;
       done += 1;
       this.#run(item);
     }
-    this.#waiting.splice(0, done);
+    this.#waiting?.splice(0, done);
+    if (this.#waiting?.length === 0) this.#waiting = undefined;
   }
 }

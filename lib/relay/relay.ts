@@ -30,6 +30,8 @@ const NOTHING_HELD: HeldStatus = Object.freeze({
 export class Relay {
   readonly #context: Context;
   readonly #peers = new Map<MeshChannel, Peer>();
+  /** One for all peers. */
+  readonly #gone = (channel: MeshChannel): void => void this.#peers.delete(channel);
   readonly #view: View;
   readonly #submissions: Gate<Submission>;
 
@@ -159,7 +161,7 @@ export class Relay {
     if (known !== undefined) return known;
     const dialect = this.#context.dialects.get(channel.profile);
     if (dialect === undefined) throw new LocalError('ARGUMENT', `no dialect for the profile ${channel.profile}`);
-    const peer = new Peer(channel, dialect, this.#context, (gone) => this.#peers.delete(gone));
+    const peer = new Peer(channel, dialect, this.#context, this.#gone);
     this.#peers.set(channel, peer);
     return peer;
   }

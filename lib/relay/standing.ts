@@ -10,12 +10,14 @@ export interface ChannelStanding {
   terminateOurs(): void;
 }
 
+const NOTHING: ReadonlySet<string> = new Set();
+
 export class Standing {
   /** What the peer has, and this side, on each channel of the session. */
   readonly channels = new Set<ChannelStanding>();
   readonly #attached = new Set<string>();
   /** Domains with the number of bindings for each. */
-  readonly #bound = new Map<string, number>();
+  #bound: Map<string, number> | undefined;
   /** Grows with every change, so that channels know when to ask anew. */
   version = 0;
 
@@ -26,7 +28,7 @@ export class Standing {
 
   /** Lower-case domains. */
   get bound(): { has(domain: string): boolean } {
-    return this.#bound;
+    return this.#bound ?? NOTHING;
   }
 
   /** Ends everything the peer has on the session; where it has nothing, what this side has. */
@@ -47,14 +49,15 @@ export class Standing {
   }
 
   bind(domain: string): void {
+    this.#bound ??= new Map();
     this.#bound.set(domain, (this.#bound.get(domain) ?? 0) + 1);
     this.version += 1;
   }
 
   unbind(domain: string): void {
-    const left = (this.#bound.get(domain) ?? 1) - 1;
-    if (left === 0) this.#bound.delete(domain);
-    else this.#bound.set(domain, left);
+    const left = (this.#bound?.get(domain) ?? 1) - 1;
+    if (left === 0) this.#bound?.delete(domain);
+    else this.#bound?.set(domain, left);
     this.version += 1;
   }
 }
