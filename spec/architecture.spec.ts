@@ -22,7 +22,12 @@ const LAYERS: readonly (readonly string[])[] = [
 const LEAVES = new Set(['config', 'ops']);
 
 /** The seams between neighbours: interfaces that one side declares and the other implements. Types only. */
-const SEAMS = new Set(['wire -> lib/relay/channel.ts', 'wire -> lib/relay/target.ts', 'store -> lib/relay/target.ts']);
+const SEAMS = new Set([
+  'wire -> lib/relay/channel.ts',
+  'wire -> lib/relay/target.ts',
+  'store -> lib/relay/target.ts',
+  'store -> lib/relay/spool.ts',
+]);
 
 const SOCKETS = /^(node:)?(net|tls|dns|dgram|http|https|http2)(\/promises)?$/;
 const TIMERS = /\b(setTimeout|setInterval)\s*\(|timers\/promises/;

@@ -1,0 +1,201 @@
+import { expect } from 'chai';
+import type { Endpoint } from '../../lib/endpoint/endpoint.js';
+import { Redeliveries } from '../../lib/endpoint/redeliveries.js';
+import type { RelayReport } from '../../lib/endpoint/status.js';
+import { LocalError, RefusedError } from '../../lib/errors.js';
+import { readTiming } from '../../lib/imxp/vocabulary/party.js';
+import { LocalMesh } from '../support/local-mesh.js';
+import { data, hold } from '../support/option-stage.js';
+import { within } from '../support/within.js';
+
+const FRED = 'fred@example.com';
+const WILMA = 'wilma@example.com';
+const BARNEY = 'barney@rubble.com';
+
+/** The reports on one message, and waiting for them. */
+class Heard {
+  readonly all: string[] = [];
+  readonly #waiting = new Map<number, () => void>();
+
+  readonly take = ({ relay, recipients }: RelayReport): void => {
+    for (const { identity, code } of recipients) {
+      this.all.push(`${relay}: ${identity} ${code}`);
+      this.#waiting.get(code)?.();
+    }
+  };
+
+  async code(code: number): Promise<void> {
+    if (this.all.some((said) => said.endsWith(` ${code}`))) return;
+    const said = new Promise<void>((resolve) => this.#waiting.set(code, resolve));
+    await within(20_000, said, `a report of ${code}`);
+  }
+}
+
+const codeOf = (sending: Promise<void>): Promise<number> =>
+  sending.then(
+    () => 250,
+    (error: unknown) => {
+      if (error instanceof RefusedError) return error.reply.code;
+      throw error;
+    },
+  );
+
+for (const dialect of ['imxp', 'apex'] as const) {
+  describe(`endpoints and the options of RFC 3342, ${dialect} between relays`, function () {
+    this.timeout(60_000);
+    this.slow(2000);
+    let mesh: LocalMesh;
+    let fred: Endpoint;
+
+    before(async () => {
+      mesh = await LocalMesh.start({ dialect });
+    });
+    beforeEach(async () => {
+      fred = await mesh.attach(FRED);
+    });
+    afterEach(() => mesh.leave());
+    after(() => mesh.close());
+
+    /** Attaches and collects what comes. */
+    async function listening(
+      address: string,
+      wanted: number,
+      more = {},
+    ): Promise<readonly [Endpoint, Promise<string[]>]> {
+      const endpoint = await mesh.attach(address, more);
+      const texts: string[] = [];
+      const all = new Promise<string[]>((resolve) => {
+        endpoint.receive((delivery) => {
+          texts.push(delivery.text());
+          if (texts.length === wanted) resolve(texts);
+        });
+      });
+      return [endpoint, within(20_000, all, `${wanted} messages arrive`)];
+    }
+
+    it('REQ-IMXP-060 holds at the relay of the recipient, and confirms when it is delivered', async () => {
+      const heard = new Heard();
+      const timing = { noLaterThanMs: 60_000, returnTripMs: 20_000, reported: heard.take };
+      await fred.send({ to: BARNEY, content: 'one', hold: true, timing });
+      await fred.send({ to: BARNEY, content: 'two', hold: true });
+      expect(heard.all).to.deep.equal([]);
+      const [, texts] = await listening(BARNEY, 2);
+      expect(await texts).to.deep.equal(['one', 'two']);
+      await heard.code(250);
+      expect(heard.all).to.deep.equal([`rubble.com: ${BARNEY} 250`]);
+    });
+
+    it('REQ-IMXP-058 tells that it takes longer, and that it was too late', async () => {
+      const barney = await mesh.attach(BARNEY, { autoAccept: false });
+      const arrived: number[] = [];
+      barney.receive((delivery) => {
+        const option = delivery.options.find(({ internal }) => internal === 'dataTiming');
+        arrived.push(readTiming(option?.inner ?? Buffer.alloc(0)).noLaterThan);
+      });
+      const heard = new Heard();
+      const timing = { noLaterThanMs: 1000, reportAfterMs: 500, reportErrors: true, reported: heard.take };
+      const code = await codeOf(fred.send({ to: BARNEY, content: 'quick', timing }));
+      await heard.code(550);
+      expect(code, 'in APEX only reports tell what comes after ok').to.equal(dialect === 'imxp' ? 550 : 250);
+      // Where the time passes is a matter of the machine.
+      const said = heard.all.map((line) => line.slice(line.indexOf(': ') + 2));
+      expect(said).to.deep.equal([`${BARNEY} 350`, `${BARNEY} 550`]);
+      expect(arrived[0] ?? 1, 'the first relay took some of it').to.be.within(1, 1000);
+    });
+
+    it('REQ-IMXP-062 goes as far as it may', async () => {
+      const [, texts] = await listening(BARNEY, 1);
+      expect(await codeOf(fred.send({ to: BARNEY, content: 'far', hops: { noMoreThan: 1 } }))).to.equal(550);
+      await fred.send({ to: BARNEY, content: 'near', hops: { noMoreThan: 2 } });
+      expect(await texts).to.deep.equal(['near']);
+    });
+  });
+}
+
+describe('endpoints and the options of RFC 3342', function () {
+  this.timeout(60_000);
+  this.slow(2000);
+  let mesh: LocalMesh;
+
+  before(async () => {
+    mesh = await LocalMesh.start();
+  });
+  afterEach(() => mesh.leave());
+  after(() => mesh.close());
+
+  it('REQ-IMXP-057 attaches in the place of another, which does not come back in its place', async () => {
+    const old = await mesh.attach(WILMA, { override: true, reconnect: { firstMs: 20, longestMs: 50 } });
+    const terminated = new Promise<string>((resolve) => old.once('terminate', resolve));
+    const young = await mesh.attach(WILMA, { override: true });
+    expect(await within(20_000, terminated, 'the old one is told')).to.equal(WILMA);
+    const fred = await mesh.attach(FRED);
+    const arrived = new Promise<string>((resolve) => young.receive((delivery) => resolve(delivery.text())));
+    await fred.send({ to: WILMA, content: 'dinner' });
+    expect(await arrived).to.equal('dinner');
+    const back = new Promise<void>((resolve) => old.once('connect', () => resolve()));
+    await young.close();
+    await within(20_000, back, 'the old one is attached again when there is room');
+  });
+
+  it('REQ-IMXP-059 sends dataTiming and dataHopping for all hops, to be understood', async () => {
+    const [fred, wilma] = [await mesh.attach(FRED), await mesh.attach(WILMA)];
+    const options = new Promise<unknown[]>((resolve) => {
+      wilma.receive((delivery) =>
+        resolve(delivery.options.map(({ internal, targetHop, seeNoEvil }) => [internal, targetHop, seeNoEvil])),
+      );
+    });
+    await fred.send({ to: WILMA, content: 'x', hold: true, timing: { noLaterThanMs: 5000 }, hops: { noMoreThan: 9 } });
+    expect(await options).to.deep.equal([
+      ['dataTiming', 'all', false],
+      ['dataHopping', 'all', false],
+      ['hold4Endpoint', 'final', true],
+    ]);
+  });
+
+  it('refuses conditions that say nothing', async () => {
+    const fred = await mesh.attach(FRED);
+    const wrong = [
+      { timing: { noLaterThanMs: 0 } },
+      { timing: { returnTripMs: 1.5 } },
+      { timing: { noLaterThen: 5 } as object },
+      { hops: { noMoreThan: 256 } },
+    ];
+    for (const conditions of wrong) {
+      expect(() => fred.encode({ to: WILMA, content: 'x', ...conditions }), JSON.stringify(conditions))
+        .to.throw(LocalError)
+        .with.property('code', 'ARGUMENT');
+    }
+  });
+});
+
+describe('endpoint/redeliveries', () => {
+  const held = (transID: number) => data(FRED, [BARNEY], [hold({ transID })]);
+
+  it('recognises what was accepted before a loss, once', () => {
+    const redeliveries = new Redeliveries();
+    redeliveries.accepted(held(1));
+    expect(redeliveries.repeats(held(1)), 'the connection lives').to.equal(false);
+    redeliveries.lose();
+    expect([redeliveries.repeats(held(2)), redeliveries.repeats(held(1))]).to.deep.equal([false, true]);
+    expect(redeliveries.repeats(held(1))).to.equal(false);
+  });
+
+  it('recognises what was accepted too late to be told', () => {
+    const redeliveries = new Redeliveries();
+    redeliveries.lose();
+    redeliveries.late(held(3));
+    expect(redeliveries.repeats(held(3))).to.equal(true);
+  });
+
+  it('takes nothing for a repetition that has no transID, was not held, or says something else', () => {
+    const redeliveries = new Redeliveries();
+    const plain = data(FRED, [BARNEY]);
+    const other = { ...held(4), dataContent: { name: 'Note', inner: Buffer.from('<other />') } };
+    for (const one of [held(0), plain, held(4)]) redeliveries.accepted(one);
+    redeliveries.lose();
+    for (const one of [held(0), plain, other, { ...held(4), originator: WILMA }]) {
+      expect(redeliveries.repeats(one)).to.equal(false);
+    }
+    expect(redeliveries.repeats(held(4))).to.equal(true);
+  });
+});
