@@ -6,6 +6,8 @@ import { expect } from 'chai';
 import { addressOf, type Credential, domainOf, issue, makeAuthority, periodOf } from '../../lib/certs/issue.js';
 import { revocationList } from '../../lib/certs/revocation.js';
 import { LocalError } from '../../lib/errors.js';
+import { Secure } from '../../lib/message/smime/secure.js';
+import { Headers } from '../../lib/mime/headers.js';
 import { RevocationList, revocationFault } from '../../lib/wire/tls/revocation.js';
 import { failureOf } from '../support/failure.js';
 import { within } from '../support/within.js';
@@ -131,6 +133,29 @@ describe('certs/issue', () => {
     expect((await handshake(fred, [list])).fault).to.equal('CERT_REVOKED');
     expect((await handshake(relay, [list])).fault).to.equal(undefined);
     expect((await handshake(fred, [revocationList(authority, [])])).fault).to.equal(undefined);
+  });
+
+  it('REQ-CPIM-014 REQ-CPIM-015 is good for signing and encrypting messages, and a list ends that', async () => {
+    const BARNEY = 'barney@rubble.com';
+    const barney = await issue(authority, { kind: 'endpoint', address: BARNEY }, periodOf(5));
+    const known = { authorities: authority.certificate, people: [fred.certificate, barney.certificate] };
+    const [from, entity] = ['fred@example.com', { type: 'text/plain', body: Buffer.from('Yabba') }];
+    const made = new Secure({ ...fred, ...known }).seal(entity, { sign: true, encrypt: true, from, to: [BARNEY] });
+    const received = { headers: new Headers([{ name: 'Content-Type', value: made.type }]), body: made.body };
+    const opened = new Secure({ ...barney, ...known }).open(received, from);
+    expect([opened.entity.body.toString(), opened.signed?.valid, opened.encrypted]).to.deep.equal([
+      'Yabba',
+      true,
+      true,
+    ]);
+    const serial = new X509Certificate(fred.certificate).serialNumber;
+    const revoked = revocationList(authority, [{ serial, at: new Date() }]);
+    const later = new Secure({ ...barney, ...known, revoked }).open(received, from);
+    expect(later.signed?.reason).to.equal('revoked');
+    const asRelay = new Secure({ ...relay, ...known });
+    expect(() => asRelay.seal(entity, { sign: true, from: 'imxp=mesh@example.com', to: [] })).to.throw(
+      'not for signing',
+    );
   });
 
   it('writes lists that the relay itself can read and obeys', () => {
