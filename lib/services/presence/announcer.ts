@@ -5,7 +5,6 @@
  */
 import type { Reply } from '../../errors.js';
 import { isTransient } from '../../imxp/reply-code.js';
-import type { Form } from '../../imxp/vocabulary/form.js';
 import {
   type NotifyAction,
   type Presence,
@@ -48,7 +47,8 @@ type Job =
 class Changed {
   readonly #entry: Presence;
   readonly #timeStamp: number;
-  readonly #around: Partial<Record<Form, PublishAround>> = {};
+  #imxp: PublishAround | undefined = undefined;
+  #apex: PublishAround | undefined = undefined;
 
   constructor(entry: Presence, timeStamp: number) {
     this.#entry = entry;
@@ -56,9 +56,18 @@ class Changed {
   }
 
   for({ form, transID }: Running): string {
-    this.#around[form] ??= publishAround(this.#entry, this.#timeStamp, form);
-    const { head, tail } = this.#around[form];
+    const { head, tail } = form === 'apex' ? this.#inApex() : this.#inImxp();
     return `${head}${transID}${tail}`;
+  }
+
+  #inImxp(): PublishAround {
+    this.#imxp ??= publishAround(this.#entry, this.#timeStamp, 'imxp');
+    return this.#imxp;
+  }
+
+  #inApex(): PublishAround {
+    this.#apex ??= publishAround(this.#entry, this.#timeStamp, 'apex');
+    return this.#apex;
   }
 }
 
@@ -171,8 +180,9 @@ export class Announcer {
   }
 
   #granted(running: Running, granted: boolean): boolean {
+    if (granted) return true;
     const { subject, originator, kind } = running;
-    if (granted || (kind === 'subscribe' && this.#views.viewOf(subject.key, originator) !== undefined)) return true;
+    if (kind === 'subscribe' && this.#views.viewOf(subject.key, originator) !== undefined) return true;
     this.#keeper.over(running, true);
     return false;
   }

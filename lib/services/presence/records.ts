@@ -95,7 +95,8 @@ export class Records {
   /** @returns the version of the record */
   async putOperation(record: OperationRecord): Promise<number> {
     const { kind, subject, originator, transID, duration, expires, form } = record;
-    const value = { kind, subject, originator, transID, duration, expires, form };
+    // There may be very many, and nearly all are of IMXP.
+    const value = { kind, subject, originator, transID, duration, expires, ...(form === 'imxp' ? {} : { form }) };
     return (await this.#store.put(keyOf(originator, transID), value)) ?? ABSENT;
   }
 
@@ -185,7 +186,7 @@ function entryFrom(key: string, value: unknown): Omit<EntryRecord, 'version'> {
 }
 
 function operationFrom(key: string, value: unknown): OperationRecord {
-  // Written before there was more than one form: neither it nor the duration is known.
+  // Written before there was more than one form, the duration is not known.
   if (isOperation(value)) return { ...value, duration: value.duration ?? 0, form: value.form ?? 'imxp' };
   throw new LocalError('STORE_FAILED', `the entry ${key} is no operation of this version`);
 }
