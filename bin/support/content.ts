@@ -21,7 +21,7 @@ export interface OpenedContent {
 export function openDelivery(delivery: Delivery): OpenedContent {
   const { message } = delivery;
   const opened = message === undefined ? undefined : openMessage(message);
-  return opened ?? openContent(delivery.opened);
+  return opened ?? openContent(delivery);
 }
 
 /** @returns undefined when there is nothing in the message */
@@ -32,14 +32,15 @@ function openMessage(message: InstantMessage): OpenedContent | undefined {
   return { octets, type, text, ...(subject === undefined ? {} : { subject }) };
 }
 
-function openContent(content: Content): OpenedContent {
+function openContent(delivery: Delivery): OpenedContent {
+  const content: Content = delivery.opened;
   switch (content.kind) {
     case 'part': {
       const type = content.headers.get('Content-Type') ?? 'text/plain';
       const textual = /^(?:text\/|application\/(?:[a-z.-]+\+)?(?:xml|json)\b)/i.test(type);
       const charset = content.headers.mediaType()?.parameters.has('charset') === true;
       const readable = textual && (charset || isUtf8(content.body));
-      return { octets: content.body, type, text: readable ? textOfContent(content) : undefined };
+      return { octets: content.body, type, text: readable ? delivery.text() : undefined };
     }
     case 'inline':
       return { octets: content.inner, type: 'text/xml', text: textOfContent(content) };

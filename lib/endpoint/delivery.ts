@@ -127,7 +127,10 @@ export class Delivery {
    * @throws as {@link message}
    */
   text(): string {
-    return this.message?.text ?? textOfContent(this.opened);
+    const { opened, content } = this;
+    const text = this.message?.text ?? textOfContent(opened);
+    // S/MIME has made CRLF of whatever ended the lines (RFC 8551 §3.1.1)
+    return opened === content ? text : text.replaceAll('\r\n', '\n');
   }
 
   /** Whether {@link accept} and {@link refuse} still have an effect: not answered, and the connection still there. */

@@ -76,6 +76,12 @@ describe('endpoints with certificates', () => {
     });
   }
 
+  it('give the lines of a text as they were sent, whatever S/MIME has made of their ends', async () => {
+    for (const how of [{}, { sign: true }, { encrypt: true }]) {
+      expect((await sent({ content: 'Yabba\ndabba\n', ...how })).text()).to.equal('Yabba\ndabba\n');
+    }
+  });
+
   it('tell what is neither signed nor encrypted, and never believe what they cannot check', async () => {
     const plain = await sent({ content: 'Yabba' });
     expect([plain.signed, plain.encrypted, plain.opened]).to.deep.equal([undefined, false, plain.content]);
