@@ -5,6 +5,7 @@ export { ConfigurationError, type Problem } from './config/problem.js';
 export { parseRelayUrl, type RelayLocation } from './config/relay-url.js';
 export type { NodeConfig, NodeConfigInput } from './config/schema.js';
 export type { AccessClient, AccessEntryInfo, AccessInfo, AccessRequest } from './endpoint/access.js';
+export type { Conditions, HopsInit, TimingInit } from './endpoint/conditions.js';
 export type { CpimObjectContent, MessageContent, UriContent, XmlContent } from './endpoint/content.js';
 export type { Delivery } from './endpoint/delivery.js';
 export { Endpoint, type EndpointEvents } from './endpoint/endpoint.js';

@@ -153,10 +153,9 @@ export class Node {
       directory: this.accounts,
       access,
       services,
-      understood: registeredOptions(config.policy),
-      hopLimit: config.policy.hopLimit,
+      ...optionsOf(config),
       time: new AlarmClock(),
-      holding: { spool, limits: config.limits, timedOnly: config.policy.hold4Endpoint === 'timed' },
+      holding: { spool, limits: config.limits },
       reporter: report,
       policy: policyOf(config),
       limits: config.limits,
@@ -261,8 +260,7 @@ export class Node {
     const reload = reloadable(this.#config, config);
     this.#tls.replace(tls);
     this.#policy = new Policy(policyOf(config));
-    const { hopLimit } = config.policy;
-    this.#relay.reload({ policy: policyOf(config), understood: registeredOptions(config.policy), hopLimit });
+    this.#relay.reload({ policy: policyOf(config), ...optionsOf(config) });
     if (reload.applied.includes('access')) this.#entries.initial = config.access.initial;
     const { domains, listen, sasl, store, compatibility, admin, limits } = this.#config;
     this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits };
@@ -374,6 +372,12 @@ function policyOf(config: NodeConfig) {
     relays: policy.relays,
     trusted: mesh.trusted,
   };
+}
+
+/** What the relay does about options. */
+function optionsOf({ policy }: NodeConfig) {
+  const { hopLimit, hold4Endpoint } = policy;
+  return { understood: registeredOptions(policy), hopLimit, timedHoldsOnly: hold4Endpoint === 'timed' };
 }
 
 function bindCheckOf({ policy }: NodeConfig, resolver: Resolver): BindCheck {

@@ -52,6 +52,8 @@ export interface RelaySettings {
   readonly understood?: OptionRegistry;
   /** Relays that Data of endpoints here may pass where it does not say so itself; any number unless given. */
   readonly hopLimit?: number;
+  /** Whether only Data are held that say for how long, within the time that Data are held (RFC 3342 §7). */
+  readonly timedHoldsOnly?: boolean;
 }
 
 export interface RelayOptions extends RelaySettings {
@@ -98,6 +100,7 @@ export class Context {
   services: ReadonlyMap<string, DeliveryTarget>;
   understood: OptionRegistry;
   hopLimit: number;
+  timedHoldsOnly: boolean;
   draining = false;
   #outstanding = 0;
   #idle: (() => void)[] = [];
@@ -118,6 +121,7 @@ export class Context {
     this.limits = options.limits;
     this.services = options.services;
     this.hopLimit = options.hopLimit ?? 0;
+    this.timedHoldsOnly = options.timedHoldsOnly ?? false;
     this.time = options.time ?? SILENT;
     // The last: it finds what an earlier process held.
     this.holds = options.holding === undefined ? undefined : new Holds(this, options.holding);
@@ -130,6 +134,7 @@ export class Context {
     if (settings.services !== undefined) this.services = settings.services;
     if (settings.understood !== undefined) this.understood = settings.understood;
     if (settings.hopLimit !== undefined) this.hopLimit = settings.hopLimit;
+    if (settings.timedHoldsOnly !== undefined) this.timedHoldsOnly = settings.timedHoldsOnly;
   }
 
   /**

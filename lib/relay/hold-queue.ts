@@ -186,6 +186,7 @@ export class HoldQueue implements DeliveryTarget, HeldOwner, TimesOwner {
     const behind = this.#behind;
     this.#behind = [];
     for (const { sink } of behind) sink.failed(REPLIES.endpointUnsent);
+    this.#pump();
   }
 
   // ---- what leaves

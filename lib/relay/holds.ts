@@ -35,8 +35,6 @@ export interface HoldLimits {
 export interface HoldOptions {
   readonly spool: Spool;
   readonly limits: HoldLimits;
-  /** Whether only Data are held that say for how long, within `heldAgeMs` (RFC 3342 §7). */
-  readonly timedOnly: boolean;
 }
 
 /** How often what is too old is looked for. */
@@ -172,9 +170,10 @@ export class Holds implements HoldKeeper {
   }
 
   refusal(queue: HoldQueue, octets: number, asked: readonly Asked<DataTiming>[]): Reply | undefined {
-    const { limits, timedOnly } = this.#options;
+    const { limits } = this.#options;
+    const { timedHoldsOnly } = this.#context;
     const cost = costOf(octets);
-    if (timedOnly && !asked.some(({ content }) => isWithin(content, limits.heldAgeMs))) return REPLIES.heldUntimed;
+    if (timedHoldsOnly && !asked.some(({ content }) => isWithin(content, limits.heldAgeMs))) return REPLIES.heldUntimed;
     const own = this.#context.accounts?.held(queue.name.base);
     const { heldData = limits.heldData, heldOctets = limits.heldOctets } = own ?? {};
     if (cost > Math.min(heldOctets, limits.heldOctetsTotal)) return REPLIES.heldTooLarge;

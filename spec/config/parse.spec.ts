@@ -38,6 +38,10 @@ describe('config/parse', () => {
         originators: {},
         bindCheck: 'address',
         statusRequest: 'on',
+        dataTiming: 'on',
+        hold4Endpoint: 'on',
+        attachOverride: 'on',
+        hopLimit: 0,
       },
       access: {
         initial: [

@@ -82,7 +82,8 @@ export class Stage {
       hopLimit,
       time: this.time,
       reporter: this.reports,
-      holding: { spool, limits: { ...HOLD_LIMITS, ...limits }, timedOnly: chosen.hold4Endpoint === 'timed' },
+      timedHoldsOnly: chosen.hold4Endpoint === 'timed',
+      holding: { spool, limits: { ...HOLD_LIMITS, ...limits } },
       dialer: { toward: (domain) => (domain === 'rubble.com' ? this.rubble : { code: 550, text: 'no relay' }) },
       ...relay,
     });
