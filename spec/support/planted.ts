@@ -389,6 +389,16 @@ export const PLANTED: readonly Planted[] = [
     spoil: { down: rewrite("code='555'", "code='550'") },
   },
   {
+    fault: 'lets a neighbour bind for any domain',
+    only: ['bind.foreign-domain', 'bind.ok', 'bind.endpoint'],
+    found: ['bind.foreign-domain'],
+    spoil: {
+      down: rewrite(/<error code='537'>[^<]*<\/error>/, '<ok />', (_, { asked }) =>
+        asked.includes("relay='kit.invalid'"),
+      ),
+    },
+  },
+  {
     fault: 'says ok to the end of what never began',
     only: ['attach.terminate', 'attach.terminate-unknown'],
     found: ['attach.terminate-unknown'],

@@ -7,6 +7,8 @@ import { type OctetLog, visible } from './peer/octet-log.js';
 
 const LINES = 40;
 const RAW_OCTETS = 240;
+/** What is more is not decoded. */
+const MOST_OCTETS = 8_388_608;
 
 /** The octets of each side, to cut frames out of. */
 class Tape {
@@ -36,7 +38,7 @@ function lines(entry: Entry, raw: Buffer): string[] {
 export function transcript(name: string, log: OctetLog): string[] {
   const out: string[] = [];
   let [watched, tape] = [new WatchedSession(true), new Tape()];
-  const whole = log.forgotten === 0;
+  const whole = log.forgotten === 0 && log.entries.reduce((sum, { octets }) => sum + octets.length, 0) < MOST_OCTETS;
   for (const { from, octets, mark } of log.entries) {
     if (mark !== undefined) {
       [watched, tape] = [new WatchedSession(true), new Tape()];
@@ -46,7 +48,7 @@ export function transcript(name: string, log: OctetLog): string[] {
       for (const entry of watched.take({ side: from, octets, time: undefined }))
         out.push(...lines(entry, tape.cut(entry)));
     } else {
-      // The beginning is gone: nobody knows where a frame begins.
+      // Where the beginning is gone nobody knows where a frame begins.
       out.push(`${from}  ${visible(octets, RAW_OCTETS)}`);
     }
   }

@@ -21,6 +21,7 @@ export interface XmlDocument {
 
 /** Nothing that a listener answers in these checks is longer. */
 const MOST_OCTETS = 262_144;
+const DEEPEST = 100;
 
 interface Growing {
   readonly name: string;
@@ -51,6 +52,7 @@ export function readXml(octets: Buffer | string): XmlDocument {
     open.at(-1)?.children.push(element);
     root ??= element;
     open.push(element);
+    if (open.length > DEEPEST) throw new Error(`elements more than ${DEEPEST} deep`);
   };
   const take = (characters: string): void => {
     for (const element of open) element.text += characters;

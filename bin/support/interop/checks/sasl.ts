@@ -32,6 +32,10 @@ async function challenged(context: Context, on?: RawPeer): Promise<Challenged> {
   return { peer, number, challenge: given.data };
 }
 
+/** A message on a SASL channel; a relay may let whoever guesses wait. */
+const judged = ({ peer, number }: Challenged, blob: string): Promise<RawMessage> =>
+  peer.ask(number, document.beepXml(blob), peer.deadlineMs * 3);
+
 interface Attempt {
   readonly username?: string;
   readonly password?: string;
@@ -55,7 +59,7 @@ async function respond(
     ...(realm === undefined ? {} : { realm }),
     ...attempt,
   });
-  const reply = await at.peer.ask(at.number, document.beepXml(document.blob(response)));
+  const reply = await judged(at, document.blob(response));
   return { reply, rspauth, sent: response };
 }
 
@@ -181,7 +185,7 @@ export const SASL_CHECKS: readonly Check[] = [
       const { sent, reply } = await respond(context, first);
       expect(reply.keyword === 'RPY', 'the account let in once', causeOf(reply));
       const second = await challenged(context);
-      const replayed = await second.peer.ask(second.number, document.beepXml(document.blob(sent)));
+      const replayed = await judged(second, document.blob(sent));
       // RFC 2831 §2.2: a new challenge is an answer as well; to let in is none.
       if (replayed.keyword === 'ERR') refused(context, replayed, { should: [535] });
       else expect(document.blobIn(replayed.payload)?.status === 'continue', 'a refusal', 'the account let in');
@@ -206,8 +210,8 @@ export const SASL_CHECKS: readonly Check[] = [
     why: 'octets that cannot be decoded must not be guessed',
     needs: ['digest'],
     async run(context) {
-      const { peer, number } = await challenged(context);
-      refused(context, await peer.ask(number, document.beepXml('<blob>*** not base64 ***</blob>')), { should: [501] });
+      const reply = await judged(await challenged(context), '<blob>*** not base64 ***</blob>');
+      refused(context, reply, { should: [501] });
     },
   },
   {
@@ -217,9 +221,9 @@ export const SASL_CHECKS: readonly Check[] = [
     why: 'the channel answers an error; the session lives',
     needs: ['digest'],
     async run(context) {
-      const { peer, number } = await challenged(context);
-      refused(context, await peer.ask(number, document.beepXml('<blob>')), { must: [500, 501] });
-      await askNone(context, peer);
+      const at = await challenged(context);
+      refused(context, await judged(at, '<blob>'), { must: [500, 501] });
+      await askNone(context, at.peer);
     },
   },
   {
@@ -229,8 +233,7 @@ export const SASL_CHECKS: readonly Check[] = [
     why: 'what is missing must not be taken for empty',
     needs: ['digest'],
     async run(context) {
-      const { peer, number } = await challenged(context);
-      const reply = await peer.ask(number, document.beepXml(document.blob('username="kit-nobody",,')));
+      const reply = await judged(await challenged(context), document.blob('username="kit-nobody",,'));
       refused(context, reply, { should: [535, 501] });
     },
   },
@@ -241,10 +244,9 @@ export const SASL_CHECKS: readonly Check[] = [
     why: 'a client that changes its mind must not be left on a channel that waits',
     needs: ['digest'],
     async run(context) {
-      const { peer, number } = await challenged(context);
-      const reply = await peer.ask(number, document.beepXml("<blob status='abort' />"));
-      refused(context, reply, { should: [451] });
-      await askNone(context, peer);
+      const at = await challenged(context);
+      refused(context, await judged(at, "<blob status='abort' />"), { should: [451] });
+      await askNone(context, at.peer);
     },
   },
   {

@@ -1,5 +1,5 @@
 /** Tuning to TLS: ready and proceed, what may be said around them, and the new session (RFC 3080 §3.1). */
-import { type Check, expect, Finding } from '../check.js';
+import { type Check, expect, Finding, NotOffered } from '../check.js';
 import { type Context, causeText } from '../context.js';
 import { profileOf, refusedContent, refusedInside } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
@@ -214,7 +214,8 @@ export const TLS_CHECKS: readonly Check[] = [
     why: 'who authenticated in the clear must not look as if under TLS',
     needs: ['plain', 'tls', 'digest', 'account'],
     async run(context) {
-      if (context.facts.clear?.includes(document.DIGEST_MD5) !== true) return context.remark('no login in the clear');
+      const { clear } = context.facts;
+      if (clear?.includes(document.DIGEST_MD5) !== true) throw new NotOffered('nobody can log in without TLS');
       const peer = await context.loggedInClear();
       const { reply } = await peer.start(document.TLS, '<ready />');
       if (reply.keyword === 'ERR') refusedInside(context, reply, { should: [554, 550] });
