@@ -57,7 +57,7 @@ function remember(keys: Set<string>, key: string): void {
 
 /** @returns undefined for what was not held, or cannot be told from others */
 function keyOf(data: Data): string | undefined {
-  const option = holdOf(data.options) ?? data.recipients.map(({ options }) => holdOf(options)).find(Boolean);
+  const option = holdOf(data);
   if (option === undefined || option.transID === NO_TRANS_ID) return undefined;
   const hash = createHash('sha1');
   try {
@@ -70,6 +70,11 @@ function keyOf(data: Data): string | undefined {
   return `${option.transID} ${hash.digest('base64')} ${data.originator} ${to}`;
 }
 
-function holdOf(options: readonly Option[]): Option | undefined {
-  return options.find(({ internal }) => internal === 'hold4Endpoint');
+/** Asked of each Data that is accepted: most have no options at all. */
+function holdOf({ options, recipients }: Data): Option | undefined {
+  for (const option of options) if (option.internal === 'hold4Endpoint') return option;
+  for (const recipient of recipients) {
+    for (const option of recipient.options) if (option.internal === 'hold4Endpoint') return option;
+  }
+  return undefined;
 }

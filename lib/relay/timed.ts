@@ -202,7 +202,7 @@ export function reportOn(
     to: data.originator,
     transID,
     localize,
-    destinations: data.recipients.map(({ identity }) => ({ identity, reply })),
+    destinations: data.recipients.map(({ identity, written }) => ({ identity: written ?? identity, reply })),
     ...(options === undefined ? {} : { options }),
   });
 }

@@ -29,6 +29,10 @@ const GERMAN: Texts = {
   relayUnsent: 'die Verbindung zum nächsten Relay wird gerade beendet',
   answerInvalid: 'die Antwort des Empfängers war unverständlich',
   relayAnswerInvalid: 'die Antwort des nächsten Relays war unverständlich',
+  expired: 'nicht innerhalb der gesetzten Zeit zugestellt',
+  delayed: 'die Zustellung dauert länger als erwartet, und geht weiter',
+  hopsUsedUp: 'mehr Relays auf dem Weg, als erlaubt waren',
+  heldTooLong: 'so lange aufbewahrt wie möglich, und der Empfänger hat sich nicht angemeldet',
 };
 
 const OWN: ReadonlySet<string> = new Set(Object.values(REPLIES).map(({ text }) => text));
