@@ -11,6 +11,13 @@ import { explain } from './support/manual.js';
 
 /** For octets that have just been written. */
 const LAST_MS = 100;
+/** What the end may take beyond its limit: a disk or a name server that never answers must not keep the process. */
+const OVERDUE_MS = 1000;
+
+/** `process.exit` waits for threads, and one of them may wait for a disk that never answers. */
+function vanish(): void {
+  process.kill(process.pid, 'SIGKILL');
+}
 
 async function relay({ config: path }: { readonly config: string }): Promise<void> {
   const config = await loadForCommand(path);
@@ -18,12 +25,21 @@ async function relay({ config: path }: { readonly config: string }): Promise<voi
   // Signals count from now on: whoever reads "ready" may send one at that very moment.
   const starting = startNode(config);
   await new Promise<void>((resolve, reject) => {
-    starting.catch(reject);
+    let settled = false;
+    starting.catch(reject).finally(() => {
+      settled = true;
+    });
     const restore = handleSignals({
       drain: (signal) => {
         log.logger.info({ signal }, 'stopping');
-        const end = performance.now() + config.limits.drainTimeoutMs;
+        const { drainTimeoutMs } = config.limits;
+        const end = performance.now() + drainTimeoutMs;
+        const overdue = setTimeout(() => {
+          log.logger.error({ ms: drainTimeoutMs }, 'not stopped in time: killed');
+          vanish();
+        }, drainTimeoutMs + OVERDUE_MS);
         const stopped = (): void => {
+          clearTimeout(overdue);
           restore();
           // What a stopped node leaves behind, such as a connection that is just being tried, must not keep the process.
           setTimeout(() => process.exit(), Math.max(LAST_MS, end - performance.now())).unref();
@@ -33,7 +49,7 @@ async function relay({ config: path }: { readonly config: string }): Promise<voi
           .then(resolve, reject)
           .finally(stopped);
       },
-      abort: () => process.exit(EXIT.FAILED),
+      abort: () => (settled ? process.exit(EXIT.FAILED) : vanish()),
       reload: async () => {
         const next = await loadConfig(path, {
           warn: (problem) => log.logger.warn(writeProblem(problem, path)),
@@ -63,8 +79,8 @@ SIGTERM and SIGINT stop it in order, within limits.drainTimeoutMs (twice: at onc
     exits: {
       0: 'stopped in order',
       1: 'stopped at once',
-      69: 'it cannot listen, or the store cannot be opened',
-      78: 'the configuration is not usable',
+      69: 'the store cannot be opened, is damaged, or in use by another relay',
+      78: 'the configuration or the place of the store is not usable, or it cannot listen there',
     },
     examples: [
       'imxp check --config mesh.json && imxp relay --config mesh.json',

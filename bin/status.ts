@@ -57,6 +57,10 @@ function presenceText({ presence: { subscriptions, watches, counts } }: NodeStat
   return `${running}; ${counts.entries} entries published, told ${counts.publish + counts.notify} times`;
 }
 
+function accountText({ accounts: { total, disabled } }: NodeStatus): string {
+  return disabled === 0 ? `${total}` : `${total}, ${disabled} of them disabled`;
+}
+
 export function facts(status: NodeStatus): string[][] {
   const { attachments, bindings, outstanding, sessions, listening, process } = status;
   const { p99, max } = process.lagMs;
@@ -64,6 +68,7 @@ export function facts(status: NodeStatus): string[][] {
     ['listening', listening.join(', ')],
     ['sessions', sessionText(status)],
     ['attached', `${attachments} endpoints; ${bindings} domains bound by relays`],
+    ['accounts', accountText(status)],
     ['under way', `${outstanding} operations, ${octets(sessions.unsentOctets)} queued for peers`],
     ['held', heldText(status)],
     ['presence', presenceText(status)],

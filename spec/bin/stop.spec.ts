@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { open, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
@@ -74,6 +76,37 @@ describe('stopping a node whose peers answer nothing', function () {
     expect(words).to.include.members(['draining', 'drain timed out', 'stopped']);
     peer.destroy();
     stranger.destroy();
+  });
+
+  it('ends a node as well that waits for a file for ever while it starts', async function () {
+    const fifo = workshop.path('revoked.pem');
+    if (spawnSync('mkfifo', [fifo]).status !== 0) {
+      console.log('      skipped: there is no mkfifo here');
+      return this.skip();
+    }
+    const stuck = await workshop.node('stuck', (own) => ({
+      domains: ['example.com'],
+      listen: [{ host: '127.0.0.1', port: own }],
+      // A warning, which says when the configuration was read.
+      sasl: { mechanisms: [] },
+      tls: { revoked: fifo },
+      store: { type: 'memory' },
+      mesh: { dns: { enabled: false } },
+      limits: { drainTimeoutMs: 200 },
+    }));
+    const command = workshop.command(['relay', '--config', stuck.config]);
+    await writeFile(fifo, '0');
+    await command.seen((output) => (output.includes('warning') ? true : undefined), 'warns', 20_000);
+    // Opened as soon as it reads once more; it is told nothing.
+    const writer = await open(fifo, 'w');
+    try {
+      command.signal('SIGTERM');
+      const { signal } = await command.finished();
+      expect(command.output).to.include('stopping').and.include('not stopped in time: killed');
+      expect(signal).to.equal('SIGKILL');
+    } finally {
+      await writer.close();
+    }
   });
 
   it('is quick where they answer', async () => {
