@@ -60,6 +60,7 @@ export {
   responseTo,
   type SubscribeOperation,
 } from './message/cpim/operation.js';
+export { PIDF_TYPE, type PidfDocument, readPidf, writePidf } from './message/cpim/pidf.js';
 export { fieldOf, MESSAGE_NAMESPACE, type MessageField } from './message/field.js';
 export { Gateway, type GatewayOptions, type ImxpPort } from './message/gateway.js';
 export { InstantMessage, type InstantMessageInit, instantMessage } from './message/instant-message.js';

@@ -20,6 +20,7 @@ import {
   responseTo,
   type SubscribeOperation,
 } from './cpim/operation.js';
+import { writePidf } from './cpim/pidf.js';
 import { fromCpimPresence, toCpimPresence } from './cpim/presence.js';
 import type { GatewayContext, PortDelivery } from './gateway.js';
 
@@ -202,7 +203,8 @@ export class PresenceGateway {
 
   #notify({ watcher, target }: Pick<GatewaySubscription, 'watcher' | 'target'>, presence: CpimPresence): void {
     if (this.#leaving.aborted) return;
-    this.#context.peer.notify({ type: 'notify', watcher, target, transID: newCpimId(), presence });
+    const document = writePidf(target, presence);
+    this.#context.peer.notify({ type: 'notify', watcher, target, transID: newCpimId(), presence, document });
   }
 
   // ---- a watcher in IMXP --------------------------------------------------------------------------------------------

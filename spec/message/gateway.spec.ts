@@ -4,6 +4,7 @@ import type { Option } from '../../lib/imxp/operation.js';
 import { writeCpim } from '../../lib/message/cpim/document.js';
 import { LocalPeer } from '../../lib/message/cpim/local-peer.js';
 import { type MessageOperation, type NotifyOperation, newCpimId } from '../../lib/message/cpim/operation.js';
+import { readPidf } from '../../lib/message/cpim/pidf.js';
 import { Gateway, type GatewayOptions } from '../../lib/message/gateway.js';
 import type { GatewaySubscription } from '../../lib/message/gateway-presence.js';
 import { instantMessage } from '../../lib/message/instant-message.js';
@@ -308,6 +309,8 @@ describe('a gateway between IMXP and CPIM', () => {
       expect(port.last).to.deep.include({ from: SLATE, to: 'imxp=presence@example.com' });
       expect(told[0]).to.deep.include({ watcher: WATCHER, target: TARGET });
       expect(told[0]?.presence.tuples).to.deep.equal([{ destination: FRED_IM, status: 'open', info: '' }]);
+      const document = readPidf(told[0]?.document?.body ?? Buffer.alloc(0));
+      expect(document).to.deep.equal({ entity: told[0]?.target, presence: told[0]?.presence });
       await port.publish(SLATE, transIdIn(port.xml), false);
       expect(told[1]?.presence.tuples[0]?.status).to.equal('closed');
       expect(told[0]?.transID).not.to.equal(told[1]?.transID);

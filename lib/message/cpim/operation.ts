@@ -78,6 +78,8 @@ export interface NotifyOperation {
   /** Unique for each notification; nothing answers it. */
   readonly transID: string;
   readonly presence: CpimPresence;
+  /** The same as a PIDF document, as RFC 3859 wants it carried; what the gateway sends has it. */
+  readonly document?: CpimContent;
 }
 
 /** How a neighbour is connected, as far as the minimum of RFC 3860 §4 asks. */

@@ -1,0 +1,140 @@
+/**
+ * PIDF (RFC 3863): presence of CPIM as an application/pidf+xml document, both ways. What the values of CPIM have no word for
+ * (notes, priorities, times, other people's extensions) is not read. Knows no protocol.
+ */
+import type { XmlElement } from '../../xml/parse.js';
+import { elementsOf, parseXml, textOf } from '../../xml/parse.js';
+import { escapeAttribute, escapeText } from '../../xml/write.js';
+import { invalidMessage, notUnderstood, shown } from '../fault.js';
+import { Scope } from '../namespace.js';
+import { parseInstantUri } from '../uri.js';
+import type { CpimContent, CpimPresence, CpimTuple } from './operation.js';
+
+export const PIDF_TYPE = 'application/pidf+xml';
+
+const PIDF = 'urn:ietf:params:xml:ns:pidf';
+/** RFC 4479: a person within a document; RFC 4482: a URI about him, or about a tuple. */
+const PERSON = 'urn:ietf:params:xml:ns:pidf:data-model';
+const CONTACT = 'urn:ietf:params:xml:ns:pidf:cipid';
+const DECLARED = `xmlns='${PIDF}' xmlns:d='${PERSON}' xmlns:c='${CONTACT}'`;
+
+/** An absolute URI, as the schema's anyURI is used here. */
+const URI = /^[A-Za-z][A-Za-z0-9+.-]*:\S+$/;
+
+export interface PidfDocument {
+  /** The `pres:` URI of whom it is about. */
+  readonly entity: string;
+  readonly presence: CpimPresence;
+}
+
+/**
+ * Writes a document.
+ *
+ * @param entity the `pres:` URI of whom it is about
+ * @throws RemoteProtocolError ADDRESS_INVALID for another URI; LocalError ARGUMENT for characters that XML cannot carry
+ */
+export function writePidf(entity: string, { entityInfo, tuples }: CpimPresence): CpimContent {
+  checkEntity(entity);
+  const person = entityInfo === '' ? '' : `  <d:person id='p1'>${homepage(entityInfo)}</d:person>\r\n`;
+  const all = tuples.map((tuple, index) => writeTuple(tuple, index + 1)).join('');
+  // RFC 3863 §4.2: with its declaration, since the encoding has to be said somewhere
+  const text = `<?xml version='1.0' encoding='UTF-8'?>\r\n<presence ${DECLARED} entity='${escapeAttribute(entity)}'>\r\n${all}${person}</presence>\r\n`;
+  return { type: `${PIDF_TYPE}; charset=UTF-8`, headers: [], body: Buffer.from(text) };
+}
+
+function writeTuple({ destination, status, info }: CpimTuple, number: number): string {
+  const inner = `<status><basic>${status}</basic></status>${homepage(info)}<contact>${escapeText(destination)}</contact>`;
+  return `  <tuple id='t${number}'>${inner}</tuple>\r\n`;
+}
+
+function homepage(uri: string): string {
+  return URI.test(uri) ? `<c:homepage>${escapeText(uri)}</c:homepage>` : '';
+}
+
+/**
+ * Reads a document.
+ *
+ * @throws RemoteProtocolError XML_NOT_WELL_FORMED (reply 500); XML_INVALID | XML_LIMIT | MESSAGE_INVALID (501);
+ * ADDRESS_INVALID (553); MESSAGE_NOT_UNDERSTOOD (504) for an element that must be understood and is not
+ */
+export function readPidf(octets: Buffer): PidfDocument {
+  const root = new Node(parseXml(octets), Scope.TOP);
+  if (!root.is(PIDF, 'presence')) throw invalidMessage('PIDF: the root element is not presence');
+  // §4.1.1
+  const entity = root.attribute('entity');
+  if (entity === undefined) throw invalidMessage('PIDF: element presence has no entity');
+  checkEntity(entity);
+  const children = root.children();
+  const unknown = children.find((child) => child.mustBeUnderstood && !isKnown(child));
+  if (unknown !== undefined) throw notUnderstood(`PIDF: element ${shown(unknown.name)} must be understood and is not`);
+  const tuples = children.filter((child) => child.is(PIDF, 'tuple')).flatMap((tuple) => readTuple(tuple, entity));
+  const person = children.find((child) => child.is(PERSON, 'person'));
+  return { entity, presence: { entityInfo: person === undefined ? '' : infoIn(person), tuples } };
+}
+
+function checkEntity(entity: string): void {
+  if (parseInstantUri(entity).scheme !== 'pres') throw invalidMessage('PIDF: the entity is no pres: URI');
+}
+
+/** §4.1.2; nothing for a tuple that says neither open nor closed, or that demands to be understood and is not. */
+function readTuple(tuple: Node, entity: string): CpimTuple[] {
+  const children = tuple.children();
+  const status = children.find((child) => child.is(PIDF, 'status'))?.children() ?? [];
+  if ([...children, ...status].some((child) => child.mustBeUnderstood && !isKnown(child))) return [];
+  const basic = status.find((child) => child.is(PIDF, 'basic'))?.text();
+  if (basic !== 'open' && basic !== 'closed') return [];
+  // one without a contact is about the presentity as a whole
+  const destination = children.find((child) => child.is(PIDF, 'contact'))?.text() ?? entity;
+  return [{ destination, status: basic, info: infoIn(tuple) }];
+}
+
+function infoIn(node: Node): string {
+  const found = node.children().find((child) => child.is(CONTACT, 'homepage'));
+  const text = found?.text() ?? '';
+  return URI.test(text) ? text : '';
+}
+
+function isKnown({ namespace }: Node): boolean {
+  return namespace === PIDF || namespace === CONTACT || namespace === PERSON;
+}
+
+/** An element with the namespaces in force. */
+class Node {
+  readonly namespace: string;
+  readonly name: string;
+  readonly #element: XmlElement;
+  readonly #scope: Scope;
+
+  constructor(element: XmlElement, outer: Scope) {
+    this.#element = element;
+    this.#scope = outer.within(element);
+    const { namespace, local } = this.#scope.resolve(element.name);
+    this.namespace = namespace;
+    this.name = local;
+  }
+
+  is(namespace: string, name: string): boolean {
+    return this.namespace === namespace && this.name === name;
+  }
+
+  attribute(name: string): string | undefined {
+    return this.#element.attributes.get(name);
+  }
+
+  /** §4.3.3: an attribute of PIDF's namespace, which attributes have by a prefix only. */
+  get mustBeUnderstood(): boolean {
+    for (const [name, value] of this.#element.attributes) {
+      if (!name.endsWith(':mustUnderstand') || !/^(?:1|true)$/.test(value)) continue;
+      if (this.#scope.resolve(name).namespace === PIDF) return true;
+    }
+    return false;
+  }
+
+  children(): Node[] {
+    return elementsOf(this.#element).map((child) => new Node(child, this.#scope));
+  }
+
+  text(): string {
+    return textOf(this.#element).trim();
+  }
+}
