@@ -12,6 +12,7 @@ import { refused } from './events.js';
 import type { Holdable } from './gate.js';
 import { examine } from './options.js';
 import { crosses, isDirect } from './route.js';
+import { nonsense } from './terms.js';
 import type { Origin } from './transfer.js';
 import type { View } from './view.js';
 
@@ -42,7 +43,7 @@ export class Early implements Origin {
     const { options, recipients } = data;
     if (options.length === 0) return undefined;
     const direct = recipients.every(({ identity }) => isDirect(identity, view));
-    return examine(options, 'data', direct, view.options, crosses(data, view));
+    return examine(options, 'data', direct, view.options, crosses(data, view)) ?? nonsense(options, view.options);
   }
 
   /** A Data had its `ok`. */

@@ -15,7 +15,7 @@ import type { Data } from '../imxp/operation.js';
 import { isTransient } from '../imxp/reply-code.js';
 import { REPLIES } from './answer.js';
 import type { Payload } from './channel.js';
-import { fault } from './events.js';
+import { fault, forwarded, tracing } from './events.js';
 import { dueOf, Held, HeldDelivery, type HeldOwner, joined, mayBeHeld, readHeld, timingsOf } from './held.js';
 import { HoldList } from './hold-list.js';
 import { HoldPace } from './hold-pace.js';
@@ -327,10 +327,13 @@ export class HoldQueue implements DeliveryTarget, HeldOwner, TimesOwner {
 
   /** The application has answered for good, or it will never get it. */
   conclude(held: Held, data: Data, reply: Reply | undefined): void {
-    const { counts, view } = this.#keeper;
+    const { counts, time, view } = this.#keeper;
     if (reply === undefined) counts.delivered += 1;
     else counts.failed += 1;
     this.#delete(held);
+    if (tracing()) {
+      forwarded('held', held.entry.octets, data, reply, held.sentAt > 0 ? time.now() - held.sentAt : 0);
+    }
     reportStatus(data, () => reply, reply, view);
   }
 

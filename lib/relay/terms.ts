@@ -2,6 +2,7 @@
  * What the options of RFC 3342 on one element ask of its delivery, and how they go on to the next relay. Owns which of
  * them count; refuses to know time, queues and reports.
  */
+import { ImxpError, type Reply } from '../errors.js';
 import type { Option } from '../imxp/operation.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { type DataHopping, type DataTiming, readHopping, readTiming, writeHopping } from '../imxp/vocabulary/party.js';
@@ -51,6 +52,17 @@ export function termsOf(
     hopping: hopping && { option: hopping, content: readHopping(hopping.inner) },
     hold: hold !== undefined,
   };
+}
+
+/** Why options of a Data cannot be obeyed, for those who have to know before anything is done. */
+export function nonsense(options: readonly Option[], registry: OptionRegistry): Reply | undefined {
+  try {
+    termsOf(options, 'data', true, true, registry);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ImxpError && error.reply !== undefined) return error.reply;
+    throw error;
+  }
 }
 
 /** Whether any option of an element says something that each hop changes. */

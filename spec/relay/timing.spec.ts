@@ -1,6 +1,7 @@
 import { expect } from 'chai';
+import { apexDialect } from '../../lib/imxp/dialect/apex.js';
 import { readHopping, readTiming } from '../../lib/imxp/vocabulary/party.js';
-import { FakeTarget, settled } from '../support/fake-channel.js';
+import { FakeChannel, FakeTarget, settled } from '../support/fake-channel.js';
 import { option } from '../support/fake-dialect.js';
 import { BAMBAM, BARNEY, BETTY, data, FRED, hopping, Stage, timing, WILMA } from '../support/option-stage.js';
 
@@ -190,6 +191,19 @@ describe('relay: dataTiming', () => {
     const empty = option({ internal: 'dataTiming', targetHop: 'all' });
     expect(fred.ask(data(FRED, [BETTY], [empty]))).to.equal(501);
     expect(stage.rubble.deliveries).to.have.length(0);
+  });
+
+  it('refuses it in APEX, too, where ok comes before anything is done', () => {
+    const apex = apexDialect();
+    const stage = new Stage({ relay: { dialects: [apex] } });
+    const proof = { mechanism: 'PLAIN', privacy: true };
+    const fred = new FakeChannel({ kind: 'endpoint', address: FRED, proof }, { privacy: true, dialect: apex });
+    fred.handler = stage.relay.accept(fred);
+    expect(fred.attach(FRED)).to.equal(0);
+    expect(fred.ask(data(FRED, [BETTY], [timing("noLaterThan='soon'")]))).to.equal(501);
+    expect(fred.ask(data(FRED, [BETTY], [timing("noLaterThan='100' reportErrors='true'")]))).to.equal(0);
+    stage.time.pass(100);
+    expect(stage.reports.said, 'after the ok only reports tell').to.deep.equal([`example.com 7: ${BETTY} 550`]);
   });
 
   describe('REQ-IMXP-061 where the administrator restricts it', () => {
