@@ -63,12 +63,36 @@ async function changed(
   });
 }
 
+/** The same for one actor: APEX has no lists, so what has become of this one is shown. */
+async function changedFor(
+  actor: string,
+  options: AccessOptions,
+  change: (endpoint: Endpoint, request: AccessRequest) => Promise<unknown>,
+): Promise<void> {
+  if (options.dialect !== 'apex') return changed(options, change);
+  await withAccess(options, async (endpoint, request) => {
+    await change(endpoint, request);
+    const entry = await endpoint.access.entry(actor, request);
+    if (entry === undefined) return;
+    show({ owner: options.owner ?? options.from, lastUpdate: entry.lastUpdate, entries: [entry] }, options);
+  });
+}
+
 async function allow(actor: string, actions: readonly string[], options: AccessOptions): Promise<void> {
-  await changed(options, (endpoint, request) => endpoint.access.allow(actor, actions, request));
+  await changedFor(actor, options, (endpoint, request) => endpoint.access.allow(actor, actions, request));
 }
 
 async function deny(actor: string, actions: readonly string[], options: AccessOptions): Promise<void> {
-  await changed(options, (endpoint, request) => endpoint.access.deny(actor, actions, request));
+  await changedFor(actor, options, (endpoint, request) => endpoint.access.deny(actor, actions, request));
+}
+
+async function query(actor: string, actions: readonly string[], options: AccessOptions): Promise<void> {
+  await withAccess(options, async (endpoint, request) => {
+    const allowed = await endpoint.access.query(actor, actions, request);
+    if (options.json === true) printJson({ owner: options.owner ?? options.from, actor, actions, allowed });
+    else print(allowed ? 'allowed' : 'not allowed');
+    if (!allowed) process.exitCode = EXIT.FAILED;
+  });
 }
 
 async function contentOf(file: string | undefined): Promise<string> {
@@ -128,12 +152,13 @@ async function set(file: string | undefined, options: AccessOptions): Promise<vo
 }
 
 const ABOUT = `A list of entries: an ACTOR and what it may do; the first entry that fits an actor decides. An ACTOR is an address
-(fred@example.com, without its subaddresses), *@example.com for everybody there, *@* for everybody, imxp=*@* for services.
-An ACTION is core:data (send messages), presence:subscribe, presence:watch, presence:publish, access:get, access:set, or
-has "all" for its first or second half.`;
+(fred@example.com, without its subaddresses), fred/*@example.com for these, *@example.com for everybody there, *@*.example.com
+with all domains below, *@* for everybody, imxp=*@* for services. An ACTION is core:data (send messages), presence:subscribe,
+presence:watch, presence:publish, access:get, access:query, access:set, or has "all" for its first or second half;
+presence:as-nobody blocks politely. With --dialect apex the entry of an actor is changed by itself.`;
 const EXITS = {
   0: 'done',
-  1: 'refused by the service',
+  1: 'refused by the service; with query: not allowed',
   64: 'wrong usage, or no such actor or action',
   ...ENDPOINT_EXITS,
   [EXIT.REFUSED]: 'not allowed (537), or the relay does not let us in',
@@ -183,4 +208,12 @@ export function register(program: Command): void {
     .argument('<actor>', 'whom')
     .argument('[actions...]', 'what; without any, everything')
     .action(deny);
+  command(
+    'query',
+    'whether an endpoint may do something; ends with 1 when it may not',
+    'imxp access query barney@rubble.com core:data --from fred@example.com',
+  )
+    .argument('<address>', 'who')
+    .argument('<actions...>', 'what; all of it')
+    .action(query);
 }

@@ -1,6 +1,7 @@
 /** `imxp presence`: publish one's presence, ask for that of others, follow it, and see who does. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
+import type { SubscriptionNotice } from '../lib/endpoint/presence.js';
 import type { Feed } from '../lib/endpoint/presence-feed.js';
 import type { PresenceInfo, PresenceTupleInit, PresenceUpdate } from '../lib/endpoint/presence-info.js';
 import { RefusedError } from '../lib/errors.js';
@@ -115,14 +116,17 @@ async function subscribe(publisher: string, options: FollowOptions): Promise<voi
 }
 
 async function watch(publisher: string | undefined, options: FollowOptions): Promise<void> {
-  const show = (subscriber: string): void => {
-    if (options.json === true) printJson({ subscriber, time: new Date() });
-    else print(harmless(subscriber));
+  // Only APEX tells how long a subscription is to last, and that it has ended.
+  const apex = options.dialect === 'apex';
+  const show = ({ subscriber, action, duration }: SubscriptionNotice): void => {
+    const more = apex ? { action, duration } : {};
+    if (options.json === true) printJson({ subscriber, ...more, time: new Date() });
+    else print(`${harmless(subscriber)}${action === 'terminate' ? ' (ended)' : ''}`);
   };
   const whose = publisher ?? options.from;
   await withPresence(
     options,
-    async (endpoint) => follow(await endpoint.presence.watch(whose, lasting(options)), options, show),
+    async (endpoint) => follow(await endpoint.presence.subscriptions(whose, lasting(options)), options, show),
     true,
   );
 }

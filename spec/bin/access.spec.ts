@@ -48,6 +48,17 @@ describe('imxp access, trace and ping', function () {
       expect([back.code, out(back)]).to.deep.equal([0, out(first)]);
     });
 
+    it('says whether somebody may do something, and changes one entry by itself in APEX', async () => {
+      const may = await run(['access', 'query', BARNEY, 'core:data']);
+      expect([may.code, out(may)]).to.deep.equal([0, 'allowed\n']);
+      const apex = ['--dialect', 'apex'];
+      const allowed = await run(['access', 'allow', BARNEY, 'presence:watch', ...apex]);
+      expect([allowed.code, out(allowed)]).to.deep.equal([0, `${BARNEY}  core:data presence:watch\n`]);
+      const not = await run(['access', 'query', BARNEY, 'core:data', 'presence:publish', '--json', ...apex]);
+      expect(not.code).to.equal(1);
+      expect(JSON.parse(out(not))).to.deep.include({ owner: FRED, actor: BARNEY, allowed: false });
+    });
+
     it('puts the owner first where a list would shut him out, and says so', async () => {
       const { code, stdout, stderr } = await run(['access', 'set'], { input: '# all\n*@* core:data\n' });
       expect([code, stdout.toString()]).to.deep.equal([0, `${FRED}  all:all\n*@*               core:data\n`]);
