@@ -7,14 +7,14 @@
  */
 import type { Data, InlineContent, Option, Recipient, TargetHop } from '../operation.js';
 import { TRANS_ID_MAX } from '../trans-id.js';
+import { Attributes } from './attributes.js';
 import type { DialectLimits } from './dialect.js';
 import { Envelope } from './envelope.js';
 import { Markup } from './markup.js';
-import { CLASSES, DIGIT, Interned, matches, NAME, NAME_START, sameOctets } from './octets.js';
+import { CLASSES, matches, NAME, sameOctets } from './octets.js';
 import { DEFAULT_LOCALIZE, EMPTY, NO_OPTIONS, type OptionSyntax } from './option.js';
 
 const HASH = 0x23;
-const LESS = 0x3c;
 
 const DATA = Buffer.from('<data');
 const DATA_END = Buffer.from('</data');
@@ -71,7 +71,7 @@ export class DataScanner {
   readonly #mostRecipients: number;
   readonly #envelope: Envelope;
   readonly #markup: Markup;
-  readonly #interned = new Interned();
+  readonly #attributes: Attributes;
   #octets: Buffer = EMPTY;
   /** After the piece read last. */
   #at = 0;
@@ -88,6 +88,7 @@ export class DataScanner {
     this.#enabled = limits.xmlDepth >= IN_RECIPIENT;
     this.#mostRecipients = limits.recipients;
     this.#markup = new Markup(limits);
+    this.#attributes = new Attributes(this.#markup);
   }
 
   /** The Data, or undefined when the payload has to be parsed to know what it is. */
@@ -114,14 +115,14 @@ export class DataScanner {
     if (this.#at < 0 || markup.empty || markup.count !== 2) {
       return undefined;
     }
-    const first = this.#isAttribute(0, ORIGINATOR) ? 0 : 1;
-    if (!this.#isAttribute(first, ORIGINATOR) || !this.#isAttribute(1 - first, REFERENCE)) {
+    const first = this.#attributes.isNamed(0, ORIGINATOR) ? 0 : 1;
+    if (!this.#attributes.isNamed(first, ORIGINATOR) || !this.#attributes.isNamed(1 - first, REFERENCE)) {
       return undefined;
     }
-    const originator = this.#value(first);
+    const originator = this.#attributes.value(first);
     const referenceStart = markup.valueStart[1 - first] ?? 0;
     const referenceEnd = markup.valueEnd[1 - first] ?? 0;
-    const content = this.#value(1 - first);
+    const content = this.#attributes.value(1 - first);
     const recipients = this.#recipients();
     const options = recipients === undefined ? undefined : this.#options(IN_DATA);
     if (recipients === undefined || options === undefined) {
@@ -144,12 +145,12 @@ export class DataScanner {
     const payload = this.#octets;
     const markup = this.#markup;
     this.#at = markup.tag(start + DATA.length, true);
-    if (this.#at < 0 || markup.empty || markup.count !== 1 || !this.#isAttribute(0, REFERENCE)) {
+    if (this.#at < 0 || markup.empty || markup.count !== 1 || !this.#attributes.isNamed(0, REFERENCE)) {
       return undefined;
     }
     const referenceStart = markup.valueStart[0] ?? 0;
     const referenceEnd = markup.valueEnd[0] ?? 0;
-    const content = this.#value(0);
+    const content = this.#attributes.value(0);
     this.#at = markup.space(this.#at);
     const sender = matches(payload, this.#at, SENDER) ? this.#named(SENDER, SENDER_END) : undefined;
     const recipients = sender === undefined ? undefined : this.#recipients();
@@ -204,10 +205,10 @@ export class DataScanner {
   #named(tag: Buffer, endTag: Buffer): Recipient | undefined {
     const markup = this.#markup;
     this.#at = markup.tag(this.#at + tag.length, true);
-    if (this.#at < 0 || markup.count !== 1 || !this.#isAttribute(0, IDENTITY)) {
+    if (this.#at < 0 || markup.count !== 1 || !this.#attributes.isNamed(0, IDENTITY)) {
       return undefined;
     }
-    const identity = this.#value(0);
+    const identity = this.#attributes.value(0);
     if (markup.empty) {
       return { identity, options: NO_OPTIONS };
     }
@@ -257,16 +258,16 @@ export class DataScanner {
     let seeNoEvil: boolean | undefined = true;
     let transID = 0;
     for (let index = 0; index < markup.count; index += 1) {
-      if (this.#isAttribute(index, INTERNAL)) {
-        internal = this.#nameToken(index);
-      } else if (this.#isAttribute(index, TRANS_ID)) {
-        transID = this.#number(index);
-      } else if (this.#isAttribute(index, TARGET_HOP)) {
+      if (this.#attributes.isNamed(index, INTERNAL)) {
+        internal = this.#attributes.nameToken(index);
+      } else if (this.#attributes.isNamed(index, TRANS_ID)) {
+        transID = this.#attributes.number(index);
+      } else if (this.#attributes.isNamed(index, TARGET_HOP)) {
         targetHop = this.#hop(index);
-      } else if (this.#isAttribute(index, this.#flag)) {
-        seeNoEvil = this.#isValue(index, TRUE)
+      } else if (this.#attributes.isNamed(index, this.#flag)) {
+        seeNoEvil = this.#attributes.isValue(index, TRUE)
           ? !this.#inverse
-          : this.#isValue(index, FALSE)
+          : this.#attributes.isValue(index, FALSE)
             ? this.#inverse
             : undefined;
       } else {
@@ -312,7 +313,7 @@ export class DataScanner {
       return undefined;
     }
     this.#at = markup.tag(this.#at + CONTENT.length, true);
-    if (this.#at < 0 || markup.count !== 1 || !this.#isAttribute(0, NAME_ATTRIBUTE)) {
+    if (this.#at < 0 || markup.count !== 1 || !this.#attributes.isNamed(0, NAME_ATTRIBUTE)) {
       return null;
     }
     const start = markup.valueStart[0] ?? 0;
@@ -321,10 +322,10 @@ export class DataScanner {
       octets[referenceStart] === HASH &&
       referenceEnd - referenceStart - 1 === length &&
       sameOctets(octets, referenceStart + 1, start, length);
-    if (!referred || !this.#isName(start, start + length)) {
+    if (!referred || !this.#attributes.isName(0)) {
       return null;
     }
-    const name = this.#value(0);
+    const name = this.#attributes.value(0);
     const inner = markup.empty ? EMPTY : this.#inner(IN_DATA, CONTENT_END);
     if (inner === undefined) {
       return null;
@@ -344,60 +345,9 @@ export class DataScanner {
     return sameOctets(octets, from, idStart, end - from) && isUric(octets, from, end);
   }
 
-  #isName(start: number, end: number): boolean {
-    return ((CLASSES[this.#octets[start] ?? LESS] ?? 0) & NAME_START) !== 0 && this.#areNames(start, end);
-  }
-
-  #areNames(start: number, end: number): boolean {
-    for (let at = start; at < end; at += 1) {
-      if (((CLASSES[this.#octets[at] ?? 0] ?? 0) & NAME) === 0) {
-        return false;
-      }
-    }
-    return end > start;
-  }
-
-  #isAttribute(index: number, name: Buffer): boolean {
-    const { nameStart, nameEnd } = this.#markup;
-    const start = nameStart[index] ?? 0;
-    return (nameEnd[index] ?? 0) - start === name.length && matches(this.#octets, start, name);
-  }
-
-  #isValue(index: number, value: Buffer): boolean {
-    const { valueStart, valueEnd } = this.#markup;
-    const start = valueStart[index] ?? 0;
-    return (valueEnd[index] ?? 0) - start === value.length && matches(this.#octets, start, value);
-  }
-
-  #value(index: number): string {
-    const { valueStart, valueEnd } = this.#markup;
-    return this.#interned.take(this.#octets, valueStart[index] ?? 0, valueEnd[index] ?? 0);
-  }
-
-  /** The value of an attribute when it is a name token, else an empty string. */
-  #nameToken(index: number): string {
-    const { valueStart, valueEnd } = this.#markup;
-    return this.#areNames(valueStart[index] ?? 0, valueEnd[index] ?? 0) ? this.#value(index) : '';
-  }
-
-  /** The value of an attribute when it is a number of at most ten digits, else 0. */
-  #number(index: number): number {
-    const start = this.#markup.valueStart[index] ?? 0;
-    const end = this.#markup.valueEnd[index] ?? 0;
-    let number = 0;
-    for (let at = start; at < end; at += 1) {
-      const octet = this.#octets[at] ?? 0;
-      if (((CLASSES[octet] ?? 0) & DIGIT) === 0) {
-        return 0;
-      }
-      number = number * 10 + (octet & 0x0f);
-    }
-    return end - start <= 10 ? number : 0;
-  }
-
   #hop(index: number): TargetHop | undefined {
     for (const [octets, hop] of HOPS) {
-      if (this.#isValue(index, octets)) {
+      if (this.#attributes.isValue(index, octets)) {
         return hop;
       }
     }
