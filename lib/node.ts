@@ -50,6 +50,7 @@ import type { TlsMaterial } from './wire/tls/native.js';
 import { TlsProfile } from './wire/tls/profile.js';
 import { RevocationList } from './wire/tls/revocation.js';
 import { TlsService, type TlsServiceOptions } from './wire/tls/service.js';
+import { Unfinished } from './wire/unfinished.js';
 
 /** Where a node listens. */
 export interface Listening {
@@ -167,11 +168,13 @@ export class Node {
     this.#relay.watchAttachments(this.#presence);
     const needs = config.tls.require === 'always' ? (['private'] as const) : [];
     const meshes = this.#dialects.map((dialect) => new MeshProfile(dialect, this.#relay, needs));
+    const unfinished = new Unfinished(config.limits.unfinishedOctets);
     this.#neighbours = new Neighbours(config, {
       dialects: this.#dialects,
       relay: this.#relay,
       tls: this.#tls,
       profiles: new ProfileTable(meshes),
+      unfinished,
       listening: () => this.listening,
     });
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
@@ -184,7 +187,7 @@ export class Node {
     this.#listeners = config.listen.map((listen) => {
       const { host, port } = listen;
       const entrance = this.#entrance(listen, handshakes);
-      return new Listener({ host, port, profiles, limits, penalties, starts, serves, ...entrance });
+      return new Listener({ host, port, profiles, limits, penalties, starts, serves, unfinished, ...entrance });
     });
   }
 

@@ -10,11 +10,18 @@ import { Decoder } from './decoder.js';
 import type { SessionEvent } from './event.js';
 import { ANS, ERR, type Header, KEYWORDS, MSG, NONE, NUL, RPY, SEQ } from './frame.js';
 import type { Outgoing } from './outgoing.js';
+import type { Keeper } from './reassembly.js';
 
 const CR = 0x0d;
 const LF = 0x0a;
 
-export class Inbound {
+/** Told how much a session holds of messages that are not complete, before it is more. */
+export interface Holder {
+  /** @param octets all of it */
+  holds(octets: number): void;
+}
+
+export class Inbound implements Keeper {
   /** Octets of one message of the peer. */
   messageOctets: number;
   readonly #decoder = new Decoder();
@@ -22,10 +29,14 @@ export class Inbound {
   readonly #control: Control;
   /** The channel whose payload is being read. */
   #reading: Channel | undefined;
+  readonly #holder: Holder | undefined;
+  /** Octets of messages that are not complete, room made for them included. */
+  #held = 0;
   /** Channels with a message whose final frame has not come. */
   #begun = 0;
 
-  constructor(talk: Conversation, control: Control) {
+  constructor(talk: Conversation, control: Control, holder: Holder | undefined) {
+    this.#holder = holder;
     this.#talk = talk;
     this.#control = control;
     this.messageOctets = talk.limits.messageOctets;
@@ -34,6 +45,11 @@ export class Inbound {
   /** Whether a frame or a message of the peer has begun and its end has not come. */
   get unfinished(): boolean {
     return this.#reading !== undefined || this.#begun > 0 || this.#decoder.unfinished;
+  }
+
+  keep(octets: number): void {
+    this.#held += octets;
+    this.#holder?.holds(this.#held);
   }
 
   push(octets: Buffer): void {
@@ -66,7 +82,7 @@ export class Inbound {
           return event;
         }
       }
-      if (!channel.inbox.read(this.#decoder, this.#limit(channel))) {
+      if (!channel.inbox.read(this.#decoder, this.#limit(channel), this)) {
         return undefined;
       }
       this.#reading = undefined;
@@ -88,7 +104,7 @@ export class Inbound {
       this.#control.closes.acknowledged(channel);
     }
     const discard = message?.dropped === true;
-    if (channel.inbox.begin(frame, this.#limit(channel), discard)) {
+    if (channel.inbox.begin(frame, this.#limit(channel), discard, this)) {
       return undefined;
     }
     return this.#overflow(channel, frame, message);
@@ -133,7 +149,7 @@ export class Inbound {
   #finish(channel: Channel, frame: Header): SessionEvent | undefined {
     const { inbound, inbox } = channel;
     const before = inbox.keyword;
-    const payload = inbox.finish(frame);
+    const payload = inbox.finish(frame, this);
     if (inbox.keyword !== before) {
       this.#begun += before === NONE ? 1 : -1;
     }

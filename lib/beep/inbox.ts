@@ -8,7 +8,7 @@
 import { RemoteProtocolError } from '../errors.js';
 import { type Decoder, EMPTY } from './decoder.js';
 import { ANS, type Header, KEYWORDS, NONE, NUL } from './frame.js';
-import { Reassembly } from './reassembly.js';
+import { type Keeper, Reassembly } from './reassembly.js';
 
 export class Inbox {
   /** Keyword and number of the message at `*`; NONE between messages. */
@@ -50,7 +50,7 @@ export class Inbox {
    * @param discard the message is to be let go
    * @returns false when the message grows past `limit`: it is let go from now on
    */
-  begin(frame: Header, limit: number, discard: boolean): boolean {
+  begin(frame: Header, limit: number, discard: boolean, keeper: Keeper): boolean {
     if (this.keyword === NONE) {
       this.#discarding = discard;
       if (!frame.more && frame.size <= limit) {
@@ -64,10 +64,11 @@ export class Inbox {
     const octets = answer ? this.#answerOctets : (this.#message?.octets ?? 0);
     if (octets + frame.size > limit) {
       this.#discarding = true;
+      this.#message?.drop(keeper);
       this.#message = undefined;
       this.#answerOctets = 0;
-      for (const ansno of this.#answers?.keys() ?? []) {
-        this.#answers?.set(ansno, new Reassembly());
+      for (const begun of this.#answers?.values() ?? []) {
+        begun.drop(keeper);
       }
       return false;
     }
@@ -75,7 +76,7 @@ export class Inbox {
   }
 
   /** Takes payload octets. @returns true once payload and trailer are complete. */
-  read(decoder: Decoder, limit: number): boolean {
+  read(decoder: Decoder, limit: number, keeper: Keeper): boolean {
     const { frame } = decoder;
     if (this.#discarding) {
       return decoder.skip();
@@ -91,12 +92,12 @@ export class Inbox {
       message = new Reassembly();
       this.#keep(frame, message);
     }
-    message.reserve(frame.size, limit);
+    message.reserve(frame.size, limit, keeper);
     return decoder.fill(message.buffer, message.octets);
   }
 
   /** Closes the frame just read. @returns the payload of the whole message; undefined if it goes on or was let go. */
-  finish(frame: Header): Buffer | undefined {
+  finish(frame: Header, keeper: Keeper): Buffer | undefined {
     const whole = this.#whole;
     if (whole !== undefined) {
       this.#whole = undefined;
@@ -109,7 +110,7 @@ export class Inbox {
     if (message !== undefined) {
       message.octets += frame.size;
     }
-    const payload = this.#discarding ? undefined : (message?.finish() ?? EMPTY);
+    const payload = this.#discarding ? undefined : (message?.finish(keeper) ?? EMPTY);
     if (frame.keyword === ANS) {
       this.#endAnswer(frame, message);
     } else {

@@ -4,6 +4,12 @@
  */
 import { EMPTY } from './decoder.js';
 
+/** Counts what is held. */
+export interface Keeper {
+  /** @param octets so many more are held from now on; fewer when negative */
+  keep(octets: number): void;
+}
+
 /** Below this it is not worth growing in smaller steps. */
 const MINIMUM_OCTETS = 64;
 
@@ -12,20 +18,33 @@ export class Reassembly {
   /** Octets received. */
   octets = 0;
 
-  /** Makes room behind what is there, at most doubling. `octets` were judged against window and limit before. */
-  reserve(octets: number, limit: number): void {
+  /**
+   * Makes room behind what is there, at most doubling. `octets` were judged against window and limit before.
+   *
+   * @param keeper told before
+   */
+  reserve(octets: number, limit: number, keeper: Keeper): void {
     const needed = this.octets + octets;
     if (needed <= this.buffer.length) {
       return;
     }
     const size = Math.max(needed, Math.min(limit, this.buffer.length * 2), MINIMUM_OCTETS);
+    keeper.keep(size - this.buffer.length);
     const larger = Buffer.allocUnsafe(size);
     this.buffer.copy(larger, 0, 0, this.octets);
     this.buffer = larger;
   }
 
-  /** The message: exactly its octets. */
-  finish(): Buffer {
+  /** The message: exactly its octets. It is the user's from now on. */
+  finish(keeper: Keeper): Buffer {
+    keeper.keep(-this.buffer.length);
     return this.buffer.subarray(0, this.octets);
+  }
+
+  /** Lets go of what has come. */
+  drop(keeper: Keeper): void {
+    keeper.keep(-this.buffer.length);
+    this.buffer = EMPTY;
+    this.octets = 0;
   }
 }

@@ -8,7 +8,7 @@ import { Channels } from './channels.js';
 import { Control } from './control.js';
 import { Conversation } from './conversation.js';
 import type { Greeting, Outbound, SessionEvent, StartEvent } from './event.js';
-import { Inbound } from './inbound.js';
+import { type Holder, Inbound } from './inbound.js';
 import { BEEP_LIMITS, type BeepLimits } from './limits.js';
 import { type Departures, Outbox } from './outbox.js';
 import { keywordOf, type Outgoing } from './outgoing.js';
@@ -45,6 +45,8 @@ export interface SessionOptions {
   readonly isTuning?: (uri: string) => boolean;
   /** The serverName accepted before a tuning reset, which stays in effect. */
   readonly serverName?: string;
+  /** Told what is held of messages that are not complete. */
+  readonly holder?: Holder;
   /** Where both sides start to number; for tests of what happens where numbers wrap. */
   readonly origin?: Origin;
 }
@@ -92,7 +94,7 @@ export class Session implements Departures {
       this.#events,
     );
     this.#control = new Control(this.#talk, options.serverName);
-    this.#inbound = new Inbound(this.#talk, this.#control);
+    this.#inbound = new Inbound(this.#talk, this.#control, options.holder);
     if (options.greet !== false) {
       this.#talk.greet();
     }

@@ -37,6 +37,11 @@ export const limitsSchema = z.strictObject({
     4096,
   ),
   unauthenticatedMessageOctets: count(65_536, 'strangers only negotiate, which takes a few hundred octets', 4096),
+  unfinishedOctets: count(
+    268_435_456,
+    'what all sessions together hold of messages that are not complete: four of messageOctets; past it a session of the account that holds most ends',
+    4096,
+  ),
   windowOctets: count(
     1_048_576,
     'advertised window of a channel: 4096 octets would cap it at 200 KiB/s at 20 ms round trip',

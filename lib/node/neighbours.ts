@@ -24,6 +24,7 @@ import { preferredTo } from '../wire/preference.js';
 import type { ProfileTable } from '../wire/profile.js';
 import type { Credentials } from '../wire/sasl-client.js';
 import type { TlsService } from '../wire/tls/service.js';
+import type { Unfinished } from '../wire/unfinished.js';
 
 export interface NeighboursOptions {
   /** Those spoken with neighbours, the preferred first. */
@@ -32,6 +33,7 @@ export interface NeighboursOptions {
   readonly tls: TlsService;
   /** What this side serves on the sessions it opens. */
   readonly profiles: ProfileTable;
+  readonly unfinished: Unfinished;
   /** Where this node listens itself. */
   readonly listening: () => readonly Place[];
 }
@@ -249,6 +251,7 @@ export class Neighbours implements Dialer {
       service: this.#options.tls,
       profiles: this.#options.profiles,
       limits: this.#config.limits,
+      unfinished: this.#options.unfinished,
       owner,
       ...this.#credentials(settings),
     });

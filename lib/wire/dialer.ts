@@ -18,6 +18,7 @@ import { authenticate, type Credentials } from './sasl-client.js';
 import { secure } from './tls/client.js';
 import { announceTls } from './tls/profile.js';
 import type { TlsService, TlsStack } from './tls/service.js';
+import type { Unfinished } from './unfinished.js';
 import { reach } from './web/client.js';
 
 /** A relay, with its addresses where they are known already. */
@@ -44,6 +45,8 @@ export interface DialOptions {
   /** What this side serves on the session. */
   readonly profiles: ProfileTable;
   readonly limits: Limits;
+  /** Where it is counted what sessions hold of messages that are not complete. */
+  readonly unfinished?: Unfinished;
   readonly owner: DriverOwner;
 }
 
@@ -110,7 +113,9 @@ async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack)
   const socket = await open(relay, options.limits.connectTimeoutMs);
   const { localAddress, localPort } = socket;
   const { stream, security } = await reach(relay, socket, options, stack);
-  const rules = { role: 'initiator', profiles: options.profiles, limits: options.limits } as const;
+  const { profiles, limits, unfinished } = options;
+  const counted = unfinished === undefined ? {} : { unfinished };
+  const rules = { role: 'initiator', profiles, limits, ...counted } as const;
   const driver = new Driver(stream, rules, {
     remote: { address: socket.remoteAddress ?? relay.host, port: relay.port },
     local: { address: localAddress ?? '', port: localPort ?? 0 },

@@ -8,6 +8,7 @@ import type { ChannelHandle, ChannelHandler, ErrorCodec } from './channel-handle
 import type { Driver } from './driver.js';
 import type { ProfileTable } from './profile.js';
 import type { SecuredStream } from './tls/secured-stream.js';
+import type { Unfinished } from './unfinished.js';
 
 export interface RemoteAddress {
   readonly address: string;
@@ -48,6 +49,8 @@ export interface DriverRules {
   readonly serves?: (serverName: string) => boolean;
   /** How often an identity may start channels; as often as it likes unless given. */
   readonly starts?: TokenBuckets;
+  /** Where it is counted what sessions hold of messages that are not complete. */
+  readonly unfinished?: Unfinished;
 }
 
 /** What is known of one connection. */

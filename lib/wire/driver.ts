@@ -13,6 +13,7 @@
 
 import type { Duplex } from 'node:stream';
 import type { Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event.js';
+import type { Holder } from '../beep/inbound.js';
 import type { ChannelInfo, Offer, Role, Session } from '../beep/session.js';
 import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
 import { type Identity, NOBODY } from '../imxp/identity.js';
@@ -33,10 +34,11 @@ import type { Conditions } from './profile.js';
 import { Pump, type PumpOwner } from './pump.js';
 import { sessionFor } from './session-for.js';
 import type { SecuredStream } from './tls/secured-stream.js';
+import type { Holding } from './unfinished.js';
 
 let serial = 0;
 
-export class Driver implements PumpOwner {
+export class Driver implements PumpOwner, Holder, Holding {
   readonly id: string;
   readonly remote: RemoteAddress;
   readonly local: RemoteAddress;
@@ -315,7 +317,7 @@ export class Driver implements PumpOwner {
     if (change.identity !== undefined) this.#owner.identified?.(this);
   }
 
-  // ---- of the pump --------------------------------------------------------------------------------------------------
+  // ---- of the session and the pump --------------------------------------------------------------------------------------------------
 
   handle(event: SessionEvent): void {
     switch (event.type) {
@@ -353,6 +355,10 @@ export class Driver implements PumpOwner {
   refuses(chunk: Buffer): boolean {
     if (!this.known && this.#tooMuch(chunk.length)) return true;
     return !this.#heard && this.#foreign(chunk);
+  }
+
+  holds(octets: number): void {
+    if (this.#phase !== 'ended') this.#rules.unfinished?.change(this, octets);
   }
 
   /** Whether the first octets are those of another service, in which case that is said instead of a fault of its frames. */
@@ -418,6 +424,7 @@ export class Driver implements PumpOwner {
   left(): void {
     this.#phase = 'tuning';
     this.#clearDeadline();
+    this.#rules.unfinished?.forget(this);
     this.#channels.drop(this.#session);
   }
 
@@ -442,6 +449,7 @@ export class Driver implements PumpOwner {
     this.#phase = 'ended';
     this.#clearDeadline();
     this.#pump.stop();
+    this.#rules.unfinished?.forget(this);
     this.#channels.drop(this.#session);
     this.#channels.end(error ?? this.#gone(), error === undefined);
     events.closed.publish({

@@ -14,6 +14,7 @@ import { cannotListen } from './listen-fault.js';
 import { hostOf, plainAddress } from './network.js';
 import type { Penalties } from './penalties.js';
 import type { ProfileTable } from './profile.js';
+import type { Unfinished } from './unfinished.js';
 
 export interface ListenerOptions {
   readonly host: string;
@@ -26,6 +27,8 @@ export interface ListenerOptions {
   readonly penalties?: Penalties;
   /** How often an identity may start channels; as often as it likes unless given. */
   readonly starts?: TokenBuckets;
+  /** Where it is counted what sessions hold of messages that are not complete. */
+  readonly unfinished?: Unfinished;
   /** Told about each session that was opened and has ended. */
   readonly owner?: DriverOwner;
   /** What a connection passes before BEEP begins; without it BEEP begins at once, over TCP. */
@@ -161,13 +164,14 @@ export class Listener implements DriverOwner {
   }
 
   #rulesFor(limits: Limits): DriverRules {
-    const { profiles, serves, starts } = this.#options;
+    const { profiles, serves, starts, unfinished } = this.#options;
     return {
       role: 'listener',
       profiles,
       limits,
       ...(serves === undefined ? {} : { serves }),
       ...(starts === undefined ? {} : { starts }),
+      ...(unfinished === undefined ? {} : { unfinished }),
     };
   }
 

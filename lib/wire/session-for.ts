@@ -1,4 +1,5 @@
 /** Makes the BEEP session of a connection: what is offered and allowed there, by what is known of its peer. */
+import type { Holder } from '../beep/inbound.js';
 import { Session } from '../beep/session.js';
 import type { Reply } from '../errors.js';
 import type { DriverRules, RemoteAddress } from './driver-options.js';
@@ -9,7 +10,7 @@ const LOOPBACK_FRAME_OCTETS = 43_655;
 const FRAME_OCTETS = 973;
 
 /** The connection, as far as it matters here. */
-interface Connection {
+interface Connection extends Holder {
   readonly remote: RemoteAddress;
   readonly conditions: Conditions;
   readonly known: boolean;
@@ -17,15 +18,17 @@ interface Connection {
 
 /** @param more why the session is refused, and the server name agreed on before tuning; undefined without */
 export function sessionFor(
-  { remote, conditions, known }: Connection,
+  connection: Connection,
   { role, profiles, limits }: DriverRules,
   { refuse, serverName }: { readonly refuse: Reply | undefined; readonly serverName: string | undefined },
 ): Session {
+  const { remote, conditions, known } = connection;
   const loopback = remote.address === '::1' || remote.address.includes('127.0.0.');
   return new Session({
     role,
     profiles: profiles.offered(conditions),
     isTuning: profiles.isTuning,
+    holder: connection,
     frameOctets: loopback ? LOOPBACK_FRAME_OCTETS : FRAME_OCTETS,
     limits: {
       channels: limits.channels,

@@ -22,11 +22,30 @@ describe('beep: memory', () => {
     const message = new Reassembly();
     const sizes = new Set<number>();
     while (message.octets < 10_000) {
-      message.reserve(1, 10_000);
+      message.reserve(1, 10_000, { keep: () => {} });
       message.octets += 1;
       sizes.add(message.buffer.length);
     }
     expect([...sizes]).to.deep.equal([64, 128, 256, 512, 1024, 2048, 4096, 8192, 10_000]);
+  });
+
+  it('tells how much of messages it holds that are not complete, and when no more', () => {
+    const told: number[] = [];
+    const hand = new Hand({ limits: { messageOctets: 6000 }, holder: { holds: (octets) => told.push(octets) } }).ready(
+      1,
+    );
+    hand.session.window(1, 20_000);
+    hand.heard();
+    hand.say('MSG', 1, 0, 'x'.repeat(100), { more: true });
+    expect(told).to.deep.equal([100]);
+    hand.say('MSG', 1, 0, 'x'.repeat(900), { more: true });
+    expect(told.at(-1)).to.equal(1000);
+    hand.say('MSG', 1, 0, 'x');
+    expect(told.at(-1)).to.equal(0);
+    hand.say('MSG', 1, 1, 'x'.repeat(4000), { more: true });
+    expect(told.at(-1)).to.equal(4000);
+    only(hand.say('MSG', 1, 1, 'x'.repeat(4000), { more: true }), 'too-large');
+    expect(told.at(-1), 'let go').to.equal(0);
   });
 
   it('allocates nothing for a size that the window does not allow', () => {
