@@ -102,7 +102,7 @@ describe('domains that have nothing but DNS records', function () {
     return endpoint;
   }
 
-  it('REQ-IMXP-002 reach each other, and their endpoints find them by their address', async () => {
+  it('REQ-IMXP-002 REQ-IMPP-004 REQ-IMPP-005 REQ-IMPP-006 reach each other, and their endpoints find them by their address', async () => {
     const [fred, barney, slate] = [await attach(FRED), await attach(BARNEY), await attach(SLATE)];
     const got: string[] = [];
     for (const endpoint of [barney, slate]) {

@@ -37,7 +37,7 @@ describe('endpoint/access', () => {
     ]);
   });
 
-  it('denies and allows, for people of another domain too, from one Data to the next', async () => {
+  it('REQ-IMPP-011 REQ-IMPP-070 denies and allows, for people of another domain too, from one Data to the next', async () => {
     const fred = await mesh.attach(FRED);
     fred.receive(() => {});
     const barney = await mesh.attach(BARNEY);

@@ -136,7 +136,7 @@ describe('instant messages of endpoints', () => {
 });
 
 describe('instant messages and the access service', () => {
-  it('REQ-MSG-017 reach only those whose access entries let the sender', async () => {
+  it('REQ-MSG-017 REQ-IMPP-070 reach only those whose access entries let the sender', async () => {
     const node = await startNode(
       parseConfig(
         {

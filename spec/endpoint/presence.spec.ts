@@ -53,7 +53,7 @@ describe('presence at real relays', function () {
     expect((await barney.presence.poll(FRED)).open).to.equal(false);
   });
 
-  it('is published on one domain and seen by a subscriber on the other, and by who asks', async () => {
+  it('REQ-IMPP-024 is published on one domain and seen by a subscriber on the other, and by who asks', async () => {
     const [fred, barney, betty] = await Promise.all([FRED, BARNEY, BETTY].map((one) => mesh.attach(one)));
     if (fred === undefined || barney === undefined || betty === undefined) throw new Error('not all attached');
     expect((await barney.presence.poll(FRED)).open).to.equal(false);
@@ -198,7 +198,7 @@ describe('endpoint/presence', () => {
     await fred.close();
   });
 
-  it('leaves to the application what carries an unknown transID, or comes from somebody else', async () => {
+  it('REQ-IMPP-060 leaves to the application what carries an unknown transID, or comes from somebody else', async () => {
     const { fred, relay, subscribing, transID } = await subscribed();
     const arrived: string[] = [];
     fred.receive((delivery) => void arrived.push(delivery.originator));

@@ -60,7 +60,7 @@ describe('endpoints with certificates', () => {
   ];
 
   for (const [name, content] of contents) {
-    it(`REQ-CPIM-014 sign and encrypt ${name} from end to end`, async () => {
+    it(`REQ-CPIM-014 REQ-IMPP-064 REQ-IMPP-067 REQ-IMPP-068 REQ-IMPP-069 sign and encrypt ${name} from end to end`, async () => {
       for (const how of [{ sign: true }, { encrypt: true }, { sign: true, encrypt: true }]) {
         const delivery = await sent({ content, ...how });
         expect(delivery.text()).to.equal('Yabba dabba doo');

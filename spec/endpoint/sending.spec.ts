@@ -38,7 +38,7 @@ describe('an endpoint that sends', () => {
     expect(content.body.toString()).to.equal('Grüße, Barney 🎳');
   });
 
-  it('sends a Buffer as it is, also when it looks like MIME', async () => {
+  it('REQ-IMPP-031 sends a Buffer as it is, also when it looks like MIME', async () => {
     const { fred, channel } = await manual();
     const octets = Buffer.concat([
       Buffer.from('\r\n--=_x\r\n\r\n--'),
@@ -105,7 +105,7 @@ describe('an endpoint that sends', () => {
     expect(option?.transID).to.be.within(1, 2_147_483_647);
   });
 
-  it('rejects with the code and text of the refusal', async () => {
+  it('REQ-IMPP-035 REQ-IMPP-062 rejects with the code and text of the refusal', async () => {
     const { fred, channel } = await manual();
     const sent = failureOf(fred.send({ to: BARNEY, content: 'x' }));
     channel.answer({ code: 450, text: 'not attached' });

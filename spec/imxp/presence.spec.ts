@@ -49,7 +49,7 @@ describe('imxp/presence', () => {
     }
   });
 
-  it('reads presence with all it may hold', () => {
+  it('REQ-IMPP-019 REQ-IMPP-020 REQ-IMPP-030 reads presence with all it may hold', () => {
     expect(presence(FRED)).to.deep.equal({
       publisher: 'fred@example.com',
       lastUpdate: Date.UTC(2000, 9, 21, 7, 58, 12),
@@ -181,7 +181,7 @@ describe('imxp/presence', () => {
     });
   });
 
-  it('knows when a destination is closed', () => {
+  it('REQ-IMPP-026 REQ-IMPP-037 knows when a destination is closed', () => {
     const tuple = { availableUntil: '21 Oct 2000 18:00:00 +0200' };
     const end = Date.UTC(2000, 9, 21, 16);
     expect([isOpen(tuple, end - 1), isOpen(tuple, end)]).to.deep.equal([true, false]);

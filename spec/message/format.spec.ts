@@ -42,7 +42,7 @@ const INLINE = `<message xmlns='URN:IANA:message:rfc822:' content='#body'>
 
 describe('message/RFC822+XML', () => {
   describe('the examples of the specification', () => {
-    it('reads a nested multipart', () => {
+    it('REQ-IMPP-029 REQ-IMPP-034 reads a nested multipart', () => {
       const data = received(related('cid:im@harbour.example', NESTED));
       const message = messageIn(openMessage(data));
       expect(message.from).to.deep.equal({ phrase: undefined, uri: 'im:ines@harbour.example' });
@@ -203,7 +203,7 @@ describe('message/RFC822+XML', () => {
     expect(message.fields.some(({ name }) => name.startsWith('content-'))).to.equal(false);
   });
 
-  it('REQ-MSG-009 keeps foreign fields in their own namespaces', () => {
+  it('REQ-MSG-009 REQ-IMPP-033 keeps foreign fields in their own namespaces', () => {
     const foreign = {
       namespace: 'urn:example:lodge',
       name: 'rank',
@@ -249,7 +249,7 @@ describe('message/RFC822+XML', () => {
     expect(read(writeMessage(new InstantMessage({ fields: [strict] }))).fields).to.deep.equal([strict]);
   });
 
-  it('REQ-MSG-012 says languages of texts and content', () => {
+  it('REQ-MSG-012 REQ-IMPP-032 says languages of texts and content', () => {
     const message = read(document("<subject>a</subject><comments xml:lang='de'>b</comments>", " xml:lang='en'"));
     expect([message.lang, message.subjectIn('en'), message.all('comments')[0]?.lang]).to.deep.equal(['en', 'a', 'de']);
     const made = arrived({ lang: 'de', text: 'Hallo' }, 'nested');

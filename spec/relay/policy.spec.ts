@@ -83,7 +83,7 @@ describe('relay/policy', () => {
   const originate = (identity: Identity, address: string, attached: string[] = [], rules?: Partial<PolicyRules>) =>
     policy(rules).mayOriginate(identity, true, named(address), { attached, bound: new Set() })?.reply.code;
 
-  it('REQ-IMXP-036 lets an application send for what it is attached as, subaddresses and configured others', () => {
+  it('REQ-IMXP-036 REQ-IMPP-043 lets an application send for what it is attached as, subaddresses and configured others', () => {
     const as = ['fred@example.com'];
     expect(originate(fred, 'fred@example.com')).to.equal(537);
     expect(originate(fred, 'fred@example.com', as)).to.equal(undefined);

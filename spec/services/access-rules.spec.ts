@@ -57,7 +57,7 @@ describe('services/access-rules', () => {
     expect(rules(INES, entry('*@*')).allows(INES, 'core:data')).to.equal(false);
   });
 
-  it('REQ-ACC-004 `*` is everybody but services, `imxp=*` services only, domain `*` every domain', () => {
+  it('REQ-ACC-004 REQ-IMPP-050 `*` is everybody but services, `imxp=*` services only, domain `*` every domain', () => {
     const star = rules(INES, entry('*@*', 'x:y'));
     expect(star.allows('otto@quay.example', 'x:y')).to.equal(true);
     expect(star.allows('otto/appl=wb@quay.example', 'x:y')).to.equal(true);

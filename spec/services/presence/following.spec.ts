@@ -23,7 +23,7 @@ describe('presence/following', () => {
     });
   }
 
-  it('opens the tuple of an endpoint while it is attached, and closes it afterwards', async () => {
+  it('REQ-IMPP-025 opens the tuple of an endpoint while it is attached, and closes it afterwards', async () => {
     await stage.pass(10);
     stage.service.attached(FRED);
     await stage.settle();
@@ -67,7 +67,7 @@ describe('presence/following', () => {
     expect(heard().at(-1)).to.deep.equal([`im:${FRED} ${OPEN}`]);
   });
 
-  it('closes after a restart those who have not come back in a minute', async () => {
+  it('REQ-IMPP-025 closes after a restart those who have not come back in a minute', async () => {
     stage.follows = () => true;
     stage.service.attached(FRED);
     stage.service.attached(WILMA);

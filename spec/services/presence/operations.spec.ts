@@ -22,7 +22,7 @@ describe('presence/subscribe', () => {
     stage = await new Stage().openService();
   });
 
-  it('REQ-PRES-002 refuses subjects of other domains, unknown ones and those who do not permit it, in this order', async () => {
+  it('REQ-PRES-002 REQ-IMPP-008 REQ-IMPP-042 refuses subjects of other domains, unknown ones and those who do not permit it, in this order', async () => {
     stage.denied.add(`${FRED} ${BARNEY} presence:subscribe`);
     stage.denied.add(`nobody@example.com ${BARNEY} presence:subscribe`);
     stage.denied.add(`nobody@rubble.com ${BARNEY} presence:subscribe`);
@@ -38,7 +38,7 @@ describe('presence/subscribe', () => {
     expect(stage.service.status.operations).to.equal(0);
   });
 
-  it('answers with presence at once, also of somebody who never published', async () => {
+  it('REQ-IMPP-041 answers with presence at once, also of somebody who never published', async () => {
     await stage.ask(BARNEY, subscribe('FRED@example.com', 7));
     expect(stage.brief()).to.deep.equal([`${BARNEY}: reply 7 550`]);
     await stage.ask(BARNEY, subscribe('fred@EXAMPLE.com', 8));
@@ -49,7 +49,7 @@ describe('presence/subscribe', () => {
     ]);
   });
 
-  it('REQ-PRES-003 replaces an earlier subscription in silence, with the same transID or another', async () => {
+  it('REQ-PRES-003 REQ-IMPP-047 replaces an earlier subscription in silence, with the same transID or another', async () => {
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.ask(BARNEY, subscribe(FRED, 2));
@@ -140,7 +140,7 @@ describe('presence/watch', () => {
     stage = await new Stage().openService();
   });
 
-  it('REQ-PRES-007 makes the checks of subscribe with presence:watch, then replies 250 and tells who subscribes', async () => {
+  it('REQ-PRES-007 REQ-IMPP-048 makes the checks of subscribe with presence:watch, then replies 250 and tells who subscribes', async () => {
     stage.denied.add(`${FRED} ${BARNEY} presence:watch`);
     await stage.ask(BARNEY, watch('fred@rubble.com', 1));
     await stage.ask(BARNEY, watch('nobody@example.com', 2));
@@ -157,7 +157,7 @@ describe('presence/watch', () => {
     ]);
   });
 
-  it('REQ-PRES-008 tells of each successful subscribe until the duration is over, then terminates', async () => {
+  it('REQ-PRES-008 REQ-IMPP-048 tells of each successful subscribe until the duration is over, then terminates', async () => {
     await stage.ask(FRED, watch(FRED, 5, 60));
     stage.denied.add(`${FRED} ${WILMA} presence:subscribe`);
     stage.brief();
@@ -206,7 +206,7 @@ describe('presence/publish', () => {
     stage = await new Stage().openService();
   });
 
-  it('REQ-PRES-009 refuses with 503, 553, 550, 537, 555, in this order', async () => {
+  it('REQ-PRES-009 REQ-IMPP-010 refuses with 503, 553, 550, 537, 555, in this order', async () => {
     const old = '1 Jan 2000 00:00:00 +0000';
     stage.denied.add(`${FRED} ${BARNEY} presence:publish`);
     await stage.ask(BARNEY, publish(1, { publisher: 'fred@rubble.com', inner: WILMA, lastUpdate: old }));
@@ -269,7 +269,7 @@ describe('presence/publish', () => {
     expect(codes.filter((code) => code === '555')).to.have.length(19);
   });
 
-  it('tells every change to everybody in its order', async () => {
+  it('REQ-IMPP-024 tells every change to everybody in its order', async () => {
     stage.limits = { ...STAGE_LIMITS, outstandingData: 1000 };
     await stage.openService();
     const names = Array.from({ length: 300 }, (_, index) => `s${index}@rubble.com`);
@@ -305,7 +305,7 @@ describe('presence/publish', () => {
 });
 
 describe('presence/terminate', () => {
-  it('REQ-PRES-012 replies 550 for what is not in progress for the originator, else ends it and replies 250', async () => {
+  it('REQ-PRES-012 REQ-IMPP-044 REQ-IMPP-045 replies 550 for what is not in progress for the originator, else ends it and replies 250', async () => {
     const stage = await new Stage().openService();
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.ask(BARNEY, watch(FRED, 2));

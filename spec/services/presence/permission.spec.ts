@@ -10,7 +10,7 @@ for (const slowAccess of [false, true]) {
       stage.slowAccess = slowAccess;
     });
 
-    it('is checked before each publish; a subscriber who lost it is told that it is over', async () => {
+    it('REQ-IMPP-027 REQ-IMPP-046 REQ-IMPP-052 is checked before each publish; a subscriber who lost it is told that it is over', async () => {
       await stage.ask(BARNEY, subscribe(FRED, 1));
       await stage.ask(WILMA, subscribe(FRED, 2));
       stage.brief();
@@ -68,7 +68,7 @@ describe('presence/failures', () => {
     expect(stage.service.status.operations).to.equal(0);
   });
 
-  it('that may pass never end it; the present state is tried again three times, and with the next change', async () => {
+  it('REQ-IMPP-055 that may pass never end it; the present state is tried again three times, and with the next change', async () => {
     stage.answer = ({ to }) => (to === BARNEY ? ABSENT : undefined);
     for (let round = 0; round < 8; round += 1) await change();
     expect(stage.service.status.operations).to.equal(1);
@@ -88,7 +88,7 @@ describe('presence/failures', () => {
     expect(stage.brief()).to.deep.equal([]);
   });
 
-  it('are made good when the subscriber attaches here again', async () => {
+  it('REQ-IMPP-055 are made good when the subscriber attaches here again', async () => {
     await stage.ask(WILMA, subscribe(FRED, 1, 100_000));
     stage.answer = ({ to }) => (to === WILMA ? ABSENT : undefined);
     for (let round = 0; round < 8; round += 1) await change();

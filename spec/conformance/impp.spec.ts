@@ -1,0 +1,84 @@
+import { expect } from 'chai';
+import type { Endpoint } from '../../lib/endpoint/endpoint.js';
+import { failureOf } from '../support/failure.js';
+import { LocalMesh } from '../support/local-mesh.js';
+
+const FRED = 'fred@example.com';
+const BARNEY = 'barney@rubble.com';
+const BETTY = 'betty@rubble.com';
+
+/** What RFC 2779 asks for that takes more than one part of this program. */
+describe('RFC 2779 at real relays', function () {
+  this.slow(3000);
+  let mesh: LocalMesh;
+  let fred: Endpoint;
+  let barney: Endpoint;
+
+  before(async () => {
+    mesh = await LocalMesh.start();
+  });
+  beforeEach(async () => {
+    [fred, barney] = await Promise.all([mesh.attach(FRED), mesh.attach(BARNEY)]);
+    for (const one of [fred, barney]) one.receive(() => {});
+    // rubble.com has no way to example.com until that has bound
+    await fred.ping(BARNEY);
+    await fred.access.set([
+      { actor: FRED, actions: ['all:all'] },
+      { actor: '*@*', actions: ['core:data'] },
+    ]);
+  });
+  afterEach(() => mesh.leave());
+  after(() => mesh.close());
+
+  const refusal = async (done: Promise<unknown>): Promise<number | undefined> => (await failureOf(done)).reply?.code;
+
+  it('REQ-IMPP-001 REQ-IMPP-002 REQ-IMPP-003 one name for inbox and presence, either without the other', async () => {
+    await fred.access.put(BARNEY, ['presence:subscribe']);
+    expect((await barney.presence.poll(FRED)).publisher).to.equal(FRED);
+    expect(await refusal(barney.send({ to: FRED, content: 'hi' }))).to.equal(537);
+    await fred.access.put(BARNEY, ['core:data']);
+    expect(await refusal(barney.presence.poll(FRED))).to.equal(537);
+    await barney.send({ to: FRED, content: 'hi' });
+    await fred.access.put(BARNEY, ['core:data', 'presence:subscribe']);
+    expect((await barney.presence.poll(FRED)).publisher).to.equal(FRED);
+    await barney.send({ to: FRED, content: 'hi' });
+  });
+
+  it('REQ-IMPP-012 REQ-IMPP-023 fetching, subscribing and refusing go on while the presentity is out of contact', async () => {
+    const betty = await mesh.attach(BETTY);
+    await fred.access.put(BARNEY, ['presence:subscribe']);
+    const availableUntil = new Date(Date.now() + 3_600_000);
+    await fred.presence.publish({ tuples: [{ destination: `im:${FRED}`, availableUntil }] });
+    await fred.close();
+    expect((await barney.presence.poll(FRED)).open).to.equal(true);
+    const seen = await barney.presence.subscribe(FRED);
+    expect((await seen[Symbol.asyncIterator]().next()).value?.open).to.equal(true);
+    expect(await refusal(betty.presence.poll(FRED))).to.equal(537);
+    await seen.end();
+  });
+
+  it('REQ-IMPP-039 REQ-IMPP-048 who subscribes is told to those whom the presentity lets watch', async () => {
+    const betty = await mesh.attach(BETTY);
+    await fred.access.put(BARNEY, ['presence:subscribe']);
+    const seen = await barney.presence.subscribe(FRED);
+    expect(await fred.presence.who(FRED)).to.deep.equal([BARNEY]);
+    expect(await refusal(betty.presence.who(FRED))).to.equal(537);
+    await seen.end();
+  });
+
+  it('REQ-IMPP-065 a message is replied to by another one', async () => {
+    const wilma = await mesh.attach('wilma@example.com');
+    const betty = await mesh.attach(BETTY);
+    const asked = wilma.send({ to: BETTY, content: { message: { subject: 'Bridge', text: 'Tonight?' } } });
+    for await (const delivery of betty) {
+      const answered = betty.send({ to: delivery.originator, content: `Re: ${delivery.message?.subject}` });
+      for await (const reply of wilma) {
+        expect([reply.originator, reply.text()]).to.deep.equal([BETTY, 'Re: Bridge']);
+        break;
+      }
+      await answered;
+      break;
+    }
+    await asked;
+  });
+});
