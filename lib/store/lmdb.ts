@@ -248,7 +248,9 @@ async function makeDirectory(path: string): Promise<void> {
     if (code === 'EEXIST') return;
     if (code !== 'ENOENT' || dirname(path) === path) throw error;
     await makeDirectory(dirname(path));
-    await mkdir(path, { mode: 0o700 });
+    await mkdir(path, { mode: 0o700 }).catch((late: NodeJS.ErrnoException) => {
+      if (late.code !== 'EEXIST') throw late; // another process was faster
+    });
   }
 }
 
