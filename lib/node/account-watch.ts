@@ -51,6 +51,8 @@ const WRITE_TICKS = 50;
 const RELEASE_MS = 2000;
 /** Seconds' worth of a rate that may be used at once. */
 const BURST_SECONDS = 10;
+/** Of its time, what looking through many decisions may take: one part in so many. */
+const SHARE = 10;
 /** Sessions looked at in one go. */
 const PORTION = 2000;
 
@@ -61,7 +63,11 @@ export class AccountWatch implements AccountRules {
   /** The revision that the states are of. */
   #seen = 0;
   #looking: Promise<void> | undefined;
+  /** When to look again at the earliest, on the clock of `performance.now`. */
+  #lookAt = 0;
+  #clearing: Promise<void> | undefined;
   #silence: (() => void) | undefined;
+  #stopped = false;
   #ticks = 0;
   #count: { readonly revision: number; readonly total: number } | undefined;
 
@@ -78,12 +84,14 @@ export class AccountWatch implements AccountRules {
   /** Looks for changes from now on. */
   start(): void {
     this.#silence = this.#options.clock.ticking(() => this.#tick());
+    this.#clear();
   }
 
   /** Writes what was noted. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#silence?.();
-    await this.#looking;
+    await Promise.all([this.#looking, this.#clearing]);
     await this.#notes.write().catch(fault);
   }
 
@@ -133,17 +141,20 @@ export class AccountWatch implements AccountRules {
   #tick(): void {
     this.#ticks += 1;
     if (this.#ticks % WRITE_TICKS === 0) this.#notes.write().catch(fault);
-    if (this.#looking !== undefined) return;
+    if (this.#looking !== undefined || performance.now() < this.#lookAt) return;
     try {
       if (this.#options.accounts.states.revision === this.#seen) return;
     } catch (error) {
       fault(error);
       return;
     }
+    const begin = performance.now();
     this.#looking = this.#look()
       .catch(fault)
       .finally(() => {
         this.#looking = undefined;
+        const end = performance.now();
+        this.#lookAt = end + (end - begin) * SHARE;
       });
   }
 
@@ -157,8 +168,29 @@ export class AccountWatch implements AccountRules {
     this.#seen = revision;
     if (differentQuotas(before, now)) this.#options.ratesChanged();
     await this.#end(endings(before, now));
-    for (const [account, { state, version }] of now) {
-      if (state.removed !== undefined) await this.#forget(account, state, version);
+    this.#clear();
+  }
+
+  /** Clears up after removed accounts, one after the other; nobody waits for it. */
+  #clear(): void {
+    if (this.#silence === undefined) return;
+    this.#clearing ??= this.#clearAll().finally(() => {
+      this.#clearing = undefined;
+    });
+  }
+
+  async #clearAll(): Promise<void> {
+    const tried = new Set<number>();
+    for (;;) {
+      const left = [...this.#states].filter(
+        ([, { state, version }]) => state.removed !== undefined && !tried.has(version),
+      );
+      if (left.length === 0) return;
+      for (const [account, { state, version }] of left) {
+        if (this.#stopped) return;
+        tried.add(version);
+        await this.#forget(account, state, version);
+      }
     }
   }
 

@@ -143,6 +143,8 @@ export class LmdbStore implements Store {
         after = key;
       }
       if (batch.length < LIST_BATCH) return;
+      // Reading is done at once: others have their turn in between.
+      await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
