@@ -23,10 +23,11 @@ function tlsText({ tls }: NodeConfig): string {
   return `${who}; ${files.flatMap((file) => (file === undefined ? [] : [shown(file)])).join(', ')}`;
 }
 
-function routeText({ domain, relays, tls, credentials }: RouteConfig): string {
+function routeText({ domain, relays, tls, credentials, dialect }: RouteConfig): string {
   const as = credentials?.username === undefined ? '' : `, as ${credentials.username}`;
   const protection = { off: 'without TLS', prefer: 'TLS if offered', require: 'TLS required' }[tls];
-  return `${domain} by ${relays.map(({ url }) => url).join(', then ')} (${protection}${as})`;
+  const spoken = dialect === undefined ? '' : `, ${dialect}`;
+  return `${domain} by ${relays.map(({ url }) => url).join(', then ')} (${protection}${as}${spoken})`;
 }
 
 function summary(config: NodeConfig): string {

@@ -76,6 +76,7 @@ the question when it uses this library; another one gets a message without conte
     examples: [
       'imxp ping barney@rubble.com --from fred@example.com --count 1 --password-file secrets/fred',
       'imxp ping barney@rubble.com --from fred@example.com --json | jq .ms',
+      'imxp ping barney@rubble.com --from fred@example.com --dialect apex',
     ],
     see: ['imxp trace', 'imxp send'],
   });

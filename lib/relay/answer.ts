@@ -59,6 +59,7 @@ export const REPLIES = {
   heldTooLong: { code: 550, text: 'held as long as messages may be held, and the endpoint did not attach' },
   heldFailed: { code: 451, text: 'the message could not be stored: try again later' },
   internal: { code: 451, text: 'requested action aborted: fault in this relay' },
+  ended: { code: 537, text: 'the operator ended this attachment' },
   shuttingDown: { code: 421, text: 'service not available: this relay is shutting down' },
 } as const satisfies Record<string, Reply>;
 

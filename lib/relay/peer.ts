@@ -46,6 +46,7 @@ const SHUTTING_DOWN: Denial = { reply: REPLIES.shuttingDown, reason: 'draining' 
 const TOO_MANY_DATA: Denial = { reply: REPLIES.tooManyData, reason: 'more Data than its rate allows' };
 const TOO_MANY_OCTETS: Denial = { reply: REPLIES.tooManyOctets, reason: 'more octets of Data than its rate allows' };
 const TOO_MANY_ATTACH: Denial = { reply: REPLIES.tooManyAttach, reason: 'more attach and bind than its rate allows' };
+const NOT_PERMITTED: Reply = { code: 537, text: 'no longer permitted here' };
 const NOT_INITIAL: Reply = { code: 501, text: 'only attach and bind may come with the start of a channel' };
 
 export class Peer implements MeshHandler, Origin, AttachmentOwner {
@@ -130,10 +131,14 @@ export class Peer implements MeshHandler, Origin, AttachmentOwner {
     this.#associations.initiated(transID, terminated);
   }
 
-  /** Ends the attachments and bindings that `which` picks, and says so to the peer (IMXP core §8). */
-  terminate(which: (association: Association) => boolean): void {
+  /**
+   * Ends the attachments and bindings that `which` picks, and says so to the peer (IMXP core §8).
+   *
+   * @param why what the peer is told where its dialect can say it (RFC 3340 §4.4.3)
+   */
+  terminate(which: (association: Association) => boolean, why: Reply): void {
     for (const association of this.#associations.all()) {
-      if (which(association)) this.#end(association);
+      if (which(association)) this.#end(association, why);
     }
   }
 
@@ -142,25 +147,27 @@ export class Peer implements MeshHandler, Origin, AttachmentOwner {
     this.#end(attachment, { code: 556, text: 'overridden' });
   }
 
-  #end(association: Association, why: Partial<Reply> = {}): void {
+  #end(association: Association, { code, text }: Reply): void {
     this.#associations.drop(association);
     if (!this.#channel.open) return;
     const answered = (): void => this.#context.ended();
     this.#context.began();
-    const payload = this.#dialect.encode({ type: 'terminate', transID: association.transID, ...why });
+    const payload = this.#dialect.encode({ type: 'terminate', transID: association.transID, code, text });
     this.#channel.request(payload, { replied: answered, failed: answered });
   }
 
   /** Ends what accounts have here. */
   expel(accounts: ReadonlySet<string>): void {
     const own = accountsOf(this.#channel.identity).some((account) => accounts.has(account));
-    this.terminate((each) => own || (each.type === 'attach' && accounts.has(addressOf(each.key)?.base ?? '')));
+    const theirs = (each: Association): boolean =>
+      own || (each.type === 'attach' && accounts.has(addressOf(each.key)?.base ?? ''));
+    this.terminate(theirs, REPLIES.accountDisabled);
   }
 
   /** Ends what the configuration in force no longer permits. */
   review(): void {
     this.#associations.review();
-    this.terminate((association) => !this.#associations.permits(association));
+    this.terminate((association) => !this.#associations.permits(association), NOT_PERMITTED);
   }
 
   // ---- Origin

@@ -11,6 +11,7 @@ import { REPLIES } from './answer.js';
 import type { AttachmentWatcher } from './attachments.js';
 import type { MeshChannel, MeshHandler, Payload } from './channel.js';
 import { Context, type RelayOptions, type RelaySettings } from './context.js';
+import type { Association } from './events.js';
 import { Gate } from './gate.js';
 import { Peer } from './peer.js';
 import type { DeliverySink } from './target.js';
@@ -115,7 +116,7 @@ export class Relay {
   detach(address: string): boolean {
     const attachment = this.#context.attachments.of(addressOf(address)?.key ?? address);
     if (attachment === undefined) return false;
-    for (const peer of this.#peers.values()) peer.terminate((association) => association === attachment);
+    for (const peer of this.#peers.values()) peer.terminate((association) => association === attachment, REPLIES.ended);
     return true;
   }
 
@@ -146,7 +147,8 @@ export class Relay {
    */
   drain(): Promise<void> {
     this.#context.draining = true;
-    for (const peer of this.#peers.values()) peer.terminate((association) => association.type === 'attach');
+    const all = ({ type }: Association): boolean => type === 'attach';
+    for (const peer of this.#peers.values()) peer.terminate(all, REPLIES.shuttingDown);
     return this.#context.idle();
   }
 

@@ -262,7 +262,9 @@ describe('relay: terminate', () => {
     const relay = makeRelay();
     const fred = attached(relay, 'fred@example.com');
     expect(relay.detach('fred@EXAMPLE.com')).to.equal(true);
-    expect(fred.requests.map(({ operation }) => operation)).to.deep.equal([{ type: 'terminate', transID: 1 }]);
+    expect(fred.requests.map(({ operation }) => operation)).to.deep.equal([
+      { type: 'terminate', transID: 1, code: 537, text: 'the operator ended this attachment' },
+    ]);
     expect(relay.attached()).to.deep.equal([]);
     expect(relay.detach('fred@example.com')).to.equal(false);
   });
@@ -297,7 +299,9 @@ describe('relay: reload and drain', () => {
     const rubble = neighbour(relay, 'rubble.com');
     rubble.bind('rubble.com', 3);
     relay.reload({ domains: ['example.com', 'rubble.com'] });
-    expect(rubble.requests.map(({ operation }) => operation)).to.deep.equal([{ type: 'terminate', transID: 3 }]);
+    expect(rubble.requests.map(({ operation }) => operation)).to.deep.equal([
+      { type: 'terminate', transID: 3, code: 537, text: 'no longer permitted here' },
+    ]);
     expect(fred.requests).to.deep.equal([]);
     relay.reload({ domains: ['rubble.com'] });
     expect(relay.attached()).to.deep.equal([]);

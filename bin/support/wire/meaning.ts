@@ -5,8 +5,9 @@
 import * as management from '../../../lib/beep/management.js';
 import { ImxpError } from '../../../lib/errors.js';
 import { contentOf } from '../../../lib/imxp/content.js';
-import { imxpDialect } from '../../../lib/imxp/dialect/imxp.js';
-import type { Data, Operation, OperationReply, Option } from '../../../lib/imxp/operation.js';
+import type { Dialect } from '../../../lib/imxp/dialect/dialect.js';
+import { dialectNamed } from '../../../lib/imxp/dialect/named.js';
+import type { Data, Operation, OperationReply, Option, Terminate } from '../../../lib/imxp/operation.js';
 import { decodedBody, parseEntity } from '../../../lib/mime/entity.js';
 import { parseAnswer, parseBlob } from '../../../lib/sasl/blob.js';
 import { parseXml, textOf, type XmlElement } from '../../../lib/xml/parse.js';
@@ -26,7 +27,7 @@ export interface Meaning {
   readonly ok?: true;
 }
 
-const dialect = imxpDialect();
+const DIALECTS = [dialectNamed('imxp'), dialectNamed('apex')] as const;
 const TRANSPORT = /^http:\/\/(?:iana\.org\/beep\/TLS|xml\.resource\.org\/profiles\/TLS)$/;
 const SASL = /\/sasl\//i;
 
@@ -88,15 +89,14 @@ function piggybacked(uri: string, content: Buffer | undefined, reply: boolean): 
 function inProfile(profile: string | undefined, document: Buffer, payload: Buffer | undefined, reply: boolean): string {
   if (profile !== undefined && TRANSPORT.test(profile)) return rootText(parseXml(document));
   if (profile !== undefined && SASL.test(profile)) return saslText(document, reply);
-  if (profile === undefined || profile === dialect.profile) {
-    // Without the profile the name of the element has to do.
-    const known = profile !== undefined || !/<\s*(?:blob|ready|proceed)\b/.test(document.toString('latin1', 0, 256));
-    if (known) return meshText(document, payload, reply);
-    return /<\s*blob\b/.test(document.toString('latin1', 0, 256))
-      ? saslText(document, reply)
-      : rootText(parseXml(document));
-  }
-  return rootText(parseXml(document));
+  const dialect = DIALECTS.find((one) => one.profile === profile);
+  if (dialect !== undefined) return meshText(dialect, document, payload, reply);
+  if (profile !== undefined) return rootText(parseXml(document));
+  // Without the profile the name of the element has to do.
+  const begin = document.toString('latin1', 0, 256);
+  if (/<\s*blob\b/.test(begin)) return saslText(document, reply);
+  if (/<\s*(?:ready|proceed)\b/.test(begin)) return rootText(parseXml(document));
+  return meshText(DIALECTS[/<\s*originator\b/.test(begin) ? 1 : 0], document, payload, reply);
 }
 
 function saslText(document: Buffer, reply: boolean): string {
@@ -106,7 +106,7 @@ function saslText(document: Buffer, reply: boolean): string {
   return `blob ${status}, ${data.length} octets`;
 }
 
-function meshText(document: Buffer, payload: Buffer | undefined, reply: boolean): string {
+function meshText(dialect: Dialect, document: Buffer, payload: Buffer | undefined, reply: boolean): string {
   if (reply) {
     return replyText(payload === undefined ? dialect.decodeInitialReply(document) : dialect.decodeReply(payload));
   }
@@ -124,10 +124,15 @@ function operationText(operation: Operation): string {
     case 'bind':
       return `bind ${operation.relay}, transID ${operation.transID}${optionText(operation.options)}`;
     case 'terminate':
-      return `terminate, transID ${operation.transID}`;
+      return terminateText(operation);
     default:
       return dataText(operation);
   }
+}
+
+function terminateText({ transID, code, text }: Terminate): string {
+  const what = transID === 0 ? 'terminate everything' : `terminate, transID ${transID}`;
+  return code === undefined ? what : `${what}: ${code} ${text ?? ''}`.trim();
 }
 
 function dataText(data: Data): string {
@@ -139,7 +144,8 @@ function dataText(data: Data): string {
         ? `XML within, ${content.inner.length} octets`
         : content.uri;
   const to = data.recipients.map(({ identity, options }) => `${identity}${optionText(options)}`);
-  return `data ${data.originator} -> ${to.join(', ')}: ${what}${optionText(data.options)}`;
+  const from = `${data.originator}${optionText(data.originatorOptions ?? [])}`;
+  return `data ${from} -> ${to.join(', ')}: ${what}${optionText(data.options)}`;
 }
 
 function optionText(options: readonly Option[]): string {

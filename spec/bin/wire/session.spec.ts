@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { Side } from '../../../bin/support/wire/connections.js';
+import { meaningOf } from '../../../bin/support/wire/meaning.js';
 import { type Entry, WatchedSession } from '../../../bin/support/wire/session.js';
 import { attach, beepXml, close, GREETING, IMXP, inlineData, OK, start } from '../../support/raw-documents.js';
 import { frame, seq } from '../../support/raw-frame.js';
@@ -38,6 +39,35 @@ const OPENED: readonly Said[] = [
 const DATA = inlineData('fred@example.com', ['barney@rubble.com'], '<note>secret plan</note>');
 
 describe('imxp wire: a session', () => {
+  it('is understood in APEX, too, with or without its beginning', () => {
+    const apex = 'http://iana.org/beep/APEX';
+    const begin = start({ channel: 1, uri: apex, content: attach('fred@example.com', 71) });
+    const data = beepXml(
+      "<data content='#C'><originator identity='fred@example.com' /><recipient identity='barney@rubble.com' /><data-content Name='C'><note /></data-content></data>",
+    );
+    const ended = beepXml("<terminate code='556' transID='71'>overridden</terminate>");
+    const said = ['APEX with attach fred@example.com, transID 71', 'APEX with ok'];
+    const operations = ['data fred@example.com -> barney@rubble.com: XML within, 8 octets'];
+    const heard = meanings(
+      watch([
+        ['L', frame('RPY', 0, 0, '.', 0, GREETING)],
+        ['I', frame('RPY', 0, 0, '.', 0, GREETING)],
+        ['I', frame('MSG', 0, 1, '.', size(GREETING), begin)],
+        ['L', frame('RPY', 0, 1, '.', size(GREETING), beepXml(`<profile uri='${apex}'><![CDATA[<ok />]]></profile>`))],
+        ['I', frame('MSG', 1, 0, '.', 0, data)],
+        ['L', frame('MSG', 1, 0, '.', 0, ended)],
+      ]),
+    );
+    expect(heard.slice(2)).to.deep.equal([
+      `start channel 1: ${said[0]}`,
+      `granted: ${said[1]}`,
+      ...operations,
+      'terminate, transID 71: 556 overridden',
+    ]);
+    const message = { keyword: 'MSG', msgno: 0, ansno: undefined, payload: Buffer.from(data) };
+    expect(meaningOf(1, undefined, message)).to.deep.equal({ summary: operations[0] });
+  });
+
   it('is told frame by frame with offsets and what the messages mean', () => {
     const entries = watch([
       ...OPENED,
