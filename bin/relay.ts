@@ -19,9 +19,16 @@ function vanish(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
+function every(ms: number, run: () => void): () => void {
+  const timer = setInterval(run, ms);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
 async function relay({ config: path }: { readonly config: string }): Promise<void> {
   const config = await loadForCommand(path);
-  const log = startLog({ level: config.log.level });
+  const log = startLog({ level: config.log.level, every });
+  process.once('exit', () => log.stop());
   // Signals count from now on: whoever reads "ready" may send one at that very moment.
   const starting = startNode(config);
   await new Promise<void>((resolve, reject) => {

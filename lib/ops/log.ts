@@ -3,13 +3,20 @@
  * Events of a level that is not logged are not subscribed to, so that they cost nothing.
  */
 import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
-import { type Event, events } from './events.js';
+import { type Event, events, type Refused } from './events.js';
 import { prettyLine } from './pretty.js';
+import { Repeats } from './repeats.js';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 type Level = Exclude<LogLevel, 'silent'>;
+
+/**
+ * Refusals of one kind to one address: so many lines are for reading, and what comes on top in a minute is one line with
+ * their number. A kind costs about 300 octets.
+ */
+const REFUSALS = { first: 10, intervalMs: 60_000, kinds: 10_000 };
 
 export interface LogOptions {
   readonly level: LogLevel;
@@ -17,6 +24,8 @@ export interface LogOptions {
   readonly destination?: DestinationStream;
   /** Lines for people; by default when standard output is a terminal and no destination is given. */
   readonly pretty?: boolean;
+  /** Calls something again and again, so many milliseconds apart, until what it returns is called. */
+  readonly every?: (ms: number, run: () => void) => () => void;
   /** Colours in lines for people; by default unless NO_COLOR is set. */
   readonly color?: boolean;
 }
@@ -24,6 +33,8 @@ export interface LogOptions {
 /** How one event becomes a line: at which level, with which words and fields. */
 interface Line {
   readonly level: Level;
+  /** Peers may cause it as often as they like: only some of these are written. */
+  readonly limited?: true;
   subscribe(write: (message: string, fields: object) => void): () => void;
 }
 
@@ -32,14 +43,21 @@ function linesWhere<T extends object>(event: Event<T>, level: Level, words: stri
   return { level, subscribe: (write) => event.subscribe((it) => (applies(it) ? write(words, it) : undefined)) };
 }
 
+/** Words, or how to find them; and the fields, if not all of the message. */
+type LineWords<T> = [message: string | ((it: T) => string), fields?: (it: T) => object];
+
 function line<T extends object>(
   event: Event<T>,
-  level: Line['level'],
-  message: string | ((it: T) => string),
-  fields: (it: T) => object = (it) => it,
+  level: Level,
+  ...[message, fields = (it: T): object => it]: LineWords<T>
 ): Line {
   const words = typeof message === 'string' ? () => message : message;
   return { level, subscribe: (write) => event.subscribe((it) => write(words(it), fields(it))) };
+}
+
+/** A line that is written with its number where it comes too often. */
+function lineLimited<T extends object>(event: Event<T>, level: Level, ...rest: LineWords<T>): Line {
+  return { ...line(event, level, ...rest), limited: true };
 }
 
 const without = <T extends object>(it: T, key: keyof T): object => {
@@ -57,7 +75,7 @@ const LINES: readonly Line[] = [
   line(events.authenticated, 'info', ({ side }) => (side === 'peer' ? 'peer authenticated' : 'authenticated to peer')),
   line(events.expelled, 'info', 'session ended: account disabled or removed'),
   line(events.forgotten, 'info', 'account forgotten'),
-  line(
+  lineLimited(
     events.refused,
     'warn',
     ({ what }) => `refused: ${what}`,
@@ -87,6 +105,18 @@ function describe(error: unknown): object {
   return error instanceof Error ? stdSerializers.err(error) : { message: String(error) };
 }
 
+interface Written {
+  readonly level: Level;
+  readonly message: string;
+  readonly fields: object;
+}
+
+/** What makes two lines the same: nothing that the peer may vary as it likes. */
+function kindOf({ message, fields }: Written): string {
+  const { remote, code }: Partial<Refused> = fields;
+  return `${message} ${code} ${remote}`;
+}
+
 export interface Log {
   /** For lines that no event stands for. */
   readonly logger: Logger;
@@ -112,16 +142,24 @@ export function startLog(options: LogOptions): Log {
   const logger = pino({ ...settings, timestamp: pino.stdTimeFunctions.isoTime }, destinationOf(options));
   let level = options.level;
   let subscriptions: (() => void)[] = [];
-  const stop = (): void => {
-    for (const unsubscribe of subscriptions) unsubscribe();
+  const repeats = new Repeats<Written>(REFUSALS, ({ level, message, fields }, count) =>
+    logger[level]({ ...fields, count }, `${message}, again`),
+  );
+  const rest = options.every?.(REFUSALS.intervalMs, () => repeats.sweep());
+  const unsubscribe = (): void => {
+    for (const one of subscriptions) one();
     subscriptions = [];
+    repeats.end();
   };
   const setLevel = (next: LogLevel): void => {
-    stop();
+    unsubscribe();
     level = next;
     logger.level = next;
     subscriptions = LINES.filter((one) => logger.isLevelEnabled(one.level)).map((one) =>
-      one.subscribe((message, fields) => logger[one.level](fields, message)),
+      one.subscribe((message, fields) => {
+        const written = { level: one.level, message, fields };
+        if (one.limited === undefined || repeats.admit(kindOf(written), written)) logger[one.level](fields, message);
+      }),
     );
   };
   setLevel(level);
@@ -131,6 +169,9 @@ export function startLog(options: LogOptions): Log {
       return level;
     },
     setLevel,
-    stop,
+    stop: () => {
+      rest?.();
+      unsubscribe();
+    },
   };
 }

@@ -44,6 +44,45 @@ describe('ops/log', () => {
     expect(lines[1]?.['error']).to.include({ message: 'oops' }).and.to.have.property('stack');
   });
 
+  it('writes ten refusals of a kind to an address, then their number once in a while', () => {
+    let sweep = (): void => {};
+    let stopped = false;
+    lines = [];
+    log = startLog({
+      level: 'warn',
+      destination: { write: (text) => void lines.push(JSON.parse(text)) },
+      every: (_ms, run) => {
+        sweep = run;
+        return () => {
+          stopped = true;
+        };
+      },
+    });
+    const refuse = (remote: string, what: string, reason: string): void =>
+      events.refused.publish({ session: 's1', remote, what, code: 537, reason });
+    for (let i = 1; i <= 500; i += 1) refuse('192.0.2.1', 'data', `not permitted: ${i}`);
+    refuse('192.0.2.2', 'data', 'another address');
+    refuse('192.0.2.1', 'attach', 'another thing');
+    expect(lines.map(({ msg }) => msg)).to.deep.equal([
+      ...Array.from({ length: 10 }, () => 'refused: data'),
+      'refused: data',
+      'refused: attach',
+    ]);
+    sweep();
+    expect(lines, 'the minute is not over').to.have.length(12);
+    log.stop();
+    expect(lines).to.have.length(13);
+    expect(lines[12]).to.include({
+      level: 'warn',
+      msg: 'refused: data, again',
+      remote: '192.0.2.1',
+      code: 537,
+      count: 490,
+    });
+    expect(lines[12]).to.include({ reason: 'not permitted: 500' });
+    expect(stopped).to.equal(true);
+  });
+
   it('warns of each session under legacy TLS, and only tells of the others', () => {
     start('info');
     const tuned = { session: 's1', remote: '127.0.0.1', cipher: 'any', authorized: false };
