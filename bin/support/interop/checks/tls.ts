@@ -7,7 +7,7 @@ import * as document from '../peer/documents.js';
 import { visible } from '../peer/octet-log.js';
 import type { RawPeer } from '../peer/peer.js';
 import { readXml } from '../xml.js';
-import { askNone, NONE } from './common.js';
+import { askNone, NONE, silentEnd } from './common.js';
 
 const PROCEED = 'a profile with proceed in it';
 
@@ -196,6 +196,18 @@ export const TLS_CHECKS: readonly Check[] = [
       await peer.ended();
       const said = peer.log.take().toString('latin1');
       expect(!said.includes('END\r\n'), 'a TLS alert at the most', visible(Buffer.from(said, 'latin1'), 120));
+    },
+  },
+  {
+    id: 'tls.poorly-formed',
+    title: 'ends the session in silence on a poorly formed frame under TLS, too',
+    clause: 'RFC 3080 §2.2.1.1, §3.1.3',
+    why: 'the connection under TLS is another one to the program; a relay was seen to stop altogether',
+    needs: ['plain', 'tls'],
+    fault: true,
+    async run(context) {
+      const peer = await context.secured();
+      await silentEnd(peer, `REQ 0 1 . ${peer.channel(0).sendNext} 0\r\nEND\r\n`);
     },
   },
   {
