@@ -75,7 +75,7 @@ export {
   type SecureOptions,
   type Unsealed,
 } from './message/smime/secure.js';
-export { SIGNATURE_FAULTS, type SignatureFault } from './message/smime/trust.js';
+export { SIGNATURE_FAULTS, type SignatureFault } from './message/smime/signature-fault.js';
 export { addressOfUri, parseInstantUri, uriOfAddress } from './message/uri.js';
 export type { MessageForm } from './message/write.js';
 export { type Listening, Node, startNode } from './node.js';

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { describeFileError } from '../../lib/config/password-file.js';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import type { SecureFiles } from '../../lib/endpoint/secure.js';
-import { SIGNATURE_FAULTS } from '../../lib/message/smime/trust.js';
+import { SIGNATURE_FAULTS } from '../../lib/message/smime/signature-fault.js';
 import { CommandError, EXIT } from './exit.js';
 import { paint } from './output.js';
 

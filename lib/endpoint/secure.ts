@@ -8,7 +8,7 @@ import { describeFileError } from '../config/password-file.js';
 import { LocalError } from '../errors.js';
 import type { Content, MadeContent } from '../imxp/content.js';
 import type { Signature } from '../message/smime/judgement.js';
-import { type FindCertificate, Secure } from '../message/smime/secure.js';
+import type { FindCertificate, Secure } from '../message/smime/secure.js';
 import { checkKeys, type Keys } from './keys.js';
 import { pemOf } from './pem.js';
 
@@ -36,12 +36,14 @@ const KEYS: Keys<SecureFiles> = {
   classic: true,
 };
 
-/** For an endpoint that was given nothing: signatures are seen and not believed. */
-const NOBODY = new Secure();
-
-/** @throws LocalError ARGUMENT | CONFIGURATION */
-export async function secureOf(given: Secure | SecureFiles | undefined): Promise<Secure> {
-  if (given === undefined) return NOBODY;
+/**
+ * For an endpoint that was given nothing too: signatures are seen then, and not believed.
+ *
+ * @throws LocalError ARGUMENT | CONFIGURATION
+ */
+export async function secureOf(given: Secure | SecureFiles = {}): Promise<Secure> {
+  // relays have no use for it, and it takes longer to load than all the rest
+  const { Secure } = await import('../message/smime/secure.js');
   if (given instanceof Secure) return given;
   checkKeys(given, KEYS, 'Endpoint.connect: secure');
   const { certificate, key, authorities, revoked, people, classic = false } = given;

@@ -4,8 +4,9 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import type { Certificate } from './certificate.js';
+import type { SignatureFault } from './signature-fault.js';
 import { type Signer, signatureFault } from './signed-data.js';
-import type { SignatureFault, Trust } from './trust.js';
+import type { Trust } from './trust.js';
 
 /** Who signed, and whether that is proven. */
 export interface Signature {

@@ -10,8 +10,8 @@ import { openEnveloped } from './enveloped-data.js';
 import { guarded, invalidSecured, type SmimeLimits, unreadable } from './fault.js';
 import type { Identity } from './identity.js';
 import type { Signature, SignedLayer } from './judgement.js';
+import { SIGNATURE_FAULTS } from './signature-fault.js';
 import { readSignedData, type SignedData } from './signed-data.js';
-import { SIGNATURE_FAULTS } from './trust.js';
 
 export interface OpeningOptions {
   readonly identity: Identity | undefined;

@@ -12,8 +12,9 @@ import { type Identity, readIdentity } from './identity.js';
 import { judged, type Signature } from './judgement.js';
 import { Opening } from './opening.js';
 import { authorsOf } from './sender.js';
+import { SIGNATURE_FAULTS } from './signature-fault.js';
 import { makeSignedData } from './signed-data.js';
-import { readRevocationLists, SIGNATURE_FAULTS, Trust } from './trust.js';
+import { readRevocationLists, Trust } from './trust.js';
 
 /** Finds the certificate of somebody: PEM or DER, or undefined when it is not known. */
 export type FindCertificate = (address: string) => string | Buffer | undefined;

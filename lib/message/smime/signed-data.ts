@@ -26,7 +26,7 @@ import {
 import { Certificate } from './certificate.js';
 import { guarded, invalidSecured, type SmimeLimits } from './fault.js';
 import type { Identity } from './identity.js';
-import type { SignatureFault } from './trust.js';
+import type { SignatureFault } from './signature-fault.js';
 
 /** A signature within a SignedData. */
 export interface Signer {
