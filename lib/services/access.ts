@@ -37,7 +37,7 @@ export const ACCESS = 'imxp=access';
 /** Octets of a request: {@link ENTRIES} with room for long addresses. */
 const DOCUMENT_OCTETS = 262_144;
 /** Elements that answer or report something: whoever answered them might answer each other for ever. */
-const ANSWERS: ReadonlySet<string> = new Set(['reply', 'statusResponse']);
+const ANSWERS: ReadonlySet<string> = new Set(['reply', 'statusResponse', 'allow', 'deny']);
 
 const DONE: Reply = { code: 250, text: '' };
 

@@ -207,6 +207,12 @@ describe('services/apex-access', () => {
     });
   });
 
+  it('never answers an answer, so that two services do not talk for ever', async () => {
+    const { ask } = await bedrock();
+    for (const answer of ['allow', 'deny'])
+      expect(await ask(`<${answer} transID='1' />`, 'apex=access@rubble.com')).to.deep.equal([]);
+  });
+
   describe('REQ-ACC-013 the closest match', () => {
     const table: readonly (readonly [string, string])[] = [
       ['wilma@example.com', 'core:data presence:subscribe presence:publish'],
