@@ -99,7 +99,14 @@ export class AccountWatch implements AccountRules {
 
   suspended(account: string): string | undefined {
     const disabled = this.#states.get(account)?.state.disabled;
-    return disabled === undefined ? undefined : disabledText(account, disabled);
+    if (disabled === undefined) return undefined;
+    try {
+      // Who was enabled since the last look has logged in by now, and is not to be turned away.
+      return this.#options.accounts.suspended(account);
+    } catch (error) {
+      fault(error);
+      return disabledText(account, disabled);
+    }
   }
 
   attachments(account: string): number {

@@ -92,6 +92,14 @@ describe('node/account-watch', () => {
     expect(expelled).to.deep.equal([[FRED]]);
   });
 
+  it('turns nobody away who was enabled since the last look', async () => {
+    await accounts.disable(FRED);
+    await watch.load();
+    expect(watch.suspended(FRED)).to.be.a('string');
+    await accounts.enable(FRED);
+    expect(watch.suspended(FRED)).to.equal(undefined);
+  });
+
   it('throws away what a removed account has left, also after a restart, and only once', async () => {
     await accounts.remove(FRED);
     await watch.load();
