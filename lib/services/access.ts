@@ -94,12 +94,8 @@ export class AccessService implements DeliveryTarget {
 
   /** Resolves when the answer is on its way. Never rejects. */
   async #serve(request: ServiceRequest, transID: number): Promise<void> {
-    const { originator, element } = request;
-    const form = isApexAccess(element)
-      ? 'apex'
-      : element.name === 'get' || element.name === 'set'
-        ? 'imxp'
-        : request.form;
+    const { originator } = request;
+    const form = formFor(request);
     let answer: ApexAnswer;
     try {
       answer = form === 'apex' ? await this.#apex.answer(request) : { document: await this.#answer(request, transID) };
@@ -158,6 +154,12 @@ export class AccessService implements DeliveryTarget {
       if ((await entries.replace(owner, known, wanted, this.#now())) !== undefined) return;
     }
   }
+}
+
+/** The form to answer in: that of the document, since relays of either dialect pass it on unchanged (IMXP core §17.1 rule 1). */
+function formFor({ element, form }: ServiceRequest): Form {
+  if (isApexAccess(element)) return 'apex';
+  return element.name === 'get' || element.name === 'set' ? 'imxp' : form;
 }
 
 /** Entries that say what they said before have not been updated. */
