@@ -14,7 +14,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['relay', 'wire', 'store'],
   ['services', 'endpoint'],
   ['node'],
-  ['index'],
+  ['index', 'browser'],
   ['bin'],
 ];
 

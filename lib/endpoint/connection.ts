@@ -7,9 +7,7 @@ import { type ImxpError, RefusedError, type Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Attach } from '../imxp/operation.js';
 import type { ChannelHandler, Payload, ReplySink } from '../wire/channel-handle.js';
-import { type DialTarget, dial } from '../wire/dialer.js';
-import { locate, servicesOf } from '../wire/dns/locate.js';
-import { Resolver } from '../wire/dns/resolver.js';
+import type { DialTarget } from '../wire/dialer.js';
 import type { Driver } from '../wire/driver.js';
 import type { DriverOwner, Started } from '../wire/driver-options.js';
 import { Health } from '../wire/health.js';
@@ -17,7 +15,7 @@ import { meshErrors } from '../wire/mesh-profile.js';
 import { preferredTo } from '../wire/preference.js';
 import { ProfileTable } from '../wire/profile.js';
 import type { Credentials } from '../wire/sasl-client.js';
-import { TlsService } from '../wire/tls/service.js';
+import { Dialling } from './dialling.js';
 import type { EndpointSettings } from './options.js';
 
 /** What an endpoint needs of a channel. */
@@ -77,16 +75,14 @@ const NOT_ATTACHED: Reply = { code: 550, text: 'nobody is attached on this chann
 export class RelayConnector implements Connector {
   readonly dialect: Dialect;
   readonly #settings: EndpointSettings;
-  readonly #limits: Limits;
-  readonly #service: TlsService;
-  readonly #resolver: Resolver;
+  readonly #dialling: Dialling;
   readonly #health = new Health();
 
   constructor(settings: EndpointSettings, dialect: Dialect) {
     this.dialect = dialect;
     this.#settings = settings;
     const { connectTimeoutMs, closeTimeoutMs, answerTimeoutMs, messageOctets, windowOctets } = settings.limits;
-    this.#limits = {
+    const limits: Limits = {
       ...DEFAULT_LIMITS,
       connectTimeoutMs,
       closeTimeoutMs,
@@ -94,19 +90,12 @@ export class RelayConnector implements Connector {
       messageOctets,
       windowOctets,
     };
-    this.#resolver = new Resolver({ servers: settings.nameServers });
-    this.#service = new TlsService({
-      common: { ...settings.own, ...(settings.ca === undefined ? {} : { authority: settings.ca }) },
-      domains: new Map(),
-      revocations: [],
-      timeoutMs: this.#limits.tuningTimeoutMs,
-      legacy: settings.legacyTls,
-    });
+    this.#dialling = new Dialling(settings, limits, dialect);
   }
 
   async open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<Connection> {
     const line = new Line(receiver, this.#health);
-    const relays = await this.#relays();
+    const relays = await this.#dialling.relays();
     const driver = await this.#dial(line, than === undefined ? relays : preferredTo(than, relays));
     line.driver = driver;
     try {
@@ -149,32 +138,20 @@ export class RelayConnector implements Connector {
   }
 
   async #dial(line: Line, relays: readonly DialTarget[]): Promise<Driver> {
-    const { domain, tls } = this.#settings;
-    const driver = await dial({
+    const { domain } = this.#settings;
+    const driver = await this.#dialling.dial({
       relays,
       health: this.#health,
       chosen: ({ url }) => {
         line.relay = url;
       },
-      domain,
-      tls,
-      service: this.#service,
       profiles: NO_PROFILES,
-      limits: this.#limits,
       owner: line,
       ...this.#credentials(),
     });
     // The application or the DNS named the relay: it is no stranger, so windows and messages may be large.
     driver.identity = { kind: 'relay', domains: [domain], proof: { mechanism: 'chosen', privacy: driver.privacy } };
     return driver;
-  }
-
-  /** Looked up again for each connection: the domain may have moved. */
-  async #relays(): Promise<readonly DialTarget[]> {
-    const { domain, relays } = this.#settings;
-    return relays.length > 0
-      ? relays
-      : locate(domain, { resolver: this.#resolver, services: servicesOf('edge', [this.dialect]) });
   }
 
   #credentials(): { readonly credentials?: Credentials } {

@@ -81,3 +81,11 @@ export function refusalRecord(alert: RefusalAlert): Buffer {
   const description = { handshake_failure: 40, protocol_version: 70, inappropriate_fallback: 86 }[alert];
   return Buffer.from([21, 3, 1, 0, 2, 2, description]);
 }
+
+/**
+ * Whether a browser of the kin of Chromium says hello. They give up a WebSocket whose server asks for a certificate, which a
+ * page could not show anyway. They are known by the reserved cipher suites that programs do not offer (RFC 8701).
+ */
+export function isBrowser({ cipherSuites }: Pick<ClientHello, 'cipherSuites'>): boolean {
+  return cipherSuites.some((suite) => (suite & 0x0f0f) === 0x0a0a && suite >> 8 === (suite & 0xff));
+}

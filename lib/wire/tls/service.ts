@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import { LocalError, RemoteProtocolError } from '../../errors.js';
-import { chooseStack, refusalRecord } from './choice.js';
+import { chooseStack, isBrowser, refusalRecord } from './choice.js';
 import type { ClientHello } from './client-hello.js';
 import { HandshakeGate } from './handshake-gate.js';
 import { ForgeAcceptor, upgradeForgeClient } from './legacy.js';
@@ -108,7 +108,8 @@ export class TlsService {
       await tellAndEnd(stream, refusalRecord(choice.alert), signal);
       throw new RemoteProtocolError('TLS_FAILED', choice.reason);
     }
-    return this.#acceptor(serverName ?? hello.serverName ?? '', choice.stack).upgrade(stream, { signal });
+    const acceptor = this.#acceptor(serverName ?? hello.serverName ?? '', choice.stack, !isBrowser(hello));
+    return acceptor.upgrade(stream, { signal });
   }
 
   /**
@@ -136,22 +137,24 @@ export class TlsService {
     return upgradeClient(stream, { ...options, context });
   }
 
-  #acceptor(serverName: string, stack: TlsStack): Acceptor {
+  /** @param asks for the client's certificate */
+  #acceptor(serverName: string, stack: TlsStack, asks = true): Acceptor {
     const { common, domains } = this.#options;
     const own = domains.get(serverName.toLowerCase());
-    const key = `${stack} ${own === undefined ? '' : serverName.toLowerCase()}`;
+    const key = `${stack} ${asks} ${own === undefined ? '' : serverName.toLowerCase()}`;
     let acceptor = this.#acceptors.get(key);
     if (acceptor === undefined) {
       const material = own ?? (common.certificate === undefined ? domains.values().next().value : common);
       if (material === undefined) throw new LocalError('CONFIGURATION', 'no certificate is configured');
-      acceptor = this.#newAcceptor(material, stack);
+      acceptor = this.#newAcceptor(material, stack, asks);
       this.#acceptors.set(key, acceptor);
     }
     return acceptor;
   }
 
-  #newAcceptor(material: TlsMaterial, stack: TlsStack): Acceptor {
-    const options = { clientCertificate: 'request', revocations: () => this.#options.revocations } as const;
+  #newAcceptor(material: TlsMaterial, stack: TlsStack, asks: boolean): Acceptor {
+    const clientCertificate = asks ? 'request' : 'none';
+    const options = { clientCertificate, revocations: () => this.#options.revocations } as const;
     if (stack === 'legacy-forge') return new ForgeAcceptor({ ...options, material, gate: this.#gate });
     const context = stack === 'modern' ? strictContext(material) : legacyContext(material, 'server');
     return new TlsAcceptor({ ...options, context });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { chooseStack, refusalRecord } from '../../../lib/wire/tls/choice.js';
+import { chooseStack, isBrowser, refusalRecord } from '../../../lib/wire/tls/choice.js';
 import { type ClientHello, ClientHelloReader } from '../../../lib/wire/tls/client-hello.js';
 import { legacyContext, strictContext } from '../../../lib/wire/tls/native.js';
 import { type HelloParts, helloMessage, nodeHello, records } from '../../support/hello.js';
@@ -72,5 +72,13 @@ describe('wire/tls-choice', () => {
       expect(offered.has(suite), suite.toString(16)).to.equal(true);
     }
     expect(offered.has(0x000a)).to.equal(false);
+  });
+
+  it('knows a browser by the suites that nobody else offers', () => {
+    expect(isBrowser({ cipherSuites: [0x1301, 0xcaca, 0xc02b] })).to.equal(true);
+    expect(isBrowser({ cipherSuites: [0x0a0a] })).to.equal(true);
+    for (const suite of [0x000a, 0x1301, 0xc02b, 0x0a1a, 0x5600, 0x00ff, 0xaaaa - 1]) {
+      expect(isBrowser({ cipherSuites: [suite] }), suite.toString(16)).to.equal(false);
+    }
   });
 });

@@ -1,0 +1,92 @@
+/** How an endpoint comes to its relay from a web page: over the browser's WebSocket, with the browser's TLS, or not at all. */
+import type { Duplex } from 'node:stream';
+import type { Limits } from '../lib/config/limits.js';
+import type { Dialled } from '../lib/endpoint/dialling.js';
+import type { EndpointSettings } from '../lib/endpoint/options.js';
+import { ImxpError, LocalError } from '../lib/errors.js';
+import type { DialTarget } from '../lib/wire/dialer.js';
+import { Driver } from '../lib/wire/driver.js';
+import { authenticate } from '../lib/wire/sasl-client.js';
+import type { SecuredStream } from '../lib/wire/tls/secured-stream.js';
+import { openPageStream, type PageStream } from './stream.js';
+
+export class Dialling {
+  readonly #settings: EndpointSettings;
+  readonly #limits: Limits;
+
+  constructor(settings: EndpointSettings, limits: Limits) {
+    this.#settings = settings;
+    this.#limits = limits;
+  }
+
+  /** @throws LocalError ARGUMENT when there is none that a browser can reach */
+  async relays(): Promise<readonly DialTarget[]> {
+    const { relays } = this.#settings;
+    if (relays.length === 0)
+      throw new LocalError('ARGUMENT', 'a browser cannot ask the DNS: give relay, as wss://host/path');
+    const foreign = relays.find(({ transport }) => transport === 'tcp');
+    if (foreign === undefined) return relays;
+    throw new LocalError('ARGUMENT', `a browser reaches relays by wss:// or ws:// only, not ${foreign.url}`);
+  }
+
+  async dial(dialled: Dialled): Promise<Driver> {
+    const { health, chosen } = dialled;
+    let last: ImxpError = new LocalError('ARGUMENT', 'no relay to connect to');
+    for (const relay of health?.sort(dialled.relays) ?? dialled.relays) {
+      try {
+        const driver = await this.#dialOne(relay, dialled);
+        health?.worked(relay.url);
+        chosen?.(relay);
+        return driver;
+      } catch (error) {
+        if (!(error instanceof ImxpError)) throw error;
+        health?.failed(relay.url);
+        last = error;
+        if (error.code === 'SASL_REFUSED' || error.code === 'SASL_NO_MECHANISM') break;
+      }
+    }
+    throw last;
+  }
+
+  async #dialOne(relay: DialTarget, { owner, profiles, credentials }: Dialled): Promise<Driver> {
+    const { domain, tls } = this.#settings;
+    const limits = this.#limits;
+    const secure = relay.transport === 'wss';
+    if (!secure && tls === 'require') {
+      throw new LocalError(
+        'TLS_REQUIRED',
+        `in a browser TLS is by wss:// only, it is required, and ${relay.url} is without`,
+      );
+    }
+    const stream = duplexOf(await openPageStream(relay.url, limits.connectTimeoutMs));
+    const driver = new Driver(
+      stream,
+      { role: 'initiator', profiles, limits },
+      {
+        remote: { address: relay.host, port: relay.port },
+        local: { address: '', port: 0 },
+        owner,
+        ...(secure ? { security: browserSecurity(stream) } : {}),
+      },
+    );
+    try {
+      await driver.greeted();
+      // Layers of SASL are for those without TLS; a browser that wants protection has wss.
+      if (credentials !== undefined) await authenticate(driver, { ...credentials, qops: ['auth'] }, { domain, limits });
+      return driver;
+    } catch (error) {
+      driver.destroy(error instanceof ImxpError ? error : new LocalError('CLOSED', String(error), { cause: error }));
+      throw error;
+    }
+  }
+}
+
+/** The browser has verified the certificate, for the host of the URL, and tells nothing of it. */
+function browserSecurity(stream: Duplex): SecuredStream {
+  return { stream, protocol: 'TLS', cipher: '', authorized: true };
+}
+
+/** A {@link PageStream} has what a driver uses of a stream of Node. */
+function duplexOf(stream: PageStream | Duplex): Duplex {
+  return stream as Duplex;
+}

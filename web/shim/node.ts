@@ -1,0 +1,52 @@
+/**
+ * What modules of Node are for the endpoint library in a browser, where they are only asked what something is, or not at
+ * all: there are no sockets of TCP, no TLS and no files of our own.
+ */
+import { EventEmitter } from './events.js';
+
+/** `node:stream`: a base; the only stream there is in a browser is in `web/stream.ts`. */
+export class Duplex extends EventEmitter {}
+export class Stream extends EventEmitter {}
+
+/** `node:net` and `node:tls`: what no stream is an instance of. */
+export class Socket extends Duplex {}
+export class TLSSocket extends Socket {}
+
+/** `node:diagnostics_channel`: events without anybody to subscribe from elsewhere. */
+export class Channel {
+  #subscribers: readonly ((message: unknown) => void)[] = [];
+
+  get hasSubscribers(): boolean {
+    return this.#subscribers.length > 0;
+  }
+
+  subscribe(subscriber: (message: unknown) => void): void {
+    this.#subscribers = [...this.#subscribers, subscriber];
+  }
+
+  unsubscribe(subscriber: (message: unknown) => void): void {
+    this.#subscribers = this.#subscribers.filter((other) => other !== subscriber);
+  }
+
+  publish(message: unknown): void {
+    for (const subscriber of this.#subscribers) subscriber(message);
+  }
+}
+
+export function channel(): Channel {
+  return new Channel();
+}
+
+/** `node:util`. */
+export function promisify(call: (...args: unknown[]) => void): (...args: readonly unknown[]) => Promise<unknown> {
+  return (...args) =>
+    new Promise((resolve, reject) => {
+      call(...args, (error: unknown, value: unknown) => (error === null ? resolve(value) : reject(error)));
+    });
+}
+
+/** `node:fs/promises`: a path cannot be read; whoever gives one is told so. */
+export function readFile(): Promise<never> {
+  return Promise.reject(new Error('a browser reads no files: give the text itself'));
+}
+export const stat = readFile;
