@@ -20,7 +20,7 @@ const IMXP_NOON = '21 Oct 2000 12:00:00 +0000';
 const UNTIL = '2000-10-21T14:02:00-08:00';
 const SINCE = '2000-10-21T11:00:00-00:00';
 
-/** A publish as RFC 3343 §2.1 has it. */
+/** A publish like that of RFC 3343 §2.1, at another time. */
 const PUBLISH =
   `<publish publisher='${FRED}' transID='101' timeStamp='2000-10-21T05:02:00-08:00'>` +
   `<presence publisher='${FRED}' lastUpdate='${SINCE}' publisherInfo='http://www.example.com/fred/'>` +
@@ -38,7 +38,7 @@ describe('presence in the form of APEX', () => {
   /** Everything sent since the last call, as `from > to: document`. */
   const take = (): string[] => stage.sent.splice(0).map(({ from, to, document }) => `${from} > ${to}: ${document}`);
 
-  it('polls, publishes and subscribes as RFC 3343 §2.1 and §2.2 print it', async () => {
+  it('polls, publishes, subscribes and terminates (RFC 3343 §2.1, §2.2)', async () => {
     await ask(FRED, subscribe(FRED, 100, 0));
     expect(take()).to.deep.equal([
       `${APEX} > ${FRED}: <publish publisher='${FRED}' transID='100' timeStamp='${NOON}'>` +
