@@ -11,7 +11,6 @@
  * ```
  */
 import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
-import type { Attach, Terminate } from '../imxp/operation.js';
 import { Backoff, pause } from '../wire/backoff.js';
 import { Attachments } from './attachments.js';
 import { attachRefused, type Connection, type Connector, type EndpointChannel } from './connection.js';
@@ -19,6 +18,7 @@ import type { Inbox } from './inbox.js';
 import type { EndpointSettings } from './options.js';
 import type { Outbox } from './outbox.js';
 import { Reception } from './reception.js';
+import { Requests } from './requests.js';
 import type { Transactions } from './transactions.js';
 
 export const LEAVING = 'the endpoint was closed';
@@ -48,6 +48,7 @@ export interface LifelineOptions {
 export class Lifeline {
   readonly attachments = new Attachments();
   readonly #options: LifelineOptions;
+  readonly #requests: Requests;
   readonly #leaving = new AbortController();
   readonly #backoff: Backoff | undefined;
   /** Whether to take the place of other applications. */
@@ -62,6 +63,7 @@ export class Lifeline {
 
   constructor(options: LifelineOptions) {
     this.#options = options;
+    this.#requests = new Requests(options.connector.dialect, options.outbox);
     const { reconnect } = options.settings;
     this.#override = options.settings.override;
     this.#backoff = reconnect === undefined ? undefined : new Backoff(reconnect);
@@ -110,7 +112,7 @@ export class Lifeline {
     const { reception, channel } = this.#present();
     const transID = reception.attached.transID(address);
     if (transID === undefined) throw new LocalError('ARGUMENT', `${address} is not attached`);
-    await this.#ask(channel, { type: 'terminate', transID });
+    await this.#requests.ask(channel, { type: 'terminate', transID });
     reception.attached.remove(address);
     this.attachments.remove(address);
   }
@@ -161,26 +163,10 @@ export class Lifeline {
 
   async #attach({ attached }: Reception, channel: EndpointChannel, address: string): Promise<void> {
     try {
-      await this.#ask(channel, attached.attach(address, this.#override));
+      await this.#requests.ask(channel, attached.attach(address, this.#override));
     } catch (error) {
       throw error instanceof RefusedError ? attachRefused(address, error.reply) : error;
     }
-  }
-
-  #ask(channel: EndpointChannel, operation: Attach | Terminate): Promise<void> {
-    const { connector, outbox } = this.#options;
-    return new Promise((resolve, reject) => {
-      const lost = (code: 'TIMED_OUT' | 'CONNECTION_LOST'): void =>
-        reject(new TransportError(code, `no answer to ${operation.type}`));
-      channel.request(connector.dialect.encode(operation), {
-        replied: (kind, payload) => {
-          const error = outbox.verdict(kind, payload);
-          if (error === undefined) resolve();
-          else reject(error);
-        },
-        failed: (reason) => lost(reason === 'timeout' ? 'TIMED_OUT' : 'CONNECTION_LOST'),
-      });
-    });
   }
 
   #present(): { readonly reception: Reception; readonly channel: EndpointChannel } {
@@ -304,7 +290,7 @@ export class Lifeline {
     const within = (done: Promise<unknown>): Promise<unknown> =>
       Promise.race([done, pause(settings.limits.answerTimeoutMs, over.signal)]);
     await within(outbox.leftBehind());
-    await within(Promise.all(this.#terminations(channel, attached.transIDs)));
+    await within(this.#requests.terminate(channel, attached.transIDs));
     await within(inbox.settled(channel));
     this.#retiring.delete(connection);
     await release();
@@ -341,16 +327,11 @@ export class Lifeline {
     ]);
     // On its own channel a terminate is answered after what was sent before; on another one it would overtake.
     if (outbox.behind) await Promise.race([outbox.caughtUp(), late]);
-    await Promise.race([Promise.all(this.#terminations(channel, attached.transIDs)), late]);
+    await Promise.race([this.#requests.terminate(channel, attached.transIDs), late]);
     timeout.abort();
     outbox.fail('CLOSED', LEAVING);
     inbox.leave();
     await release();
-  }
-
-  /** Whatever the relay says to it: it is over. */
-  #terminations(channel: EndpointChannel, transIDs: readonly number[]): Promise<void>[] {
-    return transIDs.map((transID) => this.#ask(channel, { type: 'terminate', transID }).catch(() => undefined));
   }
 }
 

@@ -1,0 +1,43 @@
+/** What an endpoint asks of its relay about itself: attach and terminate, each with its answer. Knows no Data. */
+import { type ImxpError, TransportError } from '../errors.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
+import type { Attach, Terminate } from '../imxp/operation.js';
+import type { EndpointChannel } from './connection.js';
+
+/** Who reads answers. */
+export interface Judge {
+  /** @returns undefined for ok */
+  verdict(kind: 'RPY' | 'ERR', payload: Buffer): ImxpError | undefined;
+}
+
+export class Requests {
+  readonly #dialect: Dialect;
+  readonly #judge: Judge;
+
+  constructor(dialect: Dialect, judge: Judge) {
+    this.#dialect = dialect;
+    this.#judge = judge;
+  }
+
+  /** @throws RefusedError REFUSED, TransportError TIMED_OUT | CONNECTION_LOST */
+  ask(channel: EndpointChannel, operation: Attach | Terminate): Promise<void> {
+    return new Promise((resolve, reject) => {
+      channel.request(this.#dialect.encode(operation), {
+        replied: (kind, payload) => {
+          const error = this.#judge.verdict(kind, payload);
+          if (error === undefined) resolve();
+          else reject(error);
+        },
+        failed: (reason) => {
+          const code = reason === 'timeout' ? 'TIMED_OUT' : 'CONNECTION_LOST';
+          reject(new TransportError(code, `no answer to ${operation.type}`));
+        },
+      });
+    });
+  }
+
+  /** Whatever the relay says to it: it is over. Never rejects. */
+  async terminate(channel: EndpointChannel, transIDs: readonly number[]): Promise<void> {
+    await Promise.allSettled(transIDs.map((transID) => this.ask(channel, { type: 'terminate', transID })));
+  }
+}
