@@ -20,7 +20,7 @@ import { type OwnRates, Rates } from './relay/rates.js';
 import { registeredOptions } from './relay/registered.js';
 import { Relay } from './relay/relay.js';
 import type { Spool } from './relay/spool.js';
-import type { DeliveryTarget } from './relay/target.js';
+import type { DeliveryTarget, Dialer } from './relay/target.js';
 import { NonceCache } from './sasl/nonce-cache.js';
 import type { ServerSettings } from './sasl/settings.js';
 import { ACCESS, AccessService } from './services/access.js';
@@ -150,7 +150,7 @@ export class Node {
     this.#relay = new Relay({
       domains: config.domains,
       dialects: this.#dialects,
-      dialer: { toward: (domain) => this.#neighbours.toward(domain) },
+      dialer: this.#dialer(),
       directory: this.accounts,
       access,
       services,
@@ -317,6 +317,17 @@ export class Node {
       links,
       held,
       presence: { ...this.#presence.status },
+    };
+  }
+
+  /** The neighbours, which come into being after the relay. */
+  #dialer(): Dialer {
+    const neighbours = (): Neighbours => this.#neighbours;
+    return {
+      toward: (domain) => neighbours().toward(domain),
+      get siblings() {
+        return neighbours().siblings;
+      },
     };
   }
 

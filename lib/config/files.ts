@@ -28,10 +28,13 @@ class Inspection {
 
   async run(): Promise<readonly Finding[]> {
     await this.#tls();
-    for (const [index, route] of this.#config.mesh.routes.entries()) {
-      const { passwordFile } = route.credentials ?? {};
-      if (passwordFile === undefined) continue;
-      await this.#password(['mesh', 'routes', index, 'credentials', 'passwordFile'], passwordFile);
+    const { mesh } = this.#config;
+    for (const section of ['routes', 'siblings'] as const) {
+      for (const [index, { credentials }] of mesh[section].entries()) {
+        const { passwordFile } = credentials ?? {};
+        if (passwordFile === undefined) continue;
+        await this.#password(['mesh', section, index, 'credentials', 'passwordFile'], passwordFile);
+      }
     }
     const { passwordFile } = this.#config.mesh.dns.credentials ?? {};
     if (passwordFile !== undefined) await this.#password(['mesh', 'dns', 'credentials', 'passwordFile'], passwordFile);

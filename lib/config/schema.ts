@@ -267,6 +267,27 @@ const mesh = (path: z.ZodType<string, string>) =>
             .describe('where domains with an address and no SRV record are tried; without it they have no relay'),
         })
         .prefault({}),
+      siblings: z
+        .array(
+          z.strictObject({
+            relays: z
+              .array(relayUrl)
+              .min(1)
+              .superRefine(distinct((relay) => relay.url, 'the relay'))
+              .describe('one relay; its addresses are tried in this order'),
+            tls: z
+              .enum(['off', 'prefer', 'require'])
+              .default('require')
+              .describe('whether the link must be under TLS, with a certificate that names the domain'),
+            credentials: credentials(path)
+              .optional()
+              .describe('how this node logs in there, as relay of its own domain; without it by its certificate'),
+            lanes: z.int().min(1).max(64).optional().describe('channels of this link; limits.lanes without it'),
+          }),
+        )
+        .superRefine(distinct((sibling) => sibling.relays[0]?.url, 'the relay'))
+        .default([])
+        .describe('other relays of the same domains: asked for endpoints that are not attached here'),
       trusted: z.array(identity).default([]).describe('relays that may pass on Data of originators in any domain'),
     })
     .prefault({});

@@ -59,6 +59,9 @@ export class Neighbours implements Dialer {
   #config: NodeConfig;
   #resolver: Resolver;
   #routes: Routes<Routed>;
+  #siblings: readonly Routed[];
+  /** See {@link Dialer}; the same array as long as the configuration is. */
+  siblings: readonly DeliveryTarget[] = [];
   #found: LinkPool<Neighbour> | undefined;
 
   constructor(config: NodeConfig, options: NeighboursOptions) {
@@ -66,6 +69,7 @@ export class Neighbours implements Dialer {
     this.#config = config;
     this.#resolver = resolverOf(config);
     this.#routes = this.#makeRoutes(new Map());
+    this.#siblings = this.#makeSiblings(new Map());
     this.#found = this.#makePool();
   }
 
@@ -86,8 +90,10 @@ export class Neighbours implements Dialer {
     const before = this.#config.mesh.dns;
     this.#config = config;
     const old = new Map([...this.#routes].map((neighbour) => [keyOf(neighbour.route), neighbour]));
+    const siblings = new Map(this.#siblings.map((neighbour) => [keyOf(neighbour.route), neighbour]));
     this.#routes = this.#makeRoutes(old);
-    const closing = [...old.values()].map(({ link }) => link.close());
+    this.#siblings = this.#makeSiblings(siblings);
+    const closing = [...old.values(), ...siblings.values()].map(({ link }) => link.close());
     if (JSON.stringify(before) !== JSON.stringify(config.mesh.dns)) {
       if (this.#found !== undefined) closing.push(this.#found.close());
       this.#resolver = resolverOf(config);
@@ -98,7 +104,7 @@ export class Neighbours implements Dialer {
 
   /** Closes all links, within `limitMs` where that is given. */
   async close(limitMs?: number): Promise<void> {
-    const routed = [...this.#routes].map(({ link }) => link.close(limitMs));
+    const routed = [...this.#routes, ...this.#siblings].map(({ link }) => link.close(limitMs));
     await Promise.all([...routed, this.#found?.close(limitMs)]);
   }
 
@@ -115,7 +121,7 @@ export class Neighbours implements Dialer {
   }
 
   #all(): Neighbour[] {
-    return [...this.#routes, ...(this.#found ?? [])];
+    return [...this.#routes, ...this.#siblings, ...(this.#found ?? [])];
   }
 
   /** Makes the neighbours of a configuration; those of `old` with the same route are kept and taken out of it. */
@@ -127,6 +133,21 @@ export class Neighbours implements Dialer {
       routes.add(route.domain, kept ?? this.#routed(route));
     }
     return routes;
+  }
+
+  /** The same for the other relays of the domains served here. */
+  #makeSiblings(old: Map<string, Routed>): readonly Routed[] {
+    const [domain = ''] = this.#config.domains;
+    // An early ok would be all that is known of an endpoint that may be anywhere.
+    const dialect = this.#options.dialects.find(({ early }) => !early)?.name;
+    const made = this.#config.mesh.siblings.map((sibling) => {
+      const route = { ...sibling, domain, dialect };
+      const kept = old.get(keyOf(route));
+      old.delete(keyOf(route));
+      return kept ?? this.#routed(route);
+    });
+    this.siblings = made.map(({ target }) => target);
+    return made;
   }
 
   #makePool(): LinkPool<Neighbour> | undefined {

@@ -72,6 +72,17 @@ export class Associations {
     return this.#channel.identity.kind === 'relay' || this.#bound !== undefined;
   }
 
+  /** Whether the peer is another relay of a domain served here; there are none unless the configuration names some. */
+  get sibling(): boolean {
+    const { identity } = this.#channel;
+    const { siblings = [] } = this.#context.dialer;
+    return (
+      siblings.length > 0 &&
+      identity.kind === 'relay' &&
+      identity.domains.some((own) => this.#context.domains.has(own.toLowerCase()))
+    );
+  }
+
   /** Whether the peer is a relay of that domain (lower-case). */
   serves(domain: string): boolean {
     const { identity } = this.#channel;
@@ -129,8 +140,9 @@ export class Associations {
     if (this.#theirs.has(bind.transID)) return TRANSID_IN_USE;
     const denial = policy.mayBind(identity, privacy, domain) ?? this.#suspended(accountsOf(identity));
     if (denial !== undefined) return denial;
-    if (domains.has(domain)) return SERVED_HERE;
-    const located = bindCheck(domain, this.#channel);
+    if (domains.has(domain) && !this.sibling) return SERVED_HERE;
+    // The records of a domain served here would be compared with those who are asked for them.
+    const located = domains.has(domain) || bindCheck(domain, this.#channel);
     if (!(located instanceof Promise)) return this.#bindLocated(bind, domain, located);
     return located.then(
       (found) => this.#bindLocated(bind, domain, found),
@@ -226,7 +238,8 @@ export class Associations {
     const { domains, policy } = this.#context;
     const { identity, privacy } = this.#channel;
     if (association.type === 'bind') {
-      return !domains.has(association.domain) && policy.mayBind(identity, privacy, association.domain) === undefined;
+      if (domains.has(association.domain) && !this.sibling) return false;
+      return policy.mayBind(identity, privacy, association.domain) === undefined;
     }
     const name = addressOf(association.key);
     return name !== undefined && domains.has(name.domain) && policy.mayAttach(identity, privacy, name) === undefined;
@@ -245,7 +258,10 @@ export class Associations {
     const name = this.#named(originator);
     if (name === undefined) return ORIGINATOR_INVALID;
     const { identity, privacy } = this.#channel;
-    const denial = this.#context.policy.mayOriginate(identity, privacy, name, this.#standing);
+    // What another relay of this domain passes on was permitted there.
+    const denial = this.sibling
+      ? undefined
+      : this.#context.policy.mayOriginate(identity, privacy, name, this.#standing);
     if (denial !== undefined) return denial;
     if (this.#permitted === undefined || this.#permitted.size >= PERMITTED) this.#permitted = new Set();
     this.#permitted.add(originator);

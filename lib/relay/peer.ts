@@ -27,6 +27,7 @@ import { Gate } from './gate.js';
 import type { Denial } from './policy.js';
 import type { Allowance } from './rates.js';
 import { Refusal } from './route.js';
+import type { Reporter } from './status.js';
 import type { DeliveryTarget } from './target.js';
 import { carry, carryDecided, type Origin } from './transfer.js';
 import { View } from './view.js';
@@ -325,6 +326,15 @@ class PeerView extends View {
     return this.#associations.relaying;
   }
 
+  /** Another relay of this domain tells its originators itself, and has asked its siblings itself. */
+  override get reporter(): Reporter | undefined {
+    return this.#associations.sibling ? undefined : super.reporter;
+  }
+
+  protected override get siblings(): readonly DeliveryTarget[] {
+    return this.#associations.sibling ? NONE : super.siblings;
+  }
+
   override get hopLimit(): number {
     return this.context.hopLimit;
   }
@@ -341,6 +351,7 @@ class PeerView extends View {
   }
 }
 
+const NONE: readonly DeliveryTarget[] = Object.freeze([]);
 const LOOP = new Refusal(REPLIES.loop);
 const NO_TRANSIT = new Refusal(REPLIES.noTransit);
 const ADDRESS_INVALID = new Refusal(REPLIES.addressInvalid);

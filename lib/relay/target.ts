@@ -42,6 +42,8 @@ export interface DeliveryTarget {
  */
 export interface Dialer {
   toward(domain: string): DeliveryTarget | Reply;
+  /** Other relays of the domains served here; none unless given. */
+  readonly siblings?: readonly DeliveryTarget[];
 }
 
 /** Answers questions about the endpoints of the local domains. */

@@ -17,6 +17,8 @@ import type { Timekeeper } from './timekeeper.js';
 /** The action an originator needs to be granted (IMXP access §3). */
 export const CORE_DATA = 'core:data';
 
+const NONE: readonly DeliveryTarget[] = Object.freeze([]);
+
 /** The view for Data made here, which may go anywhere. */
 export class View implements TimedView {
   readonly context: Context;
@@ -78,7 +80,12 @@ export class View implements TimedView {
   }
 
   absent(name: Address, originator: string): DeliveryTarget {
-    return new Absent(this.context, name, originator);
+    return new Absent(this.context, name, originator, this.siblings);
+  }
+
+  /** RFC 3340 §6: other relays of this domain, to which an endpoint may be attached that is not here. */
+  protected get siblings(): readonly DeliveryTarget[] {
+    return this.context.dialer.siblings ?? NONE;
   }
 
   holder(name: Address): DeliveryTarget | undefined {
@@ -185,15 +192,36 @@ class Absent implements DeliveryTarget {
   readonly #context: Context;
   readonly #name: Address;
   readonly #originator: string;
+  readonly #siblings: readonly DeliveryTarget[];
 
-  constructor(context: Context, name: Address, originator: string) {
+  constructor(context: Context, name: Address, originator: string, siblings: readonly DeliveryTarget[]) {
     this.#context = context;
     this.#name = name;
     this.#originator = originator;
+    this.#siblings = siblings;
   }
 
-  deliver(_delivery: Delivery, sink: DeliverySink): void {
-    void this.#reply().then((reply) => sink.failed(reply));
+  deliver(delivery: Delivery, sink: DeliverySink): void {
+    void this.#reply().then((reply) => {
+      if (reply === REPLIES.notAttached) this.#elsewhere(delivery, sink, 0, reply);
+      else sink.failed(reply);
+    });
+  }
+
+  /** Asks one sibling after the other, until one has it or says something else than that it is not there. */
+  #elsewhere(delivery: Delivery, sink: DeliverySink, at: number, reply: Reply): void {
+    const sibling = this.#siblings[at];
+    if (sibling === undefined) {
+      sink.failed(reply);
+      return;
+    }
+    sibling.deliver(delivery, {
+      delivered: (later) => sink.delivered(later),
+      failed: (failure) => {
+        if (failure.code === REPLIES.notAttached.code) this.#elsewhere(delivery, sink, at + 1, failure);
+        else sink.failed(failure);
+      },
+    });
   }
 
   async #reply(): Promise<Reply> {

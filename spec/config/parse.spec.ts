@@ -30,7 +30,7 @@ describe('config/parse', () => {
       sasl: { mechanisms: ['DIGEST-MD5', 'EXTERNAL'], qops: ['auth'], serverNames: [] },
       compatibility: { draftNames: false, dialects: ['imxp', 'apex'] },
       store: { type: 'lmdb', path: resolve('/etc/imxp/var') },
-      mesh: { routes: [], dns: { enabled: true, servers: [], tls: 'require' }, trusted: [] },
+      mesh: { routes: [], dns: { enabled: true, servers: [], tls: 'require' }, siblings: [], trusted: [] },
       policy: {
         bindCheckAuthenticated: false,
         relays: {},
