@@ -47,7 +47,8 @@ describe('imxp status and imxp top', function () {
     expect(stdout).to.match(/^example\.com: ready since \d\d:\d\d:\d\d \(imxp \d/);
     expect(stdout)
       .to.include(`tcp://127.0.0.1:${node.port}`)
-      .and.match(/rubble\.com +idle/);
+      .and.match(/rubble\.com +idle/)
+      .and.match(/held +nothing/);
   });
 
   it('says everything as JSON', async () => {

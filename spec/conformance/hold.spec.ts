@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
+import { ImxpError } from '../../lib/errors.js';
 import { type NodeProcess, Workshop } from '../support/node-process.js';
 import { within } from '../support/within.js';
 
@@ -140,6 +142,7 @@ describe('held messages and SIGKILL', function () {
   /** Collects until a message that is not held has come: it does not overtake what is held. */
   async function collected(each: (count: number) => void = () => {}): Promise<Arrivals> {
     const arrivals = new Arrivals();
+    const [fred = expect.fail('nobody sends')] = endpoints;
     const barney = await attach(BARNEY);
     const over = new Promise<void>((resolve) => {
       barney.receive((delivery) => {
@@ -152,11 +155,13 @@ describe('held messages and SIGKILL', function () {
     const last = async (): Promise<void> => {
       for (;;) {
         try {
-          await endpoints[0]?.send({ to: BARNEY, content: 'the last' });
+          await fred.send({ to: BARNEY, content: 'the last' });
           return;
-        } catch {
-          // The relay is being started again.
-          await new Promise((resolve) => setTimeout(resolve, 50));
+        } catch (error) {
+          // The relay is being started again, or Barney is not back yet.
+          if (!fred.connected) await once(fred, 'connect');
+          else if (!barney.connected) await once(barney, 'connect');
+          else if (!(error instanceof ImxpError) || error.reply?.code === 550) throw error;
         }
       }
     };
