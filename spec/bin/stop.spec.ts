@@ -8,8 +8,6 @@ import { RawPeer } from '../support/raw-peer.js';
 
 const PASSWORD = 'yabba dabba doo';
 const STOP_MS = 3000;
-/** What a loaded machine takes for ending a process. */
-const SLACK_MS = 1500;
 
 describe('stopping a node whose peers answer nothing', function () {
   this.timeout(90_000);
@@ -60,18 +58,17 @@ describe('stopping a node whose peers answer nothing', function () {
     const peer = await attached();
     const stranger = connect({ port: node.port, host: '127.0.0.1' }).on('error', () => {});
     const ready = await node.log(({ msg }) => msg === 'ready', 'ready');
-    const begin = performance.now();
     node.command.signal('SIGTERM');
     await node.log(({ msg }) => msg === 'draining', 'draining');
     const page = await fetch(`${ready['admin']}/readyz`);
     expect([page.status, await page.text()]).to.deep.equal([503, 'draining\n']);
-    const status = await workshop.run(['status', '--admin', String(ready['admin'])]);
-    expect(status.code).to.equal(69);
-    expect(status.stdout.toString()).to.include('draining');
+    const facts = await fetch(`${ready['admin']}/status`);
+    expect(await facts.json()).to.include({ state: 'draining' });
+    // A command takes longer to start than a loaded machine leaves the node; it says so as well when it is gone.
+    expect((await workshop.run(['status', '--admin', String(ready['admin'])])).code).to.equal(69);
     const { code } = await node.command.finished(30_000);
-    const took = performance.now() - begin;
+    // It would be killed a second after drainTimeoutMs, with another code.
     expect(code).to.equal(0);
-    expect(took).to.be.lessThan(STOP_MS + SLACK_MS);
     const words = node.lines.map(({ msg }) => msg);
     expect(words).to.include.members(['draining', 'drain timed out', 'stopped']);
     peer.destroy();
@@ -110,9 +107,8 @@ describe('stopping a node whose peers answer nothing', function () {
   });
 
   it('is quick where they answer', async () => {
-    const begin = performance.now();
     const { code } = await node.stop();
     expect(code).to.equal(0);
-    expect(performance.now() - begin).to.be.lessThan(STOP_MS);
+    expect(node.lines.map(({ msg }) => msg)).to.not.include('drain timed out');
   });
 });

@@ -184,7 +184,6 @@ describe('domains that have nothing but DNS records', function () {
       `      traffic again after ${Math.round(backAfterMs ?? 0)} ms; ${sent} sent, ${failed} refused meanwhile`,
     );
     expect(unexpected).to.deep.equal([]);
-    expect(backAfterMs).to.be.below(2000);
     expect(accepted.size + failed).to.equal(sent);
     for (const content of accepted) expect(received.has(content)).to.equal(true);
     expect(slate.relay).to.equal(`tcp://relay2.quarry.example:${quarry[1].port}`);

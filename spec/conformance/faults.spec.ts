@@ -309,9 +309,8 @@ for (const transport of TRANSPORTS) {
       }
 
       it('is not held up for long by peers that do not answer', async () => {
-        const begun = Date.now();
+        // It would be killed a second after drainTimeoutMs, with another code.
         expect((await town.node.stop()).code).to.equal(0);
-        expect(Date.now() - begun).to.be.below(DRAIN_TIMEOUT_MS + 2 * CLOSE_TIMEOUT_MS + 2000);
         await town.node.start();
         bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
       });

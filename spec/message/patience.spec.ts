@@ -11,7 +11,7 @@ import { document } from './support.js';
 const LONG = 100_000;
 const SPACES = ' '.repeat(LONG);
 /** Those that grow with the square of the length took ten seconds and more. */
-const LIMIT_MS = 2000;
+const LIMIT_MS = 5000;
 
 const work: readonly [string, () => unknown][] = [
   ['spaces in a flowed text', () => unflow(`${SPACES}x`)],
@@ -33,9 +33,11 @@ const work: readonly [string, () => unknown][] = [
 describe('long messages', () => {
   for (const [what, act] of work) {
     it(`with many ${what} take no longer than their length`, () => {
-      const begin = performance.now();
+      // Of the processor, because others may use it as well.
+      const begin = process.cpuUsage();
       act();
-      expect(performance.now() - begin).to.be.below(LIMIT_MS);
+      const { user, system } = process.cpuUsage(begin);
+      expect((user + system) / 1000).to.be.below(LIMIT_MS);
     });
   }
 });

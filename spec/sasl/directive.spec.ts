@@ -138,8 +138,7 @@ describe('the list grammar of DIGEST-MD5', () => {
   });
 
   it('takes a long quoted value in no time', () => {
-    const started = performance.now();
-    expect(() => parse(`a="${'\\a'.repeat(2000)}`)).to.throw(RemoteProtocolError);
-    expect(performance.now() - started).to.be.below(200);
+    // What is quadratic takes longer than a spec may.
+    expect(() => parse(`a="${'\\a'.repeat(200_000)}`)).to.throw(RemoteProtocolError);
   });
 });

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { attach, errorIn, inlineData, textXml } from '../support/raw-documents.js';
+import { attach, errorIn, IMXP, inlineData, textXml } from '../support/raw-documents.js';
+import type { RawPeer } from '../support/raw-peer.js';
 import { BARNEY, FRED, Stronghold, WILMA } from '../support/stronghold.js';
 
 describe('security: rates', () => {
@@ -7,18 +8,25 @@ describe('security: rates', () => {
   afterEach(() => stronghold.fall());
 
   it('Data past the rate of an endpoint are refused with 450, on all its sessions, and nobody else is concerned', async () => {
-    stronghold = await Stronghold.build({ limits: { dataPerSecond: 2, dataBurst: 5 } });
+    stronghold = await Stronghold.build({ limits: { dataPerSecond: 1, dataBurst: 5 } });
     const { peer, channel } = await stronghold.attached(BARNEY);
     const second = await stronghold.authenticated(BARNEY);
     const other = await second.imxp(attach('barney/second@example.com', 1));
-    const send = async (from = peer, on = channel): Promise<number | undefined> =>
-      errorIn((await from.ask(on, inlineData(BARNEY, ['nobody@example.com'], 'x'))).payload)?.code;
-    const codes: (number | undefined)[] = [];
-    for (let i = 0; i < 7; i += 1) codes.push(await send());
-    expect(codes.filter((code) => code === 450).length).to.be.at.least(1);
+    const send = async (): Promise<number | undefined> =>
+      errorIn((await peer.ask(channel, inlineData(BARNEY, ['nobody@example.com'], 'x'))).payload)?.code;
+    // Many at once, because tokens come back while a slow machine looks at one after the other.
+    const COUNT = 40;
+    for (let i = 0; i < COUNT; i += 1) peer.msg(channel, inlineData(BARNEY, ['nobody@example.com'], 'x'));
+    for (let i = 0; i < COUNT; i += 1) second.msg(other, inlineData('barney/second@example.com', [FRED], 'x'));
+    const codesOf = async (from: RawPeer, on: number): Promise<(number | undefined)[]> => {
+      const codes: (number | undefined)[] = [];
+      for (let i = 0; i < COUNT; i += 1) codes.push(errorIn((await from.nextReply(on)).payload)?.code);
+      return codes;
+    };
+    const codes = [...(await codesOf(peer, channel)), ...(await codesOf(second, other))];
     expect(codes.slice(0, 5)).to.deep.equal([550, 550, 550, 550, 550]);
-    const refusal = await second.ask(other, inlineData('barney/second@example.com', [FRED], 'x'));
-    expect(errorIn(refusal.payload)?.code).to.equal(450);
+    expect(codes.slice(0, COUNT)).to.include(450);
+    expect(codes.slice(COUNT), 'on the other session').to.include(450);
     const fred = await stronghold.attached(FRED);
     expect(errorIn((await fred.peer.ask(fred.channel, inlineData(FRED, [WILMA], 'x'))).payload)?.text).to.equal(
       'not attached',
@@ -33,14 +41,21 @@ describe('security: rates', () => {
     stronghold = await Stronghold.build({ limits: { attachPerSecond: 1, attachBurst: 3 } });
     const { peer, channel } = await stronghold.attached(BARNEY);
     const said: (string | undefined)[] = [];
-    for (let i = 0; i < 4; i += 1) {
-      const reply = await peer.ask(channel, textXml(attach(`barney/${i}@example.com`, i + 1)));
+    const COUNT = 40;
+    for (let i = 0; i < COUNT; i += 1) peer.msg(channel, textXml(attach(`barney/${i}@example.com`, i + 1)));
+    for (let i = 0; i < COUNT; i += 1) {
+      const reply = await peer.nextReply(channel);
       said.push(reply.keyword === 'RPY' ? 'ok' : errorIn(reply.payload)?.text);
     }
     expect(said.slice(0, 2)).to.deep.equal(['ok', 'ok']);
-    expect(said.at(-1)).to.match(/wait a second and try again/);
-    const { profile } = await peer.start('http://xml.resource.org/profiles/IMXP', attach('barney/x@example.com', 9));
-    expect(errorIn(profile?.content ?? '')?.code).to.equal(450);
+    expect(said.some((text) => text?.includes('wait a second and try again'))).to.equal(true);
+    // A token may have come back meanwhile, but not one for each.
+    const codes: (number | undefined)[] = [];
+    for (let i = 0; i < 5 && !codes.includes(450); i += 1) {
+      const { profile } = await peer.start(IMXP, attach(`barney/x${i}@example.com`, 91 + i));
+      codes.push(errorIn(profile?.content ?? '')?.code);
+    }
+    expect(codes).to.include(450);
   });
 
   it('nobody is limited by default: 20,000 Data in a row', async () => {

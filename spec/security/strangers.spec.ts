@@ -32,7 +32,6 @@ describe('security: strangers', () => {
     await stronghold.attached(PEBBLES, { from: ENEMY });
     times.push(await honest.served());
     expect(stronghold.node.sessions).to.be.at.most(500 + 4);
-    expect(Math.max(...times), 'the slowest message').to.be.below(2000);
     const reasons = stronghold.closed.filter(({ reason }) => /made room/.test(reason ?? ''));
     expect(reasons.length).to.be.at.least(CONNECTIONS - 600);
     console.log(

@@ -283,7 +283,8 @@ describe('wire/entrance', () => {
       const second = await socket();
       const begun = performance.now();
       await closed(second);
-      expect(performance.now() - begun).to.be.lessThan(3000);
+      // Or it would have been the hold, at the earliest.
+      expect(performance.now() - begun).to.be.lessThan(10_000);
       expect(listener.drivers.size).to.equal(1);
     });
 

@@ -22,9 +22,9 @@ describe('connecting to one of several addresses', () => {
   after(() => new Promise<void>((resolve) => server.close(() => resolve())));
 
   it('goes on at once when one refuses', async () => {
-    const begin = performance.now();
-    const socket = await connectAny(['127.0.0.2', '127.0.0.3', '127.0.0.1'], port, { timeoutMs: 5000, name: 'relay' });
-    expect(performance.now() - begin).to.be.below(240);
+    // A head start for each of them would be longer than it may take in all.
+    const refusing = Array.from({ length: 40 }, (_, index) => `127.0.0.${index + 2}`);
+    const socket = await connectAny([...refusing, '127.0.0.1'], port, { timeoutMs: 9000, name: 'relay' });
     expect(socket.remoteAddress).to.equal('127.0.0.1');
     socket.destroy();
   });
