@@ -8,7 +8,7 @@ import { describeFileError } from '../config/password-file.js';
 import { LocalError } from '../errors.js';
 import type { Content, MadeContent } from '../imxp/content.js';
 import type { Signature } from '../message/smime/judgement.js';
-import type { FindCertificate, Secure } from '../message/smime/secure.js';
+import { type FindCertificate, Secure } from '../message/smime/secure.js';
 import { checkKeys, type Keys } from './keys.js';
 import { pemOf } from './pem.js';
 
@@ -37,14 +37,13 @@ const KEYS: Keys<SecureFiles> = {
 };
 
 /**
- * For an endpoint that was given nothing too: signatures are seen then, and not believed.
+ * For an endpoint that was given nothing, too: signatures are seen then, and not believed.
  *
  * @throws LocalError ARGUMENT | CONFIGURATION
  */
 export async function secureOf(given: Secure | SecureFiles = {}): Promise<Secure> {
-  // relays have no use for it, and it takes longer to load than all the rest
-  const { Secure } = await import('../message/smime/secure.js');
-  if (given instanceof Secure) return given;
+  // not by its class, of which a program may have loaded a second copy
+  if ('seal' in given && 'open' in given) return given;
   checkKeys(given, KEYS, 'Endpoint.connect: secure');
   const { certificate, key, authorities, revoked, people, classic = false } = given;
   return new Secure({

@@ -1,4 +1,4 @@
-/** Why a signature is not believed, in words. Apart from what finds out, which takes a while to load. */
+/** Why a signature is not believed, in words. Apart from what finds out, because those who only show it need no more. */
 
 /** What may be wrong with a signature, or with the certificate of somebody: constant words for each. */
 export const SIGNATURE_FAULTS = {
