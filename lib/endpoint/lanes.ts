@@ -93,6 +93,7 @@ export class Lanes {
   }
 
   get outstanding(): number {
+    if (this.#single !== undefined) return this.#single.outstanding;
     let sum = 0;
     for (const lane of this.#lanes) sum += lane.outstanding;
     for (const lane of this.#retired) sum += lane.outstanding;
@@ -100,6 +101,7 @@ export class Lanes {
   }
 
   get octets(): number {
+    if (this.#single !== undefined) return this.#single.octets;
     let sum = 0;
     for (const lane of this.#lanes) sum += lane.octets;
     for (const lane of this.#retired) sum += lane.octets;
@@ -172,6 +174,11 @@ export class Lanes {
   /** The channel the endpoint is attached on. */
   get first(): Lane | undefined {
     return this.#first;
+  }
+
+  /** The usual case, which each Data asks for. */
+  get #single(): Lane | undefined {
+    return this.#lanes.length === 1 && this.#retired.length === 0 ? this.#first : undefined;
   }
 
   #pin(recipient: string, lane: Lane): void {
