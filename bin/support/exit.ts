@@ -16,11 +16,15 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 /** Ends the command with a message for people and a code for scripts; no stack is shown. */
 export class CommandError extends Error {
   readonly exitCode: ExitCode;
+  /** What scripts are told beside. */
+  readonly details: object;
 
-  constructor(exitCode: ExitCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(exitCode: ExitCode, message: string, options: ErrorOptions & { readonly details?: object } = {}) {
+    const { details = {}, ...rest } = options;
+    super(message, rest);
     this.name = 'CommandError';
     this.exitCode = exitCode;
+    this.details = details;
   }
 }
 

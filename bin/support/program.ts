@@ -4,7 +4,7 @@ import { nearest } from '../../lib/config/nearest.js';
 import { ConfigurationError, writeProblem } from '../../lib/config/problem.js';
 import { ImxpError } from '../../lib/errors.js';
 import { VERSION } from '../../lib/ops/version.js';
-import { EXIT, exitCodeOf } from './exit.js';
+import { CommandError, EXIT, exitCodeOf } from './exit.js';
 import { explain, pathOf } from './manual.js';
 import { complain, harmless, paint, printJson } from './output.js';
 
@@ -90,6 +90,7 @@ function failureOf(error: unknown): object {
     ...(origin instanceof ImxpError && origin.reply !== undefined ? { code: origin.reply.code } : {}),
     text: origin instanceof ImxpError && origin.reply !== undefined ? origin.reply.text : text,
     ...(error instanceof ConfigurationError ? { problems: error.problems } : {}),
+    ...(error instanceof CommandError ? error.details : {}),
     exitCode,
   };
 }

@@ -15,7 +15,7 @@ const CONFIG = {
 };
 
 describe('imxp account', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const path = temporaryDirectory();
 
   beforeEach(async () => {

@@ -119,10 +119,9 @@ function proofObstacle({ address, password, digests }: Row, config: NodeConfig):
 
 function refused(file: string, problems: readonly RowProblem[], { json }: ImportFlags): CommandError {
   const where = file === '-' ? 'standard input' : file;
-  if (json === true) printJson({ problems });
-  else for (const { line, message } of problems) complain(`${where}:${line}: ${harmless(message)}`);
+  if (json !== true) for (const { line, message } of problems) complain(`${where}:${line}: ${harmless(message)}`);
   const counted = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
-  return new CommandError(EXIT.FAILED, `${where}: ${counted}; nothing was written`);
+  return new CommandError(EXIT.FAILED, `${where}: ${counted}; nothing was written`, { details: { problems } });
 }
 
 /** Accounts nobody can log in to. */

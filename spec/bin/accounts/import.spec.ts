@@ -20,7 +20,7 @@ const digest = (name: string, password: string): string => {
 };
 
 describe('imxp account import and export', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   this.slow(10_000);
   const path = temporaryDirectory();
 
@@ -71,6 +71,9 @@ describe('imxp account import and export', function () {
     expect(stderr).to.include('8 problems; nothing was written');
     expect(stdout).to.equal('');
     expect(code).to.equal(1);
+    const told = JSON.parse((await account(['import', 'people.csv', '--json'])).stdout);
+    expect(told).to.include({ failed: true, exitCode: 1 });
+    expect(told.problems.map(({ line }: { line: number }) => line)).to.deep.equal([3, 4, 5, 6, 7, 8, 9, 10]);
     expect(await stored((accounts) => accounts.count())).to.equal(1);
   });
 
