@@ -208,6 +208,12 @@ export const PLANTED: readonly Planted[] = [
     spoil: once((given) => [given, { ...given, msgno: 4711, seqno: given.seqno }]),
   },
   {
+    fault: 'numbers all its messages alike',
+    only: ['data.order', 'data.inline'],
+    found: ['framing.msgno'],
+    spoil: { down: (given) => (given.keyword === 'MSG' && given.channel !== 0 ? [{ ...given, msgno: 0 }] : [given]) },
+  },
+  {
     fault: 'writes on a channel that is not open',
     only: ['framing.joined'],
     found: ['framing.channels'],

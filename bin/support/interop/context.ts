@@ -11,7 +11,9 @@ import { LateError } from './peer/within.js';
 import { type Account, domainOf, type Target } from './target.js';
 
 /** Octets taken from the listener in one session. */
-const MOST_OCTETS = 16_777_216;
+const MOST_OCTETS = 4_194_304;
+/** Messages of the listener that no check takes. */
+const MOST_WAITING = 1000;
 const RETRY_MS = 50;
 
 /** A rule that holds for every frame, broken. */
@@ -81,7 +83,15 @@ export class Context {
     const { host, port, transport, path } = location;
     const peer = await this.#stage('greeting.prompt', () =>
       RawPeer.connect({
-        ...{ host, port, transport, site: domain, deadlineMs: timeoutMs, mostOctets: MOST_OCTETS },
+        ...{
+          host,
+          port,
+          transport,
+          site: domain,
+          deadlineMs: timeoutMs,
+          mostOctets: MOST_OCTETS,
+          mostWaiting: MOST_WAITING,
+        },
         ...(path === undefined ? {} : { path }),
         ...(authority === undefined ? { tls: { rejectUnauthorized: false } } : { authority }),
         name: `session ${this.sessions.length + 1}`,

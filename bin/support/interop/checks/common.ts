@@ -29,6 +29,7 @@ function said(peer: RawPeer): string {
 /** Octets that end the session, and to which nothing is said but SEQ. */
 export async function silentEnd(peer: RawPeer, octets: Buffer | string): Promise<void> {
   const expected = 'the end of the session, and nothing said';
+  expect(peer.alive, 'a session to begin with', 'its end before anything was wrong');
   peer.log.record();
   peer.inject(octets);
   const deadline = Date.now() + peer.deadlineMs;
@@ -39,6 +40,8 @@ export async function silentEnd(peer: RawPeer, octets: Buffer | string): Promise
   const words = said(peer);
   expect(words === '', expected, words);
   expect(!peer.alive, expected, 'nothing said, and a connection that stays open');
+  // Says so when it was the kit that ended it.
+  await peer.ended();
 }
 
 /** One question on a channel of the mesh that needs no attachment: terminate of nothing. */

@@ -75,7 +75,10 @@ async function oversize(context: Context): Promise<void> {
     peer.write(channel.build('MSG', msgno, Buffer.alloc(STEP, ' '), '*'));
     sent += STEP;
   }
-  if (!peer.alive) return context.remark(`the session ends behind ${sent} octets of one message`);
+  if (!peer.alive) {
+    await peer.ended();
+    return context.remark(`the session ends behind ${sent} octets of one message`);
+  }
   // RFC 3080 §2.6.3: whoever is answered before the last frame ends the message with an empty one.
   peer.write(channel.build('MSG', msgno, ''));
   refused(context, await peer.nextReply(0), { should: [500, 501, 550, 554] });

@@ -156,6 +156,13 @@ export const FRAME_RULES = [
     why: 'frames of one message must follow each other on their channel',
   },
   {
+    rule: 'msgno',
+    id: 'framing.msgno',
+    title: 'gives no message a number of one that is not answered yet',
+    clause: 'RFC 3080 §2.2.1.1',
+    why: 'nobody could tell to which of the two the reply belongs',
+  },
+  {
     rule: 'reply',
     id: 'framing.replies',
     title: 'replies once to each message, in the order of the messages',

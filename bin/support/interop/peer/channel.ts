@@ -21,7 +21,7 @@ interface Queued {
 }
 
 /** What a listener may not do, whatever it is asked: the rules that hold for each frame. */
-export type Rule = 'grammar' | 'channel' | 'seqno' | 'window' | 'continuation' | 'reply' | 'seq';
+export type Rule = 'grammar' | 'channel' | 'seqno' | 'window' | 'continuation' | 'msgno' | 'reply' | 'seq';
 
 /** Called with what was broken. Returns where the session can go on, throws where it shall not. */
 export type Report = (rule: Rule, text: string) => void;
@@ -43,6 +43,8 @@ export class RawChannel {
   readonly requests: RawMessage[] = [];
   /** Numbers of our MSGs without a complete reply, in order. */
   readonly awaiting: number[] = [];
+  /** Numbers of its MSGs that we have not answered. */
+  readonly #owed = new Set<number>();
   #nextMsgno: number;
   #sendNext = 0;
   #rightEdge = INITIAL_WINDOW;
@@ -89,6 +91,7 @@ export class RawChannel {
   build(keyword: Keyword, msgno: number, payload: Buffer | string, more: '.' | '*' = '.', ansno?: number): Buffer {
     const octets = frame(keyword, this.number, msgno, more, this.#sendNext, payload, ansno);
     this.#sendNext = wrap(this.#sendNext + Buffer.byteLength(payload));
+    if (keyword !== 'MSG' && keyword !== 'ANS' && more === '.') this.#owed.delete(msgno);
     return octets;
   }
 
@@ -162,11 +165,15 @@ export class RawChannel {
     if (data.keyword !== 'MSG' && this.awaiting[0] !== data.msgno) {
       this.#report('reply', `${line}: the reply due is that to ${this.awaiting[0] ?? 'nothing'}`);
     }
+    if (first === undefined && data.keyword === 'MSG' && this.#owed.has(data.msgno)) {
+      this.#report('msgno', `${line}: MSG ${data.msgno} is not answered yet`);
+    }
     this.#partial.push(data);
     if (data.more === '*') return undefined;
     const frames = this.#partial;
     this.#partial = [];
-    if (data.keyword !== 'MSG') this.#answered(data.msgno);
+    if (data.keyword === 'MSG') this.#owed.add(data.msgno);
+    else this.#answered(data.msgno);
     const payload = Buffer.concat(frames.map((one) => one.payload));
     return {
       keyword: data.keyword,

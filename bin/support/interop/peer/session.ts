@@ -28,6 +28,8 @@ export interface RawPeerOptions {
   readonly report?: Report;
   /** The session ends when so many octets were received. */
   readonly mostOctets?: number;
+  /** The session ends when so many messages of one kind wait on a channel. */
+  readonly mostWaiting?: number;
   /** How to get there; `tcp` unless given. */
   readonly transport?: Transport;
   /** The authority of the relay's certificate, for `wss`. */
@@ -77,6 +79,7 @@ export class RawSession {
   #unaccounted = false;
   #receivedOctets = 0;
   readonly #mostOctets: number;
+  readonly #mostWaiting: number;
   readonly #report: Report;
   #segment: number;
   #writing: Promise<void> = Promise.resolve();
@@ -90,6 +93,7 @@ export class RawSession {
     // What answers octets that nobody counted cannot be judged by counting.
     this.#report = report === undefined ? refuse : (rule, text) => this.#unaccounted || report(rule, text);
     this.#mostOctets = options.mostOctets ?? Number.POSITIVE_INFINITY;
+    this.#mostWaiting = options.mostWaiting ?? Number.POSITIVE_INFINITY;
     if (stream instanceof Socket) stream.setNoDelay(true);
     this.open(0);
     this.#listen(stream);
@@ -186,7 +190,12 @@ export class RawSession {
     const isRequest = message.keyword === 'MSG';
     const handler = isRequest ? this.onRequest : this.onReply;
     if (handler !== undefined && message.channel !== 0) handler(message);
-    else (isRequest ? channel.requests : channel.replies).push(message);
+    else this.#keep(isRequest ? channel.requests : channel.replies, message);
+  }
+
+  #keep(kept: RawMessage[], message: RawMessage): void {
+    if (kept.length >= this.#mostWaiting) throw new Error(`more than ${this.#mostWaiting} messages came`);
+    kept.push(message);
   }
 
   #put(octets: Buffer): void {
