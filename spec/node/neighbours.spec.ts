@@ -111,10 +111,25 @@ describe('neighbours found by DNS', () => {
     );
     dns.host('relay.rubble.com', ['127.0.0.1'], 1);
     const fred = await attach(FRED, example);
-    await attach(BARNEY, second);
+    const slow = await attach(BARNEY, second);
     await fred.send({ to: BARNEY, content: 'to the second choice' });
     expect(second.sessions).to.equal(2);
+    let answer = (): void => {};
+    const arrived = new Promise<void>((resolve) => {
+      slow.receive(() => {
+        resolve();
+        return new Promise<void>((answered) => {
+          answer = answered;
+        });
+      });
+    });
+    const waiting = fred.send({ to: BARNEY, content: 'to be answered first' });
+    await arrived;
     const again = await node('rubble.com', { listen: [{ host: '127.0.0.1', port }] });
+    await until(() => again.sessions === 1, 'the preferred one is tried');
+    expect(second.sessions, 'nothing overtakes what has no answer').to.equal(2);
+    answer();
+    await waiting;
     const heard: string[] = [];
     const barney = await attach(BARNEY, again);
     barney.receive((delivery) => void heard.push(delivery.text()));
