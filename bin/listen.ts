@@ -126,6 +126,7 @@ function narrate(endpoint: Endpoint, address: string): void {
   note(`attached as ${address} at ${endpoint.relay}`);
   endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; trying again`));
   endpoint.on('connect', () => note(`attached again as ${address} at ${endpoint.relay}`));
+  endpoint.on('move', (relay) => note(`moved to ${harmless(relay)}, which is preferred`));
 }
 
 /** Refuses an instant message that is not valid, or demands what is not understood here. */
