@@ -219,6 +219,38 @@ describe('an endpoint that sends', () => {
     expect((await failureOf(fred.send({ to: BARNEY, content: 'd', signal }))).message).to.equal('enough');
   });
 
+  it('tells for each recipient what became of a message, when it is asked to', async () => {
+    const { relay, fred } = await scripted({ limits: { lanes: 1 } });
+    const { channel } = relay;
+    channel.auto = undefined;
+    const to = [BARNEY, 'wilma@example.com', 'barney@RUBBLE.com', 'betty@rubble.com'];
+    const sent = fred.sendEach({ to, content: { message: { text: 'Dinner' } } });
+    expect(channel.data.map(({ recipients }) => recipients.map(({ identity }) => identity))).to.deep.equal([
+      [BARNEY],
+      ['wilma@example.com'],
+      ['betty@rubble.com'],
+    ]);
+    channel.answer();
+    channel.answer({ code: 450, text: 'not attached' });
+    channel.asked.shift()?.sink.failed('timeout');
+    const outcomes = await sent;
+    expect(outcomes.map(({ recipient, accepted, code }) => [recipient, accepted, code])).to.deep.equal([
+      [BARNEY, true, 250],
+      ['wilma@example.com', false, 450],
+      ['betty@rubble.com', false, undefined],
+    ]);
+    expect(outcomes.map(({ error }) => error?.code)).to.deep.equal([undefined, 'REFUSED', 'TIMED_OUT']);
+    expect((await failureOf(fred.sendEach({ to: [], content: 'x' }))).code).to.equal('ARGUMENT');
+    const abort = new AbortController();
+    const late = failureOf(fred.sendEach({ to: BARNEY, content: 'x', signal: abort.signal }));
+    abort.abort(new Error('enough'));
+    expect((await late).message).to.equal('enough');
+    expect((await failureOf(fred.sendEach({ to: BARNEY, content: 'x', signal: abort.signal }))).message).to.equal(
+      'enough',
+    );
+    channel.answer();
+  });
+
   it('takes one signal for any number of sends, without Node seeing a leak', async () => {
     const { fred, channel } = await manual({ limits: { outstandingData: 1 } });
     const warnings: Error[] = [];
