@@ -194,6 +194,7 @@ encrypted for others is refused.`,
     examples: [
       'imxp listen barney@rubble.com --relay tcp://127.0.0.1:20913 --password-file secrets/barney',
       'imxp listen barney@rubble.com --json --count 1 | jq -r .content',
+      'imxp listen barney@rubble.com --override                       # where another program is attached as barney',
       'imxp listen barney@rubble.com --output inbox                   # each content in a file of its own',
       'imxp listen barney@rubble.com --identity certs/barney@rubble.com.crt --trust certs/ca.crt',
     ],
