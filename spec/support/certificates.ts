@@ -8,6 +8,7 @@ import forge from 'node-forge';
 /** Subject alternative names, as in `{ domain: 'example.com' }`. */
 export interface TestNames {
   readonly domains?: readonly string[];
+  readonly addresses?: readonly string[];
   readonly mailboxes?: readonly string[];
   readonly uris?: readonly string[];
 }
@@ -139,6 +140,7 @@ function extensionsOf(options: TestCertificateOptions): object[] {
   const altNames = [
     ...(options.mailboxes ?? []).map((value) => ({ type: 1, value })),
     ...(options.domains ?? []).map((value) => ({ type: 2, value })),
+    ...(options.addresses ?? []).map((ip) => ({ type: 7, ip })),
     ...(options.uris ?? []).map((value) => ({ type: 6, value })),
   ];
   return [

@@ -7,7 +7,9 @@
  * MD2 signatures are refused even for legacy peers, because forged ones have been made.
  */
 import { X509Certificate } from 'node:crypto';
+import { addressOfLiteral } from '../../imxp/address.js';
 import type { Identity } from '../../imxp/identity.js';
+import { canonicalAddress } from '../network.js';
 import {
   DER,
   type DerElement,
@@ -31,6 +33,8 @@ export interface CertificateNames {
   readonly instantInboxes: readonly string[];
   /** dNSName without wildcards. */
   readonly domains: readonly string[];
+  /** iPAddress, in one spelling for each; only what was asked for by a domain literal is named by them. */
+  readonly addresses: readonly string[];
 }
 
 interface Extension {
@@ -121,19 +125,26 @@ export function certificateNames(source: CertificateSource): CertificateNames {
   const mailboxes: string[] = [];
   const instantInboxes: string[] = [];
   const domains: string[] = [];
+  const addresses: string[] = [];
   const extension = certificateFields(source).extensions.get(OID.SUBJECT_ALT_NAME);
   for (const name of extension === undefined ? [] : derInside(derElement(extension.value))) {
     const text = name.content.toString('latin1');
-    // RFC 5280 §4.2.1.6: rfc822Name [1], dNSName [2], uniformResourceIdentifier [6], all IA5String.
+    // RFC 5280 §4.2.1.6: rfc822Name [1], dNSName [2], uniformResourceIdentifier [6], all IA5String; iPAddress [7].
     if (name.tag === 0x81) collect(mailboxes, mailbox(text));
     else if (name.tag === 0x82) collect(domains, domainName(text));
     else if (name.tag === 0x86) collect(instantInboxes, instantInbox(text));
+    else if (name.tag === 0x87) collect(addresses, addressIn(name.content));
   }
-  return { mailboxes, instantInboxes, domains };
+  return { mailboxes, instantInboxes, domains, addresses };
 }
 
 function collect(names: string[], name: string | undefined): void {
   if (name !== undefined && !names.includes(name)) names.push(name);
+}
+
+function addressIn(octets: Buffer): string | undefined {
+  if (octets.length === 4) return octets.join('.');
+  return octets.length === 16 ? canonicalAddress(octets.toString('hex').replace(/(.{4})(?=.)/g, '$1:')) : undefined;
 }
 
 function domainName(text: string): string | undefined {
@@ -167,10 +178,12 @@ function meshDomain(address: string): string | undefined {
 
 /**
  * True when the names include the relay of `domain`: rfc822Name or URI `im:` `imxp=mesh@domain`, else a dNSName equal
- * to the domain (imxp-message §6.5).
+ * to the domain (imxp-message §6.5). A domain literal is named by an iPAddress.
  */
 export function namesRelay(names: CertificateNames, domain: string): boolean {
   const wanted = domain.toLowerCase();
+  const literal = addressOfLiteral(wanted);
+  if (literal !== undefined) return names.addresses.includes(canonicalAddress(literal));
   if (names.domains.includes(wanted)) return true;
   return [...names.mailboxes, ...names.instantInboxes].some((address) => meshDomain(address) === wanted);
 }

@@ -30,7 +30,21 @@ describe('wire/certificate', () => {
         mailboxes: ['Fred@example.com'],
         instantInboxes: ['barney@rubble.com'],
         domains: ['example.com'],
+        addresses: [],
       });
+    });
+
+    it('REQ-IMXP-054 are addresses for domain literals, and for these alone', () => {
+      const names = certificateNames(authority.issue({ addresses: ['192.0.2.9', '2001:db8::9'] }).der);
+      expect(names.addresses).to.deep.equal(['192.0.2.9', '2001:db8::9']);
+      const named = (domain: string) => namesRelay(names, domain);
+      expect(['[192.0.2.9]', '[IPv6:2001:DB8:0::9]', '[192.0.2.8]', '192.0.2.9'].map(named)).to.deep.equal([
+        true,
+        true,
+        false,
+        false,
+      ]);
+      expect(certificateIdentities(authority.issue({ addresses: ['192.0.2.9'] }).der)).to.deep.equal([]);
     });
 
     it('undo %hh in im: URIs and leave out headers', () => {
@@ -44,11 +58,11 @@ describe('wire/certificate', () => {
         mailboxes: ['example.com', 'a b@example.com', '@example.com', 'fred@', `${'x'.repeat(1020)}@example.com`],
         uris: ['im:', 'pres:fred@example.com', 'im:fred'],
       });
-      expect(certificateNames(der)).to.deep.equal({ mailboxes: [], instantInboxes: [], domains: [] });
+      expect(certificateNames(der)).to.deep.equal({ mailboxes: [], instantInboxes: [], domains: [], addresses: [] });
     });
 
     it('are none without the extension', () => {
-      expect(certificateNames(root)).to.deep.equal({ mailboxes: [], instantInboxes: [], domains: [] });
+      expect(certificateNames(root)).to.deep.equal({ mailboxes: [], instantInboxes: [], domains: [], addresses: [] });
     });
 
     it('of octets that are no certificate are a RemoteProtocolError and nothing else', () => {
