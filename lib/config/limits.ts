@@ -162,7 +162,7 @@ export const limitsSchema = z.strictObject({
   heldOctets: count(67_108_864, 'octets of them, 512 added for each', 4096),
   heldOctetsTotal: count(
     1_073_741_824,
-    'octets held for all endpoints together: what an operator can spare on disk; keys of them take a tenth in memory',
+    'octets held for all endpoints together: what an operator can spare on disk; small messages take a fifth of it in memory',
     4096,
   ),
   heldAgeMs: ms(604_800_000, 'how long a Data is held at most: a week, as a mail server tries for some days'),

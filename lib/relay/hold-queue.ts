@@ -72,7 +72,8 @@ export class HoldQueue implements DeliveryTarget, HeldOwner, TimesOwner {
 
   /** An entry found at the start. */
   load(entry: SpoolEntry): void {
-    const held = new Held(entry);
+    // One string for all of them: each was read with its own.
+    const held = new Held({ ...entry, address: this.name.key });
     this.#add(held);
     this.#times.watch(held);
   }
