@@ -6,6 +6,8 @@
  * two meta pages, of which the one with the higher transaction counts, and trees of branch, leaf and overflow pages.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { LocalError } from '../errors.js';
 
 /** MDB_MAGIC, MDB_DATA_VERSION. */
 const MAGIC = 0xbeefc0de;
@@ -66,6 +68,18 @@ export function lmdbDamage(path: string): string | undefined {
   } finally {
     closeSync(file);
   }
+}
+
+/**
+ * Looks at the database in a directory before it is opened.
+ *
+ * @param advice what to do when it cannot be used
+ * @throws LocalError STORE_FAILED: it is damaged
+ */
+export function refuseDamaged(directory: string, advice: string): void {
+  const file = join(directory, 'data.mdb');
+  const damage = lmdbDamage(file);
+  if (damage !== undefined) throw new LocalError('STORE_FAILED', `the store ${file} is damaged: ${damage}; ${advice}`);
 }
 
 function damageOf(file: number, size: number): string | undefined {

@@ -6,6 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { open, type RootDatabase } from 'lmdb';
 import { LocalError } from '../errors.js';
 import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/spool.js';
+import { refuseDamaged } from './lmdb-file.js';
 import { closedError } from './store.js';
 
 /** What can be known without reading is in the key; keys are in the order of their parts. */
@@ -126,9 +127,10 @@ export class LmdbSpool implements Spool {
 export async function openLmdbSpool(path: string): Promise<LmdbSpool> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
+    refuseDamaged(path, 'put a copy of the directory back, or move it away: what was held is lost then');
     return new LmdbSpool(path);
   } catch (cause) {
-    throw failed(cause);
+    throw cause instanceof LocalError ? cause : failed(cause);
   }
 }
 

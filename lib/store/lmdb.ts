@@ -3,11 +3,11 @@
  * `imxp account` beside it); every write is one transaction under lmdb's lock over all of them.
  */
 import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { directoryObstacle } from '../config/directory.js';
 import { LocalError } from '../errors.js';
-import { lmdbDamage } from './lmdb-file.js';
+import { refuseDamaged } from './lmdb-file.js';
 import {
   ABSENT,
   type Change,
@@ -218,6 +218,9 @@ function guard<T>(action: () => T): T {
   }
 }
 
+const ADVICE =
+  'put a copy of the directory back, or move it away and read an export of the accounts in again (imxp account import)';
+
 /**
  * Opens the store in a directory, which is made for its owner only when it is missing.
  *
@@ -230,9 +233,7 @@ export async function openLmdb(path: string): Promise<LmdbStore> {
   if (obstacle !== undefined) throw new LocalError('CONFIGURATION', `store.path: ${obstacle}`);
   try {
     await makeDirectory(path);
-    const file = join(path, 'data.mdb');
-    const damage = lmdbDamage(file);
-    if (damage !== undefined) throw new LocalError('STORE_FAILED', damagedText(file, damage));
+    refuseDamaged(path, ADVICE);
     return new LmdbStore(path);
   } catch (cause) {
     if (cause instanceof LocalError) throw cause;
@@ -254,11 +255,4 @@ async function makeDirectory(path: string): Promise<void> {
       if (late.code !== 'EEXIST') throw late; // another process was faster
     });
   }
-}
-
-function damagedText(file: string, damage: string): string {
-  return (
-    `the store ${file} is damaged: ${damage}; put a copy of the directory back, or move it away and ` +
-    'read an export of the accounts in again (imxp account import)'
-  );
 }

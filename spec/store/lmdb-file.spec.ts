@@ -1,7 +1,9 @@
 import { mkdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import { LocalError } from '../../lib/errors.js';
 import { openLmdb } from '../../lib/store/lmdb.js';
 import { lmdbDamage } from '../../lib/store/lmdb-file.js';
+import { openLmdbSpool } from '../../lib/store/lmdb-spool.js';
 import { temporaryDirectory } from '../support/temporary.js';
 
 const PAGE = 4096;
@@ -61,5 +63,21 @@ describe('store/lmdb-file', function () {
       await writeFile(file, bad);
       expect(lmdbDamage(file), `page ${page}`).to.be.a('string');
     }
+  });
+
+  it('finds nothing wrong with a good spool, and keeps a damaged one from the engine', async () => {
+    const spool = await openLmdbSpool(path('held'));
+    const record = { profile: 'imxp', payload: Buffer.alloc(5 * PAGE, 1) };
+    for (let seq = 1; seq <= 50; seq += 1) {
+      const entry = { address: 'fred@example.com', seq, octets: record.payload.length, at: seq, due: 0 };
+      await new Promise<void>((resolve) => spool.put(entry, record, () => resolve()));
+    }
+    await spool.close();
+    const file = path('held', 'data.mdb');
+    expect(lmdbDamage(file)).to.equal(undefined);
+    await writeFile(file, 'rubble'.repeat(PAGE));
+    const error = await openLmdbSpool(path('held')).catch((caught: unknown) => caught);
+    expect(error).to.be.instanceOf(LocalError).and.include({ code: 'STORE_FAILED' });
+    expect(String(error)).to.include('held/data.mdb is damaged').and.include('what was held is lost then');
   });
 });
