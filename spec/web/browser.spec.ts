@@ -54,6 +54,8 @@ interface Told {
 
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
 const INSTALL_MS = 120_000;
+/** A browser that has not asked for the page by then cannot run here, for instance in a container that forbids it. */
+const START_MS = 60_000;
 
 const installed = (): string | undefined => PROGRAMS.find((name) => spawnSync(name, ['--version']).error === undefined);
 
@@ -77,8 +79,10 @@ class Stage {
   readonly #module: string;
   readonly #told: Told;
   #browser: ChildProcess | undefined;
-  #report: (result: string) => void = () => {};
-  readonly result = new Promise<string>((resolve) => {
+  #report: (result: string | undefined) => void = () => {};
+  #asked = false;
+  /** What the page said; undefined when the browser did not even ask for it. */
+  readonly result = new Promise<string | undefined>((resolve) => {
     this.#report = resolve;
   });
 
@@ -97,6 +101,11 @@ class Stage {
       [...flags, '--ignore-certificate-errors', `--user-data-dir=${profile}`, `http://127.0.0.1:${port}/`],
       { stdio: 'ignore' },
     );
+    const absent = (): void => {
+      if (!this.#asked) this.#report(undefined);
+    };
+    this.#browser.once('close', absent);
+    setTimeout(absent, START_MS).unref();
   }
 
   async close(): Promise<void> {
@@ -114,6 +123,7 @@ class Stage {
     const send = (type: string, body: string): void => {
       response.writeHead(200, { 'Content-Type': type }).end(body);
     };
+    this.#asked = true;
     switch (request.url) {
       case '/':
         return send('text/html', PAGE);
@@ -148,7 +158,7 @@ describe('the endpoint library in a browser', function () {
   });
 
   for (const transport of ['ws', 'wss'] as const) {
-    it(`logs in, sends, receives, publishes and leaves over ${transport}`, async () => {
+    it(`logs in, sends, receives, publishes and leaves over ${transport}`, async function () {
       const listen = [{ transport, host: '127.0.0.1', port: 0, origins: ['*'] }];
       const mesh = await LocalMesh.start({ transport, tls: transport === 'wss', config: { listen } });
       const options = { address: FRED, relay: mesh.url('example.com'), password: passwordOf(FRED) };
@@ -168,8 +178,12 @@ describe('the endpoint library in a browser', function () {
           barney.send({ to: FRED, content: Buffer.alloc(300_000, 7) }).catch((error: unknown) => failures.push(error));
         });
         await stage.open(program, path(transport));
-        const result = JSON.parse(await within(120_000, stage.result, 'a report of the page'));
-        expect(result).to.deep.equal({
+        const result = await within(200_000, stage.result, 'a report of the page');
+        if (result === undefined) {
+          console.log(`      SKIPPED, nothing was tried in a browser: ${program} does not run here`);
+          return this.skip();
+        }
+        expect(JSON.parse(result)).to.deep.equal({
           relay: mesh.url('example.com'),
           heard: ['Grüße zurück', 300_000],
           open: true,

@@ -50,3 +50,17 @@ export function readFile(): Promise<never> {
   return Promise.reject(new Error('a browser reads no files: give the text itself'));
 }
 export const stat = readFile;
+
+/** `node:net`, for addresses. */
+export function isIPv4(text: string): boolean {
+  const parts = text.split('.');
+  return parts.length === 4 && parts.every((part) => /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256);
+}
+
+export function isIPv6(text: string): boolean {
+  return /^[0-9a-f:.]+$/i.test(text) && text.includes(':') && URL.canParse(`http://[${text}]/`);
+}
+
+export function isIP(text: string): 0 | 4 | 6 {
+  return isIPv4(text) ? 4 : isIPv6(text) ? 6 : 0;
+}
