@@ -47,6 +47,8 @@ export class Line implements Paced {
   open(): void {
     const stream = this.#stream;
     own(stream, this.#owner);
+    // What broke before anybody listened is told now.
+    if (stream.destroyed) queueMicrotask(() => this.#owner.lost(stream.errored ?? undefined));
     const timed = stream instanceof Socket || stream instanceof WebSocketStream;
     if (timed && this.#limits.idleTimeoutMs > 0) {
       stream.setTimeout(this.#limits.idleTimeoutMs, () =>

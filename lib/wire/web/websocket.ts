@@ -54,6 +54,8 @@ export class WebSocketStream extends Duplex implements Beating {
     this.#under = under;
     this.#pingMs = pingMs;
     this.#unfinishedLimit = unfinishedOctets ?? Number.POSITIVE_INFINITY;
+    // It may break before anybody has it: whoever takes it looks (see Line.open), and the process goes on.
+    this.on('error', ignore);
     socket.on('message', (data: RawData, binary: boolean) => this.#message(data, binary));
     socket.on('ping', () => this.#alive());
     socket.on('pong', () => this.#alive());
@@ -178,3 +180,5 @@ function octetsOf(data: RawData): Buffer {
   if (Buffer.isBuffer(data)) return data;
   return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
 }
+
+function ignore(): void {}
