@@ -1,14 +1,11 @@
 /**
- * Random and mutated inputs into everything that reads what strangers send. The default run is capped in time;
- * `IMXP_FUZZ=1000000` runs so many inputs into each reader, `IMXP_SEED` repeats a run.
+ * Random and mutated inputs into what reads octets of strangers on the wire; see spec/support/fuzz.ts.
  */
-import { expect } from 'chai';
 import { Decoder } from '../../lib/beep/decoder.js';
 import type { SessionEvent } from '../../lib/beep/event.js';
 import { SEQ } from '../../lib/beep/frame.js';
 import { type Role, Session } from '../../lib/beep/session.js';
 import { parseRelayUrl } from '../../lib/config/relay-url.js';
-import { ImxpError } from '../../lib/errors.js';
 import { addressOf } from '../../lib/imxp/address.js';
 import { contentOf } from '../../lib/imxp/content.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
@@ -36,53 +33,10 @@ import { parseXml } from '../../lib/xml/parse.js';
 import { arrived, BARNEY, barney, FRED, fred, secureOf, text } from '../message/smime/people.js';
 import { People, settings } from '../sasl/people.js';
 import { TestAuthority } from '../support/certificates.js';
-import { heapAfterCollection } from '../support/heap.js';
+import { each, fuzz, inPieces, type Reader, texts } from '../support/fuzz.js';
 import { helloMessage, records } from '../support/hello.js';
-import { Dice, Mutator } from '../support/mutation.js';
 import * as document from '../support/raw-documents.js';
 import { frame, seq } from '../support/raw-frame.js';
-
-const INPUTS = Number(process.env['IMXP_FUZZ'] ?? 0);
-const SEED = Number(process.env['IMXP_SEED'] ?? Date.now() % 1_000_000_007);
-/** Time for each reader in the default run. */
-const BUDGET_MS = 300;
-/** An input of 4 KiB that takes longer has found something quadratic, or the machine is busy: see {@link slowest}. */
-const SLOW_MS = 250;
-
-const texts = (...seeds: readonly string[]): Buffer[] => seeds.map((seed) => Buffer.from(seed));
-
-interface Reader {
-  readonly name: string;
-  readonly seeds: readonly Buffer[];
-  /** Reads an input; may throw an ImxpError, and nothing else. */
-  read(octets: Buffer, dice: Dice): void | Promise<void>;
-}
-
-/** Calls each, whether the one before threw or not. @throws when all of them refuse */
-function each(...reads: readonly (() => unknown)[]): void {
-  let refusal: ImxpError | undefined;
-  let taken = false;
-  for (const read of reads) {
-    try {
-      read();
-      taken = true;
-    } catch (error) {
-      if (!(error instanceof ImxpError)) throw error;
-      refusal = error;
-    }
-  }
-  if (!taken && refusal !== undefined) throw refusal;
-}
-
-/** Gives octets in pieces, for those who take streams. */
-function inPieces(octets: Buffer, dice: Dice, take: (piece: Buffer) => void): void {
-  for (let at = 0; at < octets.length; ) {
-    const size = dice.below(4) === 0 ? 1 + dice.below(4) : 1 + dice.below(octets.length);
-    // Copies, as a socket gives them.
-    take(Buffer.from(octets.subarray(at, at + size)));
-    at += size;
-  }
-}
 
 const XML = texts(
   "<data originator='fred@example.com' content='#Payload'><recipient identity='barney@rubble.com'><option internal='x' targetHop='all' /></recipient><data-content Name='Payload'><note>a &amp; b &#65;<![CDATA[<>]]></note></data-content></data>",
@@ -379,69 +333,4 @@ async function readers(): Promise<Reader[]> {
   ];
 }
 
-describe('security: random input', () => {
-  const rejections: unknown[] = [];
-  const keep = (reason: unknown): void => void rejections.push(reason);
-  let list: readonly Reader[];
-  before(async () => {
-    list = await readers();
-    process.on('unhandledRejection', keep);
-    console.log(`      seed ${SEED}${INPUTS > 0 ? `, ${INPUTS} inputs each` : `, ${BUDGET_MS} ms each`}`);
-  });
-  after(() => process.off('unhandledRejection', keep));
-
-  const NAMES = 17;
-  for (let index = 0; index < NAMES; index += 1) {
-    it(`reader ${index + 1} of ${NAMES} neither crashes nor hangs nor keeps anything`, async () => {
-      const reader = list[index];
-      if (reader === undefined) throw new Error('there are fewer readers');
-      const { name } = reader;
-      const dice = new Dice(SEED + index);
-      const mutator = new Mutator(dice, reader.seeds);
-      for (let i = 0; i < 200; i += 1) await attempt(reader, mutator.next(), dice);
-      const before = heapAfterCollection();
-      const begun = performance.now();
-      let [count, refused, slowest] = [0, 0, 0];
-      while (INPUTS > 0 ? count < INPUTS : performance.now() - begun < BUDGET_MS) {
-        const octets = mutator.next();
-        const from = performance.now();
-        if (await attempt(reader, octets, dice)) refused += 1;
-        const ms = performance.now() - from;
-        // A second time, so that a pause of the machine is not taken for a fault of ours.
-        if (ms > slowest) slowest = ms > SLOW_MS ? await timed(reader, octets, dice) : ms;
-        expect(slowest, `${name} ${octets.toString('base64')}`).to.be.below(SLOW_MS);
-        count += 1;
-        // Lets rejections come out, and the other side of the event loop.
-        if (count % 1000 === 0) await new Promise((resolve) => setImmediate(resolve));
-      }
-      const grown = heapAfterCollection() - before;
-      console.log(
-        `      ${name}: ${count} inputs, ${refused} refused, slowest ${slowest.toFixed(1)} ms, heap ${grown < 0 ? '' : '+'}${Math.round(grown / 1024)} KiB`,
-      );
-      expect(grown, 'octets kept').to.be.below(8_000_000);
-      expect(rejections).to.deep.equal([]);
-    }).timeout(INPUTS > 0 ? 3_600_000 : 20_000);
-  }
-
-  it('is tried on every reader', () => {
-    expect(list).to.have.length(NAMES);
-  });
-});
-
-/** @returns whether it was refused */
-async function attempt(reader: Reader, octets: Buffer, dice: Dice): Promise<boolean> {
-  try {
-    const done = reader.read(octets, dice);
-    if (done instanceof Promise) await done;
-    return false;
-  } catch (error) {
-    if (error instanceof ImxpError) return true;
-    throw new Error(`${reader.name} ${octets.toString('base64')}: ${String(error)}`, { cause: error });
-  }
-}
-
-async function timed(reader: Reader, octets: Buffer, dice: Dice): Promise<number> {
-  const from = performance.now();
-  await attempt(reader, octets, dice);
-  return performance.now() - from;
-}
+fuzz('security: random input', 17, readers);

@@ -133,7 +133,7 @@ function inTcp(
   [source, destination]: readonly [string, string],
   time: number,
 ): Segment | undefined {
-  if (at + 20 > ip.length) return undefined;
+  if (length < 20 || at + 20 > ip.length) return undefined;
   const tcp = ip.subarray(at, at + length);
   const header = ((tcp[12] ?? 0) >> 4) * 4;
   const flags = tcp[13] ?? 0;

@@ -1,0 +1,229 @@
+/**
+ * Random and mutated inputs into what reads documents, messages and packets: what travels inside of Data, the DNS, WebSockets,
+ * and recordings; see spec/support/fuzz.ts.
+ */
+import { createSocket, type Socket } from 'node:dgram';
+import { duplexPair } from 'node:stream';
+import { decode, encode } from 'dns-packet';
+import { connections } from '../../bin/support/wire/connections.js';
+import { PcapError, segments } from '../../bin/support/wire/pcap.js';
+import { WatchedSession } from '../../bin/support/wire/session.js';
+import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
+import { readAccessOperation } from '../../lib/imxp/vocabulary/access.js';
+import { readApexAccess } from '../../lib/imxp/vocabulary/apex-access.js';
+import { readHopping, readTiming } from '../../lib/imxp/vocabulary/party.js';
+import { readPresenceOperation } from '../../lib/imxp/vocabulary/presence.js';
+import { readServiceReply } from '../../lib/imxp/vocabulary/reply.js';
+import { readStatusResponse } from '../../lib/imxp/vocabulary/status.js';
+import { parseAddressList } from '../../lib/message/address-list.js';
+import { parseCpim, writeCpim } from '../../lib/message/cpim/document.js';
+import { readPidf } from '../../lib/message/cpim/pidf.js';
+import { readMessage } from '../../lib/message/read.js';
+import { parseMailAddresses } from '../../lib/message/rfc822/address.js';
+import { decodeWords } from '../../lib/message/rfc822/encoded-word.js';
+import { parseInstantUri } from '../../lib/message/uri.js';
+import { DnsClient } from '../../lib/wire/dns/client.js';
+import { WebDoor } from '../../lib/wire/web/door.js';
+import { parseXml } from '../../lib/xml/parse.js';
+import { each, fuzz, inPieces, type Reader, texts } from '../support/fuzz.js';
+import type { Dice } from '../support/mutation.js';
+
+const MESSAGE =
+  "<message xmlns='http://www.ietf.org/rfc/rfc822+xml'><from>im:fred@example.com</from><to>im:barney@rubble.com</to><subject>a b</subject><date>Sat, 21 Nov 2026 06:00:00 +0000</date><body type='text/plain'>yabba</body></message>";
+const PRESENCE =
+  "<publish publisher='fred@example.com' transID='1' timeStamp='2026-11-21T06:00:00Z'><presence publisher='fred@example.com' lastUpdate='2026-11-21T06:00:00Z' publisherInfo='http://example.com/'><tuple destination='im:fred@example.com' availableUntil='2027-11-21T06:00:00Z' tupleInfo='x'><capability baseline='text'>text/plain</capability></tuple></presence></publish>";
+const ACCESS = [
+  "<get owner='fred@example.com' transID='1' />",
+  "<set transID='2' lastUpdate='2026-11-21T06:00:00Z'><access owner='fred@example.com' lastUpdate='2026-11-21T06:00:00Z'><entry actor='*@*' actions='core:data presence:subscribe' /></access></set>",
+  "<get owner='fred@example.com' transID='1'><entry actor='barney@*' actions='all:all' /></get>",
+];
+
+/** A recording of one connection, in the classic form. */
+function recording(payloads: readonly Buffer[]): Buffer {
+  const head = Buffer.alloc(24);
+  head.writeUInt32LE(0xa1b2c3d4, 0);
+  head.writeUInt32LE(101, 20);
+  const records = payloads.map((payload, index) => {
+    const packet = Buffer.alloc(40 + payload.length);
+    packet[0] = 0x45;
+    packet.writeUInt16BE(packet.length, 2);
+    packet[9] = 6;
+    packet.writeUInt32BE(0x7f000001, index % 2 === 0 ? 12 : 16);
+    packet.writeUInt32BE(0x7f000002, index % 2 === 0 ? 16 : 12);
+    packet.writeUInt16BE(index % 2 === 0 ? 40_000 : 10_913, 20);
+    packet.writeUInt16BE(index % 2 === 0 ? 10_913 : 40_000, 22);
+    packet.writeUInt32BE(1, 24);
+    packet[32] = 0x50;
+    packet[33] = 0x18;
+    payload.copy(packet, 40);
+    const record = Buffer.alloc(16);
+    record.writeUInt32LE(packet.length, 8);
+    record.writeUInt32LE(packet.length, 12);
+    return Buffer.concat([record, packet]);
+  });
+  return Buffer.concat([head, ...records]);
+}
+
+/** A WebSocket frame of a client. */
+function masked(opcode: number, text: string): Buffer {
+  const payload = Buffer.from(text);
+  const mask = Buffer.from([1, 2, 3, 4]);
+  const covered = Buffer.from(payload.map((octet, index) => octet ^ (mask[index % 4] ?? 0)));
+  return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length]), mask, covered]);
+}
+
+const UPGRADE = Buffer.from(
+  'GET / HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+);
+
+/** A request for a WebSocket and what follows it, over a stream in memory. */
+async function webSocket(door: WebDoor, octets: Buffer, dice: Dice): Promise<void> {
+  const [client, server] = duplexPair();
+  client.on('error', () => {}).resume();
+  const entered = door.receive(server);
+  inPieces(octets, dice, (piece) => client.write(piece));
+  // Both sides have had their turn by then; what is not over now waits for more, or for a close to be answered.
+  setImmediate(() => setImmediate(() => server.destroy()));
+  const stream = await entered;
+  await new Promise<void>((resolve, reject) => {
+    stream.on('error', reject).on('close', resolve).resume();
+    if (stream.destroyed) resolve();
+  });
+}
+
+/** A name server that answers with given octets, and then as it should: the client has to find out which is which. */
+class Liar {
+  readonly socket: Socket = createSocket('udp4');
+  answer: Buffer = Buffer.alloc(0);
+
+  async listen(): Promise<DnsClient> {
+    this.socket.on('message', (query, { port, address }) => {
+      const lie = Buffer.from(this.answer);
+      query.copy(lie, 0, 0, Math.min(2, lie.length));
+      if (lie.length > 0) this.socket.send(lie, port, address);
+      const { id = 0, questions = [] } = decode(query);
+      this.socket.send(encode({ type: 'response', id, flags: 3, questions }), port, address);
+    });
+    await new Promise<void>((resolve) => this.socket.bind(0, '127.0.0.1', resolve));
+    this.socket.unref();
+    return new DnsClient({ servers: [`127.0.0.1:${this.socket.address().port}`], timeoutMs: 10_000 });
+  }
+}
+
+async function readers(): Promise<Reader[]> {
+  const name = '_imxp._tcp.example.com';
+  const liar = new Liar();
+  const dns = await liar.listen();
+  const door = new WebDoor({ path: '/', origins: ['*'], knows: () => true }, { ...DEFAULT_LIMITS, webSocketPingMs: 0 });
+  return [
+    {
+      name: 'messages: RFC822+XML and its fields',
+      seeds: texts(
+        MESSAGE,
+        'Fred <im:fred@example.com>, im:barney@rubble.com',
+        '=?utf-8?Q?Fr=C3=A9d?= =?utf-8?B?w6Q=?=',
+        'im:a%40b@c',
+      ),
+      read: (octets) => {
+        const text = octets.toString('latin1');
+        decodeWords(text);
+        each(
+          () => readMessage(octets),
+          () => parseAddressList(text),
+          () => parseMailAddresses(text, 'mailto'),
+          () => parseInstantUri(text),
+        );
+      },
+    },
+    {
+      name: 'messages: CPIM and PIDF',
+      seeds: [
+        writeCpim({
+          from: { phrase: undefined, uri: 'im:fred@example.com' },
+          to: [{ phrase: undefined, uri: 'im:barney@rubble.com' }],
+          dateTime: new Date(0),
+          content: { type: 'text/plain', body: Buffer.from('yabba') },
+        }),
+        ...texts(
+          'Content-Type: message/cpim\r\n\r\nFrom: Fred <im:fred@example.com>\r\nTo: <im:barney@rubble.com>\r\nDateTime: 2026-11-21T06:00:00Z\r\nSubject:;lang=fr x\\u00e9\r\nNS: A <urn:x>\r\n\r\nContent-Type: text/plain\r\n\r\nyabba',
+          "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:fred@example.com'><tuple id='a'><status><basic>open</basic></status><contact priority='0.8'>im:fred@example.com</contact></tuple></presence>",
+        ),
+      ],
+      read: (octets) =>
+        each(
+          () => parseCpim(octets),
+          () => readPidf(octets),
+        ),
+    },
+    {
+      name: 'documents: access, presence, status, and what goes with Data',
+      seeds: texts(
+        ...ACCESS,
+        PRESENCE,
+        "<subscribe publisher='fred@example.com' duration='86400' transID='100' />",
+        "<reply code='250' transID='3' />",
+        "<statusResponse transID='4'><destination identity='barney@rubble.com'><reply code='250' /></destination></statusResponse>",
+        "<dataTiming noLaterThan='60000' reportErrors='true' />",
+        "<dataHopping noMoreThan='4' />",
+      ),
+      read: (octets) =>
+        each(
+          () => readTiming(octets),
+          () => readHopping(octets),
+          ...[readAccessOperation, readApexAccess, readPresenceOperation, readServiceReply, readStatusResponse].map(
+            (read) => () => read(parseXml(octets)),
+          ),
+          () => readPresenceOperation(parseXml(octets), 'apex'),
+        ),
+    },
+    {
+      name: 'DNS: answers',
+      seeds: [
+        encode({
+          type: 'response',
+          id: 0,
+          questions: [{ type: 'SRV', name }],
+          answers: [
+            { type: 'SRV', name, ttl: 60, data: { priority: 1, weight: 2, port: 3, target: 'relay.example.com' } },
+            { type: 'CNAME', name, ttl: 60, data: 'other.example.com' },
+          ],
+          additionals: [{ type: 'A', name: 'relay.example.com', ttl: 60, data: '127.0.0.1' }],
+        }),
+      ],
+      read: async (octets) => {
+        liar.answer = octets;
+        await dns.srv(name);
+      },
+    },
+    {
+      name: 'WebSocket: request and frames',
+      seeds: [
+        Buffer.concat([UPGRADE, masked(2, 'RPY 0 0 . 0 0\r\nEND\r\n'), masked(9, 'x'), masked(8, '')]),
+        Buffer.concat([UPGRADE, masked(1, 'hello'), masked(0, 'x'), masked(10, '')]),
+      ],
+      read: (octets, dice) => webSocket(door, octets, dice),
+    },
+    {
+      name: 'recordings of imxp wire',
+      seeds: [
+        recording(
+          texts(
+            'RPY 0 0 . 0 14\r\n\r\n<greeting />END\r\n',
+            'RPY 0 0 . 0 14\r\n\r\n<greeting />END\r\n',
+            'SEQ 0 14 4096\r\n',
+          ),
+        ),
+      ],
+      throws: (error) => error instanceof PcapError,
+      read: (octets) => {
+        for (const { chunks } of connections(segments(octets), undefined)) {
+          const session = new WatchedSession(true);
+          for (const chunk of chunks) Array.from(session.take(chunk));
+          Array.from(session.finish());
+        }
+      },
+    },
+  ];
+}
+
+fuzz('security: random documents', 6, readers);
