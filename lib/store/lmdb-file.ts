@@ -64,7 +64,7 @@ export function lmdbDamage(path: string): string | undefined {
   }
   try {
     const { size } = fstatSync(file);
-    return size === 0 ? undefined : damageOf(file, size);
+    return size === 0 ? undefined : damageOf(file);
   } finally {
     closeSync(file);
   }
@@ -82,13 +82,14 @@ export function refuseDamaged(directory: string, advice: string): void {
   if (damage !== undefined) throw new LocalError('STORE_FAILED', `the store ${file} is damaged: ${damage}; ${advice}`);
 }
 
-function damageOf(file: number, size: number): string | undefined {
+function damageOf(file: number): string | undefined {
   for (;;) {
     let before: bigint | undefined;
     try {
       const meta = metaOf(file);
       before = meta.transaction;
-      walk(file, size, meta);
+      // Another process may have made the file longer, but had done so before it wrote what was just read.
+      walk(file, fstatSync(file).size, meta);
       return undefined;
     } catch (error) {
       if (!(error instanceof Damage)) throw error;
