@@ -62,7 +62,8 @@ export class Town {
         sasl: { mechanisms: ['DIGEST-MD5'] },
         store: { type: 'lmdb', path: 'var/example.com' },
         mesh: { routes, dns: { enabled: false } },
-        limits: options.limits ?? {},
+        // One address logs in again and again here, after failures that were wanted: seconds of waiting each time.
+        limits: { authenticationDelayMs: 10, ...options.limits },
         ...(options.access === undefined ? {} : { access: { initial: options.access } }),
         log: { level: 'debug' },
       }));
