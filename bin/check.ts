@@ -40,6 +40,10 @@ function summary(config: NodeConfig): string {
     ['sasl', sasl.mechanisms.join(', ') || 'none'],
     ['store', store.type === 'memory' ? 'memory: forgets everything at the end' : `lmdb in ${shown(store.path)}`],
     ...[...mesh.routes.map(routeText), dns].map((text, index) => [index === 0 ? 'routes' : '', text]),
+    ...mesh.siblings.map(({ relays }, index) => [
+      index === 0 ? 'siblings' : '',
+      relays.map(({ url }) => url).join(', then '),
+    ]),
     [
       'bindings',
       { off: 'not checked by DNS', address: 'checked by address', 'address+port': 'checked by address and port' }[

@@ -130,6 +130,11 @@ function consistency(config: NodeConfig): Finding[] {
       warning(['mesh', 'routes', index, 'tls'], 'without TLS whoever listens in can attack the password');
     }
   }
+  for (const [index, { tls, credentials }] of config.mesh.siblings.entries()) {
+    if (tls === 'off' && credentials !== undefined) {
+      warning(['mesh', 'siblings', index, 'tls'], 'without TLS whoever listens in can attack the password');
+    }
+  }
   for (const name of Object.keys(config.tls.domains)) {
     if (!local.has(name)) error(['tls', 'domains', name], `"${name}" is not one of "domains"`);
   }

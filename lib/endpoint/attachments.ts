@@ -84,13 +84,6 @@ export class Attached {
     return undefined;
   }
 
-  /** The relay ended all there are. @returns their addresses */
-  endAll(): string[] {
-    const addresses = [...this.#byKey.values()].map(({ address }) => address);
-    this.#byKey.clear();
-    return addresses;
-  }
-
   /** Whether Data for an identity is for here. */
   has(identity: string): boolean {
     const key = addressOf(identity)?.key;

@@ -88,13 +88,16 @@ export class Reception implements Receiver {
   /** IMXP core §8: the relay ends an attachment. */
   #terminated(channel: EndpointChannel, msgno: number, { transID }: Terminate): void {
     // RFC 3340 §4.4.3 step 1: 0 ends all of them
-    const addresses = transID === 0 ? this.attached.endAll() : [this.attached.ended(transID)];
-    if (addresses.includes(undefined)) {
+    const transIDs = transID === 0 ? this.attached.transIDs : [transID];
+    if (transID !== 0 && !this.attached.transIDs.includes(transID)) {
       this.#refuse(channel, msgno, 0, UNKNOWN_TRANSACTION);
       return;
     }
     channel.reply(msgno, 'RPY', this.#options.dialect.ok);
-    for (const address of addresses) if (address !== undefined) this.#options.terminated(this, address);
+    for (const one of transIDs) {
+      const address = this.attached.ended(one);
+      if (address !== undefined) this.#options.terminated(this, address);
+    }
   }
 
   #refuse(channel: EndpointChannel, msgno: number, octets: number, { code, text }: Reply): void {

@@ -3,9 +3,12 @@ import type { Delivery } from '../../lib/endpoint/delivery.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { StatusClient } from '../../lib/endpoint/status.js';
 import { Transactions } from '../../lib/endpoint/transactions.js';
+import { apexDialect } from '../../lib/imxp/dialect/apex.js';
 import { DnsServer } from '../support/dns-server.js';
 import { failureOf } from '../support/failure.js';
 import { LocalMesh, passwordOf } from '../support/local-mesh.js';
+import { scripted } from '../support/scripted-endpoint.js';
+import { ScriptedRelay } from '../support/scripted-relay.js';
 import { temporaryFile } from '../support/temporary-file.js';
 
 const FRED = 'fred@example.com';
@@ -107,6 +110,24 @@ describe('endpoint: APEX', function () {
     expect((await arrived).recipients).to.deep.equal([SMITH]);
     const { reports } = await smith.status({ to: BARNEY, content: 'x' });
     expect(reports[0]?.recipients[0]?.code).to.be.oneOf([450, 553]);
+  });
+
+  it('REQ-IMXP-052 is attached no more when its relay ends everything', async () => {
+    const relay = new (class extends ScriptedRelay {
+      override readonly dialect = apexDialect();
+    })();
+    const { fred } = await scripted(APEX, relay);
+    await fred.attach('fred/appl=wb@example.com');
+    const ended: string[] = [];
+    fred.on('terminate', (address) => ended.push(address));
+    fred.on('close', () => {});
+    const { channel } = relay;
+    const all = Buffer.from("Content-Type: application/beep+xml\r\n\r\n<terminate code='421'>bye</terminate>\r\n");
+    const msgno = channel.send(all);
+    await channel.until(() => channel.answers.has(msgno));
+    expect(channel.answers.get(msgno)).to.deep.equal({ type: 'ok' });
+    expect(ended).to.have.members([FRED, 'fred/appl=wb@example.com']);
+    await fred.close();
   });
 
   it('refuses a dialect there is not', async () => {
