@@ -12,7 +12,7 @@ import { type DataElement, optionsOf, readChildren } from './elements.js';
 import type { OptionSyntax } from './option.js';
 
 export const APEX_OPTION: OptionSyntax = Object.freeze({ attribute: 'mustUnderstand', inverse: true });
-export const DEFAULT_CODE = 250;
+const DEFAULT_CODE = 250;
 
 /**
  * @param document what `root` was parsed from; views of it are kept.

@@ -13,7 +13,7 @@ import { type Vocabulary, XmlDialect } from './xml-dialect.js';
 /** RFC 3340 §8.1. */
 export const APEX_PROFILE = 'http://iana.org/beep/APEX';
 /** RFC 3340 §4.1. */
-export const APEX_TYPE = 'application/beep+xml';
+const APEX_TYPE = 'application/beep+xml';
 
 export const APEX: Vocabulary = Object.freeze({
   name: 'apex',
