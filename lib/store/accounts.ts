@@ -159,11 +159,6 @@ export class Accounts implements CredentialStore, Directory {
     return this.#restate(name, (state) => limited(state, changes));
   }
 
-  /** What limits an account, where that is not the configuration. @throws LocalError STORE_FAILED */
-  quota(name: string): Quota {
-    return this.states.of(accountName(name)).state.quota ?? {};
-  }
-
   /** Why an account is not to be let in, for the log; undefined when it may be. @throws LocalError STORE_FAILED */
   suspended(name: string): string | undefined {
     const account = baseOf(name);

@@ -148,10 +148,11 @@ describe('store/accounts', () => {
     it('limits, one number at a time, and takes a limit back', async () => {
       await accounts.limit('fred@example.com', { attachments: 2, dataPerSecond: 5 });
       await accounts.limit('fred@example.com', { dataPerSecond: 0, heldOctets: 1000 });
-      expect(accounts.quota('fred@example.com')).to.deep.equal({ attachments: 2, dataPerSecond: 0, heldOctets: 1000 });
+      const { quota } = accounts.states.of('fred@example.com').state;
+      expect(quota).to.deep.equal({ attachments: 2, dataPerSecond: 0, heldOctets: 1000 });
       const none = { attachments: undefined, dataPerSecond: undefined, heldOctets: undefined };
       await accounts.limit('fred@example.com', none);
-      expect(accounts.quota('fred@example.com')).to.deep.equal({});
+      expect(accounts.states.of('fred@example.com').state).to.deep.equal({});
       expect(await names()).to.deep.equal(['account/fred@example.com']);
     });
 
