@@ -88,7 +88,8 @@ class Sessions {
 
   /** The peer has authenticated: no further attempt will come (RFC 3080 §4). */
   done(driver: Driver): void {
-    this.#servers.delete(driver);
+    // Who is nobody, by ANONYMOUS, could begin anew if it were forgotten that he may not.
+    if (driver.identity.kind !== 'none') this.#servers.delete(driver);
   }
 
   #of(driver: Driver): SessionSasl {
