@@ -3,6 +3,8 @@
  * and recordings; see spec/support/fuzz.ts.
  */
 import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { decode, encode } from 'dns-packet';
 import { connections } from '../../bin/support/wire/connections.js';
@@ -104,9 +106,16 @@ class Liar {
       const { id = 0, questions = [] } = decode(query);
       this.socket.send(encode({ type: 'response', id, flags: 3, questions }), port, address);
     });
-    await new Promise<void>((resolve) => this.socket.bind(0, '127.0.0.1', resolve));
+    // An answer may say that there is more by TCP; without a listener of its own, somebody else's could be at that port.
+    const hangsUp = createServer((socket) => void socket.destroy()).listen(0, '127.0.0.1');
+    await once(hangsUp, 'listening');
+    hangsUp.unref();
+    const address = hangsUp.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    this.socket.bind(port, '127.0.0.1');
+    await once(this.socket, 'listening');
     this.socket.unref();
-    return new DnsClient({ servers: [`127.0.0.1:${this.socket.address().port}`], timeoutMs: 10_000 });
+    return new DnsClient({ servers: [`127.0.0.1:${port}`], timeoutMs: 10_000 });
   }
 }
 
