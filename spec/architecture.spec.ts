@@ -26,7 +26,7 @@ const SEAMS = new Set([
   'wire -> lib/relay/channel.ts',
   'wire -> lib/relay/target.ts',
   'store -> lib/relay/target.ts',
-  'store -> lib/relay/spool.ts',
+  'store -> lib/relay/hold/spool.ts',
 ]);
 
 const SOCKETS = /^(node:)?(net|tls|dns|dgram|http|https|http2)(\/promises)?$/;

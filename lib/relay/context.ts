@@ -14,7 +14,7 @@ import { Attachments } from './attachments.js';
 import { Bindings } from './bindings.js';
 import type { MeshChannel, Payload } from './channel.js';
 import type { TargetLimits } from './channel-target.js';
-import { type HoldOptions, Holds } from './holds.js';
+import { type HoldOptions, Holds } from './hold/holds.js';
 import { OptionRegistry } from './options.js';
 import { Policy, type PolicyRules } from './policy.js';
 import type { Rates } from './rates.js';

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { Spool, SpoolEntry, SpoolRecord, Written } from '../../lib/relay/spool.js';
-import { type FakeChannel, LIMITS, settled } from '../support/fake-channel.js';
-import { BARNEY, data, FRED, hold, override, Stage } from '../support/option-stage.js';
+import type { Spool, SpoolEntry, SpoolRecord, Written } from '../../../lib/relay/hold/spool.js';
+import { type FakeChannel, LIMITS, settled } from '../../support/fake-channel.js';
+import { BARNEY, data, FRED, hold, override, Stage } from '../../support/option-stage.js';
 
 /** A disk: what is asked for becomes durable when the spec says so, in order; a crash loses the rest. */
 class Disk implements Spool {

@@ -9,22 +9,22 @@
  *                          └── refused for now, or no answer: all that are out come back, in order
  * ```
  */
-import { ImxpError, type Reply } from '../errors.js';
-import type { Address } from '../imxp/address.js';
-import type { Data } from '../imxp/operation.js';
-import { isTransient } from '../imxp/reply-code.js';
-import { REPLIES } from './answer.js';
-import type { Payload } from './channel.js';
-import { fault, forwarded, tracing } from './events.js';
+import { ImxpError, type Reply } from '../../errors.js';
+import type { Address } from '../../imxp/address.js';
+import type { Data } from '../../imxp/operation.js';
+import { isTransient } from '../../imxp/reply-code.js';
+import { REPLIES } from '../answer.js';
+import type { Payload } from '../channel.js';
+import { fault, forwarded, tracing } from '../events.js';
+import { reportStatus } from '../status.js';
+import type { Delivery, DeliverySink, DeliveryTarget } from '../target.js';
+import { TimedTarget } from '../timed.js';
 import { dueOf, Held, HeldDelivery, type HeldOwner, joined, mayBeHeld, readHeld, timingsOf } from './held.js';
-import { HoldList } from './hold-list.js';
-import { HoldPace } from './hold-pace.js';
-import { HoldTimes, type TimesOwner } from './hold-times.js';
 import type { HoldKeeper } from './holds.js';
+import { HoldList } from './list.js';
+import { HoldPace } from './pace.js';
 import type { SpoolEntry } from './spool.js';
-import { reportStatus } from './status.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
-import { TimedTarget } from './timed.js';
+import { HoldTimes, type TimesOwner } from './times.js';
 
 /** A Data that is not to be held, and must not overtake what is. */
 interface Behind {

@@ -2,24 +2,24 @@
  * All that is held for endpoints that are not attached (RFC 3342 §3): who has a queue, how much there may be, and what queues
  * need of the relay. The relay has no other state that outlives it. Refuses to know what becomes of a single Data.
  */
-import type { Reply } from '../errors.js';
-import { type Address, addressOf } from '../imxp/address.js';
-import type { Dialect } from '../imxp/dialect/dialect.js';
-import type { DataTiming } from '../imxp/vocabulary/party.js';
-import type { HeldStatus } from '../ops/status.js';
-import { REPLIES } from './answer.js';
-import type { Attachment } from './attachments.js';
-import type { Context } from './context.js';
-import { fault } from './events.js';
+import type { Reply } from '../../errors.js';
+import { type Address, addressOf } from '../../imxp/address.js';
+import type { Dialect } from '../../imxp/dialect/dialect.js';
+import type { DataTiming } from '../../imxp/vocabulary/party.js';
+import type { HeldStatus } from '../../ops/status.js';
+import { REPLIES } from '../answer.js';
+import type { Attachment } from '../attachments.js';
+import type { Context } from '../context.js';
+import { fault } from '../events.js';
+import type { OptionRegistry } from '../options.js';
+import type { Delivery, DeliverySink, DeliveryTarget } from '../target.js';
+import type { Asked } from '../terms.js';
+import type { TimedView } from '../timed.js';
+import type { Timekeeper } from '../timekeeper.js';
+import { CORE_DATA, View } from '../view.js';
 import { costOf } from './held.js';
-import { HoldQueue } from './hold-queue.js';
-import type { OptionRegistry } from './options.js';
+import { HoldQueue } from './queue.js';
 import type { Spool } from './spool.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
-import type { Asked } from './terms.js';
-import type { TimedView } from './timed.js';
-import type { Timekeeper } from './timekeeper.js';
-import { CORE_DATA, View } from './view.js';
 
 export interface HoldLimits {
   /** Data held for one endpoint. */

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { readTiming } from '../../lib/imxp/vocabulary/party.js';
-import { MemorySpool } from '../../lib/store/spool.js';
-import { type FakeChannel, LIMITS, settled } from '../support/fake-channel.js';
-import { option } from '../support/fake-dialect.js';
-import { BARNEY, data, FRED, hold, Stage, timing, WILMA } from '../support/option-stage.js';
+import { readTiming } from '../../../lib/imxp/vocabulary/party.js';
+import { MemorySpool } from '../../../lib/store/spool.js';
+import { type FakeChannel, LIMITS, settled } from '../../support/fake-channel.js';
+import { option } from '../../support/fake-dialect.js';
+import { BARNEY, data, FRED, hold, Stage, timing, WILMA } from '../../support/option-stage.js';
 
 /** Sends Data that may be held, and waits for the answers. */
 async function holding(fred: FakeChannel, count: number, to = BARNEY): Promise<(number | undefined)[]> {

@@ -2,15 +2,15 @@
  * One Data that is held for an endpoint: what is known of it in memory, how it is read again, and when it has to be looked
  * at. Refuses to know queues.
  */
-import type { Reply } from '../errors.js';
-import type { Dialect } from '../imxp/dialect/dialect.js';
-import type { Data, Option } from '../imxp/operation.js';
-import { type DataTiming, writeTiming } from '../imxp/vocabulary/party.js';
-import type { Payload } from './channel.js';
-import type { OptionRegistry } from './options.js';
+import type { Reply } from '../../errors.js';
+import type { Dialect } from '../../imxp/dialect/dialect.js';
+import type { Data, Option } from '../../imxp/operation.js';
+import { type DataTiming, writeTiming } from '../../imxp/vocabulary/party.js';
+import type { Payload } from '../channel.js';
+import type { OptionRegistry } from '../options.js';
+import type { Delivery, DeliverySink } from '../target.js';
+import { type Asked, exchanged, HOLD, termsOf } from '../terms.js';
 import type { SpoolEntry, SpoolRecord } from './spool.js';
-import type { Delivery, DeliverySink } from './target.js';
-import { type Asked, exchanged, HOLD, termsOf } from './terms.js';
 
 /** What one entry costs besides its payload: memory for what is known of it, and a part of a page of the store. */
 const OVERHEAD_OCTETS = 512;

@@ -2,13 +2,13 @@
  * Held Data with time limits (RFC 3342 §2): looked at when they are due, whether or not anybody attaches. Owns the alarms and
  * who is told; refuses to know queues.
  */
-import type { Reply } from '../errors.js';
-import type { Data } from '../imxp/operation.js';
-import { REPLIES } from './answer.js';
-import { fault } from './events.js';
+import type { Reply } from '../../errors.js';
+import type { Data } from '../../imxp/operation.js';
+import { REPLIES } from '../answer.js';
+import { fault } from '../events.js';
+import { reportOn } from '../timed.js';
 import { dueOf, type Held, joined, timingsOf, withoutReportAfter } from './held.js';
 import type { HoldKeeper } from './holds.js';
-import { reportOn } from './timed.js';
 
 /** The queue as its times see it. */
 export interface TimesOwner {
