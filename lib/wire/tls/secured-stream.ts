@@ -101,6 +101,8 @@ export function settled(
     try {
       begin((secured) => {
         release();
+        // What comes right behind the handshake may break it before anybody has it: whoever takes it looks (see Line.open).
+        secured.stream.on('error', () => {});
         resolve(secured);
       }, fail);
     } catch (error) {

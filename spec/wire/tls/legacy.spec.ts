@@ -114,6 +114,19 @@ describe('wire/legacy-tls (REQ-TLS-013)', () => {
     }
   }
 
+  it('is broken right behind the handshake, before anybody has it, without an error that nobody hears', async () => {
+    const [near, far] = await pair(socketPair);
+    const write = near.write.bind(near);
+    // Behind the client's Finished, in the same segment, a record that is none of its.
+    const behind = recordOf(RECORD.APPLICATION_DATA, 2, Buffer.alloc(24));
+    near.write = (octets: Buffer) =>
+      write(octets.includes('140302000101', 'hex') ? Buffer.concat([octets, behind]) : octets);
+    // An error without a listener would fail this spec as an uncaught exception.
+    const [, server] = await outcomes({ streams: [near, far] });
+    if (server.status === 'rejected') throw server.reason;
+    expect(server.value.stream.errored?.message).to.match(/changed on its way/);
+  });
+
   it('ends in order: close_notify both ways, nothing lost', async () => {
     const [client, server] = await secured({ streams: await pair(socketPair) });
     const received: Buffer[] = [];
