@@ -287,7 +287,7 @@ describe('relay: dataHopping', () => {
     expect(toB.deliveries, 'each time it comes back it has one less').to.have.length(8);
   });
 
-  it('adds the limit that the configuration wants, to Data of endpoints that go to other domains', () => {
+  it('REQ-IMXP-032 adds the limit that the configuration wants, to Data of endpoints that go to other domains', () => {
     const stage = new Stage({ hopLimit: 16 });
     const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     fred.send(data(FRED, [BETTY]));
