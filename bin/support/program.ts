@@ -55,8 +55,9 @@ export function below(command: Command): Command[] {
 
 /** Commander names the values allowed; this adds the one that was meant. */
 function suggested(text: string): string {
-  const [, given = '', allowed = ''] = /argument '([^']*)' is invalid\. Allowed choices are (.*)\.$/m.exec(text) ?? [];
-  const near = nearest(given, allowed.split(', '));
+  const [said, given = '', allowed = ''] =
+    /argument '([^']*)' is invalid\. Allowed choices are (.*)\.$/m.exec(text) ?? [];
+  const near = said === undefined ? undefined : nearest(given, allowed.split(', '));
   return near === undefined ? text : text.replace(/\n$/, `\n(Did you mean ${near}?)\n`);
 }
 

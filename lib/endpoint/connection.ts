@@ -4,6 +4,7 @@
  */
 import { DEFAULT_LIMITS, type Limits } from '../config/limits.js';
 import { type ImxpError, RefusedError, type Reply } from '../errors.js';
+import { parseAddress } from '../imxp/address.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Attach } from '../imxp/operation.js';
 import type { ChannelHandler, Payload, ReplySink } from '../wire/channel-handle.js';
@@ -157,8 +158,10 @@ export class RelayConnector implements Connector {
   #credentials(): { readonly credentials?: Credentials } {
     const { address, password, own } = this.#settings;
     const useCertificate = own !== undefined;
-    if (password !== undefined) return { credentials: { username: address, password, useCertificate } };
-    return useCertificate ? { credentials: { username: address, authzid: address, useCertificate } } : {};
+    // Accounts and certificates name the endpoint; its subaddresses have no password of their own.
+    const username = parseAddress(address).base;
+    if (password !== undefined) return { credentials: { username, password, useCertificate } };
+    return useCertificate ? { credentials: { username, authzid: username, useCertificate } } : {};
   }
 
   #proposal(attach: Attach | undefined): { uri: string; content?: string } {

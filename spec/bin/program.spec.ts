@@ -23,6 +23,7 @@ describe('the command line as a whole', function () {
     expect(value.stderr).to.contain('Allowed choices are off, prefer, require.\n(Did you mean require?)');
     expect(value.stderr).to.contain('Try: imxp send --help');
     expect(option.stderr).to.contain("unknown option '--form'\n(Did you mean --from?)");
+    for (const { stderr } of [option, command]) expect(stderr).not.to.contain('Did you mean ?');
     expect(command.stderr).to.contain("unknown command 'ad'").and.contain('Try: imxp account --help');
   });
 

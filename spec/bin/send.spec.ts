@@ -69,6 +69,12 @@ describe('imxp send', function () {
     expect(arrived).to.deep.equal([{ type: 'text/plain; charset=UTF-8', body: Buffer.from('Bowling tonight? Ä\n') }]);
   });
 
+  it('logs in as the endpoint where it sends as a subaddress of it', async () => {
+    const args = ['--from', 'fred/appl=x@example.com', ...WITH_PASSWORD];
+    const { code, stderr } = await send(args, { input: 'hi' });
+    expect([code, stderr.toString()]).to.deep.equal([0, '']);
+  });
+
   it('sends a file that is no text as octets, or with the type it is told', async () => {
     const octets = Buffer.from([0xff, 0x00, 0x0d, 0x0a, 0x80]);
     const file = await workshop.file('file.bin', octets);

@@ -16,7 +16,8 @@ const ACCOUNTS: Readonly<Record<string, readonly string[]>> = {
   'rubble.com': ['barney@rubble.com', 'betty@rubble.com', 'imxp=mesh@example.com'],
 };
 
-export const passwordOf = (address: string): string => `rock ${address}`;
+/** An endpoint's, which its subaddresses log in with, too. */
+export const passwordOf = (address: string): string => `rock ${address.replace(/\/[^@]*/, '')}`;
 
 export interface LocalMeshOptions {
   readonly limits?: Readonly<Record<string, number>>;
