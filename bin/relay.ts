@@ -92,7 +92,7 @@ SIGTERM and SIGINT stop it in order, within limits.drainTimeoutMs (twice: at onc
     examples: [
       'imxp check --config mesh.json && imxp relay --config mesh.json',
       `imxp relay --config mesh.json | jq 'select(.level != "info")'`,
-      'kill -HUP $(pidof imxp)                                       # read the configuration again',
+      "pkill -HUP -f 'imxp relay'                                    # read the configuration again",
     ],
     see: ['imxp check', 'imxp account', 'imxp status', 'contrib/README.md (systemd, Docker, metrics)'],
   });
