@@ -9,7 +9,7 @@ import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import type { AccessEntry } from '../lib/imxp/vocabulary/access.js';
 import {
   addressArgument,
-  attach,
+  attachToAsk,
   type EndpointCommandOptions,
   endpointOptions,
   withEndpoint,
@@ -31,7 +31,7 @@ async function withAccess(
   action: (endpoint: Endpoint, request: AccessRequest) => Promise<void>,
 ): Promise<void> {
   const { from, owner } = options;
-  const fred = await attach(await endpointOptions(from, options));
+  const fred = await attachToAsk(await endpointOptions(from, options));
   try {
     await action(fred, owner === undefined ? {} : { owner });
   } finally {

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { Echo } from '../lib/endpoint/status.js';
 import {
   addressArgument,
-  attach,
+  attachToAsk,
   countArgument,
   type EndpointCommandOptions,
   endpointOptions,
@@ -43,7 +43,7 @@ function summary(sent: number, times: readonly number[]): string {
 
 async function ping(address: string, options: PingOptions): Promise<void> {
   const { from, count, interval, json = false } = options;
-  const fred = await attach(await endpointOptions(from, options));
+  const fred = await attachToAsk(await endpointOptions(from, options));
   const times: number[] = [];
   try {
     for (let number = 1; number <= count; number += 1) {

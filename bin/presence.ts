@@ -8,7 +8,7 @@ import { RefusedError } from '../lib/errors.js';
 import { parseTimestamp } from '../lib/imxp/vocabulary/timestamp.js';
 import {
   addressArgument,
-  attach,
+  attachToAsk,
   countArgument,
   type EndpointCommandOptions,
   endpointOptions,
@@ -66,7 +66,7 @@ async function withPresence(
   reconnect = false,
 ): Promise<void> {
   const settings = await endpointOptions(options.from, options);
-  const endpoint = await attach(settings, { reconnect });
+  const endpoint = await attachToAsk(settings, { reconnect });
   if (reconnect) {
     endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; trying again`));
     endpoint.on('connect', () => note('attached again'));

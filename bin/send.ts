@@ -11,7 +11,7 @@ import { RefusedError } from '../lib/errors.js';
 import { type ConditionOptions, type Told, Tracking, withConditions } from './support/conditions.js';
 import {
   addressArgument,
-  attach,
+  attachToAsk,
   type EndpointCommandOptions,
   endpointOptions,
   languageArgument,
@@ -88,7 +88,7 @@ async function send(file: string | undefined, options: SendOptions): Promise<voi
   const type = options.type ?? guessedType(content);
   const facts = { from, to, ...(subject === undefined ? {} : { subject }), type, octets: content.length };
   const tracking = new Tracking(options, (told) => json !== true && note(reportText(told)));
-  const fred = await attach(endpoint);
+  const fred = await attachToAsk(endpoint);
   try {
     const outcomes = await fred.sendEach(messageOf(content, type, options, tracking.conditions));
     if (json !== true) show(outcomes, content.length);

@@ -4,7 +4,7 @@ import type { RelayReport, Status } from '../lib/endpoint/status.js';
 import { addressOf } from '../lib/imxp/address.js';
 import {
   addressArgument,
-  attach,
+  attachToAsk,
   type EndpointCommandOptions,
   endpointOptions,
   withEndpoint,
@@ -55,7 +55,7 @@ function show(to: string, status: Status, hops: readonly Hop[]): void {
 
 async function trace(to: string, options: TraceOptions): Promise<void> {
   const { from, json } = options;
-  const fred = await attach(await endpointOptions(from, options));
+  const fred = await attachToAsk(await endpointOptions(from, options));
   try {
     const status = await fred.trace(to);
     const hops = status.reports.map((report) => hopOf(report, to));

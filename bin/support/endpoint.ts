@@ -5,7 +5,7 @@ import { parseRelayUrl, type RelayLocation } from '../../lib/config/relay-url.js
 import { givenAddress } from '../../lib/endpoint/address.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import type { EndpointOptions, ReconnectOptions, TlsUse } from '../../lib/endpoint/options.js';
-import { ImxpError } from '../../lib/errors.js';
+import { ImxpError, type Reply } from '../../lib/errors.js';
 import { CommandError, EXIT } from './exit.js';
 import { obtainPassword } from './password.js';
 
@@ -129,4 +129,13 @@ export async function attach(options: EndpointOptions, more: AttachOptions = {})
     if (code !== 'NO_RELAY' && code !== 'LOOKUP_FAILED') throw error;
     throw new CommandError(EXIT.UNAVAILABLE, `${message}; --relay names one without asking`, { cause: error });
   }
+}
+
+const ONLY_ASKS: Reply = { code: 450, text: 'attached for a moment, to send and to ask; try again later' };
+
+/** {@link attach} for a command that takes nothing: whoever writes to it meanwhile is told at once, and waits for no answer. */
+export async function attachToAsk(options: EndpointOptions, more: AttachOptions = {}): Promise<Endpoint> {
+  const endpoint = await attach(options, more);
+  endpoint.receive((delivery) => void delivery.refuse(ONLY_ASKS));
+  return endpoint;
 }

@@ -122,6 +122,13 @@ describe('imxp send', function () {
     expect(JSON.parse(stdout.toString())).to.deep.include({ accepted: false, code: 554 });
   });
 
+  it('takes nothing itself, and tells who writes to it meanwhile at once', async () => {
+    const args = ['send', '--from', FRED, '--to', FRED, '--relay', mesh.url('example.com'), ...WITH_PASSWORD];
+    const { code, stderr } = await workshop.run(args, { input: 'to myself' });
+    expect(stderr.toString()).to.match(/450 .*attached for a moment/);
+    expect(code).to.equal(1);
+  });
+
   it('ends with 1 also when this originator or recipient is not allowed', async () => {
     const args = ['send', '--from', FRED, '--to', 'pebbles@nowhere.example', '--relay', mesh.url('example.com')];
     const nowhere = await workshop.run([...args, ...WITH_PASSWORD], { input: 'x' });
