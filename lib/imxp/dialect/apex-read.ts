@@ -2,51 +2,25 @@
  * Elements of the APEX core DTD (RFC 3340 §9.1) to operations. Any departure from the DTD is a 501 that names the element
  * and attribute. Refuses to know payloads.
  */
-import { short } from '../../xml/lexis.js';
 import { textOf, type XmlElement } from '../../xml/parse.js';
-import type { Attach, Bind, Data, Operation, Recipient, Terminate } from '../operation.js';
+import type { Recipient, Terminate } from '../operation.js';
 import { TRANS_ID_MAX } from '../trans-id.js';
 import { fromApex } from './apex-name.js';
-import { checkAttributes, childrenOf, invalid, required, transIdOf } from './document.js';
+import { checkAttributes, childrenOf, invalid, required } from './document.js';
 import { type DataElement, optionsOf, readChildren } from './elements.js';
 import type { OptionSyntax } from './option.js';
+import { readerOf } from './read.js';
 
 export const APEX_OPTION: OptionSyntax = Object.freeze({ attribute: 'mustUnderstand', inverse: true });
 const DEFAULT_CODE = 250;
 
-/**
- * @param document what `root` was parsed from; views of it are kept.
- * @param recipients how many a Data may have.
- * @throws RemoteProtocolError XML_INVALID | XML_LIMIT, reply 501.
- */
-export function readOperation(
-  root: XmlElement,
-  document: Buffer,
-  recipients: number,
-): Exclude<Operation, Data> | DataElement {
-  switch (root.name) {
-    case 'data':
-      return readData(root, document, recipients);
-    case 'attach':
-    case 'bind':
-      return readAssociation(root, document, root.name);
-    case 'terminate':
-      return readTerminate(root);
-    default:
-      throw invalid(`element ${short(root.name)} is no operation; attach, bind, terminate and data are`);
-  }
-}
-
-function readAssociation(root: XmlElement, document: Buffer, type: 'attach' | 'bind'): Attach | Bind {
-  const name = type === 'attach' ? 'endpoint' : 'relay';
-  checkAttributes(root, [name, 'transID']);
-  const value = required(root, name);
-  const transID = transIdOf(root);
-  const options = optionsOf(root, document, APEX_OPTION);
-  return type === 'attach'
-    ? { type, endpoint: fromApex(value), transID, options }
-    : { type, relay: value, transID, options };
-}
+export const readOperation = readerOf({
+  option: APEX_OPTION,
+  endpoint: fromApex,
+  relay: (_root, written) => written,
+  terminate: readTerminate,
+  data: readData,
+});
 
 function readTerminate(root: XmlElement): Terminate {
   checkAttributes(root, ['transID', 'code']);
