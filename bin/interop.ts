@@ -113,6 +113,10 @@ async function interop(place: RelayLocation | undefined, options: InteropOptions
     return;
   }
   const target = await targetOf(place, options);
+  if (target.authority !== undefined && target.serverName === undefined) {
+    const { host } = target.location;
+    throw new CommandError(EXIT.USAGE, `${host} is an address: --domain says what a certificate of --ca has to name`);
+  }
   const kit = new Kit(target);
   const begun = performance.now();
   try {

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { AREAS } from '../../bin/support/interop/check.js';
 import { BrokenPeer } from '../support/broken-peer.js';
@@ -85,6 +86,10 @@ describe('imxp interop', function () {
     ]) {
       expect((await interop(...args)).code, args.join(' ')).to.equal(64);
     }
+    await writeFile(join(path(), 'ca.crt'), '-----BEGIN CERTIFICATE-----\n');
+    const nameless = await interop('127.0.0.1:1', '--ca', 'ca.crt');
+    expect(nameless.code).to.equal(64);
+    expect(nameless.stderr).to.include('--domain');
     const { code, stderr } = await interop(`127.0.0.1:${await freePort()}`);
     expect(code).to.equal(69);
     expect(stderr).to.include('ECONNREFUSED');
