@@ -7,6 +7,7 @@ import type { AccessInfo, AccessRequest } from '../lib/endpoint/access.js';
 import { keepingOwner } from '../lib/endpoint/access-list.js';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import type { AccessEntry } from '../lib/imxp/vocabulary/access.js';
+import { harmless } from '../lib/ops/terminal.js';
 import {
   addressArgument,
   attachToAsk,
@@ -16,7 +17,7 @@ import {
 } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { harmless, note, print, printJson, table } from './support/output.js';
+import { note, print, printJson, table } from './support/output.js';
 
 interface AccessOptions extends EndpointCommandOptions {
   readonly from: string;

@@ -1,5 +1,6 @@
 /** `imxp account`: the accounts of a node. Works beside a running relay, which acts by the change within a moment. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { paint } from '../lib/ops/terminal.js';
 import { QUOTA_NAMES, QUOTAS, type QuotaName } from '../lib/store/account-state.js';
 import type { AccountProfile, Accounts } from '../lib/store/accounts.js';
 import {
@@ -19,7 +20,7 @@ import { COLUMNS, describe, profileJson, quotaRows, row } from './support/accoun
 import { withConfig } from './support/configuration.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
-import { paint, print, printJson, table } from './support/output.js';
+import { print, printJson, table } from './support/output.js';
 import { obtainPassword } from './support/password.js';
 
 interface PasswordFlags extends AccountFlags {

@@ -2,9 +2,10 @@
 import type { Command } from 'commander';
 import { type CertificateInfo, listCertificates, type Made } from '../lib/certs/directory.js';
 import type { Subject } from '../lib/certs/issue.js';
+import { paint } from '../lib/ops/terminal.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
-import { note, paint, print, printJson, table } from './support/output.js';
+import { note, print, printJson, table } from './support/output.js';
 
 interface CertsOptions {
   readonly out: string;

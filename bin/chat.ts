@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { clearScreenDown, createInterface, cursorTo, type Interface, moveCursor } from 'node:readline';
 import type { Command } from 'commander';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
+import { harmless, paint } from '../lib/ops/terminal.js';
 import { Conversation, type Display, type Said, wordsFor } from './support/conversation.js';
 import {
   addressArgument,
@@ -15,7 +16,7 @@ import {
 } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { harmless, note, paint, print } from './support/output.js';
+import { note, print } from './support/output.js';
 import { type SecureCommandOptions, sealing, secureFiles, withIdentity, withSealing } from './support/secure.js';
 
 interface ChatOptions extends EndpointCommandOptions, SecureCommandOptions {

@@ -6,13 +6,14 @@ import { checkConfig } from '../lib/config/load.js';
 import { writeProblem } from '../lib/config/problem.js';
 import { writeRelayUrl } from '../lib/config/relay-url.js';
 import type { NodeConfig, RouteConfig } from '../lib/config/schema.js';
+import { paint } from '../lib/ops/terminal.js';
 import { withConfig } from './support/configuration.js';
 import { type DomainSeen, Observer, seenText } from './support/dns.js';
 import { nameServerOption } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
 import { domainText, explainDomain, explainIdentity, identityRows } from './support/explain.js';
 import { explain } from './support/manual.js';
-import { paint, print, printJson, table } from './support/output.js';
+import { print, printJson, table } from './support/output.js';
 
 const shown = (path: string): string => relative('', path) || '.';
 

@@ -3,11 +3,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import type { Delivery } from '../lib/endpoint/delivery.js';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
+import { paint } from '../lib/ops/terminal.js';
 import { BARNEY, DemoMesh, FRED, HERE, MESH, THERE } from './support/demo-mesh.js';
 import { demonstrate, type Services } from './support/demo-services.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
-import { paint, print, printJson, table } from './support/output.js';
+import { print, printJson, table } from './support/output.js';
 import type { LogRecord, RelayProcess } from './support/relay-process.js';
 
 const TEXT = 'Yabba dabba doo! Bowling tonight?';

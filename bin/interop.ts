@@ -1,17 +1,18 @@
 /** `imxp interop`: how another implementation of BEEP and the mesh behaves, checked from the outside. */
 import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { AREAS, areaOf, type Check } from '../kit/conformance/check.js';
+import { noCounts, summaryText, TextReport } from '../kit/conformance/report.js';
+import { CHECKS, isSelectable, Kit, STANDING, selected } from '../kit/conformance/run.js';
+import { type Account, makeTarget } from '../kit/conformance/target.js';
+import { DIALECTS, type DialectName } from '../kit/conformance/vocabulary.js';
 import { describeFileError, readPasswordFile } from '../lib/config/password-file.js';
 import { parseRelayUrl, type RelayLocation } from '../lib/config/relay-url.js';
+import { paint } from '../lib/ops/terminal.js';
 import { addressArgument, countArgument } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
-import { AREAS, areaOf, type Check } from './support/interop/check.js';
-import { noCounts, summaryText, TextReport } from './support/interop/report.js';
-import { CHECKS, isSelectable, Kit, STANDING, selected } from './support/interop/run.js';
-import { type Account, makeTarget } from './support/interop/target.js';
-import { DIALECTS, type DialectName } from './support/interop/vocabulary.js';
 import { explain } from './support/manual.js';
-import { note, paint, print, printJson } from './support/output.js';
+import { note, print, printJson } from './support/output.js';
 import { obtainPassword } from './support/password.js';
 
 interface InteropOptions {

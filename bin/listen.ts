@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import type { Delivery } from '../lib/endpoint/delivery.js';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import { RemoteProtocolError } from '../lib/errors.js';
+import { harmless, paint } from '../lib/ops/terminal.js';
 import { type OpenedContent, openDelivery } from './support/content.js';
 import {
   addressArgument,
@@ -17,7 +18,7 @@ import {
 } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { harmless, note, paint } from './support/output.js';
+import { note } from './support/output.js';
 import {
   protectionJson,
   protectionText,

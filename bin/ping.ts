@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Echo } from '../lib/endpoint/status.js';
+import { harmless } from '../lib/ops/terminal.js';
 import {
   addressArgument,
   attachToAsk,
@@ -12,7 +13,7 @@ import {
 } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { harmless, print, printJson } from './support/output.js';
+import { print, printJson } from './support/output.js';
 
 interface PingOptions extends EndpointCommandOptions {
   readonly from: string;

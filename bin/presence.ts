@@ -6,6 +6,7 @@ import type { Feed } from '../lib/endpoint/presence-feed.js';
 import type { PresenceInfo, PresenceTupleInit, PresenceUpdate } from '../lib/endpoint/presence-info.js';
 import { RefusedError } from '../lib/errors.js';
 import { parseTimestamp } from '../lib/imxp/vocabulary/timestamp.js';
+import { harmless, paint } from '../lib/ops/terminal.js';
 import {
   addressArgument,
   attachToAsk,
@@ -16,7 +17,7 @@ import {
 } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { harmless, note, paint, print, printJson } from './support/output.js';
+import { note, print, printJson } from './support/output.js';
 
 interface PresenceOptions extends EndpointCommandOptions {
   readonly from: string;

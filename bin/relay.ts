@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { loadConfig } from '../lib/config/load.js';
 import { ConfigurationError, writeProblem } from '../lib/config/problem.js';
-import { startNode } from '../lib/node.js';
+import { startNode } from '../lib/node/node.js';
 import { startLog } from '../lib/ops/log.js';
 import { handleSignals } from '../lib/ops/signals.js';
 import { loadForCommand, withConfig } from './support/configuration.js';

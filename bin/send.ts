@@ -8,6 +8,7 @@ import { guessedType } from '../lib/endpoint/content.js';
 import type { Message } from '../lib/endpoint/message.js';
 import type { Outcome } from '../lib/endpoint/outcome.js';
 import { RefusedError } from '../lib/errors.js';
+import { harmless } from '../lib/ops/terminal.js';
 import { type ConditionOptions, type Told, Tracking, withConditions } from './support/conditions.js';
 import {
   addressArgument,
@@ -20,7 +21,7 @@ import {
 } from './support/endpoint.js';
 import { CommandError, EXIT, exitCodeOf } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { complain, harmless, note, print, printJson, table } from './support/output.js';
+import { complain, note, print, printJson, table } from './support/output.js';
 import { type SecureCommandOptions, sealing, secureFiles, withIdentity, withSealing } from './support/secure.js';
 
 interface SendOptions extends EndpointCommandOptions, SecureCommandOptions, ConditionOptions {

@@ -1,11 +1,12 @@
 /** `imxp status`: one look at a running node. */
 import type { Command } from 'commander';
 import type { NodeStatus } from '../lib/ops/status.js';
+import { paint } from '../lib/ops/terminal.js';
 import { type AdminCommandOptions, adminUrl, askStatus, withAdmin } from './support/admin.js';
 import { EXIT } from './support/exit.js';
 import { figures } from './support/figures.js';
 import { explain } from './support/manual.js';
-import { paint, print, printJson, table } from './support/output.js';
+import { print, printJson, table } from './support/output.js';
 import { duration, milliseconds, octets, short } from './support/units.js';
 
 interface StatusOptions extends AdminCommandOptions {

@@ -2,13 +2,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { NodeStatus } from '../lib/ops/status.js';
+import { paint } from '../lib/ops/terminal.js';
 import { facts, headline, hopRows, linkRows } from './status.js';
 import { type AdminCommandOptions, adminUrl, askStatus, withAdmin } from './support/admin.js';
 import { countArgument } from './support/endpoint.js';
 import { CommandError } from './support/exit.js';
 import { figures } from './support/figures.js';
 import { explain } from './support/manual.js';
-import { paint, print, printJson, table } from './support/output.js';
+import { print, printJson, table } from './support/output.js';
 import { Screen } from './support/screen.js';
 import { milliseconds, octets, short } from './support/units.js';
 

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { RelayReport, Status } from '../lib/endpoint/status.js';
 import { addressOf } from '../lib/imxp/address.js';
+import { harmless, paint } from '../lib/ops/terminal.js';
 import {
   addressArgument,
   attachToAsk,
@@ -11,7 +12,7 @@ import {
 } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { harmless, note, paint, print, printJson, table } from './support/output.js';
+import { note, print, printJson, table } from './support/output.js';
 
 interface TraceOptions extends EndpointCommandOptions {
   readonly from: string;

@@ -2,13 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError } from 'commander';
+import { type Connection, connections } from '../kit/decoder/connections.js';
+import { isPcap, PcapError, segments } from '../kit/decoder/pcap.js';
+import { type Entry, WatchedSession } from '../kit/decoder/session.js';
 import { describeFileError } from '../lib/config/password-file.js';
+import { harmless, paint } from '../lib/ops/terminal.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
-import { harmless, note, paint, print, printJson } from './support/output.js';
-import { type Connection, connections } from './support/wire/connections.js';
-import { isPcap, PcapError, segments } from './support/wire/pcap.js';
-import { type Entry, WatchedSession } from './support/wire/session.js';
+import { note, print, printJson } from './support/output.js';
 
 interface WireOptions {
   readonly port?: number;

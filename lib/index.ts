@@ -78,7 +78,7 @@ export {
 export { SIGNATURE_FAULTS, type SignatureFault } from './message/smime/signature-fault.js';
 export { addressOfUri, parseInstantUri, uriOfAddress } from './message/uri.js';
 export type { MessageForm } from './message/write.js';
-export { type Listening, Node, startNode } from './node.js';
+export { type Listening, Node, startNode } from './node/node.js';
 export { events } from './ops/events.js';
 export { type Log, type LogLevel, type LogOptions, startLog } from './ops/log.js';
 export type { RelayOptions } from './relay/context.js';

@@ -11,10 +11,13 @@ const LAYERS: readonly (readonly string[])[] = [
   ['imxp', 'beep'],
   ['message'],
   ['sasl', 'tls', 'certs'],
-  ['relay', 'wire', 'store'],
+  ['relay', 'transport', 'store'],
+  ['mesh'],
   ['services', 'endpoint'],
+  ['admin'],
   ['node'],
   ['index', 'browser'],
+  ['kit'],
   ['bin'],
 ];
 
@@ -23,10 +26,9 @@ const LEAVES = new Set(['config', 'ops']);
 
 /** The seams between neighbours: interfaces that one side declares and the other implements. Types only. */
 const SEAMS = new Set([
-  'wire -> lib/relay/channel.ts',
-  'wire -> lib/relay/target.ts',
+  'transport -> lib/relay/channel.ts',
   'store -> lib/relay/target.ts',
-  'store -> lib/relay/hold/spool.ts',
+  'store -> lib/relay/offline/spool.ts',
 ]);
 
 const SOCKETS = /^(node:)?(net|tls|dns|dgram|http|https|http2)(\/promises)?$/;
@@ -47,7 +49,11 @@ function fault({ from, to, typeOnly }: Import): string | undefined {
   return other === own ? 'points sideways' : undefined;
 }
 
-const inside = (path: string): boolean => path.startsWith('lib/') || path.startsWith('bin/');
+const inside = (path: string): boolean => /^(lib|kit|bin)\//.test(path);
+
+/** Folders and files that open sockets and set timers of their own. */
+const OPENS = new Set(['transport', 'mesh', 'admin']);
+const OPENING_FILES = new Set(['lib/store/liveness-lock.ts']);
 
 describe('the architecture', () => {
   const files = sources();
@@ -80,8 +86,8 @@ describe('the architecture', () => {
     expect(arrow('lib/xml/a.ts', 'lib/beep/b.ts')).to.equal('points up');
     expect(arrow('lib/imxp/a.ts', 'lib/beep/b.ts')).to.equal('points sideways');
     expect(arrow('lib/config/a.ts', 'lib/beep/b.ts')).to.equal('a leaf imports nothing but errors and leaves');
-    expect(arrow('lib/wire/a.ts', 'lib/relay/channel.ts')).to.equal('points sideways');
-    expect(arrow('lib/wire/a.ts', 'lib/relay/channel.ts', true)).to.equal(undefined);
+    expect(arrow('lib/transport/a.ts', 'lib/relay/channel.ts')).to.equal('points sideways');
+    expect(arrow('lib/transport/a.ts', 'lib/relay/channel.ts', true)).to.equal(undefined);
     expect(arrow('lib/odd/a.ts', 'lib/beep/b.ts')).to.equal('odd has no place in the layers');
     expect(arrow('lib/relay/a.ts', 'lib/beep/b.ts')).to.equal(undefined);
   });
@@ -95,8 +101,10 @@ describe('the architecture', () => {
     expect(wrong, wrong.join('\n')).to.deep.equal([]);
   });
 
-  it('leaves sockets, names and clocks to wire', () => {
-    const guarded = files.filter(({ path }) => path.startsWith('lib/') && areaOfFile(path) !== 'wire');
+  it('leaves sockets, names and clocks to transport, mesh and admin', () => {
+    const guarded = files.filter(
+      ({ path }) => path.startsWith('lib/') && !OPENS.has(areaOfFile(path)) && !OPENING_FILES.has(path),
+    );
     const sockets = guarded
       .flatMap(importsOf)
       .filter(({ to, typeOnly }) => SOCKETS.test(to) && !typeOnly)

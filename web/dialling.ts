@@ -4,10 +4,10 @@ import type { Limits } from '../lib/config/limits.js';
 import type { Dialled } from '../lib/endpoint/dialling.js';
 import type { EndpointSettings } from '../lib/endpoint/options.js';
 import { ImxpError, LocalError } from '../lib/errors.js';
-import type { DialTarget } from '../lib/wire/dialer.js';
-import { Driver } from '../lib/wire/driver.js';
-import { authenticate } from '../lib/wire/sasl-client.js';
-import type { SecuredStream } from '../lib/wire/tls/secured-stream.js';
+import { Connection } from '../lib/transport/connection.js';
+import type { DialTarget } from '../lib/transport/dialer.js';
+import { authenticate } from '../lib/transport/sasl/client.js';
+import type { SecuredStream } from '../lib/transport/tls/secured-stream.js';
 import { openPageStream, type PageStream } from './stream.js';
 
 export class Dialling {
@@ -29,7 +29,7 @@ export class Dialling {
     throw new LocalError('ARGUMENT', `a browser reaches relays by wss:// or ws:// only, not ${foreign.url}`);
   }
 
-  async dial(dialled: Dialled): Promise<Driver> {
+  async dial(dialled: Dialled): Promise<Connection> {
     const { health, chosen } = dialled;
     let last: ImxpError = new LocalError('ARGUMENT', 'no relay to connect to');
     for (const relay of health?.sort(dialled.relays) ?? dialled.relays) {
@@ -48,7 +48,7 @@ export class Dialling {
     throw last;
   }
 
-  async #dialOne(relay: DialTarget, { owner, profiles, credentials }: Dialled): Promise<Driver> {
+  async #dialOne(relay: DialTarget, { owner, profiles, credentials }: Dialled): Promise<Connection> {
     const { domain, tls } = this.#settings;
     const limits = this.#limits;
     const secure = relay.transport === 'wss';
@@ -59,7 +59,7 @@ export class Dialling {
       );
     }
     const stream = duplexOf(await openPageStream(relay.url, limits.connectTimeoutMs));
-    const driver = new Driver(
+    const driver = new Connection(
       stream,
       { role: 'initiator', profiles, limits },
       {

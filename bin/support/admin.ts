@@ -2,9 +2,9 @@
 import { get, type IncomingMessage } from 'node:http';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { NodeStatus } from '../../lib/ops/status.js';
+import { harmless } from '../../lib/ops/terminal.js';
 import { loadForCommand, withConfig } from './configuration.js';
 import { CommandError, EXIT } from './exit.js';
-import { harmless } from './output.js';
 
 const REQUEST_MS = 5000;
 /** More than any node says; whoever answers more is something else. */

@@ -5,14 +5,15 @@ import { describeFileError } from '../../lib/config/password-file.js';
 import { writeRelayUrl } from '../../lib/config/relay-url.js';
 import type { NodeConfig } from '../../lib/config/schema.js';
 import { ImxpError } from '../../lib/errors.js';
-import { dial } from '../../lib/wire/dialer.js';
-import { srvName } from '../../lib/wire/dns/locate.js';
-import { Resolver } from '../../lib/wire/dns/resolver.js';
-import { inOrder, notOffered, type SrvRecord } from '../../lib/wire/dns/srv.js';
-import { ProfileTable } from '../../lib/wire/profile.js';
-import { TlsService } from '../../lib/wire/tls/service.js';
+import { srvName } from '../../lib/mesh/dns/locate.js';
+import { Resolver } from '../../lib/mesh/dns/resolver.js';
+import { inOrder, notOffered, type SrvRecord } from '../../lib/mesh/dns/srv.js';
+import { paint } from '../../lib/ops/terminal.js';
+import { dial } from '../../lib/transport/dialer.js';
+import { ProfileTable } from '../../lib/transport/profile.js';
+import { TlsService } from '../../lib/transport/tls/service.js';
 import { CommandError, EXIT } from './exit.js';
-import { paint, table } from './output.js';
+import { table } from './output.js';
 
 /** A domain needs one of each; it may well have none for APEX, which is then not worth a line. */
 const MODES = [

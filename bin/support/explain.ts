@@ -1,8 +1,8 @@
 /** What `imxp check` says about one identity and one domain. Asks the policy and the routes; decides nothing. */
 import type { NodeConfig, RouteConfig } from '../../lib/config/schema.js';
 import type { Identity } from '../../lib/imxp/identity.js';
+import { RouteTable } from '../../lib/mesh/route-table.js';
 import { type Permissions, permissions } from '../../lib/relay/permissions.js';
-import { Routes } from '../../lib/relay/routes.js';
 import { identityOf } from '../../lib/sasl/identity.js';
 import { CommandError, EXIT } from './exit.js';
 
@@ -32,7 +32,7 @@ export function explainIdentity(config: NodeConfig, name: string): IdentityExpla
 export function explainDomain(config: NodeConfig, name: string): DomainExplained {
   const domain = name.toLowerCase();
   if (config.domains.includes(domain)) return { domain, by: 'here' };
-  const routes = new Routes<RouteConfig>();
+  const routes = new RouteTable<RouteConfig>();
   for (const route of config.mesh.routes) routes.add(route.domain, route);
   const route = routes.find(domain);
   if (route !== undefined) return { domain, by: 'route', route };

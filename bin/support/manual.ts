@@ -3,8 +3,8 @@
  * the manual pages. Knows no command.
  */
 import type { Command } from 'commander';
+import { paint } from '../../lib/ops/terminal.js';
 import { EXIT } from './exit.js';
-import { paint } from './output.js';
 
 export interface Manual {
   /** Paragraphs; none where description and options say it all. */

@@ -1,16 +1,5 @@
 /** What commands print: results to standard output, everything else to standard error; colours only where people look. */
-import { styleText } from 'node:util';
-
-type Style = Parameters<typeof styleText>[0];
-
-/** Whether a stream is a terminal that wants colours (no-color.org). */
-export function colorful(stream: NodeJS.WriteStream): boolean {
-  return stream.isTTY === true && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
-}
-
-export function paint(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
-  return colorful(stream) ? styleText(style, text) : text;
-}
+import { paint } from '../../lib/ops/terminal.js';
 
 /** One line of the result. */
 export function print(text = ''): void {
@@ -30,13 +19,6 @@ export function note(text: string): void {
 /** `error: …`, or `warning: …`. */
 export function complain(text: string, severity: 'error' | 'warning' = 'error'): void {
   note(`${paint(severity === 'error' ? 'red' : 'yellow', `${severity}:`, process.stderr)} ${text}`);
-}
-
-/** What peers wrote must not reach a terminal as control sequences; line breaks and tabs stay. */
-export function harmless(text: string): string {
-  return text.replace(/(?![\n\t])[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
-    return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;
-  });
 }
 
 /** Rows with aligned columns; the last one is not padded. */

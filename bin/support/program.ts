@@ -3,10 +3,11 @@ import { Command, CommanderError } from 'commander';
 import { nearest } from '../../lib/config/nearest.js';
 import { ConfigurationError, writeProblem } from '../../lib/config/problem.js';
 import { ImxpError } from '../../lib/errors.js';
+import { harmless, paint } from '../../lib/ops/terminal.js';
 import { VERSION } from '../../lib/ops/version.js';
 import { CommandError, EXIT, exitCodeOf } from './exit.js';
 import { explain, pathOf } from './manual.js';
-import { complain, harmless, paint, printJson } from './output.js';
+import { complain, printJson } from './output.js';
 
 /** A file of `bin/` that adds its command. */
 export type Register = (program: Command) => void;

@@ -5,8 +5,8 @@ import { describeFileError } from '../../lib/config/password-file.js';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import type { SecureFiles } from '../../lib/endpoint/secure.js';
 import { SIGNATURE_FAULTS } from '../../lib/message/smime/signature-fault.js';
+import { paint } from '../../lib/ops/terminal.js';
 import { CommandError, EXIT } from './exit.js';
-import { paint } from './output.js';
 
 export interface SecureCommandOptions {
   readonly sign?: boolean;

@@ -9,7 +9,7 @@ import type { XmlElement } from '../xml/parse.js';
 import { givenAddress } from './address.js';
 import { Deferred } from './deferred.js';
 import type { Message } from './message.js';
-import { inTime } from './patience.js';
+import { inTime } from './service-timeout.js';
 import type { Transactions } from './transactions.js';
 
 export interface AccessRequest {

@@ -7,15 +7,15 @@ import { type ImxpError, RefusedError, type Reply } from '../errors.js';
 import { parseAddress } from '../imxp/address.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Attach } from '../imxp/operation.js';
-import type { ChannelHandler, Payload, ReplySink } from '../wire/channel-handle.js';
-import type { DialTarget } from '../wire/dialer.js';
-import type { Driver } from '../wire/driver.js';
-import type { DriverOwner, Started } from '../wire/driver-options.js';
-import { Health } from '../wire/health.js';
-import { meshErrors } from '../wire/mesh-profile.js';
-import { preferredTo } from '../wire/preference.js';
-import { ProfileTable } from '../wire/profile.js';
-import type { Credentials } from '../wire/sasl-client.js';
+import { preferredTo } from '../mesh/preference.js';
+import { meshErrors } from '../mesh/profile.js';
+import type { ChannelHandler, Payload, ReplySink } from '../transport/channel.js';
+import type { Connection } from '../transport/connection.js';
+import type { ConnectionOwner, Started } from '../transport/connection-options.js';
+import type { DialTarget } from '../transport/dialer.js';
+import { ProfileTable } from '../transport/profile.js';
+import { RecentFailures } from '../transport/recent-failures.js';
+import type { Credentials } from '../transport/sasl/client.js';
 import { Dialling } from './dialling.js';
 import type { EndpointSettings } from './options.js';
 
@@ -40,7 +40,7 @@ export interface Receiver {
   ended(error: ImxpError | undefined): void;
 }
 
-export interface Connection {
+export interface RelayConnection {
   readonly channel: EndpointChannel;
   /** Where the relay is, for people. */
   readonly relay?: string;
@@ -62,10 +62,10 @@ export interface Connector {
   readonly dialect: Dialect;
   /**
    * @param attach goes with the start of the channel; without it nothing is attached yet
-   * @param than only to a relay that is preferred to this one, as {@link Connection.relay} names it
+   * @param than only to a relay that is preferred to this one, as {@link RelayConnection.relay} names it
    * @throws RefusedError REFUSED when the relay does not attach, and whatever dialling throws
    */
-  open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<Connection>;
+  open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<RelayConnection>;
 }
 
 /** An endpoint serves no profile: only it opens channels (IMXP core §1, endpoint-relay mode). */
@@ -77,7 +77,7 @@ export class RelayConnector implements Connector {
   readonly dialect: Dialect;
   readonly #settings: EndpointSettings;
   readonly #dialling: Dialling;
-  readonly #health = new Health();
+  readonly #health = new RecentFailures();
 
   constructor(settings: EndpointSettings, dialect: Dialect) {
     this.dialect = dialect;
@@ -94,7 +94,7 @@ export class RelayConnector implements Connector {
     this.#dialling = new Dialling(settings, limits, dialect);
   }
 
-  async open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<Connection> {
+  async open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<RelayConnection> {
     const line = new Line(receiver, this.#health);
     const relays = await this.#dialling.relays();
     const driver = await this.#dial(line, than === undefined ? relays : preferredTo(than, relays));
@@ -120,7 +120,7 @@ export class RelayConnector implements Connector {
     }
   }
 
-  async #further(driver: Driver, closed: () => void): Promise<EndpointChannel> {
+  async #further(driver: Connection, closed: () => void): Promise<EndpointChannel> {
     const { channel } = await driver.start(
       { profiles: [this.#proposal(undefined)] },
       {
@@ -138,7 +138,7 @@ export class RelayConnector implements Connector {
     return channel;
   }
 
-  async #dial(line: Line, relays: readonly DialTarget[]): Promise<Driver> {
+  async #dial(line: Line, relays: readonly DialTarget[]): Promise<Connection> {
     const { domain } = this.#settings;
     const driver = await this.#dialling.dial({
       relays,
@@ -187,15 +187,15 @@ export function attachRefused(
 }
 
 /** Turns what a driver and its channel tell about their ends into one. */
-class Line implements DriverOwner {
+class Line implements ConnectionOwner {
   readonly #receiver: Receiver;
-  readonly #health: Health;
-  driver: Driver | undefined;
+  readonly #health: RecentFailures;
+  driver: Connection | undefined;
   relay = '';
   /** Until then a failure is told by {@link Connector.open}. */
   live = false;
 
-  constructor(receiver: Receiver, health: Health) {
+  constructor(receiver: Receiver, health: RecentFailures) {
     this.#receiver = receiver;
     this.#health = health;
   }
@@ -211,7 +211,7 @@ class Line implements DriverOwner {
     };
   }
 
-  ended(_driver: Driver, error: ImxpError | undefined): void {
+  ended(_driver: Connection, error: ImxpError | undefined): void {
     if (!this.live) return;
     // Another one is tried first, if there is any.
     this.#health.failed(this.relay);

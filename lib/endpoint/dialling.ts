@@ -4,11 +4,11 @@
  */
 import type { Limits } from '../config/limits.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
-import { type DialOptions, type DialTarget, dial } from '../wire/dialer.js';
-import { locate, servicesOf } from '../wire/dns/locate.js';
-import { Resolver } from '../wire/dns/resolver.js';
-import type { Driver } from '../wire/driver.js';
-import { TlsService } from '../wire/tls/service.js';
+import { locate, servicesOf } from '../mesh/dns/locate.js';
+import { Resolver } from '../mesh/dns/resolver.js';
+import type { Connection } from '../transport/connection.js';
+import { type DialOptions, type DialTarget, dial } from '../transport/dialer.js';
+import { TlsService } from '../transport/tls/service.js';
 import type { EndpointSettings } from './options.js';
 
 /** What of {@link DialOptions} is not a matter of the way there. */
@@ -42,7 +42,7 @@ export class Dialling {
     return locate(domain, { resolver: this.#resolver, services: servicesOf('edge', [this.#dialect]) });
   }
 
-  dial(dialled: Dialled): Promise<Driver> {
+  dial(dialled: Dialled): Promise<Connection> {
     const { domain, tls } = this.#settings;
     return dial({ ...dialled, domain, tls, service: this.#service, limits: this.#limits });
   }

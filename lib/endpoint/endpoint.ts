@@ -8,9 +8,9 @@ import type { DialectName } from '../imxp/dialect/dialect.js';
 import { dialectNamed } from '../imxp/dialect/named.js';
 import { AccessClient } from './access.js';
 import { type Connector, RelayConnector } from './connection.js';
+import { ConnectionManager, LEAVING } from './connection-manager.js';
 import type { Delivery } from './delivery.js';
 import { type DeliveryHandler, Inbox } from './inbox.js';
-import { LEAVING, Lifeline } from './lifeline.js';
 import { dataOf, type Encoded, eachOf, encodedOf, type Message } from './message.js';
 import { type EndpointOptions, type EndpointSettings, settle } from './options.js';
 import { Outbox, type SendSink } from './outbox.js';
@@ -59,7 +59,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   readonly #settings: EndpointSettings;
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
-  readonly #lifeline: Lifeline;
+  readonly #lifeline: ConnectionManager;
   readonly #transactions = new Transactions();
   #presence: PresenceClient | undefined;
   #access: AccessClient | undefined;
@@ -75,7 +75,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     const idle = (): void => this.#lifeline.idle();
     this.#inbox = new Inbox({ dialect, autoAccept, secure, limits, idle });
     this.#outbox = new Outbox({ dialect, limits, idle });
-    this.#lifeline = new Lifeline({
+    this.#lifeline = new ConnectionManager({
       connector,
       settings,
       inbox: this.#inbox,

@@ -3,7 +3,7 @@
  */
 import type { CpimService } from '../message/cpim/operation.js';
 import { Gateway, type GatewayOptions, type ImxpPort } from '../message/gateway.js';
-import { pause } from '../wire/backoff.js';
+import { pause } from '../transport/backoff.js';
 
 export type EndpointGatewayOptions = Omit<GatewayOptions, 'port' | 'peer' | 'wait'>;
 

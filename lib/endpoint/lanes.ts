@@ -4,8 +4,8 @@
  * which lane a Data takes: that of an earlier one to the same recipient while this has no answer, so that nothing overtakes.
  * Knows neither contents nor answers.
  */
-import type { Payload, ReplySink } from '../wire/channel-handle.js';
-import type { Connection, EndpointChannel } from './connection.js';
+import type { Payload, ReplySink } from '../transport/channel.js';
+import type { EndpointChannel, RelayConnection } from './connection.js';
 
 /** What takes a lane. */
 export interface Travelling extends ReplySink {
@@ -76,7 +76,7 @@ export class Lanes {
   #lanes: Lane[] = [];
   /** Of an earlier connection, or no longer used: they wait for their answers. */
   #retired: Lane[] = [];
-  #connection: Connection | undefined;
+  #connection: RelayConnection | undefined;
   #first: Lane | undefined;
   /** As many as this connection allows. */
   #allowed: number;
@@ -119,7 +119,7 @@ export class Lanes {
   }
 
   /** Sends over this connection from now on; what is under way over an earlier one gets its answers there. */
-  begin(connection: Connection): void {
+  begin(connection: RelayConnection): void {
     this.#retire(this.#lanes);
     this.#connection = connection;
     this.#first = new Lane(connection.channel);

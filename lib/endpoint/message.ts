@@ -8,7 +8,7 @@ import type { Data, Option, TargetHop } from '../imxp/operation.js';
 import { newTransId, TRANS_ID_MAX } from '../imxp/trans-id.js';
 import type { Secure } from '../message/smime/secure.js';
 import type { HeaderField } from '../mime/headers.js';
-import type { Payload } from '../wire/channel-handle.js';
+import type { Payload } from '../transport/channel.js';
 import { parseXml } from '../xml/parse.js';
 import { givenAddress } from './address.js';
 import { type Conditions, conditionsOf } from './conditions.js';

@@ -8,7 +8,7 @@ import { readPasswordFile } from '../config/password-file.js';
 import { parseRelayUrl, type RelayLocation } from '../config/relay-url.js';
 import { LocalError } from '../errors.js';
 import type { Secure } from '../message/smime/secure.js';
-import type { BackoffTimes } from '../wire/backoff.js';
+import type { BackoffTimes } from '../transport/backoff.js';
 import { givenAddress } from './address.js';
 import { checkKeys, type Keys } from './keys.js';
 import { pemOf } from './pem.js';

@@ -4,8 +4,8 @@
  */
 import { type ErrorCode, ImxpError, RefusedError, type Reply, TransportError } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
-import { whenAborted } from '../wire/abort.js';
-import type { Connection } from './connection.js';
+import { whenAborted } from '../transport/abort.js';
+import type { RelayConnection } from './connection.js';
 import { type Lane, Lanes, type Travelling } from './lanes.js';
 import type { Encoded } from './message.js';
 import type { EndpointLimits } from './options.js';
@@ -123,7 +123,7 @@ export class Outbox {
   }
 
   /** Sends over a connection from now on. What waits for answers over an earlier one gets them there. */
-  begin(connection: Connection): void {
+  begin(connection: RelayConnection): void {
     this.#proven = false;
     this.#lanes.begin(connection);
     this.#advance();

@@ -18,9 +18,9 @@ import { givenAddress } from './address.js';
 import { Deferred } from './deferred.js';
 import { checkKeys, type Keys } from './keys.js';
 import type { Message } from './message.js';
-import { inTime } from './patience.js';
 import { Feed, type Ongoing } from './presence-feed.js';
 import { infoOf, type PresenceInfo, type PresenceUpdate, tupleOf } from './presence-info.js';
+import { inTime } from './service-timeout.js';
 import type { Transactions } from './transactions.js';
 
 export interface PresenceRequest {

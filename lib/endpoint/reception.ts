@@ -7,7 +7,7 @@ import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data, Operation, Terminate } from '../imxp/operation.js';
 import { isProbe } from '../imxp/probe.js';
 import { Attached } from './attachments.js';
-import type { Connection, EndpointChannel, Receiver } from './connection.js';
+import type { EndpointChannel, Receiver, RelayConnection } from './connection.js';
 import type { Inbox } from './inbox.js';
 import type { Transactions } from './transactions.js';
 
@@ -30,7 +30,7 @@ export class Reception implements Receiver {
   /** Aborted when the connection is gone. */
   readonly over = new AbortController();
   /** Set when it is there. */
-  connection: Connection | undefined;
+  connection: RelayConnection | undefined;
   readonly #options: ReceptionOptions;
 
   constructor(options: ReceptionOptions) {

@@ -8,13 +8,13 @@ import { addressOf } from '../imxp/address.js';
 import type { TargetHop } from '../imxp/operation.js';
 import { PROBE } from '../imxp/probe.js';
 import { type Destination, readStatusResponse } from '../imxp/vocabulary/status.js';
-import { pause } from '../wire/backoff.js';
+import { pause } from '../transport/backoff.js';
 import type { XmlElement } from '../xml/parse.js';
 import { givenAddress } from './address.js';
 import { Deferred } from './deferred.js';
 import { checkKeys, type Keys } from './keys.js';
 import type { Message, OptionInit } from './message.js';
-import { inTime } from './patience.js';
+import { inTime } from './service-timeout.js';
 import type { Transactions } from './transactions.js';
 
 /** What a relay says became of a recipient. */

@@ -15,7 +15,7 @@ import { type AccountState, assembled, type Quota, type VersionedState } from '.
 import { type Accounts, disabledText } from '../store/accounts.js';
 import { AttachmentNotes } from '../store/last-attached.js';
 import type { Store } from '../store/store.js';
-import type { Driver } from '../wire/driver.js';
+import type { Connection } from '../transport/connection.js';
 
 /**
  * Throws away what was kept for an account that was removed.
@@ -30,7 +30,7 @@ export interface AccountWatchOptions {
   readonly accounts: Accounts;
   readonly clock: Clock;
   /** The sessions that peers began. */
-  readonly drivers: () => Iterable<Driver>[];
+  readonly drivers: () => Iterable<Connection>[];
   /** Ends what accounts have toward their applications. */
   readonly expel: (accounts: ReadonlySet<string>) => void;
   /** Accounts have other rates than before. */

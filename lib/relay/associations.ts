@@ -11,11 +11,11 @@ import type { Attachment, AttachmentOwner } from './attachments.js';
 import type { MeshChannel } from './channel.js';
 import type { ChannelTarget } from './channel-target.js';
 import type { Context } from './context.js';
+import { ATTACH_OVERRIDE } from './delivery-options.js';
 import { type Association, began, ended, fault } from './events.js';
 import { examine, type OptionRegistry } from './options.js';
 import type { Denial } from './policy.js';
-import type { Standing } from './standing.js';
-import { ATTACH_OVERRIDE } from './terms.js';
+import type { SessionAssociations } from './session-associations.js';
 
 /** Originators remembered as permitted. A trusted relay may send for any number of them. */
 const PERMITTED = 1024;
@@ -43,7 +43,7 @@ export class Associations {
   #ours: Map<number, () => void> | undefined;
   #bound: Set<string> | undefined;
   /** Shared with the other channels of the session. */
-  readonly #standing: Standing;
+  readonly #standing: SessionAssociations;
   /** Originators, as written, found permitted since the last change of the session's standing. */
   #permitted: Set<string> | undefined;
   #version = 0;

@@ -14,15 +14,15 @@ import { Attachments } from './attachments.js';
 import { Bindings } from './bindings.js';
 import type { MeshChannel, Payload } from './channel.js';
 import type { TargetLimits } from './channel-target.js';
-import { type HoldOptions, Holds } from './hold/holds.js';
+import { NextHops } from './next-hops.js';
+import { type OfflineOptions, OfflineQueues } from './offline/queues.js';
 import { OptionRegistry } from './options.js';
 import { Policy, type PolicyRules } from './policy.js';
 import type { Rates } from './rates.js';
-import { Standings } from './standing.js';
+import { SessionAssociationsTable } from './session-associations.js';
 import type { Reporter } from './status.js';
 import type { AccessPolicy, DeliveryTarget, Dialer, Directory } from './target.js';
 import { SILENT, type Timekeeper } from './timekeeper.js';
-import { Ways } from './ways.js';
 
 /**
  * Whether a binding relay is where its domain's SRV records say (IMXP core §7 step 2, A-1). It may need the DNS; it
@@ -75,7 +75,7 @@ export interface RelayOptions extends RelaySettings {
   /** For Data that ask to be timed; without it nothing rings. */
   readonly time?: Timekeeper;
   /** Where Data for endpoints that are not attached are held; without it none is. */
-  readonly holding?: HoldOptions;
+  readonly holding?: OfflineOptions;
 }
 
 export class Context {
@@ -90,10 +90,10 @@ export class Context {
   readonly traffic: Traffic | undefined;
   readonly attachments = new Attachments();
   readonly bindings = new Bindings();
-  readonly standings = new Standings();
-  readonly ways = new Ways(this.bindings);
+  readonly standings = new SessionAssociationsTable();
+  readonly ways = new NextHops(this.bindings);
   readonly time: Timekeeper;
-  readonly holds: Holds | undefined;
+  readonly holds: OfflineQueues | undefined;
   domains: ReadonlySet<string>;
   policy: Policy;
   limits: RelayLimits;
@@ -124,7 +124,7 @@ export class Context {
     this.timedHoldsOnly = options.timedHoldsOnly ?? false;
     this.time = options.time ?? SILENT;
     // The last: it finds what an earlier process held.
-    this.holds = options.holding === undefined ? undefined : new Holds(this, options.holding);
+    this.holds = options.holding === undefined ? undefined : new OfflineQueues(this, options.holding);
   }
 
   apply(settings: Partial<RelaySettings>): void {

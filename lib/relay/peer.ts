@@ -21,9 +21,9 @@ import type { Attachment, AttachmentOwner } from './attachments.js';
 import type { MeshChannel, MeshHandler, Payload } from './channel.js';
 import { ChannelTarget } from './channel-target.js';
 import type { Context } from './context.js';
-import { Early } from './early.js';
 import { type Association, fault, refused } from './events.js';
 import { Gate } from './gate.js';
+import { ImmediateReplies } from './immediate-replies.js';
 import type { Denial } from './policy.js';
 import type { Allowance } from './rates.js';
 import { Refusal } from './route.js';
@@ -60,7 +60,7 @@ export class Peer implements MeshHandler, Origin, AttachmentOwner {
   readonly #view: View;
   readonly #gate: Gate<Kept>;
   /** Set where the dialect has Data answered before they are processed. */
-  readonly #early: Early | undefined;
+  readonly #early: ImmediateReplies | undefined;
   readonly #ended: (channel: MeshChannel) => void;
   #gone = false;
   /** What the identity of the channel may still do, and which identity that was. */
@@ -80,7 +80,7 @@ export class Peer implements MeshHandler, Origin, AttachmentOwner {
     this.#associations = new Associations(channel, dialect.wide, target, this, context);
     this.#view = new PeerView(context, channel, dialect.wide, this.#associations);
     this.#gate = new Gate(limits.outstandingData, ({ msgno, payload, since }) => this.#operate(msgno, payload, since));
-    this.#early = dialect.early ? new Early(channel, context, this.#gate) : undefined;
+    this.#early = dialect.early ? new ImmediateReplies(channel, context, this.#gate) : undefined;
     this.#ended = ended;
   }
 
@@ -252,7 +252,7 @@ export class Peer implements MeshHandler, Origin, AttachmentOwner {
   }
 
   /** RFC 3340 §4.4.4.1 steps 2 to 5: what was answered ok is seen to, whether or not its sender stays. */
-  #dataEarly(early: Early, msgno: number, octets: number, data: Data, since?: number): void {
+  #dataEarly(early: ImmediateReplies, msgno: number, octets: number, data: Data, since?: number): void {
     const refusal = early.refusal(data, this.#view);
     if (refusal !== undefined) {
       this.#refuse(msgno, octets, 'data', data.originator, refusal);

@@ -1,7 +1,8 @@
 /** The registered options a relay understands (IMXP core §11.1, RFC 3342), as its configuration wants it. */
+
+import { ATTACH_OVERRIDE, DATA_HOPPING, DATA_TIMING, HOLD_FOR_ENDPOINT } from './delivery-options.js';
 import type { OptionRegistry } from './options.js';
 import { statusOptions } from './status.js';
-import { ATTACH_OVERRIDE, DATA_HOPPING, DATA_TIMING, HOLD } from './terms.js';
 
 export interface OptionPolicy {
   readonly statusRequest: 'on' | 'border' | 'off';
@@ -20,7 +21,7 @@ export function registeredOptions(policy: OptionPolicy): OptionRegistry {
     understood.add(DATA_TIMING, ['data', 'recipient'], dataTiming === 'on' ? 'always' : 'border');
   }
   understood.add(DATA_HOPPING, ['data', 'recipient']);
-  if (hold4Endpoint !== 'off') understood.add(HOLD, ['data', 'recipient']);
+  if (hold4Endpoint !== 'off') understood.add(HOLD_FOR_ENDPOINT, ['data', 'recipient']);
   if (attachOverride === 'on') understood.add(ATTACH_OVERRIDE, ['attach']);
   return understood;
 }

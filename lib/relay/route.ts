@@ -9,18 +9,18 @@ import { isCommon } from '../imxp/dialect/apex-name.js';
 import type { Data, Option, Recipient } from '../imxp/operation.js';
 import type { DataHopping, DataTiming } from '../imxp/vocabulary/party.js';
 import { REPLIES } from './answer.js';
-import { examine, type OptionRegistry, onward } from './options.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
 import {
   type Asked,
   changesOnTheWay,
   DATA_HOPPING,
+  type DeliveryOptions,
+  deliveryOptionsOf,
   exchanged,
   hopLimit,
   hopped,
-  type Terms,
-  termsOf,
-} from './terms.js';
+} from './delivery-options.js';
+import { examine, type OptionRegistry, onward } from './options.js';
+import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
 
 /** The relay as one sender of Data sees it. */
 export interface RouteView {
@@ -67,11 +67,11 @@ export interface Leg {
   /** The very Data that came when nothing changed for this hop. */
   readonly data: Data;
   /** What else is to be seen to; absent for most. */
-  readonly terms?: LegTerms;
+  readonly terms?: LegOptions;
 }
 
 /** What options of RFC 3342 ask for on one leg. */
-export interface LegTerms {
+export interface LegOptions {
   readonly onward: boolean;
   readonly timings: readonly Asked<DataTiming>[];
   /** Those by which it must not go on to another relay. */
@@ -90,7 +90,7 @@ export type Plan =
  *
  * @param hold whether it is to be held for an endpoint that is not attached (RFC 3342 §3)
  */
-export function wayTo(
+export function nextHopTo(
   name: Address,
   originator: string,
   view: RouteView,
@@ -158,7 +158,7 @@ interface Group {
   readonly recipients: Recipient[];
   readonly onward: boolean;
   /** Of the Data, and of the recipient where it is alone. */
-  readonly terms: readonly Terms[];
+  readonly terms: readonly DeliveryOptions[];
 }
 
 class Draft {
@@ -168,7 +168,7 @@ class Draft {
   readonly #crossing: boolean;
   readonly #view: RouteView;
   /** Terms of the Data, for recipients served here and for others; null until asked for. */
-  readonly #common: { direct: Terms | undefined | null; onward: Terms | undefined | null } = {
+  readonly #common: { direct: DeliveryOptions | undefined | null; onward: DeliveryOptions | undefined | null } = {
     direct: null,
     onward: null,
   };
@@ -205,7 +205,7 @@ class Draft {
     }
     const common = this.#commonTerms(direct);
     const terms = [common, own].filter((some) => some !== undefined);
-    const way = wayTo(name, this.#data.originator, view, direct && terms.some(({ hold }) => hold));
+    const way = nextHopTo(name, this.#data.originator, view, direct && terms.some(({ hold }) => hold));
     if (way instanceof Promise) {
       this.#pending ??= new Map();
       this.#pending.set(name.key, way);
@@ -221,22 +221,24 @@ class Draft {
   }
 
   /** @throws RemoteProtocolError when an option of the Data is not what it should be */
-  #commonTerms(direct: boolean): Terms | undefined {
+  #commonTerms(direct: boolean): DeliveryOptions | undefined {
     const common = this.#common;
     const { options } = this.#view;
     if (direct) {
-      if (common.direct === null) common.direct = termsOf(this.#data.options, 'data', true, this.#crossing, options);
+      if (common.direct === null)
+        common.direct = deliveryOptionsOf(this.#data.options, 'data', true, this.#crossing, options);
       return common.direct;
     }
-    if (common.onward === null) common.onward = termsOf(this.#onwardData.options, 'data', false, true, options);
+    if (common.onward === null)
+      common.onward = deliveryOptionsOf(this.#onwardData.options, 'data', false, true, options);
     return common.onward;
   }
 
-  #alone(target: DeliveryTarget, recipient: Recipient, relayed: boolean, terms: readonly Terms[]): void {
+  #alone(target: DeliveryTarget, recipient: Recipient, relayed: boolean, terms: readonly DeliveryOptions[]): void {
     this.#groups.push({ target, recipients: [recipient], onward: relayed, terms });
   }
 
-  #together(target: DeliveryTarget, recipient: Recipient, terms: readonly Terms[]): void {
+  #together(target: DeliveryTarget, recipient: Recipient, terms: readonly DeliveryOptions[]): void {
     const group = this.#onward.get(target);
     if (group !== undefined) {
       group.recipients.push(recipient);
@@ -301,9 +303,9 @@ function ownTerms(
   direct: boolean,
   crossing: boolean,
   registry: OptionRegistry,
-): Terms | Reply | undefined {
+): DeliveryOptions | Reply | undefined {
   try {
-    return termsOf(options, 'recipient', direct, crossing, registry);
+    return deliveryOptionsOf(options, 'recipient', direct, crossing, registry);
   } catch (error) {
     if (error instanceof ImxpError && error.reply !== undefined) return error.reply;
     throw error;

@@ -9,12 +9,12 @@ import type { DataHopping } from '../imxp/vocabulary/party.js';
 import type { Traffic } from '../ops/traffic.js';
 import { combine, type Failure, REPLIES } from './answer.js';
 import type { Payload } from './channel.js';
+import { reportOn, TimedTarget, type TimedView } from './data-timing.js';
+import type { Asked } from './delivery-options.js';
 import { forwarded, tracing } from './events.js';
-import { type Leg, plan, wayTo } from './route.js';
+import { type Leg, nextHopTo, plan } from './route.js';
 import { reportStatus, statusRequested } from './status.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
-import type { Asked } from './terms.js';
-import { reportOn, TimedTarget, type TimedView } from './timed.js';
 import { DecidedView, decide } from './view.js';
 
 /** Where a Data came from and its answer goes to. */
@@ -64,7 +64,7 @@ export function carry(
   if (name === undefined || (view.hopLimit > 0 && !view.local(name.domain))) {
     return carryPlanned(origin, msgno, octets, data, view, since ?? view.time.now());
   }
-  const way = wayTo(name, data.originator, view);
+  const way = nextHopTo(name, data.originator, view);
   if (way instanceof Promise) return new Map([[name.key, way]]);
   const transfer = new Transfer(origin, msgno, octets, data, false, way.relay);
   way.deliver(transfer, transfer);

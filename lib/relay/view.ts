@@ -7,11 +7,11 @@ import type { Data } from '../imxp/operation.js';
 import { REPLIES } from './answer.js';
 import type { Payload } from './channel.js';
 import type { Context } from './context.js';
+import type { TimedView } from './data-timing.js';
 import { fault } from './events.js';
 import type { OptionRegistry } from './options.js';
 import type { Reporter } from './status.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
-import type { TimedView } from './timed.js';
 import type { Timekeeper } from './timekeeper.js';
 
 /** The action an originator needs to be granted (IMXP access §3). */

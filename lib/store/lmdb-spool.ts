@@ -5,7 +5,7 @@
 import { mkdir } from 'node:fs/promises';
 import { open, type RootDatabase } from 'lmdb';
 import { LocalError } from '../errors.js';
-import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/hold/spool.js';
+import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/offline/spool.js';
 import { refuseDamaged } from './lmdb-file.js';
 import { closedError } from './store.js';
 

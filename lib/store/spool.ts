@@ -1,7 +1,7 @@
 /** The spool of held Data that a configuration asks for. Loads an engine only when it is used. */
 import { join } from 'node:path';
 import type { StoreConfig } from '../config/schema.js';
-import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/hold/spool.js';
+import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/offline/spool.js';
 
 /** Beside the entries, in files of its own: a long queue must not slow down what everybody waits for. */
 const DIRECTORY = 'held';

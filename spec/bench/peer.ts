@@ -4,12 +4,12 @@ import { parseRelayUrl, type Transport } from '../../lib/config/relay-url.js';
 import { LocalError } from '../../lib/errors.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import { newTransId } from '../../lib/imxp/trans-id.js';
-import type { ChannelHandle, ReplySink } from '../../lib/wire/channel-handle.js';
-import { dial } from '../../lib/wire/dialer.js';
-import type { Driver } from '../../lib/wire/driver.js';
-import { meshErrors } from '../../lib/wire/mesh-profile.js';
-import { ProfileTable } from '../../lib/wire/profile.js';
-import { TlsService } from '../../lib/wire/tls/service.js';
+import { meshErrors } from '../../lib/mesh/profile.js';
+import type { ChannelHandle, ReplySink } from '../../lib/transport/channel.js';
+import type { Connection } from '../../lib/transport/connection.js';
+import { dial } from '../../lib/transport/dialer.js';
+import { ProfileTable } from '../../lib/transport/profile.js';
+import { TlsService } from '../../lib/transport/tls/service.js';
 
 export interface PeerOptions {
   readonly port: number;
@@ -32,10 +32,10 @@ export class Peer {
   receivedOctets = 0;
   /** Told of each message after it was counted. */
   heard: (() => void) | undefined;
-  readonly #driver: Driver;
+  readonly #driver: Connection;
   #channel: ChannelHandle | undefined;
 
-  private constructor(address: string, driver: Driver) {
+  private constructor(address: string, driver: Connection) {
     this.address = address;
     this.#driver = driver;
   }

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { AREAS } from '../../bin/support/interop/check.js';
+import { AREAS } from '../../kit/conformance/check.js';
 import { BrokenPeer } from '../support/broken-peer.js';
 import { type CliResult, imxp } from '../support/cli.js';
 import { freePort } from '../support/node-process.js';

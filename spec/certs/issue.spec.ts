@@ -8,7 +8,7 @@ import { revocationList } from '../../lib/certs/revocation.js';
 import { LocalError } from '../../lib/errors.js';
 import { Secure } from '../../lib/message/smime/secure.js';
 import { Headers } from '../../lib/mime/headers.js';
-import { RevocationList, revocationFault } from '../../lib/wire/tls/revocation.js';
+import { RevocationList, revocationFault } from '../../lib/transport/tls/revocation.js';
 import { failureOf } from '../support/failure.js';
 import { within } from '../support/within.js';
 

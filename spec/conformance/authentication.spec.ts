@@ -1,7 +1,7 @@
 /** Authentication at a node as peers meet it: names old and new, each mechanism under its conditions, and what it is good for. */
 import { expect } from 'chai';
 import type { NodeConfigInput } from '../../lib/config/schema.js';
-import type { Node } from '../../lib/node.js';
+import type { Node } from '../../lib/node/node.js';
 import { TestAuthority } from '../support/certificates.js';
 import { Nodes, portOf } from '../support/nodes.js';
 import { digestAnswer } from '../support/raw-digest.js';

@@ -8,7 +8,7 @@ import { LocalPeer } from '../../lib/message/cpim/local-peer.js';
 import { fieldOf } from '../../lib/message/field.js';
 import { InstantMessage, type InstantMessageInit } from '../../lib/message/instant-message.js';
 import { openMessage } from '../../lib/message/open.js';
-import { startNode } from '../../lib/node.js';
+import { startNode } from '../../lib/node/node.js';
 import { makeVerifier } from '../../lib/sasl/verifier.js';
 import { failureOf } from '../support/failure.js';
 import { LocalMesh, passwordOf } from '../support/local-mesh.js';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { parseConfig } from '../../lib/config/parse.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
-import { type Node, startNode } from '../../lib/node.js';
+import { type Node, startNode } from '../../lib/node/node.js';
 import { makeVerifier } from '../../lib/sasl/verifier.js';
 import { failureOf } from '../support/failure.js';
 

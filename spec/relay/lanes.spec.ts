@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import type { Reply } from '../../lib/errors.js';
+import { LinkTarget } from '../../lib/mesh/link-target.js';
 import { REPLIES } from '../../lib/relay/answer.js';
 import type { Payload } from '../../lib/relay/channel.js';
 import { ChannelTarget } from '../../lib/relay/channel-target.js';
 import { Lanes } from '../../lib/relay/lanes.js';
-import { LinkTarget } from '../../lib/relay/link-target.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from '../../lib/relay/target.js';
 import { attached, DIALECT, FakeChannel, FakeTarget, LIMITS, makeRelay, neighbour } from '../support/fake-channel.js';
 import { data } from '../support/fake-dialect.js';

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { NodeConfigInput } from '../../lib/config/schema.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
-import type { Node } from '../../lib/node.js';
+import type { Node } from '../../lib/node/node.js';
 import { events } from '../../lib/ops/events.js';
 import { TestAuthority } from '../support/certificates.js';
 import { failureOf } from '../support/failure.js';

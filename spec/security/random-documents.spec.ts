@@ -7,9 +7,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { decode, encode } from 'dns-packet';
-import { connections } from '../../bin/support/wire/connections.js';
-import { PcapError, segments } from '../../bin/support/wire/pcap.js';
-import { WatchedSession } from '../../bin/support/wire/session.js';
+import { connections } from '../../kit/decoder/connections.js';
+import { PcapError, segments } from '../../kit/decoder/pcap.js';
+import { WatchedSession } from '../../kit/decoder/session.js';
 import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
 import { readAccessOperation } from '../../lib/imxp/vocabulary/access.js';
 import { readApexAccess } from '../../lib/imxp/vocabulary/apex-access.js';
@@ -17,6 +17,7 @@ import { readHopping, readTiming } from '../../lib/imxp/vocabulary/party.js';
 import { readPresenceOperation } from '../../lib/imxp/vocabulary/presence.js';
 import { readServiceReply } from '../../lib/imxp/vocabulary/reply.js';
 import { readStatusResponse } from '../../lib/imxp/vocabulary/status.js';
+import { DnsClient } from '../../lib/mesh/dns/client.js';
 import { parseAddressList } from '../../lib/message/address-list.js';
 import { parseCpim, writeCpim } from '../../lib/message/cpim/document.js';
 import { readPidf } from '../../lib/message/cpim/pidf.js';
@@ -24,8 +25,7 @@ import { readMessage } from '../../lib/message/read.js';
 import { parseMailAddresses } from '../../lib/message/rfc822/address.js';
 import { decodeWords } from '../../lib/message/rfc822/encoded-word.js';
 import { parseInstantUri } from '../../lib/message/uri.js';
-import { DnsClient } from '../../lib/wire/dns/client.js';
-import { WebDoor } from '../../lib/wire/web/door.js';
+import { UpgradeServer } from '../../lib/transport/web/upgrade-server.js';
 import { parseXml } from '../../lib/xml/parse.js';
 import { each, fuzz, inPieces, type Reader, texts } from '../support/fuzz.js';
 import type { Dice } from '../support/mutation.js';
@@ -79,7 +79,7 @@ const UPGRADE = Buffer.from(
 );
 
 /** A request for a WebSocket and what follows it, over a stream in memory. */
-async function webSocket(door: WebDoor, octets: Buffer, dice: Dice): Promise<void> {
+async function webSocket(door: UpgradeServer, octets: Buffer, dice: Dice): Promise<void> {
   const [client, server] = duplexPair();
   client.on('error', () => {}).resume();
   const entered = door.receive(server);
@@ -124,7 +124,10 @@ async function readers(): Promise<Reader[]> {
   const name = '_imxp._tcp.example.com';
   const liar = new Liar();
   const dns = await liar.listen();
-  const door = new WebDoor({ path: '/', origins: ['*'], knows: () => true }, { ...DEFAULT_LIMITS, webSocketPingMs: 0 });
+  const door = new UpgradeServer(
+    { path: '/', origins: ['*'], knows: () => true },
+    { ...DEFAULT_LIMITS, webSocketPingMs: 0 },
+  );
   return [
     {
       name: 'messages: RFC822+XML and its fields',

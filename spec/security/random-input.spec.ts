@@ -25,10 +25,10 @@ import {
 import { SaslServer } from '../../lib/sasl/server.js';
 import { mechanismUri } from '../../lib/sasl/uri.js';
 import { answerReady, octetsForTls } from '../../lib/tls/tuning.js';
-import { certificateNames } from '../../lib/wire/tls/certificate.js';
-import { ClientHelloReader } from '../../lib/wire/tls/client-hello.js';
-import { RecordReader } from '../../lib/wire/tls/record.js';
-import { RevocationList } from '../../lib/wire/tls/revocation.js';
+import { certificateNames } from '../../lib/transport/tls/certificate.js';
+import { ClientHelloReader } from '../../lib/transport/tls/client-hello.js';
+import { RecordReader } from '../../lib/transport/tls/record.js';
+import { RevocationList } from '../../lib/transport/tls/revocation.js';
 import { parseXml } from '../../lib/xml/parse.js';
 import { arrived, BARNEY, barney, FRED, fred, secureOf, text } from '../message/smime/people.js';
 import { People, settings } from '../sasl/people.js';

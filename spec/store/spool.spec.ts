@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import type { Spool, SpoolEntry } from '../../lib/relay/hold/spool.js';
+import type { Spool, SpoolEntry } from '../../lib/relay/offline/spool.js';
 import { openLmdbSpool } from '../../lib/store/lmdb-spool.js';
 import { MemorySpool } from '../../lib/store/spool.js';
 import { temporaryDirectory } from '../support/temporary.js';

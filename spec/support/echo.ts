@@ -3,10 +3,10 @@ import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { DEFAULT_LIMITS, type Limits } from '../../lib/config/limits.js';
 import type { ImxpError } from '../../lib/errors.js';
-import { ChannelHandle, type ErrorCodec } from '../../lib/wire/channel-handle.js';
-import { Driver } from '../../lib/wire/driver.js';
-import { Listener, type ListenerOptions } from '../../lib/wire/listener.js';
-import { ProfileTable, type ServedProfile } from '../../lib/wire/profile.js';
+import { ChannelHandle, type ErrorCodec } from '../../lib/transport/channel.js';
+import { Connection } from '../../lib/transport/connection.js';
+import { Listener, type ListenerOptions } from '../../lib/transport/listener.js';
+import { ProfileTable, type ServedProfile } from '../../lib/transport/profile.js';
 import { rawStream, type Transport } from './raw-websocket.js';
 import { entranceOf, parties, reached } from './transport.js';
 
@@ -73,7 +73,7 @@ export function foreign(port: number, transport: Transport = 'tcp'): Promise<Dup
 
 /** An initiator with its end as a promise. */
 export interface Initiator {
-  readonly driver: Driver;
+  readonly driver: Connection;
   readonly ended: Promise<ImxpError | undefined>;
 }
 
@@ -93,7 +93,7 @@ export async function initiator(
     end = resolve;
   });
   const rules = { role: 'initiator', profiles: new ProfileTable(options.profiles ?? []), limits } as const;
-  const driver = new Driver(stream, rules, {
+  const driver = new Connection(stream, rules, {
     remote: { address: '127.0.0.1', port },
     local: { address: '127.0.0.1', port: socket.localPort ?? 0 },
     owner: { ended: (_driver, error) => end(error) },

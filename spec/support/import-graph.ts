@@ -26,7 +26,7 @@ const STATEMENT = /^(?:import|export)\b([^'"`;]*?)\bfrom\s*['"]([^'"]+)['"]|^imp
 const DYNAMIC = /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g;
 
 export function sources(): Source[] {
-  return ['lib', 'bin'].flatMap((top) =>
+  return ['lib', 'kit', 'bin'].flatMap((top) =>
     readdirSync(`${PROJECT}${top}`, { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.ts'))
       .map((path) => ({ path: `${top}/${path}`, text: readFileSync(`${PROJECT}${top}/${path}`, 'utf8') })),

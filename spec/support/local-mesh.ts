@@ -6,7 +6,7 @@ import { parseConfig } from '../../lib/config/parse.js';
 import type { NodeConfigInput } from '../../lib/config/schema.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import type { EndpointOptions } from '../../lib/endpoint/options.js';
-import { type Node, startNode } from '../../lib/node.js';
+import { type Node, startNode } from '../../lib/node/node.js';
 import { makeVerifier } from '../../lib/sasl/verifier.js';
 import { TestAuthority } from './certificates.js';
 import { temporaryFile } from './temporary-file.js';

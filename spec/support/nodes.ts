@@ -1,7 +1,7 @@
 /** Nodes in this process, over real sockets on loopback, with stores in memory; ended together. */
 import { parseConfig } from '../../lib/config/parse.js';
 import type { NodeConfigInput } from '../../lib/config/schema.js';
-import { type Node, startNode } from '../../lib/node.js';
+import { type Node, startNode } from '../../lib/node/node.js';
 import { makeVerifier } from '../../lib/sasl/verifier.js';
 
 export class Nodes {

@@ -1,2 +1,2 @@
 /** Every octet that crossed a socket: part of the peer that `imxp interop` is made of, in one place for both. */
-export * from '../../bin/support/interop/peer/octet-log.js';
+export * from '../../kit/conformance/peer/octet-log.js';

@@ -6,8 +6,8 @@ import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import type { Data, Option } from '../../lib/imxp/operation.js';
 import { newTransId } from '../../lib/imxp/trans-id.js';
 import type { RelayOptions } from '../../lib/relay/context.js';
-import type { HoldLimits } from '../../lib/relay/hold/holds.js';
-import type { Spool } from '../../lib/relay/hold/spool.js';
+import type { OfflineLimits } from '../../lib/relay/offline/queues.js';
+import type { Spool } from '../../lib/relay/offline/spool.js';
 import { type OptionPolicy, registeredOptions } from '../../lib/relay/registered.js';
 import type { Relay } from '../../lib/relay/relay.js';
 import type { Reporter, StatusReport } from '../../lib/relay/status.js';
@@ -45,7 +45,7 @@ export class Reports implements Reporter {
   }
 }
 
-export const HOLD_LIMITS: HoldLimits = { heldData: 100, heldOctets: 1e6, heldOctetsTotal: 1e7, heldAgeMs: 1e8 };
+export const HOLD_LIMITS: OfflineLimits = { heldData: 100, heldOctets: 1e6, heldOctetsTotal: 1e7, heldAgeMs: 1e8 };
 
 const POLICY: OptionPolicy = { statusRequest: 'on', dataTiming: 'on', hold4Endpoint: 'on', attachOverride: 'on' };
 
@@ -53,7 +53,7 @@ export interface StageOptions {
   readonly policy?: Partial<OptionPolicy>;
   readonly hopLimit?: number;
   readonly spool?: Spool;
-  readonly limits?: Partial<HoldLimits>;
+  readonly limits?: Partial<OfflineLimits>;
   readonly time?: FakeTime;
   readonly relay?: Partial<RelayOptions>;
 }

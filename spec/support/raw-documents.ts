@@ -1,2 +1,2 @@
 /** The documents a raw peer sends: part of the peer that `imxp interop` is made of, in one place for both. */
-export * from '../../bin/support/interop/peer/documents.js';
+export * from '../../kit/conformance/peer/documents.js';

@@ -1,2 +1,2 @@
 /** Frames as the RFC prints them: part of the peer that `imxp interop` is made of, in one place for both. */
-export * from '../../bin/support/interop/peer/frame.js';
+export * from '../../kit/conformance/peer/frame.js';

@@ -1,2 +1,2 @@
 /** A peer that shares no code with the program: part of the peer that `imxp interop` is made of, in one place for both. */
-export * from '../../bin/support/interop/peer/peer.js';
+export * from '../../kit/conformance/peer/peer.js';

@@ -1,2 +1,2 @@
 /** A WebSocket client of its own: part of the peer that `imxp interop` is made of, in one place for both. */
-export * from '../../bin/support/interop/peer/websocket.js';
+export * from '../../kit/conformance/peer/websocket.js';

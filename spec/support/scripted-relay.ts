@@ -2,12 +2,12 @@
  * A relay for specs of the endpoint: takes what it sends and says what the spec wants, without sockets. Answers leave in
  * the order of the messages, as on a BEEP channel.
  */
-import type { Connection, Connector, EndpointChannel, Receiver } from '../../lib/endpoint/connection.js';
+import type { Connector, EndpointChannel, Receiver, RelayConnection } from '../../lib/endpoint/connection.js';
 import { attachRefused } from '../../lib/endpoint/connection.js';
 import { type ImxpError, RefusedError, type Reply } from '../../lib/errors.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import type { Attach, Data, Operation, OperationReply } from '../../lib/imxp/operation.js';
-import type { Payload, ReplySink } from '../../lib/wire/channel-handle.js';
+import type { Payload, ReplySink } from '../../lib/transport/channel.js';
 
 export const dialect = imxpDialect();
 
@@ -149,7 +149,7 @@ export class ScriptedRelay implements Connector {
     return channel;
   }
 
-  async open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<Connection> {
+  async open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<RelayConnection> {
     this.attached.push(attach);
     if (than !== undefined) this.better.push(than);
     await this.gate;

@@ -5,7 +5,7 @@
 import { connect, type Socket } from 'node:net';
 import { parseConfig } from '../../lib/config/parse.js';
 import type { NodeConfigInput } from '../../lib/config/schema.js';
-import { type Node, startNode } from '../../lib/node.js';
+import { type Node, startNode } from '../../lib/node/node.js';
 import { events, type Fault, type Refused, type SessionClosed } from '../../lib/ops/events.js';
 import { makeVerifier } from '../../lib/sasl/verifier.js';
 import { TestAuthority } from './certificates.js';

@@ -2,9 +2,9 @@
 import type { Socket } from 'node:net';
 import { DEFAULT_LIMITS, type Limits } from '../../lib/config/limits.js';
 import { parseRelayUrl, type RelayLocation } from '../../lib/config/relay-url.js';
-import { Entrance, type EntranceOptions } from '../../lib/wire/entrance.js';
-import { TlsService } from '../../lib/wire/tls/service.js';
-import { type Reached, reach } from '../../lib/wire/web/client.js';
+import { ConnectionSetup, type ConnectionSetupOptions } from '../../lib/transport/connection-setup.js';
+import { TlsService } from '../../lib/transport/tls/service.js';
+import { type Reached, reach } from '../../lib/transport/web/client.js';
 import { TestAuthority } from './certificates.js';
 import type { Transport } from './raw-websocket.js';
 
@@ -37,11 +37,11 @@ export function parties(): Parties {
 export function entranceOf(
   transport: Transport | 'any',
   limits: Partial<Limits> = {},
-  more: Partial<EntranceOptions> = {},
-): { readonly entrance?: Entrance } {
+  more: Partial<ConnectionSetupOptions> = {},
+): { readonly entrance?: ConnectionSetup } {
   if (transport === 'tcp') return {};
   const rules = { path: '/', origins: [], knows: () => false };
-  const entrance = new Entrance({
+  const entrance = new ConnectionSetup({
     transport,
     rules,
     tls: parties().server,

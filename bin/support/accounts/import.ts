@@ -7,12 +7,13 @@ import { text } from 'node:stream/consumers';
 import { describeFileError } from '../../../lib/config/password-file.js';
 import type { NodeConfig } from '../../../lib/config/schema.js';
 import { ImxpError } from '../../../lib/errors.js';
+import { harmless } from '../../../lib/ops/terminal.js';
 import { accountNames } from '../../../lib/sasl/name.js';
 import { prepared } from '../../../lib/sasl/scram/saslprep.js';
 import type { Verifier } from '../../../lib/sasl/verifier.js';
 import type { AccountRecord, Accounts } from '../../../lib/store/accounts.js';
 import { CommandError, EXIT } from '../exit.js';
-import { complain, harmless, note, print, printJson } from '../output.js';
+import { complain, note, print, printJson } from '../output.js';
 import {
   type AccountFlags,
   accountOf,

@@ -1,9 +1,9 @@
 /** Accounts in words and in JSON: a row of a table, or all there is to know about one. Shows no verifier. */
 import type { NodeConfig } from '../../../lib/config/schema.js';
+import { harmless, paint } from '../../../lib/ops/terminal.js';
 import type { Verifier } from '../../../lib/sasl/verifier.js';
 import { QUOTA_NAMES, type Quota, type QuotaName } from '../../../lib/store/account-state.js';
 import type { AccountProfile } from '../../../lib/store/accounts.js';
-import { harmless, paint } from '../output.js';
 import { kindOf } from './accounts.js';
 
 /** The limit of the configuration that a quota stands for. */

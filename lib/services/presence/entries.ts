@@ -5,21 +5,21 @@
 import type { Presence } from '../../imxp/vocabulary/presence.js';
 import type { Clock } from '../clock.js';
 import { Refusal } from '../refusal.js';
-import type { Announcer } from './announcer.js';
 import type { Counts } from './counts.js';
+import type { FanOut } from './fan-out.js';
 import type { EntryRecord, Records } from './records.js';
-import type { Registry, Subject } from './running.js';
+import type { Registry, Subject } from './registry.js';
 import { placeOfView, type Shown, type Views, viewAt } from './views.js';
 
 export class Entries {
   readonly #records: Records;
   readonly #registry: Registry;
-  readonly #announcer: Announcer;
+  readonly #announcer: FanOut;
   readonly #clock: Clock;
   readonly #counts: Counts;
   readonly #views: Views;
 
-  constructor(records: Records, registry: Registry, announcer: Announcer, clock: Clock, counts: Counts, views: Views) {
+  constructor(records: Records, registry: Registry, announcer: FanOut, clock: Clock, counts: Counts, views: Views) {
     this.#records = records;
     this.#registry = registry;
     this.#announcer = announcer;

@@ -9,14 +9,14 @@ import { events } from '../../ops/events.js';
 import type { AccessPolicy } from '../../relay/target.js';
 import type { Clock } from '../clock.js';
 import { Refusal } from '../refusal.js';
-import { Announcer, type Keeper } from './announcer.js';
 import { Counts } from './counts.js';
 import { Entries } from './entries.js';
+import { FanOut, type Keeper } from './fan-out.js';
 import type { OperationRecord, Records, StoredOperation } from './records.js';
-import { Registry, Running, type Subject } from './running.js';
+import { ActiveOperation, Registry, type Subject } from './registry.js';
 import type { Sender } from './sender.js';
+import { TimerWheel } from './timer-wheel.js';
 import type { Shown, Views } from './views.js';
-import { Wheel } from './wheel.js';
 
 export interface OperationLimits {
   /** Subscriptions and watches in progress. */
@@ -31,13 +31,13 @@ const NO_RECORD = -1;
 export class Operations implements Keeper {
   readonly registry = new Registry();
   readonly counts = new Counts();
-  readonly announcer: Announcer;
+  readonly announcer: FanOut;
   readonly entries: Entries;
   readonly #records: Records;
   readonly #clock: Clock;
   readonly #limits: OperationLimits;
-  readonly #wheel: Wheel<Running>;
-  #due: Running[] = [];
+  readonly #wheel: TimerWheel<ActiveOperation>;
+  #due: ActiveOperation[] = [];
   #attending = false;
   #stopped = false;
 
@@ -49,12 +49,12 @@ export class Operations implements Keeper {
     clock: Clock,
     limits: OperationLimits,
   ) {
-    this.announcer = new Announcer(this.registry, sender, access, clock, this, this.counts, views);
+    this.announcer = new FanOut(this.registry, sender, access, clock, this, this.counts, views);
     this.entries = new Entries(records, this.registry, this.announcer, clock, this.counts, views);
     this.#records = records;
     this.#clock = clock;
     this.#limits = limits;
-    this.#wheel = new Wheel(clock.now());
+    this.#wheel = new TimerWheel(clock.now());
   }
 
   /** Takes up what was in progress when the node ended. @throws LocalError STORE_FAILED */
@@ -64,7 +64,7 @@ export class Operations implements Keeper {
 
   async #takeUp({ subject: key, ...stored }: StoredOperation): Promise<void> {
     const subject = this.registry.pin(key, addressOf(key)?.domain ?? '');
-    const running = new Running({ ...stored, subject });
+    const running = new ActiveOperation({ ...stored, subject });
     const earlier = subject.of(stored.kind).get(stored.originator);
     // Killed between writing one and deleting the one before: the later one stands.
     if (earlier !== undefined && earlier.version > stored.version) {
@@ -90,7 +90,7 @@ export class Operations implements Keeper {
     subject: Subject,
     { type, transID, duration }: Subscribe,
     form: Form,
-  ): Promise<Running> {
+  ): Promise<ActiveOperation> {
     const { presenceOperations, presenceOperationsPerEndpoint } = this.#limits;
     if (this.registry.size >= presenceOperations) throw new Refusal(450, 'too many subscriptions and watches here');
     if (this.registry.count(originator) >= presenceOperationsPerEndpoint) {
@@ -99,20 +99,29 @@ export class Operations implements Keeper {
     const expires = this.#clock.now() + duration * 1000;
     const record = { kind: type, subject: subject.key, originator, transID, duration, expires, form };
     const version = await this.#records.putOperation(record);
-    const running = new Running({ ...record, subject, version });
+    const running = new ActiveOperation({ ...record, subject, version });
     this.registry.add(running);
     this.#wheel.add(running);
     return running;
   }
 
   /** An operation that only asks, and is never in progress. */
-  once(originator: string, subject: Subject, { type, transID, duration }: Subscribe, form: Form): Running {
+  once(originator: string, subject: Subject, { type, transID, duration }: Subscribe, form: Form): ActiveOperation {
     const expires = Number.POSITIVE_INFINITY;
-    return new Running({ kind: type, subject, originator, transID, duration, expires, form, version: NO_RECORD });
+    return new ActiveOperation({
+      kind: type,
+      subject,
+      originator,
+      transID,
+      duration,
+      expires,
+      form,
+      version: NO_RECORD,
+    });
   }
 
   /** Ends an operation in silence; it is gone from the disk then. */
-  async end(running: Running): Promise<void> {
+  async end(running: ActiveOperation): Promise<void> {
     this.#forget(running);
     await this.#records.deleteOperation(running);
   }
@@ -164,17 +173,17 @@ export class Operations implements Keeper {
 
   // ---- Keeper
 
-  missed(running: Running, again: number): void {
+  missed(running: ActiveOperation, again: number): void {
     if (running.kind !== 'subscribe' || !this.#wheel.remove(running)) return;
     running.due = Math.min(again, running.expires);
     this.#wheel.add(running);
   }
 
-  shown({ subject, originator }: Running): Promise<Shown> {
+  shown({ subject, originator }: ActiveOperation): Promise<Shown> {
     return this.entries.shown(subject, originator);
   }
 
-  over(running: Running, tell: boolean): void {
+  over(running: ActiveOperation, tell: boolean): void {
     if (running.version === NO_RECORD) {
       running.live = false;
       return;
@@ -214,7 +223,7 @@ export class Operations implements Keeper {
   }
 
   /** Sends a subscriber the entry anew when an earlier publish was missed. */
-  async #refresh(running: Running): Promise<void> {
+  async #refresh(running: ActiveOperation): Promise<void> {
     running.due = running.expires;
     this.#wheel.add(running);
     if (!running.stale) return;
@@ -229,7 +238,7 @@ export class Operations implements Keeper {
     }
   }
 
-  #forget(running: Running): boolean {
+  #forget(running: ActiveOperation): boolean {
     this.#wheel.remove(running);
     return this.registry.remove(running);
   }

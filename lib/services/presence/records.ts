@@ -8,7 +8,7 @@ import type { Form } from '../../imxp/vocabulary/form.js';
 import type { Presence, Tuple } from '../../imxp/vocabulary/presence.js';
 import { formatTimestamp } from '../../imxp/vocabulary/timestamp.js';
 import { ABSENT, type Json, type Listed, type Store } from '../../store/store.js';
-import type { RunningKind } from './running.js';
+import type { ActiveOperationKind } from './registry.js';
 
 /** The accounts as far as presence is concerned. */
 export interface Provisioning {
@@ -26,7 +26,7 @@ export interface EntryRecord {
 
 /** A running operation as it is written down. */
 export interface OperationRecord {
-  readonly kind: RunningKind;
+  readonly kind: ActiveOperationKind;
   /** Normalised address. */
   readonly subject: string;
   /** Normalised address. */

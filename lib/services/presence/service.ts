@@ -20,13 +20,13 @@ import type { Store } from '../../store/store.js';
 import type { Clock } from '../clock.js';
 import { Refusal } from '../refusal.js';
 import { requestOf, type ServiceRequest } from '../request.js';
+import { AttachmentPresence } from './attachment-presence.js';
 import type { Counts } from './counts.js';
-import { Following } from './following.js';
+import { KeyedQueue } from './keyed-queue.js';
 import { type OperationLimits, Operations } from './operations.js';
 import { type Provisioning, Records } from './records.js';
-import type { Subject } from './running.js';
+import type { Subject } from './registry.js';
 import { Sender, type ServiceMesh } from './sender.js';
-import { Serial } from './serial.js';
 import { NO_VIEWS, type Views } from './views.js';
 
 /** The local part of the service. */
@@ -80,10 +80,10 @@ export class PresenceService implements DeliveryTarget {
   readonly #clock: Clock;
   readonly #limits: PresenceLimits;
   readonly #follows: (address: string) => boolean;
-  readonly #requests: Serial;
+  readonly #requests: KeyedQueue;
   readonly #sender: Sender;
   readonly #operations: Operations;
-  readonly #following: Following;
+  readonly #following: AttachmentPresence;
   #silence: (() => void) | undefined;
   #stopped = false;
 
@@ -94,11 +94,11 @@ export class PresenceService implements DeliveryTarget {
     this.#clock = clock;
     this.#limits = limits;
     this.#follows = follows ?? (() => false);
-    this.#requests = new Serial(limits.outstandingData);
+    this.#requests = new KeyedQueue(limits.outstandingData);
     this.#sender = new Sender(mesh, PRESENCE, limits.presenceOutstanding);
     this.#operations = new Operations(this.#records, this.#sender, access, views, clock, limits);
     const { entries } = this.#operations;
-    this.#following = new Following(this.#records, entries, clock, (error) => this.#operations.fault(error));
+    this.#following = new AttachmentPresence(this.#records, entries, clock, (error) => this.#operations.fault(error));
   }
 
   /** Takes up the operations that are still running; before anything else. @throws LocalError STORE_FAILED */

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Wheel, type WheelItem } from '../../../lib/services/presence/wheel.js';
+import { TimerWheel, type TimerWheelItem } from '../../../lib/services/presence/timer-wheel.js';
 
-class Item implements WheelItem<Item> {
+class Item implements TimerWheelItem<Item> {
   due: number;
   before: Item | undefined = undefined;
   after: Item | undefined = undefined;
@@ -23,7 +23,7 @@ describe('presence/wheel', () => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
         let now = 1_000_000_000_000;
-        const wheel = new Wheel<Item>(now);
+        const wheel = new TimerWheel<Item>(now);
         const expected = new Set<Item>();
         for (const one of actions) {
           if ('add' in one) {

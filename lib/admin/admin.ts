@@ -1,0 +1,102 @@
+/**
+ * What operators may look at: puts the node's facts, the counts and the pages together. Exists before the node and after
+ * it, so that "not ready" can be said.
+ */
+import { EventLoop } from '../ops/event-loop.js';
+import { Metrics, type OperationCounts } from '../ops/metrics.js';
+import { type NodeFacts, type NodeState, type NodeStatus, statusOf } from '../ops/status.js';
+import { Traffic } from '../ops/traffic.js';
+import { countOperations } from '../store/counted.js';
+import type { Store } from '../store/store.js';
+import { AdminServer, type Page, plain } from './server.js';
+
+export interface AdminPlace {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Asked for each look. */
+export type FactFinder = () => Promise<Omit<NodeFacts, 'state'>>;
+
+const INDEX = `imxp
+
+/healthz  whether the process answers
+/readyz   whether the node takes sessions: 503 before it is ready and while it drains
+/metrics  for Prometheus
+/status   for imxp status and imxp top, JSON`;
+
+export class Admin {
+  readonly traffic = new Traffic();
+  readonly #loop = new EventLoop();
+  readonly #metrics: Metrics;
+  readonly #server: AdminServer;
+  readonly #host: string;
+  #store: ReadonlyMap<string, Readonly<OperationCounts>> = new Map();
+  #facts: FactFinder | undefined;
+  #state: NodeState = 'starting';
+
+  private constructor({ host, port }: AdminPlace) {
+    this.#host = host;
+    this.#metrics = new Metrics({ status: () => this.#status(), store: () => this.#store });
+    const pages = new Map<string, () => Page | Promise<Page>>([
+      ['/', () => plain(200, INDEX)],
+      ['/healthz', () => plain(200, 'ok')],
+      ['/readyz', () => plain(this.#state === 'ready' ? 200 : 503, this.#state)],
+      [
+        '/metrics',
+        () => this.#when(async () => ({ type: this.#metrics.contentType, body: await this.#metrics.text() })),
+      ],
+      ['/status', () => this.#when(async () => json(await this.#status()))],
+    ]);
+    this.#server = new AdminServer({ host, port, pages });
+  }
+
+  /** Answers from now on. @throws LocalError CONFIGURATION when the address cannot be had */
+  static async start(place: AdminPlace): Promise<Admin> {
+    const admin = new Admin(place);
+    try {
+      await admin.#server.listen();
+    } catch (error) {
+      await admin.close();
+      throw error;
+    }
+    return admin;
+  }
+
+  get url(): string {
+    const host = this.#host.includes(':') ? `[${this.#host}]` : this.#host;
+    return `http://${host}:${this.#server.port}`;
+  }
+
+  /** Counts what is done with a store. */
+  count(store: Store): void {
+    this.#store = countOperations(store);
+  }
+
+  /** The node is there; it is ready, or on its way out. */
+  show(state: NodeState, facts: FactFinder | undefined = this.#facts): void {
+    this.#state = state;
+    this.#facts = facts;
+  }
+
+  async close(): Promise<void> {
+    this.#metrics.stop();
+    this.#loop.stop();
+    await this.#server.close();
+  }
+
+  /** A page that needs a node. */
+  #when(page: () => Promise<Page>): Page | Promise<Page> {
+    return this.#facts === undefined ? plain(503, 'the node is starting') : page();
+  }
+
+  async #status(): Promise<NodeStatus> {
+    const facts = await this.#facts?.();
+    if (facts === undefined) throw new Error('there is no node to ask');
+    return statusOf({ state: this.#state, ...facts }, this.traffic, this.#loop);
+  }
+}
+
+function json(value: unknown): Page {
+  return { type: 'application/json', body: `${JSON.stringify(value)}\n` };
+}

@@ -1,0 +1,131 @@
+/**
+ * HTTP for operators and their monitoring: a few pages to read, nothing to change. Owns who may ask and how much of this
+ * process that may cost; the pages are made elsewhere.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
+import { events } from '../ops/events.js';
+import { cannotListen } from '../transport/listen-fault.js';
+import { plainAddress } from '../transport/network.js';
+
+export interface Page {
+  /** 200 unless given. */
+  readonly status?: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+export interface AdminOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** By path, for instance `/healthz`. */
+  readonly pages: ReadonlyMap<string, () => Page | Promise<Page>>;
+}
+
+/** Nobody needs more to ask for a page; a scraper asks on one connection, every few seconds. */
+const HEADER_OCTETS = 8192;
+const CONNECTIONS = 64;
+const REQUEST_MS = 5000;
+const KEEP_ALIVE_MS = 65_000;
+const CHECK_MS = 1000;
+const REQUESTS_PER_CONNECTION = 10_000;
+
+export class AdminServer {
+  readonly #options: AdminOptions;
+  readonly #server: Server;
+
+  constructor(options: AdminOptions) {
+    this.#options = options;
+    this.#server = createServer(
+      {
+        maxHeaderSize: HEADER_OCTETS,
+        headersTimeout: REQUEST_MS,
+        requestTimeout: REQUEST_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        connectionsCheckingInterval: CHECK_MS,
+        requireHostHeader: true,
+      },
+      (request, response) => {
+        this.#answer(request, response).catch((error: unknown) => {
+          events.fault.publish({ session: 'admin', error });
+          response.destroy();
+        });
+      },
+    );
+    this.#server.maxConnections = CONNECTIONS;
+    this.#server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
+  }
+
+  /**
+   * Begins to listen. @returns the port
+   *
+   * @throws LocalError CONFIGURATION when the address cannot be had
+   */
+  async listen(): Promise<number> {
+    const { host, port } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => reject(cannotListen(host, port, cause, 'admin: ')));
+      this.#server.listen(port, host, resolve);
+    });
+    this.#server.on('error', (error) => events.fault.publish({ session: 'admin', error }));
+    return this.port;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === 'object' && address !== null ? address.port : this.#options.port;
+  }
+
+  /** Ends at once: whoever asks finds out that there is no node. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const page = await this.#page(request);
+    const body = Buffer.from(page.body);
+    response.writeHead(page.status ?? 200, {
+      'Content-Type': page.type,
+      'Content-Length': body.length,
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+      ...(page.status === 405 ? { Allow: 'GET, HEAD' } : {}),
+      // What comes with a request is not read, so no further request can come behind it.
+      ...(hasBody(request) ? { Connection: 'close' } : {}),
+    });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  }
+
+  async #page(request: IncomingMessage): Promise<Page> {
+    if (!this.#mayAsk(request)) return plain(421, 'this host name is not served here; ask for 127.0.0.1 or localhost');
+    if (request.method !== 'GET' && request.method !== 'HEAD') return plain(405, 'these pages can only be read');
+    if (hasBody(request)) return plain(413, 'no content is expected');
+    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    const page = this.#options.pages.get(path);
+    if (page !== undefined) return await page();
+    return plain(404, `not found; there are ${[...this.#options.pages.keys()].join(' ')}`);
+  }
+
+  /**
+   * A web page somewhere can make a browser on this machine ask here under a name of its own that leads to 127.0.0.1, and
+   * read the answer. A request to loopback therefore has to say so.
+   */
+  #mayAsk({ socket, headers }: IncomingMessage): boolean {
+    const local = plainAddress(socket.localAddress ?? '');
+    if (!local.startsWith('127.') && local !== '::1') return true;
+    const name = (headers.host ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+    return isIP(name) !== 0 || name.toLowerCase() === 'localhost';
+  }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+}
+
+export function plain(status: number, text: string): Page {
+  return { status, type: 'text/plain; charset=utf-8', body: `${text}\n` };
+}

@@ -1,0 +1,347 @@
+/**
+ * The endpoint's connection through time: made, lost, made again, moved to a better relay, left. Owns what is attached over
+ * it; knows nothing of what is sent and received.
+ *
+ * ```
+ *   open ──> connected ──leave──> closing ──> closed
+ *               │  ^ └ move ┐                   ^
+ *             lost back <───┘── not again ──────┘
+ *               v  │
+ *           reconnecting
+ * ```
+ */
+import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
+import { Backoff, pause } from '../transport/backoff.js';
+import { Attachments } from './attachments.js';
+import { attachRefused, type Connector, type EndpointChannel, type RelayConnection } from './connection.js';
+import type { Inbox } from './inbox.js';
+import type { EndpointSettings } from './options.js';
+import type { Outbox } from './outbox.js';
+import { Reception } from './reception.js';
+import { Requests } from './requests.js';
+import type { Transactions } from './transactions.js';
+
+export const LEAVING = 'the endpoint was closed';
+
+/** Told what becomes of the connection. */
+export interface ConnectionManagerWatcher {
+  /** Attached again after a loss. */
+  back(): void;
+  /** Attached at another relay, without a loss. */
+  moved(relay: string): void;
+  /** @param retrying whether it comes back by itself; told once for each loss */
+  lost(error: ImxpError, retrying: boolean): void;
+  terminated(address: string): void;
+  /** Nothing more happens; without an error because the application wanted it. */
+  over(error: ImxpError | undefined): void;
+}
+
+export interface ConnectionManagerOptions {
+  readonly connector: Connector;
+  readonly settings: EndpointSettings;
+  readonly inbox: Inbox;
+  readonly outbox: Outbox;
+  readonly transactions: Transactions;
+  readonly watcher: ConnectionManagerWatcher;
+}
+
+export class ConnectionManager {
+  readonly attachments = new Attachments();
+  readonly #options: ConnectionManagerOptions;
+  readonly #requests: Requests;
+  readonly #leaving = new AbortController();
+  readonly #backoff: Backoff | undefined;
+  /** Whether to take the place of other applications. */
+  #override: boolean;
+  #state: 'connected' | 'reconnecting' | 'closing' | 'closed' = 'reconnecting';
+  #reception: Reception | undefined;
+  /** Moved away from; they wait for their last answers. */
+  readonly #retiring = new Set<RelayConnection>();
+  #closed: Promise<void> | undefined;
+  /** Why this side is about to release the connection, when that is not the application's wish. */
+  #reason: ImxpError | undefined;
+
+  constructor(options: ConnectionManagerOptions) {
+    this.#options = options;
+    this.#requests = new Requests(options.connector.dialect, options.outbox);
+    const { reconnect } = options.settings;
+    this.#override = options.settings.override;
+    this.#backoff = reconnect === undefined ? undefined : new Backoff(reconnect);
+  }
+
+  get connected(): boolean {
+    return this.#state === 'connected';
+  }
+
+  get connection(): RelayConnection | undefined {
+    return this.#reception?.connection;
+  }
+
+  /** @throws LocalError CLOSED after the end has begun */
+  refuseClosed(): void {
+    if (this.#state === 'closing' || this.#state === 'closed') throw new LocalError('CLOSED', LEAVING);
+  }
+
+  /** Connects and attaches. */
+  async open(): Promise<void> {
+    const reception = this.#newReception();
+    const connection = await this.#connect(reception);
+    if (this.#leaving.signal.aborted) {
+      await connection.release();
+      return;
+    }
+    this.#reception = reception;
+    await this.#attachOthers(reception, connection.channel);
+    this.#state = 'connected';
+    this.#begin(reception, connection);
+  }
+
+  async attach(address: string): Promise<void> {
+    const { reception, channel } = this.#present();
+    this.attachments.add(address);
+    try {
+      await this.#attach(reception, channel, address);
+    } catch (error) {
+      this.attachments.remove(address);
+      reception.attached.remove(address);
+      throw error;
+    }
+  }
+
+  async terminate(address: string): Promise<void> {
+    const { reception, channel } = this.#present();
+    const transID = reception.attached.transID(address);
+    if (transID === undefined) throw new LocalError('ARGUMENT', `${address} is not attached`);
+    await this.#requests.ask(channel, { type: 'terminate', transID });
+    reception.attached.remove(address);
+    this.attachments.remove(address);
+  }
+
+  /** Leaves in order; see {@link Endpoint.close}. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  /** Something may have been the last that was waited for. */
+  idle(): void {
+    const { inbox, outbox } = this.#options;
+    if (this.#reason === undefined || outbox.outstanding > 0 || inbox.unanswered > 0) return;
+    void this.connection?.release();
+  }
+
+  // ---- making it ----------------------------------------------------------------------------------------------------
+
+  #newReception(): Reception {
+    const { connector, inbox, transactions } = this.#options;
+    return new Reception({
+      dialect: connector.dialect,
+      inbox,
+      transactions,
+      terminated: (reception, address) => this.#terminated(reception, address),
+      ended: (reception, error) => this.#ended(reception, error),
+    });
+  }
+
+  async #connect(reception: Reception, than?: string): Promise<RelayConnection> {
+    const [first] = this.attachments.addresses;
+    const attach = first === undefined ? undefined : reception.attached.attach(first, this.#override);
+    const connection = await this.#options.connector.open(attach, reception, than);
+    if (reception.over.signal.aborted) throw new TransportError('CONNECTION_LOST', 'lost as soon as it was there');
+    reception.connection = connection;
+    return connection;
+  }
+
+  async #attachOthers(reception: Reception, channel: EndpointChannel): Promise<void> {
+    for (const address of this.attachments.addresses.slice(1)) await this.#attach(reception, channel, address);
+  }
+
+  #begin(reception: Reception, connection: RelayConnection): void {
+    this.#options.outbox.begin(connection);
+    if (connection.preferred === false) void this.#seekBetter(reception, connection);
+  }
+
+  async #attach({ attached }: Reception, channel: EndpointChannel, address: string): Promise<void> {
+    try {
+      await this.#requests.ask(channel, attached.attach(address, this.#override));
+    } catch (error) {
+      throw error instanceof RefusedError ? attachRefused(address, error.reply) : error;
+    }
+  }
+
+  #present(): { readonly reception: Reception; readonly channel: EndpointChannel } {
+    this.refuseClosed();
+    const reception = this.#reception;
+    const channel = reception?.connection?.channel;
+    if (reception !== undefined && channel !== undefined) return { reception, channel };
+    throw new TransportError('CONNECTION_LOST', 'there is no connection to the relay');
+  }
+
+  // ---- losing it, and coming back -----------------------------------------------------------------------------------
+
+  /** A connection is gone. */
+  #ended(reception: Reception, error: ImxpError | undefined): void {
+    if (this.#state === 'closed') return;
+    const { inbox, outbox, watcher } = this.#options;
+    if (reception.connection !== undefined) inbox.lose(reception.connection.channel);
+    if (reception !== this.#reception) return;
+    const lost = this.#reason ?? error ?? new TransportError('CONNECTION_LOST', 'the relay ended the session');
+    this.#reason = undefined;
+    this.#reception = undefined;
+    if (this.#state === 'closing') return;
+    outbox.fail('CONNECTION_LOST', 'the connection to the relay was lost before it was sent');
+    const retrying = this.#backoff !== undefined;
+    // While it is being attached again the loop that does it sees the failure.
+    const looping = this.#state === 'reconnecting';
+    this.#state = 'reconnecting';
+    if (!looping) watcher.lost(lost, retrying);
+    if (this.#backoff === undefined) this.#finish(lost);
+    else if (!looping) void this.#comeBack(this.#backoff);
+  }
+
+  async #comeBack(backoff: Backoff): Promise<void> {
+    const { signal } = this.#leaving;
+    for (;;) {
+      await backoff.wait(signal);
+      if (signal.aborted) return;
+      try {
+        await this.#again();
+        backoff.reset();
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const failure = imxpErrorOf(error);
+        if (!worthRetrying(failure)) {
+          this.#finish(failure);
+          return;
+        }
+      }
+    }
+  }
+
+  async #again(): Promise<void> {
+    try {
+      await this.open();
+    } catch (error) {
+      // Attached in part only: begin anew.
+      await this.connection?.release();
+      throw error;
+    }
+    if (this.#state === 'connected') this.#options.watcher.back();
+  }
+
+  /** The relay ended an attachment. */
+  #terminated(reception: Reception, address: string): void {
+    if (reception !== this.#reception) return;
+    // Two that want the same would otherwise drive each other out for ever.
+    this.#override = false;
+    this.#options.watcher.terminated(address);
+    if (this.#state !== 'connected' || reception.attached.live) return;
+    const ended: Reply = { code: 421, text: 'the relay ended the attachment' };
+    this.#reason = new RefusedError('TERMINATED', ended, `the relay ended the attachment of ${address}`);
+    // After the last attachment is gone the session is left, but not before all answers are given and there.
+    this.idle();
+  }
+
+  // ---- a better relay -----------------------------------------------------------------------------------------------
+
+  /** Tries the relays that are preferred to the present one, now and then, and moves as soon as one is there again. */
+  async #seekBetter(reception: Reception, connection: RelayConnection): Promise<void> {
+    const { returnMs } = this.#options.settings.limits;
+    const { signal } = reception.over;
+    while (returnMs > 0 && connection.relay !== undefined) {
+      // All endpoints of a relay that was away for a while must not come back to it together.
+      await pause(returnMs * (0.5 + Math.random()), signal);
+      if (signal.aborted || this.#state !== 'connected' || this.#reception !== reception) return;
+      if (await this.#move(reception, connection, connection.relay)) return;
+    }
+  }
+
+  /** @returns whether there is nothing more to be done from this connection */
+  async #move(old: Reception, connection: RelayConnection, relay: string): Promise<boolean> {
+    const reception = this.#newReception();
+    try {
+      const better = await this.#connect(reception, relay);
+      try {
+        await this.#attachOthers(reception, better.channel);
+      } catch (error) {
+        await better.release();
+        throw error;
+      }
+      if (this.#state !== 'connected' || this.#reception !== old) {
+        await better.release();
+        return true;
+      }
+      this.#reception = reception;
+      this.#begin(reception, better);
+      this.#options.watcher.moved(better.relay ?? '');
+      void this.#retire(old, connection);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Leaves a connection when all answers are given and there. */
+  async #retire({ attached, over }: Reception, { channel, release }: RelayConnection): Promise<void> {
+    const { inbox, outbox, settings } = this.#options;
+    const connection = { channel, release };
+    this.#retiring.add(connection);
+    const within = (done: Promise<unknown>): Promise<unknown> =>
+      Promise.race([done, pause(settings.limits.answerTimeoutMs, over.signal)]);
+    await within(outbox.leftBehind());
+    await within(this.#requests.terminate(channel, attached.transIDs));
+    await within(inbox.settled(channel));
+    this.#retiring.delete(connection);
+    await release();
+  }
+
+  // ---- the end ------------------------------------------------------------------------------------------------------
+
+  /** Nothing more happens. */
+  #finish(error: ImxpError | undefined): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#leaving.abort();
+    this.#options.outbox.fail(error === undefined ? 'CLOSED' : 'CONNECTION_LOST', error?.message ?? LEAVING);
+    this.#options.inbox.end(error);
+    this.#options.watcher.over(error);
+  }
+
+  async #close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    const reception = this.#reception;
+    this.#state = 'closing';
+    this.#leaving.abort();
+    if (reception?.connection !== undefined) await this.#leave(reception, reception.connection);
+    await Promise.all([...this.#retiring].map(({ release }) => release()));
+    this.#finish(undefined);
+  }
+
+  async #leave({ attached, over }: Reception, { channel, release }: RelayConnection): Promise<void> {
+    const { inbox, outbox, settings } = this.#options;
+    const timeout = new AbortController();
+    const late = Promise.race([
+      pause(settings.limits.closeTimeoutMs, timeout.signal),
+      new Promise<void>((resolve) => over.signal.addEventListener('abort', () => resolve(), { once: true })),
+    ]);
+    // On its own channel a terminate is answered after what was sent before; on another one it would overtake.
+    if (outbox.behind) await Promise.race([outbox.caughtUp(), late]);
+    await Promise.race([this.#requests.terminate(channel, attached.transIDs), late]);
+    timeout.abort();
+    outbox.fail('CLOSED', LEAVING);
+    inbox.leave();
+    await release();
+  }
+}
+
+function imxpErrorOf(error: unknown): ImxpError {
+  return error instanceof ImxpError ? error : new LocalError('CONNECT_FAILED', String(error), { cause: error });
+}
+
+/** Whether what kept the endpoint from coming back may pass. */
+function worthRetrying(error: ImxpError): boolean {
+  // The relay may not have noticed yet that the old connection is gone: another application seems to be attached.
+  if (error instanceof RefusedError) return error.reply.code < 500 || error.reply.code === 554;
+  return error instanceof TransportError || error.code === 'TLS_FAILED';
+}

@@ -1,0 +1,317 @@
+/**
+ * The way to one neighbour relay: one session with several channels ("lanes"), dialled when needed and again after a
+ * loss, with exponential backoff and jitter. What goes over the lanes is not decided here.
+ *
+ * ```
+ *   idle ──connect──> connecting ──bound──> ready ──lost──> backoff ──time──> connecting
+ *                          └──failed──> backoff ──long after the loss──> idle
+ * ```
+ */
+import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
+import { newTransId } from '../imxp/trans-id.js';
+import { events } from '../ops/events.js';
+import { ask } from '../transport/ask.js';
+import type { ChannelHandle, ChannelHandler } from '../transport/channel.js';
+import type { Connection } from '../transport/connection.js';
+import type { ConnectionOwner, RemoteAddress } from '../transport/connection-options.js';
+import { meshErrors } from './profile.js';
+
+export interface LinkOptions {
+  /** The neighbour, for logs: its domain, or a name for a default route. */
+  readonly name: string;
+  /** Opens an authenticated session, trying the alternatives in order. RefusedError NO_RELAY: there is no such neighbour. */
+  connect(): Promise<Connection>;
+  /** The session is lost. @returns whether there is another relay to go on with: Data then wait for it and do not fail */
+  readonly lost?: () => boolean;
+  /** Whether a link that never was up is dialled again by itself, too; otherwise only when it is needed. Default true. */
+  readonly insist?: boolean;
+  /** Asked when a session is there: those that may be spoken with that relay, the preferred first. */
+  dialects(): readonly Dialect[];
+  /** The local domains to bind for; the first must be accepted. */
+  readonly domains: readonly string[];
+  readonly lanes: number;
+  /** How long Data may wait while a session is being made; after that they fail at once until it is there. */
+  readonly patienceMs: number;
+  /** Receives what the neighbour sends on a lane. */
+  accept(channel: ChannelHandle): ChannelHandler;
+  /** The neighbour accepted a bind on a lane. */
+  bound(channel: ChannelHandle, transID: number): void;
+  /** The lanes may be used from now on, until {@link LinkOptions.down}. */
+  up(lanes: readonly ChannelHandle[]): void;
+  /**
+   * Opens a session with a relay that is preferred to that of the present one, and gives what to call when it is taken;
+   * undefined when there is no such relay. Without it the link stays where it is until it is lost.
+   */
+  readonly better?: () => Promise<{ readonly driver: Connection; taken(): void } | undefined>;
+  /** After how long it is asked, more or less by chance; 0 never. */
+  readonly returnMs?: number;
+  /** Whether anything is under way: the link moves only when nothing is, so that nothing overtakes. */
+  readonly busy?: () => boolean;
+  /** The link cannot be used; senders are told `obstacle`, or may make it dial again when there is none. */
+  down(obstacle: Reply | undefined): void;
+}
+
+const FIRST_BACKOFF_MS = 100;
+const LONGEST_BACKOFF_MS = 30_000;
+/** A link that was up for so long and is lost is dialled again at once, where there are alternatives. */
+const STEADY_MS = 1000;
+/** A link that was lost is dialled again by itself for this long; after that when it is needed. */
+const INTEREST_MS = 300_000;
+
+/** How often, and how many times, a moment without anything under way is looked for. */
+const QUIET_MS = 20;
+const QUIET_LOOKS = 500;
+
+const UNAVAILABLE: Reply = { code: 450, text: 'relay unavailable' };
+const CLOSED: Reply = { code: 421, text: 'this relay is shutting down' };
+
+export class Link implements ConnectionOwner {
+  readonly #options: LinkOptions;
+  #state: 'idle' | 'connecting' | 'ready' | 'backoff' | 'closed' = 'idle';
+  #driver: Connection | undefined;
+  #attempts = 0;
+  #lostAt = 0;
+  #readyAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  get state(): string {
+    return this.#state;
+  }
+
+  /** Dials now, unless that is done, under way or due soon. */
+  connect(): void {
+    if (this.#state === 'idle') this.#connect();
+  }
+
+  /** Ends the link in order, within `limitMs` or `closeTimeoutMs`, and keeps it closed. */
+  async close(limitMs?: number): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#state = 'closed';
+    this.#options.down(CLOSED);
+    await this.#driver?.release('', limitMs);
+  }
+
+  ended(driver: Connection, error: ImxpError | undefined): void {
+    if (driver !== this.#driver) return;
+    this.#driver = undefined;
+    if (this.#state !== 'ready') return;
+    events.link.publish({
+      link: this.name,
+      state: 'down',
+      error: error?.code ?? '',
+      reason: error?.message ?? 'released',
+    });
+    this.#lostAt = performance.now();
+    const others = this.#options.lost?.() === true;
+    if (others && this.#lostAt - this.#readyAt >= STEADY_MS) {
+      this.#options.down(undefined);
+      this.#connect();
+    } else this.#backOff();
+  }
+
+  /** Where the peer of the present session is. */
+  get remote(): RemoteAddress | undefined {
+    return this.#state === 'ready' ? this.#driver?.remote : undefined;
+  }
+
+  /** The session in use or being made ready. */
+  get driver(): Connection | undefined {
+    return this.#driver;
+  }
+
+  /** Leaves the present session in order; the next Data makes another. For a link on which nothing is under way. */
+  async renew(): Promise<void> {
+    const driver = this.#driver;
+    if (this.#state !== 'ready' || driver === undefined) return;
+    this.#driver = undefined;
+    clearTimeout(this.#timer);
+    this.#rest();
+    await driver.release();
+  }
+
+  #connect(): void {
+    this.#state = 'connecting';
+    if (this.#lostAt === 0) this.#lostAt = performance.now();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#late(), this.#options.patienceMs);
+    this.#timer.unref();
+    this.#dial().catch((error: unknown) => this.#failed(asError(error)));
+  }
+
+  /** Dialling goes on, over all alternatives; whoever waits for it is not kept any longer. */
+  #late(): void {
+    if (this.#state !== 'connecting') return;
+    events.link.publish({ link: this.name, state: 'slow', ms: this.#options.patienceMs });
+    this.#options.down(UNAVAILABLE);
+  }
+
+  async #dial(): Promise<void> {
+    const driver = await this.#options.connect();
+    if (this.#state !== 'connecting') {
+      await driver.release();
+      return;
+    }
+    this.#driver = driver;
+    driver.owner = this;
+    if (driver.ended) throw new TransportError('CONNECTION_LOST', 'the session ended before it was bound');
+    try {
+      this.#ready(await this.#openAll(driver));
+    } catch (error) {
+      this.#driver = undefined;
+      await driver.release();
+      throw error;
+    }
+  }
+
+  #openAll(driver: Connection): Promise<ChannelHandle[]> {
+    const dialect = this.#dialectFor(driver);
+    return Promise.all(Array.from({ length: this.#options.lanes }, () => this.#open(driver, dialect)));
+  }
+
+  /** The first that the relay offers. Some offer nothing before it is asked for: then the first of all is tried. */
+  #dialectFor(driver: Connection): Dialect {
+    const dialects = this.#options.dialects();
+    const offered = driver.peer?.profiles ?? [];
+    const dialect = dialects.find(({ profile }) => offered.includes(profile)) ?? dialects[0];
+    if (dialect === undefined) throw new LocalError('ARGUMENT', 'no dialect to be spoken');
+    return dialect;
+  }
+
+  /** Opens a lane and binds on it for the local domains. */
+  async #open(driver: Connection, dialect: Dialect): Promise<ChannelHandle> {
+    const { domains, accept, bound } = this.#options;
+    const [first = '', ...others] = domains;
+    const transID = newTransId();
+    const bind = dialect.encodeInitial({ type: 'bind', relay: first, transID, options: [] });
+    const { channel, content } = await driver.start(
+      { profiles: [{ uri: dialect.profile, content: bind }] },
+      { codec: meshErrors(dialect), handler: accept },
+    );
+    if (content === undefined) throw new RefusedError('REFUSED', { code: 501, text: 'no answer to bind' });
+    const answer = dialect.decodeInitialReply(content);
+    if (answer.type === 'error')
+      throw new RefusedError('REFUSED', answer, `bind for ${first}: ${answer.code} ${answer.text}`);
+    bound(channel, transID);
+    for (const domain of others) await this.#bindFurther(channel, dialect, domain);
+    return channel;
+  }
+
+  /** A further local domain may be refused: then its Data is, by the neighbour, and the log says why. */
+  async #bindFurther(channel: ChannelHandle, dialect: Dialect, domain: string): Promise<void> {
+    const { name, bound } = this.#options;
+    const transID = newTransId();
+    const { payload } = await ask(channel, dialect.encode({ type: 'bind', relay: domain, transID, options: [] }));
+    const answer = dialect.decodeReply(payload);
+    if (answer.type === 'ok') bound(channel, transID);
+    else events.link.publish({ link: name, state: 'bind refused', domain, code: answer.code, reason: answer.text });
+  }
+
+  #ready(lanes: readonly ChannelHandle[]): void {
+    clearTimeout(this.#timer);
+    this.#state = 'ready';
+    this.#attempts = 0;
+    this.#readyAt = performance.now();
+    events.link.publish({ link: this.name, state: 'up', lanes: lanes.length, session: this.#driver?.id ?? '' });
+    this.#options.up(lanes);
+    this.#seekLater();
+  }
+
+  /** Relays that lost the same neighbour do not come back to it together. */
+  #seekLater(): void {
+    const { better, returnMs = 0 } = this.#options;
+    if (better === undefined || returnMs === 0) return;
+    this.#timer = setTimeout(() => void this.#seek(), returnMs * (0.5 + Math.random()));
+    this.#timer.unref();
+  }
+
+  /** Moves to a preferred relay where one answers; what does not work out is tried again later. */
+  async #seek(): Promise<void> {
+    const present = this.#driver;
+    if (this.#state !== 'ready') return;
+    let found: Awaited<ReturnType<NonNullable<LinkOptions['better']>>>;
+    try {
+      found = await this.#options.better?.();
+      if (found !== undefined && (await this.#move(present, found.driver))) {
+        found.taken();
+        return;
+      }
+    } catch (error) {
+      const { code, message } = asError(error);
+      events.link.publish({ link: this.name, state: 'preferred relay failed', error: code, reason: message });
+    }
+    await found?.driver.release();
+    if (this.#state === 'ready' && this.#driver === present) this.#seekLater();
+  }
+
+  /** @returns false when it is too late for that, or too much is going on */
+  async #move(present: Connection | undefined, driver: Connection): Promise<boolean> {
+    const lanes = await this.#openAll(driver);
+    for (let looks = 0; looks < QUIET_LOOKS && this.#options.busy?.() === true; looks += 1) {
+      await new Promise<void>((resolve) => setTimeout(resolve, QUIET_MS).unref());
+    }
+    if (this.#state !== 'ready' || this.#driver !== present || driver.ended) return false;
+    if (this.#options.busy?.() === true) return false;
+    this.#driver = driver;
+    driver.owner = this;
+    events.link.publish({ link: this.name, state: 'moved', lanes: lanes.length, session: driver.id });
+    this.#ready(lanes);
+    void present?.release();
+    return true;
+  }
+
+  #failed(error: ImxpError): void {
+    if (this.#state === 'closed') return;
+    events.link.publish({ link: this.name, state: 'failed', error: error.code, reason: error.message });
+    if (error instanceof RefusedError && error.code === 'NO_RELAY') {
+      // Nothing to come back to; whoever looked it up remembers for how long.
+      this.#options.down(error.reply);
+      this.#rest();
+    } else this.#backOff();
+  }
+
+  #backOff(): void {
+    clearTimeout(this.#timer);
+    this.#state = 'backoff';
+    this.#options.down(UNAVAILABLE);
+    const longest = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#attempts);
+    this.#attempts += 1;
+    // Half of it at least, the rest by chance: relays that lost the same neighbour do not come back together.
+    const ms = longest / 2 + Math.random() * (longest / 2);
+    this.#timer = setTimeout(() => this.#again(), ms);
+    this.#timer.unref();
+  }
+
+  #again(): void {
+    if (this.#state !== 'backoff') return;
+    if (this.#readyAt === 0 && this.#options.insist === false) {
+      this.#state = 'idle';
+      this.#options.down(undefined);
+      return;
+    }
+    if (performance.now() - this.#lostAt < INTEREST_MS) {
+      this.#connect();
+      return;
+    }
+    this.#rest();
+  }
+
+  #rest(): void {
+    this.#state = 'idle';
+    this.#attempts = 0;
+    this.#lostAt = 0;
+    this.#options.down(undefined);
+  }
+}
+
+function asError(error: unknown): ImxpError {
+  return error instanceof ImxpError ? error : new LocalError('CONNECT_FAILED', String(error), { cause: error });
+}

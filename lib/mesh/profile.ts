@@ -1,0 +1,68 @@
+/**
+ * Serves the profiles of the mesh: gives each new channel to the relay and its piggybacked attach or bind with it.
+ * What they mean is the relay's matter.
+ */
+import type { StartEvent } from '../beep/event.js';
+import { ImxpError } from '../errors.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
+import { events } from '../ops/events.js';
+import { ChannelHandle, type ChannelHandler, type ErrorCodec } from '../transport/channel.js';
+import type { Connection } from '../transport/connection.js';
+import type { Condition, Proposal, ServedProfile } from '../transport/profile.js';
+
+/** Takes the channels that peers open. */
+export interface MeshAcceptor {
+  accept(channel: ChannelHandle): ChannelHandler;
+  /** Processes piggybacked content; the reply's content. */
+  initial(channel: ChannelHandle, content: Buffer): string | Promise<string>;
+}
+
+export class MeshProfile implements ServedProfile {
+  readonly uris: readonly string[];
+  readonly offered: readonly string[];
+  readonly tuning = false;
+  readonly needs: readonly Condition[];
+  readonly forbids: readonly Condition[] = [];
+  readonly #errors: ErrorCodec;
+  readonly #acceptor: MeshAcceptor;
+
+  constructor(dialect: Dialect, acceptor: MeshAcceptor, needs: readonly Condition[] = []) {
+    this.uris = [dialect.profile];
+    this.offered = this.uris;
+    this.needs = needs;
+    this.#errors = meshErrors(dialect);
+    this.#acceptor = acceptor;
+  }
+
+  start(driver: Connection, event: StartEvent, proposal: Proposal): void {
+    // Our own words for it: the peer's would keep the document they came in, as long as the channel lasts.
+    const uri = this.uris.find((own) => own === proposal.uri) ?? proposal.uri;
+    const channel = new ChannelHandle(driver, event.channel, uri, this.#errors);
+    channel.handler = this.#acceptor.accept(channel);
+    if (proposal.content === undefined || proposal.content.length === 0) {
+      driver.accept(event, uri, undefined, channel);
+      return;
+    }
+    const answer = this.#acceptor.initial(channel, proposal.content);
+    if (typeof answer === 'string') {
+      driver.accept(event, uri, answer, channel);
+      return;
+    }
+    answer.then(
+      (content) => driver.accept(event, uri, content, channel),
+      (error: unknown) => {
+        events.fault.publish({ session: driver.id, error });
+        driver.refuse(event, error instanceof ImxpError && error.reply ? error.reply : INTERNAL);
+      },
+    );
+  }
+}
+
+const INTERNAL = { code: 451, text: 'local processing error' };
+
+/** Writes errors on channels of a dialect. */
+export function meshErrors(dialect: Dialect): ErrorCodec {
+  return {
+    encodeError: (reply) => dialect.encodeReply({ type: 'error', code: reply.code, text: reply.text, lang: undefined }),
+  };
+}

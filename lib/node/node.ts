@@ -1,0 +1,445 @@
+/**
+ * The composition root: a configuration in, a running node out. The only file that knows every folder; it decides
+ * nothing but who is given what.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { Admin } from '../admin/admin.js';
+import { type Reload, reloadable } from '../config/reload.js';
+import type { ListenConfig, NodeConfig } from '../config/schema.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
+import { dialectNamed } from '../imxp/dialect/named.js';
+import { type BindCheck, bindCheck } from '../mesh/dns/bind-check.js';
+import type { Resolver } from '../mesh/dns/resolver.js';
+import { Neighbours } from '../mesh/neighbours.js';
+import { MeshProfile } from '../mesh/profile.js';
+import { events } from '../ops/events.js';
+import { TokenBuckets } from '../ops/token-bucket.js';
+import type { Spool } from '../relay/offline/spool.js';
+import { Policy } from '../relay/policy.js';
+import { type OwnRates, Rates } from '../relay/rates.js';
+import { registeredOptions } from '../relay/registered.js';
+import { Relay } from '../relay/relay.js';
+import type { DeliveryTarget, Dialer } from '../relay/target.js';
+import { NonceCache } from '../sasl/nonce-cache.js';
+import type { ServerSettings } from '../sasl/settings.js';
+import { ACCESS, AccessService } from '../services/access.js';
+import { AccessCache } from '../services/access-cache.js';
+import type { Submit } from '../services/outgoing.js';
+import { PRESENCE, PresenceService } from '../services/presence/service.js';
+import { REPORT, ReportService } from '../services/report.js';
+import { AccessEntries } from '../store/access.js';
+import { Accounts } from '../store/accounts.js';
+import { lockStore } from '../store/lock.js';
+import { openStore } from '../store/open.js';
+import { openSpool } from '../store/spool.js';
+import { ABSENT, type Store } from '../store/store.js';
+import { AlarmClock } from '../transport/alarm-clock.js';
+import { ConnectionSetup } from '../transport/connection-setup.js';
+import { within } from '../transport/deadline.js';
+import { Listener } from '../transport/listener.js';
+import { LoginThrottle } from '../transport/login-throttle.js';
+import { ProfileTable, type ServedProfile } from '../transport/profile.js';
+import { ReassemblyBudget } from '../transport/reassembly-budget.js';
+import { SaslProfile } from '../transport/sasl/profile.js';
+import { countSessions } from '../transport/session-counts.js';
+import { TickerClock } from '../transport/ticker-clock.js';
+import { Handshakes } from '../transport/tls/handshakes.js';
+import type { TlsMaterial } from '../transport/tls/native.js';
+import { TlsProfile } from '../transport/tls/profile.js';
+import { RevocationList } from '../transport/tls/revocation.js';
+import { TlsService, type TlsServiceOptions } from '../transport/tls/service.js';
+import { AccountWatch } from './account-watch.js';
+import { follows } from './follows.js';
+
+/** Where a node listens. */
+export interface Listening {
+  readonly transport: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Of the time to stop, what is left to outstanding Data: peers that answer nothing at all must not have all of it. */
+const DRAIN_SHARE = 0.75;
+
+/** A running node. */
+export class Node {
+  readonly accounts: Accounts;
+  readonly #store: Store;
+  /** Gives the store back to other relays. */
+  readonly #leave: () => Promise<void>;
+  readonly #watch: AccountWatch;
+  readonly #spool: Spool;
+  readonly #entries: AccessEntries;
+  readonly #tls: TlsService;
+  readonly #dialects: readonly Dialect[];
+  readonly #relay: Relay;
+  readonly #presence: PresenceService;
+  readonly #neighbours: Neighbours;
+  #config: NodeConfig;
+  #policy: Policy;
+  #bindCheck: BindCheck;
+  readonly #admin: Admin | undefined;
+  #listeners: Listener[] = [];
+
+  private constructor(
+    config: NodeConfig,
+    store: Store,
+    leave: () => Promise<void>,
+    spool: Spool,
+    tls: TlsServiceOptions,
+    secret: Buffer,
+    admin: Admin | undefined,
+  ) {
+    this.#admin = admin;
+    this.#config = config;
+    this.#policy = new Policy(policyOf(config));
+    this.#store = store;
+    this.#leave = leave;
+    this.#spool = spool;
+    this.accounts = new Accounts(store, { domains: config.domains });
+    this.#tls = new TlsService(tls);
+    this.#tls.verify();
+    this.#dialects = config.compatibility.dialects.map((name) => dialectNamed(name, config.limits));
+    this.#entries = new AccessEntries(store, config.access.initial);
+    const access = new AccessCache(this.#entries);
+    const submit: Submit = (data, sink) => this.#relay.submit(data, sink);
+    const report = new ReportService(submit);
+    this.#presence = new PresenceService({
+      store,
+      provisioning: this.accounts,
+      access,
+      views: access,
+      mesh: { submit },
+      clock: new TickerClock(),
+      limits: config.limits,
+      follows: (address) => this.#config.presence.follow.some((pattern) => follows(address, pattern)),
+    });
+    const services = new Map<string, DeliveryTarget>([
+      [REPORT, report],
+      [PRESENCE, this.#presence],
+    ]);
+    services.set(
+      ACCESS,
+      new AccessService({
+        entries: this.#entries,
+        access,
+        directory: this.accounts,
+        serves: (local) => services.has(local),
+        submit,
+        outstanding: config.limits.outstandingData,
+      }),
+    );
+    const rates = ratesOf(config, (account) => this.#watch.rates(account));
+    this.#watch = new AccountWatch({
+      store,
+      accounts: this.accounts,
+      clock: new TickerClock(),
+      drivers: () => this.#listeners.map((listener) => listener.drivers),
+      expel: (accounts) => this.#relay.expel(accounts),
+      ratesChanged: () => {
+        rates.version += 1;
+      },
+      forget: [
+        (account) => this.#entries.forget(account),
+        (account, before) => this.#presence.forget(account, before),
+        async (account, before) => this.#relay.forgetHeld(account, before),
+      ],
+      limits: config.limits,
+    });
+    this.#relay = new Relay({
+      domains: config.domains,
+      dialects: this.#dialects,
+      dialer: this.#dialer(),
+      directory: this.accounts,
+      access,
+      services,
+      ...optionsOf(config),
+      time: new AlarmClock(),
+      holding: { spool, limits: config.limits },
+      reporter: report,
+      policy: policyOf(config),
+      limits: config.limits,
+      accounts: this.#watch,
+      rates,
+      traffic: admin?.traffic,
+      bindCheck: (domain, channel) => this.#bindCheck(domain, channel),
+    });
+    this.#relay.watchAttachments(this.#presence);
+    const needs = config.tls.require === 'always' ? (['private'] as const) : [];
+    const meshes = this.#dialects.map((dialect) => new MeshProfile(dialect, this.#relay, needs));
+    const unfinished = new ReassemblyBudget(config.limits.unfinishedOctets);
+    this.#neighbours = new Neighbours(config, {
+      dialects: this.#dialects,
+      relay: this.#relay,
+      tls: this.#tls,
+      profiles: new ProfileTable(meshes),
+      unfinished,
+      listening: () => this.listening,
+    });
+    this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
+    const { limits } = config;
+    const penalties = new LoginThrottle(limits);
+    const starts = new TokenBuckets({ perSecond: limits.startPerSecond, burst: limits.startBurst });
+    const handshakes = new Handshakes(limits.handshakes);
+    const profiles = new ProfileTable([...this.#tuningProfiles(secret, penalties, handshakes), ...meshes]);
+    const serves = (name: string): boolean => this.#servesName(name);
+    this.#listeners = config.listen.map((listen) => {
+      const { host, port } = listen;
+      const entrance = this.#entrance(listen, handshakes);
+      return new Listener({ host, port, profiles, limits, penalties, starts, serves, unfinished, ...entrance });
+    });
+  }
+
+  /**
+   * Starts a node: opens its store, reads its certificates, listens.
+   *
+   * @throws LocalError CONFIGURATION | STORE_FAILED when it cannot
+   */
+  static async start(config: NodeConfig): Promise<Node> {
+    const tls = await tlsOptions(config);
+    const store = await openStore(config.store);
+    let admin: Admin | undefined;
+    let spool: Spool | undefined;
+    let leave: (() => Promise<void>) | undefined;
+    try {
+      leave = await lockStore(store, config.store);
+      spool = await openSpool(config.store);
+      if (config.admin !== undefined) admin = await Admin.start(config.admin);
+      admin?.count(store);
+      const node = new Node(config, store, leave, spool, tls, await decoySecret(store), admin);
+      admin?.show('starting', () => node.#facts());
+      await node.#watch.load();
+      await node.#presence.load();
+      for (const listener of node.#listeners) await listener.listen();
+      node.#presence.start();
+      node.#watch.start();
+      admin?.show('ready');
+      events.node.publish({
+        state: 'ready',
+        listening: node.listening.map(written),
+        domains: config.domains,
+        ...(admin === undefined ? {} : { admin: admin.url }),
+      });
+      return node;
+    } catch (error) {
+      await admin?.close();
+      await spool?.close();
+      await leave?.();
+      await store.close();
+      throw error;
+    }
+  }
+
+  /** Where it listens, with the ports the system chose. */
+  get listening(): readonly Listening[] {
+    return this.#config.listen.map(({ transport, host }, index) => ({
+      transport,
+      host,
+      port: this.#listeners[index]?.port ?? 0,
+    }));
+  }
+
+  /** Where operators look, as a URL; undefined where that is not configured. */
+  get admin(): string | undefined {
+    return this.#admin?.url;
+  }
+
+  /** The number of open sessions that peers began. */
+  get sessions(): number {
+    return this.#listeners.reduce((sum, listener) => sum + listener.drivers.size, 0);
+  }
+
+  /**
+   * Takes a changed configuration as far as that is possible while running: routes, policy, certificates, access.
+   * Sessions that exist go on.
+   *
+   * @returns what was applied and what needs a restart
+   * @throws LocalError CONFIGURATION when files it names cannot be used; the node goes on as it was
+   */
+  async reload(config: NodeConfig): Promise<Reload> {
+    const tls = await tlsOptions(config);
+    new TlsService(tls).verify();
+    const reload = reloadable(this.#config, config);
+    this.#tls.replace(tls);
+    this.#policy = new Policy(policyOf(config));
+    this.#relay.reload({ policy: policyOf(config), ...optionsOf(config) });
+    if (reload.applied.includes('access')) this.#entries.initial = config.access.initial;
+    const { domains, listen, sasl, store, compatibility, admin, limits } = this.#config;
+    this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits };
+    await this.#neighbours.reload(this.#config);
+    this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
+    events.node.publish({ state: 'reloaded', applied: reload.applied, restart: reload.restart });
+    return reload;
+  }
+
+  /**
+   * Stops in order: no new sessions and operations, outstanding Data finish, attachments are terminated, sessions released.
+   * All of it takes `drainTimeoutMs` at the most.
+   */
+  async stop(): Promise<void> {
+    const { drainTimeoutMs } = this.#config.limits;
+    const end = performance.now() + drainTimeoutMs;
+    const drainMs = drainTimeoutMs * DRAIN_SHARE;
+    this.#admin?.show('draining');
+    events.node.publish({ state: 'draining', sessions: this.sessions });
+    for (const listener of this.#listeners) listener.stop();
+    // First of all, because the attachments that end now are nobody's absence.
+    const quiet = this.#presence.stop();
+    const drained = this.#relay.drain();
+    const finished = await within(
+      drainMs,
+      quiet.then(() => drained),
+    );
+    if (!finished) events.node.publish({ state: 'drain timed out', ms: drainMs });
+    const leftMs = Math.max(0, end - performance.now());
+    const released = this.#listeners.map((listener) => listener.release('the relay is shutting down', leftMs));
+    await Promise.all([this.#neighbours.close(leftMs), ...released]);
+    await this.#admin?.close();
+    await this.#watch.stop();
+    await this.#spool.close();
+    await this.#leave();
+    await this.#store.close();
+    events.node.publish({ state: 'stopped' });
+  }
+
+  async #facts() {
+    const { links, drivers } = this.#neighbours;
+    const { attachments, bindings, outstanding, held } = this.#relay;
+    return {
+      domains: this.#config.domains,
+      listening: this.listening.map(written),
+      sessions: await countSessions([...this.#listeners.map((listener) => listener.drivers), drivers]),
+      attachments,
+      bindings,
+      accounts: await this.#watch.counts(),
+      outstanding,
+      links,
+      held,
+      presence: { ...this.#presence.status },
+    };
+  }
+
+  /** The neighbours, which come into being after the relay. */
+  #dialer(): Dialer {
+    const neighbours = (): Neighbours => this.#neighbours;
+    return {
+      toward: (domain) => neighbours().toward(domain),
+      get siblings() {
+        return neighbours().siblings;
+      },
+    };
+  }
+
+  /** What is in front of BEEP on a listener. */
+  #entrance({ transport, path, origins, host }: ListenConfig, handshakes: Handshakes): { entrance?: ConnectionSetup } {
+    if (transport === 'tcp') return {};
+    const knows = (name: string): boolean => name === host || this.#servesName(name) || this.#isBelow(name);
+    const rules = { path: path ?? '/', origins: origins ?? [], knows };
+    return {
+      entrance: new ConnectionSetup({ transport, rules, tls: this.#tls, handshakes, limits: this.#config.limits }),
+    };
+  }
+
+  /** Whether a host is named in a domain of this node. */
+  #isBelow(name: string): boolean {
+    return this.#config.domains.some((domain) => name.toLowerCase().endsWith(`.${domain}`));
+  }
+
+  #tuningProfiles(secret: Buffer, penalties: LoginThrottle, handshakes: Handshakes): ServedProfile[] {
+    const { domains, sasl, tls, compatibility } = this.#config;
+    const settings: ServerSettings = {
+      mechanisms: sasl.mechanisms,
+      credentials: this.accounts,
+      realms: sasl.realm === undefined ? domains : [sasl.realm],
+      // Where the operator names the hosts, a digest-uri must name one of them (RFC 2831 §2.1.2).
+      ...(sasl.serverNames.length > 0 ? { hosts: [...domains, ...sasl.serverNames] } : {}),
+      secret,
+      qops: sasl.qops,
+      authorize: (account, authzid) => this.#policy.mayActAs(account, authzid),
+      suspended: (account) => this.accounts.suspended(account),
+      nonces: new NonceCache(),
+    };
+    const profiles: ServedProfile[] = [];
+    const draft = compatibility.draftNames;
+    if (this.#tls.canServe) profiles.push(new TlsProfile(this.#tls, handshakes, draft));
+    profiles.push(...SaslProfile.all(settings, penalties, { privately: tls.require === 'always', draft }));
+    return profiles;
+  }
+
+  /** Whether this node acts under a server name (RFC 3080 §2.3.1.2). */
+  #servesName(name: string): boolean {
+    const { domains, sasl } = this.#config;
+    return domains.includes(name.toLowerCase()) || sasl.serverNames.includes(name.toLowerCase());
+  }
+}
+
+/** Starts a node. @throws LocalError CONFIGURATION | STORE_FAILED */
+export function startNode(config: NodeConfig): Promise<Node> {
+  return Node.start(config);
+}
+
+function policyOf(config: NodeConfig) {
+  const { policy, tls, mesh } = config;
+  return {
+    requireTls: tls.require,
+    attach: policy.attach,
+    originators: policy.originators,
+    relays: policy.relays,
+    trusted: mesh.trusted,
+  };
+}
+
+/** What the relay does about options. */
+function optionsOf({ policy }: NodeConfig) {
+  const { hopLimit, hold4Endpoint } = policy;
+  return { understood: registeredOptions(policy), hopLimit, timedHoldsOnly: hold4Endpoint === 'timed' };
+}
+
+function bindCheckOf({ policy }: NodeConfig, resolver: Resolver): BindCheck {
+  const { bindCheck: mode, bindCheckAuthenticated: authenticated } = policy;
+  return bindCheck({ mode, authenticated, resolver });
+}
+
+function ratesOf({ limits }: NodeConfig, own: (account: string) => OwnRates): Rates {
+  const everybody = {
+    data: { perSecond: limits.dataPerSecond, burst: limits.dataBurst },
+    relayData: { perSecond: limits.relayDataPerSecond, burst: limits.relayDataBurst },
+    octets: { perSecond: limits.dataOctetsPerSecond, burst: limits.dataOctetsBurst },
+    attach: { perSecond: limits.attachPerSecond, burst: limits.attachBurst },
+  };
+  return new Rates(everybody, own);
+}
+
+async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions> {
+  const { certificate, key, authority, revoked, domains } = config.tls;
+  const ca = authority === undefined ? undefined : await readFile(authority);
+  const material = async (certificatePath?: string, keyPath?: string): Promise<TlsMaterial> => ({
+    ...(certificatePath === undefined ? {} : { certificate: await readFile(certificatePath) }),
+    ...(keyPath === undefined ? {} : { key: await readFile(keyPath) }),
+    ...(ca === undefined ? {} : { authority: ca }),
+  });
+  const single = new Map<string, TlsMaterial>();
+  for (const [domain, pair] of Object.entries(domains)) {
+    single.set(domain, await material(pair.certificate, pair.key));
+  }
+  return {
+    common: await material(certificate, key),
+    domains: single,
+    revocations: revoked === undefined ? [] : RevocationList.read(await readFile(revoked)),
+    timeoutMs: config.limits.tuningTimeoutMs,
+    legacy: config.tls.legacy,
+  };
+}
+
+/** The secret behind decoys for unknown users; kept, so that they look the same after a restart. */
+async function decoySecret(store: Store): Promise<Buffer> {
+  const fresh = randomBytes(32);
+  if ((await store.put('secret/decoy', fresh.toString('base64'), ABSENT)) !== undefined) return fresh;
+  const entry = await store.get('secret/decoy');
+  return typeof entry?.value === 'string' ? Buffer.from(entry.value, 'base64') : fresh;
+}
+
+function written({ transport, host, port }: Listening): string {
+  return `${transport}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,75 @@
+/**
+ * The Data of one channel whose dialect has them answered before they are processed (RFC 3340 §4.4.4.1): what became of
+ * them is told by reports alone, where these were asked for, and by the log. Owns how many may be under way, because the
+ * sender is not slowed down by answers; their octets are given back only when the processing is finished.
+ */
+import type { Reply } from '../errors.js';
+import type { Data } from '../imxp/operation.js';
+import type { Traffic } from '../ops/traffic.js';
+import type { MeshChannel, Payload } from './channel.js';
+import type { Context } from './context.js';
+import { nonsense } from './delivery-options.js';
+import { refused } from './events.js';
+import type { Holdable } from './gate.js';
+import { examine } from './options.js';
+import { crosses, isDirect } from './route.js';
+import type { Origin } from './transfer.js';
+import type { View } from './view.js';
+
+export class ImmediateReplies implements Origin {
+  readonly id: string;
+  readonly traffic: Traffic | undefined;
+  readonly early = true;
+  readonly #channel: MeshChannel;
+  readonly #context: Context;
+  readonly #gate: Holdable;
+  /** Past it nothing more is taken from the channel, and none is until half of them are done. */
+  readonly #most: number;
+  #unfinished = 0;
+  #open: (() => void) | undefined;
+
+  constructor(channel: MeshChannel, context: Context, gate: Holdable) {
+    this.id = channel.id;
+    this.traffic = context.traffic;
+    this.#channel = channel;
+    this.#context = context;
+    this.#gate = gate;
+    // One sender alone must not use up what all may have on their way to a target.
+    this.#most = Math.max(1, context.limits.outstandingData >> 1);
+  }
+
+  /** RFC 3340 §4.4.4.1 step 2: the only options whose failure the sender is told at once. */
+  refusal(data: Data, view: View): Reply | undefined {
+    const { options, recipients } = data;
+    if (options.length === 0) return undefined;
+    const direct = recipients.every(({ identity }) => isDirect(identity, view));
+    return examine(options, 'data', direct, view.options, crosses(data, view)) ?? nonsense(options, view.options);
+  }
+
+  /** A Data had its `ok`. */
+  began(): void {
+    this.#context.began();
+    this.#unfinished += 1;
+    if (this.#unfinished < this.#most || this.#open !== undefined) return;
+    this.#gate.hold(
+      new Promise((resolve) => {
+        this.#open = resolve;
+      }),
+    );
+  }
+
+  encode(data: Data, profile: string): Payload {
+    return this.#context.encode(data, profile);
+  }
+
+  settled(_msgno: number, octets: number, data: Data, reply: Reply | undefined): void {
+    if (reply !== undefined) refused(this.#channel, 'data after ok', data.originator, reply, reply.text);
+    this.#channel.consume(octets);
+    this.#context.ended();
+    this.#unfinished -= 1;
+    if (this.#open === undefined || this.#unfinished > this.#most >> 1) return;
+    const open = this.#open;
+    this.#open = undefined;
+    open();
+  }
+}

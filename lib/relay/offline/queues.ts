@@ -1,0 +1,260 @@
+/**
+ * All that is held for endpoints that are not attached (RFC 3342 §3): who has a queue, how much there may be, and what queues
+ * need of the relay. The relay has no other state that outlives it. Refuses to know what becomes of a single Data.
+ */
+import type { Reply } from '../../errors.js';
+import { type Address, addressOf } from '../../imxp/address.js';
+import type { Dialect } from '../../imxp/dialect/dialect.js';
+import type { DataTiming } from '../../imxp/vocabulary/party.js';
+import type { HeldStatus } from '../../ops/status.js';
+import { REPLIES } from '../answer.js';
+import type { Attachment } from '../attachments.js';
+import type { Context } from '../context.js';
+import type { TimedView } from '../data-timing.js';
+import type { Asked } from '../delivery-options.js';
+import { fault } from '../events.js';
+import type { OptionRegistry } from '../options.js';
+import type { Delivery, DeliverySink, DeliveryTarget } from '../target.js';
+import type { Timekeeper } from '../timekeeper.js';
+import { CORE_DATA, View } from '../view.js';
+import { costOf } from './message.js';
+import { OfflineQueue } from './queue.js';
+import type { Spool } from './spool.js';
+
+export interface OfflineLimits {
+  /** Data held for one endpoint. */
+  readonly heldData: number;
+  /** Octets of them, and a little for each. */
+  readonly heldOctets: number;
+  /** The same for all endpoints together. */
+  readonly heldOctetsTotal: number;
+  /** How long one is held. */
+  readonly heldAgeMs: number;
+}
+
+export interface OfflineOptions {
+  readonly spool: Spool;
+  readonly limits: OfflineLimits;
+}
+
+/** How often what is too old is looked for. */
+const SWEEP_MS = 60_000;
+
+/** The relay as a queue sees it. */
+export interface OfflineQueuesOwner {
+  readonly spool: Spool;
+  readonly time: Timekeeper;
+  readonly view: TimedView;
+  readonly understood: OptionRegistry;
+  readonly dialects: ReadonlyMap<string, Dialect>;
+  /** In which a Data is written down that came in none. */
+  readonly profile: string;
+  /** Data that may wait behind those of a queue. */
+  readonly outstanding: number;
+  readonly draining: boolean;
+  readonly counts: { stored: number; delivered: number; failed: number };
+  /** The number of the next that arrives. */
+  next(): number;
+  /** Why no more may be held, or not this. */
+  refusal(queue: OfflineQueue, octets: number, asked: readonly Asked<DataTiming>[]): Reply | undefined;
+  /** Why nothing is held for that endpoint. */
+  known(name: Address): Promise<Reply | undefined>;
+  /** Since when the endpoint has had its account, milliseconds since 1970. */
+  since(name: Address): Promise<number>;
+  granted(name: Address, originator: string): boolean | Promise<boolean>;
+  changed(data: number, cost: number): void;
+  began(): void;
+  ended(): void;
+  /** Nothing is left in a queue. */
+  drained(queue: OfflineQueue): void;
+}
+
+export class OfflineQueues implements OfflineQueuesOwner {
+  readonly spool: Spool;
+  readonly view: TimedView;
+  readonly counts = { stored: 0, delivered: 0, failed: 0 };
+  readonly #context: Context;
+  readonly #options: OfflineOptions;
+  readonly #queues = new Map<string, OfflineQueue>();
+  #seq = 0;
+  #data = 0;
+  #cost = 0;
+  #sweeping = false;
+
+  constructor(context: Context, options: OfflineOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.spool = options.spool;
+    this.view = new View(context);
+    for (const entry of options.spool.entries()) {
+      const name = addressOf(entry.address);
+      if (name === undefined) continue;
+      this.#seq = Math.max(this.#seq, entry.seq);
+      this.queueOf(name).load(entry);
+    }
+  }
+
+  // ---- what the relay asks
+
+  /** What holds Data for an endpoint that is not attached. */
+  holder(name: Address): DeliveryTarget {
+    return this.#queues.get(name.key) ?? new Holder(this, name);
+  }
+
+  queueOf(name: Address): OfflineQueue {
+    let queue = this.#queues.get(name.key);
+    if (queue === undefined) {
+      queue = new OfflineQueue(name, this);
+      this.#queues.set(name.key, queue);
+    }
+    return queue;
+  }
+
+  /** An application attached: what is held goes first, and what comes meanwhile behind it. */
+  attached(attachment: Attachment): void {
+    const queue = this.#queues.get(attachment.key);
+    if (queue === undefined) return;
+    attachment.target = queue;
+    queue.attach(attachment.application);
+  }
+
+  detached({ key, application }: Attachment): void {
+    this.#queues.get(key)?.detach(application);
+  }
+
+  /** Throws away what was held for an account that was removed. @param before when, milliseconds since 1970 */
+  forget(account: string, before: number): void {
+    for (const queue of [...this.#queues.values()]) if (queue.name.base === account) queue.forgetBefore(before);
+  }
+
+  get status(): HeldStatus {
+    let [octets, oldest] = [0, this.time.wall()];
+    for (const queue of this.#queues.values()) {
+      octets += queue.octets;
+      oldest = Math.min(oldest, queue.oldest ?? oldest);
+    }
+    const oldestMs = this.time.wall() - oldest;
+    return { data: this.#data, octets, endpoints: this.#queues.size, oldestMs, ...this.counts };
+  }
+
+  // ---- HoldKeeper
+
+  get time(): Timekeeper {
+    return this.#context.time;
+  }
+
+  get understood(): OptionRegistry {
+    return this.#context.understood;
+  }
+
+  get dialects(): ReadonlyMap<string, Dialect> {
+    return this.#context.dialects;
+  }
+
+  get profile(): string {
+    const [first = ''] = this.#context.dialects.keys();
+    return first;
+  }
+
+  get outstanding(): number {
+    return this.#context.limits.outstandingData;
+  }
+
+  get draining(): boolean {
+    return this.#context.draining;
+  }
+
+  next(): number {
+    this.#seq += 1;
+    return this.#seq;
+  }
+
+  refusal(queue: OfflineQueue, octets: number, asked: readonly Asked<DataTiming>[]): Reply | undefined {
+    const { limits } = this.#options;
+    const { timedHoldsOnly } = this.#context;
+    const cost = costOf(octets);
+    if (timedHoldsOnly && !asked.some(({ content }) => isWithin(content, limits.heldAgeMs))) return REPLIES.heldUntimed;
+    const own = this.#context.accounts?.held(queue.name.base);
+    const { heldData = limits.heldData, heldOctets = limits.heldOctets } = own ?? {};
+    if (cost > Math.min(heldOctets, limits.heldOctetsTotal)) return REPLIES.heldTooLarge;
+    const held = queue.octets + queue.count * costOf(0);
+    if (queue.count >= heldData || held + cost > heldOctets) return REPLIES.heldEnough;
+    return this.#cost + cost > limits.heldOctetsTotal ? REPLIES.heldAll : undefined;
+  }
+
+  async known({ base }: Address): Promise<Reply | undefined> {
+    try {
+      // An account is known by its base address; subaddresses are not provisioned one by one.
+      return (await this.#context.directory.known(base)) ? undefined : REPLIES.unknownEndpoint;
+    } catch (error) {
+      fault('directory', error);
+      return REPLIES.lookupFailed;
+    }
+  }
+
+  async since({ base }: Address): Promise<number> {
+    try {
+      return (await this.#context.directory.created?.(base)) ?? 0;
+    } catch (error) {
+      fault('directory', error);
+      return 0;
+    }
+  }
+
+  granted({ key }: Address, originator: string): boolean | Promise<boolean> {
+    return this.#context.access.allowed(key, originator, CORE_DATA);
+  }
+
+  changed(data: number, cost: number): void {
+    this.#data += data;
+    this.#cost += cost;
+    if (this.#data > 0) this.#sweepLater();
+  }
+
+  began(): void {
+    this.#context.began();
+  }
+
+  ended(): void {
+    this.#context.ended();
+  }
+
+  drained(queue: OfflineQueue): void {
+    const { key } = queue.name;
+    if (this.#queues.get(key) !== queue) return;
+    this.#queues.delete(key);
+    const attachment = this.#context.attachments.of(key);
+    if (attachment?.target === queue) attachment.target = attachment.application;
+  }
+
+  #sweepLater(): void {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    this.time.after(SWEEP_MS, () => {
+      this.#sweeping = false;
+      const before = this.time.wall() - this.#options.limits.heldAgeMs;
+      for (const queue of [...this.#queues.values()]) queue.sweep(before);
+      if (this.#data > 0) this.#sweepLater();
+    });
+  }
+}
+
+/** RFC 3342 §7: administrators may demand a short time limit. */
+function isWithin({ noLaterThan }: DataTiming, most: number): boolean {
+  return noLaterThan > 0 && noLaterThan <= most;
+}
+
+/** For an endpoint for which nothing is held yet: there is no queue before there is something to put in. */
+class Holder implements DeliveryTarget {
+  readonly #holds: OfflineQueues;
+  readonly #name: Address;
+
+  constructor(holds: OfflineQueues, name: Address) {
+    this.#holds = holds;
+    this.#name = name;
+  }
+
+  deliver(delivery: Delivery, sink: DeliverySink): void {
+    this.#holds.queueOf(this.#name).deliver(delivery, sink);
+  }
+}

@@ -1,0 +1,348 @@
+/**
+ * What the service sends of its own accord (IMXP presence §4.4 to §4.6): changed presence to subscribers, new subscribers
+ * to watchers, and the end of both; to each in the form in which it was asked for. Each subject has one queue, so that everybody hears of changes in their order; many
+ * receivers are served in batches with a bounded number outstanding. Knows no requests.
+ */
+import type { Reply } from '../../errors.js';
+import { isTransient } from '../../imxp/reply-code.js';
+import {
+  type NotifyAction,
+  type Presence,
+  type PublishAround,
+  publishAround,
+  writePresenceOperation,
+} from '../../imxp/vocabulary/presence.js';
+import type { AccessPolicy } from '../../relay/target.js';
+import type { Clock } from '../clock.js';
+import type { Counts } from './counts.js';
+import type { ActiveOperation, Registry, Subject } from './registry.js';
+import type { Outcome, Sender } from './sender.js';
+import type { Shown, Views } from './views.js';
+
+/** Whoever keeps the operations. */
+export interface Keeper {
+  /** The last publish to a subscriber did not arrive; `again` is when another attempt is worth making. */
+  missed(running: ActiveOperation, again: number): void;
+  /** What a subscriber is to see now. */
+  shown(running: ActiveOperation): Promise<Shown>;
+  /** The operation is over; `tell` whether the application is to hear of it. */
+  over(running: ActiveOperation, tell: boolean): void;
+  fault(error: unknown): void;
+}
+
+/** When to try again after so many failures in a row; after the last one the next change has to do. */
+const AGAIN_MS = [2000, 8000, 30_000];
+/** Permanent refusals in a row that end an operation. */
+const REFUSALS = 5;
+
+/** Something to be told to many. */
+type Job =
+  | { readonly type: 'changed'; readonly shown: Shown; readonly document: Changed }
+  /** Something has happened to a subscription: the watchers are told. */
+  | { readonly type: 'happened'; readonly subscriber: string; readonly duration: number; readonly action: NotifyAction }
+  /** Somebody watches: he is told of all subscribers. */
+  | { readonly type: 'watching'; readonly watch: ActiveOperation; readonly done: () => void };
+
+/** A publish to many, written once in each form that somebody needs. */
+class Changed {
+  readonly #entry: Presence;
+  readonly #timeStamp: number;
+  #imxp: PublishAround | undefined = undefined;
+  #apex: PublishAround | undefined = undefined;
+
+  constructor(entry: Presence, timeStamp: number) {
+    this.#entry = entry;
+    this.#timeStamp = timeStamp;
+  }
+
+  for({ form, transID }: ActiveOperation): string {
+    const { head, tail } = form === 'apex' ? this.#inApex() : this.#inImxp();
+    return `${head}${transID}${tail}`;
+  }
+
+  #inImxp(): PublishAround {
+    this.#imxp ??= publishAround(this.#entry, this.#timeStamp, 'imxp');
+    return this.#imxp;
+  }
+
+  #inApex(): PublishAround {
+    this.#apex ??= publishAround(this.#entry, this.#timeStamp, 'apex');
+    return this.#apex;
+  }
+}
+
+/** Jobs of one subject that may wait; whoever has more to say waits as well. */
+const QUEUED = 16;
+
+interface Queue {
+  readonly jobs: Job[];
+  waiting: (() => void)[];
+}
+
+export class FanOut {
+  readonly #registry: Registry;
+  readonly #sender: Sender;
+  readonly #access: AccessPolicy;
+  readonly #clock: Clock;
+  readonly #keeper: Keeper;
+  readonly #counts: Counts;
+  readonly #views: Views;
+  readonly #queues = new Map<Subject, Queue>();
+  #stopped = false;
+
+  constructor(
+    registry: Registry,
+    sender: Sender,
+    access: AccessPolicy,
+    clock: Clock,
+    keeper: Keeper,
+    counts: Counts,
+    views: Views,
+  ) {
+    this.#registry = registry;
+    this.#sender = sender;
+    this.#access = access;
+    this.#clock = clock;
+    this.#keeper = keeper;
+    this.#counts = counts;
+    this.#views = views;
+  }
+
+  /** Subjects about which something is being sent. */
+  get busy(): number {
+    return this.#queues.size;
+  }
+
+  /** Ends what is under way: after a restart everybody gets the state of affairs anyway. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Waits until one more may be sent and one more job taken. */
+  async room(subject: Subject | undefined): Promise<void> {
+    for (let wait = this.#sender.room(); wait !== undefined; wait = this.#sender.room()) await wait;
+    for (;;) {
+      const queue = subject === undefined ? undefined : this.#queues.get(subject);
+      if (queue === undefined || queue.jobs.length < QUEUED) return;
+      await new Promise<void>((resolve) => queue.waiting.push(resolve));
+    }
+  }
+
+  /** Sends a subscriber what he is shown (IMXP presence §4.1 step 6.1), unless he has been sent something newer. */
+  publish(running: ActiveOperation, { entry, version, view }: Shown): void {
+    if (view === running.view && version < running.sent) return;
+    running.sent = version;
+    running.view = view;
+    this.#counts.publish += 1;
+    const document = new Changed(entry, this.#clock.now()).for(running);
+    this.#send(running, document, new Published(this, running, version));
+  }
+
+  /** The entry of a subject, or of a view of it, is another one: all who are shown it get it (§4.1 step 6.3). */
+  changed(subject: Subject, shown: Shown): void {
+    if (subject.subscriptions.size === 0) return;
+    this.#queue(subject, { type: 'changed', shown, document: new Changed(shown.entry, this.#clock.now()) });
+  }
+
+  /** Tells those who watch (§4.1 step 6.2). @param duration the seconds that were asked for */
+  subscribed(subject: Subject, subscriber: string, duration: number): void {
+    if (subject.watched) this.#queue(subject, { type: 'happened', subscriber, duration, action: 'subscribe' });
+  }
+
+  /** Tells those who watch in the form of APEX; the other has no word for it (RFC 3343 §4.6). */
+  ended({ kind, subject, originator }: ActiveOperation): void {
+    if (kind === 'subscribe' && subject.watchedIn('apex')) {
+      this.#queue(subject, { type: 'happened', subscriber: originator, duration: 0, action: 'terminate' });
+    }
+  }
+
+  /** Tells one who watches about those subscribed (§4.2 step 6.2). @returns resolves when all was sent */
+  watching(watch: ActiveOperation): Promise<void> {
+    return new Promise((done) => this.#queue(watch.subject, { type: 'watching', watch, done }));
+  }
+
+  /** Tells the application that an operation is over (§4.5). */
+  terminate(running: ActiveOperation, outcome: Outcome): void {
+    const { transID, form } = running;
+    this.#counts.terminate += 1;
+    this.#send(running, writePresenceOperation({ type: 'terminate', transID }, form), outcome);
+  }
+
+  /** Whether the subject still permits an operation; one it does not permit is over (RFC 2779 §5.1.9, §5.1.16). */
+  permitted(running: ActiveOperation): boolean | Promise<boolean> {
+    const { subject, originator, kind } = running;
+    const allowed = this.#access.allowed(subject.key, originator, `presence:${kind}`);
+    if (typeof allowed === 'boolean') return this.#granted(running, allowed);
+    return allowed.then(
+      (granted) => this.#granted(running, granted),
+      (error: unknown) => this.#unknown(running, error),
+    );
+  }
+
+  #granted(running: ActiveOperation, granted: boolean): boolean {
+    if (granted) return true;
+    const { subject, originator, kind } = running;
+    if (kind === 'subscribe' && this.#views.viewOf(subject.key, originator) !== undefined) return true;
+    this.#keeper.over(running, true);
+    return false;
+  }
+
+  /** Nobody is told what he may not see, nor cut off because of a fault here. */
+  #unknown(running: ActiveOperation, error: unknown): false {
+    this.#keeper.fault(error);
+    running.stale = true;
+    return false;
+  }
+
+  /** A publish has its answer. */
+  published(running: ActiveOperation, version: number, reply: Reply | undefined): void {
+    if (reply === undefined) {
+      running.misses = 0;
+      running.refusals = 0;
+      if (running.sent === version) running.stale = false;
+      return;
+    }
+    if (!running.live) {
+      this.#counts.failed += 1;
+      return;
+    }
+    running.stale = true;
+    this.#counted(running, reply);
+  }
+
+  /** A notify has its answer. */
+  notified(running: ActiveOperation, reply: Reply | undefined): void {
+    if (reply === undefined) running.refusals = 0;
+    else if (running.live && !isTransient(reply.code)) this.#counted(running, reply);
+    else this.#counts.failed += 1;
+  }
+
+  #counted(running: ActiveOperation, reply: Reply): void {
+    this.#counts.failed += 1;
+    if (!isTransient(reply.code)) {
+      running.refusals += 1;
+      if (running.refusals >= REFUSALS) this.#keeper.over(running, false);
+      return;
+    }
+    const after = AGAIN_MS[running.misses];
+    running.misses += 1;
+    if (after !== undefined) this.#keeper.missed(running, this.#clock.now() + after);
+  }
+
+  #send(running: ActiveOperation, document: string, outcome: Outcome): void {
+    this.#sender.send(running.subject.domain, running.originator, document, running.form, outcome);
+  }
+
+  #queue(subject: Subject, job: Job): void {
+    const queue = this.#queues.get(subject);
+    if (queue !== undefined) {
+      queue.jobs.push(job);
+      return;
+    }
+    const begun: Queue = { jobs: [job], waiting: [] };
+    this.#queues.set(subject, begun);
+    void this.#work(subject, begun);
+  }
+
+  async #work(subject: Subject, queue: Queue): Promise<void> {
+    this.#registry.pin(subject.key, subject.domain);
+    for (let job = queue.jobs[0]; job !== undefined; job = queue.jobs[0]) {
+      try {
+        await this.#tell(subject, job);
+      } catch (error) {
+        this.#keeper.fault(error);
+      }
+      if (job.type === 'watching') job.done();
+      queue.jobs.shift();
+      for (const resolve of queue.waiting.splice(0)) resolve();
+    }
+    this.#queues.delete(subject);
+    this.#registry.unpin(subject);
+  }
+
+  /** The maps may change meanwhile: who is gone is not told, who came late has been told already. */
+  async #tell(subject: Subject, job: Job): Promise<void> {
+    const receivers = job.type === 'happened' ? subject.watches : subject.subscriptions;
+    // Hardly any publisher has views, and then nobody need be asked about.
+    const viewed = job.type === 'changed' && (job.shown.view !== undefined || this.#views.any(subject.key));
+    for (const receiver of receivers.values()) {
+      const running = job.type === 'watching' ? job.watch : receiver;
+      if (job.type === 'changed' && running.view === job.shown.view && running.sent >= job.shown.version) continue;
+      if (job.type === 'happened' && job.action === 'terminate' && running.form !== 'apex') continue;
+      for (let wait = this.#sender.room(); wait !== undefined; wait = this.#sender.room()) await wait;
+      if (this.#stopped) return;
+      if (!running.live || this.#clock.now() >= running.expires) continue;
+      if (viewed && !(await this.#seesThat(job, running))) continue;
+      const permitted = this.permitted(running);
+      if (permitted !== true && (permitted === false || !(await permitted))) continue;
+      if (running.live) this.#say(job, running, receiver);
+    }
+  }
+
+  /** Whether what has changed is what this subscriber is shown; what he is shown by now instead, he is sent here. */
+  async #seesThat(job: Job, running: ActiveOperation): Promise<boolean> {
+    if (job.type !== 'changed') return true;
+    try {
+      const view = this.#views.viewOf(running.subject.key, running.originator);
+      if (view === job.shown.view) return true;
+      if (view === running.view || !(await this.permitted(running))) return false;
+      const shown = await this.#keeper.shown(running);
+      if (running.live) this.publish(running, shown);
+      return false;
+    } catch (error) {
+      return this.#unknown(running, error);
+    }
+  }
+
+  #say(job: Job, running: ActiveOperation, receiver: ActiveOperation): void {
+    if (job.type === 'changed') {
+      const { version, view } = job.shown;
+      // While permission was looked up something newer may have been sent.
+      if (running.view === view && running.sent >= version) return;
+      running.sent = version;
+      running.view = view;
+      this.#counts.publish += 1;
+      this.#send(running, job.document.for(running), new Published(this, running, version));
+      return;
+    }
+    this.#counts.notify += 1;
+    const { subscriber, duration, action } = job.type === 'happened' ? job : presentOf(receiver);
+    const notify = { type: 'notify', subscriber, transID: running.transID, duration, action } as const;
+    this.#send(running, writePresenceOperation(notify, running.form), new Notified(this, running));
+  }
+}
+
+/** What one who watches is told of a subscription that is there already. */
+function presentOf({ originator, duration }: ActiveOperation) {
+  return { subscriber: originator, duration, action: 'subscribe' } as const;
+}
+
+class Published implements Outcome {
+  readonly #announcer: FanOut;
+  readonly #running: ActiveOperation;
+  readonly #version: number;
+
+  constructor(announcer: FanOut, running: ActiveOperation, version: number) {
+    this.#announcer = announcer;
+    this.#running = running;
+    this.#version = version;
+  }
+
+  settled(reply: Reply | undefined): void {
+    this.#announcer.published(this.#running, this.#version, reply);
+  }
+}
+
+class Notified implements Outcome {
+  readonly #announcer: FanOut;
+  readonly #running: ActiveOperation;
+
+  constructor(announcer: FanOut, running: ActiveOperation) {
+    this.#announcer = announcer;
+    this.#running = running;
+  }
+
+  settled(reply: Reply | undefined): void {
+    this.#announcer.notified(this.#running, reply);
+  }
+}

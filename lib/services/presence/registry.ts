@@ -1,0 +1,205 @@
+/**
+ * What the service knows of those who subscribe and watch, in memory: by subject, and by who asked. Kept small, because
+ * there may be hundreds of thousands. Knows neither the store nor the mesh.
+ */
+import type { Form } from '../../imxp/vocabulary/form.js';
+import type { Presence } from '../../imxp/vocabulary/presence.js';
+import type { TimerWheelItem } from './timer-wheel.js';
+
+export type ActiveOperationKind = 'subscribe' | 'watch';
+
+/** What an operation is begun with. */
+export type ActiveOperationInit = Pick<
+  ActiveOperation,
+  'kind' | 'subject' | 'originator' | 'transID' | 'duration' | 'expires' | 'form' | 'version'
+>;
+
+/** A subscription or watch in progress. */
+export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
+  readonly kind: ActiveOperationKind;
+  readonly subject: Subject;
+  /** Who asked; normalised address. */
+  readonly originator: string;
+  readonly transID: number;
+  /** The seconds that were asked for. */
+  readonly duration: number;
+  /** When it ends, milliseconds since 1970. */
+  readonly expires: number;
+  /** In which form it was asked for; all that is sent because of it has that form. */
+  readonly form: Form;
+  /** Of its record in the store. */
+  readonly version: number;
+  /** Version of the entry sent last. */
+  sent = 0;
+  /** Whether that was the subject's own entry, or which view of it. */
+  view: string | undefined = undefined;
+  /** The last publish did not arrive, as far as is known: a fresh one is owed. */
+  stale = false;
+  /** Failures in a row that may pass (4xx). */
+  misses = 0;
+  /** Failures in a row that will not (550, 537). */
+  refusals = 0;
+  live = true;
+  due: number;
+  before: ActiveOperation | undefined = undefined;
+  after: ActiveOperation | undefined = undefined;
+  slot = -1;
+
+  constructor(made: ActiveOperationInit) {
+    this.kind = made.kind;
+    this.subject = made.subject;
+    this.originator = made.originator;
+    this.transID = made.transID;
+    this.duration = made.duration;
+    this.expires = made.expires;
+    this.form = made.form;
+    this.version = made.version;
+    this.due = made.expires;
+  }
+}
+
+/** An endpoint whose presence somebody is interested in. */
+export class Subject {
+  /** Normalised address. */
+  readonly key: string;
+  readonly domain: string;
+  /** The entry as of `version`, once it was needed. */
+  entry: Presence | undefined;
+  version = 0;
+  /** By originator, in the order of their beginning. */
+  readonly subscriptions = new Map<string, ActiveOperation>();
+  #watches: Map<string, ActiveOperation> | undefined;
+  /** What is being sent to those above keeps it, and so does a request that is not done yet. */
+  pins = 0;
+
+  constructor(key: string, domain: string) {
+    this.key = key;
+    this.domain = domain;
+  }
+
+  get watches(): Map<string, ActiveOperation> {
+    this.#watches ??= new Map();
+    return this.#watches;
+  }
+
+  get watched(): boolean {
+    return this.#watches !== undefined && this.#watches.size > 0;
+  }
+
+  /** Whether anybody watches who asked in that form. */
+  watchedIn(form: Form): boolean {
+    for (const watch of this.#watches?.values() ?? []) if (watch.form === form) return true;
+    return false;
+  }
+
+  get idle(): boolean {
+    return this.pins === 0 && this.subscriptions.size === 0 && !this.watched;
+  }
+
+  of(kind: ActiveOperationKind): Map<string, ActiveOperation> {
+    return kind === 'subscribe' ? this.subscriptions : this.watches;
+  }
+
+  /** Takes an entry unless it has a newer one. */
+  learn(entry: Presence, version: number): void {
+    if (this.entry !== undefined && version <= this.version) return;
+    this.entry = entry;
+    this.version = version;
+  }
+}
+
+export class Registry {
+  readonly #subjects = new Map<string, Subject>();
+  /** Most have asked for one thing only, and then there is no map. */
+  readonly #byOriginator = new Map<string, ActiveOperation | Map<number, ActiveOperation>>();
+  #size = 0;
+  #watches = 0;
+
+  /** Operations in progress. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Those of them that are watches. */
+  get watches(): number {
+    return this.#watches;
+  }
+
+  subject(key: string): Subject | undefined {
+    return this.#subjects.get(key);
+  }
+
+  /** The subject, pinned: it stays until it is unpinned. */
+  pin(key: string, domain: string): Subject {
+    let subject = this.#subjects.get(key);
+    if (subject === undefined) {
+      subject = new Subject(key, domain);
+      this.#subjects.set(key, subject);
+    }
+    subject.pins += 1;
+    return subject;
+  }
+
+  unpin(subject: Subject): void {
+    subject.pins -= 1;
+    this.#forget(subject);
+  }
+
+  /** An operation of an originator in progress. */
+  find(originator: string, transID: number): ActiveOperation | undefined {
+    const found = this.#byOriginator.get(originator);
+    if (found instanceof Map) return found.get(transID);
+    return found?.transID === transID ? found : undefined;
+  }
+
+  /** How many operations an originator has in progress. */
+  count(originator: string): number {
+    const found = this.#byOriginator.get(originator);
+    return found instanceof Map ? found.size : found === undefined ? 0 : 1;
+  }
+
+  /** All operations an originator has in progress. */
+  all(originator: string): ActiveOperation[] {
+    const found = this.#byOriginator.get(originator);
+    return found instanceof Map ? [...found.values()] : found === undefined ? [] : [found];
+  }
+
+  /** Adds an operation; the originator must have no other to that subject, nor with that transID. */
+  add(running: ActiveOperation): void {
+    const { subject, originator, kind, transID } = running;
+    subject.of(kind).set(originator, running);
+    const found = this.#byOriginator.get(originator);
+    if (found === undefined) this.#byOriginator.set(originator, running);
+    else if (found instanceof Map) found.set(transID, running);
+    else {
+      this.#byOriginator.set(
+        originator,
+        new Map([
+          [found.transID, found],
+          [transID, running],
+        ]),
+      );
+    }
+    this.#size += 1;
+    if (kind === 'watch') this.#watches += 1;
+  }
+
+  /** @returns false when it was not in progress any more */
+  remove(running: ActiveOperation): boolean {
+    if (!running.live) return false;
+    running.live = false;
+    const { subject, originator, kind, transID } = running;
+    subject.of(kind).delete(originator);
+    const found = this.#byOriginator.get(originator);
+    if (!(found instanceof Map)) this.#byOriginator.delete(originator);
+    else if (found.delete(transID) && found.size === 0) this.#byOriginator.delete(originator);
+    this.#size -= 1;
+    if (kind === 'watch') this.#watches -= 1;
+    this.#forget(subject);
+    return true;
+  }
+
+  #forget(subject: Subject): void {
+    if (subject.idle) this.#subjects.delete(subject.key);
+  }
+}

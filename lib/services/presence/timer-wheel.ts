@@ -1,0 +1,85 @@
+/**
+ * When what is due: a hashed timer wheel of one slot a second. Adding and removing cost the same however many there are;
+ * a turn of the wheel looks at one slot. Owns the links between its items; knows neither what they are nor a clock.
+ */
+
+/** Something that is due once; in one wheel at most. The links are the wheel's own. */
+export interface TimerWheelItem<Item> {
+  /** Milliseconds since 1970; not to be changed while it is in the wheel. */
+  due: number;
+  before: Item | undefined;
+  after: Item | undefined;
+  /** The slot it is in, -1 for none. */
+  slot: number;
+}
+
+const SLOTS = 4096;
+
+export class TimerWheel<Item extends TimerWheelItem<Item>> {
+  readonly #slots: (Item | undefined)[] = new Array<Item | undefined>(SLOTS).fill(undefined);
+  /** The second looked at last; it may not be over. */
+  #second: number;
+  #size = 0;
+
+  /** @param now milliseconds since 1970 */
+  constructor(now: number) {
+    this.#second = secondOf(now);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Adds an item; one that is overdue is taken out next. */
+  add(item: Item): void {
+    const slot = Math.max(secondOf(item.due), this.#second) % SLOTS;
+    const head = this.#slots[slot];
+    item.slot = slot;
+    item.before = undefined;
+    item.after = head;
+    if (head !== undefined) head.before = item;
+    this.#slots[slot] = item;
+    this.#size += 1;
+  }
+
+  /** @returns false when it was not in the wheel */
+  remove(item: Item): boolean {
+    if (item.slot < 0) return false;
+    const { before, after } = item;
+    if (before === undefined) this.#slots[item.slot] = after;
+    else before.after = after;
+    if (after !== undefined) after.before = before;
+    item.before = undefined;
+    item.after = undefined;
+    item.slot = -1;
+    this.#size -= 1;
+    return true;
+  }
+
+  /** Takes out what is due. */
+  take(now: number): Item[] {
+    const last = secondOf(now);
+    const due: Item[] = [];
+    // After a leap of the clock each slot is looked at once, not each second.
+    const first = Math.max(this.#second, last - SLOTS + 1);
+    for (let second = first; second <= last; second += 1) this.#takeSlot(second % SLOTS, now, due);
+    this.#second = Math.max(this.#second, last);
+    return due;
+  }
+
+  #takeSlot(slot: number, now: number, due: Item[]): void {
+    let item = this.#slots[slot];
+    while (item !== undefined) {
+      const { after }: TimerWheelItem<Item> = item;
+      if (item.due <= now) {
+        this.remove(item);
+        due.push(item);
+      }
+      item = after;
+    }
+  }
+}
+
+function secondOf(ms: number): number {
+  return Math.floor(ms / 1000);
+}

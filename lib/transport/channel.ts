@@ -1,0 +1,262 @@
+/**
+ * One channel as its user sees it: requests paired with their replies, time limits, back pressure. Implements the
+ * relay's view of a channel (`MeshChannel`) by its shape; knows nothing of what the payloads mean.
+ */
+import type { Outbound } from '../beep/event.js';
+import { type Reply, TransportError } from '../errors.js';
+import type { Identity } from '../imxp/identity.js';
+import type { Connection } from './connection.js';
+import { ticker } from './ticker.js';
+
+export type Payload = Buffer | readonly Buffer[];
+
+/** Told exactly once what became of a request. */
+export interface ReplySink {
+  replied(kind: 'RPY' | 'ERR', payload: Buffer): void;
+  failed(reason: 'timeout' | 'lost' | 'unsent'): void;
+}
+
+/** What the user of a channel gives the wire. */
+export interface ChannelHandler {
+  message(msgno: number, payload: Buffer): void;
+  closed(): void;
+}
+
+/** How the channel's profile writes an error on the wire. */
+export interface ErrorCodec {
+  encodeError(reply: Reply): Payload;
+}
+
+interface Pending {
+  /** Undefined once the request has run out of time: a late reply is dropped. */
+  sink: ReplySink | undefined;
+  readonly octets: number;
+  readonly deadline: number;
+}
+
+interface Queued {
+  readonly payload: Payload;
+  readonly sink: ReplySink;
+}
+
+export class ChannelHandle {
+  readonly number: number;
+  readonly profile: string;
+  readonly driver: Connection;
+  readonly #codec: ErrorCodec;
+  #handler: ChannelHandler | undefined;
+  #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening';
+  #pending: Map<number, Pending> | undefined;
+  #octets = 0;
+  #queued: Queued[] | undefined;
+
+  constructor(driver: Connection, number: number, profile: string, codec: ErrorCodec) {
+    this.driver = driver;
+    this.#codec = codec;
+    this.number = number;
+    this.profile = profile;
+  }
+
+  get id(): string {
+    return `${this.driver.id}/${this.number}`;
+  }
+
+  get session(): string {
+    return this.driver.id;
+  }
+
+  get identity(): Identity {
+    return this.driver.identity;
+  }
+
+  get privacy(): boolean {
+    return this.driver.privacy;
+  }
+
+  get remote(): { readonly address: string; readonly port: number } {
+    return this.driver.remote;
+  }
+
+  get initiator(): boolean {
+    return this.driver.role === 'initiator';
+  }
+
+  get open(): boolean {
+    return this.#state === 'open' || this.#state === 'opening';
+  }
+
+  get outstanding(): number {
+    return (this.#pending?.size ?? 0) + (this.#queued?.length ?? 0);
+  }
+
+  get outstandingOctets(): number {
+    return this.#octets;
+  }
+
+  /** Sends a MSG. The sink is told exactly once, never before this call returns. */
+  request(payload: Payload, sink: ReplySink): void {
+    if (this.#state === 'open') {
+      this.#send(payload, sink);
+    } else if (this.#state === 'opening') {
+      this.#queued ??= [];
+      this.#queued.push({ payload, sink });
+    } else {
+      queueMicrotask(() => sink.failed('unsent'));
+    }
+  }
+
+  /** Takes back requests of which no octet has been written. @returns their sinks, which are told nothing */
+  recall(picked: (sink: ReplySink) => boolean): ReplySink[] {
+    const queued = this.#queued?.filter(({ sink }) => picked(sink)) ?? [];
+    this.#queued = this.#queued?.filter((one) => !queued.includes(one));
+    const recalled = queued.map(({ sink }) => sink);
+    const pending = this.#pending;
+    if (pending === undefined) return recalled;
+    const msgnos = new Set<number>();
+    for (const [msgno, { sink }] of pending) if (sink !== undefined && picked(sink)) msgnos.add(msgno);
+    for (const msgno of this.driver.withdraw(this.number, msgnos)) {
+      const { sink, octets = 0 } = pending.get(msgno) ?? {};
+      pending.delete(msgno);
+      this.#octets -= octets;
+      if (sink !== undefined) recalled.push(sink);
+    }
+    if (pending.size === 0) ticker.remove(this);
+    return recalled;
+  }
+
+  reply(msgno: number, kind: 'RPY' | 'ERR', payload: Payload): void {
+    if (this.#state === 'closed') return;
+    const message: Outbound = { kind, msgno, payload };
+    this.driver.send(this.number, message);
+  }
+
+  /** The user took responsibility for that many received octets. */
+  consume(octets: number): void {
+    if (this.#state !== 'closed') this.driver.consume(this.number, octets);
+  }
+
+  close(code: number, text: string): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'closing';
+    // A refusal reopens the channel and the end of the session is told to the handler: nothing is left to do here.
+    this.driver.closeChannel(this.number, code, text).catch(() => undefined);
+  }
+
+  // ---- the driver's side ----------------------------------------------------------------------------------------
+
+  set handler(handler: ChannelHandler) {
+    this.#handler = handler;
+  }
+
+  opened(): void {
+    if (this.#state !== 'opening') return;
+    this.#state = 'open';
+    const queued = this.#queued ?? [];
+    this.#queued = undefined;
+    for (const { payload, sink } of queued) this.#send(payload, sink);
+  }
+
+  /** The peer asked to close: nothing new is sent. */
+  closing(): void {
+    if (this.#state === 'open') this.#state = 'closing';
+  }
+
+  /** A close was refused: the channel goes on. */
+  reopened(): void {
+    if (this.#state === 'closing') this.#state = 'open';
+  }
+
+  message(msgno: number, payload: Buffer): void {
+    if (this.#handler !== undefined) {
+      this.#handler.message(msgno, payload);
+      return;
+    }
+    // RFC 3080 §2.7: a peer that serves nothing here still answers.
+    this.consume(payload.length);
+    this.refuse(msgno, { code: 550, text: 'no request is expected on this channel' });
+  }
+
+  /** RFC 3080 §2.6.3: the answer to a message that is larger than the limit does not wait for its end. */
+  tooLarge(msgno: number, limit: number): void {
+    this.refuse(msgno, { code: 554, text: `the message is larger than the limit of ${limit} octets` });
+  }
+
+  refuse(msgno: number, reply: Reply): void {
+    this.reply(msgno, 'ERR', this.#codec.encodeError(reply));
+  }
+
+  replied(msgno: number, kind: 'RPY' | 'ERR', payload: Buffer): void {
+    const pending = this.#pending?.get(msgno);
+    this.consume(payload.length);
+    if (pending === undefined || this.#pending === undefined) return;
+    this.#pending.delete(msgno);
+    this.#octets -= pending.octets;
+    if (this.#pending.size === 0) ticker.remove(this);
+    pending.sink?.replied(kind, payload);
+  }
+
+  /** The reply was larger than the limit and was discarded. */
+  replyLost(msgno: number): void {
+    const pending = this.#pending?.get(msgno);
+    if (pending === undefined || this.#pending === undefined) return;
+    this.#pending.delete(msgno);
+    this.#octets -= pending.octets;
+    pending.sink?.failed('lost');
+  }
+
+  /**
+   * The channel is gone. Requests of which no octet had left (the newest, up to `unsentOctets`) are told so; whether the
+   * others were processed is unknown.
+   */
+  ended(unsentOctets: number): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    ticker.remove(this);
+    const pending = this.#pending === undefined ? [] : [...this.#pending.values()];
+    this.#pending = undefined;
+    let unsent = pending.length;
+    for (let octets = 0; unsent > 0; unsent -= 1) {
+      octets += pending[unsent - 1]?.octets ?? 0;
+      if (octets > unsentOctets) break;
+    }
+    for (const [index, { sink }] of pending.entries()) sink?.failed(index < unsent ? 'lost' : 'unsent');
+    for (const { sink } of this.#queued ?? []) sink.failed('unsent');
+    this.#queued = undefined;
+    this.#octets = 0;
+    this.#handler?.closed();
+  }
+
+  tick(now: number): void {
+    if (this.#pending === undefined) return;
+    const { deliveryTimeoutMs, stalledTimeoutMs } = this.driver;
+    for (const pending of this.#pending.values()) {
+      // Replies come in the order of the requests: the oldest one holds up all others, and what they occupy.
+      if (stalledTimeoutMs > 0 && now - pending.deadline + deliveryTimeoutMs >= stalledTimeoutMs) {
+        const error = new TransportError('TIMED_OUT', `a request was not answered within ${stalledTimeoutMs} ms`);
+        this.driver.destroy(error);
+        return;
+      }
+      if (pending.sink === undefined) continue;
+      if (pending.deadline > now) return;
+      const { sink } = pending;
+      pending.sink = undefined;
+      sink.failed('timeout');
+    }
+  }
+
+  #send(payload: Payload, sink: ReplySink): void {
+    const octets = octetsOf(payload);
+    const msgno = this.driver.send(this.number, { kind: 'MSG', payload });
+    this.#pending ??= new Map();
+    if (this.#pending.size === 0) ticker.add(this);
+    this.#pending.set(msgno, { sink, octets, deadline: ticker.now + this.driver.deliveryTimeoutMs });
+    this.#octets += octets;
+  }
+}
+
+function octetsOf(payload: Payload): number {
+  if (Buffer.isBuffer(payload)) return payload.length;
+  let octets = 0;
+  for (const part of payload) octets += part.length;
+  return octets;
+}

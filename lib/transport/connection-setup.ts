@@ -1,0 +1,122 @@
+/**
+ * What is between a new connection and BEEP on a listener that is not plain TCP: the first octets, TLS, and the request for
+ * a WebSocket. Owns their order and their time limit; the session is counted and limited from the connection on by the
+ * listener.
+ *
+ * ```
+ *   any ── 16 … ──> TLS ──> HTTP ──> WebSocket ──┐
+ *    ├──── "GET " … ──────> HTTP ──> WebSocket ──┤
+ *    └──── "RPY", or silence for a moment ───────┴──> BEEP
+ * ```
+ */
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Limits } from '../config/limits.js';
+import { ImxpError, LocalError, RemoteProtocolError, TransportError } from '../errors.js';
+import type { Connection } from './connection.js';
+import { sniffProtocol } from './protocol-sniffing.js';
+import { Handshakes } from './tls/handshakes.js';
+import { peekHello } from './tls/hello-peek.js';
+import { announceTls } from './tls/profile.js';
+import type { SecuredStream } from './tls/secured-stream.js';
+import type { TlsService } from './tls/service.js';
+import type { WebRules } from './web/upgrade-policy.js';
+import { UpgradeServer, type WebLimits } from './web/upgrade-server.js';
+import type { WebSocketStream } from './web/websocket.js';
+
+export interface ConnectionSetupOptions {
+  /** `any`: TCP, ws and, where there is a certificate, wss on one port. */
+  readonly transport: 'ws' | 'wss' | 'any';
+  readonly rules: WebRules;
+  /** Without it, or without its certificate, nobody gets in under TLS. */
+  readonly tls?: TlsService;
+  /** The handshakes of the node that are in progress. */
+  readonly handshakes?: Handshakes;
+  readonly limits: WebLimits & Pick<Limits, 'upgradeTimeoutMs' | 'greetingHoldMs' | 'closeTimeoutMs'>;
+}
+
+interface Entered {
+  readonly stream: Duplex;
+  readonly security?: SecuredStream;
+}
+
+export class ConnectionSetup {
+  readonly #options: ConnectionSetupOptions;
+  readonly #door: UpgradeServer;
+  readonly #handshakes: Handshakes;
+  /** The WebSockets of strangers. */
+  readonly #strangers = new WeakMap<Connection, WebSocketStream>();
+
+  constructor(options: ConnectionSetupOptions) {
+    this.#options = options;
+    this.#door = new UpgradeServer(options.rules, options.limits);
+    this.#handshakes = options.handshakes ?? new Handshakes();
+  }
+
+  /**
+   * Brings a connection to where BEEP begins and has the driver begin there, or end with the reason.
+   *
+   * @param driver made with `opening`
+   * @param refused it is only told that it is refused
+   */
+  async admit(driver: Connection, socket: Socket, refused: boolean): Promise<void> {
+    const { upgradeTimeoutMs, closeTimeoutMs } = this.#options.limits;
+    const ms = refused ? Math.min(closeTimeoutMs, upgradeTimeoutMs) : upgradeTimeoutMs;
+    const late = new AbortController();
+    const timer = setTimeout(() => {
+      late.abort();
+      driver.destroy(new TransportError('TIMED_OUT', `no BEEP session was asked for within ${ms} ms`));
+    }, ms);
+    socket.on('error', ignore);
+    try {
+      const { stream, security } = await this.#enter(driver, socket, late.signal);
+      driver.renew(stream, security === undefined ? {} : { security });
+      // What was put back waits in a stream that stands still.
+      stream.resume();
+      if (refused) driver.turnAway();
+    } catch (error) {
+      const known = error instanceof ImxpError;
+      driver.destroy(known ? error : new LocalError('CLOSED', String(error), { cause: error }));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The driver's peer has said who it is: what held for strangers holds no more. */
+  trust(driver: Connection): void {
+    this.#strangers.get(driver)?.trust();
+    this.#strangers.delete(driver);
+  }
+
+  async #enter(driver: Connection, socket: Socket, signal: AbortSignal): Promise<Entered> {
+    const { transport, limits } = this.#options;
+    // The others speak first: a listener that waits for them answers each at once.
+    const speech = transport === 'any' ? await sniffProtocol(socket, limits.greetingHoldMs) : SPEECH[transport];
+    if (speech === 'beep') return { stream: socket };
+    if (speech === 'http') return { stream: await this.#webSocket(driver, socket) };
+    const security = await this.#secured(driver, socket, signal);
+    return { stream: await this.#webSocket(driver, security.stream), security };
+  }
+
+  async #secured(driver: Connection, socket: Socket, signal: AbortSignal): Promise<SecuredStream> {
+    const { tls } = this.#options;
+    if (tls?.canServe !== true) throw new RemoteProtocolError('TLS_REFUSED', 'the peer began TLS and there is none');
+    const secured = await this.#handshakes.admit(driver, async () => {
+      const hello = await peekHello(socket, Buffer.alloc(0), signal);
+      return tls.accept(socket, hello, undefined, signal);
+    });
+    announceTls(driver, secured);
+    return secured;
+  }
+
+  async #webSocket(driver: Connection, stream: Duplex): Promise<WebSocketStream> {
+    const webSocket = await this.#door.receive(stream);
+    this.#strangers.set(driver, webSocket);
+    return webSocket;
+  }
+}
+
+const SPEECH = { ws: 'http', wss: 'tls' } as const;
+
+/** Whoever waits for the connection learns of it by its end. */
+function ignore(): void {}

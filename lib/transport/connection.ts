@@ -1,0 +1,489 @@
+/**
+ * One BEEP peer on one connection: moves octets between the transport and the session state machine, keeps the time
+ * limits, and gives each channel to its user. It decides no policy and knows no profile's meaning.
+ *
+ * ```
+ *   connected ── greetings ──> ready ──(ready/proceed, or a SASL layer)──> tuning ──> a new session, greetings again
+ *   (opening: tuning first)       │
+ *                                 │ release asked or granted
+ *                                 v
+ *                             releasing ──> ended            (a fault ends it from anywhere, without a response)
+ * ```
+ */
+
+import type { Duplex } from 'node:stream';
+import type { Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event.js';
+import type { Holder } from '../beep/inbound.js';
+import type { ChannelInfo, Offer, Role, Session } from '../beep/session.js';
+import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
+import { type Identity, NOBODY } from '../imxp/identity.js';
+import { events } from '../ops/events.js';
+import type { ChannelHandle } from './channel.js';
+import type {
+  ChannelUse,
+  ConnectionOptions,
+  ConnectionOwner,
+  ConnectionRules,
+  HandedOver,
+  RemoteAddress,
+  Started,
+} from './connection-options.js';
+import { foreignService } from './foreign-service.js';
+import { OpenChannels } from './open-channels.js';
+import type { Conditions } from './profile.js';
+import { Pump, type PumpOwner } from './pump.js';
+import type { ReassemblyShare } from './reassembly-budget.js';
+import { sessionFor } from './session-for.js';
+import type { SecuredStream } from './tls/secured-stream.js';
+
+let serial = 0;
+
+export class Connection implements PumpOwner, Holder, ReassemblyShare {
+  readonly id: string;
+  readonly remote: RemoteAddress;
+  readonly local: RemoteAddress;
+  readonly #rules: ConnectionRules;
+  /** Why the session is refused, if it is. */
+  readonly #refuse: Reply | undefined;
+  readonly #pump: Pump;
+  readonly #channels: OpenChannels;
+  #phase: 'greeting' | 'ready' | 'tuning' | 'releasing' | 'ended' = 'greeting';
+  #identity: Identity = NOBODY;
+  #security: SecuredStream | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #owner: ConnectionOwner;
+  /** When a release must be over, on the clock of `performance.now`. */
+  #closeBy = Number.POSITIVE_INFINITY;
+  /** Whether anything has come. */
+  #heard = false;
+  /** Octets a stranger has sent. */
+  #strange = 0;
+
+  constructor(stream: Duplex, rules: ConnectionRules, options: ConnectionOptions) {
+    serial += 1;
+    this.id = `s${serial}`;
+    this.remote = options.remote;
+    this.local = options.local;
+    this.#rules = rules;
+    this.#refuse = options.refuse;
+    this.#owner = options.owner;
+    this.#security = options.security;
+    this.#channels = new OpenChannels(this, rules);
+    this.#pump = new Pump(stream, this.#newSession(), this, rules.limits);
+    this.#deadline(rules.limits.greetingTimeoutMs, 'the peer sent no greeting');
+    if (options.opening === true) this.#phase = 'tuning';
+    else this.#pump.start();
+  }
+
+  // ---- facts --------------------------------------------------------------------------------------------------------
+
+  get role(): Role {
+    return this.#rules.role;
+  }
+
+  get deliveryTimeoutMs(): number {
+    return this.#rules.limits.deliveryTimeoutMs;
+  }
+
+  /** How long a request may stay unanswered before the session is cut off; 0 for ever. */
+  get stalledTimeoutMs(): number {
+    const { stalledTimeoutMs, deliveryTimeoutMs } = this.#rules.limits;
+    // Nobody is cut off for a request that may still be answered in time.
+    return stalledTimeoutMs === 0 ? 0 : Math.max(stalledTimeoutMs, deliveryTimeoutMs);
+  }
+
+  get identity(): Identity {
+    return this.#identity;
+  }
+
+  /** Sets who the peer is. The greeting of a later session and all channels, existing and future, follow it. */
+  set identity(identity: Identity) {
+    this.#identity = identity;
+    this.#channels.identified(this.#session);
+    this.#owner.identified?.(this);
+    this.#pump.touch();
+  }
+
+  /** Whether the peer is no stranger: it said who it is, or it is the one we wanted to talk to. */
+  get known(): boolean {
+    return this.#rules.role === 'initiator' || this.#identity.kind !== 'none';
+  }
+
+  get #session(): Session {
+    return this.#pump.session;
+  }
+
+  get privacy(): boolean {
+    return this.#security !== undefined;
+  }
+
+  get security(): SecuredStream | undefined {
+    return this.#security;
+  }
+
+  /** The transport in use; only for handing its values to a tuning profile. */
+  get stream(): Duplex {
+    return this.#pump.line.stream;
+  }
+
+  get serverName(): string | undefined {
+    return this.#session.serverName;
+  }
+
+  get peer(): Greeting | undefined {
+    return this.#session.peer;
+  }
+
+  get ended(): boolean {
+    return this.#phase === 'ended';
+  }
+
+  get channels(): Iterable<ChannelHandle> {
+    return this.#channels.all();
+  }
+
+  /** What waits on a channel; undefined when it is not open. */
+  channelInfo(number: number): ChannelInfo | undefined {
+    return this.#session.channelInfo(number);
+  }
+
+  /** Octets the peer allows to be sent on a channel at this moment. */
+  windowOf(number: number): number {
+    return this.#session.windowOf(number);
+  }
+
+  /** Whether the transport takes nothing more at this moment. */
+  get blocked(): boolean {
+    return this.#pump.line.blocked;
+  }
+
+  get conditions(): Conditions {
+    const certified = this.#security?.peerCertificate !== undefined && this.#security.authorized;
+    return { private: this.privacy, authenticated: this.#identity.kind !== 'none', certified };
+  }
+
+  /** Whoever is told of the end from now on. */
+  set owner(owner: ConnectionOwner) {
+    this.#owner = owner;
+  }
+
+  // ---- what the user of a session may ask -------------------------------------------------------------------------
+
+  /**
+   * Waits for the peer's greeting.
+   *
+   * @throws RefusedError BEEP_UNAVAILABLE when the listener refuses the session, TransportError when it ends
+   */
+  greeted(): Promise<Greeting> {
+    const { peer } = this.#session;
+    if (peer !== undefined && this.#phase !== 'greeting') return Promise.resolve(peer);
+    if (this.#phase === 'ended') return Promise.reject(this.#gone());
+    return this.#channels.asks.greeting();
+  }
+
+  /**
+   * Asks the peer to create a channel (RFC 3080 §2.3.1.2).
+   *
+   * @param quiet send nothing more until the answer (RFC 3080 §3.1.3.1)
+   * @throws RefusedError START_REFUSED, TransportError CONNECTION_LOST
+   */
+  start(offer: Offer, use: ChannelUse, quiet = false): Promise<Started> {
+    if (this.#phase !== 'ready') return Promise.reject(this.#gone());
+    const started = this.#channels.start(this.#session, offer, use, quiet);
+    this.#pump.touch();
+    return started;
+  }
+
+  /** Sends on a channel; returns the message number. */
+  send(channel: number, message: Outbound): number {
+    const msgno = this.#session.send(channel, message);
+    this.#pump.touch();
+    return msgno;
+  }
+
+  /** Takes back MSGs of which nothing has left. @returns the numbers of those taken back */
+  withdraw(channel: number, msgnos: ReadonlySet<number>): number[] {
+    return this.#session.withdraw(channel, msgnos);
+  }
+
+  consume(channel: number, octets: number): void {
+    this.#session.consume(channel, octets);
+    this.#pump.touch();
+  }
+
+  /**
+   * Closes a channel in order (RFC 3080 §2.3.1.3).
+   *
+   * @throws RefusedError CLOSE_REFUSED, TransportError CONNECTION_LOST
+   */
+  closeChannel(number: number, code: number, text: string): Promise<void> {
+    if (this.#phase === 'ended') return Promise.resolve();
+    return this.#channels.asks.close(number, () => {
+      this.#session.close(number, code, text);
+      this.#pump.touch();
+    });
+  }
+
+  /**
+   * Ends the session in order (RFC 3080 §2.4), cutting the connection when that takes too long.
+   *
+   * @param limitMs how long it may take in all; never longer than `closeTimeoutMs` for the peer's answer
+   */
+  async release(text = '', limitMs = Number.POSITIVE_INFINITY): Promise<void> {
+    if (this.#phase === 'ended') return;
+    this.#closeBy = performance.now() + limitMs;
+    if (this.#phase !== 'ready') {
+      this.destroy(new LocalError('CLOSED', 'the session was ended before it was ready'));
+      return;
+    }
+    const closeMs = Math.ceil(Math.min(this.#rules.limits.closeTimeoutMs, limitMs));
+    this.#deadline(closeMs, 'the peer did not answer the release');
+    try {
+      await this.closeChannel(0, 200, text);
+    } catch (error) {
+      // RFC 3080 §2.4: a declined release should not end the session; but we are leaving.
+      this.destroy(error instanceof ImxpError ? error : new LocalError('CLOSED', String(error)));
+    }
+  }
+
+  /** Lets what is queued leave, and closes without asking. */
+  dismiss(error: ImxpError): void {
+    this.#pump.flush();
+    this.#end(error);
+  }
+
+  /** Says what `refuse` of the options says, and closes (RFC 3080 §2.4). */
+  turnAway(): void {
+    this.dismiss(new LocalError('BUSY', this.#refuse?.text ?? 'refused'));
+  }
+
+  /** Drops the connection at once, without a word to the peer. */
+  destroy(error: ImxpError): void {
+    if (this.#phase === 'ended') return;
+    this.#finish(error);
+    this.#pump.line.cut(error);
+  }
+
+  // ---- answers to a peer's start ---------------------------------------------------------------------------------
+
+  /** Creates the channel the peer asked for; `content` answers the piggybacked message. */
+  accept(event: StartEvent, uri: string, content: string | undefined, channel: ChannelHandle): void {
+    if (this.#phase === 'ended') return;
+    this.#session.acceptStart(event, uri, content);
+    this.#channels.register(this.#session, channel);
+    this.#pump.touch();
+  }
+
+  refuse(event: StartEvent, reply: Reply): void {
+    if (this.#phase === 'ended') return;
+    this.#session.refuseStart(event, reply);
+    this.#refused('start', reply);
+    this.#pump.touch();
+  }
+
+  // ---- tuning --------------------------------------------------------------------------------------------------------
+
+  /**
+   * Gives the connection away for a change of transport: waits until every reply owed has left, lets `last` queue the
+   * last message, writes it, and ends this session. Nothing is sent after it (RFC 3080 §3.1.3.2).
+   *
+   * @param owed replies that may stay owed: the one `last` is going to give
+   */
+  handOver(owed: number, last: () => void): Promise<HandedOver> {
+    return this.#pump.handOver(owed, last);
+  }
+
+  /** The same for the peer that waits for the answer to what it sent: everything has already left. */
+  handOverNow(): HandedOver {
+    return this.#pump.leave();
+  }
+
+  /** Lets the session go on after an answer on a tuning channel that did not change the transport. */
+  goOn(): void {
+    if (this.#phase !== 'ended') this.#pump.resume();
+  }
+
+  /** Begins a new session over the new transport: nothing of the old one is kept but the server name (beep.md B-8). */
+  renew(stream: Duplex, change: { readonly security?: SecuredStream; readonly identity?: Identity }): void {
+    if (this.#phase === 'ended') {
+      stream.destroy();
+      return;
+    }
+    if (change.security !== undefined) this.#security = change.security;
+    this.#identity = change.identity ?? this.#identity;
+    this.#phase = 'greeting';
+    this.#pump.renew(stream, this.#newSession(this.#session.serverName));
+    this.#deadline(this.#rules.limits.greetingTimeoutMs, 'the peer sent no greeting after tuning');
+    if (change.identity !== undefined) this.#owner.identified?.(this);
+  }
+
+  // ---- of the session and the pump --------------------------------------------------------------------------------------------------
+
+  handle(event: SessionEvent): void {
+    switch (event.type) {
+      case 'greeting':
+        this.#ready(event.greeting);
+        return;
+      case 'unavailable':
+        this.#unavailable(event.reply);
+        return;
+      case 'start':
+        this.#startRequested(event);
+        return;
+      case 'close':
+        this.#closeRequested(event.channel);
+        return;
+      case 'closed':
+        this.#closed(event.channel);
+        return;
+      case 'released':
+        this.#end(undefined);
+        return;
+      case 'reply':
+        this.#pump.held = this.#channels.tunes(event.channel);
+        this.#channels.handle(this.#session, event);
+        return;
+      case 'started':
+        this.#channels.handle(this.#session, event);
+        this.#pump.held = this.#channels.tunes(event.channel);
+        return;
+      default:
+        this.#channels.handle(this.#session, event);
+    }
+  }
+
+  refuses(chunk: Buffer): boolean {
+    if (!this.known && this.#tooMuch(chunk.length)) return true;
+    return !this.#heard && this.#foreign(chunk);
+  }
+
+  holds(octets: number): void {
+    if (this.#phase !== 'ended') this.#rules.unfinished?.change(this, octets);
+  }
+
+  /** Whether the first octets are those of another service, in which case that is said instead of a fault of its frames. */
+  #foreign(chunk: Buffer): boolean {
+    this.#heard = true;
+    const service = this.role === 'initiator' ? foreignService(chunk) : undefined;
+    if (service === undefined) return false;
+    const { address, port } = this.remote;
+    const text = `no BEEP listener answers at ${address} port ${port}, but ${service}`;
+    this.destroy(new TransportError('CONNECT_FAILED', text));
+    return true;
+  }
+
+  /** Strangers only negotiate; one that sends more than that takes is up to something else. */
+  #tooMuch(octets: number): boolean {
+    const { unauthenticatedOctets: limit } = this.#rules.limits;
+    this.#strange += octets;
+    if (this.#strange <= limit) return false;
+    this.destroy(new TransportError('TOO_LARGE', `more than ${limit} octets without authentication`));
+    return true;
+  }
+
+  #ready(greeting: Greeting): void {
+    this.#clearDeadline();
+    this.#phase = 'ready';
+    this.#channels.greeted(greeting);
+  }
+
+  #unavailable(reply: Reply): void {
+    // RFC 3080 §2.4: both sides close and should log it.
+    this.#refused('session', reply);
+    const words = `the listener is not available: ${reply.code} ${reply.text}`;
+    this.#end(new RefusedError('BEEP_UNAVAILABLE', reply, words));
+  }
+
+  #startRequested(event: StartEvent): void {
+    const refusal = this.#channels.requested(event);
+    if (refusal !== undefined) this.refuse(event, refusal);
+  }
+
+  #closeRequested(number: number): void {
+    if (number === 0 && this.#phase === 'ready') this.#phase = 'releasing';
+    this.#channels.closeRequested(number);
+    this.#session.acceptClose(number);
+    this.#pump.touch();
+  }
+
+  #closed(number: number): void {
+    this.#channels.closed(number);
+    if (number === 0) this.#end(undefined);
+  }
+
+  #refused(what: 'session' | 'start', { code, text }: Reply): void {
+    events.refused.publish({ session: this.id, remote: this.remote.address, what, code, reason: text });
+  }
+
+  // ---- beginning and end ------------------------------------------------------------------------------------------
+
+  #newSession(serverName?: string): Session {
+    return sessionFor(this, this.#rules, { refuse: this.#refuse, serverName });
+  }
+
+  left(): void {
+    this.#phase = 'tuning';
+    this.#clearDeadline();
+    this.#rules.unfinished?.forget(this);
+    this.#channels.drop(this.#session);
+  }
+
+  /** A fault of the peer ends the session in silence; a fault of ours must not harm the other sessions. */
+  fault(error: unknown): void {
+    if (error instanceof ImxpError) {
+      this.destroy(error);
+    } else {
+      events.fault.publish({ session: this.id, error });
+      this.destroy(new LocalError('BEEP_STATE', 'internal fault; the session was dropped', { cause: error }));
+    }
+  }
+
+  /** Ends the session in order: what is written still leaves. */
+  #end(error: ImxpError | undefined): void {
+    if (this.#phase === 'ended') return;
+    this.#finish(error);
+    this.#pump.line.end(this.#closeBy - performance.now());
+  }
+
+  #finish(error: ImxpError | undefined): void {
+    this.#phase = 'ended';
+    this.#clearDeadline();
+    this.#pump.stop();
+    this.#rules.unfinished?.forget(this);
+    this.#channels.drop(this.#session);
+    this.#channels.end(error ?? this.#gone(), error === undefined);
+    events.closed.publish({
+      session: this.id,
+      remote: this.remote.address,
+      ...(error === undefined ? {} : { error: error.code, reason: error.message }),
+    });
+    this.#owner.ended(this, error);
+  }
+
+  #gone(): ImxpError {
+    return new TransportError('CONNECTION_LOST', 'the session has ended');
+  }
+
+  lost(error: Error | undefined): void {
+    if (this.#phase === 'ended') return;
+    const silent = this.role === 'initiator' && !this.#heard;
+    const closed = silent
+      ? 'the peer closed the connection without a word: no BEEP listener, or one that wants TLS first (wss://)'
+      : 'the peer closed the connection without releasing the session';
+    const reason = error === undefined ? closed : error.message;
+    const code = error === undefined && this.#phase === 'releasing' ? undefined : 'CONNECTION_LOST';
+    const failure = code === undefined ? undefined : new TransportError(code, reason, { cause: error });
+    this.#finish(failure);
+    this.#pump.line.cut(failure);
+  }
+
+  #deadline(ms: number, what: string): void {
+    this.#clearDeadline();
+    this.#timer = setTimeout(() => this.destroy(new TransportError('TIMED_OUT', `${what} within ${ms} ms`)), ms);
+  }
+
+  #clearDeadline(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * Opens sessions: TCP, a WebSocket where the URL says so, greeting, TLS as demanded, authentication. Tries the alternatives in order. What the session is
+ * then used for is not decided here.
+ */
+import { lookup } from 'node:dns/promises';
+import { isIP, type Socket } from 'node:net';
+import type { DialectName } from '../config/dialects.js';
+import type { Limits } from '../config/limits.js';
+import type { RelayLocation } from '../config/relay-url.js';
+import { ImxpError, LocalError, RefusedError, TransportError } from '../errors.js';
+import { events } from '../ops/events.js';
+import { Connection } from './connection.js';
+import type { ConnectionOwner } from './connection-options.js';
+import { connectFirst } from './happy-eyeballs.js';
+import type { ProfileTable } from './profile.js';
+import type { ReassemblyBudget } from './reassembly-budget.js';
+import type { RecentFailures } from './recent-failures.js';
+import { authenticate, type Credentials } from './sasl/client.js';
+import { secure } from './tls/client.js';
+import { announceTls } from './tls/profile.js';
+import type { TlsService, TlsStack } from './tls/service.js';
+import { reach } from './web/client.js';
+
+/** A relay, with its addresses where they are known already. */
+export interface DialTarget extends RelayLocation {
+  readonly addresses?: readonly string[];
+  /** The only dialect it may be spoken to in, where that is known. */
+  readonly dialect?: DialectName;
+  /** Of its SRV record: the lowest is preferred. */
+  readonly priority?: number;
+}
+
+export interface DialOptions {
+  /** Tried in this order, but for those that failed recently. */
+  readonly relays: readonly DialTarget[];
+  readonly health?: RecentFailures;
+  /** Told which relay it was in the end. */
+  readonly chosen?: (relay: DialTarget) => void;
+  /** The domain whose relay is wanted: its certificate must name it, and it goes into serverName. */
+  readonly domain: string;
+  readonly tls: 'off' | 'prefer' | 'require';
+  readonly service: TlsService;
+  /** Without any the session stays anonymous. */
+  readonly credentials?: Credentials;
+  /** What this side serves on the session. */
+  readonly profiles: ProfileTable;
+  readonly limits: Limits;
+  /** Where it is counted what sessions hold of messages that are not complete. */
+  readonly unfinished?: ReassemblyBudget;
+  readonly owner: ConnectionOwner;
+}
+
+/** What a relay is given to answer while there are others that may be better. */
+const HURRIED_CONNECT_MS = 3000;
+const HURRIED_GREETING_MS = 5000;
+
+/**
+ * Opens a session that is ready for use.
+ *
+ * @throws the error of the last alternative: TransportError CONNECT_FAILED | TIMED_OUT, RefusedError BEEP_UNAVAILABLE |
+ * SASL_REFUSED | TLS_REFUSED, RemoteProtocolError TLS_FAILED …
+ */
+export async function dial(options: DialOptions): Promise<Connection> {
+  const { health, chosen } = options;
+  const relays = health?.sort(options.relays) ?? options.relays;
+  let last: ImxpError = new LocalError('ARGUMENT', 'no relay to connect to');
+  for (const relay of relays) {
+    try {
+      const driver = await dialRelay(relay, relay === relays.at(-1) ? options : hurried(options));
+      health?.worked(relay.url);
+      chosen?.(relay);
+      return driver;
+    } catch (error) {
+      if (!(error instanceof ImxpError)) throw error;
+      health?.failed(relay.url);
+      last = error;
+      // Another relay of the same domain knows the same passwords.
+      if (error.code === 'SASL_REFUSED' || error.code === 'SASL_NO_MECHANISM') break;
+    }
+  }
+  throw last;
+}
+
+/** A relay that hangs must not keep senders from the next one. */
+function hurried(options: DialOptions): DialOptions {
+  const { limits } = options;
+  const connectTimeoutMs = Math.min(limits.connectTimeoutMs, HURRIED_CONNECT_MS);
+  const greetingTimeoutMs = Math.min(limits.greetingTimeoutMs, HURRIED_GREETING_MS);
+  return { ...options, limits: { ...limits, connectTimeoutMs, greetingTimeoutMs } };
+}
+
+/** Tries the TLS stacks from the best on, as far as the configuration allows, each on a connection of its own. */
+async function dialRelay(relay: DialTarget, options: DialOptions): Promise<Connection> {
+  const stacks: readonly TlsStack[] = options.tls === 'off' ? ['modern'] : options.service.clientStacks;
+  let failure: unknown;
+  for (const stack of stacks) {
+    try {
+      return await dialOne(relay, options, stack);
+    } catch (error) {
+      if (!handshakeFailed(error)) throw error;
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
+
+/** An older stack may do better; it never makes a certificate better. */
+function handshakeFailed(error: unknown): boolean {
+  return error instanceof ImxpError && error.code === 'TLS_FAILED' && error.fields['certificate'] !== true;
+}
+
+async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack): Promise<Connection> {
+  const socket = await open(relay, options.limits.connectTimeoutMs);
+  const { localAddress, localPort } = socket;
+  const { stream, security } = await reach(relay, socket, options, stack);
+  const { profiles, limits, unfinished } = options;
+  const counted = unfinished === undefined ? {} : { unfinished };
+  const rules = { role: 'initiator', profiles, limits, ...counted } as const;
+  const driver = new Connection(stream, rules, {
+    remote: { address: socket.remoteAddress ?? relay.host, port: relay.port },
+    local: { address: localAddress ?? '', port: localPort ?? 0 },
+    owner: options.owner,
+    ...(security === undefined ? {} : { security }),
+  });
+  events.opened.publish({ session: driver.id, remote: driver.remote.address, port: relay.port, role: 'initiator' });
+  if (security !== undefined) announceTls(driver, security);
+  try {
+    await driver.greeted();
+    await secure(driver, options, stack);
+    if (options.credentials !== undefined) await authenticate(driver, options.credentials, options);
+    return driver;
+  } catch (error) {
+    driver.destroy(error instanceof ImxpError ? error : new LocalError('CLOSED', String(error), { cause: error }));
+    throw error;
+  }
+}
+
+async function open(relay: DialTarget, timeoutMs: number): Promise<Socket> {
+  const addresses = relay.addresses ?? (await addressesOf(relay, timeoutMs));
+  return connectFirst(addresses, relay.port, { timeoutMs, name: relay.url });
+}
+
+/** The addresses of a host that a configuration names, as everything on this machine sees them. */
+async function addressesOf({ host, url }: RelayLocation, timeoutMs: number): Promise<readonly string[]> {
+  if (isIP(host) !== 0) return [host];
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const text = `the address of ${url} was not found within ${timeoutMs} ms`;
+    timer = setTimeout(() => reject(new TransportError('TIMED_OUT', text)), timeoutMs);
+  });
+  try {
+    return (await Promise.race([lookup(host, { all: true }), late])).map(({ address }) => address);
+  } catch (cause) {
+    if (cause instanceof ImxpError) throw cause;
+    const unknown = cause instanceof Error && 'code' in cause && cause.code === 'ENOTFOUND';
+    const why = unknown ? 'the host name is not known' : 'its address cannot be looked up';
+    throw new TransportError('CONNECT_FAILED', `cannot connect to ${url}: ${why}`, { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** An error that another attempt, later or elsewhere, may not meet. */
+export function isTransient(error: ImxpError): boolean {
+  if (error instanceof RefusedError) return error.reply.code < 500;
+  return error instanceof TransportError;
+}

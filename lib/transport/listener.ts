@@ -1,0 +1,217 @@
+/**
+ * Accepts connections and makes a driver of each, within the limits on sessions. What a session may do is not decided here.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Limits } from '../config/limits.js';
+import { type ImxpError, type Reply, TransportError } from '../errors.js';
+import { events } from '../ops/events.js';
+import type { TokenBuckets } from '../ops/token-bucket.js';
+import { Connection } from './connection.js';
+import type { ConnectionOwner, ConnectionRules, RemoteAddress } from './connection-options.js';
+import type { ConnectionSetup } from './connection-setup.js';
+import { FairLimit } from './fair-limit.js';
+import { cannotListen } from './listen-fault.js';
+import type { LoginThrottle } from './login-throttle.js';
+import { hostOf, plainAddress } from './network.js';
+import type { ProfileTable } from './profile.js';
+import type { ReassemblyBudget } from './reassembly-budget.js';
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly profiles: ProfileTable;
+  readonly limits: Limits;
+  /** Whether this node acts under a server name. */
+  readonly serves?: (serverName: string) => boolean;
+  /** Addresses that failed to authenticate too often are turned away. */
+  readonly penalties?: LoginThrottle;
+  /** How often an identity may start channels; as often as it likes unless given. */
+  readonly starts?: TokenBuckets;
+  /** Where it is counted what sessions hold of messages that are not complete. */
+  readonly unfinished?: ReassemblyBudget;
+  /** Told about each session that was opened and has ended. */
+  readonly owner?: ConnectionOwner;
+  /** What a connection passes before BEEP begins; without it BEEP begins at once, over TCP. */
+  readonly entrance?: ConnectionSetup;
+}
+
+/** Seconds of silence after which TCP asks whether the peer is still there. */
+const KEEP_ALIVE_MS = 60_000;
+/** Connections that may be closing besides the sessions that are open. */
+const TURNED_AWAY = 1000;
+
+export class Listener implements ConnectionOwner {
+  readonly #options: ListenerOptions;
+  readonly #server: Server;
+  readonly #drivers = new Set<Connection>();
+  readonly #strangers = new FairLimit<Connection>();
+  /** The timer that ends each session of a stranger. */
+  readonly #lifetimes = new Map<Connection, NodeJS.Timeout>();
+  readonly #perAddress = new Map<string, number>();
+  #limits: Limits;
+  #rules: ConnectionRules;
+  /** Where the newest connection arrived: mostly where all do. */
+  #local: RemoteAddress = { address: '', port: 0 };
+  #closing = false;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#limits = options.limits;
+    this.#rules = this.#rulesFor(options.limits);
+    this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
+      this.#accept(socket),
+    );
+    // Who is turned away lingers until it closes its side; past this, connections are dropped without a word.
+    this.#server.maxConnections = options.limits.sessions + TURNED_AWAY;
+  }
+
+  /**
+   * Begins to listen.
+   *
+   * @returns the port, which the system chose if 0 was asked for
+   * @throws LocalError CONFIGURATION when the address cannot be had
+   */
+  async listen(): Promise<number> {
+    const { host, port } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => reject(cannotListen(host, port, cause)));
+      this.#server.listen(port, host, resolve);
+    });
+    this.#server.on('error', (error) => events.fault.publish({ session: 'listener', error }));
+    return this.port;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === 'object' && address !== null ? address.port : this.#options.port;
+  }
+
+  get drivers(): ReadonlySet<Connection> {
+    return this.#drivers;
+  }
+
+  set limits(limits: Limits) {
+    this.#limits = limits;
+    this.#rules = this.#rulesFor(limits);
+  }
+
+  /** Stops accepting. Sessions that exist go on until {@link release}. */
+  stop(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#server.close();
+  }
+
+  /** Ends all sessions in order; resolves when they are gone, after `limitMs` or `closeTimeoutMs` at the latest. */
+  async release(text: string, limitMs?: number): Promise<void> {
+    this.stop();
+    await Promise.all([...this.#drivers].map((driver) => driver.release(text, limitMs)));
+  }
+
+  ended(driver: Connection, error: ImxpError | undefined): void {
+    this.#drivers.delete(driver);
+    this.#forget(driver);
+    const { address } = driver.remote;
+    const left = (this.#perAddress.get(address) ?? 1) - 1;
+    if (left === 0) this.#perAddress.delete(address);
+    else this.#perAddress.set(address, left);
+    this.#options.owner?.ended(driver, error);
+  }
+
+  identified(driver: Connection): void {
+    if (driver.identity.kind !== 'none') {
+      this.#forget(driver);
+      this.#options.entrance?.trust(driver);
+    }
+    this.#options.owner?.identified?.(driver);
+  }
+
+  #accept(socket: Socket): void {
+    const { remoteAddress, remotePort } = socket;
+    if (remoteAddress === undefined || this.#closing) {
+      socket.destroy();
+      return;
+    }
+    const address = plainAddress(remoteAddress);
+    const refuse = this.#obstacle(address);
+    const { entrance } = this.#options;
+    const driver = new Connection(socket, this.#rules, {
+      remote: { address, port: remotePort ?? 0 },
+      local: this.#localOf(socket),
+      owner: this,
+      ...(refuse === undefined ? {} : { refuse }),
+      opening: entrance !== undefined,
+    });
+    this.#drivers.add(driver);
+    this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
+    if (refuse !== undefined) {
+      // RFC 3080 §2.4: an unavailable listener says so instead of greeting, and both close.
+      events.refused.publish({
+        session: driver.id,
+        remote: address,
+        what: 'session',
+        code: refuse.code,
+        reason: refuse.text,
+      });
+      if (entrance === undefined) driver.turnAway();
+      else void entrance.admit(driver, socket, true);
+      return;
+    }
+    events.opened.publish({ session: driver.id, remote: address, port: remotePort ?? 0, role: 'listener' });
+    this.#strangers.add(driver, hostOf(address));
+    this.#lifetimes.set(driver, this.#lifetime(driver));
+    void entrance?.admit(driver, socket, false);
+  }
+
+  #rulesFor(limits: Limits): ConnectionRules {
+    const { profiles, serves, starts, unfinished } = this.#options;
+    return {
+      role: 'listener',
+      profiles,
+      limits,
+      ...(serves === undefined ? {} : { serves }),
+      ...(starts === undefined ? {} : { starts }),
+      ...(unfinished === undefined ? {} : { unfinished }),
+    };
+  }
+
+  /** Where a connection arrived; the same object for all that arrived there. */
+  #localOf({ localAddress = '', localPort = 0 }: Socket): RemoteAddress {
+    const address = plainAddress(localAddress);
+    if (address !== this.#local.address || localPort !== this.#local.port) this.#local = { address, port: localPort };
+    return this.#local;
+  }
+
+  #obstacle(address: string): Reply | undefined {
+    const { sessions, sessionsPerAddress } = this.#limits;
+    const banMs = this.#options.penalties?.bannedFor(address) ?? 0;
+    if (banMs > 0) {
+      const minutes = Math.ceil(banMs / 60_000);
+      return { code: 421, text: `too many failed authentications from your address; try again in ${minutes} minutes` };
+    }
+    if (this.#drivers.size >= sessions) return { code: 421, text: 'too many sessions; try again later' };
+    if ((this.#perAddress.get(address) ?? 0) >= sessionsPerAddress) {
+      return { code: 421, text: 'too many sessions from your address' };
+    }
+    this.#makeRoom(hostOf(address));
+    return undefined;
+  }
+
+  /** The oldest stranger has had the longest time to say who it is: it makes room, so that honest peers get in. */
+  #makeRoom(host: string): void {
+    const { unauthenticatedSessions: all, unauthenticatedPerAddress: perPlace } = this.#limits;
+    const oldest = this.#strangers.crowdedOut(host, { all, perPlace });
+    oldest?.destroy(new TransportError('BUSY', 'made room for a newer session: too many are not authenticated'));
+  }
+
+  #lifetime(driver: Connection): NodeJS.Timeout {
+    const ms = this.#limits.unauthenticatedLifetimeMs;
+    return setTimeout(() => driver.destroy(new TransportError('TIMED_OUT', `not authenticated within ${ms} ms`)), ms);
+  }
+
+  #forget(driver: Connection): void {
+    clearTimeout(this.#lifetimes.get(driver));
+    this.#lifetimes.delete(driver);
+    this.#strangers.remove(driver);
+  }
+}

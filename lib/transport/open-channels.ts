@@ -1,0 +1,193 @@
+/**
+ * The channels of one driver by number, how they come and go, asked by either side, and who waits for that. Knows no
+ * transport.
+ */
+import type { Greeting, SessionEvent, StartEvent } from '../beep/event.js';
+import { Numbered } from '../beep/numbered.js';
+import type { Offer, Session } from '../beep/session.js';
+import { type ImxpError, RefusedError, type Reply } from '../errors.js';
+import { keyOf } from '../imxp/identity.js';
+import type { TokenBucket } from '../ops/token-bucket.js';
+import { ChannelHandle } from './channel.js';
+import type { Connection } from './connection.js';
+import type { ChannelUse, ConnectionRules, Started } from './connection-options.js';
+import { PendingAsks } from './pending-asks.js';
+
+const TOO_MANY_CHANNELS: Reply = { code: 530, text: 'authenticate first: too many channels for a stranger' };
+const TOO_MANY_STARTS: Reply = { code: 450, text: 'you start too many channels: wait a second and try again' };
+
+/** Events that concern one channel, and not the session. */
+export type ChannelEvent = Exclude<
+  SessionEvent,
+  { type: 'greeting' | 'unavailable' | 'start' | 'close' | 'closed' | 'released' }
+>;
+
+export class OpenChannels {
+  readonly #driver: Connection;
+  readonly #rules: ConnectionRules;
+  readonly #handles = new Numbered<ChannelHandle>();
+  /** Made when this side asks for something. */
+  #pending: PendingAsks | undefined;
+  /** The channel whose answers hold the reading up. */
+  #tuning: number | undefined;
+  /** How often this identity may start channels. */
+  #startAllowance: TokenBucket | undefined;
+
+  constructor(driver: Connection, rules: ConnectionRules) {
+    this.#driver = driver;
+    this.#rules = rules;
+  }
+
+  get(number: number): ChannelHandle | undefined {
+    return this.#handles.get(number);
+  }
+
+  all(): Iterable<ChannelHandle> {
+    return this.#handles.values();
+  }
+
+  get asks(): PendingAsks {
+    this.#pending ??= new PendingAsks();
+    return this.#pending;
+  }
+
+  /** Whether an answer on the channel may change the transport. */
+  tunes(number: number): boolean {
+    return number === this.#tuning;
+  }
+
+  /** What happened on one of them. */
+  handle(session: Session, event: ChannelEvent): void {
+    switch (event.type) {
+      case 'message':
+        this.get(event.channel)?.message(event.msgno, event.payload);
+        return;
+      case 'reply':
+        this.get(event.channel)?.replied(event.msgno, event.kind, event.payload);
+        return;
+      case 'answer':
+        this.#driver.consume(event.channel, event.payload.length);
+        return;
+      case 'nul':
+        // No profile served here asks one-to-many questions, so no request was answered by this.
+        this.get(event.channel)?.replyLost(event.msgno);
+        return;
+      case 'too-large':
+        this.get(event.channel)?.tooLarge(event.msgno, event.limit);
+        return;
+      case 'reply-too-large':
+        this.get(event.channel)?.replyLost(event.msgno);
+        return;
+      case 'started':
+        this.#started(session, event);
+        return;
+      case 'start-refused':
+        this.#pending?.started(event.channel)?.reject(new RefusedError('START_REFUSED', event.reply));
+        return;
+      case 'close-refused':
+        this.get(event.channel)?.reopened();
+        this.#pending?.closed(event.channel)?.reject(new RefusedError('CLOSE_REFUSED', event.reply));
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  // ---- asked by this side ------------------------------------------------------------------------------------------
+
+  start(session: Session, offer: Offer, use: ChannelUse, quiet: boolean): Promise<Started> {
+    return this.asks.start(use, () => {
+      const number = session.start(offer);
+      if (quiet) session.quiesce();
+      return number;
+    });
+  }
+
+  /** The peer created the channel. */
+  #started(session: Session, event: Extract<SessionEvent, { type: 'started' }>): void {
+    const waiter = this.#pending?.started(event.channel);
+    if (waiter === undefined) return;
+    if (waiter.use.tuning === true) this.#tuning = event.channel;
+    const channel = new ChannelHandle(this.#driver, event.channel, event.uri, waiter.use.codec);
+    const handler = waiter.use.handler?.(channel);
+    if (handler !== undefined) channel.handler = handler;
+    this.register(session, channel);
+    waiter.resolve({ channel, uri: event.uri, content: event.content });
+  }
+
+  greeted(greeting: Greeting): void {
+    this.#pending?.greeted(greeting);
+  }
+
+  // ---- asked by the peer -------------------------------------------------------------------------------------------
+
+  /** Gives the start to the profile that is to answer it. @returns why not, if so */
+  requested(event: StartEvent): Reply | undefined {
+    const { profiles, serves } = this.#rules;
+    const excess = this.#excess();
+    if (excess !== undefined) return excess;
+    if (event.serverName !== undefined && serves?.(event.serverName) === false) {
+      const name = event.serverName === '' ? 'an empty serverName' : event.serverName;
+      return { code: 550, text: `${name} is not served here` };
+    }
+    const choice = profiles.choose(event.proposals, this.#driver.conditions);
+    if ('code' in choice) return choice;
+    choice.profile.start(this.#driver, event, choice.proposal);
+    return undefined;
+  }
+
+  /** Why no further channel may be started now, if so. */
+  #excess(): Reply | undefined {
+    const { limits, starts } = this.#rules;
+    const { identity, known } = this.#driver;
+    if (!known) return this.#handles.size < limits.unauthenticatedChannels ? undefined : TOO_MANY_CHANNELS;
+    if (starts === undefined || identity.kind === 'none') return undefined;
+    this.#startAllowance ??= starts.of(keyOf(identity));
+    return this.#startAllowance?.take() === false ? TOO_MANY_STARTS : undefined;
+  }
+
+  closeRequested(number: number): void {
+    if (number === 0) for (const channel of this.#handles.values()) channel.closing();
+    else this.get(number)?.closing();
+  }
+
+  // ---- both --------------------------------------------------------------------------------------------------------
+
+  register(session: Session, channel: ChannelHandle): void {
+    this.#handles.set(channel.number, channel);
+    // A wider window from the start: 4,096 octets a round trip would be the ceiling otherwise. Strangers keep that.
+    if (this.#driver.known) session.window(channel.number, this.#rules.limits.windowOctets);
+    channel.opened();
+  }
+
+  /** The peer is somebody else than before. After authentication every channel gets the limits of a known peer. */
+  identified(session: Session): void {
+    const { limits } = this.#rules;
+    this.#startAllowance = undefined;
+    if (!this.#driver.known) return;
+    session.messageOctets = limits.messageOctets;
+    for (const { number } of this.#handles.values()) session.window(number, limits.windowOctets);
+  }
+
+  closed(number: number): void {
+    this.#pending?.closed(number)?.resolve();
+    if (number === 0) return;
+    if (number === this.#tuning) this.#tuning = undefined;
+    const channel = this.get(number);
+    this.#handles.delete(number);
+    channel?.ended(0);
+  }
+
+  /** All of them end with their session. */
+  drop(session: Session): void {
+    this.#tuning = undefined;
+    const channels = [...this.#handles.values()];
+    for (const { number } of channels) this.#handles.delete(number);
+    for (const channel of channels) channel.ended(session.channelInfo(channel.number)?.unsentOctets ?? 0);
+  }
+
+  /** Nothing will be answered any more. @param inOrder after a release, which is what whoever asked for it waits for */
+  end(error: ImxpError, inOrder: boolean): void {
+    this.#pending?.end(error, inOrder);
+  }
+}

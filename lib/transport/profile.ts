@@ -1,0 +1,100 @@
+/**
+ * What this side serves on a session: profiles that say when they may run. The greeting and the answer to `start` are
+ * computed from these conditions; nothing here knows what a profile means.
+ */
+import type { StartEvent } from '../beep/event.js';
+import type { Reply } from '../errors.js';
+import type { Connection } from './connection.js';
+
+/** A fact about a session that a profile may demand or exclude; `certified`: the peer showed a certificate we trust. */
+export type Condition = 'private' | 'authenticated' | 'certified';
+
+export type Conditions = Readonly<Record<Condition, boolean>>;
+
+/** One `profile` proposed in a `start`, already decoded. */
+export type Proposal = StartEvent['proposals'][number];
+
+/** A profile served by this side. */
+export interface ServedProfile {
+  /** URIs it answers to. */
+  readonly uris: readonly string[];
+  /** URIs listed in the greeting; aliases are usually left out. */
+  readonly offered: readonly string[];
+  /** At most one channel of a tuning profile exists at a time (RFC 3080 §2). */
+  readonly tuning: boolean;
+  readonly needs: readonly Condition[];
+  readonly forbids: readonly Condition[];
+  /** Must answer through {@link Connection.accept} or {@link Connection.refuse}, now or later. */
+  start(driver: Connection, event: StartEvent, proposal: Proposal): void;
+}
+
+const UNMET: Readonly<Record<Condition, Reply>> = {
+  private: { code: 538, text: 'this profile requires TLS first' },
+  authenticated: { code: 530, text: 'authentication required' },
+  certified: { code: 535, text: 'this profile requires a TLS certificate of yours that is trusted here' },
+};
+
+const FORBIDDEN: Readonly<Record<Condition, Reply>> = {
+  private: { code: 554, text: 'not possible under TLS' },
+  authenticated: { code: 550, text: 'already authenticated' },
+  certified: { code: 550, text: 'not possible with a certificate' },
+};
+
+/** The profiles of one kind of listener or dialer. */
+export class ProfileTable {
+  readonly #profiles: readonly ServedProfile[];
+  readonly #byUri = new Map<string, ServedProfile>();
+  readonly #offers = new Map<string, readonly string[]>();
+
+  constructor(profiles: readonly ServedProfile[]) {
+    this.#profiles = profiles;
+    for (const profile of profiles) for (const uri of profile.uris) this.#byUri.set(uri, profile);
+  }
+
+  /** The URIs for the greeting under these conditions; the same array for the same conditions. */
+  offered(conditions: Conditions): readonly string[] {
+    const key = `${conditions.private}/${conditions.authenticated}/${conditions.certified}`;
+    let uris = this.#offers.get(key);
+    if (uris === undefined) {
+      uris = this.#profiles.filter((p) => obstacle(p, conditions) === undefined).flatMap((p) => p.offered);
+      this.#offers.set(key, uris);
+    }
+    return uris;
+  }
+
+  /** Not a method, so that every session can be given the same function. */
+  readonly isTuning = (uri: string): boolean => this.#byUri.get(uri)?.tuning ?? false;
+
+  /**
+   * Picks the first proposal, in the client's order, that is served and allowed now (RFC 3080 §2.3.1.2); otherwise says
+   * why the first known one is not, or 550.
+   */
+  choose(
+    proposals: readonly Proposal[],
+    conditions: Conditions,
+  ): { profile: ServedProfile; proposal: Proposal } | Reply {
+    let refusal: Reply | undefined;
+    for (const proposal of proposals) {
+      const profile = this.#byUri.get(proposal.uri);
+      if (profile === undefined) continue;
+      const reply = obstacle(profile, conditions);
+      if (reply === undefined) return { profile, proposal };
+      refusal ??= reply;
+    }
+    return refusal ?? { code: 550, text: 'none of the proposed profiles is supported' };
+  }
+}
+
+function obstacle(profile: ServedProfile, conditions: Conditions): Reply | undefined {
+  for (const condition of profile.needs) if (!conditions[condition]) return UNMET[condition];
+  for (const condition of profile.forbids) if (conditions[condition]) return forbidden(profile, condition);
+  return undefined;
+}
+
+function forbidden(profile: ServedProfile, condition: Condition): Reply {
+  // RFC 3080 §4.1: no TLS once a SASL exchange has succeeded.
+  if (condition === 'authenticated' && profile.needs.length === 0 && profile.forbids.includes('private')) {
+    return { code: 554, text: 'TLS must be started before authentication' };
+  }
+  return FORBIDDEN[condition];
+}

@@ -1,0 +1,56 @@
+/**
+ * What is spoken on a new connection, by its first octet, which is given back. Decides nothing.
+ */
+import type { Duplex } from 'node:stream';
+import { TransportError } from '../errors.js';
+
+export type SniffedProtocol = 'beep' | 'http' | 'tls';
+
+/** RFC 5246 §6.2.1: the type of a handshake record. */
+const HANDSHAKE = 0x16;
+/** What the methods of HTTP begin with: GET, POST, PUT, HEAD, OPTIONS, DELETE, CONNECT, TRACE, PATCH. */
+const METHODS = new Set(Buffer.from('GPHODCT'));
+
+/**
+ * Waits for the first octet. Who says nothing for a moment waits for the greeting of a BEEP listener: in TLS and HTTP it is
+ * the client that begins.
+ *
+ * @throws TransportError CONNECTION_LOST
+ */
+export function sniffProtocol(stream: Duplex, holdMs: number): Promise<SniffedProtocol> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      stream.off('data', take);
+      stream.off('end', lost);
+      stream.off('close', lost);
+      stream.pause();
+    };
+    const take = (octets: Buffer): void => {
+      stop();
+      stream.unshift(octets);
+      resolve(speechOf(octets[0]));
+    };
+    const lost = (): void => {
+      stop();
+      reject(new TransportError('CONNECTION_LOST', 'the peer left without a word'));
+    };
+    const timer = setTimeout(() => {
+      stop();
+      resolve('beep');
+    }, holdMs);
+    if (stream.destroyed) {
+      lost();
+      return;
+    }
+    stream.on('data', take);
+    stream.once('end', lost);
+    stream.once('close', lost);
+  });
+}
+
+/** No keyword of BEEP (MSG, RPY, ERR, ANS, NUL, SEQ) begins with a letter of the others. */
+function speechOf(octet: number | undefined): SniffedProtocol {
+  if (octet === HANDSHAKE) return 'tls';
+  return octet !== undefined && METHODS.has(octet) ? 'http' : 'beep';
+}

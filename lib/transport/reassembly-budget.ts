@@ -1,0 +1,74 @@
+/**
+ * What all sessions of a node hold of messages that have begun and are not complete. Past the limit those who hold most lose
+ * it: the sessions of one account, or of strangers from one address, count together. Knows nothing of the messages.
+ */
+import { type ImxpError, TransportError } from '../errors.js';
+import { type Identity, keyOf } from '../imxp/identity.js';
+import { hostOf } from './network.js';
+
+/** A session that may hold something. */
+export interface ReassemblyShare {
+  readonly identity: Identity;
+  readonly remote: { readonly address: string };
+  destroy(error: ImxpError): void;
+}
+
+/** Somebody's sessions together. */
+interface Party {
+  octets: number;
+  /** The session that holds most of it, and how much. */
+  largest: ReassemblyShare;
+  most: number;
+}
+
+export class ReassemblyBudget {
+  readonly #limit: number;
+  readonly #held = new Map<ReassemblyShare, number>();
+  #octets = 0;
+
+  /** @param limit octets of all sessions together */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get octets(): number {
+    return this.#octets;
+  }
+
+  /** A session is about to hold so much, all in all; one that has to go may be the same. */
+  change(holding: ReassemblyShare, octets: number): void {
+    this.#octets += octets - (this.#held.get(holding) ?? 0);
+    if (octets === 0) this.#held.delete(holding);
+    else this.#held.set(holding, octets);
+    while (this.#octets > this.#limit) {
+      const heaviest = this.#heaviest();
+      if (heaviest === undefined) return;
+      this.forget(heaviest);
+      heaviest.destroy(new TransportError('BUSY', 'made room: of all peers this one had most of messages half sent'));
+    }
+  }
+
+  /** The session is over. */
+  forget(holding: ReassemblyShare): void {
+    this.#octets -= this.#held.get(holding) ?? 0;
+    this.#held.delete(holding);
+  }
+
+  /** The largest session of whoever holds most. */
+  #heaviest(): ReassemblyShare | undefined {
+    const parties = new Map<string, Party>();
+    let heaviest: Party | undefined;
+    for (const [holding, octets] of this.#held) {
+      const name = keyOf(holding.identity) || `address ${hostOf(holding.remote.address)}`;
+      let party = parties.get(name);
+      if (party === undefined) {
+        party = { octets: 0, largest: holding, most: 0 };
+        parties.set(name, party);
+      }
+      party.octets += octets;
+      if (octets > party.most) [party.largest, party.most] = [holding, octets];
+      if (heaviest === undefined || party.octets > heaviest.octets) heaviest = party;
+    }
+    return heaviest?.largest;
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Authenticates this side on a session: chooses the strongest acceptable mechanism, carries the exchange over a channel
+ * of its profile, and installs a security layer if one was negotiated.
+ */
+import { ImxpError, RefusedError, RemoteProtocolError, TransportError } from '../../errors.js';
+import { events } from '../../ops/events.js';
+import { ClientExchange, type ClientTurn } from '../../sasl/client.js';
+import { chooseMechanism } from '../../sasl/registry.js';
+import type { ClientSettings } from '../../sasl/settings.js';
+import { ask } from '../ask.js';
+import type { ChannelHandle } from '../channel.js';
+import type { Connection } from '../connection.js';
+import { channelBindings } from '../tls/channel-bindings.js';
+import { LayerStream } from './layer-stream.js';
+import { SASL_ERRORS } from './profile.js';
+
+/** Who this side is, and how it may prove it. */
+export type Credentials = Pick<
+  ClientSettings,
+  'username' | 'password' | 'realm' | 'authzid' | 'mechanisms' | 'useCertificate' | 'qops'
+>;
+
+export interface SaslDemand {
+  /** The domain whose relay is asked; names the server in DIGEST-MD5. */
+  readonly domain: string;
+  readonly limits: { readonly tuningTimeoutMs: number };
+}
+
+/**
+ * Authenticates to the peer.
+ *
+ * @throws RefusedError SASL_REFUSED, LocalError SASL_NO_MECHANISM, RemoteProtocolError SASL_SERVER_UNPROVEN …
+ */
+export async function authenticate(driver: Connection, credentials: Credentials, demand: SaslDemand): Promise<void> {
+  const ms = demand.limits.tuningTimeoutMs;
+  const timer = setTimeout(() => {
+    driver.destroy(new TransportError('TIMED_OUT', `the authentication took longer than ${ms} ms`));
+  }, ms);
+  try {
+    await exchange(driver, credentials, demand);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function exchange(driver: Connection, credentials: Credentials, { domain }: SaslDemand): Promise<void> {
+  const { security } = driver;
+  // RFC 3080 §9: the greeting of before TLS is forgotten; only what came under it counts.
+  const candidate = chooseMechanism(driver.peer?.profiles ?? [], {
+    ...credentials,
+    host: domain,
+    privacy: driver.privacy,
+    // The password itself is only for a server whose certificate was believed: with TLS but without proof of the server
+    // (`prefer`), somebody in between would take all mechanisms but PLAIN out of the greeting and have it.
+    verified: security?.authorized === true,
+    ...(security === undefined ? {} : { channelBindings: channelBindings(security) }),
+  });
+  const client = new ClientExchange(candidate.create());
+  const content = await client.start();
+  const profile = { uri: candidate.uri, ...(content === undefined ? {} : { content }) };
+  const started = await begin(driver, profile, domain);
+  let turn = await client.started(started.content);
+  while (turn.type === 'send') {
+    const answer = ask(started.channel, turn.payload);
+    driver.goOn();
+    turn = await client.receive((await answer).payload);
+  }
+  if (turn.type === 'abort') return abandon(driver, started.channel, turn);
+  const { username = 'the certificate' } = credentials;
+  const { id: session, remote } = driver;
+  events.authenticated.publish({
+    session,
+    remote: remote.address,
+    mechanism: candidate.name,
+    identity: username,
+    side: 'self',
+  });
+  if (turn.layer === undefined) {
+    driver.goOn();
+    retire(driver, started.channel);
+    return;
+  }
+  const { stream, leftover } = driver.handOverNow();
+  driver.renew(new LayerStream(stream, turn.layer, leftover), {});
+  await driver.greeted();
+}
+
+/** The channel has done its work. A peer that wants to keep it may; nothing more is said there. */
+function retire(driver: Connection, channel: ChannelHandle): void {
+  driver.closeChannel(channel.number, 200, '').catch((error: unknown) => {
+    if (!(error instanceof ImxpError)) throw error;
+  });
+}
+
+async function begin(driver: Connection, profile: { uri: string; content?: string }, serverName: string) {
+  try {
+    return await driver.start({ profiles: [profile], serverName }, { codec: SASL_ERRORS, tuning: true });
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error;
+    throw new RefusedError('SASL_REFUSED', error.reply, `the peer refuses to authenticate us: ${error.message}`);
+  }
+}
+
+async function abandon(
+  driver: Connection,
+  channel: ChannelHandle,
+  turn: Extract<ClientTurn, { type: 'abort' }>,
+): Promise<never> {
+  const answer = ask(channel, turn.payload);
+  driver.goOn();
+  await answer.catch((error: unknown) => {
+    // What the peer says to an abort does not matter; the reason for it does.
+    if (!(error instanceof TransportError) && !(error instanceof RemoteProtocolError)) throw error;
+  });
+  throw turn.error;
+}

@@ -1,0 +1,274 @@
+/**
+ * The SASL profiles as their server (RFC 3080 §4.1): one profile for each mechanism switched on, one exchange for each
+ * channel. The exchanges are `sasl/`'s; this file gives them the channel and the session the result.
+ */
+import type { StartEvent } from '../../beep/event.js';
+import { ImxpError, LocalError, RefusedError, TransportError } from '../../errors.js';
+import { type Identity, NOBODY } from '../../imxp/identity.js';
+import { events } from '../../ops/events.js';
+import { errorContent, saslMessage } from '../../sasl/blob.js';
+import { NOT_ACCEPTED } from '../../sasl/fault.js';
+import { identityOf } from '../../sasl/identity.js';
+import type { Authentication, SessionConditions } from '../../sasl/mechanism.js';
+import { accountNames, canonicalAccount } from '../../sasl/name.js';
+import { answerContent, answerPayload, SaslServer, type ServerAnswer, type ServerExchange } from '../../sasl/server.js';
+import type { ServerSettings } from '../../sasl/settings.js';
+import { mechanismUri } from '../../sasl/uri.js';
+import type { CredentialStore, Verifier } from '../../sasl/verifier.js';
+import { ChannelHandle, type ErrorCodec } from '../channel.js';
+import type { Connection } from '../connection.js';
+import type { LoginThrottle } from '../login-throttle.js';
+import type { Condition, Proposal, ServedProfile } from '../profile.js';
+import { certificateIdentities } from '../tls/certificate.js';
+import { channelBindings } from '../tls/channel-bindings.js';
+import { LayerStream } from './layer-stream.js';
+
+/** How errors are written on SASL channels. */
+export const SASL_ERRORS: ErrorCodec = { encodeError: (reply) => saslMessage(errorContent(reply)) };
+
+const NEEDS: Readonly<Record<string, readonly Condition[]>> = {
+  PLAIN: ['private'],
+  'SCRAM-SHA-256-PLUS': ['private'],
+  EXTERNAL: ['private', 'certified'],
+};
+
+/** Whom the peer of one session claims to be: the last name that was looked up for it. */
+class Claim implements CredentialStore {
+  readonly #settings: ServerSettings;
+  account: string | undefined;
+
+  constructor(settings: ServerSettings) {
+    this.#settings = settings;
+  }
+
+  async lookup(username: string, realm: string | undefined): Promise<Verifier | undefined> {
+    const { credentials, realms } = this.#settings;
+    const verifier = await credentials.lookup(username, realm);
+    // Names of nobody count as well, or the difference would tell who exists.
+    this.account = verifier?.account ?? accountNames(username, realm, realms)[0] ?? canonicalAccount(username);
+    return verifier;
+  }
+}
+
+interface SessionSasl {
+  readonly server: SaslServer;
+  readonly claim: Claim;
+  readonly privacy: boolean;
+}
+
+/** The server of each session, made anew when TLS changed what mechanisms may rely on; and what failures cost. */
+class Sessions {
+  readonly #settings: ServerSettings;
+  readonly #penalties: LoginThrottle | undefined;
+  readonly #servers = new WeakMap<Connection, SessionSasl>();
+
+  constructor(settings: ServerSettings, penalties: LoginThrottle | undefined) {
+    this.#settings = settings;
+    this.#penalties = penalties;
+  }
+
+  of(driver: Connection): SaslServer {
+    return this.#of(driver).server;
+  }
+
+  /** @returns milliseconds to wait before the peer is told that its proof was not accepted */
+  failed(driver: Connection): number {
+    return this.#penalties?.failed(driver.remote.address, this.#of(driver).claim.account) ?? 0;
+  }
+
+  /** @returns milliseconds to wait before the peer is told of its success */
+  succeeded(driver: Connection, account: string): number {
+    return this.#penalties?.succeeded(driver.remote.address, account) ?? 0;
+  }
+
+  /** Whether no session from the peer's address is wanted for now. */
+  banned(driver: Connection): boolean {
+    return (this.#penalties?.bannedFor(driver.remote.address) ?? 0) > 0;
+  }
+
+  /** The peer has authenticated: no further attempt will come (RFC 3080 §4). */
+  done(driver: Connection): void {
+    // Who is nobody, by ANONYMOUS, could begin anew if it were forgotten that he may not.
+    if (driver.identity.kind !== 'none') this.#servers.delete(driver);
+  }
+
+  #of(driver: Connection): SessionSasl {
+    const known = this.#servers.get(driver);
+    if (known?.privacy === driver.privacy) return known;
+    const claim = new Claim(this.#settings);
+    const penalties = this.#penalties;
+    const { address } = driver.remote;
+    const settings: ServerSettings = {
+      ...this.#settings,
+      credentials: claim,
+      ...(penalties === undefined ? {} : { admits: (account) => penalties.admits(address, account) }),
+    };
+    const made = { server: new SaslServer(settings, conditionsOf(driver)), claim, privacy: driver.privacy };
+    this.#servers.set(driver, made);
+    return made;
+  }
+}
+
+/** Under which conditions and names the mechanisms are offered. */
+export interface SaslOffer {
+  /** None of them before TLS, so that nobody listening in has something to guess at. */
+  readonly privately?: boolean;
+  /** Also by the names of the BEEP drafts, which are always understood. */
+  readonly draft?: boolean;
+}
+
+export class SaslProfile implements ServedProfile {
+  readonly uris: readonly string[];
+  readonly offered: readonly string[];
+  readonly tuning = true;
+  readonly needs: readonly Condition[];
+  // RFC 3080 §4: no further attempt after success.
+  readonly forbids: readonly Condition[] = ['authenticated'];
+  readonly #sessions: Sessions;
+  readonly #mechanism: string;
+
+  private constructor(mechanism: string, sessions: Sessions, { privately = false, draft = false }: SaslOffer) {
+    this.#mechanism = mechanism;
+    this.uris = [mechanismUri(mechanism), mechanismUri(mechanism, true)];
+    this.offered = draft ? this.uris : [mechanismUri(mechanism)];
+    this.needs = NEEDS[mechanism] ?? (privately ? ['private'] : []);
+    this.#sessions = sessions;
+  }
+
+  /** One profile for each mechanism that is switched on, in the order of the settings. */
+  static all(settings: ServerSettings, penalties?: LoginThrottle, offer: SaslOffer = {}): SaslProfile[] {
+    const sessions = new Sessions(settings, penalties);
+    return settings.mechanisms.map((mechanism) => new SaslProfile(mechanism, sessions, offer));
+  }
+
+  start(driver: Connection, event: StartEvent, proposal: Proposal): void {
+    this.#begin(driver, event, proposal).catch((error: unknown) => failed(driver, error));
+  }
+
+  async #begin(driver: Connection, event: StartEvent, proposal: Proposal): Promise<void> {
+    let exchange: ServerExchange;
+    try {
+      exchange = this.#sessions.of(driver).exchange(proposal.uri);
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      driver.refuse(event, error.reply);
+      return;
+    }
+    const channel = new ChannelHandle(driver, event.channel, proposal.uri, SASL_ERRORS);
+    channel.handler = {
+      message: (msgno, payload) => {
+        channel.consume(payload.length);
+        this.#next(driver, channel, exchange, msgno, payload).catch((error: unknown) => failed(driver, error));
+      },
+      closed: () => {},
+    };
+    const answer = await exchange.start(proposal.content);
+    await this.#conclude(driver, answer, () => driver.accept(event, proposal.uri, answerContent(answer), channel));
+  }
+
+  async #next(
+    driver: Connection,
+    channel: ChannelHandle,
+    exchange: ServerExchange,
+    msgno: number,
+    payload: Buffer,
+  ): Promise<void> {
+    const answer = await exchange.receive(payload);
+    const kind = answer.type === 'error' ? 'ERR' : 'RPY';
+    await this.#conclude(driver, answer, () => channel.reply(msgno, kind, answerPayload(answer)));
+  }
+
+  /** Sends the answer, late where there were failures, and draws the consequences. */
+  async #conclude(driver: Connection, answer: ServerAnswer, send: () => void): Promise<void> {
+    if (driver.ended) return;
+    if (answer.type === 'error') {
+      await this.#refuse(driver, answer, send);
+      return;
+    }
+    const authentication = answer.type === 'blob' ? answer.authentication : undefined;
+    if (authentication === undefined) {
+      send();
+      return;
+    }
+    const { account, username } = authentication;
+    await pause(this.#sessions.succeeded(driver, account ?? username));
+    if (driver.ended) return;
+    await admit(driver, authentication, send);
+    this.#sessions.done(driver);
+  }
+
+  async #refuse(
+    driver: Connection,
+    answer: ServerAnswer & { readonly type: 'error' },
+    send: () => void,
+  ): Promise<void> {
+    const { code } = answer.reply;
+    const { id: session, remote } = driver;
+    events.refused.publish({
+      session,
+      remote: remote.address,
+      what: 'authentication',
+      subject: this.#mechanism,
+      code,
+      reason: answer.reason,
+    });
+    // Only a proof that was not accepted is a guess; faults of ours, refusals by policy and the like are not.
+    if (code === NOT_ACCEPTED.code) await pause(this.#sessions.failed(driver));
+    if (driver.ended) return;
+    send();
+    if (answer.exhausted) driver.dismiss(new TransportError('CLOSED', 'too many failed authentications'));
+    else if (this.#sessions.banned(driver)) {
+      driver.dismiss(new TransportError('CLOSED', 'too many failed authentications from this address'));
+    }
+  }
+}
+
+/** A long wait is what an attacker has to pay; it keeps no process alive. */
+function pause(ms: number): Promise<void> | undefined {
+  if (ms <= 0) return undefined;
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}
+
+/** The peer is who it says: tells it, and the session. */
+async function admit(driver: Connection, authentication: Authentication, send: () => void): Promise<void> {
+  const identity = identityOf(authentication, driver.privacy);
+  events.authenticated.publish({
+    session: driver.id,
+    remote: driver.remote.address,
+    mechanism: authentication.mechanism,
+    identity: nameOf(identity),
+    side: 'peer',
+  });
+  if (authentication.layer === undefined) {
+    send();
+    driver.identity = identity;
+    return;
+  }
+  // RFC 3080 §4.1: the layer takes effect right after the completion, and both greet again.
+  const { stream, leftover } = await driver.handOver(1, send);
+  driver.renew(new LayerStream(stream, authentication.layer, leftover), { identity });
+}
+
+function failed(driver: Connection, error: unknown): void {
+  driver.destroy(error instanceof ImxpError ? error : new LocalError('BEEP_STATE', String(error), { cause: error }));
+}
+
+function conditionsOf(driver: Connection): SessionConditions {
+  const { security } = driver;
+  if (security === undefined) return { privacy: false };
+  const { peerCertificate, authorized } = security;
+  const external = authorized && peerCertificate !== undefined ? certificateIdentities(peerCertificate) : [];
+  return { privacy: true, channelBindings: channelBindings(security), external: external.flatMap(namesOf) };
+}
+
+function namesOf(identity: Identity): string[] {
+  if (identity.kind === 'relay') return identity.domains.map((domain) => `imxp=mesh@${domain}`);
+  return identity.kind === 'endpoint' ? [identity.address] : [];
+}
+
+/** An identity for the log. */
+export function nameOf(identity: Identity = NOBODY): string {
+  return namesOf(identity).join(' ') || 'nobody';
+}

@@ -1,0 +1,78 @@
+/**
+ * The TLS profile as its client (RFC 3080 §3.1.3.1): asks with `ready`, is silent until the answer, and begins the
+ * handshake on `proceed`.
+ */
+import { LocalError, RefusedError } from '../../errors.js';
+import { READY, TLS_DRAFT_URI, TLS_URI } from '../../tls/message.js';
+import { acceptProceed, octetsForTls } from '../../tls/tuning.js';
+import type { Connection } from '../connection.js';
+import type { ChannelUse } from '../connection-options.js';
+import { TLS_ERRORS, tuned } from './profile.js';
+import type { TlsService, TlsStack } from './service.js';
+
+/** What the dialer needs to protect a session. */
+export interface TlsDemand {
+  /** Whose relay the server must be. */
+  readonly domain: string;
+  /** `prefer`: with TLS where the peer offers it, verified or not; `require`: verified or not at all. */
+  readonly tls: 'off' | 'prefer' | 'require';
+  readonly service: TlsService;
+}
+
+const USE: ChannelUse = { codec: TLS_ERRORS, tuning: true };
+
+/**
+ * Puts the session under TLS as demanded.
+ *
+ * @param stack how old the server may be
+ * @throws LocalError TLS_REQUIRED, RefusedError TLS_REFUSED, RemoteProtocolError TLS_FAILED | TLS_INJECTED
+ */
+export async function secure(driver: Connection, demand: TlsDemand, stack: TlsStack = 'modern'): Promise<void> {
+  // TLS underneath, with a certificate that was checked for the same domain.
+  if (demand.tls === 'off' || driver.privacy) return;
+  const offered = driver.peer?.profiles ?? [];
+  const uri = [TLS_URI, TLS_DRAFT_URI].find((candidate) => offered.includes(candidate));
+  if (uri === undefined) {
+    if (demand.tls === 'prefer') return;
+    // RFC 3080 §9: somebody in between can strip the offer; without TLS nothing more is said.
+    throw new LocalError('TLS_REQUIRED', `the relay of ${demand.domain} does not offer TLS, and it is required`);
+  }
+  if (!(await proceeds(driver, uri, demand))) return;
+  const { stream, leftover } = driver.handOverNow();
+  try {
+    octetsForTls(leftover, 'client');
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
+  const secured = await demand.service.connect(stream, demand.domain, demand.tls === 'prefer', stack);
+  tuned(driver, secured);
+  await driver.greeted();
+}
+
+/** @returns false when the peer refuses and that is acceptable */
+async function proceeds(driver: Connection, uri: string, demand: TlsDemand): Promise<boolean> {
+  try {
+    const started = await driver.start({ profiles: [{ uri, content: READY }], serverName: demand.domain }, USE, true);
+    try {
+      acceptProceed(started.content ?? Buffer.alloc(0));
+    } catch (error) {
+      if (error instanceof RefusedError) await goOn(driver, started.channel.number);
+      throw error;
+    }
+    return true;
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error;
+    if (demand.tls === 'require') {
+      throw new RefusedError('TLS_REFUSED', error.reply, `the relay of ${demand.domain} refuses TLS: ${error.message}`);
+    }
+    driver.goOn();
+    return false;
+  }
+}
+
+/** The channel exists although TLS was refused; while it does, no other tuning channel may (RFC 3080 §2). */
+async function goOn(driver: Connection, channel: number): Promise<void> {
+  driver.goOn();
+  await driver.closeChannel(channel, 200, '');
+}

@@ -1,0 +1,34 @@
+/**
+ * The TLS handshakes in progress: the first half of a session that costs this side more than the peer. One too many costs
+ * the oldest of the address with the most, which had its time.
+ */
+import { TransportError } from '../../errors.js';
+import type { Connection } from '../connection.js';
+import { FairLimit, type FairLimits } from '../fair-limit.js';
+import { hostOf } from '../network.js';
+
+export class Handshakes {
+  readonly #drivers = new FairLimit<Connection>();
+  readonly #limits: FairLimits;
+
+  /** @param most that may be in progress at one time; as many as there are sessions unless given */
+  constructor(most = Number.MAX_SAFE_INTEGER) {
+    this.#limits = { all: most, perPlace: Math.ceil(most / 2) };
+  }
+
+  /** Counts a handshake while it goes on. */
+  async admit<Result>(driver: Connection, handshake: () => Promise<Result>): Promise<Result> {
+    const host = hostOf(driver.remote.address);
+    const oldest = this.#drivers.crowdedOut(host, this.#limits);
+    if (oldest !== undefined) {
+      this.#drivers.remove(oldest);
+      oldest.destroy(new TransportError('BUSY', 'made room for a newer TLS handshake: too many are in progress'));
+    }
+    this.#drivers.add(driver, host);
+    try {
+      return await handshake();
+    } finally {
+      this.#drivers.remove(driver);
+    }
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The TLS profile as its server (RFC 3080 §3.1.3.2): `ready` comes, everything owed is sent, `proceed` leaves, and the
+ * connection is handed to TLS. Its vocabulary and rules are `tls/`'s, the handshake is TlsService's.
+ */
+import type { StartEvent } from '../../beep/event.js';
+import { ImxpError, LocalError } from '../../errors.js';
+import { events } from '../../ops/events.js';
+import { documentOf, errorContent, TLS_DRAFT_URI, TLS_URI, tlsMessage } from '../../tls/message.js';
+import { answerReady } from '../../tls/tuning.js';
+import { ChannelHandle, type ErrorCodec } from '../channel.js';
+import type { Connection } from '../connection.js';
+import type { HandedOver } from '../connection-options.js';
+import type { Condition, Proposal, ServedProfile } from '../profile.js';
+import { certificateNames } from './certificate.js';
+import { Handshakes } from './handshakes.js';
+import { peekHello } from './hello-peek.js';
+import type { SecuredStream } from './secured-stream.js';
+import type { TlsService } from './service.js';
+
+/** How errors are written on a TLS channel. */
+export const TLS_ERRORS: ErrorCodec = { encodeError: (reply) => tlsMessage(errorContent(reply)) };
+
+export class TlsProfile implements ServedProfile {
+  readonly uris: readonly string[] = [TLS_URI, TLS_DRAFT_URI];
+  readonly offered: readonly string[];
+  readonly tuning = true;
+  readonly needs: readonly Condition[] = [];
+  // RFC 3080 §4.1: not after SASL; and TLS within TLS makes no sense.
+  readonly forbids: readonly Condition[] = ['private', 'authenticated'];
+  readonly #service: TlsService;
+  readonly #handshakes: Handshakes;
+
+  /**
+   * @param handshakes those of the node that are in progress
+   * @param draft also offer the name of the BEEP drafts, which is always understood
+   */
+  constructor(service: TlsService, handshakes = new Handshakes(), draft = false) {
+    this.#service = service;
+    this.offered = draft ? this.uris : [TLS_URI];
+    this.#handshakes = handshakes;
+  }
+
+  start(driver: Connection, event: StartEvent, { uri, content }: Proposal): void {
+    const channel = new ChannelHandle(driver, event.channel, uri, TLS_ERRORS);
+    channel.handler = { message: (msgno, payload) => this.#message(driver, channel, msgno, payload), closed: () => {} };
+    if (content === undefined || content.length === 0) {
+      driver.accept(event, uri, undefined, channel);
+      return;
+    }
+    const answer = answerReady(content, this.#state(driver));
+    const accept = (): void => driver.accept(event, uri, answer.content, channel);
+    // RFC 3080 §3.1.1: when `ready` is refused the channel exists all the same, and the error is its first answer.
+    if (answer.type === 'error') accept();
+    else this.#proceed(driver, event.serverName, accept);
+  }
+
+  #message(driver: Connection, channel: ChannelHandle, msgno: number, payload: Buffer): void {
+    channel.consume(payload.length);
+    const answer = answerReady(documentOf(payload), this.#state(driver));
+    if (answer.type === 'error') channel.reply(msgno, 'ERR', tlsMessage(answer.content));
+    else {
+      this.#proceed(driver, driver.serverName, () => channel.reply(msgno, 'RPY', tlsMessage(answer.content)));
+    }
+  }
+
+  #state(driver: Connection) {
+    const { private: privacy, authenticated } = driver.conditions;
+    return { available: this.#service.canServe, privacy, authenticated, layered: false };
+  }
+
+  #proceed(driver: Connection, serverName: string | undefined, answer: () => void): void {
+    driver
+      .handOver(1, answer)
+      .then((handed) => this.#handshakes.admit(driver, () => this.#negotiate(driver, handed, serverName)))
+      .catch((error: unknown) => {
+        driver.destroy(
+          error instanceof ImxpError ? error : new LocalError('TLS_FAILED', String(error), { cause: error }),
+        );
+      });
+  }
+
+  async #negotiate(
+    driver: Connection,
+    { stream, leftover }: HandedOver,
+    serverName: string | undefined,
+  ): Promise<void> {
+    const signal = AbortSignal.timeout(this.#service.timeoutMs);
+    const hello = await peekHello(stream, leftover, signal);
+    tuned(driver, await this.#service.accept(stream, hello, serverName, signal));
+  }
+}
+
+/** Begins the protected session. */
+export function tuned(driver: Connection, secured: SecuredStream): void {
+  announceTls(driver, secured);
+  driver.renew(secured.stream, { security: secured });
+}
+
+/** Tells the operator of the protection of a session. */
+export function announceTls(driver: Connection, secured: SecuredStream): void {
+  const { protocol, cipher, authorized, reason, peerCertificate } = secured;
+  const legacy = protocol === 'TLSv1' || protocol === 'TLSv1.1';
+  events.tuned.publish({
+    session: driver.id,
+    remote: driver.remote.address,
+    protocol,
+    cipher,
+    authorized,
+    ...(peerCertificate === undefined ? {} : { certificate: namedBy(peerCertificate) }),
+    ...(reason === undefined ? {} : { reason }),
+    legacy,
+  });
+}
+
+/** Whom a certificate names, for the log. */
+function namedBy(certificate: Buffer): string {
+  try {
+    const { mailboxes, instantInboxes, domains } = certificateNames(certificate);
+    return [...new Set([...mailboxes, ...instantInboxes, ...domains])].join(' ') || 'nobody';
+  } catch {
+    return 'unreadable';
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * The HTTP side of a listener: lets those who ask for a WebSocket in and answers all others in short. Owns HTTP; refuses to
+ * know sessions, and leaves time limits to who opens the door.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import type { Limits } from '../../config/limits.js';
+import { RemoteProtocolError, TransportError } from '../../errors.js';
+import { type WebRefusal, type WebRules, webRefusal } from './upgrade-policy.js';
+import { WebSocketStream, webSocketSettings } from './websocket.js';
+
+export type WebLimits = Pick<
+  Limits,
+  'webSocketMessageOctets' | 'webSocketPingMs' | 'upgradeOctets' | 'unauthenticatedOctets'
+>;
+
+interface Visit {
+  enter(stream: WebSocketStream): void;
+  /** What the visitor was told instead. */
+  refused: WebRefusal | { readonly status: number; readonly text: string } | undefined;
+}
+
+export class UpgradeServer {
+  readonly #rules: WebRules;
+  readonly #limits: WebLimits;
+  readonly #http: Server;
+  readonly #webSockets: WebSocketServer;
+  readonly #visits = new WeakMap<Duplex, Visit>();
+
+  constructor(rules: WebRules, limits: WebLimits) {
+    this.#rules = rules;
+    this.#limits = limits;
+    this.#webSockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      ...webSocketSettings(limits.webSocketMessageOctets),
+    });
+    this.#http = createServer({ maxHeaderSize: limits.upgradeOctets, keepAlive: false });
+    this.#http.on('request', (request, response) => this.#request(request, response));
+    this.#http.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head));
+    this.#http.on('clientError', (error: Error, stream) => this.#fault(error, stream));
+  }
+
+  /**
+   * Receives a visitor.
+   *
+   * @param stream a connection on which nothing was read, or everything was put back; destroying it ends the wait
+   * @throws RemoteProtocolError WEBSOCKET_INVALID when he is refused, TransportError CONNECTION_LOST when he leaves
+   */
+  receive(stream: Duplex): Promise<WebSocketStream> {
+    return new Promise((resolve, reject) => {
+      const visit: Visit = {
+        refused: undefined,
+        enter: (entered) => {
+          stream.off('close', left);
+          resolve(entered);
+        },
+      };
+      const left = (): void => {
+        const { refused } = visit;
+        reject(
+          refused === undefined
+            ? new TransportError('CONNECTION_LOST', 'the peer left before it had asked for a WebSocket')
+            : new RemoteProtocolError('WEBSOCKET_INVALID', `the peer was answered ${refused.status}: ${refused.text}`),
+        );
+      };
+      this.#visits.set(stream, visit);
+      stream.on('error', ignore);
+      stream.once('close', left);
+      if (stream.destroyed) {
+        left();
+        return;
+      }
+      this.#http.emit('connection', stream);
+      // What was put back waits in a stream that stands still; node:http reads only what moves.
+      stream.resume();
+    });
+  }
+
+  #request(request: IncomingMessage, response: ServerResponse): void {
+    const refusal = webRefusal(request.url ?? '/', { ...request.headers, upgrade: undefined }, this.#rules);
+    if (refusal !== undefined) {
+      this.#refused(request.socket, refusal);
+      response.writeHead(refusal.status, { ...headersOf(refusal), Connection: 'close' });
+      response.end(bodyOf(refusal));
+    }
+    // A body is not wanted; reading it lets the peer see the answer.
+    request.resume();
+  }
+
+  #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const refusal = webRefusal(request.url ?? '/', request.headers, this.#rules) ?? faultOf(request);
+    if (refusal !== undefined) {
+      this.#answer(stream, refusal);
+      return;
+    }
+    this.#webSockets.handleUpgrade(request, stream, head, (socket) => {
+      const { webSocketPingMs: pingMs, unauthenticatedOctets: unfinishedOctets } = this.#limits;
+      this.#visits.get(stream)?.enter(new WebSocketStream(socket, stream, { pingMs, unfinishedOctets }));
+    });
+  }
+
+  #fault(error: Error, stream: Duplex): void {
+    const code = 'code' in error ? error.code : undefined;
+    if (!stream.writable || code === 'ECONNRESET') {
+      stream.destroy();
+    } else if (code === 'HPE_HEADER_OVERFLOW') {
+      this.#answer(stream, { status: 431, text: `more than ${this.#limits.upgradeOctets} octets of request` });
+    } else {
+      this.#answer(stream, { status: 400, text: 'this is no HTTP request' });
+    }
+  }
+
+  /** Answers where node:http has given the connection away. */
+  #answer(stream: Duplex, refusal: { readonly status: number; readonly text: string }): void {
+    this.#refused(stream, refusal);
+    const body = bodyOf(refusal);
+    const headers = Object.entries({ ...headersOf(refusal), Connection: 'close' });
+    const head = [`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}`, ...headers.map((it) => it.join(': '))];
+    stream.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+    stream.resume();
+  }
+
+  #refused(stream: Duplex, refusal: { readonly status: number; readonly text: string }): void {
+    const visit = this.#visits.get(stream);
+    if (visit !== undefined) visit.refused = refusal;
+  }
+}
+
+/** RFC 6455 §4.2.1: what `ws` would answer with a page. */
+function faultOf({ method, headers }: IncomingMessage): WebRefusal | undefined {
+  if (method !== 'GET') return { status: 400, text: 'a WebSocket is asked for with GET' };
+  if (headers['sec-websocket-version'] !== '13') return { status: 426, text: 'Sec-WebSocket-Version must be 13' };
+  const key = headers['sec-websocket-key'] ?? '';
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(key)) return { status: 400, text: 'Sec-WebSocket-Key is not 16 octets in base64' };
+  return undefined;
+}
+
+function headersOf({ status, text }: { readonly status: number; readonly text: string }): Record<string, string> {
+  return {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': String(Buffer.byteLength(bodyOf({ text }))),
+    // RFC 9110 §15.5.22, RFC 6455 §4.4.
+    ...(status === 426 ? { Upgrade: 'websocket', 'Sec-WebSocket-Version': '13' } : {}),
+  };
+}
+
+function bodyOf({ text }: { readonly text: string }): string {
+  return `${text}\n`;
+}
+
+/** The end of the connection says all. */
+function ignore(): void {}

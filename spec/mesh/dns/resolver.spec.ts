@@ -1,0 +1,259 @@
+import { expect } from 'chai';
+import { encode } from 'dns-packet';
+import * as fc from 'fast-check';
+import { TransportError } from '../../../lib/errors.js';
+import { Resolver, type ResolverOptions } from '../../../lib/mesh/dns/resolver.js';
+import { DnsServer, RCODE } from '../../support/dns-server.js';
+import { failureOf } from '../../support/failure.js';
+
+const MESH = '_imxp-mesh._tcp.rubble.com';
+const HOST = 'relay.rubble.com';
+
+describe('the resolver', () => {
+  let dns: DnsServer;
+  let now: number;
+
+  beforeEach(async () => {
+    dns = await DnsServer.start();
+    now = 0;
+  });
+
+  afterEach(() => dns.stop());
+
+  const resolver = (options: ResolverOptions = {}): Resolver =>
+    new Resolver({ servers: [dns.address], timeoutMs: 200, now: () => now, ...options });
+
+  it('REQ-CPIM-006 gives every SRV record of an answer', async () => {
+    dns.srv(
+      MESH,
+      { priority: 9, weight: 0, port: 6012, target: 'Spare.Rubble.com' },
+      { priority: 5, weight: 3, port: 6011, target: HOST },
+    );
+    const { records, exists, ttlSeconds } = await resolver().srv('_IMXP-mesh._TCP.Rubble.com');
+    expect(records).to.have.deep.members([
+      { priority: 9, weight: 0, port: 6012, target: 'spare.rubble.com' },
+      { priority: 5, weight: 3, port: 6011, target: HOST },
+    ]);
+    expect({ exists, ttlSeconds }).to.deep.equal({ exists: true, ttlSeconds: 60 });
+  });
+
+  it('gives the root as "."', async () => {
+    dns.srv(MESH, { port: 0, target: '.' });
+    expect((await resolver().srv(MESH)).records).to.deep.equal([{ priority: 0, weight: 0, port: 0, target: '.' }]);
+  });
+
+  it('gives addresses of both families, alternately', async () => {
+    dns.host(HOST, ['192.0.2.1', '192.0.2.2', '2001:db8::1']);
+    expect(await resolver().addresses(HOST)).to.deep.equal(['2001:db8::1', '192.0.2.1', '192.0.2.2']);
+    expect(await resolver().addresses('192.0.2.7')).to.deep.equal(['192.0.2.7']);
+  });
+
+  it('REQ-CPIM-001 follows aliases, in one answer and in several', async () => {
+    dns.alias(MESH, '_imxp-mesh._tcp.quarry.example', 30);
+    dns.srv('_imxp-mesh._tcp.quarry.example', { port: 6011, target: HOST });
+    const { records, ttlSeconds } = await resolver().srv(MESH);
+    expect(records.map(({ target }) => target)).to.deep.equal([HOST]);
+    expect(ttlSeconds).to.equal(30);
+  });
+
+  it('asks again over TCP when an answer is truncated', async () => {
+    dns.truncating = true;
+    dns.srv(MESH, { port: 6011, target: HOST });
+    expect((await resolver().srv(MESH)).records).to.have.length(1);
+    expect(dns.overTcp).to.equal(1);
+  });
+
+  it('asks again without EDNS where it is not known', async () => {
+    dns.old = true;
+    dns.srv(MESH, { port: 6011, target: HOST });
+    expect((await resolver().srv(MESH)).records).to.have.length(1);
+  });
+
+  it('takes no answer with another id or to another question', async () => {
+    dns.srv(MESH, { port: 6011, target: HOST });
+    for (const forge of [
+      (_query: object, answer: { id?: number | undefined }) => ({
+        ...answer,
+        id: ((answer.id ?? 0) + 1) % 65_536,
+        answers: [],
+      }),
+      (_query: object, answer: object) => ({
+        ...answer,
+        questions: [{ type: 'SRV' as const, name: 'x.example' }],
+        answers: [],
+      }),
+    ]) {
+      dns.forge = forge;
+      expect((await resolver().srv(MESH)).records).to.have.length(1);
+    }
+  });
+
+  it('is not disturbed by octets that are no answer, however they are changed', async () => {
+    dns.srv(MESH, { port: 6011, target: HOST });
+    const question = encode({ type: 'response', id: 0, questions: [{ type: 'SRV', name: MESH }] });
+    const answer = encode({
+      type: 'response',
+      id: 0,
+      questions: [{ type: 'SRV', name: MESH }],
+      answers: [{ type: 'SRV', name: MESH, ttl: 1, data: { port: 1, target: HOST } }],
+    });
+    const mutated = fc.sample(
+      fc.tuple(fc.constantFrom(question, answer), fc.nat(), fc.nat(255), fc.boolean()).map(([from, at, octet, cut]) => {
+        const place = 2 + (at % (from.length - 2));
+        const octets = Buffer.from(from);
+        octets[place] = octet;
+        return octets.subarray(2, cut ? place : undefined);
+      }),
+      100,
+    );
+    const random = fc.sample(fc.uint8Array({ maxLength: 64 }), 100).map((octets) => Buffer.from(octets));
+    for (const garbage of [...mutated, ...random]) {
+      dns.garbage = [garbage];
+      try {
+        await resolver().srv(MESH);
+      } catch (error) {
+        // Octets that say SERVFAIL are an answer like any other.
+        expect(error).to.be.instanceOf(TransportError);
+      }
+    }
+  });
+
+  it('asks the next server when one refuses, is silent or is gone', async () => {
+    const [silent, refusing] = [await DnsServer.start(), await DnsServer.start()];
+    silent.silent = true;
+    refusing.fail(MESH, RCODE.SERVFAIL);
+    const gone = await DnsServer.start();
+    await gone.stop();
+    dns.srv(MESH, { port: 6011, target: HOST });
+    try {
+      // To the whole network no socket may be connected.
+      const servers = ['255.255.255.255', gone.address, silent.address, refusing.address, dns.address];
+      expect((await resolver({ servers }).srv(MESH)).records).to.have.length(1);
+    } finally {
+      await silent.stop();
+      await refusing.stop();
+    }
+  });
+
+  it('says that a name does not exist, or has no such records', async () => {
+    dns.host('rubble.com', ['192.0.2.1']);
+    expect((await resolver().srv(MESH)).exists).to.equal(false);
+    expect(await resolver().srv('rubble.com')).to.include({ exists: true });
+    expect(await resolver().addresses('nowhere.example')).to.deep.equal([]);
+    expect((await resolver().srv(`_imxp-mesh._tcp.${'a'.repeat(64)}.example`)).exists).to.equal(false);
+  });
+
+  it('throws when no server answers', async () => {
+    dns.fail(MESH, RCODE.SERVFAIL);
+    const failure = await failureOf(resolver().srv(MESH));
+    expect(failure.code).to.equal('LOOKUP_FAILED');
+    expect(failure.message).to.equal(`name server 127.0.0.1 port ${dns.port} answers SERVFAIL to SRV ${MESH}`);
+    dns.silent = true;
+    expect((await failureOf(resolver({ timeoutMs: 20 }).srv(MESH))).message).to.include('no answer within');
+  });
+
+  describe('remembers', () => {
+    it('answers as long as their TTL says, and at least a second', async () => {
+      dns.srv(MESH, { port: 6011, target: HOST, ttl: 30 });
+      dns.host(HOST, ['192.0.2.1'], 0);
+      const own = resolver();
+      for (const at of [0, 999]) {
+        now = at;
+        await own.srv(MESH);
+        await own.addresses(HOST);
+      }
+      expect([dns.count('SRV', MESH), dns.count('A', HOST)]).to.deep.equal([1, 1]);
+      now = 1001;
+      await own.srv(MESH);
+      await own.addresses(HOST);
+      expect([dns.count('SRV', MESH), dns.count('A', HOST)]).to.deep.equal([1, 2]);
+      now = 30_001;
+      await own.srv(MESH);
+      expect(dns.count('SRV', MESH)).to.equal(2);
+    });
+
+    it('at most for a day', async () => {
+      dns.srv(MESH, { port: 6011, target: HOST, ttl: 1_000_000 });
+      const own = resolver();
+      await own.srv(MESH);
+      now = 86_400_001;
+      await own.srv(MESH);
+      expect(dns.count('SRV', MESH)).to.equal(2);
+    });
+
+    it('that there is nothing for as long as the SOA says, or a minute', async () => {
+      for (const [ttl, seconds] of [
+        [undefined, 60],
+        [5, 5],
+      ] as const) {
+        dns.negativeTtl = ttl;
+        const own = resolver();
+        now = 0;
+        const before = dns.count('SRV', MESH);
+        await own.srv(MESH);
+        now = seconds * 1000 - 1;
+        await own.srv(MESH);
+        expect(dns.count('SRV', MESH) - before).to.equal(1);
+        now = seconds * 1000 + 1;
+        await own.srv(MESH);
+        expect(dns.count('SRV', MESH) - before).to.equal(2);
+      }
+    });
+
+    it('a failure for a second', async () => {
+      dns.fail(MESH, RCODE.SERVFAIL);
+      const own = resolver();
+      await failureOf(own.srv(MESH));
+      const asked = dns.count('SRV', MESH);
+      await failureOf(own.srv(MESH));
+      expect(dns.count('SRV', MESH)).to.equal(asked);
+      dns.fail(MESH, 0);
+      now = 1001;
+      expect((await own.srv(MESH)).exists).to.equal(false);
+    });
+
+    it('old answers while the DNS is down, and asks it again now and then', async () => {
+      dns.srv(MESH, { port: 6011, target: HOST });
+      const own = resolver();
+      await own.srv(MESH);
+      dns.fail(MESH, RCODE.SERVFAIL);
+      now = 61_000;
+      expect((await own.srv(MESH)).records).to.have.length(1);
+      const asked = dns.count('SRV', MESH);
+      now = 65_000;
+      expect((await own.srv(MESH)).records).to.have.length(1);
+      expect(dns.count('SRV', MESH)).to.equal(asked);
+      dns.fail(MESH, 0);
+      dns.srv(MESH, { port: 6011, target: HOST }, { port: 6012, target: HOST });
+      now = 67_000;
+      expect((await own.srv(MESH)).records).to.have.length(2);
+    });
+
+    it('old answers for a day and no longer', async () => {
+      dns.srv(MESH, { port: 6011, target: HOST });
+      const own = resolver();
+      await own.srv(MESH);
+      await dns.stop();
+      now = 60_000 + 86_399_999;
+      expect((await own.srv(MESH)).records).to.have.length(1);
+      now = 60_000 + 86_400_001;
+      expect((await failureOf(own.srv(MESH))).code).to.equal('LOOKUP_FAILED');
+      await dns.listen();
+    });
+
+    it('no more answers than it may', async () => {
+      const own = resolver({ entries: 2 });
+      for (const name of ['a.example', 'b.example', 'a.example', 'c.example', 'a.example', 'b.example']) {
+        await own.srv(name);
+      }
+      expect(['a', 'b', 'c'].map((name) => dns.count('SRV', `${name}.example`))).to.deep.equal([1, 2, 1]);
+    });
+  });
+
+  it('asks once for all who want to know the same at the same time', async () => {
+    dns.srv(MESH, { port: 6011, target: HOST });
+    const own = resolver();
+    await Promise.all(Array.from({ length: 50 }, () => own.srv(MESH)));
+    expect(dns.count('SRV', MESH)).to.equal(1);
+  });
+});

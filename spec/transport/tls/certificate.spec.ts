@@ -1,0 +1,218 @@
+import { X509Certificate } from 'node:crypto';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { RemoteProtocolError } from '../../../lib/errors.js';
+import {
+  certificateIdentities,
+  certificateNames,
+  namesRelay,
+  purposeFault,
+  validityFault,
+  verifyChain,
+} from '../../../lib/transport/tls/certificate.js';
+import { issueBy, TestAuthority } from '../../support/certificates.js';
+
+const PROOF = { mechanism: 'EXTERNAL', privacy: true };
+
+describe('wire/certificate', () => {
+  const authority = new TestAuthority();
+  const stranger = new TestAuthority('Stranger');
+  const root = new X509Certificate(authority.certificate);
+
+  describe('names', () => {
+    it('are rfc822Name, URI im: and dNSName, domains in lower case', () => {
+      const { der } = authority.issue({
+        domains: ['Example.COM'],
+        mailboxes: ['Fred@Example.com'],
+        uris: ['im:barney@rubble.com', 'https://example.com/'],
+      });
+      expect(certificateNames(der)).to.deep.equal({
+        mailboxes: ['Fred@example.com'],
+        instantInboxes: ['barney@rubble.com'],
+        domains: ['example.com'],
+        addresses: [],
+      });
+    });
+
+    it('REQ-IMXP-054 are addresses for domain literals, and for these alone', () => {
+      const names = certificateNames(authority.issue({ addresses: ['192.0.2.9', '2001:db8::9'] }).der);
+      expect(names.addresses).to.deep.equal(['192.0.2.9', '2001:db8::9']);
+      const named = (domain: string) => namesRelay(names, domain);
+      expect(['[192.0.2.9]', '[IPv6:2001:DB8:0::9]', '[192.0.2.8]', '192.0.2.9'].map(named)).to.deep.equal([
+        true,
+        true,
+        false,
+        false,
+      ]);
+      expect(certificateIdentities(authority.issue({ addresses: ['192.0.2.9'] }).der)).to.deep.equal([]);
+    });
+
+    it('undo %hh in im: URIs and leave out headers', () => {
+      const { der } = authority.issue({ uris: ['IM:imxp%3Dmesh@rubble.com?subject=x', 'im:%zz@rubble.com'] });
+      expect(certificateNames(der).instantInboxes).to.deep.equal(['imxp=mesh@rubble.com']);
+    });
+
+    it('leave out wildcards, NUL, spaces and names without a domain', () => {
+      const { der } = authority.issue({
+        domains: ['*.example.com', 'example.com\0.rubble.com', '-x.com', 'a..b', ''],
+        mailboxes: ['example.com', 'a b@example.com', '@example.com', 'fred@', `${'x'.repeat(1020)}@example.com`],
+        uris: ['im:', 'pres:fred@example.com', 'im:fred'],
+      });
+      expect(certificateNames(der)).to.deep.equal({ mailboxes: [], instantInboxes: [], domains: [], addresses: [] });
+    });
+
+    it('are none without the extension', () => {
+      expect(certificateNames(root)).to.deep.equal({ mailboxes: [], instantInboxes: [], domains: [], addresses: [] });
+    });
+
+    it('of octets that are no certificate are a RemoteProtocolError and nothing else', () => {
+      const { der } = authority.issue({ domains: ['example.com'] });
+      const mutation = fc.array(fc.tuple(fc.nat(der.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 });
+      fc.assert(
+        fc.property(mutation, fc.nat(der.length), (changes, length) => {
+          const octets = Buffer.from(der);
+          for (const [at, value] of changes) octets[at] = value;
+          for (const input of [octets, octets.subarray(0, length)]) {
+            try {
+              certificateIdentities(input);
+            } catch (error) {
+              expect(error).to.be.instanceOf(RemoteProtocolError);
+            }
+          }
+        }),
+        { numRuns: 2000 },
+      );
+    });
+  });
+
+  describe('relay of a domain (REQ-SASL-011)', () => {
+    const rows: [string, object, boolean][] = [
+      ['rfc822Name imxp=mesh@domain', { mailboxes: ['imxp=mesh@rubble.com'] }, true],
+      ['URI im:imxp=mesh@domain', { uris: ['im:imxp=mesh@RUBBLE.com'] }, true],
+      ['prefix in capitals', { uris: ['im:IMXP=MESH@rubble.com'] }, true],
+      ['dNSName equal to the domain', { domains: ['rubble.com'] }, true],
+      ['dNSName of a host in the domain', { domains: ['relay.rubble.com'] }, false],
+      ['wildcard', { domains: ['*.com'] }, false],
+      ['another domain', { domains: ['example.com'], mailboxes: ['imxp=mesh@example.com'] }, false],
+      ['an endpoint of the domain', { mailboxes: ['barney@rubble.com'] }, false],
+      ['common name only', { commonName: 'rubble.com' }, false],
+    ];
+    for (const [title, options, expected] of rows) {
+      it(`${expected ? 'is' : 'is not'} named by ${title}`, () => {
+        expect(namesRelay(certificateNames(authority.issue(options).der), 'Rubble.com')).to.equal(expected);
+      });
+    }
+  });
+
+  describe('identities', () => {
+    it('are a relay of all domains first, then endpoints', () => {
+      const { der } = authority.issue({
+        domains: ['example.com', 'example.org'],
+        mailboxes: ['imxp=mesh@rubble.com', 'fred@example.com'],
+        uris: ['im:fred@example.com', 'im:wilma@example.com'],
+      });
+      expect(certificateIdentities(der, PROOF)).to.deep.equal([
+        { kind: 'relay', domains: ['rubble.com', 'example.com', 'example.org'], proof: PROOF },
+        { kind: 'endpoint', address: 'fred@example.com', proof: PROOF },
+        { kind: 'endpoint', address: 'wilma@example.com', proof: PROOF },
+      ]);
+    });
+
+    it('of a certificate for clients only are no relay', () => {
+      const { der } = authority.issue({ domains: ['rubble.com'], usages: ['client'] });
+      expect(certificateIdentities(der)).to.deep.equal([]);
+      const mesh = authority.issue({ mailboxes: ['imxp=mesh@rubble.com'], usages: ['client'] });
+      expect(certificateIdentities(mesh.der)).to.deep.equal([]);
+    });
+
+    it('of a certificate that names nobody are none', () => {
+      expect(certificateIdentities(authority.issue({}).der)).to.deep.equal([]);
+    });
+  });
+
+  it('purpose follows the extended key usage', () => {
+    const { der } = authority.issue({ usages: ['client'] });
+    expect(purposeFault(der, 'client')).to.equal(undefined);
+    expect(purposeFault(der, 'server')).to.match(/not for a TLS server/);
+    expect(purposeFault(root, 'server')).to.equal(undefined);
+  });
+
+  it('validity has both ends', () => {
+    const notBefore = new Date('2000-09-20T00:00:00Z');
+    const notAfter = new Date('2051-01-01T00:00:00Z');
+    const { der } = authority.issue({ notBefore, notAfter });
+    expect(validityFault(der, notBefore.getTime() - 1)).to.match(/not valid before 2000-09-20/);
+    expect(validityFault(der, notBefore.getTime())).to.equal(undefined);
+    expect(validityFault(der, notAfter.getTime())).to.equal(undefined);
+    expect(validityFault(der, notAfter.getTime() + 1000)).to.match(/expired at 2051-01-01/);
+  });
+
+  describe('chain', () => {
+    const rules = { authorities: [root], purpose: 'server', nowMs: Date.now() } as const;
+    const intermediate = new TestAuthority('Intermediate', authority);
+    const below = new X509Certificate(intermediate.certificate).raw;
+
+    it('leads from the certificate to the authority', () => {
+      const { der } = authority.issue({});
+      const path = verifyChain([der], rules);
+      expect(path).to.have.length(2);
+    });
+
+    it('leads over an intermediate in any order, and not without it', () => {
+      const { der } = intermediate.issue({});
+      expect(verifyChain([der, root.raw, below], rules)).to.have.length(3);
+      expect(verifyChain([der], rules)).to.match(/does not lead to a known authority/);
+    });
+
+    it('may be a trusted certificate itself', () => {
+      const { der } = stranger.issue({});
+      expect(verifyChain([der], { ...rules, authorities: [new X509Certificate(der)] })).to.have.length(1);
+    });
+
+    const DAY = 86_400_000;
+    const refused: [string, () => Buffer[], RegExp][] = [
+      ['no certificate', () => [], /no certificate/],
+      ['a stranger', () => [stranger.issue({}).der], /known authority/],
+      [
+        'a self-signed authority of a stranger',
+        () => [new X509Certificate(stranger.certificate).raw],
+        /known authority/,
+      ],
+      ['an authority of the same name', () => [new TestAuthority().issue({}).der], /known authority/],
+      ['one expired', () => [authority.issue({ notAfter: new Date(Date.now() - DAY / 2) }).der], /expired/],
+      [
+        'one not yet valid',
+        () => [authority.issue({ notBefore: new Date(Date.now() + DAY / 2) }).der],
+        /not valid before/,
+      ],
+      ['one for clients', () => [authority.issue({ usages: ['client'] }).der], /not for a TLS server/],
+      ['an MD5 signature', () => [authority.issue({ digest: 'md5' }).der], /MD5/],
+      [
+        'an unknown critical extension',
+        () => [authority.issue({ extensions: [{ id: '1.2.3.4', critical: true, value: '\x05\x00' }] }).der],
+        /critical extension 1\.2\.3\.4/,
+      ],
+      ['octets that are no certificate', () => [Buffer.from('3003020101', 'hex')], /cannot be read/],
+      ['nine certificates', () => new Array<Buffer>(9).fill(root.raw), /more than 8/],
+    ];
+    for (const [title, chain, reason] of refused) {
+      it(`is refused for ${title}`, () => {
+        expect(verifyChain(chain(), rules)).to.match(reason);
+      });
+    }
+
+    it('is refused when a leaf issued it', () => {
+      const leaf = authority.issue({ commonName: 'leaf' });
+      const { der } = issueBy({ name: 'leaf', key: leaf.key }, {});
+      expect(verifyChain([der, leaf.der], rules)).to.match(/known authority|not an authority/);
+    });
+
+    it('is refused when longer than an authority in it allows', () => {
+      const short = new TestAuthority('Short', authority, { pathLength: 0 });
+      const deep = new TestAuthority('Deep', short);
+      const { der } = deep.issue({});
+      const ders = [deep, short].map(({ certificate }) => new X509Certificate(certificate).raw);
+      expect(verifyChain([der, ...ders], rules)).to.match(/longer than an authority/);
+    });
+  });
+});
