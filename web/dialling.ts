@@ -30,17 +30,17 @@ export class Dialling {
   }
 
   async dial(dialled: Dialled): Promise<Connection> {
-    const { health, chosen } = dialled;
+    const { failures, chosen } = dialled;
     let last: ImxpError = new LocalError('ARGUMENT', 'no relay to connect to');
-    for (const relay of health?.sort(dialled.relays) ?? dialled.relays) {
+    for (const relay of failures?.sort(dialled.relays) ?? dialled.relays) {
       try {
-        const driver = await this.#dialOne(relay, dialled);
-        health?.worked(relay.url);
+        const connection = await this.#dialOne(relay, dialled);
+        failures?.worked(relay.url);
         chosen?.(relay);
-        return driver;
+        return connection;
       } catch (error) {
         if (!(error instanceof ImxpError)) throw error;
-        health?.failed(relay.url);
+        failures?.failed(relay.url);
         last = error;
         if (error.code === 'SASL_REFUSED' || error.code === 'SASL_NO_MECHANISM') break;
       }
@@ -59,7 +59,7 @@ export class Dialling {
       );
     }
     const stream = duplexOf(await openPageStream(relay.url, limits.connectTimeoutMs));
-    const driver = new Connection(
+    const connection = new Connection(
       stream,
       { role: 'initiator', profiles, limits },
       {
@@ -70,12 +70,15 @@ export class Dialling {
       },
     );
     try {
-      await driver.greeted();
+      await connection.greeted();
       // Layers of SASL are for those without TLS; a browser that wants protection has wss.
-      if (credentials !== undefined) await authenticate(driver, { ...credentials, qops: ['auth'] }, { domain, limits });
-      return driver;
+      if (credentials !== undefined)
+        await authenticate(connection, { ...credentials, qops: ['auth'] }, { domain, limits });
+      return connection;
     } catch (error) {
-      driver.destroy(error instanceof ImxpError ? error : new LocalError('CLOSED', String(error), { cause: error }));
+      connection.destroy(
+        error instanceof ImxpError ? error : new LocalError('CLOSED', String(error), { cause: error }),
+      );
       throw error;
     }
   }
@@ -86,7 +89,7 @@ function browserSecurity(stream: Duplex): SecuredStream {
   return { stream, protocol: 'TLS', cipher: '', authorized: true };
 }
 
-/** A {@link PageStream} has what a driver uses of a stream of Node. */
+/** A {@link PageStream} has what a connection uses of a stream of Node. */
 function duplexOf(stream: PageStream | Duplex): Duplex {
   return stream as Duplex;
 }

@@ -122,7 +122,7 @@ export class Observer {
   async #address(domain: string, address: string, port: number): Promise<AddressSeen> {
     const url = writeRelayUrl('tcp', address, port);
     try {
-      const driver = await dial({
+      const connection = await dial({
         relays: [{ transport: 'tcp', host: address, port, url }],
         domain,
         tls: 'require',
@@ -131,8 +131,8 @@ export class Observer {
         limits: LIMITS,
         owner: { ended: () => {} },
       });
-      const { protocol = 'TLS' } = driver.security ?? {};
-      await driver.release();
+      const { protocol = 'TLS' } = connection.security ?? {};
+      await connection.release();
       return { address, ok: true, says: `answers, ${protocol}, the certificate names ${domain}` };
     } catch (error) {
       return { address, ok: false, says: describe(error) };

@@ -77,7 +77,7 @@ export class RelayConnector implements Connector {
   readonly dialect: Dialect;
   readonly #settings: EndpointSettings;
   readonly #dialling: Dialling;
-  readonly #health = new RecentFailures();
+  readonly #failures = new RecentFailures();
 
   constructor(settings: EndpointSettings, dialect: Dialect) {
     this.dialect = dialect;
@@ -95,12 +95,12 @@ export class RelayConnector implements Connector {
   }
 
   async open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<RelayConnection> {
-    const line = new Line(receiver, this.#health);
+    const line = new Line(receiver, this.#failures);
     const relays = await this.#dialling.relays();
-    const driver = await this.#dial(line, than === undefined ? relays : preferredTo(than, relays));
-    line.driver = driver;
+    const connection = await this.#dial(line, than === undefined ? relays : preferredTo(than, relays));
+    line.connection = connection;
     try {
-      const started = await driver.start(
+      const started = await connection.start(
         { profiles: [this.#proposal(attach)] },
         { codec: meshErrors(this.dialect), handler: (channel) => line.on(channel) },
       );
@@ -110,18 +110,18 @@ export class RelayConnector implements Connector {
         channel: started.channel,
         relay: line.relay,
         preferred: preferredTo(line.relay, relays).length === 0,
-        further: (closed) => this.#further(driver, closed),
-        release: () => driver.release(),
+        further: (closed) => this.#further(connection, closed),
+        release: () => connection.release(),
       };
     } catch (error) {
-      this.#health.failed(line.relay);
-      await driver.release();
+      this.#failures.failed(line.relay);
+      await connection.release();
       throw error;
     }
   }
 
-  async #further(driver: Connection, closed: () => void): Promise<EndpointChannel> {
-    const { channel } = await driver.start(
+  async #further(connection: Connection, closed: () => void): Promise<EndpointChannel> {
+    const { channel } = await connection.start(
       { profiles: [this.#proposal(undefined)] },
       {
         codec: meshErrors(this.dialect),
@@ -140,9 +140,9 @@ export class RelayConnector implements Connector {
 
   async #dial(line: Line, relays: readonly DialTarget[]): Promise<Connection> {
     const { domain } = this.#settings;
-    const driver = await this.#dialling.dial({
+    const connection = await this.#dialling.dial({
       relays,
-      health: this.#health,
+      failures: this.#failures,
       chosen: ({ url }) => {
         line.relay = url;
       },
@@ -151,8 +151,12 @@ export class RelayConnector implements Connector {
       ...this.#credentials(),
     });
     // The application or the DNS named the relay: it is no stranger, so windows and messages may be large.
-    driver.identity = { kind: 'relay', domains: [domain], proof: { mechanism: 'chosen', privacy: driver.privacy } };
-    return driver;
+    connection.identity = {
+      kind: 'relay',
+      domains: [domain],
+      proof: { mechanism: 'chosen', privacy: connection.privacy },
+    };
+    return connection;
   }
 
   #credentials(): { readonly credentials?: Credentials } {
@@ -186,18 +190,18 @@ export function attachRefused(
   return new RefusedError('REFUSED', { code, text }, `cannot attach as ${address}: ${code} ${text}`);
 }
 
-/** Turns what a driver and its channel tell about their ends into one. */
+/** Turns what a connection and its channel tell about their ends into one. */
 class Line implements ConnectionOwner {
   readonly #receiver: Receiver;
-  readonly #health: RecentFailures;
-  driver: Connection | undefined;
+  readonly #failures: RecentFailures;
+  connection: Connection | undefined;
   relay = '';
   /** Until then a failure is told by {@link Connector.open}. */
   live = false;
 
-  constructor(receiver: Receiver, health: RecentFailures) {
+  constructor(receiver: Receiver, failures: RecentFailures) {
     this.#receiver = receiver;
-    this.#health = health;
+    this.#failures = failures;
   }
 
   on(channel: EndpointChannel): ChannelHandler {
@@ -205,8 +209,8 @@ class Line implements ConnectionOwner {
       message: (msgno, payload) => this.#receiver.message(channel, msgno, payload),
       closed: () => {
         // The relay closed the only channel: the session is of no more use.
-        const { driver } = this;
-        if (driver !== undefined && !driver.ended) void driver.release();
+        const { connection } = this;
+        if (connection !== undefined && !connection.ended) void connection.release();
       },
     };
   }
@@ -214,7 +218,7 @@ class Line implements ConnectionOwner {
   ended(_driver: Connection, error: ImxpError | undefined): void {
     if (!this.live) return;
     // Another one is tried first, if there is any.
-    this.#health.failed(this.relay);
+    this.#failures.failed(this.relay);
     this.#receiver.ended(error);
   }
 }

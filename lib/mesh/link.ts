@@ -43,7 +43,7 @@ export interface LinkOptions {
    * Opens a session with a relay that is preferred to that of the present one, and gives what to call when it is taken;
    * undefined when there is no such relay. Without it the link stays where it is until it is lost.
    */
-  readonly better?: () => Promise<{ readonly driver: Connection; taken(): void } | undefined>;
+  readonly better?: () => Promise<{ readonly connection: Connection; taken(): void } | undefined>;
   /** After how long it is asked, more or less by chance; 0 never. */
   readonly returnMs?: number;
   /** Whether anything is under way: the link moves only when nothing is, so that nothing overtakes. */
@@ -69,7 +69,7 @@ const CLOSED: Reply = { code: 421, text: 'this relay is shutting down' };
 export class Link implements ConnectionOwner {
   readonly #options: LinkOptions;
   #state: 'idle' | 'connecting' | 'ready' | 'backoff' | 'closed' = 'idle';
-  #driver: Connection | undefined;
+  #connection: Connection | undefined;
   #attempts = 0;
   #lostAt = 0;
   #readyAt = 0;
@@ -97,12 +97,12 @@ export class Link implements ConnectionOwner {
     clearTimeout(this.#timer);
     this.#state = 'closed';
     this.#options.down(CLOSED);
-    await this.#driver?.release('', limitMs);
+    await this.#connection?.release('', limitMs);
   }
 
-  ended(driver: Connection, error: ImxpError | undefined): void {
-    if (driver !== this.#driver) return;
-    this.#driver = undefined;
+  ended(connection: Connection, error: ImxpError | undefined): void {
+    if (connection !== this.#connection) return;
+    this.#connection = undefined;
     if (this.#state !== 'ready') return;
     events.link.publish({
       link: this.name,
@@ -120,22 +120,22 @@ export class Link implements ConnectionOwner {
 
   /** Where the peer of the present session is. */
   get remote(): RemoteAddress | undefined {
-    return this.#state === 'ready' ? this.#driver?.remote : undefined;
+    return this.#state === 'ready' ? this.#connection?.remote : undefined;
   }
 
   /** The session in use or being made ready. */
-  get driver(): Connection | undefined {
-    return this.#driver;
+  get connection(): Connection | undefined {
+    return this.#connection;
   }
 
   /** Leaves the present session in order; the next Data makes another. For a link on which nothing is under way. */
   async renew(): Promise<void> {
-    const driver = this.#driver;
-    if (this.#state !== 'ready' || driver === undefined) return;
-    this.#driver = undefined;
+    const connection = this.#connection;
+    if (this.#state !== 'ready' || connection === undefined) return;
+    this.#connection = undefined;
     clearTimeout(this.#timer);
     this.#rest();
-    await driver.release();
+    await connection.release();
   }
 
   #connect(): void {
@@ -155,44 +155,44 @@ export class Link implements ConnectionOwner {
   }
 
   async #dial(): Promise<void> {
-    const driver = await this.#options.connect();
+    const connection = await this.#options.connect();
     if (this.#state !== 'connecting') {
-      await driver.release();
+      await connection.release();
       return;
     }
-    this.#driver = driver;
-    driver.owner = this;
-    if (driver.ended) throw new TransportError('CONNECTION_LOST', 'the session ended before it was bound');
+    this.#connection = connection;
+    connection.owner = this;
+    if (connection.ended) throw new TransportError('CONNECTION_LOST', 'the session ended before it was bound');
     try {
-      this.#ready(await this.#openAll(driver));
+      this.#ready(await this.#openAll(connection));
     } catch (error) {
-      this.#driver = undefined;
-      await driver.release();
+      this.#connection = undefined;
+      await connection.release();
       throw error;
     }
   }
 
-  #openAll(driver: Connection): Promise<ChannelHandle[]> {
-    const dialect = this.#dialectFor(driver);
-    return Promise.all(Array.from({ length: this.#options.lanes }, () => this.#open(driver, dialect)));
+  #openAll(connection: Connection): Promise<ChannelHandle[]> {
+    const dialect = this.#dialectFor(connection);
+    return Promise.all(Array.from({ length: this.#options.lanes }, () => this.#open(connection, dialect)));
   }
 
   /** The first that the relay offers. Some offer nothing before it is asked for: then the first of all is tried. */
-  #dialectFor(driver: Connection): Dialect {
+  #dialectFor(connection: Connection): Dialect {
     const dialects = this.#options.dialects();
-    const offered = driver.peer?.profiles ?? [];
+    const offered = connection.peer?.profiles ?? [];
     const dialect = dialects.find(({ profile }) => offered.includes(profile)) ?? dialects[0];
     if (dialect === undefined) throw new LocalError('ARGUMENT', 'no dialect to be spoken');
     return dialect;
   }
 
   /** Opens a lane and binds on it for the local domains. */
-  async #open(driver: Connection, dialect: Dialect): Promise<ChannelHandle> {
+  async #open(connection: Connection, dialect: Dialect): Promise<ChannelHandle> {
     const { domains, accept, bound } = this.#options;
     const [first = '', ...others] = domains;
     const transID = newTransId();
     const bind = dialect.encodeInitial({ type: 'bind', relay: first, transID, options: [] });
-    const { channel, content } = await driver.start(
+    const { channel, content } = await connection.start(
       { profiles: [{ uri: dialect.profile, content: bind }] },
       { codec: meshErrors(dialect), handler: accept },
     );
@@ -220,7 +220,7 @@ export class Link implements ConnectionOwner {
     this.#state = 'ready';
     this.#attempts = 0;
     this.#readyAt = performance.now();
-    events.link.publish({ link: this.name, state: 'up', lanes: lanes.length, session: this.#driver?.id ?? '' });
+    events.link.publish({ link: this.name, state: 'up', lanes: lanes.length, session: this.#connection?.id ?? '' });
     this.#options.up(lanes);
     this.#seekLater();
   }
@@ -235,12 +235,12 @@ export class Link implements ConnectionOwner {
 
   /** Moves to a preferred relay where one answers; what does not work out is tried again later. */
   async #seek(): Promise<void> {
-    const present = this.#driver;
+    const present = this.#connection;
     if (this.#state !== 'ready') return;
     let found: Awaited<ReturnType<NonNullable<LinkOptions['better']>>>;
     try {
       found = await this.#options.better?.();
-      if (found !== undefined && (await this.#move(present, found.driver))) {
+      if (found !== undefined && (await this.#move(present, found.connection))) {
         found.taken();
         return;
       }
@@ -248,21 +248,21 @@ export class Link implements ConnectionOwner {
       const { code, message } = asError(error);
       events.link.publish({ link: this.name, state: 'preferred relay failed', error: code, reason: message });
     }
-    await found?.driver.release();
-    if (this.#state === 'ready' && this.#driver === present) this.#seekLater();
+    await found?.connection.release();
+    if (this.#state === 'ready' && this.#connection === present) this.#seekLater();
   }
 
   /** @returns false when it is too late for that, or too much is going on */
-  async #move(present: Connection | undefined, driver: Connection): Promise<boolean> {
-    const lanes = await this.#openAll(driver);
+  async #move(present: Connection | undefined, connection: Connection): Promise<boolean> {
+    const lanes = await this.#openAll(connection);
     for (let looks = 0; looks < QUIET_LOOKS && this.#options.busy?.() === true; looks += 1) {
       await new Promise<void>((resolve) => setTimeout(resolve, QUIET_MS).unref());
     }
-    if (this.#state !== 'ready' || this.#driver !== present || driver.ended) return false;
+    if (this.#state !== 'ready' || this.#connection !== present || connection.ended) return false;
     if (this.#options.busy?.() === true) return false;
-    this.#driver = driver;
-    driver.owner = this;
-    events.link.publish({ link: this.name, state: 'moved', lanes: lanes.length, session: driver.id });
+    this.#connection = connection;
+    connection.owner = this;
+    events.link.publish({ link: this.name, state: 'moved', lanes: lanes.length, session: connection.id });
     this.#ready(lanes);
     void present?.release();
     return true;

@@ -33,7 +33,7 @@ export interface NeighboursOptions {
   readonly tls: TlsService;
   /** What this side serves on the sessions it opens. */
   readonly profiles: ProfileTable;
-  readonly unfinished: ReassemblyBudget;
+  readonly reassembly: ReassemblyBudget;
   /** Where this node listens itself. */
   readonly listening: () => readonly Place[];
 }
@@ -55,7 +55,7 @@ const TOO_MANY: Reply = { code: 450, text: 'relay unavailable: too many other do
 
 export class Neighbours implements Dialer {
   readonly #options: NeighboursOptions;
-  readonly #health = new RecentFailures();
+  readonly #failures = new RecentFailures();
   #config: NodeConfig;
   #resolver: Resolver;
   #routes: RouteTable<Routed>;
@@ -116,8 +116,8 @@ export class Neighbours implements Dialer {
   }
 
   /** The sessions this side opened. */
-  get drivers(): Connection[] {
-    return this.#all().flatMap(({ link: { driver } }) => driver ?? []);
+  get connections(): Connection[] {
+    return this.#all().flatMap(({ link: { connection } }) => connection ?? []);
   }
 
   #all(): Neighbour[] {
@@ -228,25 +228,25 @@ export class Neighbours implements Dialer {
         const preferred = chosen === undefined ? [] : preferredTo(chosen.url, await relays());
         if (preferred.length === 0) return undefined;
         let next = chosen;
-        const driver = await this.#dial(domain, settings, source, link, preferred, (one) => {
+        const connection = await this.#dial(domain, settings, source, link, preferred, (one) => {
           next = one;
         });
         return {
-          driver,
+          connection,
           taken: () => {
             chosen = next;
           },
         };
       },
       lost: () => {
-        if (chosen !== undefined) this.#health.failed(chosen.url);
+        if (chosen !== undefined) this.#failures.failed(chosen.url);
         return alternatives > 0;
       },
       // Anybody can name a domain; what was never reached is not worth more than the Data that ask for it.
       insist: source === 'route',
       accept,
       bound: (channel, transID) => {
-        relay.initiated(channel, transID, () => void channel.driver.release('the binding was terminated'));
+        relay.initiated(channel, transID, () => void channel.connection.release('the binding was terminated'));
       },
       up: (lanes) => target.up(lanes),
       down: (obstacle) => target.down(obstacle),
@@ -263,22 +263,26 @@ export class Neighbours implements Dialer {
     relays: readonly DialTarget[],
     chosen: (relay: DialTarget) => void,
   ) {
-    const driver = await dial({
+    const connection = await dial({
       relays,
-      health: this.#health,
+      failures: this.#failures,
       chosen,
       domain,
       tls: settings.tls,
       service: this.#options.tls,
       profiles: this.#options.profiles,
       limits: this.#config.limits,
-      unfinished: this.#options.unfinished,
+      reassembly: this.#options.reassembly,
       owner,
       ...this.#credentials(settings),
     });
     // The route or the DNS names the relay; TLS proved it by certificate, DIGEST-MD5 by the password it shares with us.
-    driver.identity = { kind: 'relay', domains: [domain], proof: { mechanism: source, privacy: driver.privacy } };
-    return driver;
+    connection.identity = {
+      kind: 'relay',
+      domains: [domain],
+      proof: { mechanism: source, privacy: connection.privacy },
+    };
+    return connection;
   }
 
   /** The local domains, the one the credentials stand for first. */

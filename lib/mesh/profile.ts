@@ -34,25 +34,25 @@ export class MeshProfile implements ServedProfile {
     this.#acceptor = acceptor;
   }
 
-  start(driver: Connection, event: StartEvent, proposal: Proposal): void {
+  start(connection: Connection, event: StartEvent, proposal: Proposal): void {
     // Our own words for it: the peer's would keep the document they came in, as long as the channel lasts.
     const uri = this.uris.find((own) => own === proposal.uri) ?? proposal.uri;
-    const channel = new ChannelHandle(driver, event.channel, uri, this.#errors);
+    const channel = new ChannelHandle(connection, event.channel, uri, this.#errors);
     channel.handler = this.#acceptor.accept(channel);
     if (proposal.content === undefined || proposal.content.length === 0) {
-      driver.accept(event, uri, undefined, channel);
+      connection.accept(event, uri, undefined, channel);
       return;
     }
     const answer = this.#acceptor.initial(channel, proposal.content);
     if (typeof answer === 'string') {
-      driver.accept(event, uri, answer, channel);
+      connection.accept(event, uri, answer, channel);
       return;
     }
     answer.then(
-      (content) => driver.accept(event, uri, content, channel),
+      (content) => connection.accept(event, uri, content, channel),
       (error: unknown) => {
-        events.fault.publish({ session: driver.id, error });
-        driver.refuse(event, error instanceof ImxpError && error.reply ? error.reply : INTERNAL);
+        events.fault.publish({ session: connection.id, error });
+        connection.refuse(event, error instanceof ImxpError && error.reply ? error.reply : INTERNAL);
       },
     );
   }

@@ -30,7 +30,7 @@ export interface AccountWatchOptions {
   readonly accounts: Accounts;
   readonly clock: Clock;
   /** The sessions that peers began. */
-  readonly drivers: () => Iterable<Connection>[];
+  readonly connections: () => Iterable<Connection>[];
   /** Ends what accounts have toward their applications. */
   readonly expel: (accounts: ReadonlySet<string>) => void;
   /** Accounts have other rates than before. */
@@ -206,14 +206,14 @@ export class AccountWatch implements AccountRules {
     if (reasons.size === 0) return;
     this.#options.expel(new Set(reasons.keys()));
     let seen = 0;
-    for (const driver of this.#options.drivers().flatMap((some) => [...some])) {
+    for (const connection of this.#options.connections().flatMap((some) => [...some])) {
       seen += 1;
       if (seen % PORTION === 0) await new Promise((resolve) => setImmediate(resolve));
-      const account = accountsOf(driver.identity).find((one) => reasons.has(one));
-      if (account === undefined || driver.ended) continue;
-      const { id: session, remote } = driver;
+      const account = accountsOf(connection.identity).find((one) => reasons.has(one));
+      if (account === undefined || connection.ended) continue;
+      const { id: session, remote } = connection;
       events.expelled.publish({ session, remote: remote.address, account, reason: reasons.get(account) ?? '' });
-      void driver.release('your account was disabled or removed', RELEASE_MS);
+      void connection.release('your account was disabled or removed', RELEASE_MS);
     }
   }
 

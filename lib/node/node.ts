@@ -135,7 +135,7 @@ export class Node {
       store,
       accounts: this.accounts,
       clock: new TickerClock(),
-      drivers: () => this.#listeners.map((listener) => listener.drivers),
+      connections: () => this.#listeners.map((listener) => listener.connections),
       expel: (accounts) => this.#relay.expel(accounts),
       ratesChanged: () => {
         rates.version += 1;
@@ -168,26 +168,26 @@ export class Node {
     this.#relay.watchAttachments(this.#presence);
     const needs = config.tls.require === 'always' ? (['private'] as const) : [];
     const meshes = this.#dialects.map((dialect) => new MeshProfile(dialect, this.#relay, needs));
-    const unfinished = new ReassemblyBudget(config.limits.unfinishedOctets);
+    const reassembly = new ReassemblyBudget(config.limits.unfinishedOctets);
     this.#neighbours = new Neighbours(config, {
       dialects: this.#dialects,
       relay: this.#relay,
       tls: this.#tls,
       profiles: new ProfileTable(meshes),
-      unfinished,
+      reassembly,
       listening: () => this.listening,
     });
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
     const { limits } = config;
-    const penalties = new LoginThrottle(limits);
+    const throttle = new LoginThrottle(limits);
     const starts = new TokenBuckets({ perSecond: limits.startPerSecond, burst: limits.startBurst });
     const handshakes = new Handshakes(limits.handshakes);
-    const profiles = new ProfileTable([...this.#tuningProfiles(secret, penalties, handshakes), ...meshes]);
+    const profiles = new ProfileTable([...this.#tuningProfiles(secret, throttle, handshakes), ...meshes]);
     const serves = (name: string): boolean => this.#servesName(name);
     this.#listeners = config.listen.map((listen) => {
       const { host, port } = listen;
-      const entrance = this.#entrance(listen, handshakes);
-      return new Listener({ host, port, profiles, limits, penalties, starts, serves, unfinished, ...entrance });
+      const setup = this.#setup(listen, handshakes);
+      return new Listener({ host, port, profiles, limits, throttle, starts, serves, reassembly, ...setup });
     });
   }
 
@@ -247,7 +247,7 @@ export class Node {
 
   /** The number of open sessions that peers began. */
   get sessions(): number {
-    return this.#listeners.reduce((sum, listener) => sum + listener.drivers.size, 0);
+    return this.#listeners.reduce((sum, listener) => sum + listener.connections.size, 0);
   }
 
   /**
@@ -304,12 +304,12 @@ export class Node {
   }
 
   async #facts() {
-    const { links, drivers } = this.#neighbours;
+    const { links, connections } = this.#neighbours;
     const { attachments, bindings, outstanding, held } = this.#relay;
     return {
       domains: this.#config.domains,
       listening: this.listening.map(written),
-      sessions: await countSessions([...this.#listeners.map((listener) => listener.drivers), drivers]),
+      sessions: await countSessions([...this.#listeners.map((listener) => listener.connections), connections]),
       attachments,
       bindings,
       accounts: await this.#watch.counts(),
@@ -332,12 +332,12 @@ export class Node {
   }
 
   /** What is in front of BEEP on a listener. */
-  #entrance({ transport, path, origins, host }: ListenConfig, handshakes: Handshakes): { entrance?: ConnectionSetup } {
+  #setup({ transport, path, origins, host }: ListenConfig, handshakes: Handshakes): { setup?: ConnectionSetup } {
     if (transport === 'tcp') return {};
     const knows = (name: string): boolean => name === host || this.#servesName(name) || this.#isBelow(name);
     const rules = { path: path ?? '/', origins: origins ?? [], knows };
     return {
-      entrance: new ConnectionSetup({ transport, rules, tls: this.#tls, handshakes, limits: this.#config.limits }),
+      setup: new ConnectionSetup({ transport, rules, tls: this.#tls, handshakes, limits: this.#config.limits }),
     };
   }
 
@@ -346,7 +346,7 @@ export class Node {
     return this.#config.domains.some((domain) => name.toLowerCase().endsWith(`.${domain}`));
   }
 
-  #tuningProfiles(secret: Buffer, penalties: LoginThrottle, handshakes: Handshakes): ServedProfile[] {
+  #tuningProfiles(secret: Buffer, throttle: LoginThrottle, handshakes: Handshakes): ServedProfile[] {
     const { domains, sasl, tls, compatibility } = this.#config;
     const settings: ServerSettings = {
       mechanisms: sasl.mechanisms,
@@ -363,7 +363,7 @@ export class Node {
     const profiles: ServedProfile[] = [];
     const draft = compatibility.draftNames;
     if (this.#tls.canServe) profiles.push(new TlsProfile(this.#tls, handshakes, draft));
-    profiles.push(...SaslProfile.all(settings, penalties, { privately: tls.require === 'always', draft }));
+    profiles.push(...SaslProfile.all(settings, throttle, { privately: tls.require === 'always', draft }));
     return profiles;
   }
 

@@ -42,7 +42,7 @@ interface Queued {
 export class ChannelHandle {
   readonly number: number;
   readonly profile: string;
-  readonly driver: Connection;
+  readonly connection: Connection;
   readonly #codec: ErrorCodec;
   #handler: ChannelHandler | undefined;
   #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening';
@@ -50,35 +50,35 @@ export class ChannelHandle {
   #octets = 0;
   #queued: Queued[] | undefined;
 
-  constructor(driver: Connection, number: number, profile: string, codec: ErrorCodec) {
-    this.driver = driver;
+  constructor(connection: Connection, number: number, profile: string, codec: ErrorCodec) {
+    this.connection = connection;
     this.#codec = codec;
     this.number = number;
     this.profile = profile;
   }
 
   get id(): string {
-    return `${this.driver.id}/${this.number}`;
+    return `${this.connection.id}/${this.number}`;
   }
 
   get session(): string {
-    return this.driver.id;
+    return this.connection.id;
   }
 
   get identity(): Identity {
-    return this.driver.identity;
+    return this.connection.identity;
   }
 
   get privacy(): boolean {
-    return this.driver.privacy;
+    return this.connection.privacy;
   }
 
   get remote(): { readonly address: string; readonly port: number } {
-    return this.driver.remote;
+    return this.connection.remote;
   }
 
   get initiator(): boolean {
-    return this.driver.role === 'initiator';
+    return this.connection.role === 'initiator';
   }
 
   get open(): boolean {
@@ -114,7 +114,7 @@ export class ChannelHandle {
     if (pending === undefined) return recalled;
     const msgnos = new Set<number>();
     for (const [msgno, { sink }] of pending) if (sink !== undefined && picked(sink)) msgnos.add(msgno);
-    for (const msgno of this.driver.withdraw(this.number, msgnos)) {
+    for (const msgno of this.connection.withdraw(this.number, msgnos)) {
       const { sink, octets = 0 } = pending.get(msgno) ?? {};
       pending.delete(msgno);
       this.#octets -= octets;
@@ -127,22 +127,22 @@ export class ChannelHandle {
   reply(msgno: number, kind: 'RPY' | 'ERR', payload: Payload): void {
     if (this.#state === 'closed') return;
     const message: Outbound = { kind, msgno, payload };
-    this.driver.send(this.number, message);
+    this.connection.send(this.number, message);
   }
 
   /** The user took responsibility for that many received octets. */
   consume(octets: number): void {
-    if (this.#state !== 'closed') this.driver.consume(this.number, octets);
+    if (this.#state !== 'closed') this.connection.consume(this.number, octets);
   }
 
   close(code: number, text: string): void {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
     // A refusal reopens the channel and the end of the session is told to the handler: nothing is left to do here.
-    this.driver.closeChannel(this.number, code, text).catch(() => undefined);
+    this.connection.closeChannel(this.number, code, text).catch(() => undefined);
   }
 
-  // ---- the driver's side ----------------------------------------------------------------------------------------
+  // ---- the connection's side ----------------------------------------------------------------------------------------
 
   set handler(handler: ChannelHandler) {
     this.#handler = handler;
@@ -228,12 +228,12 @@ export class ChannelHandle {
 
   tick(now: number): void {
     if (this.#pending === undefined) return;
-    const { deliveryTimeoutMs, stalledTimeoutMs } = this.driver;
+    const { deliveryTimeoutMs, stalledTimeoutMs } = this.connection;
     for (const pending of this.#pending.values()) {
       // Replies come in the order of the requests: the oldest one holds up all others, and what they occupy.
       if (stalledTimeoutMs > 0 && now - pending.deadline + deliveryTimeoutMs >= stalledTimeoutMs) {
         const error = new TransportError('TIMED_OUT', `a request was not answered within ${stalledTimeoutMs} ms`);
-        this.driver.destroy(error);
+        this.connection.destroy(error);
         return;
       }
       if (pending.sink === undefined) continue;
@@ -246,10 +246,10 @@ export class ChannelHandle {
 
   #send(payload: Payload, sink: ReplySink): void {
     const octets = octetsOf(payload);
-    const msgno = this.driver.send(this.number, { kind: 'MSG', payload });
+    const msgno = this.connection.send(this.number, { kind: 'MSG', payload });
     this.#pending ??= new Map();
     if (this.#pending.size === 0) ticker.add(this);
-    this.#pending.set(msgno, { sink, octets, deadline: ticker.now + this.driver.deliveryTimeoutMs });
+    this.#pending.set(msgno, { sink, octets, deadline: ticker.now + this.connection.deliveryTimeoutMs });
     this.#octets += octets;
   }
 }

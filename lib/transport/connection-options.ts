@@ -1,4 +1,4 @@
-/** What a driver is made with, and what it is asked for and gives. */
+/** What a connection is made with, and what it is asked for and gives. */
 import type { Duplex } from 'node:stream';
 import type { Role } from '../beep/session.js';
 import type { Limits } from '../config/limits.js';
@@ -32,12 +32,12 @@ export type ConnectionLimits = Pick<
   | 'channels'
 >;
 
-/** Told about the life of a driver; the listener, the dialer or a link. */
+/** Told about the life of a connection; the listener, the dialer or a link. */
 export interface ConnectionOwner {
   /** The connection is gone. `error` is undefined after an orderly release. */
-  ended(driver: Connection, error: ImxpError | undefined): void;
+  ended(connection: Connection, error: ImxpError | undefined): void;
   /** The peer's identity became known or changed. */
-  identified?(driver: Connection): void;
+  identified?(connection: Connection): void;
 }
 
 /** What holds for all connections of a listener, or of a dialer: made once for all of them. */
@@ -50,7 +50,7 @@ export interface ConnectionRules {
   /** How often an identity may start channels; as often as it likes unless given. */
   readonly starts?: TokenBuckets;
   /** Where it is counted what sessions hold of messages that are not complete. */
-  readonly unfinished?: ReassemblyBudget;
+  readonly reassembly?: ReassemblyBudget;
 }
 
 /** What is known of one connection. */

@@ -42,76 +42,76 @@ interface Entered {
 
 export class ConnectionSetup {
   readonly #options: ConnectionSetupOptions;
-  readonly #door: UpgradeServer;
+  readonly #upgrades: UpgradeServer;
   readonly #handshakes: Handshakes;
   /** The WebSockets of strangers. */
   readonly #strangers = new WeakMap<Connection, WebSocketStream>();
 
   constructor(options: ConnectionSetupOptions) {
     this.#options = options;
-    this.#door = new UpgradeServer(options.rules, options.limits);
+    this.#upgrades = new UpgradeServer(options.rules, options.limits);
     this.#handshakes = options.handshakes ?? new Handshakes();
   }
 
   /**
-   * Brings a connection to where BEEP begins and has the driver begin there, or end with the reason.
+   * Brings a connection to where BEEP begins and has the connection begin there, or end with the reason.
    *
-   * @param driver made with `opening`
+   * @param connection made with `opening`
    * @param refused it is only told that it is refused
    */
-  async admit(driver: Connection, socket: Socket, refused: boolean): Promise<void> {
+  async admit(connection: Connection, socket: Socket, refused: boolean): Promise<void> {
     const { upgradeTimeoutMs, closeTimeoutMs } = this.#options.limits;
     const ms = refused ? Math.min(closeTimeoutMs, upgradeTimeoutMs) : upgradeTimeoutMs;
     const late = new AbortController();
     const timer = setTimeout(() => {
       late.abort();
-      driver.destroy(new TransportError('TIMED_OUT', `no BEEP session was asked for within ${ms} ms`));
+      connection.destroy(new TransportError('TIMED_OUT', `no BEEP session was asked for within ${ms} ms`));
     }, ms);
     socket.on('error', ignore);
     try {
-      const { stream, security } = await this.#enter(driver, socket, late.signal);
-      driver.renew(stream, security === undefined ? {} : { security });
+      const { stream, security } = await this.#enter(connection, socket, late.signal);
+      connection.renew(stream, security === undefined ? {} : { security });
       // What was put back waits in a stream that stands still.
       stream.resume();
-      if (refused) driver.turnAway();
+      if (refused) connection.turnAway();
     } catch (error) {
       const known = error instanceof ImxpError;
-      driver.destroy(known ? error : new LocalError('CLOSED', String(error), { cause: error }));
+      connection.destroy(known ? error : new LocalError('CLOSED', String(error), { cause: error }));
     } finally {
       clearTimeout(timer);
     }
   }
 
-  /** The driver's peer has said who it is: what held for strangers holds no more. */
-  trust(driver: Connection): void {
-    this.#strangers.get(driver)?.trust();
-    this.#strangers.delete(driver);
+  /** The connection's peer has said who it is: what held for strangers holds no more. */
+  trust(connection: Connection): void {
+    this.#strangers.get(connection)?.trust();
+    this.#strangers.delete(connection);
   }
 
-  async #enter(driver: Connection, socket: Socket, signal: AbortSignal): Promise<Entered> {
+  async #enter(connection: Connection, socket: Socket, signal: AbortSignal): Promise<Entered> {
     const { transport, limits } = this.#options;
     // The others speak first: a listener that waits for them answers each at once.
     const speech = transport === 'any' ? await sniffProtocol(socket, limits.greetingHoldMs) : SPEECH[transport];
     if (speech === 'beep') return { stream: socket };
-    if (speech === 'http') return { stream: await this.#webSocket(driver, socket) };
-    const security = await this.#secured(driver, socket, signal);
-    return { stream: await this.#webSocket(driver, security.stream), security };
+    if (speech === 'http') return { stream: await this.#webSocket(connection, socket) };
+    const security = await this.#secured(connection, socket, signal);
+    return { stream: await this.#webSocket(connection, security.stream), security };
   }
 
-  async #secured(driver: Connection, socket: Socket, signal: AbortSignal): Promise<SecuredStream> {
+  async #secured(connection: Connection, socket: Socket, signal: AbortSignal): Promise<SecuredStream> {
     const { tls } = this.#options;
     if (tls?.canServe !== true) throw new RemoteProtocolError('TLS_REFUSED', 'the peer began TLS and there is none');
-    const secured = await this.#handshakes.admit(driver, async () => {
+    const secured = await this.#handshakes.admit(connection, async () => {
       const hello = await peekHello(socket, Buffer.alloc(0), signal);
       return tls.accept(socket, hello, undefined, signal);
     });
-    announceTls(driver, secured);
+    announceTls(connection, secured);
     return secured;
   }
 
-  async #webSocket(driver: Connection, stream: Duplex): Promise<WebSocketStream> {
-    const webSocket = await this.#door.receive(stream);
-    this.#strangers.set(driver, webSocket);
+  async #webSocket(connection: Connection, stream: Duplex): Promise<WebSocketStream> {
+    const webSocket = await this.#upgrades.receive(stream);
+    this.#strangers.set(connection, webSocket);
     return webSocket;
   }
 }

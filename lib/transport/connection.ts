@@ -358,7 +358,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
   }
 
   holds(octets: number): void {
-    if (this.#phase !== 'ended') this.#rules.unfinished?.change(this, octets);
+    if (this.#phase !== 'ended') this.#rules.reassembly?.change(this, octets);
   }
 
   /** Whether the first octets are those of another service, in which case that is said instead of a fault of its frames. */
@@ -424,7 +424,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
   left(): void {
     this.#phase = 'tuning';
     this.#clearDeadline();
-    this.#rules.unfinished?.forget(this);
+    this.#rules.reassembly?.forget(this);
     this.#channels.drop(this.#session);
   }
 
@@ -449,7 +449,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
     this.#phase = 'ended';
     this.#clearDeadline();
     this.#pump.stop();
-    this.#rules.unfinished?.forget(this);
+    this.#rules.reassembly?.forget(this);
     this.#channels.drop(this.#session);
     this.#channels.end(error ?? this.#gone(), error === undefined);
     events.closed.publish({

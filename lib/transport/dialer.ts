@@ -33,7 +33,7 @@ export interface DialTarget extends RelayLocation {
 export interface DialOptions {
   /** Tried in this order, but for those that failed recently. */
   readonly relays: readonly DialTarget[];
-  readonly health?: RecentFailures;
+  readonly failures?: RecentFailures;
   /** Told which relay it was in the end. */
   readonly chosen?: (relay: DialTarget) => void;
   /** The domain whose relay is wanted: its certificate must name it, and it goes into serverName. */
@@ -46,7 +46,7 @@ export interface DialOptions {
   readonly profiles: ProfileTable;
   readonly limits: Limits;
   /** Where it is counted what sessions hold of messages that are not complete. */
-  readonly unfinished?: ReassemblyBudget;
+  readonly reassembly?: ReassemblyBudget;
   readonly owner: ConnectionOwner;
 }
 
@@ -61,18 +61,18 @@ const HURRIED_GREETING_MS = 5000;
  * SASL_REFUSED | TLS_REFUSED, RemoteProtocolError TLS_FAILED …
  */
 export async function dial(options: DialOptions): Promise<Connection> {
-  const { health, chosen } = options;
-  const relays = health?.sort(options.relays) ?? options.relays;
+  const { failures, chosen } = options;
+  const relays = failures?.sort(options.relays) ?? options.relays;
   let last: ImxpError = new LocalError('ARGUMENT', 'no relay to connect to');
   for (const relay of relays) {
     try {
-      const driver = await dialRelay(relay, relay === relays.at(-1) ? options : hurried(options));
-      health?.worked(relay.url);
+      const connection = await dialRelay(relay, relay === relays.at(-1) ? options : hurried(options));
+      failures?.worked(relay.url);
       chosen?.(relay);
-      return driver;
+      return connection;
     } catch (error) {
       if (!(error instanceof ImxpError)) throw error;
-      health?.failed(relay.url);
+      failures?.failed(relay.url);
       last = error;
       // Another relay of the same domain knows the same passwords.
       if (error.code === 'SASL_REFUSED' || error.code === 'SASL_NO_MECHANISM') break;
@@ -113,24 +113,29 @@ async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack)
   const socket = await open(relay, options.limits.connectTimeoutMs);
   const { localAddress, localPort } = socket;
   const { stream, security } = await reach(relay, socket, options, stack);
-  const { profiles, limits, unfinished } = options;
-  const counted = unfinished === undefined ? {} : { unfinished };
+  const { profiles, limits, reassembly } = options;
+  const counted = reassembly === undefined ? {} : { reassembly };
   const rules = { role: 'initiator', profiles, limits, ...counted } as const;
-  const driver = new Connection(stream, rules, {
+  const connection = new Connection(stream, rules, {
     remote: { address: socket.remoteAddress ?? relay.host, port: relay.port },
     local: { address: localAddress ?? '', port: localPort ?? 0 },
     owner: options.owner,
     ...(security === undefined ? {} : { security }),
   });
-  events.opened.publish({ session: driver.id, remote: driver.remote.address, port: relay.port, role: 'initiator' });
-  if (security !== undefined) announceTls(driver, security);
+  events.opened.publish({
+    session: connection.id,
+    remote: connection.remote.address,
+    port: relay.port,
+    role: 'initiator',
+  });
+  if (security !== undefined) announceTls(connection, security);
   try {
-    await driver.greeted();
-    await secure(driver, options, stack);
-    if (options.credentials !== undefined) await authenticate(driver, options.credentials, options);
-    return driver;
+    await connection.greeted();
+    await secure(connection, options, stack);
+    if (options.credentials !== undefined) await authenticate(connection, options.credentials, options);
+    return connection;
   } catch (error) {
-    driver.destroy(error instanceof ImxpError ? error : new LocalError('CLOSED', String(error), { cause: error }));
+    connection.destroy(error instanceof ImxpError ? error : new LocalError('CLOSED', String(error), { cause: error }));
     throw error;
   }
 }

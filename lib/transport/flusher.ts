@@ -1,5 +1,5 @@
 /**
- * Collects the drivers that have something to write and lets each write once per turn of the event loop, after all
+ * Collects the connections that have something to write and lets each write once per turn of the event loop, after all
  * sockets that had input were read: one system call carries all that a turn produced.
  */
 
@@ -10,7 +10,7 @@ export interface Flushable {
 let queue: Flushable[] = [];
 let scheduled = false;
 
-/** Flushes the driver at the end of this turn. The caller makes sure not to ask twice. */
+/** Flushes the connection at the end of this turn. The caller makes sure not to ask twice. */
 export function flushLater(member: Flushable): void {
   queue.push(member);
   if (!scheduled) {

@@ -1,5 +1,5 @@
 /**
- * Accepts connections and makes a driver of each, within the limits on sessions. What a session may do is not decided here.
+ * Accepts TCP connections and starts a BEEP session on each, within the limits on sessions. What a session may do is not decided here.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Limits } from '../config/limits.js';
@@ -24,15 +24,15 @@ export interface ListenerOptions {
   /** Whether this node acts under a server name. */
   readonly serves?: (serverName: string) => boolean;
   /** Addresses that failed to authenticate too often are turned away. */
-  readonly penalties?: LoginThrottle;
+  readonly throttle?: LoginThrottle;
   /** How often an identity may start channels; as often as it likes unless given. */
   readonly starts?: TokenBuckets;
   /** Where it is counted what sessions hold of messages that are not complete. */
-  readonly unfinished?: ReassemblyBudget;
+  readonly reassembly?: ReassemblyBudget;
   /** Told about each session that was opened and has ended. */
   readonly owner?: ConnectionOwner;
   /** What a connection passes before BEEP begins; without it BEEP begins at once, over TCP. */
-  readonly entrance?: ConnectionSetup;
+  readonly setup?: ConnectionSetup;
 }
 
 /** Seconds of silence after which TCP asks whether the peer is still there. */
@@ -43,7 +43,7 @@ const TURNED_AWAY = 1000;
 export class Listener implements ConnectionOwner {
   readonly #options: ListenerOptions;
   readonly #server: Server;
-  readonly #drivers = new Set<Connection>();
+  readonly #connections = new Set<Connection>();
   readonly #strangers = new FairLimit<Connection>();
   /** The timer that ends each session of a stranger. */
   readonly #lifetimes = new Map<Connection, NodeJS.Timeout>();
@@ -86,8 +86,8 @@ export class Listener implements ConnectionOwner {
     return typeof address === 'object' && address !== null ? address.port : this.#options.port;
   }
 
-  get drivers(): ReadonlySet<Connection> {
-    return this.#drivers;
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections;
   }
 
   set limits(limits: Limits) {
@@ -105,25 +105,25 @@ export class Listener implements ConnectionOwner {
   /** Ends all sessions in order; resolves when they are gone, after `limitMs` or `closeTimeoutMs` at the latest. */
   async release(text: string, limitMs?: number): Promise<void> {
     this.stop();
-    await Promise.all([...this.#drivers].map((driver) => driver.release(text, limitMs)));
+    await Promise.all([...this.#connections].map((connection) => connection.release(text, limitMs)));
   }
 
-  ended(driver: Connection, error: ImxpError | undefined): void {
-    this.#drivers.delete(driver);
-    this.#forget(driver);
-    const { address } = driver.remote;
+  ended(connection: Connection, error: ImxpError | undefined): void {
+    this.#connections.delete(connection);
+    this.#forget(connection);
+    const { address } = connection.remote;
     const left = (this.#perAddress.get(address) ?? 1) - 1;
     if (left === 0) this.#perAddress.delete(address);
     else this.#perAddress.set(address, left);
-    this.#options.owner?.ended(driver, error);
+    this.#options.owner?.ended(connection, error);
   }
 
-  identified(driver: Connection): void {
-    if (driver.identity.kind !== 'none') {
-      this.#forget(driver);
-      this.#options.entrance?.trust(driver);
+  identified(connection: Connection): void {
+    if (connection.identity.kind !== 'none') {
+      this.#forget(connection);
+      this.#options.setup?.trust(connection);
     }
-    this.#options.owner?.identified?.(driver);
+    this.#options.owner?.identified?.(connection);
   }
 
   #accept(socket: Socket): void {
@@ -134,44 +134,44 @@ export class Listener implements ConnectionOwner {
     }
     const address = plainAddress(remoteAddress);
     const refuse = this.#obstacle(address);
-    const { entrance } = this.#options;
-    const driver = new Connection(socket, this.#rules, {
+    const { setup } = this.#options;
+    const connection = new Connection(socket, this.#rules, {
       remote: { address, port: remotePort ?? 0 },
       local: this.#localOf(socket),
       owner: this,
       ...(refuse === undefined ? {} : { refuse }),
-      opening: entrance !== undefined,
+      opening: setup !== undefined,
     });
-    this.#drivers.add(driver);
+    this.#connections.add(connection);
     this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
     if (refuse !== undefined) {
       // RFC 3080 §2.4: an unavailable listener says so instead of greeting, and both close.
       events.refused.publish({
-        session: driver.id,
+        session: connection.id,
         remote: address,
         what: 'session',
         code: refuse.code,
         reason: refuse.text,
       });
-      if (entrance === undefined) driver.turnAway();
-      else void entrance.admit(driver, socket, true);
+      if (setup === undefined) connection.turnAway();
+      else void setup.admit(connection, socket, true);
       return;
     }
-    events.opened.publish({ session: driver.id, remote: address, port: remotePort ?? 0, role: 'listener' });
-    this.#strangers.add(driver, hostOf(address));
-    this.#lifetimes.set(driver, this.#lifetime(driver));
-    void entrance?.admit(driver, socket, false);
+    events.opened.publish({ session: connection.id, remote: address, port: remotePort ?? 0, role: 'listener' });
+    this.#strangers.add(connection, hostOf(address));
+    this.#lifetimes.set(connection, this.#lifetime(connection));
+    void setup?.admit(connection, socket, false);
   }
 
   #rulesFor(limits: Limits): ConnectionRules {
-    const { profiles, serves, starts, unfinished } = this.#options;
+    const { profiles, serves, starts, reassembly } = this.#options;
     return {
       role: 'listener',
       profiles,
       limits,
       ...(serves === undefined ? {} : { serves }),
       ...(starts === undefined ? {} : { starts }),
-      ...(unfinished === undefined ? {} : { unfinished }),
+      ...(reassembly === undefined ? {} : { reassembly }),
     };
   }
 
@@ -184,12 +184,12 @@ export class Listener implements ConnectionOwner {
 
   #obstacle(address: string): Reply | undefined {
     const { sessions, sessionsPerAddress } = this.#limits;
-    const banMs = this.#options.penalties?.bannedFor(address) ?? 0;
+    const banMs = this.#options.throttle?.bannedFor(address) ?? 0;
     if (banMs > 0) {
       const minutes = Math.ceil(banMs / 60_000);
       return { code: 421, text: `too many failed authentications from your address; try again in ${minutes} minutes` };
     }
-    if (this.#drivers.size >= sessions) return { code: 421, text: 'too many sessions; try again later' };
+    if (this.#connections.size >= sessions) return { code: 421, text: 'too many sessions; try again later' };
     if ((this.#perAddress.get(address) ?? 0) >= sessionsPerAddress) {
       return { code: 421, text: 'too many sessions from your address' };
     }
@@ -204,14 +204,17 @@ export class Listener implements ConnectionOwner {
     oldest?.destroy(new TransportError('BUSY', 'made room for a newer session: too many are not authenticated'));
   }
 
-  #lifetime(driver: Connection): NodeJS.Timeout {
+  #lifetime(connection: Connection): NodeJS.Timeout {
     const ms = this.#limits.unauthenticatedLifetimeMs;
-    return setTimeout(() => driver.destroy(new TransportError('TIMED_OUT', `not authenticated within ${ms} ms`)), ms);
+    return setTimeout(
+      () => connection.destroy(new TransportError('TIMED_OUT', `not authenticated within ${ms} ms`)),
+      ms,
+    );
   }
 
-  #forget(driver: Connection): void {
-    clearTimeout(this.#lifetimes.get(driver));
-    this.#lifetimes.delete(driver);
-    this.#strangers.remove(driver);
+  #forget(connection: Connection): void {
+    clearTimeout(this.#lifetimes.get(connection));
+    this.#lifetimes.delete(connection);
+    this.#strangers.remove(connection);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The channels of one driver by number, how they come and go, asked by either side, and who waits for that. Knows no
+ * The channels of one connection by number, how they come and go, asked by either side, and who waits for that. Knows no
  * transport.
  */
 import type { Greeting, SessionEvent, StartEvent } from '../beep/event.js';
@@ -23,7 +23,7 @@ export type ChannelEvent = Exclude<
 >;
 
 export class OpenChannels {
-  readonly #driver: Connection;
+  readonly #connection: Connection;
   readonly #rules: ConnectionRules;
   readonly #handles = new Numbered<ChannelHandle>();
   /** Made when this side asks for something. */
@@ -33,8 +33,8 @@ export class OpenChannels {
   /** How often this identity may start channels. */
   #startAllowance: TokenBucket | undefined;
 
-  constructor(driver: Connection, rules: ConnectionRules) {
-    this.#driver = driver;
+  constructor(connection: Connection, rules: ConnectionRules) {
+    this.#connection = connection;
     this.#rules = rules;
   }
 
@@ -66,7 +66,7 @@ export class OpenChannels {
         this.get(event.channel)?.replied(event.msgno, event.kind, event.payload);
         return;
       case 'answer':
-        this.#driver.consume(event.channel, event.payload.length);
+        this.#connection.consume(event.channel, event.payload.length);
         return;
       case 'nul':
         // No profile served here asks one-to-many questions, so no request was answered by this.
@@ -108,7 +108,7 @@ export class OpenChannels {
     const waiter = this.#pending?.started(event.channel);
     if (waiter === undefined) return;
     if (waiter.use.tuning === true) this.#tuning = event.channel;
-    const channel = new ChannelHandle(this.#driver, event.channel, event.uri, waiter.use.codec);
+    const channel = new ChannelHandle(this.#connection, event.channel, event.uri, waiter.use.codec);
     const handler = waiter.use.handler?.(channel);
     if (handler !== undefined) channel.handler = handler;
     this.register(session, channel);
@@ -130,16 +130,16 @@ export class OpenChannels {
       const name = event.serverName === '' ? 'an empty serverName' : event.serverName;
       return { code: 550, text: `${name} is not served here` };
     }
-    const choice = profiles.choose(event.proposals, this.#driver.conditions);
+    const choice = profiles.choose(event.proposals, this.#connection.conditions);
     if ('code' in choice) return choice;
-    choice.profile.start(this.#driver, event, choice.proposal);
+    choice.profile.start(this.#connection, event, choice.proposal);
     return undefined;
   }
 
   /** Why no further channel may be started now, if so. */
   #excess(): Reply | undefined {
     const { limits, starts } = this.#rules;
-    const { identity, known } = this.#driver;
+    const { identity, known } = this.#connection;
     if (!known) return this.#handles.size < limits.unauthenticatedChannels ? undefined : TOO_MANY_CHANNELS;
     if (starts === undefined || identity.kind === 'none') return undefined;
     this.#startAllowance ??= starts.of(keyOf(identity));
@@ -156,7 +156,7 @@ export class OpenChannels {
   register(session: Session, channel: ChannelHandle): void {
     this.#handles.set(channel.number, channel);
     // A wider window from the start: 4,096 octets a round trip would be the ceiling otherwise. Strangers keep that.
-    if (this.#driver.known) session.window(channel.number, this.#rules.limits.windowOctets);
+    if (this.#connection.known) session.window(channel.number, this.#rules.limits.windowOctets);
     channel.opened();
   }
 
@@ -164,7 +164,7 @@ export class OpenChannels {
   identified(session: Session): void {
     const { limits } = this.#rules;
     this.#startAllowance = undefined;
-    if (!this.#driver.known) return;
+    if (!this.#connection.known) return;
     session.messageOctets = limits.messageOctets;
     for (const { number } of this.#handles.values()) session.window(number, limits.windowOctets);
   }

@@ -25,7 +25,7 @@ export interface ServedProfile {
   readonly needs: readonly Condition[];
   readonly forbids: readonly Condition[];
   /** Must answer through {@link Connection.accept} or {@link Connection.refuse}, now or later. */
-  start(driver: Connection, event: StartEvent, proposal: Proposal): void;
+  start(connection: Connection, event: StartEvent, proposal: Proposal): void;
 }
 
 const UNMET: Readonly<Record<Condition, Reply>> = {

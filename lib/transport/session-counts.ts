@@ -5,7 +5,7 @@ import type { Connection } from './connection.js';
 /** A millisecond's worth. */
 const PORTION = 2000;
 
-export async function countSessions(drivers: readonly Iterable<Connection>[]): Promise<SessionCounts> {
+export async function countSessions(connections: readonly Iterable<Connection>[]): Promise<SessionCounts> {
   const counts = {
     listener: 0,
     initiator: 0,
@@ -22,26 +22,26 @@ export async function countSessions(drivers: readonly Iterable<Connection>[]): P
     awaited: 0,
   };
   let seen = 0;
-  for (const driver of drivers.flatMap((some) => [...some])) {
-    if (!driver.ended) count(driver, counts);
+  for (const connection of connections.flatMap((some) => [...some])) {
+    if (!connection.ended) count(connection, counts);
     seen += 1;
     if (seen % PORTION === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   return counts;
 }
 
-function count(driver: Connection, counts: { -readonly [Name in keyof SessionCounts]: number }): void {
-  const { kind } = driver.identity;
-  counts[driver.role] += 1;
+function count(connection: Connection, counts: { -readonly [Name in keyof SessionCounts]: number }): void {
+  const { kind } = connection.identity;
+  counts[connection.role] += 1;
   counts[kind === 'none' ? 'strangers' : kind === 'relay' ? 'relays' : 'endpoints'] += 1;
-  if (driver.privacy) counts.private += 1;
-  if (driver.blocked) counts.blocked += 1;
-  for (const { number } of driver.channels) {
-    const info = driver.channelInfo(number);
+  if (connection.privacy) counts.private += 1;
+  if (connection.blocked) counts.blocked += 1;
+  for (const { number } of connection.channels) {
+    const info = connection.channelInfo(number);
     if (info === undefined) continue;
     counts.channels += 1;
     counts.unsentOctets += info.unsentOctets;
-    const window = driver.windowOf(number);
+    const window = connection.windowOf(number);
     counts.windowOctets += window;
     counts.owed += info.owed;
     counts.awaited += info.awaiting;

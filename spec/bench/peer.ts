@@ -32,18 +32,18 @@ export class Peer {
   receivedOctets = 0;
   /** Told of each message after it was counted. */
   heard: (() => void) | undefined;
-  readonly #driver: Connection;
+  readonly #connection: Connection;
   #channel: ChannelHandle | undefined;
 
-  private constructor(address: string, driver: Connection) {
+  private constructor(address: string, connection: Connection) {
     this.address = address;
-    this.#driver = driver;
+    this.#connection = connection;
   }
 
   static async attach(options: PeerOptions): Promise<Peer> {
     const { port, address, password, authority, transport = 'tcp' } = options;
     const domain = address.split('@')[1] ?? '';
-    const driver = await dial({
+    const connection = await dial({
       relays: [parseRelayUrl(`${transport}://127.0.0.1:${port}`)],
       domain,
       tls: authority === undefined ? 'off' : 'require',
@@ -58,9 +58,9 @@ export class Peer {
       limits: DEFAULT_LIMITS,
       owner: { ended: () => {} },
     });
-    const peer = new Peer(address, driver);
+    const peer = new Peer(address, connection);
     const attach = dialect.encodeInitial({ type: 'attach', endpoint: address, transID: newTransId(), options: [] });
-    const { content } = await driver.start(
+    const { content } = await connection.start(
       { profiles: [{ uri: dialect.profile, content: attach }] },
       { codec: meshErrors(dialect), handler: (channel) => peer.#take(channel) },
     );
@@ -86,11 +86,11 @@ export class Peer {
 
   /** Goes away without a word. */
   drop(): void {
-    this.#driver.destroy(new LocalError('CLOSED', 'the measurement is over'));
+    this.#connection.destroy(new LocalError('CLOSED', 'the measurement is over'));
   }
 
   async leave(): Promise<void> {
-    await this.#driver.release();
+    await this.#connection.release();
   }
 
   #take(channel: ChannelHandle) {

@@ -52,7 +52,7 @@ describe('node/account-watch', () => {
       store,
       accounts,
       clock,
-      drivers: () => [],
+      connections: () => [],
       expel: (names) => expelled.push([...names]),
       ratesChanged: () => {
         ratesChanged += 1;

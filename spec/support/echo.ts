@@ -8,7 +8,7 @@ import { Connection } from '../../lib/transport/connection.js';
 import { Listener, type ListenerOptions } from '../../lib/transport/listener.js';
 import { ProfileTable, type ServedProfile } from '../../lib/transport/profile.js';
 import { rawStream, type Transport } from './raw-websocket.js';
-import { entranceOf, parties, reached } from './transport.js';
+import { parties, reached, setupOf } from './transport.js';
 
 export const ECHO = 'http://example.com/echo';
 
@@ -24,8 +24,8 @@ export function echoProfile(silent = false): ServedProfile {
     tuning: false,
     needs: [],
     forbids: [],
-    start(driver, event, proposal) {
-      const channel = new ChannelHandle(driver, event.channel, proposal.uri, PLAIN_ERRORS);
+    start(connection, event, proposal) {
+      const channel = new ChannelHandle(connection, event.channel, proposal.uri, PLAIN_ERRORS);
       channel.handler = {
         message(msgno, payload) {
           if (!silent) channel.reply(msgno, 'RPY', payload);
@@ -33,7 +33,7 @@ export function echoProfile(silent = false): ServedProfile {
         },
         closed() {},
       };
-      driver.accept(event, proposal.uri, undefined, channel);
+      connection.accept(event, proposal.uri, undefined, channel);
     },
   };
 }
@@ -41,7 +41,7 @@ export function echoProfile(silent = false): ServedProfile {
 /** Listens on a free port of the loopback interface. */
 export async function echoListener(
   options: { readonly limits?: Partial<Limits>; readonly profiles?: readonly ServedProfile[] } & Partial<
-    Pick<ListenerOptions, 'serves' | 'owner' | 'penalties' | 'entrance'>
+    Pick<ListenerOptions, 'serves' | 'owner' | 'throttle' | 'setup'>
   > & { readonly transport?: Transport | 'any' } = {},
 ): Promise<{ readonly listener: Listener; readonly port: number }> {
   const { limits, profiles, transport = 'tcp', ...rest } = options;
@@ -50,7 +50,7 @@ export async function echoListener(
     port: 0,
     profiles: new ProfileTable(profiles ?? [echoProfile()]),
     limits: { ...DEFAULT_LIMITS, ...limits },
-    ...entranceOf(transport, limits),
+    ...setupOf(transport, limits),
     ...rest,
   });
   return { listener, port: await listener.listen() };
@@ -73,7 +73,7 @@ export function foreign(port: number, transport: Transport = 'tcp'): Promise<Dup
 
 /** An initiator with its end as a promise. */
 export interface Initiator {
-  readonly driver: Connection;
+  readonly connection: Connection;
   readonly ended: Promise<ImxpError | undefined>;
 }
 
@@ -93,11 +93,11 @@ export async function initiator(
     end = resolve;
   });
   const rules = { role: 'initiator', profiles: new ProfileTable(options.profiles ?? []), limits } as const;
-  const driver = new Connection(stream, rules, {
+  const connection = new Connection(stream, rules, {
     remote: { address: '127.0.0.1', port },
     local: { address: '127.0.0.1', port: socket.localPort ?? 0 },
     owner: { ended: (_driver, error) => end(error) },
     ...(security === undefined ? {} : { security }),
   });
-  return { driver, ended };
+  return { connection, ended };
 }

@@ -34,21 +34,21 @@ export function parties(): Parties {
 }
 
 /** What a listener of a transport has in front of BEEP. */
-export function entranceOf(
+export function setupOf(
   transport: Transport | 'any',
   limits: Partial<Limits> = {},
   more: Partial<ConnectionSetupOptions> = {},
-): { readonly entrance?: ConnectionSetup } {
+): { readonly setup?: ConnectionSetup } {
   if (transport === 'tcp') return {};
   const rules = { path: '/', origins: [], knows: () => false };
-  const entrance = new ConnectionSetup({
+  const setup = new ConnectionSetup({
     transport,
     rules,
     tls: parties().server,
     limits: { ...DEFAULT_LIMITS, ...limits },
     ...more,
   });
-  return { entrance };
+  return { setup };
 }
 
 export function locationOf(transport: Transport, port: number): RelayLocation {

@@ -11,12 +11,12 @@ import { LoginThrottle } from '../../lib/transport/login-throttle.js';
 import { connected, ECHO, echoListener, foreign, initiator, PLAIN_ERRORS } from '../support/echo.js';
 import { exchangeHttp, type RawAnswer, type Transport, upgradeRequest } from '../support/raw-websocket.js';
 import { readOctets } from '../support/streams.js';
-import { entranceOf, parties, TRANSPORTS } from '../support/transport.js';
+import { parties, setupOf, TRANSPORTS } from '../support/transport.js';
 import { within } from '../support/within.js';
 
 const GREETING = 'RPY 0 0 . 0 52\r\nContent-Type: application/beep+xml\r\n\r\n<greeting />\r\nEND\r\n';
 
-describe('wire/entrance', () => {
+describe('wire/setup', () => {
   let listener: Listener;
   let port: number;
   const open: Duplex[] = [];
@@ -27,8 +27,8 @@ describe('wire/entrance', () => {
     more: Partial<ConnectionSetupOptions> = {},
     options: Parameters<typeof echoListener>[0] = {},
   ): Promise<void> {
-    const entrance = entranceOf(transport, limits, more);
-    ({ listener, port } = await echoListener({ limits, ...options, ...entrance }));
+    const setup = setupOf(transport, limits, more);
+    ({ listener, port } = await echoListener({ limits, ...options, ...setup }));
   }
 
   const socket = async (): Promise<Duplex> => {
@@ -58,7 +58,7 @@ describe('wire/entrance', () => {
 
   afterEach(() => {
     for (const stream of open.splice(0)) stream.destroy();
-    for (const driver of listener.drivers) driver.destroy(new TransportError('CLOSED', 'the spec is over'));
+    for (const connection of listener.connections) connection.destroy(new TransportError('CLOSED', 'the spec is over'));
     listener.stop();
   });
 
@@ -66,14 +66,14 @@ describe('wire/entrance', () => {
     for (const transport of TRANSPORTS) {
       it(`serves ${transport}`, async () => {
         await listen('any');
-        const { driver } = await initiator(port, { transport });
-        await within(5000, driver.greeted(), 'the greeting');
-        const { channel } = await driver.start({ profiles: [{ uri: ECHO }] }, { codec: PLAIN_ERRORS });
+        const { connection } = await initiator(port, { transport });
+        await within(5000, connection.greeted(), 'the greeting');
+        const { channel } = await connection.start({ profiles: [{ uri: ECHO }] }, { codec: PLAIN_ERRORS });
         const { payload } = await within(5000, ask(channel, Buffer.from('\r\nYabba')), 'the reply');
         expect(payload.toString()).to.equal('\r\nYabba');
-        const [accepted] = listener.drivers;
-        expect([driver.privacy, accepted?.privacy]).to.deep.equal(Array(2).fill(transport === 'wss'));
-        await driver.release();
+        const [accepted] = listener.connections;
+        expect([connection.privacy, accepted?.privacy]).to.deep.equal(Array(2).fill(transport === 'wss'));
+        await connection.release();
       });
     }
 
@@ -108,9 +108,9 @@ describe('wire/entrance', () => {
         await new Promise((resolve) => setImmediate(resolve));
       }
       expect((await exchangeHttp(peer, request.slice(-1))).status).to.equal(101);
-      const { driver } = await initiator(port, { transport: 'wss' });
-      await within(5000, driver.greeted(), 'the greeting');
-      await driver.release();
+      const { connection } = await initiator(port, { transport: 'wss' });
+      await within(5000, connection.greeted(), 'the greeting');
+      await connection.release();
     });
 
     it('drops TLS where there is no certificate', async () => {
@@ -245,31 +245,31 @@ describe('wire/entrance', () => {
       if (oldest === undefined) throw new Error('nobody came');
       await closed(oldest);
       expect(others.map((peer) => peer.destroyed)).to.deep.equal([false, false, false]);
-      expect(listener.drivers.size).to.equal(3);
+      expect(listener.connections.size).to.equal(3);
     });
 
     it('must have authenticated within the same time as over TCP', async () => {
       await listen('ws', { unauthenticatedLifetimeMs: 200 });
-      const { driver, ended } = await initiator(port, { transport: 'ws' });
-      await driver.greeted();
+      const { connection, ended } = await initiator(port, { transport: 'ws' });
+      await connection.greeted();
       expect((await within(5000, ended, 'the end'))?.code).to.equal('CONNECTION_LOST');
     });
 
     for (const transport of TRANSPORTS) {
       it(`are refused over ${transport} when they failed too often, and told so`, async () => {
-        const penalties = new LoginThrottle({
+        const throttle = new LoginThrottle({
           authenticationDelayMs: 0,
           authenticationDelayMaximumMs: 0,
           authenticationFailuresPerAddress: 1,
           authenticationFailuresPerAccount: 1,
           authenticationBanMs: 60_000,
         });
-        penalties.failed('127.0.0.1', 'fred@example.com');
-        await listen('any', {}, {}, { penalties });
-        const { driver } = await initiator(port, { transport });
+        throttle.failed('127.0.0.1', 'fred@example.com');
+        await listen('any', {}, {}, { throttle });
+        const { connection } = await initiator(port, { transport });
         const error = await within(
           5000,
-          driver.greeted().catch((cause: ImxpError) => cause),
+          connection.greeted().catch((cause: ImxpError) => cause),
           'the refusal',
         );
         expect(error).to.have.nested.property('reply.code', 421);
@@ -285,7 +285,7 @@ describe('wire/entrance', () => {
       await closed(second);
       // Or it would have been the hold, at the earliest.
       expect(performance.now() - begun).to.be.lessThan(10_000);
-      expect(listener.drivers.size).to.equal(1);
+      expect(listener.connections.size).to.equal(1);
     });
 
     it('that leave leave nothing behind', async () => {
@@ -297,7 +297,7 @@ describe('wire/entrance', () => {
         peer.end();
         await ended;
       }
-      expect(listener.drivers.size).to.equal(0);
+      expect(listener.connections.size).to.equal(0);
     });
   });
 });

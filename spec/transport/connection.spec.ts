@@ -32,7 +32,7 @@ function nextClosed(): Promise<SessionClosed> {
 }
 
 for (const transport of TRANSPORTS) {
-  describe(`wire/driver over ${transport}`, () => {
+  describe(`wire/connection over ${transport}`, () => {
     let listener: Listener;
     let port: number;
 
@@ -46,7 +46,8 @@ for (const transport of TRANSPORTS) {
     ): ReturnType<typeof initiatorOver> => initiatorOver(to, { ...options, transport });
 
     afterEach(async () => {
-      for (const driver of listener.drivers) driver.destroy(new TransportError('CLOSED', 'the spec is over'));
+      for (const connection of listener.connections)
+        connection.destroy(new TransportError('CLOSED', 'the spec is over'));
       listener.stop();
     });
 
@@ -60,20 +61,20 @@ for (const transport of TRANSPORTS) {
 
     it('REQ-BEEP-058 maps the passive open to the listener and the active open to the initiator', async () => {
       await listen();
-      const { driver } = await initiator(port);
-      await driver.greeted();
-      const [accepted] = listener.drivers;
-      expect([driver.role, accepted?.role]).to.deep.equal(['initiator', 'listener']);
-      const { channel } = await driver.start({ profiles: [{ uri: ECHO }] }, USE);
+      const { connection } = await initiator(port);
+      await connection.greeted();
+      const [accepted] = listener.connections;
+      expect([connection.role, accepted?.role]).to.deep.equal(['initiator', 'listener']);
+      const { channel } = await connection.start({ profiles: [{ uri: ECHO }] }, USE);
       expect(channel.number % 2, 'the initiator uses odd numbers').to.equal(1);
-      await driver.release();
+      await connection.release();
     });
 
     it('carries requests and replies, pipelined and in order', async () => {
       await listen();
-      const { driver } = await initiator(port);
-      await driver.greeted();
-      const { channel } = await driver.start({ profiles: [{ uri: ECHO }] }, USE);
+      const { connection } = await initiator(port);
+      await connection.greeted();
+      const { channel } = await connection.start({ profiles: [{ uri: ECHO }] }, USE);
       const texts = Array.from({ length: 500 }, (_, index) => `\r\nmessage ${index} ${'x'.repeat(index)}`);
       const order: string[] = [];
       await within(
@@ -87,27 +88,27 @@ for (const transport of TRANSPORTS) {
         'all replies',
       );
       expect(order).to.deep.equal(texts);
-      await driver.release();
+      await connection.release();
     });
 
     it('carries a message many times larger than the window', async () => {
       await listen({ limits: { unauthenticatedMessageOctets: 8_000_000, unauthenticatedOctets: 8_000_000 } });
-      const { driver } = await initiator(port);
-      await driver.greeted();
-      const { channel } = await driver.start({ profiles: [{ uri: ECHO }] }, USE);
+      const { connection } = await initiator(port);
+      await connection.greeted();
+      const { channel } = await connection.start({ profiles: [{ uri: ECHO }] }, USE);
       const large = Buffer.alloc(5_000_000, 'imxp');
       const { payload } = await within(8000, ask(channel, large), 'the large reply');
       expect(payload.equals(large)).to.equal(true);
-      await driver.release();
+      await connection.release();
     });
 
     it('REQ-BEEP-059 the sender of ok closes TCP at once, the asker on receiving it', async () => {
       await listen();
-      const { driver, ended } = await initiator(port);
-      await driver.greeted();
-      await within(2000, driver.release(), 'the release');
+      const { connection, ended } = await initiator(port);
+      await connection.greeted();
+      await within(2000, connection.release(), 'the release');
       expect(await within(2000, ended, 'the end')).to.equal(undefined);
-      expect(listener.drivers.size).to.equal(0);
+      expect(listener.connections.size).to.equal(0);
     });
 
     it('REQ-BEEP-020 drops the connection without a word on a poorly formed frame, and says why to the operator', async () => {
@@ -125,16 +126,16 @@ for (const transport of TRANSPORTS) {
 
     it('a fault of one peer does not harm the sessions of others', async () => {
       await listen();
-      const { driver } = await initiator(port);
-      await driver.greeted();
-      const { channel } = await driver.start({ profiles: [{ uri: ECHO }] }, USE);
+      const { connection } = await initiator(port);
+      await connection.greeted();
+      const { channel } = await connection.start({ profiles: [{ uri: ECHO }] }, USE);
       const bad = await connected(port);
       const gone = rest(bad);
       bad.write('HELO example.com\r\n');
       await within(2000, gone, 'the end of the bad session');
       const { payload } = await within(2000, ask(channel, Buffer.from('\r\nstill here')), 'a reply');
       expect(payload.toString()).to.equal('\r\nstill here');
-      await driver.release();
+      await connection.release();
     });
 
     it('ends a session whose peer sends no greeting in time', async () => {
@@ -147,27 +148,27 @@ for (const transport of TRANSPORTS) {
 
     it('ends a session that does not authenticate in time', async () => {
       await listen({ limits: { unauthenticatedLifetimeMs: 80 } });
-      const { driver, ended } = await initiator(port);
-      await driver.greeted();
+      const { connection, ended } = await initiator(port);
+      await connection.greeted();
       expect((await within(2000, ended, 'the end'))?.code).to.equal('CONNECTION_LOST');
     });
 
     it('REQ-BEEP-037 refuses sessions over the limit with ERR 0 0 and 421, and both sides log it', async () => {
       await listen({ limits: { sessionsPerAddress: 1 } });
       const first = await initiator(port);
-      await first.driver.greeted();
+      await first.connection.greeted();
       const codes: number[] = [];
       const stop = events.refused.subscribe(({ what, code }) => {
         if (what === 'session') codes.push(code);
       });
       const second = await initiator(port);
-      const error: unknown = await within(2000, second.driver.greeted(), 'an answer').catch(
+      const error: unknown = await within(2000, second.connection.greeted(), 'an answer').catch(
         (reason: unknown) => reason,
       );
       stop();
       expect(error).to.be.instanceOf(RefusedError).with.nested.property('reply.code', 421);
       expect(codes).to.deep.equal([421, 421]);
-      await first.driver.release();
+      await first.connection.release();
     });
 
     it('lets a newer stranger in by dropping the oldest when there are too many', async () => {
@@ -175,34 +176,34 @@ for (const transport of TRANSPORTS) {
       const strangers = [];
       for (let count = 0; count < 4; count += 1) {
         const stranger = await initiator(port);
-        await within(2000, stranger.driver.greeted(), 'a greeting');
+        await within(2000, stranger.connection.greeted(), 'a greeting');
         strangers.push(stranger);
       }
       expect((await within(2000, strangers[0]?.ended ?? Promise.reject(), 'the oldest to end'))?.code).to.equal(
         'CONNECTION_LOST',
       );
-      expect(strangers.slice(1).map(({ driver }) => driver.ended)).to.deep.equal([false, false, false]);
-      for (const { driver } of strangers) await driver.release();
+      expect(strangers.slice(1).map(({ connection }) => connection.ended)).to.deep.equal([false, false, false]);
+      for (const { connection } of strangers) await connection.release();
     });
 
     it('fails a request that is not answered in time, and goes on', async () => {
       await listen({ profiles: [echoProfile(true)] });
-      const { driver } = await initiator(port, { limits: { deliveryTimeoutMs: 50 } });
-      await driver.greeted();
-      const { channel } = await driver.start({ profiles: [{ uri: ECHO }] }, USE);
+      const { connection } = await initiator(port, { limits: { deliveryTimeoutMs: 50 } });
+      await connection.greeted();
+      const { channel } = await connection.start({ profiles: [{ uri: ECHO }] }, USE);
       const error: unknown = await within(2000, ask(channel, Buffer.from('\r\n')), 'an answer').catch(
         (e: unknown) => e,
       );
       expect(error).to.be.instanceOf(TransportError).with.property('code', 'TIMED_OUT');
-      expect(driver.ended).to.equal(false);
-      driver.destroy(new TransportError('CLOSED', 'enough'));
+      expect(connection.ended).to.equal(false);
+      connection.destroy(new TransportError('CLOSED', 'enough'));
     });
 
     it('tells requests that may have left from those that certainly did not when the connection is lost', async () => {
       await listen({ profiles: [echoProfile(true)] });
-      const { driver, ended } = await initiator(port);
-      await driver.greeted();
-      const { channel } = await driver.start({ profiles: [{ uri: ECHO }] }, USE);
+      const { connection, ended } = await initiator(port);
+      await connection.greeted();
+      const { channel } = await connection.start({ profiles: [{ uri: ECHO }] }, USE);
       const fates: string[] = [];
       const sink = { replied: () => fates.push('replied'), failed: (reason: string) => fates.push(reason) };
       // The window of a stranger is 4,096 octets: the first message fits, the last cannot begin to leave.
@@ -210,7 +211,7 @@ for (const transport of TRANSPORTS) {
       channel.request(Buffer.alloc(4000, 'b'), sink);
       channel.request(Buffer.alloc(4000, 'c'), sink);
       await new Promise((resolve) => setImmediate(resolve));
-      driver.destroy(new TransportError('CLOSED', 'cut'));
+      connection.destroy(new TransportError('CLOSED', 'cut'));
       await ended;
       expect(fates[0]).to.equal('lost');
       expect(fates.at(-1)).to.equal('unsent');
@@ -219,44 +220,44 @@ for (const transport of TRANSPORTS) {
 
     it('REQ-BEEP-042 refuses a start for a server name that is not served', async () => {
       await listen({ serves: (name) => name === 'example.com' });
-      const { driver } = await initiator(port);
-      await driver.greeted();
-      const refused: unknown = await driver
+      const { connection } = await initiator(port);
+      await connection.greeted();
+      const refused: unknown = await connection
         .start({ profiles: [{ uri: ECHO }], serverName: 'rubble.com' }, USE)
         .catch((error: unknown) => error);
       expect(refused).to.be.instanceOf(RefusedError).with.nested.property('reply.code', 550);
-      const { channel } = await driver.start({ profiles: [{ uri: ECHO }], serverName: 'example.com' }, USE);
+      const { channel } = await connection.start({ profiles: [{ uri: ECHO }], serverName: 'example.com' }, USE);
       expect(channel.open).to.equal(true);
-      await driver.release();
+      await connection.release();
     });
 
     it('REQ-BEEP-031 answers a request nobody expects with an error', async () => {
       await listen();
-      const { driver } = await initiator(port, { profiles: [echoProfile()] });
-      await driver.greeted();
-      const [accepted] = listener.drivers;
+      const { connection } = await initiator(port, { profiles: [echoProfile()] });
+      await connection.greeted();
+      const [accepted] = listener.connections;
       if (accepted === undefined) throw new Error('no session');
-      const { channel } = await driver.start({ profiles: [{ uri: ECHO }] }, USE);
+      const { channel } = await connection.start({ profiles: [{ uri: ECHO }] }, USE);
       const [peerChannel] = accepted.channels;
       if (peerChannel === undefined) throw new Error('no channel');
       const { kind, payload } = await within(2000, ask(peerChannel, Buffer.from('\r\nwho?')), 'an answer');
       expect(kind).to.equal('ERR');
       expect(payload.toString()).to.contain('550');
       expect(channel.open).to.equal(true);
-      await driver.release();
+      await connection.release();
     });
 
     it('REQ-BEEP-029 answers a message over the limit before its end, and the session goes on', async () => {
       await listen({ limits: { unauthenticatedMessageOctets: 10_000 } });
-      const { driver } = await initiator(port);
-      await driver.greeted();
-      const { channel } = await driver.start({ profiles: [{ uri: ECHO }] }, USE);
+      const { connection } = await initiator(port);
+      await connection.greeted();
+      const { channel } = await connection.start({ profiles: [{ uri: ECHO }] }, USE);
       const { kind, payload } = await within(2000, ask(channel, Buffer.alloc(100_000, 'x')), 'an answer');
       expect(kind).to.equal('ERR');
       expect(payload.toString()).to.contain('554').and.contain('10000 octets');
       const small = await within(2000, ask(channel, Buffer.from('\r\nsmall')), 'an answer');
       expect(small.kind).to.equal('RPY');
-      await driver.release();
+      await connection.release();
     });
   });
 }

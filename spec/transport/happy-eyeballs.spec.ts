@@ -46,22 +46,22 @@ describe('connecting to one of several addresses', () => {
   });
 });
 
-describe('the health of relays', () => {
+describe('the failures of relays', () => {
   const relays = ['a', 'b', 'c'].map((url) => ({ url }));
 
   it('puts those that failed last, the oldest failure first, for a minute', () => {
     let now = 0;
-    const health = new RecentFailures(() => now);
+    const failures = new RecentFailures(() => now);
     const order = (): string =>
-      health
+      failures
         .sort(relays)
         .map(({ url }) => url)
         .join('');
-    health.failed('b');
+    failures.failed('b');
     now = 1;
-    health.failed('a');
+    failures.failed('a');
     expect(order()).to.equal('cba');
-    health.worked('b');
+    failures.worked('b');
     expect(order()).to.equal('bca');
     now = 60_002;
     expect(order()).to.equal('abc');

@@ -33,7 +33,7 @@ describe('wire tuning', () => {
   let listener: Listener;
   let port: number;
   let fred: Verifier;
-  const drivers: Connection[] = [];
+  const connections: Connection[] = [];
 
   before(async () => {
     fred = await makeVerifier('fred@example.com', 'wilma', { realms: ['example.com'], scramIterations: 4096 });
@@ -55,7 +55,7 @@ describe('wire tuning', () => {
 
   const to = async (options: Partial<DialOptions>): Promise<Connection> => {
     const location: RelayLocation = { transport: 'tcp', host: '127.0.0.1', port, url: `tcp://127.0.0.1:${port}` };
-    const driver = await dial({
+    const connection = await dial({
       relays: [location],
       domain: 'example.com',
       tls: 'off',
@@ -65,8 +65,8 @@ describe('wire tuning', () => {
       owner: { ended: () => {} },
       ...options,
     });
-    drivers.push(driver);
-    return driver;
+    connections.push(connection);
+    return connection;
   };
 
   const refusal = async (options: Partial<DialOptions>): Promise<ImxpError> => {
@@ -78,22 +78,22 @@ describe('wire tuning', () => {
     throw error;
   };
 
-  const echoes = async (driver: Connection, text: string): Promise<void> => {
-    const { channel } = await driver.start({ profiles: [{ uri: ECHO }] }, { codec: PLAIN_ERRORS });
+  const echoes = async (connection: Connection, text: string): Promise<void> => {
+    const { channel } = await connection.start({ profiles: [{ uri: ECHO }] }, { codec: PLAIN_ERRORS });
     const { payload } = await within(3000, ask(channel, Buffer.from(text)), 'an echo');
     expect(payload.toString()).to.equal(text);
   };
 
   const identityHere = (): unknown => {
-    const [driver] = listener.drivers;
-    return driver?.identity;
+    const [connection] = listener.connections;
+    return connection?.identity;
   };
 
   const password = (text: string) => ({ username: 'fred@example.com', password: () => text });
 
   afterEach(() => {
     const over = new TransportError('CLOSED', 'the spec is over');
-    for (const driver of [...drivers.splice(0), ...listener.drivers]) driver.destroy(over);
+    for (const connection of [...connections.splice(0), ...listener.connections]) connection.destroy(over);
     listener.stop();
   });
 
@@ -101,12 +101,12 @@ describe('wire tuning', () => {
     await listen(['DIGEST-MD5']);
     const tuned: string[] = [];
     const stop = events.tuned.subscribe(({ protocol }) => tuned.push(protocol));
-    const driver = await to({ tls: 'require' });
+    const connection = await to({ tls: 'require' });
     stop();
     expect(tuned).to.deep.equal(['TLSv1.3', 'TLSv1.3']);
-    expect(driver.privacy).to.equal(true);
-    expect(driver.peer?.profiles).to.not.include(TLS);
-    await echoes(driver, '\r\nunder TLS');
+    expect(connection.privacy).to.equal(true);
+    expect(connection.peer?.profiles).to.not.include(TLS);
+    await echoes(connection, '\r\nunder TLS');
   });
 
   it('REQ-TLS-011 goes no further when TLS is required and not offered', async () => {
@@ -116,9 +116,9 @@ describe('wire tuning', () => {
 
   it('uses what there is when TLS is preferred and not offered', async () => {
     ({ listener, port } = await echoListener());
-    const driver = await to({ tls: 'prefer' });
-    expect(driver.privacy).to.equal(false);
-    await echoes(driver, '\r\nin the clear');
+    const connection = await to({ tls: 'prefer' });
+    expect(connection.privacy).to.equal(false);
+    await echoes(connection, '\r\nin the clear');
   });
 
   it('refuses a server whose certificate names another domain or comes from another authority', async () => {
@@ -154,8 +154,8 @@ describe('wire tuning', () => {
   for (const mechanism of ['DIGEST-MD5', 'SCRAM-SHA-256', 'PLAIN']) {
     it(`REQ-SASL-004 authenticates with ${mechanism} for all channels`, async () => {
       await listen([mechanism]);
-      const driver = await to({ tls: 'require', credentials: password('wilma') });
-      await echoes(driver, '\r\nauthenticated');
+      const connection = await to({ tls: 'require', credentials: password('wilma') });
+      await echoes(connection, '\r\nauthenticated');
       expect(identityHere()).to.deep.equal({
         kind: 'endpoint',
         address: 'fred@example.com',
@@ -170,21 +170,21 @@ describe('wire tuning', () => {
       const unknown = await refusal({ tls: 'require', credentials });
       expect(wrong.reply).to.deep.equal(unknown.reply);
       expect(wrong.reply?.code).to.equal(535);
-      for (const { identity } of listener.drivers) expect(identity.kind).to.equal('none');
+      for (const { identity } of listener.connections) expect(identity.kind).to.equal('none');
     });
   }
 
   it('binds SCRAM to the TLS channel', async () => {
     await listen(['SCRAM-SHA-256-PLUS']);
-    const driver = await to({ tls: 'require', credentials: password('wilma') });
-    await echoes(driver, '\r\nbound');
+    const connection = await to({ tls: 'require', credentials: password('wilma') });
+    await echoes(connection, '\r\nbound');
     expect(identityHere()).to.have.nested.property('proof.mechanism', 'SCRAM-SHA-256-PLUS');
   });
 
   it('REQ-SASL-005 allows no further attempt after success', async () => {
     await listen(['DIGEST-MD5']);
-    const driver = await to({ credentials: password('wilma') });
-    const again: unknown = await driver
+    const connection = await to({ credentials: password('wilma') });
+    const again: unknown = await connection
       .start({ profiles: [{ uri: 'http://iana.org/beep/SASL/DIGEST-MD5' }] }, { codec: PLAIN_ERRORS })
       .catch((error: unknown) => error);
     expect(again).to.have.nested.property('reply.code', 550);
@@ -192,8 +192,8 @@ describe('wire tuning', () => {
 
   it('REQ-TLS-008 allows no TLS after SASL', async () => {
     await listen(['DIGEST-MD5']);
-    const driver = await to({ credentials: password('wilma') });
-    const late: unknown = await driver
+    const connection = await to({ credentials: password('wilma') });
+    const late: unknown = await connection
       .start({ profiles: [{ uri: TLS, content: '<ready />' }] }, { codec: PLAIN_ERRORS })
       .catch((error: unknown) => error);
     expect(late).to.have.nested.property('reply.code', 554);
@@ -202,8 +202,8 @@ describe('wire tuning', () => {
   for (const qop of ['auth-int', 'auth-conf'] as const) {
     it(`REQ-SASL-006 puts the ${qop} layer under the session right after the completion`, async () => {
       await listen(['DIGEST-MD5'], ['auth', qop]);
-      const driver = await to({ credentials: { ...password('wilma'), qops: [qop] } });
-      await echoes(driver, `\r\n${'under the layer '.repeat(10_000)}`);
+      const connection = await to({ credentials: { ...password('wilma'), qops: [qop] } });
+      await echoes(connection, `\r\n${'under the layer '.repeat(10_000)}`);
       expect(identityHere()).to.have.property('address', 'fred@example.com');
     });
   }

@@ -31,25 +31,29 @@ export interface SaslDemand {
  *
  * @throws RefusedError SASL_REFUSED, LocalError SASL_NO_MECHANISM, RemoteProtocolError SASL_SERVER_UNPROVEN …
  */
-export async function authenticate(driver: Connection, credentials: Credentials, demand: SaslDemand): Promise<void> {
+export async function authenticate(
+  connection: Connection,
+  credentials: Credentials,
+  demand: SaslDemand,
+): Promise<void> {
   const ms = demand.limits.tuningTimeoutMs;
   const timer = setTimeout(() => {
-    driver.destroy(new TransportError('TIMED_OUT', `the authentication took longer than ${ms} ms`));
+    connection.destroy(new TransportError('TIMED_OUT', `the authentication took longer than ${ms} ms`));
   }, ms);
   try {
-    await exchange(driver, credentials, demand);
+    await exchange(connection, credentials, demand);
   } finally {
     clearTimeout(timer);
   }
 }
 
-async function exchange(driver: Connection, credentials: Credentials, { domain }: SaslDemand): Promise<void> {
-  const { security } = driver;
+async function exchange(connection: Connection, credentials: Credentials, { domain }: SaslDemand): Promise<void> {
+  const { security } = connection;
   // RFC 3080 §9: the greeting of before TLS is forgotten; only what came under it counts.
-  const candidate = chooseMechanism(driver.peer?.profiles ?? [], {
+  const candidate = chooseMechanism(connection.peer?.profiles ?? [], {
     ...credentials,
     host: domain,
-    privacy: driver.privacy,
+    privacy: connection.privacy,
     // The password itself is only for a server whose certificate was believed: with TLS but without proof of the server
     // (`prefer`), somebody in between would take all mechanisms but PLAIN out of the greeting and have it.
     verified: security?.authorized === true,
@@ -58,16 +62,16 @@ async function exchange(driver: Connection, credentials: Credentials, { domain }
   const client = new ClientExchange(candidate.create());
   const content = await client.start();
   const profile = { uri: candidate.uri, ...(content === undefined ? {} : { content }) };
-  const started = await begin(driver, profile, domain);
+  const started = await begin(connection, profile, domain);
   let turn = await client.started(started.content);
   while (turn.type === 'send') {
     const answer = ask(started.channel, turn.payload);
-    driver.goOn();
+    connection.goOn();
     turn = await client.receive((await answer).payload);
   }
-  if (turn.type === 'abort') return abandon(driver, started.channel, turn);
+  if (turn.type === 'abort') return abandon(connection, started.channel, turn);
   const { username = 'the certificate' } = credentials;
-  const { id: session, remote } = driver;
+  const { id: session, remote } = connection;
   events.authenticated.publish({
     session,
     remote: remote.address,
@@ -76,25 +80,25 @@ async function exchange(driver: Connection, credentials: Credentials, { domain }
     side: 'self',
   });
   if (turn.layer === undefined) {
-    driver.goOn();
-    retire(driver, started.channel);
+    connection.goOn();
+    retire(connection, started.channel);
     return;
   }
-  const { stream, leftover } = driver.handOverNow();
-  driver.renew(new LayerStream(stream, turn.layer, leftover), {});
-  await driver.greeted();
+  const { stream, leftover } = connection.handOverNow();
+  connection.renew(new LayerStream(stream, turn.layer, leftover), {});
+  await connection.greeted();
 }
 
 /** The channel has done its work. A peer that wants to keep it may; nothing more is said there. */
-function retire(driver: Connection, channel: ChannelHandle): void {
-  driver.closeChannel(channel.number, 200, '').catch((error: unknown) => {
+function retire(connection: Connection, channel: ChannelHandle): void {
+  connection.closeChannel(channel.number, 200, '').catch((error: unknown) => {
     if (!(error instanceof ImxpError)) throw error;
   });
 }
 
-async function begin(driver: Connection, profile: { uri: string; content?: string }, serverName: string) {
+async function begin(connection: Connection, profile: { uri: string; content?: string }, serverName: string) {
   try {
-    return await driver.start({ profiles: [profile], serverName }, { codec: SASL_ERRORS, tuning: true });
+    return await connection.start({ profiles: [profile], serverName }, { codec: SASL_ERRORS, tuning: true });
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
     throw new RefusedError('SASL_REFUSED', error.reply, `the peer refuses to authenticate us: ${error.message}`);
@@ -102,12 +106,12 @@ async function begin(driver: Connection, profile: { uri: string; content?: strin
 }
 
 async function abandon(
-  driver: Connection,
+  connection: Connection,
   channel: ChannelHandle,
   turn: Extract<ClientTurn, { type: 'abort' }>,
 ): Promise<never> {
   const answer = ask(channel, turn.payload);
-  driver.goOn();
+  connection.goOn();
   await answer.catch((error: unknown) => {
     // What the peer says to an abort does not matter; the reason for it does.
     if (!(error instanceof TransportError) && !(error instanceof RemoteProtocolError)) throw error;

@@ -59,52 +59,52 @@ interface SessionSasl {
 /** The server of each session, made anew when TLS changed what mechanisms may rely on; and what failures cost. */
 class Sessions {
   readonly #settings: ServerSettings;
-  readonly #penalties: LoginThrottle | undefined;
+  readonly #throttle: LoginThrottle | undefined;
   readonly #servers = new WeakMap<Connection, SessionSasl>();
 
-  constructor(settings: ServerSettings, penalties: LoginThrottle | undefined) {
+  constructor(settings: ServerSettings, throttle: LoginThrottle | undefined) {
     this.#settings = settings;
-    this.#penalties = penalties;
+    this.#throttle = throttle;
   }
 
-  of(driver: Connection): SaslServer {
-    return this.#of(driver).server;
+  of(connection: Connection): SaslServer {
+    return this.#of(connection).server;
   }
 
   /** @returns milliseconds to wait before the peer is told that its proof was not accepted */
-  failed(driver: Connection): number {
-    return this.#penalties?.failed(driver.remote.address, this.#of(driver).claim.account) ?? 0;
+  failed(connection: Connection): number {
+    return this.#throttle?.failed(connection.remote.address, this.#of(connection).claim.account) ?? 0;
   }
 
   /** @returns milliseconds to wait before the peer is told of its success */
-  succeeded(driver: Connection, account: string): number {
-    return this.#penalties?.succeeded(driver.remote.address, account) ?? 0;
+  succeeded(connection: Connection, account: string): number {
+    return this.#throttle?.succeeded(connection.remote.address, account) ?? 0;
   }
 
   /** Whether no session from the peer's address is wanted for now. */
-  banned(driver: Connection): boolean {
-    return (this.#penalties?.bannedFor(driver.remote.address) ?? 0) > 0;
+  banned(connection: Connection): boolean {
+    return (this.#throttle?.bannedFor(connection.remote.address) ?? 0) > 0;
   }
 
   /** The peer has authenticated: no further attempt will come (RFC 3080 §4). */
-  done(driver: Connection): void {
+  done(connection: Connection): void {
     // Who is nobody, by ANONYMOUS, could begin anew if it were forgotten that he may not.
-    if (driver.identity.kind !== 'none') this.#servers.delete(driver);
+    if (connection.identity.kind !== 'none') this.#servers.delete(connection);
   }
 
-  #of(driver: Connection): SessionSasl {
-    const known = this.#servers.get(driver);
-    if (known?.privacy === driver.privacy) return known;
+  #of(connection: Connection): SessionSasl {
+    const known = this.#servers.get(connection);
+    if (known?.privacy === connection.privacy) return known;
     const claim = new Claim(this.#settings);
-    const penalties = this.#penalties;
-    const { address } = driver.remote;
+    const throttle = this.#throttle;
+    const { address } = connection.remote;
     const settings: ServerSettings = {
       ...this.#settings,
       credentials: claim,
-      ...(penalties === undefined ? {} : { admits: (account) => penalties.admits(address, account) }),
+      ...(throttle === undefined ? {} : { admits: (account) => throttle.admits(address, account) }),
     };
-    const made = { server: new SaslServer(settings, conditionsOf(driver)), claim, privacy: driver.privacy };
-    this.#servers.set(driver, made);
+    const made = { server: new SaslServer(settings, conditionsOf(connection)), claim, privacy: connection.privacy };
+    this.#servers.set(connection, made);
     return made;
   }
 }
@@ -136,38 +136,40 @@ export class SaslProfile implements ServedProfile {
   }
 
   /** One profile for each mechanism that is switched on, in the order of the settings. */
-  static all(settings: ServerSettings, penalties?: LoginThrottle, offer: SaslOffer = {}): SaslProfile[] {
-    const sessions = new Sessions(settings, penalties);
+  static all(settings: ServerSettings, throttle?: LoginThrottle, offer: SaslOffer = {}): SaslProfile[] {
+    const sessions = new Sessions(settings, throttle);
     return settings.mechanisms.map((mechanism) => new SaslProfile(mechanism, sessions, offer));
   }
 
-  start(driver: Connection, event: StartEvent, proposal: Proposal): void {
-    this.#begin(driver, event, proposal).catch((error: unknown) => failed(driver, error));
+  start(connection: Connection, event: StartEvent, proposal: Proposal): void {
+    this.#begin(connection, event, proposal).catch((error: unknown) => failed(connection, error));
   }
 
-  async #begin(driver: Connection, event: StartEvent, proposal: Proposal): Promise<void> {
+  async #begin(connection: Connection, event: StartEvent, proposal: Proposal): Promise<void> {
     let exchange: ServerExchange;
     try {
-      exchange = this.#sessions.of(driver).exchange(proposal.uri);
+      exchange = this.#sessions.of(connection).exchange(proposal.uri);
     } catch (error) {
       if (!(error instanceof RefusedError)) throw error;
-      driver.refuse(event, error.reply);
+      connection.refuse(event, error.reply);
       return;
     }
-    const channel = new ChannelHandle(driver, event.channel, proposal.uri, SASL_ERRORS);
+    const channel = new ChannelHandle(connection, event.channel, proposal.uri, SASL_ERRORS);
     channel.handler = {
       message: (msgno, payload) => {
         channel.consume(payload.length);
-        this.#next(driver, channel, exchange, msgno, payload).catch((error: unknown) => failed(driver, error));
+        this.#next(connection, channel, exchange, msgno, payload).catch((error: unknown) => failed(connection, error));
       },
       closed: () => {},
     };
     const answer = await exchange.start(proposal.content);
-    await this.#conclude(driver, answer, () => driver.accept(event, proposal.uri, answerContent(answer), channel));
+    await this.#conclude(connection, answer, () =>
+      connection.accept(event, proposal.uri, answerContent(answer), channel),
+    );
   }
 
   async #next(
-    driver: Connection,
+    connection: Connection,
     channel: ChannelHandle,
     exchange: ServerExchange,
     msgno: number,
@@ -175,14 +177,14 @@ export class SaslProfile implements ServedProfile {
   ): Promise<void> {
     const answer = await exchange.receive(payload);
     const kind = answer.type === 'error' ? 'ERR' : 'RPY';
-    await this.#conclude(driver, answer, () => channel.reply(msgno, kind, answerPayload(answer)));
+    await this.#conclude(connection, answer, () => channel.reply(msgno, kind, answerPayload(answer)));
   }
 
   /** Sends the answer, late where there were failures, and draws the consequences. */
-  async #conclude(driver: Connection, answer: ServerAnswer, send: () => void): Promise<void> {
-    if (driver.ended) return;
+  async #conclude(connection: Connection, answer: ServerAnswer, send: () => void): Promise<void> {
+    if (connection.ended) return;
     if (answer.type === 'error') {
-      await this.#refuse(driver, answer, send);
+      await this.#refuse(connection, answer, send);
       return;
     }
     const authentication = answer.type === 'blob' ? answer.authentication : undefined;
@@ -191,19 +193,19 @@ export class SaslProfile implements ServedProfile {
       return;
     }
     const { account, username } = authentication;
-    await pause(this.#sessions.succeeded(driver, account ?? username));
-    if (driver.ended) return;
-    await admit(driver, authentication, send);
-    this.#sessions.done(driver);
+    await pause(this.#sessions.succeeded(connection, account ?? username));
+    if (connection.ended) return;
+    await admit(connection, authentication, send);
+    this.#sessions.done(connection);
   }
 
   async #refuse(
-    driver: Connection,
+    connection: Connection,
     answer: ServerAnswer & { readonly type: 'error' },
     send: () => void,
   ): Promise<void> {
     const { code } = answer.reply;
-    const { id: session, remote } = driver;
+    const { id: session, remote } = connection;
     events.refused.publish({
       session,
       remote: remote.address,
@@ -213,12 +215,12 @@ export class SaslProfile implements ServedProfile {
       reason: answer.reason,
     });
     // Only a proof that was not accepted is a guess; faults of ours, refusals by policy and the like are not.
-    if (code === NOT_ACCEPTED.code) await pause(this.#sessions.failed(driver));
-    if (driver.ended) return;
+    if (code === NOT_ACCEPTED.code) await pause(this.#sessions.failed(connection));
+    if (connection.ended) return;
     send();
-    if (answer.exhausted) driver.dismiss(new TransportError('CLOSED', 'too many failed authentications'));
-    else if (this.#sessions.banned(driver)) {
-      driver.dismiss(new TransportError('CLOSED', 'too many failed authentications from this address'));
+    if (answer.exhausted) connection.dismiss(new TransportError('CLOSED', 'too many failed authentications'));
+    else if (this.#sessions.banned(connection)) {
+      connection.dismiss(new TransportError('CLOSED', 'too many failed authentications from this address'));
     }
   }
 }
@@ -232,31 +234,33 @@ function pause(ms: number): Promise<void> | undefined {
 }
 
 /** The peer is who it says: tells it, and the session. */
-async function admit(driver: Connection, authentication: Authentication, send: () => void): Promise<void> {
-  const identity = identityOf(authentication, driver.privacy);
+async function admit(connection: Connection, authentication: Authentication, send: () => void): Promise<void> {
+  const identity = identityOf(authentication, connection.privacy);
   events.authenticated.publish({
-    session: driver.id,
-    remote: driver.remote.address,
+    session: connection.id,
+    remote: connection.remote.address,
     mechanism: authentication.mechanism,
     identity: nameOf(identity),
     side: 'peer',
   });
   if (authentication.layer === undefined) {
     send();
-    driver.identity = identity;
+    connection.identity = identity;
     return;
   }
   // RFC 3080 §4.1: the layer takes effect right after the completion, and both greet again.
-  const { stream, leftover } = await driver.handOver(1, send);
-  driver.renew(new LayerStream(stream, authentication.layer, leftover), { identity });
+  const { stream, leftover } = await connection.handOver(1, send);
+  connection.renew(new LayerStream(stream, authentication.layer, leftover), { identity });
 }
 
-function failed(driver: Connection, error: unknown): void {
-  driver.destroy(error instanceof ImxpError ? error : new LocalError('BEEP_STATE', String(error), { cause: error }));
+function failed(connection: Connection, error: unknown): void {
+  connection.destroy(
+    error instanceof ImxpError ? error : new LocalError('BEEP_STATE', String(error), { cause: error }),
+  );
 }
 
-function conditionsOf(driver: Connection): SessionConditions {
-  const { security } = driver;
+function conditionsOf(connection: Connection): SessionConditions {
+  const { security } = connection;
   if (security === undefined) return { privacy: false };
   const { peerCertificate, authorized } = security;
   const external = authorized && peerCertificate !== undefined ? certificateIdentities(peerCertificate) : [];

@@ -27,18 +27,18 @@ const USE: ChannelUse = { codec: TLS_ERRORS, tuning: true };
  * @param stack how old the server may be
  * @throws LocalError TLS_REQUIRED, RefusedError TLS_REFUSED, RemoteProtocolError TLS_FAILED | TLS_INJECTED
  */
-export async function secure(driver: Connection, demand: TlsDemand, stack: TlsStack = 'modern'): Promise<void> {
+export async function secure(connection: Connection, demand: TlsDemand, stack: TlsStack = 'modern'): Promise<void> {
   // TLS underneath, with a certificate that was checked for the same domain.
-  if (demand.tls === 'off' || driver.privacy) return;
-  const offered = driver.peer?.profiles ?? [];
+  if (demand.tls === 'off' || connection.privacy) return;
+  const offered = connection.peer?.profiles ?? [];
   const uri = [TLS_URI, TLS_DRAFT_URI].find((candidate) => offered.includes(candidate));
   if (uri === undefined) {
     if (demand.tls === 'prefer') return;
     // RFC 3080 §9: somebody in between can strip the offer; without TLS nothing more is said.
     throw new LocalError('TLS_REQUIRED', `the relay of ${demand.domain} does not offer TLS, and it is required`);
   }
-  if (!(await proceeds(driver, uri, demand))) return;
-  const { stream, leftover } = driver.handOverNow();
+  if (!(await proceeds(connection, uri, demand))) return;
+  const { stream, leftover } = connection.handOverNow();
   try {
     octetsForTls(leftover, 'client');
   } catch (error) {
@@ -46,18 +46,22 @@ export async function secure(driver: Connection, demand: TlsDemand, stack: TlsSt
     throw error;
   }
   const secured = await demand.service.connect(stream, demand.domain, demand.tls === 'prefer', stack);
-  tuned(driver, secured);
-  await driver.greeted();
+  tuned(connection, secured);
+  await connection.greeted();
 }
 
 /** @returns false when the peer refuses and that is acceptable */
-async function proceeds(driver: Connection, uri: string, demand: TlsDemand): Promise<boolean> {
+async function proceeds(connection: Connection, uri: string, demand: TlsDemand): Promise<boolean> {
   try {
-    const started = await driver.start({ profiles: [{ uri, content: READY }], serverName: demand.domain }, USE, true);
+    const started = await connection.start(
+      { profiles: [{ uri, content: READY }], serverName: demand.domain },
+      USE,
+      true,
+    );
     try {
       acceptProceed(started.content ?? Buffer.alloc(0));
     } catch (error) {
-      if (error instanceof RefusedError) await goOn(driver, started.channel.number);
+      if (error instanceof RefusedError) await goOn(connection, started.channel.number);
       throw error;
     }
     return true;
@@ -66,13 +70,13 @@ async function proceeds(driver: Connection, uri: string, demand: TlsDemand): Pro
     if (demand.tls === 'require') {
       throw new RefusedError('TLS_REFUSED', error.reply, `the relay of ${demand.domain} refuses TLS: ${error.message}`);
     }
-    driver.goOn();
+    connection.goOn();
     return false;
   }
 }
 
 /** The channel exists although TLS was refused; while it does, no other tuning channel may (RFC 3080 §2). */
-async function goOn(driver: Connection, channel: number): Promise<void> {
-  driver.goOn();
-  await driver.closeChannel(channel, 200, '');
+async function goOn(connection: Connection, channel: number): Promise<void> {
+  connection.goOn();
+  await connection.closeChannel(channel, 200, '');
 }

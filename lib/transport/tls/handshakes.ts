@@ -8,7 +8,7 @@ import { FairLimit, type FairLimits } from '../fair-limit.js';
 import { hostOf } from '../network.js';
 
 export class Handshakes {
-  readonly #drivers = new FairLimit<Connection>();
+  readonly #connections = new FairLimit<Connection>();
   readonly #limits: FairLimits;
 
   /** @param most that may be in progress at one time; as many as there are sessions unless given */
@@ -17,18 +17,18 @@ export class Handshakes {
   }
 
   /** Counts a handshake while it goes on. */
-  async admit<Result>(driver: Connection, handshake: () => Promise<Result>): Promise<Result> {
-    const host = hostOf(driver.remote.address);
-    const oldest = this.#drivers.crowdedOut(host, this.#limits);
+  async admit<Result>(connection: Connection, handshake: () => Promise<Result>): Promise<Result> {
+    const host = hostOf(connection.remote.address);
+    const oldest = this.#connections.crowdedOut(host, this.#limits);
     if (oldest !== undefined) {
-      this.#drivers.remove(oldest);
+      this.#connections.remove(oldest);
       oldest.destroy(new TransportError('BUSY', 'made room for a newer TLS handshake: too many are in progress'));
     }
-    this.#drivers.add(driver, host);
+    this.#connections.add(connection, host);
     try {
       return await handshake();
     } finally {
-      this.#drivers.remove(driver);
+      this.#connections.remove(connection);
     }
   }
 }

@@ -40,69 +40,72 @@ export class TlsProfile implements ServedProfile {
     this.#handshakes = handshakes;
   }
 
-  start(driver: Connection, event: StartEvent, { uri, content }: Proposal): void {
-    const channel = new ChannelHandle(driver, event.channel, uri, TLS_ERRORS);
-    channel.handler = { message: (msgno, payload) => this.#message(driver, channel, msgno, payload), closed: () => {} };
+  start(connection: Connection, event: StartEvent, { uri, content }: Proposal): void {
+    const channel = new ChannelHandle(connection, event.channel, uri, TLS_ERRORS);
+    channel.handler = {
+      message: (msgno, payload) => this.#message(connection, channel, msgno, payload),
+      closed: () => {},
+    };
     if (content === undefined || content.length === 0) {
-      driver.accept(event, uri, undefined, channel);
+      connection.accept(event, uri, undefined, channel);
       return;
     }
-    const answer = answerReady(content, this.#state(driver));
-    const accept = (): void => driver.accept(event, uri, answer.content, channel);
+    const answer = answerReady(content, this.#state(connection));
+    const accept = (): void => connection.accept(event, uri, answer.content, channel);
     // RFC 3080 §3.1.1: when `ready` is refused the channel exists all the same, and the error is its first answer.
     if (answer.type === 'error') accept();
-    else this.#proceed(driver, event.serverName, accept);
+    else this.#proceed(connection, event.serverName, accept);
   }
 
-  #message(driver: Connection, channel: ChannelHandle, msgno: number, payload: Buffer): void {
+  #message(connection: Connection, channel: ChannelHandle, msgno: number, payload: Buffer): void {
     channel.consume(payload.length);
-    const answer = answerReady(documentOf(payload), this.#state(driver));
+    const answer = answerReady(documentOf(payload), this.#state(connection));
     if (answer.type === 'error') channel.reply(msgno, 'ERR', tlsMessage(answer.content));
     else {
-      this.#proceed(driver, driver.serverName, () => channel.reply(msgno, 'RPY', tlsMessage(answer.content)));
+      this.#proceed(connection, connection.serverName, () => channel.reply(msgno, 'RPY', tlsMessage(answer.content)));
     }
   }
 
-  #state(driver: Connection) {
-    const { private: privacy, authenticated } = driver.conditions;
+  #state(connection: Connection) {
+    const { private: privacy, authenticated } = connection.conditions;
     return { available: this.#service.canServe, privacy, authenticated, layered: false };
   }
 
-  #proceed(driver: Connection, serverName: string | undefined, answer: () => void): void {
-    driver
+  #proceed(connection: Connection, serverName: string | undefined, answer: () => void): void {
+    connection
       .handOver(1, answer)
-      .then((handed) => this.#handshakes.admit(driver, () => this.#negotiate(driver, handed, serverName)))
+      .then((handed) => this.#handshakes.admit(connection, () => this.#negotiate(connection, handed, serverName)))
       .catch((error: unknown) => {
-        driver.destroy(
+        connection.destroy(
           error instanceof ImxpError ? error : new LocalError('TLS_FAILED', String(error), { cause: error }),
         );
       });
   }
 
   async #negotiate(
-    driver: Connection,
+    connection: Connection,
     { stream, leftover }: HandedOver,
     serverName: string | undefined,
   ): Promise<void> {
     const signal = AbortSignal.timeout(this.#service.timeoutMs);
     const hello = await peekHello(stream, leftover, signal);
-    tuned(driver, await this.#service.accept(stream, hello, serverName, signal));
+    tuned(connection, await this.#service.accept(stream, hello, serverName, signal));
   }
 }
 
 /** Begins the protected session. */
-export function tuned(driver: Connection, secured: SecuredStream): void {
-  announceTls(driver, secured);
-  driver.renew(secured.stream, { security: secured });
+export function tuned(connection: Connection, secured: SecuredStream): void {
+  announceTls(connection, secured);
+  connection.renew(secured.stream, { security: secured });
 }
 
 /** Tells the operator of the protection of a session. */
-export function announceTls(driver: Connection, secured: SecuredStream): void {
+export function announceTls(connection: Connection, secured: SecuredStream): void {
   const { protocol, cipher, authorized, reason, peerCertificate } = secured;
   const legacy = protocol === 'TLSv1' || protocol === 'TLSv1.1';
   events.tuned.publish({
-    session: driver.id,
-    remote: driver.remote.address,
+    session: connection.id,
+    remote: connection.remote.address,
     protocol,
     cipher,
     authorized,
