@@ -6,7 +6,7 @@
  * `reply.text`, which strangers see.
  */
 
-/** A reply code with its text, as in an `error` element (RFC 3080 §8, IMXP core §14). */
+/** A reply code with its text, as in an `error` element (RFC 3080 §8, core-01 §10). */
 export interface Reply {
   readonly code: number;
   readonly text: string;

@@ -123,7 +123,7 @@ function alternativeNames(subject: Subject): object[] {
   const hosts = (subject.hosts ?? []).map(hostOf).map(({ type, host }) => {
     return type === 'address' ? { type: NAME.IP, ip: host } : { type: NAME.DNS, value: host };
   });
-  // IMXP message §6.5: a relay is imxp=mesh@domain, as a mailbox or im: URI, or else its domain.
+  // D-TLS-02: a relay is imxp=mesh@domain, as a mailbox or im: URI, or else its domain.
   return [
     { type: NAME.DNS, value: domain },
     { type: NAME.MAILBOX, value: `imxp=mesh@${domain}` },

@@ -57,7 +57,7 @@ export function revocationList(authority: Credential, revoked: readonly Revoked[
   );
   const extensions = sequence(
     extension(OID.AUTHORITY_KEY, sequence(keyIdentifier)),
-    // §5.2.3: a number that only grows.
+    // RFC 5280 §5.2.3: a number that only grows.
     extension(OID.CRL_NUMBER, integer(seconds.padStart(seconds.length + (seconds.length % 2), '0'))),
   );
   const body = sequence(

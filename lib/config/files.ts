@@ -145,7 +145,7 @@ class Inspection {
 
   #covers(keys: Keys, path: string, certificate: X509Certificate, domain: string): void {
     if (certificate.checkHost(domain) !== undefined) return;
-    // IMXP message §6.5: a relay's certificate may name imxp=mesh@domain instead of the domain.
+    // D-TLS-02: a relay's certificate may name imxp=mesh@domain instead of the domain.
     if (certificate.checkEmail(`imxp=mesh@${domain}`) !== undefined) {
       this.#warn(keys, `${path}: names imxp=mesh@${domain} but not ${domain}; other implementations may refuse it`);
       return;

@@ -11,7 +11,7 @@ import { parseRelayUrl, type RelayLocation, TRANSPORTS } from './relay-url.js';
 const LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
 const DOMAIN = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*$`);
 const PATTERN = new RegExp(`^(?:\\*|(?:\\*\\.)?${DOMAIN.source.slice(1, -1)})$`);
-/** IMXP core §2: no white space; a local part with an `@` must be quoted. */
+/** D-CORE-01: no white space; a local part with an `@` must be quoted. */
 const ADDRESS = new RegExp(`^(?=.{3,1023}$)(?:[^\\s"@]+|"(?:[^"\\\\\\s]|\\\\\\S)+")@${DOMAIN.source.slice(1, -1)}$`);
 
 const lower = (text: string): string => text.toLowerCase();
@@ -19,7 +19,7 @@ const lower = (text: string): string => text.toLowerCase();
 /** A domain, compared without regard to case and therefore kept in lower case. */
 const domain = z.string().regex(DOMAIN, 'not a domain name').transform(lower);
 const domainPattern = z.string().regex(PATTERN, 'neither a domain, nor "*." and a domain, nor "*"').transform(lower);
-/** `local@domain`; only the domain is compared without regard to case (IMXP core §2). */
+/** `local@domain`; only the domain is compared without regard to case (D-CORE-01). */
 const address = z
   .string()
   .regex(ADDRESS, 'not an address of the form local@domain')
@@ -91,7 +91,7 @@ const sasl = z.strictObject({
   mechanisms: z
     .array(z.enum(MECHANISMS))
     .superRefine(distinct((name) => name, 'the mechanism'))
-    // DIGEST-MD5 is what every endpoint must support (IMXP message §6.5); EXTERNAL costs nothing without certificates.
+    // DIGEST-MD5 is what every endpoint must support (message-service-01 §6.1); EXTERNAL costs nothing without certificates.
     .default(['DIGEST-MD5', 'EXTERNAL'])
     .describe('offered to peers; empty offers none'),
   realm: z
@@ -216,7 +216,7 @@ const route = (path: z.ZodType<string, string>) =>
       .describe('tried in this order'),
     tls: z
       .enum(['off', 'prefer', 'require'])
-      // Confidentiality between relays is mandatory (IMXP message §6.5); anything less is a decision.
+      // Confidentiality between relays is mandatory (message-service-01 §6.1); anything less is a decision.
       .default('require')
       .describe('whether the link must be under TLS, with a certificate that names the domain'),
     credentials: credentials(path).optional().describe('how this node logs in there; without it by its certificate'),
@@ -358,7 +358,7 @@ const access = z
             .describe('what the actor may do, as service:operation; "all" stands for every one'),
         }),
       )
-      // An inbox anybody may write to, presence nobody may see until allowed (IMXP access, decision).
+      // An inbox anybody may write to, presence nobody may see until allowed (D-ACCESS-07).
       .default([
         { actor: 'owner', actions: ['all:all'] },
         { actor: '*@*', actions: ['core:data'] },

@@ -1,6 +1,6 @@
 /**
  * Changing a list of access entries so that one actor may do more or less, and everybody else as much as before (IMXP
- * access §3: the first entry that matches decides). Pure.
+ * access-01 §3: the first entry that matches decides). Pure.
  */
 import { LocalError } from '../errors.js';
 import { addressOf } from '../imxp/address.js';

@@ -1,6 +1,6 @@
 /**
  * The endpoint's side of the access service: reading who may do what, and changing it. An endpoint attached with IMXP changes
- * the list of an owner (IMXP access §4), one attached with APEX single entries (RFC 3341 §4). Knows nothing of connections.
+ * the list of an owner (access-01 §4), one attached with APEX single entries (RFC 3341 §4). Knows nothing of connections.
  */
 import { LocalError, RefusedError } from '../errors.js';
 import {
@@ -50,7 +50,7 @@ const KEYS: Keys<AccessRequest> = { owner: true, from: true, signal: true };
 
 /** Somebody else may change the same list; so often in a row he hardly does. */
 const ATTEMPTS = 5;
-/** IMXP access §4.2 step 5: the list has been changed since it was read. */
+/** access-01 §4.3 step 5: the list has been changed since it was read. */
 const CHANGED = 555;
 
 export class AccessClient {

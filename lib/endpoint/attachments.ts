@@ -10,7 +10,7 @@ import { givenAddress } from './address.js';
 
 /** Those that are wanted, in the order in which they were. */
 export class Attachments {
-  /** By normalised address. IMXP core §2: the domain is compared without regard to case. */
+  /** By normalised address. D-CORE-01: the domain is compared without regard to case. */
   readonly #byKey = new Map<string, string>();
 
   get addresses(): string[] {

@@ -68,7 +68,7 @@ export interface Connector {
   open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<RelayConnection>;
 }
 
-/** An endpoint serves no profile: only it opens channels (IMXP core §1, endpoint-relay mode). */
+/** An endpoint serves no profile: only it opens channels (core-01 §2.1, endpoint-relay mode). */
 const NO_PROFILES = new ProfileTable([]);
 
 const NOT_ATTACHED: Reply = { code: 550, text: 'nobody is attached on this channel' };

@@ -107,7 +107,7 @@ export interface EndpointOptions {
   /** The private key of `certificate`: PEM, or the path of a PEM file. */
   readonly key?: string | Buffer;
   /**
-   * Also take a relay that has nothing newer than the TLS of the year 2000 (IMXP message §6.5), which is no longer safe;
+   * Also take a relay that has nothing newer than the TLS of the year 2000 (message-service-01 §6.1), which is no longer safe;
    * default false. What is newer is tried first.
    */
   readonly legacyTls?: boolean;

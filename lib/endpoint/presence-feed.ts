@@ -153,7 +153,7 @@ export class Feed<Item> implements AsyncIterable<Item>, Ongoing {
     this.#asking = undefined;
   }
 
-  /** IMXP presence §4.5: the time is over, or the permission is gone. */
+  /** presence-01 §4.5: the time is over, or the permission is gone. */
   #terminated(): void {
     if (Date.now() < this.#expires - EARLY_MS) this.finish(new RefusedError('REFUSED', WITHDRAWN));
     else if (this.#options.renew) this.#renew();

@@ -1,5 +1,5 @@
 /**
- * The endpoint's side of the presence service (IMXP presence §4, RFC 3343 §4), in the form of the endpoint's dialect: publish,
+ * The endpoint's side of the presence service (presence-01 §4, RFC 3343 §4), in the form of the endpoint's dialect: publish,
  * ask, subscribe, watch. Knows how an endpoint sends and is told, and nothing of connections.
  */
 import { LocalError, RefusedError } from '../errors.js';
@@ -208,7 +208,7 @@ export class PresenceClient {
   }
 
   async #present(publisher: string, request: PresenceRequest): Promise<Presence> {
-    // PRES-2: to ask once would end a subscription of the same originator, so it is renewed instead.
+    // D-PRES-02: to ask once would end a subscription of the same originator, so it is renewed instead.
     for (const feed of this.#feeds) {
       if (feed.covers('subscribe', givenAddress(publisher).key, this.#originator(request))) {
         return presenceIn(await this.#within(feed.again(), request), this.#endpoint.dialect);

@@ -57,7 +57,7 @@ export class Reception implements Receiver {
     }
     channel.consume(payload.length);
     if (operation.type === 'terminate') this.#terminated(channel, msgno, operation);
-    // IMXP core §4: in endpoint-relay mode only the endpoint attaches, and nobody binds.
+    // core-01 §2.1: in endpoint-relay mode only the endpoint attaches, and nobody binds.
     else this.#refuse(channel, msgno, 0, NOT_FOR_ENDPOINTS);
   }
 
@@ -65,7 +65,7 @@ export class Reception implements Receiver {
     const recipients = data.recipients
       .map(({ identity }) => identity)
       .filter((identity) => this.attached.has(identity));
-    // IMXP core §9.3: an error when no recipient is attached here.
+    // core-01 §4.4.4.2: an error when no recipient is attached here.
     if (recipients.length === 0) this.#refuse(channel, msgno, octets, NOT_ATTACHED);
     else if (this.#transacted(channel, msgno, octets, data)) return;
     else this.#options.inbox.take(channel, msgno, octets, data, recipients);
@@ -85,7 +85,7 @@ export class Reception implements Receiver {
     return true;
   }
 
-  /** IMXP core §8: the relay ends an attachment. */
+  /** core-01 §4.4.3: the relay ends an attachment. */
   #terminated(channel: EndpointChannel, msgno: number, { transID }: Terminate): void {
     // RFC 3340 §4.4.3 step 1: 0 ends all of them
     const transIDs = transID === 0 ? this.attached.transIDs : [transID];

@@ -1,5 +1,5 @@
 /**
- * What became of a Data, as the relays report it (IMXP core §11.1), and probes that only ask that: trace and ping. Knows
+ * What became of a Data, as the relays report it (core-01 §5.1), and probes that only ask that: trace and ping. Knows
  * how an endpoint sends and is told, and nothing of connections.
  */
 import type { DialectName } from '../config/dialects.js';

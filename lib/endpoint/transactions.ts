@@ -1,5 +1,5 @@
 /**
- * What services send because this endpoint asked them: recognised by the service and the transID (IMXP core §12), and kept
+ * What services send because this endpoint asked them: recognised by the service and the transID (core-01 §6.1.1), and kept
  * from the application's deliveries. What carries a transID that nobody here knows is a delivery like any other. Knows no
  * vocabulary.
  */
@@ -67,7 +67,7 @@ export class Transactions {
   }
 }
 
-/** IMXP core §17.1 rule 1: on the way a service is named as each dialect names it. */
+/** D-APEX-01: on the way a service is named as each dialect names it. */
 function keyOf(service: string): string {
   return serviceIn(service, 'imxp');
 }

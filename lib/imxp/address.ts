@@ -1,14 +1,14 @@
 /**
- * Endpoint names: `local@domain` (RFC 822 addr-spec) with subaddresses and reserved local parts (IMXP core §2). Knows
+ * Endpoint names: `local@domain` (RFC 822 addr-spec) with subaddresses and reserved local parts (core-01 §2.2). Knows
  * neither who is attached nor which domains are local.
  *
  * Comparison: domains without regard to case, local parts to the octet after unquoting. White space and comments are not
  * accepted around or within. What only APEX can name is accepted in the same notation and marked as such: characters
- * beyond ASCII, in quotes, and domain literals (IMXP core §16 A-28, RFC 3340 §2.2).
+ * beyond ASCII, in quotes, and domain literals (D-CORE-03, RFC 3340 §2.2).
  */
 import { RemoteProtocolError } from '../errors.js';
 
-/** IMXP core §2. */
+/** D-CORE-01. */
 export const ADDRESS_OCTETS = 1023;
 
 export interface Address {
@@ -130,7 +130,7 @@ export function localOf(base: string, rest: string | undefined): string {
   return rest === undefined ? local : `${local}/${rest === '' ? '' : canonical(rest, true)}`;
 }
 
-/** Splits at the first `/` outside quotes (IMXP core §16 A-20) and removes the quotes. */
+/** Splits at the first `/` outside quotes (D-CORE-02) and removes the quotes. */
 function unquote(local: string): { base: string; rest: string | undefined } {
   let text = '';
   let slash = -1;

@@ -58,7 +58,7 @@ export function contentOf(data: Data): Content {
   return { kind: 'part', headers: part.headers, type, body: decodedBody(part) };
 }
 
-/** What to send, in one of the three forms of IMXP core §4. */
+/** What to send, in one of the three forms of core-01 §4.1. */
 export type MadeContent =
   /** XML to go inside the control document; any well-formed content of an element. */
   | { readonly xml: string | Buffer; readonly name?: string }

@@ -1,6 +1,6 @@
 /**
  * Who the peer of a session is, as a value. SASL and certificates only produce identities; what an identity may do is
- * decided by policy alone (IMXP core §10).
+ * decided by policy alone (core-01 §4.5).
  */
 import { addressOf } from './address.js';
 

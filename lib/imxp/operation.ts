@@ -1,5 +1,5 @@
 /**
- * The one model of the IMXP core operations (IMXP core §4 to §11). Dialects map it to and from XML; nothing here knows
+ * The one model of the IMXP core operations (core-01 §4 and §5). Dialects map it to and from XML; nothing here knows
  * how it travels.
  */
 

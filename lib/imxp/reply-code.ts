@@ -1,5 +1,5 @@
 /**
- * Reply codes (IMXP core §14, RFC 3342) and what their digits say. Receivers tolerate any three-digit code.
+ * Reply codes (core-01 §10, RFC 3342) and what their digits say. Receivers tolerate any three-digit code.
  */
 import type { Reply } from '../errors.js';
 

@@ -1,5 +1,5 @@
 /**
- * Transaction identifiers (IMXP core §12): 1 to 2147483647, unpredictable.
+ * Transaction identifiers (core-01 §6.1.1, D-CORE-30): 1 to 2147483647, unpredictable.
  */
 import { randomInt } from 'node:crypto';
 

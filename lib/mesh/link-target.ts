@@ -30,7 +30,7 @@ export class LinkTarget implements DeliveryTarget {
   #channels: ChannelTarget[] = [];
   #waiting: Waiting[] = [];
   #waitingOctets = 0;
-  /** Why what comes now fails at once; undefined while it may wait (architecture §4.6: fail fast, come back soon). */
+  /** Why what comes now fails at once; undefined while it may wait (D-CORE-36: fail fast, come back soon). */
   #obstacle: Reply | undefined;
 
   /**

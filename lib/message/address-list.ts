@@ -1,5 +1,5 @@
 /**
- * Address fields of message/RFC822+XML (§3.7): URIs with the phrases and groups of RFC 822 around them. Reads and writes
+ * Address fields of message/RFC822+XML (rfc822-xml-00 §3.7): URIs with the phrases and groups of RFC 822 around them. Reads and writes
  * the text of a field; refuses to know what the URIs name.
  *
  * ```

@@ -1,6 +1,6 @@
 /**
  * The two ways an instant message can be wrong: it is not valid, or it demands what is not understood here. Both are for
- * the endpoint that reads it; relays never look (IMXP message service §1).
+ * the endpoint that reads it; relays never look (message-service-01 §3.1).
  */
 import { RemoteProtocolError } from '../errors.js';
 

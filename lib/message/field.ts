@@ -1,5 +1,5 @@
 /**
- * The header fields of message/RFC822+XML (RFC822+XML §3.6 to §3.10): their names, classes and what each holds. Knows
+ * The header fields of message/RFC822+XML (rfc822-xml-00 §3.6 to §3.10): their names, classes and what each holds. Knows
  * neither XML nor RFC 822 syntax.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Messages across a gateway, both ways (RFC 3860 §3.4; IMXP CPIM §3.2). Owns the table of TransIDs and the reports awaited;
+ * Messages across a gateway, both ways (RFC 3860 §3.4, D-CPIM-01). Owns the table of TransIDs and the reports awaited;
  * refuses to look into what is carried.
  */
 import { ImxpError, RefusedError, type Reply, TransportError } from '../errors.js';
@@ -159,7 +159,7 @@ function inbox(uri: string): string {
   return uri;
 }
 
-/** IMXP CPIM §3.2: so that there is an authoritative indication; who does not know it may ignore it. */
+/** D-CPIM-01: so that there is an authoritative indication; who does not know it may ignore it. */
 function statusRequest(transID: number): PortOption {
   return { internal: 'statusRequest', targetHop: 'final', seeNoEvil: true, transID };
 }
@@ -214,7 +214,7 @@ function isMessage(inner: Buffer): boolean {
 
 function outcomeOf(error: unknown): Outcome {
   const reason = error instanceof Error ? error.message : String(error);
-  // IMXP CPIM §3.2: no answer from the relay says nothing, unless it certainly was not sent
+  // D-CPIM-01: no answer from the relay says nothing, unless it certainly was not sent
   const unknown = error instanceof TransportError && error.fields['sent'] !== false;
   if (unknown && !(error instanceof RefusedError)) return { status: 'indeterminant', reason };
   return { status: 'failure', reason };

@@ -1,5 +1,5 @@
 /**
- * Presence across a gateway, both ways (RFC 3859 §3.4; IMXP presence Appendix A). Owns the subscriptions that pass through it
+ * Presence across a gateway, both ways (RFC 3859 §3.4, presence-01 Appendix A). Owns the subscriptions that pass through it
  * and the correlation of CPIM's responses, for which IMXP has no counterpart; messages are not its matter.
  */
 import type { Reply } from '../errors.js';
@@ -98,7 +98,7 @@ export class PresenceGateway {
     // REQ-CPIM-019: 0 with its own id cancels, with another one fetches
     if (running.subscriptID === subscriptID) await this.#cancel(running, from, publisher);
     else if (running.last === undefined) return await this.#renew(running, operation, from, publisher);
-    // A poll by a subscriber would end his subscription (IMXP presence PRES-2), so the gateway answers by what it knows.
+    // A poll by a subscriber would end his subscription (D-PRES-02), so the gateway answers by what it knows.
     if (running.last !== undefined) this.#notifyLater(operation, running.last);
     return responseTo(operation, 'success', undefined, 0);
   }
@@ -231,7 +231,7 @@ export class PresenceGateway {
   async #subscribeForImxp(operation: Subscribe, originator: string, domain: string): Promise<number | undefined> {
     const { mapping, peer, now } = this.#context;
     const { publisher, duration, transID } = operation;
-    // IMXP presence §4.1 step 1
+    // presence-01 §4.2 step 1
     if (domainOf(publisher) !== domain) return 553;
     const watcher = mapping.toCpim('pres', originator);
     const target = mapping.toCpim('pres', publisher);
@@ -352,7 +352,7 @@ export class PresenceGateway {
     if (running.ended.signal.aborted || this.#leaving.aborted) return;
     this.#end(running);
     if (running.side === 'cpim') return;
-    // IMXP presence §4.1 step 6.3: the consumer is told
+    // presence-01 §4.2 step 6.3: the consumer is told
     const xml = writePresenceOperation({ type: 'terminate', transID: running.transID });
     const domain = domainOf(mapping.toImxp(running.target));
     await this.#fromService(domain, mapping.toImxp(running.watcher), xml);

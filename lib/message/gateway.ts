@@ -1,5 +1,5 @@
 /**
- * A gateway between IMXP and CPIM (RFC 3860, RFC 3859; IMXP CPIM §3.2): both sides are interfaces, an Endpoint on one and any
+ * A gateway between IMXP and CPIM (RFC 3860, RFC 3859; D-CPIM-01): both sides are interfaces, an Endpoint on one and any
  * {@link CpimService} on the other. Content passes unread and unchanged. Owns which of both sides an operation goes to;
  * messages and presence have a file each.
  */

@@ -1,5 +1,5 @@
 /**
- * An instant message as a value (RFC822+XML §2): header fields in order, and the content they are about. Reading and
+ * An instant message as a value (rfc822-xml-00 §2): header fields in order, and the content they are about. Reading and
  * writing is done elsewhere; this knows what the fields mean to people.
  */
 import { formatTimestamp, parseTimestamp } from '../imxp/vocabulary/timestamp.js';
@@ -161,7 +161,7 @@ export class InstantMessage {
 
 function textOfInline({ type, text }: InlineContent): string | undefined {
   const media = mediaTypeOf(type);
-  // §4.3: a charset means nothing here, the text is decoded already
+  // rfc822-xml-00 §3.4: a charset means nothing here, the text is decoded already
   const parameters = new Map([...media.parameters].filter(([name]) => name !== 'charset'));
   return media.type === 'text/xml' ? undefined : readText(Buffer.from(text), { type: media.type, parameters });
 }

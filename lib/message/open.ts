@@ -1,5 +1,5 @@
 /**
- * What a Data carries, for people (IMXP message §7): an instant message in any of its forms, a message/cpim object, or
+ * What a Data carries, for people (D-MSG-11): an instant message in any of its forms, a message/cpim object, or
  * something else that is handed on as it is. The only file here that looks into a Data.
  */
 import { type Content, contentOf, type PartContent } from '../imxp/content.js';

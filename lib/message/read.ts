@@ -1,5 +1,5 @@
 /**
- * Octets of message/RFC822+XML to an {@link InstantMessage} (RFC822+XML §2, §3). Refuses what is not valid, and what demands
+ * Octets of message/RFC822+XML to an {@link InstantMessage} (rfc822-xml-00 §2, §3). Refuses what is not valid, and what demands
  * to be understood and is not. Where the octets came from, and what a `cid:` refers to, is for the caller to know.
  */
 import { elementsOf, parseXml, textOf, type XmlElement, type XmlLimits } from '../xml/parse.js';
@@ -16,7 +16,7 @@ export interface ReadOptions {
   readonly limits?: Partial<XmlLimits>;
 }
 
-// §2.4: a declaration and a DOCTYPE are allowed and needless. It names no entities and nothing is fetched, so it is
+// rfc822-xml-00 §2.4: a declaration and a DOCTYPE are allowed and needless. It names no entities and nothing is fetched, so it is
 // passed over; one with an internal subset goes to the parser, which refuses it.
 const DOCTYPE =
   /^(\uFEFF?(?:<\?xml[^>]*\?>)?(?:\s|<!--(?:[^-]|-(?!-))*-->)*)(<!DOCTYPE\s+[^\s<>[\]"']+(?:\s+(?:SYSTEM|PUBLIC\s+(?:"[^"<>]*"|'[^'<>]*'))\s+(?:"[^"<>]*"|'[^'<>]*'))?\s*>)/;
@@ -75,10 +75,10 @@ export function readMessageElement(root: XmlElement, document: Buffer, options: 
 function fieldOf(element: XmlElement, namespace: string, name: string, more: Understanding | undefined): MessageField {
   const seeNoEvil = flagOf(element);
   if (!seeNoEvil && !understood(namespace, name) && more?.(namespace, name) !== true) {
-    // §3.10.1: processing of the whole message is abandoned
+    // rfc822-xml-00 §3.10.1: processing of the whole message is abandoned
     throw notUnderstood(`field ${shown(name)} must be understood and is not`);
   }
-  // §4.4: the value of a header field is character data; what others put into their fields is their matter
+  // rfc822-xml-00 §3.5: the value of a header field is character data; what others put into their fields is their matter
   if (isMessageNamespace(namespace) && elementsOf(element).length > 0) {
     throw invalidMessage(`field ${shown(name)}: only text is allowed in it`);
   }

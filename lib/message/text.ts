@@ -1,5 +1,5 @@
 /**
- * Octets of a text type to a string and back (IMXP message service §6.3): charsets, line ends, format=flowed. Knows no
+ * Octets of a text type to a string and back (message-service-01 §3.2): charsets, line ends, format=flowed. Knows no
  * headers but the Content-Type.
  */
 import { isUtf8 } from 'node:buffer';

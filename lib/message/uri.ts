@@ -1,5 +1,5 @@
 /**
- * `im:` and `pres:` URIs (RFC 3859, RFC 3860) and the addresses of the mesh they stand for (IMXP message §6.1), both ways and
+ * `im:` and `pres:` URIs (RFC 3859, RFC 3860) and the addresses of the mesh they stand for (message-service-01 §2.2 to §2.5), both ways and
  * without loss; and addresses of other systems within local parts (RFC 2846 meta-syntax). Resolves nothing.
  */
 import { LocalError, RemoteProtocolError } from '../errors.js';
@@ -82,7 +82,7 @@ export function uriOfAddress(scheme: InstantScheme, address: string): string {
   return `${scheme}:${local}@${address.slice(at + 1)}`;
 }
 
-/** Where presence of a `pres:` URI is asked for (IMXP message §6.1); there is no way back. */
+/** Where presence of a `pres:` URI is asked for (message-service-01 §2.5); there is no way back. */
 export function presenceServiceOf(uri: string): string {
   const { address } = parseInstantUri(uri);
   return `imxp=presence@${address.slice(address.lastIndexOf('@') + 1)}`;

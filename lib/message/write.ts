@@ -1,5 +1,5 @@
 /**
- * An {@link InstantMessage} to message/RFC822+XML, and the three ways to put it into a Data (IMXP message §3.3): a nested
+ * An {@link InstantMessage} to message/RFC822+XML, and the three ways to put it into a Data (message-service-01 §3): a nested
  * multipart/related, a part of its own with the content inline, or all of it inside data-content. Nothing is ever flattened.
  */
 import { LocalError } from '../errors.js';
@@ -133,7 +133,7 @@ function writeField({ namespace, name, value, lang, seeNoEvil }: MessageField, p
     throw new LocalError('ARGUMENT', `${JSON.stringify(name)} is no name for a field`);
   }
   if (own && classOfField(name) === undefined) {
-    // §3.10: other fields have other namespaces
+    // rfc822-xml-00 §3.10: other fields have other namespaces
     throw new LocalError('ARGUMENT', `a field ${JSON.stringify(name)} needs a namespace of its own`);
   }
   if (!own && namespace === '') throw new LocalError('ARGUMENT', `field ${JSON.stringify(name)} is in no namespace`);

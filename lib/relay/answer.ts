@@ -1,5 +1,5 @@
 /**
- * What to answer for a Data when its recipients came out differently (IMXP core §9.1 step 4, §9.2). Owns the combining
+ * What to answer for a Data when its recipients came out differently (core-01 §4.4.4.1 step 4, D-CORE-19). Owns the combining
  * of replies and the texts the relay itself gives; refuses to know how a recipient was reached.
  */
 import type { Reply } from '../errors.js';
@@ -11,7 +11,7 @@ export interface Failure {
   readonly reply: Reply;
 }
 
-/** The replies a relay gives of its own accord (IMXP core §9.2); shared constants. */
+/** The replies a relay gives of its own accord (D-CORE-19); shared constants. */
 export const REPLIES = {
   unknownEndpoint: { code: 550, text: 'unknown endpoint identity' },
   unknownService: { code: 550, text: 'unknown service' },

@@ -1,6 +1,6 @@
 /**
  * What the peer of one channel is attached as and bound for, under which transIDs, and for whom it may therefore send
- * (IMXP core §6 to §8, §9.1 step 1). Owns the order of the steps; refuses to know messages and replies on the wire.
+ * (core-01 §4.4.1 to §4.4.3, §4.4.4.1 step 1). Owns the order of the steps; refuses to know messages and replies on the wire.
  */
 import { ImxpError, type Reply } from '../errors.js';
 import { type Address, addressOf } from '../imxp/address.js';
@@ -90,12 +90,12 @@ export class Associations {
     return identity.kind === 'relay' && identity.domains.some((own) => own.toLowerCase() === domain);
   }
 
-  /** IMXP core §6, the steps in their order. */
+  /** core-01 §4.4.1, the steps in their order. */
   attach({ endpoint, transID, options }: Attach): Denial | undefined {
     const { domains, policy, limits, understood, attachments, holds, draining } = this.#context;
     const { identity, privacy, initiator } = this.#channel;
     if (draining) return denied(REPLIES.shuttingDown);
-    // IMXP core §1: the endpoint is the BEEP initiator, without exception
+    // core-01 §2.1: the endpoint is the BEEP initiator, without exception
     if (initiator) return NOT_INITIATOR;
     if (this.#theirs.has(transID)) return TRANSID_IN_USE;
     const name = this.#named(endpoint);
@@ -115,7 +115,7 @@ export class Associations {
     if (earlier === undefined) attachments.add(attachment);
     else if (!options.some((option) => overrides(option, understood))) return ALREADY_ATTACHED;
     else {
-      // RFC 3342 §1, decision: the new attachment takes effect first, then the old one is ended
+      // D-OPT-07: the new attachment takes effect first, then the old one is ended
       attachments.replace(attachment);
       holds?.detached(earlier);
       earlier.owner.overridden(earlier);
@@ -127,7 +127,7 @@ export class Associations {
   }
 
   /**
-   * IMXP core §7. Strictness: authorization (step 3) comes before the look at the DNS (step 2), so that strangers
+   * core-01 §4.4.2. D-CORE-12: authorization (step 3) comes before the look at the DNS (step 2), so that strangers
    * cannot make this relay ask; both refuse with 537.
    *
    * @returns a promise only where the DNS must be asked
@@ -174,7 +174,7 @@ export class Associations {
     return name?.wide === true && !this.#wide ? undefined : name;
   }
 
-  /** IMXP core §8: first among what the sender initiated, then among what we did. */
+  /** D-CORE-16: first among what the sender initiated, then among what we did (core-01 §4.4.3). */
   terminate({ transID }: Terminate): Denial | undefined {
     // RFC 3340 §4.4.3 step 1: 0 ends all associations of the session
     if (transID === 0) {
@@ -251,7 +251,7 @@ export class Associations {
     this.#version = this.#standing.version;
   }
 
-  /** IMXP core §9.1 step 1: whether the peer may send for this originator. */
+  /** core-01 §4.4.4.1 step 1: whether the peer may send for this originator. */
   mayOriginate(originator: string): Denial | undefined {
     if (this.#version !== this.#standing.version) this.review();
     if (this.#permitted?.has(originator) === true) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Which application is attached as which endpoint: soft state by normalised address, gone with its channel (IMXP core
- * §6). Owns the uniqueness of an attachment; refuses to know who may attach.
+ * Which application is attached as which endpoint: soft state by normalised address, gone with its channel (core-01
+ * §4.4.1). Owns the uniqueness of an attachment; refuses to know who may attach.
  */
 import { addressOf } from '../imxp/address.js';
 import type { ChannelTarget } from './channel-target.js';

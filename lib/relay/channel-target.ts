@@ -54,7 +54,7 @@ export class ChannelTarget implements DeliveryTarget {
     try {
       payload = delivery.payload(channel.profile);
     } catch (error) {
-      // A Data that cannot be said in the dialect of this channel fails its recipients (IMXP core §17.1 rule 6).
+      // A Data that cannot be said in the dialect of this channel fails its recipients (D-APEX-06).
       settle(sink, lane, this.#unsayable(error));
       return;
     }
@@ -83,7 +83,7 @@ export class ChannelTarget implements DeliveryTarget {
     const channel = this.#channel;
     if (!channel.open) return this.#relay ? REPLIES.relayUnsent : REPLIES.endpointUnsent;
     if (channel.outstanding === 0) return undefined;
-    // Architecture §4.5: a slow reader is refused at once, nothing is queued without bound.
+    // D-CORE-34: a slow reader is refused at once, nothing is queued without bound.
     const full =
       channel.outstanding >= this.#limits.outstandingData ||
       channel.outstandingOctets + octets > this.#limits.outstandingOctets;

@@ -25,7 +25,7 @@ import type { AccessPolicy, DeliveryTarget, Dialer, Directory } from './target.j
 import { SILENT, type Timekeeper } from './timekeeper.js';
 
 /**
- * Whether a binding relay is where its domain's SRV records say (IMXP core §7 step 2, A-1). It may need the DNS; it
+ * Whether a binding relay is where its domain's SRV records say (core-01 §4.4.2 step 2, D-CORE-11). It may need the DNS; it
  * also decides whom the configuration exempts.
  *
  * @param domain lower-case
@@ -60,7 +60,7 @@ export interface RelayOptions extends RelaySettings {
   readonly dialects: readonly Dialect[];
   readonly dialer: Dialer;
   readonly directory: Directory;
-  /** Asked for services as owners too: it grants `core:data` on them unless an administrator says otherwise (A-21). */
+  /** Asked for services as owners too: it grants `core:data` on them unless an administrator says otherwise (D-CORE-20). */
   readonly access: AccessPolicy;
   /** The report service; without it nobody is told what he asked for by statusRequest. */
   readonly reporter?: Reporter;
@@ -173,7 +173,7 @@ export class Context {
   }
 }
 
-/** IMXP core §17.1 rule 6: only names that are the same in both dialects cross from one to the other. */
+/** D-APEX-06: only names that are the same in both dialects cross from one to the other. */
 function refuseUncommon({ originator, recipients }: Data): void {
   for (const identity of [originator, ...recipients.map((recipient) => recipient.identity)]) {
     const name = addressOf(identity);

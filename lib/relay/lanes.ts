@@ -1,5 +1,5 @@
 /**
- * Several channels to the same relay used as one target (architecture §4.3). A recipient is pinned to a lane by hash,
+ * Several channels to the same relay used as one target (D-CORE-35). A recipient is pinned to a lane by hash,
  * so that a slow recipient delays only its lane and Data to one recipient are never reordered. Owns the pinning; refuses
  * to know where the channels come from (bindings and links alike).
  *

@@ -1,6 +1,6 @@
 /**
- * Which options apply at this hop, which of them this relay understands, and which go on to the next hop (IMXP core
- * §11). Owns the registry of understood options; refuses to know what an option does.
+ * Which options apply at this hop, which of them this relay understands, and which go on to the next hop (core-01
+ * §5). Owns the registry of understood options; refuses to know what an option does.
  */
 import type { Reply } from '../errors.js';
 import type { Option } from '../imxp/operation.js';
@@ -59,7 +59,7 @@ export function examine(
 
 /** Whether an option is for this hop. */
 export function applies(option: Option, place: OptionPlace, direct: boolean): boolean {
-  // IMXP core §11: in attach and bind the targetHop is ignored, there is only this hop
+  // D-CORE-10: in attach and bind the targetHop is ignored, there is only this hop
   if (place === 'attach' || place === 'bind') return true;
   return option.targetHop !== 'final' || direct;
 }

@@ -104,7 +104,7 @@ export class Peer implements MeshHandler, Origin, AttachmentOwner {
   // ---- what the relay asks of it
 
   /**
-   * An attach or bind that came with the start of the channel (IMXP core §4).
+   * An attach or bind that came with the start of the channel (core-01 §4.2).
    *
    * @returns the content of the answer; a promise only where a bind has to be checked first
    */
@@ -133,7 +133,7 @@ export class Peer implements MeshHandler, Origin, AttachmentOwner {
   }
 
   /**
-   * Ends the attachments and bindings that `which` picks, and says so to the peer (IMXP core §8).
+   * Ends the attachments and bindings that `which` picks, and says so to the peer (core-01 §4.4.3).
    *
    * @param why what the peer is told where its dialect can say it (RFC 3340 §4.4.3)
    */
@@ -340,11 +340,11 @@ class PeerView extends View {
   }
 
   override toward(name: Address): DeliveryTarget {
-    // IMXP core A-28: IMXP has no names with domain literals or beyond ASCII
+    // D-CORE-03: IMXP has no names with domain literals or beyond ASCII
     if (name.wide && !this.#wide) return ADDRESS_INVALID;
     if (!this.#associations.relaying) return super.toward(name);
     if (this.#associations.serves(name.domain)) return LOOP;
-    // IMXP core A-25: transit between two foreign domains only for trusted intermediaries
+    // D-CORE-21: transit between two foreign domains only for trusted intermediaries
     if (!this.context.policy.trusts(this.#channel.identity)) return NO_TRANSIT;
     const way = super.toward(name);
     return way.relay !== undefined && this.#associations.serves(way.relay) ? LOOP : way;

@@ -1,5 +1,5 @@
 /**
- * What a peer may do: attach as, bind for, originate, pass on (IMXP core §10, architecture §4.7). A pure function of
+ * What a peer may do: attach as, bind for, originate, pass on (core-01 §4.5). A pure function of
  * identity, privacy, configuration and operation; refuses to know sessions, options and the state of the relay.
  */
 import type { Reply } from '../errors.js';
@@ -56,7 +56,7 @@ export class Policy {
     this.#trusted = new Set(rules.trusted.map(keyOf));
   }
 
-  /** IMXP core §6 step 3: who may attach as an endpoint and all its subaddresses. */
+  /** core-01 §4.4.1 step 3: who may attach as an endpoint and all its subaddresses. */
   mayAttach(identity: Identity, privacy: boolean, endpoint: Address): Denial | undefined {
     const denial = this.#mayTalk(identity, privacy);
     if (denial !== undefined) return denial;
@@ -73,7 +73,7 @@ export class Policy {
   }
 
   /**
-   * IMXP core §7 step 3: who may bind for a domain.
+   * core-01 §4.4.2 step 3: who may bind for a domain.
    *
    * @param domain lower-case
    */
@@ -86,7 +86,7 @@ export class Policy {
   }
 
   /**
-   * IMXP core §9.1 step 1: for whom a session may send data.
+   * core-01 §4.4.4.1 step 1: for whom a session may send data.
    *
    * @param standing what the session is attached as and bound for
    */
@@ -123,7 +123,7 @@ export class Policy {
     return endpoint !== undefined && (further?.has(endpoint.key) === true || further?.has(endpoint.base) === true);
   }
 
-  /** Whether the peer is a trusted intermediary (IMXP core §10): it may pass on from and to foreign domains. */
+  /** Whether the peer is a trusted intermediary (core-01 §4.5.2): it may pass on from and to foreign domains. */
   trusts(identity: Identity): boolean {
     if (this.#trusted.size === 0 || identity.kind !== 'relay') return false;
     return keysOf(identity).some((key) => this.#trusted.has(key));
@@ -159,7 +159,7 @@ function keysOf(identity: Identity): string[] {
 
 const MESH = /^(?:imxp|apex)=mesh@(.+)$/i;
 
-/** IMXP core §10: `imxp=mesh@domain` and `domain` are the same relay identity. */
+/** D-CORE-14: `imxp=mesh@domain` and `domain` are the same relay identity. */
 function keyOf(identity: string): string {
   const relay = MESH.exec(identity)?.[1];
   if (relay !== undefined) return relay.toLowerCase();

@@ -1,4 +1,4 @@
-/** The registered options a relay understands (IMXP core §11.1, RFC 3342), as its configuration wants it. */
+/** The registered options a relay understands (core-01 §5.1, RFC 3342), as its configuration wants it. */
 
 import { ATTACH_OVERRIDE, DATA_HOPPING, DATA_TIMING, HOLD_FOR_ENDPOINT } from './delivery-options.js';
 import type { OptionRegistry } from './options.js';
@@ -16,7 +16,7 @@ export interface OptionPolicy {
 export function registeredOptions(policy: OptionPolicy): OptionRegistry {
   const { statusRequest, dataTiming, hold4Endpoint, attachOverride } = policy;
   const understood = statusOptions(statusRequest);
-  // OPT-1: RFC 3342 has them in data; on a recipient they are for him alone
+  // D-OPT-01: RFC 3342 has them in data; on a recipient they are for him alone
   if (dataTiming !== 'off') {
     understood.add(DATA_TIMING, ['data', 'recipient'], dataTiming === 'on' ? 'always' : 'border');
   }

@@ -1,5 +1,5 @@
 /**
- * The relay: everything between a received operation and its answer (IMXP core §6 to §11). Owns the attachments, the
+ * The relay: everything between a received operation and its answer (core-01 §4.4 to §5). Owns the attachments, the
  * bindings and the plan's execution; refuses to know sockets, timers, storage and concrete services, which it is handed.
  */
 import { LocalError, type Reply } from '../errors.js';

@@ -103,7 +103,7 @@ export function nextHopTo(
     view.attached(name.key) ??
     (hold ? view.holder(name) : undefined);
   if (target === undefined) return name.wellKnown === undefined ? view.absent(name, originator) : UNKNOWN_SERVICE;
-  // IMXP core §9.1 step 3.3: the recipient's access entry must grant core:data
+  // core-01 §4.4.4.1 step 3.3: the recipient's access entry must grant core:data
   const granted = view.granted(name.key, originator);
   if (granted === true) return target;
   return granted instanceof Promise ? granted : new Refusal(granted);
@@ -114,12 +114,12 @@ export function nextHopTo(
  *
  * Recipients share an outgoing Data only toward a relay and only on one lane: there the answers of a group combine to
  * what separate answers would have combined to, and order per recipient is kept. An application or a service gets
- * each recipient by itself, as IMXP core §9.1 step 3.3 has it, because its `ok` must mean that recipient.
+ * each recipient by itself, as core-01 §4.4.4.1 step 3.3 has it, because its `ok` must mean that recipient.
  *
  * A recipient named twice is served once, with the options of its first place.
  */
 export function plan(data: Data, view: RouteView): Plan {
-  // IMXP core §9.1 step 2; options of the Data for `final` are examined below, for the recipients served here
+  // core-01 §4.4.4.1 step 2; options of the Data for `final` are examined below, for the recipients served here
   const crossing = data.options.length > 0 && crosses(data, view);
   const refusal = examine(data.options, 'data', false, view.options, crossing) ?? examineSender(data, false, view);
   if (refusal !== undefined) return { type: 'refused', reply: refusal };
@@ -212,8 +212,8 @@ class Draft {
     } else if (way instanceof Refusal) {
       this.#alone(way, recipient, false, []);
     } else if (direct || changesOnTheWay(recipient.options) || !isCommon(name)) {
-      // RFC 3342 §2, §4: what each hop changes for one recipient alone, it changes for him alone (OPT-3).
-      // A name that the other dialect does not have must fail nobody else (IMXP core §17.1 rule 6).
+      // RFC 3342 §2, §4: what each hop changes for one recipient alone, it changes for him alone (D-OPT-03).
+      // A name that the other dialect does not have must fail nobody else (D-APEX-06).
       this.#alone(way, recipient, !direct, terms);
     } else {
       this.#together(way, recipient, terms);
@@ -273,7 +273,7 @@ class Draft {
 
   #dataFor({ recipients, onward: relayed }: Group, changed: ReadonlyMap<Option, Option>): Data {
     const data = this.#data;
-    // IMXP core §11: options for `this` hop are removed toward relays; an endpoint sees all of them
+    // core-01 §5: options for `this` hop are removed toward relays; an endpoint sees all of them
     const options = relayed ? exchanged(onward(this.#onwardData.options), changed) : data.options;
     const narrowed = relayed ? recipients.map((recipient) => withOnwardOptions(recipient, changed)) : recipients;
     const sender = data.originatorOptions === undefined || !relayed ? undefined : onward(data.originatorOptions);

@@ -1,6 +1,6 @@
 /**
  * What the channels of one session are attached as and bound for together: for whom a peer may send is a matter of the
- * session, not of the channel it uses (IMXP core §9.1), and a peer may end all of it at once (RFC 3340 §4.4.3).
+ * session, not of the channel it uses (core-01 §4.4.4.1 step 1), and a peer may end all of it at once (RFC 3340 §4.4.3).
  */
 
 /** The part of one channel. */
@@ -31,7 +31,7 @@ export class SessionAssociations {
     return this.#bound ?? NOTHING;
   }
 
-  /** Ends everything the peer has on the session; where it has nothing, what this side has. */
+  /** Ends everything the peer has on the session; where it has nothing, what this side has (D-CORE-16). */
   terminate(): void {
     let any = false;
     for (const channel of [...this.channels]) any = channel.terminateTheirs() || any;

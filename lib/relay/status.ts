@@ -1,8 +1,8 @@
 /**
- * Who is told what became of a Data because of statusRequest (IMXP core §11.1), and which relay tells. Pure but for the
+ * Who is told what became of a Data because of statusRequest (core-01 §5.1), and which relay tells. Pure but for the
  * reporter it calls; refuses to know how a report travels.
  *
- * With `final` the relay where the journey ends reports, by delivery or by failure (A-5): the one that serves the
+ * With `final` the relay where the journey ends reports, by delivery or by failure (D-CORE-26): the one that serves the
  * recipient, or the one nearest to the originator that was told of the failure. With `this` and `all` every relay it
  * applies to reports. Whoever answers `error` to another relay leaves the report to that relay.
  */
@@ -19,7 +19,7 @@ export const STATUS_REQUEST = 'statusRequest';
 /** The options a relay understands that honours statusRequest always, on Data from and to other domains, or never. */
 export function statusOptions(scope: 'on' | 'border' | 'off'): OptionRegistry {
   const understood = new OptionRegistry();
-  // Disabled, it is an option like any that is not known (IMXP core §11.1).
+  // Disabled, it is an option like any that is not known (D-CORE-27).
   if (scope !== 'off') understood.add(STATUS_REQUEST, ['data', 'recipient'], scope === 'on' ? 'always' : 'border');
   return understood;
 }
@@ -82,7 +82,7 @@ export function reportStatus(
   view: StatusView,
 ): void {
   const { reporter } = view;
-  // IMXP core §11.1: the relay that is told of the error reports it, not the one that tells
+  // D-CORE-26: the relay that is told of the error reports it, not the one that tells
   if (reporter === undefined || (view.relayed && answer !== undefined) || isReport(data)) return;
   const drafts = new Drafts(data.originator);
   const crossing = crosses(data, view);

@@ -54,7 +54,7 @@ export interface Directory {
   created?(address: string): Promise<number | undefined>;
 }
 
-/** Decides about a local recipient (the access service; IMXP core §9.1 step 3.3). */
+/** Decides about a local recipient (the access service; core-01 §4.4.4.1 step 3.3). */
 export interface AccessPolicy {
   /** Whether `owner` grants `action` (for instance `core:data`) to `actor`; a promise only where it must be looked up. */
   allowed(owner: string, actor: string, action: string): boolean | Promise<boolean>;

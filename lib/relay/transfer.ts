@@ -224,7 +224,7 @@ class Gathering {
     else for (const { identity } of data.recipients) this.#failures.set(identity, reply);
     if (this.#open > 0) return;
     const { origin, msgno, octets, data: whole } = this.received;
-    // IMXP core §9.1 step 4: error when no recipient succeeded, otherwise ok
+    // core-01 §4.4.4.1 step 4: error when no recipient succeeded, otherwise ok
     const answer = this.#succeeded ? undefined : combine(this.#inOrder(whole));
     origin.settled(msgno, octets, whole, answer);
     if (this.#watched === undefined) return;
@@ -288,7 +288,7 @@ class Part implements Delivery, DeliverySink {
   }
 }
 
-/** Architecture §4.4: what came goes on as it came, unless it changed or the next channel speaks another dialect. */
+/** D-CORE-22: what came goes on as it came, unless it changed or the next channel speaks another dialect. */
 function payloadOf(data: Data, changed: boolean, profile: string, origin: Origin): Payload {
   const { source } = data;
   if (!changed && source !== undefined && source.profile === profile) return source.payload;

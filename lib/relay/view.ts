@@ -14,7 +14,7 @@ import type { Reporter } from './status.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
 import type { Timekeeper } from './timekeeper.js';
 
-/** The action an originator needs to be granted (IMXP access §3). */
+/** The action an originator needs to be granted (access-01 §3). */
 export const CORE_DATA = 'core:data';
 
 const NONE: readonly DeliveryTarget[] = Object.freeze([]);
@@ -69,7 +69,7 @@ export class View implements TimedView {
 
   service(local: string): DeliveryTarget | undefined {
     const { services } = this.context;
-    // IMXP core §17.1 rule 1: local services answer to both prefixes
+    // D-APEX-01: local services answer to both prefixes
     return services.get(local) ?? (local.startsWith('apex=') ? services.get(`imxp=${local.slice(5)}`) : undefined);
   }
 
@@ -186,7 +186,7 @@ function grantOf(result: PromiseSettledResult<boolean>): true | Reply {
 
 /**
  * A local endpoint that is not attached. Nothing is delivered, so nothing has to keep its place: the answer may take
- * the time to find out which it is (IMXP core §9.2). A stranger without access learns no more than that.
+ * the time to find out which it is (D-CORE-19). A stranger without access learns no more than that.
  */
 class Absent implements DeliveryTarget {
   readonly #context: Context;

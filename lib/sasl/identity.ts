@@ -1,5 +1,5 @@
 /**
- * From what SASL proved to the identity the rest of the node works with (IMXP core §10). Owns the rule which name counts;
+ * From what SASL proved to the identity the rest of the node works with (core-01 §4.5, D-SASL-05). Owns the rule which name counts;
  * what the identity may do is policy.
  */
 

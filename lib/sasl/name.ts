@@ -1,11 +1,11 @@
 /**
- * Names people and relays log in with, and the one account each of them means. Owns the spelling rules of IMXP core §10
+ * Names people and relays log in with, and the one account each of them means. Owns the spelling rules of D-SASL-05
  * (`fred` in realm `example.com`, `fred@example.com`, `imxp=mesh@example.com`, bare `example.com`); knows no mechanism.
  */
 
-/** The local part under which a relay authenticates (IMXP message service §6.5). */
+/** The local part under which a relay authenticates (message-service-01 §6.1). */
 export const MESH = 'imxp=mesh';
-/** The same under APEX (IMXP core §17.1 rule 1). */
+/** The same under APEX (D-APEX-01). */
 export const APEX_MESH = 'apex=mesh';
 
 const DOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/i;

@@ -1,6 +1,6 @@
 /**
  * One entry of an ordered list of access entries: found, put where it belongs, taken away. In IMXP the first entry that
- * matches decides (IMXP access §3), in APEX the closest (RFC 3341 §3.1); an entry goes where both mean the same, so that an
+ * matches decides (access-01 §3), in APEX the closest (RFC 3341 §3.1); an entry goes where both mean the same, so that an
  * owner who sets it in one dialect is obeyed in the other. Pure.
  *
  * A list that was set as a whole in an order that contradicts the closest match keeps that order, and it decides.

@@ -1,5 +1,5 @@
 /**
- * The rules of access entries (IMXP access §3): who is granted what by a list of entries and those that are always
+ * The rules of access entries (access-01 §3): who is granted what by a list of entries and those that are always
  * appended. Pure; refuses to know where entries are kept.
  */
 import { type Address, addressOf } from '../imxp/address.js';
@@ -7,8 +7,8 @@ import type { AccessEntry } from '../imxp/vocabulary/access.js';
 import { type ActorPattern, matches, parseActor, serviceName } from '../imxp/vocabulary/actor.js';
 
 /**
- * The entries considered appended to those of an owner, in their order (IMXP access §3); a service as owner has one more
- * before the last, because services would be of no use to anybody otherwise (A-21).
+ * The entries considered appended to those of an owner, in their order (access-01 §3); a service as owner has one more
+ * before the last, because services would be of no use to anybody otherwise (D-CORE-20).
  */
 export function implicitEntries(owner: Address): readonly AccessEntry[] {
   const entries = [
@@ -53,7 +53,7 @@ export class AccessRules {
     this.views = this.#rules.some(({ view }) => view !== undefined);
   }
 
-  /** Whether an action, `service:operation`, is granted: the first entry that matches decides (IMXP access §3.1). */
+  /** Whether an action, `service:operation`, is granted: the first entry that matches decides (access-01 §3). */
   allows(actor: string, action: string): boolean {
     if (this.#open && action === 'core:data') return true;
     const rule = this.#deciding(actor);

@@ -1,4 +1,4 @@
-/** Whom a request to the access service is about, and whether the originator may ask (IMXP access §4, RFC 3341 §4). */
+/** Whom a request to the access service is about, and whether the originator may ask (access-01 §4, RFC 3341 §4). */
 import { type Address, addressOf } from '../imxp/address.js';
 import type { AccessPolicy, Directory } from '../relay/target.js';
 import { Refusal } from './refusal.js';

@@ -1,5 +1,5 @@
 /**
- * The access service, `imxp=access` or `apex=access` (IMXP access §4): the steps of get and set in their order, and their
+ * The access service, `imxp=access` or `apex=access` (access-01 §4): the steps of get and set in their order, and their
  * answers. Owns what is answered when; refuses to know how entries are kept and what else consults them.
  *
  * An owner has one list of entries, in order. IMXP reads and replaces it as a whole; APEX (RFC 3341) sees each entry of it by
@@ -63,7 +63,7 @@ export class AccessService implements DeliveryTarget {
   }
 
   /**
-   * Takes a request: the Data is answered ok when the request is one that will have its answer as Data (IMXP access §4).
+   * Takes a request: the Data is answered ok when the request is one that will have its answer as Data (access-01 §4).
    */
   deliver({ data }: Delivery, sink: DeliverySink): void {
     const request = this.#requestOf(data);
@@ -120,7 +120,7 @@ export class AccessService implements DeliveryTarget {
     return writeServiceReply({ transID, ...DONE, lang: undefined });
   }
 
-  /** IMXP access §4.1. */
+  /** access-01 §4.2. */
   async #get(operation: AccessGet, request: ServiceRequest): Promise<AccessOperation> {
     const owner = await subjectOf(operation.owner, request, 'access:get', this.#options);
     const { entries, lastUpdate } = this.#options.entries.of(owner);
@@ -129,7 +129,7 @@ export class AccessService implements DeliveryTarget {
       owner: operation.owner,
       transID: operation.transID,
       timeStamp: this.#now(),
-      // The DTD wants one entry at least; those that are there anyway say the same (ACC-8).
+      // The DTD wants one entry at least; those that are there anyway say the same (D-ACCESS-06).
       access: {
         owner: operation.owner,
         lastUpdate,
@@ -138,7 +138,7 @@ export class AccessService implements DeliveryTarget {
     };
   }
 
-  /** IMXP access §4.2. */
+  /** access-01 §4.3. */
   async #set(operation: AccessSet, request: ServiceRequest): Promise<void> {
     const { access } = operation;
     if (!sameOwner(operation.owner, access.owner)) throw new Refusal(503, 'set and access name different owners');
@@ -156,7 +156,7 @@ export class AccessService implements DeliveryTarget {
   }
 }
 
-/** The form to answer in: that of the document, since relays of either dialect pass it on unchanged (IMXP core §17.1 rule 1). */
+/** The form to answer in: that of the document, since relays of either dialect pass it on unchanged (D-APEX-01). */
 function formFor({ element, form }: ServiceRequest): Form {
   if (isApexAccess(element)) return 'apex';
   return element.name === 'get' || element.name === 'set' ? 'imxp' : form;

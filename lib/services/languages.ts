@@ -1,5 +1,5 @@
 /**
- * Diagnostics in the languages originators ask for with `localize` (IMXP core §11). English is what the relay thinks in;
+ * Diagnostics in the languages originators ask for with `localize` (core-01 §5). English is what the relay thinks in;
  * a text of another relay, or one without translation, goes on as it is and without a claim about its language.
  */
 import { REPLIES } from '../relay/answer.js';

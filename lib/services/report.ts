@@ -1,5 +1,5 @@
 /**
- * The report service, `imxp=report` (IMXP core §12): tells originators what became of their Data. Owns the documents and
+ * The report service, `imxp=report` (core-01 §6.2): tells originators what became of their Data. Owns the documents and
  * their words; what is to be reported, and whether, is the relay's decision. A report that does not arrive is dropped.
  */
 import type { Reply } from '../errors.js';
@@ -30,7 +30,7 @@ export class ReportService implements Reporter, DeliveryTarget {
     this.#submit(options === undefined ? data : { ...data, options }, UNHEARD);
   }
 
-  /** IMXP core §12: consumers never initiate. */
+  /** core-01 §6.2: consumers never initiate. */
   deliver(_delivery: Delivery, sink: DeliverySink): void {
     sink.failed(TAKES_NOTHING);
   }

@@ -15,7 +15,7 @@ export interface ServiceRequest {
   readonly originator: Address;
   /** The domain whose service is asked, in lower case. */
   readonly domain: string;
-  /** In which form it is answered, unless the element itself says more (IMXP core §17.1 rule 1). */
+  /** In which form it is answered, unless the element itself says more (D-APEX-01). */
   readonly form: Form;
   readonly element: XmlElement;
   /** Of the element, when it has a valid one: then an answer can be given. */

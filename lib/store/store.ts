@@ -30,7 +30,7 @@ export const OTHERS_SEEN_MS = 10;
 /** The version of a key that has no entry. */
 export const ABSENT = 0;
 
-/** Octets of the longest key: an address has 1023 (IMXP core §2), lmdb takes 1978. */
+/** Octets of the longest key: an address has 1023 (D-CORE-01), lmdb takes 1978. */
 export const KEY_OCTETS = 1500;
 
 /** All calls reject with LocalError STORE_FAILED when the engine cannot, and ARGUMENT for an unusable key. */

@@ -303,7 +303,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
     if (this.#phase !== 'ended') this.#pump.resume();
   }
 
-  /** Begins a new session over the new transport: nothing of the old one is kept but the server name (beep.md B-8). */
+  /** Begins a new session over the new transport: nothing of the old one is kept but the server name (D-BEEP-08). */
   renew(stream: Duplex, change: { readonly security?: SecuredStream; readonly identity?: Identity }): void {
     if (this.#phase === 'ended') {
       stream.destroy();

@@ -1,5 +1,5 @@
 /**
- * APEX (RFC 3340) beside IMXP: what is printed in its §4, replayed; then an endpoint of each dialect, with two relays in
+ * APEX (RFC 3340) beside IMXP: what RFC 3340 §4 prints, replayed; then an endpoint of each dialect, with two relays in
  * between that speak either to each other, to the octet on both sides.
  */
 import { expect } from 'chai';
@@ -42,7 +42,7 @@ class Person {
     return peer;
   }
 
-  /** Attached as RFC 3340 §4.2 and IMXP core §4 show it. */
+  /** Attached as RFC 3340 §4.2 and core-01 §4.2 show it. */
   static async attached(mesh: LocalMesh, address: string, profile: string): Promise<Person> {
     const peer = await Person.login(mesh, address);
     const started = await peer.start(profile, `<attach endpoint='${address}' transID='1' />`);
@@ -95,7 +95,7 @@ describe('APEX on the wire', function () {
       expect(greeting.indexOf(APEX)).to.be.above(greeting.indexOf(IMXP));
     });
 
-    it('REQ-IMXP-049 REQ-IMXP-052 attaches and terminates (§4.4.1, §4.4.3)', async () => {
+    it('REQ-IMXP-049 REQ-IMXP-052 attaches and terminates (RFC 3340 §4.4.1, §4.4.3)', async () => {
       const { peer, channel, ok } = await attached(FRED);
       const ask = async (document: string): Promise<string> => {
         return (await peer.ask(channel, beepXml(document))).payload.toString();
@@ -113,7 +113,7 @@ describe('APEX on the wire', function () {
       expect(await ask("<attach endpoint='fred@example.com' transID='1' />")).to.equal(ok);
     });
 
-    it('REQ-IMXP-049 binds relays by their authority alone (§4.4.2)', async () => {
+    it('REQ-IMXP-049 binds relays by their authority alone (RFC 3340 §4.4.2)', async () => {
       const rubble = mesh.url('rubble.com');
       const peer = await RawPeer.connect({ port: Number(new URL(rubble).port), name: 'apex=mesh@example.com' });
       try {
@@ -129,7 +129,7 @@ describe('APEX on the wire', function () {
       }
     });
 
-    it('REQ-IMXP-050 REQ-IMXP-051 exchanges data, and reports on it (§4.4.4, §5.1)', async () => {
+    it('REQ-IMXP-050 REQ-IMXP-051 exchanges data, and reports on it (RFC 3340 §4.4.4, §5.1)', async () => {
       const [fred, wilma] = [await attached(FRED), await attached(WILMA)];
       const data = (originator: string, recipient: string): string =>
         lines(
@@ -162,7 +162,7 @@ describe('APEX on the wire', function () {
       );
     });
 
-    it('REQ-IMXP-053 compares names exactly, with their encodings undone (§2.2.1)', async () => {
+    it('REQ-IMXP-053 compares names exactly, with their encodings undone (RFC 3340 §2.2.1)', async () => {
       const [fred, wilma] = [await attached(FRED), await attached(WILMA)];
       const data = (recipient: string): string =>
         beepXml(
@@ -271,7 +271,7 @@ describe('APEX on the wire', function () {
               `${request("mustUnderstand='true'")}<data-content Name='C'><note /></data-content></data>`,
           ),
         );
-        // The relay that is told of the failure reports it; where only reports tell, that is the last one (A-5).
+        // The relay that is told of the failure reports it; where only reports tell, that is the last one (D-CORE-26).
         const teller = dialect === 'imxp' ? 'example.com' : 'rubble.com';
         expect(await fred.hear()).to.equal(
           beepXml(

@@ -7,7 +7,7 @@ const FRED = 'fred@example.com';
 const BARNEY = 'barney@example.com';
 const TIME = /'\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000'/g;
 
-/** The exchange of IMXP presence §4.6 with the people of this project, octet by octet as it goes over the wire. */
+/** The exchange of presence-01 §4.2, §4.5 and §4.6 with the people of this project, octet by octet as it goes over the wire. */
 describe('the presence service on the wire', function () {
   this.timeout(60_000);
   this.slow(5000);

@@ -309,7 +309,7 @@ for (const transport of TRANSPORTS) {
         const none = await fred.peer.ask(fred.channel, inlineData(FRED, [BARNEY, 'dino@example.com'], 'x'));
         const error = errorIn(none.payload);
         expect(error?.code).to.equal(450);
-        // One line for each recipient with its code (IMXP core §9.2).
+        // One line for each recipient with its code (D-CORE-19).
         expect(error?.text).to.match(/^barney@example\.com\b.*\b450\b.*\r?\n.*dino@example\.com\b.*\b550\b/);
       });
 

@@ -51,7 +51,7 @@ class Replay {
 }
 
 describe('RFC 3080 transcripts', () => {
-  it('REQ-BEEP-034 REQ-BEEP-035 §2.3.1.1: greetings', () => {
+  it('REQ-BEEP-034 REQ-BEEP-035 RFC 3080 §2.3.1.1: greetings', () => {
     const listener = new Replay('listener', { profiles: [TLS] }).says(TLS_GREETING);
     const initiator = new Replay('initiator').says(EMPTY_GREETING);
     expect(listener.hears(EMPTY_GREETING)[0]).to.deep.include({ type: 'greeting' });
@@ -61,7 +61,7 @@ describe('RFC 3080 transcripts', () => {
     });
   });
 
-  it('REQ-BEEP-036 §2.4: an unavailable listener', () => {
+  it('REQ-BEEP-036 RFC 3080 §2.4: an unavailable listener', () => {
     const refusal = xml('ERR 0 0 . 0 60', "<error code='421' />");
     new Replay('listener', { refuse: { code: 421, text: '' } }).says(refusal);
     const initiator = new Replay('initiator').says(EMPTY_GREETING);
@@ -76,7 +76,7 @@ describe('RFC 3080 transcripts', () => {
     '</start>',
   );
 
-  it('REQ-BEEP-043 §2.3.1.2: a start, as its client', () => {
+  it('REQ-BEEP-043 RFC 3080 §2.3.1.2: a start, as its client', () => {
     const initiator = new Replay('initiator').says(EMPTY_GREETING);
     initiator.hears(SASL_GREETING);
     initiator.session.start({ profiles: [{ uri: OTP }, { uri: ANONYMOUS }] });
@@ -87,7 +87,7 @@ describe('RFC 3080 transcripts', () => {
     ]);
   });
 
-  it('REQ-BEEP-043 §2.3.1.2: a start, as its server', () => {
+  it('REQ-BEEP-043 RFC 3080 §2.3.1.2: a start, as its server', () => {
     const listener = new Replay('listener', { profiles: [TLS] }).says(TLS_GREETING);
     const [, event] = listener.hears(EMPTY_GREETING + start);
     expect(event).to.deep.include({ type: 'start', msgno: 1, channel: 1 });
@@ -97,7 +97,7 @@ describe('RFC 3080 transcripts', () => {
     listener.says(xml('RPY 0 1 . 110 87', `<profile uri='${OTP}' />`));
   });
 
-  it('REQ-BEEP-039 §2.3.1.2: an even number from the initiator', () => {
+  it('REQ-BEEP-039 RFC 3080 §2.3.1.2: an even number from the initiator', () => {
     const listener = new Replay('listener', { profiles: [TLS] }).says(TLS_GREETING);
     const request = xml('MSG 0 1 . 52 120', "<start number='2'>", `   <profile uri='${OTP}' />`, '</start>');
     expect(listener.hears(EMPTY_GREETING + request).map(({ type }) => type)).to.deep.equal(['greeting']);
@@ -106,7 +106,7 @@ describe('RFC 3080 transcripts', () => {
     );
   });
 
-  it('REQ-BEEP-044 §2.3.1.2: an initialization message and its answer', () => {
+  it('REQ-BEEP-044 RFC 3080 §2.3.1.2: an initialization message and its answer', () => {
     const request = xml(
       'MSG 0 1 . 52 158',
       "<start number='1'>",
@@ -129,7 +129,7 @@ describe('RFC 3080 transcripts', () => {
     ]);
   });
 
-  it('REQ-BEEP-053 §2.3.1.5: the text of an error may be of several lines', () => {
+  it('REQ-BEEP-053 RFC 3080 §2.3.1.5: the text of an error may be of several lines', () => {
     const initiator = new Replay('initiator').says(EMPTY_GREETING);
     initiator.hears(SASL_GREETING);
     initiator.session.start({ profiles: [{ uri: OTP }] });
@@ -143,7 +143,7 @@ describe('RFC 3080 transcripts', () => {
     });
   });
 
-  it('REQ-BEEP-049 REQ-BEEP-050 §2.3.1.3: closing a channel, refused and accepted', () => {
+  it('REQ-BEEP-049 REQ-BEEP-050 RFC 3080 §2.3.1.3: closing a channel, refused and accepted', () => {
     const listener = new Replay('listener', { profiles: [TLS] }).says(TLS_GREETING);
     const [, event] = listener.hears(EMPTY_GREETING + start);
     if (event?.type === 'start') {
@@ -160,7 +160,7 @@ describe('RFC 3080 transcripts', () => {
     listener.says(xml('RPY 0 3 . 276 46', '<ok />'));
   });
 
-  it('REQ-BEEP-051 REQ-BEEP-052 §2.4: releasing a session, refused and accepted', () => {
+  it('REQ-BEEP-051 REQ-BEEP-052 RFC 3080 §2.4: releasing a session, refused and accepted', () => {
     const listener = new Replay('listener', { profiles: [TLS] }).says(TLS_GREETING);
     listener.hears(EMPTY_GREETING + xml('MSG 0 1 . 52 60', "<close code='200' />"));
     listener.session.refuseClose(0, { code: 550, text: 'still working' });
@@ -171,7 +171,7 @@ describe('RFC 3080 transcripts', () => {
     expect(listener.session.state).to.equal('closed');
   });
 
-  it('REQ-BEEP-006 §2.2.1.1: two answers that are interleaved', () => {
+  it('REQ-BEEP-006 RFC 3080 §2.2.1.1: two answers that are interleaved', () => {
     const initiator = new Replay('initiator').says(EMPTY_GREETING);
     initiator.hears(SASL_GREETING);
     initiator.session.start({ profiles: [{ uri: OTP }] });
@@ -188,7 +188,7 @@ describe('RFC 3080 transcripts', () => {
     ]);
   });
 
-  it('REQ-BEEP-004 §2.2.1.1: a reply that ends with a frame without payload', () => {
+  it('REQ-BEEP-004 RFC 3080 §2.2.1.1: a reply that ends with a frame without payload', () => {
     const initiator = new Replay('initiator').says(EMPTY_GREETING);
     const greeting = `${XML}\r\n\r\n<greeting />`;
     const events = initiator.hears(

@@ -27,9 +27,9 @@ class Observer {
       if (next.keyword === 'SEQ') {
         this.seqs += 1;
         const state = this.#direction(to, next.channel);
-        // §3.1.3: ackno is what is expected next, so it cannot be more than was sent
+        // RFC 3081 §3.1.3: ackno is what is expected next, so it cannot be more than was sent
         expect(next.ackno, 'ackno').to.be.within(state.acknowledged, state.sent);
-        // §3.1.4, RFC 1122: the right edge moves to the right, or there is nothing to say
+        // RFC 3081 §3.1.4, RFC 1122: the right edge moves to the right, or there is nothing to say
         expect(next.ackno + next.window, 'right edge').to.be.greaterThan(state.edge);
         state.acknowledged = next.ackno;
         state.edge = next.ackno + next.window;
@@ -38,7 +38,7 @@ class Observer {
         const state = this.#direction(from, next.channel);
         expect(next.seqno, 'seqno').to.equal(state.sent);
         state.sent += next.payload.length;
-        // §3.1.2: no payload beyond the advertised window
+        // RFC 3081 §3.1.2: no payload beyond the advertised window
         expect(state.sent, 'window').to.be.at.most(state.edge);
         this.largest[from] = Math.max(this.largest[from], next.payload.length);
       }
@@ -49,7 +49,7 @@ class Observer {
     const key = `${from} ${channel}`;
     let direction = this.#directions.get(key);
     if (direction === undefined) {
-      // §3.1.1: every channel begins with seqno 0 and a window of 4,096
+      // RFC 3081 §3.1.1: every channel begins with seqno 0 and a window of 4,096
       direction = { sent: 0, acknowledged: 0, edge: 4096 };
       this.#directions.set(key, direction);
     }
@@ -97,7 +97,7 @@ describe('RFC 3081 on the wire', () => {
       octets: [10_000, 3000, 0],
     },
   ]) {
-    it(`REQ-BEEP-060 REQ-BEEP-062 REQ-BEEP-065 REQ-BEEP-074 §3.1: windows are kept, ${title}`, () => {
+    it(`REQ-BEEP-060 REQ-BEEP-062 REQ-BEEP-065 REQ-BEEP-074 RFC 3081 §3.1: windows are kept, ${title}`, () => {
       const observer = new Observer();
       const pair = new Pair({ tap: (from, sent) => observer.watch(from, sent) });
       const channels = [pair.open(), pair.open()];
@@ -118,12 +118,12 @@ describe('RFC 3081 on the wire', () => {
         );
       }
       expect(observer.seqs).to.be.greaterThan(0);
-      // REQ-BEEP-066 §3.1.4
+      // REQ-BEEP-066 RFC 3081 §3.1.4
       expect(observer.largest).to.deep.equal({ initiator: 973, listener: 973 });
     });
   }
 
-  it('REQ-BEEP-072 §3.1.4: a slow reader holds at most its window, and the others go on', () => {
+  it('REQ-BEEP-072 RFC 3081 §3.1.4: a slow reader holds at most its window, and the others go on', () => {
     const pair = new Pair();
     const [slow, fast] = [pair.open(), pair.open()];
     for (let count = 0; count < 100; count++) {
@@ -145,7 +145,7 @@ describe('RFC 3081 on the wire', () => {
     expect(pair.initiator.channelInfo(slow)?.unsentOctets).to.equal(100_000 - 4096);
   });
 
-  it('REQ-BEEP-061 §3.1.1: a channel that cannot have 4,096 octets is declined', () => {
+  it('REQ-BEEP-061 RFC 3081 §3.1.1: a channel that cannot have 4,096 octets is declined', () => {
     const pair = new Pair({ listener: { limits: { channels: 1 } } });
     pair.open();
     pair.initiator.start({ profiles: [{ uri: 'http://example.com/profiles/echo' }] });
@@ -153,7 +153,7 @@ describe('RFC 3081 on the wire', () => {
     expect(event).to.deep.include({ type: 'start-refused', channel: 3 });
   });
 
-  it('REQ-BEEP-058 REQ-BEEP-059 §2: roles are fixed, and the end of a session says which side closes first', () => {
+  it('REQ-BEEP-058 REQ-BEEP-059 RFC 3081 §2: roles are fixed, and the end of a session says which side closes first', () => {
     const pair = new Pair();
     pair.pump();
     expect([pair.initiator.role, pair.listener.role]).to.deep.equal(['initiator', 'listener']);

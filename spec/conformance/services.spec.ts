@@ -1,5 +1,5 @@
 /**
- * The sequences that IMXP core §11 and §12 and IMXP access §4 print, replayed against two relays as processes: options and
+ * The sequences that core-01 §5 and §6 and access-01 §4 describe, replayed against two relays as processes: options and
  * reports across domains, and the access service. Payloads are compared to the octet where the text is printed.
  */
 import { expect } from 'chai';
@@ -17,7 +17,7 @@ const OTTO = 'otto@quay.example';
 
 const meshPassword = (domain: string): string => `pier ${domain}`;
 
-/** IMXP core §4, with the line ends of the wire. */
+/** core-01 §4.1, with the line ends of the wire. */
 const PRINTED_DATA = `Content-Type: text/xml
 
 <data originator='ines@harbour.example' content='#Payload'>
@@ -30,7 +30,7 @@ const PRINTED_DATA = `Content-Type: text/xml
 </data>
 `.replace(/\n/g, '\r\n');
 
-/** IMXP core §12, without the white space between elements. */
+/** core-01 §6.2, without the white space between elements. */
 const report = (relay: string, transID: number, recipient: string, reply: string): string =>
   textXml(
     `<data originator='imxp=report@${relay}' content='#R'><recipient identity='${INES}' /><data-content Name='R'>` +
@@ -109,7 +109,7 @@ describe('services, as printed', function () {
 
   const text = ({ payload }: RawMessage): string => `${payload}`;
 
-  describe('IMXP core §12.1: a message across two domains, with report', () => {
+  describe('core-01 §5.1: a message across two domains, with report', () => {
     it('REQ-IMXP-039 REQ-IMXP-041 REQ-IMXP-042 REQ-IMXP-044 delivers the printed Data with its option, answers ok, and the last relay reports', async () => {
       const [ines, otto] = [await attached(harbour, INES), await attached(quay, OTTO)];
       const reply = ines.peer.ask(ines.channel, PRINTED_DATA);
@@ -138,7 +138,7 @@ describe('services, as printed', function () {
       expect(text(await taken(ines))).to.equal(report(HARBOUR, 42, BOSUN, okReply(42)));
     });
 
-    it('IMXP core §11.1: with `all` every relay reports; with `this` the first one, and the option goes no further', async () => {
+    it('core-01 §5.1: with `all` every relay reports; with `this` the first one, and the option goes no further', async () => {
       const [ines, otto] = [await attached(harbour, INES), await attached(quay, OTTO)];
       const all = ines.peer.ask(ines.channel, requesting(OTTO, 'all', 43));
       expect(text(await taken(otto))).to.equal(requesting(OTTO, 'all', 43));
@@ -181,7 +181,7 @@ describe('services, as printed', function () {
     });
   });
 
-  describe('IMXP access §4: the example exchange', () => {
+  describe('access-01 §4: the example exchange', () => {
     const SERVICE = `imxp=access@${HARBOUR}`;
     const request = (document: string, from = INES): string =>
       textXml(
@@ -227,7 +227,7 @@ describe('services, as printed', function () {
         textXml(
           `<data originator='${from}' content='#N'><recipient identity='${INES}' /><data-content Name='N'><n/></data-content></data>`,
         );
-      // §3.2: otto no, bosun yes
+      // access-01 §3: otto no, bosun yes
       const denied = await otto.peer.ask(otto.channel, note(OTTO));
       expect(errorIn(denied.payload)).to.deep.equal({ code: 537, text: 'access denied' });
       const allowed = bosun.peer.ask(bosun.channel, note(BOSUN));

@@ -140,7 +140,7 @@ describe('imxp/dialect/apex', () => {
       `${ALONE}<terminate code='556' xml:lang='en' transID='5'>a &lt; b</terminate>\r\n`,
     );
     expect(apex.decode(apex.encode(overridden))).to.deep.equal(overridden);
-    // IMXP core §17.1 rule 4
+    // D-APEX-04
     expect(text(imxp.encode(overridden))).to.match(/<terminate transID='5' \/>/);
     expect(fault(() => decodeImxp("Content-Type: text/xml\r\n\r\n<terminate transID='0' />")).reply?.code).to.equal(
       501,

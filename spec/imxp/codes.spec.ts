@@ -10,7 +10,7 @@ describe('imxp/reply-code', () => {
     expect([250, 350, 500, 550].some(isTransient)).to.equal(false);
   });
 
-  it('has words for every code of IMXP core §14', () => {
+  it('has words for every code of core-01 §10', () => {
     for (const code of [250, 421, 450, 451, 454, 500, 501, 504, 530, 534, 535, 537, 538, 550, 553, 554, 555]) {
       expect(replyOf(code)).to.deep.equal({ code, text: REPLY_CODES.get(code) });
     }

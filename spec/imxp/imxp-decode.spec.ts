@@ -41,7 +41,7 @@ describe('imxp/dialect/imxp: decode', () => {
     ]);
   });
 
-  it('reads the report of IMXP core §12', () => {
+  it('reads the report of core-01 §6.2', () => {
     const report = `<data originator='imxp=report@quay.example' content='#R'>
   <recipient identity='ines@harbour.example' />
   <data-content Name='R'>

@@ -21,7 +21,7 @@ import {
 describe('imxp/dialect/imxp: encode', () => {
   const text = (payload: Buffer | Buffer[]) => octets(payload).toString();
 
-  it('writes operations as IMXP core shows them', () => {
+  it('writes operations as core-01 §4.1 shows them', () => {
     expect(text(dialect.encode({ type: 'terminate', transID: 71 }))).to.equal(`${ALONE}<terminate transID='71' />\r\n`);
     expect(text(dialect.encode({ type: 'terminate', transID: 71 }))).to.have.length(54);
     expect(text(dialect.encode({ type: 'attach', endpoint: 'a@b', transID: 1, options: [] }))).to.equal(

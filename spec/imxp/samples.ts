@@ -1,5 +1,5 @@
 /**
- * Payloads as IMXP core §4 shows them, and short ways to have them read.
+ * Payloads as core-01 §4.1 shows them, and short ways to have them read.
  */
 import { RemoteProtocolError } from '../../lib/errors.js';
 import { DIALECT_LIMITS } from '../../lib/imxp/dialect/dialect.js';

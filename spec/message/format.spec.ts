@@ -12,7 +12,7 @@ const FORMS: readonly MessageForm[] = ['nested', 'part', 'inline'];
 const FRED = 'im:fred@example.com';
 const BARNEY = 'im:barney@rubble.com';
 
-// IMXP message §3.1 and §3.2, as printed
+// rfc822-xml-00 §2.2 and §2.3: the two structures
 const NESTED = `Content-Type: multipart/related; boundary="=_h1";
  start="<h.9c@harbour.example>"; type="message/RFC822+XML"
 Content-ID: <im@harbour.example>

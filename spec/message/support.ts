@@ -1,4 +1,4 @@
-/** Short ways to make and open the messages that several specs use. Knows the forms of IMXP message §3. */
+/** Short ways to make and open the messages that several specs use. Knows the forms of message-service-01 §3. */
 import { RemoteProtocolError } from '../../lib/errors.js';
 import { makeData } from '../../lib/imxp/content.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';

@@ -141,7 +141,7 @@ describe('relay: data', () => {
     expect(fred.consumedOctets).to.equal(fred.received);
   });
 
-  describe('answers of IMXP core §9.2', () => {
+  describe('answers of core-01 §4.4.4.1 step 4, with the codes of D-CORE-19', () => {
     const table: [string, number, string, () => Promise<[number | undefined, string | undefined]>][] = [];
     const row = (cause: string, code: number, text: string, run: () => Promise<FakeChannel>) =>
       table.push([cause, code, text, () => run().then((fred) => [fred.code(1), fred.text(1)])]);

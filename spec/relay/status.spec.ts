@@ -77,7 +77,7 @@ describe('relay: statusRequest', () => {
     expect(reports.said).to.deep.equal([]);
   });
 
-  it('reports the failure of the next relay, with `final` too (A-5)', () => {
+  it('reports the failure of the next relay, with `final` too (D-CORE-26)', () => {
     const { fred, rubble, reports } = setUp();
     const msgno = fred.send(data(FRED, [BETTY], [request('final')]));
     rubble.deliveries[0]?.sink.failed({ code: 450, text: 'not attached' });

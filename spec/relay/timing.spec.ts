@@ -67,7 +67,7 @@ describe('relay: dataTiming', () => {
       expect(stage.time.alarms).to.equal(0);
     });
 
-    it('groups recipients of one Data, and separates those with a time limit of their own (OPT-1, OPT-3)', () => {
+    it('groups recipients of one Data, and separates those with a time limit of their own (D-OPT-01, D-OPT-03)', () => {
       const stage = new Stage();
       const fred = stage.attached(FRED);
       fred.send(data(FRED, [BETTY, BAMBAM], [timing("noLaterThan='100'")]));
@@ -165,7 +165,7 @@ describe('relay: dataTiming', () => {
     });
   });
 
-  it('REQ-IMXP-059 obeys an option that others may ignore (OPT-6)', () => {
+  it('REQ-IMXP-059 obeys an option that others may ignore (D-OPT-06)', () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     fred.send(data(FRED, [BETTY], [timing("noLaterThan='100'", { seeNoEvil: true })]));
@@ -299,7 +299,7 @@ describe('relay: dataHopping', () => {
     expect(hopsIn(stage, 2)).to.deep.equal([15]);
   });
 
-  it('counts down for one recipient alone what is his alone (OPT-1)', () => {
+  it('counts down for one recipient alone what is his alone (D-OPT-01)', () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     const msgno = fred.send(data(FRED, [[BETTY, [hopping("noMoreThan='1'")]], BAMBAM]));

@@ -8,7 +8,7 @@ const entry = (actor: string, ...actions: string[]): AccessEntry => ({ actor, ac
 const rules = (owner: string, ...entries: AccessEntry[]) => new AccessRules(parseAddress(owner), entries);
 
 const INES = 'ines@harbour.example';
-/** IMXP access §3.2. */
+/** An example of access-01 §3. */
 const WORKED = [
   entry(INES, 'all:all'),
   entry('bosun@harbour.example', 'core:data'),
@@ -105,7 +105,7 @@ describe('services/access-rules', () => {
     expect(inherited.allows('inesse@harbour.example', 'access:set')).to.equal(false);
   });
 
-  it('lets everybody send to a service, unless its entries say otherwise (A-21)', () => {
+  it('lets everybody send to a service, unless its entries say otherwise (D-CORE-20)', () => {
     const access = 'imxp=access@harbour.example';
     expect(rules(access).allows('otto@quay.example', 'core:data')).to.equal(true);
     expect(rules(access).allows('otto@quay.example', 'access:get')).to.equal(false);
@@ -116,7 +116,7 @@ describe('services/access-rules', () => {
     expect(rules(INES, entry('*@quay.example', 'all:all')).allows('@quay.example', 'x:y')).to.equal(false);
   });
 
-  it('decides as the algorithm of §3.1 does, for any entries and actor', () => {
+  it('decides as the algorithm of access-01 §3 does, for any entries and actor', () => {
     const local = fc.constantFrom('ines', 'otto', 'imxp=report', 'apex=report');
     const domain = fc.constantFrom('harbour.example', 'quay.example');
     const entries = fc.array(
@@ -144,7 +144,7 @@ describe('services/access-rules', () => {
   });
 });
 
-/** IMXP access §3.1, word by word. */
+/** access-01 §3, word by word. */
 function asSpecified(explicit: readonly AccessEntry[], who: string, where: string, action: string): boolean {
   const [service, operation] = action.split(':');
   const isService = /^(imxp|apex)=/.test(who);

@@ -112,7 +112,7 @@ describe('services/access', () => {
       expect(codeIn(await ask(set({}), OTTO))).to.equal(537);
     });
 
-    it('gives the implicit entries where there are no others (ACC-8)', async () => {
+    it('gives the implicit entries where there are no others (D-ACCESS-06)', async () => {
       const { entries, ask } = await harbour();
       entries.initial = [];
       expect(await ask(get(INES))).to.include(

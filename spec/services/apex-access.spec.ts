@@ -84,7 +84,7 @@ const EXPLAINED: readonly (readonly [string, string])[] = [
 
 describe('services/apex-access', () => {
   describe('the exchanges of RFC 3341 §2', () => {
-    it('REQ-ACC-013 answers query with allow and deny (§2.1)', async () => {
+    it('REQ-ACC-013 answers query with allow and deny (RFC 3341 §2.1)', async () => {
       const { ask, create } = await bedrock();
       await create('*@example.com', 'core:data presence:subscribe');
       const allowed = "apex=access@example.com > fred@example.com: <allow transID='100' />";
@@ -92,7 +92,7 @@ describe('services/apex-access', () => {
       expect(await ask(query(BARNEY, 'core:data presence:watch'))).to.deep.equal([allowed.replace('allow', 'deny')]);
     });
 
-    it('REQ-ACC-014 answers get with set (§2.2)', async () => {
+    it('REQ-ACC-014 answers get with set (RFC 3341 §2.2)', async () => {
       const { ask, create, clock } = await bedrock();
       clock.now = Date.parse('2000-05-14T13:02:00-08:00');
       await create('*@example.com', 'core:data presence:subscribe');
@@ -101,7 +101,7 @@ describe('services/apex-access', () => {
       ]);
     });
 
-    it('REQ-ACC-014 REQ-ACC-015 replaces with 250 and tells the owner (§2.3)', async () => {
+    it('REQ-ACC-014 REQ-ACC-015 replaces with 250 and tells the owner (RFC 3341 §2.3)', async () => {
       const { ask, create, clock } = await bedrock();
       clock.now = Date.parse('2000-05-14T13:02:00-08:00');
       await create('*@example.com', 'core:data');
@@ -114,7 +114,7 @@ describe('services/apex-access', () => {
       ]);
     });
 
-    it('REQ-ACC-014 REQ-ACC-015 deletes without actions, and tells the owner so (§2.3)', async () => {
+    it('REQ-ACC-014 REQ-ACC-015 deletes without actions, and tells the owner so (RFC 3341 §2.3)', async () => {
       const { ask, answer, create, clock } = await bedrock();
       clock.now = Date.parse('2000-05-14T13:02:00-08:00');
       await create('*@example.com', 'core:data');

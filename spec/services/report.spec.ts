@@ -41,7 +41,7 @@ const PRINTED = `Content-Type: text/xml\r
 `.replace(/>\n +|>\n(?=<\/)/g, '>');
 
 describe('services/report', () => {
-  it('REQ-IMXP-042 sends a statusResponse with the transID of the option, as IMXP core §12 prints it', () => {
+  it('REQ-IMXP-042 sends a statusResponse with the transID of the option, as core-01 §6.2 describes it', () => {
     expect(sent('i-default', undefined)).to.equal(PRINTED);
   });
 
@@ -82,7 +82,7 @@ describe('services/report', () => {
     expect(code).to.equal(550);
   });
 
-  it('reads what others send, the examples without a transID in reply included (A-14)', () => {
+  it('reads what others send, the examples without a transID in reply included (D-CORE-29)', () => {
     const element = parseXml(
       Buffer.from(
         "<statusResponse transID='86'><destination identity='barney@rubble.com'><reply code='250' /></destination></statusResponse>",

@@ -29,7 +29,7 @@ export function nameObstacle(text: string, { domains }: Pick<NodeConfig, 'domain
   if (relayDomain(name) !== undefined && /[.@]/.test(text)) return undefined;
   if (!text.includes('@')) return `is not an address; write for instance ${text || 'fred'}@${domains[0]}`;
   const { domain, service, key, base } = parseAddress(text);
-  // IMXP core §2: these local parts belong to services.
+  // core-01 §2.2: these local parts belong to services.
   if (service) return 'names a service; only imxp=mesh@DOMAIN may have an account, for a relay';
   if (key !== base) return `is a subaddress; the account is that of ${base}`;
   if (domains.includes(domain)) return undefined;

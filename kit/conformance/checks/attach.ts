@@ -1,4 +1,4 @@
-/** Attach and terminate: who may, as whom, how often, until when (IMXP core §6, §8). */
+/** Attach and terminate: who may, as whom, how often, until when (core-01 §4.4.1, §4.4.3). */
 import { type Check, expect, NotOffered } from '../check.js';
 import type { Attached, Context } from '../context.js';
 import { granted, grantedInside, refused, refusedInside } from '../judge.js';
@@ -6,8 +6,8 @@ import type { RawMessage } from '../peer/channel.js';
 import * as document from '../peer/documents.js';
 import { askNothing } from './common.js';
 
-const ATTACH = 'IMXP core §6';
-const TERMINATE = 'IMXP core §8';
+const ATTACH = 'core-01 §4.4.1';
+const TERMINATE = 'core-01 §4.4.3';
 const NEEDS = ['account', 'digest', 'imxp'] as const;
 
 const ask = (context: Context, { peer, channel }: Omit<Attached, 'address'>, what: string): Promise<RawMessage> =>
@@ -17,7 +17,7 @@ export const ATTACH_CHECKS: readonly Check[] = [
   {
     id: 'attach.channel',
     title: 'creates a channel of the mesh without an operation',
-    clause: 'IMXP core §4',
+    clause: 'core-01 §4.2',
     why: 'nothing has to come with the start',
     needs: NEEDS,
     run: async (context) => void (await askNothing(context, ...(await opened(context)))),
@@ -33,7 +33,7 @@ export const ATTACH_CHECKS: readonly Check[] = [
   {
     id: 'attach.piggyback',
     title: 'attaches by what comes with the start of the channel',
-    clause: 'IMXP core §4, §6',
+    clause: 'core-01 §4.2, §4.4.1',
     why: 'most endpoints attach this way',
     needs: NEEDS,
     async run(context) {
@@ -107,7 +107,7 @@ export const ATTACH_CHECKS: readonly Check[] = [
   {
     id: 'attach.subaddress',
     title: 'attaches the account as a subaddress of its endpoint, on the same channel',
-    clause: 'IMXP core §6, §10',
+    clause: 'core-01 §4.4.1, §4.5.1',
     why: 'several applications of one person share one connection',
     needs: NEEDS,
     async run(context) {
@@ -173,7 +173,7 @@ export const ATTACH_CHECKS: readonly Check[] = [
   {
     id: 'attach.must-understand',
     title: 'refuses an attach with an option it has to understand and does not',
-    clause: 'IMXP core §6, §11',
+    clause: 'core-01 §4.4.1, §5',
     why: 'the endpoint counts on it',
     needs: NEEDS,
     async run(context) {
@@ -198,7 +198,7 @@ export const ATTACH_CHECKS: readonly Check[] = [
     ([name, what, attach]): Check => ({
       id: `attach.${name}`,
       title: `refuses ${what}`,
-      clause: 'IMXP core §5, §14',
+      clause: 'core-01 §9.1, §10',
       why: 'what is not valid must not be guessed',
       needs: NEEDS,
       async run(context) {

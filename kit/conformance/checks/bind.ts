@@ -1,11 +1,11 @@
-/** Bind: which relay may speak for which domain, and what it may send then (IMXP core §7, §9.1). */
+/** Bind: which relay may speak for which domain, and what it may send then (core-01 §4.4.2, §4.4.4.1). */
 import { type Check, NotOffered } from '../check.js';
 import type { Attached, Context } from '../context.js';
 import { domainOf } from '../context.js';
 import { granted, grantedInside, refused, refusedInside } from '../judge.js';
 import * as document from '../peer/documents.js';
 
-const BIND = 'IMXP core §7';
+const BIND = 'core-01 §4.4.2';
 const NEEDS = ['relay', 'digest', 'imxp'] as const;
 
 const home = (context: Context): string => domainOf(context.account('relay').address);
@@ -32,7 +32,7 @@ export const BIND_CHECKS: readonly Check[] = [
   {
     id: 'bind.piggyback',
     title: 'binds by what comes with the start of the channel',
-    clause: 'IMXP core §4, §7',
+    clause: 'core-01 §4.2, §4.4.2',
     why: 'most relays bind this way',
     needs: NEEDS,
     async run(context) {
@@ -55,7 +55,7 @@ export const BIND_CHECKS: readonly Check[] = [
   {
     id: 'bind.endpoint',
     title: 'does not let an endpoint bind',
-    clause: 'IMXP core §7, §10',
+    clause: 'core-01 §4.4.2, §4.5.2',
     why: 'a person is no relay',
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
@@ -78,7 +78,7 @@ export const BIND_CHECKS: readonly Check[] = [
   {
     id: 'bind.terminate',
     title: 'terminates a binding, once',
-    clause: 'IMXP core §8',
+    clause: 'core-01 §4.4.3',
     why: 'a relay that leaves must not go on getting the messages of its domain',
     needs: NEEDS,
     async run(context) {
@@ -91,7 +91,7 @@ export const BIND_CHECKS: readonly Check[] = [
   {
     id: 'bind.delivers',
     title: 'delivers what a neighbour sends for its domain',
-    clause: 'IMXP core §9.1',
+    clause: 'core-01 §4.4.4.1',
     why: 'this is what the mesh is for',
     needs: [...NEEDS, 'account'],
     async run(context) {
@@ -104,7 +104,7 @@ export const BIND_CHECKS: readonly Check[] = [
   {
     id: 'bind.foreign-originator',
     title: 'refuses what a neighbour sends for a domain that is not its own',
-    clause: 'IMXP core §9.1, §10',
+    clause: 'core-01 §4.4.4.1, §4.5.2',
     why: 'any relay could send in the name of anybody',
     needs: [...NEEDS, 'account'],
     async run(context) {

@@ -1,4 +1,4 @@
-/** Data: content in every form, one and several recipients, what is refused and with which code (IMXP core §4, §9, §11). */
+/** Data: content in every form, one and several recipients, what is refused and with which code (core-01 §4.1, §4.4.4, §5). */
 import { type Check, expect, Finding, NotOffered } from '../check.js';
 import type { Attached, Context } from '../context.js';
 import { granted, refused } from '../judge.js';
@@ -6,7 +6,7 @@ import type { RawMessage } from '../peer/channel.js';
 import { visible } from '../peer/octet-log.js';
 import type { Letter } from '../vocabulary.js';
 
-const DATA = 'IMXP core §9.1';
+const DATA = 'core-01 §4.4.4.1';
 const NEEDS = ['account', 'digest', 'imxp'] as const;
 const MEBIBYTE = 1_048_576;
 const MANY = 50;
@@ -52,28 +52,28 @@ const REFUSED: readonly (readonly [
   [
     'dangling-reference',
     'a content reference within the document that names nothing',
-    'IMXP core §4, §9.1',
+    'core-01 §4.1, §4.4.4',
     ({ words }, own) => `${words.data({ from: own, to: [own], inner: '<note />' })}`.replace("'#Payload'", "'#Other'"),
     { should: [501] },
   ],
   [
     'missing-part',
     'a content reference to a part that is not there',
-    'IMXP core §4, §9.1',
+    'core-01 §4.1, §4.4.4',
     ({ words }, own) => words.data({ from: own, to: [own], uri: 'cid:none@example.com' }),
     { should: [501] },
   ],
   [
     'no-recipient',
     'a Data without a recipient',
-    'IMXP core §5',
+    'core-01 §9.1',
     ({ words }, own) => words.data({ from: own, to: [], inner: '<note />' }),
     { should: [501] },
   ],
   [
     'no-content',
     'a Data without a content attribute',
-    'IMXP core §5',
+    'core-01 §9.1',
     ({ words }, own) => `${words.data({ from: own, to: [own], uri: 'x' })}`.replace("content='x'", ''),
     { should: [501] },
   ],
@@ -94,7 +94,7 @@ const REFUSED: readonly (readonly [
   [
     'option-two-names',
     'an option with both an internal and an external name',
-    'IMXP core §5, §11',
+    'core-01 §9.1, §5',
     ({ words }, own) =>
       words.data({
         ...{ from: own, to: [own], inner: '<note />' },
@@ -105,7 +105,7 @@ const REFUSED: readonly (readonly [
   [
     'must-understand',
     'an option that must be understood and is not',
-    'IMXP core §11',
+    'core-01 §5',
     ({ words }, own) =>
       words.data({ from: own, to: [own], inner: '<note />', options: words.option('x-kit', true, 5) }),
     { should: [504] },
@@ -123,7 +123,7 @@ export const DATA_CHECKS: readonly Check[] = [
   {
     id: 'data.inline',
     title: 'delivers XML within the control document, octet for octet',
-    clause: 'IMXP core §4, §9.1',
+    clause: 'core-01 §4.1, §4.4.4',
     why: 'the content belongs to the endpoints; signatures break',
     needs: NEEDS,
     async run(context) {
@@ -134,7 +134,7 @@ export const DATA_CHECKS: readonly Check[] = [
   {
     id: 'data.multipart',
     title: 'delivers a part with every octet there is',
-    clause: 'IMXP core §4, §9.1',
+    clause: 'core-01 §4.1, §4.4.4',
     why: 'BEEP is 8-bit clean, and so is the mesh',
     needs: NEEDS,
     run: (context) =>
@@ -143,7 +143,7 @@ export const DATA_CHECKS: readonly Check[] = [
   {
     id: 'data.uri',
     title: 'delivers a reference to content elsewhere',
-    clause: 'IMXP core §4',
+    clause: 'core-01 §4.1',
     why: 'the content attribute may be any absolute URI',
     needs: NEEDS,
     async run(context) {
@@ -154,7 +154,7 @@ export const DATA_CHECKS: readonly Check[] = [
   {
     id: 'data.empty',
     title: 'delivers a part without octets',
-    clause: 'IMXP core §4',
+    clause: 'core-01 §4.1',
     why: 'an empty content is a content',
     needs: NEEDS,
     async run(context) {
@@ -166,7 +166,7 @@ export const DATA_CHECKS: readonly Check[] = [
   {
     id: 'data.large',
     title: 'delivers a content of 1 MiB',
-    clause: 'IMXP core §4; RFC 3081 §3.1',
+    clause: 'core-01 §4.1; RFC 3081 §3.1',
     why: 'windows have to open in both directions while it goes through',
     needs: NEEDS,
     patience: 6,
@@ -218,7 +218,7 @@ export const DATA_CHECKS: readonly Check[] = [
   {
     id: 'data.order',
     title: `delivers ${MANY} Data of one originator to one recipient in their order`,
-    clause: 'RFC 3080 §2.6.1; IMXP core §9.1',
+    clause: 'RFC 3080 §2.6.1; core-01 §4.4.4.1',
     why: 'a conversation in another order is another conversation',
     needs: NEEDS,
     patience: 2,
@@ -240,7 +240,7 @@ export const DATA_CHECKS: readonly Check[] = [
   {
     id: 'data.option-kept',
     title: 'delivers a Data with an option it may ignore, and leaves the option in',
-    clause: 'IMXP core §11',
+    clause: 'core-01 §5',
     why: 'the option may be for the recipient; a relay that delivers removes none',
     needs: NEEDS,
     async run(context) {
@@ -265,7 +265,7 @@ export const DATA_CHECKS: readonly Check[] = [
   {
     id: 'data.unknown-recipient',
     title: 'refuses a recipient that does not exist',
-    clause: 'IMXP core §9.1, §9.2',
+    clause: 'core-01 §4.4.4.1; D-CORE-19',
     why: 'a message that nobody gets must not be answered ok',
     needs: [...NEEDS, 'waits'],
     async run(context) {
@@ -276,7 +276,7 @@ export const DATA_CHECKS: readonly Check[] = [
   {
     id: 'data.not-attached',
     title: 'refuses a recipient that is not attached',
-    clause: 'IMXP core §9.1, §9.2',
+    clause: 'core-01 §4.4.4.1; D-CORE-19',
     why: 'nothing is held: the sender has to know that nobody got it',
     needs: [...NEEDS, 'second', 'waits'],
     async run(context) {
@@ -300,7 +300,7 @@ export const DATA_CHECKS: readonly Check[] = [
   {
     id: 'data.refused-by-recipient',
     title: 'has an answer for the sender when the recipient refuses',
-    clause: 'IMXP core §9.1, §9.3',
+    clause: 'core-01 §4.4.4.1, §4.4.4.2',
     why: 'a refusal must not hang the channel of the sender',
     needs: NEEDS,
     async run(context) {
@@ -336,7 +336,7 @@ export const DATA_CHECKS: readonly Check[] = [
   {
     id: 'data.status-request',
     title: 'reports what became of a Data that asks for it',
-    clause: 'IMXP core §11.1, §12',
+    clause: 'core-01 §5.1, §6.2',
     why: 'a trace of the way is made of these reports',
     needs: NEEDS,
     async run(context) {

@@ -1,4 +1,4 @@
-/** What cannot be read: XML in every way wrong, and messages that are too much (RFC 3080 §2.2.2.2, §8; IMXP core §14). */
+/** What cannot be read: XML in every way wrong, and messages that are too much (RFC 3080 §2.2.2.2, §8; core-01 §10). */
 import { type Check, Finding } from '../check.js';
 import { type Context, causeText } from '../context.js';
 import { refused } from '../judge.js';
@@ -6,7 +6,7 @@ import * as document from '../peer/documents.js';
 import { askNone, askNothing } from './common.js';
 
 const XML = 'RFC 3080 §2.2.2.2';
-const CODES = 'IMXP core §14';
+const CODES = 'core-01 §10';
 const NEEDS = ['account', 'digest', 'imxp'] as const;
 const DEEP = 20_000;
 const MOST_OCTETS = 1_048_576;

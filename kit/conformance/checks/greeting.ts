@@ -64,7 +64,7 @@ export const GREETING_CHECKS: readonly Check[] = [
   {
     id: 'greeting.offers',
     title: 'names the profile of the mesh, at once or under TLS',
-    clause: 'RFC 3080 §2.3.1.1; IMXP core §4',
+    clause: 'RFC 3080 §2.3.1.1; core-01 §4.2',
     why: 'nobody asks for a profile that is not named',
     async run(context) {
       const { profile } = context.words;

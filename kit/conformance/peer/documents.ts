@@ -42,7 +42,7 @@ export const attach = (endpoint: string, transID: number): string =>
 export const bind = (relay: string, transID: number): string => `<bind relay='${relay}' transID='${transID}' />`;
 export const terminate = (transID: number): string => `<terminate transID='${transID}' />`;
 
-/** A Data whose content is inside the control document (IMXP core §4, form 3). */
+/** A Data whose content is inside the control document (core-01 §4.1). */
 export function inlineData(originator: string, recipients: readonly string[], inner: string, options = ''): string {
   const to = recipients.map((identity) => `<recipient identity='${identity}' />`).join('');
   return textXml(
@@ -50,7 +50,7 @@ export function inlineData(originator: string, recipients: readonly string[], in
   );
 }
 
-/** A Data with any octets as its content, as multipart/related (IMXP core §4, form 2). */
+/** A Data with any octets as its content, as multipart/related (core-01 §4.1). */
 export function multipartData(
   originator: string,
   recipients: readonly string[],

@@ -73,7 +73,7 @@ export class RawPeer extends RawSession {
       content: '<ready />',
       serverName,
     });
-    // §3.1.3.1: after ready nothing is sent, no SEQ either.
+    // RFC 3080 §3.1.3.1: after ready nothing is sent, no SEQ either.
     this.hush();
     const reply = await this.ask(0, payload);
     const profile = document.profileIn(reply.payload);
@@ -87,7 +87,7 @@ export class RawPeer extends RawSession {
 
   /**
    * DIGEST-MD5 (RFC 2831) over BEEP (RFC 3080 §4.1), the server's proof checked. Closes the channel, since only one
-   * tuning channel may exist at a time (§2). Returns the server's verdict.
+   * tuning channel may exist at a time (RFC 3080 §2). Returns the server's verdict.
    */
   async authenticate(login: Login): Promise<RawMessage> {
     const host = login.host ?? 'example.com';

@@ -148,7 +148,7 @@ export class RawWebSocket extends Duplex {
     const key = randomBytes(16).toString('base64');
     const answer = await exchangeHttp(under, upgradeRequest(options, key));
     if (answer.status !== 101) throw new Error(`answered ${answer.status}`);
-    // §4.2.2
+    // RFC 6455 §4.2.2
     const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
     if (answer.headers.get('sec-websocket-accept') !== accept) throw new Error('the accept value is wrong');
     if (answer.headers.has('sec-websocket-extensions')) throw new Error('an extension nobody offered');
@@ -162,7 +162,7 @@ export class RawWebSocket extends Duplex {
     return this.#options.type === 'binary' ? OPCODE.BINARY : OPCODE.TEXT;
   }
 
-  /** One frame, masked (§5.3). */
+  /** One frame, masked (RFC 6455 §5.3). */
   put(opcode: number, payload: Buffer | string, final = true): void {
     if (!this.#under.destroyed) this.#under.write(maskedFrame(opcode, Buffer.from(payload), final));
   }
@@ -213,7 +213,7 @@ export class RawWebSocket extends Duplex {
   #next(): RawWebSocketFrame | undefined {
     const [first, second] = this.#received;
     if (first === undefined || second === undefined) return undefined;
-    // §5.2: no extension, so no reserved bit; §5.1: a server does not mask.
+    // RFC 6455 §5.2: no extension, so no reserved bit; §5.1: a server does not mask.
     if ((first & 0x70) !== 0) throw new Error('a reserved bit is set');
     if ((second & 0x80) !== 0) throw new Error('a server must not mask');
     const short = second & 0x7f;
@@ -232,7 +232,7 @@ export class RawWebSocket extends Duplex {
     this.emit('frame', frame);
     const { opcode, payload, final } = frame;
     if (opcode >= OPCODE.CLOSE) {
-      // §5.5
+      // RFC 6455 §5.5
       if (!final || payload.length > 125) throw new Error('a control frame that is cut or too long');
       if (opcode === OPCODE.PING && this.responsive) this.put(OPCODE.PONG, payload);
       if (opcode === OPCODE.CLOSE) {
@@ -247,7 +247,7 @@ export class RawWebSocket extends Duplex {
   }
 }
 
-/** §5.2, §5.3. */
+/** RFC 6455 §5.2, §5.3. */
 export function maskedFrame(opcode: number, payload: Buffer, final = true): Buffer {
   const mask = randomBytes(4);
   const length = payload.length;

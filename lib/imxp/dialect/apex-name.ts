@@ -59,7 +59,7 @@ export function toApex(identity: string): string | undefined {
   return `${base}${rest === undefined ? '' : `/${rest}`}${identity.slice(identity.lastIndexOf('@'))}`;
 }
 
-/** Whether a name is the same in both dialects (IMXP core §17.1 rule 6). */
+/** Whether a name is the same in both dialects (D-APEX-06). */
 export function isCommon({ local, wide }: Address): boolean {
   return !wide && !local.includes('"');
 }

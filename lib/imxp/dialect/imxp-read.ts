@@ -1,5 +1,5 @@
 /**
- * Elements of the IMXP core DTD (IMXP core §5) to operations. Any departure from the DTD is a 501 that names the element
+ * Elements of the IMXP core DTD (core-01 §9.1) to operations. Any departure from the DTD is a 501 that names the element
  * and attribute. Refuses to know payloads.
  */
 import type { XmlElement } from '../../xml/parse.js';

@@ -1,5 +1,5 @@
 /**
- * Operations to elements of the IMXP core DTD (IMXP core §5). Refuses to know payloads.
+ * Operations to elements of the IMXP core DTD (core-01 §9.1). Refuses to know payloads.
  */
 import { escapeAttribute } from '../../xml/write.js';
 import type { Attach, Bind, Data, Terminate } from '../operation.js';
@@ -17,7 +17,7 @@ export function writeAssociation(operation: Attach | Bind): string {
   return options.length === 0 ? `${tag} />` : `${tag}>${writeOptions(options, IMXP_OPTION)}</${operation.type}>`;
 }
 
-/** IMXP core §17.1 rule 4: why an association ends cannot be said. */
+/** D-APEX-04: why an association ends cannot be said. */
 export function writeTerminate({ transID }: Terminate): string {
   return `<terminate transID='${transID}' />`;
 }
@@ -29,7 +29,7 @@ export function writeData(data: Data): DataPieces {
     text += writeHolder('recipient', 'identity', identity, options, IMXP_OPTION);
   }
   text += writeOptions(data.options, IMXP_OPTION);
-  // IMXP core §17.1 rule 2: APEX per-originator options become per-data options
+  // D-APEX-02: APEX per-originator options become per-data options
   if (originatorOptions !== undefined) {
     text += writeOptions(originatorOptions, IMXP_OPTION);
   }

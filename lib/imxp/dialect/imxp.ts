@@ -9,7 +9,7 @@ import { writeAssociation, writeData, writeTerminate } from './imxp-write.js';
 import { renamed } from './names.js';
 import { type Vocabulary, XmlDialect } from './xml-dialect.js';
 
-/** IMXP core §4. */
+/** core-01 §4.2. */
 export const IMXP_PROFILE = 'http://xml.resource.org/profiles/IMXP';
 
 export const IMXP: Vocabulary = Object.freeze({

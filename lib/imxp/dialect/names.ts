@@ -1,5 +1,5 @@
 /**
- * The names of services in each dialect (IMXP core §17.1 rule 1): what begins with `imxp=` in the one begins with `apex=`
+ * The names of services in each dialect (D-APEX-01): what begins with `imxp=` in the one begins with `apex=`
  * in the other. Knows no other names.
  */
 import type { Data } from '../operation.js';

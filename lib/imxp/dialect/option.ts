@@ -1,5 +1,5 @@
 /**
- * The `option` element (IMXP core §11), the same in all dialects but for the attribute that says whether it must be
+ * The `option` element (core-01 §5), the same in all dialects but for the attribute that says whether it must be
  * understood. Knows of particular options no more than what they lack.
  */
 import type { XmlElement } from '../../xml/parse.js';
@@ -22,7 +22,7 @@ export const NO_OPTIONS: readonly Option[] = Object.freeze([]);
 export function readOption(element: XmlElement, document: Buffer, syntax: OptionSyntax): Option {
   const { attribute, inverse } = syntax;
   checkAttributes(element, ['internal', 'external', 'targetHop', attribute, 'transID', 'localize']);
-  // IMXP core §16 A-16: empty means absent, and exactly one of the two must be there
+  // D-CORE-23: empty means absent, and exactly one of the two must be there
   const internal = element.attributes.get('internal') || undefined;
   const external = element.attributes.get('external') || undefined;
   if ((internal === undefined) === (external === undefined)) {

@@ -1,6 +1,6 @@
 /**
- * The outside of a mesh payload: where the control document is, alone or as the root of a multipart/related (IMXP core
- * §4), and how it is exchanged for another one without touching the rest. Shared by all dialects; knows no element.
+ * The outside of a mesh payload: where the control document is, alone or as the root of a multipart/related (core-01
+ * §4.1), and how it is exchanged for another one without touching the rest. Shared by all dialects; knows no element.
  */
 
 import { newContentId } from '../../mime/content-id.js';
@@ -9,7 +9,7 @@ import { unacceptable } from '../../mime/fault.js';
 import type { MediaType } from '../../mime/media-type.js';
 import { type Multipart, parseMultipart, relatedHeader } from '../../mime/multipart.js';
 
-/** Accepted alike, whatever the dialect writes (IMXP core §16, decision in §4). */
+/** Accepted alike, whatever the dialect writes (D-CORE-04). */
 const CONTROL_TYPES = new Set(['text/xml', 'application/beep+xml']);
 const CHARSETS = new Set(['utf-8', 'utf8', 'us-ascii']);
 const LESS_THAN = 0x3c;
@@ -61,7 +61,7 @@ function placed(entity: Entity, end: number): Pick<OpenPayload, 'control' | 'pla
 
 function checkControl(type: MediaType | undefined, body: Buffer): void {
   if (type === undefined) {
-    // IMXP core §4: without a Content-Type, what begins with "<" is text/xml; XML 1.0 §2.8 lets white space precede it
+    // D-CORE-04: without a Content-Type, what begins with "<" is text/xml; XML 1.0 §2.8 lets white space precede it
     if (body[afterSpace(body)] !== LESS_THAN) {
       throw unacceptable('no Content-Type');
     }

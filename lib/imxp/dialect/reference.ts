@@ -1,5 +1,5 @@
 /**
- * What the `content` attribute of a Data refers to (IMXP core §4): an element within the control document, a part of the
+ * What the `content` attribute of a Data refers to (core-01 §4.1): an element within the control document, a part of the
  * same message, or something elsewhere.
  */
 import { RemoteProtocolError } from '../../errors.js';

@@ -56,7 +56,7 @@ export function readReply(root: XmlElement): OperationReply {
 function readError(root: XmlElement): ErrorReply {
   checkAttributes(root, ['code']);
   const code = required(root, 'code');
-  // IMXP core §14: receivers tolerate any three-digit code
+  // D-CORE-33: receivers tolerate any three-digit code
   if (!/^[0-9]{3}$/.test(code)) {
     throw invalid('element error: attribute code must be three digits');
   }

@@ -104,7 +104,7 @@ export class XmlDialect implements Dialect {
 
   decodeInitial(content: Buffer): Operation {
     const operation = this.#read(content);
-    // IMXP core §4, RFC 3340 §4.2: attach or bind may come as initialization message
+    // core-01 §4.2, RFC 3340 §4.2: attach or bind may come as initialization message
     if (operation.type !== 'attach' && operation.type !== 'bind') {
       throw invalid(`element ${operation.type} is not allowed at the creation of a channel; attach and bind are`);
     }

@@ -1,5 +1,5 @@
 /**
- * The documents of the access service (IMXP access §2) as values, read against their DTD and written; and the syntax of
+ * The documents of the access service (access-01 §6) as values, read against their DTD and written; and the syntax of
  * actions. Knows nothing of who is granted what.
  */
 import type { XmlElement } from '../../xml/parse.js';
@@ -89,7 +89,7 @@ function readEntry(element: XmlElement): AccessEntry {
   if (parseActor(actor) === undefined) {
     throw invalid('element entry: attribute actor must be local@domain, each of which may be *, or imxp=*@domain');
   }
-  // ACC-5: empty and absent mean no actions
+  // D-ACCESS-04: empty and absent mean no actions
   return { actor, actions: actionsOf(element) };
 }
 

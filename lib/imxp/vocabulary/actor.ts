@@ -1,5 +1,5 @@
 /**
- * Actors: endpoints, and patterns of endpoints, of access entries (IMXP access §3, RFC 3341 §3). There is one set of patterns
+ * Actors: endpoints, and patterns of endpoints, of access entries (access-01 §3, RFC 3341 §3). There is one set of patterns
  * for both dialects, because an owner has one list; what differs is how they are written. Knows nothing of who is granted what.
  *
  * In the form of IMXP, a star that is no wildcard is quoted, `"*"@example.com`, where it would be taken for one. In the
@@ -30,7 +30,7 @@ const SUBADDRESSES = '/*';
 /** Any domain will do to have a local part read. */
 const SOME_DOMAIN = 'example.com';
 
-/** @returns undefined when the text is neither an endpoint nor a pattern of endpoints (IMXP access §3) */
+/** @returns undefined when the text is neither an endpoint nor a pattern of endpoints (access-01 §3) */
 export function parseActor(text: string): ActorPattern | undefined {
   const parts = divided(text);
   return parts === undefined ? undefined : patternOf(parts.local, parts.domains, (name) => name);

@@ -1,5 +1,5 @@
 /**
- * The two forms in which services speak: that of IMXP and that of APEX (IMXP core §17). They differ in the prefix of the
+ * The two forms in which services speak: that of IMXP and that of APEX (D-APEX-01). They differ in the prefix of the
  * services' names, in how names and times are written, and in some elements. Knows no service.
  */
 import { fromApex, toApex } from '../dialect/apex-name.js';

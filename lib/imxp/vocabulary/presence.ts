@@ -1,5 +1,5 @@
 /**
- * The documents of the presence service (IMXP presence §2, RFC 3343 §6) as values, read against their DTD and written in
+ * The documents of the presence service (presence-01 §6, RFC 3343 §6) as values, read against their DTD and written in
  * either form. The two differ in how times, names and baselines are written, and in what notify tells; what only the other
  * form has is read as well, since a document goes through relays of both dialects unchanged. Knows nothing of who may say
  * what when.
@@ -267,7 +267,7 @@ const URN_OF_RFC = /^urn:ietf:rfc:(?=rfc[0-9]+$)/i;
 
 /** Nothing for a capability whose baseline the form has no way to name. */
 function writeCapability({ baseline, text }: Capability, form: Form): string {
-  // RFC 3343 §3 names by URI what IMXP presence §3 names by token.
+  // RFC 3343 §3 names by URI what presence-01 §3 names by token.
   const named = form === 'imxp' ? baseline.replace(URN_OF_RFC, '') : baseline.replace(TOKEN_OF_RFC, 'urn:ietf:rfc:$&');
   if (form === 'imxp' && !isNmtoken(named)) return '';
   return `<capability baseline='${escapeAttribute(named)}'>${escapeText(text)}</capability>`;

@@ -1,5 +1,5 @@
 /**
- * `reply`, the generic answer of services (IMXP core §12): a code for programs and a text for people. Knows no service.
+ * `reply`, the generic answer of services (core-01 §6.1.2): a code for programs and a text for people. Knows no service.
  */
 import { textOf, type XmlElement } from '../../xml/parse.js';
 import { escapeAttribute, escapeText, legible } from '../../xml/write.js';
@@ -15,13 +15,13 @@ export interface ServiceReply {
 }
 
 /**
- * @param transID what stands for an absent transID, where that is tolerated (IMXP core §16 A-14)
+ * @param transID what stands for an absent transID, where that is tolerated (D-CORE-29)
  * @throws RemoteProtocolError XML_INVALID, reply 501
  */
 export function readServiceReply(element: XmlElement, transID?: number): ServiceReply {
   checkAttributes(element, ['code', 'transID']);
   const code = required(element, 'code');
-  // IMXP core §14: receivers tolerate any three-digit code
+  // D-CORE-33: receivers tolerate any three-digit code
   if (!/^[0-9]{3}$/.test(code)) throw invalid('element reply: attribute code must be three digits');
   if (element.children.some((child) => typeof child !== 'string')) {
     throw invalid('element reply: only text is allowed in it');

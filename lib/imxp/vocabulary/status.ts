@@ -1,5 +1,5 @@
 /**
- * `statusResponse`, what a report service sends (IMXP core §11.1, §12): what became of the recipients of a Data. Knows
+ * `statusResponse`, what a report service sends (core-01 §5.1, §6.2): what became of the recipients of a Data. Knows
  * nothing of who reports when.
  */
 import type { XmlElement } from '../../xml/parse.js';
@@ -8,7 +8,7 @@ import { checkAttributes, childrenOf, invalid, required, transIdOf } from '../di
 import { readServiceReply, type ServiceReply, writeServiceReply } from './reply.js';
 
 export interface Destination {
-  /** The recipient as the request named it (A-12). */
+  /** The recipient as the request named it (D-CORE-28). */
   readonly identity: string;
   readonly reply: Omit<ServiceReply, 'type' | 'transID'>;
 }
@@ -43,7 +43,7 @@ function readDestination(element: XmlElement, transID: number): Destination {
 /** The element, without white space around it. @throws LocalError ARGUMENT: an identity that XML cannot carry */
 export function writeStatusResponse({ transID, destinations }: Omit<StatusResponse, 'type'>): string {
   const inner = destinations.map(({ identity, reply }) => {
-    // A-14: strict readers need a transID there, although the draft's examples have none.
+    // D-CORE-29: strict readers need a transID there, although the draft's examples have none.
     const document = writeServiceReply({ transID, ...reply });
     return `<destination identity='${escapeAttribute(identity)}'>${document}</destination>`;
   });

@@ -1,6 +1,6 @@
 /**
  * TIMESTAMP: in IMXP the date-time of RFC 822 with the four-digit year of RFC 1123 and a numeric zone, `21 Oct 2000
- * 09:05:00 +0200` (IMXP core §16 A-19), in APEX that of RFC 3339, `2000-10-21T09:05:00+02:00`. Both are read everywhere.
+ * 09:05:00 +0200` (D-CORE-32), in APEX that of RFC 3339, `2000-10-21T09:05:00+02:00`. Both are read everywhere.
  * Two timestamps are equal when they name the same second. Knows no clock.
  */
 import type { XmlElement } from '../../xml/parse.js';

@@ -1,5 +1,5 @@
 /**
- * Whether a relay that binds for a domain is where the domain's SRV records say (IMXP core §7 step 2, A-1). Owns who is
+ * Whether a relay that binds for a domain is where the domain's SRV records say (core-01 §4.4.2 step 2, D-CORE-11). Owns who is
  * compared and with what; who may bind at all was decided before.
  */
 import { APEX_PROFILE } from '../../imxp/dialect/apex.js';
@@ -8,7 +8,7 @@ import { locatedAt } from './locate.js';
 import type { Resolver } from './resolver.js';
 
 export interface BindCheckOptions {
-  /** The port is only compared where this side opened the session: who connects comes from any port. */
+  /** The port is only compared where this side opened the session: who connects comes from any port (D-CORE-11). */
   readonly mode: 'off' | 'address' | 'address+port';
   /** Check also who authenticated for that very domain: a proof is stronger than an address. */
   readonly authenticated: boolean;

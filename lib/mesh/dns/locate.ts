@@ -1,5 +1,5 @@
 /**
- * Where the relays of a domain are (IMXP core §3, RFC 2782): its SRV records in the order to be tried, with their addresses.
+ * Where the relays of a domain are (core-01 §3.1, RFC 2782): its SRV records in the order to be tried, with their addresses.
  * Owns what missing records mean; connects to nobody.
  */
 import { isIP } from 'node:net';
@@ -81,7 +81,7 @@ export async function locate(domain: string, options: LocateOptions): Promise<Lo
   const own = ownPlaces(listening);
   const literal = addressOfLiteral(domain);
   if (literal !== undefined) return [literally(domain, literal, options, own)];
-  // REQ-CPIM-002: only names that can be resolved from everywhere; A-28: no addresses.
+  // REQ-CPIM-002: only names that can be resolved from everywhere; D-CORE-03: no addresses.
   if (!fullyQualified(domain)) throw noRelay(domain, NO_RELAY, 'it is not a fully qualified name');
   const { wanted, dialect } = await offers(domain, options);
   const relays = await addressed(wanted.slice(0, Math.max(2, most)), domain, resolver);
@@ -89,7 +89,7 @@ export async function locate(domain: string, options: LocateOptions): Promise<Lo
   const foreign = relays
     .map((relay) => ({ ...relay, ...only, addresses: relay.addresses.filter((one) => !own(one, relay.port)) }))
     .filter(({ addresses }) => addresses.length > 0);
-  // never to an SRV target that is ourselves.
+  // D-CORE-21: never to an SRV target that is ourselves.
   if (foreign.length === 0) throw noRelay(domain, LOOP, 'all its relays are this one');
   return foreign;
 }
@@ -166,7 +166,7 @@ export function leadsTo(
 }
 
 /**
- * Whether a peer is where a domain's records say that its relays are (IMXP core §7 step 2).
+ * Whether a peer is where a domain's records say that its relays are (core-01 §4.4.2 step 2).
  *
  * @param withPort whether the port must be that of the record, too
  * @throws TransportError LOOKUP_FAILED

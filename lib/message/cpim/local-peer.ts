@@ -85,7 +85,7 @@ export class LocalPeer implements CpimService {
     const inbox = this.#inboxes.get(keyOf(operation.destination));
     // RFC 3860 §3.4.1 steps 1 and 2
     if (inbox === undefined) return responseTo(operation, 'failure', 'no such inbox');
-    // §3.4.2
+    // RFC 3860 §3.4.2
     if (operation.maxForwards === 0) return responseTo(operation, 'failure', 'too many gateways');
     try {
       return responseTo(operation, await inbox(operation));
@@ -106,7 +106,7 @@ export class LocalPeer implements CpimService {
     if (duration !== 0 && running) return responseTo(operation, 'failure', 'there is such a subscription already');
     const granted = Math.min(duration, this.#options.longestSeconds);
     if (granted > 0) subscriptions.set(watcher, { subscriptID, until: this.#options.now() + granted * 1000 });
-    // §3.4.3: 0 with a known SubscriptID cancels, with a new one fetches
+    // RFC 3859 §3.4.3: 0 with a known SubscriptID cancels, with a new one fetches
     else if (existing?.subscriptID === subscriptID) subscriptions.delete(watcher);
     setImmediate(() => this.#tell(watcher, target, presence));
     return responseTo(operation, 'success', undefined, granted);

@@ -60,7 +60,7 @@ function homepage(uri: string): string {
 export function readPidf(octets: Buffer): PidfDocument {
   const root = new Node(parseXml(octets), Scope.TOP);
   if (!root.is(PIDF, 'presence')) throw invalidMessage('PIDF: the root element is not presence');
-  // §4.1.1
+  // RFC 3863 §4.1.1
   const entity = root.attribute('entity');
   if (entity === undefined) throw invalidMessage('PIDF: element presence has no entity');
   checkEntity(entity);
@@ -76,7 +76,7 @@ function checkEntity(entity: string): void {
   if (parseInstantUri(entity).scheme !== 'pres') throw invalidMessage('PIDF: the entity is no pres: URI');
 }
 
-/** §4.1.2; nothing for a tuple that says neither open nor closed, or that demands to be understood and is not. */
+/** RFC 3863 §4.1.2; nothing for a tuple that says neither open nor closed, or that demands to be understood and is not. */
 function readTuple(tuple: Node, entity: string): CpimTuple[] {
   const children = tuple.children();
   const status = children.find((child) => child.is(PIDF, 'status'))?.children() ?? [];
@@ -121,7 +121,7 @@ class Node {
     return this.#element.attributes.get(name);
   }
 
-  /** §4.3.3: an attribute of PIDF's namespace, which attributes have by a prefix only. */
+  /** RFC 3863 §4.3.3: an attribute of PIDF's namespace, which attributes have by a prefix only. */
   get mustBeUnderstood(): boolean {
     for (const [name, value] of this.#element.attributes) {
       if (!name.endsWith(':mustUnderstand') || !/^(?:1|true)$/.test(value)) continue;

@@ -1,5 +1,5 @@
 /**
- * Address fields of RFC 822 (§6.1) to those of message/RFC822+XML and back: addr-specs become URIs, comments become phrases,
+ * Address fields (RFC 822 §6.1) to those of message/RFC822+XML and back: addr-specs become URIs, comments become phrases,
  * routes are left out.
  */
 import { malformed } from '../../mime/fault.js';

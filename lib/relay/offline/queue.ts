@@ -242,7 +242,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
       );
       return false;
     }
-    // RFC 3342 §3, decision: access is checked before queueing, and again
+    // D-OPT-10: access is checked before queueing, and again
     if (!granted) {
       this.conclude(held, data, REPLIES.accessDenied);
       return true;

@@ -69,7 +69,7 @@ export class Entries {
     attached: boolean,
   ): Promise<(() => void) | undefined> {
     const second = Math.floor(this.#clock.now() / 1000) * 1000;
-    // IMXP access §4.2, decision: lastUpdate differs even when the clock has not advanced
+    // D-ACCESS-02: lastUpdate differs even when the clock has not advanced
     const entry = { ...wanted, lastUpdate: Math.max(second, old.presence.lastUpdate + 1000) };
     const version = await this.#records.putEntry(subject, entry, attached, old.version);
     if (version === undefined) return undefined;

@@ -1,5 +1,5 @@
 /**
- * What the service sends of its own accord (IMXP presence §4.4 to §4.6): changed presence to subscribers, new subscribers
+ * What the service sends of its own accord (presence-01 §4.4 to §4.6): changed presence to subscribers, new subscribers
  * to watchers, and the end of both; to each in the form in which it was asked for. Each subject has one queue, so that everybody hears of changes in their order; many
  * receivers are served in batches with a bounded number outstanding. Knows no requests.
  */
@@ -128,7 +128,7 @@ export class FanOut {
     }
   }
 
-  /** Sends a subscriber what he is shown (IMXP presence §4.1 step 6.1), unless he has been sent something newer. */
+  /** Sends a subscriber what he is shown (presence-01 §4.2 step 6.1), unless he has been sent something newer. */
   publish(running: ActiveOperation, { entry, version, view }: Shown): void {
     if (view === running.view && version < running.sent) return;
     running.sent = version;
@@ -138,13 +138,13 @@ export class FanOut {
     this.#send(running, document, new Published(this, running, version));
   }
 
-  /** The entry of a subject, or of a view of it, is another one: all who are shown it get it (§4.1 step 6.3). */
+  /** The entry of a subject, or of a view of it, is another one: all who are shown it get it (presence-01 §4.2 step 6.3). */
   changed(subject: Subject, shown: Shown): void {
     if (subject.subscriptions.size === 0) return;
     this.#queue(subject, { type: 'changed', shown, document: new Changed(shown.entry, this.#clock.now()) });
   }
 
-  /** Tells those who watch (§4.1 step 6.2). @param duration the seconds that were asked for */
+  /** Tells those who watch (presence-01 §4.2 step 6.2). @param duration the seconds that were asked for */
   subscribed(subject: Subject, subscriber: string, duration: number): void {
     if (subject.watched) this.#queue(subject, { type: 'happened', subscriber, duration, action: 'subscribe' });
   }
@@ -156,12 +156,12 @@ export class FanOut {
     }
   }
 
-  /** Tells one who watches about those subscribed (§4.2 step 6.2). @returns resolves when all was sent */
+  /** Tells one who watches about those subscribed (presence-01 §4.3 step 6.2). @returns resolves when all was sent */
   watching(watch: ActiveOperation): Promise<void> {
     return new Promise((done) => this.#queue(watch.subject, { type: 'watching', watch, done }));
   }
 
-  /** Tells the application that an operation is over (§4.5). */
+  /** Tells the application that an operation is over (presence-01 §4.5). */
   terminate(running: ActiveOperation, outcome: Outcome): void {
     const { transID, form } = running;
     this.#counts.terminate += 1;

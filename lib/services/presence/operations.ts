@@ -72,7 +72,7 @@ export class Operations implements Keeper {
     } else {
       if (earlier !== undefined) await this.end(earlier);
       running.stale = stored.kind === 'subscribe';
-      // IMXP presence §5: one fresh publish, since it may have missed changes
+      // D-PRES-10: one fresh publish, since it may have missed changes
       if (running.stale) running.due = Math.min(this.#clock.now(), stored.expires);
       this.registry.add(running);
       this.#wheel.add(running);

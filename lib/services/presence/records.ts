@@ -143,7 +143,7 @@ export class Records {
   }
 }
 
-/** IMXP presence §5: what an endpoint has that never published, because `presence` needs a tuple. */
+/** D-PRES-11: what an endpoint has that never published, because `presence` needs a tuple. */
 function synthetic(publisher: string, since: number): Presence {
   const availableUntil = formatTimestamp(since);
   const tuple: Tuple = { destination: imUri(publisher), availableUntil, tupleInfo: '', capabilities: [] };

@@ -1,5 +1,5 @@
 /**
- * The presence service, `imxp=presence` or `apex=presence` (IMXP presence §4, RFC 3343 §4): the steps of each operation in
+ * The presence service, `imxp=presence` or `apex=presence` (presence-01 §4, RFC 3343 §4): the steps of each operation in
  * their order, and their answers, which have the form of the request; so has everything a subscription or watch leads to.
  * Owns what is acknowledged when; refuses to know sessions and timers. What is in progress is the operations' matter,
  * sending to many the announcer's.
@@ -214,7 +214,7 @@ export class PresenceService implements DeliveryTarget {
     }
   }
 
-  /** IMXP presence §4.1. */
+  /** presence-01 §4.2. */
   async #subscribe(request: ServiceRequest, operation: Subscribe): Promise<void> {
     const { announcer, entries } = this.#operations;
     const { domain, form } = request;
@@ -236,7 +236,7 @@ export class PresenceService implements DeliveryTarget {
     });
   }
 
-  /** §4.2. */
+  /** presence-01 §4.3. */
   async #watch(request: ServiceRequest, operation: Subscribe): Promise<void> {
     const { announcer } = this.#operations;
     await this.#withSubject(request, operation, async (subject) => {
@@ -252,7 +252,7 @@ export class PresenceService implements DeliveryTarget {
     });
   }
 
-  /** §4.1 and §4.2 steps 1 to 5, then `proceed`. */
+  /** presence-01 §4.2 and §4.3 steps 1 to 5, then `proceed`. */
   async #withSubject(
     request: ServiceRequest,
     { type, publisher, transID }: Subscribe,
@@ -263,7 +263,7 @@ export class PresenceService implements DeliveryTarget {
     const key = await this.#permitted(request, publisher, type);
     const subject = registry.pin(key, request.domain);
     try {
-      // Step 4: an earlier one ends in silence, whatever becomes of this one (PRES-2).
+      // Step 4: an earlier one ends in silence, whatever becomes of this one (D-PRES-02).
       const earlier = subject.of(type).get(originator);
       if (earlier !== undefined) await this.#operations.end(earlier);
       // Step 5
@@ -293,7 +293,7 @@ export class PresenceService implements DeliveryTarget {
     throw new Refusal(537, `the publisher does not grant you presence:${action}`);
   }
 
-  /** §4.3. */
+  /** presence-01 §4.4. */
   async #publish(request: ServiceRequest, { publisher, transID, presence }: Publish): Promise<void> {
     const { announcer, entries, registry } = this.#operations;
     if (normalised(publisher) !== normalised(presence.publisher)) {
@@ -314,10 +314,10 @@ export class PresenceService implements DeliveryTarget {
     tell();
   }
 
-  /** §4.5. */
+  /** presence-01 §4.5. */
   async #terminate(request: ServiceRequest, transID: number): Promise<void> {
     const running = this.#operations.registry.find(request.originator.key, transID);
-    // PRES-3: as `reply`, because the Data itself was taken.
+    // D-PRES-03: as `reply`, because the Data itself was taken.
     if (running === undefined) throw new Refusal(550, 'no subscription or watch of yours has this transID');
     await this.#operations.end(running);
     this.#accept(request, transID);

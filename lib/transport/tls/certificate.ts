@@ -1,6 +1,6 @@
 /**
  * What a certificate says, as pure functions: whom it names, what it may be used for, when, and whether a chain leads
- * to an authority. Owns the rules of imxp-message §6.5 for naming `imxp=mesh@domain`; refuses to know sockets, TLS
+ * to an authority. Owns the rules of D-TLS-02 for naming `imxp=mesh@domain`; refuses to know sockets, TLS
  * stacks and what an identity is allowed to do.
  *
  * Strictness: a chain with a critical extension not checked here (name constraints, policies) is refused, and MD5 and
@@ -77,7 +77,7 @@ const BROKEN_SIGNATURES: ReadonlySet<string> = new Set(['1.2.840.113549.1.1.2', 
 
 const DOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
 const MESH = /^(?:imxp|apex)=mesh@/i;
-/** draft-mrose-imxp-core-01: an identity is at most 1,023 octets. */
+/** D-CORE-01: an identity is at most 1,023 octets. */
 const IDENTITY_OCTETS = 1023;
 /** Longer chains are attempts to waste time. */
 const CHAIN_LENGTH = 8;
@@ -156,7 +156,7 @@ function mailbox(text: string): string | undefined {
   const at = text.lastIndexOf('@');
   const local = text.slice(0, Math.max(at, 0));
   const domain = domainName(text.slice(at + 1));
-  // Printable, no space: an identity carries neither white space nor comments (IMXP core §2).
+  // Printable, no space: an identity carries neither white space nor comments (D-CORE-01).
   if (domain === undefined || !/^[\x21-\x7e]+$/.test(local) || text.length > IDENTITY_OCTETS) return undefined;
   return `${local}@${domain}`;
 }
@@ -171,14 +171,14 @@ function instantInbox(text: string): string | undefined {
   }
 }
 
-/** The domain an identity `imxp=mesh@domain` or `apex=mesh@domain` speaks for; the prefix in any case (IMXP core §2). */
+/** The domain an identity `imxp=mesh@domain` or `apex=mesh@domain` speaks for; the prefix in any case (D-CORE-01). */
 function meshDomain(address: string): string | undefined {
   return MESH.test(address) ? address.slice(address.indexOf('@') + 1) : undefined;
 }
 
 /**
  * True when the names include the relay of `domain`: rfc822Name or URI `im:` `imxp=mesh@domain`, else a dNSName equal
- * to the domain (imxp-message §6.5). A domain literal is named by an iPAddress.
+ * to the domain (D-TLS-02). A domain literal is named by an iPAddress.
  */
 export function namesRelay(names: CertificateNames, domain: string): boolean {
   const wanted = domain.toLowerCase();

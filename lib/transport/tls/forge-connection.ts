@@ -1,6 +1,6 @@
 /**
  * TLS 1.0 and 1.1 with TLS_RSA_WITH_3DES_EDE_CBC_SHA over a stream that is already there, for peers of the year 2000
- * (imxp-message §6.5). Owns the protected stream after node-forge's handshake; refuses to know when such peers are
+ * (message-service-01 §6.1, D-TLS-01). Owns the protected stream after node-forge's handshake; refuses to know when such peers are
  * allowed (tls-choice.ts, configuration).
  *
  * After the handshake node-forge is gone: records are opened and sealed natively, without its strings.

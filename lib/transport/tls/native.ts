@@ -223,7 +223,7 @@ function connection(stream: Duplex, { context, domain }: ClientUpgrade): Connect
     ...(/^[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*$/i.test(domain) ? { servername: domain } : {}),
     // verifiedServer() refuses: node would do so without telling the reason in one place.
     rejectUnauthorized: false,
-    // imxp-message §6.5: the certificate names a domain's relay, which is not a matter of host names.
+    // D-TLS-02: the certificate names a domain's relay, which is not a matter of host names.
     checkServerIdentity: (_host, certificate) =>
       namesRelay(certificateNames(certificate.raw), domain) ? undefined : new Error(NOT_NAMED),
   };

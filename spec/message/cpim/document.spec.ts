@@ -6,7 +6,7 @@ import { escapeHeader, formatHeaderLine, parseHeaderLine, unescapeHeader } from 
 import { openMessage } from '../../../lib/message/open.js';
 import { CRLF, carried, fault } from '../support.js';
 
-// IMXP CPIM §6.6, as printed, after the headers of the object itself
+// RFC 3862 §3, after the headers of the object itself
 const EXAMPLE = CRLF(`From: Ines Harbour <im:ines@harbour.example>
 To: <im:otto@quay.example>
 DateTime: 2000-10-21T10:12:00+02:00

@@ -59,7 +59,7 @@ describe('presence in the form of APEX', () => {
     expect(take()[0]).to.match(/<reply code='550' transID='100'>/);
   });
 
-  it('REQ-PRES-014 tells watchers of each subscription with its duration, and of its end (§2.3)', async () => {
+  it('REQ-PRES-014 tells watchers of each subscription with its duration, and of its end (RFC 3343 §2.3)', async () => {
     await ask(BARNEY, subscribe(FRED, 5, 600));
     stage.take();
     await ask(FRED, watch(FRED, 100, 86_400));
