@@ -2,7 +2,7 @@
  * The documents of channel 0 (RFC 3080 §2.3, §7.1) to and from octets. Owns their vocabulary; refuses to know what they
  * cause.
  *
- * Written as the examples of RFC 3080 are, space before the slash included: some peers compare strings.
+ * Elements are written as the examples of RFC 3080 are, space before the slash included: some peers compare strings.
  */
 import { LocalError, RemoteProtocolError, type Reply } from '../errors.js';
 import { parseEntity } from '../mime/entity.js';
@@ -67,20 +67,23 @@ export function writeGreeting(greeting: Greeting): string {
 /** @throws LocalError ARGUMENT for content over 4,096 octets */
 export function writeStart(number: number, serverName: string | undefined, profiles: readonly Content[]): string {
   const name = serverName === undefined ? '' : ` serverName='${escapeAttribute(serverName)}'`;
-  const children = profiles.map((profile) => `${writeProfile(profile, '   ')}\r\n`);
+  const children = profiles.map((profile) => `   ${writeProfile(profile)}\r\n`);
   return `<start number='${number}'${name}>\r\n${children.join('')}</start>`;
 }
 
 /**
  * One `profile` element. Content that XML cannot carry goes in base64 whether asked for or not.
  *
+ * No white space stands around the content. RFC 3080 prints its examples with it, but its DTD (§7.1) declares
+ * `profile` as `(#PCDATA)`: to a peer that goes by the DTD the white space is part of the content.
+ *
  * @throws LocalError ARGUMENT for content over 4,096 octets
  */
-export function writeProfile(profile: Content, indent = ''): string {
+export function writeProfile(profile: Content): string {
   const uri = escapeAttribute(profile.uri);
   const { content } = profile;
   if (content === undefined || content === '') {
-    return `${indent}<profile uri='${uri}' />`;
+    return `<profile uri='${uri}' />`;
   }
   const base64 = profile.base64 === true || legible(content) !== content || content.includes('\r');
   const text = base64 ? Buffer.from(content).toString('base64') : content;
@@ -89,7 +92,7 @@ export function writeProfile(profile: Content, indent = ''): string {
   }
   const encoding = base64 ? " encoding='base64'" : '';
   const data = base64 ? text : `<![CDATA[${text.replaceAll(']]>', ']]]]><![CDATA[>')}]]>`;
-  return `${indent}<profile uri='${uri}'${encoding}>\r\n${indent}   ${data}\r\n${indent}</profile>`;
+  return `<profile uri='${uri}'${encoding}>${data}</profile>`;
 }
 
 export function writeClose(number: number, code: number, text: string, peer: Greeting | undefined): string {

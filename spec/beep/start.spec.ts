@@ -3,6 +3,7 @@
  */
 import { expect } from 'chai';
 import { LocalError } from '../../lib/errors.js';
+import { elementsOf, parseXml, textOf } from '../../lib/xml/parse.js';
 import { ECHO, Pair } from '../support/pair.js';
 import { documentOf, faults, Hand, only, TUNING, XML } from './hand.js';
 
@@ -58,7 +59,7 @@ describe('beep: start', () => {
       const event = only(hand.ask(start(1, `<profile uri='${ECHO}'><![CDATA[<attach />]]></profile>`)), 'start');
       hand.session.acceptStart(event, ECHO, "<error code='537'>no ]]> here</error>");
       expect(hand.messages()[0]?.payload.toString()).to.equal(
-        `${XML}<profile uri='${ECHO}'>\r\n   <![CDATA[<error code='537'>no ]]]]><![CDATA[> here</error>]]>\r\n</profile>\r\n`,
+        `${XML}<profile uri='${ECHO}'><![CDATA[<error code='537'>no ]]]]><![CDATA[> here</error>]]></profile>\r\n`,
       );
       only(hand.say('MSG', 1, 0, 'goes on'), 'message');
     });
@@ -255,7 +256,7 @@ describe('beep: start', () => {
       }
     });
 
-    it('writes the document as RFC 3080 prints it', () => {
+    it('writes profiles on lines of their own, as RFC 3080 prints them', () => {
       const hand = new Hand({ role: 'initiator' }).greet();
       hand.session.start({
         serverName: 'example.com',
@@ -266,7 +267,7 @@ describe('beep: start', () => {
       expect(message?.payload.toString()).to.equal(
         `${XML}<start number='1' serverName='example.com'>\r\n` +
           `   <profile uri='${ECHO}' />\r\n` +
-          `   <profile uri='${TUNING}'>\r\n      <![CDATA[<ready />]]>\r\n   </profile>\r\n` +
+          `   <profile uri='${TUNING}'><![CDATA[<ready />]]></profile>\r\n` +
           '</start>\r\n',
       );
     });
@@ -283,6 +284,28 @@ describe('beep: start', () => {
         expect(event.proposals).to.deep.equal([{ uri: ECHO, base64: true, content: Buffer.from(profile.content) }]);
       }
     });
+
+    // Peers that read `profile` as (#PCDATA) compare `<proceed />`, parse XML or decode base64 without trimming first.
+    for (const [how, content, base64, inner] of [
+      ['XML', '<ready />', false, '<ready />'],
+      ['base64', 'plain', true, 'cGxhaW4='],
+      ['control characters', 'a\u0000b', false, 'YQBi'],
+    ] as const) {
+      it(`REQ-BEEP-041 writes no white space around content (${how}), in a start and in its answer`, () => {
+        const asking = new Hand({ role: 'initiator' }).greet();
+        asking.session.start({ profiles: [{ uri: ECHO, content, base64 }] });
+        const asked = parseXml(Buffer.from(documentOf(asking.messages()[0])));
+        expect(elementsOf(asked).map(textOf)).to.deep.equal([inner]);
+        const answering = new Hand().greet();
+        const event = only(
+          answering.ask(start(1, `<profile uri='${ECHO}'${base64 ? " encoding='base64'" : ''}>eA==</profile>`)),
+          'start',
+        );
+        answering.session.acceptStart(event, ECHO, content);
+        const answered = parseXml(Buffer.from(documentOf(answering.messages()[0])));
+        expect(textOf(answered)).to.equal(base64 ? content : inner);
+      });
+    }
 
     it('REQ-BEEP-040 refuses to send more than 4,096 octets of content', () => {
       const hand = new Hand({ role: 'initiator' }).greet();

@@ -122,8 +122,8 @@ describe('RFC 3080 transcripts', () => {
     const initiator = new Replay('initiator').says(EMPTY_GREETING);
     initiator.hears(TLS_GREETING);
     initiator.session.start({ profiles: [{ uri: TLS, content: '<ready />' }] });
-    // The indentation of content is the writer's choice: one column less than the RFC's.
-    initiator.says(request.replace('158', '157').replace('       <!', '      <!'));
+    // The RFC's example pads the content, although its DTD makes the padding part of it: ours has none.
+    initiator.says(request.replace('158', '144').replace(/>\s+(<!.*>)\s+<\/profile/, '>$1</profile'));
     expect(initiator.hears(answer)).to.deep.equal([
       { type: 'started', channel: 1, uri: TLS, content: Buffer.from('<proceed />') },
     ]);
