@@ -9,7 +9,7 @@ import { type Answer, decode, encode, type Packet, type RecordType, streamEncode
 const AUTHORITATIVE = 0x400;
 const TRUNCATED = 0x200;
 
-export const RCODE = { FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, REFUSED: 5 } as const;
+export const RCODE = { FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 16 } as const;
 
 export interface SrvLine {
   readonly priority?: number;
@@ -28,14 +28,26 @@ export class DnsServer {
   #udp: UdpSocket;
   /** Questions by `TYPE name`, once for each time they came, over either transport. */
   readonly asked: string[] = [];
+  /** The names asked for as they were spelt. */
+  readonly spelt: string[] = [];
   /** How many questions came over TCP. */
   overTcp = 0;
   /** Gives no answer at all. */
   silent = false;
   /** Says over UDP that the answer does not fit. */
   truncating = false;
-  /** Does not know EDNS (RFC 6891 §7). */
-  old = false;
+  /** Does not know EDNS and says so with this code (RFC 6891 §7); with a code above 15, this version of it. */
+  ednsRefusal: number | undefined;
+  /** Changes the octets of each answer over UDP. */
+  damage: ((octets: Buffer) => Buffer) | undefined;
+  /** Repeats names in lower case, however they are asked for. */
+  lowering = false;
+  /** Answers only with the name servers of the zone, as one that does not resolve for others. */
+  referring = false;
+  /** Leaves connections open after an answer. */
+  keeping = false;
+  /** How many connections came. */
+  connections = 0;
   /** Goes before each answer over UDP: what somebody else might send. */
   forge: ((query: Packet, answer: Packet) => Packet) | undefined;
   /** Octets that go before each answer over UDP, after the id of the query. */
@@ -70,7 +82,8 @@ export class DnsServer {
       if (answer === undefined) return;
       for (const rest of this.garbage) this.#udp.send(Buffer.concat([octets.subarray(0, 2), rest]), port, from);
       if (this.forge !== undefined) this.#udp.send(encode(this.forge(query, answer)), port, from);
-      this.#udp.send(encode(this.truncating ? cut(answer) : answer), port, from);
+      const whole = encode(this.truncating ? cut(answer) : answer);
+      this.#udp.send(this.damage?.(whole) ?? whole, port, from);
     });
     await new Promise<void>((resolve) => this.#udp.bind(this.port, '127.0.0.1', resolve));
   }
@@ -135,10 +148,20 @@ export class DnsServer {
     if (question === undefined) return undefined;
     const name = question.name.toLowerCase();
     this.asked.push(`${question.type} ${name}`);
+    this.spelt.push(question.name);
     if (this.silent) return undefined;
-    const base: Packet = { type: 'response', id: query.id ?? 0, flags: AUTHORITATIVE, questions: [question] };
-    if (this.old && (query.additionals ?? []).length > 0) {
-      return { ...base, flags: AUTHORITATIVE | RCODE.FORMERR, questions: [] };
+    const base: Packet = {
+      type: 'response',
+      id: query.id ?? 0,
+      flags: AUTHORITATIVE,
+      questions: [this.lowering ? { ...question, name } : question],
+    };
+    if (this.ednsRefusal !== undefined && (query.additionals ?? []).length > 0) {
+      return refusedEdns(base, this.ednsRefusal);
+    }
+    if (this.referring) {
+      const ns: Answer = { type: 'NS', name: 'example', ttl: 60, data: 'ns.elsewhere.example' };
+      return { ...base, flags: 0, authorities: [ns] };
     }
     const failing = this.#failing.get(name) ?? 0;
     if (failing !== 0) return { ...base, flags: AUTHORITATIVE | failing };
@@ -167,18 +190,40 @@ export class DnsServer {
   }
 
   #serve(socket: Socket): void {
+    this.connections += 1;
     this.#connections.add(socket);
     socket.on('close', () => this.#connections.delete(socket));
     socket.on('error', () => {});
     let received = Buffer.alloc(0);
     socket.on('data', (octets: Buffer) => {
       received = Buffer.concat([received, octets]);
-      if (received.length < 2 || received.length < 2 + received.readUInt16BE()) return;
-      this.overTcp += 1;
-      const answer = this.#answer(decode(received.subarray(2)));
-      if (answer !== undefined) socket.end(streamEncode(answer));
+      while (received.length >= 2 && received.length >= 2 + received.readUInt16BE()) {
+        const end = 2 + received.readUInt16BE();
+        this.overTcp += 1;
+        const answer = this.#answer(decode(received.subarray(2, end)));
+        received = received.subarray(end);
+        if (answer === undefined) continue;
+        socket.write(streamEncode(answer));
+        if (!this.keeping) socket.end();
+      }
     });
   }
+}
+
+/** RFC 6891 §6.1.3: a code above 15 needs an OPT record, which only a server that knows EDNS has. */
+function refusedEdns(base: Packet, code: number): Packet {
+  if (code <= 15) return { ...base, flags: AUTHORITATIVE | code, ...(code === RCODE.FORMERR ? { questions: [] } : {}) };
+  const opt: Answer = {
+    type: 'OPT',
+    name: '.',
+    udpPayloadSize: 1232,
+    extendedRcode: code >> 4,
+    ednsVersion: 0,
+    flags: 0,
+    flag_do: false,
+    options: [],
+  };
+  return { ...base, flags: AUTHORITATIVE | (code & 0xf), additionals: [opt] };
 }
 
 function cut(answer: Packet): Packet {

@@ -4,11 +4,13 @@
  */
 import { getServers } from 'node:dns';
 import { isIPv4, isIPv6 } from 'node:net';
-import type { Answer, Packet } from 'dns-packet';
+import type { Answer } from 'dns-packet';
 import { TransportError } from '../../errors.js';
 import { events, type LookedUp } from '../../ops/events.js';
-import { exchange, type NameServer, type Question, responseCode } from './exchange.js';
+import { DnsExchanges, type Question, RESPONSE_CODE } from './exchange.js';
+import type { DnsResponse } from './response.js';
 import type { SrvRecord } from './srv.js';
+import type { NameServer } from './tcp-queries.js';
 
 /** What the DNS says to one question. */
 export interface DnsAnswer<Value> {
@@ -34,11 +36,9 @@ const LONGEST_TTL = 2 ** 31 - 1;
 const ALIASES = 8;
 const NAME_OCTETS = 253;
 
-const NOERROR = 0;
-const NXDOMAIN = 3;
-
 export class DnsClient {
   readonly #options: DnsClientOptions;
+  readonly #exchanges = new DnsExchanges();
 
   constructor(options: DnsClientOptions) {
     this.#options = options;
@@ -75,7 +75,7 @@ export class DnsClient {
         return [value];
       });
       ttlSeconds = Math.min(ttlSeconds, chain.ttlSeconds);
-      const exists = responseCode(packet) !== NXDOMAIN;
+      const exists = packet.code !== RESPONSE_CODE.nameError;
       // RFC 1034 §3.6.2: an alias whose own records did not come along is asked for.
       const further = records.length === 0 && exists && chain.name !== name && soaOf(packet) === undefined;
       if (!further) {
@@ -90,7 +90,7 @@ export class DnsClient {
     throw new TransportError('LOOKUP_FAILED', `${question.name} leads from alias to alias`);
   }
 
-  async #query(question: Question): Promise<Packet> {
+  async #query(question: Question): Promise<DnsResponse> {
     if (!events.lookup.observed) return this.#asked(question);
     const begin = performance.now();
     const tell = (result: LookedUp['result']): void => {
@@ -98,7 +98,7 @@ export class DnsClient {
     };
     try {
       const packet = await this.#asked(question);
-      tell((packet.answers ?? []).length > 0 ? 'found' : 'none');
+      tell(packet.answers.length > 0 ? 'found' : 'none');
       return packet;
     } catch (error) {
       tell('failed');
@@ -106,16 +106,16 @@ export class DnsClient {
     }
   }
 
-  async #asked(question: Question): Promise<Packet> {
+  async #asked(question: Question): Promise<DnsResponse> {
     const servers = this.#servers();
     let last = new TransportError('LOOKUP_FAILED', 'no name server is configured');
     for (const timeoutMs of [this.#options.timeoutMs, 2 * this.#options.timeoutMs]) {
       for (const server of servers) {
         try {
-          const packet = await exchange(server, question, timeoutMs);
-          const code = responseCode(packet);
-          if (code === NOERROR || code === NXDOMAIN) return packet;
-          last = refusal(server, question, code);
+          const response = await this.#exchanges.exchange(server, question, timeoutMs);
+          const fault = faultOf(response);
+          if (fault === undefined) return response;
+          last = refusal(server, question, fault);
         } catch (error) {
           if (!(error instanceof TransportError)) throw error;
           last = error;
@@ -142,12 +142,12 @@ function askable(name: string): boolean {
   return name.length <= NAME_OCTETS && name.split('.').every((label) => label.length > 0 && label.length <= 63);
 }
 
-function answersFor({ answers = [] }: Packet, name: string): Answer[] {
+function answersFor({ answers }: DnsResponse, name: string): Answer[] {
   return answers.filter((answer) => answer.name.toLowerCase() === name.toLowerCase());
 }
 
 /** Where the aliases in an answer lead from a name, and how long that holds. */
-function aliasesOf(packet: Packet, from: string): { readonly name: string; readonly ttlSeconds: number } {
+function aliasesOf(packet: DnsResponse, from: string): { readonly name: string; readonly ttlSeconds: number } {
   let name = from;
   let ttlSeconds = LONGEST_TTL;
   for (let steps = 0; steps < ALIASES; steps += 1) {
@@ -164,20 +164,36 @@ function ttlOf(answer: Answer): number {
   return ttl > LONGEST_TTL ? 0 : ttl;
 }
 
-function soaOf({ authorities = [] }: Packet) {
+function soaOf({ authorities }: DnsResponse) {
   const soa = authorities.find((answer) => answer.type === 'SOA');
   return soa?.type === 'SOA' ? soa : undefined;
 }
 
 /** RFC 2308 §5: the smaller one of the SOA's own time and its minimum. */
-function negative(packet: Packet): number {
+function negative(packet: DnsResponse): number {
   const soa = soaOf(packet);
   return soa === undefined ? NEGATIVE_TTL_SECONDS : Math.min(ttlOf(soa), soa.data.minimum ?? 0);
 }
 
-const CODES: Readonly<Record<number, string>> = { 1: 'FORMERR', 2: 'SERVFAIL', 4: 'NOTIMP', 5: 'REFUSED' };
+const CODES: Readonly<Record<number, string>> = {
+  1: 'FORMERR',
+  2: 'SERVFAIL',
+  4: 'NOTIMP',
+  5: 'REFUSED',
+  16: 'BADVERS',
+};
 
-function refusal({ address, port }: NameServer, { type, name }: Question, code: number): TransportError {
-  const why = CODES[code] ?? `code ${code}`;
-  return new TransportError('LOOKUP_FAILED', `name server ${address} port ${port} answers ${why} to ${type} ${name}`);
+/** Why a response says nothing about the name asked for, or undefined when it does. */
+function faultOf(response: DnsResponse): string | undefined {
+  const { code, answers, authorities, authoritative } = response;
+  if (code !== RESPONSE_CODE.noError && code !== RESPONSE_CODE.nameError) return CODES[code] ?? `code ${code}`;
+  // RFC 2308 §2.2: name servers instead of an answer are a referral, from a server that does not resolve for others. It
+  // does not say that there are no records.
+  const refers = authorities.some(({ type }) => type === 'NS') && soaOf(response) === undefined;
+  const isReferral = code === RESPONSE_CODE.noError && !authoritative && answers.length === 0 && refers;
+  return isReferral ? 'with a referral to other name servers' : undefined;
+}
+
+function refusal({ address, port }: NameServer, { type, name }: Question, fault: string): TransportError {
+  return new TransportError('LOOKUP_FAILED', `name server ${address} port ${port} answers ${fault} to ${type} ${name}`);
 }

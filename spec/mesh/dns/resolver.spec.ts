@@ -63,10 +63,80 @@ describe('the resolver', () => {
     expect(dns.overTcp).to.equal(1);
   });
 
-  it('asks again without EDNS where it is not known', async () => {
-    dns.old = true;
+  it('RFC 2181 §9 asks over TCP when an answer is cut in the middle of a record', async () => {
+    dns.srv(MESH, { port: 6011, target: HOST }, { port: 6012, target: HOST }, { port: 6013, target: HOST });
+    for (const lost of [1, 7, 30, 60, 90]) {
+      dns.damage = (octets) => {
+        const cut = Buffer.from(octets.subarray(0, octets.length - lost));
+        cut.writeUInt16BE(cut.readUInt16BE(2) | 0x200, 2);
+        return cut;
+      };
+      expect((await resolver().srv(MESH)).records, `${lost} octets lost`).to.have.length(3);
+    }
+    expect(dns.overTcp).to.equal(5);
+  });
+
+  it('asks over TCP when answer records are damaged without a word', async () => {
+    dns.srv(MESH, { port: 6011, target: HOST }, { port: 6012, target: HOST });
+    dns.damage = (octets) => octets.subarray(0, octets.length - 3);
+    expect((await resolver().srv(MESH)).records).to.have.length(2);
+    expect(dns.overTcp).to.equal(1);
+  });
+
+  it('takes an answer whose additional records are damaged', async () => {
+    dns.srv(MESH, { port: 6011, target: HOST });
+    dns.damage = (octets) => {
+      const damaged = Buffer.concat([octets, Buffer.from([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 9, 0, 3])]);
+      damaged.writeUInt16BE(1, 10);
+      return damaged;
+    };
+    expect((await resolver().srv(MESH)).records).to.have.length(1);
+    expect(dns.overTcp).to.equal(0);
+  });
+
+  it('RFC 7766 §6.2.1 uses one connection for several questions, and a new one when the server has closed it', async () => {
+    dns.truncating = true;
+    dns.keeping = true;
+    const names = Array.from({ length: 20 }, (_, index) => `_imxp-mesh._tcp.d${index}.example`);
+    for (const name of names) dns.srv(name, { port: 6011, target: HOST });
+    const asking = resolver();
+    await Promise.all(names.slice(0, 10).map((name) => asking.srv(name)));
+    expect(dns.connections).to.be.lessThan(11);
+    const before = dns.connections;
+    for (const name of names.slice(10, 15)) await asking.srv(name);
+    expect(dns.connections).to.equal(before);
+    dns.keeping = false;
+    for (const name of names.slice(15)) expect((await asking.srv(name)).records).to.have.length(1);
+  });
+
+  for (const [text, code] of Object.entries({ FORMERR: 1, SERVFAIL: 2, NOTIMP: 4, BADVERS: 16 })) {
+    it(`RFC 6891 §7 asks again without EDNS where it is refused with ${text}`, async () => {
+      dns.ednsRefusal = code;
+      dns.srv(MESH, { port: 6011, target: HOST });
+      expect((await resolver().srv(MESH)).records).to.have.length(1);
+    });
+  }
+
+  it('RFC 2308 §2.2 does not take a referral for an answer, and does not remember it', async () => {
+    dns.referring = true;
+    const asking = resolver();
+    const failure = await failureOf(asking.srv(MESH));
+    expect(failure.code).to.equal('LOOKUP_FAILED');
+    expect(failure.message).to.contain('a referral to other name servers');
+    dns.referring = false;
+    dns.srv(MESH, { port: 6011, target: HOST });
+    now += 1100;
+    expect((await asking.srv(MESH)).records).to.have.length(1);
+  });
+
+  it('spells names with letters of random case, and confirms over TCP what comes back in another spelling', async () => {
     dns.srv(MESH, { port: 6011, target: HOST });
     expect((await resolver().srv(MESH)).records).to.have.length(1);
+    expect(dns.overTcp).to.equal(0);
+    expect(dns.spelt.some((name) => name !== name.toLowerCase())).to.equal(true);
+    dns.lowering = true;
+    expect((await resolver().srv(MESH)).records).to.have.length(1);
+    expect(dns.overTcp).to.equal(1);
   });
 
   it('takes no answer with another id or to another question', async () => {

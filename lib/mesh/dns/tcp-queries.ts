@@ -1,0 +1,142 @@
+/**
+ * Queries to name servers over TCP (RFC 7766): one connection for each server, kept while it is used and a little longer,
+ * several queries on it at a time. Owns connections and the framing; refuses to know what messages say.
+ */
+import { connect, type Socket } from 'node:net';
+import { TransportError } from '../../errors.js';
+
+export interface NameServer {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** RFC 7766 §6.2.3: a client that has nothing to ask closes; this is for the next of a row of questions. */
+const IDLE_MS = 2000;
+/** RFC 1035 §4.2.2: two octets of length go before each message. */
+const LENGTH_OCTETS = 2;
+/** Queries that one connection carries at a time; a server need not answer more. */
+const OUTSTANDING = 64;
+
+interface Waiting {
+  readonly answer: (octets: Buffer) => void;
+  /** @param unheard whether the server closed without a word about any query since the connection was idle */
+  readonly fail: (why: string, cause?: unknown, unheard?: boolean) => void;
+}
+
+/** One connection: queries by their identifier (RFC 1035 §4.1.1). */
+class TcpConnection {
+  readonly #socket: Socket;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #gone: () => void;
+  #received: Buffer = Buffer.alloc(0);
+  /** Whether any answer came over it: such a connection may be closed by the server at any time, without harm. */
+  #used = false;
+
+  constructor({ address, port }: NameServer, gone: () => void) {
+    this.#gone = gone;
+    this.#socket = connect({ host: address, port });
+    this.#socket.setTimeout(IDLE_MS);
+    this.#socket.on('timeout', () => {
+      if (this.#waiting.size === 0) this.#end('idle');
+    });
+    this.#socket.on('error', (cause) => this.#end(cause.message, cause));
+    this.#socket.on('end', () => this.#end('the connection ended before the answer'));
+    this.#socket.on('close', () => this.#end('the connection ended before the answer'));
+    this.#socket.on('data', (octets: Buffer) => this.#receive(octets));
+  }
+
+  takes(id: number): boolean {
+    return this.#waiting.size < OUTSTANDING && !this.#waiting.has(id);
+  }
+
+  ask(message: Buffer, waiting: Waiting): void {
+    this.#waiting.set(message.readUInt16BE(), waiting);
+    const length = Buffer.alloc(LENGTH_OCTETS);
+    length.writeUInt16BE(message.length);
+    this.#socket.ref();
+    this.#socket.write(Buffer.concat([length, message]));
+  }
+
+  /** No answer is awaited any more. */
+  forget(id: number): void {
+    this.#waiting.delete(id);
+    // What nobody waits for does not keep the process.
+    if (this.#waiting.size === 0) this.#socket.unref();
+  }
+
+  #receive(octets: Buffer): void {
+    this.#received = this.#received.length === 0 ? octets : Buffer.concat([this.#received, octets]);
+    while (this.#received.length >= LENGTH_OCTETS) {
+      const end = LENGTH_OCTETS + this.#received.readUInt16BE();
+      if (this.#received.length < end) return;
+      const message = this.#received.subarray(LENGTH_OCTETS, end);
+      this.#received = this.#received.subarray(end);
+      if (message.length < LENGTH_OCTETS) continue;
+      const id = message.readUInt16BE();
+      const waiting = this.#waiting.get(id);
+      if (waiting === undefined) continue;
+      this.#used = true;
+      this.forget(id);
+      waiting.answer(message);
+    }
+  }
+
+  #end(why: string, cause?: unknown): void {
+    this.#gone();
+    this.#socket.destroy();
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { fail } of waiting) fail(why, cause, this.#used);
+  }
+}
+
+export class TcpQueries {
+  readonly #connections = new Map<string, TcpConnection>();
+
+  /**
+   * Asks a server; on the connection there is, else on a new one.
+   *
+   * @param message a DNS message, its identifier first
+   * @returns the message with the same identifier
+   * @throws TransportError LOOKUP_FAILED when there is no answer in time
+   */
+  ask(server: NameServer, message: Buffer, timeoutMs: number): Promise<Buffer> {
+    const id = message.readUInt16BE();
+    return new Promise((resolve, reject) => {
+      let connection: TcpConnection;
+      const failed = (why: string, cause?: unknown): void => {
+        clearTimeout(timer);
+        reject(
+          new TransportError('LOOKUP_FAILED', `name server ${server.address} port ${server.port}: ${why}`, { cause }),
+        );
+      };
+      const timer = setTimeout(() => {
+        connection.forget(id);
+        failed(`no answer within ${timeoutMs} ms`);
+      }, timeoutMs);
+      const send = (): void => {
+        connection = this.#connection(server, id);
+        connection.ask(message, {
+          answer: (octets) => {
+            clearTimeout(timer);
+            resolve(octets);
+          },
+          // RFC 7766 §6.2.4: a server may close a connection that was used before; the query is sent once more.
+          fail: (why, cause, unheard) => (unheard === true ? send() : failed(why, cause)),
+        });
+      };
+      send();
+    });
+  }
+
+  #connection(server: NameServer, id: number): TcpConnection {
+    const key = `${server.address} ${server.port}`;
+    const known = this.#connections.get(key);
+    if (known?.takes(id) === true) return known;
+    const connection = new TcpConnection(server, () => {
+      if (this.#connections.get(key) === connection) this.#connections.delete(key);
+    });
+    this.#connections.set(key, connection);
+    return connection;
+  }
+}
