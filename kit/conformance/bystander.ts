@@ -3,9 +3,9 @@
  * Knows no checks.
  */
 
-import { Blocked } from './check.js';
 import { askNone } from './checks/common.js';
 import { Context, causeText, type Facts } from './context.js';
+import { Blocked } from './finding.js';
 import { DIGEST_MD5 } from './peer/documents.js';
 import type { RawPeer } from './peer/peer.js';
 import type { Target } from './target.js';

@@ -1,7 +1,6 @@
-/**
- * What a check is, what can come of it, and the words it fails in. Knows no areas and no sockets.
- */
+/** What a conformance check is and what its result can be. */
 import type { Context } from './context.js';
+import type { Need } from './target.js';
 
 export const AREAS = [
   'greeting',
@@ -20,19 +19,6 @@ export type Area = (typeof AREAS)[number];
 
 /** The area of a check. */
 export const areaOf = (id: string): string => id.slice(0, id.lastIndexOf('.'));
-
-/** What has to be given, or offered by the listener. */
-export type Need =
-  | 'account'
-  | 'second'
-  | 'relay'
-  | 'authority'
-  | 'plain'
-  | 'tls'
-  | 'digest'
-  | 'scram'
-  | 'imxp'
-  | 'waits';
 
 export interface Check {
   /** `area.name`. */
@@ -68,34 +54,4 @@ export interface Result {
   readonly remarks: readonly string[];
   /** What went over the wire, for people. */
   readonly transcript: readonly string[];
-}
-
-/** The listener does something else than what is written. */
-export class Finding extends Error {
-  readonly expected: string;
-  readonly came: string;
-
-  constructor(expected: string, came: string) {
-    super(`expected ${expected}; came ${came}`);
-    this.expected = expected;
-    this.came = came;
-  }
-}
-
-/** The listener does not offer what is checked. */
-export class NotOffered extends Error {}
-
-/** Something before the check failed, which has a check of its own. */
-export class Blocked extends Error {
-  readonly by: string;
-
-  constructor(by: string, message: string) {
-    super(message);
-    this.by = by;
-  }
-}
-
-/** Fails unless it holds. */
-export function expect(holds: boolean, expected: string, came: string): asserts holds {
-  if (!holds) throw new Finding(expected, came);
 }

@@ -2,7 +2,7 @@
  * What a check works with: sessions with the listener, as far as it needs them, each watched. Owns how to get from a
  * connection to an attached endpoint; where that fails, the check cannot be judged and the one that names it says why.
  */
-import { Blocked, Finding, NotOffered } from './check.js';
+import { Blocked, Finding, NotOffered } from './finding.js';
 import type { RawMessage, Rule } from './peer/channel.js';
 import * as document from './peer/documents.js';
 import { RawPeer, type RawPeerOptions } from './peer/peer.js';

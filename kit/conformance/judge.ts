@@ -1,8 +1,9 @@
 /**
  * What an answer has to be, said once for all checks: an error with a code, ok, a profile. Knows no sessions.
  */
-import { Finding } from './check.js';
+
 import { type Context, causeOf } from './context.js';
+import { Finding } from './finding.js';
 import type { RawMessage } from './peer/channel.js';
 import { readEntity, readXml, type XmlNode } from './xml.js';
 

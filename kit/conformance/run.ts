@@ -4,17 +4,7 @@
  */
 
 import { Bystander } from './bystander.js';
-import {
-  AREAS,
-  areaOf,
-  Blocked,
-  type Check,
-  Finding,
-  type Need,
-  NotOffered,
-  type Outcome,
-  type Result,
-} from './check.js';
+import { AREAS, areaOf, type Check, type Outcome, type Result } from './check.js';
 import { ATTACH_CHECKS } from './checks/attach.js';
 import { BIND_CHECKS } from './checks/bind.js';
 import { CHANNEL_0_CHECKS } from './checks/channel-0.js';
@@ -27,8 +17,10 @@ import { SASL_CHECKS, SCRAM } from './checks/sasl.js';
 import { TLS_CHECKS } from './checks/tls.js';
 import { WINDOW_CHECKS } from './checks/windows.js';
 import { Context, causeText, type Facts, noFacts } from './context.js';
+import { Blocked, Finding, NotOffered } from './finding.js';
 import { DIGEST_MD5, profilesIn, TLS } from './peer/documents.js';
 import { within } from './peer/within.js';
+import type { Need } from './target.js';
 import { missing, type Target } from './target.js';
 import { transcript } from './transcript.js';
 

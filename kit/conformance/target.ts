@@ -3,8 +3,20 @@
  */
 import { isIP } from 'node:net';
 import type { RelayLocation } from '../../lib/config/relay-url.js';
-import type { Need } from './check.js';
 import { type DialectName, type Vocabulary, vocabulary } from './vocabulary.js';
+
+/** What has to be given, or offered by the listener. */
+export type Need =
+  | 'account'
+  | 'second'
+  | 'relay'
+  | 'authority'
+  | 'plain'
+  | 'tls'
+  | 'digest'
+  | 'scram'
+  | 'imxp'
+  | 'waits';
 
 export interface Account {
   /** `fred@example.com`. */

@@ -1,6 +1,7 @@
 /** Attach and terminate: who may, as whom, how often, until when (core-01 §4.4.1, §4.4.3). */
-import { type Check, expect, NotOffered } from '../check.js';
+import type { Check } from '../check.js';
 import type { Attached, Context } from '../context.js';
+import { expect, NotOffered } from '../finding.js';
 import { granted, grantedInside, refused, refusedInside } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import * as document from '../peer/documents.js';

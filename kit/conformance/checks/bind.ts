@@ -1,7 +1,8 @@
 /** Bind: which relay may speak for which domain, and what it may send then (core-01 §4.4.2, §4.4.4.1). */
-import { type Check, NotOffered } from '../check.js';
+import type { Check } from '../check.js';
 import type { Attached, Context } from '../context.js';
 import { domainOf } from '../context.js';
+import { NotOffered } from '../finding.js';
 import { granted, grantedInside, refused, refusedInside } from '../judge.js';
 import * as document from '../peer/documents.js';
 

@@ -1,6 +1,7 @@
 /** Channel management: start, close, release, and what they are refused for (RFC 3080 §2.3.1, §2.4). */
-import { type Check, expect, Finding, NotOffered } from '../check.js';
+import type { Check } from '../check.js';
 import { type Context, causeOf } from '../context.js';
+import { expect, Finding, NotOffered } from '../finding.js';
 import { granted, grantedInside, profileOf, refused, refusedInside } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import * as document from '../peer/documents.js';

@@ -1,6 +1,7 @@
 /** What checks of several areas do: a question that every listener answers, and octets that no listener bears. */
-import { expect } from '../check.js';
+
 import type { Context } from '../context.js';
+import { expect } from '../finding.js';
 import { refused } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import * as document from '../peer/documents.js';

@@ -1,6 +1,7 @@
 /** Data: content in every form, one and several recipients, what is refused and with which code (core-01 §4.1, §4.4.4, §5). */
-import { type Check, expect, Finding, NotOffered } from '../check.js';
+import type { Check } from '../check.js';
 import type { Attached, Context } from '../context.js';
+import { expect, Finding, NotOffered } from '../finding.js';
 import { granted, refused } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import { visible } from '../peer/octet-log.js';

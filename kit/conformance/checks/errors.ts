@@ -1,6 +1,7 @@
 /** What cannot be read: XML in every way wrong, and messages that are too much (RFC 3080 §2.2.2.2, §8; core-01 §10). */
-import { type Check, Finding } from '../check.js';
+import type { Check } from '../check.js';
 import { type Context, causeText } from '../context.js';
+import { Finding } from '../finding.js';
 import { refused } from '../judge.js';
 import * as document from '../peer/documents.js';
 import { askNone, askNothing } from './common.js';

@@ -1,6 +1,7 @@
 /** Frames: cut and joined in every way, interleaved, numbered as one likes (RFC 3080 §2.2.1). */
-import { type Check, expect } from '../check.js';
+import type { Check } from '../check.js';
 import type { Context } from '../context.js';
+import { expect } from '../finding.js';
 import { refused } from '../judge.js';
 import * as document from '../peer/documents.js';
 import type { RawPeer } from '../peer/peer.js';

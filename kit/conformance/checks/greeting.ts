@@ -1,6 +1,7 @@
 /** The greeting: when it comes, its form, and what ours may hold (RFC 3080 §2.3.1.1). */
-import { type Check, expect, Finding, NotOffered } from '../check.js';
+import type { Check } from '../check.js';
 import type { Context } from '../context.js';
+import { expect, Finding, NotOffered } from '../finding.js';
 import { refused } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import * as document from '../peer/documents.js';

@@ -1,6 +1,7 @@
 /** Authentication: DIGEST-MD5 and SCRAM-SHA-256 step by step, and everything that must not let anybody in (RFC 3080 §4). */
-import { type Check, expect, Finding } from '../check.js';
+import type { Check } from '../check.js';
 import { type Context, causeOf } from '../context.js';
+import { expect, Finding } from '../finding.js';
 import { grantedInside, profileOf, refused, refusedInside } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import { digestAnswer, directives } from '../peer/digest.js';

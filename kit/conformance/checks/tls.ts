@@ -1,6 +1,7 @@
 /** Tuning to TLS: ready and proceed, what may be said around them, and the new session (RFC 3080 §3.1). */
-import { type Check, expect, Finding, NotOffered } from '../check.js';
+import type { Check } from '../check.js';
 import { type Context, causeText } from '../context.js';
+import { expect, Finding, NotOffered } from '../finding.js';
 import { profileOf, refusedContent, refusedInside } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import * as document from '../peer/documents.js';

@@ -1,7 +1,8 @@
 /** Flow control: our windows and theirs (RFC 3081 §3.1). What is never allowed is watched in all sessions. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Check, expect, Finding } from '../check.js';
+import type { Check } from '../check.js';
 import { type Context, causeText } from '../context.js';
+import { expect, Finding } from '../finding.js';
 import { refused } from '../judge.js';
 import * as document from '../peer/documents.js';
 import { seq } from '../peer/frame.js';

@@ -1,0 +1,31 @@
+/** The ways a check ends other than by passing. Each is an error that the check throws. */
+
+/** The listener does something else than what is written. */
+export class Finding extends Error {
+  readonly expected: string;
+  readonly came: string;
+
+  constructor(expected: string, came: string) {
+    super(`expected ${expected}; came ${came}`);
+    this.expected = expected;
+    this.came = came;
+  }
+}
+
+/** The listener does not offer what is checked. */
+export class NotOffered extends Error {}
+
+/** Something before the check failed, which has a check of its own. */
+export class Blocked extends Error {
+  readonly by: string;
+
+  constructor(by: string, message: string) {
+    super(message);
+    this.by = by;
+  }
+}
+
+/** Fails unless it holds. */
+export function expect(holds: boolean, expected: string, came: string): asserts holds {
+  if (!holds) throw new Finding(expected, came);
+}
