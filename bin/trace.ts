@@ -1,6 +1,7 @@
 /** `imxp trace`: every relay on the way to an endpoint, what it says and when. */
 import type { Command } from 'commander';
-import type { RelayReport, Status } from '../lib/endpoint/status.js';
+import type { RelayReport } from '../lib/endpoint/report.js';
+import type { Status } from '../lib/endpoint/status.js';
 import { addressOf } from '../lib/imxp/address.js';
 import { harmless, paint } from '../lib/ops/terminal.js';
 import {

@@ -5,7 +5,8 @@
 
 export type { Delivery } from './endpoint/delivery.js';
 export { Endpoint, type EndpointEvents } from './endpoint/endpoint.js';
-export type { Message, OptionInit } from './endpoint/message.js';
+export type { Message } from './endpoint/message.js';
+export type { OptionInit } from './endpoint/option.js';
 export { ENDPOINT_LIMITS, type EndpointLimits, type EndpointOptions } from './endpoint/options.js';
 export type { Outcome } from './endpoint/outcome.js';
 export type { PresenceInfo } from './endpoint/presence-info.js';

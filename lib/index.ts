@@ -9,9 +9,9 @@ export type { Conditions, HopsInit, TimingInit } from './endpoint/conditions.js'
 export type { CpimObjectContent, MessageContent, UriContent, XmlContent } from './endpoint/content.js';
 export type { Delivery } from './endpoint/delivery.js';
 export { Endpoint, type EndpointEvents } from './endpoint/endpoint.js';
-export { type EndpointGatewayOptions, openGateway } from './endpoint/gateway.js';
 export type { DeliveryHandler } from './endpoint/inbox.js';
-export type { Encoded, Message, OptionInit } from './endpoint/message.js';
+export type { Encoded, Message } from './endpoint/message.js';
+export type { OptionInit } from './endpoint/option.js';
 export {
   ENDPOINT_LIMITS,
   type EndpointLimits,
@@ -24,12 +24,11 @@ export type { Outcome } from './endpoint/outcome.js';
 export type { OngoingRequest, PresenceClient, PresenceRequest, SubscriptionNotice } from './endpoint/presence.js';
 export type { Feed } from './endpoint/presence-feed.js';
 export type { PresenceInfo, PresenceTuple, PresenceTupleInit, PresenceUpdate } from './endpoint/presence-info.js';
+export type { RecipientStatus, RelayReport } from './endpoint/report.js';
 export type { SecureFiles } from './endpoint/secure.js';
 export type {
   Echo,
   ProbeOptions,
-  RecipientStatus,
-  RelayReport,
   Status,
   StatusOptions,
 } from './endpoint/status.js';
@@ -43,12 +42,6 @@ export {
   type Reply,
   TransportError,
 } from './errors.js';
-export type { Content } from './imxp/content.js';
-export type { Data, Option, Recipient, TargetHop } from './imxp/operation.js';
-export type { AccessEntry } from './imxp/vocabulary/access.js';
-export type { AddressEntry, Group, Mailbox } from './message/address-list.js';
-export { type CpimInit, CpimMessage, parseCpim, writeCpim } from './message/cpim/document.js';
-export { LocalPeer } from './message/cpim/local-peer.js';
 export {
   type CpimPresence,
   type CpimResponse,
@@ -59,10 +52,18 @@ export {
   type NotifyOperation,
   responseTo,
   type SubscribeOperation,
-} from './message/cpim/operation.js';
-export { PIDF_TYPE, type PidfDocument, readPidf, writePidf } from './message/cpim/pidf.js';
+} from './gateway/cpim-service.js';
+export { Gateway, type GatewayOptions } from './gateway/gateway.js';
+export { LocalPeer } from './gateway/local-peer.js';
+export { type EndpointGatewayOptions, openGateway } from './gateway/open.js';
+export { PIDF_TYPE, type PidfDocument, readPidf, writePidf } from './gateway/pidf.js';
+export type { ImxpPort } from './gateway/port.js';
+export type { Content } from './imxp/content.js';
+export type { Data, Option, Recipient, TargetHop } from './imxp/operation.js';
+export type { AccessEntry } from './imxp/vocabulary/access.js';
+export type { AddressEntry, Group, Mailbox } from './message/address-list.js';
+export { type CpimInit, CpimMessage, parseCpim, writeCpim } from './message/cpim/document.js';
 export { fieldOf, MESSAGE_NAMESPACE, type MessageField } from './message/field.js';
-export { Gateway, type GatewayOptions, type ImxpPort } from './message/gateway.js';
 export { InstantMessage, type InstantMessageInit, instantMessage } from './message/instant-message.js';
 export { type Opened, openMessage } from './message/open.js';
 export { fromMail, toMail } from './message/rfc822/convert.js';

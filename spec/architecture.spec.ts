@@ -13,7 +13,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['sasl', 'tls', 'certs'],
   ['relay', 'transport', 'store'],
   ['mesh'],
-  ['services', 'endpoint'],
+  ['services', 'endpoint', 'gateway'],
   ['admin'],
   ['node'],
   ['index', 'browser'],

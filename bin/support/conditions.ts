@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Conditions, TimingInit } from '../../lib/endpoint/conditions.js';
-import type { RelayReport } from '../../lib/endpoint/status.js';
+import type { RelayReport } from '../../lib/endpoint/report.js';
 import { MILLISECONDS_MAX } from '../../lib/imxp/vocabulary/party.js';
 
 export interface ConditionOptions {

@@ -3,9 +3,7 @@
  * what profiles mean.
  */
 import type { Reply } from '../errors.js';
-
-/** Octets of one message; several buffers leave one after the other without being joined. */
-export type Payload = Buffer | readonly Buffer[];
+import type { Payload } from './payload.js';
 
 /** What a caller sends on a channel. */
 export type Outbound =

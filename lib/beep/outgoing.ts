@@ -1,11 +1,9 @@
 /**
  * One message on its way out, and before that the reply owed to a MSG. Owns its progress; refuses to know windows.
  */
-import type { Outbound, Payload } from './event.js';
-
-export type { Outbound, Payload } from './event.js';
-
+import type { Outbound } from './event.js';
 import { ANS, ERR, MSG, NONE, NUL, RPY } from './frame.js';
+import { type Payload, payloadOctets } from './payload.js';
 
 /** What else happens when the last octet of a message has been transmitted. */
 export const NOTHING = 0;
@@ -54,14 +52,14 @@ export class Outgoing {
     this.msgno = msgno;
     this.ansno = ansno;
     this.payload = payload;
-    this.octets = octetsOf(payload);
+    this.octets = payloadOctets(payload);
   }
 
   /** Makes the place of a reply the reply. */
   answer(keyword: number, payload: Payload | undefined): void {
     this.keyword = keyword;
     this.payload = payload;
-    this.octets = octetsOf(payload);
+    this.octets = payloadOctets(payload);
   }
 
   /** Ends the message where it is: its next frame is the final one and has no payload (RFC 3080 §2.6.3). */
@@ -84,18 +82,4 @@ export function keywordOf(kind: Outbound['kind']): number {
     case 'NUL':
       return NUL;
   }
-}
-
-function octetsOf(payload: Payload | undefined): number {
-  if (payload === undefined) {
-    return 0;
-  }
-  if (Buffer.isBuffer(payload)) {
-    return payload.length;
-  }
-  let octets = 0;
-  for (const piece of payload) {
-    octets += piece.length;
-  }
-  return octets;
 }

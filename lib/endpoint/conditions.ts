@@ -5,8 +5,8 @@
 import { LocalError } from '../errors.js';
 import { HOPS_MAX, MILLISECONDS_MAX, writeHopping, writeTiming } from '../imxp/vocabulary/party.js';
 import { checkKeys, type Keys } from './keys.js';
-import type { OptionInit } from './message.js';
-import type { RelayReport } from './status.js';
+import type { OptionInit } from './option.js';
+import type { RelayReport } from './report.js';
 
 /** How long a message may take; each is optional, in whole milliseconds from 1 to 2147483647. */
 export interface TimingInit {

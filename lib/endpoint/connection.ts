@@ -2,6 +2,8 @@
  * The way to the relay as the endpoint sees it: one channel, opened with an attach. Owns dialling and the first attach;
  * knows nothing of what is sent and received then.
  */
+
+import type { Payload } from '../beep/payload.js';
 import { DEFAULT_LIMITS, type Limits } from '../config/limits.js';
 import { type ImxpError, RefusedError, type Reply } from '../errors.js';
 import { parseAddress } from '../imxp/address.js';
@@ -9,7 +11,7 @@ import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Attach } from '../imxp/operation.js';
 import { preferredTo } from '../mesh/preference.js';
 import { meshErrors } from '../mesh/profile.js';
-import type { ChannelHandler, Payload, ReplySink } from '../transport/channel.js';
+import type { ChannelHandler, ReplySink } from '../transport/channel.js';
 import type { Connection } from '../transport/connection.js';
 import type { ConnectionOwner, Started } from '../transport/connection-options.js';
 import type { DialTarget } from '../transport/dialer.js';

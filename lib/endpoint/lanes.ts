@@ -4,7 +4,9 @@
  * which lane a Data takes: that of an earlier one to the same recipient while this has no answer, so that nothing overtakes.
  * Knows neither contents nor answers.
  */
-import type { Payload, ReplySink } from '../transport/channel.js';
+
+import type { Payload } from '../beep/payload.js';
+import type { ReplySink } from '../transport/channel.js';
 import type { EndpointChannel, RelayConnection } from './connection.js';
 
 /** What takes a lane. */

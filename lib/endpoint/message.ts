@@ -1,15 +1,14 @@
 /**
  * What an application wants to send, turned into a Data. Knows nothing of how it travels.
  */
+
+import { type Payload, payloadOctets } from '../beep/payload.js';
 import { LocalError } from '../errors.js';
 import { type MadeContent, makeData } from '../imxp/content.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
-import type { Data, Option, TargetHop } from '../imxp/operation.js';
-import { newTransId, TRANS_ID_MAX } from '../imxp/trans-id.js';
+import type { Data } from '../imxp/operation.js';
 import type { Secure } from '../message/smime/secure.js';
 import type { HeaderField } from '../mime/headers.js';
-import type { Payload } from '../transport/channel.js';
-import { parseXml } from '../xml/parse.js';
 import { givenAddress } from './address.js';
 import { type Conditions, conditionsOf } from './conditions.js';
 import {
@@ -22,24 +21,8 @@ import {
 } from './content.js';
 import { madeCpim, madeMessage } from './instant.js';
 import { checkKeys, type Keys } from './keys.js';
+import { type OptionInit, optionOf } from './option.js';
 import { sealed } from './secure.js';
-
-/** An option; exactly one of `internal` and `external` is given. */
-export interface OptionInit {
-  /** A registered name, such as `statusRequest`. */
-  readonly internal?: string;
-  /** An absolute URI. */
-  readonly external?: string;
-  /** `final` (default): the relay next to the recipient; `this`: the next relay; `all`: every relay. */
-  readonly targetHop?: TargetHop;
-  /** False: fail if it is not understood where it applies. Default true. */
-  readonly seeNoEvil?: boolean;
-  /** 1 to 2147483647; random unless given. */
-  readonly transID?: number;
-  readonly localize?: string;
-  /** XML inside the option. */
-  readonly xml?: string | Buffer;
-}
 
 /** A message for {@link Endpoint.send}. */
 export interface Message extends Conditions {
@@ -79,15 +62,6 @@ const KEYS: Keys<Message> = {
   hops: true,
   signal: true,
 };
-const OPTION_KEYS: Keys<OptionInit> = {
-  internal: true,
-  external: true,
-  targetHop: true,
-  seeNoEvil: true,
-  transID: true,
-  localize: true,
-  xml: true,
-};
 const CONTENT_KEYS: Keys<XmlContent & UriContent & MessageContent & CpimObjectContent> = {
   xml: true,
   uri: true,
@@ -107,14 +81,7 @@ export interface Encoded {
 export function encodedOf(data: Data, dialect: Dialect): Encoded {
   const payload = data.source?.profile === dialect.profile ? data.source.payload : dialect.encodeData(data);
   const recipients = data.recipients.map(({ identity }) => givenAddress(identity).key);
-  return { payload, octets: octetsOf(payload), recipients };
-}
-
-function octetsOf(payload: Payload): number {
-  if (Buffer.isBuffer(payload)) return payload.length;
-  let octets = 0;
-  for (const part of payload) octets += part.length;
-  return octets;
+  return { payload, octets: payloadOctets(payload), recipients };
 }
 
 /**
@@ -183,28 +150,4 @@ function bufferOf(octets: Uint8Array): Buffer {
 function isContent(content: unknown): boolean {
   if (typeof content !== 'object' || content === null) return false;
   return ['xml', 'uri', 'message', 'cpim'].some((key) => key in content);
-}
-
-function optionOf(init: OptionInit): Option {
-  checkKeys(init, OPTION_KEYS, 'send: options');
-  const { internal, external, xml = '', ...rest } = init;
-  if ((internal === undefined) === (external === undefined)) {
-    throw new LocalError('ARGUMENT', 'an option has exactly one of internal and external');
-  }
-  const { targetHop = 'final', seeNoEvil = true, transID = newTransId(), localize = 'i-default' } = rest;
-  if (!Number.isInteger(transID) || transID < 1 || transID > TRANS_ID_MAX) {
-    throw new LocalError('ARGUMENT', `transID is 1 to ${TRANS_ID_MAX}`);
-  }
-  return { internal, external, targetHop, seeNoEvil, transID, localize, inner: innerOf(xml) };
-}
-
-function innerOf(xml: string | Buffer): Buffer {
-  const inner = Buffer.from(xml);
-  if (inner.length === 0) return inner;
-  try {
-    parseXml(Buffer.concat([Buffer.from('<option>'), inner, Buffer.from('</option>')]));
-  } catch (cause) {
-    throw new LocalError('ARGUMENT', 'the inside of an option is not well-formed XML', { cause });
-  }
-  return inner;
 }

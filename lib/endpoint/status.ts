@@ -7,32 +7,17 @@ import { LocalError, RefusedError, type Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { TargetHop } from '../imxp/operation.js';
 import { PROBE } from '../imxp/probe.js';
-import { type Destination, readStatusResponse } from '../imxp/vocabulary/status.js';
+import { readStatusResponse } from '../imxp/vocabulary/status.js';
 import { pause } from '../transport/backoff.js';
 import type { XmlElement } from '../xml/parse.js';
 import { givenAddress } from './address.js';
 import { Deferred } from './deferred.js';
 import { checkKeys, type Keys } from './keys.js';
-import type { Message, OptionInit } from './message.js';
+import type { Message } from './message.js';
+import type { OptionInit } from './option.js';
+import { type RelayReport, recipientStatus } from './report.js';
 import { inTime } from './service-timeout.js';
 import type { Transactions } from './transactions.js';
-
-/** What a relay says became of a recipient. */
-export interface RecipientStatus {
-  readonly identity: string;
-  /** 250: delivered, or accepted by the next relay. */
-  readonly code: number;
-  readonly text: string;
-}
-
-/** The report of one relay. */
-export interface RelayReport {
-  /** The domain of the relay. */
-  readonly relay: string;
-  readonly recipients: readonly RecipientStatus[];
-  /** Milliseconds between sending and the arrival of the report. */
-  readonly ms: number;
-}
 
 /** The answer to a Data, and what the relays reported. */
 export interface Status {
@@ -188,7 +173,7 @@ export class StatusClient {
     const handler = (element: XmlElement, service: string): void => {
       const { destinations } = readStatusResponse(element);
       const relay = addressOf(service)?.domain ?? service;
-      reported({ relay, recipients: destinations.map(statusOf), ms: performance.now() - begin });
+      reported({ relay, recipients: destinations.map(recipientStatus), ms: performance.now() - begin });
     };
     const transID = this.#transactions.begin(undefined, handler);
     this.#listening.add(transID);
@@ -254,7 +239,7 @@ class Collection {
   take(element: XmlElement, service: string): void {
     const { destinations } = readStatusResponse(element);
     const relay = addressOf(service)?.domain ?? service;
-    this.#reports.push({ relay, recipients: destinations.map(statusOf), ms: this.elapsed });
+    this.#reports.push({ relay, recipients: destinations.map(recipientStatus), ms: this.elapsed });
     for (const { identity, reply } of destinations) {
       const heard = this.#heard.get(addressOf(identity)?.key ?? identity);
       heard?.add(relay);
@@ -284,7 +269,3 @@ class Collection {
 }
 
 const END = 'end of the way';
-
-function statusOf({ identity, reply: { code, text } }: Destination): RecipientStatus {
-  return { identity, code, text };
-}

@@ -2,7 +2,7 @@
  * The abstract operations of CPIM and CPP (RFC 3860 §3, RFC 3859 §3) as values. How a peer carries them is its own matter.
  */
 import { randomBytes } from 'node:crypto';
-import type { HeaderField } from '../../mime/headers.js';
+import type { HeaderField } from '../mime/headers.js';
 
 /** RFC 3860 §3.1: octets that a gateway should be able to handle in a TransID; ours have as many. */
 export const CPIM_ID_OCTETS = 40;

@@ -3,12 +3,12 @@
  * {@link CpimService} on the other. Content passes unread and unchanged. Owns which of both sides an operation goes to;
  * messages and presence have a file each.
  */
-import { LocalError, type Reply } from '../errors.js';
+import { LocalError } from '../errors.js';
 import { contentOf } from '../imxp/content.js';
 import type { Data } from '../imxp/operation.js';
 import { looksLikeStatusResponse, readStatusResponse } from '../imxp/vocabulary/status.js';
-import type { HeaderField } from '../mime/headers.js';
 import { parseXml, type XmlElement } from '../xml/parse.js';
+import { type AddressMapping, type GatewayContext, PLAIN_MAPPING } from './context.js';
 import {
   type CpimResponse,
   type CpimService,
@@ -17,56 +17,10 @@ import {
   type NotifyOperation,
   responseTo,
   type SubscribeOperation,
-} from './cpim/operation.js';
-import { MessageGateway } from './gateway-messages.js';
-import { PresenceGateway, type SubscriptionStore } from './gateway-presence.js';
-import { addressOfUri, uriOfAddress } from './uri.js';
-
-/** An option as `Endpoint.send` takes it. */
-export interface PortOption {
-  readonly internal: string;
-  readonly targetHop: 'this' | 'final' | 'all';
-  readonly seeNoEvil: boolean;
-  readonly transID: number;
-  readonly xml?: string;
-}
-
-/** A message as `Endpoint.send` takes it. */
-export interface PortMessage {
-  readonly from: string;
-  readonly to: string;
-  readonly content: Buffer | { readonly xml: string };
-  readonly type?: string;
-  readonly headers?: readonly HeaderField[];
-  readonly options?: readonly PortOption[];
-}
-
-/** What arrived, as an Endpoint delivers it. */
-export interface PortDelivery {
-  readonly originator: string;
-  /** Those of its recipients that the gateway stands for. */
-  readonly recipients: readonly string[];
-  readonly raw: Data;
-  accept(): unknown;
-  refuse(reply: Reply): unknown;
-}
-
-/** The IMXP side: an endpoint attached as everybody the gateway stands for. */
-export interface ImxpPort {
-  /** Resolves when a recipient's application said ok; rejects with an ImxpError. */
-  send(message: PortMessage): Promise<void>;
-  receive(handler: (delivery: PortDelivery) => void | Promise<void>): void;
-}
-
-/** How addresses and URIs correspond; the plain way unless an operator has a need. */
-export interface AddressMapping {
-  /** @throws RemoteProtocolError ADDRESS_INVALID */
-  toImxp(uri: string): string;
-  /** @throws RemoteProtocolError ADDRESS_INVALID */
-  toCpim(scheme: 'im' | 'pres', address: string): string;
-}
-
-export const PLAIN_MAPPING: AddressMapping = { toImxp: addressOfUri, toCpim: uriOfAddress };
+} from './cpim-service.js';
+import { MessageGateway } from './messages.js';
+import type { ImxpPort, PortDelivery } from './port.js';
+import { PresenceGateway, type SubscriptionStore } from './presence.js';
 
 export interface GatewayOptions {
   readonly port: ImxpPort;
@@ -84,16 +38,6 @@ export interface GatewayOptions {
   readonly answerTimeoutMs?: number;
   /** Where subscriptions survive; without it they are lost with the process. */
   readonly subscriptions?: SubscriptionStore;
-}
-
-/** The options complete, shared by the parts of a gateway. */
-export interface GatewayContext {
-  readonly port: ImxpPort;
-  readonly peer: CpimService;
-  readonly mapping: AddressMapping;
-  readonly answerTimeoutMs: number;
-  wait(ms: number, signal: AbortSignal): Promise<void>;
-  now(): number;
 }
 
 const ANSWER_TIMEOUT_MS = 60_000;

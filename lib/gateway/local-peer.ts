@@ -2,7 +2,7 @@
  * A CPIM domain within this process: inboxes and presentities behind {@link CpimService}, the peer of a gateway. For gateways to
  * systems that a program speaks to itself, for trying out, and as the model for other implementations. Knows no IMXP.
  */
-import { parseInstantUri } from '../uri.js';
+import { parseInstantUri } from '../message/uri.js';
 import {
   type CpimPresence,
   type CpimResponse,
@@ -13,7 +13,7 @@ import {
   newCpimId,
   responseTo,
   type SubscribeOperation,
-} from './operation.js';
+} from './cpim-service.js';
 
 /** What an inbox does with a message: taken, not taken, or passed to where nobody will hear of it again. */
 export type Inbox = (operation: MessageOperation) => CpimResponse['status'] | Promise<CpimResponse['status']>;

@@ -8,7 +8,10 @@ import type { Data, Option } from '../imxp/operation.js';
 import { isSuccess } from '../imxp/reply-code.js';
 import { newTransId } from '../imxp/trans-id.js';
 import type { StatusResponse } from '../imxp/vocabulary/status.js';
+import { isMessageElement } from '../message/read.js';
+import { MESSAGE_TYPE } from '../message/write.js';
 import { elementsOf, parseXml } from '../xml/parse.js';
+import type { GatewayContext } from './context.js';
 import {
   type CpimContent,
   type CpimResponse,
@@ -16,10 +19,8 @@ import {
   type MessageOperation,
   newCpimId,
   responseTo,
-} from './cpim/operation.js';
-import type { GatewayContext, PortDelivery, PortOption } from './gateway.js';
-import { isMessageElement } from './read.js';
-import { MESSAGE_TYPE } from './write.js';
+} from './cpim-service.js';
+import type { PortDelivery, PortOption } from './port.js';
 
 /** Towards CPIM when the mesh sets no limit; and the most dataHopping can say (RFC 3342 §5). */
 const HOPS = 255;

@@ -1,9 +1,11 @@
 /**
  * A gateway to CPIM on an endpoint: the port that `lib/message` asks for, and the clock it has not. Knows nothing of CPIM.
  */
-import type { CpimService } from '../message/cpim/operation.js';
-import { Gateway, type GatewayOptions, type ImxpPort } from '../message/gateway.js';
+
 import { pause } from '../transport/backoff.js';
+import type { CpimService } from './cpim-service.js';
+import { Gateway, type GatewayOptions } from './gateway.js';
+import type { ImxpPort } from './port.js';
 
 export type EndpointGatewayOptions = Omit<GatewayOptions, 'port' | 'peer' | 'wait'>;
 

@@ -2,13 +2,14 @@
  * PIDF (RFC 3863): presence of CPIM as an application/pidf+xml document, both ways. What the values of CPIM have no word for
  * (notes, priorities, times, other people's extensions) is not read. Knows no protocol.
  */
-import type { XmlElement } from '../../xml/parse.js';
-import { elementsOf, parseXml, textOf } from '../../xml/parse.js';
-import { escapeAttribute, escapeText } from '../../xml/write.js';
-import { invalidMessage, notUnderstood, shown } from '../fault.js';
-import { Scope } from '../namespace.js';
-import { parseInstantUri } from '../uri.js';
-import type { CpimContent, CpimPresence, CpimTuple } from './operation.js';
+
+import { invalidMessage, notUnderstood, shown } from '../message/fault.js';
+import { Scope } from '../message/namespace.js';
+import { parseInstantUri } from '../message/uri.js';
+import type { XmlElement } from '../xml/parse.js';
+import { elementsOf, parseXml, textOf } from '../xml/parse.js';
+import { escapeAttribute, escapeText } from '../xml/write.js';
+import type { CpimContent, CpimPresence, CpimTuple } from './cpim-service.js';
 
 export const PIDF_TYPE = 'application/pidf+xml';
 

@@ -2,11 +2,11 @@
  * Presence information of IMXP to that of CPIM and back (presence-01 Appendix A with D-PRES-05 and D-PRES-06). Pure tables: asks nobody, knows
  * no clock.
  */
-import type { Presence, Tuple } from '../../imxp/vocabulary/presence.js';
-import { isOpen } from '../../imxp/vocabulary/presence.js';
-import { formatTimestamp, LATEST_MS } from '../../imxp/vocabulary/timestamp.js';
-import { addressOfUri } from '../uri.js';
-import type { CpimPresence, CpimTuple } from './operation.js';
+import type { Presence, Tuple } from '../imxp/vocabulary/presence.js';
+import { isOpen } from '../imxp/vocabulary/presence.js';
+import { formatTimestamp, LATEST_MS } from '../imxp/vocabulary/timestamp.js';
+import { addressOfUri } from '../message/uri.js';
+import type { CpimPresence, CpimTuple } from './cpim-service.js';
 
 /** An absolute URI that an IMXP document can hold. */
 const URI = /^[A-Za-z][A-Za-z0-9+.-]*:[!$-;=?-Z_a-z~]+(?:#[!$-;=?-Z_a-z~]*)?$/;

@@ -12,6 +12,7 @@ import {
 } from '../imxp/vocabulary/presence.js';
 import { readServiceReply, type ServiceReply, writeServiceReply } from '../imxp/vocabulary/reply.js';
 import type { XmlElement } from '../xml/parse.js';
+import type { GatewayContext } from './context.js';
 import {
   type CpimPresence,
   type CpimResponse,
@@ -19,10 +20,10 @@ import {
   newCpimId,
   responseTo,
   type SubscribeOperation,
-} from './cpim/operation.js';
-import { writePidf } from './cpim/pidf.js';
-import { fromCpimPresence, toCpimPresence } from './cpim/presence.js';
-import type { GatewayContext, PortDelivery } from './gateway.js';
+} from './cpim-service.js';
+import { writePidf } from './pidf.js';
+import type { PortDelivery } from './port.js';
+import { fromCpimPresence, toCpimPresence } from './presence-conversion.js';
 
 /** A subscription that runs through the gateway. */
 export interface GatewaySubscription {

@@ -2,12 +2,14 @@
  * A {@link DeliveryTarget} over one channel: an attached application, or one lane to the next relay. Owns the limits on
  * what is outstanding there and the reading of the answer; refuses to know why a Data goes this way.
  */
+
+import { type Payload, payloadOctets } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import { ImxpError } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { REPLIES } from './answer.js';
-import type { MeshChannel, Payload, ReplySink } from './channel.js';
+import type { MeshChannel, ReplySink } from './channel.js';
 import { fault } from './events.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
 
@@ -58,7 +60,7 @@ export class ChannelTarget implements DeliveryTarget {
       settle(sink, lane, this.#unsayable(error));
       return;
     }
-    const refusal = this.#refusal(octetsOf(payload));
+    const refusal = this.#refusal(payloadOctets(payload));
     if (refusal !== undefined) {
       settle(sink, lane, refusal);
       return;
@@ -148,11 +150,4 @@ function settle(sink: DeliverySink, lane: Lane | undefined, reply: Reply | undef
   if (lane !== undefined) lane.answered();
   if (reply === undefined) sink.delivered();
   else sink.failed(reply);
-}
-
-function octetsOf(payload: Payload): number {
-  if (Buffer.isBuffer(payload)) return payload.length;
-  let octets = 0;
-  for (const part of payload) octets += part.length;
-  return octets;
 }

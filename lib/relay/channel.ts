@@ -1,10 +1,8 @@
 /**
  * A BEEP channel that runs an IMXP profile, as the relay sees it. `wire` implements it; the relay knows no sockets.
  */
+import type { Payload } from '../beep/payload.js';
 import type { Identity } from '../imxp/identity.js';
-
-/** Octets of one message; several buffers are sent one after the other without being joined. */
-export type Payload = Buffer | readonly Buffer[];
 
 /** Told exactly once what became of a request. */
 export interface ReplySink {

@@ -2,6 +2,8 @@
  * What all channels of one relay share: the configuration in force, the soft state and what the relay was handed. Holds
  * it; decides nothing.
  */
+
+import type { Payload } from '../beep/payload.js';
 import { LocalError, RefusedError } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import { isCommon } from '../imxp/dialect/apex-name.js';
@@ -12,7 +14,7 @@ import type { AccountRules } from './accounts.js';
 import { REPLIES } from './answer.js';
 import { Attachments } from './attachments.js';
 import { Bindings } from './bindings.js';
-import type { MeshChannel, Payload } from './channel.js';
+import type { MeshChannel } from './channel.js';
 import type { TargetLimits } from './channel-target.js';
 import { NextHops } from './next-hops.js';
 import { type OfflineOptions, OfflineQueues } from './offline/queues.js';

@@ -9,13 +9,14 @@
  *     and within all of it: reportAfter has passed ──> 350, once on the whole way
  * ```
  */
+
+import type { Payload } from '../beep/payload.js';
 import { RefusedError, type Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { Data, Option } from '../imxp/operation.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { type DataTiming, writeTiming } from '../imxp/vocabulary/party.js';
 import { REPLIES } from './answer.js';
-import type { Payload } from './channel.js';
 import { type Asked, DATA_TIMING, exchanged } from './delivery-options.js';
 import { homeOf, isReport, type StatusView } from './status.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';

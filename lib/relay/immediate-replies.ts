@@ -3,10 +3,12 @@
  * them is told by reports alone, where these were asked for, and by the log. Owns how many may be under way, because the
  * sender is not slowed down by answers; their octets are given back only when the processing is finished.
  */
+
+import type { Payload } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import type { Data } from '../imxp/operation.js';
 import type { Traffic } from '../ops/traffic.js';
-import type { MeshChannel, Payload } from './channel.js';
+import type { MeshChannel } from './channel.js';
 import type { Context } from './context.js';
 import { nonsense } from './delivery-options.js';
 import { refused } from './events.js';

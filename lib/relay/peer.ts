@@ -9,6 +9,8 @@
  * The octets of a Data are given back when its answer is known: that is the back pressure on whoever sends faster than
  * the recipients take.
  */
+
+import type { Payload } from '../beep/payload.js';
 import { ImxpError, type Reply } from '../errors.js';
 import { type Address, addressOf } from '../imxp/address.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
@@ -18,7 +20,7 @@ import type { Traffic } from '../ops/traffic.js';
 import { REPLIES } from './answer.js';
 import { Associations } from './associations.js';
 import type { Attachment, AttachmentOwner } from './attachments.js';
-import type { MeshChannel, MeshHandler, Payload } from './channel.js';
+import type { MeshChannel, MeshHandler } from './channel.js';
 import { ChannelTarget } from './channel-target.js';
 import type { Context } from './context.js';
 import { type Association, fault, refused } from './events.js';

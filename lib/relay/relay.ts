@@ -2,6 +2,8 @@
  * The relay: everything between a received operation and its answer (core-01 §4.4 to §5). Owns the attachments, the
  * bindings and the plan's execution; refuses to know sockets, timers, storage and concrete services, which it is handed.
  */
+
+import type { Payload } from '../beep/payload.js';
 import { LocalError, type Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
@@ -9,7 +11,7 @@ import type { HeldStatus } from '../ops/status.js';
 import type { Traffic } from '../ops/traffic.js';
 import { REPLIES } from './answer.js';
 import type { AttachmentWatcher } from './attachments.js';
-import type { MeshChannel, MeshHandler, Payload } from './channel.js';
+import type { MeshChannel, MeshHandler } from './channel.js';
 import { Context, type RelayOptions, type RelaySettings } from './context.js';
 import type { Association } from './events.js';
 import { Gate } from './gate.js';

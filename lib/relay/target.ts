@@ -2,9 +2,10 @@
  * The seam of the relay: everything that can take a Data implements {@link DeliveryTarget} (an attached application, a
  * service, the link to the next relay), so that routing never asks what kind of thing it has found.
  */
+
+import type { Payload } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import type { Data } from '../imxp/operation.js';
-import type { Payload } from './channel.js';
 
 /** A Data on its way to one target: recipients narrowed to those for this target, options filtered for this hop. */
 export interface Delivery {

@@ -2,13 +2,14 @@
  * Data on their way: from the plan to the targets, and from the targets' answers to the one answer. Owns the counting;
  * refuses to know where a Data came from and where it goes.
  */
+
+import type { Payload } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
 import type { DataHopping } from '../imxp/vocabulary/party.js';
 import type { Traffic } from '../ops/traffic.js';
 import { combine, type Failure, REPLIES } from './answer.js';
-import type { Payload } from './channel.js';
 import { reportOn, TimedTarget, type TimedView } from './data-timing.js';
 import type { Asked } from './delivery-options.js';
 import { forwarded, tracing } from './events.js';

@@ -1,11 +1,12 @@
 /**
  * The relay's state as routing looks at it. Reads the context; changes nothing but what the way to a domain remembers.
  */
+
+import type { Payload } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import type { Address } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
 import { REPLIES } from './answer.js';
-import type { Payload } from './channel.js';
 import type { Context } from './context.js';
 import type { TimedView } from './data-timing.js';
 import { fault } from './events.js';

@@ -1,6 +1,8 @@
 /** One question on a channel, as a promise; for what is rare. The hot path uses sinks. */
+
+import type { Payload } from '../beep/payload.js';
 import { TransportError } from '../errors.js';
-import type { ChannelHandle, Payload } from './channel.js';
+import type { ChannelHandle } from './channel.js';
 
 export interface Answer {
   readonly kind: 'RPY' | 'ERR';

@@ -3,12 +3,11 @@
  * relay's view of a channel (`MeshChannel`) by its shape; knows nothing of what the payloads mean.
  */
 import type { Outbound } from '../beep/event.js';
+import { type Payload, payloadOctets } from '../beep/payload.js';
 import { type Reply, TransportError } from '../errors.js';
 import type { Identity } from '../imxp/identity.js';
 import type { Connection } from './connection.js';
 import { ticker } from './ticker.js';
-
-export type Payload = Buffer | readonly Buffer[];
 
 /** Told exactly once what became of a request. */
 export interface ReplySink {
@@ -245,18 +244,11 @@ export class ChannelHandle {
   }
 
   #send(payload: Payload, sink: ReplySink): void {
-    const octets = octetsOf(payload);
+    const octets = payloadOctets(payload);
     const msgno = this.connection.send(this.number, { kind: 'MSG', payload });
     this.#pending ??= new Map();
     if (this.#pending.size === 0) ticker.add(this);
     this.#pending.set(msgno, { sink, octets, deadline: ticker.now + this.connection.deliveryTimeoutMs });
     this.#octets += octets;
   }
-}
-
-function octetsOf(payload: Payload): number {
-  if (Buffer.isBuffer(payload)) return payload.length;
-  let octets = 0;
-  for (const part of payload) octets += part.length;
-  return octets;
 }

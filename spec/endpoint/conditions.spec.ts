@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { Redeliveries } from '../../lib/endpoint/redeliveries.js';
-import type { RelayReport } from '../../lib/endpoint/status.js';
+import type { RelayReport } from '../../lib/endpoint/report.js';
 import { LocalError, RefusedError } from '../../lib/errors.js';
 import { readTiming } from '../../lib/imxp/vocabulary/party.js';
 import { LocalMesh } from '../support/local-mesh.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
-import type { RelayReport } from '../../lib/endpoint/status.js';
+import type { RelayReport } from '../../lib/endpoint/report.js';
 import { LocalMesh } from '../support/local-mesh.js';
 
 const FRED = 'fred@example.com';

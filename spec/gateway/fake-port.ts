@@ -3,13 +3,13 @@
  * deliver is handed in. `wait` is a clock that stands still until it is told to go on.
  */
 import { RefusedError, type Reply } from '../../lib/errors.js';
+import type { ImxpPort, PortDelivery, PortMessage } from '../../lib/gateway/port.js';
 import { makeData } from '../../lib/imxp/content.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import type { Data, Option } from '../../lib/imxp/operation.js';
 import { writePresenceOperation } from '../../lib/imxp/vocabulary/presence.js';
 import { writeServiceReply } from '../../lib/imxp/vocabulary/reply.js';
 import { writeStatusResponse } from '../../lib/imxp/vocabulary/status.js';
-import type { ImxpPort, PortDelivery, PortMessage } from '../../lib/message/gateway.js';
 
 const dialect = imxpDialect();
 

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import { LocalError, TransportError } from '../../lib/errors.js';
+import { type MessageOperation, type NotifyOperation, newCpimId } from '../../lib/gateway/cpim-service.js';
+import { Gateway, type GatewayOptions } from '../../lib/gateway/gateway.js';
+import { LocalPeer } from '../../lib/gateway/local-peer.js';
+import { readPidf } from '../../lib/gateway/pidf.js';
+import type { GatewaySubscription } from '../../lib/gateway/presence.js';
 import type { Option } from '../../lib/imxp/operation.js';
 import { writeCpim } from '../../lib/message/cpim/document.js';
-import { LocalPeer } from '../../lib/message/cpim/local-peer.js';
-import { type MessageOperation, type NotifyOperation, newCpimId } from '../../lib/message/cpim/operation.js';
-import { readPidf } from '../../lib/message/cpim/pidf.js';
-import { Gateway, type GatewayOptions } from '../../lib/message/gateway.js';
-import type { GatewaySubscription } from '../../lib/message/gateway-presence.js';
 import { instantMessage } from '../../lib/message/instant-message.js';
 import { madeContent } from '../../lib/message/write.js';
 import { FakePort, refusal, StandingClock, settled, transIdIn } from './fake-port.js';

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
+import type { Payload } from '../../lib/beep/payload.js';
 import type { Reply } from '../../lib/errors.js';
 import { LinkTarget } from '../../lib/mesh/link-target.js';
 import { REPLIES } from '../../lib/relay/answer.js';
-import type { Payload } from '../../lib/relay/channel.js';
 import { ChannelTarget } from '../../lib/relay/channel-target.js';
 import { Lanes } from '../../lib/relay/lanes.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from '../../lib/relay/target.js';

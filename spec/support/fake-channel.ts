@@ -2,10 +2,12 @@
  * A mesh channel in memory, and a relay with such channels. What a real channel does for the relay (order of replies,
  * time limits) is not done here: the specs see each call of the relay.
  */
+
+import type { Payload } from '../../lib/beep/payload.js';
 import type { Dialect } from '../../lib/imxp/dialect/dialect.js';
 import { type Identity, NOBODY } from '../../lib/imxp/identity.js';
 import type { Data, Operation, OperationReply } from '../../lib/imxp/operation.js';
-import type { MeshChannel, MeshHandler, Payload, ReplySink } from '../../lib/relay/channel.js';
+import type { MeshChannel, MeshHandler, ReplySink } from '../../lib/relay/channel.js';
 import type { RelayLimits, RelayOptions } from '../../lib/relay/context.js';
 import { STRICT } from '../../lib/relay/policy.js';
 import { Relay } from '../../lib/relay/relay.js';

@@ -2,12 +2,14 @@
  * A relay for specs of the endpoint: takes what it sends and says what the spec wants, without sockets. Answers leave in
  * the order of the messages, as on a BEEP channel.
  */
+
+import type { Payload } from '../../lib/beep/payload.js';
 import type { Connector, EndpointChannel, Receiver, RelayConnection } from '../../lib/endpoint/connection.js';
 import { attachRefused } from '../../lib/endpoint/connection.js';
 import { type ImxpError, RefusedError, type Reply } from '../../lib/errors.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import type { Attach, Data, Operation, OperationReply } from '../../lib/imxp/operation.js';
-import type { Payload, ReplySink } from '../../lib/transport/channel.js';
+import type { ReplySink } from '../../lib/transport/channel.js';
 
 export const dialect = imxpDialect();
 

@@ -2,11 +2,12 @@
  * One Data that is held for an endpoint: what is known of it in memory, how it is read again, and when it has to be looked
  * at. Refuses to know queues.
  */
+
+import type { Payload } from '../../beep/payload.js';
 import type { Reply } from '../../errors.js';
 import type { Dialect } from '../../imxp/dialect/dialect.js';
 import type { Data, Option } from '../../imxp/operation.js';
 import { type DataTiming, writeTiming } from '../../imxp/vocabulary/party.js';
-import type { Payload } from '../channel.js';
 import { type Asked, deliveryOptionsOf, exchanged, HOLD_FOR_ENDPOINT } from '../delivery-options.js';
 import type { OptionRegistry } from '../options.js';
 import type { Delivery, DeliverySink } from '../target.js';

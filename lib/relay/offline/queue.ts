@@ -9,12 +9,13 @@
  *                          └── refused for now, or no answer: all that are out come back, in order
  * ```
  */
+
+import type { Payload } from '../../beep/payload.js';
 import { ImxpError, type Reply } from '../../errors.js';
 import type { Address } from '../../imxp/address.js';
 import type { Data } from '../../imxp/operation.js';
 import { isTransient } from '../../imxp/reply-code.js';
 import { REPLIES } from '../answer.js';
-import type { Payload } from '../channel.js';
 import { TimedTarget } from '../data-timing.js';
 import { fault, forwarded, tracing } from '../events.js';
 import { reportStatus } from '../status.js';

@@ -1,0 +1,58 @@
+/** Options of a message as an application gives them, turned into options of a Data operation (core-01 §9). */
+import { LocalError } from '../errors.js';
+import type { Option, TargetHop } from '../imxp/operation.js';
+import { newTransId, TRANS_ID_MAX } from '../imxp/trans-id.js';
+import { parseXml } from '../xml/parse.js';
+import { checkKeys, type Keys } from './keys.js';
+
+/** An option; exactly one of `internal` and `external` is given. */
+export interface OptionInit {
+  /** A registered name, such as `statusRequest`. */
+  readonly internal?: string;
+  /** An absolute URI. */
+  readonly external?: string;
+  /** `final` (default): the relay next to the recipient; `this`: the next relay; `all`: every relay. */
+  readonly targetHop?: TargetHop;
+  /** False: fail if it is not understood where it applies. Default true. */
+  readonly seeNoEvil?: boolean;
+  /** 1 to 2147483647; random unless given. */
+  readonly transID?: number;
+  readonly localize?: string;
+  /** XML inside the option. */
+  readonly xml?: string | Buffer;
+}
+
+const OPTION_KEYS: Keys<OptionInit> = {
+  internal: true,
+  external: true,
+  targetHop: true,
+  seeNoEvil: true,
+  transID: true,
+  localize: true,
+  xml: true,
+};
+
+/** @throws LocalError ARGUMENT */
+export function optionOf(init: OptionInit): Option {
+  checkKeys(init, OPTION_KEYS, 'send: options');
+  const { internal, external, xml = '', ...rest } = init;
+  if ((internal === undefined) === (external === undefined)) {
+    throw new LocalError('ARGUMENT', 'an option has exactly one of internal and external');
+  }
+  const { targetHop = 'final', seeNoEvil = true, transID = newTransId(), localize = 'i-default' } = rest;
+  if (!Number.isInteger(transID) || transID < 1 || transID > TRANS_ID_MAX) {
+    throw new LocalError('ARGUMENT', `transID is 1 to ${TRANS_ID_MAX}`);
+  }
+  return { internal, external, targetHop, seeNoEvil, transID, localize, inner: innerOf(xml) };
+}
+
+function innerOf(xml: string | Buffer): Buffer {
+  const inner = Buffer.from(xml);
+  if (inner.length === 0) return inner;
+  try {
+    parseXml(Buffer.concat([Buffer.from('<option>'), inner, Buffer.from('</option>')]));
+  } catch (cause) {
+    throw new LocalError('ARGUMENT', 'the inside of an option is not well-formed XML', { cause });
+  }
+  return inner;
+}

@@ -1,0 +1,42 @@
+/**
+ * The IMXP side of a gateway as the gateway needs it. An `Endpoint` satisfies these interfaces; nothing here imports it.
+ */
+import type { Reply } from '../errors.js';
+import type { Data } from '../imxp/operation.js';
+import type { HeaderField } from '../mime/headers.js';
+
+/** An option as `Endpoint.send` takes it. */
+export interface PortOption {
+  readonly internal: string;
+  readonly targetHop: 'this' | 'final' | 'all';
+  readonly seeNoEvil: boolean;
+  readonly transID: number;
+  readonly xml?: string;
+}
+
+/** A message as `Endpoint.send` takes it. */
+export interface PortMessage {
+  readonly from: string;
+  readonly to: string;
+  readonly content: Buffer | { readonly xml: string };
+  readonly type?: string;
+  readonly headers?: readonly HeaderField[];
+  readonly options?: readonly PortOption[];
+}
+
+/** What arrived, as an Endpoint delivers it. */
+export interface PortDelivery {
+  readonly originator: string;
+  /** Those of its recipients that the gateway stands for. */
+  readonly recipients: readonly string[];
+  readonly raw: Data;
+  accept(): unknown;
+  refuse(reply: Reply): unknown;
+}
+
+/** The IMXP side: an endpoint attached as everybody the gateway stands for. */
+export interface ImxpPort {
+  /** Resolves when a recipient's application said ok; rejects with an ImxpError. */
+  send(message: PortMessage): Promise<void>;
+  receive(handler: (delivery: PortDelivery) => void | Promise<void>): void;
+}
