@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { describeFileError } from '../lib/config/password-file.js';
 import type { AccessInfo, AccessRequest } from '../lib/endpoint/access.js';
-import { keepingOwner } from '../lib/endpoint/access-list.js';
+import { keepingOwner, withSubaddresses } from '../lib/endpoint/access-list.js';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import type { AccessEntry } from '../lib/imxp/vocabulary/access.js';
 import { harmless } from '../lib/ops/terminal.js';
@@ -73,9 +73,11 @@ async function changedFor(
   if (options.dialect !== 'apex') return changed(options, change);
   await withAccess(options, async (endpoint, request) => {
     await change(endpoint, request);
-    const entry = await endpoint.access.entry(actor, request);
-    if (entry === undefined) return;
-    show({ owner: options.owner ?? options.from, lastUpdate: entry.lastUpdate, entries: [entry] }, options);
+    const found = await Promise.all(withSubaddresses(actor).map((one) => endpoint.access.entry(one, request)));
+    const entries = found.filter((entry) => entry !== undefined);
+    const [first] = entries;
+    if (first === undefined) return;
+    show({ owner: options.owner ?? options.from, lastUpdate: first.lastUpdate, entries }, options);
   });
 }
 
@@ -153,8 +155,8 @@ async function set(file: string | undefined, options: AccessOptions): Promise<vo
 }
 
 const ABOUT = `A list of entries: an ACTOR and what it may do; the first entry that fits an actor decides. An ACTOR is an address
-(fred@example.com, without its subaddresses), fred/*@example.com for these, *@example.com for everybody there, *@*.example.com
-with all domains below, *@* for everybody, imxp=*@* for services. An ACTION is core:data (send messages), presence:subscribe,
+(fred@example.com: allow and deny write fred/*@example.com, its subaddresses, besides; set writes what you say),
+*@example.com for everybody there, *@*.example.com with all domains below, *@* for everybody, imxp=*@* for services. An ACTION is core:data (send messages), presence:subscribe,
 presence:watch, presence:publish, access:get, access:query, access:set, or has "all" for its first or second half;
 presence:as-nobody blocks politely. With --dialect apex the entry of an actor is changed by itself.`;
 const EXITS = {

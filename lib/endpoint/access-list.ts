@@ -20,9 +20,10 @@ export const KNOWN: readonly string[] = [
 ];
 
 const EVERYTHING = ['all:all'];
+const SERVICE = /^(?:imxp|apex)=/i;
 
 /**
- * The list in which an actor may do these things besides what it may do already.
+ * The list in which an actor may do these things besides what it may do already, and so may its subaddresses.
  *
  * @throws LocalError ARGUMENT: no actor or no action
  */
@@ -48,7 +49,8 @@ export function more(now: readonly string[], actions: readonly string[]): string
 }
 
 /**
- * The list in which an actor may not do these things, or nothing at all when there are none.
+ * The list in which an actor may not do these things, or nothing at all when there are none. An endpoint cannot evade it by
+ * one of its subaddresses, not even by one that has an entry of its own.
  *
  * @throws LocalError ARGUMENT: no actor, no action, or the owner would lose the way to change the list
  */
@@ -59,7 +61,11 @@ export function denied(
   actions: readonly string[],
 ): AccessEntry[] {
   checkDenied(owner, actor, actions);
-  return changed(list, owner, actor, (now) => less(now, actions));
+  const [, subaddresses] = withSubaddresses(actor).map(patternOf);
+  const narrower = ({ actor: other }: AccessEntry): boolean =>
+    subaddresses !== undefined && covers(subaddresses, patternOf(other));
+  const left = list.map((entry) => (narrower(entry) ? { ...entry, actions: less(entry.actions, actions) } : entry));
+  return changed(left, owner, actor, (now) => less(now, actions));
 }
 
 /** @throws LocalError ARGUMENT: no action, or the owner would lose the way to change what is granted */
@@ -75,7 +81,7 @@ export function less(now: readonly string[], actions: readonly string[]): string
   return actions.length === 0 ? [] : now.flatMap((granted) => without(granted, actions));
 }
 
-/** The list in which an actor may do exactly this. @throws as {@link allowed} */
+/** The list in which an actor and its subaddresses may do exactly this. @throws as {@link allowed} */
 export function replaced(
   list: readonly AccessEntry[],
   owner: string,
@@ -98,6 +104,18 @@ export function entryFor(list: readonly AccessEntry[], actor: string): AccessEnt
   return list.find((entry) => same(patternOf(entry.actor), pattern));
 }
 
+/**
+ * Whom an entry for an actor is written for: an endpoint is named together with all its subaddresses, because whoever has the
+ * endpoint can use any of them. A subaddress, a service and a pattern stand for themselves.
+ *
+ * @throws LocalError ARGUMENT: no actor
+ */
+export function withSubaddresses(actor: string): readonly string[] {
+  const { kind, local, ...domains } = patternOf(actor);
+  if (kind !== 'literal' || local.includes('/') || SERVICE.test(local)) return [actor];
+  return [actor, writeActor({ kind: 'subaddresses', local, ...domains })];
+}
+
 /** The list with the owner in front, unless the owner may change it anyway. */
 export function keepingOwner(list: readonly AccessEntry[], owner: string): readonly AccessEntry[] {
   const decides = list.find((entry) => covers(patternOf(entry.actor), patternOf(owner)));
@@ -105,8 +123,20 @@ export function keepingOwner(list: readonly AccessEntry[], owner: string): reado
   return [{ actor: owner, actions: EVERYTHING }, ...list];
 }
 
-/** Gives the entry that decides for an actor other actions, or puts one before the entry that decides for others too. */
+/** Changes what an actor and its subaddresses are granted. */
 function changed(
+  list: readonly AccessEntry[],
+  owner: string,
+  actor: string,
+  change: (actions: readonly string[]) => readonly string[],
+): AccessEntry[] {
+  let result = [...list];
+  for (const one of withSubaddresses(actor)) result = changedOne(result, owner, one, change);
+  return result;
+}
+
+/** Gives the entry that decides for an actor other actions, or puts one before the entry that decides for others too. */
+function changedOne(
   list: readonly AccessEntry[],
   owner: string,
   actor: string,
@@ -127,7 +157,7 @@ function changed(
 /** What the entries that are always appended grant to all whom a pattern names. */
 function implicitActions(owner: string, { kind, local, domain }: ActorPattern): readonly string[] {
   const own = givenAddress(owner);
-  if (kind === 'services' || (kind === 'literal' && /^(?:imxp|apex)=/i.test(local))) {
+  if (kind === 'services' || (kind === 'literal' && SERVICE.test(local))) {
     return domain === own.domain ? EVERYTHING : ['core:data'];
   }
   return kind === 'literal' && local === own.local && domain === own.domain ? EVERYTHING : [];

@@ -25,6 +25,7 @@ import {
   less,
   more,
   replaced,
+  withSubaddresses,
 } from './access-list.js';
 import {
   type AccessEndpoint,
@@ -110,7 +111,7 @@ export class AccessClient {
   /**
    * Lets an actor do more than before; for everybody else nothing changes.
    *
-   * @param actor an address, or a pattern such as `*@rubble.com`
+   * @param actor an address, which includes its subaddresses, or a pattern such as `*@rubble.com`
    * @param actions such as `core:data` (send messages) and `presence:subscribe`
    * @throws as {@link set}
    * @example
@@ -127,8 +128,8 @@ export class AccessClient {
   }
 
   /**
-   * Takes something from an actor, or everything when no actions are given. A literal actor is that endpoint only, not its
-   * subaddresses.
+   * Takes something from an actor, or everything when no actions are given. For an endpoint that includes its subaddresses,
+   * also those that have entries of their own.
    *
    * @throws as {@link set}
    * @example
@@ -176,7 +177,7 @@ export class AccessClient {
   }
 
   /**
-   * Lets an actor do exactly these things, nothing when there are none.
+   * Lets an actor do exactly these things, nothing when there are none. For an endpoint that includes its subaddresses.
    *
    * @throws as {@link set}
    * @example
@@ -190,7 +191,8 @@ export class AccessClient {
   }
 
   /**
-   * Takes the entry of exactly that actor away, so that others decide for him; which may let him do more.
+   * Takes the entry of an actor away, for an endpoint also that of its subaddresses, so that other entries decide; which may
+   * let the actor do more.
    *
    * @throws as {@link set}
    * @example
@@ -199,7 +201,7 @@ export class AccessClient {
   async remove(actor: string, request: AccessRequest = {}): Promise<void> {
     const owner = this.#owner(request);
     if (this.#apexSpoken) await this.#apex.remove(owner, actor, request);
-    else await this.set(({ entries }) => entries.filter((one) => one !== entryFor(entries, actor)), request);
+    else await this.set(({ entries }) => without(entries, actor), request);
   }
 
   /** The connection is gone: whether what was asked for is done is unknown, and nobody will say. */
@@ -226,6 +228,12 @@ export class AccessClient {
   #ask(owner: string, request: AccessRequest, operation: (transID: number) => AccessOperation): Promise<XmlElement> {
     return this.#questions.ask({ ...request, owner }, (transID) => writeAccessOperation(operation(transID)));
   }
+}
+
+/** The list without the entries that {@link AccessClient.allow} and its like write for an actor. */
+function without(entries: readonly AccessEntry[], actor: string): readonly AccessEntry[] {
+  const gone = withSubaddresses(actor).map((one) => entryFor(entries, one));
+  return entries.filter((one) => !gone.includes(one));
 }
 
 function infoOf({ owner, lastUpdate, entries }: Access): AccessInfo {

@@ -12,7 +12,7 @@ import {
   writeApexAccess,
 } from '../imxp/vocabulary/apex-access.js';
 import type { XmlElement } from '../xml/parse.js';
-import { KNOWN, patternOf } from './access-list.js';
+import { KNOWN, patternOf, withSubaddresses } from './access-list.js';
 import { type AccessEntryInfo, type AccessQuestions, type AccessRequest, replyIn } from './access-questions.js';
 
 /** Somebody else may change the same entry; so often in a row he hardly does. */
@@ -50,16 +50,30 @@ export class ApexEntries {
     return { actor, actions: access.actions ?? [], lastUpdate: new Date(access.lastUpdate ?? 0) };
   }
 
-  /** @param change what an actor may do, of what he may do now */
+  /**
+   * Changes the entry of an actor, and of its subaddresses where the actor is an endpoint.
+   *
+   * @param change what an actor may do, of what it may do now
+   */
   async change(owner: string, actor: string, change: (now: Actions) => Actions, request: AccessRequest): Promise<void> {
-    const pattern = patternOf(actor);
-    await this.#set(owner, pattern, request, async (present) => {
-      return change(present?.actions ?? (await this.#presentActions(owner, pattern, request)));
-    });
+    for (const one of withSubaddresses(actor)) await this.#changeOne(owner, patternOf(one), change, request);
   }
 
   async remove(owner: string, actor: string, request: AccessRequest): Promise<void> {
-    await this.#set(owner, patternOf(actor), request, async () => undefined);
+    for (const one of withSubaddresses(actor)) {
+      await this.#set(owner, patternOf(one), request, async () => undefined);
+    }
+  }
+
+  async #changeOne(
+    owner: string,
+    pattern: ActorPattern,
+    change: (now: Actions) => Actions,
+    request: AccessRequest,
+  ): Promise<void> {
+    await this.#set(owner, pattern, request, async (present) => {
+      return change(present?.actions ?? (await this.#presentActions(owner, pattern, request)));
+    });
   }
 
   async #set(

@@ -38,7 +38,7 @@ describe('imxp access, trace and ping', function () {
       const allowed = await run(['access', 'allow', BARNEY, 'presence:subscribe']);
       expect([allowed.code, out(allowed)]).to.deep.equal([
         0,
-        `${FRED}   all:all\n${BARNEY}  core:data presence:subscribe\n*@*                core:data\n`,
+        `${FRED}     all:all\n${BARNEY}    core:data presence:subscribe\nbarney/*@rubble.com  core:data presence:subscribe\n*@*                  core:data\n`,
       ]);
       const denied = await run(['access', 'deny', BARNEY, '--json']);
       expect(JSON.parse(out(denied)).entries[1]).to.deep.equal({ actor: BARNEY, actions: [] });
@@ -53,7 +53,10 @@ describe('imxp access, trace and ping', function () {
       expect([may.code, out(may)]).to.deep.equal([0, 'allowed\n']);
       const apex = ['--dialect', 'apex'];
       const allowed = await run(['access', 'allow', BARNEY, 'presence:watch', ...apex]);
-      expect([allowed.code, out(allowed)]).to.deep.equal([0, `${BARNEY}  core:data presence:watch\n`]);
+      expect([allowed.code, out(allowed)]).to.deep.equal([
+        0,
+        `${BARNEY}    core:data presence:watch\nbarney/*@rubble.com  core:data presence:watch\n`,
+      ]);
       const not = await run(['access', 'query', BARNEY, 'core:data', 'presence:publish', '--json', ...apex]);
       expect(not.code).to.equal(1);
       expect(JSON.parse(out(not))).to.deep.include({ owner: FRED, actor: BARNEY, allowed: false });

@@ -19,6 +19,7 @@ describe('endpoint/access-list', () => {
     expect(lines(allowed(INITIAL, FRED, BARNEY, ['presence:subscribe']))).to.deep.equal([
       'fred@example.com all:all',
       'barney@rubble.com core:data presence:subscribe',
+      'barney/*@rubble.com core:data presence:subscribe',
       '*@* core:data',
     ]);
   });
@@ -27,7 +28,7 @@ describe('endpoint/access-list', () => {
     const once = allowed(INITIAL, FRED, '*@Rubble.com', ['presence:subscribe']);
     const twice = allowed(once, FRED, '*@rubble.com', ['presence:subscribe', 'presence:watch']);
     expect(lines(twice)[1]).to.equal('*@rubble.com core:data presence:subscribe presence:watch');
-    expect(lines(allowed(twice, FRED, FRED, ['core:data']))).to.deep.equal(lines(twice));
+    expect(lines(allowed(twice, FRED, '*@rubble.com', ['core:data']))).to.deep.equal(lines(twice));
   });
 
   it('takes everything, or something', () => {
@@ -49,6 +50,7 @@ describe('endpoint/access-list', () => {
     expect(lines(allowed(list, FRED, BARNEY, ['access:get']))).to.deep.equal([
       'fred@example.com all:all',
       'barney@rubble.com core:data access:get',
+      'barney/*@rubble.com core:data access:get',
       '*@* core:data',
     ]);
   });
@@ -57,7 +59,10 @@ describe('endpoint/access-list', () => {
     expect(lines(allowed([], FRED, 'imxp=*@rubble.com', ['presence:publish']))).to.deep.equal([
       'imxp=*@rubble.com core:data presence:publish',
     ]);
-    expect(lines(allowed([], FRED, FRED, ['core:data']))).to.deep.equal(['fred@example.com all:all']);
+    expect(lines(allowed([], FRED, FRED, ['core:data']))).to.deep.equal([
+      'fred@example.com all:all',
+      'fred/*@example.com core:data',
+    ]);
   });
 
   it('keeps the owner able to change the list', () => {
@@ -71,6 +76,32 @@ describe('endpoint/access-list', () => {
     expect(lines(denied(INITIAL, FRED, FRED, ['core:data']))[0]).to.match(
       /^fred@example.com access:get access:query access:set /,
     );
+  });
+
+  it('cannot be evaded by a subaddress: what is written for an endpoint covers its subaddresses', () => {
+    const may = (list: readonly AccessEntry[], actor: string): boolean =>
+      new AccessRules(parseAddress(FRED), list).allows(actor, 'core:data');
+    const once = denied(INITIAL, FRED, BARNEY, []);
+    const own = allowed(INITIAL, FRED, 'barney/work@rubble.com', ['core:data', 'presence:watch']);
+    const both = denied(own, FRED, BARNEY, ['core:data']);
+    for (const list of [once, both]) {
+      expect([BARNEY, 'barney/x@rubble.com', 'barney/work@rubble.com'].map((one) => may(list, one))).to.deep.equal([
+        false,
+        false,
+        false,
+      ]);
+      expect(may(list, 'barneyx@rubble.com')).to.equal(true);
+    }
+    const watches = new AccessRules(parseAddress(FRED), both).allows('barney/work@rubble.com', 'presence:watch');
+    expect(watches, 'what was not denied').to.equal(true);
+    const subscribers = allowed(INITIAL, FRED, BARNEY, ['presence:subscribe']);
+    const subscribes = new AccessRules(parseAddress(FRED), subscribers);
+    expect(subscribes.allows('barney/home@rubble.com', 'presence:subscribe')).to.equal(true);
+    expect(lines(denied(INITIAL, FRED, 'barney/x@rubble.com', []))).to.deep.equal([
+      'fred@example.com all:all',
+      'barney/x@rubble.com',
+      '*@* core:data',
+    ]);
   });
 
   it('says what is no actor and no action', () => {

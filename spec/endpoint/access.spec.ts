@@ -52,6 +52,21 @@ describe('endpoint/access', () => {
     await barney.send({ to: FRED, content: 'hi' });
   });
 
+  for (const dialect of ['imxp', 'apex'] as const) {
+    it(`cannot be evaded by subaddresses of who is denied: ${dialect}`, async () => {
+      const fred = await mesh.attach(FRED, { dialect });
+      fred.receive(() => {});
+      await fred.access.deny(WILMA, ['core:data']);
+      const wilma = await mesh.attach('wilma/x@example.com');
+      expect((await failureOf(wilma.send({ to: FRED, content: 'hi' }))).reply?.code).to.equal(537);
+      await fred.access.allow(WILMA, ['core:data']);
+      await wilma.send({ to: FRED, content: 'hi' });
+      await fred.access.deny(WILMA);
+      await fred.access.remove(WILMA);
+      await wilma.send({ to: FRED, content: 'hi' });
+    });
+  }
+
   it('lets somebody else read and change the list when the owner permits it', async () => {
     const fred = await mesh.attach(FRED);
     const wilma = await mesh.attach(WILMA);

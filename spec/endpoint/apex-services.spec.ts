@@ -57,7 +57,13 @@ describe('services at real relays, asked in APEX', function () {
 
     const again = await mesh.attach(FRED);
     const { entries } = await again.access.get();
-    expect(entries.map(({ actor }) => actor)).to.deep.equal([FRED, BARNEY, '*@pit.slate.example', '*@*']);
+    expect(entries.map(({ actor }) => actor)).to.deep.equal([
+      FRED,
+      BARNEY,
+      'barney/*@rubble.com',
+      '*@pit.slate.example',
+      '*@*',
+    ]);
     expect(await again.access.query(BARNEY, ['core:data'])).to.equal(false);
     await again.access.put(BARNEY, ['core:data']);
     expect((await again.access.entry(BARNEY))?.actions).to.deep.equal(['core:data']);
