@@ -12,9 +12,10 @@ import type { Dialect } from '../imxp/dialect/dialect.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { events } from '../ops/events.js';
 import { ask } from '../transport/ask.js';
+import { Backoff } from '../transport/backoff.js';
 import type { ChannelHandle, ChannelHandler } from '../transport/channel.js';
-import type { Connection } from '../transport/connection.js';
-import type { ConnectionOwner, RemoteAddress } from '../transport/connection-options.js';
+import type { Connection, ConnectionOwner } from '../transport/connection.js';
+import type { NetworkAddress } from '../transport/network.js';
 import { meshErrors } from './profile.js';
 
 export interface LinkOptions {
@@ -70,7 +71,7 @@ export class Link implements ConnectionOwner {
   readonly #options: LinkOptions;
   #state: 'idle' | 'connecting' | 'ready' | 'backoff' | 'closed' = 'idle';
   #connection: Connection | undefined;
-  #attempts = 0;
+  readonly #backoff = new Backoff({ firstMs: FIRST_BACKOFF_MS, longestMs: LONGEST_BACKOFF_MS });
   #lostAt = 0;
   #readyAt = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -119,7 +120,7 @@ export class Link implements ConnectionOwner {
   }
 
   /** Where the peer of the present session is. */
-  get remote(): RemoteAddress | undefined {
+  get remote(): NetworkAddress | undefined {
     return this.#state === 'ready' ? this.#connection?.remote : undefined;
   }
 
@@ -218,7 +219,7 @@ export class Link implements ConnectionOwner {
   #ready(lanes: readonly ChannelHandle[]): void {
     clearTimeout(this.#timer);
     this.#state = 'ready';
-    this.#attempts = 0;
+    this.#backoff.reset();
     this.#readyAt = performance.now();
     events.link.publish({ link: this.name, state: 'up', lanes: lanes.length, session: this.#connection?.id ?? '' });
     this.#options.up(lanes);
@@ -282,11 +283,7 @@ export class Link implements ConnectionOwner {
     clearTimeout(this.#timer);
     this.#state = 'backoff';
     this.#options.down(UNAVAILABLE);
-    const longest = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#attempts);
-    this.#attempts += 1;
-    // Half of it at least, the rest by chance: relays that lost the same neighbour do not come back together.
-    const ms = longest / 2 + Math.random() * (longest / 2);
-    this.#timer = setTimeout(() => this.#again(), ms);
+    this.#timer = setTimeout(() => this.#again(), this.#backoff.next());
     this.#timer.unref();
   }
 
@@ -306,7 +303,7 @@ export class Link implements ConnectionOwner {
 
   #rest(): void {
     this.#state = 'idle';
-    this.#attempts = 0;
+    this.#backoff.reset();
     this.#lostAt = 0;
     this.#options.down(undefined);
   }

@@ -246,7 +246,7 @@ export class Neighbours implements Dialer {
       insist: source === 'route',
       accept,
       bound: (channel, transID) => {
-        relay.initiated(channel, transID, () => void channel.connection.release('the binding was terminated'));
+        relay.initiated(channel, transID, () => channel.endSession('the binding was terminated'));
       },
       up: (lanes) => target.up(lanes),
       down: (obstacle) => target.down(obstacle),

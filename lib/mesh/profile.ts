@@ -7,8 +7,7 @@ import { ImxpError } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { events } from '../ops/events.js';
 import { ChannelHandle, type ChannelHandler, type ErrorCodec } from '../transport/channel.js';
-import type { Connection } from '../transport/connection.js';
-import type { Condition, Proposal, ServedProfile } from '../transport/profile.js';
+import type { Condition, ProfileConnection, Proposal, ServedProfile } from '../transport/profile.js';
 
 /** Takes the channels that peers open. */
 export interface MeshAcceptor {
@@ -34,7 +33,7 @@ export class MeshProfile implements ServedProfile {
     this.#acceptor = acceptor;
   }
 
-  start(connection: Connection, event: StartEvent, proposal: Proposal): void {
+  start(connection: ProfileConnection, event: StartEvent, proposal: Proposal): void {
     // Our own words for it: the peer's would keep the document they came in, as long as the channel lasts.
     const uri = this.uris.find((own) => own === proposal.uri) ?? proposal.uri;
     const channel = new ChannelHandle(connection, event.channel, uri, this.#errors);

@@ -7,10 +7,10 @@
  * only the accounts that are disabled, limited or just removed.
  */
 import { accountsOf } from '../imxp/identity.js';
+import type { Clock } from '../ops/clock.js';
 import { events } from '../ops/events.js';
 import type { AccountRules } from '../relay/accounts.js';
 import type { OwnRates } from '../relay/rates.js';
-import type { Clock } from '../services/clock.js';
 import { type AccountState, assembled, type Quota, type VersionedState } from '../store/account-state.js';
 import { type Accounts, disabledText } from '../store/accounts.js';
 import { AttachmentNotes } from '../store/last-attached.js';
@@ -114,7 +114,7 @@ export class AccountWatch implements AccountRules {
   }
 
   joined(account: string, from: string): void {
-    this.#notes.note(account, from, new Date(this.#options.clock.now()));
+    this.#notes.note(account, from, new Date(this.#options.clock.wall()));
   }
 
   /** The rates of one account, where they are not those of everybody. */

@@ -34,7 +34,7 @@ import { lockStore } from '../store/lock.js';
 import { openStore } from '../store/open.js';
 import { openSpool } from '../store/spool.js';
 import { ABSENT, type Store } from '../store/store.js';
-import { AlarmClock } from '../transport/alarm-clock.js';
+import { systemClock } from '../transport/clock.js';
 import { ConnectionSetup } from '../transport/connection-setup.js';
 import { within } from '../transport/deadline.js';
 import { Listener } from '../transport/listener.js';
@@ -43,7 +43,6 @@ import { ProfileTable, type ServedProfile } from '../transport/profile.js';
 import { ReassemblyBudget } from '../transport/reassembly-budget.js';
 import { SaslProfile } from '../transport/sasl/profile.js';
 import { countSessions } from '../transport/session-counts.js';
-import { TickerClock } from '../transport/ticker-clock.js';
 import { Handshakes } from '../transport/tls/handshakes.js';
 import type { TlsMaterial } from '../transport/tls/native.js';
 import { TlsProfile } from '../transport/tls/profile.js';
@@ -111,7 +110,7 @@ export class Node {
       access,
       views: access,
       mesh: { submit },
-      clock: new TickerClock(),
+      clock: systemClock,
       limits: config.limits,
       follows: (address) => this.#config.presence.follow.some((pattern) => follows(address, pattern)),
     });
@@ -134,7 +133,7 @@ export class Node {
     this.#watch = new AccountWatch({
       store,
       accounts: this.accounts,
-      clock: new TickerClock(),
+      clock: systemClock,
       connections: () => this.#listeners.map((listener) => listener.connections),
       expel: (accounts) => this.#relay.expel(accounts),
       ratesChanged: () => {
@@ -155,7 +154,7 @@ export class Node {
       access,
       services,
       ...optionsOf(config),
-      time: new AlarmClock(),
+      time: systemClock,
       holding: { spool, limits: config.limits },
       reporter: report,
       policy: policyOf(config),

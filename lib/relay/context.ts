@@ -9,6 +9,7 @@ import { addressOf } from '../imxp/address.js';
 import { isCommon } from '../imxp/dialect/apex-name.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data } from '../imxp/operation.js';
+import { type Clock, TIMERLESS_CLOCK } from '../ops/clock.js';
 import type { Traffic } from '../ops/traffic.js';
 import type { AccountRules } from './accounts.js';
 import { REPLIES } from './answer.js';
@@ -24,7 +25,6 @@ import type { Rates } from './rates.js';
 import { SessionAssociationsTable } from './session-associations.js';
 import type { Reporter } from './status.js';
 import type { AccessPolicy, DeliveryTarget, Dialer, Directory } from './target.js';
-import { SILENT, type Timekeeper } from './timekeeper.js';
 
 /**
  * Whether a binding relay is where its domain's SRV records say (core-01 §4.4.2 step 2, D-CORE-11). It may need the DNS; it
@@ -75,7 +75,7 @@ export interface RelayOptions extends RelaySettings {
   /** Counts the answers; nobody does unless given. */
   readonly traffic?: Traffic | undefined;
   /** For Data that ask to be timed; without it nothing rings. */
-  readonly time?: Timekeeper;
+  readonly time?: Clock;
   /** Where Data for endpoints that are not attached are held; without it none is. */
   readonly holding?: OfflineOptions;
 }
@@ -94,7 +94,7 @@ export class Context {
   readonly bindings = new Bindings();
   readonly standings = new SessionAssociationsTable();
   readonly ways = new NextHops(this.bindings);
-  readonly time: Timekeeper;
+  readonly time: Clock;
   readonly holds: OfflineQueues | undefined;
   domains: ReadonlySet<string>;
   policy: Policy;
@@ -124,7 +124,7 @@ export class Context {
     this.services = options.services;
     this.hopLimit = options.hopLimit ?? 0;
     this.timedHoldsOnly = options.timedHoldsOnly ?? false;
-    this.time = options.time ?? SILENT;
+    this.time = options.time ?? TIMERLESS_CLOCK;
     // The last: it finds what an earlier process held.
     this.holds = options.holding === undefined ? undefined : new OfflineQueues(this, options.holding);
   }

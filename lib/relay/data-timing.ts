@@ -16,21 +16,21 @@ import { addressOf } from '../imxp/address.js';
 import type { Data, Option } from '../imxp/operation.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { type DataTiming, writeTiming } from '../imxp/vocabulary/party.js';
+import type { Clock } from '../ops/clock.js';
 import { REPLIES } from './answer.js';
 import { type Asked, DATA_TIMING, exchanged } from './delivery-options.js';
 import { homeOf, isReport, type StatusView } from './status.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
-import type { Timekeeper } from './timekeeper.js';
 
 /** What a timed Data needs of the relay. */
 export interface TimedView extends StatusView {
-  readonly time: Timekeeper;
+  readonly time: Clock;
   encode(data: Data, profile: string): Payload;
 }
 
 export interface Timing {
   readonly asked: readonly Asked<DataTiming>[];
-  /** When the Data was completely received, by {@link Timekeeper.now}. */
+  /** When the Data was completely received, by {@link Clock.now}. */
   readonly since: number;
   /** Toward another relay, or to the recipient. */
   readonly onward: boolean;

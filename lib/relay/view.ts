@@ -6,6 +6,7 @@ import type { Payload } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import type { Address } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
+import type { Clock } from '../ops/clock.js';
 import { REPLIES } from './answer.js';
 import type { Context } from './context.js';
 import type { TimedView } from './data-timing.js';
@@ -13,7 +14,6 @@ import { fault } from './events.js';
 import type { OptionRegistry } from './options.js';
 import type { Reporter } from './status.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
-import type { Timekeeper } from './timekeeper.js';
 
 /** The action an originator needs to be granted (access-01 §3). */
 export const CORE_DATA = 'core:data';
@@ -36,7 +36,7 @@ export class View implements TimedView {
     return this.context.reporter;
   }
 
-  get time(): Timekeeper {
+  get time(): Clock {
     return this.context.time;
   }
 
@@ -117,7 +117,7 @@ export class DecidedView implements TimedView {
     return this.#view.reporter;
   }
 
-  get time(): Timekeeper {
+  get time(): Clock {
     return this.#view.time;
   }
 

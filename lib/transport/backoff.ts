@@ -38,10 +38,15 @@ export class Backoff {
 
   /** Waits for the next attempt's turn. */
   wait(signal: AbortSignal): Promise<void> {
+    return pause(this.next(), signal);
+  }
+
+  /** Milliseconds until the next attempt's turn, for those who set a timer of their own. */
+  next(): number {
     const { firstMs, longestMs } = this.#times;
     const longest = Math.min(longestMs, firstMs * 2 ** this.#attempts);
     this.#attempts += 1;
     // Half of it at least, the rest by chance: those who lost the same relay do not come back together.
-    return pause(longest / 2 + Math.random() * (longest / 2), signal);
+    return longest / 2 + Math.random() * (longest / 2);
   }
 }

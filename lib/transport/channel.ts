@@ -4,10 +4,33 @@
  */
 import type { Outbound } from '../beep/event.js';
 import { type Payload, payloadOctets } from '../beep/payload.js';
-import { type Reply, TransportError } from '../errors.js';
+import type { Role } from '../beep/session.js';
+import { type ImxpError, type Reply, TransportError } from '../errors.js';
 import type { Identity } from '../imxp/identity.js';
-import type { Connection } from './connection.js';
-import { ticker } from './ticker.js';
+import { systemClock } from './clock.js';
+import type { NetworkAddress } from './network.js';
+
+/** What a channel needs of its connection. */
+export interface ChannelConnection {
+  /** Unique in this process; for logs. */
+  readonly id: string;
+  readonly role: Role;
+  readonly identity: Identity;
+  readonly privacy: boolean;
+  readonly remote: NetworkAddress;
+  /** How long a request waits for its reply. */
+  readonly deliveryTimeoutMs: number;
+  /** How long a request may stay unanswered before the session is cut off; 0 for ever. */
+  readonly stalledTimeoutMs: number;
+  /** Sends on a channel; returns the message number. */
+  send(channel: number, message: Outbound): number;
+  /** Takes back MSGs of which nothing has left. @returns the numbers of those taken back */
+  withdraw(channel: number, msgnos: ReadonlySet<number>): number[];
+  consume(channel: number, octets: number): void;
+  closeChannel(channel: number, code: number, text: string): Promise<void>;
+  release(text: string): Promise<void>;
+  destroy(error: ImxpError): void;
+}
 
 /** Told exactly once what became of a request. */
 export interface ReplySink {
@@ -41,7 +64,7 @@ interface Queued {
 export class ChannelHandle {
   readonly number: number;
   readonly profile: string;
-  readonly connection: Connection;
+  readonly #connection: ChannelConnection;
   readonly #codec: ErrorCodec;
   #handler: ChannelHandler | undefined;
   #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening';
@@ -49,35 +72,35 @@ export class ChannelHandle {
   #octets = 0;
   #queued: Queued[] | undefined;
 
-  constructor(connection: Connection, number: number, profile: string, codec: ErrorCodec) {
-    this.connection = connection;
+  constructor(connection: ChannelConnection, number: number, profile: string, codec: ErrorCodec) {
+    this.#connection = connection;
     this.#codec = codec;
     this.number = number;
     this.profile = profile;
   }
 
   get id(): string {
-    return `${this.connection.id}/${this.number}`;
+    return `${this.#connection.id}/${this.number}`;
   }
 
   get session(): string {
-    return this.connection.id;
+    return this.#connection.id;
   }
 
   get identity(): Identity {
-    return this.connection.identity;
+    return this.#connection.identity;
   }
 
   get privacy(): boolean {
-    return this.connection.privacy;
+    return this.#connection.privacy;
   }
 
-  get remote(): { readonly address: string; readonly port: number } {
-    return this.connection.remote;
+  get remote(): NetworkAddress {
+    return this.#connection.remote;
   }
 
   get initiator(): boolean {
-    return this.connection.role === 'initiator';
+    return this.#connection.role === 'initiator';
   }
 
   get open(): boolean {
@@ -113,32 +136,37 @@ export class ChannelHandle {
     if (pending === undefined) return recalled;
     const msgnos = new Set<number>();
     for (const [msgno, { sink }] of pending) if (sink !== undefined && picked(sink)) msgnos.add(msgno);
-    for (const msgno of this.connection.withdraw(this.number, msgnos)) {
+    for (const msgno of this.#connection.withdraw(this.number, msgnos)) {
       const { sink, octets = 0 } = pending.get(msgno) ?? {};
       pending.delete(msgno);
       this.#octets -= octets;
       if (sink !== undefined) recalled.push(sink);
     }
-    if (pending.size === 0) ticker.remove(this);
+    if (pending.size === 0) systemClock.remove(this);
     return recalled;
   }
 
   reply(msgno: number, kind: 'RPY' | 'ERR', payload: Payload): void {
     if (this.#state === 'closed') return;
     const message: Outbound = { kind, msgno, payload };
-    this.connection.send(this.number, message);
+    this.#connection.send(this.number, message);
   }
 
   /** The user took responsibility for that many received octets. */
   consume(octets: number): void {
-    if (this.#state !== 'closed') this.connection.consume(this.number, octets);
+    if (this.#state !== 'closed') this.#connection.consume(this.number, octets);
   }
 
   close(code: number, text: string): void {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
     // A refusal reopens the channel and the end of the session is told to the handler: nothing is left to do here.
-    this.connection.closeChannel(this.number, code, text).catch(() => undefined);
+    this.#connection.closeChannel(this.number, code, text).catch(() => undefined);
+  }
+
+  /** Ends the whole session in order (RFC 3080 §2.4). */
+  endSession(text: string): void {
+    void this.#connection.release(text);
   }
 
   // ---- the connection's side ----------------------------------------------------------------------------------------
@@ -190,7 +218,7 @@ export class ChannelHandle {
     if (pending === undefined || this.#pending === undefined) return;
     this.#pending.delete(msgno);
     this.#octets -= pending.octets;
-    if (this.#pending.size === 0) ticker.remove(this);
+    if (this.#pending.size === 0) systemClock.remove(this);
     pending.sink?.replied(kind, payload);
   }
 
@@ -210,7 +238,7 @@ export class ChannelHandle {
   ended(unsentOctets: number): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    ticker.remove(this);
+    systemClock.remove(this);
     const pending = this.#pending === undefined ? [] : [...this.#pending.values()];
     this.#pending = undefined;
     let unsent = pending.length;
@@ -227,12 +255,12 @@ export class ChannelHandle {
 
   tick(now: number): void {
     if (this.#pending === undefined) return;
-    const { deliveryTimeoutMs, stalledTimeoutMs } = this.connection;
+    const { deliveryTimeoutMs, stalledTimeoutMs } = this.#connection;
     for (const pending of this.#pending.values()) {
       // Replies come in the order of the requests: the oldest one holds up all others, and what they occupy.
       if (stalledTimeoutMs > 0 && now - pending.deadline + deliveryTimeoutMs >= stalledTimeoutMs) {
         const error = new TransportError('TIMED_OUT', `a request was not answered within ${stalledTimeoutMs} ms`);
-        this.connection.destroy(error);
+        this.#connection.destroy(error);
         return;
       }
       if (pending.sink === undefined) continue;
@@ -245,10 +273,10 @@ export class ChannelHandle {
 
   #send(payload: Payload, sink: ReplySink): void {
     const octets = payloadOctets(payload);
-    const msgno = this.connection.send(this.number, { kind: 'MSG', payload });
+    const msgno = this.#connection.send(this.number, { kind: 'MSG', payload });
     this.#pending ??= new Map();
-    if (this.#pending.size === 0) ticker.add(this);
-    this.#pending.set(msgno, { sink, octets, deadline: ticker.now + this.connection.deliveryTimeoutMs });
+    if (this.#pending.size === 0) systemClock.add(this);
+    this.#pending.set(msgno, { sink, octets, deadline: systemClock.coarse + this.#connection.deliveryTimeoutMs });
     this.#octets += octets;
   }
 }

@@ -19,33 +19,51 @@ import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from 
 import { type Identity, NOBODY } from '../imxp/identity.js';
 import { events } from '../ops/events.js';
 import type { ChannelHandle } from './channel.js';
-import type {
-  ChannelUse,
-  ConnectionOptions,
-  ConnectionOwner,
-  ConnectionRules,
-  HandedOver,
-  RemoteAddress,
-  Started,
-} from './connection-options.js';
+import { type ConnectionRules, newSession } from './connection-rules.js';
 import { foreignService } from './foreign-service.js';
-import { OpenChannels } from './open-channels.js';
+import type { NetworkAddress } from './network.js';
+import { type ChannelsConnection, OpenChannels } from './open-channels.js';
+import type { ChannelUse, Started } from './pending-requests.js';
 import type { Conditions } from './profile.js';
-import { Pump, type PumpOwner } from './pump.js';
 import type { ReassemblyShare } from './reassembly-budget.js';
-import { sessionFor } from './session-for.js';
+import { type HandedOver, SessionIo, type SessionIoOwner } from './session-io.js';
 import type { SecuredStream } from './tls/secured-stream.js';
+
+/** Told about the life of a connection; the listener, the dialer or a link. */
+export interface ConnectionOwner {
+  /** The connection is gone. `error` is undefined after an orderly release. */
+  ended(connection: Connection, error: ImxpError | undefined): void;
+  /** The peer's identity became known or changed. */
+  identified?(connection: Connection): void;
+}
+
+/** What is known of one connection. */
+export interface ConnectionOptions {
+  readonly remote: NetworkAddress;
+  /** Where the connection arrived or left from; for logs and DIGEST-MD5 host names. */
+  readonly local: NetworkAddress;
+  readonly owner: ConnectionOwner;
+  /** Refuse the session with this instead of a greeting (RFC 3080 §2.4). */
+  readonly refuse?: Reply;
+  /** The protection the connection has already, by TLS underneath. */
+  readonly security?: SecuredStream;
+  /**
+   * Something has to happen on the connection before BEEP begins: nothing is read and written until
+   * {@link Connection.renew}. Time runs from now on.
+   */
+  readonly opening?: boolean;
+}
 
 let serial = 0;
 
-export class Connection implements PumpOwner, Holder, ReassemblyShare {
+export class Connection implements ChannelsConnection, SessionIoOwner, Holder, ReassemblyShare {
   readonly id: string;
-  readonly remote: RemoteAddress;
-  readonly local: RemoteAddress;
+  readonly remote: NetworkAddress;
+  readonly local: NetworkAddress;
   readonly #rules: ConnectionRules;
   /** Why the session is refused, if it is. */
   readonly #refuse: Reply | undefined;
-  readonly #pump: Pump;
+  readonly #io: SessionIo;
   readonly #channels: OpenChannels;
   #phase: 'greeting' | 'ready' | 'tuning' | 'releasing' | 'ended' = 'greeting';
   #identity: Identity = NOBODY;
@@ -69,10 +87,10 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
     this.#owner = options.owner;
     this.#security = options.security;
     this.#channels = new OpenChannels(this, rules);
-    this.#pump = new Pump(stream, this.#newSession(), this, rules.limits);
+    this.#io = new SessionIo(stream, this.#newSession(), this, rules.limits);
     this.#deadline(rules.limits.greetingTimeoutMs, 'the peer sent no greeting');
     if (options.opening === true) this.#phase = 'tuning';
-    else this.#pump.start();
+    else this.#io.start();
   }
 
   // ---- facts --------------------------------------------------------------------------------------------------------
@@ -101,7 +119,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
     this.#identity = identity;
     this.#channels.identified(this.#session);
     this.#owner.identified?.(this);
-    this.#pump.touch();
+    this.#io.touch();
   }
 
   /** Whether the peer is no stranger: it said who it is, or it is the one we wanted to talk to. */
@@ -110,7 +128,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
   }
 
   get #session(): Session {
-    return this.#pump.session;
+    return this.#io.session;
   }
 
   get privacy(): boolean {
@@ -123,7 +141,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
 
   /** The transport in use; only for handing its values to a tuning profile. */
   get stream(): Duplex {
-    return this.#pump.line.stream;
+    return this.#io.transport.stream;
   }
 
   get serverName(): string | undefined {
@@ -154,7 +172,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
 
   /** Whether the transport takes nothing more at this moment. */
   get blocked(): boolean {
-    return this.#pump.line.blocked;
+    return this.#io.transport.blocked;
   }
 
   get conditions(): Conditions {
@@ -190,14 +208,14 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
   start(offer: Offer, use: ChannelUse, quiet = false): Promise<Started> {
     if (this.#phase !== 'ready') return Promise.reject(this.#gone());
     const started = this.#channels.start(this.#session, offer, use, quiet);
-    this.#pump.touch();
+    this.#io.touch();
     return started;
   }
 
   /** Sends on a channel; returns the message number. */
   send(channel: number, message: Outbound): number {
     const msgno = this.#session.send(channel, message);
-    this.#pump.touch();
+    this.#io.touch();
     return msgno;
   }
 
@@ -208,7 +226,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
 
   consume(channel: number, octets: number): void {
     this.#session.consume(channel, octets);
-    this.#pump.touch();
+    this.#io.touch();
   }
 
   /**
@@ -220,7 +238,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
     if (this.#phase === 'ended') return Promise.resolve();
     return this.#channels.asks.close(number, () => {
       this.#session.close(number, code, text);
-      this.#pump.touch();
+      this.#io.touch();
     });
   }
 
@@ -248,7 +266,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
 
   /** Lets what is queued leave, and closes without asking. */
   dismiss(error: ImxpError): void {
-    this.#pump.flush();
+    this.#io.flush();
     this.#end(error);
   }
 
@@ -261,7 +279,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
   destroy(error: ImxpError): void {
     if (this.#phase === 'ended') return;
     this.#finish(error);
-    this.#pump.line.cut(error);
+    this.#io.transport.cut(error);
   }
 
   // ---- answers to a peer's start ---------------------------------------------------------------------------------
@@ -271,14 +289,14 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
     if (this.#phase === 'ended') return;
     this.#session.acceptStart(event, uri, content);
     this.#channels.register(this.#session, channel);
-    this.#pump.touch();
+    this.#io.touch();
   }
 
   refuse(event: StartEvent, reply: Reply): void {
     if (this.#phase === 'ended') return;
     this.#session.refuseStart(event, reply);
     this.#refused('start', reply);
-    this.#pump.touch();
+    this.#io.touch();
   }
 
   // ---- tuning --------------------------------------------------------------------------------------------------------
@@ -290,17 +308,17 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
    * @param owed replies that may stay owed: the one `last` is going to give
    */
   handOver(owed: number, last: () => void): Promise<HandedOver> {
-    return this.#pump.handOver(owed, last);
+    return this.#io.handOver(owed, last);
   }
 
   /** The same for the peer that waits for the answer to what it sent: everything has already left. */
   handOverNow(): HandedOver {
-    return this.#pump.leave();
+    return this.#io.leave();
   }
 
   /** Lets the session go on after an answer on a tuning channel that did not change the transport. */
   goOn(): void {
-    if (this.#phase !== 'ended') this.#pump.resume();
+    if (this.#phase !== 'ended') this.#io.resume();
   }
 
   /** Begins a new session over the new transport: nothing of the old one is kept but the server name (D-BEEP-08). */
@@ -312,12 +330,12 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
     if (change.security !== undefined) this.#security = change.security;
     this.#identity = change.identity ?? this.#identity;
     this.#phase = 'greeting';
-    this.#pump.renew(stream, this.#newSession(this.#session.serverName));
+    this.#io.renew(stream, this.#newSession(this.#session.serverName));
     this.#deadline(this.#rules.limits.greetingTimeoutMs, 'the peer sent no greeting after tuning');
     if (change.identity !== undefined) this.#owner.identified?.(this);
   }
 
-  // ---- of the session and the pump --------------------------------------------------------------------------------------------------
+  // ---- called by the session's input and output --------------------------------------------------------------------------------------------------
 
   handle(event: SessionEvent): void {
     switch (event.type) {
@@ -340,12 +358,12 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
         this.#end(undefined);
         return;
       case 'reply':
-        this.#pump.held = this.#channels.tunes(event.channel);
+        this.#io.held = this.#channels.tunes(event.channel);
         this.#channels.handle(this.#session, event);
         return;
       case 'started':
         this.#channels.handle(this.#session, event);
-        this.#pump.held = this.#channels.tunes(event.channel);
+        this.#io.held = this.#channels.tunes(event.channel);
         return;
       default:
         this.#channels.handle(this.#session, event);
@@ -403,7 +421,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
     if (number === 0 && this.#phase === 'ready') this.#phase = 'releasing';
     this.#channels.closeRequested(number);
     this.#session.acceptClose(number);
-    this.#pump.touch();
+    this.#io.touch();
   }
 
   #closed(number: number): void {
@@ -418,7 +436,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
   // ---- beginning and end ------------------------------------------------------------------------------------------
 
   #newSession(serverName?: string): Session {
-    return sessionFor(this, this.#rules, { refuse: this.#refuse, serverName });
+    return newSession(this, this.#rules, this.#refuse, serverName);
   }
 
   left(): void {
@@ -442,13 +460,13 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
   #end(error: ImxpError | undefined): void {
     if (this.#phase === 'ended') return;
     this.#finish(error);
-    this.#pump.line.end(this.#closeBy - performance.now());
+    this.#io.transport.end(this.#closeBy - performance.now());
   }
 
   #finish(error: ImxpError | undefined): void {
     this.#phase = 'ended';
     this.#clearDeadline();
-    this.#pump.stop();
+    this.#io.stop();
     this.#rules.reassembly?.forget(this);
     this.#channels.drop(this.#session);
     this.#channels.end(error ?? this.#gone(), error === undefined);
@@ -474,7 +492,7 @@ export class Connection implements PumpOwner, Holder, ReassemblyShare {
     const code = error === undefined && this.#phase === 'releasing' ? undefined : 'CONNECTION_LOST';
     const failure = code === undefined ? undefined : new TransportError(code, reason, { cause: error });
     this.#finish(failure);
-    this.#pump.line.cut(failure);
+    this.#io.transport.cut(failure);
   }
 
   #deadline(ms: number, what: string): void {

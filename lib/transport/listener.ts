@@ -6,13 +6,13 @@ import type { Limits } from '../config/limits.js';
 import { type ImxpError, type Reply, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
 import type { TokenBuckets } from '../ops/token-bucket.js';
-import { Connection } from './connection.js';
-import type { ConnectionOwner, ConnectionRules, RemoteAddress } from './connection-options.js';
+import { Connection, type ConnectionOwner } from './connection.js';
+import type { ConnectionRules } from './connection-rules.js';
 import type { ConnectionSetup } from './connection-setup.js';
 import { FairLimit } from './fair-limit.js';
 import { cannotListen } from './listen-fault.js';
 import type { LoginThrottle } from './login-throttle.js';
-import { hostOf, plainAddress } from './network.js';
+import { hostOf, type NetworkAddress, plainAddress } from './network.js';
 import type { ProfileTable } from './profile.js';
 import type { ReassemblyBudget } from './reassembly-budget.js';
 
@@ -51,7 +51,7 @@ export class Listener implements ConnectionOwner {
   #limits: Limits;
   #rules: ConnectionRules;
   /** Where the newest connection arrived: mostly where all do. */
-  #local: RemoteAddress = { address: '', port: 0 };
+  #local: NetworkAddress = { address: '', port: 0 };
   #closing = false;
 
   constructor(options: ListenerOptions) {
@@ -176,7 +176,7 @@ export class Listener implements ConnectionOwner {
   }
 
   /** Where a connection arrived; the same object for all that arrived there. */
-  #localOf({ localAddress = '', localPort = 0 }: Socket): RemoteAddress {
+  #localOf({ localAddress = '', localPort = 0 }: Socket): NetworkAddress {
     const address = plainAddress(localAddress);
     if (address !== this.#local.address || localPort !== this.#local.port) this.#local = { address, port: localPort };
     return this.#local;

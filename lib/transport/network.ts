@@ -4,6 +4,12 @@
  */
 import { isIPv6 } from 'node:net';
 
+/** One end of a TCP connection. */
+export interface NetworkAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
 /** IPv4 addresses as such, also where the system maps them into IPv6. */
 export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;

@@ -5,13 +5,13 @@
 import type { Greeting, SessionEvent, StartEvent } from '../beep/event.js';
 import { Numbered } from '../beep/numbered.js';
 import type { Offer, Session } from '../beep/session.js';
+import type { Limits } from '../config/limits.js';
 import { type ImxpError, RefusedError, type Reply } from '../errors.js';
 import { keyOf } from '../imxp/identity.js';
-import type { TokenBucket } from '../ops/token-bucket.js';
+import type { TokenBucket, TokenBuckets } from '../ops/token-bucket.js';
 import { ChannelHandle } from './channel.js';
-import type { Connection } from './connection.js';
-import type { ChannelUse, ConnectionRules, Started } from './connection-options.js';
-import { PendingAsks } from './pending-asks.js';
+import { type ChannelUse, PendingRequests, type Started } from './pending-requests.js';
+import type { ProfileConnection, ProfileTable } from './profile.js';
 
 const TOO_MANY_CHANNELS: Reply = { code: 530, text: 'authenticate first: too many channels for a stranger' };
 const TOO_MANY_STARTS: Reply = { code: 450, text: 'you start too many channels: wait a second and try again' };
@@ -22,18 +22,34 @@ export type ChannelEvent = Exclude<
   { type: 'greeting' | 'unavailable' | 'start' | 'close' | 'closed' | 'released' }
 >;
 
+/** The connection whose channels they are. */
+export interface ChannelsConnection extends ProfileConnection {
+  /** Whether the peer is no stranger: it said who it is, or it is the one that was dialled. */
+  readonly known: boolean;
+}
+
+/** What channels may be started, and how many. */
+export interface ChannelRules {
+  readonly profiles: ProfileTable;
+  readonly limits: Pick<Limits, 'unauthenticatedChannels' | 'messageOctets' | 'windowOctets'>;
+  /** Whether this side acts under a server name (RFC 3080 §2.3.1.2); any, unless given. */
+  readonly serves?: (serverName: string) => boolean;
+  /** How often an identity may start channels; as often as it likes unless given. */
+  readonly starts?: TokenBuckets;
+}
+
 export class OpenChannels {
-  readonly #connection: Connection;
-  readonly #rules: ConnectionRules;
+  readonly #connection: ChannelsConnection;
+  readonly #rules: ChannelRules;
   readonly #handles = new Numbered<ChannelHandle>();
   /** Made when this side asks for something. */
-  #pending: PendingAsks | undefined;
+  #pending: PendingRequests | undefined;
   /** The channel whose answers hold the reading up. */
   #tuning: number | undefined;
   /** How often this identity may start channels. */
   #startAllowance: TokenBucket | undefined;
 
-  constructor(connection: Connection, rules: ConnectionRules) {
+  constructor(connection: ChannelsConnection, rules: ChannelRules) {
     this.#connection = connection;
     this.#rules = rules;
   }
@@ -46,8 +62,8 @@ export class OpenChannels {
     return this.#handles.values();
   }
 
-  get asks(): PendingAsks {
-    this.#pending ??= new PendingAsks();
+  get asks(): PendingRequests {
+    this.#pending ??= new PendingRequests();
     return this.#pending;
   }
 

@@ -2,9 +2,14 @@
  * What this side serves on a session: profiles that say when they may run. The greeting and the answer to `start` are
  * computed from these conditions; nothing here knows what a profile means.
  */
+import type { Duplex } from 'node:stream';
 import type { StartEvent } from '../beep/event.js';
-import type { Reply } from '../errors.js';
-import type { Connection } from './connection.js';
+import type { ImxpError, Reply } from '../errors.js';
+import type { Identity } from '../imxp/identity.js';
+import type { ChannelConnection, ChannelHandle } from './channel.js';
+import type { NetworkAddress } from './network.js';
+import type { HandedOver } from './session-io.js';
+import type { SecuredStream } from './tls/secured-stream.js';
 
 /** A fact about a session that a profile may demand or exclude; `certified`: the peer showed a certificate we trust. */
 export type Condition = 'private' | 'authenticated' | 'certified';
@@ -13,6 +18,33 @@ export type Conditions = Readonly<Record<Condition, boolean>>;
 
 /** One `profile` proposed in a `start`, already decoded. */
 export type Proposal = StartEvent['proposals'][number];
+
+/** What a profile may ask of the connection on which one of its channels is started. */
+export interface ProfileConnection extends ChannelConnection {
+  readonly local: NetworkAddress;
+  readonly conditions: Conditions;
+  /** The protection of the session; undefined without TLS. */
+  readonly security: SecuredStream | undefined;
+  /** Under which name this side acts (RFC 3080 §2.3.1.2). */
+  readonly serverName: string | undefined;
+  readonly ended: boolean;
+  identity: Identity;
+  /** Creates the channel the peer asked for; `content` answers the piggybacked message. */
+  accept(event: StartEvent, uri: string, content: string | undefined, channel: ChannelHandle): void;
+  /** Refuses to create it. */
+  refuse(event: StartEvent, reply: Reply): void;
+  /**
+   * Gives the connection away for a change of transport: waits until every reply owed has left, lets `last` queue the
+   * last message, writes it, and ends this session. Nothing is sent after it (RFC 3080 §3.1.3.2).
+   *
+   * @param owed replies that may stay owed: the one that `last` is going to give
+   */
+  handOver(owed: number, last: () => void): Promise<HandedOver>;
+  /** Begins a new session over the new transport; nothing of the old one is kept but the server name. */
+  renew(stream: Duplex, change: { readonly security?: SecuredStream; readonly identity?: Identity }): void;
+  /** Lets what is queued leave, and closes without asking. */
+  dismiss(error: ImxpError): void;
+}
 
 /** A profile served by this side. */
 export interface ServedProfile {
@@ -24,8 +56,8 @@ export interface ServedProfile {
   readonly tuning: boolean;
   readonly needs: readonly Condition[];
   readonly forbids: readonly Condition[];
-  /** Must answer through {@link Connection.accept} or {@link Connection.refuse}, now or later. */
-  start(connection: Connection, event: StartEvent, proposal: Proposal): void;
+  /** Must answer through {@link ProfileConnection.accept} or {@link ProfileConnection.refuse}, now or later. */
+  start(connection: ProfileConnection, event: StartEvent, proposal: Proposal): void;
 }
 
 const UNMET: Readonly<Record<Condition, Reply>> = {

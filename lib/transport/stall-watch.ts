@@ -3,8 +3,8 @@
  * for. Watches only while something is under way.
  */
 import { type ImxpError, TransportError } from '../errors.js';
+import { systemClock, type Ticking } from './clock.js';
 import { MinimumRate } from './minimum-rate.js';
-import { type Ticking, ticker } from './ticker.js';
 
 /** The connection that is watched. */
 export interface WatchedForStall {
@@ -61,7 +61,7 @@ export class StallWatch implements Ticking {
 
   stop(): void {
     this.#watched = false;
-    ticker.remove(this);
+    systemClock.remove(this);
   }
 
   tick(now: number): void {
@@ -79,8 +79,8 @@ export class StallWatch implements Ticking {
   #watch(): number {
     if (!this.#watched) {
       this.#watched = true;
-      ticker.add(this);
+      systemClock.add(this);
     }
-    return ticker.now;
+    return systemClock.coarse;
   }
 }

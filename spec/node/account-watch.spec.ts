@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { AccountWatch } from '../../lib/node/account-watch.js';
+import type { Clock } from '../../lib/ops/clock.js';
 import { events } from '../../lib/ops/events.js';
 import { makeVerifier, type Verifier } from '../../lib/sasl/verifier.js';
 import { Accounts } from '../../lib/store/accounts.js';
@@ -8,11 +9,19 @@ import { MemoryStore } from '../../lib/store/memory.js';
 const [FRED, BARNEY] = ['fred@example.com', 'barney@example.com'];
 
 /** A clock that ticks when it is told to. */
-class Metronome {
+class Metronome implements Clock {
   tick = (): void => {};
 
   now(): number {
+    return performance.now();
+  }
+
+  wall(): number {
     return Date.parse('2001-02-03T04:05:06Z');
+  }
+
+  after(): () => void {
+    throw new Error('accounts are looked at by ticks');
   }
 
   ticking(tick: () => void): () => void {

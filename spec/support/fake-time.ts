@@ -1,12 +1,12 @@
 /** A clock that a spec moves. */
-import type { Timekeeper } from '../../lib/relay/timekeeper.js';
+import type { Clock } from '../../lib/ops/clock.js';
 
 interface Alarm {
   readonly at: number;
   readonly ring: () => void;
 }
 
-export class FakeTime implements Timekeeper {
+export class FakeTime implements Clock {
   /** Milliseconds since it began; the time of day began at a million. */
   #now = 0;
   readonly #alarms = new Set<Alarm>();
@@ -23,6 +23,11 @@ export class FakeTime implements Timekeeper {
     const alarm = { at: this.#now + Math.max(0, ms), ring };
     this.#alarms.add(alarm);
     return () => this.#alarms.delete(alarm);
+  }
+
+  /** Nothing that this clock is given to ticks. */
+  ticking(): () => void {
+    return () => {};
   }
 
   /** How many alarms are set. */

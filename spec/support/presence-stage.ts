@@ -5,6 +5,7 @@
 import type { Reply } from '../../lib/errors.js';
 import { contentOf } from '../../lib/imxp/content.js';
 import type { Data } from '../../lib/imxp/operation.js';
+import { TIMERLESS_CLOCK } from '../../lib/ops/clock.js';
 import type { DeliverySink } from '../../lib/relay/target.js';
 import { type PresenceLimits, PresenceService } from '../../lib/services/presence/service.js';
 import { MemoryStore } from '../../lib/store/memory.js';
@@ -82,7 +83,8 @@ export class Stage {
       },
       mesh: { submit: (data, sink) => this.#submit(data, sink) },
       clock: {
-        now: () => this.now,
+        ...TIMERLESS_CLOCK,
+        wall: () => this.now,
         ticking: (tick) => {
           this.#ticks.add(tick);
           return () => void this.#ticks.delete(tick);

@@ -6,6 +6,7 @@ import type { Reply } from '../../errors.js';
 import { type Address, addressOf } from '../../imxp/address.js';
 import type { Dialect } from '../../imxp/dialect/dialect.js';
 import type { DataTiming } from '../../imxp/vocabulary/party.js';
+import type { Clock } from '../../ops/clock.js';
 import type { HeldStatus } from '../../ops/status.js';
 import { REPLIES } from '../answer.js';
 import type { Attachment } from '../attachments.js';
@@ -15,7 +16,6 @@ import type { Asked } from '../delivery-options.js';
 import { fault } from '../events.js';
 import type { OptionRegistry } from '../options.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from '../target.js';
-import type { Timekeeper } from '../timekeeper.js';
 import { CORE_DATA, View } from '../view.js';
 import { costOf } from './message.js';
 import { OfflineQueue } from './queue.js';
@@ -43,7 +43,7 @@ const SWEEP_MS = 60_000;
 /** The relay as a queue sees it. */
 export interface OfflineQueuesOwner {
   readonly spool: Spool;
-  readonly time: Timekeeper;
+  readonly time: Clock;
   readonly view: TimedView;
   readonly understood: OptionRegistry;
   readonly dialects: ReadonlyMap<string, Dialect>;
@@ -139,7 +139,7 @@ export class OfflineQueues implements OfflineQueuesOwner {
 
   // ---- HoldKeeper
 
-  get time(): Timekeeper {
+  get time(): Clock {
     return this.#context.time;
   }
 

@@ -4,7 +4,7 @@
  */
 import { isOpen, type Tuple } from '../../imxp/vocabulary/presence.js';
 import { formatTimestamp, LATEST_MS } from '../../imxp/vocabulary/timestamp.js';
-import type { Clock } from '../clock.js';
+import type { Clock } from '../../ops/clock.js';
 import { Refusal } from '../refusal.js';
 import type { Entries } from './entries.js';
 import { imUri, type Records } from './records.js';
@@ -37,7 +37,7 @@ export class AttachmentPresence {
   /** Finds out who was attached when the node ended. @throws LocalError STORE_FAILED */
   async load(): Promise<void> {
     this.#left = await this.#records.attached();
-    this.#closeAt = this.#clock.now() + RETURN_MS;
+    this.#closeAt = this.#clock.wall() + RETURN_MS;
   }
 
   attached(address: string): void {
@@ -50,7 +50,7 @@ export class AttachmentPresence {
   }
 
   tick(): void {
-    if (this.#left.length === 0 || this.#clock.now() < this.#closeAt) return;
+    if (this.#left.length === 0 || this.#clock.wall() < this.#closeAt) return;
     const left = this.#left;
     this.#left = [];
     for (const address of left) if (!this.#attached.has(address)) this.#follow(address);
@@ -94,7 +94,7 @@ export class AttachmentPresence {
   async #tried(address: string): Promise<boolean> {
     const record = await this.#entries.record(address);
     const open = this.#attached.has(address);
-    const now = this.#clock.now();
+    const now = this.#clock.wall();
     const destination = imUri(address);
     const own = record.presence.tuples.find((tuple) => tuple.destination === destination);
     if (record.attached === open && own !== undefined && isOpen(own, now) === open) return true;

@@ -3,7 +3,7 @@
  * present entry. Knows neither requests nor rights.
  */
 import type { Presence } from '../../imxp/vocabulary/presence.js';
-import type { Clock } from '../clock.js';
+import type { Clock } from '../../ops/clock.js';
 import { Refusal } from '../refusal.js';
 import type { Counts } from './counts.js';
 import type { FanOut } from './fan-out.js';
@@ -68,7 +68,7 @@ export class Entries {
     wanted: Presence,
     attached: boolean,
   ): Promise<(() => void) | undefined> {
-    const second = Math.floor(this.#clock.now() / 1000) * 1000;
+    const second = Math.floor(this.#clock.wall() / 1000) * 1000;
     // D-ACCESS-02: lastUpdate differs even when the clock has not advanced
     const entry = { ...wanted, lastUpdate: Math.max(second, old.presence.lastUpdate + 1000) };
     const version = await this.#records.putEntry(subject, entry, attached, old.version);

@@ -12,8 +12,8 @@ import {
   publishAround,
   writePresenceOperation,
 } from '../../imxp/vocabulary/presence.js';
+import type { Clock } from '../../ops/clock.js';
 import type { AccessPolicy } from '../../relay/target.js';
-import type { Clock } from '../clock.js';
 import type { Counts } from './counts.js';
 import type { ActiveOperation, Registry, Subject } from './registry.js';
 import type { Outcome, Sender } from './sender.js';
@@ -134,14 +134,14 @@ export class FanOut {
     running.sent = version;
     running.view = view;
     this.#counts.publish += 1;
-    const document = new Changed(entry, this.#clock.now()).for(running);
+    const document = new Changed(entry, this.#clock.wall()).for(running);
     this.#send(running, document, new Published(this, running, version));
   }
 
   /** The entry of a subject, or of a view of it, is another one: all who are shown it get it (presence-01 §4.2 step 6.3). */
   changed(subject: Subject, shown: Shown): void {
     if (subject.subscriptions.size === 0) return;
-    this.#queue(subject, { type: 'changed', shown, document: new Changed(shown.entry, this.#clock.now()) });
+    this.#queue(subject, { type: 'changed', shown, document: new Changed(shown.entry, this.#clock.wall()) });
   }
 
   /** Tells those who watch (presence-01 §4.2 step 6.2). @param duration the seconds that were asked for */
@@ -226,7 +226,7 @@ export class FanOut {
     }
     const after = AGAIN_MS[running.misses];
     running.misses += 1;
-    if (after !== undefined) this.#keeper.missed(running, this.#clock.now() + after);
+    if (after !== undefined) this.#keeper.missed(running, this.#clock.wall() + after);
   }
 
   #send(running: ActiveOperation, document: string, outcome: Outcome): void {
@@ -271,7 +271,7 @@ export class FanOut {
       if (job.type === 'happened' && job.action === 'terminate' && running.form !== 'apex') continue;
       for (let wait = this.#sender.room(); wait !== undefined; wait = this.#sender.room()) await wait;
       if (this.#stopped) return;
-      if (!running.live || this.#clock.now() >= running.expires) continue;
+      if (!running.live || this.#clock.wall() >= running.expires) continue;
       if (viewed && !(await this.#seesThat(job, running))) continue;
       const permitted = this.permitted(running);
       if (permitted !== true && (permitted === false || !(await permitted))) continue;

@@ -5,9 +5,9 @@
 import { addressOf } from '../../imxp/address.js';
 import type { Form } from '../../imxp/vocabulary/form.js';
 import type { Subscribe } from '../../imxp/vocabulary/presence.js';
+import type { Clock } from '../../ops/clock.js';
 import { events } from '../../ops/events.js';
 import type { AccessPolicy } from '../../relay/target.js';
-import type { Clock } from '../clock.js';
 import { Refusal } from '../refusal.js';
 import { Counts } from './counts.js';
 import { Entries } from './entries.js';
@@ -54,7 +54,7 @@ export class Operations implements Keeper {
     this.#records = records;
     this.#clock = clock;
     this.#limits = limits;
-    this.#wheel = new TimerWheel(clock.now());
+    this.#wheel = new TimerWheel(clock.wall());
   }
 
   /** Takes up what was in progress when the node ended. @throws LocalError STORE_FAILED */
@@ -73,7 +73,7 @@ export class Operations implements Keeper {
       if (earlier !== undefined) await this.end(earlier);
       running.stale = stored.kind === 'subscribe';
       // D-PRES-10: one fresh publish, since it may have missed changes
-      if (running.stale) running.due = Math.min(this.#clock.now(), stored.expires);
+      if (running.stale) running.due = Math.min(this.#clock.wall(), stored.expires);
       this.registry.add(running);
       this.#wheel.add(running);
     }
@@ -96,7 +96,7 @@ export class Operations implements Keeper {
     if (this.registry.count(originator) >= presenceOperationsPerEndpoint) {
       throw new Refusal(554, `an endpoint may have ${presenceOperationsPerEndpoint} subscriptions and watches`);
     }
-    const expires = this.#clock.now() + duration * 1000;
+    const expires = this.#clock.wall() + duration * 1000;
     const record = { kind: type, subject: subject.key, originator, transID, duration, expires, form };
     const version = await this.#records.putOperation(record);
     const running = new ActiveOperation({ ...record, subject, version });
@@ -153,14 +153,14 @@ export class Operations implements Keeper {
     for (const running of this.registry.all(originator)) {
       if (!running.stale || !this.#wheel.remove(running)) continue;
       running.misses = 0;
-      running.due = this.#clock.now();
+      running.due = this.#clock.wall();
       this.#wheel.add(running);
     }
   }
 
   /** Does what is due. */
   tick(): void {
-    const due = this.#wheel.take(this.#clock.now());
+    const due = this.#wheel.take(this.#clock.wall());
     if (due.length === 0) return;
     this.#due = this.#due.length === 0 ? due : this.#due.concat(due);
     if (!this.#attending) void this.#attend();
@@ -215,7 +215,7 @@ export class Operations implements Keeper {
         await this.announcer.room(undefined);
         if (this.#stopped) break;
         if (!running.live) continue;
-        if (this.#clock.now() >= running.expires) this.over(running, true);
+        if (this.#clock.wall() >= running.expires) this.over(running, true);
         else await this.#refresh(running);
       }
     }

@@ -14,10 +14,10 @@ import {
   writePresence,
 } from '../../imxp/vocabulary/presence.js';
 import { writeServiceReply } from '../../imxp/vocabulary/reply.js';
+import type { Clock } from '../../ops/clock.js';
 import { REPLIES } from '../../relay/answer.js';
 import type { AccessPolicy, Delivery, DeliverySink, DeliveryTarget } from '../../relay/target.js';
 import type { Store } from '../../store/store.js';
-import type { Clock } from '../clock.js';
 import { Refusal } from '../refusal.js';
 import { requestOf, type ServiceRequest } from '../request.js';
 import { AttachmentPresence } from './attachment-presence.js';
@@ -229,7 +229,7 @@ export class PresenceService implements DeliveryTarget {
       } else {
         // Duration 0 is step 6 without 6.3.
         this.#operations.counts.publish += 1;
-        const { head, tail } = publishAround(shown.entry, this.#clock.now(), form);
+        const { head, tail } = publishAround(shown.entry, this.#clock.wall(), form);
         this.#sender.send(domain, subscriber, `${head}${operation.transID}${tail}`, form, NOBODY_ASKS);
       }
       announcer.subscribed(subject, subscriber, operation.duration);

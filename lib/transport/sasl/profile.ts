@@ -16,9 +16,8 @@ import type { ServerSettings } from '../../sasl/settings.js';
 import { mechanismUri } from '../../sasl/uri.js';
 import type { CredentialStore, Verifier } from '../../sasl/verifier.js';
 import { ChannelHandle, type ErrorCodec } from '../channel.js';
-import type { Connection } from '../connection.js';
 import type { LoginThrottle } from '../login-throttle.js';
-import type { Condition, Proposal, ServedProfile } from '../profile.js';
+import type { Condition, ProfileConnection, Proposal, ServedProfile } from '../profile.js';
 import { certificateIdentities } from '../tls/certificate.js';
 import { channelBindings } from '../tls/channel-bindings.js';
 import { LayerStream } from './layer-stream.js';
@@ -60,39 +59,39 @@ interface SessionSasl {
 class Sessions {
   readonly #settings: ServerSettings;
   readonly #throttle: LoginThrottle | undefined;
-  readonly #servers = new WeakMap<Connection, SessionSasl>();
+  readonly #servers = new WeakMap<ProfileConnection, SessionSasl>();
 
   constructor(settings: ServerSettings, throttle: LoginThrottle | undefined) {
     this.#settings = settings;
     this.#throttle = throttle;
   }
 
-  of(connection: Connection): SaslServer {
+  of(connection: ProfileConnection): SaslServer {
     return this.#of(connection).server;
   }
 
   /** @returns milliseconds to wait before the peer is told that its proof was not accepted */
-  failed(connection: Connection): number {
+  failed(connection: ProfileConnection): number {
     return this.#throttle?.failed(connection.remote.address, this.#of(connection).claim.account) ?? 0;
   }
 
   /** @returns milliseconds to wait before the peer is told of its success */
-  succeeded(connection: Connection, account: string): number {
+  succeeded(connection: ProfileConnection, account: string): number {
     return this.#throttle?.succeeded(connection.remote.address, account) ?? 0;
   }
 
   /** Whether no session from the peer's address is wanted for now. */
-  banned(connection: Connection): boolean {
+  banned(connection: ProfileConnection): boolean {
     return (this.#throttle?.bannedFor(connection.remote.address) ?? 0) > 0;
   }
 
   /** The peer has authenticated: no further attempt will come (RFC 3080 §4). */
-  done(connection: Connection): void {
+  done(connection: ProfileConnection): void {
     // Who is nobody, by ANONYMOUS, could begin anew if it were forgotten that he may not.
     if (connection.identity.kind !== 'none') this.#servers.delete(connection);
   }
 
-  #of(connection: Connection): SessionSasl {
+  #of(connection: ProfileConnection): SessionSasl {
     const known = this.#servers.get(connection);
     if (known?.privacy === connection.privacy) return known;
     const claim = new Claim(this.#settings);
@@ -141,11 +140,11 @@ export class SaslProfile implements ServedProfile {
     return settings.mechanisms.map((mechanism) => new SaslProfile(mechanism, sessions, offer));
   }
 
-  start(connection: Connection, event: StartEvent, proposal: Proposal): void {
+  start(connection: ProfileConnection, event: StartEvent, proposal: Proposal): void {
     this.#begin(connection, event, proposal).catch((error: unknown) => failed(connection, error));
   }
 
-  async #begin(connection: Connection, event: StartEvent, proposal: Proposal): Promise<void> {
+  async #begin(connection: ProfileConnection, event: StartEvent, proposal: Proposal): Promise<void> {
     let exchange: ServerExchange;
     try {
       exchange = this.#sessions.of(connection).exchange(proposal.uri);
@@ -169,7 +168,7 @@ export class SaslProfile implements ServedProfile {
   }
 
   async #next(
-    connection: Connection,
+    connection: ProfileConnection,
     channel: ChannelHandle,
     exchange: ServerExchange,
     msgno: number,
@@ -181,7 +180,7 @@ export class SaslProfile implements ServedProfile {
   }
 
   /** Sends the answer, late where there were failures, and draws the consequences. */
-  async #conclude(connection: Connection, answer: ServerAnswer, send: () => void): Promise<void> {
+  async #conclude(connection: ProfileConnection, answer: ServerAnswer, send: () => void): Promise<void> {
     if (connection.ended) return;
     if (answer.type === 'error') {
       await this.#refuse(connection, answer, send);
@@ -200,7 +199,7 @@ export class SaslProfile implements ServedProfile {
   }
 
   async #refuse(
-    connection: Connection,
+    connection: ProfileConnection,
     answer: ServerAnswer & { readonly type: 'error' },
     send: () => void,
   ): Promise<void> {
@@ -234,7 +233,7 @@ function pause(ms: number): Promise<void> | undefined {
 }
 
 /** The peer is who it says: tells it, and the session. */
-async function admit(connection: Connection, authentication: Authentication, send: () => void): Promise<void> {
+async function admit(connection: ProfileConnection, authentication: Authentication, send: () => void): Promise<void> {
   const identity = identityOf(authentication, connection.privacy);
   events.authenticated.publish({
     session: connection.id,
@@ -253,13 +252,13 @@ async function admit(connection: Connection, authentication: Authentication, sen
   connection.renew(new LayerStream(stream, authentication.layer, leftover), { identity });
 }
 
-function failed(connection: Connection, error: unknown): void {
+function failed(connection: ProfileConnection, error: unknown): void {
   connection.destroy(
     error instanceof ImxpError ? error : new LocalError('BEEP_STATE', String(error), { cause: error }),
   );
 }
 
-function conditionsOf(connection: Connection): SessionConditions {
+function conditionsOf(connection: ProfileConnection): SessionConditions {
   const { security } = connection;
   if (security === undefined) return { privacy: false };
   const { peerCertificate, authorized } = security;

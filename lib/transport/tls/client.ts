@@ -6,7 +6,7 @@ import { LocalError, RefusedError } from '../../errors.js';
 import { READY, TLS_DRAFT_URI, TLS_URI } from '../../tls/message.js';
 import { acceptProceed, octetsForTls } from '../../tls/tuning.js';
 import type { Connection } from '../connection.js';
-import type { ChannelUse } from '../connection-options.js';
+import type { ChannelUse } from '../pending-requests.js';
 import { TLS_ERRORS, tuned } from './profile.js';
 import type { TlsService, TlsStack } from './service.js';
 

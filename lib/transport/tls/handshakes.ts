@@ -2,13 +2,18 @@
  * The TLS handshakes in progress: the first half of a session that costs this side more than the peer. One too many costs
  * the oldest of the address with the most, which had its time.
  */
-import { TransportError } from '../../errors.js';
-import type { Connection } from '../connection.js';
+import { type ImxpError, TransportError } from '../../errors.js';
 import { FairLimit, type FairLimits } from '../fair-limit.js';
-import { hostOf } from '../network.js';
+import { hostOf, type NetworkAddress } from '../network.js';
+
+/** A connection on which a handshake goes on. */
+interface HandshakeConnection {
+  readonly remote: NetworkAddress;
+  destroy(error: ImxpError): void;
+}
 
 export class Handshakes {
-  readonly #connections = new FairLimit<Connection>();
+  readonly #connections = new FairLimit<HandshakeConnection>();
   readonly #limits: FairLimits;
 
   /** @param most that may be in progress at one time; as many as there are sessions unless given */
@@ -17,7 +22,7 @@ export class Handshakes {
   }
 
   /** Counts a handshake while it goes on. */
-  async admit<Result>(connection: Connection, handshake: () => Promise<Result>): Promise<Result> {
+  async admit<Result>(connection: HandshakeConnection, handshake: () => Promise<Result>): Promise<Result> {
     const host = hostOf(connection.remote.address);
     const oldest = this.#connections.crowdedOut(host, this.#limits);
     if (oldest !== undefined) {

@@ -8,9 +8,8 @@ import { events } from '../../ops/events.js';
 import { documentOf, errorContent, TLS_DRAFT_URI, TLS_URI, tlsMessage } from '../../tls/message.js';
 import { answerReady } from '../../tls/tuning.js';
 import { ChannelHandle, type ErrorCodec } from '../channel.js';
-import type { Connection } from '../connection.js';
-import type { HandedOver } from '../connection-options.js';
-import type { Condition, Proposal, ServedProfile } from '../profile.js';
+import type { Condition, ProfileConnection, Proposal, ServedProfile } from '../profile.js';
+import type { HandedOver } from '../session-io.js';
 import { certificateNames } from './certificate.js';
 import { Handshakes } from './handshakes.js';
 import { peekHello } from './hello-peek.js';
@@ -40,7 +39,7 @@ export class TlsProfile implements ServedProfile {
     this.#handshakes = handshakes;
   }
 
-  start(connection: Connection, event: StartEvent, { uri, content }: Proposal): void {
+  start(connection: ProfileConnection, event: StartEvent, { uri, content }: Proposal): void {
     const channel = new ChannelHandle(connection, event.channel, uri, TLS_ERRORS);
     channel.handler = {
       message: (msgno, payload) => this.#message(connection, channel, msgno, payload),
@@ -57,7 +56,7 @@ export class TlsProfile implements ServedProfile {
     else this.#proceed(connection, event.serverName, accept);
   }
 
-  #message(connection: Connection, channel: ChannelHandle, msgno: number, payload: Buffer): void {
+  #message(connection: ProfileConnection, channel: ChannelHandle, msgno: number, payload: Buffer): void {
     channel.consume(payload.length);
     const answer = answerReady(documentOf(payload), this.#state(connection));
     if (answer.type === 'error') channel.reply(msgno, 'ERR', tlsMessage(answer.content));
@@ -66,12 +65,12 @@ export class TlsProfile implements ServedProfile {
     }
   }
 
-  #state(connection: Connection) {
+  #state(connection: ProfileConnection) {
     const { private: privacy, authenticated } = connection.conditions;
     return { available: this.#service.canServe, privacy, authenticated, layered: false };
   }
 
-  #proceed(connection: Connection, serverName: string | undefined, answer: () => void): void {
+  #proceed(connection: ProfileConnection, serverName: string | undefined, answer: () => void): void {
     connection
       .handOver(1, answer)
       .then((handed) => this.#handshakes.admit(connection, () => this.#negotiate(connection, handed, serverName)))
@@ -83,7 +82,7 @@ export class TlsProfile implements ServedProfile {
   }
 
   async #negotiate(
-    connection: Connection,
+    connection: ProfileConnection,
     { stream, leftover }: HandedOver,
     serverName: string | undefined,
   ): Promise<void> {
@@ -94,13 +93,13 @@ export class TlsProfile implements ServedProfile {
 }
 
 /** Begins the protected session. */
-export function tuned(connection: Connection, secured: SecuredStream): void {
+export function tuned(connection: ProfileConnection, secured: SecuredStream): void {
   announceTls(connection, secured);
   connection.renew(secured.stream, { security: secured });
 }
 
 /** Tells the operator of the protection of a session. */
-export function announceTls(connection: Connection, secured: SecuredStream): void {
+export function announceTls(connection: ProfileConnection, secured: SecuredStream): void {
   const { protocol, cipher, authorized, reason, peerCertificate } = secured;
   const legacy = protocol === 'TLSv1' || protocol === 'TLSv1.1';
   events.tuned.publish({

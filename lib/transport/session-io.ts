@@ -1,56 +1,61 @@
 /**
- * Octets in, events out, and back: moves what comes between the transport and the session, one session after the other on
- * the same connection. Knows what no event means.
+ * Moves octets between a transport and a BEEP session, one session after the other on the same connection: received
+ * octets become events, and everything that one turn of the event loop queued leaves together at its end. Does not know
+ * what an event means.
  */
 import type { Duplex } from 'node:stream';
 import type { SessionEvent } from '../beep/event.js';
 import type { Session } from '../beep/session.js';
 import type { ImxpError } from '../errors.js';
-import type { ConnectionLimits, HandedOver } from './connection-options.js';
-import { flushLater } from './flusher.js';
-import { Line } from './line.js';
-import type { StreamOwner } from './owned-stream.js';
+import { TransportStream, type TransportStreamLimits, type TransportStreamOwner } from './transport-stream.js';
 
-/** Whose octets they are. */
-export interface PumpOwner {
+/** A connection handed over for a change of transport (RFC 3080 §3). */
+export interface HandedOver {
+  readonly stream: Duplex;
+  /** Octets received after the last frame and not parsed. */
+  readonly leftover: Buffer;
+}
+
+/** The connection that the session belongs to. */
+export interface SessionIoOwner {
   handle(event: SessionEvent): void;
-  /** What reading threw. */
+  /** Called with whatever reading threw. */
   fault(error: unknown): void;
-  /** The transport is gone. */
+  /** The transport has ended or failed. */
   lost(error: Error | undefined): void;
-  /** The transport is given away: this session is over. */
+  /** The transport is handed over: this session is over. */
   left(): void;
   destroy(error: ImxpError): void;
-  /** Whether what came is not wanted; then it has been destroyed. */
+  /** Whether the received octets are refused; the owner has been destroyed then. */
   refuses(chunk: Buffer): boolean;
 }
 
-export class Pump implements StreamOwner {
-  readonly line: Line;
+export class SessionIo implements TransportStreamOwner {
+  readonly transport: TransportStream;
   session: Session;
-  /** Nothing more is read for now: an answer may change the transport. */
+  /** True while nothing is read, because an answer may change the transport. */
   held = false;
-  readonly #owner: PumpOwner;
+  readonly #owner: SessionIoOwner;
   /** Between the beginning of a session and its end. */
   #running = false;
   #flushing = false;
   #handOver: (() => void) | undefined;
 
-  constructor(stream: Duplex, session: Session, owner: PumpOwner, limits: ConnectionLimits) {
+  constructor(stream: Duplex, session: Session, owner: SessionIoOwner, limits: TransportStreamLimits) {
     this.#owner = owner;
     this.session = session;
-    this.line = new Line(stream, this, limits);
+    this.transport = new TransportStream(stream, this, limits);
   }
 
   start(): void {
     this.#running = true;
-    this.line.open();
+    this.transport.open();
     this.touch();
   }
 
-  /** Begins with another session, over another transport. */
+  /** Begins another session over another transport. */
   renew(stream: Duplex, session: Session): void {
-    this.line.change(stream);
+    this.transport.change(stream);
     this.session = session;
     this.held = false;
     this.start();
@@ -59,7 +64,7 @@ export class Pump implements StreamOwner {
   /** The session is over. */
   stop(): void {
     this.#running = false;
-    this.line.close();
+    this.transport.close();
   }
 
   /** Lets the session go on after it was held, or quiet. */
@@ -80,18 +85,18 @@ export class Pump implements StreamOwner {
   /** Writes what may leave now. Called once per turn of the event loop, and when the transport can take more. */
   flush(): void {
     this.#flushing = false;
-    const { line } = this;
-    if (!this.#running || line.blocked) return;
-    line.write(this.session);
+    const { transport } = this;
+    if (!this.#running || transport.blocked) return;
+    transport.write(this.session);
     // A close or release is complete when its last octets have left.
     this.#read();
-    if (this.#running) line.flushed(line.blocked || this.session.waiting);
+    if (this.#running) transport.flushed(transport.blocked || this.session.waiting);
   }
 
   /**
-   * Waits until every reply owed has left, lets `last` queue the last message, writes it, and gives the transport away.
+   * Waits until every reply owed has left, lets `last` queue the last message, writes it, and hands the transport over.
    *
-   * @param owed replies that may stay owed: the one `last` is going to give
+   * @param owed replies that may stay owed: the one that `last` is going to give
    */
   handOver(owed: number, last: () => void): Promise<HandedOver> {
     return new Promise((resolve) => {
@@ -100,8 +105,8 @@ export class Pump implements StreamOwner {
         this.#handOver = undefined;
         last();
         this.session.quiesce();
-        // All of it, whether the transport is slow or not; and nothing that came after is parsed any more.
-        while (this.session.pending) this.line.write(this.session);
+        // All of it, even to a slow transport; and nothing that came after it is parsed any more.
+        while (this.session.pending) this.transport.write(this.session);
         resolve(this.leave());
       };
       this.#handOver();
@@ -110,25 +115,24 @@ export class Pump implements StreamOwner {
 
   leave(): HandedOver {
     this.#running = false;
-    const stream = this.line.leave();
+    const stream = this.transport.leave();
     const leftover = this.session.detach();
     this.#owner.left();
     return { stream, leftover };
   }
 
-  // ---- of the stream
+  // ---- called by the transport
 
   received(chunk: Buffer): void {
     if (!this.#running || this.#owner.refuses(chunk)) return;
     this.session.receive(chunk);
     this.#read();
     if (!this.#running) return;
-    this.line.received(chunk.length, this.session.unfinished);
+    this.transport.received(chunk.length, this.session.unfinished);
     this.touch();
   }
 
   drained(): void {
-    this.line.blocked = false;
     this.flush();
   }
 
@@ -153,4 +157,26 @@ export class Pump implements StreamOwner {
       this.#owner.fault(error);
     }
   }
+}
+
+let queue: SessionIo[] = [];
+let scheduled = false;
+
+/**
+ * Lets each session write once per turn of the event loop, after all sockets that had input were read: one system call
+ * carries all that a turn produced. The caller does not ask twice.
+ */
+function flushLater(io: SessionIo): void {
+  queue.push(io);
+  if (!scheduled) {
+    scheduled = true;
+    setImmediate(flushAll);
+  }
+}
+
+function flushAll(): void {
+  const due = queue;
+  queue = [];
+  scheduled = false;
+  for (const io of due) io.flush();
 }

@@ -1,7 +1,27 @@
 /** What the user of a session waits for: the peer's greeting, answers to `start` and to `close`. Made as needed. */
 import type { Greeting } from '../beep/event.js';
 import type { ImxpError } from '../errors.js';
-import type { ChannelUse, Started } from './connection-options.js';
+import type { ChannelHandle, ChannelHandler, ErrorCodec } from './channel.js';
+
+/** How this side uses a channel it asks for. */
+export interface ChannelUse {
+  readonly codec: ErrorCodec;
+  /**
+   * Each answer on the channel may change the transport: nothing behind it is read until `goOn` of the connection, or
+   * until the session is renewed.
+   */
+  readonly tuning?: boolean;
+  /** Makes the receiver of what comes on the channel; without it every request is refused. */
+  handler?(channel: ChannelHandle): ChannelHandler;
+}
+
+/** A channel that the peer has created on request. */
+export interface Started {
+  readonly channel: ChannelHandle;
+  readonly uri: string;
+  /** The answer to the piggybacked message. */
+  readonly content: Buffer | undefined;
+}
 
 interface Waiter<T> {
   resolve(value: T): void;
@@ -12,7 +32,7 @@ interface StartWaiter extends Waiter<Started> {
   readonly use: ChannelUse;
 }
 
-export class PendingAsks {
+export class PendingRequests {
   #greeting: Waiter<Greeting> | undefined;
   #starts: Map<number, StartWaiter> | undefined;
   #closes: Map<number, Waiter<void>> | undefined;
