@@ -20,7 +20,7 @@ export {
   type TlsUse,
 } from './endpoint/options.js';
 export type { SendSink } from './endpoint/outbox.js';
-export type { Outcome } from './endpoint/outcome.js';
+export { certainlyNotDelivered, type Outcome } from './endpoint/outcome.js';
 export type { OngoingRequest, PresenceClient, PresenceRequest, SubscriptionNotice } from './endpoint/presence.js';
 export type { Feed } from './endpoint/presence-feed.js';
 export type { PresenceInfo, PresenceTuple, PresenceTupleInit, PresenceUpdate } from './endpoint/presence-info.js';

@@ -288,6 +288,17 @@ export class Channel {
     return withdrawn;
   }
 
+  /** The MSGs of which nothing has been transmitted. */
+  get unstarted(): ReadonlySet<number> {
+    const unstarted = new Set<number>();
+    for (const [msgno, { started }] of this.awaiting ?? []) {
+      if (!started) {
+        unstarted.add(msgno);
+      }
+    }
+    return unstarted;
+  }
+
   /** Takes the head out of the queue: its final frame was transmitted. */
   dequeue(): void {
     const message = this.head;

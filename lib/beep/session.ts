@@ -60,6 +60,8 @@ export interface ChannelInfo {
   readonly awaiting: number;
 }
 
+const NONE_UNSTARTED: ReadonlySet<number> = new Set();
+
 export class Session implements Departures {
   readonly role: Role;
   readonly #refusing: boolean;
@@ -293,6 +295,11 @@ export class Session implements Departures {
   /** What to write now, about `limit` octets: SEQ first, then channels in turn. Pull `nextEvent` afterwards. */
   transmit(limit: number): Buffer[] {
     return this.#talk.state === 'closed' ? [] : this.#outbox.transmit(limit);
+  }
+
+  /** Our MSGs on a channel of which nothing has been transmitted: the peer cannot know of them. */
+  unstarted(number: number): ReadonlySet<number> {
+    return this.#channels.get(number)?.unstarted ?? NONE_UNSTARTED;
   }
 
   channelInfo(number: number): ChannelInfo | undefined {

@@ -3,6 +3,7 @@
  * nothing of the contents.
  */
 import { type ErrorCode, ImxpError, RefusedError, type Reply, TransportError } from '../errors.js';
+import { certainlyUnsent, type Unanswered } from '../imxp/certainty.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { whenAborted } from '../transport/abort.js';
 import type { RelayConnection } from './connection.js';
@@ -50,21 +51,23 @@ export class Submission implements Travelling {
     this.#outbox.answered(this, kind, payload);
   }
 
-  failed(reason: 'timeout' | 'lost' | 'unsent'): void {
+  failed(reason: Unanswered): void {
     this.#outbox.unanswered(this, reason);
   }
 }
 
-function lostFor(reason: 'timeout' | 'lost' | 'unsent'): TransportError {
-  if (reason === 'timeout') {
-    return new TransportError('TIMED_OUT', 'no answer within the time limit; whether it was delivered is unknown', {
-      fields: { sent: true },
-    });
-  }
-  if (reason === 'unsent') return notSent('CONNECTION_LOST', 'the connection ended before it was sent');
-  const text = 'the connection ended before the answer; whether it was delivered is unknown';
-  return new TransportError('CONNECTION_LOST', text, { fields: { sent: true } });
+/** @param why there is no answer; `fields.sent` tells whether it may have been delivered */
+function lostFor(why: Unanswered): TransportError {
+  const code = why === 'timeout' ? 'TIMED_OUT' : 'CONNECTION_LOST';
+  return new TransportError(code, LOST_TEXTS[why], { fields: { sent: !certainlyUnsent(why) } });
 }
+
+const LOST_TEXTS: Readonly<Record<Unanswered, string>> = {
+  timeout: 'no answer within the time limit; whether it was delivered is unknown',
+  unsent: 'the connection ended before it was sent',
+  lost: 'the connection ended before the answer; whether it was delivered is unknown',
+  unreadable: 'the relay answered with neither ok nor error; whether it was delivered is unknown',
+};
 
 function notSent(code: ErrorCode, message: string): TransportError {
   return new TransportError(code, message, { fields: { sent: false } });
@@ -199,7 +202,7 @@ export class Outbox {
     this.#advance();
   }
 
-  unanswered(submission: Submission, reason: 'timeout' | 'lost' | 'unsent'): void {
+  unanswered(submission: Submission, reason: Unanswered): void {
     this.#done(submission);
     submission.sink.failed(lostFor(reason));
     this.#advance();
@@ -217,9 +220,7 @@ export class Outbox {
     }
     // RFC 3080 §2.2.2.1: a poorly-formed reply ends the channel.
     this.#lanes.first?.channel?.close(501, 'a reply was neither ok nor error');
-    return new TransportError('CONNECTION_LOST', 'the relay answered with neither ok nor error', {
-      fields: { sent: true },
-    });
+    return lostFor('unreadable');
   }
 
   /**

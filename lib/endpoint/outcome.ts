@@ -1,5 +1,6 @@
 /** What became of a message for each of its recipients. Knows nothing of how it travels. */
 import { type ImxpError, RefusedError } from '../errors.js';
+import { leavesOpen } from '../imxp/certainty.js';
 
 export interface Outcome {
   /** As it was given. */
@@ -22,4 +23,9 @@ export function acceptedBy(recipient: string, ms: number): Outcome {
 export function failedFor(recipient: string, ms: number, error: ImxpError): Outcome {
   const { code, text } = error instanceof RefusedError ? error.reply : { code: undefined, text: error.message };
   return { recipient, accepted: false, code, text, ms, error };
+}
+
+/** Whether a message that failed so certainly was delivered to nobody: it is safe to send it again. */
+export function certainlyNotDelivered(error: ImxpError): boolean {
+  return error instanceof RefusedError ? !leavesOpen(error.reply) : error.fields['sent'] === false;
 }

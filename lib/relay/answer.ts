@@ -3,6 +3,7 @@
  * of replies and the texts the relay itself gives; refuses to know how a recipient was reached.
  */
 import type { Reply } from '../errors.js';
+import { leavesOpen, UNKNOWN, type Unanswered } from '../imxp/certainty.js';
 import { isTransient } from '../imxp/reply-code.js';
 
 /** A recipient that failed, named as it was in the Data. */
@@ -33,11 +34,11 @@ export const REPLIES = {
   relayBusy: { code: 450, text: 'relay busy: too many operations are waiting on this channel' },
   noAnswer: { code: 451, text: 'no answer in time' },
   endpointLost: { code: 451, text: 'the connection to the recipient was lost before it answered' },
-  relayLost: { code: 450, text: 'the connection to the next relay was lost before it answered' },
+  relayLost: { code: 451, text: 'the connection to the next relay was lost before it answered' },
   endpointUnsent: { code: 450, text: 'the connection to the recipient is closing' },
   relayUnsent: { code: 450, text: 'the connection to the next relay is closing' },
   answerInvalid: { code: 451, text: 'the answer of the recipient was not understood' },
-  relayAnswerInvalid: { code: 450, text: 'the answer of the next relay was not understood' },
+  relayAnswerInvalid: { code: 451, text: 'the answer of the next relay was not understood' },
   lookupFailed: { code: 451, text: 'the recipient could not be looked up' },
   domainLookupFailed: { code: 450, text: 'the domain could not be looked up in the DNS: try again later' },
   expired: { code: 550, text: 'not delivered within its time limit' },
@@ -63,6 +64,25 @@ export const REPLIES = {
   shuttingDown: { code: 421, text: 'service not available: this relay is shutting down' },
 } as const satisfies Record<string, Reply>;
 
+const FROM_RELAY: Readonly<Record<Unanswered, Reply>> = {
+  unsent: REPLIES.relayUnsent,
+  lost: REPLIES.relayLost,
+  timeout: REPLIES.noAnswer,
+  unreadable: REPLIES.relayAnswerInvalid,
+};
+
+const FROM_ENDPOINT: Readonly<Record<Unanswered, Reply>> = {
+  unsent: REPLIES.endpointUnsent,
+  lost: REPLIES.endpointLost,
+  timeout: REPLIES.noAnswer,
+  unreadable: REPLIES.answerInvalid,
+};
+
+/** The reply for a Data that a relay, or an application, did not answer; its code is that of the one rule. */
+export function unanswered(why: Unanswered, relay: boolean): Reply {
+  return (relay ? FROM_RELAY : FROM_ENDPOINT)[why];
+}
+
 /**
  * How many failures a combined text lists. A Data may name a thousand recipients of a thousand octets each, and the
  * answer should not be larger than what most Data are.
@@ -70,8 +90,8 @@ export const REPLIES = {
 const LISTED = 64;
 
 /**
- * The one reply for a Data none of whose recipients succeeded: the code all failures share, otherwise 450 when any of
- * them is transient and 550 when all are permanent.
+ * The one reply for a Data none of whose recipients succeeded: the code all failures share, otherwise 451 when it is unknown of
+ * any of them whether it was delivered, 450 when any of them is transient, and 550 when all are permanent.
  *
  * @param failures at least one
  */
@@ -82,8 +102,13 @@ export function combine(failures: readonly Failure[]): Reply {
   const sameCode = failures.every(({ reply }) => reply.code === code);
   if (sameCode && failures.every(({ reply }) => reply.text === text)) return first.reply;
   if (sameCode) return { code, text: listed(failures, ({ reply }) => reply.text) };
-  const transient = failures.some(({ reply }) => isTransient(reply.code));
-  return { code: transient ? 450 : 550, text: listed(failures, ({ reply }) => String(reply.code)) };
+  return { code: combinedCode(failures), text: listed(failures, ({ reply }) => String(reply.code)) };
+}
+
+function combinedCode(failures: readonly Failure[]): number {
+  // What has expired may have been with the application by then.
+  if (failures.some(({ reply }) => leavesOpen(reply) || reply === REPLIES.expired)) return UNKNOWN;
+  return failures.some(({ reply }) => isTransient(reply.code)) ? 450 : 550;
 }
 
 function listed(failures: readonly Failure[], detail: (failure: Failure) => string): string {

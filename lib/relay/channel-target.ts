@@ -7,8 +7,9 @@ import { type Payload, payloadOctets } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import { ImxpError } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
+import type { Unanswered } from '../imxp/certainty.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
-import { REPLIES } from './answer.js';
+import { REPLIES, unanswered } from './answer.js';
 import type { MeshChannel, ReplySink } from './channel.js';
 import { fault } from './events.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
@@ -83,7 +84,7 @@ export class ChannelTarget implements DeliveryTarget {
 
   #refusal(octets: number): Reply | undefined {
     const channel = this.#channel;
-    if (!channel.open) return this.#relay ? REPLIES.relayUnsent : REPLIES.endpointUnsent;
+    if (!channel.open) return this.unanswered('unsent');
     if (channel.outstanding === 0) return undefined;
     // D-CORE-34: a slow reader is refused at once, nothing is queued without bound.
     const full =
@@ -104,14 +105,12 @@ export class ChannelTarget implements DeliveryTarget {
     }
     // RFC 3080 §2.2.2.1: a poorly-formed reply ends the channel.
     this.#channel.close(501, 'a reply was neither ok nor error');
-    return this.#relay ? REPLIES.relayAnswerInvalid : REPLIES.answerInvalid;
+    return this.unanswered('unreadable');
   }
 
-  /** The reply for a request that was never answered. */
-  unanswered(reason: 'timeout' | 'lost' | 'unsent'): Reply {
-    if (reason === 'timeout') return REPLIES.noAnswer;
-    if (reason === 'lost') return this.#relay ? REPLIES.relayLost : REPLIES.endpointLost;
-    return this.#relay ? REPLIES.relayUnsent : REPLIES.endpointUnsent;
+  /** The reply for a request that was never answered, or not so that it could be read. */
+  unanswered(reason: Unanswered): Reply {
+    return unanswered(reason, this.#relay);
   }
 }
 
@@ -141,7 +140,7 @@ class Pending implements ReplySink {
     settle(this.#sink, this.#lane, this.#target.verdict(kind, payload));
   }
 
-  failed(reason: 'timeout' | 'lost' | 'unsent'): void {
+  failed(reason: Unanswered): void {
     settle(this.#sink, this.#lane, this.#target.unanswered(reason));
   }
 }

@@ -2,17 +2,15 @@
  * A BEEP channel that runs an IMXP profile, as the relay sees it. `wire` implements it; the relay knows no sockets.
  */
 import type { Payload } from '../beep/payload.js';
+import type { Unanswered } from '../imxp/certainty.js';
 import type { Identity } from '../imxp/identity.js';
 
 /** Told exactly once what became of a request. */
 export interface ReplySink {
   /** The peer's reply: RPY or ERR with its payload (MIME headers and body). */
   replied(kind: 'RPY' | 'ERR', payload: Buffer): void;
-  /**
-   * No reply: `timeout` = the delivery time limit passed, `lost` = the channel ended after the request may have left,
-   * `unsent` = the channel ended or was closing before any octet left.
-   */
-  failed(reason: 'timeout' | 'lost' | 'unsent'): void;
+  /** There is no reply; told truly, because what the sender may do depends on it. */
+  failed(reason: Exclude<Unanswered, 'unreadable'>): void;
 }
 
 /** The relay's handle on one channel. */

@@ -5,6 +5,7 @@
 import type { Payload } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import type { Address } from '../imxp/address.js';
+import { mayTakeAnotherWay } from '../imxp/certainty.js';
 import type { Data } from '../imxp/operation.js';
 import type { Clock } from '../ops/clock.js';
 import { REPLIES } from './answer.js';
@@ -219,7 +220,7 @@ class Absent implements DeliveryTarget {
     sibling.deliver(delivery, {
       delivered: (later) => sink.delivered(later),
       failed: (failure) => {
-        if (failure.code === REPLIES.notAttached.code) this.#elsewhere(delivery, sink, at + 1, failure);
+        if (mayTakeAnotherWay(failure)) this.#elsewhere(delivery, sink, at + 1, failure);
         else sink.failed(failure);
       },
     });

@@ -6,6 +6,7 @@ import type { Outbound } from '../beep/event.js';
 import { type Payload, payloadOctets } from '../beep/payload.js';
 import type { Role } from '../beep/session.js';
 import { type ImxpError, type Reply, TransportError } from '../errors.js';
+import type { Unanswered } from '../imxp/certainty.js';
 import type { Identity } from '../imxp/identity.js';
 import { systemClock } from './clock.js';
 import type { NetworkAddress } from './network.js';
@@ -35,7 +36,7 @@ export interface ChannelConnection {
 /** Told exactly once what became of a request. */
 export interface ReplySink {
   replied(kind: 'RPY' | 'ERR', payload: Buffer): void;
-  failed(reason: 'timeout' | 'lost' | 'unsent'): void;
+  failed(reason: Exclude<Unanswered, 'unreadable'>): void;
 }
 
 /** What the user of a channel gives the wire. */
@@ -232,21 +233,17 @@ export class ChannelHandle {
   }
 
   /**
-   * The channel is gone. Requests of which no octet had left (the newest, up to `unsentOctets`) are told so; whether the
-   * others were processed is unknown.
+   * The channel is gone.
+   *
+   * @param unstarted requests of which no octet has left; whether the others were processed is unknown
    */
-  ended(unsentOctets: number): void {
+  ended(unstarted?: ReadonlySet<number>): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     systemClock.remove(this);
-    const pending = this.#pending === undefined ? [] : [...this.#pending.values()];
+    const pending = this.#pending;
     this.#pending = undefined;
-    let unsent = pending.length;
-    for (let octets = 0; unsent > 0; unsent -= 1) {
-      octets += pending[unsent - 1]?.octets ?? 0;
-      if (octets > unsentOctets) break;
-    }
-    for (const [index, { sink }] of pending.entries()) sink?.failed(index < unsent ? 'lost' : 'unsent');
+    for (const [msgno, { sink }] of pending ?? []) sink?.failed(unstarted?.has(msgno) === true ? 'unsent' : 'lost');
     for (const { sink } of this.#queued ?? []) sink.failed('unsent');
     this.#queued = undefined;
     this.#octets = 0;

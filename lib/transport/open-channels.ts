@@ -191,7 +191,7 @@ export class OpenChannels {
     if (number === this.#tuning) this.#tuning = undefined;
     const channel = this.get(number);
     this.#handles.delete(number);
-    channel?.ended(0);
+    channel?.ended();
   }
 
   /** All of them end with their session. */
@@ -199,7 +199,7 @@ export class OpenChannels {
     this.#tuning = undefined;
     const channels = [...this.#handles.values()];
     for (const { number } of channels) this.#handles.delete(number);
-    for (const channel of channels) channel.ended(session.channelInfo(channel.number)?.unsentOctets ?? 0);
+    for (const channel of channels) channel.ended(session.unstarted(channel.number));
   }
 
   /** Nothing will be answered any more. @param inOrder after a release, which is what whoever asked for it waits for */

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { combine } from '../../lib/relay/answer.js';
+import { codeUnanswered } from '../../lib/imxp/certainty.js';
+import { combine, REPLIES, unanswered } from '../../lib/relay/answer.js';
 
 const failure = (identity: string, code: number, text: string) => ({ identity, reply: { code, text } });
 
@@ -22,8 +23,25 @@ describe('relay/answer', () => {
   });
 
   it('answers 450 to a mixture with a transient failure, a recipient and its code a line', () => {
-    const reply = combine([failure('a@x.example', 550, 'unknown'), failure('b@x.example', 451, 'no answer')]);
-    expect(reply).to.deep.equal({ code: 450, text: 'a@x.example 550\nb@x.example 451' });
+    const reply = combine([failure('a@x.example', 550, 'unknown'), failure('b@x.example', 450, 'busy')]);
+    expect(reply).to.deep.equal({ code: 450, text: 'a@x.example 550\nb@x.example 450' });
+  });
+
+  it('answers 451 to a mixture of which one may have been delivered: 450 would say that it was not', () => {
+    for (const code of [450, 421, 537, 550]) {
+      const reply = combine([failure('a@x.example', code, ''), failure('b@x.example', 451, 'no answer')]);
+      expect(reply.code).to.equal(451);
+    }
+    const expired = { identity: 'b@x.example', reply: REPLIES.expired };
+    expect(combine([failure('a@x.example', 450, 'busy'), expired]).code).to.equal(451);
+  });
+
+  it('gives a Data without an answer the code of the one rule, to a relay and to an endpoint', () => {
+    for (const why of ['unsent', 'lost', 'timeout', 'unreadable'] as const) {
+      for (const relay of [true, false]) expect(unanswered(why, relay).code).to.equal(codeUnanswered(why));
+    }
+    expect(codeUnanswered('unsent')).to.equal(450);
+    expect(codeUnanswered('lost')).to.equal(451);
   });
 
   it('answers 550 to a mixture of permanent failures', () => {

@@ -140,7 +140,7 @@ describe('relay/channel-target', () => {
     }
   });
 
-  it('says why there was no answer: 451 in time, 450 for a relay lost or closing', () => {
+  it('says why there was no answer: 450 when nothing has left, else 451', () => {
     for (const [reason, reply] of [
       ['timeout', REPLIES.noAnswer],
       ['lost', REPLIES.relayLost],
