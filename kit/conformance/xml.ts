@@ -14,7 +14,7 @@ export interface XmlNode {
 
 export interface XmlDocument {
   readonly root: XmlNode;
-  /** What RFC 3080 §2.2.2.2 keeps out of application/beep+xml. */
+  /** What RFC 3080 §6.4 keeps out of application/beep+xml. */
   readonly declaration: boolean;
   readonly doctype: boolean;
 }
@@ -73,7 +73,7 @@ export interface Entity {
   readonly body: Buffer;
 }
 
-/** RFC 3080 §2.2.2.1: headers, an empty line, the body. @throws Error when there is no empty line */
+/** RFC 3080 §2.2: headers, an empty line, the body. @throws Error when there is no empty line */
 export function readEntity(payload: Buffer): Entity {
   if (payload.length === 0) return { type: undefined, body: payload };
   const end = payload.subarray(0, 2).toString() === '\r\n' ? 0 : payload.indexOf('\r\n\r\n') + 2;

@@ -74,7 +74,7 @@ export function writeStart(number: number, serverName: string | undefined, profi
 /**
  * One `profile` element. Content that XML cannot carry goes in base64 whether asked for or not.
  *
- * No white space stands around the content. RFC 3080 prints its examples with it, but its DTD (§7.1) declares
+ * No white space stands around the content. RFC 3080 prints its examples with it, but its DTD (RFC 3080 §7.1) declares
  * `profile` as `(#PCDATA)`: to a peer that goes by the DTD the white space is part of the content.
  *
  * @throws LocalError ARGUMENT for content over 4,096 octets

@@ -1,6 +1,6 @@
 /**
  * Secrets for users that do not exist, so that a login for one goes the same way and takes the same time. They are made
- * from a secret of the node and the user name: asking twice gives the same salt (RFC 5802 §9, RFC 4422 §6.3.2).
+ * from a secret of the node and the user name: asking twice gives the same salt (RFC 5802 §9).
  */
 
 import { createHmac } from 'node:crypto';

@@ -11,7 +11,7 @@ function numbersOf(cell: string): number[] {
 }
 
 describe('the table of RFC 2779', () => {
-  const [, section = ''] = readFileSync(`${PROJECT}lib/message/README.md`, 'utf8').split('## RFC 2779');
+  const [, section = ''] = readFileSync(`${PROJECT}docs/internals/conformance.md`, 'utf8').split('## RFC 2779');
   const rows = [...section.matchAll(/^\| ([0-9, -]+) \| (.*?) \| (.*) \| `(.*)` \|$/gm)];
   const required = requirementTable()
     .requirements.map(({ id }) => id)

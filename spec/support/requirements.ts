@@ -3,32 +3,23 @@
  * them, so that titles made from tables are seen as they are.
  *
  *   npm run requirements -- --scope BEEP,IMXP,SASL,TLS --strict
+ *   npm run requirements -- --clause "RFC 3080 §2.6.3"
  *
+ * `--clause` what there is on a clause and its subsections: requirements, specs, decisions, and where code cites it
+ * (`core-01 §4.4.1` and `draft-mrose-imxp-core-01 §4.4.1` are one); `--exact` without the subsections.
  * `--scope` areas to look at (default: all); `--json` everything as JSON; `--strict` exit 1 when a MUST in scope has
  * no spec and is not deferred with a reason, when a title carries an unknown id, or when a spec file cannot be loaded.
  */
 import { relative } from 'node:path';
 import { parseArgs } from 'node:util';
-import Mocha from 'mocha';
+import { clauseReport, writeReport } from './clause-report.js';
 import { areaOf, idsIn, PROJECT, type Requirement, requirementTable, specFiles } from './requirement-table.js';
+import { titlesOf } from './spec-titles.js';
 
 interface Report {
   readonly requirements: readonly (Requirement & { readonly specs: readonly string[]; readonly deferred?: string })[];
   readonly unknown: readonly string[];
   readonly unreadable: readonly { readonly file: string; readonly reason: string }[];
-}
-
-/** Full titles of every spec in a suite, those marked pending left out: they show nothing. */
-function titlesOf(suite: Mocha.Suite): string[] {
-  const own = suite.tests.filter((spec) => !spec.isPending()).map((spec) => spec.fullTitle());
-  return [...own, ...suite.suites.flatMap(titlesOf)];
-}
-
-async function load(file: string): Promise<string[]> {
-  const mocha = new Mocha({ ui: 'bdd' });
-  mocha.addFile(file);
-  await mocha.loadFilesAsync();
-  return titlesOf(mocha.suite);
 }
 
 async function report(scope: ReadonlySet<string>): Promise<Report> {
@@ -38,7 +29,7 @@ async function report(scope: ReadonlySet<string>): Promise<Report> {
   for (const file of specFiles()) {
     const name = relative(PROJECT, file);
     try {
-      for (const title of await load(file)) {
+      for (const { title } of await titlesOf(file)) {
         for (const id of idsIn(title)) specs.set(id, [...(specs.get(id) ?? []), `${name}: ${title}`]);
       }
     } catch (cause) {
@@ -89,12 +80,33 @@ function print(result: Report): void {
 }
 
 const { values } = parseArgs({
-  options: { scope: { type: 'string', default: '' }, json: { type: 'boolean' }, strict: { type: 'boolean' } },
+  options: {
+    scope: { type: 'string', default: '' },
+    clause: { type: 'string' },
+    exact: { type: 'boolean' },
+    json: { type: 'boolean' },
+    strict: { type: 'boolean' },
+  },
 });
-const result = await report(new Set(values.scope.split(',').filter((area) => area !== '')));
-if (values.json) console.log(JSON.stringify(result, null, 2));
-else print(result);
-const wrong = missing(result).some(isMust) || result.unknown.length > 0 || result.unreadable.length > 0;
+
+async function clause(text: string): Promise<void> {
+  try {
+    const found = await clauseReport(text, values.exact);
+    console.log(values.json ? JSON.stringify(found, null, 2) : writeReport(found));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 64;
+  }
+}
+
+async function all(): Promise<void> {
+  const result = await report(new Set(values.scope.split(',').filter((area) => area !== '')));
+  if (values.json) console.log(JSON.stringify(result, null, 2));
+  else print(result);
+  const wrong = missing(result).some(isMust) || result.unknown.length > 0 || result.unreadable.length > 0;
+  process.exitCode = values.strict && wrong ? 1 : 0;
+}
+
+await (values.clause === undefined ? all() : clause(values.clause));
 // Spec files may hold handles open merely by being loaded; everything asked for has been printed.
-process.exitCode = values.strict && wrong ? 1 : 0;
 process.stdout.write('', () => process.exit());

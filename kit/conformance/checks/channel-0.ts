@@ -179,7 +179,7 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
   {
     id: 'channel-0.piggyback-escaped',
     title: 'handles what comes with a start, escaped by entities and numbers',
-    clause: `${START}, §2.2.2.2`,
+    clause: 'RFC 3080 §2.3.1.2, §6.4',
     why: 'CDATA, entities and references by number are the same characters',
     needs: ['account', 'digest', 'imxp'],
     run: (context) =>

@@ -1,4 +1,4 @@
-/** What cannot be read: XML in every way wrong, and messages that are too much (RFC 3080 §2.2.2.2, §8; core-01 §10). */
+/** What cannot be read: XML in every way wrong, and messages that are too much (RFC 3080 §6.4, §8; core-01 §10). */
 import type { Check } from '../check.js';
 import { type Context, causeText } from '../context.js';
 import { Finding } from '../finding.js';
@@ -6,7 +6,7 @@ import { refused } from '../judge.js';
 import * as document from '../peer/documents.js';
 import { askNone, askNothing } from './common.js';
 
-const XML = 'RFC 3080 §2.2.2.2';
+const XML = 'RFC 3080 §6.4';
 const CODES = 'core-01 §10';
 const NEEDS = ['account', 'digest', 'imxp'] as const;
 const DEEP = 20_000;

@@ -52,7 +52,7 @@ export const GREETING_CHECKS: readonly Check[] = [
   {
     id: 'greeting.form',
     title: 'greets with RPY 0 0 and a greeting that can be read',
-    clause: 'RFC 3080 §2.3.1.1, §2.2.2.2',
+    clause: 'RFC 3080 §2.3.1.1, §6.4',
     why: 'whoever cannot read the greeting ends the session',
     async run(context) {
       const peer = await context.connect();
@@ -83,7 +83,7 @@ export const GREETING_CHECKS: readonly Check[] = [
   {
     id: 'greeting.profiles',
     title: 'does not mind profiles it does not know, comments, double quotes and line breaks',
-    clause: 'RFC 3080 §2.3.1.1, §2.2.2.2',
+    clause: 'RFC 3080 §2.3.1.1, §6.4',
     why: 'these are the same document to a reader of XML',
     run: (context) =>
       greetedBy(

@@ -213,7 +213,7 @@ export class RawWebSocket extends Duplex {
   #next(): RawWebSocketFrame | undefined {
     const [first, second] = this.#received;
     if (first === undefined || second === undefined) return undefined;
-    // RFC 6455 §5.2: no extension, so no reserved bit; §5.1: a server does not mask.
+    // RFC 6455 §5.2: no extension, so no reserved bit; RFC 6455 §5.1: a server does not mask.
     if ((first & 0x70) !== 0) throw new Error('a reserved bit is set');
     if ((second & 0x80) !== 0) throw new Error('a server must not mask');
     const short = second & 0x7f;

@@ -88,7 +88,7 @@ class Reader {
   list(): AddressEntry[] {
     const entries: AddressEntry[] = [];
     while (this.#peek() !== undefined) {
-      // RFC 822 §4.1.2: null elements are allowed in lists
+      // RFC 822 §2.7: null elements are allowed in lists
       if (this.#take(',')) continue;
       entries.push(this.#address());
       if (this.#peek() !== undefined && !this.#take(',')) throw this.#fault();

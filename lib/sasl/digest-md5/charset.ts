@@ -35,8 +35,8 @@ export function userSecret(username: string, realm: string, password: string): B
 export const SECRET_VARIANTS = 4;
 
 /**
- * The secrets peers arrive at for the same password, each once: RFC 2831 and Cyrus SASL convert every string, the letter
- * of §2.1.2.1 spares the realm, GNU SASL converts the password only, and some convert nothing. For ASCII it is one.
+ * The secrets peers arrive at for the same password, each once: Cyrus SASL converts every string, the letter of
+ * RFC 2831 §2.1.2.1 spares the realm, GNU SASL converts the password only, and some convert nothing. For ASCII it is one.
  */
 export function userSecrets(username: string, realm: string, password: string): readonly Buffer[] {
   const all = [

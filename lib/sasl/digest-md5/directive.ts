@@ -75,7 +75,7 @@ function takeDirective(scanner: Scanner): Directive {
 /**
  * Reads `1#directive`.
  *
- * @param limit the message must be shorter than this (RFC 2831 §2.1.1: 2048, §2.1.2: 4096)
+ * @param limit the message must be shorter than this (RFC 2831 §2.1.1: 2048, RFC 2831 §2.1.2: 4096)
  * @throws RemoteProtocolError SASL_INVALID
  */
 export function parseDirectives(octets: Buffer, limit: number): readonly Directive[] {

@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import type { ClauseReport } from './support/clause-report.js';
+import { PROJECT } from './support/requirement-table.js';
+
+interface Ran {
+  readonly code: number | string | null | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** `npm run requirements -- ...` */
+function run(...args: string[]): Promise<Ran> {
+  return new Promise((resolve) => {
+    const tsx = `${PROJECT}node_modules/.bin/tsx`;
+    execFile(tsx, [`${PROJECT}spec/support/requirements.ts`, ...args], { cwd: PROJECT }, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : error.code, stdout, stderr }),
+    );
+  });
+}
+
+/** A spec file can be loaded once in a process, so each question has a process of its own. */
+async function ask(clause: string, ...args: string[]): Promise<ClauseReport> {
+  const { code, stdout, stderr } = await run('--clause', clause, '--json', ...args);
+  expect(code, stderr).to.equal(0);
+  return JSON.parse(stdout);
+}
+
+function files(places: readonly { readonly file: string }[]): string[] {
+  return places.map(({ file }) => file);
+}
+
+describe('npm run requirements -- --clause', function () {
+  // Spec files are loaded to read their titles.
+  this.timeout(120_000);
+
+  it('prints requirements with their specs, and the code, of RFC 3081 §3.1.3', async () => {
+    const { code, stdout } = await run('--clause', 'RFC 3081 §3.1.3');
+    expect(code).to.equal(0);
+    expect(stdout).to.match(/^RFC 3081 §3\.1\.3: Mapping the BEEP Core onto TCP$/m);
+    expect(stdout).to.match(/^ {2}REQ-BEEP-0\d\d MUST: .* \[RFC 3081 §3\.1\.3\]$/m);
+    expect(stdout).to.match(/^ {6}spec\/beep\/\S+\.spec\.ts:\d+: beep: .*REQ-BEEP-0\d\d/m);
+    expect(stdout).to.match(/^ {2}lib\/beep\/\S+\.ts:\d+: .*RFC 3081/m);
+  });
+
+  it('knows a draft by its whole name and by its short one', async () => {
+    const whole = await ask('draft-mrose-imxp-core-01 §4.4.1');
+    const short = await ask('core-01 §4.4.1');
+    expect(whole).to.deep.equal(short);
+    expect(short).to.include({ clause: 'core-01 §4.4.1', document: 'draft-mrose-imxp-core-01', title: 'The IMXP' });
+    expect(short.requirements.map(({ id }) => id)).to.include.members(['REQ-IMXP-011', 'REQ-IMXP-015']);
+    for (const { id, specs } of short.requirements) expect(specs, id).to.not.deep.equal([]);
+    expect(short.requirements[0]?.specs[0]).to.have.all.keys('file', 'line', 'title');
+    expect(files(short.code)).to.include('lib/relay/associations.ts');
+    expect(short.decisions.map(({ id }) => id)).to.include('D-CORE-08');
+  });
+
+  it('points at the lines that cite the clause', async () => {
+    const { code, decisions } = await ask('RFC 3080 §2.6.3');
+    expect(code).to.not.deep.equal([]);
+    for (const { file, line, text } of [...code, ...decisions]) {
+      expect(readFileSync(`${PROJECT}${file}`, 'utf8').split('\n')[line - 1]?.trim(), `${file}:${line}`).to.equal(text);
+      expect(text, `${file}:${line}`).to.match(/§2\.6\.3/);
+    }
+  });
+
+  it('takes subsections in and says so, or leaves them out', async () => {
+    const all = await ask('RFC 3081 §3.1');
+    const exact = await ask('RFC 3081 §3.1', '--exact');
+    expect(all.subsections).to.deep.equal(['3.1.1', '3.1.2', '3.1.3', '3.1.4']);
+    expect(exact.subsections).to.deep.equal([]);
+    expect(exact.code.length).to.be.within(1, all.code.length - 1);
+    expect(exact.requirements.length).to.be.below(all.requirements.length);
+    const { stdout } = await run('--clause', 'RFC 3081 §3.1');
+    expect(stdout).to.match(/^With its subsections 3\.1\.1, 3\.1\.2, 3\.1\.3, 3\.1\.4; --exact leaves them out\.$/m);
+  });
+
+  it('says what is wrong with a clause that is none', async () => {
+    const { code, stdout, stderr } = await run('--clause', 'RFC 3080 §9.9');
+    expect(code).to.equal(64);
+    expect(stdout).to.equal('');
+    expect(stderr).to.match(/RFC 3080, "The Blocks Extensible Exchange Protocol Core", has no section 9\.9/);
+  });
+});
