@@ -9,7 +9,7 @@ import type { XmlElement } from '../xml/parse.js';
 import { givenAddress } from './address.js';
 import { Deferred } from './deferred.js';
 import type { Message } from './message.js';
-import { inTime } from './service-timeout.js';
+import { withinTime } from './service-timeout.js';
 import type { Transactions } from './transactions.js';
 
 export interface AccessRequest {
@@ -66,7 +66,7 @@ export class AccessQuestions {
         ...(from === undefined ? {} : { from }),
         ...(signal === undefined ? {} : { signal }),
       });
-      return await inTime(answer.promise, this.#timeoutMs, 'no answer of the access service', signal);
+      return await withinTime(answer.promise, this.#timeoutMs, 'no answer of the access service', signal);
     } finally {
       this.#waiting.delete(answer);
       // RFC 3341 §4.4: the owner is told of the change that was asked for, whoever asked.

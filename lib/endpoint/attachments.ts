@@ -42,7 +42,7 @@ function overriding(): Option {
 }
 
 /** Those that one connection has. */
-export class Attached {
+export class SessionAttachments {
   readonly #byKey = new Map<string, { readonly address: string; readonly transID: number }>();
 
   /** Whether there is any. */

@@ -17,14 +17,14 @@ import { attachRefused, type Connector, type EndpointChannel, type RelayConnecti
 import type { Inbox } from './inbox.js';
 import type { EndpointSettings } from './options.js';
 import type { Outbox } from './outbox.js';
-import { Reception } from './reception.js';
 import { Requests } from './requests.js';
+import { EndpointSession } from './session.js';
 import type { Transactions } from './transactions.js';
 
 export const LEAVING = 'the endpoint was closed';
 
 /** Told what becomes of the connection. */
-export interface ConnectionManagerWatcher {
+export interface ConnectionObserver {
   /** Attached again after a loss. */
   back(): void;
   /** Attached at another relay, without a loss. */
@@ -42,7 +42,7 @@ export interface ConnectionManagerOptions {
   readonly inbox: Inbox;
   readonly outbox: Outbox;
   readonly transactions: Transactions;
-  readonly watcher: ConnectionManagerWatcher;
+  readonly watcher: ConnectionObserver;
 }
 
 export class ConnectionManager {
@@ -54,7 +54,7 @@ export class ConnectionManager {
   /** Whether to take the place of other applications. */
   #override: boolean;
   #state: 'connected' | 'reconnecting' | 'closing' | 'closed' = 'reconnecting';
-  #reception: Reception | undefined;
+  #session: EndpointSession | undefined;
   /** Moved away from; they wait for their last answers. */
   readonly #retiring = new Set<RelayConnection>();
   #closed: Promise<void> | undefined;
@@ -74,7 +74,7 @@ export class ConnectionManager {
   }
 
   get connection(): RelayConnection | undefined {
-    return this.#reception?.connection;
+    return this.#session?.connection;
   }
 
   /** @throws LocalError CLOSED after the end has begun */
@@ -84,36 +84,36 @@ export class ConnectionManager {
 
   /** Connects and attaches. */
   async open(): Promise<void> {
-    const reception = this.#newReception();
-    const connection = await this.#connect(reception);
+    const session = this.#newSession();
+    const connection = await this.#connect(session);
     if (this.#leaving.signal.aborted) {
       await connection.release();
       return;
     }
-    this.#reception = reception;
-    await this.#attachOthers(reception, connection.channel);
+    this.#session = session;
+    await this.#attachOthers(session, connection.channel);
     this.#state = 'connected';
-    this.#begin(reception, connection);
+    this.#begin(session, connection);
   }
 
   async attach(address: string): Promise<void> {
-    const { reception, channel } = this.#present();
+    const { session, channel } = this.#present();
     this.attachments.add(address);
     try {
-      await this.#attach(reception, channel, address);
+      await this.#attach(session, channel, address);
     } catch (error) {
       this.attachments.remove(address);
-      reception.attached.remove(address);
+      session.attached.remove(address);
       throw error;
     }
   }
 
   async terminate(address: string): Promise<void> {
-    const { reception, channel } = this.#present();
-    const transID = reception.attached.transID(address);
+    const { session, channel } = this.#present();
+    const transID = session.attached.transID(address);
     if (transID === undefined) throw new LocalError('ARGUMENT', `${address} is not attached`);
     await this.#requests.ask(channel, { type: 'terminate', transID });
-    reception.attached.remove(address);
+    session.attached.remove(address);
     this.attachments.remove(address);
   }
 
@@ -132,36 +132,36 @@ export class ConnectionManager {
 
   // ---- making it ----------------------------------------------------------------------------------------------------
 
-  #newReception(): Reception {
+  #newSession(): EndpointSession {
     const { connector, inbox, transactions } = this.#options;
-    return new Reception({
+    return new EndpointSession({
       dialect: connector.dialect,
       inbox,
       transactions,
-      terminated: (reception, address) => this.#terminated(reception, address),
-      ended: (reception, error) => this.#ended(reception, error),
+      terminated: (session, address) => this.#terminated(session, address),
+      ended: (session, error) => this.#ended(session, error),
     });
   }
 
-  async #connect(reception: Reception, than?: string): Promise<RelayConnection> {
+  async #connect(session: EndpointSession, than?: string): Promise<RelayConnection> {
     const [first] = this.attachments.addresses;
-    const attach = first === undefined ? undefined : reception.attached.attach(first, this.#override);
-    const connection = await this.#options.connector.open(attach, reception, than);
-    if (reception.over.signal.aborted) throw new TransportError('CONNECTION_LOST', 'lost as soon as it was there');
-    reception.connection = connection;
+    const attach = first === undefined ? undefined : session.attached.attach(first, this.#override);
+    const connection = await this.#options.connector.open(attach, session, than);
+    if (session.over.signal.aborted) throw new TransportError('CONNECTION_LOST', 'lost as soon as it was there');
+    session.connection = connection;
     return connection;
   }
 
-  async #attachOthers(reception: Reception, channel: EndpointChannel): Promise<void> {
-    for (const address of this.attachments.addresses.slice(1)) await this.#attach(reception, channel, address);
+  async #attachOthers(session: EndpointSession, channel: EndpointChannel): Promise<void> {
+    for (const address of this.attachments.addresses.slice(1)) await this.#attach(session, channel, address);
   }
 
-  #begin(reception: Reception, connection: RelayConnection): void {
+  #begin(session: EndpointSession, connection: RelayConnection): void {
     this.#options.outbox.begin(connection);
-    if (connection.preferred === false) void this.#seekBetter(reception, connection);
+    if (connection.preferred === false) void this.#watchPreferred(session, connection);
   }
 
-  async #attach({ attached }: Reception, channel: EndpointChannel, address: string): Promise<void> {
+  async #attach({ attached }: EndpointSession, channel: EndpointChannel, address: string): Promise<void> {
     try {
       await this.#requests.ask(channel, attached.attach(address, this.#override));
     } catch (error) {
@@ -169,25 +169,25 @@ export class ConnectionManager {
     }
   }
 
-  #present(): { readonly reception: Reception; readonly channel: EndpointChannel } {
+  #present(): { readonly session: EndpointSession; readonly channel: EndpointChannel } {
     this.refuseClosed();
-    const reception = this.#reception;
-    const channel = reception?.connection?.channel;
-    if (reception !== undefined && channel !== undefined) return { reception, channel };
+    const session = this.#session;
+    const channel = session?.connection?.channel;
+    if (session !== undefined && channel !== undefined) return { session, channel };
     throw new TransportError('CONNECTION_LOST', 'there is no connection to the relay');
   }
 
   // ---- losing it, and coming back -----------------------------------------------------------------------------------
 
   /** A connection is gone. */
-  #ended(reception: Reception, error: ImxpError | undefined): void {
+  #ended(session: EndpointSession, error: ImxpError | undefined): void {
     if (this.#state === 'closed') return;
     const { inbox, outbox, watcher } = this.#options;
-    if (reception.connection !== undefined) inbox.lose(reception.connection.channel);
-    if (reception !== this.#reception) return;
+    if (session.connection !== undefined) inbox.lose(session.connection.channel);
+    if (session !== this.#session) return;
     const lost = this.#reason ?? error ?? new TransportError('CONNECTION_LOST', 'the relay ended the session');
     this.#reason = undefined;
-    this.#reception = undefined;
+    this.#session = undefined;
     if (this.#state === 'closing') return;
     outbox.fail('CONNECTION_LOST', 'the connection to the relay was lost before it was sent');
     const retrying = this.#backoff !== undefined;
@@ -196,16 +196,16 @@ export class ConnectionManager {
     this.#state = 'reconnecting';
     if (!looping) watcher.lost(lost, retrying);
     if (this.#backoff === undefined) this.#finish(lost);
-    else if (!looping) void this.#comeBack(this.#backoff);
+    else if (!looping) void this.#reconnect(this.#backoff);
   }
 
-  async #comeBack(backoff: Backoff): Promise<void> {
+  async #reconnect(backoff: Backoff): Promise<void> {
     const { signal } = this.#leaving;
     for (;;) {
       await backoff.wait(signal);
       if (signal.aborted) return;
       try {
-        await this.#again();
+        await this.#reopen();
         backoff.reset();
         return;
       } catch (error) {
@@ -219,7 +219,7 @@ export class ConnectionManager {
     }
   }
 
-  async #again(): Promise<void> {
+  async #reopen(): Promise<void> {
     try {
       await this.open();
     } catch (error) {
@@ -231,12 +231,12 @@ export class ConnectionManager {
   }
 
   /** The relay ended an attachment. */
-  #terminated(reception: Reception, address: string): void {
-    if (reception !== this.#reception) return;
+  #terminated(session: EndpointSession, address: string): void {
+    if (session !== this.#session) return;
     // Two that want the same would otherwise drive each other out for ever.
     this.#override = false;
     this.#options.watcher.terminated(address);
-    if (this.#state !== 'connected' || reception.attached.live) return;
+    if (this.#state !== 'connected' || session.attached.live) return;
     const ended: Reply = { code: 421, text: 'the relay ended the attachment' };
     this.#reason = new RefusedError('TERMINATED', ended, `the relay ended the attachment of ${address}`);
     // After the last attachment is gone the session is left, but not before all answers are given and there.
@@ -246,34 +246,34 @@ export class ConnectionManager {
   // ---- a better relay -----------------------------------------------------------------------------------------------
 
   /** Tries the relays that are preferred to the present one, now and then, and moves as soon as one is there again. */
-  async #seekBetter(reception: Reception, connection: RelayConnection): Promise<void> {
+  async #watchPreferred(session: EndpointSession, connection: RelayConnection): Promise<void> {
     const { returnMs } = this.#options.settings.limits;
-    const { signal } = reception.over;
+    const { signal } = session.over;
     while (returnMs > 0 && connection.relay !== undefined) {
       // All endpoints of a relay that was away for a while must not come back to it together.
       await pause(returnMs * (0.5 + Math.random()), signal);
-      if (signal.aborted || this.#state !== 'connected' || this.#reception !== reception) return;
-      if (await this.#move(reception, connection, connection.relay)) return;
+      if (signal.aborted || this.#state !== 'connected' || this.#session !== session) return;
+      if (await this.#move(session, connection, connection.relay)) return;
     }
   }
 
   /** @returns whether there is nothing more to be done from this connection */
-  async #move(old: Reception, connection: RelayConnection, relay: string): Promise<boolean> {
-    const reception = this.#newReception();
+  async #move(old: EndpointSession, connection: RelayConnection, relay: string): Promise<boolean> {
+    const session = this.#newSession();
     try {
-      const better = await this.#connect(reception, relay);
+      const better = await this.#connect(session, relay);
       try {
-        await this.#attachOthers(reception, better.channel);
+        await this.#attachOthers(session, better.channel);
       } catch (error) {
         await better.release();
         throw error;
       }
-      if (this.#state !== 'connected' || this.#reception !== old) {
+      if (this.#state !== 'connected' || this.#session !== old) {
         await better.release();
         return true;
       }
-      this.#reception = reception;
-      this.#begin(reception, better);
+      this.#session = session;
+      this.#begin(session, better);
       this.#options.watcher.moved(better.relay ?? '');
       void this.#retire(old, connection);
       return true;
@@ -283,7 +283,7 @@ export class ConnectionManager {
   }
 
   /** Leaves a connection when all answers are given and there. */
-  async #retire({ attached, over }: Reception, { channel, release }: RelayConnection): Promise<void> {
+  async #retire({ attached, over }: EndpointSession, { channel, release }: RelayConnection): Promise<void> {
     const { inbox, outbox, settings } = this.#options;
     const connection = { channel, release };
     this.#retiring.add(connection);
@@ -310,15 +310,15 @@ export class ConnectionManager {
 
   async #close(): Promise<void> {
     if (this.#state === 'closed') return;
-    const reception = this.#reception;
+    const session = this.#session;
     this.#state = 'closing';
     this.#leaving.abort();
-    if (reception?.connection !== undefined) await this.#leave(reception, reception.connection);
+    if (session?.connection !== undefined) await this.#leave(session, session.connection);
     await Promise.all([...this.#retiring].map(({ release }) => release()));
     this.#finish(undefined);
   }
 
-  async #leave({ attached, over }: Reception, { channel, release }: RelayConnection): Promise<void> {
+  async #leave({ attached, over }: EndpointSession, { channel, release }: RelayConnection): Promise<void> {
     const { inbox, outbox, settings } = this.#options;
     const timeout = new AbortController();
     const late = Promise.race([

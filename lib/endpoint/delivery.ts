@@ -20,7 +20,7 @@ export interface DeliveryOwner {
 }
 
 /** Where the answer goes and what it costs; the endpoint's own business. */
-export interface DeliveryTicket {
+export interface DeliverySource {
   readonly owner: DeliveryOwner;
   readonly channel: EndpointChannel;
   readonly msgno: number;
@@ -48,18 +48,18 @@ export class Delivery {
   /** The operation as it came, with its options. */
   readonly raw: Data;
   /** Set by the endpoint. */
-  readonly ticket: DeliveryTicket;
+  readonly source: DeliverySource;
   readonly #secure: Secure;
   #content: Content | undefined;
   #unsealed: OpenedContent | undefined;
   #message: { readonly found: InstantMessage | undefined } | undefined;
   #state: 'open' | 'answered' | 'void' = 'open';
 
-  constructor(raw: Data, recipients: readonly string[], ticket: DeliveryTicket, secure: Secure) {
+  constructor(raw: Data, recipients: readonly string[], ticket: DeliverySource, secure: Secure) {
     this.originator = raw.originator;
     this.recipients = recipients;
     this.raw = raw;
-    this.ticket = ticket;
+    this.source = ticket;
     this.#secure = secure;
   }
 
@@ -186,7 +186,7 @@ export class Delivery {
   #answer(reply: Reply | undefined): boolean {
     if (this.#state !== 'open') return false;
     this.#state = 'answered';
-    this.ticket.owner.answered(this, reply);
+    this.source.owner.answered(this, reply);
     return true;
   }
 }

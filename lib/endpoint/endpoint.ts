@@ -59,7 +59,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   readonly #settings: EndpointSettings;
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
-  readonly #lifeline: ConnectionManager;
+  readonly #connection: ConnectionManager;
   readonly #transactions = new Transactions();
   #presence: PresenceClient | undefined;
   #access: AccessClient | undefined;
@@ -72,10 +72,10 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     this.#settings = settings;
     const { dialect } = connector;
     const { autoAccept, limits, secure } = settings;
-    const idle = (): void => this.#lifeline.idle();
+    const idle = (): void => this.#connection.idle();
     this.#inbox = new Inbox({ dialect, autoAccept, secure, limits, idle });
     this.#outbox = new Outbox({ dialect, limits, idle });
-    this.#lifeline = new ConnectionManager({
+    this.#connection = new ConnectionManager({
       connector,
       settings,
       inbox: this.#inbox,
@@ -108,14 +108,14 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   /** Like {@link connect}, over connections made elsewhere. */
   static async through(connector: Connector, settings: EndpointSettings): Promise<Endpoint> {
     const endpoint = new Endpoint(connector, settings);
-    endpoint.#lifeline.attachments.add(settings.address);
-    await endpoint.#lifeline.open();
+    endpoint.#connection.attachments.add(settings.address);
+    await endpoint.#connection.open();
     return endpoint;
   }
 
   /** The addresses this endpoint wants to be attached as; the first is the originator unless `from` says otherwise. */
   get addresses(): readonly string[] {
-    return this.#lifeline.attachments.addresses;
+    return this.#connection.attachments.addresses;
   }
 
   /** The dialect spoken with the relay; services are asked in its form. */
@@ -187,12 +187,12 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
 
   /** Whether there is a connection to the relay. */
   get connected(): boolean {
-    return this.#lifeline.connected;
+    return this.#connection.connected;
   }
 
   /** Where the relay is that it is connected to. */
   get relay(): string | undefined {
-    return this.#lifeline.connection?.relay;
+    return this.#connection.connection?.relay;
   }
 
   /** Data sent or waiting to be sent, without an answer yet. */
@@ -208,7 +208,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    * await fred.attach('fred/appl=wb@example.com');
    */
   attach(address: string): Promise<void> {
-    return this.#lifeline.attach(address);
+    return this.#connection.attach(address);
   }
 
   /**
@@ -219,7 +219,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    * await fred.terminate('fred/appl=wb@example.com');
    */
   terminate(address: string): Promise<void> {
-    return this.#lifeline.terminate(address);
+    return this.#connection.terminate(address);
   }
 
   /**
@@ -293,7 +293,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    * fred.submit(tick, sink);
    */
   submit(encoded: Encoded, sink: SendSink): void {
-    this.#lifeline.refuseClosed();
+    this.#connection.refuseClosed();
     this.#outbox.submit(encoded, sink);
   }
 
@@ -325,7 +325,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    * await fred.close();
    */
   close(): Promise<void> {
-    return this.#lifeline.close();
+    return this.#connection.close();
   }
 
   /** Has the reports of a timed message go to where the application wants them. */
@@ -363,7 +363,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   #submitted(encoded: Encoded, signal: Ending, accepted: () => void, failed: (reason: unknown) => void): void {
-    this.#lifeline.refuseClosed();
+    this.#connection.refuseClosed();
     this.#outbox.submitUntil(signal, encoded, accepted, failed);
   }
 }

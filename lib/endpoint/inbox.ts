@@ -12,8 +12,8 @@ import type { Secure } from '../message/smime/secure.js';
 import { events } from '../ops/events.js';
 import type { EndpointChannel } from './connection.js';
 import { Delivery, type DeliveryOwner } from './delivery.js';
+import { DuplicateFilter } from './duplicate-filter.js';
 import type { EndpointLimits } from './options.js';
-import { Redeliveries } from './redeliveries.js';
 
 /** Takes each delivery as it arrives; see {@link Endpoint.receive}. */
 export type DeliveryHandler = (delivery: Delivery) => void | Promise<void>;
@@ -48,7 +48,7 @@ export class Inbox implements DeliveryOwner {
   readonly #unanswered = new Set<Delivery>();
   /** How many of them by connection. */
   readonly #due = new Map<EndpointChannel, number>();
-  readonly #redeliveries = new Redeliveries();
+  readonly #duplicates = new DuplicateFilter();
   #settling: (() => void)[] = [];
   #octets = 0;
   #held = 0;
@@ -77,7 +77,7 @@ export class Inbox implements DeliveryOwner {
       channel.consume(octets);
       return;
     }
-    if (this.#redeliveries.repeats(data)) {
+    if (this.#duplicates.repeats(data)) {
       this.#reply(channel, msgno, undefined);
       channel.consume(octets);
       return;
@@ -135,9 +135,9 @@ export class Inbox implements DeliveryOwner {
 
   /** A connection is gone, and with it whatever could be answered on it; the relay has told the senders. */
   lose(channel: EndpointChannel): void {
-    this.#redeliveries.lose();
+    this.#duplicates.lose();
     for (const delivery of this.#unanswered) {
-      if (delivery.ticket.channel !== channel) continue;
+      if (delivery.source.channel !== channel) continue;
       delivery.lose();
       this.#forget(delivery);
     }
@@ -171,8 +171,8 @@ export class Inbox implements DeliveryOwner {
   }
 
   answered(delivery: Delivery, reply: Reply | undefined): void {
-    const { channel, msgno, held } = delivery.ticket;
-    if (reply === undefined) this.#redeliveries.accepted(delivery.raw);
+    const { channel, msgno, held } = delivery.source;
+    if (reply === undefined) this.#duplicates.accepted(delivery.raw);
     this.#forget(delivery);
     this.#reply(channel, msgno, reply);
     if (held > 0) channel.consume(held);
@@ -180,7 +180,7 @@ export class Inbox implements DeliveryOwner {
   }
 
   #forget(delivery: Delivery): void {
-    const { channel, octets, held } = delivery.ticket;
+    const { channel, octets, held } = delivery.source;
     this.#unanswered.delete(delivery);
     this.#octets -= octets;
     this.#held -= held;
@@ -232,13 +232,13 @@ export class Inbox implements DeliveryOwner {
 
   /** The application has processed it, whether or not the relay can still be told so. */
   #done(delivery: Delivery): void {
-    if (!delivery.accept() && delivery.lost) this.#redeliveries.late(delivery.raw);
+    if (!delivery.accept() && delivery.lost) this.#duplicates.late(delivery.raw);
   }
 
   #failed(delivery: Delivery, error: unknown): void {
     const reply = error instanceof ImxpError ? error.reply : undefined;
     // An error without a reply is the application's own fault: the sender learns only that it happened.
-    if (reply === undefined) events.fault.publish({ session: delivery.ticket.channel.id, error });
+    if (reply === undefined) events.fault.publish({ session: delivery.source.channel.id, error });
     delivery.refuse(reply ?? FAILED);
   }
 

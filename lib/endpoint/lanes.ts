@@ -10,7 +10,7 @@ import type { ReplySink } from '../transport/channel.js';
 import type { EndpointChannel, RelayConnection } from './connection.js';
 
 /** What takes a lane. */
-export interface Travelling extends ReplySink {
+export interface OutboundData extends ReplySink {
   readonly payload: Payload;
   readonly octets: number;
   /** Normalised addresses. */
@@ -24,7 +24,7 @@ export class Lane {
   readonly further: boolean;
   /** Takes nothing new: it is closed when its answers are there. */
   retired = false;
-  #waiting: Travelling[] = [];
+  #waiting: OutboundData[] = [];
   #waitingOctets = 0;
 
   constructor(channel: EndpointChannel | undefined) {
@@ -44,7 +44,7 @@ export class Lane {
     return !this.retired && this.channel?.open !== false;
   }
 
-  send(travelling: Travelling): void {
+  send(travelling: OutboundData): void {
     if (this.channel !== undefined) {
       this.channel.request(travelling.payload, travelling);
       return;
@@ -58,7 +58,7 @@ export class Lane {
     for (const travelling of this.takeWaiting()) this.send(travelling);
   }
 
-  takeWaiting(): Travelling[] {
+  takeWaiting(): OutboundData[] {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingOctets = 0;
@@ -130,7 +130,7 @@ export class Lanes {
   }
 
   /** The connection is gone. @returns what had not left, because its lane was still being opened */
-  end(): Travelling[] {
+  end(): OutboundData[] {
     const unsent = this.#lanes.flatMap((lane) => lane.takeWaiting());
     this.#lanes = [];
     this.#retired = [];

@@ -7,7 +7,7 @@ import { certainlyUnsent, type Unanswered } from '../imxp/certainty.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { whenAborted } from '../transport/abort.js';
 import type { RelayConnection } from './connection.js';
-import { type Lane, Lanes, type Travelling } from './lanes.js';
+import { type Lane, Lanes, type OutboundData } from './lanes.js';
 import type { Encoded } from './message.js';
 import type { EndpointLimits } from './options.js';
 
@@ -23,7 +23,7 @@ export interface SendSink {
 }
 
 /** One Data on its way. */
-export class Submission implements Travelling {
+export class Submission implements OutboundData {
   readonly #outbox: Outbox;
   readonly #encoded: Encoded;
   readonly sink: SendSink;
@@ -194,7 +194,7 @@ export class Outbox {
   }
 
   answered(submission: Submission, kind: 'RPY' | 'ERR', payload: Buffer): void {
-    const error = this.verdict(kind, payload);
+    const error = this.interpret(kind, payload);
     if (submission.lane?.further === true && !this.#proven && this.#doubtful(submission, error)) return;
     this.#done(submission);
     if (error === undefined) submission.sink.accepted();
@@ -209,7 +209,7 @@ export class Outbox {
   }
 
   /** What an answer means: undefined for ok. */
-  verdict(kind: 'RPY' | 'ERR', payload: Buffer): ImxpError | undefined {
+  interpret(kind: 'RPY' | 'ERR', payload: Buffer): ImxpError | undefined {
     if (kind === 'RPY' && payload.equals(this.#dialect.ok)) return undefined;
     try {
       const reply = this.#dialect.decodeReply(payload);
@@ -236,7 +236,7 @@ export class Outbox {
     }
     first.channel.request(submission.payload, {
       replied: (kind, payload) => {
-        const again = this.verdict(kind, payload);
+        const again = this.interpret(kind, payload);
         if (!(again instanceof RefusedError && again.reply.code === NOT_AUTHORIZED)) this.#lanes.confine();
         submission.lane = first;
         this.answered(submission, kind, payload);

@@ -34,7 +34,7 @@ export interface FeedOptions<Item> {
 }
 
 /** A feed as its endpoint sees it, whatever its items are. */
-export interface Ongoing {
+export interface ActiveFeed {
   covers(type: 'subscribe' | 'watch', key: string, originator: string): boolean;
   again(): Promise<XmlElement>;
   refresh(): void;
@@ -45,7 +45,7 @@ export interface Ongoing {
  * What comes of a subscription or watch, one by one. The loop ends when the time is over, when it is left, or with
  * {@link end}; it throws when the publisher withdraws his permission (RefusedError 537) or the endpoint is lost for good.
  */
-export class Feed<Item> implements AsyncIterable<Item>, Ongoing {
+export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
   readonly transID: number;
   readonly #options: FeedOptions<Item>;
   #expires = 0;

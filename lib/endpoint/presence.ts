@@ -18,9 +18,9 @@ import { givenAddress } from './address.js';
 import { Deferred } from './deferred.js';
 import { checkKeys, type Keys } from './keys.js';
 import type { Message } from './message.js';
-import { Feed, type Ongoing } from './presence-feed.js';
+import { type ActiveFeed, Feed } from './presence-feed.js';
 import { infoOf, type PresenceInfo, type PresenceUpdate, tupleOf } from './presence-info.js';
-import { inTime } from './service-timeout.js';
+import { withinTime } from './service-timeout.js';
 import type { Transactions } from './transactions.js';
 
 export interface PresenceRequest {
@@ -67,7 +67,7 @@ export class PresenceClient {
   readonly #endpoint: PresenceEndpoint;
   readonly #transactions: Transactions;
   readonly #timeoutMs: number;
-  readonly #feeds = new Set<Ongoing>();
+  readonly #feeds = new Set<ActiveFeed>();
 
   /** See {@link Endpoint.presence}. */
   constructor(endpoint: PresenceEndpoint, transactions: Transactions, timeoutMs: number) {
@@ -286,7 +286,7 @@ export class PresenceClient {
   }
 
   #within<T>(answer: Promise<T>, { signal }: PresenceRequest): Promise<T> {
-    return inTime(answer, this.#timeoutMs, NO_ANSWER, signal);
+    return withinTime(answer, this.#timeoutMs, NO_ANSWER, signal);
   }
 
   /** The presence service of the domain somebody is in. */

@@ -5,16 +5,16 @@ import type { Attach, Terminate } from '../imxp/operation.js';
 import type { EndpointChannel } from './connection.js';
 
 /** Who reads answers. */
-export interface Judge {
+export interface ReplyInterpreter {
   /** @returns undefined for ok */
-  verdict(kind: 'RPY' | 'ERR', payload: Buffer): ImxpError | undefined;
+  interpret(kind: 'RPY' | 'ERR', payload: Buffer): ImxpError | undefined;
 }
 
 export class Requests {
   readonly #dialect: Dialect;
-  readonly #judge: Judge;
+  readonly #judge: ReplyInterpreter;
 
-  constructor(dialect: Dialect, judge: Judge) {
+  constructor(dialect: Dialect, judge: ReplyInterpreter) {
     this.#dialect = dialect;
     this.#judge = judge;
   }
@@ -24,7 +24,7 @@ export class Requests {
     return new Promise((resolve, reject) => {
       channel.request(this.#dialect.encode(operation), {
         replied: (kind, payload) => {
-          const error = this.#judge.verdict(kind, payload);
+          const error = this.#judge.interpret(kind, payload);
           if (error === undefined) resolve();
           else reject(error);
         },

@@ -8,7 +8,7 @@ import { Deferred } from './deferred.js';
  * @param what is late, for the error
  * @throws TransportError TIMED_OUT; the signal's reason when it is aborted
  */
-export async function inTime<T>(
+export async function withinTime<T>(
   answer: Promise<T>,
   ms: number,
   what: string,

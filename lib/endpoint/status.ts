@@ -16,7 +16,7 @@ import { checkKeys, type Keys } from './keys.js';
 import type { Message } from './message.js';
 import type { OptionInit } from './option.js';
 import { type RelayReport, recipientStatus } from './report.js';
-import { inTime } from './service-timeout.js';
+import { withinTime } from './service-timeout.js';
 import type { Transactions } from './transactions.js';
 
 /** The answer to a Data, and what the relays reported. */
@@ -88,16 +88,16 @@ export class StatusClient {
   /** See {@link Endpoint.status}. */
   async status(message: Message, options: StatusOptions = {}): Promise<Status> {
     checkKeys(options, STATUS_KEYS, 'status');
-    const { targetHop = 'final', reportTimeoutMs = this.#patienceMs } = options;
-    const collection = new Collection(message, targetHop, givenAddress(this.#originator(message)).domain);
-    const transID = this.#transactions.begin(undefined, (element, service) => collection.take(element, service));
+    const { targetHop = 'final', reportTimeoutMs = this.#reportTimeoutMs } = options;
+    const collector = new ReportCollector(message, targetHop, givenAddress(this.#originator(message)).domain);
+    const transID = this.#transactions.begin(undefined, (element, service) => collector.take(element, service));
     const request: OptionInit = { internal: 'statusRequest', targetHop, transID };
     try {
       const reply = await this.#send({ ...message, options: [...(message.options ?? []), request] });
-      const ms = collection.elapsed;
-      collection.answered(reply, ms);
-      const complete = await this.#collected(collection, reportTimeoutMs, message.signal);
-      return { ...reply, ms, reports: collection.reports, complete };
+      const ms = collector.elapsed;
+      collector.answered(reply, ms);
+      const complete = await this.#collected(collector, reportTimeoutMs, message.signal);
+      return { ...reply, ms, reports: collector.reports, complete };
     } finally {
       // A relay may report later than that; the application would not know what on.
       this.#transactions.retire(transID);
@@ -115,7 +115,7 @@ export class StatusClient {
   /** See {@link Endpoint.ping}. */
   async ping(address: string, probing: ProbeOptions = {}): Promise<Echo> {
     checkKeys(probing, PROBE_KEYS, 'ping');
-    const { reportTimeoutMs = this.#patienceMs, ...options } = probing;
+    const { reportTimeoutMs = this.#reportTimeoutMs, ...options } = probing;
     if (this.#endpoint.dialect === 'apex') return await this.#reported(address, reportTimeoutMs, options);
     const begin = performance.now();
     const reply = await this.#send(probe(address, options));
@@ -134,7 +134,7 @@ export class StatusClient {
     return { code: outcome.code, text: outcome.text, ms: report.ms };
   }
 
-  get #patienceMs(): number {
+  get #reportTimeoutMs(): number {
     return this.#endpoint.dialect === 'apex' ? DELIVERY_TIMEOUT_MS : REPORT_TIMEOUT_MS;
   }
 
@@ -148,14 +148,14 @@ export class StatusClient {
     }
   }
 
-  async #collected(collection: Collection, ms: number, signal: AbortSignal | undefined): Promise<boolean> {
+  async #collected(collector: ReportCollector, ms: number, signal: AbortSignal | undefined): Promise<boolean> {
     try {
-      await inTime(collection.complete, ms, 'not all reports came', signal);
+      await withinTime(collector.complete, ms, 'not all reports came', signal);
     } catch (error) {
       if (signal?.aborted === true) throw error;
       return false;
     }
-    if (collection.graceMs > 0) await pause(collection.graceMs, signal ?? new AbortController().signal);
+    if (collector.graceMs > 0) await pause(collector.graceMs, signal ?? new AbortController().signal);
     return true;
   }
 
@@ -192,7 +192,7 @@ function probe(address: string, options: { readonly from?: string; readonly sign
 }
 
 /** The reports on one Data. */
-class Collection {
+class ReportCollector {
   readonly complete: Promise<void>;
   readonly #done = new Deferred<void>();
   readonly #begin = performance.now();
@@ -232,7 +232,7 @@ class Collection {
   answered(reply: Reply, ms: number): void {
     this.#reply = reply;
     this.#answerMs = ms;
-    this.#look();
+    this.#check();
   }
 
   /** @throws RemoteProtocolError for what is no report */
@@ -246,10 +246,10 @@ class Collection {
       // Whoever reports a failure is the last on the way of that recipient.
       if (reply.code !== OK.code) heard?.add(END);
     }
-    this.#look();
+    this.#check();
   }
 
-  #look(): void {
+  #check(): void {
     if (this.#reply === undefined) return;
     for (const [key, heard] of this.#heard) if (!this.#satisfied(addressOf(key)?.domain ?? '', heard)) return;
     this.#done.resolve();

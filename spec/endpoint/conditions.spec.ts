@@ -1,6 +1,6 @@
 import { expect } from 'chai';
+import { DuplicateFilter } from '../../lib/endpoint/duplicate-filter.js';
 import type { Endpoint } from '../../lib/endpoint/endpoint.js';
-import { Redeliveries } from '../../lib/endpoint/redeliveries.js';
 import type { RelayReport } from '../../lib/endpoint/report.js';
 import { LocalError, RefusedError } from '../../lib/errors.js';
 import { readTiming } from '../../lib/imxp/vocabulary/party.js';
@@ -172,7 +172,7 @@ describe('endpoint/redeliveries', () => {
   const held = (transID: number) => data(FRED, [BARNEY], [hold({ transID })]);
 
   it('recognises what was accepted before a loss, once', () => {
-    const redeliveries = new Redeliveries();
+    const redeliveries = new DuplicateFilter();
     redeliveries.accepted(held(1));
     expect(redeliveries.repeats(held(1)), 'the connection lives').to.equal(false);
     redeliveries.lose();
@@ -181,14 +181,14 @@ describe('endpoint/redeliveries', () => {
   });
 
   it('recognises what was accepted too late to be told', () => {
-    const redeliveries = new Redeliveries();
+    const redeliveries = new DuplicateFilter();
     redeliveries.lose();
     redeliveries.late(held(3));
     expect(redeliveries.repeats(held(3))).to.equal(true);
   });
 
   it('takes nothing for a repetition that has no transID, was not held, or says something else', () => {
-    const redeliveries = new Redeliveries();
+    const redeliveries = new DuplicateFilter();
     const plain = data(FRED, [BARNEY]);
     const other = { ...held(4), dataContent: { name: 'Note', inner: Buffer.from('<other />') } };
     for (const one of [held(0), plain, held(4)]) redeliveries.accepted(one);

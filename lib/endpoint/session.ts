@@ -6,7 +6,7 @@ import { type ImxpError, RemoteProtocolError, type Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data, Operation, Terminate } from '../imxp/operation.js';
 import { isProbe } from '../imxp/probe.js';
-import { Attached } from './attachments.js';
+import { SessionAttachments } from './attachments.js';
 import type { EndpointChannel, Receiver, RelayConnection } from './connection.js';
 import type { Inbox } from './inbox.js';
 import type { Transactions } from './transactions.js';
@@ -15,25 +15,25 @@ const NOT_ATTACHED: Reply = { code: 550, text: 'not attached as this endpoint' }
 const NOT_FOR_ENDPOINTS: Reply = { code: 550, text: 'an endpoint takes no such operation' };
 const UNKNOWN_TRANSACTION: Reply = { code: 550, text: 'no attachment has this transID' };
 
-export interface ReceptionOptions {
+export interface EndpointSessionOptions {
   readonly dialect: Dialect;
   readonly inbox: Inbox;
   readonly transactions: Transactions;
   /** The relay ended an attachment. */
-  terminated(reception: Reception, address: string): void;
+  terminated(session: EndpointSession, address: string): void;
   /** The connection is gone. */
-  ended(reception: Reception, error: ImxpError | undefined): void;
+  ended(session: EndpointSession, error: ImxpError | undefined): void;
 }
 
-export class Reception implements Receiver {
-  readonly attached = new Attached();
+export class EndpointSession implements Receiver {
+  readonly attached = new SessionAttachments();
   /** Aborted when the connection is gone. */
   readonly over = new AbortController();
   /** Set when it is there. */
   connection: RelayConnection | undefined;
-  readonly #options: ReceptionOptions;
+  readonly #options: EndpointSessionOptions;
 
-  constructor(options: ReceptionOptions) {
+  constructor(options: EndpointSessionOptions) {
     this.#options = options;
   }
 

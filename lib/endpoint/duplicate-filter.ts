@@ -13,7 +13,7 @@ const REMEMBERED = 512;
 /** A peer that gives no transID of its own gives them all the same. */
 const NO_TRANS_ID = 0;
 
-export class Redeliveries {
+export class DuplicateFilter {
   /** Accepted on connections that live. */
   #accepted = new Set<string>();
   /** Accepted before a connection was lost. */
