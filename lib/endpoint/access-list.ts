@@ -1,6 +1,6 @@
 /**
- * Changing a list of access entries so that one actor may do more or less, and everybody else as much as before (IMXP
- * access-01 §3: the first entry that matches decides). Pure.
+ * Edits a list of access entries so that one actor may do more or less while everybody else may do as much as before
+ * (access-01 §3: the first matching entry decides). Pure functions.
  */
 import { LocalError } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
@@ -8,7 +8,7 @@ import { type AccessEntry, isAction } from '../imxp/vocabulary/access.js';
 import { type ActorPattern, covers, parseActor, writeActor } from '../imxp/vocabulary/actor.js';
 import { givenAddress } from './address.js';
 
-/** What `all` is spelled out as where some of it is denied: the tokens of the services there are. */
+/** Every action there is. `all` is expanded to these when part of it is denied. */
 export const KNOWN: readonly string[] = [
   'core:data',
   'access:get',
@@ -23,9 +23,9 @@ const EVERYTHING = ['all:all'];
 const SERVICE = /^(?:imxp|apex)=/i;
 
 /**
- * The list in which an actor may do these things besides what it may do already, and so may its subaddresses.
+ * Returns the list after granting an actor and its subaddresses these actions in addition to those it has.
  *
- * @throws LocalError ARGUMENT: no actor or no action
+ * @throws LocalError ARGUMENT when the actor or an action is not valid, or no action is given
  */
 export function allowed(
   list: readonly AccessEntry[],
@@ -37,22 +37,23 @@ export function allowed(
   return changed(list, owner, actor, (now) => more(now, actions));
 }
 
-/** @throws LocalError ARGUMENT: no action */
+/** @throws LocalError ARGUMENT when no action is given or one is not valid */
 export function checkAllowed(actions: readonly string[]): void {
   checkActions(actions);
-  if (actions.length === 0) throw new LocalError('ARGUMENT', 'say what to allow, for instance core:data');
+  if (actions.length === 0)
+    throw new LocalError('ARGUMENT', 'no action given; name what to allow, for example core:data');
 }
 
-/** What is granted when these actions are granted as well. */
+/** The granted actions after adding these. */
 export function more(now: readonly string[], actions: readonly string[]): string[] {
   return [...now, ...actions.filter((action) => !grants(now, action))];
 }
 
 /**
- * The list in which an actor may not do these things, or nothing at all when there are none. An endpoint cannot evade it by
- * one of its subaddresses, not even by one that has an entry of its own.
+ * Returns the list after taking these actions from an actor, or all actions when none are given. Subaddresses of an
+ * endpoint lose them too, even one that has an entry of its own.
  *
- * @throws LocalError ARGUMENT: no actor, no action, or the owner would lose the way to change the list
+ * @throws LocalError ARGUMENT when the actor or an action is not valid, or the owner could no longer change the list
  */
 export function denied(
   list: readonly AccessEntry[],
@@ -68,20 +69,20 @@ export function denied(
   return changed(left, owner, actor, (now) => less(now, actions));
 }
 
-/** @throws LocalError ARGUMENT: no action, or the owner would lose the way to change what is granted */
+/** @throws LocalError ARGUMENT when an action is not valid, or the owner could no longer change what is granted */
 export function checkDenied(owner: string, actor: string, actions: readonly string[]): void {
   checkActions(actions);
   if (givenAddress(owner).key === addressOf(actor)?.key && (actions.length === 0 || grants(actions, 'access:set'))) {
-    throw new LocalError('ARGUMENT', `without access:set ${owner} could not change this list again`);
+    throw new LocalError('ARGUMENT', `${owner} must keep access:set; without it nobody could change this list again`);
   }
 }
 
-/** What is still granted without these actions; nothing when there are none. */
+/** The granted actions after removing these; empty when no actions are named. */
 export function less(now: readonly string[], actions: readonly string[]): string[] {
   return actions.length === 0 ? [] : now.flatMap((granted) => without(granted, actions));
 }
 
-/** The list in which an actor and its subaddresses may do exactly this. @throws as {@link allowed} */
+/** Returns the list after granting an actor and its subaddresses exactly these actions. @throws as {@link allowed} */
 export function replaced(
   list: readonly AccessEntry[],
   owner: string,
@@ -92,23 +93,25 @@ export function replaced(
   return changed(list, owner, actor, () => actions);
 }
 
-/** What the entry that decides for an actor grants. @throws LocalError ARGUMENT: no actor */
+/**
+ * The actions granted by the entry that decides for an actor. @throws LocalError ARGUMENT when the actor is not valid
+ */
 export function granted(list: readonly AccessEntry[], owner: string, actor: string): readonly string[] {
   const pattern = patternOf(actor);
   return list.find((entry) => covers(patternOf(entry.actor), pattern))?.actions ?? implicitActions(owner, pattern);
 }
 
-/** The entry of exactly that actor. @throws LocalError ARGUMENT: no actor */
+/** The entry whose actor is exactly this one. @throws LocalError ARGUMENT when the actor is not valid */
 export function entryFor(list: readonly AccessEntry[], actor: string): AccessEntry | undefined {
   const pattern = patternOf(actor);
   return list.find((entry) => same(patternOf(entry.actor), pattern));
 }
 
 /**
- * Whom an entry for an actor is written for: an endpoint is named together with all its subaddresses, because whoever has the
- * endpoint can use any of them. A subaddress, a service and a pattern stand for themselves.
+ * The actors to write entries for when one is named: an endpoint stands for itself and all its subaddresses, because
+ * whoever has the endpoint can use any of them. A subaddress, a service and a pattern stand for themselves.
  *
- * @throws LocalError ARGUMENT: no actor
+ * @throws LocalError ARGUMENT when the actor is not valid
  */
 export function withSubaddresses(actor: string): readonly string[] {
   const { kind, local, ...domains } = patternOf(actor);
@@ -116,7 +119,7 @@ export function withSubaddresses(actor: string): readonly string[] {
   return [actor, writeActor({ kind: 'subaddresses', local, ...domains })];
 }
 
-/** The list with the owner in front, unless the owner may change it anyway. */
+/** The list, with an entry for the owner put first unless the owner may already change it. */
 export function keepingOwner(list: readonly AccessEntry[], owner: string): readonly AccessEntry[] {
   const decides = list.find((entry) => covers(patternOf(entry.actor), patternOf(owner)));
   if (decides === undefined || grants(decides.actions, 'access:set')) return list;
@@ -135,7 +138,7 @@ function changed(
   return result;
 }
 
-/** Gives the entry that decides for an actor other actions, or puts one before the entry that decides for others too. */
+/** Changes the entry of an actor, or inserts one before the entry that decides for this actor and others. */
 function changedOne(
   list: readonly AccessEntry[],
   owner: string,
@@ -147,14 +150,14 @@ function changedOne(
   const decides = at < 0 ? undefined : list[at];
   const present = decides?.actions ?? implicitActions(owner, pattern);
   const entry = { actor, actions: change(present) };
-  // An entry of the same actor further down was never reached.
+  // An entry for the same actor further down could never be reached.
   const others = list.filter((other) => other === decides || !same(patternOf(other.actor), pattern));
   const place = decides === undefined ? others.length : others.indexOf(decides);
   const replaced = decides !== undefined && same(patternOf(decides.actor), pattern) ? 1 : 0;
   return [...keepingOwner(others.toSpliced(place, replaced, entry), owner)];
 }
 
-/** What the entries that are always appended grant to all whom a pattern names. */
+/** What the implicit entries at the end of every list grant to the actors that a pattern names. */
 function implicitActions(owner: string, { kind, local, domain }: ActorPattern): readonly string[] {
   const own = givenAddress(owner);
   if (kind === 'services' || (kind === 'literal' && SERVICE.test(local))) {
@@ -168,7 +171,7 @@ export function patternOf(actor: string): ActorPattern {
   if (pattern !== undefined) return pattern;
   throw new LocalError(
     'ARGUMENT',
-    `${JSON.stringify(actor)} is no actor: write local@domain, *@domain, *@* or imxp=*@*`,
+    `${JSON.stringify(actor)} is not an actor; write local@domain, *@domain, *@* or imxp=*@*`,
   );
 }
 
@@ -186,7 +189,7 @@ function includes(granted: string, action: string): boolean {
   return (service === 'all' || service === asked) && (operation === 'all' || operation === wanted);
 }
 
-/** What is left of a granted action. */
+/** What remains of a granted action after some are taken away. */
 function without(granted: string, actions: readonly string[]): readonly string[] {
   if (actions.some((action) => includes(action, granted))) return [];
   if (!actions.some((action) => includes(granted, action))) return [granted];
@@ -196,7 +199,10 @@ function without(granted: string, actions: readonly string[]): readonly string[]
 export function checkActions(actions: readonly string[]): void {
   for (const action of actions) {
     if (!isAction(action)) {
-      throw new LocalError('ARGUMENT', `${JSON.stringify(action)} is no action: write service:operation, as core:data`);
+      throw new LocalError(
+        'ARGUMENT',
+        `${JSON.stringify(action)} is not an action; write service:operation, for example core:data`,
+      );
     }
   }
 }

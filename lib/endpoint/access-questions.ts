@@ -1,7 +1,4 @@
-/**
- * Questions to an access service and their answers, whatever they are about. Knows how an endpoint sends and is told;
- * nothing of lists and entries.
- */
+/** Sends requests to an access service and awaits the answers. Knows nothing of lists and entries. */
 import type { AccessEntry } from '../imxp/vocabulary/access.js';
 import type { Form } from '../imxp/vocabulary/form.js';
 import { readServiceReply } from '../imxp/vocabulary/reply.js';
@@ -13,9 +10,9 @@ import { withinTime } from './service-timeout.js';
 import type { Transactions } from './transactions.js';
 
 export interface AccessRequest {
-  /** Whose list; default the first address attached. */
+  /** Whose list it is; default: the first attached address. */
   readonly owner?: string;
-  /** Who asks; default the first address attached. */
+  /** Who asks; default: the first attached address. */
   readonly from?: string;
   readonly signal?: AbortSignal;
 }
@@ -28,7 +25,7 @@ export interface AccessEntryInfo extends AccessEntry {
 /** What the client needs of an endpoint. */
 export interface AccessEndpoint {
   readonly addresses: readonly string[];
-  /** In whose form services are asked. */
+  /** The dialect in which services are asked. */
   readonly dialect: Form;
   send(message: Message): Promise<void>;
 }
@@ -66,23 +63,24 @@ export class AccessQuestions {
         ...(from === undefined ? {} : { from }),
         ...(signal === undefined ? {} : { signal }),
       });
-      return await withinTime(answer.promise, this.#timeoutMs, 'no answer of the access service', signal);
+      return await withinTime(answer.promise, this.#timeoutMs, 'the access service did not answer', signal);
     } finally {
       this.#waiting.delete(answer);
-      // RFC 3341 §4.4: the owner is told of the change that was asked for, whoever asked.
+      // RFC 3341 §4.4: the owner is also notified of a change that they asked for themselves.
       this.#transactions.retire(transID);
     }
   }
 
-  /** The connection is gone: whether what was asked for is done is unknown, and nobody will say. */
+  /** Fails what is outstanding: the connection is gone, so whether the requests were carried out is unknown. */
   lose(error: Error): void {
     for (const answer of this.#waiting) answer.reject(error);
   }
 }
 
-/** What a service replied; an element that is no reply is what it should not have said. */
+/** The reply in a service's answer; any other element counts as 501. */
 export function replyIn(element: XmlElement): { readonly code: number; readonly text: string } {
-  if (element.name !== 'reply') return { code: 501, text: `the access service answered with ${element.name}` };
+  if (element.name !== 'reply')
+    return { code: 501, text: `the access service answered with an unexpected element, ${element.name}` };
   const { code, text } = readServiceReply(element);
   return { code, text };
 }

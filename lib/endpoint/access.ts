@@ -1,6 +1,7 @@
 /**
- * The endpoint's side of the access service: reading who may do what, and changing it. An endpoint attached with IMXP changes
- * the list of an owner (access-01 §4), one attached with APEX single entries (RFC 3341 §4). Knows nothing of connections.
+ * Client of the access service: reads who may do what, and changes it. An endpoint attached with IMXP changes the whole
+ * list of an owner (access-01 §4); one attached with APEX changes single entries (RFC 3341 §4). Knows nothing of
+ * connections.
  */
 import { LocalError, RefusedError } from '../errors.js';
 import {
@@ -49,9 +50,9 @@ export interface AccessInfo {
 
 const KEYS: Keys<AccessRequest> = { owner: true, from: true, signal: true };
 
-/** Somebody else may change the same list; so often in a row he hardly does. */
+/** Attempts at changing a list that somebody else changes at the same time. */
 const ATTEMPTS = 5;
-/** access-01 §4.3 step 5: the list has been changed since it was read. */
+/** access-01 §4.3 step 5: the list has changed since it was read. */
 const CHANGED = 555;
 
 export class AccessClient {
@@ -65,10 +66,10 @@ export class AccessClient {
   }
 
   /**
-   * Reads an access list. Lists are a thing of IMXP: an APEX service that knows nothing of it refuses with 501.
+   * Reads an access list. Only IMXP has lists: a service that speaks only APEX refuses with 501.
    *
-   * @throws RefusedError REFUSED: 537 not permitted, 550 unknown owner, 553 not of that domain; TransportError TIMED_OUT |
-   * CONNECTION_LOST; LocalError ADDRESS_INVALID | CLOSED
+   * @throws RefusedError REFUSED: 537 not permitted, 550 unknown owner, 553 not of that domain; TransportError
+   *   TIMED_OUT | CONNECTION_LOST; LocalError ADDRESS_INVALID | CLOSED
    * @example
    * for (const { actor, actions } of (await fred.access.get()).entries) console.log(actor, actions.join(' '));
    */
@@ -77,12 +78,12 @@ export class AccessClient {
   }
 
   /**
-   * Replaces an access list as a whole; only if nobody changed it since it was read.
+   * Replaces a whole access list, provided that nobody has changed it since it was read.
    *
-   * @param entries the new ones, in their order, at least one; or a function that makes them from the present list, called
-   *   again when somebody else was faster
+   * @param entries the new entries in order, at least one; or a function that makes them from the present list and is
+   *   called again when somebody else changed the list meanwhile
    * @returns the list as it was before
-   * @throws as {@link get}; RefusedError 555 when somebody else was faster several times in a row; LocalError ARGUMENT
+   * @throws as {@link get}; RefusedError 555 when somebody else kept changing the list; LocalError ARGUMENT
    * @example
    * await fred.access.set([
    *   { actor: 'fred@example.com', actions: ['all:all'] },
@@ -109,7 +110,7 @@ export class AccessClient {
   }
 
   /**
-   * Lets an actor do more than before; for everybody else nothing changes.
+   * Grants an actor further actions; nothing changes for anybody else.
    *
    * @param actor an address, which includes its subaddresses, or a pattern such as `*@rubble.com`
    * @param actions such as `core:data` (send messages) and `presence:subscribe`
@@ -128,8 +129,8 @@ export class AccessClient {
   }
 
   /**
-   * Takes something from an actor, or everything when no actions are given. For an endpoint that includes its subaddresses,
-   * also those that have entries of their own.
+   * Takes actions from an actor, or all of them when none are given. For an endpoint that includes its subaddresses,
+   * even those that have entries of their own.
    *
    * @throws as {@link set}
    * @example
@@ -146,9 +147,9 @@ export class AccessClient {
   }
 
   /**
-   * Whether an endpoint may do all of these things.
+   * Whether an endpoint may perform all of these actions.
    *
-   * @param actor an address, no pattern
+   * @param actor an address, not a pattern
    * @throws as {@link get}
    * @example
    * if (!(await fred.access.query('barney@rubble.com', ['core:data']))) console.log('barney cannot write to me');
@@ -162,7 +163,7 @@ export class AccessClient {
   }
 
   /**
-   * The entry of exactly that actor; undefined when there is none, and others decide for him.
+   * The entry whose actor is exactly this one; undefined when there is none, so that other entries decide.
    *
    * @throws as {@link get}
    * @example
@@ -177,7 +178,7 @@ export class AccessClient {
   }
 
   /**
-   * Lets an actor do exactly these things, nothing when there are none. For an endpoint that includes its subaddresses.
+   * Grants an actor exactly these actions; none when the list is empty. For an endpoint that includes its subaddresses.
    *
    * @throws as {@link set}
    * @example
@@ -191,8 +192,8 @@ export class AccessClient {
   }
 
   /**
-   * Takes the entry of an actor away, for an endpoint also that of its subaddresses, so that other entries decide; which may
-   * let the actor do more.
+   * Removes the entry of an actor, and for an endpoint also that of its subaddresses. Other entries then decide, which
+   * may allow more.
    *
    * @throws as {@link set}
    * @example
@@ -204,7 +205,7 @@ export class AccessClient {
     else await this.set(({ entries }) => without(entries, actor), request);
   }
 
-  /** The connection is gone: whether what was asked for is done is unknown, and nobody will say. */
+  /** Fails what is outstanding: the connection is gone, so whether the requests were carried out is unknown. */
   lose(error: Error): void {
     this.#questions.lose(error);
   }
@@ -241,10 +242,18 @@ function infoOf({ owner, lastUpdate, entries }: Access): AccessInfo {
 }
 
 function check(entries: readonly AccessEntry[]): void {
-  if (entries.length === 0) throw new LocalError('ARGUMENT', 'an access list has at least one entry');
+  if (entries.length === 0) throw new LocalError('ARGUMENT', 'an access list needs at least one entry');
   for (const { actor, actions } of entries) {
-    if (parseActor(actor) === undefined) throw new LocalError('ARGUMENT', `${JSON.stringify(actor)} is no actor`);
+    if (parseActor(actor) === undefined)
+      throw new LocalError(
+        'ARGUMENT',
+        `${JSON.stringify(actor)} is not an actor; write local@domain, *@domain, *@* or imxp=*@*`,
+      );
     const wrong = actions.find((action) => !isAction(action));
-    if (wrong !== undefined) throw new LocalError('ARGUMENT', `${JSON.stringify(wrong)} is no action`);
+    if (wrong !== undefined)
+      throw new LocalError(
+        'ARGUMENT',
+        `${JSON.stringify(wrong)} is not an action; write service:operation, for example core:data`,
+      );
   }
 }

@@ -1,4 +1,4 @@
-/** Addresses that the application gives: a wrong one is its own fault, not a peer's. */
+/** Parses addresses given by the application. A wrong one is the application's fault, not a peer's. */
 import { LocalError } from '../errors.js';
 import { type Address, parseAddress } from '../imxp/address.js';
 

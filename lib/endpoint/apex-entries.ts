@@ -1,5 +1,5 @@
 /**
- * Single entries of an access service in the form of APEX (RFC 3341 §4): query, get and set, and what an actor may do before
+ * Client for single access entries in the APEX form (RFC 3341 §4): query, get and set, and what an actor may do before
  * it has an entry of its own. Knows nothing of connections.
  */
 import { LocalError, RefusedError } from '../errors.js';
@@ -15,12 +15,12 @@ import type { XmlElement } from '../xml/parse.js';
 import { KNOWN, patternOf, withSubaddresses } from './access-list.js';
 import { type AccessEntryInfo, type AccessQuestions, type AccessRequest, replyIn } from './access-questions.js';
 
-/** Somebody else may change the same entry; so often in a row he hardly does. */
+/** Attempts at changing an entry that somebody else changes at the same time. */
 const ATTEMPTS = 5;
 const DONE = 250;
 /** RFC 3341 §4.3: there is no such entry. */
 const NO_ENTRY = 551;
-/** RFC 3341 §4.4: the entry is another one than it was. */
+/** RFC 3341 §4.4: the entry has changed since it was read. */
 const CHANGED = 555;
 
 type Actions = readonly string[];
@@ -32,10 +32,11 @@ export class ApexEntries {
     this.#questions = questions;
   }
 
-  /** Whether an endpoint may do all of these things. */
+  /** Whether an endpoint may perform all of these actions. */
   async query(owner: string, actor: string, actions: Actions, request: AccessRequest): Promise<boolean> {
     const name = addressOf(actor);
-    if (name === undefined) throw new LocalError('ARGUMENT', `${JSON.stringify(actor)} is no address`);
+    if (name === undefined)
+      throw new LocalError('ARGUMENT', `${JSON.stringify(actor)} is not an address; write local@domain`);
     const answer = await this.#ask(owner, request, (transID) => {
       return { type: 'query', owner, actor: name, actions, transID };
     });
@@ -53,7 +54,7 @@ export class ApexEntries {
   /**
    * Changes the entry of an actor, and of its subaddresses where the actor is an endpoint.
    *
-   * @param change what an actor may do, of what it may do now
+   * @param change makes the new actions from the present ones
    */
   async change(owner: string, actor: string, change: (now: Actions) => Actions, request: AccessRequest): Promise<void> {
     for (const one of withSubaddresses(actor)) await this.#changeOne(owner, patternOf(one), change, request);
@@ -101,7 +102,7 @@ export class ApexEntries {
     throw new RefusedError('REFUSED', { code, text });
   }
 
-  /** What somebody without an entry of his own may do: that is what the entry he gets must grant besides. */
+  /** What an actor without an entry of its own may do now; a new entry must grant that as well. */
   async #presentActions(owner: string, actor: ActorPattern, request: AccessRequest): Promise<Actions> {
     const { kind, local, domain } = actor;
     if (kind === 'literal' && domain !== undefined) {
@@ -125,7 +126,7 @@ export class ApexEntries {
   }
 }
 
-/** The patterns that match whoever a pattern matches, the closest first (RFC 3341 §3.1). */
+/** The patterns that cover a pattern, the most specific first (RFC 3341 §3.1). */
 function widerThan(pattern: ActorPattern): ActorPattern[] {
   const { kind, local, domain, below } = pattern;
   const name = kind === 'subaddresses' ? `${local}/*` : local;

@@ -1,6 +1,6 @@
 /**
- * The addresses an endpoint wants to be attached as, and under which transaction identifiers it is on one connection. An
- * address counts as attached from the moment it is asked for: deliveries may overtake the processing of the relay's ok.
+ * Attachments of an endpoint: the addresses the application wants, and on each session their transIDs. An address
+ * counts as attached as soon as the attach is sent, since a delivery can be processed before the relay's `ok`.
  */
 import { LocalError } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
@@ -8,7 +8,7 @@ import type { Attach, Option } from '../imxp/operation.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { givenAddress } from './address.js';
 
-/** Those that are wanted, in the order in which they were. */
+/** Addresses that the application wants to be attached as, in the order of the requests. */
 export class Attachments {
   /** By normalised address. D-CORE-01: the domain is compared without regard to case. */
   readonly #byKey = new Map<string, string>();
@@ -20,7 +20,7 @@ export class Attachments {
   /** @throws LocalError ADDRESS_INVALID, or ARGUMENT when it is attached already */
   add(address: string): void {
     const { key } = givenAddress(address);
-    if (this.#byKey.has(key)) throw new LocalError('ARGUMENT', `${address} is attached already`);
+    if (this.#byKey.has(key)) throw new LocalError('ARGUMENT', `this endpoint is already attached as ${address}`);
     this.#byKey.set(key, address);
   }
 
@@ -41,11 +41,11 @@ function overriding(): Option {
   };
 }
 
-/** Those that one connection has. */
+/** Attachments on one session. */
 export class SessionAttachments {
   readonly #byKey = new Map<string, { readonly address: string; readonly transID: number }>();
 
-  /** Whether there is any. */
+  /** Whether any address is attached. */
   get live(): boolean {
     return this.#byKey.size > 0;
   }
@@ -55,9 +55,9 @@ export class SessionAttachments {
   }
 
   /**
-   * The operation that attaches an address; it counts as attached from now on.
+   * Returns the operation that attaches an address, which counts as attached from now on.
    *
-   * @param override takes the place of another application (RFC 3342 §1)
+   * @param override replaces another application that is attached as this address (RFC 3342 §1)
    */
   attach(address: string, override = false): Attach {
     const transID = newTransId();
@@ -65,7 +65,7 @@ export class SessionAttachments {
     return { type: 'attach', endpoint: address, transID, options: override ? [overriding()] : [] };
   }
 
-  /** It is attached no more, or never was. */
+  /** Forgets an attachment that has ended or was refused. */
   remove(address: string): void {
     this.#byKey.delete(givenAddress(address).key);
   }
@@ -74,7 +74,7 @@ export class SessionAttachments {
     return this.#byKey.get(givenAddress(address).key)?.transID;
   }
 
-  /** The relay ended an attachment. @returns its address */
+  /** Removes an attachment that the relay has ended. @returns its address */
   ended(transID: number): string | undefined {
     for (const [key, attachment] of this.#byKey) {
       if (attachment.transID !== transID) continue;
@@ -84,7 +84,7 @@ export class SessionAttachments {
     return undefined;
   }
 
-  /** Whether Data for an identity is for here. */
+  /** Whether a Data operation for this identity is for this endpoint. */
   has(identity: string): boolean {
     const key = addressOf(identity)?.key;
     return key !== undefined && this.#byKey.has(key);

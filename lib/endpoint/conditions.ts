@@ -1,39 +1,39 @@
-/**
- * What an application may ask of the delivery of a message (RFC 3342), turned into options. Knows nothing of what relays do
- * about them.
- */
+/** Conditions for the delivery of a message: turns what the application asks for into the options of RFC 3342. */
 import { LocalError } from '../errors.js';
 import { HOPS_MAX, MILLISECONDS_MAX, writeHopping, writeTiming } from '../imxp/vocabulary/party.js';
 import { checkKeys, type Keys } from './keys.js';
 import type { OptionInit } from './option.js';
 import type { RelayReport } from './report.js';
 
-/** How long a message may take; each is optional, in whole milliseconds from 1 to 2147483647. */
+/** Time limits of a delivery. Each is optional and in whole milliseconds, 1 to 2147483647. */
 export interface TimingInit {
-  /** Deliver it within that time or not at all; it fails with 550 then. */
+  /** Deliver within this time or not at all; past it the message fails with 550. */
   readonly noLaterThanMs?: number;
-  /** The last relay confirms the delivery, with a report (250) that has itself that much time. */
+  /** The last relay confirms the delivery with a report (250), which may itself take this long. */
   readonly returnTripMs?: number;
-  /** A relay reports (350) when it takes longer than that, and goes on. */
+  /** A relay reports (350) when delivery takes longer than this, and goes on delivering. */
   readonly reportAfterMs?: number;
-  /** The relay where `noLaterThanMs` passed reports that (550). */
+  /** The relay at which `noLaterThanMs` passed reports that (550). */
   readonly reportErrors?: boolean;
-  /** Takes the reports; without it they come as deliveries, with the option's transID. */
+  /** Receives the reports; without it they arrive as deliveries that carry the option's transID. */
   readonly reported?: (report: RelayReport) => void;
-  /** 1 to 2147483647; random unless given, and with `reported`. */
+  /** 1 to 2147483647; random by default, and always when `reported` is given. */
   readonly transID?: number;
 }
 
-/** How far a message may go. */
+/** How many relays a message may pass through. */
 export interface HopsInit {
-  /** Relays it may be sent to, and one: 2 allows one step from relay to relay. 0 to 255; 0 is any number. */
+  /** Number of relays it may be sent to, plus one: 2 allows one hop from relay to relay. 0 to 255; 0 means no limit. */
   readonly noMoreThan: number;
-  /** The relay that does not send it on reports that (550). */
+  /** The relay that stops it reports that (550). */
   readonly reportErrors?: boolean;
 }
 
 export interface Conditions {
-  /** Wait for a recipient that is not attached: the message is accepted when its relay has written it down. */
+  /**
+   * Hold the message for a recipient that is not attached. It counts as accepted once the recipient's relay has stored
+   * it.
+   */
   readonly hold?: boolean;
   readonly timing?: TimingInit;
   readonly hops?: HopsInit;
@@ -78,7 +78,7 @@ function hopsOf(hops: HopsInit): OptionInit {
   checkKeys(hops, HOPS_KEYS, 'send: hops');
   const { noMoreThan, reportErrors = false } = hops;
   if (!Number.isInteger(noMoreThan) || noMoreThan < 0 || noMoreThan > HOPS_MAX) {
-    throw new LocalError('ARGUMENT', `send: hops: noMoreThan is 0 to ${HOPS_MAX}`);
+    throw new LocalError('ARGUMENT', `send: hops: noMoreThan must be an integer from 0 to ${HOPS_MAX}`);
   }
   return { internal: 'dataHopping', ...EVERYWHERE, xml: writeHopping({ noMoreThan, reportErrors }) };
 }
@@ -86,5 +86,8 @@ function hopsOf(hops: HopsInit): OptionInit {
 function milliseconds(name: string, value: number | undefined): number {
   if (value === undefined) return 0;
   if (Number.isInteger(value) && value >= 1 && value <= MILLISECONDS_MAX) return value;
-  throw new LocalError('ARGUMENT', `send: timing: ${name} is a number of milliseconds from 1 to ${MILLISECONDS_MAX}`);
+  throw new LocalError(
+    'ARGUMENT',
+    `send: timing: ${name} must be a whole number of milliseconds from 1 to ${MILLISECONDS_MAX}`,
+  );
 }

@@ -1,11 +1,11 @@
 /**
- * The endpoint's connection through time: made, lost, made again, moved to a better relay, left. Owns what is attached over
- * it; knows nothing of what is sent and received.
+ * Connection manager of an endpoint: connects, reconnects after a loss, moves to a preferred relay, and closes. Owns
+ * the attachments; knows nothing of what is sent and received.
  *
  * ```
  *   open ──> connected ──leave──> closing ──> closed
  *               │  ^ └ move ┐                   ^
- *             lost back <───┘── not again ──────┘
+ *             lost back <───┘── gives up ───────┘
  *               v  │
  *           reconnecting
  * ```
@@ -23,16 +23,16 @@ import type { Transactions } from './transactions.js';
 
 export const LEAVING = 'the endpoint was closed';
 
-/** Told what becomes of the connection. */
+/** Receives the changes of the connection's state. */
 export interface ConnectionObserver {
-  /** Attached again after a loss. */
+  /** The endpoint is attached again after a loss. */
   back(): void;
-  /** Attached at another relay, without a loss. */
+  /** The endpoint is attached at another relay; nothing was lost. */
   moved(relay: string): void;
-  /** @param retrying whether it comes back by itself; told once for each loss */
+  /** Called once for each loss. @param retrying whether the endpoint reconnects by itself */
   lost(error: ImxpError, retrying: boolean): void;
   terminated(address: string): void;
-  /** Nothing more happens; without an error because the application wanted it. */
+  /** The endpoint is closed for good. `error` is undefined when the application closed it. */
   over(error: ImxpError | undefined): void;
 }
 
@@ -51,14 +51,14 @@ export class ConnectionManager {
   readonly #requests: Requests;
   readonly #leaving = new AbortController();
   readonly #backoff: Backoff | undefined;
-  /** Whether to take the place of other applications. */
+  /** Whether an attach replaces other applications. */
   #override: boolean;
   #state: 'connected' | 'reconnecting' | 'closing' | 'closed' = 'reconnecting';
   #session: EndpointSession | undefined;
-  /** Moved away from; they wait for their last answers. */
+  /** Connections that were left for a preferred relay and still wait for their last answers. */
   readonly #retiring = new Set<RelayConnection>();
   #closed: Promise<void> | undefined;
-  /** Why this side is about to release the connection, when that is not the application's wish. */
+  /** Why this side is about to release the connection, when the application did not ask for it. */
   #reason: ImxpError | undefined;
 
   constructor(options: ConnectionManagerOptions) {
@@ -77,12 +77,12 @@ export class ConnectionManager {
     return this.#session?.connection;
   }
 
-  /** @throws LocalError CLOSED after the end has begun */
+  /** @throws LocalError CLOSED once `close` has been called or the connection is lost for good */
   refuseClosed(): void {
     if (this.#state === 'closing' || this.#state === 'closed') throw new LocalError('CLOSED', LEAVING);
   }
 
-  /** Connects and attaches. */
+  /** Connects and attaches all addresses. */
   async open(): Promise<void> {
     const session = this.#newSession();
     const connection = await this.#connect(session);
@@ -117,20 +117,20 @@ export class ConnectionManager {
     this.attachments.remove(address);
   }
 
-  /** Leaves in order; see {@link Endpoint.close}. */
+  /** Closes the endpoint in order; see {@link Endpoint.close}. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
   }
 
-  /** Something may have been the last that was waited for. */
+  /** Called when nothing is outstanding in one direction: the last pending answer may have been given. */
   idle(): void {
     const { inbox, outbox } = this.#options;
     if (this.#reason === undefined || outbox.outstanding > 0 || inbox.unanswered > 0) return;
     void this.connection?.release();
   }
 
-  // ---- making it ----------------------------------------------------------------------------------------------------
+  // ---- connecting---------------------------------------------------------------------------------------------------
 
   #newSession(): EndpointSession {
     const { connector, inbox, transactions } = this.#options;
@@ -147,7 +147,8 @@ export class ConnectionManager {
     const [first] = this.attachments.addresses;
     const attach = first === undefined ? undefined : session.attached.attach(first, this.#override);
     const connection = await this.#options.connector.open(attach, session, than);
-    if (session.over.signal.aborted) throw new TransportError('CONNECTION_LOST', 'lost as soon as it was there');
+    if (session.over.signal.aborted)
+      throw new TransportError('CONNECTION_LOST', 'the connection was lost as soon as it was made');
     session.connection = connection;
     return connection;
   }
@@ -177,9 +178,9 @@ export class ConnectionManager {
     throw new TransportError('CONNECTION_LOST', 'there is no connection to the relay');
   }
 
-  // ---- losing it, and coming back -----------------------------------------------------------------------------------
+  // ---- loss and reconnection -----------------------------------------------------------------------------------
 
-  /** A connection is gone. */
+  /** A session has ended. */
   #ended(session: EndpointSession, error: ImxpError | undefined): void {
     if (this.#state === 'closed') return;
     const { inbox, outbox, watcher } = this.#options;
@@ -191,7 +192,7 @@ export class ConnectionManager {
     if (this.#state === 'closing') return;
     outbox.fail('CONNECTION_LOST', 'the connection to the relay was lost before it was sent');
     const retrying = this.#backoff !== undefined;
-    // While it is being attached again the loop that does it sees the failure.
+    // During a reconnection the loop that attaches again sees the failure itself.
     const looping = this.#state === 'reconnecting';
     this.#state = 'reconnecting';
     if (!looping) watcher.lost(lost, retrying);
@@ -223,7 +224,7 @@ export class ConnectionManager {
     try {
       await this.open();
     } catch (error) {
-      // Attached in part only: begin anew.
+      // Only some addresses may be attached: start over.
       await this.connection?.release();
       throw error;
     }
@@ -233,31 +234,32 @@ export class ConnectionManager {
   /** The relay ended an attachment. */
   #terminated(session: EndpointSession, address: string): void {
     if (session !== this.#session) return;
-    // Two that want the same would otherwise drive each other out for ever.
+    // Otherwise two applications that want the same address would replace each other for ever.
     this.#override = false;
     this.#options.watcher.terminated(address);
     if (this.#state !== 'connected' || session.attached.live) return;
     const ended: Reply = { code: 421, text: 'the relay ended the attachment' };
     this.#reason = new RefusedError('TERMINATED', ended, `the relay ended the attachment of ${address}`);
-    // After the last attachment is gone the session is left, but not before all answers are given and there.
+    // With no attachment left the session is released, but not before all answers are given and received.
     this.idle();
   }
 
-  // ---- a better relay -----------------------------------------------------------------------------------------------
+  // ---- moving to a preferred relay
+  // -----------------------------------------------------------------------------------------------
 
-  /** Tries the relays that are preferred to the present one, now and then, and moves as soon as one is there again. */
+  /** Tries the relays that are preferred to the present one from time to time, and moves as soon as one answers. */
   async #watchPreferred(session: EndpointSession, connection: RelayConnection): Promise<void> {
     const { returnMs } = this.#options.settings.limits;
     const { signal } = session.over;
     while (returnMs > 0 && connection.relay !== undefined) {
-      // All endpoints of a relay that was away for a while must not come back to it together.
+      // Jitter, so that all endpoints of a relay that was down do not return to it at once.
       await pause(returnMs * (0.5 + Math.random()), signal);
       if (signal.aborted || this.#state !== 'connected' || this.#session !== session) return;
       if (await this.#move(session, connection, connection.relay)) return;
     }
   }
 
-  /** @returns whether there is nothing more to be done from this connection */
+  /** Moves to a preferred relay. @returns false when none answered and another attempt makes sense */
   async #move(old: EndpointSession, connection: RelayConnection, relay: string): Promise<boolean> {
     const session = this.#newSession();
     try {
@@ -282,7 +284,7 @@ export class ConnectionManager {
     }
   }
 
-  /** Leaves a connection when all answers are given and there. */
+  /** Releases a connection once all answers are given and received. */
   async #retire({ attached, over }: EndpointSession, { channel, release }: RelayConnection): Promise<void> {
     const { inbox, outbox, settings } = this.#options;
     const connection = { channel, release };
@@ -296,9 +298,9 @@ export class ConnectionManager {
     await release();
   }
 
-  // ---- the end ------------------------------------------------------------------------------------------------------
+  // ---- closing ------------------------------------------------------------------------------------------------------
 
-  /** Nothing more happens. */
+  /** Enters the final state. */
   #finish(error: ImxpError | undefined): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
@@ -325,7 +327,7 @@ export class ConnectionManager {
       pause(settings.limits.closeTimeoutMs, timeout.signal),
       new Promise<void>((resolve) => over.signal.addEventListener('abort', () => resolve(), { once: true })),
     ]);
-    // On its own channel a terminate is answered after what was sent before; on another one it would overtake.
+    // A terminate is answered after everything sent before it on its channel, but may overtake Data on others.
     if (outbox.behind) await Promise.race([outbox.caughtUp(), late]);
     await Promise.race([this.#requests.terminate(channel, attached.transIDs), late]);
     timeout.abort();
@@ -339,9 +341,9 @@ function imxpErrorOf(error: unknown): ImxpError {
   return error instanceof ImxpError ? error : new LocalError('CONNECT_FAILED', String(error), { cause: error });
 }
 
-/** Whether what kept the endpoint from coming back may pass. */
+/** Whether the failure may be temporary, so that reconnecting makes sense. */
 function worthRetrying(error: ImxpError): boolean {
-  // The relay may not have noticed yet that the old connection is gone: another application seems to be attached.
+  // 554: the relay may not have noticed yet that the old connection is gone and take it for another application.
   if (error instanceof RefusedError) return error.reply.code < 500 || error.reply.code === 554;
   return error instanceof TransportError || error.code === 'TLS_FAILED';
 }

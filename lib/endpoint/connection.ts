@@ -1,6 +1,6 @@
 /**
- * The way to the relay as the endpoint sees it: one channel, opened with an attach. Owns dialling and the first attach;
- * knows nothing of what is sent and received then.
+ * Connection from an endpoint to its relay: dials, starts the channel and sends the first attach. Knows nothing of what
+ * is sent and received afterwards.
  */
 
 import type { Payload } from '../beep/payload.js';
@@ -21,59 +21,59 @@ import type { Credentials } from '../transport/sasl/client.js';
 import { Dialling } from './dialling.js';
 import type { EndpointSettings } from './options.js';
 
-/** What an endpoint needs of a channel. */
+/** The part of a channel that an endpoint uses. */
 export interface EndpointChannel {
   /** For logs. */
   readonly id: string;
   readonly open: boolean;
   readonly outstanding: number;
   readonly outstandingOctets: number;
-  /** The sink is told exactly once, never before this returns. */
+  /** Calls the sink exactly once, never before this returns. */
   request(payload: Payload, sink: ReplySink): void;
   reply(msgno: number, kind: 'RPY' | 'ERR', payload: Payload): void;
   consume(octets: number): void;
   close(code: number, text: string): void;
 }
 
-/** Takes what comes from the relay, from before {@link Connector.open} has returned. */
+/** Receives what the relay sends, possibly before {@link Connector.open} has returned. */
 export interface Receiver {
   message(channel: EndpointChannel, msgno: number, payload: Buffer): void;
-  /** The connection is gone, told once. `error` is undefined when it was released in order. */
+  /** The connection has ended; called once. `error` is undefined when it was released in order. */
   ended(error: ImxpError | undefined): void;
 }
 
 export interface RelayConnection {
   readonly channel: EndpointChannel;
-  /** Where the relay is, for people. */
+  /** URL of the relay, for display. */
   readonly relay?: string;
-  /** False when there is a relay that is to be preferred, and it did not answer. */
+  /** False when a relay with a higher preference exists but did not answer. */
   readonly preferred?: boolean;
   /**
-   * Opens another channel, for sending only; without it there is none to be had.
+   * Opens another channel, for sending only; undefined when the connection has only one channel.
    *
-   * @param closed told when it is gone
+   * @param closed called when the channel is closed
    * @throws ImxpError when the relay refuses it
    */
   further?(closed: () => void): Promise<EndpointChannel>;
-  /** Ends it in order. */
+  /** Releases the session in order. */
   release(): Promise<void>;
 }
 
-/** Opens connections; a seam, so that an endpoint can be tried without a relay. */
+/** Opens connections. An interface, so that an endpoint can be tested without a relay. */
 export interface Connector {
   readonly dialect: Dialect;
   /**
-   * @param attach goes with the start of the channel; without it nothing is attached yet
-   * @param than only to a relay that is preferred to this one, as {@link RelayConnection.relay} names it
-   * @throws RefusedError REFUSED when the relay does not attach, and whatever dialling throws
+   * @param attach sent with the start of the channel; without it nothing is attached yet
+   * @param than connect only to a relay preferred to this one, named as in {@link RelayConnection.relay}
+   * @throws RefusedError REFUSED when the relay refuses the attach; and as `dial`
    */
   open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<RelayConnection>;
 }
 
-/** An endpoint serves no profile: only it opens channels (core-01 §2.1, endpoint-relay mode). */
+/** An endpoint serves no profile: only the endpoint starts channels (core-01 §2.1, endpoint-relay mode). */
 const NO_PROFILES = new ProfileTable([]);
 
-const NOT_ATTACHED: Reply = { code: 550, text: 'nobody is attached on this channel' };
+const NOT_ATTACHED: Reply = { code: 550, text: 'no endpoint is attached on this channel' };
 
 export class RelayConnector implements Connector {
   readonly dialect: Dialect;
@@ -129,7 +129,7 @@ export class RelayConnector implements Connector {
         codec: meshErrors(this.dialect),
         handler: (made) => ({
           closed,
-          // Nobody is attached here: the relay has nothing to ask.
+          // No endpoint is attached on this channel, so the relay has nothing to send.
           message: (msgno, payload) => {
             made.consume(payload.length);
             made.refuse(msgno, NOT_ATTACHED);
@@ -152,7 +152,7 @@ export class RelayConnector implements Connector {
       owner: line,
       ...this.#credentials(),
     });
-    // The application or the DNS named the relay: it is no stranger, so windows and messages may be large.
+    // The application or the DNS chose this relay, so the limits for unauthenticated peers do not apply to it.
     connection.identity = {
       kind: 'relay',
       domains: [domain],
@@ -164,7 +164,7 @@ export class RelayConnector implements Connector {
   #credentials(): { readonly credentials?: Credentials } {
     const { address, password, own } = this.#settings;
     const useCertificate = own !== undefined;
-    // Accounts and certificates name the endpoint; its subaddresses have no password of their own.
+    // Accounts and certificates name the endpoint; subaddresses have no passwords of their own.
     const username = parseAddress(address).base;
     if (password !== undefined) return { credentials: { username, password, useCertificate } };
     return useCertificate ? { credentials: { username, authzid: username, useCertificate } } : {};
@@ -184,7 +184,7 @@ export class RelayConnector implements Connector {
   }
 }
 
-/** The error for an attach that the relay did not grant. */
+/** The error for an attach that the relay refused. */
 export function attachRefused(
   address: string,
   { code, text }: { readonly code: number; readonly text: string },
@@ -198,7 +198,7 @@ class Line implements ConnectionOwner {
   readonly #failures: RecentFailures;
   connection: Connection | undefined;
   relay = '';
-  /** Until then a failure is told by {@link Connector.open}. */
+  /** Until this is true {@link Connector.open} reports failures. */
   live = false;
 
   constructor(receiver: Receiver, failures: RecentFailures) {
@@ -210,7 +210,7 @@ class Line implements ConnectionOwner {
     return {
       message: (msgno, payload) => this.#receiver.message(channel, msgno, payload),
       closed: () => {
-        // The relay closed the only channel: the session is of no more use.
+        // The relay closed the channel of the attachment: the session has no further use.
         const { connection } = this;
         if (connection !== undefined && !connection.ended) void connection.release();
       },
@@ -219,7 +219,7 @@ class Line implements ConnectionOwner {
 
   ended(_driver: Connection, error: ImxpError | undefined): void {
     if (!this.live) return;
-    // Another one is tried first, if there is any.
+    // An alternative relay, if any, is tried first next time.
     this.#failures.failed(this.relay);
     this.#receiver.ended(error);
   }

@@ -1,6 +1,4 @@
-/**
- * The two directions between what applications hold (strings, buffers, XML) and the content of a Data.
- */
+/** Converts between what applications hold (strings, buffers, XML) and the content of a Data operation. */
 import { isUtf8 } from 'node:buffer';
 import type { Content } from '../imxp/content.js';
 import type { CpimInit } from '../message/cpim/document.js';
@@ -8,26 +6,27 @@ import type { InstantMessage, InstantMessageInit } from '../message/instant-mess
 import { isFlowed, readText } from '../message/text.js';
 import type { MessageForm } from '../message/write.js';
 
-/** XML that goes inside the control document, in a `data-content` element. Well-formed: one element. */
+/** XML placed inside the control document, in a `data-content` element: one well-formed element. */
 export interface XmlContent {
   readonly xml: string | Buffer;
 }
 
-/** Content that is elsewhere: an absolute URI. */
+/** A reference to content stored elsewhere: an absolute URI. */
 export interface UriContent {
   readonly uri: string;
 }
 
 /**
- * An instant message (message/RFC822+XML). `from`, `to`, `date` and `message-id` are filled in from the Data unless it has them.
+ * An instant message (message/RFC822+XML). `from`, `to`, `date` and `message-id` are filled in from the operation where
+ * they are missing.
  */
 export interface MessageContent {
   readonly message: InstantMessage | InstantMessageInit;
-  /** Default `nested`, which carries content of any type. */
+  /** Default: `nested`, which carries content of any type. */
   readonly form?: MessageForm;
 }
 
-/** A message/cpim object, for those beyond a gateway; what is left out is filled in from the Data. */
+/** A message/cpim object, for recipients behind a gateway; missing fields are filled in from the operation. */
 export interface CpimObjectContent {
   readonly cpim: Omit<CpimInit, 'from' | 'to' | 'dateTime'> & Partial<Pick<CpimInit, 'from' | 'to' | 'dateTime'>>;
 }
@@ -35,12 +34,12 @@ export interface CpimObjectContent {
 export const TEXT = 'text/plain; charset=UTF-8';
 export const BINARY = 'application/octet-stream';
 
-/** The media type for octets of which nothing is known. */
+/** The media type to declare for octets of unknown type. */
 export function guessedType(octets: Buffer): string {
   return isUtf8(octets) ? TEXT : BINARY;
 }
 
-/** Content as text: a part by its charset, XML as written, a reference as its URI. */
+/** Content as text: a part decoded by its charset, XML as written, a reference as its URI. */
 export function textOfContent(content: Content): string {
   switch (content.kind) {
     case 'part': {
@@ -62,7 +61,7 @@ function decoder(charset: string | undefined): { decode(octets: Buffer): string 
   try {
     return new TextDecoder(charset);
   } catch {
-    // A charset nobody knows here: most texts are readable all the same.
+    // Unknown charset: most texts are readable as UTF-8 all the same.
     return utf8;
   }
 }

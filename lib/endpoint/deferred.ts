@@ -1,4 +1,4 @@
-/** A promise that is settled from outside. Nobody has to be waiting for it: a rejection unheard is no fault. */
+/** A promise that is settled from outside. A rejection that nobody awaits is not reported as unhandled. */
 export class Deferred<T> {
   readonly promise: Promise<T>;
   #resolve: (value: T) => void = () => {};

@@ -1,6 +1,4 @@
-/**
- * A Data that arrived for an attached endpoint, until the application has answered it.
- */
+/** Delivery: a Data operation that arrived for an attached endpoint, and its answer. */
 import { LocalError, type Reply } from '../errors.js';
 import type { Content } from '../imxp/content.js';
 import { contentOf } from '../imxp/content.js';
@@ -13,26 +11,26 @@ import type { EndpointChannel } from './connection.js';
 import { textOfContent } from './content.js';
 import { type OpenedContent, unsealed } from './secure.js';
 
-/** Told of the answer; the inbox. */
+/** Receives the answer; implemented by the inbox. */
 export interface DeliveryOwner {
   /** @param reply undefined for ok */
   answered(delivery: Delivery, reply: Reply | undefined): void;
 }
 
-/** Where the answer goes and what it costs; the endpoint's own business. */
+/** Where a delivery came from and how many octets it occupies. Internal to the endpoint. */
 export interface DeliverySource {
   readonly owner: DeliveryOwner;
   readonly channel: EndpointChannel;
   readonly msgno: number;
-  /** Of the whole payload. */
+  /** Length of the whole payload. */
   readonly octets: number;
-  /** Those that keep the window closed until the answer. */
+  /** Octets that stay uncredited to the peer's window until the answer. */
   held: number;
 }
 
 /**
- * One message for the application. Unless the endpoint answers by itself (`autoAccept`), it is answered once with
- * {@link accept} or {@link refuse}; the sender waits for that, up to the relay's time limit.
+ * One message for the application. Unless the endpoint answers it automatically (`autoAccept`), the application answers
+ * it once with {@link accept} or {@link refuse}; the sender waits for the answer, up to the relay's time limit.
  *
  * @example
  * for await (const delivery of endpoint) {
@@ -41,11 +39,11 @@ export interface DeliverySource {
  * }
  */
 export class Delivery {
-  /** Who sent it, as the relay vouches for. */
+  /** Who sent it, as vouched for by the relay. */
   readonly originator: string;
-  /** Those of its recipients that are attached here; mostly one. */
+  /** The recipients that are attached here; usually one. */
   readonly recipients: readonly string[];
-  /** The operation as it came, with its options. */
+  /** The operation as received, with its options. */
   readonly raw: Data;
   /** Set by the endpoint. */
   readonly source: DeliverySource;
@@ -63,15 +61,15 @@ export class Delivery {
     this.#secure = secure;
   }
 
-  /** Options on the Data and on the recipients above. */
+  /** Options on the operation and on the recipients above. */
   get options(): readonly Option[] {
     const own = this.raw.recipients.filter(({ identity }) => this.recipients.includes(identity));
     return [...this.raw.options, ...own.flatMap(({ options }) => options)];
   }
 
   /**
-   * What was sent, as it came: a MIME part, XML inside the control document, or a reference. Bodies are views of what was
-   * received. Of content that is signed or encrypted, {@link opened} is what is inside.
+   * What was sent, as received: a MIME part, XML inside the control document, or a reference. Bodies are views of the
+   * received octets. For signed or encrypted content, {@link opened} gives what is inside.
    *
    * @throws RemoteProtocolError CONTENT_UNRESOLVED | MIME_INVALID
    */
@@ -81,19 +79,20 @@ export class Delivery {
   }
 
   /**
-   * The content without what S/MIME has put around it: decrypted, and taken off its signature, whatever is to be thought of
-   * that. The same as {@link content} where nothing is around it.
+   * The content without S/MIME: decrypted, and separated from its signature, whether that is valid or not. The same as
+   * {@link content} when there is none.
    *
-   * @throws RemoteProtocolError SMIME_UNREADABLE (550): no key of this endpoint opens it; SMIME_INVALID (501); and as
-   * {@link content}
+   * @throws RemoteProtocolError SMIME_UNREADABLE (550): no key of this endpoint decrypts it; SMIME_INVALID (501); and
+   *   as {@link content}
    */
   get opened(): Content {
     return this.#open().content;
   }
 
   /**
-   * Who signed it, and whether that is proven; undefined when nobody did. Nothing is refused because of a signature: who
-   * relies on one looks at `valid`, which holds for {@link opened}, {@link message} and {@link text}.
+   * Who signed it and whether the signature is valid; undefined when it is not signed. Nothing is refused because of a
+   * signature: an application that relies on one checks `valid`, which applies to {@link opened}, {@link message} and
+   * {@link text}.
    *
    * @throws as {@link opened}
    * @example
@@ -109,11 +108,12 @@ export class Delivery {
   }
 
   /**
-   * What was sent as an instant message: message/RFC822+XML in any form, or message/cpim to be read like one; undefined for
-   * anything else. Who processes more than the fields of RFC 822 uses {@link openMessage}.
+   * What was sent as an instant message: message/RFC822+XML in any form, or message/cpim converted to it; undefined for
+   * anything else. To process fields beyond those of RFC 822, use {@link openMessage}.
    *
-   * @throws RemoteProtocolError whose reply the Data should be refused with: MESSAGE_NOT_UNDERSTOOD (504) when it demands what
-   * is not understood here; SMIME_UNREADABLE (550) | SMIME_INVALID; MESSAGE_INVALID | CONTENT_UNRESOLVED | MIME_INVALID | XML_INVALID | XML_NOT_WELL_FORMED (500, 501)
+   * @throws RemoteProtocolError with the reply to refuse the delivery with: MESSAGE_NOT_UNDERSTOOD (504) when it
+   *   requires something that is not understood here; SMIME_UNREADABLE (550) | SMIME_INVALID; MESSAGE_INVALID |
+   *   CONTENT_UNRESOLVED | MIME_INVALID | XML_INVALID | XML_NOT_WELL_FORMED (500, 501)
    */
   get message(): InstantMessage | undefined {
     this.#message ??= { found: this.#opened() };
@@ -121,46 +121,49 @@ export class Delivery {
   }
 
   /**
-   * The content as text: what an instant message says; a part decoded by its charset (UTF-8 unless it names another), its
-   * lines joined when it is format=flowed; XML as it is written.
+   * The content as text: the text of an instant message; a part decoded by its charset (default: UTF-8), with
+   * format=flowed undone; XML as written.
    *
    * @throws as {@link message}
    */
   text(): string {
     const { opened, content } = this;
     const text = this.message?.text ?? textOfContent(opened);
-    // S/MIME has made CRLF of whatever ended the lines (RFC 8551 §3.1.1)
+    // S/MIME has converted all line ends to CRLF (RFC 8551 §3.1.1).
     return opened === content ? text : text.replaceAll('\r\n', '\n');
   }
 
-  /** Whether {@link accept} and {@link refuse} still have an effect: not answered, and the connection still there. */
+  /**
+   * Whether {@link accept} and {@link refuse} still have an effect: it is not answered and the connection is still up.
+   */
   get pending(): boolean {
     return this.#state === 'open';
   }
 
-  /** Whether the connection it came by was gone before it was answered. */
+  /** Whether its connection was lost before it was answered. */
   get lost(): boolean {
     return this.#state === 'void';
   }
 
-  /** Answers `ok`. @returns false when it was answered before or the connection is gone */
+  /** Answers `ok`. @returns false when it is already answered or the connection is lost */
   accept(): boolean {
     return this.#answer(undefined);
   }
 
   /**
-   * Answers an error, which the sender sees. @returns as {@link accept}
+   * Answers with an error, which the sender sees. @returns as {@link accept}
    *
-   * @throws LocalError ARGUMENT when it is not `{ code, text }` with a code of three digits; the delivery is still open then
+   * @throws LocalError ARGUMENT when `reply` is not `{ code, text }` with a three-digit code; the delivery is then
+   *   still unanswered
    */
   refuse(reply: Reply): boolean {
     if (!Number.isInteger(reply?.code) || reply.code < 100 || reply.code > 599 || typeof reply.text !== 'string') {
-      throw new LocalError('ARGUMENT', "a refusal is { code, text }, for instance { code: 550, text: 'not wanted' }");
+      throw new LocalError('ARGUMENT', "refuse() takes { code, text }, for example { code: 550, text: 'not wanted' }");
     }
     return this.#answer(reply);
   }
 
-  /** The connection is gone: the relay has told the sender so. */
+  /** The connection is lost; the relay tells the sender. */
   lose(): void {
     if (this.#state === 'open') this.#state = 'void';
   }
@@ -170,7 +173,7 @@ export class Delivery {
     return this.#unsealed;
   }
 
-  /** What is inside of something signed or encrypted has nothing to do with the parts beside it. */
+  /** Content inside S/MIME is opened by itself: it does not refer to the parts beside it. */
   #found(): Opened {
     const { opened, content } = this;
     return opened === content || opened.kind !== 'part' ? openMessage(this.raw, {}, content) : openEntity(opened);

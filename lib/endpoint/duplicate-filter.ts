@@ -1,43 +1,43 @@
 /**
- * Data that were held for an endpoint (hold4Endpoint) and come a second time, because the connection was lost between the
- * application's `ok` and its arrival at the relay, or the relay died before it had forgotten them. They are known by the
- * originator, the transID of his option and the content. Only what was accepted last on a connection that is lost can come
- * again, so no more than that is remembered, and each is recognised once.
+ * Deduplication of held messages (hold4Endpoint). A relay delivers one again when the connection was lost between the
+ * application's `ok` and its arrival at the relay, or when the relay failed before it removed the message. Duplicates
+ * are recognised by originator, transID of the option, and content. Only what was accepted last on a lost connection
+ * can come again, so only that is remembered, and each message is recognised once.
  */
 import { createHash } from 'node:crypto';
 import { contentOf } from '../imxp/content.js';
 import type { Data, Option } from '../imxp/operation.js';
 
-/** More than a relay of this kind leaves unanswered; the oldest is forgotten past it. */
+/** Messages remembered; more than a relay leaves unanswered. Past it the oldest is forgotten. */
 const REMEMBERED = 512;
-/** A peer that gives no transID of its own gives them all the same. */
+/** transID 0 identifies nothing: a peer that assigns none uses it for every message. */
 const NO_TRANS_ID = 0;
 
 export class DuplicateFilter {
-  /** Accepted on connections that live. */
+  /** Accepted on connections that are still up. */
   #accepted = new Set<string>();
   /** Accepted before a connection was lost. */
   readonly #lost = new Set<string>();
 
-  /** The application has taken a Data. */
+  /** The application has accepted a message. */
   accepted(data: Data): void {
     const key = keyOf(data);
     if (key !== undefined) remember(this.#accepted, key);
   }
 
-  /** The application has taken a Data after the connection was lost it came by: it will surely come again. */
+  /** The application has accepted a message after its connection was lost: the relay will deliver it again. */
   late(data: Data): void {
     const key = keyOf(data);
     if (key !== undefined) remember(this.#lost, key);
   }
 
-  /** A connection is gone, and perhaps the last answers with it. */
+  /** A connection is lost, and the last answers may be lost with it. */
   lose(): void {
     for (const key of this.#accepted) remember(this.#lost, key);
     this.#accepted = new Set();
   }
 
-  /** Whether the application has taken this one before. Told once. */
+  /** Whether the application has already accepted this message. True once per message. */
   repeats(data: Data): boolean {
     if (this.#lost.size === 0) return false;
     const key = keyOf(data);
@@ -55,7 +55,7 @@ function remember(keys: Set<string>, key: string): void {
   keys.add(key);
 }
 
-/** @returns undefined for what was not held, or cannot be told from others */
+/** @returns undefined for a message that was not held or cannot be told from others */
 function keyOf(data: Data): string | undefined {
   const option = holdOf(data);
   if (option === undefined || option.transID === NO_TRANS_ID) return undefined;
@@ -70,7 +70,7 @@ function keyOf(data: Data): string | undefined {
   return `${option.transID} ${hash.digest('base64')} ${data.originator} ${to}`;
 }
 
-/** Asked of each Data that is accepted: most have no options at all. */
+/** Called for each accepted message; most have no options at all. */
 function holdOf({ options, recipients }: Data): Option | undefined {
   for (const option of options) if (option.internal === 'hold4Endpoint') return option;
   for (const recipient of recipients) {

@@ -1,6 +1,6 @@
 /**
- * The application's side of the mesh: attached to the relay of its domain, it sends and receives. This is its face; the
- * connection is the lifeline's matter, sending the outbox's, receiving the inbox's.
+ * Endpoint: the application's access to the mesh. This is the public class; connecting is the connection manager's
+ * task, sending the outbox's, receiving the inbox's.
  */
 import { EventEmitter } from 'node:events';
 import { ImxpError, LocalError, TransportError } from '../errors.js';
@@ -19,27 +19,28 @@ import { PresenceClient } from './presence.js';
 import { type Echo, type ProbeOptions, type Status, StatusClient, type StatusOptions } from './status.js';
 import { Transactions } from './transactions.js';
 
-/** What an endpoint tells about itself; see {@link Endpoint}. */
+/** Events of an {@link Endpoint}. */
 export type EndpointEvents = {
-  /** Attached again after a loss. */
+  /** The endpoint is attached again after a loss. */
   connect: [];
-  /** Attached at another relay, which is preferred, without a loss. */
+  /** The endpoint has moved to a preferred relay; nothing was lost. */
   move: [relay: string];
-  /** The connection is lost; `retrying` when it comes back by itself. */
+  /** The connection is lost; `retrying` tells whether the endpoint reconnects by itself. */
   disconnect: [error: ImxpError, retrying: boolean];
   /** The relay ended the attachment of an address. */
   terminate: [address: string];
-  /** Nothing more happens: closed by the application (no error), or lost for good. */
+  /** The endpoint is closed: by the application (no error), or because the connection is lost for good. */
   close: [error: ImxpError | undefined];
 };
 
 /**
  * An application attached to the relay of its domain.
  *
- * Sending resolves when the recipient's application has answered `ok` and rejects with the code and text otherwise.
- * Receiving is a loop, or {@link receive}. With `autoAccept` (the default) a delivery is accepted when the loop asks for
- * the next one, when the loop is left in any way (also by an exception: the two cannot be told apart), and when the endpoint
- * is closed while a loop or handler has it; with `autoAccept: false` only by {@link Delivery.accept}.
+ * Sending resolves when the recipient's application has answered `ok` and rejects with the code and text otherwise. To
+ * receive, iterate over the endpoint or call {@link receive}. With `autoAccept` (the default) a delivery is accepted
+ * when the loop asks for the next one, when the loop ends in any way (an exception cannot be told from a `break`), and
+ * when the endpoint is closed while a loop or handler is working on it; with `autoAccept: false` only {@link
+ * Delivery.accept} accepts it.
  *
  * @example
  * const fred = await Endpoint.connect({
@@ -65,7 +66,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   #access: AccessClient | undefined;
   #status: StatusClient | undefined;
 
-  /** Use {@link connect}; a connector of one's own is for trying out without a relay. */
+  /** Use {@link connect}. */
   private constructor(connector: Connector, settings: EndpointSettings) {
     super();
     this.#connector = connector;
@@ -94,9 +95,9 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   /**
    * Connects to the relay, logs in and attaches.
    *
-   * @throws TransportError CONNECT_FAILED | TIMED_OUT | CONNECTION_LOST; RefusedError SASL_REFUSED (the password), REFUSED
-   * (the attach; its reply says why: 537, 553, 554 …), BEEP_UNAVAILABLE; LocalError TLS_REQUIRED, SASL_NO_MECHANISM,
-   * ADDRESS_INVALID, ARGUMENT, CONFIGURATION; RemoteProtocolError TLS_FAILED, SASL_SERVER_UNPROVEN
+   * @throws TransportError CONNECT_FAILED | TIMED_OUT | CONNECTION_LOST; RefusedError SASL_REFUSED (the password),
+   *   REFUSED (the attach; its reply tells why: 537, 553, 554 …), BEEP_UNAVAILABLE; LocalError TLS_REQUIRED,
+   *   SASL_NO_MECHANISM, ADDRESS_INVALID, ARGUMENT, CONFIGURATION; RemoteProtocolError TLS_FAILED, SASL_SERVER_UNPROVEN
    * @example
    * const fred = await Endpoint.connect({ address: 'fred@example.com', relay: 'tcp://127.0.0.1:10913', password: 'yabba' });
    */
@@ -105,7 +106,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     return Endpoint.through(new RelayConnector(settings, dialectNamed(settings.dialect)), settings);
   }
 
-  /** Like {@link connect}, over connections made elsewhere. */
+  /** Like {@link connect}, but over connections from another connector. */
   static async through(connector: Connector, settings: EndpointSettings): Promise<Endpoint> {
     const endpoint = new Endpoint(connector, settings);
     endpoint.#connection.attachments.add(settings.address);
@@ -113,18 +114,18 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     return endpoint;
   }
 
-  /** The addresses this endpoint wants to be attached as; the first is the originator unless `from` says otherwise. */
+  /** The addresses of this endpoint, whether or not it is connected. The first is the default originator. */
   get addresses(): readonly string[] {
     return this.#connection.attachments.addresses;
   }
 
-  /** The dialect spoken with the relay; services are asked in its form. */
+  /** The dialect spoken with the relay and in requests to services. */
   get dialect(): DialectName {
     return this.#connector.dialect.name;
   }
 
   /**
-   * Publishing one's presence, and seeing that of others.
+   * Client of the presence service: publishes presence, polls and subscribes to that of others.
    *
    * @example
    * for await (const { open } of await fred.presence.subscribe('barney@rubble.com')) console.log(open);
@@ -135,7 +136,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   /**
-   * Who may do what to this endpoint: reading and changing its access list.
+   * Client of the access service: reads and changes who may do what to this endpoint.
    *
    * @example
    * await fred.access.allow('barney@rubble.com', ['presence:subscribe']);
@@ -146,8 +147,9 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   /**
-   * Sends a message like {@link send} and resolves with its answer, be it a refusal, and with what the relays report about
-   * each recipient (statusRequest). Relays need not report; what is missing after `reportTimeoutMs` stays missing.
+   * Sends a message like {@link send} and resolves with its answer, even a refusal, and with the relays' reports about
+   * each recipient (statusRequest). Relays need not report; reports that have not arrived after `reportTimeoutMs` are
+   * left out.
    *
    * @throws TransportError TIMED_OUT | CONNECTION_LOST; LocalError ARGUMENT | ADDRESS_INVALID | CLOSED
    * @example
@@ -158,8 +160,8 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   /**
-   * Asks every relay on the way to an endpoint to report, with a message that the endpoint's application does not see (one
-   * without this library sees a message without content).
+   * Asks every relay on the path to an endpoint to report, by a message that the endpoint's application does not see
+   * (one without this library sees a message without content).
    *
    * @throws as {@link status}
    * @example
@@ -170,7 +172,8 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   /**
-   * Asks whether an endpoint can be reached and how long that takes; its application does not see it, as with {@link trace}.
+   * Checks whether an endpoint can be reached and how long that takes. As with {@link trace}, its application does not
+   * see the message.
    *
    * @throws as {@link status}
    * @example
@@ -190,18 +193,18 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     return this.#connection.connected;
   }
 
-  /** Where the relay is that it is connected to. */
+  /** The URL of the relay it is connected to. */
   get relay(): string | undefined {
     return this.#connection.connection?.relay;
   }
 
-  /** Data sent or waiting to be sent, without an answer yet. */
+  /** Number of messages that are sent or queued and not yet answered. */
   get outstanding(): number {
     return this.#outbox.outstanding;
   }
 
   /**
-   * Attaches as a further endpoint or subaddress; its deliveries come with the others.
+   * Attaches under a further address or subaddress; its deliveries arrive with the others.
    *
    * @throws RefusedError REFUSED, TransportError CONNECTION_LOST | TIMED_OUT, LocalError ADDRESS_INVALID | ARGUMENT
    * @example
@@ -223,15 +226,16 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   /**
-   * Sends a message and waits for the answer. Any number may be under way; past `limits.outstandingData` and
-   * `limits.outstandingOctets` they wait for their turn. Those to the same recipient arrive in the order of the calls. A
+   * Sends a message and waits for the answer. Any number of calls may be pending; past `limits.outstandingData` and
+   * `limits.outstandingOctets` messages are queued. Messages to the same recipient arrive in the order of the calls. A
    * Buffer must not be changed before the answer.
    *
-   * Resolves when at least one recipient's application has said ok.
+   * Resolves when the application of at least one recipient has answered `ok`.
    *
    * @throws RefusedError REFUSED with the code and text (450 not attached, 537 not authorized, 550 unknown …);
-   * TransportError TIMED_OUT | CONNECTION_LOST: whether it was delivered is unknown unless `fields.sent` is false; it is
-   * never sent again by itself; LocalError ARGUMENT | ADDRESS_INVALID | CLOSED; the signal's reason when it is aborted
+   *   TransportError TIMED_OUT | CONNECTION_LOST: whether it was delivered is unknown unless `fields.sent` is false; it
+   *   is never resent automatically; LocalError ARGUMENT | ADDRESS_INVALID | CLOSED; the signal's reason when it is
+   *   aborted
    * @example
    * await fred.send({ to: ['barney@rubble.com', 'wilma@example.com'], content: 'Dinner is ready' });
    * await fred.send({ to: 'barney@rubble.com', content: await readFile('bowling.png'), type: 'image/png' });
@@ -245,8 +249,9 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   /**
-   * Sends a message to each recipient by itself and resolves with what became of it for each, in their order: the answer to
-   * one Data for several does not tell who took it. An instant message still names them all in its header.
+   * Sends a message to each recipient separately and resolves with one result per recipient, in their order. (The
+   * answer to one Data operation for several recipients does not tell which of them accepted it.) An instant message
+   * still names all of them in its header.
    *
    * @throws LocalError ARGUMENT | ADDRESS_INVALID | CLOSED; the signal's reason when it is aborted
    * @example
@@ -275,7 +280,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   /**
-   * Writes a message as it goes to the relay; it may be submitted more than once.
+   * Encodes a message for {@link submit}, which may be given the result more than once.
    *
    * @throws LocalError ARGUMENT | ADDRESS_INVALID
    */
@@ -284,7 +289,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   /**
-   * {@link send} for those who send a lot: no promise, and a message written by {@link encode}.
+   * Sends at high rates: like {@link send}, but without a promise and with a message from {@link encode}.
    *
    * @throws LocalError CLOSED
    * @example
@@ -298,9 +303,9 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   /**
-   * Gives deliveries to a function as they arrive, instead of loops; undefined gives them to loops again. With
-   * `autoAccept` a delivery is accepted when the function returns, or when its promise resolves. If it throws, the delivery
-   * is refused: with the error's reply when it has one, otherwise with 451.
+   * Passes deliveries to a function as they arrive instead of to loops; undefined returns to loops. With `autoAccept` a
+   * delivery is accepted when the function returns or its promise resolves. If it throws, the delivery is refused with
+   * the error's reply, or 451 if the error has none.
    *
    * @example
    * fred.receive((delivery) => console.log(delivery.text()));
@@ -310,16 +315,16 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   /**
-   * The deliveries, one by one. Ends when the endpoint is closed, and throws when the connection is lost for good or the
-   * relay ended the last attachment.
+   * Iterates over the deliveries. Ends when the endpoint is closed; throws when the connection is lost for good or the
+   * relay has ended the last attachment.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Delivery, undefined> {
     return this.#inbox.deliveries();
   }
 
   /**
-   * Leaves in order: terminates the attachments, which is answered after everything sent before (waiting at most
-   * `limits.closeTimeoutMs`), refuses what was not read, releases the session. Never rejects.
+   * Closes the endpoint in order: terminates the attachments, which waits for the answers to everything sent before (at
+   * most `limits.closeTimeoutMs`), refuses deliveries that were not read, and releases the session. Never rejects.
    *
    * @example
    * await fred.close();
@@ -328,14 +333,14 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     return this.#connection.close();
   }
 
-  /** Has the reports of a timed message go to where the application wants them. */
+  /** Directs the reports of a timed message to the application's function. */
   #reported(message: Message): Message {
     const { timing } = message;
     if (timing?.reported === undefined) return message;
     return { ...message, timing: { ...timing, transID: this.#statusClient.listen(timing.reported) } };
   }
 
-  // ---- what becomes of the connection -------------------------------------------------------------------------------
+  // ---- changes of the connection -------------------------------------------------------------------------------
 
   #back(): void {
     this.#presence?.attached();
@@ -348,7 +353,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   #lost(error: ImxpError, retrying: boolean): void {
-    this.#access?.lose(new TransportError('CONNECTION_LOST', `no answer of the access service: ${error.message}`));
+    this.#access?.lose(new TransportError('CONNECTION_LOST', `the access service did not answer: ${error.message}`));
     this.emit('disconnect', error, retrying);
   }
 

@@ -1,9 +1,10 @@
 /**
- * The deliveries of one endpoint between the channel and the application: a handler, or loops over a bounded queue. Owns
- * when a window opens again and when a delivery is refused as too many; knows nothing of what they contain.
+ * Inbox of an endpoint: passes deliveries from the channel to the application's handler, or to loops over a bounded
+ * queue. Decides when a receive window is credited and when a delivery is refused because too many are pending; knows
+ * nothing of what they contain.
  *
- * A window that stays closed would also hold back the answers to what this endpoint sends. So deliveries keep at most half
- * of it closed, and beyond the bound they are refused: the channel never stands still.
+ * A closed window would also hold back the answers to what this endpoint sends. So unanswered deliveries keep at most
+ * half of it closed, and past the limits deliveries are refused: the channel never stalls.
  */
 import { ImxpError, LocalError, type Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
@@ -15,21 +16,21 @@ import { Delivery, type DeliveryOwner } from './delivery.js';
 import { DuplicateFilter } from './duplicate-filter.js';
 import type { EndpointLimits } from './options.js';
 
-/** Takes each delivery as it arrives; see {@link Endpoint.receive}. */
+/** Receives each delivery as it arrives; see {@link Endpoint.receive}. */
 export type DeliveryHandler = (delivery: Delivery) => void | Promise<void>;
 
 const BUSY: Reply = { code: 450, text: 'recipient busy' };
-const LEAVING: Reply = { code: 450, text: 'the recipient is leaving and did not read this' };
-const UNANSWERED: Reply = { code: 451, text: 'the recipient left before it answered' };
+const LEAVING: Reply = { code: 450, text: 'the recipient closed before it read this' };
+const UNANSWERED: Reply = { code: 451, text: 'the recipient closed before it answered' };
 const FAILED: Reply = { code: 451, text: 'the recipient failed to process this' };
 
 export interface InboxOptions {
   readonly dialect: Dialect;
   readonly autoAccept: boolean;
-  /** What opens signed and encrypted content. */
+  /** Opens signed and encrypted content. */
   readonly secure: Secure;
   readonly limits: Pick<EndpointLimits, 'queuedData' | 'queuedOctets' | 'windowOctets'>;
-  /** Told when everything is answered. */
+  /** Called when everything is answered. */
   idle(): void;
 }
 
@@ -44,9 +45,9 @@ export class Inbox implements DeliveryOwner {
   readonly #secure: Secure;
   readonly #limits: InboxOptions['limits'];
   readonly #idle: () => void;
-  /** Deliveries without an answer, the queued ones included. */
+  /** Unanswered deliveries, including those in the queue. */
   readonly #unanswered = new Set<Delivery>();
-  /** How many of them by connection. */
+  /** Number of unanswered deliveries for each connection. */
   readonly #due = new Map<EndpointChannel, number>();
   readonly #duplicates = new DuplicateFilter();
   #settling: (() => void)[] = [];
@@ -65,12 +66,12 @@ export class Inbox implements DeliveryOwner {
     this.#limits = limits;
   }
 
-  /** Deliveries without an answer. */
+  /** Number of unanswered deliveries. */
   get unanswered(): number {
     return this.#unanswered.size;
   }
 
-  /** Takes a Data. */
+  /** Receives a Data operation. */
   take(channel: EndpointChannel, msgno: number, octets: number, data: Data, recipients: readonly string[]): void {
     if (this.#full(octets)) {
       this.#reply(channel, msgno, BUSY);
@@ -92,7 +93,7 @@ export class Inbox implements DeliveryOwner {
     this.#hand(delivery);
   }
 
-  /** Gives all deliveries to a handler from now on; undefined: to loops. */
+  /** Passes all deliveries to a handler from now on, or to loops when undefined. */
   receive(handler: DeliveryHandler | undefined): void {
     this.#handler = handler;
     if (handler === undefined) return;
@@ -101,7 +102,7 @@ export class Inbox implements DeliveryOwner {
     for (const delivery of queue) this.#run(handler, delivery);
   }
 
-  /** A loop over the deliveries; several share them. */
+  /** Iterates over the deliveries; several iterators share them. */
   deliveries(): AsyncIterableIterator<Delivery, undefined> {
     let current: Delivery | undefined;
     const done = (): void => {
@@ -118,13 +119,13 @@ export class Inbox implements DeliveryOwner {
           current = result.value;
           return result;
         } catch (error) {
-          // A loop that has thrown is at its end; another one throws again.
+          // An iterator that has thrown is at its end; a new one throws again.
           over = true;
           throw error;
         }
       },
       return: () => {
-        // Left by break, return or throw: which of them cannot be told apart here.
+        // Called on break, return and throw alike; they cannot be told apart here.
         done();
         return Promise.resolve({ done: true, value: undefined });
       },
@@ -133,7 +134,7 @@ export class Inbox implements DeliveryOwner {
     return iterator;
   }
 
-  /** A connection is gone, and with it whatever could be answered on it; the relay has told the senders. */
+  /** A connection is lost: its deliveries can no longer be answered, and the relay tells the senders. */
   lose(channel: EndpointChannel): void {
     this.#duplicates.lose();
     for (const delivery of this.#unanswered) {
@@ -144,12 +145,12 @@ export class Inbox implements DeliveryOwner {
     this.#queue = this.#queue.filter((delivery) => this.#unanswered.has(delivery));
   }
 
-  /** Resolves when every delivery of a connection has its answer. */
+  /** Resolves when every delivery of a connection is answered. */
   async settled(channel: EndpointChannel): Promise<void> {
     while ((this.#due.get(channel) ?? 0) > 0) await new Promise<void>((resolve) => this.#settling.push(resolve));
   }
 
-  /** Answers what is not answered, because the application is leaving. */
+  /** Answers every unanswered delivery because the endpoint is closing. */
   leave(): void {
     for (const delivery of this.#queue) delivery.refuse(LEAVING);
     this.#queue = [];
@@ -159,7 +160,7 @@ export class Inbox implements DeliveryOwner {
     }
   }
 
-  /** Ends all loops, with an error when there is one. */
+  /** Ends all loops, with an error if one is given. */
   end(error: ImxpError | undefined): void {
     this.#end = { error };
     const waiters = this.#waiters;
@@ -230,14 +231,14 @@ export class Inbox implements DeliveryOwner {
     if (this.#autoAccept) this.#done(delivery);
   }
 
-  /** The application has processed it, whether or not the relay can still be told so. */
+  /** The application has processed it, whether or not the answer can still reach the relay. */
   #done(delivery: Delivery): void {
     if (!delivery.accept() && delivery.lost) this.#duplicates.late(delivery.raw);
   }
 
   #failed(delivery: Delivery, error: unknown): void {
     const reply = error instanceof ImxpError ? error.reply : undefined;
-    // An error without a reply is the application's own fault: the sender learns only that it happened.
+    // An error without a reply is a fault of the application; the sender learns only that processing failed.
     if (reply === undefined) events.fault.publish({ session: delivery.source.channel.id, error });
     delivery.refuse(reply ?? FAILED);
   }
@@ -246,7 +247,12 @@ export class Inbox implements DeliveryOwner {
     const delivery = this.#queue.shift();
     if (delivery !== undefined) return Promise.resolve({ done: false, value: delivery });
     if (this.#handler !== undefined) {
-      return Promise.reject(new LocalError('ARGUMENT', 'deliveries go to the handler given to receive()'));
+      return Promise.reject(
+        new LocalError(
+          'ARGUMENT',
+          'deliveries go to the handler given to receive(); call receive(undefined) to use a loop',
+        ),
+      );
     }
     if (this.#end === undefined) {
       return new Promise((resolve, reject) => {

@@ -1,6 +1,4 @@
-/**
- * What an application says in an instant message, completed from the Data that carries it. Knows nothing of how it travels.
- */
+/** Builds the content of instant messages, completing missing fields from the operation that carries them. */
 import type { MadeContent } from '../imxp/content.js';
 import { CPIM_TYPE, writeCpim } from '../message/cpim/document.js';
 import { InstantMessage, type InstantMessageInit, instantMessage } from '../message/instant-message.js';
@@ -26,7 +24,7 @@ const KEYS: Keys<InstantMessageInit> = {
   content: true,
 };
 
-/** @throws LocalError ARGUMENT for what the form cannot carry */
+/** @throws LocalError ARGUMENT for content that the form cannot carry */
 export function madeMessage(
   { message, form = 'nested' }: MessageContent,
   originator: string,
@@ -44,7 +42,7 @@ export function madeMessage(
   return madeContent(own.completed(usual.fields), form, domain);
 }
 
-/** @throws LocalError ARGUMENT for what message/cpim cannot carry */
+/** @throws LocalError ARGUMENT for content that message/cpim cannot carry */
 export function madeCpim({ cpim }: CpimObjectContent, originator: string, recipients: readonly string[]): MadeContent {
   const mailbox = (address: string) => ({ phrase: undefined, uri: uriOfAddress('im', address) });
   const usual = { from: mailbox(originator), to: recipients.map(mailbox), dateTime: new Date() };

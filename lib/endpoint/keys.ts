@@ -1,26 +1,26 @@
 /**
- * Misspelt keys of what an application gives: a program without types would not learn that `passwordfile` is nothing.
- * Knows no option.
+ * Rejects misspelt keys in objects that an application passes: without types it would not notice that `passwordfile`
+ * has no effect.
  */
 import { nearest } from '../config/nearest.js';
 import { LocalError } from '../errors.js';
 
-/** Every key of a type, so that none can be forgotten. */
+/** Every key of a type; the compiler rejects a table that lacks one. */
 export type Keys<T> = Readonly<Record<keyof T, true>>;
 
 /**
- * @param where the call and the argument, for people
+ * @param where the call and the argument, for the error message
  * @throws LocalError ARGUMENT naming the nearest key
  */
 export function checkKeys<T>(given: unknown, keys: Keys<T>, where: string): void {
   if (typeof given !== 'object' || given === null) {
-    throw new LocalError('ARGUMENT', `${where}: an object is expected, not ${given === null ? 'null' : typeof given}`);
+    throw new LocalError('ARGUMENT', `${where}: expected an object, not ${given === null ? 'null' : typeof given}`);
   }
   for (const key of Object.keys(given)) {
     if (Object.hasOwn(keys, key)) continue;
     const known = Object.keys(keys);
     const near = nearest(key, known);
-    const hint = near === undefined ? `there are ${known.join(', ')}` : `did you mean ${near}?`;
-    throw new LocalError('ARGUMENT', `${where}: there is no ${JSON.stringify(key)}; ${hint}`);
+    const hint = near === undefined ? `known keys are ${known.join(', ')}` : `did you mean ${near}?`;
+    throw new LocalError('ARGUMENT', `${where}: unknown key ${JSON.stringify(key)}; ${hint}`);
   }
 }

@@ -1,15 +1,15 @@
 /**
- * The channels an endpoint sends on. BEEP answers in order within a channel (RFC 3080 §2.6.1), so a recipient who is slow to
- * answer holds up what was sent behind him. Further channels, lanes, are opened when all there are wait for answers. Owns
- * which lane a Data takes: that of an earlier one to the same recipient while this has no answer, so that nothing overtakes.
- * Knows neither contents nor answers.
+ * Lanes: the channels an endpoint sends on. Within a channel BEEP delivers replies in order (RFC 3080 §2.6.1), so a
+ * slow recipient delays everything sent after it. Further channels are opened while all existing ones have unanswered
+ * messages. Decides which lane a message takes: that of an earlier unanswered message to the same recipient, so that
+ * messages to one recipient keep their order. Knows neither contents nor answers.
  */
 
 import type { Payload } from '../beep/payload.js';
 import type { ReplySink } from '../transport/channel.js';
 import type { EndpointChannel, RelayConnection } from './connection.js';
 
-/** What takes a lane. */
+/** A message to be sent on a lane. */
 export interface OutboundData extends ReplySink {
   readonly payload: Payload;
   readonly octets: number;
@@ -20,9 +20,9 @@ export interface OutboundData extends ReplySink {
 export class Lane {
   /** Undefined while it is being opened. */
   channel: EndpointChannel | undefined;
-  /** Opened for sending, beside the one the endpoint is attached on. */
+  /** Whether it was opened in addition to the channel on which the endpoint is attached. */
   readonly further: boolean;
-  /** Takes nothing new: it is closed when its answers are there. */
+  /** Accepts no new messages and is closed once everything on it is answered. */
   retired = false;
   #waiting: OutboundData[] = [];
   #waitingOctets = 0;
@@ -66,7 +66,7 @@ export class Lane {
   }
 }
 
-/** Where Data to a recipient go while there are some without an answer. */
+/** The lane of a recipient while messages to it are unanswered. */
 interface Pin {
   lane: Lane;
   count: number;
@@ -76,20 +76,20 @@ export class Lanes {
   readonly #most: number;
   readonly #pins = new Map<string, Pin>();
   #lanes: Lane[] = [];
-  /** Of an earlier connection, or no longer used: they wait for their answers. */
+  /** Lanes of an earlier connection or no longer used, waiting for their last answers. */
   #retired: Lane[] = [];
   #connection: RelayConnection | undefined;
   #first: Lane | undefined;
-  /** As many as this connection allows. */
+  /** Number of lanes that this connection allows. */
   #allowed: number;
 
-  /** @param most how many lanes one connection may have, the channel it is attached on included */
+  /** @param most maximum number of lanes per connection, including the channel of the attachment */
   constructor(most: number) {
     this.#most = most;
     this.#allowed = most;
   }
 
-  /** Whether there is anything to send on. */
+  /** Whether there is a connection to send on. */
   get ready(): boolean {
     return this.#first !== undefined;
   }
@@ -110,17 +110,17 @@ export class Lanes {
     return sum;
   }
 
-  /** Whether an answer is due on a lane that takes nothing new. */
+  /** Whether an answer is outstanding on a retired lane. */
   get retiring(): boolean {
     return this.#retired.length > 0;
   }
 
-  /** Whether an answer is due on any other channel than the one the endpoint is attached on. */
+  /** Whether an answer is outstanding on any channel other than that of the attachment. */
   get waiting(): boolean {
     return this.outstanding > (this.#first?.outstanding ?? 0);
   }
 
-  /** Sends over this connection from now on; what is under way over an earlier one gets its answers there. */
+  /** Sends over this connection from now on; messages outstanding on an earlier one are answered there. */
   begin(connection: RelayConnection): void {
     this.#retire(this.#lanes);
     this.#connection = connection;
@@ -129,7 +129,7 @@ export class Lanes {
     this.#allowed = connection.further === undefined ? 1 : this.#most;
   }
 
-  /** The connection is gone. @returns what had not left, because its lane was still being opened */
+  /** The connection is lost. @returns messages that were not sent because their lane was still being opened */
   end(): OutboundData[] {
     const unsent = this.#lanes.flatMap((lane) => lane.takeWaiting());
     this.#lanes = [];
@@ -140,13 +140,15 @@ export class Lanes {
     return unsent;
   }
 
-  /** The lane for a Data to these recipients; undefined while earlier ones to them keep it from taking any. */
+  /**
+   * Chooses the lane for a message to these recipients; undefined while their earlier messages are on different lanes.
+   */
   take(recipients: readonly string[]): Lane | undefined {
     let lane: Lane | undefined;
     for (const recipient of recipients) {
       const pinned = this.#pins.get(recipient)?.lane;
       if (pinned === undefined || pinned === lane) continue;
-      // Behind one of them on its lane it might overtake the other one on his.
+      // On the lane of one recipient it might overtake an earlier message to the other.
       if (lane !== undefined || !pinned.usable) return undefined;
       lane = pinned;
     }
@@ -156,7 +158,7 @@ export class Lanes {
     return lane;
   }
 
-  /** A Data has its answer, or gets none. */
+  /** A message is answered, or will get no answer. */
   leave(recipients: readonly string[]): void {
     for (const recipient of recipients) {
       const pin = this.#pins.get(recipient);
@@ -167,18 +169,18 @@ export class Lanes {
     if (this.#retired.length > 0) this.#closeRetired();
   }
 
-  /** The relay lets this endpoint originate on the channel it is attached on alone: no others from now on. */
+  /** The relay accepts messages only on the channel of the attachment: opens no others from now on. */
   confine(): void {
     this.#allowed = 1;
     this.#retire(this.#lanes.filter(({ further }) => further));
   }
 
-  /** The channel the endpoint is attached on. */
+  /** The channel on which the endpoint is attached. */
   get first(): Lane | undefined {
     return this.#first;
   }
 
-  /** The usual case, which each Data asks for. */
+  /** The only lane, in the usual case; consulted for each message. */
   get #single(): Lane | undefined {
     return this.#lanes.length === 1 && this.#retired.length === 0 ? this.#first : undefined;
   }
@@ -189,7 +191,7 @@ export class Lanes {
     else pin.count += 1;
   }
 
-  /** The one with the fewest answers due; a new one when all wait for some. */
+  /** The lane with the fewest outstanding answers; a new one when none is idle. */
   #freest(): Lane | undefined {
     let freest: Lane | undefined;
     for (const lane of this.#lanes) {
@@ -218,7 +220,7 @@ export class Lanes {
     if (lane.retired) this.#closeRetired();
   }
 
-  /** A relay that takes no further channel gets everything on those there are. */
+  /** When the relay refuses a further channel, everything goes over the existing ones. */
   #refused(lane: Lane): void {
     if (!this.#lanes.includes(lane) && !this.#retired.includes(lane)) return;
     const { first } = this;
@@ -243,7 +245,7 @@ export class Lanes {
     this.#closeRetired();
   }
 
-  /** In order: when all answers are there. The channel of an attachment ends with its connection. */
+  /** Closes retired lanes without outstanding answers. The channel of the attachment ends with its connection. */
   #closeRetired(): void {
     this.#retired = this.#retired.filter((lane) => {
       if (lane.channel === undefined || lane.outstanding > 0) return true;

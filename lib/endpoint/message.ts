@@ -1,6 +1,4 @@
-/**
- * What an application wants to send, turned into a Data. Knows nothing of how it travels.
- */
+/** Turns what an application wants to send into a Data operation. */
 
 import { type Payload, payloadOctets } from '../beep/payload.js';
 import { LocalError } from '../errors.js';
@@ -28,23 +26,23 @@ import { sealed } from './secure.js';
 export interface Message extends Conditions {
   readonly to: string | readonly string[];
   /**
-   * A string is sent as UTF-8 text, a Buffer or other Uint8Array octet for octet, XML inside the control document, a URI as it is; an instant
-   * message with its header, in the form it asks for.
+   * A string is sent as UTF-8 text, a Buffer or other Uint8Array octet for octet, XML inside the control document, a
+   * URI as a reference, and an instant message with its header in the given form.
    */
   readonly content: string | Uint8Array | XmlContent | UriContent | MessageContent | CpimObjectContent;
-  /** The media type of a string or Buffer; default `text/plain; charset=UTF-8` and `application/octet-stream`. */
+  /** The media type of a string or Buffer; default: `text/plain; charset=UTF-8` and `application/octet-stream`. */
   readonly type?: string;
   /** Further MIME headers of a string or Buffer, such as Content-Language. */
   readonly headers?: readonly HeaderField[];
-  /** The originator; default the first address attached. */
+  /** The originator; default: the first attached address. */
   readonly from?: string;
-  /** Options on the Data. */
+  /** Options of the operation. */
   readonly options?: readonly OptionInit[];
-  /** Sign it (S/MIME) with the certificate that the endpoint was given as `secure`. */
+  /** Sign the content (S/MIME) with the certificate in the endpoint's `secure` option. */
   readonly sign?: boolean;
-  /** Encrypt it for its recipients, whose certificates are in `secure`, and for oneself. */
+  /** Encrypt the content for the recipients, whose certificates are in `secure`, and for the sender. */
   readonly encrypt?: boolean;
-  /** Stops waiting; what has not left yet is not sent. */
+  /** Aborts the wait; a message that has not been sent yet is not sent. */
   readonly signal?: AbortSignal;
 }
 
@@ -70,7 +68,7 @@ const CONTENT_KEYS: Keys<XmlContent & UriContent & MessageContent & CpimObjectCo
   cpim: true,
 };
 
-/** A message as it goes to the relay; made by {@link Endpoint.encode}, and may be submitted more than once. */
+/** A message encoded for the relay by {@link Endpoint.encode}; it may be submitted more than once. */
 export interface Encoded {
   readonly payload: Payload;
   readonly octets: number;
@@ -85,7 +83,7 @@ export function encodedOf(data: Data, dialect: Dialect): Encoded {
 }
 
 /**
- * @param own the originator unless the message says otherwise
+ * @param own the default originator
  * @throws LocalError ADDRESS_INVALID | ARGUMENT
  */
 export function dataOf(message: Message, own: string, secure: Secure): Data {
@@ -93,14 +91,14 @@ export function dataOf(message: Message, own: string, secure: Secure): Data {
   return makeData({ ...made, recipients });
 }
 
-/** The same as one Data for each recipient; who is named twice gets one. @throws as {@link dataOf} */
+/** Like {@link dataOf}, but one operation per recipient; an address given twice gets one. @throws as {@link dataOf} */
 export function eachOf(
   message: Message,
   own: string,
   secure: Secure,
 ): readonly { readonly recipient: string; readonly data: Data }[] {
   const { recipients, ...made } = contentsOf(message, own, secure);
-  if (recipients.length === 0) throw new LocalError('ARGUMENT', 'send: no recipient');
+  if (recipients.length === 0) throw new LocalError('ARGUMENT', 'send: "to" is empty; name at least one recipient');
   const known = new Set<string>();
   const each: { recipient: string; data: Data }[] = [];
   for (const recipient of recipients) {
@@ -115,7 +113,8 @@ function contentsOf(message: Message, own: string, secure: Secure) {
   checkKeys(message, KEYS, 'send');
   const { to, from, options = [] } = message;
   const recipients: readonly string[] = typeof to === 'string' ? [to] : to;
-  if (!Array.isArray(recipients)) throw new LocalError('ARGUMENT', 'send: to is an address, or a list of addresses');
+  if (!Array.isArray(recipients))
+    throw new LocalError('ARGUMENT', 'send: "to" must be an address or a list of addresses');
   const originator = from ?? own;
   for (const address of [originator, ...recipients]) givenAddress(address);
   const content = sealed(madeOf(message, originator, recipients), message, originator, recipients, secure);
@@ -130,23 +129,26 @@ function madeOf(
   if (typeof content === 'string') return { type: type ?? TEXT, headers, body: Buffer.from(content) };
   if (content instanceof Uint8Array) return { type: type ?? BINARY, headers, body: bufferOf(content) };
   if (!isContent(content)) {
-    throw new LocalError('ARGUMENT', 'content is a string, a Buffer, or an object with xml, uri, message or cpim');
+    throw new LocalError(
+      'ARGUMENT',
+      'send: "content" must be a string, a Buffer, or an object with xml, uri, message or cpim',
+    );
   }
   checkKeys(content, CONTENT_KEYS, 'send: content');
   if (type !== undefined || headers.length > 0) {
-    throw new LocalError('ARGUMENT', 'only a string or a Buffer has a media type and headers');
+    throw new LocalError('ARGUMENT', 'send: "type" and "headers" apply only to content that is a string or a Buffer');
   }
   if ('message' in content) return madeMessage(content, originator, recipients);
   if ('cpim' in content) return madeCpim(content, originator, recipients);
   return content;
 }
 
-/** The same memory. */
+/** Wraps octets in a Buffer without copying them. */
 function bufferOf(octets: Uint8Array): Buffer {
   return Buffer.isBuffer(octets) ? octets : Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
 }
 
-/** For programs without types: anything else would fail further down, where nobody sees what was wrong. */
+/** Checks programs without types; other values would fail later with an obscure error. */
 function isContent(content: unknown): boolean {
   if (typeof content !== 'object' || content === null) return false;
   return ['xml', 'uri', 'message', 'cpim'].some((key) => key in content);

@@ -5,17 +5,17 @@ import { newTransId, TRANS_ID_MAX } from '../imxp/trans-id.js';
 import { parseXml } from '../xml/parse.js';
 import { checkKeys, type Keys } from './keys.js';
 
-/** An option; exactly one of `internal` and `external` is given. */
+/** An option of a message. Exactly one of `internal` and `external` is required. */
 export interface OptionInit {
   /** A registered name, such as `statusRequest`. */
   readonly internal?: string;
   /** An absolute URI. */
   readonly external?: string;
-  /** `final` (default): the relay next to the recipient; `this`: the next relay; `all`: every relay. */
+  /** Which relays it applies to: `final` (default) the recipient's relay, `this` the next relay, `all` every relay. */
   readonly targetHop?: TargetHop;
-  /** False: fail if it is not understood where it applies. Default true. */
+  /** False: the message fails at a relay that does not understand the option. Default: true. */
   readonly seeNoEvil?: boolean;
-  /** 1 to 2147483647; random unless given. */
+  /** 1 to 2147483647; default: random. */
   readonly transID?: number;
   readonly localize?: string;
   /** XML inside the option. */
@@ -37,11 +37,11 @@ export function optionOf(init: OptionInit): Option {
   checkKeys(init, OPTION_KEYS, 'send: options');
   const { internal, external, xml = '', ...rest } = init;
   if ((internal === undefined) === (external === undefined)) {
-    throw new LocalError('ARGUMENT', 'an option has exactly one of internal and external');
+    throw new LocalError('ARGUMENT', 'send: options: give exactly one of "internal" and "external"');
   }
   const { targetHop = 'final', seeNoEvil = true, transID = newTransId(), localize = 'i-default' } = rest;
   if (!Number.isInteger(transID) || transID < 1 || transID > TRANS_ID_MAX) {
-    throw new LocalError('ARGUMENT', `transID is 1 to ${TRANS_ID_MAX}`);
+    throw new LocalError('ARGUMENT', `send: options: transID must be an integer from 1 to ${TRANS_ID_MAX}`);
   }
   return { internal, external, targetHop, seeNoEvil, transID, localize, inner: innerOf(xml) };
 }
@@ -52,7 +52,7 @@ function innerOf(xml: string | Buffer): Buffer {
   try {
     parseXml(Buffer.concat([Buffer.from('<option>'), inner, Buffer.from('</option>')]));
   } catch (cause) {
-    throw new LocalError('ARGUMENT', 'the inside of an option is not well-formed XML', { cause });
+    throw new LocalError('ARGUMENT', 'send: options: "xml" is not well-formed', { cause });
   }
   return inner;
 }

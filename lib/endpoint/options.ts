@@ -1,7 +1,4 @@
-/**
- * What an application says when it connects, and what follows from what it does not say. Opens nothing but the files it
- * is pointed to.
- */
+/** Options of {@link Endpoint.connect}: checks them and fills in the defaults. Opens only the files that are named. */
 import { DIALECTS, type DialectName } from '../config/dialects.js';
 import { DEFAULT_LIMITS } from '../config/limits.js';
 import { readPasswordFile } from '../config/password-file.js';
@@ -18,33 +15,33 @@ export type TlsUse = 'off' | 'prefer' | 'require';
 
 /** Limits of an endpoint; each has a default. */
 export interface EndpointLimits {
-  /** One TCP connection attempt. */
+  /** Time limit of one TCP connection attempt. */
   readonly connectTimeoutMs: number;
-  /** How long `close` waits for the answers that are due. */
+  /** How long `close` waits for outstanding answers. */
   readonly closeTimeoutMs: number;
-  /** How long an answer is awaited; longer than the relays wait for each other, so that their word arrives first. */
+  /** How long an answer is awaited; longer than relays wait for each other, so that their errors arrive first. */
   readonly answerTimeoutMs: number;
-  /** Data sent and not yet answered; `send` waits for its turn past it. */
+  /** Messages sent and not yet answered; past it `send` queues. */
   readonly outstandingData: number;
-  /** Octets of them; one larger Data still goes when nothing else is outstanding. */
+  /** Total octets of those; a single larger message is still sent when nothing else is outstanding. */
   readonly outstandingOctets: number;
   /**
-   * Channels to send on: further ones are opened while all there are wait for answers, so that a recipient who is slow to
-   * answer delays nobody else. 1 never opens any.
+   * Channels to send on. Further ones are opened while all existing ones have unanswered messages, so that a slow
+   * recipient does not delay messages to others. 1 never opens any.
    */
   readonly lanes: number;
   /**
-   * After how long on a relay that is second choice, by its priority in the DNS or its place in `relay`, the preferred ones
-   * are tried again, more or less by chance; 0 never.
+   * How often an endpoint connected to a relay of lower preference (by DNS priority or position in `relay`) tries the
+   * preferred ones again, with jitter; 0 never.
    */
   readonly returnMs: number;
-  /** Deliveries the application has not answered; past it they are refused with 450. */
+  /** Unanswered deliveries; past it further ones are refused with 450. */
   readonly queuedData: number;
-  /** Octets of them; one larger delivery is still taken when there is no other. */
+  /** Total octets of those; a single larger delivery is still accepted when there is no other. */
   readonly queuedOctets: number;
   /** Largest message accepted. */
   readonly messageOctets: number;
-  /** Window advertised to the relay; up to half of it stays closed while deliveries wait for their answers. */
+  /** Receive window advertised to the relay; unanswered deliveries occupy at most half of it. */
   readonly windowOctets: number;
 }
 
@@ -52,7 +49,7 @@ export const ENDPOINT_LIMITS: EndpointLimits = Object.freeze({
   connectTimeoutMs: DEFAULT_LIMITS.connectTimeoutMs,
   closeTimeoutMs: DEFAULT_LIMITS.closeTimeoutMs,
   answerTimeoutMs: 2 * DEFAULT_LIMITS.deliveryTimeoutMs,
-  // Below what a relay takes for one target, so that back pressure is felt here and not as a refusal there.
+  // Below what a relay accepts for one target, so that back-pressure acts here instead of as a refusal there.
   outstandingData: 1024,
   outstandingOctets: 8_388_608,
   lanes: 4,
@@ -63,66 +60,72 @@ export const ENDPOINT_LIMITS: EndpointLimits = Object.freeze({
   windowOctets: DEFAULT_LIMITS.windowOctets,
 });
 
-/** How {@link EndpointOptions.reconnect} waits between attempts: from `firstMs`, doubling, to `longestMs`. */
+/** Delays between reconnection attempts: `firstMs`, doubling up to `longestMs`. */
 export type ReconnectOptions = Partial<BackoffTimes>;
 
-/** What {@link Endpoint.connect} takes. */
+/** Options of {@link Endpoint.connect}. */
 export interface EndpointOptions {
-  /** The endpoint to attach as, `local@domain`; also the name to log in with. */
+  /** The address to attach as, `local@domain`; also the user name. */
   readonly address: string;
   /**
-   * Where its relay listens, as `tcp://host:port`, `ws://host/path` or `wss://host/path`; alternatives are tried in order.
-   * Without it the DNS is asked for the relay of the address's domain (SRV `_imxp-edge._tcp`, or `_apex-edge._tcp`).
+   * URL of the relay: `tcp://host:port`, `ws://host/path` or `wss://host/path`; alternatives are tried in order.
+   * Default: found in the DNS by the address's domain (SRV `_imxp-edge._tcp`, or `_apex-edge._tcp`).
    */
   readonly relay?: string | RelayLocation | readonly (string | RelayLocation)[];
   /**
-   * What is spoken with the relay. `apex` (RFC 3340) is for relays that know nothing else, and for names that IMXP does not
-   * have, which are written in quotes here, too: `"fred smith"@example.com`. An APEX relay says ok before it delivers: sending then
-   * resolves when the relay has taken the message, and only {@link Endpoint.status} tells what became of it.
-   * Default: `imxp`.
+   * The dialect spoken with the relay. Use `apex` (RFC 3340) for relays that speak nothing else, and for local parts
+   * that IMXP does not allow, which are quoted: `"fred smith"@example.com`. An APEX relay answers `ok` before it
+   * delivers: sending then resolves when the relay has accepted the message, and only {@link Endpoint.status} tells
+   * whether it was delivered. Default: `imxp`.
    */
   readonly dialect?: DialectName;
-  /** Name servers to ask, `address` or `address:port`; those of the system unless any are given. */
+  /** Name servers, as `address` or `address:port`; default: those of the system. */
   readonly nameServers?: readonly string[];
   /**
-   * The password, or what asks for it (each time it connects). Neither this nor `passwordFile` nor `certificate`: log in as
-   * nobody.
+   * The password, or a function that returns it, called on each connection. Without this, `passwordFile` or
+   * `certificate` the endpoint does not log in.
    */
   readonly password?: string | (() => string | Promise<string>);
-  /** A file whose first line is the password; read each time it connects. */
+  /** File whose first line is the password; read on each connection. */
   readonly passwordFile?: string;
   /**
-   * `require`: TLS with a verified certificate, or no connection. `prefer`: TLS where the relay offers it, verified or not;
-   * this keeps listeners out, not impostors. `off`: never. Default: `require`, because a password and messages cross a
-   * network; but `prefer` when relays are given, all of them on this machine, and no `ca` is given.
+   * `require`: TLS with a verified certificate, or no connection. `prefer`: TLS if the relay offers it, without
+   * verifying its certificate; this protects from eavesdropping, not from impersonation. `off`: no TLS. Default:
+   * `require`; but `prefer` when `relay` names only relays on this machine and `ca` is not given.
    */
   readonly tls?: TlsUse;
-  /** The authority that signed the relay's certificate: PEM, or the path of a PEM file. Default: those Node believes. */
+  /**
+   * Trusted CA certificates for the relay's certificate: PEM, or the path of a PEM file. Default: Node's bundled list.
+   */
   readonly ca?: string | Buffer;
   /**
-   * A certificate that names the address (rfc822Name, or URI `im:`), with intermediate ones: PEM, or the path of a PEM file.
-   * Under TLS the relay is shown it, and logged in to by it (SASL EXTERNAL) where it takes that. Needs `key`.
+   * Client certificate that names the address (rfc822Name, or URI `im:`), with its intermediates: PEM, or the path of a
+   * PEM file. It is presented in the TLS handshake and used to log in (SASL EXTERNAL) if the relay allows that.
+   * Requires `key`.
    */
   readonly certificate?: string | Buffer;
-  /** The private key of `certificate`: PEM, or the path of a PEM file. */
+  /** Private key of `certificate`: PEM, or the path of a PEM file. */
   readonly key?: string | Buffer;
   /**
-   * Also take a relay that has nothing newer than the TLS of the year 2000 (message-service-01 §6.1), which is no longer safe;
-   * default false. What is newer is tried first.
+   * Also accept a relay that supports nothing newer than the TLS of the year 2000 (message-service-01 §6.1), which is
+   * no longer safe. Newer versions are tried first. Default: false.
    */
   readonly legacyTls?: boolean;
   /**
-   * Signs, encrypts, verifies and decrypts messages (S/MIME): certificates and keys in PEM or as paths of PEM files, or a
-   * `Secure`. Without it signatures are seen and never valid, and encrypted content cannot be read.
+   * Certificates and keys to sign, encrypt, verify and decrypt messages with (S/MIME): PEM, paths of PEM files, or a
+   * `Secure`. Without it signatures are never valid and encrypted content cannot be read.
    */
   readonly secure?: Secure | SecureFiles;
-  /** Whether a delivery counts as accepted when the application is done with it; default true, see {@link Endpoint}. */
+  /**
+   * Whether a delivery is accepted automatically when the application is done with it; see {@link Endpoint}. Default:
+   * true.
+   */
   readonly autoAccept?: boolean;
-  /** Connect and attach again after a loss; default false. */
+  /** Reconnect and attach again after a loss. Default: false. */
   readonly reconnect?: boolean | ReconnectOptions;
   /**
-   * Take the place of an application that is attached as the same endpoint, instead of being refused with 554: that one
-   * learns that its attachment ended. Once it has happened to this one, it does not do so any more. Default false.
+   * Replace an application that is attached under the same address, instead of being refused with 554. The other
+   * application's attachment ends. An endpoint that was itself replaced does not do so again. Default: false.
    */
   readonly override?: boolean;
   readonly limits?: Partial<EndpointLimits>;
@@ -132,14 +135,14 @@ export interface EndpointOptions {
 export interface EndpointSettings {
   readonly address: string;
   readonly domain: string;
-  /** Empty: the DNS is asked. */
+  /** Empty: found in the DNS. */
   readonly relays: readonly RelayLocation[];
   readonly dialect: DialectName;
   readonly nameServers: readonly string[];
   readonly password: (() => string | Promise<string>) | undefined;
   readonly tls: TlsUse;
   readonly ca: string | Buffer | undefined;
-  /** Shown under TLS and logged in with. */
+  /** Presented in the TLS handshake and used to log in. */
   readonly own: { readonly certificate: string | Buffer; readonly key: string | Buffer } | undefined;
   readonly legacyTls: boolean;
   readonly secure: Secure;
@@ -195,20 +198,20 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
   };
 }
 
-/** For programs without types. */
+/** Checks programs without types. */
 function checkOptions(options: EndpointOptions): void {
   checkKeys(options, KEYS, 'Endpoint.connect');
   const { address, dialect, limits, reconnect, tls } = options;
-  if (typeof address !== 'string') throw new LocalError('ARGUMENT', 'Endpoint.connect: address is missing');
+  if (typeof address !== 'string') throw new LocalError('ARGUMENT', 'Endpoint.connect: address is required');
   if (limits !== undefined) checkKeys(limits, limitKeys(), 'Endpoint.connect: limits');
   if (typeof reconnect === 'object') {
     checkKeys(reconnect, { firstMs: true, longestMs: true }, 'Endpoint.connect: reconnect');
   }
   if (dialect !== undefined && !DIALECTS.includes(dialect)) {
-    throw new LocalError('ARGUMENT', `Endpoint.connect: dialect is one of ${DIALECTS.join(', ')}`);
+    throw new LocalError('ARGUMENT', `Endpoint.connect: dialect must be one of ${DIALECTS.join(', ')}`);
   }
   if (tls !== undefined && !Object.hasOwn(TLS_USES, tls)) {
-    throw new LocalError('ARGUMENT', `Endpoint.connect: tls is one of ${Object.keys(TLS_USES).join(', ')}`);
+    throw new LocalError('ARGUMENT', `Endpoint.connect: tls must be one of ${Object.keys(TLS_USES).join(', ')}`);
   }
 }
 
@@ -219,7 +222,11 @@ function limitKeys(): Keys<EndpointLimits> {
 function relaysOf(relay: EndpointOptions['relay']): readonly RelayLocation[] {
   if (relay === undefined) return [];
   const given = Array.isArray(relay) ? (relay as readonly (string | RelayLocation)[]) : [relay as RelayLocation];
-  if (given.length === 0) throw new LocalError('ARGUMENT', 'no relay to connect to');
+  if (given.length === 0)
+    throw new LocalError(
+      'ARGUMENT',
+      'Endpoint.connect: "relay" is an empty list; name a relay, or leave it out to find one in the DNS',
+    );
   return given.map((one) => (typeof one === 'string' ? parseRelayUrl(one) : one));
 }
 
@@ -230,16 +237,16 @@ function isHere({ host }: RelayLocation): boolean {
 async function passwordOf({ password, passwordFile }: EndpointOptions): Promise<EndpointSettings['password']> {
   if (password !== undefined) return typeof password === 'string' ? () => password : password;
   if (passwordFile === undefined) return undefined;
-  // Read once now, so that a wrong path is not taken for a relay's refusal.
+  // Read once now, so that a wrong path is not mistaken for a refusal by the relay.
   await readPasswordFile(passwordFile);
   return () => readPasswordFile(passwordFile);
 }
 
 async function ownOf({ certificate, key, tls }: EndpointOptions): Promise<EndpointSettings['own']> {
   if (certificate === undefined && key === undefined) return undefined;
-  if (tls === 'off') throw new LocalError('ARGUMENT', 'a certificate is shown under TLS only, and tls is off');
+  if (tls === 'off') throw new LocalError('ARGUMENT', 'Endpoint.connect: a certificate needs TLS, but tls is "off"');
   if (certificate === undefined || key === undefined) {
-    throw new LocalError('ARGUMENT', 'certificate and key go together');
+    throw new LocalError('ARGUMENT', 'Endpoint.connect: certificate and key must be given together');
   }
   return { certificate: await pemOf(certificate, 'certificate'), key: await pemOf(key, 'key') };
 }
@@ -254,7 +261,7 @@ function limitsOf(given: Partial<EndpointLimits>): EndpointLimits {
   for (const [name, value] of Object.entries(limits)) {
     const least = name === 'returnMs' ? 0 : 1;
     if (!Number.isInteger(value) || value < least)
-      throw new LocalError('ARGUMENT', `limits.${name} is not a positive integer`);
+      throw new LocalError('ARGUMENT', `limits.${name} must be ${least === 0 ? 'zero or ' : ''}a positive integer`);
   }
   return limits;
 }

@@ -1,6 +1,6 @@
 /**
- * What this endpoint has sent and what waits to be sent: bounded, in order, each told once what became of it. Knows
- * nothing of the contents.
+ * Outbox: queue of messages sent and waiting to be sent, bounded and in order. Reports the result of each exactly once.
+ * Knows nothing of the contents.
  */
 import { type ErrorCode, ImxpError, RefusedError, type Reply, TransportError } from '../errors.js';
 import { certainlyUnsent, type Unanswered } from '../imxp/certainty.js';
@@ -11,18 +11,18 @@ import { type Lane, Lanes, type OutboundData } from './lanes.js';
 import type { Encoded } from './message.js';
 import type { EndpointLimits } from './options.js';
 
-/** Told exactly once what became of a Data, never before the call that sends it returns. */
+/** Receives the result of a message: exactly one call, never before the sending call returns. */
 export interface SendSink {
-  /** At least one recipient's application said ok. */
+  /** The application of at least one recipient has answered `ok`. */
   accepted(): void;
   /**
    * RefusedError REFUSED: the code and text of the refusal. TransportError TIMED_OUT or CONNECTION_LOST: no answer;
-   * `fields.sent` is false when it certainly was not sent.
+   * `fields.sent` is false when it was certainly not sent.
    */
   failed(error: ImxpError): void;
 }
 
-/** One Data on its way. */
+/** One message that is queued or sent. */
 export class Submission implements OutboundData {
   readonly #outbox: Outbox;
   readonly #encoded: Encoded;
@@ -76,11 +76,11 @@ function notSent(code: ErrorCode, message: string): TransportError {
 export interface OutboxOptions {
   readonly dialect: Dialect;
   readonly limits: Pick<EndpointLimits, 'outstandingData' | 'outstandingOctets' | 'lanes'>;
-  /** Told when everything has its answer. */
+  /** Called when everything is answered. */
   idle(): void;
 }
 
-/** Not authorized: what a relay says that knows the originator on the channel of his attachment only. */
+/** Not authorized: the answer of a relay that knows the originator only on the channel of the attachment. */
 const NOT_AUTHORIZED = 537;
 
 export class Outbox {
@@ -88,14 +88,14 @@ export class Outbox {
   readonly #limits: OutboxOptions['limits'];
   readonly #idle: () => void;
   readonly #lanes: Lanes;
-  /** In the order of the calls; the first one waits for room. */
+  /** In the order of the calls; the first one waits for the limits to allow it. */
   #waiting: Submission[] = [];
-  /** Those whose turn has come, but not on any lane yet; and for whom they are. */
+  /** Messages that the limits allow but no lane can take yet, and their recipients. */
   #held: Submission[] = [];
   readonly #heldFor = new Set<string>();
-  /** Told at the next answer. */
+  /** Called at the next answer. */
   #watchers: (() => void)[] = [];
-  /** Whether this relay takes Data on further channels; not known before the first answer on one. */
+  /** Whether this relay accepts messages on further channels; unknown before the first answer on one. */
   #proven = false;
 
   constructor({ dialect, limits, idle }: OutboxOptions) {
@@ -105,34 +105,34 @@ export class Outbox {
     this.#lanes = new Lanes(limits.lanes);
   }
 
-  /** Data without an answer, sent or not. */
+  /** Number of unanswered messages, sent or not. */
   get outstanding(): number {
     return this.#lanes.outstanding + this.#held.length + this.#waiting.length;
   }
 
-  /** Whether there are Data that an operation on the first channel would overtake. */
+  /** Whether an operation on the first channel would overtake messages. */
   get behind(): boolean {
     return this.#lanes.waiting || this.#held.length + this.#waiting.length > 0;
   }
 
-  /** Resolves when nothing is behind any more, see {@link behind}. */
+  /** Resolves when {@link behind} is false. */
   async caughtUp(): Promise<void> {
     while (this.behind) await new Promise<void>((resolve) => this.#watchers.push(resolve));
   }
 
-  /** Resolves when everything sent over earlier connections has its answer. */
+  /** Resolves when everything sent over earlier connections is answered. */
   async leftBehind(): Promise<void> {
     while (this.#lanes.retiring) await new Promise<void>((resolve) => this.#watchers.push(resolve));
   }
 
-  /** Sends over a connection from now on. What waits for answers over an earlier one gets them there. */
+  /** Sends over this connection from now on. Messages outstanding on an earlier one are answered there. */
   begin(connection: RelayConnection): void {
     this.#proven = false;
     this.#lanes.begin(connection);
     this.#advance();
   }
 
-  /** Sends when its turn has come. */
+  /** Queues a message and sends it when the limits allow. */
   submit(encoded: Encoded, sink: SendSink): Submission {
     const submission = new Submission(this, encoded, sink);
     if (!this.#lanes.ready) {
@@ -145,7 +145,10 @@ export class Outbox {
     return submission;
   }
 
-  /** The same, until a signal is aborted: then it fails with the signal's reason, and does not leave if it has not. */
+  /**
+   * Like {@link submit}, until a signal is aborted: then it fails with the signal's reason and is not sent if it was
+   * still queued.
+   */
   submitUntil(
     signal: AbortSignal | undefined,
     encoded: Encoded,
@@ -172,7 +175,7 @@ export class Outbox {
     });
   }
 
-  /** Takes back what has not been sent yet. */
+  /** Removes a message that has not been sent yet. */
   #withdraw(submission: Submission): void {
     this.#waiting = this.#waiting.filter((other) => other !== submission);
     if (this.#held.includes(submission)) {
@@ -181,7 +184,7 @@ export class Outbox {
     }
   }
 
-  /** Fails what still waits: nothing is sent by itself after a loss. */
+  /** Fails everything that still waits: nothing is sent automatically after a loss. */
   fail(code: ErrorCode, message: string): void {
     const unsent = this.#lanes.end();
     const left = [...this.#held, ...this.#waiting];
@@ -208,7 +211,7 @@ export class Outbox {
     this.#advance();
   }
 
-  /** What an answer means: undefined for ok. */
+  /** Interprets an answer. @returns undefined for `ok` */
   interpret(kind: 'RPY' | 'ERR', payload: Buffer): ImxpError | undefined {
     if (kind === 'RPY' && payload.equals(this.#dialect.ok)) return undefined;
     try {
@@ -224,8 +227,8 @@ export class Outbox {
   }
 
   /**
-   * The first answers on further channels tell whether the relay takes Data there. One that does not has done nothing with
-   * them: they are sent again where the endpoint is attached. @returns whether this one is
+   * The first answers on further channels tell whether the relay accepts messages there. A relay that refuses has not
+   * processed them, so they are sent again on the channel of the attachment. @returns whether this one is
    */
   #doubtful(submission: Submission, error: ImxpError | undefined): boolean {
     const { first } = this.#lanes;
@@ -252,9 +255,9 @@ export class Outbox {
     if (this.#held.length > 0 && recipients.some((recipient) => this.#heldFor.has(recipient))) this.#release();
   }
 
-  /** An answer made room. */
+  /** Sends queued messages that the limits now allow. */
   #advance(): void {
-    // After a loss nothing goes on by itself; the outbox is told separately.
+    // After a loss nothing is sent automatically; fail() handles what remains.
     if (this.#lanes.first?.channel?.open !== true) return;
     let sent = 0;
     for (const submission of this.#waiting) {
@@ -266,7 +269,7 @@ export class Outbox {
     else if (this.outstanding === 0) this.#idle();
   }
 
-  /** Its turn has come. */
+  /** Puts a message on a lane, or holds it until one can take it. */
   #send(submission: Submission): void {
     const { recipients } = submission;
     const behind = this.#heldFor.size > 0 && recipients.some((recipient) => this.#heldFor.has(recipient));
@@ -280,7 +283,7 @@ export class Outbox {
     lane.send(submission);
   }
 
-  /** Those held may go by now. */
+  /** Tries again to put held messages on a lane. */
   #release(): void {
     const held = this.#held;
     this.#held = [];

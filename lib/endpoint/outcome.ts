@@ -1,18 +1,18 @@
-/** What became of a message for each of its recipients. Knows nothing of how it travels. */
+/** Result of a message for one recipient. */
 import { type ImxpError, RefusedError } from '../errors.js';
 import { leavesOpen } from '../imxp/certainty.js';
 
 export interface Outcome {
-  /** As it was given. */
+  /** The address as given by the caller. */
   readonly recipient: string;
-  /** Whether the recipient's application said ok. */
+  /** Whether the recipient's application answered `ok`. */
   readonly accepted: boolean;
   /** 250, or the code of the refusal; undefined when there was no answer. */
   readonly code: number | undefined;
   readonly text: string;
   /** Milliseconds until the answer. */
   readonly ms: number;
-  /** Why it was not accepted. */
+  /** The error, unless it was accepted. */
   readonly error?: ImxpError;
 }
 

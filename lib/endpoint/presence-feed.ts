@@ -1,6 +1,6 @@
 /**
- * A subscription or watch of an endpoint: what the service sends because of it, as a loop. Owns when it begins anew and when
- * it is over; knows neither connections nor what its items mean.
+ * Feed: the notifications of one subscription or watch, as an async iterable. Decides when it is renewed and when it is
+ * over; knows neither connections nor the meaning of its items.
  */
 import { RefusedError, type Reply } from '../errors.js';
 import type { Form } from '../imxp/vocabulary/form.js';
@@ -10,17 +10,17 @@ import type { XmlElement } from '../xml/parse.js';
 import { Deferred } from './deferred.js';
 import type { ElementHandler } from './transactions.js';
 
-/** Items nobody has taken yet; past it the oldest go, since the newest is what counts. */
+/** Items that have not been read; past it the oldest are dropped, since the newest state counts. */
 const KEPT = 1000;
-/** Clocks differ: who is told so shortly before the time that it is over has not been cut off. */
+/** Tolerance for differing clocks: an end this shortly before the expiry counts as expiry, not as a withdrawal. */
 const EARLY_MS = 5000;
 
 export interface FeedOptions<Item> {
   readonly type: 'subscribe' | 'watch';
-  /** Of what the service sends. */
+  /** Dialect of the notifications. */
   readonly form: Form;
   readonly publisher: string;
-  /** Of the publisher, normalised. */
+  /** Normalised address of the publisher. */
   readonly key: string;
   /** Normalised. */
   readonly originator: string;
@@ -33,7 +33,7 @@ export interface FeedOptions<Item> {
   ended(transID: number): void;
 }
 
-/** A feed as its endpoint sees it, whatever its items are. */
+/** A feed as its endpoint sees it, whatever the type of its items. */
 export interface ActiveFeed {
   covers(type: 'subscribe' | 'watch', key: string, originator: string): boolean;
   again(): Promise<XmlElement>;
@@ -42,8 +42,8 @@ export interface ActiveFeed {
 }
 
 /**
- * What comes of a subscription or watch, one by one. The loop ends when the time is over, when it is left, or with
- * {@link end}; it throws when the publisher withdraws his permission (RefusedError 537) or the endpoint is lost for good.
+ * The notifications of a subscription or watch. The loop ends on expiry, when it is left, or on {@link end}; it throws
+ * when the publisher withdraws permission (RefusedError 537) or the endpoint is closed by an error.
  */
 export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
   readonly transID: number;
@@ -59,24 +59,24 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
     this.transID = options.begin((element) => this.#take(element));
   }
 
-  /** Whether it still runs, as far as is known here. */
+  /** Whether it is still active, as far as this side knows. */
   get running(): boolean {
     return this.#end === undefined;
   }
 
-  /** When it ends unless it is renewed. */
+  /** When it expires unless renewed. */
   get expires(): Date {
     return new Date(this.#expires);
   }
 
-  /** Ends it at the service. Never rejects. */
+  /** Terminates it at the service. Never rejects. */
   async end(): Promise<void> {
     if (this.#end !== undefined) return;
     this.finish(undefined);
     try {
       await this.#options.send({ type: 'terminate', transID: this.transID });
     } catch {
-      // The service will notice when the time is over.
+      // The service ends it on expiry.
     }
   }
 
@@ -90,13 +90,16 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
     };
   }
 
-  /** Whether it is such an operation of that originator. */
+  /** Whether it is an active feed of this type, publisher and originator. */
   covers(type: 'subscribe' | 'watch', key: string, originator: string): boolean {
     const own = this.#options;
     return this.running && own.type === type && own.key === key && own.originator === originator;
   }
 
-  /** Asks (anew) under the same transID for the time that is left; the service replaces. @returns its first answer */
+  /**
+   * Subscribes (again) under the same transID for the remaining time; the service replaces the earlier subscription.
+   * @returns the first answer
+   */
   async again(): Promise<XmlElement> {
     const { type, publisher } = this.#options;
     const now = Date.now();
@@ -108,15 +111,15 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
     return promise;
   }
 
-  /** Asks anew because something may have been missed; a refusal ends it. */
+  /** Subscribes again because notifications may have been missed; a refusal ends the feed. */
   refresh(): void {
     this.again().catch((error: unknown) => {
-      // A connection that is lost again will be there again; anything else is final.
+      // Another loss of the connection is followed by another refresh; a refusal is final.
       if (error instanceof RefusedError) this.finish(error);
     });
   }
 
-  /** Nothing more comes. */
+  /** Ends the feed. */
   finish(error: Error | undefined): void {
     if (this.#end !== undefined) return;
     this.#end = { error };
@@ -153,7 +156,7 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
     this.#asking = undefined;
   }
 
-  /** presence-01 §4.5: the time is over, or the permission is gone. */
+  /** presence-01 §4.5: it has expired, or the permission is withdrawn. */
   #terminated(): void {
     if (Date.now() < this.#expires - EARLY_MS) this.finish(new RefusedError('REFUSED', WITHDRAWN));
     else if (this.#options.renew) this.#renew();
@@ -176,5 +179,8 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
   }
 }
 
-const WITHDRAWN: Reply = { code: 537, text: 'the publisher has withdrawn the permission, or the service ended it' };
-const OVER: Reply = { code: 421, text: 'it was ended' };
+const WITHDRAWN: Reply = {
+  code: 537,
+  text: 'the publisher withdrew the permission, or the service ended the subscription',
+};
+const OVER: Reply = { code: 421, text: 'the subscription was ended' };

@@ -1,22 +1,22 @@
-/** Presence as applications see it, and the two directions between that and the documents. */
+/** Presence as applications see it, and its conversion to and from presence documents. */
 import { LocalError } from '../errors.js';
 import { flawOfTuple, isOpen, type Presence, type Tuple } from '../imxp/vocabulary/presence.js';
 import { formatTimestamp, parseTimestamp } from '../imxp/vocabulary/timestamp.js';
 
-/** One way to reach somebody. */
+/** One address at which somebody can be reached. */
 export interface PresenceTuple {
   /** For instance `im:fred@example.com`. */
   readonly destination: string;
-  /** The latest time at which messages are taken there. */
+  /** Until when messages are accepted there. */
   readonly availableUntil: Date;
-  /** Whether that time is not past, as of now. */
+  /** Whether that time has not passed yet. */
   readonly open: boolean;
-  /** A URI about it, or empty. */
+  /** A URI with more information, or empty. */
   readonly info: string;
   readonly capabilities: readonly { readonly baseline: string; readonly text: string }[];
 }
 
-/** The presence of somebody. */
+/** Presence of a publisher. */
 export interface PresenceInfo {
   readonly publisher: string;
   readonly lastUpdate: Date;
@@ -34,14 +34,14 @@ export interface PresenceTupleInit {
   readonly capabilities?: readonly { readonly baseline: string; readonly text: string }[];
 }
 
-/** What to publish: it replaces the whole entry. */
+/** Presence to publish; it replaces the whole entry. */
 export interface PresenceUpdate {
   /** At least one. */
   readonly tuples: readonly PresenceTupleInit[];
   readonly info?: string;
 }
 
-/** As of now. */
+/** Converts a document; `open` is computed for the present time. */
 export function infoOf({ publisher, lastUpdate, publisherInfo, tuples }: Presence): PresenceInfo {
   const now = Date.now();
   const described = tuples.map((tuple) => ({

@@ -1,6 +1,6 @@
 /**
- * The endpoint's side of the presence service (presence-01 §4, RFC 3343 §4), in the form of the endpoint's dialect: publish,
- * ask, subscribe, watch. Knows how an endpoint sends and is told, and nothing of connections.
+ * Client of the presence service (presence-01 §4, RFC 3343 §4) in the endpoint's dialect: publish, poll, subscribe,
+ * watch. Knows nothing of connections.
  */
 import { LocalError, RefusedError } from '../errors.js';
 import type { Form } from '../imxp/vocabulary/form.js';
@@ -24,31 +24,31 @@ import { withinTime } from './service-timeout.js';
 import type { Transactions } from './transactions.js';
 
 export interface PresenceRequest {
-  /** Who asks; default the first address attached. */
+  /** Who asks; default: the first attached address. */
   readonly from?: string;
   readonly signal?: AbortSignal;
 }
 
 export interface OngoingRequest extends PresenceRequest {
-  /** Seconds, 1 to 2147483647; default an hour. */
+  /** Seconds, 1 to 2147483647; default: 3600. */
   readonly duration?: number;
-  /** Subscribe or watch again whenever the duration is over; default false. */
+  /** Renew it whenever the duration has passed. Default: false. */
   readonly renew?: boolean;
 }
 
-/** What a watcher is told of a subscription. */
+/** Notification to a watcher about a subscription. */
 export interface SubscriptionNotice {
   readonly subscriber: string;
-  /** `terminate` when it has ended, which only APEX tells. */
+  /** `terminate` when it has ended; only APEX reports that. */
   readonly action: NotifyAction;
-  /** The seconds it was asked for, 0 for a poll; only APEX tells. */
+  /** The requested duration in seconds, 0 for a poll; only APEX reports it. */
   readonly duration: number;
 }
 
 /** What the client needs of an endpoint. */
 export interface PresenceEndpoint {
   readonly addresses: readonly string[];
-  /** In whose form services are asked. */
+  /** The dialect in which services are asked. */
   readonly dialect: Form;
   send(message: Message): Promise<void>;
 }
@@ -58,10 +58,10 @@ const PUBLISH_KEYS: Keys<PresenceRequest & { readonly publisher?: string }> = { 
 const ONGOING_KEYS: Keys<OngoingRequest> = { ...REQUEST_KEYS, duration: true, renew: true };
 
 const HOUR = 3600;
-/** Somebody else may publish on the same entry; so often in a row he hardly does. */
+/** Attempts at publishing to an entry that somebody else changes at the same time. */
 const ATTEMPTS = 5;
 const REPLACED = 555;
-const NO_ANSWER = 'the presence service took the request and did not answer it';
+const NO_ANSWER = 'the presence service accepted the request but did not answer it';
 
 export class PresenceClient {
   readonly #endpoint: PresenceEndpoint;
@@ -77,10 +77,10 @@ export class PresenceClient {
   }
 
   /**
-   * Asks for somebody's presence once.
+   * Reads somebody's presence once.
    *
    * @throws RefusedError REFUSED: 537 not permitted, 550 unknown, 553 not of that domain; TransportError TIMED_OUT |
-   * CONNECTION_LOST; LocalError ADDRESS_INVALID | CLOSED
+   *   CONNECTION_LOST; LocalError ADDRESS_INVALID | CLOSED
    * @example
    * const { open, tuples } = await barney.presence.poll('fred@example.com');
    */
@@ -90,10 +90,11 @@ export class PresenceClient {
   }
 
   /**
-   * Publishes presence: one's own, or that of somebody who permits it (`presence:publish`).
+   * Publishes presence for this endpoint, or for a publisher that permits it (`presence:publish`).
    *
-   * @param update the new entry, or a function that makes it from the present one; called again when somebody else was faster
-   * @throws as {@link poll}; RefusedError 555 when somebody else was faster several times in a row; LocalError ARGUMENT
+   * @param update the new entry, or a function that makes it from the present one and is called again when somebody
+   *   else changed the entry meanwhile
+   * @throws as {@link poll}; RefusedError 555 when somebody else kept changing the entry; LocalError ARGUMENT
    * @example
    * const availableUntil = new Date(Date.now() + 3_600_000);
    * await fred.presence.publish({ tuples: [{ destination: 'im:fred@example.com', availableUntil }] });
@@ -109,7 +110,7 @@ export class PresenceClient {
       const wanted = typeof update === 'function' ? update(infoOf(present)) : update;
       const { lastUpdate } = present;
       const presence = { publisher, lastUpdate, publisherInfo: wanted.info ?? '', tuples: wanted.tuples.map(tupleOf) };
-      if (presence.tuples.length === 0) throw new LocalError('ARGUMENT', 'presence has at least one tuple');
+      if (presence.tuples.length === 0) throw new LocalError('ARGUMENT', 'presence needs at least one tuple');
       const timeStamp = Date.now();
       const answer = await this.#ask(publisher, request, (transID) => {
         return { type: 'publish', publisher, transID, timeStamp, presence };
@@ -121,8 +122,8 @@ export class PresenceClient {
   }
 
   /**
-   * Subscribes to somebody's presence; resolves when the present state is there. The subscription lives at the service: it
-   * goes on over a lost connection, and is refreshed when the endpoint has come back.
+   * Subscribes to somebody's presence; resolves when the present state has arrived. The service keeps the subscription
+   * while the connection is down, and the endpoint refreshes it after reconnecting.
    *
    * @throws as {@link poll}
    * @example
@@ -136,7 +137,7 @@ export class PresenceClient {
   }
 
   /**
-   * Watches who subscribes to somebody's presence, oneself for instance: those who do now come first.
+   * Watches who subscribes to a publisher's presence, for example one's own. The present subscribers come first.
    *
    * @throws as {@link poll}
    * @example
@@ -149,8 +150,8 @@ export class PresenceClient {
   }
 
   /**
-   * Like {@link watch}, with what APEX tells besides: how long a subscription is to last, and that it has ended. An endpoint
-   * attached with IMXP hears of beginnings only.
+   * Like {@link watch}, plus what only APEX reports: how long a subscription is to last and that it has ended. With
+   * IMXP only new subscriptions are reported.
    *
    * @throws as {@link poll}
    * @example
@@ -165,7 +166,7 @@ export class PresenceClient {
   }
 
   /**
-   * Who subscribes to somebody's presence at this moment.
+   * Lists who subscribes to a publisher's presence now.
    *
    * @throws as {@link poll}
    */
@@ -184,7 +185,7 @@ export class PresenceClient {
     });
     try {
       await this.#send(service, request, { type: 'watch', publisher, transID, duration: 0 });
-      // Nothing marks the end of a watch that only asks; but the answer to what is asked behind it comes behind it.
+      // Nothing marks the end of a one-time watch, but the reply to a later request comes after its notifications.
       if (replies.length === 0 || replies[0]?.code === 250) {
         await this.#send(service, request, { type: 'terminate', transID });
       }
@@ -197,18 +198,18 @@ export class PresenceClient {
     return found;
   }
 
-  /** The endpoint is attached again. */
+  /** Refreshes all feeds after the endpoint has attached again. */
   attached(): void {
     for (const feed of this.#feeds) feed.refresh();
   }
 
-  /** Nothing more will come. */
+  /** Ends all feeds. */
   close(error: Error | undefined): void {
     for (const feed of [...this.#feeds]) feed.finish(error);
   }
 
   async #present(publisher: string, request: PresenceRequest): Promise<Presence> {
-    // D-PRES-02: to ask once would end a subscription of the same originator, so it is renewed instead.
+    // D-PRES-02: a poll would end a subscription by the same originator, so the subscription is renewed instead.
     for (const feed of this.#feeds) {
       if (feed.covers('subscribe', givenAddress(publisher).key, this.#originator(request))) {
         return presenceIn(await this.#within(feed.again(), request), this.#endpoint.dialect);
@@ -229,7 +230,7 @@ export class PresenceClient {
     checkKeys(request, ONGOING_KEYS, `presence.${type}`);
     const { duration = HOUR, renew = false } = request;
     if (!Number.isInteger(duration) || duration < 1 || duration > SECONDS_MAX) {
-      throw new LocalError('ARGUMENT', `a duration is 1 to ${SECONDS_MAX} seconds`);
+      throw new LocalError('ARGUMENT', `duration must be a whole number of seconds from 1 to ${SECONDS_MAX}`);
     }
     const service = this.#serviceOf(publisher);
     const send = (operation: PresenceOperation): Promise<void> => this.#send(service, request, operation);
@@ -259,7 +260,7 @@ export class PresenceClient {
     return feed;
   }
 
-  /** Asks something that has one answer. */
+  /** Sends a request that has one answer. */
   async #ask(
     publisher: string,
     request: PresenceRequest,
@@ -289,7 +290,7 @@ export class PresenceClient {
     return withinTime(answer, this.#timeoutMs, NO_ANSWER, signal);
   }
 
-  /** The presence service of the domain somebody is in. */
+  /** The address of the presence service of a publisher's domain. */
   #serviceOf(publisher: string): string {
     return `${this.#endpoint.dialect}=presence@${givenAddress(publisher).domain}`;
   }
@@ -311,7 +312,7 @@ function presenceIn(element: XmlElement, form: Form): Presence {
 
 function replyIn(element: XmlElement): ServiceReply {
   if (element.name === 'reply') return readServiceReply(element);
-  const text = `the presence service answered with ${element.name}`;
+  const text = `the presence service answered with an unexpected element, ${element.name}`;
   return { type: 'reply', transID: 0, code: 501, text, lang: undefined };
 }
 

@@ -1,7 +1,7 @@
 /** Reports of relays about a message, as applications see them. */
 import type { Destination } from '../imxp/vocabulary/status.js';
 
-/** What a relay says became of a recipient. */
+/** What a relay reports about one recipient. */
 export interface RecipientStatus {
   readonly identity: string;
   /** 250: delivered, or accepted by the next relay. */

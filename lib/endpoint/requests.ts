@@ -1,10 +1,10 @@
-/** What an endpoint asks of its relay about itself: attach and terminate, each with its answer. Knows no Data. */
+/** Sends attach and terminate to the relay and awaits the answers. */
 import { type ImxpError, TransportError } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Attach, Terminate } from '../imxp/operation.js';
 import type { EndpointChannel } from './connection.js';
 
-/** Who reads answers. */
+/** Interprets replies; implemented by the outbox. */
 export interface ReplyInterpreter {
   /** @returns undefined for ok */
   interpret(kind: 'RPY' | 'ERR', payload: Buffer): ImxpError | undefined;
@@ -30,13 +30,13 @@ export class Requests {
         },
         failed: (reason) => {
           const code = reason === 'timeout' ? 'TIMED_OUT' : 'CONNECTION_LOST';
-          reject(new TransportError(code, `no answer to ${operation.type}`));
+          reject(new TransportError(code, `the relay did not answer the ${operation.type}`));
         },
       });
     });
   }
 
-  /** Whatever the relay says to it: it is over. Never rejects. */
+  /** Ends attachments; they count as ended whatever the relay answers. Never rejects. */
   async terminate(channel: EndpointChannel, transIDs: readonly number[]): Promise<void> {
     await Promise.allSettled(transIDs.map((transID) => this.ask(channel, { type: 'terminate', transID })));
   }

@@ -1,6 +1,6 @@
 /**
- * End-to-end security at an endpoint: what an application says about certificates and keys, made into a {@link Secure}, and
- * where it stands between what is sent or received and the Data. Knows no S/MIME.
+ * End-to-end security of an endpoint: loads the certificates and keys that the application names into a {@link Secure},
+ * and applies it to content that is sent and received. Knows nothing of S/MIME itself.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,16 +14,18 @@ import { pemOf } from './pem.js';
 
 /** Like `SecureOptions`, but each may also be the path of a PEM file. */
 export interface SecureFiles {
-  /** One's own certificate, to sign with and to be written to; intermediate ones after it. Needs `key`. */
+  /** Own certificate, followed by its intermediates, to sign with and to decrypt with. Requires `key`. */
   readonly certificate?: string | Buffer;
   readonly key?: string | Buffer;
-  /** Authorities that are believed about who somebody is; without any, no signature is valid. */
+  /** Trusted CA certificates; without any, no signature is valid. */
   readonly authorities?: string | Buffer;
-  /** Revocation lists of the authorities. */
+  /** Certificate revocation lists of the CAs. */
   readonly revoked?: string | Buffer;
-  /** Certificates of those one writes to; a directory stands for every `.crt` and `.pem` in it, and a function finds them. */
+  /**
+   * Certificates of recipients: PEM, files, a directory (every `.crt` and `.pem` in it), or a function that finds them.
+   */
   readonly people?: string | readonly (string | Buffer)[] | FindCertificate;
-  /** For those who know only what was demanded in 2004; see `SecureOptions`. */
+  /** Use the algorithms of 2004, for recipients that support nothing newer; see `SecureOptions`. */
   readonly classic?: boolean;
 }
 
@@ -37,12 +39,12 @@ const KEYS: Keys<SecureFiles> = {
 };
 
 /**
- * For an endpoint that was given nothing, too: signatures are seen then, and not believed.
+ * Makes the {@link Secure} of an endpoint. Without any options signatures are read but never valid.
  *
  * @throws LocalError ARGUMENT | CONFIGURATION
  */
 export async function secureOf(given: Secure | SecureFiles = {}): Promise<Secure> {
-  // not by its class, of which a program may have loaded a second copy
+  // Not instanceof: a program may have loaded a second copy of the class.
   if ('seal' in given && 'open' in given) return given;
   checkKeys(given, KEYS, 'Endpoint.connect: secure');
   const { certificate, key, authorities, revoked, people, classic = false } = given;
@@ -61,7 +63,7 @@ async function peopleOf(people: string | readonly (string | Buffer)[]): Promise<
   return await Promise.all(given.map((one) => pemOf(one, 'certificate')));
 }
 
-/** PEM, the certificates in a directory, or a file. */
+/** Lists the certificate files in a directory; PEM and the path of a file are returned as given. */
 async function filesIn(path: string): Promise<readonly string[]> {
   if (path.includes('-----BEGIN ')) return [path];
   try {
@@ -69,17 +71,17 @@ async function filesIn(path: string): Promise<readonly string[]> {
     return names.filter((name) => /\.(?:crt|pem)$/.test(name)).map((name) => join(path, name));
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOTDIR') return [path];
-    throw new LocalError('CONFIGURATION', `certificates of people ${path}: ${describeFileError(cause)}`, { cause });
+    throw new LocalError('CONFIGURATION', `certificates of recipients ${path}: ${describeFileError(cause)}`, { cause });
   }
 }
 
-/** What the application wants to be done to a content. */
+/** How the application wants content to be protected. */
 export interface Sealed {
   readonly sign?: boolean;
   readonly encrypt?: boolean;
 }
 
-/** @throws LocalError ARGUMENT for content that is no part of its own, and as {@link Secure.seal} */
+/** @throws LocalError ARGUMENT for content that is not a MIME part, and as {@link Secure.seal} */
 export function sealed(
   content: MadeContent,
   { sign, encrypt }: Sealed,
@@ -91,13 +93,13 @@ export function sealed(
   if (!('type' in content)) {
     throw new LocalError(
       'ARGUMENT',
-      'only content that is a part of its own can be signed or encrypted: no xml, uri or inline message',
+      'send: "xml", "uri" and inline messages cannot be signed or encrypted; send a string, a Buffer or a nested message',
     );
   }
   return by.seal(content, { sign: sign === true, encrypt: encrypt === true, from, to });
 }
 
-/** What was in a content, and how it was protected. */
+/** Content without its protection, and how it was protected. */
 export interface OpenedContent {
   readonly content: Content;
   readonly signed: Signature | undefined;

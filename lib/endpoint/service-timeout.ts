@@ -1,11 +1,11 @@
-/** How long an endpoint waits for the answer of a service, which comes as Data and may never come. */
+/** Time limit for the answer of a service, which arrives as a Data operation and may never arrive. */
 import { TransportError } from '../errors.js';
 import { whenAborted } from '../transport/abort.js';
 import { pause } from '../transport/backoff.js';
 import { Deferred } from './deferred.js';
 
 /**
- * @param what is late, for the error
+ * @param what what did not happen in time, for the error message
  * @throws TransportError TIMED_OUT; the signal's reason when it is aborted
  */
 export async function withinTime<T>(

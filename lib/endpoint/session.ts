@@ -1,6 +1,6 @@
 /**
- * What the relay asks of an endpoint over one connection: Data for it, and the end of attachments. Knows what an endpoint
- * takes and refuses, and nothing of how connections are made.
+ * One session of an endpoint with its relay: handles the operations that the relay sends and keeps the attachments of
+ * the session. Knows nothing of how connections are made.
  */
 import { type ImxpError, RemoteProtocolError, type Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
@@ -12,24 +12,24 @@ import type { Inbox } from './inbox.js';
 import type { Transactions } from './transactions.js';
 
 const NOT_ATTACHED: Reply = { code: 550, text: 'not attached as this endpoint' };
-const NOT_FOR_ENDPOINTS: Reply = { code: 550, text: 'an endpoint takes no such operation' };
+const NOT_FOR_ENDPOINTS: Reply = { code: 550, text: 'an endpoint does not accept this operation' };
 const UNKNOWN_TRANSACTION: Reply = { code: 550, text: 'no attachment has this transID' };
 
 export interface EndpointSessionOptions {
   readonly dialect: Dialect;
   readonly inbox: Inbox;
   readonly transactions: Transactions;
-  /** The relay ended an attachment. */
+  /** Called when the relay has ended an attachment. */
   terminated(session: EndpointSession, address: string): void;
-  /** The connection is gone. */
+  /** Called when the connection has ended. */
   ended(session: EndpointSession, error: ImxpError | undefined): void;
 }
 
 export class EndpointSession implements Receiver {
   readonly attached = new SessionAttachments();
-  /** Aborted when the connection is gone. */
+  /** Aborted when the connection has ended. */
   readonly over = new AbortController();
-  /** Set when it is there. */
+  /** Set once the connection is made. */
   connection: RelayConnection | undefined;
   readonly #options: EndpointSessionOptions;
 
@@ -57,7 +57,7 @@ export class EndpointSession implements Receiver {
     }
     channel.consume(payload.length);
     if (operation.type === 'terminate') this.#terminated(channel, msgno, operation);
-    // core-01 §2.1: in endpoint-relay mode only the endpoint attaches, and nobody binds.
+    // core-01 §2.1: in endpoint-relay mode only the endpoint attaches, and neither side binds.
     else this.#refuse(channel, msgno, 0, NOT_FOR_ENDPOINTS);
   }
 
@@ -71,7 +71,7 @@ export class EndpointSession implements Receiver {
     else this.#options.inbox.take(channel, msgno, octets, data, recipients);
   }
 
-  /** What a service answers is not for the application's loops, nor is a probe. */
+  /** Handles answers of services and probes, which the application does not see. @returns false for other Data */
   #transacted(channel: EndpointChannel, msgno: number, octets: number, data: Data): boolean {
     const { dialect, transactions } = this.#options;
     try {

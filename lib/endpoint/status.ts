@@ -1,6 +1,6 @@
 /**
- * What became of a Data, as the relays report it (core-01 §5.1), and probes that only ask that: trace and ping. Knows
- * how an endpoint sends and is told, and nothing of connections.
+ * Status of a message as reported by the relays (core-01 §5.1), and the probes trace and ping that only ask for it.
+ * Knows nothing of connections.
  */
 import type { DialectName } from '../config/dialects.js';
 import { LocalError, RefusedError, type Reply } from '../errors.js';
@@ -19,14 +19,14 @@ import { type RelayReport, recipientStatus } from './report.js';
 import { withinTime } from './service-timeout.js';
 import type { Transactions } from './transactions.js';
 
-/** The answer to a Data, and what the relays reported. */
+/** The answer to a message, and the relays' reports. */
 export interface Status {
   /** 250, or the code of the refusal. */
   readonly code: number;
   readonly text: string;
   /** Milliseconds until the answer. */
   readonly ms: number;
-  /** Those that came in time; the own relay first, that of the recipient last. */
+  /** Reports that arrived in time: the endpoint's own relay first, the recipient's last. */
   readonly reports: readonly RelayReport[];
   /** False when reports are missing: relays need not report. */
   readonly complete: boolean;
@@ -40,9 +40,11 @@ export interface Echo {
 }
 
 export interface StatusOptions {
-  /** Who reports: `final` (default) where the journey ends, `all` every relay, `this` the own one. */
+  /** Which relays report: `final` (default) the last on the path, `all` every relay, `this` the endpoint's own. */
   readonly targetHop?: TargetHop;
-  /** How long reports are awaited after the answer; default 2000; with APEX, whose answer comes before the delivery, 10000. */
+  /**
+   * How long to wait for reports after the answer. Default: 2000; 10000 with APEX, whose answer precedes the delivery.
+   */
   readonly reportTimeoutMs?: number;
 }
 
@@ -63,16 +65,16 @@ const STATUS_KEYS: Keys<StatusOptions> = { targetHop: true, reportTimeoutMs: tru
 const PROBE_KEYS: Keys<ProbeOptions> = { from: true, signal: true, reportTimeoutMs: true };
 
 const REPORT_TIMEOUT_MS = 2000;
-/** APEX: reports are all that tells of a delivery, which begins when the answer is there. */
+/** With APEX only reports tell of a delivery, which begins after the answer. */
 const DELIVERY_TIMEOUT_MS = 10_000;
-/** How long relays in between are awaited once both ends have reported: nobody says how many there are. */
+/** How long to wait for intermediate relays once both ends have reported; their number is not known. */
 const GRACE_MS = { least: 20, most: 1000 };
 
 const OK: Reply = { code: 250, text: '' };
-const UNREPORTED: Reply = { code: 451, text: 'no relay reported in time what became of it' };
+const UNREPORTED: Reply = { code: 451, text: 'no relay reported in time whether it was delivered' };
 const PROBE_OPTION: OptionInit = { external: PROBE };
 
-/** Timed messages whose reports are awaited: they may come until a message that is held is delivered. */
+/** Timed messages whose reports are awaited; reports may arrive until a held message is delivered. */
 const LISTENING = 65_536;
 
 export class StatusClient {
@@ -99,7 +101,7 @@ export class StatusClient {
       const complete = await this.#collected(collector, reportTimeoutMs, message.signal);
       return { ...reply, ms, reports: collector.reports, complete };
     } finally {
-      // A relay may report later than that; the application would not know what on.
+      // Late reports are dropped: the application could not tell what they are about.
       this.#transactions.retire(transID);
     }
   }
@@ -150,7 +152,7 @@ export class StatusClient {
 
   async #collected(collector: ReportCollector, ms: number, signal: AbortSignal | undefined): Promise<boolean> {
     try {
-      await withinTime(collector.complete, ms, 'not all reports came', signal);
+      await withinTime(collector.complete, ms, 'not all reports arrived', signal);
     } catch (error) {
       if (signal?.aborted === true) throw error;
       return false;
@@ -164,7 +166,7 @@ export class StatusClient {
   }
 
   /**
-   * Has the reports on a new transID go to a function; those given last are heard.
+   * Directs the reports for a new transID to a function. Past {@link LISTENING} the oldest function is dropped.
    *
    * @returns the transID
    */
@@ -191,20 +193,20 @@ function probe(address: string, options: { readonly from?: string; readonly sign
   return { to: address, content: { xml: '' }, options: [PROBE_OPTION], ...options };
 }
 
-/** The reports on one Data. */
+/** Collects the reports about one message. */
 class ReportCollector {
   readonly complete: Promise<void>;
   readonly #done = new Deferred<void>();
   readonly #begin = performance.now();
   readonly #targetHop: TargetHop;
   readonly #home: string;
-  /** Recipients by normalised address, and the relays heard about each. */
+  /** For each recipient, by normalised address, the relays that have reported about it. */
   readonly #heard = new Map<string, Set<string>>();
   readonly #reports: RelayReport[] = [];
   #reply: Reply | undefined;
   #answerMs = 0;
 
-  /** @param home the domain of the originator, whose relay is the first on the way */
+  /** @param home the domain of the originator, whose relay is the first on the path */
   constructor({ to }: Message, targetHop: TargetHop, home: string) {
     this.complete = this.#done.promise;
     this.#targetHop = targetHop;
@@ -218,7 +220,7 @@ class ReportCollector {
     return performance.now() - this.#begin;
   }
 
-  /** How long to wait for relays in between. */
+  /** How long to wait for intermediate relays. */
   get graceMs(): number {
     if (this.#targetHop !== 'all' || this.#reply?.code !== OK.code) return 0;
     const foreign = [...this.#heard.keys()].some((key) => addressOf(key)?.domain !== this.#home);
@@ -235,7 +237,7 @@ class ReportCollector {
     this.#check();
   }
 
-  /** @throws RemoteProtocolError for what is no report */
+  /** @throws RemoteProtocolError for an element that is not a report */
   take(element: XmlElement, service: string): void {
     const { destinations } = readStatusResponse(element);
     const relay = addressOf(service)?.domain ?? service;
@@ -243,7 +245,7 @@ class ReportCollector {
     for (const { identity, reply } of destinations) {
       const heard = this.#heard.get(addressOf(identity)?.key ?? identity);
       heard?.add(relay);
-      // Whoever reports a failure is the last on the way of that recipient.
+      // A relay that reports a failure is the last on the path to that recipient.
       if (reply.code !== OK.code) heard?.add(END);
     }
     this.#check();
@@ -261,11 +263,11 @@ class ReportCollector {
     return heard.has(this.#home) && (heard.has(END) || heard.has(domain));
   }
 
-  /** 0 for the own relay, 2 for that of a recipient, 1 for those in between. */
+  /** 0 for the endpoint's own relay, 2 for that of a recipient, 1 for those in between. */
   #distance({ relay }: RelayReport): number {
     if (relay === this.#home) return 0;
     return [...this.#heard.keys()].some((key) => addressOf(key)?.domain === relay) ? 2 : 1;
   }
 }
 
-const END = 'end of the way';
+const END = 'end of path';

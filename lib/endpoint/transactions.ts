@@ -1,7 +1,7 @@
 /**
- * What services send because this endpoint asked them: recognised by the service and the transID (core-01 §6.1.1), and kept
- * from the application's deliveries. What carries a transID that nobody here knows is a delivery like any other. Knows no
- * vocabulary.
+ * Transactions with services: recognises answers by the service and the transID (core-01 §6.1.1) and keeps them out of
+ * the application's deliveries. A message with an unknown transID is an ordinary delivery. Knows nothing of the
+ * services' vocabularies.
  */
 import { addressOf } from '../imxp/address.js';
 import { contentOf } from '../imxp/content.js';
@@ -10,10 +10,10 @@ import { newTransId } from '../imxp/trans-id.js';
 import { serviceIn } from '../imxp/vocabulary/form.js';
 import { parseXml, type XmlElement } from '../xml/parse.js';
 
-/** Takes an element with the transaction's transID, and the service it came from. */
+/** Receives an element with the transaction's transID, and the service that sent it. */
 export type ElementHandler = (element: XmlElement, service: string) => void;
 
-/** Transactions that are over and still known, so that what comes late does not surprise the application. */
+/** Ended transactions that are remembered, so that late answers do not reach the application. */
 const REMEMBERED = 256;
 
 interface Transaction {
@@ -29,8 +29,7 @@ export class Transactions {
   /**
    * Begins a transaction.
    *
-   * @param service who will answer; undefined for any service
-   * @param given for a transaction that is to have a certain transID
+   * @param service the service that will answer; undefined for any
    * @returns its transID, unpredictable and used by no other
    */
   begin(service: string | undefined, handler: ElementHandler): number {
@@ -44,7 +43,7 @@ export class Transactions {
     this.#byTransId.delete(transID);
   }
 
-  /** Ends a transaction after which something may still come that nobody waits for: it is taken and dropped for a while. */
+  /** Ends a transaction to which answers may still arrive; those are dropped for a while. */
   retire(transID: number): void {
     const transaction = this.#byTransId.get(transID);
     if (transaction === undefined) return;
@@ -53,7 +52,7 @@ export class Transactions {
     if (this.#over.length > REMEMBERED) this.#byTransId.delete(this.#over.shift() ?? 0);
   }
 
-  /** @returns false when the Data is for the application */
+  /** Handles a Data operation that answers a transaction. @returns false when it is for the application */
   take(data: Data): boolean {
     if (this.#byTransId.size === 0) return false;
     const originator = addressOf(data.originator);
@@ -67,12 +66,12 @@ export class Transactions {
   }
 }
 
-/** D-APEX-01: on the way a service is named as each dialect names it. */
+/** D-APEX-01: services are named differently in each dialect. */
 function keyOf(service: string): string {
   return serviceIn(service, 'imxp');
 }
 
-/** The one element a Data carries, if that is what it carries. */
+/** The XML element that an operation carries; undefined for any other content. */
 function elementOf(data: Data): XmlElement | undefined {
   try {
     const content = contentOf(data);
