@@ -104,9 +104,9 @@ describe('endpoint/access-list', () => {
     ]);
   });
 
-  it('says what is no actor and no action', () => {
-    expect(() => allowed(INITIAL, FRED, 'barney', ['core:data'])).to.throw(LocalError, 'no actor');
-    expect(() => allowed(INITIAL, FRED, BARNEY, ['send'])).to.throw(LocalError, 'no action');
+  it('names an invalid actor and an invalid action', () => {
+    expect(() => allowed(INITIAL, FRED, 'barney', ['core:data'])).to.throw(LocalError, 'not an actor');
+    expect(() => allowed(INITIAL, FRED, BARNEY, ['send'])).to.throw(LocalError, 'not an action');
     expect(() => allowed(INITIAL, FRED, BARNEY, [])).to.throw(LocalError, 'what to allow');
   });
 

@@ -20,15 +20,15 @@ describe('a misspelt key', () => {
   it('of connect is refused with the nearest one', async () => {
     const connect: Loose = (given) => Reflect.apply(Endpoint.connect, Endpoint, [given]);
     const cases: [unknown, string][] = [
-      [{ address: FRED, passwordfile: 'x' }, 'there is no "passwordfile"; did you mean passwordFile?'],
-      [{ address: FRED, limits: { lane: 2 } }, 'limits: there is no "lane"; did you mean lanes?'],
-      [{ address: FRED, reconnect: { first: 2 } }, 'reconnect: there is no "first"; did you mean firstMs?'],
-      [{ address: FRED, colour: 'red' }, 'there is no "colour"; there are address, relay,'],
-      [{ adress: FRED }, 'there is no "adress"; did you mean address?'],
-      [{}, 'address is missing'],
-      [{ address: FRED, tls: 'required' }, 'tls is one of off, prefer, require'],
-      [undefined, 'an object is expected, not undefined'],
-      [null, 'an object is expected, not null'],
+      [{ address: FRED, passwordfile: 'x' }, 'unknown key "passwordfile"; did you mean passwordFile?'],
+      [{ address: FRED, limits: { lane: 2 } }, 'limits: unknown key "lane"; did you mean lanes?'],
+      [{ address: FRED, reconnect: { first: 2 } }, 'reconnect: unknown key "first"; did you mean firstMs?'],
+      [{ address: FRED, colour: 'red' }, 'unknown key "colour"; known keys are address, relay,'],
+      [{ adress: FRED }, 'unknown key "adress"; did you mean address?'],
+      [{}, 'address is required'],
+      [{ address: FRED, tls: 'required' }, 'tls must be one of off, prefer, require'],
+      [undefined, 'expected an object, not undefined'],
+      [null, 'expected an object, not null'],
     ];
     for (const [given, text] of cases) {
       const refusal = await refusalOf(() => connect(given));
@@ -43,13 +43,13 @@ describe('a misspelt key', () => {
     const send: Loose = (given) => Reflect.apply(fred.send, fred, [given]);
     const message = { to: BARNEY, content: 'x' };
     const cases: [unknown, string][] = [
-      [{ ...message, form: FRED }, 'send: there is no "form"; did you mean from?'],
+      [{ ...message, form: FRED }, 'send: unknown key "form"; did you mean from?'],
       [{ ...message, option: [] }, 'did you mean options?'],
       [{ ...message, options: [{ internal: 'statusRequest', targethop: 'all' }] }, 'did you mean targetHop?'],
-      [{ ...message, content: { xml: '<a />', typ: 'x' } }, 'send: content: there is no "typ"'],
+      [{ ...message, content: { xml: '<a />', typ: 'x' } }, 'send: content: unknown key "typ"'],
       [{ ...message, content: { message: { subjct: 'x', text: 'y' } } }, 'did you mean subject?'],
-      [{ content: 'x' }, 'to is an address, or a list of addresses'],
-      ['hello', 'an object is expected, not string'],
+      [{ content: 'x' }, '"to" must be an address or a list of addresses'],
+      ['hello', 'expected an object, not string'],
     ];
     for (const [given, text] of cases) {
       const refusal = await refusalOf(() => send(given));
@@ -68,13 +68,13 @@ describe('a misspelt key', () => {
         fred,
         'trace',
         [BARNEY, { reportTimeout: 5 }],
-        'trace: there is no "reportTimeout"; did you mean reportTimeoutMs?',
+        'trace: unknown key "reportTimeout"; did you mean reportTimeoutMs?',
       ],
-      [fred, 'ping', [BARNEY, { form: FRED }], 'ping: there is no "form"; did you mean from?'],
-      [fred, 'status', [{ to: BARNEY, content: 'x' }, { targethop: 'all' }], 'status: there is no "targethop"'],
-      [fred.presence, 'poll', [BARNEY, { durations: 5 }], 'presence.poll: there is no "durations"'],
+      [fred, 'ping', [BARNEY, { form: FRED }], 'ping: unknown key "form"; did you mean from?'],
+      [fred, 'status', [{ to: BARNEY, content: 'x' }, { targethop: 'all' }], 'status: unknown key "targethop"'],
+      [fred.presence, 'poll', [BARNEY, { durations: 5 }], 'presence.poll: unknown key "durations"'],
       [fred.presence, 'subscribe', [BARNEY, { renews: true }], 'did you mean renew?'],
-      [fred.access, 'get', [{ owners: FRED }], 'access: there is no "owners"; did you mean owner?'],
+      [fred.access, 'get', [{ owners: FRED }], 'access: unknown key "owners"; did you mean owner?'],
     ];
     for (const [object, name, given, text] of calls) {
       const method: unknown = Reflect.get(object, name);

@@ -37,7 +37,7 @@ describe('the options of an endpoint', () => {
     await writeFile(file, '{}');
     const failure = await failureOf(settle({ ...FRED, ca: file }));
     expect(failure.code).to.equal('CONFIGURATION');
-    expect(failure.message).to.equal(`authority ${file}: holds nothing in PEM form`);
+    expect(failure.message).to.equal(`authority ${file}: contains no PEM block`);
   });
 
   it('take certificate and key together, from PEM or from files, and only under TLS', async () => {

@@ -111,8 +111,12 @@ describe('endpoints with certificates', () => {
     await refused(wilma, { content: 'x', sign: true }, 'signing needs a certificate and its key');
     await refused(wilma, { content: 'x', encrypt: true }, `no certificate of ${BARNEY} is known`);
     await refused(fred, { content: 'x', encrypt: true }, 'no certificate of dino@example.com', 'dino@example.com');
-    await refused(fred, { content: { xml: '<x/>' }, sign: true }, 'only content that is a part of its own');
-    await refused(fred, { content: { message: { text: 'x' }, form: 'inline' }, sign: true }, 'no xml, uri or inline');
+    await refused(fred, { content: { xml: '<x/>' }, sign: true }, 'cannot be signed or encrypted');
+    await refused(
+      fred,
+      { content: { message: { text: 'x' }, form: 'inline' }, sign: true },
+      '"xml", "uri" and inline messages',
+    );
     expect(got).to.deep.equal([]);
   });
 
@@ -159,10 +163,12 @@ describe('endpoints with certificates', () => {
       expect(await code({ certificate: path('none.crt'), key: 'x' })).to.match(
         /^CONFIGURATION certificate .*none\.crt/,
       );
-      expect(await code({ people: path('none') })).to.match(/^CONFIGURATION certificates of people .*none/);
-      expect(await code({ certificate: freds.certificate })).to.equal('ARGUMENT certificate and key go together');
+      expect(await code({ people: path('none') })).to.match(/^CONFIGURATION certificates of recipients .*none/);
+      expect(await code({ certificate: freds.certificate })).to.equal(
+        'ARGUMENT certificate and key must be given together',
+      );
       await writeFile(path('empty'), 'nothing');
-      expect(await code({ authorities: path('empty') })).to.include('holds nothing in PEM form');
+      expect(await code({ authorities: path('empty') })).to.include('contains no PEM block');
       expect(await code(JSON.parse('{"certifcate": "x"}'))).to.include('did you mean certificate?');
       expect(await pemOf(Buffer.from('octets'), 'key')).to.deep.equal(Buffer.from('octets'));
     });

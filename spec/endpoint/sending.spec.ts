@@ -66,7 +66,7 @@ describe('an endpoint that sends', () => {
       Object.assign(message, { content: content === 'undefined' ? undefined : JSON.parse(content) });
       const failure = await failureOf(fred.send(message));
       expect(failure, content).to.be.instanceOf(LocalError).with.property('code', 'ARGUMENT');
-      expect(failure, content).to.have.property('message').that.includes('content is a string, a Buffer, or');
+      expect(failure, content).to.have.property('message').that.includes('"content" must be a string, a Buffer, or');
     }
     expect(channel.data).to.have.lengthOf(0);
   });

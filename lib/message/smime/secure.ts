@@ -75,7 +75,7 @@ export class Secure {
   constructor(options: SecureOptions = {}) {
     const { certificate, key, authorities, revoked, people = [], classic = false, now = () => new Date() } = options;
     if ((certificate === undefined) !== (key === undefined)) {
-      throw new LocalError('ARGUMENT', 'certificate and key go together');
+      throw new LocalError('ARGUMENT', 'certificate and key must be given together');
     }
     this.#own = certificate === undefined || key === undefined ? undefined : readIdentity(certificate, key);
     this.#trust = new Trust(
