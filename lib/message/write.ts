@@ -58,6 +58,13 @@ function ownHeaders({ headers, type }: EntityContent, lang: string | undefined):
   return language ? [{ name: 'Content-Language', value: lang }] : own;
 }
 
+/** The one language of a content, as its header says it or the message around it; xml:lang cannot name several. */
+function languageOf({ headers, type }: EntityContent, lang: string | undefined): string | undefined {
+  if (headers === undefined) return isText(mediaTypeOf(type)) ? lang : undefined;
+  const said = headers.get('Content-Language')?.trim();
+  return said !== undefined && /^[A-Za-z0-9-]+$/.test(said) ? said : undefined;
+}
+
 /** An entity within the XML: text is decoded, XML goes in without its declaration. */
 function inlined(message: InstantMessage, content: EntityContent): string {
   const media = mediaTypeOf(content.type);
@@ -72,7 +79,8 @@ function inlined(message: InstantMessage, content: EntityContent): string {
     kind: 'inline',
     name: INLINE_NAME,
     type,
-    lang: undefined,
+    // message-service-01 §5: within a header the language of the content is an xml:lang of its own.
+    lang: languageOf(content, message.lang),
     text,
     inner,
     namespaces: NONE,

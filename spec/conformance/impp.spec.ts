@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { failureOf } from '../support/failure.js';
 import { LocalMesh } from '../support/local-mesh.js';
+import { Middleman } from '../support/middleman.js';
 
 const FRED = 'fred@example.com';
 const BARNEY = 'barney@rubble.com';
@@ -80,5 +81,51 @@ describe('RFC 2779 at real relays', function () {
       break;
     }
     await asked;
+  });
+
+  it('REQ-IMPP-071 messages, subscriptions and notifications go through the relays of both domains', async () => {
+    const { reports } = await fred.trace(BARNEY);
+    expect(reports.map(({ relay }) => relay)).to.deep.equal(['example.com', 'rubble.com']);
+    await fred.access.put(BARNEY, ['core:data', 'presence:subscribe']);
+    const seen = await barney.presence.subscribe(FRED);
+    const availableUntil = new Date(Date.now() + 3_600_000);
+    await fred.presence.publish({ tuples: [{ destination: `im:${FRED}`, availableUntil }] });
+    for await (const { open } of seen) if (open) break;
+    await barney.send({ to: FRED, content: 'hi' });
+    await seen.end();
+  });
+
+  it('REQ-IMPP-072 a short message costs a few hundred octets and one round trip', async () => {
+    let down = '';
+    const port = Number(new URL(mesh.url('example.com')).port);
+    const man = await Middleman.between(port, {
+      down: (octets) => {
+        down += octets.toString('latin1');
+        return octets;
+      },
+    });
+    const count = (text: string, what: RegExp): number => text.match(what)?.length ?? 0;
+    const MESSAGES = 50;
+    try {
+      const wilma = await mesh.attach('wilma@example.com', { relay: man.url });
+      await wilma.send({ to: BARNEY, content: 'Yabba dabba' });
+      const text = 'Bowling at 8, Barney';
+      for (const [content, most] of [
+        [text, 800],
+        [{ xml: `<note>${text}</note>` }, 350],
+      ] as const) {
+        const [asked, answered] = [man.heard.length, down.length];
+        for (let n = 0; n < MESSAGES; n += 1) await wilma.send({ to: BARNEY, content });
+        const up = man.heard.slice(asked);
+        const back = down.slice(answered);
+        expect(count(up, /^MSG /gm), 'requests').to.equal(MESSAGES);
+        expect(count(back, /^RPY /gm), 'answers').to.equal(MESSAGES);
+        expect(count(back, /^MSG /gm), 'nothing else is asked').to.equal(0);
+        expect(up.length / MESSAGES, 'octets to the relay for 20 of text').to.be.within(100, most);
+        expect(back.length / MESSAGES, 'octets from it').to.be.within(20, 150);
+      }
+    } finally {
+      man.close();
+    }
   });
 });

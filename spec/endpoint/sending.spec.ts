@@ -78,7 +78,7 @@ describe('an endpoint that sends', () => {
     expect(content.kind === 'part' && content.body.length).to.equal(0);
   });
 
-  it('sends XML inside the control document and references as they are', async () => {
+  it('REQ-IMXP-063 sends XML inside the control document and references as they are', async () => {
     const { fred, channel } = await manual();
     void fred.send({ to: BARNEY, content: { xml: '<note>R&amp;B</note>' } });
     void fred.send({ to: BARNEY, content: { uri: 'http://example.com/a#b' } });

@@ -66,7 +66,7 @@ const hops = (limit: number): Option =>
 
 describe('a gateway between IMXP and CPIM', () => {
   describe('messages from CPIM', () => {
-    it('REQ-CPIM-008 answers success when the report says delivered, with the TransID', async () => {
+    it('REQ-MSG-019 REQ-CPIM-008 answers success when the report says delivered, with the TransID', async () => {
       const { port, gateway } = set();
       port.answer = ({ options }) => port.report(SLATE, options?.[0]?.transID ?? 0, 250);
       const asked = operation();
@@ -99,7 +99,7 @@ describe('a gateway between IMXP and CPIM', () => {
       expect((await gateway.message(operation())).status).to.equal('failure');
     });
 
-    it('REQ-CPIM-008 answers indeterminant when nobody will say', async () => {
+    it('REQ-IMPP-073 REQ-CPIM-008 answers indeterminant when nobody will say', async () => {
       const { port, gateway, clock } = set();
       port.answer = ({ options }) => port.report(SLATE, options?.[0]?.transID ?? 0, 350);
       const late = gateway.message(operation());
@@ -172,7 +172,7 @@ describe('a gateway between IMXP and CPIM', () => {
   });
 
   describe('messages from IMXP', () => {
-    it('REQ-CPIM-008 hands them to the inbox and its word back', async () => {
+    it('REQ-CPIM-008 REQ-CPIM-031 hands them to the inbox and its word back', async () => {
       const { port, peer } = set();
       const got: MessageOperation[] = [];
       let status: 'success' | 'failure' | 'indeterminant' = 'success';
@@ -296,7 +296,7 @@ describe('a gateway between IMXP and CPIM', () => {
       return { ...all, told };
     }
 
-    it('REQ-CPIM-018 responds, then notifies at once and on each change', async () => {
+    it('REQ-MSG-019 REQ-CPIM-018 responds, then notifies at once and on each change', async () => {
       const { port, gateway, told } = serving();
       const asked = subscribe(3600, 'one');
       expect(await gateway.subscribe(asked)).to.deep.equal({

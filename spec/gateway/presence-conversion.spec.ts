@@ -29,7 +29,7 @@ const presence: Presence = {
 };
 
 describe('the presence tables of CPIM', () => {
-  it('REQ-PRES-015 maps presence of IMXP to CPIM: open until availableUntil', () => {
+  it('REQ-IMPP-074 REQ-PRES-015 maps presence of IMXP to CPIM: open until availableUntil', () => {
     expect(toCpimPresence(presence, NOW)).to.deep.equal({
       entityInfo: 'http://harbour.example/~ines/',
       tuples: [

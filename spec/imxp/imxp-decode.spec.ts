@@ -150,7 +150,7 @@ describe('imxp/dialect/imxp: decode', () => {
     expect(data(decode(RELATED.replace('cid:c2', 'CID:c2')))).to.have.property('content', 'CID:c2.5f@harbour.example');
   });
 
-  it('takes any absolute URI as reference, with and without a fragment', () => {
+  it('REQ-IMXP-063 takes any absolute URI as reference, with and without a fragment', () => {
     for (const uri of ['http://example.com/a?b=c#d', 'mid:a@b', 'urn:x:y']) {
       expect(
         contentOf(data(xml(`<data originator='a@b' content='${uri}'><recipient identity='c@d'/></data>`))),

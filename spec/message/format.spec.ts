@@ -109,6 +109,23 @@ describe('message/RFC822+XML', () => {
     });
   }
 
+  it('REQ-MSG-020 says the language of the content where each form has a place for it', () => {
+    const headers = new Headers([{ name: 'Content-Language', value: 'de' }]);
+    const entity = {
+      kind: 'entity',
+      type: 'text/plain; charset=UTF-8',
+      headers,
+      body: Buffer.from('Kegeln?'),
+    } as const;
+    for (const init of [{ lang: 'de', text: 'Kegeln?' }, { content: entity }]) {
+      const message = instantMessage({ from: FRED, to: BARNEY, ...init });
+      const [nested, part, inline] = FORMS.map((form) => String(sent(message, form).source?.payload));
+      expect(nested).to.match(/^Content-Language: de\r?$/m);
+      for (const written of [part, inline]) expect(written).to.match(/:message-content [^>]*xml:lang='de'/);
+      expect(messageIn(openMessage(sent(message, 'inline'))).content).to.include({ kind: 'inline', lang: 'de' });
+    }
+  });
+
   it('REQ-MSG-001 wants message-content at the end, once, and writes it there', () => {
     const content = "<message-content name='b' type='text/plain'>x</message-content>";
     for (const inner of [`${content}<subject>late</subject>`, content + content]) {

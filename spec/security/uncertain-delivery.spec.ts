@@ -67,7 +67,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
     expect(codeOf(await fred.peer.nextReply(fred.channel))).to.equal(451);
   });
 
-  it('a neighbour that is lost after the message has left: 451', async () => {
+  it('REQ-IMPP-073 a neighbour that is lost after the message has left: 451', async () => {
     const [first] = await two('routes');
     const fred = await stronghold.attached(FRED);
     const linking = first.linked(1);
