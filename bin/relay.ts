@@ -39,7 +39,7 @@ async function relay({ config: path }: { readonly config: string }): Promise<voi
     const restore = handleSignals({
       drain: (signal) => {
         log.logger.info({ signal }, 'stopping');
-        const { drainTimeoutMs } = config.limits;
+        const { drainTimeoutMs } = config.limits.node;
         const end = performance.now() + drainTimeoutMs;
         const overdue = setTimeout(() => {
           log.logger.error({ ms: drainTimeoutMs }, 'not stopped in time: killed');
@@ -82,7 +82,7 @@ export function register(program: Command): void {
   withConfig(command).action(relay);
   explain(command, {
     about: `Logs to standard output: lines for people on a terminal, JSON otherwise; "ready" when it listens.
-SIGTERM and SIGINT stop it in order, within limits.drainTimeoutMs (twice: at once); SIGHUP reloads the configuration.`,
+SIGTERM and SIGINT stop it in order, within limits.node.drainTimeoutMs (twice: at once); SIGHUP reloads the configuration.`,
     exits: {
       0: 'stopped in order',
       1: 'stopped at once',

@@ -40,8 +40,8 @@ describe('contrib/', () => {
 
   it('gives a node the time to stop before service managers kill it', () => {
     const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(contrib('imxp.service'))?.[1]);
-    expect(seconds * 1000).to.be.greaterThan(DEFAULT_LIMITS.drainTimeoutMs);
-    expect(DEFAULT_LIMITS.drainTimeoutMs, 'docker waits for 10 s').to.be.lessThan(9500);
+    expect(seconds * 1000).to.be.greaterThan(DEFAULT_LIMITS.node.drainTimeoutMs);
+    expect(DEFAULT_LIMITS.node.drainTimeoutMs, 'docker waits for 10 s').to.be.lessThan(9500);
   });
 
   it('has a unit that systemd takes and finds well confined', async function () {

@@ -58,7 +58,7 @@ export class Dialling {
         `in a browser TLS is by wss:// only, it is required, and ${relay.url} is without`,
       );
     }
-    const stream = duplexOf(await openPageStream(relay.url, limits.connectTimeoutMs));
+    const stream = duplexOf(await openPageStream(relay.url, limits.session.connectTimeoutMs));
     const connection = new Connection(
       stream,
       { role: 'initiator', profiles, limits },

@@ -22,7 +22,8 @@ const MODES = [
 ] as const;
 
 /** Enough for anybody who is there, and no trial of patience. */
-const LIMITS = { ...DEFAULT_LIMITS, connectTimeoutMs: 5000, greetingTimeoutMs: 5000, tuningTimeoutMs: 5000 };
+const TIMEOUTS = { connectTimeoutMs: 5000, greetingTimeoutMs: 5000, tuningTimeoutMs: 5000 };
+const LIMITS = { ...DEFAULT_LIMITS, session: { ...DEFAULT_LIMITS.session, ...TIMEOUTS } };
 
 export interface AddressSeen {
   readonly address: string;
@@ -62,7 +63,7 @@ export class Observer {
       common: authority === undefined ? {} : { authority },
       domains: new Map(),
       revocations: [],
-      timeoutMs: LIMITS.tuningTimeoutMs,
+      timeoutMs: TIMEOUTS.tuningTimeoutMs,
     });
   }
 

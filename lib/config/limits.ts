@@ -1,6 +1,6 @@
 /**
- * Every limit of a node: its name (with the unit), its default and the reason for it. Knows nothing of who enforces them.
- * A limit of 0 is only accepted where the reason says what 0 means.
+ * Limits of a node, in groups: the name of each (with its unit), its default and the reason for the default. Who enforces
+ * a limit is not decided here. A limit of 0 is accepted only where its description says what 0 means.
  */
 import * as z from 'zod';
 
@@ -13,183 +13,348 @@ const count = (value: number, reason: string, least = 1, most = LARGEST_INT31) =
   z.int().min(least).max(most).default(value).describe(reason);
 const ms = (value: number, reason: string, least = 1) => count(value, reason, least, LONGEST_MS);
 
-export const limitsSchema = z.strictObject({
-  greetingTimeoutMs: ms(60_000, 'a peer that has not sent its greeting by then is gone or hostile'),
-  tuningTimeoutMs: ms(30_000, 'one TLS negotiation or one SASL exchange; slow links need a few round trips'),
-  closeTimeoutMs: ms(10_000, 'how long the answer to a close is awaited before the connection is cut'),
-  connectTimeoutMs: ms(10_000, 'one TCP connection attempt; the next alternative is tried after it'),
-  deliveryTimeoutMs: ms(
-    30_000,
-    'how long the answer of a next hop or application is awaited; past it the recipient fails with 451',
+const node = z.strictObject({
+  sessions: count(100_000, 'open sessions of the whole node; idle ones of this number occupy about 2 GiB of memory'),
+  sessionsPerAddress: count(
+    10_000,
+    'open sessions from one IP address; many endpoints can share an address behind a translator',
+  ),
+  handshakes: count(
+    256,
+    'TLS handshakes in progress, of which one address may have half; beyond the limit the oldest is dropped. A handshake occupies about 50 KiB',
+    2,
+  ),
+  unfinishedOctets: count(
+    268_435_456,
+    'octets of incomplete messages that all sessions together may occupy: four times session.messageOctets; beyond it the account that occupies most loses a session',
+    4096,
   ),
   drainTimeoutMs: ms(
     8000,
-    'how long stopping may take after SIGTERM: three quarters for outstanding Data, the rest for releasing sessions; container managers kill after 10 s',
+    'longest time to stop after SIGTERM: three quarters for outstanding Data operations, the rest for releasing sessions; container managers kill after 10 s',
   ),
+});
+
+const session = z.strictObject({
+  connectTimeoutMs: ms(10_000, 'time for one TCP connection attempt, after which the next address or relay is tried'),
+  greetingTimeoutMs: ms(
+    60_000,
+    "time for the peer's greeting to arrive; a peer that needs longer has gone or is hostile",
+  ),
+  tuningTimeoutMs: ms(30_000, 'time for one TLS negotiation or one SASL exchange; slow links need several round trips'),
+  closeTimeoutMs: ms(10_000, 'time for the peer to answer a close, after which the connection is cut'),
   idleTimeoutMs: ms(
     0,
-    'a session without traffic is closed after it; 0 keeps it, because attached endpoints wait for days',
+    'time without traffic after which a session is closed; 0 keeps it open, because attached endpoints may wait for days',
     0,
   ),
-  messageOctets: count(
-    67_108_864,
-    'largest payload of an authenticated peer: 64 MiB holds any mail-like content',
-    4096,
-  ),
-  unauthenticatedMessageOctets: count(65_536, 'strangers only negotiate, which takes a few hundred octets', 4096),
-  unfinishedOctets: count(
-    268_435_456,
-    'what all sessions together hold of messages that are not complete: four of messageOctets; past it a session of the account that holds most ends',
-    4096,
-  ),
-  windowOctets: count(
-    1_048_576,
-    'advertised window of a channel: 4096 octets would cap it at 200 KiB/s at 20 ms round trip',
-    4096,
-  ),
-  channels: count(1024, 'open channels of one session; each costs a window'),
   stalledTimeoutMs: ms(
     90_000,
-    'a peer that leaves a Data unanswered or does not read for so long is cut off: three times deliveryTimeoutMs; 0 never',
+    'time that a peer may leave a Data operation unanswered or may not read before it is disconnected: three times data.deliveryTimeoutMs; 0 disables the check',
     0,
   ),
   messageTimeoutMs: ms(
     60_000,
-    'how long a message that has begun may stay incomplete while less than messageOctetsPerSecond comes; 0 for ever',
+    'time that a message may stay incomplete while it arrives more slowly than messageOctetsPerSecond; 0 disables the check',
     0,
   ),
   messageOctetsPerSecond: count(
     256,
-    'slower writers of a message are cut off after messageTimeoutMs: a tenth of what a modem of 2000 could do',
+    'lowest rate of an incomplete message; a slower sender is disconnected after messageTimeoutMs. A modem of the year 2000 is ten times faster',
   ),
-  sessions: count(100_000, 'open sessions of the node; about what 2 GiB of memory hold when idle'),
-  sessionsPerAddress: count(10_000, 'open sessions from one address; many endpoints share one behind a translator'),
-  unauthenticatedSessions: count(1000, 'sessions of strangers at one time, so that they cannot use up all sessions'),
-  unauthenticatedPerAddress: count(
-    500,
-    'sessions of strangers from one address; past it the oldest of that address goes, never that of another',
-  ),
-  unauthenticatedLifetimeMs: ms(60_000, 'a stranger has to have authenticated or attached by then'),
-  unauthenticatedOctets: count(
-    262_144,
-    'what a stranger may send in all, TLS handshake not counted: logging in takes a few thousand octets',
+  messageOctets: count(
+    67_108_864,
+    'largest payload from an authenticated peer; 64 MiB is enough for any content of the size of mail',
     4096,
   ),
-  unauthenticatedChannels: count(
+  windowOctets: count(
+    1_048_576,
+    'window advertised for each channel; the BEEP default of 4096 octets allows only 200 KiB/s at a round trip of 20 ms',
+    4096,
+  ),
+  channels: count(1024, 'open channels of one session; each occupies a window'),
+});
+
+const unauthenticated = z.strictObject({
+  sessions: count(1000, 'open sessions of unauthenticated peers, so that they cannot use up all of node.sessions'),
+  sessionsPerAddress: count(
+    500,
+    'unauthenticated sessions from one IP address; beyond it the oldest of the same address is closed, never one of another address',
+  ),
+  lifetimeMs: ms(60_000, 'time within which a peer has to authenticate, attach or bind'),
+  octets: count(
+    262_144,
+    'octets that an unauthenticated peer may send in total, the TLS handshake excluded; logging in takes a few thousand',
+    4096,
+  ),
+  messageOctets: count(
+    65_536,
+    'largest payload from an unauthenticated peer; negotiating TLS and SASL takes a few hundred octets',
+    4096,
+  ),
+  channels: count(
     8,
-    'channels a stranger may have open: one at a time for TLS and SASL, and one to use',
+    'open channels of an unauthenticated peer, which needs one at a time for TLS and SASL, and one to use',
   ),
-  handshakes: count(
-    256,
-    'TLS handshakes in progress, half of them from one address; past it the oldest goes. One holds some 50 KiB',
-    2,
-  ),
-  authenticationDelayMs: ms(250, 'how late the first failed authentication is answered; doubles with each failure', 0),
-  authenticationDelayMaximumMs: ms(5000, 'how late a failed authentication is answered at most', 0),
-  authenticationFailuresPerAddress: count(
+});
+
+const authentication = z.strictObject({
+  delayMs: ms(250, 'delay of the answer to the first failed authentication; each further failure doubles it', 0),
+  maximumDelayMs: ms(5000, 'longest delay of the answer to a failed authentication', 0),
+  failuresPerAddress: count(
     50,
-    'failures from one address that close it for a while: several people behind one translator mistype; 0 never',
+    'failures from one IP address after which it is banned; several people behind one translator mistype; 0 never bans',
     0,
   ),
-  authenticationFailuresPerAccount: count(
+  failuresPerAccount: count(
     10,
-    'failures for one account from one network (/24, /48) that close the account to this network; 0 never',
+    'failures for one account from one network (/24 or /48) after which that network is banned from the account; 0 never bans',
     0,
   ),
-  authenticationBanMs: ms(600_000, 'how long a ban lasts, and in what time all failures short of it are forgiven'),
-  dataPerSecond: count(
-    0,
-    'Data an endpoint may send for long; 0 does not limit it: outstandingData already bounds what it can occupy',
-    0,
-  ),
-  dataBurst: count(10_000, 'Data an endpoint may send at once after a quiet time, where dataPerSecond is set'),
-  relayDataPerSecond: count(0, 'the same for a relay, which sends for many endpoints; 0 does not limit it', 0),
-  relayDataBurst: count(100_000, 'the same as dataBurst for a relay'),
-  dataOctetsPerSecond: count(
-    0,
-    'octets of Data an endpoint may send for long; 0 does not limit it; imxp account quota has other values for single ones',
-    0,
-  ),
-  dataOctetsBurst: count(67_108_864, 'octets of Data an endpoint may send at once, where dataOctetsPerSecond is set'),
-  attachPerSecond: count(100, 'attach and bind of one identity for long; 0 does not limit them', 0),
-  attachBurst: count(10_000, 'attach and bind of one identity at once: a gateway attaches all its endpoints anew'),
-  startPerSecond: count(100, 'channels one identity may start for long, on all its sessions; 0 does not limit them', 0),
-  startBurst: count(10_000, 'channels one identity may start at once'),
-  attachmentsPerSession: count(1024, 'endpoints attached on one session; gateways attach many'),
-  attachmentsPerAccount: count(
-    1024,
-    'applications attached at a time as one endpoint and its subaddresses, whatever sessions they are on; 0 for any number',
-    0,
-  ),
-  recipients: count(1000, 'recipients of one Data; each may become a forward of its own'),
-  outstandingData: count(4096, 'unanswered Data per target; past it a Data is refused with 450, never queued'),
+  banMs: ms(600_000, 'duration of a ban, and the time after which fewer failures are forgiven'),
+});
+
+const data = z.strictObject({
+  recipients: count(1000, 'recipients of one Data operation, each of which may need a forward of its own'),
+  outstanding: count(4096, 'unanswered Data operations per target; further ones are refused with 450 and never queued'),
   outstandingOctets: count(
     16_777_216,
-    'octets of unanswered Data per target; past it a Data is refused with 450',
+    'octets of unanswered Data operations per target; further ones are refused with 450',
     4096,
   ),
-  xmlDepth: count(64, 'nesting of elements; the vocabulary needs 5, options may carry more'),
-  xmlAttributes: count(64, 'attributes of one element; the vocabulary needs 6'),
-  xmlElements: count(10_000, 'elements of one document; 1000 recipients with options need about 3000'),
-  controlOctets: count(1_048_576, 'largest control document, apart from the content', 4096),
-  links: count(
-    4096,
-    'links to neighbours found by DNS; past it an idle one makes room, or a new neighbour has to wait',
+  deliveryTimeoutMs: ms(
+    30_000,
+    'time for a next hop or an application to answer, after which the recipient fails with 451',
   ),
-  linkIdleTimeoutMs: ms(
-    300_000,
-    'a link found by DNS without Data for so long is closed; the next Data makes it again',
-  ),
-  linkReturnMs: ms(
-    300_000,
-    'how long a link stays with a relay that is second choice until the preferred ones are tried, more or less by chance; it moves when nothing is under way; 0 stays until it is lost',
+});
+
+const attachment = z.strictObject({
+  perSession: count(1024, 'endpoints attached on one session; gateways attach many'),
+  perAccount: count(
+    1024,
+    'applications attached at the same time as one endpoint and its subaddresses, over all sessions; 0 removes the limit',
     0,
   ),
-  candidates: count(8, 'relays of a domain tried, by their SRV records; RFC 3861 asks for two at least', 2, 64),
-  dnsTimeoutMs: ms(1500, 'how long a name server may take before the next is asked'),
-  dnsEntries: count(10_000, 'answers of the DNS remembered, each for as long as it holds', 16),
-  presenceOperations: count(
+});
+
+const rate = z.strictObject({
+  dataPerSecond: count(
+    0,
+    'sustained rate of Data operations of an endpoint; 0 removes the limit, because data.outstanding already bounds what an endpoint occupies',
+    0,
+  ),
+  dataBurst: count(
+    10_000,
+    'Data operations that an endpoint may send at once after a quiet period, if dataPerSecond is set',
+  ),
+  dataOctetsPerSecond: count(
+    0,
+    'sustained rate in octets of the Data operations of an endpoint; 0 removes the limit. `imxp account quota` sets other values for single accounts',
+    0,
+  ),
+  dataOctetsBurst: count(
+    67_108_864,
+    'octets of Data operations that an endpoint may send at once, if dataOctetsPerSecond is set',
+  ),
+  relayDataPerSecond: count(
+    0,
+    'dataPerSecond for a relay, which sends on behalf of many endpoints; 0 removes the limit',
+    0,
+  ),
+  relayDataBurst: count(100_000, 'dataBurst for a relay'),
+  attachPerSecond: count(100, 'sustained rate of attach and bind operations of one identity; 0 removes the limit', 0),
+  attachBurst: count(
+    10_000,
+    'attach and bind operations of one identity at once; a gateway that reconnects attaches all its endpoints again',
+  ),
+  startPerSecond: count(
+    100,
+    'sustained rate at which one identity may start channels, over all its sessions; 0 removes the limit',
+    0,
+  ),
+  startBurst: count(10_000, 'channels that one identity may start at once'),
+});
+
+const xml = z.strictObject({
+  octets: count(1_048_576, 'largest control document, content excluded', 4096),
+  depth: count(64, 'nesting depth of elements; the vocabulary needs 5, and options may nest deeper'),
+  attributes: count(64, 'attributes of one element; the vocabulary needs 6'),
+  elements: count(10_000, 'elements of one document; 1000 recipients with options need about 3000'),
+});
+
+const link = z.strictObject({
+  maximum: count(
+    4096,
+    'links to neighbours found by DNS; beyond it an idle link is closed to make room, or the new neighbour has to wait',
+  ),
+  lanes: count(
+    4,
+    'channels of a link between relays; a slow recipient delays only the recipients that share its channel',
+    1,
+    64,
+  ),
+  idleTimeoutMs: ms(
+    300_000,
+    'time without Data operations after which a link found by DNS is closed; the next Data operation reopens it',
+  ),
+  returnMs: ms(
+    300_000,
+    'time after which a link to a less preferred relay tries the preferred ones again, randomized; the link moves when nothing is outstanding on it. 0 keeps the relay until the link is lost',
+    0,
+  ),
+  candidates: count(
+    8,
+    'relays of one domain that are tried, in the order of its SRV records; RFC 3861 asks for at least two',
+    2,
+    64,
+  ),
+});
+
+const dns = z.strictObject({
+  timeoutMs: ms(1500, 'time for a name server to answer, after which the next one is asked'),
+  entries: count(10_000, 'DNS answers in the cache, each for its time to live', 16),
+});
+
+const presence = z.strictObject({
+  operations: count(
     1_000_000,
-    'subscriptions and watches in progress, all together: each costs about 2 KiB, pages of the store included',
+    'subscriptions and watches in progress on the whole node; each occupies about 2 KiB, pages of the store included',
   ),
-  presenceOperationsPerEndpoint: count(10_000, 'subscriptions and watches of one endpoint; gateways have many'),
-  presenceOctets: count(65_536, 'largest presence entry: it is sent to each subscriber', 1024),
-  presenceOutstanding: count(
+  operationsPerEndpoint: count(10_000, 'subscriptions and watches of one endpoint; gateways have many'),
+  entryOctets: count(65_536, 'largest presence entry; it is sent to every subscriber', 1024),
+  outstanding: count(
     1024,
-    'unanswered publish and notify of the presence service; below outstandingData, so that none is refused as too many',
+    'unanswered publish and notify operations of the presence service; fewer than data.outstanding, so that none is refused',
   ),
-  heldData: count(20_000, 'Data held for one endpoint that is not attached; past it the sender is told 450'),
-  heldOctets: count(67_108_864, 'octets of them, 512 added for each', 4096),
-  heldOctetsTotal: count(
+});
+
+const offline = z.strictObject({
+  messages: count(20_000, 'messages held for one endpoint that is not attached; beyond it the sender receives 450'),
+  octets: count(67_108_864, 'octets held for one endpoint; each message counts 512 octets in addition', 4096),
+  totalOctets: count(
     1_073_741_824,
-    'octets held for all endpoints together: what an operator can spare on disk; small messages take a fifth of it in memory',
+    'octets held for all endpoints together; small messages occupy a fifth of this on disk in memory as well',
     4096,
   ),
-  heldAgeMs: ms(604_800_000, 'how long a Data is held at most: a week, as a mail server tries for some days'),
-  greetingHoldMs: ms(
+  ageMs: ms(604_800_000, 'longest time that a message is held: a week, because mail servers also retry for days'),
+});
+
+const websocket = z.strictObject({
+  greetingDelayMs: ms(
     300,
-    'how long a listener for all transports waits before it greets: in TLS and HTTP the client speaks first',
+    'time that a listener for any transport waits for the first octets before it sends its greeting; in TLS and HTTP the client speaks first',
   ),
   upgradeTimeoutMs: ms(
     10_000,
-    'TLS and the HTTP request of a WebSocket, from the connection on; about three round trips',
+    'time from the connection to the end of the TLS handshake and the HTTP request of a WebSocket, which take about three round trips',
   ),
-  upgradeOctets: count(16_384, 'the head of an HTTP request; cookies of browsers have a few thousand octets', 1024),
-  webSocketMessageOctets: count(
+  upgradeOctets: count(16_384, 'head of an HTTP request; browsers send a few thousand octets of cookies', 1024),
+  messageOctets: count(
     2_097_152,
-    'one WebSocket message, held until it is complete: a BEEP frame as large as windowOctets fits',
+    'one WebSocket message, which is kept until it is complete; a BEEP frame as large as session.windowOctets fits',
     65_536,
   ),
-  webSocketPingMs: ms(
+  pingMs: ms(
     30_000,
-    'how often a WebSocket peer is pinged, and dropped when it has not answered by then; proxies cut off after 60 s; 0 never',
+    'interval of WebSocket pings; a peer that has not answered by the next ping is disconnected. Proxies close idle connections after 60 s. 0 disables pings',
     0,
   ),
-  lanes: count(4, 'channels of a link between relays: a slow recipient delays only those who share its lane', 1, 64),
 });
 
-export type Limits = Readonly<z.output<typeof limitsSchema>>;
-export type LimitName = keyof Limits;
+export const limitsSchema = z.strictObject({
+  node: node.prefault({}).describe('totals of the whole node'),
+  session: session.prefault({}).describe('each session and its channels'),
+  unauthenticated: unauthenticated.prefault({}).describe('peers that have not authenticated, attached or bound'),
+  authentication: authentication.prefault({}).describe('failed logins'),
+  data: data.prefault({}).describe('Data operations'),
+  attachment: attachment.prefault({}).describe('attached endpoints'),
+  rate: rate.prefault({}).describe('operations per second, for each identity over all its sessions'),
+  xml: xml.prefault({}).describe('control documents'),
+  link: link.prefault({}).describe('links to other relays'),
+  dns: dns.prefault({}).describe('DNS look-ups'),
+  presence: presence.prefault({}).describe('presence service'),
+  offline: offline.prefault({}).describe('messages held for endpoints that are not attached'),
+  websocket: websocket.prefault({}).describe('WebSocket, and listeners that take any transport'),
+});
+
+type Groups = z.output<typeof limitsSchema>;
+export type Limits = { readonly [Group in keyof Groups]: Readonly<Groups[Group]> };
+
+function frozen(groups: Groups): Limits {
+  for (const group of Object.values(groups)) Object.freeze(group);
+  return Object.freeze(groups);
+}
 
 /** The limits of a node that configures none. */
-export const DEFAULT_LIMITS: Limits = Object.freeze(limitsSchema.parse({}));
+export const DEFAULT_LIMITS: Limits = frozen(limitsSchema.parse({}));
+
+/** Keys that stood directly in `limits` up to 0.1, with their present place below `limits`. */
+export const MOVED_LIMITS: ReadonlyMap<string, string> = new Map([
+  ['greetingTimeoutMs', 'session.greetingTimeoutMs'],
+  ['tuningTimeoutMs', 'session.tuningTimeoutMs'],
+  ['closeTimeoutMs', 'session.closeTimeoutMs'],
+  ['connectTimeoutMs', 'session.connectTimeoutMs'],
+  ['deliveryTimeoutMs', 'data.deliveryTimeoutMs'],
+  ['drainTimeoutMs', 'node.drainTimeoutMs'],
+  ['idleTimeoutMs', 'session.idleTimeoutMs'],
+  ['messageOctets', 'session.messageOctets'],
+  ['unauthenticatedMessageOctets', 'unauthenticated.messageOctets'],
+  ['unfinishedOctets', 'node.unfinishedOctets'],
+  ['windowOctets', 'session.windowOctets'],
+  ['channels', 'session.channels'],
+  ['stalledTimeoutMs', 'session.stalledTimeoutMs'],
+  ['messageTimeoutMs', 'session.messageTimeoutMs'],
+  ['messageOctetsPerSecond', 'session.messageOctetsPerSecond'],
+  ['sessions', 'node.sessions'],
+  ['sessionsPerAddress', 'node.sessionsPerAddress'],
+  ['unauthenticatedSessions', 'unauthenticated.sessions'],
+  ['unauthenticatedPerAddress', 'unauthenticated.sessionsPerAddress'],
+  ['unauthenticatedLifetimeMs', 'unauthenticated.lifetimeMs'],
+  ['unauthenticatedOctets', 'unauthenticated.octets'],
+  ['unauthenticatedChannels', 'unauthenticated.channels'],
+  ['handshakes', 'node.handshakes'],
+  ['authenticationDelayMs', 'authentication.delayMs'],
+  ['authenticationDelayMaximumMs', 'authentication.maximumDelayMs'],
+  ['authenticationFailuresPerAddress', 'authentication.failuresPerAddress'],
+  ['authenticationFailuresPerAccount', 'authentication.failuresPerAccount'],
+  ['authenticationBanMs', 'authentication.banMs'],
+  ['dataPerSecond', 'rate.dataPerSecond'],
+  ['dataBurst', 'rate.dataBurst'],
+  ['relayDataPerSecond', 'rate.relayDataPerSecond'],
+  ['relayDataBurst', 'rate.relayDataBurst'],
+  ['dataOctetsPerSecond', 'rate.dataOctetsPerSecond'],
+  ['dataOctetsBurst', 'rate.dataOctetsBurst'],
+  ['attachPerSecond', 'rate.attachPerSecond'],
+  ['attachBurst', 'rate.attachBurst'],
+  ['startPerSecond', 'rate.startPerSecond'],
+  ['startBurst', 'rate.startBurst'],
+  ['attachmentsPerSession', 'attachment.perSession'],
+  ['attachmentsPerAccount', 'attachment.perAccount'],
+  ['recipients', 'data.recipients'],
+  ['outstandingData', 'data.outstanding'],
+  ['outstandingOctets', 'data.outstandingOctets'],
+  ['xmlDepth', 'xml.depth'],
+  ['xmlAttributes', 'xml.attributes'],
+  ['xmlElements', 'xml.elements'],
+  ['controlOctets', 'xml.octets'],
+  ['links', 'link.maximum'],
+  ['linkIdleTimeoutMs', 'link.idleTimeoutMs'],
+  ['linkReturnMs', 'link.returnMs'],
+  ['candidates', 'link.candidates'],
+  ['dnsTimeoutMs', 'dns.timeoutMs'],
+  ['dnsEntries', 'dns.entries'],
+  ['presenceOperations', 'presence.operations'],
+  ['presenceOperationsPerEndpoint', 'presence.operationsPerEndpoint'],
+  ['presenceOctets', 'presence.entryOctets'],
+  ['presenceOutstanding', 'presence.outstanding'],
+  ['heldData', 'offline.messages'],
+  ['heldOctets', 'offline.octets'],
+  ['heldOctetsTotal', 'offline.totalOctets'],
+  ['heldAgeMs', 'offline.ageMs'],
+  ['greetingHoldMs', 'websocket.greetingDelayMs'],
+  ['upgradeTimeoutMs', 'websocket.upgradeTimeoutMs'],
+  ['upgradeOctets', 'websocket.upgradeOctets'],
+  ['webSocketMessageOctets', 'websocket.messageOctets'],
+  ['webSocketPingMs', 'websocket.pingMs'],
+  ['lanes', 'link.lanes'],
+]);

@@ -3,6 +3,7 @@
  */
 import type * as z from 'zod';
 import { keysAt } from './json-schema.js';
+import { MOVED_LIMITS } from './limits.js';
 import { nearest } from './nearest.js';
 import { ConfigurationError, type Keys, type Problem, writePath } from './problem.js';
 import { type NodeConfig, nodeSchema } from './schema.js';
@@ -25,6 +26,8 @@ const SECRET = /^(?:password|secret|passphrase)$/i;
 function unknownKey(path: Keys, key: string): string {
   const known = keysAt(path);
   if (SECRET.test(key)) return 'secrets are never written in this file: write "passwordFile" with the path of a file';
+  const moved = path.length === 1 && path[0] === 'limits' ? MOVED_LIMITS.get(key) : undefined;
+  if (moved !== undefined) return `limits are in groups: write it as limits.${moved}`;
   if (known.includes(key)) return 'has no meaning with the other keys here';
   const meant = nearest(key, known);
   if (meant !== undefined) return `unknown key; did you mean "${meant}"?`;
@@ -149,8 +152,8 @@ function consistency(config: NodeConfig): Finding[] {
   if (config.sasl.mechanisms.length === 0) {
     warning(['sasl', 'mechanisms'], 'nobody can authenticate with a password here');
   }
-  if (config.limits.unauthenticatedMessageOctets > config.limits.messageOctets) {
-    error(['limits', 'unauthenticatedMessageOctets'], 'must not be more than limits.messageOctets');
+  if (config.limits.unauthenticated.messageOctets > config.limits.session.messageOctets) {
+    error(['limits', 'unauthenticated', 'messageOctets'], 'must not be more than limits.session.messageOctets');
   }
   return findings;
 }

@@ -220,7 +220,7 @@ const route = (path: z.ZodType<string, string>) =>
       .default('require')
       .describe('whether the link must be under TLS, with a certificate that names the domain'),
     credentials: credentials(path).optional().describe('how this node logs in there; without it by its certificate'),
-    lanes: z.int().min(1).max(64).optional().describe('channels of this link; limits.lanes without it'),
+    lanes: z.int().min(1).max(64).optional().describe('channels of this link; limits.link.lanes without it'),
     dialect: z
       .enum(DIALECTS)
       .optional()
@@ -282,7 +282,7 @@ const mesh = (path: z.ZodType<string, string>) =>
             credentials: credentials(path)
               .optional()
               .describe('how this node logs in there, as relay of its own domain; without it by its certificate'),
-            lanes: z.int().min(1).max(64).optional().describe('channels of this link; limits.lanes without it'),
+            lanes: z.int().min(1).max(64).optional().describe('channels of this link; limits.link.lanes without it'),
           }),
         )
         .superRefine(distinct((sibling) => sibling.relays[0]?.url, 'the relay'))
@@ -328,7 +328,7 @@ const policy = z
       .enum(['on', 'timed', 'off'])
       .default('on')
       .describe(
-        'whether Data that ask for it are held for endpoints that are not attached; "timed" only those with a time limit, within limits.heldAgeMs',
+        'whether Data that ask for it are held for endpoints that are not attached; "timed" only those with a time limit, within limits.offline.ageMs',
       ),
     attachOverride: z
       .enum(['on', 'off'])

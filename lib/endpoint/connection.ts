@@ -87,11 +87,8 @@ export class RelayConnector implements Connector {
     const { connectTimeoutMs, closeTimeoutMs, answerTimeoutMs, messageOctets, windowOctets } = settings.limits;
     const limits: Limits = {
       ...DEFAULT_LIMITS,
-      connectTimeoutMs,
-      closeTimeoutMs,
-      deliveryTimeoutMs: answerTimeoutMs,
-      messageOctets,
-      windowOctets,
+      session: { ...DEFAULT_LIMITS.session, connectTimeoutMs, closeTimeoutMs, messageOctets, windowOctets },
+      data: { ...DEFAULT_LIMITS.data, deliveryTimeoutMs: answerTimeoutMs },
     };
     this.#dialling = new Dialling(settings, limits, dialect);
   }

@@ -30,7 +30,7 @@ export class Dialling {
       common: { ...settings.own, ...(settings.ca === undefined ? {} : { authority: settings.ca }) },
       domains: new Map(),
       revocations: [],
-      timeoutMs: limits.tuningTimeoutMs,
+      timeoutMs: limits.session.tuningTimeoutMs,
       legacy: settings.legacyTls,
     });
   }

@@ -56,8 +56,8 @@ export const ENDPOINT_LIMITS: EndpointLimits = Object.freeze({
   returnMs: 300_000,
   queuedData: 1024,
   queuedOctets: 16_777_216,
-  messageOctets: DEFAULT_LIMITS.messageOctets,
-  windowOctets: DEFAULT_LIMITS.windowOctets,
+  messageOctets: DEFAULT_LIMITS.session.messageOctets,
+  windowOctets: DEFAULT_LIMITS.session.windowOctets,
 });
 
 /** Delays between reconnection attempts: `firstMs`, doubling up to `longestMs`. */

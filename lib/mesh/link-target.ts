@@ -79,8 +79,8 @@ export class LinkTarget implements DeliveryTarget {
       return;
     }
     const octets = delivery.data.source?.payload.length ?? 0;
-    const { outstandingData, outstandingOctets } = this.#limits;
-    const full = this.#waiting.length >= outstandingData || this.#waitingOctets + octets > outstandingOctets;
+    const { outstanding, outstandingOctets } = this.#limits;
+    const full = this.#waiting.length >= outstanding || this.#waitingOctets + octets > outstandingOctets;
     if (full && this.#waiting.length > 0) {
       sink.failed(REPLIES.busy);
       return;

@@ -154,8 +154,8 @@ export class Neighbours implements Dialer {
     const { mesh, limits } = this.#config;
     if (!mesh.dns.enabled) return undefined;
     return new LinkPool<Neighbour>({
-      most: limits.links,
-      idleMs: limits.linkIdleTimeoutMs,
+      most: limits.link.maximum,
+      idleMs: limits.link.idleTimeoutMs,
       busy: ({ target }) => target.busy,
       make: (domain, touched) => this.#located(domain, touched),
       current: (domain, { link }) => this.#isCurrent(domain, link),
@@ -182,7 +182,7 @@ export class Neighbours implements Dialer {
       resolver: this.#resolver,
       services: servicesOf('mesh', this.#options.dialects),
       defaultPort: mesh.dns.defaultPort,
-      most: limits.candidates,
+      most: limits.link.candidates,
       listening: this.#options.listening(),
     });
   }
@@ -213,8 +213,8 @@ export class Neighbours implements Dialer {
       // A route may say it, or the record by which the relay was found.
       dialects: () => spoken(dialects, settings.dialect ?? chosen?.dialect),
       domains: this.#bindingOrder(settings),
-      lanes: settings.lanes ?? limits.lanes,
-      patienceMs: limits.deliveryTimeoutMs,
+      lanes: settings.lanes ?? limits.link.lanes,
+      patienceMs: limits.data.deliveryTimeoutMs,
       connect: async () => {
         const found = await relays();
         alternatives = found.length - 1;
@@ -222,7 +222,7 @@ export class Neighbours implements Dialer {
           chosen = one;
         });
       },
-      returnMs: limits.linkReturnMs,
+      returnMs: limits.link.returnMs,
       busy: () => target.busy,
       better: async () => {
         const preferred = chosen === undefined ? [] : preferredTo(chosen.url, await relays());
@@ -251,7 +251,7 @@ export class Neighbours implements Dialer {
       up: (lanes) => target.up(lanes),
       down: (obstacle) => target.down(obstacle),
     });
-    const target = new LinkTarget(link, dialects, limits, domain);
+    const target = new LinkTarget(link, dialects, limits.data, domain);
     return { link, target };
   }
 
@@ -338,7 +338,7 @@ function spoken(dialects: readonly Dialect[], name: DialectName | undefined): re
 }
 
 function resolverOf({ mesh, limits }: NodeConfig): Resolver {
-  return new Resolver({ servers: mesh.dns.servers, timeoutMs: limits.dnsTimeoutMs, entries: limits.dnsEntries });
+  return new Resolver({ servers: mesh.dns.servers, ...limits.dns });
 }
 
 /** A link is kept over a reload as long as nothing of its route changed. */

@@ -36,7 +36,7 @@ export interface AccountWatchOptions {
   /** Accounts have other rates than before. */
   readonly ratesChanged: () => void;
   readonly forget: readonly Forget[];
-  readonly limits: { readonly attachmentsPerAccount: number };
+  readonly attachmentsPerAccount: number;
 }
 
 /** How many accounts there are. */
@@ -110,7 +110,7 @@ export class AccountWatch implements AccountRules {
   }
 
   attachments(account: string): number {
-    return this.#quota(account).attachments ?? this.#options.limits.attachmentsPerAccount;
+    return this.#quota(account).attachments ?? this.#options.attachmentsPerAccount;
   }
 
   joined(account: string, from: string): void {

@@ -15,6 +15,7 @@ import { Neighbours } from '../mesh/neighbours.js';
 import { MeshProfile } from '../mesh/profile.js';
 import { events } from '../ops/events.js';
 import { TokenBuckets } from '../ops/token-bucket.js';
+import type { RelayLimits } from '../relay/context.js';
 import type { Spool } from '../relay/offline/spool.js';
 import { Policy } from '../relay/policy.js';
 import { type OwnRates, Rates } from '../relay/rates.js';
@@ -99,7 +100,9 @@ export class Node {
     this.accounts = new Accounts(store, { domains: config.domains });
     this.#tls = new TlsService(tls);
     this.#tls.verify();
-    this.#dialects = config.compatibility.dialects.map((name) => dialectNamed(name, config.limits));
+    this.#dialects = config.compatibility.dialects.map((name) =>
+      dialectNamed(name, { ...config.limits.xml, recipients: config.limits.data.recipients }),
+    );
     this.#entries = new AccessEntries(store, config.access.initial);
     const access = new AccessCache(this.#entries);
     const submit: Submit = (data, sink) => this.#relay.submit(data, sink);
@@ -111,7 +114,7 @@ export class Node {
       views: access,
       mesh: { submit },
       clock: systemClock,
-      limits: config.limits,
+      limits: { ...config.limits.presence, requests: config.limits.data.outstanding },
       follows: (address) => this.#config.presence.follow.some((pattern) => follows(address, pattern)),
     });
     const services = new Map<string, DeliveryTarget>([
@@ -126,7 +129,7 @@ export class Node {
         directory: this.accounts,
         serves: (local) => services.has(local),
         submit,
-        outstanding: config.limits.outstandingData,
+        outstanding: config.limits.data.outstanding,
       }),
     );
     const rates = ratesOf(config, (account) => this.#watch.rates(account));
@@ -144,7 +147,7 @@ export class Node {
         (account, before) => this.#presence.forget(account, before),
         async (account, before) => this.#relay.forgetHeld(account, before),
       ],
-      limits: config.limits,
+      attachmentsPerAccount: config.limits.attachment.perAccount,
     });
     this.#relay = new Relay({
       domains: config.domains,
@@ -155,10 +158,10 @@ export class Node {
       services,
       ...optionsOf(config),
       time: systemClock,
-      holding: { spool, limits: config.limits },
+      holding: { spool, limits: config.limits.offline },
       reporter: report,
       policy: policyOf(config),
-      limits: config.limits,
+      limits: relayLimitsOf(config),
       accounts: this.#watch,
       rates,
       traffic: admin?.traffic,
@@ -167,7 +170,7 @@ export class Node {
     this.#relay.watchAttachments(this.#presence);
     const needs = config.tls.require === 'always' ? (['private'] as const) : [];
     const meshes = this.#dialects.map((dialect) => new MeshProfile(dialect, this.#relay, needs));
-    const reassembly = new ReassemblyBudget(config.limits.unfinishedOctets);
+    const reassembly = new ReassemblyBudget(config.limits.node.unfinishedOctets);
     this.#neighbours = new Neighbours(config, {
       dialects: this.#dialects,
       relay: this.#relay,
@@ -178,9 +181,9 @@ export class Node {
     });
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
     const { limits } = config;
-    const throttle = new LoginThrottle(limits);
-    const starts = new TokenBuckets({ perSecond: limits.startPerSecond, burst: limits.startBurst });
-    const handshakes = new Handshakes(limits.handshakes);
+    const throttle = new LoginThrottle(limits.authentication);
+    const starts = new TokenBuckets({ perSecond: limits.rate.startPerSecond, burst: limits.rate.startBurst });
+    const handshakes = new Handshakes(limits.node.handshakes);
     const profiles = new ProfileTable([...this.#tuningProfiles(secret, throttle, handshakes), ...meshes]);
     const serves = (name: string): boolean => this.#servesName(name);
     this.#listeners = config.listen.map((listen) => {
@@ -274,10 +277,10 @@ export class Node {
 
   /**
    * Stops in order: no new sessions and operations, outstanding Data finish, attachments are terminated, sessions released.
-   * All of it takes `drainTimeoutMs` at the most.
+   * All of it takes `node.drainTimeoutMs` at the most.
    */
   async stop(): Promise<void> {
-    const { drainTimeoutMs } = this.#config.limits;
+    const { drainTimeoutMs } = this.#config.limits.node;
     const end = performance.now() + drainTimeoutMs;
     const drainMs = drainTimeoutMs * DRAIN_SHARE;
     this.#admin?.show('draining');
@@ -400,12 +403,16 @@ function bindCheckOf({ policy }: NodeConfig, resolver: Resolver): BindCheck {
   return bindCheck({ mode, authenticated, resolver });
 }
 
-function ratesOf({ limits }: NodeConfig, own: (account: string) => OwnRates): Rates {
+function relayLimitsOf({ limits }: NodeConfig): RelayLimits {
+  return { ...limits.data, attachmentsPerSession: limits.attachment.perSession };
+}
+
+function ratesOf({ limits: { rate } }: NodeConfig, own: (account: string) => OwnRates): Rates {
   const everybody = {
-    data: { perSecond: limits.dataPerSecond, burst: limits.dataBurst },
-    relayData: { perSecond: limits.relayDataPerSecond, burst: limits.relayDataBurst },
-    octets: { perSecond: limits.dataOctetsPerSecond, burst: limits.dataOctetsBurst },
-    attach: { perSecond: limits.attachPerSecond, burst: limits.attachBurst },
+    data: { perSecond: rate.dataPerSecond, burst: rate.dataBurst },
+    relayData: { perSecond: rate.relayDataPerSecond, burst: rate.relayDataBurst },
+    octets: { perSecond: rate.dataOctetsPerSecond, burst: rate.dataOctetsBurst },
+    attach: { perSecond: rate.attachPerSecond, burst: rate.attachBurst },
   };
   return new Rates(everybody, own);
 }
@@ -426,7 +433,7 @@ async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions> {
     common: await material(certificate, key),
     domains: single,
     revocations: revoked === undefined ? [] : RevocationList.read(await readFile(revoked)),
-    timeoutMs: config.limits.tuningTimeoutMs,
+    timeoutMs: config.limits.session.tuningTimeoutMs,
     legacy: config.tls.legacy,
   };
 }

@@ -16,7 +16,7 @@ import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
 
 export interface TargetLimits {
   /** Data sent and not yet answered. */
-  readonly outstandingData: number;
+  readonly outstanding: number;
   /** Octets of their payloads. One Data larger than this still goes when nothing else is outstanding. */
   readonly outstandingOctets: number;
 }
@@ -88,7 +88,7 @@ export class ChannelTarget implements DeliveryTarget {
     if (channel.outstanding === 0) return undefined;
     // D-CORE-34: a slow reader is refused at once, nothing is queued without bound.
     const full =
-      channel.outstanding >= this.#limits.outstandingData ||
+      channel.outstanding >= this.#limits.outstanding ||
       channel.outstandingOctets + octets > this.#limits.outstandingOctets;
     return full ? REPLIES.busy : undefined;
   }

@@ -37,7 +37,7 @@ export class ImmediateReplies implements Origin {
     this.#context = context;
     this.#gate = gate;
     // One sender alone must not use up what all may have on their way to a target.
-    this.#most = Math.max(1, context.limits.outstandingData >> 1);
+    this.#most = Math.max(1, context.limits.outstanding >> 1);
   }
 
   /** RFC 3340 §4.4.4.1 step 2: the only options whose failure the sender is told at once. */

@@ -81,7 +81,7 @@ export class Peer implements MeshHandler, Origin, AttachmentOwner {
     const target = new ChannelTarget(channel, dialect, limits);
     this.#associations = new Associations(channel, dialect.wide, target, this, context);
     this.#view = new PeerView(context, channel, dialect.wide, this.#associations);
-    this.#gate = new Gate(limits.outstandingData, ({ msgno, payload, since }) => this.#operate(msgno, payload, since));
+    this.#gate = new Gate(limits.outstanding, ({ msgno, payload, since }) => this.#operate(msgno, payload, since));
     this.#early = dialect.early ? new ImmediateReplies(channel, context, this.#gate) : undefined;
     this.#ended = ended;
   }

@@ -41,7 +41,7 @@ export class Relay {
   constructor(options: RelayOptions) {
     this.#context = new Context(options);
     this.#view = new View(this.#context);
-    this.#submissions = new Gate(options.limits.outstandingData, (submission) => this.#send(submission));
+    this.#submissions = new Gate(options.limits.outstanding, (submission) => this.#send(submission));
   }
 
   /**

@@ -7,14 +7,8 @@ import type { NetworkAddress } from './network.js';
 import type { ChannelRules } from './open-channels.js';
 import type { Conditions } from './profile.js';
 import type { ReassemblyBudget } from './reassembly-budget.js';
-import type { TransportStreamLimits } from './transport-stream.js';
 
-export type ConnectionLimits = ChannelRules['limits'] &
-  TransportStreamLimits &
-  Pick<
-    Limits,
-    'greetingTimeoutMs' | 'deliveryTimeoutMs' | 'unauthenticatedMessageOctets' | 'unauthenticatedOctets' | 'channels'
-  >;
+export type ConnectionLimits = Pick<Limits, 'session' | 'unauthenticated' | 'data'>;
 
 /** Made once for all connections of a listener or a dialer. */
 export interface ConnectionRules extends ChannelRules {
@@ -56,8 +50,8 @@ export function newSession(
     holder: connection,
     frameOctets: loopback ? LOOPBACK_FRAME_OCTETS : FRAME_OCTETS,
     limits: {
-      channels: limits.channels,
-      messageOctets: known ? limits.messageOctets : limits.unauthenticatedMessageOctets,
+      channels: limits.session.channels,
+      messageOctets: (known ? limits.session : limits.unauthenticated).messageOctets,
     },
     ...(refuse === undefined ? {} : { refuse }),
     ...(serverName === undefined ? {} : { serverName }),

@@ -32,7 +32,7 @@ export interface ConnectionSetupOptions {
   readonly tls?: TlsService;
   /** The handshakes of the node that are in progress. */
   readonly handshakes?: Handshakes;
-  readonly limits: WebLimits & Pick<Limits, 'upgradeTimeoutMs' | 'greetingHoldMs' | 'closeTimeoutMs'>;
+  readonly limits: WebLimits & { readonly session: Pick<Limits['session'], 'closeTimeoutMs'> };
 }
 
 interface Entered {
@@ -60,8 +60,8 @@ export class ConnectionSetup {
    * @param refused it is only told that it is refused
    */
   async admit(connection: Connection, socket: Socket, refused: boolean): Promise<void> {
-    const { upgradeTimeoutMs, closeTimeoutMs } = this.#options.limits;
-    const ms = refused ? Math.min(closeTimeoutMs, upgradeTimeoutMs) : upgradeTimeoutMs;
+    const { websocket, session } = this.#options.limits;
+    const ms = refused ? Math.min(session.closeTimeoutMs, websocket.upgradeTimeoutMs) : websocket.upgradeTimeoutMs;
     const late = new AbortController();
     const timer = setTimeout(() => {
       late.abort();
@@ -91,7 +91,8 @@ export class ConnectionSetup {
   async #enter(connection: Connection, socket: Socket, signal: AbortSignal): Promise<Entered> {
     const { transport, limits } = this.#options;
     // The others speak first: a listener that waits for them answers each at once.
-    const speech = transport === 'any' ? await sniffProtocol(socket, limits.greetingHoldMs) : SPEECH[transport];
+    const speech =
+      transport === 'any' ? await sniffProtocol(socket, limits.websocket.greetingDelayMs) : SPEECH[transport];
     if (speech === 'beep') return { stream: socket };
     if (speech === 'http') return { stream: await this.#webSocket(connection, socket) };
     const security = await this.#secured(connection, socket, signal);

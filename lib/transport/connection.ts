@@ -87,8 +87,8 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
     this.#owner = options.owner;
     this.#security = options.security;
     this.#channels = new OpenChannels(this, rules);
-    this.#io = new SessionIo(stream, this.#newSession(), this, rules.limits);
-    this.#deadline(rules.limits.greetingTimeoutMs, 'the peer sent no greeting');
+    this.#io = new SessionIo(stream, this.#newSession(), this, rules.limits.session);
+    this.#deadline(rules.limits.session.greetingTimeoutMs, 'the peer sent no greeting');
     if (options.opening === true) this.#phase = 'tuning';
     else this.#io.start();
   }
@@ -100,14 +100,14 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
   }
 
   get deliveryTimeoutMs(): number {
-    return this.#rules.limits.deliveryTimeoutMs;
+    return this.#rules.limits.data.deliveryTimeoutMs;
   }
 
   /** How long a request may stay unanswered before the session is cut off; 0 for ever. */
   get stalledTimeoutMs(): number {
-    const { stalledTimeoutMs, deliveryTimeoutMs } = this.#rules.limits;
+    const { stalledTimeoutMs } = this.#rules.limits.session;
     // Nobody is cut off for a request that may still be answered in time.
-    return stalledTimeoutMs === 0 ? 0 : Math.max(stalledTimeoutMs, deliveryTimeoutMs);
+    return stalledTimeoutMs === 0 ? 0 : Math.max(stalledTimeoutMs, this.deliveryTimeoutMs);
   }
 
   get identity(): Identity {
@@ -254,7 +254,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
       this.destroy(new LocalError('CLOSED', 'the session was ended before it was ready'));
       return;
     }
-    const closeMs = Math.ceil(Math.min(this.#rules.limits.closeTimeoutMs, limitMs));
+    const closeMs = Math.ceil(Math.min(this.#rules.limits.session.closeTimeoutMs, limitMs));
     this.#deadline(closeMs, 'the peer did not answer the release');
     try {
       await this.closeChannel(0, 200, text);
@@ -331,7 +331,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
     this.#identity = change.identity ?? this.#identity;
     this.#phase = 'greeting';
     this.#io.renew(stream, this.#newSession(this.#session.serverName));
-    this.#deadline(this.#rules.limits.greetingTimeoutMs, 'the peer sent no greeting after tuning');
+    this.#deadline(this.#rules.limits.session.greetingTimeoutMs, 'the peer sent no greeting after tuning');
     if (change.identity !== undefined) this.#owner.identified?.(this);
   }
 
@@ -392,7 +392,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
 
   /** Strangers only negotiate; one that sends more than that takes is up to something else. */
   #tooMuch(octets: number): boolean {
-    const { unauthenticatedOctets: limit } = this.#rules.limits;
+    const { octets: limit } = this.#rules.limits.unauthenticated;
     this.#strange += octets;
     if (this.#strange <= limit) return false;
     this.destroy(new TransportError('TOO_LARGE', `more than ${limit} octets without authentication`));

@@ -83,9 +83,9 @@ export async function dial(options: DialOptions): Promise<Connection> {
 /** A relay that hangs must not keep senders from the next one. */
 function hurried(options: DialOptions): DialOptions {
   const { limits } = options;
-  const connectTimeoutMs = Math.min(limits.connectTimeoutMs, HURRIED_CONNECT_MS);
-  const greetingTimeoutMs = Math.min(limits.greetingTimeoutMs, HURRIED_GREETING_MS);
-  return { ...options, limits: { ...limits, connectTimeoutMs, greetingTimeoutMs } };
+  const connectTimeoutMs = Math.min(limits.session.connectTimeoutMs, HURRIED_CONNECT_MS);
+  const greetingTimeoutMs = Math.min(limits.session.greetingTimeoutMs, HURRIED_GREETING_MS);
+  return { ...options, limits: { ...limits, session: { ...limits.session, connectTimeoutMs, greetingTimeoutMs } } };
 }
 
 /** Tries the TLS stacks from the best on, as far as the configuration allows, each on a connection of its own. */
@@ -109,7 +109,7 @@ function handshakeFailed(error: unknown): boolean {
 }
 
 async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack): Promise<Connection> {
-  const socket = await open(relay, options.limits.connectTimeoutMs);
+  const socket = await open(relay, options.limits.session.connectTimeoutMs);
   const { localAddress, localPort } = socket;
   const { stream, security } = await reach(relay, socket, options, stack);
   const { profiles, limits, reassembly } = options;

@@ -62,7 +62,7 @@ export class Listener implements ConnectionOwner {
       this.#accept(socket),
     );
     // Who is turned away lingers until it closes its side; past this, connections are dropped without a word.
-    this.#server.maxConnections = options.limits.sessions + TURNED_AWAY;
+    this.#server.maxConnections = options.limits.node.sessions + TURNED_AWAY;
   }
 
   /**
@@ -183,7 +183,7 @@ export class Listener implements ConnectionOwner {
   }
 
   #obstacle(address: string): Reply | undefined {
-    const { sessions, sessionsPerAddress } = this.#limits;
+    const { sessions, sessionsPerAddress } = this.#limits.node;
     const banMs = this.#options.throttle?.bannedFor(address) ?? 0;
     if (banMs > 0) {
       const minutes = Math.ceil(banMs / 60_000);
@@ -199,13 +199,13 @@ export class Listener implements ConnectionOwner {
 
   /** The oldest stranger has had the longest time to say who it is: it makes room, so that honest peers get in. */
   #makeRoom(host: string): void {
-    const { unauthenticatedSessions: all, unauthenticatedPerAddress: perPlace } = this.#limits;
+    const { sessions: all, sessionsPerAddress: perPlace } = this.#limits.unauthenticated;
     const oldest = this.#strangers.crowdedOut(host, { all, perPlace });
     oldest?.destroy(new TransportError('BUSY', 'made room for a newer session: too many are not authenticated'));
   }
 
   #lifetime(connection: Connection): NodeJS.Timeout {
-    const ms = this.#limits.unauthenticatedLifetimeMs;
+    const ms = this.#limits.unauthenticated.lifetimeMs;
     return setTimeout(
       () => connection.destroy(new TransportError('TIMED_OUT', `not authenticated within ${ms} ms`)),
       ms,

@@ -15,14 +15,7 @@
 import type { Limits } from '../config/limits.js';
 import { hostOf, networkOf } from './network.js';
 
-export type LoginThrottleLimits = Pick<
-  Limits,
-  | 'authenticationDelayMs'
-  | 'authenticationDelayMaximumMs'
-  | 'authenticationFailuresPerAddress'
-  | 'authenticationFailuresPerAccount'
-  | 'authenticationBanMs'
->;
+export type LoginThrottleLimits = Limits['authentication'];
 
 /** Entries of each table. One costs about 200 octets; the one touched longest ago goes first. */
 const CAPACITY = 20_000;
@@ -101,11 +94,11 @@ export class LoginThrottle {
   /** @param now milliseconds on a monotonic clock */
   constructor(limits: LoginThrottleLimits, now: () => number = () => performance.now()) {
     this.#limits = limits;
-    const { authenticationBanMs: fadeMs } = limits;
-    this.#addresses = new Failures(limits.authenticationFailuresPerAddress, fadeMs, now);
-    this.#pairs = new Failures(limits.authenticationFailuresPerAccount, fadeMs, now);
+    const { banMs: fadeMs } = limits;
+    this.#addresses = new Failures(limits.failuresPerAddress, fadeMs, now);
+    this.#pairs = new Failures(limits.failuresPerAccount, fadeMs, now);
     // Without a ban the limit only says how fast it fades: as fast as the one for a single network.
-    this.#accounts = new Failures(0, fadeMs / Math.max(1, limits.authenticationFailuresPerAccount), now);
+    this.#accounts = new Failures(0, fadeMs / Math.max(1, limits.failuresPerAccount), now);
   }
 
   /** Entries held; for those who watch the memory. */
@@ -130,7 +123,7 @@ export class LoginThrottle {
    * @returns milliseconds to wait before the answer
    */
   failed(address: string, account: string | undefined): number {
-    const { authenticationBanMs: banMs } = this.#limits;
+    const { banMs } = this.#limits;
     const pair = account === undefined ? undefined : pairOf(account, address);
     if (pair === undefined || this.#pairs.bannedFor(pair) === 0) this.#addresses.add(hostOf(address), banMs);
     if (account !== undefined && pair !== undefined) {
@@ -160,7 +153,7 @@ export class LoginThrottle {
 
   /** Doubles with each failure, up to the maximum. */
   #delay(address: string, account: string | undefined): number {
-    const { authenticationDelayMs: first, authenticationDelayMaximumMs: most } = this.#limits;
+    const { delayMs: first, maximumDelayMs: most } = this.#limits;
     const scores = [this.#addresses.score(hostOf(address))];
     if (account !== undefined) scores.push(this.#pairs.score(pairOf(account, address)), this.#accounts.score(account));
     const failures = Math.ceil(Math.max(...scores));

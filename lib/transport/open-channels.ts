@@ -31,7 +31,7 @@ export interface ChannelsConnection extends ProfileConnection {
 /** What channels may be started, and how many. */
 export interface ChannelRules {
   readonly profiles: ProfileTable;
-  readonly limits: Pick<Limits, 'unauthenticatedChannels' | 'messageOctets' | 'windowOctets'>;
+  readonly limits: Pick<Limits, 'session' | 'unauthenticated'>;
   /** Whether this side acts under a server name (RFC 3080 §2.3.1.2); any, unless given. */
   readonly serves?: (serverName: string) => boolean;
   /** How often an identity may start channels; as often as it likes unless given. */
@@ -156,7 +156,7 @@ export class OpenChannels {
   #excess(): Reply | undefined {
     const { limits, starts } = this.#rules;
     const { identity, known } = this.#connection;
-    if (!known) return this.#handles.size < limits.unauthenticatedChannels ? undefined : TOO_MANY_CHANNELS;
+    if (!known) return this.#handles.size < limits.unauthenticated.channels ? undefined : TOO_MANY_CHANNELS;
     if (starts === undefined || identity.kind === 'none') return undefined;
     this.#startAllowance ??= starts.of(keyOf(identity));
     return this.#startAllowance?.take() === false ? TOO_MANY_STARTS : undefined;
@@ -172,7 +172,7 @@ export class OpenChannels {
   register(session: Session, channel: ChannelHandle): void {
     this.#handles.set(channel.number, channel);
     // A wider window from the start: 4,096 octets a round trip would be the ceiling otherwise. Strangers keep that.
-    if (this.#connection.known) session.window(channel.number, this.#rules.limits.windowOctets);
+    if (this.#connection.known) session.window(channel.number, this.#rules.limits.session.windowOctets);
     channel.opened();
   }
 
@@ -181,8 +181,8 @@ export class OpenChannels {
     const { limits } = this.#rules;
     this.#startAllowance = undefined;
     if (!this.#connection.known) return;
-    session.messageOctets = limits.messageOctets;
-    for (const { number } of this.#handles.values()) session.window(number, limits.windowOctets);
+    session.messageOctets = limits.session.messageOctets;
+    for (const { number } of this.#handles.values()) session.window(number, limits.session.windowOctets);
   }
 
   closed(number: number): void {

@@ -14,7 +14,7 @@ import { WebSocketStream } from './web/websocket.js';
 /** Octets taken from the session for one write. */
 const WRITE_OCTETS = 262_144;
 
-export type TransportStreamLimits = StallLimits & Pick<Limits, 'idleTimeoutMs' | 'closeTimeoutMs'>;
+export type TransportStreamLimits = StallLimits & Pick<Limits['session'], 'idleTimeoutMs' | 'closeTimeoutMs'>;
 
 /** Told what happens on the stream. */
 export interface TransportStreamOwner {

@@ -9,7 +9,11 @@ export const BARNEY = 'barney@rubble.com';
 export const WILMA = 'wilma@example.com';
 export const PASSWORD = 'gangway-42';
 
-const LIMITS = { sessionsPerAddress: 100_000, unauthenticatedSessions: 10_000, attachmentsPerAccount: 100_000 };
+const LIMITS = {
+  node: { sessionsPerAddress: 100_000 },
+  unauthenticated: { sessions: 10_000 },
+  attachment: { perAccount: 100_000 },
+};
 
 /** How the sessions of a mesh travel, those of endpoints and that between the relays. */
 export interface Way {

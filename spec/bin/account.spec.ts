@@ -122,7 +122,7 @@ describe('imxp account', function () {
     const limited = await account(['quota', 'fred@example.com', '--data-per-second', '5', '--held-data', '0']);
     expect(limited.stdout)
       .to.match(/^ +dataPerSecond +5 +of this account$/m)
-      .and.match(/^ +attachments +\d+ +limits\.attachmentsPerAccount$/m);
+      .and.match(/^ +attachments +\d+ +limits\.attachment\.perAccount$/m);
     const back = await account(['quota', 'fred@example.com', '--data-per-second', 'default', '--json']);
     expect(JSON.parse(back.stdout)).to.deep.equal({ account: 'fred@example.com', quota: { heldData: 0 } });
     expect((await account(['quota', 'fred@example.com', '--attachments', '-1'])).code).to.equal(64);

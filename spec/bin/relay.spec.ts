@@ -32,7 +32,7 @@ describe('imxp relay', function () {
     const since = node.mark;
     await workshop.file(
       'mesh.json',
-      JSON.stringify(config(node.port, { log: { level: 'debug' }, limits: { lanes: 2 } })),
+      JSON.stringify(config(node.port, { log: { level: 'debug' }, limits: { link: { lanes: 2 } } })),
     );
     node.command.signal('SIGHUP');
     const line = await node.log(({ msg }) => msg === 'reloaded', 'reloaded', 10_000, since);

@@ -34,7 +34,7 @@ describe('stopping a node whose peers answer nothing', function () {
       store: { type: 'lmdb', path: 'var' },
       mesh: { routes: [route], dns: { enabled: false } },
       admin: { port: 0 },
-      limits: { drainTimeoutMs: STOP_MS },
+      limits: { node: { drainTimeoutMs: STOP_MS } },
     }));
     await workshop.account(node, 'fred@example.com', PASSWORD);
     await node.start();
@@ -89,7 +89,7 @@ describe('stopping a node whose peers answer nothing', function () {
       tls: { revoked: fifo },
       store: { type: 'memory' },
       mesh: { dns: { enabled: false } },
-      limits: { drainTimeoutMs: 200 },
+      limits: { node: { drainTimeoutMs: 200 } },
     }));
     const command = workshop.command(['relay', '--config', stuck.config]);
     await writeFile(fifo, '0');

@@ -59,12 +59,12 @@ describe('config/load', function () {
   });
 
   it('throws everything that is wrong at once, with file, line and column', async () => {
-    const file = await example((config) => Object.assign(config, { lissten: 1, limits: { lanes: 0 } }));
+    const file = await example((config) => Object.assign(config, { lissten: 1, limits: { link: { lanes: 0 } } }));
     const error = await loadConfig(file).catch((caught: unknown) => caught);
     expect(error).to.be.instanceOf(ConfigurationError);
     const lines = error instanceof ConfigurationError ? error.message.split('\n') : [];
     expect(lines).to.have.length(2);
-    expect(lines[0]).to.match(/mesh\.json:\d+:\d+ limits\.lanes: must be at least 1$/);
+    expect(lines[0]).to.match(/mesh\.json:\d+:\d+ limits\.link\.lanes: must be at least 1$/);
     expect(lines[1]).to.match(/mesh\.json:\d+:3 lissten: unknown key; did you mean "listen"\?$/);
   });
 
@@ -171,6 +171,9 @@ describe('config/load', function () {
   it('describes the file as JSON Schema', () => {
     const schema = configurationJsonSchema();
     expect(Object.keys(schema.properties ?? {})).to.include.members(['domains', 'listen', 'tls', 'mesh', 'limits']);
-    expect(schema.properties?.['limits']?.properties?.['lanes']).to.include({ default: 4, type: 'integer' });
+    expect(schema.properties?.['limits']?.properties?.['link']?.properties?.['lanes']).to.include({
+      default: 4,
+      type: 'integer',
+    });
   });
 });

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { expect } from 'chai';
-import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
+import { DEFAULT_LIMITS, MOVED_LIMITS } from '../../lib/config/limits.js';
 import { parseConfig } from '../../lib/config/parse.js';
 import { ConfigurationError } from '../../lib/config/problem.js';
 import type { NodeConfigInput } from '../../lib/config/schema.js';
@@ -68,15 +68,15 @@ describe('config/parse', () => {
   });
 
   it('keeps the default limits of the contract', () => {
-    expect(DEFAULT_LIMITS).to.deep.include({
+    const { session, data, link } = DEFAULT_LIMITS;
+    expect(session).to.include({
       greetingTimeoutMs: 60_000,
-      deliveryTimeoutMs: 30_000,
       idleTimeoutMs: 0,
       messageOctets: 67_108_864,
       windowOctets: 1_048_576,
-      outstandingData: 4096,
-      lanes: 4,
     });
+    expect(data).to.include({ deliveryTimeoutMs: 30_000, outstanding: 4096 });
+    expect(link.lanes).to.equal(4);
   });
 
   it('resolves relative paths against the base, and leaves absolute ones', () => {
@@ -148,12 +148,23 @@ describe('config/parse', () => {
     expect(parseConfig({ ...MINIMAL, mesh: { dns: { enabled: false } } }).policy.bindCheck).to.equal('off');
   });
 
+  it('names the new place of every limit that used to stand outside the groups', () => {
+    expect(MOVED_LIMITS.size).to.equal(67);
+    for (const [old, place] of MOVED_LIMITS) {
+      const [group = '', name = ''] = place.split('.');
+      const known: Readonly<Record<string, object>> = DEFAULT_LIMITS;
+      expect(known[group], place).to.have.property(name);
+      const message = `limits.${old}: limits are in groups: write it as limits.${place}`;
+      expect(problems({ ...MINIMAL, limits: { [old]: 4096 } })).to.deep.equal([message]);
+    }
+  });
+
   it('reports every problem at once, each with its path', () => {
     expect(
       problems({
         domains: [],
         listen: [{ port: 70_000 }, { transport: 'udp', port: 1, host: 3 }],
-        limits: { recipients: 1.5, windowOctets: 1, sessions: 'many' },
+        limits: { data: { recipients: 1.5 }, session: { windowOctets: 1 }, node: { sessions: 'many' } },
         tls: { require: 'always' },
       }),
     ).to.deep.equal([
@@ -162,9 +173,9 @@ describe('config/parse', () => {
       'listen[1].transport: must be one of "tcp", "ws", "wss", "any", not "udp"',
       'listen[1].host: must be a string, not 3',
       'tls.require: "always" needs "certificate" and "key"; imxp certs makes them',
-      'limits.windowOctets: must be at least 4096',
-      'limits.sessions: must be a number, not a string',
-      'limits.recipients: must be a whole number, not 1.5',
+      'limits.node.sessions: must be a number, not a string',
+      'limits.session.windowOctets: must be at least 4096',
+      'limits.data.recipients: must be a whole number, not 1.5',
     ]);
   });
 
@@ -175,8 +186,8 @@ describe('config/parse', () => {
     ['an unknown key', { ...MINIMAL, lissten: [] }, 'lissten: unknown key; did you mean "listen"?'],
     [
       'a limit without its unit',
-      { ...MINIMAL, limits: { greetingTimeout: 1 } },
-      'limits.greetingTimeout: unknown key; did you mean "greetingTimeoutMs"?',
+      { ...MINIMAL, limits: { session: { greetingTimeout: 1 } } },
+      'limits.session.greetingTimeout: unknown key; did you mean "greetingTimeoutMs"?',
     ],
     [
       'a key far from any',

@@ -82,10 +82,9 @@ for (const transport of TRANSPORTS) {
       town = await Town.found({
         transport,
         limits: {
-          greetingTimeoutMs: GREETING_TIMEOUT_MS,
-          unauthenticatedLifetimeMs: STRANGER_LIFETIME_MS,
-          drainTimeoutMs: DRAIN_TIMEOUT_MS,
-          closeTimeoutMs: CLOSE_TIMEOUT_MS,
+          session: { greetingTimeoutMs: GREETING_TIMEOUT_MS, closeTimeoutMs: CLOSE_TIMEOUT_MS },
+          unauthenticated: { lifetimeMs: STRANGER_LIFETIME_MS },
+          node: { drainTimeoutMs: DRAIN_TIMEOUT_MS },
         },
       });
       bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };

@@ -44,7 +44,7 @@ for (const transport of TRANSPORTS) {
       this.timeout(90_000);
       town = await Town.found({
         transport,
-        limits: { messageOctets: LIMIT },
+        limits: { session: { messageOctets: LIMIT } },
         accounts: [...ENDPOINTS, RUBBLE],
         routes: async () => [{ domain: 'quarry.com', relays: [`tcp://127.0.0.1:${await freePort()}`], tls: 'off' }],
       });

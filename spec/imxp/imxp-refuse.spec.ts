@@ -147,7 +147,7 @@ describe('imxp/dialect/imxp: what is refused', () => {
   }
 
   it('keeps its limits and answers 501 past them', () => {
-    const small = imxpDialect({ recipients: 2, controlOctets: 300, xmlDepth: 3, xmlElements: 6, xmlAttributes: 4 });
+    const small = imxpDialect({ recipients: 2, octets: 300, depth: 3, elements: 6, attributes: 4 });
     const decodes = (document: string) => small.decode(Buffer.from(ALONE + document));
     expect(decodes(of(recipient + recipient + content)).type).to.equal('data');
     for (const over of [

@@ -8,7 +8,7 @@ import { IMXP, ImxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import { DataScanner } from '../../lib/imxp/dialect/scan.js';
 
 /** Small, so that documents of ordinary size meet the limits too. */
-const LIMITS: DialectLimits = { ...DIALECT_LIMITS, xmlDepth: 6, xmlAttributes: 5, xmlElements: 24, recipients: 2 };
+const LIMITS: DialectLimits = { ...DIALECT_LIMITS, depth: 6, attributes: 5, elements: 24, recipients: 2 };
 
 /** More for a long run: `IMXP_FUZZ_RUNS=1000000`. */
 const RUNS = Number(process.env['IMXP_FUZZ_RUNS'] ?? 8000);

@@ -63,7 +63,7 @@ describe('the interoperability kit', function () {
         sasl: { mechanisms: ['DIGEST-MD5', 'SCRAM-SHA-256'] },
         policy: { bindCheck: 'off' },
         // The kit fails logins on purpose, here time after time.
-        limits: { authenticationDelayMs: 0, authenticationFailuresPerAccount: 0, authenticationFailuresPerAddress: 0 },
+        limits: { authentication: { delayMs: 0, failuresPerAccount: 0, failuresPerAddress: 0 } },
       },
       Object.fromEntries([FRED, BARNEY, RUBBLE].map(({ address, password }) => [address, password])),
     );

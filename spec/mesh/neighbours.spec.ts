@@ -74,7 +74,7 @@ describe('neighbours found by DNS', () => {
   });
 
   it('are left when they were idle for a while, and found again', async () => {
-    const example = await node('example.com', { limits: { linkIdleTimeoutMs: 60 } });
+    const example = await node('example.com', { limits: { link: { idleTimeoutMs: 60 } } });
     const rubble = await node('rubble.com');
     publish('rubble.com', rubble);
     const [fred] = [await attach(FRED, example), await attach(BARNEY, rubble)];
@@ -85,7 +85,7 @@ describe('neighbours found by DNS', () => {
   });
 
   it('are left for where the DNS says they have moved', async () => {
-    const example = await node('example.com', { limits: { linkIdleTimeoutMs: 4000 } });
+    const example = await node('example.com', { limits: { link: { idleTimeoutMs: 4000 } } });
     const [old, young] = [await node('rubble.com'), await node('rubble.com')];
     publish('rubble.com', old);
     const fred = await attach(FRED, example);
@@ -99,7 +99,7 @@ describe('neighbours found by DNS', () => {
   });
 
   it('are left for a preferred one of the same domain when it answers again', async () => {
-    const example = await node('example.com', { limits: { linkReturnMs: 50 } });
+    const example = await node('example.com', { limits: { link: { returnMs: 50 } } });
     const [first, second] = [await node('rubble.com'), await node('rubble.com')];
     const port = portOf(first);
     await first.stop();

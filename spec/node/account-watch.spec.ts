@@ -71,7 +71,7 @@ describe('node/account-watch', () => {
           forgotten.push(`${account} ${before > 0}`);
         },
       ],
-      limits: { attachmentsPerAccount: 7 },
+      attachmentsPerAccount: 7,
     });
     for (const name of [FRED, BARNEY]) await accounts.add(await verifier(name));
   });

@@ -146,7 +146,7 @@ describe('relay: APEX', () => {
   });
 
   it('gives the octets back when the processing is finished, and takes no more than its share before', () => {
-    const village = new Village({ limits: { ...LIMITS, outstandingData: 8 } });
+    const village = new Village({ limits: { ...LIMITS, outstanding: 8 } });
     const [fred, barney] = [village.attached(FRED), village.attached(BARNEY)];
     const before = fred.consumedOctets;
     const sent = Array.from({ length: 7 }, () => fred.send(note(FRED, [BARNEY])));
@@ -158,7 +158,7 @@ describe('relay: APEX', () => {
   });
 
   it('goes on where it stopped, in order, and ends with everything given back', async () => {
-    const village = new Village({ limits: { ...LIMITS, outstandingData: 8 } });
+    const village = new Village({ limits: { ...LIMITS, outstanding: 8 } });
     const [fred, barney] = [village.attached(FRED), village.attached(BARNEY)];
     const sent = Array.from({ length: 20 }, (_, at) => fred.send(note(FRED, [BARNEY], [option({ transID: at + 1 })])));
     for (let at = 0; at < 20; at += 1) {

@@ -211,7 +211,7 @@ describe('relay: bind', () => {
     const bindCheck = () => new Promise<boolean>(() => {});
     const channel = neighbour(makeRelay({ bindCheck }), 'rubble.com');
     channel.bind('rubble.com', 1);
-    for (let at = 0; at < LIMITS.outstandingData; at += 1) channel.send({ type: 'terminate', transID: 9 });
+    for (let at = 0; at < LIMITS.outstanding; at += 1) channel.send({ type: 'terminate', transID: 9 });
     expect(channel.terminate(9)).to.equal(450);
   });
 });

@@ -10,7 +10,7 @@ describe('relay/attachments', () => {
     const attachments = new Attachments();
     const heard: string[] = [];
     attachments.watcher = { attached: (key) => heard.push(`+${key}`), detached: (key) => heard.push(`-${key}`) };
-    const target = new ChannelTarget(new FakeChannel(), dialect, { outstandingData: 1, outstandingOctets: 1 });
+    const target = new ChannelTarget(new FakeChannel(), dialect, { outstanding: 1, outstandingOctets: 1 });
     const owner = { overridden: () => {} };
     const fred = { type: 'attach', key: 'fred@example.com', transID: 1, application: target, target, owner } as const;
     const again = { ...fred, transID: 2 };

@@ -72,7 +72,7 @@ describe('relay/lanes', () => {
     for (const recipient of recipients) new Sent(lanes, recipient);
     for (const target of others) lanes.add(target);
     for (const recipient of recipients.slice(0, 5)) new Sent(lanes, recipient);
-    expect(channels[0]?.requests.length, 'all still on the first').to.be.greaterThan(LIMITS.outstandingData - 1);
+    expect(channels[0]?.requests.length, 'all still on the first').to.be.greaterThan(LIMITS.outstanding - 1);
     expect(channels.slice(1).every(({ requests }) => requests.length === 0)).to.equal(true);
     for (const request of channels[0]?.waiting ?? []) request.ok();
     for (const recipient of recipients) new Sent(lanes, recipient);
@@ -104,7 +104,7 @@ describe('relay/channel-target', () => {
   };
 
   it('refuses past the number of outstanding Data, and takes again when one is answered', () => {
-    const { channel, target } = one({ ...LIMITS, outstandingData: 2 });
+    const { channel, target } = one({ ...LIMITS, outstanding: 2 });
     const sent = [1, 2, 3].map(() => new Sent(target, 'barney@rubble.com'));
     expect(sent.map(({ outcome }) => outcome)).to.deep.equal([undefined, undefined, REPLIES.busy]);
     channel.requests[0]?.ok();
@@ -180,7 +180,7 @@ describe('relay/link-target', () => {
   });
 
   it('bounds what waits, in number and octets', () => {
-    const few = link({ ...LIMITS, outstandingData: 1 }).target;
+    const few = link({ ...LIMITS, outstanding: 1 }).target;
     expect([1, 2].map(() => new Sent(few, 'a@rubble.com').outcome)).to.deep.equal([undefined, REPLIES.busy]);
   });
 

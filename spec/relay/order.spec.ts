@@ -57,7 +57,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 class Town {
   readonly #decisions: ((allowed: boolean) => void)[] = [];
   readonly relay = makeRelay({
-    limits: { ...LIMITS, outstandingData: 64 },
+    limits: { ...LIMITS, outstanding: 64 },
     access: {
       allowed: (owner) => (owner.startsWith('wilma') ? new Promise((resolve) => this.#decisions.push(resolve)) : true),
     },

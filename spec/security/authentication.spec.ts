@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { SomeLimits } from '../support/limits.js';
 import type { RawMessage } from '../support/raw-channel.js';
 import { digestAnswer } from '../support/raw-digest.js';
 import { beepXml, blob, blobIn, DIGEST_MD5, errorIn, profileIn, profilesIn, start } from '../support/raw-documents.js';
@@ -29,15 +30,15 @@ async function login(
 
 describe('security: guessing passwords', () => {
   let stronghold: Stronghold;
-  const build = async (limits: Readonly<Record<string, number>>): Promise<void> => {
+  const build = async ({ authentication }: SomeLimits): Promise<void> => {
     stronghold = await Stronghold.build({
-      limits: { authenticationDelayMs: 0, authenticationFailuresPerAccount: 4, ...limits },
+      limits: { authentication: { delayMs: 0, failuresPerAccount: 4, ...authentication } },
     });
   };
   afterEach(() => stronghold.fall());
 
   it('is answered later with each failure', async () => {
-    await build({ authenticationDelayMs: 40, authenticationFailuresPerAccount: 0 });
+    await build({ authentication: { delayMs: 40, failuresPerAccount: 0 } });
     const times: number[] = [];
     for (let i = 0; i < 4; i += 1) times.push((await login(stronghold, 'fred', `guess ${i}`, '127.0.0.1')).ms);
     for (const [index, ms] of times.entries()) expect(ms, `${times}`).to.be.at.least(40 * 2 ** index - 2);
@@ -72,7 +73,7 @@ describe('security: guessing passwords', () => {
 
   it('closes an address that tries many accounts: 421 instead of a greeting, for a while', async () => {
     // Failures fade within this time as well: a slow machine needs a part of it for its five.
-    await build({ authenticationFailuresPerAddress: 5, authenticationBanMs: 4000 });
+    await build({ authentication: { failuresPerAddress: 5, banMs: 4000 } });
     for (let i = 0; i < 5; i += 1) await login(stronghold, `user${i}`, 'password', '127.0.0.1');
     const peer = await stronghold.connect({ from: '127.0.0.1' });
     const refusal = await peer.nextReply(0);
@@ -85,7 +86,7 @@ describe('security: guessing passwords', () => {
   });
 
   it('does not go on over sessions that were opened before the ban', async () => {
-    await build({ authenticationFailuresPerAddress: 5 });
+    await build({ authentication: { failuresPerAddress: 5 } });
     const reserve = await stronghold.greeted({ from: '127.0.0.1' });
     for (let i = 0; i < 5; i += 1) await login(stronghold, `user${i}`, 'password', '127.0.0.1');
     expect((await proven(reserve, 'fred', passwordOf(FRED))).keyword).to.equal('ERR');
@@ -93,7 +94,7 @@ describe('security: guessing passwords', () => {
   });
 
   it('has three attempts on one session', async () => {
-    await build({ authenticationFailuresPerAccount: 0 });
+    await build({ authentication: { failuresPerAccount: 0 } });
     const peer = await stronghold.greeted();
     for (let i = 0; i < 3; i += 1) await peer.authenticate({ username: 'fred', password: 'guess' }).catch(() => {});
     await peer.ended();
@@ -116,7 +117,7 @@ describe('security: what was overheard', () => {
   }
 
   it('a replayed response, nonce and all, opens nothing: neither as an answer nor as an initial response', async () => {
-    stronghold = await Stronghold.build({ limits: { authenticationDelayMs: 0 } });
+    stronghold = await Stronghold.build({ limits: { authentication: { delayMs: 0 } } });
     const response = await overhear();
     const answering = await stronghold.greeted();
     const { number } = await answering.start(DIGEST_MD5, undefined, 'example.com');

@@ -8,7 +8,9 @@ describe('security: channels and windows', () => {
   let stronghold: Stronghold;
   let honest: Honest;
   before(async () => {
-    stronghold = await Stronghold.build({ limits: { channels: 300, startBurst: 1000, startPerSecond: 10 } });
+    stronghold = await Stronghold.build({
+      limits: { session: { channels: 300 }, rate: { startBurst: 1000, startPerSecond: 10 } },
+    });
     honest = await stronghold.honest();
   });
   after(() => stronghold.fall());
@@ -43,7 +45,7 @@ describe('security: channels and windows', () => {
   }).timeout(20_000);
 
   it('channels are started at a rate only: 450 past it', async () => {
-    const own = await Stronghold.build({ limits: { startBurst: 5, startPerSecond: 1 } });
+    const own = await Stronghold.build({ limits: { rate: { startBurst: 5, startPerSecond: 1 } } });
     try {
       const peer = await own.authenticated(BARNEY);
       const codes: (number | undefined)[] = [];

@@ -14,7 +14,9 @@ describe('security: documents made to hurt', () => {
   let honest: Honest;
   let barney: Villager;
   before(async () => {
-    stronghold = await Stronghold.build({ limits: { messageOctets: 3_000_000, controlOctets: 1_000_000 } });
+    stronghold = await Stronghold.build({
+      limits: { session: { messageOctets: 3_000_000 }, xml: { octets: 1_000_000 } },
+    });
     honest = await stronghold.honest();
   });
   beforeEach(async () => {

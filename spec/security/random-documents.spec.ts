@@ -10,7 +10,6 @@ import { decode, encode } from 'dns-packet';
 import { connections } from '../../kit/decoder/connections.js';
 import { PcapError, segments } from '../../kit/decoder/pcap.js';
 import { WatchedSession } from '../../kit/decoder/session.js';
-import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
 import { readPidf } from '../../lib/gateway/pidf.js';
 import { readAccessOperation } from '../../lib/imxp/vocabulary/access.js';
 import { readApexAccess } from '../../lib/imxp/vocabulary/apex-access.js';
@@ -28,6 +27,7 @@ import { parseInstantUri } from '../../lib/message/uri.js';
 import { UpgradeServer } from '../../lib/transport/web/upgrade-server.js';
 import { parseXml } from '../../lib/xml/parse.js';
 import { each, fuzz, inPieces, type Reader, texts } from '../support/fuzz.js';
+import { limitsWith } from '../support/limits.js';
 import type { Dice } from '../support/mutation.js';
 
 const MESSAGE =
@@ -126,7 +126,7 @@ async function readers(): Promise<Reader[]> {
   const dns = await liar.listen();
   const door = new UpgradeServer(
     { path: '/', origins: ['*'], knows: () => true },
-    { ...DEFAULT_LIMITS, webSocketPingMs: 0 },
+    limitsWith({ websocket: { pingMs: 0 } }),
   );
   return [
     {

@@ -8,7 +8,7 @@ describe('security: rates', () => {
   afterEach(() => stronghold.fall());
 
   it('Data past the rate of an endpoint are refused with 450, on all its sessions, and nobody else is concerned', async () => {
-    stronghold = await Stronghold.build({ limits: { dataPerSecond: 1, dataBurst: 5 } });
+    stronghold = await Stronghold.build({ limits: { rate: { dataPerSecond: 1, dataBurst: 5 } } });
     const { peer, channel } = await stronghold.attached(BARNEY);
     const second = await stronghold.authenticated(BARNEY);
     const other = await second.imxp(attach('barney/second@example.com', 1));
@@ -38,7 +38,7 @@ describe('security: rates', () => {
   });
 
   it('attach and bind past the rate are refused with 450, also with the start of a channel', async () => {
-    stronghold = await Stronghold.build({ limits: { attachPerSecond: 1, attachBurst: 3 } });
+    stronghold = await Stronghold.build({ limits: { rate: { attachPerSecond: 1, attachBurst: 3 } } });
     const { peer, channel } = await stronghold.attached(BARNEY);
     const said: (string | undefined)[] = [];
     const COUNT = 40;

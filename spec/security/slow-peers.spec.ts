@@ -11,7 +11,7 @@ describe('security: slow peers', () => {
 
   it('a reader that never reads while 1,000 Data are sent to it: each is answered, nothing grows, it is cut off', async () => {
     stronghold = await Stronghold.build({
-      limits: { deliveryTimeoutMs: 1500, stalledTimeoutMs: 2500, outstandingData: 100 },
+      limits: { data: { deliveryTimeoutMs: 1500, outstanding: 100 }, session: { stalledTimeoutMs: 2500 } },
     });
     const honest = await stronghold.honest();
     const reader = await stronghold.attached(BARNEY);
@@ -48,7 +48,9 @@ describe('security: slow peers', () => {
   }).timeout(120_000);
 
   it('a peer that reads and never answers is cut off as well', async () => {
-    stronghold = await Stronghold.build({ limits: { deliveryTimeoutMs: 300, stalledTimeoutMs: 600 } });
+    stronghold = await Stronghold.build({
+      limits: { data: { deliveryTimeoutMs: 300 }, session: { stalledTimeoutMs: 600 } },
+    });
     const honest = await stronghold.honest();
     const mute = await stronghold.attached(BARNEY);
     const reply = await honest.fred.peer.ask(honest.fred.channel, note(honest.fred, [mute], 'are you there?'));
@@ -59,7 +61,9 @@ describe('security: slow peers', () => {
   });
 
   it('a sender that never reads its answers is cut off', async () => {
-    stronghold = await Stronghold.build({ limits: { stalledTimeoutMs: 1000, deliveryTimeoutMs: 500 } });
+    stronghold = await Stronghold.build({
+      limits: { session: { stalledTimeoutMs: 1000 }, data: { deliveryTimeoutMs: 500 } },
+    });
     const honest = await stronghold.honest();
     const peer = await stronghold.attached(BARNEY);
     peer.peer.deafen();
@@ -71,7 +75,9 @@ describe('security: slow peers', () => {
   });
 
   it('a writer of one octet at a time is cut off, within a header, a payload or a message of many frames', async () => {
-    stronghold = await Stronghold.build({ limits: { messageTimeoutMs: 600, messageOctetsPerSecond: 100 } });
+    stronghold = await Stronghold.build({
+      limits: { session: { messageTimeoutMs: 600, messageOctetsPerSecond: 100 } },
+    });
     const honest = await stronghold.honest();
     const drips = [
       // In a header; each has octets for much longer than it may take
@@ -105,7 +111,7 @@ describe('security: slow peers', () => {
   }).timeout(30_000);
 
   it('a slow writer that keeps to the rate is left alone, and so is who is silent between messages', async () => {
-    stronghold = await Stronghold.build({ limits: { messageTimeoutMs: 300, messageOctetsPerSecond: 10 } });
+    stronghold = await Stronghold.build({ limits: { session: { messageTimeoutMs: 300, messageOctetsPerSecond: 10 } } });
     const honest = await stronghold.honest();
     const { peer, channel } = await stronghold.attached(BARNEY);
     const mine = peer.channel(channel);
@@ -123,7 +129,7 @@ describe('security: slow peers', () => {
 
   it('a window of one octet at a time costs the one who grants it', async () => {
     stronghold = await Stronghold.build({
-      limits: { deliveryTimeoutMs: 1000, stalledTimeoutMs: 1500, messageOctetsPerSecond: 1000 },
+      limits: { data: { deliveryTimeoutMs: 1000 }, session: { stalledTimeoutMs: 1500, messageOctetsPerSecond: 1000 } },
     });
     const honest = await stronghold.honest();
     const { peer, channel } = await stronghold.attached(BARNEY);
@@ -141,7 +147,7 @@ describe('security: slow peers', () => {
   }).timeout(20_000);
 
   it('half a greeting, or nothing at all, ends within the time limit', async () => {
-    stronghold = await Stronghold.build({ limits: { greetingTimeoutMs: 300 } });
+    stronghold = await Stronghold.build({ limits: { session: { greetingTimeoutMs: 300 } } });
     const honest = await stronghold.honest();
     const silent = await stronghold.connect();
     const half = await stronghold.connect();

@@ -40,7 +40,7 @@ describe('security: strangers', () => {
   }).timeout(120_000);
 
   it('one address does not crowd out strangers of another', async () => {
-    stronghold = await Stronghold.build({ limits: { unauthenticatedSessions: 20, unauthenticatedPerAddress: 15 } });
+    stronghold = await Stronghold.build({ limits: { unauthenticated: { sessions: 20, sessionsPerAddress: 15 } } });
     const slow = await stronghold.greeted({ from: '127.0.0.5' });
     for (let i = 0; i < 60; i += 1) await stronghold.socket(i % 2 === 0 ? ENEMY : '127.0.0.67');
     expect((await slow.authenticate({ username: 'fred', password: 'quarry fred@example.com' })).keyword).to.equal(
@@ -49,7 +49,7 @@ describe('security: strangers', () => {
   });
 
   it('who attacks from many addresses crowds out his own, the largest crowd first', async () => {
-    stronghold = await Stronghold.build({ limits: { unauthenticatedSessions: 40, unauthenticatedPerAddress: 20 } });
+    stronghold = await Stronghold.build({ limits: { unauthenticated: { sessions: 40, sessionsPerAddress: 20 } } });
     const slow = await stronghold.greeted({ from: '127.0.0.5' });
     for (let i = 0; i < 100; i += 1) await stronghold.socket(`127.0.1.${1 + (i % 10)}`);
     expect((await slow.authenticate({ username: 'fred', password: 'quarry fred@example.com' })).keyword).to.equal(
@@ -59,7 +59,7 @@ describe('security: strangers', () => {
   });
 
   it('a stranger may send a number of octets in all, and is then cut off', async () => {
-    stronghold = await Stronghold.build({ limits: { unauthenticatedOctets: 20_000 } });
+    stronghold = await Stronghold.build({ limits: { unauthenticated: { octets: 20_000 } } });
     const honest = await stronghold.honest();
     const peer = await stronghold.greeted();
     const talk = async (): Promise<void> => {
@@ -87,7 +87,7 @@ describe('security: strangers', () => {
   });
 
   it('TLS handshakes that do not go on make room for newer ones, those of the same address first', async () => {
-    stronghold = await Stronghold.build({ tls: 'mesh', limits: { handshakes: 8 } });
+    stronghold = await Stronghold.build({ tls: 'mesh', limits: { node: { handshakes: 8 } } });
     const honest = await stronghold.honest();
     const beginHandshake = async (): Promise<Socket> => {
       const socket = await stronghold.socket(ENEMY);

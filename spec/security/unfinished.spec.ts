@@ -11,7 +11,7 @@ const PORTION = 900_000;
 describe('security: messages half sent', () => {
   let stronghold: Stronghold;
   before(async () => {
-    stronghold = await Stronghold.build({ limits: { unfinishedOctets: LIMIT } });
+    stronghold = await Stronghold.build({ limits: { node: { unfinishedOctets: LIMIT } } });
   });
   after(() => stronghold.fall());
 

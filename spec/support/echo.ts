@@ -1,12 +1,12 @@
 /** A profile that answers every MSG with itself, served by a real listener; for specs of the wire. */
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { DEFAULT_LIMITS, type Limits } from '../../lib/config/limits.js';
 import type { ImxpError } from '../../lib/errors.js';
 import { ChannelHandle, type ErrorCodec } from '../../lib/transport/channel.js';
 import { Connection } from '../../lib/transport/connection.js';
 import { Listener, type ListenerOptions } from '../../lib/transport/listener.js';
 import { ProfileTable, type ServedProfile } from '../../lib/transport/profile.js';
+import { limitsWith, type SomeLimits } from './limits.js';
 import { rawStream, type Transport } from './raw-websocket.js';
 import { parties, reached, setupOf } from './transport.js';
 
@@ -40,7 +40,7 @@ export function echoProfile(silent = false): ServedProfile {
 
 /** Listens on a free port of the loopback interface. */
 export async function echoListener(
-  options: { readonly limits?: Partial<Limits>; readonly profiles?: readonly ServedProfile[] } & Partial<
+  options: { readonly limits?: SomeLimits; readonly profiles?: readonly ServedProfile[] } & Partial<
     Pick<ListenerOptions, 'serves' | 'owner' | 'throttle' | 'setup'>
   > & { readonly transport?: Transport | 'any' } = {},
 ): Promise<{ readonly listener: Listener; readonly port: number }> {
@@ -49,7 +49,7 @@ export async function echoListener(
     host: '127.0.0.1',
     port: 0,
     profiles: new ProfileTable(profiles ?? [echoProfile()]),
-    limits: { ...DEFAULT_LIMITS, ...limits },
+    limits: limitsWith(limits),
     ...setupOf(transport, limits),
     ...rest,
   });
@@ -80,13 +80,13 @@ export interface Initiator {
 export async function initiator(
   port: number,
   options: {
-    readonly limits?: Partial<Limits>;
+    readonly limits?: SomeLimits;
     readonly profiles?: readonly ServedProfile[];
     readonly transport?: Transport;
   } = {},
 ): Promise<Initiator> {
   const socket = await connected(port);
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const limits = limitsWith(options.limits);
   const { stream, security } = await reached(options.transport ?? 'tcp', socket, limits);
   let end: (error: ImxpError | undefined) => void = () => {};
   const ended = new Promise<ImxpError | undefined>((resolve) => {

@@ -244,7 +244,7 @@ export class FakeTarget implements DeliveryTarget {
 export const LIMITS: RelayLimits = {
   attachmentsPerSession: 8,
   recipients: 10,
-  outstandingData: 16,
+  outstanding: 16,
   outstandingOctets: 65_536,
 };
 

@@ -9,6 +9,7 @@ import type { EndpointOptions } from '../../lib/endpoint/options.js';
 import { type Node, startNode } from '../../lib/node/node.js';
 import { makeVerifier } from '../../lib/sasl/verifier.js';
 import { TestAuthority } from './certificates.js';
+import type { SomeLimits } from './limits.js';
 import { temporaryFile } from './temporary-file.js';
 
 const ACCOUNTS: Readonly<Record<string, readonly string[]>> = {
@@ -20,7 +21,7 @@ const ACCOUNTS: Readonly<Record<string, readonly string[]>> = {
 export const passwordOf = (address: string): string => `rock ${address.replace(/\/[^@]*/, '')}`;
 
 export interface LocalMeshOptions {
-  readonly limits?: Readonly<Record<string, number>>;
+  readonly limits?: SomeLimits;
   /** Relays and endpoints use TLS. */
   readonly tls?: boolean;
   /** How they come to the relays, and these to each other; `tcp` unless given. `wss` wants `tls`. */

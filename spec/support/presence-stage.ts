@@ -19,11 +19,11 @@ export const APEX_SERVICE = 'apex=presence@example.com';
 export const NOON = Date.UTC(2000, 9, 21, 12);
 
 export const STAGE_LIMITS: PresenceLimits = {
-  presenceOperations: 1000,
-  presenceOperationsPerEndpoint: 100,
-  presenceOctets: 65_536,
-  presenceOutstanding: 64,
-  outstandingData: 256,
+  operations: 1000,
+  operationsPerEndpoint: 100,
+  entryOctets: 65_536,
+  outstanding: 64,
+  requests: 256,
 };
 
 /** Something the service sent. */

@@ -72,10 +72,13 @@ export function tables(): ReadonlyMap<string, string> {
       'limits',
       table(
         ['limit', 'default', 'why'],
-        Object.entries(limits.properties ?? {}).map(([name, limit]) => [
-          `\`${name}\``,
-          String(limit.default),
-          limit.description ?? '',
+        Object.entries(limits.properties ?? {}).flatMap(([group, { description = '', properties = {} }]) => [
+          [`**\`${group}\`**`, '', `**${description}**`],
+          ...Object.entries(properties).map(([name, limit]) => [
+            `\`${group}.${name}\``,
+            String(limit.default),
+            limit.description ?? '',
+          ]),
         ]),
       ),
     ],

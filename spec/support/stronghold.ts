@@ -9,6 +9,7 @@ import { type Node, startNode } from '../../lib/node/node.js';
 import { events, type Fault, type Refused, type SessionClosed } from '../../lib/ops/events.js';
 import { makeVerifier } from '../../lib/sasl/verifier.js';
 import { TestAuthority } from './certificates.js';
+import type { SomeLimits } from './limits.js';
 import { attach } from './raw-documents.js';
 import { RawPeer, type RawPeerOptions } from './raw-peer.js';
 import { temporaryFile } from './temporary-file.js';
@@ -23,7 +24,7 @@ export const PEBBLES = 'pebbles@example.com';
 export const passwordOf = (address: string): string => `quarry ${address}`;
 
 export interface StrongholdOptions {
-  readonly limits?: Readonly<Record<string, number>>;
+  readonly limits?: SomeLimits;
   readonly config?: Partial<NodeConfigInput>;
   /** With a certificate of a made-up authority. */
   readonly tls?: 'never' | 'mesh' | 'always';
@@ -192,6 +193,10 @@ async function configOf(options: StrongholdOptions, authority: TestAuthority): P
           },
         }),
     ...options.config,
-    limits: { drainTimeoutMs: 1000, closeTimeoutMs: 1000, ...options.limits },
+    limits: {
+      ...options.limits,
+      node: { drainTimeoutMs: 1000, ...options.limits?.node },
+      session: { closeTimeoutMs: 1000, ...options.limits?.session },
+    },
   };
 }

@@ -2,6 +2,8 @@
  * One relay for example.com as a real process, with accounts, and raw peers attached to it: the set-up that the
  * conformance specs share. Knows the configuration's contract and nothing of lib/.
  */
+
+import type { SomeLimits } from './limits.js';
 import { type NodeProcess, Workshop } from './node-process.js';
 import type { RawMessage } from './raw-channel.js';
 import { attach, inlineData, OK } from './raw-documents.js';
@@ -11,7 +13,7 @@ import type { Transport } from './raw-websocket.js';
 export const passwordOf = (address: string): string => `stone-age ${address.length} ${address}`;
 
 export interface TownOptions {
-  readonly limits?: Readonly<Record<string, number>>;
+  readonly limits?: SomeLimits;
   /** How everybody comes; `tcp` unless given. */
   readonly transport?: Transport;
   readonly accounts?: readonly string[];
@@ -63,7 +65,7 @@ export class Town {
         store: { type: 'lmdb', path: 'var/example.com' },
         mesh: { routes, dns: { enabled: false } },
         // One address logs in again and again here, after failures that were wanted: seconds of waiting each time.
-        limits: { authenticationDelayMs: 10, ...options.limits },
+        limits: { ...options.limits, authentication: { delayMs: 10, ...options.limits?.authentication } },
         ...(options.access === undefined ? {} : { access: { initial: options.access } }),
         log: { level: 'debug' },
       }));

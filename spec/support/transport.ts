@@ -6,6 +6,7 @@ import { ConnectionSetup, type ConnectionSetupOptions } from '../../lib/transpor
 import { TlsService } from '../../lib/transport/tls/service.js';
 import { type Reached, reach } from '../../lib/transport/web/client.js';
 import { TestAuthority } from './certificates.js';
+import { limitsWith, type SomeLimits } from './limits.js';
 import type { Transport } from './raw-websocket.js';
 
 export { TRANSPORTS } from './raw-websocket.js';
@@ -36,7 +37,7 @@ export function parties(): Parties {
 /** What a listener of a transport has in front of BEEP. */
 export function setupOf(
   transport: Transport | 'any',
-  limits: Partial<Limits> = {},
+  limits: SomeLimits = {},
   more: Partial<ConnectionSetupOptions> = {},
 ): { readonly setup?: ConnectionSetup } {
   if (transport === 'tcp') return {};
@@ -45,7 +46,7 @@ export function setupOf(
     transport,
     rules,
     tls: parties().server,
-    limits: { ...DEFAULT_LIMITS, ...limits },
+    limits: limitsWith(limits),
     ...more,
   });
   return { setup };

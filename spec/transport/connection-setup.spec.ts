@@ -1,7 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { expect } from 'chai';
-import type { Limits } from '../../lib/config/limits.js';
 import { type ImxpError, TransportError } from '../../lib/errors.js';
 import { events, type SessionClosed } from '../../lib/ops/events.js';
 import { ask } from '../../lib/transport/ask.js';
@@ -9,6 +8,7 @@ import type { ConnectionSetupOptions } from '../../lib/transport/connection-setu
 import type { Listener } from '../../lib/transport/listener.js';
 import { LoginThrottle } from '../../lib/transport/login-throttle.js';
 import { connected, ECHO, echoListener, foreign, initiator, PLAIN_ERRORS } from '../support/echo.js';
+import type { SomeLimits } from '../support/limits.js';
 import { exchangeHttp, type RawAnswer, type Transport, upgradeRequest } from '../support/raw-websocket.js';
 import { readOctets } from '../support/streams.js';
 import { parties, setupOf, TRANSPORTS } from '../support/transport.js';
@@ -23,7 +23,7 @@ describe('wire/setup', () => {
 
   async function listen(
     transport: Transport | 'any',
-    limits: Partial<Limits> = {},
+    limits: SomeLimits = {},
     more: Partial<ConnectionSetupOptions> = {},
     options: Parameters<typeof echoListener>[0] = {},
   ): Promise<void> {
@@ -78,7 +78,7 @@ describe('wire/setup', () => {
     }
 
     it('greets who waits for the greeting, after a moment', async () => {
-      await listen('any', { greetingHoldMs: 120 });
+      await listen('any', { websocket: { greetingDelayMs: 120 } });
       const begun = performance.now();
       const silent = await socket();
       const text = (await within(5000, readOctets(silent, 13), 'the greeting')).toString();
@@ -87,7 +87,7 @@ describe('wire/setup', () => {
     });
 
     it('greets who speaks BEEP at once, without losing an octet', async () => {
-      await listen('any', { greetingHoldMs: 60_000 });
+      await listen('any', { websocket: { greetingDelayMs: 60_000 } });
       const peer = await socket();
       const [first, rest] = [GREETING.slice(0, 1), GREETING.slice(1)];
       peer.write(first);
@@ -100,7 +100,7 @@ describe('wire/setup', () => {
     });
 
     it('reads an HTTP request and a ClientHello however slowly they come', async () => {
-      await listen('any', { greetingHoldMs: 60_000 });
+      await listen('any', { websocket: { greetingDelayMs: 60_000 } });
       const peer = await socket();
       const request = upgradeRequest();
       for (const octet of request.slice(0, -1)) {
@@ -148,7 +148,7 @@ describe('wire/setup', () => {
     });
 
     it('says nothing before it is asked', async () => {
-      await listen('ws', { upgradeTimeoutMs: 150 });
+      await listen('ws', { websocket: { upgradeTimeoutMs: 150 } });
       const peer = await socket();
       let said = 0;
       peer.on('data', (octets: Buffer) => {
@@ -172,7 +172,11 @@ describe('wire/setup', () => {
       `${method} ${path} HTTP/1.1\r\nHost: example.com\r\nUser-Agent: a browser\r\n\r\n`;
 
     beforeEach(() =>
-      listen('any', { upgradeOctets: 2048 }, { rules: { path: '/imxp', origins: [], knows: () => false } }),
+      listen(
+        'any',
+        { websocket: { upgradeOctets: 2048 } },
+        { rules: { path: '/imxp', origins: [], knows: () => false } },
+      ),
     );
 
     it('is told in short what is here', async () => {
@@ -214,7 +218,7 @@ describe('wire/setup', () => {
 
   describe('strangers', () => {
     it('are limited in time from the connection on', async () => {
-      await listen('any', { upgradeTimeoutMs: 150 });
+      await listen('any', { websocket: { upgradeTimeoutMs: 150 } });
       const ended = nextClosed();
       const peer = await socket();
       peer.write('GET / HTTP/1.1\r\n');
@@ -225,7 +229,7 @@ describe('wire/setup', () => {
     });
 
     it('are limited in time in a ClientHello, too', async () => {
-      await listen('wss', { upgradeTimeoutMs: 150 });
+      await listen('wss', { websocket: { upgradeTimeoutMs: 150 } });
       const ended = nextClosed();
       const peer = await socket();
       peer.write(Buffer.from([22, 3, 1, 1, 0, 1]));
@@ -234,7 +238,7 @@ describe('wire/setup', () => {
     });
 
     it('are limited in number from the connection on: the oldest makes room', async () => {
-      await listen('any', { unauthenticatedSessions: 3 });
+      await listen('any', { unauthenticated: { sessions: 3 } });
       const peers = [];
       for (let count = 0; count < 4; count += 1) {
         const peer = await socket();
@@ -249,7 +253,7 @@ describe('wire/setup', () => {
     });
 
     it('must have authenticated within the same time as over TCP', async () => {
-      await listen('ws', { unauthenticatedLifetimeMs: 200 });
+      await listen('ws', { unauthenticated: { lifetimeMs: 200 } });
       const { connection, ended } = await initiator(port, { transport: 'ws' });
       await connection.greeted();
       expect((await within(5000, ended, 'the end'))?.code).to.equal('CONNECTION_LOST');
@@ -258,11 +262,11 @@ describe('wire/setup', () => {
     for (const transport of TRANSPORTS) {
       it(`are refused over ${transport} when they failed too often, and told so`, async () => {
         const throttle = new LoginThrottle({
-          authenticationDelayMs: 0,
-          authenticationDelayMaximumMs: 0,
-          authenticationFailuresPerAddress: 1,
-          authenticationFailuresPerAccount: 1,
-          authenticationBanMs: 60_000,
+          delayMs: 0,
+          maximumDelayMs: 0,
+          failuresPerAddress: 1,
+          failuresPerAccount: 1,
+          banMs: 60_000,
         });
         throttle.failed('127.0.0.1', 'fred@example.com');
         await listen('any', {}, {}, { throttle });
@@ -277,7 +281,11 @@ describe('wire/setup', () => {
     }
 
     it('that are refused do not stay longer than a close may take', async () => {
-      await listen('any', { sessionsPerAddress: 1, closeTimeoutMs: 150, greetingHoldMs: 10_000 });
+      await listen('any', {
+        node: { sessionsPerAddress: 1 },
+        session: { closeTimeoutMs: 150 },
+        websocket: { greetingDelayMs: 10_000 },
+      });
       const first = await foreign(port, 'ws');
       open.push(first);
       const second = await socket();

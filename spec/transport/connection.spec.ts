@@ -92,7 +92,7 @@ for (const transport of TRANSPORTS) {
     });
 
     it('carries a message many times larger than the window', async () => {
-      await listen({ limits: { unauthenticatedMessageOctets: 8_000_000, unauthenticatedOctets: 8_000_000 } });
+      await listen({ limits: { unauthenticated: { messageOctets: 8_000_000, octets: 8_000_000 } } });
       const { connection } = await initiator(port);
       await connection.greeted();
       const { channel } = await connection.start({ profiles: [{ uri: ECHO }] }, USE);
@@ -139,7 +139,7 @@ for (const transport of TRANSPORTS) {
     });
 
     it('ends a session whose peer sends no greeting in time', async () => {
-      await listen({ limits: { greetingTimeoutMs: 60 } });
+      await listen({ limits: { session: { greetingTimeoutMs: 60 } } });
       const socket = await connected(port);
       const closed = nextClosed();
       await within(2000, rest(socket), 'the end');
@@ -147,14 +147,14 @@ for (const transport of TRANSPORTS) {
     });
 
     it('ends a session that does not authenticate in time', async () => {
-      await listen({ limits: { unauthenticatedLifetimeMs: 80 } });
+      await listen({ limits: { unauthenticated: { lifetimeMs: 80 } } });
       const { connection, ended } = await initiator(port);
       await connection.greeted();
       expect((await within(2000, ended, 'the end'))?.code).to.equal('CONNECTION_LOST');
     });
 
     it('REQ-BEEP-037 refuses sessions over the limit with ERR 0 0 and 421, and both sides log it', async () => {
-      await listen({ limits: { sessionsPerAddress: 1 } });
+      await listen({ limits: { node: { sessionsPerAddress: 1 } } });
       const first = await initiator(port);
       await first.connection.greeted();
       const codes: number[] = [];
@@ -172,7 +172,7 @@ for (const transport of TRANSPORTS) {
     });
 
     it('lets a newer stranger in by dropping the oldest when there are too many', async () => {
-      await listen({ limits: { unauthenticatedSessions: 3 } });
+      await listen({ limits: { unauthenticated: { sessions: 3 } } });
       const strangers = [];
       for (let count = 0; count < 4; count += 1) {
         const stranger = await initiator(port);
@@ -188,7 +188,7 @@ for (const transport of TRANSPORTS) {
 
     it('fails a request that is not answered in time, and goes on', async () => {
       await listen({ profiles: [echoProfile(true)] });
-      const { connection } = await initiator(port, { limits: { deliveryTimeoutMs: 50 } });
+      const { connection } = await initiator(port, { limits: { data: { deliveryTimeoutMs: 50 } } });
       await connection.greeted();
       const { channel } = await connection.start({ profiles: [{ uri: ECHO }] }, USE);
       const error: unknown = await within(2000, ask(channel, Buffer.from('\r\n')), 'an answer').catch(
@@ -248,7 +248,7 @@ for (const transport of TRANSPORTS) {
     });
 
     it('REQ-BEEP-029 answers a message over the limit before its end, and the session goes on', async () => {
-      await listen({ limits: { unauthenticatedMessageOctets: 10_000 } });
+      await listen({ limits: { unauthenticated: { messageOctets: 10_000 } } });
       const { connection } = await initiator(port);
       await connection.greeted();
       const { channel } = await connection.start({ profiles: [{ uri: ECHO }] }, USE);

@@ -1,13 +1,7 @@
 import { expect } from 'chai';
 import { LoginThrottle } from '../../lib/transport/login-throttle.js';
 
-const LIMITS = {
-  authenticationDelayMs: 100,
-  authenticationDelayMaximumMs: 1000,
-  authenticationFailuresPerAddress: 6,
-  authenticationFailuresPerAccount: 3,
-  authenticationBanMs: 60_000,
-};
+const LIMITS = { delayMs: 100, maximumDelayMs: 1000, failuresPerAddress: 6, failuresPerAccount: 3, banMs: 60_000 };
 const FRED = 'fred@example.com';
 
 describe('wire/throttle', () => {
@@ -21,7 +15,7 @@ describe('wire/throttle', () => {
   });
 
   it('answers later with each failure, up to a maximum', () => {
-    const none = { authenticationFailuresPerAccount: 0, authenticationFailuresPerAddress: 0 };
+    const none = { failuresPerAccount: 0, failuresPerAddress: 0 };
     expect(fail(make(none), '192.0.2.1', FRED, 6)).to.deep.equal([100, 200, 400, 800, 1000, 1000]);
   });
 
@@ -126,9 +120,9 @@ describe('wire/throttle', () => {
 
   it('knows 0 for no ban and no delay', () => {
     const throttle = make({
-      authenticationDelayMs: 0,
-      authenticationFailuresPerAccount: 0,
-      authenticationFailuresPerAddress: 0,
+      delayMs: 0,
+      failuresPerAccount: 0,
+      failuresPerAddress: 0,
     });
     expect(fail(throttle, '192.0.2.1', FRED, 100).every((ms) => ms === 0)).to.equal(true);
     expect(throttle.admits('192.0.2.1', FRED)).to.equal(true);

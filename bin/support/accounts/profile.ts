@@ -1,4 +1,5 @@
 /** Accounts in words and in JSON: a row of a table, or all there is to know about one. Shows no verifier. */
+import type { Limits } from '../../../lib/config/limits.js';
 import type { NodeConfig } from '../../../lib/config/schema.js';
 import { harmless, paint } from '../../../lib/ops/terminal.js';
 import type { Verifier } from '../../../lib/sasl/verifier.js';
@@ -7,13 +8,13 @@ import type { AccountProfile } from '../../../lib/store/accounts.js';
 import { kindOf } from './accounts.js';
 
 /** The limit of the configuration that a quota stands for. */
-const LIMIT_OF = {
-  attachments: 'attachmentsPerAccount',
-  dataPerSecond: 'dataPerSecond',
-  octetsPerSecond: 'dataOctetsPerSecond',
-  heldData: 'heldData',
-  heldOctets: 'heldOctets',
-} as const satisfies Record<QuotaName, keyof NodeConfig['limits']>;
+const LIMIT_OF: Readonly<Record<QuotaName, { readonly path: string; readonly of: (limits: Limits) => number }>> = {
+  attachments: { path: 'attachment.perAccount', of: ({ attachment }) => attachment.perAccount },
+  dataPerSecond: { path: 'rate.dataPerSecond', of: ({ rate }) => rate.dataPerSecond },
+  octetsPerSecond: { path: 'rate.dataOctetsPerSecond', of: ({ rate }) => rate.dataOctetsPerSecond },
+  heldData: { path: 'offline.messages', of: ({ offline }) => offline.messages },
+  heldOctets: { path: 'offline.octets', of: ({ offline }) => offline.octets },
+};
 
 /** For scripts; the fields of `list --json` and `show --json`. */
 export function profileJson({ address, created, changed, state, lastAttached }: AccountProfile) {
@@ -52,8 +53,9 @@ export function quotaText(quota: Quota): string {
 export function quotaRows(quota: Quota, { limits }: Pick<NodeConfig, 'limits'>): string[][] {
   return QUOTA_NAMES.map((name) => {
     const own = quota[name];
-    const source = own === undefined ? `limits.${LIMIT_OF[name]}` : 'of this account';
-    return [name, String(own ?? limits[LIMIT_OF[name]]), source];
+    const { path, of } = LIMIT_OF[name];
+    const source = own === undefined ? `limits.${path}` : 'of this account';
+    return [name, String(own ?? of(limits)), source];
   });
 }
 

@@ -3,6 +3,7 @@
  * state of a channel; the relay never asks which one it has.
  */
 import type { DialectName } from '../../config/dialects.js';
+import type { XmlLimits } from '../../xml/parse.js';
 import type { Attach, Bind, Data, Operation, OperationReply, Terminate } from '../operation.js';
 
 export type { DialectName };
@@ -45,20 +46,17 @@ export interface Dialect {
 }
 
 /** Limits of a control document. What exceeds one is answered 501. */
-export interface DialectLimits {
-  readonly xmlDepth: number;
-  readonly xmlAttributes: number;
-  readonly xmlElements: number;
+export interface DialectLimits extends XmlLimits {
   /** Octets of the control document, inline content included; other MIME parts are not counted. */
-  readonly controlOctets: number;
+  readonly octets: number;
   /** Recipients of one Data. */
   readonly recipients: number;
 }
 
 export const DIALECT_LIMITS: DialectLimits = Object.freeze({
-  xmlDepth: 64,
-  xmlAttributes: 64,
-  xmlElements: 10_000,
-  controlOctets: 1_048_576,
+  depth: 64,
+  attributes: 64,
+  elements: 10_000,
+  octets: 1_048_576,
   recipients: 1000,
 });

@@ -50,9 +50,9 @@ export class Markup {
   #elements = 0;
 
   constructor(limits: DialectLimits) {
-    this.#attributes = Math.min(MOST_ATTRIBUTES, limits.xmlAttributes);
-    this.#depth = Math.min(DEEPEST, limits.xmlDepth);
-    this.#mostElements = limits.xmlElements;
+    this.#attributes = Math.min(MOST_ATTRIBUTES, limits.attributes);
+    this.#depth = Math.min(DEEPEST, limits.depth);
+    this.#mostElements = limits.elements;
   }
 
   begin(octets: Buffer): void {

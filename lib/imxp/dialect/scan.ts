@@ -84,8 +84,8 @@ export class DataScanner {
     this.#flag = Buffer.from(option.attribute);
     this.#inverse = option.inverse;
     this.#envelope = new Envelope(controlType);
-    this.#controlOctets = limits.controlOctets;
-    this.#enabled = limits.xmlDepth >= IN_RECIPIENT;
+    this.#controlOctets = limits.octets;
+    this.#enabled = limits.depth >= IN_RECIPIENT;
     this.#mostRecipients = limits.recipients;
     this.#markup = new Markup(limits);
     this.#attributes = new Attributes(this.#markup);

@@ -66,12 +66,7 @@ export class XmlDialect implements Dialect {
     this.#header = controlHeader(vocabulary.controlType);
     this.#okSpellings = new OkSpellings(vocabulary.controlType);
     this.#recipients = limits.recipients;
-    this.#xml = {
-      octets: limits.controlOctets,
-      depth: limits.xmlDepth,
-      attributes: limits.xmlAttributes,
-      elements: limits.xmlElements,
-    };
+    this.#xml = limits;
     this.#scanner = new DataScanner(vocabulary.plain, limits);
   }
 

@@ -23,13 +23,13 @@ import type { Spool } from './spool.js';
 
 export interface OfflineLimits {
   /** Data held for one endpoint. */
-  readonly heldData: number;
+  readonly messages: number;
   /** Octets of them, and a little for each. */
-  readonly heldOctets: number;
+  readonly octets: number;
   /** The same for all endpoints together. */
-  readonly heldOctetsTotal: number;
+  readonly totalOctets: number;
   /** How long one is held. */
-  readonly heldAgeMs: number;
+  readonly ageMs: number;
 }
 
 export interface OfflineOptions {
@@ -157,7 +157,7 @@ export class OfflineQueues implements OfflineQueuesOwner {
   }
 
   get outstanding(): number {
-    return this.#context.limits.outstandingData;
+    return this.#context.limits.outstanding;
   }
 
   get draining(): boolean {
@@ -173,13 +173,13 @@ export class OfflineQueues implements OfflineQueuesOwner {
     const { limits } = this.#options;
     const { timedHoldsOnly } = this.#context;
     const cost = costOf(octets);
-    if (timedHoldsOnly && !asked.some(({ content }) => isWithin(content, limits.heldAgeMs))) return REPLIES.heldUntimed;
+    if (timedHoldsOnly && !asked.some(({ content }) => isWithin(content, limits.ageMs))) return REPLIES.heldUntimed;
     const own = this.#context.accounts?.held(queue.name.base);
-    const { heldData = limits.heldData, heldOctets = limits.heldOctets } = own ?? {};
-    if (cost > Math.min(heldOctets, limits.heldOctetsTotal)) return REPLIES.heldTooLarge;
+    const { heldData = limits.messages, heldOctets = limits.octets } = own ?? {};
+    if (cost > Math.min(heldOctets, limits.totalOctets)) return REPLIES.heldTooLarge;
     const held = queue.octets + queue.count * costOf(0);
     if (queue.count >= heldData || held + cost > heldOctets) return REPLIES.heldEnough;
-    return this.#cost + cost > limits.heldOctetsTotal ? REPLIES.heldAll : undefined;
+    return this.#cost + cost > limits.totalOctets ? REPLIES.heldAll : undefined;
   }
 
   async known({ base }: Address): Promise<Reply | undefined> {
@@ -232,7 +232,7 @@ export class OfflineQueues implements OfflineQueuesOwner {
     this.#sweeping = true;
     this.time.after(SWEEP_MS, () => {
       this.#sweeping = false;
-      const before = this.time.wall() - this.#options.limits.heldAgeMs;
+      const before = this.time.wall() - this.#options.limits.ageMs;
       for (const queue of [...this.#queues.values()]) queue.sweep(before);
       if (this.#data > 0) this.#sweepLater();
     });

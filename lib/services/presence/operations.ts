@@ -20,9 +20,9 @@ import type { Shown, Views } from './views.js';
 
 export interface OperationLimits {
   /** Subscriptions and watches in progress. */
-  readonly presenceOperations: number;
+  readonly operations: number;
   /** Those of one endpoint. */
-  readonly presenceOperationsPerEndpoint: number;
+  readonly operationsPerEndpoint: number;
 }
 
 /** Of an operation that asks once and is never in progress. */
@@ -91,10 +91,10 @@ export class Operations implements Keeper {
     { type, transID, duration }: Subscribe,
     form: Form,
   ): Promise<ActiveOperation> {
-    const { presenceOperations, presenceOperationsPerEndpoint } = this.#limits;
-    if (this.registry.size >= presenceOperations) throw new Refusal(450, 'too many subscriptions and watches here');
-    if (this.registry.count(originator) >= presenceOperationsPerEndpoint) {
-      throw new Refusal(554, `an endpoint may have ${presenceOperationsPerEndpoint} subscriptions and watches`);
+    const { operations, operationsPerEndpoint } = this.#limits;
+    if (this.registry.size >= operations) throw new Refusal(450, 'too many subscriptions and watches here');
+    if (this.registry.count(originator) >= operationsPerEndpoint) {
+      throw new Refusal(554, `an endpoint may have ${operationsPerEndpoint} subscriptions and watches`);
     }
     const expires = this.#clock.wall() + duration * 1000;
     const record = { kind: type, subject: subject.key, originator, transID, duration, expires, form };

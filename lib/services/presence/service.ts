@@ -34,11 +34,11 @@ export const PRESENCE = 'imxp=presence';
 
 export interface PresenceLimits extends OperationLimits {
   /** Octets of an entry. */
-  readonly presenceOctets: number;
+  readonly entryOctets: number;
   /** Data to subscribers and watchers without answer. */
-  readonly presenceOutstanding: number;
+  readonly outstanding: number;
   /** Requests under way. */
-  readonly outstandingData: number;
+  readonly requests: number;
 }
 
 export interface PresenceOptions {
@@ -94,8 +94,8 @@ export class PresenceService implements DeliveryTarget {
     this.#clock = clock;
     this.#limits = limits;
     this.#follows = follows ?? (() => false);
-    this.#requests = new KeyedQueue(limits.outstandingData);
-    this.#sender = new Sender(mesh, PRESENCE, limits.presenceOutstanding);
+    this.#requests = new KeyedQueue(limits.requests);
+    this.#sender = new Sender(mesh, PRESENCE, limits.outstanding);
     this.#operations = new Operations(this.#records, this.#sender, access, views, clock, limits);
     const { entries } = this.#operations;
     this.#following = new AttachmentPresence(this.#records, entries, clock, (error) => this.#operations.fault(error));
@@ -166,7 +166,7 @@ export class PresenceService implements DeliveryTarget {
     }
     let request: ServiceRequest;
     try {
-      request = requestOf(data, this.#limits.presenceOctets + ENVELOPE_OCTETS);
+      request = requestOf(data, this.#limits.entryOctets + ENVELOPE_OCTETS);
     } catch (error) {
       // No document, so no transID and no `reply`: the answer to the Data says it.
       sink.failed(replyOf(error) ?? REPLIES.internal);
@@ -300,9 +300,9 @@ export class PresenceService implements DeliveryTarget {
       throw new Refusal(503, 'the publishers of publish and presence differ');
     }
     const key = await this.#permitted(request, publisher, 'publish');
-    const { presenceOctets } = this.#limits;
-    if (Buffer.byteLength(writePresence(presence)) > presenceOctets) {
-      throw new Refusal(554, `an entry may have ${presenceOctets} octets`);
+    const { entryOctets } = this.#limits;
+    if (Buffer.byteLength(writePresence(presence)) > entryOctets) {
+      throw new Refusal(554, `an entry may have ${entryOctets} octets`);
     }
     await announcer.room(registry.subject(key));
     const record = await entries.record(key);

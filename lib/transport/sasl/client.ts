@@ -2,6 +2,8 @@
  * Authenticates this side on a session: chooses the strongest acceptable mechanism, carries the exchange over a channel
  * of its profile, and installs a security layer if one was negotiated.
  */
+
+import type { Limits } from '../../config/limits.js';
 import { ImxpError, RefusedError, RemoteProtocolError, TransportError } from '../../errors.js';
 import { events } from '../../ops/events.js';
 import { ClientExchange, type ClientTurn } from '../../sasl/client.js';
@@ -23,7 +25,7 @@ export type Credentials = Pick<
 export interface SaslDemand {
   /** The domain whose relay is asked; names the server in DIGEST-MD5. */
   readonly domain: string;
-  readonly limits: { readonly tuningTimeoutMs: number };
+  readonly limits: { readonly session: Pick<Limits['session'], 'tuningTimeoutMs'> };
 }
 
 /**
@@ -36,7 +38,7 @@ export async function authenticate(
   credentials: Credentials,
   demand: SaslDemand,
 ): Promise<void> {
-  const ms = demand.limits.tuningTimeoutMs;
+  const ms = demand.limits.session.tuningTimeoutMs;
   const timer = setTimeout(() => {
     connection.destroy(new TransportError('TIMED_OUT', `the authentication took longer than ${ms} ms`));
   }, ms);

@@ -16,7 +16,10 @@ export interface WebClientOptions {
   readonly domain: string;
   readonly tls: 'off' | 'prefer' | 'require';
   readonly service: TlsService;
-  readonly limits: Pick<Limits, 'connectTimeoutMs' | 'upgradeTimeoutMs' | 'webSocketMessageOctets' | 'webSocketPingMs'>;
+  readonly limits: {
+    readonly session: Pick<Limits['session'], 'connectTimeoutMs'>;
+    readonly websocket: Limits['websocket'];
+  };
 }
 
 /** What BEEP runs over, and the protection it has. */
@@ -51,14 +54,14 @@ export function openWebSocket(
   under: Duplex,
   limits: WebClientOptions['limits'],
 ): Promise<WebSocketStream> {
-  const { webSocketMessageOctets, webSocketPingMs: pingMs } = limits;
-  const timeoutMs = Math.min(limits.connectTimeoutMs, limits.upgradeTimeoutMs);
+  const { messageOctets, upgradeTimeoutMs, pingMs } = limits.websocket;
+  const timeoutMs = Math.min(limits.session.connectTimeoutMs, upgradeTimeoutMs);
   return new Promise((resolve, reject) => {
     // TLS, if any, is done already: to `ws` every connection is a plain one.
     const place = writeRelayUrl('ws', host, port);
     const origin = new URL(writeRelayUrl(transport === 'wss' ? 'https' : 'http', host, port)).origin;
     const socket = new WebSocket(`${place}${path}`, {
-      ...webSocketSettings(webSocketMessageOctets),
+      ...webSocketSettings(messageOctets),
       origin,
       headers: { Host: new URL(origin).host },
       // Any stream will do, whatever the type says.

@@ -10,10 +10,10 @@ import { RemoteProtocolError, TransportError } from '../../errors.js';
 import { type WebRefusal, type WebRules, webRefusal } from './upgrade-policy.js';
 import { WebSocketStream, webSocketSettings } from './websocket.js';
 
-export type WebLimits = Pick<
-  Limits,
-  'webSocketMessageOctets' | 'webSocketPingMs' | 'upgradeOctets' | 'unauthenticatedOctets'
->;
+export interface WebLimits {
+  readonly websocket: Limits['websocket'];
+  readonly unauthenticated: Pick<Limits['unauthenticated'], 'octets'>;
+}
 
 interface Visit {
   enter(stream: WebSocketStream): void;
@@ -34,9 +34,9 @@ export class UpgradeServer {
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
-      ...webSocketSettings(limits.webSocketMessageOctets),
+      ...webSocketSettings(limits.websocket.messageOctets),
     });
-    this.#http = createServer({ maxHeaderSize: limits.upgradeOctets, keepAlive: false });
+    this.#http = createServer({ maxHeaderSize: limits.websocket.upgradeOctets, keepAlive: false });
     this.#http.on('request', (request, response) => this.#request(request, response));
     this.#http.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head));
     this.#http.on('clientError', (error: Error, stream) => this.#fault(error, stream));
@@ -96,8 +96,11 @@ export class UpgradeServer {
       return;
     }
     this.#webSockets.handleUpgrade(request, stream, head, (socket) => {
-      const { webSocketPingMs: pingMs, unauthenticatedOctets: unfinishedOctets } = this.#limits;
-      this.#visits.get(stream)?.enter(new WebSocketStream(socket, stream, { pingMs, unfinishedOctets }));
+      const { websocket, unauthenticated } = this.#limits;
+      const { pingMs } = websocket;
+      this.#visits
+        .get(stream)
+        ?.enter(new WebSocketStream(socket, stream, { pingMs, unfinishedOctets: unauthenticated.octets }));
     });
   }
 
@@ -106,7 +109,10 @@ export class UpgradeServer {
     if (!stream.writable || code === 'ECONNRESET') {
       stream.destroy();
     } else if (code === 'HPE_HEADER_OVERFLOW') {
-      this.#answer(stream, { status: 431, text: `more than ${this.#limits.upgradeOctets} octets of request` });
+      this.#answer(stream, {
+        status: 431,
+        text: `more than ${this.#limits.websocket.upgradeOctets} octets of request`,
+      });
     } else {
       this.#answer(stream, { status: 400, text: 'this is no HTTP request' });
     }

@@ -128,7 +128,7 @@ describe('relay: hold4Endpoint', () => {
   });
 
   it('has few unanswered at a time, and more with an application that is quick', async () => {
-    const stage = new Stage({ relay: { limits: { ...LIMITS, outstandingData: 4096 } } });
+    const stage = new Stage({ relay: { limits: { ...LIMITS, outstanding: 4096 } } });
     const fred = stage.attached(FRED);
     await numbered(fred, range(1, 90));
     const barney = stage.attached(BARNEY);
@@ -193,19 +193,19 @@ describe('relay: hold4Endpoint', () => {
 
   describe('REQ-IMXP-061 limits', () => {
     it('of one endpoint: count and octets; the sender is told what to do', async () => {
-      const stage = new Stage({ limits: { heldData: 2 } });
+      const stage = new Stage({ limits: { messages: 2 } });
       const fred = stage.attached(FRED);
       expect(await holding(fred, 3)).to.deep.equal([0, 0, 450]);
       expect(fred.text(3)).to.include('send again when it is attached');
       expect(await holding(fred, 1, WILMA)).to.deep.equal([0]);
-      const tight = new Stage({ limits: { heldOctets: 2000 } });
+      const tight = new Stage({ limits: { octets: 2000 } });
       expect(await holding(tight.attached(FRED), 3)).to.deep.equal([0, 0, 450]);
-      const tiny = new Stage({ limits: { heldOctets: 700 } });
+      const tiny = new Stage({ limits: { octets: 700 } });
       expect(await holding(tiny.attached(FRED), 1), 'it will never fit').to.deep.equal([550]);
     });
 
     it('of all endpoints together', async () => {
-      const stage = new Stage({ limits: { heldOctetsTotal: 2000 } });
+      const stage = new Stage({ limits: { totalOctets: 2000 } });
       const fred = stage.attached(FRED);
       expect(await holding(fred, 2)).to.deep.equal([0, 0]);
       expect(await holding(fred, 1, WILMA)).to.deep.equal([450]);
@@ -214,7 +214,7 @@ describe('relay: hold4Endpoint', () => {
     });
 
     it('of age, reported where asked', async () => {
-      const stage = new Stage({ limits: { heldAgeMs: 3_600_000 } });
+      const stage = new Stage({ limits: { ageMs: 3_600_000 } });
       const fred = stage.attached(FRED);
       fred.send(data(FRED, [BARNEY], [hold(), option({ internal: 'statusRequest', transID: 5 })]));
       await settled();

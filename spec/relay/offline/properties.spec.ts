@@ -70,7 +70,7 @@ class World {
   }
 
   #start(): Stage {
-    return new Stage({ spool: this.disk, relay: { limits: { ...LIMITS, outstandingData: 4096 } } });
+    return new Stage({ spool: this.disk, relay: { limits: { ...LIMITS, outstanding: 4096 } } });
   }
 
   get held(): number {

@@ -114,7 +114,7 @@ describe('presence/subscribe', () => {
   });
 
   it('counts what one endpoint and all may have in progress', async () => {
-    stage.limits = { ...STAGE_LIMITS, presenceOperations: 3, presenceOperationsPerEndpoint: 2 };
+    stage.limits = { ...STAGE_LIMITS, operations: 3, operationsPerEndpoint: 2 };
     await stage.openService();
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.ask(BARNEY, watch(FRED, 2));
@@ -270,7 +270,7 @@ describe('presence/publish', () => {
   });
 
   it('REQ-IMPP-024 tells every change to everybody in its order', async () => {
-    stage.limits = { ...STAGE_LIMITS, outstandingData: 1000 };
+    stage.limits = { ...STAGE_LIMITS, requests: 1000 };
     await stage.openService();
     const names = Array.from({ length: 300 }, (_, index) => `s${index}@rubble.com`);
     for (const name of names) stage.put(name, subscribe(FRED, 1), { delivered: () => {}, failed: () => {} });
@@ -294,7 +294,7 @@ describe('presence/publish', () => {
   });
 
   it('refuses an entry that is too large', async () => {
-    stage.limits = { ...STAGE_LIMITS, presenceOctets: 200 };
+    stage.limits = { ...STAGE_LIMITS, entryOctets: 200 };
     await stage.openService();
     await stage.ask(FRED, publish(1, { lastUpdate: PROVISIONED, until: '21 Oct 2000 18:00:00 +0200' }));
     const tuple = `<tuple destination='im:${FRED}' availableUntil='21 Oct 2000 18:00:00 +0200' />`;
@@ -362,7 +362,7 @@ describe('presence/what the service is sent', () => {
   });
 
   it('takes a bounded number of requests', async () => {
-    stage.limits = { ...STAGE_LIMITS, outstandingData: 2 };
+    stage.limits = { ...STAGE_LIMITS, requests: 2 };
     await stage.openService();
     const replies = await Promise.all([1, 2, 3].map((transID) => stage.ask(BARNEY, subscribe(FRED, transID, 0))));
     expect(replies.map((reply) => reply?.code)).to.deep.equal([undefined, undefined, 450]);

@@ -209,7 +209,7 @@ describe('presence/restart', () => {
       return stage.store.put(`presence/operation/${originator}/1`, value);
     });
     await Promise.all(records);
-    stage.limits = { ...STAGE_LIMITS, presenceOperations: count, presenceOutstanding: 1024 };
+    stage.limits = { ...STAGE_LIMITS, operations: count, outstanding: 1024 };
     await stage.restart();
     expect(stage.service.status.operations).to.equal(count);
     await stage.pass(0);

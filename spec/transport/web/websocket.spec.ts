@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { DEFAULT_LIMITS } from '../../../lib/config/limits.js';
 import { TransportError } from '../../../lib/errors.js';
 import { openWebSocket } from '../../../lib/transport/web/client.js';
-import { UpgradeServer, type WebLimits } from '../../../lib/transport/web/upgrade-server.js';
+import { UpgradeServer } from '../../../lib/transport/web/upgrade-server.js';
 import type { WebSocketStream } from '../../../lib/transport/web/websocket.js';
+import { limitsWith, type SomeLimits } from '../../support/limits.js';
 import { OPCODE, RawWebSocket, type RawWebSocketOptions } from '../../support/raw-websocket.js';
 import { readOctets, socketPair } from '../../support/streams.js';
 import { within } from '../../support/within.js';
@@ -22,11 +22,11 @@ describe('wire/websocket', () => {
 
   /** The server's end of a connection, by the code under test, and the other end. */
   async function served<Client extends Duplex>(
-    limits: Partial<WebLimits>,
+    limits: SomeLimits,
     client: (stream: Duplex) => Promise<Client>,
   ): Promise<{ readonly stream: WebSocketStream; readonly peer: Client; readonly under: Duplex }> {
     const [near, far] = await socketPair();
-    const door = new UpgradeServer(RULES, { ...DEFAULT_LIMITS, ...limits });
+    const door = new UpgradeServer(RULES, limitsWith(limits));
     const [stream, peer] = await within(5000, Promise.all([door.receive(far), client(near)]), 'a WebSocket');
     open.push(near, far, stream, peer);
     stream.on('error', () => {});
@@ -34,12 +34,12 @@ describe('wire/websocket', () => {
     return { stream, peer, under: near };
   }
 
-  const pair = (options: RawWebSocketOptions = {}, limits: Partial<WebLimits> = {}) =>
+  const pair = (options: RawWebSocketOptions = {}, limits: SomeLimits = {}) =>
     served(limits, (stream) => RawWebSocket.open(stream, options));
 
   const location = { transport: 'ws', host: '127.0.0.1', port: 80, url: 'ws://127.0.0.1' } as const;
-  const ownPair = (limits: Partial<WebLimits> = {}) =>
-    served(limits, (stream) => openWebSocket(location, stream, { ...DEFAULT_LIMITS, ...limits }));
+  const ownPair = (limits: SomeLimits = {}) =>
+    served(limits, (stream) => openWebSocket(location, stream, limitsWith(limits)));
 
   /** Reads to the end; an error is an end as well. */
   const closed = (stream: Duplex): Promise<void> => {
@@ -147,7 +147,7 @@ describe('wire/websocket', () => {
   });
 
   it('keeps a peer that answers pings and drops one that does not', async () => {
-    const { stream, peer } = await pair({}, { webSocketPingMs: 64 });
+    const { stream, peer } = await pair({}, { websocket: { pingMs: 64 } });
     const pings = (): number => peer.frames.filter(({ opcode }) => opcode === OPCODE.PING).length;
     while (pings() < 3) await within(5000, once(peer, 'frame'), 'a ping');
     expect(stream.destroyed).to.equal(false);
@@ -192,7 +192,7 @@ describe('wire/websocket', () => {
   });
 
   it('ends with a message larger than the limit', async () => {
-    const { stream, peer } = await pair({}, { webSocketMessageOctets: 70_000 });
+    const { stream, peer } = await pair({}, { websocket: { messageOctets: 70_000 } });
     peer.write(Buffer.alloc(70_001, 'z'));
     const [error] = await within(5000, once(stream, 'error'), 'the fault');
     expect(error).to.have.property('code', 'WEBSOCKET_INVALID');
@@ -203,7 +203,7 @@ describe('wire/websocket', () => {
 
   it('ends with a message a stranger does not complete, and lets those who are known go on', async () => {
     for (const known of [false, true]) {
-      const { stream, peer } = await pair({}, { unauthenticatedOctets: 70_000 });
+      const { stream, peer } = await pair({}, { unauthenticated: { octets: 70_000 } });
       if (known) stream.trust();
       stream.resume();
       for (let sent = 0; sent <= 400_000; sent += 50_000) {
@@ -221,7 +221,7 @@ describe('wire/websocket', () => {
   });
 
   it('lets a stranger send much in messages that are complete', async () => {
-    const { stream, peer } = await pair({}, { unauthenticatedOctets: 100_000 });
+    const { stream, peer } = await pair({}, { unauthenticated: { octets: 100_000 } });
     const octets = Buffer.alloc(1_000_000, 'b');
     for (let at = 0; at < octets.length; at += 10_000) peer.write(octets.subarray(at, at + 10_000));
     expect(await within(5000, readOctets(stream, octets.length), 'all octets')).to.have.length(octets.length);
