@@ -46,9 +46,9 @@ export interface EndpointLimits {
 }
 
 export const ENDPOINT_LIMITS: EndpointLimits = Object.freeze({
-  connectTimeoutMs: DEFAULT_LIMITS.connectTimeoutMs,
-  closeTimeoutMs: DEFAULT_LIMITS.closeTimeoutMs,
-  answerTimeoutMs: 2 * DEFAULT_LIMITS.deliveryTimeoutMs,
+  connectTimeoutMs: DEFAULT_LIMITS.session.connectTimeoutMs,
+  closeTimeoutMs: DEFAULT_LIMITS.session.closeTimeoutMs,
+  answerTimeoutMs: 2 * DEFAULT_LIMITS.data.deliveryTimeoutMs,
   // Below what a relay accepts for one target, so that back-pressure acts here instead of as a refusal there.
   outstandingData: 1024,
   outstandingOctets: 8_388_608,

@@ -26,7 +26,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
         ? { routes: [{ domain: 'rubble.com', relays, tls: 'off' as const, lanes: 1 }] }
         : { siblings: relays.map((url) => ({ relays: [url], tls: 'off' as const, lanes: 1 })) };
     stronghold = await Stronghold.build({
-      limits: { deliveryTimeoutMs: 1000 },
+      limits: { data: { deliveryTimeoutMs: 1000 } },
       config: { mesh: { dns: { enabled: false }, ...mesh } },
     });
     return pair;
@@ -79,7 +79,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
   });
 
   it('an endpoint that got the message whole and leaves while it is owed replies: 451, not 450', async () => {
-    stronghold = await Stronghold.build({ limits: { deliveryTimeoutMs: 5000 } });
+    stronghold = await Stronghold.build({ limits: { data: { deliveryTimeoutMs: 5000 } } });
     const [fred, barney, wilma] = [
       await stronghold.attached(FRED),
       await stronghold.attached(BARNEY),
@@ -99,7 +99,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
   });
 
   it('several recipients of whom one is unknown: 451, whatever became of the others', async () => {
-    stronghold = await Stronghold.build({ limits: { deliveryTimeoutMs: 5000 } });
+    stronghold = await Stronghold.build({ limits: { data: { deliveryTimeoutMs: 5000 } } });
     const [fred, barney] = [await stronghold.attached(FRED), await stronghold.attached(BARNEY)];
     const answers: number[] = [];
     for (const others of [[WILMA], ['nobody@example.com'], [WILMA, 'nobody@example.com']]) {
