@@ -7,6 +7,8 @@ import { textOfContent } from '../../lib/endpoint/content.js';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import type { Content } from '../../lib/imxp/content.js';
 import type { InstantMessage } from '../../lib/message/instant-message.js';
+import { decodeText } from '../../lib/message/text.js';
+import { entityType } from '../../lib/mime/entity.js';
 
 export interface OpenedContent {
   readonly octets: Buffer;
@@ -36,10 +38,12 @@ function openContent(delivery: Delivery): OpenedContent {
   const content: Content = delivery.opened;
   switch (content.kind) {
     case 'part': {
-      const type = content.headers.get('Content-Type') ?? 'text/plain';
+      const { contentType: type, media } = entityType(content.headers);
       const textual = /^(?:text\/|application\/(?:[a-z.-]+\+)?(?:xml|json)\b)/i.test(type);
-      const charset = content.headers.mediaType()?.parameters.has('charset') === true;
-      const readable = textual && (charset || isUtf8(content.body));
+      const charset = media.parameters.get('charset');
+      // What cannot be read for certain is not given as text with characters replaced.
+      const readable =
+        textual && (charset === undefined ? isUtf8(content.body) : decodeText(content.body, charset) !== undefined);
       return { octets: content.body, type, text: readable ? delivery.text() : undefined };
     }
     case 'inline':

@@ -3,8 +3,9 @@ import { isUtf8 } from 'node:buffer';
 import type { Content } from '../imxp/content.js';
 import type { CpimInit } from '../message/cpim/document.js';
 import type { InstantMessage, InstantMessageInit } from '../message/instant-message.js';
-import { isFlowed, readText } from '../message/text.js';
+import { decodeText, isFlowed, readText } from '../message/text.js';
 import type { MessageForm } from '../message/write.js';
+import { entityType } from '../mime/entity.js';
 
 /** XML placed inside the control document, in a `data-content` element: one well-formed element. */
 export interface XmlContent {
@@ -39,29 +40,17 @@ export function guessedType(octets: Buffer): string {
   return isUtf8(octets) ? TEXT : BINARY;
 }
 
-/** Content as text: a part decoded by its charset, XML as written, a reference as its URI. */
+/** Content as text: a part decoded by its charset, XML as written, a reference as its URI; in an unknown charset as UTF-8. */
 export function textOfContent(content: Content): string {
   switch (content.kind) {
     case 'part': {
-      const type = content.headers.mediaType();
-      if (type !== undefined && isFlowed(type)) return readText(content.body, type) ?? '';
-      return decoder(type?.parameters.get('charset')).decode(content.body);
+      const { media } = entityType(content.headers);
+      if (isFlowed(media)) return readText(content.body, media) ?? '';
+      return decodeText(content.body, media.parameters.get('charset')) ?? content.body.toString('utf8');
     }
     case 'inline':
       return content.inner.toString('utf8');
     default:
       return content.uri;
-  }
-}
-
-const utf8 = new TextDecoder('utf-8');
-
-function decoder(charset: string | undefined): { decode(octets: Buffer): string } {
-  if (charset === undefined) return utf8;
-  try {
-    return new TextDecoder(charset);
-  } catch {
-    // Unknown charset: most texts are readable as UTF-8 all the same.
-    return utf8;
   }
 }

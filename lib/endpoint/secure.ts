@@ -9,6 +9,7 @@ import { LocalError } from '../errors.js';
 import type { Content, MadeContent } from '../imxp/content.js';
 import type { Signature } from '../message/smime/judgement.js';
 import { type FindCertificate, Secure } from '../message/smime/secure.js';
+import { entityType } from '../mime/entity.js';
 import { checkKeys, type Keys } from './keys.js';
 import { pemOf } from './pem.js';
 
@@ -113,7 +114,7 @@ export function unsealed(content: Content, originator: string, by: Secure): Open
   if (entity === content) return { content, signed, encrypted };
   const { headers, body } = entity;
   return {
-    content: { kind: 'part', headers, type: headers.mediaType()?.type ?? 'text/plain', body },
+    content: { kind: 'part', headers, type: entityType(headers).media.type, body },
     signed,
     encrypted,
   };

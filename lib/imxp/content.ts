@@ -3,7 +3,7 @@
  */
 import { LocalError } from '../errors.js';
 import { cidUrl, newContentId } from '../mime/content-id.js';
-import { decodedBody } from '../mime/entity.js';
+import { entityBody } from '../mime/entity.js';
 import type { HeaderField, Headers } from '../mime/headers.js';
 import { parseMediaType } from '../mime/media-type.js';
 import { buildMultipart } from '../mime/multipart.js';
@@ -54,8 +54,8 @@ export function contentOf(data: Data): Content {
       : { kind: 'uri', uri: content };
   }
   const part = partOf(content, source === undefined ? undefined : openPayload(source.payload).multipart);
-  const type = part.headers.mediaType()?.type ?? 'text/plain';
-  return { kind: 'part', headers: part.headers, type, body: decodedBody(part) };
+  const { media, octets } = entityBody(part);
+  return { kind: 'part', headers: part.headers, type: media.type, body: octets };
 }
 
 /** What to send, in one of the three forms of core-01 §4.1. */

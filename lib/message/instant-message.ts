@@ -3,10 +3,11 @@
  * writing is done elsewhere; this knows what the fields mean to people.
  */
 import { formatTimestamp, parseTimestamp } from '../imxp/vocabulary/timestamp.js';
+import { mediaTypeOf } from '../mime/entity.js';
 import type { Headers } from '../mime/headers.js';
 import { type AddressEntry, formatAddressList, type Mailbox, mailboxesOf, parseAddressList } from './address-list.js';
 import { fieldOf, isMessageNamespace, type MessageField } from './field.js';
-import { mediaTypeOf, readText, writeText } from './text.js';
+import { readText, writeText } from './text.js';
 
 /** A MIME entity, with the transfer encoding undone. */
 export interface EntityContent {

@@ -6,7 +6,7 @@ import { type Content, contentOf, type PartContent } from '../imxp/content.js';
 import { openPayload } from '../imxp/dialect/payload.js';
 import type { Data } from '../imxp/operation.js';
 import { idOfCid } from '../mime/content-id.js';
-import { decodedBody, type Entity } from '../mime/entity.js';
+import { type Entity, entityBody, entityType } from '../mime/entity.js';
 import { unacceptable } from '../mime/fault.js';
 import { type MediaType, parseMediaType } from '../mime/media-type.js';
 import { type Multipart, parseMultipart } from '../mime/multipart.js';
@@ -67,15 +67,15 @@ function openPart(
   data: Data | undefined,
   options: OpenOptions,
 ): Opened | undefined {
-  const media = headers.mediaType();
+  const { media } = entityType(headers);
   if (MESSAGE_TYPES.has(type)) return opened(media, body, data, undefined, options);
   if (type === 'message/cpim') return { kind: 'cpim', message: parseCpim(body) };
-  if (type !== 'multipart/related' || media === undefined || !isMessageRoot(media)) return undefined;
+  if (type !== 'multipart/related' || !isMessageRoot(media)) return undefined;
   const multipart = parseMultipart(body, 0, media);
   const { root } = multipart;
-  const rootType = root.headers.mediaType();
-  if (!MESSAGE_TYPES.has(rootType?.type ?? '')) return undefined;
-  return opened(rootType, decodedBody(root), data, multipart, options);
+  const { media: rootType, octets } = entityBody(root);
+  if (!MESSAGE_TYPES.has(rootType.type)) return undefined;
+  return opened(rootType, octets, data, multipart, options);
 }
 
 /** Whether it is worth taking apart: its root is a message, or it does not say. */
@@ -90,13 +90,13 @@ function isMessageRoot({ parameters }: MediaType): boolean {
 }
 
 function opened(
-  media: MediaType | undefined,
+  media: MediaType,
   octets: Buffer,
   data: Data | undefined,
   multipart: Multipart | undefined,
   options: OpenOptions,
 ): Opened {
-  const charset = media?.parameters.get('charset')?.toLowerCase();
+  const charset = media.parameters.get('charset')?.toLowerCase();
   // REQ-MSG-003: it is UTF-8, of which US-ASCII is a part
   if (charset !== undefined && !CHARSETS.has(charset)) {
     throw unacceptable('only UTF-8 is supported as charset of message/RFC822+XML');
@@ -123,6 +123,6 @@ function siblingOf({ source, content }: Data, id: string): Entity | undefined {
 }
 
 function entityOf(entity: Entity): EntityContent {
-  const type = entity.headers.single('Content-Type') ?? 'text/plain';
-  return { kind: 'entity', type, headers: entity.headers, body: decodedBody(entity) };
+  const { contentType, octets } = entityBody(entity);
+  return { kind: 'entity', type: contentType, headers: entity.headers, body: octets };
 }

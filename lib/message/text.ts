@@ -3,7 +3,7 @@
  * headers but the Content-Type.
  */
 import { isUtf8 } from 'node:buffer';
-import { type MediaType, parseMediaType } from '../mime/media-type.js';
+import type { MediaType } from '../mime/media-type.js';
 import { flow, unflow } from './flowed.js';
 
 export const PLAIN_TEXT = 'text/plain; charset=UTF-8';
@@ -21,30 +21,38 @@ export function isFlowed({ type, parameters }: MediaType): boolean {
 }
 
 /**
- * Decodes by charset. Every charset that Node knows is understood, US-ASCII and UTF-8 among them; in an unknown one most
- * texts are readable all the same as UTF-8. What does not decode becomes U+FFFD.
+ * Decodes by charset: every one that Node knows. What does not decode becomes U+FFFD.
+ *
+ * @returns undefined for a charset that is not known and octets that are no UTF-8: which characters they are cannot be said
  */
-export function decodeText(octets: Buffer, charset: string | undefined): string {
-  if (charset === undefined || isUtf8(octets)) {
-    // Valid UTF-8 that is called something else is mostly UTF-8; what is pure US-ASCII is the same in all of these.
-    if (charset === undefined || /^(?:utf-?8|us-ascii|ascii)$/i.test(charset)) return utf8.decode(octets);
-  }
+export function decodeText(octets: Buffer, charset: string | undefined): string | undefined {
+  // Valid UTF-8 that is called US-ASCII is mostly UTF-8; what is pure US-ASCII is the same in both.
+  if (charset === undefined || (/^(?:utf-?8|us-ascii|ascii)$/i.test(charset) && isUtf8(octets)))
+    return utf8.decode(octets);
+  // RFC 2781 §4.3: the mark says which octet comes first, and without one it is the more significant.
+  if (/^utf-?16$/i.test(charset))
+    return new TextDecoder(isLittleEndian(octets) ? 'utf-16le' : 'utf-16be').decode(octets);
   try {
     return new TextDecoder(charset).decode(octets);
   } catch {
-    return utf8.decode(octets);
+    return isUtf8(octets) ? utf8.decode(octets) : undefined;
   }
+}
+
+function isLittleEndian(octets: Buffer): boolean {
+  return octets[0] === 0xff && octets[1] === 0xfe;
 }
 
 /**
  * The text of an entity as people wrote it: lines ended by LF, format=flowed undone.
  *
- * @returns undefined for a type that is no text
+ * @returns undefined for a type that is no text, and for one in a charset that is not known
  */
 export function readText(octets: Buffer, type: MediaType): string | undefined {
   if (!isText(type)) return undefined;
   const { parameters } = type;
   const text = decodeText(octets, parameters.get('charset'));
+  if (text === undefined) return undefined;
   if (isFlowed(type)) return unflow(text, parameters.get('delsp')?.toLowerCase() === 'yes');
   return text.replace(/\r\n?/g, '\n');
 }
@@ -53,16 +61,4 @@ export function readText(octets: Buffer, type: MediaType): string | undefined {
 export function writeText(text: string, flowed = false): { readonly type: string; readonly body: Buffer } {
   if (flowed) return { type: FLOWED_TEXT, body: Buffer.from(flow(text)) };
   return { type: PLAIN_TEXT, body: Buffer.from(text.replace(/\r\n?|\n/g, '\r\n')) };
-}
-
-const IMPLIED: MediaType = { type: 'text/plain', parameters: new Map() };
-
-/** @returns the media type of a Content-Type; `text/plain` where there is none or it cannot be read (RFC 2045 §5.2) */
-export function mediaTypeOf(contentType: string | undefined): MediaType {
-  if (contentType === undefined) return IMPLIED;
-  try {
-    return parseMediaType(contentType);
-  } catch {
-    return { type: 'application/octet-stream', parameters: new Map() };
-  }
 }

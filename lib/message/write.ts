@@ -5,7 +5,7 @@
 import { LocalError } from '../errors.js';
 import type { MadeContent } from '../imxp/content.js';
 import { cidUrl, newContentId } from '../mime/content-id.js';
-import { parseEntity } from '../mime/entity.js';
+import { mediaTypeOf, parseEntity } from '../mime/entity.js';
 import type { HeaderField } from '../mime/headers.js';
 import { buildMultipart } from '../mime/multipart.js';
 import { isName } from '../xml/lexis.js';
@@ -13,7 +13,7 @@ import { parseXml } from '../xml/parse.js';
 import { escapeAttribute, escapeText } from '../xml/write.js';
 import { classOfField, isMessageNamespace, MESSAGE_NAMESPACE, type MessageField } from './field.js';
 import type { EntityContent, InlineContent, InstantMessage, MessageContent } from './instant-message.js';
-import { isText, mediaTypeOf, readText } from './text.js';
+import { isText, readText } from './text.js';
 
 export const MESSAGE_TYPE = 'message/RFC822+XML';
 

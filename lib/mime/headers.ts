@@ -14,6 +14,8 @@ export interface HeaderField {
 }
 
 const FIELD = /^([!-9;-~]+):[ \t]*(.*)$/;
+// RFC 5322 §4.5: white space before the colon is obsolete, and still met.
+const LENIENT_FIELD = /^([!-9;-~]+)[ \t]*:[ \t]*([\s\S]*)$/;
 // anything that could not stand in one line of text
 const UNPRINTABLE = /[^\t -~\u0080-\uFFFF]/;
 
@@ -70,9 +72,11 @@ export function unbracket(text: string): string | undefined {
  * Reads a header block.
  *
  * @param block the lines without the last CRLF; empty for no fields.
+ * @param lenient for headers that are opaque to us and passed on as they are: control characters in values stay, and white
+ *   space may precede a colon
  * @throws RemoteProtocolError MIME_INVALID, reply 500.
  */
-export function parseHeaders(block: Buffer): Headers {
+export function parseHeaders(block: Buffer, lenient = false): Headers {
   if (block.length === 0) {
     return new Headers();
   }
@@ -88,15 +92,20 @@ export function parseHeaders(block: Buffer): Headers {
       lines.push(line);
     }
   }
-  return new Headers(lines.map(fieldOf));
+  return new Headers(lines.map((line) => fieldOf(line, lenient)));
 }
 
-function fieldOf(line: string): HeaderField {
-  const [, name, value = ''] = FIELD.exec(line) ?? [];
-  if (name === undefined || UNPRINTABLE.test(value)) {
+function fieldOf(line: string, lenient: boolean): HeaderField {
+  const [, name, value = ''] = (lenient ? LENIENT_FIELD : FIELD).exec(line) ?? [];
+  if (name === undefined || (!lenient && UNPRINTABLE.test(value))) {
     throw malformed('a header line is not "Name: value"');
   }
   return { name, value: value.trimEnd() };
+}
+
+/** Whether a field can be written: what was read from others may have characters that stand in no header. */
+export function isWritable({ name, value }: HeaderField): boolean {
+  return /^[!-9;-~]+$/.test(name) && !UNPRINTABLE.test(value);
 }
 
 /**
@@ -107,7 +116,7 @@ function fieldOf(line: string): HeaderField {
 export function formatHeaders(fields: readonly HeaderField[]): string {
   let text = '';
   for (const { name, value } of fields) {
-    if (!/^[!-9;-~]+$/.test(name) || UNPRINTABLE.test(value)) {
+    if (!isWritable({ name, value })) {
       throw new LocalError('ARGUMENT', `header ${JSON.stringify(name)} cannot be written`);
     }
     text += `${name}: ${value}\r\n`;

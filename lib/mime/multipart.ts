@@ -73,7 +73,7 @@ export function parseMultipart(
 }
 
 function partOf(octets: Buffer, start: number, end: number, limits: MimeLimits): Part {
-  const { headers, body, bodyStart } = parseEntity(octets.subarray(start, end), limits);
+  const { headers, body, bodyStart } = parseEntity(octets.subarray(start, end), limits, true);
   return {
     headers,
     body,

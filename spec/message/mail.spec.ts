@@ -160,12 +160,78 @@ describe('conversion to and from RFC 822', () => {
         const made = instantMessage({ from, to, subject, date: new Date(972_115_920_000), text: body });
         const octets = toMail(made);
         const again = fromMail(octets);
-        expect(again.fields).to.deep.equal(made.fields);
+        // RFC 5322 §3.6: one To: field with all of them
+        const joined = made
+          .all('to')
+          .map(({ value }) => value)
+          .join(', ');
+        const others = made.fields.filter(({ name }) => name !== 'to');
+        expect(again.fields.filter(({ name }) => name !== 'to')).to.deep.equal(others);
+        expect(again.all('to').map(({ value }) => value)).to.deep.equal(joined === '' ? [] : [joined]);
         expect(again.text).to.equal(made.text);
         const headers = octets.subarray(0, octets.indexOf('\r\n\r\n'));
         expect(parseHeaders(headers).fields.length).to.be.at.least(4);
       }),
     );
+  });
+
+  describe('what mail looks like in practice', () => {
+    const mail = (head: string, body = 'text\r\n') => fromMail(Buffer.from(`${head}\r\n\r\n${body}`, 'latin1'));
+
+    it('RFC 5321 §4.5.5 keeps the null return path of a notification, both ways', () => {
+      const message = mail('Return-Path: <>\r\nFrom: a@example.com');
+      expect(message.all('from')).to.have.length(1);
+      expect(toMail(message).toString()).to.contain('Return-Path: <>\r\n');
+    });
+
+    it('RFC 5322 §4.5 reads white space before a colon, and passes control characters on', () => {
+      const message = mail('From : a@example.com\r\nSubject\t: late\r\nX-Odd: a\u0007b\u0000c');
+      expect(message.subject).to.equal('late');
+      expect(message.all('from')).to.have.length(1);
+    });
+
+    it('RFC 2045 §6.4 takes an unknown transfer encoding for octets', () => {
+      const { content } = mail('From: a@example.com\r\nContent-Transfer-Encoding: x-uuencode', 'begin 644 a');
+      expect(content).to.include({ kind: 'entity', type: 'application/octet-stream' });
+      expect(content?.kind === 'entity' && content.body.toString()).to.equal('begin 644 a');
+    });
+
+    it('RFC 2045 §5.2 takes an unreadable or repeated Content-Type for text', () => {
+      for (const type of ['text', 'text/plain; charset', 'text/plain\r\nContent-Type: text/html']) {
+        expect(mail(`From: a@example.com\r\nContent-Type: ${type}`).text, type).to.equal('text\n');
+      }
+    });
+
+    it('RFC 2045 §6.7 §6.8 reads damaged base64 and quoted-printable as far as they go', () => {
+      const encoded = (encoding: string, body: string) =>
+        mail(`From: a@example.com\r\nContent-Transfer-Encoding: ${encoding}`, body).text;
+      expect(encoded('base64', 'aGVs\r\nbG8\u0000!')).to.equal('hello');
+      expect(encoded('Quoted-Printable ', '1=3D1 = 100=zz=\nmore')).to.equal('1=1 = 100=zzmore');
+    });
+
+    it('RFC 5322 §3.6 §2.1.1 writes one To: and no line of more than 998 octets', () => {
+      const to = Array.from({ length: 60 }, (_, index) => ({
+        phrase: undefined,
+        uri: `mailto:somebody.${index}@example.com`,
+      }));
+      const long = 'x'.repeat(3000);
+      const octets = toMail(
+        instantMessage({ from: { phrase: undefined, uri: 'mailto:a@example.com' }, to, subject: long, text: long }),
+      );
+      const head = octets.subarray(0, octets.indexOf('\r\n\r\n')).toString();
+      expect(head.match(/^To:/gm)).to.have.length(1);
+      expect(
+        Math.max(
+          ...octets
+            .toString()
+            .split('\r\n')
+            .map((line) => line.length),
+        ),
+      ).to.be.at.most(998);
+      const again = fromMail(octets);
+      expect(again.subject).to.equal(long);
+      expect(again.text).to.equal(long);
+    });
   });
 
   it('reads any octets or says what is wrong', () => {

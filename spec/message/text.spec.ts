@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { parseFlowed, unflow, writeFlowed } from '../../lib/message/flowed.js';
 import { instantMessage } from '../../lib/message/instant-message.js';
-import { mediaTypeOf, readText, writeText } from '../../lib/message/text.js';
+import { readText, writeText } from '../../lib/message/text.js';
+import { mediaTypeOf } from '../../lib/mime/entity.js';
 import { parseMediaType } from '../../lib/mime/media-type.js';
 import { arrived } from './support.js';
 
@@ -22,7 +23,21 @@ describe('texts', () => {
     expect(text('text/plain; charset=utf-8', Buffer.from([0xff, 0x41]))).to.equal('\ufffdA');
     expect(text('text/plain; charset=us-ascii', Buffer.from([0xe4]))).to.be.a('string');
     expect(text('image/png', 'x')).to.equal(undefined);
-    expect(mediaTypeOf('no type')).to.deep.include({ type: 'application/octet-stream' });
+    expect(mediaTypeOf('no type')).to.deep.include({ type: 'text/plain' });
+  });
+
+  it('RFC 2781 §4.3 reads UTF-16 with either mark, and without one', () => {
+    for (const octets of [
+      [0xff, 0xfe, 0xc4, 0],
+      [0xfe, 0xff, 0, 0xc4],
+      [0, 0xc4],
+    ]) {
+      expect(text('text/plain; charset=UTF-16', Buffer.from(octets))).to.equal('Ä');
+    }
+  });
+
+  it('gives no text where the charset is not known, rather than replaced characters', () => {
+    expect(text('text/plain; charset=x-klingon', Buffer.from([0xe4, 0x41]))).to.equal(undefined);
   });
 
   it('writes UTF-8 with the line ends of text', () => {

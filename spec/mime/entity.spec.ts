@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { RemoteProtocolError } from '../../lib/errors.js';
 import { cidUrl, idOfCid, newContentId } from '../../lib/mime/content-id.js';
 import { decodedBody, parseEntity } from '../../lib/mime/entity.js';
-import { formatHeaders } from '../../lib/mime/headers.js';
+import { MIME_LIMITS } from '../../lib/mime/fault.js';
+import { formatHeaders, isWritable } from '../../lib/mime/headers.js';
 import { parseMediaType, quote } from '../../lib/mime/media-type.js';
 
 const entity = (text: string) => parseEntity(Buffer.from(text, 'latin1'));
@@ -207,5 +208,16 @@ describe('mime/content-id', () => {
   it('REQ-IMXP-007 never gives a Content-ID twice', () => {
     expect(new Set(Array.from({ length: 1000 }, () => newContentId('example.com'))).size).to.equal(1000);
     expect(newContentId('example.com')).to.match(/@example\.com$/);
+  });
+
+  describe('of others, which are passed on', () => {
+    it('keeps control characters in headers, and white space before the colon', () => {
+      const { headers } = parseEntity(Buffer.from('A : 1\u0007\r\nB:\tx\ny\u0000\r\n\r\n'), MIME_LIMITS, true);
+      expect(headers.fields).to.deep.equal([
+        { name: 'A', value: '1\u0007' },
+        { name: 'B', value: 'x\ny\u0000' },
+      ]);
+      expect(headers.fields.map(isWritable)).to.deep.equal([false, false]);
+    });
   });
 });

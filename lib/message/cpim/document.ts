@@ -4,12 +4,13 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { LocalError } from '../../errors.js';
-import { decodedBody, type Entity, parseEntity } from '../../mime/entity.js';
-import { formatHeaders, type HeaderField } from '../../mime/headers.js';
+import { type Entity, entityBody, entityType, parseEntity } from '../../mime/entity.js';
+import { MIME_LIMITS } from '../../mime/fault.js';
+import { formatHeaders, type HeaderField, isWritable } from '../../mime/headers.js';
 import type { Mailbox } from '../address-list.js';
 import { invalidMessage, notUnderstood, shown } from '../fault.js';
 import { entityContent, InstantMessage, instantMessage, type LocalText } from '../instant-message.js';
-import { mediaTypeOf, readText } from '../text.js';
+import { readText } from '../text.js';
 import {
   type CpimHeader,
   escapeHeader,
@@ -89,12 +90,13 @@ export class CpimMessage {
 
   /** The media type of the content, in full. */
   get type(): string {
-    return this.content.headers.get('Content-Type') ?? 'text/plain';
+    return entityType(this.content.headers).contentType;
   }
 
-  /** The content as text, lines ended by LF; undefined when it is no text. @throws RemoteProtocolError MIME_INVALID */
+  /** The content as text, lines ended by LF; undefined when it is no text. */
   get text(): string | undefined {
-    return readText(decodedBody(this.content), mediaTypeOf(this.type));
+    const { octets, media } = entityBody(this.content);
+    return readText(octets, media);
   }
 
   /**
@@ -107,7 +109,7 @@ export class CpimMessage {
     const header = instantMessage({ to, cc, subject: subjects, ...(from && { from }), ...(date && { date }) });
     return new InstantMessage({
       fields: header.fields,
-      content: entityContent(this.type, decodedBody(content), content.headers),
+      content: entityContent(this.type, entityBody(content).octets, content.headers),
     });
   }
 
@@ -193,8 +195,8 @@ export function parseCpim(octets: Buffer): CpimMessage {
       scope.declare(field);
       return field;
     });
-  const content = parseEntity(octets.subarray(end + 4));
-  if (content.headers.mediaType() === undefined) {
+  const content = parseEntity(octets.subarray(end + 4), MIME_LIMITS, true);
+  if (content.headers.get('Content-Type') === undefined) {
     // REQ-CPIM-026
     throw invalidMessage('message/cpim: the content has no Content-Type');
   }
@@ -240,7 +242,7 @@ export function writeCpim(init: CpimInit): Buffer {
       formatHeaderLine(`${prefixes.get(namespace) ?? ''}.${name}`, escapeHeader(value.trim())),
     ),
   ];
-  const fields = [{ name: 'Content-Type', value: content.type }, ...(content.headers ?? [])];
+  const fields = [{ name: 'Content-Type', value: content.type }, ...(content.headers ?? []).filter(isWritable)];
   return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n${formatHeaders(fields)}\r\n`), content.body]);
 }
 

@@ -4,7 +4,7 @@
  * what has to become a URI.
  */
 import { LocalError } from '../../errors.js';
-import { decodedBody, parseEntity } from '../../mime/entity.js';
+import { type Entity, entityBody, parseEntity } from '../../mime/entity.js';
 import { MIME_LIMITS, type MimeLimits, malformed } from '../../mime/fault.js';
 import { type HeaderField, Headers } from '../../mime/headers.js';
 import { isName } from '../../xml/lexis.js';
@@ -21,6 +21,7 @@ export interface FromMailOptions {
   readonly limits?: MimeLimits;
 }
 
+const US_ASCII = 'text/plain; charset=US-ASCII';
 /** Mail gathers headers on its way. */
 const MAIL_LIMITS: MimeLimits = { ...MIME_LIMITS, headerOctets: 131_072 };
 
@@ -34,7 +35,7 @@ export function fromMail(
   octets: Buffer,
   { scheme = 'mailto', limits = MAIL_LIMITS }: FromMailOptions = {},
 ): InstantMessage {
-  const entity = parseEntity(octets, limits);
+  const entity = parseEntity(octets, limits, true);
   const fields: MessageField[] = [];
   const mime: HeaderField[] = [];
   for (const field of entity.headers.fields) {
@@ -42,32 +43,38 @@ export function fromMail(
     if (kind === 'mime') mime.push(field);
     else fields.push(fromMailField(field, kind, scheme));
   }
-  return new InstantMessage({ fields, content: contentOf(entity.headers, mime, decodedBody(entity)) });
+  return new InstantMessage({ fields, content: contentOf(entity, mime) });
 }
 
 /** REQ-MSG-008: what is about the content goes with the content. */
-function contentOf(all: Headers, mime: readonly HeaderField[], body: Buffer): EntityContent {
+function contentOf(entity: Entity, mime: readonly HeaderField[]): EntityContent {
+  const { contentType, octets } = entityBody(entity);
   const kept = mime.filter(({ name }) => !/^(?:mime-version|content-transfer-encoding)$/i.test(name));
-  return entityContent(all.single('Content-Type') ?? 'text/plain; charset=US-ASCII', body, new Headers(kept));
+  return entityContent(contentType === 'text/plain' ? US_ASCII : contentType, octets, new Headers(kept));
 }
 
 function fromMailField({ name, value }: HeaderField, kind: string | undefined, scheme: MailScheme): MessageField {
   switch (kind) {
     case 'address':
-      return fieldOf(name, addressesOf(value, scheme));
+      // RFC 5321 §4.5.5: the null path of a notification is nobody's address, and no URI.
+      return value.replace(/\s/g, '') === '<>' ? extension(name, '<>') : fieldOf(name, addressesOf(value, scheme));
     case 'text':
       return fieldOf(name, decodeWords(value));
     case 'other':
       return fieldOf(name, value);
     default:
-      return {
-        namespace: EXTENSION_NAMESPACE,
-        name: nameForXml(name.toLowerCase()),
-        value: decodeWords(value),
-        lang: undefined,
-        seeNoEvil: true,
-      };
+      return extension(name, value);
   }
+}
+
+function extension(name: string, value: string): MessageField {
+  return {
+    namespace: EXTENSION_NAMESPACE,
+    name: nameForXml(name.toLowerCase()),
+    value: decodeWords(value),
+    lang: undefined,
+    seeNoEvil: true,
+  };
 }
 
 function addressesOf(value: string, scheme: MailScheme): string {
@@ -105,7 +112,7 @@ export interface ToMailOptions {
  * content is elsewhere; RemoteProtocolError MESSAGE_INVALID for an address field that is not valid
  */
 export function toMail(message: InstantMessage, { imIsMail = false }: ToMailOptions = {}): Buffer {
-  const lines = message.fields.flatMap((field) => toMailField(field, imIsMail));
+  const lines = oneOfEach(message.fields).flatMap((field) => toMailField(field, imIsMail));
   if (!lines.some((line) => line.startsWith('From: '))) {
     throw new LocalError('ARGUMENT', 'no address of the author can be expressed in RFC 822');
   }
@@ -113,6 +120,25 @@ export function toMail(message: InstantMessage, { imIsMail = false }: ToMailOpti
   const text = [...lines, 'MIME-Version: 1.0', ...head].map((line) => `${line}\r\n`).join('');
   return Buffer.concat([Buffer.from(`${text}\r\n`), body]);
 }
+
+/** RFC 5322 §3.6: each address field occurs once, with all of its mailboxes. */
+function oneOfEach(fields: readonly MessageField[]): MessageField[] {
+  const addressed = new Map<string, number>();
+  const result: MessageField[] = [];
+  for (const field of fields) {
+    const { namespace, name, value } = field;
+    const isAddress = isMessageNamespace(namespace) && ONCE.has(name);
+    const at = isAddress ? addressed.get(name) : undefined;
+    const first = at === undefined ? undefined : result[at];
+    if (at === undefined || first === undefined) {
+      if (isAddress) addressed.set(name, result.length);
+      result.push(field);
+    } else result[at] = { ...first, value: `${first.value}, ${value}` };
+  }
+  return result;
+}
+
+const ONCE: ReadonlySet<string> = new Set(['from', 'sender', 'reply-to', 'to', 'cc', 'bcc']);
 
 function toMailField(field: MessageField, imIsMail: boolean): string[] {
   const { namespace, name, value, seeNoEvil } = field;
@@ -142,7 +168,7 @@ function toMailField(field: MessageField, imIsMail: boolean): string[] {
 
 function textLine(title: string, value: string): string {
   const line = (value.includes('\n') ? unfolded(value) : value).replace(/[\t\r]/g, ' ');
-  return fold(`${title}: ${needsWords(line) ? encodeWords(line).join(' ') : line}`);
+  return fold(`${title}: ${needsWords(line) || hasLongWord(line) ? encodeWords(line).join(' ') : line}`);
 }
 
 function ascii(value: string): string {
@@ -150,6 +176,13 @@ function ascii(value: string): string {
     .replace(/\s+/g, ' ')
     .trim()
     .replace(/[^ -~]/gu, '?');
+}
+
+/** RFC 5322 §2.1.1: a line has 998 characters at most, and only white space folds it. */
+const LINE_OCTETS = 998;
+
+function hasLongWord(text: string): boolean {
+  return text.split(' ').some((word) => word.length > LINE_OCTETS / 2);
 }
 
 /** RFC 822 §3.1.1: lines of at most 78 characters where a space allows it; removing the line ends gives the line again. */
@@ -164,7 +197,14 @@ function fold(line: string): string {
     }
     current += word;
   }
-  return [...lines, current].join('\r\n');
+  const all = [...lines, current];
+  if (all.some((one) => one.length > LINE_OCTETS)) {
+    throw new LocalError(
+      'ARGUMENT',
+      `field ${JSON.stringify(line.slice(0, line.indexOf(':')))} has a word too long for mail`,
+    );
+  }
+  return all.join('\r\n');
 }
 
 function entityOf(message: InstantMessage): { readonly head: string[]; readonly body: Buffer } {

@@ -3,8 +3,9 @@
  * the types that say that something is signed or encrypted. Knows no CMS.
  */
 import { randomUUID } from 'node:crypto';
-import { decodedBody, type Entity, parseEntity } from '../../mime/entity.js';
-import { formatHeaders, type HeaderField, type Headers } from '../../mime/headers.js';
+import { decodedBody, type Entity, entityBody, entityType, parseEntity } from '../../mime/entity.js';
+import { MIME_LIMITS } from '../../mime/fault.js';
+import { formatHeaders, type HeaderField, type Headers, isWritable } from '../../mime/headers.js';
 import { type MediaType, quote } from '../../mime/media-type.js';
 import { parseMultipart } from '../../mime/multipart.js';
 import { invalidSecured } from './fault.js';
@@ -51,7 +52,10 @@ export function octetsOfEntity({ type, headers = [], body }: MadeEntity): Buffer
   const own = text ? canonical(body) : body;
   const survives = composite || isCanonical(own);
   const encoding = survives ? (composite ? 'binary' : '8bit') : 'base64';
-  const fields = [{ name: 'Content-Type', value: type }, ...headers.filter(({ name }) => !isEncoding(name))];
+  const fields = [
+    { name: 'Content-Type', value: type },
+    ...headers.filter((field) => isWritable(field) && !isEncoding(field.name)),
+  ];
   const head = formatHeaders([...fields, { name: ENCODING, value: encoding }]);
   return Buffer.concat([Buffer.from(`${head}\r\n`), survives ? own : base64(own)]);
 }
@@ -104,8 +108,8 @@ export function isSecured({ type, parameters }: MediaType): boolean {
 
 /** @returns undefined for an entity that nothing protects @throws RemoteProtocolError SMIME_INVALID | MIME_INVALID */
 export function layerOf({ headers, body }: OpenEntity): Layer | undefined {
-  const media = headers.mediaType();
-  if (media === undefined || !isSecured(media)) return undefined;
+  const { media } = entityType(headers);
+  if (!isSecured(media)) return undefined;
   if (media.type !== 'multipart/signed') return { kind: 'opaque', cms: body };
   const { parts } = parseMultipart(body, 0, media);
   const [content, signature] = parts;
@@ -113,7 +117,7 @@ export function layerOf({ headers, body }: OpenEntity): Layer | undefined {
   if (content === undefined || signature === undefined || parts.length > 2) {
     throw invalidSecured('multipart/signed has a part that is signed and a part that is the signature, and no other');
   }
-  if (!PKCS7_SIGNATURE.has(signature.headers.mediaType()?.type ?? '')) {
+  if (!PKCS7_SIGNATURE.has(entityType(signature.headers).media.type)) {
     throw invalidSecured('the second part of multipart/signed is no signature');
   }
   const octets = body.subarray(content.start, content.end);
@@ -123,15 +127,15 @@ export function layerOf({ headers, body }: OpenEntity): Layer | undefined {
 /** An entity that was inside of something. @throws RemoteProtocolError MIME_INVALID */
 export function readEntity(octets: Buffer): OpenEntity {
   try {
-    return opened(parseEntity(octets));
+    return opened(parseEntity(octets, MIME_LIMITS, true));
   } catch (error) {
     const lines = canonical(octets);
     // others end lines as their systems do
     if (lines.equals(octets)) throw error;
-    return opened(parseEntity(lines));
+    return opened(parseEntity(lines, MIME_LIMITS, true));
   }
 }
 
 function opened(entity: Entity): OpenEntity {
-  return { headers: entity.headers, body: decodedBody(entity) };
+  return { headers: entity.headers, body: entityBody(entity).octets };
 }

@@ -1,7 +1,8 @@
 /** Who a content says it is from: message/cpim and message/RFC822+XML do, others do not. */
+
+import { mediaTypeOf } from '../../mime/entity.js';
 import { type Mailbox, mailboxesOf } from '../address-list.js';
 import { type Opened, openEntity } from '../open.js';
-import { mediaTypeOf } from '../text.js';
 import { addressOfUri } from '../uri.js';
 import type { OpenEntity } from './entity.js';
 
