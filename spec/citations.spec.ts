@@ -55,6 +55,7 @@ describe('citations', () => {
       ['core-01 §4.4.1 to §4.4.3, §4.4.4.1 step 3.2', ['1 core-01 4.4.1', '1 core-01 4.4.3', '1 core-01 4.4.4.1']],
       ['presence-01 §4.2 steps 1 to 5, §4.3', ['1 presence-01 4.2', '1 presence-01 4.3']],
       ['presence-01 Appendix A', ['1 presence-01 A']],
+      ['RFC 2045 §6.7 forbids it; what §6.4 says of the rest', ['1 RFC 2045 6.7', '1 RFC 2045 6.4']],
       ['by RFC 2782 alone', ['1 RFC 2782']],
       ['RFC 3080 §8, D-CORE-19', ['1 RFC 3080 8', '1 D-CORE-19']],
     ] as const) {
@@ -74,6 +75,7 @@ describe('citations', () => {
       ['draft-mrose-imxp-core-07 §1', ['1: draft-mrose-imxp-core-07 is not in spec/fixtures/documents.json']],
       ['RFC 5280 §9.9', ['1: RFC 5280 has no §9.9 among those that were looked up']],
       ['see §4.4', ['1: no document before §4.4']],
+      ['RFC 3080 ends. The other has §4.4', ['1: no document before §4.4']],
       ['D-CORE-99', ['1: D-CORE-99 is not in docs/internals/decisions.md']],
       ['IMXP core §4', ['1: no document before §4', '1: "IMXP core §" is a private name']],
       ['architecture §4.7', ['1: no document before §4.7', '1: "architecture §" is a private name']],

@@ -48,12 +48,12 @@ const SKIPPED =
 
 const SECTION = String.raw`(?:§§?[0-9]+(?:\.[0-9]+)*|Appendix [A-Z](?:\.[0-9]+)*)`;
 const NAME = String.raw`(?:RFC [0-9]+|(?:core|access|presence|rfc822-xml|message-service|cpim)-[0-9]{2}|draft-[a-z0-9-]+-[0-9]{2}|(?:Namespaces in )?XML 1\.0)`;
-/** A document, with the sections that follow it: a list or a range, or steps within them. */
-const CITATION = new RegExp(
-  String.raw`(?<![\w-])(${NAME})(?![\w-])((?:,? (?:in )?${SECTION}(?:(?: steps? [0-9.]+(?:(?:, | and | to )[0-9.]+(?![0-9.]*§))*)?(?:, | and | or | to |, and )${SECTION})*)?)`,
-  'g',
-);
-const ONE_SECTION = new RegExp(SECTION, 'g');
+const TOKEN = new RegExp(String.raw`(?<![\w-])(${NAME})(?![\w-])|(${SECTION})`, 'g');
+/** How far from its document a section may stand, in the same sentence. */
+const REACH = 60;
+const SENTENCE_END = /[.!?]\s/;
+/** An appendix stands right behind its document: the word is used otherwise too. */
+const JOINED = /^,? (?:and |or |to |in )?$/;
 const DECISION = /(?<![\w-])D-[A-Z]+-[0-9]+(?![\w-])/g;
 /** Names of notes that nobody outside has, and numbers of lists in them. */
 const PRIVATE: readonly RegExp[] = [
@@ -124,6 +124,18 @@ function plain(section: string): string {
   return section.replace(/^(?:§§?|Appendix )/, '');
 }
 
+/** The document that was named last. */
+interface Named {
+  readonly name: string;
+  readonly known: PublishedDocument | undefined;
+  readonly document: string;
+  readonly at: number;
+  /** Of the name or the section that came last. */
+  end: number;
+  /** Whether a section of it was cited. */
+  cited: boolean;
+}
+
 /** What a text cites, in order; and what it cites that is not there. */
 export function readCitations(
   file: string,
@@ -135,30 +147,46 @@ export function readCitations(
   const citations: Citation[] = [];
   const dangling: Dangling[] = [];
   const lost = (at: number, what: string): void => void dangling.push({ file, line: flat.lineOf(at), what });
-  const covered = new Set<number>();
-  for (const match of flat.text.matchAll(CITATION)) {
-    const [, name = '', list = ''] = match;
-    const known = documents.get(name);
-    if (known === undefined) lost(match.index, `${name} is not in spec/fixtures/documents.json`);
-    const document = known === undefined ? name : (known.short ?? known.name);
-    const from = match.index + name.length;
-    const sections = [...list.matchAll(ONE_SECTION)];
-    if (sections.length === 0) citations.push({ document, section: undefined, file, line: flat.lineOf(match.index) });
-    for (const { 0: written, index } of sections) {
-      const section = plain(written);
-      covered.add(from + index);
-      citations.push({ document, section, file, line: flat.lineOf(from + index) });
-      if (known !== undefined && !known.sections.split(' ').includes(section)) {
-        lost(
-          from + index,
-          `${name} has no ${written}${known.partial === true ? ' among those that were looked up' : ''}`,
-        );
-      }
+  let current: Named | undefined;
+  const whole = (): void => {
+    if (current?.cited !== false) return;
+    citations.push({ document: current.document, section: undefined, file, line: flat.lineOf(current.at) });
+  };
+  for (const { 1: name, 2: written = '', index } of flat.text.matchAll(TOKEN)) {
+    if (name !== undefined) {
+      whole();
+      const known = documents.get(name);
+      if (known === undefined) lost(index, `${name} is not in spec/fixtures/documents.json`);
+      current = {
+        name,
+        known,
+        document: known?.short ?? known?.name ?? name,
+        at: index,
+        end: index + name.length,
+        cited: false,
+      };
+      continue;
+    }
+    const between = current === undefined ? '' : flat.text.slice(current.end, index);
+    const appendix = written.startsWith('Appendix');
+    if (current === undefined || between.length > REACH || SENTENCE_END.test(between)) {
+      if (!appendix) lost(index, `no document before ${written}`);
+      continue;
+    }
+    if (appendix && !JOINED.test(between)) continue;
+    current.cited = true;
+    current.end = index + written.length;
+    const section = plain(written);
+    citations.push({ document: current.document, section, file, line: flat.lineOf(index) });
+    const { known } = current;
+    if (known !== undefined && !known.sections.split(' ').includes(section)) {
+      lost(
+        index,
+        `${current.name} has no ${written}${known.partial === true ? ' among those that were looked up' : ''}`,
+      );
     }
   }
-  for (const { index } of flat.text.matchAll(/§[0-9]/g)) {
-    if (!covered.has(index)) lost(index, `no document before ${flat.text.slice(index, index + 8).split(' ')[0]}`);
-  }
+  whole();
   for (const { 0: id, index } of flat.text.matchAll(DECISION)) {
     citations.push({ document: id, section: undefined, file, line: flat.lineOf(index) });
     if (!decisions.has(id)) lost(index, `${id} is not in docs/internals/decisions.md`);
