@@ -41,7 +41,10 @@ const session = z.strictObject({
     60_000,
     "time for the peer's greeting to arrive; a peer that needs longer has gone or is hostile",
   ),
-  tuningTimeoutMs: ms(30_000, 'time for one TLS negotiation or one SASL exchange; slow links need several round trips'),
+  tuningTimeoutMs: ms(
+    30_000,
+    'time for one TLS negotiation, one SASL exchange, or the answer to the start of a channel; slow links need several round trips',
+  ),
   closeTimeoutMs: ms(10_000, 'time for the peer to answer a close, after which the connection is cut'),
   idleTimeoutMs: ms(
     0,

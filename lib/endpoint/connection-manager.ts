@@ -207,7 +207,7 @@ export class ConnectionManager {
       if (signal.aborted) return;
       try {
         await this.#reopen();
-        backoff.reset();
+        backoff.connected();
         return;
       } catch (error) {
         if (signal.aborted) return;

@@ -9,6 +9,7 @@ import type { MeshChannel } from '../relay/channel.js';
 import { ChannelTarget, type TargetLimits } from '../relay/channel-target.js';
 import { Lanes } from '../relay/lanes.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from '../relay/target.js';
+import { systemClock, type Ticking } from '../transport/clock.js';
 
 /** Whoever dials. */
 export interface LinkDialer {
@@ -16,16 +17,24 @@ export interface LinkDialer {
   connect(): void;
 }
 
+/** What one link may hold, and for how long. */
+export interface LinkLimits extends TargetLimits {
+  /** How long a Data may wait for a lane. */
+  readonly deliveryTimeoutMs: number;
+}
+
 interface Waiting {
+  /** On the coarse clock. */
+  readonly due: number;
   readonly lane: DeliveryTarget;
   readonly delivery: Delivery;
   readonly sink: DeliverySink;
 }
 
-export class LinkTarget implements DeliveryTarget {
+export class LinkTarget implements DeliveryTarget, Ticking {
   readonly #dialer: LinkDialer;
   readonly #dialects: readonly Dialect[];
-  readonly #limits: TargetLimits;
+  readonly #limits: LinkLimits;
   readonly #lanes = new Lanes((delivery, sink, lane) => this.#wait(delivery, sink, lane));
   #channels: ChannelTarget[] = [];
   #waiting: Waiting[] = [];
@@ -37,7 +46,7 @@ export class LinkTarget implements DeliveryTarget {
    * @param dialects those that may be spoken there; each channel says which it is
    * @param relay the domain of the relay at the other end, as far as the configuration knows it
    */
-  constructor(dialer: LinkDialer, dialects: readonly Dialect[], limits: TargetLimits, relay: string) {
+  constructor(dialer: LinkDialer, dialects: readonly Dialect[], limits: LinkLimits, relay: string) {
     this.#lanes.relay = relay;
     this.#dialer = dialer;
     this.#dialects = dialects;
@@ -78,16 +87,28 @@ export class LinkTarget implements DeliveryTarget {
       sink.failed(this.#obstacle);
       return;
     }
-    const octets = delivery.data.source?.payload.length ?? 0;
+    const octets = octetsOf(delivery);
     const { outstanding, outstandingOctets } = this.#limits;
     const full = this.#waiting.length >= outstanding || this.#waitingOctets + octets > outstandingOctets;
     if (full && this.#waiting.length > 0) {
       sink.failed(REPLIES.busy);
       return;
     }
-    this.#waiting.push({ delivery, sink, lane });
+    if (this.#waiting.length === 0) systemClock.add(this);
+    this.#waiting.push({ delivery, sink, lane, due: systemClock.coarse + this.#limits.deliveryTimeoutMs });
     this.#waitingOctets += octets;
     this.#dialer.connect();
+  }
+
+  /** What has waited for too long has not left: it certainly was not delivered. */
+  tick(now: number): void {
+    const [first] = this.#waiting;
+    if (first === undefined || first.due > now) return;
+    const late = this.#waiting.filter(({ due }) => due <= now);
+    this.#waiting = this.#waiting.slice(late.length);
+    for (const { delivery } of late) this.#waitingOctets -= octetsOf(delivery);
+    if (this.#waiting.length === 0) systemClock.remove(this);
+    for (const { sink } of late) sink.failed(REPLIES.relayUnavailable);
   }
 
   /** The link is up: what waited goes, in order. */
@@ -116,6 +137,7 @@ export class LinkTarget implements DeliveryTarget {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingOctets = 0;
+    systemClock.remove(this);
     return waiting;
   }
 
@@ -123,4 +145,8 @@ export class LinkTarget implements DeliveryTarget {
     for (const channel of this.#channels) this.#lanes.remove(channel);
     this.#channels = [];
   }
+}
+
+function octetsOf({ data }: Delivery): number {
+  return data.source?.payload.length ?? 0;
 }

@@ -3,9 +3,11 @@
  * loss, with exponential backoff and jitter. What goes over the lanes is not decided here.
  *
  * ```
- *   idle ──connect──> connecting ──bound──> ready ──lost──> backoff ──time──> connecting
+ *   idle ──connect──> connecting ──bound──> ready ──lost, or no lane is open──> backoff ──time──> connecting
  *                          └──failed──> backoff ──long after the loss──> idle
  * ```
+ * Every state but idle ends by time: each step of connecting has a limit (dialer, start, bind), a session that does not
+ * answer is cut off, and a backoff ends by itself.
  */
 import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
@@ -72,6 +74,7 @@ export class Link implements ConnectionOwner {
   #state: 'idle' | 'connecting' | 'ready' | 'backoff' | 'closed' = 'idle';
   #connection: Connection | undefined;
   readonly #backoff = new Backoff({ firstMs: FIRST_BACKOFF_MS, longestMs: LONGEST_BACKOFF_MS });
+  #lanes: readonly ChannelHandle[] = [];
   #lostAt = 0;
   #readyAt = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -113,10 +116,21 @@ export class Link implements ConnectionOwner {
     });
     this.#lostAt = performance.now();
     const others = this.#options.lost?.() === true;
-    if (others && this.#lostAt - this.#readyAt >= STEADY_MS) {
+    // Once, or two relays that fail in turn would be dialled without a pause.
+    if (others && this.#lostAt - this.#readyAt >= STEADY_MS && this.#backoff.attempts === 0) {
+      this.#backoff.next();
       this.#options.down(undefined);
       this.#connect();
     } else this.#backOff();
+  }
+
+  /** The neighbour has closed a lane. A session without one is left: nothing could be sent on it. */
+  #laneClosed(connection: Connection): void {
+    if (this.#state !== 'ready' || connection !== this.#connection || connection.ended) return;
+    if (this.#lanes.some(({ open }) => open)) return;
+    const error = new TransportError('CONNECTION_LOST', 'the neighbour closed all channels of the link');
+    this.ended(connection, error);
+    void connection.release('no channel of the link is open');
   }
 
   /** Where the peer of the present session is. */
@@ -165,7 +179,12 @@ export class Link implements ConnectionOwner {
     connection.owner = this;
     if (connection.ended) throw new TransportError('CONNECTION_LOST', 'the session ended before it was bound');
     try {
-      this.#ready(await this.#openAll(connection));
+      const lanes = await this.#openAll(connection);
+      // While the last promise was settled the session may have ended, or a lane closed.
+      if (this.#connection !== connection || !usable(connection, lanes)) {
+        throw new TransportError('CONNECTION_LOST', 'the session ended as soon as it was bound');
+      }
+      this.#ready(lanes);
     } catch (error) {
       this.#connection = undefined;
       await connection.release();
@@ -195,7 +214,7 @@ export class Link implements ConnectionOwner {
     const bind = dialect.encodeInitial({ type: 'bind', relay: first, transID, options: [] });
     const { channel, content } = await connection.start(
       { profiles: [{ uri: dialect.profile, content: bind }] },
-      { codec: meshErrors(dialect), handler: accept },
+      { codec: meshErrors(dialect), handler: (made) => new Lane(accept(made), () => this.#laneClosed(connection)) },
     );
     if (content === undefined) throw new RefusedError('REFUSED', { code: 501, text: 'no answer to bind' });
     const answer = dialect.decodeInitialReply(content);
@@ -219,7 +238,8 @@ export class Link implements ConnectionOwner {
   #ready(lanes: readonly ChannelHandle[]): void {
     clearTimeout(this.#timer);
     this.#state = 'ready';
-    this.#backoff.reset();
+    this.#lanes = lanes;
+    this.#backoff.connected();
     this.#readyAt = performance.now();
     events.link.publish({ link: this.name, state: 'up', lanes: lanes.length, session: this.#connection?.id ?? '' });
     this.#options.up(lanes);
@@ -259,7 +279,7 @@ export class Link implements ConnectionOwner {
     for (let looks = 0; looks < QUIET_LOOKS && this.#options.busy?.() === true; looks += 1) {
       await new Promise<void>((resolve) => setTimeout(resolve, QUIET_MS).unref());
     }
-    if (this.#state !== 'ready' || this.#connection !== present || connection.ended) return false;
+    if (this.#state !== 'ready' || this.#connection !== present || !usable(connection, lanes)) return false;
     if (this.#options.busy?.() === true) return false;
     this.#connection = connection;
     connection.owner = this;
@@ -306,6 +326,31 @@ export class Link implements ConnectionOwner {
     this.#backoff.reset();
     this.#lostAt = 0;
     this.#options.down(undefined);
+  }
+}
+
+/** Whether a session is there, with a channel to send on. */
+function usable(connection: Connection, lanes: readonly ChannelHandle[]): boolean {
+  return !connection.ended && lanes.some(({ open }) => open);
+}
+
+/** Notices that a lane is closed. */
+class Lane implements ChannelHandler {
+  readonly #handler: ChannelHandler;
+  readonly #closed: () => void;
+
+  constructor(handler: ChannelHandler, closed: () => void) {
+    this.#handler = handler;
+    this.#closed = closed;
+  }
+
+  message(msgno: number, payload: Buffer): void {
+    this.#handler.message(msgno, payload);
+  }
+
+  closed(): void {
+    this.#handler.closed();
+    this.#closed();
   }
 }
 

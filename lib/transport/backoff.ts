@@ -7,6 +7,8 @@ import { whenAborted } from './abort.js';
 export interface BackoffTimes {
   readonly firstMs: number;
   readonly longestMs: number;
+  /** A connection that lasted so long was steady: after it the waits begin anew. `longestMs` unless given. */
+  readonly steadyMs?: number;
 }
 
 /** Resolves after some time, or as soon as the signal is aborted. Keeps the process alive meanwhile. */
@@ -26,14 +28,27 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
 export class Backoff {
   readonly #times: BackoffTimes;
   #attempts = 0;
+  /** When the present connection was made; undefined while there is none. */
+  #connectedAt: number | undefined;
 
   constructor(times: BackoffTimes) {
     this.#times = times;
   }
 
-  /** The last attempt succeeded: the next wait is the shortest again. */
+  /** Waits since a connection was steady. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
+  /** The last attempt succeeded. The waits go on where they were unless the connection lasts: it may die at once, for ever. */
+  connected(): void {
+    this.#connectedAt = performance.now();
+  }
+
+  /** Nobody wants to connect any more: the next wait is the shortest again. */
   reset(): void {
     this.#attempts = 0;
+    this.#connectedAt = undefined;
   }
 
   /** Waits for the next attempt's turn. */
@@ -43,7 +58,9 @@ export class Backoff {
 
   /** Milliseconds until the next attempt's turn, for those who set a timer of their own. */
   next(): number {
-    const { firstMs, longestMs } = this.#times;
+    const { firstMs, longestMs, steadyMs = longestMs } = this.#times;
+    if (this.#connectedAt !== undefined && performance.now() - this.#connectedAt >= steadyMs) this.#attempts = 0;
+    this.#connectedAt = undefined;
     const longest = Math.min(longestMs, firstMs * 2 ** this.#attempts);
     this.#attempts += 1;
     // Half of it at least, the rest by chance: those who lost the same relay do not come back together.

@@ -256,6 +256,8 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
     }
     const closeMs = Math.ceil(Math.min(this.#rules.limits.session.closeTimeoutMs, limitMs));
     this.#deadline(closeMs, 'the peer did not answer the release');
+    // RFC 3080 §2.4: nothing new is sent any more.
+    this.#channels.closeRequested(0);
     try {
       await this.closeChannel(0, 200, text);
     } catch (error) {
@@ -418,7 +420,12 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
   }
 
   #closeRequested(number: number): void {
-    if (number === 0 && this.#phase === 'ready') this.#phase = 'releasing';
+    if (number === 0 && this.#phase === 'ready') {
+      this.#phase = 'releasing';
+      const { data, session } = this.#rules.limits;
+      // It has to wait for answers that are under way, and they end by time as well.
+      this.#deadline(data.deliveryTimeoutMs + session.closeTimeoutMs, 'the session that the peer releases did not end');
+    }
     this.#channels.closeRequested(number);
     this.#session.acceptClose(number);
     this.#io.touch();

@@ -6,11 +6,11 @@ import type { Greeting, SessionEvent, StartEvent } from '../beep/event.js';
 import { Numbered } from '../beep/numbered.js';
 import type { Offer, Session } from '../beep/session.js';
 import type { Limits } from '../config/limits.js';
-import { type ImxpError, RefusedError, type Reply } from '../errors.js';
+import { type ImxpError, RefusedError, type Reply, TransportError } from '../errors.js';
 import { keyOf } from '../imxp/identity.js';
 import type { TokenBucket, TokenBuckets } from '../ops/token-bucket.js';
 import { ChannelHandle } from './channel.js';
-import { type ChannelUse, PendingRequests, type Started } from './pending-requests.js';
+import { type ChannelUse, PendingRequests, type PendingRequestsOwner, type Started } from './pending-requests.js';
 import type { ProfileConnection, ProfileTable } from './profile.js';
 
 const TOO_MANY_CHANNELS: Reply = { code: 530, text: 'authenticate first: too many channels for a stranger' };
@@ -31,14 +31,14 @@ export interface ChannelsConnection extends ProfileConnection {
 /** What channels may be started, and how many. */
 export interface ChannelRules {
   readonly profiles: ProfileTable;
-  readonly limits: Pick<Limits, 'session' | 'unauthenticated'>;
+  readonly limits: Pick<Limits, 'session' | 'unauthenticated' | 'data'>;
   /** Whether this side acts under a server name (RFC 3080 §2.3.1.2); any, unless given. */
   readonly serves?: (serverName: string) => boolean;
   /** How often an identity may start channels; as often as it likes unless given. */
   readonly starts?: TokenBuckets;
 }
 
-export class OpenChannels {
+export class OpenChannels implements PendingRequestsOwner {
   readonly #connection: ChannelsConnection;
   readonly #rules: ChannelRules;
   readonly #handles = new Numbered<ChannelHandle>();
@@ -63,8 +63,22 @@ export class OpenChannels {
   }
 
   get asks(): PendingRequests {
-    this.#pending ??= new PendingRequests();
+    this.#pending ??= new PendingRequests(this);
     return this.#pending;
+  }
+
+  get startMs(): number {
+    return this.#rules.limits.session.tuningTimeoutMs;
+  }
+
+  /** The peer closes a channel when it has its answers there, and has given them. */
+  get closeMs(): number {
+    const { data, session } = this.#rules.limits;
+    return data.deliveryTimeoutMs + session.closeTimeoutMs;
+  }
+
+  late(what: 'start' | 'close', ms: number): void {
+    this.#connection.destroy(new TransportError('TIMED_OUT', `the peer did not answer a ${what} within ${ms} ms`));
   }
 
   /** Whether an answer on the channel may change the transport. */

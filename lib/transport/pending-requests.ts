@@ -1,7 +1,11 @@
-/** What the user of a session waits for: the peer's greeting, answers to `start` and to `close`. Made as needed. */
+/**
+ * What the user of a session waits for: the peer's greeting, answers to `start` and to `close`. Made as needed. A start or a
+ * close that is not answered in time ends the session: a peer that does not answer on channel 0 is of no more use.
+ */
 import type { Greeting } from '../beep/event.js';
 import type { ImxpError } from '../errors.js';
 import type { ChannelHandle, ChannelHandler, ErrorCodec } from './channel.js';
+import { systemClock, type Ticking } from './clock.js';
 
 /** How this side uses a channel it asks for. */
 export interface ChannelUse {
@@ -24,6 +28,8 @@ export interface Started {
 }
 
 interface Waiter<T> {
+  /** By when there has to be an answer, on the coarse clock; the greeting has a time limit of its own. */
+  readonly due: number;
   resolve(value: T): void;
   reject(error: ImxpError): void;
 }
@@ -32,14 +38,27 @@ interface StartWaiter extends Waiter<Started> {
   readonly use: ChannelUse;
 }
 
-export class PendingRequests {
+/** How long answers on channel 0 may take, and who is told when one takes longer. */
+export interface PendingRequestsOwner {
+  readonly startMs: number;
+  readonly closeMs: number;
+  /** @param what was not answered */
+  late(what: 'start' | 'close', ms: number): void;
+}
+
+export class PendingRequests implements Ticking {
+  readonly #owner: PendingRequestsOwner;
   #greeting: Waiter<Greeting> | undefined;
   #starts: Map<number, StartWaiter> | undefined;
   #closes: Map<number, Waiter<void>> | undefined;
 
+  constructor(owner: PendingRequestsOwner) {
+    this.#owner = owner;
+  }
+
   greeting(): Promise<Greeting> {
     return new Promise((resolve, reject) => {
-      this.#greeting = { resolve, reject };
+      this.#greeting = { due: Number.POSITIVE_INFINITY, resolve, reject };
     });
   }
 
@@ -52,7 +71,7 @@ export class PendingRequests {
   start(use: ChannelUse, ask: () => number): Promise<Started> {
     return new Promise((resolve, reject) => {
       this.#starts ??= new Map();
-      this.#starts.set(ask(), { resolve, reject, use });
+      this.#starts.set(ask(), { due: this.#dueAfter(this.#owner.startMs), resolve, reject, use });
     });
   }
 
@@ -65,7 +84,7 @@ export class PendingRequests {
     return new Promise((resolve, reject) => {
       ask();
       this.#closes ??= new Map();
-      this.#closes.set(channel, { resolve, reject });
+      this.#closes.set(channel, { due: this.#dueAfter(this.#owner.closeMs), resolve, reject });
     });
   }
 
@@ -83,6 +102,7 @@ export class PendingRequests {
     this.#greeting = undefined;
     this.#starts = undefined;
     this.#closes = undefined;
+    systemClock.remove(this);
     greeting?.reject(error);
     for (const waiter of starts?.values() ?? []) waiter.reject(error);
     for (const [channel, waiter] of closes ?? []) {
@@ -90,6 +110,23 @@ export class PendingRequests {
       else waiter.reject(error);
     }
   }
+
+  tick(now: number): void {
+    if (isLate(this.#starts, now)) this.#owner.late('start', this.#owner.startMs);
+    else if (isLate(this.#closes, now)) this.#owner.late('close', this.#owner.closeMs);
+    else if ((this.#starts?.size ?? 0) + (this.#closes?.size ?? 0) === 0) systemClock.remove(this);
+  }
+
+  #dueAfter(ms: number): number {
+    systemClock.add(this);
+    return systemClock.coarse + ms;
+  }
+}
+
+/** Asked in the order in which they are due. */
+function isLate(waiters: ReadonlyMap<number, { readonly due: number }> | undefined, now: number): boolean {
+  for (const { due } of waiters?.values() ?? []) return due <= now;
+  return false;
 }
 
 function take<T>(waiters: Map<number, T> | undefined, channel: number): T | undefined {

@@ -8,6 +8,7 @@ import { Lanes } from '../../lib/relay/lanes.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from '../../lib/relay/target.js';
 import { attached, DIALECT, FakeChannel, FakeTarget, LIMITS, makeRelay, neighbour } from '../support/fake-channel.js';
 import { data } from '../support/fake-dialect.js';
+import { within } from '../support/within.js';
 
 const relayIdentity = {
   kind: 'relay',
@@ -18,9 +19,14 @@ const relayIdentity = {
 /** Delivers one Data to a recipient and keeps the outcome. */
 class Sent implements Delivery, DeliverySink {
   outcome: 'ok' | Reply | undefined;
+  readonly answered: Promise<void>;
+  #told = (): void => {};
   readonly data;
 
   constructor(target: DeliveryTarget, recipient: string) {
+    this.answered = new Promise((resolve) => {
+      this.#told = resolve;
+    });
     this.data = data('fred@example.com', [recipient]);
     (target.lane === undefined ? target : target.lane(recipient)).deliver(this, this);
   }
@@ -31,10 +37,12 @@ class Sent implements Delivery, DeliverySink {
 
   delivered(): void {
     this.outcome = 'ok';
+    this.#told();
   }
 
   failed(reply: Reply): void {
     this.outcome = reply;
+    this.#told();
   }
 }
 
@@ -162,9 +170,14 @@ describe('relay/channel-target', () => {
 });
 
 describe('relay/link-target', () => {
-  const link = (limits = LIMITS) => {
+  const link = (limits = LIMITS, deliveryTimeoutMs = 30_000) => {
     let dialled = 0;
-    const target = new LinkTarget({ connect: () => void dialled++ }, [DIALECT], limits, 'rubble.com');
+    const target = new LinkTarget(
+      { connect: () => void dialled++ },
+      [DIALECT],
+      { ...limits, deliveryTimeoutMs },
+      'rubble.com',
+    );
     return { target, dialled: () => dialled };
   };
 
@@ -182,6 +195,14 @@ describe('relay/link-target', () => {
   it('bounds what waits, in number and octets', () => {
     const few = link({ ...LIMITS, outstanding: 1 }).target;
     expect([1, 2].map(() => new Sent(few, 'a@rubble.com').outcome)).to.deep.equal([undefined, REPLIES.busy]);
+  });
+
+  it('fails what has waited too long with 450, whatever the link does', async () => {
+    const { target } = link(LIMITS, 50);
+    const sent = new Sent(target, 'a@rubble.com');
+    await within(2000, sent.answered, 'an answer');
+    expect(sent.outcome).to.equal(REPLIES.relayUnavailable);
+    expect(target.waiting).to.equal(0);
   });
 
   it('fails at once while it is known to be down, and may be tried again after that', () => {

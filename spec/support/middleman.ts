@@ -57,6 +57,12 @@ export class Middleman {
     return Buffer.concat(this.#heard).toString('latin1');
   }
 
+  /** Ends all connections there are. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#sockets.clear();
+  }
+
   close(): void {
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();

@@ -1,0 +1,158 @@
+/** Neighbours that keep a session and leave no channel of it to send on: nobody may wait for them without an end. */
+import { expect } from 'chai';
+import { events } from '../../lib/ops/events.js';
+import type { SomeLimits } from '../support/limits.js';
+import { bind, inlineData } from '../support/raw-documents.js';
+import { accept, anyRequest, closeChannel, codeOf, grant, RawNeighbour } from '../support/raw-neighbour.js';
+import { FRED, Stronghold, WILMA } from '../support/stronghold.js';
+import type { Villager } from '../support/town.js';
+
+const THERE = 'dino@rubble.com';
+
+describe('security: links without a lane that works', function () {
+  this.timeout(30_000);
+  let stronghold: Stronghold;
+  let neighbour: RawNeighbour;
+  let unsubscribe = (): void => {};
+
+  beforeEach(async () => {
+    neighbour = await RawNeighbour.listen();
+    const routes = [{ domain: 'rubble.com', relays: [neighbour.url], tls: 'off' as const }];
+    const limits = { link: { lanes: 2 }, data: { deliveryTimeoutMs: 1000 }, session: { closeTimeoutMs: 500 } };
+    const accounts = ['imxp=mesh@rubble.com'];
+    stronghold = await Stronghold.build({ limits, accounts, config: { mesh: { dns: { enabled: false }, routes } } });
+  });
+
+  afterEach(async () => {
+    unsubscribe();
+    neighbour.close();
+    await stronghold.fall();
+  });
+
+  it('a neighbour that closes all channels of a link and keeps the session: Data are answered, and the link comes back', async () => {
+    const fred = await stronghold.attached(FRED);
+    const { session, channels } = await firstData(fred);
+    const next = neighbour.linked(2);
+    for (const channel of channels) await closeChannel(session, channel);
+    // The link leaves the session that is of no more use, and says no to what comes until there is another one.
+    fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'two'));
+    expect(codeOf(await fred.peer.nextReply(fred.channel, 3000))).to.equal(450);
+    const again = await next;
+    again.session.onRequest = (message) => accept(again.session, message);
+    let code: number;
+    do {
+      fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'three'));
+      code = codeOf(await fred.peer.nextReply(fred.channel, 3000));
+    } while (code === 450);
+    expect(code).to.equal(0);
+  });
+
+  it('a neighbour that closes one of two channels: the other one is used for all', async () => {
+    const fred = await stronghold.attached(FRED);
+    const { session, channels } = await firstData(fred);
+    const [first = 0, second = 0] = channels;
+    await closeChannel(session, first);
+    for (let at = 0; at < 10; at += 1) {
+      fred.peer.msg(fred.channel, inlineData(FRED, [`dino/${at}@rubble.com`], 'x'));
+      accept(session, await session.nextRequest(second, 3000));
+      expect(codeOf(await fred.peer.nextReply(fred.channel, 3000))).to.equal(0);
+    }
+  });
+
+  it('framing broken in the segment of the last start reply: the link is not up, Data are answered in time', async () => {
+    const states: string[] = [];
+    unsubscribe = events.link.subscribe(({ state }) => states.push(state));
+    const fred = await stronghold.attached(FRED);
+    const greeted = neighbour.greeted();
+    fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'one'));
+    const session = await greeted;
+    grant(session, await session.started());
+    const last = await session.started();
+    // The reply to the last start and what is no frame, written as one segment.
+    const reply = session
+      .channel(0)
+      .build(
+        'RPY',
+        last.msgno,
+        `Content-Type: application/beep+xml\r\n\r\n<profile uri='${last.uri}'><![CDATA[<ok />]]></profile>\r\n`,
+      );
+    session.inject(Buffer.concat([reply, Buffer.from('NOT A FRAME\r\n')]));
+    expect(codeOf(await fred.peer.nextReply(fred.channel, 3000))).to.equal(450);
+    expect(states, 'it was never up').to.not.include('up');
+    fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'two'));
+    expect(codeOf(await fred.peer.nextReply(fred.channel, 3000))).to.be.oneOf([450, 451]);
+  });
+
+  it('a neighbour that never answers a start: the session ends by time and Data are answered', async () => {
+    await rebuild({
+      link: { lanes: 1 },
+      data: { deliveryTimeoutMs: 500 },
+      session: { tuningTimeoutMs: 800, closeTimeoutMs: 500 },
+    });
+    const fred = await stronghold.attached(FRED);
+    const greeted = neighbour.greeted();
+    fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'one'));
+    const session = await greeted;
+    await session.started();
+    expect(codeOf(await fred.peer.nextReply(fred.channel, 3000))).to.equal(450);
+    await session.ended(5000);
+    // It is dialled again by itself.
+    await neighbour.greeted();
+  });
+
+  it('a neighbour that answers neither Data nor the close of a channel is cut off by time', async () => {
+    const fred = await stronghold.attached(FRED);
+    const linked = neighbour.linked(2);
+    fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'one'));
+    const { session, ...rest } = await linked;
+    const arrived = await anyRequest({ session, ...rest });
+    // An answer that is neither ok nor error has the channel closed (RFC 3080 §2.2.2.1), which this one does not answer.
+    session.reply(arrived.channel, 'RPY', arrived.msgno, 'Content-Type: text/xml\r\n\r\n<perhaps />\r\n');
+    expect(codeOf(await fred.peer.nextReply(fred.channel))).to.equal(451);
+    await session.ended(5000);
+  });
+
+  it('replies of services that wait for such a neighbour do not keep the presence service from others', async () => {
+    await rebuild({
+      link: { lanes: 2 },
+      data: { deliveryTimeoutMs: 1000 },
+      session: { closeTimeoutMs: 500 },
+      presence: { outstanding: 8 },
+    });
+    const fred = await stronghold.attached(FRED);
+    const { session, channels } = await firstData(fred);
+    for (const channel of channels) await closeChannel(session, channel);
+    // Requests that come by another session, which the service has to answer over the link.
+    const mesh = await stronghold.authenticated('imxp=mesh@rubble.com');
+    const other = await mesh.imxp(bind('rubble.com', 1));
+    for (let at = 0; at < 40; at += 1) {
+      mesh.msg(other, inlineData(THERE, ['imxp=presence@example.com'], subscription(at + 1, WILMA)));
+    }
+    for (let at = 0; at < 8; at += 1) await mesh.nextReply(other);
+    const wilma = await stronghold.attached(WILMA);
+    const asked = inlineData(WILMA, ['imxp=presence@example.com'], subscription(7, WILMA));
+    wilma.peer.msg(wilma.channel, asked);
+    const answer = await wilma.peer.nextRequest(wilma.channel, 5000);
+    expect(`${answer.payload}`).to.match(/transID=['"]7['"]/);
+  });
+
+  async function rebuild(limits: SomeLimits): Promise<void> {
+    await stronghold.fall();
+    const routes = [{ domain: 'rubble.com', relays: [neighbour.url], tls: 'off' as const }];
+    const accounts = ['imxp=mesh@rubble.com'];
+    stronghold = await Stronghold.build({ limits, accounts, config: { mesh: { dns: { enabled: false }, routes } } });
+  }
+
+  /** Has the link made by a first Data, which is answered. */
+  async function firstData(fred: Villager) {
+    const linking = neighbour.linked(2);
+    fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'one'));
+    const linked = await linking;
+    accept(linked.session, await anyRequest(linked));
+    expect(codeOf(await fred.peer.nextReply(fred.channel))).to.equal(0);
+    return linked;
+  }
+});
+
+const subscription = (transID: number, publisher: string): string =>
+  `<subscribe publisher='${publisher}' duration='100' transID='${transID}' />`;
