@@ -1,4 +1,5 @@
 /** Passwords in files: the first line, and nothing else of it matters. Never logs what it reads. */
+import { isUtf8 } from 'node:buffer';
 import { readFile, stat } from 'node:fs/promises';
 import { LocalError } from '../errors.js';
 
@@ -13,14 +14,28 @@ const LONGEST = 4096;
 export async function readPasswordFile(path: string): Promise<string> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = textOfFile(await readFile(path));
   } catch (cause) {
     throw new LocalError('CONFIGURATION', `password file ${path}: ${describeFileError(cause)}`, { cause });
   }
-  const password = text.split(/\r?\n/, 1)[0] ?? '';
+  const password = text.split(/\r\n|\r|\n/, 1)[0] ?? '';
   if (password === '') throw new LocalError('CONFIGURATION', `password file ${path}: the first line is empty`);
   if (password.length > LONGEST) throw new LocalError('CONFIGURATION', `password file ${path}: this is not a password`);
   return password;
+}
+
+/**
+ * The text of a file that people wrote: UTF-8 or, by its mark, UTF-16, without the mark.
+ *
+ * @throws Error when it is neither
+ */
+export function textOfFile(octets: Buffer): string {
+  const [first, second] = octets;
+  if (first === 0xff && second === 0xfe) return new TextDecoder('utf-16le').decode(octets);
+  if (first === 0xfe && second === 0xff) return new TextDecoder('utf-16be').decode(octets);
+  if (!isUtf8(octets)) throw new Error('is not text in UTF-8; save it as UTF-8');
+  // The decoder drops the mark.
+  return new TextDecoder('utf-8').decode(octets);
 }
 
 /** Whether strangers on this machine may read a file; always false where files have no such mode. */

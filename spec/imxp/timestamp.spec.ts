@@ -17,7 +17,18 @@ describe('imxp/timestamp', () => {
     expect(parseTimestamp('2000-10-21T09:05:00+02:00')).to.equal(MORNING);
     expect(parseTimestamp('2000-10-21t07:05:00.999z')).to.equal(MORNING);
     expect(parseTimestamp('2000-10-21T07:05:00-00:00')).to.equal(MORNING);
-    expect(parseTimestamp('2000-12-31T23:59:60Z')).to.equal(Date.UTC(2001, 0, 1));
+  });
+
+  it('RFC 3339 §5.7 reads leap seconds at the end of a month of UTC, in any zone, and 29 February in leap years', () => {
+    expect(parseTimestamp('2016-12-31T23:59:60Z')).to.equal(Date.UTC(2017, 0, 1));
+    expect(parseTimestamp('2017-01-01T00:59:60+01:00')).to.equal(Date.UTC(2017, 0, 1));
+    expect(parseTimestamp('30 Jun 2015 19:59:60 -0400')).to.equal(Date.UTC(2015, 6, 1));
+    expect(parseTimestamp('2016-12-31T22:59:60Z')).to.equal(undefined);
+    expect(parseTimestamp('2016-12-30T23:59:60Z')).to.equal(undefined);
+    expect(parseTimestamp('2016-12-31T23:59:61Z')).to.equal(undefined);
+    expect(parseTimestamp('2000-02-29T00:00:00Z')).to.equal(Date.UTC(2000, 1, 29));
+    expect(parseTimestamp('2024-02-29T00:00:00Z')).to.equal(Date.UTC(2024, 1, 29));
+    for (const year of ['1900', '2100', '2023']) expect(parseTimestamp(`${year}-02-29T00:00:00Z`)).to.equal(undefined);
   });
 
   it('REQ-ACC-018 writes RFC 3339 with the offset -00:00, and reads it back', () => {

@@ -1,4 +1,7 @@
-/** Comma-separated values (RFC 4180), with the line each record begins on. Knows nothing of what they mean. */
+/**
+ * Reads comma-separated values (RFC 4180) with the line each record begins on. Lines may end with CRLF, LF or CR. Knows
+ * nothing of what the values mean.
+ */
 
 export interface CsvRecord {
   /** Counted from 1. */
@@ -8,12 +11,17 @@ export interface CsvRecord {
   readonly broken: boolean;
 }
 
-/** Empty lines, and lines that begin with `#`, are no records. */
+/** Empty lines, and lines that begin with a `#` that is not quoted, are no records. */
 export function* csvRecords(text: string): Generator<CsvRecord> {
   let at = 0;
   let line = 1;
   while (at < text.length) {
     const begin = line;
+    if (text[at] === '#') {
+      at = afterLine(text, endOfLine(text, at));
+      line += 1;
+      continue;
+    }
     const fields: string[] = [];
     let broken = false;
     for (let more = true; more; ) {
@@ -25,11 +33,10 @@ export function* csvRecords(text: string): Generator<CsvRecord> {
       more = text[at] === ',';
       if (more) at += 1;
     }
-    if (text[at] === '\r') at += 1;
-    at += 1;
+    at = afterLine(text, at);
     line += 1;
     const [first = ''] = fields;
-    if ((fields.length > 1 || first !== '') && !first.startsWith('#')) yield { line: begin, fields, broken };
+    if (fields.length > 1 || first.trim() !== '') yield { line: begin, fields, broken };
   }
 }
 
@@ -46,7 +53,7 @@ function fieldAt(text: string, start: number): Field {
   if (text[start] !== '"') {
     const end = endOfField(text, start);
     const value = text.slice(start, end);
-    return { value: value.trim(), end, lines: 0, broken: value.includes('"') };
+    return { value, end, lines: 0, broken: value.includes('"') };
   }
   let value = '';
   let at = start + 1;
@@ -60,7 +67,7 @@ function fieldAt(text: string, start: number): Field {
     if (text[quote + 1] !== '"') {
       const end = endOfField(text, quote + 1);
       const rest = text.slice(quote + 1, end).trim();
-      return { value, end, lines: value.split('\n').length - 1, broken: rest !== '' };
+      return { value, end, lines: value.split(/\r\n|\r|\n/).length - 1, broken: rest !== '' };
     }
     value += '"';
     at = quote + 2;
@@ -70,8 +77,16 @@ function fieldAt(text: string, start: number): Field {
 function endOfField(text: string, start: number): number {
   for (let at = start; at < text.length; at += 1) {
     const character = text[at];
-    if (character === ',' || character === '\n') return at;
-    if (character === '\r' && text[at + 1] === '\n') return at;
+    if (character === ',' || character === '\n' || character === '\r') return at;
   }
   return text.length;
+}
+
+function endOfLine(text: string, start: number): number {
+  for (let at = start; at < text.length; at += 1) if (text[at] === '\n' || text[at] === '\r') return at;
+  return text.length;
+}
+
+function afterLine(text: string, end: number): number {
+  return text[end] === '\r' && text[end + 1] === '\n' ? end + 2 : end + 1;
 }

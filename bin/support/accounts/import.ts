@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { describeFileError } from '../../../lib/config/password-file.js';
+import { describeFileError, textOfFile } from '../../../lib/config/password-file.js';
 import type { NodeConfig } from '../../../lib/config/schema.js';
 import { ImxpError } from '../../../lib/errors.js';
 import { harmless } from '../../../lib/ops/terminal.js';
@@ -57,7 +57,7 @@ export async function importAccounts(file: string, flags: ImportFlags): Promise<
 async function contentOf(file: string): Promise<string> {
   if (file === '-') return text(process.stdin);
   try {
-    return await readFile(file, 'utf8');
+    return textOfFile(await readFile(file));
   } catch (error) {
     throw new CommandError(EXIT.FAILED, `${file}: ${describeFileError(error)}`);
   }

@@ -3,6 +3,7 @@
  * htdigest. Reads; whether an account may be made of it is judged elsewhere.
  */
 import { ImxpError } from '../../../lib/errors.js';
+import { parseInstant } from '../../../lib/imxp/vocabulary/timestamp.js';
 import type { DigestSecret, ScramSecret } from '../../../lib/sasl/verifier.js';
 import { isScram, readDigest, readScram } from '../../../lib/sasl/verifier-text.js';
 import { QUOTA_NAMES, type Quota, type QuotaName } from '../../../lib/store/account-state.js';
@@ -40,6 +41,8 @@ const ALIASES: Readonly<Record<string, string>> = {
   htdigest: 'digestmd5',
   scram: 'scramsha256',
 };
+/** Fields whose spaces count. */
+const EXACT: ReadonlySet<string> = new Set(['password', 'verifier']);
 const KNOWN = new Set([
   ...['address', 'password', 'digestmd5', 'scramsha256', 'verifier'],
   ...['created', 'changed', 'disabled', 'quota', 'lastattached', 'kind'],
@@ -77,8 +80,10 @@ function linesOf(text: string): Iterable<Line> {
   return /^[^:,]+:[^:,]+:[0-9a-f]{32}\s*$/i.test(first) ? digestLines(text) : csvLines(text);
 }
 
+const LINE_END = /\r\n|\r|\n/;
+
 function* numbered(text: string): Generator<{ line: number; content: string }> {
-  for (const [index, raw] of text.split('\n').entries()) {
+  for (const [index, raw] of text.split(LINE_END).entries()) {
     const content = raw.trim();
     if (content !== '' && !content.startsWith('#')) yield { line: index + 1, content };
   }
@@ -110,7 +115,9 @@ function csvValues(names: readonly string[], { fields, broken }: CsvRecord): Val
   if (fields.length > names.length) {
     throw new Wrong(`has ${fields.length} fields instead of ${names.length}; quote what holds a comma`);
   }
-  return Object.fromEntries(names.flatMap((name, at) => (fields[at] ? [[name, fields[at]]] : [])));
+  // RFC 4180 §2.4: spaces are part of a field. Those around a password are meant; those around anything else are not.
+  const given = names.map((name, at) => [name, EXACT.has(name) ? fields[at] : fields[at]?.trim()] as const);
+  return Object.fromEntries(given.flatMap(([name, value]) => (value ? [[name, value]] : [])));
 }
 
 function jsonValues(content: string): Values {
@@ -236,8 +243,8 @@ function listOf(values: Values, name: string): string[] {
 function timeOf(values: Values, name: string): string | undefined {
   const text = textOf(values, name);
   if (text === undefined) return undefined;
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw new Wrong(`has a ${name} that is no time such as 2001-02-03T04:05:06Z`);
+  const ms = parseInstant(text);
+  if (ms === undefined) throw new Wrong(`has a ${name} that is no time such as 2001-02-03T04:05:06Z`);
   return new Date(ms).toISOString();
 }
 

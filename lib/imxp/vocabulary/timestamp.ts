@@ -13,7 +13,7 @@ const RFC_1123 = new RegExp(
   `^(?:${DAY})?(\\d{1,2}) (${MONTHS.join('|')}) (\\d{4}) (\\d{2}):(\\d{2})(?::(\\d{2}))? ([+-]\\d{4}|GMT|UTC?|Z)$`,
   'i',
 );
-const RFC_3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:[.,]\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
+const RFC_3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:[.,](\d+))?([Zz]|[+-]\d{2}:\d{2})$/;
 
 /** A timestamp that no clock of ours will reach: 31 Dec 9999 23:59:59 +0000, in milliseconds. */
 export const LATEST_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
@@ -31,8 +31,15 @@ export function parseTimestamp(text: string): number | undefined {
   }
   const recent = RFC_3339.exec(text);
   if (recent === null) return undefined;
-  const [, year, month, day, hour, minute, second, zone = ''] = recent;
+  const [, year, month, day, hour, minute, second, , zone = ''] = recent;
   return instant([year, Number(month) - 1, day, hour, minute, second].map(Number), zone);
+}
+
+/** Like {@link parseTimestamp}, with the milliseconds that RFC 3339 may give. */
+export function parseInstant(text: string): number | undefined {
+  const ms = parseTimestamp(text);
+  const [, fraction = ''] = /[.,](\d+)(?:[Zz]|[+-]\d{2}:\d{2})$/.exec(text) ?? [];
+  return ms === undefined ? undefined : ms + Number(fraction.slice(0, 3).padEnd(3, '0'));
 }
 
 /** @param ms since 1970; parts of a second are dropped. Always in UTC, which says nothing about where this is. */
@@ -74,11 +81,18 @@ function instant(parts: readonly number[], zone: string): number | undefined {
   date.setUTCFullYear(year, month, day);
   // A day that the month does not have would be taken for one of the next month.
   if (date.getUTCMonth() !== month || date.getUTCDate() !== day) return undefined;
-  // RFC 3339 §5.7: a leap second is the 60th.
   if (hour > 23 || minute > 59 || second > 60) return undefined;
   const offset = minutesOf(zone);
   if (offset === undefined) return undefined;
-  return date.getTime() + ((hour * 60 + minute - offset) * 60 + second) * 1000;
+  const minutes = date.getTime() + (hour * 60 + minute - offset) * 60_000;
+  // RFC 3339 §5.7: a leap second is the 60th, at the end of a month of UTC only. It is told as the first of the next.
+  if (second === 60 && !isEndOfMonth(minutes)) return undefined;
+  return minutes + second * 1000;
+}
+
+/** Whether a minute is the last one of a month of UTC. */
+function isEndOfMonth(ms: number): boolean {
+  return new Date(ms).getUTCMonth() !== new Date(ms + 60_000).getUTCMonth();
 }
 
 function minutesOf(zone: string): number | undefined {

@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { LocalError } from '../../errors.js';
+import { parseInstant } from '../../imxp/vocabulary/timestamp.js';
 import { type Entity, entityBody, entityType, parseEntity } from '../../mime/entity.js';
 import { MIME_LIMITS } from '../../mime/fault.js';
 import { formatHeaders, type HeaderField, isWritable } from '../../mime/headers.js';
@@ -73,7 +74,8 @@ export class CpimMessage {
   /** When it was sent; undefined when it does not say, or not in a way to be understood. */
   get dateTime(): Date | undefined {
     const [header] = this.all('DateTime');
-    return header === undefined || !DATE_TIME.test(header.raw) ? undefined : new Date(header.raw);
+    const ms = header === undefined || !DATE_TIME.test(header.raw) ? undefined : parseInstant(header.raw);
+    return ms === undefined ? undefined : new Date(ms);
   }
 
   /** RFC 3862 §4.5: a subject for each language; without one it is `i-default`. */

@@ -8,7 +8,7 @@ describe('comma-separated values', () => {
   it('has fields, quoted ones with commas, quotes and line ends in them, and knows its lines', () => {
     const text = '# people\r\na, b ,c\r\n\r\n"x,1","say ""hello""","two\nlines"\nlast,';
     expect([...csvRecords(text)]).to.deep.equal([
-      { line: 2, fields: ['a', 'b', 'c'], broken: false },
+      { line: 2, fields: ['a', ' b ', 'c'], broken: false },
       { line: 4, fields: ['x,1', 'say "hello"', 'two\nlines'], broken: false },
       { line: 6, fields: ['last', ''], broken: false },
     ]);
@@ -21,6 +21,15 @@ describe('comma-separated values', () => {
       [3, true],
       [4, false],
     ]);
+  });
+
+  it('RFC 4180 keeps spaces, and a # that is quoted; lines end with CR, LF or CRLF', () => {
+    expect(fieldsOf('# one, "\ra, b\r"#c",d\n"x\r\ny",z')).to.deep.equal([
+      ['a', ' b'],
+      ['#c', 'd'],
+      ['x\r\ny', 'z'],
+    ]);
+    expect([...csvRecords('#\r\r\na\rb')].map(({ line }) => line)).to.deep.equal([3, 4]);
   });
 
   it('gives back what was quoted', () => {

@@ -67,6 +67,17 @@ describe('rows of accounts', () => {
     ]);
   });
 
+  it('RFC 4180 keeps the spaces of passwords, and drops those around other values', () => {
+    const { rows } = readRows('address, password \n fred@example.com , yabba dabba \n');
+    expect(rows[0]).to.include({ address: 'fred@example.com', password: ' yabba dabba ' });
+  });
+
+  it('have lines that end with CR alone, and a mark of UTF-8', () => {
+    const json = ['a', 'b'].map((name) => JSON.stringify({ address: `${name}@example.com`, password: 'x' })).join('\r');
+    expect(readRows(`\uFEFF${json}`).rows.map(({ line }) => line)).to.deep.equal([1, 2]);
+    expect(readRows('\uFEFFaddress,password\ra@example.com,x\rb@example.com,y').rows).to.have.length(2);
+  });
+
   it('say what is wrong with each line, and no password', () => {
     const csv = 'address,password,verifier,created,quota\na@example.com,x,,yesterday,\nb@example.com,x,y,z,1,2\n"c\n';
     expect(problemsOf(csv)).to.deep.equal([
