@@ -12,6 +12,7 @@ interface CertsOptions {
   readonly domain?: readonly string[];
   readonly endpoint?: readonly string[];
   readonly host?: readonly string[];
+  readonly serverOnly?: boolean;
   readonly days?: number;
   readonly renew?: boolean;
   readonly revoke?: readonly string[];
@@ -55,11 +56,9 @@ async function list(options: CertsOptions): Promise<void> {
   show(infos, options);
 }
 
-function subjectsOf({ domain, endpoint, host }: CertsOptions): Subject[] {
+function subjectsOf({ domain, endpoint, host = [], serverOnly = false }: CertsOptions): Subject[] {
   return [
-    ...(domain ?? []).map(
-      (name): Subject => ({ kind: 'relay', domain: name, ...(host === undefined ? {} : { hosts: host }) }),
-    ),
+    ...(domain ?? []).map((name): Subject => ({ kind: 'relay', domain: name, hosts: host, serverOnly })),
     ...(endpoint ?? []).map((address): Subject => ({ kind: 'endpoint', address })),
   ];
 }
@@ -100,6 +99,10 @@ export function register(program: Command): void {
       'a certificate for an endpoint, good for being a client and for signing and encrypting messages',
     )
     .option('--host <host...>', 'further host names and addresses for the certificates of relays')
+    .option(
+      '--server-only',
+      'with --domain: leave out clientAuth, as public authorities do; relays accept each other without it',
+    )
     .option('--days <days>', 'how long new certificates are valid (365)', daysOf)
     .option('--renew', 'make certificates anew although they are good; without names, all there are')
     .option('--revoke <certificate...>', 'take certificates back: writes ca.crl, for tls.revoked')

@@ -2,10 +2,10 @@
 import { relative } from 'node:path';
 import type { Command } from 'commander';
 import { configurationJsonSchema } from '../lib/config/json-schema.js';
-import { checkConfig } from '../lib/config/load.js';
 import { writeProblem } from '../lib/config/problem.js';
 import { writeRelayUrl } from '../lib/config/relay-url.js';
 import type { NodeConfig, RouteConfig } from '../lib/config/schema.js';
+import { checkConfig } from '../lib/node/configuration.js';
 import { paint } from '../lib/ops/terminal.js';
 import { withConfig } from './support/configuration.js';
 import { type DomainSeen, Observer, seenText } from './support/dns.js';

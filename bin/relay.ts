@@ -1,7 +1,7 @@
 /** `imxp relay`: runs a node until it is told to stop. */
 import type { Command } from 'commander';
-import { loadConfig } from '../lib/config/load.js';
 import { ConfigurationError, writeProblem } from '../lib/config/problem.js';
+import { loadConfig } from '../lib/node/configuration.js';
 import { startNode } from '../lib/node/node.js';
 import { startLog } from '../lib/ops/log.js';
 import { handleSignals } from '../lib/ops/signals.js';

@@ -1,6 +1,5 @@
 /** What other programs may use of this package. Everything else may change without notice. */
 
-export { loadConfig } from './config/load.js';
 export { ConfigurationError, type Problem } from './config/problem.js';
 export { parseRelayUrl, type RelayLocation } from './config/relay-url.js';
 export type { NodeConfig, NodeConfigInput } from './config/schema.js';
@@ -79,6 +78,7 @@ export {
 export { SIGNATURE_FAULTS, type SignatureFault } from './message/smime/signature-fault.js';
 export { addressOfUri, parseInstantUri, uriOfAddress } from './message/uri.js';
 export type { MessageForm } from './message/write.js';
+export { loadConfig } from './node/configuration.js';
 export { type Listening, Node, startNode } from './node/node.js';
 export { events } from './ops/events.js';
 export { type Log, type LogLevel, type LogOptions, startLog } from './ops/log.js';

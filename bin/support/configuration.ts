@@ -1,8 +1,8 @@
 /** The `--config` option and what commands do with it. */
 import type { Command } from 'commander';
-import { type CheckOptions, loadConfig } from '../../lib/config/load.js';
 import { writeProblem } from '../../lib/config/problem.js';
 import type { NodeConfig } from '../../lib/config/schema.js';
+import { type CheckOptions, loadConfig } from '../../lib/node/configuration.js';
 import { complain } from './output.js';
 
 export const DEFAULT_CONFIG = 'mesh.json';

@@ -80,6 +80,15 @@ function alternatives(certificate: X509Certificate): readonly string[] {
   return (certificate.subjectAltName ?? '').split(', ');
 }
 
+/** id-kp-clientAuth (RFC 5280 §4.2.1.12). */
+const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
+
+/** Whether the extended key usage leaves out clientAuth; node calls it `keyUsage`, and has undefined where there is none. */
+function serverOnly(certificate: X509Certificate): boolean {
+  const usage: readonly string[] | undefined = certificate.keyUsage;
+  return usage?.includes(CLIENT_AUTH) === false;
+}
+
 function subjectOf(certificate: X509Certificate): { kind: CertificateInfo['kind']; name: string; hosts: string[] } {
   const common = /^CN=(.*)$/m.exec(certificate.subject)?.[1] ?? certificate.subject;
   if (certificate.ca) return { kind: 'authority', name: common, hosts: [] };
@@ -175,8 +184,10 @@ export class CertificateDirectory {
     const made: Made[] = [];
     for (const info of await this.list()) {
       if (info.kind === 'relay') {
-        const { hosts } = subjectOf(new X509Certificate(await readFile(info.certificate)));
-        made.push(await this.make({ kind: 'relay', domain: info.name, hosts }, { ...options, renew: true }));
+        const present = new X509Certificate(await readFile(info.certificate));
+        const { hosts } = subjectOf(present);
+        const subject: Subject = { kind: 'relay', domain: info.name, hosts, serverOnly: serverOnly(present) };
+        made.push(await this.make(subject, { ...options, renew: true }));
       } else if (info.kind === 'endpoint') {
         made.push(await this.make({ kind: 'endpoint', address: info.name }, { ...options, renew: true }));
       }
@@ -230,7 +241,9 @@ export class CertificateDirectory {
       certificate.verify(authority.publicKey) &&
       Date.parse(certificate.validTo) > this.#now().getTime() &&
       !revoked.has(certificate.serialNumber.toLowerCase()) &&
-      (subject.kind === 'endpoint' || (subject.hosts ?? []).every((host) => hosts.has(hostOf(host).host)))
+      (subject.kind === 'endpoint' ||
+        ((subject.hosts ?? []).every((host) => hosts.has(hostOf(host).host)) &&
+          (subject.serverOnly !== true || serverOnly(certificate))))
     );
   }
 

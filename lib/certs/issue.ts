@@ -34,6 +34,8 @@ export type Subject =
       readonly domain: string;
       /** Further host names and addresses; a name is also taken for a domain by those who look at identities. */
       readonly hosts?: readonly string[];
+      /** Without clientAuth, as public authorities issue certificates. Default: false. */
+      readonly serverOnly?: boolean;
     }
   | { readonly kind: 'endpoint'; readonly address: string };
 
@@ -166,11 +168,12 @@ export async function issue(authority: Credential, subject: Subject, period: Per
     { name: 'basicConstraints', critical: true, cA: false },
     // keyEncipherment is what TLS_RSA_* suites need, and messages that are encrypted for somebody.
     { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: true },
-    // A relay is server and client in turn; the key of an endpoint must never serve as a relay's, nor a relay's sign messages.
+    // The key of an endpoint must never serve as a relay's, nor a relay's sign messages. A relay needs serverAuth alone;
+    // clientAuth is for implementations that ask for it of a relay that opens a connection.
     {
       name: 'extKeyUsage',
       serverAuth: subject.kind === 'relay',
-      clientAuth: true,
+      clientAuth: subject.kind === 'endpoint' || subject.serverOnly !== true,
       emailProtection: subject.kind === 'endpoint',
     },
     { name: 'subjectAltName', altNames: names },

@@ -46,6 +46,17 @@ describe('imxp certs', function () {
     expect((await certificate('example.com.crt')).checkIssued(await certificate('ca.crt'))).to.equal(true);
   });
 
+  it('leaves out clientAuth when told to, and again when it renews', async () => {
+    const [SERVER, CLIENT] = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'];
+    await certs('--domain', 'example.com');
+    expect((await certificate('example.com.crt')).keyUsage).to.deep.equal([SERVER, CLIENT]);
+    expect((await certs('--domain', 'example.com', '--server-only')).stdout).to.match(/^renewed +relay/m);
+    expect((await certificate('example.com.crt')).keyUsage).to.deep.equal([SERVER]);
+    expect((await certs('--renew')).stdout).to.match(/^renewed +relay/m);
+    expect((await certificate('example.com.crt')).keyUsage).to.deep.equal([SERVER]);
+    expect((await certs('--domain', 'example.com')).stdout).to.match(/^kept +relay/m);
+  });
+
   it('lists, revokes, and prints JSON', async () => {
     await certs('--domain', 'example.com', '--host', 'localhost', '--host', '127.0.0.1');
     const revoked = await certs('--revoke', 'certs/example.com.crt');

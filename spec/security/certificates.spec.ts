@@ -111,6 +111,29 @@ describe('certificates as identities', function () {
     expect(line).to.include({ mechanism: 'EXTERNAL', side: 'peer' });
   });
 
+  it('REQ-SASL-011 two relays with certificates for servers only, as public authorities issue them, do so as well', async () => {
+    const [granite, basalt] = ['granite.example', 'basalt.example'];
+    const people = [`fred@${granite}`, `barney@${basalt}`] as const;
+    await certs('--domain', granite, '--domain', basalt, '--server-only');
+    await certs('--endpoint', people[0], '--endpoint', people[1]);
+    const ports = [await freePort(), await freePort()] as const;
+    const one = await relay(granite, ports[0], basalt, ports[1]);
+    const two = await relay(basalt, ports[1], granite, ports[0]);
+    try {
+      const checked = await workshop.run(['check', '--config', `${granite}.json`]);
+      expect(`${checked.stdout}`).to.match(/: OK$/m);
+      await Promise.all([one.start(), two.start()]);
+      await carried(people[0], one, people[1], two);
+      await carried(people[1], two, people[0], one);
+      const mark = two.mark;
+      await under(two, basalt, made(granite));
+      const tuned = await two.log(({ msg }) => msg === 'session tuned: TLS', 'TLS', WAIT_MS, mark);
+      expect(tuned).to.include({ authorized: true });
+    } finally {
+      await Promise.all([one.stop(), two.stop()]);
+    }
+  });
+
   /** A peer under TLS with a certificate of its own, or none. */
   async function under(node: NodeProcess, domain: string, own?: Credential): Promise<RawPeer> {
     const peer = await RawPeer.connect({ port: node.port });
@@ -184,6 +207,24 @@ describe('certificates as identities', function () {
       const line = await rubble.log(({ msg }) => msg === 'refused: authentication', 'the reason', WAIT_MS, mark);
       expect(line['reason']).to.match(/certificate that names you/);
       expect((await refused(peer, bind('example.com', 1)))?.code).to.equal(530);
+    });
+
+    it('one for servers only makes no endpoint, and no relay of an authority that is not trusted', async () => {
+      const { certificate, key } = made('ca');
+      const name = /^CN=(.*)$/m.exec(new X509Certificate(certificate).subject)?.[1] ?? '';
+      const person = issueBy({ name, key }, { mailboxes: [BARNEY], usages: ['server'] });
+      const stranger = new TestAuthority('Stranger').issue({ domains: ['example.com'], usages: ['server'] });
+      for (const [own, reason] of [
+        [person, /PURPOSE/],
+        [stranger, /known authority/],
+      ] as const) {
+        const mark = rubble.mark;
+        const peer = await under(rubble, 'rubble.com', own);
+        const tuned = await rubble.log(({ msg }) => msg === 'session tuned: TLS', 'TLS', WAIT_MS, mark);
+        expect(tuned).to.include({ authorized: false });
+        expect(tuned['reason']).to.match(reason);
+        expect(errorIn((await external(peer)).reply.payload)?.code).to.equal(535);
+      }
     });
 
     it('one of another domain proves that domain and no other', async () => {

@@ -18,7 +18,7 @@ export interface TestCertificateOptions extends TestNames {
   /** Default: both. */
   readonly usages?: readonly ('server' | 'client' | 'mail')[];
   /** Default: digitalSignature and keyEncipherment. */
-  readonly keyUsages?: readonly ('digitalSignature' | 'keyEncipherment' | 'dataEncipherment')[];
+  readonly keyUsages?: readonly ('digitalSignature' | 'keyEncipherment' | 'dataEncipherment' | 'nonRepudiation')[];
   /** A key that no other certificate has; leaves share one otherwise. */
   readonly ownKey?: boolean;
   readonly notBefore?: Date;

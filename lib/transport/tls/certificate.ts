@@ -60,6 +60,7 @@ const OID = {
   BASIC_CONSTRAINTS: '2.5.29.19',
   KEY_USAGE: '2.5.29.15',
   EXTENDED_KEY_USAGE: '2.5.29.37',
+  NAME_CONSTRAINTS: '2.5.29.30',
   ANY_USAGE: '2.5.29.37.0',
   SERVER_AUTH: '1.3.6.1.5.5.7.3.1',
   CLIENT_AUTH: '1.3.6.1.5.5.7.3.2',
@@ -74,6 +75,12 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
 
 /** md2WithRSAEncryption, md5WithRSAEncryption. */
 const BROKEN_SIGNATURES: ReadonlySet<string> = new Set(['1.2.840.113549.1.1.2', '1.2.840.113549.1.1.4']);
+/** sha1WithRSAEncryption, ecdsa-with-SHA1, id-dsa-with-sha1. */
+const SHA1_SIGNATURES: ReadonlySet<string> = new Set([
+  '1.2.840.113549.1.1.5',
+  '1.2.840.10045.4.1',
+  '1.2.840.10040.4.3',
+]);
 
 const DOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
 const MESH = /^(?:imxp|apex)=mesh@/i;
@@ -190,8 +197,9 @@ export function namesRelay(names: CertificateNames, domain: string): boolean {
 
 /**
  * The identities a client's certificate proves, a relay's first; empty when it names nobody we know. Pure: the chain
- * must have been verified before. Strictness: it makes a relay only when it may also be a server's, which every relay is;
- * one for clients only is a machine in the domain, whatever it is called.
+ * must have been verified before, for {@link initiatorPurpose}. Strictness: the certificate makes a relay only when it
+ * may be used by a server, which every relay is; one for clients only is a machine in the domain, whatever it is called.
+ * It makes an endpoint only when it may be used by a client.
  * @param proof how it was proven, for policy and the log.
  * @throws RemoteProtocolError TLS_FAILED when the certificate is malformed.
  */
@@ -204,10 +212,22 @@ export function certificateIdentities(
   const meshes = addresses.flatMap((address) => meshDomain(address) ?? []);
   const domains = new Set(purposeFault(source, 'server') === undefined ? [...meshes, ...names.domains] : []);
   const identities: Identity[] = domains.size > 0 ? [{ kind: 'relay', domains: [...domains], proof }] : [];
+  if (purposeFault(source, 'client') !== undefined) return identities;
   for (const address of addresses) {
     if (meshDomain(address) === undefined) identities.push({ kind: 'endpoint', address, proof });
   }
   return identities;
+}
+
+/**
+ * The purpose that the certificate of a connection's initiator has to be good for. That is `client`, save where the
+ * certificate names a relay and is for servers alone: public authorities issue nothing else any more, and a relay is a
+ * server, whichever side opened the connection. Such a certificate proves no endpoint.
+ * @throws RemoteProtocolError TLS_FAILED when the certificate is malformed.
+ */
+export function initiatorPurpose(source: CertificateSource): Purpose {
+  const relay = certificateIdentities(source).some(({ kind }) => kind === 'relay');
+  return relay && purposeFault(source, 'client') !== undefined ? 'server' : 'client';
 }
 
 /** Why the certificate may not be used so (RFC 5280 §4.2.1.12), or undefined when it may. */
@@ -232,10 +252,13 @@ export function validityFault(source: CertificateSource, nowMs: number): string 
 export interface ChainRules {
   /** Certificates trusted as they are: authorities, or a peer's own. */
   readonly authorities: readonly X509Certificate[];
-  readonly purpose: Purpose;
+  /** `initiator`: what {@link initiatorPurpose} says of the certificate. */
+  readonly purpose: Purpose | 'initiator';
   readonly nowMs: number;
   /** Smallest RSA key in bits; 1,024 unless told, because the year-2000 peers have no more. */
   readonly rsaBits?: number;
+  /** Whether SHA-1 signatures are accepted; the year-2000 peers have nothing better. Default: true. */
+  readonly sha1?: boolean;
 }
 
 /**
@@ -247,22 +270,29 @@ export function verifyChain(chain: readonly Buffer[], rules: ChainRules): X509Ce
   try {
     const [leaf, ...others] = chain.map((der) => new X509Certificate(der));
     if (leaf === undefined) return 'no certificate';
-    return purposeFault(leaf, rules.purpose) ?? pathFrom(leaf, others, rules);
+    const purpose = rules.purpose === 'initiator' ? initiatorPurpose(leaf) : rules.purpose;
+    const path = purposeFault(leaf, purpose) ?? pathFrom(leaf, others, { ...rules, purpose });
+    return typeof path === 'string' ? path : (keyUsageFault(leaf) ?? path);
   } catch {
     return 'a certificate of the chain cannot be read';
   }
 }
 
-function pathFrom(leaf: X509Certificate, others: X509Certificate[], rules: ChainRules): X509Certificate[] | string {
+function pathFrom(
+  leaf: X509Certificate,
+  others: X509Certificate[],
+  rules: ChainRules & { readonly purpose: Purpose },
+): X509Certificate[] | string {
   const path = [leaf];
   for (let subject = leaf; ; ) {
-    const fault = certificateFault(subject, rules);
+    const trusted = rules.authorities.some((authority) => authority.raw.equals(subject.raw));
+    const fault = certificateFault(subject, rules) ?? (trusted ? undefined : signatureFault(subject, rules));
     if (fault !== undefined) return fault;
-    if (rules.authorities.some((authority) => authority.raw.equals(subject.raw))) return path;
+    if (trusted) return path;
     const anchor = rules.authorities.find((authority) => issued(authority, subject));
     const issuer = anchor ?? others.find((other) => !path.includes(other) && issued(other, subject));
     if (issuer === undefined) return 'the certificate does not lead to a known authority';
-    const issuerFaultFound = issuerFault(issuer, path.length - 1);
+    const issuerFaultFound = issuerFault(issuer, path.length - 1) ?? purposeFault(issuer, rules.purpose);
     if (issuerFaultFound !== undefined) return issuerFaultFound;
     path.push(issuer);
     subject = issuer;
@@ -279,10 +309,27 @@ function certificateFault(certificate: X509Certificate, rules: ChainRules): stri
     // RFC 5280 §4.2: a critical extension that is not processed means refusal.
     if (extension.critical && !UNDERSTOOD.has(oid)) return `the certificate has the unknown critical extension ${oid}`;
   }
-  if (BROKEN_SIGNATURES.has(fields.algorithm)) return 'the certificate is signed with MD5 or MD2';
+  // RFC 5280 §4.2.1.10 wants these to be critical. They are not checked here, whichever way they are marked.
+  if (fields.extensions.has(OID.NAME_CONSTRAINTS))
+    return 'the certificate has name constraints, which are not supported';
   const bits = certificate.publicKey.asymmetricKeyDetails?.modulusLength ?? Number.POSITIVE_INFINITY;
   if (bits < (rules.rsaBits ?? 1024)) return `the certificate's key has only ${bits} bits`;
   return validityFault(certificate, rules.nowMs);
+}
+
+/** The signature of a certificate that is not trusted by itself. */
+function signatureFault(certificate: X509Certificate, { sha1 = true }: ChainRules): string | undefined {
+  const { algorithm } = certificateFields(certificate);
+  if (BROKEN_SIGNATURES.has(algorithm)) return 'the certificate is signed with MD5 or MD2';
+  return !sha1 && SHA1_SIGNATURES.has(algorithm) ? 'the certificate is signed with SHA-1' : undefined;
+}
+
+/** RFC 5280 §4.2.1.3: a key in TLS signs, has keys encrypted to it, or agrees on keys. */
+function keyUsageFault(leaf: X509Certificate): string | undefined {
+  const usage = certificateFields(leaf).extensions.get(OID.KEY_USAGE);
+  // BIT STRING: one octet of unused bits, then digitalSignature is bit 0, keyEncipherment bit 2, keyAgreement bit 4.
+  const good = usage === undefined || ((derElement(usage.value).content[1] ?? 0) & 0xa8) !== 0;
+  return good ? undefined : "the certificate's key is not for TLS";
 }
 
 /** RFC 5280 §4.2.1.9, §4.2.1.3: may this certificate issue, with that many intermediates below it? */

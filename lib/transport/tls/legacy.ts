@@ -3,11 +3,11 @@
  * (authority, time, purpose, name, revocation: node-forge checks too little) and that only so many handshakes run at
  * once; refuses to know records.
  */
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { rootCertificates } from 'node:tls';
 import { LocalError } from '../../errors.js';
-import { certificateNames, namesRelay, type Purpose, verifyChain } from './certificate.js';
+import { pemCertificates, trustedAuthorities } from './authorities.js';
+import { type ChainRules, certificateNames, namesRelay, verifyChain } from './certificate.js';
 import { ForgeTlsStream } from './forge-connection.js';
 import type { ChainRefusal, HandshakeOptions } from './forge-handshake.js';
 import { HandshakeGate } from './handshake-gate.js';
@@ -56,7 +56,7 @@ export class ForgeAcceptor {
   upgrade(stream: Duplex, { signal }: UpgradeOptions = {}): Promise<SecuredStream> {
     const { clientCertificate = 'none', revocations, gate } = this.#options;
     const rules: JudgeRules = {
-      purpose: 'client',
+      purpose: 'initiator',
       asked: clientCertificate !== 'none',
       required: clientCertificate === 'require',
     };
@@ -148,7 +148,7 @@ function securedBy(tls: ForgeTlsStream, judge: Judge): SecuredStream {
 }
 
 interface JudgeRules {
-  readonly purpose: Purpose;
+  readonly purpose: ChainRules['purpose'];
   /** Whether the peer was to show a chain. */
   readonly asked: boolean;
   /** Whether a chain that is not good ends the handshake. */
@@ -206,14 +206,13 @@ function alertFor(reason: string): number {
 
 function credentials({ certificate, key, authority }: TlsMaterial): Credentials {
   try {
-    const certificates = pems(certificate);
-    const authorities = authority === undefined ? rootCertificates : pems(authority);
+    const certificates = pemCertificates(certificate);
     const own = key === undefined ? undefined : createPrivateKey(key);
     if (own !== undefined && own.asymmetricKeyType !== 'rsa') throw new Error('the legacy suite needs an RSA key');
     return {
       certificates,
       ...(own === undefined || certificates.length === 0 ? {} : { key: own }),
-      authorities: authorities.map((pem) => new X509Certificate(pem)),
+      authorities: trustedAuthorities(authority),
     };
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause);
@@ -221,9 +220,4 @@ function credentials({ certificate, key, authority }: TlsMaterial): Credentials 
       cause,
     });
   }
-}
-
-function pems(file: string | Buffer | undefined): string[] {
-  const found = (file ?? '').toString().match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
-  return found === null ? [] : [...found];
 }

@@ -19,7 +19,15 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import { LocalError } from '../../errors.js';
-import { certificateNames, namesRelay, purposeFault, validityFault } from './certificate.js';
+import { trustedAuthorities } from './authorities.js';
+import {
+  certificateNames,
+  initiatorPurpose,
+  namesRelay,
+  purposeFault,
+  validityFault,
+  verifyChain,
+} from './certificate.js';
 import { type RevocationList, revocationFault } from './revocation.js';
 import { type SecuredStream, settled, unacceptable } from './secured-stream.js';
 
@@ -105,11 +113,16 @@ export interface UpgradeOptions {
 export class TlsAcceptor {
   readonly #server: Server;
   readonly #options: AcceptorOptions;
+  /** Whether SHA-1 signatures are accepted, which OpenSSL does where the security level is lowered for old peers. */
+  readonly #sha1: boolean;
+  /** Read when they are first needed. */
+  #trusted: readonly X509Certificate[] | undefined;
 
   /** @throws LocalError CONFIGURATION when certificate, key or authority are not usable. */
   constructor(options: AcceptorOptions) {
     const asks = options.clientCertificate === 'request' || options.clientCertificate === 'require';
     this.#options = options;
+    this.#sha1 = options.context.minVersion === 'TLSv1';
     this.#server = contextChecked(() =>
       // Node would destroy the socket without a word when rejectUnauthorized is set; we refuse with the reason.
       createServer({ ...options.context, requestCert: asks, rejectUnauthorized: false }),
@@ -144,14 +157,39 @@ export class TlsAcceptor {
   #accept(socket: TLSSocket): SecuredStream {
     const { clientCertificate, revocations } = this.#options;
     const chain = peerChain(socket);
-    const known = socket.authorized ? undefined : reasonOf(socket, chain);
-    const fault = known ?? leafFault(chain, 'client') ?? revocationFault(chain, revocations?.() ?? [], Date.now());
+    const fault = this.#chainFault(socket, chain) ?? revocationFault(chain, revocations?.() ?? [], Date.now());
     if (fault !== undefined && clientCertificate === 'require') throw unacceptable(fault);
     return securedBy(
       socket,
       chain,
       clientCertificate === undefined || clientCertificate === 'none' ? undefined : fault,
     );
+  }
+
+  /**
+   * OpenSSL verifies every chain of a client for the purpose `client`, and a chain that is bad for the purpose looks to
+   * node like one that is bad for that reason alone: the verdict replaces earlier ones. A relay's chain that is for
+   * servers is therefore verified here, whatever OpenSSL says.
+   */
+  #chainFault(socket: TLSSocket, chain: readonly X509Certificate[]): string | undefined {
+    const [leaf] = chain;
+    if (leaf !== undefined && initiatorPurpose(leaf) === 'server') {
+      const ders = chain.map(({ raw }) => raw);
+      const path = verifyChain(ders, {
+        authorities: this.#authorities(),
+        purpose: 'server',
+        nowMs: Date.now(),
+        sha1: this.#sha1,
+      });
+      return typeof path === 'string' ? path : undefined;
+    }
+    return socket.authorized ? leafFault(chain, 'client') : reasonOf(socket, chain);
+  }
+
+  #authorities(): readonly X509Certificate[] {
+    const { ca } = this.#options.context;
+    this.#trusted ??= trustedAuthorities(Array.isArray(ca) ? ca.join('\n') : ca);
+    return this.#trusted;
   }
 }
 
@@ -255,12 +293,12 @@ function peerChain(socket: TLSSocket): X509Certificate[] {
 }
 
 /** OpenSSL checked these already; asked again because the security of the mesh hangs on them. */
-function leafFault([certificate]: X509Certificate[], purpose: 'server' | 'client'): string | undefined {
+function leafFault([certificate]: readonly X509Certificate[], purpose: 'server' | 'client'): string | undefined {
   if (certificate === undefined) return 'no certificate';
   return purposeFault(certificate, purpose) ?? validityFault(certificate, Date.now());
 }
 
-function reasonOf(socket: TLSSocket, chain: X509Certificate[]): string {
+function reasonOf(socket: TLSSocket, chain: readonly X509Certificate[]): string {
   if (chain.length === 0) return 'no certificate';
   const error: unknown = socket.authorizationError;
   return error instanceof Error ? error.message : String(error ?? 'not verified');

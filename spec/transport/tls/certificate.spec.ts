@@ -5,6 +5,7 @@ import { RemoteProtocolError } from '../../../lib/errors.js';
 import {
   certificateIdentities,
   certificateNames,
+  initiatorPurpose,
   namesRelay,
   purposeFault,
   validityFault,
@@ -125,6 +126,21 @@ describe('wire/certificate', () => {
       expect(certificateIdentities(mesh.der)).to.deep.equal([]);
     });
 
+    it('of a certificate for servers only are a relay and no endpoint', () => {
+      const { der } = authority.issue({
+        domains: ['example.com'],
+        mailboxes: ['imxp=mesh@rubble.com', 'fred@example.com'],
+        usages: ['server'],
+      });
+      expect(certificateIdentities(der, PROOF)).to.deep.equal([
+        { kind: 'relay', domains: ['rubble.com', 'example.com'], proof: PROOF },
+      ]);
+      expect(initiatorPurpose(der)).to.equal('server');
+      const person = authority.issue({ mailboxes: ['fred@example.com'], usages: ['server'] });
+      expect(certificateIdentities(person.der, PROOF)).to.deep.equal([]);
+      expect(initiatorPurpose(person.der)).to.equal('client');
+    });
+
     it('of a certificate that names nobody are none', () => {
       expect(certificateIdentities(authority.issue({}).der)).to.deep.equal([]);
     });
@@ -192,6 +208,12 @@ describe('wire/certificate', () => {
         () => [authority.issue({ extensions: [{ id: '1.2.3.4', critical: true, value: '\x05\x00' }] }).der],
         /critical extension 1\.2\.3\.4/,
       ],
+      [
+        'name constraints, critical or not',
+        () => [authority.issue({ extensions: [{ id: '2.5.29.30', value: '\x30\x00' }] }).der],
+        /name constraints/,
+      ],
+      ['a key that is not for TLS', () => [authority.issue({ keyUsages: ['nonRepudiation'] }).der], /not for TLS/],
       ['octets that are no certificate', () => [Buffer.from('3003020101', 'hex')], /cannot be read/],
       ['nine certificates', () => new Array<Buffer>(9).fill(root.raw), /more than 8/],
     ];
@@ -200,6 +222,22 @@ describe('wire/certificate', () => {
         expect(verifyChain(chain(), rules)).to.match(reason);
       });
     }
+
+    it('is refused for SHA-1 where nothing older than TLS 1.2 is spoken', () => {
+      const { der } = authority.issue({ digest: 'sha1' });
+      expect(verifyChain([der], rules)).to.have.length(2);
+      expect(verifyChain([der], { ...rules, sha1: false })).to.match(/SHA-1/);
+    });
+
+    it('is refused when an intermediate is for something else', () => {
+      const limited = new TestAuthority('Limited', authority, {
+        extensions: [{ name: 'extKeyUsage', clientAuth: true }],
+      });
+      const { der } = limited.issue({});
+      const chain = [der, new X509Certificate(limited.certificate).raw];
+      expect(verifyChain(chain, rules)).to.match(/not for a TLS server/);
+      expect(verifyChain(chain, { ...rules, purpose: 'client' })).to.have.length(3);
+    });
 
     it('is refused when a leaf issued it', () => {
       const leaf = authority.issue({ commonName: 'leaf' });

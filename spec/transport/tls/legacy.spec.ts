@@ -256,8 +256,8 @@ describe('wire/legacy-tls (REQ-TLS-013)', () => {
         /expired/,
       ],
       [
-        'for servers only',
-        () => authority.issue({ mailboxes, usages: ['server'] }),
+        "an endpoint's and for servers only",
+        () => authority.issue({ mailboxes: ['fred@example.com'], usages: ['server'] }),
         /not for a TLS client/,
         /not for a TLS client/,
       ],
@@ -272,6 +272,12 @@ describe('wire/legacy-tls (REQ-TLS-013)', () => {
         expect(refusal(strict).message).to.match(refused);
       });
     }
+
+    it('authorizes a relay when for servers only, as public authorities issue them', async () => {
+      const client = authority.issue({ domains: ['example.com'], usages: ['server'] });
+      const [, server] = await secured({ client, acceptor: { clientCertificate: 'require' } });
+      expect([server.authorized, server.reason]).to.deep.equal([true, undefined]);
+    });
 
     it('proves nothing without its key', async () => {
       const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });

@@ -176,8 +176,70 @@ describe('wire/native-tls', () => {
       ['missing', () => undefined, /no certificate/],
       ['by a stranger', () => stranger.issue({ mailboxes }), /UNABLE_TO_VERIFY|unable to/i],
       ['expired', () => authority.issue({ mailboxes, notAfter: new Date(Date.now() - DAY_MS / 2) }), /EXPIRED/i],
-      ['for servers only', () => authority.issue({ mailboxes, usages: ['server'] }), /PURPOSE/i],
+      [
+        "an endpoint's and for servers only",
+        () => authority.issue({ mailboxes: ['fred@example.com'], usages: ['server'] }),
+        /PURPOSE/i,
+      ],
+      ['of nobody known and for servers only', () => authority.issue({ usages: ['server'] }), /PURPOSE/i],
+      [
+        'a wildcard and for servers only',
+        () => authority.issue({ domains: ['*.com'], usages: ['server'] }),
+        /PURPOSE/i,
+      ],
+      [
+        "a relay's, for servers only, by a stranger",
+        () => stranger.issue({ mailboxes, usages: ['server'] }),
+        /known authority/,
+      ],
+      [
+        "a relay's, for servers only, expired",
+        () => authority.issue({ mailboxes, usages: ['server'], notAfter: new Date(Date.now() - DAY_MS / 2) }),
+        /expired/,
+      ],
     ];
+
+    // Public authorities issue certificates for servers alone: a relay has no other.
+    for (const [title, names] of [
+      ['dNSName', { domains: ['example.com'] }],
+      ['rfc822Name', { mailboxes: ['imxp=mesh@example.com'] }],
+    ] as const) {
+      it(`authorizes a relay when for servers only, named by ${title}`, async () => {
+        const client = authority.issue({ ...names, usages: ['server'] });
+        const [, server] = await secured({ client, acceptor: { clientCertificate: 'require' } });
+        expect([server.authorized, server.reason]).to.deep.equal([true, undefined]);
+      });
+    }
+
+    it('authorizes a relay when for servers only, over an intermediate that it sends, and not without it', async () => {
+      const between = new TestAuthority('Between', authority);
+      const own = between.issue({ domains: ['example.com'], usages: ['server'] });
+      const sent = { ...own, certificate: `${own.certificate}${between.certificate}` };
+      const acceptor = { clientCertificate: 'request' } as const;
+      const [, server] = await secured({ client: sent, acceptor });
+      expect([server.authorized, server.reason]).to.deep.equal([true, undefined]);
+      const [, lacking] = await secured({ client: own, acceptor });
+      expect(lacking.authorized).to.equal(false);
+      expect(lacking.reason).to.match(/known authority/);
+    });
+
+    it('does not authorize a relay when for servers only and signed with SHA-1, which OpenSSL refuses as well', async () => {
+      const own = authority.issue({ domains: ['example.com'], usages: ['server'], digest: 'sha1' });
+      // Its own TLS would not show such a certificate unless told.
+      const context = { ...strict(own), ciphers: 'DEFAULT:@SECLEVEL=0' };
+      const [, server] = await secured({ upgrade: { context }, acceptor: { clientCertificate: 'request' } });
+      expect(server.authorized).to.equal(false);
+      expect(server.reason).to.match(/SHA-1/);
+    });
+
+    it('does not authorize a relay when for servers only and revoked', async () => {
+      const client = authority.issue({ domains: ['example.com'], usages: ['server'] });
+      const revocations = () => RevocationList.read(Buffer.from(authority.revocations([client.serial])));
+      const [, server] = await secured({ client, acceptor: { clientCertificate: 'request', revocations } });
+      expect(server.authorized).to.equal(false);
+      expect(server.reason).to.match(/revoked/);
+    });
+
     for (const [title, issue, reason] of bad) {
       it(`does not authorize when ${title}, and ends the session when one is required`, async () => {
         const client = issue();

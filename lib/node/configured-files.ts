@@ -4,11 +4,13 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { directoryObstacle } from './directory.js';
-import type { Finding } from './parse.js';
-import { describeFileError, openToOthers, readPasswordFile } from './password-file.js';
-import type { Keys } from './problem.js';
-import type { NodeConfig } from './schema.js';
+import { directoryObstacle } from '../config/directory.js';
+import type { Finding } from '../config/parse.js';
+import { describeFileError, openToOthers, readPasswordFile } from '../config/password-file.js';
+import type { Keys } from '../config/problem.js';
+import type { NodeConfig } from '../config/schema.js';
+import { addressOfLiteral } from '../imxp/address.js';
+import { certificateNames, namesRelay, purposeFault, verifyChain } from '../transport/tls/certificate.js';
 
 const DAY_MS = 86_400_000;
 /** Time enough to renew on a working day. */
@@ -109,7 +111,10 @@ class Inspection {
       return undefined;
     }
     try {
-      return blocks.map((block) => new X509Certificate(block));
+      const found = blocks.map((block) => new X509Certificate(block));
+      // Read as they will be in a handshake, so that what cannot be read is found now.
+      for (const certificate of found) certificateNames(certificate);
+      return found;
     } catch {
       this.#error(keys, `${path}: the certificate cannot be read`);
       return undefined;
@@ -133,25 +138,39 @@ class Inspection {
       this.#error([...keys, 'key'], `${keyPath}: is not the key of ${certificatePath}`);
     }
     for (const domain of domains) this.#covers(at, certificatePath, leaf, domain);
-    if (authorities === undefined) return;
-    const issuers = [...authorities, ...chain.slice(1)];
-    if (!issuers.some((issuer) => leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey))) {
-      this.#warn(
-        at,
-        `${certificatePath}: is not signed by tls.authority; relays that trust only it will refuse this node`,
-      );
+    const purpose = purposeFault(leaf, 'server');
+    if (purpose !== undefined) {
+      this.#error(at, `${certificatePath}: ${purpose}; a relay's needs serverAuth in its extended key usage`);
+    } else if (authorities !== undefined) this.#chain(at, certificatePath, chain, authorities);
+  }
+
+  /** As other relays will verify it. What depends on the date has been said. */
+  #chain(
+    keys: Keys,
+    path: string,
+    [leaf, ...others]: readonly X509Certificate[],
+    authorities: readonly X509Certificate[],
+  ): void {
+    if (leaf === undefined) return;
+    const ders = [leaf, ...others].map(({ raw }) => raw);
+    const nowMs = Math.min(Math.max(this.#now, Date.parse(leaf.validFrom)), Date.parse(leaf.validTo));
+    const found = verifyChain(ders, { authorities, purpose: 'server', nowMs, sha1: this.#config.tls.legacy });
+    if (typeof found === 'string') {
+      this.#warn(keys, `${path}: ${found}; relays that trust only tls.authority will refuse this node`);
     }
   }
 
+  /** The rule by which relays judge each other (D-TLS-02). */
   #covers(keys: Keys, path: string, certificate: X509Certificate, domain: string): void {
-    if (certificate.checkHost(domain) !== undefined) return;
-    // D-TLS-02: a relay's certificate may name imxp=mesh@domain instead of the domain.
-    if (certificate.checkEmail(`imxp=mesh@${domain}`) !== undefined) {
+    const names = certificateNames(certificate);
+    if (!namesRelay(names, domain)) {
+      const named = certificate.subjectAltName ?? `${nameOf(certificate)} and has no subjectAltName`;
+      const loosely =
+        certificate.subjectAltName?.includes('*') !== false ? '; wildcards and common names do not count' : '';
+      this.#error(keys, `${path}: is not for ${domain}; it names ${named}${loosely}`);
+    } else if (!names.domains.includes(domain) && addressOfLiteral(domain) === undefined) {
       this.#warn(keys, `${path}: names imxp=mesh@${domain} but not ${domain}; other implementations may refuse it`);
-      return;
     }
-    const named = certificate.subjectAltName ?? nameOf(certificate);
-    this.#error(keys, `${path}: is not for ${domain}; it names ${named}`);
   }
 
   #dates(keys: Keys, path: string, certificate: X509Certificate): void {

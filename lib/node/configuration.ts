@@ -1,12 +1,12 @@
 /** Reads a configuration file and everything that can be known to be wrong with it before a node runs on it. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { inspectFiles, inspectStore } from './files.js';
-import { JsonTextError, parseJsonText } from './json-text.js';
-import { examine, type Finding, problemOf } from './parse.js';
-import { describeFileError } from './password-file.js';
-import { ConfigurationError, type Problem } from './problem.js';
-import type { NodeConfig } from './schema.js';
+import { JsonTextError, parseJsonText } from '../config/json-text.js';
+import { examine, type Finding, problemOf } from '../config/parse.js';
+import { describeFileError } from '../config/password-file.js';
+import { ConfigurationError, type Problem } from '../config/problem.js';
+import type { NodeConfig } from '../config/schema.js';
+import { inspectFiles, inspectStore } from './configured-files.js';
 
 export interface Checked {
   /** The path of the file, absolute. */

@@ -1,15 +1,18 @@
+import { X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { CertificateDirectory } from '../../lib/certs/directory.js';
 import { configurationJsonSchema } from '../../lib/config/json-schema.js';
-import { checkConfig, loadConfig } from '../../lib/config/load.js';
 import { parseConfig } from '../../lib/config/parse.js';
 import { ConfigurationError, type Problem } from '../../lib/config/problem.js';
+import { checkConfig, loadConfig } from '../../lib/node/configuration.js';
+import { certificateNames, namesRelay, purposeFault } from '../../lib/transport/tls/certificate.js';
+import { TestAuthority, type TestCertificateOptions } from '../support/certificates.js';
 import { temporaryDirectory } from '../support/temporary.js';
 
 const EXAMPLE = new URL('../../mesh.example.json', import.meta.url);
 
-describe('config/load', function () {
+describe('node/configuration', function () {
   this.timeout(60_000);
   const path = temporaryDirectory();
 
@@ -91,6 +94,46 @@ describe('config/load', function () {
     expect(await problems(file)).to.deep.equal([]);
   });
 
+  describe('judges a certificate by the rule of a handshake (D-TLS-02)', () => {
+    const usages = ['server'] as const;
+    const rows: [string, TestCertificateOptions, RegExp | undefined][] = [
+      ['for servers only', { domains: ['example.com'], usages }, undefined],
+      ['for clients only', { domains: ['example.com'], usages: ['client'] }, /error .*needs serverAuth/],
+      [
+        'of a wildcard',
+        { domains: ['*.com'] },
+        /error .*is not for example\.com; it names DNS:\*\.com; wildcards and common names do not count/,
+      ],
+      ['of a partial wildcard', { domains: ['ex*.com'] }, /error .*is not for example\.com; it names DNS:ex\*\.com/],
+      [
+        'of a common name only',
+        { commonName: 'example.com' },
+        /error .*it names CN=example\.com and has no subjectAltName; wildcards and common names do not count/,
+      ],
+      ['of a host in the domain', { domains: ['relay.example.com'] }, /error .*is not for example\.com/],
+      ['of the mesh identity as a mailbox', { mailboxes: ['imxp=mesh@example.com'] }, /warning .*but not example\.com/],
+      ['of the mesh identity as a URI', { uris: ['im:imxp=mesh@example.com'] }, /warning .*but not example\.com/],
+      ['signed with SHA-1', { domains: ['example.com'], digest: 'sha1' }, /warning .*SHA-1/],
+    ];
+    for (const [title, options, expected] of rows) {
+      it(title, async () => {
+        await files();
+        const authority = new TestAuthority();
+        const { certificate, key } = authority.issue(options);
+        await writeFile(path('certs/ca.crt'), authority.certificate);
+        await writeFile(path('certs/example.com.crt'), certificate);
+        await writeFile(path('certs/example.com.key'), key, { mode: 0o600 });
+        const found = summary(await problems(await example()));
+        if (expected === undefined) expect(found.filter((line) => !line.includes('renew it'))).to.deep.equal([]);
+        else expect(found.join('\n')).to.match(expected);
+        const loose = found.some((line) => line.startsWith('error'));
+        const judged = namesRelay(certificateNames(new X509Certificate(certificate)), 'example.com');
+        const good = judged && purposeFault(new X509Certificate(certificate), 'server') === undefined;
+        expect(loose, 'an error where a handshake fails').to.equal(!good);
+      });
+    }
+  });
+
   it('refuses an expired certificate and warns of one about to expire', async () => {
     const past = new Date(Date.now() - 40 * 86_400_000);
     const directory = await CertificateDirectory.open(path('certs'), () => past);
@@ -111,7 +154,7 @@ describe('config/load', function () {
     const file = await example((config) => Object.assign(config['tls'] ?? {}, { authority: 'others/ca.crt' }));
     const [found] = await problems(file);
     expect(found).to.include({ severity: 'warning', path: 'tls.certificate' });
-    expect(found?.message).to.include('is not signed by tls.authority');
+    expect(found?.message).to.include('relays that trust only tls.authority will refuse this node');
   });
 
   it('warns of secrets that everybody may read', async () => {
