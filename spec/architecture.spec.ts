@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { areaOfFile, graph, type Import, importsOf, sources } from './support/import-graph.js';
+import { areaOfFile, circles, graph, type Import, importsOf, sources } from './support/import-graph.js';
 
 /**
  * The layers, lowest first. A file may import its own folder, any lower row and the leaves. `IMXP_GRAPH=1` prints the
@@ -99,6 +99,21 @@ describe('the architecture', () => {
       .filter(([, reason]) => reason !== undefined)
       .map(([{ from, to, line }, reason]) => `${from}:${line} -> ${to} ${reason}`);
     expect(wrong, wrong.join('\n')).to.deep.equal([]);
+  });
+
+  it('finds circles, whatever crosses', () => {
+    const arrows = (...pairs: string[]) => pairs.map((pair) => ({ from: pair.slice(0, 1), to: pair.slice(1) }));
+    expect(circles(arrows('ab', 'bc', 'ac'))).to.deep.equal([]);
+    expect(circles(arrows('ab', 'bc', 'ca', 'cd', 'de', 'ed'))).to.deep.equal([
+      ['d', 'e'],
+      ['a', 'b', 'c'],
+    ]);
+    expect(circles(arrows('aa'))).to.deep.equal([['a']]);
+  });
+
+  it('has no circle of imports, types included', () => {
+    const found = circles(imports.filter(({ to }) => inside(to))).map((group) => group.join(' <-> '));
+    expect(found, found.join('\n')).to.deep.equal([]);
   });
 
   it('leaves sockets, names and clocks to transport, mesh and admin', () => {

@@ -8,11 +8,12 @@ import { accountsOf } from '../imxp/identity.js';
 import type { Attach, Bind, Option, Terminate } from '../imxp/operation.js';
 import { REPLIES } from './answer.js';
 import type { Attachment, AttachmentOwner } from './attachments.js';
+import type { Binding } from './bindings.js';
 import type { MeshChannel } from './channel.js';
 import type { ChannelTarget } from './channel-target.js';
 import type { Context } from './context.js';
 import { ATTACH_OVERRIDE } from './delivery-options.js';
-import { type Association, began, ended, fault } from './events.js';
+import { began, ended, fault } from './events.js';
 import { examine, type OptionRegistry } from './options.js';
 import type { Denial } from './policy.js';
 import type { SessionAssociations } from './session-associations.js';
@@ -30,6 +31,9 @@ const ATTACHED_ENOUGH: Reply = { code: 554, text: 'as many applications are atta
 const SERVED_HERE = denied({ code: 537, text: 'this relay serves that domain itself' });
 const NOT_LOCATED: Reply = { code: 537, text: 'your address is not that of a relay of this domain' };
 const ORIGINATOR_INVALID = denied({ code: 537, text: 'the originator is not of the form local@domain' });
+
+/** What an attach or a bind made. */
+export type Association = Attachment | Binding;
 
 export class Associations {
   readonly #channel: MeshChannel;

@@ -18,7 +18,7 @@ import { Bindings } from './bindings.js';
 import type { MeshChannel } from './channel.js';
 import type { TargetLimits } from './channel-target.js';
 import { NextHops } from './next-hops.js';
-import { type OfflineOptions, OfflineQueues } from './offline/queues.js';
+import type { OfflineOptions, OfflineQueues } from './offline/queues.js';
 import { OptionRegistry } from './options.js';
 import { Policy, type PolicyRules } from './policy.js';
 import type { Rates } from './rates.js';
@@ -95,7 +95,8 @@ export class Context {
   readonly standings = new SessionAssociationsTable();
   readonly ways = new NextHops(this.bindings);
   readonly time: Clock;
-  readonly holds: OfflineQueues | undefined;
+  /** Given by the relay, which makes them last: they look for what an earlier process held. */
+  holds: OfflineQueues | undefined;
   domains: ReadonlySet<string>;
   policy: Policy;
   limits: RelayLimits;
@@ -125,8 +126,6 @@ export class Context {
     this.hopLimit = options.hopLimit ?? 0;
     this.timedHoldsOnly = options.timedHoldsOnly ?? false;
     this.time = options.time ?? TIMERLESS_CLOCK;
-    // The last: it finds what an earlier process held.
-    this.holds = options.holding === undefined ? undefined : new OfflineQueues(this, options.holding);
   }
 
   apply(settings: Partial<RelaySettings>): void {

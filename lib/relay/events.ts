@@ -5,24 +5,26 @@
 import type { Reply } from '../errors.js';
 import type { Data } from '../imxp/operation.js';
 import { events } from '../ops/events.js';
-import type { Attachment } from './attachments.js';
-import type { Binding } from './bindings.js';
 import type { MeshChannel } from './channel.js';
 
-export type Association = Attachment | Binding;
+/** An attachment or a binding, as far as it is reported. */
+type ReportedAssociation = { readonly transID: number } & (
+  | { readonly type: 'attach'; readonly key: string }
+  | { readonly type: 'bind'; readonly domain: string }
+);
 
 /** Whether {@link forwarded} is heard; asked before a Data is timed. */
 export function tracing(): boolean {
   return events.forwarded.observed;
 }
 
-export function began(channel: MeshChannel, association: Association): void {
+export function began(channel: MeshChannel, association: ReportedAssociation): void {
   const { transID } = association;
   const event = association.type === 'attach' ? events.attached : events.bound;
   event.publish({ channel: channel.id, subject: subjectOf(association), transID });
 }
 
-export function ended(channel: MeshChannel, association: Association): void {
+export function ended(channel: MeshChannel, association: ReportedAssociation): void {
   const { transID } = association;
   events.terminated.publish({ channel: channel.id, subject: subjectOf(association), transID });
 }
@@ -46,6 +48,6 @@ export function fault(where: string, error: unknown): void {
   events.fault.publish({ session: where, error });
 }
 
-function subjectOf(association: Association): string {
+function subjectOf(association: ReportedAssociation): string {
   return association.type === 'attach' ? association.key : association.domain;
 }

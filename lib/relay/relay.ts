@@ -10,11 +10,12 @@ import type { Data } from '../imxp/operation.js';
 import type { HeldStatus } from '../ops/status.js';
 import type { Traffic } from '../ops/traffic.js';
 import { REPLIES } from './answer.js';
+import type { Association } from './associations.js';
 import type { AttachmentWatcher } from './attachments.js';
 import type { MeshChannel, MeshHandler } from './channel.js';
 import { Context, type RelayOptions, type RelaySettings } from './context.js';
-import type { Association } from './events.js';
 import { Gate } from './gate.js';
+import { OfflineQueues } from './offline/queues.js';
 import { Peer } from './peer.js';
 import type { DeliverySink } from './target.js';
 import { carry, carryDecided, type Origin } from './transfer.js';
@@ -41,6 +42,8 @@ export class Relay {
   constructor(options: RelayOptions) {
     this.#context = new Context(options);
     this.#view = new View(this.#context);
+    const { holding } = options;
+    if (holding !== undefined) this.#context.holds = new OfflineQueues(this.#context, this.#view, holding);
     this.#submissions = new Gate(options.limits.outstanding, (submission) => this.#send(submission));
   }
 

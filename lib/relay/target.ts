@@ -55,6 +55,9 @@ export interface Directory {
   created?(address: string): Promise<number | undefined>;
 }
 
+/** The action that an originator needs to be granted (access-01 §3). */
+export const CORE_DATA = 'core:data';
+
 /** Decides about a local recipient (the access service; core-01 §4.4.4.1 step 3.3). */
 export interface AccessPolicy {
   /** Whether `owner` grants `action` (for instance `core:data`) to `actor`; a promise only where it must be looked up. */

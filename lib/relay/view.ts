@@ -14,10 +14,7 @@ import type { TimedView } from './data-timing.js';
 import { fault } from './events.js';
 import type { OptionRegistry } from './options.js';
 import type { Reporter } from './status.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
-
-/** The action an originator needs to be granted (access-01 §3). */
-export const CORE_DATA = 'core:data';
+import { CORE_DATA, type Delivery, type DeliverySink, type DeliveryTarget } from './target.js';
 
 const NONE: readonly DeliveryTarget[] = Object.freeze([]);
 

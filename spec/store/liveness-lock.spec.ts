@@ -19,8 +19,8 @@ describe('wire/beacon', () => {
   it('is out when the process was killed', async function () {
     this.timeout(30_000);
     const module = new URL('../../lib/store/liveness-lock.ts', import.meta.url).href;
-    const code = `import { lightBeacon } from ${JSON.stringify(module)};
-      const beacon = await lightBeacon(${JSON.stringify(path())}, 'relay');
+    const code = `import { takeLivenessLock } from ${JSON.stringify(module)};
+      const beacon = await takeLivenessLock(${JSON.stringify(path())}, 'relay');
       console.log(beacon === undefined ? 'dark' : 'lit');
       process.stdin.resume();`;
     const child = spawn(process.execPath, ['--import=tsx', '--input-type=module', '-e', code], {

@@ -73,7 +73,37 @@ export function graph(files: readonly Source[]): Map<string, string[]> {
   );
 }
 
+/**
+ * The circles of imports: each a group of files that reach one another, whatever crosses, types included. Tarjan's
+ * strongly connected components.
+ */
+export function circles(imports: readonly Pick<Import, 'from' | 'to'>[]): string[][] {
+  const targets = new Map<string, string[]>();
+  for (const { from, to } of imports) targets.set(from, [...(targets.get(from) ?? []), to]);
+  const order = new Map<string, number>();
+  const stack: string[] = [];
+  const found: string[][] = [];
+  const visit = (file: string): number => {
+    const index = order.size;
+    order.set(file, index);
+    let low = index;
+    stack.push(file);
+    for (const next of targets.get(file) ?? []) {
+      if (!order.has(next)) low = Math.min(low, visit(next));
+      else if (stack.includes(next)) low = Math.min(low, order.get(next) ?? index);
+    }
+    if (low === index) {
+      const group = stack.splice(stack.indexOf(file));
+      if (group.length > 1 || targets.get(file)?.includes(file)) found.push(group.sort());
+    }
+    return low;
+  };
+  for (const file of targets.keys()) if (!order.has(file)) visit(file);
+  return found;
+}
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   for (const [area, to] of graph(sources())) console.log(`${area.padEnd(10)} -> ${to.join(' ')}`);
   console.log('(in brackets: types only)');
+  for (const group of circles(sources().flatMap(importsOf))) console.log(`circle: ${group.join(' <-> ')}`);
 }

@@ -4,11 +4,13 @@
  */
 import type { Reply } from '../../errors.js';
 import type { Data } from '../../imxp/operation.js';
+import type { Clock } from '../../ops/clock.js';
 import { REPLIES } from '../answer.js';
-import { reportOn } from '../data-timing.js';
+import { reportOn, type TimedView } from '../data-timing.js';
 import { fault } from '../events.js';
+import type { OptionRegistry } from '../options.js';
 import { dueOf, joined, type OfflineMessage, timingsOf, withoutReportAfter } from './message.js';
-import type { OfflineQueuesOwner } from './queues.js';
+import type { Spool } from './spool.js';
 
 /** The queue as its times see it. */
 export interface OfflineExpiryOwner {
@@ -20,11 +22,21 @@ export interface OfflineExpiryOwner {
   looked(): void;
 }
 
+/** What looking at held Data needs of the relay. */
+export interface OfflineExpiryContext {
+  readonly spool: Spool;
+  readonly time: Clock;
+  readonly view: TimedView;
+  readonly understood: OptionRegistry;
+  /** The dialect in which a Data is written down that came in none, by its profile. */
+  readonly profile: string;
+}
+
 export class OfflineExpiry {
-  readonly #keeper: OfflineQueuesOwner;
+  readonly #keeper: OfflineExpiryContext;
   readonly #owner: OfflineExpiryOwner;
 
-  constructor(keeper: OfflineQueuesOwner, owner: OfflineExpiryOwner) {
+  constructor(keeper: OfflineExpiryContext, owner: OfflineExpiryOwner) {
     this.#keeper = keeper;
     this.#owner = owner;
   }

@@ -13,15 +13,18 @@
 import type { Payload } from '../../beep/payload.js';
 import { ImxpError, type Reply } from '../../errors.js';
 import type { Address } from '../../imxp/address.js';
+import type { Dialect } from '../../imxp/dialect/dialect.js';
 import type { Data } from '../../imxp/operation.js';
 import { isTransient } from '../../imxp/reply-code.js';
+import type { DataTiming } from '../../imxp/vocabulary/party.js';
 import { REPLIES } from '../answer.js';
 import { TimedTarget } from '../data-timing.js';
+import type { Asked } from '../delivery-options.js';
 import { fault, forwarded, tracing } from '../events.js';
 import { reportStatus } from '../status.js';
 import type { Delivery, DeliverySink, DeliveryTarget } from '../target.js';
 import { OfflineDeliveryRate } from './delivery-rate.js';
-import { OfflineExpiry, type OfflineExpiryOwner } from './expiry.js';
+import { OfflineExpiry, type OfflineExpiryContext, type OfflineExpiryOwner } from './expiry.js';
 import { OfflineList } from './list.js';
 import {
   dueOf,
@@ -33,8 +36,30 @@ import {
   readHeld,
   timingsOf,
 } from './message.js';
-import type { OfflineQueuesOwner } from './queues.js';
 import type { SpoolEntry } from './spool.js';
+
+/** What a queue needs of the relay. */
+export interface OfflineQueueOwner extends OfflineExpiryContext {
+  readonly dialects: ReadonlyMap<string, Dialect>;
+  /** Data that may wait behind those of a queue. */
+  readonly outstanding: number;
+  readonly draining: boolean;
+  readonly counts: { stored: number; delivered: number; failed: number };
+  /** The number of the next that arrives. */
+  next(): number;
+  /** Why no more may be held, or not this. */
+  refusal(queue: OfflineQueue, octets: number, asked: readonly Asked<DataTiming>[]): Reply | undefined;
+  /** Why nothing is held for that endpoint. */
+  known(name: Address): Promise<Reply | undefined>;
+  /** Since when the endpoint has had its account, milliseconds since 1970. */
+  since(name: Address): Promise<number>;
+  granted(name: Address, originator: string): boolean | Promise<boolean>;
+  changed(data: number, cost: number): void;
+  began(): void;
+  ended(): void;
+  /** Nothing is left in a queue. */
+  drained(queue: OfflineQueue): void;
+}
 
 /** A Data that is not to be held, and must not overtake what is. */
 interface Behind {
@@ -46,7 +71,7 @@ interface Behind {
 
 export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, OfflineExpiryOwner {
   readonly name: Address;
-  readonly #keeper: OfflineQueuesOwner;
+  readonly #keeper: OfflineQueueOwner;
   readonly #list = new OfflineList();
   readonly #pace = new OfflineDeliveryRate();
   readonly #times: OfflineExpiry;
@@ -65,7 +90,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   count = 0;
   octets = 0;
 
-  constructor(name: Address, keeper: OfflineQueuesOwner) {
+  constructor(name: Address, keeper: OfflineQueueOwner) {
     this.name = name;
     this.#keeper = keeper;
     this.#times = new OfflineExpiry(keeper, this);

@@ -8,17 +8,23 @@ import type { Dialect } from '../../imxp/dialect/dialect.js';
 import type { DataTiming } from '../../imxp/vocabulary/party.js';
 import type { Clock } from '../../ops/clock.js';
 import type { HeldStatus } from '../../ops/status.js';
+import type { AccountRules } from '../accounts.js';
 import { REPLIES } from '../answer.js';
-import type { Attachment } from '../attachments.js';
-import type { Context } from '../context.js';
+import type { Attachment, Attachments } from '../attachments.js';
 import type { TimedView } from '../data-timing.js';
 import type { Asked } from '../delivery-options.js';
 import { fault } from '../events.js';
 import type { OptionRegistry } from '../options.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from '../target.js';
-import { CORE_DATA, View } from '../view.js';
+import {
+  type AccessPolicy,
+  CORE_DATA,
+  type Delivery,
+  type DeliverySink,
+  type DeliveryTarget,
+  type Directory,
+} from '../target.js';
 import { costOf } from './message.js';
-import { OfflineQueue } from './queue.js';
+import { OfflineQueue, type OfflineQueueOwner } from './queue.js';
 import type { Spool } from './spool.js';
 
 export interface OfflineLimits {
@@ -40,40 +46,27 @@ export interface OfflineOptions {
 /** How often what is too old is looked for. */
 const SWEEP_MS = 60_000;
 
-/** The relay as a queue sees it. */
-export interface OfflineQueuesOwner {
-  readonly spool: Spool;
+/** The state of the relay that queues depend on. */
+export interface OfflineContext {
   readonly time: Clock;
-  readonly view: TimedView;
   readonly understood: OptionRegistry;
   readonly dialects: ReadonlyMap<string, Dialect>;
-  /** In which a Data is written down that came in none. */
-  readonly profile: string;
-  /** Data that may wait behind those of a queue. */
-  readonly outstanding: number;
+  readonly limits: { readonly outstanding: number };
+  readonly accounts: AccountRules | undefined;
+  readonly directory: Directory;
+  readonly access: AccessPolicy;
+  readonly attachments: Attachments;
+  readonly timedHoldsOnly: boolean;
   readonly draining: boolean;
-  readonly counts: { stored: number; delivered: number; failed: number };
-  /** The number of the next that arrives. */
-  next(): number;
-  /** Why no more may be held, or not this. */
-  refusal(queue: OfflineQueue, octets: number, asked: readonly Asked<DataTiming>[]): Reply | undefined;
-  /** Why nothing is held for that endpoint. */
-  known(name: Address): Promise<Reply | undefined>;
-  /** Since when the endpoint has had its account, milliseconds since 1970. */
-  since(name: Address): Promise<number>;
-  granted(name: Address, originator: string): boolean | Promise<boolean>;
-  changed(data: number, cost: number): void;
   began(): void;
   ended(): void;
-  /** Nothing is left in a queue. */
-  drained(queue: OfflineQueue): void;
 }
 
-export class OfflineQueues implements OfflineQueuesOwner {
+export class OfflineQueues implements OfflineQueueOwner {
   readonly spool: Spool;
   readonly view: TimedView;
   readonly counts = { stored: 0, delivered: 0, failed: 0 };
-  readonly #context: Context;
+  readonly #context: OfflineContext;
   readonly #options: OfflineOptions;
   readonly #queues = new Map<string, OfflineQueue>();
   #seq = 0;
@@ -81,11 +74,12 @@ export class OfflineQueues implements OfflineQueuesOwner {
   #cost = 0;
   #sweeping = false;
 
-  constructor(context: Context, options: OfflineOptions) {
+  /** @param view for the Data that queues send and for what they report */
+  constructor(context: OfflineContext, view: TimedView, options: OfflineOptions) {
     this.#context = context;
+    this.view = view;
     this.#options = options;
     this.spool = options.spool;
-    this.view = new View(context);
     for (const entry of options.spool.entries()) {
       const name = addressOf(entry.address);
       if (name === undefined) continue;
