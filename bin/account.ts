@@ -1,5 +1,6 @@
 /** `imxp account`: the accounts of a node. Works beside a running relay, which acts by the change within a moment. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { verifierOf } from '../lib/node/new-account.js';
 import { paint } from '../lib/ops/terminal.js';
 import { QUOTA_NAMES, QUOTAS, type QuotaName } from '../lib/store/account-state.js';
 import type { AccountProfile, Accounts } from '../lib/store/accounts.js';
@@ -11,7 +12,6 @@ import {
   loadForAccounts,
   type Opened,
   unknown,
-  verifierFor,
   withAccounts,
 } from './support/accounts/accounts.js';
 import { exportAccounts } from './support/accounts/export.js';
@@ -42,7 +42,7 @@ async function add(address: string, flags: PasswordFlags): Promise<void> {
     );
     // Before somebody types a password in vain.
     if (accounts.exists(name)) throw taken;
-    if (!(await accounts.add(await verifierFor(name, await passwordFor(name, flags), config)))) throw taken;
+    if (!(await accounts.add(await verifierOf(name, await passwordFor(name, flags), config)))) throw taken;
   });
   done(name, 'added', flags);
 }
@@ -52,7 +52,7 @@ async function passwd(address: string, flags: PasswordFlags): Promise<void> {
   const name = accountOf(address, config);
   await withAccounts(config, async ({ accounts }) => {
     if (!accounts.exists(name)) throw unknown(name);
-    if (!(await accounts.change(await verifierFor(name, await passwordFor(name, flags), config)))) throw unknown(name);
+    if (!(await accounts.change(await verifierOf(name, await passwordFor(name, flags), config)))) throw unknown(name);
   });
   done(name, 'password changed', flags);
 }

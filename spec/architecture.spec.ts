@@ -16,7 +16,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['services', 'endpoint', 'gateway'],
   ['admin'],
   ['node'],
-  ['index', 'browser'],
+  ['exports'],
   ['kit'],
   ['bin'],
 ];

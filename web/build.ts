@@ -46,7 +46,7 @@ const substitutes: Plugin = {
 /** @returns the module */
 export async function browserModule(): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [here('../lib/browser.ts')],
+    entryPoints: [here('../lib/exports/browser.ts')],
     bundle: true,
     write: false,
     format: 'esm',

@@ -51,6 +51,7 @@ import { RevocationList } from '../transport/tls/revocation.js';
 import { TlsService, type TlsServiceOptions } from '../transport/tls/service.js';
 import { AccountWatch } from './account-watch.js';
 import { follows } from './follows.js';
+import { verifierOf } from './new-account.js';
 
 /** Where a node listens. */
 export interface Listening {
@@ -245,6 +246,30 @@ export class Node {
   /** Where operators look, as a URL; undefined where that is not configured. */
   get admin(): string | undefined {
     return this.#admin?.url;
+  }
+
+  /**
+   * Adds an account, which can log in from now on: an endpoint of a domain of this node, or a neighbour relay as
+   * `imxp=mesh@DOMAIN`. {@link accounts} disables, limits, lists and removes accounts.
+   *
+   * @returns false when it exists already; its password stays as it was
+   * @throws LocalError ARGUMENT when no account can have that name or password, or STORE_FAILED; RemoteProtocolError
+   * ADDRESS_INVALID
+   * @example
+   * await node.addAccount('fred@example.com', password);
+   */
+  async addAccount(name: string, password: string): Promise<boolean> {
+    return await this.accounts.add(await verifierOf(name, password, this.#config));
+  }
+
+  /**
+   * Changes the password of an account. Sessions that are open stay open.
+   *
+   * @returns false when there is no such account
+   * @throws as {@link addAccount}
+   */
+  async setPassword(name: string, password: string): Promise<boolean> {
+    return await this.accounts.change(await verifierOf(name, password, this.#config));
   }
 
   /** The number of open sessions that peers began. */

@@ -1,8 +1,8 @@
 /** What the commands on accounts share: how accounts are named, and how their store is opened. Prints nothing. */
 import type { NodeConfig } from '../../../lib/config/schema.js';
 import { parseAddress } from '../../../lib/imxp/address.js';
+import { nameObstacle } from '../../../lib/node/new-account.js';
 import { canonicalAccount, relayDomain } from '../../../lib/sasl/name.js';
-import { makeVerifier, type Verifier } from '../../../lib/sasl/verifier.js';
 import { Accounts } from '../../../lib/store/accounts.js';
 import { openStore } from '../../../lib/store/open.js';
 import type { Store } from '../../../lib/store/store.js';
@@ -20,20 +20,6 @@ export type Kind = 'endpoint' | 'relay';
 
 export function kindOf(address: string): Kind {
   return relayDomain(address) === undefined ? 'endpoint' : 'relay';
-}
-
-/** Why a name cannot be that of an account here; undefined when it can. */
-export function nameObstacle(text: string, { domains }: Pick<NodeConfig, 'domains'>): string | undefined {
-  const name = canonicalAccount(text);
-  // A bare "fred" is a forgotten domain far more often than the relay of a domain of one label.
-  if (relayDomain(name) !== undefined && /[.@]/.test(text)) return undefined;
-  if (!text.includes('@')) return `is not an address; write for instance ${text || 'fred'}@${domains[0]}`;
-  const { domain, service, key, base } = parseAddress(text);
-  // core-01 §2.2: these local parts belong to services.
-  if (service) return 'names a service; only imxp=mesh@DOMAIN may have an account, for a relay';
-  if (key !== base) return `is a subaddress; the account is that of ${base}`;
-  if (domains.includes(domain)) return undefined;
-  return `is not in a domain served here (${domains.join(', ')}); a neighbour relay is imxp=mesh@${domain}`;
 }
 
 /**
@@ -87,16 +73,6 @@ export async function withAccounts<T>(config: NodeConfig, action: (opened: Opene
   } finally {
     await store.close();
   }
-}
-
-/** What a node keeps instead of a password. */
-export function verifierFor(name: string, password: string, config: NodeConfig): Promise<Verifier> {
-  return makeVerifier(name, password, { realms: realmsOf(config) });
-}
-
-/** Realms that peers may be asked for. */
-export function realmsOf({ sasl, domains }: NodeConfig): string[] {
-  return [...new Set([...(sasl.realm === undefined ? [] : [sasl.realm]), ...domains])];
 }
 
 /** Says what was done to one account. */

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { describeFileError, textOfFile } from '../../../lib/config/password-file.js';
 import type { NodeConfig } from '../../../lib/config/schema.js';
 import { ImxpError } from '../../../lib/errors.js';
+import { nameObstacle, realmsOf, verifierOf } from '../../../lib/node/new-account.js';
 import { harmless } from '../../../lib/ops/terminal.js';
 import { accountNames } from '../../../lib/sasl/name.js';
 import { prepared } from '../../../lib/sasl/scram/saslprep.js';
@@ -14,15 +15,7 @@ import type { Verifier } from '../../../lib/sasl/verifier.js';
 import type { AccountRecord, Accounts } from '../../../lib/store/accounts.js';
 import { CommandError, EXIT } from '../exit.js';
 import { complain, note, print, printJson } from '../output.js';
-import {
-  type AccountFlags,
-  accountOf,
-  loadForAccounts,
-  nameObstacle,
-  realmsOf,
-  verifierFor,
-  withAccounts,
-} from './accounts.js';
+import { type AccountFlags, accountOf, loadForAccounts, withAccounts } from './accounts.js';
 import { type Row, type RowProblem, readRows } from './rows.js';
 
 export interface ImportFlags extends AccountFlags {
@@ -170,7 +163,7 @@ async function write(
 
 async function recordOf({ row, account }: Candidate, config: NodeConfig): Promise<AccountRecord> {
   const { line: _, address: __, password, digests, scram, ...rest } = row;
-  if (password !== undefined) return { ...rest, verifier: await verifierFor(account, password, config) };
+  if (password !== undefined) return { ...rest, verifier: await verifierOf(account, password, config) };
   const verifier: Verifier = { account, digestMd5: digests, ...(scram === undefined ? {} : { scramSha256: scram }) };
   return { ...rest, verifier };
 }

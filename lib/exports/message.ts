@@ -1,0 +1,41 @@
+/**
+ * Exports of `imxp/message`: instant messages (message/RFC822+XML), message/cpim, PIDF, S/MIME, and the gateway between
+ * endpoints and CPIM.
+ */
+
+export {
+  type CpimPresence,
+  type CpimResponse,
+  type CpimService,
+  type CpimStatus,
+  type LinkSecurity,
+  type MessageOperation,
+  type NotifyOperation,
+  responseTo,
+  type SubscribeOperation,
+} from '../gateway/cpim-service.js';
+export { Gateway, type GatewayOptions } from '../gateway/gateway.js';
+export { LocalPeer } from '../gateway/local-peer.js';
+export { type EndpointGatewayOptions, openGateway } from '../gateway/open.js';
+export { PIDF_TYPE, type PidfDocument, readPidf, writePidf } from '../gateway/pidf.js';
+export type { ImxpPort, PortDelivery, PortMessage, PortOption } from '../gateway/port.js';
+export type { Data } from '../imxp/operation.js';
+export type { AddressEntry, Group, Mailbox } from '../message/address-list.js';
+export { type CpimInit, CpimMessage, parseCpim, writeCpim } from '../message/cpim/document.js';
+export { fieldOf, MESSAGE_NAMESPACE, type MessageField } from '../message/field.js';
+export { InstantMessage, type InstantMessageInit, instantMessage } from '../message/instant-message.js';
+export { type Opened, openMessage } from '../message/open.js';
+export { type ReadOptions, readMessage } from '../message/read.js';
+export { type FromMailOptions, fromMail, type ToMailOptions, toMail } from '../message/rfc822/convert.js';
+export type { MadeEntity, OpenEntity } from '../message/smime/entity.js';
+export type { Signature } from '../message/smime/judgement.js';
+export {
+  type FindCertificate,
+  type Sealing,
+  Secure,
+  type SecureOptions,
+  type Unsealed,
+} from '../message/smime/secure.js';
+export { SIGNATURE_FAULTS, type SignatureFault } from '../message/smime/signature-fault.js';
+export { addressOfUri, parseInstantUri, uriOfAddress } from '../message/uri.js';
+export { MESSAGE_TYPE, type MessageForm, writeMessage } from '../message/write.js';
