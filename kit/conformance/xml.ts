@@ -58,6 +58,11 @@ export function readXml(octets: Buffer | string): XmlDocument {
     for (const element of open) element.text += characters;
   };
   parser.ontext = take;
+  parser.onopencdata = () => {
+    // sax takes the keyword in any case; XML 1.0 §2.7 has it in capitals.
+    const at = parser.startTagPosition - 1;
+    if (!text.startsWith('<![CDATA[', at)) throw new Error(`not well-formed: ${text.slice(at, at + 9)}`);
+  };
   parser.oncdata = take;
   parser.onclosetag = () => {
     open.pop();

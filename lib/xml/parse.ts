@@ -2,7 +2,7 @@
  * Octets to elements. `sax` cuts the document into pieces of markup; this file keeps the tree, its octet offsets and
  * its limits, and has `lexis.ts` check every piece. Refuses to know what the elements mean.
  *
- * Strictness: sax alone would take `<` in attribute values, duplicate attributes (the first wins), `&LT;` or
+ * Strictness: sax alone would take `<` in attribute values, `<![cdata[`, duplicate attributes (the first wins), `&LT;` or
  * `&constructor;`, `]]>` in text and several roots. Nothing of that passes here, because each piece of markup is
  * checked against its grammar before it is believed; a piece that sax cuts in another way than XML does (`<?a ??>`)
  * fails that check. A DOCTYPE is refused, so there are no entities but the five.
@@ -150,6 +150,10 @@ class Tree {
     const raw = this.#markup();
     if (this.#open.length === 0) {
       throw notWellFormed('text outside the root element', position);
+    }
+    // XML 1.0 §2.7: the keyword is in capitals, which sax does not insist on.
+    if (!raw.startsWith('<![CDATA[')) {
+      throw notWellFormed('a CDATA section whose keyword is not in capitals', position);
     }
     this.#pending += lines(raw.slice('<![CDATA['.length, -']]>'.length));
   }

@@ -119,7 +119,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 
 function unescaped(text: string): string {
   return text.replace(
-    /<!\[CDATA\[([\s\S]*?)\]\]>|&(\w+);|&#(\d+);|&#x([\da-f]+);/gi,
+    /<!\[CDATA\[([\s\S]*?)\]\]>|&(\w+);|&#(\d+);|&#x([\da-fA-F]+);/g,
     (whole, cdata?: string, name?: string, decimal?: string, hexadecimal?: string) => {
       if (cdata !== undefined) return cdata;
       if (name !== undefined) return ENTITIES[name] ?? whole;
