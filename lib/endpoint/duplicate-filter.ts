@@ -1,17 +1,15 @@
 /**
  * Deduplication of held messages (hold4Endpoint). A relay delivers one again when the connection was lost between the
  * application's `ok` and its arrival at the relay, or when the relay failed before it removed the message. Duplicates
- * are recognised by originator, transID of the option, and content. Only what was accepted last on a lost connection
- * can come again, so only that is remembered, and each message is recognised once.
+ * are recognised by the identity that the relay gave the message and by nothing else: a new message may say the same as
+ * an old one. Only what was accepted last on a lost connection can come again, so only that is remembered, and each
+ * message is recognised once.
  */
-import { createHash } from 'node:crypto';
-import { contentOf } from '../imxp/content.js';
-import type { Data, Option } from '../imxp/operation.js';
+import { heldIdOf } from '../imxp/held-id.js';
+import type { Data } from '../imxp/operation.js';
 
 /** Messages remembered; more than a relay leaves unanswered. Past it the oldest is forgotten. */
 const REMEMBERED = 512;
-/** transID 0 identifies nothing: a peer that assigns none uses it for every message. */
-const NO_TRANS_ID = 0;
 
 export class DuplicateFilter {
   /** Accepted on connections that are still up. */
@@ -55,26 +53,12 @@ function remember(keys: Set<string>, key: string): void {
   keys.add(key);
 }
 
-/** @returns undefined for a message that was not held or cannot be told from others */
+/**
+ * A sender that writes an identity of its own into a Data which is not held can only make its own Data look alike.
+ *
+ * @returns undefined for what was not held
+ */
 function keyOf(data: Data): string | undefined {
-  const option = holdOf(data);
-  if (option === undefined || option.transID === NO_TRANS_ID) return undefined;
-  const hash = createHash('sha1');
-  try {
-    const content = contentOf(data);
-    hash.update(content.kind === 'part' ? content.body : content.kind === 'inline' ? content.inner : content.uri);
-  } catch {
-    return undefined;
-  }
-  const to = data.recipients.map(({ identity }) => identity).join(' ');
-  return `${option.transID} ${hash.digest('base64')} ${data.originator} ${to}`;
-}
-
-/** Called for each accepted message; most have no options at all. */
-function holdOf({ options, recipients }: Data): Option | undefined {
-  for (const option of options) if (option.internal === 'hold4Endpoint') return option;
-  for (const recipient of recipients) {
-    for (const option of recipient.options) if (option.internal === 'hold4Endpoint') return option;
-  }
-  return undefined;
+  const id = heldIdOf(data);
+  return id === undefined ? undefined : `${id} ${data.originator}`;
 }

@@ -89,7 +89,7 @@ export class Node {
     leave: () => Promise<void>,
     spool: Spool,
     tls: TlsServiceOptions,
-    secret: Buffer,
+    secrets: Secrets,
     admin: Admin | undefined,
   ) {
     this.#admin = admin;
@@ -159,7 +159,7 @@ export class Node {
       services,
       ...optionsOf(config),
       time: systemClock,
-      holding: { spool, limits: config.limits.offline },
+      holding: { spool, limits: config.limits.offline, secret: secrets.held },
       reporter: report,
       policy: policyOf(config),
       limits: relayLimitsOf(config),
@@ -185,7 +185,7 @@ export class Node {
     const throttle = new LoginThrottle(limits.authentication);
     const starts = new TokenBuckets({ perSecond: limits.rate.startPerSecond, burst: limits.rate.startBurst });
     const handshakes = new Handshakes(limits.node.handshakes);
-    const profiles = new ProfileTable([...this.#tuningProfiles(secret, throttle, handshakes), ...meshes]);
+    const profiles = new ProfileTable([...this.#tuningProfiles(secrets.decoy, throttle, handshakes), ...meshes]);
     const serves = (name: string): boolean => this.#servesName(name);
     this.#listeners = config.listen.map((listen) => {
       const { host, port } = listen;
@@ -210,7 +210,7 @@ export class Node {
       spool = await openSpool(config.store);
       if (config.admin !== undefined) admin = await Admin.start(config.admin);
       admin?.count(store);
-      const node = new Node(config, store, leave, spool, tls, await decoySecret(store), admin);
+      const node = new Node(config, store, leave, spool, tls, await secretsIn(store), admin);
       admin?.show('starting', () => node.#facts());
       await node.#watch.load();
       await node.#presence.load();
@@ -463,11 +463,22 @@ async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions> {
   };
 }
 
-/** The secret behind decoys for unknown users; kept, so that they look the same after a restart. */
-async function decoySecret(store: Store): Promise<Buffer> {
+interface Secrets {
+  /** Behind decoys for unknown users: they look the same after a restart. */
+  readonly decoy: Buffer;
+  /** Behind the identities of held Data: a Data that was delivered before a restart is recognised after it. */
+  readonly held: Buffer;
+}
+
+async function secretsIn(store: Store): Promise<Secrets> {
+  return { decoy: await keptSecret(store, 'secret/decoy'), held: await keptSecret(store, 'secret/held') };
+}
+
+/** A random secret, made when it is asked for the first time. */
+async function keptSecret(store: Store, key: string): Promise<Buffer> {
   const fresh = randomBytes(32);
-  if ((await store.put('secret/decoy', fresh.toString('base64'), ABSENT)) !== undefined) return fresh;
-  const entry = await store.get('secret/decoy');
+  if ((await store.put(key, fresh.toString('base64'), ABSENT)) !== undefined) return fresh;
+  const entry = await store.get(key);
   return typeof entry?.value === 'string' ? Buffer.from(entry.value, 'base64') : fresh;
 }
 

@@ -1,11 +1,15 @@
+import { once } from 'node:events';
 import { expect } from 'chai';
 import { DuplicateFilter } from '../../lib/endpoint/duplicate-filter.js';
 import type { Endpoint } from '../../lib/endpoint/endpoint.js';
 import type { RelayReport } from '../../lib/endpoint/report.js';
 import { LocalError, RefusedError } from '../../lib/errors.js';
+import { withHeldId } from '../../lib/imxp/held-id.js';
 import { readTiming } from '../../lib/imxp/vocabulary/party.js';
 import { LocalMesh } from '../support/local-mesh.js';
 import { data, hold } from '../support/option-stage.js';
+import { FRED as BACK, dataFor, scripted } from '../support/scripted-endpoint.js';
+import { dialect } from '../support/scripted-relay.js';
 import { within } from '../support/within.js';
 
 const FRED = 'fred@example.com';
@@ -169,33 +173,62 @@ describe('endpoints and the options of RFC 3342', function () {
 });
 
 describe('endpoint/redeliveries', () => {
-  const held = (transID: number) => data(FRED, [BARNEY], [hold({ transID })]);
+  const held = (id: string) => withHeldId(data(FRED, [BARNEY], [hold({ transID: 7 })]), id);
 
   it('recognises what was accepted before a loss, once', () => {
     const redeliveries = new DuplicateFilter();
-    redeliveries.accepted(held(1));
-    expect(redeliveries.repeats(held(1)), 'the connection lives').to.equal(false);
+    redeliveries.accepted(held('a'));
+    expect(redeliveries.repeats(held('a')), 'the connection lives').to.equal(false);
     redeliveries.lose();
-    expect([redeliveries.repeats(held(2)), redeliveries.repeats(held(1))]).to.deep.equal([false, true]);
-    expect(redeliveries.repeats(held(1))).to.equal(false);
+    expect([redeliveries.repeats(held('b')), redeliveries.repeats(held('a'))]).to.deep.equal([false, true]);
+    expect(redeliveries.repeats(held('a'))).to.equal(false);
   });
 
   it('recognises what was accepted too late to be told', () => {
     const redeliveries = new DuplicateFilter();
     redeliveries.lose();
-    redeliveries.late(held(3));
-    expect(redeliveries.repeats(held(3))).to.equal(true);
+    redeliveries.late(held('c'));
+    expect(redeliveries.repeats(held('c'))).to.equal(true);
   });
 
-  it('takes nothing for a repetition that has no transID, was not held, or says something else', () => {
+  it('takes nothing for a repetition but what a relay has held and delivers again, whatever it says', () => {
     const redeliveries = new DuplicateFilter();
-    const plain = data(FRED, [BARNEY]);
-    const other = { ...held(4), dataContent: { name: 'Note', inner: Buffer.from('<other />') } };
-    for (const one of [held(0), plain, held(4)]) redeliveries.accepted(one);
+    const equal = data(FRED, [BARNEY], [hold({ transID: 7 })]);
+    for (const one of [equal, held('d')]) redeliveries.accepted(one);
     redeliveries.lose();
-    for (const one of [held(0), plain, other, { ...held(4), originator: WILMA }]) {
+    for (const one of [equal, held('e'), { ...held('d'), originator: WILMA }]) {
       expect(redeliveries.repeats(one)).to.equal(false);
     }
-    expect(redeliveries.repeats(held(4))).to.equal(true);
+    expect(redeliveries.repeats(held('d'))).to.equal(true);
+  });
+});
+
+describe('an endpoint that comes back', () => {
+  it('takes a new message that is equal to one accepted before', async () => {
+    const { relay, fred } = await scripted({ reconnect: { firstMs: 1 } });
+    const texts: string[] = [];
+    fred.receive((delivery) => void texts.push(delivery.text()));
+    const same = dialect.encodeData({ ...dataFor([BACK]), options: [hold({ transID: 7 })] });
+    relay.channel.send(same);
+    relay.channel.lose();
+    await within(5000, once(fred, 'connect'), 'back');
+    relay.channel.send(same);
+    expect(texts).to.have.lengthOf(2);
+    await fred.close();
+  });
+
+  it('takes what was held once, when the relay delivers it again because the answer was lost', async () => {
+    const { relay, fred } = await scripted({ reconnect: { firstMs: 1 } });
+    const texts: string[] = [];
+    fred.receive((delivery) => void texts.push(delivery.text()));
+    const held = withHeldId({ ...dataFor([BACK]), options: [hold({ transID: 7 })] }, 'x');
+    relay.channel.send(dialect.encodeData(held));
+    relay.channel.lose();
+    await within(5000, once(fred, 'connect'), 'back');
+    relay.channel.send(dialect.encodeData(held));
+    relay.channel.send(dialect.encodeData(withHeldId(held, 'y')));
+    expect(texts).to.have.lengthOf(2);
+    expect([...relay.channel.answers.values()]).to.deep.equal([{ type: 'ok' }, { type: 'ok' }]);
+    await fred.close();
   });
 });

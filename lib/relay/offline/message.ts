@@ -109,8 +109,7 @@ export class OfflineDelivery implements Delivery, DeliverySink {
   }
 
   payload(profile: string): Payload {
-    const { source } = this.data;
-    return source?.profile === profile ? source.payload : this.#owner.encode(this.data, profile);
+    return this.#owner.encode(this.data, profile);
   }
 
   delivered(): void {

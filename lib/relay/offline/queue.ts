@@ -14,6 +14,7 @@ import type { Payload } from '../../beep/payload.js';
 import { ImxpError, type Reply } from '../../errors.js';
 import type { Address } from '../../imxp/address.js';
 import type { Dialect } from '../../imxp/dialect/dialect.js';
+import { withHeldId } from '../../imxp/held-id.js';
 import type { Data } from '../../imxp/operation.js';
 import { isTransient } from '../../imxp/reply-code.js';
 import type { DataTiming } from '../../imxp/vocabulary/party.js';
@@ -47,6 +48,8 @@ export interface OfflineQueueOwner extends OfflineExpiryContext {
   readonly counts: { stored: number; delivered: number; failed: number };
   /** The number of the next that arrives. */
   next(): number;
+  /** The identity under which an endpoint recognises that it gets the same Data again. */
+  heldId(entry: SpoolEntry): string;
   /** Why no more may be held, or not this. */
   refusal(queue: OfflineQueue, octets: number, asked: readonly Asked<DataTiming>[]): Reply | undefined;
   /** Why nothing is held for that endpoint. */
@@ -279,8 +282,8 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#out += 1;
     this.#outOctets += held.entry.octets;
     this.#keeper.began();
-    const delivery = new OfflineDelivery(held, data, this);
-    this.#timed(held, data, target).deliver(delivery, delivery);
+    const delivery = new OfflineDelivery(held, withHeldId(data, this.#keeper.heldId(held.entry)), this);
+    this.#timed(held, delivery.data, target).deliver(delivery, delivery);
     return true;
   }
 

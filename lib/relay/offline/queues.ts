@@ -2,6 +2,7 @@
  * All that is held for endpoints that are not attached (RFC 3342 §3): who has a queue, how much there may be, and what queues
  * need of the relay. The relay has no other state that outlives it. Refuses to know what becomes of a single Data.
  */
+import { createHmac, randomBytes } from 'node:crypto';
 import type { Reply } from '../../errors.js';
 import { type Address, addressOf } from '../../imxp/address.js';
 import type { Dialect } from '../../imxp/dialect/dialect.js';
@@ -25,7 +26,7 @@ import {
 } from '../target.js';
 import { costOf } from './message.js';
 import { OfflineQueue, type OfflineQueueOwner } from './queue.js';
-import type { Spool } from './spool.js';
+import type { Spool, SpoolEntry } from './spool.js';
 
 export interface OfflineLimits {
   /** Data held for one endpoint. */
@@ -41,10 +42,17 @@ export interface OfflineLimits {
 export interface OfflineOptions {
   readonly spool: Spool;
   readonly limits: OfflineLimits;
+  /**
+   * Makes the identities of what is held unpredictable. Whoever keeps it with the spool has the same identities after a
+   * restart; default: a random one for this process.
+   */
+  readonly secret?: Buffer;
 }
 
 /** How often what is too old is looked for. */
 const SWEEP_MS = 60_000;
+/** Of an identity: 132 bits. */
+const ID_LENGTH = 22;
 
 /** The state of the relay that queues depend on. */
 export interface OfflineContext {
@@ -68,6 +76,7 @@ export class OfflineQueues implements OfflineQueueOwner {
   readonly counts = { stored: 0, delivered: 0, failed: 0 };
   readonly #context: OfflineContext;
   readonly #options: OfflineOptions;
+  readonly #secret: Buffer;
   readonly #queues = new Map<string, OfflineQueue>();
   #seq = 0;
   #data = 0;
@@ -79,6 +88,7 @@ export class OfflineQueues implements OfflineQueueOwner {
     this.#context = context;
     this.view = view;
     this.#options = options;
+    this.#secret = options.secret ?? randomBytes(32);
     this.spool = options.spool;
     for (const entry of options.spool.entries()) {
       const name = addressOf(entry.address);
@@ -161,6 +171,12 @@ export class OfflineQueues implements OfflineQueueOwner {
   next(): number {
     this.#seq += 1;
     return this.#seq;
+  }
+
+  heldId({ address, seq, octets, at }: SpoolEntry): string {
+    // Numbers begin again when nothing was held over a restart, so the number alone is no identity.
+    const text = `${seq} ${at} ${octets} ${address}`;
+    return createHmac('sha256', this.#secret).update(text).digest('base64url').slice(0, ID_LENGTH);
   }
 
   refusal(queue: OfflineQueue, octets: number, asked: readonly Asked<DataTiming>[]): Reply | undefined {

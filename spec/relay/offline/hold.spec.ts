@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { heldIdOf } from '../../../lib/imxp/held-id.js';
 import { readTiming } from '../../../lib/imxp/vocabulary/party.js';
 import { MemorySpool } from '../../../lib/store/spool.js';
 import { type FakeChannel, LIMITS, settled } from '../../support/fake-channel.js';
@@ -108,6 +109,25 @@ describe('relay: hold4Endpoint', () => {
     await takeAll(second);
     expect(transIDs(second)).to.deep.equal(range(2, 6));
     expect(stage.relay.held.data).to.equal(0);
+  });
+
+  it('names what it delivers, so that the endpoint knows what comes again after the answer was lost', async () => {
+    const spool = new MemorySpool();
+    const stage = new Stage({ spool });
+    await holding(stage.attached(FRED), 2);
+    const ids = ({ requests }: FakeChannel) => requests.map(({ data }) => heldIdOf(data));
+    const first = stage.attached(BARNEY);
+    await settled();
+    const [one, other] = ids(first);
+    expect(one).to.match(/^[\w-]{22}$/);
+    expect(one, 'two that are equal').to.not.equal(other);
+    first.lose();
+    const second = stage.attached(BARNEY);
+    await settled();
+    expect(ids(second), 'the connection was lost').to.deep.equal([one, other]);
+    const again = new Stage({ spool }).attached(BARNEY);
+    await settled();
+    expect(ids(again), 'the relay was killed').to.deep.equal([one, other]);
   });
 
   it('tries again later what is refused for now, and drops what is refused for good', async () => {
