@@ -1,7 +1,7 @@
 /** `imxp certs`: certificates for developing and for small meshes, from an authority of one's own. */
 import type { Command } from 'commander';
 import { type CertificateInfo, listCertificates, type Made } from '../lib/certs/directory.js';
-import type { Subject } from '../lib/certs/issue.js';
+import type { CertificateSubject } from '../lib/certs/issue.js';
 import { paint } from '../lib/ops/terminal.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
@@ -56,10 +56,10 @@ async function list(options: CertsOptions): Promise<void> {
   show(infos, options);
 }
 
-function subjectsOf({ domain, endpoint, host = [], serverOnly = false }: CertsOptions): Subject[] {
+function subjectsOf({ domain, endpoint, host = [], serverOnly = false }: CertsOptions): CertificateSubject[] {
   return [
-    ...(domain ?? []).map((name): Subject => ({ kind: 'relay', domain: name, hosts: host, serverOnly })),
-    ...(endpoint ?? []).map((address): Subject => ({ kind: 'endpoint', address })),
+    ...(domain ?? []).map((name): CertificateSubject => ({ kind: 'relay', domain: name, hosts: host, serverOnly })),
+    ...(endpoint ?? []).map((address): CertificateSubject => ({ kind: 'endpoint', address })),
   ];
 }
 

@@ -3,7 +3,7 @@
  * PF-11), numbers, windows, messages. Refuses to know profiles.
  */
 import { ANS, ERR, type Header, KEYWORDS, MSG, NUL, RPY } from '../../lib/beep/frame.js';
-import { advance, distance } from '../../lib/beep/seqno.js';
+import { advance, seqnoDistance } from '../../lib/beep/seqno.js';
 import { INITIAL_WINDOW_OCTETS } from '../../lib/beep/window.js';
 import type { Side } from './connections.js';
 import type { Frame } from './frames.js';
@@ -68,7 +68,7 @@ export class WatchedChannel {
   sequence(side: Side, { seqno, size }: Header): Broken | undefined {
     const theirs = this.#sent[other(side)];
     if (!this.#both || theirs.next === undefined) return undefined;
-    if (distance(seqno, theirs.next) > 2 ** 31) {
+    if (seqnoDistance(seqno, theirs.next) > 2 ** 31) {
       return { rule: 'SEQ', text: `it acknowledges up to ${seqno}, and only ${theirs.next} was sent` };
     }
     theirs.edge = advance(seqno, size);

@@ -8,7 +8,7 @@ import { type NodeFacts, type NodeState, type NodeStatus, statusOf } from '../op
 import { Traffic } from '../ops/traffic.js';
 import { countOperations } from '../store/counted.js';
 import type { Store } from '../store/store.js';
-import { AdminServer, type Page, plain } from './server.js';
+import { AdminServer, type Page, textPage } from './server.js';
 
 export interface AdminPlace {
   readonly host: string;
@@ -39,9 +39,9 @@ export class Admin {
     this.#host = host;
     this.#metrics = new Metrics({ status: () => this.#status(), store: () => this.#store });
     const pages = new Map<string, () => Page | Promise<Page>>([
-      ['/', () => plain(200, INDEX)],
-      ['/healthz', () => plain(200, 'ok')],
-      ['/readyz', () => plain(this.#state === 'ready' ? 200 : 503, this.#state)],
+      ['/', () => textPage(200, INDEX)],
+      ['/healthz', () => textPage(200, 'ok')],
+      ['/readyz', () => textPage(this.#state === 'ready' ? 200 : 503, this.#state)],
       [
         '/metrics',
         () => this.#when(async () => ({ type: this.#metrics.contentType, body: await this.#metrics.text() })),
@@ -87,7 +87,7 @@ export class Admin {
 
   /** A page that needs a node. */
   #when(page: () => Promise<Page>): Page | Promise<Page> {
-    return this.#facts === undefined ? plain(503, 'the node is starting') : page();
+    return this.#facts === undefined ? textPage(503, 'the node is starting') : page();
   }
 
   async #status(): Promise<NodeStatus> {

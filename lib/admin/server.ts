@@ -101,13 +101,14 @@ export class AdminServer {
   }
 
   async #page(request: IncomingMessage): Promise<Page> {
-    if (!this.#mayAsk(request)) return plain(421, 'this host name is not served here; ask for 127.0.0.1 or localhost');
-    if (request.method !== 'GET' && request.method !== 'HEAD') return plain(405, 'these pages can only be read');
-    if (hasBody(request)) return plain(413, 'no content is expected');
+    if (!this.#mayAsk(request))
+      return textPage(421, 'this host name is not served here; ask for 127.0.0.1 or localhost');
+    if (request.method !== 'GET' && request.method !== 'HEAD') return textPage(405, 'these pages can only be read');
+    if (hasBody(request)) return textPage(413, 'no content is expected');
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
     const page = this.#options.pages.get(path);
     if (page !== undefined) return await page();
-    return plain(404, `not found; there are ${[...this.#options.pages.keys()].join(' ')}`);
+    return textPage(404, `not found; there are ${[...this.#options.pages.keys()].join(' ')}`);
   }
 
   /**
@@ -126,6 +127,6 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 
-export function plain(status: number, text: string): Page {
+export function textPage(status: number, text: string): Page {
   return { status, type: 'text/plain; charset=utf-8', body: `${text}\n` };
 }

@@ -9,7 +9,7 @@
  */
 import { LocalError, RemoteProtocolError } from '../errors.js';
 import { ANS, ERR, type Header, KEYWORDS, MAX_NUMBER, MSG, NONE, NUL } from './frame.js';
-import { Inbox } from './inbox.js';
+import { ChannelInbox } from './inbox.js';
 import { Outgoing } from './outgoing.js';
 import type { Payload } from './payload.js';
 import { InboundWindow, OutboundWindow } from './window.js';
@@ -21,7 +21,7 @@ export const DEFERRED = 1;
 export const ASKED = 2;
 
 /** Where numbering starts; 0 but for tests of what happens at the wrap. */
-export interface Origin {
+export interface NumberingStart {
   readonly seqno: number;
   readonly msgno: number;
 }
@@ -32,7 +32,7 @@ export class Channel {
   readonly tuning: boolean;
   readonly inbound: InboundWindow;
   readonly outbound: OutboundWindow;
-  readonly inbox = new Inbox();
+  readonly inbox = new ChannelInbox();
   /** MSGs of the peer whose reply has not left completely. */
   owed: Map<number, Outgoing> | undefined;
   /** Our MSGs whose reply has not come completely, those still in the queue included. */
@@ -59,7 +59,7 @@ export class Channel {
   #newest: Outgoing | undefined;
   #nextMsgno: number;
 
-  constructor(number: number, profile: string, tuning: boolean, origin: Origin) {
+  constructor(number: number, profile: string, tuning: boolean, origin: NumberingStart) {
     this.number = number;
     this.profile = profile;
     this.tuning = tuning;

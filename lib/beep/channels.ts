@@ -3,7 +3,7 @@
  * channels come and go.
  */
 import { LocalError } from '../errors.js';
-import { Channel, type Origin } from './channel.js';
+import { Channel, type NumberingStart } from './channel.js';
 import { MAX_NUMBER } from './frame.js';
 import { Numbered } from './numbered.js';
 
@@ -16,7 +16,7 @@ const REMEMBERED = 1024;
 export class Channels {
   readonly zero: Channel;
   readonly #isTuning: (uri: string) => boolean;
-  readonly #origin: Origin;
+  readonly #origin: NumberingStart;
   /** All but channel 0. */
   readonly #byNumber = new Numbered<Channel>();
   /** Numbers of starts not answered yet, from either side, and whether one proposed is a tuning profile. */
@@ -25,7 +25,7 @@ export class Channels {
   #closed: number[] | undefined;
   #next: number;
 
-  constructor(initiator: boolean, isTuning: (uri: string) => boolean, origin: Origin) {
+  constructor(initiator: boolean, isTuning: (uri: string) => boolean, origin: NumberingStart) {
     this.#isTuning = isTuning;
     this.#origin = origin;
     this.#next = initiator ? 1 : 2;

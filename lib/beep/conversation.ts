@@ -15,7 +15,7 @@ import type { Greeting, SessionEvent } from './event.js';
 import { ERR, RPY } from './frame.js';
 import type { BeepLimits } from './limits.js';
 import { BEEP_XML, message, writeError, writeGreeting } from './management.js';
-import type { Outbox } from './outbox.js';
+import type { ChannelOutbox } from './outbox.js';
 import { type Outgoing, REFUSES } from './outgoing.js';
 
 export type ConversationState = 'greeting' | 'ready' | 'releasing' | 'closed';
@@ -36,12 +36,12 @@ export class Conversation {
   readonly initiator: boolean;
   readonly limits: BeepLimits;
   readonly channels: Channels;
-  readonly outbox: Outbox;
+  readonly outbox: ChannelOutbox;
   readonly events: SessionEvent[];
   /** What to say first, until it is said. */
   #greeting: Pick<ConversationOptions, 'greeting' | 'refuse'> | undefined;
 
-  constructor(options: ConversationOptions, channels: Channels, outbox: Outbox, events: SessionEvent[]) {
+  constructor(options: ConversationOptions, channels: Channels, outbox: ChannelOutbox, events: SessionEvent[]) {
     this.#greeting = options;
     this.initiator = options.initiator;
     this.limits = options.limits;

@@ -10,7 +10,7 @@ import { Decoder } from './decoder.js';
 import type { SessionEvent } from './event.js';
 import { ANS, ERR, type Header, KEYWORDS, MSG, NONE, NUL, RPY, SEQ } from './frame.js';
 import type { Outgoing } from './outgoing.js';
-import type { Keeper } from './reassembly.js';
+import type { ReassemblyCounter } from './reassembly.js';
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -21,7 +21,7 @@ export interface Holder {
   holds(octets: number): void;
 }
 
-export class Inbound implements Keeper {
+export class Inbound implements ReassemblyCounter {
   /** Octets of one message of the peer. */
   messageOctets: number;
   readonly #decoder = new Decoder();

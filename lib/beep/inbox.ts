@@ -8,9 +8,9 @@
 import { RemoteProtocolError } from '../errors.js';
 import { type Decoder, EMPTY } from './decoder.js';
 import { ANS, type Header, KEYWORDS, NONE, NUL } from './frame.js';
-import { type Keeper, Reassembly } from './reassembly.js';
+import { Reassembly, type ReassemblyCounter } from './reassembly.js';
 
-export class Inbox {
+export class ChannelInbox {
   /** Keyword and number of the message at `*`; NONE between messages. */
   keyword = NONE;
   #msgno = 0;
@@ -50,7 +50,7 @@ export class Inbox {
    * @param discard the message is to be let go
    * @returns false when the message grows past `limit`: it is let go from now on
    */
-  begin(frame: Header, limit: number, discard: boolean, keeper: Keeper): boolean {
+  begin(frame: Header, limit: number, discard: boolean, keeper: ReassemblyCounter): boolean {
     if (this.keyword === NONE) {
       this.#discarding = discard;
       if (!frame.more && frame.size <= limit) {
@@ -76,7 +76,7 @@ export class Inbox {
   }
 
   /** Takes payload octets. @returns true once payload and trailer are complete. */
-  read(decoder: Decoder, limit: number, keeper: Keeper): boolean {
+  read(decoder: Decoder, limit: number, keeper: ReassemblyCounter): boolean {
     const { frame } = decoder;
     if (this.#discarding) {
       return decoder.skip();
@@ -97,7 +97,7 @@ export class Inbox {
   }
 
   /** Closes the frame just read. @returns the payload of the whole message; undefined if it goes on or was let go. */
-  finish(frame: Header, keeper: Keeper): Buffer | undefined {
+  finish(frame: Header, keeper: ReassemblyCounter): Buffer | undefined {
     const whole = this.#whole;
     if (whole !== undefined) {
       this.#whole = undefined;

@@ -17,7 +17,7 @@ export const BEEP_XML = 'application/beep+xml';
 export const DRAFT_XML = 'text/xml';
 
 /** RFC 3080 §2.3.1.2: the most an initialization message may have, as it is sent. */
-export const CONTENT_OCTETS = 4096;
+export const INITIALIZATION_OCTETS = 4096;
 
 /** The language of the texts written here, and the tag that stands for it when a peer names none (RFC 2277 §4.5). */
 const LANGUAGE = 'en';
@@ -43,7 +43,7 @@ export interface CloseRequest {
 }
 
 /** The content for one `profile` element. */
-export interface Content {
+export interface ProfileContent {
   readonly uri: string;
   readonly content?: string;
   readonly base64?: boolean;
@@ -65,7 +65,11 @@ export function writeGreeting(greeting: Greeting): string {
 }
 
 /** @throws LocalError ARGUMENT for content over 4,096 octets */
-export function writeStart(number: number, serverName: string | undefined, profiles: readonly Content[]): string {
+export function writeStart(
+  number: number,
+  serverName: string | undefined,
+  profiles: readonly ProfileContent[],
+): string {
   const name = serverName === undefined ? '' : ` serverName='${escapeAttribute(serverName)}'`;
   const children = profiles.map((profile) => `   ${writeProfile(profile)}\r\n`);
   return `<start number='${number}'${name}>\r\n${children.join('')}</start>`;
@@ -79,7 +83,7 @@ export function writeStart(number: number, serverName: string | undefined, profi
  *
  * @throws LocalError ARGUMENT for content over 4,096 octets
  */
-export function writeProfile(profile: Content): string {
+export function writeProfile(profile: ProfileContent): string {
   const uri = escapeAttribute(profile.uri);
   const { content } = profile;
   if (content === undefined || content === '') {
@@ -87,8 +91,8 @@ export function writeProfile(profile: Content): string {
   }
   const base64 = profile.base64 === true || legible(content) !== content || content.includes('\r');
   const text = base64 ? Buffer.from(content).toString('base64') : content;
-  if (Buffer.byteLength(text) > CONTENT_OCTETS) {
-    throw new LocalError('ARGUMENT', `initialization content of more than ${CONTENT_OCTETS} octets`);
+  if (Buffer.byteLength(text) > INITIALIZATION_OCTETS) {
+    throw new LocalError('ARGUMENT', `initialization content of more than ${INITIALIZATION_OCTETS} octets`);
   }
   const encoding = base64 ? " encoding='base64'" : '';
   const data = base64 ? text : `<![CDATA[${text.replaceAll(']]>', ']]]]><![CDATA[>')}]]>`;
@@ -198,8 +202,8 @@ export function readProfile(document: Document, profile: XmlElement = document.r
   }
   const text = contentOf(document, profile);
   // RFC 3080 §2.3.1.2 limits the content as it is sent; the white space that examples put around it is not content.
-  if (Buffer.byteLength(text) > CONTENT_OCTETS) {
-    throw invalid(`the content of a profile has more than ${CONTENT_OCTETS} octets`);
+  if (Buffer.byteLength(text) > INITIALIZATION_OCTETS) {
+    throw invalid(`the content of a profile has more than ${INITIALIZATION_OCTETS} octets`);
   }
   const base64 = encoding === 'base64';
   if (text === '') {

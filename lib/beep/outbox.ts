@@ -13,7 +13,7 @@ export interface Departures {
   departed(channel: Channel, message: Outgoing): void;
 }
 
-export class Outbox {
+export class ChannelOutbox {
   readonly #departures: Departures;
   readonly #frameOctets: number;
   /** The circle of channels that can send. */

@@ -5,7 +5,7 @@
 import { EMPTY } from './decoder.js';
 
 /** Counts what is held. */
-export interface Keeper {
+export interface ReassemblyCounter {
   /** @param octets so many more are held from now on; fewer when negative */
   keep(octets: number): void;
 }
@@ -23,7 +23,7 @@ export class Reassembly {
    *
    * @param keeper told before
    */
-  reserve(octets: number, limit: number, keeper: Keeper): void {
+  reserve(octets: number, limit: number, keeper: ReassemblyCounter): void {
     const needed = this.octets + octets;
     if (needed <= this.buffer.length) {
       return;
@@ -36,13 +36,13 @@ export class Reassembly {
   }
 
   /** The message: exactly its octets. It is the user's from now on. */
-  finish(keeper: Keeper): Buffer {
+  finish(keeper: ReassemblyCounter): Buffer {
     keeper.keep(-this.buffer.length);
     return this.buffer.subarray(0, this.octets);
   }
 
   /** Lets go of what has come. */
-  drop(keeper: Keeper): void {
+  drop(keeper: ReassemblyCounter): void {
     keeper.keep(-this.buffer.length);
     this.buffer = EMPTY;
     this.octets = 0;

@@ -9,7 +9,7 @@ export function advance(seqno: number, octets: number): number {
 }
 
 /** Octets from one number forward to another, 0..2^32-1. */
-export function distance(from: number, to: number): number {
+export function seqnoDistance(from: number, to: number): number {
   return (to - from) >>> 0;
 }
 

@@ -3,14 +3,14 @@
  * parts work together; refuses to know sockets, clocks, promises and what profiles mean.
  */
 import { LocalError, type Reply } from '../errors.js';
-import { type Channel, OPEN, type Origin } from './channel.js';
+import { type Channel, type NumberingStart, OPEN } from './channel.js';
 import { Channels } from './channels.js';
 import { Control } from './control.js';
 import { Conversation } from './conversation.js';
 import type { Greeting, Outbound, SessionEvent, StartEvent } from './event.js';
 import { type Holder, Inbound } from './inbound.js';
 import { BEEP_LIMITS, type BeepLimits } from './limits.js';
-import { type Departures, Outbox } from './outbox.js';
+import { ChannelOutbox, type Departures } from './outbox.js';
 import { keywordOf, type Outgoing } from './outgoing.js';
 import type { Offer } from './starts.js';
 
@@ -23,7 +23,7 @@ export type SessionState = 'greeting' | 'ready' | 'quiet' | 'releasing' | 'close
 export const FRAME_OCTETS = 973;
 
 const NONE: readonly string[] = Object.freeze([]);
-const NO_ORIGIN: Origin = Object.freeze({ seqno: 0, msgno: 0 });
+const NO_ORIGIN: NumberingStart = Object.freeze({ seqno: 0, msgno: 0 });
 
 export interface SessionOptions {
   /** Listener: the peer that accepted the connection. Fixed for the session. */
@@ -48,7 +48,7 @@ export interface SessionOptions {
   /** Told what is held of messages that are not complete. */
   readonly holder?: Holder;
   /** Where both sides start to number; for tests of what happens where numbers wrap. */
-  readonly origin?: Origin;
+  readonly origin?: NumberingStart;
 }
 
 export interface ChannelInfo {
@@ -68,7 +68,7 @@ export class Session implements Departures {
   readonly #channels: Channels;
   readonly #talk: Conversation;
   readonly #control: Control;
-  readonly #outbox: Outbox;
+  readonly #outbox: ChannelOutbox;
   readonly #inbound: Inbound;
   /** Events that come from more than the frame just read. */
   readonly #events: SessionEvent[] = [];
@@ -88,7 +88,7 @@ export class Session implements Departures {
       throw new LocalError('ARGUMENT', 'a feature that is not registered begins with x-');
     }
     this.#channels = new Channels(initiator, options.isTuning ?? (() => false), options.origin ?? NO_ORIGIN);
-    this.#outbox = new Outbox(this, Math.max(1, options.frameOctets ?? FRAME_OCTETS));
+    this.#outbox = new ChannelOutbox(this, Math.max(1, options.frameOctets ?? FRAME_OCTETS));
     this.#talk = new Conversation(
       { initiator, greeting: { profiles, features, localize }, refuse: options.refuse, limits },
       this.#channels,

@@ -7,13 +7,13 @@ import type { Channel } from './channel.js';
 import type { Conversation } from './conversation.js';
 import type { Proposal, StartEvent } from './event.js';
 import { RPY } from './frame.js';
-import { type Content, type StartRequest, writeProfile, writeStart } from './management.js';
+import { type ProfileContent, type StartRequest, writeProfile, writeStart } from './management.js';
 import { OPENS } from './outgoing.js';
 
 /** What to ask the peer for. */
 export interface Offer {
   /** In order of preference; the peer picks one. */
-  readonly profiles: readonly Content[];
+  readonly profiles: readonly ProfileContent[];
   readonly serverName?: string;
 }
 

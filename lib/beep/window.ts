@@ -9,7 +9,7 @@
  * expected + space - held: receiving moves octets from the right of `expected` into `held`, consuming frees them.
  */
 import { MAX_NUMBER } from './frame.js';
-import { advance, distance, offset } from './seqno.js';
+import { advance, offset, seqnoDistance } from './seqno.js';
 
 /** RFC 3081 §3.1.1: every channel starts with this, channel 0 too. */
 export const INITIAL_WINDOW_OCTETS = 4096;
@@ -32,7 +32,7 @@ export class InboundWindow {
 
   /** Octets the peer may send now. */
   get room(): number {
-    return distance(this.expected, this.edge);
+    return seqnoDistance(this.expected, this.edge);
   }
 
   /**
@@ -41,7 +41,7 @@ export class InboundWindow {
    */
   get worthwhile(): boolean {
     const free = this.space - this.held;
-    return free * 2 >= this.space && free > distance(this.expected, this.edge);
+    return free * 2 >= this.space && free > seqnoDistance(this.expected, this.edge);
   }
 
   /** Moves past the octets of a frame. */
@@ -78,7 +78,7 @@ export class OutboundWindow {
 
   /** Takes a SEQ. @returns false if it acknowledges octets never sent. */
   acknowledge(ackno: number, octets: number): boolean {
-    if (distance(this.acknowledged, ackno) > distance(this.acknowledged, this.next)) {
+    if (seqnoDistance(this.acknowledged, ackno) > seqnoDistance(this.acknowledged, this.next)) {
       return false;
     }
     this.acknowledged = ackno;

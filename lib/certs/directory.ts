@@ -7,15 +7,15 @@ import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LocalError } from '../errors.js';
 import {
-  addressOf,
+  type CertificateSubject,
   type Credential,
   domainOf,
-  hostOf,
   issue,
   makeAuthority,
   type Period,
   periodOf,
-  type Subject,
+  subjectAddress,
+  subjectHost,
 } from './issue.js';
 import { type Revoked, revocationList } from './revocation.js';
 
@@ -67,8 +67,8 @@ async function replaceFile(path: string, text: string, mode: number): Promise<vo
   await rename(temporary, path);
 }
 
-function nameOf(subject: Subject): string {
-  return subject.kind === 'relay' ? domainOf(subject.domain) : addressOf(subject.address);
+function nameOf(subject: CertificateSubject): string {
+  return subject.kind === 'relay' ? domainOf(subject.domain) : subjectAddress(subject.address);
 }
 
 /** An address may hold a slash; a file name may not. */
@@ -164,7 +164,7 @@ export class CertificateDirectory {
    *
    * @throws LocalError ARGUMENT
    */
-  async make(subject: Subject, options: MakeOptions = {}): Promise<Made> {
+  async make(subject: CertificateSubject, options: MakeOptions = {}): Promise<Made> {
     const name = nameOf(subject);
     if (name === 'ca') throw new LocalError('ARGUMENT', 'the name "ca" is taken by the files of the authority');
     const period = periodOf(options.days ?? CERTIFICATE_DAYS, this.#now());
@@ -186,7 +186,12 @@ export class CertificateDirectory {
       if (info.kind === 'relay') {
         const present = new X509Certificate(await readFile(info.certificate));
         const { hosts } = subjectOf(present);
-        const subject: Subject = { kind: 'relay', domain: info.name, hosts, serverOnly: serverOnly(present) };
+        const subject: CertificateSubject = {
+          kind: 'relay',
+          domain: info.name,
+          hosts,
+          serverOnly: serverOnly(present),
+        };
         made.push(await this.make(subject, { ...options, renew: true }));
       } else if (info.kind === 'endpoint') {
         made.push(await this.make({ kind: 'endpoint', address: info.name }, { ...options, renew: true }));
@@ -225,24 +230,24 @@ export class CertificateDirectory {
     return path;
   }
 
-  async #write(path: string, subject: Subject, period: Period): Promise<void> {
+  async #write(path: string, subject: CertificateSubject, period: Period): Promise<void> {
     const credential = await issue(this.#authority, subject, period);
     await replaceFile(path.replace(/\.crt$/, '.key'), credential.key, 0o600);
     await replaceFile(path, credential.certificate, 0o644);
   }
 
-  async #good(path: string, text: string, subject: Subject, revoked: ReadonlySet<string>): Promise<boolean> {
+  async #good(path: string, text: string, subject: CertificateSubject, revoked: ReadonlySet<string>): Promise<boolean> {
     const certificate = readCertificate(path, text);
     const key = await readIfThere(path.replace(/\.crt$/, '.key'));
     const authority = new X509Certificate(this.#authority.certificate);
-    const hosts = new Set(subjectOf(certificate).hosts.map((host) => hostOf(host).host));
+    const hosts = new Set(subjectOf(certificate).hosts.map((host) => subjectHost(host).host));
     return (
       key !== undefined &&
       certificate.verify(authority.publicKey) &&
       Date.parse(certificate.validTo) > this.#now().getTime() &&
       !revoked.has(certificate.serialNumber.toLowerCase()) &&
       (subject.kind === 'endpoint' ||
-        ((subject.hosts ?? []).every((host) => hosts.has(hostOf(host).host)) &&
+        ((subject.hosts ?? []).every((host) => hosts.has(subjectHost(host).host)) &&
           (subject.serverOnly !== true || serverOnly(certificate))))
     );
   }

@@ -28,7 +28,7 @@ export interface Credential {
 }
 
 /** Whom a certificate is for. */
-export type Subject =
+export type CertificateSubject =
   | {
       readonly kind: 'relay';
       readonly domain: string;
@@ -50,7 +50,7 @@ export function domainOf(text: string): string {
 }
 
 /** The address with its domain in lower case. @throws LocalError ARGUMENT */
-export function addressOf(text: string): string {
+export function subjectAddress(text: string): string {
   const at = text.lastIndexOf('@');
   const local = text.slice(0, Math.max(at, 0));
   // rfc822Name is an IA5String, so that a certificate cannot hold more than ASCII.
@@ -61,7 +61,7 @@ export function addressOf(text: string): string {
 }
 
 /** The one spelling of a host name or an address. @throws LocalError ARGUMENT */
-export function hostOf(text: string): { readonly type: 'name' | 'address'; readonly host: string } {
+export function subjectHost(text: string): { readonly type: 'name' | 'address'; readonly host: string } {
   const bracketed = text.includes(':') ? `[${text}]` : text;
   if (!text.includes(':') && !/^\d+(?:\.\d+){3}$/.test(text)) return { type: 'name', host: domainOf(text) };
   const url = `http://${bracketed}/`;
@@ -119,10 +119,10 @@ export async function makeAuthority(period: Period): Promise<Credential> {
   return { certificate: forge.pki.certificateToPem(certificate), key };
 }
 
-function alternativeNames(subject: Subject): object[] {
-  if (subject.kind === 'endpoint') return namesOfPerson(addressOf(subject.address));
+function alternativeNames(subject: CertificateSubject): object[] {
+  if (subject.kind === 'endpoint') return namesOfPerson(subjectAddress(subject.address));
   const domain = domainOf(subject.domain);
-  const hosts = (subject.hosts ?? []).map(hostOf).map(({ type, host }) => {
+  const hosts = (subject.hosts ?? []).map(subjectHost).map(({ type, host }) => {
     return type === 'address' ? { type: NAME.IP, ip: host } : { type: NAME.DNS, value: host };
   });
   // D-TLS-02: a relay is imxp=mesh@domain, as a mailbox or im: URI, or else its domain.
@@ -152,7 +152,7 @@ function namesOfPerson(address: string): object[] {
  *
  * @throws LocalError ARGUMENT: a name cannot stand in a certificate, or the period is not within that of the authority
  */
-export async function issue(authority: Credential, subject: Subject, period: Period): Promise<Credential> {
+export async function issue(authority: Credential, subject: CertificateSubject, period: Period): Promise<Credential> {
   const issuer = forge.pki.certificateFromPem(authority.certificate);
   if (period.from.getTime() >= issuer.validity.notAfter.getTime()) {
     throw new LocalError('ARGUMENT', 'the authority has expired; make a new one');
@@ -162,7 +162,9 @@ export async function issue(authority: Credential, subject: Subject, period: Per
   // A certificate is worth nothing after its authority.
   const to = new Date(Math.min(period.to.getTime(), issuer.validity.notAfter.getTime()));
   const certificate = blank(key, { from: period.from, to });
-  certificate.setSubject(commonName(subject.kind === 'relay' ? domainOf(subject.domain) : addressOf(subject.address)));
+  certificate.setSubject(
+    commonName(subject.kind === 'relay' ? domainOf(subject.domain) : subjectAddress(subject.address)),
+  );
   certificate.setIssuer(issuer.subject.attributes);
   certificate.setExtensions([
     { name: 'basicConstraints', critical: true, cA: false },

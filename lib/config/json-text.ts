@@ -2,13 +2,13 @@
  * JSON read with places: where each value and key stands in the text. JSON.parse tells neither the place of a value that
  * turns out wrong nor of a key that is written twice. Accepts exactly RFC 8259; knows nothing of configuration.
  */
-import type { Place } from './problem.js';
+import type { TextPosition } from './problem.js';
 
 /** A syntax error with its place. */
 export class JsonTextError extends SyntaxError {
-  readonly place: Place;
+  readonly place: TextPosition;
 
-  constructor(message: string, place: Place) {
+  constructor(message: string, place: TextPosition) {
     super(message);
     this.place = place;
   }
@@ -17,9 +17,9 @@ export class JsonTextError extends SyntaxError {
 export interface JsonText {
   readonly value: unknown;
   /** The place of the value at a path, or of the nearest one around it that exists. */
-  placeOf(path: readonly PropertyKey[]): Place;
+  placeOf(path: readonly PropertyKey[]): TextPosition;
   /** The place of a key in the object at a path. */
-  placeOfKey(path: readonly PropertyKey[], key: string): Place;
+  placeOfKey(path: readonly PropertyKey[], key: string): TextPosition;
 }
 
 /** A value with its offset; members of objects and arrays by key. */
@@ -40,7 +40,7 @@ const WORDS: ReadonlyMap<string, boolean | null> = new Map<string, boolean | nul
   ['null', null],
 ]);
 
-function placeAt(text: string, offset: number): Place {
+function placeAt(text: string, offset: number): TextPosition {
   const before = text.slice(0, offset);
   const line = before.split('\n').length;
   return { line, column: offset - before.lastIndexOf('\n') };

@@ -1,7 +1,7 @@
 /** The word somebody most likely meant. */
 
 /** Insertions, deletions, replacements and swaps of neighbours from `a` to `b`. */
-export function distance(a: string, b: string): number {
+export function editDistance(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, column) => column)];
   for (let i = 1; i <= a.length; i += 1) {
     const above = rows[i - 1] ?? [];
@@ -28,7 +28,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
     const other = candidate.toLowerCase();
     // A left-out unit or a plural is the likeliest slip: greetingTimeout for greetingTimeoutMs.
     const begun = other !== wanted && (other.startsWith(wanted) || wanted.startsWith(other));
-    const near = begun ? 1 : distance(wanted, other);
+    const near = begun ? 1 : editDistance(wanted, other);
     if (near < least) [best, least] = [candidate, near];
   }
   return least <= Math.max(2, Math.floor(word.length / 3)) ? best : undefined;

@@ -5,13 +5,13 @@ import type * as z from 'zod';
 import { keysAt } from './json-schema.js';
 import { MOVED_LIMITS } from './limits.js';
 import { nearest } from './nearest.js';
-import { ConfigurationError, type Keys, type Problem, writePath } from './problem.js';
+import { ConfigurationError, type KeyPath, type Problem, writePath } from './problem.js';
 import { type NodeConfig, nodeSchema } from './schema.js';
 
 /** A problem that still knows its path key by key, so that its place in a text can be found. */
 export interface Finding {
   readonly severity: 'error' | 'warning';
-  readonly keys: Keys;
+  readonly keys: KeyPath;
   readonly message: string;
   /** The key itself is wrong, not its value. */
   readonly atKey?: boolean;
@@ -19,11 +19,12 @@ export interface Finding {
 
 type Issue = z.core.$ZodIssue;
 
-const asKeys = (path: readonly PropertyKey[]): Keys => path.map((key) => (typeof key === 'number' ? key : String(key)));
+const asKeys = (path: readonly PropertyKey[]): KeyPath =>
+  path.map((key) => (typeof key === 'number' ? key : String(key)));
 
 const SECRET = /^(?:password|secret|passphrase)$/i;
 
-function unknownKey(path: Keys, key: string): string {
+function unknownKey(path: KeyPath, key: string): string {
   const known = keysAt(path);
   if (SECRET.test(key)) return 'secrets are never written in this file: write "passwordFile" with the path of a file';
   const moved = path.length === 1 && path[0] === 'limits' ? MOVED_LIMITS.get(key) : undefined;
@@ -122,8 +123,8 @@ function findingsOf(issue: Issue, root: unknown): Finding[] {
 /** What no single key shows. */
 function consistency(config: NodeConfig): Finding[] {
   const findings: Finding[] = [];
-  const error = (keys: Keys, message: string): number => findings.push({ severity: 'error', keys, message });
-  const warning = (keys: Keys, message: string): number => findings.push({ severity: 'warning', keys, message });
+  const error = (keys: KeyPath, message: string): number => findings.push({ severity: 'error', keys, message });
+  const warning = (keys: KeyPath, message: string): number => findings.push({ severity: 'warning', keys, message });
   const local = new Set(config.domains);
   for (const [index, route] of config.mesh.routes.entries()) {
     if (local.has(route.domain)) {
@@ -171,7 +172,7 @@ export interface Examined {
 }
 
 /** Applies the schema to a value; relative paths become absolute below `base`. */
-export function examine(value: unknown, base: string): Examined {
+export function examineConfig(value: unknown, base: string): Examined {
   const result = nodeSchema(base).safeParse(value);
   if (!result.success) {
     return { config: undefined, findings: result.error.issues.flatMap((issue) => findingsOf(issue, value)) };
@@ -192,7 +193,7 @@ export function problemOf(finding: Finding): Problem {
  * @throws ConfigurationError with everything that is wrong
  */
 export function parseConfig(value: unknown, base: string = process.cwd()): NodeConfig {
-  const { config, findings } = examine(value, base);
+  const { config, findings } = examineConfig(value, base);
   if (config === undefined) throw new ConfigurationError(findings.map(problemOf));
   return config;
 }

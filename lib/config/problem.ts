@@ -4,7 +4,7 @@
 import { LocalError } from '../errors.js';
 
 /** A place in the text of the file, both counted from 1. */
-export interface Place {
+export interface TextPosition {
   readonly line: number;
   readonly column: number;
 }
@@ -16,14 +16,14 @@ export interface Problem {
   readonly path: string;
   /** What is wrong and what to write instead; never a secret. */
   readonly message: string;
-  readonly place?: Place;
+  readonly place?: TextPosition;
 }
 
 /** A path as zod gives it. */
-export type Keys = readonly (string | number)[];
+export type KeyPath = readonly (string | number)[];
 
 /** Writes a path as a person would: `mesh.routes[0].relays`, `policy.relays["imxp=mesh@rubble.com"]`. */
-export function writePath(keys: Keys): string {
+export function writePath(keys: KeyPath): string {
   let text = '';
   for (const key of keys) {
     if (typeof key === 'number') text += `[${key}]`;

@@ -36,7 +36,7 @@ import {
   replyIn,
 } from './access-questions.js';
 import { ApexEntries } from './apex-entries.js';
-import { checkKeys, type Keys } from './keys.js';
+import { checkKeys, type KnownKeys } from './keys.js';
 import type { Transactions } from './transactions.js';
 
 export type { AccessEntryInfo, AccessRequest } from './access-questions.js';
@@ -48,7 +48,7 @@ export interface AccessInfo {
   readonly entries: readonly AccessEntry[];
 }
 
-const KEYS: Keys<AccessRequest> = { owner: true, from: true, signal: true };
+const KEYS: KnownKeys<AccessRequest> = { owner: true, from: true, signal: true };
 
 /** Attempts at changing a list that somebody else changes at the same time. */
 const ATTEMPTS = 5;

@@ -1,7 +1,7 @@
 /** Conditions for the delivery of a message: turns what the application asks for into the options of RFC 3342. */
 import { LocalError } from '../errors.js';
 import { HOPS_MAX, MILLISECONDS_MAX, writeHopping, writeTiming } from '../imxp/vocabulary/party.js';
-import { checkKeys, type Keys } from './keys.js';
+import { checkKeys, type KnownKeys } from './keys.js';
 import type { OptionInit } from './option.js';
 import type { RelayReport } from './report.js';
 
@@ -39,7 +39,7 @@ export interface Conditions {
   readonly hops?: HopsInit;
 }
 
-const TIMING_KEYS: Keys<TimingInit> = {
+const TIMING_KEYS: KnownKeys<TimingInit> = {
   noLaterThanMs: true,
   returnTripMs: true,
   reportAfterMs: true,
@@ -47,7 +47,7 @@ const TIMING_KEYS: Keys<TimingInit> = {
   reported: true,
   transID: true,
 };
-const HOPS_KEYS: Keys<HopsInit> = { noMoreThan: true, reportErrors: true };
+const HOPS_KEYS: KnownKeys<HopsInit> = { noMoreThan: true, reportErrors: true };
 
 /** RFC 3342 §2, §4: every relay on the way must understand it (REQ-IMXP-059). */
 const EVERYWHERE = { targetHop: 'all', seeNoEvil: false } as const;

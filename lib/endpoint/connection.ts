@@ -11,7 +11,7 @@ import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Attach } from '../imxp/operation.js';
 import { preferredTo } from '../mesh/preference.js';
 import { meshErrors } from '../mesh/profile.js';
-import type { ChannelHandler, ReplySink } from '../transport/channel.js';
+import type { ChannelHandler, RequestSink } from '../transport/channel.js';
 import type { Connection, ConnectionOwner } from '../transport/connection.js';
 import type { DialTarget } from '../transport/dialer.js';
 import type { Started } from '../transport/pending-requests.js';
@@ -29,7 +29,7 @@ export interface EndpointChannel {
   readonly outstanding: number;
   readonly outstandingOctets: number;
   /** Calls the sink exactly once, never before this returns. */
-  request(payload: Payload, sink: ReplySink): void;
+  request(payload: Payload, sink: RequestSink): void;
   reply(msgno: number, kind: 'RPY' | 'ERR', payload: Payload): void;
   consume(octets: number): void;
   close(code: number, text: string): void;

@@ -7,9 +7,9 @@ import { madeContent } from '../message/write.js';
 import { newContentId } from '../mime/content-id.js';
 import { givenAddress } from './address.js';
 import type { CpimObjectContent, MessageContent } from './content.js';
-import { checkKeys, type Keys } from './keys.js';
+import { checkKeys, type KnownKeys } from './keys.js';
 
-const KEYS: Keys<InstantMessageInit> = {
+const KEYS: KnownKeys<InstantMessageInit> = {
   from: true,
   to: true,
   cc: true,

@@ -6,13 +6,13 @@ import { nearest } from '../config/nearest.js';
 import { LocalError } from '../errors.js';
 
 /** Every key of a type; the compiler rejects a table that lacks one. */
-export type Keys<T> = Readonly<Record<keyof T, true>>;
+export type KnownKeys<T> = Readonly<Record<keyof T, true>>;
 
 /**
  * @param where the call and the argument, for the error message
  * @throws LocalError ARGUMENT naming the nearest key
  */
-export function checkKeys<T>(given: unknown, keys: Keys<T>, where: string): void {
+export function checkKeys<T>(given: unknown, keys: KnownKeys<T>, where: string): void {
   if (typeof given !== 'object' || given === null) {
     throw new LocalError('ARGUMENT', `${where}: expected an object, not ${given === null ? 'null' : typeof given}`);
   }

@@ -6,11 +6,11 @@
  */
 
 import type { Payload } from '../beep/payload.js';
-import type { ReplySink } from '../transport/channel.js';
+import type { RequestSink } from '../transport/channel.js';
 import type { EndpointChannel, RelayConnection } from './connection.js';
 
 /** A message to be sent on a lane. */
-export interface OutboundData extends ReplySink {
+export interface OutboundData extends RequestSink {
   readonly payload: Payload;
   readonly octets: number;
   /** Normalised addresses. */

@@ -18,7 +18,7 @@ import {
   type XmlContent,
 } from './content.js';
 import { madeCpim, madeMessage } from './instant.js';
-import { checkKeys, type Keys } from './keys.js';
+import { checkKeys, type KnownKeys } from './keys.js';
 import { type OptionInit, optionOf } from './option.js';
 import { sealed } from './secure.js';
 
@@ -46,7 +46,7 @@ export interface Message extends Conditions {
   readonly signal?: AbortSignal;
 }
 
-const KEYS: Keys<Message> = {
+const KEYS: KnownKeys<Message> = {
   to: true,
   content: true,
   type: true,
@@ -60,7 +60,7 @@ const KEYS: Keys<Message> = {
   hops: true,
   signal: true,
 };
-const CONTENT_KEYS: Keys<XmlContent & UriContent & MessageContent & CpimObjectContent> = {
+const CONTENT_KEYS: KnownKeys<XmlContent & UriContent & MessageContent & CpimObjectContent> = {
   xml: true,
   uri: true,
   message: true,

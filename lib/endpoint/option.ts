@@ -3,7 +3,7 @@ import { LocalError } from '../errors.js';
 import type { Option, TargetHop } from '../imxp/operation.js';
 import { newTransId, TRANS_ID_MAX } from '../imxp/trans-id.js';
 import { parseXml } from '../xml/parse.js';
-import { checkKeys, type Keys } from './keys.js';
+import { checkKeys, type KnownKeys } from './keys.js';
 
 /** An option of a message. Exactly one of `internal` and `external` is required. */
 export interface OptionInit {
@@ -22,7 +22,7 @@ export interface OptionInit {
   readonly xml?: string | Buffer;
 }
 
-const OPTION_KEYS: Keys<OptionInit> = {
+const OPTION_KEYS: KnownKeys<OptionInit> = {
   internal: true,
   external: true,
   targetHop: true,

@@ -7,7 +7,7 @@ import { LocalError } from '../errors.js';
 import type { Secure } from '../message/smime/secure.js';
 import type { BackoffTimes } from '../transport/backoff.js';
 import { givenAddress } from './address.js';
-import { checkKeys, type Keys } from './keys.js';
+import { checkKeys, type KnownKeys } from './keys.js';
 import { pemOf } from './pem.js';
 import { type SecureFiles, secureOf } from './secure.js';
 
@@ -152,7 +152,7 @@ export interface EndpointSettings {
   readonly limits: EndpointLimits;
 }
 
-const KEYS: Keys<EndpointOptions> = {
+const KEYS: KnownKeys<EndpointOptions> = {
   address: true,
   relay: true,
   dialect: true,
@@ -215,8 +215,8 @@ function checkOptions(options: EndpointOptions): void {
   }
 }
 
-function limitKeys(): Keys<EndpointLimits> {
-  return Object.fromEntries(Object.keys(ENDPOINT_LIMITS).map((key) => [key, true])) as Keys<EndpointLimits>;
+function limitKeys(): KnownKeys<EndpointLimits> {
+  return Object.fromEntries(Object.keys(ENDPOINT_LIMITS).map((key) => [key, true])) as KnownKeys<EndpointLimits>;
 }
 
 function relaysOf(relay: EndpointOptions['relay']): readonly RelayLocation[] {

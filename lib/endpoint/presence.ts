@@ -16,7 +16,7 @@ import { readServiceReply, type ServiceReply } from '../imxp/vocabulary/reply.js
 import type { XmlElement } from '../xml/parse.js';
 import { givenAddress } from './address.js';
 import { Deferred } from './deferred.js';
-import { checkKeys, type Keys } from './keys.js';
+import { checkKeys, type KnownKeys } from './keys.js';
 import type { Message } from './message.js';
 import { type ActiveFeed, Feed } from './presence-feed.js';
 import { infoOf, type PresenceInfo, type PresenceUpdate, tupleOf } from './presence-info.js';
@@ -53,9 +53,9 @@ export interface PresenceEndpoint {
   send(message: Message): Promise<void>;
 }
 
-const REQUEST_KEYS: Keys<PresenceRequest> = { from: true, signal: true };
-const PUBLISH_KEYS: Keys<PresenceRequest & { readonly publisher?: string }> = { ...REQUEST_KEYS, publisher: true };
-const ONGOING_KEYS: Keys<OngoingRequest> = { ...REQUEST_KEYS, duration: true, renew: true };
+const REQUEST_KEYS: KnownKeys<PresenceRequest> = { from: true, signal: true };
+const PUBLISH_KEYS: KnownKeys<PresenceRequest & { readonly publisher?: string }> = { ...REQUEST_KEYS, publisher: true };
+const ONGOING_KEYS: KnownKeys<OngoingRequest> = { ...REQUEST_KEYS, duration: true, renew: true };
 
 const HOUR = 3600;
 /** Attempts at publishing to an entry that somebody else changes at the same time. */

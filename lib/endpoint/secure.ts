@@ -10,7 +10,7 @@ import type { Content, MadeContent } from '../imxp/content.js';
 import type { Signature } from '../message/smime/judgement.js';
 import { type FindCertificate, Secure } from '../message/smime/secure.js';
 import { entityType } from '../mime/entity.js';
-import { checkKeys, type Keys } from './keys.js';
+import { checkKeys, type KnownKeys } from './keys.js';
 import { pemOf } from './pem.js';
 
 /** Like `SecureOptions`, but each may also be the path of a PEM file. */
@@ -30,7 +30,7 @@ export interface SecureFiles {
   readonly classic?: boolean;
 }
 
-const KEYS: Keys<SecureFiles> = {
+const KEYS: KnownKeys<SecureFiles> = {
   certificate: true,
   key: true,
   authorities: true,

@@ -12,7 +12,7 @@ import { pause } from '../transport/backoff.js';
 import type { XmlElement } from '../xml/parse.js';
 import { givenAddress } from './address.js';
 import { Deferred } from './deferred.js';
-import { checkKeys, type Keys } from './keys.js';
+import { checkKeys, type KnownKeys } from './keys.js';
 import type { Message } from './message.js';
 import type { OptionInit } from './option.js';
 import { type RelayReport, recipientStatus } from './report.js';
@@ -61,8 +61,8 @@ export interface StatusEndpoint {
   send(message: Message): Promise<void>;
 }
 
-const STATUS_KEYS: Keys<StatusOptions> = { targetHop: true, reportTimeoutMs: true };
-const PROBE_KEYS: Keys<ProbeOptions> = { from: true, signal: true, reportTimeoutMs: true };
+const STATUS_KEYS: KnownKeys<StatusOptions> = { targetHop: true, reportTimeoutMs: true };
+const PROBE_KEYS: KnownKeys<ProbeOptions> = { from: true, signal: true, reportTimeoutMs: true };
 
 const REPORT_TIMEOUT_MS = 2000;
 /** With APEX only reports tell of a delivery, which begins after the answer. */

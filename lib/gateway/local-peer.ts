@@ -16,7 +16,7 @@ import {
 } from './cpim-service.js';
 
 /** What an inbox does with a message: taken, not taken, or passed to where nobody will hear of it again. */
-export type Inbox = (operation: MessageOperation) => CpimResponse['status'] | Promise<CpimResponse['status']>;
+export type InboxHandler = (operation: MessageOperation) => CpimResponse['status'] | Promise<CpimResponse['status']>;
 
 export type Watcher = (operation: NotifyOperation) => void;
 
@@ -39,7 +39,7 @@ const LONGEST_SECONDS = 86_400;
 export class LocalPeer implements CpimService {
   /** Within one process everybody is who he is, and nobody listens. */
   readonly security: LinkSecurity = { authenticated: true, confidential: true };
-  readonly #inboxes = new Map<string, Inbox>();
+  readonly #inboxes = new Map<string, InboxHandler>();
   readonly #presentities = new Map<string, Presentity>();
   readonly #watchers = new Map<string, Watcher>();
   readonly #options: Required<LocalPeerOptions>;
@@ -55,7 +55,7 @@ export class LocalPeer implements CpimService {
   }
 
   /** @param uri `im:` */
-  inbox(uri: string, inbox: Inbox): void {
+  inbox(uri: string, inbox: InboxHandler): void {
     this.#inboxes.set(keyOf(uri), inbox);
   }
 

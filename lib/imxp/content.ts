@@ -10,7 +10,7 @@ import { buildMultipart } from '../mime/multipart.js';
 import { parseXml } from '../xml/parse.js';
 import { isAbsoluteUri } from './dialect/document.js';
 import { IMXP_PROFILE } from './dialect/imxp.js';
-import { writeData } from './dialect/imxp-write.js';
+import { writeImxpData } from './dialect/imxp-write.js';
 import { openPayload } from './dialect/payload.js';
 import { checkReference, partOf } from './dialect/reference.js';
 import type { Data, Option, Recipient } from './operation.js';
@@ -33,12 +33,12 @@ export interface InnerContent {
 }
 
 /** Something that is not in the message. */
-export interface ElsewhereContent {
+export interface ReferencedContent {
   readonly kind: 'uri';
   readonly uri: string;
 }
 
-export type Content = PartContent | InnerContent | ElsewhereContent;
+export type Content = PartContent | InnerContent | ReferencedContent;
 
 /**
  * What the `content` attribute of a Data refers to.
@@ -108,7 +108,7 @@ function withPart(base: DataBase, { type, body, headers }: PartMade): Data {
   const domain = /@([A-Za-z0-9.-]+)$/.exec(base.originator)?.[1] ?? 'localhost';
   const id = newContentId(domain);
   const data = { ...base, content: cidUrl(id), dataContent: undefined, source: undefined };
-  const document = Buffer.from(writeData(data).join(''));
+  const document = Buffer.from(writeImxpData(data).join(''));
   const root = { id: newContentId(domain), type: 'text/xml', body: document };
   const part = headers === undefined ? { id, type, body } : { id, type, body, headers };
   const pieces = buildMultipart('text/xml', root, [part]);

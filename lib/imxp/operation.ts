@@ -54,7 +54,7 @@ export interface Recipient {
 }
 
 /** A `data-content` element: its Name and the octets between its tags, verbatim. */
-export interface InlineContent {
+export interface InlineElement {
   readonly name: string;
   readonly inner: Buffer;
 }
@@ -68,7 +68,7 @@ export interface Data {
   readonly content: string;
   readonly recipients: readonly Recipient[];
   readonly options: readonly Option[];
-  readonly dataContent: InlineContent | undefined;
+  readonly dataContent: InlineElement | undefined;
   /** What it was decoded from, so that it can be forwarded as it came; undefined for data made here. */
   readonly source: DataSource | undefined;
 }

@@ -39,6 +39,6 @@ export function isSuccess(code: number): boolean {
 }
 
 /** 4xx: the same request may succeed later. */
-export function isTransient(code: number): boolean {
+export function isTransientCode(code: number): boolean {
   return code >= 400 && code < 500;
 }

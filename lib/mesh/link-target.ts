@@ -7,8 +7,8 @@ import type { Dialect } from '../imxp/dialect/dialect.js';
 import { REPLIES } from '../relay/answer.js';
 import type { MeshChannel } from '../relay/channel.js';
 import { ChannelTarget, type TargetLimits } from '../relay/channel-target.js';
-import { Lanes } from '../relay/lanes.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from '../relay/target.js';
+import { LaneGroup } from '../relay/lanes.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../relay/target.js';
 import { systemClock, type Ticking } from '../transport/clock.js';
 
 /** Whoever dials. */
@@ -27,7 +27,7 @@ interface Waiting {
   /** On the coarse clock. */
   readonly due: number;
   readonly lane: DeliveryTarget;
-  readonly delivery: Delivery;
+  readonly delivery: OutboundDelivery;
   readonly sink: DeliverySink;
 }
 
@@ -35,7 +35,7 @@ export class LinkTarget implements DeliveryTarget, Ticking {
   readonly #dialer: LinkDialer;
   readonly #dialects: readonly Dialect[];
   readonly #limits: LinkLimits;
-  readonly #lanes = new Lanes((delivery, sink, lane) => this.#wait(delivery, sink, lane));
+  readonly #lanes = new LaneGroup((delivery, sink, lane) => this.#wait(delivery, sink, lane));
   #channels: ChannelTarget[] = [];
   #waiting: Waiting[] = [];
   #waitingOctets = 0;
@@ -78,11 +78,11 @@ export class LinkTarget implements DeliveryTarget, Ticking {
     return this.#lanes.lane(recipient);
   }
 
-  deliver(delivery: Delivery, sink: DeliverySink): void {
+  deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     this.#lanes.deliver(delivery, sink);
   }
 
-  #wait(delivery: Delivery, sink: DeliverySink, lane: DeliveryTarget): void {
+  #wait(delivery: OutboundDelivery, sink: DeliverySink, lane: DeliveryTarget): void {
     if (this.#obstacle !== undefined) {
       sink.failed(this.#obstacle);
       return;
@@ -147,6 +147,6 @@ export class LinkTarget implements DeliveryTarget, Ticking {
   }
 }
 
-function octetsOf({ data }: Delivery): number {
+function octetsOf({ data }: OutboundDelivery): number {
   return data.source?.payload.length ?? 0;
 }

@@ -18,7 +18,7 @@ import type { ReassemblyBudget } from '../transport/reassembly-budget.js';
 import { RecentFailures } from '../transport/recent-failures.js';
 import type { Credentials } from '../transport/sasl/client.js';
 import type { TlsService } from '../transport/tls/service.js';
-import { type LocatedRelay, leadsTo, locate, type Place, servicesOf } from './dns/locate.js';
+import { type HostPort, type LocatedRelay, leadsTo, locate, servicesOf } from './dns/locate.js';
 import { Resolver } from './dns/resolver.js';
 import { Link } from './link.js';
 import { LinkPool } from './link-pool.js';
@@ -35,7 +35,7 @@ export interface NeighboursOptions {
   readonly profiles: ProfileTable;
   readonly reassembly: ReassemblyBudget;
   /** Where this node listens itself. */
-  readonly listening: () => readonly Place[];
+  readonly listening: () => readonly HostPort[];
 }
 
 /** What a link needs to know; a route says it, and for the other domains the section on the DNS. */

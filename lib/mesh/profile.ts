@@ -7,7 +7,7 @@ import { ImxpError } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { events } from '../ops/events.js';
 import { ChannelHandle, type ChannelHandler, type ErrorCodec } from '../transport/channel.js';
-import type { Condition, ProfileConnection, Proposal, ServedProfile } from '../transport/profile.js';
+import type { ChannelCondition, ProfileConnection, Proposal, ServedProfile } from '../transport/profile.js';
 
 /** Takes the channels that peers open. */
 export interface MeshAcceptor {
@@ -20,12 +20,12 @@ export class MeshProfile implements ServedProfile {
   readonly uris: readonly string[];
   readonly offered: readonly string[];
   readonly tuning = false;
-  readonly needs: readonly Condition[];
-  readonly forbids: readonly Condition[] = [];
+  readonly needs: readonly ChannelCondition[];
+  readonly forbids: readonly ChannelCondition[] = [];
   readonly #errors: ErrorCodec;
   readonly #acceptor: MeshAcceptor;
 
-  constructor(dialect: Dialect, acceptor: MeshAcceptor, needs: readonly Condition[] = []) {
+  constructor(dialect: Dialect, acceptor: MeshAcceptor, needs: readonly ChannelCondition[] = []) {
     this.uris = [dialect.profile];
     this.offered = this.uris;
     this.needs = needs;

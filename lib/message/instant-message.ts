@@ -40,14 +40,14 @@ export interface ElsewhereContent {
   readonly uri: string;
 }
 
-export type MessageContent = EntityContent | InlineContent | ElsewhereContent;
+export type InstantContent = EntityContent | InlineContent | ElsewhereContent;
 
 export interface InstantMessageParts {
   readonly fields: readonly MessageField[];
   /** Language of the fields that do not say theirs. */
   readonly lang?: string | undefined;
   /** Undefined for a header that is about nothing. */
-  readonly content?: MessageContent | undefined;
+  readonly content?: InstantContent | undefined;
 }
 
 /** A text for people with its language. */
@@ -74,13 +74,13 @@ export interface InstantMessageInit {
   readonly text?: string;
   /** Write the text as format=flowed, so that long lines can be read on narrow displays. */
   readonly flowed?: boolean;
-  readonly content?: MessageContent | { readonly type: string; readonly body: Buffer };
+  readonly content?: InstantContent | { readonly type: string; readonly body: Buffer };
 }
 
 export class InstantMessage {
   readonly fields: readonly MessageField[];
   readonly lang: string | undefined;
-  readonly content: MessageContent | undefined;
+  readonly content: InstantContent | undefined;
 
   constructor({ fields, lang, content }: InstantMessageParts) {
     this.fields = fields;
@@ -217,7 +217,7 @@ function subjectFields(subject: InstantMessageInit['subject']): MessageField[] {
   return subject.map(({ text, lang }) => fieldOf('subject', text, lang));
 }
 
-function contentOf({ text, flowed, content }: InstantMessageInit): MessageContent | undefined {
+function contentOf({ text, flowed, content }: InstantMessageInit): InstantContent | undefined {
   if (content !== undefined) return 'kind' in content ? content : entityContent(content.type, content.body);
   if (text === undefined) return undefined;
   const { type, body } = writeText(text, flowed);

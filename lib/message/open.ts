@@ -7,7 +7,7 @@ import { openPayload } from '../imxp/dialect/payload.js';
 import type { Data } from '../imxp/operation.js';
 import { idOfCid } from '../mime/content-id.js';
 import { type Entity, entityBody, entityType } from '../mime/entity.js';
-import { unacceptable } from '../mime/fault.js';
+import { unacceptableEntity } from '../mime/fault.js';
 import { type MediaType, parseMediaType } from '../mime/media-type.js';
 import { type Multipart, parseMultipart } from '../mime/multipart.js';
 import { elementsOf, parseXml } from '../xml/parse.js';
@@ -99,7 +99,7 @@ function opened(
   const charset = media.parameters.get('charset')?.toLowerCase();
   // REQ-MSG-003: it is UTF-8, of which US-ASCII is a part
   if (charset !== undefined && !CHARSETS.has(charset)) {
-    throw unacceptable('only UTF-8 is supported as charset of message/RFC822+XML');
+    throw unacceptableEntity('only UTF-8 is supported as charset of message/RFC822+XML');
   }
   return { kind: 'message', message: readMessage(octets, reading(data, multipart, options)) };
 }

@@ -5,7 +5,7 @@
 import { elementsOf, parseXml, textOf, type XmlElement, type XmlLimits } from '../xml/parse.js';
 import { invalidMessage, notUnderstood, shown, unresolved } from './fault.js';
 import { isMessageNamespace, type MessageField, type Understanding, understood } from './field.js';
-import { type EntityContent, type InlineContent, InstantMessage, type MessageContent } from './instant-message.js';
+import { type EntityContent, type InlineContent, type InstantContent, InstantMessage } from './instant-message.js';
 import { Scope } from './namespace.js';
 
 export interface ReadOptions {
@@ -113,7 +113,7 @@ function contentOf(
   reference: string | undefined,
   inline: InlineContent | undefined,
   { resolve }: ReadOptions,
-): MessageContent | undefined {
+): InstantContent | undefined {
   if (reference === undefined || reference === '') return inline;
   if (reference.startsWith('#')) {
     if (reference.slice(1) !== inline?.name) {

@@ -12,7 +12,7 @@ import { isName } from '../xml/lexis.js';
 import { parseXml } from '../xml/parse.js';
 import { escapeAttribute, escapeText } from '../xml/write.js';
 import { classOfField, isMessageNamespace, MESSAGE_NAMESPACE, type MessageField } from './field.js';
-import type { EntityContent, InlineContent, InstantMessage, MessageContent } from './instant-message.js';
+import type { EntityContent, InlineContent, InstantContent, InstantMessage } from './instant-message.js';
 import { isText, readText } from './text.js';
 
 export const MESSAGE_TYPE = 'message/RFC822+XML';
@@ -97,7 +97,7 @@ function elementOf(octets: Buffer): Buffer {
   }
 }
 
-function writeInline(message: InstantMessage, content: Exclude<MessageContent, EntityContent> | undefined): string {
+function writeInline(message: InstantMessage, content: Exclude<InstantContent, EntityContent> | undefined): string {
   if (content === undefined) return document(message, undefined);
   if (content.kind === 'elsewhere') return document(message, content.uri);
   const prefix = freePrefix(content.namespaces);

@@ -3,7 +3,7 @@
  * decides which media type holds when none is named.
  */
 import type { MimeLimits } from './fault.js';
-import { MIME_LIMITS, malformed, unacceptable } from './fault.js';
+import { MIME_LIMITS, malformedEntity, unacceptableEntity } from './fault.js';
 import { Headers, parseHeaders } from './headers.js';
 import { type MediaType, parseMediaType } from './media-type.js';
 import { decodeLeniently, decodeTransfer, isKnownEncoding } from './transfer.js';
@@ -53,10 +53,10 @@ function headerEnd(octets: Buffer, limit: number): number {
     return end;
   }
   if (octets.length > limit + 2) {
-    throw unacceptable(`more than ${limit} octets of headers`);
+    throw unacceptableEntity(`more than ${limit} octets of headers`);
   }
   if (octets.at(-1) !== LF || octets.at(-2) !== CR) {
-    throw malformed('no empty line after the headers');
+    throw malformedEntity('no empty line after the headers');
   }
   return octets.length - 2;
 }

@@ -17,12 +17,12 @@ export const MIME_LIMITS: MimeLimits = Object.freeze({
 });
 
 /** @returns an error to throw: the syntax is broken, reply 500. */
-export function malformed(what: string): RemoteProtocolError {
+export function malformedEntity(what: string): RemoteProtocolError {
   return fault(500, `the MIME is malformed: ${what}`);
 }
 
 /** @returns an error to throw: the syntax is right, what it says is not possible, reply 501. */
-export function unacceptable(what: string): RemoteProtocolError {
+export function unacceptableEntity(what: string): RemoteProtocolError {
   return fault(501, `the MIME is not acceptable: ${what}`);
 }
 

@@ -3,7 +3,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { LocalError } from '../errors.js';
-import { malformed } from './fault.js';
+import { malformedEntity } from './fault.js';
 import { type MediaType, parseMediaType } from './media-type.js';
 
 export interface HeaderField {
@@ -46,7 +46,7 @@ export class Headers {
   single(name: string): string | undefined {
     const [value, ...more] = this.all(name);
     if (more.length > 0) {
-      throw malformed(`header ${name} is given twice`);
+      throw malformedEntity(`header ${name} is given twice`);
     }
     return value;
   }
@@ -98,7 +98,7 @@ export function parseHeaders(block: Buffer, lenient = false): Headers {
 function fieldOf(line: string, lenient: boolean): HeaderField {
   const [, name, value = ''] = (lenient ? LENIENT_FIELD : FIELD).exec(line) ?? [];
   if (name === undefined || (!lenient && UNPRINTABLE.test(value))) {
-    throw malformed('a header line is not "Name: value"');
+    throw malformedEntity('a header line is not "Name: value"');
   }
   return { name, value: value.trimEnd() };
 }

@@ -2,7 +2,7 @@
  * A media type with its parameters (RFC 2045 §5.1): reading with quoted strings and comments, and writing.
  */
 import { LocalError } from '../errors.js';
-import { malformed } from './fault.js';
+import { malformedEntity } from './fault.js';
 
 export interface MediaType {
   /** `type/subtype` in lower case. */
@@ -36,7 +36,7 @@ export function parseMediaType(value: string): MediaType {
     reader.expect('=');
     reader.skip();
     if (parameters.has(name)) {
-      throw malformed(`parameter ${name} is given twice`);
+      throw malformedEntity(`parameter ${name} is given twice`);
     }
     parameters.set(name, reader.value());
     reader.skip();
@@ -45,7 +45,7 @@ export function parseMediaType(value: string): MediaType {
 }
 
 /** Writes a parameter value as a quoted string. */
-export function quote(value: string): string {
+export function quotedString(value: string): string {
   if (/[^ -~]/.test(value)) {
     throw new LocalError('ARGUMENT', 'a MIME parameter takes printable ASCII only');
   }
@@ -70,7 +70,7 @@ class Reader {
 
   expect(character: string): void {
     if (!this.sees(character)) {
-      throw malformed(`"${character}" is missing in a media type`);
+      throw malformedEntity(`"${character}" is missing in a media type`);
     }
     this.#at += 1;
   }
@@ -78,7 +78,7 @@ class Reader {
   token(what: string): string {
     const found = this.#match(TOKEN);
     if (found === undefined) {
-      throw malformed(`a ${what} is missing or not a token`);
+      throw malformedEntity(`a ${what} is missing or not a token`);
     }
     return found[0];
   }
@@ -89,7 +89,7 @@ class Reader {
     }
     const found = this.#match(QUOTED);
     if (found === undefined) {
-      throw malformed('a quoted string is not closed');
+      throw malformedEntity('a quoted string is not closed');
     }
     return (found[1] ?? '').replace(/\\(.)/g, '$1');
   }
@@ -108,7 +108,7 @@ class Reader {
     do {
       const character = this.#text[this.#at];
       if (character === undefined) {
-        throw malformed('a comment is not closed');
+        throw malformedEntity('a comment is not closed');
       }
       if (character === '(') {
         depth += 1;

@@ -6,9 +6,9 @@ import { randomUUID } from 'node:crypto';
 import type { Entity } from './entity.js';
 import { parseEntity } from './entity.js';
 import type { MimeLimits } from './fault.js';
-import { MIME_LIMITS, malformed, unacceptable } from './fault.js';
+import { MIME_LIMITS, malformedEntity, unacceptableEntity } from './fault.js';
 import { formatHeaders, type HeaderField, unbracket } from './headers.js';
-import { type MediaType, quote } from './media-type.js';
+import { type MediaType, quotedString } from './media-type.js';
 
 const SPACE = 0x20;
 const TAB = 0x09;
@@ -51,7 +51,7 @@ export function parseMultipart(
   const boundary = type.parameters.get('boundary');
   // RFC 2046 §5.1.1: 1 to 70 characters, the last of them no space
   if (boundary === undefined || !/^[ -~]{0,69}[!-~]$/.test(boundary)) {
-    throw unacceptable('a multipart without a valid boundary parameter');
+    throw unacceptableEntity('a multipart without a valid boundary parameter');
   }
   const parts: Part[] = [];
   const byId = new Map<string, Part>();
@@ -59,7 +59,7 @@ export function parseMultipart(
     const part = partOf(octets, start, end, limits);
     if (part.id !== undefined) {
       if (byId.has(part.id)) {
-        throw unacceptable('two parts with the same Content-ID');
+        throw unacceptableEntity('two parts with the same Content-ID');
       }
       byId.set(part.id, part);
     }
@@ -87,7 +87,9 @@ function partOf(octets: Buffer, start: number, end: number, limits: MimeLimits):
 function rootOf(parts: readonly Part[], byId: ReadonlyMap<string, Part>, start: string | undefined): Part {
   const root = start === undefined ? parts[0] : byId.get(unbracket(start) ?? start);
   if (root === undefined) {
-    throw unacceptable(start === undefined ? 'a multipart without parts' : 'no part has the Content-ID start names');
+    throw unacceptableEntity(
+      start === undefined ? 'a multipart without parts' : 'no part has the Content-ID start names',
+    );
   }
   return root;
 }
@@ -110,7 +112,7 @@ function sections(octets: Buffer, from: number, boundary: string, limit: number)
     }
     if (begun >= 0) {
       if (found.length >= limit) {
-        throw unacceptable(`more than ${limit} parts`);
+        throw unacceptableEntity(`more than ${limit} parts`);
       }
       // an empty part may share its line end with the delimiter after it
       found.push([begun, Math.max(begun, at)]);
@@ -121,7 +123,7 @@ function sections(octets: Buffer, from: number, boundary: string, limit: number)
     begun = lineEnd + 2;
     at = lineEnd - 2;
   }
-  throw malformed('the last delimiter of the multipart is missing');
+  throw malformedEntity('the last delimiter of the multipart is missing');
 }
 
 function startsAt(octets: Buffer, at: number, wanted: Buffer): boolean {
@@ -172,6 +174,6 @@ export function buildMultipart(type: string, root: PartSource, others: readonly 
 
 /** The header block of a multipart/related, its empty line included. */
 export function relatedHeader(boundary: string, start: string, type: string): string {
-  const first = `multipart/related; boundary=${quote(boundary)};`;
-  return `Content-Type: ${first}\r\n start=${quote(`<${start}>`)}; type=${quote(type)}\r\n\r\n`;
+  const first = `multipart/related; boundary=${quotedString(boundary)};`;
+  return `Content-Type: ${first}\r\n start=${quotedString(`<${start}>`)}; type=${quotedString(type)}\r\n\r\n`;
 }

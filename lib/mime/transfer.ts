@@ -2,7 +2,7 @@
  * Content-Transfer-Encoding (RFC 2045 §6). BEEP carries octets as they are, so we only ever write `binary`; what others
  * encode is understood.
  */
-import { malformed, unacceptable } from './fault.js';
+import { malformedEntity, unacceptableEntity } from './fault.js';
 
 /** Whether {@link decodeTransfer} can undo an encoding. */
 export function isKnownEncoding(encoding: string): boolean {
@@ -39,14 +39,14 @@ export function decodeTransfer(encoding: string | undefined, body: Buffer): Buff
     case 'quoted-printable':
       return decodeQuotedPrintable(body);
     default:
-      throw unacceptable('unknown Content-Transfer-Encoding');
+      throw unacceptableEntity('unknown Content-Transfer-Encoding');
   }
 }
 
 function decodeBase64(body: Buffer): Buffer {
   const text = body.toString('latin1').replace(/[\r\n\t ]+/g, '');
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) {
-    throw malformed('the body is not base64');
+    throw malformedEntity('the body is not base64');
   }
   return Buffer.from(text, 'base64');
 }
@@ -54,7 +54,7 @@ function decodeBase64(body: Buffer): Buffer {
 function decodeQuotedPrintable(body: Buffer): Buffer {
   const text = body.toString('latin1');
   if (/=(?!\r\n|[ \t]+\r\n|[0-9A-Fa-f]{2})/.test(text)) {
-    throw malformed('the body is not quoted-printable');
+    throw malformedEntity('the body is not quoted-printable');
   }
   return undoneQuotedPrintable(text);
 }

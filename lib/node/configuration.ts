@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { JsonTextError, parseJsonText } from '../config/json-text.js';
-import { examine, type Finding, problemOf } from '../config/parse.js';
+import { examineConfig, type Finding, problemOf } from '../config/parse.js';
 import { describeFileError } from '../config/password-file.js';
 import { ConfigurationError, type Problem } from '../config/problem.js';
 import type { NodeConfig } from '../config/schema.js';
@@ -42,7 +42,7 @@ export async function checkConfig(path: string, { files = true }: CheckOptions =
   }
   try {
     const json = parseJsonText(text);
-    const { config, findings } = examine(json.value, dirname(file));
+    const { config, findings } = examineConfig(json.value, dirname(file));
     const all: readonly Finding[] =
       config === undefined || files === false ? findings : [...findings, ...(await inspected(config, files))];
     const problems = all.map((finding): Problem => {

@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { directoryObstacle } from '../config/directory.js';
 import type { Finding } from '../config/parse.js';
 import { describeFileError, openToOthers, readPasswordFile } from '../config/password-file.js';
-import type { Keys } from '../config/problem.js';
+import type { KeyPath } from '../config/problem.js';
 import type { NodeConfig } from '../config/schema.js';
 import { addressOfLiteral } from '../imxp/address.js';
 import { certificateNames, namesRelay, purposeFault, verifyChain } from '../transport/tls/certificate.js';
@@ -52,15 +52,15 @@ class Inspection {
     return this.findings;
   }
 
-  #error(keys: Keys, message: string): void {
+  #error(keys: KeyPath, message: string): void {
     this.findings.push({ severity: 'error', keys, message });
   }
 
-  #warn(keys: Keys, message: string): void {
+  #warn(keys: KeyPath, message: string): void {
     this.findings.push({ severity: 'warning', keys, message });
   }
 
-  async #read(keys: Keys, path: string): Promise<string | undefined> {
+  async #read(keys: KeyPath, path: string): Promise<string | undefined> {
     try {
       return await readFile(path, 'utf8');
     } catch (error) {
@@ -102,7 +102,7 @@ class Inspection {
     }
   }
 
-  async #certificates(keys: Keys, path: string): Promise<X509Certificate[] | undefined> {
+  async #certificates(keys: KeyPath, path: string): Promise<X509Certificate[] | undefined> {
     const text = await this.#read(keys, path);
     if (text === undefined) return undefined;
     const blocks = text.match(PEM);
@@ -122,7 +122,7 @@ class Inspection {
   }
 
   async #pair(
-    keys: Keys,
+    keys: KeyPath,
     certificatePath: string,
     keyPath: string,
     domains: readonly string[],
@@ -146,7 +146,7 @@ class Inspection {
 
   /** As other relays will verify it. What depends on the date has been said. */
   #chain(
-    keys: Keys,
+    keys: KeyPath,
     path: string,
     [leaf, ...others]: readonly X509Certificate[],
     authorities: readonly X509Certificate[],
@@ -161,7 +161,7 @@ class Inspection {
   }
 
   /** The rule by which relays judge each other (D-TLS-02). */
-  #covers(keys: Keys, path: string, certificate: X509Certificate, domain: string): void {
+  #covers(keys: KeyPath, path: string, certificate: X509Certificate, domain: string): void {
     const names = certificateNames(certificate);
     if (!namesRelay(names, domain)) {
       const named = certificate.subjectAltName ?? `${nameOf(certificate)} and has no subjectAltName`;
@@ -173,7 +173,7 @@ class Inspection {
     }
   }
 
-  #dates(keys: Keys, path: string, certificate: X509Certificate): void {
+  #dates(keys: KeyPath, path: string, certificate: X509Certificate): void {
     const from = Date.parse(certificate.validFrom);
     const to = Date.parse(certificate.validTo);
     if (this.#now < from) this.#error(keys, `${path}: is not valid before ${certificate.validFrom}`);
@@ -183,7 +183,7 @@ class Inspection {
     }
   }
 
-  async #key(keys: Keys, path: string): Promise<KeyObject | undefined> {
+  async #key(keys: KeyPath, path: string): Promise<KeyObject | undefined> {
     const text = await this.#read(keys, path);
     if (text === undefined) return undefined;
     if (await openToOthers(path)) this.#warn(keys, `${path}: everybody on this machine may use this key; chmod 600`);
@@ -198,7 +198,7 @@ class Inspection {
     }
   }
 
-  async #password(keys: Keys, path: string): Promise<void> {
+  async #password(keys: KeyPath, path: string): Promise<void> {
     try {
       await readPasswordFile(path);
       if (await openToOthers(path))

@@ -9,7 +9,7 @@ import { type Reload, reloadable } from '../config/reload.js';
 import type { ListenConfig, NodeConfig } from '../config/schema.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { dialectNamed } from '../imxp/dialect/named.js';
-import { type BindCheck, bindCheck } from '../mesh/dns/bind-check.js';
+import { bindCheck, type DnsBindCheck } from '../mesh/dns/bind-check.js';
 import type { Resolver } from '../mesh/dns/resolver.js';
 import { Neighbours } from '../mesh/neighbours.js';
 import { MeshProfile } from '../mesh/profile.js';
@@ -79,7 +79,7 @@ export class Node {
   readonly #neighbours: Neighbours;
   #config: NodeConfig;
   #policy: Policy;
-  #bindCheck: BindCheck;
+  #bindCheck: DnsBindCheck;
   readonly #admin: Admin | undefined;
   #listeners: Listener[] = [];
 
@@ -423,7 +423,7 @@ function optionsOf({ policy }: NodeConfig) {
   return { understood: registeredOptions(policy), hopLimit, timedHoldsOnly: hold4Endpoint === 'timed' };
 }
 
-function bindCheckOf({ policy }: NodeConfig, resolver: Resolver): BindCheck {
+function bindCheckOf({ policy }: NodeConfig, resolver: Resolver): DnsBindCheck {
   const { bindCheck: mode, bindCheckAuthenticated: authenticated } = policy;
   return bindCheck({ mode, authenticated, resolver });
 }

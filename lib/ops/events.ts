@@ -133,7 +133,7 @@ export interface Fault {
 }
 
 /** An attachment or binding began or ended. */
-export interface Association {
+export interface AssociationEvent {
   /** The channel's id. */
   readonly channel: string;
   /** The endpoint attached, or the domain bound. */
@@ -199,9 +199,9 @@ export const events = {
   forgotten: new Event<AccountForgotten>('imxp:account:forgotten'),
   refused: new Event<Refused>('imxp:session:refused'),
   fault: new Event<Fault>('imxp:fault'),
-  attached: new Event<Association>('imxp:relay:attach'),
-  bound: new Event<Association>('imxp:relay:bind'),
-  terminated: new Event<Association>('imxp:relay:terminate'),
+  attached: new Event<AssociationEvent>('imxp:relay:attach'),
+  bound: new Event<AssociationEvent>('imxp:relay:bind'),
+  terminated: new Event<AssociationEvent>('imxp:relay:terminate'),
   forwarded: new Event<Forwarded>('imxp:relay:forward'),
   link: new Event<LinkChanged>('imxp:link'),
   lookup: new Event<LookedUp>('imxp:dns:lookup'),

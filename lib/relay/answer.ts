@@ -4,7 +4,7 @@
  */
 import type { Reply } from '../errors.js';
 import { leavesOpen, UNKNOWN, type Unanswered } from '../imxp/certainty.js';
-import { isTransient } from '../imxp/reply-code.js';
+import { isTransientCode } from '../imxp/reply-code.js';
 
 /** A recipient that failed, named as it was in the Data. */
 export interface Failure {
@@ -108,7 +108,7 @@ export function combine(failures: readonly Failure[]): Reply {
 function combinedCode(failures: readonly Failure[]): number {
   // What has expired may have been with the application by then.
   if (failures.some(({ reply }) => leavesOpen(reply) || reply === REPLIES.expired)) return UNKNOWN;
-  return failures.some(({ reply }) => isTransient(reply.code)) ? 450 : 550;
+  return failures.some(({ reply }) => isTransientCode(reply.code)) ? 450 : 550;
 }
 
 function listed(failures: readonly Failure[], detail: (failure: Failure) => string): string {

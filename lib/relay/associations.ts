@@ -14,7 +14,7 @@ import type { ChannelTarget } from './channel-target.js';
 import type { Context } from './context.js';
 import { ATTACH_OVERRIDE } from './delivery-options.js';
 import { began, ended, fault } from './events.js';
-import { examine, type OptionRegistry } from './options.js';
+import { examineOptions, type OptionRegistry } from './options.js';
 import type { Denial } from './policy.js';
 import type { SessionAssociations } from './session-associations.js';
 
@@ -107,7 +107,7 @@ export class Associations {
     if (!domains.has(name.domain)) return denied({ code: 553, text: `this relay does not serve ${name.domain}` });
     const denial = policy.mayAttach(identity, privacy, name);
     if (denial !== undefined) return denial;
-    const unknown = examine(options, 'attach', true, understood);
+    const unknown = examineOptions(options, 'attach', true, understood);
     if (unknown !== undefined) return denied(unknown);
     if (this.#theirs.size >= limits.attachmentsPerSession) return TOO_MANY;
     const barred = this.#barred(name);
@@ -162,7 +162,7 @@ export class Associations {
     const { limits, understood, bindings, draining } = this.#context;
     if (draining) return denied(REPLIES.shuttingDown);
     if (!located) return denied(NOT_LOCATED, `${this.#channel.remote.address} is no relay of ${domain} by its SRV`);
-    const unknown = examine(options, 'bind', true, understood);
+    const unknown = examineOptions(options, 'bind', true, understood);
     if (unknown !== undefined) return denied(unknown);
     if (this.#theirs.size >= limits.attachmentsPerSession) return TOO_MANY;
     // The channel may have ended while the DNS was asked.

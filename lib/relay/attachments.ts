@@ -33,7 +33,7 @@ export interface AttachmentWatcher {
   detached(address: string): void;
 }
 
-export class Attachments {
+export class AttachmentTable {
   watcher: AttachmentWatcher | undefined;
   readonly #byKey = new Map<string, Attachment>();
   /** By endpoint how many of its subaddresses are attached; most have none. */

@@ -2,7 +2,7 @@
  * Which channels are bound for which foreign domain; several may be (core-01 §4.4.2, D-CORE-13). Soft state, gone with the channel.
  */
 import type { ChannelTarget } from './channel-target.js';
-import { Lanes } from './lanes.js';
+import { LaneGroup } from './lanes.js';
 
 /** One domain bound over one channel. */
 export interface Binding {
@@ -15,10 +15,10 @@ export interface Binding {
 }
 
 export class Bindings {
-  readonly #byDomain = new Map<string, Lanes>();
+  readonly #byDomain = new Map<string, LaneGroup>();
 
   /** The channels bound for a domain; present as long as any is bound or still owes an answer. */
-  of(domain: string): Lanes | undefined {
+  of(domain: string): LaneGroup | undefined {
     const lanes = this.#byDomain.get(domain);
     if (lanes !== undefined && !lanes.live && lanes.outstanding === 0) {
       this.#byDomain.delete(domain);
@@ -28,7 +28,7 @@ export class Bindings {
   }
 
   add(binding: Binding): void {
-    const lanes = this.of(binding.domain) ?? new Lanes();
+    const lanes = this.of(binding.domain) ?? new LaneGroup();
     lanes.relay = binding.domain;
     lanes.add(binding.target);
     this.#byDomain.set(binding.domain, lanes);

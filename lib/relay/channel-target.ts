@@ -12,7 +12,7 @@ import type { Dialect } from '../imxp/dialect/dialect.js';
 import { REPLIES, unanswered } from './answer.js';
 import type { MeshChannel, ReplySink } from './channel.js';
 import { fault } from './events.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
 export interface TargetLimits {
   /** Data sent and not yet answered. */
@@ -22,7 +22,7 @@ export interface TargetLimits {
 }
 
 /** Told when a Data sent through it has its answer. */
-export interface Lane {
+export interface AnswerListener {
   answered(): void;
 }
 
@@ -46,12 +46,12 @@ export class ChannelTarget implements DeliveryTarget {
     return this.#channel.open;
   }
 
-  deliver(delivery: Delivery, sink: DeliverySink): void {
+  deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     this.send(delivery, sink, undefined);
   }
 
   /** Like {@link deliver}, and `lane` is told before the sink. */
-  send(delivery: Delivery, sink: DeliverySink, lane: Lane | undefined): void {
+  send(delivery: OutboundDelivery, sink: DeliverySink, lane: AnswerListener | undefined): void {
     const channel = this.#channel;
     let payload: Payload;
     try {
@@ -117,11 +117,11 @@ export class ChannelTarget implements DeliveryTarget {
 /** One Data on its way, until its answer. */
 class Pending implements ReplySink {
   readonly #target: ChannelTarget;
-  readonly #delivery: Delivery;
+  readonly #delivery: OutboundDelivery;
   readonly #sink: DeliverySink;
-  readonly #lane: Lane | undefined;
+  readonly #lane: AnswerListener | undefined;
 
-  constructor(target: ChannelTarget, delivery: Delivery, sink: DeliverySink, lane: Lane | undefined) {
+  constructor(target: ChannelTarget, delivery: OutboundDelivery, sink: DeliverySink, lane: AnswerListener | undefined) {
     this.#target = target;
     this.#delivery = delivery;
     this.#sink = sink;
@@ -145,7 +145,7 @@ class Pending implements ReplySink {
   }
 }
 
-function settle(sink: DeliverySink, lane: Lane | undefined, reply: Reply | undefined): void {
+function settle(sink: DeliverySink, lane: AnswerListener | undefined, reply: Reply | undefined): void {
   if (lane !== undefined) lane.answered();
   if (reply === undefined) sink.delivered();
   else sink.failed(reply);

@@ -13,7 +13,7 @@ import { type Clock, TIMERLESS_CLOCK } from '../ops/clock.js';
 import type { Traffic } from '../ops/traffic.js';
 import type { AccountRules } from './accounts.js';
 import { REPLIES } from './answer.js';
-import { Attachments } from './attachments.js';
+import { AttachmentTable } from './attachments.js';
 import { Bindings } from './bindings.js';
 import type { MeshChannel } from './channel.js';
 import type { TargetLimits } from './channel-target.js';
@@ -90,7 +90,7 @@ export class Context {
   readonly accounts: AccountRules | undefined;
   readonly rates: Rates | undefined;
   readonly traffic: Traffic | undefined;
-  readonly attachments = new Attachments();
+  readonly attachments = new AttachmentTable();
   readonly bindings = new Bindings();
   readonly standings = new SessionAssociationsTable();
   readonly ways = new NextHops(this.bindings);

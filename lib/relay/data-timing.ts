@@ -20,7 +20,7 @@ import type { Clock } from '../ops/clock.js';
 import { REPLIES } from './answer.js';
 import { type Asked, DATA_TIMING, exchanged } from './delivery-options.js';
 import { homeOf, isReport, type StatusView } from './status.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
 /** What a timed Data needs of the relay. */
 export interface TimedView extends StatusView {
@@ -54,14 +54,14 @@ export class TimedTarget implements DeliveryTarget {
     return this.#target.relay;
   }
 
-  deliver(delivery: Delivery, sink: DeliverySink): void {
+  deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     const timed = new TimedDelivery(delivery, sink, this.#timing, this.#view);
     if (timed.begin()) this.#target.deliver(timed, timed);
   }
 }
 
-class TimedDelivery implements Delivery, DeliverySink {
-  readonly #delivery: Delivery;
+class TimedDelivery implements OutboundDelivery, DeliverySink {
+  readonly #delivery: OutboundDelivery;
   readonly #sink: DeliverySink;
   readonly #timing: Timing;
   readonly #view: TimedView;
@@ -70,7 +70,7 @@ class TimedDelivery implements Delivery, DeliverySink {
   #alarms: (() => void)[] = [];
   #settled = false;
 
-  constructor(delivery: Delivery, sink: DeliverySink, timing: Timing, view: TimedView) {
+  constructor(delivery: OutboundDelivery, sink: DeliverySink, timing: Timing, view: TimedView) {
     this.#delivery = delivery;
     this.#sink = sink;
     this.#timing = timing;

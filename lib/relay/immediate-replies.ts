@@ -13,12 +13,12 @@ import type { Context } from './context.js';
 import { nonsense } from './delivery-options.js';
 import { refused } from './events.js';
 import type { Holdable } from './gate.js';
-import { examine } from './options.js';
+import { examineOptions } from './options.js';
 import { crosses, isDirect } from './route.js';
-import type { Origin } from './transfer.js';
+import type { DataOrigin } from './transfer.js';
 import type { View } from './view.js';
 
-export class ImmediateReplies implements Origin {
+export class ImmediateReplies implements DataOrigin {
   readonly id: string;
   readonly traffic: Traffic | undefined;
   readonly early = true;
@@ -45,7 +45,9 @@ export class ImmediateReplies implements Origin {
     const { options, recipients } = data;
     if (options.length === 0) return undefined;
     const direct = recipients.every(({ identity }) => isDirect(identity, view));
-    return examine(options, 'data', direct, view.options, crosses(data, view)) ?? nonsense(options, view.options);
+    return (
+      examineOptions(options, 'data', direct, view.options, crosses(data, view)) ?? nonsense(options, view.options)
+    );
   }
 
   /** A Data had its `ok`. */

@@ -9,16 +9,16 @@
 
 import { addressOf } from '../imxp/address.js';
 import { REPLIES } from './answer.js';
-import type { ChannelTarget, Lane } from './channel-target.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
+import type { AnswerListener, ChannelTarget } from './channel-target.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
 /** More lanes than channels, so that adding or losing a channel moves only a share of the recipients. Power of two. */
 const SLOTS = 64;
 
 /** Told of a Data for which no channel is open; settles the sink, or gives the Data to the lane again later. */
-export type Stranded = (delivery: Delivery, sink: DeliverySink, lane: DeliveryTarget) => void;
+export type Stranded = (delivery: OutboundDelivery, sink: DeliverySink, lane: DeliveryTarget) => void;
 
-export class Lanes implements DeliveryTarget {
+export class LaneGroup implements DeliveryTarget {
   /** The domain of the relay they lead to, where known. */
   relay: string | undefined;
   readonly #stranded: Stranded;
@@ -77,29 +77,29 @@ export class Lanes implements DeliveryTarget {
     return slot;
   }
 
-  deliver(delivery: Delivery, sink: DeliverySink): void {
+  deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     const identity = delivery.data.recipients[0]?.identity ?? '';
     this.lane(addressOf(identity)?.key ?? identity).deliver(delivery, sink);
   }
 
   /** No channel is open for this lane. */
-  strand(delivery: Delivery, sink: DeliverySink, lane: DeliveryTarget): void {
+  strand(delivery: OutboundDelivery, sink: DeliverySink, lane: DeliveryTarget): void {
     this.#stranded(delivery, sink, lane);
   }
 }
 
-function refuse(_delivery: Delivery, sink: DeliverySink): void {
+function refuse(_delivery: OutboundDelivery, sink: DeliverySink): void {
   sink.failed(REPLIES.relayUnavailable);
 }
 
 /** All recipients of one hash value. */
-class Slot implements DeliveryTarget, Lane {
-  readonly #lanes: Lanes;
+class Slot implements DeliveryTarget, AnswerListener {
+  readonly #lanes: LaneGroup;
   readonly #index: number;
   #channel: ChannelTarget | undefined;
   #outstanding = 0;
 
-  constructor(lanes: Lanes, index: number) {
+  constructor(lanes: LaneGroup, index: number) {
     this.#lanes = lanes;
     this.#index = index;
   }
@@ -112,7 +112,7 @@ class Slot implements DeliveryTarget, Lane {
     return this.#outstanding;
   }
 
-  deliver(delivery: Delivery, sink: DeliverySink): void {
+  deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     if (this.#outstanding === 0) this.#channel = this.#lanes.channelFor(this.#index);
     const channel = this.#channel;
     if (channel === undefined) {

@@ -7,7 +7,7 @@
 import type { Address } from '../imxp/address.js';
 import { REPLIES } from './answer.js';
 import type { Bindings } from './bindings.js';
-import { Refusal } from './route.js';
+import { RefusingTarget } from './route.js';
 import type { DeliveryTarget, Dialer } from './target.js';
 
 /**
@@ -16,7 +16,7 @@ import type { DeliveryTarget, Dialer } from './target.js';
  */
 const REMEMBERED = 10_000;
 
-const UNAVAILABLE = new Refusal(REPLIES.relayUnavailable);
+const UNAVAILABLE = new RefusingTarget(REPLIES.relayUnavailable);
 
 export class NextHops {
   readonly #bindings: Bindings;
@@ -40,7 +40,7 @@ export class NextHops {
 
   #link(name: Address, dialer: Dialer): DeliveryTarget {
     const link = dialer.toward(name.domain);
-    if (!('deliver' in link)) return new Refusal(link);
+    if (!('deliver' in link)) return new RefusingTarget(link);
     if (!this.#linked.has(name.domain)) this.#remember(name.domain);
     return laneOf(link, name);
   }

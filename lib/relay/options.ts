@@ -43,7 +43,7 @@ export class OptionRegistry {
  * @param crossing whether the containing element comes from or goes to another domain
  * @returns the reply 504 for the first option that applies, must be understood and is not; undefined when all is well
  */
-export function examine(
+export function examineOptions(
   options: readonly Option[],
   place: OptionPlace,
   direct: boolean,

@@ -28,10 +28,10 @@ import { Gate } from './gate.js';
 import { ImmediateReplies } from './immediate-replies.js';
 import type { Denial } from './policy.js';
 import type { Allowance } from './rates.js';
-import { Refusal } from './route.js';
+import { RefusingTarget } from './route.js';
 import type { Reporter } from './status.js';
 import type { DeliveryTarget } from './target.js';
-import { carry, carryDecided, type Origin } from './transfer.js';
+import { carry, carryDecided, type DataOrigin } from './transfer.js';
 import { View } from './view.js';
 
 /** A message that waits for what came before it. */
@@ -52,7 +52,7 @@ const TOO_MANY_ATTACH: Denial = { reply: REPLIES.tooManyAttach, reason: 'more at
 const NOT_PERMITTED: Reply = { code: 537, text: 'no longer permitted here' };
 const NOT_INITIAL: Reply = { code: 501, text: 'only attach and bind may come with the start of a channel' };
 
-export class Peer implements MeshHandler, Origin, AttachmentOwner {
+export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   readonly id: string;
   readonly traffic: Traffic | undefined;
   readonly #channel: MeshChannel;
@@ -354,9 +354,9 @@ class PeerView extends View {
 }
 
 const NONE: readonly DeliveryTarget[] = Object.freeze([]);
-const LOOP = new Refusal(REPLIES.loop);
-const NO_TRANSIT = new Refusal(REPLIES.noTransit);
-const ADDRESS_INVALID = new Refusal(REPLIES.addressInvalid);
+const LOOP = new RefusingTarget(REPLIES.loop);
+const NO_TRANSIT = new RefusingTarget(REPLIES.noTransit);
+const ADDRESS_INVALID = new RefusingTarget(REPLIES.addressInvalid);
 
 function errorOf({ code, text }: Reply) {
   return { type: 'error', code, text, lang: undefined } as const;

@@ -18,7 +18,7 @@ import { Gate } from './gate.js';
 import { OfflineQueues } from './offline/queues.js';
 import { Peer } from './peer.js';
 import type { DeliverySink } from './target.js';
-import { carry, carryDecided, type Origin } from './transfer.js';
+import { carry, carryDecided, type DataOrigin } from './transfer.js';
 import { View } from './view.js';
 
 const NOTHING_HELD: HeldStatus = Object.freeze({
@@ -182,7 +182,7 @@ export class Relay {
 }
 
 /** A Data made here, until its answer. */
-class Submission implements Origin {
+class Submission implements DataOrigin {
   readonly id = 'local';
   readonly traffic: Traffic | undefined;
   readonly data: Data;

@@ -19,8 +19,8 @@ import {
   hopLimit,
   hopped,
 } from './delivery-options.js';
-import { examine, type OptionRegistry, onward } from './options.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
+import { examineOptions, type OptionRegistry, onward } from './options.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
 /** The relay as one sender of Data sees it. */
 export interface RouteView {
@@ -46,20 +46,20 @@ export interface RouteView {
 }
 
 /** A target that answers the same for everything. */
-export class Refusal implements DeliveryTarget {
+export class RefusingTarget implements DeliveryTarget {
   readonly reply: Reply;
 
   constructor(reply: Reply) {
     this.reply = reply;
   }
 
-  deliver(_delivery: Delivery, sink: DeliverySink): void {
+  deliver(_delivery: OutboundDelivery, sink: DeliverySink): void {
     sink.failed(this.reply);
   }
 }
 
-const UNKNOWN_SERVICE = new Refusal(REPLIES.unknownService);
-const ADDRESS_INVALID = new Refusal(REPLIES.addressInvalid);
+const UNKNOWN_SERVICE = new RefusingTarget(REPLIES.unknownService);
+const ADDRESS_INVALID = new RefusingTarget(REPLIES.addressInvalid);
 
 /** One outgoing Data. */
 export interface Leg {
@@ -106,7 +106,7 @@ export function nextHopTo(
   // core-01 §4.4.4.1 step 3.3: the recipient's access entry must grant core:data
   const granted = view.granted(name.key, originator);
   if (granted === true) return target;
-  return granted instanceof Promise ? granted : new Refusal(granted);
+  return granted instanceof Promise ? granted : new RefusingTarget(granted);
 }
 
 /**
@@ -121,10 +121,11 @@ export function nextHopTo(
 export function plan(data: Data, view: RouteView): Plan {
   // core-01 §4.4.4.1 step 2; options of the Data for `final` are examined below, for the recipients served here
   const crossing = data.options.length > 0 && crosses(data, view);
-  const refusal = examine(data.options, 'data', false, view.options, crossing) ?? examineSender(data, false, view);
+  const refusal =
+    examineOptions(data.options, 'data', false, view.options, crossing) ?? examineSender(data, false, view);
   if (refusal !== undefined) return { type: 'refused', reply: refusal };
   const draft = new Draft(data, crossing, view);
-  const final = examine(data.options, 'data', true, view.options, crossing) ?? examineSender(data, true, view);
+  const final = examineOptions(data.options, 'data', true, view.options, crossing) ?? examineSender(data, true, view);
   try {
     for (const recipient of data.recipients) draft.place(recipient, final, view);
   } catch (error) {
@@ -138,7 +139,7 @@ export function plan(data: Data, view: RouteView): Plan {
 /** RFC 3340 §4.4.4.1 step 4: the per-originator options. */
 function examineSender(data: Data, direct: boolean, view: RouteView): Reply | undefined {
   if (data.originatorOptions === undefined) return undefined;
-  return examine(data.originatorOptions, 'originator', direct, view.options, crosses(data, view));
+  return examineOptions(data.originatorOptions, 'originator', direct, view.options, crosses(data, view));
 }
 
 /** Whether a Data comes from or goes to another domain, for one recipient at least. */
@@ -197,10 +198,10 @@ class Draft {
     const direct = view.local(name.domain);
     const crossing = view.relayed || !direct;
     const refusal =
-      (direct ? final : undefined) ?? examine(recipient.options, 'recipient', direct, view.options, crossing);
+      (direct ? final : undefined) ?? examineOptions(recipient.options, 'recipient', direct, view.options, crossing);
     const own = refusal ?? ownTerms(recipient, direct, crossing, view.options);
     if (own !== undefined && 'code' in own) {
-      this.#alone(new Refusal(own), recipient, false, []);
+      this.#alone(new RefusingTarget(own), recipient, false, []);
       return;
     }
     const common = this.#commonTerms(direct);
@@ -209,7 +210,7 @@ class Draft {
     if (way instanceof Promise) {
       this.#pending ??= new Map();
       this.#pending.set(name.key, way);
-    } else if (way instanceof Refusal) {
+    } else if (way instanceof RefusingTarget) {
       this.#alone(way, recipient, false, []);
     } else if (direct || changesOnTheWay(recipient.options) || !isCommon(name)) {
       // RFC 3342 §2, §4: what each hop changes for one recipient alone, it changes for him alone (D-OPT-03).

@@ -34,13 +34,13 @@ export interface StatusReport {
   readonly transID: number;
   /** Languages the originator asked for. */
   readonly localize: string;
-  readonly destinations: readonly Outcome[];
+  readonly destinations: readonly RecipientOutcome[];
   /** For the Data that carries the report. */
   readonly options?: readonly Option[];
 }
 
 /** What became of a recipient at this relay. */
-export interface Outcome {
+export interface RecipientOutcome {
   /** As the Data named it. */
   readonly identity: string;
   /** Undefined: delivered, or accepted by the next relay. */
@@ -113,7 +113,7 @@ function firstOf(options: readonly Option[], place: OptionPlace, crossing: boole
 }
 
 /** Whether this relay reports on a recipient; for `final`, whether the journey ended here. */
-function ends({ targetHop }: Option, direct: boolean, { reply }: Outcome): boolean {
+function ends({ targetHop }: Option, direct: boolean, { reply }: RecipientOutcome): boolean {
   return targetHop !== 'final' || direct || reply !== undefined;
 }
 
@@ -140,13 +140,13 @@ export function isReport(data: Data): boolean {
 /** Reports in the making: those of one request, for one domain, are merged. */
 class Drafts {
   readonly #to: string;
-  readonly #byRequest = new Map<string, StatusReport & { readonly destinations: Outcome[] }>();
+  readonly #byRequest = new Map<string, StatusReport & { readonly destinations: RecipientOutcome[] }>();
 
   constructor(to: string) {
     this.#to = to;
   }
 
-  add(domain: string, { transID, localize }: Option, outcome: Outcome): void {
+  add(domain: string, { transID, localize }: Option, outcome: RecipientOutcome): void {
     const key = `${transID} ${domain}`;
     const draft = this.#byRequest.get(key);
     if (draft !== undefined) draft.destinations.push(outcome);

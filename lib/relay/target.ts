@@ -8,7 +8,7 @@ import type { Reply } from '../errors.js';
 import type { Data } from '../imxp/operation.js';
 
 /** A Data on its way to one target: recipients narrowed to those for this target, options filtered for this hop. */
-export interface Delivery {
+export interface OutboundDelivery {
   readonly data: Data;
   /** The octets for a channel of that dialect; the received ones, uncopied, whenever nothing changed. */
   payload(profile: string): Payload;
@@ -26,7 +26,7 @@ export interface DeliverySink {
 }
 
 export interface DeliveryTarget {
-  deliver(delivery: Delivery, sink: DeliverySink): void;
+  deliver(delivery: OutboundDelivery, sink: DeliverySink): void;
   /**
    * Where this target has several ways in parallel: the one for a recipient (normalised address), always the same while
    * any of its Data is unanswered. Recipients of one lane may share a Data. Absent: everything goes one way, in order.

@@ -15,11 +15,11 @@ import type { Asked } from './delivery-options.js';
 import { forwarded, tracing } from './events.js';
 import { type Leg, nextHopTo, plan } from './route.js';
 import { reportStatus, statusRequested } from './status.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from './target.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 import { DecidedView, decide } from './view.js';
 
 /** Where a Data came from and its answer goes to. */
-export interface Origin {
+export interface DataOrigin {
   /** The channel it came on, for the log. */
   readonly id: string;
   /** Where the answers are counted, if anywhere. */
@@ -38,7 +38,7 @@ export interface Origin {
 
 /** A received (or made) Data with what its answer needs. */
 export interface Received {
-  readonly origin: Origin;
+  readonly origin: DataOrigin;
   readonly msgno: number;
   readonly octets: number;
   readonly data: Data;
@@ -52,7 +52,7 @@ export interface Received {
  * @param since when it was completely received, by the view's time; just now unless given
  */
 export function carry(
-  origin: Origin,
+  origin: DataOrigin,
   msgno: number,
   octets: number,
   data: Data,
@@ -79,7 +79,7 @@ export function carry(
  * @returns resolved when it was sent, never rejected
  */
 export async function carryDecided(
-  origin: Origin,
+  origin: DataOrigin,
   msgno: number,
   octets: number,
   data: Data,
@@ -99,7 +99,7 @@ export async function carryDecided(
 }
 
 function carryPlanned(
-  origin: Origin,
+  origin: DataOrigin,
   msgno: number,
   octets: number,
   data: Data,
@@ -147,7 +147,7 @@ class UsedUp implements DeliveryTarget {
     this.#view = view;
   }
 
-  deliver({ data }: Delivery, sink: DeliverySink): void {
+  deliver({ data }: OutboundDelivery, sink: DeliverySink): void {
     sink.failed(REPLIES.hopsUsedUp);
     for (const { option, content } of this.#asked) {
       if (content.reportErrors) reportOn(data, option, REPLIES.hopsUsedUp, this.#view);
@@ -156,14 +156,14 @@ class UsedUp implements DeliveryTarget {
 }
 
 /** What the sender of a Data was answered. */
-function toldBy(origin: Origin, answer: Reply | undefined): Reply | undefined {
+function toldBy(origin: DataOrigin, answer: Reply | undefined): Reply | undefined {
   return origin.early === true ? undefined : answer;
 }
 
 /** A Data that goes one way; delivery and sink at once, because every Data needs one. */
-class Transfer implements Delivery, DeliverySink {
+class Transfer implements OutboundDelivery, DeliverySink {
   readonly data: Data;
-  readonly #origin: Origin;
+  readonly #origin: DataOrigin;
   readonly #msgno: number;
   readonly #octets: number;
   readonly #changed: boolean;
@@ -171,7 +171,14 @@ class Transfer implements Delivery, DeliverySink {
   readonly #sentAt: number;
   #settled = false;
 
-  constructor(origin: Origin, msgno: number, octets: number, data: Data, changed: boolean, hop: string | undefined) {
+  constructor(
+    origin: DataOrigin,
+    msgno: number,
+    octets: number,
+    data: Data,
+    changed: boolean,
+    hop: string | undefined,
+  ) {
     this.data = data;
     this.#origin = origin;
     this.#msgno = msgno;
@@ -253,7 +260,7 @@ class Gathering {
 }
 
 /** One leg of a Data that goes several ways. */
-class Part implements Delivery, DeliverySink {
+class Part implements OutboundDelivery, DeliverySink {
   readonly data: Data;
   readonly #gathering: Gathering;
   readonly #hop: string | undefined;
@@ -290,21 +297,21 @@ class Part implements Delivery, DeliverySink {
 }
 
 /** D-CORE-22: what came goes on as it came, unless it changed or the next channel speaks another dialect. */
-function payloadOf(data: Data, changed: boolean, profile: string, origin: Origin): Payload {
+function payloadOf(data: Data, changed: boolean, profile: string, origin: DataOrigin): Payload {
   const { source } = data;
   if (!changed && source !== undefined && source.profile === profile) return source.payload;
   return origin.encode(data, profile);
 }
 
 /** @returns when it was, where that is of interest; else 0 */
-function begun({ traffic }: Origin): number {
+function begun({ traffic }: DataOrigin): number {
   if (tracing()) return performance.now();
   return traffic === undefined ? 0 : traffic.begin();
 }
 
 /** @param hop the domain of the relay it went to; undefined for what stayed here */
 function answered(
-  origin: Origin,
+  origin: DataOrigin,
   hop: string | undefined,
   octets: number,
   data: Data,

@@ -14,7 +14,7 @@ import type { TimedView } from './data-timing.js';
 import { fault } from './events.js';
 import type { OptionRegistry } from './options.js';
 import type { Reporter } from './status.js';
-import { CORE_DATA, type Delivery, type DeliverySink, type DeliveryTarget } from './target.js';
+import { CORE_DATA, type DeliverySink, type DeliveryTarget, type OutboundDelivery } from './target.js';
 
 const NONE: readonly DeliveryTarget[] = Object.freeze([]);
 
@@ -200,7 +200,7 @@ class Absent implements DeliveryTarget {
     this.#siblings = siblings;
   }
 
-  deliver(delivery: Delivery, sink: DeliverySink): void {
+  deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     void this.#reply().then((reply) => {
       if (reply === REPLIES.notAttached) this.#elsewhere(delivery, sink, 0, reply);
       else sink.failed(reply);
@@ -208,7 +208,7 @@ class Absent implements DeliveryTarget {
   }
 
   /** Asks one sibling after the other, until one has it or says something else than that it is not there. */
-  #elsewhere(delivery: Delivery, sink: DeliverySink, at: number, reply: Reply): void {
+  #elsewhere(delivery: OutboundDelivery, sink: DeliverySink, at: number, reply: Reply): void {
     const sibling = this.#siblings[at];
     if (sibling === undefined) {
       sink.failed(reply);

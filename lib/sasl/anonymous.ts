@@ -2,7 +2,7 @@
  * ANONYMOUS (RFC 4505): nobody, with an optional trace that proves nothing.
  */
 
-import { malformed, utf8Of } from './fault.js';
+import { malformedMessage, utf8Of } from './fault.js';
 import type { ClientMechanism, ServerMechanism, ServerStep } from './mechanism.js';
 
 /** Characters a trace may have (RFC 4505 §2). */
@@ -18,7 +18,7 @@ export class AnonymousClient implements ClientMechanism {
   }
 
   async step(challenge: Buffer): Promise<Buffer> {
-    if (challenge.length > 0) throw malformed('ANONYMOUS: no challenge is expected');
+    if (challenge.length > 0) throw malformedMessage('ANONYMOUS: no challenge is expected');
     return Buffer.alloc(0);
   }
 }
@@ -30,7 +30,7 @@ export class AnonymousServer implements ServerMechanism {
   async step(octets: Buffer | undefined): Promise<ServerStep> {
     if (octets === undefined) return { type: 'challenge', data: Buffer.alloc(0) };
     if ([...utf8Of(octets, 'ANONYMOUS: the trace')].length > TRACE_LIMIT)
-      throw malformed('ANONYMOUS: the trace is too long');
+      throw malformedMessage('ANONYMOUS: the trace is too long');
     const authentication = {
       // The trace is a claim without proof: it never becomes a name.
       username: 'anonymous',

@@ -4,7 +4,7 @@
  */
 
 import { mayActAs } from './authorization.js';
-import { failure, malformed, utf8Of } from './fault.js';
+import { failure, malformedMessage, utf8Of } from './fault.js';
 import type { ClientMechanism, ServerMechanism, ServerStep, SessionConditions } from './mechanism.js';
 import { sameAccount } from './name.js';
 import type { ServerSettings } from './settings.js';
@@ -25,7 +25,7 @@ export class ExternalClient implements ClientMechanism {
   }
 
   async step(challenge: Buffer): Promise<Buffer> {
-    if (challenge.length > 0) throw malformed('EXTERNAL: no challenge is expected');
+    if (challenge.length > 0) throw malformedMessage('EXTERNAL: no challenge is expected');
     return this.initial();
   }
 }
@@ -49,7 +49,7 @@ export class ExternalServer implements ServerMechanism {
     if (first === undefined)
       return failure(535, 'EXTERNAL needs a certificate that names you; none was shown under TLS');
     const text = utf8Of(octets, 'EXTERNAL: the identity');
-    if (text.includes('\0')) throw malformed('EXTERNAL: the identity holds a NUL');
+    if (text.includes('\0')) throw malformedMessage('EXTERNAL: the identity holds a NUL');
     // Empty: derive the identity from the credentials.
     if (text === '') return this.#success(first, undefined);
     const account = proven.find((name) => sameAccount(name, text));

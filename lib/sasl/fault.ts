@@ -14,7 +14,7 @@ export const NOT_ACCEPTED: Reply = Object.freeze({
 });
 
 /** The octets of a mechanism do not follow its grammar; the text may say what is wrong, for it judges no secret. */
-export function malformed(what: string): RemoteProtocolError {
+export function malformedMessage(what: string): RemoteProtocolError {
   return new RemoteProtocolError('SASL_INVALID', what, {
     reply: { code: 535, text: what },
   });
@@ -31,7 +31,7 @@ export function failure(code: number, text: string, reason = text): ServerStep {
 }
 
 /** Compares secrets in a time that tells only whether their lengths differ. */
-export function sameOctets(a: Buffer, b: Buffer): boolean {
+export function equalSecrets(a: Buffer, b: Buffer): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 

@@ -5,7 +5,7 @@
 import { LocalError } from '../errors.js';
 import { mayActAs } from './authorization.js';
 import { decoyScram } from './decoy.js';
-import { failure, malformed, notAccepted, sameOctets, utf8Of } from './fault.js';
+import { equalSecrets, failure, malformedMessage, notAccepted, utf8Of } from './fault.js';
 import type { ClientMechanism, ServerMechanism, ServerStep } from './mechanism.js';
 import { scramKeys } from './scram/computation.js';
 import { prepared } from './scram/saslprep.js';
@@ -36,7 +36,7 @@ export class PlainClient implements ClientMechanism {
 
   async step(challenge: Buffer): Promise<Buffer> {
     // RFC 4422 §3: a server that ignored the initial response asks with an empty challenge.
-    if (challenge.length > 0) throw malformed('PLAIN: no challenge is expected');
+    if (challenge.length > 0) throw malformedMessage('PLAIN: no challenge is expected');
     return this.initial();
   }
 }
@@ -59,7 +59,8 @@ export class PlainServer implements ServerMechanism {
     if (!this.#options.privacy) return failure(538, 'PLAIN needs TLS; start TLS first');
     if (octets === undefined || octets.length === 0) return { type: 'challenge', data: Buffer.alloc(0) };
     const [authzid = '', username = '', password = '', ...more] = utf8Of(octets, 'PLAIN: the message').split('\0');
-    if (username === '' || password === '' || more.length > 0) throw malformed('PLAIN: the message is malformed');
+    if (username === '' || password === '' || more.length > 0)
+      throw malformedMessage('PLAIN: the message is malformed');
     return this.#verify(authzid === '' ? undefined : authzid, username, password);
   }
 
@@ -67,14 +68,14 @@ export class PlainServer implements ServerMechanism {
     const options = this.#options;
     const name = prepared(username);
     if (name === undefined || name === '' || prepared(password) === undefined) {
-      throw malformed('PLAIN: the message holds prohibited characters');
+      throw malformedMessage('PLAIN: the message holds prohibited characters');
     }
     const verifier = await options.credentials.lookup(name, undefined);
     // Made for everybody, so that the time does not tell who exists.
     const decoy = decoyScram(options.secret, name, options.scramIterations);
     const secret = verifier?.scramSha256 ?? decoy;
     const keys = await scramKeys(password, Buffer.from(secret.salt, 'base64'), secret.iterations);
-    const fits = sameOctets(keys.storedKey, Buffer.from(secret.storedKey, 'base64'));
+    const fits = equalSecrets(keys.storedKey, Buffer.from(secret.storedKey, 'base64'));
     if (verifier === undefined) return notAccepted('unknown user');
     if (!fits) return notAccepted('the password does not fit the verifier');
     if (!(await mayActAs(options, verifier.account, authzid))) {

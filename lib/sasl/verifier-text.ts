@@ -4,7 +4,7 @@
  * Dovecot's `doveadm pw` does, and in between. Reads and writes text; judges no password.
  */
 import { LocalError } from '../errors.js';
-import { KEY_OCTETS } from './scram/computation.js';
+import { SCRAM_KEY_OCTETS } from './scram/computation.js';
 import type { DigestSecret, ScramSecret } from './verifier.js';
 
 /** RFC 7677 §4. */
@@ -60,7 +60,8 @@ export function readScram(text: string): ScramSecret {
   }
   if (octetsOf(salt, 'salt').length === 0) throw unreadable('has no salt');
   for (const [name, key] of Object.entries({ 'stored key': storedKey, 'server key': serverKey })) {
-    if (octetsOf(key, name).length !== KEY_OCTETS) throw unreadable(`has a ${name} that is not ${KEY_OCTETS} octets`);
+    if (octetsOf(key, name).length !== SCRAM_KEY_OCTETS)
+      throw unreadable(`has a ${name} that is not ${SCRAM_KEY_OCTETS} octets`);
   }
   return { salt, iterations, storedKey, serverKey };
 }

@@ -4,7 +4,7 @@
  */
 import { type Address, addressOf } from '../imxp/address.js';
 import type { AccessEntry } from '../imxp/vocabulary/access.js';
-import { type ActorPattern, matches, parseActor, serviceName } from '../imxp/vocabulary/actor.js';
+import { type ActorPattern, matchesActor, parseActor, serviceName } from '../imxp/vocabulary/actor.js';
 
 /**
  * The entries considered appended to those of an owner, in their order (access-01 §3); a service as owner has one more
@@ -69,7 +69,8 @@ export class AccessRules {
     const name = addressOf(actor);
     if (name === undefined) return undefined;
     for (const [index, rule] of this.#rules.entries()) {
-      if (matches(rule.pattern, name) || (index === this.#implicitOwner && name.base === this.#family)) return rule;
+      if (matchesActor(rule.pattern, name) || (index === this.#implicitOwner && name.base === this.#family))
+        return rule;
     }
     return undefined;
   }

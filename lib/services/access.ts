@@ -22,7 +22,7 @@ import { type Form, serviceIn } from '../imxp/vocabulary/form.js';
 import { writeServiceReply } from '../imxp/vocabulary/reply.js';
 import { events } from '../ops/events.js';
 import { REPLIES } from '../relay/answer.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from '../relay/target.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../relay/target.js';
 import type { AccessEntries, KeptEntry, OwnedEntries } from '../store/access.js';
 import { implicitEntries } from './access-rules.js';
 import { type SubjectOptions, subjectOf } from './access-subject.js';
@@ -65,7 +65,7 @@ export class AccessService implements DeliveryTarget {
   /**
    * Takes a request: the Data is answered ok when the request is one that will have its answer as Data (access-01 §4).
    */
-  deliver({ data }: Delivery, sink: DeliverySink): void {
+  deliver({ data }: OutboundDelivery, sink: DeliverySink): void {
     const request = this.#requestOf(data);
     if ('code' in request) {
       sink.failed(request);

@@ -5,7 +5,7 @@
 import type { Reply } from '../errors.js';
 import { type Destination, writeStatusResponse } from '../imxp/vocabulary/status.js';
 import type { Reporter, StatusReport } from '../relay/status.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from '../relay/target.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../relay/target.js';
 import { localized } from './languages.js';
 import { documentData, type Submit, UNHEARD } from './outgoing.js';
 
@@ -31,7 +31,7 @@ export class ReportService implements Reporter, DeliveryTarget {
   }
 
   /** core-01 §6.2: consumers never initiate. */
-  deliver(_delivery: Delivery, sink: DeliverySink): void {
+  deliver(_delivery: OutboundDelivery, sink: DeliverySink): void {
     sink.failed(TAKES_NOTHING);
   }
 }

@@ -31,7 +31,7 @@ export const OTHERS_SEEN_MS = 10;
 export const ABSENT = 0;
 
 /** Octets of the longest key: an address has 1023 (D-CORE-01), lmdb takes 1978. */
-export const KEY_OCTETS = 1500;
+export const STORE_KEY_OCTETS = 1500;
 
 /** All calls reject with LocalError STORE_FAILED when the engine cannot, and ARGUMENT for an unusable key. */
 export interface Store {
@@ -85,8 +85,8 @@ export function scopeOf(key: string): string {
 
 /** @throws LocalError ARGUMENT */
 export function checkKey(key: string): void {
-  if (key === '' || key.includes('\0') || Buffer.byteLength(key) > KEY_OCTETS) {
-    throw new LocalError('ARGUMENT', `a key must have 1 to ${KEY_OCTETS} octets and no NUL`);
+  if (key === '' || key.includes('\0') || Buffer.byteLength(key) > STORE_KEY_OCTETS) {
+    throw new LocalError('ARGUMENT', `a key must have 1 to ${STORE_KEY_OCTETS} octets and no NUL`);
   }
 }
 

@@ -34,7 +34,7 @@ export interface ChannelConnection {
 }
 
 /** Told exactly once what became of a request. */
-export interface ReplySink {
+export interface RequestSink {
   replied(kind: 'RPY' | 'ERR', payload: Buffer): void;
   failed(reason: Exclude<Unanswered, 'unreadable'>): void;
 }
@@ -52,14 +52,14 @@ export interface ErrorCodec {
 
 interface Pending {
   /** Undefined once the request has run out of time: a late reply is dropped. */
-  sink: ReplySink | undefined;
+  sink: RequestSink | undefined;
   readonly octets: number;
   readonly deadline: number;
 }
 
 interface Queued {
   readonly payload: Payload;
-  readonly sink: ReplySink;
+  readonly sink: RequestSink;
 }
 
 export class ChannelHandle {
@@ -117,7 +117,7 @@ export class ChannelHandle {
   }
 
   /** Sends a MSG. The sink is told exactly once, never before this call returns. */
-  request(payload: Payload, sink: ReplySink): void {
+  request(payload: Payload, sink: RequestSink): void {
     if (this.#state === 'open') {
       this.#send(payload, sink);
     } else if (this.#state === 'opening') {
@@ -129,7 +129,7 @@ export class ChannelHandle {
   }
 
   /** Takes back requests of which no octet has been written. @returns their sinks, which are told nothing */
-  recall(picked: (sink: ReplySink) => boolean): ReplySink[] {
+  recall(picked: (sink: RequestSink) => boolean): RequestSink[] {
     const queued = this.#queued?.filter(({ sink }) => picked(sink)) ?? [];
     this.#queued = this.#queued?.filter((one) => !queued.includes(one));
     const recalled = queued.map(({ sink }) => sink);
@@ -268,7 +268,7 @@ export class ChannelHandle {
     }
   }
 
-  #send(payload: Payload, sink: ReplySink): void {
+  #send(payload: Payload, sink: RequestSink): void {
     const octets = payloadOctets(payload);
     const msgno = this.#connection.send(this.number, { kind: 'MSG', payload });
     this.#pending ??= new Map();

@@ -5,7 +5,7 @@ import type { Limits } from '../config/limits.js';
 import type { Reply } from '../errors.js';
 import type { NetworkAddress } from './network.js';
 import type { ChannelRules } from './open-channels.js';
-import type { Conditions } from './profile.js';
+import type { ChannelConditions } from './profile.js';
 import type { ReassemblyBudget } from './reassembly-budget.js';
 
 export type ConnectionLimits = Pick<Limits, 'session' | 'unauthenticated' | 'data'>;
@@ -25,7 +25,7 @@ const FRAME_OCTETS = 973;
 /** The connection that a session begins on. */
 interface SessionConnection extends Holder {
   readonly remote: NetworkAddress;
-  readonly conditions: Conditions;
+  readonly conditions: ChannelConditions;
   readonly known: boolean;
 }
 

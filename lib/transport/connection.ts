@@ -24,7 +24,7 @@ import { foreignService } from './foreign-service.js';
 import type { NetworkAddress } from './network.js';
 import { type ChannelsConnection, OpenChannels } from './open-channels.js';
 import type { ChannelUse, Started } from './pending-requests.js';
-import type { Conditions } from './profile.js';
+import type { ChannelConditions } from './profile.js';
 import type { ReassemblyShare } from './reassembly-budget.js';
 import { type HandedOver, SessionIo, type SessionIoOwner } from './session-io.js';
 import type { SecuredStream } from './tls/secured-stream.js';
@@ -175,7 +175,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
     return this.#io.transport.blocked;
   }
 
-  get conditions(): Conditions {
+  get conditions(): ChannelConditions {
     const certified = this.#security?.peerCertificate !== undefined && this.#security.authorized;
     return { private: this.privacy, authenticated: this.#identity.kind !== 'none', certified };
   }

@@ -165,7 +165,7 @@ async function addressesOf({ host, url }: RelayLocation, timeoutMs: number): Pro
 }
 
 /** An error that another attempt, later or elsewhere, may not meet. */
-export function isTransient(error: ImxpError): boolean {
+export function isTransientFailure(error: ImxpError): boolean {
   if (error instanceof RefusedError) return error.reply.code < 500;
   return error instanceof TransportError;
 }

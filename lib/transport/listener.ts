@@ -12,7 +12,7 @@ import type { ConnectionSetup } from './connection-setup.js';
 import { FairLimit } from './fair-limit.js';
 import { cannotListen } from './listen-fault.js';
 import type { LoginThrottle } from './login-throttle.js';
-import { hostOf, type NetworkAddress, plainAddress } from './network.js';
+import { hostPrefix, type NetworkAddress, plainAddress } from './network.js';
 import type { ProfileTable } from './profile.js';
 import type { ReassemblyBudget } from './reassembly-budget.js';
 
@@ -158,7 +158,7 @@ export class Listener implements ConnectionOwner {
       return;
     }
     events.opened.publish({ session: connection.id, remote: address, port: remotePort ?? 0, role: 'listener' });
-    this.#strangers.add(connection, hostOf(address));
+    this.#strangers.add(connection, hostPrefix(address));
     this.#lifetimes.set(connection, this.#lifetime(connection));
     void setup?.admit(connection, socket, false);
   }
@@ -193,7 +193,7 @@ export class Listener implements ConnectionOwner {
     if ((this.#perAddress.get(address) ?? 0) >= sessionsPerAddress) {
       return { code: 421, text: 'too many sessions from your address' };
     }
-    this.#makeRoom(hostOf(address));
+    this.#makeRoom(hostPrefix(address));
     return undefined;
   }
 

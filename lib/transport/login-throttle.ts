@@ -13,7 +13,7 @@
  *   which the account logged in lately is not slowed at all, so its owner does not notice the siege.
  */
 import type { Limits } from '../config/limits.js';
-import { hostOf, networkOf } from './network.js';
+import { hostPrefix, networkOf } from './network.js';
 
 export type LoginThrottleLimits = Limits['authentication'];
 
@@ -108,7 +108,7 @@ export class LoginThrottle {
 
   /** Milliseconds for which sessions from an address are refused. */
   bannedFor(address: string): number {
-    return this.#addresses.bannedFor(hostOf(address));
+    return this.#addresses.bannedFor(hostPrefix(address));
   }
 
   /** Whether a proof for an account would be accepted from an address, were it right. */
@@ -125,7 +125,7 @@ export class LoginThrottle {
   failed(address: string, account: string | undefined): number {
     const { banMs } = this.#limits;
     const pair = account === undefined ? undefined : pairOf(account, address);
-    if (pair === undefined || this.#pairs.bannedFor(pair) === 0) this.#addresses.add(hostOf(address), banMs);
+    if (pair === undefined || this.#pairs.bannedFor(pair) === 0) this.#addresses.add(hostPrefix(address), banMs);
     if (account !== undefined && pair !== undefined) {
       this.#pairs.add(pair, banMs);
       this.#accounts.add(account, 0);
@@ -154,7 +154,7 @@ export class LoginThrottle {
   /** Doubles with each failure, up to the maximum. */
   #delay(address: string, account: string | undefined): number {
     const { delayMs: first, maximumDelayMs: most } = this.#limits;
-    const scores = [this.#addresses.score(hostOf(address))];
+    const scores = [this.#addresses.score(hostPrefix(address))];
     if (account !== undefined) scores.push(this.#pairs.score(pairOf(account, address)), this.#accounts.score(account));
     const failures = Math.ceil(Math.max(...scores));
     return failures === 0 ? 0 : Math.min(most, first * 2 ** (failures - 1));

@@ -27,7 +27,7 @@ export function canonicalAddress(address: string): string {
 }
 
 /** What counts as one address: an IPv4 address, or the /64 of an IPv6 address, inside which a host may choose freely. */
-export function hostOf(address: string): string {
+export function hostPrefix(address: string): string {
   return isIPv6(address) ? `${groups(address).slice(0, 4).join(':')}::/64` : address;
 }
 

@@ -12,9 +12,9 @@ import type { HandedOver } from './session-io.js';
 import type { SecuredStream } from './tls/secured-stream.js';
 
 /** A fact about a session that a profile may demand or exclude; `certified`: the peer showed a certificate we trust. */
-export type Condition = 'private' | 'authenticated' | 'certified';
+export type ChannelCondition = 'private' | 'authenticated' | 'certified';
 
-export type Conditions = Readonly<Record<Condition, boolean>>;
+export type ChannelConditions = Readonly<Record<ChannelCondition, boolean>>;
 
 /** One `profile` proposed in a `start`, already decoded. */
 export type Proposal = StartEvent['proposals'][number];
@@ -22,7 +22,7 @@ export type Proposal = StartEvent['proposals'][number];
 /** What a profile may ask of the connection on which one of its channels is started. */
 export interface ProfileConnection extends ChannelConnection {
   readonly local: NetworkAddress;
-  readonly conditions: Conditions;
+  readonly conditions: ChannelConditions;
   /** The protection of the session; undefined without TLS. */
   readonly security: SecuredStream | undefined;
   /** Under which name this side acts (RFC 3080 §2.3.1.2). */
@@ -54,19 +54,19 @@ export interface ServedProfile {
   readonly offered: readonly string[];
   /** At most one channel of a tuning profile exists at a time (RFC 3080 §2). */
   readonly tuning: boolean;
-  readonly needs: readonly Condition[];
-  readonly forbids: readonly Condition[];
+  readonly needs: readonly ChannelCondition[];
+  readonly forbids: readonly ChannelCondition[];
   /** Must answer through {@link ProfileConnection.accept} or {@link ProfileConnection.refuse}, now or later. */
   start(connection: ProfileConnection, event: StartEvent, proposal: Proposal): void;
 }
 
-const UNMET: Readonly<Record<Condition, Reply>> = {
+const UNMET: Readonly<Record<ChannelCondition, Reply>> = {
   private: { code: 538, text: 'this profile requires TLS first' },
   authenticated: { code: 530, text: 'authentication required' },
   certified: { code: 535, text: 'this profile requires a TLS certificate of yours that is trusted here' },
 };
 
-const FORBIDDEN: Readonly<Record<Condition, Reply>> = {
+const FORBIDDEN: Readonly<Record<ChannelCondition, Reply>> = {
   private: { code: 554, text: 'not possible under TLS' },
   authenticated: { code: 550, text: 'already authenticated' },
   certified: { code: 550, text: 'not possible with a certificate' },
@@ -84,7 +84,7 @@ export class ProfileTable {
   }
 
   /** The URIs for the greeting under these conditions; the same array for the same conditions. */
-  offered(conditions: Conditions): readonly string[] {
+  offered(conditions: ChannelConditions): readonly string[] {
     const key = `${conditions.private}/${conditions.authenticated}/${conditions.certified}`;
     let uris = this.#offers.get(key);
     if (uris === undefined) {
@@ -103,7 +103,7 @@ export class ProfileTable {
    */
   choose(
     proposals: readonly Proposal[],
-    conditions: Conditions,
+    conditions: ChannelConditions,
   ): { profile: ServedProfile; proposal: Proposal } | Reply {
     let refusal: Reply | undefined;
     for (const proposal of proposals) {
@@ -117,13 +117,13 @@ export class ProfileTable {
   }
 }
 
-function obstacle(profile: ServedProfile, conditions: Conditions): Reply | undefined {
+function obstacle(profile: ServedProfile, conditions: ChannelConditions): Reply | undefined {
   for (const condition of profile.needs) if (!conditions[condition]) return UNMET[condition];
   for (const condition of profile.forbids) if (conditions[condition]) return forbidden(profile, condition);
   return undefined;
 }
 
-function forbidden(profile: ServedProfile, condition: Condition): Reply {
+function forbidden(profile: ServedProfile, condition: ChannelCondition): Reply {
   // RFC 3080 §4.1: no TLS once a SASL exchange has succeeded.
   if (condition === 'authenticated' && profile.needs.length === 0 && profile.forbids.includes('private')) {
     return { code: 554, text: 'TLS must be started before authentication' };

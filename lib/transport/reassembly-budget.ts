@@ -4,7 +4,7 @@
  */
 import { type ImxpError, TransportError } from '../errors.js';
 import { type Identity, keyOf } from '../imxp/identity.js';
-import { hostOf } from './network.js';
+import { hostPrefix } from './network.js';
 
 /** A session that may hold something. */
 export interface ReassemblyShare {
@@ -59,7 +59,7 @@ export class ReassemblyBudget {
     const parties = new Map<string, Party>();
     let heaviest: Party | undefined;
     for (const [holding, octets] of this.#held) {
-      const name = keyOf(holding.identity) || `address ${hostOf(holding.remote.address)}`;
+      const name = keyOf(holding.identity) || `address ${hostPrefix(holding.remote.address)}`;
       let party = parties.get(name);
       if (party === undefined) {
         party = { octets: 0, largest: holding, most: 0 };

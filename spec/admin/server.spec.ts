@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { expect } from 'chai';
-import { AdminServer, type Page, plain } from '../../lib/admin/server.js';
+import { AdminServer, type Page, textPage } from '../../lib/admin/server.js';
 import { within } from '../support/within.js';
 
 interface Answer {
@@ -17,8 +17,8 @@ describe('wire/admin-server', () => {
 
   before(async () => {
     const pages = new Map<string, () => Page | Promise<Page>>([
-      ['/healthz', () => plain(200, 'ok')],
-      ['/readyz', () => plain(503, 'draining')],
+      ['/healthz', () => textPage(200, 'ok')],
+      ['/readyz', () => textPage(503, 'draining')],
       [
         '/status',
         async () => {

@@ -3,7 +3,7 @@
  */
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { advance, distance, offset } from '../../lib/beep/seqno.js';
+import { advance, offset, seqnoDistance } from '../../lib/beep/seqno.js';
 import { InboundWindow, OutboundWindow } from '../../lib/beep/window.js';
 
 const seqno = fc.oneof(
@@ -18,7 +18,7 @@ describe('beep: seqno and window', () => {
       fc.property(seqno, octets, (from, count) => {
         const to = advance(from, count);
         expect(to).to.be.within(0, 4294967295);
-        expect(distance(from, to)).to.equal(count);
+        expect(seqnoDistance(from, to)).to.equal(count);
         expect(offset(from, to)).to.equal(count);
         expect(offset(to, from)).to.equal(count === 0 ? 0 : -count);
       }),
@@ -36,7 +36,7 @@ describe('beep: seqno and window', () => {
       fc.property(seqno, fc.array(step, { maxLength: 60 }), (origin, steps) => {
         const window = new InboundWindow(origin);
         for (const { what, amount } of steps) {
-          const before = distance(origin, window.edge);
+          const before = seqnoDistance(origin, window.edge);
           const received = Math.min(amount, window.room);
           if (what === 'receive' || what === 'hold') {
             window.receive(received);
@@ -49,10 +49,10 @@ describe('beep: seqno and window', () => {
           if (window.worthwhile) {
             const size = window.advertise();
             expect(size * 2).to.be.at.least(window.space);
-            expect(distance(origin, window.edge)).to.be.greaterThan(before);
+            expect(seqnoDistance(origin, window.edge)).to.be.greaterThan(before);
             expect(window.worthwhile).to.equal(false);
           }
-          expect(distance(origin, window.edge)).to.be.at.least(before);
+          expect(seqnoDistance(origin, window.edge)).to.be.at.least(before);
           expect(window.held + window.room).to.be.at.most(20_000 + 5000);
         }
       }),

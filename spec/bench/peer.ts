@@ -5,7 +5,7 @@ import { LocalError } from '../../lib/errors.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import { newTransId } from '../../lib/imxp/trans-id.js';
 import { meshErrors } from '../../lib/mesh/profile.js';
-import type { ChannelHandle, ReplySink } from '../../lib/transport/channel.js';
+import type { ChannelHandle, RequestSink } from '../../lib/transport/channel.js';
 import type { Connection } from '../../lib/transport/connection.js';
 import { dial } from '../../lib/transport/dialer.js';
 import { ProfileTable } from '../../lib/transport/profile.js';
@@ -80,7 +80,7 @@ export class Peer {
     });
   }
 
-  request(payload: Buffer | readonly Buffer[], sink: ReplySink): void {
+  request(payload: Buffer | readonly Buffer[], sink: RequestSink): void {
     this.#channel?.request(payload, sink);
   }
 

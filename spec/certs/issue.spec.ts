@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { expect } from 'chai';
-import { addressOf, type Credential, domainOf, issue, makeAuthority, periodOf } from '../../lib/certs/issue.js';
+import { type Credential, domainOf, issue, makeAuthority, periodOf, subjectAddress } from '../../lib/certs/issue.js';
 import { revocationList } from '../../lib/certs/revocation.js';
 import { LocalError } from '../../lib/errors.js';
 import { Secure } from '../../lib/message/smime/secure.js';
@@ -175,7 +175,7 @@ describe('certs/issue', () => {
         .with.property('code', 'ARGUMENT');
     }
     for (const name of ['fred', '@example.com', 'frèd@example.com', 'a b@example.com', 'fred@']) {
-      expect(() => addressOf(name), name)
+      expect(() => subjectAddress(name), name)
         .to.throw(LocalError)
         .with.property('code', 'ARGUMENT');
     }

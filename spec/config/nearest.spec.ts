@@ -1,12 +1,12 @@
 import { expect } from 'chai';
-import { distance, nearest } from '../../lib/config/nearest.js';
+import { editDistance, nearest } from '../../lib/config/nearest.js';
 
 describe('config/nearest', () => {
   it('counts insertions, deletions, replacements and swaps', () => {
-    expect(distance('listen', 'listen')).to.equal(0);
-    expect(distance('lsiten', 'listen')).to.equal(1);
-    expect(distance('lissten', 'listen')).to.equal(1);
-    expect(distance('', 'abc')).to.equal(3);
+    expect(editDistance('listen', 'listen')).to.equal(0);
+    expect(editDistance('lsiten', 'listen')).to.equal(1);
+    expect(editDistance('lissten', 'listen')).to.equal(1);
+    expect(editDistance('', 'abc')).to.equal(3);
   });
 
   it('suggests only what is near', () => {

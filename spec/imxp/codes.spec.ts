@@ -1,13 +1,13 @@
 import { expect } from 'chai';
-import { isSuccess, isTransient, REPLY_CODES, replyOf } from '../../lib/imxp/reply-code.js';
+import { isSuccess, isTransientCode, REPLY_CODES, replyOf } from '../../lib/imxp/reply-code.js';
 import { newTransId, TRANS_ID_MAX } from '../../lib/imxp/trans-id.js';
 
 describe('imxp/reply-code', () => {
   it('classifies by the first digit, codes not in the table included', () => {
     expect([250, 350, 299].every(isSuccess)).to.equal(true);
     expect([421, 450, 499, 500, 550].some(isSuccess)).to.equal(false);
-    expect([421, 450, 499].every(isTransient)).to.equal(true);
-    expect([250, 350, 500, 550].some(isTransient)).to.equal(false);
+    expect([421, 450, 499].every(isTransientCode)).to.equal(true);
+    expect([250, 350, 500, 550].some(isTransientCode)).to.equal(false);
   });
 
   it('has words for every code of core-01 §10', () => {

@@ -5,7 +5,7 @@ import { cidUrl, idOfCid, newContentId } from '../../lib/mime/content-id.js';
 import { decodedBody, parseEntity } from '../../lib/mime/entity.js';
 import { MIME_LIMITS } from '../../lib/mime/fault.js';
 import { formatHeaders, isWritable } from '../../lib/mime/headers.js';
-import { parseMediaType, quote } from '../../lib/mime/media-type.js';
+import { parseMediaType, quotedString } from '../../lib/mime/media-type.js';
 
 const entity = (text: string) => parseEntity(Buffer.from(text, 'latin1'));
 
@@ -182,10 +182,10 @@ describe('mime/media-type', () => {
   it('quotes so that it is read back', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme-ascii' }), (value) => {
-        expect(parseMediaType(`a/b; c=${quote(value)}`).parameters.get('c')).to.equal(value);
+        expect(parseMediaType(`a/b; c=${quotedString(value)}`).parameters.get('c')).to.equal(value);
       }),
     );
-    expect(() => quote('\r\n')).to.throw('printable');
+    expect(() => quotedString('\r\n')).to.throw('printable');
   });
 });
 

@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import { follows } from '../../lib/node/follows.js';
-import { Attachments } from '../../lib/relay/attachments.js';
+import { AttachmentTable } from '../../lib/relay/attachments.js';
 import { ChannelTarget } from '../../lib/relay/channel-target.js';
 import { FakeChannel } from '../support/fake-channel.js';
 import { dialect } from '../support/scripted-relay.js';
 
 describe('relay/attachments', () => {
   it('tell of each attachment and its end once', () => {
-    const attachments = new Attachments();
+    const attachments = new AttachmentTable();
     const heard: string[] = [];
     attachments.watcher = { attached: (key) => heard.push(`+${key}`), detached: (key) => heard.push(`-${key}`) };
     const target = new ChannelTarget(new FakeChannel(), dialect, { outstanding: 1, outstandingOctets: 1 });

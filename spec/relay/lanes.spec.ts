@@ -4,8 +4,8 @@ import type { Reply } from '../../lib/errors.js';
 import { LinkTarget } from '../../lib/mesh/link-target.js';
 import { REPLIES } from '../../lib/relay/answer.js';
 import { ChannelTarget } from '../../lib/relay/channel-target.js';
-import { Lanes } from '../../lib/relay/lanes.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from '../../lib/relay/target.js';
+import { LaneGroup } from '../../lib/relay/lanes.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../../lib/relay/target.js';
 import { attached, DIALECT, FakeChannel, FakeTarget, LIMITS, makeRelay, neighbour } from '../support/fake-channel.js';
 import { data } from '../support/fake-dialect.js';
 import { within } from '../support/within.js';
@@ -17,7 +17,7 @@ const relayIdentity = {
 } as const;
 
 /** Delivers one Data to a recipient and keeps the outcome. */
-class Sent implements Delivery, DeliverySink {
+class Sent implements OutboundDelivery, DeliverySink {
   outcome: 'ok' | Reply | undefined;
   readonly answered: Promise<void>;
   #told = (): void => {};
@@ -56,7 +56,7 @@ const recipients = Array.from({ length: 40 }, (_, at) => `r${at}@rubble.com`);
 describe('relay/lanes', () => {
   it('spreads recipients over the channels and keeps each on its own', () => {
     const { channels, targets: open } = targets(4);
-    const lanes = new Lanes();
+    const lanes = new LaneGroup();
     for (const target of open) lanes.add(target);
     for (const recipient of [...recipients, ...recipients]) {
       new Sent(lanes, recipient);
@@ -74,7 +74,7 @@ describe('relay/lanes', () => {
 
   it('moves a recipient to a new channel only when nothing of its lane is unanswered', () => {
     const { channels, targets: open } = targets(8);
-    const lanes = new Lanes();
+    const lanes = new LaneGroup();
     const [first, ...others] = open;
     if (first !== undefined) lanes.add(first);
     for (const recipient of recipients) new Sent(lanes, recipient);
@@ -91,7 +91,7 @@ describe('relay/lanes', () => {
     const { channels, targets: open } = targets(2);
     const [first, second] = open;
     if (first === undefined || second === undefined) throw new Error('two channels');
-    const lanes = new Lanes();
+    const lanes = new LaneGroup();
     lanes.add(first);
     const before = new Sent(lanes, 'barney@rubble.com');
     lanes.remove(first);

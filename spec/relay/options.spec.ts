@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { examine, OptionRegistry, onward } from '../../lib/relay/options.js';
+import { examineOptions, OptionRegistry, onward } from '../../lib/relay/options.js';
 import { option } from '../support/fake-dialect.js';
 
 describe('relay/options', () => {
@@ -8,26 +8,27 @@ describe('relay/options', () => {
 
   it('REQ-IMXP-040 fails an unknown option that applies and must be understood', () => {
     const strict = option({ internal: 'novel', targetHop: 'all', seeNoEvil: false });
-    expect(examine([strict], 'data', false, registry)).to.deep.equal({
+    expect(examineOptions([strict], 'data', false, registry)).to.deep.equal({
       code: 504,
       text: 'option not understood: novel',
     });
   });
 
   it('lets an unknown option pass that may be ignored', () => {
-    expect(examine([option({ targetHop: 'all' })], 'data', true, registry)).to.equal(undefined);
+    expect(examineOptions([option({ targetHop: 'all' })], 'data', true, registry)).to.equal(undefined);
   });
 
   it('lets an understood option pass, only where it may stand', () => {
     const strict = option({ internal: 'statusRequest', targetHop: 'all', seeNoEvil: false });
-    expect(examine([strict], 'recipient', false, registry)).to.equal(undefined);
-    expect(examine([strict], 'attach', false, registry)?.code).to.equal(504);
+    expect(examineOptions([strict], 'recipient', false, registry)).to.equal(undefined);
+    expect(examineOptions([strict], 'attach', false, registry)?.code).to.equal(504);
   });
 
   it('REQ-IMXP-038 applies `final` only when delivering directly, `this` and `all` always', () => {
     const hops = (direct: boolean) =>
       (['this', 'final', 'all'] as const).filter(
-        (targetHop) => examine([option({ targetHop, seeNoEvil: false })], 'data', direct, registry) !== undefined,
+        (targetHop) =>
+          examineOptions([option({ targetHop, seeNoEvil: false })], 'data', direct, registry) !== undefined,
       );
     expect(hops(false)).to.deep.equal(['this', 'all']);
     expect(hops(true)).to.deep.equal(['this', 'final', 'all']);
@@ -35,13 +36,13 @@ describe('relay/options', () => {
 
   it('ignores the targetHop in attach and bind', () => {
     const strict = option({ targetHop: 'final', seeNoEvil: false });
-    expect(examine([strict], 'attach', false, registry)?.code).to.equal(504);
-    expect(examine([strict], 'bind', false, registry)?.code).to.equal(504);
+    expect(examineOptions([strict], 'attach', false, registry)?.code).to.equal(504);
+    expect(examineOptions([strict], 'bind', false, registry)?.code).to.equal(504);
   });
 
   it('names an external option and keeps a long name short', () => {
     const strict = option({ external: `http://example.com/${'x'.repeat(500)}`, seeNoEvil: false });
-    const reply = examine([{ ...strict, internal: undefined }], 'data', true, registry);
+    const reply = examineOptions([{ ...strict, internal: undefined }], 'data', true, registry);
     expect(reply?.text)
       .to.match(/^option not understood: http:\/\/example\.com\/x+$/)
       .and.have.length.below(120);

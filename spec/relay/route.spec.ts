@@ -4,7 +4,7 @@ import type { Address } from '../../lib/imxp/address.js';
 import type { Data } from '../../lib/imxp/operation.js';
 import { REPLIES } from '../../lib/relay/answer.js';
 import { OptionRegistry } from '../../lib/relay/options.js';
-import { plan, Refusal, type RouteView } from '../../lib/relay/route.js';
+import { plan, RefusingTarget, type RouteView } from '../../lib/relay/route.js';
 import type { DeliveryTarget } from '../../lib/relay/target.js';
 import { FakeTarget } from '../support/fake-channel.js';
 import { data, option, type To } from '../support/fake-dialect.js';
@@ -14,7 +14,7 @@ const report = new FakeTarget();
 const absent = new FakeTarget();
 const rubble = new FakeTarget('rubble.com');
 const slate = new FakeTarget('slate.example');
-const NO_WAY = new Refusal({ code: 450, text: 'relay unavailable' });
+const NO_WAY = new RefusingTarget({ code: 450, text: 'relay unavailable' });
 
 const NAMES = new Map<DeliveryTarget, string>([
   [fred, 'fred'],
@@ -70,7 +70,7 @@ function legsOf(value: Data, view: RouteView = new TestView()) {
 /** `target: recipients`, for each leg. */
 function summary(to: readonly To[], view?: RouteView): string[] {
   return legsOf(data('wilma@example.com', to), view).map(({ target, data: { recipients } }) => {
-    const name = target instanceof Refusal ? String(target.reply.code) : NAMES.get(target);
+    const name = target instanceof RefusingTarget ? String(target.reply.code) : NAMES.get(target);
     return `${name}: ${recipients.map(({ identity }) => identity).join(' ')}`;
   });
 }
@@ -168,9 +168,9 @@ describe('relay/route', () => {
   it('fails only the recipients served here for a per-data option for `final`', () => {
     const strict = option({ targetHop: 'final', seeNoEvil: false });
     const legs = legsOf(data('wilma@example.com', ['fred@example.com', 'barney@rubble.com'], [strict]));
-    expect(legs.map(({ target }) => (target instanceof Refusal ? target.reply.code : NAMES.get(target)))).to.deep.equal(
-      [504, 'rubble'],
-    );
+    expect(
+      legs.map(({ target }) => (target instanceof RefusingTarget ? target.reply.code : NAMES.get(target))),
+    ).to.deep.equal([504, 'rubble']);
     expect(legs[1]?.data.options).to.deep.equal([strict]);
   });
 

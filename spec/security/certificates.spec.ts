@@ -6,7 +6,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
 import { expect } from 'chai';
-import { type Credential, issue, type Subject } from '../../lib/certs/issue.js';
+import { type CertificateSubject, type Credential, issue } from '../../lib/certs/issue.js';
 import { issueBy, TestAuthority } from '../support/certificates.js';
 import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
 import { attach, bind, errorIn, IMXP, inlineData, OK } from '../support/raw-documents.js';
@@ -41,7 +41,7 @@ describe('certificates as identities', function () {
     certificate: `${pem(`${name}.crt`)}`,
     key: `${pem(`${name}.key`)}`,
   });
-  const signed = (subject: Subject, from: Date, to: Date): Promise<Credential> =>
+  const signed = (subject: CertificateSubject, from: Date, to: Date): Promise<Credential> =>
     issue(made('ca'), subject, { from, to });
 
   before(async function () {

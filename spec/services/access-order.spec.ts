@@ -6,7 +6,7 @@ import {
   type ActorPattern,
   closeness,
   covers,
-  matches,
+  matchesActor,
   overlaps,
   parseActor,
   parseApexActor,
@@ -39,7 +39,7 @@ function closestGrants(entries: readonly AccessEntry[], asker: string): boolean 
   const actors = new Set(entries.map((entry) => writeActor(pattern(entry.actor))));
   const defaults = implicitEntries(OWNER).filter((entry) => !actors.has(writeActor(pattern(entry.actor))));
   const [closest] = [...entries, ...defaults]
-    .filter((entry) => matches(pattern(entry.actor), parseAddress(asker)))
+    .filter((entry) => matchesActor(pattern(entry.actor), parseAddress(asker)))
     .sort((first, second) => closeness(pattern(first.actor), pattern(second.actor)));
   return closest?.actions.some((action) => action === ACTION || action === 'all:all') ?? false;
 }
@@ -89,7 +89,7 @@ describe('services/access-order', () => {
   it('says of actors what it says of the endpoints they match', () => {
     fc.assert(
       fc.property(actor, actor, endpoint, (first, second, asker) => {
-        const both = [first, second].map((text) => matches(pattern(text), parseAddress(asker)));
+        const both = [first, second].map((text) => matchesActor(pattern(text), parseAddress(asker)));
         if (both[0] && both[1]) expect(overlaps(pattern(first), pattern(second))).to.equal(true);
         if (covers(pattern(first), pattern(second)) && both[1]) expect(both[0]).to.equal(true);
         if (first === second) expect(covers(pattern(first), pattern(second))).to.equal(true);

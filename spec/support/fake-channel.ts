@@ -11,7 +11,7 @@ import type { MeshChannel, MeshHandler, ReplySink } from '../../lib/relay/channe
 import type { RelayLimits, RelayOptions } from '../../lib/relay/context.js';
 import { STRICT } from '../../lib/relay/policy.js';
 import { Relay } from '../../lib/relay/relay.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from '../../lib/relay/target.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../../lib/relay/target.js';
 import { FakeDialect } from './fake-dialect.js';
 
 export const DIALECT: Dialect = new FakeDialect();
@@ -225,14 +225,14 @@ export class FakeChannel implements MeshChannel {
 
 /** A target that keeps what it is given until the spec answers. */
 export class FakeTarget implements DeliveryTarget {
-  readonly deliveries: { delivery: Delivery; sink: DeliverySink }[] = [];
+  readonly deliveries: { delivery: OutboundDelivery; sink: DeliverySink }[] = [];
   readonly relay: string | undefined;
 
   constructor(relay?: string) {
     this.relay = relay;
   }
 
-  deliver(delivery: Delivery, sink: DeliverySink): void {
+  deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     this.deliveries.push({ delivery, sink });
   }
 

@@ -9,7 +9,7 @@ import { attachRefused } from '../../lib/endpoint/connection.js';
 import { type ImxpError, RefusedError, type Reply } from '../../lib/errors.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import type { Attach, Data, Operation, OperationReply } from '../../lib/imxp/operation.js';
-import type { ReplySink } from '../../lib/transport/channel.js';
+import type { RequestSink } from '../../lib/transport/channel.js';
 
 export const dialect = imxpDialect();
 
@@ -19,7 +19,7 @@ const joined = (payload: Payload): Buffer => (Buffer.isBuffer(payload) ? payload
 export interface Asked {
   readonly operation: Operation;
   readonly octets: number;
-  readonly sink: ReplySink;
+  readonly sink: RequestSink;
 }
 
 /** One connection. */
@@ -53,7 +53,7 @@ export class ScriptedChannel implements EndpointChannel {
     return this.asked.reduce((sum, { octets }) => sum + octets, 0);
   }
 
-  request(payload: Payload, sink: ReplySink): void {
+  request(payload: Payload, sink: RequestSink): void {
     const octets = joined(payload);
     const asked = { operation: dialect.decode(octets), octets: octets.length, sink };
     this.asked.push(asked);

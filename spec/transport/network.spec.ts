@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { hostOf, networkOf, plainAddress } from '../../lib/transport/network.js';
+import { hostPrefix, networkOf, plainAddress } from '../../lib/transport/network.js';
 
 describe('wire/network', () => {
   it('takes IPv4 addresses mapped into IPv6 for what they are', () => {
@@ -8,14 +8,14 @@ describe('wire/network', () => {
   });
 
   it('takes an IPv4 address, or the /64 of an IPv6 address, for one host', () => {
-    expect(hostOf('192.0.2.1')).to.equal('192.0.2.1');
-    const host = hostOf('2001:0DB8:0:2::1');
+    expect(hostPrefix('192.0.2.1')).to.equal('192.0.2.1');
+    const host = hostPrefix('2001:0DB8:0:2::1');
     for (const same of ['2001:db8:0:2:ffff:1:2:3', '2001:db8::2:0:0:0:9', 'fe80::1%eth0'].slice(0, 2)) {
-      expect(hostOf(same), same).to.equal(host);
+      expect(hostPrefix(same), same).to.equal(host);
     }
-    expect(hostOf('2001:db8:0:3::1')).to.not.equal(host);
-    expect(hostOf('::1')).to.equal(hostOf('0:0:0:0:0:0:0:2'));
-    expect(hostOf('fe80::1%eth0')).to.equal(hostOf('fe80::2'));
+    expect(hostPrefix('2001:db8:0:3::1')).to.not.equal(host);
+    expect(hostPrefix('::1')).to.equal(hostPrefix('0:0:0:0:0:0:0:2'));
+    expect(hostPrefix('fe80::1%eth0')).to.equal(hostPrefix('fe80::2'));
   });
 
   it('takes the /24 or the /48 for one network', () => {

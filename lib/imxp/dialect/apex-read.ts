@@ -14,7 +14,7 @@ import { readerOf } from './read.js';
 export const APEX_OPTION: OptionSyntax = Object.freeze({ attribute: 'mustUnderstand', inverse: true });
 const DEFAULT_CODE = 250;
 
-export const readOperation = readerOf({
+export const readApexOperation = readerOf({
   option: APEX_OPTION,
   endpoint: fromApex,
   relay: (_root, written) => written,

@@ -10,7 +10,7 @@ import { type DataPieces, piecesOf, writeHolder, writeOptions } from './elements
 import { NO_OPTIONS } from './option.js';
 
 /** @throws LocalError ARGUMENT for characters that XML cannot carry; RefusedError REFUSED, reply 553, for a name. */
-export function writeAssociation(operation: Attach | Bind): string {
+export function writeApexAssociation(operation: Attach | Bind): string {
   const name =
     operation.type === 'attach'
       ? `endpoint='${escapeAttribute(said(operation.endpoint))}'`
@@ -21,15 +21,15 @@ export function writeAssociation(operation: Attach | Bind): string {
 }
 
 /** Characters that XML cannot carry are replaced, since a diagnostic must get through. */
-export function writeTerminate({ transID, code, text, lang }: Terminate): string {
+export function writeApexTerminate({ transID, code, text, lang }: Terminate): string {
   const why = code === undefined ? '' : ` code='${code}'`;
   const language = lang === undefined ? '' : ` xml:lang='${escapeAttribute(legible(lang))}'`;
   const tag = `<terminate${why}${language} transID='${transID}'`;
   return text === undefined ? `${tag} />` : `${tag}>${escapeText(legible(text))}</terminate>`;
 }
 
-/** @throws as {@link writeAssociation} */
-export function writeData(data: Data): DataPieces {
+/** @throws as {@link writeApexAssociation} */
+export function writeApexData(data: Data): DataPieces {
   const { originator, originatorOptions = NO_OPTIONS, content, dataContent } = data;
   let text = `<data content='${escapeAttribute(content)}'>`;
   text += writeHolder('originator', 'identity', said(originator), originatorOptions, APEX_OPTION);

@@ -3,8 +3,8 @@
  */
 import type { Attach, Bind, Data, Terminate } from '../operation.js';
 import { fromApex } from './apex-name.js';
-import { APEX_OPTION, named, readOperation } from './apex-read.js';
-import { writeAssociation, writeData, writeTerminate } from './apex-write.js';
+import { APEX_OPTION, named, readApexOperation } from './apex-read.js';
+import { writeApexAssociation, writeApexData, writeApexTerminate } from './apex-write.js';
 import type { Dialect, DialectLimits } from './dialect.js';
 import { DIALECT_LIMITS } from './dialect.js';
 import { renamed } from './names.js';
@@ -23,10 +23,10 @@ export const APEX: Vocabulary = Object.freeze({
   wide: true,
   controlType: APEX_TYPE,
   plain: { profile: APEX_PROFILE, controlType: APEX_TYPE, option: APEX_OPTION, names: { one: fromApex, named } },
-  read: readOperation,
+  read: readApexOperation,
   write: (operation: Attach | Bind | Terminate) =>
-    operation.type === 'terminate' ? writeTerminate(operation) : writeAssociation(operation),
-  writeData,
+    operation.type === 'terminate' ? writeApexTerminate(operation) : writeApexAssociation(operation),
+  writeData: writeApexData,
   renamed: (data: Data) => renamed(data, 'apex='),
 });
 

@@ -3,7 +3,7 @@
  * make names and numbers, and no element.
  */
 import type { Markup } from './markup.js';
-import { CLASSES, DIGIT, Interned, matches, NAME, NAME_START } from './octets.js';
+import { CLASSES, DIGIT, Interned, matchesAt, NAME, NAME_START } from './octets.js';
 
 export class Attributes {
   readonly #markup: Markup;
@@ -17,14 +17,14 @@ export class Attributes {
   isNamed(index: number, name: Buffer): boolean {
     const { octets, nameStart, nameEnd } = this.#markup;
     const start = nameStart[index] ?? 0;
-    return (nameEnd[index] ?? 0) - start === name.length && matches(octets, start, name);
+    return (nameEnd[index] ?? 0) - start === name.length && matchesAt(octets, start, name);
   }
 
   /** Whether the attribute has that value. */
   isValue(index: number, value: Buffer): boolean {
     const { octets, valueStart, valueEnd } = this.#markup;
     const start = valueStart[index] ?? 0;
-    return (valueEnd[index] ?? 0) - start === value.length && matches(octets, start, value);
+    return (valueEnd[index] ?? 0) - start === value.length && matchesAt(octets, start, value);
   }
 
   value(index: number): string {

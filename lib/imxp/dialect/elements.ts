@@ -5,7 +5,7 @@
 import { isName, short } from '../../xml/lexis.js';
 import type { XmlElement } from '../../xml/parse.js';
 import { escapeAttribute } from '../../xml/write.js';
-import type { Data, InlineContent, Option, Recipient } from '../operation.js';
+import type { Data, InlineElement, Option, Recipient } from '../operation.js';
 import { checkAttributes, childrenOf, invalid, required, tooMany } from './document.js';
 import { innerOf, type OptionSyntax, readOption, writeOption } from './option.js';
 
@@ -16,7 +16,7 @@ export type DataElement = Omit<Data, 'source'>;
 export interface DataChildren {
   readonly recipients: Recipient[];
   readonly options: Option[];
-  readonly dataContent: InlineContent | undefined;
+  readonly dataContent: InlineElement | undefined;
 }
 
 /**
@@ -33,7 +33,7 @@ export function readChildren(
 ): DataChildren {
   const recipients: Recipient[] = [];
   const options: Option[] = [];
-  let dataContent: InlineContent | undefined;
+  let dataContent: InlineElement | undefined;
   for (const child of children) {
     if (dataContent !== undefined) {
       throw invalid(`element data: element ${short(child.name)} after data-content`);
@@ -60,7 +60,7 @@ export function readChildren(
   return { recipients, options, dataContent };
 }
 
-function readContent(element: XmlElement, document: Buffer): InlineContent {
+function readContent(element: XmlElement, document: Buffer): InlineElement {
   checkAttributes(element, ['Name']);
   const name = required(element, 'Name');
   if (!isName(name)) {
@@ -103,7 +103,7 @@ export function writeOptions(options: readonly Option[], syntax: OptionSyntax): 
 export type DataPieces = [string] | [string, Buffer, string];
 
 /** @param text the start tag and everything up to data-content */
-export function piecesOf(text: string, dataContent: InlineContent | undefined): DataPieces {
+export function piecesOf(text: string, dataContent: InlineElement | undefined): DataPieces {
   if (dataContent === undefined) {
     return [`${text}</data>`];
   }

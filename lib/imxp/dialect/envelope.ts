@@ -2,7 +2,7 @@
  * A cursor over the plain form of a payload's MIME: a control document alone, or multipart/related of exactly two parts,
  * the control document and the content. As with `markup.ts`, whatever is unusual is -1, and the MIME parser decides.
  */
-import { CLASSES, matches, PRINTABLE, sameOctets } from './octets.js';
+import { CLASSES, equalRanges, matchesAt, PRINTABLE } from './octets.js';
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -54,10 +54,10 @@ export class Envelope {
   open(octets: Buffer): number {
     this.octets = octets;
     this.multipart = false;
-    if (matches(octets, 0, this.#alone)) {
+    if (matchesAt(octets, 0, this.#alone)) {
       return this.#alone.length;
     }
-    if (!matches(octets, 0, RELATED)) {
+    if (!matchesAt(octets, 0, RELATED)) {
       return -1;
     }
     this.multipart = true;
@@ -72,18 +72,18 @@ export class Envelope {
     for (;;) {
       at = this.#fold(at);
       let bit = 0;
-      if (matches(octets, at, BOUNDARY)) {
+      if (matchesAt(octets, at, BOUNDARY)) {
         bit = 1;
         this.#boundary = at + BOUNDARY.length;
         at = this.#quoted(this.#boundary, QUOTE);
         this.#delimiterLength = at - this.#boundary + 2;
-      } else if (matches(octets, at, START)) {
+      } else if (matchesAt(octets, at, START)) {
         bit = 2;
         this.#start = at + START.length;
         at = this.#quoted(this.#start, GREATER);
         this.#startEnd = at;
         at = octets[at + 1] === QUOTE ? at + 1 : -1;
-      } else if (matches(octets, at, this.#type)) {
+      } else if (matchesAt(octets, at, this.#type)) {
         bit = 4;
         at += this.#type.length - 1;
       }
@@ -149,7 +149,7 @@ export class Envelope {
     }
     const at = this.#controlHeaders(from + length + 2);
     const idLength = this.idEnd - this.idStart;
-    const same = idLength === this.#startEnd - this.#start && sameOctets(octets, this.idStart, this.#start, idLength);
+    const same = idLength === this.#startEnd - this.#start && equalRanges(octets, this.idStart, this.#start, idLength);
     return at >= 0 && same ? at : -1;
   }
 
@@ -163,10 +163,10 @@ export class Envelope {
       if (this.#lineEnd(at)) {
         return types === 1 && encodings <= 1 && this.idEnd >= 0 ? at + 2 : -1;
       }
-      if (matches(octets, at, this.#controlType)) {
+      if (matchesAt(octets, at, this.#controlType)) {
         types += 1;
         at += this.#controlType.length;
-      } else if (matches(octets, at, BINARY)) {
+      } else if (matchesAt(octets, at, BINARY)) {
         encodings += 1;
         at += BINARY.length;
       } else {
@@ -185,7 +185,7 @@ export class Envelope {
       octets[at] === HYPHEN &&
       octets[at + 1] === HYPHEN &&
       at + this.#delimiterLength <= octets.length &&
-      sameOctets(octets, at + 2, this.#boundary, this.#delimiterLength - 2)
+      equalRanges(octets, at + 2, this.#boundary, this.#delimiterLength - 2)
     );
   }
 
@@ -227,7 +227,7 @@ export class Envelope {
       }
     }
     const length = this.idEnd - this.idStart;
-    const distinct = length !== rootLength || !sameOctets(octets, this.idStart, rootStart, length);
+    const distinct = length !== rootLength || !equalRanges(octets, this.idStart, rootStart, length);
     return this.idEnd >= 0 && distinct ? at + 2 : -1;
   }
 

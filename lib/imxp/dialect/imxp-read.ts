@@ -11,7 +11,7 @@ import { readerOf } from './read.js';
 
 export const IMXP_OPTION: OptionSyntax = Object.freeze({ attribute: 'seeNoEvil', inverse: false });
 
-export const readOperation = readerOf({
+export const readImxpOperation = readerOf({
   option: IMXP_OPTION,
   endpoint: (written) => written,
   relay: (root, written) => nmtokenOf(root, 'relay', written),

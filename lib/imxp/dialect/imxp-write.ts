@@ -7,7 +7,7 @@ import { type DataPieces, piecesOf, writeHolder, writeOptions } from './elements
 import { IMXP_OPTION } from './imxp-read.js';
 
 /** @throws LocalError ARGUMENT for characters that XML cannot carry. */
-export function writeAssociation(operation: Attach | Bind): string {
+export function writeImxpAssociation(operation: Attach | Bind): string {
   const name =
     operation.type === 'attach'
       ? `endpoint='${escapeAttribute(operation.endpoint)}'`
@@ -18,11 +18,11 @@ export function writeAssociation(operation: Attach | Bind): string {
 }
 
 /** D-APEX-04: why an association ends cannot be said. */
-export function writeTerminate({ transID }: Terminate): string {
+export function writeImxpTerminate({ transID }: Terminate): string {
   return `<terminate transID='${transID}' />`;
 }
 
-export function writeData(data: Data): DataPieces {
+export function writeImxpData(data: Data): DataPieces {
   const { originator, content, dataContent, originatorOptions } = data;
   let text = `<data originator='${escapeAttribute(originator)}' content='${escapeAttribute(content)}'>`;
   for (const { identity, options } of data.recipients) {

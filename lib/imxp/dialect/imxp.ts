@@ -4,8 +4,8 @@
 import type { Attach, Bind, Data, Terminate } from '../operation.js';
 import type { Dialect, DialectLimits } from './dialect.js';
 import { DIALECT_LIMITS } from './dialect.js';
-import { IMXP_OPTION, readOperation } from './imxp-read.js';
-import { writeAssociation, writeData, writeTerminate } from './imxp-write.js';
+import { IMXP_OPTION, readImxpOperation } from './imxp-read.js';
+import { writeImxpAssociation, writeImxpData, writeImxpTerminate } from './imxp-write.js';
 import { renamed } from './names.js';
 import { type Vocabulary, XmlDialect } from './xml-dialect.js';
 
@@ -20,10 +20,10 @@ export const IMXP: Vocabulary = Object.freeze({
   wide: false,
   controlType: 'text/xml',
   plain: { profile: IMXP_PROFILE, controlType: 'text/xml', option: IMXP_OPTION },
-  read: readOperation,
+  read: readImxpOperation,
   write: (operation: Attach | Bind | Terminate) =>
-    operation.type === 'terminate' ? writeTerminate(operation) : writeAssociation(operation),
-  writeData,
+    operation.type === 'terminate' ? writeImxpTerminate(operation) : writeImxpAssociation(operation),
+  writeData: writeImxpData,
   renamed: (data: Data) => renamed(data, 'imxp='),
 });
 

@@ -6,14 +6,14 @@
 import type { DialectLimits } from './dialect.js';
 import {
   CLASSES,
-  matches,
+  equalRanges,
+  matchesAt,
   NAME,
   NAME_START,
-  PLAIN_TEXT,
-  PLAIN_VALUE,
   SPACE,
-  sameOctets,
   sequenceEnd,
+  TEXT_CHARACTER,
+  VALUE_CHARACTER,
 } from './octets.js';
 
 const QUOTE = 0x22;
@@ -119,7 +119,7 @@ export class Markup {
     }
     let at = nameEnd + 2;
     while (octets[at] !== quote) {
-      if (((CLASSES[octets[at] ?? 0] ?? 0) & PLAIN_VALUE) !== 0) {
+      if (((CLASSES[octets[at] ?? 0] ?? 0) & VALUE_CHARACTER) !== 0) {
         at += 1;
       } else {
         at = plain ? -1 : this.#unusual(at);
@@ -149,7 +149,7 @@ export class Markup {
   #beyond(at: number, octet: number): number {
     if (octet === AMPERSAND) {
       for (const entity of ENTITIES) {
-        if (matches(this.octets, at, entity)) {
+        if (matchesAt(this.octets, at, entity)) {
           return at + entity.length;
         }
       }
@@ -162,7 +162,7 @@ export class Markup {
   #known(start: number, end: number): boolean {
     for (let index = 0; index < this.count; index += 1) {
       const first = this.nameStart[index] ?? 0;
-      if ((this.nameEnd[index] ?? 0) - first === end - start && sameOctets(this.octets, first, start, end - start)) {
+      if ((this.nameEnd[index] ?? 0) - first === end - start && equalRanges(this.octets, first, start, end - start)) {
         return true;
       }
     }
@@ -203,7 +203,7 @@ export class Markup {
         open -= 1;
         const start = this.#openStart[open] ?? 0;
         const length = (this.#openEnd[open] ?? 0) - start;
-        at = sameOctets(octets, start, at + 2, length) ? this.close(at + 2 + length) : -1;
+        at = equalRanges(octets, start, at + 2, length) ? this.close(at + 2 + length) : -1;
       } else {
         const nameEnd = this.#name(at + 1);
         if (nameEnd < 0 || depth + open >= this.#depth) {
@@ -233,7 +233,7 @@ export class Markup {
     let at = from;
     while (at < length) {
       const octet = octets[at] ?? 0;
-      if (((CLASSES[octet] ?? 0) & PLAIN_TEXT) !== 0) {
+      if (((CLASSES[octet] ?? 0) & TEXT_CHARACTER) !== 0) {
         at += 1;
       } else if (octet === LESS) {
         return at;

@@ -8,9 +8,9 @@ export const SPACE = 1;
 export const NAME_START = 2;
 export const NAME = 4;
 /** Stands for itself in an attribute value, whatever the quotes. */
-export const PLAIN_VALUE = 8;
+export const VALUE_CHARACTER = 8;
 /** Stands for itself in text; `]` does not, because `]]>` must not occur. */
-export const PLAIN_TEXT = 16;
+export const TEXT_CHARACTER = 16;
 export const DIGIT = 32;
 /** In the value of a header, or in a quoted string without escapes: printable ASCII and space. */
 export const PRINTABLE = 64;
@@ -33,14 +33,14 @@ function classes(): Uint8Array {
   add(`${letters}:_`, NAME_START);
   add(`${letters}:_0123456789-.`, NAME);
   add('0123456789', DIGIT);
-  add(printable.replace(/[<&'"]/g, ''), PLAIN_VALUE);
-  add(`${printable.replace(/[<&\]]/g, '')}\t\r\n`, PLAIN_TEXT);
+  add(printable.replace(/[<&'"]/g, ''), VALUE_CHARACTER);
+  add(`${printable.replace(/[<&\]]/g, '')}\t\r\n`, TEXT_CHARACTER);
   add(printable, PRINTABLE);
   return table;
 }
 
 /** Whether `octets` hold `literal` at `at`. */
-export function matches(octets: Buffer, at: number, literal: Buffer): boolean {
+export function matchesAt(octets: Buffer, at: number, literal: Buffer): boolean {
   const { length } = literal;
   if (at + length > octets.length) {
     return false;
@@ -54,7 +54,7 @@ export function matches(octets: Buffer, at: number, literal: Buffer): boolean {
 }
 
 /** Whether two ranges hold the same octets. */
-export function sameOctets(octets: Buffer, first: number, second: number, length: number): boolean {
+export function equalRanges(octets: Buffer, first: number, second: number, length: number): boolean {
   for (let index = 0; index < length; index += 1) {
     if (octets[first + index] !== octets[second + index]) {
       return false;

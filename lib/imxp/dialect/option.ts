@@ -15,7 +15,7 @@ export interface OptionSyntax {
 }
 
 export const DEFAULT_LOCALIZE = 'i-default';
-export const EMPTY: Buffer = Buffer.alloc(0);
+export const NO_OCTETS: Buffer = Buffer.alloc(0);
 export const NO_OPTIONS: readonly Option[] = Object.freeze([]);
 
 /** @throws RemoteProtocolError XML_INVALID, reply 501. */
@@ -65,7 +65,7 @@ function localizeOf(element: XmlElement): string {
 
 /** The octets between the tags of an element, as a view. */
 export function innerOf(element: XmlElement, document: Buffer): Buffer {
-  return element.innerStart === element.innerEnd ? EMPTY : document.subarray(element.innerStart, element.innerEnd);
+  return element.innerStart === element.innerEnd ? NO_OCTETS : document.subarray(element.innerStart, element.innerEnd);
 }
 
 /** @returns the element; what is within goes on as it came. */

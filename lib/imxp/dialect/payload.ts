@@ -5,7 +5,7 @@
 
 import { newContentId } from '../../mime/content-id.js';
 import { decodedBody, type Entity, parseEntity } from '../../mime/entity.js';
-import { unacceptable } from '../../mime/fault.js';
+import { unacceptableEntity } from '../../mime/fault.js';
 import type { MediaType } from '../../mime/media-type.js';
 import { type Multipart, parseMultipart, relatedHeader } from '../../mime/multipart.js';
 
@@ -39,12 +39,12 @@ export function openPayload(payload: Buffer): OpenPayload {
   }
   const rootType = type.parameters.get('type');
   if (rootType !== undefined && !CONTROL_TYPES.has(rootType.toLowerCase())) {
-    throw unacceptable('the type of a multipart/related must be text/xml');
+    throw unacceptableEntity('the type of a multipart/related must be text/xml');
   }
   if (entity.headers.single('Content-Transfer-Encoding') !== undefined) {
     // RFC 2045 §6.4: a multipart may say 7bit, 8bit or binary only
     if (decodedBody(entity) !== entity.body) {
-      throw unacceptable('a multipart must not have a Content-Transfer-Encoding');
+      throw unacceptableEntity('a multipart must not have a Content-Transfer-Encoding');
     }
   }
   const multipart = parseMultipart(payload, entity.bodyStart, type);
@@ -63,16 +63,16 @@ function checkControl(type: MediaType | undefined, body: Buffer): void {
   if (type === undefined) {
     // D-CORE-04: without a Content-Type, what begins with "<" is text/xml; XML 1.0 §2.8 lets white space precede it
     if (body[afterSpace(body)] !== LESS_THAN) {
-      throw unacceptable('no Content-Type');
+      throw unacceptableEntity('no Content-Type');
     }
     return;
   }
   if (!CONTROL_TYPES.has(type.type)) {
-    throw unacceptable('Content-Type must be text/xml, or multipart/related with such a root');
+    throw unacceptableEntity('Content-Type must be text/xml, or multipart/related with such a root');
   }
   const charset = type.parameters.get('charset');
   if (charset !== undefined && !CHARSETS.has(charset.toLowerCase())) {
-    throw unacceptable('only UTF-8 is supported as charset of the control document');
+    throw unacceptableEntity('only UTF-8 is supported as charset of the control document');
   }
 }
 

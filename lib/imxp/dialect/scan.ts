@@ -5,14 +5,14 @@
  * It must never take what the parsers refuse, nor give another result; `spec/imxp/scan.spec.ts` compares the two on
  * documents and mutations of them. When in doubt, give up.
  */
-import type { Data, InlineContent, Option, Recipient, TargetHop } from '../operation.js';
+import type { Data, InlineElement, Option, Recipient, TargetHop } from '../operation.js';
 import { TRANS_ID_MAX } from '../trans-id.js';
 import { Attributes } from './attributes.js';
 import type { DialectLimits } from './dialect.js';
 import { Envelope } from './envelope.js';
 import { Markup } from './markup.js';
-import { CLASSES, matches, NAME, sameOctets } from './octets.js';
-import { DEFAULT_LOCALIZE, EMPTY, NO_OPTIONS, type OptionSyntax } from './option.js';
+import { CLASSES, equalRanges, matchesAt, NAME } from './octets.js';
+import { DEFAULT_LOCALIZE, NO_OCTETS, NO_OPTIONS, type OptionSyntax } from './option.js';
 
 const HASH = 0x23;
 
@@ -72,7 +72,7 @@ export class DataScanner {
   readonly #envelope: Envelope;
   readonly #markup: Markup;
   readonly #attributes: Attributes;
-  #octets: Buffer = EMPTY;
+  #octets: Buffer = NO_OCTETS;
   /** After the piece read last. */
   #at = 0;
   /** Some element had content that was not ours to read. */
@@ -94,7 +94,7 @@ export class DataScanner {
   /** The Data, or undefined when the payload has to be parsed to know what it is. */
   scan(payload: Buffer): Data | undefined {
     const start = this.#enabled ? this.#envelope.open(payload) : -1;
-    if (start < 0 || !matches(payload, start, DATA)) {
+    if (start < 0 || !matchesAt(payload, start, DATA)) {
       return undefined;
     }
     this.#octets = payload;
@@ -102,9 +102,9 @@ export class DataScanner {
     this.#foreign = false;
     const data = this.#names === undefined ? this.#data(start) : this.#dataWithSender(start, this.#names);
     // nothing received is kept alive by the scanner
-    this.#octets = EMPTY;
-    this.#markup.begin(EMPTY);
-    this.#envelope.octets = EMPTY;
+    this.#octets = NO_OCTETS;
+    this.#markup.begin(NO_OCTETS);
+    this.#envelope.octets = NO_OCTETS;
     return data;
   }
 
@@ -152,7 +152,7 @@ export class DataScanner {
     const referenceEnd = markup.valueEnd[0] ?? 0;
     const content = this.#attributes.value(0);
     this.#at = markup.space(this.#at);
-    const sender = matches(payload, this.#at, SENDER) ? this.#named(SENDER, SENDER_END) : undefined;
+    const sender = matchesAt(payload, this.#at, SENDER) ? this.#named(SENDER, SENDER_END) : undefined;
     const recipients = sender === undefined ? undefined : this.#recipients();
     const options = recipients === undefined ? undefined : this.#options(IN_DATA);
     const dataContent = options === undefined ? null : this.#inline(referenceStart, referenceEnd);
@@ -174,7 +174,7 @@ export class DataScanner {
   /** The end tag and what follows it. @returns the end of the control document, or -1. */
   #end(start: number): number {
     const octets = this.#octets;
-    if (!matches(octets, this.#at, DATA_END)) {
+    if (!matchesAt(octets, this.#at, DATA_END)) {
       return -1;
     }
     const after = this.#markup.close(this.#at + DATA_END.length);
@@ -190,7 +190,7 @@ export class DataScanner {
     const octets = this.#octets;
     const recipients: Recipient[] = [];
     this.#at = this.#markup.space(this.#at);
-    while (matches(octets, this.#at, RECIPIENT)) {
+    while (matchesAt(octets, this.#at, RECIPIENT)) {
       const recipient = recipients.length < this.#mostRecipients ? this.#named(RECIPIENT, RECIPIENT_END) : undefined;
       if (recipient === undefined) {
         return undefined;
@@ -220,7 +220,7 @@ export class DataScanner {
   }
 
   #closes(tag: Buffer): boolean {
-    if (!matches(this.#octets, this.#at, tag)) {
+    if (!matchesAt(this.#octets, this.#at, tag)) {
       return false;
     }
     this.#at = this.#markup.close(this.#at + tag.length);
@@ -231,7 +231,7 @@ export class DataScanner {
   #options(depth: number): readonly Option[] | undefined {
     let options: Option[] | undefined;
     this.#at = this.#markup.space(this.#at);
-    while (matches(this.#octets, this.#at, OPTION)) {
+    while (matchesAt(this.#octets, this.#at, OPTION)) {
       const option = this.#option(depth);
       if (option === undefined) {
         return undefined;
@@ -283,7 +283,7 @@ export class DataScanner {
     ) {
       return undefined;
     }
-    const inner = markup.empty ? EMPTY : this.#inner(depth, OPTION_END);
+    const inner = markup.empty ? NO_OCTETS : this.#inner(depth, OPTION_END);
     if (inner === undefined) {
       return undefined;
     }
@@ -302,14 +302,14 @@ export class DataScanner {
       return undefined;
     }
     this.#foreign = true;
-    return start === end ? EMPTY : this.#octets.subarray(start, end);
+    return start === end ? NO_OCTETS : this.#octets.subarray(start, end);
   }
 
   /** data-content: undefined when there is none, null when it or the reference to it is not plain. */
-  #inline(referenceStart: number, referenceEnd: number): InlineContent | undefined | null {
+  #inline(referenceStart: number, referenceEnd: number): InlineElement | undefined | null {
     const octets = this.#octets;
     const markup = this.#markup;
-    if (!matches(octets, this.#at, CONTENT)) {
+    if (!matchesAt(octets, this.#at, CONTENT)) {
       return undefined;
     }
     this.#at = markup.tag(this.#at + CONTENT.length, true);
@@ -321,12 +321,12 @@ export class DataScanner {
     const referred =
       octets[referenceStart] === HASH &&
       referenceEnd - referenceStart - 1 === length &&
-      sameOctets(octets, referenceStart + 1, start, length);
+      equalRanges(octets, referenceStart + 1, start, length);
     if (!referred || !this.#attributes.isName(0)) {
       return null;
     }
     const name = this.#attributes.value(0);
-    const inner = markup.empty ? EMPTY : this.#inner(IN_DATA, CONTENT_END);
+    const inner = markup.empty ? NO_OCTETS : this.#inner(IN_DATA, CONTENT_END);
     if (inner === undefined) {
       return null;
     }
@@ -339,10 +339,10 @@ export class DataScanner {
     const octets = this.#octets;
     const { multipart, idStart, idEnd } = this.#envelope;
     const from = start + CID.length;
-    if (!multipart || !matches(octets, start, CID) || end - from !== idEnd - idStart) {
+    if (!multipart || !matchesAt(octets, start, CID) || end - from !== idEnd - idStart) {
       return false;
     }
-    return sameOctets(octets, from, idStart, end - from) && isUric(octets, from, end);
+    return equalRanges(octets, from, idStart, end - from) && isUric(octets, from, end);
   }
 
   #hop(index: number): TargetHop | undefined {

@@ -113,7 +113,7 @@ function plain(local: string): string {
 }
 
 /** Whether an actor matches an endpoint; every star stands for something (RFC 3341 §3.1). */
-export function matches({ kind, local, domain, below }: ActorPattern, actor: Address): boolean {
+export function matchesActor({ kind, local, domain, below }: ActorPattern, actor: Address): boolean {
   if (domain !== undefined && domain !== actor.domain && !(below && isBelow(actor.domain, domain))) return false;
   if (kind === 'everybody') return !actor.service;
   if (kind === 'services') return actor.service;

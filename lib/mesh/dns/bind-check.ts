@@ -26,10 +26,10 @@ export interface Binder {
 }
 
 /** @param domain in lower case */
-export type BindCheck = (domain: string, peer: Binder) => boolean | Promise<boolean>;
+export type DnsBindCheck = (domain: string, peer: Binder) => boolean | Promise<boolean>;
 
 /** @returns the check; its promises reject with TransportError LOOKUP_FAILED (450) when the DNS gives no answer */
-export function bindCheck({ mode, authenticated, resolver }: BindCheckOptions): BindCheck {
+export function bindCheck({ mode, authenticated, resolver }: BindCheckOptions): DnsBindCheck {
   if (mode === 'off') return () => true;
   return (domain, { profile, identity, remote, initiator }) => {
     // RFC 3340 §4.4.2 has no such step: authorization is all there is.

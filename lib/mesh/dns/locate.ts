@@ -21,7 +21,7 @@ export interface LocatedRelay extends RelayLocation {
   readonly weight: number;
 }
 
-export interface Place {
+export interface HostPort {
   readonly host: string;
   readonly port: number;
 }
@@ -53,7 +53,7 @@ export interface LocateOptions {
   /** How many relays of a domain are considered. */
   readonly most?: number;
   /** Where this node listens: who is sent there would come back to itself. */
-  readonly listening?: readonly Place[];
+  readonly listening?: readonly HostPort[];
   readonly draw?: Chance;
 }
 
@@ -218,7 +218,7 @@ function lookupFailed(domain: string, why: string, cause?: unknown): ImxpError {
 const ANY = new Set(['0.0.0.0', '::']);
 
 /** Whether an address and port are among those where this node listens. */
-function ownPlaces(listening: readonly Place[]): (address: string, port: number) => boolean {
+function ownPlaces(listening: readonly HostPort[]): (address: string, port: number) => boolean {
   const interfaces = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
   const own = new Set(
     listening.flatMap(({ host, port }) =>

@@ -2,7 +2,7 @@
  * Address fields (RFC 822 §6.1) to those of message/RFC822+XML and back: addr-specs become URIs, comments become phrases,
  * routes are left out.
  */
-import { malformed } from '../../mime/fault.js';
+import { malformedEntity } from '../../mime/fault.js';
 import type { AddressEntry, Group, Mailbox } from '../address-list.js';
 import { shown } from '../fault.js';
 import { addressOfUri, uriOfAddress } from '../uri.js';
@@ -53,7 +53,7 @@ function tokensOf(text: string): Token[] {
     const word = take(ATOM) ?? take(QUOTED) ?? take(LITERAL);
     const special = word === undefined ? text[at] : undefined;
     if (special !== undefined && !'<>@,;:.'.includes(special))
-      throw malformed(`an address at ${shown(text.slice(at))}`);
+      throw malformedEntity(`an address at ${shown(text.slice(at))}`);
     if (special !== undefined) at += 1;
     tokens.push({ kind: word === undefined ? 'special' : 'word', text: word ?? special ?? '', spaced });
     spaced = false;
@@ -71,7 +71,7 @@ function commentAt(text: string, from: number): string {
     else if (character === ')') depth -= 1;
     if (depth === 0) return text.slice(from, at + 1);
   }
-  throw malformed('a comment in an address is not closed');
+  throw malformedEntity('a comment in an address is not closed');
 }
 
 class Reader {
@@ -184,7 +184,7 @@ class Reader {
   }
 
   #fault(): Error {
-    return malformed(`an address near ${shown(this.#tokens[this.#at]?.text ?? '')} is not valid`);
+    return malformedEntity(`an address near ${shown(this.#tokens[this.#at]?.text ?? '')} is not valid`);
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { LocalError } from '../../errors.js';
 import { type Entity, entityBody, parseEntity } from '../../mime/entity.js';
-import { MIME_LIMITS, type MimeLimits, malformed } from '../../mime/fault.js';
+import { MIME_LIMITS, type MimeLimits, malformedEntity } from '../../mime/fault.js';
 import { type HeaderField, Headers } from '../../mime/headers.js';
 import { isName } from '../../xml/lexis.js';
 import { formatAddressList, parseAddressList } from '../address-list.js';
@@ -82,7 +82,7 @@ function addressesOf(value: string, scheme: MailScheme): string {
     return formatAddressList(parseMailAddresses(value, scheme));
   } catch (error) {
     if (!(error instanceof LocalError)) throw error;
-    throw malformed('an address that no URI can express');
+    throw malformedEntity('an address that no URI can express');
   }
 }
 

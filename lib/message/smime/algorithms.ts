@@ -77,7 +77,7 @@ function verifiedPss(
 export function signedWith(key: KeyObject, octets: Buffer): { algorithm: AlgorithmIdentifier; signature: Buffer } {
   switch (key.asymmetricKeyType) {
     case 'rsa':
-      return { algorithm: plain(OID.RSA), signature: sign('sha256', octets, key) };
+      return { algorithm: algorithmOf(OID.RSA), signature: sign('sha256', octets, key) };
     case 'ec':
       return {
         algorithm: new AlgorithmIdentifier({ algorithmId: '1.2.840.10045.4.3.2' }),
@@ -89,6 +89,6 @@ export function signedWith(key: KeyObject, octets: Buffer): { algorithm: Algorit
 }
 
 /** An algorithm whose parameters are NULL (RFC 3370 §2, §3.2, §4.2.1). */
-export function plain(algorithmId: string): AlgorithmIdentifier {
+export function algorithmOf(algorithmId: string): AlgorithmIdentifier {
   return new AlgorithmIdentifier({ algorithmId, algorithmParams: new Null() });
 }

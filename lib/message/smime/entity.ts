@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { decodedBody, type Entity, entityBody, entityType, parseEntity } from '../../mime/entity.js';
 import { MIME_LIMITS } from '../../mime/fault.js';
 import { formatHeaders, type HeaderField, type Headers, isWritable } from '../../mime/headers.js';
-import { type MediaType, quote } from '../../mime/media-type.js';
+import { type MediaType, quotedString } from '../../mime/media-type.js';
 import { parseMultipart } from '../../mime/multipart.js';
 import { invalidSecured } from './fault.js';
 
@@ -79,7 +79,7 @@ export function multipartSigned(entity: Buffer, signature: Buffer): MadeEntity {
   ];
   const delimiter = `\r\n--${boundary}`;
   return {
-    type: `multipart/signed; protocol="application/pkcs7-signature"; micalg=sha-256; boundary=${quote(boundary)}`,
+    type: `multipart/signed; protocol="application/pkcs7-signature"; micalg=sha-256; boundary=${quotedString(boundary)}`,
     body: Buffer.concat([
       Buffer.from(`${delimiter.slice(2)}\r\n`),
       entity,

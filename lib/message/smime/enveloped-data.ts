@@ -25,7 +25,7 @@ import {
 } from './asn1.js';
 import type { Certificate } from './certificate.js';
 import { guarded, invalidSecured, type SmimeLimits, unreadable } from './fault.js';
-import type { Identity } from './identity.js';
+import type { SmimeIdentity } from './identity.js';
 import { unwrapped, wrapped } from './key-transport.js';
 
 interface Cipher {
@@ -110,7 +110,7 @@ function encryptedContent(algorithm: string, params: AsnType, octets: Buffer): A
 export function openEnveloped(
   value: AsnType,
   authenticated: boolean,
-  { chain, key }: Identity,
+  { chain, key }: SmimeIdentity,
   limits: SmimeLimits,
 ): Buffer {
   const { recipients, algorithm, encrypted, additional, mac } = guarded('its encryption cannot be read', () =>

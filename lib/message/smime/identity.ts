@@ -5,14 +5,14 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { LocalError } from '../../errors.js';
 import { type Certificate, readCertificates } from './certificate.js';
 
-export interface Identity {
+export interface SmimeIdentity {
   /** The person's own first, then intermediate ones. */
   readonly chain: readonly [Certificate, ...Certificate[]];
   readonly key: KeyObject;
 }
 
 /** @param certificate PEM (with intermediate ones) or DER @param key PEM @throws LocalError ARGUMENT */
-export function readIdentity(certificate: string | Buffer, key: string | Buffer): Identity {
+export function readIdentity(certificate: string | Buffer, key: string | Buffer): SmimeIdentity {
   const [own, ...others] = readCertificates(certificate);
   if (own === undefined) throw new LocalError('ARGUMENT', 'there is no certificate');
   const found = keyOf(key);

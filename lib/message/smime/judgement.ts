@@ -32,7 +32,7 @@ export interface SignedLayer {
 }
 
 /** Who a message is from. */
-export interface Sender {
+export interface ClaimedSender {
   /** Of the Data. */
   readonly originator: string;
   /** Those the signed content says itself; none where it says nothing. */
@@ -42,7 +42,7 @@ export interface Sender {
 /** The best signature of a layer: one that is valid, else the first. */
 export function judged(
   layer: SignedLayer,
-  sender: Sender,
+  sender: ClaimedSender,
   trust: Trust,
   known: readonly Certificate[],
   at: Date,
@@ -59,7 +59,7 @@ export function judged(
 
 function faultOf(
   certificate: Certificate | undefined,
-  sender: Sender,
+  sender: ClaimedSender,
   trust: Trust,
   others: readonly Certificate[],
   at: Date,
@@ -75,12 +75,12 @@ function faultOf(
  * RFC 3860 §4: the certificate names the sender. That is the originator, whom programs see, as well as the author, who is
  * under the signature: what one has signed proves nothing in a message that somebody else sends again.
  */
-function isSender(certificate: Certificate, { originator, authors }: Sender): boolean {
+function isSender(certificate: Certificate, { originator, authors }: ClaimedSender): boolean {
   const author = authors.length === 0 || authors.some((address) => certificate.names(address));
   return author && certificate.names(originator);
 }
 
-function nameIn(certificate: Certificate | undefined, { originator, authors }: Sender): string | undefined {
+function nameIn(certificate: Certificate | undefined, { originator, authors }: ClaimedSender): string | undefined {
   const [first, ...others] = certificate?.identities ?? [];
   const wanted = [first, ...others].find((name) => name === originator || authors.includes(name ?? ''));
   return wanted ?? first;

@@ -3,7 +3,7 @@
  */
 import { constants, type KeyObject, privateDecrypt, publicEncrypt, randomBytes } from 'node:crypto';
 import { AlgorithmIdentifier, RSAESOAEPParams } from 'pkijs';
-import { digestOf, plain } from './algorithms.js';
+import { algorithmOf, digestOf } from './algorithms.js';
 import { OID, octetsOf, tagOf, valuesIn } from './asn1.js';
 
 const MGF1 = '1.2.840.113549.1.1.8';
@@ -12,10 +12,13 @@ const SHA1 = '1.3.14.3.2.26';
 /** RSAES-OAEP with SHA-256; `classic` is RSAES-PKCS1-v1_5, which everything that speaks CMS can read. */
 export function wrapped(key: Buffer, to: KeyObject, classic: boolean): { algorithm: AlgorithmIdentifier; key: Buffer } {
   if (classic) {
-    return { algorithm: plain(OID.RSA), key: publicEncrypt({ key: to, padding: constants.RSA_PKCS1_PADDING }, key) };
+    return {
+      algorithm: algorithmOf(OID.RSA),
+      key: publicEncrypt({ key: to, padding: constants.RSA_PKCS1_PADDING }, key),
+    };
   }
-  const mask = new AlgorithmIdentifier({ algorithmId: MGF1, algorithmParams: plain(OID.SHA256).toSchema() });
-  const params = new RSAESOAEPParams({ hashAlgorithm: plain(OID.SHA256), maskGenAlgorithm: mask });
+  const mask = new AlgorithmIdentifier({ algorithmId: MGF1, algorithmParams: algorithmOf(OID.SHA256).toSchema() });
+  const params = new RSAESOAEPParams({ hashAlgorithm: algorithmOf(OID.SHA256), maskGenAlgorithm: mask });
   return {
     algorithm: new AlgorithmIdentifier({ algorithmId: OID.RSA_OAEP, algorithmParams: params.toSchema() }),
     key: publicEncrypt({ key: to, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' }, key),

@@ -8,13 +8,13 @@ import type { Certificate } from './certificate.js';
 import { canonical, isCanonical, layerOf, type OpenEntity, readEntity } from './entity.js';
 import { openEnveloped } from './enveloped-data.js';
 import { guarded, invalidSecured, type SmimeLimits, unreadable } from './fault.js';
-import type { Identity } from './identity.js';
+import type { SmimeIdentity } from './identity.js';
 import type { Signature, SignedLayer } from './judgement.js';
 import { SIGNATURE_FAULTS } from './signature-fault.js';
 import { readSignedData, type SignedData } from './signed-data.js';
 
 export interface OpeningOptions {
-  readonly identity: Identity | undefined;
+  readonly identity: SmimeIdentity | undefined;
   /** Asked for certificates that may be those of signers, if they are not in the message. */
   known(): readonly Certificate[];
   /** Take what could have been changed without anybody noticing. */

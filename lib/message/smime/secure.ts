@@ -8,7 +8,7 @@ import { type Certificate, readCertificates } from './certificate.js';
 import { isCanonical, type MadeEntity, multipartSigned, type OpenEntity, octetsOfEntity, opaque } from './entity.js';
 import { makeEnveloped } from './enveloped-data.js';
 import { SMIME_LIMITS, type SmimeLimits } from './fault.js';
-import { type Identity, readIdentity } from './identity.js';
+import { readIdentity, type SmimeIdentity } from './identity.js';
 import { judged, type Signature } from './judgement.js';
 import { Opening } from './opening.js';
 import { authorsOf } from './sender.js';
@@ -64,7 +64,7 @@ export interface Unsealed {
  * const sealed = secure.seal(entity, { sign: true, encrypt: true, from: 'fred@example.com', to: ['barney@rubble.com'] });
  */
 export class Secure {
-  readonly #own: Identity | undefined;
+  readonly #own: SmimeIdentity | undefined;
   readonly #trust: Trust;
   readonly #find: (address: string) => Certificate | undefined;
   readonly #classic: boolean;

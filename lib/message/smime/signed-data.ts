@@ -4,7 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { Attribute, IssuerAndSerialNumber, SignedAndUnsignedAttributes, SignerInfo } from 'pkijs';
-import { digestOf, plain, signedWith, verified } from './algorithms.js';
+import { algorithmOf, digestOf, signedWith, verified } from './algorithms.js';
 import {
   Asn1Set,
   type AsnType,
@@ -25,7 +25,7 @@ import {
 } from './asn1.js';
 import { Certificate } from './certificate.js';
 import { guarded, invalidSecured, type SmimeLimits } from './fault.js';
-import type { Identity } from './identity.js';
+import type { SmimeIdentity } from './identity.js';
 import type { SignatureFault } from './signature-fault.js';
 
 /** A signature within a SignedData. */
@@ -49,7 +49,7 @@ export interface SignedData {
  * @returns a ContentInfo in DER
  * @throws LocalError ARGUMENT for a key that cannot sign
  */
-export function makeSignedData(content: Buffer, { chain, key }: Identity, at: Date, detached: boolean): Buffer {
+export function makeSignedData(content: Buffer, { chain, key }: SmimeIdentity, at: Date, detached: boolean): Buffer {
   const [own] = chain;
   const attributes = attributesOf(content, at);
   const { algorithm, signature } = signedWith(
@@ -60,7 +60,7 @@ export function makeSignedData(content: Buffer, { chain, key }: Identity, at: Da
   const info = new SignerInfo({
     version: 1,
     sid: new IssuerAndSerialNumber({ issuer, serialNumber }),
-    digestAlgorithm: plain(OID.SHA256),
+    digestAlgorithm: algorithmOf(OID.SHA256),
     signedAttrs: new SignedAndUnsignedAttributes({ type: 0, attributes }),
     signatureAlgorithm: algorithm,
     signature: new OctetString({ valueHex: signature }),
@@ -72,7 +72,7 @@ export function makeSignedData(content: Buffer, { chain, key }: Identity, at: Da
       new Sequence({
         value: [
           new Integer({ value: 1 }),
-          new Asn1Set({ value: [plain(OID.SHA256).toSchema()] }),
+          new Asn1Set({ value: [algorithmOf(OID.SHA256).toSchema()] }),
           new Sequence({ value: [new ObjectIdentifier({ value: OID.DATA }), ...inner] }),
           tagged(
             0,

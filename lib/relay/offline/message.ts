@@ -10,7 +10,7 @@ import type { Data, Option } from '../../imxp/operation.js';
 import { type DataTiming, writeTiming } from '../../imxp/vocabulary/party.js';
 import { type Asked, deliveryOptionsOf, exchanged, HOLD_FOR_ENDPOINT } from '../delivery-options.js';
 import type { OptionRegistry } from '../options.js';
-import type { Delivery, DeliverySink } from '../target.js';
+import type { DeliverySink, OutboundDelivery } from '../target.js';
 import type { SpoolEntry, SpoolRecord } from './spool.js';
 
 /** What one entry costs besides its payload: memory for what is known of it, and a part of a page of the store. */
@@ -96,7 +96,7 @@ export interface OfflineMessageOwner {
 }
 
 /** A held Data on its way to the application. */
-export class OfflineDelivery implements Delivery, DeliverySink {
+export class OfflineDelivery implements OutboundDelivery, DeliverySink {
   readonly data: Data;
   readonly #held: OfflineMessage;
   readonly #owner: OfflineMessageOwner;

@@ -16,14 +16,14 @@ import type { Address } from '../../imxp/address.js';
 import type { Dialect } from '../../imxp/dialect/dialect.js';
 import { withHeldId } from '../../imxp/held-id.js';
 import type { Data } from '../../imxp/operation.js';
-import { isTransient } from '../../imxp/reply-code.js';
+import { isTransientCode } from '../../imxp/reply-code.js';
 import type { DataTiming } from '../../imxp/vocabulary/party.js';
 import { REPLIES } from '../answer.js';
 import { TimedTarget } from '../data-timing.js';
 import type { Asked } from '../delivery-options.js';
 import { fault, forwarded, tracing } from '../events.js';
 import { reportStatus } from '../status.js';
-import type { Delivery, DeliverySink, DeliveryTarget } from '../target.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../target.js';
 import { OfflineDeliveryRate } from './delivery-rate.js';
 import { OfflineExpiry, type OfflineExpiryContext, type OfflineExpiryOwner } from './expiry.js';
 import { OfflineList } from './list.js';
@@ -66,7 +66,7 @@ export interface OfflineQueueOwner extends OfflineExpiryContext {
 
 /** A Data that is not to be held, and must not overtake what is. */
 interface Behind {
-  readonly delivery: Delivery;
+  readonly delivery: OutboundDelivery;
   readonly sink: DeliverySink;
   /** What has to leave first. */
   readonly after: number;
@@ -118,7 +118,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
 
   // ---- what arrives
 
-  deliver(delivery: Delivery, sink: DeliverySink): void {
+  deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     if (mayBeHeld(delivery.data)) this.#hold(delivery, sink);
     else if (this.#behind.length >= this.#keeper.outstanding) sink.failed(REPLIES.busy);
     else {
@@ -127,7 +127,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     }
   }
 
-  #hold(delivery: Delivery, sink: DeliverySink): void {
+  #hold(delivery: OutboundDelivery, sink: DeliverySink): void {
     const keeper = this.#keeper;
     const { data } = delivery;
     const profile = data.source?.profile ?? keeper.profile;
@@ -324,7 +324,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#keeper.ended();
     this.#out -= 1;
     this.#outOctets -= held.entry.octets;
-    if (reply !== undefined && isTransient(reply.code)) this.#back(held);
+    if (reply !== undefined && isTransientCode(reply.code)) this.#back(held);
     else {
       this.#pace.answered(this.#keeper.time.now() - held.sentAt);
       this.conclude(held, data, reply);

@@ -11,7 +11,7 @@ import type { Clock } from '../../ops/clock.js';
 import type { HeldStatus } from '../../ops/status.js';
 import type { AccountRules } from '../accounts.js';
 import { REPLIES } from '../answer.js';
-import type { Attachment, Attachments } from '../attachments.js';
+import type { Attachment, AttachmentTable } from '../attachments.js';
 import type { TimedView } from '../data-timing.js';
 import type { Asked } from '../delivery-options.js';
 import { fault } from '../events.js';
@@ -19,10 +19,10 @@ import type { OptionRegistry } from '../options.js';
 import {
   type AccessPolicy,
   CORE_DATA,
-  type Delivery,
   type DeliverySink,
   type DeliveryTarget,
   type Directory,
+  type OutboundDelivery,
 } from '../target.js';
 import { costOf } from './message.js';
 import { OfflineQueue, type OfflineQueueOwner } from './queue.js';
@@ -63,7 +63,7 @@ export interface OfflineContext {
   readonly accounts: AccountRules | undefined;
   readonly directory: Directory;
   readonly access: AccessPolicy;
-  readonly attachments: Attachments;
+  readonly attachments: AttachmentTable;
   readonly timedHoldsOnly: boolean;
   readonly draining: boolean;
   began(): void;
@@ -264,7 +264,7 @@ class Holder implements DeliveryTarget {
     this.#name = name;
   }
 
-  deliver(delivery: Delivery, sink: DeliverySink): void {
+  deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     this.#holds.queueOf(this.#name).deliver(delivery, sink);
   }
 }

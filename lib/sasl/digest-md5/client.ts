@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { LocalError, RemoteProtocolError } from '../../errors.js';
-import { malformed, sameOctets } from '../fault.js';
+import { equalSecrets, malformedMessage } from '../fault.js';
 import type { ClientMechanism, SecurityLayer } from '../mechanism.js';
 import {
   CIPHERS,
@@ -96,7 +96,7 @@ export class DigestMd5Client implements ClientMechanism {
   async step(challenge: Buffer): Promise<Buffer> {
     if (this.#sent !== undefined && isServerProof(challenge)) return this.#verify(challenge, this.#sent.memory);
     // RFC 2831 §2.2.2: a refused subsequent authentication goes on as an initial one; anything else is out of order.
-    if (this.#sent !== undefined && !this.#sent.subsequent) throw malformed('DIGEST-MD5: rspauth is expected');
+    if (this.#sent !== undefined && !this.#sent.subsequent) throw malformedMessage('DIGEST-MD5: rspauth is expected');
     const parsed = parseChallenge(challenge);
     const memory = await this.#prepare(parsed);
     this.#sent = { memory, subsequent: false };
@@ -153,7 +153,7 @@ export class DigestMd5Client implements ClientMechanism {
       if (qop !== 'auth-conf') return { qop, cipher: undefined };
       if (cipher !== undefined) return { qop, cipher };
     }
-    throw malformed('DIGEST-MD5: no acceptable protection is offered');
+    throw malformedMessage('DIGEST-MD5: no acceptable protection is offered');
   }
 
   /** Ours if we have one; else that of the user name or the service if offered; else the server's first. */
@@ -178,7 +178,7 @@ export class DigestMd5Client implements ClientMechanism {
       ...memory.response,
       nc: nonceCount(memory.nc),
     });
-    if (!sameOctets(Buffer.from(proof), Buffer.from(expected))) {
+    if (!equalSecrets(Buffer.from(proof), Buffer.from(expected))) {
       throw new RemoteProtocolError('SASL_SERVER_UNPROVEN', 'the rspauth of the server is wrong');
     }
     this.#proven = true;

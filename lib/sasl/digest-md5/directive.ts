@@ -6,7 +6,7 @@
  * because peers leave out quotes around nonces and digest-uris. Narrower in one: `\` may not hide a control character.
  */
 
-import { malformed } from '../fault.js';
+import { malformedMessage } from '../fault.js';
 
 export interface Directive {
   /** In lower case: names are case-insensitive. */
@@ -59,15 +59,15 @@ function takeValue(scanner: Scanner, name: string): string {
   const quoted = scanner.take(QUOTED);
   if (quoted !== undefined) return quoted.replace(ESCAPE, '$1');
   const value = scanner.take(UNQUOTED);
-  if (value === undefined) throw malformed(`DIGEST-MD5: the value of ${name} is missing or not closed`);
+  if (value === undefined) throw malformedMessage(`DIGEST-MD5: the value of ${name} is missing or not closed`);
   return value;
 }
 
 function takeDirective(scanner: Scanner): Directive {
   const name = scanner.take(TOKEN)?.toLowerCase();
-  if (name === undefined) throw malformed('DIGEST-MD5: a directive name is expected');
+  if (name === undefined) throw malformedMessage('DIGEST-MD5: a directive name is expected');
   scanner.skipLws();
-  if (!scanner.takeChar('=')) throw malformed('DIGEST-MD5: "=" is expected after a directive name');
+  if (!scanner.takeChar('=')) throw malformedMessage('DIGEST-MD5: "=" is expected after a directive name');
   scanner.skipLws();
   return { name, value: takeValue(scanner, name.slice(0, 32)) };
 }
@@ -79,7 +79,7 @@ function takeDirective(scanner: Scanner): Directive {
  * @throws RemoteProtocolError SASL_INVALID
  */
 export function parseDirectives(octets: Buffer, limit: number): readonly Directive[] {
-  if (octets.length >= limit) throw malformed(`DIGEST-MD5: the message must be shorter than ${limit} octets`);
+  if (octets.length >= limit) throw malformedMessage(`DIGEST-MD5: the message must be shorter than ${limit} octets`);
   const scanner = new Scanner(octets.toString('latin1'));
   const directives: Directive[] = [];
   for (;;) {
@@ -89,9 +89,10 @@ export function parseDirectives(octets: Buffer, limit: number): readonly Directi
     if (scanner.done) break;
     directives.push(takeDirective(scanner));
     scanner.skipLws();
-    if (!scanner.done && !scanner.takeChar(',')) throw malformed('DIGEST-MD5: "," is expected after a directive');
+    if (!scanner.done && !scanner.takeChar(','))
+      throw malformedMessage('DIGEST-MD5: "," is expected after a directive');
   }
-  if (directives.length === 0) throw malformed('DIGEST-MD5: the message is empty');
+  if (directives.length === 0) throw malformedMessage('DIGEST-MD5: the message is empty');
   return directives;
 }
 
@@ -126,20 +127,20 @@ export class Directives {
   /** @throws RemoteProtocolError SASL_INVALID when it occurs twice */
   optional(name: string): string | undefined {
     const values = this.all(name);
-    if (values.length > 1) throw malformed(`DIGEST-MD5: ${name} occurs more than once`);
+    if (values.length > 1) throw malformedMessage(`DIGEST-MD5: ${name} occurs more than once`);
     return values[0];
   }
 
   /** @throws RemoteProtocolError SASL_INVALID when it is missing, empty or occurs twice */
   required(name: string): string {
     const value = this.optional(name);
-    if (value === undefined || value === '') throw malformed(`DIGEST-MD5: ${name} is missing`);
+    if (value === undefined || value === '') throw malformedMessage(`DIGEST-MD5: ${name} is missing`);
     return value;
   }
 }
 
 /** Writes a quoted-string; `value` holds one octet per character. */
-export function quote(value: string): string {
+export function quotedDirective(value: string): string {
   return `"${value.replace(/[\\"]/g, '\\$&')}"`;
 }
 
@@ -147,6 +148,6 @@ export function quote(value: string): string {
 export function parseMaxbuf(value: string | undefined, fallback: number): number {
   if (value === undefined) return fallback;
   const octets = /^[0-9]{1,10}$/.test(value) ? Number(value) : 0;
-  if (octets < 32 || octets > 0xff_ffff) throw malformed('DIGEST-MD5: maxbuf must be from 32 to 16777215');
+  if (octets < 32 || octets > 0xff_ffff) throw malformedMessage('DIGEST-MD5: maxbuf must be from 32 to 16777215');
   return octets;
 }

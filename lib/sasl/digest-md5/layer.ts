@@ -10,7 +10,7 @@
 
 import { createHash, createHmac } from 'node:crypto';
 import { RemoteProtocolError } from '../../errors.js';
-import { sameOctets } from '../fault.js';
+import { equalSecrets } from '../fault.js';
 import type { SecurityLayer } from '../mechanism.js';
 import { type Cipher, DEFAULT_MAXBUF } from '../settings.js';
 import { blockOctets, type CipherStream, cipherStream, keyOctets } from './cipher.js';
@@ -164,7 +164,7 @@ export class DigestLayer implements SecurityLayer {
     const sum = body.subarray(body.length - MAC_OCTETS);
     const padded = body.subarray(0, body.length - MAC_OCTETS);
     const message = this.#block === 1 ? padded : withoutPadding(padded);
-    if (!sameOctets(mac(this.#macIn, this.#seqIn, message), sum)) throw altered();
+    if (!equalSecrets(mac(this.#macIn, this.#seqIn, message), sum)) throw altered();
     this.#seqIn = (this.#seqIn + 1) >>> 0;
     return message;
   }

@@ -5,9 +5,9 @@
 
 import { isUtf8 } from 'node:buffer';
 import { LocalError, RemoteProtocolError } from '../../errors.js';
-import { malformed, utf8Of } from '../fault.js';
+import { malformedMessage, utf8Of } from '../fault.js';
 import { CIPHERS, type Cipher, DEFAULT_MAXBUF, QOPS, type Qop } from '../settings.js';
-import { Directives, parseDirectives, parseMaxbuf, parseTokens, quote } from './directive.js';
+import { Directives, parseDirectives, parseMaxbuf, parseTokens, quotedDirective } from './directive.js';
 
 /** A challenge is shorter than this, in octets (RFC 2831 §2.1.1). */
 export const CHALLENGE_LIMIT = 2048;
@@ -48,14 +48,15 @@ export interface Response {
  *
  * @throws RemoteProtocolError SASL_INVALID
  */
-export function decodeText(value: string, utf8: boolean, what: string): string {
+export function decodeDirective(value: string, utf8: boolean, what: string): string {
   const octets = Buffer.from(value, 'latin1');
   return utf8 || isUtf8(octets) ? utf8Of(octets, what) : value;
 }
 
 function charset(directives: Directives): boolean {
   const value = directives.optional('charset');
-  if (value !== undefined && value.toLowerCase() !== 'utf-8') throw malformed('DIGEST-MD5: charset can only be utf-8');
+  if (value !== undefined && value.toLowerCase() !== 'utf-8')
+    throw malformedMessage('DIGEST-MD5: charset can only be utf-8');
   return value !== undefined;
 }
 
@@ -67,7 +68,7 @@ function offeredQops(directives: Directives): Qop[] {
   const value = directives.optional('qop');
   const qops = value === undefined ? (['auth'] satisfies Qop[]) : known(parseTokens(value), QOPS);
   // RFC 2831 §2.1.1: unrecognized options are ignored; when none is recognized, the client aborts.
-  if (qops.length === 0) throw malformed('DIGEST-MD5: no quality of protection is known here');
+  if (qops.length === 0) throw malformedMessage('DIGEST-MD5: no quality of protection is known here');
   return qops;
 }
 
@@ -75,7 +76,7 @@ function offeredCiphers(directives: Directives, qops: readonly Qop[]): Cipher[] 
   if (!qops.includes('auth-conf')) return [];
   // RFC 2831 §2.1.1 cipher-opts: exactly once when auth-conf is offered; none recognized: abort.
   const ciphers = known(parseTokens(directives.required('cipher')), CIPHERS);
-  if (ciphers.length === 0) throw malformed('DIGEST-MD5: no cipher is known here');
+  if (ciphers.length === 0) throw malformedMessage('DIGEST-MD5: no cipher is known here');
   return ciphers;
 }
 
@@ -89,12 +90,12 @@ export function parseChallenge(octets: Buffer): Challenge {
   const directives = new Directives(parseDirectives(octets, CHALLENGE_LIMIT));
   const nonce = directives.required('nonce');
   if (directives.required('algorithm').toLowerCase() !== 'md5-sess') {
-    throw malformed('DIGEST-MD5: the algorithm is not md5-sess');
+    throw malformedMessage('DIGEST-MD5: the algorithm is not md5-sess');
   }
   const qops = offeredQops(directives);
   const utf8 = charset(directives);
   return {
-    realms: directives.all('realm').map((realm) => decodeText(realm, utf8, 'realm')),
+    realms: directives.all('realm').map((realm) => decodeDirective(realm, utf8, 'realm')),
     nonce,
     qops,
     stale: directives.optional('stale')?.toLowerCase() === 'true',
@@ -106,8 +107,10 @@ export function parseChallenge(octets: Buffer): Challenge {
 
 export function formatChallenge(challenge: Challenge): Buffer {
   const layered = challenge.qops.some((qop) => qop !== 'auth');
-  const parts = challenge.realms.map((realm) => `realm=${quote(Buffer.from(realm, 'utf8').toString('latin1'))}`);
-  parts.push(`nonce=${quote(challenge.nonce)}`, `qop="${challenge.qops.join(',')}"`);
+  const parts = challenge.realms.map(
+    (realm) => `realm=${quotedDirective(Buffer.from(realm, 'utf8').toString('latin1'))}`,
+  );
+  parts.push(`nonce=${quotedDirective(challenge.nonce)}`, `qop="${challenge.qops.join(',')}"`);
   if (challenge.qops.includes('auth-conf')) parts.push(`cipher="${challenge.ciphers.join(',')}"`);
   if (layered) parts.push(`maxbuf=${challenge.maxbuf}`);
   if (challenge.stale) parts.push('stale=true');
@@ -120,10 +123,11 @@ export function formatChallenge(challenge: Challenge): Buffer {
 export function parseResponse(octets: Buffer): Response {
   const directives = new Directives(parseDirectives(octets, RESPONSE_LIMIT));
   const nc = directives.required('nc');
-  if (!/^[0-9a-f]{8}$/i.test(nc)) throw malformed('DIGEST-MD5: nc is not eight hexadecimal digits');
+  if (!/^[0-9a-f]{8}$/i.test(nc)) throw malformedMessage('DIGEST-MD5: nc is not eight hexadecimal digits');
   const response = directives.required('response');
   // RFC 2831 §2.1.2 LHEX: lower case only.
-  if (!/^[0-9a-f]{32}$/.test(response)) throw malformed('DIGEST-MD5: response is not 32 lower-case hexadecimal digits');
+  if (!/^[0-9a-f]{32}$/.test(response))
+    throw malformedMessage('DIGEST-MD5: response is not 32 lower-case hexadecimal digits');
   return {
     username: directives.required('username'),
     realm: directives.optional('realm'),
@@ -143,19 +147,19 @@ export function parseResponse(octets: Buffer): Response {
 /** @throws LocalError ARGUMENT when it would reach {@link RESPONSE_LIMIT} */
 export function formatResponse(response: Response): Buffer {
   const parts = response.utf8 ? ['charset=utf-8'] : [];
-  parts.push(`username=${quote(response.username)}`);
-  if (response.realm !== undefined) parts.push(`realm=${quote(response.realm)}`);
+  parts.push(`username=${quotedDirective(response.username)}`);
+  if (response.realm !== undefined) parts.push(`realm=${quotedDirective(response.realm)}`);
   parts.push(
-    `nonce=${quote(response.nonce)}`,
+    `nonce=${quotedDirective(response.nonce)}`,
     `nc=${response.nc}`,
-    `cnonce=${quote(response.cnonce)}`,
-    `digest-uri=${quote(response.digestUri)}`,
+    `cnonce=${quotedDirective(response.cnonce)}`,
+    `digest-uri=${quotedDirective(response.digestUri)}`,
     `response=${response.response}`,
     `qop=${response.qop}`,
   );
   if (response.cipher !== undefined) parts.push(`cipher=${response.cipher}`);
   if (response.qop !== 'auth') parts.push(`maxbuf=${response.maxbuf}`);
-  if (response.authzid !== undefined) parts.push(`authzid=${quote(response.authzid)}`);
+  if (response.authzid !== undefined) parts.push(`authzid=${quotedDirective(response.authzid)}`);
   const octets = Buffer.from(parts.join(','), 'latin1');
   if (octets.length >= RESPONSE_LIMIT) throw new LocalError('ARGUMENT', 'the names are too long for DIGEST-MD5');
   return octets;

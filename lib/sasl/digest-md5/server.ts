@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { mayActAs } from '../authorization.js';
 import { decoyDigest } from '../decoy.js';
-import { failure, notAccepted, sameOctets } from '../fault.js';
+import { equalSecrets, failure, notAccepted } from '../fault.js';
 import type { SecurityLayer, ServerMechanism, ServerStep } from '../mechanism.js';
 import type { RememberedNonce } from '../nonce-cache.js';
 import { type Cipher, DEFAULT_CIPHERS, DEFAULT_MAXBUF, type Qop, type ServerSettings } from '../settings.js';
@@ -14,7 +14,7 @@ import type { Verifier } from '../verifier.js';
 import { SECRET_VARIANTS } from './charset.js';
 import { responseValue, serverProof, sessionKey } from './computation.js';
 import { DigestLayer } from './layer.js';
-import { decodeText, formatChallenge, formatServerProof, parseResponse, type Response } from './message.js';
+import { decodeDirective, formatChallenge, formatServerProof, parseResponse, type Response } from './message.js';
 
 export interface DigestServerOptions extends ServerSettings {
   /** True under TLS: no security layer is offered then (RFC 3080 §4.1). */
@@ -95,8 +95,9 @@ export class DigestMd5Server implements ServerMechanism {
   async #verify(response: Response): Promise<ServerStep> {
     const offer = this.#checkOffer(response);
     if (offer !== undefined) return offer;
-    const username = decodeText(response.username, response.utf8, 'the user name');
-    const realm = response.realm === undefined ? undefined : decodeText(response.realm, response.utf8, 'the realm');
+    const username = decodeDirective(response.username, response.utf8, 'the user name');
+    const realm =
+      response.realm === undefined ? undefined : decodeDirective(response.realm, response.utf8, 'the realm');
     const verifier = await this.#options.credentials.lookup(username, realm);
     const key = this.#provenKey(response, this.#candidates(verifier, username, realm ?? ''));
     if (verifier === undefined) return notAccepted('unknown user');
@@ -147,7 +148,7 @@ export class DigestMd5Server implements ServerMechanism {
     for (const hash of hashes) {
       const key = sessionKey(Buffer.from(hash, 'hex'), response.nonce, response.cnonce, response.authzid);
       const expected = Buffer.from(responseValue(key, response), 'latin1');
-      if (sameOctets(expected, received)) proven = key;
+      if (equalSecrets(expected, received)) proven = key;
     }
     return proven;
   }
@@ -162,7 +163,7 @@ export class DigestMd5Server implements ServerMechanism {
     const authzid =
       response.authzid === undefined || response.authzid === ''
         ? undefined
-        : decodeText(response.authzid, true, 'the authzid');
+        : decodeDirective(response.authzid, true, 'the authzid');
     if (!(await mayActAs(this.#options, verifier.account, authzid))) {
       return failure(537, 'you may not act as that identity', `${verifier.account} may not act as the authzid`);
     }

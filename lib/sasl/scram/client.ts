@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { LocalError, RemoteProtocolError } from '../../errors.js';
-import { malformed, sameOctets } from '../fault.js';
+import { equalSecrets, malformedMessage } from '../fault.js';
 import type { ClientMechanism } from '../mechanism.js';
 import type { ClientSettings } from '../settings.js';
 import { hmac, scramKeys, xor } from './computation.js';
@@ -70,8 +70,8 @@ export class ScramClient implements ClientMechanism {
 
   async step(challenge: Buffer): Promise<Buffer> {
     if (this.#state === 'first') return this.#prove(challenge);
-    if (this.#state === 'complete') throw malformed('SCRAM: nothing more is expected');
-    if (!sameOctets(parseServerFinal(challenge), this.#expected)) {
+    if (this.#state === 'complete') throw malformedMessage('SCRAM: nothing more is expected');
+    if (!equalSecrets(parseServerFinal(challenge), this.#expected)) {
       throw new RemoteProtocolError('SASL_SERVER_UNPROVEN', 'the SCRAM signature of the server is wrong');
     }
     this.#state = 'complete';
@@ -81,10 +81,10 @@ export class ScramClient implements ClientMechanism {
   async #prove(challenge: Buffer): Promise<Buffer> {
     const first = parseServerFirst(challenge);
     if (!first.nonce.startsWith(this.#nonce) || first.nonce.length === this.#nonce.length) {
-      throw malformed('SCRAM: the nonce of the server does not begin with ours');
+      throw malformedMessage('SCRAM: the nonce of the server does not begin with ours');
     }
     if (first.iterations < LEAST_ITERATIONS || first.iterations > MOST_ITERATIONS) {
-      throw malformed(`SCRAM: ${first.iterations} iterations are not acceptable`);
+      throw malformedMessage(`SCRAM: ${first.iterations} iterations are not acceptable`);
     }
     const keys = await scramKeys(await this.#options.password(), first.salt, first.iterations);
     const binding = Buffer.concat([Buffer.from(this.#gs2Header, 'utf8'), this.#binding]).toString('base64');

@@ -11,7 +11,7 @@ import { prepared } from './saslprep.js';
 const slowHash = promisify(pbkdf2);
 
 /** Octets of SHA-256. */
-export const KEY_OCTETS = 32;
+export const SCRAM_KEY_OCTETS = 32;
 
 export interface ScramKeys {
   readonly clientKey: Buffer;
@@ -37,7 +37,7 @@ export function xor(a: Buffer, b: Buffer): Buffer {
 export async function scramKeys(password: string, salt: Buffer, iterations: number): Promise<ScramKeys> {
   const text = prepared(password);
   if (text === undefined) throw new LocalError('ARGUMENT', 'the password holds characters SASLprep prohibits');
-  const salted = await slowHash(text, salt, iterations, KEY_OCTETS, 'sha256');
+  const salted = await slowHash(text, salt, iterations, SCRAM_KEY_OCTETS, 'sha256');
   const clientKey = hmac(salted, 'Client Key');
   return {
     clientKey,

@@ -3,7 +3,7 @@
  */
 
 import { RemoteProtocolError } from '../../errors.js';
-import { malformed, utf8Of } from '../fault.js';
+import { malformedMessage, utf8Of } from '../fault.js';
 
 /** A client message longer than this is not an honest one: two names of 255 octets, a nonce and channel binding fit. */
 export const MESSAGE_LIMIT = 4096;
@@ -46,7 +46,7 @@ const SERVER_FIRST = new RegExp(`^r=${PRINTABLE},s=${BASE64},i=([1-9][0-9]{0,8})
 const SERVER_FINAL = new RegExp(`^v=${BASE64}${MORE}$`, 'su');
 
 function textOf(octets: Buffer): string {
-  if (octets.length > MESSAGE_LIMIT) throw malformed('SCRAM: the message is too long');
+  if (octets.length > MESSAGE_LIMIT) throw malformedMessage('SCRAM: the message is too long');
   return utf8Of(octets, 'SCRAM: the message');
 }
 
@@ -62,7 +62,7 @@ export function encodeName(name: string): string {
 /** @throws RemoteProtocolError SASL_INVALID; also for a mandatory extension, none of which exists */
 export function parseClientFirst(octets: Buffer): ClientFirst {
   const match = CLIENT_FIRST.exec(textOf(octets));
-  if (match === null) throw malformed('SCRAM: the first message is malformed');
+  if (match === null) throw malformedMessage('SCRAM: the first message is malformed');
   const [, gs2Header = '', flag, type = '', authzid, bare = '', username = '', nonce = ''] = match;
   return {
     binding: flag === 'n' || flag === 'y' ? flag : { type },
@@ -77,7 +77,7 @@ export function parseClientFirst(octets: Buffer): ClientFirst {
 /** @throws RemoteProtocolError SASL_INVALID */
 export function parseClientFinal(octets: Buffer): ClientFinal {
   const match = CLIENT_FINAL.exec(textOf(octets));
-  if (match === null) throw malformed('SCRAM: the final message is malformed');
+  if (match === null) throw malformedMessage('SCRAM: the final message is malformed');
   const [, withoutProof = '', binding = '', nonce = '', proof = ''] = match;
   return {
     binding: Buffer.from(binding, 'base64'),
@@ -90,7 +90,7 @@ export function parseClientFinal(octets: Buffer): ClientFinal {
 /** @throws RemoteProtocolError SASL_INVALID */
 export function parseServerFirst(octets: Buffer): ServerFirst {
   const match = SERVER_FIRST.exec(textOf(octets));
-  if (match === null) throw malformed("SCRAM: the server's first message is malformed");
+  if (match === null) throw malformedMessage("SCRAM: the server's first message is malformed");
   const [, nonce = '', salt = '', iterations = ''] = match;
   return {
     nonce,

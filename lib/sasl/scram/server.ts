@@ -6,11 +6,11 @@
 import { randomBytes } from 'node:crypto';
 import { mayActAs } from '../authorization.js';
 import { decoyScram } from '../decoy.js';
-import { failure, malformed, notAccepted, sameOctets } from '../fault.js';
+import { equalSecrets, failure, malformedMessage, notAccepted } from '../fault.js';
 import type { ServerMechanism, ServerStep, SessionConditions } from '../mechanism.js';
 import type { ServerSettings } from '../settings.js';
 import type { ScramSecret, Verifier } from '../verifier.js';
-import { hash, hmac, KEY_OCTETS, xor } from './computation.js';
+import { hash, hmac, SCRAM_KEY_OCTETS, xor } from './computation.js';
 import { type ClientFirst, parseClientFinal, parseClientFirst } from './message.js';
 import { prepared } from './saslprep.js';
 
@@ -54,7 +54,8 @@ export class ScramServer implements ServerMechanism {
     const refusal = this.#checkBinding(first);
     if (refusal !== undefined) return refusal;
     const username = prepared(first.username);
-    if (username === undefined || username === '') throw malformed('SCRAM: the user name holds prohibited characters');
+    if (username === undefined || username === '')
+      throw malformedMessage('SCRAM: the user name holds prohibited characters');
     const options = this.#options;
     const verifier = await options.credentials.lookup(username, undefined);
     // Made for everybody, so that the time does not tell who exists.
@@ -88,14 +89,14 @@ export class ScramServer implements ServerMechanism {
   async #finish(octets: Buffer, started: Started): Promise<ServerStep> {
     const final = parseClientFinal(octets);
     if (final.nonce !== started.nonce) return notAccepted('the nonce is not the one of the challenge');
-    if (!sameOctets(final.binding, this.#bindingOctets(started.first))) {
+    if (!equalSecrets(final.binding, this.#bindingOctets(started.first))) {
       return failure(535, 'SCRAM: the channel binding is another one here');
     }
-    if (final.proof.length !== KEY_OCTETS) throw malformed('SCRAM: the proof has a wrong length');
+    if (final.proof.length !== SCRAM_KEY_OCTETS) throw malformedMessage('SCRAM: the proof has a wrong length');
     const authMessage = `${started.first.bare},${started.serverFirst},${final.withoutProof}`;
     const storedKey = Buffer.from(started.secret.storedKey, 'base64');
     const clientKey = xor(final.proof, hmac(storedKey, authMessage));
-    const fits = sameOctets(hash(clientKey), storedKey);
+    const fits = equalSecrets(hash(clientKey), storedKey);
     if (started.verifier === undefined) return notAccepted('unknown user');
     if (!fits) return notAccepted('the proof does not fit the verifier');
     return this.#accept(started, started.verifier, authMessage);

@@ -8,18 +8,25 @@ import { Refusal } from '../refusal.js';
 import type { Counts } from './counts.js';
 import type { FanOut } from './fan-out.js';
 import type { EntryRecord, Records } from './records.js';
-import type { Registry, Subject } from './registry.js';
+import type { OperationTable, Presentity } from './registry.js';
 import { placeOfView, type Shown, type Views, viewAt } from './views.js';
 
 export class Entries {
   readonly #records: Records;
-  readonly #registry: Registry;
+  readonly #registry: OperationTable;
   readonly #announcer: FanOut;
   readonly #clock: Clock;
   readonly #counts: Counts;
   readonly #views: Views;
 
-  constructor(records: Records, registry: Registry, announcer: FanOut, clock: Clock, counts: Counts, views: Views) {
+  constructor(
+    records: Records,
+    registry: OperationTable,
+    announcer: FanOut,
+    clock: Clock,
+    counts: Counts,
+    views: Views,
+  ) {
     this.#records = records;
     this.#registry = registry;
     this.#announcer = announcer;
@@ -29,7 +36,7 @@ export class Entries {
   }
 
   /** The entry of a subject, which is pinned. @throws Refusal 550 when its account is gone */
-  async present(subject: Subject): Promise<Presence> {
+  async present(subject: Presentity): Promise<Presence> {
     if (subject.entry === undefined) {
       const { presence, version } = await this.record(subject.key);
       subject.learn(presence, version);
@@ -38,7 +45,7 @@ export class Entries {
   }
 
   /** What a subscriber of a subject, which is pinned, is shown now. @throws Refusal 550 when its account is gone */
-  async shown(subject: Subject, subscriber: string): Promise<Shown> {
+  async shown(subject: Presentity, subscriber: string): Promise<Shown> {
     const view = this.#views.viewOf(subject.key, subscriber);
     if (view === undefined) {
       const read = await this.present(subject);

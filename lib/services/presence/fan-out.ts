@@ -4,7 +4,7 @@
  * receivers are served in batches with a bounded number outstanding. Knows no requests.
  */
 import type { Reply } from '../../errors.js';
-import { isTransient } from '../../imxp/reply-code.js';
+import { isTransientCode } from '../../imxp/reply-code.js';
 import {
   type NotifyAction,
   type Presence,
@@ -15,12 +15,12 @@ import {
 import type { Clock } from '../../ops/clock.js';
 import type { AccessPolicy } from '../../relay/target.js';
 import type { Counts } from './counts.js';
-import type { ActiveOperation, Registry, Subject } from './registry.js';
-import type { Outcome, Sender } from './sender.js';
+import type { ActiveOperation, OperationTable, Presentity } from './registry.js';
+import type { OperationSender, SendListener } from './sender.js';
 import type { Shown, Views } from './views.js';
 
 /** Whoever keeps the operations. */
-export interface Keeper {
+export interface FanOutOwner {
   /** The last publish to a subscriber did not arrive; `again` is when another attempt is worth making. */
   missed(running: ActiveOperation, again: number): void;
   /** What a subscriber is to see now. */
@@ -80,22 +80,22 @@ interface Queue {
 }
 
 export class FanOut {
-  readonly #registry: Registry;
-  readonly #sender: Sender;
+  readonly #registry: OperationTable;
+  readonly #sender: OperationSender;
   readonly #access: AccessPolicy;
   readonly #clock: Clock;
-  readonly #keeper: Keeper;
+  readonly #keeper: FanOutOwner;
   readonly #counts: Counts;
   readonly #views: Views;
-  readonly #queues = new Map<Subject, Queue>();
+  readonly #queues = new Map<Presentity, Queue>();
   #stopped = false;
 
   constructor(
-    registry: Registry,
-    sender: Sender,
+    registry: OperationTable,
+    sender: OperationSender,
     access: AccessPolicy,
     clock: Clock,
-    keeper: Keeper,
+    keeper: FanOutOwner,
     counts: Counts,
     views: Views,
   ) {
@@ -119,7 +119,7 @@ export class FanOut {
   }
 
   /** Waits until one more may be sent and one more job taken. */
-  async room(subject: Subject | undefined): Promise<void> {
+  async room(subject: Presentity | undefined): Promise<void> {
     for (let wait = this.#sender.room(); wait !== undefined; wait = this.#sender.room()) await wait;
     for (;;) {
       const queue = subject === undefined ? undefined : this.#queues.get(subject);
@@ -139,13 +139,13 @@ export class FanOut {
   }
 
   /** The entry of a subject, or of a view of it, is another one: all who are shown it get it (presence-01 §4.2 step 6.3). */
-  changed(subject: Subject, shown: Shown): void {
+  changed(subject: Presentity, shown: Shown): void {
     if (subject.subscriptions.size === 0) return;
     this.#queue(subject, { type: 'changed', shown, document: new Changed(shown.entry, this.#clock.wall()) });
   }
 
   /** Tells those who watch (presence-01 §4.2 step 6.2). @param duration the seconds that were asked for */
-  subscribed(subject: Subject, subscriber: string, duration: number): void {
+  subscribed(subject: Presentity, subscriber: string, duration: number): void {
     if (subject.watched) this.#queue(subject, { type: 'happened', subscriber, duration, action: 'subscribe' });
   }
 
@@ -162,7 +162,7 @@ export class FanOut {
   }
 
   /** Tells the application that an operation is over (presence-01 §4.5). */
-  terminate(running: ActiveOperation, outcome: Outcome): void {
+  terminate(running: ActiveOperation, outcome: SendListener): void {
     const { transID, form } = running;
     this.#counts.terminate += 1;
     this.#send(running, writePresenceOperation({ type: 'terminate', transID }, form), outcome);
@@ -213,13 +213,13 @@ export class FanOut {
   /** A notify has its answer. */
   notified(running: ActiveOperation, reply: Reply | undefined): void {
     if (reply === undefined) running.refusals = 0;
-    else if (running.live && !isTransient(reply.code)) this.#counted(running, reply);
+    else if (running.live && !isTransientCode(reply.code)) this.#counted(running, reply);
     else this.#counts.failed += 1;
   }
 
   #counted(running: ActiveOperation, reply: Reply): void {
     this.#counts.failed += 1;
-    if (!isTransient(reply.code)) {
+    if (!isTransientCode(reply.code)) {
       running.refusals += 1;
       if (running.refusals >= REFUSALS) this.#keeper.over(running, false);
       return;
@@ -229,11 +229,11 @@ export class FanOut {
     if (after !== undefined) this.#keeper.missed(running, this.#clock.wall() + after);
   }
 
-  #send(running: ActiveOperation, document: string, outcome: Outcome): void {
+  #send(running: ActiveOperation, document: string, outcome: SendListener): void {
     this.#sender.send(running.subject.domain, running.originator, document, running.form, outcome);
   }
 
-  #queue(subject: Subject, job: Job): void {
+  #queue(subject: Presentity, job: Job): void {
     const queue = this.#queues.get(subject);
     if (queue !== undefined) {
       queue.jobs.push(job);
@@ -244,7 +244,7 @@ export class FanOut {
     void this.#work(subject, begun);
   }
 
-  async #work(subject: Subject, queue: Queue): Promise<void> {
+  async #work(subject: Presentity, queue: Queue): Promise<void> {
     this.#registry.pin(subject.key, subject.domain);
     for (let job = queue.jobs[0]; job !== undefined; job = queue.jobs[0]) {
       try {
@@ -261,7 +261,7 @@ export class FanOut {
   }
 
   /** The maps may change meanwhile: who is gone is not told, who came late has been told already. */
-  async #tell(subject: Subject, job: Job): Promise<void> {
+  async #tell(subject: Presentity, job: Job): Promise<void> {
     const receivers = job.type === 'happened' ? subject.watches : subject.subscriptions;
     // Hardly any publisher has views, and then nobody need be asked about.
     const viewed = job.type === 'changed' && (job.shown.view !== undefined || this.#views.any(subject.key));
@@ -317,7 +317,7 @@ function presentOf({ originator, duration }: ActiveOperation) {
   return { subscriber: originator, duration, action: 'subscribe' } as const;
 }
 
-class Published implements Outcome {
+class Published implements SendListener {
   readonly #announcer: FanOut;
   readonly #running: ActiveOperation;
   readonly #version: number;
@@ -333,7 +333,7 @@ class Published implements Outcome {
   }
 }
 
-class Notified implements Outcome {
+class Notified implements SendListener {
   readonly #announcer: FanOut;
   readonly #running: ActiveOperation;
 

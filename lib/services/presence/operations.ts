@@ -11,10 +11,10 @@ import type { AccessPolicy } from '../../relay/target.js';
 import { Refusal } from '../refusal.js';
 import { Counts } from './counts.js';
 import { Entries } from './entries.js';
-import { FanOut, type Keeper } from './fan-out.js';
+import { FanOut, type FanOutOwner } from './fan-out.js';
 import type { OperationRecord, Records, StoredOperation } from './records.js';
-import { ActiveOperation, Registry, type Subject } from './registry.js';
-import type { Sender } from './sender.js';
+import { ActiveOperation, OperationTable, type Presentity } from './registry.js';
+import type { OperationSender } from './sender.js';
 import { TimerWheel } from './timer-wheel.js';
 import type { Shown, Views } from './views.js';
 
@@ -28,8 +28,8 @@ export interface OperationLimits {
 /** Of an operation that asks once and is never in progress. */
 const NO_RECORD = -1;
 
-export class Operations implements Keeper {
-  readonly registry = new Registry();
+export class Operations implements FanOutOwner {
+  readonly registry = new OperationTable();
   readonly counts = new Counts();
   readonly announcer: FanOut;
   readonly entries: Entries;
@@ -43,7 +43,7 @@ export class Operations implements Keeper {
 
   constructor(
     records: Records,
-    sender: Sender,
+    sender: OperationSender,
     access: AccessPolicy,
     views: Views,
     clock: Clock,
@@ -87,7 +87,7 @@ export class Operations implements Keeper {
    */
   async begin(
     originator: string,
-    subject: Subject,
+    subject: Presentity,
     { type, transID, duration }: Subscribe,
     form: Form,
   ): Promise<ActiveOperation> {
@@ -106,7 +106,7 @@ export class Operations implements Keeper {
   }
 
   /** An operation that only asks, and is never in progress. */
-  once(originator: string, subject: Subject, { type, transID, duration }: Subscribe, form: Form): ActiveOperation {
+  once(originator: string, subject: Presentity, { type, transID, duration }: Subscribe, form: Form): ActiveOperation {
     const expires = Number.POSITIVE_INFINITY;
     return new ActiveOperation({
       kind: type,
@@ -171,7 +171,7 @@ export class Operations implements Keeper {
     this.announcer.stop();
   }
 
-  // ---- Keeper
+  // ---- FanOutOwner
 
   missed(running: ActiveOperation, again: number): void {
     if (running.kind !== 'subscribe' || !this.#wheel.remove(running)) return;

@@ -17,7 +17,7 @@ export type ActiveOperationInit = Pick<
 /** A subscription or watch in progress. */
 export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
   readonly kind: ActiveOperationKind;
-  readonly subject: Subject;
+  readonly subject: Presentity;
   /** Who asked; normalised address. */
   readonly originator: string;
   readonly transID: number;
@@ -59,7 +59,7 @@ export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
 }
 
 /** An endpoint whose presence somebody is interested in. */
-export class Subject {
+export class Presentity {
   /** Normalised address. */
   readonly key: string;
   readonly domain: string;
@@ -108,8 +108,8 @@ export class Subject {
   }
 }
 
-export class Registry {
-  readonly #subjects = new Map<string, Subject>();
+export class OperationTable {
+  readonly #subjects = new Map<string, Presentity>();
   /** Most have asked for one thing only, and then there is no map. */
   readonly #byOriginator = new Map<string, ActiveOperation | Map<number, ActiveOperation>>();
   #size = 0;
@@ -125,22 +125,22 @@ export class Registry {
     return this.#watches;
   }
 
-  subject(key: string): Subject | undefined {
+  subject(key: string): Presentity | undefined {
     return this.#subjects.get(key);
   }
 
   /** The subject, pinned: it stays until it is unpinned. */
-  pin(key: string, domain: string): Subject {
+  pin(key: string, domain: string): Presentity {
     let subject = this.#subjects.get(key);
     if (subject === undefined) {
-      subject = new Subject(key, domain);
+      subject = new Presentity(key, domain);
       this.#subjects.set(key, subject);
     }
     subject.pins += 1;
     return subject;
   }
 
-  unpin(subject: Subject): void {
+  unpin(subject: Presentity): void {
     subject.pins -= 1;
     this.#forget(subject);
   }
@@ -199,7 +199,7 @@ export class Registry {
     return true;
   }
 
-  #forget(subject: Subject): void {
+  #forget(subject: Presentity): void {
     if (subject.idle) this.#subjects.delete(subject.key);
   }
 }

@@ -15,7 +15,7 @@ export interface ServiceMesh {
 }
 
 /** Told what became of a Data. */
-export interface Outcome {
+export interface SendListener {
   /** @param reply undefined when it arrived */
   settled(reply: Reply | undefined): void;
 }
@@ -23,7 +23,7 @@ export interface Outcome {
 /** Sent in one turn of the event loop by whoever sends many. */
 const BATCH = 128;
 
-export class Sender {
+export class OperationSender {
   readonly #mesh: ServiceMesh;
   readonly #services: Readonly<Record<Form, string>>;
   readonly #limit: number;
@@ -46,7 +46,7 @@ export class Sender {
   }
 
   /** @param document the element to send, in that form */
-  send(domain: string, to: string, document: string, form: Form, outcome: Outcome): void {
+  send(domain: string, to: string, document: string, form: Form, outcome: SendListener): void {
     this.#outstanding += 1;
     const data = documentData(`${this.#services[form]}@${domain}`, to, document);
     this.#mesh.submit(data, new Sent(this, outcome));
@@ -71,10 +71,10 @@ export class Sender {
 }
 
 class Sent implements DeliverySink {
-  readonly #sender: Sender;
-  readonly #outcome: Outcome;
+  readonly #sender: OperationSender;
+  readonly #outcome: SendListener;
 
-  constructor(sender: Sender, outcome: Outcome) {
+  constructor(sender: OperationSender, outcome: SendListener) {
     this.#sender = sender;
     this.#outcome = outcome;
   }

@@ -16,7 +16,7 @@ import {
 import { writeServiceReply } from '../../imxp/vocabulary/reply.js';
 import type { Clock } from '../../ops/clock.js';
 import { REPLIES } from '../../relay/answer.js';
-import type { AccessPolicy, Delivery, DeliverySink, DeliveryTarget } from '../../relay/target.js';
+import type { AccessPolicy, DeliverySink, DeliveryTarget, OutboundDelivery } from '../../relay/target.js';
 import type { Store } from '../../store/store.js';
 import { Refusal } from '../refusal.js';
 import { requestOf, type ServiceRequest } from '../request.js';
@@ -25,8 +25,8 @@ import type { Counts } from './counts.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { type OperationLimits, Operations } from './operations.js';
 import { type Provisioning, Records } from './records.js';
-import type { Subject } from './registry.js';
-import { Sender, type ServiceMesh } from './sender.js';
+import type { Presentity } from './registry.js';
+import { OperationSender, type ServiceMesh } from './sender.js';
 import { NO_VIEWS, type Views } from './views.js';
 
 /** The local part of the service. */
@@ -81,7 +81,7 @@ export class PresenceService implements DeliveryTarget {
   readonly #limits: PresenceLimits;
   readonly #follows: (address: string) => boolean;
   readonly #requests: KeyedQueue;
-  readonly #sender: Sender;
+  readonly #sender: OperationSender;
   readonly #operations: Operations;
   readonly #following: AttachmentPresence;
   #silence: (() => void) | undefined;
@@ -95,7 +95,7 @@ export class PresenceService implements DeliveryTarget {
     this.#limits = limits;
     this.#follows = follows ?? (() => false);
     this.#requests = new KeyedQueue(limits.requests);
-    this.#sender = new Sender(mesh, PRESENCE, limits.outstanding);
+    this.#sender = new OperationSender(mesh, PRESENCE, limits.outstanding);
     this.#operations = new Operations(this.#records, this.#sender, access, views, clock, limits);
     const { entries } = this.#operations;
     this.#following = new AttachmentPresence(this.#records, entries, clock, (error) => this.#operations.fault(error));
@@ -159,7 +159,7 @@ export class PresenceService implements DeliveryTarget {
   }
 
   /** The Data is answered when the request is done: whoever asks faster than that waits. */
-  deliver({ data }: Delivery, sink: DeliverySink): void {
+  deliver({ data }: OutboundDelivery, sink: DeliverySink): void {
     if (this.#stopped) {
       sink.failed(REPLIES.shuttingDown);
       return;
@@ -256,7 +256,7 @@ export class PresenceService implements DeliveryTarget {
   async #withSubject(
     request: ServiceRequest,
     { type, publisher, transID }: Subscribe,
-    proceed: (subject: Subject) => Promise<void>,
+    proceed: (subject: Presentity) => Promise<void>,
   ): Promise<void> {
     const { registry } = this.#operations;
     const originator = request.originator.key;

@@ -17,7 +17,7 @@ import { mechanismUri } from '../../sasl/uri.js';
 import type { CredentialStore, Verifier } from '../../sasl/verifier.js';
 import { ChannelHandle, type ErrorCodec } from '../channel.js';
 import type { LoginThrottle } from '../login-throttle.js';
-import type { Condition, ProfileConnection, Proposal, ServedProfile } from '../profile.js';
+import type { ChannelCondition, ProfileConnection, Proposal, ServedProfile } from '../profile.js';
 import { certificateIdentities } from '../tls/certificate.js';
 import { channelBindings } from '../tls/channel-bindings.js';
 import { LayerStream } from './layer-stream.js';
@@ -25,7 +25,7 @@ import { LayerStream } from './layer-stream.js';
 /** How errors are written on SASL channels. */
 export const SASL_ERRORS: ErrorCodec = { encodeError: (reply) => saslMessage(errorContent(reply)) };
 
-const NEEDS: Readonly<Record<string, readonly Condition[]>> = {
+const NEEDS: Readonly<Record<string, readonly ChannelCondition[]>> = {
   PLAIN: ['private'],
   'SCRAM-SHA-256-PLUS': ['private'],
   EXTERNAL: ['private', 'certified'],
@@ -120,9 +120,9 @@ export class SaslProfile implements ServedProfile {
   readonly uris: readonly string[];
   readonly offered: readonly string[];
   readonly tuning = true;
-  readonly needs: readonly Condition[];
+  readonly needs: readonly ChannelCondition[];
   // RFC 3080 §4: no further attempt after success.
-  readonly forbids: readonly Condition[] = ['authenticated'];
+  readonly forbids: readonly ChannelCondition[] = ['authenticated'];
   readonly #sessions: Sessions;
   readonly #mechanism: string;
 

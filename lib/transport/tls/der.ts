@@ -24,7 +24,7 @@ export interface DerElement {
 }
 
 /** The fault of a certificate or revocation list that is not DER. Nothing about it goes on the wire. */
-export function malformed(what: string): RemoteProtocolError {
+export function malformedDer(what: string): RemoteProtocolError {
   return new RemoteProtocolError('TLS_FAILED', `the certificate data is malformed: ${what}`);
 }
 
@@ -35,18 +35,18 @@ export function malformed(what: string): RemoteProtocolError {
 export function derElement(octets: Buffer, offset = 0): DerElement {
   const tag = octets[offset];
   const first = octets[offset + 1];
-  if (tag === undefined || first === undefined) throw malformed('an element is cut short');
-  if ((tag & 0x1f) === 0x1f) throw malformed('a tag number above 30');
+  if (tag === undefined || first === undefined) throw malformedDer('an element is cut short');
+  if ((tag & 0x1f) === 0x1f) throw malformedDer('a tag number above 30');
   let begin = offset + 2;
   let length = first;
   if (first > 0x7f) {
     const count = first & 0x7f;
-    if (count === 0 || count > 4 || begin + count > octets.length) throw malformed('a length that is not DER');
+    if (count === 0 || count > 4 || begin + count > octets.length) throw malformedDer('a length that is not DER');
     length = octets.readUIntBE(begin, count);
     begin += count;
   }
   const end = begin + length;
-  if (end > octets.length) throw malformed('an element is cut short');
+  if (end > octets.length) throw malformedDer('an element is cut short');
   return { tag, content: octets.subarray(begin, end), raw: octets.subarray(offset, end) };
 }
 
@@ -67,8 +67,8 @@ export function derInside(element: DerElement | undefined, tag: number = DER.SEQ
 }
 
 export function derExpect(element: DerElement | undefined, tag: number): DerElement {
-  if (element === undefined) throw malformed('an element is missing');
-  if (element.tag !== tag) throw malformed(`tag ${element.tag} where ${tag} belongs`);
+  if (element === undefined) throw malformedDer('an element is missing');
+  if (element.tag !== tag) throw malformedDer(`tag ${element.tag} where ${tag} belongs`);
   return element;
 }
 
@@ -91,11 +91,11 @@ export function derOid(element: DerElement | undefined): string {
 export function derTime(element: DerElement | undefined): number {
   const text = element?.content.toString('latin1') ?? '';
   const long = element?.tag === DER.GENERALIZED_TIME;
-  if (!long && element?.tag !== DER.UTC_TIME) throw malformed('a time is missing');
+  if (!long && element?.tag !== DER.UTC_TIME) throw malformedDer('a time is missing');
   const match = (long ? /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/ : /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/).exec(
     text,
   );
-  if (match === null) throw malformed('a time that is not UTC with seconds');
+  if (match === null) throw malformedDer('a time that is not UTC with seconds');
   const [year = 0, month = 0, day = 0, hours = 0, minutes = 0, seconds = 0] = match.slice(1).map(Number);
   // RFC 5280 §4.1.2.5.1: two digits from 50 on are of the twentieth century.
   const century = long ? 0 : year < 50 ? 2000 : 1900;

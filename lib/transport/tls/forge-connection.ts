@@ -8,7 +8,7 @@
 import { Duplex } from 'node:stream';
 import { LocalError, TransportError } from '../../errors.js';
 import { ForgeHandshake, type HandshakeOptions, type HandshakeResult, peerAlert } from './forge-handshake.js';
-import { ALERT, CONTENT_OCTETS, RECORD, RecordReader, recordOf, TlsFault } from './record.js';
+import { ALERT, RECORD, RECORD_OCTETS, RecordReader, recordOf, TlsFault } from './record.js';
 import type { RecordOpener, RecordSealer } from './record-cipher.js';
 
 /** Records without content are a countermeasure of some peers, one before each write; more at a time are an attack. */
@@ -93,7 +93,7 @@ export class ForgeTlsStream extends Duplex {
     if (minor !== opener.minor) throw new TlsFault(ALERT.PROTOCOL_VERSION, 'the TLS version changed');
     const content = opener.open(type, fragment);
     if (content === undefined) throw new TlsFault(ALERT.BAD_RECORD_MAC, 'a TLS record was changed on its way');
-    if (content.length > CONTENT_OCTETS) throw new TlsFault(ALERT.RECORD_OVERFLOW, 'a TLS record of too much content');
+    if (content.length > RECORD_OCTETS) throw new TlsFault(ALERT.RECORD_OVERFLOW, 'a TLS record of too much content');
     if (type === RECORD.APPLICATION_DATA) this.#data(content);
     else if (type === RECORD.ALERT) this.#alert(content);
     // Renegotiation could splice sessions together (RFC 5746) and is asked for by nobody.
@@ -182,7 +182,7 @@ export class ForgeTlsStream extends Duplex {
     for (let at = 0; at < content.length; ) {
       // TLS 1.0 chains over records: the last block sent is the next vector, known to who listens. A record of one octet
       // first puts a MAC he cannot know in between (the 1/n-1 split).
-      const size = at === 0 && sealer.minor === 1 ? 1 : CONTENT_OCTETS;
+      const size = at === 0 && sealer.minor === 1 ? 1 : RECORD_OCTETS;
       const part = content.subarray(at, at + size);
       records.push(recordOf(RECORD.APPLICATION_DATA, sealer.minor, sealer.seal(RECORD.APPLICATION_DATA, part)));
       at += part.length;

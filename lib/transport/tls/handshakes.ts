@@ -4,7 +4,7 @@
  */
 import { type ImxpError, TransportError } from '../../errors.js';
 import { FairLimit, type FairLimits } from '../fair-limit.js';
-import { hostOf, type NetworkAddress } from '../network.js';
+import { hostPrefix, type NetworkAddress } from '../network.js';
 
 /** A connection on which a handshake goes on. */
 interface HandshakeConnection {
@@ -23,7 +23,7 @@ export class Handshakes {
 
   /** Counts a handshake while it goes on. */
   async admit<Result>(connection: HandshakeConnection, handshake: () => Promise<Result>): Promise<Result> {
-    const host = hostOf(connection.remote.address);
+    const host = hostPrefix(connection.remote.address);
     const oldest = this.#connections.crowdedOut(host, this.#limits);
     if (oldest !== undefined) {
       this.#connections.remove(oldest);

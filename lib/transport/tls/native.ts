@@ -29,7 +29,7 @@ import {
   verifyChain,
 } from './certificate.js';
 import { type RevocationList, revocationFault } from './revocation.js';
-import { type SecuredStream, settled, unacceptable } from './secured-stream.js';
+import { type SecuredStream, settled, unacceptableTls } from './secured-stream.js';
 
 /** PEM texts. Without an authority the runtime's public ones are trusted. */
 export interface TlsMaterial {
@@ -158,7 +158,7 @@ export class TlsAcceptor {
     const { clientCertificate, revocations } = this.#options;
     const chain = peerChain(socket);
     const fault = this.#chainFault(socket, chain) ?? revocationFault(chain, revocations?.() ?? [], Date.now());
-    if (fault !== undefined && clientCertificate === 'require') throw unacceptable(fault);
+    if (fault !== undefined && clientCertificate === 'require') throw unacceptableTls(fault);
     return securedBy(
       socket,
       chain,
@@ -277,7 +277,7 @@ function verifiedServer(socket: TLSSocket, options: ClientUpgrade): SecuredStrea
     leafFault(chain, 'server') ??
     (certificate !== undefined && namesRelay(certificateNames(certificate), options.domain) ? undefined : NOT_NAMED) ??
     revocationFault(chain, options.revocations?.() ?? [], Date.now());
-  if (fault !== undefined && options.allowUnauthorized !== true) throw unacceptable(fault);
+  if (fault !== undefined && options.allowUnauthorized !== true) throw unacceptableTls(fault);
   return securedBy(socket, chain, fault);
 }
 

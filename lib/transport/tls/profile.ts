@@ -8,7 +8,7 @@ import { events } from '../../ops/events.js';
 import { documentOf, errorContent, TLS_DRAFT_URI, TLS_URI, tlsMessage } from '../../tls/message.js';
 import { answerReady } from '../../tls/tuning.js';
 import { ChannelHandle, type ErrorCodec } from '../channel.js';
-import type { Condition, ProfileConnection, Proposal, ServedProfile } from '../profile.js';
+import type { ChannelCondition, ProfileConnection, Proposal, ServedProfile } from '../profile.js';
 import type { HandedOver } from '../session-io.js';
 import { certificateNames } from './certificate.js';
 import { Handshakes } from './handshakes.js';
@@ -23,9 +23,9 @@ export class TlsProfile implements ServedProfile {
   readonly uris: readonly string[] = [TLS_URI, TLS_DRAFT_URI];
   readonly offered: readonly string[];
   readonly tuning = true;
-  readonly needs: readonly Condition[] = [];
+  readonly needs: readonly ChannelCondition[] = [];
   // RFC 3080 §4.1: not after SASL; and TLS within TLS makes no sense.
-  readonly forbids: readonly Condition[] = ['private', 'authenticated'];
+  readonly forbids: readonly ChannelCondition[] = ['private', 'authenticated'];
   readonly #service: TlsService;
   readonly #handshakes: Handshakes;
 

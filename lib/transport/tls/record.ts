@@ -9,7 +9,7 @@ export const RECORD = { CHANGE_CIPHER_SPEC: 20, ALERT: 21, HANDSHAKE: 22, APPLIC
 /** RFC 2246 §6.2.3: 2^14 octets of content, and at most 2,048 more by protection. */
 export const FRAGMENT_OCTETS = 18_432;
 /** RFC 2246 §6.2.1. */
-export const CONTENT_OCTETS = 16_384;
+export const RECORD_OCTETS = 16_384;
 /** A certificate message with eight certificates of 6 KB; must fit the 16-bit length of the record it is put into. */
 const MESSAGE_OCTETS = 49_152;
 

@@ -59,7 +59,7 @@ const VERDICTS: Readonly<Record<string, string>> = {
 };
 
 /** A peer's certificate that is not acceptable. */
-export function unacceptable(reason: string): RemoteProtocolError {
+export function unacceptableTls(reason: string): RemoteProtocolError {
   const verdict = VERDICTS[reason];
   const said = verdict === undefined ? reason : `${verdict} (${reason})`;
   return new RemoteProtocolError('TLS_FAILED', `the peer's certificate is not acceptable: ${said}`, {

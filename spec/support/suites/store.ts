@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { LocalError } from '../../../lib/errors.js';
-import { ABSENT, type Json, KEY_OCTETS, type Listed, type Store } from '../../../lib/store/store.js';
+import { ABSENT, type Json, type Listed, STORE_KEY_OCTETS, type Store } from '../../../lib/store/store.js';
 
 export interface StoreSetup {
   open(): Promise<Store>;
@@ -208,12 +208,12 @@ export function storeSuite({ open }: StoreSetup): void {
   });
 
   it('refuses unusable keys and takes the longest', async () => {
-    for (const key of ['', 'a\0b', 'x'.repeat(KEY_OCTETS + 1)]) {
+    for (const key of ['', 'a\0b', 'x'.repeat(STORE_KEY_OCTETS + 1)]) {
       expect(await codeOf(store.put(key, 1)), JSON.stringify(key)).to.equal('ARGUMENT');
       expect(await codeOf(store.get(key)), JSON.stringify(key)).to.equal('ARGUMENT');
     }
-    await store.put('x'.repeat(KEY_OCTETS), 1);
-    expect((await store.get('x'.repeat(KEY_OCTETS)))?.value).to.equal(1);
+    await store.put('x'.repeat(STORE_KEY_OCTETS), 1);
+    expect((await store.get('x'.repeat(STORE_KEY_OCTETS)))?.value).to.equal(1);
   });
 
   it('finishes what was begun when closing, and refuses what comes after', async () => {

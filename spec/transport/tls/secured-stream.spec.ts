@@ -1,15 +1,15 @@
 import { expect } from 'chai';
-import { unacceptable } from '../../../lib/transport/tls/secured-stream.js';
+import { unacceptableTls } from '../../../lib/transport/tls/secured-stream.js';
 
 describe('the verdict on a certificate', () => {
   it('says in words what to do something about, with the code to search for', () => {
-    expect(unacceptable('SELF_SIGNED_CERT_IN_CHAIN').message).to.equal(
+    expect(unacceptableTls('SELF_SIGNED_CERT_IN_CHAIN').message).to.equal(
       "the peer's certificate is not acceptable: signed by an authority that is not believed here (SELF_SIGNED_CERT_IN_CHAIN)",
     );
-    expect(unacceptable('CERT_HAS_EXPIRED').message).to.include('it has expired (CERT_HAS_EXPIRED)');
+    expect(unacceptableTls('CERT_HAS_EXPIRED').message).to.include('it has expired (CERT_HAS_EXPIRED)');
   });
 
   it('says what it has no words for as it came', () => {
-    expect(unacceptable('names rubble.com only').message).to.match(/acceptable: names rubble.com only$/);
+    expect(unacceptableTls('names rubble.com only').message).to.match(/acceptable: names rubble.com only$/);
   });
 });
