@@ -47,7 +47,14 @@ export { Rates, type RelayRates } from '../relay/rates.js';
 export { type OptionPolicy, registeredOptions } from '../relay/registered.js';
 export { Relay } from '../relay/relay.js';
 export type { Reporter, StatusReport } from '../relay/status.js';
-export type { AccessPolicy, Delivery, DeliverySink, DeliveryTarget, Dialer, Directory } from '../relay/target.js';
+export type {
+  AccessPolicy,
+  DeliverySink,
+  DeliveryTarget,
+  Dialer,
+  Directory,
+  OutboundDelivery,
+} from '../relay/target.js';
 export { makeVerifier, type Verifier, type VerifierOptions } from '../sasl/verifier.js';
 export { ACCESS, AccessService, type AccessServiceOptions } from '../services/access.js';
 export { AccessCache } from '../services/access-cache.js';
