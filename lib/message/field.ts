@@ -38,7 +38,7 @@ const CLASSES: Readonly<Record<Exclude<FieldClass, 'mime'>, readonly string[]>> 
     'reply-to',
     'resent-from',
     'resent-sender',
-    // in RFC 822, and missing from the draft's list
+    // D-MSG-09: in RFC 822, and missing from the draft's list
     'resent-reply-to',
     'to',
     'cc',

@@ -41,7 +41,7 @@ export function readMessage(octets: Buffer, options: ReadOptions = {}): InstantM
   return readMessageElement(parseXml(document, options.limits), document, options);
 }
 
-/** Whether an element at the top of a document is a message. */
+/** Whether an element at the top of a document is a message (D-MSG-01). */
 export function isMessageElement(element: XmlElement): boolean {
   try {
     const { namespace, local } = Scope.TOP.within(element).resolve(element.name);
@@ -95,12 +95,13 @@ function flagOf(element: XmlElement): boolean {
 
 function inlineOf(element: XmlElement, document: Buffer, scope: Scope): InlineContent {
   const { attributes } = element;
-  // the capital is that of data-content in the control document, and a common slip
+  // D-MSG-02: the capital is that of data-content in the control document, and a common slip
   const name = attributes.get('name') ?? attributes.get('Name');
   if (name === undefined || name === '') throw invalidMessage('element message-content: attribute name is missing');
   return {
     kind: 'inline',
     name,
+    // D-MSG-06
     type: attributes.get('type') || 'text/xml',
     lang: attributes.get('xml:lang') || undefined,
     text: textOf(element),

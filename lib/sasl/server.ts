@@ -101,6 +101,7 @@ export class SaslServer {
   /** Why no exchange may go on, if so. */
   refusal(): Reply | undefined {
     // RFC 3080 §4: once authentication succeeded, no further attempts.
+    // D-BEEP-09: this side may still authenticate itself to the peer.
     if (this.#authentication !== undefined) return { code: 550, text: 'you are already authenticated' };
     return this.exhausted ? { code: 550, text: 'too many failed attempts' } : undefined;
   }

@@ -88,7 +88,7 @@ export class ApexAccessSteps {
       const known = this.#options.entries.of(subject);
       const entry = entryOf(known.entries, wanted.actor);
       const document = writeServiceReply({ transID, ...DONE, lang: undefined });
-      // An entry that is not there can be deleted for nothing.
+      // D-ACCESS-10: an entry that is not there can be deleted.
       if (entry === undefined && wanted.actions === undefined && wanted.lastUpdate === undefined) return { document };
       if (wanted.lastUpdate !== (entry && updateOf(entry, known))) throw new Refusal(555, CHANGED);
       const lastUpdate = await this.#replace(subject, known, wanted);

@@ -179,7 +179,7 @@ describe('beep: close', () => {
       only(hand.say('RPY', 0, 1, `${XML}<ok />`), 'closed');
     });
 
-    it('ignores a SEQ that crossed the ok, and ends the session on one for a channel that never was', () => {
+    it('D-BEEP-04 ignores a SEQ that crossed the ok, and ends the session on one for a channel that never was', () => {
       const hand = new Hand().ready(1);
       hand.ask(CLOSE);
       hand.session.acceptClose(1);
@@ -213,7 +213,7 @@ describe('beep: close', () => {
     });
   });
 
-  it('answers ok on both sides when closes cross', () => {
+  it('D-BEEP-07 answers ok on both sides when closes cross', () => {
     const pair = new Pair();
     const channel = pair.open();
     pair.initiator.close(channel, 200);

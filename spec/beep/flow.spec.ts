@@ -163,7 +163,7 @@ describe('beep: flow control', () => {
   });
 
   describe('receiving', () => {
-    it('ends the session on a payload beyond the window, before its octets come', () => {
+    it('D-BEEP-03 ends the session on a payload beyond the window, before its octets come', () => {
       const hand = new Hand().ready(1);
       faults(hand, 'BEEP_WINDOW_EXCEEDED', () => hand.octets('MSG 1 0 . 0 4097\r\n'));
       const second = new Hand().ready(1);

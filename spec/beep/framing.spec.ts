@@ -23,7 +23,7 @@ describe('beep: frames', () => {
       expect(hand.octets('SEQ 1 0 4096\r\n')).to.deep.equal([]);
     });
 
-    it('REQ-BEEP-002 accepts channel, msgno, seqno and ansno up to their largest values', () => {
+    it('D-BEEP-01 REQ-BEEP-002 accepts channel, msgno, seqno and ansno up to their largest values', () => {
       const hand = new Hand({ origin: { seqno: 4294967295, msgno: 2147483647 } }).ready(2147483647);
       only(hand.octets(`MSG 2147483647 2147483647 . 4294967295 1\r\nx${END}`), 'message');
       expect(hand.sent(2147483647)).to.equal(2147483647);
@@ -56,14 +56,14 @@ describe('beep: frames', () => {
       expect(only(hand.say('MSG', 3, 0, 'ends'), 'message').payload.toString()).to.equal('two ends');
     });
 
-    it('REQ-BEEP-032 tells the MSG of a number from the reply to our MSG of the same number', () => {
+    it('D-BEEP-02 REQ-BEEP-032 tells the MSG of a number from the reply to our MSG of the same number', () => {
       const hand = new Hand().ready(1);
       const msgno = hand.sent(1);
       only(hand.say('MSG', 1, msgno, 'theirs'), 'message');
       only(hand.say('RPY', 1, msgno, 'for ours'), 'reply');
     });
 
-    it('takes a NUL whose payload is CRLF, as LibVortex sends it', () => {
+    it('D-BEEP-17 takes a NUL whose payload is CRLF, as LibVortex sends it', () => {
       const hand = new Hand().ready(1);
       only(hand.say('NUL', 1, hand.sent(1), '\r\n'), 'nul');
       // it held nothing back: the octets are credited at once
@@ -119,7 +119,7 @@ describe('beep: frames', () => {
       faults(hand, 'BEEP_HEADER_TOO_LONG', () => hand.octets(`MSG ${'0'.repeat(11)}`));
     });
 
-    it('accepts leading zeros within ten digits', () => {
+    it('D-BEEP-16 accepts leading zeros within ten digits', () => {
       const hand = new Hand().ready(1);
       only(hand.octets(`MSG 0000000001 0000000007 . 0000000000 0000000001\r\nx${END}`), 'message');
     });

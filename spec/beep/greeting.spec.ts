@@ -43,7 +43,7 @@ describe('beep: greeting', () => {
       .with.property('code', 'ARGUMENT');
   });
 
-  it('reads profiles, features and languages', () => {
+  it('D-BEEP-12 reads profiles, features and languages', () => {
     const hand = new Hand();
     const { greeting } = only(
       hand.say(
@@ -160,7 +160,7 @@ describe('beep: greeting', () => {
       });
     }
 
-    it('REQ-BEEP-025 a greeting past the limit', () => {
+    it('D-BEEP-15 REQ-BEEP-025 a greeting past the limit', () => {
       const hand = new Hand({ limits: { managementOctets: 100 } });
       faults(hand, 'BEEP_GREETING_INVALID', () =>
         hand.say('RPY', 0, 0, `${XML}<greeting>${' '.repeat(100)}</greeting>`),

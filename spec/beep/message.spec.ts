@@ -40,7 +40,7 @@ describe('beep: messages', () => {
       expect([slow.ansno, slow.payload.toString()]).to.deep.equal([0, 'slow answer, part 1, part 2']);
     });
 
-    it('takes an answer number again for a new answer', () => {
+    it('D-BEEP-18 takes an answer number again for a new answer', () => {
       const hand = new Hand().ready(1);
       const msgno = hand.sent(1);
       for (const text of ['one', 'two']) {

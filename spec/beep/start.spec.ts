@@ -20,7 +20,7 @@ function refused(hand: Hand, document: string): string {
 
 describe('beep: start', () => {
   describe('asked by the peer', () => {
-    it('proposes what the peer offers, in its order', () => {
+    it('D-BEEP-14 proposes what the peer offers, in its order', () => {
       const hand = new Hand().greet();
       const event = only(
         hand.ask(start(1, `<profile uri='${ECHO}'><![CDATA[<x />]]></profile> <profile uri='${TUNING}' />`)),
@@ -91,7 +91,7 @@ describe('beep: start', () => {
       ]);
     });
 
-    it('REQ-BEEP-041 undoes base64, white space in it included', () => {
+    it('D-BEEP-21 REQ-BEEP-041 undoes base64, white space in it included', () => {
       const hand = new Hand().greet();
       const octets = Buffer.from([0, 1, 254, 255, 13, 10, 13]);
       const text = octets.toString('base64').replace(/.{4}/g, '$&\r\n  ');
@@ -111,7 +111,7 @@ describe('beep: start', () => {
       expect(event.proposals[0]?.content?.toString()).to.equal("<x a='1'> <y /></x>");
     });
 
-    it('REQ-BEEP-040 takes content of 4,096 octets and refuses more', () => {
+    it('D-BEEP-05 REQ-BEEP-040 takes content of 4,096 octets and refuses more', () => {
       const hand = new Hand().greet();
       hand.session.window(0, 16_384);
       hand.heard();
@@ -155,7 +155,7 @@ describe('beep: start', () => {
       only(hand.ask(start(2)), 'start');
     });
 
-    it('REQ-BEEP-053 refuses a number in use, open or being started', () => {
+    it('D-BEEP-06 REQ-BEEP-053 refuses a number in use, open or being started', () => {
       const hand = new Hand().ready(1);
       expect(refused(hand, start(1))).to.contain("code='550'");
       only(hand.ask(start(3)), 'start');

@@ -316,7 +316,7 @@ describe('a gateway between IMXP and CPIM', () => {
       expect(told[0]?.transID).not.to.equal(told[1]?.transID);
     });
 
-    it('REQ-CPIM-018 fails for what is no presentity, for refusals, for silence and for a second subscription', async () => {
+    it('D-CPIM-07 REQ-CPIM-018 fails for what is no presentity, for refusals, for silence and for a second subscription', async () => {
       const { port, gateway, clock } = serving();
       expect((await gateway.subscribe({ ...subscribe(1, 'x'), watcher: SLATE_IM })).status).to.equal('failure');
       expect((await gateway.subscribe({ ...subscribe(1, 'x'), target: 'pres:fred' })).status).to.equal('failure');

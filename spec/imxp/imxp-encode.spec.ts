@@ -69,7 +69,7 @@ describe('imxp/dialect/imxp: encode', () => {
     }
   });
 
-  it('REQ-IMXP-010 refuses replies that are neither ok nor error as the DTD has them', () => {
+  it('D-CORE-07 REQ-IMXP-010 refuses replies that are neither ok nor error as the DTD has them', () => {
     for (const [reply, code] of [
       ['<ok>x</ok>', 501],
       ["<ok x='1'/>", 501],
@@ -236,7 +236,7 @@ describe('imxp/dialect/imxp: encode', () => {
     expect(said(dialect.decode(sent))).to.deep.equal(said(received));
   });
 
-  it('takes over what another dialect received, with its own content type', () => {
+  it('D-APEX-05 takes over what another dialect received, with its own content type', () => {
     const received = data(
       decode(
         RELATED.replace('type="text/xml"', 'type="application/beep+xml"').replace(

@@ -39,7 +39,7 @@ describe('address fields', () => {
     });
   }
 
-  it('REQ-MSG-006 takes URIs only, and no comments', () => {
+  it('D-MSG-08 REQ-MSG-006 takes URIs only, and no comments', () => {
     for (const text of [
       'fred@example.com',
       'im:a@x (Fred)',

@@ -67,7 +67,7 @@ describe('message/RFC822+XML', () => {
       }
     });
 
-    it('accepts a flattened message, the type of the first draft, a declaration and a DOCTYPE', () => {
+    it('D-MSG-03 D-MSG-05 accepts a flattened message, the type of the first draft, a declaration and a DOCTYPE', () => {
       const header = `<?xml version='1.0' encoding='UTF-8'?>\n<!-- x --><!DOCTYPE message SYSTEM 'URN:IANA:DOCTYPE:RFC822'>\n${document('<subject>flat</subject>', " content='cid:b@x'")}`;
       const data = received(
         related(
@@ -136,7 +136,7 @@ describe('message/RFC822+XML', () => {
     expect(read(document(content)).text, 'without a reference').to.equal('x');
   });
 
-  it('REQ-MSG-002 declares and uses the namespace, and takes any prefix for it', () => {
+  it('D-MSG-04 REQ-MSG-002 declares and uses the namespace, and takes any prefix for it', () => {
     const written = writeMessage(instantMessage({ from: FRED, subject: 's', text: 'x' }));
     expect(written).to.match(/^<m:message xmlns:m='URN:IANA:message:rfc822:'/);
     expect(written).to.contain('<m:subject>s</m:subject>').and.contain('<m:message-content ');
@@ -238,7 +238,7 @@ describe('message/RFC822+XML', () => {
     expect(() => writeMessage(nowhere)).to.throw(LocalError);
   });
 
-  it('REQ-MSG-010 abandons a message with a field that must be understood and is not, and ignores others', () => {
+  it('D-MSG-07 REQ-MSG-010 abandons a message with a field that must be understood and is not, and ignores others', () => {
     const lodge = "<l:rank xmlns:l='urn:example:lodge'";
     const unknown = [
       `${lodge} seeNoEvil='false'>x</l:rank>`,

@@ -47,7 +47,7 @@ describe('im: and pres: URIs', () => {
     );
   });
 
-  it('reads headers, escapes of any character, and schemes without regard to case', () => {
+  it('D-CPIM-02 reads headers, escapes of any character, and schemes without regard to case', () => {
     expect(parseInstantUri('IM:%66red@example.com?Subject=Yabba%20dabba&body=')).to.deep.equal({
       scheme: 'im',
       address: 'fred@example.com',

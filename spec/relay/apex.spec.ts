@@ -262,7 +262,7 @@ describe('relay: between the dialects', () => {
     );
   });
 
-  it('counts the ok of an APEX next hop as success for a sender of IMXP', () => {
+  it('D-APEX-03 counts the ok of an APEX next hop as success for a sender of IMXP', () => {
     const village = new Village();
     const fred = village.attached(FRED, imxp);
     const rubble = village.neighbour('rubble.com');

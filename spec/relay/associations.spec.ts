@@ -30,7 +30,7 @@ describe('relay: attach', () => {
     expect(channel.attach('barney')).to.equal(553);
   });
 
-  it('REQ-IMXP-013 answers 537 for an endpoint the peer may not be, 530 when it is nobody', () => {
+  it('D-CORE-09 REQ-IMXP-013 answers 537 for an endpoint the peer may not be, 530 when it is nobody', () => {
     const relay = makeRelay();
     expect(endpoint(relay, 'fred@example.com').attach('wilma@example.com')).to.equal(537);
     expect(accepted(relay, new FakeChannel(NOBODY)).attach('fred@example.com')).to.equal(530);
@@ -120,7 +120,7 @@ describe('relay: attach', () => {
 });
 
 describe('relay: bind', () => {
-  it('REQ-IMXP-018 answers 555 to a transID in use on the channel', () => {
+  it('D-CORE-05 REQ-IMXP-018 answers 555 to a transID in use on the channel', () => {
     const channel = neighbour(makeRelay(), 'rubble.com');
     expect(channel.bind('rubble.com', 4)).to.equal(0);
     expect(channel.bind('rubble.com', 4)).to.equal(555);

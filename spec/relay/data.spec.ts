@@ -97,7 +97,7 @@ describe('relay: data', () => {
     expect(fred.ask(data('fred@example.com', many.slice(1)))).to.equal(550);
   });
 
-  it('REQ-IMXP-051 answers ok when the application has, and gives the octets back then', () => {
+  it('D-CORE-18 REQ-IMXP-051 answers ok when the application has, and gives the octets back then', () => {
     const { fred, barney } = pair();
     const before = fred.consumedOctets;
     const msgno = fred.send(TO_BARNEY);
@@ -273,7 +273,7 @@ describe('relay: data', () => {
     expect(fred.code(msgno)).to.equal(0);
   });
 
-  it('REQ-IMXP-028 counts a remote recipient as reached only on ok from its relay', () => {
+  it('D-CORE-17 REQ-IMXP-028 counts a remote recipient as reached only on ok from its relay', () => {
     const target = new FakeTarget();
     const { fred } = pair({ dialer: { toward: () => target } });
     const [first, second] = [1, 2].map(() => fred.send(data('fred@example.com', ['barney@rubble.com'])));
@@ -379,7 +379,7 @@ describe('relay: data', () => {
     expect(fred.ask(data('fred@example.com', ['wilma@example.com']))).to.equal(451);
   });
 
-  it('understands options that were registered', () => {
+  it('D-OPT-13 understands options that were registered', () => {
     const understood = new OptionRegistry();
     understood.add('example', ['data']);
     const { fred, barney } = pair({ understood });

@@ -6,7 +6,7 @@ describe('relay/options', () => {
   const registry = new OptionRegistry();
   registry.add('statusRequest', ['data', 'recipient']);
 
-  it('REQ-IMXP-040 fails an unknown option that applies and must be understood', () => {
+  it('D-CORE-25 REQ-IMXP-040 fails an unknown option that applies and must be understood', () => {
     const strict = option({ internal: 'novel', targetHop: 'all', seeNoEvil: false });
     expect(examineOptions([strict], 'data', false, registry)).to.deep.equal({
       code: 504,

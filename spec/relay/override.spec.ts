@@ -22,7 +22,7 @@ describe('relay: attachOverride', () => {
     expect(young.requests).to.have.length(2);
   });
 
-  it('REQ-IMXP-057 says 556 in APEX, where terminate has a code', () => {
+  it('D-OPT-04 REQ-IMXP-057 says 556 in APEX, where terminate has a code', () => {
     const apex = apexDialect();
     const stage = new Stage({ relay: { dialects: [imxpDialect(), apex] } });
     const identity = { kind: 'endpoint', address: BARNEY, proof: { mechanism: 'PLAIN', privacy: true } } as const;
@@ -155,7 +155,7 @@ describe('relay: attachOverride on the wire (RFC 3342 §1)', () => {
     });
   }
 
-  it('REQ-IMXP-060 takes hold4Endpoint without a transID, as RFC 3342 §3 has it', async () => {
+  it('D-OPT-09 REQ-IMXP-060 takes hold4Endpoint without a transID, as RFC 3342 §3 has it', async () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     const text = `<data originator='${FRED}' content='#Note'><recipient identity='${BARNEY}' />

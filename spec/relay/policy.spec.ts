@@ -62,7 +62,7 @@ describe('relay/policy', () => {
     expect(attach(fred, 'barney@example.com', rules)).to.equal(537);
   });
 
-  it('REQ-IMXP-001 keeps imxp= local parts for the services configured', () => {
+  it('D-CORE-15 REQ-IMXP-001 keeps imxp= local parts for the services configured', () => {
     const service: Identity = { kind: 'endpoint', address: 'imxp=gate@example.com', proof };
     expect(attach(service, 'imxp=gate@example.com')).to.equal(537);
     const rules = { attach: { 'fred@example.com': ['imxp=gate@example.com'] } };

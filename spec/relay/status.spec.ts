@@ -98,7 +98,7 @@ describe('relay: statusRequest', () => {
     }
   });
 
-  it('REQ-IMXP-039 removes nothing toward the application', () => {
+  it('D-CORE-24 REQ-IMXP-039 removes nothing toward the application', () => {
     const { fred, barney } = setUp();
     fred.send(data(FRED, [BARNEY], [request('this')]));
     expect(barney.requests[0]?.data.options).to.have.length(1);
@@ -141,7 +141,7 @@ describe('relay: statusRequest', () => {
     ]);
   });
 
-  it('reports each local domain from its own service', () => {
+  it('D-OPT-02 reports each local domain from its own service', () => {
     const { fred, relay, reports } = setUp();
     const george = attached(relay, 'george@example.org');
     fred.send(data(FRED, ['george@example.org'], [request('final')]));

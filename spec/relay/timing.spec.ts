@@ -29,7 +29,7 @@ describe('relay: dataTiming', () => {
       expect(stage.time.alarms, 'the next relay watches now').to.equal(0);
     });
 
-    it('REQ-IMXP-058 does not send what has expired; fails with 550, and reports where asked', () => {
+    it('D-OPT-08 REQ-IMXP-058 does not send what has expired; fails with 550, and reports where asked', () => {
       const stage = new Stage();
       const fred = stage.attached(FRED);
       const msgno = fred.send(data(FRED, [BETTY], [timing("noLaterThan='1000' reportErrors='true'")]));
@@ -140,7 +140,7 @@ describe('relay: dataTiming', () => {
       expect(stage.reports.said).to.deep.equal([`example.com 7: ${BARNEY} 550`]);
     });
 
-    it('counts the time that access had to be decided', async () => {
+    it('D-OPT-05 counts the time that access had to be decided', async () => {
       let decide = (_granted: boolean): void => {};
       const decision = new Promise<boolean>((resolve) => {
         decide = resolve;
@@ -287,7 +287,7 @@ describe('relay: dataHopping', () => {
     expect(toB.deliveries, 'each time it comes back it has one less').to.have.length(8);
   });
 
-  it('REQ-IMXP-032 adds the limit that the configuration wants, to Data of endpoints that go to other domains', () => {
+  it('D-OPT-12 REQ-IMXP-032 adds the limit that the configuration wants, to Data of endpoints that go to other domains', () => {
     const stage = new Stage({ hopLimit: 16 });
     const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     fred.send(data(FRED, [BETTY]));

@@ -89,7 +89,7 @@ describe('DIGEST-MD5', () => {
       expect(tooLong).to.be.instanceOf(LocalError);
     });
 
-    it('REQ-SASL-015 has nonce and algorithm exactly once, or the client aborts', async () => {
+    it('D-SASL-07 REQ-SASL-015 has nonce and algorithm exactly once, or the client aborts', async () => {
       await refusesChallenge('realm="example.com",qop="auth",algorithm=md5-sess');
       await refusesChallenge(`${NONCE},${NONCE},algorithm=md5-sess`);
       await refusesChallenge(`${NONCE}`);
@@ -139,7 +139,7 @@ describe('DIGEST-MD5', () => {
       expect(parseResponse(more)).to.include({ username: 'fred' });
     });
 
-    it('offers 40 and 56 bits only when told to', async () => {
+    it('D-SASL-08 offers 40 and 56 bits only when told to', async () => {
       const step = await server({ qops: ['auth-conf'] }).step(undefined);
       const { ciphers } = parseChallenge(step.type === 'challenge' ? step.data : Buffer.alloc(0));
       expect(ciphers).to.deep.equal(['3des', 'rc4']);
@@ -151,7 +151,7 @@ describe('DIGEST-MD5', () => {
   describe('response', () => {
     const sample = async () => (await client().step(Buffer.from(CHALLENGE))).toString('latin1');
 
-    it('REQ-SASL-019 has username, nonce, cnonce and response exactly once', async () => {
+    it('D-SASL-02 REQ-SASL-019 has username, nonce, cnonce and response exactly once', async () => {
       const text = await sample();
       for (const name of ['username', 'nonce', 'cnonce', 'response', 'nc', 'digest-uri']) {
         const directive = new RegExp(`(^|,)${name}=("[^"]*"|[^,]*)`).exec(text)?.[2] ?? '';
@@ -233,7 +233,7 @@ describe('DIGEST-MD5', () => {
       expect(await answered(() => ({ qop: 'AUTH' }))).to.include({ type: 'failure' });
     });
 
-    it('REQ-SASL-025 hashes ISO 8859-1 where names fit, and accepts the other variants met', async () => {
+    it('D-SASL-03 REQ-SASL-025 hashes ISO 8859-1 where names fit, and accepts the other variants met', async () => {
       for (const name of ['renée', 'renée@example.com']) {
         const outcome = await talk(client({}, name, 'pässword'), server());
         expect(authenticated(outcome).account).to.equal('renée@example.com');
@@ -365,7 +365,7 @@ describe('DIGEST-MD5', () => {
     });
   });
 
-  it('says the same for an unknown user and a wrong password', async () => {
+  it('D-SASL-04 says the same for an unknown user and a wrong password', async () => {
     const unknown = await talk(client({}, 'barney'), server());
     const wrong = await talk(client({}, 'fred', 'dabba-doo'), server());
     if (unknown.type !== 'failure' || wrong.type !== 'failure') throw new Error('failures expected');

@@ -74,7 +74,7 @@ describe('the list grammar of DIGEST-MD5', () => {
     });
   }
 
-  it('reads back what it quotes', () => {
+  it('D-SASL-01 reads back what it quotes', () => {
     fc.assert(
       fc.property(
         fc.string({

@@ -77,7 +77,7 @@ describe('SASL exchanges', () => {
       expect(answerContent(await server().exchange(SCRAM).start(undefined))).to.equal(undefined);
     });
 
-    it('answers abort with 451 and lets the channel try again', async () => {
+    it('D-BEEP-13 answers abort with 451 and lets the channel try again', async () => {
       const exchange = server().exchange(DIGEST);
       await exchange.start(undefined);
       expect(code(await exchange.receive(message("<blob status='abort' />")))).to.equal(451);
@@ -188,7 +188,7 @@ describe('SASL exchanges', () => {
       expect(await client.receive(complete(proof))).to.deep.equal({ type: 'done', layer: undefined });
     });
 
-    it('REQ-SASL-027 accepts the proof in a continue blob, an empty answer and an empty complete', async () => {
+    it('D-BEEP-10 REQ-SASL-027 accepts the proof in a continue blob, an empty answer and an empty complete', async () => {
       const { client, proof } = await waiting();
       const turn = await client.receive(message(`<blob>${b64(proof)}</blob>`));
       expect(turn).to.deep.equal({ type: 'send', payload: message('<blob />') });

@@ -77,7 +77,7 @@ describe('security layers', () => {
       ).to.equal('hello mesh');
     });
 
-    it(`REQ-SASL-030 accepts no changed, repeated or swapped packet: ${name}`, () => {
+    it(`D-SASL-06 REQ-SASL-030 accepts no changed, repeated or swapped packet: ${name}`, () => {
       const { client, server } = pair(cipher);
       const [first, second] = [client.wrap(Buffer.from('one')), client.wrap(Buffer.from('two'))];
       for (let at = 4; at < first.length; at += 1) {

@@ -204,7 +204,7 @@ describe('services/access', () => {
   });
 
   describe('what is no valid request', () => {
-    it('is answered 501 where it has a transID', async () => {
+    it('D-ACCESS-08 is answered 501 where it has a transID', async () => {
       const { ask } = await harbour();
       const wrong = [
         "<get transID='1' />",
@@ -278,7 +278,7 @@ describe('services/access', () => {
   describe('subaddresses', () => {
     const WB = 'ines/appl=wb@harbour.example';
 
-    it('have the entry of their endpoint until they have one of their own', async () => {
+    it('D-ACCESS-05 have the entry of their endpoint until they have one of their own', async () => {
       const { ask, access } = await harbour();
       expect(await ask(get(WB))).to.include(`<access owner='${WB}' lastUpdate='21 Oct 2000 07:05:00 +0000'>`);
       expect(codeIn(await ask(set({ owner: WB, entries: "<entry actor='*@*' />" })))).to.equal(250);

@@ -380,7 +380,7 @@ describe('services/apex-access', () => {
       );
     });
 
-    it('keeps an order that IMXP set against the closest match, and obeys what APEX adds to it', async () => {
+    it('D-ACCESS-09 keeps an order that IMXP set against the closest match, and obeys what APEX adds to it', async () => {
       const { answer, create, list, allows } = await bedrock();
       const entries = `<entry actor='${FRED}' actions='all:all' /><entry actor='*@*' actions='core:data' /><entry actor='${WILMA}' actions='all:all' />`;
       expect(codeIn(await answer(setAll(CREATED, entries), FRED, IMXP))).to.equal(250);

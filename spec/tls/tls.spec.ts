@@ -31,7 +31,7 @@ const codeOf = (text: string, state = CLEAR) => {
 };
 
 describe('the TLS profile', () => {
-  it('REQ-TLS-001 is named by RFC 3080 and by the alias of the drafts', () => {
+  it('D-BEEP-22 REQ-TLS-001 is named by RFC 3080 and by the alias of the drafts', () => {
     expect(TLS_URI).to.equal('http://iana.org/beep/TLS');
     for (const uri of [TLS_URI, TLS_DRAFT_URI]) expect(isTlsUri(uri)).to.equal(true);
     for (const uri of ['http://iana.org/beep/tls', `${TLS_URI}/`, '']) expect(isTlsUri(uri)).to.equal(false);
@@ -44,7 +44,7 @@ describe('the TLS profile', () => {
     expect(ready(' <ready\r\n/> ')).to.include({ type: 'proceed' });
   });
 
-  it('REQ-TLS-007 refuses a malformed version with 501, an unknown one with 504', () => {
+  it('D-BEEP-19 REQ-TLS-007 refuses a malformed version with 501, an unknown one with 504', () => {
     for (const version of ['', 'x', '1.', '.1', '1.0.0', '-1', '1 ', 'SSL3']) {
       expect(codeOf(`<ready version='${version}' />`), version).to.equal(501);
     }
@@ -60,7 +60,7 @@ describe('the TLS profile', () => {
     for (const text of ['', '<ready', 'ready']) expect(codeOf(text), text).to.equal(500);
   });
 
-  it('REQ-TLS-008 does not start after authentication, nor over TLS', () => {
+  it('D-BEEP-20 REQ-TLS-008 does not start after authentication, nor over TLS', () => {
     expect(tlsRefusal(CLEAR)).to.equal(undefined);
     for (const bad of ['authenticated', 'layered', 'privacy'] as const) {
       expect(codeOf('<ready />', { ...CLEAR, [bad]: true }), bad).to.equal(554);

@@ -20,7 +20,7 @@ export interface DataChildren {
 }
 
 /**
- * The DTDs demand this order: recipient+, option*, data-content?.
+ * The DTDs demand this order: recipient+, option*, data-content? (D-CORE-06).
  *
  * @param limit how many recipients there may be.
  * @throws RemoteProtocolError XML_INVALID | XML_LIMIT, reply 501.

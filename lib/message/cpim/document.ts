@@ -233,6 +233,7 @@ export function writeCpim(init: CpimInit): Buffer {
   const lines = [
     ...[...prefixes].map(([uri, prefix]) => formatHeaderLine('NS', `${prefix} <${namespaceUri(uri)}>`)),
     ...(require.length === 0 ? [] : [formatHeaderLine('Require', require.join(','))]),
+    // D-CPIM-06: From, To and DateTime are always there.
     formatHeaderLine('From', formatAddress(from)),
     ...to.map((one) => formatHeaderLine('To', formatAddress(one))),
     ...cc.map((one) => formatHeaderLine('cc', formatAddress(one))),

@@ -48,7 +48,7 @@ describe('locating the relays of a domain', () => {
     expect(await urls()).to.deep.equal(['tcp://first.rubble.com:1', 'tcp://third.rubble.com:3']);
   });
 
-  it('REQ-CPIM-003 REQ-CPIM-004 gives as many as may be tried, two at least', async () => {
+  it('D-DNS-03 REQ-CPIM-003 REQ-CPIM-004 gives as many as may be tried, two at least', async () => {
     const names = Array.from({ length: 12 }, (_, at) => `r${at}.rubble.com`);
     dns.srv(MESH, ...names.map((target, priority) => ({ priority, port: 1, target })));
     for (const name of names) dns.host(name, ['192.0.2.1']);
@@ -132,7 +132,7 @@ describe('locating the relays of a domain', () => {
     }
   });
 
-  it('says 450 when the DNS fails or is silent, and when no target has an address', async () => {
+  it('D-DNS-02 says 450 when the DNS fails or is silent, and when no target has an address', async () => {
     dns.fail(MESH, RCODE.SERVFAIL);
     expect((await failureOf(find())).reply?.code).to.equal(450);
     dns.silent = true;
@@ -145,7 +145,7 @@ describe('locating the relays of a domain', () => {
     expect((await failureOf(find())).reply?.code).to.equal(450);
   });
 
-  it('REQ-CPIM-001 takes the address of the domain only where there is no SRV record and a port is known', async () => {
+  it('D-DNS-01 REQ-CPIM-001 takes the address of the domain only where there is no SRV record and a port is known', async () => {
     dns.host(RUBBLE, ['192.0.2.1']);
     expect(await urls({ defaultPort: 912 })).to.deep.equal(['tcp://rubble.com:912']);
     dns.srv(MESH, { port: 1, target: 'nowhere.rubble.com' });

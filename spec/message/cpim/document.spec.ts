@@ -82,7 +82,7 @@ Yabba`).toString(),
     expect(opened.kind === 'cpim' && opened.message.octets.equals(odd)).to.equal(true);
   });
 
-  it('REQ-CPIM-022 wants one space after the colon, none at the ends, UTF-8, and names as they are', () => {
+  it('D-CPIM-04 REQ-CPIM-022 wants one space after the colon, none at the ends, UTF-8, and names as they are', () => {
     for (const line of [
       'From:<im:a@x>',
       'From:  <im:a@x>',
@@ -159,7 +159,7 @@ Yabba`).toString(),
     expect(cpim('NS: c <urn:ietf:params:cpim-headers:>\nc.Subject: s').subject).to.equal('s');
   });
 
-  it('REQ-CPIM-028 honours Require where a message is processed', () => {
+  it('D-CPIM-05 REQ-CPIM-028 honours Require where a message is processed', () => {
     const strict = 'NS: l <urn:example:lodge>\nRequire: Subject,l.Rank';
     expect(fault(() => cpim(strict).requireUnderstood()).reply?.code).to.equal(504);
     cpim(strict).requireUnderstood((namespace, name) => namespace === 'urn:example:lodge' && name === 'Rank');

@@ -212,7 +212,7 @@ describe('relay: hold4Endpoint', () => {
   });
 
   describe('REQ-IMXP-061 limits', () => {
-    it('of one endpoint: count and octets; the sender is told what to do', async () => {
+    it('D-OPT-11 of one endpoint: count and octets; the sender is told what to do', async () => {
       const stage = new Stage({ limits: { messages: 2 } });
       const fred = stage.attached(FRED);
       expect(await holding(fred, 3)).to.deep.equal([0, 0, 450]);

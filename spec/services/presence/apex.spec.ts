@@ -78,7 +78,7 @@ describe('presence in the form of APEX', () => {
     expect(take()).to.deep.equal([`${to}<terminate transID='100' />`]);
   });
 
-  it('REQ-PRES-014 tells of a poll with duration 0, which has no end', async () => {
+  it('D-PRES-09 REQ-PRES-014 tells of a poll with duration 0, which has no end', async () => {
     await ask(FRED, watch(FRED, 100));
     stage.take();
     await ask(WILMA, subscribe(FRED, 6, 0));

@@ -61,7 +61,7 @@ describe('presence/subscribe', () => {
     expect(stage.brief()).to.deep.equal([`${BARNEY}: terminate 2`]);
   });
 
-  it('REQ-PRES-004 refuses a transID that another subscription or watch of the originator has', async () => {
+  it('D-PRES-08 REQ-PRES-004 refuses a transID that another subscription or watch of the originator has', async () => {
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.ask(BARNEY, watch(FRED, 2));
     stage.brief();
@@ -182,7 +182,7 @@ describe('presence/watch', () => {
     expect(stage.brief()).to.deep.equal([`${BARNEY}: publish 1`, `${FRED}: notify 6 ${BARNEY}`]);
   });
 
-  it('with duration 0 only asks, and what is asked next is answered behind it', async () => {
+  it('D-PRES-04 with duration 0 only asks, and what is asked next is answered behind it', async () => {
     await stage.ask(BARNEY, subscribe(FRED, 1));
     stage.brief();
     const sink = { delivered: (): void => {}, failed: (): void => {} };
@@ -223,7 +223,7 @@ describe('presence/publish', () => {
     ]);
   });
 
-  it('REQ-PRES-010 stores the entry with the present time, replies 250 and informs the subscribers', async () => {
+  it('D-PRES-07 REQ-PRES-010 stores the entry with the present time, replies 250 and informs the subscribers', async () => {
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.pass(10);
     stage.take();
@@ -305,7 +305,7 @@ describe('presence/publish', () => {
 });
 
 describe('presence/terminate', () => {
-  it('REQ-PRES-012 REQ-IMPP-044 REQ-IMPP-045 replies 550 for what is not in progress for the originator, else ends it and replies 250', async () => {
+  it('D-PRES-01 REQ-PRES-012 REQ-IMPP-044 REQ-IMPP-045 replies 550 for what is not in progress for the originator, else ends it and replies 250', async () => {
     const stage = await new Stage().openService();
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.ask(BARNEY, watch(FRED, 2));
@@ -336,7 +336,7 @@ describe('presence/what the service is sent', () => {
     stage = await new Stage().openService();
   });
 
-  it('answers 501 to what is not valid and 504 to what it does not know, where there is a transID', async () => {
+  it('D-PRES-15 answers 501 to what is not valid and 504 to what it does not know, where there is a transID', async () => {
     await stage.ask(BARNEY, `<subscribe publisher='${FRED}' transID='1' />`);
     await stage.ask(BARNEY, `<terminate transID='2' why='x' />`);
     await stage.ask(BARNEY, `<get owner='${FRED}' transID='3' />`);

@@ -10,7 +10,7 @@ for (const slowAccess of [false, true]) {
       stage.slowAccess = slowAccess;
     });
 
-    it('REQ-IMPP-027 REQ-IMPP-046 REQ-IMPP-052 is checked before each publish; a subscriber who lost it is told that it is over', async () => {
+    it('D-PRES-12 REQ-IMPP-027 REQ-IMPP-046 REQ-IMPP-052 is checked before each publish; a subscriber who lost it is told that it is over', async () => {
       await stage.ask(BARNEY, subscribe(FRED, 1));
       await stage.ask(WILMA, subscribe(FRED, 2));
       stage.brief();
@@ -68,7 +68,7 @@ describe('presence/failures', () => {
     expect(stage.service.status.operations).to.equal(0);
   });
 
-  it('REQ-IMPP-055 that may pass never end it; the present state is tried again three times, and with the next change', async () => {
+  it('D-PRES-14 REQ-IMPP-055 that may pass never end it; the present state is tried again three times, and with the next change', async () => {
     stage.answer = ({ to }) => (to === BARNEY ? ABSENT : undefined);
     for (let round = 0; round < 8; round += 1) await change();
     expect(stage.service.status.operations).to.equal(1);

@@ -54,7 +54,7 @@ describe('presence/views', () => {
     ]);
   });
 
-  it('REQ-IMPP-009 REQ-IMPP-056 shows each subscriber the view he is given, and its changes only', async () => {
+  it('D-PRES-17 REQ-IMPP-009 REQ-IMPP-056 shows each subscriber the view he is given, and its changes only', async () => {
     stage.views.set(`${FRED} ${BARNEY}`, 'work');
     await stage.ask(FRED, work(1));
     await stage.ask(BARNEY, subscribe(FRED, 2));
