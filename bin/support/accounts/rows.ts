@@ -115,7 +115,7 @@ function csvValues(names: readonly string[], { fields, broken }: CsvRecord): Val
   if (fields.length > names.length) {
     throw new Wrong(`has ${fields.length} fields instead of ${names.length}; quote what holds a comma`);
   }
-  // RFC 4180 §2.4: spaces are part of a field. Those around a password are meant; those around anything else are not.
+  // RFC 4180 §2 rule 4: spaces are part of a field. Those around a password are meant; those around anything else are not.
   const given = names.map((name, at) => [name, EXACT.has(name) ? fields[at] : fields[at]?.trim()] as const);
   return Object.fromEntries(given.flatMap(([name, value]) => (value ? [[name, value]] : [])));
 }
