@@ -221,7 +221,7 @@ describe('relay: data', () => {
       return fred;
     });
     row('the application is busy', 450, 'recipient busy', async () => {
-      const { fred, barney } = pair({ limits: { ...LIMITS, outstandingData: 1 } });
+      const { fred, barney } = pair({ limits: { ...LIMITS, outstanding: 1 } });
       barney.send(data('barney@example.com', ['barney@example.com']));
       fred.send(TO_BARNEY);
       return fred;
