@@ -1,4 +1,4 @@
-/** Options of a message as an application gives them, turned into options of a Data operation (core-01 §9). */
+/** Options of a message as an application gives them, turned into options of a Data operation (core-01 §5). */
 import { LocalError } from '../errors.js';
 import type { Option, TargetHop } from '../imxp/operation.js';
 import { newTransId, TRANS_ID_MAX } from '../imxp/trans-id.js';

@@ -1,6 +1,6 @@
 /**
- * Presence information of IMXP to that of CPIM and back (presence-01 Appendix A with D-PRES-05 and D-PRES-06). Pure tables: asks nobody, knows
- * no clock.
+ * Presence information of IMXP to that of CPIM and back (presence-01 Appendix A, with D-PRES-05 and D-PRES-06). Pure tables:
+ * asks nobody, knows no clock.
  */
 import type { Presence, Tuple } from '../imxp/vocabulary/presence.js';
 import { isOpen } from '../imxp/vocabulary/presence.js';

@@ -1,6 +1,6 @@
 /**
- * Address fields of message/RFC822+XML (rfc822-xml-00 §3.7): URIs with the phrases and groups of RFC 822 around them. Reads and writes
- * the text of a field; refuses to know what the URIs name.
+ * Address fields of message/RFC822+XML (rfc822-xml-00 §3.7): URIs with the phrases and groups of RFC 822 around them. Reads
+ * and writes the text of a field; refuses to know what the URIs name.
  *
  * ```
  *   address-list = address *( "," address )        mailbox = URI / [ phrase ] "<" URI ">"

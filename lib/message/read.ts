@@ -16,8 +16,8 @@ export interface ReadOptions {
   readonly limits?: Partial<XmlLimits>;
 }
 
-// rfc822-xml-00 §2.4: a declaration and a DOCTYPE are allowed and needless. It names no entities and nothing is fetched, so it is
-// passed over; one with an internal subset goes to the parser, which refuses it.
+// rfc822-xml-00 §2.4: a declaration and a DOCTYPE are allowed and needless. It names no entities and nothing is fetched, so it
+// is passed over; one with an internal subset goes to the parser, which refuses it.
 const DOCTYPE =
   /^(\uFEFF?(?:<\?xml[^>]*\?>)?(?:\s|<!--(?:[^-]|-(?!-))*-->)*)(<!DOCTYPE\s+[^\s<>[\]"']+(?:\s+(?:SYSTEM|PUBLIC\s+(?:"[^"<>]*"|'[^'<>]*'))\s+(?:"[^"<>]*"|'[^'<>]*'))?\s*>)/;
 const PROLOG_OCTETS = 2048;

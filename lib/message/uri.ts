@@ -1,6 +1,6 @@
 /**
- * `im:` and `pres:` URIs (RFC 3859, RFC 3860) and the addresses of the mesh they stand for (message-service-01 §2.2 to §2.5), both ways and
- * without loss; and addresses of other systems within local parts (RFC 2846 meta-syntax). Resolves nothing.
+ * `im:` and `pres:` URIs (RFC 3859, RFC 3860) and the addresses of the mesh they stand for (message-service-01 §2.2 to §2.5),
+ * both ways and without loss; and addresses of other systems within local parts (RFC 2846 meta-syntax). Resolves nothing.
  */
 import { LocalError, RemoteProtocolError } from '../errors.js';
 import { isDomain, parseAddress } from '../imxp/address.js';

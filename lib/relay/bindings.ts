@@ -1,5 +1,6 @@
 /**
- * Which channels are bound for which foreign domain; several may be (core-01 §4.4.2, D-CORE-13). Soft state, gone with the channel.
+ * Which channels are bound for which foreign domain; several may be (core-01 §4.4.2, D-CORE-13). Soft state, gone with the
+ * channel.
  */
 import type { ChannelTarget } from './channel-target.js';
 import { LaneGroup } from './lanes.js';

@@ -1,6 +1,6 @@
 /**
- * From what SASL proved to the identity the rest of the node works with (core-01 §4.5, D-SASL-05). Owns the rule which name counts;
- * what the identity may do is policy.
+ * From what SASL proved to the identity the rest of the node works with (core-01 §4.5, D-SASL-05). Owns the rule which name
+ * counts; what the identity may do is policy.
  */
 
 import { type Identity, NOBODY } from '../imxp/identity.js';

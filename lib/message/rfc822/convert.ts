@@ -1,7 +1,7 @@
 /**
- * Instant messages to and from RFC 822 (rfc822-xml-00 §4, D-MSG-10). What one side cannot say is left out, unless it must be understood;
- * a round trip is exact within the limits of RFC 822. Own code, because a mail library knows neither the fields' classes nor
- * what has to become a URI.
+ * Instant messages to and from RFC 822 (rfc822-xml-00 §4, D-MSG-10). What one side cannot say is left out, unless it must be
+ * understood; a round trip is exact within the limits of RFC 822. Own code, because a mail library knows neither the fields'
+ * classes nor what has to become a URI.
  */
 import { LocalError } from '../../errors.js';
 import { type Entity, entityBody, parseEntity } from '../../mime/entity.js';

@@ -1,7 +1,7 @@
 /**
  * TLS 1.0 and 1.1 with TLS_RSA_WITH_3DES_EDE_CBC_SHA over a stream that is already there, for peers of the year 2000
- * (message-service-01 §6.1, D-TLS-01). Owns the protected stream after node-forge's handshake; refuses to know when such peers are
- * allowed (tls-choice.ts, configuration).
+ * (message-service-01 §6.1, D-TLS-01). Owns the protected stream after node-forge's handshake; refuses to know when such
+ * peers are allowed (choice.ts, configuration).
  *
  * After the handshake node-forge is gone: records are opened and sealed natively, without its strings.
  */
