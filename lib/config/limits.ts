@@ -192,9 +192,15 @@ const link = z.strictObject({
   ),
   lanes: count(
     4,
-    'channels of a link between relays; a slow recipient delays only the recipients that share its channel',
+    'channels that a link between relays begins with; a slow recipient delays only the recipients that share its channel',
     1,
     64,
+  ),
+  maximumLanes: count(
+    32,
+    'channels of a link in all: further ones are opened when recipients are slow, or not yet known to be prompt, so that others do not wait for them',
+    1,
+    512,
   ),
   idleTimeoutMs: ms(
     300_000,

@@ -6,7 +6,9 @@ import type { Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { REPLIES } from '../relay/answer.js';
 import type { MeshChannel } from '../relay/channel.js';
+import type { WaitingDelivery } from '../relay/channel-lane.js';
 import { ChannelTarget, type TargetLimits } from '../relay/channel-target.js';
+import { FairShares } from '../relay/fair-shares.js';
 import { LaneGroup } from '../relay/lanes.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../relay/target.js';
 import { systemClock, type Ticking } from '../transport/clock.js';
@@ -15,30 +17,31 @@ import { systemClock, type Ticking } from '../transport/clock.js';
 export interface LinkDialer {
   /** Dials now, unless that is done or under way. Ends in `up` or `down` of the target, later. */
   connect(): void;
+  /** Opens one more lane. Ends in `lane` of the target, later. */
+  openLane(): void;
 }
 
 /** What one link may hold, and for how long. */
 export interface LinkLimits extends TargetLimits {
   /** How long a Data may wait for a lane. */
   readonly deliveryTimeoutMs: number;
+  /** LaneGroup of the link in all. */
+  readonly maximumLanes: number;
 }
 
-interface Waiting {
+interface WaitingForLink extends WaitingDelivery {
   /** On the coarse clock. */
   readonly due: number;
-  readonly lane: DeliveryTarget;
-  readonly delivery: OutboundDelivery;
-  readonly sink: DeliverySink;
 }
 
 export class LinkTarget implements DeliveryTarget, Ticking {
   readonly #dialer: LinkDialer;
   readonly #dialects: readonly Dialect[];
   readonly #limits: LinkLimits;
-  readonly #lanes = new LaneGroup((delivery, sink, lane) => this.#wait(delivery, sink, lane));
-  #channels: ChannelTarget[] = [];
-  #waiting: Waiting[] = [];
-  #waitingOctets = 0;
+  readonly #lanes: LaneGroup;
+  #waiting: WaitingForLink[] = [];
+  /** Who has how much of what may wait. */
+  readonly #shares: FairShares;
   /** Why what comes now fails at once; undefined while it may wait (D-CORE-36: fail fast, come back soon). */
   #obstacle: Reply | undefined;
 
@@ -47,10 +50,17 @@ export class LinkTarget implements DeliveryTarget, Ticking {
    * @param relay the domain of the relay at the other end, as far as the configuration knows it
    */
   constructor(dialer: LinkDialer, dialects: readonly Dialect[], limits: LinkLimits, relay: string) {
-    this.#lanes.relay = relay;
     this.#dialer = dialer;
     this.#dialects = dialects;
     this.#limits = limits;
+    this.#shares = new FairShares({ count: limits.outstanding, octets: limits.outstandingOctets });
+    this.#lanes = new LaneGroup({
+      stranded: (delivery, sink) => this.#wait(delivery, sink),
+      shares: limits,
+      clock: systemClock,
+      opener: { most: limits.maximumLanes, open: () => dialer.openLane() },
+    });
+    this.#lanes.relay = relay;
   }
 
   /** The domain of the relay at the other end; as it proved it, once the link is up. */
@@ -73,30 +83,25 @@ export class LinkTarget implements DeliveryTarget, Ticking {
     return this.#waiting.length;
   }
 
-  /** Also while the link is down: recipients that do not share a lane later must not share a Data that waits. */
-  lane(recipient: string): DeliveryTarget {
-    return this.#lanes.lane(recipient);
+  lane(recipient: string, originator: string): DeliveryTarget {
+    return this.#lanes.lane(recipient, originator);
   }
 
   deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     this.#lanes.deliver(delivery, sink);
   }
 
-  #wait(delivery: OutboundDelivery, sink: DeliverySink, lane: DeliveryTarget): void {
+  #wait(delivery: OutboundDelivery, sink: DeliverySink): void {
     if (this.#obstacle !== undefined) {
       sink.failed(this.#obstacle);
       return;
     }
-    const octets = octetsOf(delivery);
-    const { outstanding, outstandingOctets } = this.#limits;
-    const full = this.#waiting.length >= outstanding || this.#waitingOctets + octets > outstandingOctets;
-    if (full && this.#waiting.length > 0) {
+    if (!this.#shares.take(delivery.data.originator, octetsOf(delivery))) {
       sink.failed(REPLIES.busy);
       return;
     }
     if (this.#waiting.length === 0) systemClock.add(this);
-    this.#waiting.push({ delivery, sink, lane, due: systemClock.coarse + this.#limits.deliveryTimeoutMs });
-    this.#waitingOctets += octets;
+    this.#waiting.push({ delivery, sink, due: systemClock.coarse + this.#limits.deliveryTimeoutMs });
     this.#dialer.connect();
   }
 
@@ -104,26 +109,22 @@ export class LinkTarget implements DeliveryTarget, Ticking {
   tick(now: number): void {
     const [first] = this.#waiting;
     if (first === undefined || first.due > now) return;
-    const late = this.#waiting.filter(({ due }) => due <= now);
-    this.#waiting = this.#waiting.slice(late.length);
-    for (const { delivery } of late) this.#waitingOctets -= octetsOf(delivery);
-    if (this.#waiting.length === 0) systemClock.remove(this);
-    for (const { sink } of late) sink.failed(REPLIES.relayUnavailable);
+    for (const { sink } of this.#taken(this.#waiting.filter(({ due }) => due <= now).length)) {
+      sink.failed(REPLIES.relayUnavailable);
+    }
   }
 
   /** The link is up: what waited goes, in order. */
   up(channels: readonly MeshChannel[]): void {
     this.#obstacle = undefined;
     this.#drop();
-    for (const channel of channels) {
-      if (channel.identity.kind === 'relay') this.#lanes.relay = channel.identity.domains[0]?.toLowerCase();
-      const dialect = this.#dialects.find(({ profile }) => profile === channel.profile);
-      if (dialect === undefined) continue;
-      const target = new ChannelTarget(channel, dialect, this.#limits);
-      this.#channels.push(target);
-      this.#lanes.add(target);
-    }
-    for (const { delivery, sink, lane } of this.#taken()) lane.deliver(delivery, sink);
+    for (const channel of channels) this.#add(channel);
+    this.#lanes.deliverAll(this.#taken());
+  }
+
+  /** One more lane is there; undefined when there is none to be had. */
+  opened(channel: MeshChannel | undefined): void {
+    if (channel === undefined || !this.#add(channel)) this.#lanes.notOpened();
   }
 
   /** The link is down; `obstacle` is what senders are told until it is up, undefined when they may wait again. */
@@ -133,17 +134,24 @@ export class LinkTarget implements DeliveryTarget, Ticking {
     for (const { sink } of this.#taken()) sink.failed(obstacle ?? REPLIES.relayUnavailable);
   }
 
-  #taken(): readonly Waiting[] {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#waitingOctets = 0;
-    systemClock.remove(this);
-    return waiting;
+  /** @returns whether it can be spoken on */
+  #add(channel: MeshChannel): boolean {
+    if (channel.identity.kind === 'relay') this.#lanes.relay = channel.identity.domains[0]?.toLowerCase();
+    const dialect = this.#dialects.find(({ profile }) => profile === channel.profile);
+    if (dialect !== undefined) this.#lanes.add(new ChannelTarget(channel, dialect, this.#limits));
+    return dialect !== undefined;
+  }
+
+  /** @returns the first of those that wait, which they do no longer */
+  #taken(count = this.#waiting.length): readonly WaitingForLink[] {
+    const taken = this.#waiting.splice(0, count);
+    for (const { delivery } of taken) this.#shares.give(delivery.data.originator, octetsOf(delivery));
+    if (this.#waiting.length === 0) systemClock.remove(this);
+    return taken;
   }
 
   #drop(): void {
-    for (const channel of this.#channels) this.#lanes.remove(channel);
-    this.#channels = [];
+    this.#lanes.clear(this.#obstacle ?? REPLIES.relayUnavailable);
   }
 }
 

@@ -42,6 +42,8 @@ export interface LinkOptions {
   bound(channel: ChannelHandle, transID: number): void;
   /** The lanes may be used from now on, until {@link LinkOptions.down}. */
   up(lanes: readonly ChannelHandle[]): void;
+  /** What came of {@link Link.openLane}: the lane, or undefined when the neighbour refuses it. */
+  opened?(lane: ChannelHandle | undefined): void;
   /**
    * Opens a session with a relay that is preferred to that of the present one, and gives what to call when it is taken;
    * undefined when there is no such relay. Without it the link stays where it is until it is lost.
@@ -94,6 +96,28 @@ export class Link implements ConnectionOwner {
   /** Dials now, unless that is done, under way or due soon. */
   connect(): void {
     if (this.#state === 'idle') this.#connect();
+  }
+
+  /** Opens one more lane beside those there are; {@link LinkOptions.opened} is told what came of it. */
+  openLane(): void {
+    const connection = this.#connection;
+    this.#openFurther(connection).then(
+      (lane) => {
+        if (connection === this.#connection) this.#options.opened?.(lane);
+      },
+      (error: unknown) => {
+        const { code, message } = asError(error);
+        events.link.publish({ link: this.name, state: 'no further lane', error: code, reason: message });
+        if (connection === this.#connection) this.#options.opened?.(undefined);
+      },
+    );
+  }
+
+  async #openFurther(connection: Connection | undefined): Promise<ChannelHandle> {
+    if (this.#state !== 'ready' || connection === undefined) throw new LocalError('CLOSED', 'the link is not up');
+    const lane = await this.#open(connection, this.#dialectFor(connection));
+    this.#lanes = [...this.#lanes.filter(({ open }) => open), lane];
+    return lane;
   }
 
   /** Ends the link in order, within `limitMs` or `closeTimeoutMs`, and keeps it closed. */

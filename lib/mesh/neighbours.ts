@@ -249,9 +249,10 @@ export class Neighbours implements Dialer {
         relay.initiated(channel, transID, () => channel.endSession('the binding was terminated'));
       },
       up: (lanes) => target.up(lanes),
+      opened: (lane) => target.opened(lane),
       down: (obstacle) => target.down(obstacle),
     });
-    const target = new LinkTarget(link, dialects, limits.data, domain);
+    const target = new LinkTarget(link, dialects, { ...limits.data, maximumLanes: limits.link.maximumLanes }, domain);
     return { link, target };
   }
 

@@ -3,7 +3,7 @@
  * channel.
  */
 import type { ChannelTarget } from './channel-target.js';
-import { LaneGroup } from './lanes.js';
+import { LaneGroup, type LaneGroupOptions } from './lanes.js';
 
 /** One domain bound over one channel. */
 export interface Binding {
@@ -17,6 +17,12 @@ export interface Binding {
 
 export class Bindings {
   readonly #byDomain = new Map<string, LaneGroup>();
+  readonly #options: () => LaneGroupOptions;
+
+  /** @param options for the lanes of one domain */
+  constructor(options: () => LaneGroupOptions) {
+    this.#options = options;
+  }
 
   /** The channels bound for a domain; present as long as any is bound or still owes an answer. */
   of(domain: string): LaneGroup | undefined {
@@ -29,7 +35,7 @@ export class Bindings {
   }
 
   add(binding: Binding): void {
-    const lanes = this.of(binding.domain) ?? new LaneGroup();
+    const lanes = this.of(binding.domain) ?? new LaneGroup(this.#options());
     lanes.relay = binding.domain;
     lanes.add(binding.target);
     this.#byDomain.set(binding.domain, lanes);

@@ -21,9 +21,10 @@ export interface TargetLimits {
   readonly outstandingOctets: number;
 }
 
-/** Told when a Data sent through it has its answer. */
+/** Told when a Data it sent has its answer, before the sink is. */
 export interface AnswerListener {
-  answered(): void;
+  /** @param ok whether the answer was ok */
+  answered(delivery: OutboundDelivery, ok: boolean): void;
 }
 
 export class ChannelTarget implements DeliveryTarget {
@@ -46,27 +47,32 @@ export class ChannelTarget implements DeliveryTarget {
     return this.#channel.open;
   }
 
+  /** Requests without an answer, also those that were not waited for any longer. */
+  get outstanding(): number {
+    return this.#channel.outstanding;
+  }
+
   deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     this.send(delivery, sink, undefined);
   }
 
-  /** Like {@link deliver}, and `lane` is told before the sink. */
-  send(delivery: OutboundDelivery, sink: DeliverySink, lane: AnswerListener | undefined): void {
+  /** Like {@link deliver}, and `user` is told before the sink. */
+  send(delivery: OutboundDelivery, sink: DeliverySink, user: AnswerListener | undefined): void {
     const channel = this.#channel;
     let payload: Payload;
     try {
       payload = delivery.payload(channel.profile);
     } catch (error) {
       // A Data that cannot be said in the dialect of this channel fails its recipients (D-APEX-06).
-      settle(sink, lane, this.#unsayable(error));
+      settle(delivery, sink, user, this.#unsayable(error));
       return;
     }
     const refusal = this.#refusal(payloadOctets(payload));
     if (refusal !== undefined) {
-      settle(sink, lane, refusal);
+      settle(delivery, sink, user, refusal);
       return;
     }
-    channel.request(payload, new Pending(this, delivery, sink, lane));
+    channel.request(payload, new Pending(this, delivery, sink, user));
   }
 
   /** RFC 3342 §1: what has not been written yet of the Data for an endpoint goes to the application that took its place. */
@@ -119,13 +125,13 @@ class Pending implements ReplySink {
   readonly #target: ChannelTarget;
   readonly #delivery: OutboundDelivery;
   readonly #sink: DeliverySink;
-  readonly #lane: AnswerListener | undefined;
+  readonly #user: AnswerListener | undefined;
 
-  constructor(target: ChannelTarget, delivery: OutboundDelivery, sink: DeliverySink, lane: AnswerListener | undefined) {
+  constructor(target: ChannelTarget, delivery: OutboundDelivery, sink: DeliverySink, user: AnswerListener | undefined) {
     this.#target = target;
     this.#delivery = delivery;
     this.#sink = sink;
-    this.#lane = lane;
+    this.#user = user;
   }
 
   isFor(key: string): boolean {
@@ -133,20 +139,25 @@ class Pending implements ReplySink {
   }
 
   move(to: ChannelTarget): void {
-    to.send(this.#delivery, this.#sink, this.#lane);
+    to.send(this.#delivery, this.#sink, this.#user);
   }
 
   replied(kind: 'RPY' | 'ERR', payload: Buffer): void {
-    settle(this.#sink, this.#lane, this.#target.verdict(kind, payload));
+    settle(this.#delivery, this.#sink, this.#user, this.#target.verdict(kind, payload));
   }
 
   failed(reason: Unanswered): void {
-    settle(this.#sink, this.#lane, this.#target.unanswered(reason));
+    settle(this.#delivery, this.#sink, this.#user, this.#target.unanswered(reason));
   }
 }
 
-function settle(sink: DeliverySink, lane: AnswerListener | undefined, reply: Reply | undefined): void {
-  if (lane !== undefined) lane.answered();
+function settle(
+  delivery: OutboundDelivery,
+  sink: DeliverySink,
+  user: AnswerListener | undefined,
+  reply: Reply | undefined,
+): void {
+  if (user !== undefined) user.answered(delivery, reply === undefined);
   if (reply === undefined) sink.delivered();
   else sink.failed(reply);
 }

@@ -91,7 +91,7 @@ export class Context {
   readonly rates: Rates | undefined;
   readonly traffic: Traffic | undefined;
   readonly attachments = new AttachmentTable();
-  readonly bindings = new Bindings();
+  readonly bindings = new Bindings(() => ({ shares: this.limits, clock: this.time }));
   readonly standings = new SessionAssociationsTable();
   readonly ways = new NextHops(this.bindings);
   readonly time: Clock;

@@ -1,141 +1,351 @@
 /**
- * Several channels to the same relay used as one target (D-CORE-35). A recipient is pinned to a lane by hash,
- * so that a slow recipient delays only its lane and Data to one recipient are never reordered. Owns the pinning; refuses
- * to know where the channels come from (bindings and links alike).
+ * Several channels to the same relay used as one target (D-CORE-35). BEEP answers in order within a channel (RFC 3080 §2.6.1), so
+ * a recipient who is slow to answer holds up what was sent behind: which Data share a channel decides who waits for whom. Owns
+ * that choice; refuses to know where the channels come from (bindings and links alike).
  *
- * A lane moves to another channel only while none of its Data is unanswered: before that, what it sends by the new
- * channel could overtake what is still on its way by the old one.
+ * - A Data takes the lane of an earlier one of the same originator to the same recipient while this has no answer: nothing
+ *   overtakes.
+ * - Recipients known to be prompt share lanes. A Data for one that is not known yet, or was slow of late, or of an originator
+ *   whose recipients were slow of late, is on probation: it takes a lane of its own, or shares one with other such Data.
+ * - No originator has more lanes on probation than are left, and some lanes are never used for probation; so whoever writes to
+ *   recipients that do not answer waits for them, and others do not.
+ * - When all lanes wait, further ones are opened, up to a limit.
  */
-
+import type { Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
+import { type Clock, TIMERLESS_CLOCK } from '../ops/clock.js';
 import { REPLIES } from './answer.js';
-import type { AnswerListener, ChannelTarget } from './channel-target.js';
+import { ChannelLane, type ChannelLaneOwner, type WaitingDelivery } from './channel-lane.js';
+import type { ChannelTarget } from './channel-target.js';
+import { FairShares } from './fair-shares.js';
+import { Promptness } from './promptness.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
-/** More lanes than channels, so that adding or losing a channel moves only a share of the recipients. Power of two. */
-const SLOTS = 64;
+/** Told of a Data for which no channel is open; settles the sink, or gives the Data to the lanes again later. */
+export type Stranded = (delivery: OutboundDelivery, sink: DeliverySink) => void;
 
-/** Told of a Data for which no channel is open; settles the sink, or gives the Data to the lane again later. */
-export type Stranded = (delivery: OutboundDelivery, sink: DeliverySink, lane: DeliveryTarget) => void;
+export interface LaneGroupOptions {
+  /** Refuses with 450 unless given. */
+  readonly stranded?: Stranded;
+  /** What all lanes together may have unanswered; each originator of it a fair share. */
+  readonly shares: { readonly outstanding: number; readonly outstandingOctets: number };
+  readonly clock?: Clock;
+  /** Opens further lanes; without it there are those that are added. */
+  readonly opener?: LaneOpener;
+}
 
-export class LaneGroup implements DeliveryTarget {
+export interface LaneOpener {
+  /** LaneGroup in all, those to be opened included. */
+  readonly most: number;
+  /** Asks for one more: {@link LaneGroup.add} or {@link LaneGroup.notOpened} follows. */
+  open(): void;
+}
+
+/** LaneGroup whose worth of unanswered Data all lanes together may have: as many as links began with. */
+const SHARED = 4;
+/** An answer that takes longer is slow. */
+const SLOW_MS = 1000;
+/** Whoever has waited for so long at the head of a lane may be slow: others rather take another one. */
+const DOUBTFUL_MS = 50;
+/** For how long a neighbour that refused a further channel is not asked for another one. */
+const REFUSED_MS = 60_000;
+/** LaneGroup that are never used for probation, where there are enough. */
+const RESERVED = 4;
+
+/** Where Data of one originator to one recipient go while there are some without an answer. */
+interface Pin {
+  readonly lane: ChannelLane;
+  count: number;
+}
+
+export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
   /** The domain of the relay they lead to, where known. */
   relay: string | undefined;
-  readonly #stranded: Stranded;
-  readonly #channels: ChannelTarget[] = [];
-  readonly #slots: (Slot | undefined)[] = new Array<Slot | undefined>(SLOTS).fill(undefined);
+  readonly #options: LaneGroupOptions;
+  readonly #clock: Clock;
+  readonly #shares: FairShares;
+  readonly #promptness = new Promptness();
+  #lanes: ChannelLane[] = [];
+  readonly #pins = new Map<string, Pin>();
+  #outstanding = 0;
+  /** The opener has said no: it is not asked again before. */
+  #refusedUntil = 0;
+  #unwatch: (() => void) | undefined;
 
-  /** @param stranded refuses with 450 unless given */
-  constructor(stranded: Stranded = refuse) {
-    this.#stranded = stranded;
+  constructor(options: LaneGroupOptions) {
+    const { outstanding, outstandingOctets } = options.shares;
+    this.#options = options;
+    this.#clock = options.clock ?? TIMERLESS_CLOCK;
+    this.#shares = new FairShares({ count: outstanding * SHARED, octets: outstandingOctets * SHARED });
   }
 
   /** Whether any channel may be used. */
   get live(): boolean {
-    for (const channel of this.#channels) if (channel.open) return true;
-    return false;
+    return this.#lanes.some(({ open }) => open);
   }
 
-  /** Data sent through these lanes and not yet answered. */
+  /** Data sent through these lanes and not yet answered, those that wait for a lane to be opened included. */
   get outstanding(): number {
-    let total = 0;
-    for (const slot of this.#slots) if (slot !== undefined) total += slot.outstanding;
-    return total;
+    return this.#outstanding;
+  }
+
+  get size(): number {
+    return this.#lanes.length;
   }
 
   add(channel: ChannelTarget): void {
+    const opening = this.#lanes.find(({ opening: yes }) => yes);
     // The same channel may be bound for a domain twice, under two transIDs: it counts once for each.
-    this.#channels.push(channel);
+    if (opening === undefined) this.#lanes.push(new ChannelLane(this, channel, this.#clock.now()));
+    else opening.opened(channel, this.#clock.now());
+  }
+
+  /** A lane that was asked for is not there: what waited for it goes by another one. */
+  notOpened(): void {
+    this.#refusedUntil = this.now() + REFUSED_MS;
+    const lane = this.#lanes.find(({ opening }) => opening);
+    if (lane === undefined) return;
+    this.#lanes = this.#lanes.filter((other) => other !== lane);
+    this.deliverAll(lane.giveUp());
   }
 
   remove(channel: ChannelTarget): void {
-    const at = this.#channels.indexOf(channel);
-    if (at >= 0) this.#channels.splice(at, 1);
+    const at = this.#lanes.findIndex(({ target }) => target === channel);
+    if (at >= 0) this.#lanes.splice(at, 1);
   }
 
-  has(channel: ChannelTarget): boolean {
-    return this.#channels.includes(channel);
+  /** All of them are gone; what waited for a lane to be opened certainly was not delivered. */
+  clear(obstacle: Reply): void {
+    const lanes = this.#lanes;
+    this.#lanes = [];
+    this.#refusedUntil = 0;
+    for (const lane of lanes) for (const { sink } of lane.giveUp()) sink.failed(obstacle);
   }
 
-  /** The open channel number `preference`, counted round the ones there are. */
-  channelFor(preference: number): ChannelTarget | undefined {
-    const count = this.#channels.length;
-    for (let step = 0; step < count; step += 1) {
-      const channel = this.#channels[(preference + step) % count];
-      if (channel?.open === true) return channel;
-    }
-    return undefined;
+  has(lane: ChannelLane): boolean {
+    return this.#lanes.includes(lane);
   }
 
-  lane(recipient: string): DeliveryTarget {
-    const index = hash(recipient) & (SLOTS - 1);
-    let slot = this.#slots[index];
-    if (slot === undefined) {
-      slot = new Slot(this, index);
-      this.#slots[index] = slot;
-    }
-    return slot;
+  /** Those that share no unanswered Data with the originator share a Data: its answer is one anyway. */
+  lane(recipient: string, originator: string): DeliveryTarget {
+    return this.#pins.size === 0 ? this : (this.#pins.get(keyOf(originator, recipient))?.lane ?? this);
   }
 
   deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
-    const identity = delivery.data.recipients[0]?.identity ?? '';
-    this.lane(addressOf(identity)?.key ?? identity).deliver(delivery, sink);
+    this.#deliver(delivery, sink);
   }
 
-  /** No channel is open for this lane. */
-  strand(delivery: OutboundDelivery, sink: DeliverySink, lane: DeliveryTarget): void {
-    this.#stranded(delivery, sink, lane);
+  /** @returns the lane it took */
+  #deliver(delivery: OutboundDelivery, sink: DeliverySink): ChannelLane | undefined {
+    const { originator, recipients } = delivery.data;
+    const [first] = recipients;
+    const key = first === undefined ? '' : recipientKey(first.identity);
+    const pinned = this.#pins.size === 0 ? undefined : this.#pins.get(keyOf(originator, key));
+    if (pinned !== undefined) {
+      this.deliverBy(pinned.lane, delivery, sink);
+      return pinned.lane;
+    }
+    const now = this.#clock.now();
+    const proven = this.#isProven(originator, delivery, now);
+    const lane = this.#choose(originator, recipients.length === 1 ? key : undefined, proven, now);
+    if (lane === undefined) (this.#options.stranded ?? refuse)(delivery, sink);
+    else lane.send(delivery, sink, proven, now);
+    return lane;
   }
+
+  /**
+   * Delivers what has waited together, in order. All of one originator go by one lane: recipients that shared a Data while
+   * there was no lane must not be on two now.
+   */
+  deliverAll(waiting: readonly WaitingDelivery[]): void {
+    const lanes = new Map<string, ChannelLane>();
+    for (const { delivery, sink } of waiting) {
+      const { originator } = delivery.data;
+      const lane = lanes.get(originator);
+      if (lane !== undefined) this.deliverBy(lane, delivery, sink);
+      else {
+        const chosen = this.#deliver(delivery, sink);
+        if (chosen !== undefined) lanes.set(originator, chosen);
+      }
+    }
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  /** Behind an earlier Data. */
+  deliverBy(lane: ChannelLane, delivery: OutboundDelivery, sink: DeliverySink): void {
+    // A channel that is no longer bound, or is closing, still owes answers: nothing may overtake them.
+    if (!this.has(lane)) {
+      refuse(delivery, sink);
+      return;
+    }
+    const now = this.#clock.now();
+    lane.send(delivery, sink, this.#isProven(delivery.data.originator, delivery, now), now);
+  }
+
+  // ---- what lanes tell
+
+  /** @returns false when the originator has its share already */
+  began(lane: ChannelLane, { data: { originator, recipients } }: OutboundDelivery, octets: number): boolean {
+    if (!this.#shares.take(originator, octets)) return false;
+    for (const { identity } of recipients) {
+      const key = keyOf(originator, recipientKey(identity));
+      const pin = this.#pins.get(key);
+      if (pin === undefined) this.#pins.set(key, { lane, count: 1 });
+      else pin.count += 1;
+    }
+    this.#outstanding += 1;
+    this.#unwatch ??= this.#clock.ticking(() => this.#tick());
+    return true;
+  }
+
+  ended({ data: { originator, recipients } }: OutboundDelivery, octets: number): void {
+    this.#shares.give(originator, octets);
+    for (const { identity } of recipients) {
+      const key = keyOf(originator, recipientKey(identity));
+      const pin = this.#pins.get(key);
+      if (pin === undefined) continue;
+      pin.count -= 1;
+      if (pin.count === 0) this.#pins.delete(key);
+    }
+    this.#outstanding -= 1;
+  }
+
+  /** @param ms that the recipient took, once it was its turn */
+  answered({ data: { recipients } }: OutboundDelivery, ms: number): void {
+    const [only] = recipients;
+    if (ms < SLOW_MS && only !== undefined && recipients.length === 1) {
+      this.#promptness.answered(recipientKey(only.identity));
+    }
+  }
+
+  // ---- which one
+
+  #isProven(originator: string, { data: { recipients } }: OutboundDelivery, now: number): boolean {
+    const known = this.#promptness;
+    if (known.isSlow(originator, now)) return false;
+    for (const { identity } of recipients) if (!known.isPrompt(recipientKey(identity))) return false;
+    return true;
+  }
+
+  /** @param recipient the only one; undefined when there are several */
+  #choose(originator: string, recipient: string | undefined, proven: boolean, now: number): ChannelLane | undefined {
+    const look = new Look(this.#lanes, originator, now);
+    const most = this.#most;
+    if (proven) {
+      if (look.idle !== undefined && look.steady < Math.max(1, most >> 1)) return look.idle;
+      if (look.shared !== undefined && look.shared.waits(now) < DOUBTFUL_MS) return look.shared;
+      return this.#open(now) ?? look.shared ?? look.idle ?? look.probation;
+    }
+    // A recipient that is slow has a lane of its own, whoever writes to it.
+    if (recipient !== undefined && this.#promptness.isSlow(recipient, now)) {
+      const own = this.#lanes.find(({ open, opening, slow }) => (open || opening) && slow === recipient);
+      if (own !== undefined) return own;
+    }
+    const room = Math.max(1, most - Math.min(RESERVED, most >> 1)) - look.probations;
+    const chosen = room > 0 && look.ownProbations < Math.max(1, room) ? (look.idle ?? this.#open(now)) : undefined;
+    const lane = chosen ?? look.own ?? look.probation ?? look.idle ?? look.shared;
+    if (chosen !== undefined && recipient !== undefined && this.#promptness.isSlow(recipient, now)) {
+      chosen.slow = recipient;
+    }
+    return lane;
+  }
+
+  get #most(): number {
+    const { opener } = this.#options;
+    return opener === undefined || this.#refusedUntil > this.now()
+      ? this.#lanes.length
+      : Math.max(this.#lanes.length, opener.most);
+  }
+
+  #open(now: number): ChannelLane | undefined {
+    const { opener } = this.#options;
+    // Nothing to open one beside: the link is not there.
+    if (opener === undefined || this.#lanes.length >= this.#most || !this.live) return undefined;
+    const lane = new ChannelLane(this, undefined, now);
+    this.#lanes.push(lane);
+    opener.open();
+    return lane;
+  }
+
+  /** Whoever has been waited for too long is slow. */
+  #tick(): void {
+    if (this.#outstanding === 0) {
+      this.#unwatch?.();
+      this.#unwatch = undefined;
+      return;
+    }
+    const now = this.#clock.now();
+    for (const lane of this.#lanes) {
+      if (lane.opening || lane.stalled || lane.waits(now) < SLOW_MS) continue;
+      lane.stalled = true;
+      // What keeps it is not waited for any longer: it was found slow before.
+      if (lane.owing) continue;
+      const head = lane.head?.data;
+      const [only] = head?.recipients ?? [];
+      if (head !== undefined && only !== undefined && head.recipients.length === 1) {
+        this.#promptness.late(recipientKey(only.identity), head.originator, now);
+      }
+    }
+  }
+}
+
+/** The lanes as a Data finds them that has to choose. */
+class Look {
+  /** Nothing is under way there. */
+  idle: ChannelLane | undefined;
+  /** The best of those with Data for prompt recipients only. */
+  shared: ChannelLane | undefined;
+  /** The best of those on probation. */
+  probation: ChannelLane | undefined;
+  /** The best of those on probation with Data of the same originator. */
+  own: ChannelLane | undefined;
+  /** How many there are for prompt recipients that do not stand still. */
+  steady = 0;
+  probations = 0;
+  ownProbations = 0;
+
+  constructor(lanes: readonly ChannelLane[], originator: string, now: number) {
+    for (const lane of lanes) {
+      if (lane.opening || lane.open) this.#see(lane, originator, now);
+    }
+  }
+
+  #see(lane: ChannelLane, originator: string, now: number): void {
+    if (lane.idle) {
+      this.idle ??= lane;
+    } else if (!lane.onProbation) {
+      if (!lane.stalled) this.steady += 1;
+      this.shared = better(this.shared, lane, now);
+    } else {
+      this.probations += 1;
+      this.probation = better(this.probation, lane, now);
+      if (!lane.serves(originator)) return;
+      this.ownProbations += 1;
+      this.own = better(this.own, lane, now);
+    }
+  }
+}
+
+/** One that does not stand still, then the one that has waited for the shortest time, then the emptier one. */
+function better(one: ChannelLane | undefined, other: ChannelLane, now: number): ChannelLane {
+  if (one === undefined) return other;
+  if (one.stalled !== other.stalled) return one.stalled ? other : one;
+  const [doubtful, otherDoubtful] = [one.waits(now) >= DOUBTFUL_MS, other.waits(now) >= DOUBTFUL_MS];
+  if (doubtful !== otherDoubtful) return doubtful ? other : one;
+  return other.outstanding < one.outstanding ? other : one;
 }
 
 function refuse(_delivery: OutboundDelivery, sink: DeliverySink): void {
   sink.failed(REPLIES.relayUnavailable);
 }
 
-/** All recipients of one hash value. */
-class Slot implements DeliveryTarget, AnswerListener {
-  readonly #lanes: LaneGroup;
-  readonly #index: number;
-  #channel: ChannelTarget | undefined;
-  #outstanding = 0;
-
-  constructor(lanes: LaneGroup, index: number) {
-    this.#lanes = lanes;
-    this.#index = index;
-  }
-
-  get relay(): string | undefined {
-    return this.#lanes.relay;
-  }
-
-  get outstanding(): number {
-    return this.#outstanding;
-  }
-
-  deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
-    if (this.#outstanding === 0) this.#channel = this.#lanes.channelFor(this.#index);
-    const channel = this.#channel;
-    if (channel === undefined) {
-      this.#lanes.strand(delivery, sink, this);
-      return;
-    }
-    // A channel that is no longer bound still owes answers: nothing may overtake them, and nothing more may go there.
-    if (!this.#lanes.has(channel)) {
-      refuse(delivery, sink);
-      return;
-    }
-    this.#outstanding += 1;
-    channel.send(delivery, sink, this);
-  }
-
-  answered(): void {
-    this.#outstanding -= 1;
-  }
+function recipientKey(identity: string): string {
+  return addressOf(identity)?.key ?? identity;
 }
 
-/** FNV-1a over the UTF-16 units: quick, spreads well, the same in every process. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let at = 0; at < text.length; at += 1) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193);
-  return (value ^ (value >>> 15)) >>> 0;
+function keyOf(originator: string, recipient: string): string {
+  return `${originator}\n${recipient}`;
 }

@@ -26,23 +26,23 @@ export class NextHops {
     this.#bindings = bindings;
   }
 
-  toward(name: Address, dialer: Dialer): DeliveryTarget {
+  toward(name: Address, originator: string, dialer: Dialer): DeliveryTarget {
     const bound = this.#bindings.of(name.domain);
-    if (bound === undefined) return this.#link(name, dialer);
+    if (bound === undefined) return this.#link(name, originator, dialer);
     if (this.#linked.has(name.domain)) {
       const link = dialer.toward(name.domain);
-      if ('deliver' in link) return laneOf(link, name);
+      if ('deliver' in link) return laneOf(link, name, originator);
       this.#linked.delete(name.domain);
     }
     // Not live, yet still owing answers: what goes by another way now could overtake what is there.
-    return bound.live ? bound.lane(name.key) : UNAVAILABLE;
+    return bound.live ? bound.lane(name.key, originator) : UNAVAILABLE;
   }
 
-  #link(name: Address, dialer: Dialer): DeliveryTarget {
+  #link(name: Address, originator: string, dialer: Dialer): DeliveryTarget {
     const link = dialer.toward(name.domain);
     if (!('deliver' in link)) return new RefusingTarget(link);
     if (!this.#linked.has(name.domain)) this.#remember(name.domain);
-    return laneOf(link, name);
+    return laneOf(link, name, originator);
   }
 
   #remember(domain: string): void {
@@ -56,6 +56,6 @@ export class NextHops {
   }
 }
 
-function laneOf(target: DeliveryTarget, name: Address): DeliveryTarget {
-  return target.lane === undefined ? target : target.lane(name.key);
+function laneOf(target: DeliveryTarget, name: Address, originator: string): DeliveryTarget {
+  return target.lane === undefined ? target : target.lane(name.key, originator);
 }

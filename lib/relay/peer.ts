@@ -341,14 +341,14 @@ class PeerView extends View {
     return this.context.hopLimit;
   }
 
-  override toward(name: Address): DeliveryTarget {
+  override toward(name: Address, originator: string): DeliveryTarget {
     // D-CORE-03: IMXP has no names with domain literals or beyond ASCII
     if (name.wide && !this.#wide) return ADDRESS_INVALID;
-    if (!this.#associations.relaying) return super.toward(name);
+    if (!this.#associations.relaying) return super.toward(name, originator);
     if (this.#associations.serves(name.domain)) return LOOP;
     // D-CORE-21: transit between two foreign domains only for trusted intermediaries
     if (!this.context.policy.trusts(this.#channel.identity)) return NO_TRANSIT;
-    const way = super.toward(name);
+    const way = super.toward(name, originator);
     return way.relay !== undefined && this.#associations.serves(way.relay) ? LOOP : way;
   }
 }

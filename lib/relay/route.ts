@@ -42,7 +42,7 @@ export interface RouteView {
   /** Relays that Data of this sender may pass where it does not say so itself (dataHopping); 0 for any number. */
   readonly hopLimit: number;
   /** The lane to a foreign recipient, or a target that says why there is none. */
-  toward(name: Address): DeliveryTarget;
+  toward(name: Address, originator: string): DeliveryTarget;
 }
 
 /** A target that answers the same for everything. */
@@ -96,7 +96,7 @@ export function nextHopTo(
   view: RouteView,
   hold = false,
 ): DeliveryTarget | Promise<boolean> {
-  if (!view.local(name.domain)) return view.toward(name);
+  if (!view.local(name.domain)) return view.toward(name, originator);
   // A reserved local part is served here, or by an application that attached as that service.
   const target =
     (name.wellKnown === undefined ? undefined : view.service(name.wellKnown)) ??

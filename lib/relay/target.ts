@@ -29,9 +29,9 @@ export interface DeliveryTarget {
   deliver(delivery: OutboundDelivery, sink: DeliverySink): void;
   /**
    * Where this target has several ways in parallel: the one for a recipient (normalised address), always the same while
-   * any of its Data is unanswered. Recipients of one lane may share a Data. Absent: everything goes one way, in order.
+   * any Data of the originator to it is unanswered. Recipients of one way may share a Data. Absent: there is one way, in order.
    */
-  lane?(recipient: string): DeliveryTarget;
+  lane?(recipient: string, originator: string): DeliveryTarget;
   /** The domain of the relay it leads to, where known; Data is never sent back to the relay it came from. */
   readonly relay?: string | undefined;
 }

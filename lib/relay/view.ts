@@ -92,8 +92,8 @@ export class View implements TimedView {
     return this.context.accounts?.suspended(name.base) === undefined ? this.context.holds?.holder(name) : undefined;
   }
 
-  toward(name: Address): DeliveryTarget {
-    return this.context.ways.toward(name, this.context.dialer);
+  toward(name: Address, originator: string): DeliveryTarget {
+    return this.context.ways.toward(name, originator, this.context.dialer);
   }
 }
 
@@ -159,8 +159,8 @@ export class DecidedView implements TimedView {
     return this.#view.holder(name);
   }
 
-  toward(name: Address): DeliveryTarget {
-    return this.#view.toward(name);
+  toward(name: Address, originator: string): DeliveryTarget {
+    return this.#view.toward(name, originator);
   }
 }
 

@@ -8,6 +8,7 @@ import { LaneGroup } from '../../lib/relay/lanes.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../../lib/relay/target.js';
 import { attached, DIALECT, FakeChannel, FakeTarget, LIMITS, makeRelay, neighbour } from '../support/fake-channel.js';
 import { data } from '../support/fake-dialect.js';
+import { FakeTime } from '../support/fake-time.js';
 import { within } from '../support/within.js';
 
 const relayIdentity = {
@@ -16,6 +17,8 @@ const relayIdentity = {
   proof: { mechanism: 'DIGEST-MD5', privacy: true },
 } as const;
 
+const ORIGINATOR = 'fred@example.com';
+
 /** Delivers one Data to a recipient and keeps the outcome. */
 class Sent implements OutboundDelivery, DeliverySink {
   outcome: 'ok' | Reply | undefined;
@@ -23,12 +26,12 @@ class Sent implements OutboundDelivery, DeliverySink {
   #told = (): void => {};
   readonly data;
 
-  constructor(target: DeliveryTarget, recipient: string) {
+  constructor(target: DeliveryTarget, recipient: string, originator = ORIGINATOR) {
     this.answered = new Promise((resolve) => {
       this.#told = resolve;
     });
-    this.data = data('fred@example.com', [recipient]);
-    (target.lane === undefined ? target : target.lane(recipient)).deliver(this, this);
+    this.data = data(originator, [recipient]);
+    (target.lane === undefined ? target : target.lane(recipient, originator)).deliver(this, this);
   }
 
   payload(): Payload {
@@ -53,54 +56,154 @@ function targets(count: number) {
 
 const recipients = Array.from({ length: 40 }, (_, at) => `r${at}@rubble.com`);
 
-describe('relay/lanes', () => {
-  it('spreads recipients over the channels and keeps each on its own', () => {
-    const { channels, targets: open } = targets(4);
-    const lanes = new LaneGroup();
-    for (const target of open) lanes.add(target);
-    for (const recipient of [...recipients, ...recipients]) {
-      new Sent(lanes, recipient);
-      for (const channel of channels) for (const request of channel.waiting) request.ok();
+/** Lanes over channels that a spec answers on, with a clock it moves; further ones are opened as far as it lets them. */
+function town(count: number, most = count) {
+  const { channels, targets: open } = targets(count);
+  const clock = new FakeTime();
+  const opened: FakeChannel[] = [];
+  let asked = 0;
+  const opener = { most, open: () => void asked++ };
+  const lanes = new LaneGroup({ shares: LIMITS, clock, ...(most > count ? { opener } : {}) });
+  for (const target of open) lanes.add(target);
+  const answerAll = (): void => {
+    for (const channel of [...channels, ...opened]) for (const request of channel.waiting) request.ok();
+  };
+  /** Has recipients known to be prompt. */
+  const prove = (addresses: readonly string[]): void => {
+    for (const address of addresses) {
+      new Sent(lanes, address);
+      answerAll();
     }
-    const seen = channels.map(
-      ({ requests }) => new Set(requests.map((request) => request.data.recipients[0]?.identity)),
-    );
-    expect(seen.every(({ size }) => size > 0)).to.equal(true);
-    expect(
-      seen.reduce((sum, { size }) => sum + size, 0),
-      'no recipient on two channels',
-    ).to.equal(recipients.length);
+  };
+  return {
+    channels,
+    opened,
+    lanes,
+    clock,
+    answerAll,
+    prove,
+    asked: () => asked,
+    /** Opens one of the lanes that were asked for. */
+    open: (): FakeChannel => {
+      const { channels: more, targets: target } = targets(1);
+      if (target[0] === undefined || more[0] === undefined) throw new Error('a channel');
+      opened.push(more[0]);
+      lanes.add(target[0]);
+      return more[0];
+    },
+    targets: open,
+  };
+}
+
+const busy = (channels: readonly FakeChannel[]): number => channels.filter(({ waiting }) => waiting.length > 0).length;
+
+describe('relay/lanes', () => {
+  it('keeps Data of one originator to one recipient on one channel while any is unanswered', () => {
+    const { channels, lanes, prove } = town(4);
+    prove(recipients);
+    for (let at = 0; at < 3; at += 1) for (const recipient of recipients.slice(0, 8)) new Sent(lanes, recipient);
+    for (const recipient of recipients.slice(0, 8)) {
+      const on = channels.filter(({ waiting }) =>
+        waiting.some(
+          ({
+            data: {
+              recipients: [to],
+            },
+          }) => to?.identity === recipient,
+        ),
+      );
+      expect(on, recipient).to.have.length(1);
+    }
+    expect(busy(channels), 'prompt recipients use several').to.be.greaterThan(1);
   });
 
-  it('moves a recipient to a new channel only when nothing of its lane is unanswered', () => {
-    const { channels, targets: open } = targets(8);
-    const lanes = new LaneGroup();
-    const [first, ...others] = open;
-    if (first !== undefined) lanes.add(first);
+  it('has unknown recipients of one originator wait for each other rather than for themselves alone, once they have their share', () => {
+    const { channels, lanes } = town(4);
+    for (const recipient of recipients.slice(0, 8)) new Sent(lanes, recipient);
+    expect(busy(channels), 'one of two that are for probation: the other one is for others').to.equal(1);
+    new Sent(lanes, 'r1@rubble.com', 'barney@example.com');
+    expect(busy(channels)).to.equal(2);
+  });
+
+  it('never has a prompt recipient behind one that does not answer', () => {
+    const { channels, lanes, prove } = town(4);
+    prove(['wilma@rubble.com']);
     for (const recipient of recipients) new Sent(lanes, recipient);
-    for (const target of others) lanes.add(target);
-    for (const recipient of recipients.slice(0, 5)) new Sent(lanes, recipient);
-    expect(channels[0]?.requests.length, 'all still on the first').to.be.greaterThan(LIMITS.outstanding - 1);
-    expect(channels.slice(1).every(({ requests }) => requests.length === 0)).to.equal(true);
-    for (const request of channels[0]?.waiting ?? []) request.ok();
-    for (const recipient of recipients) new Sent(lanes, recipient);
-    expect(channels.slice(1).some(({ requests }) => requests.length > 0)).to.equal(true);
+    const taken = channels.filter(({ waiting }) => waiting.length > 0);
+    new Sent(lanes, 'wilma@rubble.com');
+    const own = channels.filter(({ waiting }) =>
+      waiting.some(({ data }) => data.recipients[0]?.identity === 'wilma@rubble.com'),
+    );
+    expect(own).to.have.length(1);
+    expect(taken).to.not.include(own[0]);
+  });
+
+  it('has a recipient who was prompt and answers no more on a lane of its own, whoever writes to it', () => {
+    const { channels, lanes, clock, prove } = town(8);
+    prove(['dino@rubble.com', 'wilma@rubble.com']);
+    new Sent(lanes, 'dino@rubble.com');
+    clock.pass(1500);
+    new Sent(lanes, 'dino@rubble.com', 'barney@example.com');
+    new Sent(lanes, 'dino@rubble.com', 'betty@example.com');
+    new Sent(lanes, 'wilma@rubble.com', 'barney@example.com');
+    const of = (recipient: string): number[] =>
+      channels.map(({ waiting }) => waiting.filter(({ data }) => data.recipients[0]?.identity === recipient).length);
+    // The first one is where it was; those of others share one lane, where nobody else is.
+    expect(
+      of('dino@rubble.com')
+        .filter((some) => some > 0)
+        .sort(),
+    ).to.deep.equal([1, 2]);
+    const [own] = channels.filter((_channel, at) => (of('dino@rubble.com')[at] ?? 0) === 2);
+    expect(own?.waiting.length).to.equal(2);
+  });
+
+  it('opens a further lane for an unknown recipient when all wait, and sends what waited for it in order', () => {
+    const { lanes, channels, asked, open } = town(2, 8);
+    const sent = ['a', 'b'].map((who) => new Sent(lanes, `${who}@rubble.com`));
+    for (let at = 0; at < 2; at += 1) sent.push(new Sent(lanes, 'c@rubble.com', 'barney@example.com'));
+    expect([busy(channels), asked()]).to.deep.equal([2, 1]);
+    const channel = open();
+    expect(channel.waiting.map(({ data }) => data.recipients[0]?.identity)).to.deep.equal([
+      'c@rubble.com',
+      'c@rubble.com',
+    ]);
+    for (const request of channel.waiting) request.ok();
+    expect(sent.map(({ outcome }) => outcome)).to.deep.equal([undefined, undefined, 'ok', 'ok']);
+  });
+
+  it('goes on with the lanes there are when the neighbour refuses a further one', () => {
+    const { lanes, channels, asked } = town(2, 8);
+    for (const who of ['a', 'b']) new Sent(lanes, `${who}@rubble.com`);
+    new Sent(lanes, 'c@rubble.com', 'barney@example.com');
+    lanes.notOpened();
+    const on = channels.flatMap(({ waiting }) => waiting.map(({ data }) => data.recipients[0]?.identity));
+    expect(on.toSorted()).to.deep.equal(['a@rubble.com', 'b@rubble.com', 'c@rubble.com']);
+    new Sent(lanes, 'd@rubble.com', 'betty@example.com');
+    expect(asked(), 'it is not asked again at once').to.equal(1);
+  });
+
+  it('gives no originator more than is left for others', () => {
+    const { lanes } = town(4);
+    const most = LIMITS.outstanding * 4;
+    const flood = Array.from({ length: most }, (_, at) => new Sent(lanes, `r${at % 40}@rubble.com`));
+    expect(flood.filter(({ outcome }) => outcome === REPLIES.busy).length).to.be.at.least(most / 2);
+    expect(new Sent(lanes, 'wilma@rubble.com', 'barney@example.com').outcome).to.equal(undefined);
   });
 
   it('sends nothing on a channel that is no longer bound, nor past what it still owes', () => {
-    const { channels, targets: open } = targets(2);
-    const [first, second] = open;
-    if (first === undefined || second === undefined) throw new Error('two channels');
-    const lanes = new LaneGroup();
-    lanes.add(first);
+    const { channels, lanes, targets: open } = town(1);
+    const [first] = open;
+    if (first === undefined) throw new Error('a channel');
     const before = new Sent(lanes, 'barney@rubble.com');
     lanes.remove(first);
-    lanes.add(second);
+    const { channels: others, targets: more } = targets(1);
+    if (more[0] !== undefined) lanes.add(more[0]);
     const between = new Sent(lanes, 'barney@rubble.com');
     expect(between.outcome).to.equal(REPLIES.relayUnavailable);
     channels[0]?.requests[0]?.ok();
     const after = new Sent(lanes, 'barney@rubble.com');
-    channels[1]?.requests[0]?.ok();
+    others[0]?.requests[0]?.ok();
     expect([before.outcome, after.outcome]).to.deep.equal(['ok', 'ok']);
   });
 });
@@ -173,9 +276,9 @@ describe('relay/link-target', () => {
   const link = (limits = LIMITS, deliveryTimeoutMs = 30_000) => {
     let dialled = 0;
     const target = new LinkTarget(
-      { connect: () => void dialled++ },
+      { connect: () => void dialled++, openLane: () => {} },
       [DIALECT],
-      { ...limits, deliveryTimeoutMs },
+      { ...limits, deliveryTimeoutMs, maximumLanes: 1 },
       'rubble.com',
     );
     return { target, dialled: () => dialled };
@@ -221,7 +324,7 @@ describe('relay/link-target', () => {
   it("learns the neighbour's domain when it is up", () => {
     const { target } = link();
     target.up([new FakeChannel({ ...relayIdentity, domains: ['Hub.example'] })]);
-    expect([target.relay, target.lane('a@rubble.com').relay]).to.deep.equal(['hub.example', 'hub.example']);
+    expect([target.relay, target.lane('a@rubble.com', ORIGINATOR).relay]).to.deep.equal(['hub.example', 'hub.example']);
   });
 });
 

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { events } from '../../lib/ops/events.js';
 import type { SomeLimits } from '../support/limits.js';
 import { bind, inlineData } from '../support/raw-documents.js';
-import { accept, anyRequest, closeChannel, codeOf, grant, RawNeighbour } from '../support/raw-neighbour.js';
+import { accept, closeChannel, codeOf, grant, RawNeighbour } from '../support/raw-neighbour.js';
 import { FRED, Stronghold, WILMA } from '../support/stronghold.js';
 import type { Villager } from '../support/town.js';
 
@@ -18,7 +18,11 @@ describe('security: links without a lane that works', function () {
   beforeEach(async () => {
     neighbour = await RawNeighbour.listen();
     const routes = [{ domain: 'rubble.com', relays: [neighbour.url], tls: 'off' as const }];
-    const limits = { link: { lanes: 2 }, data: { deliveryTimeoutMs: 1000 }, session: { closeTimeoutMs: 500 } };
+    const limits = {
+      link: { lanes: 2, maximumLanes: 2 },
+      data: { deliveryTimeoutMs: 1000 },
+      session: { closeTimeoutMs: 500 },
+    };
     const accounts = ['imxp=mesh@rubble.com'];
     stronghold = await Stronghold.build({ limits, accounts, config: { mesh: { dns: { enabled: false }, routes } } });
   });
@@ -49,12 +53,15 @@ describe('security: links without a lane that works', function () {
 
   it('a neighbour that closes one of two channels: the other one is used for all', async () => {
     const fred = await stronghold.attached(FRED);
-    const { session, channels } = await firstData(fred);
+    const linked = await firstData(fred);
+    const { session, channels } = linked;
     const [first = 0, second = 0] = channels;
     await closeChannel(session, first);
     for (let at = 0; at < 10; at += 1) {
       fred.peer.msg(fred.channel, inlineData(FRED, [`dino/${at}@rubble.com`], 'x'));
-      accept(session, await session.nextRequest(second, 3000));
+      const arrived = await linked.next();
+      expect(arrived.channel).to.equal(second);
+      accept(session, arrived);
       expect(codeOf(await fred.peer.nextReply(fred.channel, 3000))).to.equal(0);
     }
   });
@@ -85,7 +92,7 @@ describe('security: links without a lane that works', function () {
 
   it('a neighbour that never answers a start: the session ends by time and Data are answered', async () => {
     await rebuild({
-      link: { lanes: 1 },
+      link: { lanes: 1, maximumLanes: 1 },
       data: { deliveryTimeoutMs: 500 },
       session: { tuningTimeoutMs: 800, closeTimeoutMs: 500 },
     });
@@ -104,8 +111,9 @@ describe('security: links without a lane that works', function () {
     const fred = await stronghold.attached(FRED);
     const linked = neighbour.linked(2);
     fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'one'));
-    const { session, ...rest } = await linked;
-    const arrived = await anyRequest({ session, ...rest });
+    const link = await linked;
+    const { session } = link;
+    const arrived = await link.next();
     // An answer that is neither ok nor error has the channel closed (RFC 3080 §2.2.2.1), which this one does not answer.
     session.reply(arrived.channel, 'RPY', arrived.msgno, 'Content-Type: text/xml\r\n\r\n<perhaps />\r\n');
     expect(codeOf(await fred.peer.nextReply(fred.channel))).to.equal(451);
@@ -114,7 +122,7 @@ describe('security: links without a lane that works', function () {
 
   it('replies of services that wait for such a neighbour do not keep the presence service from others', async () => {
     await rebuild({
-      link: { lanes: 2 },
+      link: { lanes: 2, maximumLanes: 2 },
       data: { deliveryTimeoutMs: 1000 },
       session: { closeTimeoutMs: 500 },
       presence: { outstanding: 8 },
@@ -148,7 +156,7 @@ describe('security: links without a lane that works', function () {
     const linking = neighbour.linked(2);
     fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'one'));
     const linked = await linking;
-    accept(linked.session, await anyRequest(linked));
+    accept(linked.session, await linked.next());
     expect(codeOf(await fred.peer.nextReply(fred.channel))).to.equal(0);
     return linked;
   }

@@ -4,7 +4,7 @@
  */
 import { expect } from 'chai';
 import { inlineData, OK } from '../support/raw-documents.js';
-import { anyRequest, codeOf, RawNeighbour } from '../support/raw-neighbour.js';
+import { codeOf, RawNeighbour } from '../support/raw-neighbour.js';
 import { BARNEY, FRED, Stronghold, WILMA } from '../support/stronghold.js';
 
 describe('security: 450 is certainly not delivered, 451 is unknown', function () {
@@ -36,11 +36,11 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
     const [first, second] = await two('siblings');
     const fred = await stronghold.attached(FRED);
     const linking = first.linked(1);
-    const elsewhere = second.linked(1).then((linked) => anyRequest(linked));
+    const elsewhere = second.linked(1).then((linked) => linked.next());
     elsewhere.catch(() => undefined);
     fred.peer.msg(fred.channel, inlineData(FRED, [WILMA], 'once only'));
     const linked = await linking;
-    const arrived = await anyRequest(linked);
+    const arrived = await linked.next();
     expect(`${arrived.payload}`).to.contain('once only');
     linked.session.destroy();
     const reply = fred.peer.nextReply(fred.channel, 5000);
@@ -55,14 +55,14 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
     const links = [first.linked(1), second.linked(1)] as const;
     fred.peer.msg(fred.channel, inlineData(FRED, [WILMA], 'where'));
     const one = await links[0];
-    const asked = await anyRequest(one);
+    const asked = await one.next();
     one.session.reply(asked.channel, 'ERR', asked.msgno, error(450));
     const other = await links[1];
-    const next = await anyRequest(other);
+    const next = await other.next();
     other.session.reply(next.channel, 'RPY', next.msgno, OK);
     expect(codeOf(await fred.peer.nextReply(fred.channel))).to.equal(0);
     fred.peer.msg(fred.channel, inlineData(FRED, [WILMA], 'where'));
-    const again = await anyRequest(one);
+    const again = await one.next();
     one.session.reply(again.channel, 'ERR', again.msgno, error(451));
     expect(codeOf(await fred.peer.nextReply(fred.channel))).to.equal(451);
   });
@@ -73,7 +73,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
     const linking = first.linked(1);
     fred.peer.msg(fred.channel, inlineData(FRED, ['dino@rubble.com'], 'arrived'));
     const linked = await linking;
-    await anyRequest(linked);
+    await linked.next();
     linked.session.destroy();
     expect(codeOf(await fred.peer.nextReply(fred.channel, 5000))).to.equal(451);
   });

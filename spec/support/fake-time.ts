@@ -10,6 +10,7 @@ export class FakeTime implements Clock {
   /** Milliseconds since it began; the time of day began at a million. */
   #now = 0;
   readonly #alarms = new Set<Alarm>();
+  readonly #ticks = new Set<() => void>();
 
   now(): number {
     return this.#now;
@@ -25,9 +26,10 @@ export class FakeTime implements Clock {
     return () => this.#alarms.delete(alarm);
   }
 
-  /** Nothing that this clock is given to ticks. */
-  ticking(): () => void {
-    return () => {};
+  ticking(tick: () => void): () => void {
+    const one = (): void => tick();
+    this.#ticks.add(one);
+    return () => this.#ticks.delete(one);
   }
 
   /** How many alarms are set. */
@@ -40,7 +42,7 @@ export class FakeTime implements Clock {
     this.#alarms.clear();
   }
 
-  /** Lets time pass; alarms ring at their moment, in their order. */
+  /** Lets time pass; alarms ring at their moment, in their order. Whoever is called regularly is called at the end. */
   pass(ms: number): void {
     const end = this.#now + ms;
     for (;;) {
@@ -51,5 +53,6 @@ export class FakeTime implements Clock {
       due.ring();
     }
     this.#now = end;
+    for (const tick of [...this.#ticks]) tick();
   }
 }

@@ -5,6 +5,7 @@
 import type { RawMessage } from './raw-channel.js';
 import { close, errorIn, IMXP, OK } from './raw-documents.js';
 import { type Asked, RawRelay, type RawRelaySession } from './raw-relay.js';
+import { within } from './within.js';
 
 export class RawNeighbour {
   readonly relay: RawRelay;
@@ -33,7 +34,7 @@ export class RawNeighbour {
     const session = await this.greeted();
     const channels: number[] = [];
     for (let lane = 0; lane < lanes; lane += 1) channels.push(grant(session, await session.started()));
-    return { session, channels };
+    return new Linked(session, channels);
   }
 
   close(): void {
@@ -41,10 +42,32 @@ export class RawNeighbour {
   }
 }
 
-/** A session with a node of ours, and the channels bound on it. */
-export interface Linked {
+/** A session with a node of ours, the channels bound on it, and the Data that come on any of them, in order. */
+export class Linked {
   readonly session: RawRelaySession;
   readonly channels: readonly number[];
+  readonly #arrived: RawMessage[] = [];
+  readonly #waiting: ((message: RawMessage) => void)[] = [];
+
+  constructor(session: RawRelaySession, channels: readonly number[]) {
+    this.session = session;
+    this.channels = channels;
+    session.onRequest = (message) => {
+      const taker = this.#waiting.shift();
+      if (taker === undefined) this.#arrived.push(message);
+      else taker(message);
+    };
+  }
+
+  /** The next Data. */
+  next(): Promise<RawMessage> {
+    const arrived = this.#arrived.shift();
+    return within(
+      8000,
+      arrived === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(arrived),
+      () => `a Data${this.session.transcript()}`,
+    );
+  }
 }
 
 /** Creates the channel and accepts the bind that came with it. */
@@ -63,11 +86,6 @@ export async function closeChannel(session: RawRelaySession, channel: number): P
 /** Answers a Data with ok. */
 export function accept(session: RawRelaySession, { channel, msgno }: RawMessage): void {
   session.reply(channel, 'RPY', msgno, OK);
-}
-
-/** The next Data on any of the channels. */
-export function anyRequest({ session, channels }: Linked): Promise<RawMessage> {
-  return Promise.race(channels.map((channel) => session.nextRequest(channel)));
 }
 
 /** The code a Data was answered with, 0 for ok. */

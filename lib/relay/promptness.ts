@@ -1,0 +1,57 @@
+/**
+ * Which recipients answer promptly, and who was slow of late: what lanes go by. Soft and bounded; a recipient of whom nothing is
+ * known is not prompt yet. Knows no lanes.
+ */
+
+/** How many addresses are remembered of each kind. One costs about 100 octets; the oldest is forgotten first. */
+const REMEMBERED = 10_000;
+/** How long an address is slow after it last was. */
+const SLOW_MS = 60_000;
+
+export class Promptness {
+  readonly #prompt = new Set<string>();
+  /** Until when an address is slow. */
+  readonly #slow = new Map<string, number>();
+
+  /** Whether a recipient has answered promptly since it last was slow. */
+  isPrompt(recipient: string): boolean {
+    return this.#prompt.has(recipient);
+  }
+
+  /** Whether a recipient, or the recipients of an originator, were slow of late. */
+  isSlow(address: string, now: number): boolean {
+    if (this.#slow.size === 0) return false;
+    const until = this.#slow.get(address);
+    if (until === undefined) return false;
+    if (until > now) return true;
+    this.#slow.delete(address);
+    return false;
+  }
+
+  answered(recipient: string): void {
+    if (this.#prompt.has(recipient)) return;
+    makeRoom(this.#prompt);
+    this.#prompt.add(recipient);
+  }
+
+  /** A Data from an originator to a recipient was not answered promptly. */
+  late(recipient: string, originator: string, now: number): void {
+    this.#prompt.delete(recipient);
+    this.#mark(recipient, now);
+    this.#mark(originator, now);
+  }
+
+  #mark(address: string, now: number): void {
+    this.#slow.delete(address);
+    makeRoom(this.#slow);
+    this.#slow.set(address, now + SLOW_MS);
+  }
+}
+
+function makeRoom(kept: { readonly size: number; keys(): Iterable<string>; delete(key: string): boolean }): void {
+  if (kept.size < REMEMBERED) return;
+  for (const oldest of kept.keys()) {
+    kept.delete(oldest);
+    return;
+  }
+}
