@@ -49,6 +49,14 @@ function fault({ from, to, typeOnly }: Import): string | undefined {
   return other === own ? 'points sideways' : undefined;
 }
 
+const DECLARATION =
+  /^export (?:declare )?(?:abstract )?(?:async )?(?:class|interface|type|const|let|enum|function\*?) ([A-Za-z_$][\w$]*)/gm;
+
+/** The names that a source declares and exports itself; overloads once. */
+function declared(text: string): string[] {
+  return [...new Set([...text.matchAll(DECLARATION)].map((match) => match[1] ?? ''))];
+}
+
 const inside = (path: string): boolean => /^(lib|kit|bin)\//.test(path);
 
 /** Folders and files that open sockets and set timers of their own. */
@@ -132,6 +140,33 @@ describe('the architecture', () => {
         .map(([place]) => `${place} sets a timer`),
     );
     expect([...sockets, ...timers], [...sockets, ...timers].join('\n')).to.deep.equal([]);
+  });
+
+  it('finds the names that a file declares and exports', () => {
+    const text = [
+      'export class A {}',
+      'export abstract class B {}',
+      'export async function* c() {}',
+      'export const D = 1;',
+      'export interface E {}',
+      'export type F<T> = T;',
+      "export { G } from './g.js';",
+      "export type { H } from './h.js';",
+      'class I {}',
+      '  export const J = 1;',
+    ].join('\n');
+    expect(declared(text)).to.deep.equal(['A', 'B', 'c', 'D', 'E', 'F']);
+  });
+
+  it('exports each name from one file of lib: one name means one thing', () => {
+    const places = new Map<string, string[]>();
+    for (const { path, text } of files.filter((file) => file.path.startsWith('lib/'))) {
+      for (const name of declared(text)) places.set(name, [...(places.get(name) ?? []), path]);
+    }
+    const shared = [...places]
+      .filter(([, paths]) => paths.length > 1)
+      .map(([name, paths]) => `${name}: ${paths.join(', ')}`);
+    expect(shared, shared.join('\n')).to.deep.equal([]);
   });
 
   it('opens every file with what it owns', () => {

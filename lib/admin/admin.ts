@@ -6,7 +6,7 @@ import { EventLoop } from '../ops/event-loop.js';
 import { Metrics, type OperationCounts } from '../ops/metrics.js';
 import { type NodeFacts, type NodeState, type NodeStatus, statusOf } from '../ops/status.js';
 import { Traffic } from '../ops/traffic.js';
-import { countOperations } from '../store/counted.js';
+import { CountedStore } from '../store/counted.js';
 import type { Store } from '../store/store.js';
 import { AdminServer, type Page, textPage } from './server.js';
 
@@ -68,9 +68,11 @@ export class Admin {
     return `http://${host}:${this.#server.port}`;
   }
 
-  /** Counts what is done with a store. */
-  count(store: Store): void {
-    this.#store = countOperations(store);
+  /** Wraps a store so that the metrics show what is done with it. */
+  counted(store: Store): Store {
+    const counted = new CountedStore(store);
+    this.#store = counted.counts;
+    return counted;
   }
 
   /** The node is there; it is ready, or on its way out. */

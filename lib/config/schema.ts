@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { DIALECTS } from './dialects.js';
 import { limitsSchema } from './limits.js';
 import { parseRelayUrl, type RelayLocation, TRANSPORTS } from './relay-url.js';
+import { MECHANISMS, QOPS } from './sasl-names.js';
 
 const LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
 const DOMAIN = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*$`);
@@ -74,18 +75,6 @@ const listen = z.strictObject({
     .optional()
     .describe('web pages whose browsers may connect, * for all; without it those of this host alone'),
 });
-
-export const MECHANISMS = [
-  'SCRAM-SHA-256-PLUS',
-  'SCRAM-SHA-256',
-  'DIGEST-MD5',
-  'EXTERNAL',
-  'PLAIN',
-  'ANONYMOUS',
-] as const;
-
-/** RFC 2831 §2.1.1: authentication; with integrity; with confidentiality. */
-export const QOPS = ['auth', 'auth-int', 'auth-conf'] as const;
 
 const sasl = z.strictObject({
   mechanisms: z

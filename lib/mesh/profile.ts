@@ -2,12 +2,12 @@
  * Serves the profiles of the mesh: gives each new channel to the relay and its piggybacked attach or bind with it.
  * What they mean is the relay's matter.
  */
-import type { StartEvent } from '../beep/event.js';
+import type { Proposal, StartEvent } from '../beep/event.js';
 import { ImxpError } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { events } from '../ops/events.js';
 import { ChannelHandle, type ChannelHandler, type ErrorCodec } from '../transport/channel.js';
-import type { ChannelCondition, ProfileConnection, Proposal, ServedProfile } from '../transport/profile.js';
+import type { ChannelCondition, ProfileConnection, ServedProfile } from '../transport/profile.js';
 
 /** Takes the channels that peers open. */
 export interface MeshAcceptor {

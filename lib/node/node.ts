@@ -209,8 +209,8 @@ export class Node {
       leave = await lockStore(store, config.store);
       spool = await openSpool(config.store);
       if (config.admin !== undefined) admin = await Admin.start(config.admin);
-      admin?.count(store);
-      const node = new Node(config, store, leave, spool, tls, await secretsIn(store), admin);
+      const counted = admin?.counted(store) ?? store;
+      const node = new Node(config, counted, leave, spool, tls, await secretsIn(counted), admin);
       admin?.show('starting', () => node.#facts());
       await node.#watch.load();
       await node.#presence.load();

@@ -4,9 +4,7 @@
  */
 
 import { RemoteProtocolError, type Reply } from '../errors.js';
-import { decodedBody, parseEntity } from '../mime/entity.js';
 import { parseXml, textOf, type XmlElement } from '../xml/parse.js';
-import { escapeText, legible } from '../xml/write.js';
 
 const STATUSES = ['continue', 'complete', 'abort'] as const;
 export type BlobStatus = (typeof STATUSES)[number];
@@ -28,7 +26,6 @@ export type SaslAnswer =
  */
 const LIMITS = { octets: 16_384, depth: 4, attributes: 8, elements: 4 };
 
-const HEADER = 'Content-Type: application/beep+xml\r\n\r\n';
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 function invalid(what: string): RemoteProtocolError {
@@ -75,27 +72,8 @@ export function parseAnswer(content: Buffer): SaslAnswer {
   return { type: 'blob', blob: blobOf(element) };
 }
 
-/**
- * The document within a message, whatever its headers say: peers send `application/beep+xml`, `text/xml`, or none.
- *
- * @throws RemoteProtocolError MIME_INVALID with reply 500 or 501
- */
-export function documentOf(payload: Buffer): Buffer {
-  return decodedBody(parseEntity(payload));
-}
-
 /** The document for piggybacking in a start or its reply. */
 export function blobContent(blob: SaslBlob): string {
   const status = blob.status === 'continue' ? '' : ` status='${blob.status}'`;
   return blob.data.length === 0 ? `<blob${status} />` : `<blob${status}>${blob.data.toString('base64')}</blob>`;
-}
-
-/** The document for piggybacking in the reply to a start. */
-export function errorContent(reply: Reply): string {
-  return `<error code='${reply.code}'>${escapeText(legible(reply.text))}</error>`;
-}
-
-/** A document as payload of a message. */
-export function saslMessage(content: string): Buffer {
-  return Buffer.from(HEADER + content, 'utf8');
 }

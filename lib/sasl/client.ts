@@ -3,8 +3,9 @@
  * of the forms met; believes a `complete` only when the mechanism does.
  */
 
+import { profileDocument, profileMessage } from '../beep/profile-message.js';
 import { ImxpError, LocalError, RefusedError, RemoteProtocolError } from '../errors.js';
-import { blobContent, documentOf, parseAnswer, type SaslAnswer, saslMessage } from './blob.js';
+import { blobContent, parseAnswer, type SaslAnswer } from './blob.js';
 import type { ClientMechanism, SecurityLayer } from './mechanism.js';
 
 export type ClientTurn =
@@ -56,7 +57,7 @@ export class ClientExchange {
    * @throws RemoteProtocolError SASL_INVALID, XML_*, MIME_INVALID: the reply is malformed
    */
   async receive(payload: Buffer): Promise<ClientTurn> {
-    return this.#read(parseAnswer(documentOf(payload)));
+    return this.#read(parseAnswer(profileDocument(payload)));
   }
 
   async #read(answer: SaslAnswer): Promise<ClientTurn> {
@@ -71,7 +72,7 @@ export class ClientExchange {
     try {
       return send(await this.#mechanism.step(data));
     } catch (error) {
-      return { type: 'abort', payload: saslMessage("<blob status='abort' />"), error: known(error) };
+      return { type: 'abort', payload: profileMessage("<blob status='abort' />"), error: known(error) };
     }
   }
 
@@ -89,7 +90,7 @@ export class ClientExchange {
 }
 
 function send(data: Buffer): ClientTurn {
-  return { type: 'send', payload: saslMessage(blobContent({ status: 'continue', data })) };
+  return { type: 'send', payload: profileMessage(blobContent({ status: 'continue', data })) };
 }
 
 function known(error: unknown): ImxpError {

@@ -3,6 +3,7 @@
  * mechanisms; a new one is added here and in `settings.ts`.
  */
 
+import { MECHANISMS, type MechanismName } from '../config/sasl-names.js';
 import { LocalError } from '../errors.js';
 import { AnonymousClient, AnonymousServer } from './anonymous.js';
 import { DigestMd5Client } from './digest-md5/client.js';
@@ -12,7 +13,7 @@ import type { ClientMechanism, ServerMechanism, SessionConditions } from './mech
 import { PlainClient, PlainServer } from './plain.js';
 import { ScramClient } from './scram/client.js';
 import { ScramServer } from './scram/server.js';
-import { type ClientSettings, MECHANISMS, type MechanismName, type ServerSettings } from './settings.js';
+import type { ClientSettings, ServerSettings } from './settings.js';
 import { mechanismOf, SASL_URI } from './uri.js';
 
 function canBind(conditions: SessionConditions): boolean {

@@ -3,8 +3,9 @@
  * blobs (RFC 3080 §4.1). Knows no channels: whoever drives the session passes contents in and answers out.
  */
 
+import { errorElement, profileDocument, profileMessage } from '../beep/profile-message.js';
 import { ImxpError, RefusedError, RemoteProtocolError, type Reply } from '../errors.js';
-import { blobContent, documentOf, errorContent, parseBlob, type SaslBlob, saslMessage } from './blob.js';
+import { blobContent, parseBlob, type SaslBlob } from './blob.js';
 import { failure, NOT_ACCEPTED } from './fault.js';
 import type { Authentication, ServerMechanism, ServerStep, SessionConditions } from './mechanism.js';
 import { offeredMechanisms, serverMechanism } from './registry.js';
@@ -34,12 +35,12 @@ export type ServerAnswer =
 /** An answer as content of the reply to a start; `undefined` for none. */
 export function answerContent(answer: ServerAnswer): string | undefined {
   if (answer.type === 'nothing') return undefined;
-  return answer.type === 'blob' ? blobContent(answer.blob) : errorContent(answer.reply);
+  return answer.type === 'blob' ? blobContent(answer.blob) : errorElement(answer.reply);
 }
 
 /** An answer as payload: of an RPY for `blob`, of an ERR for `error`. */
 export function answerPayload(answer: ServerAnswer): Buffer {
-  return saslMessage(answerContent(answer) ?? blobContent({ status: 'continue', data: Buffer.alloc(0) }));
+  return profileMessage(answerContent(answer) ?? blobContent({ status: 'continue', data: Buffer.alloc(0) }));
 }
 
 /** Messages one exchange may take. The longest here takes four. */
@@ -155,7 +156,7 @@ export class ServerExchange {
 
   /** A MSG on the channel. Never rejects. */
   receive(payload: Buffer): Promise<ServerAnswer> {
-    return this.#queued(() => this.#read(documentOf(payload)));
+    return this.#queued(() => this.#read(profileDocument(payload)));
   }
 
   #queued(work: () => Promise<ServerAnswer>): Promise<ServerAnswer> {

@@ -2,25 +2,10 @@
  * What a node decides about authentication, as plain values. Owns the defaults and their reasons; reads no configuration file.
  */
 
+import type { Qop } from '../config/sasl-names.js';
 import type { SessionConditions } from './mechanism.js';
 import type { NonceCache } from './nonce-cache.js';
 import type { CredentialStore } from './verifier.js';
-
-/** Every mechanism of this library, strongest first. The registry and the client's choice follow this order. */
-export const MECHANISMS = [
-  'EXTERNAL',
-  'SCRAM-SHA-256-PLUS',
-  'SCRAM-SHA-256',
-  'DIGEST-MD5',
-  'PLAIN',
-  'ANONYMOUS',
-] as const;
-
-export type MechanismName = (typeof MECHANISMS)[number];
-
-/** Quality of protection (RFC 2831 §2.1.1), weakest first. */
-export const QOPS = ['auth', 'auth-int', 'auth-conf'] as const;
-export type Qop = (typeof QOPS)[number];
 
 /** Ciphers of auth-conf (RFC 2831 §2.4), strongest first. */
 export const CIPHERS = ['3des', 'rc4', 'rc4-56', 'des', 'rc4-40'] as const;

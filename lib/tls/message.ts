@@ -4,9 +4,7 @@
  */
 
 import { RemoteProtocolError, type Reply } from '../errors.js';
-import { decodedBody, parseEntity } from '../mime/entity.js';
 import { parseXml, textOf, type XmlElement } from '../xml/parse.js';
-import { escapeText, legible } from '../xml/write.js';
 
 /** RFC 3080 §3.1.1. */
 export const TLS_URI = 'http://iana.org/beep/TLS';
@@ -29,7 +27,6 @@ const VERSIONS = {
 export type TlsVersion = (typeof VERSIONS)[keyof typeof VERSIONS];
 
 const LIMITS = { octets: 4096, depth: 4, attributes: 8, elements: 4 };
-const HEADER = 'Content-Type: application/beep+xml\r\n\r\n';
 
 function invalid(code: number, text: string): RemoteProtocolError {
   return new RemoteProtocolError('XML_INVALID', text, { reply: { code, text } });
@@ -79,11 +76,6 @@ export function parseTlsAnswer(content: Buffer): TlsAnswer {
   return { type: 'error', reply: { code: Number(code), text: textOf(element).trim() } };
 }
 
-/** The document within a message, whatever its headers say. @throws RemoteProtocolError MIME_INVALID */
-export function documentOf(payload: Buffer): Buffer {
-  return decodedBody(parseEntity(payload));
-}
-
 /** Content for the start. The space before the slash is what LibVortex compares with. */
 export const READY = '<ready />';
 /** Content for the reply to the start. */
@@ -93,13 +85,4 @@ export const PROCEED = '<proceed />';
 export function readyContent(earliest?: TlsVersion): string {
   const version = Object.entries(VERSIONS).findLast(([, name]) => name === earliest)?.[0];
   return version === undefined || version === '1.0' ? READY : `<ready version='${version}' />`;
-}
-
-export function errorContent(reply: Reply): string {
-  return `<error code='${reply.code}'>${escapeText(legible(reply.text))}</error>`;
-}
-
-/** A document as payload of a message on an open channel. */
-export function tlsMessage(content: string): Buffer {
-  return Buffer.from(HEADER + content, 'utf8');
 }

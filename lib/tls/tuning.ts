@@ -11,8 +11,9 @@
  * ```
  */
 
+import { errorElement } from '../beep/profile-message.js';
 import { ImxpError, RefusedError, RemoteProtocolError, type Reply } from '../errors.js';
-import { errorContent, PROCEED, parseReady, parseTlsAnswer, type TlsVersion } from './message.js';
+import { PROCEED, parseReady, parseTlsAnswer, type TlsVersion } from './message.js';
 
 /** What counts for tuning. */
 export interface TuningState {
@@ -67,7 +68,7 @@ export function answerReady(content: Buffer, state: TuningState, latest: TlsVers
 }
 
 function refuse(reply: Reply): ReadyAnswer {
-  return { type: 'error', content: errorContent(reply), reply };
+  return { type: 'error', content: errorElement(reply), reply };
 }
 
 /**

@@ -3,7 +3,7 @@
  * computed from these conditions; nothing here knows what a profile means.
  */
 import type { Duplex } from 'node:stream';
-import type { StartEvent } from '../beep/event.js';
+import type { Proposal, StartEvent } from '../beep/event.js';
 import type { ImxpError, Reply } from '../errors.js';
 import type { Identity } from '../imxp/identity.js';
 import type { ChannelConnection, ChannelHandle } from './channel.js';
@@ -15,9 +15,6 @@ import type { SecuredStream } from './tls/secured-stream.js';
 export type ChannelCondition = 'private' | 'authenticated' | 'certified';
 
 export type ChannelConditions = Readonly<Record<ChannelCondition, boolean>>;
-
-/** One `profile` proposed in a `start`, already decoded. */
-export type Proposal = StartEvent['proposals'][number];
 
 /** What a profile may ask of the connection on which one of its channels is started. */
 export interface ProfileConnection extends ChannelConnection {

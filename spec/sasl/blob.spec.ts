@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { errorElement, profileDocument, profileMessage } from '../../lib/beep/profile-message.js';
 import { RemoteProtocolError } from '../../lib/errors.js';
-import { blobContent, documentOf, errorContent, parseAnswer, parseBlob, saslMessage } from '../../lib/sasl/blob.js';
+import { blobContent, parseAnswer, parseBlob } from '../../lib/sasl/blob.js';
 
 const parse = (text: string) => {
   const { status, data } = parseBlob(Buffer.from(text));
@@ -59,20 +60,20 @@ describe('blobs', () => {
         const content = blobContent(blob);
         expect(content).to.not.include('\n');
         expect(parseBlob(Buffer.from(content))).to.deep.equal(blob);
-        expect(parseBlob(documentOf(saslMessage(content)))).to.deep.equal(blob);
+        expect(parseBlob(profileDocument(profileMessage(content)))).to.deep.equal(blob);
       }),
     );
   });
 
   it('is a message of type application/beep+xml, and takes other headers or none', () => {
-    expect(saslMessage('<blob />').toString()).to.equal('Content-Type: application/beep+xml\r\n\r\n<blob />');
+    expect(profileMessage('<blob />').toString()).to.equal('Content-Type: application/beep+xml\r\n\r\n<blob />');
     for (const head of ['\r\n', 'Content-Type: text/xml\r\n\r\n']) {
-      expect(documentOf(Buffer.from(`${head}<blob />`)).toString()).to.equal('<blob />');
+      expect(profileDocument(Buffer.from(`${head}<blob />`)).toString()).to.equal('<blob />');
     }
   });
 
   it('reads and writes errors', () => {
-    expect(errorContent({ code: 535, text: 'a < b\0' })).to.equal("<error code='535'>a &lt; b\ufffd</error>");
+    expect(errorElement({ code: 535, text: 'a < b\0' })).to.equal("<error code='535'>a &lt; b\ufffd</error>");
     expect(parseAnswer(Buffer.from("<error code='535' xml:lang='en'>no</error>"))).to.deep.equal({
       type: 'error',
       reply: { code: 535, text: 'no' },
@@ -86,7 +87,7 @@ describe('blobs', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (octets) => {
         try {
-          parseAnswer(documentOf(Buffer.from(octets)));
+          parseAnswer(profileDocument(Buffer.from(octets)));
         } catch (error) {
           expect(error).to.be.instanceOf(RemoteProtocolError);
         }

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
+import { profileMessage } from '../../lib/beep/profile-message.js';
 import { LocalError, RefusedError, RemoteProtocolError } from '../../lib/errors.js';
-import { parseAnswer, saslMessage } from '../../lib/sasl/blob.js';
+import { parseAnswer } from '../../lib/sasl/blob.js';
 import { ClientExchange } from '../../lib/sasl/client.js';
 import { DigestMd5Client } from '../../lib/sasl/digest-md5/client.js';
 import { PlainClient } from '../../lib/sasl/plain.js';
@@ -13,7 +14,7 @@ import { authenticate, login, People, rejection, settings } from './people.js';
 const DIGEST = mechanismUri('DIGEST-MD5');
 const SCRAM = mechanismUri('SCRAM-SHA-256');
 const code = (answer: ServerAnswer) => (answer.type === 'error' ? answer.reply.code : answer.type);
-const message = (content: string) => saslMessage(content);
+const message = (content: string) => profileMessage(content);
 const b64 = (text: string) => Buffer.from(text).toString('base64');
 
 describe('SASL exchanges', () => {

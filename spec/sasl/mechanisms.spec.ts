@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { MECHANISMS } from '../../lib/config/sasl-names.js';
 import { LocalError, RemoteProtocolError } from '../../lib/errors.js';
 import { AnonymousClient, AnonymousServer } from '../../lib/sasl/anonymous.js';
 import { ExternalClient, ExternalServer } from '../../lib/sasl/external.js';
@@ -6,7 +7,6 @@ import type { ServerStep } from '../../lib/sasl/mechanism.js';
 import { PlainClient, PlainServer } from '../../lib/sasl/plain.js';
 import { candidates, chooseMechanism, offeredMechanisms, serverMechanism } from '../../lib/sasl/registry.js';
 import type { ClientSettings } from '../../lib/sasl/settings.js';
-import { MECHANISMS } from '../../lib/sasl/settings.js';
 import { mechanismOf, mechanismUri, SASL_SERVICE } from '../../lib/sasl/uri.js';
 import { authenticated, login, People, rejection, settings, talk } from './people.js';
 

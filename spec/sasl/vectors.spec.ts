@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { QOPS } from '../../lib/config/sasl-names.js';
 import { userSecret } from '../../lib/sasl/digest-md5/charset.js';
 import { DigestMd5Client } from '../../lib/sasl/digest-md5/client.js';
 import { responseValue, serverProof, sessionKey } from '../../lib/sasl/digest-md5/computation.js';
 import { DigestLayer } from '../../lib/sasl/digest-md5/layer.js';
 import { parseResponse } from '../../lib/sasl/digest-md5/message.js';
 import { DigestMd5Server } from '../../lib/sasl/digest-md5/server.js';
-import { CIPHERS, QOPS } from '../../lib/sasl/settings.js';
+import { CIPHERS } from '../../lib/sasl/settings.js';
 import { login, People, settings } from './people.js';
 
 interface Vector {

@@ -1,23 +1,19 @@
 import { expect } from 'chai';
-import { countOperations } from '../../lib/store/counted.js';
+import { CountedStore } from '../../lib/store/counted.js';
 import { MemoryStore } from '../../lib/store/memory.js';
 import { ABSENT } from '../../lib/store/store.js';
 import { storeSuite } from '../support/suites/store.js';
 
 describe('store/counted', () => {
-  describe('leaves the store as it is', () => {
+  describe('is a store like the one it counts', () => {
     storeSuite({
-      open: async () => {
-        const store = new MemoryStore();
-        countOperations(store);
-        return store;
-      },
+      open: async () => new CountedStore(new MemoryStore()),
     });
   });
 
   it('counts what was done, what found another version, what failed, and the time', async () => {
-    const store = new MemoryStore();
-    const counts = countOperations(store);
+    const store = new CountedStore(new MemoryStore());
+    const { counts } = store;
     await store.put('a', 1, ABSENT);
     await store.put('a', 2, ABSENT);
     await store.get('a');

@@ -1,9 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { errorElement, profileDocument, profileMessage } from '../../lib/beep/profile-message.js';
 import { RefusedError, RemoteProtocolError } from '../../lib/errors.js';
 import {
-  documentOf,
-  errorContent,
   isTlsUri,
   PROCEED,
   parseReady,
@@ -12,7 +11,6 @@ import {
   readyContent,
   TLS_DRAFT_URI,
   TLS_URI,
-  tlsMessage,
 } from '../../lib/tls/message.js';
 import {
   acceptProceed,
@@ -88,9 +86,9 @@ describe('the TLS profile', () => {
     for (const version of ['TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const) {
       expect(parseReady(Buffer.from(readyContent(version)))).to.deep.equal({ earliest: version });
     }
-    expect(parseTlsAnswer(documentOf(tlsMessage(PROCEED)))).to.deep.equal({ type: 'proceed' });
+    expect(parseTlsAnswer(profileDocument(profileMessage(PROCEED)))).to.deep.equal({ type: 'proceed' });
     const reply = { code: 554, text: 'a < b' };
-    expect(parseTlsAnswer(Buffer.from(errorContent(reply)))).to.deep.equal({ type: 'error', reply });
+    expect(parseTlsAnswer(Buffer.from(errorElement(reply)))).to.deep.equal({ type: 'error', reply });
   });
 
   it('throws nothing but RemoteProtocolError, whatever the octets', () => {

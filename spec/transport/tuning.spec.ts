@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
 import type { RelayLocation } from '../../lib/config/relay-url.js';
+import type { Qop } from '../../lib/config/sasl-names.js';
 import { ImxpError, TransportError } from '../../lib/errors.js';
 import { events } from '../../lib/ops/events.js';
-import type { Qop } from '../../lib/sasl/settings.js';
 import { makeVerifier, type Verifier } from '../../lib/sasl/verifier.js';
 import { ask } from '../../lib/transport/ask.js';
 import type { Connection } from '../../lib/transport/connection.js';

@@ -4,18 +4,11 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import { QOPS, type Qop } from '../../config/sasl-names.js';
 import { LocalError, RemoteProtocolError } from '../../errors.js';
 import { equalSecrets, malformedMessage } from '../fault.js';
 import type { ClientMechanism, SecurityLayer } from '../mechanism.js';
-import {
-  CIPHERS,
-  type Cipher,
-  type ClientSettings,
-  DEFAULT_CIPHERS,
-  DEFAULT_MAXBUF,
-  QOPS,
-  type Qop,
-} from '../settings.js';
+import { CIPHERS, type Cipher, type ClientSettings, DEFAULT_CIPHERS, DEFAULT_MAXBUF } from '../settings.js';
 import { latin1Of, userSecret } from './charset.js';
 import { responseValue, serverProof, sessionKey } from './computation.js';
 import { DigestLayer } from './layer.js';

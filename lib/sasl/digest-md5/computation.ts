@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import type { Qop } from '../settings.js';
+import type { Qop } from '../../config/sasl-names.js';
 
 export interface ResponseInputs {
   readonly nonce: string;

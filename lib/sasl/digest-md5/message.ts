@@ -4,9 +4,10 @@
  */
 
 import { isUtf8 } from 'node:buffer';
+import { QOPS, type Qop } from '../../config/sasl-names.js';
 import { LocalError, RemoteProtocolError } from '../../errors.js';
 import { malformedMessage, utf8Of } from '../fault.js';
-import { CIPHERS, type Cipher, DEFAULT_MAXBUF, QOPS, type Qop } from '../settings.js';
+import { CIPHERS, type Cipher, DEFAULT_MAXBUF } from '../settings.js';
 import { Directives, parseDirectives, parseMaxbuf, parseTokens, quotedDirective } from './directive.js';
 
 /** A challenge is shorter than this, in octets (RFC 2831 §2.1.1). */

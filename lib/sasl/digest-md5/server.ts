@@ -4,12 +4,13 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import type { Qop } from '../../config/sasl-names.js';
 import { mayActAs } from '../authorization.js';
 import { decoyDigest } from '../decoy.js';
 import { equalSecrets, failure, notAccepted } from '../fault.js';
 import type { SecurityLayer, ServerMechanism, ServerStep } from '../mechanism.js';
 import type { RememberedNonce } from '../nonce-cache.js';
-import { type Cipher, DEFAULT_CIPHERS, DEFAULT_MAXBUF, type Qop, type ServerSettings } from '../settings.js';
+import { type Cipher, DEFAULT_CIPHERS, DEFAULT_MAXBUF, type ServerSettings } from '../settings.js';
 import type { Verifier } from '../verifier.js';
 import { SECRET_VARIANTS } from './charset.js';
 import { responseValue, serverProof, sessionKey } from './computation.js';

@@ -2,11 +2,11 @@
  * The SASL profiles as their server (RFC 3080 §4.1): one profile for each mechanism switched on, one exchange for each
  * channel. The exchanges are `sasl/`'s; this file gives them the channel and the session the result.
  */
-import type { StartEvent } from '../../beep/event.js';
+import type { Proposal, StartEvent } from '../../beep/event.js';
+import { errorElement, profileMessage } from '../../beep/profile-message.js';
 import { ImxpError, LocalError, RefusedError, TransportError } from '../../errors.js';
 import { type Identity, NOBODY } from '../../imxp/identity.js';
 import { events } from '../../ops/events.js';
-import { errorContent, saslMessage } from '../../sasl/blob.js';
 import { NOT_ACCEPTED } from '../../sasl/fault.js';
 import { identityOf } from '../../sasl/identity.js';
 import type { Authentication, SessionConditions } from '../../sasl/mechanism.js';
@@ -17,13 +17,13 @@ import { mechanismUri } from '../../sasl/uri.js';
 import type { CredentialStore, Verifier } from '../../sasl/verifier.js';
 import { ChannelHandle, type ErrorCodec } from '../channel.js';
 import type { LoginThrottle } from '../login-throttle.js';
-import type { ChannelCondition, ProfileConnection, Proposal, ServedProfile } from '../profile.js';
+import type { ChannelCondition, ProfileConnection, ServedProfile } from '../profile.js';
 import { certificateIdentities } from '../tls/certificate.js';
 import { channelBindings } from '../tls/channel-bindings.js';
 import { LayerStream } from './layer-stream.js';
 
 /** How errors are written on SASL channels. */
-export const SASL_ERRORS: ErrorCodec = { encodeError: (reply) => saslMessage(errorContent(reply)) };
+export const SASL_ERRORS: ErrorCodec = { encodeError: (reply) => profileMessage(errorElement(reply)) };
 
 const NEEDS: Readonly<Record<string, readonly ChannelCondition[]>> = {
   PLAIN: ['private'],

@@ -2,13 +2,14 @@
  * The TLS profile as its server (RFC 3080 §3.1.3.2): `ready` comes, everything owed is sent, `proceed` leaves, and the
  * connection is handed to TLS. Its vocabulary and rules are `tls/`'s, the handshake is TlsService's.
  */
-import type { StartEvent } from '../../beep/event.js';
+import type { Proposal, StartEvent } from '../../beep/event.js';
+import { errorElement, profileDocument, profileMessage } from '../../beep/profile-message.js';
 import { ImxpError, LocalError } from '../../errors.js';
 import { events } from '../../ops/events.js';
-import { documentOf, errorContent, TLS_DRAFT_URI, TLS_URI, tlsMessage } from '../../tls/message.js';
+import { TLS_DRAFT_URI, TLS_URI } from '../../tls/message.js';
 import { answerReady } from '../../tls/tuning.js';
 import { ChannelHandle, type ErrorCodec } from '../channel.js';
-import type { ChannelCondition, ProfileConnection, Proposal, ServedProfile } from '../profile.js';
+import type { ChannelCondition, ProfileConnection, ServedProfile } from '../profile.js';
 import type { HandedOver } from '../session-io.js';
 import { certificateNames } from './certificate.js';
 import { Handshakes } from './handshakes.js';
@@ -17,7 +18,7 @@ import type { SecuredStream } from './secured-stream.js';
 import type { TlsService } from './service.js';
 
 /** How errors are written on a TLS channel. */
-export const TLS_ERRORS: ErrorCodec = { encodeError: (reply) => tlsMessage(errorContent(reply)) };
+export const TLS_ERRORS: ErrorCodec = { encodeError: (reply) => profileMessage(errorElement(reply)) };
 
 export class TlsProfile implements ServedProfile {
   readonly uris: readonly string[] = [TLS_URI, TLS_DRAFT_URI];
@@ -58,10 +59,12 @@ export class TlsProfile implements ServedProfile {
 
   #message(connection: ProfileConnection, channel: ChannelHandle, msgno: number, payload: Buffer): void {
     channel.consume(payload.length);
-    const answer = answerReady(documentOf(payload), this.#state(connection));
-    if (answer.type === 'error') channel.reply(msgno, 'ERR', tlsMessage(answer.content));
+    const answer = answerReady(profileDocument(payload), this.#state(connection));
+    if (answer.type === 'error') channel.reply(msgno, 'ERR', profileMessage(answer.content));
     else {
-      this.#proceed(connection, connection.serverName, () => channel.reply(msgno, 'RPY', tlsMessage(answer.content)));
+      this.#proceed(connection, connection.serverName, () =>
+        channel.reply(msgno, 'RPY', profileMessage(answer.content)),
+      );
     }
   }
 
