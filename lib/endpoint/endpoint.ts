@@ -337,7 +337,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   #reported(message: Message): Message {
     const { timing } = message;
     if (timing?.reported === undefined) return message;
-    return { ...message, timing: { ...timing, transID: this.#statusClient.listen(timing.reported) } };
+    return { ...message, timing: { ...timing, transID: this.#statusClient.listen(message, timing.reported) } };
   }
 
   // ---- changes of the connection -------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
  * One session of an endpoint with its relay: handles the operations that the relay sends and keeps the attachments of
  * the session. Knows nothing of how connections are made.
  */
-import { type ImxpError, RemoteProtocolError, type Reply } from '../errors.js';
+import { ImxpError, RemoteProtocolError, type Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data, Operation, Terminate } from '../imxp/operation.js';
 import { isProbe } from '../imxp/probe.js';
+import { events } from '../ops/events.js';
 import { SessionAttachments } from './attachments.js';
 import type { EndpointChannel, Receiver, RelayConnection } from './connection.js';
 import type { Inbox } from './inbox.js';
@@ -79,8 +80,11 @@ export class EndpointSession implements Receiver {
       channel.reply(msgno, 'RPY', dialect.ok);
       channel.consume(octets);
     } catch (error) {
-      if (!(error instanceof RemoteProtocolError) || error.reply === undefined) throw error;
+      if (!(error instanceof ImxpError) || error.reply === undefined) throw error;
       this.#refuse(channel, msgno, octets, error.reply);
+      const { code, text: reason } = error.reply;
+      const subject = data.originator;
+      events.refused.publish({ session: channel.id, remote: '', what: 'service element', code, reason, subject });
     }
     return true;
   }

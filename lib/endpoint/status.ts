@@ -7,7 +7,7 @@ import { LocalError, RefusedError, type Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { TargetHop } from '../imxp/operation.js';
 import { PROBE } from '../imxp/probe.js';
-import { readStatusResponse } from '../imxp/vocabulary/status.js';
+import { credible, readStatusResponse } from '../imxp/vocabulary/status.js';
 import { pause } from '../transport/backoff.js';
 import type { XmlElement } from '../xml/parse.js';
 import { givenAddress } from './address.js';
@@ -17,7 +17,7 @@ import type { Message } from './message.js';
 import type { OptionInit } from './option.js';
 import { type RelayReport, recipientStatus } from './report.js';
 import { withinTime } from './service-timeout.js';
-import type { Transactions } from './transactions.js';
+import { notAsked, type Transactions } from './transactions.js';
 
 /** The answer to a message, and the relays' reports. */
 export interface Status {
@@ -166,14 +166,17 @@ export class StatusClient {
   }
 
   /**
-   * Directs the reports for a new transID to a function. Past {@link LISTENING} the oldest function is dropped.
+   * Directs the reports about a message to a function, for a new transID. Past {@link LISTENING} the oldest function is dropped.
    *
    * @returns the transID
    */
-  listen(reported: (report: RelayReport) => void): number {
+  listen(message: Message, reported: (report: RelayReport) => void): number {
     const begin = performance.now();
+    const home = givenAddress(this.#originator(message)).domain;
+    const domains = domainsOf(message);
     const handler = (element: XmlElement, service: string): void => {
-      const { destinations } = readStatusResponse(element);
+      const destinations = credible(readStatusResponse(element).destinations, service, home, domains);
+      if (destinations.length === 0) throw notAsked();
       const relay = addressOf(service)?.domain ?? service;
       reported({ relay, recipients: destinations.map(recipientStatus), ms: performance.now() - begin });
     };
@@ -193,6 +196,14 @@ function probe(address: string, options: { readonly from?: string; readonly sign
   return { to: address, content: { xml: '' }, options: [PROBE_OPTION], ...options };
 }
 
+function recipientsOf({ to }: Message): readonly string[] {
+  return typeof to === 'string' ? [to] : to;
+}
+
+function domainsOf(message: Message): ReadonlySet<string> {
+  return new Set(recipientsOf(message).map((address) => givenAddress(address).domain));
+}
+
 /** Collects the reports about one message. */
 class ReportCollector {
   readonly complete: Promise<void>;
@@ -200,6 +211,8 @@ class ReportCollector {
   readonly #begin = performance.now();
   readonly #targetHop: TargetHop;
   readonly #home: string;
+  /** Of the recipients. */
+  readonly #domains: ReadonlySet<string>;
   /** For each recipient, by normalised address, the relays that have reported about it. */
   readonly #heard = new Map<string, Set<string>>();
   readonly #reports: RelayReport[] = [];
@@ -207,12 +220,13 @@ class ReportCollector {
   #answerMs = 0;
 
   /** @param home the domain of the originator, whose relay is the first on the path */
-  constructor({ to }: Message, targetHop: TargetHop, home: string) {
+  constructor(message: Message, targetHop: TargetHop, home: string) {
     this.complete = this.#done.promise;
     this.#targetHop = targetHop;
     this.#home = home;
-    const recipients = typeof to === 'string' ? [to] : to;
+    const recipients = recipientsOf(message);
     if (recipients.length === 0) throw new LocalError('ARGUMENT', 'no recipient');
+    this.#domains = domainsOf(message);
     for (const address of recipients) this.#heard.set(givenAddress(address).key, new Set());
   }
 
@@ -237,9 +251,10 @@ class ReportCollector {
     this.#check();
   }
 
-  /** @throws RemoteProtocolError for an element that is not a report */
+  /** @throws RemoteProtocolError for an element that is not a report, RefusedError for a report that cannot be believed */
   take(element: XmlElement, service: string): void {
-    const { destinations } = readStatusResponse(element);
+    const destinations = credible(readStatusResponse(element).destinations, service, this.#home, this.#domains);
+    if (destinations.length === 0) throw notAsked();
     const relay = addressOf(service)?.domain ?? service;
     this.#reports.push({ relay, recipients: destinations.map(recipientStatus), ms: this.elapsed });
     for (const { identity, reply } of destinations) {

@@ -3,6 +3,7 @@
  * the application's deliveries. A message with an unknown transID is an ordinary delivery. Knows nothing of the
  * services' vocabularies.
  */
+import { RefusedError } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import { contentOf } from '../imxp/content.js';
 import type { Data } from '../imxp/operation.js';
@@ -29,7 +30,7 @@ export class Transactions {
   /**
    * Begins a transaction.
    *
-   * @param service the service that will answer; undefined for any
+   * @param service the service that will answer; undefined where the handler itself judges who answers
    * @returns its transID, unpredictable and used by no other
    */
   begin(service: string | undefined, handler: ElementHandler): number {
@@ -52,7 +53,13 @@ export class Transactions {
     if (this.#over.length > REMEMBERED) this.#byTransId.delete(this.#over.shift() ?? 0);
   }
 
-  /** Handles a Data operation that answers a transaction. @returns false when it is for the application */
+  /**
+   * Handles a Data operation that answers a transaction. An answer is told by its transID and the service it comes from
+   * (RFC 2779 §5.3).
+   *
+   * @returns false when it is for the application
+   * @throws RefusedError 537 when another service answers than the one that was asked
+   */
   take(data: Data): boolean {
     if (this.#byTransId.size === 0) return false;
     const originator = addressOf(data.originator);
@@ -60,10 +67,15 @@ export class Transactions {
     const element = elementOf(data);
     const transaction = this.#byTransId.get(Number(element?.attributes.get('transID')));
     if (element === undefined || transaction === undefined) return false;
-    if (transaction.service !== undefined && transaction.service !== keyOf(originator.key)) return false;
+    if (transaction.service !== undefined && transaction.service !== keyOf(originator.key)) throw notAsked();
     transaction.handler(element, data.originator);
     return true;
   }
+}
+
+/** What a service says that was not asked, or about what it cannot know. */
+export function notAsked(): RefusedError {
+  return new RefusedError('REFUSED', { code: 537, text: 'this is for another service to say' });
 }
 
 /** D-APEX-01: services are named differently in each dialect. */

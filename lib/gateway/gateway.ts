@@ -3,10 +3,11 @@
  * {@link CpimService} on the other. Content passes unread and unchanged. Owns which of both sides an operation goes to;
  * messages and presence have a file each.
  */
-import { LocalError } from '../errors.js';
+import { LocalError, type Reply } from '../errors.js';
 import { contentOf } from '../imxp/content.js';
 import type { Data } from '../imxp/operation.js';
 import { looksLikeStatusResponse, readStatusResponse } from '../imxp/vocabulary/status.js';
+import { events } from '../ops/events.js';
 import { parseXml, type XmlElement } from '../xml/parse.js';
 import { type AddressMapping, type GatewayContext, PLAIN_MAPPING } from './context.js';
 import {
@@ -41,6 +42,7 @@ export interface GatewayOptions {
 }
 
 const ANSWER_TIMEOUT_MS = 60_000;
+const NOT_ASKED: Reply = { code: 537, text: 'this is for another service to say' };
 const REPORT_SERVICE = /^(?:imxp|apex)=report@/i;
 const PRESENCE_SERVICE = /^(?:imxp|apex)=presence@/i;
 
@@ -99,20 +101,37 @@ export class Gateway implements CpimService {
     const { originator, recipients, raw } = delivery;
     if (REPORT_SERVICE.test(originator)) {
       const element = elementIn(raw, looksLikeStatusResponse);
-      if (element !== undefined) this.#messages.reported(readStatusResponse(element));
-      delivery.accept();
+      const believed = element === undefined || this.#messages.reported(readStatusResponse(element), originator);
+      settle(delivery, believed);
       return;
     }
     if (PRESENCE_SERVICE.test(originator)) {
       const element = elementIn(raw);
-      if (element !== undefined) this.#presence.answered(element);
-      delivery.accept();
+      settle(delivery, element === undefined || this.#presence.answered(element, originator));
       return;
     }
     const [service] = recipients.filter((recipient) => PRESENCE_SERVICE.test(recipient));
     if (service !== undefined) await this.#presence.asked(delivery, service, elementIn(raw));
     else await this.#messages.fromPort(delivery);
   }
+}
+
+/** RFC 2779 §5.3: what a service says about matters of another domain's service is neither taken nor lost in silence. */
+function settle(delivery: PortDelivery, believed: boolean): void {
+  if (believed) {
+    delivery.accept();
+    return;
+  }
+  const { originator: subject } = delivery;
+  delivery.refuse(NOT_ASKED);
+  events.refused.publish({
+    session: 'gateway',
+    remote: '',
+    what: 'service element',
+    code: NOT_ASKED.code,
+    reason: NOT_ASKED.text,
+    subject,
+  });
 }
 
 function checkSecurity(who: string, { authenticated, confidential }: LinkSecurity, wanted: LinkSecurity): void {

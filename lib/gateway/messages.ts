@@ -7,7 +7,7 @@ import { contentOf } from '../imxp/content.js';
 import type { Data, Option } from '../imxp/operation.js';
 import { isSuccess } from '../imxp/reply-code.js';
 import { newTransId } from '../imxp/trans-id.js';
-import type { StatusResponse } from '../imxp/vocabulary/status.js';
+import { credible, type StatusResponse } from '../imxp/vocabulary/status.js';
 import { isMessageElement } from '../message/read.js';
 import { MESSAGE_TYPE } from '../message/write.js';
 import { elementsOf, parseXml } from '../xml/parse.js';
@@ -36,10 +36,18 @@ interface Outcome {
   readonly reason: string;
 }
 
+/** A message whose fate somebody waits for. */
+interface Awaited {
+  /** The domain of its originator, and that of its recipient. */
+  readonly home: string;
+  readonly domain: string;
+  told(outcome: Outcome): void;
+}
+
 export class MessageGateway {
   readonly #context: GatewayContext;
   /** By the transID of the statusRequest. */
-  readonly #awaited = new Map<number, (outcome: Outcome) => void>();
+  readonly #awaited = new Map<number, Awaited>();
 
   constructor(context: GatewayContext) {
     this.#context = context;
@@ -69,10 +77,11 @@ export class MessageGateway {
     const transID = newTransId(this.#awaited);
     const known = new AbortController();
     let outcome: Outcome = { status: 'indeterminant', reason: 'accepted; nobody said more' };
-    this.#awaited.set(transID, (reported) => {
+    const told = (reported: Outcome): void => {
       outcome = reported;
       known.abort();
-    });
+    };
+    this.#awaited.set(transID, { home: domainOf(from), domain: domainOf(to), told });
     try {
       const options = [statusRequest(transID), ...hopping(maxForwards)];
       const { type, headers, body } = content;
@@ -86,15 +95,25 @@ export class MessageGateway {
     return outcome;
   }
 
-  /** A report of a relay; one that nobody awaits (any more) is of no use. */
-  reported({ transID, destinations }: StatusResponse): void {
-    const [destination] = destinations;
-    if (destination === undefined) return;
+  /**
+   * A report of a relay; one that nobody awaits (any more) is of no use.
+   *
+   * @param service who reports
+   * @returns false when the report is on a message whose fate is for others to report
+   */
+  reported({ transID, destinations }: StatusResponse, service: string): boolean {
+    const awaited = this.#awaited.get(transID);
+    if (awaited === undefined) return true;
+    const { home, domain, told } = awaited;
+    const [destination] = credible(destinations, service, home, new Set([domain]));
+    if (destination === undefined) return false;
     const { code, text } = destination.reply;
     // RFC 3342: 3xx says only that it takes time
-    if (code >= 300 && code < 400) return;
-    const status = isSuccess(code) ? 'success' : 'failure';
-    this.#awaited.get(transID)?.({ status, reason: `${code} ${text}`.trim() });
+    if (code >= 300 && code < 400) return true;
+    // A relay in between knows of failures only: that a message arrived is for the last one to say.
+    if (isSuccess(code) && ![home, domain].includes(domainOf(service))) return false;
+    told({ status: isSuccess(code) ? 'success' : 'failure', reason: `${code} ${text}`.trim() });
+    return true;
   }
 
   // ---- IMXP to CPIM -------------------------------------------------------------------------------------------------
@@ -152,6 +171,10 @@ export class MessageGateway {
       return error instanceof ImxpError && error.reply !== undefined ? error.reply : NO_ANSWER;
     }
   }
+}
+
+function domainOf(address: string): string {
+  return address.slice(address.lastIndexOf('@') + 1).toLowerCase();
 }
 
 /** @throws Error for what is no inbox */

@@ -68,7 +68,7 @@ export class PresenceGateway {
   readonly #store: SubscriptionStore;
   readonly #running = new Map<string, Running>();
   /** Answers of presence services awaited, by transID. */
-  readonly #awaited = new Map<number, (answer: Answer) => void>();
+  readonly #awaited = new Map<number, { readonly domain: string; told(answer: Answer): void }>();
   /** Watchers in IMXP who asked once, by watcher and target. */
   readonly #polls = new Map<string, { readonly transID: number; readonly domain: string }>();
 
@@ -147,10 +147,11 @@ export class PresenceGateway {
   async #ask(from: string, request: Subscribe): Promise<Answer | undefined> {
     const answered = new AbortController();
     let answer: Answer | undefined;
-    this.#awaited.set(request.transID, (came) => {
+    const told = (came: Answer): void => {
       answer = came;
       answered.abort();
-    });
+    };
+    this.#awaited.set(request.transID, { domain: domainOf(request.publisher), told });
     try {
       const sent = await this.#send(from, request.publisher, writePresenceOperation(request));
       if (sent) await this.#context.wait(this.#context.answerTimeoutMs, answered.signal);
@@ -170,29 +171,34 @@ export class PresenceGateway {
     }
   }
 
-  /** What a presence service said to somebody on the CPIM side. @throws RemoteProtocolError XML_INVALID, reply 501 */
-  answered(element: XmlElement): void {
+  /**
+   * What a presence service said to somebody on the CPIM side.
+   *
+   * @param service who says it
+   * @returns false when that is for the service of another domain to say
+   * @throws RemoteProtocolError XML_INVALID, reply 501
+   */
+  answered(element: XmlElement, service: string): boolean {
     const answer = element.name === 'reply' ? readServiceReply(element) : readPresenceOperation(element);
-    if (answer === undefined) return;
+    if (answer === undefined) return true;
     const { transID } = answer;
-    if (answer.type === 'terminate') {
-      const ended = [...this.#running.values()].find((one) => one.side === 'cpim' && one.transID === transID);
-      // CPIM has no operation for it: the watcher sees the duration pass
-      if (ended !== undefined) this.#end(ended);
-    }
-    if (answer.type !== 'publish' && answer.type !== 'reply') return;
+    const running = [...this.#running.values()].find((one) => one.side === 'cpim' && one.transID === transID);
     const awaited = this.#awaited.get(transID);
+    const asked = awaited?.domain ?? (running && domainOf(this.#context.mapping.toImxp(running.target)));
+    // Nobody waits for it (any more).
+    if (asked === undefined) return true;
+    if (asked !== domainOf(service)) return false;
+    // CPIM has no operation for it: the watcher sees the duration pass
+    if (answer.type === 'terminate' && running !== undefined) this.#end(running);
+    if (answer.type !== 'publish' && answer.type !== 'reply') return true;
     if (awaited !== undefined) {
       this.#awaited.delete(transID);
-      awaited(answer);
-      return;
-    }
-    if (answer.type === 'publish') this.#changed(answer);
+      awaited.told(answer);
+    } else if (answer.type === 'publish' && running !== undefined) this.#changed(running, answer);
+    return true;
   }
 
-  #changed({ transID, presence }: Publish): void {
-    const running = [...this.#running.values()].find((one) => one.side === 'cpim' && one.transID === transID);
-    if (running === undefined) return;
+  #changed(running: Running, { presence }: Publish): void {
     running.last = toCpimPresence(presence, this.#context.now());
     // what comes before the response is part of the first notification
     if (running.established) this.#notify(running, running.last);

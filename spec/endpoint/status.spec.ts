@@ -1,7 +1,10 @@
 import { expect } from 'chai';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import type { RelayReport } from '../../lib/endpoint/report.js';
+import type { RefusedError } from '../../lib/errors.js';
 import { LocalMesh } from '../support/local-mesh.js';
+import { dataFor, scripted } from '../support/scripted-endpoint.js';
+import { dialect as encoding, type ScriptedRelay } from '../support/scripted-relay.js';
 
 const FRED = 'fred@example.com';
 const WILMA = 'wilma@example.com';
@@ -109,6 +112,73 @@ describe('endpoint/status', () => {
     await fred.access.get();
     expect(texts).to.have.length(1);
     expect(texts[0]).to.match(/^<set owner='fred@example.com' transID='71'/);
+  });
+});
+
+describe('an endpoint and services that were not asked', () => {
+  const element = (originator: string, inner: string) => encoding.encodeData({ ...dataFor([FRED], inner), originator });
+  const transIdOf = ({ channel }: ScriptedRelay): number => {
+    const written = /transID='(\d+)'/.exec(channel.data.at(-1)?.dataContent?.inner.toString() ?? '');
+    return Number(written?.[1] ?? channel.data.at(-1)?.options[0]?.transID);
+  };
+  const EVIL = 'evil@evil.example';
+
+  it('takes presence and access from the service of the domain that was asked only', async () => {
+    const { relay, fred } = await scripted();
+    const { channel } = relay;
+    channel.auto = undefined;
+    const texts: string[] = [];
+    fred.receive((delivery) => void texts.push(delivery.text()));
+    for (const service of ['presence', 'access']) {
+      const asking = service === 'access' ? fred.access.get() : fred.presence.poll(FRED);
+      const failed = asking.then(
+        () => undefined,
+        (error: RefusedError) => error.reply,
+      );
+      await channel.until(() => channel.data.length > 0);
+      const forged = `<reply transID='${transIdOf(relay)}' code='250' />`;
+      const true_ = `<reply transID='${transIdOf(relay)}' code='550' />`;
+      channel.answer();
+      for (const domain of ['evil.example', 'mail.example.com']) {
+        const msgno = channel.send(element(`imxp=${service}@${domain}`, forged));
+        expect(channel.answers.get(msgno)).to.include({ type: 'error', code: 537 });
+      }
+      const other = channel.send(element('imxp=report@example.com', forged));
+      expect(channel.answers.get(other)).to.include({ type: 'error', code: 537 });
+      channel.send(element(`imxp=${service}@example.com`, true_));
+      expect((await failed)?.code).to.equal(550);
+    }
+    expect(texts).to.deep.equal([]);
+    channel.auto = () => undefined;
+    await fred.close();
+  });
+
+  it('believes of a report what its relay can know: nothing of another service, nothing about others’ recipients', async () => {
+    const { relay, fred } = await scripted();
+    const { channel } = relay;
+    channel.auto = undefined;
+    const status = fred.status({ to: [BARNEY, EVIL], content: 'x' });
+    await channel.until(() => channel.data.length > 0);
+    const transID = transIdOf(relay);
+    channel.answer();
+    const report = (identity: string, code: number): string =>
+      `<statusResponse transID='${transID}'><destination identity='${identity}'><reply transID='${transID}' code='${code}' /></destination></statusResponse>`;
+    const said = [
+      channel.send(element('imxp=presence@rubble.com', report(BARNEY, 250))),
+      channel.send(element('imxp=report@evil.example', report(BARNEY, 250))),
+      channel.send(element('imxp=report@evil.example', report(EVIL, 250))),
+      channel.send(element('imxp=report@rubble.com', report(BARNEY, 550))),
+    ];
+    const codes = said.map((msgno) => channel.answers.get(msgno)).map((answer) => (answer?.type === 'ok' ? 0 : 537));
+    expect(codes).to.deep.equal([537, 537, 0, 0]);
+    const { reports, complete } = await status;
+    expect(complete).to.equal(true);
+    const outcomes = reports.flatMap(({ relay: by, recipients }) =>
+      recipients.map((one) => `${by} ${one.identity} ${one.code}`),
+    );
+    expect(outcomes.sort()).to.deep.equal([`evil.example ${EVIL} 250`, `rubble.com ${BARNEY} 550`]);
+    channel.auto = () => undefined;
+    await fred.close();
   });
 });
 

@@ -53,10 +53,10 @@ export class FakePort implements ImxpPort {
     return answered ?? { code: 0, text: 'no answer' };
   }
 
-  async report(to: string, transID: number, code: number): Promise<void> {
+  async report(to: string, transID: number, code: number, by = 'imxp=report@example.com') {
     const reply = { code, text: '', lang: undefined };
     const xml = writeStatusResponse({ transID, destinations: [{ identity: 'fred@example.com', reply }] });
-    await this.deliver('imxp=report@example.com', [to], { xml });
+    return await this.deliver(by, [to], { xml });
   }
 
   async reply(to: string, transID: number, code: number): Promise<void> {
@@ -66,7 +66,7 @@ export class FakePort implements ImxpPort {
   }
 
   /** A publish for a subscriber. */
-  async publish(to: string, transID: number, open: boolean): Promise<void> {
+  async publish(to: string, transID: number, open: boolean, by = 'imxp=presence@example.com') {
     const presence = {
       publisher: 'fred@example.com',
       lastUpdate: 0,
@@ -87,7 +87,7 @@ export class FakePort implements ImxpPort {
       timeStamp: 0,
       presence,
     });
-    await this.deliver('imxp=presence@example.com', [to], { xml });
+    return await this.deliver(by, [to], { xml });
   }
 
   get last(): PortMessage {

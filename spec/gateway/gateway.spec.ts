@@ -68,7 +68,7 @@ describe('a gateway between IMXP and CPIM', () => {
   describe('messages from CPIM', () => {
     it('REQ-MSG-019 REQ-CPIM-008 answers success when the report says delivered, with the TransID', async () => {
       const { port, gateway } = set();
-      port.answer = ({ options }) => port.report(SLATE, options?.[0]?.transID ?? 0, 250);
+      port.answer = async ({ options }) => void (await port.report(SLATE, options?.[0]?.transID ?? 0, 250));
       const asked = operation();
       expect(await gateway.message(asked)).to.deep.equal({ transID: asked.transID, status: 'success', reason: '250' });
       expect(port.last).to.deep.include({ from: SLATE, to: FRED });
@@ -93,7 +93,7 @@ describe('a gateway between IMXP and CPIM', () => {
         const response = await gateway.message(operation());
         expect([response.status, response.reason]).to.deep.equal(['failure', `${code} no`]);
       }
-      port.answer = ({ options }) => port.report(SLATE, options?.[0]?.transID ?? 0, 550);
+      port.answer = async ({ options }) => void (await port.report(SLATE, options?.[0]?.transID ?? 0, 550));
       expect((await gateway.message(operation())).status).to.equal('failure');
       port.answer = () => Promise.reject(new TransportError('CONNECTION_LOST', 'x', { fields: { sent: false } }));
       expect((await gateway.message(operation())).status).to.equal('failure');
@@ -101,7 +101,7 @@ describe('a gateway between IMXP and CPIM', () => {
 
     it('REQ-IMPP-073 REQ-CPIM-008 answers indeterminant when nobody will say', async () => {
       const { port, gateway, clock } = set();
-      port.answer = ({ options }) => port.report(SLATE, options?.[0]?.transID ?? 0, 350);
+      port.answer = async ({ options }) => void (await port.report(SLATE, options?.[0]?.transID ?? 0, 350));
       const late = gateway.message(operation());
       await settled();
       await clock.pass(999);
@@ -110,6 +110,22 @@ describe('a gateway between IMXP and CPIM', () => {
       port.answer = () => Promise.reject(new TransportError('TIMED_OUT', 'x', { fields: { sent: true } }));
       expect((await gateway.message(operation())).status).to.equal('indeterminant');
       await port.report(SLATE, 12345, 250);
+    });
+
+    it('believes no report of somebody who cannot know: another service, or a relay in between that says delivered', async () => {
+      const { port, gateway, clock } = set();
+      const told: unknown[] = [];
+      port.answer = async ({ options }) => {
+        const transID = options?.[0]?.transID ?? 0;
+        for (const by of ['imxp=report@evil.example', 'apex=report@evil.example']) {
+          told.push(await port.report(SLATE, transID, 250, by));
+        }
+      };
+      const answer = gateway.message(operation());
+      await settled();
+      await clock.pass(1000);
+      expect((await answer).status).to.equal('indeterminant');
+      expect(told).to.deep.equal(Array(2).fill({ code: 537, text: 'this is for another service to say' }));
     });
 
     it('REQ-CPIM-009 REQ-CPIM-020 takes TransIDs of 40 octets, and makes unpredictable ones as long', async () => {
@@ -357,6 +373,30 @@ describe('a gateway between IMXP and CPIM', () => {
       const count = told.length;
       await port.publish(SLATE, transID, false);
       expect(told, 'nothing after it was cancelled').to.have.length(count);
+    });
+
+    it('takes presence from the service of the publisher’s domain only', async () => {
+      const { port, gateway, told } = serving();
+      await gateway.subscribe(subscribe(3600, 'one'));
+      await settled();
+      const [transID, count] = [transIdIn(port.xml), told.length];
+      const evil = 'imxp=presence@evil.example';
+      const refused = { code: 537, text: 'this is for another service to say' };
+      expect(await port.publish(SLATE, transID, false, evil)).to.deep.equal(refused);
+      const terminate = { xml: `<terminate transID='${transID}' />` };
+      expect(await port.deliver(evil, [SLATE], terminate)).to.deep.equal(refused);
+      expect(told).to.have.length(count);
+      expect(await port.publish(SLATE, transID, false)).to.equal('ok');
+      expect(told).to.have.length(count + 1);
+      const publishing = port.answer;
+      const answers: unknown[] = [];
+      port.answer = async () => void answers.push(await port.publish(SLATE, transIdIn(port.xml), false, evil));
+      const asked = gateway.subscribe({ ...subscribe(0, 'two'), watcher: 'pres:rubble@quarry.example' });
+      await settled();
+      expect(answers).to.deep.equal([refused]);
+      await port.reply(SLATE, transIdIn(port.xml), 550);
+      expect((await asked).status).to.equal('failure');
+      port.answer = publishing;
     });
 
     it('forgets a subscription that the service ended', async () => {

@@ -4,6 +4,7 @@
  */
 import type { XmlElement } from '../../xml/parse.js';
 import { escapeAttribute } from '../../xml/write.js';
+import { addressOf } from '../address.js';
 import { checkAttributes, childrenOf, invalid, required, transIdOf } from '../dialect/document.js';
 import { readServiceReply, type ServiceReply, writeServiceReply } from './reply.js';
 
@@ -49,6 +50,30 @@ export function writeStatusResponse({ transID, destinations }: Omit<StatusRespon
   });
   return `<statusResponse transID='${transID}'>${inner.join('')}</statusResponse>`;
 }
+
+/**
+ * What a report may say about: a relay knows the recipients in its own domain, the relay of the originator knows all of
+ * them, and a relay in between, which is neither, may say what became of them on the way. A report from the domain of one
+ * recipient says nothing about recipients elsewhere (RFC 2779 §5.3).
+ *
+ * @param service the originator of the report
+ * @param home the domain of the originator of the Data
+ * @param recipients the domains of its recipients
+ * @returns those of the destinations that count; none when the originator is no report service
+ */
+export function credible(
+  destinations: readonly Destination[],
+  service: string,
+  home: string,
+  recipients: ReadonlySet<string>,
+): readonly Destination[] {
+  const from = addressOf(service);
+  if (from === undefined || !REPORT_SERVICES.has(from.wellKnown ?? '')) return [];
+  if (from.domain === home || !recipients.has(from.domain)) return destinations;
+  return destinations.filter(({ identity }) => addressOf(identity)?.domain === from.domain);
+}
+
+const REPORT_SERVICES: ReadonlySet<string> = new Set(['imxp=report', 'apex=report']);
 
 const PROLOGUE = /^(?:\uFEFF|\s|<\?[\s\S]*?\?>|<!--[\s\S]*?-->)*<statusResponse[\s/>]/;
 /** A comment before the element may be longer than this; a report service writes none. */
