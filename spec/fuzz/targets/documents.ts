@@ -1,34 +1,31 @@
-/**
- * Random and mutated inputs into what reads documents, messages and packets: what travels inside of Data, the DNS, WebSockets,
- * and recordings; see spec/support/fuzz.ts.
- */
+/** Readers of documents inside of Data, DNS answers, WebSockets, and recordings. */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { decode, encode } from 'dns-packet';
-import { connections } from '../../kit/decoder/connections.js';
-import { PcapError, segments } from '../../kit/decoder/pcap.js';
-import { WatchedSession } from '../../kit/decoder/session.js';
-import { readPidf } from '../../lib/gateway/pidf.js';
-import { readAccessOperation } from '../../lib/imxp/vocabulary/access.js';
-import { readApexAccess } from '../../lib/imxp/vocabulary/apex-access.js';
-import { readHopping, readTiming } from '../../lib/imxp/vocabulary/party.js';
-import { readPresenceOperation } from '../../lib/imxp/vocabulary/presence.js';
-import { readServiceReply } from '../../lib/imxp/vocabulary/reply.js';
-import { readStatusResponse } from '../../lib/imxp/vocabulary/status.js';
-import { DnsClient } from '../../lib/mesh/dns/client.js';
-import { parseAddressList } from '../../lib/message/address-list.js';
-import { parseCpim, writeCpim } from '../../lib/message/cpim/document.js';
-import { readMessage } from '../../lib/message/read.js';
-import { parseMailAddresses } from '../../lib/message/rfc822/address.js';
-import { decodeWords } from '../../lib/message/rfc822/encoded-word.js';
-import { parseInstantUri } from '../../lib/message/uri.js';
-import { UpgradeServer } from '../../lib/transport/web/upgrade-server.js';
-import { parseXml } from '../../lib/xml/parse.js';
-import { each, fuzz, inPieces, type Reader, texts } from '../support/fuzz.js';
-import { limitsWith } from '../support/limits.js';
-import type { Dice } from '../support/mutation.js';
+import { connections } from '../../../kit/decoder/connections.js';
+import { PcapError, segments } from '../../../kit/decoder/pcap.js';
+import { WatchedSession } from '../../../kit/decoder/session.js';
+import { readPidf } from '../../../lib/gateway/pidf.js';
+import { readAccessOperation } from '../../../lib/imxp/vocabulary/access.js';
+import { readApexAccess } from '../../../lib/imxp/vocabulary/apex-access.js';
+import { readHopping, readTiming } from '../../../lib/imxp/vocabulary/party.js';
+import { readPresenceOperation } from '../../../lib/imxp/vocabulary/presence.js';
+import { readServiceReply } from '../../../lib/imxp/vocabulary/reply.js';
+import { readStatusResponse } from '../../../lib/imxp/vocabulary/status.js';
+import { DnsClient } from '../../../lib/mesh/dns/client.js';
+import { parseAddressList } from '../../../lib/message/address-list.js';
+import { parseCpim, writeCpim } from '../../../lib/message/cpim/document.js';
+import { readMessage } from '../../../lib/message/read.js';
+import { parseMailAddresses } from '../../../lib/message/rfc822/address.js';
+import { decodeWords } from '../../../lib/message/rfc822/encoded-word.js';
+import { parseInstantUri } from '../../../lib/message/uri.js';
+import { UpgradeServer } from '../../../lib/transport/web/upgrade-server.js';
+import { parseXml } from '../../../lib/xml/parse.js';
+import { limitsWith } from '../../support/limits.js';
+import type { Dice } from '../../support/mutation.js';
+import { each, inPieces, type Reader, texts } from '../reader.js';
 
 const MESSAGE =
   "<message xmlns='http://www.ietf.org/rfc/rfc822+xml'><from>im:fred@example.com</from><to>im:barney@rubble.com</to><subject>a b</subject><date>Sat, 21 Nov 2026 06:00:00 +0000</date><body type='text/plain'>yabba</body></message>";
@@ -120,7 +117,7 @@ class Liar {
   }
 }
 
-async function readers(): Promise<Reader[]> {
+export async function documentReaders(): Promise<Reader[]> {
   const name = '_imxp._tcp.example.com';
   const liar = new Liar();
   const dns = await liar.listen();
@@ -130,6 +127,7 @@ async function readers(): Promise<Reader[]> {
   );
   return [
     {
+      target: 'messages',
       name: 'messages: RFC822+XML and its fields',
       seeds: texts(
         MESSAGE,
@@ -149,6 +147,7 @@ async function readers(): Promise<Reader[]> {
       },
     },
     {
+      target: 'pidf',
       name: 'messages: CPIM and PIDF',
       seeds: [
         writeCpim({
@@ -169,6 +168,7 @@ async function readers(): Promise<Reader[]> {
         ),
     },
     {
+      target: 'documents',
       name: 'documents: access, presence, status, and what goes with Data',
       seeds: texts(
         ...ACCESS,
@@ -190,6 +190,7 @@ async function readers(): Promise<Reader[]> {
         ),
     },
     {
+      target: 'dns',
       name: 'DNS: answers',
       seeds: [
         encode({
@@ -209,6 +210,7 @@ async function readers(): Promise<Reader[]> {
       },
     },
     {
+      target: 'websocket',
       name: 'WebSocket: request and frames',
       seeds: [
         Buffer.concat([UPGRADE, masked(2, 'RPY 0 0 . 0 0\r\nEND\r\n'), masked(9, 'x'), masked(8, '')]),
@@ -217,6 +219,7 @@ async function readers(): Promise<Reader[]> {
       read: (octets, dice) => webSocket(door, octets, dice),
     },
     {
+      target: 'recordings',
       name: 'recordings of imxp wire',
       seeds: [
         recording(
@@ -238,5 +241,3 @@ async function readers(): Promise<Reader[]> {
     },
   ];
 }
-
-fuzz('security: random documents', 6, readers);

@@ -1,42 +1,44 @@
-/**
- * Random and mutated inputs into what reads octets of strangers on the wire; see spec/support/fuzz.ts.
- */
-import { Decoder } from '../../lib/beep/decoder.js';
-import type { SessionEvent } from '../../lib/beep/event.js';
-import { SEQ } from '../../lib/beep/frame.js';
-import { type Role, Session } from '../../lib/beep/session.js';
-import { parseRelayUrl } from '../../lib/config/relay-url.js';
-import { addressOf } from '../../lib/imxp/address.js';
-import { contentOf } from '../../lib/imxp/content.js';
-import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
-import { opaque } from '../../lib/message/smime/entity.js';
-import { parseEntity } from '../../lib/mime/entity.js';
-import { parseMediaType } from '../../lib/mime/media-type.js';
-import { parseMultipart } from '../../lib/mime/multipart.js';
-import { parseAnswer, parseBlob } from '../../lib/sasl/blob.js';
-import { DigestLayer } from '../../lib/sasl/digest-md5/layer.js';
-import { parseChallenge, parseResponse, parseServerProof } from '../../lib/sasl/digest-md5/message.js';
+/** Readers of octets that strangers send on the wire. */
+import { isDeepStrictEqual } from 'node:util';
+import { Decoder } from '../../../lib/beep/decoder.js';
+import type { SessionEvent } from '../../../lib/beep/event.js';
+import { SEQ } from '../../../lib/beep/frame.js';
+import { type Role, Session } from '../../../lib/beep/session.js';
+import { parseRelayUrl } from '../../../lib/config/relay-url.js';
+import { addressOf } from '../../../lib/imxp/address.js';
+import { contentOf } from '../../../lib/imxp/content.js';
+import { APEX, ApexDialect } from '../../../lib/imxp/dialect/apex.js';
+import { DIALECT_LIMITS } from '../../../lib/imxp/dialect/dialect.js';
+import { IMXP, ImxpDialect, imxpDialect } from '../../../lib/imxp/dialect/imxp.js';
+import { DataScanner } from '../../../lib/imxp/dialect/scan.js';
+import { opaque } from '../../../lib/message/smime/entity.js';
+import { parseEntity } from '../../../lib/mime/entity.js';
+import { parseMediaType } from '../../../lib/mime/media-type.js';
+import { parseMultipart } from '../../../lib/mime/multipart.js';
+import { parseAnswer, parseBlob } from '../../../lib/sasl/blob.js';
+import { DigestLayer } from '../../../lib/sasl/digest-md5/layer.js';
+import { parseChallenge, parseResponse, parseServerProof } from '../../../lib/sasl/digest-md5/message.js';
 import {
   parseClientFinal,
   parseClientFirst,
   parseServerFinal,
   parseServerFirst,
-} from '../../lib/sasl/scram/message.js';
-import { SaslServer } from '../../lib/sasl/server.js';
-import { mechanismUri } from '../../lib/sasl/uri.js';
-import { answerReady, octetsForTls } from '../../lib/tls/tuning.js';
-import { certificateNames } from '../../lib/transport/tls/certificate.js';
-import { ClientHelloReader } from '../../lib/transport/tls/client-hello.js';
-import { RecordReader } from '../../lib/transport/tls/record.js';
-import { RevocationList } from '../../lib/transport/tls/revocation.js';
-import { parseXml } from '../../lib/xml/parse.js';
-import { arrived, BARNEY, barney, FRED, fred, secureOf, text } from '../message/smime/people.js';
-import { People, settings } from '../sasl/people.js';
-import { TestAuthority } from '../support/certificates.js';
-import { each, fuzz, inPieces, type Reader, texts } from '../support/fuzz.js';
-import { helloMessage, records } from '../support/hello.js';
-import * as document from '../support/raw-documents.js';
-import { frame, seq } from '../support/raw-frame.js';
+} from '../../../lib/sasl/scram/message.js';
+import { SaslServer } from '../../../lib/sasl/server.js';
+import { mechanismUri } from '../../../lib/sasl/uri.js';
+import { answerReady, octetsForTls } from '../../../lib/tls/tuning.js';
+import { certificateNames } from '../../../lib/transport/tls/certificate.js';
+import { ClientHelloReader } from '../../../lib/transport/tls/client-hello.js';
+import { RecordReader } from '../../../lib/transport/tls/record.js';
+import { RevocationList } from '../../../lib/transport/tls/revocation.js';
+import { parseXml } from '../../../lib/xml/parse.js';
+import { arrived, BARNEY, barney, FRED, fred, secureOf, text } from '../../message/smime/people.js';
+import { People, settings } from '../../sasl/people.js';
+import { TestAuthority } from '../../support/certificates.js';
+import { helloMessage, records } from '../../support/hello.js';
+import * as document from '../../support/raw-documents.js';
+import { frame, seq } from '../../support/raw-frame.js';
+import { each, inPieces, type Reader, texts } from '../reader.js';
 
 const XML = texts(
   "<data originator='fred@example.com' content='#Payload'><recipient identity='barney@rubble.com'><option internal='x' targetHop='all' /></recipient><data-content Name='Payload'><note>a &amp; b &#65;<![CDATA[<>]]></note></data-content></data>",
@@ -129,6 +131,7 @@ function smimeReaders(): Reader[] {
   };
   return [
     {
+      target: 'smime',
       name: 'S/MIME: entities',
       seeds: [signed('Yabba'), ...encrypted].map(({ type, body }) =>
         Buffer.concat([Buffer.from(`Content-Type: ${type}\r\n\r\n`), body]),
@@ -136,6 +139,7 @@ function smimeReaders(): Reader[] {
       read: (octets) => open(parseEntity(octets)),
     },
     {
+      target: 'smime',
       name: 'S/MIME: CMS',
       seeds: [around, ...encrypted].map(({ body }) => body),
       read: (octets) => open(arrived(opaque('signed-data', octets))),
@@ -143,7 +147,42 @@ function smimeReaders(): Reader[] {
   ];
 }
 
-async function readers(): Promise<Reader[]> {
+/** The scanner of the hot path against the parsers: it sees a payload as they do, or not at all. */
+function scanReaders(): Reader[] {
+  const pairs = [
+    { vocabulary: IMXP, dialect: new ImxpDialect(DIALECT_LIMITS) },
+    { vocabulary: APEX, dialect: new ApexDialect(DIALECT_LIMITS) },
+  ];
+  return pairs.map(({ vocabulary, dialect }): Reader => {
+    const scanner = new DataScanner(vocabulary.plain, DIALECT_LIMITS);
+    return {
+      target: 'scan',
+      name: `scan: ${vocabulary.name}`,
+      seeds: PAYLOADS.flatMap((payload) => [payload, Buffer.from(inApex(payload.toString('latin1')), 'latin1')]),
+      read: (octets) => {
+        const scanned = scanner.scan(octets);
+        // What the parsers refuse, the scanner must leave: they throw here.
+        if (scanned === undefined) return void dialect.parse(octets);
+        let parsed: unknown;
+        try {
+          parsed = dialect.parse(octets);
+        } catch (error) {
+          throw new Error(`the scanner takes what the parsers refuse: ${String(error)}`);
+        }
+        if (!isDeepStrictEqual(scanned, parsed)) throw new Error('the scanner and the parsers differ');
+      },
+    };
+  });
+}
+
+function inApex(payload: string): string {
+  return payload
+    .replaceAll('text/xml', APEX.controlType)
+    .replace(/<data ([^>]*?)(\s*)originator=('[^']*'|"[^"]*")([^>]*)>/, '<data $1$4><originator identity=$3 />')
+    .replace('<data  ', '<data ');
+}
+
+export async function wireReaders(): Promise<Reader[]> {
   const dialect = imxpDialect();
   const authority = new TestAuthority();
   const { der } = authority.issue({
@@ -165,6 +204,7 @@ async function readers(): Promise<Reader[]> {
   const sealed = (role: 'client' | 'server') => new DigestLayer({ ...layer, role, qop: 'auth-conf', cipher: 'rc4' });
   return [
     {
+      target: 'beep',
       name: 'frames: Decoder',
       seeds: conversations(),
       read: (octets, dice) => {
@@ -186,6 +226,7 @@ async function readers(): Promise<Reader[]> {
     },
     ...(['listener', 'initiator'] as const).map(
       (role): Reader => ({
+        target: 'beep',
         name: `session: ${role}`,
         seeds: conversations(),
         read: (octets, dice) => {
@@ -198,8 +239,9 @@ async function readers(): Promise<Reader[]> {
         },
       }),
     ),
-    { name: 'XML', seeds: XML, read: (octets) => void parseXml(octets) },
+    { target: 'xml', name: 'XML', seeds: XML, read: (octets) => void parseXml(octets) },
     {
+      target: 'mime',
       name: 'MIME',
       seeds: [
         MULTIPART,
@@ -215,6 +257,7 @@ async function readers(): Promise<Reader[]> {
       },
     },
     {
+      target: 'imxp',
       name: 'operations: the IMXP dialect',
       seeds: PAYLOADS,
       read: (octets) =>
@@ -230,7 +273,9 @@ async function readers(): Promise<Reader[]> {
           () => dialect.decodeInitialReply(octets),
         ),
     },
+    ...scanReaders(),
     {
+      target: 'sasl',
       name: 'SASL: messages',
       seeds: texts(
         digestResponse,
@@ -259,6 +304,7 @@ async function readers(): Promise<Reader[]> {
         ),
     },
     {
+      target: 'sasl',
       name: 'SASL: DIGEST-MD5 exchange',
       seeds: texts(digestResponse).map((octets) => Buffer.from(document.beepXml(document.blob(`${octets}`)))),
       read: async (octets) => {
@@ -269,6 +315,7 @@ async function readers(): Promise<Reader[]> {
       },
     },
     {
+      target: 'sasl',
       name: 'SASL: security layer',
       seeds: [
         integrity('client').wrap(Buffer.from('MSG 0 1 . 0 0\r\nEND\r\n')),
@@ -281,6 +328,7 @@ async function readers(): Promise<Reader[]> {
         ),
     },
     {
+      target: 'tls-hello',
       name: 'TLS: ready, and what follows',
       seeds: texts('<ready />', "<ready version='1' />", 'SEQ 1 100 4096\r\n').concat(records(helloMessage())),
       read: (octets) =>
@@ -291,6 +339,7 @@ async function readers(): Promise<Reader[]> {
         ),
     },
     {
+      target: 'tls-hello',
       name: 'TLS: ClientHello',
       seeds: [
         records(helloMessage({ serverName: 'example.com', versions: [0x0304, 0x0303] })),
@@ -306,6 +355,7 @@ async function readers(): Promise<Reader[]> {
       },
     },
     {
+      target: 'tls-hello',
       name: 'TLS: records',
       seeds: [records(helloMessage(), 100)],
       read: (octets, dice) => {
@@ -314,9 +364,15 @@ async function readers(): Promise<Reader[]> {
       },
     },
     ...smimeReaders(),
-    { name: 'certificates', seeds: [der], read: (octets) => void certificateNames(octets) },
-    { name: 'revocation lists', seeds: [crl, crlDer], read: (octets) => void RevocationList.read(octets) },
+    { target: 'certificates', name: 'certificates', seeds: [der], read: (octets) => void certificateNames(octets) },
     {
+      target: 'certificates',
+      name: 'revocation lists',
+      seeds: [crl, crlDer],
+      read: (octets) => void RevocationList.read(octets),
+    },
+    {
+      target: 'imxp',
       name: 'addresses and URLs',
       seeds: texts(
         'fred@example.com',
@@ -332,5 +388,3 @@ async function readers(): Promise<Reader[]> {
     },
   ];
 }
-
-fuzz('security: random input', 17, readers);

@@ -1,0 +1,13 @@
+/** Every reader there is, by target. */
+import { type Reader, TARGETS, type TargetName } from '../reader.js';
+import { documentReaders } from './documents.js';
+import { wireReaders } from './wire.js';
+
+/** @param targets all when undefined @throws Error when a target has no reader */
+export async function readersOf(targets: readonly TargetName[] = TARGETS): Promise<Reader[]> {
+  const all = [...(await wireReaders()), ...(await documentReaders())];
+  for (const target of targets) {
+    if (!all.some((reader) => reader.target === target)) throw new Error(`no reader has the target ${target}`);
+  }
+  return all.filter(({ target }) => targets.includes(target));
+}
