@@ -220,7 +220,7 @@ export function certificateIdentities(
 }
 
 /**
- * The purpose that the certificate of a connection's initiator has to be good for. That is `client`, save where the
+ * The purpose that the certificate of a connection's initiator has to be good for (D-TLS-03). That is `client`, save where the
  * certificate names a relay and is for servers alone: public authorities issue nothing else any more, and a relay is a
  * server, whichever side opened the connection. Such a certificate proves no endpoint.
  * @throws RemoteProtocolError TLS_FAILED when the certificate is malformed.
