@@ -1,10 +1,12 @@
 /** What the DNS says about the relays of a domain, and whether they answer: as any stranger would see it. */
+
 import { readFile } from 'node:fs/promises';
 import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
 import { describeFileError } from '../../lib/config/password-file.js';
 import { writeRelayUrl } from '../../lib/config/relay-url.js';
 import type { NodeConfig } from '../../lib/config/schema.js';
 import { ImxpError } from '../../lib/errors.js';
+import { MESH_NAMING } from '../../lib/mesh/certificate.js';
 import { srvName } from '../../lib/mesh/dns/locate.js';
 import { Resolver } from '../../lib/mesh/dns/resolver.js';
 import { inOrder, notOffered, type SrvRecord } from '../../lib/mesh/dns/srv.js';
@@ -60,6 +62,7 @@ export class Observer {
   private constructor(servers: readonly string[], authority: Buffer | undefined) {
     this.#resolver = new Resolver({ servers });
     this.#tls = new TlsService({
+      naming: MESH_NAMING,
       common: authority === undefined ? {} : { authority },
       domains: new Map(),
       revocations: [],

@@ -1,9 +1,9 @@
 /** What `imxp check` says about one identity and one domain. Asks the policy and the routes; decides nothing. */
 import type { NodeConfig, RouteConfig } from '../../lib/config/schema.js';
 import type { Identity } from '../../lib/imxp/identity.js';
+import { identityOf, meshPeer } from '../../lib/mesh/identity.js';
 import { RouteTable } from '../../lib/mesh/route-table.js';
 import { type Permissions, permissions } from '../../lib/relay/permissions.js';
-import { identityOf } from '../../lib/sasl/identity.js';
 import { CommandError, EXIT } from './exit.js';
 
 export interface IdentityExplained extends Permissions {
@@ -20,7 +20,9 @@ export interface DomainExplained {
 /** @throws CommandError USAGE for what is neither an address nor a relay */
 export function explainIdentity(config: NodeConfig, name: string): IdentityExplained {
   const authentication = { username: name, realm: undefined, authzid: undefined, account: undefined } as const;
-  const identity: Identity = identityOf({ ...authentication, mechanism: 'DIGEST-MD5', layer: undefined }, true);
+  const identity: Identity = identityOf(
+    meshPeer({ ...authentication, mechanism: 'DIGEST-MD5', layer: undefined }, true),
+  );
   if (identity.kind === 'none') {
     throw new CommandError(EXIT.USAGE, `${name} is neither an address nor a relay such as imxp=mesh@rubble.com`);
   }

@@ -9,6 +9,7 @@ import { type ImxpError, RefusedError, type Reply } from '../errors.js';
 import { parseAddress } from '../imxp/address.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Attach } from '../imxp/operation.js';
+import { dialledRelay } from '../mesh/identity.js';
 import { preferredTo } from '../mesh/preference.js';
 import { meshErrors } from '../mesh/profile.js';
 import type { ChannelHandler, RequestSink } from '../transport/channel.js';
@@ -150,11 +151,7 @@ export class RelayConnector implements Connector {
       ...this.#credentials(),
     });
     // The application or the DNS chose this relay, so the limits for unauthenticated peers do not apply to it.
-    connection.identity = {
-      kind: 'relay',
-      domains: [domain],
-      proof: { mechanism: 'chosen', privacy: connection.privacy },
-    };
+    connection.identity = dialledRelay(domain, 'chosen', connection.privacy);
     return connection;
   }
 

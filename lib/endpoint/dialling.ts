@@ -2,8 +2,10 @@
  * How an endpoint comes to its relay from a machine: over TCP or WebSocket, with TLS, found by the DNS. The build for
  * browsers puts `web/dialling.ts` in the place of this file; nothing else of the library opens connections.
  */
+
 import type { Limits } from '../config/limits.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
+import { MESH_NAMING } from '../mesh/certificate.js';
 import { locate, servicesOf } from '../mesh/dns/locate.js';
 import { Resolver } from '../mesh/dns/resolver.js';
 import type { Connection } from '../transport/connection.js';
@@ -27,6 +29,7 @@ export class Dialling {
     this.#dialect = dialect;
     this.#resolver = new Resolver({ servers: settings.nameServers });
     this.#service = new TlsService({
+      naming: MESH_NAMING,
       common: { ...settings.own, ...(settings.ca === undefined ? {} : { authority: settings.ca }) },
       domains: new Map(),
       revocations: [],

@@ -15,9 +15,10 @@ import { newTransId } from '../imxp/trans-id.js';
 import { events } from '../ops/events.js';
 import { ask } from '../transport/ask.js';
 import { Backoff } from '../transport/backoff.js';
-import type { ChannelHandle, ChannelHandler } from '../transport/channel.js';
+import type { ChannelHandler } from '../transport/channel.js';
 import type { Connection, ConnectionOwner } from '../transport/connection.js';
 import type { NetworkAddress } from '../transport/network.js';
+import { RelayChannel } from './channel.js';
 import { meshErrors } from './profile.js';
 
 export interface LinkOptions {
@@ -37,13 +38,13 @@ export interface LinkOptions {
   /** How long Data may wait while a session is being made; after that they fail at once until it is there. */
   readonly patienceMs: number;
   /** Receives what the neighbour sends on a lane. */
-  accept(channel: ChannelHandle): ChannelHandler;
+  accept(channel: RelayChannel): ChannelHandler;
   /** The neighbour accepted a bind on a lane. */
-  bound(channel: ChannelHandle, transID: number): void;
+  bound(channel: RelayChannel, transID: number): void;
   /** The lanes may be used from now on, until {@link LinkOptions.down}. */
-  up(lanes: readonly ChannelHandle[]): void;
+  up(lanes: readonly RelayChannel[]): void;
   /** What came of {@link Link.openLane}: the lane, or undefined when the neighbour refuses it. */
-  opened?(lane: ChannelHandle | undefined): void;
+  opened?(lane: RelayChannel | undefined): void;
   /**
    * Opens a session with a relay that is preferred to that of the present one, and gives what to call when it is taken;
    * undefined when there is no such relay. Without it the link stays where it is until it is lost.
@@ -76,7 +77,7 @@ export class Link implements ConnectionOwner {
   #state: 'idle' | 'connecting' | 'ready' | 'backoff' | 'closed' = 'idle';
   #connection: Connection | undefined;
   readonly #backoff = new Backoff({ firstMs: FIRST_BACKOFF_MS, longestMs: LONGEST_BACKOFF_MS });
-  #lanes: readonly ChannelHandle[] = [];
+  #lanes: readonly RelayChannel[] = [];
   #lostAt = 0;
   #readyAt = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -113,7 +114,7 @@ export class Link implements ConnectionOwner {
     );
   }
 
-  async #openFurther(connection: Connection | undefined): Promise<ChannelHandle> {
+  async #openFurther(connection: Connection | undefined): Promise<RelayChannel> {
     if (this.#state !== 'ready' || connection === undefined) throw new LocalError('CLOSED', 'the link is not up');
     const lane = await this.#open(connection, this.#dialectFor(connection));
     this.#lanes = [...this.#lanes.filter(({ open }) => open), lane];
@@ -216,7 +217,7 @@ export class Link implements ConnectionOwner {
     }
   }
 
-  #openAll(connection: Connection): Promise<ChannelHandle[]> {
+  #openAll(connection: Connection): Promise<RelayChannel[]> {
     const dialect = this.#dialectFor(connection);
     return Promise.all(Array.from({ length: this.#options.lanes }, () => this.#open(connection, dialect)));
   }
@@ -231,35 +232,44 @@ export class Link implements ConnectionOwner {
   }
 
   /** Opens a lane and binds on it for the local domains. */
-  async #open(connection: Connection, dialect: Dialect): Promise<ChannelHandle> {
+  async #open(connection: Connection, dialect: Dialect): Promise<RelayChannel> {
     const { domains, accept, bound } = this.#options;
     const [first = '', ...others] = domains;
     const transID = newTransId();
     const bind = dialect.encodeInitial({ type: 'bind', relay: first, transID, options: [] });
-    const { channel, content } = await connection.start(
+    const made: { lane?: RelayChannel } = {};
+    const { content } = await connection.start(
       { profiles: [{ uri: dialect.profile, content: bind }] },
-      { codec: meshErrors(dialect), handler: (made) => new Lane(accept(made), () => this.#laneClosed(connection)) },
+      {
+        codec: meshErrors(dialect),
+        handler: (handle) => {
+          made.lane = new RelayChannel(handle);
+          return new Lane(accept(made.lane), () => this.#laneClosed(connection));
+        },
+      },
     );
-    if (content === undefined) throw new RefusedError('REFUSED', { code: 501, text: 'no answer to bind' });
+    const { lane } = made;
+    if (lane === undefined || content === undefined)
+      throw new RefusedError('REFUSED', { code: 501, text: 'no answer to bind' });
     const answer = dialect.decodeInitialReply(content);
     if (answer.type === 'error')
       throw new RefusedError('REFUSED', answer, `bind for ${first}: ${answer.code} ${answer.text}`);
-    bound(channel, transID);
-    for (const domain of others) await this.#bindFurther(channel, dialect, domain);
-    return channel;
+    bound(lane, transID);
+    for (const domain of others) await this.#bindFurther(lane, dialect, domain);
+    return lane;
   }
 
   /** A further local domain may be refused: then its Data is, by the neighbour, and the log says why. */
-  async #bindFurther(channel: ChannelHandle, dialect: Dialect, domain: string): Promise<void> {
+  async #bindFurther(lane: RelayChannel, dialect: Dialect, domain: string): Promise<void> {
     const { name, bound } = this.#options;
     const transID = newTransId();
-    const { payload } = await ask(channel, dialect.encode({ type: 'bind', relay: domain, transID, options: [] }));
+    const { payload } = await ask(lane, dialect.encode({ type: 'bind', relay: domain, transID, options: [] }));
     const answer = dialect.decodeReply(payload);
-    if (answer.type === 'ok') bound(channel, transID);
+    if (answer.type === 'ok') bound(lane, transID);
     else events.link.publish({ link: name, state: 'bind refused', domain, code: answer.code, reason: answer.text });
   }
 
-  #ready(lanes: readonly ChannelHandle[]): void {
+  #ready(lanes: readonly RelayChannel[]): void {
     clearTimeout(this.#timer);
     this.#state = 'ready';
     this.#lanes = lanes;
@@ -354,7 +364,7 @@ export class Link implements ConnectionOwner {
 }
 
 /** Whether a session is there, with a channel to send on. */
-function usable(connection: Connection, lanes: readonly ChannelHandle[]): boolean {
+function usable(connection: Connection, lanes: readonly RelayChannel[]): boolean {
   return !connection.ended && lanes.some(({ open }) => open);
 }
 

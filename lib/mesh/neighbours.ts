@@ -10,7 +10,7 @@ import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { LinkStatus } from '../ops/status.js';
 import type { Relay } from '../relay/relay.js';
 import type { DeliveryTarget, Dialer } from '../relay/target.js';
-import type { ChannelHandle, ChannelHandler } from '../transport/channel.js';
+import type { ChannelHandler } from '../transport/channel.js';
 import type { Connection } from '../transport/connection.js';
 import { type DialTarget, dial } from '../transport/dialer.js';
 import type { ProfileTable } from '../transport/profile.js';
@@ -18,8 +18,10 @@ import type { ReassemblyBudget } from '../transport/reassembly-budget.js';
 import { RecentFailures } from '../transport/recent-failures.js';
 import type { Credentials } from '../transport/sasl/client.js';
 import type { TlsService } from '../transport/tls/service.js';
+import type { RelayChannel } from './channel.js';
 import { type HostPort, type LocatedRelay, leadsTo, locate, servicesOf } from './dns/locate.js';
 import { Resolver } from './dns/resolver.js';
+import { dialledRelay } from './identity.js';
 import { Link } from './link.js';
 import { LinkPool } from './link-pool.js';
 import { LinkTarget } from './link-target.js';
@@ -164,7 +166,7 @@ export class Neighbours implements Dialer {
 
   #routed(route: RouteConfig): Routed {
     const { relay } = this.#options;
-    const accept = (channel: ChannelHandle): ChannelHandler => relay.accept(channel);
+    const accept = (channel: RelayChannel): ChannelHandler => relay.accept(channel);
     const relays = async (): Promise<readonly DialTarget[]> => route.relays;
     const neighbour = this.#neighbour(relayDomainOf(route), route, 'route', relays, accept);
     return { ...neighbour, route };
@@ -172,7 +174,7 @@ export class Neighbours implements Dialer {
 
   #located(domain: string, touched: () => void): Neighbour {
     const { relay } = this.#options;
-    const accept = (channel: ChannelHandle): ChannelHandler => new Noticed(relay.accept(channel), touched);
+    const accept = (channel: RelayChannel): ChannelHandler => new Noticed(relay.accept(channel), touched);
     return this.#neighbour(domain, this.#config.mesh.dns, 'dns', () => this.#locate(domain), accept);
   }
 
@@ -202,7 +204,7 @@ export class Neighbours implements Dialer {
     settings: LinkSettings,
     source: 'route' | 'dns',
     relays: () => Promise<readonly DialTarget[]>,
-    accept: (channel: ChannelHandle) => ChannelHandler,
+    accept: (channel: RelayChannel) => ChannelHandler,
   ): Neighbour {
     const { dialects, relay } = this.#options;
     const { limits } = this.#config;
@@ -278,11 +280,7 @@ export class Neighbours implements Dialer {
       ...this.#credentials(settings),
     });
     // The route or the DNS names the relay; TLS proved it by certificate, DIGEST-MD5 by the password it shares with us.
-    connection.identity = {
-      kind: 'relay',
-      domains: [domain],
-      proof: { mechanism: source, privacy: connection.privacy },
-    };
+    connection.identity = dialledRelay(domain, source, connection.privacy);
     return connection;
   }
 

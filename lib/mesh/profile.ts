@@ -6,14 +6,16 @@ import type { Proposal, StartEvent } from '../beep/event.js';
 import { ImxpError } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { events } from '../ops/events.js';
-import { ChannelHandle, type ChannelHandler, type ErrorCodec } from '../transport/channel.js';
+import type { MeshChannel, MeshHandler } from '../relay/channel.js';
+import { ChannelHandle, type ErrorCodec } from '../transport/channel.js';
 import type { ChannelCondition, ProfileConnection, ServedProfile } from '../transport/profile.js';
+import { RelayChannel } from './channel.js';
 
 /** Takes the channels that peers open. */
 export interface MeshAcceptor {
-  accept(channel: ChannelHandle): ChannelHandler;
+  accept(channel: MeshChannel): MeshHandler;
   /** Processes piggybacked content; the reply's content. */
-  initial(channel: ChannelHandle, content: Buffer): string | Promise<string>;
+  initial(channel: MeshChannel, content: Buffer): string | Promise<string>;
 }
 
 export class MeshProfile implements ServedProfile {
@@ -36,19 +38,20 @@ export class MeshProfile implements ServedProfile {
   start(connection: ProfileConnection, event: StartEvent, proposal: Proposal): void {
     // Our own words for it: the peer's would keep the document they came in, as long as the channel lasts.
     const uri = this.uris.find((own) => own === proposal.uri) ?? proposal.uri;
-    const channel = new ChannelHandle(connection, event.channel, uri, this.#errors);
-    channel.handler = this.#acceptor.accept(channel);
+    const handle = new ChannelHandle(connection, event.channel, uri, this.#errors);
+    const channel = new RelayChannel(handle);
+    handle.handler = this.#acceptor.accept(channel);
     if (proposal.content === undefined || proposal.content.length === 0) {
-      connection.accept(event, uri, undefined, channel);
+      connection.accept(event, uri, undefined, handle);
       return;
     }
     const answer = this.#acceptor.initial(channel, proposal.content);
     if (typeof answer === 'string') {
-      connection.accept(event, uri, answer, channel);
+      connection.accept(event, uri, answer, handle);
       return;
     }
     answer.then(
-      (content) => connection.accept(event, uri, content, channel),
+      (content) => connection.accept(event, uri, content, handle),
       (error: unknown) => {
         events.fault.publish({ session: connection.id, error });
         connection.refuse(event, error instanceof ImxpError && error.reply ? error.reply : INTERNAL);

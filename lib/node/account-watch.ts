@@ -7,6 +7,7 @@
  * only the accounts that are disabled, limited or just removed.
  */
 import { accountsOf } from '../imxp/identity.js';
+import { identityOf } from '../mesh/identity.js';
 import type { Clock } from '../ops/clock.js';
 import { events } from '../ops/events.js';
 import type { AccountRules } from '../relay/accounts.js';
@@ -209,7 +210,7 @@ export class AccountWatch implements AccountRules {
     for (const connection of this.#options.connections().flatMap((some) => [...some])) {
       seen += 1;
       if (seen % PORTION === 0) await new Promise((resolve) => setImmediate(resolve));
-      const account = accountsOf(connection.identity).find((one) => reasons.has(one));
+      const account = accountsOf(identityOf(connection.identity)).find((one) => reasons.has(one));
       if (account === undefined || connection.ended) continue;
       const { id: session, remote } = connection;
       events.expelled.publish({ session, remote: remote.address, account, reason: reasons.get(account) ?? '' });

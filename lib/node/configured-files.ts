@@ -10,7 +10,8 @@ import { describeFileError, openToOthers, readPasswordFile } from '../config/pas
 import type { KeyPath } from '../config/problem.js';
 import type { NodeConfig } from '../config/schema.js';
 import { addressOfLiteral } from '../imxp/address.js';
-import { certificateNames, namesRelay, purposeFault, verifyChain } from '../transport/tls/certificate.js';
+import { MESH_NAMING } from '../mesh/certificate.js';
+import { certificateNames, purposeFault, verifyChain } from '../transport/tls/certificate.js';
 
 const DAY_MS = 86_400_000;
 /** Time enough to renew on a working day. */
@@ -163,7 +164,7 @@ class Inspection {
   /** The rule by which relays judge each other (D-TLS-02). */
   #covers(keys: KeyPath, path: string, certificate: X509Certificate, domain: string): void {
     const names = certificateNames(certificate);
-    if (!namesRelay(names, domain)) {
+    if (!MESH_NAMING.names(names, domain)) {
       const named = certificate.subjectAltName ?? `${nameOf(certificate)} and has no subjectAltName`;
       const loosely =
         certificate.subjectAltName?.includes('*') !== false ? '; wildcards and common names do not count' : '';

@@ -9,8 +9,10 @@ import { type Reload, reloadable } from '../config/reload.js';
 import type { ListenConfig, NodeConfig } from '../config/schema.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { dialectNamed } from '../imxp/dialect/named.js';
+import { MESH_NAMING } from '../mesh/certificate.js';
 import { bindCheck, type DnsBindCheck } from '../mesh/dns/bind-check.js';
 import type { Resolver } from '../mesh/dns/resolver.js';
+import { externalNames, meshPeer } from '../mesh/identity.js';
 import { Neighbours } from '../mesh/neighbours.js';
 import { MeshProfile } from '../mesh/profile.js';
 import { events } from '../ops/events.js';
@@ -43,7 +45,6 @@ import { LoginThrottle } from '../transport/login-throttle.js';
 import { ProfileTable, type ServedProfile } from '../transport/profile.js';
 import { ReassemblyBudget } from '../transport/reassembly-budget.js';
 import { SaslProfile } from '../transport/sasl/profile.js';
-import { countSessions } from '../transport/session-counts.js';
 import { Handshakes } from '../transport/tls/handshakes.js';
 import type { TlsMaterial } from '../transport/tls/native.js';
 import { TlsProfile } from '../transport/tls/profile.js';
@@ -52,6 +53,7 @@ import { TlsService, type TlsServiceOptions } from '../transport/tls/service.js'
 import { AccountWatch } from './account-watch.js';
 import { follows } from './follows.js';
 import { verifierOf } from './new-account.js';
+import { countSessions } from './session-counts.js';
 
 /** Where a node listens. */
 export interface Listening {
@@ -390,7 +392,14 @@ export class Node {
     const profiles: ServedProfile[] = [];
     const draft = compatibility.draftNames;
     if (this.#tls.canServe) profiles.push(new TlsProfile(this.#tls, handshakes, draft));
-    profiles.push(...SaslProfile.all(settings, throttle, { privately: tls.require === 'always', draft }));
+    profiles.push(
+      ...SaslProfile.all(settings, throttle, {
+        privately: tls.require === 'always',
+        draft,
+        identify: meshPeer,
+        certificateNames: externalNames,
+      }),
+    );
     return profiles;
   }
 
@@ -460,6 +469,7 @@ async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions> {
     revocations: revoked === undefined ? [] : RevocationList.read(await readFile(revoked)),
     timeoutMs: config.limits.session.tuningTimeoutMs,
     legacy: config.tls.legacy,
+    naming: MESH_NAMING,
   };
 }
 

@@ -1,14 +1,22 @@
 /**
- * From what SASL proved to the identity the rest of the node works with (core-01 §4.5, D-SASL-05). Owns the rule which name
- * counts; what the identity may do is policy.
+ * Who the peer of a session has proved to be, as a value. What a name means, and what its owner may do, is decided by
+ * whoever uses the session.
  */
-
-import { type Identity, NOBODY } from '../imxp/identity.js';
 import type { Authentication } from './mechanism.js';
-import { canonicalAccount, relayDomain, sameAccount } from './name.js';
 
-/** The name that counts: authzid if sent; else the account; else the user name, completed by the realm if need be. */
-function nameOf(authentication: Authentication): string {
+export interface PeerIdentity {
+  /** The name that counts; also the name under which everything of this peer is counted. */
+  readonly name: string;
+  /** Whose proof it was, where the peer acts under another name than its own. */
+  readonly account?: string;
+  /** SASL mechanism name, or how this side came to know whom it dialled. */
+  readonly mechanism: string;
+  /** True when the session was under TLS when the proof was given. */
+  readonly privacy: boolean;
+}
+
+/** The name that counts: the authzid if sent; else the account; else the user name, completed by the realm if need be. */
+export function provenName(authentication: Authentication): string {
   const { authzid, account, username, realm } = authentication;
   if (authzid !== undefined && authzid !== '') return authzid;
   if (account !== undefined) return account;
@@ -16,18 +24,14 @@ function nameOf(authentication: Authentication): string {
 }
 
 /**
+ * The identity that an authentication proves, its names as they are.
+ *
  * @param privacy true when the session was under TLS when the proof was given
- * @returns a relay for `imxp=mesh@domain` and for a bare domain, nobody for ANONYMOUS, else an endpoint
+ * @returns undefined for ANONYMOUS
  */
-export function identityOf(authentication: Authentication, privacy: boolean): Identity {
-  if (authentication.mechanism === 'ANONYMOUS') return NOBODY;
-  const name = nameOf(authentication);
-  const { account, mechanism } = authentication;
-  const other = account !== undefined && !sameAccount(account, name);
-  const proof = { mechanism, privacy, ...(other ? { account: canonicalAccount(account) } : {}) };
-  const domain = relayDomain(name);
-  if (domain !== undefined) return { kind: 'relay', domains: [domain], proof };
-  const address = canonicalAccount(name);
-  // A local part alone names nobody on the mesh; it can only come from a store that gives no account.
-  return address.includes('@') ? { kind: 'endpoint', address, proof } : NOBODY;
+export function peerIdentity(authentication: Authentication, privacy: boolean): PeerIdentity | undefined {
+  const { mechanism, account } = authentication;
+  if (mechanism === 'ANONYMOUS') return undefined;
+  const name = provenName(authentication);
+  return { name, mechanism, privacy, ...(account === undefined || account === name ? {} : { account }) };
 }

@@ -14,7 +14,7 @@ export interface Answer {
  *
  * @throws TransportError TIMED_OUT, or CONNECTION_LOST when the channel ends first
  */
-export function ask(channel: ChannelHandle, payload: Payload): Promise<Answer> {
+export function ask(channel: Pick<ChannelHandle, 'request'>, payload: Payload): Promise<Answer> {
   return new Promise((resolve, reject) => {
     channel.request(payload, {
       replied: (kind, answer) => resolve({ kind, payload: answer }),

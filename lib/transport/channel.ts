@@ -6,8 +6,7 @@ import type { Outbound } from '../beep/event.js';
 import { type Payload, payloadOctets } from '../beep/payload.js';
 import type { Role } from '../beep/session.js';
 import { type ImxpError, type Reply, TransportError } from '../errors.js';
-import type { Unanswered } from '../imxp/certainty.js';
-import type { Identity } from '../imxp/identity.js';
+import type { PeerIdentity } from '../sasl/identity.js';
 import { systemClock } from './clock.js';
 import type { NetworkAddress } from './network.js';
 
@@ -16,7 +15,8 @@ export interface ChannelConnection {
   /** Unique in this process; for logs. */
   readonly id: string;
   readonly role: Role;
-  readonly identity: Identity;
+  /** Who the peer has proved to be; undefined for a stranger. */
+  readonly identity: PeerIdentity | undefined;
   readonly privacy: boolean;
   readonly remote: NetworkAddress;
   /** How long a request waits for its reply. */
@@ -33,10 +33,16 @@ export interface ChannelConnection {
   destroy(error: ImxpError): void;
 }
 
+/**
+ * Why a request has no reply: `timeout` = none came in time, `lost` = the channel ended after the request may have left,
+ * `unsent` = it ended before any octet of it left.
+ */
+export type NoReply = 'timeout' | 'lost' | 'unsent';
+
 /** Told exactly once what became of a request. */
 export interface RequestSink {
   replied(kind: 'RPY' | 'ERR', payload: Buffer): void;
-  failed(reason: Exclude<Unanswered, 'unreadable'>): void;
+  failed(reason: NoReply): void;
 }
 
 /** What the user of a channel gives the wire. */
@@ -88,7 +94,7 @@ export class ChannelHandle {
     return this.#connection.id;
   }
 
-  get identity(): Identity {
+  get identity(): PeerIdentity | undefined {
     return this.#connection.identity;
   }
 

@@ -16,8 +16,8 @@ import type { Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event
 import type { Holder } from '../beep/inbound.js';
 import type { ChannelInfo, Offer, Role, Session } from '../beep/session.js';
 import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
-import { type Identity, NOBODY } from '../imxp/identity.js';
 import { events } from '../ops/events.js';
+import type { PeerIdentity } from '../sasl/identity.js';
 import type { ChannelHandle } from './channel.js';
 import { type ConnectionRules, newSession } from './connection-rules.js';
 import { foreignService } from './foreign-service.js';
@@ -66,7 +66,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
   readonly #io: SessionIo;
   readonly #channels: OpenChannels;
   #phase: 'greeting' | 'ready' | 'tuning' | 'releasing' | 'ended' = 'greeting';
-  #identity: Identity = NOBODY;
+  #identity: PeerIdentity | undefined;
   #security: SecuredStream | undefined;
   #timer: NodeJS.Timeout | undefined;
   #owner: ConnectionOwner;
@@ -110,12 +110,12 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
     return stalledTimeoutMs === 0 ? 0 : Math.max(stalledTimeoutMs, this.deliveryTimeoutMs);
   }
 
-  get identity(): Identity {
+  get identity(): PeerIdentity | undefined {
     return this.#identity;
   }
 
   /** Sets who the peer is. The greeting of a later session and all channels, existing and future, follow it. */
-  set identity(identity: Identity) {
+  set identity(identity: PeerIdentity | undefined) {
     this.#identity = identity;
     this.#channels.identified(this.#session);
     this.#owner.identified?.(this);
@@ -124,7 +124,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
 
   /** Whether the peer is no stranger: it said who it is, or it is the one we wanted to talk to. */
   get known(): boolean {
-    return this.#rules.role === 'initiator' || this.#identity.kind !== 'none';
+    return this.#rules.role === 'initiator' || this.#identity !== undefined;
   }
 
   get #session(): Session {
@@ -177,7 +177,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
 
   get conditions(): ChannelConditions {
     const certified = this.#security?.peerCertificate !== undefined && this.#security.authorized;
-    return { private: this.privacy, authenticated: this.#identity.kind !== 'none', certified };
+    return { private: this.privacy, authenticated: this.#identity !== undefined, certified };
   }
 
   /** Whoever is told of the end from now on. */
@@ -324,7 +324,10 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
   }
 
   /** Begins a new session over the new transport: nothing of the old one is kept but the server name (D-BEEP-08). */
-  renew(stream: Duplex, change: { readonly security?: SecuredStream; readonly identity?: Identity }): void {
+  renew(
+    stream: Duplex,
+    change: { readonly security?: SecuredStream; readonly identity?: PeerIdentity | undefined },
+  ): void {
     if (this.#phase === 'ended') {
       stream.destroy();
       return;

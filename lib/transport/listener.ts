@@ -119,7 +119,7 @@ export class Listener implements ConnectionOwner {
   }
 
   identified(connection: Connection): void {
-    if (connection.identity.kind !== 'none') {
+    if (connection.identity !== undefined) {
       this.#forget(connection);
       this.#options.setup?.trust(connection);
     }

@@ -7,7 +7,6 @@ import { Numbered } from '../beep/numbered.js';
 import type { Offer, Session } from '../beep/session.js';
 import type { Limits } from '../config/limits.js';
 import { type ImxpError, RefusedError, type Reply, TransportError } from '../errors.js';
-import { keyOf } from '../imxp/identity.js';
 import type { TokenBucket, TokenBuckets } from '../ops/token-bucket.js';
 import { ChannelHandle } from './channel.js';
 import { type ChannelUse, PendingRequests, type PendingRequestsOwner, type Started } from './pending-requests.js';
@@ -171,8 +170,8 @@ export class OpenChannels implements PendingRequestsOwner {
     const { limits, starts } = this.#rules;
     const { identity, known } = this.#connection;
     if (!known) return this.#handles.size < limits.unauthenticated.channels ? undefined : TOO_MANY_CHANNELS;
-    if (starts === undefined || identity.kind === 'none') return undefined;
-    this.#startAllowance ??= starts.of(keyOf(identity));
+    if (starts === undefined || identity === undefined) return undefined;
+    this.#startAllowance ??= starts.of(identity.name);
     return this.#startAllowance?.take() === false ? TOO_MANY_STARTS : undefined;
   }
 

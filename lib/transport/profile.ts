@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { Proposal, StartEvent } from '../beep/event.js';
 import type { ImxpError, Reply } from '../errors.js';
-import type { Identity } from '../imxp/identity.js';
+import type { PeerIdentity } from '../sasl/identity.js';
 import type { ChannelConnection, ChannelHandle } from './channel.js';
 import type { NetworkAddress } from './network.js';
 import type { HandedOver } from './session-io.js';
@@ -25,7 +25,7 @@ export interface ProfileConnection extends ChannelConnection {
   /** Under which name this side acts (RFC 3080 §2.3.1.2). */
   readonly serverName: string | undefined;
   readonly ended: boolean;
-  identity: Identity;
+  identity: PeerIdentity | undefined;
   /** Creates the channel the peer asked for; `content` answers the piggybacked message. */
   accept(event: StartEvent, uri: string, content: string | undefined, channel: ChannelHandle): void;
   /** Refuses to create it. */
@@ -38,7 +38,10 @@ export interface ProfileConnection extends ChannelConnection {
    */
   handOver(owed: number, last: () => void): Promise<HandedOver>;
   /** Begins a new session over the new transport; nothing of the old one is kept but the server name. */
-  renew(stream: Duplex, change: { readonly security?: SecuredStream; readonly identity?: Identity }): void;
+  renew(
+    stream: Duplex,
+    change: { readonly security?: SecuredStream; readonly identity?: PeerIdentity | undefined },
+  ): void;
   /** Lets what is queued leave, and closes without asking. */
   dismiss(error: ImxpError): void;
 }

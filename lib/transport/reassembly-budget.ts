@@ -3,12 +3,12 @@
  * it: the sessions of one account, or of strangers from one address, count together. Knows nothing of the messages.
  */
 import { type ImxpError, TransportError } from '../errors.js';
-import { type Identity, keyOf } from '../imxp/identity.js';
+import type { PeerIdentity } from '../sasl/identity.js';
 import { hostPrefix } from './network.js';
 
 /** A session that may hold something. */
 export interface ReassemblyShare {
-  readonly identity: Identity;
+  readonly identity: PeerIdentity | undefined;
   readonly remote: { readonly address: string };
   destroy(error: ImxpError): void;
 }
@@ -59,7 +59,7 @@ export class ReassemblyBudget {
     const parties = new Map<string, Party>();
     let heaviest: Party | undefined;
     for (const [holding, octets] of this.#held) {
-      const name = keyOf(holding.identity) || `address ${hostPrefix(holding.remote.address)}`;
+      const name = holding.identity?.name ?? `address ${hostPrefix(holding.remote.address)}`;
       let party = parties.get(name);
       if (party === undefined) {
         party = { octets: 0, largest: holding, most: 0 };

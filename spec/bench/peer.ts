@@ -1,9 +1,11 @@
 /** An attached endpoint for the benchmark: sends prepared payloads and answers what comes, with little work of its own. */
+
 import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
 import { parseRelayUrl, type Transport } from '../../lib/config/relay-url.js';
 import { LocalError } from '../../lib/errors.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import { newTransId } from '../../lib/imxp/trans-id.js';
+import { MESH_NAMING } from '../../lib/mesh/certificate.js';
 import { meshErrors } from '../../lib/mesh/profile.js';
 import type { ChannelHandle, RequestSink } from '../../lib/transport/channel.js';
 import type { Connection } from '../../lib/transport/connection.js';
@@ -48,6 +50,7 @@ export class Peer {
       domain,
       tls: authority === undefined ? 'off' : 'require',
       service: new TlsService({
+        naming: MESH_NAMING,
         common: authority === undefined ? {} : { authority },
         domains: new Map(),
         revocations: [],

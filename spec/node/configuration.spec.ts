@@ -5,8 +5,9 @@ import { CertificateDirectory } from '../../lib/certs/directory.js';
 import { configurationJsonSchema } from '../../lib/config/json-schema.js';
 import { parseConfig } from '../../lib/config/parse.js';
 import { ConfigurationError, type Problem } from '../../lib/config/problem.js';
+import { MESH_NAMING } from '../../lib/mesh/certificate.js';
 import { checkConfig, loadConfig } from '../../lib/node/configuration.js';
-import { certificateNames, namesRelay, purposeFault } from '../../lib/transport/tls/certificate.js';
+import { certificateNames, purposeFault } from '../../lib/transport/tls/certificate.js';
 import { TestAuthority, type TestCertificateOptions } from '../support/certificates.js';
 import { temporaryDirectory } from '../support/temporary.js';
 
@@ -127,7 +128,7 @@ describe('node/configuration', function () {
         if (expected === undefined) expect(found.filter((line) => !line.includes('renew it'))).to.deep.equal([]);
         else expect(found.join('\n')).to.match(expected);
         const loose = found.some((line) => line.startsWith('error'));
-        const judged = namesRelay(certificateNames(new X509Certificate(certificate)), 'example.com');
+        const judged = MESH_NAMING.names(certificateNames(new X509Certificate(certificate)), 'example.com');
         const good = judged && purposeFault(new X509Certificate(certificate), 'server') === undefined;
         expect(loose, 'an error where a handshake fails').to.equal(!good);
       });

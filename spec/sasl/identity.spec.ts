@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { LocalError } from '../../lib/errors.js';
+import { identityOf, meshPeer } from '../../lib/mesh/identity.js';
 import { decoyDigest, decoyScram } from '../../lib/sasl/decoy.js';
-import { identityOf } from '../../lib/sasl/identity.js';
 import type { Authentication } from '../../lib/sasl/mechanism.js';
 import { accountNames, canonicalAccount, relayDomain, sameAccount } from '../../lib/sasl/name.js';
 import { makeVerifier } from '../../lib/sasl/verifier.js';
@@ -38,12 +38,12 @@ describe('the identity after authentication', () => {
   ];
   for (const [name, given, expected] of table) {
     it(`REQ-SASL-010 REQ-SASL-011 is ${name}`, () => {
-      expect(identityOf(authentication(given), true)).to.deep.equal(expected);
+      expect(identityOf(meshPeer(authentication(given), true))).to.deep.equal(expected);
     });
   }
 
   it('is nobody when only a local part is known', () => {
-    expect(identityOf(authentication({ username: 'fred flintstone', realm: '' }), true)).to.deep.equal({
+    expect(identityOf(meshPeer(authentication({ username: 'fred flintstone', realm: '' }), true))).to.deep.equal({
       kind: 'none',
     });
   });

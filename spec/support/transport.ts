@@ -1,7 +1,9 @@
 /** The ways a peer can come, for suites that run over each: listeners and clients of the wire. */
+
 import type { Socket } from 'node:net';
 import { DEFAULT_LIMITS, type Limits } from '../../lib/config/limits.js';
 import { parseRelayUrl, type RelayLocation } from '../../lib/config/relay-url.js';
+import { MESH_NAMING } from '../../lib/mesh/certificate.js';
 import { ConnectionSetup, type ConnectionSetupOptions } from '../../lib/transport/connection-setup.js';
 import { TlsService } from '../../lib/transport/tls/service.js';
 import { type Reached, reach } from '../../lib/transport/web/client.js';
@@ -25,7 +27,7 @@ export function parties(): Parties {
   const authority = new TestAuthority();
   const { certificate, key } = authority.issue({ domains: ['example.com'] });
   const service = (material: object): TlsService =>
-    new TlsService({ common: material, domains: new Map(), revocations: [], timeoutMs: 5000 });
+    new TlsService({ naming: MESH_NAMING, common: material, domains: new Map(), revocations: [], timeoutMs: 5000 });
   made = {
     authority,
     server: service({ certificate, key, authority: authority.certificate }),

@@ -1,16 +1,15 @@
 import { expect } from 'chai';
 import type { ImxpError } from '../../lib/errors.js';
-import { type Identity, NOBODY } from '../../lib/imxp/identity.js';
+import type { PeerIdentity } from '../../lib/sasl/identity.js';
 import { ReassemblyBudget, type ReassemblyShare } from '../../lib/transport/reassembly-budget.js';
 
 class Session implements ReassemblyShare {
-  readonly identity: Identity;
+  readonly identity: PeerIdentity | undefined;
   readonly remote: { readonly address: string };
   ended: ImxpError | undefined;
 
   constructor(who: string | undefined, address = '192.0.2.1') {
-    this.identity =
-      who === undefined ? NOBODY : { kind: 'endpoint', address: who, proof: { mechanism: 'PLAIN', privacy: true } };
+    this.identity = who === undefined ? undefined : { name: who, mechanism: 'PLAIN', privacy: true };
     this.remote = { address };
   }
 

@@ -3,6 +3,7 @@ import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
 import type { RelayLocation } from '../../lib/config/relay-url.js';
 import type { Qop } from '../../lib/config/sasl-names.js';
 import { ImxpError, TransportError } from '../../lib/errors.js';
+import { MESH_NAMING } from '../../lib/mesh/certificate.js';
 import { events } from '../../lib/ops/events.js';
 import { makeVerifier, type Verifier } from '../../lib/sasl/verifier.js';
 import { ask } from '../../lib/transport/ask.js';
@@ -23,7 +24,13 @@ const relay = authority.issue({ domains: ['example.com'], mailboxes: ['imxp=mesh
 const stranger = new TestAuthority('Somebody Else');
 
 function service(material: { certificate?: string; key?: string; authority?: string }): TlsService {
-  return new TlsService({ common: material, domains: new Map(), revocations: [], timeoutMs: 3000 });
+  return new TlsService({
+    naming: MESH_NAMING,
+    common: material,
+    domains: new Map(),
+    revocations: [],
+    timeoutMs: 3000,
+  });
 }
 
 const SERVER = service({ certificate: relay.certificate, key: relay.key, authority: authority.certificate });
@@ -156,11 +163,7 @@ describe('wire tuning', () => {
       await listen([mechanism]);
       const connection = await to({ tls: 'require', credentials: password('wilma') });
       await echoes(connection, '\r\nauthenticated');
-      expect(identityHere()).to.deep.equal({
-        kind: 'endpoint',
-        address: 'fred@example.com',
-        proof: { mechanism, privacy: true },
-      });
+      expect(identityHere()).to.deep.equal({ name: 'fred@example.com', mechanism, privacy: true });
     });
 
     it(`REQ-SASL-003 answers a wrong password and an unknown user with the same error in ${mechanism}`, async () => {
@@ -170,7 +173,7 @@ describe('wire tuning', () => {
       const unknown = await refusal({ tls: 'require', credentials });
       expect(wrong.reply).to.deep.equal(unknown.reply);
       expect(wrong.reply?.code).to.equal(535);
-      for (const { identity } of listener.connections) expect(identity.kind).to.equal('none');
+      for (const { identity } of listener.connections) expect(identity).to.equal(undefined);
     });
   }
 
@@ -178,7 +181,7 @@ describe('wire tuning', () => {
     await listen(['SCRAM-SHA-256-PLUS']);
     const connection = await to({ tls: 'require', credentials: password('wilma') });
     await echoes(connection, '\r\nbound');
-    expect(identityHere()).to.have.nested.property('proof.mechanism', 'SCRAM-SHA-256-PLUS');
+    expect(identityHere()).to.have.nested.property('mechanism', 'SCRAM-SHA-256-PLUS');
   });
 
   it('REQ-SASL-005 allows no further attempt after success', async () => {
@@ -204,7 +207,7 @@ describe('wire tuning', () => {
       await listen(['DIGEST-MD5'], ['auth', qop]);
       const connection = await to({ credentials: { ...password('wilma'), qops: [qop] } });
       await echoes(connection, `\r\n${'under the layer '.repeat(10_000)}`);
-      expect(identityHere()).to.have.property('address', 'fred@example.com');
+      expect(identityHere()).to.have.property('name', 'fred@example.com');
     });
   }
 

@@ -5,10 +5,9 @@
 import type { Proposal, StartEvent } from '../../beep/event.js';
 import { errorElement, profileMessage } from '../../beep/profile-message.js';
 import { ImxpError, LocalError, RefusedError, TransportError } from '../../errors.js';
-import { type Identity, NOBODY } from '../../imxp/identity.js';
 import { events } from '../../ops/events.js';
 import { NOT_ACCEPTED } from '../../sasl/fault.js';
-import { identityOf } from '../../sasl/identity.js';
+import { type PeerIdentity, peerIdentity } from '../../sasl/identity.js';
 import type { Authentication, SessionConditions } from '../../sasl/mechanism.js';
 import { accountNames, canonicalAccount } from '../../sasl/name.js';
 import { answerContent, answerPayload, SaslServer, type ServerAnswer, type ServerExchange } from '../../sasl/server.js';
@@ -18,7 +17,7 @@ import type { CredentialStore, Verifier } from '../../sasl/verifier.js';
 import { ChannelHandle, type ErrorCodec } from '../channel.js';
 import type { LoginThrottle } from '../login-throttle.js';
 import type { ChannelCondition, ProfileConnection, ServedProfile } from '../profile.js';
-import { certificateIdentities } from '../tls/certificate.js';
+import { certificateNames } from '../tls/certificate.js';
 import { channelBindings } from '../tls/channel-bindings.js';
 import { LayerStream } from './layer-stream.js';
 
@@ -59,11 +58,15 @@ interface SessionSasl {
 class Sessions {
   readonly #settings: ServerSettings;
   readonly #throttle: LoginThrottle | undefined;
+  readonly identify: NonNullable<SaslOffer['identify']>;
+  readonly #certificateNames: (certificate: Buffer) => readonly string[];
   readonly #servers = new WeakMap<ProfileConnection, SessionSasl>();
 
-  constructor(settings: ServerSettings, throttle: LoginThrottle | undefined) {
+  constructor(settings: ServerSettings, throttle: LoginThrottle | undefined, offer: SaslOffer) {
     this.#settings = settings;
     this.#throttle = throttle;
+    this.identify = offer.identify ?? peerIdentity;
+    this.#certificateNames = offer.certificateNames ?? ownNames;
   }
 
   of(connection: ProfileConnection): SaslServer {
@@ -88,7 +91,7 @@ class Sessions {
   /** The peer has authenticated: no further attempt will come (RFC 3080 §4). */
   done(connection: ProfileConnection): void {
     // Who is nobody, by ANONYMOUS, could begin anew if it were forgotten that he may not.
-    if (connection.identity.kind !== 'none') this.#servers.delete(connection);
+    if (connection.identity !== undefined) this.#servers.delete(connection);
   }
 
   #of(connection: ProfileConnection): SessionSasl {
@@ -102,7 +105,11 @@ class Sessions {
       credentials: claim,
       ...(throttle === undefined ? {} : { admits: (account) => throttle.admits(address, account) }),
     };
-    const made = { server: new SaslServer(settings, conditionsOf(connection)), claim, privacy: connection.privacy };
+    const made = {
+      server: new SaslServer(settings, conditionsOf(connection, this.#certificateNames)),
+      claim,
+      privacy: connection.privacy,
+    };
     this.#servers.set(connection, made);
     return made;
   }
@@ -114,6 +121,10 @@ export interface SaslOffer {
   readonly privately?: boolean;
   /** Also by the names of the BEEP drafts, which are always understood. */
   readonly draft?: boolean;
+  /** Names the peer of an authentication; as it is named there, unless given. Undefined stands for a stranger. */
+  readonly identify?: (authentication: Authentication, privacy: boolean) => PeerIdentity | undefined;
+  /** The names that a trusted certificate proves, for EXTERNAL; its mailboxes and domains unless given. */
+  readonly certificateNames?: (certificate: Buffer) => readonly string[];
 }
 
 export class SaslProfile implements ServedProfile {
@@ -136,7 +147,7 @@ export class SaslProfile implements ServedProfile {
 
   /** One profile for each mechanism that is switched on, in the order of the settings. */
   static all(settings: ServerSettings, throttle?: LoginThrottle, offer: SaslOffer = {}): SaslProfile[] {
-    const sessions = new Sessions(settings, throttle);
+    const sessions = new Sessions(settings, throttle, offer);
     return settings.mechanisms.map((mechanism) => new SaslProfile(mechanism, sessions, offer));
   }
 
@@ -194,7 +205,7 @@ export class SaslProfile implements ServedProfile {
     const { account, username } = authentication;
     await pause(this.#sessions.succeeded(connection, account ?? username));
     if (connection.ended) return;
-    await admit(connection, authentication, send);
+    await admit(connection, authentication, this.#sessions.identify(authentication, connection.privacy), send);
     this.#sessions.done(connection);
   }
 
@@ -233,13 +244,17 @@ function pause(ms: number): Promise<void> | undefined {
 }
 
 /** The peer is who it says: tells it, and the session. */
-async function admit(connection: ProfileConnection, authentication: Authentication, send: () => void): Promise<void> {
-  const identity = identityOf(authentication, connection.privacy);
+async function admit(
+  connection: ProfileConnection,
+  authentication: Authentication,
+  identity: PeerIdentity | undefined,
+  send: () => void,
+): Promise<void> {
   events.authenticated.publish({
     session: connection.id,
     remote: connection.remote.address,
     mechanism: authentication.mechanism,
-    identity: nameOf(identity),
+    identity: identity?.name ?? 'nobody',
     side: 'peer',
   });
   if (authentication.layer === undefined) {
@@ -258,20 +273,19 @@ function failed(connection: ProfileConnection, error: unknown): void {
   );
 }
 
-function conditionsOf(connection: ProfileConnection): SessionConditions {
+function conditionsOf(
+  connection: ProfileConnection,
+  namesIn: (certificate: Buffer) => readonly string[],
+): SessionConditions {
   const { security } = connection;
   if (security === undefined) return { privacy: false };
   const { peerCertificate, authorized } = security;
-  const external = authorized && peerCertificate !== undefined ? certificateIdentities(peerCertificate) : [];
-  return { privacy: true, channelBindings: channelBindings(security), external: external.flatMap(namesOf) };
+  const external = authorized && peerCertificate !== undefined ? namesIn(peerCertificate) : [];
+  return { privacy: true, channelBindings: channelBindings(security), external };
 }
 
-function namesOf(identity: Identity): string[] {
-  if (identity.kind === 'relay') return identity.domains.map((domain) => `imxp=mesh@${domain}`);
-  return identity.kind === 'endpoint' ? [identity.address] : [];
-}
-
-/** An identity for the log. */
-export function nameOf(identity: Identity = NOBODY): string {
-  return namesOf(identity).join(' ') || 'nobody';
+/** The names that a client's certificate gives it, where the users of a session have no rule of their own. */
+function ownNames(certificate: Buffer): readonly string[] {
+  const { mailboxes, domains } = certificateNames(certificate);
+  return [...mailboxes, ...domains];
 }

@@ -7,8 +7,6 @@
  * MD2 signatures are refused even for legacy peers, because forged ones have been made.
  */
 import { X509Certificate } from 'node:crypto';
-import { addressOfLiteral } from '../../imxp/address.js';
-import type { Identity } from '../../imxp/identity.js';
 import { canonicalAddress } from '../network.js';
 import {
   DER,
@@ -83,7 +81,6 @@ const SHA1_SIGNATURES: ReadonlySet<string> = new Set([
 ]);
 
 const DOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
-const MESH = /^(?:imxp|apex)=mesh@/i;
 /** D-CORE-01: an identity is at most 1,023 octets. */
 const IDENTITY_OCTETS = 1023;
 /** Longer chains are attempts to waste time. */
@@ -178,56 +175,30 @@ function instantInbox(text: string): string | undefined {
   }
 }
 
-/** The domain an identity `imxp=mesh@domain` or `apex=mesh@domain` speaks for; the prefix in any case (D-CORE-01). */
-function meshDomain(address: string): string | undefined {
-  return MESH.test(address) ? address.slice(address.indexOf('@') + 1) : undefined;
+/** How certificates name servers: hosts by name and address, unless the users of a session have names of their own. */
+export interface ServerNaming {
+  /** Whether the names include the server of a domain. */
+  names(names: CertificateNames, domain: string): boolean;
+  /** Whether they include any server. */
+  namesAny(names: CertificateNames): boolean;
 }
 
-/**
- * True when the names include the relay of `domain`: rfc822Name or URI `im:` `imxp=mesh@domain`, else a dNSName equal
- * to the domain (D-TLS-02). A domain literal is named by an iPAddress.
- */
-export function namesRelay(names: CertificateNames, domain: string): boolean {
-  const wanted = domain.toLowerCase();
-  const literal = addressOfLiteral(wanted);
-  if (literal !== undefined) return names.addresses.includes(canonicalAddress(literal));
-  if (names.domains.includes(wanted)) return true;
-  return [...names.mailboxes, ...names.instantInboxes].some((address) => meshDomain(address) === wanted);
-}
-
-/**
- * The identities a client's certificate proves, a relay's first; empty when it names nobody we know. Pure: the chain
- * must have been verified before, for {@link initiatorPurpose}. Strictness: the certificate makes a relay only when it
- * may be used by a server, which every relay is; one for clients only is a machine in the domain, whatever it is called.
- * It makes an endpoint only when it may be used by a client.
- * @param proof how it was proven, for policy and the log.
- * @throws RemoteProtocolError TLS_FAILED when the certificate is malformed.
- */
-export function certificateIdentities(
-  source: CertificateSource,
-  proof: { readonly mechanism: string; readonly privacy: boolean } = { mechanism: 'EXTERNAL', privacy: true },
-): Identity[] {
-  const names = certificateNames(source);
-  const addresses = [...new Set([...names.mailboxes, ...names.instantInboxes])];
-  const meshes = addresses.flatMap((address) => meshDomain(address) ?? []);
-  const domains = new Set(purposeFault(source, 'server') === undefined ? [...meshes, ...names.domains] : []);
-  const identities: Identity[] = domains.size > 0 ? [{ kind: 'relay', domains: [...domains], proof }] : [];
-  if (purposeFault(source, 'client') !== undefined) return identities;
-  for (const address of addresses) {
-    if (meshDomain(address) === undefined) identities.push({ kind: 'endpoint', address, proof });
-  }
-  return identities;
-}
+/** A server is named by the dNSName or iPAddress that was dialled, without wildcards. */
+export const HOST_NAMING: ServerNaming = {
+  names: ({ domains, addresses }, domain) =>
+    domains.includes(domain.toLowerCase()) || addresses.includes(canonicalAddress(domain)),
+  namesAny: ({ domains, addresses }) => domains.length + addresses.length > 0,
+};
 
 /**
  * The purpose that the certificate of a connection's initiator has to be good for (D-TLS-03). That is `client`, save where the
- * certificate names a relay and is for servers alone: public authorities issue nothing else any more, and a relay is a
- * server, whichever side opened the connection. Such a certificate proves no endpoint.
+ * certificate names a server and is for servers alone: public authorities issue nothing else any more, and a relay is a
+ * server, whichever side opened the connection.
  * @throws RemoteProtocolError TLS_FAILED when the certificate is malformed.
  */
-export function initiatorPurpose(source: CertificateSource): Purpose {
-  const relay = certificateIdentities(source).some(({ kind }) => kind === 'relay');
-  return relay && purposeFault(source, 'client') !== undefined ? 'server' : 'client';
+export function initiatorPurpose(source: CertificateSource, naming: ServerNaming = HOST_NAMING): Purpose {
+  const forServers = purposeFault(source, 'server') === undefined && purposeFault(source, 'client') !== undefined;
+  return forServers && naming.namesAny(certificateNames(source)) ? 'server' : 'client';
 }
 
 /** Why the certificate may not be used so (RFC 5280 §4.2.1.12), or undefined when it may. */
@@ -255,6 +226,8 @@ export interface ChainRules {
   /** `initiator`: what {@link initiatorPurpose} says of the certificate. */
   readonly purpose: Purpose | 'initiator';
   readonly nowMs: number;
+  /** How certificates name servers; by default as hosts. */
+  readonly naming?: ServerNaming;
   /** Smallest RSA key in bits; 1,024 unless told, because the year-2000 peers have no more. */
   readonly rsaBits?: number;
   /** Whether SHA-1 signatures are accepted; the year-2000 peers have nothing better. Default: true. */
@@ -270,7 +243,7 @@ export function verifyChain(chain: readonly Buffer[], rules: ChainRules): X509Ce
   try {
     const [leaf, ...others] = chain.map((der) => new X509Certificate(der));
     if (leaf === undefined) return 'no certificate';
-    const purpose = rules.purpose === 'initiator' ? initiatorPurpose(leaf) : rules.purpose;
+    const purpose = rules.purpose === 'initiator' ? initiatorPurpose(leaf, rules.naming) : rules.purpose;
     const path = purposeFault(leaf, purpose) ?? pathFrom(leaf, others, { ...rules, purpose });
     return typeof path === 'string' ? path : (keyUsageFault(leaf) ?? path);
   } catch {

@@ -7,7 +7,7 @@ import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:cry
 import type { Duplex } from 'node:stream';
 import { LocalError } from '../../errors.js';
 import { pemCertificates, trustedAuthorities } from './authorities.js';
-import { type ChainRules, certificateNames, namesRelay, verifyChain } from './certificate.js';
+import { type ChainRules, certificateNames, HOST_NAMING, type ServerNaming, verifyChain } from './certificate.js';
 import { ForgeTlsStream } from './forge-connection.js';
 import type { ChainRefusal, HandshakeOptions } from './forge-handshake.js';
 import { HandshakeGate } from './handshake-gate.js';
@@ -32,6 +32,8 @@ export interface ForgeAcceptorOptions {
   readonly material: TlsMaterial;
   /** As in {@link AcceptorOptions}. */
   readonly clientCertificate?: 'none' | 'request' | 'require';
+  /** How certificates name servers; by default as hosts. */
+  readonly naming?: ServerNaming;
   readonly revocations?: () => readonly RevocationList[];
   readonly gate?: HandshakeGate;
 }
@@ -67,11 +69,13 @@ export class ForgeAcceptor {
 
 export interface ForgeClientUpgrade extends UpgradeOptions {
   readonly material: TlsMaterial;
-  /** The domain whose relay the server must be. */
+  /** The domain whose server it must be. */
   readonly domain: string;
   readonly revocations?: () => readonly RevocationList[];
   /** True: a server that cannot be verified is taken and the result says so. */
   readonly allowUnauthorized?: boolean;
+  /** How certificates name servers; by default as hosts. */
+  readonly naming?: ServerNaming;
   /** TLS 1.1 unless told. */
   readonly maxVersion?: 'TLSv1' | 'TLSv1.1';
   readonly gate?: HandshakeGate;
@@ -148,6 +152,8 @@ function securedBy(tls: ForgeTlsStream, judge: Judge): SecuredStream {
 }
 
 interface JudgeRules {
+  /** How certificates name servers; by default as hosts. */
+  readonly naming?: ServerNaming;
   readonly purpose: ChainRules['purpose'];
   /** Whether the peer was to show a chain. */
   readonly asked: boolean;
@@ -189,8 +195,8 @@ class Judge {
     });
     if (typeof path === 'string') return { alert: alertFor(path), reason: path };
     const [certificate] = path;
-    const { domain } = this.#rules;
-    if (domain !== undefined && (certificate === undefined || !namesRelay(certificateNames(certificate), domain))) {
+    const { domain, naming = HOST_NAMING } = this.#rules;
+    if (domain !== undefined && (certificate === undefined || !naming.names(certificateNames(certificate), domain))) {
       return { alert: ALERT.BAD_CERTIFICATE, reason: 'the certificate does not name the domain' };
     }
     const revoked = revocationFault(path, this.#revocations?.() ?? [], nowMs);

@@ -22,9 +22,10 @@ import { LocalError } from '../../errors.js';
 import { trustedAuthorities } from './authorities.js';
 import {
   certificateNames,
+  HOST_NAMING,
   initiatorPurpose,
-  namesRelay,
   purposeFault,
+  type ServerNaming,
   validityFault,
   verifyChain,
 } from './certificate.js';
@@ -97,6 +98,8 @@ export interface AcceptorOptions {
    * `require`: such a client is refused; `none` (the default): none is asked for.
    */
   readonly clientCertificate?: 'none' | 'request' | 'require';
+  /** How certificates name servers; by default as hosts. */
+  readonly naming?: ServerNaming;
   /** Asked at each handshake, so that lists can be read again while running. */
   readonly revocations?: () => readonly RevocationList[];
 }
@@ -173,7 +176,7 @@ export class TlsAcceptor {
    */
   #chainFault(socket: TLSSocket, chain: readonly X509Certificate[]): string | undefined {
     const [leaf] = chain;
-    if (leaf !== undefined && initiatorPurpose(leaf) === 'server') {
+    if (leaf !== undefined && initiatorPurpose(leaf, this.#options.naming) === 'server') {
       const ders = chain.map(({ raw }) => raw);
       const path = verifyChain(ders, {
         authorities: this.#authorities(),
@@ -221,11 +224,13 @@ function viewOf(server: Server, events: ServerEvents): Server {
 export interface ClientUpgrade extends UpgradeOptions {
   /** From {@link strictContext} or {@link legacyContext}. */
   readonly context: SecureContextOptions;
-  /** The domain whose relay the server must be; also the server name asked for. */
+  /** The domain whose server it must be; also the server name asked for. */
   readonly domain: string;
   readonly revocations?: () => readonly RevocationList[];
   /** True: a server that cannot be verified is taken and the result says so. For opportunistic privacy only. */
   readonly allowUnauthorized?: boolean;
+  /** How certificates name servers; by default as hosts. */
+  readonly naming?: ServerNaming;
 }
 
 /**
@@ -253,7 +258,7 @@ export function upgradeClient(stream: Duplex, options: ClientUpgrade): Promise<S
   });
 }
 
-function connection(stream: Duplex, { context, domain }: ClientUpgrade): ConnectionOptions {
+function connection(stream: Duplex, { context, domain, naming = HOST_NAMING }: ClientUpgrade): ConnectionOptions {
   return {
     ...context,
     socket: stream,
@@ -263,7 +268,7 @@ function connection(stream: Duplex, { context, domain }: ClientUpgrade): Connect
     rejectUnauthorized: false,
     // D-TLS-02: the certificate names a domain's relay, which is not a matter of host names.
     checkServerIdentity: (_host, certificate) =>
-      namesRelay(certificateNames(certificate.raw), domain) ? undefined : new Error(NOT_NAMED),
+      naming.names(certificateNames(certificate.raw), domain) ? undefined : new Error(NOT_NAMED),
   };
 }
 
@@ -272,10 +277,11 @@ const NOT_NAMED = 'the certificate does not name the domain';
 function verifiedServer(socket: TLSSocket, options: ClientUpgrade): SecuredStream {
   const chain = peerChain(socket);
   const [certificate] = chain;
+  const { domain, naming = HOST_NAMING } = options;
   const fault =
     (socket.authorized ? undefined : reasonOf(socket, chain)) ??
     leafFault(chain, 'server') ??
-    (certificate !== undefined && namesRelay(certificateNames(certificate), options.domain) ? undefined : NOT_NAMED) ??
+    (certificate !== undefined && naming.names(certificateNames(certificate), domain) ? undefined : NOT_NAMED) ??
     revocationFault(chain, options.revocations?.() ?? [], Date.now());
   if (fault !== undefined && options.allowUnauthorized !== true) throw unacceptableTls(fault);
   return securedBy(socket, chain, fault);

@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import { LocalError, RemoteProtocolError } from '../../errors.js';
+import type { ServerNaming } from './certificate.js';
 import { chooseStack, isBrowser, refusalRecord } from './choice.js';
 import type { ClientHello } from './client-hello.js';
 import { HandshakeGate } from './handshake-gate.js';
@@ -26,6 +27,8 @@ export interface TlsServiceOptions {
   readonly timeoutMs: number;
   /** Whether the stacks of the year 2000 are used for peers that have nothing better; off unless told. */
   readonly legacy?: boolean;
+  /** How certificates name servers; by default as hosts. */
+  readonly naming?: ServerNaming;
 }
 
 /** Does the server's handshakes of one stack with one certificate. */
@@ -113,18 +116,19 @@ export class TlsService {
   }
 
   /**
-   * The client's side: the server's certificate must be good and name the relay of the domain.
+   * The client's side: the server's certificate must be good and name the server of the domain.
    *
    * @param lenient take a server that cannot be verified, for privacy without proof
    */
   connect(stream: Duplex, domain: string, lenient = false, stack: TlsStack = 'modern'): Promise<SecuredStream> {
-    const { revocations, timeoutMs } = this.#options;
+    const { revocations, timeoutMs, naming } = this.#options;
     const own = this.#own;
     const options = {
       domain,
       allowUnauthorized: lenient,
       revocations: () => revocations,
       signal: AbortSignal.timeout(timeoutMs),
+      ...(naming === undefined ? {} : { naming }),
     };
     if (stack === 'legacy-forge') {
       return upgradeForgeClient(stream, { ...options, material: own, gate: this.#gate });
@@ -154,7 +158,12 @@ export class TlsService {
 
   #newAcceptor(material: TlsMaterial, stack: TlsStack, asks: boolean): Acceptor {
     const clientCertificate = asks ? 'request' : 'none';
-    const options = { clientCertificate, revocations: () => this.#options.revocations } as const;
+    const { naming } = this.#options;
+    const options = {
+      clientCertificate,
+      revocations: () => this.#options.revocations,
+      ...(naming === undefined ? {} : { naming }),
+    } as const;
     if (stack === 'legacy-forge') return new ForgeAcceptor({ ...options, material, gate: this.#gate });
     const context = stack === 'modern' ? strictContext(material) : legacyContext(material, 'server');
     return new TlsAcceptor({ ...options, context });

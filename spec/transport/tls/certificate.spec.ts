@@ -3,19 +3,16 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { RemoteProtocolError } from '../../../lib/errors.js';
 import {
-  certificateIdentities,
   certificateNames,
+  HOST_NAMING,
   initiatorPurpose,
-  namesRelay,
   purposeFault,
   validityFault,
   verifyChain,
 } from '../../../lib/transport/tls/certificate.js';
 import { issueBy, TestAuthority } from '../../support/certificates.js';
 
-const PROOF = { mechanism: 'EXTERNAL', privacy: true };
-
-describe('wire/certificate', () => {
+describe('transport/tls/certificate', () => {
   const authority = new TestAuthority();
   const stranger = new TestAuthority('Stranger');
   const root = new X509Certificate(authority.certificate);
@@ -33,19 +30,6 @@ describe('wire/certificate', () => {
         domains: ['example.com'],
         addresses: [],
       });
-    });
-
-    it('REQ-IMXP-054 are addresses for domain literals, and for these alone', () => {
-      const names = certificateNames(authority.issue({ addresses: ['192.0.2.9', '2001:db8::9'] }).der);
-      expect(names.addresses).to.deep.equal(['192.0.2.9', '2001:db8::9']);
-      const named = (domain: string) => namesRelay(names, domain);
-      expect(['[192.0.2.9]', '[IPv6:2001:DB8:0::9]', '[192.0.2.8]', '192.0.2.9'].map(named)).to.deep.equal([
-        true,
-        true,
-        false,
-        false,
-      ]);
-      expect(certificateIdentities(authority.issue({ addresses: ['192.0.2.9'] }).der)).to.deep.equal([]);
     });
 
     it('undo %hh in im: URIs and leave out headers', () => {
@@ -75,7 +59,8 @@ describe('wire/certificate', () => {
           for (const [at, value] of changes) octets[at] = value;
           for (const input of [octets, octets.subarray(0, length)]) {
             try {
-              certificateIdentities(input);
+              certificateNames(input);
+              purposeFault(input, 'server');
             } catch (error) {
               expect(error).to.be.instanceOf(RemoteProtocolError);
             }
@@ -86,63 +71,24 @@ describe('wire/certificate', () => {
     });
   });
 
-  describe('relay of a domain (REQ-SASL-011)', () => {
-    const rows: [string, object, boolean][] = [
-      ['rfc822Name imxp=mesh@domain', { mailboxes: ['imxp=mesh@rubble.com'] }, true],
-      ['URI im:imxp=mesh@domain', { uris: ['im:imxp=mesh@RUBBLE.com'] }, true],
-      ['prefix in capitals', { uris: ['im:IMXP=MESH@rubble.com'] }, true],
-      ['dNSName equal to the domain', { domains: ['rubble.com'] }, true],
-      ['dNSName of a host in the domain', { domains: ['relay.rubble.com'] }, false],
-      ['wildcard', { domains: ['*.com'] }, false],
-      ['another domain', { domains: ['example.com'], mailboxes: ['imxp=mesh@example.com'] }, false],
-      ['an endpoint of the domain', { mailboxes: ['barney@rubble.com'] }, false],
-      ['common name only', { commonName: 'rubble.com' }, false],
+  describe('a host', () => {
+    const rows: [string, object, string, boolean][] = [
+      ['its dNSName', { domains: ['relay.example.com'] }, 'Relay.example.com', true],
+      ['a dNSName of its domain', { domains: ['example.com'] }, 'relay.example.com', false],
+      ['a wildcard', { domains: ['*.example.com'] }, 'relay.example.com', false],
+      ['its iPAddress', { addresses: ['2001:db8::9'] }, '2001:DB8:0::9', true],
+      ['a mailbox of the domain', { mailboxes: ['imxp=mesh@example.com'] }, 'example.com', false],
     ];
-    for (const [title, options, expected] of rows) {
+    for (const [title, options, host, expected] of rows) {
       it(`${expected ? 'is' : 'is not'} named by ${title}`, () => {
-        expect(namesRelay(certificateNames(authority.issue(options).der), 'Rubble.com')).to.equal(expected);
+        expect(HOST_NAMING.names(certificateNames(authority.issue(options).der), host)).to.equal(expected);
       });
     }
-  });
 
-  describe('identities', () => {
-    it('are a relay of all domains first, then endpoints', () => {
-      const { der } = authority.issue({
-        domains: ['example.com', 'example.org'],
-        mailboxes: ['imxp=mesh@rubble.com', 'fred@example.com'],
-        uris: ['im:fred@example.com', 'im:wilma@example.com'],
-      });
-      expect(certificateIdentities(der, PROOF)).to.deep.equal([
-        { kind: 'relay', domains: ['rubble.com', 'example.com', 'example.org'], proof: PROOF },
-        { kind: 'endpoint', address: 'fred@example.com', proof: PROOF },
-        { kind: 'endpoint', address: 'wilma@example.com', proof: PROOF },
-      ]);
-    });
-
-    it('of a certificate for clients only are no relay', () => {
-      const { der } = authority.issue({ domains: ['rubble.com'], usages: ['client'] });
-      expect(certificateIdentities(der)).to.deep.equal([]);
-      const mesh = authority.issue({ mailboxes: ['imxp=mesh@rubble.com'], usages: ['client'] });
-      expect(certificateIdentities(mesh.der)).to.deep.equal([]);
-    });
-
-    it('of a certificate for servers only are a relay and no endpoint', () => {
-      const { der } = authority.issue({
-        domains: ['example.com'],
-        mailboxes: ['imxp=mesh@rubble.com', 'fred@example.com'],
-        usages: ['server'],
-      });
-      expect(certificateIdentities(der, PROOF)).to.deep.equal([
-        { kind: 'relay', domains: ['rubble.com', 'example.com'], proof: PROOF },
-      ]);
+    it('that initiates may show a certificate for servers alone', () => {
+      const { der } = authority.issue({ domains: ['example.com'], usages: ['server'] });
       expect(initiatorPurpose(der)).to.equal('server');
-      const person = authority.issue({ mailboxes: ['fred@example.com'], usages: ['server'] });
-      expect(certificateIdentities(person.der, PROOF)).to.deep.equal([]);
-      expect(initiatorPurpose(person.der)).to.equal('client');
-    });
-
-    it('of a certificate that names nobody are none', () => {
-      expect(certificateIdentities(authority.issue({}).der)).to.deep.equal([]);
+      expect(initiatorPurpose(authority.issue({ usages: ['server'] }).der)).to.equal('client');
     });
   });
 

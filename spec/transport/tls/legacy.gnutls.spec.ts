@@ -1,9 +1,11 @@
 /** The year-2000 suite with GnuTLS at the other end: it, and not this project, decides what TLS 1.0 and 1.1 are. */
+
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { expect } from 'chai';
 import { RemoteProtocolError } from '../../../lib/errors.js';
+import { MESH_NAMING } from '../../../lib/mesh/certificate.js';
 import { chooseStack } from '../../../lib/transport/tls/choice.js';
 import { ClientHelloReader } from '../../../lib/transport/tls/client-hello.js';
 import { ForgeAcceptor, upgradeForgeClient } from '../../../lib/transport/tls/legacy.js';
@@ -77,7 +79,11 @@ describe('wire/legacy-tls with GnuTLS (REQ-TLS-013)', function () {
         const hello = await peeked(socket);
         expect(chooseStack(hello, { legacy: true }).stack).to.equal('legacy-forge');
         expect(chooseStack(hello, { legacy: false }).stack).to.equal('refuse');
-        const acceptor = new ForgeAcceptor({ material: material(server), clientCertificate: 'request' });
+        const acceptor = new ForgeAcceptor({
+          naming: MESH_NAMING,
+          material: material(server),
+          clientCertificate: 'request',
+        });
         const secured = await within(WAIT_MS, acceptor.upgrade(socket), () => `the handshake: ${cli.output}`);
         open.push(secured.stream);
         expect(secured).to.include({ protocol, authorized: certified });
@@ -103,7 +109,11 @@ describe('wire/legacy-tls with GnuTLS (REQ-TLS-013)', function () {
         await within(WAIT_MS, serv.says(/IPv4 .*done/), () => serv.output);
         const socket = await connected(port);
         const own = certified ? client : undefined;
-        const upgraded = upgradeForgeClient(socket, { material: material(own), domain: 'rubble.com' });
+        const upgraded = upgradeForgeClient(socket, {
+          material: material(own),
+          domain: 'rubble.com',
+          naming: MESH_NAMING,
+        });
         const secured = await within(WAIT_MS, upgraded, () => `the handshake: ${serv.output}`);
         open.push(secured.stream);
         expect(secured).to.include({ protocol, cipher: 'TLS_RSA_WITH_3DES_EDE_CBC_SHA', authorized: true });
@@ -129,7 +139,10 @@ describe('wire/legacy-tls with GnuTLS (REQ-TLS-013)', function () {
     ]);
     const socket = await within(WAIT_MS, listener.accepted, () => cli.output);
     listener.close();
-    const acceptor = new ForgeAcceptor({ material: material(authority.issue({ domains: ['rubble.com'] })) });
+    const acceptor = new ForgeAcceptor({
+      naming: MESH_NAMING,
+      material: material(authority.issue({ domains: ['rubble.com'] })),
+    });
     const { stream } = await within(WAIT_MS, acceptor.upgrade(socket), () => cli.output);
     open.push(stream);
     const [error] = await within(
@@ -148,7 +161,10 @@ describe('wire/legacy-tls with GnuTLS (REQ-TLS-013)', function () {
     await once(server, 'listening');
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('no port');
-    const acceptor = new ForgeAcceptor({ material: material(authority.issue({ domains: ['rubble.com'] })) });
+    const acceptor = new ForgeAcceptor({
+      naming: MESH_NAMING,
+      material: material(authority.issue({ domains: ['rubble.com'] })),
+    });
     const secured: Promise<SecuredStream>[] = [];
     const second = new Promise<void>((resolve) => {
       server.on('connection', (socket) => {
@@ -182,7 +198,10 @@ describe('wire/legacy-tls with GnuTLS (REQ-TLS-013)', function () {
     ]);
     const socket = await within(WAIT_MS, listener.accepted, () => cli.output);
     listener.close();
-    const acceptor = new ForgeAcceptor({ material: material(authority.issue({ domains: ['example.com'] })) });
+    const acceptor = new ForgeAcceptor({
+      naming: MESH_NAMING,
+      material: material(authority.issue({ domains: ['example.com'] })),
+    });
     const failed = await within(
       WAIT_MS,
       acceptor.upgrade(socket).catch((error) => error),
@@ -200,7 +219,7 @@ describe('wire/legacy-tls with GnuTLS (REQ-TLS-013)', function () {
       ...credentialFiles('server', authority.issue({ domains: ['rubble.com'] })),
     ]);
     await within(WAIT_MS, serv.says(/IPv4 .*done/), () => serv.output);
-    const options = { material: material(), domain: 'rubble.com' };
+    const options = { material: material(), domain: 'rubble.com', naming: MESH_NAMING };
     const upgraded = upgradeForgeClient(await connected(port), options).catch((error) => error);
     expect(await within(WAIT_MS, upgraded, () => serv.output)).to.have.property('code', 'TLS_FAILED');
   });

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import forge from 'node-forge';
 import { ImxpError, LocalError, RemoteProtocolError, TransportError } from '../../../lib/errors.js';
+import { MESH_NAMING } from '../../../lib/mesh/certificate.js';
 import { ForgeHandshake, type HandshakeResult } from '../../../lib/transport/tls/forge-handshake.js';
 import { HandshakeGate } from '../../../lib/transport/tls/handshake-gate.js';
 import {
@@ -62,8 +63,8 @@ describe('wire/legacy-tls (REQ-TLS-013)', () => {
     const settled = await within(
       WAIT_MS,
       Promise.allSettled([
-        upgradeForgeClient(near, { material: material(client), domain: 'rubble.com', ...upgrade }),
-        new ForgeAcceptor({ material: material(server), ...acceptor }).upgrade(far),
+        upgradeForgeClient(near, { material: material(client), domain: 'rubble.com', naming: MESH_NAMING, ...upgrade }),
+        new ForgeAcceptor({ naming: MESH_NAMING, material: material(server), ...acceptor }).upgrade(far),
       ]),
       'both sides settle',
     );
@@ -357,7 +358,7 @@ describe('wire/legacy-tls (REQ-TLS-013)', () => {
 
   /** A client with its hands on the records; the server at the other end is a whole one. */
   async function rawClient(near: Duplex, far: Duplex, maxVersion: 'TLSv1' | 'TLSv1.1' = 'TLSv1.1'): Promise<RawClient> {
-    const server = new ForgeAcceptor({ material: material(rubble) }).upgrade(far);
+    const server = new ForgeAcceptor({ naming: MESH_NAMING, material: material(rubble) }).upgrade(far);
     server.then(({ stream }) => open.push(stream.on('error', () => {})));
     const contents: string[] = [];
     let heard = (): void => {};
@@ -422,8 +423,8 @@ describe('wire/legacy-tls (REQ-TLS-013)', () => {
         silent.resume();
         const signal = AbortSignal.timeout(50);
         const ends = [
-          new ForgeAcceptor({ material: material(rubble) }).upgrade(far, { signal }),
-          upgradeForgeClient(other, { material: material(), domain: 'rubble.com', signal }),
+          new ForgeAcceptor({ naming: MESH_NAMING, material: material(rubble) }).upgrade(far, { signal }),
+          upgradeForgeClient(other, { material: material(), domain: 'rubble.com', naming: MESH_NAMING, signal }),
         ];
         for (const outcome of await within(WAIT_MS, Promise.allSettled(ends), 'the limit')) {
           expect(outcome).to.have.nested.property('reason.code', 'TIMED_OUT');
@@ -435,8 +436,8 @@ describe('wire/legacy-tls (REQ-TLS-013)', () => {
         const [near, far] = await pair(make);
         const [other, gone] = await pair(make);
         const ends = [
-          new ForgeAcceptor({ material: material(rubble) }).upgrade(far),
-          upgradeForgeClient(other, { material: material(), domain: 'rubble.com' }),
+          new ForgeAcceptor({ naming: MESH_NAMING, material: material(rubble) }).upgrade(far),
+          upgradeForgeClient(other, { material: material(), domain: 'rubble.com', naming: MESH_NAMING }),
         ];
         near.end();
         gone.resume().end();
@@ -463,8 +464,8 @@ describe('wire/legacy-tls (REQ-TLS-013)', () => {
         const [near, far] = await pair();
         const [other, peer] = await pair();
         const ends = [
-          new ForgeAcceptor({ material: material(rubble) }).upgrade(far),
-          upgradeForgeClient(other, { material: material(), domain: 'rubble.com' }),
+          new ForgeAcceptor({ naming: MESH_NAMING, material: material(rubble) }).upgrade(far),
+          upgradeForgeClient(other, { material: material(), domain: 'rubble.com', naming: MESH_NAMING }),
         ];
         near.resume().write(octets);
         peer.resume().write(octets);
@@ -476,7 +477,7 @@ describe('wire/legacy-tls (REQ-TLS-013)', () => {
 
     it('waits for its turn, and its stream may fail meanwhile', async () => {
       const gate = new HandshakeGate({ limit: 1, queueLimit: 1 });
-      const acceptor = new ForgeAcceptor({ material: material(rubble), gate });
+      const acceptor = new ForgeAcceptor({ naming: MESH_NAMING, material: material(rubble), gate });
       const abort = new AbortController();
       const [, first] = await pair();
       const [, second] = await pair(socketPair);
@@ -502,7 +503,11 @@ describe('wire/legacy-tls (REQ-TLS-013)', () => {
             const [near, far] = await streamPair();
             const octets = Buffer.from(hello);
             for (const [at, value] of changes) octets[at] = value;
-            const acceptor = new ForgeAcceptor({ material: material(rubble), clientCertificate: 'request' });
+            const acceptor = new ForgeAcceptor({
+              naming: MESH_NAMING,
+              material: material(rubble),
+              clientCertificate: 'request',
+            });
             const upgraded = acceptor.upgrade(far).catch((error) => error);
             near.resume();
             near.write(octets);
@@ -517,7 +522,11 @@ describe('wire/legacy-tls (REQ-TLS-013)', () => {
 
     async function helloOf(): Promise<Buffer> {
       const [near, far] = await pair();
-      const upgraded = upgradeForgeClient(near, { material: material(), domain: 'rubble.com' }).catch(() => {});
+      const upgraded = upgradeForgeClient(near, {
+        material: material(),
+        domain: 'rubble.com',
+        naming: MESH_NAMING,
+      }).catch(() => {});
       const [chunk] = await once(far, 'data');
       near.destroy();
       await upgraded;
@@ -529,18 +538,19 @@ describe('wire/legacy-tls (REQ-TLS-013)', () => {
     it('of another kind than RSA is a LocalError', () => {
       const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-      expect(() => new ForgeAcceptor({ material: { certificate: rubble.certificate, key } }))
+      expect(() => new ForgeAcceptor({ naming: MESH_NAMING, material: { certificate: rubble.certificate, key } }))
         .to.throw(LocalError, /RSA/)
         .with.property('code', 'CONFIGURATION');
     });
 
     it('without certificate makes no server, and nonsense none at all', async () => {
-      expect(() => new ForgeAcceptor({ material: material() })).to.throw(LocalError);
-      expect(() => new ForgeAcceptor({ material: { certificate: rubble.certificate, key: 'nonsense' } })).to.throw(
-        LocalError,
-      );
+      expect(() => new ForgeAcceptor({ naming: MESH_NAMING, material: material() })).to.throw(LocalError);
+      expect(
+        () =>
+          new ForgeAcceptor({ naming: MESH_NAMING, material: { certificate: rubble.certificate, key: 'nonsense' } }),
+      ).to.throw(LocalError);
       const [near] = await pair();
-      const options = { material: { key: 'nonsense' }, domain: 'rubble.com' };
+      const options = { material: { key: 'nonsense' }, domain: 'rubble.com', naming: MESH_NAMING };
       expect(await upgradeForgeClient(near, options).catch((error) => error)).to.be.instanceOf(LocalError);
     });
   });

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { expect } from 'chai';
 import { LocalError, RemoteProtocolError, TransportError } from '../../../lib/errors.js';
+import { MESH_NAMING } from '../../../lib/mesh/certificate.js';
 import {
   type AcceptorOptions,
   type ClientUpgrade,
@@ -50,8 +51,13 @@ describe('wire/native-tls', () => {
 
   async function outcomes({ server = rubble, client, acceptor, upgrade, make }: Case): Promise<[Outcome, Outcome]> {
     const [near, far] = await pair(make);
-    const accepting = new TlsAcceptor({ context: strict(server), ...acceptor }).upgrade(far);
-    const connecting = upgradeClient(near, { context: strict(client), domain: 'rubble.com', ...upgrade });
+    const accepting = new TlsAcceptor({ naming: MESH_NAMING, context: strict(server), ...acceptor }).upgrade(far);
+    const connecting = upgradeClient(near, {
+      context: strict(client),
+      domain: 'rubble.com',
+      naming: MESH_NAMING,
+      ...upgrade,
+    });
     const settled = await within(5000, Promise.allSettled([connecting, accepting]), 'both sides settle');
     for (const outcome of settled) if (outcome.status === 'fulfilled') open.push(outcome.value.stream);
     return settled;
@@ -98,7 +104,7 @@ describe('wire/native-tls', () => {
   }
 
   it('gives every connection of one acceptor its own outcome', async () => {
-    const acceptor = new TlsAcceptor({ context: strict(rubble), clientCertificate: 'request' });
+    const acceptor = new TlsAcceptor({ naming: MESH_NAMING, context: strict(rubble), clientCertificate: 'request' });
     const clients = await Promise.all(
       Array.from({ length: 12 }, async (_, index) => {
         const [near, far] = await pair();
@@ -110,6 +116,7 @@ describe('wire/native-tls', () => {
         const client = upgradeClient(near, {
           context: strict(index % 3 === 0 ? example : undefined),
           domain: 'rubble.com',
+          naming: MESH_NAMING,
         });
         const [{ stream }, { stream: other, ...facts }] = await Promise.all([client, accepted]);
         open.push(stream, other);
@@ -296,11 +303,15 @@ describe('wire/native-tls', () => {
     });
 
     it('that cannot be used are a LocalError', async () => {
-      expect(() => new TlsAcceptor({ context: { cert: 'nonsense', key: 'nonsense' } }))
+      expect(() => new TlsAcceptor({ naming: MESH_NAMING, context: { cert: 'nonsense', key: 'nonsense' } }))
         .to.throw(LocalError)
         .with.property('code', 'CONFIGURATION');
       const [near] = await pair();
-      const failed = await upgradeClient(near, { context: { cert: 'nonsense' }, domain: 'rubble.com' }).catch((e) => e);
+      const failed = await upgradeClient(near, {
+        context: { cert: 'nonsense' },
+        domain: 'rubble.com',
+        naming: MESH_NAMING,
+      }).catch((e) => e);
       expect(failed).to.be.instanceOf(LocalError);
       expect(near.destroyed).to.equal(true);
     });
@@ -330,8 +341,8 @@ describe('wire/native-tls', () => {
         silent.resume();
         const signal = AbortSignal.timeout(50);
         const ends = [
-          new TlsAcceptor({ context: strict(rubble) }).upgrade(far, { signal }),
-          upgradeClient(other, { context: strict(), domain: 'rubble.com', signal }),
+          new TlsAcceptor({ naming: MESH_NAMING, context: strict(rubble) }).upgrade(far, { signal }),
+          upgradeClient(other, { context: strict(), domain: 'rubble.com', naming: MESH_NAMING, signal }),
         ];
         const [server, client] = await within(5000, Promise.allSettled(ends), 'the limit');
         for (const outcome of [server, client]) {
@@ -344,8 +355,8 @@ describe('wire/native-tls', () => {
       it(`is a TransportError when the peer goes away over ${title}`, async () => {
         const [near, far] = await pair(make);
         const [other, gone] = await pair(make);
-        const server = new TlsAcceptor({ context: strict(rubble) }).upgrade(far);
-        const client = upgradeClient(other, { context: strict(), domain: 'rubble.com' });
+        const server = new TlsAcceptor({ naming: MESH_NAMING, context: strict(rubble) }).upgrade(far);
+        const client = upgradeClient(other, { context: strict(), domain: 'rubble.com', naming: MESH_NAMING });
         near.destroy();
         gone.destroy();
         if (make === streamPair) {
@@ -361,8 +372,8 @@ describe('wire/native-tls', () => {
       it(`is a RemoteProtocolError when the peer talks plain text over ${title}`, async () => {
         const [near, far] = await pair(make);
         const [other, plain] = await pair(make);
-        const server = new TlsAcceptor({ context: strict(rubble) }).upgrade(far);
-        const client = upgradeClient(other, { context: strict(), domain: 'rubble.com' });
+        const server = new TlsAcceptor({ naming: MESH_NAMING, context: strict(rubble) }).upgrade(far);
+        const client = upgradeClient(other, { context: strict(), domain: 'rubble.com', naming: MESH_NAMING });
         near.write('MSG 0 1 . 52 193\r\n');
         plain.write('RPY 0 0 . 0 52\r\n');
         const [one, two] = await within(5000, Promise.allSettled([server, client]), 'the fault');
@@ -374,10 +385,17 @@ describe('wire/native-tls', () => {
     it('is refused at once when given up already or the stream is gone', async () => {
       const [near, far] = await pair();
       const signal = AbortSignal.abort();
-      const client = upgradeClient(near, { context: strict(), domain: 'rubble.com', signal }).catch((e) => e);
+      const client = upgradeClient(near, {
+        context: strict(),
+        domain: 'rubble.com',
+        naming: MESH_NAMING,
+        signal,
+      }).catch((e) => e);
       expect(await client).to.include({ code: 'CLOSED' });
       far.destroy();
-      const server = await new TlsAcceptor({ context: strict(rubble) }).upgrade(far).catch((e) => e);
+      const server = await new TlsAcceptor({ naming: MESH_NAMING, context: strict(rubble) })
+        .upgrade(far)
+        .catch((e) => e);
       expect(server).to.be.instanceOf(TransportError);
     });
   });

@@ -1,6 +1,8 @@
 /** Counts the open sessions of a node and what they wait for, in portions, so that many thousands hold nobody up. */
+
+import { identityOf } from '../mesh/identity.js';
 import type { SessionCounts } from '../ops/status.js';
-import type { Connection } from './connection.js';
+import type { Connection } from '../transport/connection.js';
 
 /** A millisecond's worth. */
 const PORTION = 2000;
@@ -31,7 +33,7 @@ export async function countSessions(connections: readonly Iterable<Connection>[]
 }
 
 function count(connection: Connection, counts: { -readonly [Name in keyof SessionCounts]: number }): void {
-  const { kind } = connection.identity;
+  const { kind } = identityOf(connection.identity);
   counts[connection.role] += 1;
   counts[kind === 'none' ? 'strangers' : kind === 'relay' ? 'relays' : 'endpoints'] += 1;
   if (connection.privacy) counts.private += 1;
