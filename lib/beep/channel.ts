@@ -48,7 +48,7 @@ export class Channel {
   /** No MSG may be sent any more: the peer's close was accepted, or the session is being released. */
   ending = false;
   /** The peer does not know yet that the channel exists: the reply that grants it has not left. */
-  held = false;
+  unannounced = false;
   /** For the outbox: in its list of channels that can send, and the next there; in its list of SEQs due. */
   listed = false;
   nextListed: Channel | undefined;

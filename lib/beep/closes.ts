@@ -210,7 +210,7 @@ export class Closes {
       if (number === 0 && this.#allIdle()) {
         this.#settled(0);
         this.#talk.reply(RPY, msgno, OK).effect = RELEASES;
-      } else if (number !== 0 && channel.idle && !channel.held) {
+      } else if (number !== 0 && channel.idle && !channel.unannounced) {
         this.#settled(number);
         this.#talk.reply(RPY, msgno, OK);
         this.#remove(channel);
@@ -254,5 +254,5 @@ export class Closes {
 
 /** Something has come of the reply to each of our MSGs (RFC 3080 §2.3.1.3), and the peer knows of the channel. */
 function acknowledged(channel: Channel): boolean {
-  return channel.unacknowledged === 0 && !channel.held;
+  return channel.unacknowledged === 0 && !channel.unannounced;
 }

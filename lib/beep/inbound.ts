@@ -16,9 +16,9 @@ const CR = 0x0d;
 const LF = 0x0a;
 
 /** Told how much a session holds of messages that are not complete, before it is more. */
-export interface Holder {
+export interface ReassemblyObserver {
   /** @param octets all of it */
-  holds(octets: number): void;
+  reassembling(octets: number): void;
 }
 
 export class Inbound implements ReassemblyCounter {
@@ -29,13 +29,13 @@ export class Inbound implements ReassemblyCounter {
   readonly #control: Control;
   /** The channel whose payload is being read. */
   #reading: Channel | undefined;
-  readonly #holder: Holder | undefined;
+  readonly #holder: ReassemblyObserver | undefined;
   /** Octets of messages that are not complete, room made for them included. */
   #held = 0;
   /** Channels with a message whose final frame has not come. */
   #begun = 0;
 
-  constructor(talk: Conversation, control: Control, holder: Holder | undefined) {
+  constructor(talk: Conversation, control: Control, holder: ReassemblyObserver | undefined) {
     this.#holder = holder;
     this.#talk = talk;
     this.#control = control;
@@ -47,9 +47,9 @@ export class Inbound implements ReassemblyCounter {
     return this.#reading !== undefined || this.#begun > 0 || this.#decoder.unfinished;
   }
 
-  keep(octets: number): void {
+  count(octets: number): void {
     this.#held += octets;
-    this.#holder?.holds(this.#held);
+    this.#holder?.reassembling(this.#held);
   }
 
   push(octets: Buffer): void {
@@ -156,7 +156,7 @@ export class Inbound implements ReassemblyCounter {
     inbound.receive(frame.size);
     // Whole messages hold their octets until they are consumed; parts of one, and channel 0, do not.
     if (payload !== undefined && channel.number !== 0 && frame.keyword !== NUL) {
-      inbound.held += payload.length;
+      inbound.unconsumed += payload.length;
     }
     this.#talk.outbox.credit(channel);
     const event = frame.more ? undefined : this.#complete(channel, frame, payload);
@@ -232,7 +232,7 @@ export class Inbound implements ReassemblyCounter {
   /** The channel of a frame. One whose grant has not left does not exist for the peer. */
   #existing(frame: Header): Channel {
     const channel = this.#talk.channels.get(frame.channel);
-    if (channel === undefined || channel.held) {
+    if (channel === undefined || channel.unannounced) {
       throw new RemoteProtocolError('BEEP_CHANNEL_UNKNOWN', `channel ${frame.channel} does not exist`, {
         fields: { channel: frame.channel, keyword: KEYWORDS[frame.keyword] ?? '' },
       });

@@ -55,14 +55,14 @@ export class ChannelOutbox {
       return;
     }
     channel.seqDue = true;
-    if (!channel.held) {
+    if (!channel.unannounced) {
       this.#seqs.push(channel);
     }
   }
 
   /** The peer learns of the channel with the octets just written: it may send from now on. */
   open(channel: Channel): void {
-    channel.held = false;
+    channel.unannounced = false;
     if (channel.seqDue) {
       this.#seqs.push(channel);
     }
@@ -148,7 +148,7 @@ export class ChannelOutbox {
     const { head } = channel;
     return (
       head !== undefined &&
-      !channel.held &&
+      !channel.unannounced &&
       !(this.quiet && head.late) &&
       (head.sent === head.octets || channel.outbound.room > 0)
     );

@@ -7,7 +7,7 @@ import { EMPTY } from './decoder.js';
 /** Counts what is held. */
 export interface ReassemblyCounter {
   /** @param octets so many more are held from now on; fewer when negative */
-  keep(octets: number): void;
+  count(octets: number): void;
 }
 
 /** Below this it is not worth growing in smaller steps. */
@@ -29,7 +29,7 @@ export class Reassembly {
       return;
     }
     const size = Math.max(needed, Math.min(limit, this.buffer.length * 2), MINIMUM_OCTETS);
-    keeper.keep(size - this.buffer.length);
+    keeper.count(size - this.buffer.length);
     const larger = Buffer.allocUnsafe(size);
     this.buffer.copy(larger, 0, 0, this.octets);
     this.buffer = larger;
@@ -37,13 +37,13 @@ export class Reassembly {
 
   /** The message: exactly its octets. It is the user's from now on. */
   finish(keeper: ReassemblyCounter): Buffer {
-    keeper.keep(-this.buffer.length);
+    keeper.count(-this.buffer.length);
     return this.buffer.subarray(0, this.octets);
   }
 
   /** Lets go of what has come. */
   drop(keeper: ReassemblyCounter): void {
-    keeper.keep(-this.buffer.length);
+    keeper.count(-this.buffer.length);
     this.buffer = EMPTY;
     this.octets = 0;
   }

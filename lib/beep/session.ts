@@ -8,7 +8,7 @@ import { Channels } from './channels.js';
 import { Control } from './control.js';
 import { Conversation } from './conversation.js';
 import type { Greeting, Outbound, SessionEvent, StartEvent } from './event.js';
-import { type Holder, Inbound } from './inbound.js';
+import { Inbound, type ReassemblyObserver } from './inbound.js';
 import { BEEP_LIMITS, type BeepLimits } from './limits.js';
 import { ChannelOutbox, type Departures } from './outbox.js';
 import { keywordOf, type Outgoing } from './outgoing.js';
@@ -46,7 +46,7 @@ export interface SessionOptions {
   /** The serverName accepted before a tuning reset, which stays in effect. */
   readonly serverName?: string;
   /** Told what is held of messages that are not complete. */
-  readonly holder?: Holder;
+  readonly reassemblyObserver?: ReassemblyObserver;
   /** Where both sides start to number; for tests of what happens where numbers wrap. */
   readonly origin?: NumberingStart;
 }
@@ -96,7 +96,7 @@ export class Session implements Departures {
       this.#events,
     );
     this.#control = new Control(this.#talk, options.serverName);
-    this.#inbound = new Inbound(this.#talk, this.#control, options.holder);
+    this.#inbound = new Inbound(this.#talk, this.#control, options.reassemblyObserver);
     if (options.greet !== false) {
       this.#talk.greet();
     }
@@ -259,10 +259,10 @@ export class Session implements Departures {
       return;
     }
     const { inbound } = channel;
-    if (octets < 0 || octets > inbound.held) {
-      throw new LocalError('ARGUMENT', `${octets} octets to consume, ${inbound.held} are held`);
+    if (octets < 0 || octets > inbound.unconsumed) {
+      throw new LocalError('ARGUMENT', `${octets} octets to consume, ${inbound.unconsumed} are held`);
     }
-    inbound.held -= octets;
+    inbound.unconsumed -= octets;
     this.#outbox.credit(channel);
   }
 

@@ -189,7 +189,7 @@ export class Starts {
     const document = writeProfile(content === undefined ? { uri } : { uri, content });
     this.#settled(event.channel);
     const channel = this.#talk.channels.open(event.channel, uri);
-    channel.held = true;
+    channel.unannounced = true;
     if (!this.#named) {
       this.#named = true;
       this.serverName = event.serverName;

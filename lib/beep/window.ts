@@ -23,7 +23,7 @@ export class InboundWindow {
   /** Octets this channel may hold. */
   space = INITIAL_WINDOW_OCTETS;
   /** Octets in whole messages the application has not consumed. */
-  held = 0;
+  unconsumed = 0;
 
   constructor(origin: number) {
     this.expected = origin;
@@ -40,7 +40,7 @@ export class InboundWindow {
    * moves the edge to the right. Never otherwise: RFC 1122 §4.2.2.16, and LibVortex drops the connection.
    */
   get worthwhile(): boolean {
-    const free = this.space - this.held;
+    const free = this.space - this.unconsumed;
     return free * 2 >= this.space && free > seqnoDistance(this.expected, this.edge);
   }
 
@@ -51,7 +51,7 @@ export class InboundWindow {
 
   /** Moves the edge as far as the space allows. @returns the window for the SEQ. */
   advertise(): number {
-    const free = Math.min(Math.max(this.space - this.held, this.room), MAX_NUMBER);
+    const free = Math.min(Math.max(this.space - this.unconsumed, this.room), MAX_NUMBER);
     this.edge = advance(this.expected, free);
     return free;
   }

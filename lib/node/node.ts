@@ -161,7 +161,7 @@ export class Node {
       services,
       ...optionsOf(config),
       time: systemClock,
-      holding: { spool, limits: config.limits.offline, secret: secrets.held },
+      offline: { spool, limits: config.limits.offline, secret: secrets.held },
       reporter: report,
       policy: policyOf(config),
       limits: relayLimitsOf(config),

@@ -13,7 +13,7 @@ export interface RepeatLimits {
 interface Kind<Thing> {
   since: number;
   admitted: number;
-  held: number;
+  suppressed: number;
   last: Thing;
 }
 
@@ -42,14 +42,14 @@ export class Repeats<Thing> {
     let kind = this.#kinds.get(key);
     if (kind !== undefined && this.#over(key, kind)) kind = this.#kinds.get(key);
     if (kind === undefined) {
-      kind = { since: this.#now(), admitted: 0, held: 0, last: thing };
+      kind = { since: this.#now(), admitted: 0, suppressed: 0, last: thing };
       this.#kinds.set(key, kind);
     }
     if (kind.admitted < this.#limits.first) {
       kind.admitted += 1;
       return true;
     }
-    kind.held += 1;
+    kind.suppressed += 1;
     kind.last = thing;
     return false;
   }
@@ -61,7 +61,7 @@ export class Repeats<Thing> {
 
   /** Tells of everything that was held back. */
   end(): void {
-    for (const { held, last } of this.#kinds.values()) if (held > 0) this.#told(last, held);
+    for (const { suppressed, last } of this.#kinds.values()) if (suppressed > 0) this.#told(last, suppressed);
     this.#kinds.clear();
   }
 
@@ -69,14 +69,14 @@ export class Repeats<Thing> {
   #over(key: string, kind: Kind<Thing>): boolean {
     const now = this.#now();
     if (now - kind.since < this.#limits.intervalMs) return false;
-    if (kind.held === 0) {
+    if (kind.suppressed === 0) {
       this.#kinds.delete(key);
       return true;
     }
-    const { held, last } = kind;
+    const { suppressed, last } = kind;
     kind.since = now;
-    kind.held = 0;
-    this.#told(last, held);
+    kind.suppressed = 0;
+    this.#told(last, suppressed);
     return true;
   }
 }

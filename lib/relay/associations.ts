@@ -96,7 +96,7 @@ export class Associations {
 
   /** core-01 §4.4.1, the steps in their order. */
   attach({ endpoint, transID, options }: Attach): Denial | undefined {
-    const { domains, policy, limits, understood, attachments, holds, draining } = this.#context;
+    const { domains, policy, limits, understood, attachments, offline, draining } = this.#context;
     const { identity, privacy, initiator } = this.#channel;
     if (draining) return denied(REPLIES.shuttingDown);
     // core-01 §2.1: the endpoint is the BEEP initiator, without exception
@@ -121,11 +121,11 @@ export class Associations {
     else {
       // D-OPT-07: the new attachment takes effect first, then the old one is ended
       attachments.replace(attachment);
-      holds?.detached(earlier);
+      offline?.detached(earlier);
       earlier.owner.overridden(earlier);
     }
     this.#record(attachment);
-    holds?.attached(attachment);
+    offline?.attached(attachment);
     if (earlier !== undefined) earlier.application.yield(key, application);
     return undefined;
   }
@@ -223,11 +223,11 @@ export class Associations {
   }
 
   drop(association: Association): void {
-    const { attachments, bindings, holds } = this.#context;
+    const { attachments, bindings, offline } = this.#context;
     this.#theirs.delete(association.transID);
     if (association.type === 'attach') {
       attachments.remove(association);
-      holds?.detached(association);
+      offline?.detached(association);
       this.#standing.detach(association.key);
     } else {
       bindings.remove(association);

@@ -77,7 +77,7 @@ export interface RelayOptions extends RelaySettings {
   /** For Data that ask to be timed; without it nothing rings. */
   readonly time?: Clock;
   /** Where Data for endpoints that are not attached are held; without it none is. */
-  readonly holding?: OfflineOptions;
+  readonly offline?: OfflineOptions;
 }
 
 export class Context {
@@ -93,10 +93,10 @@ export class Context {
   readonly attachments = new AttachmentTable();
   readonly bindings = new Bindings(() => ({ shares: this.limits, clock: this.time }));
   readonly standings = new SessionAssociationsTable();
-  readonly ways = new NextHops(this.bindings);
+  readonly nextHops = new NextHops(this.bindings);
   readonly time: Clock;
   /** Given by the relay, which makes them last: they look for what an earlier process held. */
-  holds: OfflineQueues | undefined;
+  offline: OfflineQueues | undefined;
   domains: ReadonlySet<string>;
   policy: Policy;
   limits: RelayLimits;

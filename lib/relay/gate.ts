@@ -4,11 +4,11 @@
  */
 
 /** What can be shut for a while. */
-export interface Holdable {
-  hold(until: Promise<void>): void;
+export interface GateControl {
+  shutUntil(until: Promise<void>): void;
 }
 
-export class Gate<Item> implements Holdable {
+export class Gate<Item> implements GateControl {
   readonly #run: (item: Item) => void;
   readonly #limit: number;
   /** Undefined while none wait: most gates are never shut. */
@@ -39,7 +39,7 @@ export class Gate<Item> implements Holdable {
    * Shuts the gate until the promise, which must not reject, is settled, and every other one it is shut for; then runs what
    * waited, in order.
    */
-  hold(until: Promise<void>): void {
+  shutUntil(until: Promise<void>): void {
     this.#holds += 1;
     void until.then(() => this.#open());
   }

@@ -12,7 +12,7 @@ import type { MeshChannel } from './channel.js';
 import type { Context } from './context.js';
 import { nonsense } from './delivery-options.js';
 import { refused } from './events.js';
-import type { Holdable } from './gate.js';
+import type { GateControl } from './gate.js';
 import { examineOptions } from './options.js';
 import { crosses, isDirect } from './route.js';
 import type { DataOrigin } from './transfer.js';
@@ -24,13 +24,13 @@ export class ImmediateReplies implements DataOrigin {
   readonly early = true;
   readonly #channel: MeshChannel;
   readonly #context: Context;
-  readonly #gate: Holdable;
+  readonly #gate: GateControl;
   /** Past it nothing more is taken from the channel, and none is until half of them are done. */
   readonly #most: number;
   #unfinished = 0;
   #open: (() => void) | undefined;
 
-  constructor(channel: MeshChannel, context: Context, gate: Holdable) {
+  constructor(channel: MeshChannel, context: Context, gate: GateControl) {
     this.id = channel.id;
     this.traffic = context.traffic;
     this.#channel = channel;
@@ -55,7 +55,7 @@ export class ImmediateReplies implements DataOrigin {
     this.#context.began();
     this.#unfinished += 1;
     if (this.#unfinished < this.#most || this.#open !== undefined) return;
-    this.#gate.hold(
+    this.#gate.shutUntil(
       new Promise((resolve) => {
         this.#open = resolve;
       }),

@@ -210,7 +210,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
       const outcome = this.#bind(operation);
       if (!(outcome instanceof Promise)) this.#concluded(msgno, octets, type, relay, outcome);
       // What comes behind may rely on the binding, so it waits.
-      else this.#gate.hold(outcome.then((denial) => this.#concluded(msgno, octets, type, relay, denial)));
+      else this.#gate.shutUntil(outcome.then((denial) => this.#concluded(msgno, octets, type, relay, denial)));
     }
   }
 
@@ -250,7 +250,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     const pending = carry(this, msgno, octets, data, this.#view, since);
     if (pending === undefined) return;
     // What comes behind waits, so that it does not overtake this one.
-    this.#gate.hold(carryDecided(this, msgno, octets, data, this.#view, pending, () => this.#gone, since));
+    this.#gate.shutUntil(carryDecided(this, msgno, octets, data, this.#view, pending, () => this.#gone, since));
   }
 
   /** RFC 3340 §4.4.4.1 steps 2 to 5: what was answered ok is seen to, whether or not its sender stays. */
@@ -264,7 +264,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     early.began();
     const pending = carry(early, msgno, octets, data, this.#view, since);
     if (pending === undefined) return;
-    this.#gate.hold(carryDecided(early, msgno, octets, data, this.#view, pending, () => false, since));
+    this.#gate.shutUntil(carryDecided(early, msgno, octets, data, this.#view, pending, () => false, since));
   }
 
   #denialOf(data: Data, octets: number, recipients: number): Denial | undefined {

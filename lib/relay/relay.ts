@@ -42,8 +42,8 @@ export class Relay {
   constructor(options: RelayOptions) {
     this.#context = new Context(options);
     this.#view = new View(this.#context);
-    const { holding } = options;
-    if (holding !== undefined) this.#context.holds = new OfflineQueues(this.#context, this.#view, holding);
+    const { offline } = options;
+    if (offline !== undefined) this.#context.offline = new OfflineQueues(this.#context, this.#view, offline);
     this.#submissions = new Gate(options.limits.outstanding, (submission) => this.#send(submission));
   }
 
@@ -109,7 +109,7 @@ export class Relay {
 
   /** What is held for endpoints that are not attached. */
   get held(): HeldStatus {
-    return this.#context.holds?.status ?? NOTHING_HELD;
+    return this.#context.offline?.status ?? NOTHING_HELD;
   }
 
   /** Operations without an answer yet. */
@@ -142,7 +142,7 @@ export class Relay {
    * @param before when; what came later is for another account of that name
    */
   forgetHeld(account: string, before: number): void {
-    this.#context.holds?.forget(account, before);
+    this.#context.offline?.forget(account, before);
   }
 
   /**
@@ -176,7 +176,7 @@ export class Relay {
   #send(submission: Submission): void {
     const pending = carry(submission, 0, 0, submission.data, this.#view);
     if (pending !== undefined) {
-      this.#submissions.hold(carryDecided(submission, 0, 0, submission.data, this.#view, pending, () => false));
+      this.#submissions.shutUntil(carryDecided(submission, 0, 0, submission.data, this.#view, pending, () => false));
     }
   }
 }

@@ -38,7 +38,7 @@ export interface RouteView {
   /** A target for a local endpoint that is not attached: it says why. */
   absent(name: Address, originator: string): DeliveryTarget;
   /** A target that holds what is for a local endpoint until it attaches; undefined where nothing is held. */
-  holder(name: Address): DeliveryTarget | undefined;
+  offlineQueue(name: Address): DeliveryTarget | undefined;
   /** Relays that Data of this sender may pass where it does not say so itself (dataHopping); 0 for any number. */
   readonly hopLimit: number;
   /** The lane to a foreign recipient, or a target that says why there is none. */
@@ -67,7 +67,7 @@ export interface Leg {
   /** The very Data that came when nothing changed for this hop. */
   readonly data: Data;
   /** What else is to be seen to; absent for most. */
-  readonly terms?: LegOptions;
+  readonly deliveryOptions?: LegOptions;
 }
 
 /** What options of RFC 3342 ask for on one leg. */
@@ -101,7 +101,7 @@ export function nextHopTo(
   const target =
     (name.wellKnown === undefined ? undefined : view.service(name.wellKnown)) ??
     view.attached(name.key) ??
-    (hold ? view.holder(name) : undefined);
+    (hold ? view.offlineQueue(name) : undefined);
   if (target === undefined) return name.wellKnown === undefined ? view.absent(name, originator) : UNKNOWN_SERVICE;
   // core-01 §4.4.4.1 step 3.3: the recipient's access entry must grant core:data
   const granted = view.granted(name.key, originator);
@@ -269,7 +269,7 @@ class Draft {
     }
     const data = this.#dataFor(group, changed);
     if (timings.length === 0 && usedUp.length === 0) return { target, data };
-    return { target, data, terms: { onward: relayed, timings, usedUp } };
+    return { target, data, deliveryOptions: { onward: relayed, timings, usedUp } };
   }
 
   #dataFor({ recipients, onward: relayed }: Group, changed: ReadonlyMap<Option, Option>): Data {

@@ -130,9 +130,9 @@ function carryPlanned(
 }
 
 /** The target of a leg, with what options of RFC 3342 put in front of it. */
-function targetOf({ target, terms }: Leg, view: TimedView, since: number): DeliveryTarget {
-  if (terms === undefined) return target;
-  const { onward, timings, usedUp } = terms;
+function targetOf({ target, deliveryOptions }: Leg, view: TimedView, since: number): DeliveryTarget {
+  if (deliveryOptions === undefined) return target;
+  const { onward, timings, usedUp } = deliveryOptions;
   if (usedUp.length > 0) return new UsedUp(usedUp, view);
   return new TimedTarget(target, { asked: timings, since, onward, rewrite: onward }, view);
 }

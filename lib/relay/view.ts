@@ -87,13 +87,13 @@ export class View implements TimedView {
     return this.context.dialer.siblings ?? NONE;
   }
 
-  holder(name: Address): DeliveryTarget | undefined {
+  offlineQueue(name: Address): DeliveryTarget | undefined {
     // A disabled account may never come back for it.
-    return this.context.accounts?.suspended(name.base) === undefined ? this.context.holds?.holder(name) : undefined;
+    return this.context.accounts?.suspended(name.base) === undefined ? this.context.offline?.queueFor(name) : undefined;
   }
 
   toward(name: Address, originator: string): DeliveryTarget {
-    return this.context.ways.toward(name, originator, this.context.dialer);
+    return this.context.nextHops.toward(name, originator, this.context.dialer);
   }
 }
 
@@ -155,8 +155,8 @@ export class DecidedView implements TimedView {
     return this.#view.absent(name, originator);
   }
 
-  holder(name: Address): DeliveryTarget | undefined {
-    return this.#view.holder(name);
+  offlineQueue(name: Address): DeliveryTarget | undefined {
+    return this.#view.offlineQueue(name);
   }
 
   toward(name: Address, originator: string): DeliveryTarget {

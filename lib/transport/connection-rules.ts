@@ -1,5 +1,5 @@
 /** What holds for all connections of a listener or a dialer, and the BEEP session that each of them begins with. */
-import type { Holder } from '../beep/inbound.js';
+import type { ReassemblyObserver } from '../beep/inbound.js';
 import { type Role, Session } from '../beep/session.js';
 import type { Limits } from '../config/limits.js';
 import type { Reply } from '../errors.js';
@@ -23,7 +23,7 @@ const LOOPBACK_FRAME_OCTETS = 43_655;
 const FRAME_OCTETS = 973;
 
 /** The connection that a session begins on. */
-interface SessionConnection extends Holder {
+interface SessionConnection extends ReassemblyObserver {
   readonly remote: NetworkAddress;
   readonly conditions: ChannelConditions;
   readonly known: boolean;
@@ -47,7 +47,7 @@ export function newSession(
     role,
     profiles: profiles.offered(conditions),
     isTuning: profiles.isTuning,
-    holder: connection,
+    reassemblyObserver: connection,
     frameOctets: loopback ? LOOPBACK_FRAME_OCTETS : FRAME_OCTETS,
     limits: {
       channels: limits.session.channels,

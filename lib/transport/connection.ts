@@ -13,7 +13,7 @@
 
 import type { Duplex } from 'node:stream';
 import type { Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event.js';
-import type { Holder } from '../beep/inbound.js';
+import type { ReassemblyObserver } from '../beep/inbound.js';
 import type { ChannelInfo, Offer, Role, Session } from '../beep/session.js';
 import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
@@ -56,7 +56,7 @@ export interface ConnectionOptions {
 
 let serial = 0;
 
-export class Connection implements ChannelsConnection, SessionIoOwner, Holder, ReassemblyShare {
+export class Connection implements ChannelsConnection, SessionIoOwner, ReassemblyObserver, ReassemblyShare {
   readonly id: string;
   readonly remote: NetworkAddress;
   readonly local: NetworkAddress;
@@ -363,12 +363,12 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
         this.#end(undefined);
         return;
       case 'reply':
-        this.#io.held = this.#channels.tunes(event.channel);
+        this.#io.paused = this.#channels.tunes(event.channel);
         this.#channels.handle(this.#session, event);
         return;
       case 'started':
         this.#channels.handle(this.#session, event);
-        this.#io.held = this.#channels.tunes(event.channel);
+        this.#io.paused = this.#channels.tunes(event.channel);
         return;
       default:
         this.#channels.handle(this.#session, event);
@@ -380,7 +380,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Holder, R
     return !this.#heard && this.#foreign(chunk);
   }
 
-  holds(octets: number): void {
+  reassembling(octets: number): void {
     if (this.#phase !== 'ended') this.#rules.reassembly?.change(this, octets);
   }
 

@@ -34,7 +34,7 @@ export class SessionIo implements TransportStreamOwner {
   readonly transport: TransportStream;
   session: Session;
   /** True while nothing is read, because an answer may change the transport. */
-  held = false;
+  paused = false;
   readonly #owner: SessionIoOwner;
   /** Between the beginning of a session and its end. */
   #running = false;
@@ -57,7 +57,7 @@ export class SessionIo implements TransportStreamOwner {
   renew(stream: Duplex, session: Session): void {
     this.transport.change(stream);
     this.session = session;
-    this.held = false;
+    this.paused = false;
     this.start();
   }
 
@@ -69,7 +69,7 @@ export class SessionIo implements TransportStreamOwner {
 
   /** Lets the session go on after it was held, or quiet. */
   resume(): void {
-    this.held = false;
+    this.paused = false;
     this.session.resume();
     this.#read();
     this.touch();
@@ -147,7 +147,7 @@ export class SessionIo implements TransportStreamOwner {
   #read(): void {
     const { session } = this;
     try {
-      while (session === this.session && !this.held && this.#running) {
+      while (session === this.session && !this.paused && this.#running) {
         const event = session.nextEvent();
         if (event === undefined) return;
         this.#owner.handle(event);

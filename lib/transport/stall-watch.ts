@@ -9,7 +9,7 @@ import { MinimumRate } from './minimum-rate.js';
 /** The connection that is watched. */
 export interface WatchedForStall {
   /** Octets written that the transport still holds. */
-  readonly heldOctets: number;
+  readonly unsentOctets: number;
   destroy(error: ImxpError): void;
   /** Nothing is under way any more: the watch is not needed until something is. */
   rested(): void;
@@ -49,7 +49,7 @@ export class StallWatch implements Ticking {
 
   /** All that could be written was. @param waiting whether something could not */
   flushed(waiting: boolean): void {
-    if (waiting) this.#writing.begin(this.#watch(), this.#paced.heldOctets);
+    if (waiting) this.#writing.begin(this.#watch(), this.#paced.unsentOctets);
     else this.#writing.end();
   }
 
@@ -68,7 +68,7 @@ export class StallWatch implements Ticking {
     if (this.#reading.stalled(now)) {
       this.#paced.destroy(new TransportError('TIMED_OUT', 'the peer began a message and did not go on with it'));
       // What the transport still holds has not left.
-    } else if (this.#writing.stalled(now, this.#paced.heldOctets)) {
+    } else if (this.#writing.stalled(now, this.#paced.unsentOctets)) {
       this.#paced.destroy(new TransportError('TIMED_OUT', 'the peer does not take what is sent to it'));
     } else if (this.#reading.idle && this.#writing.idle) {
       this.stop();

@@ -46,7 +46,7 @@ export class TransportStream implements WatchedForStall {
     return this.#stream;
   }
 
-  get heldOctets(): number {
+  get unsentOctets(): number {
     return this.#stream.writableLength;
   }
 

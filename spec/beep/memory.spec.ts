@@ -22,7 +22,7 @@ describe('beep: memory', () => {
     const message = new Reassembly();
     const sizes = new Set<number>();
     while (message.octets < 10_000) {
-      message.reserve(1, 10_000, { keep: () => {} });
+      message.reserve(1, 10_000, { count: () => {} });
       message.octets += 1;
       sizes.add(message.buffer.length);
     }
@@ -31,9 +31,10 @@ describe('beep: memory', () => {
 
   it('tells how much of messages it holds that are not complete, and when no more', () => {
     const told: number[] = [];
-    const hand = new Hand({ limits: { messageOctets: 6000 }, holder: { holds: (octets) => told.push(octets) } }).ready(
-      1,
-    );
+    const hand = new Hand({
+      limits: { messageOctets: 6000 },
+      reassemblyObserver: { reassembling: (octets) => told.push(octets) },
+    }).ready(1);
     hand.session.window(1, 20_000);
     hand.heard();
     hand.say('MSG', 1, 0, 'x'.repeat(100), { more: true });

@@ -40,9 +40,9 @@ describe('beep: seqno and window', () => {
           const received = Math.min(amount, window.room);
           if (what === 'receive' || what === 'hold') {
             window.receive(received);
-            window.held += what === 'hold' ? received : 0;
+            window.unconsumed += what === 'hold' ? received : 0;
           } else if (what === 'consume') {
-            window.held -= Math.min(amount, window.held);
+            window.unconsumed -= Math.min(amount, window.unconsumed);
           } else {
             window.space = amount;
           }
@@ -53,7 +53,7 @@ describe('beep: seqno and window', () => {
             expect(window.worthwhile).to.equal(false);
           }
           expect(seqnoDistance(origin, window.edge)).to.be.at.least(before);
-          expect(window.held + window.room).to.be.at.most(20_000 + 5000);
+          expect(window.unconsumed + window.room).to.be.at.most(20_000 + 5000);
         }
       }),
     );

@@ -121,7 +121,7 @@ describe('imxp/relay', () => {
         attachOverride: 'on',
       }),
       time: systemClock,
-      holding: { spool: new MemorySpool(), limits: DEFAULT_LIMITS.offline },
+      offline: { spool: new MemorySpool(), limits: DEFAULT_LIMITS.offline },
       policy: STRICT,
       limits: { ...DEFAULT_LIMITS.data, attachmentsPerSession: DEFAULT_LIMITS.attachment.perSession },
     });

@@ -52,7 +52,7 @@ class TestView implements RouteView {
     return absent;
   }
 
-  holder(): DeliveryTarget | undefined {
+  offlineQueue(): DeliveryTarget | undefined {
     return undefined;
   }
 

@@ -83,7 +83,7 @@ export class Stage {
       time: this.time,
       reporter: this.reports,
       timedHoldsOnly: chosen.hold4Endpoint === 'timed',
-      holding: { spool, limits: { ...HOLD_LIMITS, ...limits }, secret: Buffer.alloc(32) },
+      offline: { spool, limits: { ...HOLD_LIMITS, ...limits }, secret: Buffer.alloc(32) },
       dialer: { toward: (domain) => (domain === 'rubble.com' ? this.rubble : { code: 550, text: 'no relay' }) },
       ...relay,
     });

@@ -101,7 +101,7 @@ export class OfflineQueues implements OfflineQueueOwner {
   // ---- what the relay asks
 
   /** What holds Data for an endpoint that is not attached. */
-  holder(name: Address): DeliveryTarget {
+  queueFor(name: Address): DeliveryTarget {
     return this.#queues.get(name.key) ?? new Holder(this, name);
   }
 
