@@ -22,6 +22,12 @@ import {
 import { examineOptions, type OptionRegistry, onward } from './options.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
+/** Whether a recipient accepts Data operations of an originator, and if not, the reply that says why. */
+export type AccessDecision = true | Reply;
+
+/** Access decisions that have been looked up, by recipient. */
+export type AccessDecisions = ReadonlyMap<string, AccessDecision>;
+
 /** The relay as one sender of Data sees it. */
 export interface RouteView {
   readonly options: OptionRegistry;
@@ -34,7 +40,7 @@ export interface RouteView {
   /** The co-resident service of a well-known local part such as `imxp=report`. */
   service(local: string): DeliveryTarget | undefined;
   /** Whether a local recipient lets this originator send data, else why not; a promise where it must be looked up. */
-  granted(recipient: string, originator: string): true | Reply | Promise<boolean>;
+  granted(recipient: string, originator: string): AccessDecision | Promise<boolean>;
   /** A target for a local endpoint that is not attached: it says why. */
   absent(name: Address, originator: string): DeliveryTarget;
   /** A target that holds what is for a local endpoint until it attaches; undefined where nothing is held. */
@@ -89,12 +95,14 @@ export type Plan =
  * The hot path of {@link plan}: the target for the only recipient of a Data without options, which goes on unchanged.
  *
  * @param hold whether it is to be held for an endpoint that is not attached (RFC 3342 §3)
+ * @param decided access decisions that were waited for
  */
 export function nextHopTo(
   name: Address,
   originator: string,
   view: RouteView,
   hold = false,
+  decided?: AccessDecisions,
 ): DeliveryTarget | Promise<boolean> {
   if (!view.local(name.domain)) return view.toward(name, originator);
   // A reserved local part is served here, or by an application that attached as that service.
@@ -104,7 +112,7 @@ export function nextHopTo(
     (hold ? view.offlineQueue(name) : undefined);
   if (target === undefined) return name.wellKnown === undefined ? view.absent(name, originator) : UNKNOWN_SERVICE;
   // core-01 §4.4.4.1 step 3.3: the recipient's access entry must grant core:data
-  const granted = view.granted(name.key, originator);
+  const granted = decided?.get(name.key) ?? view.granted(name.key, originator);
   if (granted === true) return target;
   return granted instanceof Promise ? granted : new RefusingTarget(granted);
 }
@@ -118,13 +126,13 @@ export function nextHopTo(
  *
  * A recipient named twice is served once, with the options of its first place.
  */
-export function plan(data: Data, view: RouteView): Plan {
+export function plan(data: Data, view: RouteView, decided?: AccessDecisions): Plan {
   // core-01 §4.4.4.1 step 2; options of the Data for `final` are examined below, for the recipients served here
   const crossing = data.options.length > 0 && crosses(data, view);
   const refusal =
     examineOptions(data.options, 'data', false, view.options, crossing) ?? examineSender(data, false, view);
   if (refusal !== undefined) return { type: 'refused', reply: refusal };
-  const draft = new Draft(data, crossing, view);
+  const draft = new Draft(data, crossing, view, decided);
   const final = examineOptions(data.options, 'data', true, view.options, crossing) ?? examineSender(data, true, view);
   try {
     for (const recipient of data.recipients) draft.place(recipient, final, view);
@@ -168,6 +176,7 @@ class Draft {
   readonly #onwardData: Data;
   readonly #crossing: boolean;
   readonly #view: RouteView;
+  readonly #decided: AccessDecisions | undefined;
   /** Terms of the Data, for recipients served here and for others; null until asked for. */
   readonly #common: { direct: DeliveryOptions | undefined | null; onward: DeliveryOptions | undefined | null } = {
     direct: null,
@@ -178,11 +187,12 @@ class Draft {
   readonly #seen = new Set<string>();
   #pending: Map<string, Promise<boolean>> | undefined;
 
-  constructor(data: Data, crossing: boolean, view: RouteView) {
+  constructor(data: Data, crossing: boolean, view: RouteView, decided: AccessDecisions | undefined) {
     this.#data = data;
     this.#onwardData = limited(data, view);
     this.#crossing = crossing;
     this.#view = view;
+    this.#decided = decided;
   }
 
   place(recipient: Recipient, final: Reply | undefined, view: RouteView): void {
@@ -206,7 +216,8 @@ class Draft {
     }
     const common = this.#commonTerms(direct);
     const terms = [common, own].filter((some) => some !== undefined);
-    const way = nextHopTo(name, this.#data.originator, view, direct && terms.some(({ hold }) => hold));
+    const hold = direct && terms.some((asked) => asked.hold);
+    const way = nextHopTo(name, this.#data.originator, view, hold, this.#decided);
     if (way instanceof Promise) {
       this.#pending ??= new Map();
       this.#pending.set(name.key, way);

@@ -13,10 +13,10 @@ import { combine, type Failure, REPLIES } from './answer.js';
 import { reportOn, TimedTarget, type TimedView } from './data-timing.js';
 import type { Asked } from './delivery-options.js';
 import { forwarded, tracing } from './events.js';
-import { type Leg, nextHopTo, plan } from './route.js';
+import { type AccessDecision, type AccessDecisions, type Leg, nextHopTo, plan } from './route.js';
 import { reportStatus, statusRequested } from './status.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
-import { DecidedView, decide } from './view.js';
+import { decide } from './view.js';
 
 /** Where a Data came from and its answer goes to. */
 export interface DataOrigin {
@@ -50,6 +50,7 @@ export interface Received {
  * @returns the access decisions it has to wait for, by recipient; nothing was sent then. Otherwise undefined, and the
  *   origin has been or will be told.
  * @param since when it was completely received, by the view's time; just now unless given
+ * @param decided access decisions that were waited for
  */
 export function carry(
   origin: DataOrigin,
@@ -58,14 +59,15 @@ export function carry(
   data: Data,
   view: TimedView,
   since?: number,
+  decided?: AccessDecisions,
 ): ReadonlyMap<string, Promise<boolean>> | undefined {
   const recipient = data.recipients[0];
   const plain = data.recipients.length === 1 && data.options.length === 0 && recipient?.options.length === 0;
   const name = plain && data.originatorOptions === undefined ? addressOf(recipient.identity) : undefined;
   if (name === undefined || (view.hopLimit > 0 && !view.local(name.domain))) {
-    return carryPlanned(origin, msgno, octets, data, view, since ?? view.time.now());
+    return carryPlanned(origin, msgno, octets, data, view, since ?? view.time.now(), decided);
   }
-  const way = nextHopTo(name, data.originator, view);
+  const way = nextHopTo(name, data.originator, view, false, decided);
   if (way instanceof Promise) return new Map([[name.key, way]]);
   const transfer = new Transfer(origin, msgno, octets, data, false, way.relay);
   way.deliver(transfer, transfer);
@@ -88,13 +90,13 @@ export async function carryDecided(
   abandoned: () => boolean,
   since = view.time.now(),
 ): Promise<void> {
-  const decided = new Map<string, true | Reply>();
+  const decided = new Map<string, AccessDecision>();
   let pending: ReadonlyMap<string, Promise<boolean>> | undefined = first;
   while (pending !== undefined) {
     await decide(pending, decided);
     if (abandoned()) return origin.settled(msgno, octets, data, REPLIES.internal);
     // Another recipient may have attached in the meantime and need a decision of its own.
-    pending = carry(origin, msgno, octets, data, new DecidedView(view, decided), since);
+    pending = carry(origin, msgno, octets, data, view, since, decided);
   }
 }
 
@@ -105,8 +107,9 @@ function carryPlanned(
   data: Data,
   view: TimedView,
   since: number,
+  decided: AccessDecisions | undefined,
 ): ReadonlyMap<string, Promise<boolean>> | undefined {
-  const planned = plan(data, view);
+  const planned = plan(data, view, decided);
   if (planned.type === 'pending') return planned.decisions;
   const watched = statusRequested(data, view);
   if (planned.type === 'refused') {

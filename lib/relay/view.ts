@@ -13,6 +13,7 @@ import type { Context } from './context.js';
 import type { TimedView } from './data-timing.js';
 import { fault } from './events.js';
 import type { OptionRegistry } from './options.js';
+import type { AccessDecision } from './route.js';
 import type { Reporter } from './status.js';
 import { CORE_DATA, type DeliverySink, type DeliveryTarget, type OutboundDelivery } from './target.js';
 
@@ -72,7 +73,7 @@ export class View implements TimedView {
     return services.get(local) ?? (local.startsWith('apex=') ? services.get(`imxp=${local.slice(5)}`) : undefined);
   }
 
-  granted(recipient: string, originator: string): true | Reply | Promise<boolean> {
+  granted(recipient: string, originator: string): AccessDecision | Promise<boolean> {
     const allowed = this.context.access.allowed(recipient, originator, CORE_DATA);
     if (allowed === true) return true;
     return allowed === false ? REPLIES.accessDenied : allowed;
@@ -97,77 +98,10 @@ export class View implements TimedView {
   }
 }
 
-/** A view in which access decisions have been looked up. */
-export class DecidedView implements TimedView {
-  readonly #view: TimedView;
-  readonly #decided: ReadonlyMap<string, true | Reply>;
-
-  constructor(view: TimedView, decided: ReadonlyMap<string, true | Reply>) {
-    this.#view = view;
-    this.#decided = decided;
-  }
-
-  get options(): OptionRegistry {
-    return this.#view.options;
-  }
-
-  get reporter(): Reporter | undefined {
-    return this.#view.reporter;
-  }
-
-  get time(): Clock {
-    return this.#view.time;
-  }
-
-  get hopLimit(): number {
-    return this.#view.hopLimit;
-  }
-
-  encode(data: Data, profile: string): Payload {
-    return this.#view.encode(data, profile);
-  }
-
-  get relayed(): boolean {
-    return this.#view.relayed;
-  }
-
-  get home(): string {
-    return this.#view.home;
-  }
-
-  local(domain: string): boolean {
-    return this.#view.local(domain);
-  }
-
-  attached(key: string): DeliveryTarget | undefined {
-    return this.#view.attached(key);
-  }
-
-  service(local: string): DeliveryTarget | undefined {
-    return this.#view.service(local);
-  }
-
-  granted(recipient: string, originator: string): true | Reply | Promise<boolean> {
-    return this.#decided.get(recipient) ?? this.#view.granted(recipient, originator);
-  }
-
-  absent(name: Address, originator: string): DeliveryTarget {
-    return this.#view.absent(name, originator);
-  }
-
-  offlineQueue(name: Address): DeliveryTarget | undefined {
-    return this.#view.offlineQueue(name);
-  }
-
-  toward(name: Address, originator: string): DeliveryTarget {
-    return this.#view.toward(name, originator);
-  }
-}
-
 /** Waits for access decisions; one that cannot be made fails its recipient. */
 export async function decide(
   pending: ReadonlyMap<string, Promise<boolean>>,
-  decided: Map<string, true | Reply>,
+  decided: Map<string, AccessDecision>,
 ): Promise<void> {
   const recipients = [...pending.keys()];
   // Settled together: a promise that rejects while another is awaited would go unhandled.
@@ -178,7 +112,7 @@ export async function decide(
   }
 }
 
-function grantOf(result: PromiseSettledResult<boolean>): true | Reply {
+function grantOf(result: PromiseSettledResult<boolean>): AccessDecision {
   if (result.status === 'rejected') return REPLIES.lookupFailed;
   return result.value ? true : REPLIES.accessDenied;
 }
