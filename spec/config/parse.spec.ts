@@ -110,7 +110,7 @@ describe('config/parse', () => {
     });
   });
 
-  it('takes listeners of every transport, with what is said about WebSockets', () => {
+  it('REQ-IMPP-014 takes listeners of every transport, with what is said about WebSockets', () => {
     const listen = [
       { port: 1 },
       { transport: 'ws', port: 2, path: '/imxp', origins: ['https://chat.rubble.com', '*'] },

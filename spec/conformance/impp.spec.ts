@@ -128,4 +128,115 @@ describe('RFC 2779 at real relays', function () {
       man.close();
     }
   });
+
+  it('REQ-IMPP-049 REQ-IMPP-057 REQ-IMPP-059 REQ-IMPP-061 nobody subscribes or publishes in the name of somebody else', async () => {
+    const betty = await mesh.attach(BETTY);
+    await fred.access.put(BARNEY, ['presence:subscribe']);
+    const seen = await barney.presence.subscribe(FRED);
+    const before = await fred.presence.poll(FRED);
+    const subscribe = { xml: `<subscribe publisher='${FRED}' duration='60' transID='77' />` };
+    const stamp = '21 Oct 2000 10:00:00 +0200';
+    const publish = {
+      xml:
+        `<publish publisher='${FRED}' transID='78' timeStamp='${stamp}'><presence publisher='${FRED}' lastUpdate='${stamp}'>` +
+        `<tuple destination='im:${BETTY}' availableUntil='1 Jan 2040 00:00:00 +0000' /></presence></publish>`,
+    };
+    for (const [from, to, content] of [
+      [BARNEY, 'imxp=presence@example.com', subscribe],
+      [FRED, 'imxp=presence@example.com', publish],
+      ['imxp=presence@example.com', BARNEY, publish],
+    ] as const) {
+      expect(await refusal(betty.send({ from, to, content })), `${from} to ${to}`).to.equal(537);
+    }
+    expect(await fred.presence.who(FRED)).to.deep.equal([BARNEY]);
+    expect(await fred.presence.poll(FRED), 'as it was').to.deep.equal(before);
+    await seen.end();
+  });
+
+  it('REQ-IMPP-053 REQ-IMPP-058 REQ-IMPP-066 nobody is told the address of a host', async () => {
+    const told: string[] = [];
+    const listening = async (domain: string): Promise<Middleman> =>
+      await Middleman.between(Number(new URL(mesh.url(domain)).port), {
+        down: (octets) => {
+          told.push(octets.toString('latin1'));
+          return octets;
+        },
+      });
+    const men = await Promise.all([listening('example.com'), listening('rubble.com')]);
+    try {
+      const [wilma, betty] = await Promise.all([
+        mesh.attach('wilma@example.com', { relay: men[0].url }),
+        mesh.attach(BETTY, { relay: men[1].url }),
+      ]);
+      for (const one of [wilma, betty]) one.receive(() => {});
+      await wilma.access.put(BETTY, ['core:data', 'presence:subscribe']);
+      const seen = await betty.presence.subscribe('wilma@example.com');
+      const changes = seen[Symbol.asyncIterator]();
+      expect((await changes.next()).value?.open).to.equal(false);
+      await wilma.presence.publish({
+        tuples: [{ destination: 'im:wilma@example.com', availableUntil: new Date(Date.now() + 3_600_000) }],
+      });
+      expect((await changes.next()).value?.open).to.equal(true);
+      expect(await wilma.presence.who('wilma@example.com')).to.deep.equal([BETTY]);
+      await wilma.send({ to: BETTY, content: 'hi' });
+      await betty.send({ to: 'wilma@example.com', content: 'hi' });
+      await seen.end();
+      expect(told.join('')).to.include('availableUntil').and.include(BETTY);
+      expect(told.join('')).to.not.match(/127\.0\.0\.1|::1|localhost/);
+    } finally {
+      for (const man of men) man.close();
+    }
+  });
+
+  it('REQ-IMPP-028 REQ-IMPP-036 a change of presence arrives as fast as a message: within a moment', async () => {
+    await fred.access.put(BARNEY, ['core:data', 'presence:subscribe']);
+    const seen = (await barney.presence.subscribe(FRED))[Symbol.asyncIterator]();
+    await seen.next();
+    const took = { message: [] as number[], presence: [] as number[] };
+    for (let round = 0; round < 15; round += 1) {
+      let since = performance.now();
+      await barney.send({ to: FRED, content: 'Bowling at 8?' });
+      took.message.push(performance.now() - since);
+      since = performance.now();
+      const changed = seen.next();
+      await fred.presence.publish({
+        tuples: [{ destination: `im:${FRED}`, availableUntil: new Date(Date.now() + 60_000 * (round + 1)) }],
+      });
+      await changed;
+      took.presence.push(performance.now() - since);
+    }
+    const median = (all: number[]): number => all.sort((a, b) => a - b)[7] ?? Number.POSITIVE_INFINITY;
+    const message = median(took.message);
+    // Milliseconds on an idle machine; the limits leave room for a busy one.
+    expect(message, 'ms from one domain to the other and back').to.be.below(2000);
+    expect(median(took.presence), 'ms from a publish to its notification').to.be.below(5 * message + 200);
+  });
+});
+
+describe('RFC 2779 under TLS', function () {
+  this.slow(3000);
+
+  it('REQ-IMPP-054 nobody in between reads a notification', async () => {
+    const mesh = await LocalMesh.start({ tls: true });
+    let crossed = '';
+    const man = await Middleman.between(Number(new URL(mesh.url('rubble.com')).port), {
+      down: (octets) => {
+        crossed += octets.toString('latin1');
+        return octets;
+      },
+    });
+    try {
+      const fred = await mesh.attach(FRED);
+      const barney = await mesh.attach(BARNEY, { relay: man.url });
+      await fred.ping(BARNEY);
+      await fred.access.put(BARNEY, ['presence:subscribe']);
+      const seen = (await barney.presence.subscribe(FRED))[Symbol.asyncIterator]();
+      expect((await seen.next()).value?.publisher).to.equal(FRED);
+      expect(crossed, 'the greeting is read').to.include('<greeting');
+      for (const text of [crossed, man.heard]) expect(text).to.not.match(/presence|publish|availableUntil|fred/);
+    } finally {
+      man.close();
+      await mesh.close();
+    }
+  });
 });

@@ -82,7 +82,7 @@ describe('endpoints with certificates', () => {
     }
   });
 
-  it('tell what is neither signed nor encrypted, and never believe what they cannot check', async () => {
+  it('REQ-IMPP-018 tell what is neither signed nor encrypted, and never believe what they cannot check', async () => {
     const plain = await sent({ content: 'Yabba' });
     expect([plain.signed, plain.encrypted, plain.opened]).to.deep.equal([undefined, false, plain.content]);
     const inline = await sent({ content: { xml: '<note>x</note>' } });

@@ -156,7 +156,7 @@ describe('imxp/presence', () => {
       expect(codeOf(`<terminate transID='7'><b /></terminate>`)).to.equal(501);
     });
 
-    it('writes times and baselines in the form of whoever gets them', () => {
+    it('REQ-IMPP-022 writes times and baselines in the form of whoever gets them', () => {
       const value = presence(
         FRED.replace(`<capability baseline='rfc2533'>`, `<capability baseline='http://example.com/b'>x</capability>$&`),
       );

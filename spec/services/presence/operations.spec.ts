@@ -206,7 +206,7 @@ describe('presence/publish', () => {
     stage = await new Stage().openService();
   });
 
-  it('REQ-PRES-009 REQ-IMPP-010 refuses with 503, 553, 550, 537, 555, in this order', async () => {
+  it('REQ-PRES-009 REQ-IMPP-010 REQ-IMPP-038 refuses with 503, 553, 550, 537, 555, in this order', async () => {
     const old = '1 Jan 2000 00:00:00 +0000';
     stage.denied.add(`${FRED} ${BARNEY} presence:publish`);
     await stage.ask(BARNEY, publish(1, { publisher: 'fred@rubble.com', inner: WILMA, lastUpdate: old }));

@@ -198,7 +198,7 @@ describe('presence/restart', () => {
     );
   });
 
-  it('takes up a hundred thousand subscriptions', async function () {
+  it('REQ-IMPP-007 takes up a hundred thousand subscriptions', async function () {
     this.timeout(60_000);
     const stage = await new Stage().openService();
     const count = 100_000;
