@@ -8,7 +8,7 @@ import { REPLIES } from '../relay/answer.js';
 import type { MeshChannel } from '../relay/channel.js';
 import type { WaitingDelivery } from '../relay/channel-lane.js';
 import { ChannelTarget, type TargetLimits } from '../relay/channel-target.js';
-import { FairShares } from '../relay/fair-shares.js';
+import { type FairShare, FairShares } from '../relay/fair-shares.js';
 import { LaneGroup } from '../relay/lanes.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../relay/target.js';
 import { systemClock, type Ticking } from '../transport/clock.js';
@@ -32,6 +32,7 @@ export interface LinkLimits extends TargetLimits {
 interface WaitingForLink extends WaitingDelivery {
   /** On the coarse clock. */
   readonly due: number;
+  readonly share: FairShare;
 }
 
 export class LinkTarget implements DeliveryTarget, Ticking {
@@ -96,12 +97,13 @@ export class LinkTarget implements DeliveryTarget, Ticking {
       sink.failed(this.#obstacle);
       return;
     }
-    if (!this.#shares.take(delivery.data.originator, octetsOf(delivery))) {
+    const share = this.#shares.take(delivery.data.originator, octetsOf(delivery));
+    if (share === undefined) {
       sink.failed(REPLIES.busy);
       return;
     }
     if (this.#waiting.length === 0) systemClock.add(this);
-    this.#waiting.push({ delivery, sink, due: systemClock.coarse + this.#limits.deliveryTimeoutMs });
+    this.#waiting.push({ delivery, sink, share, due: systemClock.coarse + this.#limits.deliveryTimeoutMs });
     this.#dialer.connect();
   }
 
@@ -145,7 +147,7 @@ export class LinkTarget implements DeliveryTarget, Ticking {
   /** @returns the first of those that wait, which they do no longer */
   #taken(count = this.#waiting.length): readonly WaitingForLink[] {
     const taken = this.#waiting.splice(0, count);
-    for (const { delivery } of taken) this.#shares.give(delivery.data.originator, octetsOf(delivery));
+    for (const { delivery, share } of taken) this.#shares.give(share, octetsOf(delivery));
     if (this.#waiting.length === 0) systemClock.remove(this);
     return taken;
   }

@@ -2,8 +2,8 @@
  * One channel to another relay among several: what is under way on it, in order, and how long its oldest Data has waited. Knows
  * nothing of the other channels, and decides nothing.
  */
-import { REPLIES } from './answer.js';
 import type { AnswerListener, ChannelTarget } from './channel-target.js';
+import type { FairShare } from './fair-shares.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
 /** Whose lane it is. */
@@ -12,18 +12,53 @@ export interface ChannelLaneOwner {
   /** Milliseconds on a monotonic clock. */
   now(): number;
   deliverBy(lane: ChannelLane, delivery: OutboundDelivery, sink: DeliverySink): void;
-  /** One more is under way. @returns false when it is one too many */
-  began(lane: ChannelLane, delivery: OutboundDelivery, octets: number): boolean;
   /** It has its answer, or will have none. */
-  ended(delivery: OutboundDelivery, octets: number): void;
-  /** @param ms how long it was the oldest */
-  answered(delivery: OutboundDelivery, ms: number): void;
+  ended(flight: Flight): void;
+  /** It was accepted. @param ms how long it was the oldest */
+  accepted(flight: Flight, ms: number): void;
 }
 
-/** One Data under way. */
-interface Flight {
-  readonly octets: number;
+/** Where Data of one originator to one recipient go while there are some without an answer. */
+export interface Pin {
+  readonly key: string;
+  lane: ChannelLane;
+  /** How many there are. */
+  count: number;
+}
+
+/** What is known of a Data that is to be sent. */
+export interface FlightPlan {
+  readonly originator: string;
+  /** Normalised; undefined when there are several. */
+  readonly recipient: string | undefined;
+  /** Whether its recipients are known to be prompt. */
   readonly proven: boolean;
+}
+
+/** One Data under way; told of its answer by the channel. */
+export class Flight implements AnswerListener {
+  readonly plan: FlightPlan;
+  readonly octets: number;
+  /** What its octets are counted against. */
+  readonly share: FairShare;
+  /** One for each recipient. */
+  readonly pins: readonly Pin[];
+  readonly lane: ChannelLane;
+  /** Sent before and after it on its lane, of those under way. */
+  before: Flight | undefined;
+  after: Flight | undefined;
+
+  constructor(lane: ChannelLane, plan: FlightPlan, octets: number, share: FairShare, pins: readonly Pin[]) {
+    this.lane = lane;
+    this.plan = plan;
+    this.octets = octets;
+    this.share = share;
+    this.pins = pins;
+  }
+
+  answered(ok: boolean): void {
+    this.lane.answered(this, ok);
+  }
 }
 
 /** A Data that waits for a lane. */
@@ -32,19 +67,25 @@ export interface WaitingDelivery {
   readonly sink: DeliverySink;
 }
 
-export class ChannelLane implements DeliveryTarget, AnswerListener {
+interface WaitingFlight extends WaitingDelivery {
+  readonly flight: Flight;
+}
+
+export class ChannelLane implements DeliveryTarget {
   readonly #owner: ChannelLaneOwner;
-  /** In the order in which they were sent. */
-  readonly #flights = new Map<OutboundDelivery, Flight>();
+  /** The oldest and the newest under way. */
+  #first: Flight | undefined;
+  #last: Flight | undefined;
+  #outstanding = 0;
   /** Data on probation of each originator. */
   readonly #probation = new Map<string, number>();
   /** Sent before the channel was there. */
-  #waiting: WaitingDelivery[] = [];
+  #waiting: WaitingFlight[] = [];
   /** Since when the oldest has been the oldest. */
   #since: number;
+  #over = false;
   /** Undefined while it is being opened, and when it is not going to be. */
   target: ChannelTarget | undefined;
-  #over = false;
   /** The oldest Data has waited for too long. */
   stalled = false;
   /** The recipient for whom it was taken because it is slow. */
@@ -70,11 +111,11 @@ export class ChannelLane implements DeliveryTarget, AnswerListener {
 
   /** Nothing is under way, nor owed by the channel for what ran out of time. */
   get idle(): boolean {
-    return this.#flights.size === 0 && this.target !== undefined && this.target.outstanding === 0;
+    return this.#outstanding === 0 && this.target !== undefined && this.target.outstanding === 0;
   }
 
   get outstanding(): number {
-    return this.#flights.size;
+    return this.#outstanding;
   }
 
   get onProbation(): boolean {
@@ -88,78 +129,83 @@ export class ChannelLane implements DeliveryTarget, AnswerListener {
 
   /** Whether the channel still owes an answer that is not waited for any longer, which holds up all others. */
   get owing(): boolean {
-    return this.target !== undefined && this.target.outstanding > this.#flights.size;
+    return this.target !== undefined && this.target.outstanding > this.#outstanding;
   }
 
   /** For how long the oldest Data has waited since it became the oldest, milliseconds; 0 when there is none. */
   waits(now: number): number {
-    return this.#flights.size === 0 && (this.target?.outstanding ?? 0) === 0 ? 0 : now - this.#since;
+    return this.#outstanding === 0 && (this.target?.outstanding ?? 0) === 0 ? 0 : now - this.#since;
   }
 
   /** The oldest Data. */
-  get head(): OutboundDelivery | undefined {
-    for (const delivery of this.#flights.keys()) return delivery;
-    return undefined;
+  get head(): Flight | undefined {
+    return this.#first;
   }
 
   deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     this.#owner.deliverBy(this, delivery, sink);
   }
 
-  /** @param proven whether its recipients are known to be prompt */
-  send(delivery: OutboundDelivery, sink: DeliverySink, proven: boolean, now: number): void {
-    const octets = delivery.data.source?.payload.length ?? 0;
-    if (!this.#owner.began(this, delivery, octets)) {
-      sink.failed(REPLIES.busy);
-      return;
-    }
-    if (this.#flights.size === 0) this.#since = now;
-    this.#flights.set(delivery, { octets, proven });
-    if (!proven) {
-      const { originator } = delivery.data;
-      this.#probation.set(originator, (this.#probation.get(originator) ?? 0) + 1);
-    }
-    if (this.target === undefined) this.#waiting.push({ delivery, sink });
-    else this.target.send(delivery, sink, this);
+  send(delivery: OutboundDelivery, sink: DeliverySink, flight: Flight, now: number): void {
+    this.#push(flight, now);
+    const { originator, proven } = flight.plan;
+    if (!proven) this.#probation.set(originator, (this.#probation.get(originator) ?? 0) + 1);
+    if (this.target === undefined) this.#waiting.push({ delivery, sink, flight });
+    else this.target.send(delivery, sink, flight);
   }
 
   opened(target: ChannelTarget, now: number): void {
     this.target = target;
     this.#since = now;
-    for (const { delivery, sink } of this.#taken()) target.send(delivery, sink, this);
+    for (const { delivery, sink, flight } of this.#taken()) target.send(delivery, sink, flight);
   }
 
   /** It is not going to be opened, or no longer used. @returns what waited for it, in order */
   giveUp(): readonly WaitingDelivery[] {
     this.#over = true;
     const waiting = this.#taken();
-    for (const { delivery } of waiting) this.#end(delivery);
+    for (const { flight } of waiting) this.#end(flight);
     return waiting;
   }
 
-  answered(delivery: OutboundDelivery, ok: boolean): void {
+  answered(flight: Flight, ok: boolean): void {
     const now = this.#owner.now();
-    if (ok) this.#owner.answered(delivery, now - this.#since);
+    const ms = now - this.#since;
+    this.#end(flight);
+    if (ok) this.#owner.accepted(flight, ms);
     this.#since = now;
-    this.stalled = false;
-    this.#end(delivery);
+    this.stalled = this.owing;
   }
 
-  #end(delivery: OutboundDelivery): void {
-    const flight = this.#flights.get(delivery);
-    if (flight === undefined) return;
-    this.#flights.delete(delivery);
-    if (!flight.proven) {
-      const { originator } = delivery.data;
-      const left = (this.#probation.get(originator) ?? 1) - 1;
-      if (left === 0) this.#probation.delete(originator);
-      else this.#probation.set(originator, left);
+  #push(flight: Flight, now: number): void {
+    flight.before = this.#last;
+    if (this.#last === undefined) {
+      this.#first = flight;
+      this.#since = now;
+    } else {
+      this.#last.after = flight;
     }
-    if (this.#flights.size === 0) this.slow = undefined;
-    this.#owner.ended(delivery, flight.octets);
+    this.#last = flight;
+    this.#outstanding += 1;
   }
 
-  #taken(): WaitingDelivery[] {
+  #end(flight: Flight): void {
+    const { before, after, plan } = flight;
+    if (before === undefined) this.#first = after;
+    else before.after = after;
+    if (after === undefined) this.#last = before;
+    else after.before = before;
+    this.#outstanding -= 1;
+    if (!plan.proven) {
+      const left = (this.#probation.get(plan.originator) ?? 1) - 1;
+      if (left === 0) this.#probation.delete(plan.originator);
+      else this.#probation.set(plan.originator, left);
+    }
+    if (this.#outstanding === 0) this.slow = undefined;
+    this.#owner.ended(flight);
+  }
+
+  #taken(): WaitingFlight[] {
     const waiting = this.#waiting;
     this.#waiting = [];
     return waiting;

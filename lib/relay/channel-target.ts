@@ -24,7 +24,7 @@ export interface TargetLimits {
 /** Told when a Data it sent has its answer, before the sink is. */
 export interface AnswerListener {
   /** @param ok whether the answer was ok */
-  answered(delivery: OutboundDelivery, ok: boolean): void;
+  answered(ok: boolean): void;
 }
 
 export class ChannelTarget implements DeliveryTarget {
@@ -64,12 +64,12 @@ export class ChannelTarget implements DeliveryTarget {
       payload = delivery.payload(channel.profile);
     } catch (error) {
       // A Data that cannot be said in the dialect of this channel fails its recipients (D-APEX-06).
-      settle(delivery, sink, user, this.#unsayable(error));
+      settle(sink, user, this.#unsayable(error));
       return;
     }
     const refusal = this.#refusal(payloadOctets(payload));
     if (refusal !== undefined) {
-      settle(delivery, sink, user, refusal);
+      settle(sink, user, refusal);
       return;
     }
     channel.request(payload, new Pending(this, delivery, sink, user));
@@ -143,21 +143,16 @@ class Pending implements ReplySink {
   }
 
   replied(kind: 'RPY' | 'ERR', payload: Buffer): void {
-    settle(this.#delivery, this.#sink, this.#user, this.#target.verdict(kind, payload));
+    settle(this.#sink, this.#user, this.#target.verdict(kind, payload));
   }
 
   failed(reason: Unanswered): void {
-    settle(this.#delivery, this.#sink, this.#user, this.#target.unanswered(reason));
+    settle(this.#sink, this.#user, this.#target.unanswered(reason));
   }
 }
 
-function settle(
-  delivery: OutboundDelivery,
-  sink: DeliverySink,
-  user: AnswerListener | undefined,
-  reply: Reply | undefined,
-): void {
-  if (user !== undefined) user.answered(delivery, reply === undefined);
+function settle(sink: DeliverySink, user: AnswerListener | undefined, reply: Reply | undefined): void {
+  if (user !== undefined) user.answered(reply === undefined);
   if (reply === undefined) sink.delivered();
   else sink.failed(reply);
 }

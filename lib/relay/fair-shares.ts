@@ -3,10 +3,15 @@
  * third each, and a newcomer always finds room. Knows nothing of what is occupied.
  */
 
-interface Share {
+/** What one owner occupies. */
+export interface FairShare {
+  readonly owner: string;
   count: number;
   octets: number;
 }
+
+/** Owners that have nothing are kept up to so many: most come back at once. */
+const IDLE = 1024;
 
 export interface FairShareLimits {
   readonly count: number;
@@ -15,7 +20,7 @@ export interface FairShareLimits {
 
 export class FairShares {
   readonly #limits: FairShareLimits;
-  readonly #shares = new Map<string, Share>();
+  readonly #shares = new Map<string, FairShare>();
   #count = 0;
   #octets = 0;
 
@@ -23,41 +28,38 @@ export class FairShares {
     this.#limits = limits;
   }
 
-  /** How many owners occupy anything. */
-  get size(): number {
-    return this.#shares.size;
-  }
-
   /**
-   * Takes room for one more of that many octets. An owner that has nothing gets room whatever the octets.
+   * Takes room for one more of that many octets. An owner that has nothing gets room whatever the octets, where nobody has any.
    *
-   * @returns false when the owner has as much as is free, or nothing is free
+   * @returns what to give back from; undefined when the owner has as much as is free, or nothing is free
    */
-  take(owner: string, octets: number): boolean {
-    if (this.#count >= this.#limits.count) return false;
-    const share = this.#shares.get(owner);
-    if (share === undefined) {
-      if (this.#octets > 0 && this.#octets + octets > this.#limits.octets) return false;
-      this.#shares.set(owner, { count: 1, octets });
-    } else {
-      if (share.count >= this.#limits.count - this.#count) return false;
-      if (share.octets + octets > this.#limits.octets - this.#octets) return false;
-      share.count += 1;
-      share.octets += octets;
+  take(owner: string, octets: number): FairShare | undefined {
+    const count = this.#limits.count - this.#count;
+    const free = this.#limits.octets - this.#octets;
+    if (count <= 0) return undefined;
+    let share = this.#shares.get(owner);
+    if (share === undefined || share.count === 0) {
+      if (this.#octets > 0 && octets > free) return undefined;
+    } else if (share.count >= count || share.octets + octets > free) {
+      return undefined;
     }
+    if (share === undefined) {
+      share = { owner, count: 0, octets: 0 };
+      this.#shares.set(owner, share);
+    }
+    share.count += 1;
+    share.octets += octets;
     this.#count += 1;
     this.#octets += octets;
-    return true;
+    return share;
   }
 
   /** Gives back what {@link take} took. */
-  give(owner: string, octets: number): void {
-    const share = this.#shares.get(owner);
-    if (share === undefined) return;
+  give(share: FairShare, octets: number): void {
     this.#count -= 1;
     this.#octets -= octets;
     share.count -= 1;
     share.octets -= octets;
-    if (share.count === 0) this.#shares.delete(owner);
+    if (share.count === 0 && this.#shares.size > IDLE) this.#shares.delete(share.owner);
   }
 }

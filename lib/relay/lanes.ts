@@ -13,9 +13,17 @@
  */
 import type { Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
+import type { Recipient } from '../imxp/operation.js';
 import { type Clock, TIMERLESS_CLOCK } from '../ops/clock.js';
 import { REPLIES } from './answer.js';
-import { ChannelLane, type ChannelLaneOwner, type WaitingDelivery } from './channel-lane.js';
+import {
+  ChannelLane,
+  type ChannelLaneOwner,
+  Flight,
+  type FlightPlan,
+  type Pin,
+  type WaitingDelivery,
+} from './channel-lane.js';
 import type { ChannelTarget } from './channel-target.js';
 import { FairShares } from './fair-shares.js';
 import { Promptness } from './promptness.js';
@@ -45,18 +53,14 @@ export interface LaneOpener {
 const SHARED = 4;
 /** An answer that takes longer is slow. */
 const SLOW_MS = 1000;
+/** Pairs of originator and recipient that are remembered with nothing under way. */
+const KEPT_PINS = 4096;
 /** Whoever has waited for so long at the head of a lane may be slow: others rather take another one. */
 const DOUBTFUL_MS = 50;
 /** For how long a neighbour that refused a further channel is not asked for another one. */
 const REFUSED_MS = 60_000;
 /** LaneGroup that are never used for probation, where there are enough. */
 const RESERVED = 4;
-
-/** Where Data of one originator to one recipient go while there are some without an answer. */
-interface Pin {
-  readonly lane: ChannelLane;
-  count: number;
-}
 
 export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
   /** The domain of the relay they lead to, where known. */
@@ -128,7 +132,9 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
 
   /** Those that share no unanswered Data with the originator share a Data: its answer is one anyway. */
   lane(recipient: string, originator: string): DeliveryTarget {
-    return this.#pins.size === 0 ? this : (this.#pins.get(keyOf(originator, recipient))?.lane ?? this);
+    if (this.#outstanding === 0) return this;
+    const pin = this.#pins.get(keyOf(originator, recipient));
+    return pin === undefined || pin.count === 0 ? this : pin.lane;
   }
 
   deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
@@ -139,18 +145,60 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
   #deliver(delivery: OutboundDelivery, sink: DeliverySink): ChannelLane | undefined {
     const { originator, recipients } = delivery.data;
     const [first] = recipients;
-    const key = first === undefined ? '' : recipientKey(first.identity);
-    const pinned = this.#pins.size === 0 ? undefined : this.#pins.get(keyOf(originator, key));
-    if (pinned !== undefined) {
-      this.deliverBy(pinned.lane, delivery, sink);
-      return pinned.lane;
-    }
+    const recipient = first === undefined ? '' : recipientKey(first.identity);
+    const key = keyOf(originator, recipient);
+    const kept = this.#pins.get(key);
+    const pin = kept === undefined || kept.count === 0 ? undefined : kept;
     const now = this.#clock.now();
-    const proven = this.#isProven(originator, delivery, now);
-    const lane = this.#choose(originator, recipients.length === 1 ? key : undefined, proven, now);
-    if (lane === undefined) (this.#options.stranded ?? refuse)(delivery, sink);
-    else lane.send(delivery, sink, proven, now);
+    const proven = this.#isProven(originator, recipient, recipients, now);
+    const only = recipients.length === 1 ? recipient : undefined;
+    const lane = pin?.lane ?? this.#choose(originator, only, proven, now);
+    if (lane === undefined) {
+      (this.#options.stranded ?? refuse)(delivery, sink);
+      return undefined;
+    }
+    // A channel that is no longer bound, or is closing, still owes answers: nothing may overtake them.
+    if (pin !== undefined && !this.has(lane)) {
+      refuse(delivery, sink);
+      return lane;
+    }
+    this.#send(lane, delivery, sink, { originator, recipient: only, proven }, key, now);
     return lane;
+  }
+
+  #send(
+    lane: ChannelLane,
+    delivery: OutboundDelivery,
+    sink: DeliverySink,
+    plan: FlightPlan,
+    key: string,
+    now: number,
+  ): void {
+    const { source, recipients } = delivery.data;
+    const octets = source?.payload.length ?? 0;
+    const share = this.#shares.take(plan.originator, octets);
+    if (share === undefined) {
+      sink.failed(REPLIES.busy);
+      return;
+    }
+    const pins =
+      recipients.length === 1
+        ? [this.#pin(key, lane)]
+        : recipients.map(({ identity }) => this.#pin(keyOf(plan.originator, recipientKey(identity)), lane));
+    this.#outstanding += 1;
+    this.#unwatch ??= this.#clock.ticking(() => this.#tick());
+    lane.send(delivery, sink, new Flight(lane, plan, octets, share, pins), now);
+  }
+
+  #pin(key: string, lane: ChannelLane): Pin {
+    let pin = this.#pins.get(key);
+    if (pin === undefined) {
+      pin = { key, lane, count: 0 };
+      this.#pins.set(key, pin);
+    }
+    if (pin.count === 0) pin.lane = lane;
+    pin.count += 1;
+    return pin;
   }
 
   /**
@@ -174,60 +222,41 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
     return this.#clock.now();
   }
 
-  /** Behind an earlier Data. */
+  /** Behind an earlier Data of the same originator. */
   deliverBy(lane: ChannelLane, delivery: OutboundDelivery, sink: DeliverySink): void {
-    // A channel that is no longer bound, or is closing, still owes answers: nothing may overtake them.
     if (!this.has(lane)) {
       refuse(delivery, sink);
       return;
     }
+    const { originator, recipients } = delivery.data;
+    const [first] = recipients;
+    const recipient = first === undefined ? '' : recipientKey(first.identity);
     const now = this.#clock.now();
-    lane.send(delivery, sink, this.#isProven(delivery.data.originator, delivery, now), now);
+    const proven = this.#isProven(originator, recipient, recipients, now);
+    const only = recipients.length === 1 ? recipient : undefined;
+    this.#send(lane, delivery, sink, { originator, recipient: only, proven }, keyOf(originator, recipient), now);
   }
 
   // ---- what lanes tell
 
-  /** @returns false when the originator has its share already */
-  began(lane: ChannelLane, { data: { originator, recipients } }: OutboundDelivery, octets: number): boolean {
-    if (!this.#shares.take(originator, octets)) return false;
-    for (const { identity } of recipients) {
-      const key = keyOf(originator, recipientKey(identity));
-      const pin = this.#pins.get(key);
-      if (pin === undefined) this.#pins.set(key, { lane, count: 1 });
-      else pin.count += 1;
-    }
-    this.#outstanding += 1;
-    this.#unwatch ??= this.#clock.ticking(() => this.#tick());
-    return true;
-  }
-
-  ended({ data: { originator, recipients } }: OutboundDelivery, octets: number): void {
-    this.#shares.give(originator, octets);
-    for (const { identity } of recipients) {
-      const key = keyOf(originator, recipientKey(identity));
-      const pin = this.#pins.get(key);
-      if (pin === undefined) continue;
-      pin.count -= 1;
-      if (pin.count === 0) this.#pins.delete(key);
-    }
+  ended({ share, octets, pins }: Flight): void {
+    this.#shares.give(share, octets);
+    // Those without Data are kept for a while: whoever has just written writes again.
+    for (const pin of pins) pin.count -= 1;
     this.#outstanding -= 1;
   }
 
-  /** @param ms that the recipient took, once it was its turn */
-  answered({ data: { recipients } }: OutboundDelivery, ms: number): void {
-    const [only] = recipients;
-    if (ms < SLOW_MS && only !== undefined && recipients.length === 1) {
-      this.#promptness.answered(recipientKey(only.identity));
-    }
+  accepted({ plan: { recipient, proven } }: Flight, ms: number): void {
+    if (!proven && recipient !== undefined && ms < SLOW_MS) this.#promptness.answered(recipient);
   }
 
   // ---- which one
 
-  #isProven(originator: string, { data: { recipients } }: OutboundDelivery, now: number): boolean {
+  /** @param first the normalised address of the first of the recipients */
+  #isProven(originator: string, first: string, recipients: readonly Recipient[], now: number): boolean {
     const known = this.#promptness;
-    if (known.isSlow(originator, now)) return false;
-    for (const { identity } of recipients) if (!known.isPrompt(recipientKey(identity))) return false;
-    return true;
+    if (!known.isPrompt(first) || known.isSlow(originator, now)) return false;
+    return recipients.length === 1 || recipients.every(({ identity }) => known.isPrompt(recipientKey(identity)));
   }
 
   /** @param recipient the only one; undefined when there are several */
@@ -272,6 +301,9 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
 
   /** Whoever has been waited for too long is slow. */
   #tick(): void {
+    if (this.#pins.size > KEPT_PINS && this.#pins.size > 2 * this.#outstanding) {
+      for (const [key, { count }] of this.#pins) if (count === 0) this.#pins.delete(key);
+    }
     if (this.#outstanding === 0) {
       this.#unwatch?.();
       this.#unwatch = undefined;
@@ -283,11 +315,8 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
       lane.stalled = true;
       // What keeps it is not waited for any longer: it was found slow before.
       if (lane.owing) continue;
-      const head = lane.head?.data;
-      const [only] = head?.recipients ?? [];
-      if (head !== undefined && only !== undefined && head.recipients.length === 1) {
-        this.#promptness.late(recipientKey(only.identity), head.originator, now);
-      }
+      const { recipient, originator = '' } = lane.head?.plan ?? {};
+      if (recipient !== undefined) this.#promptness.late(recipient, originator, now);
     }
   }
 }
