@@ -1,36 +1,36 @@
 /**
- * What to answer for a Data when its recipients came out differently (core-01 §4.4.4.1 step 4, D-CORE-19). Owns the combining
- * of replies and the texts the relay itself gives; refuses to know how a recipient was reached.
+ * Replies of the relay: its own texts, and the one reply to a Data operation whose recipients had different results
+ * (core-01 §4.4.4.1 step 4, D-CORE-19).
  */
 import type { Reply } from '../errors.js';
 import { leavesOpen, UNKNOWN, type Unanswered } from '../imxp/certainty.js';
 import { isTransientCode } from '../imxp/reply-code.js';
 
-/** A recipient that failed, named as it was in the Data. */
+/** A recipient that failed, named as in the Data operation. */
 export interface Failure {
   readonly identity: string;
   readonly reply: Reply;
 }
 
-/** The replies a relay gives of its own accord (D-CORE-19); shared constants. */
+/** Replies that a relay gives on its own behalf (D-CORE-19), as shared constants. */
 export const REPLIES = {
   unknownEndpoint: { code: 550, text: 'unknown endpoint identity' },
   unknownService: { code: 550, text: 'unknown service' },
   notAttached: { code: 450, text: 'not attached' },
-  accountDisabled: { code: 550, text: 'the account is disabled: ask whoever runs the relay of its domain' },
+  accountDisabled: { code: 550, text: 'the account is disabled: ask the operator of the relay of its domain' },
   accessDenied: { code: 537, text: 'access denied' },
   noTransit: { code: 550, text: 'no relay for domain: this relay does not forward between foreign domains' },
-  loop: { code: 550, text: 'no relay for domain: the way leads back to where the data came from' },
+  loop: { code: 550, text: 'no relay for domain: the next hop is the relay that the data came from' },
   relayUnavailable: { code: 450, text: 'relay unavailable' },
   addressInvalid: { code: 553, text: 'the recipient is not of the form local@domain' },
   uncommonName: {
     code: 553,
-    text: 'a name cannot be said in the dialect of the next hop: IMXP and APEX differ in names',
+    text: 'a name cannot be written in the dialect of the next hop: IMXP and APEX differ in names',
   },
   busy: { code: 450, text: 'recipient busy' },
-  tooManyData: { code: 450, text: 'you send data too fast: wait a second and send this one again' },
-  tooManyOctets: { code: 450, text: 'you send too many octets at a time: wait some seconds and send this one again' },
-  tooManyAttach: { code: 450, text: 'you attach or bind too often: wait a second and try again' },
+  tooManyData: { code: 450, text: 'you are sending data too fast: wait a second and send this again' },
+  tooManyOctets: { code: 450, text: 'you are sending too many octets: wait some seconds and send this again' },
+  tooManyAttach: { code: 450, text: 'you are attaching or binding too often: wait a second and try again' },
   relayBusy: { code: 450, text: 'relay busy: too many operations are waiting on this channel' },
   noAnswer: { code: 451, text: 'no answer in time' },
   endpointLost: { code: 451, text: 'the connection to the recipient was lost before it answered' },
@@ -42,24 +42,24 @@ export const REPLIES = {
   lookupFailed: { code: 451, text: 'the recipient could not be looked up' },
   domainLookupFailed: { code: 450, text: 'the domain could not be looked up in the DNS: try again later' },
   expired: { code: 550, text: 'not delivered within its time limit' },
-  delayed: { code: 350, text: 'delivery takes longer than expected, and goes on' },
-  hopsUsedUp: { code: 550, text: 'more relays on the way than its hop limit allows' },
+  delayed: { code: 350, text: 'delivery is taking longer than expected and continues' },
+  hopsUsedUp: { code: 550, text: 'the hop limit was reached before the domain of the recipient' },
   heldEnough: {
     code: 450,
-    text: 'as many messages are held for this endpoint as may be: send again when it is attached',
+    text: 'the limit of messages held for this endpoint is reached: send again when it is attached',
   },
-  heldAll: { code: 450, text: 'this relay holds as many messages as it may: send again later' },
+  heldAll: { code: 450, text: 'the limit of messages held by this relay is reached: send again later' },
   heldTooLarge: {
     code: 550,
-    text: 'the message is larger than what may be held for an endpoint: send it when it is attached',
+    text: 'the message is too large to be held for an endpoint: send it when the endpoint is attached',
   },
   heldUntimed: {
     code: 450,
     text: 'not attached, and messages are held here only with a time limit: send it with dataTiming',
   },
-  heldTooLong: { code: 550, text: 'held as long as messages may be held, and the endpoint did not attach' },
+  heldTooLong: { code: 550, text: 'held for the longest time allowed, and the endpoint did not attach' },
   heldFailed: { code: 451, text: 'the message could not be stored: try again later' },
-  internal: { code: 451, text: 'requested action aborted: fault in this relay' },
+  internal: { code: 451, text: 'requested action aborted: internal error of this relay' },
   ended: { code: 537, text: 'the operator ended this attachment' },
   shuttingDown: { code: 421, text: 'service not available: this relay is shutting down' },
 } as const satisfies Record<string, Reply>;
@@ -78,20 +78,23 @@ const FROM_ENDPOINT: Readonly<Record<Unanswered, Reply>> = {
   unreadable: REPLIES.answerInvalid,
 };
 
-/** The reply for a Data that a relay, or an application, did not answer; its code is that of the one rule. */
+/**
+ * Returns the reply for a Data operation that a relay or an application did not answer; the code follows from what is
+ * certain.
+ */
 export function unanswered(why: Unanswered, relay: boolean): Reply {
   return (relay ? FROM_RELAY : FROM_ENDPOINT)[why];
 }
 
 /**
- * How many failures a combined text lists. A Data may name a thousand recipients of a thousand octets each, and the
- * answer should not be larger than what most Data are.
+ * Number of failures that a combined text lists. A Data operation may name a thousand recipients of a thousand octets
+ * each, and the answer should not be larger than most Data operations.
  */
 const LISTED = 64;
 
 /**
- * The one reply for a Data none of whose recipients succeeded: the code all failures share, otherwise 451 when it is unknown of
- * any of them whether it was delivered, 450 when any of them is transient, and 550 when all are permanent.
+ * Returns the reply to a Data operation with no successful recipient: the code that all failures share; otherwise 451
+ * if the delivery to any recipient is unknown, 450 if any failure is transient, and 550 if all are permanent.
  *
  * @param failures at least one
  */
@@ -106,7 +109,7 @@ export function combine(failures: readonly Failure[]): Reply {
 }
 
 function combinedCode(failures: readonly Failure[]): number {
-  // What has expired may have been with the application by then.
+  // An expired message may already have reached the application.
   if (failures.some(({ reply }) => leavesOpen(reply) || reply === REPLIES.expired)) return UNKNOWN;
   return failures.some(({ reply }) => isTransientCode(reply.code)) ? 450 : 550;
 }

@@ -1,6 +1,6 @@
 /**
- * What the peer of one channel is attached as and bound for, under which transIDs, and for whom it may therefore send
- * (core-01 §4.4.1 to §4.4.3, §4.4.4.1 step 1). Owns the order of the steps; refuses to know messages and replies on the wire.
+ * Attachments and bindings of one channel: what its peer is attached as and bound for, under which transIDs, and for
+ * whom it may therefore send (core-01 §4.4.1 to §4.4.3, §4.4.4.1 step 1). Checks the steps in the order of the draft.
  */
 import { ImxpError, type Reply } from '../errors.js';
 import { type Address, addressOf } from '../imxp/address.js';
@@ -18,7 +18,7 @@ import { examineOptions, type OptionRegistry } from './options.js';
 import type { Denial } from './policy.js';
 import type { SessionAssociations } from './session-associations.js';
 
-/** Originators remembered as permitted. A trusted relay may send for any number of them. */
+/** Number of originators remembered as permitted. A trusted relay may send for any number of them. */
 const PERMITTED = 1024;
 
 const TRANSID_IN_USE = denied({ code: 555, text: 'transID is in use on this channel' });
@@ -27,12 +27,12 @@ const NOT_INITIATOR = denied({ code: 550, text: 'only the initiator of the sessi
 const ENDPOINT_INVALID = denied({ code: 553, text: 'the endpoint is not of the form local@domain' });
 const ALREADY_ATTACHED = denied({ code: 554, text: 'an application is already attached as this endpoint' });
 const TOO_MANY = denied({ code: 554, text: 'too many attachments and bindings on this channel' });
-const ATTACHED_ENOUGH: Reply = { code: 554, text: 'as many applications are attached for this account as may be' };
+const ATTACHED_ENOUGH: Reply = { code: 554, text: 'the limit of applications attached for this account is reached' };
 const SERVED_HERE = denied({ code: 537, text: 'this relay serves that domain itself' });
 const NOT_LOCATED: Reply = { code: 537, text: 'your address is not that of a relay of this domain' };
 const ORIGINATOR_INVALID = denied({ code: 537, text: 'the originator is not of the form local@domain' });
 
-/** What an attach or a bind made. */
+/** The result of an attach or a bind. */
 export type Association = Attachment | Binding;
 
 export class Associations {
@@ -41,20 +41,20 @@ export class Associations {
   readonly #target: ChannelTarget;
   readonly #owner: AttachmentOwner;
   readonly #context: Context;
-  /** What the peer asked for and has, by its transID. */
+  /** The peer's attachments and bindings, by its transID. */
   readonly #theirs = new Map<number, Association>();
-  /** What this side asked for and has, by our transID: told when the peer ends it. */
+  /** Associations that this side asked for, by our transID, with the function to call when the peer ends one. */
   #ours: Map<number, () => void> | undefined;
   #bound: Set<string> | undefined;
   /** Shared with the other channels of the session. */
   readonly #standing: SessionAssociations;
-  /** Originators, as written, found permitted since the last change of the session's standing. */
+  /** Originators, as written, that were permitted since the session's associations last changed. */
   #permitted: Set<string> | undefined;
   #version = 0;
 
   /**
    * @param wide whether the peer may use names that IMXP does not have
-   * @param owner told when another application takes the place of this one
+   * @param owner told when another application takes over an attachment
    */
   constructor(channel: MeshChannel, wide: boolean, target: ChannelTarget, owner: AttachmentOwner, context: Context) {
     this.#channel = channel;
@@ -65,18 +65,18 @@ export class Associations {
     this.#standing = context.standings.enter(channel.session, this);
   }
 
-  /** The channel is gone: everything the peer had over it ends. */
+  /** Ends everything that the peer had over this channel, which has gone. */
   close(): void {
     this.terminateTheirs();
     this.#context.standings.leave(this.#channel.session, this);
   }
 
-  /** Whether the peer passes on Data of others: it is a relay, or bound as one. */
+  /** Whether the peer forwards Data operations of others: it is a relay, or has bound as one. */
   get relaying(): boolean {
     return this.#channel.identity.kind === 'relay' || this.#bound !== undefined;
   }
 
-  /** Whether the peer is another relay of a domain served here; there are none unless the configuration names some. */
+  /** Whether the peer is another relay of a domain served here; there are none unless the configuration names them. */
   get sibling(): boolean {
     const { identity } = this.#channel;
     const { siblings = [] } = this.#context.dialer;
@@ -87,19 +87,19 @@ export class Associations {
     );
   }
 
-  /** Whether the peer is a relay of that domain (lower-case). */
+  /** Whether the peer is a relay of a domain (in lower case). */
   serves(domain: string): boolean {
     const { identity } = this.#channel;
     if (this.#bound?.has(domain) === true) return true;
     return identity.kind === 'relay' && identity.domains.some((own) => own.toLowerCase() === domain);
   }
 
-  /** core-01 §4.4.1, the steps in their order. */
+  /** Processes an attach: the steps of core-01 §4.4.1 in their order. */
   attach({ endpoint, transID, options }: Attach): Denial | undefined {
     const { domains, policy, limits, understood, attachments, offline, draining } = this.#context;
     const { identity, privacy, initiator } = this.#channel;
     if (draining) return denied(REPLIES.shuttingDown);
-    // core-01 §2.1: the endpoint is the BEEP initiator, without exception
+    // core-01 §2.1: the endpoint is the BEEP initiator, without exception.
     if (initiator) return NOT_INITIATOR;
     if (this.#theirs.has(transID)) return TRANSID_IN_USE;
     const name = this.#named(endpoint);
@@ -119,7 +119,7 @@ export class Associations {
     if (earlier === undefined) attachments.add(attachment);
     else if (!options.some((option) => overrides(option, understood))) return ALREADY_ATTACHED;
     else {
-      // D-OPT-07: the new attachment takes effect first, then the old one is ended
+      // D-OPT-07: the new attachment takes effect first; then the old one is ended.
       attachments.replace(attachment);
       offline?.detached(earlier);
       earlier.owner.overridden(earlier);
@@ -131,10 +131,10 @@ export class Associations {
   }
 
   /**
-   * core-01 §4.4.2. D-CORE-12: authorization (step 3) comes before the look at the DNS (step 2), so that strangers
-   * cannot make this relay ask; both refuse with 537.
+   * Processes a bind (core-01 §4.4.2). D-CORE-12: authorization (step 3) comes before the DNS check (step 2), so that
+   * unauthenticated peers cannot make this relay send queries; both refuse with 537.
    *
-   * @returns a promise only where the DNS must be asked
+   * @returns a promise only if the DNS has to be queried
    */
   bind(bind: Bind): Denial | undefined | Promise<Denial | undefined> {
     const { domains, policy, bindCheck, draining } = this.#context;
@@ -145,7 +145,7 @@ export class Associations {
     const denial = policy.mayBind(identity, privacy, domain) ?? this.#suspended(accountsOf(identity));
     if (denial !== undefined) return denial;
     if (domains.has(domain) && !this.sibling) return SERVED_HERE;
-    // The records of a domain served here would be compared with those who are asked for them.
+    // The records of a domain served here name this relay and its siblings, so a comparison would prove nothing.
     const located = domains.has(domain) || bindCheck(domain, this.#channel);
     if (!(located instanceof Promise)) return this.#bindLocated(bind, domain, located);
     return located.then(
@@ -165,7 +165,7 @@ export class Associations {
     const unknown = examineOptions(options, 'bind', true, understood);
     if (unknown !== undefined) return denied(unknown);
     if (this.#theirs.size >= limits.attachmentsPerSession) return TOO_MANY;
-    // The channel may have ended while the DNS was asked.
+    // The channel may have been closed during the DNS query.
     if (!this.#channel.open) return denied(REPLIES.relayLost);
     const binding = { type: 'bind', domain, transID, target: this.#target } as const;
     bindings.add(binding);
@@ -178,9 +178,12 @@ export class Associations {
     return name?.wide === true && !this.#wide ? undefined : name;
   }
 
-  /** D-CORE-16: first among what the sender initiated, then among what we did (core-01 §4.4.3). */
+  /**
+   * Ends an association by transID. D-CORE-16: looks first among those that the sender initiated, then among ours
+   * (core-01 §4.4.3).
+   */
   terminate({ transID }: Terminate): Denial | undefined {
-    // RFC 3340 §4.4.3 step 1: 0 ends all associations of the session
+    // RFC 3340 §4.4.3 step 1: 0 ends all associations of the session.
     if (transID === 0) {
       this.#standing.terminate();
       return undefined;
@@ -197,7 +200,11 @@ export class Associations {
     return undefined;
   }
 
-  /** Ends what the peer has over this channel. @returns whether there was anything */
+  /**
+   * Ends what the peer has over this channel.
+   *
+   * @returns whether there was anything
+   */
   terminateTheirs(): boolean {
     const all = this.all();
     for (const association of all) this.drop(association);
@@ -211,13 +218,13 @@ export class Associations {
     for (const told of ours) told();
   }
 
-  /** Records an operation of our own that the peer accepted. */
+  /** Records an operation of this side that the peer accepted. */
   initiated(transID: number, terminated: () => void): void {
     this.#ours ??= new Map();
     this.#ours.set(transID, terminated);
   }
 
-  /** Everything the peer has, as of now. */
+  /** Returns a snapshot of the peer's associations. */
   all(): Association[] {
     return [...this.#theirs.values()];
   }
@@ -237,7 +244,7 @@ export class Associations {
     ended(this.#channel, association);
   }
 
-  /** Whether the configuration in force would accept it today. */
+  /** Whether the configuration in force would accept an association today. */
   permits(association: Association): boolean {
     const { domains, policy } = this.#context;
     const { identity, privacy } = this.#channel;
@@ -249,20 +256,20 @@ export class Associations {
     return name !== undefined && domains.has(name.domain) && policy.mayAttach(identity, privacy, name) === undefined;
   }
 
-  /** Forgets what was found permitted under an earlier configuration. */
+  /** Forgets permissions that were found under an earlier configuration. */
   review(): void {
     this.#permitted = undefined;
     this.#version = this.#standing.version;
   }
 
-  /** core-01 §4.4.4.1 step 1: whether the peer may send for this originator. */
+  /** Whether the peer may send for an originator (core-01 §4.4.4.1 step 1). */
   mayOriginate(originator: string): Denial | undefined {
     if (this.#version !== this.#standing.version) this.review();
     if (this.#permitted?.has(originator) === true) return undefined;
     const name = this.#named(originator);
     if (name === undefined) return ORIGINATOR_INVALID;
     const { identity, privacy } = this.#channel;
-    // What another relay of this domain passes on was permitted there.
+    // Another relay of this domain checked the permission before it forwarded the Data operation.
     const denial = this.sibling
       ? undefined
       : this.#context.policy.mayOriginate(identity, privacy, name, this.#standing);
@@ -272,7 +279,7 @@ export class Associations {
     return undefined;
   }
 
-  /** What the operator has against an attachment. */
+  /** Returns the reason why the operator forbids an attachment, if there is one. */
   #barred({ base, key }: Address): Denial | undefined {
     const { accounts, attachments } = this.#context;
     if (accounts === undefined) return undefined;
@@ -315,7 +322,7 @@ export class Associations {
   }
 }
 
-/** RFC 3342 §1: the newcomer takes the place of whoever is attached. */
+/** RFC 3342 §1: whether the newcomer takes over from the application that is attached. */
 function overrides(option: Option, understood: OptionRegistry): boolean {
   return option.internal === ATTACH_OVERRIDE && understood.understands(option, 'attach', true);
 }

@@ -1,6 +1,6 @@
 /**
- * Which application is attached as which endpoint: soft state by normalised address, gone with its channel (core-01
- * §4.4.1). Owns the uniqueness of an attachment; refuses to know who may attach.
+ * Table of attachments: which application is attached as which endpoint. Soft state by normalized address, removed with
+ * its channel (core-01 §4.4.1); an endpoint has one attachment at most.
  */
 import { addressOf } from '../imxp/address.js';
 import type { ChannelTarget } from './channel-target.js';
@@ -9,15 +9,18 @@ import type { DeliveryTarget } from './target.js';
 /** One endpoint attached over one channel. */
 export interface Attachment {
   readonly type: 'attach';
-  /** Normalised address. */
+  /** Normalized address. */
   readonly key: string;
-  /** The transID of the attach on its channel. */
+  /** transID of the attach on its channel. */
   readonly transID: number;
-  /** The channel of the application. */
+  /** Channel of the application. */
   readonly application: ChannelTarget;
-  /** Where Data for it goes: the application, or the queue of what was held for it and has to go first. */
+  /**
+   * Target of Data operations for the endpoint: the application, or its offline queue while that has messages to
+   * deliver first.
+   */
   target: DeliveryTarget;
-  /** Whoever made it, to be told when another application takes its place (RFC 3342 §1). */
+  /** Told when another application takes over (RFC 3342 §1). */
   readonly owner: AttachmentOwner;
 }
 
@@ -25,26 +28,26 @@ export interface AttachmentOwner {
   overridden(attachment: Attachment): void;
 }
 
-/** Whoever wants to know who is attached. */
+/** Observer of attachments. */
 export interface AttachmentWatcher {
-  /** @param address normalised */
+  /** @param address normalized */
   attached(address: string): void;
-  /** Also when another attachment of that endpoint follows at once. */
+  /** Also called when another attachment of the same endpoint follows immediately. */
   detached(address: string): void;
 }
 
 export class AttachmentTable {
   watcher: AttachmentWatcher | undefined;
   readonly #byKey = new Map<string, Attachment>();
-  /** By endpoint how many of its subaddresses are attached; most have none. */
+  /** Number of attached subaddresses by endpoint; most endpoints have none. */
   readonly #below = new Map<string, number>();
 
-  /** Exact: an attachment as `fred` does not receive for `fred/appl=x`, nor the other way round. */
+  /** Looks up an exact address: an attachment as `fred` does not receive for `fred/appl=x`, nor the other way round. */
   of(key: string): Attachment | undefined {
     return this.#byKey.get(key);
   }
 
-  /** @returns false when another attachment of that endpoint exists; nothing is recorded then. */
+  /** @returns false if the endpoint is attached already; nothing is recorded then */
   add(attachment: Attachment): boolean {
     if (this.#byKey.has(attachment.key)) return false;
     this.#byKey.set(attachment.key, attachment);
@@ -53,12 +56,12 @@ export class AttachmentTable {
     return true;
   }
 
-  /** How many are attached as an endpoint (without subaddress) and its subaddresses. */
+  /** Returns the number of attachments as an endpoint (without subaddress) and its subaddresses. */
   countOf(base: string): number {
     return (this.#byKey.has(base) ? 1 : 0) + (this.#below.get(base) ?? 0);
   }
 
-  /** Takes the place of another attachment. Nobody is told: the endpoint was attached, and is. */
+  /** Replaces the attachment of the same endpoint. The watcher is not told, because the endpoint stays attached. */
   replace(attachment: Attachment): void {
     this.#byKey.set(attachment.key, attachment);
   }

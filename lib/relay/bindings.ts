@@ -1,6 +1,6 @@
 /**
- * Which channels are bound for which foreign domain; several may be (core-01 §4.4.2, D-CORE-13). Soft state, gone with the
- * channel.
+ * Table of bindings: which channels are bound for which foreign domain; a domain may have several (core-01 §4.4.2,
+ * D-CORE-13). Soft state, removed with the channel.
  */
 import type { ChannelTarget } from './channel-target.js';
 import { LaneGroup, type LaneGroupOptions } from './lanes.js';
@@ -8,9 +8,9 @@ import { LaneGroup, type LaneGroupOptions } from './lanes.js';
 /** One domain bound over one channel. */
 export interface Binding {
   readonly type: 'bind';
-  /** Lower-case domain. */
+  /** Domain in lower case. */
   readonly domain: string;
-  /** The transID of the bind on its channel. */
+  /** transID of the bind on its channel. */
   readonly transID: number;
   readonly target: ChannelTarget;
 }
@@ -24,7 +24,7 @@ export class Bindings {
     this.#options = options;
   }
 
-  /** The channels bound for a domain; present as long as any is bound or still owes an answer. */
+  /** Returns the channels bound for a domain; present while any is bound or still owes an answer. */
   of(domain: string): LaneGroup | undefined {
     const lanes = this.#byDomain.get(domain);
     if (lanes !== undefined && !lanes.live && lanes.outstanding === 0) {
@@ -46,7 +46,7 @@ export class Bindings {
     this.of(binding.domain); // forget the domain when this was its last
   }
 
-  /** How many domains are bound. */
+  /** Number of bound domains. */
   get size(): number {
     return this.#byDomain.size;
   }

@@ -1,6 +1,6 @@
 /**
- * A {@link DeliveryTarget} over one channel: an attached application, or one lane to the next relay. Owns the limits on
- * what is outstanding there and the reading of the answer; refuses to know why a Data goes this way.
+ * Delivery target over one channel: an attached application, or one lane to the next relay. Limits what is outstanding
+ * on the channel and interprets the answers.
  */
 
 import { type Payload, payloadOctets } from '../beep/payload.js';
@@ -15,13 +15,15 @@ import { fault } from './events.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
 export interface TargetLimits {
-  /** Data sent and not yet answered. */
+  /** Unanswered Data operations. */
   readonly outstanding: number;
-  /** Octets of their payloads. One Data larger than this still goes when nothing else is outstanding. */
+  /**
+   * Octets of their payloads. A single Data operation larger than this is still sent if nothing else is outstanding.
+   */
   readonly outstandingOctets: number;
 }
 
-/** Told when a Data it sent has its answer, before the sink is. */
+/** Told the answer to a Data operation before the sink is. */
 export interface AnswerListener {
   /** @param ok whether the answer was ok */
   answered(ok: boolean): void;
@@ -38,7 +40,7 @@ export class ChannelTarget implements DeliveryTarget {
     this.#limits = limits;
   }
 
-  /** Asked anew: a session may authenticate after the channel exists. */
+  /** Read on each use, because a session may authenticate after the channel exists. */
   get #relay(): boolean {
     return this.#channel.identity.kind === 'relay';
   }
@@ -47,7 +49,7 @@ export class ChannelTarget implements DeliveryTarget {
     return this.#channel.open;
   }
 
-  /** Requests without an answer, also those that were not waited for any longer. */
+  /** Unanswered requests, including those that were given up. */
   get outstanding(): number {
     return this.#channel.outstanding;
   }
@@ -56,7 +58,7 @@ export class ChannelTarget implements DeliveryTarget {
     this.send(delivery, sink, undefined);
   }
 
-  /** Like {@link deliver}, and `user` is told before the sink. */
+  /** Delivers like {@link deliver}, and tells `user` before the sink. */
   send(delivery: OutboundDelivery, sink: DeliverySink, user: AnswerListener | undefined): void {
     const channel = this.#channel;
     let payload: Payload;
@@ -75,7 +77,7 @@ export class ChannelTarget implements DeliveryTarget {
     channel.request(payload, new Pending(this, delivery, sink, user));
   }
 
-  /** RFC 3342 §1: what has not been written yet of the Data for an endpoint goes to the application that took its place. */
+  /** RFC 3342 §1: sends the unwritten Data operations for an endpoint to the application that took over. */
   yield(key: string, to: ChannelTarget): void {
     if (to === this) return;
     const recalled = this.#channel.recall((sink) => sink instanceof Pending && sink.isFor(key));
@@ -92,14 +94,14 @@ export class ChannelTarget implements DeliveryTarget {
     const channel = this.#channel;
     if (!channel.open) return this.unanswered('unsent');
     if (channel.outstanding === 0) return undefined;
-    // D-CORE-34: a slow reader is refused at once, nothing is queued without bound.
+    // D-CORE-34: a slow reader is refused at once; nothing is queued without bound.
     const full =
       channel.outstanding >= this.#limits.outstanding ||
       channel.outstandingOctets + octets > this.#limits.outstandingOctets;
     return full ? REPLIES.busy : undefined;
   }
 
-  /** @returns what the answer means: undefined for ok. */
+  /** @returns the meaning of the answer: undefined for `ok` */
   verdict(kind: 'RPY' | 'ERR', payload: Buffer): Reply | undefined {
     if (kind === 'RPY' && payload.equals(this.#dialect.ok)) return undefined;
     try {
@@ -114,13 +116,13 @@ export class ChannelTarget implements DeliveryTarget {
     return this.unanswered('unreadable');
   }
 
-  /** The reply for a request that was never answered, or not so that it could be read. */
+  /** Returns the reply for a request that was never answered, or whose answer cannot be read. */
   unanswered(reason: Unanswered): Reply {
     return unanswered(reason, this.#relay);
   }
 }
 
-/** One Data on its way, until its answer. */
+/** One Data operation until its answer. */
 class Pending implements ReplySink {
   readonly #target: ChannelTarget;
   readonly #delivery: OutboundDelivery;

@@ -1,6 +1,6 @@
 /**
- * What all channels of one relay share: the configuration in force, the soft state and what the relay was handed. Holds
- * it; decides nothing.
+ * State that all channels of one relay share: the configuration in force, the soft state, and the collaborators that
+ * the relay was constructed with. Makes no decisions.
  */
 
 import type { Payload } from '../beep/payload.js';
@@ -27,34 +27,38 @@ import type { Reporter } from './status.js';
 import type { AccessPolicy, DeliveryTarget, Dialer, Directory } from './target.js';
 
 /**
- * Whether a binding relay is where its domain's SRV records say (core-01 §4.4.2 step 2, D-CORE-11). It may need the DNS; it
- * also decides whom the configuration exempts.
+ * Checks whether a binding relay has an address that the SRV records of its domain name (core-01 §4.4.2 step 2,
+ * D-CORE-11), and whom the configuration exempts from that. May query the DNS.
  *
- * @param domain lower-case
+ * @param domain in lower case
  */
 export type BindCheck = (domain: string, channel: MeshChannel) => boolean | Promise<boolean>;
 
 export interface RelayLimits extends TargetLimits {
   /** Attachments and bindings of one channel. */
   readonly attachmentsPerSession: number;
-  /** Recipients of one Data. */
+  /** Recipients of one Data operation. */
   readonly recipients: number;
 }
 
-/** What SIGHUP may change. */
+/** Settings that SIGHUP may change. */
 export interface RelaySettings {
-  /** The domains served here. */
+  /** Domains served here. */
   readonly domains: Iterable<string>;
   readonly policy: PolicyRules;
-  /** For channels accepted from then on. */
+  /** Applies to channels accepted from then on. */
   readonly limits: RelayLimits;
-  /** Co-resident services by local part in lower case, for instance `imxp=report`; served in every local domain. */
+  /**
+   * Co-resident services by local part in lower case, for instance `imxp=report`; each is served in every local domain.
+   */
   readonly services: ReadonlyMap<string, DeliveryTarget>;
-  /** Options this relay understands; none unless given. */
+  /** Options that this relay understands; default: none. */
   readonly understood?: OptionRegistry;
-  /** Relays that Data of endpoints here may pass where it does not say so itself; any number unless given. */
+  /** Relays that a Data operation of an endpoint here may pass if it does not say so itself; default: any number. */
   readonly hopLimit?: number;
-  /** Whether only Data are held that say for how long, within the time that Data are held (RFC 3342 §7). */
+  /**
+   * Whether messages are held only if they have a time limit within the age limit of offline messages (RFC 3342 §7).
+   */
   readonly timedHoldsOnly?: boolean;
 }
 
@@ -62,21 +66,24 @@ export interface RelayOptions extends RelaySettings {
   readonly dialects: readonly Dialect[];
   readonly dialer: Dialer;
   readonly directory: Directory;
-  /** Asked for services as owners too: it grants `core:data` on them unless an administrator says otherwise (D-CORE-20). */
+  /**
+   * Also asked about services as owners: it must grant `core:data` on them unless an administrator says otherwise
+   * (D-CORE-20).
+   */
   readonly access: AccessPolicy;
-  /** The report service; without it nobody is told what he asked for by statusRequest. */
+  /** The report service; without it no statusRequest is answered. */
   readonly reporter?: Reporter;
-  /** Accepts every binding unless given. */
+  /** Default: every binding is accepted. */
   readonly bindCheck?: BindCheck;
-  /** Which accounts are disabled or limited; none unless given. */
+  /** Disabled accounts and limits of accounts; default: none. */
   readonly accounts?: AccountRules;
-  /** How often identities may do something; as often as they like unless given. */
+  /** Rate limits of identities; default: none. */
   readonly rates?: Rates;
-  /** Counts the answers; nobody does unless given. */
+  /** Counter of answers; default: none. */
   readonly traffic?: Traffic | undefined;
-  /** For Data that ask to be timed; without it nothing rings. */
+  /** Clock for time limits of Data operations; default: one without alarms. */
   readonly time?: Clock;
-  /** Where Data for endpoints that are not attached are held; without it none is. */
+  /** Storage for messages to endpoints that are not attached; without it none is held. */
   readonly offline?: OfflineOptions;
 }
 
@@ -95,7 +102,7 @@ export class Context {
   readonly standings = new SessionAssociationsTable();
   readonly nextHops = new NextHops(this.bindings);
   readonly time: Clock;
-  /** Given by the relay, which makes them last: they look for what an earlier process held. */
+  /** Set by the relay as its last step, because the queues look for messages of an earlier process. */
   offline: OfflineQueues | undefined;
   domains: ReadonlySet<string>;
   policy: Policy;
@@ -139,9 +146,9 @@ export class Context {
   }
 
   /**
-   * The octets of a Data in the dialect of a channel.
+   * Returns the payload of a Data operation in the dialect of a channel.
    *
-   * @throws RefusedError when it cannot be said in it
+   * @throws RefusedError if the dialect cannot express it
    */
   encode(data: Data, profile: string): Payload {
     const dialect = this.dialects.get(profile);
@@ -150,7 +157,7 @@ export class Context {
     return dialect.encodeData(data);
   }
 
-  /** Requests of the relay's own and Data received that have no answer yet. */
+  /** Number of Data operations, received or made here, without an answer. */
   get outstanding(): number {
     return this.#outstanding;
   }

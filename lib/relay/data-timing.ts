@@ -1,12 +1,12 @@
 /**
- * A Data that must arrive in time (RFC 3342 §2), on its way to one target: what is left of its time, and who is told. Owns
- * the arithmetic and the reports; refuses to know what the target is and who keeps the time.
+ * Data operation with a time limit (RFC 3342 §2) on its way to one target: computes the time that is left and reports to
+ * the originator.
  *
  * ```
- *  deliver ── alarms run ──> sent to the next relay, with what is left: that relay watches from here on
- *                       └──> given to a recipient ── ok ──> 250 when returnTrip asks for it
- *                                                └── no ok within noLaterThan ──> failed, 550 when reportErrors asks for it
- *     and within all of it: reportAfter has passed ──> 350, once on the whole way
+ *  deliver ── alarms run ──> sent to the next relay with the time that is left, which that relay watches
+ *                       └──> given to a recipient ── ok ──> 250 if returnTrip asks for it
+ *                                                └── no ok within noLaterThan ──> failed, 550 if reportErrors asks for it
+ *     at any point: reportAfter has passed ──> 350, once on the whole way
  * ```
  */
 
@@ -22,7 +22,7 @@ import { type Asked, DATA_TIMING, exchanged } from './delivery-options.js';
 import { homeOf, isReport, type StatusView } from './status.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
-/** What a timed Data needs of the relay. */
+/** What a timed Data operation needs of the relay. */
 export interface TimedView extends StatusView {
   readonly time: Clock;
   encode(data: Data, profile: string): Payload;
@@ -30,15 +30,15 @@ export interface TimedView extends StatusView {
 
 export interface Timing {
   readonly asked: readonly Asked<DataTiming>[];
-  /** When the Data was completely received, by {@link Clock.now}. */
+  /** Time of complete reception, by {@link Clock.now}. */
   readonly since: number;
-  /** Toward another relay, or to the recipient. */
+  /** Whether the target is another relay rather than the recipient. */
   readonly onward: boolean;
-  /** Whether the copy that leaves says what is left; always toward a relay. */
+  /** Whether the copy that leaves says how much time is left; always toward a relay. */
   readonly rewrite: boolean;
 }
 
-/** Any target, for Data that have a time limit. */
+/** Any target, for Data operations with a time limit. */
 export class TimedTarget implements DeliveryTarget {
   readonly #target: DeliveryTarget;
   readonly #timing: Timing;
@@ -65,7 +65,7 @@ class TimedDelivery implements OutboundDelivery, DeliverySink {
   readonly #sink: DeliverySink;
   readonly #timing: Timing;
   readonly #view: TimedView;
-  /** Those that were told that it takes longer. */
+  /** Options whose originators were told of the delay. */
   readonly #late = new Set<Option>();
   #alarms: (() => void)[] = [];
   #settled = false;
@@ -81,25 +81,25 @@ class TimedDelivery implements OutboundDelivery, DeliverySink {
     return this.#delivery.data;
   }
 
-  /** @returns false when the time was over before it began; the sink has been told then */
+  /** @returns false if the time was over before the delivery began; the sink has been told then */
   begin(): boolean {
     for (const asked of this.#timing.asked) {
       const { noLaterThan, reportAfter } = asked.content;
       if (noLaterThan > 0) this.#alarm(noLaterThan, () => this.#expire());
-      // RFC 3342 §2: noLaterThan bounds reportAfter from above
+      // RFC 3342 §2: noLaterThan bounds reportAfter from above.
       const reports = reportAfter > 0 && (noLaterThan === 0 || reportAfter < noLaterThan);
       if (reports && !this.#settled) this.#alarm(reportAfter, () => this.#delayed(asked));
     }
     return !this.#settled;
   }
 
-  /** Asked for when it is about to be sent, after connecting and binding. */
+  /** Called when the payload is about to be sent, after connecting and binding. */
   payload(profile: string): Payload {
     const { onward, rewrite } = this.#timing;
     if (this.#settled) throw new RefusedError('REFUSED', REPLIES.expired);
     if (!rewrite) return this.#delivery.payload(profile);
     const data = this.#remaining();
-    // What is left is watched where it arrives, from its arrival on.
+    // The next relay watches the remaining time from the arrival on.
     if (onward) this.#silence();
     return this.#view.encode(data, profile);
   }
@@ -118,7 +118,7 @@ class TimedDelivery implements OutboundDelivery, DeliverySink {
     if (this.#settle()) this.#sink.failed(reply);
   }
 
-  /** @throws RefusedError when nothing is left, which the sink has been told then */
+  /** @throws RefusedError if no time is left; the sink has been told then */
   #remaining(): Data {
     const { data } = this;
     const t = this.#elapsed;
@@ -126,7 +126,7 @@ class TimedDelivery implements OutboundDelivery, DeliverySink {
     for (const { option, content } of this.#timing.asked) {
       const { noLaterThan, reportAfter } = content;
       const least = Math.floor(noLaterThan - t);
-      // RFC 3342 §2: exactly 0 has expired too; on the wire it would mean that there is no limit
+      // RFC 3342 §2: exactly 0 has expired too; on the wire it would mean that there is no limit.
       if (noLaterThan > 0 && least <= 0) {
         this.#expire();
         throw new RefusedError('REFUSED', REPLIES.expired);
@@ -186,7 +186,10 @@ class TimedDelivery implements OutboundDelivery, DeliverySink {
   }
 }
 
-/** Tells the originator of an option what became of the recipients of a Data; never on what is a report itself. */
+/**
+ * Reports to the originator of an option what became of the recipients of a Data operation; never for a Data operation
+ * that is a report itself.
+ */
 export function reportOn(
   data: Data,
   { transID, localize }: Option,
@@ -208,7 +211,9 @@ export function reportOn(
   });
 }
 
-/** RFC 3342 §2: the confirmation has the time limit that the originator gave it, and nothing else. */
+/**
+ * Returns the options of a confirmation (RFC 3342 §2): the time limit that the originator gave it, and nothing else.
+ */
 function inTime(returnTrip: number): Option {
   return {
     internal: DATA_TIMING,

@@ -1,6 +1,5 @@
 /**
- * What the options of RFC 3342 on one element ask of its delivery, and how they go on to the next relay. Owns which of
- * them count; refuses to know time, queues and reports.
+ * Delivery options of RFC 3342 on one element: which of them count at this hop, and how they go on to the next relay.
  */
 import { ImxpError, type Reply } from '../errors.js';
 import type { Option } from '../imxp/operation.js';
@@ -13,7 +12,7 @@ export const DATA_TIMING = 'dataTiming';
 export const DATA_HOPPING = 'dataHopping';
 export const HOLD_FOR_ENDPOINT = 'hold4Endpoint';
 
-/** An option and what it says. */
+/** An option with its parsed content. */
 export interface Asked<Content> {
   readonly option: Option;
   readonly content: Content;
@@ -26,11 +25,11 @@ export interface DeliveryOptions {
 }
 
 /**
- * The terms of an element at this hop. The first option of each name counts, as a Data full of them must not become a
- * flood of reports.
+ * Returns the delivery options of an element at this hop. Only the first option of each name counts, so that a Data
+ * operation full of them does not cause a flood of reports.
  *
- * @returns undefined where there are none
- * @throws RemoteProtocolError for an option whose content is not what it should be, reply 500 or 501
+ * @returns undefined if there are none
+ * @throws RemoteProtocolError for an option with invalid content, reply 500 or 501
  */
 export function deliveryOptionsOf(
   options: readonly Option[],
@@ -54,7 +53,9 @@ export function deliveryOptionsOf(
   };
 }
 
-/** Why options of a Data cannot be obeyed, for those who have to know before anything is done. */
+/**
+ * Returns the reply if the options of a Data operation are invalid, for callers that must know before anything is done.
+ */
 export function nonsense(options: readonly Option[], registry: OptionRegistry): Reply | undefined {
   try {
     deliveryOptionsOf(options, 'data', true, true, registry);
@@ -65,12 +66,12 @@ export function nonsense(options: readonly Option[], registry: OptionRegistry): 
   }
 }
 
-/** Whether any option of an element says something that each hop changes. */
+/** Whether any option of an element has content that each hop changes. */
 export function changesOnTheWay(options: readonly Option[]): boolean {
   return options.some(({ internal }) => internal === DATA_TIMING || internal === DATA_HOPPING);
 }
 
-/** RFC 3342 §4: one hop less before each relay; undefined when they are used up. */
+/** Returns the option with one hop less, as before each relay (RFC 3342 §4); undefined if no hop is left. */
 export function hopped({ option, content }: Asked<DataHopping>): Option | undefined {
   const { noMoreThan } = content;
   if (noMoreThan === 0) return option;
@@ -78,7 +79,9 @@ export function hopped({ option, content }: Asked<DataHopping>): Option | undefi
   return { ...option, inner: writeHopping({ ...content, noMoreThan: noMoreThan - 1 }) };
 }
 
-/** What a relay adds where an administrator wants loops to end: obeyed by whoever knows it, ignored by all others. */
+/**
+ * Returns the option that a relay adds if its administrator wants loops to end. Relays that do not know it ignore it.
+ */
 export function hopLimit(noMoreThan: number): Option {
   return {
     internal: DATA_HOPPING,
@@ -91,7 +94,7 @@ export function hopLimit(noMoreThan: number): Option {
   };
 }
 
-/** Options with some of them exchanged; the same array where none is. */
+/** Returns options with some of them replaced; the same array if none is. */
 export function exchanged(options: readonly Option[], by: ReadonlyMap<Option, Option>): readonly Option[] {
   return options.some((option) => by.has(option)) ? options.map((option) => by.get(option) ?? option) : options;
 }

@@ -1,6 +1,6 @@
 /**
- * What the relay tells the operator, said in one place. Never content, never credentials; a refusal carries the code the
- * peer was told and, apart from it, the reason that only the log may say.
+ * Publishes the relay's events for the operator. They never contain content or credentials; a refusal carries the code
+ * that the peer was told and, separately, the reason for the log.
  */
 import type { Reply } from '../errors.js';
 import type { Data } from '../imxp/operation.js';
@@ -13,7 +13,7 @@ type ReportedAssociation = { readonly transID: number } & (
   | { readonly type: 'bind'; readonly domain: string }
 );
 
-/** Whether {@link forwarded} is heard; asked before a Data is timed. */
+/** Whether anybody listens to {@link forwarded}; checked before a Data operation is timed. */
 export function tracing(): boolean {
   return events.forwarded.observed;
 }
@@ -35,7 +35,7 @@ export function refused(channel: MeshChannel, what: string, subject: string, rep
   events.refused.publish({ session, remote: remote.address, what, subject, code: reply.code, reason });
 }
 
-/** One outgoing Data has its answer; `reply` is undefined for ok. */
+/** Publishes that an outgoing Data operation has its answer; `reply` is undefined for `ok`. */
 export function forwarded(channel: string, octets: number, data: Data, reply: Reply | undefined, ms: number): void {
   const { originator } = data;
   const recipients = data.recipients.map(({ identity }) => identity);
@@ -43,7 +43,7 @@ export function forwarded(channel: string, octets: number, data: Data, reply: Re
   events.forwarded.publish({ channel, originator, recipients, octets, ms, ...outcome });
 }
 
-/** Something that should not happen was contained; where it concerned a peer, that was told 451. */
+/** Publishes an unexpected error that was contained; a peer that was affected received 451. */
 export function fault(where: string, error: unknown): void {
   events.fault.publish({ session: where, error });
 }

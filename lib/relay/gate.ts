@@ -1,9 +1,9 @@
 /**
- * Holds back what comes after an operation that has to wait, so that nothing overtakes it. Bounded. Refuses to know what
- * the operations are.
+ * Gate that keeps items in order: while it is shut for an operation that has to wait, later items queue behind it, up
+ * to a limit.
  */
 
-/** What can be shut for a while. */
+/** The side of a gate that shuts it. */
 export interface GateControl {
   shutUntil(until: Promise<void>): void;
 }
@@ -11,10 +11,10 @@ export interface GateControl {
 export class Gate<Item> implements GateControl {
   readonly #run: (item: Item) => void;
   readonly #limit: number;
-  /** Undefined while none wait: most gates are never shut. */
+  /** Undefined while no item waits; most gates are never shut. */
   #waiting: Item[] | undefined;
-  /** Operations that have to wait. */
-  #holds = 0;
+  /** Number of operations that the gate is shut for. */
+  #pending = 0;
 
   /** @param limit how many items may wait */
   constructor(limit: number, run: (item: Item) => void) {
@@ -22,12 +22,16 @@ export class Gate<Item> implements GateControl {
     this.#run = run;
   }
 
-  /** Whether an item that comes now has to wait. */
+  /** Whether a new item has to wait. */
   get shut(): boolean {
-    return this.#holds > 0 || this.#waiting !== undefined;
+    return this.#pending > 0 || this.#waiting !== undefined;
   }
 
-  /** Lets an item wait its turn. @returns false when too many wait already */
+  /**
+   * Queues an item.
+   *
+   * @returns false if too many wait already
+   */
   push(item: Item): boolean {
     if ((this.#waiting?.length ?? 0) >= this.#limit) return false;
     this.#waiting ??= [];
@@ -36,24 +40,24 @@ export class Gate<Item> implements GateControl {
   }
 
   /**
-   * Shuts the gate until the promise, which must not reject, is settled, and every other one it is shut for; then runs what
-   * waited, in order.
+   * Shuts the gate until the promise, which must not reject, is settled, as well as every other promise that it is shut
+   * for. Then runs the waiting items in order.
    */
   shutUntil(until: Promise<void>): void {
-    this.#holds += 1;
+    this.#pending += 1;
     void until.then(() => this.#open());
   }
 
-  /** Forgets what waits. */
+  /** Drops the waiting items. */
   clear(): void {
     this.#waiting = undefined;
   }
 
   #open(): void {
-    this.#holds -= 1;
+    this.#pending -= 1;
     let done = 0;
-    // An item may shut the gate again; items stay in the list while they run so that newcomers go behind them.
-    while (this.#holds === 0) {
+    // An item may shut the gate again. Items stay in the list while they run so that newcomers queue behind them.
+    while (this.#pending === 0) {
       const item = this.#waiting?.[done];
       if (item === undefined) break;
       done += 1;

@@ -1,7 +1,7 @@
 /**
- * The Data of one channel whose dialect has them answered before they are processed (RFC 3340 §4.4.4.1): what became of
- * them is told by reports alone, where these were asked for, and by the log. Owns how many may be under way, because the
- * sender is not slowed down by answers; their octets are given back only when the processing is finished.
+ * Data operations of one channel whose dialect has them answered before they are processed (RFC 3340 §4.4.4.1). Their
+ * results go to reports, if requested, and to the log. Answers do not slow the sender down, so the number of operations
+ * in progress is limited here, and octets are given back only after processing.
  */
 
 import type { Payload } from '../beep/payload.js';
@@ -25,7 +25,7 @@ export class ImmediateReplies implements DataOrigin {
   readonly #channel: MeshChannel;
   readonly #context: Context;
   readonly #gate: GateControl;
-  /** Past it nothing more is taken from the channel, and none is until half of them are done. */
+  /** At this number the channel is no longer read, until half of the operations have finished. */
   readonly #most: number;
   #unfinished = 0;
   #open: (() => void) | undefined;
@@ -36,11 +36,11 @@ export class ImmediateReplies implements DataOrigin {
     this.#channel = channel;
     this.#context = context;
     this.#gate = gate;
-    // One sender alone must not use up what all may have on their way to a target.
+    // One sender alone must not use up what all senders may have outstanding at a target.
     this.#most = Math.max(1, context.limits.outstanding >> 1);
   }
 
-  /** RFC 3340 §4.4.4.1 step 2: the only options whose failure the sender is told at once. */
+  /** RFC 3340 §4.4.4.1 step 2: returns the refusal for the only options whose failure the sender is told at once. */
   refusal(data: Data, view: View): Reply | undefined {
     const { options, recipients } = data;
     if (options.length === 0) return undefined;
@@ -50,7 +50,7 @@ export class ImmediateReplies implements DataOrigin {
     );
   }
 
-  /** A Data had its `ok`. */
+  /** Counts a Data operation that was answered `ok`. */
   began(): void {
     this.#context.began();
     this.#unfinished += 1;

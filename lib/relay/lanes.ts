@@ -43,13 +43,15 @@ export interface LaneGroupOptions {
 }
 
 export interface LaneOpener {
-  /** LaneGroup in all, those to be opened included. */
+  /** Lanes in total, including those to be opened. */
   readonly most: number;
   /** Asks for one more: {@link LaneGroup.add} or {@link LaneGroup.notOpened} follows. */
   open(): void;
 }
 
-/** LaneGroup whose worth of unanswered Data all lanes together may have: as many as links began with. */
+/**
+ * Number of lanes whose limit of unanswered Data operations all lanes together may use: as many as links began with.
+ */
 const SHARED = 4;
 /** An answer that takes longer is slow. */
 const SLOW_MS = 1000;
@@ -59,7 +61,7 @@ const KEPT_PINS = 4096;
 const DOUBTFUL_MS = 50;
 /** For how long a neighbour that refused a further channel is not asked for another one. */
 const REFUSED_MS = 60_000;
-/** LaneGroup that are never used for probation, where there are enough. */
+/** Lanes that are never used for probation, if there are enough. */
 const RESERVED = 4;
 
 export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {

@@ -1,7 +1,6 @@
 /**
- * The way to a foreign domain where there may be two: the channels bound for it and the link the dialer has. Stays on
- * the one in use while it lives, so that Data never overtake each other on two sessions. Refuses to know how links are
- * made.
+ * Next hops to foreign domains, each of which may have two: channels bound for the domain, and the link of the dialer.
+ * The hop in use is kept while it is alive, so that Data operations never overtake each other on two sessions.
  */
 
 import type { Address } from '../imxp/address.js';
@@ -11,8 +10,8 @@ import { RefusingTarget } from './route.js';
 import type { DeliveryTarget, Dialer } from './target.js';
 
 /**
- * How many domains are remembered as reached by link. Forgetting one only matters at the moment when its relay binds
- * here while Data to it are on their way.
+ * Number of domains remembered as reached by link. Forgetting one matters only if its relay binds here while Data
+ * operations to it are on their way.
  */
 const REMEMBERED = 10_000;
 
@@ -34,7 +33,7 @@ export class NextHops {
       if ('deliver' in link) return laneOf(link, name, originator);
       this.#linked.delete(name.domain);
     }
-    // Not live, yet still owing answers: what goes by another way now could overtake what is there.
+    // No longer alive, but it still owes answers: what takes another hop now could overtake them.
     return bound.live ? bound.lane(name.key, originator) : UNAVAILABLE;
   }
 

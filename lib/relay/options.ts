@@ -1,15 +1,15 @@
 /**
- * Which options apply at this hop, which of them this relay understands, and which go on to the next hop (core-01
- * §5). Owns the registry of understood options; refuses to know what an option does.
+ * Registry of the options that this relay understands; decides which options apply at this hop and which go on to the
+ * next (core-01 §5). The effect of an option is implemented elsewhere.
  */
 import type { Reply } from '../errors.js';
 import type { Option } from '../imxp/operation.js';
 
-/** The elements an option may stand in. */
+/** The elements that an option may occur in. */
 export type OptionPlace = 'attach' | 'bind' | 'data' | 'originator' | 'recipient';
 
 /**
- * When an option is honoured: always, or only on Data that come from or go to another domain (REQ-IMXP-045: disabled
+ * When an option is honoured: always, or only on Data operations from or to another domain (REQ-IMXP-045: disabled
  * except at ingress and egress).
  */
 export type OptionScope = 'always' | 'border';
@@ -19,7 +19,7 @@ interface Understood {
   readonly scope: OptionScope;
 }
 
-/** The options this relay understands, by name and place. */
+/** The options that this relay understands, by name and place. */
 export class OptionRegistry {
   readonly #options = new Map<string, Understood>();
 
@@ -39,9 +39,10 @@ export class OptionRegistry {
 /**
  * Examines the options of one element.
  *
- * @param direct whether this relay hands the containing element straight to its recipient, which is when `final` applies
+ * @param direct whether this relay delivers the containing element directly to its recipient, which is when `final`
+ *   applies
  * @param crossing whether the containing element comes from or goes to another domain
- * @returns the reply 504 for the first option that applies, must be understood and is not; undefined when all is well
+ * @returns the reply 504 for the first option that applies, must be understood and is not; undefined if there is none
  */
 export function examineOptions(
   options: readonly Option[],
@@ -57,14 +58,14 @@ export function examineOptions(
   return undefined;
 }
 
-/** Whether an option is for this hop. */
+/** Whether an option applies at this hop. */
 export function applies(option: Option, place: OptionPlace, direct: boolean): boolean {
-  // D-CORE-10: in attach and bind the targetHop is ignored, there is only this hop
+  // D-CORE-10: in attach and bind the targetHop is ignored, because there is only this hop.
   if (place === 'attach' || place === 'bind') return true;
   return option.targetHop !== 'final' || direct;
 }
 
-/** The options that go on to another relay: all but those for `this` hop. The same array when none is removed. */
+/** Returns the options that go on to another relay: all but those for `this` hop. The same array if none is removed. */
 export function onward(options: readonly Option[]): readonly Option[] {
   for (const option of options) {
     if (option.targetHop === 'this') return options.filter((other) => other.targetHop !== 'this');
@@ -76,7 +77,7 @@ function nameOfOption(option: Option): string {
   return option.internal ?? option.external ?? '';
 }
 
-/** Longest option name repeated to the peer. */
+/** Longest option name that is repeated to the peer. */
 const NAME_SHOWN = 80;
 
 function notUnderstood(option: Option): Reply {

@@ -1,13 +1,12 @@
 /**
- * One channel of the relay: reads the operations that come, in order, and answers each exactly once. Refuses to know
- * sockets and other channels.
+ * Peer of one channel of the relay: reads its operations in order and answers each exactly once.
  *
  * ```
  *  message -> gate -> decode -> attach | bind | terminate -> reply, consume
  *                            -> data -> carry -> (targets) -> settled -> reply, consume
  * ```
- * The octets of a Data are given back when its answer is known: that is the back pressure on whoever sends faster than
- * the recipients take.
+ * The octets of a Data operation are given back when its answer is known. This is the back-pressure on a sender that is
+ * faster than its recipients.
  */
 
 import type { Payload } from '../beep/payload.js';
@@ -34,15 +33,15 @@ import type { DeliveryTarget } from './target.js';
 import { carry, carryDecided, type DataOrigin } from './transfer.js';
 import { View } from './view.js';
 
-/** A message that waits for what came before it. */
+/** A message that waits for an earlier one. */
 interface Kept {
   readonly msgno: number;
   readonly payload: Buffer;
-  /** When it came: the wait counts for Data that must arrive in time (RFC 3342 §2). */
+  /** Time of arrival; waiting counts for Data operations with a time limit (RFC 3342 §2). */
   readonly since: number;
 }
 
-/** What became of an attach, bind or terminate: undefined for ok. */
+/** The result of an attach, bind or terminate: undefined for `ok`. */
 type Outcome = Denial | undefined;
 
 const SHUTTING_DOWN: Denial = { reply: REPLIES.shuttingDown, reason: 'draining' };
@@ -61,16 +60,16 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   readonly #associations: Associations;
   readonly #view: View;
   readonly #gate: Gate<Kept>;
-  /** Set where the dialect has Data answered before they are processed. */
+  /** Set if the dialect has Data operations answered before they are processed. */
   readonly #early: ImmediateReplies | undefined;
   readonly #ended: (channel: MeshChannel) => void;
   #gone = false;
-  /** What the identity of the channel may still do, and which identity that was. */
+  /** Remaining allowance of the channel's identity, and the identity that it belongs to. */
   #allowance: Allowance | undefined;
   #allowed: Identity | undefined;
   #ratesVersion = 0;
 
-  /** @param ended told once when the channel is closed */
+  /** @param ended called once when the channel is closed */
   constructor(channel: MeshChannel, dialect: Dialect, context: Context, ended: (channel: MeshChannel) => void) {
     const { limits } = context;
     this.id = channel.id;
@@ -103,12 +102,12 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     this.#ended(this.#channel);
   }
 
-  // ---- what the relay asks of it
+  // ---- operations of the relay
 
   /**
-   * An attach or bind that came with the start of the channel (core-01 §4.2).
+   * Processes an attach or bind that came with the start of the channel (core-01 §4.2).
    *
-   * @returns the content of the answer; a promise only where a bind has to be checked first
+   * @returns the content of the answer; a promise only if a bind has to be checked first
    */
   initial(content: Buffer): string | Promise<string> {
     let operation: Operation;
@@ -129,15 +128,15 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     return outcome.then((denial) => this.#initialReply('bind', relay, denial));
   }
 
-  /** Records an operation of our own that the peer accepted, so that the peer can end it. */
+  /** Records an operation of this side that the peer accepted, so that the peer can end it. */
   initiated(transID: number, terminated: () => void): void {
     this.#associations.initiated(transID, terminated);
   }
 
   /**
-   * Ends the attachments and bindings that `which` picks, and says so to the peer (core-01 §4.4.3).
+   * Ends the attachments and bindings that `which` selects, and tells the peer (core-01 §4.4.3).
    *
-   * @param why what the peer is told where its dialect can say it (RFC 3340 §4.4.3)
+   * @param why told to the peer if its dialect can express it (RFC 3340 §4.4.3)
    */
   terminate(which: (association: Association) => boolean, why: Reply): void {
     for (const association of this.#associations.all()) {
@@ -145,7 +144,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     }
   }
 
-  /** RFC 3342 §1: another application attached as the endpoint, and asked for that. */
+  /** RFC 3342 §1: another application attached as the endpoint with attachOverride. */
   overridden(attachment: Attachment): void {
     this.#end(attachment, { code: 556, text: 'overridden' });
   }
@@ -159,7 +158,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     this.#channel.request(payload, { replied: answered, failed: answered });
   }
 
-  /** Ends what accounts have here. */
+  /** Ends the attachments and bindings of accounts on this channel. */
   expel(accounts: ReadonlySet<string>): void {
     const own = accountsOf(this.#channel.identity).some((account) => accounts.has(account));
     const theirs = (each: Association): boolean =>
@@ -173,7 +172,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     this.terminate((association) => !this.#associations.permits(association), NOT_PERMITTED);
   }
 
-  // ---- Origin
+  // ---- DataOrigin
 
   encode(data: Data, profile: string): Payload {
     return this.#context.encode(data, profile);
@@ -184,7 +183,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     this.#context.ended();
   }
 
-  // ---- operations
+  // ---- operations of the peer
 
   #operate(msgno: number, payload: Buffer, since?: number): void {
     if (this.#gone) return;
@@ -209,7 +208,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
       const { relay } = operation;
       const outcome = this.#bind(operation);
       if (!(outcome instanceof Promise)) this.#concluded(msgno, octets, type, relay, outcome);
-      // What comes behind may rely on the binding, so it waits.
+      // Later messages may rely on the binding, so they wait.
       else this.#gate.shutUntil(outcome.then((denial) => this.#concluded(msgno, octets, type, relay, denial)));
     }
   }
@@ -222,7 +221,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     return this.#allowances()?.attach?.take() === false ? TOO_MANY_ATTACH : this.#associations.bind(bind);
   }
 
-  /** Looked up once for each identity of the channel, because every Data asks. */
+  /** Looked up once for each identity of the channel, because every Data operation needs it. */
   #allowances(): Allowance | undefined {
     const { identity, remote } = this.#channel;
     const { rates } = this.#context;
@@ -249,11 +248,14 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     this.#context.began();
     const pending = carry(this, msgno, octets, data, this.#view, since);
     if (pending === undefined) return;
-    // What comes behind waits, so that it does not overtake this one.
+    // Later messages wait, so that they do not overtake this one.
     this.#gate.shutUntil(carryDecided(this, msgno, octets, data, this.#view, pending, () => this.#gone, since));
   }
 
-  /** RFC 3340 §4.4.4.1 steps 2 to 5: what was answered ok is seen to, whether or not its sender stays. */
+  /**
+   * RFC 3340 §4.4.4.1 steps 2 to 5: a Data operation that was answered `ok` is processed whether or not its sender
+   * stays.
+   */
   #dataEarly(early: ImmediateReplies, msgno: number, octets: number, data: Data, since?: number): void {
     const refusal = early.refusal(data, this.#view);
     if (refusal !== undefined) {
@@ -303,7 +305,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     return this.#dialect.encodeInitialReply(errorOf(outcome.reply));
   }
 
-  /** What to answer when reading an operation failed. */
+  /** Returns the answer to an operation that could not be read. */
   #faultOf(error: unknown): Reply {
     if (error instanceof ImxpError && error.reply !== undefined) return error.reply;
     fault(this.id, error);
@@ -311,7 +313,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   }
 }
 
-/** The relay as the peer of a channel sees it: a relay may not use it to reach just any domain. */
+/** The view that the peer of a channel has of the relay; a relay may not use it to reach any foreign domain. */
 class PeerView extends View {
   readonly #channel: MeshChannel;
   readonly #wide: boolean;
@@ -328,7 +330,7 @@ class PeerView extends View {
     return this.#associations.relaying;
   }
 
-  /** Another relay of this domain tells its originators itself, and has asked its siblings itself. */
+  /** Another relay of this domain reports to its originators itself, and has asked its siblings itself. */
   override get reporter(): Reporter | undefined {
     return this.#associations.sibling ? undefined : super.reporter;
   }
@@ -342,11 +344,11 @@ class PeerView extends View {
   }
 
   override toward(name: Address, originator: string): DeliveryTarget {
-    // D-CORE-03: IMXP has no names with domain literals or beyond ASCII
+    // D-CORE-03: IMXP has no names with domain literals or characters beyond ASCII.
     if (name.wide && !this.#wide) return ADDRESS_INVALID;
     if (!this.#associations.relaying) return super.toward(name, originator);
     if (this.#associations.serves(name.domain)) return LOOP;
-    // D-CORE-21: transit between two foreign domains only for trusted intermediaries
+    // D-CORE-21: transit between two foreign domains only for trusted intermediaries.
     if (!this.context.policy.trusts(this.#channel.identity)) return NO_TRANSIT;
     const way = super.toward(name, originator);
     return way.relay !== undefined && this.#associations.serves(way.relay) ? LOOP : way;

@@ -1,28 +1,28 @@
 /**
- * What a configuration permits an identity, as lists for people; each entry was found by asking the policy itself.
- * Refuses to know how it is printed.
+ * Permissions that a configuration gives an identity, as lists for people. Each entry was found by asking the policy
+ * itself.
  */
 import { addressOf } from '../imxp/address.js';
 import type { Identity } from '../imxp/identity.js';
 import { Policy, type PolicyRules } from './policy.js';
 
 export interface Permissions {
-  /** TLS must come first. */
+  /** Whether TLS is required first. */
   readonly privacy: boolean;
-  /** Endpoints it may attach as, each with all its subaddresses. */
+  /** Endpoints that it may attach as, each with all its subaddresses. */
   readonly attach: readonly string[];
-  /** Domains it may bind for. */
+  /** Domains that it may bind for. */
   readonly bind: readonly string[];
-  /** Originators it may send for once attached or bound: addresses, or `*@domain`. */
+  /** Originators that it may send for once attached or bound: addresses, or `*@domain`. */
   readonly originate: readonly string[];
-  /** It may also send for originators of any domain, and to any domain. */
+  /** Whether it may also send for originators of any domain, and to any domain. */
   readonly transit: boolean;
 }
 
 /** @param domains those served here, in lower case */
 export function permissions(rules: PolicyRules, domains: readonly string[], identity: Identity): Permissions {
   const policy = new Policy(rules);
-  // Under TLS everything is judged by who it is; what is refused without it is refused for that alone.
+  // Under TLS only the identity decides. What is refused without TLS is refused for that reason alone.
   const attach = endpointsOf(rules, identity).filter((endpoint) => {
     const name = addressOf(endpoint);
     return name !== undefined && domains.includes(name.domain) && !policy.mayAttach(identity, true, name);
@@ -42,13 +42,13 @@ export function permissions(rules: PolicyRules, domains: readonly string[], iden
   };
 }
 
-/** Every endpoint the configuration speaks of, and its own. */
+/** Returns every endpoint that the configuration mentions, and the identity's own. */
 function endpointsOf(rules: PolicyRules, identity: Identity): string[] {
   const own = identity.kind === 'endpoint' ? [identity.address] : [];
   return [...new Set([...own, ...Object.values(rules.attach).flat()])];
 }
 
-/** Every domain the configuration speaks of, and its own. */
+/** Returns every domain that the configuration mentions, and the identity's own. */
 function domainsOf(rules: PolicyRules, identity: Identity): string[] {
   const own = identity.kind === 'relay' ? identity.domains.map((domain) => domain.toLowerCase()) : [];
   return [...new Set([...own, ...Object.values(rules.relays).flat()])];

@@ -1,29 +1,31 @@
 /**
- * What a peer may do: attach as, bind for, originate, pass on (core-01 §4.5). A pure function of
- * identity, privacy, configuration and operation; refuses to know sessions, options and the state of the relay.
+ * Policy of the relay: as whom a peer may attach, for whom it may bind and send, and what it may pass on (core-01
+ * §4.5). Depends only on identity, privacy, configuration and operation.
  */
 import type { Reply } from '../errors.js';
 import { type Address, addressOf } from '../imxp/address.js';
 import type { Identity } from '../imxp/identity.js';
 
-/** A refusal: what the peer is told, and what only the operator reads. */
+/** A refusal: the reply to the peer, and the reason for the operator. */
 export interface Denial {
   readonly reply: Reply;
   /** For the log. */
   readonly reason: string;
 }
 
-/** The part of the configuration that decides; an identity is an address, `imxp=mesh@domain` or a domain. */
+/** The rules of the configuration; an identity is an address, `imxp=mesh@domain` or a domain. */
 export interface PolicyRules {
-  /** Who must use TLS. */
+  /** Which peers must use TLS. */
   readonly requireTls: 'never' | 'mesh' | 'always';
-  /** Identity to the endpoints it may attach as besides its own; the only way to attach as a reserved local part. */
+  /** Identities with the further endpoints that they may attach as; the only way to attach as a reserved local part. */
   readonly attach: Readonly<Record<string, readonly string[]>>;
-  /** Attached endpoint to the originators it may send for besides itself and its subaddresses. */
+  /**
+   * Attached endpoints with the further originators that they may send for, besides themselves and their subaddresses.
+   */
   readonly originators: Readonly<Record<string, readonly string[]>>;
-  /** Identity to the domains it may bind for besides its own. */
+  /** Identities with the further domains that they may bind for. */
   readonly relays: Readonly<Record<string, readonly string[]>>;
-  /** Relays that may pass on Data of any originator and to any domain. */
+  /** Relays that may forward Data operations of any originator and to any domain. */
   readonly trusted: readonly string[];
 }
 
@@ -35,7 +37,7 @@ const NOT_THAT_ENDPOINT: Reply = { code: 537, text: 'not authorized to attach as
 const NOT_THAT_DOMAIN: Reply = { code: 537, text: 'not authorized to bind for this domain' };
 const NOT_THAT_ORIGINATOR: Reply = { code: 537, text: 'not authorized to send data for this originator' };
 
-/** What a session is attached as (normalised addresses) and bound for (lower-case domains). */
+/** What a session is attached as (normalized addresses) and bound for (domains in lower case). */
 export interface SessionStanding {
   readonly attached: Iterable<string>;
   readonly bound: { has(domain: string): boolean };
@@ -56,7 +58,7 @@ export class Policy {
     this.#trusted = new Set(rules.trusted.map(keyOf));
   }
 
-  /** core-01 §4.4.1 step 3: who may attach as an endpoint and all its subaddresses. */
+  /** Checks core-01 §4.4.1 step 3: who may attach as an endpoint and all its subaddresses. */
   mayAttach(identity: Identity, privacy: boolean, endpoint: Address): Denial | undefined {
     const denial = this.#mayTalk(identity, privacy);
     if (denial !== undefined) return denial;
@@ -73,9 +75,9 @@ export class Policy {
   }
 
   /**
-   * core-01 §4.4.2 step 3: who may bind for a domain.
+   * Checks core-01 §4.4.2 step 3: who may bind for a domain.
    *
-   * @param domain lower-case
+   * @param domain in lower case
    */
   mayBind(identity: Identity, privacy: boolean, domain: string): Denial | undefined {
     const denial = this.#mayTalk(identity, privacy);
@@ -86,7 +88,7 @@ export class Policy {
   }
 
   /**
-   * core-01 §4.4.4.1 step 1: for whom a session may send data.
+   * Checks core-01 §4.4.4.1 step 1: for whom a session may send Data operations.
    *
    * @param standing what the session is attached as and bound for
    */
@@ -108,11 +110,11 @@ export class Policy {
   }
 
   /**
-   * Whether an account may take the name of another when it authenticates (RFC 4422 §2): whoever may attach as an endpoint
-   * or bind for a domain anyway.
+   * Whether an account may act as another identity when it authenticates (RFC 4422 §2): it may if it may attach as that
+   * endpoint or bind for that domain anyway.
    *
-   * @param account whom the proof belongs to
-   * @param authzid whom it wants to be: `local@domain`, `imxp=mesh@domain` or a domain
+   * @param account the account that was proven
+   * @param authzid the identity that it asks for: `local@domain`, `imxp=mesh@domain` or a domain
    */
   mayActAs(account: string, authzid: string): boolean {
     const key = keyOf(account);
@@ -123,7 +125,7 @@ export class Policy {
     return endpoint !== undefined && (further?.has(endpoint.key) === true || further?.has(endpoint.base) === true);
   }
 
-  /** Whether the peer is a trusted intermediary (core-01 §4.5.2): it may pass on from and to foreign domains. */
+  /** Whether the peer is a trusted intermediary (core-01 §4.5.2), which may forward from and to foreign domains. */
   trusts(identity: Identity): boolean {
     if (this.#trusted.size === 0 || identity.kind !== 'relay') return false;
     return keysOf(identity).some((key) => this.#trusted.has(key));
@@ -136,7 +138,7 @@ export class Policy {
   }
 
   #mayTalk(identity: Identity, privacy: boolean): Denial | undefined {
-    // Before 530, so that nobody is invited to authenticate in the clear.
+    // Checked before 530, so that nobody is invited to authenticate in the clear.
     const needed = this.#requireTls === 'always' || (this.#requireTls === 'mesh' && identity.kind === 'relay');
     if (needed && !privacy) return { reply: NOT_PRIVATE, reason: `tls.require is ${this.#requireTls}` };
     if (identity.kind === 'none') return { reply: NOT_AUTHENTICATED, reason: 'the peer has not authenticated' };
@@ -144,13 +146,13 @@ export class Policy {
   }
 }
 
-/** How an identity is named in the log. */
+/** Returns the name of an identity for the log. */
 export function describe(identity: Identity): string {
   if (identity.kind === 'none') return 'nobody';
   return identity.kind === 'endpoint' ? identity.address : `the relay of ${identity.domains.join(', ')}`;
 }
 
-/** The names an identity may have in the configuration. */
+/** Returns the names that an identity may have in the configuration. */
 function keysOf(identity: Identity): string[] {
   if (identity.kind === 'none') return [];
   if (identity.kind === 'endpoint') return [keyOf(identity.address)];

@@ -1,27 +1,27 @@
 /**
- * How often an identity may send Data, and attach or bind. Owns whose allowance is whose: all channels of one identity
- * share it, whatever sessions they are on. Knows no clock of its own and no configuration file.
+ * Rate limits of identities: Data operations, and attach and bind. All channels of one identity share one allowance,
+ * over all sessions.
  */
 import { type Identity, keyOf } from '../imxp/identity.js';
 import { type Rate, type TokenBucket, TokenBuckets } from '../ops/token-bucket.js';
 
 export interface RelayRates {
-  /** Data of an endpoint, and of a relay, which sends for many. */
+  /** Data operations of an endpoint, and of a relay, which sends for many endpoints. */
   readonly data: Rate;
   readonly relayData: Rate;
-  /** Octets of the Data of an endpoint. */
+  /** Octets of the Data operations of an endpoint. */
   readonly octets: Rate;
   /** Attach and bind together. */
   readonly attach: Rate;
 }
 
-/** What a single account has instead. */
+/** Rates of a single account that differ from the configuration. */
 export interface OwnRates {
   readonly data?: Rate;
   readonly octets?: Rate;
 }
 
-/** What one identity may still do; undefined where there is no limit. */
+/** Remaining allowance of one identity; undefined if there is no limit. */
 export interface Allowance {
   readonly data: TokenBucket | undefined;
   readonly octets: TokenBucket | undefined;
@@ -36,11 +36,11 @@ export class Rates {
   readonly #octets: TokenBuckets;
   readonly #attach: TokenBuckets;
   readonly #own: (account: string) => OwnRates;
-  /** Grows when accounts have other rates than before: whoever keeps an allowance asks for it again. */
+  /** Grows when the rates of accounts change, so that holders of an allowance look it up again. */
   version = 0;
 
   /**
-   * @param own the rates of one account, by the name of its identity; those of everybody where it has none
+   * @param own rates of an account, by the name of its identity; undefined values mean the rates of the configuration
    * @param now milliseconds on a monotonic clock
    */
   constructor(rates: RelayRates, own: (account: string) => OwnRates = () => NONE, now?: () => number) {
@@ -52,7 +52,8 @@ export class Rates {
   }
 
   /**
-   * The allowance of an identity; keep it as long as the identity and the version hold. Nobody is counted by the address.
+   * Returns the allowance of an identity; it may be kept as long as the identity and the version stay the same.
+   * Anonymous peers have none.
    */
   of(identity: Identity, address: string): Allowance {
     const account = keyOf(identity);
@@ -61,7 +62,7 @@ export class Rates {
     const own = account === '' ? NONE : this.#own(account);
     return {
       data: (relay ? this.#relayData : this.#data).of(name, own.data),
-      // A relay sends for many: only what its own account says holds for it.
+      // A relay sends for many endpoints: only the rates of its own account apply to it.
       octets: relay && own.octets === undefined ? undefined : this.#octets.of(name, own.octets),
       attach: this.#attach.of(name),
     };

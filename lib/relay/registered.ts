@@ -1,4 +1,4 @@
-/** The registered options a relay understands (core-01 §5.1, RFC 3342), as its configuration wants it. */
+/** Registered options (core-01 §5.1, RFC 3342) that a relay understands according to its configuration. */
 
 import { ATTACH_OVERRIDE, DATA_HOPPING, DATA_TIMING, HOLD_FOR_ENDPOINT } from './delivery-options.js';
 import type { OptionRegistry } from './options.js';
@@ -7,16 +7,16 @@ import { statusOptions } from './status.js';
 export interface OptionPolicy {
   readonly statusRequest: 'on' | 'border' | 'off';
   readonly dataTiming: 'on' | 'border' | 'off';
-  /** `timed`: only Data that say for how long. */
+  /** `timed`: only messages with a time limit. */
   readonly hold4Endpoint: 'on' | 'timed' | 'off';
   readonly attachOverride: 'on' | 'off';
 }
 
-/** What is switched off is an option like any that is not known. */
+/** An option that is switched off is treated like an unknown one. */
 export function registeredOptions(policy: OptionPolicy): OptionRegistry {
   const { statusRequest, dataTiming, hold4Endpoint, attachOverride } = policy;
   const understood = statusOptions(statusRequest);
-  // D-OPT-01: RFC 3342 has them in data; on a recipient they are for him alone
+  // D-OPT-01: RFC 3342 has them in data; on a recipient they apply to that recipient alone.
   if (dataTiming !== 'off') {
     understood.add(DATA_TIMING, ['data', 'recipient'], dataTiming === 'on' ? 'always' : 'border');
   }

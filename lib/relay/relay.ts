@@ -1,6 +1,6 @@
 /**
- * The relay: everything between a received operation and its answer (core-01 §4.4 to §5). Owns the attachments, the
- * bindings and the plan's execution; refuses to know sockets, timers, storage and concrete services, which it is handed.
+ * Relay: everything between a received operation and its answer (core-01 §4.4 to §5). Keeps the attachments and
+ * bindings and executes the delivery plans; sockets, clocks, storage and services are passed in.
  */
 
 import type { Payload } from '../beep/payload.js';
@@ -34,7 +34,7 @@ const NOTHING_HELD: HeldStatus = Object.freeze({
 export class Relay {
   readonly #context: Context;
   readonly #peers = new Map<MeshChannel, Peer>();
-  /** One for all peers. */
+  /** One function for all peers. */
   readonly #gone = (channel: MeshChannel): void => void this.#peers.delete(channel);
   readonly #view: View;
   readonly #submissions: Gate<Submission>;
@@ -48,76 +48,80 @@ export class Relay {
   }
 
   /**
-   * Takes a channel, accepted or opened by this side.
+   * Takes a channel that was accepted or opened by this side.
    *
-   * @throws LocalError ARGUMENT when its profile is none of the dialects
+   * @throws LocalError ARGUMENT if its profile belongs to none of the dialects
    */
   accept(channel: MeshChannel): MeshHandler {
     return this.#peer(channel);
   }
 
   /**
-   * Processes the attach or bind that came with the start of a channel; before or after {@link accept}.
+   * Processes the attach or bind that came with the start of a channel; may be called before or after {@link accept}.
    *
-   * @returns the content of the answer, which is an `error` when it was refused: the channel is created all the same
-   *   (RFC 3080 §3.1.1). A promise only where a bind has to be checked in the DNS.
+   * @returns the content of the answer, which is an `error` if it was refused: the channel is created all the same (RFC
+   *   3080 §3.1.1). A promise only if a bind has to be checked in the DNS.
    */
   initial(channel: MeshChannel, content: Buffer): string | Promise<string> {
     return this.#peer(channel).initial(content);
   }
 
   /**
-   * Records a bind (or attach) of our own that the peer of a channel accepted.
+   * Records a bind (or attach) of this side that the peer of a channel accepted.
    *
-   * @param terminated told when the peer ends it with `terminate`
+   * @param terminated called when the peer ends it with `terminate`
    */
   initiated(channel: MeshChannel, transID: number, terminated: () => void): void {
     this.#peer(channel).initiated(transID, terminated);
   }
 
-  /** Sends a Data made here, by a service. Data of one caller are not reordered. */
+  /** Sends a Data operation of a local service. Operations of one caller are not reordered. */
   submit(data: Data, sink: DeliverySink): void {
     const submission = new Submission(this.#context, data, sink);
     if (!this.#submissions.shut) this.#send(submission);
     else if (!this.#submissions.push(submission)) submission.refuse(REPLIES.busy);
   }
 
-  /** Has somebody told of each attachment and its end, from now on. The calls come in between: they must be short. */
+  /** Sets the observer of attachments. It is called in the middle of processing, so it must return quickly. */
   watchAttachments(watcher: AttachmentWatcher): void {
     this.#context.attachments.watcher = watcher;
   }
 
-  /** Addresses attached now, normalised. */
+  /** Normalized addresses that are attached now. */
   attached(): string[] {
     return [...this.#context.attachments.keys()];
   }
 
-  /** Domains bound now, lower-case. */
+  /** Domains that are bound now, in lower case. */
   bound(): string[] {
     return [...this.#context.bindings.domains()];
   }
 
-  /** How many addresses are attached. */
+  /** Number of attached addresses. */
   get attachments(): number {
     return this.#context.attachments.size;
   }
 
-  /** How many domains are bound. */
+  /** Number of bound domains. */
   get bindings(): number {
     return this.#context.bindings.size;
   }
 
-  /** What is held for endpoints that are not attached. */
+  /** Messages held for endpoints that are not attached. */
   get held(): HeldStatus {
     return this.#context.offline?.status ?? NOTHING_HELD;
   }
 
-  /** Operations without an answer yet. */
+  /** Number of operations without an answer. */
   get outstanding(): number {
     return this.#context.outstanding;
   }
 
-  /** Ends an attachment toward its application, for instance because its account is gone. @returns whether there was one */
+  /**
+   * Ends an attachment toward its application, for instance because its account is gone.
+   *
+   * @returns whether there was one
+   */
   detach(address: string): boolean {
     const attachment = this.#context.attachments.of(addressOf(address)?.key ?? address);
     if (attachment === undefined) return false;
@@ -126,8 +130,8 @@ export class Relay {
   }
 
   /**
-   * Ends what accounts have toward their applications: attachments as them and their subaddresses, whoever made them, and
-   * all attachments and bindings of sessions that are their own.
+   * Ends the associations of accounts: attachments as them and their subaddresses on any session, and all attachments
+   * and bindings on sessions of their own.
    *
    * @param accounts endpoints without their subaddress, or `imxp=mesh@domain`
    */
@@ -136,19 +140,19 @@ export class Relay {
   }
 
   /**
-   * Throws away what is held for an account that was removed.
+   * Drops the messages held for an account that was removed.
    *
    * @param account an endpoint without its subaddress
-   * @param before when; what came later is for another account of that name
+   * @param before time of the removal; later messages belong to another account of that name
    */
   forgetHeld(account: string, before: number): void {
     this.#context.offline?.forget(account, before);
   }
 
   /**
-   * Stops accepting: attach, bind and Data are refused with 421 from now on, and attachments are terminated.
+   * Stops accepting: attach, bind and Data operations are refused with 421 from now on, and attachments are terminated.
    *
-   * @returns resolves when every Data has its answer and every terminate too; the caller sets the limit
+   * @returns resolves when every Data operation and every terminate has its answer; the caller sets the time limit
    */
   drain(): Promise<void> {
     this.#context.draining = true;
@@ -157,7 +161,7 @@ export class Relay {
     return this.#context.idle();
   }
 
-  /** Takes a changed configuration; ends the attachments and bindings that it no longer permits. */
+  /** Applies a changed configuration; ends the attachments and bindings that it no longer permits. */
   reload(settings: Partial<RelaySettings>): void {
     this.#context.apply(settings);
     for (const peer of this.#peers.values()) peer.review();
@@ -181,7 +185,7 @@ export class Relay {
   }
 }
 
-/** A Data made here, until its answer. */
+/** A Data operation of a local service until its answer. */
 class Submission implements DataOrigin {
   readonly id = 'local';
   readonly traffic: Traffic | undefined;

@@ -1,7 +1,7 @@
 /**
- * From a Data and a view of the relay to a plan: which target gets which recipients with which options. Pure: reads the
- * view, changes nothing, sends nothing. Refuses to know what kind of thing a target is; a recipient that fails at once
- * is planned to a target that refuses.
+ * Planner: derives from a Data operation and a view of the relay which target receives which recipients with which
+ * options. Pure: reads the view, changes and sends nothing. A recipient that fails at once is planned to a target that
+ * refuses.
  */
 import { ImxpError, type Reply } from '../errors.js';
 import { type Address, addressOf } from '../imxp/address.js';
@@ -28,30 +28,32 @@ export type AccessDecision = true | Reply;
 /** Access decisions that have been looked up, by recipient. */
 export type AccessDecisions = ReadonlyMap<string, AccessDecision>;
 
-/** The relay as one sender of Data sees it. */
+/** The relay as one sender of Data operations sees it. */
 export interface RouteView {
   readonly options: OptionRegistry;
-  /** Whether the sender is a relay, which passes on what others originated. */
+  /** Whether the sender is a relay, which forwards what others originated. */
   readonly relayed: boolean;
-  /** Whether a domain (lower-case) is served here. */
+  /** Whether a domain (in lower case) is served here. */
   local(domain: string): boolean;
-  /** The attached application of exactly this endpoint. */
+  /** Returns the attached application of exactly this endpoint. */
   attached(key: string): DeliveryTarget | undefined;
-  /** The co-resident service of a well-known local part such as `imxp=report`. */
+  /** Returns the co-resident service of a well-known local part such as `imxp=report`. */
   service(local: string): DeliveryTarget | undefined;
-  /** Whether a local recipient lets this originator send data, else why not; a promise where it must be looked up. */
+  /** Whether a local recipient accepts Data operations of this originator; a promise if that must be looked up. */
   granted(recipient: string, originator: string): AccessDecision | Promise<boolean>;
-  /** A target for a local endpoint that is not attached: it says why. */
+  /** Returns a target for a local endpoint that is not attached; it refuses with the reason. */
   absent(name: Address, originator: string): DeliveryTarget;
-  /** A target that holds what is for a local endpoint until it attaches; undefined where nothing is held. */
+  /** Returns a target that holds messages for a local endpoint until it attaches; undefined if none are held. */
   offlineQueue(name: Address): DeliveryTarget | undefined;
-  /** Relays that Data of this sender may pass where it does not say so itself (dataHopping); 0 for any number. */
+  /**
+   * Relays that a Data operation of this sender may pass if it does not say so itself (dataHopping); 0 for any number.
+   */
   readonly hopLimit: number;
-  /** The lane to a foreign recipient, or a target that says why there is none. */
+  /** Returns the lane to a foreign recipient, or a target that refuses with the reason. */
   toward(name: Address, originator: string): DeliveryTarget;
 }
 
-/** A target that answers the same for everything. */
+/** A target that answers everything with the same refusal. */
 export class RefusingTarget implements DeliveryTarget {
   readonly reply: Reply;
 
@@ -67,12 +69,12 @@ export class RefusingTarget implements DeliveryTarget {
 const UNKNOWN_SERVICE = new RefusingTarget(REPLIES.unknownService);
 const ADDRESS_INVALID = new RefusingTarget(REPLIES.addressInvalid);
 
-/** One outgoing Data. */
+/** One outgoing Data operation. */
 export interface Leg {
   readonly target: DeliveryTarget;
-  /** The very Data that came when nothing changed for this hop. */
+  /** The received operation itself if nothing changed for this hop. */
   readonly data: Data;
-  /** What else is to be seen to; absent for most. */
+  /** Delivery options of this leg; absent for most. */
   readonly deliveryOptions?: LegOptions;
 }
 
@@ -80,19 +82,20 @@ export interface Leg {
 export interface LegOptions {
   readonly onward: boolean;
   readonly timings: readonly Asked<DataTiming>[];
-  /** Those by which it must not go on to another relay. */
+  /** Hop limits that forbid sending it to another relay. */
   readonly usedUp: readonly Asked<DataHopping>[];
 }
 
 export type Plan =
   | { readonly type: 'legs'; readonly legs: readonly Leg[] }
-  /** The Data fails as a whole. */
+  /** The Data operation fails as a whole. */
   | { readonly type: 'refused'; readonly reply: Reply }
   /** Access decisions are outstanding, by recipient; plan again when they are known. */
   | { readonly type: 'pending'; readonly decisions: ReadonlyMap<string, Promise<boolean>> };
 
 /**
- * The hot path of {@link plan}: the target for the only recipient of a Data without options, which goes on unchanged.
+ * Returns the target for the only recipient of a Data operation without options, which goes on unchanged: the hot path
+ * of {@link plan}.
  *
  * @param hold whether it is to be held for an endpoint that is not attached (RFC 3342 §3)
  * @param decided access decisions that were waited for
@@ -111,23 +114,23 @@ export function nextHopTo(
     view.attached(name.key) ??
     (hold ? view.offlineQueue(name) : undefined);
   if (target === undefined) return name.wellKnown === undefined ? view.absent(name, originator) : UNKNOWN_SERVICE;
-  // core-01 §4.4.4.1 step 3.3: the recipient's access entry must grant core:data
+  // core-01 §4.4.4.1 step 3.3: the recipient's access entry must grant core:data.
   const granted = decided?.get(name.key) ?? view.granted(name.key, originator);
   if (granted === true) return target;
   return granted instanceof Promise ? granted : new RefusingTarget(granted);
 }
 
 /**
- * Plans any Data.
+ * Plans any Data operation.
  *
- * Recipients share an outgoing Data only toward a relay and only on one lane: there the answers of a group combine to
- * what separate answers would have combined to, and order per recipient is kept. An application or a service gets
- * each recipient by itself, as core-01 §4.4.4.1 step 3.3 has it, because its `ok` must mean that recipient.
+ * Recipients share an outgoing operation only toward a relay and only on one lane: there the answer of a group equals
+ * the combination of separate answers, and the order per recipient is kept. An application or a service receives each
+ * recipient by itself, as core-01 §4.4.4.1 step 3.3 has it, because its `ok` must mean that recipient.
  *
  * A recipient named twice is served once, with the options of its first place.
  */
 export function plan(data: Data, view: RouteView, decided?: AccessDecisions): Plan {
-  // core-01 §4.4.4.1 step 2; options of the Data for `final` are examined below, for the recipients served here
+  // core-01 §4.4.4.1 step 2; `final` options of the operation are examined below, for the recipients served here.
   const crossing = data.options.length > 0 && crosses(data, view);
   const refusal =
     examineOptions(data.options, 'data', false, view.options, crossing) ?? examineSender(data, false, view);
@@ -137,47 +140,47 @@ export function plan(data: Data, view: RouteView, decided?: AccessDecisions): Pl
   try {
     for (const recipient of data.recipients) draft.place(recipient, final, view);
   } catch (error) {
-    // An option of the Data that says nonsense: there is nothing to be done by it for anybody.
+    // The operation has an invalid option, which cannot be obeyed for any recipient.
     if (error instanceof ImxpError && error.reply !== undefined) return { type: 'refused', reply: error.reply };
     throw error;
   }
   return draft.finish();
 }
 
-/** RFC 3340 §4.4.4.1 step 4: the per-originator options. */
+/** Examines the per-originator options (RFC 3340 §4.4.4.1 step 4). */
 function examineSender(data: Data, direct: boolean, view: RouteView): Reply | undefined {
   if (data.originatorOptions === undefined) return undefined;
   return examineOptions(data.originatorOptions, 'originator', direct, view.options, crosses(data, view));
 }
 
-/** Whether a Data comes from or goes to another domain, for one recipient at least. */
+/** Whether a Data operation comes from another domain, or goes to one for at least one recipient. */
 export function crosses(data: Data, view: RouteView): boolean {
   return view.relayed || data.recipients.some(({ identity }) => !isDirect(identity, view));
 }
 
-/** Whether a recipient is served here. What is no address goes nowhere from here, either. */
+/** Whether a recipient is served here. An invalid address goes nowhere, so it counts as served here. */
 export function isDirect(identity: string, view: RouteView): boolean {
   const name = addressOf(identity);
   return name === undefined || view.local(name.domain);
 }
 
-/** A group of recipients for one target, not yet turned into a Data. */
+/** Recipients with the same target, from which one Data operation is made. */
 interface Group {
   readonly target: DeliveryTarget;
   readonly recipients: Recipient[];
   readonly onward: boolean;
-  /** Of the Data, and of the recipient where it is alone. */
+  /** Options of the operation, and of the recipient if it is alone. */
   readonly terms: readonly DeliveryOptions[];
 }
 
 class Draft {
   readonly #data: Data;
-  /** With the hop limit that the administrator wants. */
+  /** The operation with the hop limit that the administrator wants. */
   readonly #onwardData: Data;
   readonly #crossing: boolean;
   readonly #view: RouteView;
   readonly #decided: AccessDecisions | undefined;
-  /** Terms of the Data, for recipients served here and for others; null until asked for. */
+  /** Delivery options of the operation, for recipients served here and for others; null until computed. */
   readonly #common: { direct: DeliveryOptions | undefined | null; onward: DeliveryOptions | undefined | null } = {
     direct: null,
     onward: null,
@@ -224,15 +227,15 @@ class Draft {
     } else if (way instanceof RefusingTarget) {
       this.#alone(way, recipient, false, []);
     } else if (direct || changesOnTheWay(recipient.options) || !isCommon(name)) {
-      // RFC 3342 §2, §4: what each hop changes for one recipient alone, it changes for him alone (D-OPT-03).
-      // A name that the other dialect does not have must fail nobody else (D-APEX-06).
+      // RFC 3342 §2, §4: what each hop changes for one recipient must not affect the others (D-OPT-03). A name that the
+      // other dialect does not have must fail no other recipient (D-APEX-06).
       this.#alone(way, recipient, !direct, terms);
     } else {
       this.#together(way, recipient, terms);
     }
   }
 
-  /** @throws RemoteProtocolError when an option of the Data is not what it should be */
+  /** @throws RemoteProtocolError if an option of the operation is invalid */
   #commonTerms(direct: boolean): DeliveryOptions | undefined {
     const common = this.#common;
     const { options } = this.#view;
@@ -285,7 +288,7 @@ class Draft {
 
   #dataFor({ recipients, onward: relayed }: Group, changed: ReadonlyMap<Option, Option>): Data {
     const data = this.#data;
-    // core-01 §5: options for `this` hop are removed toward relays; an endpoint sees all of them
+    // core-01 §5: options for `this` hop are removed toward relays; an endpoint sees all of them.
     const options = relayed ? exchanged(onward(this.#onwardData.options), changed) : data.options;
     const narrowed = relayed ? recipients.map((recipient) => withOnwardOptions(recipient, changed)) : recipients;
     const sender = data.originatorOptions === undefined || !relayed ? undefined : onward(data.originatorOptions);
@@ -303,13 +306,13 @@ class Draft {
 
 const UNCHANGED: ReadonlyMap<Option, Option> = new Map();
 
-/** RFC 3340 §4.4.4.1: a relay may add options to what it takes from its endpoints. */
+/** RFC 3340 §4.4.4.1: a relay may add options to the operations of its endpoints. */
 function limited(data: Data, { hopLimit: most, relayed }: RouteView): Data {
   if (most === 0 || relayed || data.options.some(({ internal }) => internal === DATA_HOPPING)) return data;
   return { ...data, options: [...data.options, hopLimit(most)] };
 }
 
-/** @returns a reply when the recipient fails because of an option of its own */
+/** @returns a reply if the recipient fails because of one of its own options */
 function ownTerms(
   { options }: Recipient,
   direct: boolean,

@@ -1,11 +1,12 @@
 /**
- * What the channels of one session are attached as and bound for together: for whom a peer may send is a matter of the
- * session, not of the channel it uses (core-01 §4.4.4.1 step 1), and a peer may end all of it at once (RFC 3340 §4.4.3).
+ * Associations of one session: what its channels are attached as and bound for together. For whom a peer may send
+ * depends on the session, not on the channel it uses (core-01 §4.4.4.1 step 1), and a peer may end all of it at once
+ * (RFC 3340 §4.4.3).
  */
 
-/** The part of one channel. */
+/** The associations of one channel. */
 export interface ChannelAssociations {
-  /** @returns whether the peer had anything */
+  /** @returns whether the peer had any */
   terminateTheirs(): boolean;
   terminateOurs(): void;
 }
@@ -13,25 +14,25 @@ export interface ChannelAssociations {
 const NOTHING: ReadonlySet<string> = new Set();
 
 export class SessionAssociations {
-  /** What the peer has, and this side, on each channel of the session. */
+  /** Associations of the peer, and of this side, on each channel of the session. */
   readonly channels = new Set<ChannelAssociations>();
   readonly #attached = new Set<string>();
   /** Domains with the number of bindings for each. */
   #bound: Map<string, number> | undefined;
-  /** Grows with every change, so that channels know when to ask anew. */
+  /** Grows with every change, so that channels know when to check permissions again. */
   version = 0;
 
-  /** Normalised addresses. */
+  /** Normalized addresses. */
   get attached(): Iterable<string> {
     return this.#attached;
   }
 
-  /** Lower-case domains. */
+  /** Domains in lower case. */
   get bound(): { has(domain: string): boolean } {
     return this.#bound ?? NOTHING;
   }
 
-  /** Ends everything the peer has on the session; where it has nothing, what this side has (D-CORE-16). */
+  /** Ends everything that the peer has on the session; if it has nothing, what this side has (D-CORE-16). */
   terminate(): void {
     let any = false;
     for (const channel of [...this.channels]) any = channel.terminateTheirs() || any;
@@ -62,7 +63,7 @@ export class SessionAssociations {
   }
 }
 
-/** The standings of all sessions. */
+/** The associations of all sessions. */
 export class SessionAssociationsTable {
   readonly #bySession = new Map<string, SessionAssociations>();
 

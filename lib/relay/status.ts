@@ -1,10 +1,10 @@
 /**
- * Who is told what became of a Data because of statusRequest (core-01 §5.1), and which relay tells. Pure but for the
- * reporter it calls; refuses to know how a report travels.
+ * Status reports (core-01 §5.1): decides who is told what became of a Data operation because of statusRequest, and
+ * which relay tells. Pure except for the reporter that it calls.
  *
- * With `final` the relay where the journey ends reports, by delivery or by failure (D-CORE-26): the one that serves the
- * recipient, or the one nearest to the originator that was told of the failure. With `this` and `all` every relay it
- * applies to reports. Whoever answers `error` to another relay leaves the report to that relay.
+ * With `final` the relay where the journey ends reports, by delivery or by failure (D-CORE-26): the relay that serves
+ * the recipient, or the one nearest to the originator that was told of the failure. With `this` and `all` every relay
+ * that it applies to reports. A relay that answers `error` to another leaves the report to that one.
  */
 import type { Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
@@ -16,32 +16,35 @@ import { crosses, isDirect, type RouteView } from './route.js';
 
 export const STATUS_REQUEST = 'statusRequest';
 
-/** The options a relay understands that honours statusRequest always, on Data from and to other domains, or never. */
+/**
+ * Returns the options of a relay that honours statusRequest always, only on Data operations from or to other domains,
+ * or never.
+ */
 export function statusOptions(scope: 'on' | 'border' | 'off'): OptionRegistry {
   const understood = new OptionRegistry();
-  // Disabled, it is an option like any that is not known (D-CORE-27).
+  // Switched off, it is treated like an unknown option (D-CORE-27).
   if (scope !== 'off') understood.add(STATUS_REQUEST, ['data', 'recipient'], scope === 'on' ? 'always' : 'border');
   return understood;
 }
 
-/** What the report service is to say. */
+/** Contents of a report. */
 export interface StatusReport {
-  /** The local domain whose report service says it. */
+  /** Local domain whose report service sends it. */
   readonly domain: string;
-  /** Whom it goes to: the originator of the request. */
+  /** Recipient of the report: the originator of the request. */
   readonly to: string;
-  /** Of the request. */
+  /** transID of the request. */
   readonly transID: number;
-  /** Languages the originator asked for. */
+  /** Languages that the originator asked for. */
   readonly localize: string;
   readonly destinations: readonly RecipientOutcome[];
-  /** For the Data that carries the report. */
+  /** Options of the Data operation that carries the report. */
   readonly options?: readonly Option[];
 }
 
-/** What became of a recipient at this relay. */
+/** Result for one recipient at this relay. */
 export interface RecipientOutcome {
-  /** As the Data named it. */
+  /** Named as in the Data operation. */
   readonly identity: string;
   /** Undefined: delivered, or accepted by the next relay. */
   readonly reply: Reply | undefined;
@@ -52,14 +55,14 @@ export interface Reporter {
   report(report: StatusReport): void;
 }
 
-/** The relay as one sender of Data sees it, with what reports need. */
+/** The relay as one sender of Data operations sees it, with what reports need. */
 export interface StatusView extends RouteView {
   readonly reporter: Reporter | undefined;
   /** A local domain. */
   readonly home: string;
 }
 
-/** Whether anybody may have to be told; cheap where there are no options. */
+/** Whether anybody may have to be told; cheap if there are no options. */
 export function statusRequested(data: Data, view: StatusView): boolean {
   if (view.reporter === undefined) return false;
   return data.options.some(isRequest) || data.recipients.some(({ options }) => options.some(isRequest));
@@ -70,10 +73,10 @@ function isRequest(option: Option): boolean {
 }
 
 /**
- * Reports on a Data that has been answered.
+ * Reports on a Data operation that has been answered.
  *
- * @param failure why a recipient failed, undefined when it did not, `later` when somebody else reports on it
- * @param answer what the Data was answered with
+ * @param failure reason why a recipient failed; undefined if it did not; `later` if somebody else reports on it
+ * @param answer the answer to the Data operation
  */
 export function reportStatus(
   data: Data,
@@ -82,7 +85,7 @@ export function reportStatus(
   view: StatusView,
 ): void {
   const { reporter } = view;
-  // D-CORE-26: the relay that is told of the error reports it, not the one that tells
+  // D-CORE-26: the relay that is told of the error reports it, not the one that tells.
   if (reporter === undefined || (view.relayed && answer !== undefined) || isReport(data)) return;
   const drafts = new Drafts(data.originator);
   const crossing = crosses(data, view);
@@ -98,7 +101,7 @@ export function reportStatus(
     if (reply === 'later') continue;
     const outcome = { identity: written ?? identity, reply };
     const domain = name !== undefined && direct ? name.domain : homeOf(data.originator, view);
-    // The first of each element counts: a Data full of requests must not become a flood of reports.
+    // Only the first request of each element counts, so that many of them do not cause a flood of reports.
     const own = firstOf(options, 'recipient', view.relayed || !direct, view);
     if (common !== undefined && ends(common, direct, outcome)) drafts.add(domain, common, outcome);
     if (own !== undefined && own.transID !== common?.transID && ends(own, direct, outcome)) {
@@ -117,7 +120,7 @@ function ends({ targetHop }: Option, direct: boolean, { reply }: RecipientOutcom
   return targetHop !== 'final' || direct || reply !== undefined;
 }
 
-/** The domain to report for on a recipient elsewhere: the originator's, when it is served here. */
+/** Returns the domain to report for on a recipient elsewhere: the originator's if it is served here. */
 export function homeOf(originator: string, view: StatusView): string {
   const domain = addressOf(originator)?.domain;
   return domain !== undefined && view.local(domain) ? domain : view.home;
@@ -132,12 +135,12 @@ export function isReport(data: Data): boolean {
     if (content.kind === 'inline') return looksLikeStatusResponse(content.inner);
     return content.kind === 'part' && looksLikeStatusResponse(content.body);
   } catch {
-    // Content that cannot be read is no report; whoever delivers it says what is wrong.
+    // Content that cannot be read is no report; the recipient will say what is wrong with it.
     return false;
   }
 }
 
-/** Reports in the making: those of one request, for one domain, are merged. */
+/** Collects reports; those of one request for one domain are merged. */
 class Drafts {
   readonly #to: string;
   readonly #byRequest = new Map<string, StatusReport & { readonly destinations: RecipientOutcome[] }>();

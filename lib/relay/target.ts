@@ -1,16 +1,16 @@
 /**
- * The seam of the relay: everything that can take a Data implements {@link DeliveryTarget} (an attached application, a
- * service, the link to the next relay), so that routing never asks what kind of thing it has found.
+ * Interfaces between routing and delivery. Everything that accepts Data operations implements {@link DeliveryTarget}
+ * (an attached application, a service, the link to the next relay), so that routing does not depend on its kind.
  */
 
 import type { Payload } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import type { Data } from '../imxp/operation.js';
 
-/** A Data on its way to one target: recipients narrowed to those for this target, options filtered for this hop. */
+/** A Data operation on its way to one target, with the recipients of this target and the options of this hop. */
 export interface OutboundDelivery {
   readonly data: Data;
-  /** The octets for a channel of that dialect; the received ones, uncopied, whenever nothing changed. */
+  /** Returns the payload for a channel of a dialect: the received one, uncopied, if nothing changed. */
   payload(profile: string): Payload;
 }
 
@@ -19,7 +19,7 @@ export interface DeliverySink {
   /**
    * The target answered `ok`.
    *
-   * @param later the target has taken over: whether it arrives shows later, and the target tells whoever asked
+   * @param later the target took over: the result shows later, and the target reports it
    */
   delivered(later?: boolean): void;
   failed(reply: Reply): void;
@@ -28,38 +28,47 @@ export interface DeliverySink {
 export interface DeliveryTarget {
   deliver(delivery: OutboundDelivery, sink: DeliverySink): void;
   /**
-   * Where this target has several ways in parallel: the one for a recipient (normalised address), always the same while
-   * any Data of the originator to it is unanswered. Recipients of one way may share a Data. Absent: there is one way, in order.
+   * Returns, for a target with several parallel lanes, the lane of a recipient (normalized address). It stays the same
+   * while any operation of the originator to the recipient is unanswered; recipients of one lane may share a Data
+   * operation. Absent: there is one lane, in order.
    */
   lane?(recipient: string, originator: string): DeliveryTarget;
-  /** The domain of the relay it leads to, where known; Data is never sent back to the relay it came from. */
+  /**
+   * Domain of the relay that the target leads to, if known. An operation is never sent back to the relay that it came
+   * from.
+   */
   readonly relay?: string | undefined;
 }
 
 /**
- * The ways to foreign domains. `toward` is asked for each Data and must be cheap.
+ * Links to foreign domains. `toward` is called for each Data operation and must be cheap.
  *
- * @returns a target, or the reply for recipients of that domain (550 no relay for domain, 450 relay unavailable).
+ * @returns a target, or the reply for recipients of that domain (550 no relay for domain, 450 relay unavailable)
  */
 export interface Dialer {
   toward(domain: string): DeliveryTarget | Reply;
-  /** Other relays of the domains served here; none unless given. */
+  /** Other relays of the domains served here; default: none. */
   readonly siblings?: readonly DeliveryTarget[];
 }
 
-/** Answers questions about the endpoints of the local domains. */
+/** Directory of the endpoints of the local domains. */
 export interface Directory {
-  /** Whether an endpoint is known here, attached or not. Asked only when it is not attached. */
+  /** Whether an endpoint has an account here. Asked only if it is not attached. */
   known(address: string): Promise<boolean>;
-  /** When an endpoint was given its account, milliseconds since 1970; what was held before is not for it. */
+  /**
+   * Returns the time at which an endpoint was given its account, milliseconds since 1970; messages held before belong
+   * to an earlier account.
+   */
   created?(address: string): Promise<number | undefined>;
 }
 
-/** The action that an originator needs to be granted (access-01 §3). */
+/** The action that an originator must be granted (access-01 §3). */
 export const CORE_DATA = 'core:data';
 
-/** Decides about a local recipient (the access service; core-01 §4.4.4.1 step 3.3). */
+/** Decides about access to a local recipient (the access service; core-01 §4.4.4.1 step 3.3). */
 export interface AccessPolicy {
-  /** Whether `owner` grants `action` (for instance `core:data`) to `actor`; a promise only where it must be looked up. */
+  /**
+   * Whether `owner` grants `action` (for instance `core:data`) to `actor`; a promise only if that must be looked up.
+   */
   allowed(owner: string, actor: string, action: string): boolean | Promise<boolean>;
 }

@@ -1,6 +1,6 @@
 /**
- * Data on their way: from the plan to the targets, and from the targets' answers to the one answer. Owns the counting;
- * refuses to know where a Data came from and where it goes.
+ * Transfer of Data operations: hands them to the targets of the plan, and combines the answers of the targets into one.
+ * Counts and times them on the way.
  */
 
 import type { Payload } from '../beep/payload.js';
@@ -18,25 +18,25 @@ import { reportStatus, statusRequested } from './status.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 import { decide } from './view.js';
 
-/** Where a Data came from and its answer goes to. */
+/** Source of a Data operation, which receives its answer. */
 export interface DataOrigin {
   /** The channel it came on, for the log. */
   readonly id: string;
-  /** Where the answers are counted, if anywhere. */
+  /** Counter of the answers, if any. */
   readonly traffic?: Traffic | undefined;
-  /** Whether the sender was told `ok` before, whatever became of the Data. */
+  /** Whether the sender was told `ok` in advance. */
   readonly early?: boolean;
   /**
-   * The Data has its answer; told exactly once.
+   * The Data operation has its answer; called exactly once.
    *
-   * @param reply undefined for ok
+   * @param reply undefined for `ok`
    */
   settled(msgno: number, octets: number, data: Data, reply: Reply | undefined): void;
-  /** The octets of a Data that does not go on as it came. */
+  /** Returns the payload of a Data operation that does not go on as it came. */
   encode(data: Data, profile: string): Payload;
 }
 
-/** A received (or made) Data with what its answer needs. */
+/** A Data operation, received or made here, with what its answer needs. */
 export interface Received {
   readonly origin: DataOrigin;
   readonly msgno: number;
@@ -45,11 +45,11 @@ export interface Received {
 }
 
 /**
- * Sends a Data on.
+ * Sends a Data operation on.
  *
- * @returns the access decisions it has to wait for, by recipient; nothing was sent then. Otherwise undefined, and the
- *   origin has been or will be told.
- * @param since when it was completely received, by the view's time; just now unless given
+ * @returns the access decisions to wait for, by recipient; nothing was sent then. Otherwise undefined, and the origin
+ *   has been or will be told.
+ * @param since time of complete reception, by the view's clock; default: now
  * @param decided access decisions that were waited for
  */
 export function carry(
@@ -75,10 +75,10 @@ export function carry(
 }
 
 /**
- * Sends on a Data for which {@link carry} needs access decisions, when they are made.
+ * Sends on a Data operation for which {@link carry} needs access decisions, once they are made.
  *
- * @param abandoned whether the originator has gone meanwhile; the Data is then dropped, and settled for the count
- * @returns resolved when it was sent, never rejected
+ * @param abandoned whether the originator has gone meanwhile; the operation is then dropped, and settled for the count
+ * @returns resolves when it was sent, never rejects
  */
 export async function carryDecided(
   origin: DataOrigin,
@@ -132,7 +132,7 @@ function carryPlanned(
   return undefined;
 }
 
-/** The target of a leg, with what options of RFC 3342 put in front of it. */
+/** Returns the target of a leg, behind the delivery options of RFC 3342. */
 function targetOf({ target, deliveryOptions }: Leg, view: TimedView, since: number): DeliveryTarget {
   if (deliveryOptions === undefined) return target;
   const { onward, timings, usedUp } = deliveryOptions;
@@ -140,7 +140,7 @@ function targetOf({ target, deliveryOptions }: Leg, view: TimedView, since: numb
   return new TimedTarget(target, { asked: timings, since, onward, rewrite: onward }, view);
 }
 
-/** RFC 3342 §4: no relay is left that it may be sent to. */
+/** RFC 3342 §4: the hop limit forbids sending it to another relay. */
 class UsedUp implements DeliveryTarget {
   readonly #asked: readonly Asked<DataHopping>[];
   readonly #view: TimedView;
@@ -158,12 +158,12 @@ class UsedUp implements DeliveryTarget {
   }
 }
 
-/** What the sender of a Data was answered. */
+/** Returns what the sender of a Data operation was answered. */
 function toldBy(origin: DataOrigin, answer: Reply | undefined): Reply | undefined {
   return origin.early === true ? undefined : answer;
 }
 
-/** A Data that goes one way; delivery and sink at once, because every Data needs one. */
+/** A Data operation with one leg; delivery and sink in one object, because every operation needs one. */
 class Transfer implements OutboundDelivery, DeliverySink {
   readonly data: Data;
   readonly #origin: DataOrigin;
@@ -211,13 +211,13 @@ class Transfer implements OutboundDelivery, DeliverySink {
   }
 }
 
-/** The answers of several legs until there is one. */
+/** Collects the answers of several legs until there is one. */
 class Gathering {
   readonly received: Received;
-  /** Who asked to be told what became of which recipient. */
+  /** Set if somebody asked to be told what became of which recipient. */
   readonly #watched: TimedView | undefined;
   readonly #failures = new Map<string, Reply>();
-  /** Recipients whose target tells later what became of them. */
+  /** Recipients whose target reports later what became of them. */
   #later: Set<string> | undefined;
   #open: number;
   #succeeded = false;
@@ -235,7 +235,7 @@ class Gathering {
     else for (const { identity } of data.recipients) this.#failures.set(identity, reply);
     if (this.#open > 0) return;
     const { origin, msgno, octets, data: whole } = this.received;
-    // core-01 §4.4.4.1 step 4: error when no recipient succeeded, otherwise ok
+    // core-01 §4.4.4.1 step 4: error if no recipient succeeded, otherwise ok.
     const answer = this.#succeeded ? undefined : combine(this.#inOrder(whole));
     origin.settled(msgno, octets, whole, answer);
     if (this.#watched === undefined) return;
@@ -248,7 +248,7 @@ class Gathering {
     for (const { identity } of recipients) this.#later.add(identity);
   }
 
-  /** The failures in the order of the recipients, whatever the order of the answers was. */
+  /** Returns the failures in the order of the recipients, whatever the order of the answers was. */
   #inOrder(data: Data): Failure[] {
     const failures: Failure[] = [];
     const listed = new Set<string>();
@@ -262,7 +262,7 @@ class Gathering {
   }
 }
 
-/** One leg of a Data that goes several ways. */
+/** One leg of a Data operation with several. */
 class Part implements OutboundDelivery, DeliverySink {
   readonly data: Data;
   readonly #gathering: Gathering;
@@ -299,20 +299,20 @@ class Part implements OutboundDelivery, DeliverySink {
   }
 }
 
-/** D-CORE-22: what came goes on as it came, unless it changed or the next channel speaks another dialect. */
+/** D-CORE-22: an operation goes on as it came, unless it changed or the next channel uses another dialect. */
 function payloadOf(data: Data, changed: boolean, profile: string, origin: DataOrigin): Payload {
   const { source } = data;
   if (!changed && source !== undefined && source.profile === profile) return source.payload;
   return origin.encode(data, profile);
 }
 
-/** @returns when it was, where that is of interest; else 0 */
+/** Returns the start time if anybody is interested in it; else 0. */
 function begun({ traffic }: DataOrigin): number {
   if (tracing()) return performance.now();
   return traffic === undefined ? 0 : traffic.begin();
 }
 
-/** @param hop the domain of the relay it went to; undefined for what stayed here */
+/** @param hop domain of the relay it went to; undefined if it stayed here */
 function answered(
   origin: DataOrigin,
   hop: string | undefined,
@@ -322,6 +322,6 @@ function answered(
   sentAt: number,
 ): void {
   if (origin.traffic !== undefined) origin.traffic.answered(hop, octets, reply?.code, sentAt);
-  // Somebody who began to listen in between learns no time.
+  // A listener that was added in between is told no time.
   if (tracing()) forwarded(origin.id, octets, data, reply, sentAt === 0 ? 0 : performance.now() - sentAt);
 }

@@ -1,5 +1,6 @@
 /**
- * The relay's state as routing looks at it. Reads the context; changes nothing but what the way to a domain remembers.
+ * Views of the relay's state for routing. They read the context and change nothing but what is remembered of the next
+ * hop to a domain.
  */
 
 import type { Payload } from '../beep/payload.js';
@@ -19,7 +20,7 @@ import { CORE_DATA, type DeliverySink, type DeliveryTarget, type OutboundDeliver
 
 const NONE: readonly DeliveryTarget[] = Object.freeze([]);
 
-/** The view for Data made here, which may go anywhere. */
+/** View for Data operations made here, which may go anywhere. */
 export class View implements TimedView {
   readonly context: Context;
 
@@ -39,7 +40,7 @@ export class View implements TimedView {
     return this.context.time;
   }
 
-  /** Only Data of endpoints are limited by configuration. */
+  /** The configured hop limit applies only to Data operations of endpoints. */
   get hopLimit(): number {
     return 0;
   }
@@ -48,12 +49,12 @@ export class View implements TimedView {
     return this.context.encode(data, profile);
   }
 
-  /** Data made here come from no relay. */
+  /** Data operations made here come from no relay. */
   get relayed(): boolean {
     return false;
   }
 
-  /** The domain this relay reports for where no recipient or originator says. */
+  /** Domain that this relay reports for if neither recipients nor originator determine one. */
   get home(): string {
     const [first = ''] = this.context.domains;
     return first;
@@ -69,7 +70,7 @@ export class View implements TimedView {
 
   service(local: string): DeliveryTarget | undefined {
     const { services } = this.context;
-    // D-APEX-01: local services answer to both prefixes
+    // D-APEX-01: local services answer to both prefixes.
     return services.get(local) ?? (local.startsWith('apex=') ? services.get(`imxp=${local.slice(5)}`) : undefined);
   }
 
@@ -83,13 +84,13 @@ export class View implements TimedView {
     return new Absent(this.context, name, originator, this.siblings);
   }
 
-  /** RFC 3340 §6: other relays of this domain, to which an endpoint may be attached that is not here. */
+  /** Other relays of this domain, to which an endpoint that is not here may be attached (RFC 3340 §6). */
   protected get siblings(): readonly DeliveryTarget[] {
     return this.context.dialer.siblings ?? NONE;
   }
 
   offlineQueue(name: Address): DeliveryTarget | undefined {
-    // A disabled account may never come back for it.
+    // A disabled account may never come back for its messages.
     return this.context.accounts?.suspended(name.base) === undefined ? this.context.offline?.queueFor(name) : undefined;
   }
 
@@ -98,7 +99,7 @@ export class View implements TimedView {
   }
 }
 
-/** Waits for access decisions; one that cannot be made fails its recipient. */
+/** Waits for access decisions; a decision that cannot be made fails its recipient. */
 export async function decide(
   pending: ReadonlyMap<string, Promise<boolean>>,
   decided: Map<string, AccessDecision>,
@@ -118,8 +119,8 @@ function grantOf(result: PromiseSettledResult<boolean>): AccessDecision {
 }
 
 /**
- * A local endpoint that is not attached. Nothing is delivered, so nothing has to keep its place: the answer may take
- * the time to find out which it is (D-CORE-19). A stranger without access learns no more than that.
+ * A local endpoint that is not attached. Nothing is delivered, so no order has to be kept and the answer may wait for
+ * the look-ups (D-CORE-19). An originator without access learns no more than that.
  */
 class Absent implements DeliveryTarget {
   readonly #context: Context;
@@ -141,7 +142,7 @@ class Absent implements DeliveryTarget {
     });
   }
 
-  /** Asks one sibling after the other, until one has it or says something else than that it is not there. */
+  /** Asks one sibling after the other, until one has the endpoint or gives another reason than its absence. */
   #elsewhere(delivery: OutboundDelivery, sink: DeliverySink, at: number, reply: Reply): void {
     const sibling = this.#siblings[at];
     if (sibling === undefined) {
@@ -160,7 +161,7 @@ class Absent implements DeliveryTarget {
   async #reply(): Promise<Reply> {
     const { access, directory } = this.#context;
     try {
-      // An account is known by its base address; subaddresses are not provisioned one by one.
+      // An account is known by its base address; subaddresses have no accounts of their own.
       if (!(await directory.known(this.#name.base))) return REPLIES.unknownEndpoint;
       const allowed = await access.allowed(this.#name.key, this.#originator, CORE_DATA);
       if (!allowed) return REPLIES.accessDenied;

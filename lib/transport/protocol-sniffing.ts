@@ -17,7 +17,7 @@ const METHODS = new Set(Buffer.from('GPHODCT'));
  *
  * @throws TransportError CONNECTION_LOST
  */
-export function sniffProtocol(stream: Duplex, holdMs: number): Promise<SniffedProtocol> {
+export function sniffProtocol(stream: Duplex, waitMs: number): Promise<SniffedProtocol> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {
       clearTimeout(timer);
@@ -38,7 +38,7 @@ export function sniffProtocol(stream: Duplex, holdMs: number): Promise<SniffedPr
     const timer = setTimeout(() => {
       stop();
       resolve('beep');
-    }, holdMs);
+    }, waitMs);
     if (stream.destroyed) {
       lost();
       return;

@@ -92,7 +92,7 @@ describe('relay: accounts', () => {
     const second = endpoint(relay, FRED);
     expect(second.attach('fred/a=1@example.com', 1)).to.equal(0);
     expect(second.attach('fred/a=2@example.com', 2)).to.equal(554);
-    expect(second.text(1)).to.include('as many applications are attached');
+    expect(second.text(1)).to.include('the limit of applications attached');
     first.lose();
     expect(second.attach('fred/a=2@example.com', 3)).to.equal(0);
     expect(second.attach(FRED, 4)).to.equal(554);

@@ -1,6 +1,6 @@
 /**
- * Held Data with time limits (RFC 3342 §2): looked at when they are due, whether or not anybody attaches. Owns the alarms and
- * who is told; refuses to know queues.
+ * Expiry of offline messages with time limits (RFC 3342 §2): looks at each when it is due, whether or not anybody
+ * attaches, sets the alarms and reports to the originators.
  */
 import type { Reply } from '../../errors.js';
 import type { Data } from '../../imxp/operation.js';
@@ -12,48 +12,48 @@ import type { OptionRegistry } from '../options.js';
 import { dueOf, joined, type OfflineMessage, timingsOf, withoutReportAfter } from './message.js';
 import type { Spool } from './spool.js';
 
-/** The queue as its times see it. */
+/** The queue of the messages. */
 export interface OfflineExpiryOwner {
-  /** @returns undefined for what cannot be read and is forgotten */
+  /** @returns undefined for a message that cannot be read and was dropped */
   read(held: OfflineMessage): Data | undefined;
-  /** It will not be delivered. */
+  /** The message will not be delivered. */
   conclude(held: OfflineMessage, data: Data, reply: Reply): void;
-  /** Something may have changed. */
+  /** The state of the queue may have changed. */
   looked(): void;
 }
 
-/** What looking at held Data needs of the relay. */
+/** What the expiry needs of the relay. */
 export interface OfflineExpiryContext {
   readonly spool: Spool;
   readonly time: Clock;
   readonly view: TimedView;
   readonly understood: OptionRegistry;
-  /** The dialect in which a Data is written down that came in none, by its profile. */
+  /** Profile of the dialect in which Data operations without an original payload are stored. */
   readonly profile: string;
 }
 
 export class OfflineExpiry {
-  readonly #keeper: OfflineExpiryContext;
+  readonly #relay: OfflineExpiryContext;
   readonly #owner: OfflineExpiryOwner;
 
-  constructor(keeper: OfflineExpiryContext, owner: OfflineExpiryOwner) {
-    this.#keeper = keeper;
+  constructor(relay: OfflineExpiryContext, owner: OfflineExpiryOwner) {
+    this.#relay = relay;
     this.#owner = owner;
   }
 
-  /** A Data is written, or back from an application: it waits, and is looked at when it is due. */
+  /** A message was stored, or returned by an application: it waits, and is looked at when it is due. */
   watch(held: OfflineMessage): void {
     held.state = 'waiting';
     const { due } = held.entry;
-    const { time } = this.#keeper;
+    const { time } = this.#relay;
     held.off?.();
     held.off = due > 0 ? time.after(due - time.wall(), () => this.#due(held)) : undefined;
   }
 
   #due(held: OfflineMessage): void {
     if (held.state !== 'waiting') return;
-    // An alarm may ring a moment too early.
-    if (this.#keeper.time.wall() < held.entry.due) {
+    // An alarm may ring slightly too early.
+    if (this.#relay.time.wall() < held.entry.due) {
       this.watch(held);
       return;
     }
@@ -63,7 +63,7 @@ export class OfflineExpiry {
   }
 
   #look(held: OfflineMessage, data: Data): void {
-    const { time, understood, view } = this.#keeper;
+    const { time, understood, view } = this.#relay;
     const asked = timingsOf(data, understood);
     const waited = time.wall() - held.entry.at;
     if (asked.some(({ content: { noLaterThan } }) => noLaterThan > 0 && noLaterThan <= waited)) {
@@ -78,9 +78,9 @@ export class OfflineExpiry {
     this.#postpone(held, withoutReportAfter(data, late));
   }
 
-  /** Writes down that the originator has been told. */
+  /** Stores that the originator has been told. */
   #postpone(held: OfflineMessage, data: Data): void {
-    const { spool, understood, view, profile: own } = this.#keeper;
+    const { spool, understood, view, profile: own } = this.#relay;
     const { entry } = held;
     const profile = data.source?.profile ?? own;
     held.entry = { ...entry, due: dueOf(timingsOf(data, understood), entry.at) };
@@ -89,8 +89,8 @@ export class OfflineExpiry {
       if (held.state === 'writing') {
         if (error === undefined) this.watch(held);
         else {
-          // It stays as it was, and is looked at when it is delivered.
-          fault('hold', error);
+          // The stored entry is unchanged, and is looked at when it is delivered.
+          fault('offline', error);
           held.entry = entry;
           held.state = 'waiting';
         }

@@ -1,14 +1,14 @@
 /**
- * What is held for one endpoint, in the order of arrival, and how far it has been given away. Knows nothing of who gives and
- * takes.
+ * List of the messages held for one endpoint in the order of arrival, with the position up to which they have been
+ * handed out.
  */
 import type { OfflineMessage } from './message.js';
 
-/** Places given away are forgotten when they are so many. */
+/** Number of handed-out positions after which they are removed from the array. */
 const GIVEN = 256;
 
 export class OfflineList {
-  /** Those before `#head` are out or gone. */
+  /** Messages before `#head` are handed out or gone. */
   #items: OfflineMessage[] = [];
   #head = 0;
 
@@ -16,7 +16,7 @@ export class OfflineList {
     this.#items.push(held);
   }
 
-  /** The next to be given; one that is not written yet keeps those behind it waiting. */
+  /** Returns the next message to hand out; one that is not stored yet blocks those behind it. */
   get next(): OfflineMessage | undefined {
     while (this.#items[this.#head]?.state === 'gone') this.#head += 1;
     if (this.#head >= GIVEN && this.#head * 2 >= this.#items.length) {
@@ -26,29 +26,29 @@ export class OfflineList {
     return this.#items[this.#head];
   }
 
-  /** The next one is given. */
+  /** Hands out the next message. */
   give(): void {
     this.#head += 1;
   }
 
-  /** Some that were given take their old places. */
+  /** Puts messages that were handed out back to their positions. */
   putBack(returned: readonly OfflineMessage[]): void {
     const first = returned.toSorted((a, b) => a.entry.seq - b.entry.seq);
     this.#items = [...first, ...this.#items.slice(this.#head)];
     this.#head = 0;
   }
 
-  /** The number of the last that arrived; 0 when there is none. */
+  /** Number of the last message that arrived; 0 if there is none. */
   get last(): number {
     return this.#items.at(-1)?.entry.seq ?? 0;
   }
 
-  /** When the oldest arrived, milliseconds since 1970. */
+  /** Arrival time of the oldest message, milliseconds since 1970. */
   get oldest(): number | undefined {
     return this.#items.find(({ state }) => state !== 'gone')?.entry.at;
   }
 
-  /** All that wait, as of now. */
+  /** Returns a snapshot of the messages that wait. */
   get waiting(): OfflineMessage[] {
     return this.#items.filter(({ state }) => state === 'waiting');
   }

@@ -1,6 +1,6 @@
 /**
- * One Data that is held for an endpoint: what is known of it in memory, how it is read again, and when it has to be looked
- * at. Refuses to know queues.
+ * Message that is held for an endpoint: its state in memory, how its payload is read again, and when it has to be
+ * looked at.
  */
 
 import type { Payload } from '../../beep/payload.js';
@@ -13,23 +13,23 @@ import type { OptionRegistry } from '../options.js';
 import type { DeliverySink, OutboundDelivery } from '../target.js';
 import type { SpoolEntry, SpoolRecord } from './spool.js';
 
-/** What one entry costs besides its payload: memory for what is known of it, and a part of a page of the store. */
+/** Overhead of one entry besides its payload: its state in memory and a share of a page of the store. */
 const OVERHEAD_OCTETS = 512;
 
-/** A Data in a queue; its payload is read when its turn comes. */
+/** A message in a queue; its payload is read when its turn comes. */
 export class OfflineMessage {
   entry: SpoolEntry;
   state: 'writing' | 'waiting' | 'out' | 'gone' = 'writing';
-  /** Calls off the alarm for its due time. */
+  /** Cancels the alarm for its due time. */
   off: (() => void) | undefined;
-  /** When it was given to the application. */
+  /** Time at which it was handed to the application. */
   sentAt = 0;
 
   constructor(entry: SpoolEntry) {
     this.entry = entry;
   }
 
-  /** What counts against the limits. */
+  /** Octets that count against the limits. */
   get cost(): number {
     return costOf(this.entry.octets);
   }
@@ -39,7 +39,7 @@ export function costOf(octets: number): number {
   return octets + OVERHEAD_OCTETS;
 }
 
-/** Whether a Data for one recipient says that it may be held. */
+/** Whether a Data operation for one recipient asks to be held. */
 export function mayBeHeld({ options, recipients }: Data): boolean {
   return options.some(isHold) || recipients.some((recipient) => recipient.options.some(isHold));
 }
@@ -48,7 +48,7 @@ function isHold({ internal }: Option): boolean {
   return internal === HOLD_FOR_ENDPOINT;
 }
 
-/** The time limits of a Data that is held here; none where an option is not what it should be. */
+/** Returns the time limits of a message held here; none if an option is invalid. */
 export function timingsOf({ options, recipients }: Data, registry: OptionRegistry): readonly Asked<DataTiming>[] {
   const terms = [
     deliveryOptionsOf(options, 'data', true, true, registry),
@@ -57,14 +57,20 @@ export function timingsOf({ options, recipients }: Data, registry: OptionRegistr
   return terms.flatMap((some) => some?.timing ?? []);
 }
 
-/** When a held Data has to be looked at, 0 for never: because it expires, or somebody has to be told that it takes long. */
+/**
+ * Returns when a message has to be looked at, because it expires or its originator has to be told of the delay; 0 for
+ * never.
+ */
 export function dueOf(asked: readonly Asked<DataTiming>[], at: number): number {
   const moments = asked.flatMap(({ content: { noLaterThan, reportAfter } }) => [noLaterThan, reportAfter]);
   const some = moments.filter((ms) => ms > 0);
   return some.length === 0 ? 0 : at + Math.min(...some);
 }
 
-/** The Data once the originators of these options were told that it takes long: they are told once. */
+/**
+ * Returns the Data operation without the reports that the originators of these options have received; each is told
+ * once.
+ */
 export function withoutReportAfter(data: Data, told: readonly Asked<DataTiming>[]): Data {
   const left = new Map<Option, Option>();
   for (const { option, content } of told) {
@@ -77,25 +83,25 @@ export function withoutReportAfter(data: Data, told: readonly Asked<DataTiming>[
   return { ...data, options: exchanged(data.options, left), recipients };
 }
 
-/** @returns undefined when it is no Data of a dialect that is known here */
+/** @returns undefined if it is no Data operation of a known dialect */
 export function readHeld({ profile, payload }: SpoolRecord, dialects: ReadonlyMap<string, Dialect>): Data | undefined {
   const operation = dialects.get(profile)?.decode(payload);
   return operation?.type === 'data' ? operation : undefined;
 }
 
-/** Octets in one piece, as they are written down. */
+/** Joins a payload for storage. */
 export function joined(payload: Payload): Buffer {
   return Buffer.isBuffer(payload) ? payload : Buffer.concat(payload);
 }
 
-/** Whoever waits for the answer to a held Data. */
+/** Waits for the answer to a message that was handed out. */
 export interface OfflineMessageOwner {
   encode(data: Data, profile: string): Payload;
-  /** @param reply undefined for ok */
+  /** @param reply undefined for `ok` */
   answered(held: OfflineMessage, data: Data, reply: Reply | undefined): void;
 }
 
-/** A held Data on its way to the application. */
+/** A held message on its way to the application. */
 export class OfflineDelivery implements OutboundDelivery, DeliverySink {
   readonly data: Data;
   readonly #held: OfflineMessage;

@@ -1,12 +1,11 @@
 /**
- * What is held for one endpoint (RFC 3342 §3), in the order of arrival: written down before it is acknowledged, given to the
- * application when one attaches, forgotten when that has answered. Owns order, window and retries; refuses to know where it
- * is written and who is attached.
+ * Queue of the messages held for one endpoint (RFC 3342 §3), in the order of arrival. A message is stored before it is
+ * acknowledged, handed to the application that attaches, and dropped when the application has answered.
  *
  * ```
- *  writing ──durable──> waiting ──its turn──> out ──ok, or refused for good──> gone
+ *  writing ──durable──> waiting ──its turn──> out ──ok or permanent refusal──> gone
  *                          ^                   │
- *                          └── refused for now, or no answer: all that are out come back, in order
+ *                          └── transient refusal, or no answer: all that are out come back, in order
  * ```
  */
 
@@ -42,39 +41,39 @@ import type { SpoolEntry } from './spool.js';
 /** What a queue needs of the relay. */
 export interface OfflineQueueOwner extends OfflineExpiryContext {
   readonly dialects: ReadonlyMap<string, Dialect>;
-  /** Data that may wait behind those of a queue. */
+  /** Number of Data operations that may wait behind the messages of a queue. */
   readonly outstanding: number;
   readonly draining: boolean;
   readonly counts: { stored: number; delivered: number; failed: number };
-  /** The number of the next that arrives. */
+  /** Returns the number of the next message that arrives. */
   next(): number;
-  /** The identity under which an endpoint recognises that it gets the same Data again. */
+  /** Returns the identity by which an endpoint recognizes that it receives the same message again. */
   heldId(entry: SpoolEntry): string;
-  /** Why no more may be held, or not this. */
+  /** Returns the reason why no more may be held, or not this message. */
   refusal(queue: OfflineQueue, octets: number, asked: readonly Asked<DataTiming>[]): Reply | undefined;
-  /** Why nothing is held for that endpoint. */
+  /** Returns the reason why nothing is held for that endpoint. */
   known(name: Address): Promise<Reply | undefined>;
-  /** Since when the endpoint has had its account, milliseconds since 1970. */
+  /** Returns the time at which the endpoint was given its account, milliseconds since 1970. */
   since(name: Address): Promise<number>;
   granted(name: Address, originator: string): boolean | Promise<boolean>;
   changed(data: number, cost: number): void;
   began(): void;
   ended(): void;
-  /** Nothing is left in a queue. */
+  /** The last message of a queue is gone. */
   drained(queue: OfflineQueue): void;
 }
 
-/** A Data that is not to be held, and must not overtake what is. */
+/** A Data operation that is not to be held and must not overtake the messages that are. */
 interface Behind {
   readonly delivery: OutboundDelivery;
   readonly sink: DeliverySink;
-  /** What has to leave first. */
+  /** Number of the last message that has to leave first. */
   readonly after: number;
 }
 
 export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, OfflineExpiryOwner {
   readonly name: Address;
-  readonly #keeper: OfflineQueueOwner;
+  readonly #relay: OfflineQueueOwner;
   readonly #list = new OfflineList();
   readonly #pace = new OfflineDeliveryRate();
   readonly #times: OfflineExpiry;
@@ -83,23 +82,23 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   #target: DeliveryTarget | undefined;
   #out = 0;
   #outOctets = 0;
-  /** Nothing is sent: somebody is asked, a retry is due, or what another application got is not answered. */
+  /** Nothing is sent while a decision is pending, a retry is due, or an earlier application owes answers. */
   #blocked = false;
   #changing = false;
   #pumping = false;
   #offRetry: (() => void) | undefined;
-  /** Whether the endpoint has an account, once that was asked. */
+  /** Whether the endpoint has an account, once that was looked up. */
   #known: Promise<Reply | undefined> | undefined;
   count = 0;
   octets = 0;
 
-  constructor(name: Address, keeper: OfflineQueueOwner) {
+  constructor(name: Address, relay: OfflineQueueOwner) {
     this.name = name;
-    this.#keeper = keeper;
-    this.#times = new OfflineExpiry(keeper, this);
+    this.#relay = relay;
+    this.#times = new OfflineExpiry(relay, this);
   }
 
-  /** When the oldest arrived, milliseconds since 1970; undefined when nothing is held. */
+  /** Arrival time of the oldest message, milliseconds since 1970; undefined if nothing is held. */
   get oldest(): number | undefined {
     return this.#list.oldest;
   }
@@ -108,19 +107,19 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     return this.count === 0 && this.#behind.length === 0;
   }
 
-  /** An entry found at the start. */
+  /** Adds an entry that an earlier process stored. */
   load(entry: SpoolEntry): void {
-    // One string for all of them: each was read with its own.
+    // One shared string for all of them: each entry was read with its own.
     const held = new OfflineMessage({ ...entry, address: this.name.key });
     this.#add(held);
     this.#times.watch(held);
   }
 
-  // ---- what arrives
+  // ---- arrival
 
   deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     if (mayBeHeld(delivery.data)) this.#hold(delivery, sink);
-    else if (this.#behind.length >= this.#keeper.outstanding) sink.failed(REPLIES.busy);
+    else if (this.#behind.length >= this.#relay.outstanding) sink.failed(REPLIES.busy);
     else {
       this.#behind.push({ delivery, sink, after: this.#list.last });
       this.#pump();
@@ -128,22 +127,22 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   }
 
   #hold(delivery: OutboundDelivery, sink: DeliverySink): void {
-    const keeper = this.#keeper;
+    const relay = this.#relay;
     const { data } = delivery;
-    const profile = data.source?.profile ?? keeper.profile;
+    const profile = data.source?.profile ?? relay.profile;
     try {
       const payload = joined(delivery.payload(profile));
-      const at = keeper.time.wall();
-      const asked = timingsOf(data, keeper.understood);
-      const refusal = keeper.refusal(this, payload.length, asked);
+      const at = relay.time.wall();
+      const asked = timingsOf(data, relay.understood);
+      const refusal = relay.refusal(this, payload.length, asked);
       if (refusal !== undefined) {
         this.#refuse(sink, refusal);
         return;
       }
-      const entry = { address: this.name.key, seq: keeper.next(), octets: payload.length, at, due: dueOf(asked, at) };
+      const entry = { address: this.name.key, seq: relay.next(), octets: payload.length, at, due: dueOf(asked, at) };
       const held = new OfflineMessage(entry);
       this.#add(held);
-      this.#known ??= keeper.known(this.name);
+      this.#known ??= relay.known(this.name);
       void this.#known.then((reply) => {
         if (reply === undefined) this.#write(held, { profile, payload }, sink);
         else {
@@ -159,15 +158,15 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   }
 
   #write(held: OfflineMessage, record: { profile: string; payload: Buffer }, sink: DeliverySink): void {
-    const keeper = this.#keeper;
-    keeper.spool.put(held.entry, record, (error) => {
+    const relay = this.#relay;
+    relay.spool.put(held.entry, record, (error) => {
       if (error !== undefined) {
-        fault('hold', error);
+        fault('offline', error);
         this.#forget(held);
         this.#refuse(sink, REPLIES.heldFailed);
         return;
       }
-      keeper.counts.stored += 1;
+      relay.counts.stored += 1;
       sink.delivered(true);
       this.#times.watch(held);
       this.#pump();
@@ -183,10 +182,10 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#list.push(held);
     this.count += 1;
     this.octets += held.entry.octets;
-    this.#keeper.changed(1, held.cost);
+    this.#relay.changed(1, held.cost);
   }
 
-  /** It counts no more; whether it is still written somewhere is another matter. */
+  /** Removes a message from the counts; it may still be in the store. */
   #forget(held: OfflineMessage): void {
     if (held.state === 'gone') return;
     held.state = 'gone';
@@ -194,21 +193,21 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     held.off = undefined;
     this.count -= 1;
     this.octets -= held.entry.octets;
-    this.#keeper.changed(-1, -held.cost);
+    this.#relay.changed(-1, -held.cost);
   }
 
-  // ---- who attaches
+  // ---- attachment
 
-  /** An application attached; what is held goes to it from now on. */
+  /** An application attached and receives the held messages from now on. */
   attach(target: DeliveryTarget): void {
     this.#target = target;
     this.#pace.reset();
     this.#offRetry?.();
-    // What an earlier application got and has not answered may still be answered.
+    // Messages that an earlier application has not answered may still be answered.
     this.#changing = this.#out > 0;
     this.#blocked = true;
-    void this.#keeper.since(this.name).then((since) => {
-      // The account may be another one of the same name.
+    void this.#relay.since(this.name).then((since) => {
+      // The endpoint may have a new account with the same name.
       for (const held of this.#list.waiting) if (held.entry.at < since) this.#remove(held);
       this.#blocked = false;
       this.#pump();
@@ -228,7 +227,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#pump();
   }
 
-  // ---- what leaves
+  // ---- delivery
 
   #pump(): void {
     if (this.#pumping) return;
@@ -238,13 +237,13 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     } finally {
       this.#pumping = false;
     }
-    if (this.empty && this.#out === 0) this.#keeper.drained(this);
+    if (this.empty && this.#out === 0) this.#relay.drained(this);
   }
 
   /** @returns whether to look again */
   #step(): boolean {
     const target = this.#target;
-    if (target === undefined || this.#blocked || this.#changing || this.#returned.length > 0 || this.#keeper.draining) {
+    if (target === undefined || this.#blocked || this.#changing || this.#returned.length > 0 || this.#relay.draining) {
       return false;
     }
     const held = this.#list.next;
@@ -254,7 +253,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
       target.deliver(behind.delivery, behind.sink);
       return true;
     }
-    // What comes after one that is not written yet would overtake it.
+    // A later message would overtake one that is not stored yet.
     if (held === undefined || held.state !== 'waiting') return false;
     return this.#pace.allows(this.#out, this.#outOctets, held.entry.octets) && this.#send(held, target);
   }
@@ -262,7 +261,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   #send(held: OfflineMessage, target: DeliveryTarget): boolean {
     const data = this.read(held);
     if (data === undefined) return true;
-    const granted = this.#keeper.granted(this.name, data.originator);
+    const granted = this.#relay.granted(this.name, data.originator);
     if (granted instanceof Promise) {
       this.#blocked = true;
       granted.then(
@@ -271,25 +270,25 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
       );
       return false;
     }
-    // D-OPT-10: access is checked before queueing, and again
+    // D-OPT-10: access is checked before queueing, and again.
     if (!granted) {
       this.conclude(held, data, REPLIES.accessDenied);
       return true;
     }
     this.#list.give();
     held.state = 'out';
-    held.sentAt = this.#keeper.time.now();
+    held.sentAt = this.#relay.time.now();
     this.#out += 1;
     this.#outOctets += held.entry.octets;
-    this.#keeper.began();
-    const delivery = new OfflineDelivery(held, withHeldId(data, this.#keeper.heldId(held.entry)), this);
+    this.#relay.began();
+    const delivery = new OfflineDelivery(held, withHeldId(data, this.#relay.heldId(held.entry)), this);
     this.#timed(held, delivery.data, target).deliver(delivery, delivery);
     return true;
   }
 
-  /** RFC 3342 §2: the time in the queue counts, and the copy that is delivered says what is left. */
+  /** RFC 3342 §2: the time in the queue counts, and the copy that is delivered says how much is left. */
   #timed({ entry }: OfflineMessage, data: Data, target: DeliveryTarget): DeliveryTarget {
-    const { view, time, understood } = this.#keeper;
+    const { view, time, understood } = this.#relay;
     const asked = timingsOf(data, understood);
     if (asked.length === 0) return target;
     const since = time.now() - (time.wall() - entry.at);
@@ -298,35 +297,35 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
 
   read(held: OfflineMessage): Data | undefined {
     try {
-      const record = this.#keeper.spool.read(held.entry);
-      const data = record === undefined ? undefined : readHeld(record, this.#keeper.dialects);
+      const record = this.#relay.spool.read(held.entry);
+      const data = record === undefined ? undefined : readHeld(record, this.#relay.dialects);
       if (data === undefined) this.#remove(held);
       return data;
     } catch (error) {
-      // What cannot be read today will not be readable tomorrow: it must not keep the others.
-      fault('hold', error);
+      // A message that cannot be read today cannot be read tomorrow; it must not block the others.
+      fault('offline', error);
       this.#remove(held);
       return undefined;
     }
   }
 
-  // ---- HeldOwner, TimesOwner
+  // ---- OfflineMessageOwner, OfflineExpiryOwner
 
   looked(): void {
     this.#pump();
   }
 
   encode(data: Data, profile: string): Payload {
-    return this.#keeper.view.encode(data, profile);
+    return this.#relay.view.encode(data, profile);
   }
 
   answered(held: OfflineMessage, data: Data, reply: Reply | undefined): void {
-    this.#keeper.ended();
+    this.#relay.ended();
     this.#out -= 1;
     this.#outOctets -= held.entry.octets;
     if (reply !== undefined && isTransientCode(reply.code)) this.#back(held);
     else {
-      this.#pace.answered(this.#keeper.time.now() - held.sentAt);
+      this.#pace.answered(this.#relay.time.now() - held.sentAt);
       this.conclude(held, data, reply);
     }
     if (this.#out === 0) {
@@ -342,7 +341,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#pace.slower();
   }
 
-  /** What was refused for now takes its old place. */
+  /** Puts a message that was refused for now back to its position. */
   #again(): void {
     const returned = this.#returned;
     this.#list.putBack(returned);
@@ -353,7 +352,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
 
   #retry(): void {
     this.#blocked = true;
-    this.#offRetry = this.#keeper.time.after(this.#pace.retryMs(), () => this.#unblock());
+    this.#offRetry = this.#relay.time.after(this.#pace.retryMs(), () => this.#unblock());
   }
 
   #unblock(): void {
@@ -362,11 +361,11 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#pump();
   }
 
-  // ---- what ends
+  // ---- conclusion
 
-  /** The application has answered for good, or it will never get it. */
+  /** Drops a message that has its final answer, or will never be delivered. */
   conclude(held: OfflineMessage, data: Data, reply: Reply | undefined): void {
-    const { counts, time, view } = this.#keeper;
+    const { counts, time, view } = this.#relay;
     if (reply === undefined) counts.delivered += 1;
     else counts.failed += 1;
     this.#delete(held);
@@ -376,7 +375,11 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     reportStatus(data, () => reply, reply, view);
   }
 
-  /** The account was removed: what came before is for nobody any more. @param before milliseconds since 1970 */
+  /**
+   * The account was removed: drops the messages that came before.
+   *
+   * @param before milliseconds since 1970
+   */
   forgetBefore(before: number): void {
     this.#known = undefined;
     for (const held of this.#list.waiting) if (held.entry.at <= before) this.#remove(held);
@@ -384,19 +387,19 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   }
 
   #remove(held: OfflineMessage): void {
-    this.#keeper.counts.failed += 1;
+    this.#relay.counts.failed += 1;
     this.#delete(held);
   }
 
   #delete(held: OfflineMessage): void {
     if (held.state === 'gone') return;
     this.#forget(held);
-    this.#keeper.spool.remove(held.entry, (error) => {
-      if (error !== undefined) fault('hold', error);
+    this.#relay.spool.remove(held.entry, (error) => {
+      if (error !== undefined) fault('offline', error);
     });
   }
 
-  /** Forgets what has been held for too long, and who has an account. */
+  /** Drops the messages that are too old, and forgets whether there is an account. */
   sweep(before: number): void {
     for (const held of this.#list.waiting) {
       if (held.entry.at >= before) break;

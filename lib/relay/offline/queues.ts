@@ -1,6 +1,6 @@
 /**
- * All that is held for endpoints that are not attached (RFC 3342 §3): who has a queue, how much there may be, and what queues
- * need of the relay. The relay has no other state that outlives it. Refuses to know what becomes of a single Data.
+ * Offline queues (RFC 3342 §3): which endpoint has one, how much all may hold, and what the queues need of the relay.
+ * They are the only state of the relay that outlives it.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Reply } from '../../errors.js';
@@ -29,13 +29,13 @@ import { OfflineQueue, type OfflineQueueOwner } from './queue.js';
 import type { Spool, SpoolEntry } from './spool.js';
 
 export interface OfflineLimits {
-  /** Data held for one endpoint. */
+  /** Messages held for one endpoint. */
   readonly messages: number;
-  /** Octets of them, and a little for each. */
+  /** Octets of these messages, with an overhead for each. */
   readonly octets: number;
   /** The same for all endpoints together. */
   readonly totalOctets: number;
-  /** How long one is held. */
+  /** Longest time that a message is held. */
   readonly ageMs: number;
 }
 
@@ -43,18 +43,18 @@ export interface OfflineOptions {
   readonly spool: Spool;
   readonly limits: OfflineLimits;
   /**
-   * Makes the identities of what is held unpredictable. Whoever keeps it with the spool has the same identities after a
-   * restart; default: a random one for this process.
+   * Makes the identities of held messages unpredictable. Stored with the spool, it gives the same identities after a
+   * restart; default: random, for this process only.
    */
   readonly secret?: Buffer;
 }
 
-/** How often what is too old is looked for. */
+/** Interval at which expired messages are looked for. */
 const SWEEP_MS = 60_000;
-/** Of an identity: 132 bits. */
+/** Length of an identity: 132 bits. */
 const ID_LENGTH = 22;
 
-/** The state of the relay that queues depend on. */
+/** State of the relay that the queues depend on. */
 export interface OfflineContext {
   readonly time: Clock;
   readonly understood: OptionRegistry;
@@ -83,7 +83,7 @@ export class OfflineQueues implements OfflineQueueOwner {
   #cost = 0;
   #sweeping = false;
 
-  /** @param view for the Data that queues send and for what they report */
+  /** @param view for the Data operations that queues send, and for their reports */
   constructor(context: OfflineContext, view: TimedView, options: OfflineOptions) {
     this.#context = context;
     this.view = view;
@@ -98,9 +98,9 @@ export class OfflineQueues implements OfflineQueueOwner {
     }
   }
 
-  // ---- what the relay asks
+  // ---- calls of the relay
 
-  /** What holds Data for an endpoint that is not attached. */
+  /** Returns the target that holds messages for an endpoint that is not attached. */
   queueFor(name: Address): DeliveryTarget {
     return this.#queues.get(name.key) ?? new Holder(this, name);
   }
@@ -114,7 +114,7 @@ export class OfflineQueues implements OfflineQueueOwner {
     return queue;
   }
 
-  /** An application attached: what is held goes first, and what comes meanwhile behind it. */
+  /** An application attached: the held messages go first, and new ones behind them. */
   attached(attachment: Attachment): void {
     const queue = this.#queues.get(attachment.key);
     if (queue === undefined) return;
@@ -126,7 +126,11 @@ export class OfflineQueues implements OfflineQueueOwner {
     this.#queues.get(key)?.detach(application);
   }
 
-  /** Throws away what was held for an account that was removed. @param before when, milliseconds since 1970 */
+  /**
+   * Drops the messages that were held for an account that was removed.
+   *
+   * @param before time of the removal, milliseconds since 1970
+   */
   forget(account: string, before: number): void {
     for (const queue of [...this.#queues.values()]) if (queue.name.base === account) queue.forgetBefore(before);
   }
@@ -141,7 +145,7 @@ export class OfflineQueues implements OfflineQueueOwner {
     return { data: this.#data, octets, endpoints: this.#queues.size, oldestMs, ...this.counts };
   }
 
-  // ---- HoldKeeper
+  // ---- OfflineQueueOwner
 
   get time(): Clock {
     return this.#context.time;
@@ -174,7 +178,7 @@ export class OfflineQueues implements OfflineQueueOwner {
   }
 
   heldId({ address, seq, octets, at }: SpoolEntry): string {
-    // Numbers begin again when nothing was held over a restart, so the number alone is no identity.
+    // Numbers start again if nothing was held over a restart, so a number alone is no identity.
     const text = `${seq} ${at} ${octets} ${address}`;
     return createHmac('sha256', this.#secret).update(text).digest('base64url').slice(0, ID_LENGTH);
   }
@@ -194,7 +198,7 @@ export class OfflineQueues implements OfflineQueueOwner {
 
   async known({ base }: Address): Promise<Reply | undefined> {
     try {
-      // An account is known by its base address; subaddresses are not provisioned one by one.
+      // An account is known by its base address; subaddresses have no accounts of their own.
       return (await this.#context.directory.known(base)) ? undefined : REPLIES.unknownEndpoint;
     } catch (error) {
       fault('directory', error);
@@ -254,7 +258,7 @@ function isWithin({ noLaterThan }: DataTiming, most: number): boolean {
   return noLaterThan > 0 && noLaterThan <= most;
 }
 
-/** For an endpoint for which nothing is held yet: there is no queue before there is something to put in. */
+/** Target for an endpoint without messages; it makes a queue for the first one. */
 class Holder implements DeliveryTarget {
   readonly #holds: OfflineQueues;
   readonly #name: Address;

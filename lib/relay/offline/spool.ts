@@ -1,25 +1,22 @@
-/**
- * Where held Data are kept (RFC 3342 §3): the one thing a relay knows about messages that outlives it. `store` implements
- * it.
- */
+/** Interface to the storage of offline messages (RFC 3342 §3). `lib/store` implements it. */
 
-/** What is known of a held Data without reading it. */
+/** What is known of a held message without reading it. */
 export interface SpoolEntry {
-  /** Whom it is for, normalised. */
+  /** Normalized address of the recipient. */
   readonly address: string;
-  /** Grows with the arrival; of one endpoint, and over all of them. */
+  /** Number that grows with each arrival, over all endpoints. */
   readonly seq: number;
-  /** Of the payload. */
+  /** Octets of the payload. */
   readonly octets: number;
-  /** When it arrived, milliseconds since 1970. */
+  /** Time of arrival, milliseconds since 1970. */
   readonly at: number;
-  /** When it has to be looked at even if nobody attaches, milliseconds since 1970; 0 for never. */
+  /** Time at which it has to be looked at even if nobody attaches, milliseconds since 1970; 0 for never. */
   readonly due: number;
 }
 
-/** A held Data as it is written down. */
+/** A held message as it is stored. */
 export interface SpoolRecord {
-  /** Of the dialect the payload is in. */
+  /** Profile of the payload's dialect. */
   readonly profile: string;
   readonly payload: Buffer;
 }
@@ -28,16 +25,20 @@ export interface SpoolRecord {
 export type Written = (error: Error | undefined) => void;
 
 export interface Spool {
-  /** All entries, by endpoint and in the order of their arrival; a look at the keys alone. */
+  /** Returns all entries, by endpoint and in the order of arrival; reads only the keys. */
   entries(): Iterable<SpoolEntry>;
-  /** Writes an entry. What is asked for in one turn of the event loop becomes durable together. */
+  /** Stores an entry. Entries of one turn of the event loop become durable together. */
   put(entry: SpoolEntry, record: SpoolRecord, written: Written): void;
-  /** @throws LocalError STORE_FAILED */
+  /**
+   * Reads a record.
+   *
+   * @throws LocalError STORE_FAILED
+   */
   read(entry: SpoolEntry): SpoolRecord | undefined;
-  /** Deletes an entry; after everything asked for before. */
+  /** Deletes an entry, after everything that was requested before. */
   remove(entry: SpoolEntry, written: Written): void;
-  /** Exchanges an entry for itself with another `due` and record. */
+  /** Replaces an entry by one with another `due` and record. */
   replace(entry: SpoolEntry, by: SpoolEntry, record: SpoolRecord, written: Written): void;
-  /** Waits for what was begun. */
+  /** Waits for the operations in progress, and closes. */
   close(): Promise<void>;
 }
