@@ -146,7 +146,7 @@ const EXITS = {
   69: 'the store cannot be read or written',
   78: 'the configuration or the place of the store is not usable, or the store keeps nothing',
 };
-const SEE = ['imxp relay', 'imxp check --identity', 'README.md (Accounts)'];
+const SEE = ['imxp relay', 'imxp check --identity', 'docs/guide/accounts.md'];
 
 /** One of the commands below `imxp account`. */
 type Make = (name: string, description: string, examples: readonly string[], about?: string) => Command;

@@ -119,6 +119,6 @@ export function register(program: Command): void {
       'imxp certs --out certs --revoke certs/rubble.com.crt',
       'imxp certs --out certs --list',
     ],
-    see: ['imxp check', 'README.md (Certificates)'],
+    see: ['imxp check', 'docs/guide/tls.md'],
   });
 }

@@ -147,6 +147,6 @@ export function register(program: Command): void {
       'imxp check --dns example.com --ca ca.crt                      # needs no configuration',
       'imxp check --schema > mesh.schema.json',
     ],
-    see: ['imxp relay', 'imxp trace', 'README.md (Configuration, Limits, DNS)'],
+    see: ['imxp relay', 'imxp trace', 'docs/reference/configuration.md', 'docs/guide/dns.md'],
   });
 }

@@ -297,6 +297,6 @@ text and a file from ${FRED} to ${BARNEY}: TLS and DIGEST-MD5 on the whole way. 
 instant message, a trace, access denied and allowed, presence seen from the other domain. Leaves nothing behind.`,
     exits: { 0: 'all of it arrived as it was sent', 1: 'it did not' },
     examples: ['imxp demo', 'imxp demo --json | jq .ok'],
-    see: ['imxp relay', 'README.md (Quick start for an operator)'],
+    see: ['imxp relay', 'docs/guide/quick-start.md'],
   });
 }

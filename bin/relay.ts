@@ -94,6 +94,12 @@ SIGTERM and SIGINT stop it in order, within limits.node.drainTimeoutMs (twice: a
       `imxp relay --config mesh.json | jq 'select(.level != "info")'`,
       "pkill -HUP -f 'imxp relay'                                    # read the configuration again",
     ],
-    see: ['imxp check', 'imxp account', 'imxp status', 'contrib/README.md (systemd, Docker, metrics)'],
+    see: [
+      'imxp check',
+      'imxp account',
+      'imxp status',
+      'docs/guide/operations.md',
+      'contrib/README.md (systemd, Docker)',
+    ],
   });
 }

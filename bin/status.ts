@@ -123,6 +123,6 @@ export function register(program: Command): void {
       'imxp status --admin http://127.0.0.1:9913 --json | jq .attachments',
       'imxp status > /dev/null && echo ready',
     ],
-    see: ['imxp top', 'imxp relay', 'contrib/README.md (metrics)'],
+    see: ['imxp top', 'imxp relay', 'docs/reference/metrics.md'],
   });
 }

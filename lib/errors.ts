@@ -12,7 +12,7 @@ export interface Reply {
   readonly text: string;
 }
 
-/** Every stable error code, with what it means. The README's table is compared with this one. */
+/** Every stable error code, with what it means. docs/reference/errors.md is generated from it. */
 export const ERROR_CODES = {
   // BEEP frames: the session ends without a response (RFC 3080 §2.2.1.1)
   BEEP_HEADER_INVALID: 'a frame header is not one of MSG, RPY, ERR, ANS, NUL, SEQ or its parameters are not valid',

@@ -5,39 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { DEFAULT_LIMITS } from '../lib/config/limits.js';
-import { Metrics } from '../lib/ops/metrics.js';
-import { LOG_DOCUMENT, logLines, refreshedLogDocument } from './support/log-fields.js';
 
 const contrib = (name: string): string => readFileSync(new URL(`../contrib/${name}`, import.meta.url), 'utf8');
 
 describe('contrib/', () => {
-  it('documents every line of the log and each of its fields', () => {
-    const text = readFileSync(LOG_DOCUMENT, 'utf8');
-    expect(refreshedLogDocument(text) === text, 'npm run readme writes the tables anew').to.equal(true);
-    const lines = logLines();
-    expect(lines.map(({ message }) => message)).to.include.members([
-      'session opened',
-      'attached',
-      'refused: WHAT',
-      'link STATE',
-    ]);
-    const silent = lines.flatMap(({ event, fields }) =>
-      fields.filter(({ description }) => description === '').map(({ name }) => `${event} ${name}`),
-    );
-    expect(silent, silent.join('\n')).to.deep.equal([]);
-  });
-
-  it('documents every metric', async () => {
-    const metrics = new Metrics({ status: () => Promise.reject(new Error('not asked')), store: () => new Map() });
-    metrics.stop();
-    const readme = contrib('README.md');
-    const missing = metrics.names.filter(
-      (name) => !readme.includes(`\`${name}\``) && !/^(?:process|nodejs)_/.test(name),
-    );
-    expect(metrics.names.length).to.be.greaterThan(25);
-    expect(missing).to.deep.equal([]);
-  });
-
   it('gives a node the time to stop before service managers kill it', () => {
     const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(contrib('imxp.service'))?.[1]);
     expect(seconds * 1000).to.be.greaterThan(DEFAULT_LIMITS.node.drainTimeoutMs);

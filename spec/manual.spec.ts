@@ -47,7 +47,7 @@ describe('the manual', () => {
     const [pages, written] = [manualPages(), writtenPages()];
     expect([...written.keys()].sort()).to.deep.equal([...pages.keys()].sort());
     const stale = [...pages].filter(([name, content]) => written.get(name) !== content).map(([name]) => name);
-    expect(stale, 'npm run man writes the pages anew').to.deep.equal([]);
+    expect(stale, 'npm run docs writes the pages anew').to.deep.equal([]);
   });
 
   it('can be read by man', function () {

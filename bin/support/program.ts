@@ -45,7 +45,7 @@ and --ca. With --json a command prints JSON also when it fails: {"failed": true,
       'imxp presence poll fred@example.com --from barney@rubble.com',
       'imxp demo                                          # two domains on this machine, and a message across',
     ],
-    see: ['imxp COMMAND --help', 'README.md', 'contrib/README.md'],
+    see: ['imxp COMMAND --help', 'README.md', 'docs/guide/'],
   });
 }
 

@@ -2,7 +2,7 @@
  * The metrics of one node in the text format of Prometheus: what its status says at the moment of asking, and counters of
  * the events in between. Owns names and labels, whose number is bounded whatever peers do; knows no HTTP.
  */
-import { Counter, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, type MetricObject, Registry } from 'prom-client';
 import { type Event, events } from './events.js';
 import { histogramText } from './histogram-text.js';
 import type { NodeState, NodeStatus } from './status.js';
@@ -30,6 +30,16 @@ const MOST_SERIES = 200;
 const OTHER = 'other';
 
 const DURATION = 'imxp_data_duration_seconds';
+const DURATION_HELP =
+  'Time between a Data operation and its answer; a sample of them when there are more than a thousand a second';
+
+/** A metric for documents. */
+export interface MetricDescription {
+  readonly name: string;
+  readonly type: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+}
 
 const STATES: readonly NodeState[] = ['starting', 'ready', 'draining'];
 
@@ -59,7 +69,22 @@ export class Metrics {
 
   /** Names of all there are. */
   get names(): string[] {
-    return [...this.#registry.getMetricsAsArray().map(({ name }) => name), DURATION];
+    return this.descriptions.map(({ name }) => name);
+  }
+
+  /** Every metric with its type, help text and labels; for documents. */
+  get descriptions(): MetricDescription[] {
+    // The type of the registry leaves out what each metric was constructed with.
+    const registered = this.#registry.getMetricsAsArray() as readonly (MetricObject & { labelNames?: string[] })[];
+    return [
+      ...registered.map(({ name, type, help, labelNames = [] }) => ({
+        name,
+        type: `${type}`,
+        help,
+        labels: labelNames,
+      })),
+      { name: DURATION, type: 'histogram', help: DURATION_HELP, labels: ['next_hop'] },
+    ];
   }
 
   async text(): Promise<string> {
@@ -67,7 +92,7 @@ export class Metrics {
     for (const sample of this.#samplers) sample(status);
     const latencies = histogramText({
       name: DURATION,
-      help: 'Time between a Data and its answer, of a sample when there are more than a thousand a second',
+      help: DURATION_HELP,
       label: 'next_hop',
       boundsMs: status.latencyBoundsMs,
       series: status.hops,

@@ -1,13 +1,10 @@
 /**
- * The lines of the log with their fields, read from the sources of the events and of the log: the table in contrib/log.md
+ * The lines of the log with their fields, read from the sources of the events and of the log: the table in docs/reference/log.md
  * is made of them. Knows how these two files are written, and nothing else.
  */
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 
 const source = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
-
-export const LOG_DOCUMENT = fileURLToPath(new URL('../../contrib/log.md', import.meta.url));
 
 export interface LogField {
   readonly name: string;
@@ -80,7 +77,7 @@ export function logLines(): LogLineKind[] {
     });
 }
 
-/** The generated part of contrib/log.md. */
+/** The generated part of docs/reference/log.md. */
 export function logTables(): string {
   const kinds = logLines();
   const cell = (text: string): string => text.replaceAll('|', '\\|');
@@ -98,9 +95,4 @@ export function logTables(): string {
     return [`### \`${event}\`\n\n${description}\n\n| field | | meaning |\n| --- | --- | --- |\n${list.join('\n')}`];
   });
   return `| \`msg\` | \`level\` | event | fields |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n\n${sections.join('\n\n')}`;
-}
-
-/** The document with its tables as they should be. */
-export function refreshedLogDocument(text: string): string {
-  return text.replace(/<!-- log -->[\s\S]*<!-- \/log -->/, () => `<!-- log -->\n${logTables()}\n<!-- /log -->`);
 }

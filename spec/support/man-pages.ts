@@ -1,5 +1,5 @@
 /**
- * The manual pages, from the definitions that `--help` shows: `npm run man` writes them, a spec compares them. One page for
+ * The manual pages, from the definitions that `--help` shows: `npm run docs` writes them, a spec compares them. One page for
  * the program and one for each command, with the commands below it.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -76,7 +76,7 @@ function page(command: Command): string {
     .visibleCommands(command)
     .filter((child) => command.commands.includes(child));
   const lines = [
-    '.\\" Written by "npm run man" from the definitions of the commands.',
+    '.\\" Written by "npm run docs" from the definitions of the commands.',
     `.TH ${quoted(name.toUpperCase())} 1 "" "imxp" "imxp manual"`,
     '.SH NAME',
     `${text(name)} \\- ${text(command.description().replace(/\.$/, ''))}`,
@@ -128,7 +128,8 @@ export function writtenPages(): ReadonlyMap<string, string> {
   return new Map(names.map((name) => [name, readFileSync(`${MANUAL}${name}`, 'utf8')]));
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+/** Writes all of them, and removes those of commands that there are no more. */
+export function writeManualPages(): void {
   const pages = manualPages();
   mkdirSync(MANUAL, { recursive: true });
   for (const name of writtenPages().keys()) if (!pages.has(name)) rmSync(`${MANUAL}${name}`);

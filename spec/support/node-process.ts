@@ -42,9 +42,15 @@ export class Command {
   readonly #title: string;
   #over: Finished | undefined;
 
-  constructor(arguments_: readonly string[], directory: string, environment: Readonly<Record<string, string>> = {}) {
-    this.#title = `imxp ${arguments_.join(' ')}`;
-    const child = spawn(process.execPath, [...RUN_PROGRAM, ...arguments_], {
+  /** @param run what Node is started with before the arguments: the program, or another script */
+  constructor(
+    arguments_: readonly string[],
+    directory: string,
+    environment: Readonly<Record<string, string>> = {},
+    run: readonly string[] = RUN_PROGRAM,
+  ) {
+    this.#title = run === RUN_PROGRAM ? `imxp ${arguments_.join(' ')}` : arguments_.join(' ');
+    const child = spawn(process.execPath, [...run, ...arguments_], {
       cwd: directory,
       env: { ...process.env, NODE_OPTIONS: '', ...environment },
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -1,16 +1,22 @@
 /**
- * The tables of the README (and of contrib/log.md) that are derived from the code: `npm run readme` writes them, a spec compares them.
+ * The parts of docs/reference/ that are derived from the code, and the manual pages: `npm run docs` writes them, specs compare
+ * them.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
+import { COMMANDS } from '../../bin/commands.js';
+import { exitsOf, manualOf, pathOf } from '../../bin/support/manual.js';
+import { below, makeProgram } from '../../bin/support/program.js';
 import { limitsSchema } from '../../lib/config/limits.js';
 import { nodeSchema } from '../../lib/config/schema.js';
 import { ERROR_CODES } from '../../lib/errors.js';
 import { REPLY_CODES } from '../../lib/imxp/reply-code.js';
-import { LOG_DOCUMENT, refreshedLogDocument } from './log-fields.js';
+import { Metrics } from '../../lib/ops/metrics.js';
+import { logTables } from './log-fields.js';
+import { writeManualPages } from './man-pages.js';
 
-export const README = fileURLToPath(new URL('../../README.md', import.meta.url));
+export const REFERENCE = fileURLToPath(new URL('../../docs/reference/', import.meta.url));
 
 /** As much of JSON Schema as the tables need. */
 interface Schema {
@@ -96,10 +102,52 @@ export function tables(): ReadonlyMap<string, string> {
         Object.entries(ERROR_CODES).map(([code, text]) => [`\`${code}\``, text]),
       ),
     ],
+    ['log', logTables()],
+    ['metrics', table(['metric', 'type', 'labels', 'meaning'], metricRows())],
+    ['commands', commandSections()],
   ]);
 }
 
-/** The README with its tables as they should be. */
+const METRIC_SOURCES = { status: () => Promise.reject(new Error('not asked')), store: () => new Map() };
+
+function metricRows(): string[][] {
+  const metrics = new Metrics(METRIC_SOURCES);
+  metrics.stop();
+  return metrics.descriptions.map(({ name, type, labels, help }) => {
+    return [`\`${name}\``, type, labels.map((label) => `\`${label}\``).join(' '), help];
+  });
+}
+
+/** The definitions of the commands: usage, arguments and options, exit codes, examples. */
+function commandSections(): string {
+  const sections = below(makeProgram(COMMANDS)).map((command) => {
+    const [path, help, manual] = [pathOf(command), command.createHelp(), manualOf(command)];
+    if (manual === undefined) throw new Error(`${path} has no manual: call explain() on it`);
+    const code = (lines: readonly string[]): string => `\`\`\`text\n${lines.join('\n')}\n\`\`\``;
+    const terms = [
+      ...help.visibleArguments(command).map((it) => [help.argumentTerm(it), help.argumentDescription(it)]),
+      ...help.visibleOptions(command).map((it) => [help.optionTerm(it), help.optionDescription(it)]),
+    ].map(([term = '', meaning = '']) => [`\`${term}\``, plain(meaning)]);
+    const exits = exitsOf(manual).map(([number, meaning]) => [number, plain(meaning)]);
+    return [
+      `## ${path}`,
+      plain(command.description()),
+      code([`${path} ${command.usage()}`]),
+      ...(manual.about === undefined ? [] : [plain(manual.about)]),
+      ...(terms.length === 0 ? [] : [table(['argument or option', 'meaning'], terms)]),
+      table(['exit code', 'meaning'], exits),
+      code(manual.examples),
+    ].join('\n\n');
+  });
+  return sections.join('\n\n');
+}
+
+/** Text of a help as Markdown: nothing in it is markup. */
+function plain(text: string): string {
+  return text.replace(/[<>*_]/g, (mark) => `\\${mark}`);
+}
+
+/** A document of docs/reference/ with its generated parts as they should be. */
 export function refreshed(text: string): string {
   let fresh = text;
   for (const [name, content] of tables()) {
@@ -109,8 +157,21 @@ export function refreshed(text: string): string {
   return fresh;
 }
 
+/** Where each generated part stands. */
+export const PLACES: ReadonlyMap<string, string> = new Map([
+  ['config', 'configuration.md'],
+  ['limits', 'limits.md'],
+  ['replies', 'reply-codes.md'],
+  ['errors', 'errors.md'],
+  ['log', 'log.md'],
+  ['metrics', 'metrics.md'],
+  ['commands', 'command-line.md'],
+]);
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const text = readFileSync(README, 'utf8');
-  writeFileSync(README, refreshed(text));
-  writeFileSync(LOG_DOCUMENT, refreshedLogDocument(readFileSync(LOG_DOCUMENT, 'utf8')));
+  for (const name of PLACES.values()) {
+    const path = `${REFERENCE}${name}`;
+    writeFileSync(path, refreshed(readFileSync(path, 'utf8')));
+  }
+  writeManualPages();
 }

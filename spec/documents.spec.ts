@@ -1,0 +1,135 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { parseConfig } from '../lib/config/parse.js';
+import { codeBlocks, documentPaths, readDocument } from './support/documents.js';
+import { logLines } from './support/log-fields.js';
+import { PLACES, REFERENCE, refreshed, tables } from './support/reference.js';
+import { PROJECT } from './support/requirement-table.js';
+import { compilerMessages } from './support/snippets.js';
+import { follow } from './support/walkthrough.js';
+
+const README_LINES = 150;
+/** Ours to write; what is said elsewhere about protocols and their documents has languages of its own. */
+const LANGUAGES = ['ts', 'sh', 'json', 'text', 'html', 'yaml'];
+const MINIMAL = { domains: ['example.com'], listen: [{ port: 0 }], store: { type: 'memory' } };
+
+describe('the documents', () => {
+  const paths = documentPaths();
+  const blocks = paths.flatMap((path) => codeBlocks(path));
+
+  it('begin with a README of a page', () => {
+    expect(readDocument('README.md').trimEnd().split('\n').length).to.be.at.most(README_LINES);
+  });
+
+  it('have the commands of the README as scripts', () => {
+    const text = readDocument('README.md');
+    const { scripts }: { scripts: Record<string, string> } = JSON.parse(readFileSync(`${PROJECT}package.json`, 'utf8'));
+    expect(text)
+      .to.match(/^ {4}npm ci && npm run demo$/m)
+      .and.match(/^ {4}npm ci && npm test$/m);
+    const asked = paths.flatMap((path) =>
+      [...readDocument(path).matchAll(/npm run ([a-z]+)/g)].map(([, name = '']) => name),
+    );
+    expect(asked).to.include.members(['demo', 'docs', 'bench', 'requirements']);
+    for (const name of asked) expect(scripts, `npm run ${name}`).to.have.property(name);
+  });
+
+  it('can all be reached from the README', () => {
+    const text = readDocument('README.md');
+    for (const path of paths.filter((one) => one.startsWith('docs/'))) expect(text, path).to.contain(`(${path})`);
+  });
+
+  it('mark every block of code with its language', () => {
+    const odd = blocks.filter(({ language }) => !LANGUAGES.includes(language));
+    expect(odd.map(({ document, line, language }) => `${document}:${line} ${language}`)).to.deep.equal([]);
+    expect(blocks.length).to.be.greaterThan(30);
+  });
+
+  it('name no file that does not exist', () => {
+    const missing: string[] = [];
+    let found = 0;
+    for (const path of paths.filter((one) => one !== 'CHANGELOG.md')) {
+      for (const [, name = ''] of readDocument(path).matchAll(
+        /`((?:lib|spec|bin|kit|web|docs|examples|contrib)\/[A-Za-z0-9/._-]+)`/g,
+      )) {
+        found += 1;
+        if (!existsSync(`${PROJECT}${name}`)) missing.push(`${path}: ${name}`);
+      }
+    }
+    expect(found).to.be.greaterThan(50);
+    expect(missing).to.deep.equal([]);
+  });
+
+  it('show configurations that are usable', () => {
+    const shown = blocks.filter(({ language }) => language === 'json');
+    expect(shown.length).to.be.greaterThan(2);
+    for (const { document, line, text } of shown) {
+      expect(() => parseConfig({ ...MINIMAL, ...JSON.parse(text) }, '/'), `${document}:${line}`).to.not.throw();
+    }
+  });
+
+  it('show TypeScript that compiles', function () {
+    this.timeout(120_000);
+    const shown = blocks.filter(({ language }) => language === 'ts');
+    expect(shown.length).to.be.greaterThan(5);
+    const messages = compilerMessages(shown);
+    expect(messages, messages.join('\n')).to.deep.equal([]);
+    // A compiler that was never asked would say nothing, too.
+    const wrong = { document: 'README.md', line: 7, language: 'ts', text: 'fred.sendd(1);\n' };
+    expect(compilerMessages([wrong]).join('\n')).to.match(/^README\.md:8 .*sendd/);
+  });
+});
+
+describe('the walk through a document', function () {
+  this.timeout(600_000);
+  this.slow(60_000);
+
+  it('has two relays of one’s own that talk, by the README alone', async () => {
+    const { outputs, blocks } = await follow('README.md');
+    expect(blocks.filter((block) => /npx imxp relay/.test(block))).to.have.length(2);
+    expect(outputs.at(-1)).to.match(/^accepted$/m);
+    expect(outputs.at(-2)).to.contain('Bowling tonight?');
+  });
+
+  it('has the same by the quick start, with relays that log in by password', async () => {
+    const { outputs, blocks } = await follow('docs/guide/quick-start.md');
+    const said = (command: RegExp): string => outputs[blocks.findIndex((block) => command.test(block))] ?? '';
+    expect(said(/npx imxp listen/)).to.contain('Bowling tonight?');
+    expect(said(/npx imxp trace/)).to.match(/example\.com .* 250 [\s\S]*rubble\.com .* 250 /);
+  });
+});
+
+describe('docs/reference/', () => {
+  const texts = new Map(
+    [...PLACES.values()].map((name) => [name, readFileSync(`${REFERENCE}${name}`, 'utf8')] as const),
+  );
+
+  it('has what the code has: configuration, limits, reply codes, errors, log, metrics, commands', () => {
+    for (const name of tables().keys()) {
+      expect(texts.get(PLACES.get(name) ?? ''), name)
+        .to.contain(`<!-- ${name} -->`)
+        .and.contain(`<!-- /${name} -->`);
+    }
+    const stale = [...texts].filter(([, text]) => refreshed(text) !== text).map(([name]) => name);
+    expect(stale, 'npm run docs writes them anew').to.deep.equal([]);
+  });
+
+  it('documents every line of the log and each of its fields', () => {
+    const lines = logLines();
+    expect(lines.map(({ message }) => message)).to.include.members([
+      'session opened',
+      'attached',
+      'refused: WHAT',
+      'link STATE',
+    ]);
+    const silent = lines.flatMap(({ event, fields }) =>
+      fields.filter(({ description }) => description === '').map(({ name }) => `${event} ${name}`),
+    );
+    expect(silent, silent.join('\n')).to.deep.equal([]);
+  });
+
+  it('documents every metric with a text', () => {
+    const metrics = [...(texts.get('metrics.md') ?? '').matchAll(/^\| `(imxp_\w+)` \| \w+ \| .* \| (\S.*) \|$/gm)];
+    expect(metrics.length).to.be.greaterThan(25);
+  });
+});

@@ -1,0 +1,34 @@
+/** The documents of the project, and the code that stands in them. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { PROJECT } from './requirement-table.js';
+
+/** A fenced block of a document. */
+export interface CodeBlock {
+  /** Path of the document from the top of the project. */
+  readonly document: string;
+  readonly line: number;
+  readonly language: string;
+  readonly text: string;
+}
+
+/** Documents that people read, by their paths; fixtures and what is installed are none. */
+export function documentPaths(): string[] {
+  const below = ['docs', 'examples', 'contrib', 'certs'].flatMap((folder) =>
+    readdirSync(`${PROJECT}${folder}`, { recursive: true, encoding: 'utf8' }).map((path) => `${folder}/${path}`),
+  );
+  return [...readdirSync(PROJECT), ...below].filter((path) => path.endsWith('.md')).sort();
+}
+
+export function readDocument(path: string): string {
+  return readFileSync(`${PROJECT}${path}`, 'utf8');
+}
+
+/** The fenced blocks of a document, in their order. */
+export function codeBlocks(document: string, text: string = readDocument(document)): CodeBlock[] {
+  return [...text.matchAll(/^```([^\n`]*)\n([\s\S]*?)^```$/gm)].map((match) => ({
+    document,
+    line: text.slice(0, match.index).split('\n').length,
+    language: match[1] ?? '',
+    text: match[2] ?? '',
+  }));
+}
