@@ -26,6 +26,12 @@ export interface NumberingStart {
   readonly msgno: number;
 }
 
+/** Counts what the channels of one session have together. */
+export interface Tally {
+  /** MSGs of the peer whose reply has not left completely. */
+  owed: number;
+}
+
 export class Channel {
   readonly number: number;
   readonly profile: string;
@@ -58,8 +64,10 @@ export class Channel {
   #turn: Outgoing | undefined;
   #newest: Outgoing | undefined;
   #nextMsgno: number;
+  readonly #tally: Tally;
 
-  constructor(number: number, profile: string, tuning: boolean, origin: NumberingStart) {
+  constructor(number: number, profile: string, tuning: boolean, origin: NumberingStart, tally: Tally) {
+    this.#tally = tally;
     this.number = number;
     this.profile = profile;
     this.tuning = tuning;
@@ -159,14 +167,20 @@ export class Channel {
     this.unacknowledged = 1;
   }
 
-  /** Makes the place for the reply to a MSG of the peer. */
+  /**
+   * Makes the place for the reply to a MSG of the peer.
+   *
+   * @param limit of those of all channels
+   * @throws RemoteProtocolError BUSY without reply
+   */
   owe(msgno: number, limit: number): void {
     this.owed ??= new Map();
-    if (this.owed.size >= limit) {
-      throw new RemoteProtocolError('BUSY', `more than ${limit} unanswered MSGs on a channel`, {
+    if (this.#tally.owed >= limit) {
+      throw new RemoteProtocolError('BUSY', `more than ${limit} unanswered MSGs in a session`, {
         fields: { channel: this.number, limit },
       });
     }
+    this.#tally.owed += 1;
     const reply = new Outgoing(NONE, msgno, 0, undefined);
     this.owed.set(msgno, reply);
     if (this.#turn === undefined) {
@@ -313,7 +327,9 @@ export class Channel {
     message.complete = true;
     message.payload = undefined;
     if (message.keyword !== MSG && message.keyword !== ANS) {
-      this.owed?.delete(message.msgno);
+      if (this.owed?.delete(message.msgno) === true) {
+        this.#tally.owed -= 1;
+      }
       // On channel 0 nothing is said for most of the time.
       if (this.number === 0 && this.owed?.size === 0) {
         this.owed = undefined;

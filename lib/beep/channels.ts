@@ -3,7 +3,7 @@
  * channels come and go.
  */
 import { LocalError } from '../errors.js';
-import { Channel, type NumberingStart } from './channel.js';
+import { Channel, type NumberingStart, type Tally } from './channel.js';
 import { MAX_NUMBER } from './frame.js';
 import { Numbered } from './numbered.js';
 
@@ -21,6 +21,7 @@ export class Channels {
   readonly #byNumber = new Numbered<Channel>();
   /** Numbers of starts not answered yet, from either side, and whether one proposed is a tuning profile. */
   #reserved: Map<number, boolean> | undefined;
+  readonly #tally: Tally = { owed: 0 };
   /** The newest last. */
   #closed: number[] | undefined;
   #next: number;
@@ -30,7 +31,7 @@ export class Channels {
     this.#origin = origin;
     this.#next = initiator ? 1 : 2;
     // Message number 0 of channel 0 is the greeting.
-    this.zero = new Channel(0, '', false, { seqno: origin.seqno, msgno: Math.max(1, origin.msgno) });
+    this.zero = new Channel(0, '', false, { seqno: origin.seqno, msgno: Math.max(1, origin.msgno) }, this.#tally);
   }
 
   get(number: number): Channel | undefined {
@@ -108,13 +109,14 @@ export class Channels {
     if (closed >= 0) {
       this.#closed?.splice(closed, 1);
     }
-    const channel = new Channel(number, uri, this.#isTuning(uri), this.#origin);
+    const channel = new Channel(number, uri, this.#isTuning(uri), this.#origin, this.#tally);
     this.#byNumber.set(number, channel);
     return channel;
   }
 
   remove(channel: Channel): void {
     this.#byNumber.delete(channel.number);
+    this.#tally.owed -= channel.owing;
     // Made with its first member, because most sessions close one channel, that of SASL, and never another.
     if (this.#closed === undefined) {
       this.#closed = [channel.number];

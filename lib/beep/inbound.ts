@@ -104,7 +104,7 @@ export class Inbound implements ReassemblyCounter {
       this.#control.closes.acknowledged(channel);
     }
     const discard = message?.dropped === true;
-    if (channel.inbox.begin(frame, this.#limit(channel), discard, this)) {
+    if (channel.inbox.begin(frame, this.#limit(channel), this.#talk.limits.answers, discard, this)) {
       return undefined;
     }
     return this.#overflow(channel, frame, message);

@@ -10,6 +10,9 @@ import { type Decoder, EMPTY } from './decoder.js';
 import { ANS, type Header, KEYWORDS, NONE, NUL } from './frame.js';
 import { Reassembly, type ReassemblyCounter } from './reassembly.js';
 
+/** What an answer that has begun costs beside its octets: its place in the map, and the object there. */
+const ANSWER_ENTRY_OCTETS = 128;
+
 export class ChannelInbox {
   /** Keyword and number of the message at `*`; NONE between messages. */
   keyword = NONE;
@@ -47,10 +50,16 @@ export class ChannelInbox {
   /**
    * Prepares for the payload of an admitted frame.
    *
+   * @param answers that may be in progress side by side
    * @param discard the message is to be let go
    * @returns false when the message grows past `limit`: it is let go from now on
+   * @throws RemoteProtocolError BUSY without reply
    */
-  begin(frame: Header, limit: number, discard: boolean, keeper: ReassemblyCounter): boolean {
+  begin(frame: Header, limit: number, answers: number, discard: boolean, keeper: ReassemblyCounter): boolean {
+    const answer = frame.keyword === ANS;
+    if (answer && frame.more && this.#answers !== undefined && this.#answers.size >= answers) {
+      this.#continuesAnswer(frame, answers);
+    }
     if (this.keyword === NONE) {
       this.#discarding = discard;
       if (!frame.more && frame.size <= limit) {
@@ -60,7 +69,6 @@ export class ChannelInbox {
     if (this.#discarding) {
       return true;
     }
-    const answer = frame.keyword === ANS;
     const octets = answer ? this.#answerOctets : (this.#message?.octets ?? 0);
     if (octets + frame.size > limit) {
       this.#discarding = true;
@@ -73,6 +81,14 @@ export class ChannelInbox {
       return false;
     }
     return true;
+  }
+
+  #continuesAnswer({ channel, msgno, ansno }: Header, limit: number): void {
+    if (this.#answers?.has(ansno) === true) {
+      return;
+    }
+    const text = `more than ${limit} answers of one reply begun and not complete`;
+    throw new RemoteProtocolError('BUSY', text, { fields: { channel, msgno, limit } });
   }
 
   /** Takes payload octets. @returns true once payload and trailer are complete. */
@@ -90,7 +106,7 @@ export class ChannelInbox {
         }
       }
       message = new Reassembly();
-      this.#keep(frame, message);
+      this.#keep(frame, message, keeper);
     }
     message.reserve(frame.size, limit, keeper);
     return decoder.fill(message.buffer, message.octets);
@@ -104,7 +120,7 @@ export class ChannelInbox {
       return whole;
     }
     if (frame.more) {
-      return this.#goesOn(frame);
+      return this.#goesOn(frame, keeper);
     }
     const message = this.#reassembly(frame);
     if (message !== undefined) {
@@ -112,7 +128,7 @@ export class ChannelInbox {
     }
     const payload = this.#discarding ? undefined : (message?.finish(keeper) ?? EMPTY);
     if (frame.keyword === ANS) {
-      this.#endAnswer(frame, message);
+      this.#endAnswer(frame, message, keeper);
     } else {
       this.#message = undefined;
       this.keyword = NONE;
@@ -120,13 +136,13 @@ export class ChannelInbox {
     return payload;
   }
 
-  #goesOn(frame: Header): undefined {
+  #goesOn(frame: Header, keeper: ReassemblyCounter): undefined {
     this.keyword = frame.keyword;
     this.#msgno = frame.msgno;
     let message = this.#reassembly(frame);
     if (message === undefined && frame.keyword === ANS) {
       message = new Reassembly();
-      this.#keep(frame, message);
+      this.#keep(frame, message, keeper);
     }
     if (!this.#discarding && message !== undefined) {
       message.octets += frame.size;
@@ -134,9 +150,11 @@ export class ChannelInbox {
     }
   }
 
-  #endAnswer(frame: Header, message: Reassembly | undefined): void {
+  #endAnswer(frame: Header, message: Reassembly | undefined, keeper: ReassemblyCounter): void {
     this.#answerOctets = Math.max(0, this.#answerOctets + frame.size - (message?.octets ?? 0));
-    this.#answers?.delete(frame.ansno);
+    if (this.#answers?.delete(frame.ansno) === true) {
+      keeper.keep(-ANSWER_ENTRY_OCTETS);
+    }
     if (this.#answers === undefined || this.#answers.size === 0) {
       this.keyword = NONE;
       this.#answerOctets = 0;
@@ -148,8 +166,9 @@ export class ChannelInbox {
     return frame.keyword === ANS ? this.#answers?.get(frame.ansno) : this.#message;
   }
 
-  #keep(frame: Header, message: Reassembly): void {
+  #keep(frame: Header, message: Reassembly, keeper: ReassemblyCounter): void {
     if (frame.keyword === ANS) {
+      keeper.keep(ANSWER_ENTRY_OCTETS);
       this.#answers ??= new Map();
       this.#answers.set(frame.ansno, message);
     } else {

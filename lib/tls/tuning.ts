@@ -109,13 +109,57 @@ export function octetsForTls(leftover: Buffer, role: 'client' | 'server'): Buffe
     if (leftover.length > 0) throw injected('octets arrived between proceed and the handshake');
     return leftover;
   }
-  let rest = leftover;
+  const rest = behindSequences(leftover);
+  return rest.length === 0 || rest[0] === HANDSHAKE ? rest : undefined;
+}
+
+/**
+ * Late SEQ frames that are passed over, in octets: one of the longest for each of the 1,024 channels that a session may
+ * have. More of them are no latecomers.
+ */
+export const LATE_SEQ_OCTETS = 1024 * SEQ_OCTETS;
+
+/**
+ * Passes over the late SEQ frames before a client's handshake as they arrive. Keeps the beginning of one frame at most,
+ * so that neither memory nor the work for an octet grows with what has come.
+ */
+export class LateSequences {
+  #kept: Buffer = Buffer.alloc(0);
+  #passed = 0;
+
+  /** Octets kept. */
+  get kept(): number {
+    return this.#kept.length;
+  }
+
+  /**
+   * @returns the octets of the handshake once it has begun; `undefined` before that
+   * @throws RemoteProtocolError TLS_INJECTED without reply
+   */
+  push(octets: Buffer): Buffer | undefined {
+    const all = this.#kept.length === 0 ? octets : Buffer.concat([this.#kept, octets]);
+    const rest = behindSequences(all);
+    this.#passed += all.length - rest.length;
+    if (this.#passed > LATE_SEQ_OCTETS) throw injected('more SEQ frames follow ready than there can be channels');
+    if (rest[0] === HANDSHAKE) return rest;
+    // A copy, because a view would hold the whole chunk.
+    this.#kept = Buffer.from(rest);
+    return undefined;
+  }
+}
+
+/**
+ * @returns the handshake, or the beginning of a SEQ frame
+ * @throws RemoteProtocolError TLS_INJECTED without reply
+ */
+function behindSequences(octets: Buffer): Buffer {
+  let rest = octets;
   for (;;) {
     if (rest.length === 0 || rest[0] === HANDSHAKE) return rest;
     const head = rest.subarray(0, SEQ_OCTETS).toString('latin1');
     const seq = LATE_SEQ.exec(head)?.[0];
     if (seq === undefined) {
-      if (rest.length < SEQ_OCTETS && mayBecomeSeq(head)) return undefined;
+      if (rest.length < SEQ_OCTETS && mayBecomeSeq(head)) return rest;
       throw injected('what follows ready is neither a handshake record nor a late SEQ');
     }
     rest = rest.subarray(seq.length);

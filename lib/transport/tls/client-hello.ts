@@ -45,8 +45,8 @@ export class ClientHelloReader {
   #received = Buffer.alloc(0);
   #length = 0;
   #parsed = 0;
+  /** What the records had in them. */
   #message = Buffer.alloc(0);
-  #records: Buffer[] = [];
   #recorded = 0;
 
   /**
@@ -62,16 +62,9 @@ export class ClientHelloReader {
     return undefined;
   }
 
-  /** Chunks may be of one octet each: the buffer doubles, so that adding stays linear. */
   #keep(octets: Buffer): void {
-    const length = this.#length + octets.length;
-    if (length > this.#received.length) {
-      const larger = Buffer.alloc(Math.max(1024, this.#received.length * 2, length));
-      this.#received.copy(larger, 0, 0, this.#length);
-      this.#received = larger;
-    }
-    octets.copy(this.#received, this.#length);
-    this.#length = length;
+    this.#received = appended(this.#received, this.#length, octets);
+    this.#length += octets.length;
   }
 
   /** Takes one complete record; false when there is none yet. */
@@ -87,35 +80,46 @@ export class ClientHelloReader {
     const length = header.readUInt16BE(3);
     if (length === 0 || length > RECORD_OCTETS) throw failed(`a record of ${length} octets`);
     if (header.length < 5 + length) return false;
-    this.#records.push(header.subarray(5, 5 + length));
+    this.#message = appended(this.#message, this.#recorded, header.subarray(5, 5 + length));
     this.#recorded += length;
     this.#parsed += 5 + length;
     if (this.#parsed > RECEIVED_OCTETS) throw failed('too many records');
     return true;
   }
 
-  /** Whether the message is complete; joins the records when it is. */
+  /** Whether the message is complete. */
   #complete(): boolean {
     if (this.#recorded < 4) return false;
-    const [first] = this.#records;
-    if (first === undefined || first.length < 4) this.#records = [Buffer.concat(this.#records)];
-    const head = this.#records[0] ?? Buffer.alloc(4);
-    if (head[0] !== CLIENT_HELLO) throw failed('a handshake message that is no ClientHello');
-    const length = 4 + head.readUIntBE(1, 3);
+    if (this.#message[0] !== CLIENT_HELLO) throw failed('a handshake message that is no ClientHello');
+    const length = 4 + this.#message.readUIntBE(1, 3);
     if (length > HELLO_OCTETS) throw failed(`a ClientHello of ${length} octets`);
     if (this.#recorded > length) throw failed('octets after the ClientHello in its record');
-    if (this.#recorded < length) return false;
-    this.#message = Buffer.concat(this.#records);
-    return true;
+    return this.#recorded === length;
   }
 
   #hello(): ClientHello {
     const received = this.#received.subarray(0, this.#length);
+    const message = this.#message.subarray(0, this.#recorded);
     const header = Buffer.from([HANDSHAKE, 3, received[2] ?? 1, 0, 0]);
-    header.writeUInt16BE(this.#message.length, 3);
-    const joined = Buffer.concat([header, this.#message, received.subarray(this.#parsed)]);
-    return { ...body(new Fields(this.#message.subarray(4))), received, joined };
+    header.writeUInt16BE(message.length, 3);
+    const joined = Buffer.concat([header, message, received.subarray(this.#parsed)]);
+    return { ...body(new Fields(message.subarray(4))), received, joined };
   }
+}
+
+/**
+ * Adds octets behind the first `length` of a buffer. They may come one at a time: the buffer doubles, so that adding stays
+ * linear, and no list of views has to be kept.
+ */
+function appended(buffer: Buffer<ArrayBuffer>, length: number, octets: Buffer): Buffer<ArrayBuffer> {
+  const total = length + octets.length;
+  let roomy = buffer;
+  if (total > buffer.length) {
+    roomy = Buffer.alloc(Math.max(1024, buffer.length * 2, total));
+    buffer.copy(roomy, 0, 0, length);
+  }
+  octets.copy(roomy, length);
+  return roomy;
 }
 
 /** RFC 5246 §7.4.1.2. */

@@ -4,7 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { ImxpError, LocalError, TransportError } from '../../errors.js';
-import { octetsForTls } from '../../tls/tuning.js';
+import { LateSequences } from '../../tls/tuning.js';
 import { type ClientHello, ClientHelloReader } from './client-hello.js';
 
 /**
@@ -17,13 +17,13 @@ import { type ClientHello, ClientHelloReader } from './client-hello.js';
  */
 export function peekHello(stream: Duplex, leftover: Buffer, signal: AbortSignal): Promise<ClientHello> {
   return new Promise((resolve, reject) => {
+    const late = new LateSequences();
     const reader = new ClientHelloReader();
-    let octets: Buffer = leftover;
     let begun = false;
     const stop = (): void => {
       stream.off('data', take);
       stream.off('close', lost);
-      signal.removeEventListener('abort', late);
+      signal.removeEventListener('abort', tooLate);
       stream.pause();
     };
     const fail = (error: ImxpError): void => {
@@ -32,16 +32,12 @@ export function peekHello(stream: Duplex, leftover: Buffer, signal: AbortSignal)
       stream.destroy();
       reject(error);
     };
-    const look = (): void => {
+    const take = (chunk: Buffer): void => {
       try {
-        if (!begun) {
-          const rest = octetsForTls(octets, 'server');
-          if (rest === undefined || rest.length === 0) return;
-          begun = true;
-          octets = rest;
-        }
+        const octets = begun ? chunk : late.push(chunk);
+        if (octets === undefined) return;
+        begun = true;
         const hello = reader.push(octets);
-        octets = Buffer.alloc(0);
         if (hello === undefined) return;
         stop();
         stream.unshift(hello.received);
@@ -50,20 +46,16 @@ export function peekHello(stream: Duplex, leftover: Buffer, signal: AbortSignal)
         fail(error instanceof ImxpError ? error : new LocalError('TLS_FAILED', String(error), { cause: error }));
       }
     };
-    const take = (chunk: Buffer): void => {
-      octets = octets.length === 0 ? chunk : Buffer.concat([octets, chunk]);
-      look();
-    };
     const lost = (): void => fail(new TransportError('CONNECTION_LOST', 'the peer left before the TLS handshake'));
-    const late = (): void => fail(new TransportError('TIMED_OUT', 'no TLS handshake followed proceed'));
+    const tooLate = (): void => fail(new TransportError('TIMED_OUT', 'no TLS handshake followed proceed'));
     if (stream.destroyed) {
       lost();
       return;
     }
     stream.on('data', take);
     stream.on('close', lost);
-    signal.addEventListener('abort', late);
-    if (octets.length > 0) look();
+    signal.addEventListener('abort', tooLate);
+    if (leftover.length > 0) take(leftover);
     // Attaching a listener does not make a paused stream flow.
     if (stream.listeners('data').includes(take)) stream.resume();
   });
