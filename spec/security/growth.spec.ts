@@ -1,0 +1,507 @@
+/**
+ * Everything that a peer can make grow, one by one, fed until its limit: octets, entries and bookkeeping. Each is counted
+ * against a limit of that peer, what is over is refused, and the work for an octet does not depend on what came before.
+ */
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect } from 'chai';
+import { BEEP_LIMITS } from '../../lib/beep/limits.js';
+import { CONTENT_OCTETS } from '../../lib/beep/management.js';
+import { type ErrorCode, RemoteProtocolError } from '../../lib/errors.js';
+import type { Identity } from '../../lib/imxp/identity.js';
+import { DnsCache } from '../../lib/mesh/dns/cache.js';
+import { DigestLayer } from '../../lib/sasl/digest-md5/layer.js';
+import { LATE_SEQ_OCTETS, LateSequences } from '../../lib/tls/tuning.js';
+import { LoginThrottle } from '../../lib/transport/login-throttle.js';
+import { ReassemblyBudget } from '../../lib/transport/reassembly-budget.js';
+import { RecentFailures } from '../../lib/transport/recent-failures.js';
+import { ClientHelloReader } from '../../lib/transport/tls/client-hello.js';
+import { Handshakes } from '../../lib/transport/tls/handshakes.js';
+import { peekHello } from '../../lib/transport/tls/hello-peek.js';
+import { FRAGMENT_OCTETS, MessageJoiner, RecordReader } from '../../lib/transport/tls/record.js';
+import { UpgradeServer } from '../../lib/transport/web/upgrade-server.js';
+import type { WebSocketStream } from '../../lib/transport/web/websocket.js';
+import { parseXml } from '../../lib/xml/parse.js';
+import { faults, Hand, only } from '../beep/hand.js';
+import { failureOf } from '../support/failure.js';
+import { heapAfterCollection } from '../support/heap.js';
+import { limitsWith } from '../support/limits.js';
+import { ECHO } from '../support/pair.js';
+import { OPCODE, RawWebSocket, upgradeRequest } from '../support/raw-websocket.js';
+import { readOctets, socketPair } from '../support/streams.js';
+import { within } from '../support/within.js';
+
+const MEBI = 1_048_576;
+
+/** The error that feeding ends with; anything but an error of the peer's fails. */
+function ends(feed: () => void): RemoteProtocolError {
+  try {
+    feed();
+  } catch (error) {
+    if (error instanceof RemoteProtocolError) return error;
+    throw error;
+  }
+  throw new Error('never refused');
+}
+
+/**
+ * How much longer the work takes for four times the input: about four where the work for each octet is constant, sixteen
+ * where it grows with what is there.
+ */
+function growthOfWork(work: (size: number) => void, size: number): number {
+  const best = (amount: number): number =>
+    Math.min(
+      ...Array.from({ length: 5 }, () => {
+        const begun = performance.now();
+        work(amount);
+        return performance.now() - begun;
+      }),
+    );
+  best(size / 4);
+  const small = best(size);
+  return best(size * 4) / small;
+}
+/** Between the two, with room for a busy machine. */
+const LINEAR = 10;
+
+/** A session that tells how much it holds of incomplete messages. */
+class Counted extends Hand {
+  readonly #told: { octets: number };
+
+  constructor(limits: object = {}) {
+    const told = { octets: 0 };
+    const holds = (octets: number): void => {
+      told.octets = octets;
+    };
+    super({ holder: { holds }, limits: { ...BEEP_LIMITS, ...limits } });
+    this.#told = told;
+  }
+
+  get held(): number {
+    return this.#told.octets;
+  }
+}
+
+describe('security: what a peer can make grow', function () {
+  this.timeout(60_000);
+  this.slow(10_000);
+
+  describe('in a session', () => {
+    it('a header: 62 octets at most', () => {
+      const hand = new Hand().ready(1);
+      let fed = 0;
+      faults(hand, 'BEEP_HEADER_TOO_LONG', () => {
+        for (const octet of `MSG 1 ${'0'.repeat(200)}`) {
+          fed += 1;
+          hand.octets(octet);
+        }
+      });
+      expect(fed).to.be.at.most(64);
+    });
+
+    it('a payload: nothing is allocated for what the window does not allow', () => {
+      const hand = new Hand().ready(1);
+      const before = heapAfterCollection();
+      faults(hand, 'BEEP_WINDOW_EXCEEDED', () => hand.octets('MSG 1 0 . 0 2147483647\r\n'));
+      expect(heapAfterCollection() - before).to.be.below(MEBI);
+    });
+
+    it('a message in many frames: refused past its limit, and let go', () => {
+      const hand = new Counted({ messageOctets: 10_000 }).ready(1);
+      const part = 'x'.repeat(1000);
+      const events = Array.from({ length: 12 }, () => {
+        const found = hand.say('MSG', 1, 0, part, { more: true });
+        hand.heard();
+        return found;
+      }).flat();
+      expect(events.map(({ type }) => type)).to.deep.equal(['too-large']);
+      expect(hand.held).to.equal(0);
+    });
+
+    it('a message in many empty frames: they leave nothing', () => {
+      const hand = new Counted().ready(1);
+      hand.say('MSG', 1, 0, 'x', { more: true });
+      const { held } = hand;
+      for (let frame = 0; frame < 100_000; frame += 1) hand.say('MSG', 1, 0, '', { more: true });
+      expect(hand.held).to.equal(held);
+    });
+
+    it('a message octet by octet: constant work', () => {
+      const feed = (octets: number): void => {
+        const hand = new Hand({ limits: { ...BEEP_LIMITS, messageOctets: 10 * MEBI } }).ready(1);
+        for (let at = 0; at < octets; at += 1) {
+          hand.say('MSG', 1, 0, 'x', { more: true });
+          if (at % 1000 === 0) hand.heard();
+        }
+      };
+      expect(growthOfWork(feed, 4000)).to.be.below(LINEAR);
+    });
+
+    it('messages not answered: so many on all channels together', () => {
+      const hand = new Hand({ limits: { ...BEEP_LIMITS, pipelined: 100 } }).greet();
+      for (const number of [1, 3, 5, 7]) hand.channel(number);
+      let fed = 0;
+      faults(hand, 'BUSY', () => {
+        for (; ; fed += 1) hand.say('MSG', [1, 3, 5, 7][fed % 4] ?? 1, fed);
+      });
+      expect(fed).to.equal(100);
+    });
+
+    it('messages that are answered: none is remembered', () => {
+      const hand = new Hand({ limits: { ...BEEP_LIMITS, pipelined: 10 } }).ready(1);
+      for (let fed = 0; fed < 10_000; fed += 1) {
+        only(hand.say('MSG', 1, fed), 'message');
+        hand.reply('RPY', 1, fed);
+        hand.heard();
+      }
+      expect(hand.session.state).to.equal('ready');
+    });
+
+    it('answers begun side by side: so many of one reply, each entry counted', () => {
+      const hand = new Counted().ready(1);
+      const msgno = hand.sent(1);
+      let fed = 0;
+      faults(hand, 'BUSY', () => {
+        for (; ; fed += 1) hand.say('ANS', 1, msgno, '', { more: true, ansno: fed });
+      });
+      expect(fed).to.equal(BEEP_LIMITS.answers);
+      expect(hand.held).to.be.at.least(fed * 100);
+    });
+
+    it('answers begun side by side while a reply is let go: the same', () => {
+      const hand = new Counted({ messageOctets: 10 }).ready(1);
+      const msgno = hand.sent(1);
+      only(hand.say('ANS', 1, msgno, 'x'.repeat(11), { more: true, ansno: 0 }), 'reply-too-large');
+      faults(hand, 'BUSY', () => {
+        for (let ansno = 1; ; ansno += 1) hand.say('ANS', 1, msgno, '', { more: true, ansno });
+      });
+    });
+
+    it('answers that are complete: nothing is held of them, or of the entries of those that were begun', () => {
+      const hand = new Counted().ready(1);
+      const msgno = hand.sent(1);
+      for (let ansno = 0; ansno < 10_000; ansno += 1) {
+        hand.say('ANS', 1, msgno, '', { more: true, ansno });
+        only(hand.say('ANS', 1, msgno, '', { ansno }), 'answer');
+      }
+      expect(hand.held).to.equal(0);
+    });
+
+    it('channels: so many, and the rest refused', () => {
+      const hand = new Hand({ limits: { ...BEEP_LIMITS, channels: 20 } }).greet();
+      for (let number = 1; number <= 39; number += 2) hand.channel(number);
+      hand.ask(`<start number='41'><profile uri='${ECHO}' /></start>`);
+      expect(hand.text()).to.include("code='550'");
+    });
+
+    it('channels opened and closed: 1,024 closed numbers are remembered', () => {
+      const hand = new Hand().greet();
+      // A window that all replies fit into.
+      hand.octets('SEQ 0 0 2147483647\r\n');
+      for (let number = 1; number < 3000; number += 2) {
+        hand.channel(number);
+        only(hand.ask(`<close number='${number}' code='200' />`), 'close');
+        hand.session.acceptClose(number);
+        hand.heard();
+        hand.events();
+      }
+      // One of the last is known, one of the first is not.
+      expect(hand.octets('SEQ 2999 0 4096\r\n')).to.deep.equal([]);
+      faults(hand, 'BEEP_CHANNEL_UNKNOWN', () => hand.octets('SEQ 1 0 4096\r\n'));
+    });
+
+    it('starts that are not answered: each takes a place of a channel', () => {
+      const hand = new Hand({ limits: { ...BEEP_LIMITS, channels: 10 } }).greet();
+      let offered = 0;
+      for (let number = 1; number < 60; number += 2) {
+        offered += hand.ask(`<start number='${number}'><profile uri='${ECHO}' /></start>`).length;
+      }
+      expect(offered).to.equal(10);
+    });
+
+    it('documents on channel 0: 64 KiB, also before the greeting', () => {
+      const hand = new Hand();
+      const part = 'x'.repeat(4000);
+      let fed = 0;
+      faults(hand, 'BEEP_GREETING_INVALID', () => {
+        for (; ; fed += part.length) {
+          hand.say('RPY', 0, 0, part, { more: true });
+          hand.heard();
+        }
+      });
+      expect(fed).to.be.at.most(BEEP_LIMITS.managementOctets);
+    });
+
+    it('content that comes with a start: 4,096 octets', () => {
+      const hand = new Hand().greet();
+      const head = `Content-Type: application/beep+xml\r\n\r\n<start number='1'><profile uri='${ECHO}'>`;
+      hand.say('MSG', 0, 1, `${head}${'x'.repeat(2000)}`, { more: true });
+      hand.heard();
+      hand.say('MSG', 0, 1, `${'x'.repeat(CONTENT_OCTETS - 1999)}</profile></start>`);
+      expect(hand.text()).to.include("code='501'");
+    });
+
+    it('SEQ frames: they leave nothing, and are constant work', () => {
+      const hand = new Hand().ready(1);
+      const seqs = 'SEQ 1 0 4096\r\n'.repeat(1000);
+      const feed = (count: number): void => {
+        for (let at = 0; at < count; at += 1) hand.octets(seqs);
+      };
+      feed(10);
+      const before = heapAfterCollection();
+      feed(200);
+      expect(heapAfterCollection() - before).to.be.below(MEBI);
+      expect(growthOfWork(feed, 40)).to.be.below(LINEAR);
+    });
+
+    it('what all sessions of an account hold of messages half sent: the largest of the heaviest goes', () => {
+      const budget = new ReassemblyBudget(1000);
+      const gone: string[] = [];
+      const share = (name: string) => ({
+        identity: { kind: 'endpoint', address: name, proof: { mechanism: 'PLAIN', privacy: true } } satisfies Identity,
+        remote: { address: '127.0.0.1' },
+        destroy: () => void gone.push(name),
+      });
+      budget.change(share('fred@example.com'), 300);
+      for (let session = 0; session < 8; session += 1) budget.change(share('barney@rubble.com'), 100);
+      expect(gone).to.deep.equal(['barney@rubble.com']);
+      expect(budget.octets).to.be.at.most(1000);
+    });
+  });
+
+  describe('before TLS', () => {
+    const seqs = Buffer.from('SEQ 0 1234567 4096\r\n'.repeat(3000));
+
+    it('SEQ frames behind ready: counted, the beginning of one kept', () => {
+      const late = new LateSequences();
+      let fed = 0;
+      const error = ends(() => {
+        for (const octet of Buffer.concat([seqs, seqs])) {
+          late.push(Buffer.from([octet]));
+          expect(late.kept).to.be.below(38);
+          fed += 1;
+        }
+      });
+      expect(error.code).to.equal('TLS_INJECTED');
+      expect(fed).to.be.within(LATE_SEQ_OCTETS, LATE_SEQ_OCTETS + 38);
+    });
+
+    it('SEQ frames behind ready: constant work, in chunks of any size', () => {
+      const one = Buffer.from('SEQ 0 1234567 4096\r\nS');
+      const feed = (count: number): void => {
+        for (let run = 0; run < 20; run += 1) {
+          const late = new LateSequences();
+          late.push(one);
+          for (let at = 0; at < count; at += 1) late.push(Buffer.from('EQ 0 1234567 4096\r\nS'));
+        }
+      };
+      expect(growthOfWork(feed, 400)).to.be.below(LINEAR);
+    });
+
+    it('SEQ frames behind ready: 24 MB of them end the connection after 40 KB', async () => {
+      const [near, far] = await socketPair();
+      near.on('error', () => {});
+      const refused = failureOf(peekHello(far, Buffer.alloc(0), AbortSignal.timeout(20_000)));
+      for (let sent = 0; sent < 24_000_000 && !near.destroyed; sent += seqs.length) {
+        if (!near.write(seqs)) await turn();
+      }
+      expect(await refused).to.have.property('code', 'TLS_INJECTED');
+      expect(far.bytesRead).to.be.below(MEBI);
+      near.destroy();
+    });
+
+    it('a ClientHello in records of one octet: ends at 64 KiB, and no list of records is kept', () => {
+      const reader = new ClientHelloReader();
+      const octets = (value: number): Buffer => Buffer.from([22, 3, 1, 0, 1, value]);
+      for (const value of [1, 0, 0x3f, 0xfc]) reader.push(octets(value));
+      const before = heapAfterCollection();
+      let fed = 24;
+      const error = ends(() => {
+        for (; ; fed += 6) {
+          reader.push(octets(0));
+          if (fed === 60_000) expect(heapAfterCollection() - before).to.be.below(MEBI / 2);
+        }
+      });
+      expect(error.code).to.equal('TLS_FAILED');
+      expect(fed).to.be.at.most(66_000);
+    });
+
+    it('a record of the legacy stack: as long as a record may be', () => {
+      const reader = new RecordReader();
+      const header = Buffer.from([22, 3, 1, 0, 0]);
+      header.writeUInt16BE(FRAGMENT_OCTETS + 1, 3);
+      expect(ends(() => reader.read(header, () => true)).code).to.equal('TLS_FAILED');
+    });
+
+    it('a handshake message of the legacy stack: 48 KiB, judged before it is allocated', () => {
+      const joiner = new MessageJoiner();
+      expect(ends(() => joiner.join(Buffer.from([11, 0xff, 0xff, 0xff]), () => true)).code).to.equal('TLS_FAILED');
+    });
+
+    it('handshakes begun: one too many costs the oldest of the address with the most', async () => {
+      const handshakes = new Handshakes(10);
+      const gone: string[] = [];
+      const admitted: Promise<void>[] = [];
+      let finish = (): void => {};
+      const over = new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      const begin = (address: string): void => {
+        const connection = { remote: { address, port: 1 }, destroy: () => void gone.push(address) };
+        admitted.push(handshakes.admit(connection, () => over));
+      };
+      begin('198.51.100.7');
+      for (let count = 0; count < 100; count += 1) begin('192.0.2.1');
+      expect(new Set(gone)).to.deep.equal(new Set(['192.0.2.1']));
+      expect(gone).to.have.length(95);
+      finish();
+      await Promise.all(admitted);
+    });
+  });
+
+  describe('in a WebSocket', () => {
+    const RULES = { path: '/', origins: [], knows: () => false };
+
+    async function opened(
+      limits: object,
+    ): Promise<{ stream: WebSocketStream; peer: RawWebSocket; under: () => number }> {
+      const [near, far] = await socketPair();
+      const door = new UpgradeServer(RULES, limitsWith(limits));
+      const [stream, peer] = await within(
+        5000,
+        Promise.all([door.receive(far), RawWebSocket.open(near)]),
+        'a WebSocket',
+      );
+      peer.on('error', () => {});
+      near.on('error', () => {});
+      return { stream, peer, under: () => far.writableLength };
+    }
+
+    const lost = async (stream: WebSocketStream): Promise<unknown> => {
+      const error = new Promise((resolve) => stream.once('error', resolve));
+      stream.resume();
+      return within(20_000, error, 'an end');
+    };
+
+    for (const [what, put, code] of [
+      [
+        'fragments of one message',
+        (peer: RawWebSocket, first: boolean) => peer.put(first ? OPCODE.BINARY : OPCODE.CONTINUATION, '', false),
+        'WEBSOCKET_INVALID',
+      ],
+      [
+        'octets of one message before authentication',
+        (peer: RawWebSocket, first: boolean) =>
+          peer.put(first ? OPCODE.BINARY : OPCODE.CONTINUATION, 'x'.repeat(1000), false),
+        'TOO_LARGE',
+      ],
+    ] as const) {
+      it(`${what}: ends at the limit`, async () => {
+        const { stream, peer } = await opened({ unauthenticated: { octets: 100_000 } });
+        const error = lost(stream);
+        for (let fed = 0; fed < 20_000 && !stream.destroyed; fed += 1) {
+          put(peer, fed === 0);
+          if (fed % 500 === 0) await turn();
+        }
+        expect(await error).to.have.property('code', code satisfies ErrorCode);
+        peer.destroy();
+      });
+    }
+
+    it('pings faster than they are answered: the connection ends, trusted or not', async () => {
+      const { stream, peer } = await opened({});
+      stream.trust();
+      const end = new Promise((resolve) => stream.once('close', resolve));
+      stream.resume();
+      for (let fed = 0; fed < 100_000 && !stream.destroyed; fed += 1) {
+        peer.put(OPCODE.PING, 'x'.repeat(125));
+        if (fed % 1000 === 0) await turn();
+      }
+      await within(20_000, end, 'an end');
+      peer.destroy();
+    });
+
+    it('pings whose answers are not read: no answer for each is kept', async () => {
+      const { stream, peer, under } = await opened({});
+      stream.trust();
+      stream.resume();
+      stream.on('error', () => {});
+      peer.pause();
+      let most = 0;
+      for (let fed = 0; fed < 100_000; fed += 1) {
+        peer.put(OPCODE.PING, 'x'.repeat(125));
+        if (fed % 1000 !== 0) continue;
+        await turn();
+        most = Math.max(most, under());
+      }
+      expect(most).to.be.below(MEBI / 4);
+      stream.destroy();
+      peer.destroy();
+    });
+
+    it('the head of the request: 431 at the limit', async () => {
+      const [near, far] = await socketPair();
+      const door = new UpgradeServer(RULES, limitsWith({ websocket: { upgradeOctets: 4096 } }));
+      const refused = failureOf(door.receive(far));
+      near.write(upgradeRequest({ headers: { 'X-More': 'x'.repeat(10_000) } }));
+      expect(`${await within(5000, readOctets(near, 12), 'an answer')}`).to.equal('HTTP/1.1 431');
+      near.destroy();
+      expect(await refused).to.have.property('code', 'WEBSOCKET_INVALID');
+    });
+  });
+
+  describe('in what is remembered of peers', () => {
+    it('failed logins: entries of made-up names and addresses go', () => {
+      const limits = { delayMs: 0, maximumDelayMs: 0, failuresPerAddress: 6, failuresPerAccount: 3, banMs: 60_000 };
+      const throttle = new LoginThrottle(limits, () => 1000);
+      for (let fed = 0; fed < 200_000; fed += 1) {
+        throttle.failed(`192.${(fed >> 16) & 255}.${(fed >> 8) & 255}.${fed & 255}`, `u${fed}@example.com`);
+      }
+      expect(throttle.size).to.be.at.most(4 * 20_001);
+    });
+
+    it('hosts that failed: 10,000', () => {
+      const failures = new RecentFailures();
+      const before = heapAfterCollection();
+      for (let fed = 0; fed < 300_000; fed += 1) failures.failed(`host-${fed}.example`);
+      expect(heapAfterCollection() - before).to.be.below(8 * MEBI);
+    });
+
+    it('names looked up: so many entries, and 512 look-ups under way', async () => {
+      const cache = new DnsCache<object>({ entries: 100 });
+      for (let fed = 0; fed < 1000; fed += 1) {
+        await cache.lookup(`${fed}.example`, async () => ({ value: {}, ttlSeconds: 60 }));
+      }
+      expect(cache.size).to.equal(100);
+      let settle = (): void => {};
+      const answer = new Promise<{ value: object; ttlSeconds: number }>((resolve) => {
+        settle = () => resolve({ value: {}, ttlSeconds: 60 });
+      });
+      const asked = Array.from({ length: 600 }, (_, at) => cache.lookup(`pending-${at}.example`, () => answer));
+      settle();
+      const outcomes = await Promise.allSettled(asked);
+      expect(outcomes.filter(({ status }) => status === 'rejected')).to.have.length(88);
+    });
+  });
+
+  describe('in documents', () => {
+    it('a packet of a SASL security layer: what was agreed, judged before it is allocated', () => {
+      const layer = new DigestLayer({
+        ...{ sessionKey: Buffer.alloc(16), qop: 'auth-int', cipher: undefined, role: 'server' },
+        ...{ peerMaxbuf: 65_536, maxbuf: 65_536 },
+      });
+      expect(ends(() => void layer.unwrap(Buffer.from('7fffffff', 'hex'))).code).to.equal('SASL_INVALID');
+    });
+
+    for (const [what, document] of [
+      ['depth', '<a>'.repeat(100_000)],
+      ['elements', `<a>${'<b/>'.repeat(200_000)}</a>`],
+      ['attributes', `<a ${Array.from({ length: 10_000 }, (_, at) => `b${at}=''`).join(' ')}/>`],
+    ] as const) {
+      it(`${what} of XML: refused at the limit, within a moment`, () => {
+        const begun = performance.now();
+        expect(ends(() => void parseXml(Buffer.from(document))).code).to.equal('XML_LIMIT');
+        expect(performance.now() - begun).to.be.below(2000);
+      });
+    }
+  });
+});
