@@ -5,7 +5,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { BEEP_LIMITS } from '../../lib/beep/limits.js';
-import { CONTENT_OCTETS } from '../../lib/beep/management.js';
+import { INITIALIZATION_OCTETS } from '../../lib/beep/management.js';
 import { type ErrorCode, RemoteProtocolError } from '../../lib/errors.js';
 import type { Identity } from '../../lib/imxp/identity.js';
 import { DnsCache } from '../../lib/mesh/dns/cache.js';
@@ -236,7 +236,7 @@ describe('security: what a peer can make grow', function () {
       const head = `Content-Type: application/beep+xml\r\n\r\n<start number='1'><profile uri='${ECHO}'>`;
       hand.say('MSG', 0, 1, `${head}${'x'.repeat(2000)}`, { more: true });
       hand.heard();
-      hand.say('MSG', 0, 1, `${'x'.repeat(CONTENT_OCTETS - 1999)}</profile></start>`);
+      hand.say('MSG', 0, 1, `${'x'.repeat(INITIALIZATION_OCTETS - 1999)}</profile></start>`);
       expect(hand.text()).to.include("code='501'");
     });
 
