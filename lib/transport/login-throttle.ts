@@ -20,11 +20,16 @@ export type LoginThrottleLimits = Limits['authentication'];
 /** Entries of each table. One costs about 200 octets; the one touched longest ago goes first. */
 const CAPACITY = 20_000;
 
+/** Failures between two looks at which of them have faded. */
+const SLACK = 1024;
+
 /** Failures remembered where they lead to no ban: the delay is at its maximum long before. */
 const SCORE_MAXIMUM = 16;
 
 /** Failures that fade: `limit` of them are forgiven in `fadeMs`, one after the other. */
 class Failures {
+  /** How many there are when the next look is taken at which have faded. */
+  #lookAt = SLACK;
   readonly #entries = new Map<string, { score: number; at: number; until: number }>();
   readonly #fadeMs: number;
   readonly #limit: number;
@@ -73,13 +78,18 @@ class Failures {
     this.#entries.delete(key);
   }
 
-  /** Touched last means last in the map: those in front have faded most. */
+  /**
+   * Touched last means last in the map: those in front have faded most. Not at each failure, because a Map passes over
+   * what was deleted in front at each look until it is made anew: the work would grow with what is there.
+   */
   #shrink(now: number): void {
+    if (this.#entries.size < this.#lookAt) return;
     for (const [key, { score, at, until }] of this.#entries) {
       const faded = until <= now && score * this.#fadeMs <= now - at;
-      if (!faded && this.#entries.size <= CAPACITY) return;
+      if (!faded && this.#entries.size <= CAPACITY - SLACK) break;
       this.#entries.delete(key);
     }
+    this.#lookAt = this.#entries.size + SLACK;
   }
 }
 
