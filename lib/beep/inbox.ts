@@ -153,7 +153,7 @@ export class ChannelInbox {
   #endAnswer(frame: Header, message: Reassembly | undefined, keeper: ReassemblyCounter): void {
     this.#answerOctets = Math.max(0, this.#answerOctets + frame.size - (message?.octets ?? 0));
     if (this.#answers?.delete(frame.ansno) === true) {
-      keeper.keep(-ANSWER_ENTRY_OCTETS);
+      keeper.count(-ANSWER_ENTRY_OCTETS);
     }
     if (this.#answers === undefined || this.#answers.size === 0) {
       this.keyword = NONE;
@@ -168,7 +168,7 @@ export class ChannelInbox {
 
   #keep(frame: Header, message: Reassembly, keeper: ReassemblyCounter): void {
     if (frame.keyword === ANS) {
-      keeper.keep(ANSWER_ENTRY_OCTETS);
+      keeper.count(ANSWER_ENTRY_OCTETS);
       this.#answers ??= new Map();
       this.#answers.set(frame.ansno, message);
     } else {

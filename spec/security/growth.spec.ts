@@ -71,7 +71,7 @@ class Counted extends Hand {
     const holds = (octets: number): void => {
       told.octets = octets;
     };
-    super({ holder: { holds }, limits: { ...BEEP_LIMITS, ...limits } });
+    super({ reassemblyObserver: { reassembling: holds }, limits: { ...BEEP_LIMITS, ...limits } });
     this.#told = told;
   }
 
