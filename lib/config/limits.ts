@@ -245,6 +245,16 @@ const offline = z.strictObject({
     'octets held for all endpoints together; small messages occupy a fifth of this on disk in memory as well',
     4096,
   ),
+  octetsPerSender: count(
+    134_217_728,
+    'octets held for all endpoints from one sender, subaddresses included; in no case more than is still free, so that one sender leaves half of totalOctets to others',
+    4096,
+  ),
+  octetsPerDomain: count(
+    536_870_912,
+    'octets held for all endpoints from all senders of one foreign domain; in no case more than twice what is still free',
+    4096,
+  ),
   ageMs: ms(604_800_000, 'longest time that a message is held: a week, because mail servers also retry for days'),
 });
 

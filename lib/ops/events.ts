@@ -170,6 +170,20 @@ export interface LinkChanged {
   readonly [fact: string]: string | number;
 }
 
+/** A message that was acknowledged and held for an endpoint will not be delivered. */
+export interface Dropped {
+  /** Whom it was held for. */
+  readonly endpoint: string;
+  /** Who sent it, as far as it is known. */
+  readonly originator: string;
+  /** The code of the failure, which is reported to the sender where that was asked for. */
+  readonly code: number;
+  /** The text of the failure. */
+  readonly reason: string;
+  /** How long it was held, milliseconds. */
+  readonly heldMs: number;
+}
+
 /** The DNS was asked; what it remembers costs no question. */
 export interface LookedUp {
   /** Type of record. */
@@ -203,6 +217,7 @@ export const events = {
   bound: new Event<AssociationEvent>('imxp:relay:bind'),
   terminated: new Event<AssociationEvent>('imxp:relay:terminate'),
   forwarded: new Event<Forwarded>('imxp:relay:forward'),
+  dropped: new Event<Dropped>('imxp:relay:drop'),
   link: new Event<LinkChanged>('imxp:link'),
   lookup: new Event<LookedUp>('imxp:dns:lookup'),
   node: new Event<NodeChanged>('imxp:node'),

@@ -86,6 +86,7 @@ const LINES: readonly Line[] = [
   line(events.bound, 'info', 'bound'),
   line(events.terminated, 'info', 'terminated'),
   line(events.forwarded, 'debug', 'data forwarded'),
+  lineLimited(events.dropped, 'warn', 'held message dropped'),
   line(events.lookup, 'debug', 'looked up'),
   line(
     events.link,

@@ -56,10 +56,10 @@ export interface Directory {
   /** Whether an endpoint has an account here. Asked only if it is not attached. */
   known(address: string): Promise<boolean>;
   /**
-   * Returns the time at which an endpoint was given its account, milliseconds since 1970; messages held before belong
-   * to an earlier account.
+   * What tells the account of an endpoint from earlier and later ones of the same name; undefined when it has none. What was
+   * held for an earlier one is not for it.
    */
-  created?(address: string): Promise<number | undefined>;
+  generation?(address: string): Promise<string | undefined>;
 }
 
 /** The action that an originator must be granted (access-01 §3). */

@@ -2,12 +2,13 @@
  * Access entries as they are kept: one ordered list for each owner that ever had it set, and the configuration's for all
  * other accounts. Knows what was stored, not what it grants.
  *
- * An account that is removed takes its list with it: a list names the account it was made for by the moment that account
- * was added, and another account of the same name does not have it.
+ * An account that is removed takes its list with it: a list names the account it was made for by its generation, and another
+ * account of the same name does not have it.
  */
 import { LocalError } from '../errors.js';
 import type { Address } from '../imxp/address.js';
 import type { AccessEntry } from '../imxp/vocabulary/access.js';
+import { generationOf } from './account-generation.js';
 import { ABSENT, type Entry, type Json, type Store } from './store.js';
 
 const PREFIX = 'access/';
@@ -38,7 +39,7 @@ export interface OwnedEntries {
 interface Stored {
   readonly entries: readonly KeptEntry[];
   readonly lastUpdate: number;
-  /** When the account was added that it belongs to; empty for an owner without account. */
+  /** The generation of the account that it belongs to; empty for an owner without account. */
   readonly account: string;
 }
 
@@ -68,12 +69,13 @@ export class AccessEntries {
   /** What holds for an owner now. @throws LocalError STORE_FAILED */
   of(owner: Address): OwnedEntries {
     const account = this.#account(owner);
-    const { stored, version } = this.#stored(owner.key, account);
+    const { generation } = account;
+    const { stored, version } = this.#stored(owner.key, generation);
     if (stored !== undefined) return { ...stored, inherited: false, version };
     const inherited = owner.key !== owner.base;
-    const base = inherited ? this.#stored(owner.base, account).stored : undefined;
+    const base = inherited ? this.#stored(owner.base, generation).stored : undefined;
     if (base !== undefined) return { ...base, inherited, version };
-    const lastUpdate = wholeSeconds(Date.parse(account) || 0);
+    const lastUpdate = wholeSeconds(Date.parse(account.created) || 0);
     if (owner.service) return { entries: [], lastUpdate, inherited, version };
     const entries = this.#initial.map(({ actor, actions }) => ({
       actor: actor === 'owner' ? owner.base : actor,
@@ -97,7 +99,7 @@ export class AccessEntries {
     now: number,
   ): Promise<number | undefined> {
     const lastUpdate = Math.max(wholeSeconds(now), known.lastUpdate + RESOLUTION_MS);
-    const value = toJson({ entries, lastUpdate, account: this.#account(owner) });
+    const value = toJson({ entries, lastUpdate, account: this.#account(owner).generation });
     const version = await this.#store.put(PREFIX + owner.key, value, known.version);
     return version === undefined ? undefined : lastUpdate;
   }
@@ -111,11 +113,11 @@ export class AccessEntries {
   async forget(account: string): Promise<void> {
     const at = account.lastIndexOf('@');
     const [local, domain] = [account.slice(0, at), account.slice(at)];
-    const created = this.#account({ base: account });
+    const { generation } = this.#account({ base: account });
     for await (const { key, value, version } of this.#store.list(PREFIX + local)) {
       const owner = key.slice(PREFIX.length);
       const own = owner === account || (owner.startsWith(`${local}/`) && owner.endsWith(domain));
-      if (own && (!isStored(value) || value.account !== created)) await this.#store.delete(key, version);
+      if (own && (!isStored(value) || value.account !== generation)) await this.#store.delete(key, version);
     }
   }
 
@@ -126,11 +128,12 @@ export class AccessEntries {
     return { stored: stored.account === account ? stored : undefined, version: entry.version };
   }
 
-  /** When the account of an owner was added, as the account has it; empty when there is none. */
-  #account({ base }: Pick<Address, 'base'>): string {
+  /** The account of an owner; empty when there is none. */
+  #account({ base }: Pick<Address, 'base'>): { readonly generation: string; readonly created: string } {
     const value: unknown = this.#store.peek(ACCOUNT + base)?.value;
-    if (typeof value !== 'object' || value === null || !('created' in value)) return '';
-    return typeof value.created === 'string' ? value.created : '';
+    const generation = generationOf(value);
+    if (typeof value !== 'object' || value === null || !('created' in value)) return { generation, created: '' };
+    return { generation, created: typeof value.created === 'string' ? value.created : '' };
   }
 }
 

@@ -2,11 +2,13 @@
  * The accounts of a node: endpoints of its domains, and neighbour relays (`imxp=mesh@rubble.com`, whose domain is foreign).
  * Keeps verifiers, never passwords; does not know how they are made or used.
  */
+import { randomUUID } from 'node:crypto';
 import { LocalError } from '../errors.js';
 import { ADDRESS_OCTETS, addressOf } from '../imxp/address.js';
 import type { Directory } from '../relay/target.js';
 import { accountNames } from '../sasl/name.js';
 import type { CredentialStore, Verifier } from '../sasl/verifier.js';
+import { generationOf } from './account-generation.js';
 import { accountName } from './account-name.js';
 import { type AccountState, AccountStates, assembled, type Disabled, limited, type Quota } from './account-state.js';
 import { attachedJson, attachedKey, forgetAttached, type LastAttached, lastAttached } from './last-attached.js';
@@ -18,13 +20,15 @@ export interface Account {
   readonly verifier: Verifier;
   /** ISO 8601. */
   readonly created: string;
+  /** Random: tells the account from earlier and later ones of the same name, and never changes. */
+  readonly generation: string;
   /** When the password was last set. */
   readonly changed: string;
 }
 
 const PREFIX = 'account/';
 
-function toJson({ address, verifier, created, changed }: Account): Json {
+function toJson({ address, verifier, created, generation, changed }: Account): Json {
   const { account, digestMd5, scramSha256 } = verifier;
   const digests = digestMd5.map(({ username, realm, hashes }) => ({
     username,
@@ -36,6 +40,7 @@ function toJson({ address, verifier, created, changed }: Account): Json {
     address,
     verifier: { account, digestMd5: digests, ...scram },
     created,
+    generation,
     changed,
   };
 }
@@ -47,7 +52,7 @@ function isAccount(value: unknown): value is Account {
 }
 
 function fromJson(key: string, value: unknown): Account {
-  if (isAccount(value)) return value;
+  if (isAccount(value)) return { ...value, generation: generationOf(value) };
   throw new LocalError('STORE_FAILED', `the entry ${key} is not an account of this version`);
 }
 
@@ -215,12 +220,20 @@ export class Accounts implements CredentialStore, Directory {
     return (await this.#store.get(PREFIX + name.base)) !== undefined;
   }
 
-  /** When an endpoint, or the endpoint that a subaddress belongs to, was given its account: milliseconds since 1970. */
+  /** When the account of an endpoint, or of the endpoint that a subaddress belongs to, was added: milliseconds since 1970. */
   async created(address: string): Promise<number | undefined> {
-    const name = addressOf(address);
-    if (name === undefined || name.service) return undefined;
-    const account = await this.find(name.base);
+    const account = await this.#accountOf(address);
     return account === undefined ? undefined : Date.parse(account.created);
+  }
+
+  /** What tells the account of an endpoint, or of the endpoint that a subaddress belongs to, from others of its name. */
+  async generation(address: string): Promise<string | undefined> {
+    return (await this.#accountOf(address))?.generation;
+  }
+
+  async #accountOf(address: string): Promise<Account | undefined> {
+    const name = addressOf(address);
+    return name === undefined || name.service ? undefined : this.find(name.base);
   }
 
   #profileOf(account: Account): AccountProfile {
@@ -246,7 +259,9 @@ export class Accounts implements CredentialStore, Directory {
     const known = entry === undefined ? undefined : fromJson(key, entry.value);
     const now = this.#now().toISOString();
     const { created = known?.created ?? now, changed = now } = record;
-    const account = toJson({ address, verifier, created, changed });
+    // What is kept for the account names its generation, so that an update from elsewhere leaves all of it.
+    const generation = known?.generation ?? randomUUID();
+    const account = toJson({ address, verifier, created, generation, changed });
     const changes: Change[] = [{ key, value: account, expected: entry?.version ?? ABSENT }];
     const { state, version } = this.states.of(address);
     if (disabled !== undefined || quota !== undefined) {

@@ -10,7 +10,15 @@ import { refuseDamaged } from './lmdb-file.js';
 import { closedError } from './store.js';
 
 /** What can be known without reading is in the key; keys are in the order of their parts. */
-type Key = [address: string, seq: number, octets: number, at: number, due: number];
+type Key = [
+  address: string,
+  seq: number,
+  octets: number,
+  at: number,
+  due: number,
+  // Earlier versions wrote neither.
+  ...([sender: string, generation: string] | []),
+];
 
 /** One transaction: copying more than this would keep everybody else waiting. */
 const BATCH_OCTETS = 8_388_608;
@@ -37,7 +45,9 @@ export class LmdbSpool implements Spool {
   }
 
   *entries(): Iterable<SpoolEntry> {
-    for (const [address, seq, octets, at, due] of this.#root.getKeys()) yield { address, seq, octets, at, due };
+    for (const [address, seq, octets, at, due, sender = '', generation = ''] of this.#root.getKeys()) {
+      yield { address, seq, octets, at, due, sender, generation };
+    }
   }
 
   put(entry: SpoolEntry, record: SpoolRecord, written: Written): void {
@@ -134,8 +144,9 @@ export async function openLmdbSpool(path: string): Promise<LmdbSpool> {
   }
 }
 
-function keyOf({ address, seq, octets, at, due }: SpoolEntry): Key {
-  return [address, seq, octets, at, due];
+function keyOf({ address, seq, octets, at, due, sender, generation }: SpoolEntry): Key {
+  if (sender === '' && generation === '') return [address, seq, octets, at, due];
+  return [address, seq, octets, at, due, sender, generation];
 }
 
 function encoded({ profile, payload }: SpoolRecord): Buffer {

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import { LocalError } from '../../lib/errors.js';
+import { parseAddress } from '../../lib/imxp/address.js';
 import { makeVerifier, type Verifier } from '../../lib/sasl/verifier.js';
+import { AccessEntries } from '../../lib/store/access.js';
 import { Accounts } from '../../lib/store/accounts.js';
 import { AttachmentNotes } from '../../lib/store/last-attached.js';
 import { MemoryStore } from '../../lib/store/memory.js';
@@ -33,7 +35,9 @@ describe('store/accounts', () => {
       created: stamp,
       changed: stamp,
     };
-    expect(await accounts.find('fred@EXAMPLE.com')).to.deep.equal(account);
+    const { generation, ...found } = (await accounts.find('fred@EXAMPLE.com')) ?? {};
+    expect(found).to.deep.equal(account);
+    expect(generation).to.match(/^[\da-f-]{36}$/);
     expect(await accounts.find('Fred@example.com')).to.equal(undefined);
   });
 
@@ -197,6 +201,43 @@ describe('store/accounts', () => {
       expect(fred?.changed).to.match(/^2002/);
     });
 
+    it('leaves all that belongs to an account when an update says that it was added at another time', async () => {
+      const fred = parseAddress('fred@example.com');
+      const made = await verifier('fred@example.com');
+      await accounts.add(made);
+      const entries = new AccessEntries(store, []);
+      const list = [{ actor: 'wilma@example.com', actions: ['core:data'] }];
+      await entries.replace(fred, entries.of(fred), list, now.getTime());
+      const before = await accounts.generation('fred@example.com');
+      await accounts.write([{ verifier: made, created: '1999-01-01T00:00:00.000Z' }], true);
+      expect((await accounts.find('fred@example.com'))?.created).to.match(/^1999/);
+      expect(await accounts.generation('fred/x@example.com')).to.equal(before);
+      expect(entries.of(fred).entries.map(({ actor }) => actor)).to.deep.equal(['wilma@example.com']);
+      await accounts.remove('fred@example.com');
+      await accounts.add(made);
+      expect(await accounts.generation('fred@example.com'), 'another account').to.not.equal(before);
+      expect(entries.of(fred).entries).to.deep.equal([]);
+    });
+
+    it('keeps what an account of an earlier version has, which had no generation but a date', async () => {
+      const [fred, created] = [parseAddress('fred@example.com'), '2000-01-01T00:00:00.000Z'];
+      const made = await verifier('fred@example.com');
+      const digestMd5 = made.digestMd5.map(({ username, realm, hashes }) => ({ username, realm, hashes }));
+      const value = { address: fred.key, verifier: { account: made.account, digestMd5 }, created, changed: created };
+      await store.put(`account/${fred.key}`, value);
+      await store.put(`access/${fred.key}`, {
+        entries: [{ actor: 'x@y.z', actions: [] }],
+        lastUpdate: 0,
+        account: created,
+      });
+      const entries = new AccessEntries(store, []);
+      const actors = (): string[] => entries.of(fred).entries.map(({ actor }) => actor);
+      expect(actors()).to.deep.equal(['x@y.z']);
+      await accounts.change(await verifier('fred@example.com', 'other'));
+      await accounts.write([{ verifier: made, created: '1999-01-01T00:00:00.000Z' }], true);
+      expect(actors()).to.deep.equal(['x@y.z']);
+    });
+
     it('gives an account back as it was', async () => {
       const record = {
         verifier: await verifier('fred@example.com'),
@@ -209,7 +250,8 @@ describe('store/accounts', () => {
       await accounts.write([record]);
       const { disabled, quota, ...rest } = record;
       const profile = { address: 'fred@example.com', ...rest, state: { disabled, quota } };
-      expect(await accounts.profile('fred@example.com')).to.deep.equal(profile);
+      const { generation: _, ...found } = (await accounts.profile('fred@example.com')) ?? {};
+      expect(found).to.deep.equal(profile);
       await accounts.write([{ verifier: record.verifier, disabled: null }], true);
       expect((await accounts.profile('fred@example.com'))?.state).to.deep.equal({ quota });
     });

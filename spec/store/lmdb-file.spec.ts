@@ -69,7 +69,15 @@ describe('store/lmdb-file', function () {
     const spool = await openLmdbSpool(path('held'));
     const record = { profile: 'imxp', payload: Buffer.alloc(5 * PAGE, 1) };
     for (let seq = 1; seq <= 50; seq += 1) {
-      const entry = { address: 'fred@example.com', seq, octets: record.payload.length, at: seq, due: 0 };
+      const entry = {
+        address: 'fred@example.com',
+        seq,
+        octets: record.payload.length,
+        at: seq,
+        due: 0,
+        sender: '',
+        generation: '',
+      };
       await new Promise<void>((resolve) => spool.put(entry, record, () => resolve()));
     }
     await spool.close();

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
+import { open } from 'lmdb';
 import type { Spool, SpoolEntry } from '../../lib/relay/offline/spool.js';
 import { openLmdbSpool } from '../../lib/store/lmdb-spool.js';
 import { MemorySpool } from '../../lib/store/spool.js';
@@ -9,7 +10,7 @@ import { temporaryDirectory } from '../support/temporary.js';
 const run = promisify(execFile);
 
 function entry(address: string, seq: number, due = 0): SpoolEntry {
-  return { address, seq, octets: 5, at: 1_000_000 + seq, due };
+  return { address, seq, octets: 5, at: 1_000_000 + seq, due, sender: 'wilma@example.com', generation: 'g' };
 }
 
 const record = (text: string) => ({ profile: 'urn:profile', payload: Buffer.from(text) });
@@ -77,11 +78,29 @@ describe('the spool', () => {
     await spool.close();
   });
 
+  it('reads what an earlier version wrote, which named neither sender nor account', async () => {
+    const root = open<Buffer, [string, number, number, number, number]>({
+      path: path('earlier'),
+      noSubdir: false,
+      encoding: 'binary',
+    });
+    const written = Buffer.concat([Buffer.from([0, 1]), Buffer.from('pold')]);
+    await root.put(['fred@example.com', 3, 3, 1000, 0], written);
+    await root.close();
+    const spool = await openLmdbSpool(path('earlier'));
+    const one = { address: 'fred@example.com', seq: 3, octets: 3, at: 1000, due: 0, sender: '', generation: '' };
+    expect([...spool.entries()]).to.deep.equal([one]);
+    expect(spool.read(one)?.payload.toString()).to.equal('old');
+    await remove(spool, one);
+    expect([...spool.entries()]).to.deep.equal([]);
+    await spool.close();
+  });
+
   it('is there again for the next process, and what was acknowledged also after SIGKILL', async () => {
     const url = new URL('../../lib/store/lmdb-spool.ts', import.meta.url).href;
     const code = `import { openLmdbSpool } from ${JSON.stringify(url)};
       const spool = await openLmdbSpool(${JSON.stringify(path('killed'))});
-      const one = { address: 'fred@example.com', seq: 7, octets: 5, at: 1000007, due: 0 };
+      const one = { address: 'fred@example.com', seq: 7, octets: 5, at: 1000007, due: 0, sender: 'wilma@example.com', generation: 'g' };
       spool.put(one, { profile: 'p', payload: Buffer.from('held') }, () => process.kill(process.pid, 'SIGKILL'));`;
     const killed = await run(process.execPath, ['--import=tsx', '--input-type=module', '-e', code]).catch(
       (error) => error,
@@ -99,7 +118,7 @@ describe('the spool', () => {
     const code = `import { openLmdbSpool } from ${JSON.stringify(url)};
       const spool = await openLmdbSpool(${JSON.stringify(path('full'))});
       for (let seq = 1; seq <= 6; seq += 1) {
-        const one = { address: 'fred@example.com', seq, octets: 60000, at: 1, due: 0 };
+        const one = { address: 'fred@example.com', seq, octets: 60000, at: 1, due: 0, sender: '', generation: '' };
         await new Promise((resolve) => spool.put(one, { profile: 'p', payload: Buffer.alloc(60000) }, (error) => {
           console.log(error?.code ?? 'written');
           resolve();

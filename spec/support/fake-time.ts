@@ -9,6 +9,8 @@ interface Alarm {
 export class FakeTime implements Clock {
   /** Milliseconds since it began; the time of day began at a million. */
   #now = 0;
+  /** By how much the clock on the wall was set. */
+  #set = 0;
   readonly #alarms = new Set<Alarm>();
   readonly #ticks = new Set<() => void>();
 
@@ -17,7 +19,12 @@ export class FakeTime implements Clock {
   }
 
   wall(): number {
-    return 1_000_000 + this.#now;
+    return 1_000_000 + this.#now + this.#set;
+  }
+
+  /** Somebody sets the clock on the wall; no time passes. */
+  step(ms: number): void {
+    this.#set += ms;
   }
 
   after(ms: number, ring: () => void): () => void {

@@ -45,7 +45,14 @@ export class Reports implements Reporter {
   }
 }
 
-export const HOLD_LIMITS: OfflineLimits = { messages: 100, octets: 1e6, totalOctets: 1e7, ageMs: 1e8 };
+export const HOLD_LIMITS: OfflineLimits = {
+  messages: 100,
+  octets: 1e6,
+  totalOctets: 1e7,
+  octetsPerSender: 1e7,
+  octetsPerDomain: 1e7,
+  ageMs: 1e8,
+};
 
 const POLICY: OptionPolicy = { statusRequest: 'on', dataTiming: 'on', hold4Endpoint: 'on', attachOverride: 'on' };
 

@@ -16,9 +16,9 @@ import type { Spool } from './spool.js';
 export interface OfflineExpiryOwner {
   /** @returns undefined for a message that cannot be read and was dropped */
   read(held: OfflineMessage): Data | undefined;
-  /** The message will not be delivered. */
-  conclude(held: OfflineMessage, data: Data, reply: Reply): void;
-  /** The state of the queue may have changed. */
+  /** It will not be delivered. */
+  drop(held: OfflineMessage, data: Data, reply: Reply): void;
+  /** Something may have changed. */
   looked(): void;
 }
 
@@ -44,16 +44,20 @@ export class OfflineExpiry {
   /** A message was stored, or returned by an application: it waits, and is looked at when it is due. */
   watch(held: OfflineMessage): void {
     held.state = 'waiting';
-    const { due } = held.entry;
-    const { time } = this.#relay;
     held.off?.();
-    held.off = due > 0 ? time.after(due - time.wall(), () => this.#due(held)) : undefined;
+    const { entry } = held;
+    held.off = entry.due > 0 ? this.#relay.time.after(this.#left(held), () => this.#due(held)) : undefined;
+  }
+
+  /** Until it is due, by the monotonic clock: whoever sets the wall clock changes nothing. */
+  #left({ entry: { at, due }, since }: OfflineMessage): number {
+    return due - at - (this.#relay.time.now() - since);
   }
 
   #due(held: OfflineMessage): void {
     if (held.state !== 'waiting') return;
-    // An alarm may ring slightly too early.
-    if (this.#relay.time.wall() < held.entry.due) {
+    // An alarm may ring a moment too early.
+    if (this.#left(held) > 0) {
       this.watch(held);
       return;
     }
@@ -65,9 +69,9 @@ export class OfflineExpiry {
   #look(held: OfflineMessage, data: Data): void {
     const { time, understood, view } = this.#relay;
     const asked = timingsOf(data, understood);
-    const waited = time.wall() - held.entry.at;
+    const waited = time.now() - held.since;
     if (asked.some(({ content: { noLaterThan } }) => noLaterThan > 0 && noLaterThan <= waited)) {
-      this.#owner.conclude(held, data, REPLIES.expired);
+      this.#owner.drop(held, data, REPLIES.expired);
       for (const { option, content } of asked) {
         if (content.reportErrors) reportOn(data, option, REPLIES.expired, view);
       }

@@ -43,9 +43,9 @@ export class OfflineList {
     return this.#items.at(-1)?.entry.seq ?? 0;
   }
 
-  /** Arrival time of the oldest message, milliseconds since 1970. */
+  /** When the oldest arrived, milliseconds on the monotonic clock. */
   get oldest(): number | undefined {
-    return this.#items.find(({ state }) => state !== 'gone')?.entry.at;
+    return this.#items.find(({ state }) => state !== 'gone')?.since;
   }
 
   /** Returns a snapshot of the messages that wait. */

@@ -24,9 +24,12 @@ export class OfflineMessage {
   off: (() => void) | undefined;
   /** Time at which it was handed to the application. */
   sentAt = 0;
+  /** When it arrived, milliseconds on the monotonic clock: durations go by that while the process runs. */
+  readonly since: number;
 
-  constructor(entry: SpoolEntry) {
+  constructor(entry: SpoolEntry, since: number) {
     this.entry = entry;
+    this.since = since;
   }
 
   /** Octets that count against the limits. */

@@ -17,6 +17,7 @@ import { withHeldId } from '../../imxp/held-id.js';
 import type { Data } from '../../imxp/operation.js';
 import { isTransientCode } from '../../imxp/reply-code.js';
 import type { DataTiming } from '../../imxp/vocabulary/party.js';
+import { events } from '../../ops/events.js';
 import { REPLIES } from '../answer.js';
 import { TimedTarget } from '../data-timing.js';
 import type { Asked } from '../delivery-options.js';
@@ -36,6 +37,7 @@ import {
   readHeld,
   timingsOf,
 } from './message.js';
+import { senderOf } from './shares.js';
 import type { SpoolEntry } from './spool.js';
 
 /** What a queue needs of the relay. */
@@ -49,25 +51,29 @@ export interface OfflineQueueOwner extends OfflineExpiryContext {
   next(): number;
   /** Returns the identity by which an endpoint recognizes that it receives the same message again. */
   heldId(entry: SpoolEntry): string;
-  /** Returns the reason why no more may be held, or not this message. */
-  refusal(queue: OfflineQueue, octets: number, asked: readonly Asked<DataTiming>[]): Reply | undefined;
-  /** Returns the reason why nothing is held for that endpoint. */
-  known(name: Address): Promise<Reply | undefined>;
-  /** Returns the time at which the endpoint was given its account, milliseconds since 1970. */
-  since(name: Address): Promise<number>;
+  /** Why no more may be held, or not this. */
+  refusal(queue: OfflineQueue, sender: string, octets: number, asked: readonly Asked<DataTiming>[]): Reply | undefined;
+  /** Why nothing is held for that endpoint, or the generation of its account. */
+  known(name: Address): Promise<Reply | string>;
+  /** The generation of the endpoint's account; null when it has none, undefined when that cannot be found out. */
+  generation(name: Address): Promise<string | null | undefined>;
   granted(name: Address, originator: string): boolean | Promise<boolean>;
-  changed(data: number, cost: number): void;
+  changed(data: number, sender: string, cost: number): void;
   began(): void;
   ended(): void;
   /** The last message of a queue is gone. */
   drained(queue: OfflineQueue): void;
 }
 
-/** A Data operation that is not to be held and must not overtake the messages that are. */
+/** The sender of what an earlier version wrote: it may be anybody. */
+const UNKNOWN = '';
+
+/** A Data that is not to be held, and must not overtake what is. */
 interface Behind {
   readonly delivery: OutboundDelivery;
   readonly sink: DeliverySink;
-  /** Number of the last message that has to leave first. */
+  readonly sender: string;
+  /** What has to leave first. */
   readonly after: number;
 }
 
@@ -79,6 +85,8 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   readonly #times: OfflineExpiry;
   #returned: OfflineMessage[] = [];
   #behind: Behind[] = [];
+  /** Data of each sender that are held or wait behind those. */
+  readonly #senders = new Map<string, number>();
   #target: DeliveryTarget | undefined;
   #out = 0;
   #outOctets = 0;
@@ -87,8 +95,8 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   #changing = false;
   #pumping = false;
   #offRetry: (() => void) | undefined;
-  /** Whether the endpoint has an account, once that was looked up. */
-  #known: Promise<Reply | undefined> | undefined;
+  /** Whether the endpoint has an account, once that was asked. */
+  #known: Promise<Reply | string> | undefined;
   count = 0;
   octets = 0;
 
@@ -98,7 +106,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#times = new OfflineExpiry(relay, this);
   }
 
-  /** Arrival time of the oldest message, milliseconds since 1970; undefined if nothing is held. */
+  /** When the oldest arrived, milliseconds on the monotonic clock; undefined when nothing is held. */
   get oldest(): number | undefined {
     return this.#list.oldest;
   }
@@ -109,8 +117,10 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
 
   /** Adds an entry that an earlier process stored. */
   load(entry: SpoolEntry): void {
-    // One shared string for all of them: each entry was read with its own.
-    const held = new OfflineMessage({ ...entry, address: this.name.key });
+    const { time } = this.#relay;
+    const since = time.now() - Math.max(0, time.wall() - entry.at);
+    // One string for all of them: each was read with its own.
+    const held = new OfflineMessage({ ...entry, address: this.name.key }, since);
     this.#add(held);
     this.#times.watch(held);
   }
@@ -118,15 +128,20 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   // ---- arrival
 
   deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
-    if (mayBeHeld(delivery.data)) this.#hold(delivery, sink);
+    const sender = senderOf(delivery.data.originator);
+    // Only Data of one originator keep their order: others do not wait for what is held.
+    if (this.#target !== undefined && !this.#senders.has(sender) && !this.#senders.has(UNKNOWN)) {
+      this.#target.deliver(delivery, sink);
+    } else if (mayBeHeld(delivery.data)) this.#hold(delivery, sender, sink);
     else if (this.#behind.length >= this.#relay.outstanding) sink.failed(REPLIES.busy);
     else {
-      this.#behind.push({ delivery, sink, after: this.#list.last });
+      this.#count(sender, 1);
+      this.#behind.push({ delivery, sink, sender, after: this.#list.last });
       this.#pump();
     }
   }
 
-  #hold(delivery: OutboundDelivery, sink: DeliverySink): void {
+  #hold(delivery: OutboundDelivery, sender: string, sink: DeliverySink): void {
     const relay = this.#relay;
     const { data } = delivery;
     const profile = data.source?.profile ?? relay.profile;
@@ -134,21 +149,24 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
       const payload = joined(delivery.payload(profile));
       const at = relay.time.wall();
       const asked = timingsOf(data, relay.understood);
-      const refusal = relay.refusal(this, payload.length, asked);
+      const refusal = relay.refusal(this, sender, payload.length, asked);
       if (refusal !== undefined) {
         this.#refuse(sink, refusal);
         return;
       }
-      const entry = { address: this.name.key, seq: relay.next(), octets: payload.length, at, due: dueOf(asked, at) };
-      const held = new OfflineMessage(entry);
+      const [address, seq, octets, due] = [this.name.key, relay.next(), payload.length, dueOf(asked, at)];
+      const entry = { address, seq, octets, at, due, sender, generation: '' };
+      const held = new OfflineMessage(entry, relay.time.now());
       this.#add(held);
       this.#known ??= relay.known(this.name);
-      void this.#known.then((reply) => {
-        if (reply === undefined) this.#write(held, { profile, payload }, sink);
-        else {
+      void this.#known.then((known) => {
+        if (typeof known === 'string') {
+          held.entry = { ...entry, generation: known };
+          this.#write(held, { profile, payload }, sink);
+        } else {
           this.#known = undefined;
           this.#forget(held);
-          this.#refuse(sink, reply);
+          this.#refuse(sink, known);
         }
       });
     } catch (error) {
@@ -182,7 +200,14 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#list.push(held);
     this.count += 1;
     this.octets += held.entry.octets;
-    this.#relay.changed(1, held.cost);
+    this.#count(held.entry.sender, 1);
+    this.#relay.changed(1, held.entry.sender, held.cost);
+  }
+
+  #count(sender: string, more: 1 | -1): void {
+    const sum = (this.#senders.get(sender) ?? 0) + more;
+    if (sum > 0) this.#senders.set(sender, sum);
+    else this.#senders.delete(sender);
   }
 
   /** Removes a message from the counts; it may still be in the store. */
@@ -193,7 +218,8 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     held.off = undefined;
     this.count -= 1;
     this.octets -= held.entry.octets;
-    this.#relay.changed(-1, -held.cost);
+    this.#count(held.entry.sender, -1);
+    this.#relay.changed(-1, held.entry.sender, -held.cost);
   }
 
   // ---- attachment
@@ -206,9 +232,8 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     // Messages that an earlier application has not answered may still be answered.
     this.#changing = this.#out > 0;
     this.#blocked = true;
-    void this.#relay.since(this.name).then((since) => {
-      // The endpoint may have a new account with the same name.
-      for (const held of this.#list.waiting) if (held.entry.at < since) this.#remove(held);
+    void this.#relay.generation(this.name).then((generation) => {
+      this.#keepOnly(generation, Number.NEGATIVE_INFINITY);
       this.#blocked = false;
       this.#pump();
     });
@@ -223,7 +248,10 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#blocked = false;
     const behind = this.#behind;
     this.#behind = [];
-    for (const { sink } of behind) sink.failed(REPLIES.endpointUnsent);
+    for (const { sink, sender } of behind) {
+      this.#count(sender, -1);
+      sink.failed(REPLIES.endpointUnsent);
+    }
     this.#pump();
   }
 
@@ -250,6 +278,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     const [behind] = this.#behind;
     if (behind !== undefined && (held === undefined || held.entry.seq > behind.after)) {
       this.#behind.shift();
+      this.#count(behind.sender, -1);
       target.deliver(behind.delivery, behind.sink);
       return true;
     }
@@ -272,7 +301,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     }
     // D-OPT-10: access is checked before queueing, and again.
     if (!granted) {
-      this.conclude(held, data, REPLIES.accessDenied);
+      this.drop(held, data, REPLIES.accessDenied);
       return true;
     }
     this.#list.give();
@@ -286,12 +315,11 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     return true;
   }
 
-  /** RFC 3342 §2: the time in the queue counts, and the copy that is delivered says how much is left. */
-  #timed({ entry }: OfflineMessage, data: Data, target: DeliveryTarget): DeliveryTarget {
-    const { view, time, understood } = this.#relay;
+  /** RFC 3342 §2: the time in the queue counts, and the copy that is delivered says what is left. */
+  #timed({ since }: OfflineMessage, data: Data, target: DeliveryTarget): DeliveryTarget {
+    const { view, understood } = this.#relay;
     const asked = timingsOf(data, understood);
     if (asked.length === 0) return target;
-    const since = time.now() - (time.wall() - entry.at);
     return new TimedTarget(target, { asked, since, onward: false, rewrite: true }, view);
   }
 
@@ -326,7 +354,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     if (reply !== undefined && isTransientCode(reply.code)) this.#back(held);
     else {
       this.#pace.answered(this.#relay.time.now() - held.sentAt);
-      this.conclude(held, data, reply);
+      this.#conclude(held, data, reply);
     }
     if (this.#out === 0) {
       this.#changing = false;
@@ -363,8 +391,16 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
 
   // ---- conclusion
 
-  /** Drops a message that has its final answer, or will never be delivered. */
-  conclude(held: OfflineMessage, data: Data, reply: Reply | undefined): void {
+  /** It was acknowledged and will not be delivered: that is logged, and reported to whom asked for it. */
+  drop(held: OfflineMessage, data: Data, reply: Reply): void {
+    const { code, text: reason } = reply;
+    const heldMs = Math.round(this.#relay.time.now() - held.since);
+    events.dropped.publish({ endpoint: this.name.key, originator: data.originator, code, reason, heldMs });
+    this.#conclude(held, data, reply);
+  }
+
+  /** The application has answered for good, or it will never get it. */
+  #conclude(held: OfflineMessage, data: Data, reply: Reply | undefined): void {
     const { counts, time, view } = this.#relay;
     if (reply === undefined) counts.delivered += 1;
     else counts.failed += 1;
@@ -376,18 +412,35 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   }
 
   /**
-   * The account was removed: drops the messages that came before.
+   * The account was removed: what was held for it is for nobody any more.
    *
-   * @param before milliseconds since 1970
+   * @param before when, milliseconds since 1970: for what a version wrote that named no account
    */
-  forgetBefore(before: number): void {
+  async forgetBefore(before: number): Promise<void> {
     this.#known = undefined;
-    for (const held of this.#list.waiting) if (held.entry.at <= before) this.#remove(held);
+    const generation = await this.#relay.generation(this.name);
+    this.#keepOnly(generation, before);
     this.#pump();
   }
 
+  /** Drops what was held for other accounts of this name. @param before as for {@link forgetBefore} */
+  #keepOnly(generation: string | null | undefined, before: number): void {
+    if (generation === undefined) return;
+    for (const held of this.#list.waiting) {
+      const { entry } = held;
+      const own = entry.generation === '' ? entry.at > before : entry.generation === generation;
+      if (own) continue;
+      const data = this.read(held);
+      if (data !== undefined) this.drop(held, data, REPLIES.accountGone);
+    }
+  }
+
+  /** It cannot be read, so nobody can be told but the operator. */
   #remove(held: OfflineMessage): void {
     this.#relay.counts.failed += 1;
+    const { address: endpoint, sender: originator } = held.entry;
+    const heldMs = Math.round(this.#relay.time.now() - held.since);
+    events.dropped.publish({ endpoint, originator, code: 451, reason: 'it cannot be read from the store', heldMs });
     this.#delete(held);
   }
 
@@ -399,12 +452,12 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     });
   }
 
-  /** Drops the messages that are too old, and forgets whether there is an account. */
+  /** Drops what arrived before a time of the monotonic clock; who has an account is asked anew from now on. */
   sweep(before: number): void {
     for (const held of this.#list.waiting) {
-      if (held.entry.at >= before) break;
+      if (held.since >= before) continue;
       const data = this.read(held);
-      if (data !== undefined) this.conclude(held, data, REPLIES.heldTooLong);
+      if (data !== undefined) this.drop(held, data, REPLIES.heldTooLong);
     }
     this.#known = undefined;
     this.#pump();

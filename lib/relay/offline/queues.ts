@@ -26,16 +26,15 @@ import {
 } from '../target.js';
 import { costOf } from './message.js';
 import { OfflineQueue, type OfflineQueueOwner } from './queue.js';
+import { OfflineShares, type ShareLimits } from './shares.js';
 import type { Spool, SpoolEntry } from './spool.js';
 
-export interface OfflineLimits {
-  /** Messages held for one endpoint. */
+export interface OfflineLimits extends ShareLimits {
+  /** Data held for one endpoint. */
   readonly messages: number;
   /** Octets of these messages, with an overhead for each. */
   readonly octets: number;
-  /** The same for all endpoints together. */
-  readonly totalOctets: number;
-  /** Longest time that a message is held. */
+  /** How long one is held. */
   readonly ageMs: number;
 }
 
@@ -77,10 +76,10 @@ export class OfflineQueues implements OfflineQueueOwner {
   readonly #context: OfflineContext;
   readonly #options: OfflineOptions;
   readonly #secret: Buffer;
+  readonly #shares: OfflineShares;
   readonly #queues = new Map<string, OfflineQueue>();
   #seq = 0;
   #data = 0;
-  #cost = 0;
   #sweeping = false;
 
   /** @param view for the Data operations that queues send, and for their reports */
@@ -89,6 +88,7 @@ export class OfflineQueues implements OfflineQueueOwner {
     this.view = view;
     this.#options = options;
     this.#secret = options.secret ?? randomBytes(32);
+    this.#shares = new OfflineShares(options.limits, (domain) => this.view.local(domain));
     this.spool = options.spool;
     for (const entry of options.spool.entries()) {
       const name = addressOf(entry.address);
@@ -132,16 +132,17 @@ export class OfflineQueues implements OfflineQueueOwner {
    * @param before time of the removal, milliseconds since 1970
    */
   forget(account: string, before: number): void {
-    for (const queue of [...this.#queues.values()]) if (queue.name.base === account) queue.forgetBefore(before);
+    for (const queue of [...this.#queues.values()]) if (queue.name.base === account) void queue.forgetBefore(before);
   }
 
   get status(): HeldStatus {
-    let [octets, oldest] = [0, this.time.wall()];
+    const now = this.time.now();
+    let [octets, oldest] = [0, now];
     for (const queue of this.#queues.values()) {
       octets += queue.octets;
       oldest = Math.min(oldest, queue.oldest ?? oldest);
     }
-    const oldestMs = this.time.wall() - oldest;
+    const oldestMs = now - oldest;
     return { data: this.#data, octets, endpoints: this.#queues.size, oldestMs, ...this.counts };
   }
 
@@ -183,7 +184,7 @@ export class OfflineQueues implements OfflineQueueOwner {
     return createHmac('sha256', this.#secret).update(text).digest('base64url').slice(0, ID_LENGTH);
   }
 
-  refusal(queue: OfflineQueue, octets: number, asked: readonly Asked<DataTiming>[]): Reply | undefined {
+  refusal(queue: OfflineQueue, sender: string, octets: number, asked: readonly Asked<DataTiming>[]): Reply | undefined {
     const { limits } = this.#options;
     const { timedHoldsOnly } = this.#context;
     const cost = costOf(octets);
@@ -193,25 +194,32 @@ export class OfflineQueues implements OfflineQueueOwner {
     if (cost > Math.min(heldOctets, limits.totalOctets)) return REPLIES.heldTooLarge;
     const held = queue.octets + queue.count * costOf(0);
     if (queue.count >= heldData || held + cost > heldOctets) return REPLIES.heldEnough;
-    return this.#cost + cost > limits.totalOctets ? REPLIES.heldAll : undefined;
+    const obstacle = this.#shares.obstacle(sender, cost);
+    if (obstacle === undefined) return undefined;
+    return obstacle === 'full' ? REPLIES.heldAll : REPLIES.heldShare;
   }
 
-  async known({ base }: Address): Promise<Reply | undefined> {
+  async known({ base }: Address): Promise<Reply | string> {
+    const { directory } = this.#context;
     try {
-      // An account is known by its base address; subaddresses have no accounts of their own.
-      return (await this.#context.directory.known(base)) ? undefined : REPLIES.unknownEndpoint;
+      // An account is known by its base address; subaddresses are not provisioned one by one.
+      if (!(await directory.known(base))) return REPLIES.unknownEndpoint;
+      return (await directory.generation?.(base)) ?? '';
     } catch (error) {
       fault('directory', error);
       return REPLIES.lookupFailed;
     }
   }
 
-  async since({ base }: Address): Promise<number> {
+  async generation({ base }: Address): Promise<string | null | undefined> {
+    const { directory } = this.#context;
+    // A directory that knows no generations has one account of each name.
+    if (directory.generation === undefined) return undefined;
     try {
-      return (await this.#context.directory.created?.(base)) ?? 0;
+      return (await directory.generation(base)) ?? null;
     } catch (error) {
       fault('directory', error);
-      return 0;
+      return undefined;
     }
   }
 
@@ -219,9 +227,9 @@ export class OfflineQueues implements OfflineQueueOwner {
     return this.#context.access.allowed(key, originator, CORE_DATA);
   }
 
-  changed(data: number, cost: number): void {
+  changed(data: number, sender: string, cost: number): void {
     this.#data += data;
-    this.#cost += cost;
+    this.#shares.change(sender, cost);
     if (this.#data > 0) this.#sweepLater();
   }
 
@@ -246,7 +254,7 @@ export class OfflineQueues implements OfflineQueueOwner {
     this.#sweeping = true;
     this.time.after(SWEEP_MS, () => {
       this.#sweeping = false;
-      const before = this.time.wall() - this.#options.limits.ageMs;
+      const before = this.time.now() - this.#options.limits.ageMs;
       for (const queue of [...this.#queues.values()]) queue.sweep(before);
       if (this.#data > 0) this.#sweepLater();
     });

@@ -12,6 +12,10 @@ export interface SpoolEntry {
   readonly at: number;
   /** Time at which it has to be looked at even if nobody attaches, milliseconds since 1970; 0 for never. */
   readonly due: number;
+  /** Whom it counts for, see `senderOf`; empty when it was written by a version that did not say. */
+  readonly sender: string;
+  /** Of the recipient's account, when it was written; empty when a version wrote it that did not say. */
+  readonly generation: string;
 }
 
 /** A held message as it is stored. */

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { heldIdOf } from '../../../lib/imxp/held-id.js';
 import { readTiming } from '../../../lib/imxp/vocabulary/party.js';
+import { events } from '../../../lib/ops/events.js';
 import { MemorySpool } from '../../../lib/store/spool.js';
 import { type FakeChannel, LIMITS, settled } from '../../support/fake-channel.js';
 import { option } from '../../support/fake-dialect.js';
@@ -96,6 +97,29 @@ describe('relay: hold4Endpoint', () => {
     expect(transIDs(barney), 'directly again').to.deep.equal(range(1, 13));
   });
 
+  it('does not hold up live Data, nor answers of services, behind what others have sent', async () => {
+    const stage = new Stage();
+    const fred = stage.attached(FRED);
+    await numbered(fred, range(1, 10));
+    const barney = stage.attached(BARNEY);
+    await settled();
+    expect(transIDs(barney), 'and the application answers none of them').to.deep.equal(range(1, 4));
+    const wilma = stage.attached(WILMA);
+    const live = wilma.send(data(WILMA, [BARNEY], [option({ internal: 'x', transID: 90 })]));
+    const kept = wilma.send(data(WILMA, [BARNEY], [hold({ transID: 91 })]));
+    stage.relay.submit(data('imxp=access@example.com', [BARNEY], [option({ internal: 'x', transID: 92 })]), {
+      delivered: () => {},
+      failed: () => {},
+    });
+    const own = fred.send(data(FRED, [BARNEY], [option({ internal: 'x', transID: 11 })]));
+    await settled();
+    expect(transIDs(barney)).to.deep.equal([...range(1, 4), 90, 91, 92]);
+    for (const request of barney.waiting.slice(4)) request.ok();
+    expect([wilma.code(live), wilma.code(kept), fred.code(own)]).to.deep.equal([0, 0, undefined]);
+    await takeAll(barney);
+    expect(transIDs(barney), 'of one sender in order').to.deep.equal([...range(1, 4), 90, 91, 92, ...range(5, 11)]);
+  });
+
   it('keeps what the application has not answered, and gives it once more in its old place', async () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
@@ -185,19 +209,33 @@ describe('relay: hold4Endpoint', () => {
   });
 
   it('holds nothing for who has no account, and nothing that was for an earlier account of that name', async () => {
-    let created = 0;
+    let generation = 'first';
+    const dropped: object[] = [];
+    const off = events.dropped.subscribe((one) => void dropped.push(one));
     const known = async (address: string): Promise<boolean> => address !== 'nobody@example.com';
-    const stage = new Stage({ relay: { directory: { known, created: async () => created } } });
+    const stage = new Stage({ relay: { directory: { known, generation: async () => generation } } });
     const fred = stage.attached(FRED);
     expect(await holding(fred, 1, 'nobody@example.com')).to.deep.equal([550]);
     expect(stage.relay.held).to.include({ data: 0, endpoints: 0 });
-    await numbered(fred, [1]);
-    stage.time.pass(10);
-    created = stage.time.wall();
+    fred.send(data(FRED, [BARNEY], [hold({ transID: 1 }), option({ internal: 'statusRequest', transID: 5 })]));
+    await settled();
+    generation = 'second';
+    stage.time.pass(70_000); // who has an account is asked again
     await numbered(fred, [2]);
     const barney = stage.attached(BARNEY);
     await takeAll(barney);
+    off();
     expect(transIDs(barney)).to.deep.equal([2]);
+    expect(stage.reports.said, 'it was acknowledged').to.deep.equal([`example.com 5: ${BARNEY} 550`]);
+    expect(dropped).to.deep.equal([
+      {
+        endpoint: BARNEY,
+        originator: FRED,
+        code: 550,
+        reason: 'the account it was held for is gone',
+        heldMs: 70_000,
+      },
+    ]);
   });
 
   it('REQ-IMXP-060 reports to who asks when it is delivered, not when it is held', async () => {
@@ -224,13 +262,54 @@ describe('relay: hold4Endpoint', () => {
       expect(await holding(tiny.attached(FRED), 1), 'it will never fit').to.deep.equal([550]);
     });
 
-    it('of all endpoints together', async () => {
-      const stage = new Stage({ limits: { totalOctets: 2000 } });
+    it('of all endpoints together, of which one sender leaves half to others', async () => {
+      const stage = new Stage({ limits: { totalOctets: 6000 } });
       const fred = stage.attached(FRED);
-      expect(await holding(fred, 2)).to.deep.equal([0, 0]);
-      expect(await holding(fred, 1, WILMA)).to.deep.equal([450]);
+      const codes = await holding(fred, 10);
+      const taken = codes.filter((code) => code === 0).length;
+      expect(taken).to.be.within(3, 5);
+      expect(codes.slice(taken)).to.deep.equal(Array(10 - taken).fill(450));
+      expect(fred.text(10)).to.include('your share');
+      expect(await holding(fred, 1, WILMA), 'whoever it is for').to.deep.equal([450]);
+      const sub = stage.attached('fred/x@example.com');
+      const other = sub.send(data('fred/x@example.com', [WILMA], [hold()]));
+      const wilma = stage.attached(WILMA);
+      const honest = wilma.send(data(WILMA, [BARNEY], [hold()]));
+      await settled();
+      expect([sub.code(other), wilma.code(honest)], 'a subaddress, and somebody else').to.deep.equal([450, 0]);
       await takeAll(stage.attached(BARNEY));
-      expect(await holding(fred, 1, WILMA)).to.deep.equal([0]);
+      expect(await holding(fred, 1, 'fred/home@example.com')).to.deep.equal([0]);
+    });
+
+    it('of one sender, and of all senders of a foreign domain', async () => {
+      const stage = new Stage({ limits: { octetsPerSender: 2000, octetsPerDomain: 4000 } });
+      expect(await holding(stage.attached(FRED), 3)).to.deep.equal([0, 0, 450]);
+      const rubble = stage.neighbour('rubble.com');
+      const msgnos = range(1, 8).map((at) => rubble.send(data(`n${at}@rubble.com`, [BARNEY], [hold()])));
+      await settled();
+      const codes = msgnos.map((msgno) => rubble.code(msgno));
+      expect(codes.filter((code) => code === 0).length).to.be.within(3, 5);
+      expect(codes.at(-1)).to.equal(450);
+      const wilma = stage.attached(WILMA);
+      const honest = wilma.send(data(WILMA, [BARNEY], [hold()]));
+      await settled();
+      expect(wilma.code(honest)).to.equal(0);
+    });
+
+    it('of age and of time go by the monotonic clock: setting the clock of the machine drops nothing', async () => {
+      const stage = new Stage({ limits: { ageMs: 3_600_000 } });
+      const fred = stage.attached(FRED);
+      const timed = fred.send(data(FRED, [BARNEY], [hold({ transID: 1 }), timing("noLaterThan='600000'")]));
+      await numbered(fred, [2]);
+      expect(fred.code(timed)).to.equal(0);
+      for (const step of [86_400_000 * 365, -86_400_000 * 730]) {
+        stage.time.step(step);
+        stage.time.pass(120_000);
+        expect(stage.relay.held).to.include({ data: 2, failed: 0 });
+      }
+      const barney = stage.attached(BARNEY);
+      await takeAll(barney);
+      expect(transIDs(barney)).to.deep.equal([1, 2]);
     });
 
     it('of age, reported where asked', async () => {
