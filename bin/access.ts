@@ -1,8 +1,6 @@
-/** `imxp access`: who may do what to an endpoint. */
-import { readFile } from 'node:fs/promises';
+/** `imxp access`: reads and changes who may do what to an endpoint. */
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import { describeFileError } from '../lib/config/password-file.js';
 import type { AccessInfo, AccessRequest } from '../lib/endpoint/access.js';
 import { keepingOwner, withSubaddresses } from '../lib/endpoint/access-list.js';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
@@ -16,6 +14,7 @@ import {
   withEndpoint,
 } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
+import { readGivenFile } from './support/files.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { note, print, printJson, table } from './support/output.js';
 
@@ -45,7 +44,7 @@ function show({ owner, lastUpdate, entries }: AccessInfo, { json }: AccessOption
     printJson({ owner, lastUpdate: lastUpdate.toISOString(), entries });
     return;
   }
-  // As `imxp access set` reads it: one entry a line.
+  // The format that `imxp access set` reads: one entry per line.
   print(table(entries.map(({ actor, actions }) => [harmless(actor), actions.map(harmless).join(' ') || NOTHING])));
 }
 
@@ -53,7 +52,7 @@ async function get(options: AccessOptions): Promise<void> {
   await withAccess(options, async (endpoint, request) => show(await endpoint.access.get(request), options));
 }
 
-/** The list after a change, so that everybody sees what the change has made of it. */
+/** Makes a change and shows the resulting list. */
 async function changed(
   options: AccessOptions,
   change: (endpoint: Endpoint, request: AccessRequest) => Promise<unknown>,
@@ -64,7 +63,7 @@ async function changed(
   });
 }
 
-/** The same for one actor: APEX has no lists, so what has become of this one is shown. */
+/** Like {@link changed} for one actor: APEX has no lists, so only the entry of the actor is shown. */
 async function changedFor(
   actor: string,
   options: AccessOptions,
@@ -100,17 +99,13 @@ async function query(actor: string, actions: readonly string[], options: AccessO
 
 async function contentOf(file: string | undefined): Promise<string> {
   if (file === undefined || file === '-') {
-    if (process.stdin.isTTY) note('Type entries, one a line: ACTOR ACTION ...; end with Ctrl-D:');
+    if (process.stdin.isTTY) note('Type one entry per line, as ACTOR ACTION ...; end with Ctrl-D:');
     return text(process.stdin);
   }
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new CommandError(EXIT.USAGE, `${file}: ${describeFileError(error)}`);
-  }
+  return (await readGivenFile(file)).toString('utf8');
 }
 
-/** Entries as `get` prints them, with or without --json. */
+/** Parses entries as `get` prints them, with or without --json. */
 function entriesIn(content: string): readonly AccessEntry[] {
   if (/^\s*[{[]/.test(content)) return entriesInJson(content);
   const lines = content.split('\n').map((line) => line.replace(/#.*/, '').trim());
@@ -126,7 +121,7 @@ function entriesInJson(content: string): readonly AccessEntry[] {
   const wrong = (): CommandError =>
     new CommandError(
       EXIT.USAGE,
-      'not what "imxp access get --json" prints: {"entries": [{"actor": …, "actions": […]}]}',
+      'not a list as "imxp access get --json" prints it: {"entries": [{"actor": …, "actions": […]}]}',
     );
   let parsed: unknown;
   try {
@@ -150,34 +145,37 @@ async function set(file: string | undefined, options: AccessOptions): Promise<vo
   const wanted = entriesIn(content);
   const owner = options.owner ?? options.from;
   const entries = keepingOwner(wanted, owner);
-  if (entries.length > wanted.length) note(`put ${owner} first, who could not change the list otherwise`);
+  if (entries.length > wanted.length)
+    note(`added an entry for ${owner} first; without it the owner could not change the list`);
   await changed(options, (endpoint, request) => endpoint.access.set(entries, request));
 }
 
-const ABOUT = `A list of entries: an ACTOR and what it may do; the first entry that fits an actor decides. An ACTOR is an address
-(fred@example.com: allow and deny write fred/*@example.com, its subaddresses, besides; set writes what you say),
-*@example.com for everybody there, *@*.example.com with all domains below, *@* for everybody, imxp=*@* for services. An ACTION is core:data (send messages), presence:subscribe,
-presence:watch, presence:publish, access:get, access:query, access:set, or has "all" for its first or second half;
-presence:as-nobody blocks politely. With --dialect apex the entry of an actor is changed by itself.`;
+const ABOUT = `An access list has entries: an ACTOR and the actions it may perform. The first entry that matches an actor
+decides. An ACTOR is an address (fred@example.com, without its subaddresses), fred/*@example.com (its subaddresses),
+*@example.com (everyone in a domain), *@*.example.com (everyone in its subdomains, too), *@* (everyone), or imxp=*@*
+(services). An ACTION is core:data (send messages), presence:subscribe, presence:watch, presence:publish, access:get,
+access:query or access:set, or has "all" as either half; presence:as-nobody blocks politely. With --dialect apex only the
+entry of the named actor is changed.`;
 const EXITS = {
   0: 'done',
-  1: 'refused by the service; with query: not allowed',
-  64: 'wrong usage, or no such actor or action',
+  1: 'refused by the service; for query: not allowed',
+  64: 'invalid command line, actor or action',
   ...ENDPOINT_EXITS,
-  [EXIT.REFUSED]: 'not allowed (537), or the relay does not let us in',
+  [EXIT.REFUSED]: 'not authorized (537), or the relay refuses the login',
 };
 
 export function register(program: Command): void {
-  const access = program.command('access').description('say who may do what to your endpoint');
+  const access = program.command('access').description('show and change who may do what to your endpoint');
   explain(access, {
     about: ABOUT,
     exits: EXITS,
     examples: [
       'imxp access get --from fred@example.com',
       'imxp access allow barney@rubble.com presence:subscribe --from fred@example.com',
-      'imxp access deny mrslate@slate.example --from fred@example.com          # nothing at all from now on',
+      'imxp access deny mrslate@slate.example --from fred@example.com  # everything',
       "imxp access deny '*@slate.example' core:data --from fred@example.com",
-      'imxp access get --from fred@example.com > list; $EDITOR list; imxp access set list --from fred@example.com',
+      'imxp access get --from fred@example.com > list',
+      '$EDITOR list; imxp access set list --from fred@example.com',
     ],
     see: ['imxp presence', 'imxp send'],
   });
@@ -185,38 +183,38 @@ export function register(program: Command): void {
     const made = access
       .command(name)
       .description(description)
-      .requiredOption('--from <address>', 'who you are; its password is needed', addressArgument)
-      .option('--owner <address>', 'whose list, if he permits it; default yours', addressArgument)
+      .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
+      .option('--owner <address>', 'owner of the list, if they permit it; default: you', addressArgument)
       .option('--json', 'print the list as JSON');
     return explain(withEndpoint(made), { about: ABOUT, exits: EXITS, examples, see: ['imxp access', 'imxp presence'] });
   };
   command('get', 'print the list', 'imxp access get --from fred@example.com --json').action(get);
   command('set', 'replace the list', 'imxp access set list --from fred@example.com')
-    .argument('[file]', 'what "get" prints, with or without --json; - or nothing: standard input')
+    .argument('[file]', 'list as printed by "get", with or without --json; default or -: standard input')
     .action(set);
   command(
     'allow',
-    'let an actor do more; the others are left as they are',
+    'grant an actor further actions',
     'imxp access allow barney@rubble.com presence:subscribe --from fred@example.com',
   )
-    .argument('<actor>', 'whom')
-    .argument('<actions...>', 'what')
+    .argument('<actor>', 'the actor')
+    .argument('<actions...>', 'actions to grant')
     .action(allow);
   command(
     'deny',
-    'take something from an actor, or everything',
+    'take actions from an actor, or all',
     'imxp access deny mrslate@slate.example --from fred@example.com',
     "imxp access deny '*@slate.example' core:data --from fred@example.com",
   )
-    .argument('<actor>', 'whom')
-    .argument('[actions...]', 'what; without any, everything')
+    .argument('<actor>', 'the actor')
+    .argument('[actions...]', 'actions to take away; default: all')
     .action(deny);
   command(
     'query',
-    'whether an endpoint may do something; ends with 1 when it may not',
+    'check what an endpoint may do',
     'imxp access query barney@rubble.com core:data --from fred@example.com',
   )
-    .argument('<address>', 'who')
-    .argument('<actions...>', 'what; all of it')
+    .argument('<address>', 'the endpoint')
+    .argument('<actions...>', 'actions, all of which must be allowed')
     .action(query);
 }

@@ -1,4 +1,4 @@
-/** `imxp account`: the accounts of a node. Works beside a running relay, which acts by the change within a moment. */
+/** `imxp account`: manages the accounts of a node. A running relay applies changes within a moment. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { verifierOf } from '../lib/node/new-account.js';
 import { paint } from '../lib/ops/terminal.js';
@@ -38,9 +38,9 @@ async function add(address: string, flags: PasswordFlags): Promise<void> {
   await withAccounts(config, async ({ accounts }) => {
     const taken = new CommandError(
       EXIT.FAILED,
-      `${name} has an account already; imxp account passwd changes its password`,
+      `${name} already has an account; imxp account passwd changes its password`,
     );
-    // Before somebody types a password in vain.
+    // Checked before the user types a password in vain.
     if (accounts.exists(name)) throw taken;
     if (!(await accounts.add(await verifierOf(name, await passwordFor(name, flags), config)))) throw taken;
   });
@@ -57,7 +57,7 @@ async function passwd(address: string, flags: PasswordFlags): Promise<void> {
   done(name, 'password changed', flags);
 }
 
-/** Does something to an account that must exist. */
+/** Performs an action on an account that must exist. */
 async function act(address: string, flags: AccountFlags, action: (name: string, opened: Opened) => Promise<boolean>) {
   const config = await loadForAccounts(flags);
   const name = anyAccountOf(address);
@@ -137,31 +137,35 @@ function withHeader(text: string): string {
 
 // ---- the command line
 
-const ABOUT = `Accounts are endpoints of the domains served (fred@example.com) and neighbour relays (imxp=mesh@rubble.com).
-The password comes from --password-file, --password-stdin, IMXP_PASSWORD, or a prompt; only verifiers are kept. A relay that
-runs on the same store acts by each change within a moment: it ends what disabled and removed accounts have.`;
+const ABOUT = `An account belongs to an endpoint in a domain served here (fred@example.com) or to a neighbour relay
+(imxp=mesh@rubble.com). The password comes from --password-file, --password-stdin, IMXP_PASSWORD or a prompt; only
+verifiers are stored. A relay running on the same store applies each change within a moment, and ends the sessions of
+disabled and removed accounts.`;
 const EXITS = {
   0: 'done',
-  1: 'there is such an account already, or none; a file cannot be taken',
+  1: 'the account already exists or does not exist, or a file cannot be used',
   69: 'the store cannot be read or written',
-  78: 'the configuration or the place of the store is not usable, or the store keeps nothing',
+  78: 'the configuration or the directory of the store is not usable, or the store is in memory',
 };
 const SEE = ['imxp relay', 'imxp check --identity', 'docs/guide/accounts.md'];
 
-/** One of the commands below `imxp account`. */
+/** Makes a subcommand of `imxp account`. */
 type Make = (name: string, description: string, examples: readonly string[], about?: string) => Command;
 
 export function register(program: Command): void {
-  const account = program.command('account').description('the accounts of a node: who may log in, and how much');
+  const account = program
+    .command('account')
+    .description('manage the accounts of a node: who may log in, and their quotas');
   explain(account, {
     about: ABOUT,
     exits: EXITS,
     examples: [
       'imxp account add fred@example.com --config mesh.json',
-      'imxp account add imxp=mesh@rubble.com --config mesh.json --password-file secrets/rubble.com',
+      'imxp account add imxp=mesh@rubble.com --password-file secrets/rubble.com',
       'imxp account disable fred@example.com --reason "left the quarry"',
       'imxp account list --json | jq -r .[].account',
-      'imxp account export accounts.jsonl && imxp account import accounts.jsonl --config other.json',
+      'imxp account export accounts.jsonl',
+      'imxp account import accounts.jsonl --config other.json',
     ],
     see: SEE,
   });
@@ -183,13 +187,15 @@ export function register(program: Command): void {
   registerFiles(make);
 }
 
-const WHOSE = ['<address>', 'whose'] as const;
+const WHOSE = ['<address>', 'the account'] as const;
 
 function withPassword(command: Command): Command {
   return command
-    .option('--password-file <file>', 'its first line is the password; without it IMXP_PASSWORD, or a prompt')
+    .option('--password-file <file>', 'file whose first line is the password; default: IMXP_PASSWORD, or a prompt')
     .addOption(
-      new Option('--password-stdin', 'the first line of standard input is the password').conflicts('passwordFile'),
+      new Option('--password-stdin', 'read the password from the first line of standard input').conflicts(
+        'passwordFile',
+      ),
     );
 }
 
@@ -197,15 +203,15 @@ function registerLife(make: Make): void {
   const adding = make('add', 'add an account', [
     'imxp account add fred@example.com --config mesh.json',
     'imxp account add imxp=mesh@rubble.com --password-file secrets/rubble.com',
-    'pwgen -s 20 1 | tee fred.txt | imxp account add fred@example.com --password-stdin',
-  ]).argument('<address>', 'an endpoint, or a relay as imxp=mesh@rubble.com');
+    'pwgen -s 20 1 | tee pw | imxp account add fred@example.com --password-stdin',
+  ]).argument('<address>', 'an endpoint, or a relay such as imxp=mesh@rubble.com');
   withPassword(adding).action(add);
   make(
     'remove',
-    'remove an account with all that belongs to it',
+    'remove an account and everything that belongs to it',
     ['imxp account remove fred@example.com'],
-    `Its attachments and sessions end. A relay throws its access entries, its presence and what is held for it away, now or
-when it starts the next time. Somebody who comes by a certificate needs no account: disable him instead, or revoke it.`,
+    `Its attachments and sessions end. A relay deletes its access entries, presence and held messages, now or at its next
+start. Someone who logs in with a certificate needs no account: disable the account instead, or revoke the certificate.`,
   )
     .argument(...WHOSE)
     .action(remove);
@@ -213,7 +219,7 @@ when it starts the next time. Somebody who comes by a certificate needs no accou
     'passwd',
     'change the password of an account',
     ['imxp account passwd fred@example.com'],
-    'The new password holds from now on; sessions that exist go on.',
+    'The new password applies to new logins; existing sessions continue.',
   ).argument(...WHOSE);
   withPassword(changing).action(passwd);
 }
@@ -221,27 +227,27 @@ when it starts the next time. Somebody who comes by a certificate needs no accou
 function registerState(make: Make): void {
   make(
     'disable',
-    'let nobody in or in touch with an account until it is enabled',
+    'block logins and messages for an account until it is enabled',
     ['imxp account disable fred@example.com --reason "left the quarry"'],
-    `A login is answered as one with a wrong password is; the log says why. Sessions and attachments end; Data for it are
-refused with 550. Everything else stays as it is. Disabled again, an account has the new reason.`,
+    `A login is answered like one with a wrong password; the log gives the reason. Sessions and attachments end; messages to
+it are refused with 550. Everything else is kept. Disabling it again replaces the reason.`,
   )
     .argument(...WHOSE)
-    .option('--reason <text>', 'for the log and for imxp account show')
+    .option('--reason <text>', 'reason for the log and for imxp account show')
     .action(disable);
-  make('enable', 'let a disabled account in again', ['imxp account enable fred@example.com'])
+  make('enable', 'enable a disabled account', ['imxp account enable fred@example.com'])
     .argument(...WHOSE)
     .action(enable);
   const limiting = make(
     'quota',
-    'show or change what an account may use',
+    'show or change the quotas of an account',
     [
       'imxp account quota fred@example.com',
       'imxp account quota fred@example.com --data-per-second 5 --attachments 2',
       'imxp account quota fred@example.com --data-per-second default',
     ],
-    `Without options it shows what holds. A number goes before that of the configuration (limits), for this account only;
-"default" takes it back. Attachments that exist go on when there are more of them than may be.`,
+    `Without options it shows the quotas in force. A number overrides the limit of the configuration for this account;
+"default" removes the override. Existing attachments continue even past a lower quota.`,
   ).argument(...WHOSE);
   for (const name of QUOTA_NAMES) {
     const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} <number>`;
@@ -262,10 +268,10 @@ function registerLooks(make: Make): void {
     'imxp account list --state disabled',
     'imxp account list --json | jq -r .[].account',
   ])
-    .argument('[address]', 'this one only')
-    .addOption(new Option('--state <state>', 'only those').choices(['active', 'disabled']))
+    .argument('[address]', 'show only this account')
+    .addOption(new Option('--state <state>', 'show only accounts in this state').choices(['active', 'disabled']))
     .action(list);
-  make('show', 'everything about an account but its verifiers', ['imxp account show fred@example.com'])
+  make('show', 'show everything about an account except its verifiers', ['imxp account show fred@example.com'])
     .argument(...WHOSE)
     .action(show);
 }
@@ -279,22 +285,23 @@ function registerFiles(make: Make): void {
       'imxp account import accounts.jsonl --update',
       'imxp account import .htdigest',
     ],
-    `CSV with or without a header (address,password), JSON lines as imxp account export writes them, or a file of htdigest.
-Instead of a password there may be a verifier: user:realm:hash for DIGEST-MD5, and SCRAM-SHA-256$iterations:salt$key:key
-(RFC 5803). Everything wrong is said with its line before anything is written; then 200 accounts at a time. A password costs
-some ten milliseconds, a verifier nothing.`,
+    `Accepts CSV with or without a header (address,password), JSON lines as written by imxp account export, and htdigest
+files. A verifier may replace the password: user:realm:hash for DIGEST-MD5, or SCRAM-SHA-256$iterations:salt$key:key
+(RFC 5803). All errors are reported with their lines before anything is written; then accounts are written 200 at a time.
+Each password takes some ten milliseconds to process; verifiers take none.`,
   )
-    .argument('<file>', 'the file, or - for standard input')
-    .option('--dry-run', 'say what is wrong and what would be done, and write nothing')
-    .option('--update', 'give accounts that exist the new verifier, and what else the file says')
+    .argument('<file>', 'file to import; -: standard input')
+    .option('--dry-run', 'report errors and what would be done, but write nothing')
+    .option('--update', 'replace the verifiers and other fields of existing accounts')
     .action((file: string, flags: ImportFlags) => importAccounts(file, flags));
   make(
     'export',
-    'write all accounts, with verifiers, never passwords',
+    'export all accounts with their verifiers, never passwords',
     ['imxp account export accounts.jsonl', 'imxp account export | gpg -e -r admin > accounts.gpg'],
-    `JSON lines that imxp account import takes: verifiers, state, quota and times. A file is for its owner only (0600) and
-replaced as a whole. Access lists, presence and held messages stay in the directory of the store: copy it while no relay runs.`,
+    `Writes JSON lines that imxp account import reads: verifiers, state, quotas and times. A file is readable only by its owner
+(0600) and replaced as a whole. Access lists, presence and held messages are not exported; to copy them, copy the
+directory of the store while no relay is running.`,
   )
-    .argument('[file]', 'standard output without it')
+    .argument('[file]', 'file to write; default: standard output')
     .action((file: string | undefined, flags: AccountFlags) => exportAccounts(file, flags));
 }

@@ -1,4 +1,4 @@
-/** `imxp certs`: certificates for developing and for small meshes, from an authority of one's own. */
+/** `imxp certs`: makes certificates for development and small meshes, signed by a CA of their own. */
 import type { Command } from 'commander';
 import { type CertificateInfo, listCertificates, type Made } from '../lib/certs/directory.js';
 import type { CertificateSubject } from '../lib/certs/issue.js';
@@ -23,7 +23,7 @@ interface CertsOptions {
 function daysOf(text: string): number {
   const days = Number(text);
   if (!Number.isInteger(days) || days < 1 || days > 36_500) {
-    throw new CommandError(EXIT.USAGE, '--days takes a whole number from 1 to 36500');
+    throw new CommandError(EXIT.USAGE, '--days must be a whole number from 1 to 36500');
   }
   return days;
 }
@@ -49,7 +49,7 @@ async function list(options: CertsOptions): Promise<void> {
   const infos = await listCertificates(options.out).catch((cause: unknown) => {
     throw new CommandError(
       EXIT.FAILED,
-      `${options.out} cannot be read; imxp certs --out ${options.out} --domain DOMAIN makes it`,
+      `${options.out} cannot be read; imxp certs --out ${options.out} --domain DOMAIN creates it`,
       { cause },
     );
   });
@@ -69,7 +69,7 @@ async function certs(options: CertsOptions): Promise<void> {
   if (subjects.length === 0 && options.renew !== true && options.revoke === undefined) {
     throw new CommandError(
       EXIT.USAGE,
-      'say what for: --domain example.com, --endpoint fred@example.com, --renew, --revoke or --list',
+      'nothing to do; use --domain example.com, --endpoint fred@example.com, --renew, --revoke or --list',
     );
   }
   const { CertificateDirectory } = await import('../lib/certs/directory.js');
@@ -83,7 +83,7 @@ async function certs(options: CertsOptions): Promise<void> {
   show(made, options);
   if (directory.fresh && options.json !== true) {
     note(
-      `Give ${directory.authorityFile} to whoever should believe these certificates (tls.authority); keep ca.key to yourself.`,
+      `Give ${directory.authorityFile} to everyone who should trust these certificates (tls.authority, --ca); keep ca.key secret.`,
     );
   }
 }
@@ -91,28 +91,27 @@ async function certs(options: CertsOptions): Promise<void> {
 export function register(program: Command): void {
   const command = program
     .command('certs')
-    .description('make a development authority and certificates of relays and endpoints')
-    .option('-o, --out <directory>', 'where they are kept', 'certs')
-    .option('--domain <domain...>', 'a certificate for the relay of a domain')
+    .description('make a CA for development, and certificates for relays and endpoints')
+    .option('-o, --out <directory>', 'directory of the CA and the certificates', 'certs')
+    .option('--domain <domain...>', 'make a certificate for the relay of a domain')
     .option(
       '--endpoint <address...>',
-      'a certificate for an endpoint, good for being a client and for signing and encrypting messages',
+      'make a certificate for an endpoint, to log in with and to sign and encrypt messages',
     )
-    .option('--host <host...>', 'further host names and addresses for the certificates of relays')
+    .option('--host <host...>', 'add host names and IP addresses to the certificates of relays')
     .option(
       '--server-only',
-      'with --domain: leave out clientAuth, as public authorities do; relays accept each other without it',
+      'with --domain: leave out clientAuth, as public CAs do; relays accept each other without it',
     )
-    .option('--days <days>', 'how long new certificates are valid (365)', daysOf)
-    .option('--renew', 'make certificates anew although they are good; without names, all there are')
-    .option('--revoke <certificate...>', 'take certificates back: writes ca.crl, for tls.revoked')
-    .option('--list', 'show what is there and until when')
+    .option('--days <days>', 'validity of new certificates in days (default: 365)', daysOf)
+    .option('--renew', 'renew certificates that are still valid; without names, all of them')
+    .option('--revoke <certificate...>', 'revoke certificates: writes ca.crl, for tls.revoked')
+    .option('--list', 'list the certificates and their expiry')
     .option('--json', 'print the result as JSON')
     .action(certs);
   explain(command, {
-    about:
-      'An authority and good certificates that are there already are kept, so that running this twice does no harm.',
-    exits: { 0: 'done', 1: 'the directory cannot be read or written' },
+    about: 'An existing CA and certificates that are still valid are kept, so the command may be run again safely.',
+    exits: { 0: 'done', 1: 'a file or the directory cannot be read or written' },
     examples: [
       'imxp certs --out certs --domain example.com --domain rubble.com',
       'imxp certs --out certs --endpoint fred@example.com --days 30',

@@ -1,4 +1,4 @@
-/** `imxp chat`: a conversation, line by line: with people at a terminal, or with a script through pipes. */
+/** `imxp chat`: holds a conversation line by line, at a terminal or through pipes. */
 import { once } from 'node:events';
 import { clearScreenDown, createInterface, cursorTo, type Interface, moveCursor } from 'node:readline';
 import type { Command } from 'commander';
@@ -30,17 +30,17 @@ interface ChatOptions extends EndpointCommandOptions, SecureCommandOptions {
 const TAKEN = '✓';
 const NOT_TAKEN = '✗';
 const PROMPT = '> ';
-const HELP = `Lines are sent as they are, but for these:
-  /history   what was said, and what became of it
-  /presence  is the other there?
-  /help      this
-  /quit      leave, as Ctrl-D does
+const HELP = `Lines are sent as typed, except these:
+  /history   show all messages and their results
+  /presence  ask whether the other side is present
+  /help      show this help
+  /quit      leave, like Ctrl-D
   //text     send /text`;
 
-/** Each line of a text behind who said it. */
+/** Lines of a message, each after the sender's address. */
 function spoken({ who, text, subject, protection }: Said): string[] {
   const about = subject === undefined ? '' : ` (${harmless(subject)})`;
-  // before anything that the other one has written
+  // Comes before anything that the other side has written.
   const proof = protection === undefined ? '' : ` [${protection}]`;
   return harmless(text)
     .replace(/\n$/, '')
@@ -48,7 +48,7 @@ function spoken({ who, text, subject, protection }: Said): string[] {
     .map((line) => `${paint('bold', harmless(who))}${proof}${paint('bold', `${about}:`)} ${line}`);
 }
 
-/** For scripts: one line for each message and each answer, no clock in it. */
+/** Output for scripts: one line per message and per answer, without times. */
 class PipeDisplay implements Display {
   heard(said: Said): void {
     for (const line of spoken(said)) print(line);
@@ -59,7 +59,7 @@ class PipeDisplay implements Display {
   }
 
   present(): void {
-    // A script that wants to know uses "imxp presence".
+    // Scripts use "imxp presence".
   }
 
   notice(text: string): void {
@@ -67,7 +67,7 @@ class PipeDisplay implements Display {
   }
 }
 
-/** For people: what comes is written above the line that is being typed. */
+/** Output for terminals: incoming messages appear above the line being typed. */
 class TerminalDisplay implements Display {
   readonly #lines: Interface;
   #typing = true;
@@ -75,7 +75,7 @@ class TerminalDisplay implements Display {
   constructor(lines: Interface) {
     this.#lines = lines;
     lines.once('close', () => {
-      // The prompt stays where it is; what is still to be said comes below it.
+      // The prompt stays where it is; further output goes below it.
       if (this.#typing) print();
       this.#typing = false;
     });
@@ -92,7 +92,7 @@ class TerminalDisplay implements Display {
   }
 
   present(who: string, open: boolean): void {
-    this.write(paint('dim', `* ${harmless(who)} is ${open ? 'there' : 'not there'}`));
+    this.write(paint('dim', `* ${harmless(who)} is ${open ? 'present' : 'not present'}`));
   }
 
   notice(text: string): void {
@@ -115,7 +115,7 @@ function clock(at: Date): string {
   return [at.getHours(), at.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':');
 }
 
-/** One line that was typed. @returns false to leave */
+/** Handles one typed line. @returns false to leave */
 async function obey(
   line: string,
   conversation: Conversation,
@@ -138,7 +138,7 @@ async function obey(
       await asked(conversation, display, signal);
       return true;
     default:
-      if (/^\/[a-z-]+$/i.test(line.trim())) display.notice(`there is no command ${line}; /help lists them`);
+      if (/^\/[a-z-]+$/i.test(line.trim())) display.notice(`unknown command ${line}; /help lists the commands`);
       else void conversation.say(line.startsWith('//') ? line.slice(1) : line);
       return true;
   }
@@ -159,16 +159,16 @@ async function asked(conversation: Conversation, display: TerminalDisplay, signa
   }
 }
 
-/** What both ways of talking have in common. */
+/** What both modes have in common. */
 interface Chat {
   readonly endpoint: Endpoint;
   readonly other: string;
   readonly options: ChatOptions;
-  /** Ends it in order, from anywhere. */
+  /** Ends the chat in order; may be aborted from anywhere. */
   readonly leaving: AbortController;
 }
 
-/** Resolves when it is time to leave, or so many messages of the other were shown. */
+/** Resolves when it is time to leave. */
 async function over({ leaving }: Chat): Promise<void> {
   if (!leaving.signal.aborted) await once(leaving.signal, 'abort');
 }
@@ -178,7 +178,7 @@ function conversationOf({ endpoint, other, options, leaving }: Chat, display: Di
   const counted: Display = {
     heard: (said) => {
       display.heard(said);
-      // The one shown just now is counted already.
+      // The message just shown is already counted.
       if (conversation.heard >= count) leaving.abort();
     },
     settled: (said, ms) => display.settled(said, ms),
@@ -204,9 +204,9 @@ async function talk(chat: Chat): Promise<void> {
   const lines = createInterface({ input, output, terminal, prompt: PROMPT, historySize: 1000 });
   const display = new TerminalDisplay(lines);
   const conversation = conversationOf(chat, display);
-  print(paint('dim', `Chat with ${other} as ${options.from}. Ctrl-D ends it, /help lists commands.`));
+  print(paint('dim', `Chatting with ${other} as ${options.from}. Ctrl-D leaves, /help lists the commands.`));
   lines.prompt();
-  // One after the other: what a command shows is not mixed up with what follows it.
+  // One after another, so that the output of a command is not mixed with what follows.
   let turn = Promise.resolve();
   lines.on('line', (line) => {
     turn = turn.then(async () => {
@@ -215,8 +215,8 @@ async function talk(chat: Chat): Promise<void> {
   });
   lines.on('SIGINT', () => leaving.abort());
   lines.on('close', () => leaving.abort());
-  endpoint.on('disconnect', (error) => display.notice(`connection lost: ${error.message}; trying again`));
-  endpoint.on('connect', () => display.notice('attached again'));
+  endpoint.on('disconnect', (error) => display.notice(`connection lost: ${error.message}; reconnecting`));
+  endpoint.on('connect', () => display.notice('reconnected'));
   const following = options.presence ? conversation.follow(leaving.signal) : Promise.resolve();
   await over(chat);
   await turn;
@@ -225,18 +225,18 @@ async function talk(chat: Chat): Promise<void> {
   await following;
 }
 
-/** A line is sent when it is known what became of the one before: a script sees both in the same order each time. */
+/** Sends a line when the result of the one before is known, so that scripts see the same order each time. */
 async function converse(chat: Chat): Promise<void> {
   const { endpoint, options, leaving } = chat;
   const conversation = conversationOf(chat, new PipeDisplay());
-  endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; trying again`));
+  endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; reconnecting`));
   const lines = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY });
   leaving.signal.addEventListener('abort', () => lines.close(), { once: true });
   for await (const line of lines) {
     if (line !== '') await conversation.say(line);
     if (leaving.signal.aborted) break;
   }
-  // Told how many answers to wait for, it stays after the end of its input.
+  // With --count it waits for answers after the end of its input.
   if (options.count !== undefined) await over(chat);
   await conversation.idle();
   if (conversation.refused > 0) process.exitCode = EXIT.FAILED;
@@ -269,27 +269,27 @@ async function chat(other: string, options: ChatOptions): Promise<void> {
 export function register(program: Command): void {
   const command = program
     .command('chat')
-    .description('talk with somebody, line by line')
-    .argument('<address>', 'whom to talk with', addressArgument)
-    .requiredOption('--from <address>', 'who you are, whose password is needed', addressArgument)
-    .option('--subject <text>', 'subject of what you say')
-    .option('--lang <tag>', 'language of what you say, such as en or de-AT', languageArgument)
-    .option('--count <n>', 'leave after so many messages of the other', countArgument)
-    .option('--no-presence', 'do not ask whether the other is there');
+    .description('chat with an endpoint, line by line')
+    .argument('<address>', 'the other side', addressArgument)
+    .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
+    .option('--subject <text>', 'subject of your messages')
+    .option('--lang <tag>', 'language of your messages, such as en or de-AT', languageArgument)
+    .option('--count <n>', 'leave after this many messages from the other side', countArgument)
+    .option('--no-presence', 'do not subscribe to the presence of the other side');
   withEndpoint(withIdentity(withSealing(command))).action(chat);
   explain(command, {
-    about: `At a terminal each line has a number when it was taken (✓ #1) or not (✗ #1, with the code and text); Ctrl-D leaves in order.
-In a pipe, lines go in and lines come out: "✓ 1", "✗ 2 450 not attached", "barney@rubble.com: At eight.". The next line is
-sent when the one before has its answer. With --count it waits for answers after the end of its input. Where somebody is
-attached as you already, use a subaddress: --from fred/appl=chat@example.com.
+    about: `At a terminal each line is numbered and marked as accepted (✓ #1) or not (✗ #1, with code and text); Ctrl-D leaves in
+order. In a pipe, input lines are sent and output lines look like "✓ 1", "✗ 2 450 not attached" and "barney@rubble.com: At
+eight."; each line is sent after the answer to the one before. With --count it waits for answers after the end of the
+input. If another program is attached under your address, use a subaddress: --from fred/laptop@example.com.
 
-With --sign and --encrypt-to what you say is signed and encrypted; of what the other says it is told in brackets who signed
-it, and whether that is proven.`,
-    exits: { 0: 'left', 1: 'in a pipe: a line was refused', ...ENDPOINT_EXITS },
+With --sign and --encrypt-to your messages are signed and encrypted. For messages of the other side, brackets show who
+signed them and whether the signature is valid.`,
+    exits: { 0: 'left in order', 1: 'in a pipe: a line was not accepted', ...ENDPOINT_EXITS },
     examples: [
-      'imxp chat barney@rubble.com --from fred@example.com --password-file secrets/fred',
-      'echo "Bowling tonight?" | imxp chat barney@rubble.com --from fred@example.com --count 1',
-      'imxp chat barney@rubble.com --from fred@example.com --sign --identity certs/fred@example.com.crt \\\n      --encrypt-to certs/barney@rubble.com.crt --trust certs/ca.crt',
+      'imxp chat barney@rubble.com --from fred@example.com',
+      'echo "Hello" | imxp chat barney@rubble.com --from fred@example.com --count 1',
+      'imxp chat barney@rubble.com --from fred@example.com --sign \\\n      --identity certs/fred@example.com.crt \\\n      --encrypt-to certs/barney@rubble.com.crt --trust certs/ca.crt',
     ],
     see: ['imxp send', 'imxp listen', 'imxp presence'],
   });

@@ -1,4 +1,4 @@
-/** `imxp check`: everything that is wrong with a configuration, or what it amounts to. */
+/** `imxp check`: reports every problem in a configuration, and what it means. */
 import { relative } from 'node:path';
 import type { Command } from 'commander';
 import { configurationJsonSchema } from '../lib/config/json-schema.js';
@@ -18,8 +18,9 @@ import { print, printJson, table } from './support/output.js';
 const shown = (path: string): string => relative('', path) || '.';
 
 function tlsText({ tls }: NodeConfig): string {
-  if (tls.certificate === undefined && Object.keys(tls.domains).length === 0) return 'none: peers cannot use it';
-  const who = { never: 'required of nobody', mesh: 'required of relays', always: 'required of everybody' }[tls.require];
+  if (tls.certificate === undefined && Object.keys(tls.domains).length === 0)
+    return 'no certificate: peers cannot use TLS';
+  const who = { never: 'not required', mesh: 'required of relays', always: 'required of everyone' }[tls.require];
   const files = [tls.certificate, ...Object.values(tls.domains).map(({ certificate }) => certificate)];
   return `${who}; ${files.flatMap((file) => (file === undefined ? [] : [shown(file)])).join(', ')}`;
 }
@@ -28,18 +29,21 @@ function routeText({ domain, relays, tls, credentials, dialect }: RouteConfig): 
   const as = credentials?.username === undefined ? '' : `, as ${credentials.username}`;
   const protection = { off: 'without TLS', prefer: 'TLS if offered', require: 'TLS required' }[tls];
   const spoken = dialect === undefined ? '' : `, ${dialect}`;
-  return `${domain} by ${relays.map(({ url }) => url).join(', then ')} (${protection}${as}${spoken})`;
+  return `${domain} via ${relays.map(({ url }) => url).join(', then ')} (${protection}${as}${spoken})`;
 }
 
 function summary(config: NodeConfig): string {
   const { mesh, store, sasl } = config;
-  const dns = mesh.dns.enabled ? 'other domains by DNS' : 'no other domains';
+  const dns = mesh.dns.enabled ? 'other domains: found in the DNS' : 'other domains: none';
   const rows: string[][] = [
     ['domains', config.domains.join(', ')],
     ['listen', config.listen.map(({ transport, host, port }) => writeRelayUrl(transport, host, port)).join(', ')],
     ['tls', tlsText(config)],
     ['sasl', sasl.mechanisms.join(', ') || 'none'],
-    ['store', store.type === 'memory' ? 'memory: forgets everything at the end' : `lmdb in ${shown(store.path)}`],
+    [
+      'store',
+      store.type === 'memory' ? 'memory: everything is lost when the node stops' : `lmdb in ${shown(store.path)}`,
+    ],
     ...[...mesh.routes.map(routeText), dns].map((text, index) => [index === 0 ? 'routes' : '', text]),
     ...mesh.siblings.map(({ relays }, index) => [
       index === 0 ? 'siblings' : '',
@@ -47,9 +51,11 @@ function summary(config: NodeConfig): string {
     ]),
     [
       'bindings',
-      { off: 'not checked by DNS', address: 'checked by address', 'address+port': 'checked by address and port' }[
-        config.policy.bindCheck
-      ],
+      {
+        off: 'not checked in the DNS',
+        address: 'address checked in the DNS',
+        'address+port': 'address and port checked in the DNS',
+      }[config.policy.bindCheck],
     ],
   ];
   return table(rows.map(([key = '', value = '']) => [`  ${key}`, value]));
@@ -65,7 +71,7 @@ interface CheckFlags {
   readonly domain?: string;
 }
 
-/** What the configuration means for one identity and one domain, where they were asked for. */
+/** What the configuration means for one identity and one domain, if requested. */
 function meaningOf(config: NodeConfig, { identity, domain }: CheckFlags) {
   return {
     ...(identity === undefined ? {} : { identity: explainIdentity(config, identity) }),
@@ -89,7 +95,7 @@ async function check(flags: CheckFlags): Promise<void> {
   const errors = problems.filter(({ severity }) => severity === 'error').length;
   const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
   if (config === undefined) {
-    print(`${shown(file)}: not usable, ${counted(errors, 'error')}`);
+    print(`${shown(file)}: not valid, ${counted(errors, 'error')}`);
     return;
   }
   print(
@@ -101,7 +107,7 @@ async function check(flags: CheckFlags): Promise<void> {
   if (identity === undefined && domain === undefined) print(summary(config));
 }
 
-/** What the world sees of a domain, or of those in the configuration; a domain needs no configuration. */
+/** Reports what others see of a domain, or of those in the configuration. A named domain needs no configuration. */
 async function checkDns(flags: CheckFlags & { readonly dns: string | true }): Promise<void> {
   const { config } = await checkConfig(flags.config);
   if (config === undefined && flags.dns === true) {
@@ -120,31 +126,35 @@ async function checkDns(flags: CheckFlags & { readonly dns: string | true }): Pr
 export function register(program: Command): void {
   const command = program
     .command('check')
-    .description('say everything that is wrong with a configuration, with the place')
+    .description('report every problem in a configuration')
     .option('--json', 'print the problems as JSON')
-    .option('--identity <name>', 'say what an identity may do: fred@example.com, or a relay as imxp=mesh@rubble.com')
-    .option('--domain <name>', 'say which way Data for a domain take')
+    .option(
+      '--identity <name>',
+      'show what an identity may do: fred@example.com, or a relay such as imxp=mesh@rubble.com',
+    )
+    .option('--domain <name>', 'show the route of messages to a domain')
     .option(
       '--dns [domain]',
-      'say what the world sees of a domain, or of those served here: records, addresses, answers',
+      'show what others see of a domain (default: those served here): DNS records, addresses, answers',
     )
     .addOption(nameServerOption())
-    .option(
-      '--ca <file>',
-      'with --dns: the authority that signed the certificates of relays, PEM; default that of the configuration',
-    )
-    .option('--schema', 'print the JSON Schema of the file instead, for editors');
+    .option('--ca <file>', 'with --dns: PEM file of trusted CAs; default: that of the configuration')
+    .option('--schema', 'print the JSON Schema of the configuration file, for editors');
   withConfig(command).action(async (options: CheckFlags & { schema?: boolean }) => {
     if (options.schema === true) print(JSON.stringify(configurationJsonSchema(), null, 2));
     else if (options.dns !== undefined) await checkDns({ ...options, dns: options.dns });
     else await check(options);
   });
   explain(command, {
-    exits: { 0: 'usable, perhaps with warnings', 69: 'with --dns: something is not as it should be', 78: 'not usable' },
+    exits: {
+      0: 'valid, possibly with warnings',
+      69: 'with --dns: a record or relay is missing or does not answer correctly',
+      78: 'not valid',
+    },
     examples: [
       'imxp check --config mesh.json',
       'imxp check --identity fred@example.com --domain rubble.com',
-      'imxp check --dns example.com --ca ca.crt                      # needs no configuration',
+      'imxp check --dns example.com --ca ca.crt    # needs no configuration',
       'imxp check --schema > mesh.schema.json',
     ],
     see: ['imxp relay', 'imxp trace', 'docs/reference/configuration.md', 'docs/guide/dns.md'],

@@ -1,4 +1,4 @@
-/** `imxp completion`: a script that has a shell complete the commands, generated from the commands themselves. */
+/** `imxp completion`: prints a completion script for a shell, generated from the definitions of the commands. */
 import { Argument, type Command } from 'commander';
 import { bashCompletion } from './support/completion/bash.js';
 import { fishCompletion } from './support/completion/fish.js';
@@ -11,17 +11,17 @@ const SHELLS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion 
 export function register(program: Command): void {
   const command = program
     .command('completion')
-    .description('print a script that completes the commands in a shell')
-    .addArgument(new Argument('<shell>', 'for which shell').choices(Object.keys(SHELLS)))
+    .description('print a completion script for a shell')
+    .addArgument(new Argument('<shell>', 'the shell').choices(Object.keys(SHELLS)))
     .action((shell: keyof typeof SHELLS) => {
       process.stdout.write(SHELLS[shell](program.name(), commandsOf(program)));
     });
   explain(command, {
     exits: { 0: 'printed' },
     examples: [
-      'source <(imxp completion bash)                                                       # for this shell',
+      'source <(imxp completion bash)          # for this session',
       'imxp completion bash > ~/.local/share/bash-completion/completions/imxp',
-      'imxp completion zsh  > ~/.zfunc/_imxp                                                # with ~/.zfunc in $fpath',
+      'imxp completion zsh > ~/.zfunc/_imxp    # with ~/.zfunc in $fpath',
       'imxp completion fish > ~/.config/fish/completions/imxp.fish',
     ],
     see: ['man imxp', 'imxp --help'],

@@ -1,4 +1,6 @@
-/** `imxp demo`: two domains on this machine, and a message across. Everything shown was measured in this run. */
+/**
+ * `imxp demo`: runs two domains on this machine and sends messages between them. All figures are measured in this run.
+ */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import type { Delivery } from '../lib/endpoint/delivery.js';
@@ -13,10 +15,10 @@ import type { LogRecord, RelayProcess } from './support/relay-process.js';
 
 const TEXT = 'Yabba dabba doo! Bowling tonight?';
 const FILE_OCTETS = 4 * 1_048_576;
-/** The log comes through a pipe, a little after the fact. */
+/** Time limit for log lines, which arrive through a pipe a little late. */
 const LOG_MS = 5000;
 
-/** How long somebody on the way waited for the answer of everybody behind. */
+/** How long one party on the path waited for the answer of those after it. */
 interface Hop {
   readonly name: string;
   readonly ms: number;
@@ -30,11 +32,11 @@ interface Crossing {
   readonly sha256Received: string;
   readonly equal: boolean;
   readonly hops: readonly Hop[];
-  /** What arrived, where it is short text. */
+  /** What arrived, if it is a short text. */
   readonly text?: string;
 }
 
-/** How a session between two of the four is protected. */
+/** How a session between two neighbours on the path is protected. */
 interface Leg {
   readonly from: string;
   readonly to: string;
@@ -49,14 +51,14 @@ interface Mesh {
   readonly barney: Endpoint;
 }
 
-/** Everything that was shown. */
+/** All results. */
 interface Shown {
   readonly legs: readonly Leg[];
   readonly crossings: readonly Crossing[];
   readonly services: Services;
 }
 
-/** Whether everything was as it should be. */
+/** Whether everything went as expected. */
 function asExpected({ crossings, services }: Shown): boolean {
   const { message, trace, access, presence } = services;
   return (
@@ -71,7 +73,7 @@ function asExpected({ crossings, services }: Shown): boolean {
 
 const digest = (octets: Buffer): string => createHash('sha256').update(octets).digest('hex');
 
-/** Milliseconds as exact as they can be believed. */
+/** Rounds milliseconds to microseconds. */
 const micros = (ms: number): number => Math.round(ms * 1000) / 1000;
 
 class Demo {
@@ -85,11 +87,12 @@ class Demo {
   }
 
   async run(): Promise<Shown> {
-    this.#say(`${paint('bold', 'imxp demo')}: two domains on this machine, and a message across\n`);
+    this.#say(`${paint('bold', 'imxp demo')}: two domains on this machine, and messages between them
+`);
     const mesh = await this.#start();
     const texts = await this.#cross(
       mesh,
-      'A text. The relays meet for the first time and log in on the way',
+      'A text. The relays connect and log in first',
       'text/plain; charset=UTF-8',
       TEXT,
     );
@@ -98,7 +101,7 @@ class Demo {
     this.#show(texts);
     const again = await this.#cross(
       mesh,
-      'The same once more. The relays keep their session',
+      'The same again. The relays reuse their session',
       'text/plain; charset=UTF-8',
       TEXT,
     );
@@ -138,7 +141,7 @@ class Demo {
     return { here, there, fred, barney };
   }
 
-  /** Sends something from fred to barney and follows it. */
+  /** Sends content from fred to barney and measures its path. */
   async #cross(mesh: Mesh, title: string, type: string, content: string | Buffer): Promise<Crossing> {
     const octets = Buffer.from(content);
     let received: Buffer | undefined;
@@ -155,7 +158,8 @@ class Demo {
     const ms = performance.now() - begin;
     this.#crossings += 1;
     const relays = await Promise.all([this.#forwarded(mesh.here), this.#forwarded(mesh.there)]);
-    if (received === undefined) throw new CommandError(EXIT.FAILED, 'the message was accepted but did not arrive');
+    if (received === undefined)
+      throw new CommandError(EXIT.FAILED, 'the message was accepted but did not arrive; please report this');
     return {
       title,
       type,
@@ -173,12 +177,15 @@ class Demo {
     };
   }
 
-  /** How long a relay waited for the answer to the newest message, by its own log. */
+  /** How long a relay waited for the answer to the newest message, according to its log. */
   async #forwarded(relay: RelayProcess): Promise<number> {
     const mine = ({ msg, originator }: LogRecord): boolean => msg === 'data forwarded' && originator === FRED;
     const record = await relay.record(mine, LOG_MS, this.#crossings);
     if (typeof record?.['ms'] !== 'number')
-      throw new CommandError(EXIT.FAILED, 'a relay did not log what it forwarded');
+      throw new CommandError(
+        EXIT.FAILED,
+        'a relay did not log the forwarded message in time; the machine may be overloaded, try again',
+      );
     return record['ms'];
   }
 
@@ -191,7 +198,7 @@ class Demo {
   }
 
   #showLegs(legs: readonly Leg[]): void {
-    this.#say(`\n${paint('bold', 'The way')}`);
+    this.#say(`\n${paint('bold', 'The path')}`);
     this.#say(table(legs.map(({ from, to, tls, login }) => [`  ${from}`, '──', to, paint('dim', `${tls}, ${login}`)])));
   }
 
@@ -202,12 +209,12 @@ class Demo {
     this.#say(
       table(trace.map(({ relay, code, ms }) => [`  ${relay}`, String(code), `${ms.toFixed(2)} ms`.padStart(10)])),
     );
-    this.#say(`\n${paint('bold', `${BARNEY} decides who may write to him`)}`);
+    this.#say(`\n${paint('bold', `${BARNEY} decides who may send messages`)}`);
     this.#say(table(access.map(({ when, code, text }) => [`  ${when}`, `${code} ${text}`])));
-    this.#say(`\n${paint('bold', `${BARNEY} publishes his presence, ${FRED} subscribes`)}`);
-    const [before, after] = presence.seen.map((open) => (open ? 'there' : 'away'));
-    this.#say(`  ${FRED} saw: ${before}, and ${after} ${presence.ms.toFixed(2)} ms after it was published`);
-    this.#say(`  ${BARNEY} watched who looks: ${presence.watcher}`);
+    this.#say(`\n${paint('bold', `${BARNEY} publishes presence, ${FRED} subscribes`)}`);
+    const [before, after] = presence.seen.map((open) => (open ? 'present' : 'away'));
+    this.#say(`  ${FRED} saw: ${before}, then ${after}, ${presence.ms.toFixed(2)} ms after it was published`);
+    this.#say(`  ${BARNEY} watched the subscribers: ${presence.watcher}`);
   }
 
   #show({ title, octets, sha256Sent, sha256Received, equal, hops, text }: Crossing): void {
@@ -215,14 +222,14 @@ class Demo {
     if (text === undefined) {
       this.#say(`  SHA-256 sent      ${sha256Sent}  ${paint('dim', `${octets} octets`)}`);
       this.#say(
-        `  SHA-256 received  ${sha256Received}  ${equal ? paint('green', 'the same') : paint('red', 'NOT THE SAME')}`,
+        `  SHA-256 received  ${sha256Received}  ${equal ? paint('green', 'identical') : paint('red', 'DIFFERENT')}`,
       );
     } else {
       this.#say(`  ${BARNEY} received: ${paint('cyan', text)}`);
     }
     const verb = (depth: number): string => {
-      if (depth === 0) return 'sends it and has the ok after';
-      return depth === hops.length - 1 ? 'says ok after' : 'passes it on and has the ok after';
+      if (depth === 0) return 'sends it, receives ok after';
+      return depth === hops.length - 1 ? 'answers ok after' : 'forwards it, receives ok after';
     };
     const indent = (depth: number): string => (depth === 0 ? '' : `${'  '.repeat(depth - 1)}└ `);
     const rows = hops.map(({ name, ms }, depth) => [
@@ -234,7 +241,7 @@ class Demo {
   }
 }
 
-/** What the relay that accepted a session logged about it. */
+/** Reads how a session is protected from the log of the relay that accepted it. */
 async function leg(from: string, to: string, relay: RelayProcess, identity: string): Promise<Leg> {
   const login = await relay.record(
     (line) => line['msg'] === 'peer authenticated' && String(line['identity']).includes(nameOf(identity)),
@@ -253,7 +260,7 @@ async function leg(from: string, to: string, relay: RelayProcess, identity: stri
   };
 }
 
-/** A relay is logged by its domain. */
+/** The name of an identity in the log: relays are logged by their domains. */
 function nameOf(identity: string): string {
   return identity.replace(/^imxp=mesh@/, '');
 }
@@ -263,7 +270,7 @@ async function demo({ json = false }: { readonly json?: boolean }): Promise<void
   const mesh = await DemoMesh.open();
   let interrupt = (): void => {};
   const interrupted = new Promise<never>((_resolve, reject) => {
-    interrupt = () => reject(new CommandError(EXIT.FAILED, 'interrupted'));
+    interrupt = () => reject(new CommandError(EXIT.FAILED, 'interrupted; the demo left nothing behind'));
   });
   process.once('SIGINT', interrupt);
   process.once('SIGTERM', interrupt);
@@ -276,8 +283,13 @@ async function demo({ json = false }: { readonly json?: boolean }): Promise<void
     const ms = Math.round(performance.now() - begin);
     if (json) printJson({ ok, ms, legs: shown.legs, messages: shown.crossings, ...shown.services });
     else if (ok)
-      print(`\n${paint('green', 'All of it arrived as it was sent.')} Cleaned up; ${(ms / 1000).toFixed(1)} s in all.`);
-    if (!ok) throw new CommandError(EXIT.FAILED, 'what arrived is not what was sent');
+      print(`
+${paint('green', 'Everything arrived as sent.')} Cleaned up; ${(ms / 1000).toFixed(1)} s in total.`);
+    if (!ok)
+      throw new CommandError(
+        EXIT.FAILED,
+        'what arrived is not what was sent; please report this with the output above',
+      );
   } finally {
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);
@@ -288,14 +300,15 @@ async function demo({ json = false }: { readonly json?: boolean }): Promise<void
 export function register(program: Command): void {
   const command = program
     .command('demo')
-    .description('two domains on this machine, and a message across')
+    .description('run two domains on this machine and send messages between them')
     .option('--json', 'print the result as JSON')
     .action(demo);
   explain(command, {
-    about: `Starts two relays as processes of their own, with fresh certificates and accounts in a temporary directory, and sends a
-text and a file from ${FRED} to ${BARNEY}: TLS and DIGEST-MD5 on the whole way. Then shows the services: an
-instant message, a trace, access denied and allowed, presence seen from the other domain. Leaves nothing behind.`,
-    exits: { 0: 'all of it arrived as it was sent', 1: 'it did not' },
+    about: `Starts two relays as separate processes, with new certificates and accounts in a temporary directory, and sends a text
+and a file from ${FRED} to ${BARNEY}, with TLS and DIGEST-MD5 on the whole path. Then demonstrates the services:
+an instant message, a trace, access denied and allowed, and presence seen from the other domain. Removes everything at the
+end.`,
+    exits: { 0: 'everything arrived as sent', 1: 'something did not' },
     examples: ['imxp demo', 'imxp demo --json | jq .ok'],
     see: ['imxp relay', 'docs/guide/quick-start.md'],
   });

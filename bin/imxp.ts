@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line. */
+/** Entry point of the command line. */
 import { COMMANDS } from './commands.js';
 import { makeProgram, runProgram } from './support/program.js';
 

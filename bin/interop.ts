@@ -1,16 +1,16 @@
-/** `imxp interop`: how another implementation of BEEP and the mesh behaves, checked from the outside. */
-import { readFile } from 'node:fs/promises';
+/** `imxp interop`: checks another implementation of BEEP or IMXP from the outside. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { AREAS, areaOf, type Check } from '../kit/conformance/check.js';
 import { noCounts, summaryText, TextReport } from '../kit/conformance/report.js';
 import { CHECKS, isSelectable, Kit, STANDING, selected } from '../kit/conformance/run.js';
 import { type Account, makeTarget } from '../kit/conformance/target.js';
 import { DIALECTS, type DialectName } from '../kit/conformance/vocabulary.js';
-import { describeFileError, readPasswordFile } from '../lib/config/password-file.js';
+import { readPasswordFile } from '../lib/config/password-file.js';
 import { parseRelayUrl, type RelayLocation } from '../lib/config/relay-url.js';
 import { paint } from '../lib/ops/terminal.js';
 import { addressArgument, countArgument } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
+import { readGivenFile } from './support/files.js';
 import { explain } from './support/manual.js';
 import { note, print, printJson } from './support/output.js';
 import { obtainPassword } from './support/password.js';
@@ -43,13 +43,13 @@ function urlArgument(text: string): RelayLocation {
   }
 }
 
-/** `host:port`, or a URL as other commands take it. */
+/** Parses `host:port`, or a URL. */
 const placeArgument = (text: string): RelayLocation => urlArgument(text.includes('://') ? text : `tcp://${text}`);
 
 function onlyArgument(text: string, earlier: readonly string[] | undefined): readonly string[] {
   const names = text.split(',').map((name) => name.trim());
   const unknown = names.find((name) => !isSelectable(name));
-  if (unknown !== undefined) throw new InvalidArgumentError(`no area or check is called ${unknown}; see --list.`);
+  if (unknown !== undefined) throw new InvalidArgumentError(`there is no area or check ${unknown}; --list shows them.`);
   return [...(earlier ?? []), ...names];
 }
 
@@ -61,17 +61,13 @@ async function accountOf(
   if (address === undefined) return undefined;
   if (option === '--password-file')
     return { address, password: await obtainPassword({ passwordFile: file, subject: address }) };
-  if (file === undefined) throw new CommandError(EXIT.USAGE, `the password of ${address} is needed: ${option} FILE`);
+  if (file === undefined)
+    throw new CommandError(EXIT.USAGE, `the password of ${address} is needed; give ${option} FILE`);
   return { address, password: await readPasswordFile(file) };
 }
 
 async function authorityOf(file: string | undefined): Promise<string | undefined> {
-  if (file === undefined) return undefined;
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new CommandError(EXIT.USAGE, `${file}: ${describeFileError(error)}`);
-  }
+  return file === undefined ? undefined : (await readGivenFile(file)).toString('utf8');
 }
 
 function list(only: readonly string[], json: boolean): void {
@@ -86,14 +82,15 @@ function list(only: readonly string[], json: boolean): void {
   }
 }
 
-/** Which check is under way, where somebody looks at a terminal. */
+/** Shows the running check on a terminal. */
 function progress(check: Check | undefined): void {
   if (process.stderr.isTTY === true) process.stderr.write(`\r\u001b[K${check === undefined ? '' : `  … ${check.id}`}`);
 }
 
 async function targetOf(place: RelayLocation | undefined, options: InteropOptions) {
   const location = options.ws ?? place;
-  if (location === undefined) throw new CommandError(EXIT.USAGE, 'say which listener: HOST:PORT, or --ws URL');
+  if (location === undefined)
+    throw new CommandError(EXIT.USAGE, 'no listener given; name one as HOST:PORT or --ws URL');
   return makeTarget({
     location,
     domain: options.domain,
@@ -116,7 +113,10 @@ async function interop(place: RelayLocation | undefined, options: InteropOptions
   const target = await targetOf(place, options);
   if (target.authority !== undefined && target.serverName === undefined) {
     const { host } = target.location;
-    throw new CommandError(EXIT.USAGE, `${host} is an address: --domain says what a certificate of --ca has to name`);
+    throw new CommandError(
+      EXIT.USAGE,
+      `${host} is an IP address; give the name that its certificate must contain as --domain`,
+    );
   }
   const kit = new Kit(target);
   const begun = performance.now();
@@ -124,7 +124,8 @@ async function interop(place: RelayLocation | undefined, options: InteropOptions
     await kit.survey();
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new CommandError(EXIT.UNAVAILABLE, `${target.location.url}: ${why}`, { cause: error });
+    const hint = 'Check that a BEEP listener is running there, and that host and port are right.';
+    throw new CommandError(EXIT.UNAVAILABLE, `${target.location.url}: ${why}`, { cause: error, hint });
   }
   const counts = noCounts();
   const report = new TextReport();
@@ -138,45 +139,47 @@ async function interop(place: RelayLocation | undefined, options: InteropOptions
   if (counts.failed + counts.blocked > 0) process.exitCode = EXIT.FAILED;
   if (json) printJson({ ...counts, ms: Math.round(performance.now() - begun) });
   else print(summaryText(counts, performance.now() - begun));
-  if (counts.passed === 0) note('nothing passed: is this a BEEP listener?');
+  if (counts.passed === 0) note('no check passed: this may not be a BEEP listener');
 }
 
 export function register(program: Command): void {
   const command = program
     .command('interop')
-    .description('check how another BEEP or IMXP listener behaves, and show the octets of what fails')
-    .argument('[host:port]', 'the listener; tcp://, ws:// and wss:// are taken as well', placeArgument)
-    .option('--ws <url>', 'the listener, over WebSocket: ws:// or wss://', urlArgument)
-    .option('--domain <name>', 'the domain it serves; that of the account unless given')
+    .description('check the conformance of a BEEP or IMXP listener and show the octets of what fails')
+    .argument('[host:port]', 'the listener; a tcp://, ws:// or wss:// URL is accepted, too', placeArgument)
+    .option('--ws <url>', 'WebSocket URL of the listener: ws:// or wss://', urlArgument)
+    .option('--domain <name>', 'domain that it serves; default: that of the account')
     .option(
       '--account <address>',
-      'an endpoint to log in as; without it nothing that needs a login is checked',
+      'endpoint to log in as; without it, checks that need a login are skipped',
       addressArgument,
     )
-    .option('--password-file <file>', 'its first line is the password; without it IMXP_PASSWORD, or a prompt')
-    .option('--second <address>', 'another endpoint, to send to', addressArgument)
-    .option('--second-password-file <file>', 'its first line is the password of that')
-    .option('--relay-account <address>', 'a neighbour to bind as, such as imxp=mesh@rubble.com', addressArgument)
-    .option('--relay-password-file <file>', 'its first line is the password of that')
-    .option('--tls', 'tune to TLS before everything that may be done under it')
-    .option('--ca <file>', "the authority that signed the listener's certificate, PEM; without it any is taken")
-    .addOption(new Option('--dialect <name>', 'which operations').choices(DIALECTS).default('imxp'))
-    .option('--only <names>', 'areas or checks, with commas or several times', onlyArgument)
-    .option('--list', 'print the checks instead')
-    .option('--timeout <ms>', 'milliseconds that one answer may take', countArgument, DEFAULT_TIMEOUT_MS)
-    .option('--json', 'print one JSON object for each check, then the counts')
+    .option('--password-file <file>', 'file whose first line is its password; default: IMXP_PASSWORD, or a prompt')
+    .option('--second <address>', 'a second endpoint, to send messages to', addressArgument)
+    .option('--second-password-file <file>', 'file whose first line is its password')
+    .option('--relay-account <address>', 'neighbour relay to bind as, such as imxp=mesh@rubble.com', addressArgument)
+    .option('--relay-password-file <file>', 'file whose first line is its password')
+    .option('--tls', 'start TLS before every check that can run under it')
+    .option('--ca <file>', 'PEM file of trusted CAs; without it any certificate is accepted')
+    .addOption(new Option('--dialect <name>', 'dialect of the operations').choices(DIALECTS).default('imxp'))
+    .option('--only <names>', 'run only these areas or checks; separated by commas, may be repeated', onlyArgument)
+    .option('--list', 'list the checks without running them')
+    .option('--timeout <ms>', 'time limit of one answer in milliseconds', countArgument, DEFAULT_TIMEOUT_MS)
+    .option('--json', 'print one JSON object per check, then the counts')
     .action((place: RelayLocation | undefined, options: InteropOptions) => interop(place, options));
   explain(command, {
     about: `Areas: ${AREAS.join(', ')}.
-Each check has a session of its own, and names the clause it is about. Of what failed it says what was expected, what came
-and why that matters, with the frames of both sides and their octets. What the listener does not offer is skipped; what
-could not be reached because something else failed is unjudged. A remark is about what is allowed but not usual. Passwords
-never appear; responses of SASL do. Some checks fail a login on purpose, which costs the account a little patience.`,
-    exits: { 0: 'nothing failed', 1: 'something failed or could not be judged', 69: 'no connection' },
+
+Each check uses a session of its own and names the clause it verifies. For a failure it shows what was expected, what came
+and why that matters, with the frames of both sides and their octets. Checks of features that the listener does not offer
+are skipped; checks that could not be reached because something else failed are not judged. Remarks are about behaviour
+that is allowed but unusual. Passwords are never shown; SASL responses are. Some checks log in with a wrong password on
+purpose, which counts against the account's login limit.`,
+    exits: { 0: 'no check failed', 1: 'a check failed or could not be judged', 69: 'the listener cannot be reached' },
     examples: [
       'imxp interop 127.0.0.1:10913',
-      'imxp interop relay.example.com:10913 --account fred@example.com --password-file secrets/fred --tls --ca certs/ca.crt',
-      `imxp interop 127.0.0.1:10913 --only framing,windows.small --json | jq 'select(.outcome == "failed")'`,
+      'imxp interop relay.example.com:10913 --account fred@example.com \\\n      --password-file secrets/fred --tls --ca certs/ca.crt',
+      `imxp interop 127.0.0.1:10913 --only framing,windows.small --json \\\n      | jq 'select(.outcome == "failed")'`,
     ],
     see: ['imxp wire', 'imxp check --dns'],
   });

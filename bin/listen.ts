@@ -1,4 +1,4 @@
-/** `imxp listen`: what arrives for an endpoint, printed or stored. A message is accepted once it has been written. */
+/** `imxp listen`: prints or stores what arrives for an endpoint. A message is accepted once it has been written. */
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ interface ListenOptions extends EndpointCommandOptions, SecureCommandOptions {
   readonly output?: string;
 }
 
-/** Resolves when the octets are on their way: a slow reader of ours slows the senders down. */
+/** Resolves when the octets are written: a slow reader of the output slows the senders down. */
 function write(octets: string | Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(octets, (error) => (error ? reject(error) : resolve()));
@@ -68,7 +68,7 @@ class Output {
     else await write(this.#text(delivery, content, file));
   }
 
-  /** Writes a file that was not there; earlier ones stay. */
+  /** Writes a new file; existing ones are kept. */
   async #store({ originator }: Delivery, { octets, type }: OpenedContent): Promise<string | undefined> {
     const { output } = this.#options;
     if (output === undefined) return undefined;
@@ -109,11 +109,13 @@ class Output {
     const about = subject === undefined ? '' : `${paint('bold', harmless(subject))}\n`;
     const what = paint('dim', harmless(`${type}, ${octets.length} octets`));
     const protection = protectionText(delivery);
-    // before anything that the sender has written
+    // Comes before anything that the sender has written.
     const proof = protection === undefined ? '' : `  [${protection}]`;
     const header = `${paint('bold', harmless(who))}${proof}  ${what}\n${about}`;
     if (file !== undefined) return `${header}${file}\n`;
-    if (text === undefined) return `${header}(not text; SHA-256 ${sha256(octets)}; see --raw and --output)\n`;
+    if (text === undefined)
+      return `${header}(not text; SHA-256 ${sha256(octets)}; use --raw or --output)
+`;
     return `${header}${harmless(text)}${text.endsWith('\n') ? '' : '\n'}`;
   }
 }
@@ -122,15 +124,15 @@ function sha256(octets: Buffer): string {
   return createHash('sha256').update(octets).digest('hex');
 }
 
-/** Says on standard error what becomes of the connection. */
+/** Reports changes of the connection on standard error. */
 function narrate(endpoint: Endpoint, address: string): void {
   note(`attached as ${address} at ${endpoint.relay}`);
-  endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; trying again`));
-  endpoint.on('connect', () => note(`attached again as ${address} at ${endpoint.relay}`));
-  endpoint.on('move', (relay) => note(`moved to ${harmless(relay)}, which is preferred`));
+  endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; reconnecting`));
+  endpoint.on('connect', () => note(`reconnected as ${address} at ${endpoint.relay}`));
+  endpoint.on('move', (relay) => note(`moved to the preferred relay ${harmless(relay)}`));
 }
 
-/** Refuses an instant message that is not valid, or demands what is not understood here. */
+/** Refuses a message that is not valid or requires something that is not understood here. */
 async function understood(output: Output, delivery: Delivery): Promise<boolean> {
   try {
     await output.take(delivery);
@@ -138,22 +140,23 @@ async function understood(output: Output, delivery: Delivery): Promise<boolean> 
   } catch (error) {
     if (!(error instanceof RemoteProtocolError) || error.reply === undefined) throw error;
     delivery.refuse(error.reply);
-    note(`refused a message of ${harmless(delivery.originator)}: ${harmless(error.message)}`);
+    note(`refused a message from ${harmless(delivery.originator)}: ${harmless(error.message)}`);
     return false;
   }
 }
 
 async function listen(address: string, options: ListenOptions): Promise<void> {
   const { json, raw, output: directory, count = Number.POSITIVE_INFINITY } = options;
-  if (json === true && raw === true) throw new CommandError(EXIT.USAGE, 'choose one of --json and --raw');
+  if (json === true && raw === true)
+    throw new CommandError(EXIT.USAGE, '--json and --raw exclude each other; give one of them');
   const settings = { ...(await endpointOptions(address, options)), ...(await secureFiles(options)) };
   if (directory !== undefined) await mkdir(directory, { recursive: true });
-  // One after the other, each answered when it is written: that is also when the relay may send more.
+  // One after another, each answered when it is written; that is also when the relay may send more.
   const endpoint = await attach(settings, { autoAccept: false, reconnect: true, override: options.override ?? false });
   const leave = (): void => void endpoint.close();
   process.once('SIGINT', leave);
   process.once('SIGTERM', leave);
-  // who reads that it is attached may tell it to leave at once
+  // Printed after the handlers are set: whoever reads it may send a signal at once.
   narrate(endpoint, address);
   const output = new Output(options);
   let taken = 0;
@@ -173,31 +176,35 @@ async function listen(address: string, options: ListenOptions): Promise<void> {
 export function register(program: Command): void {
   const command = program
     .command('listen')
-    .description('attach as an endpoint and print what arrives')
-    .argument('<address>', 'the endpoint, whose password is needed', addressArgument)
+    .description('attach as an endpoint and print the messages that arrive')
+    .argument('<address>', 'your address; its password is needed', addressArgument)
     .option(
       '--json',
-      'one JSON object a line: from, to, subject, type, octets, sha256, signed, encrypted, content (text, or base64) or file',
+      'print one JSON object per message: from, to, subject, type, octets, sha256, signed, encrypted, content (text or base64) or file',
     )
-    .option('--raw', 'nothing but the octets of the content')
-    .option('--count <n>', 'stop after so many messages', countArgument)
-    .option('--output <dir>', 'store each content in a file of its own there')
-    .option('--override', 'take the place of an application that is attached as this endpoint');
+    .option('--raw', 'print only the octets of the content')
+    .option('--count <n>', 'stop after this many messages', countArgument)
+    .option('--output <dir>', 'store the content of each message in a file in this directory')
+    .option('--override', 'replace another program that is attached under this address');
   withEndpoint(withIdentity(command)).action(listen);
   explain(command, {
-    about: `Of an instant message its subject and its own content are shown. A message is accepted as soon as it is written; the
-sender's "imxp send" ends then. A lost connection is made again; an endpoint at a relay that is second choice goes back to the
-preferred one. SIGINT and SIGTERM detach in order.
+    about: `For an instant message, its subject and content are shown. A message is accepted as soon as it is written; only then does
+the sender's "imxp send" finish. After a loss it reconnects; from a relay of lower preference it moves back to the preferred
+one. SIGINT and SIGTERM detach in order.
 
-Of what is signed or encrypted (S/MIME) it says by whom, and whether that is proven: by an authority of --trust. What was
-encrypted for others is refused.`,
-    exits: { 0: 'stopped, or so many have come', 1: 'a message could not be stored', ...ENDPOINT_EXITS },
+For signed or encrypted messages (S/MIME) it shows who signed them and whether the signature is valid according to the CAs
+in --trust. Messages encrypted for others are refused.`,
+    exits: {
+      0: 'stopped, or --count messages arrived',
+      1: 'a message could not be stored, or another program is attached under this address (554)',
+      ...ENDPOINT_EXITS,
+    },
     examples: [
-      'imxp listen barney@rubble.com --relay tcp://127.0.0.1:20913 --password-file secrets/barney',
+      'imxp listen barney@rubble.com --password-file secrets/barney',
       'imxp listen barney@rubble.com --json --count 1 | jq -r .content',
-      'imxp listen barney@rubble.com --override                       # where another program is attached as barney',
-      'imxp listen barney@rubble.com --output inbox                   # each content in a file of its own',
-      'imxp listen barney@rubble.com --identity certs/barney@rubble.com.crt --trust certs/ca.crt',
+      'imxp listen barney@rubble.com --override        # replaces another program',
+      'imxp listen barney@rubble.com --output inbox    # one file per message',
+      'imxp listen barney@rubble.com --trust certs/ca.crt \\\n      --identity certs/barney@rubble.com.crt',
     ],
     see: ['imxp send', 'imxp chat', 'imxp access'],
   });

@@ -1,4 +1,4 @@
-/** `imxp ping`: whether an endpoint can be reached through the mesh, and how long that takes. */
+/** `imxp ping`: checks whether an endpoint can be reached through the mesh, and how long that takes. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Echo } from '../lib/endpoint/status.js';
@@ -12,8 +12,9 @@ import {
   withEndpoint,
 } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
+import { replyHint } from './support/hints.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { print, printJson } from './support/output.js';
+import { hint, print, printJson } from './support/output.js';
 
 interface PingOptions extends EndpointCommandOptions {
   readonly from: string;
@@ -39,22 +40,26 @@ function summary(sent: number, times: readonly number[]): string {
   if (times.length === 0) return counts;
   const mean = times.reduce((sum, ms) => sum + ms, 0) / times.length;
   const range = [Math.min(...times), mean, Math.max(...times)].map((ms) => ms.toFixed(1)).join('/');
-  return `${counts}; least/mean/most ${range} ms`;
+  return `${counts}; min/mean/max ${range} ms`;
 }
 
 async function ping(address: string, options: PingOptions): Promise<void> {
   const { from, count, interval, json = false } = options;
   const fred = await attachToAsk(await endpointOptions(from, options));
   const times: number[] = [];
+  let refusal: Echo | undefined;
   try {
     for (let number = 1; number <= count; number += 1) {
       if (number > 1) await pause(interval);
       const echo = await fred.ping(address);
       if (echo.code === OK) times.push(echo.ms);
+      else refusal = echo;
       show(address, number, echo, json);
     }
     if (!json && count > 1) print(summary(count, times));
-    if (times.length === 0) process.exitCode = EXIT.FAILED;
+    if (times.length > 0) return;
+    process.exitCode = EXIT.FAILED;
+    if (!json && refusal !== undefined) hint(replyHint(refusal));
   } finally {
     await fred.close();
   }
@@ -63,19 +68,19 @@ async function ping(address: string, options: PingOptions): Promise<void> {
 export function register(program: Command): void {
   const command = program
     .command('ping')
-    .description('ask whether an endpoint can be reached, and how long that takes')
-    .argument('<address>', 'whom to look for', addressArgument)
-    .requiredOption('--from <address>', 'who you are; its password is needed', addressArgument)
-    .option('--count <n>', 'how often', countArgument, DEFAULT_COUNT)
-    .option('--interval <ms>', 'milliseconds from an answer to the next question', countArgument, DEFAULT_INTERVAL_MS)
-    .option('--json', 'print one JSON object a line');
+    .description('check whether an endpoint can be reached and how long that takes')
+    .argument('<address>', 'the endpoint to reach', addressArgument)
+    .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
+    .option('--count <n>', 'number of probes', countArgument, DEFAULT_COUNT)
+    .option('--interval <ms>', 'milliseconds between an answer and the next probe', countArgument, DEFAULT_INTERVAL_MS)
+    .option('--json', 'print one JSON object per probe');
   withEndpoint(command).action(ping);
   explain(command, {
-    about: `The time is that until the answer of the recipient's endpoint came back through all relays. Its application does not see
-the question when it uses this library; another one gets a message without content.`,
-    exits: { 0: 'one arrived at least', 1: 'none arrived', ...ENDPOINT_EXITS },
+    about: `The time is measured until the answer of the recipient's endpoint has come back through all relays. An application that
+uses this library does not see the probe; any other receives a message without content.`,
+    exits: { 0: 'at least one probe was answered', 1: 'none was', ...ENDPOINT_EXITS },
     examples: [
-      'imxp ping barney@rubble.com --from fred@example.com --count 1 --password-file secrets/fred',
+      'imxp ping barney@rubble.com --from fred@example.com --count 1',
       'imxp ping barney@rubble.com --from fred@example.com --json | jq .ms',
       'imxp ping barney@rubble.com --from fred@example.com --dialect apex',
     ],

@@ -1,4 +1,4 @@
-/** `imxp presence`: publish one's presence, ask for that of others, follow it, and see who does. */
+/** `imxp presence`: publishes presence, polls and follows that of others, and lists subscribers. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import type { SubscriptionNotice } from '../lib/endpoint/presence.js';
@@ -37,10 +37,10 @@ interface FollowOptions extends PresenceOptions {
   readonly count?: number;
 }
 
-/** Open without an end; some readers stumble over years of five digits. */
+/** Availability without an end; some readers cannot parse years of five digits. */
 const ALWAYS = new Date('9999-12-31T23:59:59Z');
 
-/** A time as people write it: `18:00` today or tomorrow, `90m` from now, or any timestamp. */
+/** Parses a time: `18:00` today or tomorrow, `90m` from now, or a timestamp. */
 function untilArgument(text: string): Date {
   const span = /^(\d+)([smhd])$/.exec(text);
   const now = Date.now();
@@ -60,7 +60,7 @@ function untilArgument(text: string): Date {
   throw new InvalidArgumentError('not a time such as 18:00, 90m, 8h or 2030-01-31T18:00:00+01:00.');
 }
 
-/** Attaches, does something, says why it was refused, and leaves in any case. */
+/** Attaches, performs an action, and detaches in any case. */
 async function withPresence(
   options: PresenceOptions,
   action: (endpoint: Endpoint) => Promise<void>,
@@ -69,11 +69,14 @@ async function withPresence(
   const settings = await endpointOptions(options.from, options);
   const endpoint = await attachToAsk(settings, { reconnect });
   if (reconnect) {
-    endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; trying again`));
-    endpoint.on('connect', () => note('attached again'));
+    endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; reconnecting`));
+    endpoint.on('connect', () => note('reconnected'));
   }
-  // Messages for this address are not what this command is for; their senders shall know.
-  endpoint.receive((delivery) => void delivery.refuse({ code: 450, text: 'only presence is read here at the moment' }));
+  // Messages are refused, so that their senders know that nobody reads them here.
+  endpoint.receive(
+    (delivery) =>
+      void delivery.refuse({ code: 450, text: 'the program attached here reads only presence; try again later' }),
+  );
   try {
     await action(endpoint);
   } finally {
@@ -86,7 +89,7 @@ async function publish(options: PublishOptions): Promise<void> {
   const destination = options.destination ?? `im:${publisher}`;
   const availableUntil = closed ? new Date() : (options.until ?? ALWAYS);
   await withPresence(options, async (endpoint) => {
-    // Other ways to reach the publisher stay as they are.
+    // Other destinations of the publisher are kept.
     const change = (present: PresenceInfo): PresenceUpdate => {
       const others = present.tuples.filter((tuple) => tuple.destination !== destination);
       const own = present.tuples.find((tuple) => tuple.destination === destination);
@@ -117,7 +120,7 @@ async function subscribe(publisher: string, options: FollowOptions): Promise<voi
 }
 
 async function watch(publisher: string | undefined, options: FollowOptions): Promise<void> {
-  // Only APEX tells how long a subscription is to last, and that it has ended.
+  // Only APEX reports how long a subscription is to last and that it has ended.
   const apex = options.dialect === 'apex';
   const show = ({ subscriber, action, duration }: SubscriptionNotice): void => {
     const more = apex ? { action, duration } : {};
@@ -140,7 +143,7 @@ async function who(publisher: string | undefined, options: PresenceOptions): Pro
   });
 }
 
-/** Without a duration it goes on until it is stopped. */
+/** Without a duration it continues until it is stopped. */
 function lasting({ duration }: FollowOptions): { duration?: number; renew: boolean } {
   return duration === undefined ? { renew: true } : { duration, renew: false };
 }
@@ -165,7 +168,7 @@ async function follow<Item>(feed: Feed<Item>, { count }: FollowOptions, show: (i
   }
 }
 
-/** Presence for people: who, then one line for each way to reach him. */
+/** Formats presence: the publisher, then one line for each destination. */
 function described({ publisher, lastUpdate, info, open, tuples }: PresenceInfo): string {
   const state = open ? paint('green', 'open') : paint('red', 'closed');
   const since = lastUpdate.toISOString().replace('.000Z', 'Z');
@@ -185,13 +188,13 @@ function when(date: Date): string {
   return date.toISOString().replace('.000Z', 'Z');
 }
 
-const ABOUT = `Presence is kept by the relay of the publisher's domain, whether he is attached or not. Who may see it is for him to say;
-at first nobody may.`;
+const ABOUT = `The relay of the publisher's domain keeps presence, whether or not the publisher is attached. The publisher decides who
+may see it, with imxp access; by default no one may.`;
 const EXITS = {
   0: 'done',
   1: 'refused by the service (550 unknown, 553 not of that domain)',
   ...ENDPOINT_EXITS,
-  [EXIT.REFUSED]: 'not allowed (537 no permission), or the relay does not let us in',
+  [EXIT.REFUSED]: 'not authorized (537), or the relay refuses the login',
 };
 /** By command. */
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
@@ -200,47 +203,47 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'imxp presence publish --from fred@example.com --closed',
   ],
   poll: ['imxp presence poll fred@example.com --from barney@rubble.com'],
-  subscribe: [
-    'imxp presence subscribe fred@example.com --from barney@rubble.com     # prints each change until it is stopped',
-  ],
-  watch: ['imxp presence watch --from fred@example.com                           # prints who looks'],
-  who: ['imxp presence who --from fred@example.com                             # who subscribes at this moment'],
+  subscribe: ['imxp presence subscribe fred@example.com --from barney@rubble.com'],
+  watch: ['imxp presence watch --from fred@example.com    # prints new subscribers'],
+  who: ['imxp presence who --from fred@example.com      # present subscribers'],
 };
 
 export function register(program: Command): void {
-  const presence = program.command('presence').description('publish your presence, and see that of others');
+  const presence = program.command('presence').description('publish your presence and see that of others');
   const see = ['imxp access', 'imxp chat'];
   explain(presence, { about: ABOUT, exits: EXITS, examples: Object.values(EXAMPLES).flat(), see });
   const command = (name: string, description: string): Command => {
     const made = presence
       .command(name)
       .description(description)
-      .requiredOption('--from <address>', 'who you are; its password is needed', addressArgument)
-      .option('--json', 'print JSON, one object a line');
+      .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
+      .option('--json', 'print JSON, one object per line');
     const examples = EXAMPLES[name] ?? [];
     return explain(withEndpoint(made), { about: ABOUT, exits: EXITS, examples, see: ['imxp presence', ...see] });
   };
-  command('publish', 'say that you can be reached, or that you cannot')
-    .option('--publisher <address>', 'whose presence it is, if he permits it; default yours', addressArgument)
+  command('publish', 'publish whether you can be reached')
+    .option('--publisher <address>', 'whose presence it is, if they permit it; default: you', addressArgument)
     .addOption(
-      new Option('--until <time>', 'open until then: 18:00, 90m, 8h, 2d, a date and time').argParser(untilArgument),
+      new Option('--until <time>', 'open until this time: 18:00, 90m, 8h, 2d, or a date and time').argParser(
+        untilArgument,
+      ),
     )
     .addOption(new Option('--closed', 'closed from now on').conflicts('until'))
-    .option('--destination <uri>', 'which of your ways; default im: and the address')
-    .option('--info <uri>', 'where to read about you')
+    .option('--destination <uri>', 'where you can be reached; default: im: and the address')
+    .option('--info <uri>', 'URI with information about you')
     .action(publish);
-  command('poll', "ask for somebody's presence once").argument('<address>', 'whose', addressArgument).action(poll);
+  command('poll', "show somebody's presence once").argument('<address>', 'the publisher', addressArgument).action(poll);
   const following = (made: Command): Command =>
     made
-      .option('--duration <seconds>', 'end after so many seconds; without it when it is stopped', countArgument)
-      .option('--count <n>', 'stop after so many', countArgument);
+      .option('--duration <seconds>', 'end after this many seconds; default: when it is stopped', countArgument)
+      .option('--count <n>', 'stop after this many notifications', countArgument);
   following(command('subscribe', "print somebody's presence, now and whenever it changes"))
-    .argument('<address>', 'whose', addressArgument)
+    .argument('<address>', 'the publisher', addressArgument)
     .action(subscribe);
-  following(command('watch', "print who subscribes to somebody's presence, now and whenever somebody does"))
-    .argument('[address]', 'to whose presence; default yours', addressArgument)
+  following(command('watch', "print present and new subscribers to somebody's presence"))
+    .argument('[address]', 'the publisher; default: you', addressArgument)
     .action(watch);
-  command('who', "list who subscribes to somebody's presence")
-    .argument('[address]', 'to whose presence; default yours', addressArgument)
+  command('who', "list the subscribers to somebody's presence")
+    .argument('[address]', 'the publisher; default: you', addressArgument)
     .action(who);
 }

@@ -1,4 +1,4 @@
-/** `imxp relay`: runs a node until it is told to stop. */
+/** `imxp relay`: runs a node until it is stopped. */
 import type { Command } from 'commander';
 import { ConfigurationError, writeProblem } from '../lib/config/problem.js';
 import { loadConfig } from '../lib/node/configuration.js';
@@ -9,12 +9,12 @@ import { loadForCommand, withConfig } from './support/configuration.js';
 import { EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
 
-/** For octets that have just been written. */
+/** Time for output that has just been written. */
 const LAST_MS = 100;
-/** What the end may take beyond its limit: a disk or a name server that never answers must not keep the process. */
+/** How long stopping may exceed its limit: a disk or name server that never answers must not keep the process alive. */
 const OVERDUE_MS = 1000;
 
-/** `process.exit` waits for threads, and one of them may wait for a disk that never answers. */
+/** Ends at once: `process.exit` waits for threads, one of which may wait for a disk that never answers. */
 function vanish(): void {
   process.kill(process.pid, 'SIGKILL');
 }
@@ -29,7 +29,7 @@ async function relay({ config: path }: { readonly config: string }): Promise<voi
   const config = await loadForCommand(path);
   const log = startLog({ level: config.log.level, every });
   process.once('exit', () => log.stop());
-  // Signals count from now on: whoever reads "ready" may send one at that very moment.
+  // Signals are handled from now on: whoever reads "ready" may send one at that moment.
   const starting = startNode(config);
   await new Promise<void>((resolve, reject) => {
     let settled = false;
@@ -42,13 +42,13 @@ async function relay({ config: path }: { readonly config: string }): Promise<voi
         const { drainTimeoutMs } = config.limits.node;
         const end = performance.now() + drainTimeoutMs;
         const overdue = setTimeout(() => {
-          log.logger.error({ ms: drainTimeoutMs }, 'not stopped in time: killed');
+          log.logger.error({ ms: drainTimeoutMs }, 'killed: not stopped within the time limit');
           vanish();
         }, drainTimeoutMs + OVERDUE_MS);
         const stopped = (): void => {
           clearTimeout(overdue);
           restore();
-          // What a stopped node leaves behind, such as a connection that is just being tried, must not keep the process.
+          // Leftovers, such as a connection attempt in progress, must not keep the process alive.
           setTimeout(() => process.exit(), Math.max(LAST_MS, end - performance.now())).unref();
         };
         starting
@@ -70,7 +70,7 @@ async function relay({ config: path }: { readonly config: string }): Promise<voi
           error instanceof ConfigurationError
             ? error.problems.map((problem) => writeProblem(problem, error.file))
             : [error instanceof Error ? error.message : String(error)];
-        log.logger.error({ reasons }, 'not reloaded: the node goes on as it was');
+        log.logger.error({ reasons }, 'not reloaded: the node keeps its present configuration');
       },
     });
   });
@@ -81,18 +81,18 @@ export function register(program: Command): void {
   const command = program.command('relay').description('run a node');
   withConfig(command).action(relay);
   explain(command, {
-    about: `Logs to standard output: lines for people on a terminal, JSON otherwise; "ready" when it listens.
-SIGTERM and SIGINT stop it in order, within limits.node.drainTimeoutMs (twice: at once); SIGHUP reloads the configuration.`,
+    about: `Logs to standard output: text on a terminal, JSON otherwise; "ready" when it listens. SIGTERM and SIGINT stop it in order,
+within limits.node.drainTimeoutMs (a second one at once); SIGHUP reloads the configuration.`,
     exits: {
       0: 'stopped in order',
       1: 'stopped at once',
-      69: 'the store cannot be opened, is damaged, or in use by another relay',
-      78: 'the configuration or the place of the store is not usable, or it cannot listen there',
+      69: 'the store cannot be opened, is damaged, or is in use by another relay',
+      78: 'the configuration or the directory of the store is not usable, or it cannot listen',
     },
     examples: [
       'imxp check --config mesh.json && imxp relay --config mesh.json',
       `imxp relay --config mesh.json | jq 'select(.level != "info")'`,
-      "pkill -HUP -f 'imxp relay'                                    # read the configuration again",
+      "pkill -HUP -f 'imxp relay'    # reloads the configuration",
     ],
     see: [
       'imxp check',

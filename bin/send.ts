@@ -1,8 +1,6 @@
-/** `imxp send`: one message from standard input or a file, and whether it was accepted. */
-import { readFile } from 'node:fs/promises';
+/** `imxp send`: sends one message from standard input or a file and reports whether it was accepted. */
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import { describeFileError } from '../lib/config/password-file.js';
 import type { Conditions } from '../lib/endpoint/conditions.js';
 import { guessedType } from '../lib/endpoint/content.js';
 import type { Message } from '../lib/endpoint/message.js';
@@ -19,9 +17,11 @@ import {
   severalAddresses,
   withEndpoint,
 } from './support/endpoint.js';
-import { CommandError, EXIT, exitCodeOf } from './support/exit.js';
+import { EXIT, exitCodeOf } from './support/exit.js';
+import { readGivenFile } from './support/files.js';
+import { hintFor } from './support/hints.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { complain, note, print, printJson, table } from './support/output.js';
+import { complain, hint, note, print, printJson, table } from './support/output.js';
 import { type SecureCommandOptions, sealing, secureFiles, withIdentity, withSealing } from './support/secure.js';
 
 interface SendOptions extends EndpointCommandOptions, SecureCommandOptions, ConditionOptions {
@@ -38,14 +38,10 @@ async function contentOf(file: string | undefined): Promise<Buffer> {
     if (process.stdin.isTTY) note('Type the message and end it with Ctrl-D:');
     return buffer(process.stdin);
   }
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw new CommandError(EXIT.USAGE, `${file}: ${describeFileError(error)}`);
-  }
+  return await readGivenFile(file);
 }
 
-/** With a subject or a language it is an instant message; otherwise the octets alone. */
+/** Makes an instant message if a subject or language is given; otherwise sends the octets alone. */
 function messageOf(content: Buffer, type: string, options: SendOptions, conditions: Conditions): Message {
   const { to, subject, lang } = options;
   const how = { ...sealing(options), ...conditions };
@@ -55,7 +51,7 @@ function messageOf(content: Buffer, type: string, options: SendOptions, conditio
   return { to, content: { message: init }, ...how };
 }
 
-/** One line for each recipient, where there are several. */
+/** Prints one line per recipient if there are several. */
 function show(outcomes: readonly Outcome[], octets: number): void {
   const [only] = outcomes;
   if (outcomes.length === 1 && only !== undefined) {
@@ -66,7 +62,7 @@ function show(outcomes: readonly Outcome[], octets: number): void {
   print(table(outcomes.map(({ recipient, code, text }) => [recipient, String(code ?? '-'), harmless(text)])));
 }
 
-/** Refusals say most; otherwise somebody gave no answer. */
+/** The exit code: that of a refusal if there is one, otherwise that of the first missing answer. */
 function exitOf(outcomes: readonly Outcome[]): number {
   const failed = outcomes.flatMap(({ error }) => error ?? []);
   const refused = failed.some((error) => error instanceof RefusedError);
@@ -77,7 +73,7 @@ function complaintOf(outcomes: readonly Outcome[]): string | undefined {
   const failed = outcomes.filter(({ accepted }) => !accepted);
   const [first] = failed;
   if (first === undefined) return undefined;
-  if (outcomes.length > 1) return `${failed.length} of ${outcomes.length} recipients did not take it`;
+  if (outcomes.length > 1) return `not accepted by ${failed.length} of ${outcomes.length} recipients`;
   return first.code === undefined ? first.text : `${first.code} ${first.text}`;
 }
 
@@ -97,15 +93,21 @@ async function send(file: string | undefined, options: SendOptions): Promise<voi
     const unconfirmed = await tracking.unconfirmed(accepted);
     if (json === true) printJson({ ...facts, ...resultOf(outcomes), ...reportsOf(tracking.told) });
     const complaint = complaintOf(outcomes);
-    if (complaint !== undefined) complain(harmless(complaint));
-    if (unconfirmed.length > 0) complain(`no confirmation for ${unconfirmed.join(', ')} in time`);
+    if (complaint !== undefined) {
+      complain(harmless(complaint));
+      hint(hintFor(outcomes.find(({ error }) => error !== undefined)?.error));
+    }
+    if (unconfirmed.length > 0) {
+      complain(`no confirmation for ${unconfirmed.join(', ')} within the time limit`);
+      hint('Whether it was delivered is not known: ask the recipient before you send it again.');
+    }
     process.exitCode = exitOf(outcomes) || (unconfirmed.length > 0 ? EXIT.FAILED : EXIT.OK);
   } finally {
     await fred.close();
   }
 }
 
-/** As JSON: what holds for all, and for each. */
+/** The results as JSON: overall, and for each recipient. */
 function resultOf(outcomes: readonly Outcome[]): object {
   const results = outcomes.map(({ recipient, accepted, code, text, ms }) => {
     return { to: recipient, accepted, ...(code === undefined ? {} : { code }), text, ms: micros(ms) };
@@ -119,7 +121,7 @@ function resultOf(outcomes: readonly Outcome[]): object {
 
 function reportText({ relay, to, code, text, ms }: Told): string {
   const said = code === 250 ? 'delivered' : `${code} ${text}`;
-  return harmless(`${to}: ${said}, says ${relay} after ${ms.toFixed(1)} ms`);
+  return harmless(`${to}: ${said}, reported by ${relay} after ${ms.toFixed(1)} ms`);
 }
 
 function reportsOf(reports: readonly Told[]): object {
@@ -131,38 +133,40 @@ const micros = (ms: number): number => Math.round(ms * 1000) / 1000;
 export function register(program: Command): void {
   const command = program
     .command('send')
-    .description('send a message and say whether it was accepted')
-    .argument('[file]', 'what to send; - or nothing: standard input')
-    .requiredOption('--from <address>', 'the originator, whose password is needed', addressArgument)
-    .requiredOption('--to <address>', 'a recipient; may be given several times', severalAddresses)
-    .option('--type <type>', 'media type; without it text/plain for UTF-8 text, else application/octet-stream')
+    .description('send a message and report whether it was accepted')
+    .argument('[file]', 'file to send; default or -: standard input')
+    .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
+    .requiredOption('--to <address>', 'a recipient; may be repeated', severalAddresses)
+    .option('--type <type>', 'media type; default: text/plain for UTF-8 text, otherwise application/octet-stream')
     .option('--subject <text>', 'send an instant message (message/RFC822+XML) with this subject')
     .option('--lang <tag>', 'language of subject and text, such as en or de-AT', languageArgument)
     .option('--json', 'print the result as JSON');
   withEndpoint(withIdentity(withSealing(withConditions(command)))).action(send);
   explain(command, {
-    about: `Each recipient gets a Data of his own, so that it is known who took it: with several, a line for each says code and text.
-A single one is reported by the exit code, and at a terminal in words. The code and text of a refusal are on standard error.
+    about: `The message is sent to each recipient separately, so that each result is known. For several recipients it prints a line
+with code and text for each; for a single one the exit code tells, and at a terminal a line. Errors are printed on standard
+error.
 
-With --hold it is accepted when the recipient's relay has written it down, where he is not attached: it comes when he is.
---return-trip waits for the word that it was delivered, and adds to --no-later-than where both are given.
+With --hold a message for a recipient who is not attached counts as accepted once the recipient's relay has stored it; it is
+delivered when the recipient attaches. --return-trip waits for the confirmation of the delivery, in addition to
+--no-later-than if both are given.
 
-With --sign and --encrypt-to nobody on the way can change or read it, relays included. Every recipient needs a certificate
-that names him; "imxp certs" makes some.`,
+With --sign and --encrypt-to nobody on the path can change or read the message, not even relays. Every recipient needs a
+certificate with their address; imxp certs makes such certificates.`,
     exits: {
       0: 'accepted by every recipient',
-      1: 'refused by one at least',
-      64: 'wrong usage, or the file cannot be read',
+      1: 'refused by at least one recipient',
+      64: 'invalid command line, or the file cannot be read',
       ...ENDPOINT_EXITS,
-      69: 'the relay cannot be reached; or nobody refused, and a recipient gave no answer',
+      69: 'the relay cannot be reached; or no recipient refused, but one did not answer',
     },
     examples: [
-      'echo "Bowling tonight?" | imxp send --from fred@example.com --to barney@rubble.com --password-file secrets/fred',
-      'echo "Um acht." | imxp send --from fred@example.com --to barney@rubble.com --subject Kegeln --lang de',
-      'echo "Call me" | imxp send --from fred@example.com --to barney@rubble.com --hold --no-later-than 3600000',
-      'echo "Now?" | imxp send --from fred@example.com --to barney@rubble.com --no-later-than 2000 --report-after 500 --return-trip 5000',
-      "imxp send --from fred@example.com --to barney@rubble.com --to betty@rubble.com --json photo.png | jq '.results[]'",
-      'imxp send --from fred@example.com --to barney@rubble.com --sign --identity certs/fred@example.com.crt \\\n      --encrypt-to certs/barney@rubble.com.crt --trust certs/ca.crt secret.txt',
+      'echo "Bowling?" | imxp send --from fred@example.com --to barney@rubble.com',
+      'echo "Um acht." | imxp send --from fred@example.com --to barney@rubble.com \\\n      --subject Kegeln --lang de',
+      'echo "Call me" | imxp send --from fred@example.com --to barney@rubble.com \\\n      --hold --no-later-than 3600000',
+      'echo "Now?" | imxp send --from fred@example.com --to barney@rubble.com \\\n      --no-later-than 2000 --report-after 500 --return-trip 5000',
+      "imxp send --from fred@example.com --to barney@rubble.com \\\n      --to betty@rubble.com --json photo.png | jq '.results[]'",
+      'imxp send --from fred@example.com --to barney@rubble.com secret.txt \\\n      --sign --identity certs/fred@example.com.crt --trust certs/ca.crt \\\n      --encrypt-to certs/barney@rubble.com.crt',
     ],
     see: ['imxp listen', 'imxp chat', 'imxp trace'],
   });

@@ -1,4 +1,4 @@
-/** `imxp status`: one look at a running node. */
+/** `imxp status`: shows the state of a running node. */
 import type { Command } from 'commander';
 import type { NodeStatus } from '../lib/ops/status.js';
 import { paint } from '../lib/ops/terminal.js';
@@ -23,7 +23,7 @@ export function linkRows({ links }: NodeStatus): string[][] {
   return links.map(({ name, state, outstanding, waiting }) => [
     `  ${name}`,
     paint(state === 'ready' ? 'green' : state === 'idle' ? 'blue' : 'red', state.padEnd(10)),
-    `${outstanding} under way`,
+    `${outstanding} outstanding`,
     waiting > 0 ? `${waiting} waiting` : '',
   ]);
 }
@@ -42,20 +42,20 @@ export function hopRows(status: NodeStatus, before?: NodeStatus, seconds = 1): s
 
 function sessionText({ sessions }: NodeStatus): string {
   const { listener, initiator, strangers, endpoints, relays, private: secure, blocked, shut } = sessions;
-  const slow = blocked + shut > 0 ? `; ${blocked} blocked, ${shut} channels wait for a window` : '';
-  const peers = `${endpoints} endpoints, ${relays} relays, ${strangers} strangers`;
-  return `${listener + initiator}: ${peers}; ${initiator} begun here, ${secure} under TLS${slow}`;
+  const slow = blocked + shut > 0 ? `; ${blocked} blocked, ${shut} channels waiting for window` : '';
+  const peers = `${endpoints} endpoints, ${relays} relays, ${strangers} unauthenticated`;
+  return `${listener + initiator}: ${peers}; ${initiator} opened by this node, ${secure} with TLS${slow}`;
 }
 
 function heldText({ held }: NodeStatus): string {
   if (held.data === 0) return 'nothing';
   const oldest = duration(held.oldestMs / 1000);
-  return `${held.data} Data for ${held.endpoints} endpoints, ${octets(held.octets)}, the oldest for ${oldest}`;
+  return `${held.data} messages for ${held.endpoints} endpoints, ${octets(held.octets)}, the oldest for ${oldest}`;
 }
 
 function presenceText({ presence: { subscriptions, watches, counts } }: NodeStatus): string {
   const running = `${subscriptions} subscriptions, ${watches} watches`;
-  return `${running}; ${counts.entries} entries published, told ${counts.publish + counts.notify} times`;
+  return `${running}; ${counts.entries} entries published, ${counts.publish + counts.notify} notifications`;
 }
 
 function accountText({ accounts: { total, disabled } }: NodeStatus): string {
@@ -70,11 +70,11 @@ export function facts(status: NodeStatus): string[][] {
     ['sessions', sessionText(status)],
     ['attached', `${attachments} endpoints; ${bindings} domains bound by relays`],
     ['accounts', accountText(status)],
-    ['under way', `${outstanding} operations, ${octets(sessions.unsentOctets)} queued for peers`],
+    ['outstanding', `${outstanding} operations, ${octets(sessions.unsentOctets)} queued for peers`],
     ['held', heldText(status)],
     ['presence', presenceText(status)],
     ['memory', `${octets(process.residentOctets)}, heap ${octets(process.heapOctets)}`],
-    ['event loop', `late by ${milliseconds(p99)} (99 %), ${milliseconds(max)} at most`],
+    ['event loop', `delay ${milliseconds(p99)} (99th percentile), ${milliseconds(max)} (maximum)`],
   ];
 }
 
@@ -82,7 +82,7 @@ function totals({ hops }: NodeStatus): string[][] {
   return hops.map((hop) => [
     `  ${hop.name}`,
     `${hop.delivered} delivered`,
-    `${hop.transient} failed for now`,
+    `${hop.transient} failed temporarily`,
     `${hop.permanent} refused`,
     octets(hop.octets),
   ]);
@@ -98,7 +98,7 @@ async function status(options: StatusOptions): Promise<void> {
   const text = [
     headline(node),
     table(facts(node).map(([key = '', value = '']) => [`  ${key}`, value])),
-    'Data answered since the start, by who answered',
+    'Messages since the start, by next hop',
     table(totals(node)),
     ...(node.links.length > 0 ? ['links', table(linkRows(node))] : []),
   ];
@@ -108,15 +108,15 @@ async function status(options: StatusOptions): Promise<void> {
 export function register(program: Command): void {
   const command = program
     .command('status')
-    .description('one look at a running node')
-    .option('--json', 'print everything the node says as JSON');
+    .description('show the state of a running node')
+    .option('--json', 'print the complete status as JSON');
   withAdmin(command).action(status);
   explain(command, {
-    about: 'The node must have "admin" in its configuration.',
+    about: 'The configuration of the node must have an "admin" section.',
     exits: {
-      0: 'it is ready',
-      69: 'it is not, or does not answer',
-      78: 'the configuration is not usable, or has no "admin"',
+      0: 'the node is ready',
+      69: 'the node is not ready, or does not answer',
+      78: 'the configuration is not valid, or has no "admin" section',
     },
     examples: [
       'imxp status --config mesh.json',

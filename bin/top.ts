@@ -1,4 +1,4 @@
-/** `imxp top`: a running node, live. */
+/** `imxp top`: shows a running node live. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { NodeStatus } from '../lib/ops/status.js';
@@ -19,7 +19,7 @@ interface TopOptions extends AdminCommandOptions {
   readonly json?: boolean;
 }
 
-/** A look, and when it was. */
+/** A status sample and its time. */
 interface Look {
   readonly status: NodeStatus;
   readonly at: number;
@@ -27,7 +27,7 @@ interface Look {
 
 function secondsArgument(text: string): number {
   const seconds = Number(text);
-  if (!(seconds >= 0.1 && seconds <= 3600)) throw new InvalidArgumentError('not a number of seconds from 0.1 to 3600');
+  if (!(seconds >= 0.1 && seconds <= 3600)) throw new InvalidArgumentError('not a number of seconds from 0.1 to 3600.');
   return seconds;
 }
 
@@ -49,14 +49,11 @@ function screenful(now: Look, before: Look | undefined, admin: URL): string[] {
     '',
     ...table(rows.map(([key = '', value = '']) => [`  ${key}`, value])).split('\n'),
     '',
-    paint(
-      'bold',
-      before === undefined ? 'Data answered since the start, by who answered' : 'Data answered, by who answered',
-    ),
+    paint('bold', before === undefined ? 'Messages since the start, by next hop' : 'Messages, by next hop'),
     ...table(hopRows(status, before?.status, seconds)).split('\n'),
     ...links,
     '',
-    paint('dim', `${admin.origin}   q: leave`),
+    paint('dim', `${admin.origin}   q: quit`),
   ];
 }
 
@@ -74,14 +71,14 @@ function line(now: Look, before: Look | undefined): string {
     `failed ${short(total.failedPerSecond)}/s`,
     `p50 ${milliseconds(total.p50)}`,
     `p99 ${milliseconds(total.p99)}`,
-    `under way ${outstanding}`,
+    `outstanding ${outstanding}`,
     `cpu ${(cpu * 100).toFixed(0)} %`,
     `memory ${octets(process.residentOctets)}`,
     ...(down.length > 0 ? [`links down ${down.join(' ')}`] : []),
   ].join('  ');
 }
 
-/** One line for each look, until the count is reached or the node is gone. */
+/** Prints one line per sample, until the count is reached or the node is gone. */
 async function lines(admin: URL, { interval, count = Number.POSITIVE_INFINITY, json }: TopOptions): Promise<void> {
   let before: Look | undefined;
   for (let printed = 0; printed < count; printed += 1) {
@@ -93,7 +90,7 @@ async function lines(admin: URL, { interval, count = Number.POSITIVE_INFINITY, j
   }
 }
 
-/** The screen until somebody leaves. A node that does not answer is asked again: it may be starting anew. */
+/** Shows the screen until the user leaves. A node that does not answer is asked again: it may be restarting. */
 async function live(admin: URL, { interval, count = Number.POSITIVE_INFINITY }: TopOptions): Promise<void> {
   const first = await look(admin);
   const left = new AbortController();
@@ -132,15 +129,20 @@ async function top(options: TopOptions): Promise<void> {
 export function register(program: Command): void {
   const command = program
     .command('top')
-    .description('a running node, live: sessions, Data by neighbour, latencies, links, memory')
-    .option('--interval <seconds>', 'between two looks', secondsArgument, 1)
-    .option('--count <n>', 'leave after so many looks', countArgument)
-    .option('--json', 'one JSON object for each look');
+    .description('show a running node live: sessions, messages by next hop, latencies, links, memory')
+    .option('--interval <seconds>', 'seconds between samples', secondsArgument, 1)
+    .option('--count <n>', 'stop after this many samples', countArgument)
+    .option('--json', 'print one JSON object per sample');
   withAdmin(command).action(top);
   explain(command, {
-    about: `In a terminal a screen, left by q; otherwise, or with --json, a line for each look. The first look shows figures since
-the start of the node, the others what was in between. Latencies are those between a Data and its answer.`,
-    exits: { 0: 'left', 69: 'the node cannot be reached', 78: 'the configuration is not usable, or has no "admin"' },
+    about: `Shows a full screen in a terminal, left with q; otherwise, or with --json, prints a line per sample. The first sample shows
+figures since the start of the node, later ones those since the sample before. Latency is the time between a message and
+its answer.`,
+    exits: {
+      0: 'stopped',
+      69: 'the node cannot be reached',
+      78: 'the configuration is not valid, or has no "admin" section',
+    },
     examples: [
       'imxp top --config mesh.json',
       'imxp top --admin http://127.0.0.1:9913 --interval 5 | tee today.log',

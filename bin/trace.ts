@@ -1,4 +1,4 @@
-/** `imxp trace`: every relay on the way to an endpoint, what it says and when. */
+/** `imxp trace`: shows every relay on the path to an endpoint, its answer and its time. */
 import type { Command } from 'commander';
 import type { RelayReport } from '../lib/endpoint/report.js';
 import type { Status } from '../lib/endpoint/status.js';
@@ -12,8 +12,9 @@ import {
   withEndpoint,
 } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
+import { replyHint } from './support/hints.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { note, print, printJson, table } from './support/output.js';
+import { hint, note, print, printJson, table } from './support/output.js';
 
 interface TraceOptions extends EndpointCommandOptions {
   readonly from: string;
@@ -29,7 +30,7 @@ interface Hop {
 
 const OK = 250;
 
-/** Milliseconds as exact as they can be believed. */
+/** Rounds milliseconds to microseconds. */
 const micros = (ms: number): number => Math.round(ms * 1000) / 1000;
 
 function hopOf({ relay, recipients, ms }: RelayReport, to: string): Hop {
@@ -49,7 +50,7 @@ function show(to: string, status: Status, hops: readonly Hop[]): void {
     ]);
     print(table(rows));
   }
-  if (!status.complete) note('not every relay on the way has reported; relays need not');
+  if (!status.complete) note('not every relay on the path has reported; relays need not');
   const ms = `${status.ms.toFixed(1)} ms`;
   if (status.code === OK) print(`${paint('bold', to)} answered in ${ms}`);
   else print(`${paint('bold', to)} was not reached: ${status.code} ${harmless(status.text)} after ${ms}`);
@@ -64,7 +65,10 @@ async function trace(to: string, options: TraceOptions): Promise<void> {
     const { code, text, complete } = status;
     if (json === true) printJson({ from, to, code, text, ms: micros(status.ms), complete, hops });
     else show(to, status, hops);
-    if (code !== OK) process.exitCode = EXIT.FAILED;
+    if (code !== OK) {
+      process.exitCode = EXIT.FAILED;
+      if (json !== true) hint(replyHint({ code }));
+    }
   } finally {
     await fred.close();
   }
@@ -73,19 +77,19 @@ async function trace(to: string, options: TraceOptions): Promise<void> {
 export function register(program: Command): void {
   const command = program
     .command('trace')
-    .description('show every relay on the way to an endpoint, its answer and the time')
-    .argument('<address>', 'whom to look for', addressArgument)
-    .requiredOption('--from <address>', 'who you are; its password is needed', addressArgument)
+    .description('show every relay on the path to an endpoint, its answer and its time')
+    .argument('<address>', 'the endpoint to reach', addressArgument)
+    .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
     .option('--json', 'print the result as JSON');
   withEndpoint(command).action(trace);
   explain(command, {
-    about: `Sends a message without content that asks every relay to report. The recipient's application does not see it when it uses
-this library; another one gets a message without content. The time of a relay is that until its report was here; a relay
-that is not the last one reports when the next one has answered.`,
-    exits: { 0: 'it arrived', 1: 'it did not', ...ENDPOINT_EXITS },
+    about: `Sends a probe that asks every relay to report. An application that uses this library does not see the probe; any other
+receives a message without content. The time of a relay is measured until its report arrived; every relay but the last
+reports after the next one has answered.`,
+    exits: { 0: 'the probe arrived', 1: 'it did not', ...ENDPOINT_EXITS },
     examples: [
-      'imxp trace barney@rubble.com --from fred@example.com --password-file secrets/fred',
-      "imxp trace barney@rubble.com --from fred@example.com --json | jq '.hops[].relay'",
+      'imxp trace barney@rubble.com --from fred@example.com',
+      "imxp trace barney@rubble.com --from fred@example.com --json \\\n      | jq '.hops[].relay'",
     ],
     see: ['imxp ping', 'imxp check --domain'],
   });

@@ -1,15 +1,16 @@
-/** `imxp wire`: what a recorded byte stream says, frame by frame. */
-import { readFile } from 'node:fs/promises';
+/** `imxp wire`: decodes a recorded byte stream frame by frame. */
 import { buffer } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Connection, connections } from '../kit/decoder/connections.js';
 import { isPcap, PcapError, segments } from '../kit/decoder/pcap.js';
 import { type Entry, WatchedSession } from '../kit/decoder/session.js';
-import { describeFileError } from '../lib/config/password-file.js';
 import { harmless, paint } from '../lib/ops/terminal.js';
 import { CommandError, EXIT } from './support/exit.js';
+import { readGivenFile } from './support/files.js';
 import { explain } from './support/manual.js';
 import { note, print, printJson } from './support/output.js';
+
+const RECORD_ANEW = 'Record with tcpdump -s 0 -w FILE, which writes whole packets.';
 
 interface WireOptions {
   readonly port?: number;
@@ -18,20 +19,17 @@ interface WireOptions {
 
 function portArgument(text: string): number {
   const port = Number(text);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new InvalidArgumentError('not a port.');
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new InvalidArgumentError('not a port number from 1 to 65535.');
   return port;
 }
 
 async function octetsOf(file: string): Promise<Buffer> {
   if (file === '-') {
-    if (process.stdin.isTTY) note('Reading octets from the terminal; Ctrl-D ends them:');
+    if (process.stdin.isTTY) note('Reading octets from the terminal; end with Ctrl-D:');
     return buffer(process.stdin);
   }
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw new CommandError(EXIT.USAGE, `${file}: ${describeFileError(error)}`);
-  }
+  return await readGivenFile(file);
 }
 
 function recorded(octets: Buffer, port: number | undefined): Connection[] {
@@ -42,7 +40,8 @@ function recorded(octets: Buffer, port: number | undefined): Connection[] {
   try {
     return connections(segments(octets), port);
   } catch (error) {
-    if (error instanceof PcapError) throw new CommandError(EXIT.FAILED, error.message);
+    if (error instanceof PcapError)
+      throw new CommandError(EXIT.FAILED, error.message, { cause: error, hint: RECORD_ANEW });
     throw error;
   }
 }
@@ -53,7 +52,7 @@ function* entriesOf(connection: Connection): Generator<Entry> {
   yield* session.finish();
 }
 
-/** Offset, time since the first octet, side, header, meaning. */
+/** Formats an entry: offset, time since the first octet, side, header, meaning. */
 function text(entry: Entry, start: number | undefined, sided: boolean): string {
   const { frame, meaning, fault, unread, time } = entry;
   const columns = [String(entry.offset).padStart(8)];
@@ -102,7 +101,7 @@ function json(entry: Entry, connection: number): object {
   };
 }
 
-/** @returns how many faults there are */
+/** Prints a connection. @returns the number of faults */
 function show(connection: Connection, number: number, options: WireOptions): number {
   const { initiator, listener, chunks, remarks } = connection;
   const start = chunks[0]?.time;
@@ -133,20 +132,21 @@ export function register(program: Command): void {
   const command = program
     .command('wire')
     .description('decode a recorded byte stream into frames and operations')
-    .argument('[file]', 'octets of one direction, or a pcap file; - or nothing: standard input')
-    .option('--port <port>', 'of a pcap only the connections with this port, which is the listener', portArgument)
-    .option('--json', 'one JSON object for each frame')
+    .argument('[file]', 'octets of one direction, or a pcap file; default or -: standard input')
+    .option('--port <port>', 'decode only connections whose listener has this port (pcap)', portArgument)
+    .option('--json', 'print one JSON object per frame')
     .action((file: string | undefined, options: WireOptions) => wire(file, options));
   explain(command, {
-    about: `Each frame with its offset, in a recording of packets with its time and side (I opened the connection, L accepted it),
-and what its message means. A fault names the rule of RFC 3080 §2.2.1.1 by its number: PF-1 keyword, PF-2 header, PF-3
-channel, PF-4 MSG in use, PF-5 already answered, PF-6 not asked, PF-7 and PF-8 keyword of a continuation, PF-9 another
-message in between, PF-10 sequence number, PF-11 NUL, PF-12 trailer; "window" and "SEQ" are those of RFC 3081. Rules that
-need both sides (PF-3 to PF-6, windows) are checked where both are recorded. "refusable" is what a relay answers with an
-error. What is under TLS cannot be read. Contents of Data and of SASL messages are not shown.`,
-    exits: { 0: 'no fault', 1: 'faults', 64: 'wrong usage, or the file cannot be read' },
+    about: `Shows each frame with its offset and the meaning of its message; in a packet recording also its time and side (I: the
+initiator, L: the listener). A fault names the rule of RFC 3080 §2.2.1.1 by number: PF-1 keyword, PF-2 header, PF-3 channel,
+PF-4 MSG in use, PF-5 already answered, PF-6 not asked, PF-7 and PF-8 keyword of a continuation, PF-9 another message in
+between, PF-10 sequence number, PF-11 NUL, PF-12 trailer; "window" and "SEQ" are rules of RFC 3081. Rules that need both
+sides (PF-3 to PF-6, windows) are checked if both are recorded. "refusable" marks what a relay answers with an error.
+Octets under TLS cannot be decoded. The contents of messages and of SASL exchanges are not shown.`,
+    exits: { 0: 'no faults', 1: 'faults were found', 64: 'invalid command line, or the file cannot be read' },
     examples: [
-      'tcpdump -i lo -s 0 -w mesh.pcap port 10913 & ...; imxp wire mesh.pcap --port 10913',
+      'tcpdump -i lo -s 0 -w mesh.pcap port 10913',
+      'imxp wire mesh.pcap --port 10913',
       'nc relay.example.com 10913 < /dev/null | imxp wire',
       "imxp wire mesh.pcap --json | jq 'select(.fault)'",
     ],

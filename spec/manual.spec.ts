@@ -43,6 +43,22 @@ describe('the manual', () => {
     expect(wrong).to.deep.equal([]);
   });
 
+  it('wraps at the width of the terminal', () => {
+    for (const width of [80, 50]) {
+      const program = makeProgram(COMMANDS);
+      for (const command of [program, ...below(program)]) {
+        let help = '';
+        command.configureOutput({ writeOut: (text) => (help += text), getOutHelpWidth: () => width });
+        command.outputHelp();
+        // Examples are lines for a shell; below 40 columns of room commander leaves descriptions as they are.
+        const begin = help.indexOf(manualOf(command)?.about?.trim().slice(0, 12) ?? 'Exit codes:');
+        const manual = help.slice(begin).replace(/^Examples:\n(?: {2}.*\n)*/m, '');
+        const long = (width === 80 ? help : manual).split('\n').filter((line) => line.length > width);
+        expect(long, `${pathOf(command)} at ${width}`).to.deep.equal([]);
+      }
+    }
+  });
+
   it('is in contrib/man as the commands define it', () => {
     const [pages, written] = [manualPages(), writtenPages()];
     expect([...written.keys()].sort()).to.deep.equal([...pages.keys()].sort());

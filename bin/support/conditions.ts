@@ -1,4 +1,4 @@
-/** The options of `imxp send` that ask something of the delivery (RFC 3342), and what the relays report about it. */
+/** Options of `imxp send` that set conditions for the delivery (RFC 3342), and the relays' reports about it. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Conditions, TimingInit } from '../../lib/endpoint/conditions.js';
@@ -12,7 +12,7 @@ export interface ConditionOptions {
   readonly returnTrip?: number;
 }
 
-/** What a relay said about a recipient. */
+/** What a relay reported about a recipient. */
 export interface Told {
   readonly relay: string;
   readonly to: string;
@@ -24,21 +24,21 @@ export interface Told {
 function milliseconds(text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 1 && value <= MILLISECONDS_MAX) return value;
-  throw new InvalidArgumentError(`not a number of milliseconds from 1 to ${MILLISECONDS_MAX}.`);
+  throw new InvalidArgumentError(`not a whole number of milliseconds from 1 to ${MILLISECONDS_MAX}.`);
 }
 
 export function withConditions(command: Command): Command {
-  const limit = new Option('--no-later-than <ms>', 'deliver it within that time or not at all').argParser(milliseconds);
-  // Its name begins like that of an option that switches another one off.
+  const limit = new Option('--no-later-than <ms>', 'deliver within this time or not at all').argParser(milliseconds);
+  // The name begins with --no-, which commander would take for the negation of another option.
   limit.negate = false;
   return command
-    .option('--hold', 'have the relay keep it for a recipient who is not attached, and deliver it when he is')
+    .option('--hold', 'have the relay keep the message for a recipient who is not attached')
     .addOption(limit)
-    .option('--report-after <ms>', 'say when the delivery takes longer than that', milliseconds)
-    .option('--return-trip <ms>', 'wait that long for the confirmation that it was delivered', milliseconds);
+    .option('--report-after <ms>', 'report when the delivery takes longer than this', milliseconds)
+    .option('--return-trip <ms>', 'wait this long for a confirmation of the delivery', milliseconds);
 }
 
-/** What the options ask of the delivery, and the reports on it. */
+/** The conditions that the options set, and the reports about them. */
 export class Tracking {
   readonly conditions: Conditions;
   readonly told: Told[] = [];
@@ -46,7 +46,7 @@ export class Tracking {
   readonly #heard: (told: Told) => void;
   #look: (() => void) | undefined;
 
-  /** @param heard told of each report at once */
+  /** @param heard called with each report as it arrives */
   constructor({ hold, noLaterThan, reportAfter, returnTrip }: ConditionOptions, heard: (told: Told) => void) {
     this.#heard = heard;
     this.#waitMs = returnTrip === undefined ? 0 : returnTrip + (noLaterThan ?? 0);
@@ -62,7 +62,7 @@ export class Tracking {
     };
   }
 
-  /** Waits for the confirmations that were asked for. @returns the recipients of whom there is none */
+  /** Waits for the confirmations that were requested. @returns the recipients without one */
   async unconfirmed(recipients: readonly string[]): Promise<readonly string[]> {
     const missing = (): readonly string[] => recipients.filter((recipient) => !this.#final(recipient));
     if (this.#waitMs === 0) return [];

@@ -1,4 +1,4 @@
-/** The `--config` option and what commands do with it. */
+/** The `--config` option, and loading the configuration. */
 import type { Command } from 'commander';
 import { writeProblem } from '../../lib/config/problem.js';
 import type { NodeConfig } from '../../lib/config/schema.js';
@@ -8,13 +8,13 @@ import { complain } from './output.js';
 export const DEFAULT_CONFIG = 'mesh.json';
 
 export function withConfig(command: Command): Command {
-  return command.option('-c, --config <file>', 'configuration of the node', DEFAULT_CONFIG);
+  return command.option('-c, --config <file>', 'configuration file of the node', DEFAULT_CONFIG);
 }
 
 /**
- * Loads a configuration; warnings go to standard error.
+ * Loads a configuration and prints warnings to standard error.
  *
- * @param files false: the files it names may be missing yet; `store`: all but the place of the store
+ * @param files false: the files it names need not exist; `store`: only the directory of the store must be usable
  * @throws ConfigurationError
  */
 export function loadForCommand(file: string, { files = true }: CheckOptions = {}): Promise<NodeConfig> {

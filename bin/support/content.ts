@@ -1,6 +1,6 @@
 /**
- * The content of a delivery as octets, with its type, and as text where it is text; of an instant message its own content, of what is
- * signed or encrypted what is inside.
+ * Content of a delivery as octets, with its media type, and as text if it is text. S/MIME and the header of an instant
+ * message are taken off.
  */
 import { isUtf8 } from 'node:buffer';
 import { textOfContent } from '../../lib/endpoint/content.js';
@@ -13,20 +13,20 @@ import { entityType } from '../../lib/mime/entity.js';
 export interface OpenedContent {
   readonly octets: Buffer;
   readonly type: string;
-  /** Undefined for what is not text. */
+  /** Undefined for content that is not text. */
   readonly text: string | undefined;
-  /** Of an instant message that has one. */
+  /** Subject of an instant message. */
   readonly subject?: string;
 }
 
-/** @throws RemoteProtocolError with what the delivery is to be refused with */
+/** @throws RemoteProtocolError with the reply to refuse the delivery with */
 export function openDelivery(delivery: Delivery): OpenedContent {
   const { message } = delivery;
   const opened = message === undefined ? undefined : openMessage(message);
   return opened ?? openContent(delivery);
 }
 
-/** @returns undefined when there is nothing in the message */
+/** @returns undefined when the message has no content */
 function openMessage(message: InstantMessage): OpenedContent | undefined {
   const { content, text, subject, type = 'text/plain' } = message;
   if (content === undefined || content.kind === 'elsewhere') return undefined;

@@ -1,6 +1,6 @@
 /**
- * A conversation with one endpoint: what was said on both sides, what became of it, whether the other is there. Knows neither
- * terminals nor commands; whoever shows it is told line by line.
+ * Conversation with one endpoint: the messages of both sides, their results, and the other's presence. Knows neither
+ * terminals nor commands; a {@link Display} shows it.
  */
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import type { Endpoint } from '../../lib/endpoint/endpoint.js';
@@ -11,40 +11,40 @@ import type { InstantMessageInit } from '../../lib/message/instant-message.js';
 import { openDelivery } from './content.js';
 import { protectionText } from './secure.js';
 
-/** One thing that was said. */
+/** One message of the conversation. */
 export interface Said {
   readonly at: Date;
   readonly who: string;
   readonly text: string;
   readonly subject: string | undefined;
-  /** Who signed it, and whether it was encrypted; undefined where neither. */
+  /** Who signed it and whether it was encrypted; undefined when neither. */
   readonly protection?: string | undefined;
-  /** Counts what this side has said, from 1; undefined for what the other side said. */
+  /** Number of this side's message, from 1; undefined for messages of the other side. */
   readonly number: number | undefined;
-  /** What became of it: undefined while it is under way, an empty text when it was taken. */
+  /** Result: undefined while it is pending, empty when it was accepted, otherwise the reason. */
   state: string | undefined;
 }
 
 /** Shows a conversation. */
 export interface Display {
-  /** Something that the other, or somebody else, said. */
+  /** A message from the other side, or from somebody else. */
   heard(said: Said): void;
-  /** What became of something said here; `ms` is how long it took. */
+  /** The result of a message sent here; `ms` is the time until the answer. */
   settled(said: Said, ms: number): void;
   present(who: string, open: boolean): void;
-  /** Something that has gone wrong meanwhile. */
+  /** A notice about something that went wrong. */
   notice(text: string): void;
 }
 
 export interface ConversationOptions {
   readonly endpoint: Endpoint;
-  /** This side. */
+  /** This side's address. */
   readonly own: string;
-  /** The other side. */
+  /** The other side's address. */
   readonly other: string;
   readonly subject?: string | undefined;
   readonly lang?: string | undefined;
-  /** Sign and encrypt what is said. */
+  /** Whether to sign and encrypt messages. */
   readonly sealing?: { readonly sign: boolean; readonly encrypt: boolean };
   readonly display: Display;
 }
@@ -52,7 +52,7 @@ export interface ConversationOptions {
 const SERVICE = /^(?:imxp|apex)=/i;
 
 export class Conversation {
-  /** Everything said, in order. */
+  /** All messages, in order. */
   readonly history: Said[] = [];
   readonly #options: ConversationOptions;
   readonly #underWay = new Set<Promise<void>>();
@@ -65,17 +65,17 @@ export class Conversation {
     options.endpoint.receive((delivery) => this.#receive(delivery));
   }
 
-  /** Messages of the other side that were shown. */
+  /** Number of messages of the other side that were shown. */
   get heard(): number {
     return this.#heard;
   }
 
-  /** Of what was said here, how much nobody took. */
+  /** Number of messages sent here that were not accepted. */
   get refused(): number {
     return this.#refused;
   }
 
-  /** Sends a text; resolves when it is known what became of it, never rejects. */
+  /** Sends a text. Resolves when the result is known; never rejects. */
   say(text: string): Promise<void> {
     this.#count += 1;
     const { own, subject } = this.#options;
@@ -104,12 +104,12 @@ export class Conversation {
     display.settled(said, performance.now() - begin);
   }
 
-  /** Resolves when everything said has its answer. */
+  /** Resolves when every message has its answer. */
   async idle(): Promise<void> {
     await Promise.allSettled([...this.#underWay]);
   }
 
-  /** Says whether the other is there, now and whenever it changes, until the signal is aborted. Never rejects. */
+  /** Shows the other side's presence, now and on each change, until the signal is aborted. Never rejects. */
   async follow(signal: AbortSignal): Promise<void> {
     const { endpoint, other, display } = this.#options;
     try {
@@ -121,17 +121,17 @@ export class Conversation {
         last = open;
       }
     } catch (error) {
-      // Nobody has to tell whether he is there; messages go all the same.
-      if (!signal.aborted) display.notice(`presence of ${other} is not known: ${wordsFor(error)}`);
+      // Presence may be withheld; messages are delivered all the same.
+      if (!signal.aborted) display.notice(`the presence of ${other} is not known: ${wordsFor(error)}`);
     }
   }
 
-  /** Asks once whether the other is there. @throws ImxpError */
+  /** Polls the other side's presence. @throws ImxpError */
   async ask(signal: AbortSignal): Promise<PresenceInfo> {
     return await this.#options.endpoint.presence.poll(this.#options.other, { signal });
   }
 
-  /** Thrown faults of the peer become the answer to the delivery. @throws RemoteProtocolError */
+  /** Shows a message. @throws RemoteProtocolError whose reply becomes the answer to the delivery */
   #receive(delivery: Delivery): void {
     const { originator } = delivery;
     if (SERVICE.test(originator)) return;
@@ -153,7 +153,7 @@ export class Conversation {
   }
 }
 
-/** Why nobody took something: the code and text of the answer, or what happened instead of one. */
+/** Why a message was not accepted: code and text of the answer, or the error that prevented one. */
 export function wordsFor(error: unknown): string {
   if (error instanceof RefusedError) return `${error.reply.code} ${error.reply.text}`;
   if (error instanceof ImxpError) return error.message;

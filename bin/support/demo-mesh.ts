@@ -1,6 +1,6 @@
 /**
- * What `imxp demo` runs: two domains with a relay each, fresh certificates, accounts and passwords, in a directory that is
- * removed again. Prints nothing.
+ * The mesh of `imxp demo`: two domains with a relay each, with new certificates, accounts and passwords, in a temporary
+ * directory. Prints nothing.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -18,7 +18,7 @@ export const HERE = 'example.com';
 export const THERE = 'rubble.com';
 export const FRED = `fred@${HERE}`;
 export const BARNEY = `barney@${THERE}`;
-/** As whom the relay of example.com logs in at the relay of rubble.com. */
+/** The account of the relay of example.com at the relay of rubble.com. */
 export const MESH = `imxp=mesh@${HERE}`;
 
 export class DemoMesh {
@@ -26,7 +26,7 @@ export class DemoMesh {
   readonly #passwords = new Map<string, string>();
   readonly #relays: RelayProcess[] = [];
   readonly #endpoints: Endpoint[] = [];
-  /** What is being started: to be ended, too, when somebody breaks off meanwhile. */
+  /** Starts in progress, which must be awaited before everything is stopped. */
   readonly #pending = new Set<Promise<unknown>>();
   #authority = '';
 
@@ -38,7 +38,7 @@ export class DemoMesh {
     return new DemoMesh(await mkdtemp(join(tmpdir(), 'imxp-demo-')));
   }
 
-  /** An authority, a certificate for each relay, and the accounts with random passwords. */
+  /** Makes a CA, a certificate for each relay, and the accounts with random passwords. */
   prepare(): Promise<void> {
     return this.#track(this.#prepare());
   }
@@ -56,7 +56,7 @@ export class DemoMesh {
     return this.#track(this.#start(THERE, []));
   }
 
-  /** Starts the relay of example.com, which knows the way to the other one. */
+  /** Starts the relay of example.com, with a route to the other one. */
   async startHere(there: RelayProcess): Promise<RelayProcess> {
     const passwordFile = this.#path('password');
     await writeFile(passwordFile, `${this.#password(MESH)}\n`, { mode: 0o600 });
@@ -64,7 +64,7 @@ export class DemoMesh {
     return this.#track(this.#start(HERE, [{ ...route, credentials: { username: MESH, passwordFile } }]));
   }
 
-  /** Attaches as an endpoint, over TLS and with its password. */
+  /** Attaches as an endpoint, over TLS and with a password. */
   attach(address: string, relay: RelayProcess): Promise<Endpoint> {
     return this.#track(this.#attach(address, relay));
   }
@@ -82,7 +82,7 @@ export class DemoMesh {
     return endpoint;
   }
 
-  /** Ends everything in order and removes the directory. */
+  /** Stops everything in order and removes the directory. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#pending);
     await Promise.all(this.#endpoints.map((endpoint) => endpoint.close()));

@@ -1,6 +1,6 @@
 /**
- * The second half of `imxp demo`: what the services of a domain do. Uses the endpoint library as any program would and
- * reports what it saw; prints nothing.
+ * Second half of `imxp demo`: the services of a domain, used through the endpoint library as by any program. Returns
+ * what happened; prints nothing.
  */
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import type { Endpoint } from '../../lib/endpoint/endpoint.js';
@@ -13,14 +13,14 @@ const TEXT = 'Wilma kommt auch. Betty bringt Kekse mit — Dino bleibt zu Hause.
 const HOUR_MS = 3_600_000;
 const PATIENCE_MS = 10_000;
 
-/** An instant message and what came out at the other end. */
+/** An instant message as it was received. */
 export interface Noted {
   readonly subject: string;
   readonly text: string;
   readonly equal: boolean;
 }
 
-/** A relay on the way, as the trace saw it. */
+/** A relay on the path, as reported in the trace. */
 export interface Traced {
   readonly relay: string;
   readonly code: number;
@@ -30,19 +30,19 @@ export interface Traced {
 export interface Services {
   readonly message: Noted;
   readonly trace: readonly Traced[];
-  /** The answers before and after the recipient took the permission away and gave it back; 250 is ok. */
+  /** The answers before and after the recipient denied and allowed messages; 250 is `ok`. */
   readonly access: readonly { readonly when: string; readonly code: number; readonly text: string }[];
   readonly presence: {
-    /** Whether the publisher was there, as the subscriber of the other domain was told. */
+    /** Whether the publisher was present, as the subscriber in the other domain saw it. */
     readonly seen: readonly boolean[];
-    /** Whom the watcher was told of. */
+    /** The subscriber that the watcher was notified of. */
     readonly watcher: string;
-    /** From publishing to the subscriber. */
+    /** Milliseconds from publishing to the subscriber's notification. */
     readonly ms: number;
   };
 }
 
-/** @param fred and barney, in two domains */
+/** @param fred in one domain, barney in another */
 export async function demonstrate(fred: Endpoint, barney: Endpoint): Promise<Services> {
   const [sender = '', recipient = ''] = [fred.addresses[0], barney.addresses[0]];
   const message = await noted(fred, barney, recipient);
@@ -52,7 +52,7 @@ export async function demonstrate(fred: Endpoint, barney: Endpoint): Promise<Ser
   return { message, trace, access, presence: await presence(fred, barney, sender, recipient) };
 }
 
-/** A message/RFC822+XML with a subject, in letters of three alphabets. */
+/** Sends a message/RFC822+XML with a subject, in three scripts. */
 async function noted(fred: Endpoint, barney: Endpoint, recipient: string): Promise<Noted> {
   let arrived: { readonly subject: string | undefined; readonly text: string } | undefined;
   barney.receive((delivery: Delivery) => {
@@ -66,7 +66,7 @@ async function noted(fred: Endpoint, barney: Endpoint, recipient: string): Promi
 
 async function permissions(fred: Endpoint, barney: Endpoint, sender: string, recipient: string) {
   const attempt = async (when: string) => ({ when, ...(await answer(fred, recipient)) });
-  const before = await attempt('as it was');
+  const before = await attempt('before');
   await barney.access.deny(sender, ['core:data']);
   const denied = await attempt('denied');
   await barney.access.allow(sender, ['core:data']);
@@ -93,7 +93,11 @@ async function presence(
   const watch = await barney.presence.watch(recipient);
   const feed = await fred.presence.subscribe(recipient);
   try {
-    const watcher = await until(watch, (subscriber) => subscriber === sender, 'the watcher is told of the subscriber');
+    const watcher = await until(
+      watch,
+      (subscriber) => subscriber === sender,
+      'the watcher is notified of the subscriber',
+    );
     const present = await until(feed, () => true, 'the present state');
     const begin = performance.now();
     await barney.presence.publish({
@@ -106,7 +110,7 @@ async function presence(
   }
 }
 
-/** The first item that fits. */
+/** Waits for the first item that fits. */
 async function until<Item>(feed: Feed<Item>, fits: (item: Item) => boolean, what: string): Promise<Item> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {

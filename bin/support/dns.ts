@@ -1,8 +1,5 @@
-/** What the DNS says about the relays of a domain, and whether they answer: as any stranger would see it. */
-
-import { readFile } from 'node:fs/promises';
+/** What the DNS says about the relays of a domain, and whether they answer, as seen from outside. */
 import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
-import { describeFileError } from '../../lib/config/password-file.js';
 import { writeRelayUrl } from '../../lib/config/relay-url.js';
 import type { NodeConfig } from '../../lib/config/schema.js';
 import { ImxpError } from '../../lib/errors.js';
@@ -14,16 +11,18 @@ import { paint } from '../../lib/ops/terminal.js';
 import { dial } from '../../lib/transport/dialer.js';
 import { ProfileTable } from '../../lib/transport/profile.js';
 import { TlsService } from '../../lib/transport/tls/service.js';
-import { CommandError, EXIT } from './exit.js';
+import { EXIT } from './exit.js';
+import { readGivenFile } from './files.js';
+import { isUnknownCa } from './hints.js';
 import { table } from './output.js';
 
-/** A domain needs one of each; it may well have none for APEX, which is then not worth a line. */
+/** A domain needs one of each pair; missing records for APEX are not reported. */
 const MODES = [
-  { services: ['imxp-mesh', 'apex-mesh'], missing: 'other relays find no way to this domain' },
-  { services: ['imxp-edge', 'apex-edge'], missing: 'endpoints must be told where their relay is' },
+  { services: ['imxp-mesh', 'apex-mesh'], missing: 'other relays cannot find this domain' },
+  { services: ['imxp-edge', 'apex-edge'], missing: 'endpoints must be given the URL of their relay' },
 ] as const;
 
-/** Enough for anybody who is there, and no trial of patience. */
+/** Short time limits: enough for a relay that answers. */
 const TIMEOUTS = { connectTimeoutMs: 5000, greetingTimeoutMs: 5000, tuningTimeoutMs: 5000 };
 const LIMITS = { ...DEFAULT_LIMITS, session: { ...DEFAULT_LIMITS.session, ...TIMEOUTS } };
 
@@ -36,21 +35,21 @@ export interface AddressSeen {
 export interface TargetSeen extends SrvRecord {
   readonly url: string;
   readonly addresses: readonly AddressSeen[];
-  /** Why there are no addresses. */
+  /** Why it has no addresses. */
   readonly problem?: string;
 }
 
 export interface ServiceSeen {
   readonly name: string;
   readonly ttlSeconds?: number;
-  /** In an order in which they would be tried. */
+  /** In the order in which they would be tried. */
   readonly targets: readonly TargetSeen[];
   readonly problem?: string;
 }
 
 export interface DomainSeen {
   readonly domain: string;
-  /** Whether there is a relay that answers as it should, for other relays and for endpoints. */
+  /** Whether relays that answer correctly were found for other relays and for endpoints. */
   readonly ok: boolean;
   readonly services: readonly ServiceSeen[];
 }
@@ -71,8 +70,8 @@ export class Observer {
   }
 
   /**
-   * @param config whose name servers and authority are used; without it those of the system
-   * @param ca goes before the authority of the configuration
+   * @param config whose name servers and CA are used; without it those of the system
+   * @param ca replaces the CA of the configuration
    */
   static async for(
     config: NodeConfig | undefined,
@@ -81,7 +80,10 @@ export class Observer {
   ): Promise<Observer> {
     const authority = ca ?? config?.tls.authority;
     const servers = nameServer === undefined ? (config?.mesh.dns.servers ?? []) : [nameServer];
-    return new Observer(servers, authority === undefined ? undefined : await pemOf(authority));
+    return new Observer(
+      servers,
+      authority === undefined ? undefined : await readGivenFile(authority, EXIT.CONFIGURATION, 'authority'),
+    );
   }
 
   async see(domain: string): Promise<DomainSeen> {
@@ -102,7 +104,8 @@ export class Observer {
     try {
       const { records, ttlSeconds } = await this.#resolver.srv(name);
       if (records.length === 0) return { name, ttlSeconds, targets: [], problem: `no SRV record: ${missing}` };
-      if (notOffered(records)) return { name, ttlSeconds, targets: [], problem: 'says that there is no such service' };
+      if (notOffered(records))
+        return { name, ttlSeconds, targets: [], problem: 'the domain declares that it has no such service' };
       const targets = inOrder(records).map((record) => this.#target(domain, record));
       return { name, ttlSeconds, targets: await Promise.all(targets) };
     } catch (error) {
@@ -122,7 +125,7 @@ export class Observer {
     }
   }
 
-  /** Greets the relay and asks for TLS, as a neighbour would. */
+  /** Exchanges greetings and starts TLS, as a neighbour would. */
   async #address(domain: string, address: string, port: number): Promise<AddressSeen> {
     const url = writeRelayUrl('tcp', address, port);
     try {
@@ -137,18 +140,10 @@ export class Observer {
       });
       const { protocol = 'TLS' } = connection.security ?? {};
       await connection.release();
-      return { address, ok: true, says: `answers, ${protocol}, the certificate names ${domain}` };
+      return { address, ok: true, says: `answers with ${protocol}; its certificate names ${domain}` };
     } catch (error) {
       return { address, ok: false, says: describe(error) };
     }
-  }
-}
-
-async function pemOf(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw new CommandError(EXIT.CONFIGURATION, `authority ${file}: ${describeFileError(error)}`);
   }
 }
 
@@ -157,11 +152,11 @@ function works({ targets }: ServiceSeen): boolean {
 }
 
 function describe(error: unknown): string {
-  if (error instanceof ImxpError) return error.message;
+  if (error instanceof ImxpError) return isUnknownCa(error) ? `${error.message}; name its CA with --ca` : error.message;
   throw error;
 }
 
-/** For people. */
+/** Formats the result for display. */
 export function seenText({ domain, services }: DomainSeen): string {
   const rows = services.flatMap(({ name, ttlSeconds, targets, problem }): string[][] => [
     [`  ${name}`, problem === undefined ? `for ${ttlSeconds} s` : paint('yellow', problem)],

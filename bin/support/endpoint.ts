@@ -1,12 +1,11 @@
-/** The options of commands that attach as an endpoint, and the attaching. */
+/** Options of commands that attach as an endpoint, and the attach itself. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DIALECTS, type DialectName } from '../../lib/config/dialects.js';
 import { parseRelayUrl, type RelayLocation } from '../../lib/config/relay-url.js';
 import { givenAddress } from '../../lib/endpoint/address.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import type { EndpointOptions, ReconnectOptions, TlsUse } from '../../lib/endpoint/options.js';
-import { ImxpError, type Reply } from '../../lib/errors.js';
-import { CommandError, EXIT } from './exit.js';
+import type { Reply } from '../../lib/errors.js';
 import { obtainPassword } from './password.js';
 
 export interface EndpointCommandOptions {
@@ -21,7 +20,7 @@ export interface EndpointCommandOptions {
   readonly legacyTls?: boolean;
 }
 
-/** Turns what a parser throws into a complaint about the argument. */
+/** Turns an error of a parser into an error about the argument. */
 function argument<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
@@ -32,24 +31,24 @@ function argument<T>(parse: (text: string) => T): (text: string) => T {
   };
 }
 
-/** An address as an argument of a command. */
+/** Parses an address given as an argument. */
 export const addressArgument = argument((text) => {
   givenAddress(text);
   return text;
 });
 
-/** For an option that may be given several times. */
+/** Collects the values of an option that may be repeated. */
 export function severalAddresses(text: string, earlier: readonly string[] | undefined): readonly string[] {
   return [...(earlier ?? []), addressArgument(text)];
 }
 
 export const countArgument = argument((text) => {
   const count = Number(text);
-  if (!Number.isSafeInteger(count) || count < 1) throw new Error('not a positive number.');
+  if (!Number.isSafeInteger(count) || count < 1) throw new Error('not a positive whole number.');
   return count;
 });
 
-/** A language tag (RFC 3066). */
+/** Parses a language tag (RFC 3066). */
 export const languageArgument = argument((text) => {
   if (!/^[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*$/.test(text)) throw new Error('not a language tag such as en or de-AT.');
   return text;
@@ -58,7 +57,7 @@ export const languageArgument = argument((text) => {
 export function nameServerOption(): Option {
   return new Option(
     '--name-server <address>',
-    "the DNS server to ask, with its port if not 53; default: the system's",
+    "DNS server, with its port if that is not 53; default: the system's",
   ).env('IMXP_NAME_SERVER');
 }
 
@@ -67,29 +66,29 @@ export function withEndpoint(command: Command): Command {
     .addOption(
       new Option(
         '--relay <url>',
-        'the relay to attach to, as tcp://, ws:// or wss://; without it the one that the DNS names for the address',
+        'URL of the relay: tcp://, ws:// or wss://; default: found in the DNS by the domain of the address',
       )
         .argParser(argument(parseRelayUrl))
         .env('IMXP_RELAY'),
     )
     .addOption(
-      new Option('--dialect <name>', 'spoken with the relay; apex is for relays that know nothing else').choices(
-        DIALECTS,
-      ),
+      new Option(
+        '--dialect <name>',
+        'dialect to speak; apex is for relays that support nothing else; default: imxp',
+      ).choices(DIALECTS),
     )
     .addOption(nameServerOption())
-    .option('--password-file <file>', 'its first line is the password; without it IMXP_PASSWORD, or a prompt')
+    .option('--password-file <file>', 'file whose first line is the password; default: IMXP_PASSWORD, or a prompt')
     .addOption(
-      new Option('--tls <use>', 'default: require; prefer for a relay on this machine without --ca').choices([
-        'off',
-        'prefer',
-        'require',
-      ]),
+      new Option(
+        '--tls <use>',
+        'whether to use TLS; default: require, or prefer for a relay on this machine without --ca',
+      ).choices(['off', 'prefer', 'require']),
     )
-    .option('--ca <file>', "the authority that signed the relay's certificate, PEM")
-    .option('--cert <file>', 'a certificate that names the address, to log in with instead of a password, PEM')
-    .option('--key <file>', 'its private key, PEM')
-    .option('--legacy-tls', 'also take a relay that knows only the TLS of the year 2000, which is not safe');
+    .option('--ca <file>', "PEM file of trusted CAs; default: Node's bundled list")
+    .option('--cert <file>', 'PEM file of a client certificate that names the address, to log in without a password')
+    .option('--key <file>', 'PEM file of its private key')
+    .option('--legacy-tls', 'also accept a relay that supports only the TLS of the year 2000, which is not safe');
 }
 
 export interface AttachOptions {
@@ -98,7 +97,7 @@ export interface AttachOptions {
   readonly override?: boolean;
 }
 
-/** What is needed to attach; asks for the password where nobody has given one, and no certificate either. */
+/** Options for attaching. Prompts for the password when neither it nor a certificate is given. */
 export async function endpointOptions(
   address: string,
   { relay, dialect, nameServer, passwordFile, tls, ca, cert, key, legacyTls }: EndpointCommandOptions,
@@ -120,20 +119,14 @@ export async function endpointOptions(
   };
 }
 
-/** Attaches. @throws as {@link Endpoint.connect}; CommandError when the DNS names no relay */
+/** Attaches. @throws as {@link Endpoint.connect} */
 export async function attach(options: EndpointOptions, more: AttachOptions = {}): Promise<Endpoint> {
-  try {
-    return await Endpoint.connect({ ...options, ...more });
-  } catch (error) {
-    const { code = '', message = '' } = error instanceof ImxpError ? error : {};
-    if (code !== 'NO_RELAY' && code !== 'LOOKUP_FAILED') throw error;
-    throw new CommandError(EXIT.UNAVAILABLE, `${message}; --relay names one without asking`, { cause: error });
-  }
+  return await Endpoint.connect({ ...options, ...more });
 }
 
-const ONLY_ASKS: Reply = { code: 450, text: 'attached for a moment, to send and to ask; try again later' };
+const ONLY_ASKS: Reply = { code: 450, text: 'attached for a moment, only to send; try again later' };
 
-/** {@link attach} for a command that takes nothing: whoever writes to it meanwhile is told at once, and waits for no answer. */
+/** Attaches for a command that receives nothing: refuses deliveries at once, so that their senders need not wait. */
 export async function attachToAsk(options: EndpointOptions, more: AttachOptions = {}): Promise<Endpoint> {
   const endpoint = await attach(options, more);
   endpoint.receive((delivery) => void delivery.refuse(ONLY_ASKS));

@@ -1,4 +1,4 @@
-/** Exit codes, as in sysexits where they fit, and which fault leads to which. Scripts rely on them. */
+/** Exit codes (those of sysexits where they fit), and which error leads to which. Scripts rely on them. */
 import { CommanderError } from 'commander';
 import { type ErrorCode, ImxpError } from '../../lib/errors.js';
 
@@ -13,18 +13,25 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** Ends the command with a message for people and a code for scripts; no stack is shown. */
+/** Ends the command with a message for people and an exit code for scripts; no stack trace is shown. */
 export class CommandError extends Error {
   readonly exitCode: ExitCode;
-  /** What scripts are told beside. */
+  /** Further fields of the JSON output. */
   readonly details: object;
+  /** What to do about it, where the message does not say so itself. */
+  readonly hint: string | undefined;
 
-  constructor(exitCode: ExitCode, message: string, options: ErrorOptions & { readonly details?: object } = {}) {
-    const { details = {}, ...rest } = options;
+  constructor(
+    exitCode: ExitCode,
+    message: string,
+    options: ErrorOptions & { readonly details?: object; readonly hint?: string } = {},
+  ) {
+    const { details = {}, hint, ...rest } = options;
     super(message, rest);
     this.name = 'CommandError';
     this.exitCode = exitCode;
     this.details = details;
+    this.hint = hint;
   }
 }
 
@@ -39,7 +46,7 @@ const CODES: Partial<Record<ErrorCode, ExitCode>> = {
   CONNECTION_LOST: EXIT.UNAVAILABLE,
   TIMED_OUT: EXIT.UNAVAILABLE,
   BEEP_UNAVAILABLE: EXIT.UNAVAILABLE,
-  // Whatever answers there is no relay.
+  // Whatever answers there is not a relay.
   BEEP_HEADER_INVALID: EXIT.UNAVAILABLE,
   BEEP_HEADER_TOO_LONG: EXIT.UNAVAILABLE,
   BEEP_GREETING_INVALID: EXIT.UNAVAILABLE,
@@ -53,10 +60,10 @@ const CODES: Partial<Record<ErrorCode, ExitCode>> = {
   TLS_FAILED: EXIT.REFUSED,
 };
 
-/** RFC 3080 §8: authentication required, failed or too weak; not authorized. */
+/** Authentication required, too weak or failed; not authorized; encryption required (RFC 3080 §8). */
 const NOT_ALLOWED: ReadonlySet<number> = new Set([530, 534, 535, 537, 538]);
 
-/** The exit code for anything a command may throw. */
+/** The exit code for anything that a command may throw. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommandError) return error.exitCode;
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE;

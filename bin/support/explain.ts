@@ -1,4 +1,4 @@
-/** What `imxp check` says about one identity and one domain. Asks the policy and the routes; decides nothing. */
+/** What `imxp check` reports about one identity and one domain, from the policy and the routes. */
 import type { NodeConfig, RouteConfig } from '../../lib/config/schema.js';
 import type { Identity } from '../../lib/imxp/identity.js';
 import { identityOf, meshPeer } from '../../lib/mesh/identity.js';
@@ -17,7 +17,7 @@ export interface DomainExplained {
   readonly route?: RouteConfig;
 }
 
-/** @throws CommandError USAGE for what is neither an address nor a relay */
+/** @throws CommandError USAGE for a name that is neither an address nor a relay */
 export function explainIdentity(config: NodeConfig, name: string): IdentityExplained {
   const authentication = { username: name, realm: undefined, authzid: undefined, account: undefined } as const;
   const identity: Identity = identityOf(
@@ -51,23 +51,24 @@ export function identityRows(config: NodeConfig, it: IdentityExplained): string[
   return [
     [it.identity, who],
     ['  tls', it.privacy ? `required (tls.require is ${config.tls.require}): 538 without it` : 'not required'],
-    ['  log in by', listed(config.sasl.mechanisms, 'nothing: no mechanism is on')],
-    ['  attach as', it.attach.length === 0 ? 'nobody' : `${it.attach.join(', ')}, and subaddresses of these`],
-    ['  bind for', listed(it.bind, 'no domain') + (located ? ', from an address of its SRV records' : '')],
-    ['  originate', it.transit ? 'anybody: it is in mesh.trusted' : listed(it.originate, 'nobody')],
+    ['  log in by', listed(config.sasl.mechanisms, 'nothing: sasl.mechanisms is empty')],
+    ['  attach as', it.attach.length === 0 ? 'nothing' : `${it.attach.join(', ')}, and their subaddresses`],
+    ['  bind for', listed(it.bind, 'no domain') + (located ? ', from an address in its SRV records' : '')],
+    ['  originate', it.transit ? 'as anyone: it is in mesh.trusted' : listed(it.originate, 'as no one')],
     ['  send to', reach(it)],
   ];
 }
 
 function reach({ kind, transit, originate }: IdentityExplained): string {
-  if (!transit && originate.length === 0) return 'nobody';
+  if (!transit && originate.length === 0) return 'no one';
   if (transit) return 'any domain';
-  return kind === 'relay' ? 'the domains served here; no transit, as it is not in mesh.trusted' : 'any domain';
+  return kind === 'relay' ? 'the domains served here; no transit, because it is not in mesh.trusted' : 'any domain';
 }
 
 export function domainText(it: DomainExplained, routeText: (route: RouteConfig) => string): string {
-  if (it.route !== undefined) return `${it.domain}: by the route ${routeText(it.route)}`;
+  if (it.route !== undefined) return `${it.domain}: configured route ${routeText(it.route)}`;
   if (it.by === 'here') return `${it.domain}: served here`;
-  if (it.by === 'dns') return `${it.domain}: no route; looked up by DNS (SRV _imxp-mesh._tcp.${it.domain})`;
-  return `${it.domain}: no route, and DNS is off; refused with 550`;
+  if (it.by === 'dns')
+    return `${it.domain}: no configured route; looked up in the DNS (SRV _imxp-mesh._tcp.${it.domain})`;
+  return `${it.domain}: no configured route, and mesh.dns is disabled; refused with 550`;
 }

@@ -1,4 +1,4 @@
-/** What two looks at a node say: rates, and percentiles of the latencies in between. Pure; prints nothing. */
+/** Rates, and percentiles of latencies, between two status samples of a node. Pure functions. */
 import type { HopStatus, NodeStatus } from '../../lib/ops/status.js';
 
 export interface HopFigures {
@@ -6,7 +6,7 @@ export interface HopFigures {
   readonly perSecond: number;
   readonly failedPerSecond: number;
   readonly octetsPerSecond: number;
-  /** Milliseconds; undefined where nothing was timed. */
+  /** Milliseconds; undefined when nothing was measured. */
   readonly p50: number | undefined;
   readonly p99: number | undefined;
 }
@@ -14,13 +14,13 @@ export interface HopFigures {
 export interface Figures {
   readonly hops: readonly HopFigures[];
   readonly total: HopFigures;
-  /** Share of one processor. */
+  /** Fraction of one processor. */
   readonly cpu: number;
 }
 
-/** @param seconds between the two; without an earlier look all since the start of the node */
+/** @param seconds between the two samples; without an earlier sample, figures are since the start of the node */
 export function figures(now: NodeStatus, before: NodeStatus | undefined, seconds: number): Figures {
-  // A node that was started anew has counted less than before.
+  // A node that was restarted has counted from zero.
   const same = before !== undefined && before.process.pid === now.process.pid && before.started <= now.started;
   const earlier = new Map(same ? before.hops.map((hop) => [hop.name, hop]) : []);
   const time = Math.max(same ? seconds : now.uptimeSeconds, 0.001);
@@ -65,7 +65,7 @@ function figuresOf(hop: HopStatus, seconds: number, bounds: readonly number[]): 
   };
 }
 
-/** The latency below which that share lies, by a straight line through its bucket. */
+/** The latency below which this share lies, interpolated linearly within its bucket. */
 export function percentile(buckets: readonly number[], bounds: readonly number[], share: number): number | undefined {
   const total = buckets.reduce((all, count) => all + count, 0);
   if (total === 0) return undefined;
@@ -73,7 +73,7 @@ export function percentile(buckets: readonly number[], bounds: readonly number[]
   for (const [at, count] of buckets.entries()) {
     if (count > 0 && below + count >= share * total) {
       const low = bounds[at - 1] ?? 0;
-      // Above all bounds nothing more is known.
+      // Above the last bound nothing more is known.
       const high = bounds[at] ?? low;
       return low + (high - low) * ((share * total - below) / count);
     }

@@ -1,39 +1,39 @@
-/**
- * What there is to know about a command beyond its description and options: kept once, shown by `--help` and written into
- * the manual pages. Knows no command.
- */
+/** Manual of a command beyond its description and options: shown by `--help` and written to the manual pages. */
 import type { Command } from 'commander';
 import { paint } from '../../lib/ops/terminal.js';
 import { EXIT } from './exit.js';
 
 export interface Manual {
-  /** Paragraphs; none where description and options say it all. */
+  /** Paragraphs, separated by empty lines; single line breaks count as spaces. */
   readonly about?: string;
-  /** By code, in their order; that of wrong usage is added. */
+  /** Meaning by exit code; 64 is added. */
   readonly exits: Readonly<Partial<Record<number, string>>>;
-  /** Lines for a shell. */
+  /** Shell command lines; `\` and a line break continue one. */
   readonly examples: readonly string[];
-  /** Other commands, such as `account add`, and files. */
+  /** Other commands, such as `imxp account add`, and files. */
   readonly see: readonly string[];
 }
 
-/** What goes wrong for every command that attaches as an endpoint. */
+/** Exit codes of every command that attaches as an endpoint. */
 export const ENDPOINT_EXITS = {
-  [EXIT.UNAVAILABLE]: 'the relay cannot be reached, or gives no answer',
-  [EXIT.REFUSED]: 'the relay does not let us in: the password, TLS, or not allowed',
-  [EXIT.CONFIGURATION]: 'a file of a password or certificate cannot be used',
+  [EXIT.UNAVAILABLE]: 'the relay cannot be reached or does not answer',
+  [EXIT.REFUSED]: 'the relay refuses: wrong password, TLS failure, or not authorized',
+  [EXIT.CONFIGURATION]: 'a password or certificate file cannot be used',
 } as const;
+
+const DEFAULT_WIDTH = 80;
+const SEE_ALSO = 'See also:';
 
 const manuals = new WeakMap<Command, Manual>();
 
 /** Adds the manual of a command to its help. */
 export function explain(command: Command, manual: Manual): Command {
-  const whole = { ...manual, exits: { [EXIT.USAGE]: 'wrong usage', ...manual.exits } };
+  const whole = { ...manual, exits: { [EXIT.USAGE]: 'invalid command line', ...manual.exits } };
   manuals.set(command, whole);
-  return command.addHelpText('after', () => `\n${helpOf(whole)}`);
+  return command.addHelpText('after', ({ error }) => `\n${helpOf(whole, widthOf(command, error))}`);
 }
 
-/** The manual of a command; undefined when nobody has written one. */
+/** The manual of a command; undefined when it has none. */
 export function manualOf(command: Command): Manual | undefined {
   return manuals.get(command);
 }
@@ -47,14 +47,38 @@ export function exitsOf({ exits }: Manual): (readonly [code: string, meaning: st
   return Object.entries(exits).map(([code, meaning]) => [code, meaning ?? ''] as const);
 }
 
-function helpOf(manual: Manual): string {
+/** Width of the terminal; 80 where there is none. */
+function widthOf(command: Command, error: boolean): number {
+  const { getErrHelpWidth, getOutHelpWidth } = command.configureOutput();
+  return (error ? getErrHelpWidth?.() : getOutHelpWidth?.()) ?? DEFAULT_WIDTH;
+}
+
+/** Breaks a paragraph into lines of at most `width` characters; all but the first are then indented. */
+function wrapped(text: string, width: number, indent = 0): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/\s+/)) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].join(`\n${' '.repeat(indent)}`);
+}
+
+/** The paragraphs of a text, without its line breaks. */
+export function paragraphsOf(text: string): readonly string[] {
+  return text.split(/\n\s*\n/).map((paragraph) => paragraph.trim().replaceAll(/\s+/g, ' '));
+}
+
+function helpOf(manual: Manual, width: number): string {
   const { about, examples, see } = manual;
-  const exits = exitsOf(manual).map(([code, meaning]) => `  ${code.padEnd(2)}  ${meaning}`);
+  const exits = exitsOf(manual).map(([code, meaning]) => `  ${code.padEnd(4)}${wrapped(meaning, width - 6, 6)}`);
   const parts = [
-    ...(about === undefined ? [] : [about]),
+    ...(about === undefined ? [] : paragraphsOf(about).map((paragraph) => wrapped(paragraph, width))),
     `${paint('bold', 'Exit codes:')}\n${exits.join('\n')}`,
     `${paint('bold', 'Examples:')}\n${examples.map((line) => `  ${line}`).join('\n')}`,
-    `${paint('bold', 'See also:')} ${see.join(', ')}`,
+    `${paint('bold', SEE_ALSO)} ${wrapped(see.join(', '), width - SEE_ALSO.length - 1, SEE_ALSO.length + 1)}`,
   ];
   return parts.join('\n\n');
 }

@@ -1,27 +1,32 @@
-/** What commands print: results to standard output, everything else to standard error; colours only where people look. */
+/** Output of commands: results go to standard output, everything else to standard error; colours only on terminals. */
 import { paint } from '../../lib/ops/terminal.js';
 
-/** One line of the result. */
+/** Prints one line of the result. */
 export function print(text = ''): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** The result for scripts: one JSON document on one line. */
+/** Prints the result for scripts: one JSON document on one line. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-/** One line that is not the result: progress, warnings. */
+/** Prints one line that is not part of the result, such as progress. */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** `error: …`, or `warning: …`. */
+/** What to do about an error that was printed just before. */
+export function hint(text: string | undefined): void {
+  if (text !== undefined) note(`${paint('bold', 'hint:', process.stderr)} ${text}`);
+}
+
+/** Prints `error: …`, or `warning: …`. */
 export function complain(text: string, severity: 'error' | 'warning' = 'error'): void {
   note(`${paint(severity === 'error' ? 'red' : 'yellow', `${severity}:`, process.stderr)} ${text}`);
 }
 
-/** Rows with aligned columns; the last one is not padded. */
+/** Formats rows with aligned columns; the last column is not padded. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
   for (const row of rows) {

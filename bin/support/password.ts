@@ -1,13 +1,13 @@
 /**
- * Passwords from where they do not leak: a file, the environment, or a prompt without echo. Never from an argument, which
- * everybody on the machine can read.
+ * Passwords from a file, the environment, standard input, or a prompt without echo. Never from an argument, which other
+ * users of the machine can read.
  */
 import { text } from 'node:stream/consumers';
 import { StringDecoder } from 'node:string_decoder';
 import { readPasswordFile } from '../../lib/config/password-file.js';
 import { CommandError, EXIT } from './exit.js';
 
-/** The part of a terminal's input this needs. */
+/** The part of a terminal's input that is used here. */
 export interface KeyboardInput extends NodeJS.EventEmitter {
   readonly isTTY?: boolean;
   setRawMode(raw: boolean): unknown;
@@ -25,7 +25,7 @@ const END = '\u0004';
 const ERASE = new Set(['\u007f', '\b']);
 const ERASE_LINE = '\u0015';
 
-/** Reads one line without showing it. @throws CommandError when the user breaks off */
+/** Reads one line without echoing it. @throws CommandError when the user cancels */
 export function readHidden(prompt: string, input: KeyboardInput, output: TextOutput): Promise<string> {
   return new Promise((resolve, reject) => {
     const decoder = new StringDecoder('utf8');
@@ -39,7 +39,9 @@ export function readHidden(prompt: string, input: KeyboardInput, output: TextOut
       settle();
     };
     const broken = (): void => {
-      end(() => reject(new CommandError(EXIT.FAILED, 'no password was given')));
+      end(() =>
+        reject(new CommandError(EXIT.FAILED, 'no password given; type one, or use --password-file or IMXP_PASSWORD')),
+      );
     };
     const heard = (octets: Buffer): void => {
       for (const character of decoder.write(octets)) {
@@ -56,7 +58,7 @@ export function readHidden(prompt: string, input: KeyboardInput, output: TextOut
         else typed.push(character);
       }
     };
-    // Echo goes off before anybody can be asked, so that nothing typed early is shown.
+    // Echo goes off before the prompt appears, so that nothing typed early is shown.
     input.setRawMode(true);
     output.write(prompt);
     input.on('data', heard);
@@ -67,7 +69,8 @@ export function readHidden(prompt: string, input: KeyboardInput, output: TextOut
 
 function firstLine(input: string): string {
   const [password = ''] = input.split(/\r?\n/, 1);
-  if (password === '') throw new CommandError(EXIT.USAGE, 'the first line of standard input is empty');
+  if (password === '')
+    throw new CommandError(EXIT.USAGE, 'the first line of standard input is empty; it must be the password');
   return password;
 }
 
@@ -76,16 +79,17 @@ export interface PasswordOptions {
   readonly passwordFile?: string | undefined;
   /** From `--password-stdin`: the first line of standard input. */
   readonly passwordStdin?: boolean | undefined;
-  /** Whose password is asked for. */
+  /** Whose password it is. */
   readonly subject: string;
-  /** Ask twice, because it is a new one. */
+  /** Ask twice, for a new password. */
   readonly confirm?: boolean;
 }
 
 /**
  * The password from `--password-file` or standard input, else `IMXP_PASSWORD`, else a prompt.
  *
- * @throws CommandError USAGE: there is no terminal to ask on, or two inputs differ; LocalError CONFIGURATION for the file
+ * @throws CommandError USAGE when there is no terminal to ask on or the two inputs differ; LocalError CONFIGURATION for
+ *   the file
  */
 export async function obtainPassword(options: PasswordOptions): Promise<string> {
   const { passwordFile, passwordStdin = false, subject, confirm = false } = options;
@@ -96,12 +100,12 @@ export async function obtainPassword(options: PasswordOptions): Promise<string> 
   if (!process.stdin.isTTY) {
     throw new CommandError(
       EXIT.USAGE,
-      `a password for ${subject} is needed: use --password-file FILE or IMXP_PASSWORD`,
+      `a password for ${subject} is needed; use --password-file FILE or IMXP_PASSWORD`,
     );
   }
   const password = await readHidden(`Password for ${subject}: `, process.stdin, process.stderr);
-  if (password === '') throw new CommandError(EXIT.USAGE, 'the password must not be empty');
-  if (confirm && (await readHidden('Once more: ', process.stdin, process.stderr)) !== password) {
+  if (password === '') throw new CommandError(EXIT.USAGE, 'the password must not be empty; nothing was changed');
+  if (confirm && (await readHidden('Repeat the password: ', process.stdin, process.stderr)) !== password) {
     throw new CommandError(EXIT.USAGE, 'the two passwords differ; nothing was changed');
   }
   return password;

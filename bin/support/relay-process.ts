@@ -1,11 +1,11 @@
-/** `imxp relay` as a child process, followed by its log. Knows how it is started and nothing of what it serves. */
+/** Runs `imxp relay` as a child process and reads its log. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { extname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { CommandError, EXIT } from './exit.js';
 
-/** A line of its log. */
+/** One line of its log. */
 export type LogRecord = Readonly<Record<string, unknown>>;
 
 const START_MS = 30_000;
@@ -22,13 +22,13 @@ export class RelayProcess {
   readonly #records: LogRecord[] = [];
   readonly #waiters = new Set<Waiter>();
   readonly #ended: Promise<void>;
-  /** Where it listens, as `tcp://host:port`; known once it is ready. */
+  /** URL it listens on, as `tcp://host:port`; set once it is ready. */
   url = '';
   #complaints = '';
   #over = false;
 
   private constructor(config: string) {
-    // The very program that runs now, from its sources or from dist/.
+    // The program that is running now, from its sources or from dist/.
     const program = fileURLToPath(new URL(`../imxp${extname(import.meta.url)}`, import.meta.url));
     this.#child = spawn(process.execPath, [...process.execArgv, program, 'relay', '--config', config], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -58,7 +58,7 @@ export class RelayProcess {
       await relay.stop();
       throw new CommandError(
         EXIT.UNAVAILABLE,
-        `a relay did not start: ${relay.#complaints.trim() || 'no reason given'}`,
+        `a relay did not start: ${relay.#complaints.trim() || 'it gave no reason'}`,
       );
     }
     const { listening } = ready;
@@ -66,7 +66,7 @@ export class RelayProcess {
     return relay;
   }
 
-  /** The nth line that matches, past or to come; undefined when there is none in time. */
+  /** Waits for the nth matching line, past ones included; undefined when it does not come in time. */
   record(match: Waiter['match'], deadlineMs: number, nth = 1): Promise<LogRecord | undefined> {
     const found = this.#find(match, nth);
     if (found !== undefined || this.#over) return Promise.resolve(found);
@@ -85,7 +85,7 @@ export class RelayProcess {
     });
   }
 
-  /** Ends it in order, or in the end not in order. */
+  /** Stops it in order, and kills it when that takes too long. */
   async stop(): Promise<void> {
     this.#child.kill('SIGTERM');
     const timer = setTimeout(this.#kill, STOP_MS);

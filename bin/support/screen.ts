@@ -1,4 +1,4 @@
-/** A full-screen view in a terminal: drawn anew now and then, left on a key. Knows nothing of what it shows. */
+/** Full-screen view in a terminal, redrawn on demand and left by a key. */
 
 export interface Terminal {
   readonly input: NodeJS.ReadStream;
@@ -12,10 +12,10 @@ const ERASE_LINE = '\u001b[K';
 const ERASE_BELOW = '\u001b[J';
 const QUIT = new Set(['q', 'Q', '\u0003', '\u0004', '\u001b']);
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the sequences that colours are made of
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control sequences
 const SEQUENCE = /\u001b\[[0-9;]*m/y;
 
-/** The beginning of a line that fits, colours not counted. */
+/** Cuts a line to a number of columns, not counting colours. */
 export function clipped(line: string, columns: number): string {
   let width = 0;
   let at = 0;
@@ -38,7 +38,7 @@ export class Screen {
   readonly #quit: () => void;
   #lines: readonly string[] = [];
 
-  /** @param quit called when somebody wants to leave */
+  /** @param quit called when the user wants to leave */
   constructor(terminal: Terminal, quit: () => void) {
     this.#terminal = terminal;
     this.#quit = quit;

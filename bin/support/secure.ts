@@ -1,12 +1,11 @@
-/** The options of commands that sign, encrypt, verify and decrypt (S/MIME), and what is shown of it. */
-import { readFile } from 'node:fs/promises';
+/** Options of commands that sign, encrypt, verify and decrypt (S/MIME), and the display of the results. */
 import type { Command } from 'commander';
-import { describeFileError } from '../../lib/config/password-file.js';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import type { SecureFiles } from '../../lib/endpoint/secure.js';
 import { SIGNATURE_FAULTS } from '../../lib/message/smime/signature-fault.js';
 import { paint } from '../../lib/ops/terminal.js';
 import { CommandError, EXIT } from './exit.js';
+import { readGivenFile } from './files.js';
 
 export interface SecureCommandOptions {
   readonly sign?: boolean;
@@ -15,7 +14,7 @@ export interface SecureCommandOptions {
   readonly trust?: string;
   readonly revoked?: string;
   readonly classic?: boolean;
-  /** Those of {@link withEndpoint}, which stand in where nothing else is given. */
+  /** Options of {@link withEndpoint}, used as defaults. */
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
@@ -25,30 +24,26 @@ function several(text: string, earlier: readonly string[] | undefined): readonly
   return [...(earlier ?? []), text];
 }
 
-/** For commands that send. */
+/** Adds the options of commands that send. */
 export function withSealing(command: Command): Command {
   return command
-    .option('--sign', 'sign it (S/MIME), so that the recipient can prove who wrote it')
-    .option(
-      '--encrypt-to <certificate>',
-      'encrypt it for a recipient, by his certificate; for several, several times',
-      several,
-    );
+    .option('--sign', 'sign the message (S/MIME), so that the recipient can verify its author')
+    .option('--encrypt-to <certificate>', 'encrypt for the recipient with this certificate; may be repeated', several);
 }
 
-/** For commands that send, receive, or do both. */
+/** Adds the options of commands that send or receive. */
 export function withIdentity(command: Command): Command {
   return command
     .option(
       '--identity <certificate>',
-      'your certificate, to sign and decrypt with; its key is in the file, or beside it as .key',
+      'your certificate, to sign and decrypt with; the key is in the same file or beside it as .key',
     )
-    .option('--trust <file>', 'authorities believed about who signed or is written to, PEM; default: those of --ca')
-    .option('--revoked <file>', 'revocation lists of these authorities, PEM')
-    .option('--classic', 'encrypt by AES-CBC for old programs, and read it also when no signature protects it');
+    .option('--trust <file>', 'PEM file of CAs trusted for signers and recipients; default: that of --ca')
+    .option('--revoked <file>', 'PEM file of their certificate revocation lists')
+    .option('--classic', 'encrypt with AES-CBC for old programs, and accept it even without a signature');
 }
 
-/** What the options say to the endpoint. @throws CommandError */
+/** Turns the options into the endpoint's `secure` option. @throws CommandError */
 export async function secureFiles(options: SecureCommandOptions): Promise<{ readonly secure?: SecureFiles }> {
   const { encryptTo, trust = options.ca, revoked, classic } = options;
   const own = await identityOf(options);
@@ -68,14 +63,12 @@ export async function secureFiles(options: SecureCommandOptions): Promise<{ read
 
 async function identityOf({ identity, cert, key }: SecureCommandOptions): Promise<SecureFiles | undefined> {
   if (identity === undefined) return cert === undefined || key === undefined ? undefined : { certificate: cert, key };
-  const text = await readFile(identity, 'latin1').catch((error: unknown) => {
-    throw new CommandError(EXIT.CONFIGURATION, `${identity}: ${describeFileError(error)}`);
-  });
+  const text = (await readGivenFile(identity, EXIT.CONFIGURATION)).toString('latin1');
   const beside = `${identity.replace(/\.(?:crt|cer|pem)$/, '')}.key`;
   return { certificate: identity, key: text.includes('PRIVATE KEY-----') ? identity : beside };
 }
 
-/** What a message is to be sent with. */
+/** Whether messages are to be signed and encrypted. */
 export function sealing({ sign, encryptTo }: SecureCommandOptions): {
   readonly sign: boolean;
   readonly encrypt: boolean;
@@ -83,18 +76,21 @@ export function sealing({ sign, encryptTo }: SecureCommandOptions): {
   return { sign: sign === true, encrypt: encryptTo !== undefined };
 }
 
-/** How something that was received was protected, as JSON. */
+/** How a delivery was protected, as JSON. */
 export function protectionJson({ signed, encrypted }: Delivery): object {
   const { by, valid = false, reason } = signed ?? {};
   return { ...(signed === undefined ? {} : { signed: { by, valid, reason } }), ...(encrypted ? { encrypted } : {}) };
 }
 
-/** In words; undefined for what was neither signed nor encrypted. @throws as {@link Delivery.opened} */
+/**
+ * How a delivery was protected, in words; undefined when it was neither signed nor encrypted. @throws as {@link
+ * Delivery.opened}
+ */
 export function protectionText({ signed, encrypted }: Delivery): string | undefined {
   const words = encrypted ? ['encrypted'] : [];
   if (signed?.valid === true) words.unshift(`signed by ${signed.by}`);
   const proven = words.join(', ');
   if (signed === undefined || signed.reason === undefined) return proven === '' ? undefined : paint('green', proven);
-  const doubt = `NOT PROVEN to be by ${signed.by ?? 'anybody'}: ${SIGNATURE_FAULTS[signed.reason]}`;
+  const doubt = `NOT VERIFIED, claims to be from ${signed.by ?? 'no one'}: ${SIGNATURE_FAULTS[signed.reason]}`;
   return `${paint('red', doubt)}${encrypted ? `, ${proven}` : ''}`;
 }

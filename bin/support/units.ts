@@ -1,8 +1,8 @@
-/** Numbers as people read them. */
+/** Formats numbers for display. */
 
 const STEPS = ['', 'k', 'M', 'G', 'T'];
 
-/** Three digits and a letter: 950, 12.3k, 4.56M. */
+/** Formats three digits and a letter: 950, 12.3k, 4.56M. */
 export function short(value: number): string {
   let rest = Math.abs(value);
   let step = 0;

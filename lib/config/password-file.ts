@@ -57,6 +57,13 @@ export function describeFileError(error: unknown): string {
       return 'is a directory, not a file';
     case 'ENOTDIR':
       return 'a part of the path is not a directory';
+    case 'EEXIST':
+      return 'exists already, and is not what is needed there';
+    case 'EROFS':
+      return 'the file system is read-only';
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'no space left';
     default:
       return error instanceof Error ? error.message : String(error);
   }

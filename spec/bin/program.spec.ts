@@ -1,5 +1,7 @@
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { type CliResult, imxp } from '../support/cli.js';
 import { temporaryDirectory } from '../support/temporary.js';
@@ -43,6 +45,33 @@ describe('the command line as a whole', function () {
     expect(stderr).to.match(/^error: no BEEP listener answers at 127\.0\.0\.1 port \d+, but an HTTP server/);
     expect(code).to.equal(69);
   });
+
+  it('names the file and what to do for every file that cannot be used', async () => {
+    await writeFile(join(path(), 'plain'), 'nothing');
+    const attach = ['--from', 'fred@example.com', '--to', 'barney@rubble.com', '--relay', 'tcp://127.0.0.1:1'];
+    const cases: readonly (readonly [args: readonly string[], code: number, file: string])[] = [
+      [['certs', '--revoke', 'none'], 1, 'none'],
+      [['certs', '--out', 'plain/x', '--domain', 'example.com'], 1, 'plain/x'],
+      [['send', ...attach, 'none'], 64, 'none'],
+      [['send', ...attach, '--password-file', 'none'], 78, 'none'],
+      [['send', ...attach, '--ca', 'none', 'plain'], 78, 'none'],
+      [['send', ...attach, '--identity', 'none', 'plain'], 78, 'none'],
+      [['send', ...attach, '--encrypt-to', 'none', 'plain'], 78, 'none'],
+      [['listen', 'fred@example.com', '--output', 'plain/x', '--relay', 'tcp://127.0.0.1:1'], 1, 'plain/x'],
+      [['check', '--config', 'none'], 78, 'none'],
+      [['check', '--dns', 'example.com', '--ca', 'none'], 78, 'none'],
+      [['interop', '127.0.0.1:1', '--ca', 'none'], 64, 'none'],
+      [['wire', 'none'], 64, 'none'],
+    ];
+    const check = async ([args, code, file]: (typeof cases)[number]): Promise<void> => {
+      const { code: got, stderr, stdout } = await run(...args);
+      const said = `${args.join(' ')}: ${stderr}${stdout}`;
+      expect(got, said).to.equal(code);
+      expect(`${stderr}${stdout}`, said).to.contain(file);
+      expect(said).not.to.match(/ENOENT|ENOTDIR|EISDIR|EEXIST|EACCES|\n\s+at /);
+    };
+    for (let at = 0; at < cases.length; at += 4) await Promise.all(cases.slice(at, at + 4).map(check));
+  }).timeout(180_000);
 
   it('prints JSON also when it fails, for every command that has --json', async () => {
     const nowhere = ['--relay', 'tcp://127.0.0.1:1'];

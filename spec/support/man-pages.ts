@@ -1,17 +1,17 @@
 /**
- * The manual pages, from the definitions that `--help` shows: `npm run docs` writes them, a spec compares them. One page for
- * the program and one for each command, with the commands below it.
+ * Generates the manual pages from the definitions that `--help` shows: `npm run docs` writes them, and a spec compares them.
+ * One page for the program and one for each command with its subcommands.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { COMMANDS } from '../../bin/commands.js';
-import { exitsOf, type Manual, manualOf, pathOf } from '../../bin/support/manual.js';
+import { exitsOf, type Manual, manualOf, paragraphsOf, pathOf } from '../../bin/support/manual.js';
 import { makeProgram } from '../../bin/support/program.js';
 
 export const MANUAL = fileURLToPath(new URL('../../contrib/man/', import.meta.url));
 
-/** Text for roff: no line begins with a control character, hyphens stay hyphens. */
+/** Escapes text for roff: no line begins with a control character, and hyphens stay hyphens. */
 function text(plain: string): string {
   return plain
     .replaceAll('\\', '\\e')
@@ -21,7 +21,7 @@ function text(plain: string): string {
 
 const quoted = (plain: string): string => `"${text(plain).replaceAll('"', '\\(dq')}"`;
 
-/** Lines that stay as they are. */
+/** Lines printed as they are. */
 const literal = (lines: readonly string[]): string[] => ['.nf', ...lines.map(text), '.fi'];
 
 function titled(tag: string, body: string): string[] {
@@ -46,7 +46,7 @@ function definition(command: Command): string[] {
 }
 
 function paragraphs(manual: Manual): string[] {
-  return manual.about === undefined ? [] : ['.PP', ...manual.about.split('\n').map(text)];
+  return manual.about === undefined ? [] : paragraphsOf(manual.about).flatMap((paragraph) => ['.PP', text(paragraph)]);
 }
 
 function ending(manual: Manual): string[] {
@@ -54,7 +54,7 @@ function ending(manual: Manual): string[] {
     '.SH EXIT STATUS',
     ...exitsOf(manual).flatMap(([code, meaning]) => titled(code, meaning)),
     '.SH EXAMPLES',
-    ...literal(manual.examples),
+    ...literal(manual.examples.flatMap((example) => example.split('\n'))),
     '.SH SEE ALSO',
     text(manual.see.map((one) => one.replace(/^imxp ([a-z]+)$/, 'imxp-$1(1)')).join(', ')),
   ];
@@ -93,7 +93,7 @@ function page(command: Command): string {
     lines.push('.SH COMMANDS');
     for (const child of children) {
       lines.push(`.SS ${quoted(`${pathOf(child)}: ${child.description()}`)}`, ...definition(child));
-      lines.push('.PP', 'Examples:', ...literal(need(child).examples));
+      lines.push('.PP', 'Examples:', ...literal(need(child).examples.flatMap((example) => example.split('\n'))));
     }
   }
   lines.push('.SH OPTIONS', ...definition(command).slice(3));
@@ -106,11 +106,11 @@ function page(command: Command): string {
 }
 
 const ENVIRONMENT = [
-  ['IMXP_RELAY', 'the relay to attach to, where there is no --relay'],
-  ['IMXP_PASSWORD', 'the password, where there is no --password-file'],
-  ['IMXP_NAME_SERVER', 'the DNS server to ask, where there is no --name-server'],
-  ['IMXP_DEBUG', 'when set, a failure is printed with where in the program it happened'],
-  ['NO_COLOR', 'when set, nothing is coloured'],
+  ['IMXP_RELAY', 'URL of the relay, unless --relay is given'],
+  ['IMXP_PASSWORD', 'the password, unless --password-file is given'],
+  ['IMXP_NAME_SERVER', 'DNS server, unless --name-server is given'],
+  ['IMXP_DEBUG', 'if set, errors are printed with a stack trace'],
+  ['NO_COLOR', 'if set, output is not coloured'],
 ] as const;
 
 /** All pages by the name of their file. */
@@ -122,7 +122,7 @@ export function manualPages(): ReadonlyMap<string, string> {
   return new Map(pages);
 }
 
-/** Those that are there. */
+/** The pages in contrib/man. */
 export function writtenPages(): ReadonlyMap<string, string> {
   const names = readdirSync(MANUAL).filter((name) => name.endsWith('.1'));
   return new Map(names.map((name) => [name, readFileSync(`${MANUAL}${name}`, 'utf8')]));
