@@ -3,7 +3,7 @@ import { CommandError, EXIT } from '../../bin/support/exit.js';
 import { hintFor, isUnknownCa } from '../../bin/support/hints.js';
 import { attachRefused } from '../../lib/endpoint/connection.js';
 import { ERROR_CODES, RefusedError, RemoteProtocolError, TransportError } from '../../lib/errors.js';
-import { unacceptable } from '../../lib/transport/tls/secured-stream.js';
+import { unacceptableTls } from '../../lib/transport/tls/secured-stream.js';
 
 describe('the hints of commands', () => {
   it('name a subaddress and the other program for 554, whoever is attached', () => {
@@ -23,14 +23,14 @@ describe('the hints of commands', () => {
       'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
       'DEPTH_ZERO_SELF_SIGNED_CERT',
     ]) {
-      expect(hintFor(unacceptable(reason)), reason).to.contain('--ca FILE');
-      expect(isUnknownCa(unacceptable(reason))).to.equal(true);
+      expect(hintFor(unacceptableTls(reason)), reason).to.contain('--ca FILE');
+      expect(isUnknownCa(unacceptableTls(reason))).to.equal(true);
     }
-    expect(hintFor(unacceptable('CERT_HAS_EXPIRED')))
+    expect(hintFor(unacceptableTls('CERT_HAS_EXPIRED')))
       .to.contain('renew')
       .and.not.contain('--ca');
-    expect(isUnknownCa(unacceptable('CERT_HAS_EXPIRED'))).to.equal(false);
-    expect(hintFor(unacceptable("Host: a. is not in the cert's altnames"))).to.contain('same domain');
+    expect(isUnknownCa(unacceptableTls('CERT_HAS_EXPIRED'))).to.equal(false);
+    expect(hintFor(unacceptableTls("Host: a. is not in the cert's altnames"))).to.contain('same domain');
   });
 
   it('keep from sending again what may have been delivered', () => {
