@@ -55,6 +55,7 @@ const REPLY_HINTS: Readonly<Record<number, string>> = {
   538: 'Use TLS: --tls require.',
   550: 'Check the address; imxp check --dns DOMAIN shows whether its domain has a relay.',
   553: 'Check the address: it is not in a domain of that relay.',
+  554: 'The recipient rejected it: ask them for the reason.',
   555: 'Somebody else changed it at the same time: try again.',
 };
 

@@ -140,7 +140,7 @@ describe('imxp account', function () {
   it('refuses to add twice, and to change or remove what is not there', async () => {
     await account(['add', 'fred@example.com', '--password-file', 'password']);
     const again = await account(['add', 'fred@example.com', '--password-file', 'password']);
-    expect(again.stderr).to.include('has an account already; imxp account passwd changes its password');
+    expect(again.stderr).to.include('already has an account; imxp account passwd changes its password');
     const missing = await account(['passwd', 'wilma@example.com', '--password-file', 'password']);
     expect(missing.stderr).to.include('wilma@example.com has no account');
     const removed = await account(['remove', 'wilma@example.com']);

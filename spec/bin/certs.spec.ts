@@ -31,7 +31,7 @@ describe('imxp certs', function () {
       .to.match(/^made +relay +example\.com +certs\/example\.com\.crt +until /)
       .and.include(until);
     expect(lines[3]).to.match(/^made +endpoint +fred@example\.com +certs\/fred@example\.com\.crt /);
-    expect(made.stderr).to.include('keep ca.key to yourself');
+    expect(made.stderr).to.include('keep ca.key secret');
     expect((await certificate('rubble.com.crt')).checkIssued(await certificate('ca.crt'))).to.equal(true);
     expect((await stat(path('certs/rubble.com.key'))).mode & 0o777).to.equal(0o600);
   });
@@ -75,11 +75,11 @@ describe('imxp certs', function () {
 
   it('exits 64 when it is not said what for, or wrongly', async () => {
     const nothing = await certs();
-    expect(nothing.stderr).to.include('say what for: --domain example.com');
+    expect(nothing.stderr).to.include('nothing to do; use --domain example.com');
     const domain = await certs('--domain', '../etc');
     expect(domain.stderr).to.include('"../etc" is not a domain name');
     const days = await certs('--domain', 'example.com', '--days', 'many');
-    expect(days.stderr).to.include('--days takes a whole number');
+    expect(days.stderr).to.include('--days must be a whole number');
     expect([nothing.code, domain.code, days.code]).to.deep.equal([64, 64, 64]);
   });
 

@@ -171,7 +171,7 @@ describe('imxp chat', function () {
     it('lets two people in two domains talk, and leave in order', async () => {
       const fred = open(FRED, BARNEY);
       const barney = open(BARNEY, FRED);
-      await Promise.all([fred.sees(/Ctrl-D ends it[\s\S]*> /), barney.sees(/Ctrl-D ends it[\s\S]*> /)]);
+      await Promise.all([fred.sees(/Ctrl-D leaves[\s\S]*> /), barney.sees(/Ctrl-D leaves[\s\S]*> /)]);
       // their presence services answer: nobody has published anything
       await fred.sees(/\* barney@rubble\.com is (not )?there|presence of barney@rubble\.com is not known/);
       fred.type('Bowling tonight? Ä\r');

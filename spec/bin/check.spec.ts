@@ -28,7 +28,7 @@ describe('imxp check', function () {
     const { code, stdout } = await check({ ...USABLE, lissten: [], log: { level: 'loud' } });
     expect(stdout).to.include('mesh.json:13:3 lissten: unknown key; did you mean "listen"?');
     expect(stdout).to.match(/mesh\.json:15:14 log\.level: must be one of "fatal", .*, not "loud"/);
-    expect(stdout).to.include('mesh.json: not usable, 2 errors');
+    expect(stdout).to.include('mesh.json: not valid, 2 errors');
     expect(code).to.equal(78);
   });
 
@@ -82,7 +82,7 @@ describe('imxp check', function () {
       expect(stdout).to.match(/^fred@example\.com +an endpoint of this node$/m);
       expect(stdout).to.match(/^ +tls +not required$/m);
       expect(stdout).to.match(
-        /attach as +fred@example\.com, wilma@example\.com, imxp=gateway@example\.com, and subaddr/,
+        /attach as +fred@example\.com, wilma@example\.com, imxp=gateway@example\.com, and their subaddr/,
       );
       expect(stdout).to.match(/bind for +no domain$/m);
       expect(stdout).to.match(/originate +fred@example\.com, .*barney@rubble\.com$/m);
@@ -91,19 +91,21 @@ describe('imxp check', function () {
 
     it('says it of a relay, trusted or not', async () => {
       const rubble = await check(POLICY, '--identity', 'imxp=mesh@rubble.com');
-      expect(rubble.stdout).to.match(/attach as +nobody$/m);
+      expect(rubble.stdout).to.match(/attach as +nothing$/m);
       expect(rubble.stdout).to.match(/bind for +rubble\.com, gravel\.example$/m);
       expect(rubble.stdout).to.match(/originate +\*@rubble\.com, \*@gravel\.example$/m);
       expect(rubble.stdout).to.match(/send to +the domains served here; no transit/);
       const slate = await check(POLICY, '--identity', 'slate.example');
-      expect(slate.stdout).to.match(/originate +anybody: it is in mesh\.trusted$/m);
+      expect(slate.stdout).to.match(/originate +as anyone: it is in mesh\.trusted$/m);
     });
 
     it('says which way Data take', async () => {
       const ways = async (domain: string): Promise<string> => (await check(POLICY, '--domain', domain)).stdout;
-      expect(await ways('a.b.example.net')).to.include('by the route *.example.net by tcp://127.0.0.1:20913');
+      expect(await ways('a.b.example.net')).to.include('configured route *.example.net via tcp://127.0.0.1:20913');
       expect(await ways('EXAMPLE.com')).to.include('example.com: served here');
-      expect(await ways('elsewhere.example')).to.include('no route, and DNS is off; refused with 550');
+      expect(await ways('elsewhere.example')).to.include(
+        'no configured route, and mesh.dns is disabled; refused with 550',
+      );
     });
 
     it('says it as JSON', async () => {

@@ -63,7 +63,7 @@ describe('imxp send and listen with the options of RFC 3342', function () {
   it('refuses a time limit that is none', async () => {
     const { code, stderr } = await send(BARNEY, '--no-later-than', 'soon');
     expect(code).to.equal(64);
-    expect(stderr.toString()).to.include('not a number of milliseconds');
+    expect(stderr.toString()).to.include('not a whole number of milliseconds');
   });
 
   it('listens in the place of another application', async () => {

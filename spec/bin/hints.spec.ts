@@ -42,7 +42,7 @@ describe('the hints of commands', () => {
   });
 
   it('are there for every refusal that a relay or service gives', () => {
-    const codes = [421, 450, 451, 504, 530, 534, 535, 537, 538, 550, 553, 555];
+    const codes = [421, 450, 451, 504, 530, 534, 535, 537, 538, 550, 553, 554, 555];
     for (const code of codes) {
       const hint = hintFor(new RefusedError('REFUSED', { code, text: '' }));
       expect(hint, String(code)).to.match(/^[A-Z].*\.$/);

@@ -161,7 +161,7 @@ describe('imxp listen', function () {
     await mesh.stopNode('rubble.com');
     await command.seen((output) => /connection lost/.exec(output)?.[0], 'notices');
     await mesh.startNode('rubble.com');
-    await command.seen((output) => /attached again/.exec(output)?.[0], 'is back', 20_000);
+    await command.seen((output) => /reconnected as/.exec(output)?.[0], 'is back', 20_000);
     const betty = await mesh.attach('betty@rubble.com');
     await betty.send({ to: BARNEY, content: 'still there?' });
     const { code, stdout } = await command.finished();

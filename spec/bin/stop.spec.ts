@@ -99,7 +99,7 @@ describe('stopping a node whose peers answer nothing', function () {
     try {
       command.signal('SIGTERM');
       const { signal } = await command.finished();
-      expect(command.output).to.include('stopping').and.include('not stopped in time: killed');
+      expect(command.output).to.include('stopping').and.include('killed: not stopped within the time limit');
       expect(signal).to.equal('SIGKILL');
     } finally {
       await writer.close();
