@@ -38,9 +38,9 @@ describe('imxp demo', function () {
     expect(text).to.match(/└ relay of rubble\.com .*\d\.\d\d ms\n/);
     const [, sent, received] = /SHA-256 sent +(\w{64}) .*\n +SHA-256 received +(\w{64}) /.exec(text) ?? [];
     expect(sent).to.be.a('string').and.to.equal(received);
-    expect(text).to.contain('ボウリング').and.contain('537 access denied').and.contain('saw: away, and there');
+    expect(text).to.contain('ボウリング').and.contain('537 access denied').and.contain('saw: away, then present');
     expect(text).to.match(/A trace to barney@rubble\.com.*\n +example\.com +250 .*\n +rubble\.com +250 /);
-    expect(text).to.contain('watched who looks: fred@example.com');
+    expect(text).to.contain('watched the subscribers: fred@example.com');
     expect(await left()).to.deep.equal([]);
   });
 
