@@ -1,10 +1,10 @@
 /**
- * One channel: its two windows, the message in progress, the MSGs that await replies on either side, and the queue of
- * what is to leave. Owns the checks of a frame that need these (RFC 3080 §2.2.1.1); refuses to know profiles, other
- * channels and what channel 0 talks about.
+ * One channel: its two windows, the message in progress, the unanswered MSGs of either side, and the send queue.
+ * Performs the frame checks that need these (RFC 3080 §2.2.1.1); knows nothing of profiles, other channels and the
+ * meaning of channel 0.
  *
- *   held ──the RPY that grants it has left──> open ──close()──> deferred ──all MSGs acknowledged──> asked ──ok──> gone
- *     (only where the peer asked for it)        ^                                                     │
+ * held ──the RPY that creates it is sent──> open ──close()──> deferred ──all MSGs acknowledged──> asked ──ok──> gone
+ *     (only if the peer asked for it)        ^                                                     │
  *                                               └──────────────────────── error ──────────────────────┘
  */
 import { LocalError, RemoteProtocolError } from '../errors.js';
@@ -15,12 +15,12 @@ import type { Payload } from './payload.js';
 import { InboundWindow, OutboundWindow } from './window.js';
 
 export const OPEN = 0;
-/** We want to close it, but a MSG of ours is not acknowledged yet. */
+/** We are closing it, but a MSG of ours is not acknowledged yet. */
 export const DEFERRED = 1;
-/** Our `close` is under way. */
+/** Our `close` is sent. */
 export const ASKED = 2;
 
-/** Where numbering starts; 0 but for tests of what happens at the wrap. */
+/** First numbers used; 0 except in tests of the wrap-around. */
 export interface NumberingStart {
   readonly seqno: number;
   readonly msgno: number;
@@ -41,21 +41,24 @@ export class Channel {
   readonly inbox = new ChannelInbox();
   /** MSGs of the peer whose reply has not left completely. */
   owed: Map<number, Outgoing> | undefined;
-  /** Our MSGs whose reply has not come completely, those still in the queue included. */
+  /** Our MSGs whose reply is not completely received, including those still queued. */
   awaiting: Map<number, Outgoing> | undefined;
-  /** Our MSGs of whose reply nothing has come. */
+  /** Number of our MSGs of whose reply nothing has been received. */
   unacknowledged = 0;
-  /** What leaves next, and the queue behind it. */
+  /** The next message to send, and the head of the queue. */
   head: Outgoing | undefined;
   /** Payload octets queued or staged and not transmitted. */
   unsentOctets = 0;
-  /** How far closing from our side is. */
+  /** Progress of our own close. */
   closing = OPEN;
-  /** No MSG may be sent any more: the peer's close was accepted, or the session is being released. */
+  /** No further MSG may be sent: the peer's close was accepted, or the session is being released. */
   ending = false;
-  /** The peer does not know yet that the channel exists: the reply that grants it has not left. */
+  /** The peer does not know yet that the channel exists: the reply that creates it is not sent. */
   unannounced = false;
-  /** For the outbox: in its list of channels that can send, and the next there; in its list of SEQs due. */
+  /**
+   * Used by the outbox: whether it is in the list of channels that can send, the next one there, and whether a SEQ is
+   * due.
+   */
   listed = false;
   nextListed: Channel | undefined;
   seqDue = false;
@@ -76,7 +79,7 @@ export class Channel {
     this.#nextMsgno = origin.msgno;
   }
 
-  /** Nothing is under way in either direction (RFC 3080 §2.3.1.3, what must be before an `ok`). */
+  /** Nothing is outstanding in either direction, as required before an `ok` (RFC 3080 §2.3.1.3). */
   get idle(): boolean {
     return this.owing === 0 && this.expecting === 0 && this.inbox.keyword === NONE;
   }
@@ -90,7 +93,7 @@ export class Channel {
   }
 
   /**
-   * Judges a header in the order of the checks of RFC 3080 §2.2.1.1, then RFC 3081 §3.1.
+   * Checks a header in the order of RFC 3080 §2.2.1.1, then RFC 3081 §3.1.
    *
    * @returns our MSG that the frame answers
    * @throws RemoteProtocolError without reply
@@ -99,7 +102,7 @@ export class Channel {
     if (frame.seqno !== this.inbound.expected) {
       throw this.#fault('BEEP_SEQNO_UNEXPECTED', `expected seqno ${this.inbound.expected}, not ${frame.seqno}`, frame);
     }
-    // A NUL of exactly CRLF is what LibVortex sends.
+    // LibVortex sends a NUL with CRLF as payload.
     if (frame.keyword === NUL && (frame.more || (frame.size !== 0 && frame.size !== 2))) {
       throw this.#fault('BEEP_NUL_INVALID', 'NUL with "*" or with payload', frame);
     }
@@ -148,7 +151,7 @@ export class Channel {
     return first;
   }
 
-  /** The last frame of the reply has come. @returns the MSG */
+  /** The last frame of the reply has been received. @returns the MSG */
   answered(msgno: number): Outgoing | undefined {
     const message = this.awaiting?.get(msgno);
     this.awaiting?.delete(msgno);
@@ -168,7 +171,7 @@ export class Channel {
   }
 
   /**
-   * Makes the place for the reply to a MSG of the peer.
+   * Reserves the place for the reply to a MSG of the peer.
    *
    * @param limit of those of all channels
    * @throws RemoteProtocolError BUSY without reply
@@ -207,9 +210,9 @@ export class Channel {
   }
 
   /**
-   * Gives the reply to a MSG, or one answer. It is queued when every earlier MSG is answered (RFC 3080 §2.6.1).
+   * Sets the reply to a MSG, or one answer. It is queued once every earlier MSG is answered (RFC 3080 §2.6.1).
    *
-   * @throws LocalError BEEP_STATE if none is owed
+   * @throws LocalError BEEP_STATE if no reply is outstanding
    */
   reply(keyword: number, msgno: number, ansno: number, payload: Payload | undefined, late: boolean): Outgoing {
     const reply = this.owed?.get(msgno);
@@ -230,7 +233,7 @@ export class Channel {
   }
 
   #answer(reply: Outgoing, ansno: number, payload: Payload | undefined, late: boolean): Outgoing {
-    // Answers leave one after the other, so no two of one number are ever in progress.
+    // Answers are sent one after another, so no two of one number are ever in progress.
     const answer = new Outgoing(ANS, reply.msgno, ansno, payload);
     answer.late = late;
     reply.replied = ANS;
@@ -276,9 +279,9 @@ export class Channel {
   }
 
   /**
-   * Takes MSGs out of the queue of which nothing has been transmitted.
+   * Removes MSGs from the queue of which nothing has been transmitted.
    *
-   * @returns the numbers of those that were, in their order
+   * @returns the numbers of those removed, in order
    */
   withdraw(msgnos: ReadonlySet<number>): number[] {
     const withdrawn: number[] = [];
@@ -313,7 +316,7 @@ export class Channel {
     return unstarted;
   }
 
-  /** Takes the head out of the queue: its final frame was transmitted. */
+  /** Removes the head of the queue: its final frame was transmitted. */
   dequeue(): void {
     const message = this.head;
     if (message === undefined) {
@@ -330,7 +333,7 @@ export class Channel {
       if (this.owed?.delete(message.msgno) === true) {
         this.#tally.owed -= 1;
       }
-      // On channel 0 nothing is said for most of the time.
+      // Channel 0 is idle most of the time.
       if (this.number === 0 && this.owed?.size === 0) {
         this.owed = undefined;
       }

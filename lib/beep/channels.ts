@@ -1,6 +1,6 @@
 /**
- * The channels of one session by number, and which numbers may be used (RFC 3080 §2.3.1.2). Refuses to know how
- * channels come and go.
+ * The channels of one session by number, and which numbers may be used (RFC 3080 §2.3.1.2). Knows nothing of how
+ * channels are created and closed.
  */
 import { LocalError } from '../errors.js';
 import { Channel, type NumberingStart, type Tally } from './channel.js';
@@ -8,8 +8,8 @@ import { MAX_NUMBER } from './frame.js';
 import { Numbered } from './numbered.js';
 
 /**
- * Closed numbers remembered: a SEQ that crossed the `ok` is ignored for them, while one for a channel that never was
- * is a fault (RFC 3081 §3.1.3). More than a round trip's worth of closes need not be known.
+ * Closed channel numbers that are remembered: a SEQ for one of them crossed the `ok` and is ignored, while a SEQ for a
+ * channel that never existed is a fault (RFC 3081 §3.1.3). Only the closes of one round trip matter.
  */
 const REMEMBERED = 1024;
 
@@ -19,7 +19,7 @@ export class Channels {
   readonly #origin: NumberingStart;
   /** All but channel 0. */
   readonly #byNumber = new Numbered<Channel>();
-  /** Numbers of starts not answered yet, from either side, and whether one proposed is a tuning profile. */
+  /** Channel numbers of unanswered starts of either side, and whether a tuning profile is proposed. */
   #reserved: Map<number, boolean> | undefined;
   readonly #tally: Tally = { owed: 0 };
   /** The newest last. */
@@ -44,12 +44,12 @@ export class Channels {
     yield* this.#byNumber.values();
   }
 
-  /** Whether something waits on one of the channels, 0 not counted, to be transmitted. */
+  /** Whether something is queued on any channel except 0. */
   get unsent(): boolean {
     return this.#byNumber.some(hasUnsent);
   }
 
-  /** Channels open or being started, channel 0 not counted. */
+  /** Number of channels open or being started, except channel 0. */
   get count(): number {
     return this.#byNumber.size + (this.#reserved?.size ?? 0);
   }
@@ -117,7 +117,7 @@ export class Channels {
   remove(channel: Channel): void {
     this.#byNumber.delete(channel.number);
     this.#tally.owed -= channel.owing;
-    // Made with its first member, because most sessions close one channel, that of SASL, and never another.
+    // Most sessions close only one channel, that of SASL; the literal avoids growing an empty list.
     if (this.#closed === undefined) {
       this.#closed = [channel.number];
       return;

@@ -1,6 +1,6 @@
 /**
- * Closing channels and releasing the session (RFC 3080 §2.3.1.3, §2.4), asked by either side. Owns when a `close` may
- * be sent and when an `ok`; refuses to know how channels begin.
+ * Close exchanges: closing channels and releasing the session (RFC 3080 §2.3.1.3, §2.4), requested by either side.
+ * Decides when a `close` and when an `ok` may be sent; knows nothing of how channels are created.
  */
 import { LocalError, type Reply } from '../errors.js';
 import { ASKED, type Channel, DEFERRED, OPEN } from './channel.js';
@@ -19,28 +19,29 @@ export class Closes {
   readonly #talk: Conversation;
   /** Channels by the number of our MSG on channel 0. */
   #asked: Map<number, number> | undefined;
-  /** Our own that wait for acknowledgements, by channel. */
+  /** Our own closes that wait for acknowledgements, by channel. */
   #deferred: Map<number, string> | undefined;
-  /** The peer's, by channel. */
+  /** The peer's closes, by channel. */
   #requested: Map<number, Requested> | undefined;
 
   constructor(talk: Conversation) {
     this.#talk = talk;
   }
 
-  /** The session is on its way to an end, or the peer wants it to be. */
+  /** The session is being released, or the peer asks for that. */
   get releasing(): boolean {
     return this.#talk.state !== 'ready' || this.#requested?.has(0) === true;
   }
 
-  // ---- asked by us -------------------------------------------------------------------------------------------------
+  // ---- requested by us
+  // -------------------------------------------------------------------------------------------------
 
   close(number: number, code: number, text: string): void {
     const talk = this.#talk;
     talk.ready();
     const channel = talk.channels.existing(number);
     if (this.#requested?.has(number)) {
-      // Both want it: the peer's close is enough.
+      // Both sides close: the peer's close is enough.
       this.accept(number);
       return;
     }
@@ -89,12 +90,12 @@ export class Closes {
     this.#asked.set(this.#talk.ask(document), channel.number);
   }
 
-  /** Whether that MSG on channel 0 was a `close` of ours. */
+  /** Whether this MSG on channel 0 was a `close` of ours. */
   asked(msgno: number): boolean {
     return this.#asked?.has(msgno) === true;
   }
 
-  /** The peer answered ok. */
+  /** The peer answered `ok`. */
   closed(msgno: number): void {
     const { channels, events } = this.#talk;
     const number = this.#take(msgno);
@@ -112,7 +113,7 @@ export class Closes {
     this.#remove(channel);
   }
 
-  /** The peer answered with an error: the channel, or the session, goes on. */
+  /** The peer answered with an error: the channel, or the session, continues. */
   refused(msgno: number, reply: Reply): void {
     const { channels, events } = this.#talk;
     const number = this.#take(msgno);
@@ -137,7 +138,8 @@ export class Closes {
     return number;
   }
 
-  // ---- asked by the peer -------------------------------------------------------------------------------------------
+  // ---- requested by the peer
+  // -------------------------------------------------------------------------------------------
 
   requested(msgno: number, { number, code, text }: CloseRequest): void {
     const { channels, events } = this.#talk;
@@ -153,7 +155,7 @@ export class Closes {
       events.push({ type: 'close', channel: number, code, text });
       return;
     }
-    // Closes that cross: both answer ok as soon as they can. One of ours not sent yet is not needed any more.
+    // Crossing closes: both sides answer ok as soon as they can. A close of ours that is not sent yet is not needed.
     if (channel.closing === DEFERRED) {
       this.#deferred?.delete(number);
       channel.closing = OPEN;
@@ -164,7 +166,7 @@ export class Closes {
   accept(number: number): void {
     const { channels } = this.#talk;
     this.#awaited(number).accepted = true;
-    // RFC 3080 §2.3.1.3 (a): what is queued still leaves, nothing is added
+    // RFC 3080 §2.3.1.3 (a): what is queued is still sent, nothing is added
     channels.existing(number).ending = true;
     if (number === 0) {
       this.#talk.state = 'releasing';
@@ -200,7 +202,7 @@ export class Closes {
     return requested;
   }
 
-  /** Sends the `ok`s whose conditions hold by now (RFC 3080 §2.3.1.3 (a) to (c)). */
+  /** Sends every `ok` whose conditions are now met (RFC 3080 §2.3.1.3 (a) to (c)). */
   settle(): void {
     for (const [number, { msgno, accepted }] of this.#requested ?? []) {
       const channel = this.#talk.channels.get(number);
@@ -218,7 +220,7 @@ export class Closes {
     }
   }
 
-  /** Every channel is idle; on channel 0 only the release itself is owed, and ours may be under way. */
+  /** Every channel is idle; on channel 0 only the release itself is unanswered, and ours may be outstanding. */
   #allIdle(): boolean {
     const { channels } = this.#talk;
     const { zero } = channels;
@@ -237,14 +239,14 @@ export class Closes {
     channels.remove(channel);
     outbox.remove(channel);
     if (channel.closing === ASKED) {
-      // Closes crossed: the number stays taken until our own close is answered too.
+      // Crossing closes: the number stays in use until our own close is answered, too.
       channels.reserve(number, false);
     }
     this.#deferred?.delete(number);
     const requested = this.#requested?.get(number);
     this.#settled(number);
     events.push({ type: 'closed', channel: number });
-    // The peer's close crossed ours and we have its ok: it is waiting for ours.
+    // The peer's close crossed ours and it has answered ok: it waits for our ok.
     if (requested !== undefined) {
       this.#talk.reply(RPY, requested.msgno, OK);
     }
@@ -252,7 +254,7 @@ export class Closes {
   }
 }
 
-/** Something has come of the reply to each of our MSGs (RFC 3080 §2.3.1.3), and the peer knows of the channel. */
+/** Part of the reply to each of our MSGs has been received (RFC 3080 §2.3.1.3), and the peer knows of the channel. */
 function acknowledged(channel: Channel): boolean {
   return channel.unacknowledged === 0 && !channel.unannounced;
 }

@@ -1,5 +1,6 @@
 /**
- * Channel 0 (RFC 3080 §2.3): what a message on it means and who takes care of it. Refuses to know frames.
+ * Channel management (RFC 3080 §2.3): interprets the messages on channel 0 and dispatches them. Knows nothing of
+ * frames.
  */
 import { RemoteProtocolError, type Reply } from '../errors.js';
 import type { Channel } from './channel.js';
@@ -26,7 +27,7 @@ export class Control {
     this.#opened(this.starts.accept(event, uri, content));
   }
 
-  /** A whole MSG on channel 0. Asks the user by an event, or answers at once. */
+  /** Handles a complete MSG on channel 0: raises an event for the user, or answers at once. */
   message(msgno: number, payload: Buffer): void {
     try {
       const request = documents.readRequest(documents.parseDocument(payload));
@@ -44,13 +45,16 @@ export class Control {
     }
   }
 
-  /** A MSG on channel 0 grew past the limit: a pre-emptive reply. */
+  /** A MSG on channel 0 exceeds the limit: sends a pre-emptive reply. */
   tooLarge(msgno: number): void {
     const { managementOctets } = this.#talk.limits;
     this.#talk.error(msgno, { code: 501, text: `more than ${managementOctets} octets on channel 0` });
   }
 
-  /** A whole RPY or ERR on channel 0. @throws RemoteProtocolError without reply when it is not what was asked for */
+  /**
+   * Handles a complete RPY or ERR on channel 0. @throws RemoteProtocolError without reply when it is not what was asked
+   * for
+   */
   reply(keyword: number, msgno: number, payload: Buffer): void {
     try {
       this.#take(keyword, msgno, documents.parseDocument(payload));
@@ -60,7 +64,7 @@ export class Control {
     }
   }
 
-  /** @returns the error for a reply on channel 0 that cannot be taken */
+  /** @returns the error for a reply on channel 0 that is not acceptable */
   poor(what: string, cause?: unknown): RemoteProtocolError {
     const code = this.#talk.state === 'greeting' ? 'BEEP_GREETING_INVALID' : 'BEEP_MANAGEMENT_REPLY_INVALID';
     return new RemoteProtocolError(code, `channel 0: ${what}`, { cause });
@@ -103,14 +107,14 @@ export class Control {
     }
   }
 
-  /** A channel that begins while the session ends is to end with it. */
+  /** A channel that is created while the session is being released ends with it. */
   #opened(channel: Channel | undefined): void {
     if (channel !== undefined) {
       channel.ending = this.closes.accepted(0);
     }
   }
 
-  /** A message whose leaving matters was transmitted. */
+  /** A message whose transmission has an effect was transmitted. */
   departed(message: Outgoing): void {
     const talk = this.#talk;
     if (message.effect === RELEASES || message.effect === REFUSES) {

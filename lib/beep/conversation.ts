@@ -1,13 +1,12 @@
 /**
- * What all of channel 0 shares: the session's state, the greetings, and how documents are said. Refuses to know what
- * they are about.
+ * State of channel 0: the session's state, the greetings, and the sending of documents. Knows nothing of their meaning.
  *
- *   greeting ──the peer's greeting──> ready ──close 0 sent, or accepted──> releasing ──ok sent or received──> closed
+ * greeting ──the peer's greeting──> ready ──close 0 sent, or accepted──> releasing ──ok sent or received──> closed
  *      │                               ^                                      │
  *      │                               └────────────── error ─────────────────┘
  *      └──ERR 0 0 sent or received──> closed            any state ──fault, detach──> closed
  *
- * The session's `quiet` is `ready` with nothing but what was queued before allowed to leave; the outbox keeps it.
+ * The session state `quiet` is `ready` while only what was queued before may be sent; the outbox keeps it.
  */
 import { LocalError, type Reply } from '../errors.js';
 import type { Channels } from './channels.js';
@@ -30,7 +29,7 @@ export interface ConversationOptions {
 
 export class Conversation {
   state: ConversationState = 'greeting';
-  /** The peer's greeting, and the content type it came in. */
+  /** The peer's greeting and its content type. */
   peer: Greeting | undefined;
   contentType = BEEP_XML;
   readonly initiator: boolean;
@@ -38,7 +37,7 @@ export class Conversation {
   readonly channels: Channels;
   readonly outbox: ChannelOutbox;
   readonly events: SessionEvent[];
-  /** What to say first, until it is said. */
+  /** Our greeting, until it is sent. */
   #greeting: Pick<ConversationOptions, 'greeting' | 'refuse'> | undefined;
 
   constructor(options: ConversationOptions, channels: Channels, outbox: ChannelOutbox, events: SessionEvent[]) {
@@ -48,7 +47,7 @@ export class Conversation {
     this.channels = channels;
     this.outbox = outbox;
     this.events = events;
-    // Greetings are replies to a MSG 0 that nobody sends (RFC 3080 §2.3.1.1): each side has one place for them.
+    // Greetings are replies to a MSG 0 that nobody sends (RFC 3080 §2.3.1.1): each side has one slot for them.
     channels.zero.expectGreeting();
     channels.zero.owe(0, 1);
   }
@@ -66,7 +65,7 @@ export class Conversation {
     }
   }
 
-  /** Takes the peer's greeting. */
+  /** Handles the peer's greeting. */
   greeted(peer: Greeting, contentType: string): void {
     this.peer = peer;
     this.contentType = contentType;
@@ -74,7 +73,7 @@ export class Conversation {
     this.events.push({ type: 'greeting', greeting: peer });
   }
 
-  /** The oldest event that came from more than the frame just read. */
+  /** Removes the oldest event that is due to more than the frame just read. */
   take(): SessionEvent | undefined {
     const { events } = this;
     if (events.length > 1) {
@@ -82,7 +81,7 @@ export class Conversation {
     }
     const [event] = events;
     if (event !== undefined) {
-      // Gives the room of the list back, which an array that is shifted keeps.
+      // Frees the memory of the list, which shift() would keep.
       events.length = 0;
     }
     return event;

@@ -1,8 +1,9 @@
 /**
- * Octets to frames. Owns where one frame ends and the next begins; refuses to know channels and what is allowed when.
+ * Decoder from octets to frames. Finds where one frame ends and the next begins; knows nothing of channels and of what
+ * is allowed when.
  *
- * In two steps, so that a size is judged before anything is allocated for it: `header()`, then one of `take()`,
- * `fill()` and `skip()` until it has the payload and its trailer. Header digits are read as octets.
+ * It works in two steps, so that a size is checked before anything is allocated for it: `header()`, then one of
+ * `take()`, `fill()` and `skip()` until it has the payload and its trailer. Header digits are read as octets.
  */
 import { RemoteProtocolError } from '../errors.js';
 import {
@@ -39,12 +40,12 @@ const ANS_WORD = word('ANS ');
 const NUL_WORD = word('NUL ');
 const SEQ_WORD = word('SEQ ');
 
-/** The octets at hand end within the header. */
+/** The available octets end within the header. */
 const INCOMPLETE = -1;
 
 /**
- * Small payloads are copied out of the chunk, or a held one would pin 64 KiB. One copy for a stretch of this length
- * serves all frames in it: that is a third of the time of one copy each.
+ * Small payloads are copied out of the chunk, because a retained view would pin 64 KiB. One copy of a stretch of this
+ * length serves all frames in it and takes a third of the time of single copies.
  */
 const STRETCH_OCTETS = 8192;
 
@@ -55,12 +56,12 @@ export class Decoder {
   readonly frame: Header = { keyword: NONE, channel: 0, msgno: 0, more: false, seqno: 0, size: 0, ansno: 0 };
   #chunk: Buffer = EMPTY;
   #at = 0;
-  /** Chunks received behind the current one; only when the caller does not pull. */
+  /** Chunks received after the current one, if the caller does not pull. */
   #later: Buffer[] | undefined;
-  /** The beginning of a header whose end has not come. */
+  /** The beginning of an incomplete header. */
   #kept: Buffer | undefined;
   #keptOctets = 0;
-  /** Of the current payload and its trailer: octets already taken. */
+  /** Octets already read of the current payload and its trailer. */
   #filled = 0;
   #cursor = 0;
   /** A copy of the chunk from `#stretchStart` to `#stretchEnd`. */
@@ -68,7 +69,7 @@ export class Decoder {
   #stretchStart = 0;
   #stretchEnd = 0;
 
-  /** Whether the beginning of a header has come and its end has not. */
+  /** Whether a header is incomplete. */
   get unfinished(): boolean {
     return this.#keptOctets > 0;
   }
@@ -136,7 +137,7 @@ export class Decoder {
   }
 
   /**
-   * Puts what has come of the payload into `target` from `offset` on. Call it again after more octets.
+   * Copies what is available of the payload into `target` from `offset` on. Call it again after more octets.
    *
    * @returns true once the payload and its trailer are complete.
    */
@@ -144,12 +145,12 @@ export class Decoder {
     return this.#body(target, offset);
   }
 
-  /** Like `fill`, but lets the payload go. */
+  /** Like `fill`, but discards the payload. */
   skip(): boolean {
     return this.#body(undefined, 0);
   }
 
-  /** Takes away all octets not yet parsed. */
+  /** Removes and returns all octets not yet parsed. */
   rest(): Buffer {
     const parts = [
       this.#kept === undefined ? EMPTY : this.#kept.subarray(0, this.#keptOctets),
@@ -180,7 +181,7 @@ export class Decoder {
     return this.#stretch.subarray(start - this.#stretchStart, end - this.#stretchStart);
   }
 
-  /** Goes on in the chunk, or to the next one; never keeps a chunk that is used up. */
+  /** Advances within the chunk or to the next one; never keeps a chunk that is used up. */
   #advance(to: number): void {
     if (to < this.#chunk.length) {
       this.#at = to;
@@ -195,7 +196,7 @@ export class Decoder {
     }
   }
 
-  /** A header that does not lie in one chunk is put together first. */
+  /** Assembles a header that spans several chunks. */
   #keptHeader(): boolean {
     this.#kept ??= Buffer.alloc(MAX_HEADER_OCTETS);
     while (this.#chunk.length > 0) {

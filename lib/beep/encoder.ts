@@ -1,15 +1,15 @@
 /**
- * Frames to octets. Owns the memory they are written into; refuses to know what may be sent when.
+ * Encoder from frames to octets. Owns the memory they are written to; knows nothing of what may be sent when.
  *
- * Headers, trailers and small payloads go one after the other into a slab, so that a batch is one buffer; large
- * payloads are put between uncopied. The slab is one for the process (an idle session holds none of it), is filled
- * once and never rewound: what was handed out stays as it is for as long as a transport needs it.
+ * Headers, trailers and small payloads are written one after another to a slab, so that a batch is one buffer; large
+ * payloads are inserted without copying. There is one slab per process (an idle session holds none). It is filled once
+ * and never rewound, so that what was returned stays unchanged for as long as a transport needs it.
  */
 import { ANS, KEYWORDS, MAX_HEADER_OCTETS, TRAILER_OCTETS } from './frame.js';
 import type { Outgoing } from './outgoing.js';
 
 const SLAB_OCTETS = 262_144;
-/** From here on copying costs more than another buffer for the transport. */
+/** From this size on, copying costs more than another buffer for the transport. */
 const UNCOPIED_OCTETS = 16_384;
 const SP = 0x20;
 const CR = 0x0d;
@@ -28,7 +28,7 @@ export class Encoder {
   /** Octets written since the last `finish`. */
   octets = 0;
 
-  /** Writes one frame of a message and moves the message on. */
+  /** Writes one frame of a message and advances the message. */
   frame(channel: number, seqno: number, message: Outgoing, size: number): void {
     this.#reserve(MAX_HEADER_OCTETS);
     const before = this.#used;
@@ -65,7 +65,7 @@ export class Encoder {
     this.octets += this.#used - before;
   }
 
-  /** Takes what was written. */
+  /** Returns what was written and starts a new batch. */
   finish(): Buffer[] {
     this.#flush();
     const batch = this.#batch;
@@ -174,7 +174,7 @@ export class Encoder {
   }
 }
 
-/** Writing is never interrupted, so that one serves all sessions. */
+/** One encoder serves all sessions, because writing is never interrupted. */
 export const ENCODER = new Encoder();
 
 function digits(value: number): number {

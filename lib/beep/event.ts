@@ -1,32 +1,29 @@
-/**
- * What a session tells its caller, and what it is told to send, one value at a time. Owns the names; refuses to know
- * what profiles mean.
- */
+/** Events of a session, and the messages it is told to send. Knows nothing of the meaning of profiles. */
 import type { Reply } from '../errors.js';
 import type { Payload } from './payload.js';
 
-/** What a caller sends on a channel. */
+/** A message to send on a channel. */
 export type Outbound =
   | { readonly kind: 'MSG'; readonly payload: Payload }
   | { readonly kind: 'RPY' | 'ERR'; readonly msgno: number; readonly payload: Payload }
   | { readonly kind: 'ANS'; readonly msgno: number; readonly ansno: number; readonly payload: Payload }
   | { readonly kind: 'NUL'; readonly msgno: number };
 
-/** What a peer said in its greeting (RFC 3080 §2.3.1.1). */
+/** A peer's greeting (RFC 3080 §2.3.1.1). */
 export interface Greeting {
   /** URIs of the profiles the peer serves, in its order. */
   readonly profiles: readonly string[];
   readonly features: readonly string[];
-  /** Language tags for the text of our `close` and `error`, best first; `i-default` unless given. */
+  /** Language tags for the text of our `close` and `error`, in order of preference; default: `i-default`. */
   readonly localize: readonly string[];
 }
 
 /** One `profile` of a `start`. */
 export interface Proposal {
   readonly uri: string;
-  /** The initialization message, base64 undone; absent when the element is empty. */
+  /** The initialization message, with base64 decoded; absent when the element is empty. */
   readonly content?: Buffer;
-  /** Whether it came in base64. */
+  /** Whether it was sent in base64. */
   readonly base64: boolean;
 }
 
@@ -42,8 +39,8 @@ export interface UnavailableEvent {
 }
 
 /**
- * The peer wants a channel. Syntax, parity, use of the number and limits are checked. Answer with `acceptStart` or
- * `refuseStart`; nothing after it on channel 0 is answered before.
+ * The peer asks for a channel. Syntax, parity, use of the number and limits are checked. Answer with `acceptStart` or
+ * `refuseStart`; nothing later on channel 0 is answered before that.
  */
 export interface StartEvent {
   readonly type: 'start';
@@ -71,7 +68,7 @@ export interface StartRefusedEvent {
   readonly reply: Reply;
 }
 
-/** A whole MSG. Answer it with `send`, give its octets back with `consume`. */
+/** A complete MSG. Answer it with `send`, and return its octets with `consume`. */
 export interface MessageEvent {
   readonly type: 'message';
   readonly channel: number;
@@ -79,7 +76,7 @@ export interface MessageEvent {
   readonly payload: Buffer;
 }
 
-/** A whole RPY or ERR to our MSG. Give its octets back with `consume`. */
+/** A complete RPY or ERR to our MSG. Return its octets with `consume`. */
 export interface ReplyEvent {
   readonly type: 'reply';
   readonly channel: number;
@@ -88,7 +85,7 @@ export interface ReplyEvent {
   readonly payload: Buffer;
 }
 
-/** One whole answer of a one-to-many reply. Give its octets back with `consume`. */
+/** One complete answer of a one-to-many reply. Return its octets with `consume`. */
 export interface AnswerEvent {
   readonly type: 'answer';
   readonly channel: number;
@@ -105,8 +102,8 @@ export interface NulEvent {
 }
 
 /**
- * A MSG grew past `limit` octets. Its octets are discarded, those to come included. Answer ERR now: a pre-emptive
- * reply (RFC 3080 §2.6.3). There is nothing to consume.
+ * A MSG exceeds `limit` octets. All its octets are discarded, including those still to come. Answer ERR now: a
+ * pre-emptive reply (RFC 3080 §2.6.3). There is nothing to consume.
  */
 export interface TooLargeEvent {
   readonly type: 'too-large';
@@ -115,14 +112,14 @@ export interface TooLargeEvent {
   readonly limit: number;
 }
 
-/** The reply to our MSG grew past the limit and is discarded to its end. No other event comes for this MSG. */
+/** The reply to our MSG exceeds the limit and is discarded. No other event follows for this MSG. */
 export interface ReplyTooLargeEvent {
   readonly type: 'reply-too-large';
   readonly channel: number;
   readonly msgno: number;
 }
 
-/** The peer wants to close the channel; 0 is the session. Answer with `acceptClose` or `refuseClose`. */
+/** The peer asks to close the channel; 0 means the session. Answer with `acceptClose` or `refuseClose`. */
 export interface CloseEvent {
   readonly type: 'close';
   readonly channel: number;
@@ -130,13 +127,13 @@ export interface CloseEvent {
   readonly text: string;
 }
 
-/** The channel is gone, whoever asked. Nothing comes for it afterwards. */
+/** The channel is closed, whoever asked for it. No further events follow for it. */
 export interface ClosedEvent {
   readonly type: 'closed';
   readonly channel: number;
 }
 
-/** The peer declined our `close`; the channel (0: the session) goes on. */
+/** The peer refused our `close`; the channel (0: the session) continues. */
 export interface CloseRefusedEvent {
   readonly type: 'close-refused';
   readonly channel: number;

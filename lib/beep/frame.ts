@@ -1,9 +1,8 @@
 /**
- * What a frame is (RFC 3080 §2.2.1, RFC 3081 §3.1.3). Owns keywords and ranges; refuses to know states.
+ * Frame headers (RFC 3080 §2.2.1, RFC 3081 §3.1.3): keywords and ranges.
  *
- *   MSG channel msgno more seqno size CRLF payload END CRLF        the same for RPY, ERR, NUL
- *   ANS channel msgno more seqno size ansno CRLF payload END CRLF
- *   SEQ channel ackno window CRLF
+ * MSG channel msgno more seqno size CRLF payload END CRLF the same for RPY, ERR, NUL ANS channel msgno more seqno size
+ * ansno CRLF payload END CRLF SEQ channel ackno window CRLF
  */
 
 /** No keyword at all: nothing in progress, or not answered yet. */
@@ -20,7 +19,10 @@ export const KEYWORDS: readonly string[] = ['MSG', 'RPY', 'ERR', 'ANS', 'NUL', '
 
 /** Largest channel, msgno, size and window. */
 export const MAX_NUMBER = 2_147_483_647;
-/** Largest seqno and ackno; of ansno too: its ABNF and prose differ, so we take the larger and generate the smaller. */
+/**
+ * Largest seqno and ackno, and largest ansno accepted: its ABNF and prose differ, so the larger range is accepted and
+ * the smaller generated.
+ */
 export const MAX_SEQNO = 4_294_967_295;
 
 /** The longest legal header line, an ANS, with its CRLF. */
@@ -29,7 +31,7 @@ export const MAX_HEADER_OCTETS = 62;
 /** Octets of `END` CRLF. */
 export const TRAILER_OCTETS = 5;
 
-/** One header. The decoder has one and overwrites it: read it before the next. */
+/** One header. The decoder overwrites it with the next one. */
 export interface Header {
   /** MSG, RPY, ERR, ANS, NUL or SEQ. */
   keyword: number;

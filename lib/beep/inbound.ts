@@ -1,6 +1,6 @@
 /**
- * Octets of the peer to events: each frame through the checks of its channel, each message to whom it is for. Owns the
- * order of reading; refuses to know what is sent.
+ * Inbound side of a session: turns octets of the peer into events, passing each frame through the checks of its channel
+ * and each message to its handler. Knows nothing of what is sent.
  */
 import { RemoteProtocolError } from '../errors.js';
 import type { Channel } from './channel.js';
@@ -15,14 +15,14 @@ import type { ReassemblyCounter } from './reassembly.js';
 const CR = 0x0d;
 const LF = 0x0a;
 
-/** Told how much a session holds of messages that are not complete, before it is more. */
+/** Observes how many octets of incomplete messages a session holds, before the number grows. */
 export interface ReassemblyObserver {
-  /** @param octets all of it */
+  /** @param octets the total */
   reassembling(octets: number): void;
 }
 
 export class Inbound implements ReassemblyCounter {
-  /** Octets of one message of the peer. */
+  /** Largest message accepted from the peer, in octets. */
   messageOctets: number;
   readonly #decoder = new Decoder();
   readonly #talk: Conversation;
@@ -30,9 +30,9 @@ export class Inbound implements ReassemblyCounter {
   /** The channel whose payload is being read. */
   #reading: Channel | undefined;
   readonly #holder: ReassemblyObserver | undefined;
-  /** Octets of messages that are not complete, room made for them included. */
+  /** Octets allocated for incomplete messages. */
   #held = 0;
-  /** Channels with a message whose final frame has not come. */
+  /** Number of channels with an incomplete message. */
   #begun = 0;
 
   constructor(talk: Conversation, control: Control, holder: ReassemblyObserver | undefined) {
@@ -42,7 +42,7 @@ export class Inbound implements ReassemblyCounter {
     this.messageOctets = talk.limits.messageOctets;
   }
 
-  /** Whether a frame or a message of the peer has begun and its end has not come. */
+  /** Whether a frame or a message of the peer is incomplete. */
   get unfinished(): boolean {
     return this.#reading !== undefined || this.#begun > 0 || this.#decoder.unfinished;
   }
@@ -62,7 +62,7 @@ export class Inbound implements ReassemblyCounter {
     return this.#decoder.rest();
   }
 
-  /** The next event of the octets received. @throws RemoteProtocolError without reply */
+  /** Returns the next event from the octets received. @throws RemoteProtocolError without reply */
   next(): SessionEvent | undefined {
     const { frame } = this.#decoder;
     for (;;) {
@@ -93,7 +93,7 @@ export class Inbound implements ReassemblyCounter {
     }
   }
 
-  /** A frame whose header is in order; its payload comes next. */
+  /** Admits a frame with a valid header; its payload is read next. */
   #admit(channel: Channel, frame: Header): SessionEvent | undefined {
     if (channel.number === 0) {
       this.#admitControl(frame);
@@ -124,7 +124,7 @@ export class Inbound implements ReassemblyCounter {
     }
   }
 
-  /** A message grew past the limit; what comes of it is let go. */
+  /** A message exceeds the limit; the rest of it is discarded. */
   #overflow(channel: Channel, frame: Header, message: Outgoing | undefined): SessionEvent | undefined {
     const { number } = channel;
     const { msgno } = frame;
@@ -145,7 +145,7 @@ export class Inbound implements ReassemblyCounter {
     return { type: 'reply-too-large', channel: number, msgno };
   }
 
-  /** Payload and trailer are complete. */
+  /** Finishes a frame whose payload and trailer are complete. */
   #finish(channel: Channel, frame: Header): SessionEvent | undefined {
     const { inbound, inbox } = channel;
     const before = inbox.keyword;
@@ -154,7 +154,7 @@ export class Inbound implements ReassemblyCounter {
       this.#begun += before === NONE ? 1 : -1;
     }
     inbound.receive(frame.size);
-    // Whole messages hold their octets until they are consumed; parts of one, and channel 0, do not.
+    // Complete messages occupy the window until they are consumed; parts of one, and channel 0, do not.
     if (payload !== undefined && channel.number !== 0 && frame.keyword !== NUL) {
       inbound.unconsumed += payload.length;
     }
@@ -166,7 +166,7 @@ export class Inbound implements ReassemblyCounter {
     return event ?? this.#talk.take();
   }
 
-  /** The message of the frame is complete; without payload it was let go. */
+  /** Handles a complete message; without payload it was discarded. */
   #complete(channel: Channel, frame: Header, payload: Buffer | undefined): SessionEvent | undefined {
     const { number } = channel;
     const { keyword, msgno } = frame;
@@ -229,7 +229,7 @@ export class Inbound implements ReassemblyCounter {
     }
   }
 
-  /** The channel of a frame. One whose grant has not left does not exist for the peer. */
+  /** The channel of a frame. Until the reply that creates it is sent, a channel does not exist for the peer. */
   #existing(frame: Header): Channel {
     const channel = this.#talk.channels.get(frame.channel);
     if (channel === undefined || channel.unannounced) {

@@ -1,9 +1,10 @@
 /**
- * The message in progress on one channel, inbound. Owns the rules about the frames of one message (RFC 3080 §2.2.1.1)
- * and its octets; refuses to know which messages were expected.
+ * Inbound message in progress on one channel. Applies the rules about the frames of one message (RFC 3080 §2.2.1.1) and
+ * collects its octets; knows nothing of which messages were expected.
  *
- * While a MSG, RPY or ERR is at `*`, the next frame of the channel must be of the same keyword and message. Answers of
- * one reply may be at `*` side by side, told apart by ansno; then the next frame must be an ANS of the same reply.
+ * While a MSG, RPY or ERR is incomplete (`*`), the next frame of the channel must have the same keyword and message
+ * number. Several answers of one reply may be incomplete at once, distinguished by ansno; the next frame must then be
+ * an ANS of the same reply.
  */
 import { RemoteProtocolError } from '../errors.js';
 import { type Decoder, EMPTY } from './decoder.js';
@@ -14,20 +15,20 @@ import { Reassembly, type ReassemblyCounter } from './reassembly.js';
 const ANSWER_ENTRY_OCTETS = 128;
 
 export class ChannelInbox {
-  /** Keyword and number of the message at `*`; NONE between messages. */
+  /** Keyword and number of the incomplete message; NONE between messages. */
   keyword = NONE;
   #msgno = 0;
-  /** The rest of the message at `*` is let go. */
+  /** The rest of the incomplete message is discarded. */
   #discarding = false;
   #message: Reassembly | undefined;
   #answers: Map<number, Reassembly> | undefined;
-  /** Octets of all answers at `*`. */
+  /** Octets of all incomplete answers. */
   #answerOctets = 0;
-  /** The payload of the current frame when it is a whole message. */
+  /** The payload of the current frame if it is a complete message. */
   #whole: Buffer | undefined;
 
   /**
-   * @returns whether the frame goes on with a message in progress.
+   * @returns whether the frame continues a message in progress.
    * @throws RemoteProtocolError BEEP_MESSAGE_INTERRUPTED, BEEP_KEYWORD_CHANGED, BEEP_NUL_INVALID
    */
   continues(frame: Header): boolean {
@@ -51,8 +52,8 @@ export class ChannelInbox {
    * Prepares for the payload of an admitted frame.
    *
    * @param answers that may be in progress side by side
-   * @param discard the message is to be let go
-   * @returns false when the message grows past `limit`: it is let go from now on
+   * @param discard whether the message is to be discarded
+   * @returns false when the message exceeds `limit`: the rest is discarded
    * @throws RemoteProtocolError BUSY without reply
    */
   begin(frame: Header, limit: number, answers: number, discard: boolean, keeper: ReassemblyCounter): boolean {
@@ -91,7 +92,7 @@ export class ChannelInbox {
     throw new RemoteProtocolError('BUSY', text, { fields: { channel, msgno, limit } });
   }
 
-  /** Takes payload octets. @returns true once payload and trailer are complete. */
+  /** Reads payload octets. @returns true once payload and trailer are complete. */
   read(decoder: Decoder, limit: number, keeper: ReassemblyCounter): boolean {
     const { frame } = decoder;
     if (this.#discarding) {
@@ -112,7 +113,10 @@ export class ChannelInbox {
     return decoder.fill(message.buffer, message.octets);
   }
 
-  /** Closes the frame just read. @returns the payload of the whole message; undefined if it goes on or was let go. */
+  /**
+   * Finishes the frame just read. @returns the payload of the complete message; undefined if it continues or was
+   * discarded.
+   */
   finish(frame: Header, keeper: ReassemblyCounter): Buffer | undefined {
     const whole = this.#whole;
     if (whole !== undefined) {

@@ -1,11 +1,9 @@
-/**
- * The limits of one session, each with its default and its reason. Refuses to know where they are configured.
- */
+/** Limits of one session, each with its default and its reason. */
 
 export interface BeepLimits {
-  /** Channels open at once, channel 0 not counted. RFC 3080 §2.3 asks for 257 at least. */
+  /** Channels open at once, except channel 0. RFC 3080 §2.3 requires at least 257. */
   readonly channels: number;
-  /** Octets of one message, all frames together; what one channel may make us hold while it is reassembled. */
+  /** Octets of one message in all its frames; the memory that one channel can occupy during reassembly. */
   readonly messageOctets: number;
   /** The same for channel 0, whose messages are small XML documents read before anybody is authenticated. */
   readonly managementOctets: number;

@@ -1,6 +1,5 @@
 /**
- * The documents of channel 0 (RFC 3080 §2.3, §7.1) to and from octets. Owns their vocabulary; refuses to know what they
- * cause.
+ * Reads and writes the documents of channel 0 (RFC 3080 §2.3, §7.1). Knows nothing of what they cause.
  *
  * Elements are written as the examples of RFC 3080 are, space before the slash included: some peers compare strings.
  */
@@ -13,19 +12,19 @@ import type { Greeting, Proposal } from './event.js';
 import { MAX_NUMBER } from './frame.js';
 
 export const BEEP_XML = 'application/beep+xml';
-/** What the drafts of 2000 used; taken, and used with a peer whose greeting used it. */
+/** The type in the drafts of 2000; accepted, and used with a peer whose greeting uses it. */
 export const DRAFT_XML = 'text/xml';
 
-/** RFC 3080 §2.3.1.2: the most an initialization message may have, as it is sent. */
+/** RFC 3080 §2.3.1.2: maximum octets of an initialization message, as it is sent. */
 export const INITIALIZATION_OCTETS = 4096;
 
-/** The language of the texts written here, and the tag that stands for it when a peer names none (RFC 2277 §4.5). */
+/** The language of the texts written here, and the tag used when a peer names none (RFC 2277 §4.5). */
 const LANGUAGE = 'en';
 const DEFAULT_LANGUAGE = 'i-default';
 const DEFAULT_LANGUAGES: readonly string[] = Object.freeze([DEFAULT_LANGUAGE]);
 const NONE: readonly string[] = Object.freeze([]);
 
-/** What a MSG on channel 0 asks for. */
+/** A request on channel 0. */
 export type Request = StartRequest | CloseRequest;
 
 export interface StartRequest {
@@ -42,14 +41,14 @@ export interface CloseRequest {
   readonly text: string;
 }
 
-/** The content for one `profile` element. */
+/** URI and content of one `profile` element. */
 export interface ProfileContent {
   readonly uri: string;
   readonly content?: string;
   readonly base64?: boolean;
 }
 
-/** Puts a document into a message of that content type. */
+/** Wraps a document in a message of this content type. */
 export function message(type: string, document: string): Buffer {
   return Buffer.from(`Content-Type: ${type}\r\n\r\n${document}\r\n`);
 }
@@ -76,7 +75,7 @@ export function writeStart(
 }
 
 /**
- * One `profile` element. Content that XML cannot carry goes in base64 whether asked for or not.
+ * Writes one `profile` element. Content that XML cannot carry is always sent in base64.
  *
  * No white space stands around the content. RFC 3080 prints its examples with it, but its DTD (RFC 3080 §7.1) declares
  * `profile` as `(#PCDATA)`: to a peer that goes by the DTD the white space is part of the content.
@@ -109,7 +108,7 @@ export function writeError(reply: Reply, peer: Greeting | undefined): string {
 
 export const OK = '<ok />';
 
-/** RFC 3080 §2.3.1.3: the language is left out only where it is the peer's first choice. */
+/** RFC 3080 §2.3.1.3: the language is omitted only if it is the peer's first choice. */
 function diagnostic(element: string, text: string, peer: Greeting | undefined): string {
   if (text === '') {
     return ' />';
@@ -132,7 +131,7 @@ export function parseDocument(payload: Buffer): Document {
   const { headers, body } = parseEntity(payload);
   const type = headers.single('Content-Type');
   const media = type === undefined ? undefined : parseMediaType(type);
-  // LibVortex leaves the header out at times: no type is taken as the only one there can be.
+  // LibVortex sometimes omits the header: a missing type counts as the only possible one.
   if (media !== undefined && media.type !== BEEP_XML && media.type !== DRAFT_XML && media.type !== 'application/xml') {
     throw invalid(`channel 0 speaks ${BEEP_XML}, not ${media.type}`);
   }
@@ -156,7 +155,7 @@ export function readGreeting({ root }: Document): Greeting {
     return attribute(child, 'uri');
   });
   return {
-    // Endpoints serve nothing, and there are many of them.
+    // Shared, because endpoints serve no profile and there are many of them.
     profiles: profiles.length === 0 ? NONE : profiles,
     features: tokens(root, 'features'),
     localize: localize.length === 0 ? DEFAULT_LANGUAGES : localize,
@@ -212,7 +211,7 @@ export function readProfile(document: Document, profile: XmlElement = document.r
   return { uri, base64, content: base64 ? fromBase64(text) : Buffer.from(text) };
 }
 
-/** Character data; or the markup itself where a peer did not escape it, as the drafts of 2000 show. */
+/** Returns the character data, or the markup itself if a peer did not escape it, as in the drafts of 2000. */
 function contentOf({ octets }: Document, profile: XmlElement): string {
   const markup = elementsOf(profile).length > 0;
   return (markup ? octets.toString('utf8', profile.innerStart, profile.innerEnd) : textOf(profile)).trim();
@@ -246,7 +245,7 @@ function expectName(element: XmlElement, name: string): void {
   }
 }
 
-/** Child elements where no text may stand between them. */
+/** Child elements of an element that must not contain text. */
 function childrenOf(element: XmlElement): XmlElement[] {
   if (element.children.some((child) => typeof child === 'string' && child.trim() !== '')) {
     throw invalid(`text is not expected in ${element.name}`);

@@ -1,6 +1,6 @@
 /**
- * Things by channel number. Most sessions have one: it has a place of its own, and a Map is made for the others only. Knows
- * nothing of what the things are.
+ * Map by channel number. Most sessions have one channel, which is stored in a field; a Map is made only for further
+ * ones.
  */
 export class Numbered<Thing> {
   #number = -1;
@@ -38,7 +38,7 @@ export class Numbered<Thing> {
     }
   }
 
-  /** @param test made once, not for each call: this is asked often */
+  /** @param test a function made once, since this is called often */
   some(test: (thing: Thing) => boolean): boolean {
     if (this.#single !== undefined && test(this.#single)) return true;
     if (this.#others !== undefined) for (const thing of this.#others.values()) if (test(thing)) return true;

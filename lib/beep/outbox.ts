@@ -1,6 +1,6 @@
 /**
- * Whose turn it is to leave: SEQs first, then one frame of each channel that can send, in a circle (RFC 3081 §3.1.4).
- * Owns the order; refuses to know what the messages are about.
+ * Outbound scheduler of a session: SEQs first, then one frame of each channel that can send, round-robin (RFC 3081
+ * §3.1.4). Knows nothing of the meaning of the messages.
  */
 import type { Channel } from './channel.js';
 import { ENCODER } from './encoder.js';
@@ -8,7 +8,7 @@ import { MSG } from './frame.js';
 import { NOTHING, type Outgoing } from './outgoing.js';
 import { advance } from './seqno.js';
 
-/** Told when a message has left whose leaving matters: it has an effect, or its channel is ending. */
+/** Called when a message is transmitted that has an effect or whose channel is ending. */
 export interface Departures {
   departed(channel: Channel, message: Outgoing): void;
 }
@@ -16,15 +16,15 @@ export interface Departures {
 export class ChannelOutbox {
   readonly #departures: Departures;
   readonly #frameOctets: number;
-  /** The circle of channels that can send. */
+  /** Round-robin list of the channels that can send. */
   #first: Channel | undefined;
   #last: Channel | undefined;
   /** Channels that owe the peer a SEQ. */
   #seqs: Channel[] = [];
   #over = false;
-  /** The greeting has begun to leave; it is the first thing a peer may see, before any SEQ (RFC 3080 §2.4). */
+  /** Part of the greeting has been sent; it must come before any SEQ (RFC 3080 §2.4). */
   #spoken = false;
-  /** RFC 3080 §3.1.3.1: only what was queued before may leave. */
+  /** RFC 3080 §3.1.3.1: only what was queued before may be sent. */
   quiet = false;
 
   constructor(departures: Departures, frameOctets: number) {
@@ -32,24 +32,24 @@ export class ChannelOutbox {
     this.#frameOctets = frameOctets;
   }
 
-  /** Whether something can leave now. */
+  /** Whether something can be sent now. */
   get pending(): boolean {
     return this.#first !== undefined || (this.#seqs.length > 0 && this.#spoken && !this.quiet);
   }
 
-  /** Looks at a channel again after something was queued or its window grew. */
+  /** Checks a channel again after something was queued or its window grew. */
   wake(channel: Channel): void {
     if (!channel.listed && !this.#over && this.#sendable(channel)) {
       this.#list(channel);
     }
   }
 
-  /** Looks whether a SEQ is due, after octets were received or consumed. */
+  /** Checks whether a SEQ is due, after octets were received or consumed. */
   credit(channel: Channel): void {
     if (channel.inbound.worthwhile === channel.seqDue || this.#over) {
       return;
     }
-    // Not due any more: the message whose fragments were credited became whole, and is held now.
+    // No longer due: the message whose fragments were credited is complete and occupies the window now.
     if (channel.seqDue) {
       this.#forgetSeq(channel);
       return;
@@ -60,7 +60,7 @@ export class ChannelOutbox {
     }
   }
 
-  /** The peer learns of the channel with the octets just written: it may send from now on. */
+  /** The reply that creates the channel has been written: the channel may send from now on. */
   open(channel: Channel): void {
     channel.unannounced = false;
     if (channel.seqDue) {
@@ -69,7 +69,7 @@ export class ChannelOutbox {
     this.wake(channel);
   }
 
-  /** Forgets everything: the session is over. */
+  /** Discards everything: the session has ended. */
   clear(): void {
     this.#over = true;
     this.#first = undefined;
@@ -79,7 +79,7 @@ export class ChannelOutbox {
 
   /** Forgets a channel. */
   remove(channel: Channel): void {
-    // One that is listed is passed over when its turn comes.
+    // A listed channel is skipped when its turn comes.
     channel.head = undefined;
     this.#forgetSeq(channel);
   }
@@ -105,7 +105,7 @@ export class ChannelOutbox {
       if (this.#first === undefined) {
         this.#last = undefined;
       }
-      // A SEQ may have shrunk the window, or the channel may be gone, since it was listed.
+      // Since it was listed, a SEQ may have shrunk the window, or the channel may have been closed.
       if (channel.head !== undefined && this.#sendable(channel)) {
         this.#write(channel, channel.head);
         this.wake(channel);
@@ -143,7 +143,7 @@ export class ChannelOutbox {
     this.#seqs = [];
   }
 
-  /** The head can leave now: nothing of it is payload, or the window has room for some. */
+  /** Whether the head can be sent now: it has no payload left, or the window has room for some. */
   #sendable(channel: Channel): boolean {
     const { head } = channel;
     return (

@@ -1,17 +1,15 @@
-/**
- * One message on its way out, and before that the reply owed to a MSG. Owns its progress; refuses to know windows.
- */
+/** One outgoing message, or the place of a reply that is not given yet, and its progress. */
 import type { Outbound } from './event.js';
 import { ANS, ERR, MSG, NONE, NUL, RPY } from './frame.js';
 import { type Payload, payloadOctets } from './payload.js';
 
-/** What else happens when the last octet of a message has been transmitted. */
+/** Effect of the transmission of a message's last octet: none. */
 export const NOTHING = 0;
-/** The channel it grants exists for the peer from then on. */
+/** The channel it creates exists for the peer from then on. */
 export const OPENS = 1;
-/** The session is over: the `ok` to a release. */
+/** The session has ended: the `ok` to a release. */
 export const RELEASES = 2;
-/** The session is over: the ERR instead of a greeting. */
+/** The session has ended: the ERR instead of a greeting. */
 export const REFUSES = 3;
 
 export class Outgoing {
@@ -24,19 +22,19 @@ export class Outgoing {
   octets: number;
   /** Octets transmitted. */
   sent = 0;
-  /** The buffer of a list payload that is next, and the octets of it already sent. */
+  /** Index of the next buffer of a list payload, and its octets already sent. */
   piece = 0;
   within = 0;
   /** The first frame was transmitted. */
   started = false;
   /** The final frame was transmitted. */
   complete = false;
-  /** Sent after `quiesce`: stays until `resume`. */
+  /** Sent after `quiesce`: held back until `resume`. */
   late = false;
   effect = NOTHING;
-  /** Behind it in the queue of its channel. */
+  /** The next message in the queue of its channel. */
   next: Outgoing | undefined = undefined;
-  /** A reply: the one owed after it. */
+  /** A reply: the next one due. */
   after: Outgoing | undefined = undefined;
   /** A reply: answers given before its turn. */
   staged: Outgoing[] | undefined = undefined;
@@ -55,14 +53,14 @@ export class Outgoing {
     this.octets = payloadOctets(payload);
   }
 
-  /** Makes the place of a reply the reply. */
+  /** Fills the place of a reply with the reply. */
   answer(keyword: number, payload: Payload | undefined): void {
     this.keyword = keyword;
     this.payload = payload;
     this.octets = payloadOctets(payload);
   }
 
-  /** Ends the message where it is: its next frame is the final one and has no payload (RFC 3080 §2.6.3). */
+  /** Ends the message at its present position: its next frame is the final one and has no payload (RFC 3080 §2.6.3). */
   truncate(): void {
     this.octets = this.sent;
     this.payload = undefined;

@@ -1,16 +1,16 @@
 /**
- * One message that comes in several frames. One buffer that grows: a list of the pieces would hold a hundred times the
- * memory when they are one octet each. Refuses to know frames.
+ * Reassembly of a message from several frames, in one growing buffer: with one-octet pieces a list of them would occupy
+ * a hundred times the memory.
  */
 import { EMPTY } from './decoder.js';
 
-/** Counts what is held. */
+/** Counts the octets allocated. */
 export interface ReassemblyCounter {
-  /** @param octets so many more are held from now on; fewer when negative */
+  /** @param octets the change; negative when memory is freed */
   count(octets: number): void;
 }
 
-/** Below this it is not worth growing in smaller steps. */
+/** Smallest allocation. */
 const MINIMUM_OCTETS = 64;
 
 export class Reassembly {
@@ -19,9 +19,9 @@ export class Reassembly {
   octets = 0;
 
   /**
-   * Makes room behind what is there, at most doubling. `octets` were judged against window and limit before.
+   * Makes room for further octets, at most doubling the buffer. `octets` were checked against window and limit before.
    *
-   * @param keeper told before
+   * @param keeper called before the allocation
    */
   reserve(octets: number, limit: number, keeper: ReassemblyCounter): void {
     const needed = this.octets + octets;
@@ -35,13 +35,13 @@ export class Reassembly {
     this.buffer = larger;
   }
 
-  /** The message: exactly its octets. It is the user's from now on. */
+  /** Returns the message. It belongs to the caller from now on. */
   finish(keeper: ReassemblyCounter): Buffer {
     keeper.count(-this.buffer.length);
     return this.buffer.subarray(0, this.octets);
   }
 
-  /** Lets go of what has come. */
+  /** Discards what was received. */
   drop(keeper: ReassemblyCounter): void {
     keeper.count(-this.buffer.length);
     this.buffer = EMPTY;

@@ -1,6 +1,6 @@
 /**
- * One BEEP session (RFC 3080, RFC 3081) as a state machine without I/O: octets in, events and octets out. Owns how its
- * parts work together; refuses to know sockets, clocks, promises and what profiles mean.
+ * One BEEP session (RFC 3080, RFC 3081) as a state machine without I/O: octets in, events and octets out. Knows nothing
+ * of sockets, clocks, promises and the meaning of profiles.
  */
 import { LocalError, type Reply } from '../errors.js';
 import { type Channel, type NumberingStart, OPEN } from './channel.js';
@@ -30,24 +30,24 @@ export interface SessionOptions {
   readonly role: Role;
   /** URIs for our greeting: the profiles we serve. */
   readonly profiles: readonly string[];
-  /** Feature tokens for our greeting; unregistered ones begin with `x-` (RFC 3080 §5.2). */
+  /** Feature tokens for our greeting; unregistered ones must begin with `x-` (RFC 3080 §5.2). */
   readonly features?: readonly string[];
-  /** Language tags we want the peer's diagnostics in, best first. */
+  /** Language tags for the peer's diagnostics, in order of preference. */
   readonly localize?: readonly string[];
   /** False holds the greeting back until `greet()`. */
   readonly greet?: boolean;
-  /** Listener only: refuse the session with ERR 0 0 (RFC 3080 §2.4). State `closed` once it was transmitted. */
+  /** Listener only: refuse the session with ERR 0 0 (RFC 3080 §2.4). The state is `closed` once it was transmitted. */
   readonly refuse?: Reply;
   readonly limits?: Partial<BeepLimits>;
   /** Largest payload of one frame in octets; 2/3 of the TCP MSS (RFC 3081 §3.1.4). */
   readonly frameOctets?: number;
-  /** Says which profiles are tuning profiles; at most one such channel exists at a time (RFC 3080 §2). */
+  /** Tells which profiles are tuning profiles; at most one such channel exists at a time (RFC 3080 §2). */
   readonly isTuning?: (uri: string) => boolean;
   /** The serverName accepted before a tuning reset, which stays in effect. */
   readonly serverName?: string;
-  /** Told what is held of messages that are not complete. */
+  /** Observes the octets held of incomplete messages. */
   readonly reassemblyObserver?: ReassemblyObserver;
-  /** Where both sides start to number; for tests of what happens where numbers wrap. */
+  /** First numbers of both sides; for tests of the wrap-around. */
   readonly origin?: NumberingStart;
 }
 
@@ -70,7 +70,7 @@ export class Session implements Departures {
   readonly #control: Control;
   readonly #outbox: ChannelOutbox;
   readonly #inbound: Inbound;
-  /** Events that come from more than the frame just read. */
+  /** Events that are due to more than the frame just read. */
   readonly #events: SessionEvent[] = [];
 
   /** @throws LocalError ARGUMENT for options that cannot be put into a greeting */
@@ -102,7 +102,10 @@ export class Session implements Departures {
     }
   }
 
-  /** Octets of one message of the peer; may be changed at any time, for instance once the peer is known. */
+  /**
+   * Largest message accepted from the peer, in octets; may be changed at any time, for example once the peer is
+   * authenticated.
+   */
   get messageOctets(): number {
     return this.#inbound.messageOctets;
   }
@@ -116,22 +119,22 @@ export class Session implements Departures {
     return state === 'ready' && this.#outbox.quiet ? 'quiet' : state;
   }
 
-  /** What the peer said in its greeting; undefined before it came. */
+  /** The peer's greeting; undefined until it was received. */
   get peer(): Greeting | undefined {
     return this.#talk.peer;
   }
 
-  /** The serverName in effect for what the peer starts here. */
+  /** The serverName in effect for channels that the peer starts. */
   get serverName(): string | undefined {
     return this.#control.starts.serverName;
   }
 
-  /** Whether `transmit` would give something. */
+  /** Whether `transmit` would return octets. */
   get pending(): boolean {
     return this.#talk.state !== 'closed' && this.#outbox.pending;
   }
 
-  /** MSGs received on all channels, 0 included, and not completely answered. */
+  /** Number of MSGs received on all channels, including 0, and not completely answered. */
   get owed(): number {
     let owed = 0;
     for (const channel of this.#channels.all()) {
@@ -140,22 +143,22 @@ export class Session implements Departures {
     return owed;
   }
 
-  /** Whether messages wait on channels, 0 not counted, that the peer's windows or the limit of `transmit` held up. */
+  /** Whether messages are queued on channels other than 0, held up by the peer's windows or the limit of `transmit`. */
   get waiting(): boolean {
     return this.#channels.unsent;
   }
 
-  /** Whether a frame or a message of the peer has begun and its end has not come. */
+  /** Whether a frame or a message of the peer is incomplete. */
   get unfinished(): boolean {
     return this.#inbound.unfinished;
   }
 
-  /** Lets the greeting go that `greet: false` held back. */
+  /** Sends the greeting that `greet: false` held back. */
   greet(): void {
     this.#talk.greet();
   }
 
-  /** Takes octets from the transport, without looking at them. The caller may not reuse the chunk. */
+  /** Accepts octets from the transport without parsing them. The caller must not reuse the chunk. */
   receive(octets: Buffer): void {
     // RFC 3080 §2.4: an unavailable listener ignores the initiator's greeting
     if (this.#talk.state !== 'closed' && !this.#refusing) {
@@ -164,11 +167,11 @@ export class Session implements Departures {
   }
 
   /**
-   * The next event, or undefined when more octets are needed. Parses one step. Call it after `receive`, and after
-   * `transmit` too: a close or release is complete when its last octets have left.
+   * Returns the next event, or undefined when more octets are needed. Call it after `receive` and after `transmit`: a
+   * close or release is complete when its last octets are transmitted.
    *
    * @throws RemoteProtocolError without `reply` when the peer broke the framing (RFC 3080 §2.2.1.1): the state is
-   * `closed`; drop the transport without sending anything.
+   *   `closed`; drop the transport without sending anything.
    */
   nextEvent(): SessionEvent | undefined {
     if (this.#events.length > 0) {
@@ -206,10 +209,10 @@ export class Session implements Departures {
   }
 
   /**
-   * Queues a message. Replies may be given in any order; they leave in the order of the MSGs (RFC 3080 §2.6.1).
+   * Queues a message. Replies may be given in any order; they are sent in the order of the MSGs (RFC 3080 §2.6.1).
    *
    * @returns the message number.
-   * @throws LocalError BEEP_STATE if the channel is gone or closing or no reply is owed to `msgno`.
+   * @throws LocalError BEEP_STATE if the channel is closed or closing, or no reply to `msgno` is outstanding.
    */
   send(number: number, message: Outbound): number {
     if (number === 0 || this.#talk.state === 'closed') {
@@ -235,9 +238,9 @@ export class Session implements Departures {
   }
 
   /**
-   * Takes back MSGs that were queued and of which nothing has been transmitted; none while the channel is being closed.
+   * Withdraws queued MSGs of which nothing has been transmitted; none while the channel is being closed.
    *
-   * @returns the numbers of those taken back, in their order; for all others a reply will come
+   * @returns the numbers of those withdrawn, in order; all others will be answered
    */
   withdraw(number: number, msgnos: ReadonlySet<number>): number[] {
     const channel = this.#channels.get(number);
@@ -248,8 +251,8 @@ export class Session implements Departures {
   }
 
   /**
-   * The application took responsibility for that many payload octets of the channel: the window may open. Does nothing
-   * for a channel that is gone.
+   * Credits payload octets that the application has taken over, so that the window may open. Does nothing for a closed
+   * channel.
    *
    * @throws LocalError ARGUMENT for more octets than are held
    */
@@ -267,8 +270,8 @@ export class Session implements Departures {
   }
 
   /**
-   * Asks to close the channel, 0 to release the session; sent once our MSGs there are acknowledged (RFC 3080
-   * §2.3.1.3). Answered by `closed` (`released`) or `close-refused`. Accepts the peer's close if there is one.
+   * Asks to close the channel, 0 to release the session; the request is sent once our MSGs there are acknowledged (RFC
+   * 3080 §2.3.1.3). Answered by `closed` (`released`) or `close-refused`. Accepts the peer's close if there is one.
    *
    * @throws LocalError BEEP_STATE
    */
@@ -276,7 +279,7 @@ export class Session implements Departures {
     this.#control.closes.close(channel, code, text);
   }
 
-  /** Accepts the peer's `close`: `ok` leaves as soon as RFC 3080 §2.3.1.3 (a) to (c) hold. */
+  /** Accepts the peer's `close`: `ok` is sent as soon as RFC 3080 §2.3.1.3 (a) to (c) hold. */
   acceptClose(channel: number): void {
     this.#control.closes.accept(channel);
   }
@@ -285,14 +288,19 @@ export class Session implements Departures {
     this.#control.closes.refuse(channel, reply);
   }
 
-  /** Sets the buffer space of a channel in octets; a SEQ follows when the window grows. It never shrinks at once. */
+  /**
+   * Sets the buffer space of a channel in octets; a SEQ is sent when the window grows. The window never shrinks at
+   * once.
+   */
   window(number: number, octets: number): void {
     const channel = this.#channels.existing(number);
     channel.inbound.space = Math.max(1, octets);
     this.#outbox.credit(channel);
   }
 
-  /** What to write now, about `limit` octets: SEQ first, then channels in turn. Pull `nextEvent` afterwards. */
+  /**
+   * Returns what to write now, about `limit` octets: SEQs first, then channels in turn. Call `nextEvent` afterwards.
+   */
   transmit(limit: number): Buffer[] {
     return this.#talk.state === 'closed' ? [] : this.#outbox.transmit(limit);
   }
@@ -307,12 +315,12 @@ export class Session implements Departures {
     return channel && { unsentOctets: channel.unsentOctets, owed: channel.owing, awaiting: channel.expecting };
   }
 
-  /** Octets the peer allows to be sent on a channel now (RFC 3081 §3.1); 0 for one that is gone. */
+  /** Octets that the peer allows on a channel now (RFC 3081 §3.1); 0 for a closed channel. */
   windowOf(number: number): number {
     return this.#channels.get(number)?.outbound.room ?? 0;
   }
 
-  /** After what is queued now has left, nothing leaves any more, SEQ included, until `resume` (RFC 3080 §3.1.3.1). */
+  /** After what is queued now, nothing is sent, not even SEQ, until `resume` (RFC 3080 §3.1.3.1). */
   quiesce(): void {
     this.#outbox.quiet = true;
   }
@@ -331,7 +339,7 @@ export class Session implements Departures {
     return this.#inbound.stop();
   }
 
-  /** For the outbox. */
+  /** Called by the outbox. */
   departed(_channel: Channel, message: Outgoing): void {
     this.#control.departed(message);
   }

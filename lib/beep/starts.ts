@@ -1,6 +1,6 @@
 /**
- * Creating channels (RFC 3080 §2.3.1.2), asked by either side. Owns the rules about numbers, tuning channels and
- * serverName; refuses to know how channels end.
+ * Start exchanges: creating channels (RFC 3080 §2.3.1.2), requested by either side. Applies the rules about numbers,
+ * tuning channels and serverName; knows nothing of how channels end.
  */
 import { LocalError, RemoteProtocolError, type Reply } from '../errors.js';
 import type { Channel } from './channel.js';
@@ -10,7 +10,7 @@ import { RPY } from './frame.js';
 import { type ProfileContent, type StartRequest, writeProfile, writeStart } from './management.js';
 import { OPENS } from './outgoing.js';
 
-/** What to ask the peer for. */
+/** Profiles to propose to the peer. */
 export interface Offer {
   /** In order of preference; the peer picks one. */
   readonly profiles: readonly ProfileContent[];
@@ -24,14 +24,14 @@ interface Asked {
 }
 
 export class Starts {
-  /** In effect for the whole session once `#named`. */
+  /** In effect for the whole session once `#named` is true. */
   serverName: string | undefined;
   readonly #talk: Conversation;
-  /** The first successful start has come: serverName holds, even if it had none. */
+  /** The first start has succeeded: its serverName is in effect, even if it had none. */
   #named: boolean;
   /** By the number of our MSG on channel 0. */
   #asked: Map<number, Asked> | undefined;
-  /** By channel: what the peer asked and is not answered yet. */
+  /** The peer's unanswered starts, by channel. */
   #offered: Map<number, StartEvent> | undefined;
 
   constructor(talk: Conversation, serverName: string | undefined) {
@@ -40,7 +40,8 @@ export class Starts {
     this.#named = serverName !== undefined;
   }
 
-  // ---- asked by us -------------------------------------------------------------------------------------------------
+  // ---- requested by us
+  // -------------------------------------------------------------------------------------------------
 
   /** @returns the number of the channel to be */
   start(offer: Offer): number {
@@ -67,7 +68,7 @@ export class Starts {
     return channel;
   }
 
-  /** Whether that MSG on channel 0 was a `start` of ours. */
+  /** Whether this MSG on channel 0 was a `start` of ours. */
   asked(msgno: number): boolean {
     return this.#asked?.has(msgno) === true;
   }
@@ -104,9 +105,10 @@ export class Starts {
     return asked;
   }
 
-  // ---- asked by the peer -------------------------------------------------------------------------------------------
+  // ---- requested by the peer
+  // -------------------------------------------------------------------------------------------
 
-  /** @param releasing the session is on its way to an end */
+  /** @param releasing whether the session is being released */
   requested(msgno: number, request: StartRequest, releasing: boolean): void {
     const refusal = this.#refusal(request.number, releasing);
     if (refusal !== undefined) {
@@ -153,8 +155,8 @@ export class Starts {
   }
 
   /**
-   * Proposals without tuning profiles while a tuning channel exists. When both sides ask for one at the same time the
-   * initiator's start goes ahead, or both would be refused.
+   * Removes tuning profiles while a tuning channel exists. When both sides ask for one at the same time, the
+   * initiator's start takes precedence; otherwise both would be refused.
    */
   #permitted(proposals: readonly Proposal[]): readonly Proposal[] {
     const { channels, initiator } = this.#talk;
@@ -180,7 +182,7 @@ export class Starts {
     return true;
   }
 
-  /** @returns the channel, which the peer knows of once the reply has left */
+  /** @returns the channel, which exists for the peer once the reply is sent */
   accept(event: StartEvent, uri: string, content: string | undefined): Channel {
     this.#awaited(event);
     if (!event.proposals.some((proposal) => proposal.uri === uri)) {

@@ -1,12 +1,12 @@
 /**
- * The two windows of a channel (RFC 3081 §3.1), in sequence numbers. Owns the edges; refuses to know frames.
+ * The two windows of a channel (RFC 3081 §3.1), in sequence numbers.
  *
  *        octets received and given back | held |   the peer may send these    | not yet allowed
- *   ... --------------------------------+------+------------------------------+----------------->
+ * ... --------------------------------+------+------------------------------+----------------->
  *                                           expected                         edge
  *
- * `edge` is what the last SEQ said (at first 4,096) and never moves left. What could be said now is
- * expected + space - held: receiving moves octets from the right of `expected` into `held`, consuming frees them.
+ * `edge` is what the last SEQ announced (initially 4,096) and never moves left. A new SEQ could announce expected +
+ * space - held: receiving moves octets from the right of `expected` into `held`, consuming frees them.
  */
 import { MAX_NUMBER } from './frame.js';
 import { advance, offset, seqnoDistance } from './seqno.js';
@@ -14,7 +14,7 @@ import { advance, offset, seqnoDistance } from './seqno.js';
 /** RFC 3081 §3.1.1: every channel starts with this, channel 0 too. */
 export const INITIAL_WINDOW_OCTETS = 4096;
 
-/** What we allow the peer to send. */
+/** Window that we grant the peer. */
 export class InboundWindow {
   /** The sequence number of the next octet. */
   expected: number;
@@ -22,7 +22,7 @@ export class InboundWindow {
   edge: number;
   /** Octets this channel may hold. */
   space = INITIAL_WINDOW_OCTETS;
-  /** Octets in whole messages the application has not consumed. */
+  /** Octets in complete messages that the application has not consumed. */
   unconsumed = 0;
 
   constructor(origin: number) {
@@ -36,15 +36,15 @@ export class InboundWindow {
   }
 
   /**
-   * Whether a SEQ is worth sending: the window it says is at least half of the buffer space (RFC 3081 §3.1.4) and it
-   * moves the edge to the right. Never otherwise: RFC 1122 §4.2.2.16, and LibVortex drops the connection.
+   * Whether a SEQ is worth sending: it announces at least half of the buffer space (RFC 3081 §3.1.4) and moves the edge
+   * to the right. Never otherwise: RFC 1122 §4.2.2.16, and LibVortex drops the connection.
    */
   get worthwhile(): boolean {
     const free = this.space - this.unconsumed;
     return free * 2 >= this.space && free > seqnoDistance(this.expected, this.edge);
   }
 
-  /** Moves past the octets of a frame. */
+  /** Advances past the octets of a frame. */
   receive(octets: number): void {
     this.expected = advance(this.expected, octets);
   }
@@ -57,11 +57,11 @@ export class InboundWindow {
   }
 }
 
-/** What the peer allows us to send. */
+/** Window that the peer grants us. */
 export class OutboundWindow {
   /** The sequence number of the next octet. */
   next: number;
-  /** What the peer's last SEQ acknowledged. */
+  /** The octets acknowledged by the peer's last SEQ. */
   acknowledged: number;
   edge: number;
 
@@ -71,12 +71,12 @@ export class OutboundWindow {
     this.edge = advance(origin, INITIAL_WINDOW_OCTETS);
   }
 
-  /** Octets we may send now; a peer that shrank its window leaves none. */
+  /** Octets that may be sent now; 0 if the peer has shrunk its window. */
   get room(): number {
     return Math.max(0, offset(this.next, this.edge));
   }
 
-  /** Takes a SEQ. @returns false if it acknowledges octets never sent. */
+  /** Applies a SEQ. @returns false if it acknowledges octets that were never sent. */
   acknowledge(ackno: number, octets: number): boolean {
     if (seqnoDistance(this.acknowledged, ackno) > seqnoDistance(this.acknowledged, this.next)) {
       return false;
