@@ -4,8 +4,8 @@
  */
 import { LocalError } from '../errors.js';
 import { Channel, type NumberingStart, type Tally } from './channel.js';
+import { ChannelMap } from './channel-map.js';
 import { MAX_NUMBER } from './frame.js';
-import { Numbered } from './numbered.js';
 
 /**
  * Closed channel numbers that are remembered: a SEQ for one of them crossed the `ok` and is ignored, while a SEQ for a
@@ -18,7 +18,7 @@ export class Channels {
   readonly #isTuning: (uri: string) => boolean;
   readonly #origin: NumberingStart;
   /** All but channel 0. */
-  readonly #byNumber = new Numbered<Channel>();
+  readonly #byNumber = new ChannelMap<Channel>();
   /** Channel numbers of unanswered starts of either side, and whether a tuning profile is proposed. */
   #reserved: Map<number, boolean> | undefined;
   readonly #tally: Tally = { owed: 0 };

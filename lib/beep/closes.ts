@@ -4,7 +4,7 @@
  */
 import { LocalError, type Reply } from '../errors.js';
 import { ASKED, type Channel, DEFERRED, OPEN } from './channel.js';
-import type { Conversation } from './conversation.js';
+import type { ChannelZero } from './channel-zero.js';
 import { RPY } from './frame.js';
 import { type CloseRequest, OK, writeClose } from './management.js';
 import { RELEASES } from './outgoing.js';
@@ -16,7 +16,7 @@ interface Requested {
 }
 
 export class Closes {
-  readonly #talk: Conversation;
+  readonly #channel0: ChannelZero;
   /** Channels by the number of our MSG on channel 0. */
   #asked: Map<number, number> | undefined;
   /** Our own closes that wait for acknowledgements, by channel. */
@@ -24,22 +24,22 @@ export class Closes {
   /** The peer's closes, by channel. */
   #requested: Map<number, Requested> | undefined;
 
-  constructor(talk: Conversation) {
-    this.#talk = talk;
+  constructor(channel0: ChannelZero) {
+    this.#channel0 = channel0;
   }
 
   /** The session is being released, or the peer asks for that. */
   get releasing(): boolean {
-    return this.#talk.state !== 'ready' || this.#requested?.has(0) === true;
+    return this.#channel0.state !== 'ready' || this.#requested?.has(0) === true;
   }
 
   // ---- requested by us
   // -------------------------------------------------------------------------------------------------
 
   close(number: number, code: number, text: string): void {
-    const talk = this.#talk;
-    talk.ready();
-    const channel = talk.channels.existing(number);
+    const channel0 = this.#channel0;
+    channel0.ready();
+    const channel = channel0.channels.existing(number);
     if (this.#requested?.has(number)) {
       // Both sides close: the peer's close is enough.
       this.accept(number);
@@ -49,10 +49,10 @@ export class Closes {
       throw new LocalError('BEEP_STATE', `channel ${number} is already being closed`);
     }
     this.#deferred ??= new Map();
-    this.#deferred.set(number, writeClose(number, code, text, talk.peer));
+    this.#deferred.set(number, writeClose(number, code, text, channel0.peer));
     channel.closing = DEFERRED;
     if (number === 0) {
-      talk.state = 'releasing';
+      channel0.state = 'releasing';
     }
     this.acknowledged(channel);
   }
@@ -66,12 +66,12 @@ export class Closes {
       this.#ask(channel);
     }
     if (this.#deferred.has(0) && this.#allAcknowledged()) {
-      this.#ask(this.#talk.channels.zero);
+      this.#ask(this.#channel0.channels.zero);
     }
   }
 
   #allAcknowledged(): boolean {
-    for (const channel of this.#talk.channels.all()) {
+    for (const channel of this.#channel0.channels.all()) {
       if (!acknowledged(channel)) {
         return false;
       }
@@ -87,7 +87,7 @@ export class Closes {
     this.#deferred?.delete(channel.number);
     channel.closing = ASKED;
     this.#asked ??= new Map();
-    this.#asked.set(this.#talk.ask(document), channel.number);
+    this.#asked.set(this.#channel0.ask(document), channel.number);
   }
 
   /** Whether this MSG on channel 0 was a `close` of ours. */
@@ -97,10 +97,10 @@ export class Closes {
 
   /** The peer answered `ok`. */
   closed(msgno: number): void {
-    const { channels, events } = this.#talk;
+    const { channels, events } = this.#channel0;
     const number = this.#take(msgno);
     if (number === 0) {
-      this.#talk.end();
+      this.#channel0.end();
       events.push({ type: 'released' });
       return;
     }
@@ -115,7 +115,7 @@ export class Closes {
 
   /** The peer answered with an error: the channel, or the session, continues. */
   refused(msgno: number, reply: Reply): void {
-    const { channels, events } = this.#talk;
+    const { channels, events } = this.#channel0;
     const number = this.#take(msgno);
     const channel = channels.get(number);
     if (channel === undefined) {
@@ -124,7 +124,7 @@ export class Closes {
     }
     channel.closing = OPEN;
     if (number === 0 && !this.accepted(0)) {
-      this.#talk.state = 'ready';
+      this.#channel0.state = 'ready';
     }
     events.push({ type: 'close-refused', channel: number, reply });
   }
@@ -142,11 +142,11 @@ export class Closes {
   // -------------------------------------------------------------------------------------------
 
   requested(msgno: number, { number, code, text }: CloseRequest): void {
-    const { channels, events } = this.#talk;
+    const { channels, events } = this.#channel0;
     const channel = channels.get(number);
     if (channel === undefined || this.#requested?.has(number)) {
       const what = channel === undefined ? 'does not exist' : 'is already being closed';
-      this.#talk.error(msgno, { code: 550, text: `channel ${number} ${what}` });
+      this.#channel0.error(msgno, { code: 550, text: `channel ${number} ${what}` });
       return;
     }
     this.#requested ??= new Map();
@@ -164,12 +164,12 @@ export class Closes {
   }
 
   accept(number: number): void {
-    const { channels } = this.#talk;
+    const { channels } = this.#channel0;
     this.#awaited(number).accepted = true;
     // RFC 3080 §2.3.1.3 (a): what is queued is still sent, nothing is added
     channels.existing(number).ending = true;
     if (number === 0) {
-      this.#talk.state = 'releasing';
+      this.#channel0.state = 'releasing';
       for (const channel of channels.all()) {
         channel.ending = true;
       }
@@ -180,7 +180,7 @@ export class Closes {
   refuse(number: number, reply: Reply): void {
     const { msgno } = this.#awaited(number);
     this.#settled(number);
-    this.#talk.error(msgno, reply);
+    this.#channel0.error(msgno, reply);
   }
 
   accepted(number: number): boolean {
@@ -196,7 +196,7 @@ export class Closes {
 
   #awaited(number: number): Requested {
     const requested = this.#requested?.get(number);
-    if (this.#talk.state === 'closed' || requested === undefined || requested.accepted) {
+    if (this.#channel0.state === 'closed' || requested === undefined || requested.accepted) {
       throw new LocalError('BEEP_STATE', `no close of channel ${number} is awaiting an answer`);
     }
     return requested;
@@ -205,16 +205,16 @@ export class Closes {
   /** Sends every `ok` whose conditions are now met (RFC 3080 §2.3.1.3 (a) to (c)). */
   settle(): void {
     for (const [number, { msgno, accepted }] of this.#requested ?? []) {
-      const channel = this.#talk.channels.get(number);
+      const channel = this.#channel0.channels.get(number);
       if (!accepted || channel === undefined) {
         continue;
       }
       if (number === 0 && this.#allIdle()) {
         this.#settled(0);
-        this.#talk.reply(RPY, msgno, OK).effect = RELEASES;
+        this.#channel0.reply(RPY, msgno, OK).effect = RELEASES;
       } else if (number !== 0 && channel.idle && !channel.unannounced) {
         this.#settled(number);
-        this.#talk.reply(RPY, msgno, OK);
+        this.#channel0.reply(RPY, msgno, OK);
         this.#remove(channel);
       }
     }
@@ -222,7 +222,7 @@ export class Closes {
 
   /** Every channel is idle; on channel 0 only the release itself is unanswered, and ours may be outstanding. */
   #allIdle(): boolean {
-    const { channels } = this.#talk;
+    const { channels } = this.#channel0;
     const { zero } = channels;
     for (const channel of channels.all()) {
       if (channel !== zero && !channel.idle) {
@@ -234,7 +234,7 @@ export class Closes {
 
   /** The channel ceases to exist. */
   #remove(channel: Channel): void {
-    const { channels, events, outbox } = this.#talk;
+    const { channels, events, outbox } = this.#channel0;
     const { number } = channel;
     channels.remove(channel);
     outbox.remove(channel);
@@ -248,7 +248,7 @@ export class Closes {
     events.push({ type: 'closed', channel: number });
     // The peer's close crossed ours and it has answered ok: it waits for our ok.
     if (requested !== undefined) {
-      this.#talk.reply(RPY, requested.msgno, OK);
+      this.#channel0.reply(RPY, requested.msgno, OK);
     }
     this.settle();
   }

@@ -4,8 +4,8 @@
  */
 import { RemoteProtocolError } from '../errors.js';
 import type { Channel } from './channel.js';
-import type { Control } from './control.js';
-import type { Conversation } from './conversation.js';
+import type { ChannelManagement } from './channel-management.js';
+import type { ChannelZero } from './channel-zero.js';
 import { Decoder } from './decoder.js';
 import type { SessionEvent } from './event.js';
 import { ANS, ERR, type Header, KEYWORDS, MSG, NONE, NUL, RPY, SEQ } from './frame.js';
@@ -25,8 +25,8 @@ export class Inbound implements ReassemblyCounter {
   /** Largest message accepted from the peer, in octets. */
   messageOctets: number;
   readonly #decoder = new Decoder();
-  readonly #talk: Conversation;
-  readonly #control: Control;
+  readonly #channel0: ChannelZero;
+  readonly #control: ChannelManagement;
   /** The channel whose payload is being read. */
   #reading: Channel | undefined;
   readonly #holder: ReassemblyObserver | undefined;
@@ -35,11 +35,11 @@ export class Inbound implements ReassemblyCounter {
   /** Number of channels with an incomplete message. */
   #begun = 0;
 
-  constructor(talk: Conversation, control: Control, holder: ReassemblyObserver | undefined) {
+  constructor(channel0: ChannelZero, control: ChannelManagement, holder: ReassemblyObserver | undefined) {
     this.#holder = holder;
-    this.#talk = talk;
+    this.#channel0 = channel0;
     this.#control = control;
-    this.messageOctets = talk.limits.messageOctets;
+    this.messageOctets = channel0.limits.messageOctets;
   }
 
   /** Whether a frame or a message of the peer is incomplete. */
@@ -100,11 +100,11 @@ export class Inbound implements ReassemblyCounter {
     }
     const message = channel.admit(frame);
     if (message !== undefined && channel.acknowledged(frame, message)) {
-      this.#talk.outbox.wake(channel);
+      this.#channel0.outbox.wake(channel);
       this.#control.closes.acknowledged(channel);
     }
     const discard = message?.dropped === true;
-    if (channel.inbox.begin(frame, this.#limit(channel), this.#talk.limits.answers, discard, this)) {
+    if (channel.inbox.begin(frame, this.#limit(channel), this.#channel0.limits.answers, discard, this)) {
       return undefined;
     }
     return this.#overflow(channel, frame, message);
@@ -113,8 +113,8 @@ export class Inbound implements ReassemblyCounter {
   #admitControl(frame: Header): void {
     const { keyword, msgno } = frame;
     const fields = { keyword: KEYWORDS[keyword] ?? '', msgno };
-    if (this.#talk.state === 'greeting') {
-      if (msgno !== 0 || (keyword !== RPY && (keyword !== ERR || !this.#talk.initiator))) {
+    if (this.#channel0.state === 'greeting') {
+      if (msgno !== 0 || (keyword !== RPY && (keyword !== ERR || !this.#channel0.initiator))) {
         throw new RemoteProtocolError('BEEP_GREETING_INVALID', 'the first message is not a greeting', { fields });
       }
     } else if (keyword === ANS || keyword === NUL) {
@@ -129,7 +129,7 @@ export class Inbound implements ReassemblyCounter {
     const { number } = channel;
     const { msgno } = frame;
     if (frame.keyword === MSG) {
-      channel.owe(msgno, this.#talk.limits.pipelined);
+      channel.owe(msgno, this.#channel0.limits.pipelined);
       if (number !== 0) {
         return { type: 'too-large', channel: number, msgno, limit: this.messageOctets };
       }
@@ -137,7 +137,7 @@ export class Inbound implements ReassemblyCounter {
       return undefined;
     }
     if (number === 0) {
-      throw this.#control.poor(`a reply of more than ${this.#talk.limits.managementOctets} octets`);
+      throw this.#control.poor(`a reply of more than ${this.#channel0.limits.managementOctets} octets`);
     }
     if (message !== undefined) {
       message.dropped = true;
@@ -158,12 +158,12 @@ export class Inbound implements ReassemblyCounter {
     if (payload !== undefined && channel.number !== 0 && frame.keyword !== NUL) {
       inbound.unconsumed += payload.length;
     }
-    this.#talk.outbox.credit(channel);
+    this.#channel0.outbox.credit(channel);
     const event = frame.more ? undefined : this.#complete(channel, frame, payload);
     if (channel.ending) {
       this.#control.closes.settle();
     }
-    return event ?? this.#talk.take();
+    return event ?? this.#channel0.take();
   }
 
   /** Handles a complete message; without payload it was discarded. */
@@ -175,7 +175,7 @@ export class Inbound implements ReassemblyCounter {
         if (payload === undefined) {
           return undefined;
         }
-        channel.owe(msgno, this.#talk.limits.pipelined);
+        channel.owe(msgno, this.#channel0.limits.pipelined);
         if (number === 0) {
           this.#control.message(msgno, payload);
           return undefined;
@@ -209,9 +209,9 @@ export class Inbound implements ReassemblyCounter {
   }
 
   #sequence(frame: Header): void {
-    const channel = this.#talk.channels.get(frame.channel);
+    const channel = this.#channel0.channels.get(frame.channel);
     // A SEQ may cross the `ok` that closed its channel.
-    if (channel === undefined && this.#talk.channels.wasClosed(frame.channel)) {
+    if (channel === undefined && this.#channel0.channels.wasClosed(frame.channel)) {
       return;
     }
     const { outbound } = this.#existing(frame);
@@ -225,13 +225,13 @@ export class Inbound implements ReassemblyCounter {
       );
     }
     if (channel !== undefined) {
-      this.#talk.outbox.wake(channel);
+      this.#channel0.outbox.wake(channel);
     }
   }
 
   /** The channel of a frame. Until the reply that creates it is sent, a channel does not exist for the peer. */
   #existing(frame: Header): Channel {
-    const channel = this.#talk.channels.get(frame.channel);
+    const channel = this.#channel0.channels.get(frame.channel);
     if (channel === undefined || channel.unannounced) {
       throw new RemoteProtocolError('BEEP_CHANNEL_UNKNOWN', `channel ${frame.channel} does not exist`, {
         fields: { channel: frame.channel, keyword: KEYWORDS[frame.keyword] ?? '' },
@@ -241,6 +241,6 @@ export class Inbound implements ReassemblyCounter {
   }
 
   #limit(channel: Channel): number {
-    return channel.number === 0 ? this.#talk.limits.managementOctets : this.messageOctets;
+    return channel.number === 0 ? this.#channel0.limits.managementOctets : this.messageOctets;
   }
 }

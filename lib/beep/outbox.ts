@@ -9,12 +9,12 @@ import { NOTHING, type Outgoing } from './outgoing.js';
 import { advance } from './seqno.js';
 
 /** Called when a message is transmitted that has an effect or whose channel is ending. */
-export interface Departures {
+export interface TransmissionObserver {
   departed(channel: Channel, message: Outgoing): void;
 }
 
 export class ChannelOutbox {
-  readonly #departures: Departures;
+  readonly #departures: TransmissionObserver;
   readonly #frameOctets: number;
   /** Round-robin list of the channels that can send. */
   #first: Channel | undefined;
@@ -27,7 +27,7 @@ export class ChannelOutbox {
   /** RFC 3080 §3.1.3.1: only what was queued before may be sent. */
   quiet = false;
 
-  constructor(departures: Departures, frameOctets: number) {
+  constructor(departures: TransmissionObserver, frameOctets: number) {
     this.#departures = departures;
     this.#frameOctets = frameOctets;
   }

@@ -4,13 +4,13 @@
  */
 import { LocalError, type Reply } from '../errors.js';
 import { type Channel, type NumberingStart, OPEN } from './channel.js';
+import { ChannelManagement } from './channel-management.js';
+import { ChannelZero } from './channel-zero.js';
 import { Channels } from './channels.js';
-import { Control } from './control.js';
-import { Conversation } from './conversation.js';
 import type { Greeting, Outbound, SessionEvent, StartEvent } from './event.js';
 import { Inbound, type ReassemblyObserver } from './inbound.js';
 import { BEEP_LIMITS, type BeepLimits } from './limits.js';
-import { ChannelOutbox, type Departures } from './outbox.js';
+import { ChannelOutbox, type TransmissionObserver } from './outbox.js';
 import { keywordOf, type Outgoing } from './outgoing.js';
 import type { Offer } from './starts.js';
 
@@ -62,12 +62,12 @@ export interface ChannelInfo {
 
 const NONE_UNSTARTED: ReadonlySet<number> = new Set();
 
-export class Session implements Departures {
+export class Session implements TransmissionObserver {
   readonly role: Role;
   readonly #refusing: boolean;
   readonly #channels: Channels;
-  readonly #talk: Conversation;
-  readonly #control: Control;
+  readonly #channel0: ChannelZero;
+  readonly #control: ChannelManagement;
   readonly #outbox: ChannelOutbox;
   readonly #inbound: Inbound;
   /** Events that are due to more than the frame just read. */
@@ -89,16 +89,16 @@ export class Session implements Departures {
     }
     this.#channels = new Channels(initiator, options.isTuning ?? (() => false), options.origin ?? NO_ORIGIN);
     this.#outbox = new ChannelOutbox(this, Math.max(1, options.frameOctets ?? FRAME_OCTETS));
-    this.#talk = new Conversation(
+    this.#channel0 = new ChannelZero(
       { initiator, greeting: { profiles, features, localize }, refuse: options.refuse, limits },
       this.#channels,
       this.#outbox,
       this.#events,
     );
-    this.#control = new Control(this.#talk, options.serverName);
-    this.#inbound = new Inbound(this.#talk, this.#control, options.reassemblyObserver);
+    this.#control = new ChannelManagement(this.#channel0, options.serverName);
+    this.#inbound = new Inbound(this.#channel0, this.#control, options.reassemblyObserver);
     if (options.greet !== false) {
-      this.#talk.greet();
+      this.#channel0.greet();
     }
   }
 
@@ -115,13 +115,13 @@ export class Session implements Departures {
   }
 
   get state(): SessionState {
-    const { state } = this.#talk;
+    const { state } = this.#channel0;
     return state === 'ready' && this.#outbox.quiet ? 'quiet' : state;
   }
 
   /** The peer's greeting; undefined until it was received. */
   get peer(): Greeting | undefined {
-    return this.#talk.peer;
+    return this.#channel0.peer;
   }
 
   /** The serverName in effect for channels that the peer starts. */
@@ -131,7 +131,7 @@ export class Session implements Departures {
 
   /** Whether `transmit` would return octets. */
   get pending(): boolean {
-    return this.#talk.state !== 'closed' && this.#outbox.pending;
+    return this.#channel0.state !== 'closed' && this.#outbox.pending;
   }
 
   /** Number of MSGs received on all channels, including 0, and not completely answered. */
@@ -155,13 +155,13 @@ export class Session implements Departures {
 
   /** Sends the greeting that `greet: false` held back. */
   greet(): void {
-    this.#talk.greet();
+    this.#channel0.greet();
   }
 
   /** Accepts octets from the transport without parsing them. The caller must not reuse the chunk. */
   receive(octets: Buffer): void {
     // RFC 3080 §2.4: an unavailable listener ignores the initiator's greeting
-    if (this.#talk.state !== 'closed' && !this.#refusing) {
+    if (this.#channel0.state !== 'closed' && !this.#refusing) {
       this.#inbound.push(octets);
     }
   }
@@ -175,15 +175,15 @@ export class Session implements Departures {
    */
   nextEvent(): SessionEvent | undefined {
     if (this.#events.length > 0) {
-      return this.#talk.take();
+      return this.#channel0.take();
     }
-    if (this.#talk.state === 'closed') {
+    if (this.#channel0.state === 'closed') {
       return undefined;
     }
     try {
       return this.#inbound.next();
     } catch (error) {
-      this.#talk.end();
+      this.#channel0.end();
       throw error;
     }
   }
@@ -215,7 +215,7 @@ export class Session implements Departures {
    * @throws LocalError BEEP_STATE if the channel is closed or closing, or no reply to `msgno` is outstanding.
    */
   send(number: number, message: Outbound): number {
-    if (number === 0 || this.#talk.state === 'closed') {
+    if (number === 0 || this.#channel0.state === 'closed') {
       throw new LocalError('BEEP_STATE', number === 0 ? 'channel 0 is the session’s own' : 'the session is closed');
     }
     const channel = this.#channels.existing(number);
@@ -223,7 +223,7 @@ export class Session implements Departures {
     let sent: Outgoing;
     if (message.kind === 'MSG') {
       // RFC 3080 §2.3.1.3: after close no more MSGs; replies still go
-      if (channel.closing !== OPEN || channel.ending || this.#talk.state === 'releasing') {
+      if (channel.closing !== OPEN || channel.ending || this.#channel0.state === 'releasing') {
         throw new LocalError('BEEP_STATE', `channel ${number} is being closed`, { fields: { channel: number } });
       }
       sent = channel.request(message.payload);
@@ -302,7 +302,7 @@ export class Session implements Departures {
    * Returns what to write now, about `limit` octets: SEQs first, then channels in turn. Call `nextEvent` afterwards.
    */
   transmit(limit: number): Buffer[] {
-    return this.#talk.state === 'closed' ? [] : this.#outbox.transmit(limit);
+    return this.#channel0.state === 'closed' ? [] : this.#outbox.transmit(limit);
   }
 
   /** Our MSGs on a channel of which nothing has been transmitted: the peer cannot know of them. */
@@ -334,7 +334,7 @@ export class Session implements Departures {
 
   /** Ends the session for a change of transport. @returns the octets received and not yet parsed. */
   detach(): Buffer {
-    this.#talk.end();
+    this.#channel0.end();
     this.#events.length = 0;
     return this.#inbound.stop();
   }

@@ -4,7 +4,7 @@
  */
 import { LocalError, RemoteProtocolError, type Reply } from '../errors.js';
 import type { Channel } from './channel.js';
-import type { Conversation } from './conversation.js';
+import type { ChannelZero } from './channel-zero.js';
 import type { Proposal, StartEvent } from './event.js';
 import { RPY } from './frame.js';
 import { type ProfileContent, type StartRequest, writeProfile, writeStart } from './management.js';
@@ -26,7 +26,7 @@ interface Asked {
 export class Starts {
   /** In effect for the whole session once `#named` is true. */
   serverName: string | undefined;
-  readonly #talk: Conversation;
+  readonly #channel0: ChannelZero;
   /** The first start has succeeded: its serverName is in effect, even if it had none. */
   #named: boolean;
   /** By the number of our MSG on channel 0. */
@@ -34,8 +34,8 @@ export class Starts {
   /** The peer's unanswered starts, by channel. */
   #offered: Map<number, StartEvent> | undefined;
 
-  constructor(talk: Conversation, serverName: string | undefined) {
-    this.#talk = talk;
+  constructor(channel0: ChannelZero, serverName: string | undefined) {
+    this.#channel0 = channel0;
     this.serverName = serverName;
     this.#named = serverName !== undefined;
   }
@@ -45,9 +45,9 @@ export class Starts {
 
   /** @returns the number of the channel to be */
   start(offer: Offer): number {
-    const talk = this.#talk;
-    const { channels, limits } = talk;
-    talk.ready();
+    const channel0 = this.#channel0;
+    const { channels, limits } = channel0;
+    channel0.ready();
     const uris = offer.profiles.map((profile) => profile.uri);
     if (uris.length === 0) {
       throw new LocalError('ARGUMENT', 'a start proposes at least one profile');
@@ -64,7 +64,7 @@ export class Starts {
     const document = writeStart(channel, offer.serverName, offer.profiles);
     channels.reserve(channel, tuning);
     this.#asked ??= new Map();
-    this.#asked.set(talk.ask(document), { channel, uris });
+    this.#asked.set(channel0.ask(document), { channel, uris });
     return channel;
   }
 
@@ -83,7 +83,7 @@ export class Starts {
     if (!asked.uris.includes(uri)) {
       throw new RemoteProtocolError('BEEP_MANAGEMENT_REPLY_INVALID', `the profile ${uri} was not proposed`);
     }
-    const { channels, events } = this.#talk;
+    const { channels, events } = this.#channel0;
     events.push({ type: 'started', channel: asked.channel, uri, ...(content === undefined ? {} : { content }) });
     return channels.open(asked.channel, uri);
   }
@@ -91,8 +91,8 @@ export class Starts {
   refused(msgno: number, reply: Reply): void {
     const asked = this.#take(msgno);
     if (asked !== undefined) {
-      this.#talk.channels.release(asked.channel);
-      this.#talk.events.push({ type: 'start-refused', channel: asked.channel, reply });
+      this.#channel0.channels.release(asked.channel);
+      this.#channel0.events.push({ type: 'start-refused', channel: asked.channel, reply });
     }
   }
 
@@ -112,20 +112,20 @@ export class Starts {
   requested(msgno: number, request: StartRequest, releasing: boolean): void {
     const refusal = this.#refusal(request.number, releasing);
     if (refusal !== undefined) {
-      this.#talk.error(msgno, refusal);
+      this.#channel0.error(msgno, refusal);
       return;
     }
     const proposals = this.#permitted(request.proposals);
     if (proposals.length === 0) {
       const text = 'only one tuning channel can exist at a time; close the other first';
-      this.#talk.error(msgno, { code: 550, text });
+      this.#channel0.error(msgno, { code: 550, text });
       return;
     }
     this.#propose(msgno, request, proposals);
   }
 
   #refusal(number: number, releasing: boolean): Reply | undefined {
-    const { channels, initiator, limits } = this.#talk;
+    const { channels, initiator, limits } = this.#channel0;
     // RFC 3080 §2.3.1.2: the peer's numbers have the other parity than ours
     if ((number % 2 === 1) === initiator) {
       const parity = initiator ? 'even' : 'odd';
@@ -141,7 +141,7 @@ export class Starts {
   }
 
   #propose(msgno: number, { number, ...request }: StartRequest, proposals: readonly Proposal[]): void {
-    const { channels, events } = this.#talk;
+    const { channels, events } = this.#channel0;
     const serverName = this.#named ? this.serverName : request.serverName;
     const named = serverName === undefined ? {} : { serverName };
     const event: StartEvent = { type: 'start', msgno, channel: number, proposals, ...named };
@@ -159,7 +159,7 @@ export class Starts {
    * initiator's start takes precedence; otherwise both would be refused.
    */
   #permitted(proposals: readonly Proposal[]): readonly Proposal[] {
-    const { channels, initiator } = this.#talk;
+    const { channels, initiator } = this.#channel0;
     const others = proposals.filter((proposal) => !channels.isTuning(proposal.uri));
     if (others.length === proposals.length || !channels.tuning || (!initiator && this.#onlyOursIsTuning())) {
       return proposals;
@@ -168,7 +168,7 @@ export class Starts {
   }
 
   #onlyOursIsTuning(): boolean {
-    const { channels } = this.#talk;
+    const { channels } = this.#channel0;
     for (const channel of channels.all()) {
       if (channel.tuning) {
         return false;
@@ -190,13 +190,13 @@ export class Starts {
     }
     const document = writeProfile(content === undefined ? { uri } : { uri, content });
     this.#settled(event.channel);
-    const channel = this.#talk.channels.open(event.channel, uri);
+    const channel = this.#channel0.channels.open(event.channel, uri);
     channel.unannounced = true;
     if (!this.#named) {
       this.#named = true;
       this.serverName = event.serverName;
     }
-    const reply = this.#talk.reply(RPY, event.msgno, document);
+    const reply = this.#channel0.reply(RPY, event.msgno, document);
     reply.effect = OPENS;
     reply.opens = event.channel;
     return channel;
@@ -205,8 +205,8 @@ export class Starts {
   refuse(event: StartEvent, reply: Reply): void {
     this.#awaited(event);
     this.#settled(event.channel);
-    this.#talk.channels.release(event.channel);
-    this.#talk.error(event.msgno, reply);
+    this.#channel0.channels.release(event.channel);
+    this.#channel0.error(event.msgno, reply);
   }
 
   #settled(channel: number): void {
@@ -217,7 +217,7 @@ export class Starts {
   }
 
   #awaited(event: StartEvent): void {
-    if (this.#talk.state === 'closed' || this.#offered?.get(event.channel) !== event) {
+    if (this.#channel0.state === 'closed' || this.#offered?.get(event.channel) !== event) {
       throw new LocalError('BEEP_STATE', `the start of channel ${event.channel} is not awaiting an answer`);
     }
   }

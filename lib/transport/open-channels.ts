@@ -2,8 +2,9 @@
  * The channels of one connection by number, how they come and go, asked by either side, and who waits for that. Knows no
  * transport.
  */
+
+import { ChannelMap } from '../beep/channel-map.js';
 import type { Greeting, SessionEvent, StartEvent } from '../beep/event.js';
-import { Numbered } from '../beep/numbered.js';
 import type { Offer, Session } from '../beep/session.js';
 import type { Limits } from '../config/limits.js';
 import { type ImxpError, RefusedError, type Reply, TransportError } from '../errors.js';
@@ -40,7 +41,7 @@ export interface ChannelRules {
 export class OpenChannels implements PendingRequestsOwner {
   readonly #connection: ChannelsConnection;
   readonly #rules: ChannelRules;
-  readonly #handles = new Numbered<ChannelHandle>();
+  readonly #handles = new ChannelMap<ChannelHandle>();
   /** Made when this side asks for something. */
   #pending: PendingRequests | undefined;
   /** The channel whose answers hold the reading up. */

@@ -2,7 +2,7 @@
  * Map by channel number. Most sessions have one channel, which is stored in a field; a Map is made only for further
  * ones.
  */
-export class Numbered<Thing> {
+export class ChannelMap<Thing> {
   #number = -1;
   #single: Thing | undefined;
   #others: Map<number, Thing> | undefined;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Numbered } from '../../lib/beep/numbered.js';
+import { ChannelMap } from '../../lib/beep/channel-map.js';
 
 const step = fc.tuple(fc.constantFrom('set', 'delete'), fc.integer({ min: 0, max: 4 }), fc.string());
 
@@ -9,7 +9,7 @@ describe('beep: things by channel number', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const model = new Map<number, string>();
-        const numbered = new Numbered<string>();
+        const numbered = new ChannelMap<string>();
         for (const [what, number, thing] of steps) {
           if (what === 'set') {
             model.set(number, thing);

@@ -4,23 +4,23 @@
  */
 import { RemoteProtocolError, type Reply } from '../errors.js';
 import type { Channel } from './channel.js';
+import type { ChannelZero } from './channel-zero.js';
 import { Closes } from './closes.js';
-import type { Conversation } from './conversation.js';
 import type { StartEvent } from './event.js';
 import { ERR } from './frame.js';
 import * as documents from './management.js';
 import { OPENS, type Outgoing, REFUSES, RELEASES } from './outgoing.js';
 import { Starts } from './starts.js';
 
-export class Control {
+export class ChannelManagement {
   readonly starts: Starts;
   readonly closes: Closes;
-  readonly #talk: Conversation;
+  readonly #channel0: ChannelZero;
 
-  constructor(talk: Conversation, serverName: string | undefined) {
-    this.#talk = talk;
-    this.starts = new Starts(talk, serverName);
-    this.closes = new Closes(talk);
+  constructor(channel0: ChannelZero, serverName: string | undefined) {
+    this.#channel0 = channel0;
+    this.starts = new Starts(channel0, serverName);
+    this.closes = new Closes(channel0);
   }
 
   acceptStart(event: StartEvent, uri: string, content: string | undefined): void {
@@ -41,14 +41,14 @@ export class Control {
       if (!(error instanceof RemoteProtocolError) || error.reply === undefined) {
         throw error;
       }
-      this.#talk.error(msgno, error.reply);
+      this.#channel0.error(msgno, error.reply);
     }
   }
 
   /** A MSG on channel 0 exceeds the limit: sends a pre-emptive reply. */
   tooLarge(msgno: number): void {
-    const { managementOctets } = this.#talk.limits;
-    this.#talk.error(msgno, { code: 501, text: `more than ${managementOctets} octets on channel 0` });
+    const { managementOctets } = this.#channel0.limits;
+    this.#channel0.error(msgno, { code: 501, text: `more than ${managementOctets} octets on channel 0` });
   }
 
   /**
@@ -66,13 +66,13 @@ export class Control {
 
   /** @returns the error for a reply on channel 0 that is not acceptable */
   poor(what: string, cause?: unknown): RemoteProtocolError {
-    const code = this.#talk.state === 'greeting' ? 'BEEP_GREETING_INVALID' : 'BEEP_MANAGEMENT_REPLY_INVALID';
+    const code = this.#channel0.state === 'greeting' ? 'BEEP_GREETING_INVALID' : 'BEEP_MANAGEMENT_REPLY_INVALID';
     return new RemoteProtocolError(code, `channel 0: ${what}`, { cause });
   }
 
   #take(keyword: number, msgno: number, document: documents.Document): void {
     const error = keyword === ERR ? documents.readError(document) : undefined;
-    if (this.#talk.state === 'greeting') {
+    if (this.#channel0.state === 'greeting') {
       this.#takeGreeting(error, document);
     } else if (this.starts.asked(msgno)) {
       this.#takeStart(error, msgno, document);
@@ -83,10 +83,10 @@ export class Control {
 
   #takeGreeting(error: Reply | undefined, document: documents.Document): void {
     if (error === undefined) {
-      this.#talk.greeted(documents.readGreeting(document), document.contentType);
+      this.#channel0.greeted(documents.readGreeting(document), document.contentType);
     } else {
-      this.#talk.end();
-      this.#talk.events.push({ type: 'unavailable', reply: error });
+      this.#channel0.end();
+      this.#channel0.events.push({ type: 'unavailable', reply: error });
     }
   }
 
@@ -116,17 +116,17 @@ export class Control {
 
   /** A message whose transmission has an effect was transmitted. */
   departed(message: Outgoing): void {
-    const talk = this.#talk;
+    const channel0 = this.#channel0;
     if (message.effect === RELEASES || message.effect === REFUSES) {
-      talk.end();
+      channel0.end();
       if (message.effect === RELEASES) {
-        talk.events.push({ type: 'released' });
+        channel0.events.push({ type: 'released' });
       }
       return;
     }
-    const opened = message.effect === OPENS ? talk.channels.get(message.opens) : undefined;
+    const opened = message.effect === OPENS ? channel0.channels.get(message.opens) : undefined;
     if (opened !== undefined) {
-      talk.outbox.open(opened);
+      channel0.outbox.open(opened);
       this.closes.acknowledged(opened);
     }
     this.closes.settle();

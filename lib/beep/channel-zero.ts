@@ -17,9 +17,9 @@ import { BEEP_XML, message, writeError, writeGreeting } from './management.js';
 import type { ChannelOutbox } from './outbox.js';
 import { type Outgoing, REFUSES } from './outgoing.js';
 
-export type ConversationState = 'greeting' | 'ready' | 'releasing' | 'closed';
+export type ChannelZeroState = 'greeting' | 'ready' | 'releasing' | 'closed';
 
-export interface ConversationOptions {
+export interface ChannelZeroOptions {
   readonly initiator: boolean;
   readonly greeting: Greeting;
   /** The listener's ERR 0 0 instead of its greeting. */
@@ -27,8 +27,8 @@ export interface ConversationOptions {
   readonly limits: BeepLimits;
 }
 
-export class Conversation {
-  state: ConversationState = 'greeting';
+export class ChannelZero {
+  state: ChannelZeroState = 'greeting';
   /** The peer's greeting and its content type. */
   peer: Greeting | undefined;
   contentType = BEEP_XML;
@@ -38,9 +38,9 @@ export class Conversation {
   readonly outbox: ChannelOutbox;
   readonly events: SessionEvent[];
   /** Our greeting, until it is sent. */
-  #greeting: Pick<ConversationOptions, 'greeting' | 'refuse'> | undefined;
+  #greeting: Pick<ChannelZeroOptions, 'greeting' | 'refuse'> | undefined;
 
-  constructor(options: ConversationOptions, channels: Channels, outbox: ChannelOutbox, events: SessionEvent[]) {
+  constructor(options: ChannelZeroOptions, channels: Channels, outbox: ChannelOutbox, events: SessionEvent[]) {
     this.#greeting = options;
     this.initiator = options.initiator;
     this.limits = options.limits;
