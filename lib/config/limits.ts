@@ -19,6 +19,15 @@ const node = z.strictObject({
     10_000,
     'open sessions from one IP address; many endpoints can share an address behind a translator',
   ),
+  loginsPerSecond: count(
+    1000,
+    'sustained rate of new sessions; further ones are refused with 421, so that clients come back later, and fewer are taken while the event loop is late. 0 removes the limit. After a restart all endpoints return at once, and a login takes about a millisecond',
+    0,
+  ),
+  loginBurst: count(
+    10_000,
+    'new sessions at once after a quiet period; one IP address gets at most as many as it leaves for others',
+  ),
   handshakes: count(
     256,
     'TLS handshakes in progress, of which one address may have half; beyond the limit the oldest is dropped. A handshake occupies about 50 KiB',

@@ -37,6 +37,7 @@ import { lockStore } from '../store/lock.js';
 import { openStore } from '../store/open.js';
 import { openSpool } from '../store/spool.js';
 import { ABSENT, type Store } from '../store/store.js';
+import { Admission } from '../transport/admission.js';
 import { systemClock } from '../transport/clock.js';
 import { ConnectionSetup } from '../transport/connection-setup.js';
 import { within } from '../transport/deadline.js';
@@ -185,6 +186,7 @@ export class Node {
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
     const { limits } = config;
     const throttle = new LoginThrottle(limits.authentication);
+    const admission = new Admission(limits.node, systemClock);
     const starts = new TokenBuckets({ perSecond: limits.rate.startPerSecond, burst: limits.rate.startBurst });
     const handshakes = new Handshakes(limits.node.handshakes);
     const profiles = new ProfileTable([...this.#tuningProfiles(secrets.decoy, throttle, handshakes), ...meshes]);
@@ -192,7 +194,7 @@ export class Node {
     this.#listeners = config.listen.map((listen) => {
       const { host, port } = listen;
       const setup = this.#setup(listen, handshakes);
-      return new Listener({ host, port, profiles, limits, throttle, starts, serves, reassembly, ...setup });
+      return new Listener({ host, port, profiles, limits, throttle, admission, starts, serves, reassembly, ...setup });
     });
   }
 

@@ -6,6 +6,7 @@ import type { Limits } from '../config/limits.js';
 import { type ImxpError, type Reply, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
 import type { TokenBuckets } from '../ops/token-bucket.js';
+import type { Admission } from './admission.js';
 import { Connection, type ConnectionOwner } from './connection.js';
 import type { ConnectionRules } from './connection-rules.js';
 import type { ConnectionSetup } from './connection-setup.js';
@@ -25,6 +26,8 @@ export interface ListenerOptions {
   readonly serves?: (serverName: string) => boolean;
   /** Addresses that failed to authenticate too often are turned away. */
   readonly throttle?: LoginThrottle;
+  /** Takes no more new sessions than the node bears; any number unless given. */
+  readonly admission?: Admission;
   /** How often an identity may start channels; as often as it likes unless given. */
   readonly starts?: TokenBuckets;
   /** Where it is counted what sessions hold of messages that are not complete. */
@@ -39,6 +42,9 @@ export interface ListenerOptions {
 const KEEP_ALIVE_MS = 60_000;
 /** Connections that may be closing besides the sessions that are open. */
 const TURNED_AWAY = 1000;
+
+/** Told to those who come back later, each after a time of its own. */
+const CROWDED: Reply = { code: 421, text: 'too many log in at this moment; try again in some seconds' };
 
 export class Listener implements ConnectionOwner {
   readonly #options: ListenerOptions;
@@ -135,6 +141,11 @@ export class Listener implements ConnectionOwner {
     const address = plainAddress(remoteAddress);
     const refuse = this.#obstacle(address);
     const { setup } = this.#options;
+    // A handshake to say no would cost as much as a login.
+    if (refuse === CROWDED && setup !== undefined) {
+      socket.destroy();
+      return;
+    }
     const connection = new Connection(socket, this.#rules, {
       remote: { address, port: remotePort ?? 0 },
       local: this.#localOf(socket),
@@ -193,6 +204,7 @@ export class Listener implements ConnectionOwner {
     if ((this.#perAddress.get(address) ?? 0) >= sessionsPerAddress) {
       return { code: 421, text: 'too many sessions from your address' };
     }
+    if (this.#options.admission?.admits(hostPrefix(address)) === false) return CROWDED;
     this.#makeRoom(hostPrefix(address));
     return undefined;
   }

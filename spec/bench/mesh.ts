@@ -10,7 +10,7 @@ export const WILMA = 'wilma@example.com';
 export const PASSWORD = 'gangway-42';
 
 const LIMITS = {
-  node: { sessionsPerAddress: 100_000 },
+  node: { sessionsPerAddress: 100_000, loginsPerSecond: 0 },
   unauthenticated: { sessions: 10_000 },
   attachment: { perAccount: 100_000 },
 };

@@ -1,10 +1,12 @@
 /** Connections that die as soon as they are made, and everybody coming back at once: nobody is worn out by it. */
 import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
+import { events } from '../../lib/ops/events.js';
 import { Middleman } from '../support/middleman.js';
+import { freePort } from '../support/node-process.js';
 import { inlineData } from '../support/raw-documents.js';
 import { RawNeighbour } from '../support/raw-neighbour.js';
-import { FRED, passwordOf, Stronghold } from '../support/stronghold.js';
+import { BARNEY, FRED, passwordOf, Stronghold } from '../support/stronghold.js';
 
 const WATCHED_MS = 5000;
 
@@ -63,5 +65,61 @@ describe('security: storms of reconnections', function () {
     await new Promise((resolve) => setTimeout(resolve, WATCHED_MS));
     await endpoint.close();
     expect(logins).to.be.within(3, 9);
+  });
+
+  it('a node that starts again under all its endpoints takes them at its rate, refuses the others softly, and answers meanwhile', async () => {
+    const port = await freePort();
+    const listen = [{ transport: 'tcp' as const, host: '127.0.0.1', port }];
+    const build = (loginsPerSecond: number, loginBurst: number): Promise<Stronghold> =>
+      Stronghold.build({ limits: { node: { loginsPerSecond, loginBurst } }, config: { listen } });
+    stronghold = await build(0, 1);
+    const crowd = 200;
+    let back = 0;
+    const endpoints = await Promise.all(
+      Array.from({ length: crowd }, (_, at) =>
+        Endpoint.connect({
+          address: `barney/${at}@example.com`,
+          relay: `tcp://127.0.0.1:${port}`,
+          password: passwordOf(BARNEY),
+          reconnect: { firstMs: 100, longestMs: 2000 },
+        }),
+      ),
+    );
+    for (const endpoint of endpoints) {
+      endpoint.on('connect', () => {
+        back += 1;
+      });
+    }
+    await stronghold.fall();
+    const logins: number[] = [];
+    const refusals: number[] = [];
+    const unsubscribe = [
+      events.authenticated.subscribe(({ side }) => side === 'peer' && logins.push(performance.now())),
+      events.refused.subscribe(({ what, code }) => what === 'session' && refusals.push(code)),
+    ];
+    const again = await build(40, 40);
+    stronghold = again;
+    const times: number[] = [];
+    const honest = await again.honest('127.0.0.9');
+    const begun = performance.now();
+    while (back < crowd && performance.now() - begun < 40_000) {
+      times.push(await honest.served());
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    for (const stop of unsubscribe) stop();
+    await Promise.all(endpoints.map((endpoint) => endpoint.close()));
+    const mostInASecond = Math.max(
+      ...logins.map((at) => logins.filter((other) => other >= at && other < at + 1000).length),
+    );
+    times.sort((a, b) => a - b);
+    const p99 = times[Math.floor(times.length * 0.99)] ?? 0;
+    console.log(
+      `      ${crowd} came back in ${Math.round(performance.now() - begun)} ms, ${mostInASecond} in a second at most, after ${refusals.length} refusals; honest p99 ${p99.toFixed(0)} ms`,
+    );
+    expect(back, 'all are back').to.equal(crowd);
+    expect(mostInASecond, 'a burst and the rate').to.be.at.most(85);
+    expect(refusals.length).to.be.greaterThan(0);
+    expect(new Set(refusals)).to.deep.equal(new Set([421]));
+    expect(p99).to.be.below(1000);
   });
 });
