@@ -93,6 +93,10 @@ export class Command {
     return `${this.stdout}${this.stderr}`;
   }
 
+  get ended(): boolean {
+    return this.#over !== undefined;
+  }
+
   get pid(): number | undefined {
     return this.#child.pid;
   }
@@ -158,9 +162,9 @@ export class NodeProcess {
     this.port = port;
   }
 
-  /** Starts it and waits until it logs "ready". */
-  async start(): Promise<this> {
-    this.#command = new Command(['relay', '--config', this.config], this.#directory);
+  /** Starts it and waits until it logs "ready". @param environment more for it than this process has */
+  async start(environment: Readonly<Record<string, string>> = {}): Promise<this> {
+    this.#command = new Command(['relay', '--config', this.config], this.#directory, environment);
     await this.log((line) => line.msg === 'ready', 'ready', START_DEADLINE_MS);
     return this;
   }
