@@ -1,6 +1,7 @@
 /**
  * Edits a list of access entries so that one actor may do more or less while everybody else may do as much as before
- * (access-01 §3: the first matching entry decides). Pure functions.
+ * (access-01 §3: the first matching entry decides, after those for the owner and the services of the owner's domain,
+ * D-ACCESS-01). Pure functions.
  */
 import { LocalError } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
@@ -72,8 +73,15 @@ export function denied(
 /** @throws LocalError ARGUMENT when an action is not valid, or the owner could no longer change what is granted */
 export function checkDenied(owner: string, actor: string, actions: readonly string[]): void {
   checkActions(actions);
-  if (givenAddress(owner).key === addressOf(actor)?.key && (actions.length === 0 || grants(actions, 'access:set'))) {
+  const { key, domain } = givenAddress(owner);
+  if (key === addressOf(actor)?.key && (actions.length === 0 || grants(actions, 'access:set'))) {
     throw new LocalError('ARGUMENT', `${owner} must keep access:set; without it nobody could change this list again`);
+  }
+  if (ownServices(owner, patternOf(actor))) {
+    throw new LocalError(
+      'ARGUMENT',
+      `the services of ${domain} may do everything to its endpoints; no entry changes that`,
+    );
   }
 }
 
@@ -98,7 +106,12 @@ export function replaced(
  */
 export function granted(list: readonly AccessEntry[], owner: string, actor: string): readonly string[] {
   const pattern = patternOf(actor);
-  return list.find((entry) => covers(patternOf(entry.actor), pattern))?.actions ?? implicitActions(owner, pattern);
+  if (ownServices(owner, pattern)) return EVERYTHING;
+  if (same(pattern, patternOf(owner))) {
+    const named = list.find((entry) => same(patternOf(entry.actor), pattern));
+    return named === undefined ? EVERYTHING : [...named.actions, 'access:all'];
+  }
+  return list.find((entry) => covers(patternOf(entry.actor), pattern))?.actions ?? implicitActions(pattern);
 }
 
 /** The entry whose actor is exactly this one. @throws LocalError ARGUMENT when the actor is not valid */
@@ -119,7 +132,10 @@ export function withSubaddresses(actor: string): readonly string[] {
   return [actor, writeActor({ kind: 'subaddresses', local, ...domains })];
 }
 
-/** The list, with an entry for the owner put first unless the owner may already change it. */
+/**
+ * The list, with an entry for the owner put first unless one that matches lets the owner change it: a service that follows
+ * the order of access-01 §3 to the letter would shut the owner out.
+ */
 export function keepingOwner(list: readonly AccessEntry[], owner: string): readonly AccessEntry[] {
   const decides = list.find((entry) => covers(patternOf(entry.actor), patternOf(owner)));
   if (decides === undefined || grants(decides.actions, 'access:set')) return list;
@@ -148,7 +164,8 @@ function changedOne(
   const pattern = patternOf(actor);
   const at = list.findIndex((entry) => covers(patternOf(entry.actor), pattern));
   const decides = at < 0 ? undefined : list[at];
-  const present = decides?.actions ?? implicitActions(owner, pattern);
+  const own = same(pattern, patternOf(owner)) && (decides === undefined || !same(patternOf(decides.actor), pattern));
+  const present = own ? EVERYTHING : (decides?.actions ?? implicitActions(pattern));
   const entry = { actor, actions: change(present) };
   // An entry for the same actor further down could never be reached.
   const others = list.filter((other) => other === decides || !same(patternOf(other.actor), pattern));
@@ -158,12 +175,17 @@ function changedOne(
 }
 
 /** What the implicit entries at the end of every list grant to the actors that a pattern names. */
-function implicitActions(owner: string, { kind, local, domain }: ActorPattern): readonly string[] {
-  const own = givenAddress(owner);
-  if (kind === 'services' || (kind === 'literal' && SERVICE.test(local))) {
-    return domain === own.domain ? EVERYTHING : ['core:data'];
-  }
-  return kind === 'literal' && local === own.local && domain === own.domain ? EVERYTHING : [];
+function implicitActions(pattern: ActorPattern): readonly string[] {
+  return meansServices(pattern) ? ['core:data'] : [];
+}
+
+function meansServices({ kind, local }: ActorPattern): boolean {
+  return kind === 'services' || (kind === 'literal' && SERVICE.test(local));
+}
+
+/** Whether an actor is a service of the owner's domain, or all of them. */
+function ownServices(owner: string, pattern: ActorPattern): boolean {
+  return meansServices(pattern) && pattern.domain === givenAddress(owner).domain && !pattern.below;
 }
 
 export function patternOf(actor: string): ActorPattern {

@@ -1,10 +1,15 @@
 /**
- * The rules of access entries (access-01 §3): who is granted what by a list of entries and those that are always
- * appended. Pure; refuses to know where entries are kept.
+ * Rules of access entries (access-01 §3): who is granted what by a list of entries and those that always exist. Pure;
+ * refuses to know where entries are kept.
+ *
+ * The owner and the services of the owner's domain come before the list (D-ACCESS-01): no entry takes anything from these
+ * services, and one that names the owner leaves access:get and access:set.
  */
 import { type Address, addressOf } from '../imxp/address.js';
 import type { AccessEntry } from '../imxp/vocabulary/access.js';
 import { type ActorPattern, matchesActor, parseActor, serviceName } from '../imxp/vocabulary/actor.js';
+
+const EVERYTHING = ['all:all'];
 
 /**
  * The entries considered appended to those of an owner, in their order (access-01 §3); a service as owner has one more
@@ -12,13 +17,16 @@ import { type ActorPattern, matchesActor, parseActor, serviceName } from '../imx
  */
 export function implicitEntries(owner: Address): readonly AccessEntry[] {
   const entries = [
-    { actor: `imxp=*@${owner.domain}`, actions: ['all:all'] },
+    { actor: `imxp=*@${owner.domain}`, actions: EVERYTHING },
     { actor: 'imxp=*@*', actions: ['core:data'] },
-    { actor: owner.key, actions: ['all:all'] },
+    { actor: owner.key, actions: EVERYTHING },
   ];
   if (owner.service) entries.push({ actor: '*@*', actions: ['core:data'] });
   return [...entries, { actor: '*@*', actions: [] }];
 }
+
+/** What the owner may do to their own entries, whatever they say. */
+const KEPT: readonly (readonly [string, string])[] = [['access', 'all']];
 
 interface Rule {
   readonly pattern: ActorPattern;
@@ -32,10 +40,13 @@ const VIEW = /^presence:as-(.+)$/;
 
 /** What one owner grants. Made once for many questions. */
 export class AccessRules {
+  readonly #owner: Address;
+  /** Whether the entries of an endpoint stand for its subaddress: the endpoint and all its subaddresses are the owner. */
+  readonly #inherited: boolean;
+  /** The first is that of the domain's services. */
   readonly #rules: readonly Rule[];
-  /** Where the entries of an endpoint stand for its subaddress: the endpoint, which with all subaddresses is the owner. */
-  readonly #family: string | undefined;
-  readonly #implicitOwner: number;
+  /** Of these, the explicit ones that name the owner or, with {@link #inherited}, subaddresses of the owner. */
+  readonly #owned: readonly Rule[];
   readonly #open: boolean;
   /** Whether any entry names a view. */
   readonly views: boolean;
@@ -45,10 +56,12 @@ export class AccessRules {
    * @param inherited whether they are consulted for a subaddress of the owner that has none of its own
    */
   constructor(owner: Address, explicit: readonly AccessEntry[], inherited = false) {
-    const entries = [...explicit, ...implicitEntries(owner)];
-    this.#rules = entries.map(ruleOf).filter((rule) => rule !== undefined);
-    this.#family = inherited ? owner.key : undefined;
-    this.#implicitOwner = this.#rules.length - (owner.service ? 3 : 2);
+    const [services, ...others] = rulesOf(implicitEntries(owner));
+    const given = rulesOf(explicit);
+    this.#owner = owner;
+    this.#inherited = inherited;
+    this.#rules = [...(services === undefined ? [] : [services]), ...given, ...others];
+    this.#owned = given.filter(({ pattern }) => this.#namesOwner(pattern));
     this.#open = this.#isOpen();
     this.views = this.#rules.some(({ view }) => view !== undefined);
   }
@@ -68,11 +81,26 @@ export class AccessRules {
   #deciding(actor: string): Rule | undefined {
     const name = addressOf(actor);
     if (name === undefined) return undefined;
-    for (const [index, rule] of this.#rules.entries()) {
-      if (matchesActor(rule.pattern, name) || (index === this.#implicitOwner && name.base === this.#family))
-        return rule;
-    }
-    return undefined;
+    if (this.#isOwner(name)) return this.#ownRule(name);
+    return this.#rules.find(({ pattern }) => matchesActor(pattern, name));
+  }
+
+  #isOwner({ key, base }: Address): boolean {
+    return (this.#inherited ? base : key) === this.#owner.key;
+  }
+
+  #namesOwner({ kind, local, domain, below }: ActorPattern): boolean {
+    if (domain !== this.#owner.domain || below) return false;
+    if (kind === 'subaddresses') return this.#inherited && local === this.#owner.local;
+    const name = kind === 'literal' ? addressOf(`${local}@${domain}`) : undefined;
+    return name !== undefined && this.#isOwner(name);
+  }
+
+  /** D-ACCESS-01. The rule of an explicit entry says everything but that the owner may read and change the entries. */
+  #ownRule(name: Address): Rule | undefined {
+    const named = this.#owned.find(({ pattern }) => matchesActor(pattern, name));
+    if (named !== undefined) return { ...named, actions: [...named.actions, ...KEPT] };
+    return ruleOf({ actor: this.#owner.key, actions: EVERYTHING });
   }
 
   /**
@@ -80,6 +108,8 @@ export class AccessRules {
    * nothing to compare for each Data.
    */
   #isOpen(): boolean {
+    // These count wherever they stand.
+    if (!this.#owned.every((rule) => grants(rule, 'core:data'))) return false;
     let [people, services] = [false, false];
     for (const rule of this.#rules) {
       const { kind, local, domain } = rule.pattern;
@@ -93,6 +123,10 @@ export class AccessRules {
     }
     return people && services;
   }
+}
+
+function rulesOf(entries: readonly AccessEntry[]): Rule[] {
+  return entries.map(ruleOf).filter((rule) => rule !== undefined);
 }
 
 /** An entry that is no entry matches nobody; none gets into the store or past the configuration. */

@@ -102,8 +102,7 @@ export class ApexAccessSteps {
   /** @returns the time of the update, undefined when somebody was faster */
   #replace(subject: Address, known: OwnedEntries, { actor, actions }: ApexAccess): Promise<number | undefined> {
     const dated = known.entries.map((entry) => ({ ...entry, lastUpdate: updateOf(entry, known) }));
-    const entries =
-      actions === undefined ? withoutEntry(subject, dated, actor) : withEntry(subject, dated, actor, actions);
+    const entries = actions === undefined ? withoutEntry(dated, actor) : withEntry(dated, actor, actions);
     if (entries.length > ENTRIES) throw new Refusal(554, `more than ${ENTRIES} entries`);
     return this.#options.entries.replace(subject, known, entries, this.#options.now());
   }

@@ -20,8 +20,6 @@ const RESOLUTION_MS = 1000;
 export interface KeptEntry extends AccessEntry {
   /** Milliseconds since 1970, at whole seconds; undefined: that of the list. */
   readonly lastUpdate?: number;
-  /** Nobody has set it: it is one of those that hold anyway, written out because of its place in the order. */
-  readonly implied?: boolean;
 }
 
 /** The entries that hold for an owner. */
@@ -143,9 +141,8 @@ function wholeSeconds(ms: number): number {
 
 function toJson({ entries, lastUpdate, account }: Stored): Json {
   const written = entries.map((entry) => {
-    const { actor, actions, implied = false } = entry;
-    const kept = { actor, actions: [...actions], lastUpdate: entry.lastUpdate ?? lastUpdate };
-    return implied ? { ...kept, implied } : kept;
+    const { actor, actions } = entry;
+    return { actor, actions: [...actions], lastUpdate: entry.lastUpdate ?? lastUpdate };
   });
   return { entries: written, lastUpdate, account };
 }

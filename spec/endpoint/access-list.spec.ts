@@ -59,6 +59,8 @@ describe('endpoint/access-list', () => {
     expect(lines(allowed([], FRED, 'imxp=*@rubble.com', ['presence:publish']))).to.deep.equal([
       'imxp=*@rubble.com core:data presence:publish',
     ]);
+    expect(lines(allowed([entry('*@*', 'core:data')], FRED, FRED, ['x:y']))[0]).to.equal('fred@example.com all:all');
+    expect(() => denied([], FRED, 'imxp=presence@example.com', ['core:data'])).to.throw(LocalError, 'services of');
     expect(lines(allowed([], FRED, FRED, ['core:data']))).to.deep.equal([
       'fred@example.com all:all',
       'fred/*@example.com core:data',

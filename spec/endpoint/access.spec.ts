@@ -37,6 +37,28 @@ describe('endpoint/access', () => {
     ]);
   });
 
+  it('REQ-ACC-003 sets the example of access-01 §3 literally, and fred can still get, set and publish', async () => {
+    const fred = await mesh.attach(FRED);
+    await fred.access.set([
+      { actor: WILMA, actions: ['all:all'] },
+      { actor: 'mr.slate@example.com', actions: ['core:data'] },
+      { actor: '*@example.com', actions: ['core:data', 'presence:subscribe', 'presence:watch'] },
+      { actor: '*@*', actions: ['core:data'] },
+    ]);
+    const { entries } = await fred.access.get();
+    expect(entries).to.have.length(4);
+    expect(await fred.access.query(FRED, ['access:set', 'presence:publish'])).to.equal(true);
+    const availableUntil = new Date(Date.now() + 60_000);
+    await fred.presence.publish({ tuples: [{ destination: 'im:fred@example.com', availableUntil }] });
+    const [wilma, barney] = [await mesh.attach(WILMA), await mesh.attach(BARNEY)];
+    expect((await wilma.access.get({ owner: FRED })).entries).to.deep.equal(entries);
+    await fred.access.set(entries.slice(1));
+    expect((await failureOf(wilma.access.get({ owner: FRED }))).reply?.code).to.equal(537);
+    fred.receive(() => {});
+    await fred.ping(BARNEY);
+    await barney.send({ to: FRED, content: 'hi' });
+  });
+
   it('REQ-IMPP-011 REQ-IMPP-070 denies and allows, for people of another domain too, from one Data to the next', async () => {
     const fred = await mesh.attach(FRED);
     fred.receive(() => {});

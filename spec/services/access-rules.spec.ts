@@ -52,9 +52,59 @@ describe('services/access-rules', () => {
     expect(bare.allows('otto@quay.example', 'core:data')).to.equal(false);
   });
 
-  it('REQ-ACC-003 lets an explicit entry come before the owner, and decide for the owner too', () => {
-    expect(rules(INES, entry('*@harbour.example', 'core:data')).allows(INES, 'access:set')).to.equal(false);
-    expect(rules(INES, entry('*@*')).allows(INES, 'core:data')).to.equal(false);
+  it('REQ-ACC-003 lets no entry for others shut out the owner or the services of the domain (D-ACCESS-01)', () => {
+    for (const other of ['*@harbour.example', '*@*', 'imxp=*@*', 'ines@*', 'imxp=presence@harbour.example']) {
+      for (const actor of [INES, 'imxp=presence@harbour.example', 'apex=access@harbour.example']) {
+        const narrow = rules(INES, entry(other, 'x:y'));
+        const may = [...ACTIONS, 'access:set'].map((action) => narrow.allows(actor, action));
+        expect(may, `${actor} by ${other}`).to.deep.equal([true, true, true, true, true]);
+      }
+    }
+    expect(rules(INES, entry('imxp=*@*')).allows('imxp=report@quay.example', 'core:data')).to.equal(false);
+  });
+
+  it('lets an entry that names the owner, wherever it stands, decide about everything but the entries themselves', () => {
+    for (const list of [
+      [entry(INES), entry('*@*', 'all:all')],
+      [entry('*@*', 'all:all'), entry(INES, 'x:y')],
+    ]) {
+      const may = (action: string): boolean => rules(INES, ...list).allows(INES, action);
+      expect(['core:data', 'presence:publish', 'access:get', 'access:set'].map(may)).to.deep.equal([
+        false,
+        false,
+        true,
+        true,
+      ]);
+    }
+    const inherited = new AccessRules(
+      parseAddress(INES),
+      [entry('*@*', 'all:all'), entry('ines/*@harbour.example')],
+      true,
+    );
+    expect(inherited.allows('ines/x@harbour.example', 'core:data')).to.equal(false);
+    expect(inherited.allows('ines/x@harbour.example', 'access:set')).to.equal(true);
+    expect(inherited.allows(INES, 'core:data')).to.equal(true);
+  });
+
+  it('REQ-ACC-003 reads the example of the draft as the draft explains it', () => {
+    const own = (name: string): string => `${name}@example.com`;
+    const example = rules(
+      own('fred'),
+      entry(own('wilma'), 'all:all'),
+      entry(own('mr.slate'), 'core:data'),
+      entry(own('*'), 'core:data', 'presence:subscribe', 'presence:watch'),
+      entry('*@*', 'core:data'),
+    );
+    const may = (actor: string): string =>
+      ['core:data', 'presence:watch', 'presence:publish', 'access:set']
+        .filter((action) => example.allows(actor, action))
+        .join(' ');
+    const all = 'core:data presence:watch presence:publish access:set';
+    for (const actor of ['fred', 'wilma', 'imxp=presence', 'imxp=access']) expect(may(own(actor)), actor).to.equal(all);
+    expect(may(own('mr.slate'))).to.equal('core:data');
+    expect(may(own('pebbles'))).to.equal('core:data presence:watch');
+    for (const actor of ['barney@rubble.com', 'imxp=report@rubble.com'])
+      expect(may(actor), actor).to.equal('core:data');
   });
 
   it('REQ-ACC-004 REQ-IMPP-050 `*` is everybody but services, `imxp=*` services only, domain `*` every domain', () => {
@@ -144,13 +194,17 @@ describe('services/access-rules', () => {
   });
 });
 
-/** access-01 §3, word by word. */
+/** access-01 §3, word by word; the owner and the services of the domain by D-ACCESS-01. */
 function asSpecified(explicit: readonly AccessEntry[], who: string, where: string, action: string): boolean {
   const [service, operation] = action.split(':');
   const isService = /^(imxp|apex)=/.test(who);
+  if (isService && where === 'harbour.example') return true;
+  const owner = `${who}@${where}` === INES;
+  if (owner && !explicit.some(({ actor }) => actor === INES)) return true;
   for (const { actor, actions } of [...explicit, ...implicitEntries(parseAddress(INES))]) {
     const [local, domain] = actor.split('@');
     if (domain !== '*' && domain !== where) continue;
+    if (owner && actor !== INES) continue;
     const same = local?.replace('apex=', 'imxp=') === who.replace('apex=', 'imxp=');
     if (local === 'imxp=*' ? !isService : local === '*' ? isService : !same) continue;
     return actions.some((one) => {

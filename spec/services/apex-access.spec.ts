@@ -337,7 +337,6 @@ describe('services/apex-access', () => {
           'barney/appl=wb@example.com core:data',
           'mr.slate@example.com core:data',
           'wilma@example.com all:all',
-          'fred@example.com all:all',
           '*@example.com core:data presence:subscribe presence:watch',
           '*@* core:data',
         ].sort((a, b) => shown.indexOf(a) - shown.indexOf(b)),
