@@ -25,6 +25,8 @@ export interface ChannelZeroOptions {
   /** The listener's ERR 0 0 instead of its greeting. */
   readonly refuse: Reply | undefined;
   readonly limits: BeepLimits;
+  /** The peer's greeting of an earlier session on the connection, where none are exchanged in this one. */
+  readonly greeted: Greeting | undefined;
 }
 
 export class ChannelZero {
@@ -41,12 +43,18 @@ export class ChannelZero {
   #greeting: Pick<ChannelZeroOptions, 'greeting' | 'refuse'> | undefined;
 
   constructor(options: ChannelZeroOptions, channels: Channels, outbox: ChannelOutbox, events: SessionEvent[]) {
-    this.#greeting = options;
     this.initiator = options.initiator;
     this.limits = options.limits;
     this.channels = channels;
     this.outbox = outbox;
     this.events = events;
+    if (options.greeted !== undefined) {
+      this.peer = options.greeted;
+      this.state = 'ready';
+      outbox.begin();
+      return;
+    }
+    this.#greeting = options;
     // Greetings are replies to a MSG 0 that nobody sends (RFC 3080 §2.3.1.1): each side has one slot for them.
     channels.zero.expectGreeting();
     channels.zero.owe(0, 1);

@@ -32,6 +32,11 @@ export class ChannelOutbox {
     this.#frameOctets = frameOctets;
   }
 
+  /** No greeting will be sent: anything may leave first. */
+  begin(): void {
+    this.#spoken = true;
+  }
+
   /** Whether something can be sent now. */
   get pending(): boolean {
     return this.#first !== undefined || (this.#seqs.length > 0 && this.#spoken && !this.quiet);

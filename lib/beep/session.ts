@@ -38,6 +38,11 @@ export interface SessionOptions {
   readonly greet?: boolean;
   /** Listener only: refuse the session with ERR 0 0 (RFC 3080 §2.4). The state is `closed` once it was transmitted. */
   readonly refuse?: Reply;
+  /**
+   * The peer's greeting of the session before a tuning reset, where the profile that was tuned says that no greetings
+   * follow: the session is ready at once.
+   */
+  readonly greeted?: Greeting;
   readonly limits?: Partial<BeepLimits>;
   /** Largest payload of one frame in octets; 2/3 of the TCP MSS (RFC 3081 §3.1.4). */
   readonly frameOctets?: number;
@@ -90,7 +95,13 @@ export class Session implements TransmissionObserver {
     this.#channels = new Channels(initiator, options.isTuning ?? (() => false), options.origin ?? NO_ORIGIN);
     this.#outbox = new ChannelOutbox(this, Math.max(1, options.frameOctets ?? FRAME_OCTETS));
     this.#channel0 = new ChannelZero(
-      { initiator, greeting: { profiles, features, localize }, refuse: options.refuse, limits },
+      {
+        initiator,
+        greeting: { profiles, features, localize },
+        refuse: options.refuse,
+        limits,
+        greeted: options.greeted,
+      },
       this.#channels,
       this.#outbox,
       this.#events,

@@ -28,6 +28,8 @@ export interface ChannelConnection {
   /** Takes back MSGs of which nothing has left. @returns the numbers of those taken back */
   withdraw(channel: number, msgnos: ReadonlySet<number>): number[];
   consume(channel: number, octets: number): void;
+  /** Sets how many octets of the channel the peer may have under way to this side. */
+  window(channel: number, octets: number): void;
   closeChannel(channel: number, code: number, text: string): Promise<void>;
   release(text: string): Promise<void>;
   destroy(error: ImxpError): void;
@@ -43,11 +45,17 @@ export type NoReply = 'timeout' | 'lost' | 'unsent';
 export interface RequestSink {
   replied(kind: 'RPY' | 'ERR', payload: Buffer): void;
   failed(reason: NoReply): void;
+  /** One of several answers; {@link ChannelHandle.consume} makes room for more. Without it they are discarded. */
+  answered?(ansno: number, payload: Buffer): void;
+  /** All answers have come; without it a request that is answered by several has no reply. */
+  finished?(): void;
 }
 
 /** What the user of a channel gives the wire. */
 export interface ChannelHandler {
   message(msgno: number, payload: Buffer): void;
+  /** The peer asks to close the channel, or the whole session. @returns why that is declined, if it is */
+  closeRequested?(code: number, text: string): Reply | undefined;
   closed(): void;
 }
 
@@ -60,7 +68,9 @@ interface Pending {
   /** Undefined once the request has run out of time: a late reply is dropped. */
   sink: RequestSink | undefined;
   readonly octets: number;
-  readonly deadline: number;
+  deadline: number;
+  /** Whether an answer of several has come: the deadline has moved. */
+  answering: boolean;
 }
 
 interface Queued {
@@ -159,16 +169,35 @@ export class ChannelHandle {
     this.#connection.send(this.number, message);
   }
 
+  /** One of many answers to a MSG, which {@link finish} ends (RFC 3080 §2.1.1). */
+  answer(msgno: number, ansno: number, payload: Payload): void {
+    if (this.#state !== 'closed') this.#connection.send(this.number, { kind: 'ANS', msgno, ansno, payload });
+  }
+
+  /** No further answers to a MSG follow. */
+  finish(msgno: number): void {
+    if (this.#state !== 'closed') this.#connection.send(this.number, { kind: 'NUL', msgno });
+  }
+
   /** The user took responsibility for that many received octets. */
   consume(octets: number): void {
     if (this.#state !== 'closed') this.#connection.consume(this.number, octets);
   }
 
   close(code: number, text: string): void {
+    // A refusal reopens the channel and the end of the session is told to the handler: nothing is left to do here.
+    this.closeInOrder(code, text).catch(() => undefined);
+  }
+
+  /**
+   * The same, for callers that wait for the peer's answer.
+   *
+   * @throws RefusedError CLOSE_REFUSED, TransportError CONNECTION_LOST
+   */
+  async closeInOrder(code: number, text: string): Promise<void> {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
-    // A refusal reopens the channel and the end of the session is told to the handler: nothing is left to do here.
-    this.#connection.closeChannel(this.number, code, text).catch(() => undefined);
+    await this.#connection.closeChannel(this.number, code, text);
   }
 
   /** Ends the whole session in order (RFC 3080 §2.4). */
@@ -220,22 +249,42 @@ export class ChannelHandle {
   }
 
   replied(msgno: number, kind: 'RPY' | 'ERR', payload: Buffer): void {
-    const pending = this.#pending?.get(msgno);
     this.consume(payload.length);
-    if (pending === undefined || this.#pending === undefined) return;
-    this.#pending.delete(msgno);
-    this.#octets -= pending.octets;
-    if (this.#pending.size === 0) systemClock.remove(this);
-    pending.sink?.replied(kind, payload);
+    this.#settled(msgno)?.replied(kind, payload);
+  }
+
+  /** One of many answers. Nobody is left to take those of a request that asked for one reply or ran out of time. */
+  answered(msgno: number, ansno: number, payload: Buffer): void {
+    const pending = this.#pending?.get(msgno);
+    if (pending?.sink?.answered === undefined) {
+      this.consume(payload.length);
+      return;
+    }
+    // Each answer may take as long as a single reply.
+    pending.deadline = systemClock.coarse + this.#connection.deliveryTimeoutMs;
+    pending.answering = true;
+    pending.sink.answered(ansno, payload);
+  }
+
+  /** No further answers follow. A request that asked for one reply has none. */
+  finished(msgno: number): void {
+    const sink = this.#pending?.get(msgno)?.sink;
+    if (sink?.finished === undefined) {
+      this.replyLost(msgno);
+      return;
+    }
+    this.#settled(msgno);
+    sink.finished();
+  }
+
+  /** Why the user of the channel declines to have it closed, if it does. */
+  closeRefusal(code: number, text: string): Reply | undefined {
+    return this.#handler?.closeRequested?.(code, text);
   }
 
   /** The reply was larger than the limit and was discarded. */
   replyLost(msgno: number): void {
-    const pending = this.#pending?.get(msgno);
-    if (pending === undefined || this.#pending === undefined) return;
-    this.#pending.delete(msgno);
-    this.#octets -= pending.octets;
-    pending.sink?.failed('lost');
+    this.#settled(msgno)?.failed('lost');
   }
 
   /**
@@ -267,11 +316,25 @@ export class ChannelHandle {
         return;
       }
       if (pending.sink === undefined) continue;
-      if (pending.deadline > now) return;
+      // Those behind it are not due either, unless it has been given more time.
+      if (pending.deadline > now) {
+        if (pending.answering) continue;
+        return;
+      }
       const { sink } = pending;
       pending.sink = undefined;
       sink.failed('timeout');
     }
+  }
+
+  /** A request is over. @returns its sink, unless that was told before */
+  #settled(msgno: number): RequestSink | undefined {
+    const pending = this.#pending?.get(msgno);
+    if (pending === undefined || this.#pending === undefined) return undefined;
+    this.#pending.delete(msgno);
+    this.#octets -= pending.octets;
+    if (this.#pending.size === 0) systemClock.remove(this);
+    return pending.sink;
   }
 
   #send(payload: Payload, sink: RequestSink): void {
@@ -279,7 +342,12 @@ export class ChannelHandle {
     const msgno = this.#connection.send(this.number, { kind: 'MSG', payload });
     this.#pending ??= new Map();
     if (this.#pending.size === 0) systemClock.add(this);
-    this.#pending.set(msgno, { sink, octets, deadline: systemClock.coarse + this.#connection.deliveryTimeoutMs });
+    this.#pending.set(msgno, {
+      sink,
+      octets,
+      deadline: systemClock.coarse + this.#connection.deliveryTimeoutMs,
+      answering: false,
+    });
     this.#octets += octets;
   }
 }

@@ -12,25 +12,27 @@
  */
 
 import type { Duplex } from 'node:stream';
-import type { Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event.js';
+import type { CloseEvent, Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event.js';
 import type { ReassemblyObserver } from '../beep/inbound.js';
 import type { ChannelInfo, Offer, Role, Session } from '../beep/session.js';
 import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
 import type { PeerIdentity } from '../sasl/identity.js';
 import type { ChannelHandle } from './channel.js';
-import { type ConnectionRules, newSession } from './connection-rules.js';
+import { type BeforeReset, type ConnectionRules, newSession } from './connection-rules.js';
 import { foreignService } from './foreign-service.js';
 import type { NetworkAddress } from './network.js';
 import { type ChannelsConnection, OpenChannels } from './open-channels.js';
 import type { ChannelUse, Started } from './pending-requests.js';
-import type { ChannelConditions } from './profile.js';
+import type { ChannelConditions, SessionChange } from './profile.js';
 import type { ReassemblyShare } from './reassembly-budget.js';
 import { type HandedOver, SessionIo, type SessionIoOwner } from './session-io.js';
 import type { SecuredStream } from './tls/secured-stream.js';
 
 /** Told about the life of a connection; the listener, the dialer or a link. */
 export interface ConnectionOwner {
+  /** A listener has accepted the connection. */
+  opened?(connection: Connection): void;
   /** The connection is gone. `error` is undefined after an orderly release. */
   ended(connection: Connection, error: ImxpError | undefined): void;
   /** The peer's identity became known or changed. */
@@ -124,7 +126,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
 
   /** Whether the peer is no stranger: it said who it is, or it is the one we wanted to talk to. */
   get known(): boolean {
-    return this.#rules.role === 'initiator' || this.#identity !== undefined;
+    return this.#rules.role === 'initiator' || this.#rules.anonymous === true || this.#identity !== undefined;
   }
 
   get #session(): Session {
@@ -222,6 +224,11 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
   /** Takes back MSGs of which nothing has left. @returns the numbers of those taken back */
   withdraw(channel: number, msgnos: ReadonlySet<number>): number[] {
     return this.#session.withdraw(channel, msgnos);
+  }
+
+  window(channel: number, octets: number): void {
+    this.#session.window(channel, octets);
+    this.#io.touch();
   }
 
   consume(channel: number, octets: number): void {
@@ -324,19 +331,24 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
   }
 
   /** Begins a new session over the new transport: nothing of the old one is kept but the server name (D-BEEP-08). */
-  renew(
-    stream: Duplex,
-    change: { readonly security?: SecuredStream; readonly identity?: PeerIdentity | undefined },
-  ): void {
+  renew(stream: Duplex, change: SessionChange): void {
     if (this.#phase === 'ended') {
       stream.destroy();
       return;
     }
     if (change.security !== undefined) this.#security = change.security;
     this.#identity = change.identity ?? this.#identity;
-    this.#phase = 'greeting';
-    this.#io.renew(stream, this.#newSession(this.#session.serverName));
-    this.#deadline(this.#rules.limits.session.greetingTimeoutMs, 'the peer sent no greeting after tuning');
+    const { serverName, peer } = this.#session;
+    const greeted = change.greets === false ? peer : undefined;
+    this.#phase = greeted === undefined ? 'greeting' : 'ready';
+    const before: BeforeReset = {
+      ...(serverName === undefined ? {} : { serverName }),
+      ...(greeted === undefined ? {} : { greeted }),
+    };
+    this.#io.renew(stream, this.#newSession(before));
+    if (greeted === undefined) {
+      this.#deadline(this.#rules.limits.session.greetingTimeoutMs, 'the peer sent no greeting after tuning');
+    }
     if (change.identity !== undefined) this.#owner.identified?.(this);
   }
 
@@ -354,7 +366,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
         this.#startRequested(event);
         return;
       case 'close':
-        this.#closeRequested(event.channel);
+        this.#closeRequested(event);
         return;
       case 'closed':
         this.#closed(event.channel);
@@ -422,7 +434,13 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
     if (refusal !== undefined) this.refuse(event, refusal);
   }
 
-  #closeRequested(number: number): void {
+  #closeRequested({ channel: number, code, text }: CloseEvent): void {
+    const refusal = this.#channels.refusal(number, code, text);
+    if (refusal !== undefined) {
+      this.#session.refuseClose(number, refusal);
+      this.#io.touch();
+      return;
+    }
     if (number === 0 && this.#phase === 'ready') {
       this.#phase = 'releasing';
       const { data, session } = this.#rules.limits;
@@ -445,8 +463,8 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
 
   // ---- beginning and end ------------------------------------------------------------------------------------------
 
-  #newSession(serverName?: string): Session {
-    return newSession(this, this.#rules, this.#refuse, serverName);
+  #newSession(before: BeforeReset = {}): Session {
+    return newSession(this, this.#rules, this.#refuse, before);
   }
 
   left(): void {

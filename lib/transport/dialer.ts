@@ -46,6 +46,8 @@ export interface DialOptions {
   readonly limits: Limits;
   /** Where it is counted what sessions hold of messages that are not complete. */
   readonly reassembly?: ReassemblyBudget;
+  /** Largest payload of one frame in octets; by the network unless given. */
+  readonly frameOctets?: number;
   readonly owner: ConnectionOwner;
 }
 
@@ -112,9 +114,14 @@ async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack)
   const socket = await open(relay, options.limits.session.connectTimeoutMs);
   const { localAddress, localPort } = socket;
   const { stream, security } = await reach(relay, socket, options, stack);
-  const { profiles, limits, reassembly } = options;
-  const counted = reassembly === undefined ? {} : { reassembly };
-  const rules = { role: 'initiator', profiles, limits, ...counted } as const;
+  const { profiles, limits, reassembly, frameOctets } = options;
+  const rules = {
+    role: 'initiator',
+    profiles,
+    limits,
+    ...(reassembly === undefined ? {} : { reassembly }),
+    ...(frameOctets === undefined ? {} : { frameOctets }),
+  } as const;
   const connection = new Connection(stream, rules, {
     remote: { address: socket.remoteAddress ?? relay.host, port: relay.port },
     local: { address: localAddress ?? '', port: localPort ?? 0 },

@@ -5,7 +5,6 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Limits } from '../config/limits.js';
 import { type ImxpError, type Reply, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
-import type { TokenBuckets } from '../ops/token-bucket.js';
 import type { Admission } from './admission.js';
 import { Connection, type ConnectionOwner } from './connection.js';
 import type { ConnectionRules } from './connection-rules.js';
@@ -14,24 +13,15 @@ import { FairLimit } from './fair-limit.js';
 import { cannotListen } from './listen-fault.js';
 import type { LoginThrottle } from './login-throttle.js';
 import { hostPrefix, type NetworkAddress, plainAddress } from './network.js';
-import type { ProfileTable } from './profile.js';
-import type { ReassemblyBudget } from './reassembly-budget.js';
 
-export interface ListenerOptions {
+export interface ListenerOptions extends Omit<ConnectionRules, 'role' | 'limits'> {
   readonly host: string;
   readonly port: number;
-  readonly profiles: ProfileTable;
   readonly limits: Limits;
-  /** Whether this node acts under a server name. */
-  readonly serves?: (serverName: string) => boolean;
   /** Addresses that failed to authenticate too often are turned away. */
   readonly throttle?: LoginThrottle;
   /** Takes no more new sessions than the node bears; any number unless given. */
   readonly admission?: Admission;
-  /** How often an identity may start channels; as often as it likes unless given. */
-  readonly starts?: TokenBuckets;
-  /** Where it is counted what sessions hold of messages that are not complete. */
-  readonly reassembly?: ReassemblyBudget;
   /** Told about each session that was opened and has ended. */
   readonly owner?: ConnectionOwner;
   /** What a connection passes before BEEP begins; without it BEEP begins at once, over TCP. */
@@ -169,21 +159,25 @@ export class Listener implements ConnectionOwner {
       return;
     }
     events.opened.publish({ session: connection.id, remote: address, port: remotePort ?? 0, role: 'listener' });
-    this.#strangers.add(connection, hostPrefix(address));
-    this.#lifetimes.set(connection, this.#lifetime(connection));
+    if (this.#options.anonymous !== true) {
+      this.#strangers.add(connection, hostPrefix(address));
+      this.#lifetimes.set(connection, this.#lifetime(connection));
+    }
+    this.#options.owner?.opened?.(connection);
     void setup?.admit(connection, socket, false);
   }
 
   #rulesFor(limits: Limits): ConnectionRules {
-    const { profiles, serves, starts, reassembly } = this.#options;
-    return {
-      role: 'listener',
-      profiles,
-      limits,
-      ...(serves === undefined ? {} : { serves }),
-      ...(starts === undefined ? {} : { starts }),
-      ...(reassembly === undefined ? {} : { reassembly }),
-    };
+    const {
+      host: _host,
+      port: _port,
+      throttle: _throttle,
+      admission: _admission,
+      owner: _owner,
+      setup: _setup,
+      ...rules
+    } = this.#options;
+    return { ...rules, role: 'listener', limits };
   }
 
   /** Where a connection arrived; the same object for all that arrived there. */

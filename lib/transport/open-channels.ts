@@ -96,11 +96,10 @@ export class OpenChannels implements PendingRequestsOwner {
         this.get(event.channel)?.replied(event.msgno, event.kind, event.payload);
         return;
       case 'answer':
-        this.#connection.consume(event.channel, event.payload.length);
+        this.get(event.channel)?.answered(event.msgno, event.ansno, event.payload);
         return;
       case 'nul':
-        // No profile served here asks one-to-many questions, so no request was answered by this.
-        this.get(event.channel)?.replyLost(event.msgno);
+        this.get(event.channel)?.finished(event.msgno);
         return;
       case 'too-large':
         this.get(event.channel)?.tooLarge(event.msgno, event.limit);
@@ -174,6 +173,16 @@ export class OpenChannels implements PendingRequestsOwner {
     if (starts === undefined || identity === undefined) return undefined;
     this.#startAllowance ??= starts.of(identity.name);
     return this.#startAllowance?.take() === false ? TOO_MANY_STARTS : undefined;
+  }
+
+  /** Why the peer's close of a channel, or of all of them (0), is declined, if it is (RFC 3080 §2.3.1.3). */
+  refusal(number: number, code: number, text: string): Reply | undefined {
+    if (number !== 0) return this.get(number)?.closeRefusal(code, text);
+    for (const channel of this.#handles.values()) {
+      const refusal = channel.closeRefusal(code, text);
+      if (refusal !== undefined) return refusal;
+    }
+    return undefined;
   }
 
   closeRequested(number: number): void {

@@ -16,6 +16,14 @@ export type ChannelCondition = 'private' | 'authenticated' | 'certified';
 
 export type ChannelConditions = Readonly<Record<ChannelCondition, boolean>>;
 
+/** What changes with a new session on the same connection. */
+export interface SessionChange {
+  readonly security?: SecuredStream;
+  readonly identity?: PeerIdentity | undefined;
+  /** False where the profile says that no greetings follow the reset; the peer's earlier greeting stays in effect. */
+  readonly greets?: boolean;
+}
+
 /** What a profile may ask of the connection on which one of its channels is started. */
 export interface ProfileConnection extends ChannelConnection {
   readonly local: NetworkAddress;
@@ -38,10 +46,7 @@ export interface ProfileConnection extends ChannelConnection {
    */
   handOver(owed: number, last: () => void): Promise<HandedOver>;
   /** Begins a new session over the new transport; nothing of the old one is kept but the server name. */
-  renew(
-    stream: Duplex,
-    change: { readonly security?: SecuredStream; readonly identity?: PeerIdentity | undefined },
-  ): void;
+  renew(stream: Duplex, change: SessionChange): void;
   /** Lets what is queued leave, and closes without asking. */
   dismiss(error: ImxpError): void;
 }
