@@ -34,7 +34,7 @@ export {
 export { type Entity, parseEntity } from '../mime/entity.js';
 export type { PeerIdentity } from '../sasl/identity.js';
 export type { Authorize } from '../sasl/settings.js';
-export { type CredentialStore, makeVerifier, type Verifier, type VerifierOptions } from '../sasl/verifier.js';
+export type { CredentialStore, Verifier } from '../sasl/verifier.js';
 export type { ErrorCodec } from '../transport/channel.js';
 export type { NetworkAddress } from '../transport/network.js';
 export {
@@ -47,7 +47,7 @@ export {
 } from '../transport/peer/channel.js';
 export { type ConnectOptions, connect } from '../transport/peer/connect.js';
 export { BeepConnection, type StartedChannel, type StartOptions } from '../transport/peer/connection.js';
-export { BeepListener, type ListenOptions, listen, type SaslOptions } from '../transport/peer/listen.js';
+export { BeepListener, type ListenOptions, listen, type SaslOptions, verifierFor } from '../transport/peer/listen.js';
 export type { PeerLimits, PeerOptions } from '../transport/peer/options.js';
 export type { BeepProfile } from '../transport/peer/profile.js';
 export type { ChannelCondition } from '../transport/profile.js';

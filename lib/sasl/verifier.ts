@@ -51,6 +51,8 @@ export interface VerifierOptions {
   /** The realm all domains of the node share, if so configured: a bare local part logs in there too. */
   readonly sharedRealm?: string;
   readonly scramIterations?: number;
+  /** The account is a user name as it is: a domain is not the name of a relay. */
+  readonly verbatim?: boolean;
   /** For specs: instead of 16 random octets. */
   readonly salt?: Buffer;
 }
@@ -60,8 +62,8 @@ function loginForms(account: string, options: VerifierOptions): readonly { usern
   const { realms, sharedRealm } = options;
   const at = account.lastIndexOf('@');
   const domain = account.slice(at + 1);
-  const relay = relayDomain(account);
-  const everywhere = new Set([...realms, domain]);
+  const relay = options.verbatim === true ? undefined : relayDomain(account);
+  const everywhere = new Set([...realms, ...(at < 0 && relay === undefined ? [] : [domain])]);
   // Without a realm offered, clients hash the empty one (RFC 2831 §2.1.2.1).
   if (realms.length === 0) everywhere.add('');
   if (sharedRealm !== undefined) everywhere.add(sharedRealm);
@@ -81,7 +83,7 @@ function loginForms(account: string, options: VerifierOptions): readonly { usern
  * @throws LocalError ARGUMENT: the password is empty, or holds characters that SASLprep (RFC 4013) prohibits
  */
 export async function makeVerifier(account: string, password: string, options: VerifierOptions): Promise<Verifier> {
-  const name = canonicalAccount(account);
+  const name = options.verbatim === true ? account : canonicalAccount(account);
   if (password === '' || prepared(password) === undefined) {
     throw new LocalError('ARGUMENT', 'a password must not be empty or contain control characters');
   }

@@ -42,7 +42,7 @@ export const BEEP_ERRORS: ErrorCodec = { encodeError: (reply) => profileMessage(
 
 const INTERNAL: Reply = { code: 451, text: 'local processing error' };
 
-export function octets(payload: MessagePayload): Payload {
+export function payloadOf(payload: MessagePayload): Payload {
   if (typeof payload === 'string') return Buffer.from(payload, 'utf8');
   if (payload instanceof Uint8Array) return buffer(payload);
   return payload.map(buffer);
@@ -74,20 +74,20 @@ export class BeepRequest {
   /** Answers with RPY. @throws LocalError BEEP_STATE when it is answered already */
   reply(payload: MessagePayload): void {
     this.#last(this.#answers === 0);
-    this.#handle.reply(this.#msgno, 'RPY', octets(payload));
+    this.#handle.reply(this.#msgno, 'RPY', payloadOf(payload));
   }
 
   /** Answers with ERR: an `error` element as BEEP's own profiles send it, or a payload. */
   error(error: Reply | MessagePayload): void {
     this.#last(this.#answers === 0);
-    const payload = isReply(error) ? BEEP_ERRORS.encodeError(error) : octets(error);
+    const payload = isReply(error) ? BEEP_ERRORS.encodeError(error) : payloadOf(error);
     this.#handle.reply(this.#msgno, 'ERR', payload);
   }
 
   /** Gives one of several answers (ANS). */
   answer(payload: MessagePayload): void {
     if (this.#answered) throw new LocalError('BEEP_STATE', 'the request is answered already');
-    this.#handle.answer(this.#msgno, this.#answers, octets(payload));
+    this.#handle.answer(this.#msgno, this.#answers, payloadOf(payload));
     this.#answers += 1;
   }
 
@@ -163,7 +163,7 @@ export class BeepChannel {
    * @throws TransportError TIMED_OUT, or CONNECTION_LOST when the channel ends first
    */
   request(payload: MessagePayload): Promise<BeepReply> {
-    return ask(this.#handle, octets(payload));
+    return ask(this.#handle, payloadOf(payload));
   }
 
   /**
@@ -185,7 +185,7 @@ export class BeepChannel {
       if (error !== undefined) state.error = error;
       wake();
     };
-    this.#handle.request(octets(payload), {
+    this.#handle.request(payloadOf(payload), {
       replied: (kind, answer) => {
         if (kind === 'RPY') arrived.push({ answer, held: 0 });
         end(kind === 'ERR' ? refusal({ code: 550, text: answer.toString('utf8').trim() }) : undefined);

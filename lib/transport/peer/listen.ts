@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { ImxpError } from '../../errors.js';
 import { NonceCache } from '../../sasl/nonce-cache.js';
 import type { Authorize } from '../../sasl/settings.js';
-import type { CredentialStore } from '../../sasl/verifier.js';
+import { type CredentialStore, makeVerifier, type Verifier } from '../../sasl/verifier.js';
 import type { Connection } from '../connection.js';
 import { ConnectionSetup } from '../connection-setup.js';
 import { Listener } from '../listener.js';
@@ -18,6 +18,16 @@ import type { TlsService } from '../tls/service.js';
 import { BeepConnection } from './connection.js';
 import { limitsOf, type PeerOptions, tlsOf } from './options.js';
 import { ApplicationProfile, type BeepProfile } from './profile.js';
+
+/**
+ * Makes what is kept of a user name and its password to authenticate its owner; the password goes no further.
+ *
+ * @param realms the realms of {@link SaslOptions}
+ * @throws LocalError ARGUMENT for a password that is empty or has characters that SASLprep (RFC 4013) prohibits
+ */
+export function verifierFor(username: string, password: string, realms: readonly string[] = []): Promise<Verifier> {
+  return makeVerifier(username, password, { realms, verbatim: true });
+}
 
 /** How peers authenticate. Without it nobody does, and the limits for unauthenticated peers do not apply. */
 export interface SaslOptions {
