@@ -27,7 +27,8 @@ describe('the documents', () => {
     expect(text)
       .to.match(/^ {4}npm ci && npm run demo$/m)
       .and.match(/^ {4}npm ci && npm test$/m);
-    const asked = paths.flatMap((path) =>
+    const current = paths.filter((path) => path !== 'CHANGELOG.md');
+    const asked = current.flatMap((path) =>
       [...readDocument(path).matchAll(/npm run ([a-z]+)/g)].map(([, name = '']) => name),
     );
     expect(asked).to.include.members(['demo', 'docs', 'bench', 'requirements']);
