@@ -1,6 +1,7 @@
 /**
- * The answers to "may this actor do that to this owner", at once and right at every moment: the rules of the owners asked
- * for most are kept ready, and made anew when the store says that entries have changed, whichever process changed them.
+ * Cache of access rules: answers at once whether an actor may do something to an owner, and is right at every moment.
+ * The rules of the owners that are asked about most are kept, and rebuilt when the store says that entries have
+ * changed, whichever process changed them.
  */
 import { parseAddress } from '../imxp/address.js';
 import { events } from '../ops/events.js';
@@ -9,7 +10,7 @@ import type { AccessEntries } from '../store/access.js';
 import { AccessRules } from './access-rules.js';
 import type { Views } from './presence/views.js';
 
-/** Owners whose rules are kept ready; with the default entries one takes about 1 KiB. */
+/** Number of owners whose rules are kept; with the default entries one takes about 1 KiB. */
 const KEPT = 65_536;
 
 interface Ready {
@@ -25,7 +26,7 @@ export class AccessCache implements AccessPolicy, Views {
     this.#entries = entries;
   }
 
-  /** @returns a rejected promise when the store fails; never a pending one */
+  /** @returns a rejected promise if the store fails; never a pending one */
   allowed(owner: string, actor: string, action: string): boolean | Promise<boolean> {
     try {
       return this.#rulesOf(owner).allows(actor, action);
@@ -35,7 +36,7 @@ export class AccessCache implements AccessPolicy, Views {
     }
   }
 
-  /** See {@link Views.any}. When the store fails, true: whoever asks who sees what then is told of the failure. */
+  /** See {@link Views.any}. If the store fails, true: the look-up of the view then reports the failure. */
   any(owner: string): boolean {
     try {
       return this.#rulesOf(owner).views;
@@ -45,13 +46,17 @@ export class AccessCache implements AccessPolicy, Views {
     }
   }
 
-  /** See {@link Views.viewOf}. @throws LocalError STORE_FAILED */
+  /**
+   * See {@link Views.viewOf}.
+   *
+   * @throws LocalError STORE_FAILED
+   */
   viewOf(owner: string, actor: string): string | undefined {
     return this.#rulesOf(owner).viewOf(actor);
   }
 
   #rulesOf(owner: string): AccessRules {
-    // Read before the entries: what changes in between is found the next time.
+    // Read before the entries: a change in between is found the next time.
     const { revision } = this.#entries;
     const ready = this.#ready.get(owner);
     if (ready?.revision === revision) return ready.rules;

@@ -4,7 +4,8 @@
  * owner who sets it in one dialect is obeyed in the other. The defaults of RFC 3341 §3.1 need no place in it: those of the
  * owner and of the domain's services come first (D-ACCESS-01), and the others match last in either reading. Pure.
  *
- * A list that was set as a whole in an order that contradicts the closest match keeps that order, and it decides.
+ * A list that was set as a whole in an order that contradicts the closest match keeps that order, and the order
+ * decides.
  */
 import { type ActorPattern, closeness, overlaps, parseActor, writeActor } from '../imxp/vocabulary/actor.js';
 import type { KeptEntry } from '../store/access.js';
@@ -12,11 +13,11 @@ import type { KeptEntry } from '../store/access.js';
 interface Placed {
   readonly entry: KeptEntry;
   readonly pattern: ActorPattern;
-  /** The same text for the same actor. */
+  /** Returns the same text for equal actors. */
   readonly actor: string;
 }
 
-/** The entry that somebody has set for exactly that actor; of two, the one that is reached. */
+/** Returns the entry for exactly that actor; of two, the one that takes effect. */
 export function entryOf(list: readonly KeptEntry[], actor: ActorPattern): KeptEntry | undefined {
   const wanted = writeActor(actor);
   return placedIn(list).find((one) => one.actor === wanted)?.entry;
@@ -50,10 +51,10 @@ function placedIn(list: readonly KeptEntry[]): Placed[] {
   });
 }
 
-/** @param last how far behind it may be put */
+/** @param last how far back it may be put */
 function inserted(list: readonly Placed[], added: Placed, last: number): Placed[] {
   if (isClosestFirst(list)) {
-    // Sorting moves only what does not overlap, which changes nothing.
+    // Sorting moves only entries that do not overlap, which changes nothing.
     return [...list, added].sort((first, second) => closeness(first.pattern, second.pattern));
   }
   const behind = list.findIndex((one) => hides(one, added));
@@ -64,7 +65,9 @@ function isClosestFirst(list: readonly Placed[]): boolean {
   return list.every((later, index) => list.slice(0, index).every((earlier) => !hides(earlier, later)));
 }
 
-/** Whether the first, standing before the second, decides for some for whom the second is the closer match. */
+/**
+ * Whether the first entry, standing before the second, decides for some actors for whom the second is the closer match.
+ */
 function hides(first: Placed, second: Placed): boolean {
   return closeness(first.pattern, second.pattern) > 0 && overlaps(first.pattern, second.pattern);
 }

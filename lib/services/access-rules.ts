@@ -12,8 +12,8 @@ import { type ActorPattern, matchesActor, parseActor, serviceName } from '../imx
 const EVERYTHING = ['all:all'];
 
 /**
- * The entries considered appended to those of an owner, in their order (access-01 §3); a service as owner has one more
- * before the last, because services would be of no use to anybody otherwise (D-CORE-20).
+ * The entries considered appended to those of an owner, in their order (access-01 §3). A service as owner has one more
+ * before the last, because nobody could use services otherwise (D-CORE-20).
  */
 export function implicitEntries(owner: Address): readonly AccessEntry[] {
   const entries = [
@@ -32,13 +32,13 @@ interface Rule {
   readonly pattern: ActorPattern;
   /** Services and operations, in pairs. */
   readonly actions: readonly (readonly [service: string, operation: string])[];
-  /** NAME of the first `presence:as-NAME`: which presence is shown. */
+  /** NAME of the first `presence:as-NAME`: the view that is shown. */
   readonly view: string | undefined;
 }
 
 const VIEW = /^presence:as-(.+)$/;
 
-/** What one owner grants. Made once for many questions. */
+/** The grants of one owner, prepared for many questions. */
 export class AccessRules {
   readonly #owner: Address;
   /** Whether the entries of an endpoint stand for its subaddress: the endpoint and all its subaddresses are the owner. */
@@ -52,7 +52,7 @@ export class AccessRules {
   readonly views: boolean;
 
   /**
-   * @param owner whose entries these are
+   * @param owner the owner of the entries
    * @param inherited whether they are consulted for a subaddress of the owner that has none of its own
    */
   constructor(owner: Address, explicit: readonly AccessEntry[], inherited = false) {
@@ -73,7 +73,10 @@ export class AccessRules {
     return rule !== undefined && grants(rule, action);
   }
 
-  /** The view of the owner's presence that an actor is given: only an entry that names it gives it, `all` does not. */
+  /**
+   * Returns the view of the owner's presence that an actor is given. Only an entry that names it grants it; `all` does
+   * not.
+   */
   viewOf(actor: string): string | undefined {
     return this.views ? this.#deciding(actor)?.view : undefined;
   }
@@ -104,8 +107,8 @@ export class AccessRules {
   }
 
   /**
-   * True when core:data is granted to everybody whatever comes first: most owners let anybody write, and then there is
-   * nothing to compare for each Data.
+   * True if core:data is granted to everybody in any case. Most owners let anybody write; then no entries are compared
+   * for each Data operation.
    */
   #isOpen(): boolean {
     // These count wherever they stand.
@@ -114,7 +117,7 @@ export class AccessRules {
     for (const rule of this.#rules) {
       const { kind, local, domain } = rule.pattern;
       const forServices = kind === 'services' || (kind !== 'everybody' && serviceName(local) !== undefined);
-      // Whoever it matches was matched before.
+      // An earlier entry has already matched everyone that this one matches.
       if (forServices ? services : people) continue;
       if (!grants(rule, 'core:data')) return false;
       if ((kind !== 'services' && kind !== 'everybody') || domain !== undefined) continue;

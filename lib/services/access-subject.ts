@@ -1,4 +1,6 @@
-/** Whom a request to the access service is about, and whether the originator may ask (access-01 §4, RFC 3341 §4). */
+/**
+ * Subject of a request to the access service, and whether the originator may ask about it (access-01 §4, RFC 3341 §4).
+ */
 import { type Address, addressOf } from '../imxp/address.js';
 import type { AccessPolicy, Directory } from '../relay/target.js';
 import { Refusal } from './refusal.js';
@@ -12,7 +14,7 @@ export interface SubjectOptions {
 }
 
 /**
- * The steps that all operations have in common.
+ * Processes the steps that all operations have in common.
  *
  * @throws Refusal 553, 550, 537
  */

@@ -1,10 +1,10 @@
 /**
- * The access service, `imxp=access` or `apex=access` (access-01 §4): the steps of get and set in their order, and their
- * answers. Owns what is answered when; refuses to know how entries are kept and what else consults them.
+ * Access service, `imxp=access` or `apex=access` (access-01 §4): processes get and set in the order of the draft, and
+ * answers them.
  *
- * An owner has one list of entries, in order. IMXP reads and replaces it as a whole; APEX (RFC 3341) sees each entry of it by
- * itself and changes one at a time (`apex-access.ts`), which is put where the closest match is also the first
- * (`access-order.ts`). Whichever dialect entries were set in, the first that matches decides for both.
+ * An owner has one ordered list of entries. IMXP reads and replaces it as a whole; APEX (RFC 3341) reads and changes
+ * single entries (`apex-access.ts`), which are put where the closest match is also the first (`access-order.ts`). In
+ * whichever dialect entries were set, the first that matches decides for both.
  */
 import { ImxpError, type Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
@@ -31,12 +31,12 @@ import { documentData, type Submit, UNHEARD } from './outgoing.js';
 import { Refusal } from './refusal.js';
 import { requestOf, type ServiceRequest } from './request.js';
 
-/** The local part of the service. */
+/** Local part of the service. */
 export const ACCESS = 'imxp=access';
 
-/** Octets of a request: {@link ENTRIES} with room for long addresses. */
+/** Largest request in octets: {@link ENTRIES} with room for long addresses. */
 const DOCUMENT_OCTETS = 262_144;
-/** Elements that answer or report something: whoever answered them might answer each other for ever. */
+/** Elements that answer or report. They are never answered, because two services could go on for ever. */
 const ANSWERS: ReadonlySet<string> = new Set(['reply', 'statusResponse', 'allow', 'deny']);
 
 const DONE: Reply = { code: 250, text: '' };
@@ -44,7 +44,7 @@ const DONE: Reply = { code: 250, text: '' };
 export interface AccessServiceOptions extends SubjectOptions {
   readonly entries: AccessEntries;
   readonly submit: Submit;
-  /** Requests under way at one time; past it the Data is refused with 450. */
+  /** Number of requests in progress at a time; further ones are refused with 450. */
   readonly outstanding: number;
   /** Milliseconds since 1970. */
   now?(): number;
@@ -63,7 +63,8 @@ export class AccessService implements DeliveryTarget {
   }
 
   /**
-   * Takes a request: the Data is answered ok when the request is one that will have its answer as Data (access-01 §4).
+   * Takes a request. The Data operation is answered `ok` if the request will have its own answer as a Data operation
+   * (access-01 §4).
    */
   deliver({ data }: OutboundDelivery, sink: DeliverySink): void {
     const request = this.#requestOf(data);
@@ -79,7 +80,9 @@ export class AccessService implements DeliveryTarget {
     });
   }
 
-  /** @returns why the Data is not taken where no answer could be sent: its answer is the only one there will be */
+  /**
+   * @returns the reason why the Data operation is refused if no answer could be sent: its reply is then the only answer
+   */
   #requestOf(data: Data): ServiceRequest | Reply {
     if (this.#outstanding >= this.#options.outstanding) return REPLIES.busy;
     try {
@@ -92,7 +95,7 @@ export class AccessService implements DeliveryTarget {
     }
   }
 
-  /** Resolves when the answer is on its way. Never rejects. */
+  /** Resolves when the answer has been sent. Never rejects. */
   async #serve(request: ServiceRequest, transID: number): Promise<void> {
     const { originator } = request;
     const form = formFor(request);
@@ -104,7 +107,7 @@ export class AccessService implements DeliveryTarget {
     }
     this.#send(request, form, originator.key, answer.document);
     const { notice } = answer;
-    // REQ-ACC-015; services have nobody who would read it.
+    // REQ-ACC-015; a service has nobody who would read the notice.
     if (notice !== undefined && !notice.owner.service) this.#send(request, form, notice.owner.key, notice.document);
   }
 
@@ -129,7 +132,7 @@ export class AccessService implements DeliveryTarget {
       owner: operation.owner,
       transID: operation.transID,
       timeStamp: this.#now(),
-      // The DTD wants one entry at least; those that are there anyway say the same (D-ACCESS-06).
+      // The DTD requires at least one entry; the entries that are always appended say the same (D-ACCESS-06).
       access: {
         owner: operation.owner,
         lastUpdate,
@@ -156,13 +159,16 @@ export class AccessService implements DeliveryTarget {
   }
 }
 
-/** The form to answer in: that of the document, since relays of either dialect pass it on unchanged (D-APEX-01). */
+/**
+ * Returns the form of the answer: that of the document, since relays of either dialect pass it on unchanged
+ * (D-APEX-01).
+ */
 function formFor({ element, form }: ServiceRequest): Form {
   if (isApexAccess(element)) return 'apex';
   return element.name === 'get' || element.name === 'set' ? 'imxp' : form;
 }
 
-/** Entries that say what they said before have not been updated. */
+/** Entries that say the same as before have not been updated. */
 function unchanged(wanted: readonly AccessEntry[], { entries, lastUpdate }: OwnedEntries): KeptEntry[] {
   const before = new Map(entries.map((entry) => [textOf(entry), entry.lastUpdate ?? lastUpdate]));
   return wanted.map((entry) => {

@@ -1,7 +1,7 @@
 /**
- * The access service in the form of APEX (RFC 3341 §4): the steps of query, get and set in their order. The entries are
- * those of the one ordered list an owner has: get and set look at one of them, query asks the rules that everything else
- * asks. Owns what is answered; refuses to know how answers travel.
+ * Access service in the form of APEX (RFC 3341 §4): processes query, get and set in the order of the document. The
+ * entries are those of the owner's one ordered list: get and set concern one entry, query asks the rules that
+ * everything else uses.
  */
 import type { Reply } from '../errors.js';
 import type { Address } from '../imxp/address.js';
@@ -71,7 +71,7 @@ export class ApexAccessSteps {
     return { type: 'allow', transID };
   }
 
-  /** RFC 3341 §4.3: actors are compared as they are, without wildcards. */
+  /** RFC 3341 §4.3: actors are compared literally, without wildcards. */
   async #get({ owner, actor, transID }: ApexGet, request: ServiceRequest): Promise<ApexAccessOperation> {
     const subject = await this.#subject(owner, request, 'access:get');
     const known = this.#options.entries.of(subject);
@@ -88,18 +88,18 @@ export class ApexAccessSteps {
       const known = this.#options.entries.of(subject);
       const entry = entryOf(known.entries, wanted.actor);
       const document = writeServiceReply({ transID, ...DONE, lang: undefined });
-      // D-ACCESS-10: an entry that is not there can be deleted.
+      // D-ACCESS-10: an entry that does not exist can be deleted.
       if (entry === undefined && wanted.actions === undefined && wanted.lastUpdate === undefined) return { document };
       if (wanted.lastUpdate !== (entry && updateOf(entry, known))) throw new Refusal(555, CHANGED);
       const lastUpdate = await this.#replace(subject, known, wanted);
       if (lastUpdate === undefined) continue;
-      // RFC 3341 §4.4: of a deleted entry, the time that it had last
+      // RFC 3341 §4.4: a deleted entry is reported with the time of its last update.
       const access = { ...wanted, lastUpdate: wanted.actions === undefined ? wanted.lastUpdate : lastUpdate };
       return { document, notice: { owner: subject, document: writeApexAccess({ type: 'set', transID, access }) } };
     }
   }
 
-  /** @returns the time of the update, undefined when somebody was faster */
+  /** @returns the time of the update; undefined if another writer was faster */
   #replace(subject: Address, known: OwnedEntries, { actor, actions }: ApexAccess): Promise<number | undefined> {
     const dated = known.entries.map((entry) => ({ ...entry, lastUpdate: updateOf(entry, known) }));
     const entries = actions === undefined ? withoutEntry(dated, actor) : withEntry(dated, actor, actions);

@@ -1,10 +1,11 @@
 /**
- * Diagnostics in the languages originators ask for with `localize` (core-01 §5). English is what the relay thinks in;
- * a text of another relay, or one without translation, goes on as it is and without a claim about its language.
+ * Translations of diagnostics into the languages that originators ask for with `localize` (core-01 §5). The relay's
+ * texts are English; a text of another relay, or one without translation, goes on unchanged and without a claim about
+ * its language.
  */
 import { REPLIES } from '../relay/answer.js';
 
-/** A text and the language it is in; undefined where that is not known or not worth saying. */
+/** A text and its language; undefined if the language is unknown or the default. */
 export interface Localized {
   readonly text: string;
   readonly lang: string | undefined;
@@ -46,7 +47,7 @@ function byEnglish(texts: Texts): ReadonlyMap<string, string> {
 }
 
 /**
- * @param text in English, or a text of somebody else
+ * @param text in English, or a text of another relay
  * @param localize language tags, best first; `de-AT` is served by `de` (RFC 1766 §2)
  */
 export function localized(text: string, localize: string): Localized {
@@ -58,6 +59,6 @@ export function localized(text: string, localize: string): Localized {
     const translation = LANGUAGES.get(primary)?.get(text);
     if (translation !== undefined && translation !== '') return { text: translation, lang: primary };
   }
-  // RFC 2277 §4.5: what i-default asks for is understandable to English readers
+  // RFC 2277 §4.5: i-default asks for a text that English readers understand.
   return { text, lang: undefined };
 }

@@ -1,6 +1,4 @@
-/**
- * A document of a service as a Data: the one form in which services speak. Knows no service.
- */
+/** Wraps a document of a service into a Data operation; every service sends its documents this way. */
 import type { Data, Option } from '../imxp/operation.js';
 import type { DeliverySink } from '../relay/target.js';
 
@@ -26,7 +24,7 @@ export function documentData(from: string, to: string, document: string, name = 
   };
 }
 
-/** For what is sent once and not missed when it does not arrive. */
+/** For operations that are sent once and whose loss does not matter. */
 export const UNHEARD: DeliverySink = Object.freeze({
   delivered: () => {},
   failed: () => {},

@@ -1,4 +1,7 @@
-/** A request that a service refuses with a `reply`; thrown at the step that finds the reason. Never leaves the services. */
+/**
+ * Refusal of a request by a service with a `reply`; thrown at the step that finds the reason. Never leaves the
+ * services.
+ */
 import type { Reply } from '../errors.js';
 
 export class Refusal extends Error {

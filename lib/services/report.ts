@@ -1,6 +1,6 @@
 /**
- * The report service, `imxp=report` (core-01 §6.2): tells originators what became of their Data. Owns the documents and
- * their words; what is to be reported, and whether, is the relay's decision. A report that does not arrive is dropped.
+ * Report service, `imxp=report` (core-01 §6.2): tells originators what became of their Data operations. The relay
+ * decides what is reported, and whether; this file writes the documents. A report that does not arrive is dropped.
  */
 import type { Reply } from '../errors.js';
 import { type Destination, writeStatusResponse } from '../imxp/vocabulary/status.js';
@@ -9,7 +9,7 @@ import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../relay/ta
 import { localized } from './languages.js';
 import { documentData, type Submit, UNHEARD } from './outgoing.js';
 
-/** The local part of the service. */
+/** Local part of the service. */
 export const REPORT = 'imxp=report';
 
 const TAKES_NOTHING: Reply = { code: 550, text: 'the report service only sends' };

@@ -1,6 +1,5 @@
 /**
- * A Data that came to a service, as a request: from whom, to which domain's service, and the element it carries. Knows no
- * vocabulary.
+ * Request to a service, read from a Data operation: the originator, the domain whose service is asked, and the element.
  */
 import { RemoteProtocolError } from '../errors.js';
 import { type Address, parseAddress } from '../imxp/address.js';
@@ -15,16 +14,16 @@ export interface ServiceRequest {
   readonly originator: Address;
   /** The domain whose service is asked, in lower case. */
   readonly domain: string;
-  /** In which form it is answered, unless the element itself says more (D-APEX-01). */
+  /** Form of the answer, unless the element itself says more (D-APEX-01). */
   readonly form: Form;
   readonly element: XmlElement;
-  /** Of the element, when it has a valid one: then an answer can be given. */
+  /** transID of the element, if it has a valid one: then an answer can be given. */
   readonly transID: number | undefined;
 }
 
 /**
  * @param octets the largest document accepted
- * @throws RemoteProtocolError with the reply for the Data as a whole: there is no document to answer
+ * @throws RemoteProtocolError with the reply for the Data operation as a whole: there is no document to answer
  */
 export function requestOf(data: Data, octets: number): ServiceRequest {
   const element = parseXml(documentOf(data), { octets });

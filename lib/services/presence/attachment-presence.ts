@@ -1,6 +1,6 @@
 /**
  * Presence that follows attachment: the tuple `im:` of an endpoint is open while an application is attached as it, and
- * closed afterwards; the other tuples stay as they were published. Knows whom it is for by asking, and nothing of sessions.
+ * closed afterwards; other tuples stay as published.
  */
 import { isOpen, type Tuple } from '../../imxp/vocabulary/presence.js';
 import { formatTimestamp, LATEST_MS } from '../../imxp/vocabulary/timestamp.js';
@@ -9,9 +9,9 @@ import { Refusal } from '../refusal.js';
 import type { Entries } from './entries.js';
 import { imUri, type Records } from './records.js';
 
-/** Those attached before a restart are closed when they have not come back by then. */
+/** Grace period after a restart, after which endpoints that have not come back are closed. */
 const RETURN_MS = 60_000;
-/** Entries brought in line side by side: they share a write to the disk. */
+/** Number of entries updated in parallel; they share a write to the disk. */
 const TOGETHER = 64;
 
 export class AttachmentPresence {
@@ -20,7 +20,7 @@ export class AttachmentPresence {
   readonly #clock: Clock;
   readonly #fault: (error: unknown) => void;
   readonly #attached = new Set<string>();
-  /** Addresses whose entry may be out of line. */
+  /** Addresses whose entry may be out of date. */
   readonly #changed = new Set<string>();
   #left: readonly string[] = [];
   #closeAt = 0;
@@ -34,7 +34,11 @@ export class AttachmentPresence {
     this.#fault = fault;
   }
 
-  /** Finds out who was attached when the node ended. @throws LocalError STORE_FAILED */
+  /**
+   * Finds out who was attached when the node ended.
+   *
+   * @throws LocalError STORE_FAILED
+   */
   async load(): Promise<void> {
     this.#left = await this.#records.attached();
     this.#closeAt = this.#clock.wall() + RETURN_MS;
@@ -56,7 +60,11 @@ export class AttachmentPresence {
     for (const address of left) if (!this.#attached.has(address)) this.#follow(address);
   }
 
-  /** A restart is nobody's absence: what happens from now on is left to the next start. @returns resolves when idle */
+  /**
+   * Stops following; a restart is no absence, so later changes are left to the next start.
+   *
+   * @returns resolves when idle
+   */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#work;

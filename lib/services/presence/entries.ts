@@ -1,6 +1,6 @@
 /**
- * The entries of subjects: read when they are needed, replaced only by later ones. Whoever has a subject in memory has its
- * present entry. Knows neither requests nor rights.
+ * Presence entries of subjects: read on demand, replaced only by later ones. A subject in memory always has its present
+ * entry.
  */
 import type { Presence } from '../../imxp/vocabulary/presence.js';
 import type { Clock } from '../../ops/clock.js';
@@ -35,7 +35,11 @@ export class Entries {
     this.#views = views;
   }
 
-  /** The entry of a subject, which is pinned. @throws Refusal 550 when its account is gone */
+  /**
+   * Returns the entry of a subject, which is pinned.
+   *
+   * @throws Refusal 550 if its account is gone
+   */
   async present(subject: Presentity): Promise<Presence> {
     if (subject.entry === undefined) {
       const { presence, version } = await this.record(subject.key);
@@ -44,12 +48,16 @@ export class Entries {
     return subject.entry ?? { publisher: subject.key, lastUpdate: 0, publisherInfo: '', tuples: [] };
   }
 
-  /** What a subscriber of a subject, which is pinned, is shown now. @throws Refusal 550 when its account is gone */
+  /**
+   * Returns what a subscriber of a subject, which is pinned, is shown now.
+   *
+   * @throws Refusal 550 if its account is gone
+   */
   async shown(subject: Presentity, subscriber: string): Promise<Shown> {
     const view = this.#views.viewOf(subject.key, subscriber);
     if (view === undefined) {
       const read = await this.present(subject);
-      // Together, because there may be another one by now.
+      // Read together, because the entry may have been replaced.
       const { entry = read, version } = subject;
       return { entry, version, view };
     }
@@ -57,7 +65,12 @@ export class Entries {
     return { entry: presence, version, view };
   }
 
-  /** The entry as it is on the disk, for replacing it. @param publisher in whose name it is @throws Refusal 550 */
+  /**
+   * Returns the entry as it is in the store, for replacing it.
+   *
+   * @param publisher on whose behalf
+   * @throws Refusal 550
+   */
   async record(subject: string, publisher?: string): Promise<EntryRecord> {
     const record = await this.#records.entry(subject, publisher);
     if (record === undefined) throw new Refusal(550, 'unknown endpoint');
@@ -67,7 +80,7 @@ export class Entries {
   /**
    * Writes an entry; its lastUpdate becomes later than that of the one before.
    *
-   * @returns what tells the subscribers; undefined when somebody was faster, and nothing was written
+   * @returns the change for the subscribers; undefined if another writer was faster, and nothing was written
    */
   async replace(
     subject: string,
@@ -76,7 +89,7 @@ export class Entries {
     attached: boolean,
   ): Promise<(() => void) | undefined> {
     const second = Math.floor(this.#clock.wall() / 1000) * 1000;
-    // D-ACCESS-02: lastUpdate differs even when the clock has not advanced
+    // D-ACCESS-02: lastUpdate differs even if the clock has not advanced.
     const entry = { ...wanted, lastUpdate: Math.max(second, old.presence.lastUpdate + 1000) };
     const version = await this.#records.putEntry(subject, entry, attached, old.version);
     if (version === undefined) return undefined;
@@ -91,7 +104,7 @@ export class Entries {
     };
   }
 
-  /** Those who are shown this entry in the name of another hear of it as well. */
+  /** Also tells those who are shown this entry as the presence of another endpoint. */
   #changedView(subject: string, entry: Presence, version: number): void {
     const place = viewAt(subject);
     const owner = place && this.#registry.subject(place.publisher);

@@ -1,7 +1,7 @@
 /**
- * What the service sends of its own accord (presence-01 §4.4 to §4.6): changed presence to subscribers, new subscribers
- * to watchers, and the end of both; to each in the form in which it was asked for. Each subject has one queue, so that everybody hears of changes in their order; many
- * receivers are served in batches with a bounded number outstanding. Knows no requests.
+ * Fan-out of presence (presence-01 §4.4 to §4.6): sends changed presence to subscribers, new subscribers to watchers,
+ * and the end of operations to both, each in the form of the request. Each subject has one queue, so that everybody
+ * hears of changes in order; many receivers are served in batches with a bounded number outstanding.
  */
 import type { Reply } from '../../errors.js';
 import { isTransientCode } from '../../imxp/reply-code.js';
@@ -19,31 +19,31 @@ import type { ActiveOperation, OperationTable, Presentity } from './registry.js'
 import type { OperationSender, SendListener } from './sender.js';
 import type { Shown, Views } from './views.js';
 
-/** Whoever keeps the operations. */
+/** Keeps the operations. */
 export interface FanOutOwner {
-  /** The last publish to a subscriber did not arrive; `again` is when another attempt is worth making. */
+  /** The last publish to a subscriber did not arrive; `again` is the time for another attempt. */
   missed(running: ActiveOperation, again: number): void;
-  /** What a subscriber is to see now. */
+  /** Returns what a subscriber is to see now. */
   shown(running: ActiveOperation): Promise<Shown>;
-  /** The operation is over; `tell` whether the application is to hear of it. */
+  /** The operation has ended; `tell` says whether the application is to be told. */
   over(running: ActiveOperation, tell: boolean): void;
   fault(error: unknown): void;
 }
 
-/** When to try again after so many failures in a row; after the last one the next change has to do. */
+/** Delays of attempts after so many failures in a row; after the last one the next change is awaited. */
 const AGAIN_MS = [2000, 8000, 30_000];
 /** Permanent refusals in a row that end an operation. */
 const REFUSALS = 5;
 
-/** Something to be told to many. */
+/** Something to send to many. */
 type Job =
   | { readonly type: 'changed'; readonly shown: Shown; readonly document: Changed }
-  /** Something has happened to a subscription: the watchers are told. */
+  /** A subscription began or ended: the watchers are told. */
   | { readonly type: 'happened'; readonly subscriber: string; readonly duration: number; readonly action: NotifyAction }
-  /** Somebody watches: he is told of all subscribers. */
+  /** Somebody watches: they are told of all subscribers. */
   | { readonly type: 'watching'; readonly watch: ActiveOperation; readonly done: () => void };
 
-/** A publish to many, written once in each form that somebody needs. */
+/** A publish to many, written once in each form that is needed. */
 class Changed {
   readonly #entry: Presence;
   readonly #timeStamp: number;
@@ -71,7 +71,7 @@ class Changed {
   }
 }
 
-/** Jobs of one subject that may wait; whoever has more to say waits as well. */
+/** Jobs of one subject that may wait; further callers wait themselves. */
 const QUEUED = 16;
 
 interface Queue {
@@ -108,17 +108,17 @@ export class FanOut {
     this.#views = views;
   }
 
-  /** Subjects about which something is being sent. */
+  /** Subjects with sending in progress. */
   get busy(): number {
     return this.#queues.size;
   }
 
-  /** Ends what is under way: after a restart everybody gets the state of affairs anyway. */
+  /** Ends sending; after a restart everybody receives the present state anyway. */
   stop(): void {
     this.#stopped = true;
   }
 
-  /** Waits until one more may be sent and one more job taken. */
+  /** Waits until one more operation may be sent and one more job taken. */
   async room(subject: Presentity | undefined): Promise<void> {
     for (let wait = this.#sender.room(); wait !== undefined; wait = this.#sender.room()) await wait;
     for (;;) {
@@ -128,7 +128,7 @@ export class FanOut {
     }
   }
 
-  /** Sends a subscriber what he is shown (presence-01 §4.2 step 6.1), unless he has been sent something newer. */
+  /** Sends a subscriber what they are shown (presence-01 §4.2 step 6.1), unless they were sent something newer. */
   publish(running: ActiveOperation, { entry, version, view }: Shown): void {
     if (view === running.view && version < running.sent) return;
     running.sent = version;
@@ -138,37 +138,45 @@ export class FanOut {
     this.#send(running, document, new Published(this, running, version));
   }
 
-  /** The entry of a subject, or of a view of it, is another one: all who are shown it get it (presence-01 §4.2 step 6.3). */
+  /** Sends a changed entry of a subject, or of a view of it, to all who are shown it (presence-01 §4.2 step 6.3). */
   changed(subject: Presentity, shown: Shown): void {
     if (subject.subscriptions.size === 0) return;
     this.#queue(subject, { type: 'changed', shown, document: new Changed(shown.entry, this.#clock.wall()) });
   }
 
-  /** Tells those who watch (presence-01 §4.2 step 6.2). @param duration the seconds that were asked for */
+  /**
+   * Tells the watchers of a subscription (presence-01 §4.2 step 6.2).
+   *
+   * @param duration the seconds that were asked for
+   */
   subscribed(subject: Presentity, subscriber: string, duration: number): void {
     if (subject.watched) this.#queue(subject, { type: 'happened', subscriber, duration, action: 'subscribe' });
   }
 
-  /** Tells those who watch in the form of APEX; the other has no word for it (RFC 3343 §4.6). */
+  /** Tells the watchers that asked in the form of APEX; IMXP has no element for it (RFC 3343 §4.6). */
   ended({ kind, subject, originator }: ActiveOperation): void {
     if (kind === 'subscribe' && subject.watchedIn('apex')) {
       this.#queue(subject, { type: 'happened', subscriber: originator, duration: 0, action: 'terminate' });
     }
   }
 
-  /** Tells one who watches about those subscribed (presence-01 §4.3 step 6.2). @returns resolves when all was sent */
+  /**
+   * Tells a watcher about the subscribers (presence-01 §4.3 step 6.2).
+   *
+   * @returns resolves when all was sent
+   */
   watching(watch: ActiveOperation): Promise<void> {
     return new Promise((done) => this.#queue(watch.subject, { type: 'watching', watch, done }));
   }
 
-  /** Tells the application that an operation is over (presence-01 §4.5). */
+  /** Tells the application that an operation has ended (presence-01 §4.5). */
   terminate(running: ActiveOperation, outcome: SendListener): void {
     const { transID, form } = running;
     this.#counts.terminate += 1;
     this.#send(running, writePresenceOperation({ type: 'terminate', transID }, form), outcome);
   }
 
-  /** Whether the subject still permits an operation; one it does not permit is over (RFC 2779 §5.1.9, §5.1.16). */
+  /** Whether the subject still permits an operation; one that it does not permit ends (RFC 2779 §5.1.9, §5.1.16). */
   permitted(running: ActiveOperation): boolean | Promise<boolean> {
     const { subject, originator, kind } = running;
     const allowed = this.#access.allowed(subject.key, originator, `presence:${kind}`);
@@ -187,14 +195,14 @@ export class FanOut {
     return false;
   }
 
-  /** Nobody is told what he may not see, nor cut off because of a fault here. */
+  /** Nobody is told what they may not see, nor cut off because of an internal error. */
   #unknown(running: ActiveOperation, error: unknown): false {
     this.#keeper.fault(error);
     running.stale = true;
     return false;
   }
 
-  /** A publish has its answer. */
+  /** Processes the answer to a publish. */
   published(running: ActiveOperation, version: number, reply: Reply | undefined): void {
     if (reply === undefined) {
       running.misses = 0;
@@ -210,7 +218,7 @@ export class FanOut {
     this.#counted(running, reply);
   }
 
-  /** A notify has its answer. */
+  /** Processes the answer to a notify. */
   notified(running: ActiveOperation, reply: Reply | undefined): void {
     if (reply === undefined) running.refusals = 0;
     else if (running.live && !isTransientCode(reply.code)) this.#counted(running, reply);
@@ -260,10 +268,10 @@ export class FanOut {
     this.#registry.unpin(subject);
   }
 
-  /** The maps may change meanwhile: who is gone is not told, who came late has been told already. */
+  /** The maps may change meanwhile: receivers that are gone are skipped, and later ones were told already. */
   async #tell(subject: Presentity, job: Job): Promise<void> {
     const receivers = job.type === 'happened' ? subject.watches : subject.subscriptions;
-    // Hardly any publisher has views, and then nobody need be asked about.
+    // Hardly any publisher has views; without them nothing has to be looked up.
     const viewed = job.type === 'changed' && (job.shown.view !== undefined || this.#views.any(subject.key));
     for (const receiver of receivers.values()) {
       const running = job.type === 'watching' ? job.watch : receiver;
@@ -279,7 +287,10 @@ export class FanOut {
     }
   }
 
-  /** Whether what has changed is what this subscriber is shown; what he is shown by now instead, he is sent here. */
+  /**
+   * Whether the change concerns what this subscriber is shown; if they are shown something else by now, it is sent
+   * here.
+   */
   async #seesThat(job: Job, running: ActiveOperation): Promise<boolean> {
     if (job.type !== 'changed') return true;
     try {
@@ -297,7 +308,7 @@ export class FanOut {
   #say(job: Job, running: ActiveOperation, receiver: ActiveOperation): void {
     if (job.type === 'changed') {
       const { version, view } = job.shown;
-      // While permission was looked up something newer may have been sent.
+      // Something newer may have been sent while permission was looked up.
       if (running.view === view && running.sent >= version) return;
       running.sent = version;
       running.view = view;
@@ -312,7 +323,7 @@ export class FanOut {
   }
 }
 
-/** What one who watches is told of a subscription that is there already. */
+/** Returns what a watcher is told of an existing subscription. */
 function presentOf({ originator, duration }: ActiveOperation) {
   return { subscriber: originator, duration, action: 'subscribe' } as const;
 }

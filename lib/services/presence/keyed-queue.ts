@@ -1,7 +1,4 @@
-/**
- * Work for one originator is done in the order it came, work for different ones side by side; bounded. Knows nothing of
- * the work.
- */
+/** Queue of tasks by key: tasks of one key run in order, tasks of different keys in parallel, up to a limit. */
 
 /** Must not reject. */
 export type Task = () => Promise<void>;
@@ -12,17 +9,17 @@ export class KeyedQueue {
   #size = 0;
   #idle: (() => void)[] = [];
 
-  /** @param limit how much work may be under way or waiting, in all */
+  /** @param limit number of tasks that may run or wait in total */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Tasks not done. */
+  /** Number of unfinished tasks. */
   get size(): number {
     return this.#size;
   }
 
-  /** @returns false when there is too much work already; the task is not run then */
+  /** @returns false if there are too many tasks; the task is not run then */
   run(key: string, task: Task): boolean {
     if (this.#size >= this.#limit) return false;
     this.#size += 1;
@@ -35,7 +32,7 @@ export class KeyedQueue {
     return true;
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no task is left. */
   idle(): Promise<void> {
     return this.#size === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
   }

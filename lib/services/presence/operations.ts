@@ -1,7 +1,4 @@
-/**
- * Subscriptions and watches from their beginning to their end: in memory, on the disk and on the wheel that says when
- * something is due. Knows nothing of how they were asked for.
- */
+/** Subscriptions and watches from their beginning to their end: in memory, in the store, and on the timer wheel. */
 import { addressOf } from '../../imxp/address.js';
 import type { Form } from '../../imxp/vocabulary/form.js';
 import type { Subscribe } from '../../imxp/vocabulary/presence.js';
@@ -25,7 +22,7 @@ export interface OperationLimits {
   readonly operationsPerEndpoint: number;
 }
 
-/** Of an operation that asks once and is never in progress. */
+/** transID of an operation that asks once and is never in progress. */
 const NO_RECORD = -1;
 
 export class Operations implements FanOutOwner {
@@ -57,7 +54,11 @@ export class Operations implements FanOutOwner {
     this.#wheel = new TimerWheel(clock.wall());
   }
 
-  /** Takes up what was in progress when the node ended. @throws LocalError STORE_FAILED */
+  /**
+   * Resumes the operations that were in progress when the node ended.
+   *
+   * @throws LocalError STORE_FAILED
+   */
   async load(): Promise<void> {
     for await (const stored of this.#records.operations()) await this.#takeUp(stored);
   }
@@ -66,13 +67,13 @@ export class Operations implements FanOutOwner {
     const subject = this.registry.pin(key, addressOf(key)?.domain ?? '');
     const running = new ActiveOperation({ ...stored, subject });
     const earlier = subject.of(stored.kind).get(stored.originator);
-    // Killed between writing one and deleting the one before: the later one stands.
+    // The process was killed between writing one and deleting the one before: the later one stands.
     if (earlier !== undefined && earlier.version > stored.version) {
       await this.#records.deleteOperation(running);
     } else {
       if (earlier !== undefined) await this.end(earlier);
       running.stale = stored.kind === 'subscribe';
-      // D-PRES-10: one fresh publish, since it may have missed changes
+      // D-PRES-10: one fresh publish, since the subscriber may have missed changes.
       if (running.stale) running.due = Math.min(this.#clock.wall(), stored.expires);
       this.registry.add(running);
       this.#wheel.add(running);
@@ -81,7 +82,7 @@ export class Operations implements FanOutOwner {
   }
 
   /**
-   * Puts an operation in progress, the originator having none such; it is on the disk then.
+   * Starts an operation of an originator that has no other to the subject; it is in the store then.
    *
    * @throws Refusal 450, 554 for the limits; LocalError STORE_FAILED
    */
@@ -105,7 +106,7 @@ export class Operations implements FanOutOwner {
     return running;
   }
 
-  /** An operation that only asks, and is never in progress. */
+  /** Returns an operation that only asks, and is never in progress. */
   once(originator: string, subject: Presentity, { type, transID, duration }: Subscribe, form: Form): ActiveOperation {
     const expires = Number.POSITIVE_INFINITY;
     return new ActiveOperation({
@@ -120,17 +121,17 @@ export class Operations implements FanOutOwner {
     });
   }
 
-  /** Ends an operation in silence; it is gone from the disk then. */
+  /** Ends an operation silently; it is gone from the store then. */
   async end(running: ActiveOperation): Promise<void> {
     this.#forget(running);
     await this.#records.deleteOperation(running);
   }
 
   /**
-   * Ends what an account that was removed has asked for, in silence, and what others have asked about it, which they are
-   * told; and throws away its presence.
+   * Removes everything of a removed account: ends its operations silently, ends the operations about it and tells their
+   * originators, and deletes its presence.
    *
-   * @param before what began later belongs to another account of that name; milliseconds since 1970
+   * @param before time of the removal, milliseconds since 1970; later operations belong to another account of that name
    */
   async forget(account: string, before: number): Promise<void> {
     for (const stored of await this.#records.operationsOf(account)) {
@@ -148,7 +149,7 @@ export class Operations implements FanOutOwner {
     }
   }
 
-  /** The subject of operations of this originator that missed something: now is the time to tell them. */
+  /** The originator is reachable: sends now what its operations missed. */
   returned(originator: string): void {
     for (const running of this.registry.all(originator)) {
       if (!running.stale || !this.#wheel.remove(running)) continue;
@@ -158,7 +159,7 @@ export class Operations implements FanOutOwner {
     }
   }
 
-  /** Does what is due. */
+  /** Processes what is due. */
   tick(): void {
     const due = this.#wheel.take(this.#clock.wall());
     if (due.length === 0) return;
@@ -190,7 +191,8 @@ export class Operations implements FanOutOwner {
     }
     if (!this.#forget(running)) return;
     this.announcer.ended(running);
-    // The record goes when the application has been told, or will not be: after a crash in between it is told again.
+    // The record is deleted when the application has been told, or will not be: after a crash in between it is told
+    // again.
     const settled = (): void => {
       if (this.#stopped) return;
       this.#records.deleteOperation(running).catch((error: unknown) => this.fault(error));
@@ -205,7 +207,7 @@ export class Operations implements FanOutOwner {
 
   // ----
 
-  /** One after the other, because after a restart there may be very many. */
+  /** Ends operations one after the other, because after a restart there may be very many. */
   async #attend(): Promise<void> {
     this.#attending = true;
     while (this.#due.length > 0 && !this.#stopped) {
@@ -222,7 +224,7 @@ export class Operations implements FanOutOwner {
     this.#attending = false;
   }
 
-  /** Sends a subscriber the entry anew when an earlier publish was missed. */
+  /** Sends a subscriber the entry again if an earlier publish was missed. */
   async #refresh(running: ActiveOperation): Promise<void> {
     running.due = running.expires;
     this.#wheel.add(running);
@@ -244,7 +246,7 @@ export class Operations implements FanOutOwner {
   }
 }
 
-/** When an operation was asked for, milliseconds since 1970; long ago where that was not written down. */
+/** Returns when an operation began, milliseconds since 1970; long ago if that was not stored. */
 function begun({ duration, expires }: Pick<OperationRecord, 'duration' | 'expires'>): number {
   return duration === 0 ? 0 : expires - duration * 1000;
 }

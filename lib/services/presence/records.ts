@@ -1,6 +1,5 @@
 /**
- * Presence entries and running operations in the store. What a promise here resolves to is on the disk. Knows how they are
- * written down, and nothing of what they lead to.
+ * Records of presence entries and running operations in the store. Promises here resolve when the data are on the disk.
  */
 import { LocalError } from '../../errors.js';
 import { addressOf } from '../../imxp/address.js';
@@ -10,9 +9,9 @@ import { formatTimestamp } from '../../imxp/vocabulary/timestamp.js';
 import { ABSENT, type Json, type Listed, type Store } from '../../store/store.js';
 import type { ActiveOperationKind } from './registry.js';
 
-/** The accounts as far as presence is concerned. */
+/** The accounts, as far as presence needs them. */
 export interface Provisioning {
-  /** When an endpoint was given an account, milliseconds since 1970; undefined when it has none. */
+  /** Returns the time at which an endpoint was given an account, milliseconds since 1970; undefined if it has none. */
   created(address: string): Promise<number | undefined>;
 }
 
@@ -24,12 +23,12 @@ export interface EntryRecord {
   readonly attached: boolean;
 }
 
-/** A running operation as it is written down. */
+/** A running operation as it is stored. */
 export interface OperationRecord {
   readonly kind: ActiveOperationKind;
-  /** Normalised address. */
+  /** Normalized address. */
   readonly subject: string;
-  /** Normalised address. */
+  /** Normalized address. */
   readonly originator: string;
   readonly transID: number;
   /** The seconds that were asked for. */
@@ -53,14 +52,14 @@ export class Records {
     this.#provisioning = provisioning;
   }
 
-  /** When an endpoint was given its account; undefined when it has none. */
+  /** Returns the time at which an endpoint was given its account; undefined if it has none. */
   created(address: string): Promise<number | undefined> {
     return this.#provisioning.created(address);
   }
 
   /**
-   * @param publisher in whose name it is, if not the subject's
-   * @returns undefined when there is no such endpoint
+   * @param publisher on whose behalf, if not the subject's
+   * @returns undefined if there is no such endpoint
    */
   async entry(subject: string, publisher = subject): Promise<EntryRecord | undefined> {
     const [created, stored] = await Promise.all([
@@ -71,19 +70,23 @@ export class Records {
     const since = wholeSeconds(created);
     const version = stored?.version ?? ABSENT;
     const entry = stored === undefined ? undefined : entryFrom(ENTRIES + subject, stored.value);
-    // An entry older than the account was left by an earlier one of that name.
+    // An entry older than the account was left by an earlier account of that name.
     if (entry !== undefined && entry.presence.lastUpdate >= since) {
       return { presence: { ...entry.presence, publisher }, attached: entry.attached, version };
     }
     return { presence: synthetic(publisher, since), version, attached: false };
   }
 
-  /** Writes an entry that was read as `version`. @returns the new version, undefined when somebody was faster */
+  /**
+   * Writes an entry that was read as `version`.
+   *
+   * @returns the new version; undefined if another writer was faster
+   */
   putEntry(subject: string, presence: Presence, attached: boolean, version: number): Promise<number | undefined> {
     return this.#store.put(ENTRIES + subject, entryJson(presence, attached), version);
   }
 
-  /** The endpoints that were open because they were attached. */
+  /** Returns the endpoints that were open because they were attached. */
   async attached(): Promise<string[]> {
     const found: string[] = [];
     for await (const { key, value } of this.#store.list(ENTRIES)) {
@@ -100,12 +103,12 @@ export class Records {
     return (await this.#store.put(keyOf(originator, transID), value)) ?? ABSENT;
   }
 
-  /** Deletes the record of an operation unless a later one has taken its place. */
+  /** Deletes the record of an operation unless a later one has replaced it. */
   async deleteOperation({ originator, transID, version }: Pick<StoredOperation, 'originator' | 'transID' | 'version'>) {
     await this.#store.delete(keyOf(originator, transID), version);
   }
 
-  /** The operations that an account and its subaddresses have asked for. */
+  /** Returns the operations that an account and its subaddresses have asked for. */
   async operationsOf(account: string): Promise<StoredOperation[]> {
     const found: StoredOperation[] = [];
     for await (const { key, value, version } of this.#under(OPERATIONS, account, `${account}/`)) {
@@ -115,7 +118,11 @@ export class Records {
     return found;
   }
 
-  /** Deletes the entries of an account that is gone, and of its subaddresses. @returns whose there were */
+  /**
+   * Deletes the entries of a removed account and of its subaddresses.
+   *
+   * @returns the addresses that had one
+   */
   async deleteEntries(account: string): Promise<string[]> {
     const created = await this.#provisioning.created(account);
     const gone: string[] = [];
@@ -130,7 +137,7 @@ export class Records {
     return gone;
   }
 
-  /** What may be kept for an account under its name, and under those of its subaddresses. */
+  /** Returns the keys under which an account and its subaddresses may have entries. */
   async *#under(prefix: string, account: string, own: string): AsyncIterable<Listed> {
     yield* this.#store.list(prefix + own);
     yield* this.#store.list(`${prefix}${account.slice(0, account.lastIndexOf('@'))}/`);
@@ -143,14 +150,16 @@ export class Records {
   }
 }
 
-/** D-PRES-11: what an endpoint has that never published, because `presence` needs a tuple. */
+/** D-PRES-11: the entry of an endpoint that never published, because `presence` needs a tuple. */
 function synthetic(publisher: string, since: number): Presence {
   const availableUntil = formatTimestamp(since);
   const tuple: Tuple = { destination: imUri(publisher), availableUntil, tupleInfo: '', capabilities: [] };
   return { publisher, lastUpdate: since, publisherInfo: '', tuples: [tuple] };
 }
 
-/** Where an endpoint takes messages: what a URI cannot hold is escaped (RFC 2396 §2.4). */
+/**
+ * Returns the URI where an endpoint takes messages; characters that a URI cannot contain are escaped (RFC 2396 §2.4).
+ */
 export function imUri(address: string): string {
   return `im:${address.replace(/[^!$&-;=?-Z_a-z~]/gu, (character) => encodeURIComponent(character))}`;
 }
@@ -186,7 +195,7 @@ function entryFrom(key: string, value: unknown): Omit<EntryRecord, 'version'> {
 }
 
 function operationFrom(key: string, value: unknown): OperationRecord {
-  // Written before there was more than one form, the duration is not known.
+  // Written before there was more than one form; the duration is not known.
   if (isOperation(value)) return { ...value, duration: value.duration ?? 0, form: value.form ?? 'imxp' };
   throw new LocalError('STORE_FAILED', `the entry ${key} is no operation of this version`);
 }

@@ -1,6 +1,6 @@
 /**
- * What the service knows of those who subscribe and watch, in memory: by subject, and by who asked. Kept small, because
- * there may be hundreds of thousands. Knows neither the store nor the mesh.
+ * Table of running subscriptions and watches, in memory: by subject and by originator. Compact, because there may be
+ * hundreds of thousands.
  */
 import type { Form } from '../../imxp/vocabulary/form.js';
 import type { Presence } from '../../imxp/vocabulary/presence.js';
@@ -8,7 +8,7 @@ import type { TimerWheelItem } from './timer-wheel.js';
 
 export type ActiveOperationKind = 'subscribe' | 'watch';
 
-/** What an operation is begun with. */
+/** What an operation is started with. */
 export type ActiveOperationInit = Pick<
   ActiveOperation,
   'kind' | 'subject' | 'originator' | 'transID' | 'duration' | 'expires' | 'form' | 'version'
@@ -18,26 +18,26 @@ export type ActiveOperationInit = Pick<
 export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
   readonly kind: ActiveOperationKind;
   readonly subject: Presentity;
-  /** Who asked; normalised address. */
+  /** Normalized address of the originator. */
   readonly originator: string;
   readonly transID: number;
   /** The seconds that were asked for. */
   readonly duration: number;
-  /** When it ends, milliseconds since 1970. */
+  /** End of the operation, milliseconds since 1970. */
   readonly expires: number;
-  /** In which form it was asked for; all that is sent because of it has that form. */
+  /** Form of the request; everything sent because of it has the same form. */
   readonly form: Form;
-  /** Of its record in the store. */
+  /** Version of its record in the store. */
   readonly version: number;
   /** Version of the entry sent last. */
   sent = 0;
-  /** Whether that was the subject's own entry, or which view of it. */
+  /** Whether that was the subject's own entry, or the view of it. */
   view: string | undefined = undefined;
   /** The last publish did not arrive, as far as is known: a fresh one is owed. */
   stale = false;
-  /** Failures in a row that may pass (4xx). */
+  /** Transient failures in a row (4xx). */
   misses = 0;
-  /** Failures in a row that will not (550, 537). */
+  /** Permanent failures in a row (550, 537). */
   refusals = 0;
   live = true;
   due: number;
@@ -60,16 +60,18 @@ export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
 
 /** An endpoint whose presence somebody is interested in. */
 export class Presentity {
-  /** Normalised address. */
+  /** Normalized address. */
   readonly key: string;
   readonly domain: string;
   /** The entry as of `version`, once it was needed. */
   entry: Presence | undefined;
   version = 0;
-  /** By originator, in the order of their beginning. */
+  /** By originator, in the order of their start. */
   readonly subscriptions = new Map<string, ActiveOperation>();
   #watches: Map<string, ActiveOperation> | undefined;
-  /** What is being sent to those above keeps it, and so does a request that is not done yet. */
+  /**
+   * Number of users that keep it in memory besides the operations above: sending in progress, and requests in progress.
+   */
   pins = 0;
 
   constructor(key: string, domain: string) {
@@ -86,7 +88,7 @@ export class Presentity {
     return this.#watches !== undefined && this.#watches.size > 0;
   }
 
-  /** Whether anybody watches who asked in that form. */
+  /** Whether anybody who watches asked in that form. */
   watchedIn(form: Form): boolean {
     for (const watch of this.#watches?.values() ?? []) if (watch.form === form) return true;
     return false;
@@ -100,7 +102,7 @@ export class Presentity {
     return kind === 'subscribe' ? this.subscriptions : this.watches;
   }
 
-  /** Takes an entry unless it has a newer one. */
+  /** Takes an entry unless there is a newer one. */
   learn(entry: Presence, version: number): void {
     if (this.entry !== undefined && version <= this.version) return;
     this.entry = entry;
@@ -110,17 +112,17 @@ export class Presentity {
 
 export class OperationTable {
   readonly #subjects = new Map<string, Presentity>();
-  /** Most have asked for one thing only, and then there is no map. */
+  /** Most originators have asked for one thing only; then there is no map. */
   readonly #byOriginator = new Map<string, ActiveOperation | Map<number, ActiveOperation>>();
   #size = 0;
   #watches = 0;
 
-  /** Operations in progress. */
+  /** Number of operations in progress. */
   get size(): number {
     return this.#size;
   }
 
-  /** Those of them that are watches. */
+  /** Number of watches among them. */
   get watches(): number {
     return this.#watches;
   }
@@ -129,7 +131,7 @@ export class OperationTable {
     return this.#subjects.get(key);
   }
 
-  /** The subject, pinned: it stays until it is unpinned. */
+  /** Returns the subject, pinned: it stays until it is unpinned. */
   pin(key: string, domain: string): Presentity {
     let subject = this.#subjects.get(key);
     if (subject === undefined) {
@@ -145,20 +147,20 @@ export class OperationTable {
     this.#forget(subject);
   }
 
-  /** An operation of an originator in progress. */
+  /** Returns an operation of an originator in progress. */
   find(originator: string, transID: number): ActiveOperation | undefined {
     const found = this.#byOriginator.get(originator);
     if (found instanceof Map) return found.get(transID);
     return found?.transID === transID ? found : undefined;
   }
 
-  /** How many operations an originator has in progress. */
+  /** Returns the number of operations of an originator in progress. */
   count(originator: string): number {
     const found = this.#byOriginator.get(originator);
     return found instanceof Map ? found.size : found === undefined ? 0 : 1;
   }
 
-  /** All operations an originator has in progress. */
+  /** Returns all operations of an originator in progress. */
   all(originator: string): ActiveOperation[] {
     const found = this.#byOriginator.get(originator);
     return found instanceof Map ? [...found.values()] : found === undefined ? [] : [found];
@@ -184,7 +186,7 @@ export class OperationTable {
     if (kind === 'watch') this.#watches += 1;
   }
 
-  /** @returns false when it was not in progress any more */
+  /** @returns false if it was not in progress any more */
   remove(running: ActiveOperation): boolean {
     if (!running.live) return false;
     running.live = false;

@@ -1,7 +1,4 @@
-/**
- * Data from the service to endpoints: counted, so that whoever sends many can wait until there is room again. Knows the
- * service's name and nothing of what it says.
- */
+/** Sender of the service's Data operations to endpoints: counts them, so that bulk senders can wait for room. */
 import type { Reply } from '../../errors.js';
 import type { Data } from '../../imxp/operation.js';
 import { type Form, serviceIn } from '../../imxp/vocabulary/form.js';
@@ -14,13 +11,13 @@ export interface ServiceMesh {
   submit(data: Data, sink: DeliverySink): void;
 }
 
-/** Told what became of a Data. */
+/** Told what became of a Data operation. */
 export interface SendListener {
-  /** @param reply undefined when it arrived */
+  /** @param reply undefined if it arrived */
   settled(reply: Reply | undefined): void;
 }
 
-/** Sent in one turn of the event loop by whoever sends many. */
+/** Number that a bulk sender sends in one turn of the event loop. */
 const BATCH = 128;
 
 export class OperationSender {
@@ -33,7 +30,7 @@ export class OperationSender {
 
   /**
    * @param service the local part of the service, `imxp=presence`
-   * @param limit how many Data may be without answer before those who send many wait
+   * @param limit number of unanswered operations beyond which bulk senders wait
    */
   constructor(mesh: ServiceMesh, service: string, limit: number) {
     this.#mesh = mesh;
@@ -52,19 +49,19 @@ export class OperationSender {
     this.#mesh.submit(data, new Sent(this, outcome));
   }
 
-  /** Undefined when one more may be sent now, else what to wait for. Asked before each of many. */
+  /** Returns undefined if one more may be sent now, else a promise to wait for. Asked before each of many. */
   room(): Promise<void> | undefined {
     if (this.#outstanding >= this.#limit) return new Promise((resolve) => this.#waiting.push(resolve));
     this.#batch += 1;
     if (this.#batch < BATCH) return undefined;
     this.#batch = 0;
-    // Where everything fails at once nothing would ever be outstanding, and nobody else would get a turn.
+    // If everything fails at once, nothing is ever outstanding, and nobody else would get a turn.
     return new Promise((resolve) => setImmediate(resolve));
   }
 
   settled(): void {
     this.#outstanding -= 1;
-    // Half of the room at a time: whoever waits sends a batch then, not one by one.
+    // Waiters resume at half of the limit, so that they send batches and not single operations.
     if (this.#waiting.length === 0 || this.#outstanding > this.#limit / 2) return;
     for (const resolve of this.#waiting.splice(0)) resolve();
   }

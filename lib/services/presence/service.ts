@@ -1,8 +1,7 @@
 /**
- * The presence service, `imxp=presence` or `apex=presence` (presence-01 §4, RFC 3343 §4): the steps of each operation in
- * their order, and their answers, which have the form of the request; so has everything a subscription or watch leads to.
- * Owns what is acknowledged when; refuses to know sessions and timers. What is in progress is the operations' matter,
- * sending to many the announcer's.
+ * Presence service, `imxp=presence` or `apex=presence` (presence-01 §4, RFC 3343 §4): processes each operation in the
+ * order of the steps and answers in the form of the request, as does everything that a subscription or watch leads to.
+ * Running operations are kept in `operations.ts`, and `fan-out.ts` sends to many.
  */
 import { ImxpError, type Reply } from '../../errors.js';
 import { addressOf } from '../../imxp/address.js';
@@ -29,15 +28,15 @@ import type { Presentity } from './registry.js';
 import { OperationSender, type ServiceMesh } from './sender.js';
 import { NO_VIEWS, type Views } from './views.js';
 
-/** The local part of the service. */
+/** Local part of the service. */
 export const PRESENCE = 'imxp=presence';
 
 export interface PresenceLimits extends OperationLimits {
-  /** Octets of an entry. */
+  /** Largest entry in octets. */
   readonly entryOctets: number;
-  /** Data to subscribers and watchers without answer. */
+  /** Unanswered Data operations to subscribers and watchers. */
   readonly outstanding: number;
-  /** Requests under way. */
+  /** Requests in progress. */
   readonly requests: number;
 }
 
@@ -45,30 +44,30 @@ export interface PresenceOptions {
   readonly store: Store;
   readonly provisioning: Provisioning;
   readonly access: AccessPolicy;
-  /** Who is shown what; everybody the same unless given. */
+  /** Views of presence; default: everybody is shown the same. */
   readonly views?: Views;
   readonly mesh: ServiceMesh;
   readonly clock: Clock;
   readonly limits: PresenceLimits;
-  /** Whether the presence of an endpoint (normalised address) follows its attachment; never unless given. */
+  /** Whether the presence of an endpoint (normalized address) follows its attachment; default: never. */
   follows?(address: string): boolean;
 }
 
-/** What those who run a node may ask. */
+/** Status for operators. */
 export interface PresenceStatus {
   /** Subscriptions and watches in progress. */
   readonly operations: number;
   readonly subscriptions: number;
   readonly watches: number;
-  /** Requests not done. */
+  /** Requests in progress. */
   readonly requests: number;
-  /** Data without answer. */
+  /** Data operations without an answer. */
   readonly outstanding: number;
-  /** Since the start. */
+  /** Counters since the start. */
   readonly counts: Readonly<Counts>;
 }
 
-/** What a publish needs beside the entry: its own tag, and a publisher of 1023 octets written with references. */
+/** Octets of a publish besides the entry: its own tag, and a publisher of 1023 octets written with references. */
 const ENVELOPE_OCTETS = 8192;
 const NOBODY_ASKS = { settled: (): void => {} };
 const OUTDATED = 'lastUpdate is not that of the present entry; ask for it with a subscribe of duration 0';
@@ -101,13 +100,17 @@ export class PresenceService implements DeliveryTarget {
     this.#following = new AttachmentPresence(this.#records, entries, clock, (error) => this.#operations.fault(error));
   }
 
-  /** Takes up the operations that are still running; before anything else. @throws LocalError STORE_FAILED */
+  /**
+   * Resumes the operations that are still running; must be called first.
+   *
+   * @throws LocalError STORE_FAILED
+   */
   async load(): Promise<void> {
     await this.#operations.load();
     await this.#following.load();
   }
 
-  /** The mesh takes Data from now on: whoever may have missed something is told. */
+  /** The mesh accepts Data operations from now on: tells everybody who may have missed something. */
   start(): void {
     this.#silence = this.#clock.ticking(() => {
       this.#operations.tick();
@@ -115,7 +118,11 @@ export class PresenceService implements DeliveryTarget {
     });
   }
 
-  /** Takes no more requests, sends no more changes. @returns resolves when what was begun is on the disk */
+  /**
+   * Takes no more requests and sends no more changes.
+   *
+   * @returns resolves when the work in progress is on the disk
+   */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#silence?.();
@@ -136,29 +143,32 @@ export class PresenceService implements DeliveryTarget {
     };
   }
 
-  /** An application is attached as an endpoint (normalised address). */
+  /** An application has attached as an endpoint (normalized address). */
   attached(address: string): void {
     if (this.#stopped) return;
     this.#operations.returned(address);
     if (this.#follows(address)) this.#following.attached(address);
   }
 
-  /** It is not any more. */
+  /** An application is no longer attached. */
   detached(address: string): void {
     this.#following.detached(address);
   }
 
   /**
-   * An account was removed: its presence goes, and what it and others have asked for because of it.
+   * Removes everything of a removed account: its presence, its operations, and the operations about it.
    *
-   * @param before what began later belongs to another account of that name; milliseconds since 1970
+   * @param before time of the removal, milliseconds since 1970; later operations belong to another account of that name
    * @throws LocalError STORE_FAILED
    */
   forget(account: string, before: number): Promise<void> {
     return this.#operations.forget(account, before);
   }
 
-  /** The Data is answered when the request is done: whoever asks faster than that waits. */
+  /**
+   * Takes a request. The Data operation is answered when the request is done, which slows down senders that are too
+   * fast.
+   */
   deliver({ data }: OutboundDelivery, sink: DeliverySink): void {
     if (this.#stopped) {
       sink.failed(REPLIES.shuttingDown);
@@ -168,7 +178,7 @@ export class PresenceService implements DeliveryTarget {
     try {
       request = requestOf(data, this.#limits.entryOctets + ENVELOPE_OCTETS);
     } catch (error) {
-      // No document, so no transID and no `reply`: the answer to the Data says it.
+      // There is no document, so no transID and no `reply`: the answer to the Data operation says it.
       sink.failed(replyOf(error) ?? REPLIES.internal);
       return;
     }
@@ -180,7 +190,7 @@ export class PresenceService implements DeliveryTarget {
     if (!this.#requests.run(request.originator.key, task)) sink.failed(REPLIES.busy);
   }
 
-  /** @returns the reply for the Data where no answer can be sent */
+  /** @returns the reply for the Data operation if no answer can be sent */
   async #serve(request: ServiceRequest): Promise<Reply | undefined> {
     const { transID } = request;
     try {
@@ -197,7 +207,7 @@ export class PresenceService implements DeliveryTarget {
 
   async #operate(request: ServiceRequest): Promise<void> {
     const { element, originator } = request;
-    // An answer to an answer would go back and forth for ever between two services.
+    // Two services could answer each other's answers for ever.
     if (element.name === 'reply' || element.name === 'notify') return;
     const operation = readPresenceOperation(element, request.form);
     switch (operation?.type) {
@@ -224,7 +234,7 @@ export class PresenceService implements DeliveryTarget {
       const shown = await entries.shown(subject, subscriber);
       if (operation.duration > 0) {
         const running = await this.#operations.begin(subscriber, subject, operation, form);
-        // What changes until it is on the disk is in the entry that is sent then.
+        // A change before the record is on the disk is part of the entry that is sent then.
         announcer.publish(running, await entries.shown(subject, subscriber));
       } else {
         // Duration 0 is step 6 without 6.3.
@@ -247,12 +257,12 @@ export class PresenceService implements DeliveryTarget {
           ? await this.#operations.begin(watcher, subject, operation, request.form)
           : this.#operations.once(watcher, subject, operation, request.form);
       this.#accept(request, operation.transID);
-      // Before the next request of the same originator is looked at, so that he is told in this order.
+      // Before the next request of the same originator, so that they are told in this order.
       await announcer.watching(watch);
     });
   }
 
-  /** presence-01 §4.2 and §4.3 steps 1 to 5, then `proceed`. */
+  /** Processes presence-01 §4.2 and §4.3 steps 1 to 5, then calls `proceed`. */
   async #withSubject(
     request: ServiceRequest,
     { type, publisher, transID }: Subscribe,
@@ -263,10 +273,10 @@ export class PresenceService implements DeliveryTarget {
     const key = await this.#permitted(request, publisher, type);
     const subject = registry.pin(key, request.domain);
     try {
-      // Step 4: an earlier one ends in silence, whatever becomes of this one (D-PRES-02).
+      // Step 4: an earlier operation ends silently, whatever becomes of this one (D-PRES-02).
       const earlier = subject.of(type).get(originator);
       if (earlier !== undefined) await this.#operations.end(earlier);
-      // Step 5
+      // Step 5.
       if (registry.find(originator, transID) !== undefined) {
         throw new Refusal(555, 'this transID is in use by another subscription or watch of yours');
       }
@@ -277,9 +287,9 @@ export class PresenceService implements DeliveryTarget {
   }
 
   /**
-   * The checks that subscribe, watch and publish begin with.
+   * Makes the checks that subscribe, watch and publish begin with.
    *
-   * @returns the normalised address of the subject
+   * @returns the normalized address of the subject
    * @throws Refusal 553, 550, 537
    */
   async #permitted({ originator, domain }: ServiceRequest, publisher: string, action: string): Promise<string> {
@@ -306,7 +316,7 @@ export class PresenceService implements DeliveryTarget {
     }
     await announcer.room(registry.subject(key));
     const record = await entries.record(key);
-    // Step 5; the same moment in another spelling is the same.
+    // Step 5; the same moment in another spelling counts as the same.
     if (record.presence.lastUpdate !== presence.lastUpdate) throw new Refusal(555, OUTDATED);
     const tell = await entries.replace(key, record, { ...presence, publisher: key }, record.attached);
     if (tell === undefined) throw new Refusal(555, OUTDATED);
@@ -317,7 +327,7 @@ export class PresenceService implements DeliveryTarget {
   /** presence-01 §4.5. */
   async #terminate(request: ServiceRequest, transID: number): Promise<void> {
     const running = this.#operations.registry.find(request.originator.key, transID);
-    // D-PRES-03: as `reply`, because the Data itself was taken.
+    // D-PRES-03: as `reply`, because the Data operation itself was accepted.
     if (running === undefined) throw new Refusal(550, 'no subscription or watch of yours has this transID');
     await this.#operations.end(running);
     this.#accept(request, transID);
@@ -338,7 +348,7 @@ function normalised(address: string): string {
   return addressOf(address)?.key ?? address;
 }
 
-/** What an error may say to the peer; undefined for a fault of ours. */
+/** Returns what an error may say to the peer; undefined for an internal error. */
 function replyOf(error: unknown): Reply | undefined {
   return error instanceof Refusal || error instanceof ImxpError ? error.reply : undefined;
 }

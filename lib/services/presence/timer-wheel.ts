@@ -1,15 +1,15 @@
 /**
- * When what is due: a hashed timer wheel of one slot a second. Adding and removing cost the same however many there are;
- * a turn of the wheel looks at one slot. Owns the links between its items; knows neither what they are nor a clock.
+ * Hashed timer wheel with one slot a second. Adding and removing items has constant cost; a turn of the wheel looks at
+ * one slot.
  */
 
-/** Something that is due once; in one wheel at most. The links are the wheel's own. */
+/** An item that is due once, in one wheel at most. The links belong to the wheel. */
 export interface TimerWheelItem<Item> {
-  /** Milliseconds since 1970; not to be changed while it is in the wheel. */
+  /** Milliseconds since 1970; must not change while the item is in the wheel. */
   due: number;
   before: Item | undefined;
   after: Item | undefined;
-  /** The slot it is in, -1 for none. */
+  /** The slot it is in; -1 for none. */
   slot: number;
 }
 
@@ -17,7 +17,7 @@ const SLOTS = 4096;
 
 export class TimerWheel<Item extends TimerWheelItem<Item>> {
   readonly #slots: (Item | undefined)[] = new Array<Item | undefined>(SLOTS).fill(undefined);
-  /** The second looked at last; it may not be over. */
+  /** The second that was looked at last; it may not be over. */
   #second: number;
   #size = 0;
 
@@ -30,7 +30,7 @@ export class TimerWheel<Item extends TimerWheelItem<Item>> {
     return this.#size;
   }
 
-  /** Adds an item; one that is overdue is taken out next. */
+  /** Adds an item; an overdue one is taken out next. */
   add(item: Item): void {
     const slot = Math.max(secondOf(item.due), this.#second) % SLOTS;
     const head = this.#slots[slot];
@@ -42,7 +42,7 @@ export class TimerWheel<Item extends TimerWheelItem<Item>> {
     this.#size += 1;
   }
 
-  /** @returns false when it was not in the wheel */
+  /** @returns false if it was not in the wheel */
   remove(item: Item): boolean {
     if (item.slot < 0) return false;
     const { before, after } = item;
@@ -56,7 +56,7 @@ export class TimerWheel<Item extends TimerWheelItem<Item>> {
     return true;
   }
 
-  /** Takes out what is due. */
+  /** Takes out the items that are due. */
   take(now: number): Item[] {
     const last = secondOf(now);
     const due: Item[] = [];
