@@ -1,6 +1,6 @@
 /**
- * A directory of certificates with a development authority in it: `ca.crt`, `ca.key`, `ca.crl`, and for each relay or
- * endpoint a `.crt` and a `.key`. Owns which files are there and who may read them; what stands in them is `issue.ts`.
+ * Directory of certificates with a development authority in it: `ca.crt`, `ca.key`, `ca.crl`, and a `.crt` and a `.key`
+ * for each relay or endpoint. Manages the files and their modes; `issue.ts` determines the contents.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
@@ -19,14 +19,14 @@ import {
 } from './issue.js';
 import { type Revoked, revocationList } from './revocation.js';
 
-/** Long enough to be forgotten about while developing. */
+/** Long enough to be forgotten while developing. */
 export const AUTHORITY_DAYS = 3650;
-/** What most authorities give. */
+/** The period of most public authorities. */
 export const CERTIFICATE_DAYS = 365;
 
 export interface CertificateInfo {
   readonly kind: 'authority' | 'relay' | 'endpoint' | 'other';
-  /** The domain or address it is for; the common name of an authority. */
+  /** The domain or address that it is for; the common name of an authority. */
   readonly name: string;
   /** Paths of the files. */
   readonly certificate: string;
@@ -43,7 +43,7 @@ export interface Made extends CertificateInfo {
 
 export interface MakeOptions {
   readonly days?: number;
-  /** Make it anew although the present one is still good. */
+  /** Issue it again although the present one is still good. */
   readonly renew?: boolean;
 }
 
@@ -60,7 +60,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Whoever reads the file meanwhile sees the old one or the new one, never half of it. */
+/** Replaces a file atomically: a concurrent reader sees the old or the new one, never half of it. */
 async function replaceFile(path: string, text: string, mode: number): Promise<void> {
   const temporary = `${path}.${process.pid}.new`;
   await writeFile(temporary, text, { mode });
@@ -71,7 +71,7 @@ function nameOf(subject: CertificateSubject): string {
   return subject.kind === 'relay' ? domainOf(subject.domain) : subjectAddress(subject.address);
 }
 
-/** An address may hold a slash; a file name may not. */
+/** Returns the file name of an address, which may contain a slash. */
 function fileOf(name: string): string {
   return name.replace(/[^A-Za-z0-9.@=_+-]/g, (character) => encodeURIComponent(character).replaceAll('*', '%2A'));
 }
@@ -83,7 +83,10 @@ function alternatives(certificate: X509Certificate): readonly string[] {
 /** id-kp-clientAuth (RFC 5280 §4.2.1.12). */
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 
-/** Whether the extended key usage leaves out clientAuth; node calls it `keyUsage`, and has undefined where there is none. */
+/**
+ * Whether the extended key usage omits clientAuth. Node calls the extension `keyUsage`, and has undefined if it is
+ * absent.
+ */
 function serverOnly(certificate: X509Certificate): boolean {
   const usage: readonly string[] | undefined = certificate.keyUsage;
   return usage?.includes(CLIENT_AUTH) === false;
@@ -109,7 +112,7 @@ export class CertificateDirectory {
   readonly path: string;
   readonly #authority: Credential;
   readonly #now: () => Date;
-  /** Whether the authority was made just now. */
+  /** Whether the authority was made by this call of {@link open}. */
   readonly fresh: boolean;
 
   private constructor(path: string, authority: Credential, fresh: boolean, now: () => Date) {
@@ -120,9 +123,9 @@ export class CertificateDirectory {
   }
 
   /**
-   * Opens a directory and makes it, with an authority in it, where there is none.
+   * Opens a directory; makes the directory and the authority if they do not exist.
    *
-   * @throws LocalError ARGUMENT: the authority there cannot be used; system errors for files
+   * @throws LocalError ARGUMENT if the authority cannot be used; system errors for files
    */
   static async open(path: string, now: () => Date = () => new Date()): Promise<CertificateDirectory> {
     await mkdir(path, { recursive: true });
@@ -136,10 +139,10 @@ export class CertificateDirectory {
     }
     if (certificate !== undefined || key !== undefined) {
       const [there, gone] = key === undefined ? [certificatePath, keyPath] : [keyPath, certificatePath];
-      // Making a new one would silently turn everything signed so far into waste paper.
+      // A new authority would silently invalidate everything that the old one signed.
       throw new LocalError(
         'ARGUMENT',
-        `${there} is there but ${gone} is not; bring it back, or remove both to start anew`,
+        `${there} exists but ${gone} does not; restore it, or remove both to start again`,
       );
     }
     const authority = await makeAuthority(periodOf(AUTHORITY_DAYS, now()));
@@ -152,14 +155,14 @@ export class CertificateDirectory {
     return join(this.path, 'ca.crt');
   }
 
-  /** The authority's own certificate. */
+  /** Certificate of the authority. */
   async authority(): Promise<Made> {
     const info = this.#info(this.authorityFile, this.#authority.certificate, new Set());
     return { ...info, action: this.fresh ? 'made' : 'kept' };
   }
 
   /**
-   * Makes a certificate with its key. Keeps the present one if it is good: of this authority, for these names, neither
+   * Issues a certificate with its key. Keeps the present one if it is good: of this authority, for these names, neither
    * expired nor revoked.
    *
    * @throws LocalError ARGUMENT
@@ -179,7 +182,7 @@ export class CertificateDirectory {
     return { ...this.#info(path, certificate, revoked), action: present === undefined ? 'made' : 'renewed' };
   }
 
-  /** Makes every relay and endpoint certificate here anew, for the names it has. */
+  /** Issues every relay and endpoint certificate in the directory again, for the same names. */
   async renewAll(options: MakeOptions = {}): Promise<readonly Made[]> {
     const made: Made[] = [];
     for (const info of await this.list()) {
@@ -200,17 +203,17 @@ export class CertificateDirectory {
     return made;
   }
 
-  /** Everything here, the authority first. */
+  /** Lists all certificates in the directory, the authority first. */
   list(): Promise<readonly CertificateInfo[]> {
     return listCertificates(this.path);
   }
 
   /**
-   * Takes certificates back and writes `ca.crl`. Revoking twice changes nothing.
+   * Revokes certificates and writes `ca.crl`. Revoking twice changes nothing.
    *
    * @param files paths of certificates
    * @returns the path of the list
-   * @throws LocalError ARGUMENT: a file holds no certificate of this authority
+   * @throws LocalError ARGUMENT if a file has no certificate of this authority
    */
   async revoke(files: readonly string[]): Promise<string> {
     const authority = new X509Certificate(this.#authority.certificate);
@@ -284,7 +287,7 @@ function infoOf(path: string, certificate: X509Certificate, revoked: ReadonlySet
   };
 }
 
-/** The record behind `ca.crl`, because a list is easier to write than to read. */
+/** Record behind `ca.crl`, because a list is easier to write than to read. */
 async function readRevoked(path: string): Promise<readonly Revoked[]> {
   const text = await readIfThere(join(path, 'revoked.json'));
   if (text === undefined) return [];
@@ -296,7 +299,7 @@ async function readRevoked(path: string): Promise<readonly Revoked[]> {
   }));
 }
 
-/** All certificates in a directory, authorities first, then by name. Needs no key of an authority. */
+/** Lists all certificates in a directory, authorities first, then by name. Needs no key of an authority. */
 export async function listCertificates(path: string): Promise<readonly CertificateInfo[]> {
   const revoked = new Set((await readRevoked(path)).map(({ serial }) => serial));
   const files = (await readdir(path)).filter((file) => file.endsWith('.crt'));

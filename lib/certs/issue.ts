@@ -1,6 +1,6 @@
 /**
- * X.509 certificates out of names and keys: an authority, relays, endpoints. Owns what stands in a certificate; touches
- * no files. Keys are made by node:crypto, off the main thread; node-forge only writes and signs.
+ * Issues X.509 certificates for an authority, relays and endpoints. Touches no files. Node makes the keys, off the main
+ * thread; node-forge only writes and signs.
  */
 import { createHash, generateKeyPair, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -8,7 +8,7 @@ import forge from 'node-forge';
 import { LocalError } from '../errors.js';
 import { uriOfAddress } from '../message/uri.js';
 
-/** RSA because the suites of the year 2000 know nothing else, 2048 because node-forge is slow at it. */
+/** RSA because the cipher suites of the year 2000 support nothing else; 2048 because node-forge is slow at RSA. */
 const RSA_BITS = 2048;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -27,12 +27,12 @@ export interface Credential {
   readonly key: string;
 }
 
-/** Whom a certificate is for. */
+/** The relay or endpoint that a certificate is for. */
 export type CertificateSubject =
   | {
       readonly kind: 'relay';
       readonly domain: string;
-      /** Further host names and addresses; a name is also taken for a domain by those who look at identities. */
+      /** Further host names and addresses. Peers that derive identities from names also take a name for a domain. */
       readonly hosts?: readonly string[];
       /** Without clientAuth, as public authorities issue certificates. Default: false. */
       readonly serverOnly?: boolean;
@@ -42,25 +42,37 @@ export type CertificateSubject =
 const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const DOMAIN = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*$`);
 
-/** The domain in lower case. @throws LocalError ARGUMENT */
+/**
+ * Returns the domain in lower case.
+ *
+ * @throws LocalError ARGUMENT
+ */
 export function domainOf(text: string): string {
   const domain = text.toLowerCase();
   if (!DOMAIN.test(domain)) throw new LocalError('ARGUMENT', `${JSON.stringify(text)} is not a domain name`);
   return domain;
 }
 
-/** The address with its domain in lower case. @throws LocalError ARGUMENT */
+/**
+ * Returns the address with its domain in lower case.
+ *
+ * @throws LocalError ARGUMENT
+ */
 export function subjectAddress(text: string): string {
   const at = text.lastIndexOf('@');
   const local = text.slice(0, Math.max(at, 0));
-  // rfc822Name is an IA5String, so that a certificate cannot hold more than ASCII.
+  // rfc822Name is an IA5String, so a certificate can contain ASCII only.
   if (!/^[\x21-\x7e]{1,200}$/.test(local)) {
-    throw new LocalError('ARGUMENT', `${JSON.stringify(text)} is not an address that a certificate can hold`);
+    throw new LocalError('ARGUMENT', `${JSON.stringify(text)} is not an address that a certificate can contain`);
   }
   return `${local}@${domainOf(text.slice(at + 1))}`;
 }
 
-/** The one spelling of a host name or an address. @throws LocalError ARGUMENT */
+/**
+ * Returns the canonical spelling of a host name or an IP address.
+ *
+ * @throws LocalError ARGUMENT
+ */
 export function subjectHost(text: string): { readonly type: 'name' | 'address'; readonly host: string } {
   const bracketed = text.includes(':') ? `[${text}]` : text;
   if (!text.includes(':') && !/^\d+(?:\.\d+){3}$/.test(text)) return { type: 'name', host: domainOf(text) };
@@ -69,7 +81,11 @@ export function subjectHost(text: string): { readonly type: 'name' | 'address'; 
   return { type: 'address', host: new URL(url).hostname.replace(/^\[(.*)\]$/, '$1') };
 }
 
-/** From an hour ago, as clocks differ, for a number of days. @throws LocalError ARGUMENT */
+/**
+ * Returns a period of a number of days that began an hour ago, because clocks differ.
+ *
+ * @throws LocalError ARGUMENT
+ */
 export function periodOf(days: number, now: Date = new Date()): Period {
   if (!Number.isInteger(days) || days < 1 || days > 36_500) {
     throw new LocalError('ARGUMENT', 'days must be a whole number from 1 to 36500');
@@ -101,11 +117,11 @@ function blank(key: string, period: Period): forge.pki.Certificate {
   return certificate;
 }
 
-/** Makes a new authority that signs for itself. */
+/** Makes a new self-signed authority. */
 export async function makeAuthority(period: Period): Promise<Credential> {
   const key = await newKey();
   const certificate = blank(key, period);
-  // Two authorities of one name confuse those who trust both.
+  // Two authorities with the same name confuse those who trust both.
   const mark = createHash('sha256').update(key).digest('hex').slice(0, 8);
   const name = commonName(`IMXP development authority ${mark}`);
   certificate.setSubject(name);
@@ -134,7 +150,10 @@ function alternativeNames(subject: CertificateSubject): object[] {
   ];
 }
 
-/** REQ-CPIM-015: the inbox and the presentity as URIs; the mailbox is for logging in, and for those who know no such URIs. */
+/**
+ * REQ-CPIM-015: the inbox and the presentity as URIs; the mailbox is for logging in, and for peers that do not know
+ * such URIs.
+ */
 function namesOfPerson(address: string): object[] {
   try {
     return [
@@ -150,7 +169,7 @@ function namesOfPerson(address: string): object[] {
 /**
  * Issues a certificate with a new key.
  *
- * @throws LocalError ARGUMENT: a name cannot stand in a certificate, or the period is not within that of the authority
+ * @throws LocalError ARGUMENT if a name cannot be in a certificate, or the period is not within that of the authority
  */
 export async function issue(authority: Credential, subject: CertificateSubject, period: Period): Promise<Credential> {
   const issuer = forge.pki.certificateFromPem(authority.certificate);
@@ -159,7 +178,7 @@ export async function issue(authority: Credential, subject: CertificateSubject, 
   }
   const names = alternativeNames(subject);
   const key = await newKey();
-  // A certificate is worth nothing after its authority.
+  // A certificate is worthless after its authority has expired.
   const to = new Date(Math.min(period.to.getTime(), issuer.validity.notAfter.getTime()));
   const certificate = blank(key, { from: period.from, to });
   certificate.setSubject(
@@ -168,10 +187,10 @@ export async function issue(authority: Credential, subject: CertificateSubject, 
   certificate.setIssuer(issuer.subject.attributes);
   certificate.setExtensions([
     { name: 'basicConstraints', critical: true, cA: false },
-    // keyEncipherment is what TLS_RSA_* suites need, and messages that are encrypted for somebody.
+    // TLS_RSA_* suites and messages that are encrypted for somebody need keyEncipherment.
     { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: true },
-    // The key of an endpoint must never serve as a relay's, nor a relay's sign messages. A relay needs serverAuth alone;
-    // clientAuth is for implementations that ask for it of a relay that opens a connection.
+    // The key of an endpoint must never serve as a relay's, nor a relay's sign messages. A relay needs serverAuth
+    // alone; clientAuth is for implementations that require it of a relay that opens a connection.
     {
       name: 'extKeyUsage',
       serverAuth: subject.kind === 'relay',

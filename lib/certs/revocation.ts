@@ -1,4 +1,4 @@
-/** Writes revocation lists (RFC 5280 §5). Keeps no record of what was revoked and touches no files. */
+/** Writes certificate revocation lists (RFC 5280 §5). Keeps no record of what was revoked and touches no files. */
 import forge from 'node-forge';
 import type { Credential } from './issue.js';
 
@@ -25,7 +25,7 @@ function oid(name: string): Asn1 {
   return primitive(asn1.Type.OID, asn1.oidToDer(name).getBytes());
 }
 
-/** Octets of an INTEGER: the least number, with a zero in front where the first bit would make it negative. */
+/** Returns the octets of an INTEGER: the shortest form, with a leading zero if the first bit would make it negative. */
 function integer(hex: string): Asn1 {
   const digits = hex.replace(/^(?:00)+(?=..)/, '');
   const signed = Number.parseInt(digits.slice(0, 2), 16) > 0x7f ? `00${digits}` : digits;
@@ -43,7 +43,7 @@ function extension(name: string, value: Asn1): Asn1 {
   return sequence(oid(name), primitive(asn1.Type.OCTETSTRING, asn1.toDer(value).getBytes()));
 }
 
-/** The signed list of what an authority takes back, in PEM, valid as long as the authority. */
+/** Returns the signed list of an authority in PEM, valid as long as the authority. */
 export function revocationList(authority: Credential, revoked: readonly Revoked[], now: Date = new Date()): string {
   const issuer = forge.pki.certificateFromPem(authority.certificate);
   const algorithm = sequence(oid(OID.SHA256_RSA), primitive(asn1.Type.NULL, ''));

@@ -1,4 +1,4 @@
-/** How configurations and commands name the dialects of the mesh; what is preferred comes first. */
+/** Names of the dialects of the mesh in configurations and commands, the preferred one first. */
 export const DIALECTS = ['imxp', 'apex'] as const;
 
 export type DialectName = (typeof DIALECTS)[number];

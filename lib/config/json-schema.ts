@@ -1,10 +1,11 @@
 /**
- * The schema as JSON Schema: for editors (`imxp check --schema > mesh.schema.json`), and to know which keys exist where.
+ * JSON Schema of a configuration file: for editors (`imxp check --schema > mesh.schema.json`), and to look up which
+ * keys exist where.
  */
 import * as z from 'zod';
 import { nodeSchema } from './schema.js';
 
-/** The parts of a JSON Schema this project reads itself. */
+/** The parts of a JSON Schema that this project reads. */
 export interface JsonSchema {
   readonly title?: string;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
@@ -16,7 +17,7 @@ export interface JsonSchema {
 
 let made: JsonSchema | undefined;
 
-/** JSON Schema (2020-12) of a configuration file. */
+/** Returns the JSON Schema (2020-12) of a configuration file. */
 export function configurationJsonSchema(): JsonSchema {
   made ??= z.toJSONSchema(nodeSchema('/'), { io: 'input' }) as JsonSchema;
   return made;
@@ -34,7 +35,7 @@ function alternatives(schema: JsonSchema): JsonSchema[] {
   return [schema, ...(schema.anyOf ?? []), ...(schema.oneOf ?? [])];
 }
 
-/** The keys the object at a path may have. */
+/** Returns the keys that the object at a path may have. */
 export function keysAt(path: readonly PropertyKey[]): readonly string[] {
   let schemas = alternatives(configurationJsonSchema());
   for (const key of path) schemas = schemas.flatMap((schema) => below(schema, key)).flatMap(alternatives);

@@ -1,10 +1,10 @@
 /**
- * JSON read with places: where each value and key stands in the text. JSON.parse tells neither the place of a value that
- * turns out wrong nor of a key that is written twice. Accepts exactly RFC 8259; knows nothing of configuration.
+ * JSON parser that records the position of each value and key in the text. JSON.parse tells neither the position of a
+ * value that turns out to be wrong nor of a duplicate key. Accepts exactly RFC 8259.
  */
 import type { TextPosition } from './problem.js';
 
-/** A syntax error with its place. */
+/** A syntax error with its position. */
 export class JsonTextError extends SyntaxError {
   readonly place: TextPosition;
 
@@ -16,9 +16,9 @@ export class JsonTextError extends SyntaxError {
 
 export interface JsonText {
   readonly value: unknown;
-  /** The place of the value at a path, or of the nearest one around it that exists. */
+  /** Returns the position of the value at a path, or of the nearest existing one around it. */
   placeOf(path: readonly PropertyKey[]): TextPosition;
-  /** The place of a key in the object at a path. */
+  /** Returns the position of a key in the object at a path. */
   placeOfKey(path: readonly PropertyKey[], key: string): TextPosition;
 }
 
@@ -118,7 +118,7 @@ class Reader {
     const members = new Map<PropertyKey, { keyOffset: number; node: Node }>();
     if (this.#take(']')) return { offset, value, members };
     do {
-      if (this.#take(']')) throw this.#wrong('no comma may stand before "]"', this.#offset - 1);
+      if (this.#take(']')) throw this.#wrong('no comma may precede "]"', this.#offset - 1);
       const node = this.#value(depth + 1);
       members.set(value.length, { keyOffset: node.offset, node });
       value.push(node.value);
@@ -134,7 +134,7 @@ class Reader {
     const members = new Map<PropertyKey, { keyOffset: number; node: Node }>();
     if (this.#take('}')) return { offset, value: {}, members };
     do {
-      if (this.#take('}')) throw this.#wrong('no comma may stand before "}"', this.#offset - 1);
+      if (this.#take('}')) throw this.#wrong('no comma may precede "}"', this.#offset - 1);
       const keyOffset = this.#offset;
       if (this.#text[keyOffset] !== '"') throw this.#wrong('a key in "double quotes" expected');
       const key = this.#string();
@@ -151,9 +151,9 @@ class Reader {
 }
 
 /**
- * Reads a JSON text.
+ * Parses a JSON text.
  *
- * @throws JsonTextError when it is not JSON or an object has a key twice
+ * @throws JsonTextError if it is not JSON or an object has a key twice
  */
 export function parseJsonText(text: string): JsonText {
   const root = new Reader(text).document();

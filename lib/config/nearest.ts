@@ -1,6 +1,6 @@
-/** The word somebody most likely meant. */
+/** Finds the word that a misspelt one was probably meant to be. */
 
-/** Insertions, deletions, replacements and swaps of neighbours from `a` to `b`. */
+/** Counts the insertions, deletions, replacements and swaps of neighbours from `a` to `b`. */
 export function editDistance(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, column) => column)];
   for (let i = 1; i <= a.length; i += 1) {
@@ -19,14 +19,14 @@ export function editDistance(a: string, b: string): number {
   return rows[a.length]?.[b.length] ?? 0;
 }
 
-/** The nearest of some words, or undefined when none is near enough to be meant. */
+/** Returns the nearest of some words; undefined if none is near enough. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   let least = Number.POSITIVE_INFINITY;
   const wanted = word.toLowerCase();
   for (const candidate of known) {
     const other = candidate.toLowerCase();
-    // A left-out unit or a plural is the likeliest slip: greetingTimeout for greetingTimeoutMs.
+    // The most likely slip is a missing unit or plural: greetingTimeout for greetingTimeoutMs.
     const begun = other !== wanted && (other.startsWith(wanted) || wanted.startsWith(other));
     const near = begun ? 1 : editDistance(wanted, other);
     if (near < least) [best, least] = [candidate, near];

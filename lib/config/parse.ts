@@ -1,5 +1,6 @@
 /**
- * From what a file says to a {@link NodeConfig}: all problems at once, in words, with their paths. Touches no files.
+ * Turns the value of a configuration file into a {@link NodeConfig}, or into all its problems, with their paths.
+ * Touches no files.
  */
 import type * as z from 'zod';
 import { keysAt } from './json-schema.js';
@@ -8,7 +9,7 @@ import { nearest } from './nearest.js';
 import { ConfigurationError, type KeyPath, type Problem, writePath } from './problem.js';
 import { type NodeConfig, nodeSchema } from './schema.js';
 
-/** A problem that still knows its path key by key, so that its place in a text can be found. */
+/** A problem with its path key by key, so that its position in a text can be found. */
 export interface Finding {
   readonly severity: 'error' | 'warning';
   readonly keys: KeyPath;
@@ -28,7 +29,7 @@ function unknownKey(path: KeyPath, key: string): string {
   const known = keysAt(path);
   if (SECRET.test(key)) return 'secrets are never written in this file: write "passwordFile" with the path of a file';
   const moved = path.length === 1 && path[0] === 'limits' ? MOVED_LIMITS.get(key) : undefined;
-  if (moved !== undefined) return `limits are in groups: write it as limits.${moved}`;
+  if (moved !== undefined) return `limits are grouped: write this one as limits.${moved}`;
   if (known.includes(key)) return 'has no meaning with the other keys here';
   const meant = nearest(key, known);
   if (meant !== undefined) return `unknown key; did you mean "${meant}"?`;
@@ -81,7 +82,7 @@ function choice(values: readonly unknown[], input: unknown): string {
   return input === undefined ? `is missing: ${words} is needed` : `must be ${words}, not ${JSON.stringify(input)}`;
 }
 
-/** zod's issue in our words. */
+/** Describes an issue of zod in words of this program. */
 function findingsOf(issue: Issue, root: unknown): Finding[] {
   const keys = asKeys(issue.path);
   const input = valueAt(root, issue.path);
@@ -120,7 +121,7 @@ function findingsOf(issue: Issue, root: unknown): Finding[] {
   }
 }
 
-/** What no single key shows. */
+/** Checks what no single key shows. */
 function consistency(config: NodeConfig): Finding[] {
   const findings: Finding[] = [];
   const error = (keys: KeyPath, message: string): number => findings.push({ severity: 'error', keys, message });
@@ -128,15 +129,15 @@ function consistency(config: NodeConfig): Finding[] {
   const local = new Set(config.domains);
   for (const [index, route] of config.mesh.routes.entries()) {
     if (local.has(route.domain)) {
-      error(['mesh', 'routes', index, 'domain'], `"${route.domain}" is served here; a route to it would be a loop`);
+      error(['mesh', 'routes', index, 'domain'], `"${route.domain}" is served here, so a route to it would be a loop`);
     }
     if (route.tls === 'off' && route.credentials !== undefined) {
-      warning(['mesh', 'routes', index, 'tls'], 'without TLS whoever listens in can attack the password');
+      warning(['mesh', 'routes', index, 'tls'], 'without TLS an eavesdropper can attack the password');
     }
   }
   for (const [index, { tls, credentials }] of config.mesh.siblings.entries()) {
     if (tls === 'off' && credentials !== undefined) {
-      warning(['mesh', 'siblings', index, 'tls'], 'without TLS whoever listens in can attack the password');
+      warning(['mesh', 'siblings', index, 'tls'], 'without TLS an eavesdropper can attack the password');
     }
   }
   for (const name of Object.keys(config.tls.domains)) {
@@ -145,13 +146,13 @@ function consistency(config: NodeConfig): Finding[] {
   if (config.tls.require === 'always' && config.mesh.routes.some((route) => route.tls === 'off')) {
     warning(
       ['tls', 'require'],
-      '"always" holds for peers that connect to this node; a route with tls "off" still sends in the clear',
+      '"always" applies to peers that connect to this node; a route with tls "off" still sends in the clear',
     );
   }
   if (config.tls.legacy)
-    warning(['tls', 'legacy'], 'the suites of the year 2000 protect against no determined attacker');
+    warning(['tls', 'legacy'], 'the cipher suites of the year 2000 do not protect against a determined attacker');
   if (config.sasl.mechanisms.length === 0) {
-    warning(['sasl', 'mechanisms'], 'nobody can authenticate with a password here');
+    warning(['sasl', 'mechanisms'], 'without mechanisms nobody can authenticate with a password');
   }
   if (config.limits.unauthenticated.messageOctets > config.limits.session.messageOctets) {
     error(['limits', 'unauthenticated', 'messageOctets'], 'must not be more than limits.session.messageOctets');
@@ -165,7 +166,7 @@ function freeze<T>(value: T): T {
   return Object.freeze(value);
 }
 
-/** What was found; `config` is there unless something is an error. */
+/** Result of a check; `config` is defined unless there is an error. */
 export interface Examined {
   readonly config: NodeConfig | undefined;
   readonly findings: readonly Finding[];
@@ -189,7 +190,7 @@ export function problemOf(finding: Finding): Problem {
 /**
  * Makes a {@link NodeConfig} of a value, for programs that have no file. Checks no files; see `loadConfig`.
  *
- * @param base the directory relative paths are relative to
+ * @param base directory that relative paths are relative to
  * @throws ConfigurationError with everything that is wrong
  */
 export function parseConfig(value: unknown, base: string = process.cwd()): NodeConfig {

@@ -1,15 +1,15 @@
-/** Passwords in files: the first line, and nothing else of it matters. Never logs what it reads. */
+/** Reads passwords from files: the first line of a file is the password. Never logs what it reads. */
 import { isUtf8 } from 'node:buffer';
 import { readFile, stat } from 'node:fs/promises';
 import { LocalError } from '../errors.js';
 
-/** SASL mechanisms carry less; a file larger than this is surely not a password. */
+/** Largest password file: SASL mechanisms carry less, and a larger file is surely not a password. */
 const LONGEST = 4096;
 
 /**
  * Reads the password in a file.
  *
- * @throws LocalError CONFIGURATION when the file cannot be read or holds no password
+ * @throws LocalError CONFIGURATION if the file cannot be read or contains no password
  */
 export async function readPasswordFile(path: string): Promise<string> {
   let text: string;
@@ -25,9 +25,9 @@ export async function readPasswordFile(path: string): Promise<string> {
 }
 
 /**
- * The text of a file that people wrote: UTF-8 or, by its mark, UTF-16, without the mark.
+ * Decodes a text file: UTF-8 or, by its byte order mark, UTF-16; without the mark.
  *
- * @throws Error when it is neither
+ * @throws Error if it is neither
  */
 export function textOfFile(octets: Buffer): string {
   const [first, second] = octets;
@@ -38,13 +38,13 @@ export function textOfFile(octets: Buffer): string {
   return new TextDecoder('utf-8').decode(octets);
 }
 
-/** Whether strangers on this machine may read a file; always false where files have no such mode. */
+/** Whether other users of this machine may read a file; always false on systems without file modes. */
 export async function openToOthers(path: string): Promise<boolean> {
   if (process.platform === 'win32') return false;
   return ((await stat(path)).mode & 0o007) !== 0;
 }
 
-/** A system error in words. */
+/** Describes a system error in words. */
 export function describeFileError(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   switch (code) {

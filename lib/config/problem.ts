@@ -1,9 +1,7 @@
-/**
- * What is wrong with a configuration, and where. Knows no schema and no files.
- */
+/** Problems of a configuration and their positions. */
 import { LocalError } from '../errors.js';
 
-/** A place in the text of the file, both counted from 1. */
+/** A position in the text of the file, both numbers counted from 1. */
 export interface TextPosition {
   readonly line: number;
   readonly column: number;
@@ -14,15 +12,15 @@ export interface Problem {
   readonly severity: 'error' | 'warning';
   /** JSON path such as `mesh.routes[0].relays[1]`; empty for the file as a whole. */
   readonly path: string;
-  /** What is wrong and what to write instead; never a secret. */
+  /** What is wrong and what to write instead; never contains a secret. */
   readonly message: string;
   readonly place?: TextPosition;
 }
 
-/** A path as zod gives it. */
+/** A path as zod returns it. */
 export type KeyPath = readonly (string | number)[];
 
-/** Writes a path as a person would: `mesh.routes[0].relays`, `policy.relays["imxp=mesh@rubble.com"]`. */
+/** Formats a path as a person would write it: `mesh.routes[0].relays`, `policy.relays["imxp=mesh@rubble.com"]`. */
 export function writePath(keys: KeyPath): string {
   let text = '';
   for (const key of keys) {
@@ -33,14 +31,14 @@ export function writePath(keys: KeyPath): string {
   return text;
 }
 
-/** One line for people: `mesh.json:3:5 tls.certificate: no such file`. */
+/** Formats a problem as one line: `mesh.json:3:5 tls.certificate: no such file`. */
 export function writeProblem(problem: Problem, file?: string): string {
   const place = problem.place === undefined ? '' : `:${problem.place.line}:${problem.place.column}`;
   const where = [file === undefined ? '' : `${file}${place}`, problem.path].filter((part) => part !== '').join(' ');
   return where === '' ? problem.message : `${where}: ${problem.message}`;
 }
 
-/** The configuration cannot be used; `problems` holds everything that was found, errors and warnings. */
+/** The configuration cannot be used; `problems` has everything that was found, errors and warnings. */
 export class ConfigurationError extends LocalError {
   readonly problems: readonly Problem[];
   readonly file: string | undefined;

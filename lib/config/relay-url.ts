@@ -1,5 +1,5 @@
 /**
- * Where a relay listens, as written in configuration and on the command line: `tcp://host:port`, `ws://host:port/path`,
+ * URLs of relays in configurations and on the command line: `tcp://host:port`, `ws://host:port/path`,
  * `wss://host/path`. Opens nothing.
  */
 import { LocalError } from '../errors.js';
@@ -12,9 +12,9 @@ export interface RelayLocation {
   /** Name or address; IPv6 addresses without brackets. */
   readonly host: string;
   readonly port: number;
-  /** Where the WebSocket is, with the query if any; `/` unless given. */
+  /** Path of the WebSocket, including the query; `/` by default. */
   readonly path?: string;
-  /** The location written in one way, for logs and as a key. */
+  /** Canonical form, for logs and as a key. */
   readonly url: string;
 }
 
@@ -28,10 +28,10 @@ function invalid(text: string, why: string): LocalError {
 
 const PORT_MAX = 65_535;
 
-/** RFC 6455 §3. Over TCP the port cannot be left out: none is registered for IMXP. */
+/** Default ports (RFC 6455 §3). None is registered for IMXP over TCP, so it must be given there. */
 const DEFAULT_PORTS: Readonly<Record<Transport, number | undefined>> = { tcp: undefined, ws: 80, wss: 443 };
 
-/** Why something is no URL, where that can be told. */
+/** Returns the reason why a text is no URL, if one is known. */
 function flawOf(text: string): string {
   const [, transport = '', host = '', port] =
     /^([a-z][a-z0-9+.-]*):\/\/([^/]*?)(?::([^:/\]]*))?(?:\/|$)/i.exec(text) ?? [];
@@ -40,14 +40,14 @@ function flawOf(text: string): string {
       ? 'is not a URL'
       : `is not a URL: it does not begin with ${TRANSPORTS.join('://, ')}://`;
   }
-  if (host === '') return 'names no host';
-  if (port !== undefined && !/^\d*$/.test(port)) return `has the port ${JSON.stringify(port)}, which is no number`;
+  if (host === '') return 'has no host';
+  if (port !== undefined && !/^\d*$/.test(port)) return `has the port ${JSON.stringify(port)}, which is not a number`;
   if (Number(port) > PORT_MAX) return `has the port ${port}, which is out of range: 1 to ${PORT_MAX}`;
   return 'is not a URL: the host is neither a name nor an address';
 }
 
 /**
- * Reads `tcp://host:port`, `ws://host[:port][/path]` or `wss://host[:port][/path]`.
+ * Parses `tcp://host:port`, `ws://host[:port][/path]` or `wss://host[:port][/path]`.
  *
  * @throws LocalError ARGUMENT
  */
@@ -58,9 +58,9 @@ export function parseRelayUrl(text: string): RelayLocation {
   if (!isTransport(transport)) throw invalid(text, `has a transport other than ${TRANSPORTS.join(', ')}`);
   if (url.username !== '' || url.password !== '')
     throw invalid(text.replace(/\/\/.*@/, '//'), 'must not carry credentials');
-  if (url.hostname === '') throw invalid(text, 'names no host');
+  if (url.hostname === '') throw invalid(text, 'has no host');
   const port = url.port === '' ? DEFAULT_PORTS[transport] : Number(url.port);
-  if (port === undefined) throw invalid(text, 'names no port');
+  if (port === undefined) throw invalid(text, 'has no port');
   if (port === 0) throw invalid(text, `has the port 0, which is out of range: 1 to ${PORT_MAX}`);
   const path = `${url.pathname}${url.search}`;
   if (url.hash !== '' || (transport === 'tcp' && !['', '/'].includes(path))) {

@@ -1,12 +1,14 @@
-/** What a changed configuration takes: pure comparison, applies nothing. */
+/**
+ * Compares a running configuration with the next one: what can be applied, and what needs a restart. Applies nothing.
+ */
 import { isDeepStrictEqual } from 'node:util';
 import type { NodeConfig } from './schema.js';
 
 type Section = keyof NodeConfig;
 
 /**
- * Sections a running node cannot change, because sockets, files or sessions were made from them. The others are read anew
- * by each new session, link or Data.
+ * Sections that a running node cannot change, because sockets, files or sessions were made from them. The others are
+ * read again by each new session, link or Data operation.
  */
 const NEEDS_RESTART: ReadonlySet<Section> = new Set<Section>([
   'domains',

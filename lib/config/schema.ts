@@ -1,6 +1,6 @@
 /**
- * What a configuration file may say: every key with its default and the reason for it. Turns `unknown` into values that
- * nothing below has to check again. Reads no files and knows nobody who uses the values.
+ * Schema of a configuration file: every key with its default and the reason for it. Turns `unknown` into values that
+ * need no further checks. Reads no files.
  */
 import { resolve } from 'node:path';
 import * as z from 'zod';
@@ -17,7 +17,7 @@ const ADDRESS = new RegExp(`^(?=.{3,1023}$)(?:[^\\s"@]+|"(?:[^"\\\\\\s]|\\\\\\S)
 
 const lower = (text: string): string => text.toLowerCase();
 
-/** A domain, compared without regard to case and therefore kept in lower case. */
+/** A domain, compared without regard to case and therefore converted to lower case. */
 const domain = z.string().regex(DOMAIN, 'not a domain name').transform(lower);
 const domainPattern = z.string().regex(PATTERN, 'neither a domain, nor "*." and a domain, nor "*"').transform(lower);
 /** `local@domain`; only the domain is compared without regard to case (D-CORE-01). */
@@ -28,7 +28,7 @@ const address = z
     const at = text.lastIndexOf('@');
     return text.slice(0, at) + lower(text.slice(at));
   });
-/** Who a peer proved to be: an address such as `imxp=mesh@rubble.com`, or a domain. */
+/** An authenticated identity: an address such as `imxp=mesh@rubble.com`, or a domain. */
 const identity = z.union([address, domain], 'neither an address nor a domain name');
 
 const host = z.string().regex(/^[A-Za-z0-9.:_-]+$/, 'not a host name or address');
@@ -43,7 +43,7 @@ const relayUrl = z.string().transform((text, context): RelayLocation => {
   }
 });
 
-/** Refuses the second of two equal entries, as their author surely meant something else. */
+/** Refuses the second of two equal entries, because its author surely meant something else. */
 function distinct<T>(key: (item: T) => string | undefined, what: string) {
   return (items: readonly T[], context: z.RefinementCtx): void => {
     const seen = new Set<string>();
@@ -60,46 +60,46 @@ const listen = z.strictObject({
   transport: z
     .enum([...TRANSPORTS, 'any'])
     .default('tcp')
-    .describe('how peers connect; any: BEEP over TCP and WebSocket, with TLS or without, on one port'),
-  // Every interface is a decision to be made on purpose, so it is never the default.
-  host: host.default('127.0.0.1').describe('nothing listens beyond this machine unless you say so'),
-  port: port.describe('0 takes any free port'),
+    .describe('how peers connect; "any" accepts BEEP over TCP and WebSocket, with TLS or without, on one port'),
+  // Listening on every interface should be a deliberate decision, so it is never the default.
+  host: host.default('127.0.0.1').describe('address to listen on; by default only this machine can connect'),
+  port: port.describe('port to listen on; 0 takes any free port'),
   path: z
     .string()
     .regex(/^\/[^\s?#]*$/, 'not a path such as /imxp')
     .optional()
-    .describe('where the WebSocket is; / without it'),
+    .describe('path of the WebSocket; default: /'),
   origins: z
     .array(z.string().regex(/^(?:\*|https?:\/\/[^\s/]+)$/, 'not an origin such as https://example.com'))
-    // Any page may open WebSockets from inside the networks of those who look at it (RFC 6455 §10.2).
+    // Any page may open WebSockets from inside the networks of its visitors (RFC 6455 §10.2).
     .optional()
-    .describe('web pages whose browsers may connect, * for all; without it those of this host alone'),
+    .describe('origins of web pages that may connect, * for all; default: only those of the same host'),
 });
 
 const sasl = z.strictObject({
   mechanisms: z
     .array(z.enum(MECHANISMS))
     .superRefine(distinct((name) => name, 'the mechanism'))
-    // DIGEST-MD5 is what every endpoint must support (message-service-01 §6.1); EXTERNAL costs nothing without certificates.
+    // Every endpoint must support DIGEST-MD5 (message-service-01 §6.1); EXTERNAL costs nothing without certificates.
     .default(['DIGEST-MD5', 'EXTERNAL'])
-    .describe('offered to peers; empty offers none'),
+    .describe('SASL mechanisms offered to peers; an empty list offers none'),
   realm: z
     .string()
     .regex(/^[\x20-\x7e]*$/)
     .regex(/^[^"\\]+$/, 'must not contain " or \\')
     .optional()
-    .describe('one realm for all domains; without it the realm is the domain the peer asked for'),
+    .describe('one realm for all domains; default: the domain that the peer asked for'),
   qops: z
     .array(z.enum(QOPS))
     .min(1)
     .superRefine(distinct((name) => name, 'the protection'))
-    // The layers of DIGEST-MD5 rest on MD5 and on 3DES or RC4; TLS is better wherever a peer has it.
+    // The security layers of DIGEST-MD5 use MD5 and 3DES or RC4; TLS is better if the peer supports it.
     .default(['auth'])
-    .describe('protection DIGEST-MD5 offers to sessions without TLS: auth, auth-int, auth-conf; under TLS always auth'),
+    .describe('qualities of protection that DIGEST-MD5 offers on sessions without TLS; under TLS always auth'),
   serverNames: z
     .array(host.transform(lower))
     .default([])
-    .describe('host names of this relay, accepted in digest-uri (beep/<name>) besides the domains'),
+    .describe('host names of this relay that are accepted in digest-uri (beep/<name>), in addition to the domains'),
 });
 
 const store = (path: z.ZodType<string, string>) =>
@@ -107,34 +107,43 @@ const store = (path: z.ZodType<string, string>) =>
     .discriminatedUnion('type', [
       z.strictObject({
         type: z.literal('lmdb'),
-        path: path.describe('a directory; made when missing, for its owner only'),
+        path: path.describe('directory of the store; created if it does not exist, accessible only to its owner'),
       }),
-      z.strictObject({ type: z.literal('memory') }).describe('forgets everything at the end; for trials'),
+      z
+        .strictObject({ type: z.literal('memory') })
+        .describe('keeps everything in memory and loses it at the end; for trials'),
     ])
     .prefault({ type: 'lmdb', path: 'var' });
 
 const tls = (path: z.ZodType<string, string>) =>
   z
     .strictObject({
-      certificate: path.optional().describe('PEM: the certificate of this relay, then intermediate ones'),
-      key: path.optional().describe('PEM: its private key'),
-      authority: path.optional().describe("PEM: whose certificates are believed; without it those of Node's list"),
+      certificate: path
+        .optional()
+        .describe('PEM file with the certificate of this relay, followed by intermediate certificates'),
+      key: path.optional().describe('PEM file with its private key'),
+      authority: path.optional().describe("PEM file of trusted CAs; default: Node's bundled list"),
       require: z
         .enum(['never', 'mesh', 'always'])
         .optional()
-        .describe('who must use TLS: nobody, relays (the default where there is a certificate), everybody'),
-      legacy: z.boolean().default(false).describe('also speak the suites of the year 2000, which are no longer safe'),
-      revoked: path.optional().describe('PEM or DER: a revocation list signed by the authority'),
+        .describe(
+          'which peers must use TLS: none, relays, or all; default: "mesh" (relays) if there is a certificate, else "never"',
+        ),
+      legacy: z
+        .boolean()
+        .default(false)
+        .describe('also offer the cipher suites of the year 2000, which are no longer secure'),
+      revoked: path.optional().describe('PEM or DER file with a certificate revocation list signed by the authority'),
       domains: z
         .record(
           domain,
           z.strictObject({
-            certificate: path.describe('PEM, for this domain'),
-            key: path.describe('PEM, its private key'),
+            certificate: path.describe('PEM file with the certificate of this domain'),
+            key: path.describe('PEM file with its private key'),
           }),
         )
         .default({})
-        .describe('certificates for single domains, where one certificate does not name all'),
+        .describe('certificates of single domains, if one certificate does not name all domains'),
     })
     .superRefine((value, context) => {
       if ((value.certificate === undefined) !== (value.key === undefined)) {
@@ -142,7 +151,7 @@ const tls = (path: z.ZodType<string, string>) =>
         context.addIssue({
           code: 'custom',
           path: [],
-          message: `"${missing}" is missing: certificate and key go together`,
+          message: `"${missing}" is missing: certificate and key belong together`,
         });
       }
       const some = value.certificate !== undefined || Object.keys(value.domains).length > 0;
@@ -150,7 +159,7 @@ const tls = (path: z.ZodType<string, string>) =>
         context.addIssue({
           code: 'custom',
           path: ['require'],
-          message: `"${value.require}" needs "certificate" and "key"; imxp certs makes them`,
+          message: `"${value.require}" needs "certificate" and "key"; imxp certs creates them`,
         });
       }
     })
@@ -161,14 +170,18 @@ const tls = (path: z.ZodType<string, string>) =>
     })
     .prefault({});
 
-/** A name without a password proves nothing, and who has neither must want the certificate. */
+/** A user name without a password proves nothing; without both the certificate authenticates this node. */
 function together(
   value: { readonly username?: string | undefined; readonly passwordFile?: string | undefined },
   context: z.RefinementCtx,
 ): void {
   if ((value.username === undefined) === (value.passwordFile === undefined)) return;
   const missing = value.username === undefined ? 'username' : 'passwordFile';
-  context.addIssue({ code: 'custom', path: [], message: `"${missing}" is missing: name and password go together` });
+  context.addIssue({
+    code: 'custom',
+    path: [],
+    message: `"${missing}" is missing: user name and password belong together`,
+  });
 }
 
 const credentials = (path: z.ZodType<string, string>) =>
@@ -178,42 +191,50 @@ const credentials = (path: z.ZodType<string, string>) =>
         .string()
         .min(1)
         .optional()
-        .describe('usually imxp=mesh@ and a domain of this node; apex=mesh@ for a neighbour that speaks APEX only'),
-      passwordFile: path.optional().describe('its first line is the password'),
+        .describe(
+          'user name: usually imxp=mesh@ and a domain of this node, or apex=mesh@ for a neighbour that supports only APEX',
+        ),
+      passwordFile: path.optional().describe('file whose first line is the password'),
       mechanisms: z
         .array(z.enum(MECHANISMS))
         .min(1)
         .superRefine(distinct((name) => name, 'the mechanism'))
         .optional()
-        .describe('the only ones acceptable here, whatever else the neighbour offers; without it all but ANONYMOUS'),
+        .describe(
+          'the only mechanisms that may be used, whatever else the neighbour offers; default: all but ANONYMOUS',
+        ),
       qops: z
         .array(z.enum(QOPS))
         .min(1)
         .superRefine(distinct((name) => name, 'the protection'))
         .optional()
-        .describe('protection acceptable where there is no TLS; without it auth'),
+        .describe('qualities of protection that may be used without TLS; default: auth'),
     })
     .superRefine(together);
 
 const route = (path: z.ZodType<string, string>) =>
   z.strictObject({
-    domain: domainPattern.describe('a domain, "*.suffix" for all below it, or "*" for all that have no other route'),
+    domain: domainPattern.describe(
+      'a domain, "*.suffix" for all domains below it, or "*" for all domains without another route',
+    ),
     relays: z
       .array(relayUrl)
       .min(1)
       .superRefine(distinct((relay) => relay.url, 'the relay'))
-      .describe('tried in this order'),
+      .describe('URLs of the relays of the domain, tried in this order'),
     tls: z
       .enum(['off', 'prefer', 'require'])
-      // Confidentiality between relays is mandatory (message-service-01 §6.1); anything less is a decision.
+      // Confidentiality between relays is mandatory (message-service-01 §6.1); anything less is a deliberate decision.
       .default('require')
-      .describe('whether the link must be under TLS, with a certificate that names the domain'),
-    credentials: credentials(path).optional().describe('how this node logs in there; without it by its certificate'),
-    lanes: z.int().min(1).max(64).optional().describe('channels of this link; limits.link.lanes without it'),
+      .describe('whether the link must use TLS, with a certificate that names the domain'),
+    credentials: credentials(path)
+      .optional()
+      .describe('credentials of this node at the neighbour; default: its certificate'),
+    lanes: z.int().min(1).max(64).optional().describe('channels of this link; default: limits.link.lanes'),
     dialect: z
       .enum(DIALECTS)
       .optional()
-      .describe('spoken on this link; without it what the neighbour offers, imxp rather than apex'),
+      .describe('dialect of this link; default: what the neighbour offers, preferably imxp'),
   });
 
 const mesh = (path: z.ZodType<string, string>) =>
@@ -228,7 +249,9 @@ const mesh = (path: z.ZodType<string, string>) =>
           enabled: z
             .boolean()
             .default(true)
-            .describe('look domains without a route up (SRV _imxp-mesh._tcp, else _apex-mesh._tcp)'),
+            .describe(
+              'whether domains without a route are looked up in the DNS (SRV _imxp-mesh._tcp, else _apex-mesh._tcp)',
+            ),
           servers: z
             .array(
               z
@@ -239,21 +262,21 @@ const mesh = (path: z.ZodType<string, string>) =>
                 ),
             )
             .default([])
-            .describe('without any, those of the system'),
+            .describe('name servers; default: those of the system'),
           tls: z
             .enum(['off', 'prefer', 'require'])
-            // Whoever answers for the DNS would otherwise be believed in everything.
+            // Otherwise whoever controls the DNS answers would be believed in everything.
             .default('require')
-            .describe(
-              'whether links to relays found there must be under TLS, with a certificate that names the domain',
-            ),
+            .describe('whether links to relays found by DNS must use TLS, with a certificate that names the domain'),
           credentials: credentials(path)
             .optional()
-            .describe('how this node logs in at relays found there; without it by its certificate'),
+            .describe('credentials of this node at relays found by DNS; default: its certificate'),
           defaultPort: port
             .min(1)
             .optional()
-            .describe('where domains with an address and no SRV record are tried; without it they have no relay'),
+            .describe(
+              'port on which domains with an address but without SRV records are tried; default: they have no relay',
+            ),
         })
         .prefault({}),
       siblings: z
@@ -263,21 +286,24 @@ const mesh = (path: z.ZodType<string, string>) =>
               .array(relayUrl)
               .min(1)
               .superRefine(distinct((relay) => relay.url, 'the relay'))
-              .describe('one relay; its addresses are tried in this order'),
+              .describe('URLs of one relay, tried in this order'),
             tls: z
               .enum(['off', 'prefer', 'require'])
               .default('require')
-              .describe('whether the link must be under TLS, with a certificate that names the domain'),
+              .describe('whether the link must use TLS, with a certificate that names the domain'),
             credentials: credentials(path)
               .optional()
-              .describe('how this node logs in there, as relay of its own domain; without it by its certificate'),
-            lanes: z.int().min(1).max(64).optional().describe('channels of this link; limits.link.lanes without it'),
+              .describe('credentials of this node there, as a relay of its own domain; default: its certificate'),
+            lanes: z.int().min(1).max(64).optional().describe('channels of this link; default: limits.link.lanes'),
           }),
         )
         .superRefine(distinct((sibling) => sibling.relays[0]?.url, 'the relay'))
         .default([])
-        .describe('other relays of the same domains: asked for endpoints that are not attached here'),
-      trusted: z.array(identity).default([]).describe('relays that may pass on Data of originators in any domain'),
+        .describe('other relays of the same domains, which are asked for endpoints that are not attached here'),
+      trusted: z
+        .array(identity)
+        .default([])
+        .describe('identities of relays that may forward Data operations of originators in any domain'),
     })
     .prefault({});
 
@@ -287,50 +313,52 @@ const policy = z
       .enum(['off', 'address', 'address+port'])
       .optional()
       .describe(
-        'compare a binding relay with the SRV records of its domain, the port only on sessions this node opened; "address" where DNS is enabled',
+        'whether the address of a binding relay is checked against the SRV records of its domain, and its port on sessions that this node opened; default: "address" if DNS is enabled',
       ),
     bindCheckAuthenticated: z
       .boolean()
       // A proof by password or certificate is stronger than an address.
       .default(false)
-      .describe('check relays that authenticated for the domain as well'),
-    relays: z.record(identity, z.array(domain)).default({}).describe('identity to the further domains it may bind for'),
+      .describe('whether relays that authenticated for the domain are checked as well'),
+    relays: z.record(identity, z.array(domain)).default({}).describe('further domains that an identity may bind for'),
     attach: z
       .record(identity, z.array(address))
       .default({})
-      .describe('identity to the further endpoints it may attach as'),
+      .describe('further endpoints that an identity may attach as'),
     originators: z
       .record(address, z.array(address))
       .default({})
-      .describe('attached endpoint to the further originators it may send for'),
+      .describe('further originators that an attached endpoint may send for'),
     statusRequest: z
       .enum(['on', 'border', 'off'])
       .default('on')
       .describe(
-        'whether this relay reports to originators what became of their Data; "border" only on Data from or to other domains',
+        'whether this relay reports delivery to originators who ask for it; "border": only for Data operations from or to other domains',
       ),
     dataTiming: z
       .enum(['on', 'border', 'off'])
       .default('on')
-      .describe('whether this relay obeys time limits of Data and reports on them; "border" as for statusRequest'),
+      .describe(
+        'whether this relay enforces time limits of Data operations and reports on them; "border" as for statusRequest',
+      ),
     hold4Endpoint: z
       .enum(['on', 'timed', 'off'])
       .default('on')
       .describe(
-        'whether Data that ask for it are held for endpoints that are not attached; "timed" only those with a time limit, within limits.offline.ageMs',
+        'whether messages that ask for it are held for endpoints that are not attached; "timed": only messages with a time limit, within limits.offline.ageMs',
       ),
     attachOverride: z
       .enum(['on', 'off'])
       .default('on')
-      .describe('whether an application may take the place of another that is attached as the same endpoint'),
+      .describe('whether an application may take over from another that is attached as the same endpoint'),
     hopLimit: z
       .int()
       .min(0)
       .max(255)
-      // Relays that do not know the option ignore it; those that reject what they do not know would fail the Data.
+      // Relays that do not know the option ignore it; those that reject unknown options would fail the Data operation.
       .default(0)
       .describe(
-        'relays that Data of endpoints here may pass where they do not say so themselves (dataHopping); 0 for any number',
+        'relays that a Data operation of an endpoint here may pass if it sets no limit itself (dataHopping); 0 for any number',
       ),
   })
   .prefault({});
@@ -344,10 +372,10 @@ const access = z
           actions: z
             .array(z.string().regex(/^[a-z]+:[A-Za-z]+$/, 'not service:operation, such as core:data'))
             .min(1)
-            .describe('what the actor may do, as service:operation; "all" stands for every one'),
+            .describe('what the actor may do, as service:operation; "all" stands for every service or operation'),
         }),
       )
-      // An inbox anybody may write to, presence nobody may see until allowed (D-ACCESS-07).
+      // Anybody may write to an inbox; nobody may see presence until allowed (D-ACCESS-07).
       .default([
         { actor: 'owner', actions: ['all:all'] },
         { actor: '*@*', actions: ['core:data'] },
@@ -365,9 +393,11 @@ const presence = z
           .regex(/^[^@]+@(?:\*|[^@*]+)$/, 'neither an address nor a pattern such as *@example.com')
           .transform((text) => text.slice(0, text.lastIndexOf('@')) + lower(text.slice(text.lastIndexOf('@')))),
       )
-      // Who is there is for each to say himself, unless he asks for something else.
+      // People decide for themselves to be seen, unless the operator asks for something else.
       .default([])
-      .describe('endpoints whose presence is open while they are attached and closed otherwise; *@* for all'),
+      .describe(
+        'addresses or patterns of endpoints whose presence is open while they are attached and closed otherwise; *@* for all',
+      ),
   })
   .prefault({});
 
@@ -377,19 +407,19 @@ const compatibility = z
       .boolean()
       // They are always understood; a greeting twice as long helps only peers older than RFC 3080.
       .default(false)
-      .describe('also offer TLS and SASL under the profile names of the BEEP drafts of 2000'),
+      .describe('whether TLS and SASL are also offered under the profile names of the BEEP drafts of 2000'),
     dialects: z
       .array(z.enum(DIALECTS))
       .min(1)
       .superRefine(distinct((name) => name, 'the dialect'))
       .default([...DIALECTS])
-      .describe('offered to peers, and spoken with neighbours that offer them, the preferred first'),
+      .describe('dialects offered to peers and used with neighbours that offer them, the preferred one first'),
   })
   .prefault({});
 
 const admin = z.strictObject({
-  host: host.default('127.0.0.1').describe('where operators ask'),
-  port: port.describe('0 takes any free port'),
+  host: host.default('127.0.0.1').describe('address to listen on for operators'),
+  port: port.describe('port to listen on; 0 takes any free port'),
 });
 
 const log = z
@@ -397,11 +427,11 @@ const log = z
     level: z
       .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
       .default('info')
-      .describe('what is logged; debug has a line for each Data'),
+      .describe('lowest level that is logged; debug logs a line for each Data operation'),
   })
   .prefault({});
 
-/** Who listens for TLS needs a certificate to be a server with. */
+/** Requires a server certificate for listeners that use TLS. */
 function certified(
   config: {
     readonly listen: readonly { readonly transport: string }[];
@@ -412,12 +442,12 @@ function certified(
   if (config.tls.certificate !== undefined || Object.keys(config.tls.domains).length > 0) return;
   for (const [index, { transport }] of config.listen.entries()) {
     if (transport !== 'wss') continue;
-    const message = '"wss" needs "tls" with "certificate" and "key"; imxp certs makes them';
+    const message = '"wss" needs "tls" with "certificate" and "key"; imxp certs creates them';
     context.addIssue({ code: 'custom', path: ['listen', index, 'transport'], message });
   }
 }
 
-/** The schema of a file in the directory `base`, which relative paths are relative to. */
+/** Returns the schema of a file in the directory `base`, which relative paths are relative to. */
 export function nodeSchema(base: string) {
   const path = z
     .string()
@@ -425,12 +455,12 @@ export function nodeSchema(base: string) {
     .transform((text) => resolve(base, text));
   return z
     .strictObject({
-      $schema: z.string().optional().describe('for editors; not used'),
+      $schema: z.string().optional().describe('for editors; ignored'),
       domains: z
         .array(domain)
         .min(1)
         .superRefine(distinct((name) => name, 'the domain'))
-        .describe('the domains this relay serves'),
+        .describe('domains that this relay serves'),
       listen: z
         .array(listen)
         .min(1)
@@ -445,7 +475,7 @@ export function nodeSchema(base: string) {
       access,
       presence,
       compatibility,
-      admin: admin.optional().describe('health and metrics; none without it'),
+      admin: admin.optional().describe('HTTP port for health, status and metrics; default: none'),
       limits: limitsSchema.prefault({}),
       log,
     })
@@ -459,9 +489,9 @@ export function nodeSchema(base: string) {
 type Schema = ReturnType<typeof nodeSchema>;
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
-/** What may be written in a file. */
+/** What a file may contain. */
 export type NodeConfigInput = z.input<Schema>;
-/** What a node runs on: complete, checked, with absolute paths, frozen through and through. */
+/** Configuration of a node: complete, checked, with absolute paths, deeply frozen. */
 export type NodeConfig = DeepReadonly<z.output<Schema>>;
 
 export type ListenConfig = NodeConfig['listen'][number];

@@ -1,10 +1,10 @@
 /**
- * Makes what an operator decides about accounts count in a relay that runs, whichever process wrote it into the store: keeps
- * the decisions in memory, ends what disabled and removed accounts have, throws away what removed ones leave behind, and
- * notes who attached when. Decides nothing itself.
+ * Applies the operator's decisions about accounts to a running relay, whichever process wrote them into the store:
+ * keeps them in memory, ends the sessions of disabled and removed accounts, deletes what removed accounts leave behind,
+ * and records who attached when.
  *
- * A look at the store's revision ten times a second costs a microsecond or two; what is looked through after a change are
- * only the accounts that are disabled, limited or just removed.
+ * Looking at the store's revision ten times a second costs a microsecond or two; after a change only the accounts that
+ * are disabled, limited or just removed are read.
  */
 import { accountsOf } from '../imxp/identity.js';
 import { identityOf } from '../mesh/identity.js';
@@ -19,10 +19,10 @@ import type { Store } from '../store/store.js';
 import type { Connection } from '../transport/connection.js';
 
 /**
- * Throws away what was kept for an account that was removed.
+ * Deletes what was kept for an account that was removed.
  *
  * @param account an endpoint without subaddress, or `imxp=mesh@domain`
- * @param before what is newer belongs to another account of that name; milliseconds since 1970
+ * @param before time of the removal, milliseconds since 1970; what is newer belongs to another account of that name
  */
 export type Forget = (account: string, before: number) => Promise<void>;
 
@@ -30,41 +30,41 @@ export interface AccountWatchOptions {
   readonly store: Store;
   readonly accounts: Accounts;
   readonly clock: Clock;
-  /** The sessions that peers began. */
+  /** Sessions that peers opened. */
   readonly connections: () => Iterable<Connection>[];
-  /** Ends what accounts have toward their applications. */
+  /** Ends the associations of accounts. */
   readonly expel: (accounts: ReadonlySet<string>) => void;
-  /** Accounts have other rates than before. */
+  /** The rates of accounts have changed. */
   readonly ratesChanged: () => void;
   readonly forget: readonly Forget[];
   readonly attachmentsPerAccount: number;
 }
 
-/** How many accounts there are. */
+/** Number of accounts. */
 export interface AccountCounts {
   readonly total: number;
   readonly disabled: number;
 }
 
-/** Of the clock: how often the notes are written. */
+/** Interval, in looks at the store, at which the records are written. */
 const WRITE_TICKS = 50;
-/** How long a peer may take to say good-bye. */
+/** Time for a peer to take its leave. */
 const RELEASE_MS = 2000;
-/** Seconds' worth of a rate that may be used at once. */
+/** Burst of an account's rate, in seconds' worth of it. */
 const BURST_SECONDS = 10;
-/** Of its time, what looking through many decisions may take: one part in so many. */
+/** Share of the time that reading many decisions may take: one part in so many. */
 const SHARE = 10;
-/** Sessions looked at in one go. */
+/** Number of sessions checked without a pause. */
 const PORTION = 2000;
 
 export class AccountWatch implements AccountRules {
   readonly #options: AccountWatchOptions;
   readonly #notes: AttachmentNotes;
   #states: ReadonlyMap<string, VersionedState> = new Map();
-  /** The revision that the states are of. */
+  /** Revision of the store that the states were read at. */
   #seen = 0;
   #looking: Promise<void> | undefined;
-  /** When to look again at the earliest, on the clock of `performance.now`. */
+  /** Earliest time of the next look, on the clock of `performance.now`. */
   #lookAt = 0;
   #clearing: Promise<void> | undefined;
   #silence: (() => void) | undefined;
@@ -77,18 +77,22 @@ export class AccountWatch implements AccountRules {
     this.#notes = new AttachmentNotes(options.store, (account) => options.accounts.exists(account));
   }
 
-  /** Reads what was decided so far; before anybody is let in. @throws LocalError STORE_FAILED */
+  /**
+   * Reads the decisions made so far; must be called before anybody is let in.
+   *
+   * @throws LocalError STORE_FAILED
+   */
   async load(): Promise<void> {
     await this.#look();
   }
 
-  /** Looks for changes from now on. */
+  /** Starts looking for changes. */
   start(): void {
     this.#silence = this.#options.clock.ticking(() => this.#tick());
     this.#clear();
   }
 
-  /** Writes what was noted. */
+  /** Writes the records. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#silence?.();
@@ -102,7 +106,7 @@ export class AccountWatch implements AccountRules {
     const disabled = this.#states.get(account)?.state.disabled;
     if (disabled === undefined) return undefined;
     try {
-      // Who was enabled since the last look has logged in by now, and is not to be turned away.
+      // An account that was enabled since the last look may have logged in by now, and must not be turned away.
       return this.#options.accounts.suspended(account);
     } catch (error) {
       fault(error);
@@ -118,7 +122,7 @@ export class AccountWatch implements AccountRules {
     this.#notes.note(account, from, new Date(this.#options.clock.wall()));
   }
 
-  /** The rates of one account, where they are not those of everybody. */
+  /** Returns the rates of an account that differ from the configuration. */
   rates(account: string): OwnRates {
     const { dataPerSecond, octetsPerSecond } = this.#quota(account);
     return {
@@ -127,12 +131,16 @@ export class AccountWatch implements AccountRules {
     };
   }
 
-  /** What may be held for an account, where that is not what the configuration says. */
+  /** Returns the offline limits of an account that differ from the configuration. */
   held(account: string): Pick<Quota, 'heldData' | 'heldOctets'> {
     return this.#quota(account);
   }
 
-  /** Counts the accounts when there are others than the last time. @throws LocalError STORE_FAILED */
+  /**
+   * Counts the accounts if they have changed since the last count.
+   *
+   * @throws LocalError STORE_FAILED
+   */
   async counts(): Promise<AccountCounts> {
     const { store, accounts } = this.#options;
     const revision = store.revision('account');
@@ -168,7 +176,7 @@ export class AccountWatch implements AccountRules {
 
   async #look(): Promise<void> {
     const { states } = this.#options.accounts;
-    // Read before the states: what changes in between is found the next time.
+    // Read before the states: a change in between is found the next time.
     const revision = states.revision;
     const before = this.#states;
     const now = await states.all();
@@ -179,7 +187,7 @@ export class AccountWatch implements AccountRules {
     this.#clear();
   }
 
-  /** Clears up after removed accounts, one after the other; nobody waits for it. */
+  /** Cleans up after removed accounts, one after the other, in the background. */
   #clear(): void {
     if (this.#silence === undefined) return;
     this.#clearing ??= this.#clearAll().finally(() => {
@@ -202,7 +210,7 @@ export class AccountWatch implements AccountRules {
     }
   }
 
-  /** Ends attachments, bindings and sessions; with the reason for the log. */
+  /** Ends attachments, bindings and sessions; the reason goes to the log. */
   async #end(reasons: ReadonlyMap<string, string>): Promise<void> {
     if (reasons.size === 0) return;
     this.#options.expel(new Set(reasons.keys()));
@@ -222,7 +230,7 @@ export class AccountWatch implements AccountRules {
     const { removed = '' } = state;
     try {
       for (const forget of this.#options.forget) await forget(account, Date.parse(removed));
-      // Unless somebody has changed it by now: then it is looked at again.
+      // If somebody has changed it by now, it is looked at again.
       await this.#options.accounts.states.replace(account, assembled({ ...state, removed: undefined }), version);
       events.forgotten.publish({ account, removed });
     } catch (error) {
@@ -231,7 +239,7 @@ export class AccountWatch implements AccountRules {
   }
 }
 
-/** The accounts whose use ends, with the reason. */
+/** Returns the accounts whose use ends, with the reason. */
 function endings(
   before: ReadonlyMap<string, VersionedState>,
   now: ReadonlyMap<string, VersionedState>,

@@ -1,4 +1,4 @@
-/** Reads a configuration file and everything that can be known to be wrong with it before a node runs on it. */
+/** Loads a configuration file and finds everything that can be known to be wrong with it before a node runs on it. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { JsonTextError, parseJsonText } from '../config/json-text.js';
@@ -9,9 +9,9 @@ import type { NodeConfig } from '../config/schema.js';
 import { inspectFiles, inspectStore } from './configured-files.js';
 
 export interface Checked {
-  /** The path of the file, absolute. */
+  /** Absolute path of the file. */
   readonly file: string;
-  /** Undefined when a problem is an error. */
+  /** Undefined if a problem is an error. */
   readonly config: NodeConfig | undefined;
   /** In the order of the text. */
   readonly problems: readonly Problem[];
@@ -26,11 +26,13 @@ function inOrder(a: Problem, b: Problem): number {
 }
 
 export interface CheckOptions {
-  /** False: do not look at the files it names; `store`: only at the place of its store. True by default. */
+  /**
+   * False: do not look at the files that it names; `store`: look only at the directory of its store. True by default.
+   */
   readonly files?: boolean | 'store';
 }
 
-/** Reads a file and says everything that is wrong with it; never throws for what it finds. */
+/** Checks a file and returns all its problems; never throws because of them. */
 export async function checkConfig(path: string, { files = true }: CheckOptions = {}): Promise<Checked> {
   const file = resolve(path);
   let text: string;
@@ -65,14 +67,14 @@ function inspected(config: NodeConfig, files: true | 'store'): Promise<readonly 
 }
 
 export interface LoadOptions extends CheckOptions {
-  /** Told of each problem that does not keep the node from running. */
+  /** Called with each problem that does not keep the node from running. */
   warn?(problem: Problem): void;
 }
 
 /**
- * Reads the configuration of a node, with the files it names.
+ * Loads the configuration of a node, with the files that it names.
  *
- * @throws ConfigurationError with everything that is wrong and where
+ * @throws ConfigurationError with everything that is wrong, and where
  */
 export async function loadConfig(path: string, options: LoadOptions = {}): Promise<NodeConfig> {
   const { file, config, problems } = await checkConfig(path, options);

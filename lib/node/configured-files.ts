@@ -1,6 +1,6 @@
 /**
- * Looks at the files a configuration names: are they there, do they fit, may the wrong people read them. Only says what
- * it found; hands no contents on.
+ * Checks the files that a configuration names: whether they exist, match each other, and are closed to other users.
+ * Returns only the problems, never contents.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -45,7 +45,7 @@ class Inspection {
     return this.findings;
   }
 
-  /** Only the directory of the store. */
+  /** Checks only the directory of the store. */
   async store(): Promise<readonly Finding[]> {
     const { store } = this.#config;
     const obstacle = store.type === 'lmdb' ? await directoryObstacle(store.path) : undefined;
@@ -99,7 +99,7 @@ class Inspection {
     const text = await this.#read(keys, path);
     // DER begins with a SEQUENCE, 0x30.
     if (text !== undefined && !text.includes('-----BEGIN X509 CRL-----') && !text.startsWith('0')) {
-      this.#error(keys, `${path}: holds no revocation list`);
+      this.#error(keys, `${path}: contains no revocation list`);
     }
   }
 
@@ -108,12 +108,12 @@ class Inspection {
     if (text === undefined) return undefined;
     const blocks = text.match(PEM);
     if (blocks === null) {
-      this.#error(keys, `${path}: holds no certificate in PEM form`);
+      this.#error(keys, `${path}: contains no certificate in PEM format`);
       return undefined;
     }
     try {
       const found = blocks.map((block) => new X509Certificate(block));
-      // Read as they will be in a handshake, so that what cannot be read is found now.
+      // Read as in a handshake, so that an unreadable certificate is found now.
       for (const certificate of found) certificateNames(certificate);
       return found;
     } catch {
@@ -145,7 +145,7 @@ class Inspection {
     } else if (authorities !== undefined) this.#chain(at, certificatePath, chain, authorities);
   }
 
-  /** As other relays will verify it. What depends on the date has been said. */
+  /** Verifies a certificate as other relays will. Problems that depend on the date were reported before. */
   #chain(
     keys: KeyPath,
     path: string,
@@ -161,7 +161,7 @@ class Inspection {
     }
   }
 
-  /** The rule by which relays judge each other (D-TLS-02). */
+  /** Checks the rule by which relays judge each other (D-TLS-02). */
   #covers(keys: KeyPath, path: string, certificate: X509Certificate, domain: string): void {
     const names = certificateNames(certificate);
     if (!MESH_NAMING.names(names, domain)) {
@@ -178,7 +178,7 @@ class Inspection {
     const from = Date.parse(certificate.validFrom);
     const to = Date.parse(certificate.validTo);
     if (this.#now < from) this.#error(keys, `${path}: is not valid before ${certificate.validFrom}`);
-    else if (this.#now > to) this.#error(keys, `${path}: has expired on ${certificate.validTo}; renew it`);
+    else if (this.#now > to) this.#error(keys, `${path}: expired on ${certificate.validTo}; renew it`);
     else if (to - this.#now < RENEW_WITHIN_DAYS * DAY_MS) {
       this.#warn(keys, `${path}: expires on ${certificate.validTo}; renew it`);
     }
@@ -187,13 +187,13 @@ class Inspection {
   async #key(keys: KeyPath, path: string): Promise<KeyObject | undefined> {
     const text = await this.#read(keys, path);
     if (text === undefined) return undefined;
-    if (await openToOthers(path)) this.#warn(keys, `${path}: everybody on this machine may use this key; chmod 600`);
+    if (await openToOthers(path)) this.#warn(keys, `${path}: other users of this machine can read this key; chmod 600`);
     try {
       return createPrivateKey(text);
     } catch {
       const why = text.includes('ENCRYPTED')
         ? 'is protected by a passphrase, which is not supported'
-        : 'holds no private key';
+        : 'contains no private key';
       this.#error(keys, `${path}: ${why}`);
       return undefined;
     }
@@ -203,7 +203,7 @@ class Inspection {
     try {
       await readPasswordFile(path);
       if (await openToOthers(path))
-        this.#warn(keys, `${path}: everybody on this machine may read this password; chmod 600`);
+        this.#warn(keys, `${path}: other users of this machine can read this password; chmod 600`);
     } catch (error) {
       this.#error(keys, error instanceof Error ? error.message : String(error));
     }
@@ -214,12 +214,12 @@ function nameOf(certificate: X509Certificate): string {
   return certificate.subject.replaceAll('\n', ', ');
 }
 
-/** What is wrong with the files a configuration names, at a time given in milliseconds since 1970. */
+/** Finds the problems of the files that a configuration names, at a time in milliseconds since 1970. */
 export function inspectFiles(config: NodeConfig, now: number = Date.now()): Promise<readonly Finding[]> {
   return new Inspection(config, now).run();
 }
 
-/** What is wrong with the place of its store. */
+/** Finds the problems of the directory of its store. */
 export function inspectStore(config: NodeConfig): Promise<readonly Finding[]> {
   return new Inspection(config, Date.now()).store();
 }

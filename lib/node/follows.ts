@@ -1,8 +1,8 @@
-/** Whose presence follows attachment, by the patterns of the configuration. Pure. */
+/** Decides by the patterns of the configuration whose presence follows attachment. Pure. */
 import { addressOf } from '../imxp/address.js';
 
 /**
- * @param address normalised; a subaddress is a way to its endpoint, so it never follows by itself, nor does a service
+ * @param address normalized; a subaddress belongs to its endpoint, so it never follows by itself, nor does a service
  * @param pattern an address, or one with `*` for the local part, the domain or both
  */
 export function follows(address: string, pattern: string): boolean {

@@ -1,11 +1,18 @@
-/** Account names and verifiers as a node's configuration has them. Opens no store and asks nobody for a password. */
+/**
+ * Validates account names and makes verifiers according to a node's configuration. Opens no store and asks nobody for a
+ * password.
+ */
 import type { NodeConfig } from '../config/schema.js';
 import { LocalError } from '../errors.js';
 import { parseAddress } from '../imxp/address.js';
 import { canonicalAccount, relayDomain } from '../sasl/name.js';
 import { makeVerifier, type Verifier } from '../sasl/verifier.js';
 
-/** Why a name cannot be that of an account of a node; undefined when it can. @throws RemoteProtocolError ADDRESS_INVALID */
+/**
+ * Returns the reason why a name cannot be that of an account of a node; undefined if it can.
+ *
+ * @throws RemoteProtocolError ADDRESS_INVALID
+ */
 export function nameObstacle(text: string, { domains }: Pick<NodeConfig, 'domains'>): string | undefined {
   const name = canonicalAccount(text);
   // A bare "fred" is a forgotten domain far more often than the relay of a domain of one label.
@@ -19,16 +26,16 @@ export function nameObstacle(text: string, { domains }: Pick<NodeConfig, 'domain
   return `is not in a domain served here (${domains.join(', ')}); a neighbour relay is imxp=mesh@${domain}`;
 }
 
-/** Every realm that a node may name when a peer logs in. */
+/** Returns every realm that a node may name when a peer logs in. */
 export function realmsOf({ sasl, domains }: Pick<NodeConfig, 'sasl' | 'domains'>): string[] {
   return [...new Set([...(sasl.realm === undefined ? [] : [sasl.realm]), ...domains])];
 }
 
 /**
- * Makes what a node keeps instead of the password of an account.
+ * Makes the verifier that a node keeps instead of the password of an account.
  *
  * @param name an endpoint of one of its domains, or `imxp=mesh@DOMAIN` for a neighbour relay
- * @throws LocalError ARGUMENT when no account can have that name or that password; RemoteProtocolError ADDRESS_INVALID
+ * @throws LocalError ARGUMENT if no account can have that name or that password; RemoteProtocolError ADDRESS_INVALID
  */
 export async function verifierOf(
   name: string,

@@ -1,6 +1,6 @@
 /**
- * The composition root: a configuration in, a running node out. The only file that knows every folder; it decides
- * nothing but who is given what.
+ * Composition root: makes a running node of a configuration. The only file that knows every folder; it only decides
+ * which part is given what.
  */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -56,21 +56,24 @@ import { follows } from './follows.js';
 import { verifierOf } from './new-account.js';
 import { countSessions } from './session-counts.js';
 
-/** Where a node listens. */
+/** An address that a node listens on. */
 export interface Listening {
   readonly transport: string;
   readonly host: string;
   readonly port: number;
 }
 
-/** Of the time to stop, what is left to outstanding Data: peers that answer nothing at all must not have all of it. */
+/**
+ * Share of the time to stop that is left to outstanding Data operations: peers that answer nothing at all must not have
+ * all of it.
+ */
 const DRAIN_SHARE = 0.75;
 
 /** A running node. */
 export class Node {
   readonly accounts: Accounts;
   readonly #store: Store;
-  /** Gives the store back to other relays. */
+  /** Releases the store for other relays. */
   readonly #leave: () => Promise<void>;
   readonly #watch: AccountWatch;
   readonly #spool: Spool;
@@ -201,7 +204,7 @@ export class Node {
   /**
    * Starts a node: opens its store, reads its certificates, listens.
    *
-   * @throws LocalError CONFIGURATION | STORE_FAILED when it cannot
+   * @throws LocalError CONFIGURATION | STORE_FAILED if it cannot
    */
   static async start(config: NodeConfig): Promise<Node> {
     const tls = await tlsOptions(config);
@@ -238,7 +241,7 @@ export class Node {
     }
   }
 
-  /** Where it listens, with the ports the system chose. */
+  /** Addresses that it listens on, with the ports that the system chose. */
   get listening(): readonly Listening[] {
     return this.#config.listen.map(({ transport, host }, index) => ({
       transport,
@@ -247,7 +250,7 @@ export class Node {
     }));
   }
 
-  /** Where operators look, as a URL; undefined where that is not configured. */
+  /** URL of the admin port; undefined if none is configured. */
   get admin(): string | undefined {
     return this.#admin?.url;
   }
@@ -256,37 +259,36 @@ export class Node {
    * Adds an account, which can log in from now on: an endpoint of a domain of this node, or a neighbour relay as
    * `imxp=mesh@DOMAIN`. {@link accounts} disables, limits, lists and removes accounts.
    *
-   * @returns false when it exists already; its password stays as it was
-   * @throws LocalError ARGUMENT when no account can have that name or password, or STORE_FAILED; RemoteProtocolError
-   * ADDRESS_INVALID
-   * @example
-   * await node.addAccount('fred@example.com', password);
+   * @returns false if it exists already; its password stays as it was
+   * @throws LocalError ARGUMENT if no account can have that name or password, or STORE_FAILED; RemoteProtocolError
+   *   ADDRESS_INVALID
+   * @example await node.addAccount('fred@example.com', password);
    */
   async addAccount(name: string, password: string): Promise<boolean> {
     return await this.accounts.add(await verifierOf(name, password, this.#config));
   }
 
   /**
-   * Changes the password of an account. Sessions that are open stay open.
+   * Changes the password of an account. Open sessions stay open.
    *
-   * @returns false when there is no such account
+   * @returns false if there is no such account
    * @throws as {@link addAccount}
    */
   async setPassword(name: string, password: string): Promise<boolean> {
     return await this.accounts.change(await verifierOf(name, password, this.#config));
   }
 
-  /** The number of open sessions that peers began. */
+  /** Number of open sessions that peers opened. */
   get sessions(): number {
     return this.#listeners.reduce((sum, listener) => sum + listener.connections.size, 0);
   }
 
   /**
-   * Takes a changed configuration as far as that is possible while running: routes, policy, certificates, access.
-   * Sessions that exist go on.
+   * Applies a changed configuration as far as that is possible while running: routes, policy, certificates, access.
+   * Existing sessions go on.
    *
    * @returns what was applied and what needs a restart
-   * @throws LocalError CONFIGURATION when files it names cannot be used; the node goes on as it was
+   * @throws LocalError CONFIGURATION if files that it names cannot be used; the node goes on as it was
    */
   async reload(config: NodeConfig): Promise<Reload> {
     const tls = await tlsOptions(config);
@@ -305,8 +307,8 @@ export class Node {
   }
 
   /**
-   * Stops in order: no new sessions and operations, outstanding Data finish, attachments are terminated, sessions released.
-   * All of it takes `node.drainTimeoutMs` at the most.
+   * Stops in order: no new sessions and operations, outstanding Data operations finish, attachments are terminated,
+   * sessions released. All of it takes `limits.node.drainTimeoutMs` at most.
    */
   async stop(): Promise<void> {
     const { drainTimeoutMs } = this.#config.limits.node;
@@ -351,7 +353,7 @@ export class Node {
     };
   }
 
-  /** The neighbours, which come into being after the relay. */
+  /** The neighbours, which are constructed after the relay. */
   #dialer(): Dialer {
     const neighbours = (): Neighbours => this.#neighbours;
     return {
@@ -362,7 +364,7 @@ export class Node {
     };
   }
 
-  /** What is in front of BEEP on a listener. */
+  /** Returns what is in front of BEEP on a listener. */
   #setup({ transport, path, origins, host }: ListenConfig, handshakes: Handshakes): { setup?: ConnectionSetup } {
     if (transport === 'tcp') return {};
     const knows = (name: string): boolean => name === host || this.#servesName(name) || this.#isBelow(name);
@@ -372,7 +374,7 @@ export class Node {
     };
   }
 
-  /** Whether a host is named in a domain of this node. */
+  /** Whether a host name is in a domain of this node. */
   #isBelow(name: string): boolean {
     return this.#config.domains.some((domain) => name.toLowerCase().endsWith(`.${domain}`));
   }
@@ -383,7 +385,7 @@ export class Node {
       mechanisms: sasl.mechanisms,
       credentials: this.accounts,
       realms: sasl.realm === undefined ? domains : [sasl.realm],
-      // Where the operator names the hosts, a digest-uri must name one of them (RFC 2831 §2.1.2).
+      // If the operator names the hosts, a digest-uri must name one of them (RFC 2831 §2.1.2).
       ...(sasl.serverNames.length > 0 ? { hosts: [...domains, ...sasl.serverNames] } : {}),
       secret,
       qops: sasl.qops,
@@ -412,7 +414,11 @@ export class Node {
   }
 }
 
-/** Starts a node. @throws LocalError CONFIGURATION | STORE_FAILED */
+/**
+ * Starts a node.
+ *
+ * @throws LocalError CONFIGURATION | STORE_FAILED if it cannot
+ */
 export function startNode(config: NodeConfig): Promise<Node> {
   return Node.start(config);
 }
@@ -428,7 +434,7 @@ function policyOf(config: NodeConfig) {
   };
 }
 
-/** What the relay does about options. */
+/** Returns how the relay treats options. */
 function optionsOf({ policy }: NodeConfig) {
   const { hopLimit, hold4Endpoint } = policy;
   return { understood: registeredOptions(policy), hopLimit, timedHoldsOnly: hold4Endpoint === 'timed' };
@@ -476,9 +482,12 @@ async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions> {
 }
 
 interface Secrets {
-  /** Behind decoys for unknown users: they look the same after a restart. */
+  /** Secret behind decoys for unknown users: decoys look the same after a restart. */
   readonly decoy: Buffer;
-  /** Behind the identities of held Data: a Data that was delivered before a restart is recognised after it. */
+  /**
+   * Secret behind the identities of held messages: a message that was delivered before a restart is recognized after
+   * it.
+   */
   readonly held: Buffer;
 }
 
@@ -486,7 +495,7 @@ async function secretsIn(store: Store): Promise<Secrets> {
   return { decoy: await keptSecret(store, 'secret/decoy'), held: await keptSecret(store, 'secret/held') };
 }
 
-/** A random secret, made when it is asked for the first time. */
+/** Returns a random secret, made on the first request. */
 async function keptSecret(store: Store, key: string): Promise<Buffer> {
   const fresh = randomBytes(32);
   if ((await store.put(key, fresh.toString('base64'), ABSENT)) !== undefined) return fresh;

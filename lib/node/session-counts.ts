@@ -1,4 +1,7 @@
-/** Counts the open sessions of a node and what they wait for, in portions, so that many thousands hold nobody up. */
+/**
+ * Counts the open sessions of a node and what they wait for, in portions, so that many thousands do not block the event
+ * loop.
+ */
 
 import { identityOf } from '../mesh/identity.js';
 import type { SessionCounts } from '../ops/status.js';

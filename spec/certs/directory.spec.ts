@@ -93,7 +93,7 @@ describe('certs/directory', function () {
     await rm(path('ca.key'));
     const error = await CertificateDirectory.open(path()).catch((caught: unknown) => caught);
     expect(error).to.be.instanceOf(LocalError);
-    expect(String(error)).to.include('ca.key is not');
+    expect(String(error)).to.include('ca.key does not');
   });
 
   it('refuses a key of another authority', async () => {

@@ -38,8 +38,8 @@ describe('config/json-text', () => {
 
   for (const [text, message, line, column] of [
     ['', 'the text ends where a value is expected', 1, 1],
-    ['{"a": 1,\n}', 'no comma may stand before "}"', 2, 1],
-    ['[1, ]', 'no comma may stand before "]"', 1, 5],
+    ['{"a": 1,\n}', 'no comma may precede "}"', 2, 1],
+    ['[1, ]', 'no comma may precede "]"', 1, 5],
     ['{"a": 1 // one\n}', 'JSON has no comments', 1, 9],
     ['{"a": 1, "a": 2}', 'the key "a" is written twice', 1, 10],
     ["{'a': 1}", 'a key in "double quotes" expected', 1, 2],

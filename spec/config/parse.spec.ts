@@ -130,7 +130,7 @@ describe('config/parse', () => {
     ]);
     expect(of({ transport: 'ws', origins: ['https://chat.rubble.com/page'] })).to.have.length(1);
     expect(of({ transport: 'wss' })).to.deep.equal([
-      'listen[0].transport: "wss" needs "tls" with "certificate" and "key"; imxp certs makes them',
+      'listen[0].transport: "wss" needs "tls" with "certificate" and "key"; imxp certs creates them',
     ]);
   });
 
@@ -139,7 +139,7 @@ describe('config/parse', () => {
       problems({ ...MINIMAL, mesh: { routes: [{ domain: '*', relays: ['tcp://a:1'], credentials: value }] } });
     expect(credentials({ mechanisms: ['EXTERNAL'] })).to.deep.equal([]);
     expect(credentials({ username: 'imxp=mesh@example.com' })).to.deep.equal([
-      'mesh.routes[0].credentials: "passwordFile" is missing: name and password go together',
+      'mesh.routes[0].credentials: "passwordFile" is missing: user name and password belong together',
     ]);
     expect(credentials({ mechanisms: ['MD5'] })[0]).to.match(/^mesh\.routes\[0\]\.credentials\.mechanisms\[0\]: /);
   });
@@ -154,7 +154,7 @@ describe('config/parse', () => {
       const [group = '', name = ''] = place.split('.');
       const known: Readonly<Record<string, object>> = DEFAULT_LIMITS;
       expect(known[group], place).to.have.property(name);
-      const message = `limits.${old}: limits are in groups: write it as limits.${place}`;
+      const message = `limits.${old}: limits are grouped: write this one as limits.${place}`;
       expect(problems({ ...MINIMAL, limits: { [old]: 4096 } })).to.deep.equal([message]);
     }
   });
@@ -172,7 +172,7 @@ describe('config/parse', () => {
       'listen[0].port: must be at most 65535',
       'listen[1].transport: must be one of "tcp", "ws", "wss", "any", not "udp"',
       'listen[1].host: must be a string, not 3',
-      'tls.require: "always" needs "certificate" and "key"; imxp certs makes them',
+      'tls.require: "always" needs "certificate" and "key"; imxp certs creates them',
       'limits.node.sessions: must be a number, not a string',
       'limits.session.windowOctets: must be at least 4096',
       'limits.data.recipients: must be a whole number, not 1.5',
@@ -207,7 +207,7 @@ describe('config/parse', () => {
     [
       'a key without a certificate',
       { ...MINIMAL, tls: { key: 'k' } },
-      'tls: "certificate" is missing: certificate and key go together',
+      'tls: "certificate" is missing: certificate and key belong together',
     ],
     ['a domain listed twice', { ...MINIMAL, domains: ['a.com', 'A.com'] }, 'domains[1]: the domain is listed twice'],
     [
@@ -218,7 +218,7 @@ describe('config/parse', () => {
     [
       'a route to itself',
       { ...MINIMAL, mesh: { routes: [{ domain: 'Example.com', relays: ['tcp://a:1'] }] } },
-      'mesh.routes[0].domain: "example.com" is served here; a route to it would be a loop',
+      'mesh.routes[0].domain: "example.com" is served here, so a route to it would be a loop',
     ],
     [
       'a route with no relay',
@@ -228,7 +228,7 @@ describe('config/parse', () => {
     [
       'a relay without a port',
       { ...MINIMAL, mesh: { routes: [{ domain: 'b.com', relays: ['tcp://a'] }] } },
-      'mesh.routes[0].relays[0]: "tcp://a" names no port; write for instance tcp://relay.example.com:10913',
+      'mesh.routes[0].relays[0]: "tcp://a" has no port; write for instance tcp://relay.example.com:10913',
     ],
     [
       'a policy key that is nobody',

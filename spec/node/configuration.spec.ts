@@ -142,7 +142,7 @@ describe('node/configuration', function () {
     await directory.make({ kind: 'relay', domain: 'example.com' }, { days: 30, renew: true });
     const [expired] = await problems(await example());
     expect(expired).to.include({ severity: 'error', path: 'tls.certificate' });
-    expect(expired?.message).to.include('has expired on');
+    expect(expired?.message).to.include('expired on');
     await (await files()).make({ kind: 'relay', domain: 'example.com' }, { days: 5, renew: true });
     const [soon] = await problems(await example());
     expect(soon).to.include({ severity: 'warning', path: 'tls.certificate' });
@@ -163,8 +163,8 @@ describe('node/configuration', function () {
     await chmod(path('secrets/rubble.com'), 0o644);
     await chmod(path('certs/example.com.key'), 0o644);
     expect(summary(await problems(await example()))).to.deep.equal([
-      'warning tls.key: ./certs/example.com.key: everybody on this machine may use this key; chmod 600',
-      'warning mesh.routes[0].credentials.passwordFile: ./secrets/rubble.com: everybody on this machine may read this password; chmod 600',
+      'warning tls.key: ./certs/example.com.key: other users of this machine can read this key; chmod 600',
+      'warning mesh.routes[0].credentials.passwordFile: ./secrets/rubble.com: other users of this machine can read this password; chmod 600',
     ]);
   });
 
@@ -181,8 +181,8 @@ describe('node/configuration', function () {
     await writeFile(path('certs/example.com.crt'), 'hello');
     await writeFile(path('certs/example.com.key'), 'hello', { mode: 0o600 });
     expect(summary(await problems(await example()))).to.deep.equal([
-      'error tls.certificate: ./certs/example.com.crt: holds no certificate in PEM form',
-      'error tls.key: ./certs/example.com.key: holds no private key',
+      'error tls.certificate: ./certs/example.com.crt: contains no certificate in PEM format',
+      'error tls.key: ./certs/example.com.key: contains no private key',
     ]);
   });
 
@@ -191,7 +191,7 @@ describe('node/configuration', function () {
     await mkdir(path('var/example.com'), { recursive: true });
     await chmod(path('var/example.com'), 0o755);
     expect(summary(await problems(await example()))).to.deep.equal([
-      'error store.path: ./var/example.com: is open to everybody on this machine; chmod 700',
+      'error store.path: ./var/example.com: is open to other users of this machine; chmod 700',
     ]);
     await rm(path('var'), { recursive: true });
     await writeFile(path('var'), '');

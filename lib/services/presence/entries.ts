@@ -7,8 +7,8 @@ import type { Clock } from '../../ops/clock.js';
 import { Refusal } from '../refusal.js';
 import type { Counts } from './counts.js';
 import type { FanOut } from './fan-out.js';
+import type { OperationTable, Presentity } from './operation-table.js';
 import type { EntryRecord, Records } from './records.js';
-import type { OperationTable, Presentity } from './registry.js';
 import { placeOfView, type Shown, type Views, viewAt } from './views.js';
 
 export class Entries {

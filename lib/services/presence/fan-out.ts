@@ -15,8 +15,8 @@ import {
 import type { Clock } from '../../ops/clock.js';
 import type { AccessPolicy } from '../../relay/target.js';
 import type { Counts } from './counts.js';
-import type { ActiveOperation, OperationTable, Presentity } from './registry.js';
-import type { OperationSender, SendListener } from './sender.js';
+import type { OperationSender, SendListener } from './operation-sender.js';
+import type { ActiveOperation, OperationTable, Presentity } from './operation-table.js';
 import type { Shown, Views } from './views.js';
 
 /** Keeps the operations. */

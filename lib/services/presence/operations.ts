@@ -9,9 +9,9 @@ import { Refusal } from '../refusal.js';
 import { Counts } from './counts.js';
 import { Entries } from './entries.js';
 import { FanOut, type FanOutOwner } from './fan-out.js';
+import type { OperationSender } from './operation-sender.js';
+import { ActiveOperation, OperationTable, type Presentity } from './operation-table.js';
 import type { OperationRecord, Records, StoredOperation } from './records.js';
-import { ActiveOperation, OperationTable, type Presentity } from './registry.js';
-import type { OperationSender } from './sender.js';
 import { TimerWheel } from './timer-wheel.js';
 import type { Shown, Views } from './views.js';
 

@@ -7,7 +7,7 @@ import type { Form } from '../../imxp/vocabulary/form.js';
 import type { Presence, Tuple } from '../../imxp/vocabulary/presence.js';
 import { formatTimestamp } from '../../imxp/vocabulary/timestamp.js';
 import { ABSENT, type Json, type Listed, type Store } from '../../store/store.js';
-import type { ActiveOperationKind } from './registry.js';
+import type { ActiveOperationKind } from './operation-table.js';
 
 /** The accounts, as far as presence needs them. */
 export interface Provisioning {

@@ -22,10 +22,10 @@ import { requestOf, type ServiceRequest } from '../request.js';
 import { AttachmentPresence } from './attachment-presence.js';
 import type { Counts } from './counts.js';
 import { KeyedQueue } from './keyed-queue.js';
+import { OperationSender, type ServiceMesh } from './operation-sender.js';
+import type { Presentity } from './operation-table.js';
 import { type OperationLimits, Operations } from './operations.js';
 import { type Provisioning, Records } from './records.js';
-import type { Presentity } from './registry.js';
-import { OperationSender, type ServiceMesh } from './sender.js';
 import { NO_VIEWS, type Views } from './views.js';
 
 /** Local part of the service. */
