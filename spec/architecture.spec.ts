@@ -62,7 +62,7 @@ const inside = (path: string): boolean => /^(lib|kit|bin)\//.test(path);
 
 /** Folders and files that open sockets and set timers of their own. */
 const OPENS = new Set(['transport', 'mesh', 'admin']);
-const OPENING_FILES = new Set(['lib/store/liveness-lock.ts']);
+const OPENING_FILES = new Set(['lib/store/lock.ts']);
 
 describe('the architecture', () => {
   const files = sources();
