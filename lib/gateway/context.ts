@@ -3,7 +3,7 @@ import { addressOfUri, uriOfAddress } from '../message/uri.js';
 import type { CpimService } from './cpim-service.js';
 import type { ImxpPort } from './port.js';
 
-/** How addresses and URIs correspond; the plain way unless an operator has a need. */
+/** Mapping between addresses of the mesh and CPIM URIs; {@link PLAIN_MAPPING} by default. */
 export interface AddressMapping {
   /** @throws RemoteProtocolError ADDRESS_INVALID */
   toImxp(uri: string): string;
@@ -13,7 +13,7 @@ export interface AddressMapping {
 
 export const PLAIN_MAPPING: AddressMapping = { toImxp: addressOfUri, toCpim: uriOfAddress };
 
-/** The options complete, shared by the parts of a gateway. */
+/** The completed options, shared by the parts of a gateway. */
 export interface GatewayContext {
   readonly port: ImxpPort;
   readonly peer: CpimService;

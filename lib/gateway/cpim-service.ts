@@ -1,22 +1,23 @@
 /**
- * The abstract operations of CPIM and CPP (RFC 3860 §3, RFC 3859 §3) as values. How a peer carries them is its own matter.
+ * The abstract operations of CPIM and CPP (RFC 3860 §3, RFC 3859 §3) as values, and {@link CpimService}, the interface
+ * between a gateway and its peer.
  */
 import { randomBytes } from 'node:crypto';
 import type { HeaderField } from '../mime/headers.js';
 
-/** RFC 3860 §3.1: octets that a gateway should be able to handle in a TransID; ours have as many. */
+/** RFC 3860 §3.1: the number of octets that a gateway should be able to handle in a TransID; ours have this many. */
 export const CPIM_ID_OCTETS = 40;
 
-/** Unpredictable and globally unique (REQ-CPIM-020). */
+/** Makes an unpredictable and globally unique identifier (REQ-CPIM-020). */
 export function newCpimId(): string {
   return randomBytes(CPIM_ID_OCTETS / 2).toString('hex');
 }
 
-/** What is carried, never looked into and never changed. */
+/** Content of a message; never inspected and never changed. */
 export interface CpimContent {
   /** The whole Content-Type. */
   readonly type: string;
-  /** Further MIME headers of it. */
+  /** Further MIME headers. */
   readonly headers: readonly HeaderField[];
   readonly body: Buffer;
 }
@@ -27,21 +28,21 @@ export interface MessageOperation {
   readonly source: string;
   readonly destination: string;
   readonly transID: string;
-  /** Hops left; whoever receives 0 discards the message. */
+  /** Hops left; a receiver of 0 discards the message. */
   readonly maxForwards: number | undefined;
   readonly content: CpimContent;
 }
 
-/** `indeterminant`: nobody will be able to say. */
+/** `indeterminant`: the result cannot be known. */
 export type CpimStatus = 'success' | 'failure' | 'indeterminant';
 
 export interface CpimResponse {
-  /** Of the operation it answers. */
+  /** TransID of the operation that it answers. */
   readonly transID: string;
   readonly status: CpimStatus;
-  /** Seconds granted, where a subscription was asked for. */
+  /** Seconds granted, for a subscription. */
   readonly duration?: number;
-  /** For logs and people; CPIM has no place for it. */
+  /** Reason for logs and display; CPIM itself has no field for it. */
   readonly reason?: string;
 }
 
@@ -50,13 +51,13 @@ export interface SubscribeOperation {
   /** `pres:` URIs. */
   readonly watcher: string;
   readonly target: string;
-  /** Seconds. 0 cancels the subscription with that SubscriptID, or fetches once when there is none. */
+  /** Seconds. 0 cancels the subscription with this SubscriptID, or fetches once if there is none. */
   readonly duration: number;
   readonly subscriptID: string;
   readonly transID: string;
 }
 
-/** Presence information as CPIM has it. */
+/** Presence information of CPIM. */
 export interface CpimPresence {
   /** A URI about the presentity, or empty. */
   readonly entityInfo: string;
@@ -64,7 +65,7 @@ export interface CpimPresence {
 }
 
 export interface CpimTuple {
-  /** A URI: where to reach it. */
+  /** URI at which it can be reached. */
   readonly destination: string;
   readonly status: 'open' | 'closed';
   /** A URI about the tuple, or empty. */
@@ -75,31 +76,36 @@ export interface NotifyOperation {
   readonly type: 'notify';
   readonly watcher: string;
   readonly target: string;
-  /** Unique for each notification; nothing answers it. */
+  /** Unique for each notification, which has no response. */
   readonly transID: string;
   readonly presence: CpimPresence;
-  /** The same as a PIDF document, as RFC 3859 wants it carried; what the gateway sends has it. */
+  /**
+   * The same information as a PIDF document, as RFC 3859 requires; always present in notifications from the gateway.
+   */
   readonly document?: CpimContent;
 }
 
-/** How a neighbour is connected, as far as the minimum of RFC 3860 §4 asks. */
+/** Security of the connection to a neighbour, in terms of the minimum of RFC 3860 §4. */
 export interface LinkSecurity {
-  /** Each side knows who the other is. */
+  /** Each side is authenticated to the other. */
   readonly authenticated: boolean;
-  /** Nobody else can read it. */
+  /** No third party can read the traffic. */
   readonly confidential: boolean;
 }
 
-/** One side of CPIM: what a peer offers a gateway, and what a gateway offers its peer. Others may implement it. */
+/**
+ * One side of a CPIM connection: offered by a peer to a gateway, and by a gateway to its peer. Implement it to connect
+ * another system.
+ */
 export interface CpimService {
   readonly security: LinkSecurity;
-  /** Never rejects for what is wrong with the operation; the response has its TransID. */
+  /** Never rejects because of a fault in the operation; the response carries its TransID. */
   message(operation: MessageOperation): Promise<CpimResponse>;
   subscribe(operation: SubscribeOperation): Promise<CpimResponse>;
   notify(operation: NotifyOperation): void;
 }
 
-/** A response to an operation. */
+/** Makes a response to an operation. */
 export function responseTo(
   { transID }: { readonly transID: string },
   status: CpimStatus,

@@ -1,7 +1,7 @@
 /**
- * A gateway between IMXP and CPIM (RFC 3860, RFC 3859; D-CPIM-01): both sides are interfaces, an Endpoint on one and any
- * {@link CpimService} on the other. Content passes unread and unchanged. Owns which of both sides an operation goes to;
- * messages and presence have a file each.
+ * Gateway between IMXP and CPIM (RFC 3860, RFC 3859; D-CPIM-01). Both sides are interfaces: an Endpoint on one and any
+ * {@link CpimService} on the other. Content passes unread and unchanged. This file dispatches operations; messages and
+ * presence have a file each.
  */
 import { LocalError, type Reply } from '../errors.js';
 import { contentOf } from '../imxp/content.js';
@@ -26,18 +26,18 @@ import { PresenceGateway, type SubscriptionStore } from './presence.js';
 export interface GatewayOptions {
   readonly port: ImxpPort;
   readonly peer: CpimService;
-  /** How the port is connected to its relay. */
+  /** Security of the port's connection to its relay. */
   readonly security: LinkSecurity;
-  /** What both sides must have; by default that each knows the other (REQ-CPIM-012). */
+  /** Security that both sides must have; default: authenticated (REQ-CPIM-012). */
   readonly minimum?: Partial<LinkSecurity>;
   readonly mapping?: AddressMapping;
-  /** Resolves after some time, or as soon as the signal is aborted; this layer sets no timers. */
+  /** Resolves after this time or as soon as the signal is aborted; this layer sets no timers itself. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
-  /** How long a report or an answer of a presence service is awaited. */
+  /** Time limit for a report or an answer of a presence service. */
   readonly answerTimeoutMs?: number;
-  /** Where subscriptions survive; without it they are lost with the process. */
+  /** Storage for subscriptions; without it they are lost when the process ends. */
   readonly subscriptions?: SubscriptionStore;
 }
 
@@ -47,7 +47,7 @@ const REPORT_SERVICE = /^(?:imxp|apex)=report@/i;
 const PRESENCE_SERVICE = /^(?:imxp|apex)=presence@/i;
 
 /**
- * The gateway as its CPIM peer sees it; on the IMXP side it takes what the port delivers.
+ * The gateway as seen by its CPIM peer. On the IMXP side it handles what the port delivers.
  *
  * @example
  * const gateway = new Gateway({ port: endpoint, peer, security: { authenticated: true, confidential: true }, wait: pause });
@@ -59,7 +59,7 @@ export class Gateway implements CpimService {
   readonly #presence: PresenceGateway;
   readonly #leaving = new AbortController();
 
-  /** @throws LocalError ARGUMENT when a side does not have the security it must have */
+  /** @throws LocalError ARGUMENT when a side does not have the required security */
   constructor(options: GatewayOptions) {
     const { port, peer, security, minimum, mapping = PLAIN_MAPPING, now = Date.now, subscriptions } = options;
     const wanted: LinkSecurity = { authenticated: true, confidential: false, ...minimum };
@@ -75,24 +75,24 @@ export class Gateway implements CpimService {
     port.receive((delivery) => this.#deliver(delivery));
   }
 
-  /** From CPIM to IMXP (RFC 3860 §3.4.1). */
+  /** Passes a message from CPIM to IMXP (RFC 3860 §3.4.1). */
   async message(operation: MessageOperation): Promise<CpimResponse> {
     if (this.#leaving.signal.aborted) return responseTo(operation, 'failure', 'the gateway is closed');
     return await this.#messages.fromPeer(operation);
   }
 
-  /** From CPIM to IMXP (RFC 3859 §3.4.1). */
+  /** Passes a subscription from CPIM to IMXP (RFC 3859 §3.4.1). */
   async subscribe(operation: SubscribeOperation): Promise<CpimResponse> {
     if (this.#leaving.signal.aborted) return responseTo(operation, 'failure', 'the gateway is closed');
     return await this.#presence.fromPeer(operation);
   }
 
-  /** From CPIM to whoever subscribed from IMXP. */
+  /** Passes a notification from CPIM to the subscriber in IMXP. */
   notify(operation: NotifyOperation): void {
     this.#presence.notified(operation);
   }
 
-  /** Waits for nothing more; subscriptions stay in their store. */
+  /** Stops the gateway; subscriptions stay in their store. */
   close(): void {
     this.#leaving.abort();
   }
@@ -137,11 +137,11 @@ function settle(delivery: PortDelivery, believed: boolean): void {
 function checkSecurity(who: string, { authenticated, confidential }: LinkSecurity, wanted: LinkSecurity): void {
   if ((wanted.authenticated && !authenticated) || (wanted.confidential && !confidential)) {
     const what = wanted.confidential && !confidential ? 'confidential' : 'authenticated';
-    throw new LocalError('ARGUMENT', `the link to ${who} is not ${what}, which a gateway must not accept`);
+    throw new LocalError('ARGUMENT', `the connection to ${who} must be ${what}; secure it, or lower "minimum"`);
   }
 }
 
-/** The element a service sent. @throws RemoteProtocolError as parsing does */
+/** The XML element in a message. @throws RemoteProtocolError as parsing does */
 function elementIn(data: Data, like: (octets: Buffer) => boolean = () => true): XmlElement | undefined {
   const content = contentOf(data);
   const octets = content.kind === 'inline' ? content.inner : content.kind === 'part' ? content.body : undefined;

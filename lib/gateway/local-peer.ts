@@ -1,6 +1,6 @@
 /**
- * A CPIM domain within this process: inboxes and presentities behind {@link CpimService}, the peer of a gateway. For gateways to
- * systems that a program speaks to itself, for trying out, and as the model for other implementations. Knows no IMXP.
+ * A CPIM domain within this process: inboxes and presentities behind {@link CpimService}, as the peer of a gateway. For
+ * systems that a program talks to itself, for tests, and as a model for other implementations. Knows nothing of IMXP.
  */
 import { parseInstantUri } from '../message/uri.js';
 import {
@@ -15,7 +15,7 @@ import {
   type SubscribeOperation,
 } from './cpim-service.js';
 
-/** What an inbox does with a message: taken, not taken, or passed to where nobody will hear of it again. */
+/** Handles a message for an inbox: `success`, `failure`, or `indeterminant` when the result cannot be known. */
 export type InboxHandler = (operation: MessageOperation) => CpimResponse['status'] | Promise<CpimResponse['status']>;
 
 export type Watcher = (operation: NotifyOperation) => void;
@@ -28,16 +28,16 @@ interface Presentity {
 
 export interface LocalPeerOptions {
   readonly now?: () => number;
-  /** Seconds a subscription gets at most. */
+  /** Longest duration of a subscription in seconds. */
   readonly longestSeconds?: number;
-  /** Access control: who may not subscribe. */
+  /** Access control: whether to refuse a subscription. */
   readonly refuses?: (watcher: string, target: string) => boolean;
 }
 
 const LONGEST_SECONDS = 86_400;
 
 export class LocalPeer implements CpimService {
-  /** Within one process everybody is who he is, and nobody listens. */
+  /** Within one process no authentication or encryption is needed. */
   readonly security: LinkSecurity = { authenticated: true, confidential: true };
   readonly #inboxes = new Map<string, InboxHandler>();
   readonly #presentities = new Map<string, Presentity>();
@@ -49,7 +49,7 @@ export class LocalPeer implements CpimService {
     this.#options = { now, longestSeconds, refuses };
   }
 
-  /** Where operations for others go. */
+  /** Sets the gateway that receives operations for other domains. */
   connect(gateway: CpimService): void {
     this.#gateway = gateway;
   }
@@ -59,12 +59,12 @@ export class LocalPeer implements CpimService {
     this.#inboxes.set(keyOf(uri), inbox);
   }
 
-  /** Takes notifications for one of ours. @param uri `pres:` */
+  /** Sets the handler of notifications for a local watcher. @param uri `pres:` */
   watcher(uri: string, watcher: Watcher): void {
     this.#watchers.set(keyOf(uri), watcher);
   }
 
-  /** Changes presence and notifies those who subscribed. @param uri `pres:` */
+  /** Changes presence and notifies the subscribers. @param uri `pres:` */
   publish(uri: string, presence: CpimPresence): void {
     const key = keyOf(uri);
     const subscriptions = this.#presentities.get(key)?.subscriptions ?? new Map();
@@ -75,7 +75,7 @@ export class LocalPeer implements CpimService {
     }
   }
 
-  /** Sends from here to the other side. */
+  /** Sends a message to the other side of the gateway. */
   async send(operation: Omit<MessageOperation, 'type' | 'transID' | 'maxForwards'>): Promise<CpimResponse> {
     const asked: MessageOperation = { type: 'message', transID: newCpimId(), maxForwards: 255, ...operation };
     return (await this.#gateway?.message(asked)) ?? responseTo(asked, 'failure', 'no gateway');
@@ -103,7 +103,7 @@ export class LocalPeer implements CpimService {
     const { subscriptions, presence } = presentity;
     const existing = subscriptions.get(watcher);
     const running = existing !== undefined && existing.until > this.#options.now();
-    if (duration !== 0 && running) return responseTo(operation, 'failure', 'there is such a subscription already');
+    if (duration !== 0 && running) return responseTo(operation, 'failure', 'this subscription already exists');
     const granted = Math.min(duration, this.#options.longestSeconds);
     if (granted > 0) subscriptions.set(watcher, { subscriptID, until: this.#options.now() + granted * 1000 });
     // RFC 3859 §3.4.3: 0 with a known SubscriptID cancels, with a new one fetches

@@ -1,6 +1,6 @@
 /**
- * Messages across a gateway, both ways (RFC 3860 §3.4, D-CPIM-01). Owns the table of TransIDs and the reports awaited;
- * refuses to look into what is carried.
+ * Messages through a gateway, in both directions (RFC 3860 §3.4, D-CPIM-01). Keeps the table of TransIDs and awaited
+ * reports; never inspects content.
  */
 import { ImxpError, RefusedError, type Reply, TransportError } from '../errors.js';
 import { contentOf } from '../imxp/content.js';
@@ -22,14 +22,17 @@ import {
 } from './cpim-service.js';
 import type { PortDelivery, PortOption } from './port.js';
 
-/** Towards CPIM when the mesh sets no limit; and the most dataHopping can say (RFC 3342 §5). */
+/** Hop limit towards CPIM when the mesh sets none; also the maximum of dataHopping (RFC 3342 §5). */
 const HOPS = 255;
-/** Decided at this gateway. statusRequest is the relay's: CPIM has no confirmation that could be promised (REQ-MSG-016). */
+/**
+ * Options handled at this gateway. statusRequest is the relay's task: CPIM has no confirmation that could be promised
+ * (REQ-MSG-016).
+ */
 const UNDERSTOOD: ReadonlySet<string> = new Set(['dataHopping']);
 
 const FAILED: Reply = { code: 550, text: 'the gateway could not deliver the message' };
 const LOOPING: Reply = { code: 550, text: 'the message has passed through too many gateways' };
-const NO_ANSWER: Reply = { code: 451, text: 'the other side of the gateway gave no answer' };
+const NO_ANSWER: Reply = { code: 451, text: 'the other side of the gateway did not answer' };
 
 interface Outcome {
   readonly status: CpimStatus;
@@ -64,7 +67,7 @@ export class MessageGateway {
       // RFC 3860 §3.4.1 step 1
       [from, to] = [mapping.toImxp(inbox(source)), mapping.toImxp(inbox(destination))];
     } catch {
-      return responseTo(operation, 'failure', 'source or destination is no im: URI');
+      return responseTo(operation, 'failure', 'source or destination is not an im: URI');
     }
     // RFC 3860 §3.4.2: looping
     if (maxForwards !== undefined && maxForwards <= 0) return responseTo(operation, 'failure', LOOPING.text);
@@ -72,11 +75,11 @@ export class MessageGateway {
     return responseTo(operation, status, reason);
   }
 
-  /** Sends it and waits for what is known for certain. */
+  /** Sends a message and waits for a definite result. */
   async #pass({ maxForwards, content }: MessageOperation, from: string, to: string): Promise<Outcome> {
     const transID = newTransId(this.#awaited);
     const known = new AbortController();
-    let outcome: Outcome = { status: 'indeterminant', reason: 'accepted; nobody said more' };
+    let outcome: Outcome = { status: 'indeterminant', reason: 'accepted; no report followed' };
     const told = (reported: Outcome): void => {
       outcome = reported;
       known.abort();
@@ -96,7 +99,7 @@ export class MessageGateway {
   }
 
   /**
-   * A report of a relay; one that nobody awaits (any more) is of no use.
+   * Handles a report of a relay; a report that is not awaited (any more) is dropped.
    *
    * @param service who reports
    * @returns false when the report is on a message whose fate is for others to report
@@ -108,7 +111,7 @@ export class MessageGateway {
     const [destination] = credible(destinations, service, home, new Set([domain]));
     if (destination === undefined) return false;
     const { code, text } = destination.reply;
-    // RFC 3342: 3xx says only that it takes time
+    // RFC 3342: 3xx says only that delivery takes time
     if (code >= 300 && code < 400) return true;
     // A relay in between knows of failures only: that a message arrived is for the last one to say.
     if (isSuccess(code) && ![home, domain].includes(domainOf(service))) return false;
@@ -127,23 +130,23 @@ export class MessageGateway {
     const strange = options.find(({ seeNoEvil, internal }) => !seeNoEvil && !UNDERSTOOD.has(internal ?? ''));
     if (strange !== undefined) {
       const name = strange.internal ?? strange.external ?? '';
-      delivery.refuse({ code: 504, text: `the gateway cannot promise option ${name.slice(0, 80)}` });
+      delivery.refuse({ code: 504, text: `the gateway does not support the option ${name.slice(0, 80)}` });
       return;
     }
     const hops = hopsOf(options);
     const content = carried(raw);
     if (content === undefined) {
-      delivery.refuse({ code: 550, text: 'the gateway takes no content that is elsewhere' });
+      delivery.refuse({ code: 550, text: 'the gateway does not accept content by reference; send the content itself' });
       return;
     }
     const replies = await Promise.all(recipients.map((recipient) => this.#offer(delivery, recipient, hops, content)));
     const refusal = replies.find((reply) => reply !== undefined);
-    // as a relay does: ok when somebody took it
+    // As relays do: ok when at least one recipient accepted it.
     if (refusal === undefined || replies.includes(undefined)) delivery.accept();
     else delivery.refuse(refusal);
   }
 
-  /** @returns undefined when it was taken, or when nobody will know */
+  /** Passes a message to one recipient. @returns undefined when it was accepted, or when the result cannot be known */
   async #offer(
     { originator }: PortDelivery,
     recipient: string,
@@ -151,7 +154,7 @@ export class MessageGateway {
     content: CpimContent,
   ): Promise<Reply | undefined> {
     const { mapping, peer } = this.#context;
-    // RFC 3342 §5: decremented before it is passed on, and not passed on with nothing left
+    // RFC 3342 §5: decremented before it is passed on, and not passed on when nothing is left
     if (hops <= 1) return LOOPING;
     const transID = newCpimId();
     try {
@@ -177,20 +180,20 @@ function domainOf(address: string): string {
   return address.slice(address.lastIndexOf('@') + 1).toLowerCase();
 }
 
-/** @throws Error for what is no inbox */
+/** @throws Error for a URI that is not an im: URI */
 function inbox(uri: string): string {
   if (!/^im:/i.test(uri)) throw new Error('no im: URI');
   return uri;
 }
 
-/** D-CPIM-01: so that there is an authoritative indication; who does not know it may ignore it. */
+/** D-CPIM-01: requests an authoritative result; relays that do not know the option may ignore it. */
 function statusRequest(transID: number): PortOption {
   return { internal: 'statusRequest', targetHop: 'final', seeNoEvil: true, transID };
 }
 
 /**
- * MaxForwards as dataHopping. 0 would mean no limit there, so the last hop is said as 1. Relays that do not know it ignore it:
- * the loop still ends, since every pass through a gateway counts.
+ * MaxForwards as dataHopping. There 0 would mean no limit, so the last hop is expressed as 1. Relays that do not know
+ * the option ignore it; loops still end, since every pass through a gateway counts.
  */
 function hopping(maxForwards: number | undefined): PortOption[] {
   if (maxForwards === undefined) return [];
@@ -215,7 +218,7 @@ function noMoreThan(inner: Buffer): number {
 
 const ELSEWHERE = new Set(['content-type', 'content-transfer-encoding']);
 
-/** What a Data carries, as an entity; undefined when it is not in there. */
+/** The content of an operation as an entity; undefined when it is only a reference. */
 function carried(data: Data): CpimContent | undefined {
   const content = contentOf(data);
   if (content.kind === 'uri') return undefined;
@@ -224,7 +227,7 @@ function carried(data: Data): CpimContent | undefined {
     const headers = content.headers.fields.filter(({ name }) => !ELSEWHERE.has(name.toLowerCase()));
     return { type, headers, body: content.body };
   }
-  // data-content says its type by nothing but its element
+  // data-content tells its type only by its element
   return { type: isMessage(content.inner) ? MESSAGE_TYPE : 'text/xml', headers: [], body: content.inner };
 }
 
@@ -238,7 +241,7 @@ function isMessage(inner: Buffer): boolean {
 
 function outcomeOf(error: unknown): Outcome {
   const reason = error instanceof Error ? error.message : String(error);
-  // D-CPIM-01: no answer from the relay says nothing, unless it certainly was not sent
+  // D-CPIM-01: a missing answer from the relay is indeterminate, unless the message was certainly not sent
   const unknown = error instanceof TransportError && error.fields['sent'] !== false;
   if (unknown && !(error instanceof RefusedError)) return { status: 'indeterminant', reason };
   return { status: 'failure', reason };

@@ -1,6 +1,4 @@
-/**
- * A gateway to CPIM on an endpoint: the port that `lib/message` asks for, and the clock it has not. Knows nothing of CPIM.
- */
+/** Opens a gateway on an endpoint and supplies its timer. */
 
 import { pause } from '../transport/backoff.js';
 import type { CpimService } from './cpim-service.js';
@@ -10,11 +8,11 @@ import type { ImxpPort } from './port.js';
 export type EndpointGatewayOptions = Omit<GatewayOptions, 'port' | 'peer' | 'wait'>;
 
 /**
- * Opens a gateway. The endpoint is to be attached as everybody in CPIM who sends or receives, and `imxp=presence@` of their
- * domains for presence, as far as the relay's policy lets it.
+ * Opens a gateway. The endpoint must be attached as every CPIM user who sends or receives, and for presence as
+ * `imxp=presence@` of their domains, as the relay's policy allows.
  *
- * @param endpoint an {@link Endpoint}; what it receives goes to the gateway from now on
- * @throws LocalError ARGUMENT when a side does not have the security that a gateway must have
+ * @param endpoint an {@link Endpoint}; its deliveries go to the gateway from now on
+ * @throws LocalError ARGUMENT when a side does not have the required security
  * @example
  * const gateway = openGateway(endpoint, peer, { security: { authenticated: true, confidential: true } });
  */

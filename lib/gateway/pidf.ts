@@ -1,6 +1,6 @@
 /**
- * PIDF (RFC 3863): presence of CPIM as an application/pidf+xml document, both ways. What the values of CPIM have no word for
- * (notes, priorities, times, other people's extensions) is not read. Knows no protocol.
+ * PIDF (RFC 3863): reads and writes presence of CPIM as application/pidf+xml documents. What CPIM cannot express
+ * (notes, priorities, times, extensions of others) is not read.
  */
 
 import { invalidMessage, notUnderstood, shown } from '../message/fault.js';
@@ -14,7 +14,7 @@ import type { CpimContent, CpimPresence, CpimTuple } from './cpim-service.js';
 export const PIDF_TYPE = 'application/pidf+xml';
 
 const PIDF = 'urn:ietf:params:xml:ns:pidf';
-/** RFC 4479: a person within a document; RFC 4482: a URI about him, or about a tuple. */
+/** RFC 4479: a person within a document; RFC 4482: a URI about the person or a tuple. */
 const PERSON = 'urn:ietf:params:xml:ns:pidf:data-model';
 const CONTACT = 'urn:ietf:params:xml:ns:pidf:cipid';
 const DECLARED = `xmlns='${PIDF}' xmlns:d='${PERSON}' xmlns:c='${CONTACT}'`;
@@ -23,7 +23,7 @@ const DECLARED = `xmlns='${PIDF}' xmlns:d='${PERSON}' xmlns:c='${CONTACT}'`;
 const URI = /^[A-Za-z][A-Za-z0-9+.-]*:\S+$/;
 
 export interface PidfDocument {
-  /** The `pres:` URI of whom it is about. */
+  /** The `pres:` URI of the presentity. */
   readonly entity: string;
   readonly presence: CpimPresence;
 }
@@ -31,14 +31,14 @@ export interface PidfDocument {
 /**
  * Writes a document.
  *
- * @param entity the `pres:` URI of whom it is about
+ * @param entity the `pres:` URI of the presentity
  * @throws RemoteProtocolError ADDRESS_INVALID for another URI; LocalError ARGUMENT for characters that XML cannot carry
  */
 export function writePidf(entity: string, { entityInfo, tuples }: CpimPresence): CpimContent {
   checkEntity(entity);
   const person = entityInfo === '' ? '' : `  <d:person id='p1'>${homepage(entityInfo)}</d:person>\r\n`;
   const all = tuples.map((tuple, index) => writeTuple(tuple, index + 1)).join('');
-  // RFC 3863 §4.2: with its declaration, since the encoding has to be said somewhere
+  // RFC 3863 §4.2: with an XML declaration, which states the encoding
   const text = `<?xml version='1.0' encoding='UTF-8'?>\r\n<presence ${DECLARED} entity='${escapeAttribute(entity)}'>\r\n${all}${person}</presence>\r\n`;
   return { type: `${PIDF_TYPE}; charset=UTF-8`, headers: [], body: Buffer.from(text) };
 }
@@ -56,7 +56,7 @@ function homepage(uri: string): string {
  * Reads a document.
  *
  * @throws RemoteProtocolError XML_NOT_WELL_FORMED (reply 500); XML_INVALID | XML_LIMIT | MESSAGE_INVALID (501);
- * ADDRESS_INVALID (553); MESSAGE_NOT_UNDERSTOOD (504) for an element that must be understood and is not
+ *   ADDRESS_INVALID (553); MESSAGE_NOT_UNDERSTOOD (504) for a mandatory element that is not understood
  */
 export function readPidf(octets: Buffer): PidfDocument {
   const root = new Node(parseXml(octets), Scope.TOP);
@@ -74,17 +74,20 @@ export function readPidf(octets: Buffer): PidfDocument {
 }
 
 function checkEntity(entity: string): void {
-  if (parseInstantUri(entity).scheme !== 'pres') throw invalidMessage('PIDF: the entity is no pres: URI');
+  if (parseInstantUri(entity).scheme !== 'pres') throw invalidMessage('PIDF: the entity is not a pres: URI');
 }
 
-/** RFC 3863 §4.1.2; nothing for a tuple that says neither open nor closed, or that demands to be understood and is not. */
+/**
+ * RFC 3863 §4.1.2; returns nothing for a tuple that is neither open nor closed, or has a mandatory element that is not
+ * understood.
+ */
 function readTuple(tuple: Node, entity: string): CpimTuple[] {
   const children = tuple.children();
   const status = children.find((child) => child.is(PIDF, 'status'))?.children() ?? [];
   if ([...children, ...status].some((child) => child.mustBeUnderstood && !isKnown(child))) return [];
   const basic = status.find((child) => child.is(PIDF, 'basic'))?.text();
   if (basic !== 'open' && basic !== 'closed') return [];
-  // one without a contact is about the presentity as a whole
+  // A tuple without a contact is about the presentity as a whole.
   const destination = children.find((child) => child.is(PIDF, 'contact'))?.text() ?? entity;
   return [{ destination, status: basic, info: infoIn(tuple) }];
 }
@@ -99,7 +102,7 @@ function isKnown({ namespace }: Node): boolean {
   return namespace === PIDF || namespace === CONTACT || namespace === PERSON;
 }
 
-/** An element with the namespaces in force. */
+/** An element with the namespaces in scope. */
 class Node {
   readonly namespace: string;
   readonly name: string;
@@ -122,7 +125,7 @@ class Node {
     return this.#element.attributes.get(name);
   }
 
-  /** RFC 3863 §4.3.3: an attribute of PIDF's namespace, which attributes have by a prefix only. */
+  /** RFC 3863 §4.3.3: an attribute in PIDF's namespace; attributes need a prefix for that. */
   get mustBeUnderstood(): boolean {
     for (const [name, value] of this.#element.attributes) {
       if (!name.endsWith(':mustUnderstand') || !/^(?:1|true)$/.test(value)) continue;

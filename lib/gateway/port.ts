@@ -24,19 +24,19 @@ export interface PortMessage {
   readonly options?: readonly PortOption[];
 }
 
-/** What arrived, as an Endpoint delivers it. */
+/** A delivery, as received from an Endpoint. */
 export interface PortDelivery {
   readonly originator: string;
-  /** Those of its recipients that the gateway stands for. */
+  /** The recipients that the gateway represents. */
   readonly recipients: readonly string[];
   readonly raw: Data;
   accept(): unknown;
   refuse(reply: Reply): unknown;
 }
 
-/** The IMXP side: an endpoint attached as everybody the gateway stands for. */
+/** The IMXP side: an endpoint attached as every user that the gateway represents. */
 export interface ImxpPort {
-  /** Resolves when a recipient's application said ok; rejects with an ImxpError. */
+  /** Resolves when a recipient's application answered `ok`; rejects with an ImxpError. */
   send(message: PortMessage): Promise<void>;
   receive(handler: (delivery: PortDelivery) => void | Promise<void>): void;
 }

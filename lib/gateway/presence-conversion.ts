@@ -1,6 +1,6 @@
 /**
- * Presence information of IMXP to that of CPIM and back (presence-01 Appendix A, with D-PRES-05 and D-PRES-06). Pure tables:
- * asks nobody, knows no clock.
+ * Converts presence information between IMXP and CPIM (presence-01 Appendix A, with D-PRES-05 and D-PRES-06). Pure
+ * functions.
  */
 import type { Presence, Tuple } from '../imxp/vocabulary/presence.js';
 import { isOpen } from '../imxp/vocabulary/presence.js';
@@ -8,17 +8,17 @@ import { formatTimestamp, LATEST_MS } from '../imxp/vocabulary/timestamp.js';
 import { addressOfUri } from '../message/uri.js';
 import type { CpimPresence, CpimTuple } from './cpim-service.js';
 
-/** An absolute URI that an IMXP document can hold. */
+/** An absolute URI that an IMXP document can carry. */
 const URI = /^[A-Za-z][A-Za-z0-9+.-]*:[!$-;=?-Z_a-z~]+(?:#[!$-;=?-Z_a-z~]*)?$/;
 
-/** @param now milliseconds since 1970: a tuple that is no longer available by then is closed */
+/** @param now milliseconds since 1970: a tuple that is no longer available at that time is closed */
 export function toCpimPresence({ publisherInfo, tuples }: Presence, now: number): CpimPresence {
   return {
     entityInfo: publisherInfo,
     tuples: tuples.map(
       (tuple): CpimTuple => ({
         destination: tuple.destination,
-        // the draft says lastUpdate, which a tuple does not have
+        // The draft says lastUpdate, which a tuple does not have.
         status: isOpen(tuple, now) ? 'open' : 'closed',
         info: tuple.tupleInfo,
       }),
@@ -34,7 +34,7 @@ export function toCpimPresence({ publisherInfo, tuples }: Presence, now: number)
 export function fromCpimPresence({ entityInfo, tuples }: CpimPresence, target: string, now: number): Presence {
   const publisher = addressOfUri(target);
   const known = tuples.filter(({ destination }) => URI.test(destination));
-  // IMXP wants one tuple at least; an inbox that nothing is known of is closed
+  // IMXP requires at least one tuple; an inbox of which nothing is known is closed.
   const complete = known.length > 0 ? known : [{ destination: `im:${publisher}`, status: 'closed' as const, info: '' }];
   return {
     publisher,

@@ -1,6 +1,6 @@
 /**
- * Presence across a gateway, both ways (RFC 3859 §3.4, presence-01 Appendix A). Owns the subscriptions that pass through it
- * and the correlation of CPIM's responses, for which IMXP has no counterpart; messages are not its matter.
+ * Presence through a gateway, in both directions (RFC 3859 §3.4, presence-01 Appendix A). Keeps the subscriptions that
+ * pass through it and correlates CPIM's responses, for which IMXP has no counterpart.
  */
 import type { Reply } from '../errors.js';
 import { newTransId } from '../imxp/trans-id.js';
@@ -25,9 +25,9 @@ import { writePidf } from './pidf.js';
 import type { PortDelivery } from './port.js';
 import { fromCpimPresence, toCpimPresence } from './presence-conversion.js';
 
-/** A subscription that runs through the gateway. */
+/** A subscription through the gateway. */
 export interface GatewaySubscription {
-  /** Where the watcher is. */
+  /** The side of the watcher. */
   readonly side: 'cpim' | 'imxp';
   /** `pres:` URIs. */
   readonly watcher: string;
@@ -40,17 +40,17 @@ export interface GatewaySubscription {
   readonly until: number;
 }
 
-/** Where subscriptions survive the process (REQ-CPIM-017). */
+/** Storage that keeps subscriptions across restarts (REQ-CPIM-017). */
 export interface SubscriptionStore {
   all(): Iterable<GatewaySubscription>;
   put(subscription: GatewaySubscription): void;
   remove(subscription: GatewaySubscription): void;
 }
 
-/** A subscription of this process, with what it has seen. */
+/** An active subscription with its last known state. */
 interface Running extends GatewaySubscription {
   last?: CpimPresence;
-  /** The watcher has its response. */
+  /** Whether the watcher has received its response. */
   established: boolean;
   readonly ended: AbortController;
 }
@@ -58,18 +58,18 @@ interface Running extends GatewaySubscription {
 type Answer = Publish | ServiceReply;
 
 const NOTHING: SubscriptionStore = { all: () => [], put: () => {}, remove: () => {} };
-/** What timers can wait at once. */
+/** Longest time that a timer can wait. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
-const NOT_FOR_GATEWAYS: Reply = { code: 504, text: 'the gateway takes subscribe and terminate only' };
+const NOT_FOR_GATEWAYS: Reply = { code: 504, text: 'the gateway supports only subscribe and terminate' };
 
 export class PresenceGateway {
   readonly #context: GatewayContext;
   readonly #leaving: AbortSignal;
   readonly #store: SubscriptionStore;
   readonly #running = new Map<string, Running>();
-  /** Answers of presence services awaited, by transID. */
+  /** Awaited answers of presence services, by transID. */
   readonly #awaited = new Map<number, { readonly domain: string; told(answer: Answer): void }>();
-  /** Watchers in IMXP who asked once, by watcher and target. */
+  /** Pending polls by watchers in IMXP, by watcher and target. */
   readonly #polls = new Map<string, { readonly transID: number; readonly domain: string }>();
 
   constructor(context: GatewayContext, leaving: AbortSignal, store: SubscriptionStore = NOTHING) {
@@ -90,16 +90,16 @@ export class PresenceGateway {
       // RFC 3859 §3.4.1 step 1
       [from, publisher] = [mapping.toImxp(presentity(watcher)), mapping.toImxp(presentity(target))];
     } catch {
-      return responseTo(operation, 'failure', 'watcher or target is no pres: URI');
+      return responseTo(operation, 'failure', 'watcher or target is not a pres: URI');
     }
     const running = this.#find('cpim', watcher, target);
     if (running === undefined) return await this.#subscribe(operation, from, publisher);
     // step 3
-    if (duration !== 0) return responseTo(operation, 'failure', 'there is such a subscription already');
-    // REQ-CPIM-019: 0 with its own id cancels, with another one fetches
+    if (duration !== 0) return responseTo(operation, 'failure', 'this subscription already exists');
+    // REQ-CPIM-019: 0 with the same SubscriptID cancels, with another one fetches
     if (running.subscriptID === subscriptID) await this.#cancel(running, from, publisher);
     else if (running.last === undefined) return await this.#renew(running, operation, from, publisher);
-    // A poll by a subscriber would end his subscription (D-PRES-02), so the gateway answers by what it knows.
+    // A poll by a subscriber would end the subscription (D-PRES-02), so the gateway answers from its last known state.
     if (running.last !== undefined) this.#notifyLater(operation, running.last);
     return responseTo(operation, 'success', undefined, 0);
   }
@@ -113,7 +113,7 @@ export class PresenceGateway {
     const answer = await this.#ask(from, { type: 'subscribe', publisher, duration, transID });
     if (answer?.type !== 'publish') {
       this.#end(running);
-      const reason = answer === undefined ? 'the presence service gave no answer' : `${answer.code} ${answer.text}`;
+      const reason = answer === undefined ? 'the presence service did not answer' : `${answer.code} ${answer.text}`;
       return responseTo(operation, 'failure', reason.trim());
     }
     if (duration === 0) this.#end(running);
@@ -125,7 +125,9 @@ export class PresenceGateway {
     return responseTo(operation, 'success', undefined, duration);
   }
 
-  /** Nothing was seen yet, because this process began later than the subscription: it is made again for the time left. */
+  /**
+   * The state is unknown because the subscription is older than this process: subscribes again for the remaining time.
+   */
   async #renew(
     running: Running,
     operation: SubscribeOperation,
@@ -143,7 +145,7 @@ export class PresenceGateway {
     await this.#send(from, publisher, writePresenceOperation({ type: 'terminate', transID: running.transID }));
   }
 
-  /** Sends a request to the service of the publisher's domain. @returns undefined when no answer comes */
+  /** Sends a request to the service of the publisher's domain. @returns undefined when it is not answered */
   async #ask(from: string, request: Subscribe): Promise<Answer | undefined> {
     const answered = new AbortController();
     let answer: Answer | undefined;
@@ -161,7 +163,7 @@ export class PresenceGateway {
     }
   }
 
-  /** @returns whether the service took it */
+  /** @returns whether the service accepted it */
   async #send(from: string, publisher: string, xml: string): Promise<boolean> {
     try {
       await this.#context.port.send({ from, to: `imxp=presence@${domainOf(publisher)}`, content: { xml } });
@@ -172,7 +174,7 @@ export class PresenceGateway {
   }
 
   /**
-   * What a presence service said to somebody on the CPIM side.
+   * Handles an answer or notification of a presence service to a user on the CPIM side.
    *
    * @param service who says it
    * @returns false when that is for the service of another domain to say
@@ -188,7 +190,7 @@ export class PresenceGateway {
     // Nobody waits for it (any more).
     if (asked === undefined) return true;
     if (asked !== domainOf(service)) return false;
-    // CPIM has no operation for it: the watcher sees the duration pass
+    // CPIM has no operation for this: the watcher sees the duration expire.
     if (answer.type === 'terminate' && running !== undefined) this.#end(running);
     if (answer.type !== 'publish' && answer.type !== 'reply') return true;
     if (awaited !== undefined) {
@@ -200,7 +202,7 @@ export class PresenceGateway {
 
   #changed(running: Running, { presence }: Publish): void {
     running.last = toCpimPresence(presence, this.#context.now());
-    // what comes before the response is part of the first notification
+    // A change before the response is part of the first notification.
     if (running.established) this.#notify(running, running.last);
   }
 
@@ -216,7 +218,10 @@ export class PresenceGateway {
 
   // ---- a watcher in IMXP --------------------------------------------------------------------------------------------
 
-  /** What somebody in IMXP asked the presence service of a CPIM domain. @throws RemoteProtocolError XML_INVALID, reply 501 */
+  /**
+   * Handles a request from IMXP to the presence service of a CPIM domain. @throws RemoteProtocolError XML_INVALID,
+   * reply 501
+   */
   async asked(delivery: PortDelivery, service: string, element: XmlElement | undefined): Promise<void> {
     const operation = element === undefined ? undefined : readPresenceOperation(element);
     if (operation?.type !== 'subscribe' && operation?.type !== 'terminate') {
@@ -234,7 +239,7 @@ export class PresenceGateway {
     if (code !== undefined) await this.#reply(originator, domain, operation.transID, code);
   }
 
-  /** @returns the code of the reply to send; none when presence is published instead */
+  /** @returns the code of the reply to send; undefined when presence is published instead */
   async #subscribeForImxp(operation: Subscribe, originator: string, domain: string): Promise<number | undefined> {
     const { mapping, peer, now } = this.#context;
     const { publisher, duration, transID } = operation;
@@ -242,7 +247,7 @@ export class PresenceGateway {
     if (domainOf(publisher) !== domain) return 553;
     const watcher = mapping.toCpim('pres', originator);
     const target = mapping.toCpim('pres', publisher);
-    // step 4: silently; CPIM would refuse a second subscription
+    // step 4: silently, because CPIM would refuse a second subscription
     const earlier = this.#find('imxp', watcher, target);
     if (earlier !== undefined) await this.#cancelAtPeer(earlier);
     const taken = [...this.#running.values()].some((one) => one.transID === transID && one.watcher === watcher);
@@ -296,12 +301,12 @@ export class PresenceGateway {
     await this.#context.peer.subscribe(cancel).catch(() => undefined);
   }
 
-  /** A notification of the CPIM side. */
+  /** Handles a notification from the CPIM side. */
   notified({ watcher, target, presence }: NotifyOperation): void {
     const key = keyOf('imxp', watcher, target);
     const to = this.#running.get(key) ?? this.#polls.get(key);
     this.#polls.delete(key);
-    // nobody asked: a cancelled subscription gives one more, which may be discarded (RFC 3859 §3.4.3)
+    // Not awaited: a cancelled subscription is notified once more, which may be discarded (RFC 3859 §3.4.3)
     if (to === undefined) return;
     const { mapping, now } = this.#context;
     const time = now();
@@ -314,7 +319,7 @@ export class PresenceGateway {
       timeStamp: document.lastUpdate,
       presence: document,
     };
-    // the recipient is the watcher; the draft says originator, which is the service
+    // The recipient is the watcher; the draft says originator, which is the service.
     void this.#fromService(domainOf(publisher), mapping.toImxp(watcher), writePresenceOperation(publish));
   }
 
@@ -323,7 +328,7 @@ export class PresenceGateway {
   }
 
   async #fromService(domain: string, to: string, xml: string): Promise<void> {
-    // a service does not learn, and does not have to know, that its answer was lost
+    // A service neither learns nor needs to know that its answer was lost.
     await this.#context.port.send({ from: `imxp=presence@${domain}`, to, content: { xml } }).catch(() => undefined);
   }
 
@@ -350,7 +355,7 @@ export class PresenceGateway {
 
   async #expire(running: Running): Promise<void> {
     const { now, mapping, wait } = this.#context;
-    // one that asks once has no duration to wait for
+    // A poll has no duration to wait for.
     if (running.until <= now() && running.side === 'cpim') return;
     const { signal } = running.ended;
     while (running.until > now() && !signal.aborted && !this.#leaving.aborted) {
@@ -359,7 +364,7 @@ export class PresenceGateway {
     if (running.ended.signal.aborted || this.#leaving.aborted) return;
     this.#end(running);
     if (running.side === 'cpim') return;
-    // presence-01 §4.2 step 6.3: the consumer is told
+    // presence-01 §4.2 step 6.3: the subscriber is notified
     const xml = writePresenceOperation({ type: 'terminate', transID: running.transID });
     const domain = domainOf(mapping.toImxp(running.target));
     await this.#fromService(domain, mapping.toImxp(running.watcher), xml);
@@ -374,7 +379,7 @@ function keyOf(side: GatewaySubscription['side'], watcher: string, target: strin
   return `${side} ${watcher} ${target}`;
 }
 
-/** @throws Error for what is no presentity */
+/** @throws Error for a URI that is not a pres: URI */
 function presentity(uri: string): string {
   if (!/^pres:/i.test(uri)) throw new Error('no pres: URI');
   return uri;

@@ -1,6 +1,6 @@
 /**
- * Address fields of message/RFC822+XML (rfc822-xml-00 §3.7): URIs with the phrases and groups of RFC 822 around them. Reads
- * and writes the text of a field; refuses to know what the URIs name.
+ * Address fields of message/RFC822+XML (rfc822-xml-00 §3.7): URIs with the phrases and groups of RFC 822. Reads and
+ * writes the text of a field; knows nothing of what the URIs name.
  *
  * ```
  *   address-list = address *( "," address )        mailbox = URI / [ phrase ] "<" URI ">"
@@ -11,7 +11,7 @@ import { LocalError } from '../errors.js';
 import { invalidMessage, shown } from './fault.js';
 
 export interface Mailbox {
-  /** The name for people, unquoted. */
+  /** The display name, unquoted. */
   readonly phrase: string | undefined;
   /** An absolute URI such as `im:fred@example.com`. */
   readonly uri: string;
@@ -24,14 +24,14 @@ export interface Group {
 
 export type AddressEntry = Mailbox | Group;
 
-/** The mailboxes of a list, those within groups included. */
+/** All mailboxes of a list, including those in groups. */
 export function mailboxesOf(entries: readonly AddressEntry[]): Mailbox[] {
   return entries.flatMap((entry) => ('mailboxes' in entry ? entry.mailboxes : [entry]));
 }
 
 const SPACE = /[ \t\r\n]*/y;
 const SCHEME = '[A-Za-z][A-Za-z0-9+.-]*:';
-// A comma ends a URI that stands alone; one that has commas needs its angle brackets.
+// A comma ends a bare URI; a URI with commas needs angle brackets.
 const BARE_URI = new RegExp(`${SCHEME}[^\\s,<>"]+`, 'y');
 const GROUPED_URI = new RegExp(`${SCHEME}[^\\s,;<>"]+`, 'y');
 const KNOWN = /^(?:im|pres|mailto|sip|sips|xmpp|tel|http|https):/i;
@@ -89,7 +89,10 @@ class Reader {
     return { phrase, uri };
   }
 
-  /** A token with a colon is a URI, unless a semicolon later shows that a group with a name like a scheme was begun. */
+  /**
+   * A token with a colon is a URI, unless a later semicolon shows that it begins a group whose name looks like a
+   * scheme.
+   */
   #uriAlone(): string | undefined {
     const from = this.#at;
     const uri = this.#match(BARE_URI)?.[0];
@@ -136,12 +139,14 @@ class Reader {
 
   #fault(): Error {
     const rest = this.#text.slice(this.#at);
-    const why = rest.startsWith('(') ? 'comments are written as phrases here' : 'a list of URIs or "phrase <URI>"';
+    const why = rest.startsWith('(')
+      ? 'comments are not allowed; use a phrase'
+      : 'a list of URIs or "phrase <URI>" is expected';
     return invalidMessage(`an address field is not valid at ${shown(rest)}: ${why}`);
   }
 }
 
-/** Writes a list. @throws LocalError ARGUMENT for what is no absolute URI */
+/** Writes a list. @throws LocalError ARGUMENT for an address that is not an absolute URI */
 export function formatAddressList(entries: readonly AddressEntry[]): string {
   return entries
     .map((entry) =>
@@ -154,13 +159,16 @@ export function formatAddressList(entries: readonly AddressEntry[]): string {
 
 function formatMailbox({ phrase, uri }: Mailbox): string {
   if (!/^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"]+$/.test(uri)) {
-    throw new LocalError('ARGUMENT', `${JSON.stringify(uri)} is not a URI that an address field can hold`);
+    throw new LocalError(
+      'ARGUMENT',
+      `${JSON.stringify(uri)} is not an absolute URI without spaces, which an address field needs`,
+    );
   }
   if (phrase !== undefined) return `${formatPhrase(phrase)} <${uri}>`;
   return KNOWN.test(uri) && !/[,;]/.test(uri) ? uri : `<${uri}>`;
 }
 
-/** Words as they are where nothing in them means something else. */
+/** Writes words as they are, and quotes them if they contain special characters. */
 function formatPhrase(phrase: string): string {
   const plain = /^[^\s()<>@,;:\\"]+(?: [^\s()<>@,;:\\"]+)*$/.test(phrase);
   return plain ? phrase : `"${phrase.replace(/["\\]/g, '\\$&')}"`;

@@ -1,30 +1,30 @@
 /**
- * The header fields of message/RFC822+XML (rfc822-xml-00 §3.6 to §3.10): their names, classes and what each holds. Knows
- * neither XML nor RFC 822 syntax.
+ * The header fields of message/RFC822+XML (rfc822-xml-00 §3.6 to §3.10): their names and classes. Knows neither XML nor
+ * RFC 822 syntax.
  */
 
-/** With its colon at the end, as the draft prints it. */
+/** The namespace, with the colon at its end, as in the draft. */
 export const MESSAGE_NAMESPACE = 'URN:IANA:message:rfc822:';
-/** Where fields of RFC 822 messages go that nobody has defined for RFC822+XML; ours. */
+/** Our own namespace for RFC 822 fields that RFC822+XML does not define. */
 export const EXTENSION_NAMESPACE = 'urn:x-imxp:rfc822-extension';
 
 const LENIENT_NAMESPACE = 'urn:IANA:message:rfc822:';
 
-/** Compared exactly, but for the scheme in lower case, which URN readers would take for the same. */
+/** Compares exactly, except that the scheme may be in lower case, which is equivalent in a URN. */
 export function isMessageNamespace(namespace: string): boolean {
   return namespace === MESSAGE_NAMESPACE || namespace === LENIENT_NAMESPACE;
 }
 
 export interface MessageField {
-  /** {@link MESSAGE_NAMESPACE}, or the one of who defined the field. */
+  /** {@link MESSAGE_NAMESPACE}, or the namespace of whoever defined the field. */
   readonly namespace: string;
   /** In lower case in the message namespace. */
   readonly name: string;
-  /** Its character data; in the message namespace without markup. */
+  /** Character data; in the message namespace without markup. */
   readonly value: string;
-  /** Its own `xml:lang`, for people; that of the message holds where it has none. */
+  /** Its own `xml:lang`; default: that of the message. */
   readonly lang: string | undefined;
-  /** False: who does not understand the field must abandon the message. */
+  /** False: a reader that does not understand the field must reject the message. */
   readonly seeNoEvil: boolean;
 }
 
@@ -64,19 +64,19 @@ const BY_NAME: ReadonlyMap<string, FieldClass> = new Map(
   (['address', 'text', 'other'] as const).flatMap((kind) => CLASSES[kind].map((name) => [name, kind] as const)),
 );
 
-/** The class of a field of the message namespace; undefined when it has none of that name. */
+/** The class of a field in the message namespace; undefined for an unknown name. */
 export function classOfField(name: string): FieldClass | undefined {
   return BY_NAME.get(name) ?? (name.startsWith('content-') || name === 'mime-version' ? 'mime' : undefined);
 }
 
-/** A field of the message namespace. */
+/** Makes a field in the message namespace. */
 export function fieldOf(name: string, value: string, lang?: string): MessageField {
   return { namespace: MESSAGE_NAMESPACE, name: name.toLowerCase(), value, lang, seeNoEvil: true };
 }
 
-/** Decides whether a field is understood, for those that must be. */
+/** Tells whether a field is understood, if it must be. */
 export type Understanding = (namespace: string, name: string) => boolean;
 
-/** The fields this library hands over with their meaning. `encrypted` is none of them: nothing here decrypts. */
+/** The fields that this library understands. `encrypted` is not among them: nothing here decrypts by it. */
 export const understood: Understanding = (namespace, name) =>
   isMessageNamespace(namespace) && name !== 'encrypted' && classOfField(name) !== undefined;

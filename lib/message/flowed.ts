@@ -1,12 +1,12 @@
 /**
- * `text/plain; format=flowed` (RFC 2646; DelSp of RFC 3676 is understood): paragraphs of any length to lines that old
- * readers can show, and back. Knows nothing of MIME.
+ * `text/plain; format=flowed` (RFC 2646; DelSp of RFC 3676 is understood): converts paragraphs of any length to short
+ * lines and back. Knows nothing of MIME.
  */
 
-/** A line as it was typed, with how deeply it is quoted. */
+/** A paragraph with its quote depth. */
 export interface Paragraph {
   readonly depth: number;
-  /** Without the quote marks; white space at its end is lost, but for the signature separator `-- `. */
+  /** Text without quote marks. Trailing white space is lost, except in the signature separator `-- `. */
   readonly text: string;
 }
 
@@ -15,7 +15,7 @@ export const FLOWED_WIDTH = 66;
 
 const SIGNATURE = '-- ';
 
-/** RFC 2646 §4.5: what would be taken for a quote, an mbox separator or stuffing is stuffed with a space. */
+/** RFC 2646 §4.5: a line that looks like a quote, an mbox separator or stuffing is stuffed with a space. */
 function stuffed(line: string, depth: number): string {
   if (depth > 0) return `${'>'.repeat(depth)} ${line}`;
   return /^(?:[ >]|From )/.test(line) ? ` ${line}` : line;
@@ -24,7 +24,7 @@ function stuffed(line: string, depth: number): string {
 /**
  * Writes paragraphs as lines ended by CRLF.
  *
- * @param width characters of a line where a space allows breaking it there; words are never broken
+ * @param width maximum length of a line; words are never broken
  */
 export function writeFlowed(paragraphs: readonly Paragraph[], width: number = FLOWED_WIDTH): string {
   return paragraphs
@@ -36,19 +36,19 @@ export function writeFlowed(paragraphs: readonly Paragraph[], width: number = FL
     .join('');
 }
 
-/** A text without spaces at its end. A pattern would look at each run of spaces once for each of them. */
+/** Removes trailing spaces. A regular expression would take quadratic time on long runs of spaces. */
 function withoutEnd(text: string): string {
   let end = text.length;
   while (text[end - 1] === ' ') end -= 1;
   return text.slice(0, end);
 }
 
-/** Breaks after spaces; each line but the last keeps its space at the end, which makes it a soft one. */
+/** Breaks after spaces; each line but the last keeps its trailing space, which marks a soft break. */
 function broken(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.match(/[^ ]* +|[^ ]+$/g) ?? ['']) {
-    // A line that is "-- " would be the signature separator, which is never joined to anything.
+    // A line "-- " would be the signature separator, which is never joined to other lines.
     if (line !== '' && line !== SIGNATURE && line.length + word.trimEnd().length > width) {
       lines.push(line);
       line = '';
@@ -61,12 +61,12 @@ function broken(text: string, width: number): string[] {
 /**
  * Reads the lines of a flowed text.
  *
- * @param text with any of the usual line ends
- * @param deleteSpace the DelSp parameter: the space that makes a line soft is not part of the text
+ * @param text with line ends CRLF, LF or CR
+ * @param deleteSpace the DelSp parameter: the space that marks a soft break is not part of the text
  */
 export function parseFlowed(text: string, deleteSpace = false): Paragraph[] {
   const lines = text.split(/\r\n|\r|\n/);
-  // The last line end ends a line, it does not begin another one.
+  // The last line end does not begin another line.
   if (lines.at(-1) === '') lines.pop();
   const paragraphs: { depth: number; text: string }[] = [];
   let soft = false;
@@ -88,14 +88,14 @@ export function parseFlowed(text: string, deleteSpace = false): Paragraph[] {
   }));
 }
 
-/** Flowed lines as plain ones: a line for each paragraph, ended by LF, `> ` before what is quoted. */
+/** Converts flowed text to plain text: one line per paragraph, ended by LF, with `> ` before quoted ones. */
 export function unflow(text: string, deleteSpace = false): string {
   return parseFlowed(text, deleteSpace)
     .map(({ depth, text: line }) => (depth === 0 ? line : `${'>'.repeat(depth)} ${line}`.trimEnd()))
     .join('\n');
 }
 
-/** Plain lines as flowed ones; `>` at the beginning of a line quotes. */
+/** Converts plain text to flowed text; `>` at the beginning of a line marks a quote. */
 export function flow(text: string, width: number = FLOWED_WIDTH): string {
   const lines = text.split(/\r\n|\r|\n/);
   if (lines.length > 1 && lines.at(-1) === '') lines.pop();

@@ -1,6 +1,6 @@
 /**
- * An instant message as a value (rfc822-xml-00 §2): header fields in order, and the content they are about. Reading and
- * writing is done elsewhere; this knows what the fields mean to people.
+ * An instant message as a value (rfc822-xml-00 §2): ordered header fields and the content. Knows the meaning of the
+ * fields; reading and writing are elsewhere.
  */
 import { formatTimestamp, parseTimestamp } from '../imxp/vocabulary/timestamp.js';
 import { mediaTypeOf } from '../mime/entity.js';
@@ -9,32 +9,32 @@ import { type AddressEntry, formatAddressList, type Mailbox, mailboxesOf, parseA
 import { fieldOf, isMessageNamespace, type MessageField } from './field.js';
 import { readText, writeText } from './text.js';
 
-/** A MIME entity, with the transfer encoding undone. */
+/** A MIME entity with its transfer encoding decoded. */
 export interface EntityContent {
   readonly kind: 'entity';
   /** The whole Content-Type. */
   readonly type: string;
-  /** The headers it came with; none for an entity made here. */
+  /** The received headers; undefined for an entity made here. */
   readonly headers: Headers | undefined;
   readonly body: Buffer;
 }
 
-/** The inside of `message-content`. */
+/** Content inside `message-content`. */
 export interface InlineContent {
   readonly kind: 'inline';
-  /** XML type ID; what the fragment names. */
+  /** XML ID that the fragment refers to. */
   readonly name: string;
   readonly type: string;
   readonly lang: string | undefined;
-  /** Its character data, white space as it is; for people when the type is text. */
+  /** Character data with its white space. */
   readonly text: string;
   /** The octets between the tags. */
   readonly inner: Buffer;
-  /** What the prefixes within stand for, where they are declared outside of {@link inner}. */
+  /** Namespaces of the prefixes in {@link inner} that are declared outside of it. */
   readonly namespaces: ReadonlyMap<string, string>;
 }
 
-/** Content that is not in the message. */
+/** Content referred to but not contained in the message. */
 export interface ElsewhereContent {
   readonly kind: 'elsewhere';
   readonly uri: string;
@@ -44,35 +44,35 @@ export type InstantContent = EntityContent | InlineContent | ElsewhereContent;
 
 export interface InstantMessageParts {
   readonly fields: readonly MessageField[];
-  /** Language of the fields that do not say theirs. */
+  /** Default language of the fields. */
   readonly lang?: string | undefined;
-  /** Undefined for a header that is about nothing. */
+  /** Undefined for a header without content. */
   readonly content?: InstantContent | undefined;
 }
 
-/** A text for people with its language. */
+/** A text with its language. */
 export interface LocalText {
   readonly text: string;
   readonly lang?: string | undefined;
 }
 
-/** What {@link instantMessage} makes a message of. Addresses are `im:fred@example.com`, with or without a phrase. */
+/** Input of {@link instantMessage}. Addresses are URIs such as `im:fred@example.com`, optionally with a phrase. */
 export interface InstantMessageInit {
   readonly from?: string | Mailbox;
   readonly to?: string | readonly (string | AddressEntry)[];
   readonly cc?: string | readonly (string | AddressEntry)[];
-  /** Several where it is said in several languages. */
+  /** One text, or one per language. */
   readonly subject?: string | readonly LocalText[];
   readonly date?: Date;
   readonly messageId?: string;
   readonly inReplyTo?: string;
-  /** Language of the texts for people, content included. */
+  /** Language of the texts, including the content. */
   readonly lang?: string;
-  /** Any more fields, in their order, after those above. */
+  /** Further fields, placed after those above in this order. */
   readonly fields?: readonly MessageField[];
-  /** A plain text; or give `content`. */
+  /** A plain text; alternative to `content`. */
   readonly text?: string;
-  /** Write the text as format=flowed, so that long lines can be read on narrow displays. */
+  /** Write the text as format=flowed, so that long lines wrap on narrow displays. */
   readonly flowed?: boolean;
   readonly content?: InstantContent | { readonly type: string; readonly body: Buffer };
 }
@@ -88,23 +88,23 @@ export class InstantMessage {
     this.content = content;
   }
 
-  /** The fields of that name in the message namespace. */
+  /** The fields of this name in the message namespace. */
   all(name: string): MessageField[] {
     return this.fields.filter((field) => field.name === name && isMessageNamespace(field.namespace));
   }
 
-  /** The value of the first field of that name, folding and white space around it removed. */
+  /** The value of the first field of this name, unfolded and trimmed. */
   first(name: string): string | undefined {
     const value = this.all(name)[0]?.value;
     return value === undefined ? undefined : unfolded(value);
   }
 
-  /** The addresses in all fields of that name. @throws RemoteProtocolError MESSAGE_INVALID, reply 501 */
+  /** The addresses in all fields of this name. @throws RemoteProtocolError MESSAGE_INVALID, reply 501 */
   addresses(name: string): AddressEntry[] {
     return this.all(name).flatMap(({ value }) => parseAddressList(value));
   }
 
-  /** The author's mailbox, as the header has it: the relay vouches for the originator of the Data only. */
+  /** The author's mailbox according to the header; the relay vouches only for the originator of the operation. */
   get from(): Mailbox | undefined {
     return mailboxesOf(this.addresses('from'))[0];
   }
@@ -113,12 +113,12 @@ export class InstantMessage {
     return mailboxesOf(this.addresses('to'));
   }
 
-  /** The subject; of several the first. */
+  /** The first subject. */
   get subject(): string | undefined {
     return this.first('subject');
   }
 
-  /** The subject in a language: exactly, else in one it is a dialect of (`en` for `en-GB`), else the first there is. */
+  /** The subject in a language: an exact match, else a more general one (`en` for `en-GB`), else the first. */
   subjectIn(lang: string): string | undefined {
     const subjects = this.all('subject').map(({ value, lang: own }) => ({ value, tag: own ?? this.lang ?? '' }));
     for (let tag = lang.toLowerCase(); tag !== ''; tag = tag.slice(0, Math.max(0, tag.lastIndexOf('-')))) {
@@ -128,7 +128,7 @@ export class InstantMessage {
     return this.subject;
   }
 
-  /** When it was written; undefined when it does not say, or not in a way to be understood. */
+  /** When it was written; undefined when the date is missing or cannot be parsed. */
   get date(): Date | undefined {
     const ms = parseTimestamp(this.first('date') ?? '');
     return ms === undefined ? undefined : new Date(ms);
@@ -140,7 +140,7 @@ export class InstantMessage {
     return content === undefined || content.kind === 'elsewhere' ? undefined : content.type;
   }
 
-  /** The content as text for people, lines ended by LF; undefined when it is no text. */
+  /** The content as text with lines ended by LF; undefined when it is not text. */
   get text(): string | undefined {
     const { content } = this;
     switch (content?.kind) {
@@ -153,7 +153,7 @@ export class InstantMessage {
     }
   }
 
-  /** The same message with further fields before its own, those left out that it has already. */
+  /** Returns the message with fields added before its own, except those that it already has. */
   completed(fields: readonly MessageField[]): InstantMessage {
     const missing = fields.filter(({ name }) => this.all(name).length === 0);
     return new InstantMessage({ ...this, fields: [...missing, ...this.fields] });
@@ -167,7 +167,10 @@ function textOfInline({ type, text }: InlineContent): string | undefined {
   return media.type === 'text/xml' ? undefined : readText(Buffer.from(text), { type: media.type, parameters });
 }
 
-/** RFC 822 §3.1.1: a line break with white space is white space. Lines, because a pattern could be made to take for ever. */
+/**
+ * RFC 822 §3.1.1: a line break with white space is white space. Done by lines, because a regular expression could be
+ * made to take for ever.
+ */
 export function unfolded(value: string): string {
   return value
     .split('\n')
@@ -179,7 +182,7 @@ export function unfolded(value: string): string {
 /**
  * Makes a message.
  *
- * @throws LocalError ARGUMENT for an address that is no URI
+ * @throws LocalError ARGUMENT for an address that is not a URI
  * @example
  * instantMessage({ subject: 'Bowling', text: 'Tonight at eight?', lang: 'en' });
  */
@@ -202,7 +205,7 @@ function plainField(name: string, value: string | undefined): MessageField[] {
   return value === undefined ? [] : [fieldOf(name, value)];
 }
 
-/** A field for each address: what may repeat in RFC 822 is repeated. */
+/** One field per address; address fields may be repeated in RFC 822. */
 function addressFields(name: string, given: InstantMessageInit['to'] | readonly (string | Mailbox)[]): MessageField[] {
   if (given === undefined) return [];
   const entries = typeof given === 'string' ? [given] : given;

@@ -1,6 +1,6 @@
 /**
- * Namespaces in XML 1.0, as far as instant messages need them: which namespace a name belongs to. The control documents of
- * the mesh know no namespaces; this is for what they carry.
+ * Namespaces in XML 1.0, as needed for instant messages: resolves the namespace of a name. Control documents of the
+ * mesh have no namespaces; this is for what they carry.
  */
 import type { XmlElement } from '../xml/parse.js';
 import { invalidMessage, shown } from './fault.js';
@@ -15,7 +15,7 @@ export interface QualifiedName {
   readonly local: string;
 }
 
-/** The declarations in force at some place of a document. */
+/** The namespace declarations in scope at a place in a document. */
 export class Scope {
   /** Outside of the root element. */
   static readonly TOP = new Scope(NONE);
@@ -27,7 +27,7 @@ export class Scope {
     this.prefixes = prefixes;
   }
 
-  /** The scope of an element, its own declarations included. @throws RemoteProtocolError MESSAGE_INVALID, reply 501 */
+  /** The scope of an element, including its own declarations. @throws RemoteProtocolError MESSAGE_INVALID, reply 501 */
   within(element: XmlElement): Scope {
     let prefixes: Map<string, string> | undefined;
     for (const [name, value] of element.attributes) {
@@ -41,13 +41,16 @@ export class Scope {
     return prefixes === undefined ? this : new Scope(prefixes);
   }
 
-  /** @param name of an element; its prefix must be declared. @throws RemoteProtocolError MESSAGE_INVALID, reply 501 */
+  /**
+   * @param name name of an element, whose prefix must be declared. @throws RemoteProtocolError MESSAGE_INVALID, reply
+   *   501
+   */
   resolve(name: string): QualifiedName {
     const colon = name.indexOf(':');
     if (colon < 0) return { namespace: this.prefixes.get('') ?? '', local: name };
     const [prefix, local] = [name.slice(0, colon), name.slice(colon + 1)];
     const namespace = prefix === 'xml' ? XML : this.prefixes.get(prefix);
-    // Namespaces in XML 1.0 §4: a QName has one colon, with something on both sides of it
+    // Namespaces in XML 1.0 §4: a QName has at most one colon, with a name on both sides
     if (namespace === undefined || prefix === '' || local === '' || local.includes(':')) {
       throw invalidMessage(`element ${shown(name)}: its prefix is not declared`);
     }
@@ -55,7 +58,7 @@ export class Scope {
   }
 }
 
-/** Namespaces in XML 1.0 §2.2, §3: what may not be declared. */
+/** Namespaces in XML 1.0 §2.2, §3: declarations that are not allowed. */
 function checkDeclaration(prefix: string, namespace: string): void {
   const reserved = prefix === 'xmlns' || namespace === XMLNS || (prefix === 'xml') !== (namespace === XML);
   if (reserved || prefix.includes(':') || (namespace === '' && prefix !== '')) {

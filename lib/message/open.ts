@@ -1,6 +1,6 @@
 /**
- * What a Data carries, for people (D-MSG-11): an instant message in any of its forms, a message/cpim object, or
- * something else that is handed on as it is. The only file here that looks into a Data.
+ * Opens the content of a Data operation (D-MSG-11): an instant message in any of its forms, a message/cpim object, or
+ * something else, returned as it is. The only file here that looks into operations.
  */
 import { type Content, contentOf, type PartContent } from '../imxp/content.js';
 import { openPayload } from '../imxp/dialect/payload.js';
@@ -16,27 +16,27 @@ import type { Understanding } from './field.js';
 import type { EntityContent, InstantMessage } from './instant-message.js';
 import { isMessageElement, type ReadOptions, readMessage, readMessageElement } from './read.js';
 
-/** What was found in a Data. */
+/** The opened content. */
 export type Opened =
   | { readonly kind: 'message'; readonly message: InstantMessage }
   | { readonly kind: 'cpim'; readonly message: CpimMessage }
   | { readonly kind: 'other'; readonly content: Content };
 
 export interface OpenOptions {
-  /** Fields that the application understands beyond those of RFC 822; see `seeNoEvil`. */
+  /** Fields that the application understands besides those of RFC 822; see `seeNoEvil`. */
   readonly understands?: Understanding;
 }
 
-/** In lower case. The second one is of the first draft of the service. */
+/** Media types in lower case. The second one is from the first draft of the service. */
 const MESSAGE_TYPES = new Set(['message/rfc822+xml', 'message/rfc822|xml']);
 const CHARSETS = new Set(['utf-8', 'utf8', 'us-ascii']);
 
 /**
- * Opens the content of a Data.
+ * Opens the content of a Data operation.
  *
- * @param content of the Data, for who has it already
- * @throws RemoteProtocolError with the reply to answer the Data with: 500 or 501 for what is not valid, 504 for what must be
- * understood and is not
+ * @param content the content of the operation, if already extracted
+ * @throws RemoteProtocolError with the reply to refuse the operation with: 500 or 501 when it is not valid, 504 when a
+ *   mandatory item is not understood
  */
 export function openMessage(data: Data, options: OpenOptions = {}, content: Content = contentOf(data)): Opened {
   switch (content.kind) {
@@ -49,7 +49,7 @@ export function openMessage(data: Data, options: OpenOptions = {}, content: Cont
   }
 }
 
-/** Opens content that came in something else than a Data. @throws as {@link openMessage} */
+/** Opens content that was not received directly in an operation. @throws as {@link openMessage} */
 export function openEntity(content: PartContent, options: OpenOptions = {}): Opened {
   return openPart(content, undefined, options) ?? { kind: 'other', content };
 }
@@ -78,7 +78,7 @@ function openPart(
   return opened(rootType, octets, data, multipart, options);
 }
 
-/** Whether it is worth taking apart: its root is a message, or it does not say. */
+/** Whether to parse a multipart: its root is a message or of unknown type. */
 function isMessageRoot({ parameters }: MediaType): boolean {
   const root = parameters.get('type');
   if (root === undefined) return true;
@@ -97,14 +97,17 @@ function opened(
   options: OpenOptions,
 ): Opened {
   const charset = media.parameters.get('charset')?.toLowerCase();
-  // REQ-MSG-003: it is UTF-8, of which US-ASCII is a part
+  // REQ-MSG-003: it is UTF-8, which includes US-ASCII
   if (charset !== undefined && !CHARSETS.has(charset)) {
     throw unacceptableEntity('only UTF-8 is supported as charset of message/RFC822+XML');
   }
   return { kind: 'message', message: readMessage(octets, reading(data, multipart, options)) };
 }
 
-/** A `cid:` names a part beside the header; in a flattened message, which we never send, one beside the control document. */
+/**
+ * A `cid:` refers to a part beside the header; in a flattened message, which is never sent here, to one beside the
+ * control document.
+ */
 function reading(data: Data | undefined, multipart: Multipart | undefined, { understands }: OpenOptions): ReadOptions {
   const resolve = (cid: string): EntityContent | undefined => {
     const id = idOfCid(cid);
@@ -118,7 +121,7 @@ function reading(data: Data | undefined, multipart: Multipart | undefined, { und
 function siblingOf({ source, content }: Data, id: string): Entity | undefined {
   const outer = source === undefined ? undefined : openPayload(source.payload).multipart;
   const part = outer?.part(id);
-  // neither the control document nor the header itself is the content
+  // Neither the control document nor the header itself can be the content.
   return part === outer?.root || idOfCid(content) === id ? undefined : part;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Octets of message/RFC822+XML to an {@link InstantMessage} (rfc822-xml-00 §2, §3). Refuses what is not valid, and what demands
- * to be understood and is not. Where the octets came from, and what a `cid:` refers to, is for the caller to know.
+ * Reads message/RFC822+XML into an {@link InstantMessage} (rfc822-xml-00 §2, §3). Rejects documents that are not valid
+ * and mandatory fields that are not understood. The caller resolves `cid:` references.
  */
 import { elementsOf, parseXml, textOf, type XmlElement, type XmlLimits } from '../xml/parse.js';
 import { invalidMessage, notUnderstood, shown, unresolved } from './fault.js';
@@ -9,20 +9,20 @@ import { type EntityContent, type InlineContent, type InstantContent, InstantMes
 import { Scope } from './namespace.js';
 
 export interface ReadOptions {
-  /** The entity a `cid:` URL refers to. @returns undefined when there is none */
+  /** Finds the entity of a `cid:` URL. @returns undefined when there is none */
   readonly resolve?: (cid: string) => EntityContent | undefined;
-  /** What the application understands beyond the fields of the message namespace. */
+  /** Fields that the application understands besides those of the message namespace. */
   readonly understands?: Understanding | undefined;
   readonly limits?: Partial<XmlLimits>;
 }
 
-// rfc822-xml-00 §2.4: a declaration and a DOCTYPE are allowed and needless. It names no entities and nothing is fetched, so it
-// is passed over; one with an internal subset goes to the parser, which refuses it.
+// rfc822-xml-00 §2.4: a declaration and a DOCTYPE are allowed but not needed. A plain DOCTYPE defines no entities and
+// nothing is fetched, so it is skipped; one with an internal subset is passed to the parser, which rejects it.
 const DOCTYPE =
   /^(\uFEFF?(?:<\?xml[^>]*\?>)?(?:\s|<!--(?:[^-]|-(?!-))*-->)*)(<!DOCTYPE\s+[^\s<>[\]"']+(?:\s+(?:SYSTEM|PUBLIC\s+(?:"[^"<>]*"|'[^'<>]*'))\s+(?:"[^"<>]*"|'[^'<>]*'))?\s*>)/;
 const PROLOG_OCTETS = 2048;
 
-/** The octets with the DOCTYPE, if there is a plain one, written over by spaces, so that offsets stay as they are. */
+/** Overwrites a plain DOCTYPE with spaces, so that offsets stay unchanged. */
 function withoutDoctype(octets: Buffer): Buffer {
   const found = DOCTYPE.exec(octets.subarray(0, PROLOG_OCTETS).toString('latin1'));
   if (found === null) return octets;
@@ -31,10 +31,10 @@ function withoutDoctype(octets: Buffer): Buffer {
 }
 
 /**
- * Reads a header document, with its inline content or the entity it refers to.
+ * Reads a header document with its inline content or the entity that it refers to.
  *
  * @throws RemoteProtocolError XML_NOT_WELL_FORMED (reply 500); XML_INVALID | XML_LIMIT | MESSAGE_INVALID |
- * CONTENT_UNRESOLVED | MIME_INVALID (reply 500 or 501); MESSAGE_NOT_UNDERSTOOD (reply 504)
+ *   CONTENT_UNRESOLVED | MIME_INVALID (reply 500 or 501); MESSAGE_NOT_UNDERSTOOD (reply 504)
  */
 export function readMessage(octets: Buffer, options: ReadOptions = {}): InstantMessage {
   const document = withoutDoctype(octets);
@@ -51,7 +51,7 @@ export function isMessageElement(element: XmlElement): boolean {
   }
 }
 
-/** {@link readMessage} for a document that is parsed already; no DOCTYPE is possible then. */
+/** Like {@link readMessage}, for a parsed document, which cannot have a DOCTYPE. */
 export function readMessageElement(root: XmlElement, document: Buffer, options: ReadOptions = {}): InstantMessage {
   if (!isMessageElement(root)) throw invalidMessage('the root element is not message in the namespace of messages');
   const scope = Scope.TOP.within(root);
@@ -61,7 +61,7 @@ export function readMessageElement(root: XmlElement, document: Buffer, options: 
   const fields: MessageField[] = [];
   let inline: InlineContent | undefined;
   for (const child of elementsOf(root)) {
-    // REQ-MSG-001: nothing comes after message-content, so there is one at most
+    // REQ-MSG-001: nothing follows message-content, so there is at most one
     if (inline !== undefined) throw invalidMessage('element message: message-content must be its last element');
     const own = scope.within(child);
     const { namespace, local } = own.resolve(child.name);
@@ -76,9 +76,9 @@ function fieldOf(element: XmlElement, namespace: string, name: string, more: Und
   const seeNoEvil = flagOf(element);
   if (!seeNoEvil && !understood(namespace, name) && more?.(namespace, name) !== true) {
     // rfc822-xml-00 §3.10.1: processing of the whole message is abandoned
-    throw notUnderstood(`field ${shown(name)} must be understood and is not`);
+    throw notUnderstood(`field ${shown(name)} is mandatory and not understood`);
   }
-  // rfc822-xml-00 §3.5: the value of a header field is character data; what others put into their fields is their matter
+  // rfc822-xml-00 §3.5: the value of a header field is character data; fields in other namespaces may contain anything
   if (isMessageNamespace(namespace) && elementsOf(element).length > 0) {
     throw invalidMessage(`field ${shown(name)}: only text is allowed in it`);
   }
@@ -123,7 +123,7 @@ function contentOf(
     return inline;
   }
   if (inline !== undefined) {
-    // two contents, of which different readers would take different ones
+    // Two contents: different readers would choose different ones.
     throw invalidMessage('element message: attribute content refers to something else than its message-content');
   }
   if (!/^cid:/i.test(reference)) return { kind: 'elsewhere', uri: reference };

@@ -1,6 +1,7 @@
 /**
- * `im:` and `pres:` URIs (RFC 3859, RFC 3860) and the addresses of the mesh they stand for (message-service-01 §2.2 to §2.5),
- * both ways and without loss; and addresses of other systems within local parts (RFC 2846 meta-syntax). Resolves nothing.
+ * `im:` and `pres:` URIs (RFC 3859, RFC 3860) and the mesh addresses that they stand for (message-service-01 §2.2 to
+ * §2.5), converted without loss; and addresses of other systems in local parts (RFC 2846 meta-syntax). Resolves
+ * nothing.
  */
 import { LocalError, RemoteProtocolError } from '../errors.js';
 import { isDomain, parseAddress } from '../imxp/address.js';
@@ -11,16 +12,16 @@ export interface InstantUri {
   readonly scheme: InstantScheme;
   /** `local@domain`, as the mesh writes it. */
   readonly address: string;
-  /** What follows `?`, decoded: for composing a message, as in `mailto:`. */
+  /** Decoded header fields after `?`, for composing a message as in `mailto:`. */
   readonly headers: readonly { readonly name: string; readonly value: string }[];
 }
 
-// RFC 2396 §2: what may stand in a URI
+// RFC 2396 §2: characters allowed in a URI
 const URIC = /^[!$-;=?-Z_a-z~[\]]+$/;
 // Unreserved and harmless in a local part; everything else is percent-encoded. `=` is common in mesh addresses.
 const ESCAPED = /[^A-Za-z0-9\-_.!~*'()=+$]/gu;
 
-/** @returns an error to throw: reply 553, which is also what a wrong address is answered. */
+/** @returns an error to throw: reply 553, as for a wrong address. */
 function invalidUri(text: string, why: string): RemoteProtocolError {
   const shown = JSON.stringify(text.slice(0, 80));
   return new RemoteProtocolError('ADDRESS_INVALID', `not an im: or pres: URI: ${shown}: ${why}`, {
@@ -37,17 +38,17 @@ export function parseInstantUri(text: string): InstantUri {
   const found = /^(im|pres):([^?]*)(?:\?(.*))?$/is.exec(text);
   if (found === null) throw invalidUri(text, 'it begins with neither im: nor pres:');
   const [, scheme = '', mailbox = '', query] = found;
-  if (!URIC.test(text)) throw invalidUri(text, 'a character that must be percent-encoded');
+  if (!URIC.test(text)) throw invalidUri(text, 'it has a character that must be percent-encoded');
   const at = mailbox.lastIndexOf('@');
-  if (at < 1) throw invalidUri(text, 'nothing stands on one side of the "@"');
-  // REQ-CPIM-002: a whole domain name, in letters; encoding could hide another "@" in it
+  if (at < 1) throw invalidUri(text, 'there is nothing on one side of the "@"');
+  // REQ-CPIM-002: a complete domain name without percent-encoding, which could hide another "@"
   const domain = mailbox.slice(at + 1);
   if (!isDomain(domain)) throw invalidUri(text, 'what follows the "@" is not a domain name');
   const address = `${decode(text, mailbox.slice(0, at))}@${domain}`;
   try {
     parseAddress(address);
   } catch {
-    throw invalidUri(text, 'what precedes the "@" is no local part');
+    throw invalidUri(text, 'what precedes the "@" is not a local part');
   }
   return { scheme: scheme.toLowerCase() === 'im' ? 'im' : 'pres', address, headers: headersOf(text, query) };
 }
@@ -56,7 +57,7 @@ function headersOf(text: string, query: string | undefined): InstantUri['headers
   if (query === undefined || query === '') return [];
   return query.split('&').map((header) => {
     const equals = header.indexOf('=');
-    if (equals < 0) throw invalidUri(text, 'a header without "="');
+    if (equals < 0) throw invalidUri(text, 'it has a header without "="');
     return { name: decode(text, header.slice(0, equals)), value: decode(text, header.slice(equals + 1)) };
   });
 }
@@ -65,11 +66,11 @@ function decode(text: string, encoded: string): string {
   try {
     return decodeURIComponent(encoded);
   } catch {
-    throw invalidUri(text, 'a percent sign that encodes nothing');
+    throw invalidUri(text, 'it has a percent sign that encodes nothing');
   }
 }
 
-/** The address of the mesh that a URI names. @throws RemoteProtocolError ADDRESS_INVALID, reply 553 */
+/** The mesh address that a URI names. @throws RemoteProtocolError ADDRESS_INVALID, reply 553 */
 export function addressOfUri(uri: string): string {
   return parseInstantUri(uri).address;
 }
@@ -82,13 +83,13 @@ export function uriOfAddress(scheme: InstantScheme, address: string): string {
   return `${scheme}:${local}@${address.slice(at + 1)}`;
 }
 
-/** Where presence of a `pres:` URI is asked for (message-service-01 §2.5); there is no way back. */
+/** The presence service for a `pres:` URI (message-service-01 §2.5); there is no way back. */
 export function presenceServiceOf(uri: string): string {
   const { address } = parseInstantUri(uri);
   return `imxp=presence@${address.slice(address.lastIndexOf('@') + 1)}`;
 }
 
-/** Somebody in another system, as a gateway names him: `protocol=host/user@gateway` (RFC 2846, RFC 3860 Appendix B). */
+/** A user of another system, as named by a gateway: `protocol=host/user@gateway` (RFC 2846, RFC 3860 Appendix B). */
 export interface ForeignAddress {
   /** For instance `sip`. */
   readonly protocol: string;
@@ -99,26 +100,29 @@ export interface ForeignAddress {
 }
 
 const PROTOCOL = /^[A-Za-z][A-Za-z0-9-]*$/;
-// What an atom of a local part may have, without what separates here
+// Characters of an atom, except the separators used here.
 const KEPT = /[^A-Za-z0-9\-_!~*'+$&{}|^`#?.]/gu;
 
 /**
- * The address in the mesh of somebody in another system. People should not have to see it.
+ * The mesh address of a user of another system. It need not be shown to people.
  *
  * @throws LocalError ARGUMENT
  */
 export function foreignAddress({ protocol, host, user, gateway }: ForeignAddress): string {
-  // imxp= and apex= are names of services here
+  // imxp= and apex= are names of services.
   if (!PROTOCOL.test(protocol) || /^(?:imxp|apex)$/i.test(protocol)) {
-    throw new LocalError('ARGUMENT', `${JSON.stringify(protocol)} is no name for a protocol in an address`);
+    throw new LocalError(
+      'ARGUMENT',
+      `${JSON.stringify(protocol)} is not a protocol name for an address; use letters, digits and hyphens`,
+    );
   }
   if (host === '' || user === '' || !isDomain(gateway) || /\p{Surrogate}/u.test(host + user)) {
-    throw new LocalError('ARGUMENT', 'an address in another system needs host, user and the domain of the gateway');
+    throw new LocalError('ARGUMENT', 'an address in another system needs a host, a user and the domain of the gateway');
   }
   return `${protocol.toLowerCase()}=${pack(host)}/${pack(user)}@${gateway}`;
 }
 
-/** Percent-encoding within the local part; a dot at an end or beside another one would need quotes. */
+/** Percent-encodes text for the local part; a dot at an end or beside another dot would need quotes. */
 function pack(text: string): string {
   return text
     .replace(KEPT, (character) => encodeURIComponent(character).replace(/[()]/g, hex))
@@ -129,7 +133,7 @@ function hex(character: string): string {
   return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
-/** @returns undefined for an address that names nobody in another system */
+/** @returns undefined for an address that does not name a user of another system */
 export function parseForeignAddress(address: string): ForeignAddress | undefined {
   const found = /^([A-Za-z][A-Za-z0-9-]*)=([^/@]+)\/([^/@]+)@([^@]+)$/.exec(address);
   if (found === null) return undefined;

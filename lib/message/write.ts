@@ -1,6 +1,7 @@
 /**
- * An {@link InstantMessage} to message/RFC822+XML, and the three ways to put it into a Data (message-service-01 §3): a nested
- * multipart/related, a part of its own with the content inline, or all of it inside data-content. Nothing is ever flattened.
+ * Writes an {@link InstantMessage} as message/RFC822+XML, and in the three forms that a Data operation can carry
+ * (message-service-01 §3): a nested multipart/related, a part with the content inline, or everything inside
+ * data-content. Messages are never flattened.
  */
 import { LocalError } from '../errors.js';
 import type { MadeContent } from '../imxp/content.js';
@@ -18,8 +19,8 @@ import { isText, readText } from './text.js';
 export const MESSAGE_TYPE = 'message/RFC822+XML';
 
 /**
- * `nested`: header and content as parts of a multipart/related, for content of any type. `part`: one part, the content,
- * which is text or XML, within the header. `inline`: the same inside the control document.
+ * `nested`: header and content as parts of a multipart/related, for content of any type. `part`: one part, with text or
+ * XML content inside the header. `inline`: the same inside the control document.
  */
 export type MessageForm = 'nested' | 'part' | 'inline';
 
@@ -27,10 +28,10 @@ const INLINE_NAME = 'body';
 const NONE: ReadonlyMap<string, string> = new Map();
 
 /**
- * What a Data has to carry for a message.
+ * Makes the content of an operation that carries a message.
  *
- * @param domain of who makes the message, for Content-IDs
- * @throws LocalError ARGUMENT for what the form cannot carry
+ * @param domain domain of the sender, for Content-IDs
+ * @throws LocalError ARGUMENT for content that the form cannot carry
  */
 export function madeContent(message: InstantMessage, form: MessageForm, domain: string): MadeContent {
   const { content } = message;
@@ -43,7 +44,7 @@ function nested(message: InstantMessage, content: EntityContent, domain: string)
   const [rootId, id] = [newContentId(domain), newContentId(domain)];
   const root = { id: rootId, type: MESSAGE_TYPE, body: Buffer.from(document(message, cidUrl(id))) };
   const part = { id, type: content.type, headers: ownHeaders(content, message.lang), body: content.body };
-  // buildMultipart writes the header block that makeData wants as a media type
+  // buildMultipart writes a header block; makeData needs it as a media type.
   const [head = Buffer.alloc(0), ...rest] = buildMultipart(MESSAGE_TYPE, root, [part]);
   const { headers, body } = parseEntity(head);
   return { type: headers.get('Content-Type') ?? '', body: Buffer.concat([body, ...rest]) };
@@ -51,7 +52,7 @@ function nested(message: InstantMessage, content: EntityContent, domain: string)
 
 const WRITTEN_ANEW = new Set(['content-type', 'content-id', 'content-transfer-encoding']);
 
-/** REQ-MSG-008: what is about the content stays with the content. */
+/** REQ-MSG-008: headers about the content stay with the content. */
 function ownHeaders({ headers, type }: EntityContent, lang: string | undefined): HeaderField[] {
   const own = headers?.fields.filter(({ name }) => !WRITTEN_ANEW.has(name.toLowerCase())) ?? [];
   const language = lang !== undefined && headers === undefined && isText(mediaTypeOf(type));
@@ -65,14 +66,17 @@ function languageOf({ headers, type }: EntityContent, lang: string | undefined):
   return said !== undefined && /^[A-Za-z0-9-]+$/.test(said) ? said : undefined;
 }
 
-/** An entity within the XML: text is decoded, XML goes in without its declaration. */
+/** Writes an entity inside the XML: text is decoded, XML is inserted without its declaration. */
 function inlined(message: InstantMessage, content: EntityContent): string {
   const media = mediaTypeOf(content.type);
   const text = readText(content.body, media);
   if (text === undefined) {
-    throw new LocalError('ARGUMENT', `content of type ${media.type} cannot be put inside XML; use the nested form`);
+    throw new LocalError(
+      'ARGUMENT',
+      `content of type ${media.type} cannot be placed inside XML; use the form "nested"`,
+    );
   }
-  // a charset means nothing within XML, and the text is no longer flowed
+  // A charset has no meaning within XML, and the text is no longer flowed.
   const { type } = media;
   const inner = type === 'text/xml' ? elementOf(content.body) : Buffer.from(escapeText(text));
   return writeInline(message, {
@@ -87,7 +91,7 @@ function inlined(message: InstantMessage, content: EntityContent): string {
   });
 }
 
-/** The root element of a document, without what may stand before and after it. */
+/** The root element of a document, without prolog and epilog. */
 function elementOf(octets: Buffer): Buffer {
   try {
     const { start, end } = parseXml(octets);
@@ -113,7 +117,7 @@ function isXml({ type }: InlineContent): boolean {
   return mediaTypeOf(type).type !== 'text/plain';
 }
 
-/** A prefix for the message namespace that the content does not use for something else. */
+/** A prefix for the message namespace that the content does not use otherwise. */
 function freePrefix(namespaces: ReadonlyMap<string, string>): string {
   let prefix = 'm';
   while ((namespaces.get(prefix) ?? MESSAGE_NAMESPACE) !== MESSAGE_NAMESPACE) prefix += 'm';
@@ -125,8 +129,8 @@ function declaration([prefix, namespace]: readonly [string, string]): string {
 }
 
 /**
- * The XML without declaration or DOCTYPE, which could not stand inside data-content. The namespace has a prefix, because
- * as the default one it would take in the elements of the content that have none.
+ * Writes the XML without declaration and DOCTYPE, which are not allowed inside data-content. The namespace has a
+ * prefix, because a default namespace would also apply to unprefixed elements of the content.
  */
 function document(message: InstantMessage, reference: string | undefined, content = '', prefix = 'm'): string {
   const attributes = `${attribute('content', reference)}${attribute('xml:lang', message.lang)}`;
@@ -138,13 +142,16 @@ function document(message: InstantMessage, reference: string | undefined, conten
 function writeField({ namespace, name, value, lang, seeNoEvil }: MessageField, prefix: string): string {
   const own = isMessageNamespace(namespace);
   if (!isName(name) || name.includes(':')) {
-    throw new LocalError('ARGUMENT', `${JSON.stringify(name)} is no name for a field`);
+    throw new LocalError('ARGUMENT', `${JSON.stringify(name)} is not a valid field name`);
   }
   if (own && classOfField(name) === undefined) {
     // rfc822-xml-00 §3.10: other fields have other namespaces
-    throw new LocalError('ARGUMENT', `a field ${JSON.stringify(name)} needs a namespace of its own`);
+    throw new LocalError(
+      'ARGUMENT',
+      `field ${JSON.stringify(name)} is not defined for messages; give it a namespace of its own`,
+    );
   }
-  if (!own && namespace === '') throw new LocalError('ARGUMENT', `field ${JSON.stringify(name)} is in no namespace`);
+  if (!own && namespace === '') throw new LocalError('ARGUMENT', `field ${JSON.stringify(name)} needs a namespace`);
   const [tag, declared] = own ? [`${prefix}:${name}`, ''] : [`x:${name}`, declaration(['x', namespace])];
   const flag = seeNoEvil ? '' : " seeNoEvil='false'";
   return `  <${tag}${declared}${attribute('xml:lang', lang)}${flag}>${escapeText(value)}</${tag}>\r\n`;
@@ -154,7 +161,7 @@ function attribute(name: string, value: string | undefined): string {
   return value === undefined ? '' : ` ${name}='${escapeAttribute(value)}'`;
 }
 
-/** Writes the header document of a message; content that is an entity is referred to by the `cid:` given. */
+/** Writes the header document of a message; an entity is referred to by `cid`. */
 export function writeMessage(message: InstantMessage, cid?: string): string {
   const { content } = message;
   if (content?.kind === 'entity') return cid === undefined ? inlined(message, content) : document(message, cid);

@@ -94,7 +94,7 @@ describe('commands that sign and encrypt', function () {
     const blind = await listen('--count', '1');
     await fred.send({ to: BARNEY, content: 'x', sign: true });
     expect((await blind.finished()).stdout.toString()).to.include(
-      `[NOT VERIFIED, claims to be from ${FRED}: no authority that is believed here vouches for the certificate]`,
+      `[NOT VERIFIED, claims to be from ${FRED}: the certificate was not signed by a trusted CA]`,
     );
   });
 

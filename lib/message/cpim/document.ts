@@ -1,6 +1,6 @@
 /**
- * message/cpim (RFC 3862): metadata headers and one MIME entity, immutable from end to end. Reading keeps the octets as they
- * are; whoever passes one on passes {@link CpimMessage.octets}. Writing makes new ones only. Knows no protocol.
+ * message/cpim objects (RFC 3862): metadata headers and one MIME entity, immutable end to end. Reading keeps the octets
+ * unchanged; pass on {@link CpimMessage.octets}. Writing only makes new objects.
  */
 import { isUtf8 } from 'node:buffer';
 import { LocalError } from '../../errors.js';
@@ -32,7 +32,7 @@ const ADDRESS = /^(?:("(?:[^"\\]|\\.)*") ?|((?:[^\s"<>;:,()@[\]?={}/]+ )+))?<([^
 // RFC 3339 §5.6
 const DATE_TIME = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/;
 
-/** A header with the namespace its name is in. */
+/** A header with the namespace of its name. */
 export interface CpimField extends CpimHeader {
   readonly namespace: string;
   /** The name without its prefix. */
@@ -40,11 +40,11 @@ export interface CpimField extends CpimHeader {
 }
 
 export class CpimMessage {
-  /** All headers, in order, as they came. */
+  /** All headers in order, as received. */
   readonly headers: readonly CpimField[];
-  /** The encapsulated entity; its body as it came. */
+  /** The encapsulated entity, with its body as received. */
   readonly content: Entity;
-  /** The whole object after its own MIME headers. */
+  /** The whole object without its own MIME headers. */
   readonly octets: Buffer;
 
   constructor(headers: readonly CpimField[], content: Entity, octets: Buffer) {
@@ -53,12 +53,12 @@ export class CpimMessage {
     this.octets = octets;
   }
 
-  /** The headers of a name; names differ by case. */
+  /** The headers of a name; names are case-sensitive. */
   all(name: string, namespace: string = CPIM_NAMESPACE): CpimField[] {
     return this.headers.filter((header) => header.local === name && header.namespace === namespace);
   }
 
-  /** Who it is from. @throws RemoteProtocolError MESSAGE_INVALID, reply 501 */
+  /** The sender. @throws RemoteProtocolError MESSAGE_INVALID, reply 501 */
   get from(): Mailbox | undefined {
     return this.#addresses('From')[0];
   }
@@ -71,14 +71,14 @@ export class CpimMessage {
     return this.#addresses('cc');
   }
 
-  /** When it was sent; undefined when it does not say, or not in a way to be understood. */
+  /** When it was sent; undefined when the date is missing or cannot be parsed. */
   get dateTime(): Date | undefined {
     const [header] = this.all('DateTime');
     const ms = header === undefined || !DATE_TIME.test(header.raw) ? undefined : parseInstant(header.raw);
     return ms === undefined ? undefined : new Date(ms);
   }
 
-  /** RFC 3862 §4.5: a subject for each language; without one it is `i-default`. */
+  /** RFC 3862 §4.5: one subject per language; default language: `i-default`. */
   get subjects(): readonly Required<LocalText>[] {
     return this.all('Subject').map(({ raw, parameters }) => ({
       text: unescapeHeader(raw),
@@ -95,14 +95,14 @@ export class CpimMessage {
     return entityType(this.content.headers).contentType;
   }
 
-  /** The content as text, lines ended by LF; undefined when it is no text. */
+  /** The content as text with lines ended by LF; undefined when it is not text. */
   get text(): string | undefined {
     const { octets, media } = entityBody(this.content);
     return readText(octets, media);
   }
 
   /**
-   * The same as an instant message, to be read: whoever passes it on must pass {@link octets}.
+   * Converts it to an instant message for reading; to pass it on, use {@link octets}.
    *
    * @throws RemoteProtocolError MESSAGE_INVALID | MIME_INVALID
    */
@@ -116,17 +116,17 @@ export class CpimMessage {
   }
 
   /**
-   * REQ-CPIM-028: nothing may be processed as if understood when a header that Require names is not. For those who process a
-   * message, not for those who pass it on.
+   * REQ-CPIM-028: a message must not be processed when a header named by Require is not understood. Call it before
+   * processing a message, not before passing it on.
    *
-   * @param more names, with namespace, that the application understands besides those of RFC 3862
+   * @param more tells which headers the application understands besides those of RFC 3862
    * @throws RemoteProtocolError MESSAGE_NOT_UNDERSTOOD, reply 504
    */
   requireUnderstood(more: (namespace: string, name: string) => boolean = () => false): void {
     for (const { namespace, local } of this.#required()) {
       if (namespace === CPIM_NAMESPACE && CORE.has(local)) continue;
       if (!more(namespace, local))
-        throw notUnderstood(`message/cpim: header ${shown(local)} must be understood and is not`);
+        throw notUnderstood(`message/cpim: header ${shown(local)} is required and not understood`);
     }
   }
 
@@ -146,7 +146,7 @@ export class CpimMessage {
   }
 }
 
-/** RFC 3862 §3.4: prefixes hold from their declaration on; the default namespace can be changed. */
+/** RFC 3862 §3.4: prefixes apply from their declaration on; the default namespace can be changed. */
 class Names {
   readonly #prefixes = new Map<string, string>([['', CPIM_NAMESPACE]]);
 
@@ -185,7 +185,7 @@ export function parseCpim(octets: Buffer): CpimMessage {
   const end = octets.indexOf('\r\n\r\n');
   const lines = octets.subarray(0, end);
   if (end < 0) throw invalidMessage('message/cpim: no empty line after the message headers');
-  // REQ-CPIM-022: UTF-8 throughout. REQ-CPIM-023: nothing limits the length of a line but that of the whole
+  // REQ-CPIM-022: UTF-8 throughout. REQ-CPIM-023: only the size of the whole object limits the length of a line
   if (!isUtf8(lines)) throw invalidMessage('message/cpim: the headers are not UTF-8');
   const scope = new Names();
   const headers = lines
@@ -205,14 +205,14 @@ export function parseCpim(octets: Buffer): CpimMessage {
   return new CpimMessage(headers, content, octets);
 }
 
-/** What {@link writeCpim} makes an object of. */
+/** Input of {@link writeCpim}. */
 export interface CpimInit {
   readonly from: Mailbox;
   readonly to: readonly Mailbox[];
   readonly cc?: readonly Mailbox[];
   readonly dateTime: Date;
   readonly subject?: string | readonly LocalText[];
-  /** Further headers of one's own namespaces; a prefix is declared for each. */
+  /** Further headers in other namespaces; a prefix is declared for each namespace. */
   readonly headers?: readonly { readonly namespace: string; readonly name: string; readonly value: string }[];
   /** Names, as written with their prefixes, that the receiver must understand. */
   readonly require?: readonly string[];
@@ -222,7 +222,7 @@ export interface CpimInit {
 /**
  * Writes a new object, without its own MIME headers.
  *
- * @throws LocalError ARGUMENT for what the grammar does not allow
+ * @throws LocalError ARGUMENT for values that the grammar does not allow
  */
 export function writeCpim(init: CpimInit): Buffer {
   const { from, to, cc = [], dateTime, subject = [], headers = [], require = [], content } = init;
@@ -251,13 +251,13 @@ export function writeCpim(init: CpimInit): Buffer {
 
 function namespaceUri(uri: string): string {
   if (/^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>#"]+$/.test(uri)) return uri;
-  throw new LocalError('ARGUMENT', `${JSON.stringify(uri)} is no absolute URI without a fragment`);
+  throw new LocalError('ARGUMENT', `${JSON.stringify(uri)} is not an absolute URI without a fragment`);
 }
 
 /** RFC 3862 §4.1: tokens are followed by a space, a string is not. */
 function formatAddress({ phrase, uri }: Mailbox): string {
   if (!/^[A-Za-z][A-Za-z0-9+.-]*:[!-;=?-~]+$/.test(uri)) {
-    throw new LocalError('ARGUMENT', `${JSON.stringify(uri)} is no absolute URI`);
+    throw new LocalError('ARGUMENT', `${JSON.stringify(uri)} is not an absolute URI`);
   }
   if (phrase === undefined || phrase === '') return `<${escapeHeader(uri)}>`;
   return TOKENS.test(phrase) ? `${phrase} <${escapeHeader(uri)}>` : `${quoteHeader(phrase)}<${escapeHeader(uri)}>`;

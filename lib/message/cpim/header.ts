@@ -1,21 +1,22 @@
 /**
- * One header line of message/cpim (RFC 3862 §2.2, §2.3): its syntax and its escapes, both ways. Knows no header by its name.
+ * Header lines of message/cpim (RFC 3862 §2.2, §2.3): reads and writes their syntax and escapes. Knows no header by its
+ * name.
  */
 import { LocalError } from '../../errors.js';
 import { invalidMessage, shown } from '../fault.js';
 
 export interface CpimParameter {
   readonly name: string;
-  /** With quotes and escapes undone. */
+  /** Value without quotes and escapes. */
   readonly value: string;
 }
 
-/** A header as it came. */
+/** A header as received. */
 export interface CpimHeader {
-  /** As written, with its prefix if it has one; names differ by case. */
+  /** As written, with its prefix if any; names are case-sensitive. */
   readonly name: string;
   readonly parameters: readonly CpimParameter[];
-  /** The value as it is on the line. */
+  /** The value as written on the line. */
   readonly raw: string;
 }
 
@@ -23,7 +24,7 @@ const NAME = "[!#-'*+\\-^-`|~A-Za-z0-9]+";
 const HEADER_NAME = new RegExp(`(?:${NAME}\\.)?${NAME}`, 'y');
 const WHOLE_NAME = new RegExp(`^(?:${NAME}\\.)?${NAME}$`);
 const PARAMETER = new RegExp(`;(${NAME})=(?:"((?:[^"\\\\]|\\\\.)*)"|((?:${NAME}|[.\\u0080-\\uFFFF])+))`, 'y');
-// RFC 3862 §2.2: raw control characters are never in a header
+// RFC 3862 §2.2: raw control characters are not allowed in headers
 const CONTROL = /[^ -~\u0080-\uFFFF]/;
 
 /** @throws RemoteProtocolError MESSAGE_INVALID, reply 501 */
@@ -54,7 +55,10 @@ export function parseHeaderLine(line: string): CpimHeader {
 
 const SIMPLE: Readonly<Record<string, string>> = { b: '\b', t: '\t', n: '\n', r: '\r' };
 
-/** RFC 3862 §2.3.1: all escapes anywhere; another character stands for itself, a backslash at the end for nothing. */
+/**
+ * RFC 3862 §2.3.1: escapes are decoded everywhere; an escaped other character stands for itself, and a trailing
+ * backslash is dropped.
+ */
 export function unescapeHeader(raw: string): string {
   if (!raw.includes('\\')) return raw;
   return raw.replace(/\\(?:u([0-9A-Fa-f]{4})|([\s\S]?))/g, (_, unit: string | undefined, other: string | undefined) => {
@@ -72,16 +76,19 @@ const MUST_ESCAPE: Readonly<Record<string, string>> = {
   '\r': '\\r',
 };
 
-/** RFC 3862 §2.3.1: what must be escaped, and nothing else. @throws LocalError ARGUMENT for half a surrogate pair */
+/**
+ * RFC 3862 §2.3.1: escapes what must be escaped, and nothing else. @throws LocalError ARGUMENT for half a surrogate
+ * pair
+ */
 export function escapeHeader(text: string): string {
-  if (/\p{Surrogate}/u.test(text)) throw new LocalError('ARGUMENT', 'a header text with half a character');
+  if (/\p{Surrogate}/u.test(text)) throw new LocalError('ARGUMENT', 'a header text contains half of a surrogate pair');
   return text.replace(/\\|[^ -~\u0080-\uFFFF]/g, (character) => {
     const code = character.charCodeAt(0).toString(16).padStart(4, '0').toUpperCase();
     return MUST_ESCAPE[character] ?? `\\u${code}`;
   });
 }
 
-/** A String: in double quotes, which alone are escaped besides. */
+/** Writes a String: in double quotes, which are escaped in addition. */
 export function quoteHeader(text: string): string {
   return `"${escapeHeader(text).replaceAll('"', '\\"')}"`;
 }
@@ -89,17 +96,20 @@ export function quoteHeader(text: string): string {
 /**
  * Writes a header line without its CRLF.
  *
- * @param raw the value with its escapes already written
- * @throws LocalError ARGUMENT for what the grammar does not allow
+ * @param raw the value, already escaped
+ * @throws LocalError ARGUMENT for values that the grammar does not allow
  */
 export function formatHeaderLine(name: string, raw: string, parameters: readonly CpimParameter[] = []): string {
-  if (!WHOLE_NAME.test(name)) throw new LocalError('ARGUMENT', `${JSON.stringify(name)} is no name of a header`);
+  if (!WHOLE_NAME.test(name)) throw new LocalError('ARGUMENT', `${JSON.stringify(name)} is not a valid header name`);
   if (CONTROL.test(raw) || raw !== raw.trim()) {
-    throw new LocalError('ARGUMENT', `header ${name}: white space at an end or a control character`);
+    throw new LocalError(
+      'ARGUMENT',
+      `header ${name}: the value must not begin or end with white space or contain control characters`,
+    );
   }
   const written = parameters.map((one) => {
     if (!new RegExp(`^${NAME}$`).test(one.name)) {
-      throw new LocalError('ARGUMENT', `${JSON.stringify(one.name)} is no name of a parameter`);
+      throw new LocalError('ARGUMENT', `${JSON.stringify(one.name)} is not a valid parameter name`);
     }
     const token = new RegExp(`^(?:${NAME}|[.])+$`).test(one.value);
     return `;${one.name}=${token ? one.value : quoteHeader(one.value)}`;

@@ -1,6 +1,6 @@
 /**
- * Address fields (RFC 822 §6.1) to those of message/RFC822+XML and back: addr-specs become URIs, comments become phrases,
- * routes are left out.
+ * Converts address fields between RFC 822 (§6.1) and message/RFC822+XML: addr-specs become URIs, comments become
+ * phrases, and routes are dropped.
  */
 import { malformedEntity } from '../../mime/fault.js';
 import type { AddressEntry, Group, Mailbox } from '../address-list.js';
@@ -8,7 +8,7 @@ import { shown } from '../fault.js';
 import { addressOfUri, uriOfAddress } from '../uri.js';
 import { decodeWords, encodeWords, needsWords } from './encoded-word.js';
 
-/** What an addr-spec is taken for. */
+/** The URI scheme that addr-specs become. */
 export type MailScheme = 'mailto' | 'im';
 
 const SPACE = /[ \t\r\n]+/y;
@@ -61,7 +61,7 @@ function tokensOf(text: string): Token[] {
   return tokens;
 }
 
-/** Comments nest. */
+/** Reads a comment; comments nest. */
 function commentAt(text: string, from: number): string {
   let depth = 0;
   for (let at = from; at < text.length; at += 1) {
@@ -125,7 +125,7 @@ class Reader {
     return { phrase: this.#comment(), uri };
   }
 
-  /** RFC 822 §6.2.7: a route is for transport and no longer of use. */
+  /** RFC 822 §6.2.7: a route concerns transport only and is dropped. */
   #route(): void {
     while (this.#sees('@') || this.#sees(',')) {
       this.#at += 1;
@@ -163,7 +163,7 @@ class Reader {
     return text === '' ? undefined : decodeWords(text);
   }
 
-  /** The next token, comments kept aside. */
+  /** The next token; comments are collected separately. */
   #peek(): Token | undefined {
     for (let token = this.#tokens[this.#at]; token?.kind === 'comment'; token = this.#tokens[this.#at]) {
       this.#comments.push(token.text);
@@ -188,7 +188,7 @@ class Reader {
   }
 }
 
-/** Words as one text: unquoted, with a space where there was white space. */
+/** Joins words to a text: unquoted, with a space where there was white space. */
 function phraseOf(words: readonly Token[]): string | undefined {
   if (words.length === 0) return undefined;
   let phrase = '';
@@ -199,7 +199,7 @@ function phraseOf(words: readonly Token[]): string | undefined {
   return decodeWords(phrase);
 }
 
-/** A URI as addr-spec; undefined for one that names no mailbox of RFC 822. */
+/** Converts a URI to an addr-spec; undefined for a URI that does not name a mail address. */
 export function addrSpecOf(uri: string, imIsMail: boolean): string | undefined {
   const mail = /^mailto:([^?]*)@([^?@]+)(?:\?.*)?$/i.exec(uri);
   try {
@@ -219,7 +219,7 @@ function quotedLocal(local: string): string {
   return valid ? local : `"${local.replace(/["\\]/g, '\\$&')}"`;
 }
 
-/** Writes entries; mailboxes that RFC 822 cannot express are left out. */
+/** Writes entries; mailboxes that RFC 822 cannot express are dropped. */
 export function formatMailAddresses(entries: readonly AddressEntry[], imIsMail: boolean): string[] {
   return entries.flatMap((entry) => {
     if (!('mailboxes' in entry)) return formatMailbox(entry, imIsMail);

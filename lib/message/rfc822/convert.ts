@@ -1,7 +1,7 @@
 /**
- * Instant messages to and from RFC 822 (rfc822-xml-00 §4, D-MSG-10). What one side cannot say is left out, unless it must be
- * understood; a round trip is exact within the limits of RFC 822. Own code, because a mail library knows neither the fields'
- * classes nor what has to become a URI.
+ * Converts instant messages to and from RFC 822 (rfc822-xml-00 §4, D-MSG-10). What one side cannot express is dropped,
+ * unless it is mandatory; a round trip is exact within the limits of RFC 822. No mail library is used, because none
+ * knows the classes of fields and which addresses become URIs.
  */
 import { LocalError } from '../../errors.js';
 import { type Entity, entityBody, parseEntity } from '../../mime/entity.js';
@@ -16,17 +16,17 @@ import { formatMailAddresses, type MailScheme, parseMailAddresses } from './addr
 import { decodeWords, encodeWords, needsWords } from './encoded-word.js';
 
 export interface FromMailOptions {
-  /** What addr-specs become: `mailto:` unless mail and instant addresses are the same in this domain. */
+  /** URI scheme for addr-specs; default: `mailto`. Use `im` where mail and instant addresses are the same. */
   readonly scheme?: MailScheme;
   readonly limits?: MimeLimits;
 }
 
 const US_ASCII = 'text/plain; charset=US-ASCII';
-/** Mail gathers headers on its way. */
+/** Mail collects many headers on its path. */
 const MAIL_LIMITS: MimeLimits = { ...MIME_LIMITS, headerOctets: 131_072 };
 
 /**
- * An RFC 822 message as an instant message.
+ * Converts an RFC 822 message to an instant message.
  *
  * @param octets lines ended by CRLF
  * @throws RemoteProtocolError MIME_INVALID | ADDRESS_INVALID
@@ -46,7 +46,7 @@ export function fromMail(
   return new InstantMessage({ fields, content: contentOf(entity, mime) });
 }
 
-/** REQ-MSG-008: what is about the content goes with the content. */
+/** REQ-MSG-008: headers about the content stay with the content. */
 function contentOf(entity: Entity, mime: readonly HeaderField[]): EntityContent {
   const { contentType, octets } = entityBody(entity);
   const kept = mime.filter(({ name }) => !/^(?:mime-version|content-transfer-encoding)$/i.test(name));
@@ -56,7 +56,7 @@ function contentOf(entity: Entity, mime: readonly HeaderField[]): EntityContent 
 function fromMailField({ name, value }: HeaderField, kind: string | undefined, scheme: MailScheme): MessageField {
   switch (kind) {
     case 'address':
-      // RFC 5321 §4.5.5: the null path of a notification is nobody's address, and no URI.
+      // RFC 5321 §4.5.5: the null path of a notification is not an address and has no URI.
       return value.replace(/\s/g, '') === '<>' ? extension(name, '<>') : fieldOf(name, addressesOf(value, scheme));
     case 'text':
       return fieldOf(name, decodeWords(value));
@@ -82,11 +82,11 @@ function addressesOf(value: string, scheme: MailScheme): string {
     return formatAddressList(parseMailAddresses(value, scheme));
   } catch (error) {
     if (!(error instanceof LocalError)) throw error;
-    throw malformedEntity('an address that no URI can express');
+    throw malformedEntity('an address cannot be expressed as a URI');
   }
 }
 
-/** Names of RFC 822 fields may have characters that names of elements cannot: `_xHHHH_` stands for one. */
+/** RFC 822 field names may contain characters that element names must not: they are written as `_xHHHH_`. */
 function nameForXml(name: string): string {
   const plain = name.replace(/[^A-Za-z0-9._-]|_(?=x[0-9a-f]{4}_)/g, escapeOf);
   return isName(plain) ? plain : plain.replace(/^./, escapeOf);
@@ -101,27 +101,27 @@ function nameForMail(name: string): string {
 }
 
 export interface ToMailOptions {
-  /** Mail and instant messages have the same addresses, so that `im:` can be written as addr-spec. */
+  /** Whether mail and instant messages share addresses, so that `im:` URIs can be written as addr-specs. */
   readonly imIsMail?: boolean;
 }
 
 /**
- * An instant message as an RFC 822 message.
+ * Converts an instant message to an RFC 822 message.
  *
- * @throws LocalError ARGUMENT when nobody is left in `from`, a field that must be understood cannot be expressed, or the
- * content is elsewhere; RemoteProtocolError MESSAGE_INVALID for an address field that is not valid
+ * @throws LocalError ARGUMENT when no address in `from` can be expressed, a mandatory field cannot be expressed, or the
+ *   content is only referred to; RemoteProtocolError MESSAGE_INVALID for an address field that is not valid
  */
 export function toMail(message: InstantMessage, { imIsMail = false }: ToMailOptions = {}): Buffer {
   const lines = oneOfEach(message.fields).flatMap((field) => toMailField(field, imIsMail));
   if (!lines.some((line) => line.startsWith('From: '))) {
-    throw new LocalError('ARGUMENT', 'no address of the author can be expressed in RFC 822');
+    throw new LocalError('ARGUMENT', 'no address in "from" can be expressed in RFC 822');
   }
   const { head, body } = entityOf(message);
   const text = [...lines, 'MIME-Version: 1.0', ...head].map((line) => `${line}\r\n`).join('');
   return Buffer.concat([Buffer.from(`${text}\r\n`), body]);
 }
 
-/** RFC 5322 §3.6: each address field occurs once, with all of its mailboxes. */
+/** RFC 5322 §3.6: merges address fields, each of which may occur only once. */
 function oneOfEach(fields: readonly MessageField[]): MessageField[] {
   const addressed = new Map<string, number>();
   const result: MessageField[] = [];
@@ -157,12 +157,12 @@ function toMailField(field: MessageField, imIsMail: boolean): string[] {
     case 'other':
       return [fold(`${title}: ${ascii(value)}`)];
     case 'mime':
-      // those of the content are written with it
+      // Those of the content are written with it.
       return [];
     default:
       if (namespace === EXTENSION_NAMESPACE && /^[!-9;-~]+$/.test(title)) return [textLine(title, value)];
       if (seeNoEvil) return [];
-      throw new LocalError('ARGUMENT', `field ${JSON.stringify(name)} must be understood and has no place in RFC 822`);
+      throw new LocalError('ARGUMENT', `field ${JSON.stringify(name)} is mandatory and cannot be expressed in RFC 822`);
   }
 }
 
@@ -178,19 +178,21 @@ function ascii(value: string): string {
     .replace(/[^ -~]/gu, '?');
 }
 
-/** RFC 5322 §2.1.1: a line has 998 characters at most, and only white space folds it. */
+/** RFC 5322 §2.1.1: a line has at most 998 characters and can be folded only at white space. */
 const LINE_OCTETS = 998;
 
 function hasLongWord(text: string): boolean {
   return text.split(' ').some((word) => word.length > LINE_OCTETS / 2);
 }
 
-/** RFC 822 §3.1.1: lines of at most 78 characters where a space allows it; removing the line ends gives the line again. */
+/**
+ * RFC 822 §3.1.1: folds to lines of at most 78 characters if spaces allow it; removing the line ends restores the line.
+ */
 function fold(line: string): string {
   const lines: string[] = [];
   let current = '';
   for (const word of line.match(/ *[^ ]+/g) ?? []) {
-    // the name and its colon are never alone on a line
+    // The name and its colon are never alone on a line.
     if (lines.length + current.length > 0 && !current.endsWith(':') && current.length + word.length > 78) {
       lines.push(current);
       current = '';
@@ -201,7 +203,7 @@ function fold(line: string): string {
   if (all.some((one) => one.length > LINE_OCTETS)) {
     throw new LocalError(
       'ARGUMENT',
-      `field ${JSON.stringify(line.slice(0, line.indexOf(':')))} has a word too long for mail`,
+      `field ${JSON.stringify(line.slice(0, line.indexOf(':')))} has a word of more than ${LINE_OCTETS} characters, which mail cannot carry`,
     );
   }
   return all.join('\r\n');
@@ -210,7 +212,8 @@ function fold(line: string): string {
 function entityOf(message: InstantMessage): { readonly head: string[]; readonly body: Buffer } {
   const { content } = message;
   if (content === undefined) return { head: ['Content-Type: text/plain'], body: Buffer.alloc(0) };
-  if (content.kind === 'elsewhere') throw new LocalError('ARGUMENT', 'the content is elsewhere and not in the message');
+  if (content.kind === 'elsewhere')
+    throw new LocalError('ARGUMENT', 'the content is only referred to; mail needs the content itself');
   if (content.kind === 'inline') {
     const { text } = message;
     if (text === undefined) return encoded(MESSAGE_TYPE, [], Buffer.from(writeMessage(message)));
@@ -221,7 +224,7 @@ function entityOf(message: InstantMessage): { readonly head: string[]; readonly 
   return encoded(content.type, others, content.body);
 }
 
-/** RFC 2045 §6: what does not go through mail as it is becomes base64; composite types must not be encoded. */
+/** RFC 2045 §6: content that mail would change is encoded in base64; composite types must not be encoded. */
 function encoded(type: string, others: readonly HeaderField[], body: Buffer): { head: string[]; body: Buffer } {
   const head = [fold(`Content-Type: ${type}`), ...others.map(({ name, value }) => fold(`${name}: ${value}`))];
   if (isMailText(body)) return { head, body };

@@ -1,17 +1,17 @@
 /**
- * Encoded words (RFC 2047): how RFC 822 headers carry what is not US-ASCII. Within message/RFC822+XML they are never written
- * and mean nothing; this is for conversion only.
+ * Encoded words (RFC 2047), which carry non-ASCII text in RFC 822 headers. They have no meaning within
+ * message/RFC822+XML; this is for conversion only.
  */
 
 const WORD = /=\?([^?\s*]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?\s]*)\?=/g;
 // RFC 2047 §6.2: white space between two encoded words is not part of the text
 const BETWEEN = /(=\?[^?\s]+\?[bBqQ]\?[^?\s]*\?=)[ \t\r\n]+(?==\?[^?\s]+\?[bBqQ]\?[^?\s]*\?=)/g;
-/** RFC 2047 §2 allows 75; so much fits behind the longest field name on a line of 76. */
+/** RFC 2047 §2 allows 75; this many fit after the longest field name on a line of 76. */
 const WORD_LENGTH = 58;
 const OVERHEAD = '=?UTF-8?B??='.length;
 const OCTETS = Math.floor((WORD_LENGTH - OVERHEAD) / 4) * 3;
 
-/** Decodes what is encoded and leaves the rest; what is malformed or in an unknown charset stays as it is. */
+/** Decodes encoded words; malformed ones and those in unknown charsets stay unchanged. */
 export function decodeWords(text: string): string {
   if (!text.includes('=?')) return text;
   const parts: { charset: string; octets: Buffer; word: string }[] = [];
@@ -30,7 +30,7 @@ export function decodeWords(text: string): string {
     at = match.index + word.length;
     const octets = /b/i.test(encoding) ? Buffer.from(encoded, 'base64') : decodeQ(encoded);
     const last = parts.at(-1);
-    // characters of several octets are cut apart by careless writers: octets of one charset are joined first
+    // Some writers split multi-octet characters: octets of one charset are joined before decoding.
     if (last !== undefined && last.charset.toLowerCase() === charset.toLowerCase()) {
       last.octets = Buffer.concat([last.octets, octets]);
       last.word += word;
@@ -44,7 +44,7 @@ export function decodeWords(text: string): string {
 
 function joined(text: string, { charset, octets, word }: { charset: string; octets: Buffer; word: string }): string {
   try {
-    // a header is one line of text, whatever was encoded
+    // A header is one line of text, whatever was encoded.
     return text + new TextDecoder(charset).decode(octets).replace(/\p{Cc}/gu, ' ');
   } catch {
     return text + word;
@@ -59,12 +59,12 @@ function decodeQ(encoded: string): Buffer {
   );
 }
 
-/** Whether a text cannot stand in a header as it is. */
+/** Whether a text must be encoded to stand in a header. */
 export function needsWords(text: string): boolean {
   return /[^ -~]/.test(text) || text.includes('=?') || text !== text.trim() || text.includes('  ');
 }
 
-/** The encoded words of a text, whole characters in each; between them goes white space that is not part of the text. */
+/** Encodes a text as words of whole characters; white space between the words is not part of the text. */
 export function encodeWords(text: string): string[] {
   const chunks: string[] = [];
   let chunk = '';

@@ -1,6 +1,6 @@
 /**
- * Which algorithms are spoken here, and how node:crypto is told to do them. MD5, SHA-1 and short RSA keys prove nothing any
- * more and are refused; what only decrypts may be older than what signs.
+ * Supported algorithms and their names in node:crypto. MD5, SHA-1 and short RSA keys are no longer secure and are
+ * refused; algorithms for decryption may be older than those for signatures.
  */
 import { constants, type KeyObject, sign, verify } from 'node:crypto';
 import { AlgorithmIdentifier, RSASSAPSSParams } from 'pkijs';
@@ -26,12 +26,12 @@ const SIGNATURES: ReadonlyMap<string, string | null> = new Map([
 
 const RSA_BITS = 2048;
 
-/** The digest's name in node:crypto, or undefined for one not spoken here. */
+/** The digest's name in node:crypto; undefined for an unsupported one. */
 export function digestOf({ algorithmId }: AlgorithmIdentifier): string | undefined {
   return DIGESTS.get(algorithmId);
 }
 
-/** Whether the key may be believed at all. */
+/** Whether the key is long enough to be trusted. */
 export function isStrong({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): boolean {
   const rsa = asymmetricKeyType === 'rsa' || asymmetricKeyType === 'rsa-pss';
   return !rsa || (asymmetricKeyDetails?.modulusLength ?? 0) >= RSA_BITS;
@@ -40,8 +40,8 @@ export function isStrong({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject)
 /**
  * Verifies a signature.
  *
- * @param digest for algorithms that do not name theirs
- * @returns undefined when the algorithm or the key is not one to believe
+ * @param digest the digest for algorithms that do not name theirs
+ * @returns undefined when the algorithm or the key is not trusted
  */
 export function verified(
   algorithm: AlgorithmIdentifier,
@@ -56,7 +56,7 @@ export function verified(
     const named = algorithm.algorithmId === OID.RSA ? digest : SIGNATURES.get(algorithm.algorithmId);
     return named === undefined ? undefined : verify(named, signed, key, signature);
   } catch {
-    // a signature of another kind of key
+    // A signature by another kind of key.
     return false;
   }
 }
@@ -73,7 +73,7 @@ function verifiedPss(
   return verify(digest, signed, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }, signature);
 }
 
-/** Signs with SHA-256. @throws LocalError ARGUMENT for a key that cannot */
+/** Signs with SHA-256. @throws LocalError ARGUMENT for an unsupported kind of key */
 export function signedWith(key: KeyObject, octets: Buffer): { algorithm: AlgorithmIdentifier; signature: Buffer } {
   switch (key.asymmetricKeyType) {
     case 'rsa':
@@ -84,7 +84,10 @@ export function signedWith(key: KeyObject, octets: Buffer): { algorithm: Algorit
         signature: sign('sha256', octets, key),
       };
     default:
-      throw new LocalError('ARGUMENT', `a key of type ${key.asymmetricKeyType} cannot sign messages here: RSA or EC`);
+      throw new LocalError(
+        'ARGUMENT',
+        `a key of type ${key.asymmetricKeyType} cannot sign messages; use an RSA or EC key`,
+      );
   }
 }
 

@@ -1,6 +1,4 @@
-/**
- * The few words of ASN.1 that the rest of this folder shares, over the library that knows it. Knows no CMS.
- */
+/** ASN.1 helpers shared by this folder, on top of asn1js. Knows nothing of CMS. */
 import {
   Set as Asn1Set,
   type AsnType,
@@ -31,7 +29,7 @@ export {
   UTCTime,
 };
 
-/** Object identifiers, by what they mean here. */
+/** Object identifiers by meaning. */
 export const OID = {
   DATA: '1.2.840.113549.1.7.1',
   SIGNED: '1.2.840.113549.1.7.2',
@@ -49,7 +47,7 @@ export const OID = {
   AES256_GCM: '2.16.840.1.101.3.4.1.46',
 } as const;
 
-/** A value whole, in BER or DER. @throws RemoteProtocolError SMIME_INVALID */
+/** Parses a complete value in BER or DER. @throws RemoteProtocolError SMIME_INVALID */
 export function readAsn1(octets: Buffer, { octets: limit, values, depth }: SmimeLimits): AsnType {
   if (octets.length > limit) throw invalidSecured(`more than ${limit} octets`);
   const { offset, result } = fromBER(octets, {
@@ -58,11 +56,11 @@ export function readAsn1(octets: Buffer, { octets: limit, values, depth }: Smime
     maxContentLength: limit,
     parseEmbedded: false,
   });
-  if (offset !== octets.length || result.error !== '') throw invalidSecured('it is no ASN.1', result.error);
+  if (offset !== octets.length || result.error !== '') throw invalidSecured('it is not ASN.1', result.error);
   return result;
 }
 
-/** `[n]` around values. */
+/** Wraps values in a context-specific tag `[n]`. */
 export function tagged(tagNumber: number, value: AsnType[]): AsnType {
   return new Constructed({ idBlock: { tagClass: 3, tagNumber }, value });
 }
@@ -77,26 +75,26 @@ export function derOf(value: AsnType): Buffer {
   return Buffer.from(value.toBER());
 }
 
-/** The values within one. @throws RemoteProtocolError SMIME_INVALID when it has none by its kind */
+/** The values within a constructed value. @throws RemoteProtocolError SMIME_INVALID for any other value */
 export function valuesIn(value: AsnType | undefined): AsnType[] {
   if (!(value instanceof Constructed || value instanceof Sequence || value instanceof Asn1Set)) {
-    throw invalidSecured('a value is not of the kind that belongs there');
+    throw invalidSecured('a value has the wrong type');
   }
   return value.valueBlock.value;
 }
 
-/** `[n]`, or undefined for anything else. */
+/** The number of a context-specific tag; undefined for any other value. */
 export function tagOf(value: AsnType | undefined): number | undefined {
   return value?.idBlock.tagClass === 3 ? value.idBlock.tagNumber : undefined;
 }
 
-/** The octets of a string, which a stream may have cut into pieces. @throws RemoteProtocolError SMIME_INVALID */
+/** The octets of a string, which may be in several pieces. @throws RemoteProtocolError SMIME_INVALID */
 export function octetsOf(value: AsnType | undefined): Buffer {
-  if (!(value instanceof OctetString)) throw invalidSecured('there are no octets where some belong');
+  if (!(value instanceof OctetString)) throw invalidSecured('an octet string is missing');
   return Buffer.from(value.getValue());
 }
 
-/** The octets of a value that is not made of others, whatever its kind. @throws RemoteProtocolError SMIME_INVALID */
+/** The octets of any primitive value. @throws RemoteProtocolError SMIME_INVALID */
 export function octetsIn(value: AsnType): Buffer {
   const block: unknown = value.valueBlock;
   if (
@@ -107,11 +105,11 @@ export function octetsIn(value: AsnType): Buffer {
   ) {
     return Buffer.from(block.valueHexView);
   }
-  throw invalidSecured('there are no octets where some belong');
+  throw invalidSecured('an octet string is missing');
 }
 
 /** @throws RemoteProtocolError SMIME_INVALID */
 export function oidOf(value: AsnType | undefined): string {
-  if (!(value instanceof ObjectIdentifier)) throw invalidSecured('there is no object identifier where one belongs');
+  if (!(value instanceof ObjectIdentifier)) throw invalidSecured('an object identifier is missing');
   return value.getValue();
 }

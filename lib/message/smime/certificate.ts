@@ -1,6 +1,6 @@
 /**
- * A person's certificate, or that of an authority: whom it names, and for what it may be used. Whether anybody should
- * believe it is the matter of `trust.ts`.
+ * A certificate of an endpoint or a CA: whom it names and what it may be used for. Whether it is trusted is decided in
+ * `trust.ts`.
  */
 import { X509Certificate } from 'node:crypto';
 import { Certificate as ParsedCertificate } from 'pkijs';
@@ -24,14 +24,14 @@ const [EMAIL_PROTECTION, ANY_USAGE] = ['1.3.6.1.5.5.7.3.4', '2.5.29.37.0'];
 const USAGE = { DIGITAL_SIGNATURE: 0x80, NON_REPUDIATION: 0x40, KEY_ENCIPHERMENT: 0x20, CERTIFICATE: 0x04 } as const;
 // RFC 5280 §4.2.1.6
 const [MAILBOX, URI] = [1, 6];
-/** Of a certificate; a few thousand octets are usual. */
+/** Largest certificate accepted; a few thousand octets are usual. */
 const CERTIFICATE_OCTETS = 65_536;
 
 export class Certificate {
   readonly x509: X509Certificate;
   readonly parsed: ParsedCertificate;
   /**
-   * The addresses it names: those of `im:` and `pres:` URIs, or where it has none those of rfc822Names (RFC 3860 §4), as
+   * The addresses it names: those of `im:` and `pres:` URIs, or if there are none, of rfc822Names (RFC 3860 §4), as
    * {@link Address.key}.
    */
   readonly identities: readonly string[];
@@ -54,7 +54,7 @@ export class Certificate {
     this.identities = this.#names();
   }
 
-  /** The same memory for equal certificates. */
+  /** The certificate in DER. */
   get raw(): Buffer {
     return this.x509.raw;
   }
@@ -63,7 +63,7 @@ export class Certificate {
     return this.x509.ca;
   }
 
-  /** How many authorities may stand between this one and the last; undefined for any number. */
+  /** How many CA certificates may stand between this one and the last; undefined for no limit. */
   get pathLength(): number | undefined {
     return this.#read(EXTENSION.CONSTRAINTS, (value) => {
       const [, length] = valuesIn(value);
@@ -71,12 +71,12 @@ export class Certificate {
     });
   }
 
-  /** RFC 5280 §4.2.1.2: what others may call its key by. */
+  /** RFC 5280 §4.2.1.2: the identifier of its key. */
   get subjectKey(): Buffer | undefined {
     return this.#read(EXTENSION.SUBJECT_KEY, octetsIn);
   }
 
-  /** RFC 5280 §4.2: one that must be understood and is not. */
+  /** RFC 5280 §4.2: whether it has a critical extension that is not supported. */
   get demanding(): boolean {
     return this.parsed.extensions?.some(({ critical, extnID }) => critical && !UNDERSTOOD.has(extnID)) ?? false;
   }
@@ -103,7 +103,7 @@ export class Certificate {
     return raw.equals(this.raw);
   }
 
-  /** Whether it names an address, or that of which it is a subaddress. */
+  /** Whether it names an address, or the address without its subaddress part. */
   names(address: string): boolean {
     const found = addressOf(address);
     return found !== undefined && (this.identities.includes(found.key) || this.identities.includes(found.base));
@@ -156,7 +156,7 @@ function keyOf(address: string): string[] {
 const PEM = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----([^-]*)-----END/g;
 
 /**
- * The certificates in PEM, in their order, or the one in DER.
+ * Reads the certificates in PEM, in order, or one in DER.
  *
  * @throws LocalError ARGUMENT when there is none or one cannot be read
  */
@@ -169,5 +169,5 @@ export function readCertificates(octets: string | Buffer): Certificate[] {
   } catch (cause) {
     throw new LocalError('ARGUMENT', 'a certificate cannot be read', { cause });
   }
-  throw new LocalError('ARGUMENT', 'there is no certificate in PEM or DER');
+  throw new LocalError('ARGUMENT', 'the file contains no certificate in PEM or DER');
 }

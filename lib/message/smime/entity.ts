@@ -1,6 +1,6 @@
 /**
- * MIME entities as S/MIME sees them (RFC 8551 §3): as octets to be signed or encrypted, in a form that survives the way, and
- * the types that say that something is signed or encrypted. Knows no CMS.
+ * MIME entities for S/MIME (RFC 8551 §3): their canonical octets for signing and encrypting, and the media types of
+ * signed and encrypted content. Knows nothing of CMS.
  */
 import { randomUUID } from 'node:crypto';
 import { decodedBody, type Entity, entityBody, entityType, parseEntity } from '../../mime/entity.js';
@@ -10,14 +10,14 @@ import { type MediaType, quotedString } from '../../mime/media-type.js';
 import { parseMultipart } from '../../mime/multipart.js';
 import { invalidSecured } from './fault.js';
 
-/** Something to be sent, with its body as it is. */
+/** An entity to be sent. */
 export interface MadeEntity {
   readonly type: string;
   readonly headers?: readonly HeaderField[];
   readonly body: Buffer;
 }
 
-/** Something received, its transfer encoding undone. */
+/** A received entity with its transfer encoding decoded. */
 export interface OpenEntity {
   readonly headers: Headers;
   readonly body: Buffer;
@@ -29,7 +29,7 @@ const ENCODING = 'Content-Transfer-Encoding';
 const PKCS7 = new Set(['application/pkcs7-mime', 'application/x-pkcs7-mime']);
 const PKCS7_SIGNATURE = new Set(['application/pkcs7-signature', 'application/x-pkcs7-signature']);
 
-/** Line ends are CRLF and nothing else, so that no reader changes them before it verifies. */
+/** Whether all line ends are CRLF, so that no reader changes them before it verifies. */
 export function isCanonical(octets: Buffer): boolean {
   if (octets.includes(0)) return false;
   for (let at = octets.indexOf(LF); at !== -1; at = octets.indexOf(LF, at + 1)) if (octets[at - 1] !== CR) return false;
@@ -37,14 +37,14 @@ export function isCanonical(octets: Buffer): boolean {
   return true;
 }
 
-/** RFC 8551 §3.1.1: a line ends in CRLF, whatever a system on the way made of it. */
+/** RFC 8551 §3.1.1: converts all line ends to CRLF. */
 export function canonical(octets: Buffer): Buffer {
   return Buffer.from(octets.toString('latin1').replace(/\r\n|\n/g, '\r\n'), 'latin1');
 }
 
 /**
- * The octets of an entity: texts with their lines in canonical form; what is no text and would not survive that in base64,
- * unless it has parts, which forbid it (RFC 2045 §6.4).
+ * Writes an entity: text with canonical line ends; other content that would not survive that in base64, except
+ * composite types, which must not be encoded (RFC 2045 §6.4).
  */
 export function octetsOfEntity({ type, headers = [], body }: MadeEntity): Buffer {
   const composite = /^(?:multipart|message)\//i.test(type);
@@ -68,7 +68,7 @@ function base64(octets: Buffer): Buffer {
   return Buffer.from(`${octets.toString('base64').replace(/.{64}(?=.)/g, '$&\r\n')}\r\n`);
 }
 
-/** RFC 8551 §3.5.3: the entity, and its signature beside it. */
+/** RFC 8551 §3.5.3: multipart/signed with the entity and its signature. */
 export function multipartSigned(entity: Buffer, signature: Buffer): MadeEntity {
   const boundary = `=_${randomUUID()}`;
   const name = '; name="smime.p7s"';
@@ -90,23 +90,23 @@ export function multipartSigned(entity: Buffer, signature: Buffer): MadeEntity {
   };
 }
 
-/** RFC 8551 §3.2, §3.5.2: everything within the CMS. */
+/** RFC 8551 §3.2, §3.5.2: application/pkcs7-mime, with everything inside the CMS. */
 export function opaque(kind: 'signed-data' | 'enveloped-data' | 'authEnveloped-data', cms: Buffer): MadeEntity {
   return { type: `application/pkcs7-mime; smime-type=${kind}; name="smime.p7m"`, body: cms };
 }
 
-/** What protects an entity. */
+/** The outermost protection of an entity. */
 export type Layer =
   | { readonly kind: 'clear'; readonly octets: Buffer; readonly entity: OpenEntity; readonly cms: Buffer }
   | { readonly kind: 'opaque'; readonly cms: Buffer };
 
-/** Whether a media type says that what it is the type of is signed or encrypted by S/MIME. */
+/** Whether a media type denotes content signed or encrypted by S/MIME. */
 export function isSecured({ type, parameters }: MediaType): boolean {
   if (PKCS7.has(type)) return parameters.get('smime-type')?.toLowerCase() !== 'certs-only';
   return type === 'multipart/signed' && PKCS7_SIGNATURE.has(parameters.get('protocol')?.toLowerCase() ?? '');
 }
 
-/** @returns undefined for an entity that nothing protects @throws RemoteProtocolError SMIME_INVALID | MIME_INVALID */
+/** @returns undefined for an unprotected entity @throws RemoteProtocolError SMIME_INVALID | MIME_INVALID */
 export function layerOf({ headers, body }: OpenEntity): Layer | undefined {
   const { media } = entityType(headers);
   if (!isSecured(media)) return undefined;
@@ -115,22 +115,22 @@ export function layerOf({ headers, body }: OpenEntity): Layer | undefined {
   const [content, signature] = parts;
   // RFC 1847 §2.1: exactly two
   if (content === undefined || signature === undefined || parts.length > 2) {
-    throw invalidSecured('multipart/signed has a part that is signed and a part that is the signature, and no other');
+    throw invalidSecured('multipart/signed must have exactly two parts: the signed content and the signature');
   }
   if (!PKCS7_SIGNATURE.has(entityType(signature.headers).media.type)) {
-    throw invalidSecured('the second part of multipart/signed is no signature');
+    throw invalidSecured('the second part of multipart/signed is not a signature');
   }
   const octets = body.subarray(content.start, content.end);
   return { kind: 'clear', octets, entity: opened(content), cms: decodedBody(signature) };
 }
 
-/** An entity that was inside of something. @throws RemoteProtocolError MIME_INVALID */
+/** Parses an entity that was inside a layer. @throws RemoteProtocolError MIME_INVALID */
 export function readEntity(octets: Buffer): OpenEntity {
   try {
     return opened(parseEntity(octets, MIME_LIMITS, true));
   } catch (error) {
     const lines = canonical(octets);
-    // others end lines as their systems do
+    // Other programs end lines as their systems do.
     if (lines.equals(octets)) throw error;
     return opened(parseEntity(lines, MIME_LIMITS, true));
   }

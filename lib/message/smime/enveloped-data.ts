@@ -1,6 +1,6 @@
 /**
- * CMS EnvelopedData (RFC 5652 §6) and AuthEnvelopedData (RFC 5083): encrypting octets for several people, and decrypting them
- * with the key of one. Every failure with a key that fits is the same failure.
+ * CMS EnvelopedData (RFC 5652 §6) and AuthEnvelopedData (RFC 5083): encrypts octets for several recipients and decrypts
+ * them with the key of one. With a matching key all failures look the same.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { AlgorithmIdentifier, IssuerAndSerialNumber, KeyTransRecipientInfo } from 'pkijs';
@@ -33,7 +33,7 @@ interface Cipher {
   readonly keyOctets: number;
 }
 
-/** RFC 5084: they notice when somebody changed something. */
+/** RFC 5084: authenticated encryption, which detects changes. */
 const AUTHENTICATED: ReadonlyMap<string, Cipher & { readonly name: 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm' }> =
   new Map([
     ['2.16.840.1.101.3.4.1.6', { name: 'aes-128-gcm', keyOctets: 16 }],
@@ -41,7 +41,7 @@ const AUTHENTICATED: ReadonlyMap<string, Cipher & { readonly name: 'aes-128-gcm'
     [OID.AES256_GCM, { name: 'aes-256-gcm', keyOctets: 32 }],
   ] as const);
 
-/** RFC 3565, and RFC 3370 §5.1 for what was demanded in 2004: nobody notices. */
+/** RFC 3565, and RFC 3370 §5.1 for what was required in 2004; changes are not detected. */
 const PLAIN: ReadonlyMap<string, Cipher> = new Map([
   ['2.16.840.1.101.3.4.1.2', { name: 'aes-128-cbc', keyOctets: 16 }],
   ['2.16.840.1.101.3.4.1.22', { name: 'aes-192-cbc', keyOctets: 24 }],
@@ -55,9 +55,10 @@ const NONCE_OCTETS = 12;
 /**
  * Encrypts octets.
  *
- * @param classic AES-256-CBC and RSAES-PKCS1-v1_5 in EnvelopedData; otherwise AES-256-GCM and RSAES-OAEP in AuthEnvelopedData
+ * @param classic AES-256-CBC and RSAES-PKCS1-v1_5 in EnvelopedData; otherwise AES-256-GCM and RSAES-OAEP in
+ *   AuthEnvelopedData
  * @returns a ContentInfo in DER
- * @throws LocalError ARGUMENT for a certificate that is not for encryption
+ * @throws LocalError ARGUMENT for a certificate that cannot be used for encryption
  */
 export function makeEnveloped(content: Buffer, to: readonly Certificate[], classic: boolean): Buffer {
   const key = randomBytes(32);
@@ -83,7 +84,7 @@ export function makeEnveloped(content: Buffer, to: readonly Certificate[], class
 function recipientOf(certificate: Certificate, key: Buffer, classic: boolean): AsnType {
   const { publicKey } = certificate.x509;
   if (publicKey.asymmetricKeyType !== 'rsa' || !isStrong(publicKey)) {
-    throw new LocalError('ARGUMENT', 'messages are encrypted for RSA keys of 2048 bits and more only');
+    throw new LocalError('ARGUMENT', 'messages can be encrypted only for RSA keys of at least 2048 bits');
   }
   const { issuer, serialNumber } = certificate.parsed;
   const { algorithm, key: encrypted } = wrapped(key, publicKey, classic);
@@ -102,9 +103,9 @@ function encryptedContent(algorithm: string, params: AsnType, octets: Buffer): A
 }
 
 /**
- * Decrypts what is for somebody.
+ * Decrypts content for one recipient.
  *
- * @param authenticated AuthEnvelopedData
+ * @param authenticated whether it is AuthEnvelopedData
  * @throws RemoteProtocolError SMIME_INVALID | SMIME_UNREADABLE
  */
 export function openEnveloped(
@@ -113,21 +114,21 @@ export function openEnveloped(
   { chain, key }: SmimeIdentity,
   limits: SmimeLimits,
 ): Buffer {
-  const { recipients, algorithm, encrypted, additional, mac } = guarded('its encryption cannot be read', () =>
+  const { recipients, algorithm, encrypted, additional, mac } = guarded('its structure cannot be read', () =>
     partsOf(value, limits),
   );
   const [own] = chain;
   const info = recipients.find((one) => isFor(one, own));
-  if (info === undefined) throw unreadable('it is for others, or for another key of yours');
+  if (info === undefined) throw unreadable('it was encrypted for others, or for another key of yours');
   const cipher = (authenticated ? AUTHENTICATED : PLAIN).get(algorithm.algorithmId);
-  if (cipher === undefined) throw unreadable('the algorithm is not known here');
+  if (cipher === undefined) throw unreadable('the algorithm is not supported');
   try {
     const content = unwrapped(info.keyEncryptionAlgorithm, octetsOf(info.encryptedKey), key, cipher.keyOctets);
     return authenticated
       ? decryptedGcm(algorithm, content, encrypted, additional, mac)
       : decryptedCbc(cipher.name, algorithm, content, encrypted);
   } catch (cause) {
-    throw unreadable('it was changed on its way, or the key does not fit', cause);
+    throw unreadable('it was changed in transit, or the key does not match', cause);
   }
 }
 
@@ -135,12 +136,12 @@ interface Parts {
   readonly recipients: readonly KeyTransRecipientInfo[];
   readonly algorithm: AlgorithmIdentifier;
   readonly encrypted: Buffer;
-  /** The attributes that are authenticated with it, as they are. */
+  /** The authenticated attributes, as received. */
   readonly additional: Buffer | undefined;
   readonly mac: Buffer | undefined;
 }
 
-/** What both structures have in common: version, [0] originator, recipients, content, and then [1], MAC, [2]. */
+/** Reads what both structures share: version, [0] originator, recipients, content, then [1], MAC, [2]. */
 function partsOf(value: AsnType, { recipients: limit }: SmimeLimits): Parts {
   const parts = valuesIn(value).slice(1);
   if (tagOf(parts[0]) === 0) parts.shift();
@@ -149,12 +150,12 @@ function partsOf(value: AsnType, { recipients: limit }: SmimeLimits): Parts {
   if (infos.length > limit) throw invalidSecured(`more than ${limit} recipients`);
   const [type, algorithm, octets] = valuesIn(content);
   if (oidOf(type) !== OID.DATA || tagOf(octets) !== 0 || octets === undefined) {
-    throw invalidSecured('what was encrypted is no MIME entity');
+    throw invalidSecured('the encrypted content is not a MIME entity');
   }
   const attributes = rest.find((part) => tagOf(part) === 1);
   const mac = rest.find((part) => tagOf(part) === undefined);
   return {
-    // other ways to give a key (agreement, passwords) are tagged
+    // Other recipient types (key agreement, passwords) are tagged.
     recipients: infos.flatMap((one) => (tagOf(one) === undefined ? [new KeyTransRecipientInfo({ schema: one })] : [])),
     algorithm: new AlgorithmIdentifier({ schema: algorithm }),
     encrypted: encryptedOctets(octets),
@@ -163,12 +164,12 @@ function partsOf(value: AsnType, { recipients: limit }: SmimeLimits): Parts {
   };
 }
 
-/** `[0] IMPLICIT OCTET STRING`, which a stream cuts into pieces. */
+/** `[0] IMPLICIT OCTET STRING`, possibly in several pieces. */
 function encryptedOctets(value: AsnType): Buffer {
   return value.idBlock.isConstructed ? Buffer.concat(valuesIn(value).map(octetsOf)) : octetsIn(value);
 }
 
-/** RFC 5083 §2.2: authenticated is a SET, not the tag that stands in its place. */
+/** RFC 5083 §2.2: the SET is authenticated, not the tag that replaces it. */
 function setOf(attributes: AsnType): Buffer {
   const octets = Buffer.from(attributes.valueBeforeDecodeView);
   octets[0] = 0x31;
@@ -197,10 +198,10 @@ function decryptedGcm(
 ): Buffer {
   const cipher = AUTHENTICATED.get(algorithmId);
   const [nonce, length] = valuesIn(algorithmParams);
-  // RFC 5084 §3.2: 12 unless it says otherwise; shorter tags prove too little
+  // RFC 5084 §3.2: 12 by default; shorter tags are not secure
   const authTagLength = length === undefined ? 12 : (octetsIn(length)[0] ?? 0);
   if (cipher === undefined || mac?.length !== authTagLength || authTagLength < 12)
-    throw unreadable('it has no good tag');
+    throw unreadable('its authentication tag is missing or too short');
   const decipher = createDecipheriv(cipher.name, key, octetsOf(nonce), { authTagLength });
   if (additional !== undefined) decipher.setAAD(additional);
   decipher.setAuthTag(mac);

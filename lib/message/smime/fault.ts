@@ -1,19 +1,19 @@
 /**
- * The ways S/MIME content can be wrong, and the limits it must keep. Nothing that comes in makes anything else here than
- * these errors, whatever the libraries underneath throw.
+ * Errors and limits of S/MIME content. Whatever the underlying libraries throw, received content causes only these
+ * errors.
  */
 import { ImxpError, RemoteProtocolError } from '../../errors.js';
 
 export interface SmimeLimits {
   /** Octets of one layer. */
   readonly octets: number;
-  /** Values in the ASN.1 of one layer; a stream is cut into many. */
+  /** ASN.1 values in one layer; streamed content consists of many. */
   readonly values: number;
   /** Nesting of ASN.1. */
   readonly depth: number;
   /** Layers of signing and encryption around one content. */
   readonly layers: number;
-  /** Certificates looked at for one signature. */
+  /** Certificates considered for one signature. */
   readonly certificates: number;
   /** Signers of one layer. */
   readonly signers: number;
@@ -25,7 +25,7 @@ export const SMIME_LIMITS: SmimeLimits = Object.freeze({
   octets: 67_108_864,
   values: 100_000,
   depth: 32,
-  // RFC 2634 §1.1: signed, encrypted and signed again is the most anybody has a use for
+  // RFC 2634 §1.1: triple wrapping (signed, encrypted, signed again) is the most that is used
   layers: 4,
   certificates: 16,
   signers: 4,
@@ -39,8 +39,8 @@ export function invalidSecured(what: string, cause?: unknown): RemoteProtocolErr
 }
 
 /**
- * The reply is the same whatever was wrong: one that told a sender how far decryption came would help him to find out
- * what others encrypted (RFC 8551 §6).
+ * The reply is always the same: telling senders how far decryption got would help them find out what others encrypted
+ * (RFC 8551 §6).
  *
  * @returns an error to throw: reply 550.
  */
@@ -52,7 +52,7 @@ export function unreadable(what: string, cause?: unknown): RemoteProtocolError {
   });
 }
 
-/** Runs what reads strangers' octets. @throws ImxpError and nothing else */
+/** Runs a function that reads received octets. @throws ImxpError and nothing else */
 export function guarded<T>(what: string, read: () => T): T {
   try {
     return read();

@@ -1,6 +1,6 @@
 /**
- * What is to be thought of a signature: whether it is good, whose it is, and whether that is who sent the message. All of its
- * parts are checked, and the first that fails is named.
+ * Verification of a signature: whether it is valid, whose it is, and whether that is the sender of the message. All
+ * parts are checked, and the first failure is reported.
  */
 import type { X509Certificate } from 'node:crypto';
 import type { Certificate } from './certificate.js';
@@ -8,38 +8,38 @@ import type { SignatureFault } from './signature-fault.js';
 import { type Signer, signatureFault } from './signed-data.js';
 import type { Trust } from './trust.js';
 
-/** Who signed, and whether that is proven. */
+/** A signature and the result of its verification. */
 export interface Signature {
   /**
-   * The address in the signer's certificate: that of the sender where it has several. Only a claim unless the signature is
-   * valid; undefined where there is no certificate, or it names nobody.
+   * The address in the signer's certificate; if it has several, that of the sender. Only a claim unless the signature
+   * is valid. Undefined without a certificate or when it names no address.
    */
   readonly by: string | undefined;
-  /** Unaltered, by a certificate that is believed, and by the one who sent it. */
+  /** Whether the content is unaltered, the certificate is trusted, and the signer is the sender. */
   readonly valid: boolean;
-  /** Why it is not valid; {@link SIGNATURE_FAULTS} has words for it. */
+  /** Why it is not valid; {@link SIGNATURE_FAULTS} has a text for it. */
   readonly reason: SignatureFault | undefined;
-  /** The signer's, as far as it is there. */
+  /** The signer's certificate, if available. */
   readonly certificate: X509Certificate | undefined;
 }
 
-/** Signatures of one layer, with the forms of what they are about. */
+/** Signatures of one layer, with the possible forms of the signed content. */
 export interface SignedLayer {
   readonly signers: readonly Signer[];
   readonly contents: readonly Buffer[];
-  /** Certificates that came with them. */
+  /** Certificates sent with them. */
   readonly certificates: readonly Certificate[];
 }
 
-/** Who a message is from. */
+/** The claimed sender of a message. */
 export interface ClaimedSender {
-  /** Of the Data. */
+  /** Originator of the operation. */
   readonly originator: string;
-  /** Those the signed content says itself; none where it says nothing. */
+  /** Authors named in the signed content; empty when it names none. */
   readonly authors: readonly string[];
 }
 
-/** The best signature of a layer: one that is valid, else the first. */
+/** Selects the best signature of a layer: a valid one, else the first. */
 export function judged(
   layer: SignedLayer,
   sender: ClaimedSender,
@@ -72,8 +72,8 @@ function faultOf(
 }
 
 /**
- * RFC 3860 §4: the certificate names the sender. That is the originator, whom programs see, as well as the author, who is
- * under the signature: what one has signed proves nothing in a message that somebody else sends again.
+ * RFC 3860 §4: the certificate must name the sender: the originator of the operation as well as the author in the
+ * signed content. Otherwise somebody could resend content that another person has signed.
  */
 function isSender(certificate: Certificate, { originator, authors }: ClaimedSender): boolean {
   const author = authors.length === 0 || authors.some((address) => certificate.names(address));

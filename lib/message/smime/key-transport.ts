@@ -1,5 +1,5 @@
 /**
- * RSA under a content key (RFC 3370 §4.2.1, RFC 3560). Owns that whoever sends keys that are none learns nothing by it.
+ * RSA key transport of content keys (RFC 3370 §4.2.1, RFC 3560). Sending malformed keys reveals nothing to an attacker.
  */
 import { constants, type KeyObject, privateDecrypt, publicEncrypt, randomBytes } from 'node:crypto';
 import { AlgorithmIdentifier, RSAESOAEPParams } from 'pkijs';
@@ -9,7 +9,7 @@ import { OID, octetsOf, tagOf, valuesIn } from './asn1.js';
 const MGF1 = '1.2.840.113549.1.1.8';
 const SHA1 = '1.3.14.3.2.26';
 
-/** RSAES-OAEP with SHA-256; `classic` is RSAES-PKCS1-v1_5, which everything that speaks CMS can read. */
+/** RSAES-OAEP with SHA-256; `classic` is RSAES-PKCS1-v1_5, which every CMS implementation can read. */
 export function wrapped(key: Buffer, to: KeyObject, classic: boolean): { algorithm: AlgorithmIdentifier; key: Buffer } {
   if (classic) {
     return {
@@ -26,10 +26,10 @@ export function wrapped(key: Buffer, to: KeyObject, classic: boolean): { algorit
 }
 
 /**
- * The content key.
+ * Decrypts the content key.
  *
- * @param length it must have
- * @returns a key made up when there is none inside (RFC 3218 §2.3.2), or when the algorithm is not known
+ * @param length the required length
+ * @returns a random key if there is none inside (RFC 3218 §2.3.2) or the algorithm is not supported
  */
 export function unwrapped(algorithm: AlgorithmIdentifier, octets: Buffer, key: KeyObject, length: number): Buffer {
   const madeUp = randomBytes(length);
@@ -55,7 +55,10 @@ function opened(algorithm: AlgorithmIdentifier, octets: Buffer, key: KeyObject, 
   }
 }
 
-/** RFC 4055 §4.1. The mask is by the same digest, as node:crypto has it; a label, which nobody uses, is not understood. */
+/**
+ * RFC 4055 §4.1. The mask uses the same digest, as in node:crypto; labels, which are not used in practice, are not
+ * supported.
+ */
 function oaepDigest({ algorithmParams }: AlgorithmIdentifier): string {
   const params = algorithmParams === undefined ? [] : valuesIn(algorithmParams);
   const source = params.find((param) => tagOf(param) === 2);
@@ -68,8 +71,8 @@ function oaepDigest({ algorithmParams }: AlgorithmIdentifier): string {
 }
 
 /**
- * RFC 8017 §7.2.2: 00 02, at least eight octets that are not zero, 00, the key. Node does no such thing for whoever decrypts;
- * here all octets are looked at whatever they are, and where they are not right the key made up is taken.
+ * RFC 8017 §7.2.2: 00 02, at least eight octets that are not zero, 00, the key. Node offers no such check. Here all
+ * octets are examined in constant time, and the random key is used if they are wrong.
  */
 function unpadded(block: Buffer, madeUp: Buffer): Buffer {
   const { length } = madeUp;

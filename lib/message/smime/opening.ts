@@ -1,6 +1,6 @@
 /**
- * One message on the way out of its layers: signatures are put aside to be judged, what is encrypted is decrypted. Owns that
- * nobody learns from a refusal how far that came.
+ * Opens the layers of one message: collects signatures for verification and decrypts encrypted layers. Refusals do not
+ * reveal how far this got.
  */
 import { RemoteProtocolError } from '../../errors.js';
 import { type AsnType, OID, oidOf, readAsn1, valuesIn } from './asn1.js';
@@ -15,9 +15,9 @@ import { readSignedData, type SignedData } from './signed-data.js';
 
 export interface OpeningOptions {
   readonly identity: SmimeIdentity | undefined;
-  /** Asked for certificates that may be those of signers, if they are not in the message. */
+  /** Returns certificates of possible signers that are not in the message. */
   known(): readonly Certificate[];
-  /** Take what could have been changed without anybody noticing. */
+  /** Accept encrypted content in which changes are not detected. */
   readonly classic: boolean;
   readonly limits: SmimeLimits;
 }
@@ -26,7 +26,7 @@ export class Opening {
   readonly layers: SignedLayer[] = [];
   encrypted = false;
   readonly #options: OpeningOptions;
-  /** Somebody may have changed what was decrypted: how many signatures were outside of it. */
+  /** Number of signatures outside of decrypted content that may have been changed; undefined if there is none. */
   #doubtful: number | undefined;
 
   constructor(options: OpeningOptions) {
@@ -40,11 +40,11 @@ export class Opening {
       if (inner === undefined) break;
       current = inner;
     }
-    if (this.#doubtful === this.layers.length) throw this.#unprotected('nobody signed it');
+    if (this.#doubtful === this.layers.length) throw this.#unprotected('it is not signed');
     return current;
   }
 
-  /** Where octets could have been changed, all that may come of it looks the same from outside. */
+  /** If octets may have been changed, all failures look the same from outside. */
   protected<T>(read: () => T): T {
     try {
       return read();
@@ -56,11 +56,11 @@ export class Opening {
 
   settle(signed: Signature | undefined): void {
     if (this.#doubtful === undefined || signed?.valid === true) return;
-    throw this.#unprotected(signed?.reason === undefined ? 'nobody signed it' : SIGNATURE_FAULTS[signed.reason]);
+    throw this.#unprotected(signed?.reason === undefined ? 'it is not signed' : SIGNATURE_FAULTS[signed.reason]);
   }
 
   #unprotected(why: string, cause?: unknown): RemoteProtocolError {
-    return unreadable(`anybody may have changed it, as AES-CBC does not notice that, and ${why}`, cause);
+    return unreadable(`it may have been changed, which AES-CBC does not detect, and ${why}`, cause);
   }
 
   #next(entity: OpenEntity, count: number): OpenEntity | undefined {
@@ -69,11 +69,11 @@ export class Opening {
     const { limits } = this.#options;
     if (count >= limits.layers) throw invalidSecured(`more than ${limits.layers} layers`);
     if (entity.body.length > limits.octets) throw invalidSecured(`more than ${limits.octets} octets`);
-    const { type, content } = guarded('it is no CMS', () => contentInfoOf(layer.cms, limits));
+    const { type, content } = guarded('it is not CMS', () => contentInfoOf(layer.cms, limits));
     if (layer.kind === 'opaque') return readEntity(this.#inside(type, content));
-    if (type !== OID.SIGNED) throw invalidSecured('the second part of multipart/signed is no signature');
+    if (type !== OID.SIGNED) throw invalidSecured('the second part of multipart/signed is not a signature');
     const signed = this.#read(content);
-    if (signed.content !== undefined) throw invalidSecured('the signature has a content of its own');
+    if (signed.content !== undefined) throw invalidSecured('the detached signature contains content');
     const { octets } = layer;
     this.#signed(signed, isCanonical(octets) ? [octets] : [octets, canonical(octets)]);
     return layer.entity;
@@ -82,17 +82,19 @@ export class Opening {
   #inside(type: string, content: AsnType): Buffer {
     if (type === OID.SIGNED) {
       const signed = this.#read(content);
-      if (signed.content === undefined) throw invalidSecured('what was signed is missing');
+      if (signed.content === undefined) throw invalidSecured('the signed content is missing');
       this.#signed(signed, [signed.content]);
       return signed.content;
     }
     if (type !== OID.ENVELOPED && type !== OID.AUTHENTICATED) {
-      throw invalidSecured(type === OID.COMPRESSED ? 'compressed content is not understood' : 'it is of another kind');
+      throw invalidSecured(
+        type === OID.COMPRESSED ? 'compressed content is not supported' : 'its content type is not supported',
+      );
     }
     this.encrypted = true;
     const { identity, classic, limits } = this.#options;
     const authenticated = type === OID.AUTHENTICATED;
-    if (identity === undefined) throw unreadable('there is no key');
+    if (identity === undefined) throw unreadable('this endpoint has no key');
     if (!authenticated && !classic) this.#doubtful ??= this.layers.length;
     return openEnveloped(content, authenticated, identity, limits);
   }

@@ -1,6 +1,6 @@
 /**
- * Signing, encrypting, and the reverse, of whole MIME entities (RFC 8551), for one person: his certificate and key, whom he
- * believes, and the certificates of those he writes to. Everything comes as octets; opens no file and asks nobody.
+ * Signs, encrypts, verifies and decrypts whole MIME entities (RFC 8551) for one user, with their certificate and key,
+ * trusted CAs, and certificates of recipients. Everything is given as octets; opens no files.
  */
 import { LocalError } from '../../errors.js';
 import { addressOf } from '../../imxp/address.js';
@@ -16,44 +16,44 @@ import { SIGNATURE_FAULTS } from './signature-fault.js';
 import { makeSignedData } from './signed-data.js';
 import { readRevocationLists, Trust } from './trust.js';
 
-/** Finds the certificate of somebody: PEM or DER, or undefined when it is not known. */
+/** Finds the certificate of an address: PEM or DER, or undefined when it is not known. */
 export type FindCertificate = (address: string) => string | Buffer | undefined;
 
-/** What {@link Secure} takes. Each is PEM unless it says otherwise, and each may be left out. */
+/** Options of {@link Secure}. Each is optional, and in PEM unless stated otherwise. */
 export interface SecureOptions {
-  /** One's own certificate, to sign with and to be written to; intermediate ones after it. Needs `key`. */
+  /** Own certificate, followed by its intermediates, to sign with and to decrypt with. Requires `key`. */
   readonly certificate?: string | Buffer;
   readonly key?: string | Buffer;
-  /** Authorities that are believed about who somebody is; without any, no signature is valid. */
+  /** Trusted CA certificates; without any, no signature is valid. */
   readonly authorities?: string | Buffer;
-  /** Revocation lists of the authorities, PEM or DER. */
+  /** Certificate revocation lists of the CAs, in PEM or DER. */
   readonly revoked?: string | Buffer;
-  /** Certificates of those one writes to, or what finds them. */
+  /** Certificates of recipients, or a function that finds them. */
   readonly people?: readonly (string | Buffer)[] | FindCertificate;
   /**
-   * For those who know only what was demanded in 2004: encrypt by AES-CBC and RSAES-PKCS1-v1_5 (EnvelopedData) instead of
-   * AES-GCM and RSAES-OAEP (AuthEnvelopedData), and also read such content that no signature protects. Whoever can send
-   * many messages and see whether they are refused can find out what is in another one then. Default false.
+   * For recipients that support only the algorithms of 2004: encrypt with AES-CBC and RSAES-PKCS1-v1_5 (EnvelopedData)
+   * instead of AES-GCM and RSAES-OAEP (AuthEnvelopedData), and accept such content even without a signature. An
+   * attacker who can send many messages and observe refusals can then decrypt another message. Default: false.
    */
   readonly classic?: boolean;
   readonly limits?: Partial<SmimeLimits>;
-  /** The clock that certificates are compared with. */
+  /** Clock for the validity of certificates. */
   readonly now?: () => Date;
 }
 
-/** What {@link Secure.seal} is to do. */
+/** What {@link Secure.seal} does. */
 export interface Sealing {
   readonly sign?: boolean;
   readonly encrypt?: boolean;
-  /** The originator, who must be in the certificate. */
+  /** The originator, which must be named in the certificate. */
   readonly from: string;
   readonly to: readonly string[];
 }
 
-/** What was within the layers. */
+/** The result of {@link Secure.open}. */
 export interface Unsealed {
   readonly entity: OpenEntity;
-  /** Undefined where nobody signed. Of several layers one that is not valid, or the innermost. */
+  /** Undefined when it is not signed. Of several layers, one that is not valid, or the innermost. */
   readonly signed: Signature | undefined;
   readonly encrypted: boolean;
 }
@@ -71,7 +71,7 @@ export class Secure {
   readonly #limits: SmimeLimits;
   readonly #now: () => Date;
 
-  /** @throws LocalError ARGUMENT for what cannot be read */
+  /** @throws LocalError ARGUMENT for a certificate, key or list that cannot be read */
   constructor(options: SecureOptions = {}) {
     const { certificate, key, authorities, revoked, people = [], classic = false, now = () => new Date() } = options;
     if ((certificate === undefined) !== (key === undefined)) {
@@ -89,10 +89,11 @@ export class Secure {
   }
 
   /**
-   * Signs and then encrypts, as far as told to. Signed is beside the signature (multipart/signed), so that those without
-   * S/MIME can read it, unless its line ends would not survive that; encrypted is for the recipients and oneself.
+   * Signs and then encrypts, as requested. The signature is detached (multipart/signed), so that readers without S/MIME
+   * can read the content, unless its line ends would not survive that. Content is encrypted for the recipients and the
+   * sender.
    *
-   * @throws LocalError ARGUMENT: no certificate of one's own or of a recipient, or one that is not good for it
+   * @throws LocalError ARGUMENT when the own certificate or that of a recipient is missing or not usable
    */
   seal(entity: MadeEntity, { sign = false, encrypt = false, from, to }: Sealing): MadeEntity {
     const signed = sign ? this.#sign(entity, from) : entity;
@@ -100,10 +101,9 @@ export class Secure {
   }
 
   /**
-   * Takes off everything that S/MIME has put around an entity. Nothing is refused because of a signature: what is to be
-   * thought of it is said.
+   * Removes all S/MIME layers of an entity. Nothing is refused because of a signature; the result reports it.
    *
-   * @returns the same entity when there is nothing around it
+   * @returns the same entity when it is not protected
    * @throws RemoteProtocolError SMIME_INVALID, reply 501; SMIME_UNREADABLE, reply 550; MIME_INVALID | MESSAGE_INVALID
    */
   open(entity: OpenEntity, originator: string): Unsealed {
@@ -147,18 +147,18 @@ export class Secure {
   #certificateOf(address: string): Certificate {
     const certificate = this.#find(address);
     if (certificate === undefined) {
-      throw new LocalError('ARGUMENT', `no certificate of ${address} is known: nothing can be encrypted for it`);
+      throw new LocalError('ARGUMENT', `no certificate of ${address} is known; messages cannot be encrypted for it`);
     }
     this.#usable(certificate, address, 'takesKeys', 'encryption');
     const fault = this.#trust.empty ? undefined : this.#trust.faultOf(certificate, [], this.#now());
     if (fault === undefined) return certificate;
-    throw new LocalError('ARGUMENT', `the certificate of ${address} is not good: ${SIGNATURE_FAULTS[fault]}`);
+    throw new LocalError('ARGUMENT', `the certificate of ${address} cannot be used: ${SIGNATURE_FAULTS[fault]}`);
   }
 
-  /** What others would refuse is not made. */
+  /** Refuses to make what recipients would reject. */
   #usable(certificate: Certificate, address: string, usage: 'signsMessages' | 'takesKeys', purpose: string): void {
     const why = !certificate.names(address)
-      ? `names ${certificate.identities.join(', ') || 'nobody'}`
+      ? `names ${certificate.identities.join(', ') || 'no address'}`
       : !certificate[usage]
         ? `is not for ${purpose}`
         : !certificate.validAt(this.#now())
@@ -169,7 +169,7 @@ export class Secure {
 }
 
 function tooLarge({ octets }: SmimeLimits): LocalError {
-  return new LocalError('ARGUMENT', `S/MIME takes at most ${octets} octets of content`);
+  return new LocalError('ARGUMENT', `S/MIME content is limited to ${octets} octets`);
 }
 
 function found(find: FindCertificate): (address: string) => Certificate | undefined {
@@ -179,7 +179,7 @@ function found(find: FindCertificate): (address: string) => Certificate | undefi
   };
 }
 
-/** The newest of those that name an address. */
+/** Finds the newest certificate that names an address. */
 function among(certificates: readonly Certificate[]): (address: string) => Certificate | undefined {
   const byName = new Map<string, Certificate>();
   const begin = ({ x509 }: Certificate): number => Date.parse(x509.validFrom);

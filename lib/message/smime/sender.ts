@@ -1,4 +1,4 @@
-/** Who a content says it is from: message/cpim and message/RFC822+XML do, others do not. */
+/** The authors named in content: message/cpim and message/RFC822+XML name them, other types do not. */
 
 import { mediaTypeOf } from '../../mime/entity.js';
 import { type Mailbox, mailboxesOf } from '../address-list.js';
@@ -6,7 +6,7 @@ import { type Opened, openEntity } from '../open.js';
 import { addressOfUri } from '../uri.js';
 import type { OpenEntity } from './entity.js';
 
-/** @returns addresses; for an author who is no address what there is instead, which no certificate names */
+/** @returns addresses; an author that is not an address is returned as written, which no certificate can name */
 export function authorsOf({ headers, body }: OpenEntity): string[] {
   const { type } = mediaTypeOf(headers.get('Content-Type'));
   const opened = openEntity({ kind: 'part', headers, type, body });

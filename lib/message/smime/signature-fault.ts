@@ -1,16 +1,16 @@
-/** Why a signature is not believed, in words. Apart from what finds out, because those who only show it need no more. */
+/** Texts for the reasons why a signature is not valid. Separate from verification, because display needs only these. */
 
-/** What may be wrong with a signature, or with the certificate of somebody: constant words for each. */
+/** Faults of a signature or certificate, with a constant text for each. */
 export const SIGNATURE_FAULTS = {
-  altered: 'the content, or its signature, was changed after it was signed',
-  weak: 'the signature is of a kind that is not known here, or that proves nothing any more',
-  'no certificate': 'the certificate of the signer is neither in the message nor known',
-  untrusted: 'no authority that is believed here vouches for the certificate',
-  expired: 'the certificate, or that of its authority, is not valid at this time',
-  revoked: 'the certificate, or that of its authority, was taken back',
-  'revocation unknown': 'the revocation list of the authority of the certificate is too old to tell',
+  altered: 'the content or the signature was changed after signing',
+  weak: 'the signature algorithm or key is not supported or no longer secure',
+  'no certificate': "the signer's certificate is neither in the message nor known",
+  untrusted: 'the certificate was not signed by a trusted CA',
+  expired: 'the certificate or that of its CA is not valid at this time',
+  revoked: 'the certificate or that of its CA was revoked',
+  'revocation unknown': 'the revocation list of the CA has expired',
   usage: 'the certificate is not for signing messages',
-  'other sender': 'the certificate does not name who sent the message, or who it says it is from',
+  'other sender': 'the certificate does not name the sender or the author of the message',
 } as const;
 
 export type SignatureFault = keyof typeof SIGNATURE_FAULTS;

@@ -1,6 +1,6 @@
 /**
- * CMS SignedData (RFC 5652 §5): making one with signed attributes, and checking what one says against the octets that were
- * signed. Whether the signer is to be believed is the matter of `trust.ts`.
+ * CMS SignedData (RFC 5652 §5): makes signatures with signed attributes, and verifies signatures against the signed
+ * octets. Whether the signer is trusted is decided in `trust.ts`.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { Attribute, IssuerAndSerialNumber, SignedAndUnsignedAttributes, SignerInfo } from 'pkijs';
@@ -28,15 +28,15 @@ import { guarded, invalidSecured, type SmimeLimits } from './fault.js';
 import type { SmimeIdentity } from './identity.js';
 import type { SignatureFault } from './signature-fault.js';
 
-/** A signature within a SignedData. */
+/** One signature within a SignedData. */
 export interface Signer {
-  /** Undefined where neither the message nor anybody else has it. */
+  /** Undefined when it is neither in the message nor known. */
   readonly certificate: Certificate | undefined;
   readonly info: SignerInfo;
 }
 
 export interface SignedData {
-  /** What was signed; undefined when it is elsewhere (multipart/signed). */
+  /** The signed content; undefined for a detached signature (multipart/signed). */
   readonly content: Buffer | undefined;
   readonly certificates: readonly Certificate[];
   readonly signers: readonly Signer[];
@@ -45,9 +45,9 @@ export interface SignedData {
 /**
  * Signs octets.
  *
- * @param detached leave them out, because they stand beside the signature
+ * @param detached whether to leave out the octets
  * @returns a ContentInfo in DER
- * @throws LocalError ARGUMENT for a key that cannot sign
+ * @throws LocalError ARGUMENT for an unsupported kind of key
  */
 export function makeSignedData(content: Buffer, { chain, key }: SmimeIdentity, at: Date, detached: boolean): Buffer {
   const [own] = chain;
@@ -85,7 +85,7 @@ export function makeSignedData(content: Buffer, { chain, key }: SmimeIdentity, a
   );
 }
 
-/** RFC 5652 §5.3, §11: in the order that DER wants of a SET. */
+/** RFC 5652 §5.3, §11: in the order that DER requires of a SET. */
 function attributesOf(content: Buffer, at: Date): Attribute[] {
   const digest = createHash('sha256').update(content).digest();
   return [
@@ -97,17 +97,17 @@ function attributesOf(content: Buffer, at: Date): Attribute[] {
 
 /** @throws RemoteProtocolError SMIME_INVALID */
 export function readSignedData(value: AsnType, known: readonly Certificate[], limits: SmimeLimits): SignedData {
-  return guarded('its signature cannot be read', () => {
+  return guarded('the signature cannot be read', () => {
     const [, , encapsulated, ...rest] = valuesIn(value);
     const set = rest.find((part) => tagOf(part) === 0);
     const infos = valuesIn(rest.at(-1));
     const [type, inner] = valuesIn(encapsulated);
-    if (oidOf(type) !== OID.DATA) throw invalidSecured('what was signed is no MIME entity');
+    if (oidOf(type) !== OID.DATA) throw invalidSecured('the signed content is not a MIME entity');
     const own = set === undefined ? [] : valuesIn(set);
     if (infos.length > limits.signers || own.length > limits.certificates) {
       throw invalidSecured('there are too many signatures or certificates');
     }
-    // attribute certificates and other formats are tagged, and not for us
+    // Attribute certificates and other formats are tagged and ignored.
     const certificates = own.flatMap((one) =>
       tagOf(one) === undefined ? [new Certificate(Buffer.from(one.valueBeforeDecodeView))] : [],
     );
@@ -130,15 +130,15 @@ function signerOf(info: SignerInfo, pool: readonly Certificate[]): Signer {
 }
 
 /**
- * What is wrong with a signature itself.
+ * Verifies a signature, but not the certificate.
  *
- * @param content forms of what was signed: as it came, and as it is in canonical form
+ * @param contents possible forms of the signed content: as received, and in canonical form
  */
 export function signatureFault({ certificate, info }: Signer, contents: readonly Buffer[]): SignatureFault | undefined {
   const digest = digestOf(info.digestAlgorithm);
   if (certificate === undefined) return 'no certificate';
   if (digest === undefined) return 'weak';
-  return guarded('its signature cannot be read', () => {
+  return guarded('the signature cannot be read', () => {
     const signed = info.signedAttrs === undefined ? contents : attested(info.signedAttrs, digest, contents);
     const { publicKey } = certificate.x509;
     let fault: SignatureFault = 'altered';
@@ -151,7 +151,7 @@ export function signatureFault({ certificate, info }: Signer, contents: readonly
   });
 }
 
-/** RFC 5652 §5.4: signed are the attributes, when they hold the digest of the content; otherwise nothing. */
+/** RFC 5652 §5.4: the signed octets are the attributes, if they contain the digest of the content; otherwise none. */
 function attested(
   { attributes, encodedValue }: SignedAndUnsignedAttributes,
   digest: string,
@@ -166,12 +166,12 @@ function attested(
   return same ? [Buffer.from(encodedValue)] : [];
 }
 
-/** RFC 5652 §11.1, §11.2: an attribute that is there once, with one value. */
+/** RFC 5652 §11.1, §11.2: returns the value of an attribute that must occur once, with one value. */
 function only(attributes: readonly Attribute[], wanted: string): AsnType {
   const [attribute, ...more] = attributes.filter(({ type }) => type === wanted);
   const [value, ...others]: readonly AsnType[] = attribute?.values ?? [];
   if (value === undefined || more.length > 0 || others.length > 0) {
-    throw invalidSecured('the attributes of a signature are not as they must be');
+    throw invalidSecured('the attributes of a signature are not valid');
   }
   return value;
 }

@@ -1,9 +1,9 @@
 /**
- * Whether a certificate is to be believed: a path to an authority, each step signed, in time, allowed to sign and not taken
- * back (RFC 5280 §6 without policies). Owns the authorities and the revocation lists; refuses to know what was signed.
+ * Certificate path validation (RFC 5280 §6 without policies): a path to a trusted CA in which each certificate is
+ * signed, within its validity, allowed to sign, and not revoked. Holds the CA certificates and revocation lists.
  *
- * Strictness, as in TLS: a list past its nextUpdate refuses the certificates of its authority, because nobody can tell any
- * more which of them are good. An authority without a list is not checked.
+ * Strictness, as in TLS: after the nextUpdate of a list all certificates of its CA are refused, because their status is
+ * no longer known. A CA without a list is not checked.
  */
 import { CertificateRevocationList } from 'pkijs';
 import { LocalError } from '../../errors.js';
@@ -12,9 +12,9 @@ import { octetsIn } from './asn1.js';
 import type { Certificate } from './certificate.js';
 import type { SignatureFault } from './signature-fault.js';
 
-/** Longer ways are attempts to waste time. */
+/** Longest path; longer ones would only waste time. */
 const PATH_LENGTH = 8;
-/** Steps tried on the way to an authority, dead ends included. */
+/** Steps tried in the search for a path, including dead ends. */
 const STEPS = 64;
 
 type Path = readonly Certificate[];
@@ -28,15 +28,15 @@ export class Trust {
     this.#lists = lists;
   }
 
-  /** Whether nobody is believed. */
+  /** Whether there is no trusted CA. */
   get empty(): boolean {
     return this.#authorities.length === 0;
   }
 
   /**
-   * Why a certificate is not to be believed, or undefined when it is.
+   * Why a certificate is not trusted; undefined when it is.
    *
-   * @param others that may stand between it and an authority
+   * @param others possible intermediate certificates
    */
   faultOf(certificate: Certificate, others: readonly Certificate[], at: Date): SignatureFault | undefined {
     const steps = { left: STEPS };
@@ -80,7 +80,7 @@ export class Trust {
   }
 }
 
-/** @param below authorities that stand between the issuer and the certificate the path is about */
+/** @param below number of CA certificates between the issuer and the first certificate of the path */
 function issued(issuer: Certificate, certificate: Certificate, below: number): boolean {
   if (!issuer.signsCertificates || (issuer.pathLength ?? below) < below) return false;
   const { tbsView, signatureAlgorithm, signatureValue } = certificate.parsed;
@@ -102,7 +102,7 @@ function isGenuine(
 const PEM = /-----BEGIN X509 CRL-----([^-]*)-----END X509 CRL-----/g;
 
 /**
- * The revocation lists in PEM, or the one in DER.
+ * Reads the revocation lists in PEM, or one in DER.
  *
  * @throws LocalError ARGUMENT when there is none or one cannot be read
  */
@@ -117,5 +117,5 @@ export function readRevocationLists(octets: string | Buffer): CertificateRevocat
   } catch (cause) {
     throw new LocalError('ARGUMENT', 'a revocation list cannot be read', { cause });
   }
-  throw new LocalError('ARGUMENT', 'there is no revocation list in PEM or DER');
+  throw new LocalError('ARGUMENT', 'the file contains no revocation list in PEM or DER');
 }

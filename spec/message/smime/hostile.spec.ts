@@ -83,7 +83,7 @@ describe('S/MIME from strangers', () => {
   it('does not take a signature around AES-CBC for one within: anybody could put another one there', () => {
     const encrypted = sealed(classic, { encrypt: true });
     expect(refusal(barneysSide, fredsSide.seal(encrypted, { sign: true, from: FRED, to })).message).to.include(
-      'nobody signed',
+      'it is not signed',
     );
   });
 
@@ -105,7 +105,7 @@ describe('S/MIME from strangers', () => {
     for (const made of entities) expect(refusal(barneysSide, made)).to.include({ code: 'SMIME_INVALID' });
     const bare = sealed(fredsSide, { sign: true }).body.toString('latin1');
     const der = Buffer.from(/smime\.p7s"\r\n\r\n([^-]*)/.exec(bare)?.[1] ?? '', 'base64');
-    expect(refusal(barneysSide, opaque('signed-data', der)).message).to.include('what was signed is missing');
+    expect(refusal(barneysSide, opaque('signed-data', der)).message).to.include('the signed content is missing');
   });
 
   it('has limits on octets, layers, recipients and nesting', () => {
@@ -117,7 +117,7 @@ describe('S/MIME from strangers', () => {
     const signed = sealed(fredsSide, { sign: true }, cpim(FRED, 'x'.repeat(5000)));
     expect(refusal(small({ octets: 4000 }), signed).message).to.include('more than 4000 octets');
     expect(() => small({ octets: 10 }).seal(text('hello world'), { sign: true, from: BARNEY, to })).to.throw(
-      'at most 10',
+      'limited to 10',
     );
     expect(refusal(small({ values: 50 }), signed).code).to.equal('SMIME_INVALID');
     expect(refusal(small({ certificates: 0 }), signed).message).to.include('too many');

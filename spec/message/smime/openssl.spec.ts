@@ -169,7 +169,7 @@ describe('S/MIME and OpenSSL', function () {
         });
         if (!classic) return;
         expect(() => secureOf(barney).open(received, FRED))
-          .to.throw('nobody signed it')
+          .to.throw('it is not signed')
           .with.property('code', 'SMIME_UNREADABLE');
       });
     }

@@ -105,7 +105,7 @@ describe('S/MIME', () => {
     expect(() => other.open(entity, FRED))
       .to.throw('for others')
       .with.property('code', 'SMIME_UNREADABLE');
-    expect(() => new Secure().open(entity, FRED)).to.throw('there is no key');
+    expect(() => new Secure().open(entity, FRED)).to.throw('this endpoint has no key');
   });
 
   it('takes off three layers: signed, encrypted, signed again', () => {
@@ -150,7 +150,7 @@ describe('S/MIME', () => {
       wrong(given(person(BARNEY, { keyUsages: ['digitalSignature'] })), { encrypt: true }, 'is not for encryption');
       wrong(given(person(BARNEY, { notAfter: new Date(0) })), { encrypt: true }, 'is not valid at this time');
       const stranger = new TestAuthority('Nobody').issue({ uris: [`im:${BARNEY}`], usages: ['mail'] });
-      wrong(given(stranger), { encrypt: true }, 'no authority that is believed here vouches');
+      wrong(given(stranger), { encrypt: true }, 'not signed by a trusted CA');
     });
 
     it('anything with a key of another certificate, or with what is none', () => {
