@@ -86,9 +86,9 @@ describe('conversion to and from RFC 822', () => {
     const text = entityContent('text/plain', Buffer.from('x'));
     expect(toMail(new InstantMessage({ fields: [from, foreign], content: text })).toString()).not.to.contain('rank');
     const strict = new InstantMessage({ fields: [from, { ...foreign, seeNoEvil: false }], content: text });
-    expect(() => toMail(strict)).to.throw(LocalError, 'understood');
+    expect(() => toMail(strict)).to.throw(LocalError, 'mandatory');
     const elsewhere = new InstantMessage({ fields: [from], content: { kind: 'elsewhere', uri: 'http://x.example/' } });
-    expect(() => toMail(elsewhere)).to.throw(LocalError, 'elsewhere');
+    expect(() => toMail(elsewhere)).to.throw(LocalError, 'only referred to');
     expect(toMail(new InstantMessage({ fields: [from] })).toString()).to.match(/text\/plain\r\n\r\n$/);
   });
 

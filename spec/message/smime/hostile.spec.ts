@@ -42,7 +42,7 @@ describe('S/MIME from strangers', () => {
       true,
     );
     const bare = sealed(classic, { encrypt: true });
-    expect(refusal(barneysSide, bare).message).to.include('AES-CBC does not notice that, and nobody signed it');
+    expect(refusal(barneysSide, bare).message).to.include('AES-CBC does not detect, and it is not signed');
     expect(secureOf(barney, { classic: true }).open(arrived(bare), FRED).encrypted).to.equal(true);
   });
 
