@@ -277,7 +277,7 @@ describe('a gateway between IMXP and CPIM', () => {
 
   it('REQ-CPIM-012 refuses sides that do not have the security it needs', () => {
     const open = { authenticated: false, confidential: true };
-    expect(() => set({ security: open })).to.throw(LocalError, 'the relay is not authenticated');
+    expect(() => set({ security: open })).to.throw(LocalError, 'the relay must be authenticated');
     const peer = {
       ...new LocalPeer(),
       security: open,
