@@ -285,7 +285,7 @@ describe('a gateway between IMXP and CPIM', () => {
       subscribe: async () => ({ transID: '', status: 'failure' as const }),
       notify: () => {},
     };
-    expect(() => set({ peer })).to.throw(LocalError, 'peer is not authenticated');
+    expect(() => set({ peer })).to.throw(LocalError, 'peer must be authenticated');
     const overheard = { authenticated: true, confidential: false };
     expect(() => set({ security: overheard, minimum: { confidential: true } })).to.throw(LocalError, 'confidential');
     set({ security: overheard });
