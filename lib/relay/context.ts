@@ -35,6 +35,8 @@ import type { AccessPolicy, DeliveryTarget, Dialer, Directory } from './target.j
 export type BindCheck = (domain: string, channel: MeshChannel) => boolean | Promise<boolean>;
 
 export interface RelayLimits extends TargetLimits {
+  /** How long a Data may wait anywhere before it is sent; milliseconds. */
+  readonly deliveryTimeoutMs: number;
   /** Attachments and bindings of one channel. */
   readonly attachmentsPerSession: number;
   /** Recipients of one Data operation. */

@@ -1,25 +1,42 @@
 /**
  * Gate that keeps items in order: while it is shut for an operation that has to wait, later items queue behind it, up
- * to a limit.
+ * to a limit, and for a time.
  */
+import type { Clock } from '../ops/clock.js';
 
 /** The side of a gate that shuts it. */
 export interface GateControl {
   shutUntil(until: Promise<void>): void;
 }
 
+/** How long an item may wait, and what becomes of it then. */
+export interface GatePatience<Item> {
+  readonly clock: Clock;
+  readonly ms: number;
+  late(item: Item): void;
+}
+
+interface Waiting<Item> {
+  readonly item: Item;
+  /** On the monotonic clock. */
+  readonly due: number;
+}
+
 export class Gate<Item> implements GateControl {
   readonly #run: (item: Item) => void;
   readonly #limit: number;
+  readonly #patience: GatePatience<Item>;
   /** Undefined while no item waits; most gates are never shut. */
-  #waiting: Item[] | undefined;
+  #waiting: Waiting<Item>[] | undefined;
+  #unwatch: (() => void) | undefined;
   /** Number of operations that the gate is shut for. */
   #pending = 0;
 
   /** @param limit how many items may wait */
-  constructor(limit: number, run: (item: Item) => void) {
+  constructor(limit: number, run: (item: Item) => void, patience: GatePatience<Item>) {
     this.#limit = limit;
     this.#run = run;
+    this.#patience = patience;
   }
 
   /** Whether a new item has to wait. */
@@ -34,8 +51,10 @@ export class Gate<Item> implements GateControl {
    */
   push(item: Item): boolean {
     if ((this.#waiting?.length ?? 0) >= this.#limit) return false;
+    const { clock, ms } = this.#patience;
     this.#waiting ??= [];
-    this.#waiting.push(item);
+    this.#waiting.push({ item, due: clock.now() + ms });
+    this.#unwatch ??= clock.ticking(() => this.#tick());
     return true;
   }
 
@@ -51,6 +70,22 @@ export class Gate<Item> implements GateControl {
   /** Drops the waiting items. */
   clear(): void {
     this.#waiting = undefined;
+    this.#rest();
+  }
+
+  /** The oldest are the first that have waited too long. */
+  #tick(): void {
+    const now = this.#patience.clock.now();
+    const late = this.#waiting?.filter(({ due }) => due <= now) ?? [];
+    this.#waiting?.splice(0, late.length);
+    if (this.#waiting?.length === 0) this.#waiting = undefined;
+    if (this.#waiting === undefined) this.#rest();
+    for (const { item } of late) this.#patience.late(item);
+  }
+
+  #rest(): void {
+    this.#unwatch?.();
+    this.#unwatch = undefined;
   }
 
   #open(): void {
@@ -58,12 +93,13 @@ export class Gate<Item> implements GateControl {
     let done = 0;
     // An item may shut the gate again. Items stay in the list while they run so that newcomers queue behind them.
     while (this.#pending === 0) {
-      const item = this.#waiting?.[done];
-      if (item === undefined) break;
+      const next = this.#waiting?.[done];
+      if (next === undefined) break;
       done += 1;
-      this.#run(item);
+      this.#run(next.item);
     }
     this.#waiting?.splice(0, done);
     if (this.#waiting?.length === 0) this.#waiting = undefined;
+    if (this.#waiting === undefined) this.#rest();
   }
 }

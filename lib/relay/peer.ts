@@ -80,7 +80,11 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     const target = new ChannelTarget(channel, dialect, limits);
     this.#associations = new Associations(channel, dialect.wide, target, this, context);
     this.#view = new PeerView(context, channel, dialect.wide, this.#associations);
-    this.#gate = new Gate(limits.outstanding, ({ msgno, payload, since }) => this.#operate(msgno, payload, since));
+    this.#gate = new Gate(limits.outstanding, ({ msgno, payload, since }) => this.#operate(msgno, payload, since), {
+      clock: context.time,
+      ms: limits.deliveryTimeoutMs,
+      late: ({ msgno, payload }) => this.#refuse(msgno, payload.length, 'operation', '', REPLIES.relayBusy),
+    });
     this.#early = dialect.early ? new ImmediateReplies(channel, context, this.#gate) : undefined;
     this.#ended = ended;
   }

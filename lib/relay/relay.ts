@@ -44,7 +44,11 @@ export class Relay {
     this.#view = new View(this.#context);
     const { offline } = options;
     if (offline !== undefined) this.#context.offline = new OfflineQueues(this.#context, this.#view, offline);
-    this.#submissions = new Gate(options.limits.outstanding, (submission) => this.#send(submission));
+    this.#submissions = new Gate(options.limits.outstanding, (submission) => this.#send(submission), {
+      clock: this.#context.time,
+      ms: options.limits.deliveryTimeoutMs,
+      late: (submission) => submission.refuse(REPLIES.relayBusy),
+    });
   }
 
   /**

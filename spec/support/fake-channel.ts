@@ -246,6 +246,7 @@ export const LIMITS: RelayLimits = {
   recipients: 10,
   outstanding: 16,
   outstandingOctets: 65_536,
+  deliveryTimeoutMs: 30_000,
 };
 
 export const NO_ROUTE = { code: 550, text: 'no relay for domain' };

@@ -45,6 +45,8 @@ export interface OfflineQueueOwner extends OfflineExpiryContext {
   readonly dialects: ReadonlyMap<string, Dialect>;
   /** Number of Data operations that may wait behind the messages of a queue. */
   readonly outstanding: number;
+  /** How long they may wait there, milliseconds. */
+  readonly deliveryTimeoutMs: number;
   readonly draining: boolean;
   readonly counts: { stored: number; delivered: number; failed: number };
   /** Returns the number of the next message that arrives. */
@@ -75,6 +77,8 @@ interface Behind {
   readonly sender: string;
   /** What has to leave first. */
   readonly after: number;
+  /** On the monotonic clock. */
+  readonly due: number;
 }
 
 export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, OfflineExpiryOwner {
@@ -95,6 +99,8 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   #changing = false;
   #pumping = false;
   #offRetry: (() => void) | undefined;
+  /** Cancels the look at what waits behind held messages. */
+  #offBehind: (() => void) | undefined;
   /** Whether the endpoint has an account, once that was asked. */
   #known: Promise<Reply | string> | undefined;
   count = 0;
@@ -136,9 +142,27 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     else if (this.#behind.length >= this.#relay.outstanding) sink.failed(REPLIES.busy);
     else {
       this.#count(sender, 1);
-      this.#behind.push({ delivery, sink, sender, after: this.#list.last });
+      const { time, deliveryTimeoutMs } = this.#relay;
+      this.#behind.push({ delivery, sink, sender, after: this.#list.last, due: time.now() + deliveryTimeoutMs });
+      this.#offBehind ??= time.after(deliveryTimeoutMs, () => this.#behindLate());
       this.#pump();
     }
+  }
+
+  /** What has waited for too long behind held messages has not left. */
+  #behindLate(): void {
+    const { time } = this.#relay;
+    const now = time.now();
+    this.#offBehind = undefined;
+    const late = this.#behind.filter(({ due }) => due <= now);
+    this.#behind = this.#behind.slice(late.length);
+    const [next] = this.#behind;
+    if (next !== undefined) this.#offBehind = time.after(next.due - now, () => this.#behindLate());
+    for (const { sink, sender } of late) {
+      this.#count(sender, -1);
+      sink.failed(REPLIES.busy);
+    }
+    this.#pump();
   }
 
   #hold(delivery: OutboundDelivery, sender: string, sink: DeliverySink): void {

@@ -58,7 +58,7 @@ export interface OfflineContext {
   readonly time: Clock;
   readonly understood: OptionRegistry;
   readonly dialects: ReadonlyMap<string, Dialect>;
-  readonly limits: { readonly outstanding: number };
+  readonly limits: { readonly outstanding: number; readonly deliveryTimeoutMs: number };
   readonly accounts: AccountRules | undefined;
   readonly directory: Directory;
   readonly access: AccessPolicy;
@@ -167,6 +167,10 @@ export class OfflineQueues implements OfflineQueueOwner {
 
   get outstanding(): number {
     return this.#context.limits.outstanding;
+  }
+
+  get deliveryTimeoutMs(): number {
+    return this.#context.limits.deliveryTimeoutMs;
   }
 
   get draining(): boolean {
