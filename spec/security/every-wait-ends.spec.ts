@@ -181,7 +181,17 @@ const QUEUES: Readonly<Record<string, Exit>> = {
     limit: 'data.deliveryTimeoutMs',
     shown: [HERE, 'what waits behind held messages that are not answered'],
   },
-  'lib/services/presence/sender.ts #waiting': {
+  'lib/services/presence/keyed-queue.ts #waiting': {
+    ends: 'the request before it is done: it waits for the store, and for room for what it sends',
+    limit: 'data.deliveryTimeoutMs',
+    shown: [DEAD, 'do not keep the presence service from others'],
+  },
+  'lib/services/presence/fan-out.ts waiting': {
+    ends: 'the jobs of a subject are done: each waits for room for what it sends',
+    limit: 'data.deliveryTimeoutMs',
+    shown: [DEAD, 'do not keep the presence service from others'],
+  },
+  'lib/services/presence/operation-sender.ts #waiting': {
     ends: 'what is outstanding has its answer in time',
     limit: 'data.deliveryTimeoutMs',
     shown: [DEAD, 'do not keep the presence service from others'],
