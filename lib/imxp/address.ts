@@ -1,10 +1,10 @@
 /**
- * Endpoint names: `local@domain` (RFC 822 addr-spec) with subaddresses and reserved local parts (core-01 §2.2). Knows
- * neither who is attached nor which domains are local.
+ * Parser of endpoint names: `local@domain` (RFC 822 addr-spec) with subaddresses and reserved local parts (core-01
+ * §2.2).
  *
- * Comparison: domains without regard to case, local parts to the octet after unquoting. White space and comments are not
- * accepted around or within. What only APEX can name is accepted in the same notation and marked as such: characters
- * beyond ASCII, in quotes, and domain literals (D-CORE-03, RFC 3340 §2.2).
+ * Domains are compared without regard to case, local parts octet by octet after unquoting. White space and comments are
+ * not accepted around or within a name. Names that only APEX has are accepted in the same notation and marked:
+ * characters beyond ASCII, in quotes, and domain literals (D-CORE-03, RFC 3340 §2.2).
  */
 import { RemoteProtocolError } from '../errors.js';
 
@@ -12,19 +12,19 @@ import { RemoteProtocolError } from '../errors.js';
 export const ADDRESS_OCTETS = 1023;
 
 export interface Address {
-  /** The normalized address. Two addresses name the same endpoint exactly when their keys are equal. */
+  /** The normalized address. Two addresses name the same endpoint exactly if their keys are equal. */
   readonly key: string;
-  /** The local part of {@link key}, subaddress included; quoted only where it must be. */
+  /** The local part of {@link key}, subaddress included; quoted only if necessary. */
   readonly local: string;
   /** In lower case. */
   readonly domain: string;
-  /** The key of the address without its subaddress; equal to {@link key} when there is none. */
+  /** The key of the address without its subaddress; equal to {@link key} if there is none. */
   readonly base: string;
   /** Whether the local part is reserved for services: it begins with `imxp=` or `apex=`. */
   readonly service: boolean;
-  /** The local part in lower case when it is reserved, for instance `imxp=report`. */
+  /** The local part in lower case if it is reserved, for instance `imxp=report`. */
   readonly wellKnown: string | undefined;
-  /** Only APEX can name it: it has characters beyond ASCII, or its domain is a literal. */
+  /** Only APEX can express it: it has characters beyond ASCII, or its domain is a literal. */
   readonly wide: boolean;
 }
 
@@ -35,23 +35,23 @@ const DOMAIN =
 const RESERVED = /^(?:imxp|apex)=/i;
 const BEYOND_ASCII = /[^\0-\x7f]/;
 
-/** A generation of the cache; two are kept, so that a flood of new addresses costs parsing but no memory. */
+/** Size of one generation of the cache. Two are kept, so that a flood of new addresses costs parsing but no memory. */
 const GENERATION = 8192;
 const CACHED_LENGTH = 128;
 let recent = new Map<string, Address>();
 let older = new Map<string, Address>();
 
 /**
- * Takes an address apart. Answers for the addresses seen most recently come from a bounded cache.
+ * Parses an address. Recent addresses are answered from a bounded cache.
  *
- * @throws RemoteProtocolError ADDRESS_INVALID, reply 553.
+ * @throws RemoteProtocolError ADDRESS_INVALID, reply 553
  */
 export function parseAddress(text: string): Address {
   const known = recent.get(text);
   return known ?? remember(text, older.get(text) ?? read(text));
 }
 
-/** {@link parseAddress} for those who have a use for what is no address: gives undefined instead. */
+/** Parses an address like {@link parseAddress}, but returns undefined if it is invalid. */
 export function addressOf(text: string): Address | undefined {
   try {
     return parseAddress(text);
@@ -70,7 +70,7 @@ export function isLiteral(text: string): boolean {
   return text.startsWith('[') && addressOfLiteral(text) !== undefined;
 }
 
-/** The IP address in a domain literal. */
+/** Returns the IP address in a domain literal. */
 export function addressOfLiteral(text: string): string | undefined {
   const dotted = /^\[((?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!\])|(?=\]))){4})\]$/.exec(text)?.[1];
   if (dotted !== undefined) return dotted;
@@ -84,7 +84,7 @@ function remember(text: string, address: Address): Address {
       older = recent;
       recent = new Map();
     }
-    // a key of its own: the text may be a slice that would keep a whole document alive
+    // A copy as the key: the text may be a slice that would keep a whole document in memory.
     recent.set(own(text), address);
   }
   return address;
@@ -119,12 +119,12 @@ function read(text: string): Address {
   };
 }
 
-/** The two sides of the `/` in a local part, without quotes; `rest` is undefined where there is no subaddress. */
+/** Returns the two sides of the `/` in a local part, without quotes; `rest` is undefined if there is no subaddress. */
 export function wordsOf({ local }: Address): { base: string; rest: string | undefined } {
   return unquote(local);
 }
 
-/** The notation for a local part of these words. */
+/** Returns the notation for a local part of these words. */
 export function localOf(base: string, rest: string | undefined): string {
   const local = canonical(base, false);
   return rest === undefined ? local : `${local}/${rest === '' ? '' : canonical(rest, true)}`;
@@ -156,7 +156,7 @@ function unquote(local: string): { base: string; rest: string | undefined } {
   return { base, rest: slash < 0 ? undefined : text.slice(slash + 1) };
 }
 
-/** RFC 822 §6.1: dots stand between words, never at an end and never two together. */
+/** RFC 822 §6.1: dots separate words, so none is at an end and no two are adjacent. */
 function dots(local: string): void {
   const words = local.replace(/"(?:[^"\\]|\\.)*"/g, 'q');
   if (/^\.|\.\.|\.$/.test(words)) {
@@ -164,12 +164,12 @@ function dots(local: string): void {
   }
 }
 
-/** Quotes only what needs it, so that equal names are equal strings. A quoted `/` does not separate. */
+/** Quotes a word only if necessary, so that equal names are equal strings. A quoted `/` does not separate. */
 function canonical(text: string, slashes: boolean): string {
   return DOT_ATOM.test(text) && (slashes || !text.includes('/')) ? text : `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
-/** A string that shares no memory with the one it was cut from. */
+/** Returns a string that shares no memory with the one that it was cut from. */
 function own(text: string): string {
   return Buffer.from(text, 'utf8').toString('utf8');
 }

@@ -1,6 +1,4 @@
-/**
- * The content of a Data: finding it in what came, and putting it into what is made here. Knows nothing of what it means.
- */
+/** Content of a Data operation: finds it in what was received, and puts it into what is made here. */
 import { LocalError } from '../errors.js';
 import { cidUrl, newContentId } from '../mime/content-id.js';
 import { entityBody } from '../mime/entity.js';
@@ -19,9 +17,9 @@ import type { Data, Option, Recipient } from './operation.js';
 export interface PartContent {
   readonly kind: 'part';
   readonly headers: Headers;
-  /** `type/subtype` in lower case; `text/plain` when the part does not say (RFC 2045 §5.2). */
+  /** `type/subtype` in lower case; `text/plain` if the part does not say (RFC 2045 §5.2). */
   readonly type: string;
-  /** Any transfer encoding undone; a view of what was received unless there was one. */
+  /** With any transfer encoding undone; a view of the received octets if there was none. */
   readonly body: Buffer;
 }
 
@@ -32,7 +30,7 @@ export interface InnerContent {
   readonly inner: Buffer;
 }
 
-/** Something that is not in the message. */
+/** Content that is not in the message. */
 export interface ReferencedContent {
   readonly kind: 'uri';
   readonly uri: string;
@@ -41,9 +39,9 @@ export interface ReferencedContent {
 export type Content = PartContent | InnerContent | ReferencedContent;
 
 /**
- * What the `content` attribute of a Data refers to.
+ * Resolves the `content` attribute of a Data operation.
  *
- * @throws RemoteProtocolError CONTENT_UNRESOLVED | XML_INVALID | MIME_INVALID, reply 500 or 501.
+ * @throws RemoteProtocolError CONTENT_UNRESOLVED | XML_INVALID | MIME_INVALID, reply 500 or 501
  */
 export function contentOf(data: Data): Content {
   const { content, dataContent, source } = data;
@@ -58,11 +56,11 @@ export function contentOf(data: Data): Content {
   return { kind: 'part', headers: part.headers, type: media.type, body: octets };
 }
 
-/** What to send, in one of the three forms of core-01 §4.1. */
+/** Content to send, in one of the three forms of core-01 §4.1. */
 export type MadeContent =
-  /** XML to go inside the control document; any well-formed content of an element. */
+  /** XML for the inside of the control document; any well-formed content of an element. */
   | { readonly xml: string | Buffer; readonly name?: string }
-  /** Anything, as a part of its own; `type` is a whole Content-Type. */
+  /** Any octets, as a part of their own; `type` is a whole Content-Type. */
   | { readonly type: string; readonly body: Buffer; readonly headers?: readonly HeaderField[] }
   | { readonly uri: string };
 
@@ -74,9 +72,9 @@ export interface MadeData {
 }
 
 /**
- * Makes a Data to be sent. Addresses are not looked at.
+ * Makes a Data operation to send. Addresses are not checked.
  *
- * @throws LocalError ARGUMENT when there is no recipient, inline XML is not well-formed, or something cannot be written.
+ * @throws LocalError ARGUMENT if there is no recipient, inline XML is not well-formed, or something cannot be written
  */
 export function makeData(made: MadeData): Data {
   const { originator, content } = made;
@@ -104,7 +102,7 @@ type DataBase = Pick<Data, 'type' | 'originator' | 'recipients' | 'options'>;
 
 function withPart(base: DataBase, { type, body, headers }: PartMade): Data {
   checkType(type);
-  // REQ-IMXP-007: Content-IDs are unique everywhere, so the originator's domain is in them
+  // REQ-IMXP-007: Content-IDs are globally unique, so they contain the originator's domain.
   const domain = /@([A-Za-z0-9.-]+)$/.exec(base.originator)?.[1] ?? 'localhost';
   const id = newContentId(domain);
   const data = { ...base, content: cidUrl(id), dataContent: undefined, source: undefined };

@@ -1,6 +1,6 @@
 /**
- * Who the peer of a session is, as a value. SASL and certificates only produce identities; what an identity may do is
- * decided by policy alone (core-01 §4.5).
+ * Identity of the peer of a session. SASL and certificates only produce identities; policy alone decides what an
+ * identity may do (core-01 §4.5).
  */
 import { addressOf } from './address.js';
 
@@ -8,13 +8,13 @@ import { addressOf } from './address.js';
 export interface Proof {
   /** SASL mechanism name, or `none`. */
   readonly mechanism: string;
-  /** True when the session was under TLS when the proof was given. */
+  /** Whether the session was under TLS when the proof was given. */
   readonly privacy: boolean;
-  /** Whose proof it was, where it acts as somebody else: an address, or `imxp=mesh@domain`. */
+  /** The authenticated account, if it acts as somebody else: an address, or `imxp=mesh@domain`. */
   readonly account?: string;
 }
 
-/** No one in particular. */
+/** An unauthenticated or anonymous peer. */
 export interface AnonymousIdentity {
   readonly kind: 'none';
 }
@@ -26,7 +26,7 @@ export interface EndpointIdentity {
   readonly proof: Proof;
 }
 
-/** A relay that speaks for domains (authenticated as `imxp=mesh@domain` or `domain`). */
+/** A relay of one or more domains (authenticated as `imxp=mesh@domain` or `domain`). */
 export interface RelayIdentity {
   readonly kind: 'relay';
   readonly domains: readonly string[];
@@ -38,8 +38,8 @@ export type Identity = AnonymousIdentity | EndpointIdentity | RelayIdentity;
 export const NOBODY: AnonymousIdentity = Object.freeze({ kind: 'none' });
 
 /**
- * The accounts that stand behind an identity: whom it acts as, and who proved it. Endpoints without their subaddress,
- * relays as `imxp=mesh@domain`.
+ * Returns the accounts behind an identity: the one it acts as, and the one that was authenticated. Endpoints without
+ * their subaddress, relays as `imxp=mesh@domain`.
  */
 export function accountsOf(identity: Identity): readonly string[] {
   if (identity.kind === 'none') return [];
@@ -51,7 +51,7 @@ export function accountsOf(identity: Identity): readonly string[] {
   return account === undefined || acts.includes(account) ? acts : [...acts, account];
 }
 
-/** One name for everything that is counted for an identity; empty for nobody. */
+/** Returns a key for everything that is counted per identity; empty for an unauthenticated peer. */
 export function keyOf(identity: Identity): string {
   if (identity.kind === 'none') return '';
   return identity.kind === 'endpoint' ? identity.address : `imxp=mesh@${identity.domains.join(' ')}`;

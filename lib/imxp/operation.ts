@@ -1,7 +1,4 @@
-/**
- * The one model of the IMXP core operations (core-01 §4 and §5). Dialects map it to and from XML; nothing here knows
- * how it travels.
- */
+/** Model of the IMXP core operations (core-01 §4 and §5). Dialects map it to and from XML. */
 
 export type TargetHop = 'this' | 'final' | 'all';
 
@@ -12,9 +9,9 @@ export interface Option {
   readonly targetHop: TargetHop;
   /** False: whoever the option applies to must understand it or fail. */
   readonly seeNoEvil: boolean;
-  /** 0 where hold4Endpoint came without one. */
+  /** 0 if hold4Endpoint came without one. */
   readonly transID: number;
-  /** Language tags for diagnostics, best first; `i-default` unless given. */
+  /** Language tags for diagnostics, best first; default: `i-default`. */
   readonly localize: string;
   /** The octets between the option's tags exactly as they came; empty for an empty element. */
   readonly inner: Buffer;
@@ -29,7 +26,7 @@ export interface Attach {
 
 export interface Bind {
   readonly type: 'bind';
-  /** The domain the peer wants to serve. */
+  /** The domain that the peer wants to serve. */
   readonly relay: string;
   readonly transID: number;
   readonly options: readonly Option[];
@@ -37,19 +34,19 @@ export interface Bind {
 
 export interface Terminate {
   readonly type: 'terminate';
-  /** 0, which only APEX has: everything the sender has on the session (RFC 3340 §4.4.3). */
+  /** 0, which only APEX has: all associations of the sender on the session (RFC 3340 §4.4.3). */
   readonly transID: number;
-  /** Why, as a reply code and in words; only APEX says it. Absent: 250. */
+  /** The reason, as a reply code and a text; only APEX has it. Absent: 250. */
   readonly code?: number;
   readonly text?: string;
   readonly lang?: string;
 }
 
-/** Names are those of IMXP (RFC 822 addr-spec) in all dialects; what only APEX can say stands in quotes. */
+/** Names are in the notation of IMXP (RFC 822 addr-spec) in all dialects; names that only APEX has are quoted. */
 export interface Recipient {
   readonly identity: string;
   readonly options: readonly Option[];
-  /** As it was written, where a dialect writes it otherwise; what reports name. */
+  /** The name as written, if the dialect writes it differently; reports use it. */
   readonly written?: string;
 }
 
@@ -62,24 +59,24 @@ export interface InlineElement {
 export interface Data {
   readonly type: 'data';
   readonly originator: string;
-  /** Per-originator options, which only APEX has (RFC 3340 §4.4.4); absent where there are none. */
+  /** Per-originator options, which only APEX has (RFC 3340 §4.4.4); absent if there are none. */
   readonly originatorOptions?: readonly Option[];
   /** URI reference of the content: `#Name`, `cid:…` or an absolute URI. */
   readonly content: string;
   readonly recipients: readonly Recipient[];
   readonly options: readonly Option[];
   readonly dataContent: InlineElement | undefined;
-  /** What it was decoded from, so that it can be forwarded as it came; undefined for data made here. */
+  /** The payload it was decoded from, so that it can be forwarded unchanged; undefined for operations made here. */
   readonly source: DataSource | undefined;
 }
 
-/** The received octets of a Data and where its parts are. Views, not copies. */
+/** Received octets of a Data operation and the positions of its parts. Views, not copies. */
 export interface DataSource {
   /** The profile URI of the dialect that decoded it. */
   readonly profile: string;
   /** The whole BEEP payload: MIME headers and body. */
   readonly payload: Buffer;
-  /** Where the control document is in the payload; absent when it came in a transfer encoding. */
+  /** Position of the control document in the payload; absent if it came in a transfer encoding. */
   readonly controlStart?: number;
   readonly controlEnd?: number;
 }

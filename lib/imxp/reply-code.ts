@@ -1,9 +1,7 @@
-/**
- * Reply codes (core-01 §10, RFC 3342) and what their digits say. Receivers tolerate any three-digit code.
- */
+/** Reply codes (core-01 §10, RFC 3342) and the meaning of their digits. Receivers tolerate any three-digit code. */
 import type { Reply } from '../errors.js';
 
-/** Every code this project sends or knows, with the words of the tables. */
+/** Every code that this project sends or knows, with the texts of the tables. */
 export const REPLY_CODES: ReadonlyMap<number, string> = new Map([
   [250, 'transaction successful'],
   [350, 'transient success'],
@@ -28,7 +26,7 @@ export const REPLY_CODES: ReadonlyMap<number, string> = new Map([
   [556, 'attachment overridden'],
 ]);
 
-/** A reply with the words of the table unless others are given. */
+/** Returns a reply with the text of the table unless another is given. */
 export function replyOf(code: number, text?: string): Reply {
   return { code, text: text ?? REPLY_CODES.get(code) ?? '' };
 }

@@ -6,9 +6,9 @@ import { randomInt } from 'node:crypto';
 export const TRANS_ID_MAX = 2_147_483_647;
 
 /**
- * A random transaction identifier.
+ * Returns a random transaction identifier.
  *
- * @param taken those outstanding; another number is drawn as long as it is one of them.
+ * @param taken identifiers in use, which are avoided
  */
 export function newTransId(taken?: { has(transID: number): boolean }): number {
   let transID = randomInt(1, TRANS_ID_MAX + 1);

@@ -1,11 +1,11 @@
 /**
- * Names of APEX (RFC 3340 §2.2) and the notation for them in this program, which is that of IMXP (RFC 822): a local part
- * of APEX is characters as they are, one of RFC 822 is quoted where it has others than those of an atom. Knows no
- * elements.
+ * Converts names between APEX (RFC 3340 §2.2) and the notation of this program, which is that of IMXP (RFC 822). A
+ * local part of APEX is written literally; one of RFC 822 is quoted if it has characters that are not allowed in an
+ * atom.
  */
 import { type Address, addressOf, localOf, wordsOf } from '../address.js';
 
-/** The same in both notations, to the octet: by far the most. */
+/** Names that are the same in both notations, octet by octet: by far the most. */
 const PLAIN =
   /^[!#$&'*+\-0-9=?A-Z^_`a-z{|}~]+(?:\.[!#$&'*+\-0-9=?A-Z^_`a-z{|}~]+)*(?:\/[!#$&'*+\-0-9=?A-Z^_`a-z{|}~]+)?@[A-Za-z0-9._-]+$/;
 /** RFC 3340 §2.2: no control characters, neither `/` nor `@`. */
@@ -14,24 +14,24 @@ const ENCODED = /%[0-9A-Fa-f]{2}/;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * A name as APEX writes it in the notation of this program. What is no name at all stays none, so that whoever takes it
- * apart refuses it with 553.
+ * Returns a name of APEX in the notation of this program. An invalid name stays invalid, so that the parser refuses it
+ * with 553.
  */
 export function fromApex(text: string): string {
   if (PLAIN.test(text)) return text;
   const at = text.lastIndexOf('@');
-  // RFC 3340 §2.2.1: a transmission encoding is reversed before names are compared
+  // RFC 3340 §2.2.1: a transmission encoding is reversed before names are compared.
   const local = decoded(text.slice(0, at));
   const [base = '', rest, ...more] = local?.split('/') ?? [];
   const named = at > 0 && more.length === 0 && TOKEN.test(base) && (rest === undefined || TOKEN.test(rest));
   return named ? `${localOf(base, rest)}${text.slice(at)}` : `@${text}`;
 }
 
-/** @returns undefined for what stands for no characters, or for a delimiter */
+/** @returns undefined if the encoding is invalid or stands for a delimiter */
 function decoded(local: string): string | undefined {
   if (!ENCODED.test(local)) return local;
   try {
-    // An encoded octet may be part of a character, so octets are decoded and then characters.
+    // An encoded octet may be part of a character, so octets are decoded first, then characters.
     const octets = Buffer.from(local)
       .toString('latin1')
       .replace(/%([0-9A-Fa-f]{2})/g, octetOf);
@@ -47,14 +47,14 @@ function octetOf(_: string, hex: string): string {
   return String.fromCharCode(Number.parseInt(hex, 16));
 }
 
-/** A name in the notation of this program as APEX writes it; undefined where it cannot. */
+/** Returns a name of this program in the notation of APEX; undefined if it has none. */
 export function toApex(identity: string): string | undefined {
   if (PLAIN.test(identity)) return identity;
   const name = addressOf(identity);
   if (name === undefined) return undefined;
   const { base, rest } = wordsOf(name);
   const said = TOKEN.test(base) && (rest === undefined || TOKEN.test(rest));
-  // Whoever reverses transmission encodings would read another name.
+  // A reader that reverses transmission encodings would read another name.
   if (!said || ENCODED.test(base) || (rest !== undefined && ENCODED.test(rest))) return undefined;
   return `${base}${rest === undefined ? '' : `/${rest}`}${identity.slice(identity.lastIndexOf('@'))}`;
 }

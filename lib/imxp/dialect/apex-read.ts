@@ -1,6 +1,6 @@
 /**
- * Elements of the APEX core DTD (RFC 3340 §9.1) to operations. Any departure from the DTD is a 501 that names the element
- * and attribute. Refuses to know payloads.
+ * Reads elements of the APEX core DTD (RFC 3340 §9.1) as operations. Any departure from the DTD is a 501 that names the
+ * element and attribute.
  */
 import { textOf, type XmlElement } from '../../xml/parse.js';
 import type { Recipient, Terminate } from '../operation.js';
@@ -68,7 +68,7 @@ function readData(root: XmlElement, document: Buffer, limit: number): DataElemen
   return originatorOptions.length === 0 ? data : { ...data, originatorOptions };
 }
 
-/** A recipient as it was read, in the notation of this program. */
+/** Returns a recipient as it was read, in the notation of this program. */
 export function named(recipient: Recipient): Recipient {
   const { identity: written, options } = recipient;
   const identity = fromApex(written);

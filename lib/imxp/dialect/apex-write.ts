@@ -1,6 +1,4 @@
-/**
- * Operations to elements of the APEX core DTD (RFC 3340 §9.1). Refuses to know payloads.
- */
+/** Writes operations as elements of the APEX core DTD (RFC 3340 §9.1). */
 import { RefusedError } from '../../errors.js';
 import { escapeAttribute, escapeText, legible } from '../../xml/write.js';
 import type { Attach, Bind, Data, Recipient, Terminate } from '../operation.js';
@@ -9,7 +7,7 @@ import { APEX_OPTION } from './apex-read.js';
 import { type DataPieces, piecesOf, writeHolder, writeOptions } from './elements.js';
 import { NO_OPTIONS } from './option.js';
 
-/** @throws LocalError ARGUMENT for characters that XML cannot carry; RefusedError REFUSED, reply 553, for a name. */
+/** @throws LocalError ARGUMENT for characters that XML cannot represent; RefusedError REFUSED, reply 553, for a name */
 export function writeApexAssociation(operation: Attach | Bind): string {
   const name =
     operation.type === 'attach'
@@ -20,7 +18,7 @@ export function writeApexAssociation(operation: Attach | Bind): string {
   return options.length === 0 ? `${tag} />` : `${tag}>${writeOptions(options, APEX_OPTION)}</${operation.type}>`;
 }
 
-/** Characters that XML cannot carry are replaced, since a diagnostic must get through. */
+/** Writes a terminate. Characters that XML cannot represent are replaced, because a diagnostic must get through. */
 export function writeApexTerminate({ transID, code, text, lang }: Terminate): string {
   const why = code === undefined ? '' : ` code='${code}'`;
   const language = lang === undefined ? '' : ` xml:lang='${escapeAttribute(legible(lang))}'`;

@@ -1,6 +1,4 @@
-/**
- * The APEX dialect (RFC 3340): the vocabulary of its profile.
- */
+/** APEX dialect (RFC 3340): the vocabulary of its profile. */
 import type { Attach, Bind, Data, Terminate } from '../operation.js';
 import { fromApex } from './apex-name.js';
 import { APEX_OPTION, named, readApexOperation } from './apex-read.js';
@@ -30,12 +28,12 @@ export const APEX: Vocabulary = Object.freeze({
   renamed: (data: Data) => renamed(data, 'apex='),
 });
 
-/** @param limits of control documents; those not given have their defaults. */
+/** @param limits of control documents; missing ones have their defaults */
 export function apexDialect(limits: Partial<DialectLimits> = {}): Dialect {
   return new ApexDialect({ ...DIALECT_LIMITS, ...limits });
 }
 
-/** What {@link apexDialect} makes. */
+/** The dialect that {@link apexDialect} returns. */
 export class ApexDialect extends XmlDialect {
   constructor(limits: DialectLimits) {
     super(APEX, limits);

@@ -1,7 +1,4 @@
-/**
- * The attributes of the start tag that a {@link Markup} cursor read last, as the scanner asks for them. Knows which octets
- * make names and numbers, and no element.
- */
+/** Attributes of the start tag that a {@link Markup} cursor read last, as the scanner asks for them. */
 import type { Markup } from './markup.js';
 import { CLASSES, DIGIT, Interned, matchesAt, NAME, NAME_START } from './octets.js';
 
@@ -32,7 +29,7 @@ export class Attributes {
     return this.#interned.take(octets, valueStart[index] ?? 0, valueEnd[index] ?? 0);
   }
 
-  /** The value when it is a name token, else an empty string. */
+  /** Returns the value if it is a name token, else an empty string. */
   nameToken(index: number): string {
     const { valueStart, valueEnd } = this.#markup;
     return this.#areNames(valueStart[index] ?? 0, valueEnd[index] ?? 0) ? this.value(index) : '';
@@ -42,11 +39,11 @@ export class Attributes {
   isName(index: number): boolean {
     const { octets, valueStart, valueEnd } = this.#markup;
     const start = valueStart[index] ?? 0;
-    // an empty value is followed by its quote, which begins no name
+    // An empty value is followed by its quote, which cannot begin a name.
     return ((CLASSES[octets[start] ?? 0] ?? 0) & NAME_START) !== 0 && this.#areNames(start, valueEnd[index] ?? 0);
   }
 
-  /** The value when it is a number of at most ten digits, else 0. */
+  /** Returns the value if it is a number of at most ten digits, else 0. */
   number(index: number): number {
     const { octets } = this.#markup;
     const start = this.#markup.valueStart[index] ?? 0;

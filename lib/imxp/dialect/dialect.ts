@@ -1,5 +1,5 @@
 /**
- * What every dialect of the mesh offers: payloads of one profile to operations and back. A dialect is a value without
+ * Interface of the dialects of the mesh, which convert payloads of one profile to operations and back. A dialect has no
  * state of a channel; the relay never asks which one it has.
  */
 import type { DialectName } from '../../config/dialects.js';
@@ -12,24 +12,32 @@ export interface Dialect {
   readonly name: DialectName;
   /** URI of the BEEP profile. */
   readonly profile: string;
-  /** What the local parts of services begin with. */
+  /** Prefix of the local parts of services. */
   readonly prefix: string;
-  /** Whether `ok` to a Data says no more than that it is permitted; what became of it is only in reports (APEX). */
+  /** Whether `ok` to a Data operation only says that it is permitted; its result is only in reports (APEX). */
   readonly early: boolean;
   /** Whether it has names beyond those of IMXP: domain literals, and characters beyond ASCII. */
   readonly wide: boolean;
-  /** The payload of `ok`, one buffer for all; never to be written to. */
+  /** The payload of `ok`, one buffer for all; must never be modified. */
   readonly ok: Buffer;
   /**
-   * A MSG to an operation. Of a Data, the references into its content are checked, its content is not looked at.
+   * Decodes a MSG. Of a Data operation, the references to its content are checked, but not the content itself.
    *
-   * @param payload MIME headers and body; views of it are kept, so it must not be reused.
-   * @throws RemoteProtocolError with reply 500 (not well-formed) or 501 (not valid), nothing else.
+   * @param payload MIME headers and body; views of it are kept, so it must not be reused
+   * @throws RemoteProtocolError with reply 500 (not well-formed) or 501 (not valid), nothing else
    */
   decode(payload: Buffer): Operation;
-  /** A RPY or ERR. @throws as {@link decode}. */
+  /**
+   * Decodes a RPY or ERR.
+   *
+   * @throws as {@link decode}
+   */
   decodeReply(payload: Buffer): OperationReply;
-  /** The initialization message of a channel; it has no MIME headers. @throws as {@link decode}. */
+  /**
+   * Decodes the initialization message of a channel, which has no MIME headers.
+   *
+   * @throws as {@link decode}
+   */
   decodeInitial(content: Buffer): Operation;
   decodeInitialReply(content: Buffer): OperationReply;
   encode(operation: Attach | Bind | Terminate): Buffer;
@@ -37,19 +45,19 @@ export interface Dialect {
   encodeReply(reply: OperationReply): Buffer;
   encodeInitialReply(reply: OperationReply): string;
   /**
-   * A Data, its control document always written anew. With a `source`, everything else is taken from there as it is, in
-   * views; when nothing changed and the dialect is the same, sending `source.payload` itself is cheaper.
+   * Encodes a Data operation with a new control document. With a `source`, everything else is taken from there
+   * unchanged, in views. If nothing changed and the dialect is the same, sending `source.payload` itself is cheaper.
    *
-   * @throws LocalError ARGUMENT when the content is a part and there is no source to take it from.
+   * @throws LocalError ARGUMENT if the content is a part and there is no source to take it from
    */
   encodeData(data: Data): Buffer | Buffer[];
 }
 
-/** Limits of a control document. What exceeds one is answered 501. */
+/** Limits of a control document. Beyond one of them the answer is 501. */
 export interface DialectLimits extends XmlLimits {
   /** Octets of the control document, inline content included; other MIME parts are not counted. */
   readonly octets: number;
-  /** Recipients of one Data. */
+  /** Recipients of one Data operation. */
   readonly recipients: number;
 }
 

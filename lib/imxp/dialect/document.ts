@@ -1,16 +1,16 @@
 /**
- * Reading elements against a DTD: which attributes, which children, which values. Shared by all dialects; each function
- * names the element and attribute that is wrong. Knows no operation.
+ * Reads elements against a DTD: attributes, children, values. Shared by all dialects; each function names the element
+ * and attribute that is wrong.
  */
 import { RemoteProtocolError } from '../../errors.js';
 import { isNmtoken, isSpace, short } from '../../xml/lexis.js';
 import type { XmlElement } from '../../xml/parse.js';
 import { TRANS_ID_MAX } from '../trans-id.js';
 
-// every element may say its language and treatment of white space (XML 1.0 §2.10, §2.12)
+// Every element may have its language and treatment of white space (XML 1.0 §2.10, §2.12).
 const UNIVERSAL = new Set(['xml:lang', 'xml:space']);
 
-/** @returns an error to throw: the document is not valid, reply 501. */
+/** @returns an error to throw: the document is not valid, reply 501 */
 export function invalid(what: string): RemoteProtocolError {
   return new RemoteProtocolError('XML_INVALID', what, { reply: { code: 501, text: what } });
 }
@@ -29,7 +29,7 @@ export function checkAttributes(element: XmlElement, allowed: readonly string[])
   }
 }
 
-/** The value of an attribute that must be there. */
+/** Returns the value of a required attribute. */
 export function required(element: XmlElement, name: string): string {
   const value = element.attributes.get(name);
   if (value === undefined) {
@@ -38,7 +38,7 @@ export function required(element: XmlElement, name: string): string {
   return value;
 }
 
-/** One of the values listed; the first one when the attribute is absent. */
+/** Returns one of the listed values; the first one if the attribute is absent. */
 export function oneOf<T extends string>(element: XmlElement, name: string, values: readonly [T, ...T[]]): T {
   const value = element.attributes.get(name);
   if (value === undefined) {
@@ -69,7 +69,7 @@ export function nmtokenOf(element: XmlElement, name: string, value: string): str
   return value;
 }
 
-/** The children of an element that holds elements only. */
+/** Returns the children of an element that contains only elements. */
 export function childrenOf(element: XmlElement): XmlElement[] {
   const children: XmlElement[] = [];
   for (const child of element.children) {

@@ -1,6 +1,6 @@
 /**
- * The elements that every dialect reads and writes alike: recipient and data-content, and the lists of options, whose
- * notation alone differs. Knows no operation.
+ * Elements that every dialect reads and writes alike: recipient and data-content, and lists of options, which differ
+ * only in notation.
  */
 import { isName, short } from '../../xml/lexis.js';
 import type { XmlElement } from '../../xml/parse.js';
@@ -9,10 +9,10 @@ import type { Data, InlineElement, Option, Recipient } from '../operation.js';
 import { checkAttributes, childrenOf, invalid, required, tooMany } from './document.js';
 import { innerOf, type OptionSyntax, readOption, writeOption } from './option.js';
 
-/** Everything of a Data but what it came from. */
+/** All members of a Data operation except its source. */
 export type DataElement = Omit<Data, 'source'>;
 
-/** What stands in a Data behind its originator. */
+/** The part of a Data operation after its originator. */
 export interface DataChildren {
   readonly recipients: Recipient[];
   readonly options: Option[];
@@ -20,10 +20,11 @@ export interface DataChildren {
 }
 
 /**
- * The DTDs demand this order: recipient+, option*, data-content? (D-CORE-06).
+ * Reads recipients, options and data-content in the order that the DTDs demand: recipient+, option*, data-content?
+ * (D-CORE-06).
  *
- * @param limit how many recipients there may be.
- * @throws RemoteProtocolError XML_INVALID | XML_LIMIT, reply 501.
+ * @param limit how many recipients there may be
+ * @throws RemoteProtocolError XML_INVALID | XML_LIMIT, reply 501
  */
 export function readChildren(
   children: readonly XmlElement[],
@@ -69,7 +70,7 @@ function readContent(element: XmlElement, document: Buffer): InlineElement {
   return { name, inner: innerOf(element, document) };
 }
 
-/** The options in an element that holds nothing else. */
+/** Reads the options in an element that contains nothing else. */
 export function optionsOf(element: XmlElement, document: Buffer, syntax: OptionSyntax): Option[] {
   return childrenOf(element).map((child) => {
     if (child.name !== 'option') {
@@ -79,7 +80,7 @@ export function optionsOf(element: XmlElement, document: Buffer, syntax: OptionS
   });
 }
 
-/** An element with one attribute and options. */
+/** Writes an element with one attribute and options. */
 export function writeHolder(
   name: string,
   attribute: string,
@@ -99,7 +100,7 @@ export function writeOptions(options: readonly Option[], syntax: OptionSyntax): 
   return text;
 }
 
-/** A Data in up to three pieces; the middle one is the inside of data-content, the very octets. */
+/** A Data operation in up to three pieces; the middle one is the inside of data-content, unchanged. */
 export type DataPieces = [string] | [string, Buffer, string];
 
 /** @param text the start tag and everything up to data-content */

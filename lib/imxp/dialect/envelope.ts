@@ -1,6 +1,6 @@
 /**
- * A cursor over the plain form of a payload's MIME: a control document alone, or multipart/related of exactly two parts,
- * the control document and the content. As with `markup.ts`, whatever is unusual is -1, and the MIME parser decides.
+ * Cursor over the simple form of a payload's MIME: a control document alone, or multipart/related of exactly two parts,
+ * the control document and the content. As with `markup.ts`, anything unusual is -1, and the MIME parser decides.
  */
 import { CLASSES, equalRanges, matchesAt, PRINTABLE } from './octets.js';
 
@@ -30,7 +30,7 @@ const BOUNDARY_OCTETS = 70;
 export class Envelope {
   octets: Buffer = Buffer.alloc(0);
   multipart = false;
-  /** Of the Content-ID of the content part, without brackets. */
+  /** Content-ID of the content part, without brackets. */
   idStart = 0;
   idEnd = 0;
   /** `--boundary` of the first delimiter line. */
@@ -43,14 +43,14 @@ export class Envelope {
   readonly #type: Buffer;
   readonly #controlType: Buffer;
 
-  /** @param type the media type of control documents; another one is for the parser */
+  /** @param type the media type of control documents; any other is left to the parser */
   constructor(type: string) {
     this.#alone = Buffer.from(`Content-Type: ${type}\r\n\r\n`);
     this.#type = Buffer.from(`type="${type}"`);
     this.#controlType = Buffer.from(`Content-Type: ${type}\r\n`);
   }
 
-  /** @returns where the control document begins, or -1. */
+  /** @returns the offset of the control document, or -1 */
   open(octets: Buffer): number {
     this.octets = octets;
     this.multipart = false;
@@ -64,7 +64,11 @@ export class Envelope {
     return this.#firstPart(this.#parameters(RELATED.length));
   }
 
-  /** boundary, start and type, each once and quoted. @returns the position after the empty line, or -1. */
+  /**
+   * Reads boundary, start and type, each once and quoted.
+   *
+   * @returns the position after the empty line, or -1
+   */
   #parameters(from: number): number {
     const { octets } = this;
     let seen = 0;
@@ -99,7 +103,7 @@ export class Envelope {
     }
   }
 
-  /** Blanks, and line ends before blanks. */
+  /** Skips blanks, and line ends before blanks. */
   #fold(from: number): number {
     const { octets } = this;
     let at = from;
@@ -114,7 +118,7 @@ export class Envelope {
     }
   }
 
-  /** The position of `end` after printable octets that mean themselves, or -1. */
+  /** Returns the position of `end` after printable octets without special meaning, or -1. */
   #quoted(from: number, end: number): number {
     const { octets } = this;
     let at = from;
@@ -135,11 +139,11 @@ export class Envelope {
     return octets[at] === CR && octets[at + 1] === LF && octets[at + 2] === CR && octets[at + 3] === LF;
   }
 
-  /** @returns where the control document begins, or -1. */
+  /** @returns the offset of the control document, or -1 */
   #firstPart(from: number): number {
     const { octets } = this;
     const length = this.#delimiterLength;
-    // a boundary of 1 to 70 characters, the last one no space
+    // A boundary has 1 to 70 characters, of which the last is no space.
     if (from < 0 || length > BOUNDARY_OCTETS + 2 || octets[this.#boundary + length - 3] === BLANK) {
       return -1;
     }
@@ -178,7 +182,7 @@ export class Envelope {
     }
   }
 
-  /** Whether `--` and the boundary stand at `at`. */
+  /** Whether `--` and the boundary are at `at`. */
   #delimiterAt(at: number): boolean {
     const { octets } = this;
     return (
@@ -196,8 +200,8 @@ export class Envelope {
   /**
    * Reads what follows the control document: nothing, or the content part and the end of the multipart.
    *
-   * @param from the first octet after the control document's white space.
-   * @returns the end of the control document (exclusive), or -1.
+   * @param from the first octet after the control document's white space
+   * @returns the end of the control document (exclusive), or -1
    */
   rest(from: number): number {
     const { octets } = this;
@@ -212,10 +216,14 @@ export class Envelope {
     return body >= 0 && this.#last(body) ? end : -1;
   }
 
-  /** Headers of the content part: one Content-ID, others whatever they say. @returns where the body begins, or -1. */
+  /**
+   * Reads the headers of the content part: one Content-ID, and any others.
+   *
+   * @returns the offset of the body, or -1
+   */
   #contentHeaders(from: number): number {
     const { octets } = this;
-    // two parts must not have the same Content-ID
+    // Two parts must not have the same Content-ID.
     const rootStart = this.#start;
     const rootLength = this.#startEnd - rootStart;
     let at = from;
@@ -235,7 +243,7 @@ export class Envelope {
     const { octets } = this;
     for (let index = 0; index < CONTENT_ID.length; index += 1) {
       const octet = octets[at + index] ?? 0;
-      // to lower case; no other octet becomes a letter or hyphen that way but its capital
+      // To lower case; only capitals become a letter or hyphen that way.
       if ((octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet) !== CONTENT_ID[index]) {
         return false;
       }
@@ -243,7 +251,11 @@ export class Envelope {
     return octets[at + CONTENT_ID.length] === COLON;
   }
 
-  /** `: <id>` and its line end, once. A line that continues it is no line that could follow. @returns that line, or -1. */
+  /**
+   * Reads `: <id>` and its line end, once. A folded line does not match what may follow.
+   *
+   * @returns the offset of the next line, or -1
+   */
   #contentId(colon: number): number {
     const { octets } = this;
     if (this.idEnd >= 0 || octets[colon + 1] !== BLANK || octets[colon + 2] !== LESS) {
@@ -258,7 +270,11 @@ export class Envelope {
     return end + 3;
   }
 
-  /** A header of letters and hyphens with a printable value. @returns the next line, or -1. */
+  /**
+   * Reads a header with a name of letters and hyphens and a printable value.
+   *
+   * @returns the offset of the next line, or -1
+   */
   #field(from: number): number {
     const { octets } = this;
     let at = from;
@@ -275,12 +291,12 @@ export class Envelope {
     return this.#lineEnd(at) ? at + 2 : -1;
   }
 
-  /** Whether the body is followed by the last delimiter, and that by nothing. */
+  /** Whether the body is followed by the last delimiter, and nothing follows that. */
   #last(body: number): boolean {
     const { octets } = this;
     const length = this.#delimiterLength + 2;
     const line = this.#delimiter - 2;
-    // the delimiter may share its line end with the empty line before it: no body at all
+    // The delimiter may share its line end with the empty line before it: an empty body.
     const at = octets.indexOf(octets.subarray(line, line + length), body - 2);
     const after = at + length;
     if (at < 0 || octets[after] !== HYPHEN || octets[after + 1] !== HYPHEN) {

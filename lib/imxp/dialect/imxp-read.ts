@@ -1,6 +1,6 @@
 /**
- * Elements of the IMXP core DTD (core-01 §9.1) to operations. Any departure from the DTD is a 501 that names the element
- * and attribute. Refuses to know payloads.
+ * Reads elements of the IMXP core DTD (core-01 §9.1) as operations. Any departure from the DTD is a 501 that names the
+ * element and attribute.
  */
 import type { XmlElement } from '../../xml/parse.js';
 import type { Terminate } from '../operation.js';

@@ -1,12 +1,10 @@
-/**
- * Operations to elements of the IMXP core DTD (core-01 §9.1). Refuses to know payloads.
- */
+/** Writes operations as elements of the IMXP core DTD (core-01 §9.1). */
 import { escapeAttribute } from '../../xml/write.js';
 import type { Attach, Bind, Data, Terminate } from '../operation.js';
 import { type DataPieces, piecesOf, writeHolder, writeOptions } from './elements.js';
 import { IMXP_OPTION } from './imxp-read.js';
 
-/** @throws LocalError ARGUMENT for characters that XML cannot carry. */
+/** @throws LocalError ARGUMENT for characters that XML cannot represent */
 export function writeImxpAssociation(operation: Attach | Bind): string {
   const name =
     operation.type === 'attach'
@@ -17,7 +15,7 @@ export function writeImxpAssociation(operation: Attach | Bind): string {
   return options.length === 0 ? `${tag} />` : `${tag}>${writeOptions(options, IMXP_OPTION)}</${operation.type}>`;
 }
 
-/** D-APEX-04: why an association ends cannot be said. */
+/** D-APEX-04: IMXP cannot express why an association ends. */
 export function writeImxpTerminate({ transID }: Terminate): string {
   return `<terminate transID='${transID}' />`;
 }
@@ -29,7 +27,7 @@ export function writeImxpData(data: Data): DataPieces {
     text += writeHolder('recipient', 'identity', identity, options, IMXP_OPTION);
   }
   text += writeOptions(data.options, IMXP_OPTION);
-  // D-APEX-02: APEX per-originator options become per-data options
+  // D-APEX-02: APEX per-originator options become per-data options.
   if (originatorOptions !== undefined) {
     text += writeOptions(originatorOptions, IMXP_OPTION);
   }

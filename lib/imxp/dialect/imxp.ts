@@ -1,6 +1,4 @@
-/**
- * The IMXP dialect (draft-mrose-imxp-core-01): the vocabulary of its profile.
- */
+/** IMXP dialect (core-01): the vocabulary of its profile. */
 import type { Attach, Bind, Data, Terminate } from '../operation.js';
 import type { Dialect, DialectLimits } from './dialect.js';
 import { DIALECT_LIMITS } from './dialect.js';
@@ -27,12 +25,12 @@ export const IMXP: Vocabulary = Object.freeze({
   renamed: (data: Data) => renamed(data, 'imxp='),
 });
 
-/** @param limits of control documents; those not given have their defaults. */
+/** @param limits of control documents; missing ones have their defaults */
 export function imxpDialect(limits: Partial<DialectLimits> = {}): Dialect {
   return new ImxpDialect({ ...DIALECT_LIMITS, ...limits });
 }
 
-/** What {@link imxpDialect} makes. */
+/** The dialect that {@link imxpDialect} returns. */
 export class ImxpDialect extends XmlDialect {
   constructor(limits: DialectLimits) {
     super(IMXP, limits);

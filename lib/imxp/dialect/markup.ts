@@ -1,7 +1,7 @@
 /**
- * A cursor over the plain form of XML: start tags whose attributes have plain values, and mixed content that is
- * well-formed beyond doubt. Every method that meets anything else says so with -1, and then the XML parser decides: this
- * file may be ignorant, but it must never take what the parser refuses nor see it differently.
+ * Cursor over the simple form of XML: start tags whose attributes have plain values, and mixed content that is
+ * well-formed beyond doubt. Every method that meets anything else returns -1, and then the XML parser decides: this
+ * file may give up, but it must never accept what the parser refuses nor read it differently.
  */
 import type { DialectLimits } from './dialect.js';
 import {
@@ -27,7 +27,9 @@ const BRACKET = 0x5d;
 const FIRST_OF_SEQUENCE = 0xc2;
 
 const ENTITIES = ['&lt;', '&gt;', '&amp;', '&quot;', '&apos;'].map((entity) => Buffer.from(entity));
-/** More attributes than an element of ours has; others may have up to this many before the parser takes over. */
+/**
+ * More attributes than an element of the vocabulary has; others may have up to this many before the parser takes over.
+ */
 const MOST_ATTRIBUTES = 16;
 const DEEPEST = 64;
 
@@ -60,7 +62,7 @@ export class Markup {
     this.#elements = 0;
   }
 
-  /** The first position from `at` that is no white space. */
+  /** Returns the first position from `at` that is not white space. */
   space(at: number): number {
     const { octets } = this;
     let next = at;
@@ -71,11 +73,11 @@ export class Markup {
   }
 
   /**
-   * The attributes and the end of a start tag.
+   * Reads the attributes and the end of a start tag.
    *
-   * @param from after the name of the element.
-   * @param plain whether values must be plain ASCII, as ours are; else they may hold references and UTF-8.
-   * @returns the position after `>`, or -1.
+   * @param from after the name of the element
+   * @param plain whether values must be plain ASCII, as in the vocabulary; else they may contain references and UTF-8
+   * @returns the position after `>`, or -1
    */
   tag(from: number, plain: boolean): number {
     const { octets } = this;
@@ -136,7 +138,7 @@ export class Markup {
     return at + 1;
   }
 
-  /** What may stand in an attribute value of foreign elements besides plain characters. */
+  /** Reads what an attribute value of a foreign element may contain besides plain characters. */
   #unusual(at: number): number {
     const octet = this.octets[at] ?? 0;
     if (octet === APOSTROPHE || octet === QUOTE || ((CLASSES[octet] ?? 0) & SPACE) !== 0) {
@@ -145,7 +147,7 @@ export class Markup {
     return this.#beyond(at, octet);
   }
 
-  /** A predefined entity or a UTF-8 sequence. */
+  /** Reads a predefined entity or a UTF-8 sequence. */
   #beyond(at: number, octet: number): number {
     if (octet === AMPERSAND) {
       for (const entity of ENTITIES) {
@@ -182,10 +184,10 @@ export class Markup {
   }
 
   /**
-   * Mixed content up to the end tag of the element that holds it.
+   * Reads mixed content up to the end tag of its element.
    *
-   * @param depth of that element.
-   * @returns the position of the end tag's `<`, or -1.
+   * @param depth of that element
+   * @returns the position of the end tag's `<`, or -1
    */
   content(from: number, depth: number): number {
     const { octets } = this;
@@ -220,13 +222,13 @@ export class Markup {
     }
   }
 
-  /** The end of an end tag, from after its name; -1 when something else stands there. */
+  /** Returns the end of an end tag, from after its name; -1 if something else follows. */
   close(from: number): number {
     const at = this.space(from);
     return this.octets[at] === GREATER ? at + 1 : -1;
   }
 
-  /** The position of the next `<`, or -1 when what is before it might not be text. */
+  /** Returns the position of the next `<`; -1 if what is before it might not be text. */
   #text(from: number): number {
     const { octets } = this;
     const { length } = octets;

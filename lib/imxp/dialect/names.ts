@@ -1,16 +1,13 @@
-/**
- * The names of services in each dialect (D-APEX-01): what begins with `imxp=` in the one begins with `apex=`
- * in the other. Knows no other names.
- */
+/** Names of services in each dialect (D-APEX-01): what begins with `imxp=` in one begins with `apex=` in the other. */
 import type { Data } from '../operation.js';
 
 /** Local parts of services, quoted or not. */
 const RESERVED = /^("?)(?:imxp|apex)=/i;
 
 /**
- * A Data whose originator and recipients have the prefix of a dialect, where they are services.
+ * Returns a Data operation in which the names of services have the prefix of a dialect.
  *
- * @returns the same Data when it has them already
+ * @returns the same operation if they have it already
  */
 export function renamed(data: Data, prefix: string): Data {
   const originator = withPrefix(data.originator, prefix);
@@ -25,7 +22,7 @@ export function renamed(data: Data, prefix: string): Data {
   return { ...data, originator, recipients };
 }
 
-/** A name with the prefix of a dialect, where it is that of a service. */
+/** Returns a name with the prefix of a dialect if it is that of a service. */
 export function withPrefix(identity: string, prefix: string): string {
   // Most names are not those of services, and one letter tells.
   const first = identity.charCodeAt(0) | 0x20;

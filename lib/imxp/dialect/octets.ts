@@ -1,7 +1,4 @@
-/**
- * What the scanner needs to know about octets: classes of ASCII characters, literals, and strings for octets seen
- * before. Knows no grammar.
- */
+/** Octet primitives of the scanner: classes of ASCII characters, literals, and a cache of strings. */
 
 /** Classes; an octet may be in several. */
 export const SPACE = 1;
@@ -12,7 +9,7 @@ export const VALUE_CHARACTER = 8;
 /** Stands for itself in text; `]` does not, because `]]>` must not occur. */
 export const TEXT_CHARACTER = 16;
 export const DIGIT = 32;
-/** In the value of a header, or in a quoted string without escapes: printable ASCII and space. */
+/** Allowed in the value of a header, or in a quoted string without escapes: printable ASCII and space. */
 export const PRINTABLE = 64;
 
 export const CLASSES: Uint8Array = classes();
@@ -39,7 +36,7 @@ function classes(): Uint8Array {
   return table;
 }
 
-/** Whether `octets` hold `literal` at `at`. */
+/** Whether `octets` contain `literal` at `at`. */
 export function matchesAt(octets: Buffer, at: number, literal: Buffer): boolean {
   const { length } = literal;
   if (at + length > octets.length) {
@@ -53,7 +50,7 @@ export function matchesAt(octets: Buffer, at: number, literal: Buffer): boolean 
   return true;
 }
 
-/** Whether two ranges hold the same octets. */
+/** Whether two ranges have equal octets. */
 export function equalRanges(octets: Buffer, first: number, second: number, length: number): boolean {
   for (let index = 0; index < length; index += 1) {
     if (octets[first + index] !== octets[second + index]) {
@@ -64,8 +61,8 @@ export function equalRanges(octets: Buffer, first: number, second: number, lengt
 }
 
 /**
- * The end of the UTF-8 sequence of two or more octets that begins at `at`, or -1 when it is not valid or is a character
- * that XML does not allow (XML 1.0 §2.2; RFC 3629 §4).
+ * Returns the end of the UTF-8 sequence of two or more octets that begins at `at`, or -1 if it is not valid or is a
+ * character that XML does not allow (XML 1.0 §2.2; RFC 3629 §4).
  */
 export function sequenceEnd(octets: Buffer, at: number): number {
   const lead = octets[at] ?? 0;
@@ -92,8 +89,9 @@ const SLOTS = 4096;
 const INTERNED_OCTETS = 96;
 
 /**
- * Strings for ASCII octets. The same addresses come again and again: giving the same string saves making it, and its
- * hash for the maps it is looked up in. A slot for each hash, the last one wins, so it is bounded whatever comes.
+ * Cache of strings for ASCII octets. The same addresses occur again and again; returning the same string saves making
+ * it, and its hash for the maps that it is looked up in. Each hash has one slot, which the last string occupies, so the
+ * cache is bounded.
  */
 export class Interned {
   readonly #slots: string[] = new Array<string>(SLOTS).fill('');

@@ -1,16 +1,16 @@
 /**
- * The `option` element (core-01 §5), the same in all dialects but for the attribute that says whether it must be
- * understood. Knows of particular options no more than what they lack.
+ * The `option` element (core-01 §5), the same in all dialects except for the attribute that says whether it must be
+ * understood.
  */
 import type { XmlElement } from '../../xml/parse.js';
 import { escapeAttribute } from '../../xml/write.js';
 import type { Option } from '../operation.js';
 import { checkAttributes, invalid, isAbsoluteUri, nmtokenOf, oneOf, transIdOf } from './document.js';
 
-/** How a dialect writes `seeNoEvil`. */
+/** Notation of `seeNoEvil` in a dialect. */
 export interface OptionSyntax {
   readonly attribute: string;
-  /** `true` when the attribute says the opposite of seeNoEvil. Its default follows: seeNoEvil is true by default. */
+  /** `true` if the attribute says the opposite of seeNoEvil. Its default follows: seeNoEvil is true by default. */
   readonly inverse: boolean;
 }
 
@@ -18,11 +18,11 @@ export const DEFAULT_LOCALIZE = 'i-default';
 export const NO_OCTETS: Buffer = Buffer.alloc(0);
 export const NO_OPTIONS: readonly Option[] = Object.freeze([]);
 
-/** @throws RemoteProtocolError XML_INVALID, reply 501. */
+/** @throws RemoteProtocolError XML_INVALID, reply 501 */
 export function readOption(element: XmlElement, document: Buffer, syntax: OptionSyntax): Option {
   const { attribute, inverse } = syntax;
   checkAttributes(element, ['internal', 'external', 'targetHop', attribute, 'transID', 'localize']);
-  // D-CORE-23: empty means absent, and exactly one of the two must be there
+  // D-CORE-23: empty means absent, and exactly one of the two must be present.
   const internal = element.attributes.get('internal') || undefined;
   const external = element.attributes.get('external') || undefined;
   if ((internal === undefined) === (external === undefined)) {
@@ -45,7 +45,7 @@ export function readOption(element: XmlElement, document: Buffer, syntax: Option
   };
 }
 
-/** RFC 3342 §3 itself gives this option without a transID. */
+/** RFC 3342 §3 itself has this option without a transID. */
 function nameless({ attributes }: XmlElement, internal: string | undefined): boolean {
   return internal === 'hold4Endpoint' && !attributes.has('transID');
 }
@@ -63,12 +63,12 @@ function localizeOf(element: XmlElement): string {
   return value;
 }
 
-/** The octets between the tags of an element, as a view. */
+/** Returns the octets between the tags of an element, as a view. */
 export function innerOf(element: XmlElement, document: Buffer): Buffer {
   return element.innerStart === element.innerEnd ? NO_OCTETS : document.subarray(element.innerStart, element.innerEnd);
 }
 
-/** @returns the element; what is within goes on as it came. */
+/** @returns the element; its inside goes on as it came */
 export function writeOption(option: Option, syntax: OptionSyntax): string {
   const name =
     option.internal === undefined

@@ -1,6 +1,6 @@
 /**
- * The outside of a mesh payload: where the control document is, alone or as the root of a multipart/related (core-01
- * §4.1), and how it is exchanged for another one without touching the rest. Shared by all dialects; knows no element.
+ * Envelope of a mesh payload: finds the control document, alone or as the root of a multipart/related (core-01 §4.1),
+ * and replaces it without touching the rest. Shared by all dialects.
  */
 
 import { newContentId } from '../../mime/content-id.js';
@@ -9,18 +9,18 @@ import { unacceptableEntity } from '../../mime/fault.js';
 import type { MediaType } from '../../mime/media-type.js';
 import { type Multipart, parseMultipart, relatedHeader } from '../../mime/multipart.js';
 
-/** Accepted alike, whatever the dialect writes (D-CORE-04). */
+/** All are accepted, whatever the dialect writes (D-CORE-04). */
 const CONTROL_TYPES = new Set(['text/xml', 'application/beep+xml']);
 const CHARSETS = new Set(['utf-8', 'utf8', 'us-ascii']);
 const LESS_THAN = 0x3c;
 const SPACE = new Set([0x20, 0x09, 0x0d, 0x0a]);
 
 export interface OpenPayload {
-  /** The control document, any transfer encoding undone. */
+  /** The control document, with any transfer encoding undone. */
   readonly control: Buffer;
-  /** Where it is in the payload; undefined when it came in a transfer encoding. */
+  /** Its position in the payload; undefined if it came in a transfer encoding. */
   readonly place: { readonly start: number; readonly end: number } | undefined;
-  /** Set when the control document is the root of a multipart. */
+  /** Set if the control document is the root of a multipart. */
   readonly multipart: Multipart | undefined;
   readonly type: MediaType | undefined;
 }
@@ -28,7 +28,7 @@ export interface OpenPayload {
 /**
  * Finds the control document in a payload.
  *
- * @throws RemoteProtocolError MIME_INVALID: reply 500 when malformed, 501 when it is no mesh payload.
+ * @throws RemoteProtocolError MIME_INVALID: reply 500 if malformed, 501 if it is no mesh payload
  */
 export function openPayload(payload: Buffer): OpenPayload {
   const entity = parseEntity(payload);
@@ -42,7 +42,7 @@ export function openPayload(payload: Buffer): OpenPayload {
     throw unacceptableEntity('the type of a multipart/related must be text/xml');
   }
   if (entity.headers.single('Content-Transfer-Encoding') !== undefined) {
-    // RFC 2045 §6.4: a multipart may say 7bit, 8bit or binary only
+    // RFC 2045 §6.4: a multipart may only have 7bit, 8bit or binary.
     if (decodedBody(entity) !== entity.body) {
       throw unacceptableEntity('a multipart must not have a Content-Transfer-Encoding');
     }
@@ -54,14 +54,15 @@ export function openPayload(payload: Buffer): OpenPayload {
 
 function placed(entity: Entity, end: number): Pick<OpenPayload, 'control' | 'place'> {
   const control = decodedBody(entity);
-  // an entity without an empty line has its body, of no octets, after its end
+  // An entity without an empty line has an empty body after its end.
   const start = Math.min(entity.bodyStart, end);
   return { control, place: control === entity.body ? { start, end } : undefined };
 }
 
 function checkControl(type: MediaType | undefined, body: Buffer): void {
   if (type === undefined) {
-    // D-CORE-04: without a Content-Type, what begins with "<" is text/xml; XML 1.0 §2.8 lets white space precede it
+    // D-CORE-04: without a Content-Type, a payload that begins with "<" is text/xml; XML 1.0 §2.8 lets white space
+    // precede it.
     if (body[afterSpace(body)] !== LESS_THAN) {
       throw unacceptableEntity('no Content-Type');
     }
@@ -76,7 +77,7 @@ function checkControl(type: MediaType | undefined, body: Buffer): void {
   }
 }
 
-/** The offset of the first octet that is no white space of XML. */
+/** Returns the offset of the first octet that is not white space of XML. */
 function afterSpace(octets: Buffer): number {
   let at = 0;
   while (at < octets.length && SPACE.has(octets[at] ?? 0)) {
@@ -85,18 +86,17 @@ function afterSpace(octets: Buffer): number {
   return at;
 }
 
-/** The header block of a payload that is a control document alone. */
+/** Returns the header block of a payload that is only a control document. */
 export function controlHeader(type: string): string {
   return `Content-Type: ${type}\r\n\r\n`;
 }
 
 /**
- * A payload with another control document for another dialect: its own content type outside, the other parts as they
- * came.
+ * Returns a payload with a control document of another dialect: a new content type outside, the other parts unchanged.
  *
- * @param document the pieces of the new control document.
- * @param type its media type.
- * @param domain for the Content-ID of the root when it had none.
+ * @param document the pieces of the new control document
+ * @param type its media type
+ * @param domain for the Content-ID of the root if it had none
  */
 export function exchangeControl(
   payload: Buffer,

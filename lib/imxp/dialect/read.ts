@@ -1,6 +1,6 @@
 /**
- * Which operation an element is: the same in every dialect, as are attach and bind but for how names are written. What a
- * Data and a terminate consist of, each dialect reads itself.
+ * Reads an element as an operation. All dialects have the same operations, and the same attach and bind except for the
+ * notation of names; data and terminate are read by each dialect.
  */
 import { short } from '../../xml/lexis.js';
 import type { XmlElement } from '../../xml/parse.js';
@@ -9,21 +9,21 @@ import { checkAttributes, invalid, required, transIdOf } from './document.js';
 import { type DataElement, optionsOf } from './elements.js';
 import type { OptionSyntax } from './option.js';
 
-/** What a dialect reads in its own way. Each throws RemoteProtocolError XML_INVALID | XML_LIMIT, reply 501. */
+/** What a dialect reads in its own way. Each function throws RemoteProtocolError XML_INVALID | XML_LIMIT, reply 501. */
 export interface Grammar {
   readonly option: OptionSyntax;
-  /** The name of an endpoint as it is written, in the notation of this program. */
+  /** Returns the name of an endpoint in the notation of this program. */
   readonly endpoint: (written: string) => string;
-  /** The domain in the `relay` attribute of an element. */
+  /** Returns the domain in the `relay` attribute of an element. */
   readonly relay: (root: XmlElement, written: string) => string;
   readonly terminate: (root: XmlElement) => Terminate;
   readonly data: (root: XmlElement, document: Buffer, recipients: number) => DataElement;
 }
 
 /**
- * @param document what `root` was parsed from; views of it are kept.
- * @param recipients how many a Data may have.
- * @throws RemoteProtocolError XML_INVALID | XML_LIMIT, reply 501.
+ * @param document the document that `root` was parsed from; views of it are kept
+ * @param recipients how many a Data operation may have
+ * @throws RemoteProtocolError XML_INVALID | XML_LIMIT, reply 501
  */
 export type ReadOperation = (
   root: XmlElement,

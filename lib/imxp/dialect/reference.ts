@@ -1,6 +1,6 @@
 /**
- * What the `content` attribute of a Data refers to (core-01 §4.1): an element within the control document, a part of the
- * same message, or something elsewhere.
+ * References in the `content` attribute of a Data operation (core-01 §4.1): to an element within the control document,
+ * to a part of the same message, or to something elsewhere.
  */
 import { RemoteProtocolError } from '../../errors.js';
 import { idOfCid } from '../../mime/content-id.js';
@@ -8,10 +8,10 @@ import type { Multipart, Part } from '../../mime/multipart.js';
 import { invalid, isAbsoluteUri } from './document.js';
 
 /**
- * Checks a reference at the relay, so that what is delivered can be read.
+ * Checks a reference at the relay, so that recipients can read what is delivered.
  *
- * @param inline the Name of the data-content element, if there is one.
- * @throws RemoteProtocolError XML_INVALID | CONTENT_UNRESOLVED, reply 501.
+ * @param inline the Name of the data-content element, if there is one
+ * @throws RemoteProtocolError XML_INVALID | CONTENT_UNRESOLVED, reply 501
  */
 export function checkReference(content: string, inline: string | undefined, multipart: Multipart | undefined): void {
   if (content.startsWith('#')) {
@@ -26,9 +26,9 @@ export function checkReference(content: string, inline: string | undefined, mult
 }
 
 /**
- * The part a `cid:` URL refers to; the control document itself is no content.
+ * Returns the part that a `cid:` URL refers to; the control document itself is no content.
  *
- * @throws RemoteProtocolError CONTENT_UNRESOLVED, reply 501.
+ * @throws RemoteProtocolError CONTENT_UNRESOLVED, reply 501
  */
 export function partOf(content: string, multipart: Multipart | undefined): Part {
   const id = idOfCid(content);

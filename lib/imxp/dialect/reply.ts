@@ -1,6 +1,6 @@
 /**
- * `ok` and `error`, the same in all dialects but for their content type. The usual spellings of `ok` are recognised by
- * their octets, without a parser.
+ * `ok` and `error`, the same in all dialects except for their content type. The usual spellings of `ok` are recognized
+ * by their octets, without a parser.
  */
 
 import { textOf, type XmlElement } from '../../xml/parse.js';
@@ -17,7 +17,7 @@ export function okPayload(type: string): Buffer {
   return Buffer.from(`${controlHeader(type)}${OK_ELEMENT}\r\n`);
 }
 
-/** Recognises payloads that are `ok` to the octet. */
+/** Recognizes payloads that equal `ok` octet by octet. */
 export class OkSpellings {
   readonly #byLength = new Map<number, Buffer[]>();
 
@@ -32,14 +32,14 @@ export class OkSpellings {
     }
   }
 
-  /** `ok`, or undefined when a parser has to look. */
+  /** Returns `ok`, or undefined if the payload must be parsed. */
   match(payload: Buffer): OperationReply | undefined {
     const candidates = this.#byLength.get(payload.length);
     return candidates?.some((spelling) => spelling.equals(payload)) === true ? OK : undefined;
   }
 }
 
-/** @throws RemoteProtocolError XML_INVALID, reply 501. */
+/** @throws RemoteProtocolError XML_INVALID, reply 501 */
 export function readReply(root: XmlElement): OperationReply {
   switch (root.name) {
     case 'ok':
@@ -56,7 +56,7 @@ export function readReply(root: XmlElement): OperationReply {
 function readError(root: XmlElement): ErrorReply {
   checkAttributes(root, ['code']);
   const code = required(root, 'code');
-  // D-CORE-33: receivers tolerate any three-digit code
+  // D-CORE-33: receivers tolerate any three-digit code.
   if (!/^[0-9]{3}$/.test(code)) {
     throw invalid('element error: attribute code must be three digits');
   }
@@ -66,7 +66,7 @@ function readError(root: XmlElement): ErrorReply {
   return { type: 'error', code: Number(code), text: textOf(root), lang: root.attributes.get('xml:lang') || undefined };
 }
 
-/** Writes `ok` or `error`; characters that XML cannot carry are replaced, since a diagnostic must get through. */
+/** Writes `ok` or `error`. Characters that XML cannot represent are replaced, because a diagnostic must get through. */
 export function writeReply(reply: OperationReply): string {
   if (reply.type === 'ok') {
     return OK_ELEMENT;

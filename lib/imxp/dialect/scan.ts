@@ -1,9 +1,9 @@
 /**
- * The hot path of the relay: reads the plain form of a Data payload in one pass over its octets, about ten times as fast
- * as the parsers do. What has any other form is left to them (`undefined`), valid or not.
+ * Scanner on the hot path of the relay: reads the simple form of a Data payload in one pass over its octets, about ten
+ * times as fast as the parsers. Any other form, valid or not, is left to them (`undefined`).
  *
- * It must never take what the parsers refuse, nor give another result; `spec/imxp/scan.spec.ts` compares the two on
- * documents and mutations of them. When in doubt, give up.
+ * It must never accept what the parsers refuse, nor give another result; `spec/imxp/scan.spec.ts` compares the two on
+ * documents and mutations of them. When in doubt, it gives up.
  */
 import type { Data, InlineElement, Option, Recipient, TargetHop } from '../operation.js';
 import { TRANS_ID_MAX } from '../trans-id.js';
@@ -47,13 +47,13 @@ const FALSE = Buffer.from('false');
 const IN_DATA = 2;
 const IN_RECIPIENT = 3;
 
-/** In what the dialects differ. */
+/** Differences between the dialects. */
 export interface ScanSyntax {
   readonly profile: string;
   /** The media type of control documents. */
   readonly controlType: string;
   readonly option: OptionSyntax;
-  /** Set where the originator is an element, as are its options, and names have a notation of their own. */
+  /** Set if the originator is an element, as are its options, and names have a notation of their own. */
   readonly names?: {
     one(text: string): string;
     named(recipient: Recipient): Recipient;
@@ -66,16 +66,16 @@ export class DataScanner {
   readonly #flag: Buffer;
   readonly #inverse: boolean;
   readonly #controlOctets: number;
-  /** An option of a recipient must fit into the depth; below that, the parser says which element does not. */
+  /** An option of a recipient must fit into the depth limit; below that, the parser reports which element does not. */
   readonly #enabled: boolean;
   readonly #mostRecipients: number;
   readonly #envelope: Envelope;
   readonly #markup: Markup;
   readonly #attributes: Attributes;
   #octets: Buffer = NO_OCTETS;
-  /** After the piece read last. */
+  /** Position after the piece read last. */
   #at = 0;
-  /** Some element had content that was not ours to read. */
+  /** Whether an element had content of a foreign vocabulary. */
   #foreign = false;
 
   constructor({ profile, controlType, option, names }: ScanSyntax, limits: DialectLimits) {
@@ -91,7 +91,7 @@ export class DataScanner {
     this.#attributes = new Attributes(this.#markup);
   }
 
-  /** The Data, or undefined when the payload has to be parsed to know what it is. */
+  /** Returns the Data operation, or undefined if the payload has to be parsed. */
   scan(payload: Buffer): Data | undefined {
     const start = this.#enabled ? this.#envelope.open(payload) : -1;
     if (start < 0 || !matchesAt(payload, start, DATA)) {
@@ -101,7 +101,7 @@ export class DataScanner {
     this.#markup.begin(payload);
     this.#foreign = false;
     const data = this.#names === undefined ? this.#data(start) : this.#dataWithSender(start, this.#names);
-    // nothing received is kept alive by the scanner
+    // The scanner keeps no received octets in memory.
     this.#octets = NO_OCTETS;
     this.#markup.begin(NO_OCTETS);
     this.#envelope.octets = NO_OCTETS;
@@ -140,7 +140,7 @@ export class DataScanner {
     return { type: 'data', originator, content, recipients, options, dataContent, source };
   }
 
-  /** A Data whose originator is an element. */
+  /** Reads a Data element whose originator is an element. */
   #dataWithSender(start: number, names: NonNullable<ScanSyntax['names']>): Data | undefined {
     const payload = this.#octets;
     const markup = this.#markup;
@@ -171,14 +171,18 @@ export class DataScanner {
       : { ...data, dataContent, source, originatorOptions: sender.options };
   }
 
-  /** The end tag and what follows it. @returns the end of the control document, or -1. */
+  /**
+   * Reads the end tag and what follows it.
+   *
+   * @returns the end of the control document, or -1
+   */
   #end(start: number): number {
     const octets = this.#octets;
     if (!matchesAt(octets, this.#at, DATA_END)) {
       return -1;
     }
     const after = this.#markup.close(this.#at + DATA_END.length);
-    // in a multipart, foreign content could hold what looks like a delimiter
+    // In a multipart, foreign content could contain what looks like a delimiter.
     if (after < 0 || (this.#envelope.multipart && this.#foreign)) {
       return -1;
     }
@@ -201,7 +205,7 @@ export class DataScanner {
     return recipients.length === 0 ? undefined : recipients;
   }
 
-  /** An element with an identity, and options in it. */
+  /** Reads an element with an identity, and the options in it. */
   #named(tag: Buffer, endTag: Buffer): Recipient | undefined {
     const markup = this.#markup;
     this.#at = markup.tag(this.#at + tag.length, true);
@@ -227,7 +231,7 @@ export class DataScanner {
     return this.#at >= 0;
   }
 
-  /** Options and the white space around them. */
+  /** Reads options and the white space around them. */
   #options(depth: number): readonly Option[] | undefined {
     let options: Option[] | undefined;
     this.#at = this.#markup.space(this.#at);
@@ -246,7 +250,7 @@ export class DataScanner {
     return options ?? NO_OPTIONS;
   }
 
-  /** @param depth of the option. */
+  /** @param depth of the option */
   #option(depth: number): Option | undefined {
     const markup = this.#markup;
     this.#at = markup.tag(this.#at + OPTION.length, true);
@@ -290,7 +294,7 @@ export class DataScanner {
     return { internal, external: undefined, targetHop, seeNoEvil, transID, localize: DEFAULT_LOCALIZE, inner };
   }
 
-  /** Foreign content up to the end tag of the element that holds it, the end tag consumed. */
+  /** Reads foreign content up to and including the end tag of its element. */
   #inner(depth: number, endTag: Buffer): Buffer | undefined {
     const start = this.#at;
     const end = this.#markup.content(start, depth);
@@ -305,7 +309,7 @@ export class DataScanner {
     return start === end ? NO_OCTETS : this.#octets.subarray(start, end);
   }
 
-  /** data-content: undefined when there is none, null when it or the reference to it is not plain. */
+  /** Reads data-content: undefined if there is none, null if it or the reference to it is not in simple form. */
   #inline(referenceStart: number, referenceEnd: number): InlineElement | undefined | null {
     const octets = this.#octets;
     const markup = this.#markup;
@@ -355,7 +359,7 @@ export class DataScanner {
   }
 }
 
-/** Letters, digits and `@ . - _ + =`, of which Content-IDs are made; others may not be legal in a URI. */
+/** Letters, digits and `@ . - _ + =`, of which Content-IDs consist; others may not be legal in a URI. */
 function isUric(octets: Buffer, start: number, end: number): boolean {
   for (let at = start; at < end; at += 1) {
     const octet = octets[at] ?? 0;

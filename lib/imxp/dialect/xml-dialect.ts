@@ -1,7 +1,6 @@
 /**
- * What all dialects have in common: an XML control document, alone or as the root of a multipart/related, read by the
- * scanner where it is in plain form and else by the XML parser, which alone refuses. What the elements are is the matter
- * of a vocabulary.
+ * Base of all dialects: an XML control document, alone or as the root of a multipart/related, read by the scanner if it
+ * has the simple form and else by the XML parser, which alone refuses. A vocabulary defines the elements.
  */
 import type { DialectName } from '../../config/dialects.js';
 import { LocalError } from '../../errors.js';
@@ -15,30 +14,30 @@ import { checkReference } from './reference.js';
 import { OkSpellings, okPayload, readReply, writeReply } from './reply.js';
 import { DataScanner, type ScanSyntax } from './scan.js';
 
-/** The elements of one dialect. */
+/** Elements of one dialect. */
 export interface Vocabulary {
   readonly name: DialectName;
   readonly profile: string;
   readonly prefix: string;
   readonly early: boolean;
   readonly wide: boolean;
-  /** The media type it writes for control documents. */
+  /** The media type that it writes for control documents. */
   readonly controlType: string;
   readonly plain: ScanSyntax;
-  /** @throws RemoteProtocolError XML_INVALID | XML_LIMIT, reply 501. */
+  /** @throws RemoteProtocolError XML_INVALID | XML_LIMIT, reply 501 */
   read(root: XmlElement, document: Buffer, recipients: number): Exclude<Operation, Data> | DataElement;
   write(operation: Attach | Bind | Terminate): string;
   writeData(data: Data): DataPieces;
   /**
-   * The same Data with names as this dialect has them, where another dialect or this program itself named them.
+   * Returns the operation with names in the notation of this dialect.
    *
-   * @throws RefusedError REFUSED, reply 553, for a name that cannot be said.
+   * @throws RefusedError REFUSED, reply 553, for a name that it cannot express
    */
   renamed(data: Data): Data;
 }
 
 const END = '\r\n';
-/** Up to here pieces are joined: one small buffer is cheaper to send than three. */
+/** Size up to which pieces are joined: one small buffer is cheaper to send than three. */
 const JOINED_OCTETS = 16_384;
 
 export class XmlDialect implements Dialect {
@@ -74,7 +73,7 @@ export class XmlDialect implements Dialect {
     return this.#scanner.scan(payload) ?? this.parse(payload);
   }
 
-  /** {@link decode} without the scanner: slower, and the one that decides. */
+  /** Decodes like {@link decode} without the scanner: slower, and authoritative. */
   parse(payload: Buffer): Operation {
     const opened = openPayload(payload);
     const operation = this.#read(opened.control);
@@ -99,7 +98,7 @@ export class XmlDialect implements Dialect {
 
   decodeInitial(content: Buffer): Operation {
     const operation = this.#read(content);
-    // core-01 §4.2, RFC 3340 §4.2: attach or bind may come as initialization message
+    // core-01 §4.2, RFC 3340 §4.2: attach or bind may come as initialization message.
     if (operation.type !== 'attach' && operation.type !== 'bind') {
       throw invalid(`element ${operation.type} is not allowed at the creation of a channel; attach and bind are`);
     }
@@ -163,7 +162,7 @@ function octetsOf(piece: string | Buffer): Buffer {
   return typeof piece === 'string' ? Buffer.from(piece) : piece;
 }
 
-/** One buffer when small, else the pieces with neighbouring text joined. */
+/** Returns one buffer if small, else the pieces with neighbouring text joined. */
 function joined(pieces: readonly (string | Buffer)[]): Buffer | Buffer[] {
   const buffers: Buffer[] = [];
   let total = 0;

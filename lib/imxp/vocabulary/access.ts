@@ -1,6 +1,6 @@
 /**
- * The documents of the access service (access-01 §6) as values, read against their DTD and written; and the syntax of
- * actions. Knows nothing of who is granted what.
+ * Documents of the access service (access-01 §6): reads them against their DTD and writes them; also the syntax of
+ * actions.
  */
 import type { XmlElement } from '../../xml/parse.js';
 import { escapeAttribute } from '../../xml/write.js';
@@ -8,7 +8,7 @@ import { checkAttributes, checkEmpty, childrenOf, invalid, required, transIdOf }
 import { parseActor } from './actor.js';
 import { formatTimestamp, timestampOf } from './timestamp.js';
 
-/** One `entry`: an actor, or a pattern of actors, and what it may do. */
+/** One `entry`: an actor, or a pattern of actors, and its actions. */
 export interface AccessEntry {
   /** `local@domain`, with `*`, `imxp=*` or `name/*` for the local part and `*` or `*.name` for the domain. */
   readonly actor: string;
@@ -31,7 +31,7 @@ export interface AccessGet {
   readonly transID: number;
 }
 
-/** From a consumer: what is wanted. From the service: the answer to get. */
+/** From a consumer: the request. From the service: the answer to get. */
 export interface AccessSet {
   readonly type: 'set';
   readonly owner: string;
@@ -89,18 +89,26 @@ function readEntry(element: XmlElement): AccessEntry {
   if (parseActor(actor) === undefined) {
     throw invalid('element entry: attribute actor must be local@domain, each of which may be *, or imxp=*@domain');
   }
-  // D-ACCESS-04: empty and absent mean no actions
+  // D-ACCESS-04: empty and absent mean no actions.
   return { actor, actions: actionsOf(element) };
 }
 
-/** The attribute `actions`; none when it is absent. @throws RemoteProtocolError XML_INVALID, reply 501 */
+/**
+ * Returns the attribute `actions`; no actions if it is absent.
+ *
+ * @throws RemoteProtocolError XML_INVALID, reply 501
+ */
 export function actionsOf(element: XmlElement): string[] {
   const actions = (element.attributes.get('actions') ?? '').split(/\s+/).filter((action) => action !== '');
   if (actions.every(isAction)) return actions;
   throw invalid(`element ${element.name}: attribute actions must be a list of service:operation`);
 }
 
-/** The element, without white space between elements. @throws LocalError ARGUMENT: text that XML cannot carry */
+/**
+ * Writes the element, without white space between elements.
+ *
+ * @throws LocalError ARGUMENT for text that XML cannot represent
+ */
 export function writeAccessOperation(operation: AccessOperation): string {
   const { owner, transID } = operation;
   const common = `owner='${escapeAttribute(owner)}' transID='${transID}'`;

@@ -1,48 +1,48 @@
 /**
- * Actors: endpoints, and patterns of endpoints, of access entries (access-01 §3, RFC 3341 §3). There is one set of patterns
- * for both dialects, because an owner has one list; what differs is how they are written. Knows nothing of who is granted what.
+ * Actors of access entries: endpoints, and patterns of endpoints (access-01 §3, RFC 3341 §3). Both dialects share one
+ * set of patterns, because an owner has one list; they differ in notation.
  *
- * In the form of IMXP, a star that is no wildcard is quoted, `"*"@example.com`, where it would be taken for one. In the
- * form of APEX names are not quoted, and a star that is no wildcard is `\*`.
+ * In the form of IMXP, a literal star is quoted where it would be taken for a wildcard: `"*"@example.com`. In the form
+ * of APEX names are not quoted, and a literal star is `\*`.
  */
 import { type Address, addressOf, isDomain, isLiteral } from '../address.js';
 import { fromApex, toApex } from '../dialect/apex-name.js';
 import type { Form } from './form.js';
 
-/** An actor taken apart. */
+/** A parsed actor. */
 export interface ActorPattern {
   /**
-   * `everybody` is `*`, whoever is no service; `services` is `imxp=*` or `apex=*`; `subaddresses` is `name/*`, those of an
-   * endpoint but not itself.
+   * `everybody` is `*`, any endpoint that is no service; `services` is `imxp=*` or `apex=*`; `subaddresses` is
+   * `name/*`, the subaddresses of an endpoint without the endpoint itself.
    */
   readonly kind: 'literal' | 'everybody' | 'services' | 'subaddresses';
   /** The canonical local part of one endpoint, or of the one that has the subaddresses. */
   readonly local: string;
   /** In lower case; undefined for every domain. */
   readonly domain: string | undefined;
-  /** Whether the domains below are meant as well, at any depth: `*.example.com`. */
+  /** Whether the domains below are included, at any depth: `*.example.com`. */
   readonly below: boolean;
 }
 
 const ALL_SERVICES = /^(?:imxp|apex)=\*$/i;
 const SERVICE = /^(?:imxp|apex)=(.*)$/is;
 const SUBADDRESSES = '/*';
-/** Any domain will do to have a local part read. */
+/** Placeholder domain with which a local part is parsed. */
 const SOME_DOMAIN = 'example.com';
 
-/** @returns undefined when the text is neither an endpoint nor a pattern of endpoints (access-01 §3) */
+/** @returns undefined if the text is neither an endpoint nor a pattern of endpoints (access-01 §3) */
 export function parseActor(text: string): ActorPattern | undefined {
   const parts = divided(text);
   return parts === undefined ? undefined : patternOf(parts.local, parts.domains, (name) => name);
 }
 
-/** The same for the form of APEX (RFC 3341 §3): a star is a wildcard, `\*` a star and `\\` a backslash. */
+/** Parses the form of APEX (RFC 3341 §3): a star is a wildcard, `\*` a star and `\\` a backslash. */
 export function parseApexActor(text: string): ActorPattern | undefined {
   const parts = divided(text);
   return parts === undefined ? undefined : patternOf(parts.local, parts.domains, unescaped);
 }
 
-/** A name in the notation of this program; no name where a star stands alone. */
+/** Returns a name in the notation of this program; an invalid name if a star stands alone. */
 function unescaped(name: string): string {
   const stars = name.replace(/\\[*\\]/g, '');
   return /[*\\]/.test(stars) ? '' : fromApex(name.replace(/\\([*\\])/g, '$1'));
@@ -64,7 +64,7 @@ function divided(text: string): { readonly local: string; readonly domains: Doma
   return isDomain(domain) || (!below && isLiteral(domain)) ? { local, domains: { domain, below } } : undefined;
 }
 
-/** @param read makes an address of what stands for it */
+/** @param read makes an address of the text for it */
 function patternOf(
   local: string,
   { domain, below }: Domains,
@@ -72,7 +72,7 @@ function patternOf(
 ): ActorPattern | undefined {
   if (local === '*') return { kind: 'everybody', local, domain, below };
   if (ALL_SERVICES.test(local)) return { kind: 'services', local: 'imxp=*', domain, below };
-  // RFC 3341 §3: what stands before the slash is an address without subaddress
+  // RFC 3341 §3: an address without subaddress precedes the slash.
   const all = local.indexOf('/') === local.length - SUBADDRESSES.length && local.endsWith(SUBADDRESSES);
   const name = all ? local.slice(0, -SUBADDRESSES.length) : local;
   const address = addressOf(read(`${name}@${domain ?? SOME_DOMAIN}`));
@@ -85,12 +85,12 @@ function serviceless({ local, service }: Address): string {
   return service ? `imxp=${serviceName(local) ?? ''}` : local;
 }
 
-/** What follows `imxp=` or `apex=`, in lower case; undefined for anybody who is no service. */
+/** Returns what follows `imxp=` or `apex=`, in lower case; undefined if it is no service. */
 export function serviceName(local: string): string | undefined {
   return SERVICE.exec(local)?.[1]?.toLowerCase();
 }
 
-/** An actor as a text of that form; two actors are the same exactly when their texts of one form are. */
+/** Writes an actor in a form; two actors are the same exactly if their texts of one form are. */
 export function writeActor({ kind, local, domain, below }: ActorPattern, form: Form = 'imxp'): string {
   const domains = `${below ? '*.' : ''}${domain ?? '*'}`;
   if (kind === 'everybody') return `*@${domains}`;
@@ -99,14 +99,14 @@ export function writeActor({ kind, local, domain, below }: ActorPattern, form: F
   return `${form === 'apex' ? escaped(local) : plain(local)}${all}@${domains}`;
 }
 
-/** What APEX cannot name stays as it is. */
+/** A name that APEX cannot express stays as it is. */
 function escaped(local: string): string {
   const name = toApex(`${local}@${SOME_DOMAIN}`);
   const text = name === undefined ? local : name.slice(0, name.lastIndexOf('@'));
   return text.replace(/[*\\]/g, '\\$&').replace(/^imxp=/, 'apex=');
 }
 
-/** A star at the end is quoted where it would be a wildcard. */
+/** Quotes a star at the end where it would be a wildcard. */
 function plain(local: string): string {
   const wild = local === '*' || local.endsWith(SUBADDRESSES) || ALL_SERVICES.test(local);
   return wild ? `${local.slice(0, -1)}"*"` : local;
@@ -138,7 +138,7 @@ function sharesLocal(first: ActorPattern, second: ActorPattern): boolean {
   return coversLocal(first, second) || coversLocal(second, first);
 }
 
-/** Whether whoever the second matches is matched by the first. */
+/** Whether the first matches every endpoint that the second matches. */
 export function covers(first: ActorPattern, second: ActorPattern): boolean {
   return coversDomain(first, second) && coversLocal(first, second);
 }
@@ -164,16 +164,17 @@ function isService({ local }: ActorPattern): boolean {
 }
 
 /**
- * Which of two actors that match the same endpoint is the closer match (RFC 3341 §3.1): the domain counts first, the local
- * part second; exact is closer than a wildcard, a wildcard that stands for less closer than one that stands for more.
+ * Compares two actors that match the same endpoint by closeness (RFC 3341 §3.1): the domain counts first, the local
+ * part second; exact is closer than a wildcard, and a wildcard that stands for less is closer than one that stands for
+ * more.
  *
- * @returns below 0 for the first, above 0 for the second, 0 for neither
+ * @returns below 0 if the first is closer, above 0 if the second is, 0 if neither
  */
 export function closeness(first: ActorPattern, second: ActorPattern): number {
   return domainRank(second) - domainRank(first) || localRank(second) - localRank(first);
 }
 
-/** No domain has as many octets. */
+/** More octets than any domain has. */
 const EXACT_DOMAIN = 1000;
 
 function domainRank({ domain, below }: ActorPattern): number {

@@ -1,6 +1,6 @@
 /**
- * The documents of the access service in the form of APEX (RFC 3341 §3, §4) as values, read against their DTD and written:
- * one `access` for each owner and actor. Knows nothing of who is granted what.
+ * Documents of the access service in the form of APEX (RFC 3341 §3, §4): reads them against their DTD and writes them.
+ * Each owner and actor has one `access`.
  */
 import type { XmlElement } from '../../xml/parse.js';
 import { escapeAttribute } from '../../xml/write.js';
@@ -11,7 +11,7 @@ import { type ActorPattern, parseApexActor, writeActor } from './actor.js';
 import { nameFrom, nameIn } from './form.js';
 import { formatTimestamp, timestampOf } from './timestamp.js';
 
-/** The operation that is none: what says that an actor may do nothing. */
+/** The operation `none`, which says that an actor may do nothing. */
 const NOTHING = 'all:none';
 
 /** Whether an actor may do all of these things. */
@@ -32,7 +32,7 @@ export interface ApexGet {
   readonly transID: number;
 }
 
-/** From a consumer: what is wanted. From the service: what there is now, or that there is none any more. */
+/** From a consumer: the request. From the service: the present entry, or that there is none any more. */
 export interface ApexSet {
   readonly type: 'set';
   readonly transID: number;
@@ -43,9 +43,9 @@ export interface ApexSet {
 export interface ApexAccess {
   readonly owner: string;
   readonly actor: ActorPattern;
-  /** Undefined to delete the entry; none is `all:none`. */
+  /** Undefined to delete the entry; an empty list is `all:none`. */
   readonly actions: readonly string[] | undefined;
-  /** Milliseconds since 1970, at whole seconds; undefined for an entry that is not there yet. */
+  /** Milliseconds since 1970, at whole seconds; undefined for an entry that does not exist yet. */
   readonly lastUpdate: number | undefined;
 }
 
@@ -58,7 +58,7 @@ export interface ApexVerdict {
 export type ApexAccessRequest = ApexQuery | ApexGet | ApexSet;
 export type ApexAccessOperation = ApexAccessRequest | ApexVerdict;
 
-/** Whether an element is in the form of APEX; what both forms have is told apart by whose attributes it has. */
+/** Whether an element is in the form of APEX; elements of both forms are told apart by their attributes. */
 export function isApexAccess(element: XmlElement): boolean {
   const { name, attributes } = element;
   if (name === 'get') return attributes.has('actor');
@@ -93,7 +93,7 @@ export function readApexAccess(element: XmlElement): ApexAccessOperation | undef
 function readQuery(element: XmlElement): ApexQuery {
   checkAttributes(element, ['owner', 'actor', 'actions', 'transID']);
   checkEmpty(element);
-  // RFC 3341 §3: no wildcards and no escapes here
+  // RFC 3341 §3: no wildcards and no escapes here.
   const actor = addressOf(nameFrom(required(element, 'actor'), 'apex'));
   if (actor === undefined) throw invalid('element query: attribute actor must be local@domain');
   const actions = actionsOf(element);
@@ -132,7 +132,11 @@ function actorOf(element: XmlElement): ActorPattern {
   );
 }
 
-/** The element, without white space between elements. @throws LocalError ARGUMENT: text that XML cannot carry */
+/**
+ * Writes the element, without white space between elements.
+ *
+ * @throws LocalError ARGUMENT for text that XML cannot represent
+ */
 export function writeApexAccess(operation: ApexAccessOperation): string {
   const { type, transID } = operation;
   switch (type) {

@@ -1,7 +1,4 @@
-/**
- * `dataTiming` and `dataHopping`, what the options of those names contain (RFC 3342 §2, §4). Knows nothing of what relays
- * do about them.
- */
+/** Contents of the options `dataTiming` and `dataHopping` (RFC 3342 §2, §4). */
 import { parseXml, type XmlElement } from '../../xml/parse.js';
 import { checkAttributes, checkEmpty, invalid, oneOf } from '../dialect/document.js';
 
@@ -10,27 +7,27 @@ export const HOPS_MAX = 255;
 /** RFC 3342, MILLISECS. */
 export const MILLISECONDS_MAX = 2_147_483_647;
 
-/** Milliseconds; 0 asks for nothing. */
+/** Milliseconds; 0 means that nothing is requested. */
 export interface DataTiming {
-  /** Deliver within it or not at all. */
+  /** Deliver within this time or not at all. */
   readonly noLaterThan: number;
-  /** Confirm the delivery, by a report that has itself this much time. */
+  /** Confirm the delivery, by a report that has this time limit itself. */
   readonly returnTrip: number;
-  /** Tell the originator when it takes longer, and go on. */
+  /** Tell the originator if delivery takes longer, and continue. */
   readonly reportAfter: number;
-  /** Tell the originator when `noLaterThan` has passed. */
+  /** Tell the originator if `noLaterThan` has passed. */
   readonly reportErrors: boolean;
 }
 
 export interface DataHopping {
-  /** Relays it may be sent to, and one; 0 for any number. */
+  /** Number of relays that it may be sent to, plus one; 0 for any number. */
   readonly noMoreThan: number;
-  /** Tell the originator when they are used up. */
+  /** Tell the originator if the limit is reached. */
   readonly reportErrors: boolean;
 }
 
 /**
- * @param inner what is between the tags of the option
+ * @param inner the octets between the tags of the option
  * @throws RemoteProtocolError XML_INVALID | XML_NOT_WELL_FORMED, reply 501 or 500
  */
 export function readTiming(inner: Buffer): DataTiming {
@@ -43,7 +40,7 @@ export function readTiming(inner: Buffer): DataTiming {
   };
 }
 
-/** As {@link readTiming}. */
+/** Reads like {@link readTiming}. */
 export function readHopping(inner: Buffer): DataHopping {
   const element = onlyElement(inner, 'dataHopping', ['noMoreThan', 'reportErrors']);
   return {
@@ -52,7 +49,7 @@ export function readHopping(inner: Buffer): DataHopping {
   };
 }
 
-/** Attributes that ask for nothing are not written. */
+/** Attributes that request nothing are not written. */
 export function writeTiming({ noLaterThan, returnTrip, reportAfter, reportErrors }: DataTiming): Buffer {
   const attributes = [
     numbered('noLaterThan', noLaterThan),

@@ -1,8 +1,7 @@
 /**
- * The documents of the presence service (presence-01 §6, RFC 3343 §6) as values, read against their DTD and written in
- * either form. The two differ in how times, names and baselines are written, and in what notify tells; what only the other
- * form has is read as well, since a document goes through relays of both dialects unchanged. Knows nothing of who may say
- * what when.
+ * Documents of the presence service (presence-01 §6, RFC 3343 §6): reads them against their DTD and writes them in
+ * either form. The forms differ in the notation of times, names and baselines, and in what notify tells. What only the
+ * other form has is read as well, since a document goes through relays of both dialects unchanged.
  */
 import { isNmtoken } from '../../xml/lexis.js';
 import { textOf, type XmlElement } from '../../xml/parse.js';
@@ -20,10 +19,10 @@ import {
 import { type Form, nameFrom, nameIn } from './form.js';
 import { formatTimestamp, parseTimestamp, timestampIn, timestampOf } from './timestamp.js';
 
-/** SECONDS end here. */
+/** Largest value of SECONDS. */
 export const SECONDS_MAX = 2_147_483_647;
 
-/** What a destination can do, in the notation that `baseline` names. */
+/** A capability of a destination, in the notation that `baseline` names. */
 export interface Capability {
   /** A name token such as `rfc2533`, or an absolute URI such as `urn:ietf:rfc:rfc2533` (RFC 3343 §3). */
   readonly baseline: string;
@@ -34,7 +33,7 @@ export interface Capability {
 export interface Tuple {
   /** An absolute URI: `im:fred@example.com`, `mailto:…`. */
   readonly destination: string;
-  /** A TIMESTAMP as the publisher wrote it; once it is past, the destination is closed. */
+  /** A TIMESTAMP as the publisher wrote it; after that time the destination is closed. */
   readonly availableUntil: string;
   /** An absolute URI, or empty. */
   readonly tupleInfo: string;
@@ -75,7 +74,7 @@ export interface Notify {
   readonly type: 'notify';
   readonly subscriber: string;
   readonly transID: number;
-  /** The seconds that were asked for, 0 where that is not known: IMXP does not say (RFC 3343 §4.6). */
+  /** The seconds that were asked for; 0 if unknown, because IMXP does not say (RFC 3343 §4.6). */
   readonly duration: number;
   /** In IMXP always `subscribe`. */
   readonly action: NotifyAction;
@@ -91,7 +90,7 @@ export type PresenceOperation = Subscribe | Publish | Notify | EndOfOperation;
 /**
  * Reads an operation.
  *
- * @param form in which names are written
+ * @param form of the names
  * @returns undefined for an element that is none of them
  * @throws RemoteProtocolError XML_INVALID, reply 501
  */
@@ -111,7 +110,11 @@ export function readPresenceOperation(element: XmlElement, form: Form = 'imxp'):
   }
 }
 
-/** The `presence` element. @throws RemoteProtocolError XML_INVALID, reply 501 */
+/**
+ * Reads the `presence` element.
+ *
+ * @throws RemoteProtocolError XML_INVALID, reply 501
+ */
 export function readPresence(element: XmlElement, form: Form = 'imxp'): Presence {
   if (element.name !== 'presence') throw invalid('element presence is expected');
   checkAttributes(element, ['publisher', 'lastUpdate', 'publisherInfo']);
@@ -144,7 +147,7 @@ function readNotify(element: XmlElement, form: Form): Notify {
   };
 }
 
-/** RFC 3340 §9.1: in APEX it may say why, to people; here only the transID counts. */
+/** RFC 3340 §9.1: in APEX it may give a reason to people; here only the transID counts. */
 function readTerminate(element: XmlElement): EndOfOperation {
   checkAttributes(element, ['transID', 'code']);
   if (element.children.some((child) => typeof child !== 'string')) {
@@ -199,7 +202,7 @@ function nameOf(element: XmlElement, attribute: string, form: Form): string {
   return nameFrom(required(element, attribute), form);
 }
 
-/** An optional URI; empty when absent. */
+/** Returns an optional URI; empty if absent. */
 function uriOf(element: XmlElement, name: string): string {
   const value = element.attributes.get(name) ?? '';
   if (value === '' || isAbsoluteUri(value)) return value;
@@ -213,7 +216,7 @@ function secondsOf(element: XmlElement, name: string): number {
   throw invalid(`element ${element.name}: attribute ${name} must be a number of seconds from 0 to ${SECONDS_MAX}`);
 }
 
-/** @throws LocalError ARGUMENT for characters that XML cannot carry. */
+/** @throws LocalError ARGUMENT for characters that XML cannot represent */
 export function writePresenceOperation(operation: PresenceOperation, form: Form = 'imxp'): string {
   const { type, transID } = operation;
   switch (type) {
@@ -236,7 +239,10 @@ export function writePresenceOperation(operation: PresenceOperation, form: Form 
   }
 }
 
-/** A `publish` but for its transID, which goes between the two: many subscribers get the same with their own. */
+/**
+ * Writes a `publish` except for its transID, which goes between the two texts: many subscribers receive the same with
+ * their own.
+ */
 export function publishAround(presence: Presence, timeStamp: number, form: Form = 'imxp'): PublishAround {
   const head = `<publish publisher='${said(presence.publisher, form)}' transID='`;
   const tail = `' timeStamp='${formatTimestamp(timeStamp, form)}'>${writePresence(presence, form)}</publish>`;
@@ -248,7 +254,7 @@ export interface PublishAround {
   readonly tail: string;
 }
 
-/** @throws LocalError ARGUMENT for characters that XML cannot carry. */
+/** @throws LocalError ARGUMENT for characters that XML cannot represent */
 export function writePresence({ publisher, lastUpdate, publisherInfo, tuples }: Presence, form: Form = 'imxp'): string {
   const info = optional('publisherInfo', publisherInfo);
   const tag = `<presence publisher='${said(publisher, form)}' lastUpdate='${formatTimestamp(lastUpdate, form)}'${info}>`;
@@ -265,7 +271,7 @@ function writeTuple({ destination, availableUntil, tupleInfo, capabilities }: Tu
 const TOKEN_OF_RFC = /^rfc[0-9]+$/i;
 const URN_OF_RFC = /^urn:ietf:rfc:(?=rfc[0-9]+$)/i;
 
-/** Nothing for a capability whose baseline the form has no way to name. */
+/** Returns nothing for a capability whose baseline the form cannot name. */
 function writeCapability({ baseline, text }: Capability, form: Form): string {
   // RFC 3343 §3 names by URI what presence-01 §3 names by token.
   const named = form === 'imxp' ? baseline.replace(URN_OF_RFC, '') : baseline.replace(TOKEN_OF_RFC, 'urn:ietf:rfc:$&');
@@ -286,7 +292,7 @@ export function isOpen({ availableUntil }: Pick<Tuple, 'availableUntil'>, now: n
   return now < (parseTimestamp(availableUntil) ?? 0);
 }
 
-/** What is wrong with a tuple made here, or undefined; what is read is checked while reading. */
+/** Returns what is wrong with a tuple made here, or undefined; received tuples are checked while reading. */
 export function flawOfTuple({ destination, availableUntil, tupleInfo, capabilities }: Tuple): string | undefined {
   if (!isAbsoluteUri(destination)) return `the destination ${JSON.stringify(destination)} is not an absolute URI`;
   if (parseTimestamp(availableUntil) === undefined) return `${JSON.stringify(availableUntil)} is no date and time`;

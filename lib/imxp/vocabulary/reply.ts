@@ -1,6 +1,4 @@
-/**
- * `reply`, the generic answer of services (core-01 §6.1.2): a code for programs and a text for people. Knows no service.
- */
+/** `reply`, the generic answer of services (core-01 §6.1.2): a code for programs and a text for people. */
 import { textOf, type XmlElement } from '../../xml/parse.js';
 import { escapeAttribute, escapeText, legible } from '../../xml/write.js';
 import { checkAttributes, invalid, required, transIdOf } from '../dialect/document.js';
@@ -9,19 +7,19 @@ export interface ServiceReply {
   readonly type: 'reply';
   readonly transID: number;
   readonly code: number;
-  /** Empty where the code says it all. */
+  /** Empty if the code says everything. */
   readonly text: string;
   readonly lang: string | undefined;
 }
 
 /**
- * @param transID what stands for an absent transID, where that is tolerated (D-CORE-29)
+ * @param transID replaces an absent transID, if that is tolerated (D-CORE-29)
  * @throws RemoteProtocolError XML_INVALID, reply 501
  */
 export function readServiceReply(element: XmlElement, transID?: number): ServiceReply {
   checkAttributes(element, ['code', 'transID']);
   const code = required(element, 'code');
-  // D-CORE-33: receivers tolerate any three-digit code
+  // D-CORE-33: receivers tolerate any three-digit code.
   if (!/^[0-9]{3}$/.test(code)) throw invalid('element reply: attribute code must be three digits');
   if (element.children.some((child) => typeof child !== 'string')) {
     throw invalid('element reply: only text is allowed in it');
@@ -31,7 +29,7 @@ export function readServiceReply(element: XmlElement, transID?: number): Service
   return { type: 'reply', transID: own, code: Number(code), text: textOf(element), lang };
 }
 
-/** Writes a reply; characters that XML cannot carry are replaced, since a diagnostic must get through. */
+/** Writes a reply. Characters that XML cannot represent are replaced, because a diagnostic must get through. */
 export function writeServiceReply({ transID, code, text, lang }: Omit<ServiceReply, 'type'>): string {
   const language = lang === undefined ? '' : ` xml:lang='${escapeAttribute(legible(lang))}'`;
   const tag = `<reply code='${code}' transID='${transID}'${language}`;

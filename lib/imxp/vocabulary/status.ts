@@ -1,6 +1,6 @@
 /**
- * `statusResponse`, what a report service sends (core-01 §5.1, §6.2): what became of the recipients of a Data. Knows
- * nothing of who reports when.
+ * `statusResponse`, the document of report services (core-01 §5.1, §6.2): what became of the recipients of a Data
+ * operation.
  */
 import type { XmlElement } from '../../xml/parse.js';
 import { escapeAttribute } from '../../xml/write.js';
@@ -16,7 +16,7 @@ export interface Destination {
 
 export interface StatusResponse {
   readonly type: 'statusResponse';
-  /** Of the statusRequest. */
+  /** transID of the statusRequest. */
   readonly transID: number;
   readonly destinations: readonly Destination[];
 }
@@ -41,7 +41,11 @@ function readDestination(element: XmlElement, transID: number): Destination {
   return { identity, reply: { code, text, lang } };
 }
 
-/** The element, without white space around it. @throws LocalError ARGUMENT: an identity that XML cannot carry */
+/**
+ * Writes the element, without white space around it.
+ *
+ * @throws LocalError ARGUMENT for an identity that XML cannot represent
+ */
 export function writeStatusResponse({ transID, destinations }: Omit<StatusResponse, 'type'>): string {
   const inner = destinations.map(({ identity, reply }) => {
     // D-CORE-29: strict readers need a transID there, although the draft's examples have none.
@@ -52,14 +56,14 @@ export function writeStatusResponse({ transID, destinations }: Omit<StatusRespon
 }
 
 /**
- * What a report may say about: a relay knows the recipients in its own domain, the relay of the originator knows all of
- * them, and a relay in between, which is neither, may say what became of them on the way. A report from the domain of one
- * recipient says nothing about recipients elsewhere (RFC 2779 §5.3).
+ * Selects the recipients that a report may speak for: a relay knows the recipients in its own domain, the relay of the
+ * originator knows all of them, and a relay in between, which is neither, may tell what became of them on the way. A
+ * report from the domain of one recipient says nothing about recipients elsewhere (RFC 2779 §5.3).
  *
  * @param service the originator of the report
- * @param home the domain of the originator of the Data
+ * @param home the domain of the originator of the Data operation
  * @param recipients the domains of its recipients
- * @returns those of the destinations that count; none when the originator is no report service
+ * @returns the destinations that count; none if the originator is no report service
  */
 export function credible(
   destinations: readonly Destination[],
@@ -76,10 +80,10 @@ export function credible(
 const REPORT_SERVICES: ReadonlySet<string> = new Set(['imxp=report', 'apex=report']);
 
 const PROLOGUE = /^(?:\uFEFF|\s|<\?[\s\S]*?\?>|<!--[\s\S]*?-->)*<statusResponse[\s/>]/;
-/** A comment before the element may be longer than this; a report service writes none. */
+/** Octets that are searched; a comment before the element may be longer, but a report service writes none. */
 const LOOKED_AT = 4096;
 
-/** Whether octets begin as a statusResponse does; not whether they are a valid one. */
+/** Whether octets begin like a statusResponse, valid or not. */
 export function looksLikeStatusResponse(octets: Buffer): boolean {
   return PROLOGUE.test(octets.toString('utf8', 0, LOOKED_AT));
 }

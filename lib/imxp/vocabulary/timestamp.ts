@@ -1,7 +1,7 @@
 /**
- * TIMESTAMP: in IMXP the date-time of RFC 822 with the four-digit year of RFC 1123 and a numeric zone, `21 Oct 2000
- * 09:05:00 +0200` (D-CORE-32), in APEX that of RFC 3339, `2000-10-21T09:05:00+02:00`. Both are read everywhere.
- * Two timestamps are equal when they name the same second. Knows no clock.
+ * Parses and writes TIMESTAMP: in IMXP the date-time of RFC 822 with the four-digit year of RFC 1123 and a numeric
+ * zone, `21 Oct 2000 09:05:00 +0200` (D-CORE-32), in APEX that of RFC 3339, `2000-10-21T09:05:00+02:00`. Both are
+ * accepted everywhere. Two timestamps are equal if they name the same second.
  */
 import type { XmlElement } from '../../xml/parse.js';
 import { invalid, required } from '../dialect/document.js';
@@ -15,13 +15,13 @@ const RFC_1123 = new RegExp(
 );
 const RFC_3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:[.,](\d+))?([Zz]|[+-]\d{2}:\d{2})$/;
 
-/** A timestamp that no clock of ours will reach: 31 Dec 9999 23:59:59 +0000, in milliseconds. */
+/** The largest timestamp: 31 Dec 9999 23:59:59 +0000, in milliseconds. */
 export const LATEST_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
 
 /** 1 Jan 0000 00:00:00 +0000. */
 const EARLIEST_MS = Date.parse('0000-01-01T00:00:00Z');
 
-/** @returns the instant in milliseconds since 1970, at whole seconds; undefined when the text is no timestamp. */
+/** @returns the instant in milliseconds since 1970, at whole seconds; undefined if the text is no timestamp */
 export function parseTimestamp(text: string): number | undefined {
   const old = RFC_1123.exec(text);
   if (old !== null) {
@@ -35,14 +35,17 @@ export function parseTimestamp(text: string): number | undefined {
   return instant([year, Number(month) - 1, day, hour, minute, second].map(Number), zone);
 }
 
-/** Like {@link parseTimestamp}, with the milliseconds that RFC 3339 may give. */
+/** Parses like {@link parseTimestamp}, with the milliseconds that RFC 3339 allows. */
 export function parseInstant(text: string): number | undefined {
   const ms = parseTimestamp(text);
   const [, fraction = ''] = /[.,](\d+)(?:[Zz]|[+-]\d{2}:\d{2})$/.exec(text) ?? [];
   return ms === undefined ? undefined : ms + Number(fraction.slice(0, 3).padEnd(3, '0'));
 }
 
-/** @param ms since 1970; parts of a second are dropped. Always in UTC, which says nothing about where this is. */
+/**
+ * @param ms since 1970; fractions of a second are dropped. The text is always in UTC, which does not tell where this
+ *   is.
+ */
 export function formatTimestamp(ms: number, form: Form = 'imxp'): string {
   if (form === 'apex') return formatRecent(ms);
   const date = new Date(ms);
@@ -53,20 +56,24 @@ export function formatTimestamp(ms: number, form: Form = 'imxp'): string {
 }
 
 function formatRecent(ms: number): string {
-  // RFC 3339 §1: the years are 0000 to 9999, whatever offsets make of them.
+  // RFC 3339 §1: the years are 0000 to 9999, whatever the offset.
   const within = Math.min(Math.max(ms, EARLIEST_MS), LATEST_MS);
-  // RFC 3341 §7, RFC 3339 §4.3: the offset -00:00 leaves open where the clock is
+  // RFC 3341 §7, RFC 3339 §4.3: the offset -00:00 leaves the location of the clock open.
   return `${new Date(within).toISOString().slice(0, 19)}-00:00`;
 }
 
-/** A timestamp in another form; as it is when it has that form already, or none. */
+/** Returns a timestamp in another form; unchanged if it has that form already, or none. */
 export function timestampIn(text: string, form: Form): string {
   if ((form === 'apex' ? RFC_3339 : RFC_1123).test(text)) return text;
   const ms = parseTimestamp(text);
   return ms === undefined ? text : formatTimestamp(ms, form);
 }
 
-/** The instant in a required attribute. @throws RemoteProtocolError XML_INVALID, reply 501 */
+/**
+ * Returns the instant in a required attribute.
+ *
+ * @throws RemoteProtocolError XML_INVALID, reply 501
+ */
 export function timestampOf(element: XmlElement, name: string): number {
   const ms = parseTimestamp(required(element, name));
   if (ms !== undefined) return ms;
@@ -85,7 +92,7 @@ function instant(parts: readonly number[], zone: string): number | undefined {
   const offset = minutesOf(zone);
   if (offset === undefined) return undefined;
   const minutes = date.getTime() + (hour * 60 + minute - offset) * 60_000;
-  // RFC 3339 §5.7: a leap second is the 60th, at the end of a month of UTC only. It is told as the first of the next.
+  // RFC 3339 §5.7: a leap second is the 60th, only at the end of a month of UTC. It counts as the first of the next.
   if (second === 60 && !isEndOfMonth(minutes)) return undefined;
   return minutes + second * 1000;
 }
