@@ -270,7 +270,7 @@ const offline = z.strictObject({
 const websocket = z.strictObject({
   greetingDelayMs: ms(
     300,
-    'time that a listener for any transport waits for the first octets before it sends its greeting; in TLS and HTTP the client speaks first',
+    'time that a listener for any transport, or behind a WebSocket, waits for the first octets of the peer before it sends its greeting; in TLS and HTTP the client speaks first, and pages may not listen yet when the WebSocket opens',
   ),
   upgradeTimeoutMs: ms(
     10_000,

@@ -99,7 +99,9 @@ const sasl = z.strictObject({
   serverNames: z
     .array(host.transform(lower))
     .default([])
-    .describe('host names of this relay that are accepted in digest-uri (beep/<name>), in addition to the domains'),
+    .describe(
+      'host names and addresses of this relay beside those in its domains: accepted as serverName of a start, where they stand for no domain, and in digest-uri (beep/<name>), which names one of them or a domain if there are any here',
+    ),
 });
 
 const store = (path: z.ZodType<string, string>) =>

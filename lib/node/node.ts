@@ -43,6 +43,8 @@ import { ConnectionSetup } from '../transport/connection-setup.js';
 import { within } from '../transport/deadline.js';
 import { Listener } from '../transport/listener.js';
 import { LoginThrottle } from '../transport/login-throttle.js';
+import { canonicalAddress } from '../transport/network.js';
+import type { NameServed } from '../transport/open-channels.js';
 import { ProfileTable, type ServedProfile } from '../transport/profile.js';
 import { ReassemblyBudget } from '../transport/reassembly-budget.js';
 import { SaslProfile } from '../transport/sasl/profile.js';
@@ -193,10 +195,10 @@ export class Node {
     const starts = new TokenBuckets({ perSecond: limits.rate.startPerSecond, burst: limits.rate.startBurst });
     const handshakes = new Handshakes(limits.node.handshakes);
     const profiles = new ProfileTable([...this.#tuningProfiles(secrets.decoy, throttle, handshakes), ...meshes]);
-    const serves = (name: string): boolean => this.#servesName(name);
     this.#listeners = config.listen.map((listen) => {
       const { host, port } = listen;
       const setup = this.#setup(listen, handshakes);
+      const serves: NameServed = (name, local) => this.#nameServed(name, [host, local.address]);
       return new Listener({ host, port, profiles, limits, throttle, admission, starts, serves, reassembly, ...setup });
     });
   }
@@ -407,7 +409,21 @@ export class Node {
     return profiles;
   }
 
-  /** Whether this node acts under a server name (RFC 3080 §2.3.1.2). */
+  /**
+   * What a server name is to this node (RFC 3080 §2.3.1.2).
+   *
+   * @param places the host it listens on, and the address that the peer connected to
+   */
+  #nameServed(name: string, places: readonly string[]): ReturnType<NameServed> {
+    const lower = name.toLowerCase();
+    if (this.#config.domains.includes(lower)) return 'domain';
+    if (this.#servesName(lower) || this.#isBelow(lower)) return 'host';
+    const address = canonicalAddress(lower.replace(/^\[(.*)\]$/, '$1'));
+    const loopback = lower === 'localhost' && places.some((place) => /^(127\.|::1$)/.test(canonicalAddress(place)));
+    return loopback || places.some((place) => canonicalAddress(place.toLowerCase()) === address) ? 'host' : 'nothing';
+  }
+
+  /** Whether a name is one of this node: of a domain, or of a host that the operator named. */
   #servesName(name: string): boolean {
     const { domains, sasl } = this.#config;
     return domains.includes(name.toLowerCase()) || sasl.serverNames.includes(name.toLowerCase());

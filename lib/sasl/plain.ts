@@ -3,7 +3,7 @@
  */
 
 import { LocalError } from '../errors.js';
-import { mayActAs } from './authorization.js';
+import { mayActAs, statedAuthzid } from './authorization.js';
 import { decoyScram } from './decoy.js';
 import { equalSecrets, failure, malformedMessage, notAccepted, utf8Of } from './fault.js';
 import type { ClientMechanism, ServerMechanism, ServerStep } from './mechanism.js';
@@ -61,10 +61,10 @@ export class PlainServer implements ServerMechanism {
     const [authzid = '', username = '', password = '', ...more] = utf8Of(octets, 'PLAIN: the message').split('\0');
     if (username === '' || password === '' || more.length > 0)
       throw malformedMessage('PLAIN: the message is malformed');
-    return this.#verify(authzid === '' ? undefined : authzid, username, password);
+    return this.#verify(authzid, username, password);
   }
 
-  async #verify(authzid: string | undefined, username: string, password: string): Promise<ServerStep> {
+  async #verify(authzid: string, username: string, password: string): Promise<ServerStep> {
     const options = this.#options;
     const name = prepared(username);
     if (name === undefined || name === '' || prepared(password) === undefined) {
@@ -78,14 +78,15 @@ export class PlainServer implements ServerMechanism {
     const fits = equalSecrets(keys.storedKey, Buffer.from(secret.storedKey, 'base64'));
     if (verifier === undefined) return notAccepted('unknown user');
     if (!fits) return notAccepted('the password does not fit the verifier');
-    if (!(await mayActAs(options, verifier.account, authzid))) {
+    const stated = statedAuthzid(verifier.account, username, authzid);
+    if (!(await mayActAs(options, verifier.account, stated))) {
       return failure(537, 'you may not act as that identity', `${verifier.account} may not act as the authzid`);
     }
     const { account } = verifier;
     const authentication = {
       username: name,
       realm: undefined,
-      authzid,
+      authzid: stated,
       account,
       mechanism: this.name,
       layer: undefined,

@@ -14,7 +14,7 @@ import type { Duplex } from 'node:stream';
 import type { Limits } from '../config/limits.js';
 import { ImxpError, LocalError, RemoteProtocolError, TransportError } from '../errors.js';
 import type { Connection } from './connection.js';
-import { sniffProtocol } from './protocol-sniffing.js';
+import { firstOctet, sniffProtocol } from './protocol-sniffing.js';
 import { Handshakes } from './tls/handshakes.js';
 import { peekHello } from './tls/hello-peek.js';
 import { announceTls } from './tls/profile.js';
@@ -113,6 +113,9 @@ export class ConnectionSetup {
   async #webSocket(connection: Connection, stream: Duplex): Promise<WebSocketStream> {
     const webSocket = await this.#upgrades.receive(stream);
     this.#strangers.set(connection, webSocket);
+    // What leaves together with the answer to the HTTP request is lost to a page that listens a moment later. Peers that
+    // speak at once, as this project's own do, wait for nothing.
+    await firstOctet(webSocket, this.#options.limits.websocket.greetingDelayMs);
     return webSocket;
   }
 }

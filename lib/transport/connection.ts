@@ -150,6 +150,11 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
     return this.#session.serverName;
   }
 
+  domainOf(serverName: string | undefined): string | undefined {
+    const { serves } = this.#rules;
+    return serverName !== undefined && serves?.(serverName, this.local) === 'host' ? undefined : serverName;
+  }
+
   get peer(): Greeting | undefined {
     return this.#session.peer;
   }

@@ -10,6 +10,7 @@ import type { Limits } from '../config/limits.js';
 import { type ImxpError, RefusedError, type Reply, TransportError } from '../errors.js';
 import type { TokenBucket, TokenBuckets } from '../ops/token-bucket.js';
 import { ChannelHandle } from './channel.js';
+import type { NetworkAddress } from './network.js';
 import { type ChannelUse, PendingRequests, type PendingRequestsOwner, type Started } from './pending-requests.js';
 import type { ProfileConnection, ProfileTable } from './profile.js';
 
@@ -28,12 +29,20 @@ export interface ChannelsConnection extends ProfileConnection {
   readonly known: boolean;
 }
 
+/**
+ * What a peer's server name is to this side: a domain that it serves; one of its hosts or addresses, which many libraries
+ * send unasked and which says nothing about the domain; or nothing of its own.
+ *
+ * @param local the address that the peer connected to
+ */
+export type NameServed = (serverName: string, local: NetworkAddress) => 'domain' | 'host' | 'nothing';
+
 /** What channels may be started, and how many. */
 export interface ChannelRules {
   readonly profiles: ProfileTable;
   readonly limits: Pick<Limits, 'session' | 'unauthenticated' | 'data'>;
-  /** Whether this side acts under a server name (RFC 3080 §2.3.1.2); any, unless given. */
-  readonly serves?: (serverName: string) => boolean;
+  /** What a server name is here (RFC 3080 §2.3.1.2); a domain, unless given. */
+  readonly serves?: NameServed;
   /** How often an identity may start channels; as often as it likes unless given. */
   readonly starts?: TokenBuckets;
 }
@@ -155,7 +164,7 @@ export class OpenChannels implements PendingRequestsOwner {
     const { profiles, serves } = this.#rules;
     const excess = this.#excess();
     if (excess !== undefined) return excess;
-    if (event.serverName !== undefined && serves?.(event.serverName) === false) {
+    if (event.serverName !== undefined && serves?.(event.serverName, this.#connection.local) === 'nothing') {
       const name = event.serverName === '' ? 'an empty serverName' : event.serverName;
       return { code: 550, text: `${name} is not served here` };
     }

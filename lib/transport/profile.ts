@@ -32,6 +32,8 @@ export interface ProfileConnection extends ChannelConnection {
   readonly security: SecuredStream | undefined;
   /** Under which name this side acts (RFC 3080 §2.3.1.2). */
   readonly serverName: string | undefined;
+  /** The domain that a server name stands for; undefined for the name or address of a host, which stands for none. */
+  domainOf(serverName: string | undefined): string | undefined;
   readonly ended: boolean;
   identity: PeerIdentity | undefined;
   /** Creates the channel the peer asked for; `content` answers the piggybacked message. */

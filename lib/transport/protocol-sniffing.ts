@@ -17,7 +17,17 @@ const METHODS = new Set(Buffer.from('GPHODCT'));
  *
  * @throws TransportError CONNECTION_LOST
  */
-export function sniffProtocol(stream: Duplex, waitMs: number): Promise<SniffedProtocol> {
+export async function sniffProtocol(stream: Duplex, waitMs: number): Promise<SniffedProtocol> {
+  return speechOf(await firstOctet(stream, waitMs));
+}
+
+/**
+ * Waits until the peer says something, or for a moment. The stream is paused then, with everything in it.
+ *
+ * @returns undefined when nothing has come
+ * @throws TransportError CONNECTION_LOST
+ */
+export function firstOctet(stream: Duplex, waitMs: number): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {
       clearTimeout(timer);
@@ -29,7 +39,7 @@ export function sniffProtocol(stream: Duplex, waitMs: number): Promise<SniffedPr
     const take = (octets: Buffer): void => {
       stop();
       stream.unshift(octets);
-      resolve(speechOf(octets[0]));
+      resolve(octets[0]);
     };
     const lost = (): void => {
       stop();
@@ -37,7 +47,7 @@ export function sniffProtocol(stream: Duplex, waitMs: number): Promise<SniffedPr
     };
     const timer = setTimeout(() => {
       stop();
-      resolve('beep');
+      resolve(undefined);
     }, waitMs);
     if (stream.destroyed) {
       lost();

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { contentOf } from '../../lib/imxp/content.js';
 import { IMXP_PROFILE } from '../../lib/imxp/dialect/imxp.js';
-import { data, decode, dialect, INLINE, RELATED, STATUS_REQUEST, said, xml } from './samples.js';
+import { data, decode, dialect, INLINE, octets, RELATED, STATUS_REQUEST, said, xml } from './samples.js';
 
 describe('imxp/dialect/imxp: decode', () => {
   it('REQ-IMXP-004 has the profile of IMXP', () => {
@@ -179,5 +179,28 @@ describe('imxp/dialect/imxp: decode', () => {
       expect(operation.source?.controlStart, 'it is forwarded whole').to.be.at.least(2);
       expect(() => ok(`\r\n${space}hello`), 'no XML').to.throw(/no Content-Type/);
     }
+  });
+
+  it('D-CORE-04 has the default Content-Type in what is forwarded of a payload without one', () => {
+    const document = "<data originator='a@b' content='http://c/'><recipient identity='d@e'/></data>";
+    for (const [came, forwarded] of [
+      [`\r\n${document}`, `Content-Type: text/xml\r\n\r\n${document}`],
+      [`X-Other: y\r\n\r\n${document}\r\n`, `Content-Type: text/xml\r\nX-Other: y\r\n\r\n${document}\r\n`],
+    ] as const) {
+      const operation = data(decode(came));
+      expect(operation.source?.payload.toString()).to.equal(forwarded);
+      const { payload, controlStart, controlEnd } = operation.source ?? { payload: Buffer.alloc(0) };
+      expect(payload.subarray(controlStart, controlEnd).toString().trim()).to.equal(document);
+      const changed = { ...operation, recipients: [{ identity: 'f@g', options: [] }] };
+      expect(octets(dialect.encodeData(changed)).toString()).to.match(
+        /^Content-Type: text\/xml\r\n(?:.|\s)*<recipient identity='f@g'/,
+      );
+    }
+  });
+
+  it('D-CORE-04 has it in the root of a multipart, too', () => {
+    const untyped = RELATED.replace('--=_m1\r\nContent-Type: text/xml\r\n', '--=_m1\r\n');
+    expect(untyped).not.to.equal(RELATED);
+    expect(data(decode(untyped)).source?.payload.toString()).to.equal(RELATED);
   });
 });

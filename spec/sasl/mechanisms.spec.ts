@@ -46,6 +46,26 @@ describe('PLAIN', () => {
     expect(code(await as('wilma@example.com'))).to.equal(537);
   });
 
+  it('takes the user name once more as authzid for none, in any spelling', async () => {
+    const people = await new People().add('fred@example.com', 'yabba-42');
+    const at = (message: string) =>
+      new PlainServer({ ...settings(people), privacy: true }).step(Buffer.from(message.replaceAll('|', '\0')));
+    for (const message of [
+      '|fred|yabba-42',
+      'fred|fred|yabba-42',
+      'fred|fred@example.com|yabba-42',
+      'fred@example.com|fred|yabba-42',
+      'fred@EXAMPLE.com|fred@example.COM|yabba-42',
+      'fr\u00aded|fred|yabba-42',
+      'FRED|fred|yabba-42',
+    ]) {
+      expect(authenticated(await at(message)).account, message).to.equal('fred@example.com');
+    }
+    for (const message of ['wilma|fred|yabba-42', 'fred@rubble.com|fred|yabba-42']) {
+      expect(code(await at(message)), message).to.equal(537);
+    }
+  });
+
   it('refuses what is malformed', async () => {
     for (const text of ['fred', '\0fred', '\0\0x', '\0fred\0x\0', '\0fr\x07ed\0x']) {
       expect(await rejection(server().step(Buffer.from(text)))).to.be.instanceOf(RemoteProtocolError);

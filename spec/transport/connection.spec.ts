@@ -219,7 +219,7 @@ for (const transport of TRANSPORTS) {
     });
 
     it('REQ-BEEP-042 refuses a start for a server name that is not served', async () => {
-      await listen({ serves: (name) => name === 'example.com' });
+      await listen({ serves: (name) => (name === 'example.com' ? 'domain' : 'nothing') });
       const { connection } = await initiator(port);
       await connection.greeted();
       const refused: unknown = await connection

@@ -56,7 +56,7 @@ describe('wire tuning', () => {
     };
     ({ listener, port } = await echoListener({
       profiles: [new TlsProfile(SERVER), ...SaslProfile.all(settings), echoProfile()],
-      serves: (name) => name === 'example.com',
+      serves: (name) => (name === 'example.com' ? 'domain' : 'nothing'),
     }));
   };
 

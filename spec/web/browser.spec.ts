@@ -1,9 +1,6 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { browserModule } from '../../web/build.js';
+import { browser, Stage } from '../support/chromium.js';
 import { LocalMesh, passwordOf } from '../support/local-mesh.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { within } from '../support/within.js';
@@ -47,99 +44,6 @@ try {
 }
 </script>`;
 
-interface Told {
-  readonly options: object;
-  readonly to: string;
-}
-
-const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
-const INSTALL_MS = 120_000;
-/** A browser that has not asked for the page by then cannot run here, for instance in a container that forbids it. */
-const START_MS = 60_000;
-
-const installed = (): string | undefined => PROGRAMS.find((name) => spawnSync(name, ['--version']).error === undefined);
-
-/** A browser that is here, or that a Debian installs which lets us; or why there is none. */
-function browser(): { readonly program: string } | { readonly missing: string } {
-  const found = installed();
-  if (found !== undefined) return { program: found };
-  if (process.getuid?.() !== 0) return { missing: 'chromium is not installed, and only root can install it' };
-  const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, timeout: INSTALL_MS };
-  for (const args of [['update'], ['install', '-y', '--no-install-recommends', 'chromium']]) {
-    const { status, error } = spawnSync('apt-get', args, options);
-    if (status !== 0) return { missing: `apt-get ${args[0]} failed: ${error?.message ?? `exit code ${status}`}` };
-  }
-  const program = installed();
-  return program === undefined ? { missing: 'chromium was installed and does not run' } : { program };
-}
-
-/** Serves the page to one browser and waits for its report. */
-class Stage {
-  readonly #server: Server;
-  readonly #module: string;
-  readonly #told: Told;
-  #browser: ChildProcess | undefined;
-  #report: (result: string | undefined) => void = () => {};
-  #asked = false;
-  /** What the page said; undefined when the browser did not even ask for it. */
-  readonly result = new Promise<string | undefined>((resolve) => {
-    this.#report = resolve;
-  });
-
-  constructor(module: string, told: Told) {
-    this.#module = module;
-    this.#told = told;
-    this.#server = createServer((request, response) => void this.#serve(request, response));
-  }
-
-  async open(program: string, profile: string): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    const { port } = this.#server.address() as AddressInfo;
-    const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'];
-    this.#browser = spawn(
-      program,
-      [...flags, '--ignore-certificate-errors', `--user-data-dir=${profile}`, `http://127.0.0.1:${port}/`],
-      { stdio: 'ignore' },
-    );
-    const absent = (): void => {
-      if (!this.#asked) this.#report(undefined);
-    };
-    this.#browser.once('close', absent);
-    setTimeout(absent, START_MS).unref();
-  }
-
-  async close(): Promise<void> {
-    const browser = this.#browser;
-    if (browser !== undefined && browser.exitCode === null) {
-      const gone = new Promise((resolve) => browser.once('close', resolve));
-      browser.kill('SIGKILL');
-      await gone;
-    }
-    this.#server.closeAllConnections();
-    this.#server.close();
-  }
-
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const send = (type: string, body: string): void => {
-      response.writeHead(200, { 'Content-Type': type }).end(body);
-    };
-    this.#asked = true;
-    switch (request.url) {
-      case '/':
-        return send('text/html', PAGE);
-      case '/imxp.js':
-        return send('text/javascript', this.#module);
-      case '/told':
-        return send('application/json', JSON.stringify(this.#told));
-      case '/result':
-        this.#report(await text(request));
-        return send('text/plain', '');
-      default:
-        response.writeHead(404).end();
-    }
-  }
-}
-
 describe('the endpoint library in a browser', function () {
   this.timeout(300_000);
   this.slow(60_000);
@@ -162,7 +66,11 @@ describe('the endpoint library in a browser', function () {
       const listen = [{ transport, host: '127.0.0.1', port: 0, origins: ['*'] }];
       const mesh = await LocalMesh.start({ transport, tls: transport === 'wss', config: { listen } });
       const options = { address: FRED, relay: mesh.url('example.com'), password: passwordOf(FRED) };
-      const stage = new Stage(module, { options, to: BARNEY });
+      const stage = new Stage({
+        '/': ['text/html', PAGE],
+        '/imxp.js': ['text/javascript', module],
+        '/told': ['application/json', JSON.stringify({ options, to: BARNEY })],
+      });
       const heard: unknown[] = [];
       const failures: unknown[] = [];
       try {

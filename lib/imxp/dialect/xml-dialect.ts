@@ -144,10 +144,27 @@ export class XmlDialect implements Dialect {
     return joined(exchangeControl(payload, openPayload(payload), pieces, controlType, domainOf(data.originator)));
   }
 
-  #sourceOf(payload: Buffer, { place }: OpenPayload): DataSource {
+  #sourceOf(payload: Buffer, { place, multipart, type }: OpenPayload): DataSource {
+    const untyped =
+      type === undefined ? 0 : multipart?.root.headers.mediaType() === undefined ? multipart?.root.start : undefined;
+    if (untyped !== undefined) return this.#typed(payload, place, untyped);
     return place === undefined
       ? { profile: this.profile, payload }
       : { profile: this.profile, payload, controlStart: place.start, controlEnd: place.end };
+  }
+
+  /**
+   * Without a Content-Type the control document is taken for the default, which is written out for whoever it is
+   * forwarded to (core-01 §4.1, D-CORE-04).
+   *
+   * @param at where the header block begins that has none
+   */
+  #typed(payload: Buffer, place: OpenPayload['place'], at: number): DataSource {
+    const field = Buffer.from(`Content-Type: ${this.#vocabulary.controlType}\r\n`);
+    const typed = Buffer.concat([payload.subarray(0, at), field, payload.subarray(at)]);
+    if (place === undefined) return { profile: this.profile, payload: typed };
+    const [controlStart, controlEnd] = [place.start + field.length, place.end + field.length];
+    return { profile: this.profile, payload: typed, controlStart, controlEnd };
   }
 }
 

@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Qop } from '../../config/sasl-names.js';
-import { mayActAs } from '../authorization.js';
+import { mayActAs, statedAuthzid } from '../authorization.js';
 import { decoyDigest } from '../decoy.js';
 import { equalSecrets, failure, notAccepted } from '../fault.js';
 import type { SecurityLayer, ServerMechanism, ServerStep } from '../mechanism.js';
@@ -161,10 +161,8 @@ export class DigestMd5Server implements ServerMechanism {
     username: string,
     realm: string | undefined,
   ): Promise<ServerStep> {
-    const authzid =
-      response.authzid === undefined || response.authzid === ''
-        ? undefined
-        : decodeDirective(response.authzid, true, 'the authzid');
+    const sent = response.authzid === undefined ? undefined : decodeDirective(response.authzid, true, 'the authzid');
+    const authzid = statedAuthzid(verifier.account, username, sent);
     if (!(await mayActAs(this.#options, verifier.account, authzid))) {
       return failure(537, 'you may not act as that identity', `${verifier.account} may not act as the authzid`);
     }

@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { mayActAs } from '../authorization.js';
+import { mayActAs, statedAuthzid } from '../authorization.js';
 import { decoyScram } from '../decoy.js';
 import { equalSecrets, failure, malformedMessage, notAccepted } from '../fault.js';
 import type { ServerMechanism, ServerStep, SessionConditions } from '../mechanism.js';
@@ -103,7 +103,7 @@ export class ScramServer implements ServerMechanism {
   }
 
   async #accept(started: Started, verifier: Verifier, authMessage: string): Promise<ServerStep> {
-    const { authzid } = started.first;
+    const authzid = statedAuthzid(verifier.account, started.username, started.first.authzid);
     if (!(await mayActAs(this.#options, verifier.account, authzid))) {
       return failure(537, 'you may not act as that identity', `${verifier.account} may not act as the authzid`);
     }

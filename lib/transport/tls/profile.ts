@@ -54,7 +54,7 @@ export class TlsProfile implements ServedProfile {
     const accept = (): void => connection.accept(event, uri, answer.content, channel);
     // RFC 3080 §3.1.1: when `ready` is refused the channel exists all the same, and the error is its first answer.
     if (answer.type === 'error') accept();
-    else this.#proceed(connection, event.serverName, accept);
+    else this.#proceed(connection, connection.domainOf(event.serverName), accept);
   }
 
   #message(connection: ProfileConnection, channel: ChannelHandle, msgno: number, payload: Buffer): void {
@@ -62,7 +62,7 @@ export class TlsProfile implements ServedProfile {
     const answer = answerReady(profileDocument(payload), this.#state(connection));
     if (answer.type === 'error') channel.reply(msgno, 'ERR', profileMessage(answer.content));
     else {
-      this.#proceed(connection, connection.serverName, () =>
+      this.#proceed(connection, connection.domainOf(connection.serverName), () =>
         channel.reply(msgno, 'RPY', profileMessage(answer.content)),
       );
     }

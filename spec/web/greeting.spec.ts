@@ -1,0 +1,76 @@
+/**
+ * BEEP libraries of browsers that others wrote listen to their WebSocket only some time after it has opened, and what came
+ * before is lost to them. Tried in a real Chromium, which delivers a message that came with the answer to the request.
+ */
+import { expect } from 'chai';
+import { browser, Stage } from '../support/chromium.js';
+import { LocalMesh } from '../support/local-mesh.js';
+import { temporaryDirectory } from '../support/temporary.js';
+import { within } from '../support/within.js';
+
+const SESSIONS = 100;
+/** How long after the opening a page listens: at once in a later task, or after a while. */
+const LATE_MS = [0, 1, 5, 20, 50];
+
+/** Opens sessions one after the other, and counts those that hear a greeting. */
+const page = (url: string, speaksFirst: boolean): string => `<!doctype html><meta charset="utf-8"><script>
+const greeting = 'RPY 0 0 . 0 52\\r\\nContent-Type: application/beep+xml\\r\\n\\r\\n<greeting />\\r\\nEND\\r\\n';
+const late = ${JSON.stringify(LATE_MS)};
+const session = (at) => new Promise((resolve) => {
+  const socket = new WebSocket(${JSON.stringify(url)});
+  const end = (heard) => { clearTimeout(timer); socket.onclose = null; socket.close(); resolve(heard); };
+  const timer = setTimeout(() => end('nothing'), 2000);
+  socket.onclose = () => end('closed');
+  socket.onopen = () => setTimeout(() => {
+    socket.onmessage = ({ data }) => end(String(data).startsWith('RPY 0 0 . 0 ') ? 'greeting' : String(data));
+    if (${speaksFirst}) socket.send(greeting);
+  }, late[at % late.length]);
+});
+(async () => {
+  const counts = {};
+  for (let at = 0; at < ${SESSIONS}; at += 1) {
+    const heard = await session(at);
+    counts[heard] = (counts[heard] ?? 0) + 1;
+  }
+  await fetch('./result', { method: 'POST', body: JSON.stringify(counts) });
+})();
+</script>`;
+
+describe('the greeting to a page that listens late', function () {
+  this.timeout(300_000);
+  this.slow(60_000);
+  let program: string;
+  const path = temporaryDirectory();
+
+  before(function () {
+    const there = browser();
+    if ('missing' in there) {
+      console.log(`      SKIPPED, nothing was tried in a browser: ${there.missing}`);
+      this.skip();
+    }
+    program = there.program;
+  });
+
+  for (const transport of ['ws', 'wss'] as const) {
+    for (const speaksFirst of [true, false]) {
+      const how = speaksFirst ? 'greets when it listens' : 'says nothing';
+      it(`arrives ${SESSIONS} of ${SESSIONS} times over ${transport} where the page ${how}`, async function () {
+        const listen = [{ transport, host: '127.0.0.1', port: 0, origins: ['*'] }];
+        const mesh = await LocalMesh.start({ transport, tls: transport === 'wss', config: { listen } });
+        const stage = new Stage({ '/': ['text/html', page(mesh.url('example.com'), speaksFirst)] });
+        try {
+          await stage.open(program, path(`${transport}-${speaksFirst}`));
+          const result = await within(250_000, stage.result, 'a report of the page');
+          if (result === undefined) {
+            console.log(`      SKIPPED, nothing was tried in a browser: ${program} does not run here`);
+            return this.skip();
+          }
+          expect(JSON.parse(result)).to.deep.equal({ greeting: SESSIONS });
+        } finally {
+          await stage.close();
+          await mesh.close();
+        }
+      });
+    }
+  }
+});
