@@ -127,7 +127,9 @@ export async function listen(options: ListenOptions): Promise<BeepListener> {
         connections.delete(connection);
       },
     },
-    ...(serverNames === undefined ? {} : { serves: (name: string) => serverNames.includes(name) }),
+    ...(serverNames === undefined
+      ? {}
+      : { serves: (name: string) => (serverNames.includes(name) ? 'domain' : 'nothing') }),
     ...(frameOctets === undefined ? {} : { frameOctets }),
     ...(setup === undefined ? {} : { setup }),
   });
