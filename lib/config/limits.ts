@@ -242,7 +242,15 @@ const presence = z.strictObject({
   entryOctets: count(65_536, 'largest presence entry; it is sent to every subscriber', 1024),
   outstanding: count(
     1024,
-    'unanswered publish and notify operations of the presence service; fewer than data.outstanding, so that none is refused',
+    'publish and notify operations of the presence service that are on their way; one without an answer after a second does not count; fewer than data.outstanding, so that none is refused',
+  ),
+  outstandingPerEndpoint: count(
+    128,
+    'unanswered operations of the presence service to one endpoint, subaddresses included; beyond it only that endpoint waits, and gets the newest state later',
+  ),
+  requestsPerEndpoint: count(
+    1024,
+    'requests of one endpoint, subaddresses included, that the presence or the access service has not finished; in no case more than are still free of data.outstanding; beyond it the sender receives 450',
   ),
 });
 

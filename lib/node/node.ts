@@ -126,6 +126,7 @@ export class Node {
       limits: { ...config.limits.presence, requests: config.limits.data.outstanding },
       follows: (address) => this.#config.presence.follow.some((pattern) => follows(address, pattern)),
     });
+    this.#entries.onReplaced((owner) => this.#presence.permissionsChanged(owner));
     const services = new Map<string, DeliveryTarget>([
       [REPORT, report],
       [PRESENCE, this.#presence],
@@ -139,6 +140,7 @@ export class Node {
         serves: (local) => services.has(local),
         submit,
         outstanding: config.limits.data.outstanding,
+        outstandingPerEndpoint: config.limits.presence.requestsPerEndpoint,
       }),
     );
     const rates = ratesOf(config, (account) => this.#watch.rates(account));

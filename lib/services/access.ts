@@ -28,6 +28,7 @@ import { implicitEntries } from './access-rules.js';
 import { type SubjectOptions, subjectOf } from './access-subject.js';
 import { ApexAccessSteps, type ApexAnswer, ENTRIES } from './apex-access.js';
 import { documentData, type Submit, UNHEARD } from './outgoing.js';
+import { PartyShares, partyOf } from './party-shares.js';
 import { Refusal } from './refusal.js';
 import { requestOf, type ServiceRequest } from './request.js';
 
@@ -46,6 +47,8 @@ export interface AccessServiceOptions extends SubjectOptions {
   readonly submit: Submit;
   /** Number of requests in progress at a time; further ones are refused with 450. */
   readonly outstanding: number;
+  /** Those of one endpoint, subaddresses included. */
+  readonly outstandingPerEndpoint: number;
   /** Milliseconds since 1970. */
   now?(): number;
 }
@@ -54,10 +57,11 @@ export class AccessService implements DeliveryTarget {
   readonly #options: AccessServiceOptions;
   readonly #apex: ApexAccessSteps;
   readonly #now: () => number;
-  #outstanding = 0;
+  readonly #requests: PartyShares;
 
   constructor(options: AccessServiceOptions) {
     this.#options = options;
+    this.#requests = new PartyShares({ all: options.outstanding, perParty: options.outstandingPerEndpoint });
     this.#now = options.now ?? Date.now;
     this.#apex = new ApexAccessSteps({ ...options, serves: (local) => options.serves(local), now: this.#now });
   }
@@ -72,19 +76,23 @@ export class AccessService implements DeliveryTarget {
       sink.failed(request);
       return;
     }
+    if (request.transID === undefined || ANSWERS.has(request.element.name)) {
+      sink.delivered();
+      return;
+    }
+    const party = partyOf(request.originator.key);
+    if (!this.#requests.take(party)) {
+      sink.failed(REPLIES.busy);
+      return;
+    }
     sink.delivered();
-    if (request.transID === undefined || ANSWERS.has(request.element.name)) return;
-    this.#outstanding += 1;
-    void this.#serve(request, request.transID).finally(() => {
-      this.#outstanding -= 1;
-    });
+    void this.#serve(request, request.transID).finally(() => this.#requests.release(party));
   }
 
   /**
    * @returns the reason why the Data operation is refused if no answer could be sent: its reply is then the only answer
    */
   #requestOf(data: Data): ServiceRequest | Reply {
-    if (this.#outstanding >= this.#options.outstanding) return REPLIES.busy;
     try {
       const request = requestOf(data, DOCUMENT_OCTETS);
       const { name } = request.element;

@@ -45,6 +45,7 @@ export class AccessEntries {
   readonly #store: Store;
   #initial: readonly AccessEntry[];
   #changes = 0;
+  #replaced: (owner: string) => void = () => {};
 
   /** @param initial of accounts that never had theirs set; `owner` as actor stands for the account */
   constructor(store: Store, initial: readonly AccessEntry[]) {
@@ -56,6 +57,16 @@ export class AccessEntries {
   set initial(initial: readonly AccessEntry[]) {
     this.#initial = initial;
     this.#changes += 1;
+  }
+
+  /** Calls when entries of an owner (normalised address) were replaced by this process. */
+  onReplaced(replaced: (owner: string) => void): void {
+    this.#replaced = replaced;
+  }
+
+  /** Changes whenever entries of anybody were written or the initial ones are others, whoever did that. Cheap. */
+  get written(): number {
+    return this.#store.revision('access') + this.#changes;
   }
 
   /** Changes whenever any entry may have changed, whoever changed it. Cheap. */
@@ -99,7 +110,9 @@ export class AccessEntries {
     const lastUpdate = Math.max(wholeSeconds(now), known.lastUpdate + RESOLUTION_MS);
     const value = toJson({ entries, lastUpdate, account: this.#account(owner).generation });
     const version = await this.#store.put(PREFIX + owner.key, value, known.version);
-    return version === undefined ? undefined : lastUpdate;
+    if (version === undefined) return undefined;
+    this.#replaced(owner.key);
+    return lastUpdate;
   }
 
   /**

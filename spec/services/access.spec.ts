@@ -43,6 +43,7 @@ async function harbour() {
     serves: (local) => local === 'imxp=access',
     submit: (data) => answers.push({ data, xml: `${data.dataContent?.inner}` }),
     outstanding: 8,
+    outstandingPerEndpoint: 8,
     now: () => clock.now,
   });
   let code = 0;
@@ -252,7 +253,11 @@ describe('services/access', () => {
     it('is refused with 450 when too many are under way', async () => {
       const { deliver } = await harbour();
       const codes = Array.from({ length: 9 }, () => deliver(documentData(INES, SERVICE, get(INES))));
-      expect(codes.slice(7)).to.deep.equal([250, 450]);
+      expect(codes).to.deep.equal([250, 250, 250, 250, 450, 450, 450, 450, 450]);
+      const other = deliver(documentData(INES.replace('@', '/x@'), SERVICE, get(INES)));
+      expect([other, deliver(documentData(OTTO, SERVICE, get(INES)))], 'and leaves room for others').to.deep.equal([
+        450, 250,
+      ]);
     });
   });
 

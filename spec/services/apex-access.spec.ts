@@ -34,6 +34,7 @@ async function bedrock(initial: readonly AccessEntry[] = []) {
     serves: (local) => local === 'imxp=access',
     submit: (data) => sent.push(data),
     outstanding: 100,
+    outstandingPerEndpoint: 100,
     now: () => clock.now,
   });
   /** @returns what was sent because of it, as `from > to: document` */

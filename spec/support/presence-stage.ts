@@ -23,7 +23,9 @@ export const STAGE_LIMITS: PresenceLimits = {
   operationsPerEndpoint: 100,
   entryOctets: 65_536,
   outstanding: 64,
+  outstandingPerEndpoint: 64,
   requests: 256,
+  requestsPerEndpoint: 256,
 };
 
 /** Something the service sent. */
@@ -54,6 +56,10 @@ export class Stage {
   follows: (address: string) => boolean = () => false;
   answer: (sent: Sent) => Verdict = () => undefined;
   now = NOON;
+  /** What tells an account from others of its name. */
+  generation = (address: string): string | undefined => this.#created(address)?.toString();
+  /** By how much the clock on the wall was set since. */
+  step = 0;
   #ticks = new Set<() => void>();
   #service: PresenceService | undefined;
   #listeners: (() => void)[] = [];
@@ -70,7 +76,10 @@ export class Stage {
   async openService(): Promise<this> {
     this.#service = new PresenceService({
       store: this.store,
-      provisioning: { created: async (address) => this.accounts.get(address.replace(/\/[^@]*/, '')) },
+      provisioning: {
+        created: async (address) => this.#created(address),
+        generation: async (address) => this.generation(address),
+      },
       access: {
         allowed: (owner, actor, action) => {
           const allowed = !this.denied.has(`${owner} ${actor} ${action}`);
@@ -84,7 +93,8 @@ export class Stage {
       mesh: { submit: (data, sink) => this.#submit(data, sink) },
       clock: {
         ...TIMERLESS_CLOCK,
-        wall: () => this.now,
+        now: () => this.now,
+        wall: () => this.now + this.step,
         ticking: (tick) => {
           this.#ticks.add(tick);
           return () => void this.#ticks.delete(tick);
@@ -96,6 +106,10 @@ export class Stage {
     await this.service.load();
     this.service.start();
     return this;
+  }
+
+  #created(address: string): number | undefined {
+    return this.accounts.get(address.replace(/\/[^@]*/, ''));
   }
 
   /** The process is gone, without a word; a new one begins with what is in the store. */

@@ -91,7 +91,7 @@ export class Entries {
     const second = Math.floor(this.#clock.wall() / 1000) * 1000;
     // D-ACCESS-02: lastUpdate differs even if the clock has not advanced.
     const entry = { ...wanted, lastUpdate: Math.max(second, old.presence.lastUpdate + 1000) };
-    const version = await this.#records.putEntry(subject, entry, attached, old.version);
+    const version = await this.#records.putEntry(subject, entry, attached, old);
     if (version === undefined) return undefined;
     this.#counts.entries += 1;
     return () => {

@@ -32,6 +32,8 @@ export interface FanOutOwner {
 
 /** Delays of attempts after so many failures in a row; after the last one the next change is awaited. */
 const AGAIN_MS = [2000, 8000, 30_000];
+/** Answers in a row that do not come, after which one who watches is told no more of those who subscribed before. */
+const MISSES = 3;
 /** Permanent refusals in a row that end an operation. */
 const REFUSALS = 5;
 
@@ -40,8 +42,8 @@ type Job =
   | { readonly type: 'changed'; readonly shown: Shown; readonly document: Changed }
   /** A subscription began or ended: the watchers are told. */
   | { readonly type: 'happened'; readonly subscriber: string; readonly duration: number; readonly action: NotifyAction }
-  /** Somebody watches: they are told of all subscribers. */
-  | { readonly type: 'watching'; readonly watch: ActiveOperation; readonly done: () => void };
+  /** Somebody watches and is told of all subscribers. */
+  | { readonly type: 'watching'; readonly watch: ActiveOperation };
 
 /** A publish to many, written once in each form that is needed. */
 class Changed {
@@ -161,12 +163,20 @@ export class FanOut {
   }
 
   /**
-   * Tells a watcher about the subscribers (presence-01 §4.3 step 6.2).
+   * Tells one who watches about those subscribed (presence-01 §4.3 step 6.2), at the pace of its answers; nobody else waits
+   * for that. Ends when several answers in a row do not come.
    *
    * @returns resolves when all was sent
    */
-  watching(watch: ActiveOperation): Promise<void> {
-    return new Promise((done) => this.#queue(watch.subject, { type: 'watching', watch, done }));
+  async watching(watch: ActiveOperation): Promise<void> {
+    const subject = this.#registry.pin(watch.subject.key, watch.subject.domain);
+    try {
+      await this.#tell(subject, { type: 'watching', watch });
+    } catch (error) {
+      this.#keeper.fault(error);
+    } finally {
+      this.#registry.unpin(subject);
+    }
   }
 
   /** Tells the application that an operation has ended (presence-01 §4.5). */
@@ -176,7 +186,13 @@ export class FanOut {
     this.#send(running, writePresenceOperation({ type: 'terminate', transID }, form), outcome);
   }
 
-  /** Whether the subject still permits an operation; one that it does not permit ends (RFC 2779 §5.1.9, §5.1.16). */
+  /** Whether a subscriber is shown something else than it was sent. @throws LocalError STORE_FAILED */
+  seesOther({ subject, originator, kind, view }: ActiveOperation): boolean {
+    if (kind !== 'subscribe') return false;
+    return (view !== undefined || this.#views.any(subject.key)) && this.#views.viewOf(subject.key, originator) !== view;
+  }
+
+  /** Whether the subject still permits an operation; one it does not permit is over (RFC 2779 §5.1.9, §5.1.16). */
   permitted(running: ActiveOperation): boolean | Promise<boolean> {
     const { subject, originator, kind } = running;
     const allowed = this.#access.allowed(subject.key, originator, `presence:${kind}`);
@@ -207,7 +223,7 @@ export class FanOut {
     if (reply === undefined) {
       running.misses = 0;
       running.refusals = 0;
-      if (running.sent === version) running.stale = false;
+      if (running.sent === version && !running.postponed) running.stale = false;
       return;
     }
     if (!running.live) {
@@ -220,8 +236,13 @@ export class FanOut {
 
   /** Processes the answer to a notify. */
   notified(running: ActiveOperation, reply: Reply | undefined): void {
-    if (reply === undefined) running.refusals = 0;
-    else if (running.live && !isTransientCode(reply.code)) this.#counted(running, reply);
+    if (reply === undefined) {
+      running.refusals = 0;
+      running.misses = 0;
+      return;
+    }
+    if (isTransientCode(reply.code)) running.misses += 1;
+    if (running.live && !isTransientCode(reply.code)) this.#counted(running, reply);
     else this.#counts.failed += 1;
   }
 
@@ -234,7 +255,7 @@ export class FanOut {
     }
     const after = AGAIN_MS[running.misses];
     running.misses += 1;
-    if (after !== undefined) this.#keeper.missed(running, this.#clock.wall() + after);
+    if (after !== undefined) this.#keeper.missed(running, this.#clock.now() + after);
   }
 
   #send(running: ActiveOperation, document: string, outcome: SendListener): void {
@@ -260,7 +281,6 @@ export class FanOut {
       } catch (error) {
         this.#keeper.fault(error);
       }
-      if (job.type === 'watching') job.done();
       queue.jobs.shift();
       for (const resolve of queue.waiting.splice(0)) resolve();
     }
@@ -279,7 +299,14 @@ export class FanOut {
       if (job.type === 'happened' && job.action === 'terminate' && running.form !== 'apex') continue;
       for (let wait = this.#sender.room(); wait !== undefined; wait = this.#sender.room()) await wait;
       if (this.#stopped) return;
-      if (!running.live || this.#clock.wall() >= running.expires) continue;
+      if (job.type === 'watching') {
+        while (running.misses < MISSES && !this.#sender.admits(running.originator)) {
+          await new Promise<void>((resolve) => this.#sender.later(running.originator, resolve));
+        }
+        if (!running.live || running.misses >= MISSES) return;
+      }
+      if (!running.live || this.#clock.now() >= running.expires) continue;
+      if (job.type !== 'watching' && this.#postponed(running)) continue;
       if (viewed && !(await this.#seesThat(job, running))) continue;
       const permitted = this.permitted(running);
       if (permitted !== true && (permitted === false || !(await permitted))) continue;
@@ -287,10 +314,29 @@ export class FanOut {
     }
   }
 
-  /**
-   * Whether the change concerns what this subscriber is shown; if they are shown something else by now, it is sent
-   * here.
-   */
+  /** Whether a receiver has too much unanswered to be sent more; a subscriber gets the newest state when it has answered. */
+  #postponed(running: ActiveOperation): boolean {
+    if (this.#sender.admits(running.originator)) return false;
+    if (running.kind === 'subscribe') this.postpone(running);
+    else this.#counts.failed += 1;
+    return true;
+  }
+
+  /** Has a subscriber sent the state of then as soon as it has answered some of what it was sent. */
+  postpone(running: ActiveOperation): void {
+    // Once is enough: it gets the newest state.
+    if (running.postponed) return;
+    running.stale = true;
+    running.postponed = true;
+    this.#sender.later(running.originator, () => this.#keeper.missed(running, this.#clock.now()));
+  }
+
+  /** Whether more may be sent to a receiver. */
+  admits(running: ActiveOperation): boolean {
+    return this.#sender.admits(running.originator);
+  }
+
+  /** Whether what has changed is what this subscriber is shown; what he is shown by now instead, he is sent here. */
   async #seesThat(job: Job, running: ActiveOperation): Promise<boolean> {
     if (job.type !== 'changed') return true;
     try {

@@ -1,28 +1,33 @@
-/** Queue of tasks by key: tasks of one key run in order, tasks of different keys in parallel, up to a limit. */
+/**
+ * Work for one party is done in the order it came, work for different ones side by side; bounded, with a share for each.
+ * Knows nothing of the work.
+ */
+import { type PartyLimits, PartyShares } from '../party-shares.js';
 
 /** Must not reject. */
 export type Task = () => Promise<void>;
 
 export class KeyedQueue {
   readonly #waiting = new Map<string, Task[]>();
-  readonly #limit: number;
-  #size = 0;
+  readonly #shares: PartyShares;
   #idle: (() => void)[] = [];
 
-  /** @param limit number of tasks that may run or wait in total */
-  constructor(limit: number) {
-    this.#limit = limit;
+  /** @param limits how much work may be under way or waiting */
+  constructor(limits: PartyLimits) {
+    this.#shares = new PartyShares(limits);
   }
 
   /** Number of unfinished tasks. */
   get size(): number {
-    return this.#size;
+    return this.#shares.size;
   }
 
-  /** @returns false if there are too many tasks; the task is not run then */
+  /**
+   * @param key the party that the work is for
+   * @returns false when there is too much work already; the task is not run then
+   */
   run(key: string, task: Task): boolean {
-    if (this.#size >= this.#limit) return false;
-    this.#size += 1;
+    if (!this.#shares.take(key)) return false;
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined) waiting.push(task);
     else {
@@ -34,17 +39,17 @@ export class KeyedQueue {
 
   /** Resolves when no task is left. */
   idle(): Promise<void> {
-    return this.#size === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+    return this.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
   }
 
   async #work(key: string, first: Task): Promise<void> {
     const waiting = this.#waiting.get(key) ?? [];
     for (let task: Task | undefined = first; task !== undefined; task = waiting.shift()) {
       await task();
-      this.#size -= 1;
+      this.#shares.release(key);
     }
     this.#waiting.delete(key);
-    if (this.#size > 0) return;
+    if (this.size > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

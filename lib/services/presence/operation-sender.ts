@@ -1,9 +1,15 @@
-/** Sender of the service's Data operations to endpoints: counts them, so that bulk senders can wait for room. */
+/**
+ * Data from the service to endpoints. Counted for each recipient, so that one that answers nothing has a bounded number of
+ * them and only those who send to it wait for it; and counted together while they are young, so that whoever sends many
+ * goes no faster than recipients answer. One that is not answered soon holds up nobody else. Knows the service's name and
+ * nothing of what it says.
+ */
 import type { Reply } from '../../errors.js';
 import type { Data } from '../../imxp/operation.js';
 import { type Form, serviceIn } from '../../imxp/vocabulary/form.js';
 import type { DeliverySink } from '../../relay/target.js';
 import { documentData } from '../outgoing.js';
+import { partyOf } from '../party-shares.js';
 
 /** The mesh as a service sees it. */
 export interface ServiceMesh {
@@ -17,25 +23,48 @@ export interface SendListener {
   settled(reply: Reply | undefined): void;
 }
 
-/** Number that a bulk sender sends in one turn of the event loop. */
+export interface SenderLimits {
+  /** Data without answer, not counting slow ones, before those who send many wait. */
+  readonly outstanding: number;
+  /** Data to one recipient, subaddresses included, without answer. */
+  readonly outstandingPerEndpoint: number;
+}
+
+/** Sent in one turn of the event loop by whoever sends many. */
 const BATCH = 128;
+/** Without answer for so long, a Data counts for its recipient only. */
+const SLOW_MS = 1000;
+
+interface Recipient {
+  outstanding: number;
+  /** Who waits for room to send to it. */
+  waiting: (() => void)[];
+}
 
 export class OperationSender {
   readonly #mesh: ServiceMesh;
   readonly #services: Readonly<Record<Form, string>>;
-  readonly #limit: number;
+  readonly #limits: SenderLimits;
+  readonly #now: () => number;
+  readonly #recipients = new Map<string, Recipient>();
+  /** In the order of sending; those before `#first` are answered or slow. */
+  #young: Sent[] = [];
+  #first = 0;
+  /** Of the young ones, those without answer. */
+  #pacing = 0;
   #outstanding = 0;
   #batch = 0;
   #waiting: (() => void)[] = [];
 
   /**
    * @param service the local part of the service, `imxp=presence`
-   * @param limit number of unanswered operations beyond which bulk senders wait
+   * @param now milliseconds on a monotonic clock
    */
-  constructor(mesh: ServiceMesh, service: string, limit: number) {
+  constructor(mesh: ServiceMesh, service: string, limits: SenderLimits, now: () => number) {
     this.#mesh = mesh;
     this.#services = { imxp: serviceIn(service, 'imxp'), apex: serviceIn(service, 'apex') };
-    this.#limit = limit;
+    this.#limits = limits;
+    this.#now = now;
   }
 
   get outstanding(): number {
@@ -44,14 +73,28 @@ export class OperationSender {
 
   /** @param document the element to send, in that form */
   send(domain: string, to: string, document: string, form: Form, outcome: SendListener): void {
+    const party = partyOf(to);
+    let recipient = this.#recipients.get(party);
+    if (recipient === undefined) {
+      recipient = { outstanding: 0, waiting: [] };
+      this.#recipients.set(party, recipient);
+    }
+    recipient.outstanding += 1;
     this.#outstanding += 1;
+    this.#pacing += 1;
+    const sent = new Sent(this, outcome, party, this.#now());
+    this.#young.push(sent);
+    if (this.#young.length - this.#first > 2 * this.#limits.outstanding) this.#age();
     const data = documentData(`${this.#services[form]}@${domain}`, to, document);
-    this.#mesh.submit(data, new Sent(this, outcome));
+    this.#mesh.submit(data, sent);
   }
 
   /** Returns undefined if one more may be sent now, else a promise to wait for. Asked before each of many. */
   room(): Promise<void> | undefined {
-    if (this.#outstanding >= this.#limit) return new Promise((resolve) => this.#waiting.push(resolve));
+    if (this.#pacing >= this.#limits.outstanding) {
+      this.#age();
+      if (this.#pacing >= this.#limits.outstanding) return new Promise((resolve) => this.#waiting.push(resolve));
+    }
     this.#batch += 1;
     if (this.#batch < BATCH) return undefined;
     this.#batch = 0;
@@ -59,30 +102,91 @@ export class OperationSender {
     return new Promise((resolve) => setImmediate(resolve));
   }
 
-  settled(): void {
+  /** Whether one more may be sent to that recipient now. */
+  admits(to: string): boolean {
+    return (this.#recipients.get(partyOf(to))?.outstanding ?? 0) < this.#limits.outstandingPerEndpoint;
+  }
+
+  /** Calls once when there is room again for one that {@link admits} has no room for. */
+  later(to: string, again: () => void): void {
+    const recipient = this.#recipients.get(partyOf(to));
+    if (recipient === undefined) again();
+    else recipient.waiting.push(again);
+  }
+
+  /** What has become slow holds up nobody any more; to be called several times a second. */
+  tick(): void {
+    if (this.#waiting.length === 0) return;
+    this.#age();
+    if (this.#pacing < this.#limits.outstanding) this.#release();
+  }
+
+  settled(sent: Sent): void {
     this.#outstanding -= 1;
-    // Waiters resume at half of the limit, so that they send batches and not single operations.
-    if (this.#waiting.length === 0 || this.#outstanding > this.#limit / 2) return;
+    if (!sent.slow) this.#pacing -= 1;
+    this.#answered(sent.party);
+    // Half of the room at a time: whoever waits sends a batch then, not one by one.
+    if (this.#waiting.length > 0 && this.#pacing <= this.#limits.outstanding / 2) this.#release();
+  }
+
+  #answered(party: string): void {
+    const recipient = this.#recipients.get(party);
+    if (recipient === undefined) return;
+    recipient.outstanding -= 1;
+    if (recipient.outstanding === 0) this.#recipients.delete(party);
+    const { outstandingPerEndpoint: most } = this.#limits;
+    if (recipient.waiting.length === 0 || recipient.outstanding > most / 2) return;
+    for (const again of recipient.waiting.splice(0, most - recipient.outstanding)) again();
+    if (recipient.waiting.length === 0 || this.#recipients.get(party) === recipient) return;
+    // Nobody sent anything: the others have their turn as well.
+    for (const again of recipient.waiting.splice(0)) again();
+  }
+
+  #release(): void {
     for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  #age(): void {
+    const before = this.#now() - SLOW_MS;
+    for (let sent = this.#young[this.#first]; sent !== undefined; sent = this.#young[this.#first]) {
+      if (!sent.done) {
+        if (sent.at > before) break;
+        sent.slow = true;
+        this.#pacing -= 1;
+      }
+      this.#first += 1;
+    }
+    this.#young = this.#young.slice(this.#first);
+    this.#first = 0;
   }
 }
 
 class Sent implements DeliverySink {
+  readonly party: string;
+  readonly at: number;
+  slow = false;
+  done = false;
   readonly #sender: OperationSender;
   readonly #outcome: SendListener;
 
-  constructor(sender: OperationSender, outcome: SendListener) {
+  constructor(sender: OperationSender, outcome: SendListener, party: string, at: number) {
     this.#sender = sender;
     this.#outcome = outcome;
+    this.party = party;
+    this.at = at;
   }
 
   delivered(): void {
-    this.#sender.settled();
-    this.#outcome.settled(undefined);
+    this.#settle(undefined);
   }
 
   failed(reply: Reply): void {
-    this.#sender.settled();
+    this.#settle(reply);
+  }
+
+  #settle(reply: Reply | undefined): void {
+    this.done = true;
+    this.#sender.settled(this);
     this.#outcome.settled(reply);
   }
 }

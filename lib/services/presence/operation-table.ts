@@ -11,7 +11,7 @@ export type ActiveOperationKind = 'subscribe' | 'watch';
 /** What an operation is started with. */
 export type ActiveOperationInit = Pick<
   ActiveOperation,
-  'kind' | 'subject' | 'originator' | 'transID' | 'duration' | 'expires' | 'form' | 'version'
+  'kind' | 'subject' | 'originator' | 'transID' | 'duration' | 'expires' | 'began' | 'form' | 'version'
 >;
 
 /** A subscription or watch in progress. */
@@ -23,9 +23,11 @@ export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
   readonly transID: number;
   /** The seconds that were asked for. */
   readonly duration: number;
-  /** End of the operation, milliseconds since 1970. */
+  /** When it ends, milliseconds on the monotonic clock. */
   readonly expires: number;
-  /** Form of the request; everything sent because of it has the same form. */
+  /** When it was asked for, milliseconds since 1970. */
+  readonly began: number;
+  /** In which form it was asked for; all that is sent because of it has that form. */
   readonly form: Form;
   /** Version of its record in the store. */
   readonly version: number;
@@ -35,7 +37,9 @@ export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
   view: string | undefined = undefined;
   /** The last publish did not arrive, as far as is known: a fresh one is owed. */
   stale = false;
-  /** Transient failures in a row (4xx). */
+  /** It waits until its originator has answered some of what it was sent. */
+  postponed = false;
+  /** Failures in a row that may pass (4xx). */
   misses = 0;
   /** Permanent failures in a row (550, 537). */
   refusals = 0;
@@ -52,6 +56,7 @@ export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
     this.transID = made.transID;
     this.duration = made.duration;
     this.expires = made.expires;
+    this.began = made.began;
     this.form = made.form;
     this.version = made.version;
     this.due = made.expires;
@@ -160,7 +165,16 @@ export class OperationTable {
     return found instanceof Map ? found.size : found === undefined ? 0 : 1;
   }
 
-  /** Returns all operations of an originator in progress. */
+  /** The subjects that a list of entries of this owner (normalised address) may be about; all without an owner. */
+  subjectsOf(owner: string | undefined): Presentity[] {
+    const all = [...this.#subjects.values()];
+    if (owner === undefined) return all;
+    const at = owner.lastIndexOf('@');
+    const [below, domain] = [`${owner.slice(0, at)}/`, owner.slice(at)];
+    return all.filter(({ key }) => key === owner || (key.startsWith(below) && key.endsWith(domain)));
+  }
+
+  /** All operations an originator has in progress. */
   all(originator: string): ActiveOperation[] {
     const found = this.#byOriginator.get(originator);
     return found instanceof Map ? [...found.values()] : found === undefined ? [] : [found];

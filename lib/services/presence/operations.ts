@@ -24,6 +24,10 @@ export interface OperationLimits {
 
 /** transID of an operation that asks once and is never in progress. */
 const NO_RECORD = -1;
+/** Operations looked at in one turn of the event loop. */
+const PORTION = 500;
+/** Of an operation written by a version that did not say for how long it was asked for: 2³¹ - 1 seconds. */
+const LONGEST_MS = 2_147_483_647_000;
 
 export class Operations implements FanOutOwner {
   readonly registry = new OperationTable();
@@ -35,6 +39,9 @@ export class Operations implements FanOutOwner {
   readonly #limits: OperationLimits;
   readonly #wheel: TimerWheel<ActiveOperation>;
   #due: ActiveOperation[] = [];
+  /** Subjects whose permissions may have changed. */
+  readonly #unchecked = new Set<Presentity>();
+  #checking = false;
   #attending = false;
   #stopped = false;
 
@@ -51,7 +58,7 @@ export class Operations implements FanOutOwner {
     this.#records = records;
     this.#clock = clock;
     this.#limits = limits;
-    this.#wheel = new TimerWheel(clock.wall());
+    this.#wheel = new TimerWheel(clock.now());
   }
 
   /**
@@ -65,7 +72,13 @@ export class Operations implements FanOutOwner {
 
   async #takeUp({ subject: key, ...stored }: StoredOperation): Promise<void> {
     const subject = this.registry.pin(key, addressOf(key)?.domain ?? '');
-    const running = new ActiveOperation({ ...stored, subject });
+    const began = begun(stored);
+    // Whatever became of the clock meanwhile, it does not last longer than was asked for.
+    const left = Math.min(
+      stored.expires - this.#clock.wall(),
+      stored.duration === 0 ? LONGEST_MS : stored.duration * 1000,
+    );
+    const running = new ActiveOperation({ ...stored, expires: this.#clock.now() + left, began, subject });
     const earlier = subject.of(stored.kind).get(stored.originator);
     // The process was killed between writing one and deleting the one before: the later one stands.
     if (earlier !== undefined && earlier.version > stored.version) {
@@ -73,8 +86,8 @@ export class Operations implements FanOutOwner {
     } else {
       if (earlier !== undefined) await this.end(earlier);
       running.stale = stored.kind === 'subscribe';
-      // D-PRES-10: one fresh publish, since the subscriber may have missed changes.
-      if (running.stale) running.due = Math.min(this.#clock.wall(), stored.expires);
+      // D-PRES-10: one fresh publish, since it may have missed changes
+      if (running.stale) running.due = Math.min(this.#clock.now(), running.expires);
       this.registry.add(running);
       this.#wheel.add(running);
     }
@@ -97,10 +110,17 @@ export class Operations implements FanOutOwner {
     if (this.registry.count(originator) >= operationsPerEndpoint) {
       throw new Refusal(554, `an endpoint may have ${operationsPerEndpoint} subscriptions and watches`);
     }
-    const expires = this.#clock.wall() + duration * 1000;
+    const began = this.#clock.wall();
+    const expires = began + duration * 1000;
     const record = { kind: type, subject: subject.key, originator, transID, duration, expires, form };
     const version = await this.#records.putOperation(record);
-    const running = new ActiveOperation({ ...record, subject, version });
+    const running = new ActiveOperation({
+      ...record,
+      expires: this.#clock.now() + duration * 1000,
+      began,
+      subject,
+      version,
+    });
     this.registry.add(running);
     this.#wheel.add(running);
     return running;
@@ -116,6 +136,7 @@ export class Operations implements FanOutOwner {
       transID,
       duration,
       expires,
+      began: this.#clock.wall(),
       form,
       version: NO_RECORD,
     });
@@ -140,11 +161,11 @@ export class Operations implements FanOutOwner {
       if (running !== undefined && this.#forget(running)) this.announcer.ended(running);
       await this.#records.deleteOperation(stored);
     }
-    for (const key of new Set([account, ...(await this.#records.deleteEntries(account))])) {
+    for (const key of new Set([account, ...(await this.#records.deleteEntries(account, before))])) {
       const subject = this.registry.subject(key);
       if (subject === undefined) continue;
       for (const running of [...subject.subscriptions.values(), ...subject.watches.values()]) {
-        if (begun(running) <= before) this.over(running, true);
+        if (running.began <= before) this.over(running, true);
       }
     }
   }
@@ -154,14 +175,54 @@ export class Operations implements FanOutOwner {
     for (const running of this.registry.all(originator)) {
       if (!running.stale || !this.#wheel.remove(running)) continue;
       running.misses = 0;
-      running.due = this.#clock.wall();
+      running.due = this.#clock.now();
       this.#wheel.add(running);
     }
   }
 
-  /** Processes what is due. */
+  /**
+   * Ends operations that are not permitted any more, which those who asked for them are told, and sends subscribers what they
+   * are shown now, when that is something else (RFC 2779 §5.1.9, §5.1.16).
+   *
+   * @param owner whose permissions may have changed (normalised address); everybody's unless given
+   */
+  recheck(owner?: string): void {
+    for (const subject of this.registry.subjectsOf(owner)) this.#unchecked.add(subject);
+    if (!this.#checking) void this.#check();
+  }
+
+  /** A few at a time: there may be very many. */
+  async #check(): Promise<void> {
+    this.#checking = true;
+    let seen = 0;
+    for (const subject of this.#unchecked) {
+      this.#unchecked.delete(subject);
+      for (const running of [...subject.subscriptions.values(), ...subject.watches.values()]) {
+        seen += 1;
+        if (seen % PORTION === 0) await new Promise((resolve) => setImmediate(resolve));
+        if (this.#stopped) return;
+        if (running.live) await this.#checkOne(running);
+      }
+    }
+    this.#checking = false;
+  }
+
+  async #checkOne(running: ActiveOperation): Promise<void> {
+    try {
+      const permitted = this.announcer.permitted(running);
+      if (permitted !== true && (permitted === false || !(await permitted))) return;
+      if (!this.announcer.seesOther(running)) return;
+      await this.announcer.room(undefined);
+      const shown = await this.shown(running);
+      if (running.live) this.announcer.publish(running, shown);
+    } catch (error) {
+      this.fault(error);
+    }
+  }
+
+  /** Does what is due. */
   tick(): void {
-    const due = this.#wheel.take(this.#clock.wall());
+    const due = this.#wheel.take(this.#clock.now());
     if (due.length === 0) return;
     this.#due = this.#due.length === 0 ? due : this.#due.concat(due);
     if (!this.#attending) void this.#attend();
@@ -217,7 +278,7 @@ export class Operations implements FanOutOwner {
         await this.announcer.room(undefined);
         if (this.#stopped) break;
         if (!running.live) continue;
-        if (this.#clock.wall() >= running.expires) this.over(running, true);
+        if (this.#clock.now() >= running.expires) this.over(running, true);
         else await this.#refresh(running);
       }
     }
@@ -228,7 +289,12 @@ export class Operations implements FanOutOwner {
   async #refresh(running: ActiveOperation): Promise<void> {
     running.due = running.expires;
     this.#wheel.add(running);
+    running.postponed = false;
     if (!running.stale) return;
+    if (!this.announcer.admits(running)) {
+      this.announcer.postpone(running);
+      return;
+    }
     try {
       const shown = await this.shown(running);
       if (!running.live || !(await this.announcer.permitted(running))) return;

@@ -13,6 +13,8 @@ import type { ActiveOperationKind } from './operation-table.js';
 export interface Provisioning {
   /** Returns the time at which an endpoint was given an account, milliseconds since 1970; undefined if it has none. */
   created(address: string): Promise<number | undefined>;
+  /** What tells the account from earlier and later ones of the same name; undefined when there is none. */
+  generation(address: string): Promise<string | undefined>;
 }
 
 export interface EntryRecord {
@@ -21,6 +23,8 @@ export interface EntryRecord {
   readonly version: number;
   /** Open because an application is attached; to be closed when it is not. */
   readonly attached: boolean;
+  /** Of the account; undefined where a version wrote the entry that did not say. */
+  readonly generation: string | undefined;
 }
 
 /** A running operation as it is stored. */
@@ -62,28 +66,30 @@ export class Records {
    * @returns undefined if there is no such endpoint
    */
   async entry(subject: string, publisher = subject): Promise<EntryRecord | undefined> {
-    const [created, stored] = await Promise.all([
+    const [created, generation, stored] = await Promise.all([
       this.#provisioning.created(subject),
+      this.#provisioning.generation(subject),
       this.#store.get(ENTRIES + subject),
     ]);
     if (created === undefined) return undefined;
     const since = wholeSeconds(created);
     const version = stored?.version ?? ABSENT;
     const entry = stored === undefined ? undefined : entryFrom(ENTRIES + subject, stored.value);
-    // An entry older than the account was left by an earlier account of that name.
-    if (entry !== undefined && entry.presence.lastUpdate >= since) {
-      return { presence: { ...entry.presence, publisher }, attached: entry.attached, version };
+    // An entry of another account was left by an earlier one of that name.
+    if (entry !== undefined && (entry.generation ?? generation) === generation) {
+      return { presence: { ...entry.presence, publisher }, attached: entry.attached, version, generation };
     }
-    return { presence: synthetic(publisher, since), version, attached: false };
+    return { presence: synthetic(publisher, since), version, attached: false, generation };
   }
 
-  /**
-   * Writes an entry that was read as `version`.
-   *
-   * @returns the new version; undefined if another writer was faster
-   */
-  putEntry(subject: string, presence: Presence, attached: boolean, version: number): Promise<number | undefined> {
-    return this.#store.put(ENTRIES + subject, entryJson(presence, attached), version);
+  /** Writes an entry that was read as `version`. @returns the new version, undefined when somebody was faster */
+  putEntry(
+    subject: string,
+    presence: Presence,
+    attached: boolean,
+    { version, generation }: Pick<EntryRecord, 'version' | 'generation'>,
+  ): Promise<number | undefined> {
+    return this.#store.put(ENTRIES + subject, entryJson(presence, attached, generation), version);
   }
 
   /** Returns the endpoints that were open because they were attached. */
@@ -119,18 +125,21 @@ export class Records {
   }
 
   /**
-   * Deletes the entries of a removed account and of its subaddresses.
+   * Deletes the entries of an account that is gone, and of its subaddresses.
    *
-   * @returns the addresses that had one
+   * @param before when it was removed, milliseconds since 1970: for entries that name no account
+   * @returns whose there were
    */
-  async deleteEntries(account: string): Promise<string[]> {
-    const created = await this.#provisioning.created(account);
+  async deleteEntries(account: string, before: number): Promise<string[]> {
+    const generation = await this.#provisioning.generation(account);
     const gone: string[] = [];
     for await (const { key, value, version } of this.#under(ENTRIES, account, account)) {
       const subject = key.slice(ENTRIES.length);
       if (addressOf(subject)?.base !== account) continue;
       // There may be another account of that name by now.
-      if (created !== undefined && entryFrom(key, value).presence.lastUpdate >= wholeSeconds(created)) continue;
+      const entry = entryFrom(key, value);
+      const own = entry.generation === undefined ? entry.presence.lastUpdate > before : entry.generation === generation;
+      if (generation !== undefined && own) continue;
       await this.#store.delete(key, version);
       gone.push(subject);
     }
@@ -172,17 +181,22 @@ function keyOf(originator: string, transID: number): string {
   return `${OPERATIONS}${originator}/${transID}`;
 }
 
-function entryJson({ publisher, lastUpdate, publisherInfo, tuples }: Presence, attached: boolean): Json {
+function entryJson(
+  { publisher, lastUpdate, publisherInfo, tuples }: Presence,
+  attached: boolean,
+  generation: string | undefined,
+): Json {
   const written = tuples.map(({ destination, availableUntil, tupleInfo, capabilities }) => ({
     destination,
     availableUntil,
     tupleInfo,
     capabilities: capabilities.map(({ baseline, text }) => ({ baseline, text })),
   }));
-  return { publisher, lastUpdate, publisherInfo, tuples: written, attached };
+  const entry = { publisher, lastUpdate, publisherInfo, tuples: written, attached };
+  return generation === undefined ? entry : { ...entry, generation };
 }
 
-function isEntry(value: unknown): value is Presence & { readonly attached: boolean } {
+function isEntry(value: unknown): value is Presence & Pick<EntryRecord, 'attached'> & { readonly generation?: string } {
   if (typeof value !== 'object' || value === null) return false;
   const { publisher, lastUpdate, tuples } = value as Partial<Presence>;
   return typeof publisher === 'string' && typeof lastUpdate === 'number' && Array.isArray(tuples);
@@ -190,8 +204,8 @@ function isEntry(value: unknown): value is Presence & { readonly attached: boole
 
 function entryFrom(key: string, value: unknown): Omit<EntryRecord, 'version'> {
   if (!isEntry(value)) throw new LocalError('STORE_FAILED', `the entry ${key} is no presence of this version`);
-  const { attached, ...presence } = value;
-  return { presence, attached };
+  const { attached, generation, ...presence } = value;
+  return { presence, attached, generation };
 }
 
 function operationFrom(key: string, value: unknown): OperationRecord {

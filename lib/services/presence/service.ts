@@ -17,12 +17,13 @@ import type { Clock } from '../../ops/clock.js';
 import { REPLIES } from '../../relay/answer.js';
 import type { AccessPolicy, DeliverySink, DeliveryTarget, OutboundDelivery } from '../../relay/target.js';
 import type { Store } from '../../store/store.js';
+import { partyOf } from '../party-shares.js';
 import { Refusal } from '../refusal.js';
 import { requestOf, type ServiceRequest } from '../request.js';
 import { AttachmentPresence } from './attachment-presence.js';
 import type { Counts } from './counts.js';
 import { KeyedQueue } from './keyed-queue.js';
-import { OperationSender, type ServiceMesh } from './operation-sender.js';
+import { OperationSender, type SenderLimits, type ServiceMesh } from './operation-sender.js';
 import type { Presentity } from './operation-table.js';
 import { type OperationLimits, Operations } from './operations.js';
 import { type Provisioning, Records } from './records.js';
@@ -31,13 +32,13 @@ import { NO_VIEWS, type Views } from './views.js';
 /** Local part of the service. */
 export const PRESENCE = 'imxp=presence';
 
-export interface PresenceLimits extends OperationLimits {
-  /** Largest entry in octets. */
+export interface PresenceLimits extends OperationLimits, SenderLimits {
+  /** Octets of an entry. */
   readonly entryOctets: number;
-  /** Unanswered Data operations to subscribers and watchers. */
-  readonly outstanding: number;
-  /** Requests in progress. */
+  /** Requests under way. */
   readonly requests: number;
+  /** Requests of one endpoint, subaddresses included, under way. */
+  readonly requestsPerEndpoint: number;
 }
 
 export interface PresenceOptions {
@@ -93,8 +94,8 @@ export class PresenceService implements DeliveryTarget {
     this.#clock = clock;
     this.#limits = limits;
     this.#follows = follows ?? (() => false);
-    this.#requests = new KeyedQueue(limits.requests);
-    this.#sender = new OperationSender(mesh, PRESENCE, limits.outstanding);
+    this.#requests = new KeyedQueue({ all: limits.requests, perParty: limits.requestsPerEndpoint });
+    this.#sender = new OperationSender(mesh, PRESENCE, limits, () => clock.now());
     this.#operations = new Operations(this.#records, this.#sender, access, views, clock, limits);
     const { entries } = this.#operations;
     this.#following = new AttachmentPresence(this.#records, entries, clock, (error) => this.#operations.fault(error));
@@ -113,6 +114,7 @@ export class PresenceService implements DeliveryTarget {
   /** The mesh accepts Data operations from now on: tells everybody who may have missed something. */
   start(): void {
     this.#silence = this.#clock.ticking(() => {
+      this.#sender.tick();
       this.#operations.tick();
       this.#following.tick();
     });
@@ -143,7 +145,12 @@ export class PresenceService implements DeliveryTarget {
     };
   }
 
-  /** An application has attached as an endpoint (normalized address). */
+  /** Somebody may be permitted other things than before: what is not permitted any more ends now. @see Operations.recheck */
+  permissionsChanged(owner?: string): void {
+    if (!this.#stopped) this.#operations.recheck(owner);
+  }
+
+  /** An application is attached as an endpoint (normalised address). */
   attached(address: string): void {
     if (this.#stopped) return;
     this.#operations.returned(address);
@@ -183,11 +190,15 @@ export class PresenceService implements DeliveryTarget {
       return;
     }
     const task = async (): Promise<void> => {
+      // Whoever leaves what it is sent unanswered waits for itself.
+      while (!this.#sender.admits(request.originator.key)) {
+        await new Promise<void>((resolve) => this.#sender.later(request.originator.key, resolve));
+      }
       const refusal = await this.#serve(request);
       if (refusal === undefined) sink.delivered();
       else sink.failed(refusal);
     };
-    if (!this.#requests.run(request.originator.key, task)) sink.failed(REPLIES.busy);
+    if (!this.#requests.run(partyOf(request.originator.key), task)) sink.failed(REPLIES.busy);
   }
 
   /** @returns the reply for the Data operation if no answer can be sent */

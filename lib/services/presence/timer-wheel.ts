@@ -5,7 +5,7 @@
 
 /** An item that is due once, in one wheel at most. The links belong to the wheel. */
 export interface TimerWheelItem<Item> {
-  /** Milliseconds since 1970; must not change while the item is in the wheel. */
+  /** Milliseconds on one clock; not to be changed while it is in the wheel. */
   due: number;
   before: Item | undefined;
   after: Item | undefined;
@@ -21,7 +21,7 @@ export class TimerWheel<Item extends TimerWheelItem<Item>> {
   #second: number;
   #size = 0;
 
-  /** @param now milliseconds since 1970 */
+  /** @param now milliseconds on the clock of the items */
   constructor(now: number) {
     this.#second = secondOf(now);
   }

@@ -24,6 +24,32 @@ for (const slowAccess of [false, true]) {
       expect(stage.brief().filter((line) => line.startsWith(BARNEY))).to.deep.equal([]);
     });
 
+    it('REQ-IMPP-027 is checked at once when it changes: who lost it is told that it is over, without a publish', async () => {
+      await stage.ask(BARNEY, subscribe(FRED, 1));
+      await stage.ask(WILMA, watch(FRED, 2));
+      await stage.ask(BARNEY, subscribe('fred/home@example.com', 3));
+      await stage.ask(WILMA, subscribe(FRED, 4));
+      stage.brief();
+      stage.denied.add(`${FRED} ${BARNEY} presence:subscribe`);
+      stage.denied.add(`${FRED} ${WILMA} presence:watch`);
+      stage.denied.add(`fred/home@example.com ${BARNEY} presence:subscribe`);
+      stage.service.permissionsChanged(WILMA);
+      await stage.settle();
+      expect(stage.brief(), 'somebody else’s').to.deep.equal([]);
+      stage.service.permissionsChanged(FRED);
+      await stage.settle();
+      expect(stage.brief()).to.have.members([
+        `${BARNEY}: terminate 1`,
+        `${WILMA}: terminate 2`,
+        `${BARNEY}: terminate 3`,
+      ]);
+      expect(stage.service.status.operations).to.equal(1);
+      stage.denied.add(`${FRED} ${WILMA} presence:subscribe`);
+      stage.service.permissionsChanged();
+      await stage.settle();
+      expect(stage.brief(), 'whoever it was').to.deep.equal([`${WILMA}: terminate 4`]);
+    });
+
     it('is checked before each notify; a watcher who lost it is told that it is over', async () => {
       await stage.ask(WILMA, watch(FRED, 1));
       stage.brief();
@@ -36,6 +62,34 @@ for (const slowAccess of [false, true]) {
     });
   });
 }
+
+describe('presence/clock', () => {
+  it('a subscription lasts as long as was asked for, however the clock of the machine is set meanwhile', async () => {
+    const stage = await new Stage().openService();
+    await stage.ask(BARNEY, subscribe(FRED, 1, 3600));
+    stage.brief();
+    for (const step of [86_400_000 * 365, -86_400_000 * 365]) {
+      stage.step = step;
+      await stage.pass(1000);
+      expect(stage.brief()).to.deep.equal([]);
+    }
+    await stage.pass(1700);
+    expect(stage.brief()).to.deep.equal([`${BARNEY}: terminate 1`]);
+  });
+
+  it('an entry stays when the account was added at another time than before', async () => {
+    const stage = new Stage();
+    await stage.openService();
+    await stage.ask(FRED, publish(1, { lastUpdate: PROVISIONED }));
+    const kept = stage.generation(FRED);
+    stage.generation = () => kept;
+    stage.accounts.set(FRED, stage.now + 86_400_000);
+    stage.take();
+    await stage.restart();
+    await stage.ask(BARNEY, subscribe(FRED, 2, 0));
+    expect(stage.take()[0]).to.include("availableUntil='1 Jan 2030");
+  });
+});
 
 describe('presence/failures', () => {
   const REFUSED = { code: 550, text: 'unknown endpoint identity' };
