@@ -2,11 +2,7 @@
  * Work for one party is done in the order it came, work for different ones side by side; bounded, with a share for each.
  * Knows nothing of the work.
  */
-<<<<<<< HEAD
 import { type PartyLimits, PartyShares } from '../party-shares.js';
-=======
-import { PartyShares, type PartyLimits } from '../party-shares.js';
->>>>>>> e57ffc6 (services: limits of parties have a name of their own)
 
 /** Must not reject. */
 export type Task = () => Promise<void>;
