@@ -50,7 +50,7 @@ export { BeepConnection, type StartedChannel, type StartOptions } from '../trans
 export { BeepListener, type ListenOptions, listen, type SaslOptions, verifierFor } from '../transport/peer/listen.js';
 export type { PeerLimits, PeerOptions } from '../transport/peer/options.js';
 export type { BeepProfile } from '../transport/peer/profile.js';
-export type { ChannelCondition } from '../transport/profile.js';
+export type { ChannelCondition, ServedProfile } from '../transport/profile.js';
 export type { Credentials } from '../transport/sasl/client.js';
 export type { HandedOver } from '../transport/session-io.js';
 export type { TlsMaterial } from '../transport/tls/native.js';

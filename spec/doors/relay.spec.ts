@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { Endpoint } from 'imxp';
+import { listen } from 'imxp/beep';
 import {
   type AccessPolicy,
   Accounts,
@@ -11,6 +13,7 @@ import {
   MemoryStore,
   type MeshChannel,
   type MeshHandler,
+  MeshProfile,
   makeData,
   makeVerifier,
   type OperationReply,
@@ -142,5 +145,48 @@ describe('imxp/relay', () => {
     expect(barney.asked.map(({ originator }) => originator)).to.deep.equal([FRED]);
     expect(questions).to.deep.equal([FRED]);
     await relay.drain();
+  });
+
+  it('puts a relay of one\u2019s own on a listener of imxp/beep, with accounts', async () => {
+    const accounts = new Accounts(new MemoryStore());
+    for (const address of [FRED, BARNEY]) {
+      await accounts.add(await makeVerifier(address, `of ${address}`, { realms: ['example.com'] }));
+    }
+    const questions: string[] = [];
+    const clock: DeliveryTarget = {
+      deliver: ({ data }, sink) => {
+        questions.push(data.originator);
+        sink.delivered();
+      },
+    };
+    const relay = new Relay({
+      domains: ['example.com'],
+      dialects: [dialect],
+      dialer: { toward: (domain) => ({ code: 550, text: `no way to ${domain}` }) },
+      directory: accounts,
+      access: { allowed: () => true },
+      services: new Map([[CLOCK, clock]]),
+      policy: STRICT,
+      limits: { ...DEFAULT_LIMITS.data, attachmentsPerSession: DEFAULT_LIMITS.attachment.perSession },
+    });
+    const listener = await listen({
+      transportProfiles: [new MeshProfile(dialect, relay)],
+      sasl: { mechanisms: ['SCRAM-SHA-256', 'DIGEST-MD5'], accounts, realms: ['example.com'] },
+    });
+    const connect = (address: string, password = `of ${address}`): Promise<Endpoint> =>
+      Endpoint.connect({ address, relay: `tcp://127.0.0.1:${listener.port}`, password });
+    try {
+      const [fred, barney] = [await connect(FRED), await connect(BARNEY)];
+      const arrived = new Promise<string>((resolve) => barney.receive((delivery) => resolve(delivery.text())));
+      await fred.send({ to: BARNEY, content: 'Bowling tonight?' });
+      expect(await arrived).to.equal('Bowling tonight?');
+      await fred.send({ to: `${CLOCK}@example.com`, content: 'What time is it?' });
+      expect(questions).to.deep.equal([FRED]);
+      const refused = await connect(FRED, 'guessed').catch((error: unknown) => error);
+      expect(refused).to.include({ code: 'SASL_REFUSED' });
+      await Promise.all([fred.close(), barney.close()]);
+    } finally {
+      await listener.close('the specification ends', 1000);
+    }
   });
 });

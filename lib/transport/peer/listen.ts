@@ -47,7 +47,10 @@ export interface ListenOptions extends PeerOptions {
   readonly host?: string;
   /** 0, the default, has the system choose. */
   readonly port?: number;
-  readonly profiles: readonly BeepProfile[];
+  /** The profiles that peers may start. */
+  readonly profiles?: readonly BeepProfile[];
+  /** Further ones that work on connections themselves: `MeshProfile` of `imxp/relay` puts a relay on the listener. */
+  readonly transportProfiles?: readonly ServedProfile[];
   /** `any` takes TCP, ws and, with a certificate, wss on one port; default `tcp`. */
   readonly transport?: 'tcp' | 'ws' | 'wss' | 'any';
   /** Path of the WebSocket; `/` unless given. */
@@ -100,7 +103,8 @@ export async function listen(options: ListenOptions): Promise<BeepListener> {
   tls?.verify();
   const handshakes = new Handshakes(limits.node.handshakes);
   const throttle = new LoginThrottle(limits.authentication);
-  const profiles: ServedProfile[] = options.profiles.map((profile) => new ApplicationProfile(profile));
+  const { profiles: own = [], transportProfiles = [] } = options;
+  const profiles: ServedProfile[] = [...own.map((profile) => new ApplicationProfile(profile)), ...transportProfiles];
   if (tls !== undefined) profiles.unshift(new TlsProfile(tls, handshakes));
   if (sasl !== undefined) profiles.push(...SaslProfile.all(settingsOf(sasl), throttle));
   const setup = setupOf(options, tls, handshakes, limits);
