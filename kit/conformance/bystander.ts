@@ -1,6 +1,6 @@
 /**
- * A session beside those of the checks, to see whether others go on being served: authenticated where that is possible.
- * Knows no checks.
+ * An uninvolved session beside those of the checks, which shows whether other peers continue to be served;
+ * authenticated if possible.
  */
 
 import { askNone } from './checks/common.js';
@@ -11,7 +11,7 @@ import type { RawPeer } from './peer/peer.js';
 import type { Target } from './target.js';
 import { transcript } from './transcript.js';
 
-/** Strangers are not kept for ever. */
+/** Longest age of the session: unauthenticated sessions are not kept for ever. */
 const OLDEST_MS = 20_000;
 
 export class Bystander {
@@ -26,7 +26,7 @@ export class Bystander {
     this.#facts = facts;
   }
 
-  /** Makes a session if there is none that is fresh. Returns whether there is one now. */
+  /** Opens a session unless a recent one exists. @returns whether there is one now */
   async ready(): Promise<boolean> {
     if (this.#peer?.alive === true && Date.now() - this.#since < OLDEST_MS) return true;
     await this.leave();
@@ -43,7 +43,7 @@ export class Bystander {
     }
   }
 
-  /** What is wrong with the session that had nothing to do with a fault. */
+  /** Checks the uninvolved session. @returns what is wrong with it, or undefined */
   async trouble(): Promise<{ readonly text: string; readonly transcript: readonly string[] } | undefined> {
     const [context, peer] = [this.#context, this.#peer];
     if (context === undefined || peer === undefined) return undefined;
@@ -51,7 +51,7 @@ export class Bystander {
       await askNone(context, peer);
       return undefined;
     } catch (error) {
-      const lines = transcript('a session that had done nothing wrong', peer.log);
+      const lines = transcript('an uninvolved session', peer.log);
       await this.leave();
       return { text: causeText(error), transcript: lines };
     }

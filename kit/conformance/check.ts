@@ -1,4 +1,4 @@
-/** What a conformance check is and what its result can be. */
+/** Conformance checks and their results. */
 import type { Context } from './context.js';
 import type { Need } from './target.js';
 
@@ -23,16 +23,16 @@ export const areaOf = (id: string): string => id.slice(0, id.lastIndexOf('.'));
 export interface Check {
   /** `area.name`. */
   readonly id: string;
-  /** What a listener does that passes, as "it …". */
+  /** What a conforming listener does; completes the sentence "it …". */
   readonly title: string;
-  /** Where that is written. */
+  /** The clause that requires it. */
   readonly clause: string;
-  /** What goes wrong with a listener that does not. */
+  /** The consequence if a listener does not. */
   readonly why: string;
   readonly needs?: readonly Need[];
-  /** The listener is given something it must not bear: others have to be served meanwhile. */
+  /** The listener receives a fault, during which it must continue to serve others. */
   readonly fault?: true;
-  /** The check is about several sessions or a large message and may take so many times the time limit. */
+  /** Multiple of the time limit that the check may take, if it uses several sessions or a large message. */
   readonly patience?: number;
   run(context: Context): Promise<void>;
 }
@@ -45,13 +45,13 @@ export interface Result {
   readonly clause: string;
   readonly outcome: Outcome;
   readonly ms: number;
-  /** Why it was skipped, or could not be judged. */
+  /** Why it was skipped or could not be judged. */
   readonly reason?: string;
   readonly expected?: string;
   readonly came?: string;
   readonly why?: string;
-  /** What is allowed but not usual. */
+  /** Behaviour that is allowed but unusual. */
   readonly remarks: readonly string[];
-  /** What went over the wire, for people. */
+  /** The exchanged frames, for display. */
   readonly transcript: readonly string[];
 }

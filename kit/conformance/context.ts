@@ -1,6 +1,6 @@
 /**
- * What a check works with: sessions with the listener, as far as it needs them, each watched. Owns how to get from a
- * connection to an attached endpoint; where that fails, the check cannot be judged and the one that names it says why.
+ * Context of a check: opens monitored sessions with the listener up to the stage that the check needs, from a
+ * connection to an attached endpoint. If a stage fails, the check cannot be judged; the check of that stage tells why.
  */
 import { Blocked, Finding, NotOffered } from './finding.js';
 import type { RawMessage, Rule } from './peer/channel.js';
@@ -10,13 +10,13 @@ import { EndedError } from './peer/session.js';
 import { LateError } from './peer/within.js';
 import { type Account, domainOf, type Target } from './target.js';
 
-/** Octets taken from the listener in one session. */
+/** Octets accepted from the listener in one session. */
 const MOST_OCTETS = 4_194_304;
-/** Messages of the listener that no check takes. */
+/** Unread messages of the listener that are kept. */
 const MOST_WAITING = 1000;
 const RETRY_MS = 50;
 
-/** A rule that holds for every frame, broken. */
+/** A violation of a rule for every frame. */
 export interface Breach {
   readonly rule: Rule;
   readonly text: string;
@@ -28,14 +28,14 @@ export interface Attached {
   readonly channel: number;
 }
 
-/** What the listener offers, found out before the checks. */
+/** What the listener offers, determined before the checks. */
 export interface Facts {
-  /** Profiles before and after TLS; undefined where it could not be found out. */
+  /** Profiles offered before and after TLS; undefined if unknown. */
   clear: readonly string[] | undefined;
   secured: readonly string[] | undefined;
-  /** Name of the first check that has to fail for a stage, and how often it was not reached in a row. */
+  /** Consecutive failures to reach a stage, by the check of that stage. */
   readonly failures: Map<string, number>;
-  /** User name by address, once one was accepted. */
+  /** Accepted user names by address. */
   readonly usernames: Map<string, string>;
 }
 
@@ -46,7 +46,7 @@ export const noFacts = (): Facts => ({
   usernames: new Map(),
 });
 
-/** What an error of the raw peer means, in one line. */
+/** Describes an error of the raw peer in one line. */
 export function causeText(error: unknown): string {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     if (at instanceof LateError) return at.message.split('\n', 1)[0] ?? '';
@@ -72,12 +72,12 @@ export class Context {
     return this.target.words;
   }
 
-  /** Says something that is allowed, but that others may not expect. */
+  /** Records behaviour that is allowed but that peers may not expect. */
   remark(text: string): void {
     this.remarks.push(text);
   }
 
-  /** A connection on which nothing was said yet. */
+  /** Opens a connection and sends nothing. */
   async connect(more: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
     const { location, domain, timeoutMs, authority } = this.target;
     const { host, port, transport, path } = location;
@@ -103,14 +103,14 @@ export class Context {
     return peer;
   }
 
-  /** A connection on which the listener has greeted, and we have not. */
+  /** Opens a connection on which the listener has greeted and we have not. */
   async heard(): Promise<RawPeer> {
     const peer = await this.connect();
     await this.#stage('greeting.prompt', () => peer.nextReply(0));
     return peer;
   }
 
-  /** Greetings exchanged, nothing else. */
+  /** Opens a session with greetings exchanged. */
   async greeted(more: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
     const peer = await this.connect(more);
     await this.#stage('greeting.form', async () => {
@@ -120,7 +120,7 @@ export class Context {
     return peer;
   }
 
-  /** Under TLS, by the TLS profile unless it is there from the beginning. */
+  /** Opens a session under TLS, started by the TLS profile unless the transport is wss. */
   async secured(more: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
     const peer = await this.greeted(more);
     if (this.target.location.transport === 'wss') return peer;
@@ -133,30 +133,33 @@ export class Context {
     return { serverName, authority, more: { rejectUnauthorized: authority !== undefined } };
   }
 
-  /** As far as one gets without an account: under TLS if that was asked for. */
+  /** Opens an unauthenticated session, under TLS if requested. */
   async session(more: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
     return this.target.tls === true ? await this.secured(more) : await this.greeted(more);
   }
 
-  /** Where the mechanism is offered: in the clear, unless only under TLS. */
+  /** Opens a session in which the mechanism is offered: in the clear, unless it is offered only under TLS. */
   async loginSession(mechanism: string, more: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
     const onlySecured = this.facts.clear?.includes(mechanism) === false && this.facts.secured?.includes(mechanism);
     return onlySecured === true ? await this.secured(more) : await this.session(more);
   }
 
-  /** Whether a profile is offered where we would use it. */
+  /** Whether a profile is offered, in the clear or under TLS. */
   offers(uri: string): boolean {
     return [...(this.facts.clear ?? []), ...(this.facts.secured ?? [])].includes(uri);
   }
 
-  /** An account that was given. */
+  /** A given account. */
   account(which: 'account' | 'second' | 'relay' = 'account'): Account {
     const given = this.target[which];
     if (given === undefined) throw new NotOffered('no account was given');
     return given;
   }
 
-  /** Authenticated by DIGEST-MD5, as the local part of the address or all of it, whatever is taken. */
+  /**
+   * Opens a session authenticated by DIGEST-MD5; the user name is the local part or the whole address, whichever is
+   * accepted.
+   */
   async authenticated(who: Account = this.account(), more: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
     const known = this.facts.usernames.get(who.address);
     const whole = who.address.includes('=') ? [who.address] : [];
@@ -178,7 +181,7 @@ export class Context {
     });
   }
 
-  /** Authenticated without TLS. */
+  /** Opens an authenticated session without TLS. */
   async loggedInClear(): Promise<RawPeer> {
     const { address, password } = this.account();
     const username = this.facts.usernames.get(address) ?? address.slice(0, address.lastIndexOf('@'));
@@ -190,7 +193,7 @@ export class Context {
     return peer;
   }
 
-  /** An IMXP channel without an operation. */
+  /** Starts a channel of the mesh without an initial operation. */
   async channel(peer: RawPeer): Promise<number> {
     return await this.#stage('attach.channel', async () => {
       const { number, reply } = await peer.start(this.words.profile);
@@ -199,13 +202,13 @@ export class Context {
     });
   }
 
-  /** An authenticated session with a channel of the mesh. */
+  /** Opens an authenticated session with a channel of the mesh. */
   async open(who?: Account): Promise<{ readonly peer: RawPeer; readonly channel: number }> {
     const peer = await this.authenticated(who);
     return { peer, channel: await this.channel(peer) };
   }
 
-  /** Attached as the account's endpoint, or a subaddress of it. */
+  /** Opens a session attached as the account's endpoint, or as one of its subaddresses. */
   async attached(who: Account = this.account(), address = who.address, on?: RawPeer): Promise<Attached> {
     const peer = on ?? (await this.authenticated(who));
     const channel = await this.channel(peer);
@@ -214,7 +217,7 @@ export class Context {
       for (;;) {
         const { keyword, payload } = await peer.ask(channel, this.words.control(document.attach(address, 71)));
         if (keyword === 'RPY') break;
-        // The session before may not be forgotten yet.
+        // The attachment of an earlier check may still exist.
         if (document.errorIn(payload.subarray(0, 4096))?.code !== 554 || Date.now() > deadline) {
           throw new Error(`attach is answered ${payload.toString('latin1', 0, 200)}`);
         }
@@ -225,29 +228,29 @@ export class Context {
     return { address, peer, channel };
   }
 
-  /** An endpoint of the domain that nobody is. */
+  /** An endpoint of the domain that does not exist. */
   get stranger(): string {
     return `kit-stranger@${this.target.domain}`;
   }
 
-  /** Ends a session in order later, because something is attached on it. */
+  /** Marks a session to be released in order, because an endpoint is attached on it. */
   owns(peer: RawPeer): void {
     this.#attached.add(peer);
   }
 
-  /** Sender and recipient: the second account if there is one, otherwise one writes to oneself. */
+  /** Attaches a sender and a recipient: the second account if given, otherwise the sender itself. */
   async pair(): Promise<readonly [Attached, Attached]> {
     const from = await this.attached();
     const { second } = this.target;
     return [from, second === undefined ? from : await this.attached(second)];
   }
 
-  /** Sends a Data, has the recipient answer `ok`. @throws Finding unless it arrives and is answered `ok` */
+  /** Sends a Data and answers it `ok` at the recipient. @throws Finding unless it arrives and is answered `ok` */
   async deliver(from: Attached, to: Attached, payload: Buffer): Promise<RawMessage> {
     const answered = from.peer.ask(from.channel, payload).then((reply) => {
       if (reply.keyword !== 'RPY') throw new Finding('delivery, and ok', causeOf(reply));
     });
-    // An early failure of one is found below, where both are awaited.
+    // An early failure is reported below, where both are awaited.
     answered.catch(() => {});
     const arrived = to.peer.nextRequest(to.channel);
     arrived.catch(() => {});
@@ -257,7 +260,7 @@ export class Context {
     return message;
   }
 
-  /** Ends every session, those attached in order, so that the next check may attach. */
+  /** Ends every session; attached ones are released in order, so that the next check can attach. */
   async leave(): Promise<void> {
     const inOrder = [...this.#attached].filter((peer) => peer.alive);
     const patience = Math.min(1000, this.target.timeoutMs);
@@ -271,10 +274,10 @@ export class Context {
     for (const peer of this.sessions) peer.destroy();
   }
 
-  /** Reaches a stage, or says which check tells why not; one that was missed twice is not tried again. */
+  /** Reaches a stage. @throws Blocked naming the check of the stage; after two failures the stage is not tried again */
   async #stage<T>(by: string, reach: () => Promise<T>): Promise<T> {
     const failures = this.facts.failures.get(by) ?? 0;
-    if (failures >= 2) throw new Blocked(by, 'this did not work twice');
+    if (failures >= 2) throw new Blocked(by, 'this failed twice');
     try {
       const reached = await reach();
       this.facts.failures.set(by, 0);
@@ -287,7 +290,7 @@ export class Context {
   }
 }
 
-/** An answer in short: without its headers. */
+/** Summarises an answer without its headers. */
 export function causeOf({ keyword, payload }: RawMessage): string {
   const start = payload.subarray(0, 4096);
   const error = document.errorIn(start);

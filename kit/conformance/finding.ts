@@ -1,6 +1,6 @@
 /** The ways a check ends other than by passing. Each is an error that the check throws. */
 
-/** The listener does something else than what is written. */
+/** The listener does not conform. */
 export class Finding extends Error {
   readonly expected: string;
   readonly came: string;
@@ -12,10 +12,10 @@ export class Finding extends Error {
   }
 }
 
-/** The listener does not offer what is checked. */
+/** The listener does not offer the feature under test. */
 export class NotOffered extends Error {}
 
-/** Something before the check failed, which has a check of its own. */
+/** An earlier stage failed, which has a check of its own. */
 export class Blocked extends Error {
   readonly by: string;
 
@@ -25,7 +25,7 @@ export class Blocked extends Error {
   }
 }
 
-/** Fails unless it holds. */
+/** @throws Finding unless the condition holds */
 export function expect(holds: boolean, expected: string, came: string): asserts holds {
   if (!holds) throw new Finding(expected, came);
 }

@@ -1,6 +1,4 @@
-/**
- * What an answer has to be, said once for all checks: an error with a code, ok, a profile. Knows no sessions.
- */
+/** Assertions about answers, shared by all checks: an error with a code, `ok`, a profile. */
 
 import { type Context, causeOf } from './context.js';
 import { Finding } from './finding.js';
@@ -9,17 +7,17 @@ import { readEntity, readXml, type XmlNode } from './xml.js';
 
 const CODE = /^[1-5][0-9][0-9]$/;
 
-/** The document in a message of channel 0, TLS, SASL or the mesh. */
+/** Parses the document in a message of channel 0, TLS, SASL or the mesh. */
 export function documentIn(message: RawMessage, expected: string): XmlNode {
   try {
     return readXml(readEntity(message.payload).body).root;
   } catch (error) {
     const why = error instanceof Error ? error.message : `${error}`;
-    throw new Finding(expected, `${message.keyword} with a document that cannot be read: ${why}`);
+    throw new Finding(expected, `${message.keyword} with an unreadable document: ${why}`);
   }
 }
 
-/** What came with a positive answer to start: the profile chosen, and its content. */
+/** The chosen profile and its content, from a positive answer to start. */
 export function profileOf(message: RawMessage, expected: string): { readonly uri: string; readonly content: string } {
   if (message.keyword !== 'RPY') throw new Finding(expected, causeOf(message));
   const { name, attributes, text, children } = documentIn(message, expected);
@@ -35,7 +33,7 @@ export interface Refusal {
   readonly text: string;
 }
 
-/** Which codes the documents demand, or only show. */
+/** Codes that the specifications require (`must`) or only show (`should`). */
 export interface Codes {
   readonly must?: readonly number[];
   readonly should?: readonly number[];
@@ -46,24 +44,24 @@ function judged(context: Context, root: XmlNode, { must, should }: Codes, expect
   if (root.name !== 'error') throw new Finding(expected, `an element ${root.name}`);
   if (!CODE.test(digits)) throw new Finding(expected, `an error whose code is ${JSON.stringify(digits)}`);
   const code = Number(digits);
-  if (code < 400) throw new Finding(expected, `an error with the code ${code}, which says that it succeeded`);
+  if (code < 400) throw new Finding(expected, `an error with the code ${code}, which means success`);
   if (must !== undefined && !must.includes(code)) throw new Finding(expected, `error ${code} ${root.text.trim()}`);
   if (should !== undefined && !should.includes(code)) {
-    context.remark(`the code is ${code}; ${should.join(' or ')} is what the documents show`);
+    context.remark(`the code is ${code}; the specifications show ${should.join(' or ')}`);
   }
   return { code, text: root.text };
 }
 
 const wanted = ({ must, should }: Codes): string => (must ?? should ?? []).join(' or ');
 
-/** A negative answer. */
+/** Asserts a negative answer. */
 export function refused(context: Context, message: RawMessage, codes: Codes): Refusal {
   const expected = `ERR with error ${wanted(codes)}`.trim();
   if (message.keyword !== 'ERR') throw new Finding(expected, causeOf(message));
   return judged(context, documentIn(message, expected), codes, expected);
 }
 
-/** A start whose content was refused: the channel exists and the error is inside, or all is refused. */
+/** Asserts that the content of a start was refused: the error is inside the profile, or the start is refused. */
 export function refusedInside(context: Context, message: RawMessage, codes: Codes): Refusal {
   if (message.keyword === 'ERR') return refused(context, message, codes);
   const expected = `a profile with error ${wanted(codes)} in it`;
@@ -77,18 +75,18 @@ export function refusedContent(context: Context, content: string, codes: Codes, 
     return judged(context, readXml(content).root, codes, expected);
   } catch (error) {
     if (error instanceof Finding) throw error;
-    throw new Finding(expected, `content that cannot be read: ${content.slice(0, 120)}`);
+    throw new Finding(expected, `unreadable content: ${content.slice(0, 120)}`);
   }
 }
 
-/** `ok`. */
+/** Asserts `ok`. */
 export function granted(message: RawMessage, expected = 'RPY with ok'): void {
   if (message.keyword !== 'RPY') throw new Finding(expected, causeOf(message));
   const { name } = documentIn(message, expected);
   if (name !== 'ok') throw new Finding(expected, `RPY with ${name}`);
 }
 
-/** What is in the content of a start's answer. */
+/** Asserts `ok` in the content of the answer to a start. */
 export function grantedInside(message: RawMessage): void {
   const expected = 'a profile with ok in it';
   const { content } = profileOf(message, expected);

@@ -1,4 +1,4 @@
-/** Results for people and for scripts. Knows how they look, not how they came about. */
+/** Formats results for display. */
 import { harmless, paint } from '../../lib/ops/terminal.js';
 import { areaOf, type Outcome, type Result } from './check.js';
 
@@ -15,14 +15,14 @@ const INDENT = ' '.repeat(WIDTH + 4);
 const said = (word: string, text: string): string =>
   `${INDENT}${word.padEnd(9)} ${harmless(text).replaceAll('\n', ' ')}`;
 
-/** One check in a line; what failed with everything about it. */
+/** Formats a check in one line, and a failure with its details. */
 function resultText({ id, title, clause, outcome, reason, expected, came, why, remarks, transcript }: Result): string {
   const word = paint(COLOURS[outcome], WORDS[outcome].padEnd(WIDTH));
   const lines = [`  ${word}  ${id}: ${title} (${clause})`];
   if (reason !== undefined) lines.push(said('because', reason));
   if (expected !== undefined) lines.push(said('expected', expected));
   if (came !== undefined) lines.push(said('came', came));
-  if (why !== undefined) lines.push(said('matters', why));
+  if (why !== undefined) lines.push(said('why', why));
   for (const remark of remarks) lines.push(said('remark', remark));
   for (const line of transcript) lines.push(`${INDENT}${line}`);
   return lines.join('\n');
@@ -37,7 +37,7 @@ export function summaryText({ passed, failed, blocked, skipped }: Counts, ms: nu
   return `${parts.join(', ')} in ${(ms / 1000).toFixed(1)} s`;
 }
 
-/** Results as lines under the names of their areas; what is skipped for one reason in one line. */
+/** Formats results under the names of their areas; checks skipped for the same reason share a line. */
 export class TextReport {
   #area = '';
   #skipped: Result[] = [];
@@ -55,7 +55,7 @@ export class TextReport {
     }
   }
 
-  /** What is left to be said. */
+  /** Returns the remaining lines. */
   *end(): Generator<string> {
     const skipped = this.#skipped.splice(0);
     const [only] = skipped;

@@ -1,6 +1,6 @@
 /**
- * Runs the checks one after the other: what they need, how long they may take, whether others are served meanwhile, and
- * the rules that are judged over all sessions. Prints nothing.
+ * Runs the checks one after another: their requirements, time limits, whether others are served meanwhile, and the
+ * rules for all sessions. Prints nothing.
  */
 
 import { Bystander } from './bystander.js';
@@ -38,26 +38,26 @@ export const CHECKS: readonly Check[] = [
   ...ERROR_CHECKS,
 ];
 
-/** Judged over all sessions, after the checks. */
+/** Rules evaluated over all sessions after the checks. */
 export const STANDING = [...FRAME_RULES, { rule: 'others', ...OTHERS_SERVED }] as const;
 
 type Standing = (typeof STANDING)[number];
 
 interface Broken {
   readonly text: string;
-  /** In which check it was first seen. */
+  /** The check in which it was first seen. */
   readonly during: string;
   readonly transcript: readonly string[];
 }
 
-/** A check takes several waits; this bounds them all. */
+/** Number of waits in a check; bounds its total time. */
 const WAITS = 4;
 
-/** Whether an area or check was asked for; everything unless something was. */
+/** Whether an area or check is selected; everything by default. */
 export const selected = (id: string, only: readonly string[]): boolean =>
   only.length === 0 || only.includes(id) || only.includes(areaOf(id));
 
-/** What may be asked for. */
+/** Whether a name is an area or a check. */
 export const isSelectable = (name: string): boolean =>
   AREAS.some((area) => area === name) || [...CHECKS, ...STANDING].some(({ id }) => id === name);
 
@@ -73,7 +73,7 @@ export class Kit {
     this.#bystander = new Bystander(target, this.#facts);
   }
 
-  /** Finds out what is offered. @throws Error when no connection can be made */
+  /** Determines what the listener offers. @throws Error when no connection can be made */
   async survey(): Promise<Facts> {
     const context = new Context(this.#target, this.#facts);
     try {
@@ -96,7 +96,7 @@ export class Kit {
     return greeting === undefined ? [] : profilesIn(greeting);
   }
 
-  /** The results in order, those judged over all sessions last. */
+  /** Yields the results in order, with the rules for all sessions last. */
   async *run(only: readonly string[] = [], begun?: (check: Check) => void): AsyncGenerator<Result> {
     const chosen = only.length === 0 ? CHECKS : CHECKS.filter(({ id }) => selected(id, only));
     for (const check of chosen) {
@@ -115,7 +115,7 @@ export class Kit {
     const result = { id, title, clause, ms: 0, remarks: [] };
     if (broken === undefined) {
       if (rule !== 'others' || this.#others) return { ...result, outcome: 'passed', transcript: [] };
-      return { ...result, outcome: 'skipped', reason: 'no fault was tried', transcript: [] };
+      return { ...result, outcome: 'skipped', reason: 'no fault was sent', transcript: [] };
     }
     const came = `${broken.text} (in ${broken.during})`;
     return { ...result, outcome: 'failed', expected: `it ${title}`, came, why, transcript: broken.transcript };
@@ -187,7 +187,7 @@ export class Kit {
 
   #offered(need: Need): void {
     const { location, words } = this.#target;
-    if (need === 'plain' && location.transport === 'wss') throw new NotOffered('TLS is there from the beginning (wss)');
+    if (need === 'plain' && location.transport === 'wss') throw new NotOffered('the transport already uses TLS (wss)');
     const uri = { tls: TLS, digest: DIGEST_MD5, scram: SCRAM, imxp: words.profile }[need as 'tls'];
     if (uri === undefined) return;
     const { clear, secured } = this.#facts;

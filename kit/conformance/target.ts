@@ -1,11 +1,9 @@
-/**
- * What is checked, and what the one who checks it has been given. Opens nothing.
- */
+/** The listener under test and the accounts and options given for it. */
 import { isIP } from 'node:net';
 import type { RelayLocation } from '../../lib/config/relay-url.js';
 import { type DialectName, type Vocabulary, vocabulary } from './vocabulary.js';
 
-/** What has to be given, or offered by the listener. */
+/** Requirements of checks: given by the user or offered by the listener. */
 export type Need =
   | 'account'
   | 'second'
@@ -26,26 +24,26 @@ export interface Account {
 
 export interface TargetOptions {
   readonly location: RelayLocation;
-  /** What the listener serves; that of the account unless given. */
+  /** Domain that the listener serves; default: that of the account. */
   readonly domain?: string | undefined;
   readonly account?: Account | undefined;
-  /** Another one, to send to. */
+  /** A second account, to send to. */
   readonly second?: Account | undefined;
-  /** That of a neighbour: `imxp=mesh@rubble.com`. */
+  /** Account of a neighbour: `imxp=mesh@rubble.com`. */
   readonly relay?: Account | undefined;
-  /** Tune to TLS before everything that may be done under it. */
+  /** Start TLS before every check that can run under it. */
   readonly tls?: boolean | undefined;
-  /** PEM: who signed the listener's certificate. */
+  /** Trusted CA certificates in PEM. */
   readonly authority?: string | undefined;
   readonly dialect?: DialectName | undefined;
-  /** How long one answer may take. */
+  /** Time limit of one answer. */
   readonly timeoutMs?: number | undefined;
 }
 
 export interface Target extends TargetOptions {
-  /** For addresses. */
+  /** Domain for addresses. */
   readonly domain: string;
-  /** Asked for at the first start; undefined where nobody said which. */
+  /** serverName of the first start; undefined if unknown. */
   readonly serverName: string | undefined;
   readonly timeoutMs: number;
   readonly words: Vocabulary;
@@ -63,12 +61,12 @@ export function makeTarget(options: TargetOptions): Target {
   return { ...options, domain, serverName, timeoutMs, words: vocabulary(dialect) };
 }
 
-/** What was not given for a check, in words. */
+/** Describes what was not given for a check. */
 export function missing(target: Target, need: Need): string | undefined {
-  if (need === 'account' && target.account === undefined) return 'no account was given (--account)';
-  if (need === 'second' && target.second === undefined) return 'no second account was given (--second)';
-  if (need === 'relay' && target.relay === undefined) return "no neighbour's account was given (--relay-account)";
-  if (need === 'authority' && target.authority === undefined) return 'no authority was given (--ca)';
-  if (need === 'waits' && !target.words.waits) return 'this dialect answers before it looks at recipients';
+  if (need === 'account' && target.account === undefined) return 'no account given (--account)';
+  if (need === 'second' && target.second === undefined) return 'no second account given (--second)';
+  if (need === 'relay' && target.relay === undefined) return 'no account of a neighbour given (--relay-account)';
+  if (need === 'authority' && target.authority === undefined) return 'no CA given (--ca)';
+  if (need === 'waits' && !target.words.waits) return 'this dialect answers before the recipients do';
   return undefined;
 }

@@ -1,16 +1,14 @@
-/**
- * What went over the wire in one session, for people: each frame with what it means, and its octets as they were.
- */
+/** Transcript of one session for display: each frame with its meaning and octets. */
 import { harmless } from '../../lib/ops/terminal.js';
 import { type Entry, WatchedSession } from '../decoder/session.js';
 import { type OctetLog, visible } from './peer/octet-log.js';
 
 const LINES = 40;
 const RAW_OCTETS = 240;
-/** What is more is not decoded. */
+/** Larger sessions are not decoded. */
 const MOST_OCTETS = 8_388_608;
 
-/** The octets of each side, to cut frames out of. */
+/** The octets of each side, from which frames are extracted. */
 class Tape {
   readonly #octets = { I: Buffer.alloc(0), L: Buffer.alloc(0) };
 
@@ -34,7 +32,7 @@ function lines(entry: Entry, raw: Buffer): string[] {
   ];
 }
 
-/** @param name what the session is called */
+/** @param name name of the session */
 export function transcript(name: string, log: OctetLog): string[] {
   const out: string[] = [];
   let [watched, tape] = [new WatchedSession(true), new Tape()];
@@ -48,7 +46,7 @@ export function transcript(name: string, log: OctetLog): string[] {
       for (const entry of watched.take({ side: from, octets, time: undefined }))
         out.push(...lines(entry, tape.cut(entry)));
     } else {
-      // Where the beginning is gone nobody knows where a frame begins.
+      // Without the beginning of a session frame boundaries are unknown.
       out.push(`${from}  ${visible(octets, RAW_OCTETS)}`);
     }
   }
@@ -57,7 +55,7 @@ export function transcript(name: string, log: OctetLog): string[] {
   const left = out.length - LINES;
   return [
     `-- ${name}; I: the kit, L: the listener`,
-    ...(left > 0 ? [`   (${left} lines before)`] : []),
+    ...(left > 0 ? [`   (${left} earlier lines omitted)`] : []),
     ...out.slice(-LINES),
   ];
 }

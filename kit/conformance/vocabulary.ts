@@ -1,6 +1,4 @@
-/**
- * The two dialects as far as the checks speak them, spelled as the IMXP drafts and RFC 3340 print them. Knows no frames.
- */
+/** The two dialects as used by the checks, written as in the IMXP drafts and RFC 3340. */
 import { beepXml, IMXP, textXml } from './peer/documents.js';
 
 export const DIALECTS = ['imxp', 'apex'] as const;
@@ -20,14 +18,14 @@ export interface Letter {
 export interface Vocabulary {
   readonly name: DialectName;
   readonly profile: string;
-  /** Of control documents. */
+  /** Media type of control documents. */
   readonly type: string;
-  /** A Data is answered after its recipients are. */
+  /** Whether a Data is answered after its recipients have answered. */
   readonly waits: boolean;
   /** A control document as a message. */
   control(document: string): string;
   data(letter: Letter): Buffer;
-  /** @param must it must be understood by who it is for */
+  /** @param must whether the option is mandatory */
   option(name: string, must: boolean, transID: number): string;
   readonly ok: string;
   /** Local part of the report service. */

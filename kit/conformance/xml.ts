@@ -1,6 +1,6 @@
 /**
- * Documents and entities of the checked relay, read by means that are not the relay's own: sax alone, and MIME headers by
- * hand. Knows no vocabulary.
+ * Reads documents and entities of the listener independently of the relay's own parsers: with sax alone, and MIME
+ * headers by hand.
  */
 import sax from 'sax';
 
@@ -8,18 +8,18 @@ export interface XmlNode {
   readonly name: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly children: readonly XmlNode[];
-  /** All character data in it, CDATA and entities resolved. */
+  /** All character data, with CDATA and entities resolved. */
   readonly text: string;
 }
 
 export interface XmlDocument {
   readonly root: XmlNode;
-  /** What RFC 3080 §6.4 keeps out of application/beep+xml. */
+  /** Items that RFC 3080 §6.4 forbids in application/beep+xml. */
   readonly declaration: boolean;
   readonly doctype: boolean;
 }
 
-/** Nothing that a listener answers in these checks is longer. */
+/** Longest document accepted; no answer in these checks is longer. */
 const MOST_OCTETS = 262_144;
 const DEEPEST = 100;
 
@@ -30,7 +30,7 @@ interface Growing {
   text: string;
 }
 
-/** @throws Error with what is not well-formed */
+/** @throws Error when the document is not well-formed */
 export function readXml(octets: Buffer | string): XmlDocument {
   if (octets.length > MOST_OCTETS) throw new Error(`a document of ${octets.length} octets`);
   const text = typeof octets === 'string' ? octets : new TextDecoder('utf-8', { fatal: true }).decode(octets);
@@ -59,7 +59,7 @@ export function readXml(octets: Buffer | string): XmlDocument {
   };
   parser.ontext = take;
   parser.onopencdata = () => {
-    // sax takes the keyword in any case; XML 1.0 §2.7 has it in capitals.
+    // sax accepts the keyword in any case; XML 1.0 §2.7 requires capitals.
     const at = parser.startTagPosition - 1;
     if (!text.startsWith('<![CDATA[', at)) throw new Error(`not well-formed: ${text.slice(at, at + 9)}`);
   };
@@ -73,7 +73,7 @@ export function readXml(octets: Buffer | string): XmlDocument {
 }
 
 export interface Entity {
-  /** Of `Content-Type`, lower case, without parameters. */
+  /** Media type in lower case, without parameters. */
   readonly type: string | undefined;
   readonly body: Buffer;
 }
@@ -82,7 +82,7 @@ export interface Entity {
 export function readEntity(payload: Buffer): Entity {
   if (payload.length === 0) return { type: undefined, body: payload };
   const end = payload.subarray(0, 2).toString() === '\r\n' ? 0 : payload.indexOf('\r\n\r\n') + 2;
-  if (end === 1) throw new Error('no empty line behind the MIME headers');
+  if (end === 1) throw new Error('no empty line after the MIME headers');
   const head = payload.toString('latin1', 0, end).replaceAll(/\r\n[ \t]+/g, ' ');
   const type = /^content-type:\s*([^\s;]+)/im.exec(head)?.[1]?.toLowerCase();
   return { type, body: payload.subarray(end + 2) };

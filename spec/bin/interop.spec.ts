@@ -42,7 +42,7 @@ describe('imxp interop', function () {
       const { code, stdout } = await interop(`tcp://127.0.0.1:${peer.port}`, '--only', 'channel-0.close-unknown');
       expect(code, stdout).to.equal(1);
       expect(stdout).to.match(/^ {2}FAILED +channel-0\.close-unknown: /m);
-      for (const word of ['expected', 'came', 'matters']) expect(stdout).to.match(new RegExp(`^ +${word} +\\S`, 'm'));
+      for (const word of ['expected', 'came', 'why']) expect(stdout).to.match(new RegExp(`^ +${word} +\\S`, 'm'));
       expect(stdout).to.match(/^ +I {2}MSG 0 1 \. 52 \d+ {2}close channel 77, 200\n +MSG 0 1 \. 52 /m);
       expect(stdout).to.match(/^ +L {2}RPY 0 1 \. \d+ \d+ {2}ok\n +RPY 0 1 \. .*<ok \/>\\r\\nEND\\r\\n$/m);
       const json = await interop(`127.0.0.1:${peer.port}`, '--only', 'channel-0.close-unknown', '--json');

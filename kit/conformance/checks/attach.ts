@@ -1,4 +1,4 @@
-/** Attach and terminate: who may, as whom, how often, until when (core-01 §4.4.1, §4.4.3). */
+/** Checks of attach and terminate: who may attach, as whom, how often, and until when (core-01 §4.4.1, §4.4.3). */
 import type { Check } from '../check.js';
 import type { Attached, Context } from '../context.js';
 import { expect, NotOffered } from '../finding.js';
@@ -17,9 +17,9 @@ const ask = (context: Context, { peer, channel }: Omit<Attached, 'address'>, wha
 export const ATTACH_CHECKS: readonly Check[] = [
   {
     id: 'attach.channel',
-    title: 'creates a channel of the mesh without an operation',
+    title: 'creates a channel of the mesh without an initial operation',
     clause: 'core-01 §4.2',
-    why: 'nothing has to come with the start',
+    why: 'initialization content is optional',
     needs: NEEDS,
     run: async (context) => void (await askNothing(context, ...(await opened(context)))),
   },
@@ -27,18 +27,18 @@ export const ATTACH_CHECKS: readonly Check[] = [
     id: 'attach.ok',
     title: 'attaches the account as its own endpoint',
     clause: ATTACH,
-    why: 'nobody receives anything otherwise',
+    why: 'otherwise no endpoint can receive anything',
     needs: NEEDS,
     run: async (context) => void (await context.attached()),
   },
   {
     id: 'attach.piggyback',
-    title: 'attaches by what comes with the start of the channel',
+    title: 'attaches by the initialization content of the channel',
     clause: 'core-01 §4.2, §4.4.1',
     why: 'most endpoints attach this way',
     needs: NEEDS,
     async run(context) {
-      // Attached and terminated first: then nobody else is.
+      // Attached and terminated first, so that no other application is attached.
       const fred = await context.attached();
       granted(await ask(context, fred, document.terminate(71)));
       grantedInside((await fred.peer.start(context.words.profile, document.attach(fred.address, 7))).reply);
@@ -46,9 +46,9 @@ export const ATTACH_CHECKS: readonly Check[] = [
   },
   {
     id: 'attach.unauthenticated',
-    title: 'refuses to attach somebody who has not authenticated',
+    title: 'refuses an attach from a peer that is not authenticated',
     clause: ATTACH,
-    why: 'anybody could take the messages of anybody',
+    why: 'otherwise anyone could receive the messages of anyone',
     needs: ['account', 'imxp'],
     async run(context) {
       const peer = await context.session();
@@ -58,9 +58,9 @@ export const ATTACH_CHECKS: readonly Check[] = [
   },
   {
     id: 'attach.wrong-identity',
-    title: 'refuses to attach somebody as somebody else',
+    title: 'refuses an attach as another user',
     clause: ATTACH,
-    why: 'authentication says who may take whose messages',
+    why: 'authentication decides who may receive whose messages',
     needs: NEEDS,
     async run(context) {
       const at = await context.open();
@@ -69,9 +69,9 @@ export const ATTACH_CHECKS: readonly Check[] = [
   },
   {
     id: 'attach.foreign-domain',
-    title: 'refuses to attach as an endpoint of a domain it does not serve',
+    title: 'refuses an attach in a domain that it does not serve',
     clause: ATTACH,
-    why: 'the messages for it go elsewhere',
+    why: 'messages for that endpoint are sent elsewhere',
     needs: NEEDS,
     async run(context) {
       const at = await context.open();
@@ -83,9 +83,9 @@ export const ATTACH_CHECKS: readonly Check[] = [
   },
   {
     id: 'attach.twice',
-    title: 'refuses a second application as an endpoint that is attached',
+    title: 'refuses a second attach as the same endpoint',
     clause: ATTACH,
-    why: 'each message has one recipient',
+    why: 'each message is delivered to one application',
     needs: NEEDS,
     async run(context) {
       const { address } = await context.attached();
@@ -97,7 +97,7 @@ export const ATTACH_CHECKS: readonly Check[] = [
     id: 'attach.transid-in-use',
     title: 'refuses a transID that is in use on the channel',
     clause: ATTACH,
-    why: 'terminate could not say which of the two it means',
+    why: 'terminate could not tell the two apart',
     needs: NEEDS,
     async run(context) {
       const fred = await context.attached();
@@ -109,7 +109,7 @@ export const ATTACH_CHECKS: readonly Check[] = [
     id: 'attach.subaddress',
     title: 'attaches the account as a subaddress of its endpoint, on the same channel',
     clause: 'core-01 §4.4.1, §4.5.1',
-    why: 'several applications of one person share one connection',
+    why: 'several applications of one user can share a connection',
     needs: NEEDS,
     async run(context) {
       const fred = await context.attached();
@@ -122,9 +122,9 @@ export const ATTACH_CHECKS: readonly Check[] = [
   },
   {
     id: 'attach.terminate',
-    title: 'terminates an attachment, whose endpoint and transID are free again',
+    title: 'terminates an attachment and frees its endpoint and transID',
     clause: TERMINATE,
-    why: 'who leaves must not go on receiving, and must be able to come back',
+    why: 'an endpoint that leaves must stop receiving, and must be able to return',
     needs: NEEDS,
     async run(context) {
       const fred = await context.attached();
@@ -136,9 +136,9 @@ export const ATTACH_CHECKS: readonly Check[] = [
   },
   {
     id: 'attach.terminate-unknown',
-    title: 'refuses to terminate what is not there',
+    title: 'refuses to terminate an unknown attachment',
     clause: TERMINATE,
-    why: 'ok would say that something ended',
+    why: 'ok would mean that an attachment ended',
     needs: NEEDS,
     async run(context) {
       const { peer, channel } = await context.open();
@@ -149,7 +149,7 @@ export const ATTACH_CHECKS: readonly Check[] = [
     id: 'attach.ends-with-channel',
     title: 'ends an attachment with its channel',
     clause: ATTACH,
-    why: 'an endpoint nobody can reach must not look attached, nor keep its owner out',
+    why: 'an endpoint that cannot be reached must not look attached or block its user',
     needs: NEEDS,
     async run(context) {
       const { peer, channel, address } = await context.attached();
@@ -160,9 +160,9 @@ export const ATTACH_CHECKS: readonly Check[] = [
   },
   {
     id: 'attach.ends-with-session',
-    title: 'ends an attachment with a connection that is cut',
+    title: 'ends an attachment when its connection is cut',
     clause: ATTACH,
-    why: 'connections break; whoever comes back has to be let in',
+    why: 'connections break, and the user must be able to return',
     needs: NEEDS,
     patience: 2,
     async run(context) {
@@ -173,9 +173,9 @@ export const ATTACH_CHECKS: readonly Check[] = [
   },
   {
     id: 'attach.must-understand',
-    title: 'refuses an attach with an option it has to understand and does not',
+    title: 'refuses an attach with a mandatory option that it does not understand',
     clause: 'core-01 §4.4.1, §5',
-    why: 'the endpoint counts on it',
+    why: 'the endpoint relies on the option',
     needs: NEEDS,
     async run(context) {
       const at = await context.open();
@@ -184,7 +184,7 @@ export const ATTACH_CHECKS: readonly Check[] = [
       const reply = await ask(context, at, attach);
       if (reply.keyword === 'RPY') {
         context.owns(at.peer);
-        return context.remark('an option of attach that must be understood is not looked at');
+        return context.remark('mandatory options of attach are ignored');
       }
       refused(context, reply, { should: [504] });
     },
@@ -193,21 +193,21 @@ export const ATTACH_CHECKS: readonly Check[] = [
     [
       ['no-transid', 'an attach without a transID', (to: string) => `<attach endpoint='${to}' />`],
       ['no-endpoint', 'an attach without an endpoint', () => "<attach transID='1' />"],
-      ['transid-range', 'a transID that is none', (to: string) => `<attach endpoint='${to}' transID='x1' />`],
+      ['transid-range', 'an invalid transID', (to: string) => `<attach endpoint='${to}' transID='x1' />`],
     ] as const
   ).map(
     ([name, what, attach]): Check => ({
       id: `attach.${name}`,
       title: `refuses ${what}`,
       clause: 'core-01 §9.1, §10',
-      why: 'what is not valid must not be guessed',
+      why: 'the meaning of invalid input must not be guessed',
       needs: NEEDS,
       async run(context) {
         const at = await context.open();
         const reply = await ask(context, at, attach(context.account().address));
         if (reply.keyword === 'RPY') context.owns(at.peer);
         refused(context, reply, { should: [501] });
-        expect(at.peer.alive, 'the session to go on', 'its end');
+        expect(at.peer.alive, 'that the session continues', 'its end');
       },
     }),
   ),

@@ -1,4 +1,4 @@
-/** Bind: which relay may speak for which domain, and what it may send then (core-01 §4.4.2, §4.4.4.1). */
+/** Checks of bind: which relay may act for which domain, and what it may then send (core-01 §4.4.2, §4.4.4.1). */
 import type { Check } from '../check.js';
 import type { Attached, Context } from '../context.js';
 import { domainOf } from '../context.js';
@@ -26,13 +26,13 @@ export const BIND_CHECKS: readonly Check[] = [
     id: 'bind.ok',
     title: 'lets a neighbour bind for its own domain',
     clause: BIND,
-    why: 'nothing comes from other domains otherwise',
+    why: 'otherwise nothing arrives from other domains',
     needs: NEEDS,
     run: async (context) => void (await bound(context)),
   },
   {
     id: 'bind.piggyback',
-    title: 'binds by what comes with the start of the channel',
+    title: 'binds by the initialization content of the channel',
     clause: 'core-01 §4.2, §4.4.2',
     why: 'most relays bind this way',
     needs: NEEDS,
@@ -43,9 +43,9 @@ export const BIND_CHECKS: readonly Check[] = [
   },
   {
     id: 'bind.foreign-domain',
-    title: 'refuses to bind a neighbour for the domain of somebody else',
+    title: 'refuses to bind a neighbour for a domain that is not its own',
     clause: BIND,
-    why: 'it would get the messages of that domain',
+    why: 'it would receive the messages for that domain',
     needs: NEEDS,
     async run(context) {
       const peer = await context.authenticated(context.account('relay'));
@@ -57,7 +57,7 @@ export const BIND_CHECKS: readonly Check[] = [
     id: 'bind.endpoint',
     title: 'does not let an endpoint bind',
     clause: 'core-01 §4.4.2, §4.5.2',
-    why: 'a person is no relay',
+    why: 'an endpoint is not a relay',
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
       const { peer, channel } = await context.open();
@@ -78,9 +78,9 @@ export const BIND_CHECKS: readonly Check[] = [
   },
   {
     id: 'bind.terminate',
-    title: 'terminates a binding, once',
+    title: 'terminates a binding, and refuses to terminate it again',
     clause: 'core-01 §4.4.3',
-    why: 'a relay that leaves must not go on getting the messages of its domain',
+    why: 'a relay that leaves must stop receiving the messages for its domain',
     needs: NEEDS,
     async run(context) {
       const { peer, channel } = await bound(context);
@@ -91,9 +91,9 @@ export const BIND_CHECKS: readonly Check[] = [
   },
   {
     id: 'bind.delivers',
-    title: 'delivers what a neighbour sends for its domain',
+    title: 'delivers messages that a neighbour sends for its domain',
     clause: 'core-01 §4.4.4.1',
-    why: 'this is what the mesh is for',
+    why: 'this is the purpose of the mesh',
     needs: [...NEEDS, 'account'],
     async run(context) {
       const relay = await bound(context);
@@ -104,15 +104,15 @@ export const BIND_CHECKS: readonly Check[] = [
   },
   {
     id: 'bind.foreign-originator',
-    title: 'refuses what a neighbour sends for a domain that is not its own',
+    title: 'refuses messages that a neighbour sends for a domain that is not its own',
     clause: 'core-01 §4.4.4.1, §4.5.2',
-    why: 'any relay could send in the name of anybody',
+    why: 'otherwise any relay could send in the name of anyone',
     needs: [...NEEDS, 'account'],
     async run(context) {
       const { peer, channel } = await bound(context);
       const letter = { from: 'kit@kit.invalid', to: [context.account().address], inner: '<note />' };
       const reply = await peer.ask(channel, context.words.data(letter));
-      if (reply.keyword === 'RPY') throw new NotOffered('the neighbour may send for others here');
+      if (reply.keyword === 'RPY') throw new NotOffered('this listener lets the neighbour send for other domains');
       refused(context, reply, { must: [537] });
     },
   },

@@ -1,4 +1,4 @@
-/** Channel management: start, close, release, and what they are refused for (RFC 3080 §2.3.1, §2.4). */
+/** Checks of channel management: start, close, release, and the reasons to refuse them (RFC 3080 §2.3.1, §2.4). */
 import type { Check } from '../check.js';
 import { type Context, causeOf } from '../context.js';
 import { expect, Finding, NotOffered } from '../finding.js';
@@ -12,7 +12,7 @@ const START = 'RFC 3080 §2.3.1.2';
 const CLOSE = 'RFC 3080 §2.3.1.3';
 const MANY_CHANNELS = 257;
 
-/** Documents that are refused, and the session lives. */
+/** Documents that must be refused without ending the session. */
 const REFUSED: readonly (readonly [
   name: string,
   what: string,
@@ -43,7 +43,7 @@ const REFUSED: readonly (readonly [
   ],
   [
     'unknown-element',
-    'an element that has no business there',
+    'an unexpected element',
     'RFC 3080 §2.3.1.5, §8',
     () => document.beepXml('<letter />'),
     { should: [500, 501] },
@@ -86,7 +86,7 @@ const REFUSED: readonly (readonly [
   ],
 ];
 
-/** A start with content in one of its spellings. */
+/** A start with initialization content in one of its encodings. */
 const piggyback = (uri: string, channel: number, inner: string, encoding = ''): string =>
   document.beepXml(`<start number='${channel}'><profile uri='${uri}'${encoding}>${inner}</profile></start>`);
 
@@ -97,8 +97,8 @@ async function attachedBy(
   const peer = await context.authenticated();
   const [inner, encoding] = spell(document.attach(context.account().address, 71));
   const reply = await peer.request(1, piggyback(context.words.profile, 1, inner, encoding));
-  const { content } = profileOf(reply, 'a profile with the answer to attach in it');
-  // The session of an earlier check may not be forgotten yet; 554 shows as well that attach was read.
+  const { content } = profileOf(reply, 'a profile that contains the answer to attach');
+  // The attachment of an earlier check may still exist; 554 also shows that the attach was read.
   if (/^<error\b[^>]*554/.test(content)) return;
   grantedInside(reply);
   context.owns(peer);
@@ -110,11 +110,11 @@ async function release(context: Context, payload: string): Promise<void> {
   try {
     await peer.ended();
   } catch {
-    throw new Finding('the end of the connection behind ok', 'a connection that stays open');
+    throw new Finding('the end of the connection after ok', 'a connection that stays open');
   }
 }
 
-/** A close request of theirs for a channel on which they were answered nonsense. */
+/** Provokes a close request by the listener with a nonsensical answer on a channel. */
 async function provoked(context: Context): Promise<{ peer: RawPeer; channel: number; asked: RawMessage }> {
   const { peer, channel, address } = await context.attached();
   peer.msg(channel, context.words.data({ from: address, to: [address], inner: '<note>what?</note>' }));
@@ -130,9 +130,9 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
   ...REFUSED.map(
     ([name, what, clause, payload, codes]): Check => ({
       id: `channel-0.${name}`,
-      title: `refuses ${what}, and the session goes on`,
+      title: `refuses ${what} and continues the session`,
       clause,
-      why: 'an error says what was wrong; a session that ends says nothing, and ok would be a lie',
+      why: 'an error tells what was wrong; ending the session tells nothing, and ok would be false',
       async run(context) {
         const peer = await context.session();
         refused(context, await peer.ask(0, payload(context)), codes);
@@ -155,9 +155,9 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
   },
   {
     id: 'channel-0.preference',
-    title: 'takes the first profile that it has, of several proposed',
+    title: 'chooses the first supported profile of those proposed',
     clause: START,
-    why: 'the client proposes in the order of its preference, and has to be told what was chosen',
+    why: 'profiles are proposed in order of preference, and the peer must learn which was chosen',
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
       const peer = await context.authenticated();
@@ -170,7 +170,7 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
   },
   {
     id: 'channel-0.piggyback-cdata',
-    title: 'handles what comes with a start, in a CDATA section',
+    title: 'processes initialization content in a CDATA section',
     clause: START,
     why: 'most programs save a round trip this way',
     needs: ['account', 'digest', 'imxp'],
@@ -178,9 +178,9 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
   },
   {
     id: 'channel-0.piggyback-escaped',
-    title: 'handles what comes with a start, escaped by entities and numbers',
+    title: 'processes initialization content escaped by entities and character references',
     clause: 'RFC 3080 §2.3.1.2, §6.4',
-    why: 'CDATA, entities and references by number are the same characters',
+    why: 'CDATA, entities and character references denote the same characters',
     needs: ['account', 'digest', 'imxp'],
     run: (context) =>
       attachedBy(context, (attach) => [
@@ -189,17 +189,17 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
   },
   {
     id: 'channel-0.piggyback-base64',
-    title: "handles what comes with a start, in base64 where encoding='base64' says so",
+    title: "processes initialization content in base64 (encoding='base64')",
     clause: START,
-    why: 'content that is not safe in XML can only come this way',
+    why: 'content that XML cannot carry can only be sent this way',
     needs: ['account', 'digest', 'imxp'],
     run: (context) => attachedBy(context, (attach) => [Buffer.from(attach).toString('base64'), " encoding='base64'"]),
   },
   {
     id: 'channel-0.bad-base64',
-    title: 'refuses base64 that is none',
+    title: 'refuses invalid base64',
     clause: START,
-    why: 'what cannot be decoded must not be guessed',
+    why: 'content that cannot be decoded must not be guessed',
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
       const peer = await context.authenticated();
@@ -210,9 +210,9 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
   },
   {
     id: 'channel-0.long-content',
-    title: 'refuses more than 4096 octets with a start',
+    title: 'refuses initialization content of more than 4096 octets',
     clause: START,
-    why: 'whoever takes more has peers that depend on it',
+    why: 'peers come to depend on a larger limit',
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
       const peer = await context.authenticated();
@@ -224,7 +224,7 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
   },
   {
     id: 'channel-0.failed-piggyback',
-    title: 'creates the channel even where what came with the start is refused',
+    title: 'creates the channel even if the initialization content is refused',
     clause: START,
     why: 'the error is the answer to the content, not to the start',
     needs: ['account', 'digest', 'imxp'],
@@ -240,12 +240,12 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
     id: 'channel-0.server-name',
     title: 'refuses a serverName that it does not serve',
     clause: START,
-    why: 'whoever asks for another server must not be served by this one without knowing',
+    why: 'a client that asks for another server must not be served by this one unknowingly',
     async run(context) {
-      // The name of the first channel holds for the session: TLS would be such a first channel.
+      // The serverName of the first channel applies to the session: TLS would be such a channel.
       const peer = await context.greeted();
       const [uri] = context.facts.clear ?? [];
-      if (uri === undefined) throw new NotOffered('the greeting offers nothing');
+      if (uri === undefined) throw new NotOffered('the greeting offers no profile');
       const { reply } = await peer.start(uri, undefined, 'kit.invalid');
       if (reply.keyword === 'RPY') context.remark('a channel is created under a serverName that is not served');
       else refused(context, reply, { should: [550] });
@@ -254,9 +254,9 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
   },
   {
     id: 'channel-0.close',
-    title: 'closes a channel, whose number can be used again',
+    title: 'closes a channel and allows its number to be reused',
     clause: CLOSE,
-    why: 'numbers of long sessions run out otherwise, and so does memory',
+    why: 'otherwise long sessions run out of numbers and memory',
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
       const { peer, channel } = await context.open();
@@ -268,9 +268,9 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
   },
   {
     id: 'channel-0.many',
-    title: `has ${MANY_CHANNELS} channels open at once`,
+    title: `supports ${MANY_CHANNELS} open channels`,
     clause: 'RFC 3080 §2.1.1',
-    why: 'fewer are allowed, but a gateway attaches many endpoints',
+    why: 'fewer are allowed, but gateways attach many endpoints',
     needs: ['account', 'digest', 'imxp'],
     patience: 2,
     async run(context) {
@@ -279,7 +279,7 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
         const { reply } = await peer.start(context.words.profile);
         if (reply.keyword === 'RPY') continue;
         refused(context, reply, { should: [450, 550] });
-        context.remark(`no more than ${count} channels, channel 0 included`);
+        context.remark(`at most ${count} channels are supported, including channel 0`);
         break;
       }
       await askNone(context, peer);
@@ -289,21 +289,21 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
     id: 'channel-0.release',
     title: 'answers ok to a release and closes the connection',
     clause: 'RFC 3080 §2.4; RFC 3081 §2',
-    why: 'whoever sent ok closes first; the other waits for it',
+    why: 'the side that sent ok closes first; the other waits for it',
     run: (context) => release(context, document.close(0)),
   },
   {
     id: 'channel-0.release-default',
-    title: 'takes a close without a number for a release',
+    title: 'treats a close without a number as a release',
     clause: CLOSE,
-    why: 'zero is the default',
+    why: 'the default number is 0',
     run: (context) => release(context, document.beepXml("<close code='200' xml:lang='en'>done &amp; thanks</close>")),
   },
   {
     id: 'channel-0.bad-reply',
     title: 'closes the channel, not the session, on a reply that cannot be read',
     clause: 'RFC 3080 §2.2.2.1',
-    why: 'the fault is that of one profile; the others may go on',
+    why: 'the fault concerns one channel; the others can continue',
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
       const { peer, asked } = await provoked(context);
@@ -313,9 +313,9 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
   },
   {
     id: 'channel-0.close-refused',
-    title: 'lives with an error for its own close',
+    title: 'accepts an error as the answer to its close',
     clause: CLOSE,
-    why: 'each side may decline a close; then the channel stays',
+    why: 'each side may decline a close; the channel then stays open',
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
       const { peer, asked } = await provoked(context);
@@ -325,9 +325,9 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
   },
   {
     id: 'channel-0.crossing',
-    title: 'answers our close of a channel that it is closing itself',
+    title: 'answers a close of a channel that it is itself closing',
     clause: CLOSE,
-    why: 'requests may cross; two peers that wait for each other wait for ever',
+    why: 'requests may cross; peers that wait for each other would wait for ever',
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
       const { peer, channel, asked } = await provoked(context);

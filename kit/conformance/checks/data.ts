@@ -1,4 +1,7 @@
-/** Data: content in every form, one and several recipients, what is refused and with which code (core-01 §4.1, §4.4.4, §5). */
+/**
+ * Checks of Data: content in every form, one and several recipients, and refusals with their codes (core-01 §4.1,
+ * §4.4.4, §5).
+ */
 import type { Check } from '../check.js';
 import type { Attached, Context } from '../context.js';
 import { expect, Finding, NotOffered } from '../finding.js';
@@ -12,7 +15,7 @@ const NEEDS = ['account', 'digest', 'imxp'] as const;
 const MEBIBYTE = 1_048_576;
 const MANY = 50;
 
-/** Every value an octet can have, and what a careless reader trips over. */
+/** Every octet value, and sequences that confuse careless parsers. */
 const AWKWARD = Buffer.concat([
   Buffer.from('END\r\nRPY 1 0 . 0 34\r\n\r\n--=_m1x\r\n'),
   Buffer.from(Array.from({ length: 256 }, (_, octet) => octet)),
@@ -23,7 +26,7 @@ function sameOctets(arrived: RawMessage, body: Buffer): void {
   if (arrived.payload.includes(body)) return;
   const near = arrived.payload.indexOf(body.subarray(0, 16));
   const came = near < 0 ? arrived.payload : arrived.payload.subarray(near, near + body.length);
-  throw new Finding(`the content as it was sent: ${visible(body, 120)}`, visible(came, 240));
+  throw new Finding(`the content as sent: ${visible(body, 120)}`, visible(came, 240));
 }
 
 async function arrives(context: Context, what: (from: Attached, to: Attached) => Letter, body: Buffer): Promise<void> {
@@ -31,7 +34,7 @@ async function arrives(context: Context, what: (from: Attached, to: Attached) =>
   sameOctets(await context.deliver(from, to, context.words.data(what(from, to))), body);
 }
 
-/** A Data that is refused. */
+/** Sends a Data that must be refused. */
 async function refusal(context: Context, payload: Buffer | string): Promise<RawMessage> {
   const { peer, channel } = await context.attached();
   return await peer.ask(channel, payload);
@@ -42,7 +45,7 @@ const recipients = (payload: Buffer): string[] =>
     (match) => match[2] ?? '',
   );
 
-/** Data that are not valid, or not allowed. */
+/** Data that are invalid or not authorized. */
 const REFUSED: readonly (readonly [
   name: string,
   what: string,
@@ -80,7 +83,7 @@ const REFUSED: readonly (readonly [
   ],
   [
     'foreign-originator',
-    'an originator that is somebody else',
+    'an originator other than the sender',
     DATA,
     ({ words, stranger }, own) => words.data({ from: stranger, to: [own], inner: '<note />' }),
     { must: [537] },
@@ -105,7 +108,7 @@ const REFUSED: readonly (readonly [
   ],
   [
     'must-understand',
-    'an option that must be understood and is not',
+    'a mandatory option that it does not understand',
     'core-01 §5',
     ({ words }, own) =>
       words.data({ from: own, to: [own], inner: '<note />', options: words.option('x-kit', true, 5) }),
@@ -113,7 +116,7 @@ const REFUSED: readonly (readonly [
   ],
 ];
 
-/** A report on a Data: it comes in a Data of its own. */
+/** Receives a report about a Data, which arrives in a Data of its own. */
 async function report(context: Context, from: Attached): Promise<RawMessage> {
   const message = await from.peer.nextRequest(from.channel);
   from.peer.reply(from.channel, 'RPY', message.msgno, context.words.ok);
@@ -123,9 +126,9 @@ async function report(context: Context, from: Attached): Promise<RawMessage> {
 export const DATA_CHECKS: readonly Check[] = [
   {
     id: 'data.inline',
-    title: 'delivers XML within the control document, octet for octet',
+    title: 'delivers XML inside the control document octet for octet',
     clause: 'core-01 §4.1, §4.4.4',
-    why: 'the content belongs to the endpoints; signatures break',
+    why: 'the content belongs to the endpoints, and changes break signatures',
     needs: NEEDS,
     async run(context) {
       const inner = '\n <note xmlns="urn:x-kit">tide &amp; time&#33; <![CDATA[<b>]]> caf\u00e9</note> ';
@@ -134,16 +137,16 @@ export const DATA_CHECKS: readonly Check[] = [
   },
   {
     id: 'data.multipart',
-    title: 'delivers a part with every octet there is',
+    title: 'delivers a part with every octet value',
     clause: 'core-01 §4.1, §4.4.4',
-    why: 'BEEP is 8-bit clean, and so is the mesh',
+    why: 'BEEP is 8-bit clean, and so must be the mesh',
     needs: NEEDS,
     run: (context) =>
       arrives(context, (from, to) => ({ from: from.address, to: [to.address], body: AWKWARD }), AWKWARD),
   },
   {
     id: 'data.uri',
-    title: 'delivers a reference to content elsewhere',
+    title: 'delivers a reference to content stored elsewhere',
     clause: 'core-01 §4.1',
     why: 'the content attribute may be any absolute URI',
     needs: NEEDS,
@@ -154,9 +157,9 @@ export const DATA_CHECKS: readonly Check[] = [
   },
   {
     id: 'data.empty',
-    title: 'delivers a part without octets',
+    title: 'delivers an empty part',
     clause: 'core-01 §4.1',
-    why: 'an empty content is a content',
+    why: 'empty content is valid content',
     needs: NEEDS,
     async run(context) {
       const [from, to] = await context.pair();
@@ -166,9 +169,9 @@ export const DATA_CHECKS: readonly Check[] = [
   },
   {
     id: 'data.large',
-    title: 'delivers a content of 1 MiB',
+    title: 'delivers content of 1 MiB',
     clause: 'core-01 §4.1; RFC 3081 §3.1',
-    why: 'windows have to open in both directions while it goes through',
+    why: 'windows have to open in both directions during the transfer',
     needs: NEEDS,
     patience: 6,
     async run(context) {
@@ -181,9 +184,9 @@ export const DATA_CHECKS: readonly Check[] = [
   },
   {
     id: 'data.to-oneself',
-    title: 'delivers to the endpoint that sends, on the channel it sends on',
+    title: 'delivers to the sending endpoint on the channel it sends on',
     clause: DATA,
-    why: 'both sides are client and server of one channel at once',
+    why: 'both sides are client and server on one channel at once',
     needs: NEEDS,
     async run(context) {
       const fred = await context.attached();
@@ -193,9 +196,9 @@ export const DATA_CHECKS: readonly Check[] = [
   },
   {
     id: 'data.several',
-    title: 'gives each of several recipients the content, and only its own name',
+    title: 'delivers to each of several recipients, naming only that recipient',
     clause: DATA,
-    why: 'recipients are not told of each other',
+    why: 'recipients must not learn of each other',
     needs: [...NEEDS, 'second'],
     async run(context) {
       const [from, to] = await context.pair();
@@ -218,9 +221,9 @@ export const DATA_CHECKS: readonly Check[] = [
   },
   {
     id: 'data.order',
-    title: `delivers ${MANY} Data of one originator to one recipient in their order`,
+    title: `delivers ${MANY} Data from one originator to one recipient in order`,
     clause: 'RFC 3080 §2.6.1; core-01 §4.4.4.1',
-    why: 'a conversation in another order is another conversation',
+    why: 'a conversation out of order has another meaning',
     needs: NEEDS,
     patience: 2,
     async run(context) {
@@ -240,16 +243,20 @@ export const DATA_CHECKS: readonly Check[] = [
   },
   {
     id: 'data.option-kept',
-    title: 'delivers a Data with an option it may ignore, and leaves the option in',
+    title: 'delivers a Data with an optional option and keeps the option',
     clause: 'core-01 §5',
-    why: 'the option may be for the recipient; a relay that delivers removes none',
+    why: 'the option may be meant for the recipient; a delivering relay removes none',
     needs: NEEDS,
     async run(context) {
       const [from, to] = await context.pair();
       const options = context.words.option('x-kit', false, 5);
       const letter = { from: from.address, to: [to.address], inner: '<note />', options };
       const { payload } = await context.deliver(from, to, context.words.data(letter));
-      expect(/\binternal=['"]x-kit['"]/.test(`${payload}`), 'the option x-kit in what arrives', visible(payload, 300));
+      expect(
+        /\binternal=['"]x-kit['"]/.test(`${payload}`),
+        'the option x-kit in the delivered Data',
+        visible(payload, 300),
+      );
     },
   },
   ...REFUSED.map(
@@ -257,7 +264,7 @@ export const DATA_CHECKS: readonly Check[] = [
       id: `data.${name}`,
       title: `refuses ${what}`,
       clause,
-      why: 'the sender has to know; ok says that somebody took it',
+      why: 'the sender has to know; ok means that a recipient accepted it',
       needs: NEEDS,
       run: async (context) =>
         void refused(context, await refusal(context, payload(context, context.account().address)), codes),
@@ -267,7 +274,7 @@ export const DATA_CHECKS: readonly Check[] = [
     id: 'data.unknown-recipient',
     title: 'refuses a recipient that does not exist',
     clause: 'core-01 §4.4.4.1; D-CORE-19',
-    why: 'a message that nobody gets must not be answered ok',
+    why: 'a message that nobody receives must not be answered with ok',
     needs: [...NEEDS, 'waits'],
     async run(context) {
       const letter = { from: context.account().address, to: [context.stranger], inner: '<note />' };
@@ -278,7 +285,7 @@ export const DATA_CHECKS: readonly Check[] = [
     id: 'data.not-attached',
     title: 'refuses a recipient that is not attached',
     clause: 'core-01 §4.4.4.1; D-CORE-19',
-    why: 'nothing is held: the sender has to know that nobody got it',
+    why: 'the message is not held, so the sender has to know that it was not delivered',
     needs: [...NEEDS, 'second', 'waits'],
     async run(context) {
       const letter = { from: context.account().address, to: [context.account('second').address], inner: '<note />' };
@@ -287,9 +294,9 @@ export const DATA_CHECKS: readonly Check[] = [
   },
   {
     id: 'data.sender-not-attached',
-    title: 'takes no Data of somebody who is not attached',
+    title: 'refuses Data from an endpoint that is not attached',
     clause: DATA,
-    why: 'answers and reports have nowhere to go',
+    why: 'answers and reports could not reach the sender',
     needs: NEEDS,
     async run(context) {
       const { peer, channel } = await context.open();
@@ -300,9 +307,9 @@ export const DATA_CHECKS: readonly Check[] = [
   },
   {
     id: 'data.refused-by-recipient',
-    title: 'has an answer for the sender when the recipient refuses',
+    title: 'answers the sender when the recipient refuses',
     clause: 'core-01 §4.4.4.1, §4.4.4.2',
-    why: 'a refusal must not hang the channel of the sender',
+    why: "a refusal must not block the sender's channel",
     needs: NEEDS,
     async run(context) {
       const [from, to] = await context.pair();
@@ -313,14 +320,14 @@ export const DATA_CHECKS: readonly Check[] = [
       to.peer.reply(to.channel, 'ERR', msgno, context.words.control("<error code='550'>not now</error>"));
       const reply = await answered;
       if (reply.keyword === 'ERR') refused(context, reply, { should: [550] });
-      else if (context.words.waits) context.remark('the sender is answered ok although the recipient refused');
+      else if (context.words.waits) context.remark('the sender receives ok although the recipient refused');
     },
   },
   {
     id: 'data.vanished-recipient',
-    title: 'has an answer for the sender when the recipient vanishes',
+    title: 'answers the sender when the recipient disconnects',
     clause: DATA,
-    why: 'nothing is dropped in silence',
+    why: 'messages must not be lost silently',
     needs: [...NEEDS, 'second'],
     fault: true,
     async run(context) {
@@ -336,9 +343,9 @@ export const DATA_CHECKS: readonly Check[] = [
   },
   {
     id: 'data.status-request',
-    title: 'reports what became of a Data that asks for it',
+    title: 'reports the status of a Data that requests it',
     clause: 'core-01 §5.1, §6.2',
-    why: 'a trace of the way is made of these reports',
+    why: 'traces consist of these reports',
     needs: NEEDS,
     async run(context) {
       const [from, to] = await context.pair();
@@ -348,7 +355,7 @@ export const DATA_CHECKS: readonly Check[] = [
         await context.deliver(from, to, context.words.data(letter));
       } catch (error) {
         const unknown = error instanceof Finding && error.came.startsWith('ERR 504');
-        throw unknown ? new NotOffered('statusRequest is not understood here') : error;
+        throw unknown ? new NotOffered('this listener does not understand statusRequest') : error;
       }
       const text = `${(await report(context, from)).payload}`;
       expect(text.includes(`${context.words.report}@`), `a Data of ${context.words.report}@…`, text.slice(0, 200));

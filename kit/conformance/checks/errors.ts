@@ -1,4 +1,6 @@
-/** What cannot be read: XML in every way wrong, and messages that are too much (RFC 3080 §6.4, §8; core-01 §10). */
+/**
+ * Checks of unreadable input: XML with every kind of error, and oversized messages (RFC 3080 §6.4, §8; core-01 §10).
+ */
 import type { Check } from '../check.js';
 import { type Context, causeText } from '../context.js';
 import { Finding } from '../finding.js';
@@ -16,7 +18,7 @@ const STEP = 4000;
 const laughs = (count: number): string =>
   Array.from({ length: count }, (_, at) => `<!ENTITY l${at + 1} "${`&l${at};`.repeat(10)}">`).join('');
 
-/** Control documents that nobody may take, with the codes for them. */
+/** Control documents that must be refused, with the codes for them. */
 const DOCUMENTS: readonly (readonly [
   name: string,
   what: string,
@@ -43,22 +45,16 @@ const DOCUMENTS: readonly (readonly [
   ['doctype', 'a DOCTYPE', XML, () => "<!DOCTYPE terminate []><terminate transID='99' />", { must: [501, 500] }],
   [
     'entities',
-    'entities that grow a thousandfold',
+    'entities that expand exponentially',
     XML,
     () => `<!DOCTYPE t [<!ENTITY l0 "ha">${laughs(9)}]><terminate transID='&l9;' />`,
     { must: [501, 500] },
   ],
-  [
-    'unknown-entity',
-    'an entity that is not one of the five',
-    XML,
-    () => "<terminate transID='&nbsp;' />",
-    { must: [500, 501] },
-  ],
+  ['unknown-entity', 'an undefined entity', XML, () => "<terminate transID='&nbsp;' />", { must: [500, 501] }],
   ['deep', `elements ${DEEP} deep`, XML, () => '<a>'.repeat(DEEP) + '</a>'.repeat(DEEP), { must: [501, 500] }],
 ];
 
-/** Sends a message on channel 0 that does not end, until somebody has enough. */
+/** Sends an endless message on channel 0 until the listener refuses it. */
 async function oversize(context: Context): Promise<void> {
   const peer = await context.session();
   const channel = peer.channel(0);
@@ -70,7 +66,7 @@ async function oversize(context: Context): Promise<void> {
       await Promise.race([peer.allowed(0, STEP), peer.arrived(0)]);
     } catch (error) {
       if (!peer.alive) break;
-      throw new Finding('a window, an error, or the end', `none of them behind ${sent} octets: ${causeText(error)}`);
+      throw new Finding('a window, an error, or the end', `none of them after ${sent} octets: ${causeText(error)}`);
     }
     if (full()) break;
     peer.write(channel.build('MSG', msgno, Buffer.alloc(STEP, ' '), '*'));
@@ -78,9 +74,9 @@ async function oversize(context: Context): Promise<void> {
   }
   if (!peer.alive) {
     await peer.ended();
-    return context.remark(`the session ends behind ${sent} octets of one message`);
+    return context.remark(`the session ends after ${sent} octets of one message`);
   }
-  // RFC 3080 §2.6.3: whoever is answered before the last frame ends the message with an empty one.
+  // RFC 3080 §2.6.3: a sender that is answered before the last frame ends the message with an empty one.
   peer.write(channel.build('MSG', msgno, ''));
   refused(context, await peer.nextReply(0), { should: [500, 501, 550, 554] });
   await askNone(context, peer);
@@ -90,9 +86,9 @@ export const ERROR_CHECKS: readonly Check[] = [
   ...DOCUMENTS.map(
     ([name, what, clause, made, codes]): Check => ({
       id: `errors.${name}`,
-      title: `refuses ${what}, and the channel goes on`,
+      title: `refuses ${what} and continues the channel`,
       clause,
-      why: 'an error says what was wrong; taking it, or ending, costs the peer its session or the relay its memory',
+      why: 'an error tells what was wrong; accepting it could exhaust memory, and ending the session tells nothing',
       needs: NEEDS,
       fault: true,
       async run(context) {
@@ -105,9 +101,9 @@ export const ERROR_CHECKS: readonly Check[] = [
   ),
   {
     id: 'errors.utf-8',
-    title: 'refuses octets that are not UTF-8, and the channel goes on',
+    title: 'refuses octets that are not UTF-8 and continues the channel',
     clause: XML,
-    why: 'text that is guessed is not what was sent',
+    why: 'guessed text is not what was sent',
     needs: NEEDS,
     fault: true,
     async run(context) {
@@ -120,9 +116,9 @@ export const ERROR_CHECKS: readonly Check[] = [
   },
   {
     id: 'errors.headers',
-    title: 'answers a message whose MIME header has no end, and the channel goes on',
+    title: 'answers a message with an unterminated MIME header and continues the channel',
     clause: 'RFC 3080 §2.2.2.1',
-    why: 'a message that cannot be read is poorly formed; only the profile says what to answer',
+    why: 'an unreadable message is poorly formed, and the profile defines the answer',
     needs: NEEDS,
     async run(context) {
       const { peer, channel } = await context.open();
@@ -134,7 +130,7 @@ export const ERROR_CHECKS: readonly Check[] = [
     id: 'errors.channel-0-doctype',
     title: 'refuses a DOCTYPE on channel 0',
     clause: XML,
-    why: 'channel management has the five entities and no document type',
+    why: 'channel management allows only the five entities and no document type',
     fault: true,
     async run(context) {
       const peer = await context.session();
@@ -145,9 +141,9 @@ export const ERROR_CHECKS: readonly Check[] = [
   },
   {
     id: 'errors.oversize',
-    title: 'refuses a message on channel 0 that has no end, or ends the session, before it is out of memory',
+    title: 'refuses an endless message on channel 0, or ends the session, before memory is exhausted',
     clause: 'RFC 3080 §2.6.3',
-    why: 'a stranger must not be able to fill the memory of a relay',
+    why: 'an unauthenticated peer must not be able to exhaust the memory of a relay',
     fault: true,
     patience: 3,
     run: oversize,

@@ -1,4 +1,7 @@
-/** Poorly formed frames: each ends the session without a response, and nobody else notices (RFC 3080 §2.2.1). */
+/**
+ * Checks of poorly formed frames: each ends the session without a response, and other sessions are not affected (RFC
+ * 3080 §2.2.1).
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Check } from '../check.js';
 import * as document from '../peer/documents.js';
@@ -8,9 +11,9 @@ import { NONE, silentEnd } from './common.js';
 
 const START = document.start({ channel: 1, uri: NONE });
 const HEADER = 'RFC 3080 §2.2.1.1';
-/** Who answers before the recipient does has done so by then. */
+/** A listener that answers before the recipient does has done so by then. */
 const EARLY_MS = 100;
-const WHY = 'after such a frame nobody knows what the other meant; going on, or answering, hides the fault';
+const WHY = 'after such a frame the two sides no longer agree; continuing or answering hides the fault';
 
 /** The next sequence number on channel 0. */
 const next = (peer: RawPeer): number => peer.channel(0).sendNext;
@@ -22,8 +25,8 @@ const line =
 const TABLE: readonly (readonly [name: string, what: string, clause: string, octets: (peer: RawPeer) => Buffer])[] = [
   ['keyword', 'an unknown keyword', HEADER, line((at) => `REQ 0 1 . ${at} 0\r\nEND\r\n`)],
   ['lower-case', 'a keyword in lower case', HEADER, line((at) => `msg 0 1 . ${at} 0\r\nEND\r\n`)],
-  ['missing', 'a parameter missing', HEADER, line((at) => `MSG 0 1 . ${at}\r\nEND\r\n`)],
-  ['surplus', 'a parameter too many', HEADER, line((at) => `MSG 0 1 . ${at} 0 0\r\nEND\r\n`)],
+  ['missing', 'a missing parameter', HEADER, line((at) => `MSG 0 1 . ${at}\r\nEND\r\n`)],
+  ['surplus', 'a surplus parameter', HEADER, line((at) => `MSG 0 1 . ${at} 0 0\r\nEND\r\n`)],
   ['two-spaces', 'two spaces between parameters', HEADER, line((at) => `MSG 0  1 . ${at} 0\r\nEND\r\n`)],
   ['trailing-space', 'a space before CRLF', HEADER, line((at) => `MSG 0 1 . ${at} 0 \r\nEND\r\n`)],
   ['bare-lf', 'LF instead of CRLF', HEADER, line((at) => `MSG 0 1 . ${at} 0\nEND\r\n${' '.repeat(60)}`)],
@@ -36,7 +39,7 @@ const TABLE: readonly (readonly [name: string, what: string, clause: string, oct
   ['unasked', 'a reply to nothing', HEADER, (peer) => frame('RPY', 0, 5, '.', next(peer), document.beepXml('<ok />'))],
   [
     'keyword-changes',
-    'a message that begins as MSG and goes on as RPY',
+    'a message that begins as MSG and continues as RPY',
     HEADER,
     (peer) => Buffer.concat([frame('MSG', 0, 1, '*', next(peer), '1'), frame('RPY', 0, 1, '.', next(peer) + 1, '2')]),
   ],
@@ -58,8 +61,13 @@ const TABLE: readonly (readonly [name: string, what: string, clause: string, oct
     'RFC 3080 §2.2.1.2',
     (peer) => frame('MSG', 0, 1, '.', next(peer) - 1, START),
   ],
-  ['nul-more', 'a NUL that is not the last', HEADER, line((at) => `NUL 0 1 * ${at} 0\r\nEND\r\n`)],
-  ['trailer', 'no trailer behind the payload', 'RFC 3080 §2.2.1.3', line((at) => `MSG 0 1 . ${at} 2\r\nxxENDE\r\n`)],
+  ['nul-more', 'a NUL that is not the last frame', HEADER, line((at) => `NUL 0 1 * ${at} 0\r\nEND\r\n`)],
+  [
+    'trailer',
+    'a missing trailer after the payload',
+    'RFC 3080 §2.2.1.3',
+    line((at) => `MSG 0 1 . ${at} 2\r\nxxENDE\r\n`),
+  ],
   [
     'size-small',
     'a payload longer than its size',
@@ -68,14 +76,14 @@ const TABLE: readonly (readonly [name: string, what: string, clause: string, oct
   ],
   ['seq-unsent', 'a SEQ for octets never sent', 'RFC 3081 §3.1.3', () => seq(0, 100_000_000, 4096)],
   ['seq-short', 'a SEQ without its window', 'RFC 3081 §3.1.3', line(() => 'SEQ 0 0\r\n')],
-  ['seq-channel', 'a SEQ for a channel that never was', 'RFC 3081 §3.1.3', () => seq(9, 0, 4096)],
+  ['seq-channel', 'a SEQ for a channel that never existed', 'RFC 3081 §3.1.3', () => seq(9, 0, 4096)],
 ];
 
 export const FAULT_CHECKS: readonly Check[] = [
   ...TABLE.map(
     ([name, what, clause, octets]): Check => ({
       id: `faults.${name}`,
-      title: `ends the session in silence on ${what}`,
+      title: `ends the session without a response on ${what}`,
       clause,
       why: WHY,
       fault: true,
@@ -87,9 +95,9 @@ export const FAULT_CHECKS: readonly Check[] = [
   ),
   {
     id: 'faults.msgno-in-use',
-    title: 'ends the session in silence on a number whose message is not answered yet',
+    title: 'ends the session without a response on a message number that is still in use',
     clause: HEADER,
-    why: 'nobody could tell to which of the two the reply belongs',
+    why: 'replies could not be matched to messages',
     fault: true,
     needs: ['account', 'digest', 'imxp', 'waits'],
     async run(context) {
@@ -100,7 +108,7 @@ export const FAULT_CHECKS: readonly Check[] = [
       await peer.nextRequest(channel);
       await pause(EARLY_MS);
       if (own.replies.length > 0) {
-        context.remark('a Data is answered before its recipient has; there is nothing to collide with');
+        context.remark('Data is answered before its recipient answers, so the number is free again');
         return;
       }
       await silentEnd(peer, own.build('MSG', 0, payload));
@@ -108,9 +116,9 @@ export const FAULT_CHECKS: readonly Check[] = [
   },
   {
     id: 'faults.second-reply',
-    title: 'ends the session in silence on a second reply to one message',
+    title: 'ends the session without a response on a second reply to a message',
     clause: HEADER,
-    why: 'the message was completely answered',
+    why: 'the message was already answered',
     fault: true,
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
@@ -123,10 +131,10 @@ export const FAULT_CHECKS: readonly Check[] = [
   },
 ];
 
-/** Judged after each fault. */
+/** Checked after each fault. */
 export const OTHERS_SERVED = {
   id: 'faults.others-served',
-  title: 'goes on serving others while it deals with a fault',
+  title: 'continues to serve other sessions during a fault',
   clause: 'RFC 3080 §2.2.1',
-  why: 'one bad client must not cost the others their sessions',
+  why: 'one faulty client must not affect the sessions of others',
 } as const;

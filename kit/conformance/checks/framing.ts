@@ -1,4 +1,4 @@
-/** Frames: cut and joined in every way, interleaved, numbered as one likes (RFC 3080 §2.2.1). */
+/** Checks of frames: split and joined in every way, interleaved, and numbered freely (RFC 3080 §2.2.1). */
 import type { Check } from '../check.js';
 import type { Context } from '../context.js';
 import { expect } from '../finding.js';
@@ -10,7 +10,7 @@ import { askNone, NONE, nothing } from './common.js';
 const START = document.start({ channel: 1, uri: NONE });
 const DIFFERENT = 5;
 
-/** A start of nothing with the number of the message chosen. */
+/** Sends a start for an unknown profile with a chosen message number. */
 async function startNumbered(context: Context, peer: RawPeer, msgno: number): Promise<void> {
   const channel = peer.channel(0);
   channel.awaiting.push(msgno);
@@ -23,9 +23,9 @@ async function startNumbered(context: Context, peer: RawPeer, msgno: number): Pr
 export const FRAMING_CHECKS: readonly Check[] = [
   {
     id: 'framing.octet-by-octet',
-    title: 'reads frames that come one octet at a time',
+    title: 'reads frames that arrive one octet at a time',
     clause: 'RFC 3080 §2.2.1; RFC 3081 §2',
-    why: 'TCP has no segments: any frame may be cut at any place',
+    why: 'TCP is a stream: frames may be split anywhere',
     async run(context) {
       const peer = await context.connect({ segment: 1 });
       await peer.greet();
@@ -34,9 +34,9 @@ export const FRAMING_CHECKS: readonly Check[] = [
   },
   {
     id: 'framing.joined',
-    title: 'reads several frames that come at once, and answers them in their order',
+    title: 'reads several frames that arrive at once and answers them in order',
     clause: 'RFC 3080 §2.6.1',
-    why: 'a client that does not wait tells the replies apart by their order',
+    why: 'pipelining clients match replies by their order',
     async run(context) {
       const peer = await context.session();
       const channel = peer.channel(0);
@@ -47,9 +47,9 @@ export const FRAMING_CHECKS: readonly Check[] = [
   },
   {
     id: 'framing.fragments',
-    title: 'puts a message together from frames of one octet and empty ones',
+    title: 'assembles a message from one-octet and empty frames',
     clause: 'RFC 3080 §2.2.1.1',
-    why: 'where a message is cut is the choice of the sender, who may have a small window',
+    why: 'the sender chooses where to split a message, and may have a small window',
     async run(context) {
       const peer = await context.session();
       const channel = peer.channel(0);
@@ -65,9 +65,9 @@ export const FRAMING_CHECKS: readonly Check[] = [
   },
   {
     id: 'framing.interleaving',
-    title: 'keeps messages apart whose frames alternate on two channels',
+    title: 'separates messages whose frames alternate on two channels',
     clause: 'RFC 3080 §2.2.1.1',
-    why: 'a large message on one channel must not have to wait for another',
+    why: 'a large message on one channel must not delay other channels',
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
       const { peer, channel } = await context.open();
@@ -85,9 +85,9 @@ export const FRAMING_CHECKS: readonly Check[] = [
   },
   {
     id: 'framing.any-number',
-    title: 'takes the numbers of messages as they come, up to the highest',
+    title: 'accepts message numbers in any order, up to the highest',
     clause: 'RFC 3080 §2.2.1.1',
-    why: 'a number only has to differ from those that are not answered yet',
+    why: 'a number must differ only from those of unanswered messages',
     async run(context) {
       const peer = await context.session();
       for (const msgno of [2_147_483_647, 7, 3]) await startNumbered(context, peer, msgno);
@@ -95,9 +95,9 @@ export const FRAMING_CHECKS: readonly Check[] = [
   },
   {
     id: 'framing.msgno-reuse',
-    title: 'takes a number again whose message is answered',
+    title: 'accepts the number of an answered message again',
     clause: 'RFC 3080 §2.2.1.1',
-    why: 'a session that lives long has to begin again, and some clients use one number all the time',
+    why: 'long sessions wrap around, and some clients always use the same number',
     async run(context) {
       const peer = await context.session();
       for (let time = 0; time < 3; time += 1) await startNumbered(context, peer, 1);
@@ -105,16 +105,16 @@ export const FRAMING_CHECKS: readonly Check[] = [
   },
   {
     id: 'framing.both-directions',
-    title: 'does not take our MSG for one with the same number of its own',
+    title: 'distinguishes our MSG from its own MSG with the same number',
     clause: 'RFC 3080 §2.2.1.1',
-    why: 'each side numbers its own messages; both begin at 0',
+    why: 'each side numbers its own messages, starting at 0',
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
       const fred = await context.attached();
       const { peer, channel, address } = fred;
       const sent = peer.msg(channel, context.words.data({ from: address, to: [address], inner: '<note>to me</note>' }));
       const theirs = await peer.nextRequest(channel);
-      // The same number as theirs, which is not answered yet; ours may be under way.
+      // The same number as the listener's unanswered message; ours may be outstanding.
       const own = peer.channel(channel);
       const free = theirs.msgno === sent ? sent + 1 : theirs.msgno;
       own.awaiting.push(free);
@@ -126,62 +126,62 @@ export const FRAMING_CHECKS: readonly Check[] = [
   },
 ];
 
-/** The rules of each frame, judged over all sessions. */
+/** Rules for every frame, checked in all sessions. */
 export const FRAME_RULES = [
   {
     rule: 'grammar',
     id: 'framing.grammar',
-    title: 'writes frames whose header, size and trailer are as printed',
+    title: 'sends frames with a valid header, size and trailer',
     clause: 'RFC 3080 §2.2.1',
-    why: 'nobody can tell where the next frame begins',
+    why: 'otherwise the start of the next frame is unknown',
   },
   {
     rule: 'channel',
     id: 'framing.channels',
-    title: 'writes on no channel that is not open',
+    title: 'sends only on open channels',
     clause: 'RFC 3080 §2.2.1.1',
-    why: 'the frame is poorly formed; the other side ends the session',
+    why: 'the frame is poorly formed, and the other side ends the session',
   },
   {
     rule: 'seqno',
     id: 'framing.seqno',
-    title: 'counts every octet of payload in the sequence numbers',
+    title: 'counts every payload octet in the sequence numbers',
     clause: 'RFC 3080 §2.2.1.2',
-    why: 'the peers have lost synchronization; the other side ends the session',
+    why: 'the peers lose synchronization, and the other side ends the session',
   },
   {
     rule: 'continuation',
     id: 'framing.continuation',
-    title: 'finishes a message before the next on a channel',
+    title: 'completes a message before the next one on a channel',
     clause: 'RFC 3080 §2.2.1.1',
-    why: 'frames of one message must follow each other on their channel',
+    why: 'the frames of a message must be consecutive on their channel',
   },
   {
     rule: 'msgno',
     id: 'framing.msgno',
-    title: 'gives no message a number of one that is not answered yet',
+    title: 'does not reuse the number of an unanswered message',
     clause: 'RFC 3080 §2.2.1.1',
-    why: 'nobody could tell to which of the two the reply belongs',
+    why: 'replies could not be matched to messages',
   },
   {
     rule: 'reply',
     id: 'framing.replies',
-    title: 'replies once to each message, in the order of the messages',
+    title: 'replies once to each message, in order',
     clause: 'RFC 3080 §2.6.1, §2.2.1.1',
-    why: 'a reply to nothing is poorly formed; one out of order is taken for another',
+    why: 'an unexpected reply is poorly formed; one out of order is taken for another',
   },
   {
     rule: 'window',
     id: 'windows.kept',
-    title: 'never sends more than our window',
+    title: 'never exceeds our window',
     clause: 'RFC 3081 §3.1.2',
-    why: 'there is no memory for it, and the other side may end the session',
+    why: 'the receiver has no memory for it and may end the session',
   },
   {
     rule: 'seq',
     id: 'windows.seq',
     title: 'acknowledges only what was sent and does not shrink its window',
     clause: 'RFC 3081 §3.1.3, §3.1.4',
-    why: 'a SEQ that is not valid ends the session; a window that shrinks makes what is on its way an error',
+    why: 'an invalid SEQ ends the session; a shrinking window makes octets in transit an error',
   },
 ] as const;

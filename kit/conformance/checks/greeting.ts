@@ -1,4 +1,4 @@
-/** The greeting: when it comes, its form, and what ours may hold (RFC 3080 §2.3.1.1). */
+/** Checks of the greeting: when it is sent, its form, and what ours may contain (RFC 3080 §2.3.1.1). */
 import type { Check } from '../check.js';
 import type { Context } from '../context.js';
 import { expect, Finding, NotOffered } from '../finding.js';
@@ -9,7 +9,7 @@ import type { RawPeer } from '../peer/peer.js';
 import { readEntity, readXml } from '../xml.js';
 import { askNone, NONE, silentEnd } from './common.js';
 
-/** Greets with other octets than usual and looks whether the session works. */
+/** Sends an unusual greeting and checks whether the session works. */
 async function greetedBy(context: Context, payload: string): Promise<void> {
   const peer = await context.connect();
   peer.write(peer.channel(0).build('RPY', 0, payload));
@@ -29,7 +29,7 @@ function judgeForm(context: Context, { keyword, frames, payload }: RawMessage): 
   expect(!declaration && !doctype, 'neither an XML declaration nor a DOCTYPE', doctype ? 'a DOCTYPE' : 'a declaration');
   expect(root.name === 'greeting', 'an element greeting', root.name);
   for (const { name, attributes, text } of root.children) {
-    expect(name === 'profile', 'nothing but profiles in the greeting', name);
+    expect(name === 'profile', 'only profile elements in the greeting', name);
     expect((attributes['uri'] ?? '') !== '', 'profiles with a uri', 'a profile without');
     expect(text.trim() === '', 'profiles without content', `content in ${attributes['uri']}`);
   }
@@ -44,16 +44,16 @@ export const GREETING_CHECKS: readonly Check[] = [
     id: 'greeting.prompt',
     title: 'greets without waiting for our greeting',
     clause: 'RFC 3080 §2.3.1.1',
-    why: 'two peers that wait for each other wait for ever',
+    why: 'peers that wait for each other would wait for ever',
     async run(context) {
       await (await context.connect()).nextReply(0);
     },
   },
   {
     id: 'greeting.form',
-    title: 'greets with RPY 0 0 and a greeting that can be read',
+    title: 'greets with RPY 0 0 and a valid greeting',
     clause: 'RFC 3080 §2.3.1.1, §6.4',
-    why: 'whoever cannot read the greeting ends the session',
+    why: 'a peer that cannot read the greeting ends the session',
     async run(context) {
       const peer = await context.connect();
       peer.write(peer.channel(0).build('RPY', 0, document.GREETING));
@@ -64,9 +64,9 @@ export const GREETING_CHECKS: readonly Check[] = [
   },
   {
     id: 'greeting.offers',
-    title: 'names the profile of the mesh, at once or under TLS',
+    title: 'offers the profile of the mesh, in the clear or under TLS',
     clause: 'RFC 3080 §2.3.1.1; core-01 §4.2',
-    why: 'nobody asks for a profile that is not named',
+    why: 'peers start only profiles that are offered',
     async run(context) {
       const { profile } = context.words;
       if (!context.offers(profile)) throw new NotOffered(`no greeting names ${profile}`);
@@ -74,17 +74,17 @@ export const GREETING_CHECKS: readonly Check[] = [
   },
   {
     id: 'greeting.features',
-    title: 'does not mind features and languages it does not know',
+    title: 'ignores unknown features and languages',
     clause: 'RFC 3080 §2.3.1.1',
-    why: 'features are optional on both sides; who knows more greets with more',
+    why: 'features are optional, and newer peers announce more of them',
     run: (context) =>
       greetedBy(context, document.beepXml("<greeting features='x-kit x-none' localize='gsw-u-sd-chzh i-default' />")),
   },
   {
     id: 'greeting.profiles',
-    title: 'does not mind profiles it does not know, comments, double quotes and line breaks',
+    title: 'accepts unknown profiles, comments, double quotes and line breaks',
     clause: 'RFC 3080 §2.3.1.1, §6.4',
-    why: 'these are the same document to a reader of XML',
+    why: 'to an XML parser these are equivalent documents',
     run: (context) =>
       greetedBy(
         context,
@@ -95,9 +95,9 @@ export const GREETING_CHECKS: readonly Check[] = [
   },
   {
     id: 'greeting.headers',
-    title: 'reads MIME headers in any case, folded, with parameters, and others beside them',
+    title: 'reads MIME headers in any case, folded, with parameters, and beside other headers',
     clause: 'RFC 3080 §2.2.2.1; RFC 2045 §5.1',
-    why: 'the header of a message is MIME, and other programs write it in other ways',
+    why: 'message headers are MIME, which programs write in various ways',
     run: (context) =>
       greetedBy(
         context,
@@ -106,7 +106,7 @@ export const GREETING_CHECKS: readonly Check[] = [
   },
   {
     id: 'greeting.fragments',
-    title: 'takes a greeting in several frames, the last of them empty',
+    title: 'accepts a greeting in several frames, the last one empty',
     clause: 'RFC 3080 §2.2.1.1',
     why: 'a greeting with many profiles does not fit into one window',
     async run(context) {
@@ -126,9 +126,9 @@ export const GREETING_CHECKS: readonly Check[] = [
   },
   {
     id: 'greeting.unreadable',
-    title: 'ends the session in silence on a greeting that is none',
+    title: 'ends the session without a response on an invalid greeting',
     clause: 'RFC 3080 §2.2.2.1',
-    why: 'a reply that cannot be read leaves both sides with different ideas of the session',
+    why: 'after an unreadable reply the two sides no longer agree',
     fault: true,
     async run(context) {
       const peer = await context.heard();
@@ -137,17 +137,17 @@ export const GREETING_CHECKS: readonly Check[] = [
   },
   {
     id: 'greeting.second',
-    title: 'ends the session in silence on a second greeting',
+    title: 'ends the session without a response on a second greeting',
     clause: 'RFC 3080 §2.2.1.1',
-    why: 'it replies to a message that was completely answered',
+    why: 'it is a reply to a message that was already answered',
     fault: true,
     run: async (context) => second(await context.session()),
   },
   {
     id: 'greeting.both-at-once',
-    title: 'answers what comes in one segment with the greeting',
+    title: 'answers a request that arrives together with the greeting',
     clause: 'RFC 3080 §2.3.1.1',
-    why: 'a client that has read the greeting of the last session may be fast',
+    why: 'a client that knows the greeting from an earlier session need not wait',
     async run(context) {
       const peer = await context.connect();
       const channel = peer.channel(0);

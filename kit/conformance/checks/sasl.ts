@@ -1,4 +1,7 @@
-/** Authentication: DIGEST-MD5 and SCRAM-SHA-256 step by step, and everything that must not let anybody in (RFC 3080 §4). */
+/**
+ * Checks of authentication: DIGEST-MD5 and SCRAM-SHA-256 step by step, and everything that must be refused (RFC 3080
+ * §4).
+ */
 import type { Check } from '../check.js';
 import { type Context, causeOf } from '../context.js';
 import { expect, Finding } from '../finding.js';
@@ -26,14 +29,14 @@ async function challenged(context: Context, on?: RawPeer): Promise<Challenged> {
   const { number, reply } = await peer.start(document.DIGEST_MD5, undefined, context.target.serverName);
   const { content } = profileOf(reply, CHALLENGE);
   let given = document.blobIn(content);
-  // RFC 3080 §4.1: with nothing in the profile the client begins, here with nothing to say.
+  // RFC 3080 §4.1: without a challenge in the profile the client begins, here with an empty blob.
   if (given === undefined) given = document.blobIn((await peer.ask(number, document.beepXml('<blob />'))).payload);
   if (given?.status !== 'continue' || given.data === '')
     throw new Finding(CHALLENGE, content.slice(0, 120) || 'nothing');
   return { peer, number, challenge: given.data };
 }
 
-/** A message on a SASL channel; a relay may let whoever guesses wait. */
+/** Sends a message on a SASL channel; a relay may delay peers that guess passwords. */
 const judged = ({ peer, number }: Challenged, blob: string): Promise<RawMessage> =>
   peer.ask(number, document.beepXml(blob), peer.deadlineMs * 3);
 
@@ -64,7 +67,7 @@ async function respond(
   return { reply, rspauth, sent: response };
 }
 
-/** The server's proof, in the blob that completes or in one before it. */
+/** Verifies the server's proof, in the completing blob or the one before it. */
 async function proven(at: Challenged, reply: RawMessage, proof: string): Promise<void> {
   const expected = `a blob with ${proof.split('=')[0]}=… that proves the server`;
   if (reply.keyword !== 'RPY') throw new Finding('a blob that completes', causeOf(reply));
@@ -76,7 +79,7 @@ async function proven(at: Challenged, reply: RawMessage, proof: string): Promise
   expect(last.keyword === 'RPY' && final?.status === 'complete', 'a blob that completes', causeOf(last));
 }
 
-/** Nothing was won: whoever is not let in cannot attach. */
+/** Verifies that the refused peer cannot attach. */
 async function locked(context: Context, peer: RawPeer): Promise<void> {
   const { reply } = await peer.start(context.words.profile, document.attach(context.account().address, 1));
   refusedInside(context, reply, { should: [530] });
@@ -96,9 +99,9 @@ const judgeChallenge = (challenge: string): void => {
 export const SASL_CHECKS: readonly Check[] = [
   {
     id: 'sasl.challenge',
-    title: 'gives a challenge with one nonce, algorithm and below 2048 octets, another each time',
+    title: 'sends a valid challenge below 2048 octets, with a new nonce each time',
     clause: 'RFC 2831 §2.1.1',
-    why: 'a client has to end the exchange otherwise; a nonce that returns can be replayed',
+    why: 'otherwise a client must abort the exchange, and a repeated nonce can be replayed',
     needs: ['digest'],
     async run(context) {
       const [one, two] = [await challenged(context), await challenged(context)];
@@ -109,9 +112,9 @@ export const SASL_CHECKS: readonly Check[] = [
   },
   {
     id: 'sasl.digest-md5',
-    title: 'lets the account in by DIGEST-MD5 and proves that it knows the password',
+    title: 'authenticates the account by DIGEST-MD5 and proves that it knows the password',
     clause: 'RFC 3080 §4.1; RFC 2831 §2.1.2, §2.1.3',
-    why: 'without rspauth anybody in between can play the relay',
+    why: 'without rspauth a man in the middle could impersonate the relay',
     needs: ['digest', 'account'],
     async run(context) {
       const { address } = context.account();
@@ -127,9 +130,9 @@ export const SASL_CHECKS: readonly Check[] = [
   },
   {
     id: 'sasl.scram',
-    title: 'lets the account in by SCRAM-SHA-256 and proves that it knows the password',
+    title: 'authenticates the account by SCRAM-SHA-256 and proves that it knows the password',
     clause: 'RFC 3080 §4.1; RFC 5802 §3; RFC 7677',
-    why: 'the server signature is what shows that it is the server',
+    why: 'the server signature authenticates the server',
     needs: ['scram', 'account'],
     async run(context) {
       const { address, password } = context.account();
@@ -152,9 +155,9 @@ export const SASL_CHECKS: readonly Check[] = [
   },
   {
     id: 'sasl.wrong-password',
-    title: 'refuses a wrong password and an unknown user in the same words, and both may try again',
+    title: 'refuses a wrong password and an unknown user in the same way, and allows another attempt',
     clause: 'RFC 3080 §4.1, §8; RFC 2831 §2.1.3',
-    why: 'who hears a difference learns which accounts there are',
+    why: 'a difference reveals which accounts exist',
     needs: ['digest', 'account', 'imxp'],
     patience: 3,
     async run(context) {
@@ -176,27 +179,27 @@ export const SASL_CHECKS: readonly Check[] = [
   },
   {
     id: 'sasl.replay',
-    title: 'refuses a response that answers another challenge',
+    title: 'refuses the response to another challenge',
     clause: 'RFC 2831 §2.1.2',
-    why: 'what was overheard once must be worth nothing',
+    why: 'a recorded response must be useless',
     needs: ['digest', 'account'],
     patience: 2,
     async run(context) {
       const first = await challenged(context);
       const { sent, reply } = await respond(context, first);
-      expect(reply.keyword === 'RPY', 'the account let in once', causeOf(reply));
+      expect(reply.keyword === 'RPY', 'one successful login', causeOf(reply));
       const second = await challenged(context);
       const replayed = await judged(second, document.blob(sent));
-      // RFC 2831 §2.2: a new challenge is an answer as well; to let in is none.
+      // RFC 2831 §2.2: a new challenge is acceptable as well; success is not.
       if (replayed.keyword === 'ERR') refused(context, replayed, { should: [535] });
-      else expect(document.blobIn(replayed.payload)?.status === 'continue', 'a refusal', 'the account let in');
+      else expect(document.blobIn(replayed.payload)?.status === 'continue', 'a refusal', 'a successful login');
     },
   },
   {
     id: 'sasl.authzid',
-    title: 'does not let the account act as somebody else',
+    title: 'does not let the account act as another user',
     clause: 'RFC 2831 §2.1.2; RFC 3080 §8',
-    why: 'a password is good for its own identity',
+    why: 'a password authenticates only its own identity',
     needs: ['digest', 'account'],
     async run(context) {
       const at = await challenged(context);
@@ -208,7 +211,7 @@ export const SASL_CHECKS: readonly Check[] = [
     id: 'sasl.bad-base64',
     title: 'refuses a blob that is not base64',
     clause: 'RFC 3080 §4.1, §8',
-    why: 'octets that cannot be decoded must not be guessed',
+    why: 'content that cannot be decoded must not be guessed',
     needs: ['digest'],
     async run(context) {
       const reply = await judged(await challenged(context), '<blob>*** not base64 ***</blob>');
@@ -219,7 +222,7 @@ export const SASL_CHECKS: readonly Check[] = [
     id: 'sasl.not-well-formed',
     title: 'refuses a blob that is not well-formed',
     clause: 'RFC 3080 §4.1, §8',
-    why: 'the channel answers an error; the session lives',
+    why: 'the error concerns the channel; the session continues',
     needs: ['digest'],
     async run(context) {
       const at = await challenged(context);
@@ -229,9 +232,9 @@ export const SASL_CHECKS: readonly Check[] = [
   },
   {
     id: 'sasl.not-a-response',
-    title: 'refuses a response without its parts',
+    title: 'refuses an incomplete response',
     clause: 'RFC 2831 §2.1.2',
-    why: 'what is missing must not be taken for empty',
+    why: 'missing values must not be taken as empty',
     needs: ['digest'],
     async run(context) {
       const reply = await judged(await challenged(context), document.blob('username="kit-nobody",,'));
@@ -240,9 +243,9 @@ export const SASL_CHECKS: readonly Check[] = [
   },
   {
     id: 'sasl.abort',
-    title: 'ends the exchange where the client aborts it, and the session goes on',
+    title: 'ends the exchange when the client aborts it and continues the session',
     clause: 'RFC 3080 §4.1',
-    why: 'a client that changes its mind must not be left on a channel that waits',
+    why: 'a client that aborts must not be left waiting',
     needs: ['digest'],
     async run(context) {
       const at = await challenged(context);
@@ -254,7 +257,7 @@ export const SASL_CHECKS: readonly Check[] = [
     id: 'sasl.second',
     title: 'refuses a second authentication',
     clause: 'RFC 3080 §4.1',
-    why: 'success holds for the session; nobody may become somebody else in it',
+    why: 'success applies to the session, in which the identity must not change',
     needs: ['digest', 'account'],
     async run(context) {
       const peer = await context.authenticated();
@@ -264,20 +267,20 @@ export const SASL_CHECKS: readonly Check[] = [
   },
   {
     id: 'sasl.one-at-a-time',
-    title: 'has one tuning channel at a time',
+    title: 'allows only one tuning channel at a time',
     clause: 'RFC 3080 §2.3.1.2, §3',
-    why: 'two that tune one session at once leave it in no known state',
+    why: 'two tuning negotiations at once leave the session in an undefined state',
     needs: ['digest'],
     async run(context) {
       const { peer } = await challenged(context);
       const { reply } = await peer.start(document.DIGEST_MD5, undefined, context.target.serverName);
-      if (reply.keyword === 'RPY') context.remark('a second tuning channel is created while there is one');
+      if (reply.keyword === 'RPY') context.remark('a second tuning channel is created while one exists');
       else refused(context, reply, { should: [550] });
     },
   },
   {
     id: 'sasl.holds',
-    title: 'knows who authenticated on all channels, also after the one for it is closed',
+    title: 'applies the authentication to all channels, even after the SASL channel is closed',
     clause: 'RFC 3080 §4.1',
     why: 'success applies to all existing and future channels',
     needs: ['digest', 'account', 'imxp'],

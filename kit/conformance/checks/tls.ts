@@ -1,4 +1,4 @@
-/** Tuning to TLS: ready and proceed, what may be said around them, and the new session (RFC 3080 §3.1). */
+/** Checks of tuning to TLS: ready and proceed, what may be sent around them, and the new session (RFC 3080 §3.1). */
 import type { Check } from '../check.js';
 import { type Context, causeText } from '../context.js';
 import { expect, Finding, NotOffered } from '../finding.js';
@@ -10,18 +10,18 @@ import type { RawPeer } from '../peer/peer.js';
 import { readXml } from '../xml.js';
 import { askNone, NONE, silentEnd } from './common.js';
 
-const PROCEED = 'a profile with proceed in it';
+const PROCEED = 'a profile that contains proceed';
 
 function proceeded(content: string): void {
   try {
     if (readXml(content).root.name === 'proceed') return;
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new Finding(PROCEED, JSON.stringify(content.slice(0, 120)));
 }
 
-/** Asks for TLS; the next octet is the handshake's. */
+/** Requests TLS; the next octet belongs to the handshake. */
 async function ready(context: Context, peer: RawPeer): Promise<RawMessage> {
   peer.hush();
   const start = document.start({
@@ -55,9 +55,9 @@ async function anew(context: Context, peer: RawPeer): Promise<RawMessage> {
 export const TLS_CHECKS: readonly Check[] = [
   {
     id: 'tls.proceed',
-    title: 'proceeds to TLS, and greets anew under it',
+    title: 'proceeds to TLS and greets again under it',
     clause: 'RFC 3080 §3.1.3',
-    why: 'passwords and messages go in the clear otherwise',
+    why: 'otherwise passwords and messages are sent in the clear',
     needs: ['plain', 'tls'],
     async run(context) {
       const peer = await context.greeted();
@@ -68,9 +68,9 @@ export const TLS_CHECKS: readonly Check[] = [
   },
   {
     id: 'tls.ready-as-message',
-    title: 'takes ready as a message on the channel as well',
+    title: 'also accepts ready as a message on the channel',
     clause: 'RFC 3080 §3.1.1',
-    why: 'what comes with a start may as well come after it',
+    why: 'initialization content may also be sent as a message',
     needs: ['plain', 'tls'],
     async run(context) {
       const peer = await context.greeted();
@@ -89,7 +89,7 @@ export const TLS_CHECKS: readonly Check[] = [
   },
   {
     id: 'tls.silence',
-    title: 'says nothing between proceed and the handshake, not even SEQ',
+    title: 'sends nothing between proceed and the handshake, not even SEQ',
     clause: 'RFC 3080 §3.1.3.2',
     why: 'the next octet belongs to TLS; anything else breaks the handshake',
     needs: ['plain', 'tls'],
@@ -100,28 +100,28 @@ export const TLS_CHECKS: readonly Check[] = [
       await new Promise((resolve) => setTimeout(resolve, 50));
       const said = peer.log.take().toString('latin1');
       const behind = said.slice(said.indexOf('END\r\n') + 5);
-      expect(behind === '', 'nothing behind proceed', visible(Buffer.from(behind, 'latin1'), 120));
+      expect(behind === '', 'nothing after proceed', visible(Buffer.from(behind, 'latin1'), 120));
     },
   },
   {
     id: 'tls.reset',
-    title: 'forgets channels and numbers of the session in the clear',
+    title: 'discards the channels and numbers of the cleartext session',
     clause: 'RFC 3080 §3.1.3',
-    why: 'what was said in the clear may have been changed on the way',
+    why: 'cleartext may have been changed in transit',
     needs: ['plain', 'tls'],
     async run(context) {
       const peer = await context.greeted();
       await askNone(context, peer);
       await peer.startTls(context.tlsOptions);
       const { number, reply } = await peer.start(NONE);
-      expect(number === 1 && reply.msgno === 1, 'message 1 on channel 0 once more', `${reply.keyword} ${reply.msgno}`);
+      expect(number === 1 && reply.msgno === 1, 'message 1 on channel 0 again', `${reply.keyword} ${reply.msgno}`);
     },
   },
   {
     id: 'tls.once',
     title: 'offers no TLS under TLS',
     clause: 'RFC 3080 §3.1',
-    why: 'there is one transport security for one session',
+    why: 'a session has only one transport security',
     needs: ['plain', 'tls'],
     async run(context) {
       const peer = await context.greeted();
@@ -129,14 +129,14 @@ export const TLS_CHECKS: readonly Check[] = [
       await shake(context, peer);
       const greeting = await anew(context, peer);
       const offered = document.profilesIn(greeting.payload).includes(document.TLS);
-      expect(!offered, 'a greeting without the TLS profile', 'one with it');
+      expect(!offered, 'a greeting without the TLS profile', 'a greeting with it');
     },
   },
   {
     id: 'tls.version',
-    title: 'answers an error to a version that is none, and goes on in the clear',
+    title: 'answers an invalid version with an error and continues in the clear',
     clause: 'RFC 3080 §3.1.2',
-    why: 'nothing was agreed, so nothing was closed',
+    why: 'nothing was agreed, so the session continues',
     needs: ['plain', 'tls'],
     async run(context) {
       const peer = await context.greeted();
@@ -147,9 +147,9 @@ export const TLS_CHECKS: readonly Check[] = [
   },
   {
     id: 'tls.certificate',
-    title: 'shows a certificate of the authority that names the domain',
+    title: 'presents a certificate from the CA that names the domain',
     clause: 'RFC 2246 §7.4.2; RFC 3080 §9',
-    why: 'anybody in between can have some certificate',
+    why: 'a man in the middle can have any other certificate',
     needs: ['plain', 'tls', 'authority'],
     async run(context) {
       const peer = await context.greeted();
@@ -159,9 +159,9 @@ export const TLS_CHECKS: readonly Check[] = [
   },
   {
     id: 'tls.behind-ready',
-    title: 'does not take octets behind ready for protected ones',
+    title: 'does not treat octets after ready as protected',
     clause: 'RFC 3080 §3.1.3',
-    why: 'somebody in between could put commands into a session that looks secure',
+    why: 'a man in the middle could inject commands into a session that looks secure',
     needs: ['plain', 'tls'],
     fault: true,
     async run(context) {
@@ -179,14 +179,14 @@ export const TLS_CHECKS: readonly Check[] = [
       peer.inject(Buffer.concat(octets));
       await peer.ended();
       const said = peer.log.take().toString('latin1');
-      expect(!/(?:RPY|ERR) 0 2 /.test(said), 'no answer to what came behind ready', 'one');
+      expect(!/(?:RPY|ERR) 0 2 /.test(said), 'no answer to octets after ready', 'an answer');
     },
   },
   {
     id: 'tls.no-handshake',
-    title: 'ends the connection when no handshake comes behind proceed',
+    title: 'ends the connection when no handshake follows proceed',
     clause: 'RFC 3080 §3.1.3',
-    why: 'BEEP in the clear on a session that was to be secure is what an attacker wants',
+    why: 'an attacker wants BEEP in the clear on a session that should be secure',
     needs: ['plain', 'tls'],
     fault: true,
     async run(context) {
@@ -196,14 +196,14 @@ export const TLS_CHECKS: readonly Check[] = [
       peer.inject(peer.channel(0).build('MSG', 2, document.start({ channel: 3, uri: NONE })));
       await peer.ended();
       const said = peer.log.take().toString('latin1');
-      expect(!said.includes('END\r\n'), 'a TLS alert at the most', visible(Buffer.from(said, 'latin1'), 120));
+      expect(!said.includes('END\r\n'), 'at most a TLS alert', visible(Buffer.from(said, 'latin1'), 120));
     },
   },
   {
     id: 'tls.poorly-formed',
-    title: 'ends the session in silence on a poorly formed frame under TLS, too',
+    title: 'ends the session without a response on a poorly formed frame under TLS',
     clause: 'RFC 3080 §2.2.1.1, §3.1.3',
-    why: 'the connection under TLS is another one to the program; a relay was seen to stop altogether',
+    why: 'TLS uses another connection object; a relay has been seen to crash here',
     needs: ['plain', 'tls'],
     fault: true,
     async run(context) {
@@ -213,22 +213,23 @@ export const TLS_CHECKS: readonly Check[] = [
   },
   {
     id: 'tls.octet-by-octet',
-    title: 'does a handshake that comes one octet at a time',
+    title: 'performs a handshake that arrives one octet at a time',
     clause: 'RFC 3081 §2',
-    why: 'records are cut by TCP like everything else',
+    why: 'TCP may split TLS records anywhere',
     needs: ['plain', 'tls'],
     patience: 3,
     run: async (context) => void (await askNone(context, await context.secured({ segment: 1 }))),
   },
   {
     id: 'tls.after-login',
-    title: 'refuses TLS once somebody has authenticated',
+    title: 'refuses TLS after authentication',
     clause: 'RFC 3080 §3.1',
-    why: 'who authenticated in the clear must not look as if under TLS',
+    why: 'authentication in the clear must not look as if it was done under TLS',
     needs: ['plain', 'tls', 'digest', 'account'],
     async run(context) {
       const { clear } = context.facts;
-      if (clear?.includes(document.DIGEST_MD5) !== true) throw new NotOffered('nobody can log in without TLS');
+      if (clear?.includes(document.DIGEST_MD5) !== true)
+        throw new NotOffered('this listener allows no login without TLS');
       const peer = await context.loggedInClear();
       const { reply } = await peer.start(document.TLS, '<ready />');
       if (reply.keyword === 'ERR') refusedInside(context, reply, { should: [554, 550] });

@@ -1,4 +1,7 @@
-/** Flow control: our windows and theirs (RFC 3081 §3.1). What is never allowed is watched in all sessions. */
+/**
+ * Checks of flow control: our windows and the listener's (RFC 3081 §3.1). Rules without exceptions are checked in all
+ * sessions.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Check } from '../check.js';
 import { type Context, causeText } from '../context.js';
@@ -9,14 +12,14 @@ import { seq } from '../peer/frame.js';
 import type { RawPeer } from '../peer/peer.js';
 import { askNone, askNothing, NONE, nothing } from './common.js';
 
-/** Who has not gone on by then holds a message until the window has room for it. */
+/** A listener that has not continued by then holds a message until the window has room for all of it. */
 const QUIET_MS = 1000;
 const LOOK_MS = 5;
-/** Replies of 60 octets, the shortest error there is, are more than a window. */
+/** This many replies of 60 octets, the shortest error, exceed a window. */
 const MANY = 80;
 const WIDE = 1_048_576;
 
-/** Waits until our window on a channel is used up, or nothing more comes for a while. */
+/** Waits until our window on a channel is used up or nothing has arrived for a while. */
 async function full(peer: RawPeer, number: number): Promise<void> {
   const channel = peer.channel(number);
   let [seen, since] = [channel.receiveNext, Date.now()];
@@ -26,7 +29,7 @@ async function full(peer: RawPeer, number: number): Promise<void> {
   }
 }
 
-/** Opens the window again and takes the replies to everything asked. */
+/** Opens the window again and receives the replies to all requests. */
 async function drain(context: Context, peer: RawPeer, number: number, count: number): Promise<void> {
   peer.window(number, WIDE);
   for (let taken = 0; taken < count; taken += 1) {
@@ -39,14 +42,14 @@ async function drain(context: Context, peer: RawPeer, number: number, count: num
   }
 }
 
-/** Has the listener answer more than our window holds, and gives it octet after octet. */
+/** Makes the listener send more than our window holds, and opens the window octet by octet. */
 async function squeezed(context: Context, peer: RawPeer): Promise<void> {
   const channel = peer.channel(0);
   channel.buffer = 0;
   for (let count = 0; count < MANY; count += 1) peer.msg(0, document.start({ channel: 1, uri: NONE }));
   await full(peer, 0);
   if (channel.open > 0)
-    context.remark(`it leaves ${channel.open} octets of the window unused rather than cut a message`);
+    context.remark(`it leaves ${channel.open} octets of the window unused rather than splitting a message`);
   else {
     for (let time = 0; time < 3; time += 1) {
       peer.window(0, 1);
@@ -60,17 +63,17 @@ async function squeezed(context: Context, peer: RawPeer): Promise<void> {
 export const WINDOW_CHECKS: readonly Check[] = [
   {
     id: 'windows.small',
-    title: 'stops at the end of our window, and goes on as it opens, octet by octet',
+    title: 'stops at the end of our window and continues as it opens, octet by octet',
     clause: 'RFC 3081 §3.1.1, §3.1.2',
-    why: 'a reader that is slow says so by its window; nothing else keeps its memory small',
+    why: 'the window is the only way for a slow reader to bound its memory',
     patience: 3,
     run: async (context) => await squeezed(context, await context.session()),
   },
   {
     id: 'windows.grants',
-    title: 'opens its window as it takes the octets of a message longer than 4096',
+    title: 'opens its window while receiving a message of more than 4096 octets',
     clause: 'RFC 3081 §3.1.3, §3.1.4',
-    why: 'without SEQ nobody can send more than 4096 octets on a channel, ever',
+    why: 'without SEQ no more than 4096 octets can ever be sent on a channel',
     async run(context) {
       const peer = await context.session();
       const many = Array.from({ length: 120 }, (_, index) => `<profile uri='${NONE}/${index}/of/many' />`).join('');
@@ -81,7 +84,8 @@ export const WINDOW_CHECKS: readonly Check[] = [
       } catch (error) {
         if (error instanceof Finding) throw error;
         const { available, sendNext } = peer.channel(0);
-        const came = available === 0 ? `none behind ${sendNext} octets; MSG 0 ${msgno} cannot go on` : causeText(error);
+        const came =
+          available === 0 ? `none after ${sendNext} octets; MSG 0 ${msgno} cannot continue` : causeText(error);
         throw new Finding('SEQ frames, then a reply', came);
       }
     },
@@ -90,7 +94,7 @@ export const WINDOW_CHECKS: readonly Check[] = [
     id: 'windows.other-channels',
     title: 'serves one channel while the window of another is full',
     clause: 'RFC 3081 §3.1.4',
-    why: 'each channel has its own window so that a slow reader of one does not stop the others',
+    why: 'each channel has its own window, so that a slow reader on one does not stop the others',
     needs: ['account', 'digest', 'imxp'],
     patience: 2,
     async run(context) {
@@ -106,9 +110,9 @@ export const WINDOW_CHECKS: readonly Check[] = [
   },
   {
     id: 'windows.shrunk',
-    title: 'keeps to a window that was made smaller before it sent anything',
+    title: 'respects a window that was reduced before it sent anything',
     clause: 'RFC 3081 §3.1.4; RFC 1122 §4.2.2.16',
-    why: 'a sender has to be robust against a window that shrinks',
+    why: 'a sender must be robust against a shrinking window',
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
       const { peer, channel } = await context.open();
@@ -121,9 +125,9 @@ export const WINDOW_CHECKS: readonly Check[] = [
   },
   {
     id: 'windows.widest',
-    title: 'takes the widest window there is, and the same SEQ twice',
+    title: 'accepts the largest window, and the same SEQ twice',
     clause: 'RFC 3081 §3.1.3',
-    why: 'both are valid, and a window may be as wide as a payload',
+    why: 'both are valid, and a window may be as large as a payload',
     async run(context) {
       const peer = await context.session();
       const { receiveNext } = peer.channel(0);
@@ -135,7 +139,7 @@ export const WINDOW_CHECKS: readonly Check[] = [
   },
   {
     id: 'windows.new-channel',
-    title: 'begins each channel with sequence number 0 and a window of 4096',
+    title: 'starts each channel with sequence number 0 and a window of 4096',
     clause: 'RFC 3081 §3.1.1; RFC 3080 §2.2.1.2',
     why: 'numbers and windows belong to the channel, not to its number or the session',
     needs: ['account', 'digest', 'imxp'],
@@ -146,7 +150,7 @@ export const WINDOW_CHECKS: readonly Check[] = [
         expect(frames[0]?.seqno === 0, 'the first reply with sequence number 0', `${frames[0]?.seqno}`);
         if ((await peer.close(channel)).keyword !== 'RPY') throw new Finding('the channel closed', 'a refusal');
         const again = await peer.request(channel, document.start({ channel, uri: context.words.profile }));
-        expect(again.keyword === 'RPY', 'the number again for a new channel', `${again.payload}`);
+        expect(again.keyword === 'RPY', 'the number accepted for a new channel', `${again.payload}`);
       }
     },
   },
