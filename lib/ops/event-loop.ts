@@ -1,4 +1,4 @@
-/** How late the event loop is. Knows nothing of what keeps it busy. */
+/** Measures how late the event loop is. */
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 
 export interface Lag {
@@ -9,7 +9,7 @@ export interface Lag {
 
 const RESOLUTION_MS = 20;
 const NANOSECONDS = 1e6;
-/** Looks closer together than this see the same figures, so that two who look do not take them from each other. */
+/** Interval within which readers get the same figures, so that two readers do not take them from each other. */
 const PERIOD_MS = 1000;
 
 export class EventLoop {
@@ -21,7 +21,7 @@ export class EventLoop {
     this.#delays.enable();
   }
 
-  /** Milliseconds of delay since the last look, a second ago at least. */
+  /** Returns the delay in milliseconds since the last reading, a second ago at least. */
   lag(): Lag {
     const now = performance.now();
     if (now - this.#since < PERIOD_MS) return this.#lag;

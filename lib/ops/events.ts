@@ -1,10 +1,11 @@
 /**
- * What the program tells about itself, over `node:diagnostics_channel`: anybody in the process may subscribe. An event
- * without subscribers costs one property read. Events name who, where and why; never payloads, passwords or verifiers.
+ * Events of the program over `node:diagnostics_channel`: any code in the process may subscribe. An event without
+ * subscribers costs one property read. Events say who, where and why; they never contain payloads, passwords or
+ * verifiers.
  */
 import { type Channel, channel } from 'node:diagnostics_channel';
 
-/** One named channel with the type of its messages. */
+/** A named channel with the type of its messages. */
 export class Event<Message extends object> {
   readonly name: string;
   readonly #channel: Channel;
@@ -14,7 +15,7 @@ export class Event<Message extends object> {
     this.#channel = channel(name);
   }
 
-  /** True when anybody listens; ask before building a message on the hot path. */
+  /** Whether anybody listens; check it before building a message on the hot path. */
   get observed(): boolean {
     return this.#channel.hasSubscribers;
   }
@@ -64,27 +65,27 @@ export interface SessionTuned {
   readonly protocol: string;
   /** The cipher suite. */
   readonly cipher: string;
-  /** Whether the peer showed a certificate that is good. */
+  /** Whether the peer presented a valid certificate. */
   readonly authorized: boolean;
-  /** Why not; the peer is not told. */
+  /** The reason why it is not valid; the peer is not told. */
   readonly reason?: string;
-  /** Whom the peer's certificate names, good or not. */
+  /** The identities in the peer's certificate, valid or not. */
   readonly certificate?: string;
-  /** True for the suites of the year 2000. */
+  /** True for the cipher suites of the year 2000. */
   readonly legacy: boolean;
 }
 
-/** The peer proved who it is (`peer`), or this side did (`self`). */
+/** The peer proved its identity (`peer`), or this side did (`self`). */
 export interface SessionAuthenticated {
   /** The session's id, which all its lines share. */
   readonly session: string;
   /** Address of the peer. */
   readonly remote: string;
-  /** The SASL mechanism, or how else it was proven. */
+  /** The SASL mechanism, or another kind of proof. */
   readonly mechanism: string;
-  /** Who was proven: an address, or a domain for a relay. */
+  /** The authenticated identity: an address, or a domain for a relay. */
   readonly identity: string;
-  /** Whose proof it was. */
+  /** The account that was proven, if it acts as another identity. */
   readonly side: 'peer' | 'self';
 }
 
@@ -100,31 +101,31 @@ export interface SessionExpelled {
   readonly reason: string;
 }
 
-/** What belonged to a removed account was thrown away: access entries, presence, held messages. */
+/** Data of a removed account were deleted: access entries, presence, held messages. */
 export interface AccountForgotten {
   /** The account. */
   readonly account: string;
-  /** When it was removed, ISO 8601. */
+  /** Time of the removal, ISO 8601. */
   readonly removed: string;
 }
 
-/** Something a peer asked for was refused; `reason` may say more than the peer was told. */
+/** A request of a peer was refused; `reason` may say more than the peer was told. */
 export interface Refused {
   /** The session's id, which all its lines share. */
   readonly session: string;
   /** Address of the peer. */
   readonly remote: string;
-  /** What was asked for: session, start, authentication, attach, bind, data, …. */
+  /** What was requested: session, start, authentication, attach, bind, data, …. */
   readonly what: string;
   /** The reply code the peer was told. */
   readonly code: number;
-  /** Why, for the operator only. */
+  /** The reason, for the operator only. */
   readonly reason: string;
-  /** Whom or what it concerned: an endpoint, a domain, a mechanism. */
+  /** The endpoint, domain or mechanism that it concerned. */
   readonly subject?: string;
 }
 
-/** A fault inside this program that was contained. */
+/** An internal error that was contained. */
 export interface Fault {
   /** Where it happened: a session, a channel, or a part of the program. */
   readonly session: string;
@@ -136,19 +137,19 @@ export interface Fault {
 export interface AssociationEvent {
   /** The channel's id. */
   readonly channel: string;
-  /** The endpoint attached, or the domain bound. */
+  /** The attached endpoint, or the bound domain. */
   readonly subject: string;
-  /** The number the peer gave to the operation. */
+  /** The number that the peer gave to the operation. */
   readonly transID: number;
 }
 
-/** A Data was answered; once for each outgoing Data. */
+/** An outgoing Data operation was answered. */
 export interface Forwarded {
-  /** The channel it came on. */
+  /** The channel that it came on. */
   readonly channel: string;
-  /** Who sent it. */
+  /** The originator. */
   readonly originator: string;
-  /** Whom this part of it was for. */
+  /** The recipients of this part. */
   readonly recipients: readonly string[];
   /** Octets of the payload. */
   readonly octets: number;
@@ -156,7 +157,7 @@ export interface Forwarded {
   readonly code: number;
   /** The text of the failure. */
   readonly reason?: string;
-  /** Milliseconds between the Data and its answer. */
+  /** Milliseconds between the Data operation and its answer. */
   readonly ms: number;
 }
 
@@ -184,11 +185,11 @@ export interface Dropped {
   readonly heldMs: number;
 }
 
-/** The DNS was asked; what it remembers costs no question. */
+/** A DNS query was answered; answers from the cache are not reported. */
 export interface LookedUp {
   /** Type of record. */
   readonly type: 'SRV' | 'A' | 'AAAA';
-  /** What was asked for. */
+  /** The name that was queried. */
   readonly name: string;
   /** Whether there were records, none, or no answer. */
   readonly result: 'found' | 'none' | 'failed';
@@ -198,9 +199,12 @@ export interface LookedUp {
 
 /** The node itself: ready, draining, reloaded, stopped. */
 export interface NodeChanged {
-  /** What the node is from now on. */
+  /** The new state of the node. */
   readonly state: string;
-  /** Of ready where it listens, which domains it serves, where it answers operators; of reloaded what was applied and what needs a restart; of draining the sessions. */
+  /**
+   * For ready: the addresses it listens on, the domains it serves, the admin URL. For reloaded: what was applied and
+   * what needs a restart. For draining: the sessions.
+   */
   readonly [fact: string]: string | number | readonly string[];
 }
 

@@ -1,12 +1,12 @@
 /**
- * A histogram in the text format of Prometheus, from buckets counted elsewhere: prom-client only knows histograms that it
- * is told each observation of.
+ * Formats a histogram in the text format of Prometheus from buckets that were counted elsewhere; prom-client only
+ * supports histograms that are told each observation.
  */
 
 export interface HistogramSeries {
   /** The value of the label. */
   readonly name: string;
-  /** How many are in each bucket, and one more for those above all bounds. */
+  /** Number of observations in each bucket, and one more for those above all bounds. */
   readonly buckets: readonly number[];
   readonly timedMs: number;
 }

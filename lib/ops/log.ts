@@ -1,6 +1,6 @@
 /**
- * The log: subscribes to the events and writes them with pino, one JSON object a line, or lines for people on a terminal.
- * Events of a level that is not logged are not subscribed to, so that they cost nothing.
+ * Log: subscribes to the events and writes them with pino, as one JSON object per line, or as lines for people on a
+ * terminal. Events below the log level are not subscribed to, so that they cost nothing.
  */
 import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
 import { type Event, events, type Refused } from './events.js';
@@ -13,27 +13,27 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 type Level = Exclude<LogLevel, 'silent'>;
 
 /**
- * Refusals of one kind to one address: so many lines are for reading, and what comes on top in a minute is one line with
- * their number. A kind costs about 300 octets.
+ * Refusals of one kind to one address: the first few are logged, and the others of a minute are one line with their
+ * number. A kind costs about 300 octets.
  */
 const REFUSALS = { first: 10, intervalMs: 60_000, kinds: 10_000 };
 
 export interface LogOptions {
   readonly level: LogLevel;
-  /** Where lines go; standard output by default. */
+  /** Destination of the lines; default: standard output. */
   readonly destination?: DestinationStream;
-  /** Lines for people; by default when standard output is a terminal and no destination is given. */
+  /** Whether lines are for people; default: if standard output is a terminal and no destination is given. */
   readonly pretty?: boolean;
-  /** Calls something again and again, so many milliseconds apart, until what it returns is called. */
+  /** Calls a function at an interval in milliseconds until the returned function is called. */
   readonly every?: (ms: number, run: () => void) => () => void;
-  /** Colours in lines for people; by default unless NO_COLOR is set. */
+  /** Whether lines for people have colours; default: unless NO_COLOR is set. */
   readonly color?: boolean;
 }
 
-/** How one event becomes a line: at which level, with which words and fields. */
+/** Describes how one event becomes a line: its level, message and fields. */
 interface Line {
   readonly level: Level;
-  /** Peers may cause it as often as they like: only some of these are written. */
+  /** Set if peers can cause the event as often as they like: only some of these are written. */
   readonly limited?: true;
   subscribe(write: (message: string, fields: object) => void): () => void;
 }
@@ -43,7 +43,7 @@ function linesWhere<T extends object>(event: Event<T>, level: Level, words: stri
   return { level, subscribe: (write) => event.subscribe((it) => (applies(it) ? write(words, it) : undefined)) };
 }
 
-/** Words, or how to find them; and the fields, if not all of the message. */
+/** The message, or a function that returns it; and the fields, if not all of the event. */
 type LineWords<T> = [message: string | ((it: T) => string), fields?: (it: T) => object];
 
 function line<T extends object>(
@@ -55,7 +55,7 @@ function line<T extends object>(
   return { level, subscribe: (write) => event.subscribe((it) => write(words(it), fields(it))) };
 }
 
-/** A line that is written with its number where it comes too often. */
+/** A line that is written with its count if it repeats too often. */
 function lineLimited<T extends object>(event: Event<T>, level: Level, ...rest: LineWords<T>): Line {
   return { ...line(event, level, ...rest), limited: true };
 }
@@ -65,12 +65,12 @@ const without = <T extends object>(it: T, key: keyof T): object => {
   return rest;
 };
 
-/** Only what happens per message is `debug`: `info` must stay readable under load. */
+/** Only events per message are `debug`: `info` must stay readable under load. */
 const LINES: readonly Line[] = [
   line(events.opened, 'info', 'session opened'),
   line(events.closed, 'info', 'session closed'),
   linesWhere(events.tuned, 'info', 'session tuned: TLS', ({ legacy }) => !legacy),
-  // Whoever switched it on shall see how often it is needed, and by whom.
+  // An operator who enabled it should see how often it is needed, and by whom.
   linesWhere(events.tuned, 'warn', 'session tuned: legacy TLS, which is not safe', ({ legacy }) => legacy),
   line(events.authenticated, 'info', ({ side }) => (side === 'peer' ? 'peer authenticated' : 'authenticated to peer')),
   line(events.expelled, 'info', 'session ended: account disabled or removed'),
@@ -112,17 +112,17 @@ interface Written {
   readonly fields: object;
 }
 
-/** What makes two lines the same: nothing that the peer may vary as it likes. */
+/** Returns what makes two lines the same: nothing that the peer can vary at will. */
 function kindOf({ message, fields }: Written): string {
   const { remote, code }: Partial<Refused> = fields;
   return `${message} ${code} ${remote}`;
 }
 
 export interface Log {
-  /** For lines that no event stands for. */
+  /** For lines without an event. */
   readonly logger: Logger;
   readonly level: LogLevel;
-  /** Changes what is logged from now on. */
+  /** Changes the log level. */
   setLevel(level: LogLevel): void;
   /** Unsubscribes from everything. */
   stop(): void;
@@ -138,7 +138,7 @@ function destinationOf({ destination, pretty, color }: LogOptions): DestinationS
 
 /** Starts logging the events of this process. */
 export function startLog(options: LogOptions): Log {
-  // No pid and host name: whoever collects logs knows them, and people need not read them in each line.
+  // No pid and host name: log collectors know them, and people need not read them in each line.
   const settings = { level: options.level, base: null, formatters: { level: (label: string) => ({ level: label }) } };
   const logger = pino({ ...settings, timestamp: pino.stdTimeFunctions.isoTime }, destinationOf(options));
   let level = options.level;

@@ -1,13 +1,13 @@
 /**
- * The metrics of one node in the text format of Prometheus: what its status says at the moment of asking, and counters of
- * the events in between. Owns names and labels, whose number is bounded whatever peers do; knows no HTTP.
+ * Metrics of one node in the text format of Prometheus: its status at the time of the request, and counters of the
+ * events in between. The number of labels is bounded whatever peers do.
  */
 import { Counter, Gauge, type MetricObject, Registry } from 'prom-client';
 import { type Event, events } from './events.js';
 import { histogramText } from './histogram-text.js';
 import type { NodeState, NodeStatus } from './status.js';
 
-/** What one kind of operation on the store came to. */
+/** Results of one kind of operation on the store. */
 export interface OperationCounts {
   done: number;
   /** Compare-and-set that found another version. */
@@ -25,7 +25,10 @@ export interface MetricSources {
 
 type Labels<Name extends string> = Readonly<Record<Name, string | number>>;
 
-/** Values of one counter's labels. Past it events are counted under `other`: peers must not choose how much is kept. */
+/**
+ * Number of label values of one counter. Further events are counted under `other`: peers must not determine how much
+ * memory is used.
+ */
 const MOST_SERIES = 200;
 const OTHER = 'other';
 
@@ -49,7 +52,7 @@ export class Metrics {
   readonly #subscriptions: (() => void)[] = [];
   readonly #samplers: ((status: NodeStatus) => void)[] = [];
 
-  /** Counts from now on, until {@link stop}. Events are of the process: nodes in one process count each other's. */
+  /** Counts from now on, until {@link stop}. Events belong to the process: nodes in one process count each other's. */
   constructor(sources: MetricSources) {
     this.#sources = sources;
     this.#node();
@@ -67,7 +70,7 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** Names of all there are. */
+  /** Returns the names of all metrics. */
   get names(): string[] {
     return this.descriptions.map(({ name }) => name);
   }
@@ -105,7 +108,7 @@ export class Metrics {
     this.#subscriptions.length = 0;
   }
 
-  // ---- what is sampled
+  // ---- sampled on request
 
   #node(): void {
     const state = this.#gauge('imxp_node_state', 'The state the node is in has 1', ['state']);
@@ -247,7 +250,7 @@ export class Metrics {
     this.#figure('nodejs_heap_size_used_bytes', 'JavaScript heap in use', ({ process: { heapOctets } }) => heapOctets);
   }
 
-  // ---- what is counted as it happens: at most a few for each session
+  // ---- counted as they happen: at most a few for each session
 
   #occurrences(): void {
     this.#count(events.opened, 'imxp_sessions_opened_total', 'Sessions begun', ['role'], ({ role }) => ({ role }));
@@ -284,7 +287,7 @@ export class Metrics {
     this.#count(events.fault, 'imxp_faults_total', 'Faults inside this program that were contained', [], () => ({}));
   }
 
-  // ---- making them
+  // ---- construction
 
   #hear<Message extends object>(event: Event<Message>, listener: (message: Message) => void): void {
     this.#subscriptions.push(event.subscribe(listener));
@@ -307,7 +310,11 @@ export class Metrics {
     this.#sample((status) => gauge.set(read(status)));
   }
 
-  /** A counter with a bounded number of series. @returns what counts one */
+  /**
+   * Makes a counter with a bounded number of series.
+   *
+   * @returns a function that counts one
+   */
   #labelled<Name extends string>(
     name: string,
     help: string,

@@ -1,8 +1,8 @@
-/** A line of the log for people. Knows pino's JSON lines and nothing of what they say. */
+/** Formats a line of pino's JSON log for people. */
 
 const COLORS: Readonly<Record<string, number>> = { fatal: 31, error: 31, warn: 33, info: 32, debug: 36, trace: 90 };
 
-/** What peers wrote must not reach the terminal as control sequences. */
+/** Text from peers must not reach the terminal as control sequences. */
 function harmless(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
     return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;
@@ -14,7 +14,7 @@ function valueText(value: unknown): string {
   return harmless(JSON.stringify(value));
 }
 
-/** `12:30:05.123 INFO  attached channel=… subject=…`, and the stack of an error on lines of its own. */
+/** `12:30:05.123 INFO  attached channel=… subject=…`, and the stack of an error on separate lines. */
 export function prettyLine(json: string, color: boolean): string {
   const paint = (code: number, text: string): string => (color ? `\u001b[${code}m${text}\u001b[0m` : text);
   let record: Record<string, unknown>;

@@ -1,12 +1,12 @@
 /**
- * Lets the first of what repeats itself through, and counts the rest: one word about them each interval. Bounded in memory,
- * however many different things repeat themselves. Knows no log and no timer.
+ * Limits repeated items: the first ones pass, and the others are counted and reported once per interval. Memory is
+ * bounded, however many different items repeat.
  */
 export interface RepeatLimits {
-  /** How many of one kind are let through before the rest is counted. */
+  /** Number of one kind that pass before the rest is counted. */
   readonly first: number;
   readonly intervalMs: number;
-  /** Kinds told apart; all others count as one. */
+  /** Number of kinds that are told apart; all others count as one. */
   readonly kinds: number;
 }
 
@@ -17,7 +17,7 @@ interface Kind<Thing> {
   last: Thing;
 }
 
-/** For kinds past the limit on them. */
+/** Kind of everything beyond that number. */
 const OTHERS = '';
 
 export class Repeats<Thing> {
@@ -27,7 +27,7 @@ export class Repeats<Thing> {
   readonly #kinds = new Map<string, Kind<Thing>>();
 
   /**
-   * @param told of the last of those that were held back, and how many they were
+   * @param told receives the last suppressed item of a kind, and their number
    * @param now milliseconds on a monotonic clock
    */
   constructor(limits: RepeatLimits, told: (last: Thing, count: number) => void, now = () => performance.now()) {
@@ -36,7 +36,7 @@ export class Repeats<Thing> {
     this.#now = now;
   }
 
-  /** @returns whether this one is let through */
+  /** @returns whether this item passes */
   admit(name: string, thing: Thing): boolean {
     const key = this.#kinds.has(name) || this.#kinds.size < this.#limits.kinds ? name : OTHERS;
     let kind = this.#kinds.get(key);
@@ -54,18 +54,20 @@ export class Repeats<Thing> {
     return false;
   }
 
-  /** Tells of what was held back in the intervals that are over; to be called about as often. */
+  /** Reports what was suppressed in the intervals that are over; should be called about once per interval. */
   sweep(): void {
     for (const [key, kind] of this.#kinds) this.#over(key, kind);
   }
 
-  /** Tells of everything that was held back. */
+  /** Reports everything that was suppressed. */
   end(): void {
     for (const { suppressed, last } of this.#kinds.values()) if (suppressed > 0) this.#told(last, suppressed);
     this.#kinds.clear();
   }
 
-  /** Ends the interval of a kind if it is time; one that went on is not let through again before it was quiet. */
+  /**
+   * Ends the interval of a kind if it is over; a kind that continued does not pass again before an interval without it.
+   */
   #over(key: string, kind: Kind<Thing>): boolean {
     const now = this.#now();
     if (now - kind.since < this.#limits.intervalMs) return false;

@@ -6,21 +6,21 @@
 export interface SignalHandlers {
   /** The first SIGTERM or SIGINT. */
   drain(signal: NodeJS.Signals): void;
-  /** A second one: somebody does not want to wait. */
+  /** A second one: the operator does not want to wait. */
   abort(signal: NodeJS.Signals): void;
-  /** SIGHUP. Never called while an earlier call has not ended; signals meanwhile lead to one more call. */
+  /** SIGHUP. Never called before an earlier call has ended; signals in the meantime lead to one more call. */
   reload(): Promise<void>;
-  /** A reload rejected; the node goes on as it was. */
+  /** A reload was rejected; the node goes on as it was. */
   reloadFailed(error: unknown): void;
 }
 
-/** The part of `process` this needs. */
+/** The part of `process` that is needed. */
 export interface SignalSource {
   on(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;
   off(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;
 }
 
-/** @returns a function that gives the signals their usual meaning back */
+/** @returns a function that restores the default behaviour of the signals */
 export function handleSignals(handlers: SignalHandlers, source: SignalSource = process): () => void {
   let draining = false;
   let reloading = false;
@@ -36,7 +36,7 @@ export function handleSignals(handlers: SignalHandlers, source: SignalSource = p
   };
 
   const reload = async (): Promise<void> => {
-    // A node on its way out has no use for a new configuration.
+    // A node that is stopping has no use for a new configuration.
     if (draining) return;
     again = true;
     if (reloading) return;

@@ -8,41 +8,41 @@ import { VERSION } from './version.js';
 
 export type NodeState = 'starting' | 'ready' | 'draining';
 
-/** Open sessions, and what their peers are and wait for. */
+/** Open sessions by kind of peer, and what they wait for. */
 export interface SessionCounts {
-  /** Begun by peers, and by this node. */
+  /** Opened by peers, and by this node. */
   readonly listener: number;
   readonly initiator: number;
-  /** By who the peer proved to be. */
+  /** By identity of the peer. */
   readonly strangers: number;
   readonly endpoints: number;
   readonly relays: number;
   /** Under TLS. */
   readonly private: number;
-  /** Sessions whose transport takes nothing at this moment. */
+  /** Sessions whose transport currently accepts no more octets. */
   readonly blocked: number;
   readonly channels: number;
-  /** Channels with something to send whose peer's window is shut. */
+  /** Channels with something to send whose peer's window is closed. */
   readonly shut: number;
   /** Payload octets queued for peers. */
   readonly unsentOctets: number;
-  /** Octets peers allow this node to send at this moment, over all channels. */
+  /** Octets that peers currently allow this node to send, over all channels. */
   readonly windowOctets: number;
-  /** Requests of peers that have no answer yet, and requests sent to peers likewise. */
+  /** Requests of peers without an answer, and requests to peers without an answer. */
   readonly owed: number;
   readonly awaited: number;
 }
 
-/** The way to a neighbour relay. */
+/** The link to a neighbour relay. */
 export interface LinkStatus {
   readonly name: string;
   readonly state: string;
-  /** Data sent and not yet answered, and Data that wait for the link to be up. */
+  /** Data operations without an answer, and those that wait for the link to be up. */
   readonly outstanding: number;
   readonly waiting: number;
 }
 
-/** The answers of one next hop since the start; see `traffic.ts`. */
+/** Answers of one next hop since the start; see `traffic.ts`. */
 export interface HopStatus {
   readonly name: string;
   readonly delivered: number;
@@ -50,18 +50,18 @@ export interface HopStatus {
   readonly permanent: number;
   readonly octets: number;
   readonly timedMs: number;
-  /** One count for each of `latencyBoundsMs`, and one for what is above; of the Data that were timed. */
+  /** One count for each of `latencyBoundsMs`, and one for everything above; only of the operations that were timed. */
   readonly buckets: readonly number[];
 }
 
-/** Data held for endpoints that are not attached. */
+/** Messages held for endpoints that are not attached. */
 export interface HeldStatus {
   readonly data: number;
   readonly octets: number;
   readonly endpoints: number;
-  /** How long the oldest has been held. */
+  /** Age of the oldest message. */
   readonly oldestMs: number;
-  /** Since the start: taken; given to an application; refused by it, or expired. */
+  /** Since the start: stored; delivered to an application; refused by it, or expired. */
   readonly stored: number;
   readonly delivered: number;
   readonly failed: number;
@@ -72,29 +72,29 @@ export interface ProcessStatus {
   readonly residentOctets: number;
   readonly heapOctets: number;
   readonly cpuSeconds: number;
-  /** How late timers were since the last look: what the event loop makes everybody wait. */
+  /** Delay of timers since the last reading: how long the event loop makes everybody wait. */
   readonly lagMs: { readonly p50: number; readonly p99: number; readonly max: number };
 }
 
-/** The presence service: what is in progress, and what was done since the start. */
+/** Presence service: what is in progress, and what was done since the start. */
 export interface PresenceFacts {
   readonly subscriptions: number;
   readonly watches: number;
-  /** Data to subscribers and watchers without answer. */
+  /** Unanswered Data operations to subscribers and watchers. */
   readonly outstanding: number;
   readonly counts: {
     /** Entries replaced. */
     readonly entries: number;
-    /** What was sent, by element. */
+    /** Operations sent, by element. */
     readonly publish: number;
     readonly notify: number;
     readonly terminate: number;
-    /** Of publish and notify, those that did not arrive. */
+    /** Publish and notify operations that did not arrive. */
     readonly failed: number;
   };
 }
 
-/** What the node itself has to say; the rest is the process's. */
+/** Facts that the node itself supplies; the others are the process's. */
 export interface NodeFacts {
   readonly state: NodeState;
   readonly domains: readonly string[];
@@ -102,7 +102,7 @@ export interface NodeFacts {
   readonly sessions: SessionCounts;
   readonly attachments: number;
   readonly bindings: number;
-  /** Of endpoints and relays; those that are disabled are counted in both. */
+  /** Accounts of endpoints and relays; disabled ones are counted in both. */
   readonly accounts: { readonly total: number; readonly disabled: number };
   /** Operations without an answer. */
   readonly outstanding: number;

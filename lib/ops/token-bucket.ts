@@ -3,9 +3,9 @@
  * the bucket is empty, so that whoever stays below the rate costs one subtraction. Knows nothing of what is counted.
  */
 export interface Rate {
-  /** Tokens that come back each second; 0 for no limit at all. */
+  /** Tokens added each second; 0 for no limit at all. */
   readonly perSecond: number;
-  /** Tokens a full bucket holds: what may happen at once after a quiet time. */
+  /** Tokens of a full bucket: what may happen at once after a quiet period. */
   readonly burst: number;
 }
 
@@ -13,7 +13,7 @@ export class TokenBucket {
   readonly #rate: Rate;
   readonly #now: () => number;
   #tokens: number;
-  /** When the bucket was last filled. */
+  /** Time at which the bucket was last filled. */
   #filled: number;
 
   /** @param now milliseconds on a monotonic clock */
@@ -30,9 +30,9 @@ export class TokenBucket {
   }
 
   /**
-   * Takes tokens. More than the burst are given when the bucket is full, and owed: what comes next waits the longer.
+   * Takes tokens. A full bucket gives more than the burst, and owes the rest: the next call waits longer.
    *
-   * @returns false when there are not so many
+   * @returns false if there are not enough
    */
   take(count = 1): boolean {
     const needed = Math.min(count, this.#rate.burst);
@@ -50,7 +50,7 @@ export class TokenBucket {
   }
 }
 
-/** Buckets kept at one time. One costs about 150 octets; the one asked for longest ago is forgotten first. */
+/** Number of buckets kept. One costs about 150 octets; the least recently used is dropped first. */
 const CAPACITY = 20_000;
 
 /** A bucket for each name. */
@@ -69,9 +69,9 @@ export class TokenBuckets {
   }
 
   /**
-   * The bucket of a name; keep it where it is asked often. Undefined when there is no limit.
+   * Returns the bucket of a name; keep it if it is used often. Undefined if there is no limit.
    *
-   * @param rate of this name alone, instead of that of all others
+   * @param rate of this name alone, instead of the common one
    */
   of(name: string, rate: Rate = this.#rate): TokenBucket | undefined {
     if (rate.perSecond === 0) return undefined;

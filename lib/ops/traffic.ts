@@ -1,33 +1,35 @@
 /**
- * How many Data were answered, with what, by whom and how quickly, as plain numbers that whoever is interested reads now
- * and then. Costs a few nanoseconds for each Data; knows nobody who reads it.
+ * Counts answered Data operations by next hop, result and latency, as plain numbers that are sampled. Costs a few
+ * nanoseconds for each operation.
  */
 
-/** Upper bounds of the latency buckets in milliseconds; one more bucket holds what is above. */
+/** Upper bounds of the latency buckets in milliseconds; one more bucket has everything above. */
 export const LATENCY_BOUNDS_MS: readonly number[] = [
   0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000,
 ];
 
-/** The name of this node's own endpoints, services and refusals among the next hops. */
+/** Name of this node's own endpoints, services and refusals among the next hops. */
 export const LOCAL_HOP = 'local';
-/** All next hops past {@link MOST_HOPS}: labels without bound are a way to fill the memory of whoever collects. */
+/** All next hops beyond {@link MOST_HOPS}: an unbounded number of labels would fill the memory of metric collectors. */
 export const OTHER_HOPS = 'other';
 const MOST_HOPS = 100;
 
-/** Above one Data a millisecond only one in so many is timed: asking for the time is dearer than counting. */
+/**
+ * Above one operation a millisecond only one in so many is timed, because reading the clock costs more than counting.
+ */
 const SAMPLED = 16;
 
-/** The answers of one next hop. */
+/** Answers of one next hop. */
 export class HopTraffic {
   delivered = 0;
-  /** Failures that may pass: replies below 500. */
+  /** Transient failures: replies below 500. */
   transient = 0;
   permanent = 0;
-  /** Payload octets of the Data answered. */
+  /** Payload octets of the answered operations. */
   octets = 0;
-  /** How many of the timed ones are in each bucket; see {@link LATENCY_BOUNDS_MS}. */
+  /** Number of timed operations in each bucket; see {@link LATENCY_BOUNDS_MS}. */
   readonly buckets: number[] = new Array<number>(LATENCY_BOUNDS_MS.length + 1).fill(0);
-  /** Milliseconds of all that were timed. */
+  /** Milliseconds of all timed operations. */
   timedMs = 0;
 
   timed(ms: number): void {
@@ -40,7 +42,7 @@ export class HopTraffic {
 
 export class Traffic {
   readonly #hops = new Map<string, HopTraffic>();
-  /** Data that are not timed before the next one that is. */
+  /** Number of operations that are not timed before the next one that is. */
   #skip = 0;
   #last = 0;
 
@@ -53,7 +55,11 @@ export class Traffic {
     return this.#hops;
   }
 
-  /** A Data goes. @returns the time for {@link answered}, or 0 when this one is not timed */
+  /**
+   * Begins a Data operation.
+   *
+   * @returns the time for {@link answered}, or 0 if this one is not timed
+   */
   begin(): number {
     if (this.#skip > 0) {
       this.#skip -= 1;
@@ -66,11 +72,11 @@ export class Traffic {
   }
 
   /**
-   * A Data has its answer.
+   * Counts an answer.
    *
-   * @param relay the domain of the relay it went to; undefined for what stayed here
-   * @param code undefined for ok
-   * @param begun what {@link begin} returned
+   * @param relay the domain of the relay it went to; undefined if it stayed here
+   * @param code undefined for `ok`
+   * @param begun the result of {@link begin}
    */
   answered(relay: string | undefined, octets: number, code: number | undefined, begun: number): void {
     const hop = this.#hop(relay ?? LOCAL_HOP);

@@ -1,4 +1,4 @@
-/** Which version of the program this is: its package says so, whether run from its sources or from dist/. */
+/** Version of the program, read from its package, whether it runs from its sources or from dist/. */
 import { readFileSync } from 'node:fs';
 
 function found(): string {

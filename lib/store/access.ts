@@ -13,10 +13,10 @@ import { ABSENT, type Entry, type Json, type Store } from './store.js';
 
 const PREFIX = 'access/';
 const ACCOUNT = 'account/';
-/** A timestamp names a second, so two lists of one owner must be a second apart. */
+/** A timestamp names a second, so two updates of one owner must be a second apart. */
 const RESOLUTION_MS = 1000;
 
-/** An entry with the time of its last update, for those who look at entries one by one (RFC 3341 §3). */
+/** An entry with the time of its last update, for readers of single entries (RFC 3341 §3). */
 export interface KeptEntry extends AccessEntry {
   /** Milliseconds since 1970, at whole seconds; undefined: that of the list. */
   readonly lastUpdate?: number;
@@ -24,13 +24,13 @@ export interface KeptEntry extends AccessEntry {
 
 /** The entries that hold for an owner. */
 export interface OwnedEntries {
-  /** Explicit entries; none means that only the implicit ones are there. */
+  /** Explicit entries; undefined or empty means that only the implicit ones apply. */
   readonly entries: readonly KeptEntry[];
   /** Milliseconds since 1970, at whole seconds. */
   readonly lastUpdate: number;
-  /** They are those of the endpoint that the owner is a subaddress of. */
+  /** Whether they are those of the endpoint that the owner is a subaddress of. */
   readonly inherited: boolean;
-  /** Of the owner's own entry in the store, for compare-and-set. */
+  /** Version of the owner's own entry in the store, for compare-and-set. */
   readonly version: number;
 }
 
@@ -47,7 +47,7 @@ export class AccessEntries {
   #changes = 0;
   #replaced: (owner: string) => void = () => {};
 
-  /** @param initial of accounts that never had theirs set; `owner` as actor stands for the account */
+  /** @param initial entries of accounts that never had theirs set; `owner` as actor stands for the account */
   constructor(store: Store, initial: readonly AccessEntry[]) {
     this.#store = store;
     this.#initial = initial;
@@ -71,7 +71,7 @@ export class AccessEntries {
 
   /** Changes whenever any entry may have changed, whoever changed it. Cheap. */
   get revision(): number {
-    // Each only grows, so their sum is another one after any change.
+    // Each only grows, so their sum changes with any of them.
     return this.#store.revision('access') + this.#store.revision('account') + this.#changes;
   }
 
@@ -116,7 +116,7 @@ export class AccessEntries {
   }
 
   /**
-   * Throws away what was left of an account that was removed: its entries and those of its subaddresses. Entries of another
+   * Deletes what was left of an account that was removed: its entries and those of its subaddresses. Entries of another
    * account of that name stay.
    *
    * @param account an endpoint without its subaddress

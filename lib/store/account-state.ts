@@ -1,12 +1,11 @@
 /**
- * What an operator has decided about single accounts: disabled, removed, limited. Apart from the accounts themselves,
- * because few have any of it: a relay keeps all of it in memory and looks at the store again only when this changes. Knows
- * nobody who acts by it.
+ * Decisions of the operator about single accounts: disabled, removed, limited. They are stored apart from the accounts,
+ * because few accounts have any: a relay keeps all of them in memory and reads the store again only if they change.
  */
 import { LocalError } from '../errors.js';
 import { ABSENT, type Json, type Store } from './store.js';
 
-/** What may be limited for an account; a number it has goes before that of the configuration. */
+/** Limits of an account; they override those of the configuration. */
 export const QUOTAS = {
   attachments: 'endpoints attached at a time: the account and its subaddresses; 0 for any number',
   dataPerSecond: 'Data it may send each second for long, ten seconds of it at once; 0 for any number',
@@ -22,15 +21,15 @@ export type Quota = { readonly [Name in QuotaName]?: number };
 export interface Disabled {
   /** ISO 8601. */
   readonly since: string;
-  /** For the operator and the log; empty for none given. */
+  /** For the operator and the log; empty if none was given. */
   readonly reason: string;
 }
 
 export interface AccountState {
   readonly disabled?: Disabled;
   /**
-   * When an account of that name was removed, ISO 8601: until a relay has ended what it had and thrown away what was kept
-   * for it. There may be another account of that name by now.
+   * Time at which an account of that name was removed, ISO 8601; kept until a relay has ended its sessions and deleted
+   * its data. There may be another account of that name by now.
    */
   readonly removed?: string;
   readonly quota?: Quota;
@@ -46,7 +45,7 @@ export interface VersionedState {
   readonly version: number;
 }
 
-/** Accounts are named in their one spelling. */
+/** Account names have their canonical spelling. */
 export class AccountStates {
   readonly #store: Store;
 
@@ -54,12 +53,16 @@ export class AccountStates {
     this.#store = store;
   }
 
-  /** Grows with any change, whoever makes it. Cheap. */
+  /** Grows with any change, in whichever process. Cheap. */
   get revision(): number {
     return this.#store.revision(SCOPE);
   }
 
-  /** The state of an account, whether there is one or not. @throws LocalError STORE_FAILED */
+  /**
+   * Returns the state of an account, whether it exists or not.
+   *
+   * @throws LocalError STORE_FAILED
+   */
   of(account: string): VersionedState {
     const entry = this.#store.peek(PREFIX + account);
     return entry === undefined
@@ -67,7 +70,7 @@ export class AccountStates {
       : { state: fromJson(account, entry.value), version: entry.version };
   }
 
-  /** Every account with a state of its own. */
+  /** Returns every account with a state of its own. */
   async all(): Promise<Map<string, VersionedState>> {
     const found = new Map<string, VersionedState>();
     for await (const { key, value, version } of this.#store.list(PREFIX)) {
@@ -77,19 +80,23 @@ export class AccountStates {
     return found;
   }
 
-  /** The change that gives an account a state; for a commit with others. */
+  /** Returns the change that sets the state of an account; for a commit with others. */
   change(account: string, state: AccountState, expected: number) {
     const key = PREFIX + account;
     return Object.keys(state).length === 0 ? { key, expected } : { key, value: toJson(state), expected };
   }
 
-  /** Writes a state unless it has changed since. @returns whether it was written */
+  /**
+   * Writes a state unless it has changed since.
+   *
+   * @returns whether it was written
+   */
   replace(account: string, state: AccountState, version: number): Promise<boolean> {
     return this.#store.commit([this.change(account, state, version)]);
   }
 }
 
-/** A state with another quota; those that are undefined are those of the configuration again. */
+/** Returns a state with another quota; undefined values mean those of the configuration. */
 export function limited(state: AccountState, changes: { readonly [Name in QuotaName]?: number | undefined }) {
   const quota: { [Name in QuotaName]?: number } = {};
   for (const name of QUOTA_NAMES) {
@@ -99,7 +106,7 @@ export function limited(state: AccountState, changes: { readonly [Name in QuotaN
   return assembled({ ...state, quota });
 }
 
-/** A state without what is empty, so that an account with nothing to it has no entry. */
+/** Returns a state without empty members, so that an account without decisions has no entry. */
 export function assembled(state: { readonly [Key in keyof AccountState]?: AccountState[Key] | undefined }) {
   const { disabled, removed, quota } = state;
   return {

@@ -1,6 +1,6 @@
 /**
- * The accounts of a node: endpoints of its domains, and neighbour relays (`imxp=mesh@rubble.com`, whose domain is foreign).
- * Keeps verifiers, never passwords; does not know how they are made or used.
+ * Accounts of a node: endpoints of its domains, and neighbour relays (`imxp=mesh@rubble.com`, whose domain is foreign).
+ * Keeps verifiers, never passwords.
  */
 import { randomUUID } from 'node:crypto';
 import { LocalError } from '../errors.js';
@@ -22,7 +22,7 @@ export interface Account {
   readonly created: string;
   /** Random: tells the account from earlier and later ones of the same name, and never changes. */
   readonly generation: string;
-  /** When the password was last set. */
+  /** Time at which the password was last set. */
   readonly changed: string;
 }
 
@@ -56,13 +56,13 @@ function fromJson(key: string, value: unknown): Account {
   throw new LocalError('STORE_FAILED', `the entry ${key} is not an account of this version`);
 }
 
-/** Everything about an account that is no secret, and its verifier. */
+/** Everything about an account that is not secret, and its verifier. */
 export interface AccountProfile extends Account {
   readonly state: AccountState;
   readonly lastAttached?: LastAttached;
 }
 
-/** An account as it comes from elsewhere: what is not known there is as for a new one, or stays as it is. */
+/** An imported account: missing values are as for a new account, or stay as they are. */
 export interface AccountRecord {
   readonly verifier: Verifier;
   readonly created?: string;
@@ -84,7 +84,7 @@ export class Accounts implements CredentialStore, Directory {
   readonly #domains: readonly string[];
   readonly states: AccountStates;
 
-  /** @param domains the node's: the first completes names without `@` where no realm does (SCRAM, PLAIN) */
+  /** @param domains the node's: the first completes names without `@` if no realm does (SCRAM, PLAIN) */
   constructor(store: Store, { now = () => new Date(), domains = [] }: AccountsOptions = {}) {
     this.#store = store;
     this.#now = now;
@@ -92,16 +92,20 @@ export class Accounts implements CredentialStore, Directory {
     this.states = new AccountStates(store);
   }
 
-  /** Adds the account that a verifier is for. @returns false when there is one already. */
+  /**
+   * Adds the account that a verifier is for.
+   *
+   * @returns false if it exists already
+   */
   async add(verifier: Verifier): Promise<boolean> {
     return (await this.write([{ verifier }])).length === 0;
   }
 
   /**
-   * Writes several accounts at once, or none of them when there are some of them already.
+   * Writes several accounts at once, or none if some of them exist.
    *
-   * @param update those that exist are given the new verifier, and what else the record says
-   * @returns the addresses of those that are in the way
+   * @param update existing accounts receive the new verifier, and what else the record says
+   * @returns the addresses of the existing accounts that prevented it
    */
   async write(records: readonly AccountRecord[], update = false): Promise<string[]> {
     for (;;) {
@@ -114,7 +118,11 @@ export class Accounts implements CredentialStore, Directory {
     }
   }
 
-  /** Replaces the verifier of an account, that is, its password. @returns false when there is no such account. */
+  /**
+   * Replaces the verifier of an account, that is, its password.
+   *
+   * @returns false if there is no such account
+   */
   async change(verifier: Verifier): Promise<boolean> {
     const key = PREFIX + accountName(verifier.account);
     for (;;) {
@@ -130,9 +138,10 @@ export class Accounts implements CredentialStore, Directory {
   }
 
   /**
-   * Removes an account with its state. That there was one is noted, for the relay to end and throw away what it had.
+   * Removes an account with its state. The removal is recorded, so that the relay ends its sessions and deletes its
+   * data.
    *
-   * @returns false when there is no such account
+   * @returns false if there is no such account
    */
   async remove(name: string): Promise<boolean> {
     const address = accountName(name);
@@ -149,22 +158,38 @@ export class Accounts implements CredentialStore, Directory {
     }
   }
 
-  /** Nobody gets in or in touch with an account any more. @returns false when there is no such account */
+  /**
+   * Disables an account: it cannot log in or be reached any more.
+   *
+   * @returns false if there is no such account
+   */
   disable(name: string, reason = ''): Promise<boolean> {
     return this.#restate(name, (state) => ({ ...state, disabled: { since: this.#now().toISOString(), reason } }));
   }
 
-  /** @returns false when there is no such account */
+  /**
+   * Enables an account again.
+   *
+   * @returns false if there is no such account
+   */
   enable(name: string): Promise<boolean> {
     return this.#restate(name, (state) => assembled({ ...state, disabled: undefined }));
   }
 
-  /** Limits an account; what is undefined is as in the configuration again. @returns false when there is no such account */
+  /**
+   * Limits an account; undefined values mean those of the configuration.
+   *
+   * @returns false if there is no such account
+   */
   limit(name: string, changes: { readonly [Name in keyof Quota]?: number | undefined }): Promise<boolean> {
     return this.#restate(name, (state) => limited(state, changes));
   }
 
-  /** Why an account is not to be let in, for the log; undefined when it may be. @throws LocalError STORE_FAILED */
+  /**
+   * Returns the reason why an account must not be let in, for the log; undefined if it may.
+   *
+   * @throws LocalError STORE_FAILED
+   */
   suspended(name: string): string | undefined {
     const account = baseOf(name);
     if (!usable(account)) return undefined;
@@ -172,7 +197,11 @@ export class Accounts implements CredentialStore, Directory {
     return disabled === undefined ? undefined : disabledText(account, disabled);
   }
 
-  /** Whether there is an account of exactly that name, at once. @throws LocalError STORE_FAILED */
+  /**
+   * Whether there is an account of exactly that name, without waiting.
+   *
+   * @throws LocalError STORE_FAILED
+   */
   exists(address: string): boolean {
     return this.#store.peek(PREFIX + address) !== undefined;
   }
@@ -188,22 +217,22 @@ export class Accounts implements CredentialStore, Directory {
     return account === undefined ? undefined : this.#profileOf(account);
   }
 
-  /** How many accounts there are. */
+  /** Counts the accounts. */
   count(): Promise<number> {
     return this.#store.count(PREFIX);
   }
 
-  /** All accounts by address. */
+  /** Lists all accounts by address. */
   async *list(): AsyncIterable<Account> {
     for await (const { key, value } of this.#store.list(PREFIX)) yield fromJson(key, value);
   }
 
-  /** All accounts by address, with everything about them. */
+  /** Lists all accounts by address, with everything about them. */
   async *profiles(): AsyncIterable<AccountProfile> {
     for await (const account of this.list()) yield this.#profileOf(account);
   }
 
-  /** The verifier of whoever logs in with that name. */
+  /** Returns the verifier for a user name at login. */
   async lookup(username: string, realm: string | undefined): Promise<Verifier | undefined> {
     for (const name of accountNames(username, realm, realm === undefined ? this.#domains : [])) {
       if (!usable(name)) continue;
@@ -281,18 +310,18 @@ export class Accounts implements CredentialStore, Directory {
   }
 }
 
-/** A disabled account in words for the operator. */
+/** Describes a disabled account for the operator. */
 export function disabledText(account: string, { since, reason }: Disabled): string {
   return `${account} is disabled since ${since}${reason === '' ? '' : `: ${reason}`}`;
 }
 
-/** The account that an address or a relay's name belongs to. */
+/** Returns the account that an address or a relay's name belongs to. */
 function baseOf(name: string): string {
   const account = accountName(name);
   return addressOf(account)?.base ?? account;
 }
 
-/** Strangers log in with any name; those no account can have are not worth a fault of the store. */
+/** Unauthenticated peers log in with any name; names that no account can have are no error of the store. */
 function usable(name: string): boolean {
   return name !== '' && Buffer.byteLength(name) <= ADDRESS_OCTETS && !name.includes('\0');
 }

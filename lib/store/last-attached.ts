@@ -1,19 +1,20 @@
 /**
- * When and from where accounts attached last. Noted in memory and written in batches, because nobody shall wait for the
- * disk in order to attach: a node that is killed forgets the last few seconds. Sets no timers; knows no sessions.
+ * Records of when and from where accounts attached last. They are kept in memory and written in batches, because nobody
+ * should wait for the disk in order to attach: a node that is killed loses the last few seconds. The caller decides
+ * when to write.
  */
 import type { Change, Json, Store } from './store.js';
 
 export interface LastAttached {
   /** ISO 8601. */
   readonly at: string;
-  /** The address of the peer. */
+  /** Network address of the peer. */
   readonly from: string;
 }
 
 const PREFIX = 'attached/';
 
-/** Entries of one commit: what may hold up the event loop for a few milliseconds. */
+/** Entries of one commit: more would block the event loop for too long. */
 const BATCH = 200;
 
 export function attachedKey(account: string): string {
@@ -24,7 +25,11 @@ export function attachedJson({ at, from }: LastAttached): Json {
   return { at, from };
 }
 
-/** When an account attached last; undefined when it never did. @throws LocalError STORE_FAILED */
+/**
+ * Returns when an account attached last; undefined if it never did.
+ *
+ * @throws LocalError STORE_FAILED
+ */
 export function lastAttached(store: Store, account: string): LastAttached | undefined {
   const value: unknown = store.peek(PREFIX + account)?.value;
   if (typeof value !== 'object' || value === null || !('at' in value) || !('from' in value)) return undefined;
@@ -38,21 +43,21 @@ export class AttachmentNotes {
   #noted = new Map<string, LastAttached>();
   #writing: Promise<void> | undefined;
 
-  /** @param exists whether there is such an account: of others nothing is kept */
+  /** @param exists whether there is such an account; nothing is kept of others */
   constructor(store: Store, exists: (account: string) => boolean) {
     this.#store = store;
     this.#exists = exists;
   }
 
-  /** Remembers that an account has just attached. */
+  /** Records that an account has just attached. */
   note(account: string, from: string, now: Date): void {
     this.#noted.set(account, { at: now.toISOString(), from });
   }
 
   /**
-   * Writes what was noted. Called again while it still writes, it does no more than wait for that.
+   * Writes the records. A call during another only waits for that.
    *
-   * @throws LocalError STORE_FAILED: what is not written is written the next time
+   * @throws LocalError STORE_FAILED; what is not written is written the next time
    */
   write(): Promise<void> {
     if (this.#noted.size === 0 && this.#writing === undefined) return Promise.resolve();
@@ -84,7 +89,7 @@ export class AttachmentNotes {
   }
 }
 
-/** Nothing is known of its last attachment from now on; for a commit with others. */
+/** Returns the change that deletes the record of an account; for a commit with others. */
 export function forgetAttached(account: string): Change {
   return { key: attachedKey(account) };
 }

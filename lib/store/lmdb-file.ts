@@ -1,9 +1,10 @@
 /**
- * Whether a file is an lmdb database whose pages can be walked. The engine maps the file and believes what it finds there:
- * on a damaged one it would take the process down without a word. Reads only; knows nothing of the entries.
+ * Checks whether a file is an intact lmdb database. The engine maps the file and trusts its contents: a damaged one
+ * would crash the process without a message. Only reads the file.
  *
- * The format is that of liblmdb's data version 2 as the lmdb package has it (dependencies/lmdb/libraries/liblmdb/mdb.c):
- * two meta pages, of which the one with the higher transaction counts, and trees of branch, leaf and overflow pages.
+ * The format is that of liblmdb's data version 2 as the lmdb package has it
+ * (dependencies/lmdb/libraries/liblmdb/mdb.c): two meta pages, of which the one with the higher transaction counts, and
+ * trees of branch, leaf and overflow pages.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +14,10 @@ import { LocalError } from '../errors.js';
 const MAGIC = 0xbeefc0de;
 const DATA_VERSION = 2;
 
-/** Of a page: number, flags, end of the pointers to its nodes, and these. Both count from behind the header (PAGEBASE). */
+/**
+ * Offsets in a page: number, flags, end of the pointers to its nodes, and these. Both count from behind the header
+ * (PAGEBASE).
+ */
 const FLAGS_AT = 18;
 const LOWER_AT = 20;
 const HEADER_OCTETS = 24;
@@ -22,19 +26,22 @@ const LEAF = 0x02;
 const OVERFLOW = 0x04;
 const META = 0x08;
 
-/** Of a node: low and high half of a size or page number, flags, octets of the key, the key. */
+/** Offsets in a node: low and high half of a size or page number, flags, octets of the key, the key. */
 const NODE_OCTETS = 8;
 const BIG_DATA = 0x01;
 const SUB_TREE = 0x02;
 
-/** Of a meta page, counted from its header; a tree's root is the last field of its MDB_db. */
+/** Offsets in a meta page, counted from its header; a tree's root is the last field of its MDB_db. */
 const TREE_OCTETS = 48;
 const ROOT_AT = 40;
 const META_OCTETS = 144;
 
 const NO_PAGE = 0xffff_ffff_ffff_ffffn;
 
-/** Pages looked at, those near the root first: about a quarter of a second's worth, more than 100,000 accounts take. */
+/**
+ * Number of pages checked, those near the root first: about a quarter of a second's worth, more than 100,000 accounts
+ * take.
+ */
 const MOST_PAGES = 32_768;
 
 interface Meta {
@@ -45,13 +52,13 @@ interface Meta {
 
 class Damage extends Error {}
 
-/** Where the engine writes numbers as they are read here. */
+/** Whether the engine writes numbers in the byte order that is read here. */
 const READABLE = new Set(['x64', 'arm64']);
 
 /**
- * Blocks for the time of the look.
+ * Checks a database file; blocks while it does.
  *
- * @returns what is wrong with a database file; undefined when nothing is, or when there is none yet
+ * @returns what is wrong with it; undefined if nothing is, or if the file does not exist
  */
 export function lmdbDamage(path: string): string | undefined {
   if (!READABLE.has(process.arch)) return undefined;
@@ -71,10 +78,10 @@ export function lmdbDamage(path: string): string | undefined {
 }
 
 /**
- * Looks at the database in a directory before it is opened.
+ * Checks the database in a directory before it is opened.
  *
- * @param advice what to do when it cannot be used
- * @throws LocalError STORE_FAILED: it is damaged
+ * @param advice what to do if it cannot be used
+ * @throws LocalError STORE_FAILED if it is damaged
  */
 export function refuseDamaged(directory: string, advice: string): void {
   const file = join(directory, 'data.mdb');
@@ -88,12 +95,12 @@ function damageOf(file: number): string | undefined {
     try {
       const meta = metaOf(file);
       before = meta.transaction;
-      // Another process may have made the file longer, but had done so before it wrote what was just read.
+      // Another process may have extended the file, but it did so before it wrote what was just read.
       walk(file, fstatSync(file).size, meta);
       return undefined;
     } catch (error) {
       if (!(error instanceof Damage)) throw error;
-      // Pages that another process gave free are written anew while they are looked at here: so the looking begins again.
+      // Another process may reuse freed pages during the check; then it starts again.
       const after = before === undefined ? undefined : metaOf(file).transaction;
       if (after === before) return error.message;
     }
@@ -114,14 +121,18 @@ function metaFrom(octets: Buffer): Meta | undefined {
   const good = octets.readUInt16LE(FLAGS_AT) & META && meta.readUInt32LE(0) === MAGIC;
   if (!good || meta.readUInt32LE(4) !== DATA_VERSION) return undefined;
   const trees = 24;
-  // The tree of free pages holds the size of a page where others have none.
+  // The tree of free pages stores the page size where others store something else.
   const pageOctets = meta.readUInt32LE(trees);
   if (pageOctets < 512 || pageOctets > 65_536 || (pageOctets & (pageOctets - 1)) !== 0) return undefined;
   const roots = [trees, trees + TREE_OCTETS].map((at) => meta.readBigUInt64LE(at + ROOT_AT));
   return { pageOctets, roots, transaction: meta.readBigUInt64LE(trees + 2 * TREE_OCTETS + 8) };
 }
 
-/** Follows every tree from its root. @throws Damage */
+/**
+ * Follows every tree from its root.
+ *
+ * @throws Damage
+ */
 function walk(file: number, size: number, { pageOctets, roots }: Meta): void {
   let level = roots.filter((root) => root !== NO_PAGE);
   let seen = 0;
@@ -139,7 +150,11 @@ function walk(file: number, size: number, { pageOctets, roots }: Meta): void {
   }
 }
 
-/** The pages that one page leads to. @throws Damage */
+/**
+ * Returns the pages that one page leads to.
+ *
+ * @throws Damage
+ */
 function collect(page: Buffer, number: bigint, below: bigint[]): void {
   const broken = new Damage(`page ${number} does not hold what it should`);
   const flags = page.readUInt16LE(FLAGS_AT);
@@ -160,7 +175,7 @@ function branch(page: Buffer, node: number): bigint {
   return BigInt(page.readUIntLE(node, 6));
 }
 
-/** @returns where a leaf's node leads, if anywhere; null when it reaches out of its page */
+/** @returns the page that a leaf's node leads to, if any; null if the node exceeds its page */
 function leaf(page: Buffer, node: number): bigint | undefined | null {
   const flags = page.readUInt16LE(node + 4);
   const data = node + NODE_OCTETS + page.readUInt16LE(node + 6);

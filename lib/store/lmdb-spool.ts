@@ -1,6 +1,6 @@
 /**
- * Held Data on disk: lmdb in a directory of its own, payloads as they are. What is asked for while one transaction is being
- * flushed goes together into the next one, so that thousands a second become durable on any disk.
+ * Spool of offline messages on disk: lmdb in a directory of its own, payloads unchanged. Requests that arrive while one
+ * transaction is flushed go together into the next one, so that thousands a second become durable on any disk.
  */
 import { mkdir } from 'node:fs/promises';
 import { open, type RootDatabase } from 'lmdb';
@@ -9,7 +9,7 @@ import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/offline/s
 import { refuseDamaged } from './lmdb-file.js';
 import { closedError } from './store.js';
 
-/** What can be known without reading is in the key; keys are in the order of their parts. */
+/** The key contains what must be known without reading; keys are in the order of their parts. */
 type Key = [
   address: string,
   seq: number,
@@ -20,7 +20,7 @@ type Key = [
   ...([sender: string, generation: string] | []),
 ];
 
-/** One transaction: copying more than this would keep everybody else waiting. */
+/** Size of one transaction: copying more would keep everybody else waiting. */
 const BATCH_OCTETS = 8_388_608;
 const BATCH_JOBS = 4096;
 
@@ -35,12 +35,12 @@ export class LmdbSpool implements Spool {
   #jobs: Job[] = [];
   #running: Promise<void> | undefined;
   #closed = false;
-  /** The last write failed, as on a full disk: lmdb waits for ever for it to be flushed. */
+  /** The last write failed, as on a full disk; lmdb then waits for its flush for ever. */
   #unwritten = false;
 
   /** See {@link openLmdbSpool}. */
   constructor(path: string) {
-    // Batches by turns of the event loop are promises that nobody holds: one that fails would end the process.
+    // Batches by turns of the event loop are promises that nobody awaits: one that fails would end the process.
     this.#root = open<Buffer, Key>({ path, noSubdir: false, encoding: 'binary', eventTurnBatching: false });
   }
 
@@ -95,7 +95,7 @@ export class LmdbSpool implements Spool {
   }
 
   async #run(): Promise<void> {
-    // Whatever else comes in this turn goes with it.
+    // Other requests of this turn are included.
     await Promise.resolve();
     while (this.#jobs.length > 0) {
       const batch = this.#batch();
@@ -120,10 +120,10 @@ export class LmdbSpool implements Spool {
       await this.#root.transaction(() => {
         for (const { action } of batch) action();
       });
-      // A transaction resolves at commit, before the disk has it.
+      // A transaction resolves at commit, before the data are on the disk.
       await this.#root.flushed;
       this.#unwritten = false;
-      // What is read from may have been begun before.
+      // The read transaction may have begun before.
       this.#root.resetReadTxn();
       return undefined;
     } catch (cause) {
@@ -133,7 +133,11 @@ export class LmdbSpool implements Spool {
   }
 }
 
-/** Opens the spool in a directory, which is made when it is missing. @throws LocalError STORE_FAILED */
+/**
+ * Opens the spool in a directory, which is created if it does not exist.
+ *
+ * @throws LocalError STORE_FAILED
+ */
 export async function openLmdbSpool(path: string): Promise<LmdbSpool> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
@@ -161,7 +165,10 @@ function recordOf(value: Buffer): SpoolRecord {
   return { profile: value.toString('utf8', 2, end), payload: value.subarray(end) };
 }
 
-/** lmdb tells why a commit failed in a promise of its own, rejected by now; it would end the process if nobody took it. */
+/**
+ * lmdb reports why a commit failed in a promise of its own, which is already rejected and would end the process if
+ * nobody handled it.
+ */
 async function reasonOf(cause: unknown): Promise<unknown> {
   if (!(cause instanceof Error && 'commitError' in cause)) return cause;
   try {

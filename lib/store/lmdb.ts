@@ -1,6 +1,6 @@
 /**
- * The store on disk: lmdb in a directory of its own. Several processes may have it open at once (the relay, and
- * `imxp account` beside it); every write is one transaction under lmdb's lock over all of them.
+ * Store on disk: lmdb in a directory of its own. Several processes may have it open at once (the relay, and `imxp
+ * account` beside it); every write is one transaction under lmdb's lock over all of them.
  */
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -30,20 +30,20 @@ const SCOPE = 'scope/';
 export class LmdbStore implements Store {
   readonly #root: RootDatabase;
   readonly #entries: Database<Entry, string>;
-  /** The last version given, over all keys: a deleted and rewritten entry never has an old version again. */
+  /** The last version given, over all keys: an entry that was deleted and written again never has an old version. */
   readonly #clock: Database<number, string>;
-  /** Those found at the last look. */
+  /** Revisions found at the last look. */
   readonly #revisions = new Map<string, number>();
   #lookAt = 0;
   readonly #begun = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
-  /** The last write failed, as on a full disk: lmdb waits for ever for it to be flushed. */
+  /** The last write failed, as on a full disk; lmdb then waits for its flush for ever. */
   #unwritten = false;
 
   /** See {@link openLmdb}. */
   constructor(path: string) {
     // Without noSubdir: false a path such as var/example.com would be taken for a file, because it has a "suffix".
-    // Batches by turns of the event loop are promises that nobody holds: one that fails would end the process.
+    // Batches by turns of the event loop are promises that nobody awaits: one that fails would end the process.
     this.#root = open({ path, noSubdir: false, maxDbs: 2, encoding: 'json', eventTurnBatching: false });
     this.#entries = this.#root.openDB({ name: 'entries', encoding: 'json' });
     this.#clock = this.#root.openDB({ name: 'clock', encoding: 'json' });
@@ -52,7 +52,7 @@ export class LmdbStore implements Store {
   async get(key: string): Promise<Entry | undefined> {
     this.#usable(key);
     return guard(() => {
-      // What another process has written since is otherwise seen only on a later turn of the event loop.
+      // Otherwise writes of another process would be seen only on a later turn of the event loop.
       this.#entries.resetReadTxn();
       return this.#entries.get(key);
     });
@@ -66,7 +66,7 @@ export class LmdbStore implements Store {
   revision(scope: string): number {
     if (this.#closing !== undefined) throw closedError();
     const now = performance.now();
-    // A look takes as long as forwarding a Data does, so it is not taken for each of them.
+    // A look takes as long as forwarding a Data operation, so it is not taken for each of them.
     if (now >= this.#lookAt) {
       this.#revisions.clear();
       this.#lookAt = now + OTHERS_SEEN_MS;
@@ -101,26 +101,26 @@ export class LmdbStore implements Store {
     if (this.#closing !== undefined) throw closedError();
     return guard(() => {
       this.#entries.resetReadTxn();
-      // No key holds a character above this one: it is none.
+      // No key contains a character above this one, which is a noncharacter.
       return this.#entries.getKeysCount({ start: prefix, end: `${prefix}\u{10ffff}` });
     });
   }
 
-  /** Within a write. */
+  /** Called within a write. */
   #set(key: string, value: Json): number {
     const version = this.#touch(key);
     this.#entries.putSync(key, { value, version });
     return version;
   }
 
-  /** Within a write. */
+  /** Called within a write. */
   #remove(key: string): boolean {
     if (!this.#entries.removeSync(key)) return false;
     this.#touch(key);
     return true;
   }
 
-  /** Within a write: the next version, which is also the new revision of the key's scope. */
+  /** Called within a write: returns the next version, which is also the new revision of the key's scope. */
   #touch(key: string): number {
     const version = (this.#clock.get(CLOCK) ?? ABSENT) + 1;
     this.#clock.putSync(CLOCK, version);
@@ -143,7 +143,7 @@ export class LmdbStore implements Store {
         after = key;
       }
       if (batch.length < LIST_BATCH) return;
-      // Reading is done at once: others have their turn in between.
+      // Reading does not wait, so others get their turn in between.
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -158,7 +158,7 @@ export class LmdbStore implements Store {
     if (!this.#unwritten) await closed;
   }
 
-  /** Runs an action in a write transaction if all entries have the versions expected; resolves when it is on disk. */
+  /** Runs an action in a write transaction if all entries have the expected versions; resolves when it is on disk. */
   async #write<T>(changes: readonly Change[], action: () => T): Promise<T | undefined> {
     if (this.#closing !== undefined) throw closedError();
     for (const { key } of changes) checkKey(key);
@@ -166,10 +166,10 @@ export class LmdbStore implements Store {
       expected === undefined || expected === (this.#entries.get(key)?.version ?? ABSENT);
     const done = this.#root.transaction(() => (changes.every(fits) ? { result: action() } : undefined));
     const durable = done.then(async (outcome) => {
-      // put and transaction resolve at commit, before the disk has it.
+      // put and transaction resolve at commit, before the data are on the disk.
       await this.#root.flushed;
       this.#unwritten = false;
-      // What peek reads from may have been begun before.
+      // The read transaction of peek may have begun before.
       this.#entries.resetReadTxn();
       this.#revisions.clear();
       return outcome?.result;
@@ -195,7 +195,10 @@ function expecting(expected: number | undefined): Pick<Change, 'expected'> {
   return expected === undefined ? {} : { expected };
 }
 
-/** lmdb tells why a commit failed in a promise of its own, rejected by now; it would end the process if nobody took it. */
+/**
+ * lmdb reports why a commit failed in a promise of its own, which is already rejected and would end the process if
+ * nobody handled it.
+ */
 async function reasonOf(cause: unknown): Promise<unknown> {
   if (!(cause instanceof Error && 'commitError' in cause)) return cause;
   try {
@@ -222,10 +225,10 @@ const ADVICE =
   'put a copy of the directory back, or move it away and read an export of the accounts in again (imxp account import)';
 
 /**
- * Opens the store in a directory, which is made for its owner only when it is missing.
+ * Opens the store in a directory, which is created for its owner only if it does not exist.
  *
- * @throws LocalError CONFIGURATION: the place cannot be used, or is open to everybody on the machine
- * @throws LocalError STORE_FAILED: it cannot be opened, or is damaged
+ * @throws LocalError CONFIGURATION if the directory cannot be used, or is open to other users of the machine
+ * @throws LocalError STORE_FAILED if the store cannot be opened, or is damaged
  */
 export async function openLmdb(path: string): Promise<LmdbStore> {
   // The verifiers in it are as good as passwords (RFC 2831 §3.9), so nobody else may read it.
@@ -242,7 +245,10 @@ export async function openLmdb(path: string): Promise<LmdbStore> {
   }
 }
 
-/** Step by step: Node's own `recursive` never ends where a directory cannot be made and no reason is given, as below /proc. */
+/**
+ * Creates a directory step by step: Node's own `recursive` never ends if a directory cannot be created and no reason is
+ * given, as below /proc.
+ */
 async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 });

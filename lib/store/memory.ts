@@ -1,4 +1,4 @@
-/** A store that forgets everything at the end, for trials and specs. */
+/** Store in memory that loses everything at the end, for trials and specs. */
 import {
   type Change,
   checkKey,

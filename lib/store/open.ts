@@ -1,4 +1,4 @@
-/** The store a configuration asks for. Loads an engine only when it is used: lmdb is native code. */
+/** Opens the store that a configuration names. Loads an engine only if it is used: lmdb is native code. */
 import type { StoreConfig } from '../config/schema.js';
 import { MemoryStore } from './memory.js';
 import type { Store } from './store.js';

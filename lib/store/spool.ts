@@ -1,9 +1,9 @@
-/** The spool of held Data that a configuration asks for. Loads an engine only when it is used. */
+/** Opens the spool of offline messages that a configuration names. Loads an engine only if it is used. */
 import { join } from 'node:path';
 import type { StoreConfig } from '../config/schema.js';
 import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/offline/spool.js';
 
-/** Beside the entries, in files of its own: a long queue must not slow down what everybody waits for. */
+/** Directory beside the entries, with files of its own: a long queue must not slow down what everybody waits for. */
 const DIRECTORY = 'held';
 
 /** @throws LocalError STORE_FAILED */
