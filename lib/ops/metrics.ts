@@ -111,14 +111,14 @@ export class Metrics {
   // ---- sampled on request
 
   #node(): void {
-    const state = this.#gauge('imxp_node_state', 'The state the node is in has 1', ['state']);
-    const info = this.#gauge('imxp_node_info', 'Always 1; says which version runs', ['version']);
+    const state = this.#gauge('imxp_node_state', '1 for the present state of the node, 0 for the others', ['state']);
+    const info = this.#gauge('imxp_node_info', 'Always 1; the label is the version', ['version']);
     this.#sample((status) => {
       for (const one of STATES) state.set({ state: one }, one === status.state ? 1 : 0);
       info.set({ version: status.version }, 1);
     });
-    this.#figure('imxp_attachments', 'Endpoints attached', ({ attachments }) => attachments);
-    this.#figure('imxp_bindings', 'Domains bound by relays', ({ bindings }) => bindings);
+    this.#figure('imxp_attachments', 'Attached endpoints', ({ attachments }) => attachments);
+    this.#figure('imxp_bindings', 'Domains that relays have bound', ({ bindings }) => bindings);
     const accounts = this.#gauge('imxp_accounts', 'Accounts of endpoints and relays, by state', ['state']);
     this.#sample((status) => {
       accounts.set({ state: 'active' }, status.accounts.total - status.accounts.disabled);
@@ -128,8 +128,8 @@ export class Metrics {
   }
 
   #sessions(): void {
-    const role = this.#gauge('imxp_sessions', 'Open sessions, by who began them', ['role']);
-    const peer = this.#gauge('imxp_session_peers', 'Open sessions, by who the peer proved to be', ['peer']);
+    const role = this.#gauge('imxp_sessions', 'Open sessions, by the side that opened them', ['role']);
+    const peer = this.#gauge('imxp_session_peers', 'Open sessions, by kind of peer', ['peer']);
     this.#sample(({ sessions }) => {
       role.set({ role: 'listener' }, sessions.listener);
       role.set({ role: 'initiator' }, sessions.initiator);
@@ -138,18 +138,25 @@ export class Metrics {
       peer.set({ peer: 'relay' }, sessions.relays);
     });
     this.#figure('imxp_sessions_private', 'Open sessions under TLS', ({ sessions }) => sessions.private);
-    this.#figure('imxp_sessions_blocked', 'Sessions whose transport is full', ({ sessions }) => sessions.blocked);
+    this.#figure(
+      'imxp_sessions_blocked',
+      'Sessions whose transport accepts no more octets',
+      ({ sessions }) => sessions.blocked,
+    );
     this.#figure('imxp_channels', 'Open channels', ({ sessions }) => sessions.channels);
     this.#figure('imxp_channels_shut', 'Channels that wait for a window to open', ({ sessions }) => sessions.shut);
     this.#figure('imxp_unsent_octets', 'Payload octets queued for peers', ({ sessions }) => sessions.unsentOctets);
     this.#figure('imxp_window_octets', 'Octets that peers allow to be sent', ({ sessions }) => sessions.windowOctets);
-    this.#figure('imxp_requests_owed', 'Requests of peers not answered yet', ({ sessions }) => sessions.owed);
-    this.#figure('imxp_requests_awaited', 'Requests to peers not answered yet', ({ sessions }) => sessions.awaited);
+    this.#figure('imxp_requests_owed', 'Requests of peers without an answer', ({ sessions }) => sessions.owed);
+    this.#figure('imxp_requests_awaited', 'Requests to peers without an answer', ({ sessions }) => sessions.awaited);
   }
 
   #data(): void {
-    const data = this.#total('imxp_data_total', 'Data answered, by who answered and what', ['next_hop', 'result']);
-    const octets = this.#total('imxp_data_octets_total', 'Payload octets of the Data answered', ['next_hop']);
+    const data = this.#total('imxp_data_total', 'Answered Data operations, by next hop and result', [
+      'next_hop',
+      'result',
+    ]);
+    const octets = this.#total('imxp_data_octets_total', 'Payload octets of answered Data operations', ['next_hop']);
     this.#sample(({ hops }) => {
       data.reset();
       octets.reset();
@@ -163,9 +170,9 @@ export class Metrics {
   }
 
   #links(): void {
-    const up = this.#gauge('imxp_link_up', 'Whether the link to a relay can be used', ['link']);
-    const outstanding = this.#gauge('imxp_link_outstanding', 'Data on a link not answered yet', ['link']);
-    const waiting = this.#gauge('imxp_link_waiting', 'Data that wait for a link to be up', ['link']);
+    const up = this.#gauge('imxp_link_up', '1 if the link to a relay is up, else 0', ['link']);
+    const outstanding = this.#gauge('imxp_link_outstanding', 'Data operations on a link without an answer', ['link']);
+    const waiting = this.#gauge('imxp_link_waiting', 'Data operations that wait for a link to come up', ['link']);
     this.#sample(({ links }) => {
       for (const gauge of [up, outstanding, waiting]) gauge.reset();
       for (const { name: link, ...facts } of links.slice(0, MOST_SERIES)) {
@@ -174,15 +181,9 @@ export class Metrics {
         waiting.set({ link }, facts.waiting);
       }
     });
-    this.#count(
-      events.link,
-      'imxp_link_changes_total',
-      'Changes of links, by what happened',
-      ['state'],
-      ({ state }) => ({
-        state,
-      }),
-    );
+    this.#count(events.link, 'imxp_link_changes_total', 'State changes of links', ['state'], ({ state }) => ({
+      state,
+    }));
   }
 
   #storage(): void {
@@ -201,11 +202,11 @@ export class Metrics {
   }
 
   #held(): void {
-    this.#figure('imxp_held_data', 'Data held for endpoints that are not attached', ({ held }) => held.data);
-    this.#figure('imxp_held_octets', 'Payload octets of them', ({ held }) => held.octets);
-    this.#figure('imxp_held_endpoints', 'Endpoints something is held for', ({ held }) => held.endpoints);
-    this.#figure('imxp_held_oldest_seconds', 'How long the oldest is held', ({ held }) => held.oldestMs / 1000);
-    const outcomes = this.#total('imxp_held_total', 'Data that were held, by what became of them', ['result']);
+    this.#figure('imxp_held_data', 'Messages held for endpoints that are not attached', ({ held }) => held.data);
+    this.#figure('imxp_held_octets', 'Payload octets of held messages', ({ held }) => held.octets);
+    this.#figure('imxp_held_endpoints', 'Endpoints with held messages', ({ held }) => held.endpoints);
+    this.#figure('imxp_held_oldest_seconds', 'Age of the oldest held message', ({ held }) => held.oldestMs / 1000);
+    const outcomes = this.#total('imxp_held_total', 'Messages that were held, by result', ['result']);
     this.#sample(({ held }) => {
       outcomes.reset();
       outcomes.inc({ result: 'stored' }, held.stored);
@@ -216,9 +217,9 @@ export class Metrics {
 
   #presence(): void {
     const operations = this.#gauge('imxp_presence_operations', 'Subscriptions and watches in progress', ['operation']);
-    const sent = this.#total('imxp_presence_sent_total', 'What the presence service has sent', ['element']);
+    const sent = this.#total('imxp_presence_sent_total', 'Operations sent by the presence service', ['element']);
     const entries = this.#total('imxp_presence_entries_total', 'Presence entries published', []);
-    const failed = this.#total('imxp_presence_failed_total', 'Publish and notify that did not arrive', []);
+    const failed = this.#total('imxp_presence_failed_total', 'Publish and notify operations that did not arrive', []);
     this.#sample(({ presence: { subscriptions, watches, counts } }) => {
       operations.set({ operation: 'subscribe' }, subscriptions);
       operations.set({ operation: 'watch' }, watches);
@@ -229,15 +230,15 @@ export class Metrics {
     });
     this.#figure(
       'imxp_presence_outstanding',
-      'Of what it has sent, not answered yet',
+      'Operations sent by the presence service without an answer',
       ({ presence }) => presence.outstanding,
     );
   }
 
   #process(): void {
     const cpu = this.#total('process_cpu_seconds_total', 'CPU time in user and system mode', []);
-    const lag = this.#gauge('nodejs_eventloop_lag_seconds', 'How late timers were since the last look', ['quantile']);
-    const start = this.#gauge('process_start_time_seconds', 'When the process began, since 1970', []);
+    const lag = this.#gauge('nodejs_eventloop_lag_seconds', 'Delay of timers since the last sample', ['quantile']);
+    const start = this.#gauge('process_start_time_seconds', 'Start time of the process, seconds since 1970', []);
     this.#sample(({ process: { cpuSeconds, lagMs }, started }) => {
       cpu.reset();
       cpu.inc(cpuSeconds);
@@ -253,14 +254,14 @@ export class Metrics {
   // ---- counted as they happen: at most a few for each session
 
   #occurrences(): void {
-    this.#count(events.opened, 'imxp_sessions_opened_total', 'Sessions begun', ['role'], ({ role }) => ({ role }));
+    this.#count(events.opened, 'imxp_sessions_opened_total', 'Sessions opened', ['role'], ({ role }) => ({ role }));
     this.#count(events.closed, 'imxp_sessions_closed_total', 'Sessions ended, by error code', ['error'], (it) => ({
       error: it.error ?? 'none',
     }));
     this.#count(
       events.tuned,
       'imxp_tls_sessions_total',
-      'Sessions that TLS began to protect',
+      'TLS handshakes completed',
       ['protocol', 'cipher', 'legacy'],
       ({ protocol, cipher, legacy }) => ({ protocol, cipher, legacy: String(legacy) }),
     );
@@ -277,14 +278,11 @@ export class Metrics {
     this.#hear(events.attached, () => associations({ event: 'attached' }));
     this.#hear(events.bound, () => associations({ event: 'bound' }));
     this.#hear(events.terminated, () => associations({ event: 'terminated' }));
-    this.#count(
-      events.lookup,
-      'imxp_dns_lookups_total',
-      'Questions to the DNS',
-      ['type', 'result'],
-      ({ type, result }) => ({ type, result }),
-    );
-    this.#count(events.fault, 'imxp_faults_total', 'Faults inside this program that were contained', [], () => ({}));
+    this.#count(events.lookup, 'imxp_dns_lookups_total', 'DNS queries', ['type', 'result'], ({ type, result }) => ({
+      type,
+      result,
+    }));
+    this.#count(events.fault, 'imxp_faults_total', 'Internal errors that were contained', [], () => ({}));
   }
 
   // ---- construction
