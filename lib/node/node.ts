@@ -2,61 +2,45 @@
  * Composition root: makes a running node of a configuration. The only file that knows every folder; it only decides
  * which part is given what.
  */
-import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { Admin } from '../admin/admin.js';
 import { type Reload, reloadable } from '../config/reload.js';
 import type { ListenConfig, NodeConfig } from '../config/schema.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { dialectNamed } from '../imxp/dialect/named.js';
-import { MESH_NAMING } from '../mesh/certificate.js';
-import { bindCheck, type DnsBindCheck } from '../mesh/dns/bind-check.js';
-import type { Resolver } from '../mesh/dns/resolver.js';
-import { externalNames, meshPeer } from '../mesh/identity.js';
+import type { DnsBindCheck } from '../mesh/dns/bind-check.js';
 import { Neighbours } from '../mesh/neighbours.js';
 import { MeshProfile } from '../mesh/profile.js';
 import { events } from '../ops/events.js';
-import { TokenBuckets } from '../ops/token-bucket.js';
-import type { RelayLimits } from '../relay/context.js';
 import type { Spool } from '../relay/offline/spool.js';
 import { Policy } from '../relay/policy.js';
-import { type OwnRates, Rates } from '../relay/rates.js';
-import { registeredOptions } from '../relay/registered.js';
 import { Relay } from '../relay/relay.js';
-import type { DeliveryTarget, Dialer } from '../relay/target.js';
-import { NonceCache } from '../sasl/nonce-cache.js';
-import type { ServerSettings } from '../sasl/settings.js';
-import { ACCESS, AccessService } from '../services/access.js';
-import { AccessCache } from '../services/access-cache.js';
+import type { Dialer } from '../relay/target.js';
 import type { Submit } from '../services/outgoing.js';
-import { PRESENCE, PresenceService } from '../services/presence/service.js';
-import { REPORT, ReportService } from '../services/report.js';
-import { AccessEntries } from '../store/access.js';
+import type { PresenceService } from '../services/presence/service.js';
+import type { AccessEntries } from '../store/access.js';
 import { Accounts } from '../store/accounts.js';
 import { lockStore } from '../store/lock.js';
 import { openStore } from '../store/open.js';
 import { openSpool } from '../store/spool.js';
-import { ABSENT, type Store } from '../store/store.js';
-import { Admission } from '../transport/admission.js';
+import type { Store } from '../store/store.js';
 import { systemClock } from '../transport/clock.js';
 import { ConnectionSetup } from '../transport/connection-setup.js';
 import { within } from '../transport/deadline.js';
 import { Listener } from '../transport/listener.js';
-import { LoginThrottle } from '../transport/login-throttle.js';
 import { canonicalAddress } from '../transport/network.js';
 import type { NameServed } from '../transport/open-channels.js';
-import { ProfileTable, type ServedProfile } from '../transport/profile.js';
+import { ProfileTable } from '../transport/profile.js';
 import { ReassemblyBudget } from '../transport/reassembly-budget.js';
-import { SaslProfile } from '../transport/sasl/profile.js';
 import { Handshakes } from '../transport/tls/handshakes.js';
-import type { TlsMaterial } from '../transport/tls/native.js';
-import { TlsProfile } from '../transport/tls/profile.js';
-import { RevocationList } from '../transport/tls/revocation.js';
 import { TlsService, type TlsServiceOptions } from '../transport/tls/service.js';
 import { AccountWatch } from './account-watch.js';
 import { follows } from './follows.js';
+import { listenerOptions } from './listeners.js';
 import { verifierOf } from './new-account.js';
+import { type Secrets, secretsIn } from './secrets.js';
+import { makeServices } from './services.js';
 import { countSessions } from './session-counts.js';
+import { bindCheckOf, optionsOf, policyOf, ratesOf, relayLimitsOf, tlsOptions } from './settings.js';
 
 /** An address that a node listens on. */
 export interface Listening {
@@ -112,37 +96,16 @@ export class Node {
     this.#dialects = config.compatibility.dialects.map((name) =>
       dialectNamed(name, { ...config.limits.xml, recipients: config.limits.data.recipients }),
     );
-    this.#entries = new AccessEntries(store, config.access.initial);
-    const access = new AccessCache(this.#entries);
     const submit: Submit = (data, sink) => this.#relay.submit(data, sink);
-    const report = new ReportService(submit);
-    this.#presence = new PresenceService({
+    const made = makeServices(config, {
       store,
-      provisioning: this.accounts,
-      access,
-      views: access,
-      mesh: { submit },
-      clock: systemClock,
-      limits: { ...config.limits.presence, requests: config.limits.data.outstanding },
+      accounts: this.accounts,
+      submit,
       follows: (address) => this.#config.presence.follow.some((pattern) => follows(address, pattern)),
     });
-    this.#entries.onReplaced((owner) => this.#presence.permissionsChanged(owner));
-    const services = new Map<string, DeliveryTarget>([
-      [REPORT, report],
-      [PRESENCE, this.#presence],
-    ]);
-    services.set(
-      ACCESS,
-      new AccessService({
-        entries: this.#entries,
-        access,
-        directory: this.accounts,
-        serves: (local) => services.has(local),
-        submit,
-        outstanding: config.limits.data.outstanding,
-        outstandingPerEndpoint: config.limits.presence.requestsPerEndpoint,
-      }),
-    );
+    const { access, report, services } = made;
+    this.#entries = made.entries;
+    this.#presence = made.presence;
     const rates = ratesOf(config, (account) => this.#watch.rates(account));
     this.#watch = new AccountWatch({
       store,
@@ -191,17 +154,14 @@ export class Node {
       listening: () => this.listening,
     });
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
-    const { limits } = config;
-    const throttle = new LoginThrottle(limits.authentication);
-    const admission = new Admission(limits.node, systemClock);
-    const starts = new TokenBuckets({ perSecond: limits.rate.startPerSecond, burst: limits.rate.startBurst });
-    const handshakes = new Handshakes(limits.node.handshakes);
-    const profiles = new ProfileTable([...this.#tuningProfiles(secrets.decoy, throttle, handshakes), ...meshes]);
+    const handshakes = new Handshakes(config.limits.node.handshakes);
+    const tuning = { tls: this.#tls, accounts: this.accounts, policy: () => this.#policy, handshakes };
+    const shared = { ...listenerOptions(config, tuning, meshes, secrets.decoy), reassembly };
     this.#listeners = config.listen.map((listen) => {
       const { host, port } = listen;
       const setup = this.#setup(listen, handshakes);
       const serves: NameServed = (name, local) => this.#nameServed(name, [host, local.address]);
-      return new Listener({ host, port, profiles, limits, throttle, admission, starts, serves, reassembly, ...setup });
+      return new Listener({ ...shared, host, port, serves, ...setup });
     });
   }
 
@@ -383,34 +343,6 @@ export class Node {
     return this.#config.domains.some((domain) => name.toLowerCase().endsWith(`.${domain}`));
   }
 
-  #tuningProfiles(secret: Buffer, throttle: LoginThrottle, handshakes: Handshakes): ServedProfile[] {
-    const { domains, sasl, tls, compatibility } = this.#config;
-    const settings: ServerSettings = {
-      mechanisms: sasl.mechanisms,
-      credentials: this.accounts,
-      realms: sasl.realm === undefined ? domains : [sasl.realm],
-      // If the operator names the hosts, a digest-uri must name one of them (RFC 2831 §2.1.2).
-      ...(sasl.serverNames.length > 0 ? { hosts: [...domains, ...sasl.serverNames] } : {}),
-      secret,
-      qops: sasl.qops,
-      authorize: (account, authzid) => this.#policy.mayActAs(account, authzid),
-      suspended: (account) => this.accounts.suspended(account),
-      nonces: new NonceCache(),
-    };
-    const profiles: ServedProfile[] = [];
-    const draft = compatibility.draftNames;
-    if (this.#tls.canServe) profiles.push(new TlsProfile(this.#tls, handshakes, draft));
-    profiles.push(
-      ...SaslProfile.all(settings, throttle, {
-        privately: tls.require === 'always',
-        draft,
-        identify: meshPeer,
-        certificateNames: externalNames,
-      }),
-    );
-    return profiles;
-  }
-
   /**
    * What a server name is to this node (RFC 3080 §2.3.1.2).
    *
@@ -439,86 +371,6 @@ export class Node {
  */
 export function startNode(config: NodeConfig): Promise<Node> {
   return Node.start(config);
-}
-
-function policyOf(config: NodeConfig) {
-  const { policy, tls, mesh } = config;
-  return {
-    requireTls: tls.require,
-    attach: policy.attach,
-    originators: policy.originators,
-    relays: policy.relays,
-    trusted: mesh.trusted,
-  };
-}
-
-/** Returns how the relay treats options. */
-function optionsOf({ policy }: NodeConfig) {
-  const { hopLimit, hold4Endpoint } = policy;
-  return { understood: registeredOptions(policy), hopLimit, timedHoldsOnly: hold4Endpoint === 'timed' };
-}
-
-function bindCheckOf({ policy }: NodeConfig, resolver: Resolver): DnsBindCheck {
-  const { bindCheck: mode, bindCheckAuthenticated: authenticated } = policy;
-  return bindCheck({ mode, authenticated, resolver });
-}
-
-function relayLimitsOf({ limits }: NodeConfig): RelayLimits {
-  return { ...limits.data, attachmentsPerSession: limits.attachment.perSession };
-}
-
-function ratesOf({ limits: { rate } }: NodeConfig, own: (account: string) => OwnRates): Rates {
-  const everybody = {
-    data: { perSecond: rate.dataPerSecond, burst: rate.dataBurst },
-    relayData: { perSecond: rate.relayDataPerSecond, burst: rate.relayDataBurst },
-    octets: { perSecond: rate.dataOctetsPerSecond, burst: rate.dataOctetsBurst },
-    attach: { perSecond: rate.attachPerSecond, burst: rate.attachBurst },
-  };
-  return new Rates(everybody, own);
-}
-
-async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions> {
-  const { certificate, key, authority, revoked, domains } = config.tls;
-  const ca = authority === undefined ? undefined : await readFile(authority);
-  const material = async (certificatePath?: string, keyPath?: string): Promise<TlsMaterial> => ({
-    ...(certificatePath === undefined ? {} : { certificate: await readFile(certificatePath) }),
-    ...(keyPath === undefined ? {} : { key: await readFile(keyPath) }),
-    ...(ca === undefined ? {} : { authority: ca }),
-  });
-  const single = new Map<string, TlsMaterial>();
-  for (const [domain, pair] of Object.entries(domains)) {
-    single.set(domain, await material(pair.certificate, pair.key));
-  }
-  return {
-    common: await material(certificate, key),
-    domains: single,
-    revocations: revoked === undefined ? [] : RevocationList.read(await readFile(revoked)),
-    timeoutMs: config.limits.session.tuningTimeoutMs,
-    legacy: config.tls.legacy,
-    naming: MESH_NAMING,
-  };
-}
-
-interface Secrets {
-  /** Secret behind decoys for unknown users: decoys look the same after a restart. */
-  readonly decoy: Buffer;
-  /**
-   * Secret behind the identities of held messages: a message that was delivered before a restart is recognized after
-   * it.
-   */
-  readonly held: Buffer;
-}
-
-async function secretsIn(store: Store): Promise<Secrets> {
-  return { decoy: await keptSecret(store, 'secret/decoy'), held: await keptSecret(store, 'secret/held') };
-}
-
-/** Returns a random secret, made on the first request. */
-async function keptSecret(store: Store, key: string): Promise<Buffer> {
-  const fresh = randomBytes(32);
-  if ((await store.put(key, fresh.toString('base64'), ABSENT)) !== undefined) return fresh;
-  const entry = await store.get(key);
-  return typeof entry?.value === 'string' ? Buffer.from(entry.value, 'base64') : fresh;
 }
 
 function written({ transport, host, port }: Listening): string {

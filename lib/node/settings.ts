@@ -1,0 +1,70 @@
+/** What the parts of a node are told of its configuration, each in the terms of the part. */
+import { readFile } from 'node:fs/promises';
+import type { NodeConfig } from '../config/schema.js';
+import { MESH_NAMING } from '../mesh/certificate.js';
+import { bindCheck, type DnsBindCheck } from '../mesh/dns/bind-check.js';
+import type { Resolver } from '../mesh/dns/resolver.js';
+import type { RelayLimits } from '../relay/context.js';
+import { type OwnRates, Rates } from '../relay/rates.js';
+import { registeredOptions } from '../relay/registered.js';
+import type { TlsMaterial } from '../transport/tls/native.js';
+import { RevocationList } from '../transport/tls/revocation.js';
+import type { TlsServiceOptions } from '../transport/tls/service.js';
+
+export function policyOf(config: NodeConfig) {
+  const { policy, tls, mesh } = config;
+  return {
+    requireTls: tls.require,
+    attach: policy.attach,
+    originators: policy.originators,
+    relays: policy.relays,
+    trusted: mesh.trusted,
+  };
+}
+
+/** Returns how the relay treats options. */
+export function optionsOf({ policy }: NodeConfig) {
+  const { hopLimit, hold4Endpoint } = policy;
+  return { understood: registeredOptions(policy), hopLimit, timedHoldsOnly: hold4Endpoint === 'timed' };
+}
+
+export function bindCheckOf({ policy }: NodeConfig, resolver: Resolver): DnsBindCheck {
+  const { bindCheck: mode, bindCheckAuthenticated: authenticated } = policy;
+  return bindCheck({ mode, authenticated, resolver });
+}
+
+export function relayLimitsOf({ limits }: NodeConfig): RelayLimits {
+  return { ...limits.data, attachmentsPerSession: limits.attachment.perSession };
+}
+
+export function ratesOf({ limits: { rate } }: NodeConfig, own: (account: string) => OwnRates): Rates {
+  const everybody = {
+    data: { perSecond: rate.dataPerSecond, burst: rate.dataBurst },
+    relayData: { perSecond: rate.relayDataPerSecond, burst: rate.relayDataBurst },
+    octets: { perSecond: rate.dataOctetsPerSecond, burst: rate.dataOctetsBurst },
+    attach: { perSecond: rate.attachPerSecond, burst: rate.attachBurst },
+  };
+  return new Rates(everybody, own);
+}
+
+export async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions> {
+  const { certificate, key, authority, revoked, domains } = config.tls;
+  const ca = authority === undefined ? undefined : await readFile(authority);
+  const material = async (certificatePath?: string, keyPath?: string): Promise<TlsMaterial> => ({
+    ...(certificatePath === undefined ? {} : { certificate: await readFile(certificatePath) }),
+    ...(keyPath === undefined ? {} : { key: await readFile(keyPath) }),
+    ...(ca === undefined ? {} : { authority: ca }),
+  });
+  const single = new Map<string, TlsMaterial>();
+  for (const [domain, pair] of Object.entries(domains)) {
+    single.set(domain, await material(pair.certificate, pair.key));
+  }
+  return {
+    common: await material(certificate, key),
+    domains: single,
+    revocations: revoked === undefined ? [] : RevocationList.read(await readFile(revoked)),
+    timeoutMs: config.limits.session.tuningTimeoutMs,
+    legacy: config.tls.legacy,
+    naming: MESH_NAMING,
+  };
+}
