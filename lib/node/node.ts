@@ -40,7 +40,7 @@ import { verifierOf } from './new-account.js';
 import { type Secrets, secretsIn } from './secrets.js';
 import { makeServices } from './services.js';
 import { countSessions } from './session-counts.js';
-import { bindCheckOf, optionsOf, policyOf, ratesOf, relayLimitsOf, tlsOptions } from './settings.js';
+import { bindCheckOf, optionSettingsOf, policyOf, ratesOf, relayLimitsOf, tlsOptions } from './settings.js';
 
 /** An address that a node listens on. */
 export interface Listening {
@@ -130,7 +130,7 @@ export class Node {
       directory: this.accounts,
       access,
       services,
-      ...optionsOf(config),
+      ...optionSettingsOf(config),
       time: systemClock,
       offline: { spool, limits: config.limits.offline, secret: secrets.held },
       reporter: report,
@@ -260,7 +260,7 @@ export class Node {
     const reload = reloadable(this.#config, config);
     this.#tls.replace(tls);
     this.#policy = new Policy(policyOf(config));
-    this.#relay.reload({ policy: policyOf(config), ...optionsOf(config) });
+    this.#relay.reload({ policy: policyOf(config), ...optionSettingsOf(config) });
     if (reload.applied.includes('access')) this.#entries.initial = config.access.initial;
     const { domains, listen, sasl, store, compatibility, admin, limits } = this.#config;
     this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits };

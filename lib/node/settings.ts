@@ -23,7 +23,7 @@ export function policyOf(config: NodeConfig) {
 }
 
 /** Returns how the relay treats options. */
-export function optionsOf({ policy }: NodeConfig) {
+export function optionSettingsOf({ policy }: NodeConfig) {
   const { hopLimit, hold4Endpoint } = policy;
   return { understood: registeredOptions(policy), hopLimit, timedHoldsOnly: hold4Endpoint === 'timed' };
 }
