@@ -42,7 +42,7 @@ export type { BindCheck, RelayLimits, RelayOptions, RelaySettings } from '../rel
 export type { OfflineLimits, OfflineOptions } from '../relay/offline/queues.js';
 export type { Spool, SpoolEntry, SpoolRecord } from '../relay/offline/spool.js';
 export { type OptionPlace, OptionRegistry, type OptionScope } from '../relay/options.js';
-export { type PolicyRules, STRICT } from '../relay/policy.js';
+export { type PolicyRules, STRICT_POLICY } from '../relay/policy.js';
 export { Rates, type RelayRates } from '../relay/rates.js';
 export { type OptionPolicy, registeredOptions } from '../relay/registered.js';
 export { Relay } from '../relay/relay.js';

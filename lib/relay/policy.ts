@@ -29,7 +29,8 @@ export interface PolicyRules {
   readonly trusted: readonly string[];
 }
 
-export const STRICT: PolicyRules = { requireTls: 'never', attach: {}, originators: {}, relays: {}, trusted: [] };
+/** Nobody does anything but in their own name, and nobody has to use TLS. */
+export const STRICT_POLICY: PolicyRules = { requireTls: 'never', attach: {}, originators: {}, relays: {}, trusted: [] };
 
 const NOT_PRIVATE: Reply = { code: 538, text: 'TLS is required here: start TLS first' };
 const NOT_AUTHENTICATED: Reply = { code: 530, text: 'authentication required' };

@@ -21,7 +21,7 @@ import {
   Relay,
   type ReplySink,
   registeredOptions,
-  STRICT,
+  STRICT_POLICY,
   systemClock,
 } from 'imxp/relay';
 
@@ -125,7 +125,7 @@ describe('imxp/relay', () => {
       }),
       time: systemClock,
       offline: { spool: new MemorySpool(), limits: DEFAULT_LIMITS.offline },
-      policy: STRICT,
+      policy: STRICT_POLICY,
       limits: { ...DEFAULT_LIMITS.data, attachmentsPerSession: DEFAULT_LIMITS.attachment.perSession },
     });
     const [fred, barney, wilma] = [FRED, BARNEY, 'wilma@example.com'].map((address) => new OwnChannel(relay, address));
@@ -166,7 +166,7 @@ describe('imxp/relay', () => {
       directory: accounts,
       access: { allowed: () => true },
       services: new Map([[CLOCK, clock]]),
-      policy: STRICT,
+      policy: STRICT_POLICY,
       limits: { ...DEFAULT_LIMITS.data, attachmentsPerSession: DEFAULT_LIMITS.attachment.perSession },
     });
     const listener = await listen({

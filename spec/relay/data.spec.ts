@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { REPLIES } from '../../lib/relay/answer.js';
 import { OptionRegistry } from '../../lib/relay/options.js';
-import { STRICT } from '../../lib/relay/policy.js';
+import { STRICT_POLICY } from '../../lib/relay/policy.js';
 import {
   accepted,
   attached,
@@ -34,7 +34,7 @@ describe('relay: data', () => {
 
   it('REQ-IMXP-036 follows the attachments of the channel', () => {
     const { relay, fred, barney } = pair({
-      policy: { ...STRICT, originators: { 'fred@example.com': ['wilma@example.com'] } },
+      policy: { ...STRICT_POLICY, originators: { 'fred@example.com': ['wilma@example.com'] } },
     });
     const codes = () =>
       ['fred', 'fred/x=y', 'wilma'].map((who) => fred.ask(data(`${who}@example.com`, ['x@rubble.com'])));
@@ -61,7 +61,7 @@ describe('relay: data', () => {
   });
 
   it('REQ-IMXP-035 takes from a relay what its domain originates, and all from a trusted one', () => {
-    const relay = makeRelay({ policy: { ...STRICT, trusted: ['slate.example'] } });
+    const relay = makeRelay({ policy: { ...STRICT_POLICY, trusted: ['slate.example'] } });
     const fred = attached(relay, 'fred@example.com');
     expect(neighbour(relay, 'rubble.com').ask(data('barney@rubble.com', ['fred@example.com']))).to.equal(undefined);
     expect(neighbour(relay, 'rubble.com').ask(data('joe@slate.example', ['fred@example.com']))).to.equal(537);
@@ -352,7 +352,10 @@ describe('relay: data', () => {
     const transit = data('barney@rubble.com', ['joe@slate.example']);
     const stranger = neighbour(makeRelay({ dialer }), 'rubble.com');
     expect(stranger.ask(transit)).to.equal(550);
-    const trusted = neighbour(makeRelay({ dialer, policy: { ...STRICT, trusted: ['rubble.com'] } }), 'rubble.com');
+    const trusted = neighbour(
+      makeRelay({ dialer, policy: { ...STRICT_POLICY, trusted: ['rubble.com'] } }),
+      'rubble.com',
+    );
     const msgno = trusted.send(transit);
     slate.deliveries[0]?.sink.delivered();
     expect(trusted.code(msgno)).to.equal(0);
@@ -360,7 +363,7 @@ describe('relay: data', () => {
 
   it('answers 550 to what would go back where it came from', () => {
     const back = new FakeTarget('rubble.com');
-    const policy = { ...STRICT, trusted: ['rubble.com'] };
+    const policy = { ...STRICT_POLICY, trusted: ['rubble.com'] };
     const rubble = neighbour(makeRelay({ dialer: { toward: () => back }, policy }), 'rubble.com');
     expect(rubble.ask(data('barney@rubble.com', ['betty@rubble.com'])), 'its own domain').to.equal(550);
     expect(rubble.ask(data('barney@rubble.com', ['joe@slate.example'])), 'by way of it').to.equal(550);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { type Address, addressOf } from '../../lib/imxp/address.js';
 import { type Identity, NOBODY } from '../../lib/imxp/identity.js';
-import { Policy, type PolicyRules, STRICT } from '../../lib/relay/policy.js';
+import { Policy, type PolicyRules, STRICT_POLICY } from '../../lib/relay/policy.js';
 
 const proof = { mechanism: 'DIGEST-MD5', privacy: true };
 const fred: Identity = { kind: 'endpoint', address: 'fred@example.com', proof };
@@ -13,7 +13,7 @@ function named(address: string): Address {
   return name;
 }
 
-const policy = (rules: Partial<PolicyRules> = {}) => new Policy({ ...STRICT, ...rules });
+const policy = (rules: Partial<PolicyRules> = {}) => new Policy({ ...STRICT_POLICY, ...rules });
 
 describe('relay/policy', () => {
   const attach = (identity: Identity, address: string, rules?: Partial<PolicyRules>, privacy = true) =>

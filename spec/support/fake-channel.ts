@@ -9,7 +9,7 @@ import { type Identity, NOBODY } from '../../lib/imxp/identity.js';
 import type { Data, Operation, OperationReply } from '../../lib/imxp/operation.js';
 import type { MeshChannel, MeshHandler, ReplySink } from '../../lib/relay/channel.js';
 import type { RelayLimits, RelayOptions } from '../../lib/relay/context.js';
-import { STRICT } from '../../lib/relay/policy.js';
+import { STRICT_POLICY } from '../../lib/relay/policy.js';
 import { Relay } from '../../lib/relay/relay.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../../lib/relay/target.js';
 import { FakeDialect } from './fake-dialect.js';
@@ -261,7 +261,7 @@ export function makeRelay(options: Partial<RelayOptions> = {}): Relay {
     directory: { known: async (address) => accounts.has(address) },
     access: { allowed: () => true },
     services: new Map(),
-    policy: STRICT,
+    policy: STRICT_POLICY,
     limits: LIMITS,
     ...options,
   });
