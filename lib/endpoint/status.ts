@@ -236,7 +236,8 @@ class ReportCollector {
 
   /** How long to wait for intermediate relays. */
   get graceMs(): number {
-    if (this.#targetHop !== 'all' || this.#reply?.code !== OK.code) return 0;
+    // On failure each relay reports as well (D-CORE-26).
+    if (this.#targetHop !== 'all') return 0;
     const foreign = [...this.#heard.keys()].some((key) => addressOf(key)?.domain !== this.#home);
     return foreign ? Math.min(GRACE_MS.most, Math.max(GRACE_MS.least, this.#answerMs)) : 0;
   }
@@ -260,7 +261,8 @@ class ReportCollector {
     for (const { identity, reply } of destinations) {
       const heard = this.#heard.get(addressOf(identity)?.key ?? identity);
       heard?.add(relay);
-      // A relay that reports a failure is the last on the path to that recipient.
+      // With `final`, the relay that reports a failure is the last to report on that recipient. With `all` the others
+      // report as well, and are waited for as relays in between are.
       if (reply.code !== OK.code) heard?.add(END);
     }
     this.#check();

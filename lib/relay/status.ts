@@ -3,8 +3,9 @@
  * which relay tells. Pure except for the reporter that it calls.
  *
  * With `final` the relay where the journey ends reports, by delivery or by failure (D-CORE-26): the relay that serves
- * the recipient, or the one nearest to the originator that was told of the failure. With `this` and `all` every relay
- * that it applies to reports. A relay that answers `error` to another leaves the report to that one.
+ * the recipient, or the one nearest to the originator that was told of the failure. With `this` the first relay reports.
+ * With `all` every relay reports, on failure as on success; with the others a relay that answers `error` to another leaves
+ * the report to that one.
  */
 import type { Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
@@ -85,8 +86,9 @@ export function reportStatus(
   view: StatusView,
 ): void {
   const { reporter } = view;
-  // D-CORE-26: the relay that is told of the error reports it, not the one that tells.
-  if (reporter === undefined || (view.relayed && answer !== undefined) || isReport(data)) return;
+  if (reporter === undefined || isReport(data)) return;
+  // D-CORE-26: the relay that is told of the error reports it, not the one that tells; but each does for `all`.
+  const tells = view.relayed && answer !== undefined;
   const drafts = new Drafts(data.originator);
   const crossing = crosses(data, view);
   const common = firstOf(data.options, 'data', crossing, view);
@@ -103,8 +105,8 @@ export function reportStatus(
     const domain = name !== undefined && direct ? name.domain : homeOf(data.originator, view);
     // Only the first request of each element counts, so that many of them do not cause a flood of reports.
     const own = firstOf(options, 'recipient', view.relayed || !direct, view);
-    if (common !== undefined && ends(common, direct, outcome)) drafts.add(domain, common, outcome);
-    if (own !== undefined && own.transID !== common?.transID && ends(own, direct, outcome)) {
+    if (common !== undefined && applies(common, direct, outcome, tells)) drafts.add(domain, common, outcome);
+    if (own !== undefined && own.transID !== common?.transID && applies(own, direct, outcome, tells)) {
       drafts.add(domain, own, outcome);
     }
   }
@@ -115,8 +117,13 @@ function firstOf(options: readonly Option[], place: OptionPlace, crossing: boole
   return options.find((option) => isRequest(option) && view.options.understands(option, place, crossing));
 }
 
-/** Whether this relay reports on a recipient; for `final`, whether the journey ended here. */
-function ends({ targetHop }: Option, direct: boolean, { reply }: RecipientOutcome): boolean {
+/**
+ * Whether this relay reports on a recipient; for `final`, whether the journey ended here.
+ *
+ * @param tells whether it answered another relay with an error
+ */
+function applies({ targetHop }: Option, direct: boolean, { reply }: RecipientOutcome, tells: boolean): boolean {
+  if (tells) return targetHop === 'all';
   return targetHop !== 'final' || direct || reply !== undefined;
 }
 

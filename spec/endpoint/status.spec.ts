@@ -45,7 +45,7 @@ describe('endpoint/status', () => {
       450,
       'not attached',
       true,
-      [`example.com: ${BARNEY} 450`],
+      [`example.com: ${BARNEY} 450`, `rubble.com: ${BARNEY} 450`],
     ]);
     expect((await fred.trace('nobody@rubble.com')).code).to.equal(550);
     expect((await fred.trace('x@nowhere.example')).code).to.equal(550);

@@ -104,8 +104,17 @@ describe('relay: statusRequest', () => {
     expect(barney.requests[0]?.data.options).to.have.length(1);
   });
 
-  it('does not report what it answers another relay with an error', () => {
-    for (const hop of ['this', 'final', 'all'] as const) {
+  it('reports what it answers another relay with an error with `all` (D-CORE-26)', () => {
+    const { relay, barney, reports } = setUp();
+    const rubble = neighbour(relay, 'rubble.com');
+    const msgno = rubble.send(data(BETTY, [[BARNEY, [request('final', 8)]]], [request('all')]));
+    barney.requests[0]?.error(550, 'no');
+    expect(rubble.code(msgno)).to.equal(550);
+    expect(reports.said).to.deep.equal([`example.com 7: ${BARNEY} 550`]);
+  });
+
+  it('does not report what it answers another relay with an error otherwise', () => {
+    for (const hop of ['this', 'final'] as const) {
       const { relay, barney, reports } = setUp();
       const rubble = neighbour(relay, 'rubble.com');
       const msgno = rubble.send(data(BETTY, [BARNEY], [request(hop)]));
