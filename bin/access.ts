@@ -1,11 +1,17 @@
 /** `imxp access`: reads and changes who may do what to an endpoint. */
-import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import type { AccessInfo, AccessRequest } from '../lib/endpoint/access.js';
-import { keepingOwner, withSubaddresses } from '../lib/endpoint/access-list.js';
+import type { AccessRequest } from '../lib/endpoint/access.js';
+import { entryFor, grants, keepingOwner, withSubaddresses } from '../lib/endpoint/access-list.js';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import type { AccessEntry } from '../lib/imxp/vocabulary/access.js';
-import { harmless } from '../lib/ops/terminal.js';
+import {
+  checkKnown,
+  entriesOf,
+  FORCE,
+  showEntries,
+  warnOfPublishing,
+  warnOfUnreachable,
+} from './support/access-entries.js';
 import {
   addressArgument,
   attachToAsk,
@@ -13,18 +19,19 @@ import {
   endpointOptions,
   withEndpoint,
 } from './support/endpoint.js';
-import { CommandError, EXIT } from './support/exit.js';
-import { readGivenFile } from './support/files.js';
+import { EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { note, print, printJson, table } from './support/output.js';
+import { note, print, printJson } from './support/output.js';
 
 interface AccessOptions extends EndpointCommandOptions {
   readonly from: string;
   readonly owner?: string;
   readonly json?: boolean;
+  readonly force?: boolean;
 }
 
-const NOTHING = '(nothing)';
+const PUBLISH = 'presence:publish';
+const SUBSCRIBE = 'presence:subscribe';
 
 async function withAccess(
   options: AccessOptions,
@@ -39,27 +46,21 @@ async function withAccess(
   }
 }
 
-function show({ owner, lastUpdate, entries }: AccessInfo, { json }: AccessOptions): void {
-  if (json === true) {
-    printJson({ owner, lastUpdate: lastUpdate.toISOString(), entries });
-    return;
-  }
-  // The format that `imxp access set` reads: one entry per line.
-  print(table(entries.map(({ actor, actions }) => [harmless(actor), actions.map(harmless).join(' ') || NOTHING])));
-}
-
 async function get(options: AccessOptions): Promise<void> {
-  await withAccess(options, async (endpoint, request) => show(await endpoint.access.get(request), options));
+  await withAccess(options, async (endpoint, request) => showEntries(await endpoint.access.get(request), options));
 }
 
 /** Makes a change and shows the resulting list. */
 async function changed(
   options: AccessOptions,
   change: (endpoint: Endpoint, request: AccessRequest) => Promise<unknown>,
+  looked: (entries: readonly AccessEntry[]) => void = () => {},
 ) {
   await withAccess(options, async (endpoint, request) => {
     await change(endpoint, request);
-    show(await endpoint.access.get(request), options);
+    const info = await endpoint.access.get(request);
+    showEntries(info, options);
+    looked(info.entries);
   });
 }
 
@@ -68,27 +69,40 @@ async function changedFor(
   actor: string,
   options: AccessOptions,
   change: (endpoint: Endpoint, request: AccessRequest) => Promise<unknown>,
+  looked: (entries: readonly AccessEntry[]) => void = () => {},
 ): Promise<void> {
-  if (options.dialect !== 'apex') return changed(options, change);
+  if (options.dialect !== 'apex') return changed(options, change, looked);
   await withAccess(options, async (endpoint, request) => {
     await change(endpoint, request);
     const found = await Promise.all(withSubaddresses(actor).map((one) => endpoint.access.entry(one, request)));
     const entries = found.filter((entry) => entry !== undefined);
     const [first] = entries;
     if (first === undefined) return;
-    show({ owner: options.owner ?? options.from, lastUpdate: first.lastUpdate, entries }, options);
+    showEntries({ owner: options.owner ?? options.from, lastUpdate: first.lastUpdate, entries }, options);
+    looked(entries);
   });
 }
 
 async function allow(actor: string, actions: readonly string[], options: AccessOptions): Promise<void> {
-  await changedFor(actor, options, (endpoint, request) => endpoint.access.allow(actor, actions, request));
+  checkKnown(actions, options);
+  await changedFor(
+    actor,
+    options,
+    (endpoint, request) => endpoint.access.allow(actor, actions, request),
+    (entries) => {
+      const granted = entryFor(entries, actor)?.actions ?? [];
+      if (grants(actions, PUBLISH) && !grants(granted, SUBSCRIBE)) warnOfPublishing(actor);
+    },
+  );
 }
 
 async function deny(actor: string, actions: readonly string[], options: AccessOptions): Promise<void> {
+  checkKnown(actions, options);
   await changedFor(actor, options, (endpoint, request) => endpoint.access.deny(actor, actions, request));
 }
 
 async function query(actor: string, actions: readonly string[], options: AccessOptions): Promise<void> {
+  checkKnown(actions, options);
   await withAccess(options, async (endpoint, request) => {
     const allowed = await endpoint.access.query(actor, actions, request);
     if (options.json === true) printJson({ owner: options.owner ?? options.from, actor, actions, allowed });
@@ -97,56 +111,17 @@ async function query(actor: string, actions: readonly string[], options: AccessO
   });
 }
 
-async function contentOf(file: string | undefined): Promise<string> {
-  if (file === undefined || file === '-') {
-    if (process.stdin.isTTY) note('Type one entry per line, as ACTOR ACTION ...; end with Ctrl-D:');
-    return text(process.stdin);
-  }
-  return (await readGivenFile(file)).toString('utf8');
-}
-
-/** Parses entries as `get` prints them, with or without --json. */
-function entriesIn(content: string): readonly AccessEntry[] {
-  if (/^\s*[{[]/.test(content)) return entriesInJson(content);
-  const lines = content.split('\n').map((line) => line.replace(/#.*/, '').trim());
-  return lines
-    .filter((line) => line !== '')
-    .map((line) => {
-      const [actor = '', ...actions] = line.split(/\s+/);
-      return { actor, actions: actions.filter((action) => action !== NOTHING) };
-    });
-}
-
-function entriesInJson(content: string): readonly AccessEntry[] {
-  const wrong = (): CommandError =>
-    new CommandError(
-      EXIT.USAGE,
-      'not a list as "imxp access get --json" prints it: {"entries": [{"actor": …, "actions": […]}]}',
-    );
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(content);
-  } catch {
-    throw wrong();
-  }
-  const entries: unknown = Array.isArray(parsed) ? parsed : (parsed as { entries?: unknown }).entries;
-  if (!Array.isArray(entries) || !entries.every(isEntry)) throw wrong();
-  return entries;
-}
-
-function isEntry(value: unknown): value is AccessEntry {
-  if (typeof value !== 'object' || value === null) return false;
-  const { actor, actions } = value as Partial<AccessEntry>;
-  return typeof actor === 'string' && Array.isArray(actions) && actions.every((action) => typeof action === 'string');
-}
-
 async function set(file: string | undefined, options: AccessOptions): Promise<void> {
-  const content = await contentOf(file);
-  const wanted = entriesIn(content);
+  const wanted = await entriesOf(file);
+  checkKnown(
+    wanted.flatMap(({ actions }) => actions),
+    options,
+  );
   const owner = options.owner ?? options.from;
   const entries = keepingOwner(wanted, owner);
   if (entries.length > wanted.length)
-    note(`added an entry for ${owner} first; without it the owner could not change the list`);
+    note(`added an entry for ${owner} first; without it the owner might not be able to change the list`);
+  warnOfUnreachable(entries, owner);
   await changed(options, (endpoint, request) => endpoint.access.set(entries, request));
 }
 
@@ -154,8 +129,8 @@ const ABOUT = `An access list has entries: an ACTOR and the actions it may perfo
 decides. An ACTOR is an address (fred@example.com, without its subaddresses), fred/*@example.com (its subaddresses),
 *@example.com (everyone in a domain), *@*.example.com (everyone in its subdomains, too), *@* (everyone), or imxp=*@*
 (services). An ACTION is core:data (send messages), presence:subscribe, presence:watch, presence:publish, access:get,
-access:query or access:set, or has "all" as either half; presence:as-nobody blocks politely. With --dialect apex only the
-entry of the named actor is changed.`;
+access:query or access:set, or has "all" as either half; presence:as-nobody blocks politely. Any other action needs --force. No entry takes access:get or access:set from you, or
+anything from the services of your domain. With --dialect apex only the entry of the named actor is changed.`;
 const EXITS = {
   0: 'done',
   1: 'refused by the service; for query: not allowed',
@@ -191,6 +166,7 @@ export function register(program: Command): void {
   command('get', 'print the list', 'imxp access get --from fred@example.com --json').action(get);
   command('set', 'replace the list', 'imxp access set list --from fred@example.com')
     .argument('[file]', 'list as printed by "get", with or without --json; default or -: standard input')
+    .option(...FORCE)
     .action(set);
   command(
     'allow',
@@ -199,6 +175,7 @@ export function register(program: Command): void {
   )
     .argument('<actor>', 'the actor')
     .argument('<actions...>', 'actions to grant')
+    .option(...FORCE)
     .action(allow);
   command(
     'deny',
@@ -208,6 +185,7 @@ export function register(program: Command): void {
   )
     .argument('<actor>', 'the actor')
     .argument('[actions...]', 'actions to take away; default: all')
+    .option(...FORCE)
     .action(deny);
   command(
     'query',
@@ -216,5 +194,6 @@ export function register(program: Command): void {
   )
     .argument('<address>', 'the endpoint')
     .argument('<actions...>', 'actions, all of which must be allowed')
+    .option(...FORCE)
     .action(query);
 }

@@ -1,9 +1,16 @@
 /** `imxp account`: manages the accounts of a node. A running relay applies changes within a moment. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import { verifierOf } from '../lib/node/new-account.js';
 import { paint } from '../lib/ops/terminal.js';
 import { QUOTA_NAMES, QUOTAS, type QuotaName } from '../lib/store/account-state.js';
 import type { AccountProfile, Accounts } from '../lib/store/accounts.js';
+import { FORCE } from './support/access-entries.js';
+import {
+  ACCESS_ACTIONS,
+  type AccessAction,
+  type AccountAccessFlags,
+  accountAccess,
+} from './support/accounts/access.js';
 import {
   type AccountFlags,
   accountOf,
@@ -183,6 +190,7 @@ export function register(program: Command): void {
   };
   registerLife(make);
   registerState(make);
+  registerAccess(make);
   registerLooks(make);
   registerFiles(make);
 }
@@ -254,6 +262,29 @@ it are refused with 550. Everything else is kept. Disabling it again replaces th
     limiting.addOption(new Option(option, QUOTAS[name]).argParser(quantity));
   }
   limiting.action(quota);
+}
+
+function registerAccess(make: Make): void {
+  make(
+    'access',
+    'show, replace or reset the access entries of an account',
+    [
+      'imxp account access fred@example.com get --config mesh.json',
+      'imxp account access fred@example.com set list.txt',
+      'imxp account access fred@example.com reset',
+    ],
+    `For owners who are absent or cannot log in; owners themselves use imxp access. It works with and without a running relay,
+which applies the change within milliseconds. "get" prints the list in the form that "set" reads: one entry per line, the
+ACTOR and its actions, or JSON with --json. "reset" removes all that was set, so that access.initial of the configuration
+applies again.`,
+  )
+    .argument(...WHOSE)
+    .addArgument(new Argument('<action>', 'what to do').choices(ACCESS_ACTIONS))
+    .argument('[file]', 'for set: entries as "get" prints them; - or none: standard input')
+    .option(...FORCE)
+    .action((address: string, action: AccessAction, file: string | undefined, flags: AccountAccessFlags) =>
+      accountAccess(address, action, file, flags),
+    );
 }
 
 function quantity(text: string): number | 'default' {

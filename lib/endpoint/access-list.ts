@@ -114,6 +114,33 @@ export function granted(list: readonly AccessEntry[], owner: string, actor: stri
   return list.find((entry) => covers(patternOf(entry.actor), pattern))?.actions ?? implicitActions(pattern);
 }
 
+/**
+ * The entries that decide for nobody: an earlier one matches all whom they match. Those for services of the owner's domain
+ * have no such entry: these services may do everything anyway.
+ */
+export function unreachable(
+  list: readonly AccessEntry[],
+  owner: string,
+): readonly { readonly entry: AccessEntry; readonly by: AccessEntry | undefined }[] {
+  const own = patternOf(owner);
+  return list.flatMap((entry, index): { entry: AccessEntry; by: AccessEntry | undefined }[] => {
+    const pattern = patternOf(entry.actor);
+    if (ownServices(owner, pattern)) return [{ entry, by: undefined }];
+    const [before, named] = [list.slice(0, index), same(pattern, own)];
+    const by = before.find(({ actor }) => (named ? same(patternOf(actor), own) : covers(patternOf(actor), pattern)));
+    return by === undefined ? [] : [{ entry, by }];
+  });
+}
+
+/** Checks a whole list. @throws LocalError ARGUMENT: there is no entry, or an actor or an action is not valid */
+export function checkEntries(entries: readonly AccessEntry[]): void {
+  if (entries.length === 0) throw new LocalError('ARGUMENT', 'an access list needs at least one entry');
+  for (const { actor, actions } of entries) {
+    patternOf(actor);
+    checkActions(actions);
+  }
+}
+
 /** The entry whose actor is exactly this one. @throws LocalError ARGUMENT when the actor is not valid */
 export function entryFor(list: readonly AccessEntry[], actor: string): AccessEntry | undefined {
   const pattern = patternOf(actor);

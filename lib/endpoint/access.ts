@@ -3,22 +3,21 @@
  * list of an owner (access-01 §4); one attached with APEX changes single entries (RFC 3341 §4). Knows nothing of
  * connections.
  */
-import { LocalError, RefusedError } from '../errors.js';
+import { RefusedError } from '../errors.js';
 import {
   type Access,
   type AccessEntry,
   type AccessOperation,
-  isAction,
   readAccessOperation,
   writeAccessOperation,
 } from '../imxp/vocabulary/access.js';
-import { parseActor } from '../imxp/vocabulary/actor.js';
 import type { XmlElement } from '../xml/parse.js';
 import {
   allowed,
   checkActions,
   checkAllowed,
   checkDenied,
+  checkEntries,
   denied,
   entryFor,
   granted,
@@ -98,7 +97,7 @@ export class AccessClient {
     for (let attempt = 1; ; attempt += 1) {
       const present = infoOf(await this.#present(owner, request));
       const wanted = typeof entries === 'function' ? entries(present) : entries;
-      check(wanted);
+      checkEntries(wanted);
       const access = { owner, lastUpdate: present.lastUpdate.getTime(), entries: wanted };
       const answer = await this.#ask(owner, request, (transID) => {
         return { type: 'set', owner, transID, timeStamp: Date.now(), access };
@@ -239,21 +238,4 @@ function without(entries: readonly AccessEntry[], actor: string): readonly Acces
 
 function infoOf({ owner, lastUpdate, entries }: Access): AccessInfo {
   return { owner, lastUpdate: new Date(lastUpdate), entries };
-}
-
-function check(entries: readonly AccessEntry[]): void {
-  if (entries.length === 0) throw new LocalError('ARGUMENT', 'an access list needs at least one entry');
-  for (const { actor, actions } of entries) {
-    if (parseActor(actor) === undefined)
-      throw new LocalError(
-        'ARGUMENT',
-        `${JSON.stringify(actor)} is not an actor; write local@domain, *@domain, *@* or imxp=*@*`,
-      );
-    const wrong = actions.find((action) => !isAction(action));
-    if (wrong !== undefined)
-      throw new LocalError(
-        'ARGUMENT',
-        `${JSON.stringify(wrong)} is not an action; write service:operation, for example core:data`,
-      );
-  }
 }

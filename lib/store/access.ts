@@ -116,6 +116,16 @@ export class AccessEntries {
   }
 
   /**
+   * Removes the entries of an owner; those of new accounts hold then, or those of the endpoint that it is a subaddress of.
+   * Resolves when the disk has it.
+   *
+   * @throws LocalError STORE_FAILED
+   */
+  async reset(owner: Address): Promise<void> {
+    await this.#store.delete(PREFIX + owner.key);
+  }
+
+  /**
    * Deletes what was left of an account that was removed: its entries and those of its subaddresses. Entries of another
    * account of that name stay.
    *

@@ -68,6 +68,34 @@ describe('imxp access, trace and ping', function () {
       expect(stderr.toString()).to.include(FRED);
     });
 
+    it('refuses misspelt actions with the nearest one, unless it is told to take them', async () => {
+      const slip = await run(['access', 'allow', BARNEY, 'presence:subcribe']);
+      expect([slip.code, slip.stderr.toString()]).to.deep.equal([
+        64,
+        'error: unknown action presence:subcribe; did you mean presence:subscribe? Use --force if it is one of another service\n',
+      ]);
+      const list = await run(['access', 'set'], { input: '*@* core:dta\n' });
+      expect(list.code).to.equal(64);
+      const own = await run(['access', 'set', '--force'], { input: `${FRED} all:all\n*@* core:data quarry:dig\n` });
+      expect([own.code, out(own)]).to.deep.equal([0, `${FRED}  all:all\n*@*               core:data quarry:dig\n`]);
+      const views = await run(['access', 'deny', BARNEY, 'presence:as-nobody']);
+      expect(views.code).to.equal(0);
+    });
+
+    it('warns of an entry that is never reached, and of publishing without subscribing', async () => {
+      const input = `${FRED} all:all\n*@rubble.com\n${BARNEY} core:data\nimxp=*@example.com\n*@* core:data\n`;
+      const { code, stderr } = await run(['access', 'set'], { input });
+      expect(code).to.equal(0);
+      expect(stderr.toString()).to.equal(
+        `warning: the entry for ${BARNEY} has no effect: the entry for *@rubble.com comes first\n` +
+          'warning: the entry for imxp=*@example.com has no effect: the services of the domain may perform every action anyway\n',
+      );
+      const publishing = await run(['access', 'allow', WILMA, 'presence:publish']);
+      expect(publishing.stderr.toString()).to.match(/^warning: wilma@example.com needs presence:subscribe as well/);
+      const both = await run(['access', 'allow', WILMA, 'presence:publish', 'presence:subscribe']);
+      expect(both.stderr.toString()).to.equal('');
+    });
+
     it('exits with 77 when the owner does not permit it, 64 for what is no actor or list', async () => {
       const refused = await run(['access', 'get', '--owner', FRED], {}, WILMA);
       expect([refused.code, refused.stderr.toString()]).to.deep.equal([
@@ -99,8 +127,11 @@ describe('imxp access, trace and ping', function () {
       expect(code).to.equal(1);
       const { hops, ms: _, ...rest } = JSON.parse(stdout.toString());
       expect(rest).to.deep.equal({ from: FRED, to: BARNEY, code: 450, text: 'not attached', complete: true });
-      expect(hops).to.have.length(1);
-      expect(hops[0]).to.deep.include({ relay: 'example.com', code: 450, text: 'not attached' });
+      // D-CORE-26: each relay on the way reports, with the answer it got.
+      expect(hops.map(({ ms: __, ...hop }: { readonly ms: number }) => hop)).to.deep.equal([
+        { relay: 'example.com', code: 450, text: 'not attached' },
+        { relay: 'rubble.com', code: 450, text: 'not attached' },
+      ]);
     });
   });
 
