@@ -270,7 +270,7 @@ function registerAccess(make: Make): void {
     'show, replace or reset the access entries of an account',
     [
       'imxp account access fred@example.com get --config mesh.json',
-      'imxp account access fred@example.com set list.txt',
+      'imxp account access fred@example.com set --file list.txt',
       'imxp account access fred@example.com reset',
     ],
     `For owners who are absent or cannot log in; owners themselves use imxp access. It works with and without a running relay,
@@ -280,10 +280,10 @@ applies again.`,
   )
     .argument(...WHOSE)
     .addArgument(new Argument('<action>', 'what to do').choices(ACCESS_ACTIONS))
-    .argument('[file]', 'for set: entries as "get" prints them; - or none: standard input')
+    .option('--file <file>', 'for set: entries as "get" prints them; default: standard input')
     .option(...FORCE)
-    .action((address: string, action: AccessAction, file: string | undefined, flags: AccountAccessFlags) =>
-      accountAccess(address, action, file, flags),
+    .action((address: string, action: AccessAction, flags: AccountAccessFlags) =>
+      accountAccess(address, action, flags),
     );
 }
 

@@ -55,7 +55,7 @@ describe('imxp account access', function () {
     const first = await run([FRED, 'get']);
     expect([first.code, out(first)], first.stderr.toString()).to.deep.equal([0, initial]);
     await sent();
-    const closed = await run([FRED, 'set', '-', '--json'], '*@example.com presence:watch\n');
+    const closed = await run([FRED, 'set', '--file', '-', '--json'], '*@example.com presence:watch\n');
     expect(JSON.parse(out(closed)).entries).to.deep.equal([{ actor: '*@example.com', actions: ['presence:watch'] }]);
     expect((await failureOf(sent())).reply?.code).to.equal(537);
     expect((await fred.access.get()).entries).to.deep.equal([{ actor: '*@example.com', actions: ['presence:watch'] }]);
@@ -70,7 +70,7 @@ describe('imxp account access', function () {
     const wrong: readonly [readonly string[], string, number, RegExp][] = [
       [['pebbles@example.com', 'get'], '', 1, /has no account/],
       [['barney@rubble.com', 'get'], '', 64, /rubble.com is not served here/],
-      [[FRED, 'get', 'list'], '', 64, /takes no file/],
+      [[FRED, 'get', '--file', 'list'], '', 64, /takes no file/],
       [[FRED, 'set'], 'barney core:data\n', 64, /not an actor/],
       [[FRED, 'set'], '*@* core:dat\n', 64, /did you mean core:data/],
       [[FRED, 'set'], '', 64, /at least one entry/],

@@ -13,22 +13,19 @@ import { type AccountFlags, loadForAccounts, unknown, withAccounts } from './acc
 
 export interface AccountAccessFlags extends AccountFlags {
   readonly force?: boolean;
+  /** For `set`; without one, or with `-`, standard input. */
+  readonly file?: string;
 }
 
 export const ACCESS_ACTIONS = ['get', 'set', 'reset'] as const;
 export type AccessAction = (typeof ACCESS_ACTIONS)[number];
 
-/** @param file for `set`; without one, or with `-`, standard input */
-export async function accountAccess(
-  address: string,
-  action: AccessAction,
-  file: string | undefined,
-  flags: AccountAccessFlags,
-): Promise<void> {
-  if (file !== undefined && action !== 'set') {
+/** Prints the list after the action. @throws CommandError */
+export async function accountAccess(address: string, action: AccessAction, flags: AccountAccessFlags): Promise<void> {
+  if (flags.file !== undefined && action !== 'set') {
     throw new CommandError(
       EXIT.USAGE,
-      `${action} takes no file; imxp account access ${address} set FILE replaces the list`,
+      `${action} takes no file; imxp account access ${address} set --file FILE replaces the list`,
     );
   }
   const config = await loadForAccounts(flags);
@@ -43,7 +40,7 @@ export async function accountAccess(
     // D-CORE-20: operators may set the entries of services.
     if (!owner.service && !accounts.exists(owner.base)) throw unknown(owner.base);
     const entries = new AccessEntries(store, config.access.initial);
-    if (action === 'set') await replace(entries, owner, file, flags);
+    if (action === 'set') await replace(entries, owner, flags);
     if (action === 'reset') await entries.reset(owner);
     const { entries: found, lastUpdate } = entries.of(owner);
     const shown = found.length > 0 ? found : implicitEntries(owner);
@@ -58,13 +55,8 @@ export async function accountAccess(
   });
 }
 
-async function replace(
-  entries: AccessEntries,
-  owner: Address,
-  file: string | undefined,
-  flags: AccountAccessFlags,
-): Promise<void> {
-  const wanted = await entriesOf(file);
+async function replace(entries: AccessEntries, owner: Address, flags: AccountAccessFlags): Promise<void> {
+  const wanted = await entriesOf(flags.file);
   checkEntries(wanted);
   if (wanted.length > ENTRIES) throw new CommandError(EXIT.USAGE, `more than ${ENTRIES} entries`);
   checkKnown(
