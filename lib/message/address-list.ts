@@ -3,8 +3,9 @@
  * writes the text of a field; knows nothing of what the URIs name.
  *
  * ```
- *   address-list = address *( "," address )        mailbox = URI / [ phrase ] "<" URI ">"
+ *   address-list = address *( "," address )        mailbox = URI / [ phrase ] "<" [ route ] URI ">"
  *   address      = group / mailbox                 group   = phrase ":" [ mailbox *( "," mailbox ) ] ";"
+ *   route        = "@" domain *( "," [ "@" domain ] ) ":"
  * ```
  */
 import { LocalError } from '../errors.js';
@@ -35,7 +36,10 @@ const SCHEME = '[A-Za-z][A-Za-z0-9+.-]*:';
 const BARE_URI = new RegExp(`${SCHEME}[^\\s,<>"]+`, 'y');
 const GROUPED_URI = new RegExp(`${SCHEME}[^\\s,;<>"]+`, 'y');
 const KNOWN = /^(?:im|pres|mailto|sip|sips|xmpp|tel|http|https):/i;
-const BRACKETED = /<[ \t\r\n]*([A-Za-z][A-Za-z0-9+.-]*:[^\s<>"]+)[ \t\r\n]*>/y;
+/** RFC 822 §6.1: which hosts a message should pass. It is of no use any more, and left out. */
+const ROUTE = /@[^\s@,:<>"]+[ \t\r\n]*(?:,[ \t\r\n]*(?:@[^\s@,:<>"]+[ \t\r\n]*)?)*:[ \t\r\n]*/y;
+const OPENING = /<[ \t\r\n]*/y;
+const CLOSED_URI = /([A-Za-z][A-Za-z0-9+.-]*:[^\s<>"]+)[ \t\r\n]*>/y;
 const QUOTED = /"((?:[^"\\]|\\[\s\S])*)"/y;
 const WORD = /[^\s()<>@,;:\\"]+/y;
 
@@ -83,7 +87,9 @@ class Reader {
   }
 
   #bracketed(phrase: string | undefined): Mailbox {
-    const uri = this.#match(BRACKETED)?.[1];
+    if (this.#match(OPENING) === undefined) throw this.#fault();
+    this.#match(ROUTE);
+    const uri = this.#match(CLOSED_URI)?.[1];
     if (uri === undefined) throw this.#fault();
     this.#match(SPACE);
     return { phrase, uri };

@@ -25,7 +25,8 @@ export function parseMediaType(value: string): MediaType {
   const parameters = new Map<string, string>();
   reader.skip();
   while (!reader.ended) {
-    reader.expect(';');
+    // cpim-02 writes message/cpim,profile=im
+    if (!(type === 'message/cpim' && reader.take(','))) reader.expect(';');
     reader.skip();
     // an empty parameter (a semicolon too many) is a common slip and harms nobody
     if (reader.ended || reader.sees(';')) {
@@ -68,11 +69,14 @@ class Reader {
     return this.#text[this.#at] === character;
   }
 
-  expect(character: string): void {
-    if (!this.sees(character)) {
-      throw malformedEntity(`"${character}" is missing in a media type`);
-    }
+  take(character: string): boolean {
+    if (!this.sees(character)) return false;
     this.#at += 1;
+    return true;
+  }
+
+  expect(character: string): void {
+    if (!this.take(character)) throw malformedEntity(`"${character}" is missing in a media type`);
   }
 
   token(what: string): string {

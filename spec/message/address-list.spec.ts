@@ -13,6 +13,25 @@ import { fault } from './support.js';
 const bare = (uri: string): Mailbox => ({ phrase: undefined, uri });
 
 describe('address fields', () => {
+  const routed: readonly [string, Mailbox][] = [
+    ['<@slate.example,@quarry.example:mailto:fred@x>', bare('mailto:fred@x')],
+    ['Fred <@slate.example : im:fred@x>', { phrase: 'Fred', uri: 'im:fred@x' }],
+    ['< @a , ,@b,\r\n @c:im:fred@x >', bare('im:fred@x')],
+  ];
+  for (const [text, mailbox] of routed) {
+    it(`reads ${JSON.stringify(text)} without its route (D-MSG-08)`, () => {
+      expect(parseAddressList(`${text}, im:a@x`)).to.deep.equal([mailbox, bare('im:a@x')]);
+      const group = { phrase: 'Lodge', mailboxes: [mailbox] };
+      expect(parseAddressList(`Lodge: ${text};`)).to.deep.equal([group]);
+    });
+  }
+
+  it('refuses what is no route', () => {
+    for (const text of ['<@:im:a@x>', '<@a im:a@x>', '<@a,b:im:a@x>', '<a,@b:>', `<@a${', '.repeat(20_000)}im:a@x>`]) {
+      expect(() => parseAddressList(text), text.slice(0, 20)).to.throw(RemoteProtocolError);
+    }
+  });
+
   const table: readonly [string, AddressEntry[]][] = [
     ['', []],
     ['im:ines@harbour.example', [bare('im:ines@harbour.example')]],

@@ -34,6 +34,12 @@ describe('mime/entity', () => {
     expect(found.bodyStart).to.equal(octets.indexOf('<ok'));
   });
 
+  it('takes a comma for a semicolon only in the type that a draft writes so', () => {
+    const { type, parameters } = parseMediaType('message/cpim,profile=pres; charset=utf-8');
+    expect([type, ...parameters.values()]).to.deep.equal(['message/cpim', 'pres', 'utf-8']);
+    expect(() => parseMediaType('text/plain,profile=im')).to.throw(RemoteProtocolError);
+  });
+
   it('finds headers whatever the case of their name', () => {
     const { headers } = entity('content-TYPE: Text/XML\r\nReceived: a\r\nRECEIVED: b\r\n\r\n');
     expect(headers.get('Content-Type')).to.equal('Text/XML');

@@ -79,6 +79,10 @@ Yabba`).toString(),
       'X-a: \\q \\u00e4',
     ]);
     const opened = openMessage(carried({ type: 'Message/CPIM', body: odd }));
+    // cpim-02 names the type so.
+    for (const type of ['message/cpim,profile=im', 'message/cpim, profile="im"', 'message/cpim;profile=im']) {
+      expect(openMessage(carried({ type, body: odd })), type).to.deep.equal(opened);
+    }
     expect(opened.kind === 'cpim' && opened.message.octets.equals(odd)).to.equal(true);
   });
 
