@@ -56,7 +56,7 @@ export class ChannelInbox {
    * @returns false when the message exceeds `limit`: the rest is discarded
    * @throws RemoteProtocolError BUSY without reply
    */
-  begin(frame: Header, limit: number, answers: number, discard: boolean, keeper: ReassemblyCounter): boolean {
+  begin(frame: Header, limit: number, answers: number, discard: boolean, counter: ReassemblyCounter): boolean {
     const answer = frame.keyword === ANS;
     if (answer && frame.more && this.#answers !== undefined && this.#answers.size >= answers) {
       this.#continuesAnswer(frame, answers);
@@ -73,11 +73,11 @@ export class ChannelInbox {
     const octets = answer ? this.#answerOctets : (this.#message?.octets ?? 0);
     if (octets + frame.size > limit) {
       this.#discarding = true;
-      this.#message?.drop(keeper);
+      this.#message?.drop(counter);
       this.#message = undefined;
       this.#answerOctets = 0;
       for (const begun of this.#answers?.values() ?? []) {
-        begun.drop(keeper);
+        begun.drop(counter);
       }
       return false;
     }
@@ -93,7 +93,7 @@ export class ChannelInbox {
   }
 
   /** Reads payload octets. @returns true once payload and trailer are complete. */
-  read(decoder: Decoder, limit: number, keeper: ReassemblyCounter): boolean {
+  read(decoder: Decoder, limit: number, counter: ReassemblyCounter): boolean {
     const { frame } = decoder;
     if (this.#discarding) {
       return decoder.skip();
@@ -107,9 +107,9 @@ export class ChannelInbox {
         }
       }
       message = new Reassembly();
-      this.#keep(frame, message, keeper);
+      this.#keep(frame, message, counter);
     }
-    message.reserve(frame.size, limit, keeper);
+    message.reserve(frame.size, limit, counter);
     return decoder.fill(message.buffer, message.octets);
   }
 
@@ -117,22 +117,22 @@ export class ChannelInbox {
    * Finishes the frame just read. @returns the payload of the complete message; undefined if it continues or was
    * discarded.
    */
-  finish(frame: Header, keeper: ReassemblyCounter): Buffer | undefined {
+  finish(frame: Header, counter: ReassemblyCounter): Buffer | undefined {
     const whole = this.#whole;
     if (whole !== undefined) {
       this.#whole = undefined;
       return whole;
     }
     if (frame.more) {
-      return this.#goesOn(frame, keeper);
+      return this.#goesOn(frame, counter);
     }
     const message = this.#reassembly(frame);
     if (message !== undefined) {
       message.octets += frame.size;
     }
-    const payload = this.#discarding ? undefined : (message?.finish(keeper) ?? EMPTY);
+    const payload = this.#discarding ? undefined : (message?.finish(counter) ?? EMPTY);
     if (frame.keyword === ANS) {
-      this.#endAnswer(frame, message, keeper);
+      this.#endAnswer(frame, message, counter);
     } else {
       this.#message = undefined;
       this.keyword = NONE;
@@ -140,13 +140,13 @@ export class ChannelInbox {
     return payload;
   }
 
-  #goesOn(frame: Header, keeper: ReassemblyCounter): undefined {
+  #goesOn(frame: Header, counter: ReassemblyCounter): undefined {
     this.keyword = frame.keyword;
     this.#msgno = frame.msgno;
     let message = this.#reassembly(frame);
     if (message === undefined && frame.keyword === ANS) {
       message = new Reassembly();
-      this.#keep(frame, message, keeper);
+      this.#keep(frame, message, counter);
     }
     if (!this.#discarding && message !== undefined) {
       message.octets += frame.size;
@@ -154,10 +154,10 @@ export class ChannelInbox {
     }
   }
 
-  #endAnswer(frame: Header, message: Reassembly | undefined, keeper: ReassemblyCounter): void {
+  #endAnswer(frame: Header, message: Reassembly | undefined, counter: ReassemblyCounter): void {
     this.#answerOctets = Math.max(0, this.#answerOctets + frame.size - (message?.octets ?? 0));
     if (this.#answers?.delete(frame.ansno) === true) {
-      keeper.count(-ANSWER_ENTRY_OCTETS);
+      counter.count(-ANSWER_ENTRY_OCTETS);
     }
     if (this.#answers === undefined || this.#answers.size === 0) {
       this.keyword = NONE;
@@ -170,9 +170,9 @@ export class ChannelInbox {
     return frame.keyword === ANS ? this.#answers?.get(frame.ansno) : this.#message;
   }
 
-  #keep(frame: Header, message: Reassembly, keeper: ReassemblyCounter): void {
+  #keep(frame: Header, message: Reassembly, counter: ReassemblyCounter): void {
     if (frame.keyword === ANS) {
-      keeper.count(ANSWER_ENTRY_OCTETS);
+      counter.count(ANSWER_ENTRY_OCTETS);
       this.#answers ??= new Map();
       this.#answers.set(frame.ansno, message);
     } else {

@@ -21,29 +21,29 @@ export class Reassembly {
   /**
    * Makes room for further octets, at most doubling the buffer. `octets` were checked against window and limit before.
    *
-   * @param keeper called before the allocation
+   * @param counter called before the allocation
    */
-  reserve(octets: number, limit: number, keeper: ReassemblyCounter): void {
+  reserve(octets: number, limit: number, counter: ReassemblyCounter): void {
     const needed = this.octets + octets;
     if (needed <= this.buffer.length) {
       return;
     }
     const size = Math.max(needed, Math.min(limit, this.buffer.length * 2), MINIMUM_OCTETS);
-    keeper.count(size - this.buffer.length);
+    counter.count(size - this.buffer.length);
     const larger = Buffer.allocUnsafe(size);
     this.buffer.copy(larger, 0, 0, this.octets);
     this.buffer = larger;
   }
 
   /** Returns the message. It belongs to the caller from now on. */
-  finish(keeper: ReassemblyCounter): Buffer {
-    keeper.count(-this.buffer.length);
+  finish(counter: ReassemblyCounter): Buffer {
+    counter.count(-this.buffer.length);
     return this.buffer.subarray(0, this.octets);
   }
 
   /** Discards what was received. */
-  drop(keeper: ReassemblyCounter): void {
-    keeper.count(-this.buffer.length);
+  drop(counter: ReassemblyCounter): void {
+    counter.count(-this.buffer.length);
     this.buffer = EMPTY;
     this.octets = 0;
   }

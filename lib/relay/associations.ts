@@ -47,7 +47,7 @@ export class Associations {
   #ours: Map<number, () => void> | undefined;
   #bound: Set<string> | undefined;
   /** Shared with the other channels of the session. */
-  readonly #standing: SessionAssociations;
+  readonly #session: SessionAssociations;
   /** Originators, as written, that were permitted since the session's associations last changed. */
   #permitted: Set<string> | undefined;
   #version = 0;
@@ -62,13 +62,13 @@ export class Associations {
     this.#target = target;
     this.#owner = owner;
     this.#context = context;
-    this.#standing = context.standings.enter(channel.session, this);
+    this.#session = context.sessionAssociations.enter(channel.session, this);
   }
 
   /** Ends everything that the peer had over this channel, which has gone. */
   close(): void {
     this.terminateTheirs();
-    this.#context.standings.leave(this.#channel.session, this);
+    this.#context.sessionAssociations.leave(this.#channel.session, this);
   }
 
   /** Whether the peer forwards Data operations of others: it is a relay, or has bound as one. */
@@ -185,7 +185,7 @@ export class Associations {
   terminate({ transID }: Terminate): Denial | undefined {
     // RFC 3340 §4.4.3 step 1: 0 ends all associations of the session.
     if (transID === 0) {
-      this.#standing.terminate();
+      this.#session.terminate();
       return undefined;
     }
     const association = this.#theirs.get(transID);
@@ -235,10 +235,10 @@ export class Associations {
     if (association.type === 'attach') {
       attachments.remove(association);
       offline?.detached(association);
-      this.#standing.detach(association.key);
+      this.#session.detach(association.key);
     } else {
       bindings.remove(association);
-      this.#standing.unbind(association.domain);
+      this.#session.unbind(association.domain);
       this.#rebind();
     }
     ended(this.#channel, association);
@@ -259,20 +259,18 @@ export class Associations {
   /** Forgets permissions that were found under an earlier configuration. */
   review(): void {
     this.#permitted = undefined;
-    this.#version = this.#standing.version;
+    this.#version = this.#session.version;
   }
 
   /** Whether the peer may send for an originator (core-01 §4.4.4.1 step 1). */
   mayOriginate(originator: string): Denial | undefined {
-    if (this.#version !== this.#standing.version) this.review();
+    if (this.#version !== this.#session.version) this.review();
     if (this.#permitted?.has(originator) === true) return undefined;
     const name = this.#named(originator);
     if (name === undefined) return ORIGINATOR_INVALID;
     const { identity, privacy } = this.#channel;
     // Another relay of this domain checked the permission before it forwarded the Data operation.
-    const denial = this.sibling
-      ? undefined
-      : this.#context.policy.mayOriginate(identity, privacy, name, this.#standing);
+    const denial = this.sibling ? undefined : this.#context.policy.mayOriginate(identity, privacy, name, this.#session);
     if (denial !== undefined) return denial;
     if (this.#permitted === undefined || this.#permitted.size >= PERMITTED) this.#permitted = new Set();
     this.#permitted.add(originator);
@@ -300,9 +298,9 @@ export class Associations {
 
   #record(association: Association): void {
     this.#theirs.set(association.transID, association);
-    if (association.type === 'attach') this.#standing.attach(association.key);
+    if (association.type === 'attach') this.#session.attach(association.key);
     else {
-      this.#standing.bind(association.domain);
+      this.#session.bind(association.domain);
       this.#rebind();
     }
     began(this.#channel, association);

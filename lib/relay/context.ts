@@ -101,7 +101,7 @@ export class Context {
   readonly traffic: Traffic | undefined;
   readonly attachments = new AttachmentTable();
   readonly bindings = new Bindings(() => ({ shares: this.limits, clock: this.time }));
-  readonly standings = new SessionAssociationsTable();
+  readonly sessionAssociations = new SessionAssociationsTable();
   readonly nextHops = new NextHops(this.bindings);
   readonly time: Clock;
   /** Set by the relay as its last step, because the queues look for messages of an earlier process. */

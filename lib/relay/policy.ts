@@ -39,7 +39,7 @@ const NOT_THAT_DOMAIN: Reply = { code: 537, text: 'not authorized to bind for th
 const NOT_THAT_ORIGINATOR: Reply = { code: 537, text: 'not authorized to send data for this originator' };
 
 /** What a session is attached as (normalized addresses) and bound for (domains in lower case). */
-export interface SessionStanding {
+export interface AssociatedNames {
   readonly attached: Iterable<string>;
   readonly bound: { has(domain: string): boolean };
 }
@@ -91,13 +91,13 @@ export class Policy {
   /**
    * Checks core-01 §4.4.4.1 step 1: for whom a session may send Data operations.
    *
-   * @param standing what the session is attached as and bound for
+   * @param names what the session is attached as and bound for
    */
   mayOriginate(
     identity: Identity,
     privacy: boolean,
     originator: Address,
-    { attached, bound }: SessionStanding,
+    { attached, bound }: AssociatedNames,
   ): Denial | undefined {
     for (const key of attached) if (this.#speaksFor(key, originator)) return undefined;
     const denial = this.#mayTalk(identity, privacy);

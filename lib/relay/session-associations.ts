@@ -69,20 +69,20 @@ export class SessionAssociationsTable {
 
   /** A channel joins its session. */
   enter(session: string, channel: ChannelAssociations): SessionAssociations {
-    let standing = this.#bySession.get(session);
-    if (standing === undefined) {
-      standing = new SessionAssociations();
-      this.#bySession.set(session, standing);
+    let associations = this.#bySession.get(session);
+    if (associations === undefined) {
+      associations = new SessionAssociations();
+      this.#bySession.set(session, associations);
     }
-    standing.channels.add(channel);
-    return standing;
+    associations.channels.add(channel);
+    return associations;
   }
 
   /** A channel is gone. */
   leave(session: string, channel: ChannelAssociations): void {
-    const standing = this.#bySession.get(session);
-    if (standing === undefined) return;
-    standing.channels.delete(channel);
-    if (standing.channels.size === 0) this.#bySession.delete(session);
+    const associations = this.#bySession.get(session);
+    if (associations === undefined) return;
+    associations.channels.delete(channel);
+    if (associations.channels.size === 0) this.#bySession.delete(session);
   }
 }

@@ -10,7 +10,7 @@ interface Answer {
   readonly body: string;
 }
 
-describe('wire/admin-server', () => {
+describe('admin/server', () => {
   let server: AdminServer;
   let port: number;
   let asked = 0;

@@ -5,7 +5,7 @@ import { Link } from '../../lib/mesh/link.js';
 import type { Connection } from '../../lib/transport/connection.js';
 import { within } from '../support/within.js';
 
-describe('wire/link', () => {
+describe('mesh/link', () => {
   const options = {
     name: 'rubble.com',
     dialects: () => [imxpDialect()],

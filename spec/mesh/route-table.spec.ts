@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { RouteTable } from '../../lib/mesh/route-table.js';
 
-describe('relay/routes', () => {
+describe('mesh/route-table', () => {
   const routes = new RouteTable<string>();
   routes.add('rubble.com', 'exact');
   routes.add('*.rubble.com', 'suffix');

@@ -272,7 +272,7 @@ describe('relay/channel-target', () => {
   });
 });
 
-describe('relay/link-target', () => {
+describe('mesh/link-target', () => {
   const link = (limits = LIMITS, deliveryTimeoutMs = 30_000) => {
     let dialled = 0;
     const target = new LinkTarget(

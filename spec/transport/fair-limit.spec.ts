@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { FairLimit } from '../../lib/transport/fair-limit.js';
 
-describe('wire/crowd', () => {
+describe('transport/fair-limit', () => {
   const LIMITS = { all: 6, perPlace: 4 };
   /** A newcomer; whoever has to go for him goes. */
   function come(crowd: FairLimit<string>, member: string, place: string): string | undefined {

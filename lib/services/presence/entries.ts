@@ -14,22 +14,15 @@ import { placeOfView, type Shown, type Views, viewAt } from './views.js';
 export class Entries {
   readonly #records: Records;
   readonly #registry: OperationTable;
-  readonly #announcer: FanOut;
+  readonly #fanOut: FanOut;
   readonly #clock: Clock;
   readonly #counts: Counts;
   readonly #views: Views;
 
-  constructor(
-    records: Records,
-    registry: OperationTable,
-    announcer: FanOut,
-    clock: Clock,
-    counts: Counts,
-    views: Views,
-  ) {
+  constructor(records: Records, registry: OperationTable, fanOut: FanOut, clock: Clock, counts: Counts, views: Views) {
     this.#records = records;
     this.#registry = registry;
-    this.#announcer = announcer;
+    this.#fanOut = fanOut;
     this.#clock = clock;
     this.#counts = counts;
     this.#views = views;
@@ -98,7 +91,7 @@ export class Entries {
       const known = this.#registry.subject(subject);
       if (known !== undefined) {
         known.learn(entry, version);
-        this.#announcer.changed(known, { entry, version, view: undefined });
+        this.#fanOut.changed(known, { entry, version, view: undefined });
       }
       this.#changedView(subject, entry, version);
     };
@@ -109,6 +102,6 @@ export class Entries {
     const place = viewAt(subject);
     const owner = place && this.#registry.subject(place.publisher);
     if (owner === undefined || !this.#views.any(owner.key)) return;
-    this.#announcer.changed(owner, { entry: { ...entry, publisher: owner.key }, version, view: place?.view });
+    this.#fanOut.changed(owner, { entry: { ...entry, publisher: owner.key }, version, view: place?.view });
   }
 }

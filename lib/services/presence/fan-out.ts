@@ -86,7 +86,7 @@ export class FanOut {
   readonly #sender: OperationSender;
   readonly #access: AccessPolicy;
   readonly #clock: Clock;
-  readonly #keeper: FanOutOwner;
+  readonly #owner: FanOutOwner;
   readonly #counts: Counts;
   readonly #views: Views;
   readonly #queues = new Map<Presentity, Queue>();
@@ -97,7 +97,7 @@ export class FanOut {
     sender: OperationSender,
     access: AccessPolicy,
     clock: Clock,
-    keeper: FanOutOwner,
+    owner: FanOutOwner,
     counts: Counts,
     views: Views,
   ) {
@@ -105,7 +105,7 @@ export class FanOut {
     this.#sender = sender;
     this.#access = access;
     this.#clock = clock;
-    this.#keeper = keeper;
+    this.#owner = owner;
     this.#counts = counts;
     this.#views = views;
   }
@@ -173,7 +173,7 @@ export class FanOut {
     try {
       await this.#tell(subject, { type: 'watching', watch });
     } catch (error) {
-      this.#keeper.fault(error);
+      this.#owner.fault(error);
     } finally {
       this.#registry.unpin(subject);
     }
@@ -207,13 +207,13 @@ export class FanOut {
     if (granted) return true;
     const { subject, originator, kind } = running;
     if (kind === 'subscribe' && this.#views.viewOf(subject.key, originator) !== undefined) return true;
-    this.#keeper.over(running, true);
+    this.#owner.over(running, true);
     return false;
   }
 
   /** Nobody is told what they may not see, nor cut off because of an internal error. */
   #unknown(running: ActiveOperation, error: unknown): false {
-    this.#keeper.fault(error);
+    this.#owner.fault(error);
     running.stale = true;
     return false;
   }
@@ -250,12 +250,12 @@ export class FanOut {
     this.#counts.failed += 1;
     if (!isTransientCode(reply.code)) {
       running.refusals += 1;
-      if (running.refusals >= REFUSALS) this.#keeper.over(running, false);
+      if (running.refusals >= REFUSALS) this.#owner.over(running, false);
       return;
     }
     const after = AGAIN_MS[running.misses];
     running.misses += 1;
-    if (after !== undefined) this.#keeper.missed(running, this.#clock.now() + after);
+    if (after !== undefined) this.#owner.missed(running, this.#clock.now() + after);
   }
 
   #send(running: ActiveOperation, document: string, outcome: SendListener): void {
@@ -279,7 +279,7 @@ export class FanOut {
       try {
         await this.#tell(subject, job);
       } catch (error) {
-        this.#keeper.fault(error);
+        this.#owner.fault(error);
       }
       queue.jobs.shift();
       for (const resolve of queue.waiting.splice(0)) resolve();
@@ -328,7 +328,7 @@ export class FanOut {
     if (running.postponed) return;
     running.stale = true;
     running.postponed = true;
-    this.#sender.later(running.originator, () => this.#keeper.missed(running, this.#clock.now()));
+    this.#sender.later(running.originator, () => this.#owner.missed(running, this.#clock.now()));
   }
 
   /** Whether more may be sent to a receiver. */
@@ -343,7 +343,7 @@ export class FanOut {
       const view = this.#views.viewOf(running.subject.key, running.originator);
       if (view === job.shown.view) return true;
       if (view === running.view || !(await this.permitted(running))) return false;
-      const shown = await this.#keeper.shown(running);
+      const shown = await this.#owner.shown(running);
       if (running.live) this.publish(running, shown);
       return false;
     } catch (error) {
@@ -375,31 +375,31 @@ function presentOf({ originator, duration }: ActiveOperation) {
 }
 
 class Published implements SendListener {
-  readonly #announcer: FanOut;
+  readonly #fanOut: FanOut;
   readonly #running: ActiveOperation;
   readonly #version: number;
 
-  constructor(announcer: FanOut, running: ActiveOperation, version: number) {
-    this.#announcer = announcer;
+  constructor(fanOut: FanOut, running: ActiveOperation, version: number) {
+    this.#fanOut = fanOut;
     this.#running = running;
     this.#version = version;
   }
 
   settled(reply: Reply | undefined): void {
-    this.#announcer.published(this.#running, this.#version, reply);
+    this.#fanOut.published(this.#running, this.#version, reply);
   }
 }
 
 class Notified implements SendListener {
-  readonly #announcer: FanOut;
+  readonly #fanOut: FanOut;
   readonly #running: ActiveOperation;
 
-  constructor(announcer: FanOut, running: ActiveOperation) {
-    this.#announcer = announcer;
+  constructor(fanOut: FanOut, running: ActiveOperation) {
+    this.#fanOut = fanOut;
     this.#running = running;
   }
 
   settled(reply: Reply | undefined): void {
-    this.#announcer.notified(this.#running, reply);
+    this.#fanOut.notified(this.#running, reply);
   }
 }

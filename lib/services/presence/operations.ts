@@ -32,7 +32,7 @@ const LONGEST_MS = 2_147_483_647_000;
 export class Operations implements FanOutOwner {
   readonly registry = new OperationTable();
   readonly counts = new Counts();
-  readonly announcer: FanOut;
+  readonly fanOut: FanOut;
   readonly entries: Entries;
   readonly #records: Records;
   readonly #clock: Clock;
@@ -53,8 +53,8 @@ export class Operations implements FanOutOwner {
     clock: Clock,
     limits: OperationLimits,
   ) {
-    this.announcer = new FanOut(this.registry, sender, access, clock, this, this.counts, views);
-    this.entries = new Entries(records, this.registry, this.announcer, clock, this.counts, views);
+    this.fanOut = new FanOut(this.registry, sender, access, clock, this, this.counts, views);
+    this.entries = new Entries(records, this.registry, this.fanOut, clock, this.counts, views);
     this.#records = records;
     this.#clock = clock;
     this.#limits = limits;
@@ -158,7 +158,7 @@ export class Operations implements FanOutOwner {
     for (const stored of await this.#records.operationsOf(account)) {
       if (begun(stored) > before) continue;
       const running = this.registry.find(stored.originator, stored.transID);
-      if (running !== undefined && this.#forget(running)) this.announcer.ended(running);
+      if (running !== undefined && this.#forget(running)) this.fanOut.ended(running);
       await this.#records.deleteOperation(stored);
     }
     for (const key of new Set([account, ...(await this.#records.deleteEntries(account, before))])) {
@@ -209,12 +209,12 @@ export class Operations implements FanOutOwner {
 
   async #checkOne(running: ActiveOperation): Promise<void> {
     try {
-      const permitted = this.announcer.permitted(running);
+      const permitted = this.fanOut.permitted(running);
       if (permitted !== true && (permitted === false || !(await permitted))) return;
-      if (!this.announcer.seesOther(running)) return;
-      await this.announcer.room(undefined);
+      if (!this.fanOut.seesOther(running)) return;
+      await this.fanOut.room(undefined);
       const shown = await this.shown(running);
-      if (running.live) this.announcer.publish(running, shown);
+      if (running.live) this.fanOut.publish(running, shown);
     } catch (error) {
       this.fault(error);
     }
@@ -230,7 +230,7 @@ export class Operations implements FanOutOwner {
 
   stop(): void {
     this.#stopped = true;
-    this.announcer.stop();
+    this.fanOut.stop();
   }
 
   // ---- FanOutOwner
@@ -251,14 +251,14 @@ export class Operations implements FanOutOwner {
       return;
     }
     if (!this.#forget(running)) return;
-    this.announcer.ended(running);
+    this.fanOut.ended(running);
     // The record is deleted when the application has been told, or will not be: after a crash in between it is told
     // again.
     const settled = (): void => {
       if (this.#stopped) return;
       this.#records.deleteOperation(running).catch((error: unknown) => this.fault(error));
     };
-    if (tell) this.announcer.terminate(running, { settled });
+    if (tell) this.fanOut.terminate(running, { settled });
     else settled();
   }
 
@@ -275,7 +275,7 @@ export class Operations implements FanOutOwner {
       const due = this.#due;
       this.#due = [];
       for (const running of due) {
-        await this.announcer.room(undefined);
+        await this.fanOut.room(undefined);
         if (this.#stopped) break;
         if (!running.live) continue;
         if (this.#clock.now() >= running.expires) this.over(running, true);
@@ -291,14 +291,14 @@ export class Operations implements FanOutOwner {
     this.#wheel.add(running);
     running.postponed = false;
     if (!running.stale) return;
-    if (!this.announcer.admits(running)) {
-      this.announcer.postpone(running);
+    if (!this.fanOut.admits(running)) {
+      this.fanOut.postpone(running);
       return;
     }
     try {
       const shown = await this.shown(running);
-      if (!running.live || !(await this.announcer.permitted(running))) return;
-      if (running.live) this.announcer.publish(running, shown);
+      if (!running.live || !(await this.fanOut.permitted(running))) return;
+      if (running.live) this.fanOut.publish(running, shown);
     } catch (error) {
       // The account is gone: nobody will ever publish.
       if (error instanceof Refusal) this.over(running, true);

@@ -237,39 +237,39 @@ export class PresenceService implements DeliveryTarget {
 
   /** presence-01 §4.2. */
   async #subscribe(request: ServiceRequest, operation: Subscribe): Promise<void> {
-    const { announcer, entries } = this.#operations;
+    const { fanOut, entries } = this.#operations;
     const { domain, form } = request;
     await this.#withSubject(request, operation, async (subject) => {
       const subscriber = request.originator.key;
-      await announcer.room(subject);
+      await fanOut.room(subject);
       const shown = await entries.shown(subject, subscriber);
       if (operation.duration > 0) {
         const running = await this.#operations.begin(subscriber, subject, operation, form);
         // A change before the record is on the disk is part of the entry that is sent then.
-        announcer.publish(running, await entries.shown(subject, subscriber));
+        fanOut.publish(running, await entries.shown(subject, subscriber));
       } else {
         // Duration 0 is step 6 without 6.3.
         this.#operations.counts.publish += 1;
         const { head, tail } = publishAround(shown.entry, this.#clock.wall(), form);
         this.#sender.send(domain, subscriber, `${head}${operation.transID}${tail}`, form, NOBODY_ASKS);
       }
-      announcer.subscribed(subject, subscriber, operation.duration);
+      fanOut.subscribed(subject, subscriber, operation.duration);
     });
   }
 
   /** presence-01 §4.3. */
   async #watch(request: ServiceRequest, operation: Subscribe): Promise<void> {
-    const { announcer } = this.#operations;
+    const { fanOut } = this.#operations;
     await this.#withSubject(request, operation, async (subject) => {
       const watcher = request.originator.key;
-      await announcer.room(subject);
+      await fanOut.room(subject);
       const watch =
         operation.duration > 0
           ? await this.#operations.begin(watcher, subject, operation, request.form)
           : this.#operations.once(watcher, subject, operation, request.form);
       this.#accept(request, operation.transID);
       // Before the next request of the same originator, so that they are told in this order.
-      await announcer.watching(watch);
+      await fanOut.watching(watch);
     });
   }
 
@@ -316,7 +316,7 @@ export class PresenceService implements DeliveryTarget {
 
   /** presence-01 §4.4. */
   async #publish(request: ServiceRequest, { publisher, transID, presence }: Publish): Promise<void> {
-    const { announcer, entries, registry } = this.#operations;
+    const { fanOut, entries, registry } = this.#operations;
     if (normalised(publisher) !== normalised(presence.publisher)) {
       throw new Refusal(503, 'the publishers of publish and presence differ');
     }
@@ -325,7 +325,7 @@ export class PresenceService implements DeliveryTarget {
     if (Buffer.byteLength(writePresence(presence)) > entryOctets) {
       throw new Refusal(554, `an entry may have ${entryOctets} octets`);
     }
-    await announcer.room(registry.subject(key));
+    await fanOut.room(registry.subject(key));
     const record = await entries.record(key);
     // Step 5; the same moment in another spelling counts as the same.
     if (record.presence.lastUpdate !== presence.lastUpdate) throw new Refusal(555, OUTDATED);
@@ -342,7 +342,7 @@ export class PresenceService implements DeliveryTarget {
     if (running === undefined) throw new Refusal(550, 'no subscription or watch of yours has this transID');
     await this.#operations.end(running);
     this.#accept(request, transID);
-    this.#operations.announcer.ended(running);
+    this.#operations.fanOut.ended(running);
   }
 
   #accept(request: ServiceRequest, transID: number): void {

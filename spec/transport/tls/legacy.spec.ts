@@ -26,7 +26,7 @@ const DAY_MS = 86_400_000;
 const VERSIONS = ['TLSv1', 'TLSv1.1'] as const;
 const WAIT_MS = 5000;
 
-describe('wire/legacy-tls (REQ-TLS-013)', () => {
+describe('transport/legacy-tls (REQ-TLS-013)', () => {
   const authority = new TestAuthority();
   const stranger = new TestAuthority('Stranger');
   const rubble = authority.issue({ domains: ['rubble.com'] });

@@ -19,7 +19,7 @@ import { within } from '../../support/within.js';
 
 const DAY_MS = 86_400_000;
 
-describe('wire/native-tls', () => {
+describe('transport/native-tls', () => {
   const authority = new TestAuthority();
   const stranger = new TestAuthority('Stranger');
   const rubble = authority.issue({ domains: ['rubble.com'] });

@@ -13,7 +13,7 @@ import { within } from '../../support/within.js';
 
 const RULES = { path: '/', origins: [], knows: () => false };
 
-describe('wire/websocket', () => {
+describe('transport/websocket', () => {
   const open: Duplex[] = [];
 
   afterEach(() => {
