@@ -1,6 +1,6 @@
 /**
- * Makes one module for browsers of the endpoint library: `tsx web/build.ts FILE`. What is Node's is put in the place of by
- * `web/shim/`, the way to the relay by `web/dialling.ts`, and S/MIME, which is large, by `web/secure.ts`.
+ * Builds the endpoint library as one module for browsers: `tsx web/build.ts FILE`. Modules of Node are replaced by
+ * `web/shim/`, dialling by `web/dialling.ts`, and S/MIME, which is large, by `web/secure.ts`.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -9,7 +9,7 @@ import { build, type Plugin } from 'esbuild';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** Modules of Node by what is there instead. */
+/** Replacements of Node modules. */
 const SHIMS: Readonly<Record<string, string>> = {
   'node:buffer': 'shim/buffer.ts',
   'node:crypto': 'shim/crypto.ts',
@@ -23,7 +23,7 @@ const SHIMS: Readonly<Record<string, string>> = {
   stream: 'shim/node.ts',
 };
 
-/** Files of the library by what is there instead. */
+/** Replacements of files of the library. */
 const INSTEAD: Readonly<Record<string, string>> = {
   [here('../lib/endpoint/dialling.ts')]: here('dialling.ts'),
   [here('../lib/endpoint/secure.ts')]: here('secure.ts'),

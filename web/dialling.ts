@@ -1,4 +1,4 @@
-/** How an endpoint comes to its relay from a web page: over the browser's WebSocket, with the browser's TLS, or not at all. */
+/** Dials relays from a web page, over the browser's WebSocket and TLS. */
 import type { Duplex } from 'node:stream';
 import type { Limits } from '../lib/config/limits.js';
 import type { Dialled } from '../lib/endpoint/dialling.js';
@@ -19,14 +19,14 @@ export class Dialling {
     this.#limits = limits;
   }
 
-  /** @throws LocalError ARGUMENT when there is none that a browser can reach */
+  /** @throws LocalError ARGUMENT when no relay can be reached from a browser */
   async relays(): Promise<readonly DialTarget[]> {
     const { relays } = this.#settings;
     if (relays.length === 0)
       throw new LocalError('ARGUMENT', 'a browser cannot ask the DNS: give relay, as wss://host/path');
     const foreign = relays.find(({ transport }) => transport === 'tcp');
     if (foreign === undefined) return relays;
-    throw new LocalError('ARGUMENT', `a browser reaches relays by wss:// or ws:// only, not ${foreign.url}`);
+    throw new LocalError('ARGUMENT', `a browser can reach relays only by wss:// or ws://, not ${foreign.url}`);
   }
 
   async dial(dialled: Dialled): Promise<Connection> {

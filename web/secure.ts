@@ -1,4 +1,7 @@
-/** End-to-end security is not there in a browser yet: whoever asks for it is told so, and not sent without. */
+/**
+ * Replacement of end-to-end security, which is not available in browsers yet: requests for it fail instead of sending
+ * without it.
+ */
 import type { Sealed } from '../lib/endpoint/secure.js';
 import { LocalError } from '../lib/errors.js';
 import type { Content, MadeContent } from '../lib/imxp/content.js';
@@ -12,7 +15,7 @@ export function sealed(content: MadeContent, { sign, encrypt }: Sealed): MadeCon
   return content;
 }
 
-/** What is signed or encrypted is given to the application as it came. */
+/** Signed or encrypted content is passed to the application unchanged. */
 export function unsealed(content: Content): { content: Content; signed: undefined; encrypted: false } {
   return { content, signed: undefined, encrypted: false };
 }

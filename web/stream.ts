@@ -1,12 +1,12 @@
 /**
- * A browser's WebSocket as the stream that a session runs over. What comes before anybody listens is kept; what is written
- * waits in the browser, which does not say when there is room again. Knows no BEEP.
+ * Stream over a browser's WebSocket. Early octets are buffered; written octets wait in the browser, which does not
+ * signal when there is room again. Knows nothing of BEEP.
  */
 import { TransportError } from '../lib/errors.js';
 import { Buffer } from './shim/buffer.js';
 import { EventEmitter } from './shim/events.js';
 
-/** As much of the browser's WebSocket as is used. */
+/** The part of the browser's WebSocket that is used. */
 export interface PageSocket {
   binaryType: string;
   readonly bufferedAmount: number;
@@ -18,7 +18,7 @@ export interface PageSocket {
   close(code?: number): void;
 }
 
-/** Octets that may wait in the browser until no more is taken, and how often it is asked whether they left. */
+/** Octets that may wait in the browser before writing stops, and how often to check whether they have been sent. */
 const FULL_OCTETS = 1_048_576;
 const LOOK_MS = 20;
 const NORMAL = 1000;
@@ -30,7 +30,7 @@ export class PageStream extends EventEmitter {
   #state: 'open' | 'ending' | 'closed' = 'open';
   #looking = false;
 
-  /** @param socket that is open */
+  /** @param socket an open WebSocket */
   constructor(socket: PageSocket) {
     super();
     this.#socket = socket;
@@ -100,7 +100,7 @@ export class PageStream extends EventEmitter {
     return this;
   }
 
-  /** Relays answer in text until they have had something binary; what they say by then is ASCII. */
+  /** Relays send text until they have received something binary; until then everything is ASCII. */
   #take(data: unknown): void {
     this.#incoming.push(typeof data === 'string' ? Buffer.from(data) : Buffer.from(data as ArrayBuffer));
     this.#flow();

@@ -1,6 +1,6 @@
 /**
- * One channel as somebody sees it who listens to both sides: the rules for a frame (RFC 3080 §2.2.1.1; spec names PF-3 to
- * PF-11), numbers, windows, messages. Refuses to know profiles.
+ * One channel as seen by an observer of both sides: checks the rules for frames (RFC 3080 §2.2.1.1, PF-3 to PF-11),
+ * numbers and windows, and assembles messages. Knows nothing of profiles.
  */
 import { ANS, ERR, type Header, KEYWORDS, MSG, NUL, RPY } from '../../lib/beep/frame.js';
 import { advance, seqnoDistance } from '../../lib/beep/seqno.js';
@@ -8,7 +8,7 @@ import { INITIAL_WINDOW_OCTETS } from '../../lib/beep/window.js';
 import type { Side } from './connections.js';
 import type { Frame } from './frames.js';
 
-/** A rule that a frame breaks. */
+/** A violated rule. */
 export interface Broken {
   readonly rule: string;
   readonly text: string;
@@ -31,7 +31,7 @@ interface Asked {
 
 /** What one side has sent on the channel. */
 class Sent {
-  /** Undefined when the recording began later. */
+  /** Undefined when the recording started later. */
   next: number | undefined = 0;
   /** The first sequence number it may not use; undefined where nobody saw the SEQ frames. */
   edge: number | undefined;
@@ -49,7 +49,7 @@ export class WatchedChannel {
   /** URI, where the start of the channel was seen. */
   readonly profile: string | undefined;
   readonly #sent = { I: new Sent(), L: new Sent() };
-  /** Whether both sides are heard; with one, nobody knows what was asked. */
+  /** Whether both sides are recorded; with one side, requests are unknown. */
   readonly #both: boolean;
 
   constructor(both: boolean, profile: string | undefined) {
@@ -75,7 +75,7 @@ export class WatchedChannel {
     return undefined;
   }
 
-  /** Judges a frame, in the order of the checks. */
+  /** Checks a frame, in the order of the rules. */
   judge(side: Side, { header }: Frame): Broken | undefined {
     const sent = this.#sent[side];
     return (
@@ -87,7 +87,7 @@ export class WatchedChannel {
     );
   }
 
-  /** Takes a frame that is in order. @returns the message it completes */
+  /** Applies a valid frame. @returns the message that it completes */
   take(side: Side, { header, keyword, payload }: Frame): Message | undefined {
     const sent = this.#sent[side];
     const { msgno, more, ansno } = header;

@@ -1,6 +1,6 @@
 /**
- * TCP segments to connections with their octets in order, both directions: late and repeated segments are put where they
- * belong, and what is missing is said. Knows nothing of what the octets mean.
+ * Reassembles TCP segments into connections with the octets of both directions in order: late and repeated segments are
+ * sorted in, and gaps are reported.
  */
 import { PcapError, type Segment } from './pcap.js';
 
@@ -24,7 +24,7 @@ export interface Connection {
   readonly remarks: readonly string[];
 }
 
-/** Octets kept that came before what they follow; more than a window means that something was never recorded. */
+/** Out-of-order octets kept; more than a window means that something was not recorded. */
 const MOST_EARLY = 16_777_216;
 
 class Direction {

@@ -1,6 +1,6 @@
 /**
- * The octets of one direction to frames with their offsets. Headers are judged by the decoder that the relay uses; owns
- * where a frame begins and ends, refuses to know channels.
+ * Splits the octets of one direction into frames with their offsets. Headers are checked by the decoder that the relay
+ * uses. Knows nothing of channels.
  */
 import { Decoder } from '../../lib/beep/decoder.js';
 import { type Header, KEYWORDS, MAX_HEADER_OCTETS, SEQ, TRAILER_OCTETS } from '../../lib/beep/frame.js';
@@ -27,7 +27,7 @@ export interface Fault {
 export type Found =
   | { readonly type: 'frame'; readonly frame: Frame }
   | { readonly type: 'fault'; readonly fault: Fault }
-  /** What comes now is TLS, and is not read. */
+  /** TLS follows, which is not decoded. */
   | { readonly type: 'tls'; readonly offset: number };
 
 const TRAILER = Buffer.from('END\r\n');
@@ -68,7 +68,7 @@ export class FrameReader {
     this.#held = 0;
   }
 
-  /** The next frame, when all of it has come. After a fault nothing more is found: nobody knows where a frame begins. */
+  /** Returns the next complete frame. After a fault nothing more is found, because frame boundaries are unknown. */
   next(): Found | undefined {
     if (this.#state === 'header') {
       const found = this.#readHeader();

@@ -1,6 +1,6 @@
 /**
- * What a message means, in one line: channel 0, TLS, SASL and the operations of the mesh. Says what is wrong with one that
- * a relay would refuse. Never shows what SASL messages hold, nor the content of Data.
+ * Describes a message in one line: channel 0, TLS, SASL and the operations of the mesh. Tells what is wrong with one
+ * that a relay would refuse. Never shows the contents of SASL messages and Data.
  */
 import * as management from '../../lib/beep/management.js';
 import { ImxpError } from '../../lib/errors.js';

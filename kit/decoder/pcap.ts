@@ -1,5 +1,5 @@
 /**
- * Recordings of packets in the classic pcap format (tcpdump -w) to the TCP segments in them. Knows Ethernet, VLAN, Linux
+ * Reads TCP segments from packet recordings in the classic pcap format (tcpdump -w). Knows Ethernet, VLAN, Linux
  * cooked, loopback and raw captures, IPv4 and IPv6; no stream and nothing of what the octets mean.
  */
 
@@ -19,7 +19,7 @@ export interface Segment {
   readonly cut: boolean;
 }
 
-/** What the file is, instead of a pcap that can be read. */
+/** Tells why the file is not a readable pcap. */
 export class PcapError extends Error {}
 
 const GLOBAL_OCTETS = 24;

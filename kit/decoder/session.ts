@@ -1,6 +1,6 @@
 /**
- * One connection, followed from its first octet: frames of both sides, the channels they create and close, what the messages
- * mean, and which rule a frame breaks. Sends nothing and waits for nothing.
+ * Decodes one connection from its first octet: frames of both sides, the channels that they create and close, the
+ * meaning of messages, and violated rules.
  */
 import { SEQ } from '../../lib/beep/frame.js';
 import { type Broken, WatchedChannel } from './channel.js';
@@ -8,7 +8,7 @@ import type { Chunk, Side } from './connections.js';
 import { type Fault, type Frame, FrameReader } from './frames.js';
 import { type Meaning, meaningOf, type Request } from './meaning.js';
 
-/** One thing that happened, in the order of the recording. */
+/** One decoded entry, in the order of the recording. */
 export interface Entry {
   readonly side: Side;
   /** Octets of this side before it. */
@@ -46,7 +46,7 @@ export class WatchedSession {
     this.#channels.set(0, control);
   }
 
-  /** What can be said once these octets have come. */
+  /** Decodes further octets. */
   *take({ side, octets, time }: Chunk): Generator<Entry> {
     const reader = this.#readers[side];
     reader.push(octets);
@@ -65,7 +65,7 @@ export class WatchedSession {
     }
   }
 
-  /** What is left when nothing more comes. */
+  /** Returns the rest at the end of the recording. */
   *finish(): Generator<Entry> {
     for (const side of ['I', 'L'] as const) {
       const { octets, unfinished } = this.#readers[side];

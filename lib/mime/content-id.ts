@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 
 const SCHEME = /^cid:/i;
 
-/** A new, globally unique Content-ID without brackets; `domain` is that of who makes the message. */
+/** Makes a new, globally unique Content-ID without brackets; `domain` is that of the sender. */
 export function newContentId(domain: string): string {
   return `${randomUUID()}@${domain}`;
 }
@@ -16,8 +16,8 @@ export function cidUrl(id: string): string {
 }
 
 /**
- * @returns the Content-ID a `cid:` URL names, percent-decoded and without a fragment; undefined when it is no `cid:` URL
- * or is malformed.
+ * @returns the Content-ID a `cid:` URL names, percent-decoded and without a fragment; undefined when it is not a valid
+ *   `cid:` URL.
  */
 export function idOfCid(url: string): string | undefined {
   if (!SCHEME.test(url)) {

@@ -1,6 +1,6 @@
 /**
- * Octets to an entity: a header block, an empty line, a body. The body is a view, never a copy. Knows no BEEP: who calls
- * decides which media type holds when none is named.
+ * MIME entities: a header block, an empty line, and a body. The body is a view, never a copy. The caller decides the
+ * default media type.
  */
 import type { MimeLimits } from './fault.js';
 import { MIME_LIMITS, malformedEntity, unacceptableEntity } from './fault.js';
@@ -14,7 +14,7 @@ const CRLF = '\r\n';
 
 export interface Entity {
   readonly headers: Headers;
-  /** The octets after the header block, in the encoding they came in. */
+  /** The octets after the header block, in their transfer encoding. */
   readonly body: Buffer;
   /** Offset of the body in the octets the entity was parsed from. */
   readonly bodyStart: number;
@@ -62,9 +62,9 @@ function headerEnd(octets: Buffer, limit: number): number {
 }
 
 /**
- * The body with its Content-Transfer-Encoding undone; the very same buffer unless it is base64 or quoted-printable.
+ * Decodes the Content-Transfer-Encoding of the body; returns the same buffer unless it is base64 or quoted-printable.
  *
- * @throws RemoteProtocolError MIME_INVALID: reply 500 when malformed, 501 for an encoding that is not known.
+ * @throws RemoteProtocolError MIME_INVALID: reply 500 when malformed, 501 for an unknown encoding.
  */
 export function decodedBody(entity: Entity): Buffer {
   return decodeTransfer(entity.headers.single('Content-Transfer-Encoding'), entity.body);

@@ -1,6 +1,4 @@
-/**
- * The two ways a peer's MIME can be wrong, and the limits it must keep.
- */
+/** Errors and limits of MIME sent by peers. */
 import { RemoteProtocolError } from '../errors.js';
 
 export interface MimeLimits {
@@ -10,18 +8,21 @@ export interface MimeLimits {
   readonly parts: number;
 }
 
-/** Headers of a mesh message take a few hundred octets; a relayed mail (message/rfc822) has its own within the body. */
+/**
+ * Headers of a mesh message take a few hundred octets; a relayed mail (message/rfc822) has its own headers within the
+ * body.
+ */
 export const MIME_LIMITS: MimeLimits = Object.freeze({
   headerOctets: 16_384,
   parts: 100,
 });
 
-/** @returns an error to throw: the syntax is broken, reply 500. */
+/** @returns an error to throw for invalid syntax: reply 500. */
 export function malformedEntity(what: string): RemoteProtocolError {
   return fault(500, `the MIME is malformed: ${what}`);
 }
 
-/** @returns an error to throw: the syntax is right, what it says is not possible, reply 501. */
+/** @returns an error to throw for valid syntax with unacceptable values: reply 501. */
 export function unacceptableEntity(what: string): RemoteProtocolError {
   return fault(501, `the MIME is not acceptable: ${what}`);
 }

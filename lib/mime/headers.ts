@@ -1,6 +1,4 @@
-/**
- * A block of header fields: unfolding, names without regard to case, media type and Content-ID.
- */
+/** Header fields: unfolding, case-insensitive names, media type and Content-ID. */
 import { isUtf8 } from 'node:buffer';
 import { LocalError } from '../errors.js';
 import { malformedEntity } from './fault.js';
@@ -9,7 +7,7 @@ import { type MediaType, parseMediaType } from './media-type.js';
 export interface HeaderField {
   /** As written. */
   readonly name: string;
-  /** Unfolded, without white space around it. */
+  /** Unfolded and trimmed. */
   readonly value: string;
 }
 

@@ -1,13 +1,11 @@
-/**
- * A media type with its parameters (RFC 2045 §5.1): reading with quoted strings and comments, and writing.
- */
+/** Media types with parameters (RFC 2045 §5.1): reads quoted strings and comments, and writes. */
 import { LocalError } from '../errors.js';
 import { malformedEntity } from './fault.js';
 
 export interface MediaType {
   /** `type/subtype` in lower case. */
   readonly type: string;
-  /** By name in lower case; values unquoted and otherwise as they came. */
+  /** By name in lower case; values are unquoted but otherwise unchanged. */
   readonly parameters: ReadonlyMap<string, string>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * multipart/related (RFC 2387) both ways: finding the parts as views into one buffer, whatever their size, and building
- * one. Knows nothing of what the parts mean.
+ * multipart/related (RFC 2387): finds the parts as views into one buffer, whatever their size, and builds multiparts.
+ * Knows nothing of the meaning of parts.
  */
 import { randomUUID } from 'node:crypto';
 import type { Entity } from './entity.js';
@@ -16,7 +16,7 @@ const CR = 0x0d;
 const LF = 0x0a;
 const HYPHEN = 0x2d;
 
-/** A part, with where it is in the buffer given to {@link parseMultipart}. */
+/** A part, with its position in the buffer given to {@link parseMultipart}. */
 export interface Part extends Entity {
   /** Its Content-ID without brackets. */
   readonly id: string | undefined;
@@ -28,9 +28,9 @@ export interface Part extends Entity {
 
 export interface Multipart {
   readonly parts: readonly Part[];
-  /** The part the `start` parameter names; the first one when there is no such parameter. */
+  /** The part named by the `start` parameter; the first one by default. */
   readonly root: Part;
-  /** The part with that Content-ID (without brackets). */
+  /** The part with this Content-ID (without brackets). */
   part(id: string): Part | undefined;
 }
 

@@ -1,10 +1,10 @@
 /**
- * Content-Transfer-Encoding (RFC 2045 §6). BEEP carries octets as they are, so we only ever write `binary`; what others
- * encode is understood.
+ * Content-Transfer-Encoding (RFC 2045 §6). BEEP is 8-bit clean, so only `binary` is written; encodings of others are
+ * decoded.
  */
 import { malformedEntity, unacceptableEntity } from './fault.js';
 
-/** Whether {@link decodeTransfer} can undo an encoding. */
+/** Whether {@link decodeTransfer} can decode an encoding. */
 export function isKnownEncoding(encoding: string): boolean {
   return /^(?:binary|8bit|7bit|base64|quoted-printable)$/i.test(encoding.trim());
 }
@@ -67,7 +67,7 @@ function undoneQuotedPrintable(text: string): Buffer {
   );
 }
 
-/** A line without white space at its end. A pattern would look at each run of white space once for each of its octets. */
+/** Removes trailing white space. A regular expression would take quadratic time on long runs. */
 function withoutPadding(line: string): string {
   let end = line.length;
   while (line[end - 1] === ' ' || line[end - 1] === '\t') end -= 1;

@@ -1,6 +1,4 @@
-/**
- * ANONYMOUS (RFC 4505): nobody, with an optional trace that proves nothing.
- */
+/** ANONYMOUS mechanism (RFC 4505): no identity, with an optional unproven trace. */
 
 import { malformedMessage, utf8Of } from './fault.js';
 import type { ClientMechanism, ServerMechanism, ServerStep } from './mechanism.js';

@@ -1,6 +1,6 @@
 /**
- * Whether a proven account may act as somebody else: asks the node's policy, with a safe default. Every mechanism with an
- * authorization identity goes through here.
+ * Authorization of an authenticated account to act as another identity, by the node's policy with a safe default. Used
+ * by every mechanism with an authorization identity.
  */
 
 import { sameAccount } from './name.js';

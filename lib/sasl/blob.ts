@@ -1,6 +1,6 @@
 /**
- * The messages of a SASL channel (RFC 3080 §4.1.2): `<blob>` and `<error>`, as content of a start (no MIME headers) and as
- * payload of a message. Owns the base64; knows no mechanism and no order of messages.
+ * The messages of a SASL channel (RFC 3080 §4.1.2): `<blob>` and `<error>`, as content of a start (no MIME headers) and
+ * as payload of a message. Handles the base64; knows no mechanism and no order of messages.
  */
 
 import { RemoteProtocolError, type Reply } from '../errors.js';
@@ -21,8 +21,8 @@ export type SaslAnswer =
   | { readonly type: 'error'; readonly reply: Reply };
 
 /**
- * A blob larger than this is no honest one: DIGEST-MD5 stops at 4,096 octets, and nobody is authenticated yet. Room for
- * base64 on broken lines.
+ * Largest blob accepted: DIGEST-MD5 messages have at most 4,096 octets, and the peer is not authenticated yet. Leaves
+ * room for base64 with line breaks.
  */
 const LIMITS = { octets: 16_384, depth: 4, attributes: 8, elements: 4 };
 

@@ -1,6 +1,6 @@
 /**
- * The client's side of one SASL channel as a state machine over blobs (RFC 3080 §4.1). Takes what the server says in any
- * of the forms met; believes a `complete` only when the mechanism does.
+ * The client's side of one SASL channel as a state machine over blobs (RFC 3080 §4.1). Accepts all forms of answers
+ * found in practice; accepts `complete` only when the mechanism does.
  */
 
 import { profileDocument, profileMessage } from '../beep/profile-message.js';
@@ -30,7 +30,7 @@ export class ClientExchange {
   /**
    * Content to piggyback in the start; `undefined` when the server speaks first.
    *
-   * @throws LocalError ARGUMENT and whatever asking for the password throws
+   * @throws LocalError ARGUMENT, and whatever the password function throws
    */
   async start(): Promise<string | undefined> {
     this.#initial = await this.#mechanism.initial();

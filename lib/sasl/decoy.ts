@@ -1,6 +1,6 @@
 /**
- * Secrets for users that do not exist, so that a login for one goes the same way and takes the same time. They are made
- * from a secret of the node and the user name: asking twice gives the same salt (RFC 5802 §9).
+ * Decoy secrets for unknown users, so that a login for one takes the same steps and time. They are derived from a
+ * secret of the node and the user name: repeated attempts see the same salt (RFC 5802 §9).
  */
 
 import { createHmac } from 'node:crypto';
@@ -10,7 +10,7 @@ function derive(secret: Buffer, purpose: string, name: string): Buffer {
   return createHmac('sha256', secret).update(`${purpose}\0${name}`).digest();
 }
 
-/** A SCRAM verifier no password fits. */
+/** A SCRAM verifier that no password matches. */
 export function decoyScram(secret: Buffer, name: string, iterations = DEFAULT_SCRAM_ITERATIONS): ScramSecret {
   return {
     salt: derive(secret, 'salt', name).subarray(0, 16).toString('base64'),
@@ -20,7 +20,7 @@ export function decoyScram(secret: Buffer, name: string, iterations = DEFAULT_SC
   };
 }
 
-/** H(user:realm:password) no password is known for. */
+/** H(user:realm:password) for which no password is known. */
 export function decoyDigest(secret: Buffer, name: string): string {
   return derive(secret, 'digest', name).subarray(0, 16).toString('hex');
 }

@@ -1,6 +1,6 @@
 /**
- * EXTERNAL (RFC 4422 appendix A, RFC 3080 §4.1.3): what TLS already proved. Takes the proven identities as values; how a
- * certificate names them is not known here.
+ * EXTERNAL mechanism (RFC 4422 appendix A, RFC 3080 §4.1.3): uses identities already proven by TLS, which are given as
+ * values.
  */
 
 import { mayActAs } from './authorization.js';
@@ -15,7 +15,7 @@ export class ExternalClient implements ClientMechanism {
   readonly complete = true;
   readonly #authzid: string;
 
-  /** @param authzid whom to act as; `undefined`: whoever the certificate says */
+  /** @param authzid identity to act as; default: that of the certificate */
   constructor(authzid: string | undefined) {
     this.#authzid = authzid ?? '';
   }

@@ -1,19 +1,18 @@
 /**
- * The few answers all mechanisms share. Owns their wording, so that an unknown user, a wrong password and a decoy cannot
- * be told apart by it.
+ * Answers shared by all mechanisms, worded so that an unknown user, a wrong password and a decoy cannot be told apart.
  */
 
 import { timingSafeEqual } from 'node:crypto';
 import { RemoteProtocolError, type Reply } from '../errors.js';
 import type { ServerStep } from './mechanism.js';
 
-/** One text for every reason a credential is not accepted. */
+/** The same text for every reason why credentials are not accepted. */
 export const NOT_ACCEPTED: Reply = Object.freeze({
   code: 535,
   text: 'user name or password not accepted',
 });
 
-/** The octets of a mechanism do not follow its grammar; the text may say what is wrong, for it judges no secret. */
+/** The message violates the grammar of the mechanism. The text may say how, since no secret is involved. */
 export function malformedMessage(what: string): RemoteProtocolError {
   return new RemoteProtocolError('SASL_INVALID', what, {
     reply: { code: 535, text: what },
@@ -25,12 +24,12 @@ export function notAccepted(reason: string): ServerStep {
   return { type: 'failure', reply: NOT_ACCEPTED, reason };
 }
 
-/** Any other refusal, with words for the peer. */
+/** Any other refusal, with a text for the peer. */
 export function failure(code: number, text: string, reason = text): ServerStep {
   return { type: 'failure', reply: { code, text }, reason };
 }
 
-/** Compares secrets in a time that tells only whether their lengths differ. */
+/** Compares secrets in constant time; only a difference in length is observable. */
 export function equalSecrets(a: Buffer, b: Buffer): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -1,6 +1,6 @@
 /**
- * Who the peer of a session has proved to be, as a value. What a name means, and what its owner may do, is decided by
- * whoever uses the session.
+ * Identity that the peer of a session has proven, as a value. The meaning of the name and what it may do are decided by
+ * the user of the session.
  */
 import type { Authentication } from './mechanism.js';
 

@@ -1,6 +1,6 @@
 /**
- * What every SASL mechanism looks like from outside: steps from octets to octets, without sockets, clocks or BEEP.
- * This file owns the shared types only; it knows no mechanism and no transport (RFC 4422 §3, RFC 3080 §4).
+ * Interfaces of SASL mechanisms: steps from octets to octets, without sockets, clocks or BEEP (RFC 4422 §3, RFC 3080
+ * §4).
  */
 
 import type { Reply } from '../errors.js';
@@ -43,7 +43,7 @@ export interface Authentication {
   readonly layer: SecurityLayer | undefined;
 }
 
-/** The side that proves who it is. One object for one exchange. */
+/** The side that authenticates itself. One object per exchange. */
 export interface ClientMechanism {
   readonly name: string;
   /** The initial response, or `undefined` when the mechanism lets the server speak first. */
@@ -71,11 +71,11 @@ export type ServerStep =
   | {
       readonly type: 'failure';
       readonly reply: Reply;
-      /** For the operator's log only: it may say more than a stranger should know. */
+      /** For the operator's log only: it may reveal more than peers should know. */
       readonly reason: string;
     };
 
-/** The side that wants a proof. One object for one exchange. */
+/** The side that verifies. One object per exchange. */
 export interface ServerMechanism {
   readonly name: string;
   /** True when the client speaks first: without an initial response the server has nothing to say yet (RFC 4422 §3). */
@@ -89,7 +89,7 @@ export interface ServerMechanism {
   step(response: Buffer | undefined): Promise<ServerStep>;
 }
 
-/** What the session underneath gives to a mechanism. */
+/** Properties of the session that a mechanism needs. */
 export interface SessionConditions {
   /** True when the session is under TLS. */
   readonly privacy: boolean;

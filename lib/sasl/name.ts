@@ -1,6 +1,7 @@
 /**
- * Names people and relays log in with, and the one account each of them means. Owns the spelling rules of D-SASL-05
- * (`fred` in realm `example.com`, `fred@example.com`, `imxp=mesh@example.com`, bare `example.com`); knows no mechanism.
+ * Names with which endpoints and relays log in, and the account that each means. Implements the spelling rules of
+ * D-SASL-05 (`fred` in realm `example.com`, `fred@example.com`, `imxp=mesh@example.com`, bare `example.com`); knows no
+ * mechanism.
  */
 
 /** The local part under which a relay authenticates (message-service-01 §6.1). */
@@ -23,7 +24,9 @@ export function relayDomain(name: string): string | undefined {
   return isDomain(domain) ? domain : undefined;
 }
 
-/** One spelling for each account: relays as `imxp=mesh@domain`, domains in lower case, local parts as they are. */
+/**
+ * The canonical spelling of an account: relays as `imxp=mesh@domain`, domains in lower case, local parts as they are.
+ */
 export function canonicalAccount(name: string): string {
   const domain = relayDomain(name);
   if (domain !== undefined) return `${MESH}@${domain}`;
@@ -32,8 +35,8 @@ export function canonicalAccount(name: string): string {
 }
 
 /**
- * The accounts a user name may mean, in the order to look them up. A name with `@` is complete; one without is somebody
- * in the realm, or else the bare domain of a relay.
+ * The accounts a user name may mean, in the order to look them up. A name with `@` is complete; one without is a user
+ * in the realm, or the bare domain of a relay.
  *
  * @param domains the node's: a realm that is none of them (or no realm at all, as with SCRAM) stands for the first one
  */

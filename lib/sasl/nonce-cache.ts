@@ -3,7 +3,7 @@
  * verifies nothing itself.
  */
 
-/** What the server must remember of an exchange (RFC 2831 §2.2.1). All strings hold octets as ISO 8859-1. */
+/** State that the server keeps of an exchange (RFC 2831 §2.2.1). All strings hold octets as ISO 8859-1. */
 export interface RememberedNonce {
   readonly username: string;
   readonly realm: string;
@@ -14,15 +14,15 @@ export interface RememberedNonce {
 }
 
 export interface NonceCacheOptions {
-  /** Nonces kept; the oldest goes first. One costs about 300 octets. */
+  /** Nonces kept, about 300 octets each; past it the oldest is dropped. */
   readonly capacity?: number;
-  /** How long after the first authentication a nonce serves; bounds what a stolen client state is worth. */
+  /** How long after the first authentication a nonce is valid; limits the value of a stolen client state. */
   readonly lifetimeMs?: number;
   /** Milliseconds, monotonic or not; for specs. */
   readonly now?: () => number;
 }
 
-/** One per node, shared by all its sessions: clients come back on another one. */
+/** One per node, shared by all sessions, since clients return on another one. */
 export class NonceCache {
   readonly #entries = new Map<string, { readonly value: RememberedNonce; readonly until: number }>();
   readonly #capacity: number;

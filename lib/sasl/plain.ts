@@ -1,6 +1,4 @@
-/**
- * PLAIN (RFC 4616): the password itself. Refuses to work without privacy, on either side.
- */
+/** PLAIN mechanism (RFC 4616): sends the password itself. Both sides require privacy. */
 
 import { LocalError } from '../errors.js';
 import { mayActAs, statedAuthzid } from './authorization.js';
@@ -19,7 +17,7 @@ export interface PlainClientOptions extends ClientSettings {
 export class PlainClient implements ClientMechanism {
   readonly name = 'PLAIN';
   readonly layer = undefined;
-  /** The mechanism has no proof of the server; TLS gave it. */
+  /** The mechanism does not authenticate the server; TLS does. */
   readonly complete = true;
   readonly #options: PlainClientOptions;
 

@@ -1,6 +1,6 @@
 /**
- * Which mechanisms there are, which a server offers on a session, and which a client takes. The only file that knows all
- * mechanisms; a new one is added here and in `settings.ts`.
+ * Registry of mechanisms: which exist, which a server offers on a session, and which a client chooses. To add one,
+ * change this file and `settings.ts`.
  */
 
 import { MECHANISMS, type MechanismName } from '../config/sasl-names.js';
@@ -24,7 +24,7 @@ function isEnabled(name: MechanismName, settings: Pick<ServerSettings, 'mechanis
   return settings.mechanisms.includes(name);
 }
 
-/** Mechanisms for the greeting, strongest first: those switched on that can succeed under the session's conditions. */
+/** Mechanisms for the greeting, strongest first: those enabled that can succeed in this session. */
 export function offeredMechanisms(settings: ServerSettings, conditions: SessionConditions): readonly MechanismName[] {
   return MECHANISMS.filter((name) => {
     if (!isEnabled(name, settings)) return false;

@@ -1,6 +1,6 @@
 /**
  * The server's side of authentication on one BEEP session: what is offered, and each exchange as a state machine over
- * blobs (RFC 3080 §4.1). Knows no channels: whoever drives the session passes contents in and answers out.
+ * blobs (RFC 3080 §4.1). Knows no channels: the caller passes contents in and sends the answers.
  */
 
 import { errorElement, profileDocument, profileMessage } from '../beep/profile-message.js';
@@ -28,7 +28,7 @@ export type ServerAnswer =
       readonly reply: Reply;
       /** For the log only. */
       readonly reason: string;
-      /** True when the session has failed too often: end it after the answer. */
+      /** Whether the session has failed too often and is to be ended after the answer. */
       readonly exhausted: boolean;
     };
 
@@ -43,10 +43,10 @@ export function answerPayload(answer: ServerAnswer): Buffer {
   return profileMessage(answerContent(answer) ?? blobContent({ status: 'continue', data: Buffer.alloc(0) }));
 }
 
-/** Messages one exchange may take. The longest here takes four. */
+/** Most messages of an exchange; the longest mechanism here needs four. */
 const STEP_LIMIT = 8;
 
-/** One for each BEEP session and each direction: the peer proves itself to us. */
+/** Server side of a BEEP session. One per session. */
 export class SaslServer {
   readonly #settings: ServerSettings;
   readonly #conditions: SessionConditions;
@@ -58,12 +58,12 @@ export class SaslServer {
     this.#conditions = conditions;
   }
 
-  /** Who the peer is, after success. It holds for all channels, also those to come (RFC 3080 §4). */
+  /** Who the peer is, after success. It applies to all present and future channels (RFC 3080 §4). */
   get authentication(): Authentication | undefined {
     return this.#authentication;
   }
 
-  /** Exchanges that failed so far; delay answers by it if you like. */
+  /** Number of failed exchanges. */
   get failures(): number {
     return this.#failures;
   }
@@ -99,7 +99,7 @@ export class SaslServer {
     return new ServerExchange(this, create);
   }
 
-  /** Why no exchange may go on, if so. */
+  /** Why no further exchange is allowed; undefined if one is. */
   refusal(): Reply | undefined {
     // RFC 3080 §4: once authentication succeeded, no further attempts.
     // D-BEEP-09: this side may still authenticate itself to the peer.

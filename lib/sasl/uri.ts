@@ -1,6 +1,4 @@
-/**
- * The URIs by which BEEP knows SASL mechanisms (RFC 3080 §4.1) and the alias of its drafts. Knows no mechanism.
- */
+/** Profile URIs of SASL mechanisms (RFC 3080 §4.1) and their alias in the drafts. */
 
 /** RFC 3080 §4.1: followed by the mechanism's name as registered with IANA. */
 export const SASL_URI = 'http://iana.org/beep/SASL/';

@@ -1,7 +1,7 @@
 /**
- * Verifiers as other programs write them, so that people keep their passwords when their server changes: H(A1) of DIGEST-MD5
- * as in a file of Apache's htdigest, and SCRAM-SHA-256 as RFC 5803 has it for LDAP (PostgreSQL writes the same), as
- * Dovecot's `doveadm pw` does, and in between. Reads and writes text; judges no password.
+ * Verifiers in the formats of other programs, so that users keep their passwords when changing servers: H(A1) of
+ * DIGEST-MD5 as in a file of Apache's htdigest, and SCRAM-SHA-256 as RFC 5803 has it for LDAP (PostgreSQL writes the
+ * same), as Dovecot's `doveadm pw` does, and in between. Reads and writes text; judges no password.
  */
 import { LocalError } from '../errors.js';
 import { SCRAM_KEY_OCTETS } from './scram/computation.js';
@@ -9,7 +9,7 @@ import type { DigestSecret, ScramSecret } from './verifier.js';
 
 /** RFC 7677 §4. */
 const FEWEST_ITERATIONS = 4096;
-/** Half a second for each login by PLAIN; more would be a way to keep the node busy. */
+/** Costs half a second per PLAIN login; more would allow denial of service. */
 const MOST_ITERATIONS = 1_000_000;
 
 const SCRAM = /^(?:\{scram-sha-256\}|\$?scram-sha-256\$)(.+)$/i;
@@ -33,7 +33,7 @@ export function writeDigest({ username, realm, hashes }: DigestSecret): readonly
   return hashes.map((hash) => `${username}:${realm}:${hash}`);
 }
 
-/** Whether a text means to be a verifier of SCRAM, with whatever hash. */
+/** Whether a text looks like a SCRAM verifier, with any hash. */
 export function isScram(text: string): boolean {
   return /^[{$]?scram-sha-/i.test(text);
 }
@@ -66,7 +66,7 @@ export function readScram(text: string): ScramSecret {
   return { salt, iterations, storedKey, serverKey };
 }
 
-/** As RFC 5803 has it. */
+/** Writes the format of RFC 5803. */
 export function writeScram({ salt, iterations, storedKey, serverKey }: ScramSecret): string {
   return `SCRAM-SHA-256$${iterations}:${salt}$${storedKey}:${serverKey}`;
 }
@@ -76,7 +76,7 @@ function octetsOf(base64: string, name: string): Buffer {
   return Buffer.from(base64, 'base64');
 }
 
-/** Never with the text itself: it is as good as a password. */
+/** Never includes the text itself, which is as sensitive as a password. */
 function unreadable(what: string): LocalError {
   return new LocalError('ARGUMENT', `the verifier ${what}`);
 }

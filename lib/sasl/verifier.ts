@@ -1,6 +1,6 @@
 /**
- * What a node keeps instead of a password, and where it is looked up. Verifiers are plain JSON; DIGEST-MD5 hashes in them
- * are password-equivalent for their realm (RFC 2831 §3.9), so protect them as passwords. Stores nothing itself.
+ * Verifiers, which a node stores instead of passwords, and their lookup. Verifiers are plain JSON; DIGEST-MD5 hashes in
+ * them are password-equivalent for their realm (RFC 2831 §3.9), so protect them as passwords. Stores nothing itself.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -34,14 +34,14 @@ export interface Verifier {
 
 /** Where verifiers come from. `accountNames` (name.ts) lists the accounts a user name may mean. */
 export interface CredentialStore {
-  /** `undefined` for an unknown user; rejects only when it cannot know, which is answered 454. */
+  /** `undefined` for an unknown user; rejects only when the store fails, which is answered with 454. */
   lookup(username: string, realm: string | undefined): Promise<Verifier | undefined>;
 }
 
 /**
  * Iterations of PBKDF2 for new SCRAM verifiers; RFC 7677 §4 demands 4096. Eight times that is some ten milliseconds for
- * an endpoint at each login. More would not protect a stolen store, where the DIGEST-MD5 hash of the same password costs
- * one MD5 to try, but it would let strangers burn our processor with PLAIN.
+ * an endpoint at each login. More would not protect a stolen store, in which testing a password against the DIGEST-MD5
+ * hash costs one MD5, but would let unauthenticated peers load the processor with PLAIN.
  */
 export const DEFAULT_SCRAM_ITERATIONS = 32_768;
 
@@ -53,11 +53,11 @@ export interface VerifierOptions {
   readonly scramIterations?: number;
   /** The account is a user name as it is: a domain is not the name of a relay. */
   readonly verbatim?: boolean;
-  /** For specs: instead of 16 random octets. */
+  /** For tests: replaces 16 random octets. */
   readonly salt?: Buffer;
 }
 
-/** Every user name and realm an account may log in with. */
+/** All user names and realms with which an account may log in. */
 function loginForms(account: string, options: VerifierOptions): readonly { username: string; realm: string }[] {
   const { realms, sharedRealm } = options;
   const at = account.lastIndexOf('@');

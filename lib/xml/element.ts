@@ -1,8 +1,6 @@
-/**
- * What a parsed document is made of, and the limits it must keep. Knows no parser and no vocabulary.
- */
+/** Elements of a parsed document, and the limits on documents. */
 
-/** An element with the octet offsets of its parts in the buffer it was parsed from. */
+/** An element, with the octet offsets of its parts in the parsed buffer. */
 export interface XmlElement {
   readonly name: string;
   readonly attributes: ReadonlyMap<string, string>;
@@ -20,7 +18,7 @@ export interface XmlElement {
 export interface XmlLimits {
   /** Octets of the whole document. */
   readonly octets: number;
-  /** Elements within each other, the root counted. */
+  /** Nesting depth, including the root. */
   readonly depth: number;
   /** Attributes of one element. */
   readonly attributes: number;
@@ -28,7 +26,7 @@ export interface XmlLimits {
   readonly elements: number;
 }
 
-/** A control document is small; what is larger belongs into a MIME part of its own, which no parser reads. */
+/** Defaults: control documents are small; larger content belongs in a MIME part of its own, which is not parsed. */
 export const XML_LIMITS: XmlLimits = Object.freeze({
   octets: 1_048_576,
   depth: 64,
@@ -45,7 +43,7 @@ export function textOf(element: XmlElement): string {
   return text;
 }
 
-/** The child elements, text left out. */
+/** The child elements, without text. */
 export function elementsOf(element: XmlElement): XmlElement[] {
   return element.children.filter((child): child is XmlElement => typeof child !== 'string');
 }

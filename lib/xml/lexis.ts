@@ -1,6 +1,6 @@
 /**
  * The lexical rules of XML 1.0 that the tokenizer leaves open: names, references, attributes of a start tag, white
- * space. Each function reads a piece of markup that the tokenizer has cut out. Knows no document.
+ * space. Each function reads one piece of markup from the tokenizer.
  */
 import { RemoteProtocolError } from '../errors.js';
 
@@ -55,7 +55,7 @@ export function overLimit(what: string, limit: number): RemoteProtocolError {
   });
 }
 
-/** A name from the document as an error may show it. */
+/** A name from the document, shortened for an error message. */
 export function short(name: string): string {
   return name.length > 40 ? `${name.slice(0, 40)}…` : name;
 }

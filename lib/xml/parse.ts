@@ -1,11 +1,11 @@
 /**
- * Octets to elements. `sax` cuts the document into pieces of markup; this file keeps the tree, its octet offsets and
- * its limits, and has `lexis.ts` check every piece. Refuses to know what the elements mean.
+ * Parser from octets to elements. `sax` splits the document into pieces of markup; this file builds the tree with octet
+ * offsets, enforces the limits, and checks every piece with `lexis.ts`. Knows nothing of the meaning of elements.
  *
- * Strictness: sax alone would take `<` in attribute values, `<![cdata[`, duplicate attributes (the first wins), `&LT;` or
- * `&constructor;`, `]]>` in text and several roots. Nothing of that passes here, because each piece of markup is
- * checked against its grammar before it is believed; a piece that sax cuts in another way than XML does (`<?a ??>`)
- * fails that check. A DOCTYPE is refused, so there are no entities but the five.
+ * Strictness: sax alone would accept `<` in attribute values, `<![cdata[`, duplicate attributes (the first wins),
+ * `&LT;` or `&constructor;`, `]]>` in text, and several roots. All of these are rejected here, because each piece of
+ * markup is checked against its grammar; a piece that sax delimits differently from XML (`<?a ??>`) fails that check. A
+ * DOCTYPE is rejected, so only the five predefined entities exist.
  */
 import { isUtf8 } from 'node:buffer';
 import sax from 'sax';
@@ -29,7 +29,7 @@ export { elementsOf, textOf, XML_LIMITS } from './element.js';
 
 const OPTIONS = { strictEntities: true, position: true };
 
-/** An element still growing. */
+/** An element under construction. */
 interface OpenElement {
   readonly name: string;
   readonly attributes: ReadonlyMap<string, string>;
@@ -44,7 +44,7 @@ interface OpenElement {
  * Parses a whole document.
  *
  * @throws RemoteProtocolError XML_NOT_WELL_FORMED (reply 500), XML_INVALID for a DOCTYPE or another encoding (reply
- * 501), XML_LIMIT (reply 501). Nothing else, whatever the octets are.
+ *   501), XML_LIMIT (reply 501). No other error, whatever the octets are.
  */
 export function parseXml(octets: Buffer, limits: Partial<XmlLimits> = {}): XmlElement {
   const bounds = { ...XML_LIMITS, ...limits };
@@ -70,7 +70,7 @@ class Tree {
   readonly #open: OpenElement[] = [];
   #root: XmlElement | undefined;
   #elements = 0;
-  /** Where the piece of markup read last ended; text starts there. */
+  /** End of the last piece of markup, where text starts. */
   #markupEnd = 0;
   /** Text of the innermost element since its last child element. */
   #pending = '';

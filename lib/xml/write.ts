@@ -1,6 +1,4 @@
-/**
- * Escaping for what is written as XML. Knows no vocabulary.
- */
+/** Escapes text that is written as XML. */
 import { LocalError } from '../errors.js';
 import { ILLEGAL_CHARACTER } from './lexis.js';
 
@@ -35,8 +33,7 @@ export function escapeAttribute(text: string): string {
 }
 
 /**
- * Replaces what XML cannot carry (control characters, lone surrogates) by U+FFFD: for diagnostics, whose text may come
- * from anywhere.
+ * Replaces what XML cannot carry (control characters, lone surrogates) by U+FFFD: for diagnostic texts of any origin.
  */
 export function legible(text: string): string {
   return text.replace(/[^\t\n\r -\uFFFD]|\p{Surrogate}/gu, (found) => (found.length > 1 ? found : '\uFFFD'));

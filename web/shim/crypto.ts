@@ -1,6 +1,6 @@
 /**
- * As much of `node:crypto` as logging in takes: hashes at once, which a browser has only as promises, and its own source of
- * chance and PBKDF2 where the page may use that.
+ * The part of `node:crypto` needed to log in: synchronous hashes, which browsers offer only as promises, and the
+ * browser's random numbers and PBKDF2 where available.
  */
 import { hmac } from '@noble/hashes/hmac.js';
 import { md5, sha1 } from '@noble/hashes/legacy.js';
@@ -16,7 +16,7 @@ interface Running {
   digest(): Uint8Array;
 }
 
-/** A hash or HMAC under way. */
+/** A hash or HMAC in progress. */
 class Hashing {
   readonly #running: Running;
 
@@ -60,7 +60,7 @@ export function pbkdf2(
   );
 }
 
-/** Pages that are not secure have no `subtle`. */
+/** Insecure pages have no `subtle`. */
 async function derived(password: string, salt: Uint8Array, iterations: number, octets: number): Promise<Uint8Array> {
   const { subtle } = globalThis.crypto as { subtle?: typeof globalThis.crypto.subtle };
   if (subtle === undefined) return pbkdf2Async(sha256, password, salt, { c: iterations, dkLen: octets });
@@ -86,7 +86,7 @@ export function randomInt(least: number, end?: number): number {
   }
 }
 
-/** Also on pages that are not secure, where `crypto.randomUUID` is not. */
+/** Works on insecure pages too, which have no `crypto.randomUUID`. */
 export function randomUUID(): string {
   const octets = randomBytes(16);
   octets[6] = ((octets[6] ?? 0) & 0x0f) | 0x40;
@@ -107,9 +107,9 @@ export function createCipheriv(): never {
 }
 export const createDecipheriv = createCipheriv;
 
-/** Certificates are the browser's matter. */
+/** Certificates are handled by the browser. */
 export class X509Certificate {
   constructor() {
-    throw new Error('a browser shows no certificates');
+    throw new Error('client certificates are not available in a browser');
   }
 }

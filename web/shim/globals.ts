@@ -1,4 +1,4 @@
-/** The globals of Node that the endpoint library uses. Timers are objects there, which may be unreferenced. */
+/** The globals of Node that the endpoint library uses. Timers are objects that can be unreferenced. */
 export { Buffer } from './buffer.js';
 
 type Callback = () => void;

@@ -1,7 +1,4 @@
-/**
- * What modules of Node are for the endpoint library in a browser, where they are only asked what something is, or not at
- * all: there are no sockets of TCP, no TLS and no files of our own.
- */
+/** Replacements of Node modules in a browser, which has no TCP sockets, TLS or files. */
 import { EventEmitter } from './events.js';
 
 /** `node:stream`: a base; the only stream there is in a browser is in `web/stream.ts`. */
@@ -45,9 +42,9 @@ export function promisify(call: (...args: unknown[]) => void): (...args: readonl
     });
 }
 
-/** `node:fs/promises`: a path cannot be read; whoever gives one is told so. */
+/** `node:fs/promises`: paths cannot be read and cause an error. */
 export function readFile(): Promise<never> {
-  return Promise.reject(new Error('a browser reads no files: give the text itself'));
+  return Promise.reject(new Error('a browser cannot read files: give the text itself'));
 }
 export const stat = readFile;
 

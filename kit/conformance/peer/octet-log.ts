@@ -9,7 +9,7 @@ const SHOWN_OCTETS = 600;
 export interface Entry {
   readonly from: 'I' | 'L';
   readonly octets: Buffer;
-  /** Something that happened in between, with no octets. */
+  /** An event without octets. */
   readonly mark?: string;
 }
 
@@ -47,7 +47,7 @@ export class OctetLog {
     }
   }
 
-  /** Something that happened, said where it did. */
+  /** Records an event at its position. */
   mark(text: string): void {
     this.#entries.push({ from: 'I', octets: Buffer.alloc(0), mark: text });
   }
@@ -57,12 +57,12 @@ export class OctetLog {
     return this.#forgotten;
   }
 
-  /** What crossed lately, in order. */
+  /** The most recent octets, in order. */
   get entries(): readonly Entry[] {
     return this.#entries;
   }
 
-  /** From now on keeps everything the listener sends. */
+  /** Records everything that the listener sends from now on. */
   record(): void {
     this.#recording = [];
   }

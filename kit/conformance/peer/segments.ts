@@ -1,6 +1,4 @@
-/**
- * Octets cut into small segments on their way to a socket. Knows nothing of what they mean.
- */
+/** Splits octets into small segments on the way to a socket. */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 

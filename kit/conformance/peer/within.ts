@@ -1,6 +1,4 @@
-/**
- * Nothing waits for ever. Owns no knowledge of what is waited for.
- */
+/** Time limits for waits. */
 
 /** Something did not happen in time. */
 export class LateError extends Error {}

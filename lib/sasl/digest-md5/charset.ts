@@ -1,7 +1,4 @@
-/**
- * Which octets of a name or password go into the hash (RFC 2831 §2.1.2.1). Owns the conversions and the variants met in
- * practice; hashes nothing but H(user:realm:password).
- */
+/** Character sets of names and passwords in the hash (RFC 2831 §2.1.2.1), including the variants found in practice. */
 
 import { createHash } from 'node:crypto';
 
@@ -31,12 +28,13 @@ export function userSecret(username: string, realm: string, password: string): B
   return secret(hashedForm(username), hashedForm(realm), hashedForm(password));
 }
 
-/** How many different secrets one user name, realm and password can have. */
+/** Largest number of different secrets for one user name, realm and password. */
 export const SECRET_VARIANTS = 4;
 
 /**
- * The secrets peers arrive at for the same password, each once: Cyrus SASL converts every string, the letter of
- * RFC 2831 §2.1.2.1 spares the realm, GNU SASL converts the password only, and some convert nothing. For ASCII it is one.
+ * The secrets that different implementations compute for the same password: Cyrus SASL converts every string, the
+ * letter of RFC 2831 §2.1.2.1 spares the realm, GNU SASL converts the password only, and some convert nothing. For
+ * ASCII it is one.
  */
 export function userSecrets(username: string, realm: string, password: string): readonly Buffer[] {
   const all = [

@@ -1,6 +1,6 @@
 /**
- * The ciphers of auth-conf (RFC 2831 §2.4) as streams of octets. Owns key expansion and RC4, which the runtime's OpenSSL
- * has no more; knows no packets and no MACs.
+ * The ciphers of auth-conf (RFC 2831 §2.4) as streams of octets. Implements key expansion and RC4, which OpenSSL no
+ * longer offers; knows no packets and no MACs.
  */
 
 import { createCipheriv, createDecipheriv } from 'node:crypto';

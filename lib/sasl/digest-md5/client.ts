@@ -1,6 +1,6 @@
 /**
- * The client of DIGEST-MD5 (RFC 2831 §2.1, §2.2): answers a challenge with the strongest protection both accept, and
- * believes only a server that proves itself. Draws random octets; does nothing else outside.
+ * Client of DIGEST-MD5 (RFC 2831 §2.1, §2.2): answers a challenge with the strongest protection that both accept, and
+ * requires the server to prove itself.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -21,7 +21,9 @@ import {
   type Response,
 } from './message.js';
 
-/** What a client may keep of a success to come back without a challenge (RFC 2831 §2.2.1). As secret as a password. */
+/**
+ * State that a client may keep for authentication without a challenge (RFC 2831 §2.2.1). As sensitive as a password.
+ */
 export interface DigestMemory {
   readonly response: Omit<Response, 'response' | 'nc'>;
   readonly key: Buffer;
@@ -33,13 +35,13 @@ export interface DigestClientOptions extends ClientSettings {
   readonly password: () => string | Promise<string>;
   /** From an earlier success with the same server: tried first. */
   readonly memory?: DigestMemory;
-  /** For specs: the cnonce instead of a random one. */
+  /** For tests: replaces the random cnonce. */
   readonly cnonce?: string;
 }
 
 function octetsOf(text: string, utf8: boolean, what: string): string {
   const octets = utf8 ? Buffer.from(text, 'utf8') : latin1Of(text);
-  if (octets === undefined) throw new LocalError('ARGUMENT', `the server takes no UTF-8 and ${what} needs it`);
+  if (octets === undefined) throw new LocalError('ARGUMENT', `the server does not accept UTF-8, which ${what} needs`);
   return octets.toString('latin1');
 }
 

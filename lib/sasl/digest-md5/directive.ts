@@ -1,5 +1,5 @@
 /**
- * The list grammar of DIGEST-MD5 messages (RFC 2831 §7.1): octets to directives and back. Knows no directive by name.
+ * The list grammar of DIGEST-MD5 messages (RFC 2831 §7.1): reads and writes directives. Knows no directive by name.
  * Values are strings that hold one octet per character, since their character set is known only after parsing.
  *
  * Strictness. Wider than the grammar in one place: an unquoted value may hold any visible octet except comma and quote,

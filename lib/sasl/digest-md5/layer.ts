@@ -1,6 +1,6 @@
 /**
  * The security layers of DIGEST-MD5 (RFC 2831 §2.3, §2.4) in the SASL framing of a 4-octet length before each packet
- * (RFC 4422 §3.7). Octets in, octets out; when to install it is the session's affair.
+ * (RFC 4422 §3.7). Octets in, octets out; the session decides when to install it.
  *
  * ```
  * length(4) | auth-int:  message                          MAC(10) | 0001 | seqnum(4)
@@ -27,9 +27,9 @@ export interface LayerOptions {
   readonly qop: 'auth-int' | 'auth-conf';
   /** With auth-conf. */
   readonly cipher: Cipher | undefined;
-  /** Longest packet the peer takes, without its length. */
+  /** Longest packet that the peer accepts, without its length. */
   readonly peerMaxbuf: number;
-  /** Longest packet we take. */
+  /** Longest packet accepted here. */
   readonly maxbuf: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * digest-challenge, digest-response and response-auth (RFC 2831 §2.1): octets to values and back, with the rules on how
- * often a directive occurs. Decides nothing about users, offers or hashes.
+ * digest-challenge, digest-response and response-auth (RFC 2831 §2.1): reads and writes them, with the rules on how
+ * often a directive occurs. Knows nothing of users and hashes.
  */
 
 import { isUtf8 } from 'node:buffer';

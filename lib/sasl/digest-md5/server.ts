@@ -1,6 +1,6 @@
 /**
- * The server of DIGEST-MD5 (RFC 2831 §2.1, §2.2): challenges, recomputes what the client must have computed from the
- * verifiers it is given, and proves itself in turn. Owns neither accounts nor policy.
+ * Server of DIGEST-MD5 (RFC 2831 §2.1, §2.2): sends the challenge, verifies the response against the given verifiers,
+ * and proves itself in turn.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -20,7 +20,7 @@ import { decodeDirective, formatChallenge, formatServerProof, parseResponse, typ
 export interface DigestServerOptions extends ServerSettings {
   /** True under TLS: no security layer is offered then (RFC 3080 §4.1). */
   readonly privacy: boolean;
-  /** For specs: the nonce instead of a random one. */
+  /** For tests: replaces the random nonce. */
   readonly nonce?: string;
 }
 

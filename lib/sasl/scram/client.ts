@@ -1,6 +1,4 @@
-/**
- * The client of SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802 §3, RFC 7677). Believes only a server that proves itself.
- */
+/** Client of SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802 §3, RFC 7677). Requires the server to prove itself. */
 
 import { randomBytes } from 'node:crypto';
 import { LocalError, RemoteProtocolError } from '../../errors.js';
@@ -11,9 +9,9 @@ import { hmac, scramKeys, xor } from './computation.js';
 import { encodeName, parseServerFinal, parseServerFirst } from './message.js';
 import { prepared } from './saslprep.js';
 
-/** RFC 7677 §4. A server that asks for less wants the password to be easy to try out. */
+/** RFC 7677 §4. Fewer would make the password easy to guess. */
 export const LEAST_ITERATIONS = 4096;
-/** About a second of one processor; more is an attack on us. */
+/** About a second of one processor; more would allow denial of service. */
 export const MOST_ITERATIONS = 2_000_000;
 
 export interface ScramClientOptions extends ClientSettings {
@@ -23,7 +21,7 @@ export interface ScramClientOptions extends ClientSettings {
   readonly plus: boolean;
   /** True when the server offers -PLUS as well; with bindings of ours and false, it is told that we could (`y`). */
   readonly plusOffered?: boolean;
-  /** For specs: the client nonce instead of a random one. */
+  /** For tests: replaces the random client nonce. */
   readonly nonce?: string;
 }
 

@@ -1,15 +1,15 @@
-/**
- * The messages of SCRAM (RFC 5802 §5.1, §7): octets to values and back. Knows no keys and no users.
- */
+/** The messages of SCRAM (RFC 5802 §5.1, §7): reads and writes them. Knows no keys and no users. */
 
 import { RemoteProtocolError } from '../../errors.js';
 import { malformedMessage, utf8Of } from '../fault.js';
 
-/** A client message longer than this is not an honest one: two names of 255 octets, a nonce and channel binding fit. */
+/** Longest client message: two names of 255 octets, a nonce and channel binding fit. */
 export const MESSAGE_LIMIT = 4096;
 
 export interface ClientFirst {
-  /** `n`: no binding; `y`: the client could, but thinks we cannot; else the type of binding. */
+  /**
+   * `n`: no binding; `y`: the client supports it but believes that the server does not; otherwise the type of binding.
+   */
   readonly binding: 'n' | 'y' | { readonly type: string };
   readonly authzid: string | undefined;
   readonly username: string;

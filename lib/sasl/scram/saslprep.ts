@@ -1,7 +1,6 @@
 /**
- * SASLprep (RFC 4013) as far as it decides who gets in: mapping, NFKC, prohibited characters. Left out, with their
- * reason: the bidirectional rules and the Unicode 3.2 repertoire, which only refuse more strings and never map two
- * together.
+ * SASLprep (RFC 4013): mapping, NFKC and prohibited characters. The bidirectional rules and the Unicode 3.2 repertoire
+ * are omitted, because they only refuse more strings and never make two equal.
  */
 
 // RFC 3454 C.1.2 and B.1.

@@ -1,6 +1,6 @@
 /**
- * The server of SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802 §3, RFC 7677). Recomputes from verifiers it is given; for
- * a user it does not know it goes the same way with a decoy.
+ * Server of SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802 §3, RFC 7677). Verifies against the given verifiers; for
+ * unknown users it takes the same steps with a decoy.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -18,7 +18,7 @@ export interface ScramServerOptions extends ServerSettings, SessionConditions {
   readonly plus: boolean;
   /** True when -PLUS was offered on this session. */
   readonly plusOffered: boolean;
-  /** For specs: our part of the nonce instead of a random one. */
+  /** For tests: replaces the random server nonce. */
   readonly nonce?: string;
 }
 
