@@ -16,10 +16,12 @@ import { events } from '../ops/events.js';
 import { ask } from '../transport/ask.js';
 import { Backoff } from '../transport/backoff.js';
 import type { ChannelHandler } from '../transport/channel.js';
+import { systemClock, type Ticking } from '../transport/clock.js';
 import type { Connection, ConnectionOwner } from '../transport/connection.js';
 import type { NetworkAddress } from '../transport/network.js';
 import { RelayChannel } from './channel.js';
 import { meshErrors } from './profile.js';
+import { WatchedLane } from './watched-lane.js';
 
 export interface LinkOptions {
   /** The neighbour, for logs: its domain, or a name for a default route. */
@@ -43,6 +45,8 @@ export interface LinkOptions {
   bound(channel: RelayChannel, transID: number): void;
   /** The lanes may be used from now on, until {@link LinkOptions.down}. */
   up(lanes: readonly RelayChannel[]): void;
+  /** Lanes in all; as many as it begins with unless given. */
+  readonly maximumLanes?: number;
   /** What came of {@link Link.openLane}: the lane, or undefined when the neighbour refuses it. */
   opened?(lane: RelayChannel | undefined): void;
   /**
@@ -65,6 +69,11 @@ const STEADY_MS = 1000;
 /** A link that was lost is dialled again by itself for this long; after that when it is needed. */
 const INTEREST_MS = 300_000;
 
+/** For how long a neighbour that refused a further lane is not asked for another one because of what it sends. */
+const REFUSED_MS = 60_000;
+/** For how long no answer may leave on a lane until it counts as waiting. */
+const WAITING_MS = 200;
+
 /** How often, and how many times, a moment without anything under way is looked for. */
 const QUIET_MS = 20;
 const QUIET_LOOKS = 500;
@@ -72,12 +81,17 @@ const QUIET_LOOKS = 500;
 const UNAVAILABLE: Reply = { code: 450, text: 'relay unavailable' };
 const CLOSED: Reply = { code: 421, text: 'this relay is shutting down' };
 
-export class Link implements ConnectionOwner {
+export class Link implements ConnectionOwner, Ticking {
   readonly #options: LinkOptions;
   #state: 'idle' | 'connecting' | 'ready' | 'backoff' | 'closed' = 'idle';
   #connection: Connection | undefined;
   readonly #backoff = new Backoff({ firstMs: FIRST_BACKOFF_MS, longestMs: LONGEST_BACKOFF_MS });
   #lanes: readonly RelayChannel[] = [];
+  /** Also of a session that is being left. */
+  readonly #watched = new Set<WatchedLane>();
+  #watching = false;
+  /** When a further lane may be opened because of what the neighbour sends, on the coarse clock. */
+  #openNotBefore = 0;
   #lostAt = 0;
   #readyAt = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -108,10 +122,36 @@ export class Link implements ConnectionOwner {
       },
       (error: unknown) => {
         const { code, message } = asError(error);
+        this.#openNotBefore = systemClock.coarse + REFUSED_MS;
         events.link.publish({ link: this.name, state: 'no further lane', error: code, reason: message });
         if (connection === this.#connection) this.#options.opened?.(undefined);
       },
     );
+  }
+
+  /**
+   * Looks at what the neighbour sends: only this side can open lanes (core-01 §4.4.2 binds what the dialling relay starts), so it
+   * does when answers are due on half of them, for recipients here that are slow.
+   */
+  tick(now: number): void {
+    const connection = this.#connection;
+    const watched = [...this.#watched].filter((lane) => lane.connection === connection);
+    if (this.#state !== 'ready' || watched.every(({ owed }) => owed === 0)) {
+      systemClock.remove(this);
+      this.#watching = false;
+      return;
+    }
+    const waiting = watched.filter((lane) => lane.waits(now) >= WAITING_MS).length;
+    const { maximumLanes = 0 } = this.#options;
+    if (waiting * 2 < this.#lanes.length || this.#lanes.length >= maximumLanes || now < this.#openNotBefore) return;
+    this.#openNotBefore = now + WAITING_MS;
+    this.openLane();
+  }
+
+  #received(): void {
+    if (this.#watching) return;
+    this.#watching = true;
+    systemClock.add(this);
   }
 
   async #openFurther(connection: Connection | undefined): Promise<RelayChannel> {
@@ -244,7 +284,7 @@ export class Link implements ConnectionOwner {
         codec: meshErrors(dialect),
         handler: (handle) => {
           made.lane = new RelayChannel(handle);
-          return new Lane(accept(made.lane), () => this.#laneClosed(connection));
+          return this.#watch(connection, handle.number, accept(made.lane));
         },
       },
     );
@@ -256,6 +296,18 @@ export class Link implements ConnectionOwner {
       throw new RefusedError('REFUSED', answer, `bind for ${first}: ${answer.code} ${answer.text}`);
     bound(lane, transID);
     for (const domain of others) await this.#bindFurther(lane, dialect, domain);
+    return lane;
+  }
+
+  #watch(connection: Connection, number: number, handler: ChannelHandler): ChannelHandler {
+    const lane = new WatchedLane(connection, number, handler, {
+      received: () => this.#received(),
+      closed: () => {
+        this.#watched.delete(lane);
+        this.#laneClosed(connection);
+      },
+    });
+    this.#watched.add(lane);
     return lane;
   }
 
@@ -366,26 +418,6 @@ export class Link implements ConnectionOwner {
 /** Whether a session is there, with a channel to send on. */
 function usable(connection: Connection, lanes: readonly RelayChannel[]): boolean {
   return !connection.ended && lanes.some(({ open }) => open);
-}
-
-/** Notices that a lane is closed. */
-class Lane implements ChannelHandler {
-  readonly #handler: ChannelHandler;
-  readonly #closed: () => void;
-
-  constructor(handler: ChannelHandler, closed: () => void) {
-    this.#handler = handler;
-    this.#closed = closed;
-  }
-
-  message(msgno: number, payload: Buffer): void {
-    this.#handler.message(msgno, payload);
-  }
-
-  closed(): void {
-    this.#handler.closed();
-    this.#closed();
-  }
 }
 
 function asError(error: unknown): ImxpError {

@@ -216,6 +216,7 @@ export class Neighbours implements Dialer {
       dialects: () => spoken(dialects, settings.dialect ?? chosen?.dialect),
       domains: this.#bindingOrder(settings),
       lanes: settings.lanes ?? limits.link.lanes,
+      maximumLanes: limits.link.maximumLanes,
       patienceMs: limits.data.deliveryTimeoutMs,
       connect: async () => {
         const found = await relays();

@@ -20,7 +20,11 @@ describe('security: recipients that never answer', function () {
   this.timeout(120_000);
   const nodes = new Nodes();
   let endpoints: Endpoint[] = [];
-  const stop = new AbortController();
+  let stop = new AbortController();
+
+  beforeEach(() => {
+    stop = new AbortController();
+  });
 
   afterEach(async () => {
     stop.abort();
@@ -35,34 +39,60 @@ describe('security: recipients that never answer', function () {
     return endpoint;
   }
 
-  it('32 addresses that never answer, written to by two accounts: the p99 of honest messages stays within twice its quiet value', async () => {
+  /** Relay A of example.com, which opens the link, and relay B of rubble.com, with accounts that are called alike at both. */
+  async function town(): Promise<readonly [Node, Node]> {
     const limits = { data: { deliveryTimeoutMs: DELIVERY_MS } };
-    const here = ['fred', 'barney', 'pebbles'].map((name) => [`${name}@example.com`, PASSWORD] as const);
-    const there = ['wilma@rubble.com', 'dino@rubble.com', MESH].map((address) => [address, PASSWORD] as const);
-    const rubble = await nodes.start({ domains: ['rubble.com'], limits }, Object.fromEntries(there));
+    const people = ['fred', 'barney', 'pebbles', 'wilma', 'dino'];
+    const accounts = (domain: string, ...more: string[]): Readonly<Record<string, string>> =>
+      Object.fromEntries([...people.map((name) => `${name}@${domain}`), ...more].map((address) => [address, PASSWORD]));
+    const rubble = await nodes.start({ domains: ['rubble.com'], limits }, accounts('rubble.com', MESH));
     const credentials = { username: MESH, passwordFile: await temporaryFile(`${PASSWORD}\n`) };
     const relays = [`tcp://127.0.0.1:${portOf(rubble)}`];
     const routes = [{ domain: 'rubble.com', relays, tls: 'off' as const, credentials }];
-    const example = await nodes.start({ domains: ['example.com'], limits, mesh: { routes } }, Object.fromEntries(here));
-    const fred = await attach(example, 'fred@example.com');
-    const honest = Array.from({ length: HONEST }, (_, at) => `wilma/${at}@rubble.com`);
-    for (const address of honest) (await attach(rubble, address)).receive(() => {});
-    const mute = Array.from({ length: ATTACKED }, (_, at) => `dino/${at}@rubble.com`);
-    for (const address of mute) (await attach(rubble, address)).receive(() => new Promise<void>(() => {}));
-    expect((await measured(fred, honest)).lost).to.equal(0);
-    const quiet = await measured(fred, honest);
-    for (const account of ['barney', 'pebbles']) {
-      const attacker = await attach(example, `${account}@example.com`);
-      for (const to of mute) void keepSending(attacker, to);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    const attacked = await measured(fred, honest);
-    console.log(
-      `      honest p50/p99/max, quiet ${quiet}, attacked ${attacked}; ratio ${(attacked.p99 / quiet.p99).toFixed(2)}`,
-    );
-    expect(attacked.lost, 'honest messages that were not accepted').to.equal(0);
-    expect(attacked.p99).to.be.at.most(Math.max(2 * quiet.p99, 10));
-  });
+    const example = await nodes.start({ domains: ['example.com'], limits, mesh: { routes } }, accounts('example.com'));
+    return [example, rubble];
+  }
+
+  for (const direction of [
+    'by the relay that opened the link',
+    'back over the link that the other relay opened',
+  ] as const) {
+    it(`32 addresses that never answer, written to by two accounts, ${direction}: the p99 of honest messages stays within twice its quiet value`, async () => {
+      const [example, rubble] = await town();
+      const forward = direction === 'by the relay that opened the link';
+      const [from, to] = forward ? [example, rubble] : [rubble, example];
+      const [here, there] = forward ? ['example.com', 'rubble.com'] : ['rubble.com', 'example.com'];
+      // The link is opened by example.com, whoever uses it then.
+      await (await attach(example, 'wilma@example.com')).send({ to: 'fred@rubble.com', content: 'x' }).catch(() => {});
+      const fred = await attach(from, `fred@${here}`);
+      const recipients = async (name: string, count: number, first = 0): Promise<string[]> => {
+        const addresses = Array.from({ length: count }, (_, at) => `${name}/${at + first}@${there}`);
+        for (const address of addresses) (await attach(to, address)).receive(() => {});
+        return addresses;
+      };
+      const honest = await recipients('wilma', HONEST);
+      const strangers = await recipients('wilma', HONEST, 100);
+      const mute = Array.from({ length: ATTACKED }, (_, at) => `dino/${at}@${there}`);
+      for (const address of mute) (await attach(to, address)).receive(() => new Promise<void>(() => {}));
+      expect((await measured(fred, honest)).lost).to.equal(0);
+      const quiet = await measured(fred, honest);
+      for (const account of ['barney', 'pebbles']) {
+        const attacker = await attach(from, `${account}@${here}`);
+        for (const address of mute) void keepSending(attacker, address);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      const attacked = await measured(fred, honest);
+      // Somebody who writes for the first time, to people nobody has written to yet.
+      const newcomer = await attach(from, `wilma/new@${here}`);
+      const first = await measured(newcomer, strangers, strangers.length);
+      console.log(
+        `      honest p50/p99/max, quiet ${quiet}, attacked ${attacked}; ratio ${(attacked.p99 / quiet.p99).toFixed(2)}; first messages ${first}`,
+      );
+      expect(attacked.lost, 'honest messages that were not accepted').to.equal(0);
+      expect(attacked.p99).to.be.at.most(Math.max(2 * quiet.p99, 10));
+      expect([first.lost, first.max < 1500], 'first messages').to.deep.equal([0, true]);
+    });
+  }
 
   /** The attacker sends as soon as it has an answer, for as long as the spec lasts. */
   async function keepSending(attacker: Endpoint, to: string): Promise<void> {
@@ -80,12 +110,12 @@ interface Measured {
 }
 
 /** Sends to one recipient after the other, four at a time. */
-async function measured(sender: Endpoint, recipients: readonly string[]): Promise<Measured> {
+async function measured(sender: Endpoint, recipients: readonly string[], messages = MESSAGES): Promise<Measured> {
   const times: number[] = [];
   let sent = 0;
   let lost = 0;
   const work = async (): Promise<void> => {
-    while (sent < MESSAGES) {
+    while (sent < messages) {
       const to = recipients[sent % recipients.length] ?? '';
       sent += 1;
       const begun = performance.now();
