@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseConfig } from '../lib/config/parse.js';
 import { codeBlocks, documentPaths, readDocument } from './support/documents.js';
+import { sources } from './support/import-graph.js';
 import { logLines } from './support/log-fields.js';
 import { PLACES, REFERENCE, refreshed, tables } from './support/reference.js';
 import { PROJECT } from './support/requirement-table.js';
@@ -59,6 +60,18 @@ describe('the documents', () => {
     }
     expect(found).to.be.greaterThan(50);
     expect(missing).to.deep.equal([]);
+  });
+
+  it('explain messages that the program has', () => {
+    const code = sources()
+      .map(({ text }) => text)
+      .join('\n');
+    const rows = [...readDocument('docs/guide/two-machines.md').matchAll(/^\| `([^`]+)` \|/gm)];
+    const unknown = rows
+      .flatMap(([, message = '']) => message.replace(/^\d{3} ?/, '').split(/ ?… ?/))
+      .filter((part) => !code.includes(part));
+    expect(rows.length).to.be.greaterThan(8);
+    expect(unknown).to.deep.equal([]);
   });
 
   it('show configurations that are usable', () => {
