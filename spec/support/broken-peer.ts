@@ -1,7 +1,7 @@
 /**
- * A listener that does one thing wrong: a proxy in front of a relay that spoils exactly what it is told to, and keeps
- * sequence numbers and acknowledgements right where it changes the length of a payload. Knows frames, no meaning; what is
- * under TLS it leaves alone.
+ * A listener with one fault: a proxy in front of a relay that alters exactly what it is told to alter, and keeps
+ * sequence numbers and acknowledgements consistent where it changes the length of a payload. It parses frames but not
+ * their contents, and passes TLS through unchanged.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * A certificate authority for specs, without openssl: node:crypto makes the keys, node-forge the certificates. Issues
- * good certificates and, on request, every kind of bad one.
+ * A certificate authority for specs that does not need OpenSSL: node:crypto creates the keys, node-forge the
+ * certificates. It issues valid certificates and, on request, every kind of invalid one.
  */
 import { generateKeyPairSync } from 'node:crypto';
 import forge from 'node-forge';

@@ -1,5 +1,6 @@
 /**
- * Chromium for specs: found, or installed where that is possible, and shown a page that reports to the spec what it did.
+ * Finds Chromium for the specs, or installs it where possible, and opens a page in it that reports its results to the
+ * spec.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';

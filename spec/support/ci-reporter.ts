@@ -1,6 +1,6 @@
 /**
- * What continuous integration prints: mocha's `spec`, and each failed attempt of a spec that gets another one, so that a
- * spec that depends on the weather of the machine does not go unseen.
+ * The mocha reporter for continuous integration: the `spec` reporter, plus every failed attempt of a spec that is
+ * retried, so that specs that depend on the load of the machine are noticed.
  */
 import mocha from 'mocha';
 

@@ -1,4 +1,7 @@
-/** A connection in between that is cut after exactly so many octets of one direction. Knows no protocol. */
+/**
+ * A TCP proxy that cuts the connection after an exact number of octets in one direction. It is independent of the
+ * protocol.
+ */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
 /** From the client to the server, or back. */

@@ -1,6 +1,7 @@
 /**
- * Part of `npm run check`: prints what is cited and does not exist, with where it is cited, and fails then. What has to be
- * added is a section in spec/fixtures/documents.json or a decision in docs/internals/decisions.md.
+ * Part of `npm run check`: prints every citation of something that does not exist, with its location, and fails if
+ * there is one. To fix it, add the section to spec/fixtures/documents.json or the decision to
+ * docs/internals/decisions.md.
  */
 import { allCitations } from './citations.js';
 

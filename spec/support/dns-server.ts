@@ -1,6 +1,6 @@
 /**
- * A name server on loopback, over UDP and TCP, with records written by hand. It can be slow, silent, wrong or gone; it counts
- * what it was asked. Knows nothing of lib/.
+ * A DNS server on the loopback interface, over UDP and TCP, with records given by the spec. It can be made slow,
+ * silent, wrong or unreachable, and counts its queries. It does not use lib/.
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';

@@ -1,4 +1,4 @@
-/** The documents of the project, and the code that stands in them. */
+/** The documents of the project, and the code blocks in them. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { PROJECT } from './requirement-table.js';
 

@@ -1,4 +1,4 @@
-/** A clock that a spec moves. */
+/** A clock that is advanced by the spec. */
 import type { Clock } from '../../lib/ops/clock.js';
 
 interface Alarm {

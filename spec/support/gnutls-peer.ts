@@ -11,7 +11,7 @@ import type { Engine } from './raw-session.js';
 
 const SERVER = fileURLToPath(new URL('../interop/gnutls-server.py', import.meta.url));
 
-/** Why GnuTLS cannot be had as a peer, or undefined when it can. */
+/** Why GnuTLS cannot be used as a peer, or undefined if it can. */
 export function missingPeers(): string | undefined {
   if (process.env['IMXP_INTEROP'] === 'off') return 'IMXP_INTEROP=off';
   const missing = missingGnutls();

@@ -1,6 +1,6 @@
 /**
- * GnuTLS's own client and server as peers that are not ours. Installs `gnutls-bin` when it may; says loudly when there
- * is none, because a run without it proves less.
+ * The client and server of GnuTLS as independent peers. Installs `gnutls-bin` where permitted; prints a clear notice if
+ * it is not available, because a run without it proves less.
  */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

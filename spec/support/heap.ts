@@ -1,4 +1,4 @@
-/** How much memory is in use after everything that can go has gone. */
+/** Memory in use after garbage collection. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 

@@ -1,6 +1,6 @@
 /**
- * Who imports whom in lib/ and bin/, read from the sources. As a script (`tsx spec/support/import-graph.ts`) it prints
- * the graph of the folders. Knows no rules; spec/architecture.spec.ts has them.
+ * The imports between the files of lib/ and bin/, read from the sources. As a script (`tsx
+ * spec/support/import-graph.ts`) it prints the graph of the folders. The rules are in spec/architecture.spec.ts.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Two real nodes in this process, over real sockets on loopback: example.com, which knows the way, and rubble.com. Stores
- * are temporary; passwords are made up.
+ * Two real nodes in this process, over real sockets on the loopback interface: example.com, which has a route to the
+ * other, and rubble.com. The stores are temporary, the passwords are invented.
  */
 import { parseConfig } from '../../lib/config/parse.js';
 import type { NodeConfigInput } from '../../lib/config/schema.js';

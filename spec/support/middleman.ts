@@ -1,4 +1,7 @@
-/** Somebody between a client and a relay: hears everything and changes what he likes. Knows no protocol. */
+/**
+ * An attacker between a client and a relay (man in the middle) who reads everything and can alter it. It is independent
+ * of the protocol.
+ */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
 export interface Interference {

@@ -1,8 +1,9 @@
 /**
- * Random and mutated inputs, the same ones for the same seed. Knows no formats: seeds and words come from the caller.
+ * Random and mutated inputs, reproducible from a seed. It is independent of the format: samples and words come from the
+ * caller.
  */
 
-/** Mulberry32: small, quick, good enough to choose octets with. */
+/** Mulberry32: small, fast and good enough for choosing octets. */
 export class Dice {
   #state: number;
 

@@ -1,6 +1,6 @@
 /**
- * The program as people run it: `imxp` commands and relays as real processes in a temporary directory, with accounts and
- * certificates made through the command line. Knows the contract of the command line and nothing of lib/.
+ * The program as users run it: `imxp` commands and relays as real processes in a temporary directory, with accounts and
+ * certificates created through the command line. It uses only the command line and nothing from lib/.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';

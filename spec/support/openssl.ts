@@ -1,10 +1,10 @@
-/** OpenSSL's command as a peer that is not ours, with files in a directory that goes away. */
+/** The openssl command as an independent peer, with its files in a temporary directory. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Why there is no OpenSSL here, or undefined when there is. */
+/** Why OpenSSL is not available, or undefined if it is. */
 export function missingOpenssl(): string | undefined {
   const { status, error } = spawnSync('openssl', ['version']);
   return status === 0 ? undefined : `there is no openssl command: ${error?.message ?? `exit code ${status}`}`;

@@ -1,6 +1,6 @@
 /**
- * A relay of example.com that understands the options of RFC 3342, with a clock that a spec moves, a neighbour it can look
- * into, and reports it can read. Real documents: what the options contain is XML.
+ * A relay for example.com that supports the options of RFC 3342, with a clock advanced by the spec and with access to
+ * the neighbour's messages and the reports. The documents are real XML, because the options contain XML.
  */
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import type { Data, Option } from '../../lib/imxp/operation.js';

@@ -1,6 +1,6 @@
 /**
- * Faults for {@link BrokenPeer}, each one thing that an implementation may get wrong, with the checks of the kit that have
- * to find it. Owns the list; knows neither how faults are planted nor how checks are made.
+ * The list of faults for {@link BrokenPeer}, each of them one mistake that an implementation may make, with the checks
+ * of the kit that must detect it.
  */
 import type { Link, Spoil } from './broken-peer.js';
 import { beepXml, OK } from './raw-documents.js';

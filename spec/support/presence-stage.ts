@@ -1,6 +1,7 @@
 /**
- * A presence service on a stage: a clock that stands still until it is told, a mesh that writes down what was sent, and
- * accounts by name. No sockets, no timers. Everything sent is answered `ok` at once unless {@link Stage.answer} says otherwise.
+ * A presence service with everything around it simulated: a clock that is advanced by the spec, a mesh that records
+ * what was sent, and accounts by name. There are no sockets and no timers. Everything sent is answered with `ok` at
+ * once unless {@link Stage.answer} says otherwise.
  */
 import type { Reply } from '../../lib/errors.js';
 import { contentOf } from '../../lib/imxp/content.js';

@@ -1,6 +1,6 @@
 /**
- * Which `imxp` the specs run as a process: the built one with `IMXP_DIST=1` (as `npm test` does, after building), otherwise
- * the sources, so that a stale dist/ cannot lie.
+ * Which `imxp` the specs run as a process: the built one with `IMXP_DIST=1` (as `npm test` does, after building),
+ * otherwise the sources, so that an outdated dist/ cannot give wrong results.
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';

@@ -1,2 +1,2 @@
-/** What a raw peer knows of one channel: part of the peer that `imxp interop` is made of, in one place for both. */
+/** The state of one channel of a raw peer: part of the peer that `imxp interop` is made of, in one place for both. */
 export * from '../../kit/conformance/peer/channel.js';

@@ -1,6 +1,6 @@
 /**
- * A pcap file made by hand: TCP segments in IPv4 or IPv6 in Ethernet (or another link), as tcpdump writes it. Written from
- * the format's description and not with the reader under test.
+ * Writes a pcap file as tcpdump does: TCP segments in IPv4 or IPv6 in Ethernet (or another link layer). Written from
+ * the description of the format, independently of the reader under test.
  */
 
 export interface Recorded {

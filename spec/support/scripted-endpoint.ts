@@ -1,4 +1,4 @@
-/** An endpoint attached to a {@link ScriptedRelay}, as most specs of the endpoint need it. */
+/** An endpoint attached to a {@link ScriptedRelay}, as needed by most specs of the endpoint. */
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { type EndpointOptions, settle } from '../../lib/endpoint/options.js';
 import type { Data } from '../../lib/imxp/operation.js';

@@ -1,6 +1,6 @@
 /**
- * A relay for specs of the endpoint: takes what it sends and says what the spec wants, without sockets. Answers leave in
- * the order of the messages, as on a BEEP channel.
+ * A relay for the specs of the endpoint, without sockets: it accepts what the endpoint sends and answers as the spec
+ * says. Answers are sent in the order of the messages, as on a BEEP channel.
  */
 
 import type { Payload } from '../../lib/beep/payload.js';

@@ -1,6 +1,6 @@
 /**
- * Two ends of a connection for specs of things that run over one: real sockets on loopback, and streams that are no
- * sockets. Owns nothing above octets.
+ * The two ends of a connection, for specs of code that runs over one: real sockets on the loopback interface, and
+ * streams that are not sockets.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * One node for example.com in this process, with its store in memory, and raw peers around it, friends and foes: the
- * set-up of the security specs. What the node tells its operator is kept.
+ * The set-up of the security specs: one node for example.com in this process, with its store in memory, and raw peers,
+ * both well-behaved and hostile. The events that the node reports to its operator are recorded.
  */
 import { connect, type Socket } from 'node:net';
 import { parseConfig } from '../../lib/config/parse.js';

@@ -1,6 +1,6 @@
 /**
- * One relay for example.com as a real process, with accounts, and raw peers attached to it: the set-up that the
- * conformance specs share. Knows the configuration's contract and nothing of lib/.
+ * The set-up that the conformance specs share: one relay for example.com as a real process, with accounts, and raw
+ * peers attached to it. It uses the configuration file and nothing from lib/.
  */
 
 import type { SomeLimits } from './limits.js';

@@ -1,7 +1,7 @@
 /**
- * Follows a document as a newcomer would: its shell blocks in their order, in an empty directory, `npx imxp` being this
- * program. Blocks that start a relay or a listener get a terminal of their own and are waited for until they say that they
- * are ready. Ports of the document are replaced by free ones.
+ * Follows a document as a new user would: runs its shell blocks in order, in an empty directory, with `npx imxp` being
+ * this program. Blocks that start a relay or a listener run in a terminal of their own, and the next block waits until
+ * they report that they are ready. The ports in the document are replaced by free ones.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';

@@ -1,2 +1,2 @@
-/** Nothing waits for ever: part of the peer that `imxp interop` is made of, in one place for both. */
+/** Time limits for waits: part of the peer that `imxp interop` is made of, in one place for both. */
 export * from '../../kit/conformance/peer/within.js';

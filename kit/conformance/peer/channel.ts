@@ -1,6 +1,6 @@
 /**
- * What a raw peer knows of one channel: sequence numbers and windows of both directions, and the messages that arrived.
- * Written from RFC 3080 §2.2.1.1 and RFC 3081 §3.1; throws an Error for what a relay may not send. Knows no sockets.
+ * The state of one channel of a raw peer: sequence numbers and windows of both directions, and the messages received.
+ * Written from RFC 3080 §2.2.1.1 and RFC 3081 §3.1; throws an Error for anything that a relay must not send.
  */
 import { frame, type Keyword, type RawFrame, type RawSeq } from './frame.js';
 

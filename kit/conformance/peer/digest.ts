@@ -1,6 +1,4 @@
-/**
- * DIGEST-MD5 as RFC 2831 §2.1 has it, client side, qop=auth, computed with node:crypto alone. Knows no BEEP.
- */
+/** The client side of DIGEST-MD5 (RFC 2831 §2.1) with qop=auth, computed with node:crypto only. */
 import { createHash, randomBytes } from 'node:crypto';
 
 export interface DigestLogin {

@@ -1,7 +1,4 @@
-/**
- * The documents a raw peer sends and the few it must look into, spelled as the specifications print them. Knows no
- * frames.
- */
+/** The documents that a raw peer sends and the few that it must parse, spelled as the specifications print them. */
 
 export const IMXP = 'http://xml.resource.org/profiles/IMXP';
 export const TLS = 'http://iana.org/beep/TLS';

@@ -1,6 +1,6 @@
 /**
- * BEEP frames as RFC 3080 §2.2.1 and RFC 3081 §3.1.3 print them, written from the text and not with the library it
- * checks. Reads strictly what a relay sends: anything the grammar does not allow is an error. Knows no channels' state.
+ * BEEP frames (RFC 3080 §2.2.1, RFC 3081 §3.1.3), written from the text of the RFCs and independently of the library
+ * under test. The parser is strict: anything that the grammar does not allow is an error.
  */
 
 export type Keyword = 'MSG' | 'RPY' | 'ERR' | 'ANS' | 'NUL';

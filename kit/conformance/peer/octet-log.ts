@@ -1,6 +1,4 @@
-/**
- * Every octet that crossed a raw peer's socket, for failure messages and for octet-exact comparison. Knows no framing.
- */
+/** A log of every octet that crossed the socket of a raw peer, for failure messages and octet-exact comparison. */
 
 const ENTRIES = 400;
 const SHOWN_ENTRIES = 24;

@@ -1,6 +1,6 @@
 /**
- * A BEEP/IMXP peer over a real socket, written against RFC 3080 and the IMXP drafts, to see what a relay really says:
- * greeting, channels, TLS, DIGEST-MD5, attach. Refuses to use anything from lib/.
+ * A BEEP/IMXP peer over a real socket, written from RFC 3080 and the IMXP drafts, that shows what a relay really sends:
+ * greeting, channels, TLS, DIGEST-MD5, attach. It uses nothing from lib/.
  */
 import { connect as connectTcp } from 'node:net';
 import type { RawMessage } from './channel.js';

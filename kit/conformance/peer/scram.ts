@@ -1,10 +1,7 @@
-/**
- * SCRAM-SHA-256 as RFC 5802 §3 and RFC 7677 have it, client side without channel binding, by node:crypto alone. Knows no
- * BEEP.
- */
+/** The client side of SCRAM-SHA-256 (RFC 5802 §3, RFC 7677) without channel binding, by node:crypto only. */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 
-/** More iterations are asked for by nobody who means well. */
+/** The most iterations accepted; a server that asks for more is considered hostile. */
 const MOST_ITERATIONS = 1_000_000;
 
 const hmac = (key: Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();

@@ -1,10 +1,12 @@
-/** Splits octets into small segments on the way to a socket. */
+/** Splits octets into small segments before they reach a socket. */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** A stream over a socket that hands octets on in pieces of a given size, each in its own turn of the event loop. */
+/**
+ * A stream over a socket that passes octets on in pieces of a given size, each in a turn of the event loop of its own.
+ */
 export class Chopper extends Duplex {
   segment: number;
   readonly #socket: Socket;

@@ -1,7 +1,7 @@
 /**
- * One BEEP session of a raw peer over a real socket: frames, windows, waits with deadlines, every octet logged. Written
- * against RFC 3080 and RFC 3081 with node:net and node:tls only; checks every frame it receives and refuses to use
- * anything from lib/. Knows no profiles; peer.ts does.
+ * One BEEP session of a raw peer over a real socket: frames, windows, waits with deadlines, and a log of every octet.
+ * Written from RFC 3080 and RFC 3081 with node:net and node:tls only; it checks every frame it receives and uses
+ * nothing from lib/. The profiles are in peer.ts.
  */
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';

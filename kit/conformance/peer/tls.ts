@@ -1,13 +1,11 @@
-/**
- * TLS under a session of the raw peer: node:tls as the client, or whatever engine is given. Knows no BEEP.
- */
+/** TLS for a session of the raw peer: node:tls as the client, or the engine that is given. */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { Chopper } from './segments.js';
 import { within } from './within.js';
 
-/** Does a TLS handshake over a connection, and gives what is under it. */
+/** Performs a TLS handshake over a connection and returns the decrypted stream. */
 export type Engine = (plain: Socket) => Promise<Duplex>;
 
 export interface TlsOptions {

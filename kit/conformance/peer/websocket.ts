@@ -1,7 +1,7 @@
 /**
- * A WebSocket client as RFC 6455 describes it, written against the text over any connected stream, as a stream of octets:
- * what is written leaves in messages of a chosen type and cut, what comes is checked and joined. Refuses to use anything from
- * lib/ and the WebSocket library under test.
+ * A WebSocket client (RFC 6455) over any connected stream, written from the text of the RFC, as a stream of octets:
+ * what is written is sent in messages of the chosen type and fragmentation, what is received is checked and joined. It
+ * uses neither lib/ nor the WebSocket library under test.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { connect as connectTcp, type Socket } from 'node:net';

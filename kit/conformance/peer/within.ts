@@ -3,7 +3,7 @@
 /** Something did not happen in time. */
 export class LateError extends Error {}
 
-/** The promise's value, or an error that says what did not happen in time. */
+/** The value of the promise, or an error that says what did not happen in time. */
 export async function within<T>(ms: number, promise: Promise<T>, what: string | (() => string)): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {

@@ -1,4 +1,4 @@
-/** What every store does. One suite, run by each implementation. */
+/** The behaviour required of every store: one suite that is run for each implementation. */
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { LocalError } from '../../../lib/errors.js';
