@@ -1,6 +1,6 @@
 /**
- * What operators may look at: puts the node's facts, the counts and the pages together. Exists before the node and after
- * it, so that "not ready" can be said.
+ * Page contents for operators: the state of the node, its counters and its links. Exists before the node starts and
+ * after it stops, so that it can report "not ready".
  */
 import { EventLoop } from '../ops/event-loop.js';
 import { Metrics, type OperationCounts } from '../ops/metrics.js';

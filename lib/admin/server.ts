@@ -1,6 +1,6 @@
 /**
- * HTTP for operators and their monitoring: a few pages to read, nothing to change. Owns who may ask and how much of this
- * process that may cost; the pages are made elsewhere.
+ * HTTP server for operators and their monitoring: pages to read, nothing to change. It decides who may ask and limits
+ * what that costs the process; `admin.ts` makes the pages.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
@@ -103,7 +103,7 @@ export class AdminServer {
   async #page(request: IncomingMessage): Promise<Page> {
     if (!this.#mayAsk(request))
       return textPage(421, 'this host name is not served here; ask for 127.0.0.1 or localhost');
-    if (request.method !== 'GET' && request.method !== 'HEAD') return textPage(405, 'these pages can only be read');
+    if (request.method !== 'GET' && request.method !== 'HEAD') return textPage(405, 'these pages are read-only');
     if (hasBody(request)) return textPage(413, 'no content is expected');
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
     const page = this.#options.pages.get(path);

@@ -1,6 +1,6 @@
 /**
- * What a certificate means on the mesh: which relay and which endpoints it names (core-01 §4.5, D-TLS-02). Pure; a chain
- * must have been verified before.
+ * Names in a certificate as IMXP reads them: the relay and the endpoints that it proves (core-01 §4.5, D-TLS-02).
+ * Pure; the chain must have been verified before.
  */
 import { addressOfLiteral } from '../imxp/address.js';
 import type { Identity } from '../imxp/identity.js';

@@ -1,4 +1,4 @@
-/** A channel of a BEEP session as the relay sees it: the same channel, with the identity of its peer on the mesh. */
+/** Channel of a BEEP session as the relay sees it: the same channel, with the identity of its peer on the mesh. */
 import type { Payload } from '../beep/payload.js';
 import type { Identity } from '../imxp/identity.js';
 import type { MeshChannel, ReplySink } from '../relay/channel.js';

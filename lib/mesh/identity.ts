@@ -1,6 +1,6 @@
 /**
- * IMXP's reading of who the peer of a session is (core-01 §4.5, D-SASL-05): from the name that SASL proved, or that a
- * certificate gives, to a relay or an endpoint. What an identity may do is policy.
+ * Maps the proven name of a peer to its identity on the mesh, a relay or an endpoint (core-01 §4.5, D-SASL-05). What
+ * an identity may do is decided by policy.
  */
 import { type Identity, NOBODY, type Proof } from '../imxp/identity.js';
 import { type PeerIdentity, provenName } from '../sasl/identity.js';

@@ -1,6 +1,6 @@
 /**
- * Links to neighbours that nobody configured: one for each domain, made when it is needed, closed when it was idle for a
- * while, and of a bounded number. Refuses to know where the neighbours are.
+ * Pool of links to neighbours that no route names: one for each domain, made when it is needed and closed when it was
+ * idle for a while. The number of links is limited.
  */
 import type { Link } from './link.js';
 

@@ -1,6 +1,6 @@
 /**
- * The way to a neighbour relay that is dialled when needed. Owns what waits while the first attempt is under way and the
- * lanes while the link is up; refuses to know how a link is made.
+ * Delivery target for a neighbour relay that is dialled when needed. Queues Data operations during the first
+ * connection attempt and distributes them over the lanes while the link is up.
  */
 import type { Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';

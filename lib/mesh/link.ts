@@ -1,6 +1,6 @@
 /**
- * The way to one neighbour relay: one session with several channels ("lanes"), dialled when needed and again after a
- * loss, with exponential backoff and jitter. What goes over the lanes is not decided here.
+ * Link to one neighbour relay: one session with several channels (lanes), dialled when needed and again after a loss,
+ * with exponential backoff and jitter.
  *
  * ```
  *   idle ──connect──> connecting ──bound──> ready ──lost, or no lane is open──> backoff ──time──> connecting
@@ -267,7 +267,7 @@ export class Link implements ConnectionOwner, Ticking {
     const dialects = this.#options.dialects();
     const offered = connection.peer?.profiles ?? [];
     const dialect = dialects.find(({ profile }) => offered.includes(profile)) ?? dialects[0];
-    if (dialect === undefined) throw new LocalError('ARGUMENT', 'no dialect to be spoken');
+    if (dialect === undefined) throw new LocalError('ARGUMENT', 'no dialect is configured for this relay');
     return dialect;
   }
 

@@ -1,6 +1,6 @@
 /**
- * The relays this node sends to: those a route names, and for all other domains those the DNS names. Puts links (wire) and
- * delivery targets (relay) together; decides nothing about Data.
+ * Neighbour relays of this node: those that routes name, and for all other domains those that the DNS names. Joins
+ * links with delivery targets.
  */
 import type { DialectName } from '../config/dialects.js';
 import { readPasswordFile } from '../config/password-file.js';
@@ -53,7 +53,10 @@ interface Routed extends Neighbour {
 }
 
 const NO_RELAY: Reply = { code: 550, text: 'no relay for domain' };
-const TOO_MANY: Reply = { code: 450, text: 'relay unavailable: too many other domains are being talked to' };
+const TOO_MANY: Reply = {
+  code: 450,
+  text: 'relay unavailable: this relay has as many links to other domains as it may; try again later',
+};
 
 export class Neighbours implements Dialer {
   readonly #options: NeighboursOptions;

@@ -1,4 +1,4 @@
-/** Which of several relays of a domain are better than the one in use. Pure. */
+/** Selects, of several relays of a domain, those that are preferred to the one in use. Pure. */
 import type { DialTarget } from '../transport/dialer.js';
 
 /**

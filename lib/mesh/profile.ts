@@ -1,6 +1,6 @@
 /**
- * Serves the profiles of the mesh: gives each new channel to the relay and its piggybacked attach or bind with it.
- * What they mean is the relay's matter.
+ * Profile of IMXP and APEX on the listener's side: gives each new channel, and the attach or bind that came with its
+ * start, to the relay.
  */
 import type { Proposal, StartEvent } from '../beep/event.js';
 import { ImxpError } from '../errors.js';

@@ -1,6 +1,5 @@
 /**
- * Which configured route a foreign domain takes: its own, else the longest `*.suffix` that fits, else `*`. Pure; knows
- * nothing of what is at the end of a route.
+ * Table of configured routes: a domain takes its own route, else the longest `*.suffix` that matches, else `*`. Pure.
  */
 
 /** Values by domain pattern, most specific first. */

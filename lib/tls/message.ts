@@ -1,6 +1,6 @@
 /**
- * The vocabulary of the TLS profile (RFC 3080 §3.1): `<ready>` and `<proceed>`, as content of a start (no MIME headers)
- * and as payload of a message. Knows no handshake and no session.
+ * Vocabulary of the TLS profile (RFC 3080 §3.1): `<ready>` and `<proceed>`, as content of a start (no MIME headers)
+ * and as payload of a message.
  */
 
 import { RemoteProtocolError, type Reply } from '../errors.js';
@@ -72,7 +72,7 @@ export function parseTlsAnswer(content: Buffer): TlsAnswer {
     return { type: 'proceed' };
   }
   const code = element.attributes.get('code') ?? '';
-  if (element.name !== 'error' || !/^[1-5][0-9]{2}$/.test(code)) throw invalid(501, 'proceed or error is expected');
+  if (element.name !== 'error' || !/^[1-5][0-9]{2}$/.test(code)) throw invalid(501, 'proceed or error was expected');
   return { type: 'error', reply: { code: Number(code), text: textOf(element).trim() } };
 }
 

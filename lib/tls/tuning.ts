@@ -1,6 +1,6 @@
 /**
- * When a session may go under TLS, and what either side does at each step, as pure functions (RFC 3080 §3.1.3). Asks for
- * the swap of the transport; never does it.
+ * Rules for putting a session under TLS: when it is allowed, and what either side does at each step (RFC 3080 §3.1.3).
+ * Pure functions; the caller changes the transport.
  *
  * ```
  *   sender of ready                                receiver of ready
@@ -29,7 +29,7 @@ export interface TuningState {
 
 /** Why TLS may not be started now; `undefined`: it may. The greeting offers TLS exactly when it may. */
 export function tlsRefusal(state: TuningState): Reply | undefined {
-  if (state.privacy) return { code: 554, text: 'the session is under TLS already' };
+  if (state.privacy) return { code: 554, text: 'the session is already under TLS' };
   // RFC 3080 §4.1: once a SASL exchange succeeded, TLS must not be started.
   if (state.authenticated || state.layered) {
     return { code: 554, text: 'TLS cannot start after authentication; start it first on a new session' };

@@ -1,6 +1,6 @@
 /**
- * Being told when a signal is aborted, any number of times over: Node warns of a leak when many listen to one signal, and
- * an application has good reasons to give the same one to a thousand sends. Knows nothing of what is ended.
+ * Listens once to each abort signal on behalf of any number of waiters: Node warns of a leak when many listen to one
+ * signal, and an application may well pass the same signal to a thousand sends.
  */
 
 const waiting = new WeakMap<AbortSignal, Set<() => void>>();

@@ -1,4 +1,4 @@
-/** One question on a channel, as a promise; for what is rare. The hot path uses sinks. */
+/** Sends one request on a channel and returns its reply as a promise. The hot path uses sinks instead. */
 
 import type { Payload } from '../beep/payload.js';
 import { TransportError } from '../errors.js';

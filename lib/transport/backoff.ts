@@ -1,7 +1,4 @@
-/**
- * Waiting before another attempt: exponentially longer, with jitter, and ended early by a signal. Knows nothing of what is
- * attempted.
- */
+/** Exponential backoff with jitter between attempts; a signal ends the wait early. */
 import { whenAborted } from './abort.js';
 
 export interface BackoffTimes {

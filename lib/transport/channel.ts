@@ -1,6 +1,6 @@
 /**
- * One channel as its user sees it: requests paired with their replies, time limits, back pressure. Implements the
- * relay's view of a channel (`MeshChannel`) by its shape; knows nothing of what the payloads mean.
+ * Channel of a BEEP session for its user: pairs requests with their replies, enforces time limits and applies
+ * back-pressure.
  */
 import type { Outbound } from '../beep/event.js';
 import { type Payload, payloadOctets } from '../beep/payload.js';

@@ -1,6 +1,6 @@
 /**
- * The clock of the process. All time limits on outstanding requests share one coarse timer, which runs only while
- * somebody waits; only the few that ask for an exact time get a timer of their own.
+ * Clock of the process. All time limits on outstanding requests share one coarse timer, which runs only while
+ * something waits; only a request for an exact time gets a timer of its own.
  */
 import type { Clock } from '../ops/clock.js';
 

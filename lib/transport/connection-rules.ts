@@ -1,4 +1,6 @@
-/** What holds for all connections of a listener or a dialer, and the BEEP session that each of them begins with. */
+/**
+ * Rules that hold for all connections of a listener or a dialer, and the BEEP session that each of them begins with.
+ */
 import type { Greeting } from '../beep/event.js';
 import type { ReassemblyObserver } from '../beep/inbound.js';
 import { type Role, Session } from '../beep/session.js';

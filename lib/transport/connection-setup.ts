@@ -1,7 +1,6 @@
 /**
- * What is between a new connection and BEEP on a listener that is not plain TCP: the first octets, TLS, and the request for
- * a WebSocket. Owns their order and their time limit; the session is counted and limited from the connection on by the
- * listener.
+ * Setup of a connection before BEEP begins, on a listener that is not plain TCP: protocol sniffing, TLS, and the upgrade to
+ * WebSocket, in that order and within one time limit. The listener counts and limits the session from the connection on.
  *
  * ```
  *   any ── 16 … ──> TLS ──> HTTP ──> WebSocket ──┐
@@ -65,7 +64,7 @@ export class ConnectionSetup {
     const late = new AbortController();
     const timer = setTimeout(() => {
       late.abort();
-      connection.destroy(new TransportError('TIMED_OUT', `no BEEP session was asked for within ${ms} ms`));
+      connection.destroy(new TransportError('TIMED_OUT', `the peer began no BEEP session within ${ms} ms`));
     }, ms);
     socket.on('error', ignore);
     try {
@@ -101,7 +100,8 @@ export class ConnectionSetup {
 
   async #secured(connection: Connection, socket: Socket, signal: AbortSignal): Promise<SecuredStream> {
     const { tls } = this.#options;
-    if (tls?.canServe !== true) throw new RemoteProtocolError('TLS_REFUSED', 'the peer began TLS and there is none');
+    if (tls?.canServe !== true)
+      throw new RemoteProtocolError('TLS_REFUSED', 'the peer began TLS, and no certificate is configured here');
     const secured = await this.#handshakes.admit(connection, async () => {
       const hello = await peekHello(socket, Buffer.alloc(0), signal);
       return tls.accept(socket, hello, undefined, signal);

@@ -1,6 +1,6 @@
 /**
- * One BEEP peer on one connection: moves octets between the transport and the session state machine, keeps the time
- * limits, and gives each channel to its user. It decides no policy and knows no profile's meaning.
+ * Connection with one BEEP peer: joins the transport with the session state machine, enforces the time limits, and gives
+ * each channel to its user.
  *
  * ```
  *   connected ── greetings ──> ready ──(ready/proceed, or a SASL layer)──> tuning ──> a new session, greetings again
@@ -450,7 +450,10 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
       this.#phase = 'releasing';
       const { data, session } = this.#rules.limits;
       // It has to wait for answers that are under way, and they end by time as well.
-      this.#deadline(data.deliveryTimeoutMs + session.closeTimeoutMs, 'the session that the peer releases did not end');
+      this.#deadline(
+        data.deliveryTimeoutMs + session.closeTimeoutMs,
+        'the session that the peer is releasing did not end',
+      );
     }
     this.#channels.closeRequested(number);
     this.#session.acceptClose(number);
@@ -485,7 +488,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
       this.destroy(error);
     } else {
       events.fault.publish({ session: this.id, error });
-      this.destroy(new LocalError('BEEP_STATE', 'internal fault; the session was dropped', { cause: error }));
+      this.destroy(new LocalError('BEEP_STATE', 'internal error; the session was dropped', { cause: error }));
     }
   }
 
@@ -519,7 +522,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
     if (this.#phase === 'ended') return;
     const silent = this.role === 'initiator' && !this.#heard;
     const closed = silent
-      ? 'the peer closed the connection without a word: no BEEP listener, or one that wants TLS first (wss://)'
+      ? 'the peer closed the connection without sending anything: it is no BEEP listener, or it expects TLS first (wss://)'
       : 'the peer closed the connection without releasing the session';
     const reason = error === undefined ? closed : error.message;
     const code = error === undefined && this.#phase === 'releasing' ? undefined : 'CONNECTION_LOST';

@@ -1,4 +1,4 @@
-/** A limit on how long something is awaited. */
+/** Time limit on a promise. */
 
 /** @returns whether the work was done within that many milliseconds; it goes on either way */
 export async function within(ms: number, work: Promise<void>): Promise<boolean> {

@@ -1,7 +1,4 @@
-/**
- * Opens sessions: TCP, a WebSocket where the URL says so, greeting, TLS as demanded, authentication. Tries the alternatives in order. What the session is
- * then used for is not decided here.
- */
+/** Opens sessions: TCP or WebSocket, greeting, TLS as demanded, authentication. Tries the alternatives in order. */
 import { lookup } from 'node:dns/promises';
 import { isIP, type Socket } from 'node:net';
 import type { DialectName } from '../config/dialects.js';
@@ -64,7 +61,7 @@ const HURRIED_GREETING_MS = 5000;
 export async function dial(options: DialOptions): Promise<Connection> {
   const { failures, chosen } = options;
   const relays = failures?.sort(options.relays) ?? options.relays;
-  let last: ImxpError = new LocalError('ARGUMENT', 'no relay to connect to');
+  let last: ImxpError = new LocalError('ARGUMENT', 'no address to connect to');
   for (const relay of relays) {
     try {
       const connection = await dialRelay(relay, relay === relays.at(-1) ? options : hurried(options));

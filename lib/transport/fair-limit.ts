@@ -1,7 +1,6 @@
 /**
- * A bounded number of members from different places. When one too many comes, the oldest of the place with the most
- * members has to go: whoever sends a thousand loses his own, and a single newcomer always gets in. Knows nothing of what
- * the members are.
+ * Limit on the number of members, shared fairly among hosts: when it is exceeded, the oldest member of the host with
+ * the most members is evicted, so a host that opens a thousand loses its own and a newcomer is always admitted.
  */
 export interface FairLimits {
   /** Members altogether. */

@@ -1,6 +1,6 @@
 /**
- * What answers where a BEEP listener was expected, by its first octets: whoever mistyped a port should read which service
- * is there instead of what is wrong with its first frame. Pure; knows no BEEP.
+ * Recognizes another service by its first octets, so that a person who mistyped a port reads which service answers
+ * there instead of what is wrong with its first frame. Pure.
  */
 
 const BY_TEXT: readonly (readonly [pattern: RegExp, what: string, hint?: string])[] = [

@@ -1,6 +1,6 @@
 /**
- * A TCP connection to one of several addresses of a host: in their order, each with a head start, the first that answers
- * (RFC 8305 §5). Knows nothing of names.
+ * Connects by TCP to the first of several addresses that answers: they are tried in order, each with a head start (RFC
+ * 8305 §5).
  */
 import { connect, type Socket } from 'node:net';
 import { TransportError } from '../errors.js';

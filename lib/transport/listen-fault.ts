@@ -1,4 +1,4 @@
-/** Why an address cannot be listened on, in words. */
+/** Explains why an address cannot be listened on. */
 import { LocalError } from '../errors.js';
 
 const REASONS: Readonly<Record<string, string>> = {

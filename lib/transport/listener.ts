@@ -1,6 +1,4 @@
-/**
- * Accepts TCP connections and starts a BEEP session on each, within the limits on sessions. What a session may do is not decided here.
- */
+/** Listener that accepts TCP connections and starts a BEEP session on each, within the limits on sessions. */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Limits } from '../config/limits.js';
 import { type ImxpError, type Reply, TransportError } from '../errors.js';
@@ -34,7 +32,7 @@ const KEEP_ALIVE_MS = 60_000;
 const TURNED_AWAY = 1000;
 
 /** Told to those who come back later, each after a time of its own. */
-const CROWDED: Reply = { code: 421, text: 'too many log in at this moment; try again in some seconds' };
+const CROWDED: Reply = { code: 421, text: 'too many peers are logging in; try again in a few seconds' };
 
 export class Listener implements ConnectionOwner {
   readonly #options: ListenerOptions;
@@ -207,7 +205,9 @@ export class Listener implements ConnectionOwner {
   #makeRoom(host: string): void {
     const { sessions: all, sessionsPerAddress: perPlace } = this.#limits.unauthenticated;
     const oldest = this.#strangers.crowdedOut(host, { all, perPlace });
-    oldest?.destroy(new TransportError('BUSY', 'made room for a newer session: too many are not authenticated'));
+    oldest?.destroy(
+      new TransportError('BUSY', 'disconnected for a newer session: too many peers have not authenticated'),
+    );
   }
 
   #lifetime(connection: Connection): NodeJS.Timeout {

@@ -1,8 +1,8 @@
 /**
- * What failed authentications cost: answers come later and later, and past a number of failures nothing is accepted for
- * a while. Owns the counting, bounded in memory and forgotten with time; knows no mechanisms, sockets and timers.
+ * Throttle for failed logins: each failure delays the answer longer, and beyond a number of failures no login is accepted
+ * for a while. Its memory is bounded, and failures are forgotten with time.
  *
- * Three counters, because each alone would be a weapon or a sieve:
+ * It has three counters, because each alone either could be used to lock others out or would let an attacker through:
  *
  * - per **address**: one host that tries many accounts is refused at the greeting. Failures for an account that is
  *   already closed to its network do not count, so one forgotten client with an old password does not shut out the
@@ -10,7 +10,7 @@
  * - per **account and network** (/24, /48): guessing at one account from one place ends. Only this place is shut out:
  *   were the account itself banned, anybody who knows its name could lock its owner out.
  * - per **account** from everywhere: guesses from many networks make answers slower, never impossible. A network from
- *   which the account logged in lately is not slowed at all, so its owner does not notice the siege.
+ *   which the account logged in lately is not slowed at all, so its owner does not notice the attack.
  */
 import type { Limits } from '../config/limits.js';
 import { hostPrefix, networkOf } from './network.js';

@@ -1,6 +1,6 @@
 /**
- * Whether something that has begun goes on fast enough: so many octets a second, looked at over a whole period, because
- * networks pause. Knows no clock and no direction.
+ * Minimum rate of a transfer in octets per second, measured over a whole period because networks pause. Has no clock
+ * of its own.
  */
 export class MinimumRate {
   readonly #periodMs: number;

@@ -1,7 +1,4 @@
-/**
- * Which addresses belong together: what one person can have without effort, and what one customer of a provider is
- * given. Owns the spelling of addresses; knows no sockets.
- */
+/** Network addresses: their canonical spelling, and the prefixes that count as one host or one network. */
 import { isIPv6 } from 'node:net';
 
 /** One end of a TCP connection. */

@@ -1,7 +1,4 @@
-/**
- * The channels of one connection by number, how they come and go, asked by either side, and who waits for that. Knows no
- * transport.
- */
+/** Table of the open channels of one connection: how either side starts and closes them, and who waits for that. */
 
 import { ChannelMap } from '../beep/channel-map.js';
 import type { Greeting, SessionEvent, StartEvent } from '../beep/event.js';
@@ -14,8 +11,11 @@ import type { NetworkAddress } from './network.js';
 import { type ChannelUse, PendingRequests, type PendingRequestsOwner, type Started } from './pending-requests.js';
 import type { ProfileConnection, ProfileTable } from './profile.js';
 
-const TOO_MANY_CHANNELS: Reply = { code: 530, text: 'authenticate first: too many channels for a stranger' };
-const TOO_MANY_STARTS: Reply = { code: 450, text: 'you start too many channels: wait a second and try again' };
+const TOO_MANY_CHANNELS: Reply = {
+  code: 530,
+  text: 'too many channels for a peer that has not authenticated; authenticate first',
+};
+const TOO_MANY_STARTS: Reply = { code: 450, text: 'too many channels are started; wait a second and try again' };
 
 /** Events that concern one channel, and not the session. */
 export type ChannelEvent = Exclude<

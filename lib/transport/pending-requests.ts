@@ -1,6 +1,6 @@
 /**
- * What the user of a session waits for: the peer's greeting, answers to `start` and to `close`. Made as needed. A start or a
- * close that is not answered in time ends the session: a peer that does not answer on channel 0 is of no more use.
+ * Requests on channel 0 that wait for the peer: its greeting, answers to `start` and to `close`. A start or close that
+ * is not answered in time ends the session, because a peer that does not answer on channel 0 is of no more use.
  */
 import type { Greeting } from '../beep/event.js';
 import type { ImxpError } from '../errors.js';

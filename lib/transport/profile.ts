@@ -1,6 +1,6 @@
 /**
- * What this side serves on a session: profiles that say when they may run. The greeting and the answer to `start` are
- * computed from these conditions; nothing here knows what a profile means.
+ * Profiles that this side serves on a session, with the conditions under which each may run. The greeting and the
+ * answer to `start` follow from these conditions.
  */
 import type { Duplex } from 'node:stream';
 import type { Proposal, StartEvent } from '../beep/event.js';
@@ -70,7 +70,7 @@ export interface ServedProfile {
 const UNMET: Readonly<Record<ChannelCondition, Reply>> = {
   private: { code: 538, text: 'this profile requires TLS first' },
   authenticated: { code: 530, text: 'authentication required' },
-  certified: { code: 535, text: 'this profile requires a TLS certificate of yours that is trusted here' },
+  certified: { code: 535, text: 'this profile requires a client certificate that is trusted here' },
 };
 
 const FORBIDDEN: Readonly<Record<ChannelCondition, Reply>> = {

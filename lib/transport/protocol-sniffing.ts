@@ -1,6 +1,4 @@
-/**
- * What is spoken on a new connection, by its first octet, which is given back. Decides nothing.
- */
+/** Tells BEEP, HTTP and TLS apart by the first octet of a new connection, and puts the octet back. */
 import type { Duplex } from 'node:stream';
 import { TransportError } from '../errors.js';
 
@@ -43,7 +41,7 @@ export function firstOctet(stream: Duplex, waitMs: number): Promise<number | und
     };
     const lost = (): void => {
       stop();
-      reject(new TransportError('CONNECTION_LOST', 'the peer left without a word'));
+      reject(new TransportError('CONNECTION_LOST', 'the peer disconnected without sending anything'));
     };
     const timer = setTimeout(() => {
       stop();

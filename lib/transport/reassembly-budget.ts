@@ -1,6 +1,6 @@
 /**
- * What all sessions of a node hold of messages that have begun and are not complete. Past the limit those who hold most lose
- * it: the sessions of one account, or of strangers from one address, count together. Knows nothing of the messages.
+ * Budget for incomplete messages of all sessions together. When it is exceeded, whoever occupies most loses a session;
+ * the sessions of one account, or of unauthenticated peers of one host, count together.
  */
 import { type ImxpError, TransportError } from '../errors.js';
 import type { PeerIdentity } from '../sasl/identity.js';
@@ -44,7 +44,12 @@ export class ReassemblyBudget {
       const heaviest = this.#heaviest();
       if (heaviest === undefined) return;
       this.forget(heaviest);
-      heaviest.destroy(new TransportError('BUSY', 'made room: of all peers this one had most of messages half sent'));
+      heaviest.destroy(
+        new TransportError(
+          'BUSY',
+          'disconnected to free memory: incomplete messages of this peer occupied more than those of any other',
+        ),
+      );
     }
   }
 

@@ -1,6 +1,4 @@
-/**
- * Which relays failed recently: they are tried last. What is tried, and what a failure is, is not known here.
- */
+/** Record of relays that failed recently, which are tried last. */
 
 /** How long a failure counts. */
 const FAILURE_MS = 60_000;

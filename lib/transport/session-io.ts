@@ -1,7 +1,6 @@
 /**
  * Moves octets between a transport and a BEEP session, one session after the other on the same connection: received
- * octets become events, and everything that one turn of the event loop queued leaves together at its end. Does not know
- * what an event means.
+ * octets become events, and everything that one turn of the event loop queued is written together at its end.
  */
 import type { Duplex } from 'node:stream';
 import type { SessionEvent } from '../beep/event.js';

@@ -1,6 +1,6 @@
 /**
- * Whether a connection goes on: a peer that stops in the middle of a message, or that takes nothing any more, is not waited
- * for. Watches only while something is under way.
+ * Watch for stalled transfers: disconnects a peer that stops in the middle of a message or does not read. Runs only
+ * while a transfer is under way.
  */
 import { type ImxpError, TransportError } from '../errors.js';
 import { systemClock, type Ticking } from './clock.js';
@@ -66,10 +66,10 @@ export class StallWatch implements Ticking {
 
   tick(now: number): void {
     if (this.#reading.stalled(now)) {
-      this.#paced.destroy(new TransportError('TIMED_OUT', 'the peer began a message and did not go on with it'));
+      this.#paced.destroy(new TransportError('TIMED_OUT', 'the peer began a message and does not continue it'));
       // What the transport still holds has not left.
     } else if (this.#writing.stalled(now, this.#paced.unsentOctets)) {
-      this.#paced.destroy(new TransportError('TIMED_OUT', 'the peer does not take what is sent to it'));
+      this.#paced.destroy(new TransportError('TIMED_OUT', 'the peer does not read what is sent to it'));
     } else if (this.#reading.idle && this.#writing.idle) {
       this.stop();
       this.#paced.rested();

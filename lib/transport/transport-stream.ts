@@ -1,6 +1,6 @@
 /**
- * The transport under a session, a TCP, TLS or WebSocket stream: what is written to it, whether it can take more,
- * whether the peer keeps pace, and how it ends. Knows no channels and decides nothing about the session.
+ * Transport under a session: a TCP, TLS or WebSocket stream. Writes to it, reports when it can take more, watches
+ * whether the peer keeps pace, and ends it.
  */
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';

@@ -186,7 +186,7 @@ describe('certificates as identities', function () {
         // The same words for all of them.
         expect(errorIn(reply.payload)).to.deep.equal({
           code: 535,
-          text: 'this profile requires a TLS certificate of yours that is trusted here',
+          text: 'this profile requires a client certificate that is trusted here',
         });
         expect(await refused(peer, bind('example.com', 1))).to.deep.equal({
           code: 530,

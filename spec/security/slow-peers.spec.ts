@@ -70,7 +70,7 @@ describe('security: slow peers', () => {
     // Without a SEQ of ours, 4,096 octets of answers may leave.
     const message = textXml("<terminate transID='9' />");
     for (let i = 0; i < 400; i += 1) peer.peer.msg(peer.channel, message);
-    await stronghold.ended(/does not take what is sent/, 8000);
+    await stronghold.ended(/does not read what is sent/, 8000);
     await honest.served();
   });
 

@@ -16,7 +16,7 @@ import { within } from '../support/within.js';
 
 const GREETING = 'RPY 0 0 . 0 52\r\nContent-Type: application/beep+xml\r\n\r\n<greeting />\r\nEND\r\n';
 
-describe('transport/setup', () => {
+describe('transport/connection-setup', () => {
   let listener: Listener;
   let port: number;
   const open: Duplex[] = [];

@@ -32,7 +32,7 @@ function nextClosed(): Promise<SessionClosed> {
 }
 
 for (const transport of TRANSPORTS) {
-  describe(`wire/connection over ${transport}`, () => {
+  describe(`transport/connection over ${transport}`, () => {
     let listener: Listener;
     let port: number;
 

@@ -31,7 +31,7 @@ describe('a port where no BEEP listener is', () => {
     ['SMTP', () => banner('220 mail.example.com ESMTP Postfix\r\n'), 'an SMTP server'],
     ['IMAP', () => banner('* OK ready\r\n'), 'an IMAP server'],
     ['POP3', () => banner('+OK ready\r\n'), 'a POP3 server'],
-    ['silent TLS', () => createTlsServer({ cert, key }), 'closed the connection without a word'],
+    ['silent TLS', () => createTlsServer({ cert, key }), 'closed the connection without sending anything'],
     ['silent end', () => createServer((socket) => void socket.end()), 'or one that wants TLS first (wss://)'],
   ];
   for (const [what, make, text] of cases) {

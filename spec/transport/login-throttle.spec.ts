@@ -4,7 +4,7 @@ import { LoginThrottle } from '../../lib/transport/login-throttle.js';
 const LIMITS = { delayMs: 100, maximumDelayMs: 1000, failuresPerAddress: 6, failuresPerAccount: 3, banMs: 60_000 };
 const FRED = 'fred@example.com';
 
-describe('transport/throttle', () => {
+describe('transport/login-throttle', () => {
   let now = 0;
   const make = (limits: Partial<typeof LIMITS> = {}) => new LoginThrottle({ ...LIMITS, ...limits }, () => now);
   const fail = (throttle: LoginThrottle, address: string, account: string | undefined, times: number): number[] =>

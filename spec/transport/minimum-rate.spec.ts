@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { MinimumRate } from '../../lib/transport/minimum-rate.js';
 
-describe('transport/progress', () => {
+describe('transport/minimum-rate', () => {
   it('finds what moves slower than the rate over a whole period', () => {
     const progress = new MinimumRate(1000, 10);
     progress.begin(0);

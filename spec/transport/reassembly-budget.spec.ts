@@ -18,7 +18,7 @@ class Session implements ReassemblyShare {
   }
 }
 
-describe('transport/unfinished', () => {
+describe('transport/reassembly-budget', () => {
   it('lets everybody be while all together hold no more than the limit', () => {
     const unfinished = new ReassemblyBudget(100);
     const [one, other] = [new Session('fred@example.com'), new Session('barney@example.com')];

@@ -36,7 +36,7 @@ function service(material: { certificate?: string; key?: string; authority?: str
 const SERVER = service({ certificate: relay.certificate, key: relay.key, authority: authority.certificate });
 const CLIENT = service({ authority: authority.certificate });
 
-describe('wire tuning', () => {
+describe('transport: tuning', () => {
   let listener: Listener;
   let port: number;
   let fred: Verifier;

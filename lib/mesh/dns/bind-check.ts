@@ -1,6 +1,6 @@
 /**
- * Whether a relay that binds for a domain is where the domain's SRV records say (core-01 §4.4.2 step 2, D-CORE-11). Owns who is
- * compared and with what; who may bind at all was decided before.
+ * Check that a relay that binds for a domain has an address that the domain's SRV records name (core-01 §4.4.2 step 2,
+ * D-CORE-11). Whether it may bind at all was decided before.
  */
 import { APEX_PROFILE } from '../../imxp/dialect/apex.js';
 import type { Identity } from '../../imxp/identity.js';

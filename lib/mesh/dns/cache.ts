@@ -1,6 +1,6 @@
 /**
- * Remembers answers as long as they hold, and longer while nothing newer can be had (RFC 8767). Look-ups of one name at one
- * time are one. Knows nothing of names and records.
+ * Cache of DNS answers for their time to live, and beyond it while no newer answer can be had (RFC 8767). Concurrent
+ * look-ups of one name share one query.
  */
 import { TransportError } from '../../errors.js';
 
@@ -74,7 +74,9 @@ export class DnsCache<Value extends object> {
     const known = this.#pending.get(key);
     if (known !== undefined) return known;
     if (this.#pending.size >= PENDING) {
-      return Promise.reject(new TransportError('LOOKUP_FAILED', 'too many look-ups at one time'));
+      return Promise.reject(
+        new TransportError('LOOKUP_FAILED', 'too many DNS look-ups are in progress; try again later'),
+      );
     }
     const pending = this.#fetched(key, fetch).finally(() => this.#pending.delete(key));
     this.#pending.set(key, pending);

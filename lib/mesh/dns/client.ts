@@ -1,6 +1,6 @@
 /**
- * Questions to the name servers of a configuration or of the system, each server in turn, and what the answers say: records,
- * or that there are none, and for how long. Remembers nothing.
+ * DNS client that asks the configured or the system's name servers in turn, and reads from the answer the records, or
+ * that there are none, and for how long. It caches nothing.
  */
 import { getServers } from 'node:dns';
 import { isIPv4, isIPv6 } from 'node:net';
@@ -87,7 +87,7 @@ export class DnsClient {
       }
       name = chain.name;
     }
-    throw new TransportError('LOOKUP_FAILED', `${question.name} leads from alias to alias`);
+    throw new TransportError('LOOKUP_FAILED', `${question.name} is an alias of too many aliases`);
   }
 
   async #query(question: Question): Promise<DnsResponse> {

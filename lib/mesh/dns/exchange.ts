@@ -1,6 +1,6 @@
 /**
- * Asks one name server one question and takes its answer, over UDP and, when that is truncated, TCP (RFC 1035 §4.2, RFC 7766).
- * Owns the guard against forged answers; what an answer means is not decided here.
+ * Exchange of one question and its answer with one name server, over UDP and, if the answer is truncated, TCP (RFC
+ * 1035 §4.2, RFC 7766). Rejects forged answers.
  */
 import { randomBytes, randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';

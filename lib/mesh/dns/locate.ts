@@ -1,6 +1,6 @@
 /**
- * Where the relays of a domain are (core-01 §3.1, RFC 2782): its SRV records in the order to be tried, with their addresses.
- * Owns what missing records mean; connects to nobody.
+ * Finds the relays of a domain (core-01 §3.1, RFC 2782): the targets of its SRV records in the order to try them, with
+ * their addresses. Decides what missing records mean.
  */
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -90,7 +90,7 @@ export async function locate(domain: string, options: LocateOptions): Promise<Lo
     .map((relay) => ({ ...relay, ...only, addresses: relay.addresses.filter((one) => !own(one, relay.port)) }))
     .filter(({ addresses }) => addresses.length > 0);
   // D-CORE-21: never to an SRV target that is ourselves.
-  if (foreign.length === 0) throw noRelay(domain, LOOP, 'all its relays are this one');
+  if (foreign.length === 0) throw noRelay(domain, LOOP, 'all its relays are this relay');
   return foreign;
 }
 
@@ -186,7 +186,7 @@ export async function locatedAt(
     (result) => result.status === 'fulfilled' && result.value.some((address) => canonicalAddress(address) === own),
   );
   if (!found && results.some(({ status }) => status === 'rejected')) {
-    throw lookupFailed(domain, 'not all addresses of its relays can be found');
+    throw lookupFailed(domain, 'the addresses of its relays cannot be looked up completely');
   }
   return found;
 }

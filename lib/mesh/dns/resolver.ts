@@ -1,7 +1,4 @@
-/**
- * The DNS as the rest of the program sees it: SRV records and addresses, remembered as long as they hold. Decides nothing
- * about what a missing record means.
- */
+/** Resolver for the rest of the program: SRV records and addresses, cached for their time to live. */
 import { isIP } from 'node:net';
 import { ImxpError, TransportError } from '../../errors.js';
 import { events, type LookedUp } from '../../ops/events.js';

@@ -1,6 +1,6 @@
 /**
- * Reads DNS responses (RFC 1035 §4.1) that may be damaged: records that cannot be read are left out, and what came before
- * them counts. Knows record formats by the library alone, and decides nothing about what a response means.
+ * Reads DNS responses (RFC 1035 §4.1) that may be damaged: it leaves out records that cannot be read and keeps those
+ * before them.
  */
 import { type Answer, decode, type Packet, type Question } from 'dns-packet';
 

@@ -1,5 +1,6 @@
 /**
- * In which order the targets of a service are tried (RFC 2782). Pure: takes records and a source of chance; asks nobody.
+ * Orders the targets of a service by priority and weight (RFC 2782). Pure: takes the records and a source of random
+ * numbers.
  */
 import { randomInt } from 'node:crypto';
 

@@ -1,6 +1,6 @@
 /**
- * Queries to name servers over TCP (RFC 7766): one connection for each server, kept while it is used and a little longer,
- * several queries on it at a time. Owns connections and the framing; refuses to know what messages say.
+ * Sends DNS queries over TCP (RFC 7766): one connection for each server, which carries several queries at a time and
+ * stays open for a while after the last.
  */
 import { connect, type Socket } from 'node:net';
 import { TransportError } from '../../errors.js';

@@ -1,6 +1,6 @@
 /**
- * A BEEP channel and the requests on it as an application sees them: replies as promises, several answers as an
- * iteration, back pressure by what the application has finished with.
+ * BEEP channel and its requests for an application: replies as promises, one-to-many answers as an iteration, and
+ * back-pressure by what the application has finished with.
  */
 import type { Duplex } from 'node:stream';
 import type { Payload } from '../../beep/payload.js';

@@ -1,4 +1,4 @@
-/** A BEEP session as the application of either side sees it: the channels it starts there, and its end. */
+/** BEEP session for an application on either side: the channels that it starts there, and the end of the session. */
 import type { Duplex } from 'node:stream';
 import type { ProfileContent } from '../../beep/management.js';
 import { type ImxpError, LocalError, type Reply } from '../../errors.js';

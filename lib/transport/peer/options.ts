@@ -1,4 +1,4 @@
-/** What listening and connecting peers have in common: limits, TLS and who the peer may be. */
+/** Options that listening and connecting peers have in common: limits, frame size and TLS. */
 import { DEFAULT_LIMITS, type Limits } from '../../config/limits.js';
 import type { TlsMaterial } from '../tls/native.js';
 import { TlsService } from '../tls/service.js';

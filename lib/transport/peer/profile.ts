@@ -1,4 +1,4 @@
-/** A BEEP profile as an application writes it, and the profile that the transport serves for it. */
+/** BEEP profile as an application writes it, and its adapter to the profiles that a connection serves. */
 import type { Proposal, StartEvent } from '../../beep/event.js';
 import { ChannelHandle, type ErrorCodec } from '../channel.js';
 import type { ChannelCondition, ProfileConnection, ServedProfile } from '../profile.js';

@@ -1,4 +1,4 @@
-/** A SASL security layer (RFC 4422 §3.7) as a stream over a stream. The layer itself is the mechanism's. */
+/** Stream that puts a SASL security layer (RFC 4422 §3.7) over another stream. The mechanism implements the layer. */
 import { Duplex } from 'node:stream';
 import { ImxpError } from '../../errors.js';
 import type { SecurityLayer } from '../../sasl/mechanism.js';

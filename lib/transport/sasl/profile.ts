@@ -1,6 +1,6 @@
 /**
- * The SASL profiles as their server (RFC 3080 §4.1): one profile for each mechanism switched on, one exchange for each
- * channel. The exchanges are `sasl/`'s; this file gives them the channel and the session the result.
+ * SASL profiles on the server's side (RFC 3080 §4.1): one profile for each enabled mechanism, one exchange for each
+ * channel. Carries the exchanges of `lib/sasl` over the channel and gives the session the result.
  */
 import type { Proposal, StartEvent } from '../../beep/event.js';
 import { errorElement, profileMessage } from '../../beep/profile-message.js';

@@ -1,6 +1,6 @@
 /**
- * The authorities that chains are verified against where OpenSSL does not do it: those of a PEM file, or Node's bundled
- * list. Knows no chains.
+ * Authorities that chains are verified against where OpenSSL does not do it: those of a PEM file, or Node's bundled
+ * list.
  */
 import { X509Certificate } from 'node:crypto';
 import { rootCertificates } from 'node:tls';

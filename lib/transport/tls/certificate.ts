@@ -1,7 +1,6 @@
 /**
- * What a certificate says, as pure functions: whom it names, what it may be used for, when, and whether a chain leads
- * to an authority. Owns the rules of D-TLS-02 for naming `imxp=mesh@domain`; refuses to know sockets, TLS
- * stacks and what an identity is allowed to do.
+ * Reads certificates, as pure functions: the names in them, what they may be used for and when, and whether a chain leads
+ * to an authority.
  *
  * Strictness: a chain with a critical extension not checked here (name constraints, policies) is refused, and MD5 and
  * MD2 signatures are refused even for legacy peers, because forged ones have been made.

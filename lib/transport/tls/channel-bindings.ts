@@ -1,4 +1,4 @@
-/** The channel binding data of a TLS session, by type (RFC 5929, RFC 9266). */
+/** Channel binding data of a TLS session, by type (RFC 5929, RFC 9266). */
 import type { SecuredStream } from './secured-stream.js';
 
 /**

@@ -1,6 +1,5 @@
 /**
- * Which TLS stack suits a ClientHello. Pure. Owns what today's context and the legacy ones can do; refuses to know the
- * stacks themselves. A peer that offers anything modern gets the strict context and never one of the weak ones
+ * Chooses the TLS stack for a ClientHello, by what the modern and the legacy contexts support. Pure. A peer that offers anything modern gets the strict context and never one of the weak ones
  * (message-service-01 §6.1, D-TLS-01).
  */
 import type { ClientHello } from './client-hello.js';

@@ -1,6 +1,5 @@
 /**
- * Reads a TLS ClientHello out of octets, to choose the stack before any stack has seen them. Owns records and the
- * handshake message put together from them; refuses to know sockets, stacks and policy.
+ * Reads a TLS ClientHello from octets, to choose the stack before any stack has seen them.
  *
  * ```
  *   16 03 01 len len | 01 len len len | version random session suites compression extensions
@@ -207,10 +206,10 @@ function foreign(type: number, first: boolean): RemoteProtocolError {
 }
 
 function failed(what: string): RemoteProtocolError {
-  return new RemoteProtocolError('TLS_FAILED', `the peer did not begin TLS properly: ${what}`);
+  return new RemoteProtocolError('TLS_FAILED', `the peer's TLS handshake is malformed: ${what}`);
 }
 
 // RFC 3080 §3.1.3: between `ready` and the handshake nothing else is sent. What is, somebody has put there.
 function injected(): RemoteProtocolError {
-  return new RemoteProtocolError('TLS_INJECTED', 'octets that are no TLS handshake arrived where one had to begin');
+  return new RemoteProtocolError('TLS_INJECTED', 'octets other than a TLS handshake arrived where one had to begin');
 }

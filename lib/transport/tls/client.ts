@@ -1,5 +1,5 @@
 /**
- * The TLS profile as its client (RFC 3080 §3.1.3.1): asks with `ready`, is silent until the answer, and begins the
+ * TLS profile on the client's side (RFC 3080 §3.1.3.1): sends `ready`, stays silent until the answer, and begins the
  * handshake on `proceed`.
  */
 import { LocalError, RefusedError } from '../../errors.js';
@@ -35,7 +35,7 @@ export async function secure(connection: Connection, demand: TlsDemand, stack: T
   if (uri === undefined) {
     if (demand.tls === 'prefer') return;
     // RFC 3080 §9: somebody in between can strip the offer; without TLS nothing more is said.
-    throw new LocalError('TLS_REQUIRED', `the relay of ${demand.domain} does not offer TLS, and it is required`);
+    throw new LocalError('TLS_REQUIRED', `the server of ${demand.domain} does not offer TLS, which is required`);
   }
   if (!(await proceeds(connection, uri, demand))) return;
   const { stream, leftover } = connection.handOverNow();
@@ -68,7 +68,11 @@ async function proceeds(connection: Connection, uri: string, demand: TlsDemand):
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
     if (demand.tls === 'require') {
-      throw new RefusedError('TLS_REFUSED', error.reply, `the relay of ${demand.domain} refuses TLS: ${error.message}`);
+      throw new RefusedError(
+        'TLS_REFUSED',
+        error.reply,
+        `the server of ${demand.domain} refuses TLS: ${error.message}`,
+      );
     }
     connection.goOn();
     return false;

@@ -1,7 +1,6 @@
 /**
- * Reads the DER of X.509: one element, its children, its object identifiers and times. Owns tags and lengths and that
- * nothing reads past the end; refuses to know what a certificate is. Only what RFC 5280 uses: definite lengths, tag
- * numbers below 31.
+ * Reads the DER of X.509: an element, its children, object identifiers and times. Never reads past the end. Supports only
+ * what RFC 5280 uses: definite lengths, tag numbers below 31.
  */
 import { RemoteProtocolError } from '../../errors.js';
 

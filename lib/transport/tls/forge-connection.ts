@@ -1,9 +1,8 @@
 /**
  * TLS 1.0 and 1.1 with TLS_RSA_WITH_3DES_EDE_CBC_SHA over a stream that is already there, for peers of the year 2000
- * (message-service-01 §6.1, D-TLS-01). Owns the protected stream after node-forge's handshake; refuses to know when such
- * peers are allowed (choice.ts, configuration).
+ * (message-service-01 §6.1, D-TLS-01). `choice.ts` and the configuration decide when such peers are allowed.
  *
- * After the handshake node-forge is gone: records are opened and sealed natively, without its strings.
+ * node-forge is used for the handshake alone: afterwards node:crypto opens and seals the records.
  */
 import { Duplex } from 'node:stream';
 import { LocalError, TransportError } from '../../errors.js';
@@ -92,8 +91,8 @@ export class ForgeTlsStream extends Duplex {
   #protectedRecord(opener: RecordOpener, type: number, minor: number, fragment: Buffer): void {
     if (minor !== opener.minor) throw new TlsFault(ALERT.PROTOCOL_VERSION, 'the TLS version changed');
     const content = opener.open(type, fragment);
-    if (content === undefined) throw new TlsFault(ALERT.BAD_RECORD_MAC, 'a TLS record was changed on its way');
-    if (content.length > RECORD_OCTETS) throw new TlsFault(ALERT.RECORD_OVERFLOW, 'a TLS record of too much content');
+    if (content === undefined) throw new TlsFault(ALERT.BAD_RECORD_MAC, 'a TLS record was altered in transit');
+    if (content.length > RECORD_OCTETS) throw new TlsFault(ALERT.RECORD_OVERFLOW, 'a TLS record has too much content');
     if (type === RECORD.APPLICATION_DATA) this.#data(content);
     else if (type === RECORD.ALERT) this.#alert(content);
     // Renegotiation could splice sessions together (RFC 5746) and is asked for by nobody.
@@ -111,7 +110,7 @@ export class ForgeTlsStream extends Duplex {
 
   #alert(content: Buffer): void {
     const [level, description = 0] = content;
-    if (content.length !== 2) throw new TlsFault(ALERT.DECODE_ERROR, 'an alert of another length than 2');
+    if (content.length !== 2) throw new TlsFault(ALERT.DECODE_ERROR, 'an alert does not have 2 octets');
     if (description === ALERT.CLOSE_NOTIFY) {
       this.#ended = true;
       this.push(null);
@@ -131,7 +130,7 @@ export class ForgeTlsStream extends Duplex {
       this.push(null);
       return;
     }
-    const error = new TransportError('CONNECTION_LOST', 'the connection ended without the end of the TLS session');
+    const error = new TransportError('CONNECTION_LOST', 'the connection ended without closing the TLS session');
     this.#fail(error);
   };
 

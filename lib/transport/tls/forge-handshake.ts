@@ -1,6 +1,6 @@
 /**
- * One TLS handshake by node-forge, fed with records and giving octets. Owns the work around its faults up to the
- * Finished messages; refuses to know streams, and who may be trusted: it asks.
+ * TLS handshake by node-forge, up to the Finished messages: takes records and gives octets, and works around the faults of
+ * the library. The caller decides whom to trust.
  *
  * What node-forge gets is not what came: every handshake message in a record of its own (it loses messages split over
  * two), no warnings (it takes them for the end), no private key (it would decipher slowly and not in constant time; the
@@ -194,7 +194,7 @@ export class ForgeHandshake {
   /** A plain alert. RFC 2246 §7.2: warnings need not end the handshake. */
   #alert(fragment: Buffer): void {
     const [level, description = 0] = fragment;
-    if (fragment.length !== 2) throw new TlsFault(ALERT.DECODE_ERROR, 'an alert of another length than 2');
+    if (fragment.length !== 2) throw new TlsFault(ALERT.DECODE_ERROR, 'an alert does not have 2 octets');
     if (description === ALERT.CLOSE_NOTIFY) {
       throw new TransportError('TLS_FAILED', 'the peer closed the TLS session during its handshake');
     }
@@ -238,9 +238,9 @@ function chainOf(message: Buffer): Buffer[] {
   const chain: Buffer[] = [];
   const list = message.subarray(7);
   for (let at = 0; at < list.length; ) {
-    if (at + 3 > list.length) throw new TlsFault(ALERT.DECODE_ERROR, 'a certificate list that is cut short');
+    if (at + 3 > list.length) throw new TlsFault(ALERT.DECODE_ERROR, 'the certificate list is truncated');
     const end = at + 3 + list.readUIntBE(at, 3);
-    if (end > list.length) throw new TlsFault(ALERT.DECODE_ERROR, 'a certificate list that is cut short');
+    if (end > list.length) throw new TlsFault(ALERT.DECODE_ERROR, 'the certificate list is truncated');
     chain.push(list.subarray(at + 3, end));
     at = end;
   }

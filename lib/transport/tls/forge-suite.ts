@@ -1,5 +1,5 @@
 /**
- * The year-2000 cipher suite for node-forge's TLS, with native ciphers inside. The one place that touches node-forge's
+ * Cipher suite of the year 2000 for node-forge's TLS, with native ciphers inside. The only file that changes node-forge's
  * global tables: they are shared by everything in this process that uses `forge.tls`, and this project uses it only for
  * what is set up here.
  */

@@ -1,7 +1,4 @@
-/**
- * Lets a bounded number of expensive handshakes run at once and a bounded number wait. Owns the counting; refuses to
- * know what a handshake is.
- */
+/** Lets a limited number of expensive handshakes run at once and a limited number wait. */
 import { TransportError } from '../../errors.js';
 import { abortError } from './secured-stream.js';
 
@@ -60,7 +57,7 @@ export class HandshakeGate {
       return undefined;
     }
     if (this.#queue.size >= this.#limits.queueLimit) {
-      throw new TransportError('BUSY', `${this.#queue.size} TLS handshakes are waiting already`);
+      throw new TransportError('BUSY', `${this.#queue.size} TLS handshakes are already waiting`);
     }
     return new Promise((resolve, reject) => {
       const abort = (): void => {

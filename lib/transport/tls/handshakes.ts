@@ -1,6 +1,6 @@
 /**
- * The TLS handshakes in progress: the first half of a session that costs this side more than the peer. One too many costs
- * the oldest of the address with the most, which had its time.
+ * TLS handshakes in progress, which cost this side more than the peer. Beyond the limit, the oldest one of the host
+ * with the most is ended.
  */
 import { type ImxpError, TransportError } from '../../errors.js';
 import { FairLimit, type FairLimits } from '../fair-limit.js';
@@ -27,7 +27,7 @@ export class Handshakes {
     const oldest = this.#connections.crowdedOut(host, this.#limits);
     if (oldest !== undefined) {
       this.#connections.remove(oldest);
-      oldest.destroy(new TransportError('BUSY', 'made room for a newer TLS handshake: too many are in progress'));
+      oldest.destroy(new TransportError('BUSY', 'disconnected for a newer TLS handshake: too many are in progress'));
     }
     this.#connections.add(connection, host);
     try {

@@ -1,6 +1,6 @@
 /**
- * Looks at the ClientHello that follows `proceed` and gives every octet back to the stream, so that whichever TLS stack
- * suits the peer can read it from the start. Decides nothing.
+ * Looks at the ClientHello that follows `proceed` and gives every octet back to the stream, so that the TLS stack that
+ * suits the peer can read it from the start.
  */
 import type { Duplex } from 'node:stream';
 import { ImxpError, LocalError, TransportError } from '../../errors.js';
@@ -46,7 +46,8 @@ export function peekHello(stream: Duplex, leftover: Buffer, signal: AbortSignal)
         fail(error instanceof ImxpError ? error : new LocalError('TLS_FAILED', String(error), { cause: error }));
       }
     };
-    const lost = (): void => fail(new TransportError('CONNECTION_LOST', 'the peer left before the TLS handshake'));
+    const lost = (): void =>
+      fail(new TransportError('CONNECTION_LOST', 'the peer disconnected before the TLS handshake'));
     const tooLate = (): void => fail(new TransportError('TIMED_OUT', 'no TLS handshake followed proceed'));
     if (stream.destroyed) {
       lost();

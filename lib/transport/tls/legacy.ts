@@ -1,7 +1,7 @@
 /**
- * Both directions of an upgrade to the year-2000 suite, in the same shape as native-tls.ts has. Owns who is trusted there
- * (authority, time, purpose, name, revocation: node-forge checks too little) and that only so many handshakes run at
- * once; refuses to know records.
+ * Upgrades a stream to the cipher suite of the year 2000, on either side, with the interface of `native.ts`. Verifies the
+ * peer (authority, time, purpose, name, revocation, of which node-forge checks too little) and limits how many handshakes
+ * run at once.
  */
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';

@@ -1,8 +1,8 @@
 /**
- * TLS by node:tls over a stream that is already there. Owns contexts, both directions of an upgrade and what is read at
- * the handshake's end; refuses to know BEEP, when to upgrade, and which stack suits a hello (tls-choice.ts).
+ * TLS by node:tls over an open stream: the contexts, the upgrade on either side, and the facts read at the end of the
+ * handshake. `choice.ts` decides which stack suits a ClientHello.
  *
- * Two rules of this file, both found the hard way:
+ * Two rules of this file come from faults that were found:
  * - A server is `tls.createServer` with the connection emitted into it. A `TLSSocket` made by hand with
  *   `isServer: true` never refuses a client certificate and never says whether it was good.
  * - `getProtocol`, `getCipher` and their like are called when the handshake ends and never again: after a failed one they

@@ -1,6 +1,6 @@
 /**
- * Deciphers the premaster secret of an RSA key exchange natively, without telling by result or error whether the padding
- * was right (RFC 4346 §7.4.7.1, Bleichenbacher 1998). Owns nothing but that.
+ * Decrypts the premaster secret of an RSA key exchange with node:crypto, without revealing by result or error whether
+ * the padding was right (RFC 4346 §7.4.7.1, Bleichenbacher 1998).
  */
 import { constants, type KeyObject, privateDecrypt, randomBytes } from 'node:crypto';
 

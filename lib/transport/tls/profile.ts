@@ -1,6 +1,6 @@
 /**
- * The TLS profile as its server (RFC 3080 §3.1.3.2): `ready` comes, everything owed is sent, `proceed` leaves, and the
- * connection is handed to TLS. Its vocabulary and rules are `tls/`'s, the handshake is TlsService's.
+ * TLS profile on the server's side (RFC 3080 §3.1.3.2): `ready` arrives, everything owed is sent, `proceed` leaves,
+ * and TLS takes over the connection. `lib/tls` has its vocabulary and rules, TlsService the handshake.
  */
 import type { Proposal, StartEvent } from '../../beep/event.js';
 import { errorElement, profileDocument, profileMessage } from '../../beep/profile-message.js';

@@ -1,6 +1,6 @@
 /**
- * Protects TLS records of one direction with 3DES-EDE-CBC and HMAC-SHA1 as TLS 1.0 and 1.1 have them, by the native
- * implementations of node:crypto. Owns the sequence number and the chaining; refuses to know what is in a record.
+ * Protects TLS records of one direction with 3DES-EDE-CBC and HMAC-SHA1 as in TLS 1.0 and 1.1, with the native ciphers
+ * of node:crypto. Keeps the sequence number and the chaining.
  */
 import {
   type Cipher,

@@ -1,6 +1,6 @@
 /**
- * TLS records out of octets, and handshake messages out of records, for the stack that can do neither well. Owns
- * lengths and limits; refuses to know what a message means.
+ * Splits octets into TLS records and joins handshake messages from them, for the stack that does neither well.
+ * Enforces lengths and limits.
  */
 import { RemoteProtocolError } from '../../errors.js';
 
@@ -82,7 +82,7 @@ export class RecordReader {
     if (type < RECORD.CHANGE_CIPHER_SPEC || type > RECORD.APPLICATION_DATA) {
       throw new TlsFault(ALERT.UNEXPECTED_MESSAGE, `a TLS record of type ${type}`);
     }
-    if (major !== 3) throw new TlsFault(ALERT.PROTOCOL_VERSION, 'a record of no TLS version');
+    if (major !== 3) throw new TlsFault(ALERT.PROTOCOL_VERSION, 'a record has an unknown TLS version');
     const length = this.#header.readUInt16BE(3);
     if (length > FRAGMENT_OCTETS) throw new TlsFault(ALERT.RECORD_OVERFLOW, `a TLS record of ${length} octets`);
     return taken;

@@ -1,6 +1,6 @@
 /**
- * Certificate revocation lists (RFC 5280 §5), read once and asked often. Owns when a list applies and whether it is
- * genuine; refuses to know where the file is and when it is read again.
+ * Certificate revocation lists (RFC 5280 §5): whether a list applies, whether it is genuine, and which certificates it
+ * revokes.
  *
  * Strictness: a list past its nextUpdate refuses every certificate of its authority, because nobody can tell any more
  * which of them are good. An authority without a list is not checked.
@@ -67,7 +67,7 @@ export class RevocationList {
     } catch (cause) {
       throw new LocalError('CONFIGURATION', 'the revocation list cannot be read', { cause });
     }
-    throw new LocalError('CONFIGURATION', 'the file holds no revocation list');
+    throw new LocalError('CONFIGURATION', 'the file contains no revocation list');
   }
 
   has(serial: string): boolean {

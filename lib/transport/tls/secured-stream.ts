@@ -1,6 +1,6 @@
 /**
- * What every TLS stack here hands on: a plain stream and the facts of its handshake, read once. Owns how a failure and
- * a time limit are told; refuses to know which stack it was.
+ * Result of a TLS handshake, whatever the stack: a plain stream and the facts of the handshake, read once. Also words
+ * failures and time limits.
  */
 import type { Duplex } from 'node:stream';
 import { type ErrorDetails, ImxpError, RemoteProtocolError, TransportError } from '../../errors.js';
@@ -44,7 +44,7 @@ export function abortError(signal: AbortSignal): TransportError {
   const timed = reason instanceof Error && reason.name === 'TimeoutError';
   return timed
     ? new TransportError('TIMED_OUT', 'the TLS handshake took too long', { cause: reason })
-    : new TransportError('CLOSED', 'the TLS handshake was given up', { cause: reason });
+    : new TransportError('CLOSED', 'the TLS handshake was cancelled', { cause: reason });
 }
 
 /** What OpenSSL's commonest verdicts mean to whoever has to do something about them. */

@@ -1,6 +1,6 @@
 /**
- * The TLS of this node: which certificate for which name, which authority, which stack for which peer. Holds the
- * material and can be given new material while running; knows nothing of BEEP.
+ * TLS of a node or an application: chooses certificate, authorities and stack for each peer. Its certificates can be
+ * replaced while it runs.
  */
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';

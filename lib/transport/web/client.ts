@@ -1,7 +1,4 @@
-/**
- * The client's side of a WebSocket over a connection that is there: TLS for wss, and the HTTP request. Owns what the request
- * says; knows no sessions.
- */
+/** Client's side of a WebSocket over an open connection: TLS for wss, and the HTTP request. */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';

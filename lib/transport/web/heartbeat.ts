@@ -1,6 +1,6 @@
 /**
- * One timer for everybody who has to be asked now and then whether he is still there. Members come in turn, spread over the
- * period, so that a hundred thousand of them are no burst. Knows nothing of what a beat does.
+ * Timer that visits all members once in each period, in turn and spread over the period, so that a hundred thousand of
+ * them make no burst.
  */
 
 /** Somebody whose heart beats. */

@@ -1,6 +1,5 @@
 /**
- * Whether an HTTP request may become a WebSocket here, from its head alone. Pure: owns the rules for paths and browsers;
- * refuses to know sockets.
+ * Policy for upgrades to WebSocket: decides by the head of an HTTP request. Pure.
  *
  * Any page may have a browser open a WebSocket to any host (RFC 6455 §10.2), from inside a network the page's author cannot
  * reach. Browsers say which page it was in `Origin`; what is no browser proves nothing by it and can leave it out.
@@ -25,18 +24,18 @@ export interface WebRefusal {
 
 /** Why a request does not become a WebSocket, if so. */
 export function webRefusal(url: string, headers: IncomingHttpHeaders, rules: WebRules): WebRefusal | undefined {
-  if (url.split('?', 1)[0] !== rules.path) return { status: 404, text: 'nothing is here' };
+  if (url.split('?', 1)[0] !== rules.path) return { status: 404, text: 'not found' };
   if (headers.upgrade?.toLowerCase() !== 'websocket') {
     // RFC 9110 §15.5.22.
-    return { status: 426, text: 'this is an IMXP relay: it speaks BEEP over WebSocket, not HTTP' };
+    return { status: 426, text: 'this server speaks BEEP over WebSocket, not HTTP' };
   }
   const { origin, host } = headers;
   // RFC 6455 §4.2.1: node:http looks for it in other requests alone.
-  if (host === undefined) return { status: 400, text: 'a request names its Host' };
+  if (host === undefined) return { status: 400, text: 'the request has no Host header' };
   if (origin === undefined || rules.origins.includes('*')) return undefined;
   if (rules.origins.some((allowed) => allowed.toLowerCase() === origin.toLowerCase())) return undefined;
   if (ownOrigin(origin, host, rules)) return undefined;
-  return { status: 403, text: 'pages of this origin are not let in here: see "origins" of the listener' };
+  return { status: 403, text: 'pages of this origin may not connect: see "origins" of the listener' };
 }
 
 /** A page of this very host. Its name must be known: a stranger's name may be made to lead here (DNS rebinding). */

@@ -1,6 +1,6 @@
 /**
- * The HTTP side of a listener: lets those who ask for a WebSocket in and answers all others in short. Owns HTTP; refuses to
- * know sessions, and leaves time limits to who opens the door.
+ * HTTP side of a listener: upgrades requests for a WebSocket and answers all others briefly. Time limits are the
+ * caller's.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -61,7 +61,7 @@ export class UpgradeServer {
         const { refused } = visit;
         reject(
           refused === undefined
-            ? new TransportError('CONNECTION_LOST', 'the peer left before it had asked for a WebSocket')
+            ? new TransportError('CONNECTION_LOST', 'the peer disconnected before it asked for a WebSocket')
             : new RemoteProtocolError('WEBSOCKET_INVALID', `the peer was answered ${refused.status}: ${refused.text}`),
         );
       };
@@ -111,10 +111,10 @@ export class UpgradeServer {
     } else if (code === 'HPE_HEADER_OVERFLOW') {
       this.#answer(stream, {
         status: 431,
-        text: `more than ${this.#limits.websocket.upgradeOctets} octets of request`,
+        text: `more than ${this.#limits.websocket.upgradeOctets} octets in the request`,
       });
     } else {
-      this.#answer(stream, { status: 400, text: 'this is no HTTP request' });
+      this.#answer(stream, { status: 400, text: 'this is not an HTTP request' });
     }
   }
 
@@ -136,7 +136,7 @@ export class UpgradeServer {
 
 /** RFC 6455 §4.2.1: what `ws` would answer with a page. */
 function faultOf({ method, headers }: IncomingMessage): WebRefusal | undefined {
-  if (method !== 'GET') return { status: 400, text: 'a WebSocket is asked for with GET' };
+  if (method !== 'GET') return { status: 400, text: 'a WebSocket handshake uses GET' };
   if (headers['sec-websocket-version'] !== '13') return { status: 426, text: 'Sec-WebSocket-Version must be 13' };
   const key = headers['sec-websocket-key'] ?? '';
   if (!/^[+/0-9A-Za-z]{22}==$/.test(key)) return { status: 400, text: 'Sec-WebSocket-Key is not 16 octets in base64' };

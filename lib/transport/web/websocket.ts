@@ -1,6 +1,6 @@
 /**
- * A WebSocket as a stream of octets: what comes in messages is joined, what is written leaves in messages. Owns types of
- * messages, back pressure and what a stranger may have others hold; refuses to know BEEP, HTTP and who the peer is.
+ * WebSocket as a stream of octets: joins the messages that arrive and writes octets as messages. Handles control
+ * messages and back-pressure, and limits what an unauthenticated peer can make this side keep.
  */
 import { isUtf8 } from 'node:buffer';
 import { Duplex } from 'node:stream';

@@ -10,7 +10,7 @@ function read(octets: Buffer): ClientHello {
   return hello;
 }
 
-describe('transport/tls-choice', () => {
+describe('transport/tls/choice', () => {
   const choice = (parts: HelloParts, legacy: boolean) => chooseStack(read(records(helloMessage(parts))), { legacy });
 
   const rows: [string, HelloParts, string, string][] = [

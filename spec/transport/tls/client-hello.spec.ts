@@ -38,7 +38,7 @@ function fault(octets: Buffer): string {
   return codes[0] ?? '';
 }
 
-describe('transport/client-hello', () => {
+describe('transport/tls/client-hello', () => {
   it('reads what a year-2000 client offers, without extensions', () => {
     const octets = records(helloMessage({ suites: [0x000a, 0x0005], bare: true }));
     const { received, joined, ...offer } = reads(octets);

@@ -16,7 +16,7 @@ function task() {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe('transport/handshake-gate', () => {
+describe('transport/tls/handshake-gate', () => {
   it('runs as many as allowed, then the next in order', async () => {
     const gate = new HandshakeGate({ limit: 2, queueLimit: 2 });
     const tasks = [task(), task(), task(), task()];

@@ -17,7 +17,7 @@ import { within } from '../../support/within.js';
 
 const WAIT_MS = 15_000;
 
-describe('transport/legacy-tls with GnuTLS (REQ-TLS-013)', function () {
+describe('transport/tls/legacy with GnuTLS (REQ-TLS-013)', function () {
   this.timeout(60_000);
   let authority: TestAuthority;
   let files: Files;

@@ -19,7 +19,7 @@ import { within } from '../../support/within.js';
 
 const DAY_MS = 86_400_000;
 
-describe('transport/native-tls', () => {
+describe('transport/tls/native', () => {
   const authority = new TestAuthority();
   const stranger = new TestAuthority('Stranger');
   const rubble = authority.issue({ domains: ['rubble.com'] });

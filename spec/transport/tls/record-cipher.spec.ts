@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { type RecordKeys, RecordOpener, RecordSealer } from '../../../lib/transport/tls/record-cipher.js';
 
-describe('transport/record-cipher', () => {
+describe('transport/tls/record-cipher', () => {
   const keys = (minor: number): RecordKeys => ({
     minor,
     key: randomBytes(24),

@@ -21,7 +21,7 @@ function messagesOf(fragments: readonly Buffer[]): string[] {
 const cut = (octets: Buffer, size: number): Buffer[] =>
   Array.from({ length: Math.ceil(octets.length / size) }, (_, at) => octets.subarray(at * size, (at + 1) * size));
 
-describe('transport/tls-record', () => {
+describe('transport/tls/record', () => {
   const contents = [Buffer.from('a'), Buffer.alloc(0), Buffer.alloc(FRAGMENT_OCTETS, 7), Buffer.from('the end')];
   const octets = Buffer.concat(contents.map((content, at) => recordOf(20 + at, 1, content)));
   const expected = contents.map((content, at) => `${20 + at} 1 ${content.toString('hex')}`);

@@ -4,7 +4,7 @@ import { LocalError } from '../../../lib/errors.js';
 import { RevocationList, revocationFault } from '../../../lib/transport/tls/revocation.js';
 import { TestAuthority } from '../../support/certificates.js';
 
-describe('transport/revocation', () => {
+describe('transport/tls/revocation', () => {
   const authority = new TestAuthority();
   const root = new X509Certificate(authority.certificate);
   const good = authority.issue({ domains: ['example.com'] });

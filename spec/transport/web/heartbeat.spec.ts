@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { Heartbeat } from '../../../lib/transport/web/heartbeat.js';
 import { within } from '../../support/within.js';
 
-describe('transport/heartbeat', () => {
+describe('transport/web/heartbeat', () => {
   /** Counts its beats and says when it has had enough. */
   class Member {
     beats = 0;

@@ -7,7 +7,7 @@ const UPGRADE = { upgrade: 'websocket', host: 'relay.example.com' };
 const status = (url: string, headers: Parameters<typeof webRefusal>[1], rules: Partial<WebRules> = {}) =>
   webRefusal(url, headers, { ...RULES, ...rules })?.status;
 
-describe('transport/web-visitor', () => {
+describe('transport/web/upgrade-policy', () => {
   it('lets a request for a WebSocket in at its path alone', () => {
     expect(status('/imxp', UPGRADE)).to.equal(undefined);
     expect(status('/imxp?via=1', UPGRADE)).to.equal(undefined);

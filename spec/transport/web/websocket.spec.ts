@@ -13,7 +13,7 @@ import { within } from '../../support/within.js';
 
 const RULES = { path: '/', origins: [], knows: () => false };
 
-describe('transport/websocket', () => {
+describe('transport/web/websocket', () => {
   const open: Duplex[] = [];
 
   afterEach(() => {
