@@ -32,7 +32,7 @@ describe('a port where no BEEP listener is', () => {
     ['IMAP', () => banner('* OK ready\r\n'), 'an IMAP server'],
     ['POP3', () => banner('+OK ready\r\n'), 'a POP3 server'],
     ['silent TLS', () => createTlsServer({ cert, key }), 'closed the connection without sending anything'],
-    ['silent end', () => createServer((socket) => void socket.end()), 'or one that wants TLS first (wss://)'],
+    ['silent end', () => createServer((socket) => void socket.end()), 'or it expects TLS first (wss://)'],
   ];
   for (const [what, make, text] of cases) {
     it(`is said to be that of another service: ${what}`, async () => {
