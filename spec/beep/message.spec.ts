@@ -4,100 +4,100 @@
 import { expect } from 'chai';
 import { LocalError } from '../../lib/errors.js';
 import { ECHO, Pair } from '../support/pair.js';
-import { faults, Hand, only } from './hand.js';
+import { faults, only, SessionHarness } from './session-harness.js';
 
 describe('beep: messages', () => {
   describe('inbound', () => {
     it('joins the frames of a message, empty ones included', () => {
-      const hand = new Hand().ready(1);
-      expect(hand.say('MSG', 1, 0, 'one ', { more: true })).to.deep.equal([]);
-      expect(hand.say('MSG', 1, 0, '', { more: true })).to.deep.equal([]);
-      expect(hand.say('MSG', 1, 0, 'two', { more: true })).to.deep.equal([]);
-      expect(only(hand.say('MSG', 1, 0, '.'), 'message').payload.toString()).to.equal('one two.');
+      const harness = new SessionHarness().ready(1);
+      expect(harness.say('MSG', 1, 0, 'one ', { more: true })).to.deep.equal([]);
+      expect(harness.say('MSG', 1, 0, '', { more: true })).to.deep.equal([]);
+      expect(harness.say('MSG', 1, 0, 'two', { more: true })).to.deep.equal([]);
+      expect(only(harness.say('MSG', 1, 0, '.'), 'message').payload.toString()).to.equal('one two.');
     });
 
     it('REQ-BEEP-023 finds entity headers in the whole message, wherever its frames end', () => {
-      const hand = new Hand();
-      hand.say('RPY', 0, 0, 'Content-Type: appli', { more: true });
-      hand.say('RPY', 0, 0, 'cation/beep+xml\r', { more: true });
-      only(hand.say('RPY', 0, 0, '\n\r\n<greeting />'), 'greeting');
+      const harness = new SessionHarness();
+      harness.say('RPY', 0, 0, 'Content-Type: appli', { more: true });
+      harness.say('RPY', 0, 0, 'cation/beep+xml\r', { more: true });
+      only(harness.say('RPY', 0, 0, '\n\r\n<greeting />'), 'greeting');
     });
 
     it('REQ-BEEP-022 takes a message without headers or without octets', () => {
-      const hand = new Hand().ready(1);
-      expect(only(hand.say('MSG', 1, 0, '\r\nbody'), 'message').payload.toString()).to.equal('\r\nbody');
-      expect(only(hand.say('MSG', 1, 1), 'message').payload.length).to.equal(0);
+      const harness = new SessionHarness().ready(1);
+      expect(only(harness.say('MSG', 1, 0, '\r\nbody'), 'message').payload.toString()).to.equal('\r\nbody');
+      expect(only(harness.say('MSG', 1, 1), 'message').payload.length).to.equal(0);
     });
 
     it('REQ-BEEP-006 collates interleaved answers by their number', () => {
-      const hand = new Hand().ready(1);
-      const msgno = hand.sent(1);
-      hand.say('ANS', 1, msgno, 'slow answer, part 1', { more: true, ansno: 0 });
-      const quick = only(hand.say('ANS', 1, msgno, 'quick answer', { ansno: 1 }), 'answer');
-      const slow = only(hand.say('ANS', 1, msgno, ', part 2', { ansno: 0 }), 'answer');
-      only(hand.say('NUL', 1, msgno), 'nul');
+      const harness = new SessionHarness().ready(1);
+      const msgno = harness.sent(1);
+      harness.say('ANS', 1, msgno, 'slow answer, part 1', { more: true, ansno: 0 });
+      const quick = only(harness.say('ANS', 1, msgno, 'quick answer', { ansno: 1 }), 'answer');
+      const slow = only(harness.say('ANS', 1, msgno, ', part 2', { ansno: 0 }), 'answer');
+      only(harness.say('NUL', 1, msgno), 'nul');
       expect([quick.ansno, quick.payload.toString()]).to.deep.equal([1, 'quick answer']);
       expect([slow.ansno, slow.payload.toString()]).to.deep.equal([0, 'slow answer, part 1, part 2']);
     });
 
     it('D-BEEP-18 takes an answer number again for a new answer', () => {
-      const hand = new Hand().ready(1);
-      const msgno = hand.sent(1);
+      const harness = new SessionHarness().ready(1);
+      const msgno = harness.sent(1);
       for (const text of ['one', 'two']) {
-        expect(only(hand.say('ANS', 1, msgno, text, { ansno: 0 }), 'answer').payload.toString()).to.equal(text);
+        expect(only(harness.say('ANS', 1, msgno, text, { ansno: 0 }), 'answer').payload.toString()).to.equal(text);
       }
     });
 
     it('takes a NUL alone: a reply of no answers', () => {
-      const hand = new Hand().ready(1);
-      only(hand.say('NUL', 1, hand.sent(1)), 'nul');
+      const harness = new SessionHarness().ready(1);
+      only(harness.say('NUL', 1, harness.sent(1)), 'nul');
     });
 
     it('takes a MSG between complete answers, and between replies', () => {
-      const hand = new Hand().ready(1);
-      const msgno = hand.sent(1);
-      hand.say('ANS', 1, msgno, 'one', { ansno: 0 });
-      only(hand.say('MSG', 1, 0, 'a question between'), 'message');
-      only(hand.say('ANS', 1, msgno, 'two', { ansno: 1 }), 'answer');
+      const harness = new SessionHarness().ready(1);
+      const msgno = harness.sent(1);
+      harness.say('ANS', 1, msgno, 'one', { ansno: 0 });
+      only(harness.say('MSG', 1, 0, 'a question between'), 'message');
+      only(harness.say('ANS', 1, msgno, 'two', { ansno: 1 }), 'answer');
     });
 
     it('REQ-BEEP-031 gives a peer that only asks the chance to answer a MSG with an error', () => {
-      const hand = new Hand({ role: 'initiator' }).ready(1);
-      only(hand.say('MSG', 1, 0, 'surprise'), 'message');
-      hand.reply('ERR', 1, 0, 'not expected');
-      expect(hand.messages()[0]).to.include({ keyword: 'ERR', channel: 1, msgno: 0 });
+      const harness = new SessionHarness({ role: 'initiator' }).ready(1);
+      only(harness.say('MSG', 1, 0, 'surprise'), 'message');
+      harness.reply('ERR', 1, 0, 'not expected');
+      expect(harness.messages()[0]).to.include({ keyword: 'ERR', channel: 1, msgno: 0 });
     });
 
     it('ends the session when a peer pipelines without bound', () => {
-      const hand = new Hand({ limits: { pipelined: 2 } }).ready(1);
-      hand.say('MSG', 1, 0);
-      hand.say('MSG', 1, 1);
-      faults(hand, 'BUSY', () => hand.say('MSG', 1, 2));
+      const harness = new SessionHarness({ limits: { pipelined: 2 } }).ready(1);
+      harness.say('MSG', 1, 0);
+      harness.say('MSG', 1, 1);
+      faults(harness, 'BUSY', () => harness.say('MSG', 1, 2));
     });
   });
 
   describe('outbound', () => {
     it('REQ-BEEP-003 numbers MSGs so that no two outstanding ones are the same, also where numbers wrap', () => {
-      const hand = new Hand({ origin: { seqno: 0, msgno: 2147483646 } }).ready(1);
-      const numbers = [hand.sent(1), hand.sent(1), hand.sent(1)];
+      const harness = new SessionHarness({ origin: { seqno: 0, msgno: 2147483646 } }).ready(1);
+      const numbers = [harness.sent(1), harness.sent(1), harness.sent(1)];
       expect(numbers).to.deep.equal([2147483646, 2147483647, 0]);
     });
 
     it('REQ-BEEP-003 skips a number that is still outstanding when the numbers come round', () => {
-      const hand = new Hand({ role: 'initiator', origin: { seqno: 0, msgno: 2147483647 } }).greet();
+      const harness = new SessionHarness({ role: 'initiator', origin: { seqno: 0, msgno: 2147483647 } }).greet();
       // channel 0 was at 2147483647 with this start; 0 is the greeting's and is free again, 1 follows
-      hand.session.start({ profiles: [{ uri: ECHO }] });
-      hand.session.start({ profiles: [{ uri: ECHO }] });
-      hand.session.start({ profiles: [{ uri: ECHO }] });
-      expect(hand.messages().map(({ msgno }) => msgno)).to.deep.equal([2147483647, 0, 1]);
+      harness.session.start({ profiles: [{ uri: ECHO }] });
+      harness.session.start({ profiles: [{ uri: ECHO }] });
+      harness.session.start({ profiles: [{ uri: ECHO }] });
+      expect(harness.messages().map(({ msgno }) => msgno)).to.deep.equal([2147483647, 0, 1]);
     });
 
     it('REQ-BEEP-001 writes what an independent reader of the grammar accepts', () => {
-      const hand = new Hand({ frameOctets: 10 }).ready(1);
-      hand.say('MSG', 1, 0);
-      hand.session.send(1, { kind: 'ANS', msgno: 0, ansno: 2147483647, payload: Buffer.from('a longer answer') });
-      hand.session.send(1, { kind: 'NUL', msgno: 0 });
-      expect(hand.heard()).to.deep.equal([
+      const harness = new SessionHarness({ frameOctets: 10 }).ready(1);
+      harness.say('MSG', 1, 0);
+      harness.session.send(1, { kind: 'ANS', msgno: 0, ansno: 2147483647, payload: Buffer.from('a longer answer') });
+      harness.session.send(1, { kind: 'NUL', msgno: 0 });
+      expect(harness.heard()).to.deep.equal([
         { ...frameOf('ANS', '*', 0, 'a longer a'), ansno: 2147483647 },
         { ...frameOf('ANS', '.', 10, 'nswer'), ansno: 2147483647 },
         frameOf('NUL', '.', 15, ''),
@@ -105,18 +105,18 @@ describe('beep: messages', () => {
     });
 
     it('REQ-BEEP-004 states the exact size of each payload, 0 included', () => {
-      const hand = new Hand().ready(1);
+      const harness = new SessionHarness().ready(1);
       for (const payload of ['', 'x', 'ä']) {
-        hand.session.send(1, { kind: 'MSG', payload: Buffer.from(payload) });
+        harness.session.send(1, { kind: 'MSG', payload: Buffer.from(payload) });
       }
-      expect(hand.text()).to.equal('MSG 1 0 . 0 0\r\nEND\r\nMSG 1 1 . 0 1\r\nxEND\r\nMSG 1 2 . 1 2\r\näEND\r\n');
+      expect(harness.text()).to.equal('MSG 1 0 . 0 0\r\nEND\r\nMSG 1 1 . 0 1\r\nxEND\r\nMSG 1 2 . 1 2\r\näEND\r\n');
     });
 
     it('REQ-BEEP-006 sends the frames of a message without another message of the channel between', () => {
-      const hand = new Hand({ frameOctets: 4 }).ready(1);
-      hand.session.send(1, { kind: 'MSG', payload: Buffer.from('12345678') });
-      hand.session.send(1, { kind: 'MSG', payload: Buffer.from('abcdefgh') });
-      expect(hand.messages().map(({ msgno, more, payload }) => `${msgno}${more}${payload}`)).to.deep.equal([
+      const harness = new SessionHarness({ frameOctets: 4 }).ready(1);
+      harness.session.send(1, { kind: 'MSG', payload: Buffer.from('12345678') });
+      harness.session.send(1, { kind: 'MSG', payload: Buffer.from('abcdefgh') });
+      expect(harness.messages().map(({ msgno, more, payload }) => `${msgno}${more}${payload}`)).to.deep.equal([
         '0*1234',
         '0.5678',
         '1*abcd',
@@ -125,11 +125,11 @@ describe('beep: messages', () => {
     });
 
     it('REQ-BEEP-005 never has two answers of one number in progress', () => {
-      const hand = new Hand({ frameOctets: 4 }).ready(1);
-      hand.say('MSG', 1, 0);
-      hand.session.send(1, { kind: 'ANS', msgno: 0, ansno: 7, payload: Buffer.from('123456') });
-      hand.session.send(1, { kind: 'ANS', msgno: 0, ansno: 7, payload: Buffer.from('abcdef') });
-      expect(hand.messages().map(({ ansno, more, payload }) => `${ansno}${more}${payload}`)).to.deep.equal([
+      const harness = new SessionHarness({ frameOctets: 4 }).ready(1);
+      harness.say('MSG', 1, 0);
+      harness.session.send(1, { kind: 'ANS', msgno: 0, ansno: 7, payload: Buffer.from('123456') });
+      harness.session.send(1, { kind: 'ANS', msgno: 0, ansno: 7, payload: Buffer.from('abcdef') });
+      expect(harness.messages().map(({ ansno, more, payload }) => `${ansno}${more}${payload}`)).to.deep.equal([
         '7*1234',
         '7.56',
         '7*abcd',
@@ -138,22 +138,22 @@ describe('beep: messages', () => {
     });
 
     it('sends a payload of several buffers as one message', () => {
-      const hand = new Hand({ frameOctets: 5 }).ready(1);
+      const harness = new SessionHarness({ frameOctets: 5 }).ready(1);
       const payload = ['ab', '', 'cdefg', 'h'].map((text) => Buffer.from(text));
-      hand.session.send(1, { kind: 'MSG', payload });
-      expect(hand.messages().map((message) => message.payload.toString())).to.deep.equal(['abcde', 'fgh']);
+      harness.session.send(1, { kind: 'MSG', payload });
+      expect(harness.messages().map((message) => message.payload.toString())).to.deep.equal(['abcde', 'fgh']);
     });
 
     it('REQ-BEEP-027 sends replies in the order of the MSGs, whatever order they are given in', () => {
-      const hand = new Hand().ready(1);
+      const harness = new SessionHarness().ready(1);
       for (const msgno of [7, 3, 5]) {
-        hand.say('MSG', 1, msgno);
+        harness.say('MSG', 1, msgno);
       }
-      hand.reply('RPY', 1, 5, 'third');
-      hand.reply('ERR', 1, 3, 'second');
-      expect(hand.messages()).to.deep.equal([]);
-      hand.reply('RPY', 1, 7, 'first');
-      expect(hand.messages().map(({ msgno, payload }) => `${msgno} ${payload}`)).to.deep.equal([
+      harness.reply('RPY', 1, 5, 'third');
+      harness.reply('ERR', 1, 3, 'second');
+      expect(harness.messages()).to.deep.equal([]);
+      harness.reply('RPY', 1, 7, 'first');
+      expect(harness.messages().map(({ msgno, payload }) => `${msgno} ${payload}`)).to.deep.equal([
         '7 first',
         '3 second',
         '5 third',
@@ -161,16 +161,16 @@ describe('beep: messages', () => {
     });
 
     it('REQ-BEEP-027 holds the answers to a MSG until the one-to-many reply before it has its NUL', () => {
-      const hand = new Hand().ready(1);
-      hand.say('MSG', 1, 0);
-      hand.say('MSG', 1, 1);
-      hand.session.send(1, { kind: 'ANS', msgno: 1, ansno: 0, payload: Buffer.from('early') });
-      hand.session.send(1, { kind: 'ANS', msgno: 0, ansno: 0, payload: Buffer.from('in turn') });
-      expect(hand.messages().map(({ payload }) => payload.toString())).to.deep.equal(['in turn']);
-      hand.session.send(1, { kind: 'NUL', msgno: 0 });
-      expect(hand.messages().map(({ keyword }) => keyword)).to.deep.equal(['NUL', 'ANS']);
-      hand.session.send(1, { kind: 'NUL', msgno: 1 });
-      expect(hand.messages().map(({ keyword }) => keyword)).to.deep.equal(['NUL']);
+      const harness = new SessionHarness().ready(1);
+      harness.say('MSG', 1, 0);
+      harness.say('MSG', 1, 1);
+      harness.session.send(1, { kind: 'ANS', msgno: 1, ansno: 0, payload: Buffer.from('early') });
+      harness.session.send(1, { kind: 'ANS', msgno: 0, ansno: 0, payload: Buffer.from('in turn') });
+      expect(harness.messages().map(({ payload }) => payload.toString())).to.deep.equal(['in turn']);
+      harness.session.send(1, { kind: 'NUL', msgno: 0 });
+      expect(harness.messages().map(({ keyword }) => keyword)).to.deep.equal(['NUL', 'ANS']);
+      harness.session.send(1, { kind: 'NUL', msgno: 1 });
+      expect(harness.messages().map(({ keyword }) => keyword)).to.deep.equal(['NUL']);
     });
 
     it('REQ-BEEP-028 sends many MSGs before the first reply, on several channels', () => {
@@ -188,73 +188,73 @@ describe('beep: messages', () => {
     });
 
     it('refuses replies that are not owed, given twice, or mixed', () => {
-      const hand = new Hand().ready(1);
+      const harness = new SessionHarness().ready(1);
       const refused = (action: () => unknown): void => {
         expect(action).to.throw(LocalError).with.property('code', 'BEEP_STATE');
       };
-      refused(() => hand.reply('RPY', 1, 0));
-      hand.say('MSG', 1, 0);
-      hand.say('MSG', 1, 1);
-      hand.session.send(1, { kind: 'ANS', msgno: 0, ansno: 0, payload: Buffer.alloc(0) });
-      refused(() => hand.reply('RPY', 1, 0));
-      hand.reply('RPY', 1, 1);
-      refused(() => hand.reply('ERR', 1, 1));
-      refused(() => hand.reply('RPY', 9, 0));
-      refused(() => hand.reply('RPY', 0, 0));
+      refused(() => harness.reply('RPY', 1, 0));
+      harness.say('MSG', 1, 0);
+      harness.say('MSG', 1, 1);
+      harness.session.send(1, { kind: 'ANS', msgno: 0, ansno: 0, payload: Buffer.alloc(0) });
+      refused(() => harness.reply('RPY', 1, 0));
+      harness.reply('RPY', 1, 1);
+      refused(() => harness.reply('ERR', 1, 1));
+      refused(() => harness.reply('RPY', 9, 0));
+      refused(() => harness.reply('RPY', 0, 0));
     });
 
     it('tells how much is queued and outstanding', () => {
-      const hand = new Hand().ready(1);
-      hand.say('MSG', 1, 0);
-      hand.session.send(1, { kind: 'MSG', payload: Buffer.alloc(5000) });
-      hand.heard();
-      hand.reply('RPY', 1, 0, '12345');
-      expect(hand.session.channelInfo(1)).to.deep.equal({ unsentOctets: 909, owed: 1, awaiting: 1 });
-      expect(hand.session.channelInfo(3)).to.equal(undefined);
+      const harness = new SessionHarness().ready(1);
+      harness.say('MSG', 1, 0);
+      harness.session.send(1, { kind: 'MSG', payload: Buffer.alloc(5000) });
+      harness.heard();
+      harness.reply('RPY', 1, 0, '12345');
+      expect(harness.session.channelInfo(1)).to.deep.equal({ unsentOctets: 909, owed: 1, awaiting: 1 });
+      expect(harness.session.channelInfo(3)).to.equal(undefined);
     });
   });
 
   describe('pre-emptive replies and limits', () => {
     it('REQ-BEEP-029 announces a MSG past the limit once, and lets the rest of it go', () => {
-      const hand = new Hand({ limits: { messageOctets: 10 } }).ready(1);
-      expect(hand.say('MSG', 1, 4, '12345678', { more: true })).to.deep.equal([]);
-      const event = only(hand.say('MSG', 1, 4, 'abcdefgh', { more: true }), 'too-large');
+      const harness = new SessionHarness({ limits: { messageOctets: 10 } }).ready(1);
+      expect(harness.say('MSG', 1, 4, '12345678', { more: true })).to.deep.equal([]);
+      const event = only(harness.say('MSG', 1, 4, 'abcdefgh', { more: true }), 'too-large');
       expect(event).to.include({ channel: 1, msgno: 4, limit: 10 });
-      hand.reply('ERR', 1, 4, 'too large');
-      expect(hand.messages()[0]).to.include({ keyword: 'ERR', msgno: 4 });
-      expect(hand.say('MSG', 1, 4, 'more of it', { more: true })).to.deep.equal([]);
-      expect(hand.say('MSG', 1, 4, '')).to.deep.equal([]);
-      only(hand.say('MSG', 1, 4, 'the next'), 'message');
+      harness.reply('ERR', 1, 4, 'too large');
+      expect(harness.messages()[0]).to.include({ keyword: 'ERR', msgno: 4 });
+      expect(harness.say('MSG', 1, 4, 'more of it', { more: true })).to.deep.equal([]);
+      expect(harness.say('MSG', 1, 4, '')).to.deep.equal([]);
+      only(harness.say('MSG', 1, 4, 'the next'), 'message');
     });
 
     it('REQ-BEEP-029 answers one too large in its turn', () => {
-      const hand = new Hand({ limits: { messageOctets: 10 } }).ready(1);
-      hand.say('MSG', 1, 0, 'before');
-      only(hand.say('MSG', 1, 1, 'more than ten octets'), 'too-large');
-      hand.reply('ERR', 1, 1);
-      expect(hand.messages()).to.deep.equal([]);
-      hand.reply('RPY', 1, 0);
-      expect(hand.messages().map(({ keyword, msgno }) => `${keyword} ${msgno}`)).to.deep.equal(['RPY 0', 'ERR 1']);
+      const harness = new SessionHarness({ limits: { messageOctets: 10 } }).ready(1);
+      harness.say('MSG', 1, 0, 'before');
+      only(harness.say('MSG', 1, 1, 'more than ten octets'), 'too-large');
+      harness.reply('ERR', 1, 1);
+      expect(harness.messages()).to.deep.equal([]);
+      harness.reply('RPY', 1, 0);
+      expect(harness.messages().map(({ keyword, msgno }) => `${keyword} ${msgno}`)).to.deep.equal(['RPY 0', 'ERR 1']);
     });
 
     it('REQ-BEEP-030 ends a MSG with an empty frame when ERR comes before its end', () => {
-      const hand = new Hand().ready(1);
-      const msgno = hand.session.send(1, { kind: 'MSG', payload: Buffer.alloc(9000) });
-      hand.heard();
-      only(hand.say('ERR', 1, msgno, 'stop'), 'reply');
-      expect(hand.messages()).to.deep.equal([{ ...frameOf('MSG', '.', 4096, ''), msgno }]);
-      expect(hand.session.channelInfo(1)?.unsentOctets).to.equal(0);
-      hand.octets('SEQ 1 4096 4096\r\n');
-      expect(hand.messages()).to.deep.equal([]);
+      const harness = new SessionHarness().ready(1);
+      const msgno = harness.session.send(1, { kind: 'MSG', payload: Buffer.alloc(9000) });
+      harness.heard();
+      only(harness.say('ERR', 1, msgno, 'stop'), 'reply');
+      expect(harness.messages()).to.deep.equal([{ ...frameOf('MSG', '.', 4096, ''), msgno }]);
+      expect(harness.session.channelInfo(1)?.unsentOctets).to.equal(0);
+      harness.octets('SEQ 1 4096 4096\r\n');
+      expect(harness.messages()).to.deep.equal([]);
     });
 
     it('REQ-BEEP-030 ends the MSG at the first frame of the ERR', () => {
-      const hand = new Hand().ready(1);
-      const msgno = hand.session.send(1, { kind: 'MSG', payload: Buffer.alloc(9000) });
-      hand.heard();
-      hand.say('ERR', 1, msgno, 'st', { more: true });
-      expect(hand.messages().map(({ more, payload }) => `${more}${payload.length}`)).to.deep.equal(['.0']);
-      expect(only(hand.say('ERR', 1, msgno, 'op'), 'reply').payload.toString()).to.equal('stop');
+      const harness = new SessionHarness().ready(1);
+      const msgno = harness.session.send(1, { kind: 'MSG', payload: Buffer.alloc(9000) });
+      harness.heard();
+      harness.say('ERR', 1, msgno, 'st', { more: true });
+      expect(harness.messages().map(({ more, payload }) => `${more}${payload.length}`)).to.deep.equal(['.0']);
+      expect(only(harness.say('ERR', 1, msgno, 'op'), 'reply').payload.toString()).to.equal('stop');
     });
 
     it('REQ-BEEP-029 REQ-BEEP-030 carry a pre-emptive reply between two sessions', () => {
@@ -272,31 +272,31 @@ describe('beep: messages', () => {
     });
 
     it('lets a reply past the limit go and says so once', () => {
-      const hand = new Hand({ limits: { messageOctets: 10 } }).ready(1);
-      const msgno = hand.sent(1);
-      hand.say('RPY', 1, msgno, '12345678', { more: true });
-      expect(only(hand.say('RPY', 1, msgno, '9ab', { more: true }), 'reply-too-large').msgno).to.equal(msgno);
-      expect(hand.say('RPY', 1, msgno, 'the end')).to.deep.equal([]);
-      expect(hand.session.channelInfo(1)?.awaiting).to.equal(0);
+      const harness = new SessionHarness({ limits: { messageOctets: 10 } }).ready(1);
+      const msgno = harness.sent(1);
+      harness.say('RPY', 1, msgno, '12345678', { more: true });
+      expect(only(harness.say('RPY', 1, msgno, '9ab', { more: true }), 'reply-too-large').msgno).to.equal(msgno);
+      expect(harness.say('RPY', 1, msgno, 'the end')).to.deep.equal([]);
+      expect(harness.session.channelInfo(1)?.awaiting).to.equal(0);
     });
 
     it('lets all answers of a reply go when they grow past the limit together', () => {
-      const hand = new Hand({ limits: { messageOctets: 10 } }).ready(1);
-      const msgno = hand.sent(1);
-      hand.say('ANS', 1, msgno, '123456', { more: true, ansno: 0 });
-      only(hand.say('ANS', 1, msgno, '123456', { more: true, ansno: 1 }), 'reply-too-large');
-      expect(hand.say('ANS', 1, msgno, 'x', { ansno: 0 })).to.deep.equal([]);
-      expect(hand.say('ANS', 1, msgno, 'x', { ansno: 1 })).to.deep.equal([]);
-      expect(hand.say('ANS', 1, msgno, 'x', { ansno: 2 })).to.deep.equal([]);
-      expect(hand.say('NUL', 1, msgno)).to.deep.equal([]);
-      expect(hand.session.channelInfo(1)?.awaiting).to.equal(0);
-      only(hand.say('RPY', 1, hand.sent(1), 'as ever'), 'reply');
+      const harness = new SessionHarness({ limits: { messageOctets: 10 } }).ready(1);
+      const msgno = harness.sent(1);
+      harness.say('ANS', 1, msgno, '123456', { more: true, ansno: 0 });
+      only(harness.say('ANS', 1, msgno, '123456', { more: true, ansno: 1 }), 'reply-too-large');
+      expect(harness.say('ANS', 1, msgno, 'x', { ansno: 0 })).to.deep.equal([]);
+      expect(harness.say('ANS', 1, msgno, 'x', { ansno: 1 })).to.deep.equal([]);
+      expect(harness.say('ANS', 1, msgno, 'x', { ansno: 2 })).to.deep.equal([]);
+      expect(harness.say('NUL', 1, msgno)).to.deep.equal([]);
+      expect(harness.session.channelInfo(1)?.awaiting).to.equal(0);
+      only(harness.say('RPY', 1, harness.sent(1), 'as ever'), 'reply');
     });
 
     it('takes another limit while it runs', () => {
-      const hand = new Hand({ limits: { messageOctets: 10 } }).ready(1);
-      hand.session.messageOctets = 100;
-      only(hand.say('MSG', 1, 0, 'more than ten octets'), 'message');
+      const harness = new SessionHarness({ limits: { messageOctets: 10 } }).ready(1);
+      harness.session.messageOctets = 100;
+      only(harness.say('MSG', 1, 0, 'more than ten octets'), 'message');
     });
   });
 });

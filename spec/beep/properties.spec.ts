@@ -7,27 +7,27 @@ import type { SessionEvent } from '../../lib/beep/event.js';
 import { Session } from '../../lib/beep/session.js';
 import { LocalError, RemoteProtocolError } from '../../lib/errors.js';
 import { ECHO, Pair } from '../support/pair.js';
-import { Hand, XML } from './hand.js';
+import { SessionHarness, XML } from './session-harness.js';
 
 /** A conversation that touches most of the protocol, as the octets of the initiator. */
 function transcript(): Buffer {
-  const hand = new Hand();
+  const harness = new SessionHarness();
   return Buffer.concat([
-    hand.frame('RPY', 0, 0, XML, { more: true }),
-    hand.frame('RPY', 0, 0, "<greeting features='x-a' />"),
-    hand.frame('MSG', 0, 1, `${XML}<start number='1'><profile uri='${ECHO}'>hello</profile></start>`),
-    hand.frame('MSG', 1, 0, 'one', { more: true }),
+    harness.frame('RPY', 0, 0, XML, { more: true }),
+    harness.frame('RPY', 0, 0, "<greeting features='x-a' />"),
+    harness.frame('MSG', 0, 1, `${XML}<start number='1'><profile uri='${ECHO}'>hello</profile></start>`),
+    harness.frame('MSG', 1, 0, 'one', { more: true }),
     Buffer.from('SEQ 0 0 5000\r\n'),
-    hand.frame('MSG', 1, 0, ' message'),
-    hand.frame('MSG', 1, 1, 'another'),
-    hand.frame('MSG', 0, 2, `${XML}<nothing />`),
-    hand.frame('RPY', 1, 0, 'a reply'),
-    hand.frame('ANS', 1, 1, 'slow', { more: true, ansno: 0 }),
-    hand.frame('ANS', 1, 1, 'quick', { ansno: 1 }),
-    hand.frame('ANS', 1, 1, 'er', { ansno: 0 }),
-    hand.frame('NUL', 1, 1),
-    hand.frame('MSG', 0, 3, `${XML}<close number='1' code='200' />`),
-    hand.frame('MSG', 0, 4, `${XML}<close code='200' />`),
+    harness.frame('MSG', 1, 0, ' message'),
+    harness.frame('MSG', 1, 1, 'another'),
+    harness.frame('MSG', 0, 2, `${XML}<nothing />`),
+    harness.frame('RPY', 1, 0, 'a reply'),
+    harness.frame('ANS', 1, 1, 'slow', { more: true, ansno: 0 }),
+    harness.frame('ANS', 1, 1, 'quick', { ansno: 1 }),
+    harness.frame('ANS', 1, 1, 'er', { ansno: 0 }),
+    harness.frame('NUL', 1, 1),
+    harness.frame('MSG', 0, 3, `${XML}<close number='1' code='200' />`),
+    harness.frame('MSG', 0, 4, `${XML}<close code='200' />`),
   ]);
 }
 
@@ -158,23 +158,23 @@ describe('beep: properties', () => {
     });
     fc.assert(
       fc.property(fc.array(frame, { maxLength: 20 }), (list) => {
-        const hand = new Hand({ limits: { messageOctets: 60 } }).ready(1);
+        const harness = new SessionHarness({ limits: { messageOctets: 60 } }).ready(1);
         for (const _ of [0, 1, 2]) {
-          hand.sent(1);
+          harness.sent(1);
         }
         const seqnos = new Map([
           [0, 154],
           [1, 0],
           [3, 0],
         ]);
-        seqnos.set(0, hand.frame('MSG', 0, 9, '').toString().split(' ').map(Number)[4] ?? 0);
+        seqnos.set(0, harness.frame('MSG', 0, 9, '').toString().split(' ').map(Number)[4] ?? 0);
         const octets = list.map(({ keyword, channel, msgno, more, ansno, payload }) => {
           const seqno = seqnos.get(channel) ?? 0;
           seqnos.set(channel, seqno + payload.length);
           const tail = keyword === 'ANS' ? ` ${ansno}` : '';
           return `${keyword} ${channel} ${msgno} ${more} ${seqno} ${payload.length}${tail}\r\n${payload}END\r\n`;
         });
-        const fault = feed(hand.session, Buffer.from(octets.join('')), 10_000);
+        const fault = feed(harness.session, Buffer.from(octets.join('')), 10_000);
         if (fault !== undefined) {
           expect(fault).to.be.instanceOf(RemoteProtocolError);
         }
@@ -246,39 +246,39 @@ describe('beep: properties', () => {
       nextEvent: (session) => session.nextEvent(),
     };
     const states: Record<string, () => Session> = {
-      fresh: () => new Hand().session,
-      held: () => new Hand({ greet: false }).session,
-      refusing: () => new Hand({ refuse: { code: 421, text: '' } }).session,
-      ready: () => new Hand().ready(1).session,
+      fresh: () => new SessionHarness().session,
+      held: () => new SessionHarness({ greet: false }).session,
+      refusing: () => new SessionHarness({ refuse: { code: 421, text: '' } }).session,
+      ready: () => new SessionHarness().ready(1).session,
       owing: () => {
-        const hand = new Hand().ready(1);
-        hand.say('MSG', 1, 0, 'x');
-        return hand.session;
+        const harness = new SessionHarness().ready(1);
+        harness.say('MSG', 1, 0, 'x');
+        return harness.session;
       },
       asked: () => {
-        const hand = new Hand().ready(1);
-        hand.ask("<close number='1' code='200' />");
-        return hand.session;
+        const harness = new SessionHarness().ready(1);
+        harness.ask("<close number='1' code='200' />");
+        return harness.session;
       },
       quiet: () => {
-        const { session } = new Hand().ready(1);
+        const { session } = new SessionHarness().ready(1);
         session.quiesce();
         return session;
       },
       releasing: () => {
-        const { session } = new Hand().ready(1);
+        const { session } = new SessionHarness().ready(1);
         session.close(0, 200);
         return session;
       },
       released: () => {
-        const hand = new Hand().ready(1);
-        hand.ask("<close code='200' />");
-        hand.session.acceptClose(0);
-        hand.heard();
-        return hand.session;
+        const harness = new SessionHarness().ready(1);
+        harness.ask("<close code='200' />");
+        harness.session.acceptClose(0);
+        harness.heard();
+        return harness.session;
       },
       detached: () => {
-        const { session } = new Hand().ready(1);
+        const { session } = new SessionHarness().ready(1);
         session.detach();
         return session;
       },

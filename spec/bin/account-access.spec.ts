@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { failureOf } from '../support/failure.js';
 import { type Finished, freePort, type NodeProcess, Workshop } from '../support/node-process.js';
-import { passwordOf } from '../support/town.js';
+import { passwordOf } from '../support/relay-fixture.js';
 
 const FRED = 'fred@example.com';
 const WILMA = 'wilma@example.com';

@@ -5,8 +5,8 @@ import { imxp } from '../support/cli.js';
 import { GREETING } from '../support/raw-documents.js';
 import { frame } from '../support/raw-frame.js';
 import { type Recorded, recording } from '../support/recording.js';
+import { deliver, note, RelayFixture } from '../support/relay-fixture.js';
 import { temporaryDirectory } from '../support/temporary.js';
-import { deliver, note, Town } from '../support/town.js';
 
 describe('imxp wire', function () {
   this.timeout(60_000);
@@ -39,17 +39,17 @@ describe('imxp wire', function () {
 
   it('finds nothing wrong with what a relay and its endpoints really say', async function () {
     this.timeout(90_000);
-    const town = await Town.found();
+    const fixture = await RelayFixture.found();
     try {
-      const wire = await tap(town.node.port);
-      const fred = await town.attached('fred@example.com', { port: wire.port });
-      const barney = await town.attached('barney@example.com', { port: wire.port });
+      const wire = await tap(fixture.node.port);
+      const fred = await fixture.attached('fred@example.com', { port: wire.port });
+      const barney = await fixture.attached('barney@example.com', { port: wire.port });
       for (let i = 0; i < 3; i += 1) await deliver(fred, barney, note(fred, [barney], `yabba ${i}`));
       await fred.peer.close(0);
       wire.close();
       await writeFile(path('mesh.pcap'), recording(wire.recorded));
     } finally {
-      await town.close();
+      await fixture.close();
     }
     const { code, stdout } = await imxp(['wire', 'mesh.pcap', '--port', '10913'], { cwd: path() });
     expect(stdout).to.not.match(/fault|refusable|undefined/);

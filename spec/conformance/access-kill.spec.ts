@@ -7,7 +7,7 @@ import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { TransportError } from '../../lib/errors.js';
 import type { AccessEntry } from '../../lib/imxp/vocabulary/access.js';
 import { type NodeProcess, Workshop } from '../support/node-process.js';
-import { passwordOf } from '../support/town.js';
+import { passwordOf } from '../support/relay-fixture.js';
 
 const SETS = 1000;
 const KILLS = 3;

@@ -4,39 +4,39 @@
 import { expect } from 'chai';
 import { attach, beepXml, errorIn, OK, terminate } from '../support/raw-documents.js';
 import type { RawPeer } from '../support/raw-peer.js';
-import { deliver, note, passwordOf, Town, type Villager } from '../support/town.js';
+import { type AttachedPeer, deliver, note, passwordOf, RelayFixture } from '../support/relay-fixture.js';
 
 describe('accounts of a relay that runs', function () {
   this.timeout(120_000);
   this.slow(30_000);
-  let town: Town;
+  let fixture: RelayFixture;
 
   before(async () => {
-    town = await Town.found({
+    fixture = await RelayFixture.found({
       accounts: ['fred', 'barney', 'wilma', 'betty', 'dino'].map((name) => `${name}@example.com`),
     });
   });
   afterEach(function () {
-    town.explain(this.currentTest);
-    town.leave();
+    fixture.explain(this.currentTest);
+    fixture.leave();
   });
-  after(async () => await town?.close());
+  after(async () => await fixture?.close());
 
   async function account(...args: string[]): Promise<string> {
-    const { config } = town.node;
-    const { code, stdout, stderr } = await town.workshop.run(['account', ...args, '--config', config]);
+    const { config } = fixture.node;
+    const { code, stdout, stderr } = await fixture.workshop.run(['account', ...args, '--config', config]);
     expect(code, `${args.join(' ')}: ${stderr}`).to.equal(0);
     return stdout.toString();
   }
 
   /** What a login is answered. */
   async function login(name: string, password: string): Promise<string> {
-    const peer = await town.greeted();
+    const peer = await fixture.greeted();
     return (await peer.authenticate({ username: name, password })).payload.toString();
   }
 
   /** The relay ends the attachment and the session, and says so first. */
-  async function seesItsEnd({ peer, channel }: Villager): Promise<void> {
+  async function seesItsEnd({ peer, channel }: AttachedPeer): Promise<void> {
     const told = await peer.nextRequest(channel, 20_000);
     expect(told.payload.toString()).to.include(terminate(71));
     peer.reply(channel, 'RPY', told.msgno, OK);
@@ -45,17 +45,22 @@ describe('accounts of a relay that runs', function () {
     await peer.ended(20_000);
   }
 
-  function ask(from: Villager, to: string): Promise<{ code: number; text: string } | undefined> {
+  function ask(from: AttachedPeer, to: string): Promise<{ code: number; text: string } | undefined> {
     const payload = note(from, [{ ...from, address: to }], 'hello');
     return from.peer.ask(from.channel, payload, 20_000).then((reply) => errorIn(reply.payload));
   }
 
   it('ends what a disabled account has, lets it in no more, and says why only in the log', async () => {
-    const [fred, barney] = [await town.attached('fred@example.com'), await town.attached('barney@example.com')];
-    const since = town.node.mark;
+    const [fred, barney] = [await fixture.attached('fred@example.com'), await fixture.attached('barney@example.com')];
+    const since = fixture.node.mark;
     await account('disable', 'fred@example.com', '--reason', 'left the quarry');
     await seesItsEnd(fred);
-    const line = await town.node.log(({ msg }) => msg?.startsWith('session ended') === true, 'the end', 20_000, since);
+    const line = await fixture.node.log(
+      ({ msg }) => msg?.startsWith('session ended') === true,
+      'the end',
+      20_000,
+      since,
+    );
     expect(line).to.include({ account: 'fred@example.com' });
     expect(String(line['reason'])).to.match(/^fred@example\.com is disabled since \S+: left the quarry$/);
 
@@ -70,7 +75,7 @@ describe('accounts of a relay that runs', function () {
     ];
     expect(errorIn(answers[0] ?? '')?.code).to.equal(535);
     expect(new Set(answers).size, 'a stranger learns nothing').to.equal(1);
-    const why = await town.node.log(
+    const why = await fixture.node.log(
       ({ msg, reason }) => msg === 'refused: authentication' && String(reason).includes('is disabled since'),
       'why fred is refused',
       20_000,
@@ -79,16 +84,16 @@ describe('accounts of a relay that runs', function () {
     expect(why).to.include({ subject: 'DIGEST-MD5' });
 
     await account('enable', 'fred@example.com');
-    const again = await town.attached('fred@example.com');
+    const again = await fixture.attached('fred@example.com');
     await deliver(barney, again, note(barney, [again], 'welcome back'));
   });
 
   it('ends what a removed account has, and throws away what belonged to it', async () => {
-    const [dino, betty] = [await town.attached('dino@example.com'), await town.attached('betty@example.com')];
-    const since = town.node.mark;
+    const [dino, betty] = [await fixture.attached('dino@example.com'), await fixture.attached('betty@example.com')];
+    const since = fixture.node.mark;
     await account('remove', 'dino@example.com');
     await seesItsEnd(dino);
-    await town.node.log(({ msg }) => msg === 'account forgotten', 'that it is forgotten', 20_000, since);
+    await fixture.node.log(({ msg }) => msg === 'account forgotten', 'that it is forgotten', 20_000, since);
     const refusal = await ask(betty, 'dino@example.com');
     expect(refusal).to.deep.equal({ code: 550, text: 'unknown endpoint identity' });
     expect(errorIn(await login('dino', passwordOf('dino@example.com')))?.code).to.equal(535);
@@ -96,8 +101,8 @@ describe('accounts of a relay that runs', function () {
   });
 
   it('takes a new password at once, and leaves sessions alone that came by the old one', async () => {
-    const wilma = await town.attached('wilma@example.com');
-    const file = await town.workshop.file('secrets/new', 'granite\n');
+    const wilma = await fixture.attached('wilma@example.com');
+    const file = await fixture.workshop.file('secrets/new', 'granite\n');
     await account('passwd', 'wilma@example.com', '--password-file', file);
     expect(errorIn(await login('wilma', passwordOf('wilma@example.com')))?.code).to.equal(535);
     expect(errorIn(await login('wilma', 'granite'))).to.equal(undefined);
@@ -105,7 +110,7 @@ describe('accounts of a relay that runs', function () {
   });
 
   it('counts what a quota allows, from the moment it is set', async () => {
-    const barney = await town.attached('barney@example.com');
+    const barney = await fixture.attached('barney@example.com');
     await account('quota', 'barney@example.com', '--data-per-second', '1', '--attachments', '1');
     // The relay looks ten times a second; until it has looked, there is no end to what may be sent.
     const answers = new Set<number>();
@@ -115,7 +120,7 @@ describe('accounts of a relay that runs', function () {
       answers.add(refusal?.code ?? 0);
     }
     expect(answers).to.include(450);
-    const second = await attaching(await town.authenticated('barney@example.com'), 'barney/appl=x@example.com');
+    const second = await attaching(await fixture.authenticated('barney@example.com'), 'barney/appl=x@example.com');
     expect(second?.code).to.equal(554);
     await account('quota', 'barney@example.com', '--attachments', 'default', '--data-per-second', 'default');
   });
@@ -127,22 +132,22 @@ describe('accounts of a relay that runs', function () {
   }
 
   it('remembers who attached last, and from where, over a restart', async () => {
-    await town.attached('betty@example.com');
-    town.leave();
-    await town.node.stop();
+    await fixture.attached('betty@example.com');
+    fixture.leave();
+    await fixture.node.stop();
     const [betty] = JSON.parse(await account('list', 'betty@example.com', '--json'));
     expect(betty.lastAttached.from).to.equal('127.0.0.1');
     expect(Date.parse(betty.lastAttached.at)).to.be.greaterThan(Date.parse(betty.created));
-    await town.node.start();
+    await fixture.node.start();
     expect(await account('show', 'betty@example.com')).to.match(/^last attached +\S+ \S+Z from 127\.0\.0\.1$/m);
   });
 
   it('does as it was told while it did not run', async () => {
-    await town.node.stop();
+    await fixture.node.stop();
     await account('disable', 'betty@example.com');
     await account('remove', 'wilma@example.com');
-    await town.node.start();
+    await fixture.node.start();
     expect(errorIn(await login('betty', passwordOf('betty@example.com')))?.code).to.equal(535);
-    await town.node.log(({ msg }) => msg === 'account forgotten', 'that wilma is forgotten', 20_000);
+    await fixture.node.log(({ msg }) => msg === 'account forgotten', 'that wilma is forgotten', 20_000);
   });
 });

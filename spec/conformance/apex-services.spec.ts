@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { beepXml } from '../support/raw-documents.js';
-import { Town, type Villager } from '../support/town.js';
+import { type AttachedPeer, RelayFixture } from '../support/relay-fixture.js';
 
 const APEX = 'http://iana.org/beep/APEX';
 const FRED = 'fred@example.com';
@@ -16,12 +16,12 @@ const TIME = '\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d-00:00';
 describe('the services of APEX on the wire', function () {
   this.timeout(60_000);
   this.slow(5000);
-  let town: Town;
-  let fred: Villager;
-  let wilma: Villager;
+  let fixture: RelayFixture;
+  let fred: AttachedPeer;
+  let wilma: AttachedPeer;
 
-  async function attached(address: string): Promise<Villager> {
-    const peer = await town.authenticated(address);
+  async function attached(address: string): Promise<AttachedPeer> {
+    const peer = await fixture.authenticated(address);
     const started = await peer.start(APEX, `<attach endpoint='${address}' transID='1' />`);
     expect(started.profile, `${started.reply.payload}`).to.deep.equal({ uri: APEX, content: '<ok />' });
     return { address, peer, channel: started.number };
@@ -32,16 +32,16 @@ describe('the services of APEX on the wire', function () {
       { actor: 'owner', actions: ['all:all'] },
       { actor: '*@*', actions: ['core:data'] },
     ];
-    town = await Town.found({ access, accounts: [FRED, BARNEY, WILMA] });
+    fixture = await RelayFixture.found({ access, accounts: [FRED, BARNEY, WILMA] });
     [fred, wilma] = [await attached(FRED), await attached(WILMA)];
   });
   afterEach(function () {
-    town.explain(this.currentTest);
+    fixture.explain(this.currentTest);
   });
-  after(() => town.close());
+  after(() => fixture.close());
 
   /** Sends a document to a service as the RFCs lay it out; it is taken. */
-  async function tell({ address, peer, channel }: Villager, service: string, document: string): Promise<void> {
+  async function tell({ address, peer, channel }: AttachedPeer, service: string, document: string): Promise<void> {
     const data = [
       "<data content='#Content'>",
       `    <originator identity='${address}' />`,
@@ -55,7 +55,7 @@ describe('the services of APEX on the wire', function () {
   }
 
   /** The next document of a service; exactly one Data from it, to this endpoint alone. */
-  async function hear({ address, peer, channel }: Villager, service: string): Promise<string> {
+  async function hear({ address, peer, channel }: AttachedPeer, service: string): Promise<string> {
     const { msgno, payload } = await peer.nextRequest(channel);
     peer.reply(channel, 'RPY', msgno, OK);
     const head =

@@ -8,7 +8,7 @@ import { attach, beepXml, DIGEST_MD5, GREETING, IMXP, OK, start, TLS, textXml } 
 import { frame, seq } from '../support/raw-frame.js';
 import type { RawPeer } from '../support/raw-peer.js';
 import { TRANSPORTS } from '../support/raw-websocket.js';
-import { deliver, ENDPOINTS, note, Town, type Villager } from '../support/town.js';
+import { type AttachedPeer, deliver, ENDPOINTS, note, RelayFixture } from '../support/relay-fixture.js';
 
 const GREETING_TIMEOUT_MS = 700;
 const STRANGER_LIFETIME_MS = 1500;
@@ -73,13 +73,13 @@ for (const transport of TRANSPORTS) {
   describe(`faults over ${transport}`, function () {
     this.timeout(20_000);
     this.slow(6000);
-    let town: Town;
-    let bystanders: { readonly from: Villager; readonly to: Villager };
+    let fixture: RelayFixture;
+    let bystanders: { readonly from: AttachedPeer; readonly to: AttachedPeer };
     let served = 0;
 
     before(async function () {
       this.timeout(90_000);
-      town = await Town.found({
+      fixture = await RelayFixture.found({
         transport,
         limits: {
           session: { greetingTimeoutMs: GREETING_TIMEOUT_MS, closeTimeoutMs: CLOSE_TIMEOUT_MS },
@@ -87,27 +87,27 @@ for (const transport of TRANSPORTS) {
           node: { drainTimeoutMs: DRAIN_TIMEOUT_MS },
         },
       });
-      bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
+      bystanders = { from: await fixture.attached(WILMA), to: await fixture.attached(BETTY) };
     });
     afterEach(async function () {
-      town.explain(this.currentTest);
+      fixture.explain(this.currentTest);
       served += 1;
       const { from, to } = bystanders;
       const { reply } = await deliver(from, to, note(from, [to], `number ${served}`));
       expect(reply.payload.toString()).to.equal(OK);
-      town.leave(from.peer, to.peer);
+      fixture.leave(from.peer, to.peer);
     });
-    after(async () => await town?.close());
+    after(async () => await fixture?.close());
 
     /** Sends octets to a peer's relay and expects the end: nothing said but SEQ, and the reason in the log. */
     async function expectSilentEnd(peer: RawPeer, octets: Buffer | string, code: string): Promise<void> {
-      const mark = town.node.mark;
+      const mark = fixture.node.mark;
       peer.log.record();
       peer.inject(octets);
       await peer.ended(5000);
       const said = peer.log.take().toString('latin1');
       expect(visible(Buffer.from(said.replace(/SEQ \d+ \d+ \d+\r\n/g, ''), 'latin1'))).to.equal('');
-      await town.node.log(
+      await fixture.node.log(
         (line) => JSON.stringify(line).includes(code) && /BEEP_|TLS_|greeting|frame/i.test(JSON.stringify(line)),
         `a diagnostic with ${code || 'the reason'} after ${visible(Buffer.from(octets), 80)}`,
         5000,
@@ -117,12 +117,12 @@ for (const transport of TRANSPORTS) {
 
     describe('REQ-BEEP-020 end the session without a response and with a diagnostic:', () => {
       for (const [title, octets, code] of AFTER_GREETING) {
-        it(title, async () => await expectSilentEnd(await town.greeted(), octets, code));
+        it(title, async () => await expectSilentEnd(await fixture.greeted(), octets, code));
       }
 
       for (const [title, octets, code] of FIRST) {
         it(title, async () => {
-          const peer = await town.connect();
+          const peer = await fixture.connect();
           // The relay greets without waiting; after that it says nothing more.
           await peer.nextReply(0);
           await expectSilentEnd(peer, octets, code);
@@ -130,8 +130,8 @@ for (const transport of TRANSPORTS) {
       }
 
       it('REQ-BEEP-011 a number whose MSG is not answered yet', async () => {
-        const fred = await town.attached(FRED);
-        const barney = await town.attached(BARNEY);
+        const fred = await fixture.attached(FRED);
+        const barney = await fixture.attached(BARNEY);
         const channel = fred.peer.channel(fred.channel);
         fred.peer.write(channel.build('MSG', 0, note(fred, [barney], 'first')));
         await barney.peer.nextRequest(barney.channel);
@@ -140,7 +140,7 @@ for (const transport of TRANSPORTS) {
 
       it('REQ-BEEP-012 a second reply to one message', async () => {
         const { from } = bystanders;
-        const barney = await town.attached(BARNEY);
+        const barney = await fixture.attached(BARNEY);
         const channel = barney.peer.channel(barney.channel);
         const reply = from.peer.ask(from.channel, note(from, [barney], 'twice'));
         const arrived = await barney.peer.nextRequest(barney.channel);
@@ -151,7 +151,7 @@ for (const transport of TRANSPORTS) {
 
       it('REQ-BEEP-015 a NUL inside a reply that is no ANS', async () => {
         const { from } = bystanders;
-        const barney = await town.attached(BARNEY);
+        const barney = await fixture.attached(BARNEY);
         const channel = barney.peer.channel(barney.channel);
         const reply = from.peer.ask(from.channel, note(from, [barney], 'halved'));
         const arrived = await barney.peer.nextRequest(barney.channel);
@@ -164,25 +164,29 @@ for (const transport of TRANSPORTS) {
       // Where TLS is underneath, there is none to tune to.
       if (transport !== 'wss') {
         it('a poorly formed frame under TLS', async () => {
-          await expectSilentEnd(await town.greeted({ tls: true }), 'REQ 0 1 . 52 0\r\nEND\r\n', 'BEEP_HEADER_INVALID');
+          await expectSilentEnd(
+            await fixture.greeted({ tls: true }),
+            'REQ 0 1 . 52 0\r\nEND\r\n',
+            'BEEP_HEADER_INVALID',
+          );
         });
 
         it('octets behind ready that are no TLS', async () => {
-          const peer = await town.greeted();
+          const peer = await fixture.greeted();
           const ready = start({ channel: 1, uri: TLS, content: '<ready />', serverName: 'example.com' });
           const { frames } = await peer.ask(0, ready);
           expect(frames[0]?.keyword).to.equal('RPY');
-          const mark = town.node.mark;
+          const mark = fixture.node.mark;
           peer.log.record();
           peer.inject(frame('MSG', 0, 2, '.', 52 + ready.length, refused));
           await peer.ended(5000);
           // A TLS alert is the most that may be said to somebody who does not speak TLS.
           expect(peer.log.take().toString('latin1')).not.to.contain('END\r\n');
-          await town.node.log((line) => /TLS_/.test(JSON.stringify(line)), 'what was wrong', 5000, mark);
+          await fixture.node.log((line) => /TLS_/.test(JSON.stringify(line)), 'what was wrong', 5000, mark);
         });
 
         it('octets behind ready in the same segment are not taken for protected ones', async () => {
-          const peer = await town.greeted();
+          const peer = await fixture.greeted();
           const ready = start({ channel: 1, uri: TLS, content: '<ready />', serverName: 'example.com' });
           peer.log.record();
           const channel = peer.channel(0);
@@ -196,7 +200,7 @@ for (const transport of TRANSPORTS) {
 
     it('REQ-BEEP-026 a reply that is no IMXP reply closes the channel, not the session, and the sender is told', async () => {
       const { from } = bystanders;
-      const barney = await town.attached(BARNEY);
+      const barney = await fixture.attached(BARNEY);
       const reply = from.peer.ask(from.channel, note(from, [barney], 'what?'));
       const arrived = await barney.peer.nextRequest(barney.channel);
       barney.peer.reply(barney.channel, 'RPY', arrived.msgno, textXml('<maybe />'));
@@ -210,7 +214,7 @@ for (const transport of TRANSPORTS) {
 
     it('a recipient that vanishes does not leave the sender without an answer', async () => {
       const { from } = bystanders;
-      const barney = await town.attached(BARNEY);
+      const barney = await fixture.attached(BARNEY);
       const reply = from.peer.ask(from.channel, note(from, [barney], 'quick'));
       await barney.peer.nextRequest(barney.channel);
       barney.peer.destroy();
@@ -224,7 +228,7 @@ for (const transport of TRANSPORTS) {
       for (const payload of tuning) {
         const octets = Buffer.concat([greeting, frame('MSG', 0, 1, '.', 52, payload)]);
         for (const length of [0, 20, greeting.length, octets.length - 1, octets.length]) {
-          const peers = await Promise.all(Array.from({ length: 20 }, () => town.connect()));
+          const peers = await Promise.all(Array.from({ length: 20 }, () => fixture.connect()));
           for (const peer of peers) {
             peer.inject(octets.subarray(0, length));
             peer.destroy();
@@ -244,7 +248,7 @@ for (const transport of TRANSPORTS) {
       ] as const) {
         it(`end a connection that says ${title}`, async () => {
           const begun = Date.now();
-          const peer = await town.connect();
+          const peer = await fixture.connect();
           await peer.nextReply(0);
           if (octets.length > 0) peer.write(octets);
           await peer.ended(GREETING_TIMEOUT_MS + 4000);
@@ -253,10 +257,10 @@ for (const transport of TRANSPORTS) {
       }
 
       it('end a session of a stranger, dripping octets or not, and keep those who authenticated', async () => {
-        const friend = await town.attached(BARNEY);
+        const friend = await fixture.attached(BARNEY);
         const begun = Date.now();
-        const idle = await town.greeted();
-        const busy = await town.greeted();
+        const idle = await fixture.greeted();
+        const busy = await fixture.greeted();
         // Frames of a message that never ends: activity is not authentication.
         const channel = busy.channel(0);
         const drip = setInterval(() => busy.alive && busy.write(channel.build('MSG', 1, ' ', '*')), 50);
@@ -275,17 +279,17 @@ for (const transport of TRANSPORTS) {
         const { from, to } = bystanders;
         const under = from.peer.msg(from.channel, note(from, [to], 'under way'));
         const arrived = await to.peer.nextRequest(to.channel);
-        const stopped = town.node.stop();
-        await town.node.log((line) => line.msg === 'draining', 'draining');
-        expect(await town.connect().then(closedSoon, () => 'refused')).to.equal('refused');
+        const stopped = fixture.node.stop();
+        await fixture.node.log((line) => line.msg === 'draining', 'draining');
+        expect(await fixture.connect().then(closedSoon, () => 'refused')).to.equal('refused');
         to.peer.reply(to.channel, 'RPY', arrived.msgno, OK);
         expect(await from.peer.nextReply(from.channel)).to.deep.include({ keyword: 'RPY', msgno: under });
         await Promise.all([from, to].map(farewell));
         const { code } = await stopped;
-        expect(code, town.node.output.slice(-2000)).to.equal(0);
-        expect(town.node.output).not.to.match(/unhandled|TypeError|RangeError|ReferenceError/i);
-        await town.node.start();
-        bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
+        expect(code, fixture.node.output.slice(-2000)).to.equal(0);
+        expect(fixture.node.output).not.to.match(/unhandled|TypeError|RangeError|ReferenceError/i);
+        await fixture.node.start();
+        bystanders = { from: await fixture.attached(WILMA), to: await fixture.attached(BETTY) };
       });
 
       /** A connection made while the relay drains is as good as refused if it is closed at once, or told 421. */
@@ -296,7 +300,7 @@ for (const transport of TRANSPORTS) {
       }
 
       /** Answers the relay's terminate and release, in this order, and sees the connection end. */
-      async function farewell({ peer, channel }: Villager): Promise<void> {
+      async function farewell({ peer, channel }: AttachedPeer): Promise<void> {
         const terminated = await peer.nextRequest(channel);
         expect(terminated.payload.toString()).to.match(/<terminate\b[^>]*transID=['"]71['"]/);
         peer.reply(channel, 'RPY', terminated.msgno, OK);
@@ -309,9 +313,9 @@ for (const transport of TRANSPORTS) {
 
       it('is not held up for long by peers that do not answer', async () => {
         // It would be killed a second after drainTimeoutMs, with another code.
-        expect((await town.node.stop()).code).to.equal(0);
-        await town.node.start();
-        bystanders = { from: await town.attached(WILMA), to: await town.attached(BETTY) };
+        expect((await fixture.node.stop()).code).to.equal(0);
+        await fixture.node.start();
+        bystanders = { from: await fixture.attached(WILMA), to: await fixture.attached(BETTY) };
       });
     });
   });

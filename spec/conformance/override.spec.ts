@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { OK } from '../support/raw-documents.js';
-import { note, Town, type Villager } from '../support/town.js';
+import { type AttachedPeer, note, RelayFixture } from '../support/relay-fixture.js';
 
 const FRED = 'fred@example.com';
 const BARNEY = 'barney@example.com';
@@ -11,21 +11,21 @@ const WINDOW = 4096;
 describe('attachOverride at a relay process', function () {
   this.timeout(60_000);
   this.slow(5000);
-  let town: Town;
+  let fixture: RelayFixture;
 
   before(async () => {
-    town = await Town.found({ accounts: [FRED, BARNEY, WILMA] });
+    fixture = await RelayFixture.found({ accounts: [FRED, BARNEY, WILMA] });
   });
-  after(() => town.close());
+  after(() => fixture.close());
 
   afterEach(function () {
-    town.explain(this.currentTest);
-    town.leave();
+    fixture.explain(this.currentTest);
+    fixture.leave();
   });
 
   it('REQ-IMXP-057 gives the newcomer what the old application does not read, but for what has begun', async () => {
-    const [fred, wilma] = [await town.attached(FRED), await town.attached(WILMA)];
-    const old = await town.attached(BARNEY);
+    const [fred, wilma] = [await fixture.attached(FRED), await fixture.attached(WILMA)];
+    const old = await fixture.attached(BARNEY);
     // It reads what comes and never opens its window again.
     old.peer.hush();
     const texts = ['x'.repeat(WINDOW + 1000), 'second', 'third'];
@@ -55,8 +55,8 @@ describe('attachOverride at a relay process', function () {
     }
   });
 
-  async function attachedInstead(): Promise<Villager> {
-    const peer = await town.authenticated(BARNEY);
+  async function attachedInstead(): Promise<AttachedPeer> {
+    const peer = await fixture.authenticated(BARNEY);
     const document = `<attach endpoint='${BARNEY}' transID='802'>
       <option internal='attachOverride' transID='803' /></attach>`;
     return { address: BARNEY, peer, channel: await peer.imxp(document) };

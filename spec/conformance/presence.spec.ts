@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { inlineData, OK } from '../support/raw-documents.js';
-import { Town, type Villager } from '../support/town.js';
+import { type AttachedPeer, RelayFixture } from '../support/relay-fixture.js';
 
 const SERVICE = 'imxp=presence@example.com';
 const FRED = 'fred@example.com';
@@ -11,30 +11,30 @@ const TIME = /'\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000'/g;
 describe('the presence service on the wire', function () {
   this.timeout(60_000);
   this.slow(5000);
-  let town: Town;
-  let fred: Villager;
-  let barney: Villager;
+  let fixture: RelayFixture;
+  let fred: AttachedPeer;
+  let barney: AttachedPeer;
 
   before(async () => {
     const access = [
       { actor: 'owner', actions: ['all:all'] },
       { actor: '*@example.com', actions: ['core:data', 'presence:subscribe'] },
     ];
-    town = await Town.found({ access, accounts: [FRED, BARNEY] });
-    [fred, barney] = [await town.attached(FRED), await town.attached(BARNEY)];
+    fixture = await RelayFixture.found({ access, accounts: [FRED, BARNEY] });
+    [fred, barney] = [await fixture.attached(FRED), await fixture.attached(BARNEY)];
   });
   afterEach(function () {
-    town.explain(this.currentTest);
+    fixture.explain(this.currentTest);
   });
-  after(() => town.close());
+  after(() => fixture.close());
 
   /** Sends a document to the service, which takes it. */
-  async function tell({ address, peer, channel }: Villager, document: string): Promise<void> {
+  async function tell({ address, peer, channel }: AttachedPeer, document: string): Promise<void> {
     expect((await peer.ask(channel, inlineData(address, [SERVICE], document))).payload.toString()).to.equal(OK);
   }
 
   /** The next document of the service; exactly one Data from it, to this endpoint alone. */
-  async function hear({ address, peer, channel }: Villager): Promise<string> {
+  async function hear({ address, peer, channel }: AttachedPeer): Promise<string> {
     const { msgno, payload } = await peer.nextRequest(channel);
     peer.reply(channel, 'RPY', msgno, OK);
     const head =

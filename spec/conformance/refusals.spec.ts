@@ -21,7 +21,7 @@ import {
 } from '../support/raw-documents.js';
 import type { RawPeer } from '../support/raw-peer.js';
 import { TRANSPORTS } from '../support/raw-websocket.js';
-import { deliver, ENDPOINTS, note, passwordOf, Town, type Villager } from '../support/town.js';
+import { type AttachedPeer, deliver, ENDPOINTS, note, passwordOf, RelayFixture } from '../support/relay-fixture.js';
 
 const LIMIT = 100_000;
 const [FRED, BARNEY, WILMA, BETTY] = ENDPOINTS as [string, string, string, string];
@@ -36,34 +36,34 @@ for (const transport of TRANSPORTS) {
   describe(`refusals over ${transport}`, function () {
     this.timeout(20_000);
     this.slow(3000);
-    let town: Town;
-    let bystanders: { readonly from: Villager; readonly to: Villager };
+    let fixture: RelayFixture;
+    let bystanders: { readonly from: AttachedPeer; readonly to: AttachedPeer };
     let served = 0;
 
     before(async function () {
       this.timeout(90_000);
-      town = await Town.found({
+      fixture = await RelayFixture.found({
         transport,
         limits: { session: { messageOctets: LIMIT } },
         accounts: [...ENDPOINTS, RUBBLE],
         routes: async () => [{ domain: 'quarry.com', relays: [`tcp://127.0.0.1:${await freePort()}`], tls: 'off' }],
       });
       bystanders = {
-        from: await town.attached(WILMA),
-        to: await town.attached(BETTY),
+        from: await fixture.attached(WILMA),
+        to: await fixture.attached(BETTY),
       };
     });
 
     // Whatever was refused, somebody else is served at once afterwards, on the session that was there all the time.
     afterEach(async function () {
-      town.explain(this.currentTest);
+      fixture.explain(this.currentTest);
       served += 1;
       const { from, to } = bystanders;
       const { reply } = await deliver(from, to, note(from, [to], `number ${served}`));
       expect(reply.payload.toString()).to.equal(OK);
-      town.leave(from.peer, to.peer);
+      fixture.leave(from.peer, to.peer);
     });
-    after(async () => await town?.close());
+    after(async () => await fixture?.close());
 
     /** The error in a payload; fails unless it has a code and words. */
     function refusal(payload: Buffer | string | undefined): Refusal {
@@ -87,7 +87,7 @@ for (const transport of TRANSPORTS) {
 
     /** What a Data of fred's is refused with. */
     async function refusedData(payload: Buffer | string): Promise<string> {
-      const fred = await town.attached(FRED);
+      const fred = await fixture.attached(FRED);
       const reply = await fred.peer.ask(fred.channel, payload);
       expect(reply.keyword, `${reply.payload}`).to.equal('ERR');
       expect(reply.payload.toString()).to.match(/^Content-Type: text\/xml\r\n\r\n<error /);
@@ -103,7 +103,7 @@ for (const transport of TRANSPORTS) {
           ['fred', 'rubble'],
           ['nobody-here', passwordOf(FRED)],
         ] as const) {
-          const peer = await town.greeted();
+          const peer = await fixture.greeted();
           const reply = await peer.authenticate({ username, password });
           expect(reply.keyword).to.equal('ERR');
           expectRefusal(reply.payload, 535, /password|credential|authenticat|user/i);
@@ -115,13 +115,13 @@ for (const transport of TRANSPORTS) {
       });
 
       it('lets the same session try again with the right password', async () => {
-        const peer = await town.greeted();
+        const peer = await fixture.greeted();
         expect((await peer.authenticate({ username: 'fred', password: 'wrong' })).keyword).to.equal('ERR');
         expect((await peer.authenticate({ username: 'fred', password: passwordOf(FRED) })).keyword).to.equal('RPY');
       });
 
       it('lets the same channel try again with a fresh challenge', async () => {
-        const peer = await town.greeted();
+        const peer = await fixture.greeted();
         const { number, profile } = await peer.start(DIGEST_MD5, undefined, 'example.com');
         const wrong = await peer.answerChallenge(number, profile?.content ?? '', {
           username: 'fred',
@@ -134,7 +134,7 @@ for (const transport of TRANSPORTS) {
       });
 
       it('REQ-BEEP-056 a second tuning channel is refused while there is one', async () => {
-        const peer = await town.greeted();
+        const peer = await fixture.greeted();
         await peer.start(DIGEST_MD5, undefined, 'example.com');
         const { reply } = await peer.start(TLS, '<ready />');
         expect(reply.keyword).to.equal('ERR');
@@ -142,7 +142,7 @@ for (const transport of TRANSPORTS) {
       });
 
       it('REQ-SASL-002 a blob that is not base64 is refused with 501', async () => {
-        const peer = await town.greeted();
+        const peer = await fixture.greeted();
         const { number } = await peer.start(DIGEST_MD5, undefined, 'example.com');
         const reply = await peer.ask(number, beepXml('<blob>*** not base64 ***</blob>'));
         expect(reply.keyword).to.equal('ERR');
@@ -150,7 +150,7 @@ for (const transport of TRANSPORTS) {
       });
 
       it('an aborted exchange is answered 451', async () => {
-        const peer = await town.greeted();
+        const peer = await fixture.greeted();
         const { number } = await peer.start(DIGEST_MD5, undefined, 'example.com');
         const reply = await peer.ask(number, beepXml("<blob status='abort' />"));
         expect(reply.keyword).to.equal('ERR');
@@ -158,19 +158,19 @@ for (const transport of TRANSPORTS) {
       });
 
       it('REQ-SASL-005 a second authentication is refused with 550', async () => {
-        const peer = await town.authenticated(FRED);
+        const peer = await fixture.authenticated(FRED);
         const { reply, profile } = await peer.start(DIGEST_MD5, blob('anything'));
         expectRefusal(profile?.content || reply.payload, 550, /authenticat|profile/i);
       });
 
       it('REQ-TLS-008 TLS after authentication is refused with 554', async () => {
-        const peer = await town.authenticated(FRED);
+        const peer = await fixture.authenticated(FRED);
         const { reply, profile } = await peer.start(TLS, '<ready />');
         expectRefusal(profile?.content || reply.payload, 554, /TLS|authenticat/i);
       });
 
       it('somebody else is not let in with a password of his own: authzid gives 537', async () => {
-        const peer = await town.greeted();
+        const peer = await fixture.greeted();
         const reply = await peer.authenticate({ username: 'fred', password: passwordOf(FRED), authzid: WILMA });
         expect(reply.keyword).to.equal('ERR');
         expectRefusal(reply.payload, 537, /act as|identity|authori|not allowed|may not/i);
@@ -179,34 +179,34 @@ for (const transport of TRANSPORTS) {
 
     describe('of attach, bind and terminate', () => {
       it('REQ-SASL-008 attach without authentication is refused with 530', async () => {
-        const peer = await town.greeted();
+        const peer = await fixture.greeted();
         expectRefusal(await piggyback(peer, attach(FRED, 1)), 530, /authenticat/i);
       });
 
       it('REQ-IMXP-013 attach as someone else is refused with 537', async () => {
-        const peer = await town.authenticated(FRED);
+        const peer = await fixture.authenticated(FRED);
         expectRefusal(await piggyback(peer, attach(BARNEY, 1)), 537, /barney|attach|endpoint/i);
       });
 
       it('REQ-BEEP-044 the channel of a refused attach exists and can be used', async () => {
-        const peer = await town.authenticated(FRED);
+        const peer = await fixture.authenticated(FRED);
         const { number } = await peer.start(IMXP, attach(BARNEY, 1));
         expect((await peer.ask(number, textXml(attach(FRED, 2)))).payload.toString()).to.equal(OK);
       });
 
       it('REQ-IMXP-012 attach as an endpoint of a foreign domain is refused with 553', async () => {
-        const peer = await town.authenticated(FRED);
+        const peer = await fixture.authenticated(FRED);
         expectRefusal(await piggyback(peer, attach('fred@rubble.com', 1)), 553, /rubble\.com|domain/i);
       });
 
       it('REQ-IMXP-015 attach as an endpoint that is attached already is refused with 554', async () => {
         const { from } = bystanders;
-        const peer = await town.authenticated(from.address);
+        const peer = await fixture.authenticated(from.address);
         expectRefusal(await piggyback(peer, attach(from.address, 1)), 554, /attached/i);
       });
 
       it('REQ-IMXP-011 a transID in use is refused with 555', async () => {
-        const peer = await town.authenticated(BARNEY);
+        const peer = await fixture.authenticated(BARNEY);
         const channel = await peer.imxp(attach(BARNEY, 7));
         const reply = await peer.ask(channel, textXml(attach('barney/appl=x@example.com', 7)));
         expect(reply.keyword).to.equal('ERR');
@@ -214,7 +214,7 @@ for (const transport of TRANSPORTS) {
       });
 
       it('REQ-IMXP-022 terminate of nothing is refused with 550', async () => {
-        const peer = await town.authenticated(FRED);
+        const peer = await fixture.authenticated(FRED);
         const { number } = await peer.start(IMXP);
         const reply = await peer.ask(number, textXml(terminate(99)));
         expect(reply.keyword).to.equal('ERR');
@@ -222,18 +222,18 @@ for (const transport of TRANSPORTS) {
       });
 
       it('REQ-IMXP-020 bind for a foreign domain is refused with 537, to a relay and to an endpoint', async () => {
-        const relay = await town.greeted({ tls: true, name: RUBBLE });
+        const relay = await fixture.greeted({ tls: true, name: RUBBLE });
         expect((await relay.authenticate({ username: RUBBLE, password: passwordOf(RUBBLE) })).keyword).to.equal('RPY');
         expectRefusal(await piggyback(relay, bind('quarry.com', 1)), 537, /quarry\.com|domain|bind/i);
         expect(await piggyback(relay, bind('rubble.com', 2))).to.equal('<ok />');
-        const fred = await town.authenticated(FRED, { tls: true });
+        const fred = await fixture.authenticated(FRED, { tls: true });
         expectRefusal(await piggyback(fred, bind('rubble.com', 1)), 537, /rubble\.com|domain|bind/i);
       });
 
       // Over wss nothing is in the clear.
       if (transport !== 'wss') {
         it('REQ-TLS-012 bind in the clear is refused where relays must use TLS', async () => {
-          const relay = await town.greeted({ name: RUBBLE });
+          const relay = await fixture.greeted({ name: RUBBLE });
           const reply = await relay.authenticate({ username: RUBBLE, password: passwordOf(RUBBLE) });
           const said = reply.keyword === 'ERR' ? `${reply.payload}` : await piggyback(relay, bind('rubble.com', 1));
           const { code, text } = refusal(said);
@@ -301,7 +301,7 @@ for (const transport of TRANSPORTS) {
 
       it('REQ-IMXP-030 of several recipients one is enough, and several causes are listed', async () => {
         const { from } = bystanders;
-        const fred = await town.attached(FRED);
+        const fred = await fixture.attached(FRED);
         const reply = fred.peer.ask(fred.channel, inlineData(FRED, [WILMA, 'dino@example.com'], 'x'));
         const arrived = await from.peer.nextRequest(from.channel);
         from.peer.reply(from.channel, 'RPY', arrived.msgno, OK);
@@ -314,17 +314,17 @@ for (const transport of TRANSPORTS) {
       });
 
       it('without attachment is refused with 537, without authentication with 530', async () => {
-        const peer = await town.authenticated(FRED);
+        const peer = await fixture.authenticated(FRED);
         const { number } = await peer.start(IMXP);
         expectRefusal((await peer.ask(number, inlineData(FRED, [WILMA], 'x'))).payload, 537, /originator|attach/i);
-        const stranger = await town.greeted();
+        const stranger = await fixture.greeted();
         const { number: other, reply } = await stranger.start(IMXP);
         const said = reply.keyword === 'ERR' ? reply : await stranger.ask(other, inlineData(FRED, [WILMA], 'x'));
         expectRefusal(said.payload, 530, /authenticat/i);
       });
 
       it('REQ-BEEP-029 REQ-BEEP-030 a message over the limit is refused before it is complete, and the limit is named', async () => {
-        const fred = await town.attached(FRED);
+        const fred = await fixture.attached(FRED);
         const channel = fred.peer.channel(fred.channel);
         const msgno = channel.allocate();
         for (let sent = 0; sent <= LIMIT; sent += 4000) {
@@ -372,7 +372,7 @@ for (const transport of TRANSPORTS) {
         ['a close of a channel that is not open', 550, /channel|77/i, beepXml("<close number='77' code='200' />")],
       ] as const) {
         it(`${title} is refused with ${code}`, async () => {
-          const peer = await town.greeted();
+          const peer = await fixture.greeted();
           const reply = await peer.ask(0, document);
           expect(reply.keyword, `${reply.payload}`).to.equal('ERR');
           expect(reply.payload.toString()).to.match(/^Content-Type: application\/beep\+xml\r\n\r\n<error /);
@@ -381,7 +381,7 @@ for (const transport of TRANSPORTS) {
       }
 
       it('REQ-BEEP-039 a number in use is refused with 550', async () => {
-        const fred = await town.attached(FRED);
+        const fred = await fixture.attached(FRED);
         const reply = await fred.peer.ask(0, start({ channel: fred.channel, uri: IMXP }));
         expectRefusal(reply.payload, 550, /channel|number|use/i);
       });

@@ -7,7 +7,7 @@ import { freePort, type NodeProcess, Workshop } from '../support/node-process.js
 import type { RawMessage } from '../support/raw-channel.js';
 import { attach, errorIn, OK, textXml } from '../support/raw-documents.js';
 import { RawPeer } from '../support/raw-peer.js';
-import { passwordOf, type Villager } from '../support/town.js';
+import { type AttachedPeer, passwordOf } from '../support/relay-fixture.js';
 
 const HARBOUR = 'harbour.example';
 const QUAY = 'quay.example';
@@ -90,7 +90,7 @@ describe('services, as printed', function () {
     return await workshop.node(domain, () => config, port);
   }
 
-  async function attached(node: NodeProcess, address: string): Promise<Villager> {
+  async function attached(node: NodeProcess, address: string): Promise<AttachedPeer> {
     const peer = await RawPeer.connect({ port: node.port, name: address });
     peers.push(peer);
     await peer.greet();
@@ -101,7 +101,7 @@ describe('services, as printed', function () {
   }
 
   /** The next MSG, which is answered `ok`. */
-  async function taken({ peer, channel }: Villager): Promise<RawMessage> {
+  async function taken({ peer, channel }: AttachedPeer): Promise<RawMessage> {
     const message = await peer.nextRequest(channel, 10_000);
     peer.reply(channel, 'RPY', message.msgno, OK);
     return message;
@@ -196,7 +196,7 @@ describe('services, as printed', function () {
     ];
 
     /** What the service answers to a request. */
-    async function answer(ines: Villager, document: string): Promise<string> {
+    async function answer(ines: AttachedPeer, document: string): Promise<string> {
       const reply = ines.peer.ask(ines.channel, request(document));
       const data = await taken(ines);
       expect(text(await reply)).to.equal(OK);

@@ -9,7 +9,7 @@ import { freePort, type NodeProcess, Workshop } from '../support/node-process.js
 import { attach, errorIn, inlineData, OK } from '../support/raw-documents.js';
 import { RawPeer } from '../support/raw-peer.js';
 import { TRANSPORTS } from '../support/raw-websocket.js';
-import { passwordOf, type Villager } from '../support/town.js';
+import { type AttachedPeer, passwordOf } from '../support/relay-fixture.js';
 import { within } from '../support/within.js';
 
 const FRED = 'fred@example.com';
@@ -171,7 +171,7 @@ for (const transport of TRANSPORTS) {
     });
 
     /** A raw peer attached at a relay. */
-    async function attached(node: NodeProcess, address: string): Promise<Villager> {
+    async function attached(node: NodeProcess, address: string): Promise<AttachedPeer> {
       const peer = await RawPeer.connect({
         port: node.port,
         name: address,
@@ -193,7 +193,7 @@ for (const transport of TRANSPORTS) {
     const numberIn = (payload: Buffer): number => Number(/<n>(\d+)<\/n>/.exec(payload.toString())?.[1] ?? Number.NaN);
 
     /** Counts what arrives, by number, and answers `ok`. */
-    function count({ peer }: Villager, arrivals: Map<number, number>): void {
+    function count({ peer }: AttachedPeer, arrivals: Map<number, number>): void {
       peer.onRequest = ({ channel, msgno, payload }) => {
         const index = numberIn(payload);
         arrivals.set(index, (arrivals.get(index) ?? 0) + 1);
@@ -205,7 +205,7 @@ for (const transport of TRANSPORTS) {
      * Sends Data `from`..`to`-1 with at most OUTSTANDING unanswered; resolves with the code of each (200 for ok) when every
      * one is answered. `at` is told the number answered so far.
      */
-    async function flood({ peer, channel }: Villager, at: (answered: number) => void): Promise<number[]> {
+    async function flood({ peer, channel }: AttachedPeer, at: (answered: number) => void): Promise<number[]> {
       const codes: number[] = [];
       let sent = 0;
       const answered = new Promise<void>((resolve) => {
@@ -234,7 +234,7 @@ for (const transport of TRANSPORTS) {
     }
 
     /** Sends one Data after the other until one is accepted: traffic flows again without anybody's doing. */
-    async function flowsAgain({ peer, channel }: Villager, first: number): Promise<void> {
+    async function flowsAgain({ peer, channel }: AttachedPeer, first: number): Promise<void> {
       const deadline = Date.now() + 20_000;
       for (let index = first; ; index += 1) {
         const { keyword, payload } = await peer.ask(channel, numbered(index));

@@ -26,7 +26,7 @@ import {
 import { frame, type RawFrame } from '../support/raw-frame.js';
 import type { RawPeerOptions } from '../support/raw-peer.js';
 import { TRANSPORTS } from '../support/raw-websocket.js';
-import { answerAll, deliver, note, passwordOf, Town, type Villager } from '../support/town.js';
+import { type AttachedPeer, answerAll, deliver, note, passwordOf, RelayFixture } from '../support/relay-fixture.js';
 
 /** Octets without the SEQ frames, whose number depends on how the octets before them arrived. */
 function dataFrames(octets: Buffer): string {
@@ -44,23 +44,23 @@ for (const transport of TRANSPORTS) {
   describe(`the wire, seen by a foreign peer over ${transport}`, function () {
     this.timeout(40_000);
     this.slow(5000);
-    let town: Town;
+    let fixture: RelayFixture;
     // Where TLS is underneath, there is none to tune to.
     const tunable = transport !== 'wss';
 
     before(async function () {
       this.timeout(90_000);
-      town = await Town.found({ transport });
+      fixture = await RelayFixture.found({ transport });
     });
     afterEach(function () {
-      town.leave();
-      town.explain(this.currentTest);
+      fixture.leave();
+      fixture.explain(this.currentTest);
     });
-    after(async () => await town?.close());
+    after(async () => await fixture?.close());
 
     describe('session', () => {
       it('REQ-BEEP-034 REQ-BEEP-035 REQ-BEEP-054 greets at once and lists what it serves', async () => {
-        const peer = await town.connect();
+        const peer = await fixture.connect();
         const { frames, payload } = await peer.nextReply(0);
         expect(frames.map(({ keyword, msgno, seqno, more }) => [keyword, msgno, seqno, more])).to.deep.equal([
           ['RPY', 0, 0, '.'],
@@ -79,13 +79,13 @@ for (const transport of TRANSPORTS) {
           for (const [index, { said }] of (await Promise.all(places.map(splitAt))).entries()) {
             expect(said, `split at ${places[index]}`).to.equal(whole);
           }
-          town.leave();
+          fixture.leave();
         }
       });
 
       /** What the relay says to a greeting and a start that come in two segments. */
       async function splitAt(at: number): Promise<{ readonly said: string; readonly length: number }> {
-        const peer = await town.connect();
+        const peer = await fixture.connect();
         peer.log.record();
         const channel = peer.channel(0);
         const octets = Buffer.concat([
@@ -99,7 +99,7 @@ for (const transport of TRANSPORTS) {
       }
 
       it('REQ-BEEP-051 REQ-BEEP-059 answers a release and closes the connection', async () => {
-        const peer = await town.greeted();
+        const peer = await fixture.greeted();
         peer.log.record();
         const { payload, frames } = await peer.ask(0, close(0));
         expect(frames).to.have.length(1);
@@ -110,7 +110,7 @@ for (const transport of TRANSPORTS) {
       });
 
       it('REQ-BEEP-049 answers a close, and the number can be used again', async () => {
-        const { peer, channel } = await town.attached('fred@example.com');
+        const { peer, channel } = await fixture.attached('fred@example.com');
         expect((await peer.close(channel)).payload.toString()).to.equal(beepXml('<ok />'));
         const again = await peer.ask(0, start({ channel, uri: IMXP }));
         expect(again.keyword).to.equal('RPY');
@@ -118,7 +118,7 @@ for (const transport of TRANSPORTS) {
       });
 
       it('REQ-BEEP-052 says so when a channel to be closed does not exist, and the session goes on', async () => {
-        const peer = await town.greeted();
+        const peer = await fixture.greeted();
         const refused = await peer.ask(0, close(77));
         expect([refused.keyword, errorIn(refused.payload)?.code]).to.deep.equal(['ERR', 550]);
         expect((await peer.ask(0, close(0))).keyword).to.equal('RPY');
@@ -128,9 +128,9 @@ for (const transport of TRANSPORTS) {
     describe('tuning', () => {
       if (tunable) {
         it('REQ-TLS-001 REQ-TLS-004 REQ-TLS-005 REQ-TLS-006 proceeds to TLS, awaits the handshake and greets anew', async () => {
-          const peer = await town.connect();
+          const peer = await fixture.connect();
           await peer.greet();
-          const greeting = await peer.startTls({ serverName: 'example.com', authority: town.authority });
+          const greeting = await peer.startTls({ serverName: 'example.com', authority: fixture.authority });
           expect(greeting.frames[0]).to.include({ keyword: 'RPY', msgno: 0, seqno: 0 });
           expect(profilesIn(greeting.payload)).to.include.members([DIGEST_MD5, IMXP]).and.not.to.include(TLS);
           // Channel 0 is a new one: numbers begin again, and number 1 was never used.
@@ -139,7 +139,7 @@ for (const transport of TRANSPORTS) {
         });
 
         it('REQ-TLS-003 says nothing but its answer to ready, not even SEQ', async () => {
-          const peer = await town.greeted();
+          const peer = await fixture.greeted();
           peer.log.record();
           const payload = start({ channel: 1, uri: TLS, content: '<ready />', serverName: 'example.com' });
           const { frames } = await peer.ask(0, payload);
@@ -153,7 +153,7 @@ for (const transport of TRANSPORTS) {
         });
 
         it('REQ-TLS-007 answers 501 to a version that is none, in the clear, and goes on', async () => {
-          const peer = await town.greeted();
+          const peer = await fixture.greeted();
           const { reply, profile } = await peer.start(TLS, "<ready version='oh' />", 'example.com');
           expect(reply.keyword).to.equal('RPY');
           expect(errorIn(profile?.content ?? '')?.code).to.equal(501);
@@ -163,14 +163,14 @@ for (const transport of TRANSPORTS) {
 
       for (const tls of tunable ? [false, true] : [false]) {
         it(`REQ-SASL-001 REQ-SASL-003 REQ-SASL-027 proves that it knows the password${tls ? ', under TLS' : ''}`, async () => {
-          const peer = await town.authenticated('fred@example.com', { tls });
+          const peer = await fixture.authenticated('fred@example.com', { tls });
           // REQ-SASL-004: it holds for channels opened from now on.
           expect(await peer.imxp(attach('fred@example.com', 1))).to.be.a('number');
         });
       }
 
       it('REQ-SASL-010 takes the endpoint identifier as the user name as well', async () => {
-        const peer = await town.greeted();
+        const peer = await fixture.greeted();
         const address = 'fred@example.com';
         const password = passwordOf(address);
         expect((await peer.authenticate({ username: address, password })).keyword).to.equal('RPY');
@@ -192,7 +192,7 @@ for (const transport of TRANSPORTS) {
       }
 
       /** The octets of data frames received since recording began; over TLS those that came out of it. */
-      function plain({ peer }: Villager): string {
+      function plain({ peer }: AttachedPeer): string {
         return dataFrames(peer.log.take());
       }
 
@@ -206,7 +206,7 @@ for (const transport of TRANSPORTS) {
 
       it('REQ-IMXP-027 REQ-IMXP-034 gives each recipient only its own name, and the same content', async () => {
         const [fred, barney] = await pair();
-        const wilma = await town.attached('wilma@example.com');
+        const wilma = await fixture.attached('wilma@example.com');
         const arrived: [string, Buffer][] = [];
         for (const one of [barney, wilma]) answerAll(one, ({ payload }) => arrived.push([one.address, payload]));
         const payload = multipartData(fred.address, [barney.address, wilma.address], AWKWARD);
@@ -234,7 +234,7 @@ for (const transport of TRANSPORTS) {
 
       it('REQ-BEEP-027 REQ-BEEP-028 three pipelined are answered in their order', async () => {
         const [fred, barney] = await pair();
-        const wilma = await town.attached('wilma@example.com');
+        const wilma = await fixture.attached('wilma@example.com');
         const channel = fred.peer.channel(fred.channel);
         const octets = [barney, wilma, barney].map((to, index) =>
           channel.build('MSG', channel.allocate(), note(fred, [to], `number ${index}`)),
@@ -275,7 +275,7 @@ for (const transport of TRANSPORTS) {
 
       it('REQ-IMXP-016 REQ-IMXP-022 reaches every endpoint of a channel until its attachment is terminated', async () => {
         const [fred, barney] = await pair();
-        const chalk: Villager = { ...barney, address: 'barney/appl=chalk@example.com' };
+        const chalk: AttachedPeer = { ...barney, address: 'barney/appl=chalk@example.com' };
         // REQ-IMXP-017: who may attach as barney may attach as each subaddress.
         expect((await barney.peer.ask(barney.channel, textXml(attach(chalk.address, 72)))).payload.toString()).to.equal(
           OK,
@@ -323,11 +323,11 @@ for (const transport of TRANSPORTS) {
         const hear = (name: string, { keyword, channel, msgno, payload }: RawMessage): void => {
           heard.push(`${name} ${keyword} ${channel === 0 ? 0 : 1} ${msgno} ${visible(payload, 9999)}`);
         };
-        const peers: Villager[] = [];
+        const peers: AttachedPeer[] = [];
         for (const address of ['fred@example.com', 'barney@example.com']) {
-          const peer = await town.connect({ segment, name: address, ...cut });
+          const peer = await fixture.connect({ segment, name: address, ...cut });
           hear(address, await peer.greet());
-          if (tls) hear(address, await peer.startTls({ serverName: 'example.com', authority: town.authority }));
+          if (tls) hear(address, await peer.startTls({ serverName: 'example.com', authority: fixture.authority }));
           const [username = ''] = address.split('@');
           await peer.authenticate({ username, password: passwordOf(address) });
           peers.push({ address, peer, channel: await peer.imxp(attach(address, 9)) });
@@ -351,7 +351,7 @@ for (const transport of TRANSPORTS) {
           hear('fred', reply);
         }
         hear('fred', await fred.peer.ask(fred.channel, textXml(terminate(9))));
-        town.leave();
+        fixture.leave();
         return heard;
       }
     });
@@ -424,8 +424,8 @@ for (const transport of TRANSPORTS) {
         Array.from({ length }, (_, seqno) => `${keyword} 0 ${seqno === length - 1 ? '.' : '*'} ${seqno} 1`);
 
       it('REQ-BEEP-072 on one channel does not hold up another of the same session', async () => {
-        const fred = await town.attached('fred@example.com');
-        const barney = await town.attached('barney@example.com');
+        const fred = await fixture.attached('fred@example.com');
+        const barney = await fixture.attached('barney@example.com');
         const other = { ...barney, channel: await barney.peer.imxp(attach('barney/appl=chalk@example.com', 4)) };
         barney.peer.window(barney.channel, 1);
         barney.peer.channel(barney.channel).buffer = 0;
@@ -450,8 +450,11 @@ for (const transport of TRANSPORTS) {
       });
     });
 
-    async function pair(options: { readonly tls?: boolean } = {}): Promise<[Villager, Villager]> {
-      return [await town.attached('fred@example.com', options), await town.attached('barney@example.com', options)];
+    async function pair(options: { readonly tls?: boolean } = {}): Promise<[AttachedPeer, AttachedPeer]> {
+      return [
+        await fixture.attached('fred@example.com', options),
+        await fixture.attached('barney@example.com', options),
+      ];
     }
   });
 }

@@ -11,7 +11,7 @@ import { type NodeProcess, Workshop } from '../support/node-process.js';
 import { attach, beepXml, bind, errorIn, IMXP, inlineData, OK, profilesIn } from '../support/raw-documents.js';
 import { RawPeer } from '../support/raw-peer.js';
 import { RawRelay, type RawRelaySession } from '../support/raw-relay.js';
-import { answerAll, deliver, note, passwordOf, type Villager } from '../support/town.js';
+import { type AttachedPeer, answerAll, deliver, note, passwordOf } from '../support/relay-fixture.js';
 import { within } from '../support/within.js';
 
 const EXTERNAL = 'http://iana.org/beep/SASL/EXTERNAL';
@@ -108,14 +108,14 @@ describe('relays and the TLS of the year 2000', function () {
     return peer;
   }
 
-  async function attached(peer: RawPeer, address: string): Promise<Villager> {
+  async function attached(peer: RawPeer, address: string): Promise<AttachedPeer> {
     const [username = ''] = address.split('@');
     const reply = await peer.authenticate({ username, password: passwordOf(address) });
     expect(reply.keyword, `${reply.payload}`).to.equal('RPY');
     return { address, peer, channel: await peer.imxp(attach(address, 7)) };
   }
 
-  async function modern(node: NodeProcess, address: string): Promise<Villager> {
+  async function modern(node: NodeProcess, address: string): Promise<AttachedPeer> {
     const peer = await greeted(node, address);
     await peer.startTls({ serverName: 'example.com', authority, more: { minVersion: 'TLSv1.3' } });
     return attached(peer, address);
@@ -214,7 +214,7 @@ describe('relays and the TLS of the year 2000', function () {
   }
 
   /** Sends a Data before there is a link; the answer comes when there is one, or none can be had. */
-  const send = ({ peer, channel }: Villager, domain: string) =>
+  const send = ({ peer, channel }: AttachedPeer, domain: string) =>
     peer.ask(channel, inlineData(FRED, [`barney@${domain}`], '<note>to the quarry</note>'), WAIT_MS);
 
   /** Takes what is done after TLS: EXTERNAL, one channel with an operation. Returns the channel. */

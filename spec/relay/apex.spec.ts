@@ -17,7 +17,7 @@ const BARNEY = 'barney@example.com';
 const BETTY = 'betty@rubble.com';
 
 /** example.com, with whoever the specs attach in either dialect. */
-class Village {
+class DialectStage {
   readonly reports: StatusReport[] = [];
   readonly rubble = new FakeTarget('rubble.com');
   readonly relay;
@@ -73,8 +73,8 @@ const needed = (fields: Fields = {}) => option({ internal: 'novel', seeNoEvil: f
 
 describe('relay: APEX', () => {
   it('REQ-IMXP-050 answers ok before the Data is delivered', () => {
-    const village = new Village();
-    const [fred, barney] = [village.attached(FRED), village.attached(BARNEY)];
+    const stage = new DialectStage();
+    const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     const msgno = fred.send(note(FRED, [BARNEY]));
     expect(fred.code(msgno)).to.equal(0);
     expect(barney.requests).to.have.length(1);
@@ -83,8 +83,8 @@ describe('relay: APEX', () => {
   });
 
   it('REQ-IMXP-050 refuses with 537 first, then by options of the Data, before any ok', () => {
-    const village = new Village();
-    const [fred, barney] = [village.attached(FRED), village.attached(BARNEY)];
+    const stage = new DialectStage();
+    const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     expect(fred.ask(note(BARNEY, [FRED], [needed({ targetHop: 'this' })]))).to.equal(537);
     expect(fred.ask(note(FRED, [BARNEY], [needed({ targetHop: 'this' })]))).to.equal(504);
     expect(fred.ask(note(FRED, [BARNEY], [needed({ targetHop: 'all' })]))).to.equal(504);
@@ -92,62 +92,62 @@ describe('relay: APEX', () => {
     // `final` is for the relay of rubble.com to examine
     expect(fred.ask(note(FRED, [BETTY], [needed({ targetHop: 'final' })]))).to.equal(0);
     expect(fred.ask(note(FRED, [BARNEY], [option({ internal: 'novel', targetHop: 'this' })]))).to.equal(0);
-    expect([barney.requests.length, village.rubble.deliveries.length]).to.deep.equal([1, 1]);
+    expect([barney.requests.length, stage.rubble.deliveries.length]).to.deep.equal([1, 1]);
   });
 
   it('REQ-IMXP-050 tells failures after the ok by reports alone, also to a relay', () => {
-    const village = new Village();
-    const fred = village.attached(FRED);
-    const rubble = village.neighbour('rubble.com');
-    const barney = village.attached(BARNEY);
+    const stage = new DialectStage();
+    const fred = stage.attached(FRED);
+    const rubble = stage.neighbour('rubble.com');
+    const barney = stage.attached(BARNEY);
     expect(fred.ask(note(FRED, [BARNEY, [BETTY, [request()]]], []))).to.equal(0);
     expect(fred.ask(note(FRED, [[BARNEY, [needed()]]], [request()]))).to.equal(0);
     expect(rubble.ask(note(BETTY, [BARNEY], [request({ transID: 8 })]))).to.equal(0);
     for (const waiting of barney.waiting) waiting.error(450, 'not now');
     for (const waiting of rubble.waiting) waiting.error(550, 'unknown endpoint identity');
-    expect(village.said).to.have.members([
+    expect(stage.said).to.have.members([
       `example.com 7: ${BETTY} 550`,
       `example.com 7: ${BARNEY} 504`,
       `example.com 8: ${BARNEY} 450`,
     ]);
-    expect(village.reports.map(({ to }) => to)).to.have.members([FRED, FRED, BETTY]);
+    expect(stage.reports.map(({ to }) => to)).to.have.members([FRED, FRED, BETTY]);
   });
 
   it('REQ-IMXP-051 counts a recipient as reached when its application said ok', () => {
-    const village = new Village();
-    const [fred, barney] = [village.attached(FRED), village.attached(BARNEY)];
+    const stage = new DialectStage();
+    const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     fred.send(note(FRED, [BARNEY], [request()]));
-    expect(village.said).to.deep.equal([]);
+    expect(stage.said).to.deep.equal([]);
     barney.requests[0]?.ok();
-    expect(village.said).to.deep.equal([`example.com 7: ${BARNEY} 250`]);
+    expect(stage.said).to.deep.equal([`example.com 7: ${BARNEY} 250`]);
   });
 
   it('REQ-IMXP-055 processes the options of the originator after the ok', () => {
-    const village = new Village();
-    const [fred, barney] = [village.attached(FRED), village.attached(BARNEY)];
+    const stage = new DialectStage();
+    const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     const send = (fields: Fields, to = BARNEY) =>
       fred.ask({ ...note(FRED, [to], [request()]), originatorOptions: [needed(fields)] });
     expect(send({ targetHop: 'all' })).to.equal(0);
     expect(send({ targetHop: 'final' })).to.equal(0);
-    expect(village.said).to.deep.equal([`example.com 7: ${BARNEY} 504`, `example.com 7: ${BARNEY} 504`]);
+    expect(stage.said).to.deep.equal([`example.com 7: ${BARNEY} 504`, `example.com 7: ${BARNEY} 504`]);
     expect(send({ targetHop: 'all', seeNoEvil: true })).to.equal(0);
     expect(send({ targetHop: 'final' }, BETTY)).to.equal(0);
     expect(barney.requests.map((one) => one.data.originatorOptions?.length)).to.deep.equal([1]);
-    expect(village.rubble.recipients).to.deep.equal([[BETTY]]);
+    expect(stage.rubble.recipients).to.deep.equal([[BETTY]]);
   });
 
   it('REQ-IMXP-055 removes those for `this` relay before the next', () => {
-    const village = new Village();
-    const fred = village.attached(FRED);
-    const rubble = village.neighbour('rubble.com');
+    const stage = new DialectStage();
+    const fred = stage.attached(FRED);
+    const rubble = stage.neighbour('rubble.com');
     const options = [option({ internal: 'a', targetHop: 'this' }), option({ internal: 'b', targetHop: 'all' })];
     fred.send({ ...note(FRED, [BETTY]), originatorOptions: options });
     expect(rubble.requests[0]?.data.originatorOptions?.map(({ internal }) => internal)).to.deep.equal(['b']);
   });
 
   it('gives the octets back when the processing is finished, and takes no more than its share before', () => {
-    const village = new Village({ limits: { ...LIMITS, outstanding: 8 } });
-    const [fred, barney] = [village.attached(FRED), village.attached(BARNEY)];
+    const stage = new DialectStage({ limits: { ...LIMITS, outstanding: 8 } });
+    const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     const before = fred.consumedOctets;
     const sent = Array.from({ length: 7 }, () => fred.send(note(FRED, [BARNEY])));
     expect(fred.consumedOctets).to.equal(before);
@@ -158,8 +158,8 @@ describe('relay: APEX', () => {
   });
 
   it('goes on where it stopped, in order, and ends with everything given back', async () => {
-    const village = new Village({ limits: { ...LIMITS, outstanding: 8 } });
-    const [fred, barney] = [village.attached(FRED), village.attached(BARNEY)];
+    const stage = new DialectStage({ limits: { ...LIMITS, outstanding: 8 } });
+    const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     const sent = Array.from({ length: 20 }, (_, at) => fred.send(note(FRED, [BARNEY], [option({ transID: at + 1 })])));
     for (let at = 0; at < 20; at += 1) {
       barney.requests[at]?.ok();
@@ -178,8 +178,8 @@ describe('relay: APEX', () => {
       decide = resolve;
     });
     let asked = 0;
-    const village = new Village({ access: { allowed: () => (asked++ === 0 ? decision : true) } });
-    const [fred, barney] = [village.attached(FRED), village.attached(BARNEY)];
+    const stage = new DialectStage({ access: { allowed: () => (asked++ === 0 ? decision : true) } });
+    const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     expect(fred.ask(note(FRED, [BARNEY]))).to.equal(0);
     fred.lose();
     decide(true);
@@ -188,38 +188,38 @@ describe('relay: APEX', () => {
   });
 
   it('REQ-IMXP-052 ends all associations of the session by transID 0, on every channel of it', () => {
-    const village = new Village();
-    const first = village.channel(FRED, apex, 'one');
-    const second = village.channel(FRED, apex, 'one');
-    const other = village.attached(BARNEY);
+    const stage = new DialectStage();
+    const first = stage.channel(FRED, apex, 'one');
+    const second = stage.channel(FRED, apex, 'one');
+    const other = stage.attached(BARNEY);
     expect(first.attach(FRED, 1)).to.equal(0);
     expect(first.attach('fred/appl=a@example.com', 2)).to.equal(0);
     expect(second.attach('fred/appl=b@example.com', 1)).to.equal(0);
     expect(second.terminate(0)).to.equal(0);
-    expect(village.relay.attached()).to.deep.equal([BARNEY]);
+    expect(stage.relay.attached()).to.deep.equal([BARNEY]);
     expect(first.terminate(1)).to.equal(550);
     expect(first.terminate(0)).to.equal(0);
     expect(other.terminate(0)).to.equal(0);
-    expect(village.relay.attached()).to.deep.equal([]);
+    expect(stage.relay.attached()).to.deep.equal([]);
   });
 
   it('REQ-IMXP-052 ends bindings by transID 0; where the peer has none, those of this relay', () => {
-    const village = new Village();
-    const rubble = village.neighbour('rubble.com');
+    const stage = new DialectStage();
+    const rubble = stage.neighbour('rubble.com');
     let ended = 0;
-    village.relay.initiated(rubble, 5, () => {
+    stage.relay.initiated(rubble, 5, () => {
       ended += 1;
     });
     expect(rubble.terminate(0)).to.equal(0);
-    expect([village.relay.bound(), ended]).to.deep.equal([[], 0]);
+    expect([stage.relay.bound(), ended]).to.deep.equal([[], 0]);
     expect(rubble.terminate(0)).to.equal(0);
     expect(ended).to.equal(1);
   });
 
   it('REQ-IMXP-053 knows an endpoint by its name, whatever the encoding', () => {
-    const village = new Village();
-    const fred = village.attached(FRED);
-    const smith = village.attached('"fred smith"@example.com');
+    const stage = new DialectStage();
+    const fred = stage.attached(FRED);
+    const smith = stage.attached('"fred smith"@example.com');
     const xml = (to: string) =>
       Buffer.from(
         `Content-Type: application/beep+xml\r\n\r\n<data content='#P'><originator identity='f%72ed@example.com' /><recipient identity='${to}' /><option internal='statusRequest' transID='9' /><data-content Name='P' /></data>`,
@@ -229,27 +229,27 @@ describe('relay: APEX', () => {
     expect(fred.ask(xml('Fred smith@example.com'))).to.equal(0);
     expect(smith.requests.map(({ payload }) => payload)).to.have.length(2);
     for (const waiting of smith.waiting) waiting.ok();
-    expect(village.said.slice(0, 2)).to.deep.equal([
+    expect(stage.said.slice(0, 2)).to.deep.equal([
       'example.com 9: fred smith@example.com 250',
       'example.com 9: fred%20smith@EXAMPLE.com 250',
     ]);
   });
 
   it('does not let IMXP use names that it does not have', () => {
-    const village = new Village();
-    const fred = village.attached(FRED, imxp);
+    const stage = new DialectStage();
+    const fred = stage.attached(FRED, imxp);
     const fault = fred.send(note(FRED, ['fred@[192.0.2.9]']));
     expect(fred.code(fault)).to.equal(553);
-    expect(village.channel('"é"@example.com', imxp).attach('"é"@example.com')).to.equal(553);
-    expect(village.channel('"é"@example.com').attach('"é"@example.com')).to.equal(0);
+    expect(stage.channel('"é"@example.com', imxp).attach('"é"@example.com')).to.equal(553);
+    expect(stage.channel('"é"@example.com').attach('"é"@example.com')).to.equal(0);
   });
 });
 
 describe('relay: between the dialects', () => {
   it('translates prefix, must-understand flag, options of the originator and content type', () => {
-    const village = new Village();
-    const fred = village.attached(FRED);
-    const barney = village.attached(BARNEY, imxp);
+    const stage = new DialectStage();
+    const fred = stage.attached(FRED);
+    const barney = stage.attached(BARNEY, imxp);
     const option = (name: string) => `<option internal='${name}' mustUnderstand='false' transID='3' targetHop='all' />`;
     fred.send(
       Buffer.from(
@@ -263,9 +263,9 @@ describe('relay: between the dialects', () => {
   });
 
   it('D-APEX-03 counts the ok of an APEX next hop as success for a sender of IMXP', () => {
-    const village = new Village();
-    const fred = village.attached(FRED, imxp);
-    const rubble = village.neighbour('rubble.com');
+    const stage = new DialectStage();
+    const fred = stage.attached(FRED, imxp);
+    const rubble = stage.neighbour('rubble.com');
     const msgno = fred.send(note(FRED, [BETTY]));
     expect(fred.code(msgno)).to.equal(undefined);
     rubble.requests[0]?.ok();
@@ -273,22 +273,22 @@ describe('relay: between the dialects', () => {
   });
 
   it('fails those recipients with 553 whose names the other dialect does not have, and nobody else', () => {
-    const village = new Village();
-    const fred = village.attached(FRED);
-    const rubble = village.neighbour('rubble.com', imxp);
+    const stage = new DialectStage();
+    const fred = stage.attached(FRED);
+    const rubble = stage.neighbour('rubble.com', imxp);
     const spaced = '"betty rubble"@rubble.com';
     fred.send(note(FRED, [BETTY, spaced, '"é"@rubble.com'], [request()]));
     expect(rubble.requests.map((one) => one.data.recipients.map(({ identity }) => identity))).to.deep.equal([[BETTY]]);
     rubble.requests[0]?.ok();
-    expect(village.said).to.deep.equal(['example.com 7: betty rubble@rubble.com 553, é@rubble.com 553']);
-    const barney = village.attached(BARNEY, imxp);
-    village.attached('"a b"@example.com');
+    expect(stage.said).to.deep.equal(['example.com 7: betty rubble@rubble.com 553, é@rubble.com 553']);
+    const barney = stage.attached(BARNEY, imxp);
+    stage.attached('"a b"@example.com');
     expect(barney.ask(note(BARNEY, ['"a b"@example.com']))).to.equal(553);
   });
 
   it('does not wait with IMXP less than before', () => {
-    const village = new Village();
-    const [fred, barney] = [village.attached(FRED, imxp), village.attached(BARNEY)];
+    const stage = new DialectStage();
+    const [fred, barney] = [stage.attached(FRED, imxp), stage.attached(BARNEY)];
     const msgno = fred.send(note(FRED, [BARNEY]));
     expect(fred.code(msgno)).to.equal(undefined);
     barney.requests[0]?.error(450, 'not now');

@@ -54,7 +54,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.constant({ do: 'breathe' } as const) },
 );
 
-class Town {
+class RelayFixture {
   readonly #decisions: ((allowed: boolean) => void)[] = [];
   readonly relay = makeRelay({
     limits: { ...LIMITS, outstanding: 64 },
@@ -149,16 +149,16 @@ describe('relay: order', () => {
   it('REQ-BEEP-027 answers every Data once, gives its octets back once, and never reorders for a recipient', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-        const town = new Town();
-        for (const one of steps) await town.run(one);
-        await town.finish();
-        for (const sender of town.senders) {
+        const fixture = new RelayFixture();
+        for (const one of steps) await fixture.run(one);
+        await fixture.finish();
+        for (const sender of fixture.senders) {
           const msgnos = sender.replies.map(({ msgno }) => msgno).sort((a, b) => a - b);
           expect(msgnos, 'one answer each').to.deep.equal(msgnos.map((_, at) => at));
           expect(sender.consumed.length, 'octets given back once each').to.equal(msgnos.length);
           expect(sender.consumedOctets).to.equal(sender.received);
         }
-        for (const [pair, list] of town.sent()) {
+        for (const [pair, list] of fixture.sent()) {
           for (const [at, { number, channel, request }] of list.entries()) {
             const previous = list[at - 1];
             if (previous === undefined) continue;
@@ -167,7 +167,7 @@ describe('relay: order', () => {
             if (previous.channel !== channel) expect(previous.request.settledAt).to.be.lessThan(request.sentAt);
           }
         }
-        expect(town.relay.outstanding).to.equal(0);
+        expect(fixture.relay.outstanding).to.equal(0);
       }),
       { numRuns: 300 },
     );

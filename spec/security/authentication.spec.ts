@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import type { SomeLimits } from '../support/limits.js';
+import { BARNEY, FRED, NodeFixture, passwordOf, WILMA } from '../support/node-fixture.js';
 import type { RawMessage } from '../support/raw-channel.js';
 import { digestAnswer } from '../support/raw-digest.js';
 import { beepXml, blob, blobIn, DIGEST_MD5, errorIn, profileIn, profilesIn, start } from '../support/raw-documents.js';
 import type { RawPeer } from '../support/raw-peer.js';
-import { BARNEY, FRED, passwordOf, Stronghold, WILMA } from '../support/stronghold.js';
 
 /** Like `authenticate`, but without closing the channel: the session may have ended with the verdict. */
 async function proven(peer: RawPeer, username: string, password: string): Promise<RawMessage> {
@@ -15,12 +15,12 @@ async function proven(peer: RawPeer, username: string, password: string): Promis
 
 /** A login with some password from some address; the verdict, and how long it took. */
 async function login(
-  stronghold: Stronghold,
+  fixture: NodeFixture,
   username: string,
   password: string,
   from: string,
 ): Promise<{ readonly verdict: RawMessage; readonly ms: number }> {
-  const peer = await stronghold.greeted({ from });
+  const peer = await fixture.greeted({ from });
   const begun = performance.now();
   const verdict = await proven(peer, username, password);
   const ms = performance.now() - begun;
@@ -29,18 +29,18 @@ async function login(
 }
 
 describe('security: guessing passwords', () => {
-  let stronghold: Stronghold;
+  let fixture: NodeFixture;
   const build = async ({ authentication }: SomeLimits): Promise<void> => {
-    stronghold = await Stronghold.build({
+    fixture = await NodeFixture.build({
       limits: { authentication: { delayMs: 0, failuresPerAccount: 4, ...authentication } },
     });
   };
-  afterEach(() => stronghold.fall());
+  afterEach(() => fixture.fall());
 
   it('is answered later with each failure', async () => {
     await build({ authentication: { delayMs: 40, failuresPerAccount: 0 } });
     const times: number[] = [];
-    for (let i = 0; i < 4; i += 1) times.push((await login(stronghold, 'fred', `guess ${i}`, '127.0.0.1')).ms);
+    for (let i = 0; i < 4; i += 1) times.push((await login(fixture, 'fred', `guess ${i}`, '127.0.0.1')).ms);
     for (const [index, ms] of times.entries()) expect(ms, `${times}`).to.be.at.least(40 * 2 ** index - 2);
   });
 
@@ -48,24 +48,24 @@ describe('security: guessing passwords', () => {
     await build({});
     const verdicts: string[] = [];
     for (let i = 0; i < 4; i += 1) {
-      verdicts.push(`${(await login(stronghold, 'fred', `guess ${i}`, '127.0.0.1')).verdict.payload}`);
+      verdicts.push(`${(await login(fixture, 'fred', `guess ${i}`, '127.0.0.1')).verdict.payload}`);
     }
-    const right = await login(stronghold, 'fred', passwordOf(FRED), '127.0.0.9');
+    const right = await login(fixture, 'fred', passwordOf(FRED), '127.0.0.9');
     expect(right.verdict.keyword).to.equal('ERR');
     expect(`${right.verdict.payload}`).to.equal(verdicts[0]);
     // The operator reads why.
-    expect(stronghold.refused.at(-1)?.reason).to.match(/closed after too many failures/);
+    expect(fixture.refused.at(-1)?.reason).to.match(/closed after too many failures/);
     // The owner comes from elsewhere, and the others from there are not concerned.
-    expect((await login(stronghold, 'fred', passwordOf(FRED), '127.0.1.1')).verdict.keyword).to.equal('RPY');
-    expect((await login(stronghold, 'wilma', passwordOf(WILMA), '127.0.0.1')).verdict.keyword).to.equal('RPY');
+    expect((await login(fixture, 'fred', passwordOf(FRED), '127.0.1.1')).verdict.keyword).to.equal('RPY');
+    expect((await login(fixture, 'wilma', passwordOf(WILMA), '127.0.0.1')).verdict.keyword).to.equal('RPY');
   });
 
   it('counts names that do not exist in the same way', async () => {
     await build({});
     const said = new Set<string>();
     for (let i = 0; i < 6; i += 1) {
-      said.add(`${(await login(stronghold, 'nobody', `guess ${i}`, '127.0.0.1')).verdict.payload}`);
-      said.add(`${(await login(stronghold, 'barney', `guess ${i}`, '127.0.0.1')).verdict.payload}`);
+      said.add(`${(await login(fixture, 'nobody', `guess ${i}`, '127.0.0.1')).verdict.payload}`);
+      said.add(`${(await login(fixture, 'barney', `guess ${i}`, '127.0.0.1')).verdict.payload}`);
     }
     expect(said.size).to.equal(1);
     expect(errorIn([...said][0] ?? '')?.code).to.equal(535);
@@ -74,40 +74,40 @@ describe('security: guessing passwords', () => {
   it('closes an address that tries many accounts: 421 instead of a greeting, for a while', async () => {
     // Failures fade within this time as well: a slow machine needs a part of it for its five.
     await build({ authentication: { failuresPerAddress: 5, banMs: 4000 } });
-    for (let i = 0; i < 5; i += 1) await login(stronghold, `user${i}`, 'password', '127.0.0.1');
-    const peer = await stronghold.connect({ from: '127.0.0.1' });
+    for (let i = 0; i < 5; i += 1) await login(fixture, `user${i}`, 'password', '127.0.0.1');
+    const peer = await fixture.connect({ from: '127.0.0.1' });
     const refusal = await peer.nextReply(0);
     expect([refusal.keyword, errorIn(refusal.payload)?.code]).to.deep.equal(['ERR', 421]);
     expect(errorIn(refusal.payload)?.text).to.match(/try again in \d+ minutes/);
     await peer.ended();
-    expect((await login(stronghold, 'fred', passwordOf(FRED), '127.0.0.2')).verdict.keyword).to.equal('RPY');
+    expect((await login(fixture, 'fred', passwordOf(FRED), '127.0.0.2')).verdict.keyword).to.equal('RPY');
     await new Promise((resolve) => setTimeout(resolve, 4000));
-    expect((await login(stronghold, 'fred', passwordOf(FRED), '127.0.0.1')).verdict.keyword).to.equal('RPY');
+    expect((await login(fixture, 'fred', passwordOf(FRED), '127.0.0.1')).verdict.keyword).to.equal('RPY');
   });
 
   it('does not go on over sessions that were opened before the ban', async () => {
     await build({ authentication: { failuresPerAddress: 5 } });
-    const reserve = await stronghold.greeted({ from: '127.0.0.1' });
-    for (let i = 0; i < 5; i += 1) await login(stronghold, `user${i}`, 'password', '127.0.0.1');
+    const reserve = await fixture.greeted({ from: '127.0.0.1' });
+    for (let i = 0; i < 5; i += 1) await login(fixture, `user${i}`, 'password', '127.0.0.1');
     expect((await proven(reserve, 'fred', passwordOf(FRED))).keyword).to.equal('ERR');
     await reserve.ended();
   });
 
   it('has three attempts on one session', async () => {
     await build({ authentication: { failuresPerAccount: 0 } });
-    const peer = await stronghold.greeted();
+    const peer = await fixture.greeted();
     for (let i = 0; i < 3; i += 1) await peer.authenticate({ username: 'fred', password: 'guess' }).catch(() => {});
     await peer.ended();
   });
 });
 
 describe('security: what was overheard', () => {
-  let stronghold: Stronghold;
-  afterEach(() => stronghold.fall());
+  let fixture: NodeFixture;
+  afterEach(() => fixture.fall());
 
   /** What an eavesdropper saw of a login: the challenge and the answer. */
   async function overhear(): Promise<string> {
-    const peer = await stronghold.greeted();
+    const peer = await fixture.greeted();
     const { number, profile } = await peer.start(DIGEST_MD5, undefined, 'example.com');
     const challenge = blobIn(profile?.content ?? '')?.data ?? '';
     const uri = 'beep/example.com';
@@ -117,36 +117,36 @@ describe('security: what was overheard', () => {
   }
 
   it('a replayed response, nonce and all, opens nothing: neither as an answer nor as an initial response', async () => {
-    stronghold = await Stronghold.build({ limits: { authentication: { delayMs: 0 } } });
+    fixture = await NodeFixture.build({ limits: { authentication: { delayMs: 0 } } });
     const response = await overhear();
-    const answering = await stronghold.greeted();
+    const answering = await fixture.greeted();
     const { number } = await answering.start(DIGEST_MD5, undefined, 'example.com');
     const reply = await answering.ask(number, beepXml(blob(response)));
     expect([reply.keyword, errorIn(reply.payload)?.code]).to.deep.equal(['ERR', 535]);
-    const initial = await stronghold.greeted();
+    const initial = await fixture.greeted();
     const { profile } = await initial.start(DIGEST_MD5, blob(response), 'example.com');
     const answer = blobIn(profile?.content ?? '');
     expect(answer?.status).to.equal('continue');
     expect(answer?.data).to.match(/stale=true/);
     // The nonce with the next count, which needs the password to be computed.
-    const forged = await stronghold.greeted();
+    const forged = await fixture.greeted();
     const next = await forged.start(DIGEST_MD5, blob(response.replace('nc=00000001', 'nc=00000002')), 'example.com');
     expect(blobIn(next.profile?.content ?? '')?.status).to.equal('continue');
   });
 
   it('passwords can be kept from the wire: with tls.require "always" nothing is offered before TLS but TLS', async () => {
-    stronghold = await Stronghold.build({ tls: 'always' });
-    const peer = await stronghold.connect();
+    fixture = await NodeFixture.build({ tls: 'always' });
+    const peer = await fixture.connect();
     expect(profilesIn((await peer.greet()).payload)).to.deep.equal(['http://iana.org/beep/TLS']);
     const { reply } = await peer.start(DIGEST_MD5, undefined, 'example.com');
     expect([reply.keyword, errorIn(reply.payload)?.code]).to.deep.equal(['ERR', 538]);
-    const honest = await stronghold.authenticated(BARNEY, { tls: true });
+    const honest = await fixture.authenticated(BARNEY, { tls: true });
     expect(honest.alive).to.equal(true);
   });
 
   it('takes one exchange at a time: a second mechanism beside the first is refused', async () => {
-    stronghold = await Stronghold.build({ config: { sasl: { mechanisms: ['DIGEST-MD5', 'SCRAM-SHA-256'] } } });
-    const peer = await stronghold.greeted();
+    fixture = await NodeFixture.build({ config: { sasl: { mechanisms: ['DIGEST-MD5', 'SCRAM-SHA-256'] } } });
+    const peer = await fixture.greeted();
     await peer.start(DIGEST_MD5, undefined, 'example.com');
     const reply = await peer.ask(0, start({ channel: 9, uri: 'http://iana.org/beep/SASL/SCRAM-SHA-256' }));
     expect([reply.keyword, profileIn(reply.payload)]).to.deep.equal(['ERR', undefined]);

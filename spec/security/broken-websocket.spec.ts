@@ -1,16 +1,16 @@
 import { expect } from 'chai';
-import { Stronghold } from '../support/stronghold.js';
+import { NodeFixture } from '../support/node-fixture.js';
 import { within } from '../support/within.js';
 
 const UPGRADE =
   'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
 
 describe('security: WebSockets that break at once', () => {
-  let stronghold: Stronghold;
+  let fixture: NodeFixture;
   before(async () => {
-    stronghold = await Stronghold.build({ config: { listen: [{ transport: 'any', host: '127.0.0.1', port: 0 }] } });
+    fixture = await NodeFixture.build({ config: { listen: [{ transport: 'any', host: '127.0.0.1', port: 0 }] } });
   });
-  after(() => stronghold.fall());
+  after(() => fixture.fall());
 
   for (const [what, octets] of [
     ['a frame that is none', Buffer.from([0xff, 0xff, 0xff, 0xff])],
@@ -18,19 +18,19 @@ describe('security: WebSockets that break at once', () => {
     ['a message that is too long', Buffer.from([0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0, 1, 2, 3, 4])],
   ] as const) {
     it(`${what}, in the same segment as the request, ends the connection and not the process`, async () => {
-      const honest = await stronghold.honest();
-      const before = stronghold.closed.length;
-      const socket = await stronghold.socket();
+      const honest = await fixture.honest();
+      const before = fixture.closed.length;
+      const socket = await fixture.socket();
       const gone = new Promise((resolve) => socket.once('close', resolve));
       socket.resume();
       socket.write(Buffer.concat([Buffer.from(UPGRADE), octets]));
       await within(10_000, gone, 'the end of the connection');
-      const { reason } = await stronghold.told('the session ended', () => stronghold.closed[before]);
+      const { reason } = await fixture.told('the session ended', () => fixture.closed[before]);
       expect(reason).to.match(/WebSocket/);
       await honest.served();
       honest.fred.peer.destroy();
       honest.wilma.peer.destroy();
-      expect(stronghold.faults).to.deep.equal([]);
+      expect(fixture.faults).to.deep.equal([]);
     });
   }
 });

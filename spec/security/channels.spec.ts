@@ -1,23 +1,23 @@
 import { expect } from 'chai';
 import { heapAfterCollection } from '../support/heap.js';
+import { BARNEY, FRED, type Honest, NodeFixture, PEBBLES } from '../support/node-fixture.js';
 import { attach, beepXml, errorIn, IMXP, inlineData, start } from '../support/raw-documents.js';
 import { frame, seq } from '../support/raw-frame.js';
-import { BARNEY, FRED, type Honest, PEBBLES, Stronghold } from '../support/stronghold.js';
 
 describe('security: channels and windows', () => {
-  let stronghold: Stronghold;
+  let fixture: NodeFixture;
   let honest: Honest;
   before(async () => {
-    stronghold = await Stronghold.build({
+    fixture = await NodeFixture.build({
       limits: { session: { channels: 300 }, rate: { startBurst: 1000, startPerSecond: 10 } },
     });
-    honest = await stronghold.honest();
+    honest = await fixture.honest();
   });
-  after(() => stronghold.fall());
+  after(() => fixture.fall());
   afterEach('others are served all the while', () => honest.served());
 
   it('an account that opens channels without end is refused at the limit, and the session goes on', async () => {
-    const peer = await stronghold.authenticated(BARNEY);
+    const peer = await fixture.authenticated(BARNEY);
     const replies = [];
     for (let i = 0; i < 310; i += 1) replies.push(await peer.start(IMXP));
     const refused = replies.filter(({ reply }) => reply.keyword === 'ERR');
@@ -30,7 +30,7 @@ describe('security: channels and windows', () => {
   });
 
   it('opening and closing channels in turn leaves nothing behind', async () => {
-    const peer = await stronghold.authenticated(BARNEY);
+    const peer = await fixture.authenticated(BARNEY);
     const turn = async (times: number): Promise<void> => {
       for (let i = 0; i < times; i += 1) {
         const { number, reply } = await peer.start(IMXP);
@@ -45,7 +45,7 @@ describe('security: channels and windows', () => {
   }).timeout(20_000);
 
   it('channels are started at a rate only: 450 past it', async () => {
-    const own = await Stronghold.build({ limits: { rate: { startBurst: 5, startPerSecond: 1 } } });
+    const own = await NodeFixture.build({ limits: { rate: { startBurst: 5, startPerSecond: 1 } } });
     try {
       const peer = await own.authenticated(BARNEY);
       const codes: (number | undefined)[] = [];
@@ -69,7 +69,7 @@ describe('security: channels and windows', () => {
     ['no number at all', 'x'],
   ] as const) {
     it(`a start of ${what} is refused, and the session goes on`, async () => {
-      const peer = await stronghold.authenticated(BARNEY);
+      const peer = await fixture.authenticated(BARNEY);
       await peer.start(IMXP);
       const used = what === 'a number in use' ? '3' : number;
       const reply = await peer.ask(0, beepXml(`<start number='${used}'><profile uri='${IMXP}' /></start>`));
@@ -80,7 +80,7 @@ describe('security: channels and windows', () => {
   }
 
   it('the highest channel number is as good as any, and the next one of ours too', async () => {
-    const peer = await stronghold.authenticated(BARNEY);
+    const peer = await fixture.authenticated(BARNEY);
     const reply = await peer.ask(0, start({ channel: 2_147_483_647, uri: IMXP }));
     expect(reply.keyword).to.equal('RPY');
     peer.destroy();
@@ -95,14 +95,14 @@ describe('security: channels and windows', () => {
     ['without its end', (channel: number) => Buffer.from(`SEQ ${channel} 0 40${'9'.repeat(80)}`)],
   ] as const) {
     it(`a SEQ ${what} ends the session without a word`, async () => {
-      const { peer, channel } = await stronghold.attached(BARNEY);
+      const { peer, channel } = await fixture.attached(BARNEY);
       peer.inject(octets(channel));
       expect(await peer.ended()).to.be.oneOf(['reset', 'fin']);
     });
   }
 
   it('a hundred thousand SEQ cost no memory and no answer', async () => {
-    const { peer, channel } = await stronghold.attached(BARNEY);
+    const { peer, channel } = await fixture.attached(BARNEY);
     const before = heapAfterCollection();
     const flood = Buffer.from(
       `SEQ ${channel} 0 4096\r\nSEQ ${channel} 0 1\r\nSEQ ${channel} 0 0\r\nSEQ ${channel} 0 2147483647\r\n`.repeat(
@@ -116,10 +116,10 @@ describe('security: channels and windows', () => {
   });
 
   it('a window that was shrunk to nothing holds up nobody but those who write to it', async () => {
-    const { peer, channel } = await stronghold.attached(BARNEY);
+    const { peer, channel } = await fixture.attached(BARNEY);
     peer.write(seq(channel, 0, 0));
     await peer.start(IMXP);
-    const pebbles = await stronghold.attached(PEBBLES);
+    const pebbles = await fixture.attached(PEBBLES);
     pebbles.peer.msg(pebbles.channel, inlineData(PEBBLES, [BARNEY], 'x'.repeat(2000)));
     for (let i = 0; i < 20; i += 1) await honest.served();
     peer.destroy();
@@ -128,16 +128,16 @@ describe('security: channels and windows', () => {
   });
 
   it('a payload past the window ends the session, whatever its header promises', async () => {
-    const { peer, channel } = await stronghold.attached(BARNEY);
+    const { peer, channel } = await fixture.attached(BARNEY);
     peer.inject(`MSG ${channel} 0 . 0 2147483647\r\n`);
     await peer.ended();
-    const again = await stronghold.attached(BARNEY);
+    const again = await fixture.attached(BARNEY);
     again.peer.inject(frame('MSG', again.channel, 0, '*', 0, Buffer.alloc(1_048_577)));
     await again.peer.ended();
   });
 
   it('MSGs without payload are under no window but under a limit', async () => {
-    const { peer, channel } = await stronghold.attached(BARNEY);
+    const { peer, channel } = await fixture.attached(BARNEY);
     peer.deafen();
     let octets = '';
     for (let msgno = 0; msgno < 1000; msgno += 1) octets += `MSG ${channel} ${msgno} . 0 0\r\nEND\r\n`;
@@ -149,7 +149,7 @@ describe('security: channels and windows', () => {
       peer.inject(octets);
       await new Promise((resolve) => setImmediate(resolve));
     }
-    await stronghold.ended(/unanswered MSGs|refused|ECONN|EPIPE/i, 8000).catch(() => undefined);
+    await fixture.ended(/unanswered MSGs|refused|ECONN|EPIPE/i, 8000).catch(() => undefined);
     expect(heapAfterCollection() - before).to.be.below(64_000_000);
     peer.destroy();
   }).timeout(20_000);

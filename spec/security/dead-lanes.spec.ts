@@ -2,16 +2,16 @@
 import { expect } from 'chai';
 import { events } from '../../lib/ops/events.js';
 import type { SomeLimits } from '../support/limits.js';
+import { FRED, NodeFixture, WILMA } from '../support/node-fixture.js';
 import { bind, inlineData } from '../support/raw-documents.js';
 import { accept, closeChannel, codeOf, grant, RawNeighbour } from '../support/raw-neighbour.js';
-import { FRED, Stronghold, WILMA } from '../support/stronghold.js';
-import type { Villager } from '../support/town.js';
+import type { AttachedPeer } from '../support/relay-fixture.js';
 
 const THERE = 'dino@rubble.com';
 
 describe('security: links without a lane that works', function () {
   this.timeout(30_000);
-  let stronghold: Stronghold;
+  let fixture: NodeFixture;
   let neighbour: RawNeighbour;
   let unsubscribe = (): void => {};
 
@@ -24,17 +24,17 @@ describe('security: links without a lane that works', function () {
       session: { closeTimeoutMs: 500 },
     };
     const accounts = ['imxp=mesh@rubble.com'];
-    stronghold = await Stronghold.build({ limits, accounts, config: { mesh: { dns: { enabled: false }, routes } } });
+    fixture = await NodeFixture.build({ limits, accounts, config: { mesh: { dns: { enabled: false }, routes } } });
   });
 
   afterEach(async () => {
     unsubscribe();
     neighbour.close();
-    await stronghold.fall();
+    await fixture.fall();
   });
 
   it('a neighbour that closes all channels of a link and keeps the session: Data are answered, and the link comes back', async () => {
-    const fred = await stronghold.attached(FRED);
+    const fred = await fixture.attached(FRED);
     const { session, channels } = await firstData(fred);
     const next = neighbour.linked(2);
     for (const channel of channels) await closeChannel(session, channel);
@@ -52,7 +52,7 @@ describe('security: links without a lane that works', function () {
   });
 
   it('a neighbour that closes one of two channels: the other one is used for all', async () => {
-    const fred = await stronghold.attached(FRED);
+    const fred = await fixture.attached(FRED);
     const linked = await firstData(fred);
     const { session, channels } = linked;
     const [first = 0, second = 0] = channels;
@@ -69,7 +69,7 @@ describe('security: links without a lane that works', function () {
   it('framing broken in the segment of the last start reply: the link is not up, Data are answered in time', async () => {
     const states: string[] = [];
     unsubscribe = events.link.subscribe(({ state }) => states.push(state));
-    const fred = await stronghold.attached(FRED);
+    const fred = await fixture.attached(FRED);
     const greeted = neighbour.greeted();
     fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'one'));
     const session = await greeted;
@@ -96,7 +96,7 @@ describe('security: links without a lane that works', function () {
       data: { deliveryTimeoutMs: 500 },
       session: { tuningTimeoutMs: 800, closeTimeoutMs: 500 },
     });
-    const fred = await stronghold.attached(FRED);
+    const fred = await fixture.attached(FRED);
     const greeted = neighbour.greeted();
     fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'one'));
     const session = await greeted;
@@ -108,7 +108,7 @@ describe('security: links without a lane that works', function () {
   });
 
   it('a neighbour that answers neither Data nor the close of a channel is cut off by time', async () => {
-    const fred = await stronghold.attached(FRED);
+    const fred = await fixture.attached(FRED);
     const linked = neighbour.linked(2);
     fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'one'));
     const link = await linked;
@@ -127,17 +127,17 @@ describe('security: links without a lane that works', function () {
       session: { closeTimeoutMs: 500 },
       presence: { outstanding: 8 },
     });
-    const fred = await stronghold.attached(FRED);
+    const fred = await fixture.attached(FRED);
     const { session, channels } = await firstData(fred);
     for (const channel of channels) await closeChannel(session, channel);
     // Requests that come by another session, which the service has to answer over the link.
-    const mesh = await stronghold.authenticated('imxp=mesh@rubble.com');
+    const mesh = await fixture.authenticated('imxp=mesh@rubble.com');
     const other = await mesh.imxp(bind('rubble.com', 1));
     for (let at = 0; at < 40; at += 1) {
       mesh.msg(other, inlineData(THERE, ['imxp=presence@example.com'], subscription(at + 1, WILMA)));
     }
     for (let at = 0; at < 8; at += 1) await mesh.nextReply(other);
-    const wilma = await stronghold.attached(WILMA);
+    const wilma = await fixture.attached(WILMA);
     const asked = inlineData(WILMA, ['imxp=presence@example.com'], subscription(7, WILMA));
     wilma.peer.msg(wilma.channel, asked);
     const answer = await wilma.peer.nextRequest(wilma.channel, 5000);
@@ -145,14 +145,14 @@ describe('security: links without a lane that works', function () {
   });
 
   async function rebuild(limits: SomeLimits): Promise<void> {
-    await stronghold.fall();
+    await fixture.fall();
     const routes = [{ domain: 'rubble.com', relays: [neighbour.url], tls: 'off' as const }];
     const accounts = ['imxp=mesh@rubble.com'];
-    stronghold = await Stronghold.build({ limits, accounts, config: { mesh: { dns: { enabled: false }, routes } } });
+    fixture = await NodeFixture.build({ limits, accounts, config: { mesh: { dns: { enabled: false }, routes } } });
   }
 
   /** Has the link made by a first Data, which is answered. */
-  async function firstData(fred: Villager) {
+  async function firstData(fred: AttachedPeer) {
     const linking = neighbour.linked(2);
     fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'one'));
     const linked = await linking;

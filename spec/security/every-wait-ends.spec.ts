@@ -9,6 +9,7 @@ import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
 import { attached, makeRelay, neighbour, settled } from '../support/fake-channel.js';
 import { data } from '../support/fake-dialect.js';
 import { FakeTime } from '../support/fake-time.js';
+import { BARNEY, FRED, NodeFixture, WILMA } from '../support/node-fixture.js';
 import {
   BARNEY as BARNEY_OF_STAGE,
   data as dataOf,
@@ -17,7 +18,6 @@ import {
   Stage,
 } from '../support/option-stage.js';
 import { close, DIGEST_MD5, inlineData, start, TLS } from '../support/raw-documents.js';
-import { BARNEY, FRED, Stronghold, WILMA } from '../support/stronghold.js';
 
 const ROOT = new URL('../../', import.meta.url);
 
@@ -258,11 +258,11 @@ function check(where: string, { limit, shown: [file, title] }: Exit): void {
 
 describe('security: every wait ends', function () {
   this.timeout(30_000);
-  let stronghold: Stronghold | undefined;
+  let fixture: NodeFixture | undefined;
 
   afterEach(async () => {
-    await stronghold?.fall();
-    stronghold = undefined;
+    await fixture?.fall();
+    fixture = undefined;
   });
 
   it('has an exit for each state of each state machine, a limit that there is, and a spec that shows it', () => {
@@ -286,24 +286,24 @@ describe('security: every wait ends', function () {
   });
 
   it('TLS that was granted and does not begin ends the session', async () => {
-    stronghold = await Stronghold.build({ tls: 'mesh', limits: { session: { tuningTimeoutMs: 400 } } });
-    const peer = await stronghold.greeted();
+    fixture = await NodeFixture.build({ tls: 'mesh', limits: { session: { tuningTimeoutMs: 400 } } });
+    const peer = await fixture.greeted();
     await peer.request(1, start({ channel: 1, uri: TLS, content: '<ready />' }));
     await peer.ended(4000);
   });
 
   it('a login that was begun and does not go on ends the session', async () => {
-    stronghold = await Stronghold.build({ limits: { unauthenticated: { lifetimeMs: 500 } } });
-    const peer = await stronghold.greeted();
+    fixture = await NodeFixture.build({ limits: { unauthenticated: { lifetimeMs: 500 } } });
+    const peer = await fixture.greeted();
     await peer.request(1, start({ channel: 1, uri: DIGEST_MD5, serverName: 'example.com' }));
     await peer.ended(4000);
   });
 
   it('a session that the peer releases while answers are due ends by time', async () => {
-    stronghold = await Stronghold.build({
+    fixture = await NodeFixture.build({
       limits: { data: { deliveryTimeoutMs: 500 }, session: { closeTimeoutMs: 300, stalledTimeoutMs: 0 } },
     });
-    const [fred, barney] = [await stronghold.attached(FRED), await stronghold.attached(BARNEY)];
+    const [fred, barney] = [await fixture.attached(FRED), await fixture.attached(BARNEY)];
     // Barney has a Data that he does not answer, and releases his session all the same.
     fred.peer.msg(fred.channel, inlineData(FRED, [BARNEY], 'anybody there?'));
     await barney.peer.nextRequest(barney.channel);
@@ -313,12 +313,12 @@ describe('security: every wait ends', function () {
   });
 
   it('stopping does not wait for peers that answer nothing', async () => {
-    stronghold = await Stronghold.build({
+    fixture = await NodeFixture.build({
       limits: { session: { closeTimeoutMs: 300 }, node: { drainTimeoutMs: 1000 } },
     });
-    await stronghold.attached(WILMA);
+    await fixture.attached(WILMA);
     const begun = performance.now();
-    await stronghold.node.stop();
+    await fixture.node.stop();
     expect(performance.now() - begun).to.be.below(4000);
   });
 

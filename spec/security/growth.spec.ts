@@ -20,7 +20,7 @@ import { FRAGMENT_OCTETS, MessageJoiner, RecordReader } from '../../lib/transpor
 import { UpgradeServer } from '../../lib/transport/web/upgrade-server.js';
 import type { WebSocketStream } from '../../lib/transport/web/websocket.js';
 import { parseXml } from '../../lib/xml/parse.js';
-import { faults, Hand, only } from '../beep/hand.js';
+import { faults, only, SessionHarness } from '../beep/session-harness.js';
 import { failureOf } from '../support/failure.js';
 import { heapAfterCollection } from '../support/heap.js';
 import { limitsWith } from '../support/limits.js';
@@ -63,7 +63,7 @@ function growthOfWork(work: (size: number) => void, size: number): number {
 const LINEAR = 10;
 
 /** A session that tells how much it holds of incomplete messages. */
-class Counted extends Hand {
+class Counted extends SessionHarness {
   readonly #told: { octets: number };
 
   constructor(limits: object = {}) {
@@ -86,164 +86,164 @@ describe('security: what a peer can make grow', function () {
 
   describe('in a session', () => {
     it('a header: 62 octets at most', () => {
-      const hand = new Hand().ready(1);
+      const harness = new SessionHarness().ready(1);
       let fed = 0;
-      faults(hand, 'BEEP_HEADER_TOO_LONG', () => {
+      faults(harness, 'BEEP_HEADER_TOO_LONG', () => {
         for (const octet of `MSG 1 ${'0'.repeat(200)}`) {
           fed += 1;
-          hand.octets(octet);
+          harness.octets(octet);
         }
       });
       expect(fed).to.be.at.most(64);
     });
 
     it('a payload: nothing is allocated for what the window does not allow', () => {
-      const hand = new Hand().ready(1);
+      const harness = new SessionHarness().ready(1);
       const before = heapAfterCollection();
-      faults(hand, 'BEEP_WINDOW_EXCEEDED', () => hand.octets('MSG 1 0 . 0 2147483647\r\n'));
+      faults(harness, 'BEEP_WINDOW_EXCEEDED', () => harness.octets('MSG 1 0 . 0 2147483647\r\n'));
       expect(heapAfterCollection() - before).to.be.below(MEBI);
     });
 
     it('a message in many frames: refused past its limit, and let go', () => {
-      const hand = new Counted({ messageOctets: 10_000 }).ready(1);
+      const harness = new Counted({ messageOctets: 10_000 }).ready(1);
       const part = 'x'.repeat(1000);
       const events = Array.from({ length: 12 }, () => {
-        const found = hand.say('MSG', 1, 0, part, { more: true });
-        hand.heard();
+        const found = harness.say('MSG', 1, 0, part, { more: true });
+        harness.heard();
         return found;
       }).flat();
       expect(events.map(({ type }) => type)).to.deep.equal(['too-large']);
-      expect(hand.held).to.equal(0);
+      expect(harness.held).to.equal(0);
     });
 
     it('a message in many empty frames: they leave nothing', () => {
-      const hand = new Counted().ready(1);
-      hand.say('MSG', 1, 0, 'x', { more: true });
-      const { held } = hand;
-      for (let frame = 0; frame < 100_000; frame += 1) hand.say('MSG', 1, 0, '', { more: true });
-      expect(hand.held).to.equal(held);
+      const harness = new Counted().ready(1);
+      harness.say('MSG', 1, 0, 'x', { more: true });
+      const { held } = harness;
+      for (let frame = 0; frame < 100_000; frame += 1) harness.say('MSG', 1, 0, '', { more: true });
+      expect(harness.held).to.equal(held);
     });
 
     it('a message octet by octet: constant work', () => {
       const feed = (octets: number): void => {
-        const hand = new Hand({ limits: { ...BEEP_LIMITS, messageOctets: 10 * MEBI } }).ready(1);
+        const harness = new SessionHarness({ limits: { ...BEEP_LIMITS, messageOctets: 10 * MEBI } }).ready(1);
         for (let at = 0; at < octets; at += 1) {
-          hand.say('MSG', 1, 0, 'x', { more: true });
-          if (at % 1000 === 0) hand.heard();
+          harness.say('MSG', 1, 0, 'x', { more: true });
+          if (at % 1000 === 0) harness.heard();
         }
       };
       expect(growthOfWork(feed, 4000)).to.be.below(LINEAR);
     });
 
     it('messages not answered: so many on all channels together', () => {
-      const hand = new Hand({ limits: { ...BEEP_LIMITS, pipelined: 100 } }).greet();
-      for (const number of [1, 3, 5, 7]) hand.channel(number);
+      const harness = new SessionHarness({ limits: { ...BEEP_LIMITS, pipelined: 100 } }).greet();
+      for (const number of [1, 3, 5, 7]) harness.channel(number);
       let fed = 0;
-      faults(hand, 'BUSY', () => {
-        for (; ; fed += 1) hand.say('MSG', [1, 3, 5, 7][fed % 4] ?? 1, fed);
+      faults(harness, 'BUSY', () => {
+        for (; ; fed += 1) harness.say('MSG', [1, 3, 5, 7][fed % 4] ?? 1, fed);
       });
       expect(fed).to.equal(100);
     });
 
     it('messages that are answered: none is remembered', () => {
-      const hand = new Hand({ limits: { ...BEEP_LIMITS, pipelined: 10 } }).ready(1);
+      const harness = new SessionHarness({ limits: { ...BEEP_LIMITS, pipelined: 10 } }).ready(1);
       for (let fed = 0; fed < 10_000; fed += 1) {
-        only(hand.say('MSG', 1, fed), 'message');
-        hand.reply('RPY', 1, fed);
-        hand.heard();
+        only(harness.say('MSG', 1, fed), 'message');
+        harness.reply('RPY', 1, fed);
+        harness.heard();
       }
-      expect(hand.session.state).to.equal('ready');
+      expect(harness.session.state).to.equal('ready');
     });
 
     it('answers begun side by side: so many of one reply, each entry counted', () => {
-      const hand = new Counted().ready(1);
-      const msgno = hand.sent(1);
+      const harness = new Counted().ready(1);
+      const msgno = harness.sent(1);
       let fed = 0;
-      faults(hand, 'BUSY', () => {
-        for (; ; fed += 1) hand.say('ANS', 1, msgno, '', { more: true, ansno: fed });
+      faults(harness, 'BUSY', () => {
+        for (; ; fed += 1) harness.say('ANS', 1, msgno, '', { more: true, ansno: fed });
       });
       expect(fed).to.equal(BEEP_LIMITS.answers);
-      expect(hand.held).to.be.at.least(fed * 100);
+      expect(harness.held).to.be.at.least(fed * 100);
     });
 
     it('answers begun side by side while a reply is let go: the same', () => {
-      const hand = new Counted({ messageOctets: 10 }).ready(1);
-      const msgno = hand.sent(1);
-      only(hand.say('ANS', 1, msgno, 'x'.repeat(11), { more: true, ansno: 0 }), 'reply-too-large');
-      faults(hand, 'BUSY', () => {
-        for (let ansno = 1; ; ansno += 1) hand.say('ANS', 1, msgno, '', { more: true, ansno });
+      const harness = new Counted({ messageOctets: 10 }).ready(1);
+      const msgno = harness.sent(1);
+      only(harness.say('ANS', 1, msgno, 'x'.repeat(11), { more: true, ansno: 0 }), 'reply-too-large');
+      faults(harness, 'BUSY', () => {
+        for (let ansno = 1; ; ansno += 1) harness.say('ANS', 1, msgno, '', { more: true, ansno });
       });
     });
 
     it('answers that are complete: nothing is held of them, or of the entries of those that were begun', () => {
-      const hand = new Counted().ready(1);
-      const msgno = hand.sent(1);
+      const harness = new Counted().ready(1);
+      const msgno = harness.sent(1);
       for (let ansno = 0; ansno < 10_000; ansno += 1) {
-        hand.say('ANS', 1, msgno, '', { more: true, ansno });
-        only(hand.say('ANS', 1, msgno, '', { ansno }), 'answer');
+        harness.say('ANS', 1, msgno, '', { more: true, ansno });
+        only(harness.say('ANS', 1, msgno, '', { ansno }), 'answer');
       }
-      expect(hand.held).to.equal(0);
+      expect(harness.held).to.equal(0);
     });
 
     it('channels: so many, and the rest refused', () => {
-      const hand = new Hand({ limits: { ...BEEP_LIMITS, channels: 20 } }).greet();
-      for (let number = 1; number <= 39; number += 2) hand.channel(number);
-      hand.ask(`<start number='41'><profile uri='${ECHO}' /></start>`);
-      expect(hand.text()).to.include("code='550'");
+      const harness = new SessionHarness({ limits: { ...BEEP_LIMITS, channels: 20 } }).greet();
+      for (let number = 1; number <= 39; number += 2) harness.channel(number);
+      harness.ask(`<start number='41'><profile uri='${ECHO}' /></start>`);
+      expect(harness.text()).to.include("code='550'");
     });
 
     it('channels opened and closed: 1,024 closed numbers are remembered', () => {
-      const hand = new Hand().greet();
+      const harness = new SessionHarness().greet();
       // A window that all replies fit into.
-      hand.octets('SEQ 0 0 2147483647\r\n');
+      harness.octets('SEQ 0 0 2147483647\r\n');
       for (let number = 1; number < 3000; number += 2) {
-        hand.channel(number);
-        only(hand.ask(`<close number='${number}' code='200' />`), 'close');
-        hand.session.acceptClose(number);
-        hand.heard();
-        hand.events();
+        harness.channel(number);
+        only(harness.ask(`<close number='${number}' code='200' />`), 'close');
+        harness.session.acceptClose(number);
+        harness.heard();
+        harness.events();
       }
       // One of the last is known, one of the first is not.
-      expect(hand.octets('SEQ 2999 0 4096\r\n')).to.deep.equal([]);
-      faults(hand, 'BEEP_CHANNEL_UNKNOWN', () => hand.octets('SEQ 1 0 4096\r\n'));
+      expect(harness.octets('SEQ 2999 0 4096\r\n')).to.deep.equal([]);
+      faults(harness, 'BEEP_CHANNEL_UNKNOWN', () => harness.octets('SEQ 1 0 4096\r\n'));
     });
 
     it('starts that are not answered: each takes a place of a channel', () => {
-      const hand = new Hand({ limits: { ...BEEP_LIMITS, channels: 10 } }).greet();
+      const harness = new SessionHarness({ limits: { ...BEEP_LIMITS, channels: 10 } }).greet();
       let offered = 0;
       for (let number = 1; number < 60; number += 2) {
-        offered += hand.ask(`<start number='${number}'><profile uri='${ECHO}' /></start>`).length;
+        offered += harness.ask(`<start number='${number}'><profile uri='${ECHO}' /></start>`).length;
       }
       expect(offered).to.equal(10);
     });
 
     it('documents on channel 0: 64 KiB, also before the greeting', () => {
-      const hand = new Hand();
+      const harness = new SessionHarness();
       const part = 'x'.repeat(4000);
       let fed = 0;
-      faults(hand, 'BEEP_GREETING_INVALID', () => {
+      faults(harness, 'BEEP_GREETING_INVALID', () => {
         for (; ; fed += part.length) {
-          hand.say('RPY', 0, 0, part, { more: true });
-          hand.heard();
+          harness.say('RPY', 0, 0, part, { more: true });
+          harness.heard();
         }
       });
       expect(fed).to.be.at.most(BEEP_LIMITS.managementOctets);
     });
 
     it('content that comes with a start: 4,096 octets', () => {
-      const hand = new Hand().greet();
+      const harness = new SessionHarness().greet();
       const head = `Content-Type: application/beep+xml\r\n\r\n<start number='1'><profile uri='${ECHO}'>`;
-      hand.say('MSG', 0, 1, `${head}${'x'.repeat(2000)}`, { more: true });
-      hand.heard();
-      hand.say('MSG', 0, 1, `${'x'.repeat(INITIALIZATION_OCTETS - 1999)}</profile></start>`);
-      expect(hand.text()).to.include("code='501'");
+      harness.say('MSG', 0, 1, `${head}${'x'.repeat(2000)}`, { more: true });
+      harness.heard();
+      harness.say('MSG', 0, 1, `${'x'.repeat(INITIALIZATION_OCTETS - 1999)}</profile></start>`);
+      expect(harness.text()).to.include("code='501'");
     });
 
     it('SEQ frames: they leave nothing, and are constant work', () => {
-      const hand = new Hand().ready(1);
+      const harness = new SessionHarness().ready(1);
       const seqs = 'SEQ 1 0 4096\r\n'.repeat(1000);
       const feed = (count: number): void => {
-        for (let at = 0; at < count; at += 1) hand.octets(seqs);
+        for (let at = 0; at < count; at += 1) harness.octets(seqs);
       };
       feed(10);
       const before = heapAfterCollection();

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
+import { BARNEY, FRED, type Honest, NodeFixture, WILMA } from '../support/node-fixture.js';
 import { beepXml, blob, DIGEST_MD5, errorIn, GREETING, inlineData, start, textXml } from '../support/raw-documents.js';
 import { frame } from '../support/raw-frame.js';
-import { BARNEY, FRED, type Honest, Stronghold, WILMA } from '../support/stronghold.js';
-import type { Villager } from '../support/town.js';
+import type { AttachedPeer } from '../support/relay-fixture.js';
 
 const DATA = (inner: string, attributes = ''): string =>
   textXml(
@@ -10,24 +10,24 @@ const DATA = (inner: string, attributes = ''): string =>
   );
 
 describe('security: documents made to hurt', () => {
-  let stronghold: Stronghold;
+  let fixture: NodeFixture;
   let honest: Honest;
-  let barney: Villager;
+  let barney: AttachedPeer;
   before(async () => {
-    stronghold = await Stronghold.build({
+    fixture = await NodeFixture.build({
       limits: { session: { messageOctets: 3_000_000 }, xml: { octets: 1_000_000 } },
     });
-    honest = await stronghold.honest();
+    honest = await fixture.honest();
   });
   beforeEach(async () => {
-    barney = await stronghold.attached(BARNEY);
+    barney = await fixture.attached(BARNEY);
   });
   afterEach('others are served all the while', async () => {
     barney.peer.destroy();
     await honest.served();
-    expect(stronghold.faults).to.deep.equal([]);
+    expect(fixture.faults).to.deep.equal([]);
   });
-  after(() => stronghold.fall());
+  after(() => fixture.fall());
 
   /** Sent by somebody with an account: refused before the peer loses patience, and the channel goes on. */
   async function refused(payload: string | Buffer, codes: readonly number[]): Promise<void> {
@@ -138,14 +138,14 @@ describe('security: documents made to hurt', () => {
       ['a TLS hello', Buffer.from('16030100', 'hex')],
     ] as const) {
       it(`${what}, from a stranger, ends the session`, async () => {
-        const peer = await stronghold.connect();
+        const peer = await fixture.connect();
         peer.inject(octets);
         await peer.ended();
       });
     }
 
     it('a blob of 60,000 octets and one that is no base64 are refused', async () => {
-      const peer = await stronghold.greeted();
+      const peer = await fixture.greeted();
       const { number } = await peer.start(DIGEST_MD5, undefined, 'example.com');
       const reply = await peer.ask(number, beepXml(blob('x'.repeat(40_000))));
       expect(errorIn(reply.payload)?.code).to.be.oneOf([501, 535]);
@@ -155,7 +155,7 @@ describe('security: documents made to hurt', () => {
     });
 
     it('a piggybacked content of 40,000 octets is refused', async () => {
-      const peer = await stronghold.greeted();
+      const peer = await fixture.greeted();
       const reply = await peer.ask(0, start({ channel: 1, uri: DIGEST_MD5, content: 'x'.repeat(40_000) }));
       expect(reply.keyword).to.equal('ERR');
       expect((await peer.start(DIGEST_MD5, undefined, 'example.com')).reply.keyword).to.equal('RPY');
@@ -163,7 +163,7 @@ describe('security: documents made to hurt', () => {
     });
 
     it('a start that proposes ten thousand profiles is refused or answered', async () => {
-      const peer = await stronghold.greeted();
+      const peer = await fixture.greeted();
       const profiles = "<profile uri='http://example.com/x' />".repeat(1500);
       const reply = await peer.ask(0, beepXml(`<start number='1'>${profiles}</start>`));
       expect(reply.keyword).to.equal('ERR');
@@ -171,7 +171,7 @@ describe('security: documents made to hurt', () => {
     });
 
     it('greetings are read once: a second one ends the session', async () => {
-      const peer = await stronghold.greeted();
+      const peer = await fixture.greeted();
       peer.inject(frame('RPY', 0, 0, '.', 52, GREETING));
       await peer.ended();
     });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
+import { BARNEY, FRED, NodeFixture, passwordOf, WILMA } from '../support/node-fixture.js';
 import { attach, bind, errorIn, IMXP, inlineData, OK, textXml } from '../support/raw-documents.js';
 import type { RawPeer } from '../support/raw-peer.js';
-import { BARNEY, FRED, passwordOf, Stronghold, WILMA } from '../support/stronghold.js';
 
 const RUBBLE = 'imxp=mesh@rubble.com';
 const SLATE = 'imxp=mesh@slate.example';
@@ -20,31 +20,31 @@ async function sent(peer: RawPeer, channel: number, from: string, to: string): P
 }
 
 describe('security: policy as data, on a running node', () => {
-  let stronghold: Stronghold;
-  afterEach(() => stronghold.fall());
+  let fixture: NodeFixture;
+  afterEach(() => fixture.fall());
 
   it('REQ-IMXP-013 policy.attach: an identity attaches as itself and what the configuration adds', async () => {
-    stronghold = await Stronghold.build({ config: { policy: { attach: { [BARNEY]: [WILMA] } } } });
-    const barney = await stronghold.authenticated(BARNEY);
+    fixture = await NodeFixture.build({ config: { policy: { attach: { [BARNEY]: [WILMA] } } } });
+    const barney = await fixture.authenticated(BARNEY);
     expect(await asked(barney, attach(BARNEY, 1))).to.equal(0);
     expect(await asked(barney, attach('barney/appl=im@example.com', 2))).to.equal(0);
     expect(await asked(barney, attach('wilma/appl=im@example.com', 3))).to.equal(0);
     expect(await asked(barney, attach(FRED, 4))).to.equal(537);
     expect(await asked(barney, attach('imxp=report@example.com', 5)), 'a reserved name').to.equal(537);
     expect(await asked(barney, attach('barney@rubble.com', 6)), 'another domain').to.equal(553);
-    const fred = await stronghold.authenticated(FRED);
+    const fred = await fixture.authenticated(FRED);
     expect(await asked(fred, attach(WILMA, 1))).to.equal(537);
   });
 
   it('REQ-IMXP-001 policy.attach: a reserved local part only where it is written down', async () => {
-    stronghold = await Stronghold.build({ config: { policy: { attach: { [FRED]: ['imxp=gateway@example.com'] } } } });
-    const fred = await stronghold.authenticated(FRED);
+    fixture = await NodeFixture.build({ config: { policy: { attach: { [FRED]: ['imxp=gateway@example.com'] } } } });
+    const fred = await fixture.authenticated(FRED);
     expect(await asked(fred, attach('imxp=gateway@example.com', 1))).to.equal(0);
   });
 
   it('REQ-IMXP-036 policy.originators: an endpoint sends for itself, its subaddresses and those added', async () => {
-    stronghold = await Stronghold.build({ config: { policy: { originators: { [FRED]: [WILMA] } } } });
-    const { peer, channel } = await stronghold.attached(FRED);
+    fixture = await NodeFixture.build({ config: { policy: { originators: { [FRED]: [WILMA] } } } });
+    const { peer, channel } = await fixture.attached(FRED);
     const to = 'nobody@example.com';
     expect(await sent(peer, channel, FRED, to)).to.equal(550);
     expect(await sent(peer, channel, 'fred/x@example.com', to)).to.equal(550);
@@ -54,11 +54,11 @@ describe('security: policy as data, on a running node', () => {
   });
 
   it('REQ-IMXP-020 policy.relays: a relay binds for its domain and those added, and sends for these', async () => {
-    stronghold = await Stronghold.build({
+    fixture = await NodeFixture.build({
       accounts: [RUBBLE, SLATE],
       config: { policy: { relays: { [RUBBLE]: ['gravel.example'] } } },
     });
-    const rubble = await stronghold.authenticated(RUBBLE);
+    const rubble = await fixture.authenticated(RUBBLE);
     expect(await asked(rubble, bind('rubble.com', 1))).to.equal(0);
     expect(await asked(rubble, bind('slate.example', 3))).to.equal(537);
     expect(await asked(rubble, bind('example.com', 4)), 'our own').to.equal(537);
@@ -68,18 +68,18 @@ describe('security: policy as data, on a running node', () => {
     expect(await sent(rubble, number, 'betty@slate.example', 'nobody@example.com'), 'forged').to.equal(537);
     expect(await sent(rubble, number, FRED, 'nobody@example.com'), 'in our own name').to.equal(537);
     expect(await sent(rubble, number, 'betty@rubble.com', 'x@elsewhere.example'), 'no open relay').to.equal(550);
-    const fred = await stronghold.authenticated(FRED);
+    const fred = await fixture.authenticated(FRED);
     expect(await asked(fred, bind('rubble.com', 1)), 'an endpoint is no relay').to.equal(537);
   });
 
   it('REQ-IMXP-035 mesh.trusted: only a trusted intermediary passes on from and to foreign domains', async () => {
-    stronghold = await Stronghold.build({
+    fixture = await NodeFixture.build({
       accounts: [RUBBLE, SLATE],
       config: { mesh: { dns: { enabled: false }, trusted: [SLATE] } },
     });
-    const rubble = await stronghold.authenticated(RUBBLE);
+    const rubble = await fixture.authenticated(RUBBLE);
     const { number: from } = await rubble.start(IMXP, bind('rubble.com', 1));
-    const slate = await stronghold.authenticated(SLATE);
+    const slate = await fixture.authenticated(SLATE);
     const { number: to } = await slate.start(IMXP, bind('slate.example', 1));
     expect(await sent(rubble, from, 'betty@rubble.com', 'mr@slate.example')).to.equal(550);
     const reply = slate.ask(to, inlineData('anybody@elsewhere.example', ['betty@rubble.com'], 'x'));
@@ -89,31 +89,31 @@ describe('security: policy as data, on a running node', () => {
   });
 
   it('tls.require "mesh": a relay without TLS is told 538, an endpoint is served', async () => {
-    stronghold = await Stronghold.build({ tls: 'mesh', accounts: [RUBBLE] });
-    const clear = await stronghold.authenticated(RUBBLE);
+    fixture = await NodeFixture.build({ tls: 'mesh', accounts: [RUBBLE] });
+    const clear = await fixture.authenticated(RUBBLE);
     expect(await asked(clear, bind('rubble.com', 1))).to.equal(538);
     const { number } = await clear.start(IMXP);
     expect(await sent(clear, number, 'betty@rubble.com', FRED)).to.equal(538);
-    const secure = await stronghold.authenticated(RUBBLE, { tls: true });
+    const secure = await fixture.authenticated(RUBBLE, { tls: true });
     expect(await asked(secure, bind('rubble.com', 1))).to.equal(0);
-    expect(await asked(await stronghold.authenticated(FRED), attach(FRED, 1))).to.equal(0);
+    expect(await asked(await fixture.authenticated(FRED), attach(FRED, 1))).to.equal(0);
   });
 
   it('tls.require "always": nobody is served in the clear', async () => {
-    stronghold = await Stronghold.build({ tls: 'always' });
-    const peer = await stronghold.greeted();
+    fixture = await NodeFixture.build({ tls: 'always' });
+    const peer = await fixture.greeted();
     expect(await asked(peer, attach(FRED, 1))).to.equal(538);
-    expect(await asked(await stronghold.authenticated(FRED, { tls: true }), attach(FRED, 1))).to.equal(0);
+    expect(await asked(await fixture.authenticated(FRED, { tls: true }), attach(FRED, 1))).to.equal(0);
   });
 
   it('tls.require "never": a relay binds in the clear', async () => {
-    stronghold = await Stronghold.build({ accounts: [RUBBLE] });
-    expect(await asked(await stronghold.authenticated(RUBBLE), bind('rubble.com', 1))).to.equal(0);
+    fixture = await NodeFixture.build({ accounts: [RUBBLE] });
+    expect(await asked(await fixture.authenticated(RUBBLE), bind('rubble.com', 1))).to.equal(0);
   });
 
   it('who has not authenticated may do nothing: 530', async () => {
-    stronghold = await Stronghold.build();
-    const peer = await stronghold.greeted();
+    fixture = await NodeFixture.build();
+    const peer = await fixture.greeted();
     expect(await asked(peer, attach(FRED, 1))).to.equal(530);
     expect(await asked(peer, bind('rubble.com', 1))).to.equal(530);
     const { number } = await peer.start(IMXP);
@@ -122,8 +122,8 @@ describe('security: policy as data, on a running node', () => {
   });
 
   it('a password is good for its own account: nobody logs in as one and acts as another', async () => {
-    stronghold = await Stronghold.build();
-    const peer = await stronghold.greeted();
+    fixture = await NodeFixture.build();
+    const peer = await fixture.greeted();
     const login = { username: 'fred', password: passwordOf(FRED), authzid: WILMA };
     const verdict = await peer.authenticate(login);
     expect([verdict.keyword, errorIn(verdict.payload)?.code]).to.deep.equal(['ERR', 537]);

@@ -1,16 +1,16 @@
 import { expect } from 'chai';
+import { BARNEY, FRED, NodeFixture, WILMA } from '../support/node-fixture.js';
 import { attach, errorIn, IMXP, inlineData, textXml } from '../support/raw-documents.js';
 import type { RawPeer } from '../support/raw-peer.js';
-import { BARNEY, FRED, Stronghold, WILMA } from '../support/stronghold.js';
 
 describe('security: rates', () => {
-  let stronghold: Stronghold;
-  afterEach(() => stronghold.fall());
+  let fixture: NodeFixture;
+  afterEach(() => fixture.fall());
 
   it('Data past the rate of an endpoint are refused with 450, on all its sessions, and nobody else is concerned', async () => {
-    stronghold = await Stronghold.build({ limits: { rate: { dataPerSecond: 1, dataBurst: 5 } } });
-    const { peer, channel } = await stronghold.attached(BARNEY);
-    const second = await stronghold.authenticated(BARNEY);
+    fixture = await NodeFixture.build({ limits: { rate: { dataPerSecond: 1, dataBurst: 5 } } });
+    const { peer, channel } = await fixture.attached(BARNEY);
+    const second = await fixture.authenticated(BARNEY);
     const other = await second.imxp(attach('barney/second@example.com', 1));
     const send = async (): Promise<number | undefined> =>
       errorIn((await peer.ask(channel, inlineData(BARNEY, ['nobody@example.com'], 'x'))).payload)?.code;
@@ -27,19 +27,19 @@ describe('security: rates', () => {
     expect(codes.slice(0, 5)).to.deep.equal([550, 550, 550, 550, 550]);
     expect(codes.slice(0, COUNT)).to.include(450);
     expect(codes.slice(COUNT), 'on the other session').to.include(450);
-    const fred = await stronghold.attached(FRED);
+    const fred = await fixture.attached(FRED);
     expect(errorIn((await fred.peer.ask(fred.channel, inlineData(FRED, [WILMA], 'x'))).payload)?.text).to.equal(
       'not attached',
     );
     // It is said what to do, and it helps.
-    expect(stronghold.refused.at(-1)?.reason).to.match(/not attached|rate/);
+    expect(fixture.refused.at(-1)?.reason).to.match(/not attached|rate/);
     await new Promise((resolve) => setTimeout(resolve, 1100));
     expect(await send()).to.equal(550);
   });
 
   it('attach and bind past the rate are refused with 450, also with the start of a channel', async () => {
-    stronghold = await Stronghold.build({ limits: { rate: { attachPerSecond: 1, attachBurst: 3 } } });
-    const { peer, channel } = await stronghold.attached(BARNEY);
+    fixture = await NodeFixture.build({ limits: { rate: { attachPerSecond: 1, attachBurst: 3 } } });
+    const { peer, channel } = await fixture.attached(BARNEY);
     const said: (string | undefined)[] = [];
     const COUNT = 40;
     for (let i = 0; i < COUNT; i += 1) peer.msg(channel, textXml(attach(`barney/${i}@example.com`, i + 1)));
@@ -59,8 +59,8 @@ describe('security: rates', () => {
   });
 
   it('nobody is limited by default: 20,000 Data in a row', async () => {
-    stronghold = await Stronghold.build();
-    const { peer, channel } = await stronghold.attached(BARNEY);
+    fixture = await NodeFixture.build();
+    const { peer, channel } = await fixture.attached(BARNEY);
     peer.window(channel, 1_000_000);
     const payload = inlineData(BARNEY, ['nobody@example.com'], 'x');
     let replies = 0;

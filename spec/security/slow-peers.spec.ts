@@ -1,20 +1,20 @@
 import { expect } from 'chai';
 import { heapAfterCollection } from '../support/heap.js';
+import { BARNEY, FRED, NodeFixture, PEBBLES, WILMA } from '../support/node-fixture.js';
 import { errorIn, GREETING, inlineData, OK, textXml } from '../support/raw-documents.js';
 import { frame, seq } from '../support/raw-frame.js';
-import { BARNEY, FRED, PEBBLES, Stronghold, WILMA } from '../support/stronghold.js';
-import { note } from '../support/town.js';
+import { note } from '../support/relay-fixture.js';
 
 describe('security: slow peers', () => {
-  let stronghold: Stronghold;
-  afterEach(() => stronghold.fall());
+  let fixture: NodeFixture;
+  afterEach(() => fixture.fall());
 
   it('a reader that never reads while 1,000 Data are sent to it: each is answered, nothing grows, it is cut off', async () => {
-    stronghold = await Stronghold.build({
+    fixture = await NodeFixture.build({
       limits: { data: { deliveryTimeoutMs: 1500, outstanding: 100 }, session: { stalledTimeoutMs: 2500 } },
     });
-    const honest = await stronghold.honest();
-    const reader = await stronghold.attached(BARNEY);
+    const honest = await fixture.honest();
+    const reader = await fixture.attached(BARNEY);
     const peer = honest.fred.peer;
     // From now on it neither reads TCP nor grants windows nor answers.
     reader.peer.deafen();
@@ -40,45 +40,45 @@ describe('security: slow peers', () => {
     ).to.equal(true);
     expect(codes.get(450)).to.be.at.least(800);
     expect(grown, 'octets of heap').to.be.below(16_000_000);
-    await stronghold.ended(/not answered within 2500 ms|does not take what is sent/, 8000);
+    await fixture.ended(/not answered within 2500 ms|does not take what is sent/, 8000);
     await honest.served();
     // Its place is free again.
-    await stronghold.attached(BARNEY);
+    await fixture.attached(BARNEY);
     console.log(`      1,000 Data to it: ${JSON.stringify([...codes])}, heap grew by ${Math.round(grown / 1024)} KiB`);
   }).timeout(120_000);
 
   it('a peer that reads and never answers is cut off as well', async () => {
-    stronghold = await Stronghold.build({
+    fixture = await NodeFixture.build({
       limits: { data: { deliveryTimeoutMs: 300 }, session: { stalledTimeoutMs: 600 } },
     });
-    const honest = await stronghold.honest();
-    const mute = await stronghold.attached(BARNEY);
+    const honest = await fixture.honest();
+    const mute = await fixture.attached(BARNEY);
     const reply = await honest.fred.peer.ask(honest.fred.channel, note(honest.fred, [mute], 'are you there?'));
     expect(errorIn(reply.payload)?.code).to.equal(451);
-    await stronghold.ended(/not answered within 600 ms/);
+    await fixture.ended(/not answered within 600 ms/);
     await mute.peer.ended();
     await honest.served();
   });
 
   it('a sender that never reads its answers is cut off', async () => {
-    stronghold = await Stronghold.build({
+    fixture = await NodeFixture.build({
       limits: { session: { stalledTimeoutMs: 1000 }, data: { deliveryTimeoutMs: 500 } },
     });
-    const honest = await stronghold.honest();
-    const peer = await stronghold.attached(BARNEY);
+    const honest = await fixture.honest();
+    const peer = await fixture.attached(BARNEY);
     peer.peer.deafen();
     // Without a SEQ of ours, 4,096 octets of answers may leave.
     const message = textXml("<terminate transID='9' />");
     for (let i = 0; i < 400; i += 1) peer.peer.msg(peer.channel, message);
-    await stronghold.ended(/does not read what is sent/, 8000);
+    await fixture.ended(/does not read what is sent/, 8000);
     await honest.served();
   });
 
   it('a writer of one octet at a time is cut off, within a header, a payload or a message of many frames', async () => {
-    stronghold = await Stronghold.build({
+    fixture = await NodeFixture.build({
       limits: { session: { messageTimeoutMs: 600, messageOctetsPerSecond: 100 } },
     });
-    const honest = await stronghold.honest();
+    const honest = await fixture.honest();
     const drips = [
       // In a header; each has octets for much longer than it may take
       [PEBBLES, 500, (channel: number) => Buffer.from(`MSG ${channel} 1 . 0 5`)],
@@ -86,7 +86,7 @@ describe('security: slow peers', () => {
       [BARNEY, 50, (channel: number) => Buffer.from(`MSG ${channel} 1 . 0 4000\r\n${'x'.repeat(2000)}`)],
     ] as const;
     for (const [address, everyMs, octets] of drips) {
-      const { peer, channel } = await stronghold.attached(address);
+      const { peer, channel } = await fixture.attached(address);
       const drip = octets(channel);
       let at = 0;
       const timer = setInterval(() => {
@@ -98,7 +98,7 @@ describe('security: slow peers', () => {
       expect(at).to.be.below(drip.length);
     }
     // In a message of many frames of one octet each: slower than the rate, although each frame is whole.
-    const { peer, channel } = await stronghold.attached(BARNEY);
+    const { peer, channel } = await fixture.attached(BARNEY);
     let seqno = 0;
     const timer = setInterval(() => {
       peer.inject(frame('MSG', channel, 1, '*', seqno, 'x'));
@@ -106,14 +106,14 @@ describe('security: slow peers', () => {
     }, 400);
     await peer.ended(8000);
     clearInterval(timer);
-    expect(stronghold.closed.filter(({ reason }) => /began a message/.test(reason ?? ''))).to.have.length(3);
+    expect(fixture.closed.filter(({ reason }) => /began a message/.test(reason ?? ''))).to.have.length(3);
     await honest.served();
   }).timeout(30_000);
 
   it('a slow writer that keeps to the rate is left alone, and so is who is silent between messages', async () => {
-    stronghold = await Stronghold.build({ limits: { session: { messageTimeoutMs: 300, messageOctetsPerSecond: 10 } } });
-    const honest = await stronghold.honest();
-    const { peer, channel } = await stronghold.attached(BARNEY);
+    fixture = await NodeFixture.build({ limits: { session: { messageTimeoutMs: 300, messageOctetsPerSecond: 10 } } });
+    const honest = await fixture.honest();
+    const { peer, channel } = await fixture.attached(BARNEY);
     const mine = peer.channel(channel);
     const octets = mine.build('MSG', mine.allocate(), Buffer.from(inlineData(BARNEY, [WILMA], 'y'.repeat(400))));
     for (let at = 0; at < octets.length; at += 40) {
@@ -128,11 +128,11 @@ describe('security: slow peers', () => {
   }).timeout(20_000);
 
   it('a window of one octet at a time costs the one who grants it', async () => {
-    stronghold = await Stronghold.build({
+    fixture = await NodeFixture.build({
       limits: { data: { deliveryTimeoutMs: 1000 }, session: { stalledTimeoutMs: 1500, messageOctetsPerSecond: 1000 } },
     });
-    const honest = await stronghold.honest();
-    const { peer, channel } = await stronghold.attached(BARNEY);
+    const honest = await fixture.honest();
+    const { peer, channel } = await fixture.attached(BARNEY);
     peer.deafen();
     honest.fred.peer.msg(honest.fred.channel, inlineData(FRED, [BARNEY], 'z'.repeat(60_000)));
     let ackno = 4096;
@@ -140,17 +140,17 @@ describe('security: slow peers', () => {
       ackno += 1;
       peer.inject(seq(channel, ackno - 1, 1));
     }, 20);
-    await stronghold.ended(/not answered within|does not take|acknowledges/, 10_000);
+    await fixture.ended(/not answered within|does not take|acknowledges/, 10_000);
     clearInterval(timer);
     await honest.fred.peer.nextReply(honest.fred.channel);
     await honest.served();
   }).timeout(20_000);
 
   it('half a greeting, or nothing at all, ends within the time limit', async () => {
-    stronghold = await Stronghold.build({ limits: { session: { greetingTimeoutMs: 300 } } });
-    const honest = await stronghold.honest();
-    const silent = await stronghold.connect();
-    const half = await stronghold.connect();
+    fixture = await NodeFixture.build({ limits: { session: { greetingTimeoutMs: 300 } } });
+    const honest = await fixture.honest();
+    const silent = await fixture.connect();
+    const half = await fixture.connect();
     half.inject(frame('RPY', 0, 0, '.', 0, GREETING).subarray(0, 30));
     await Promise.all([silent.ended(3000), half.ended(3000)]);
     await honest.served();

@@ -3,24 +3,24 @@ import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { events } from '../../lib/ops/events.js';
 import { Middleman } from '../support/middleman.js';
+import { BARNEY, FRED, NodeFixture, passwordOf } from '../support/node-fixture.js';
 import { freePort } from '../support/node-process.js';
 import { inlineData } from '../support/raw-documents.js';
 import { RawNeighbour } from '../support/raw-neighbour.js';
-import { BARNEY, FRED, passwordOf, Stronghold } from '../support/stronghold.js';
 
 const WATCHED_MS = 5000;
 
 describe('security: storms of reconnections', function () {
   this.timeout(60_000);
-  let stronghold: Stronghold | undefined;
+  let fixture: NodeFixture | undefined;
   let neighbour: RawNeighbour | undefined;
   let middleman: Middleman | undefined;
 
   afterEach(async () => {
     neighbour?.close();
     middleman?.close();
-    await stronghold?.fall();
-    stronghold = undefined;
+    await fixture?.fall();
+    fixture = undefined;
     neighbour = undefined;
     middleman = undefined;
   });
@@ -29,8 +29,8 @@ describe('security: storms of reconnections', function () {
     const there = await RawNeighbour.listen();
     neighbour = there;
     const routes = [{ domain: 'rubble.com', relays: [there.url], tls: 'off' as const, lanes: 1 }];
-    stronghold = await Stronghold.build({ config: { mesh: { dns: { enabled: false }, routes } } });
-    const fred = await stronghold.attached(FRED);
+    fixture = await NodeFixture.build({ config: { mesh: { dns: { enabled: false }, routes } } });
+    const fred = await fixture.attached(FRED);
     fred.peer.msg(fred.channel, inlineData(FRED, ['dino@rubble.com'], 'one'));
     const made: number[] = [];
     const begun = performance.now();
@@ -47,8 +47,8 @@ describe('security: storms of reconnections', function () {
   });
 
   it('an endpoint whose connection ends right after each attach logs in less and less often', async () => {
-    stronghold = await Stronghold.build();
-    const between = await Middleman.between(stronghold.port, {});
+    fixture = await NodeFixture.build();
+    const between = await Middleman.between(fixture.port, {});
     middleman = between;
     const endpoint = await Endpoint.connect({
       address: FRED,
@@ -70,9 +70,9 @@ describe('security: storms of reconnections', function () {
   it('a node that starts again under all its endpoints takes them at its rate, refuses the others softly, and answers meanwhile', async () => {
     const port = await freePort();
     const listen = [{ transport: 'tcp' as const, host: '127.0.0.1', port }];
-    const build = (loginsPerSecond: number, loginBurst: number): Promise<Stronghold> =>
-      Stronghold.build({ limits: { node: { loginsPerSecond, loginBurst } }, config: { listen } });
-    stronghold = await build(0, 1);
+    const build = (loginsPerSecond: number, loginBurst: number): Promise<NodeFixture> =>
+      NodeFixture.build({ limits: { node: { loginsPerSecond, loginBurst } }, config: { listen } });
+    fixture = await build(0, 1);
     const crowd = 200;
     let back = 0;
     const endpoints = await Promise.all(
@@ -90,7 +90,7 @@ describe('security: storms of reconnections', function () {
         back += 1;
       });
     }
-    await stronghold.fall();
+    await fixture.fall();
     const logins: number[] = [];
     const refusals: number[] = [];
     const unsubscribe = [
@@ -98,7 +98,7 @@ describe('security: storms of reconnections', function () {
       events.refused.subscribe(({ what, code }) => what === 'session' && refusals.push(code)),
     ];
     const again = await build(40, 40);
-    stronghold = again;
+    fixture = again;
     const times: number[] = [];
     const honest = await again.honest('127.0.0.9');
     const begun = performance.now();

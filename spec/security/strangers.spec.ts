@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { expect } from 'chai';
+import { BARNEY, FRED, NodeFixture, PEBBLES, WILMA } from '../support/node-fixture.js';
 import { beepXml, DIGEST_MD5, errorIn, GREETING, IMXP, start, TLS } from '../support/raw-documents.js';
 import { frame } from '../support/raw-frame.js';
-import { BARNEY, FRED, PEBBLES, Stronghold, WILMA } from '../support/stronghold.js';
 import { within } from '../support/within.js';
 
 const ENEMY = '127.0.0.66';
@@ -10,16 +10,16 @@ const ENEMY = '127.0.0.66';
 const CONNECTIONS = Number(process.env['IMXP_STRANGERS'] ?? 2000);
 
 describe('security: strangers', () => {
-  let stronghold: Stronghold;
-  afterEach(() => stronghold.fall());
+  let fixture: NodeFixture;
+  afterEach(() => fixture.fall());
 
   it('thousands of idle connections from one address: honest endpoints still get in, from there too, and are served', async () => {
-    stronghold = await Stronghold.build();
-    const honest = await stronghold.honest();
+    fixture = await NodeFixture.build();
+    const honest = await fixture.honest();
     const times: number[] = [];
     const open = new Set<Socket>();
     for (let batch = 0; batch < CONNECTIONS / 100; batch += 1) {
-      const sockets = await Promise.all(Array.from({ length: 100 }, () => stronghold.socket(ENEMY)));
+      const sockets = await Promise.all(Array.from({ length: 100 }, () => fixture.socket(ENEMY)));
       for (const socket of sockets) {
         open.add(socket);
         socket.once('close', () => open.delete(socket));
@@ -28,53 +28,53 @@ describe('security: strangers', () => {
       times.push(await honest.served());
     }
     // A newcomer from elsewhere, and one from the very address, among all of them.
-    await stronghold.attached(BARNEY, { from: '127.0.0.3' });
-    await stronghold.attached(PEBBLES, { from: ENEMY });
+    await fixture.attached(BARNEY, { from: '127.0.0.3' });
+    await fixture.attached(PEBBLES, { from: ENEMY });
     times.push(await honest.served());
-    expect(stronghold.node.sessions).to.be.at.most(500 + 4);
-    const reasons = stronghold.closed.filter(({ reason }) => /disconnected for a newer/.test(reason ?? ''));
+    expect(fixture.node.sessions).to.be.at.most(500 + 4);
+    const reasons = fixture.closed.filter(({ reason }) => /disconnected for a newer/.test(reason ?? ''));
     expect(reasons.length).to.be.at.least(CONNECTIONS - 600);
     console.log(
-      `      ${CONNECTIONS} connections: ${stronghold.node.sessions} sessions stayed, slowest honest message ${Math.round(Math.max(...times))} ms`,
+      `      ${CONNECTIONS} connections: ${fixture.node.sessions} sessions stayed, slowest honest message ${Math.round(Math.max(...times))} ms`,
     );
   }).timeout(120_000);
 
   it('one address does not crowd out strangers of another', async () => {
-    stronghold = await Stronghold.build({ limits: { unauthenticated: { sessions: 20, sessionsPerAddress: 15 } } });
-    const slow = await stronghold.greeted({ from: '127.0.0.5' });
-    for (let i = 0; i < 60; i += 1) await stronghold.socket(i % 2 === 0 ? ENEMY : '127.0.0.67');
+    fixture = await NodeFixture.build({ limits: { unauthenticated: { sessions: 20, sessionsPerAddress: 15 } } });
+    const slow = await fixture.greeted({ from: '127.0.0.5' });
+    for (let i = 0; i < 60; i += 1) await fixture.socket(i % 2 === 0 ? ENEMY : '127.0.0.67');
     expect((await slow.authenticate({ username: 'fred', password: 'quarry fred@example.com' })).keyword).to.equal(
       'RPY',
     );
   });
 
   it('who attacks from many addresses crowds out his own, the largest crowd first', async () => {
-    stronghold = await Stronghold.build({ limits: { unauthenticated: { sessions: 40, sessionsPerAddress: 20 } } });
-    const slow = await stronghold.greeted({ from: '127.0.0.5' });
-    for (let i = 0; i < 100; i += 1) await stronghold.socket(`127.0.1.${1 + (i % 10)}`);
+    fixture = await NodeFixture.build({ limits: { unauthenticated: { sessions: 40, sessionsPerAddress: 20 } } });
+    const slow = await fixture.greeted({ from: '127.0.0.5' });
+    for (let i = 0; i < 100; i += 1) await fixture.socket(`127.0.1.${1 + (i % 10)}`);
     expect((await slow.authenticate({ username: 'fred', password: 'quarry fred@example.com' })).keyword).to.equal(
       'RPY',
     );
-    expect(stronghold.node.sessions).to.be.at.most(41);
+    expect(fixture.node.sessions).to.be.at.most(41);
   });
 
   it('a stranger may send a number of octets in all, and is then cut off', async () => {
-    stronghold = await Stronghold.build({ limits: { unauthenticated: { octets: 20_000 } } });
-    const honest = await stronghold.honest();
-    const peer = await stronghold.greeted();
+    fixture = await NodeFixture.build({ limits: { unauthenticated: { octets: 20_000 } } });
+    const honest = await fixture.honest();
+    const peer = await fixture.greeted();
     const talk = async (): Promise<void> => {
       // Each is refused in order, and costs.
       for (let i = 0; i < 200; i += 1) await peer.start('http://example.com/profiles/unknown');
     };
     await talk().catch(() => {});
     await peer.ended();
-    await stronghold.ended(/more than 20000 octets without authentication/);
+    await fixture.ended(/more than 20000 octets without authentication/);
     await honest.served();
   });
 
   it('a stranger may open a few channels only', async () => {
-    stronghold = await Stronghold.build();
-    const peer = await stronghold.greeted();
+    fixture = await NodeFixture.build();
+    const peer = await fixture.greeted();
     const codes: (number | undefined)[] = [];
     for (let i = 0; i < 12; i += 1) codes.push(errorIn((await peer.start(IMXP)).reply.payload)?.code);
     expect(codes).to.deep.equal([...new Array(8).fill(undefined), ...new Array(4).fill(530)]);
@@ -87,10 +87,10 @@ describe('security: strangers', () => {
   });
 
   it('TLS handshakes that do not go on make room for newer ones, those of the same address first', async () => {
-    stronghold = await Stronghold.build({ tls: 'mesh', limits: { node: { handshakes: 8 } } });
-    const honest = await stronghold.honest();
+    fixture = await NodeFixture.build({ tls: 'mesh', limits: { node: { handshakes: 8 } } });
+    const honest = await fixture.honest();
     const beginHandshake = async (): Promise<Socket> => {
-      const socket = await stronghold.socket(ENEMY);
+      const socket = await fixture.socket(ENEMY);
       const ready = start({ channel: 1, uri: TLS, content: '<ready />' });
       socket.write(Buffer.concat([frame('RPY', 0, 0, '.', 0, GREETING), frame('MSG', 0, 1, '.', 52, ready)]));
       const proceeded = new Promise<void>((resolve) => {
@@ -105,18 +105,16 @@ describe('security: strangers', () => {
     };
     const sockets: Socket[] = [];
     for (let i = 0; i < 30; i += 1) sockets.push(await beginHandshake());
-    await stronghold.attached(BARNEY, { tls: true, from: '127.0.0.3' });
-    await stronghold.attached(PEBBLES, { tls: true, from: ENEMY });
+    await fixture.attached(BARNEY, { tls: true, from: '127.0.0.3' });
+    await fixture.attached(PEBBLES, { tls: true, from: ENEMY });
     await honest.served();
-    expect(stronghold.closed.filter(({ reason }) => /newer TLS handshake/.test(reason ?? '')).length).to.be.at.least(
-      26,
-    );
+    expect(fixture.closed.filter(({ reason }) => /newer TLS handshake/.test(reason ?? '')).length).to.be.at.least(26);
   });
 
   it('nothing that strangers send reaches an application', async () => {
-    stronghold = await Stronghold.build();
-    const honest = await stronghold.honest();
-    const peer = await stronghold.greeted();
+    fixture = await NodeFixture.build();
+    const honest = await fixture.honest();
+    const peer = await fixture.greeted();
     const { number } = await peer.start(IMXP);
     const payload = `Content-Type: text/xml\r\n\r\n<data originator='${FRED}' content='#P'><recipient identity='${WILMA}' /><data-content Name='P'>x</data-content></data>`;
     expect(errorIn((await peer.ask(number, payload)).payload)?.code).to.equal(530);

@@ -6,20 +6,20 @@ import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import type { EndpointOptions } from '../../lib/endpoint/options.js';
 import { ImxpError } from '../../lib/errors.js';
+import { FRED, NodeFixture, passwordOf } from '../support/node-fixture.js';
 import { attach, beepXml, IMXP, start, TLS } from '../support/raw-documents.js';
 import { frame } from '../support/raw-frame.js';
-import { FRED, passwordOf, Stronghold } from '../support/stronghold.js';
 import { within } from '../support/within.js';
 
 const greetingOf = (...uris: readonly string[]): string =>
   beepXml(`<greeting>${uris.map((uri) => `<profile uri='${uri}' />`).join('')}</greeting>`);
 
 describe('security: somebody in between, before a relay of ours', () => {
-  let stronghold: Stronghold;
+  let fixture: NodeFixture;
   before(async () => {
-    stronghold = await Stronghold.build({ tls: 'mesh' });
+    fixture = await NodeFixture.build({ tls: 'mesh' });
   });
-  after(() => stronghold.fall());
+  after(() => fixture.fall());
 
   const READY = start({ channel: 1, uri: TLS, content: '<ready />' });
 
@@ -32,8 +32,8 @@ describe('security: somebody in between, before a relay of ours', () => {
     ['a line of nothing', () => Buffer.from('\r\n')],
   ] as const) {
     it(`STARTTLS injection, ${what}: nothing of it is done, the session ends before TLS begins`, async () => {
-      const honest = await stronghold.honest();
-      const socket = await stronghold.socket();
+      const honest = await fixture.honest();
+      const socket = await fixture.socket();
       let said = '';
       socket.on('data', (octets) => {
         said += octets;
@@ -47,18 +47,18 @@ describe('security: somebody in between, before a relay of ours', () => {
         ]),
       );
       const gone = once(socket, 'close');
-      const ended = await stronghold.ended(/./);
+      const ended = await fixture.ended(/./);
       socket.end();
       await within(5000, gone, 'the end');
       expect(ended.error).to.equal('TLS_INJECTED');
       expect(said).to.not.include('<ok />');
       expect(said.match(/RPY 0 2/)).to.equal(null);
-      stronghold.closed.length = 0;
+      fixture.closed.length = 0;
       await honest.served();
       honest.fred.peer.destroy();
       honest.wilma.peer.destroy();
-      await stronghold.told('both left', () => (stronghold.closed.length >= 2 ? true : undefined));
-      stronghold.closed.length = 0;
+      await fixture.told('both left', () => (fixture.closed.length >= 2 ? true : undefined));
+      fixture.closed.length = 0;
     });
   }
 });
@@ -145,9 +145,9 @@ describe('security: somebody in between, before an endpoint of ours', () => {
   });
 
   it('a certificate of nobody we believe', async () => {
-    const stronghold = await Stronghold.build({ tls: 'always' });
+    const fixture = await NodeFixture.build({ tls: 'always' });
     try {
-      const relay = `tcp://127.0.0.1:${stronghold.port}`;
+      const relay = `tcp://127.0.0.1:${fixture.port}`;
       const strange = Endpoint.connect({ address: FRED, relay, password: passwordOf(FRED), tls: 'require' });
       expect(await strange.then(String, (error: unknown) => error instanceof ImxpError && error.code)).to.equal(
         'TLS_FAILED',
@@ -157,7 +157,7 @@ describe('security: somebody in between, before an endpoint of ours', () => {
         relay,
         password: 'x',
         tls: 'require',
-        ca: stronghold.authority,
+        ca: fixture.authority,
       } as const;
       const wrong = Endpoint.connect(other);
       // It is not asked to be who it is not: the server says so before its certificate could.
@@ -168,11 +168,11 @@ describe('security: somebody in between, before an endpoint of ours', () => {
         address: FRED,
         relay,
         password: passwordOf(FRED),
-        ca: stronghold.authority,
+        ca: fixture.authority,
       });
       await right.close();
     } finally {
-      await stronghold.fall();
+      await fixture.fall();
     }
   });
 
@@ -195,10 +195,10 @@ describe('security: somebody in between, before an endpoint of ours', () => {
 
 describe('security: renegotiation', () => {
   it('a TLS 1.2 client that wants to renegotiate is refused', async () => {
-    const stronghold = await Stronghold.build({ tls: 'mesh' });
+    const fixture = await NodeFixture.build({ tls: 'mesh' });
     try {
-      const honest = await stronghold.honest();
-      const plain = connect({ port: stronghold.port, host: '127.0.0.1' });
+      const honest = await fixture.honest();
+      const plain = connect({ port: fixture.port, host: '127.0.0.1' });
       plain.on('error', () => {});
       const greeting = greetingOf();
       const ready = start({ channel: 1, uri: TLS, content: '<ready />' });
@@ -216,7 +216,7 @@ describe('security: renegotiation', () => {
       });
       const secure = connectTls({
         socket: plain,
-        ca: stronghold.authority,
+        ca: fixture.authority,
         servername: 'example.com',
         maxVersion: 'TLSv1.2',
       });
@@ -235,7 +235,7 @@ describe('security: renegotiation', () => {
       secure.destroy();
       await honest.served();
     } finally {
-      await stronghold.fall();
+      await fixture.fall();
     }
   });
 });

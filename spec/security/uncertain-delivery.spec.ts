@@ -3,18 +3,18 @@
  * (docs/internals/delivery.md).
  */
 import { expect } from 'chai';
+import { BARNEY, FRED, NodeFixture, WILMA } from '../support/node-fixture.js';
 import { inlineData, OK } from '../support/raw-documents.js';
 import { codeOf, RawNeighbour } from '../support/raw-neighbour.js';
-import { BARNEY, FRED, Stronghold, WILMA } from '../support/stronghold.js';
 
 describe('security: 450 is certainly not delivered, 451 is unknown', function () {
   this.timeout(30_000);
-  let stronghold: Stronghold;
+  let fixture: NodeFixture;
   const neighbours: RawNeighbour[] = [];
 
   afterEach(async () => {
     for (const neighbour of neighbours.splice(0)) neighbour.close();
-    await stronghold.fall();
+    await fixture.fall();
   });
 
   async function two(kind: 'siblings' | 'routes'): Promise<readonly [RawNeighbour, RawNeighbour]> {
@@ -25,7 +25,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
       kind === 'routes'
         ? { routes: [{ domain: 'rubble.com', relays, tls: 'off' as const, lanes: 1 }] }
         : { siblings: relays.map((url) => ({ relays: [url], tls: 'off' as const, lanes: 1 })) };
-    stronghold = await Stronghold.build({
+    fixture = await NodeFixture.build({
       limits: { data: { deliveryTimeoutMs: 1000 } },
       config: { mesh: { dns: { enabled: false }, ...mesh } },
     });
@@ -34,7 +34,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
 
   it('a sibling that gets a message whole and is lost before it answers: no other sibling gets it, the sender is told 451', async () => {
     const [first, second] = await two('siblings');
-    const fred = await stronghold.attached(FRED);
+    const fred = await fixture.attached(FRED);
     const linking = first.linked(1);
     const elsewhere = second.linked(1).then((linked) => linked.next());
     elsewhere.catch(() => undefined);
@@ -51,7 +51,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
 
   it('a sibling that says 450: the next one is asked; one that says 451: none is', async () => {
     const [first, second] = await two('siblings');
-    const fred = await stronghold.attached(FRED);
+    const fred = await fixture.attached(FRED);
     const links = [first.linked(1), second.linked(1)] as const;
     fred.peer.msg(fred.channel, inlineData(FRED, [WILMA], 'where'));
     const one = await links[0];
@@ -69,7 +69,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
 
   it('REQ-IMPP-073 a neighbour that is lost after the message has left: 451', async () => {
     const [first] = await two('routes');
-    const fred = await stronghold.attached(FRED);
+    const fred = await fixture.attached(FRED);
     const linking = first.linked(1);
     fred.peer.msg(fred.channel, inlineData(FRED, ['dino@rubble.com'], 'arrived'));
     const linked = await linking;
@@ -79,11 +79,11 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
   });
 
   it('an endpoint that got the message whole and leaves while it is owed replies: 451, not 450', async () => {
-    stronghold = await Stronghold.build({ limits: { data: { deliveryTimeoutMs: 5000 } } });
+    fixture = await NodeFixture.build({ limits: { data: { deliveryTimeoutMs: 5000 } } });
     const [fred, barney, wilma] = [
-      await stronghold.attached(FRED),
-      await stronghold.attached(BARNEY),
-      await stronghold.attached(WILMA),
+      await fixture.attached(FRED),
+      await fixture.attached(BARNEY),
+      await fixture.attached(WILMA),
     ];
     // Wilma does not answer: all replies to Barney behind that one wait, in the relay.
     barney.peer.msg(barney.channel, inlineData(BARNEY, [WILMA], 'are you there?'));
@@ -99,11 +99,11 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
   });
 
   it('several recipients of whom one is unknown: 451, whatever became of the others', async () => {
-    stronghold = await Stronghold.build({ limits: { data: { deliveryTimeoutMs: 5000 } } });
-    const [fred, barney] = [await stronghold.attached(FRED), await stronghold.attached(BARNEY)];
+    fixture = await NodeFixture.build({ limits: { data: { deliveryTimeoutMs: 5000 } } });
+    const [fred, barney] = [await fixture.attached(FRED), await fixture.attached(BARNEY)];
     const answers: number[] = [];
     for (const others of [[WILMA], ['nobody@example.com'], [WILMA, 'nobody@example.com']]) {
-      const again = answers.length === 0 ? barney : await stronghold.attached(BARNEY);
+      const again = answers.length === 0 ? barney : await fixture.attached(BARNEY);
       fred.peer.msg(fred.channel, inlineData(FRED, [BARNEY, ...others], 'got it'));
       await again.peer.nextRequest(again.channel);
       again.peer.destroy();

@@ -12,7 +12,7 @@ import type { Transport } from './raw-websocket.js';
 
 export const passwordOf = (address: string): string => `stone-age ${address.length} ${address}`;
 
-export interface TownOptions {
+export interface RelayFixtureOptions {
   readonly limits?: SomeLimits;
   /** How everybody comes; `tcp` unless given. */
   readonly transport?: Transport;
@@ -25,13 +25,13 @@ export interface TownOptions {
 export const ENDPOINTS = ['fred@example.com', 'barney@example.com', 'wilma@example.com', 'betty@example.com'];
 
 /** A greeted, authenticated peer with one IMXP channel on which it is attached. */
-export interface Villager {
+export interface AttachedPeer {
   readonly address: string;
   readonly peer: RawPeer;
   readonly channel: number;
 }
 
-export class Town {
+export class RelayFixture {
   readonly workshop: Workshop;
   readonly node: NodeProcess;
   readonly authority: Buffer;
@@ -46,7 +46,7 @@ export class Town {
   }
 
   /** Makes certificates and accounts, starts the relay. */
-  static async found(options: TownOptions = {}): Promise<Town> {
+  static async found(options: RelayFixtureOptions = {}): Promise<RelayFixture> {
     const { transport = 'tcp' } = options;
     const workshop = await Workshop.open();
     try {
@@ -72,7 +72,7 @@ export class Town {
       const accounts = options.accounts ?? ENDPOINTS;
       await Promise.all(accounts.map((address) => workshop.account(node, address, passwordOf(address))));
       await node.start();
-      return new Town(workshop, node, octets, transport);
+      return new RelayFixture(workshop, node, octets, transport);
     } catch (cause) {
       await workshop.close();
       throw cause;
@@ -117,7 +117,7 @@ export class Town {
   async attached(
     address: string,
     options: Partial<RawPeerOptions> & { readonly tls?: boolean } = {},
-  ): Promise<Villager> {
+  ): Promise<AttachedPeer> {
     const peer = await this.authenticated(address, options);
     return { address, peer, channel: await peer.imxp(attach(address, 71)) };
   }
@@ -142,8 +142,8 @@ export class Town {
 
 /** Sends a Data and, when it has arrived, has the recipient answer `ok`. Returns what arrived and the sender's reply. */
 export async function deliver(
-  from: Villager,
-  to: Villager,
+  from: AttachedPeer,
+  to: AttachedPeer,
   payload: Buffer | string,
 ): Promise<{ readonly arrived: RawMessage; readonly reply: RawMessage }> {
   const reply = from.peer.ask(from.channel, payload);
@@ -159,15 +159,15 @@ export async function deliver(
 }
 
 /** Answers `ok` to everything that arrives. */
-export function answerAll({ peer }: Villager, seen?: (message: RawMessage) => void): void {
+export function answerAll({ peer }: AttachedPeer, seen?: (message: RawMessage) => void): void {
   peer.onRequest = (message) => {
     seen?.(message);
     peer.reply(message.channel, 'RPY', message.msgno, OK);
   };
 }
 
-/** A short text from one villager to others. */
-export const note = (from: Villager, to: readonly Villager[], text: string): string =>
+/** A short text from one peer to others. */
+export const note = (from: AttachedPeer, to: readonly AttachedPeer[], text: string): string =>
   inlineData(
     from.address,
     to.map(({ address }) => address),

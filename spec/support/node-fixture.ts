@@ -12,8 +12,8 @@ import { TestAuthority } from './certificates.js';
 import type { SomeLimits } from './limits.js';
 import { attach } from './raw-documents.js';
 import { RawPeer, type RawPeerOptions } from './raw-peer.js';
+import { type AttachedPeer, answerAll, deliver, note } from './relay-fixture.js';
 import { temporaryFile } from './temporary-file.js';
-import { answerAll, deliver, note, type Villager } from './town.js';
 import { within } from './within.js';
 
 export const FRED = 'fred@example.com';
@@ -23,7 +23,7 @@ export const PEBBLES = 'pebbles@example.com';
 
 export const passwordOf = (address: string): string => `quarry ${address}`;
 
-export interface StrongholdOptions {
+export interface NodeFixtureOptions {
   readonly limits?: SomeLimits;
   readonly config?: Partial<NodeConfigInput>;
   /** With a certificate of a made-up authority. */
@@ -34,7 +34,7 @@ export interface StrongholdOptions {
 
 export type From = Partial<RawPeerOptions> & { readonly tls?: boolean };
 
-export class Stronghold {
+export class NodeFixture {
   readonly node: Node;
   readonly port: number;
   readonly authority: Buffer;
@@ -63,7 +63,7 @@ export class Stronghold {
     ];
   }
 
-  static async build(options: StrongholdOptions = {}): Promise<Stronghold> {
+  static async build(options: NodeFixtureOptions = {}): Promise<NodeFixture> {
     const authority = new TestAuthority();
     const node = await startNode(parseConfig(await configOf(options, authority), '/'));
     const accounts = [FRED, WILMA, BARNEY, PEBBLES, ...(options.accounts ?? [])];
@@ -72,7 +72,7 @@ export class Stronghold {
         await node.accounts.add(await makeVerifier(address, passwordOf(address), { realms: ['example.com'] }));
       }),
     );
-    return new Stronghold(node, Buffer.from(authority.certificate));
+    return new NodeFixture(node, Buffer.from(authority.certificate));
   }
 
   /** A bare TCP connection, for those who do not keep to the protocol. */
@@ -106,7 +106,7 @@ export class Stronghold {
     return peer;
   }
 
-  async attached(address: string, options: From = {}): Promise<Villager> {
+  async attached(address: string, options: From = {}): Promise<AttachedPeer> {
     const peer = await this.authenticated(address, options);
     return { address, peer, channel: await peer.imxp(attach(address, 71)) };
   }
@@ -147,11 +147,11 @@ export class Stronghold {
 
 /** Fred, who writes to Wilma, who answers. */
 export class Honest {
-  readonly fred: Villager;
-  readonly wilma: Villager;
+  readonly fred: AttachedPeer;
+  readonly wilma: AttachedPeer;
   #count = 0;
 
-  constructor(fred: Villager, wilma: Villager) {
+  constructor(fred: AttachedPeer, wilma: AttachedPeer) {
     this.fred = fred;
     this.wilma = wilma;
   }
@@ -173,7 +173,7 @@ export class Honest {
   }
 }
 
-async function configOf(options: StrongholdOptions, authority: TestAuthority): Promise<NodeConfigInput> {
+async function configOf(options: NodeFixtureOptions, authority: TestAuthority): Promise<NodeConfigInput> {
   const { certificate, key } = authority.issue({ domains: ['example.com'], mailboxes: ['imxp=mesh@example.com'] });
   const { tls } = options;
   return {

@@ -20,7 +20,7 @@ export interface FrameOptions {
 
 type EventOf<T extends SessionEvent['type']> = Extract<SessionEvent, { type: T }>;
 
-export class Hand {
+export class SessionHarness {
   readonly session: Session;
   readonly #reader = new FrameReader();
   readonly #seqnos = new Map<number, number>();
@@ -166,7 +166,7 @@ function is<T extends SessionEvent['type']>(event: SessionEvent, type: T): event
 }
 
 /** The session ends with that fault, without an answer, and says nothing any more (RFC 3080 §2.2.1.1). */
-export function faults(hand: Hand, code: ErrorCode, action: () => unknown): void {
+export function faults(harness: SessionHarness, code: ErrorCode, action: () => unknown): void {
   let thrown: unknown;
   try {
     action();
@@ -178,11 +178,11 @@ export function faults(hand: Hand, code: ErrorCode, action: () => unknown): void
     expect(thrown.code).to.equal(code);
     expect(thrown.reply).to.equal(undefined);
   }
-  expect(hand.session.state).to.equal('closed');
-  expect(hand.session.pending).to.equal(false);
-  expect(hand.session.transmit(65_536)).to.deep.equal([]);
-  hand.session.receive(Buffer.from('MSG 0 1 . 0 0\r\nEND\r\n'));
-  expect(hand.session.nextEvent()).to.equal(undefined);
+  expect(harness.session.state).to.equal('closed');
+  expect(harness.session.pending).to.equal(false);
+  expect(harness.session.transmit(65_536)).to.deep.equal([]);
+  harness.session.receive(Buffer.from('MSG 0 1 . 0 0\r\nEND\r\n'));
+  expect(harness.session.nextEvent()).to.equal(undefined);
 }
 
 /** The document of a reply on channel 0. */
