@@ -57,7 +57,7 @@ function targets(count: number) {
 const recipients = Array.from({ length: 40 }, (_, at) => `r${at}@rubble.com`);
 
 /** Lanes over channels that a spec answers on, with a clock it moves; further ones are opened as far as it lets them. */
-function town(count: number, most = count) {
+function lanesOf(count: number, most = count) {
   const { channels, targets: open } = targets(count);
   const clock = new FakeTime();
   const opened: FakeChannel[] = [];
@@ -99,7 +99,7 @@ const busy = (channels: readonly FakeChannel[]): number => channels.filter(({ wa
 
 describe('relay/lanes', () => {
   it('keeps Data of one originator to one recipient on one channel while any is unanswered', () => {
-    const { channels, lanes, prove } = town(4);
+    const { channels, lanes, prove } = lanesOf(4);
     prove(recipients);
     for (let at = 0; at < 3; at += 1) for (const recipient of recipients.slice(0, 8)) new Sent(lanes, recipient);
     for (const recipient of recipients.slice(0, 8)) {
@@ -118,7 +118,7 @@ describe('relay/lanes', () => {
   });
 
   it('has unknown recipients of one originator wait for each other rather than for themselves alone, once they have their share', () => {
-    const { channels, lanes } = town(4);
+    const { channels, lanes } = lanesOf(4);
     for (const recipient of recipients.slice(0, 8)) new Sent(lanes, recipient);
     expect(busy(channels), 'one of two that are for probation: the other one is for others').to.equal(1);
     new Sent(lanes, 'r1@rubble.com', 'barney@example.com');
@@ -126,7 +126,7 @@ describe('relay/lanes', () => {
   });
 
   it('never has a prompt recipient behind one that does not answer', () => {
-    const { channels, lanes, prove } = town(4);
+    const { channels, lanes, prove } = lanesOf(4);
     prove(['wilma@rubble.com']);
     for (const recipient of recipients) new Sent(lanes, recipient);
     const taken = channels.filter(({ waiting }) => waiting.length > 0);
@@ -139,7 +139,7 @@ describe('relay/lanes', () => {
   });
 
   it('has a recipient who was prompt and answers no more on a lane of its own, whoever writes to it', () => {
-    const { channels, lanes, clock, prove } = town(8);
+    const { channels, lanes, clock, prove } = lanesOf(8);
     prove(['dino@rubble.com', 'wilma@rubble.com']);
     new Sent(lanes, 'dino@rubble.com');
     clock.pass(1500);
@@ -159,7 +159,7 @@ describe('relay/lanes', () => {
   });
 
   it('opens a further lane for an unknown recipient when all wait, and sends what waited for it in order', () => {
-    const { lanes, channels, asked, open } = town(2, 8);
+    const { lanes, channels, asked, open } = lanesOf(2, 8);
     const sent = ['a', 'b'].map((who) => new Sent(lanes, `${who}@rubble.com`));
     for (let at = 0; at < 2; at += 1) sent.push(new Sent(lanes, 'c@rubble.com', 'barney@example.com'));
     expect([busy(channels), asked()]).to.deep.equal([2, 1]);
@@ -173,7 +173,7 @@ describe('relay/lanes', () => {
   });
 
   it('goes on with the lanes there are when the neighbour refuses a further one', () => {
-    const { lanes, channels, asked } = town(2, 8);
+    const { lanes, channels, asked } = lanesOf(2, 8);
     for (const who of ['a', 'b']) new Sent(lanes, `${who}@rubble.com`);
     new Sent(lanes, 'c@rubble.com', 'barney@example.com');
     lanes.notOpened();
@@ -184,7 +184,7 @@ describe('relay/lanes', () => {
   });
 
   it('gives no originator more than is left for others', () => {
-    const { lanes } = town(4);
+    const { lanes } = lanesOf(4);
     const most = LIMITS.outstanding * 4;
     const flood = Array.from({ length: most }, (_, at) => new Sent(lanes, `r${at % 40}@rubble.com`));
     expect(flood.filter(({ outcome }) => outcome === REPLIES.busy).length).to.be.at.least(most / 2);
@@ -192,7 +192,7 @@ describe('relay/lanes', () => {
   });
 
   it('sends nothing on a channel that is no longer bound, nor past what it still owes', () => {
-    const { channels, lanes, targets: open } = town(1);
+    const { channels, lanes, targets: open } = lanesOf(1);
     const [first] = open;
     if (first === undefined) throw new Error('a channel');
     const before = new Sent(lanes, 'barney@rubble.com');
