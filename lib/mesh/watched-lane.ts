@@ -1,6 +1,6 @@
 /**
- * What a neighbour sends on one lane of a link: notices that something came, whether answers to it leave, and the end of the lane.
- * Knows nothing of what is sent.
+ * Watches one lane of a link: notices that the neighbour sent something, whether answers to it leave, and the end of
+ * the lane.
  */
 import type { ChannelHandler } from '../transport/channel.js';
 import type { Connection } from '../transport/connection.js';

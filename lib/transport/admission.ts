@@ -1,7 +1,7 @@
 /**
- * How many new sessions a node takes in a second: all its endpoints come back at once when it was restarted, and logging in costs
- * more than anything else. Refuses what is above a rate, what is more than a fair share of one address, and most of it while the
- * event loop is late. Who is refused comes back after a while by chance, so that the rate is what arrives. Knows no sockets.
+ * Limit on new sessions per second: after a restart all endpoints of a node return at once, and logging in costs more
+ * than anything else. Refuses sessions above the rate or above a fair share of one address, and most of them while
+ * the event loop is late. Refused peers return after a random delay, so that the rate is what arrives.
  */
 import type { Clock } from '../ops/clock.js';
 

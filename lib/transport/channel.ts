@@ -51,7 +51,7 @@ export interface RequestSink {
   finished?(): void;
 }
 
-/** What the user of a channel gives the wire. */
+/** Receives what comes on a channel. */
 export interface ChannelHandler {
   message(msgno: number, payload: Buffer): void;
   /** The peer asks to close the channel, or the whole session. @returns why that is declined, if it is */
@@ -59,7 +59,7 @@ export interface ChannelHandler {
   closed(): void;
 }
 
-/** How the channel's profile writes an error on the wire. */
+/** Encodes errors as the profile of a channel sends them. */
 export interface ErrorCodec {
   encodeError(reply: Reply): Payload;
 }

@@ -357,7 +357,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
     if (change.identity !== undefined) this.#owner.identified?.(this);
   }
 
-  // ---- called by the session's input and output --------------------------------------------------------------------------------------------------
+  // ---- called by the session's input and output ---------------------------------------------------------------------
 
   handle(event: SessionEvent): void {
     switch (event.type) {

@@ -26,7 +26,7 @@ export class FairLimit<Member> {
     return this.#placeOf.has(member);
   }
 
-  /** Who has to go before another one of that place may come; the caller ends and removes him. */
+  /** The member to evict before another one of that host is added; the caller ends and removes it. */
   crowdedOut(place: string, { all, perPlace }: FairLimits): Member | undefined {
     if (this.count(place) >= perPlace) return first(this.#places.get(place));
     if (this.size < all) return undefined;

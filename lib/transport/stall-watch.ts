@@ -22,13 +22,16 @@ export interface StallLimits {
 }
 
 export class StallWatch implements Ticking {
-  readonly #paced: WatchedForStall;
+  readonly #connection: WatchedForStall;
   readonly #reading: MinimumRate;
   readonly #writing: MinimumRate;
   #watched = false;
 
-  constructor(paced: WatchedForStall, { messageTimeoutMs, stalledTimeoutMs, messageOctetsPerSecond }: StallLimits) {
-    this.#paced = paced;
+  constructor(
+    connection: WatchedForStall,
+    { messageTimeoutMs, stalledTimeoutMs, messageOctetsPerSecond }: StallLimits,
+  ) {
+    this.#connection = connection;
     this.#reading = new MinimumRate(messageTimeoutMs, messageOctetsPerSecond);
     this.#writing = new MinimumRate(stalledTimeoutMs, messageOctetsPerSecond);
   }
@@ -49,7 +52,7 @@ export class StallWatch implements Ticking {
 
   /** All that could be written was. @param waiting whether something could not */
   flushed(waiting: boolean): void {
-    if (waiting) this.#writing.begin(this.#watch(), this.#paced.unsentOctets);
+    if (waiting) this.#writing.begin(this.#watch(), this.#connection.unsentOctets);
     else this.#writing.end();
   }
 
@@ -66,13 +69,13 @@ export class StallWatch implements Ticking {
 
   tick(now: number): void {
     if (this.#reading.stalled(now)) {
-      this.#paced.destroy(new TransportError('TIMED_OUT', 'the peer began a message and does not continue it'));
+      this.#connection.destroy(new TransportError('TIMED_OUT', 'the peer began a message and does not continue it'));
       // What the transport still holds has not left.
-    } else if (this.#writing.stalled(now, this.#paced.unsentOctets)) {
-      this.#paced.destroy(new TransportError('TIMED_OUT', 'the peer does not read what is sent to it'));
+    } else if (this.#writing.stalled(now, this.#connection.unsentOctets)) {
+      this.#connection.destroy(new TransportError('TIMED_OUT', 'the peer does not read what is sent to it'));
     } else if (this.#reading.idle && this.#writing.idle) {
       this.stop();
-      this.#paced.rested();
+      this.#connection.rested();
     }
   }
 

@@ -90,7 +90,7 @@ class Sessions {
 
   /** The peer has authenticated: no further attempt will come (RFC 3080 §4). */
   done(connection: ProfileConnection): void {
-    // Who is nobody, by ANONYMOUS, could begin anew if it were forgotten that he may not.
+    // A peer that used ANONYMOUS has no identity; were its server forgotten, its failed attempts would be, too.
     if (connection.identity !== undefined) this.#servers.delete(connection);
   }
 

@@ -1,6 +1,6 @@
 /**
- * Chooses the TLS stack for a ClientHello, by what the modern and the legacy contexts support. Pure. A peer that offers anything modern gets the strict context and never one of the weak ones
- * (message-service-01 §6.1, D-TLS-01).
+ * Chooses the TLS stack for a ClientHello, by what the modern and the legacy contexts support. Pure. A peer that
+ * offers anything modern gets the strict context and never one of the weak ones (message-service-01 §6.1, D-TLS-01).
  */
 import type { ClientHello } from './client-hello.js';
 

@@ -180,7 +180,7 @@ export class ForgeTlsStream extends Duplex {
     const records: Buffer[] = [];
     for (let at = 0; at < content.length; ) {
       // TLS 1.0 chains over records: the last block sent is the next vector, known to who listens. A record of one octet
-      // first puts a MAC he cannot know in between (the 1/n-1 split).
+      // first puts a MAC that an attacker cannot know in between (the 1/n-1 split).
       const size = at === 0 && sealer.minor === 1 ? 1 : RECORD_OCTETS;
       const part = content.subarray(at, at + size);
       records.push(recordOf(RECORD.APPLICATION_DATA, sealer.minor, sealer.seal(RECORD.APPLICATION_DATA, part)));

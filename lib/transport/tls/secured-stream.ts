@@ -101,7 +101,7 @@ export function settled(
     try {
       begin((secured) => {
         release();
-        // What comes right behind the handshake may break it before anybody has it: whoever takes it looks (see Line.open).
+        // What comes right behind the handshake may break it before anybody has it: whoever takes it looks (see TransportStream.open).
         secured.stream.on('error', () => {});
         resolve(secured);
       }, fail);

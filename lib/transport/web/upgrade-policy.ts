@@ -16,7 +16,7 @@ export interface WebRules {
   readonly knows: (host: string) => boolean;
 }
 
-/** What a visitor is told who does not get a WebSocket. */
+/** HTTP response to a request that does not become a WebSocket. */
 export interface WebRefusal {
   readonly status: 400 | 403 | 404 | 426;
   readonly text: string;

@@ -17,7 +17,7 @@ export interface WebLimits {
 
 interface Visit {
   enter(stream: WebSocketStream): void;
-  /** What the visitor was told instead. */
+  /** The HTTP response sent instead. */
   refused: WebRefusal | { readonly status: number; readonly text: string } | undefined;
 }
 
@@ -43,10 +43,10 @@ export class UpgradeServer {
   }
 
   /**
-   * Receives a visitor.
+   * Takes a connection and upgrades it.
    *
    * @param stream a connection on which nothing was read, or everything was put back; destroying it ends the wait
-   * @throws RemoteProtocolError WEBSOCKET_INVALID when he is refused, TransportError CONNECTION_LOST when he leaves
+   * @throws RemoteProtocolError WEBSOCKET_INVALID when the request is refused, TransportError CONNECTION_LOST when the peer leaves
    */
   receive(stream: Duplex): Promise<WebSocketStream> {
     return new Promise((resolve, reject) => {
