@@ -29,19 +29,24 @@ interface Shape {
 function shapes(text: string): ReadonlyMap<string, Shape> {
   const found = new Map<string, Shape>();
   for (const [, description = '', name = '', body = ''] of text.matchAll(
-    /\/\*\* ([^\n]*) \*\/\nexport interface (\w+) \{\n([\s\S]*?)\n\}/g,
+    /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport interface (\w+) \{\n([\s\S]*?)\n\}/g,
   )) {
-    const fields = [...body.matchAll(/(?: {2}\/\*\* ([^\n]*) \*\/\n)? {2}readonly (\[fact|\w+)(\??)/g)];
+    const fields = [...body.matchAll(/(?: {2}\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n)? {2}readonly (\[fact|\w+)(\??)/g)];
     found.set(name, {
-      description,
+      description: flowed(description),
       fields: fields.map(([, text = '', field = '', mark]) => ({
         name: field === '[fact' ? '…' : field,
         optional: mark === '?',
-        description: text,
+        description: flowed(text),
       })),
     });
   }
   return found;
+}
+
+/** The text of a comment, whatever lines it is on. */
+function flowed(comment: string): string {
+  return comment.replace(/\n +\* ?/g, ' ').trim();
 }
 
 /** The words of a line as a reader sees them; what varies in capitals. */
