@@ -1,7 +1,7 @@
 /** `imxp interop`: checks another implementation of BEEP or IMXP from the outside. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { AREAS, areaOf, type Check } from '../kit/conformance/check.js';
-import { noCounts, summaryText, TextReport } from '../kit/conformance/report.js';
+import { AREAS, areaOf, type Check, type Result } from '../kit/conformance/check.js';
+import { clausesText, noCounts, remarksText, summaryText, TextReport } from '../kit/conformance/report.js';
 import { CHECKS, isSelectable, Kit, STANDING, selected } from '../kit/conformance/run.js';
 import { type Account, makeTarget } from '../kit/conformance/target.js';
 import { DIALECTS, type DialectName } from '../kit/conformance/vocabulary.js';
@@ -104,6 +104,17 @@ async function targetOf(place: RelayLocation | undefined, options: InteropOption
   });
 }
 
+/** First what each clause came to, then the checks, then each remark once. */
+function show(results: readonly Result[], report: TextReport): void {
+  print(paint('bold', 'by clause'));
+  for (const line of clausesText(results)) print(line);
+  for (const result of results) for (const line of report.take(result)) print(line);
+  for (const line of report.end()) print(line);
+  const remarks = [...remarksText(results)];
+  if (remarks.length > 0) print(paint('bold', 'remarks'));
+  for (const line of remarks) print(line);
+}
+
 async function interop(place: RelayLocation | undefined, options: InteropOptions): Promise<void> {
   const { only = [], json = false } = options;
   if (options.list === true) {
@@ -127,15 +138,20 @@ async function interop(place: RelayLocation | undefined, options: InteropOptions
     const hint = 'Check that a BEEP listener is running there, and that host and port are right.';
     throw new CommandError(EXIT.UNAVAILABLE, `${target.location.url}: ${why}`, { cause: error, hint });
   }
+  const service = await kit.service();
+  if (service !== undefined) {
+    throw new CommandError(EXIT.UNAVAILABLE, `${target.location.url}: no BEEP listener answers there, but ${service}`);
+  }
   const counts = noCounts();
+  const results: Result[] = [];
   const report = new TextReport();
   for await (const result of kit.run(only, progress)) {
     progress(undefined);
     counts[result.outcome] += 1;
     if (json) printJson({ ...result, ms: Math.round(result.ms) });
-    else for (const line of report.take(result)) print(line);
+    else results.push(result);
   }
-  for (const line of report.end()) print(line);
+  if (!json) show(results, report);
   if (counts.failed + counts.blocked > 0) process.exitCode = EXIT.FAILED;
   if (json) printJson({ ...counts, ms: Math.round(performance.now() - begun) });
   else print(summaryText(counts, performance.now() - begun));

@@ -37,6 +37,17 @@ export interface Check {
   run(context: Context): Promise<void>;
 }
 
+/**
+ * How much a remark weighs: against a SHOULD of a document, against what its examples show, or only unusual. What is against
+ * a MUST is no remark: the check fails.
+ */
+export type RemarkLevel = 'should' | 'example' | 'unusual';
+
+export interface Remark {
+  readonly level: RemarkLevel;
+  readonly text: string;
+}
+
 export type Outcome = 'passed' | 'failed' | 'blocked' | 'skipped';
 
 export interface Result {
@@ -51,7 +62,7 @@ export interface Result {
   readonly came?: string;
   readonly why?: string;
   /** Behaviour that is allowed but unusual. */
-  readonly remarks: readonly string[];
+  readonly remarks: readonly Remark[];
   /** The exchanged frames, for display. */
   readonly transcript: readonly string[];
 }

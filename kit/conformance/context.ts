@@ -2,6 +2,7 @@
  * Context of a check: opens monitored sessions with the listener up to the stage that the check needs, from a
  * connection to an attached endpoint. If a stage fails, the check cannot be judged; the check of that stage tells why.
  */
+import type { Remark, RemarkLevel } from './check.js';
 import { Blocked, Finding, NotOffered } from './finding.js';
 import type { RawMessage, Rule } from './peer/channel.js';
 import * as document from './peer/documents.js';
@@ -58,7 +59,7 @@ export function causeText(error: unknown): string {
 export class Context {
   readonly target: Target;
   readonly facts: Facts;
-  readonly remarks: string[] = [];
+  readonly remarks: Remark[] = [];
   readonly breaches: Breach[] = [];
   readonly sessions: RawPeer[] = [];
   readonly #attached = new Set<RawPeer>();
@@ -73,8 +74,8 @@ export class Context {
   }
 
   /** Records behaviour that is allowed but that peers may not expect. */
-  remark(text: string): void {
-    this.remarks.push(text);
+  remark(text: string, level: RemarkLevel = 'unusual'): void {
+    this.remarks.push({ level, text });
   }
 
   /** Opens a connection and sends nothing. */

@@ -47,7 +47,7 @@ function judged(context: Context, root: XmlNode, { must, should }: Codes, expect
   if (code < 400) throw new Finding(expected, `an error with the code ${code}, which means success`);
   if (must !== undefined && !must.includes(code)) throw new Finding(expected, `error ${code} ${root.text.trim()}`);
   if (should !== undefined && !should.includes(code)) {
-    context.remark(`the code is ${code}; the specifications show ${should.join(' or ')}`);
+    context.remark(`the code is ${code}; the specifications show ${should.join(' or ')}`, 'example');
   }
   return { code, text: root.text };
 }

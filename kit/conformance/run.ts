@@ -3,8 +3,10 @@
  * rules for all sessions. Prints nothing.
  */
 
+import { connect } from 'node:net';
+import { foreignService } from '../../lib/transport/foreign-service.js';
 import { Bystander } from './bystander.js';
-import { AREAS, areaOf, type Check, type Outcome, type Result } from './check.js';
+import { AREAS, areaOf, type Check, type Outcome, type Remark, type Result } from './check.js';
 import { ATTACH_CHECKS } from './checks/attach.js';
 import { BIND_CHECKS } from './checks/bind.js';
 import { CHANNEL_0_CHECKS } from './checks/channel-0.js';
@@ -18,7 +20,8 @@ import { TLS_CHECKS } from './checks/tls.js';
 import { WINDOW_CHECKS } from './checks/windows.js';
 import { Context, causeText, type Facts, noFacts } from './context.js';
 import { Blocked, Finding, NotOffered } from './finding.js';
-import { DIGEST_MD5, profilesIn, TLS } from './peer/documents.js';
+import { DIGEST_MD5, GREETING, profilesIn, TLS } from './peer/documents.js';
+import { frame } from './peer/frame.js';
 import { within } from './peer/within.js';
 import type { Need } from './target.js';
 import { missing, type Target } from './target.js';
@@ -50,6 +53,9 @@ interface Broken {
   readonly transcript: readonly string[];
 }
 
+/** First octets that tell a service. */
+const SERVICE_OCTETS = 16;
+
 /** Number of waits in a check; bounds its total time. */
 const WAITS = 4;
 
@@ -67,6 +73,10 @@ export class Kit {
   readonly #broken = new Map<string, Broken>();
   readonly #bystander: Bystander;
   #others = false;
+  /** After which check nobody listened any more. */
+  #diedAfter: string | undefined;
+  /** The check before, of those that were not skipped. */
+  #previous: string | undefined;
 
   constructor(target: Target) {
     this.#target = target;
@@ -92,6 +102,33 @@ export class Kit {
     return this.#facts;
   }
 
+  /**
+   * What answers instead of a BEEP listener, for people; undefined for one, and for what is not known. HTTP and TLS servers wait
+   * for their client: their complaint about a greeting tells them.
+   */
+  async service(): Promise<string | undefined> {
+    if (this.#facts.clear !== undefined || this.#target.location.transport !== 'tcp') return undefined;
+    const { host, port } = this.#target.location;
+    const octets = await new Promise<Buffer>((resolve) => {
+      const socket = connect({ host, port });
+      let heard: Buffer = Buffer.alloc(0);
+      const settle = (): void => {
+        clearTimeout(timer);
+        socket.destroy();
+        resolve(heard);
+      };
+      const timer = setTimeout(settle, this.#target.timeoutMs);
+      socket.once('connect', () => socket.write(`${frame('RPY', 0, 0, '.', 0, GREETING)}\r\n\r\n`));
+      socket.once('error', settle);
+      socket.once('close', settle);
+      socket.on('data', (chunk: Buffer) => {
+        heard = Buffer.concat([heard, chunk]);
+        if (heard.length >= SERVICE_OCTETS) settle();
+      });
+    });
+    return foreignService(octets);
+  }
+
   #profiles(greeting: Buffer | undefined): string[] {
     return greeting === undefined ? [] : profilesIn(greeting);
   }
@@ -101,7 +138,9 @@ export class Kit {
     const chosen = only.length === 0 ? CHECKS : CHECKS.filter(({ id }) => selected(id, only));
     for (const check of chosen) {
       begun?.(check);
-      yield await this.#check(check);
+      const result = await this.#check(check);
+      yield result.outcome === 'passed' || result.outcome === 'skipped' ? result : await this.#afterTrouble(result);
+      if (result.outcome !== 'skipped') this.#previous = check.id;
     }
     for (const rule of STANDING) {
       const broken = this.#broken.get(rule.rule);
@@ -119,6 +158,39 @@ export class Kit {
     }
     const came = `${broken.text} (in ${broken.during})`;
     return { ...result, outcome: 'failed', expected: `it ${title}`, came, why, transcript: broken.transcript };
+  }
+
+  /** A check that did not pass may have ended the listener, or come after its end; then that is said. */
+  async #afterTrouble(result: Result): Promise<Result> {
+    if (await this.#listens()) {
+      this.#diedAfter = undefined;
+      return result;
+    }
+    // One that could not begin is not what ended the listener.
+    if (this.#diedAfter === undefined && result.outcome === 'blocked') this.#diedAfter = this.#previous;
+    if (this.#diedAfter === undefined) {
+      this.#diedAfter = result.id;
+      const remark: Remark = { level: 'unusual', text: 'nobody listens any more after this check' };
+      return { ...result, remarks: [...result.remarks, remark] };
+    }
+    const { id, title, clause, ms, remarks } = result;
+    const reason = `nobody listens any more since ${this.#diedAfter}`;
+    return { id, title, clause, ms, remarks, outcome: 'blocked', reason, transcript: [] };
+  }
+
+  /** Whether a connection is accepted at all. */
+  #listens(): Promise<boolean> {
+    const { host, port } = this.#target.location;
+    return new Promise((resolve) => {
+      const socket = connect({ host, port });
+      const settle = (listens: boolean): void => {
+        socket.destroy();
+        resolve(listens);
+      };
+      socket.once('connect', () => settle(true));
+      socket.once('error', () => settle(false));
+      socket.setTimeout(this.#target.timeoutMs, () => settle(true));
+    });
   }
 
   async #check(check: Check): Promise<Result> {

@@ -114,7 +114,7 @@ describe('the interoperability kit', function () {
         expect(troubles(results)).to.equal('');
         expect(results).to.have.length(CHECKS.length + STANDING.length);
         expect(idsOf(results, 'skipped').filter((id) => !missing.test(id))).to.deep.equal([]);
-        expect(results.flatMap(({ id, remarks }) => remarks.map((remark) => `${id}: ${remark}`))).to.deep.equal([]);
+        expect(results.flatMap(({ id, remarks }) => remarks.map(({ text }) => `${id}: ${text}`))).to.deep.equal([]);
       });
     }
 

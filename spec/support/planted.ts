@@ -124,7 +124,7 @@ export const PLANTED: readonly Planted[] = [
   {
     fault: 'knows headers only as it writes them',
     only: ['greeting'],
-    found: ['greeting.headers'],
+    found: ['greeting.header-case'],
     spoil: cutAt(/content-TYPE/),
   },
   {

@@ -39,6 +39,23 @@ async function second(peer: RawPeer): Promise<void> {
   await silentEnd(peer, peer.channel(0).build('RPY', 0, document.GREETING));
 }
 
+/** Headers of a greeting that are as good as the usual one, each different in one thing. */
+const HEADERS: readonly (readonly [name: string, what: string, header: string])[] = [
+  ['header-case', 'names and values of MIME headers in any case', 'content-TYPE: application/BEEP+xml'],
+  ['header-folded', 'a MIME header that is folded', 'Content-Type:\r\n application/beep+xml'],
+  ['header-parameter', 'a parameter of the content type', 'Content-Type: application/beep+xml; charset="utf-8"'],
+  [
+    'header-other',
+    'a message with MIME headers that it does not know',
+    'X-Kit: yes\r\nContent-Type: application/beep+xml',
+  ],
+  [
+    'header-encoding',
+    'a transfer encoding that changes nothing',
+    'Content-Type: application/beep+xml\r\nContent-Transfer-Encoding: binary',
+  ],
+];
+
 export const GREETING_CHECKS: readonly Check[] = [
   {
     id: 'greeting.prompt',
@@ -93,17 +110,15 @@ export const GREETING_CHECKS: readonly Check[] = [
         ),
       ),
   },
-  {
-    id: 'greeting.headers',
-    title: 'reads MIME headers in any case, folded, with parameters, and beside other headers',
-    clause: 'RFC 3080 §2.2.2.1; RFC 2045 §5.1',
-    why: 'message headers are MIME, which programs write in various ways',
-    run: (context) =>
-      greetedBy(
-        context,
-        'X-Kit: yes\r\ncontent-TYPE:\r\n application/BEEP+xml; charset="utf-8"\r\nContent-Transfer-Encoding: binary\r\n\r\n<greeting />\r\n',
-      ),
-  },
+  ...HEADERS.map(
+    ([name, what, header]): Check => ({
+      id: `greeting.${name}`,
+      title: `reads ${what}`,
+      clause: 'RFC 3080 §2.2.2.1; RFC 2045 §5.1',
+      why: 'the header of a message is MIME, and other programs write it in other ways',
+      run: (context) => greetedBy(context, `${header}\r\n\r\n<greeting />\r\n`),
+    }),
+  ),
   {
     id: 'greeting.fragments',
     title: 'accepts a greeting in several frames, the last one empty',
