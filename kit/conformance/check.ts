@@ -1,5 +1,6 @@
 /** Conformance checks and their results. */
 import type { Context } from './context.js';
+import type { Remark } from './finding.js';
 import type { Need } from './target.js';
 
 export const AREAS = [
@@ -35,17 +36,6 @@ export interface Check {
   /** Multiple of the time limit that the check may take, if it uses several sessions or a large message. */
   readonly patience?: number;
   run(context: Context): Promise<void>;
-}
-
-/**
- * How much a remark weighs: against a SHOULD of a document, against what its examples show, or only unusual. What is against
- * a MUST is no remark: the check fails.
- */
-export type RemarkLevel = 'should' | 'example' | 'unusual';
-
-export interface Remark {
-  readonly level: RemarkLevel;
-  readonly text: string;
 }
 
 export type Outcome = 'passed' | 'failed' | 'blocked' | 'skipped';

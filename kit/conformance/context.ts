@@ -2,8 +2,7 @@
  * Context of a check: opens monitored sessions with the listener up to the stage that the check needs, from a
  * connection to an attached endpoint. If a stage fails, the check cannot be judged; the check of that stage tells why.
  */
-import type { Remark, RemarkLevel } from './check.js';
-import { Blocked, Finding, NotOffered } from './finding.js';
+import { Blocked, Finding, NotOffered, type Remark, type RemarkLevel } from './finding.js';
 import type { RawMessage, Rule } from './peer/channel.js';
 import * as document from './peer/documents.js';
 import { RawPeer, type RawPeerOptions } from './peer/peer.js';

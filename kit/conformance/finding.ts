@@ -29,3 +29,14 @@ export class Blocked extends Error {
 export function expect(holds: boolean, expected: string, came: string): asserts holds {
   if (!holds) throw new Finding(expected, came);
 }
+
+/**
+ * How much a remark weighs: against a SHOULD of a document, against what its examples show, or only unusual. What is against
+ * a MUST is no remark: the check fails.
+ */
+export type RemarkLevel = 'should' | 'example' | 'unusual';
+
+export interface Remark {
+  readonly level: RemarkLevel;
+  readonly text: string;
+}

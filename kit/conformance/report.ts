@@ -1,6 +1,7 @@
 /** Formats results for display. */
 import { harmless, paint } from '../../lib/ops/terminal.js';
-import { areaOf, type Outcome, type RemarkLevel, type Result } from './check.js';
+import { areaOf, type Outcome, type Result } from './check.js';
+import type { RemarkLevel } from './finding.js';
 
 const WORDS: Readonly<Record<Outcome, string>> = {
   passed: 'ok',

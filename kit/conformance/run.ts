@@ -6,7 +6,7 @@
 import { connect } from 'node:net';
 import { foreignService } from '../../lib/transport/foreign-service.js';
 import { Bystander } from './bystander.js';
-import { AREAS, areaOf, type Check, type Outcome, type Remark, type Result } from './check.js';
+import { AREAS, areaOf, type Check, type Outcome, type Result } from './check.js';
 import { ATTACH_CHECKS } from './checks/attach.js';
 import { BIND_CHECKS } from './checks/bind.js';
 import { CHANNEL_0_CHECKS } from './checks/channel-0.js';
@@ -19,7 +19,7 @@ import { SASL_CHECKS, SCRAM } from './checks/sasl.js';
 import { TLS_CHECKS } from './checks/tls.js';
 import { WINDOW_CHECKS } from './checks/windows.js';
 import { Context, causeText, type Facts, noFacts } from './context.js';
-import { Blocked, Finding, NotOffered } from './finding.js';
+import { Blocked, Finding, NotOffered, type Remark } from './finding.js';
 import { DIGEST_MD5, GREETING, profilesIn, TLS } from './peer/documents.js';
 import { frame } from './peer/frame.js';
 import { within } from './peer/within.js';
