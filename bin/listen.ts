@@ -1,12 +1,12 @@
 /** `imxp listen`: prints or stores what arrives for an endpoint. A message is accepted once it has been written. */
-import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createHash, randomUUID } from 'node:crypto';
+import { link, mkdir, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import type { Delivery } from '../lib/endpoint/delivery.js';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import { RemoteProtocolError } from '../lib/errors.js';
-import { harmless, paint } from '../lib/ops/terminal.js';
+import { harmless, paint, visibleJson } from '../lib/ops/terminal.js';
 import { type OpenedContent, openDelivery } from './support/content.js';
 import {
   addressArgument,
@@ -52,6 +52,22 @@ const EXTENSIONS: ReadonlyMap<string, string> = new Map([
   ['image/jpeg', '.jpg'],
 ]);
 
+/**
+ * Writes a file that is there as a whole or not at all: under a temporary name first, which is removed when that fails.
+ *
+ * @throws Error EEXIST where there is a file of that name, which stays
+ */
+async function writeWhole(path: string, octets: Buffer): Promise<void> {
+  const draft = join(dirname(path), `.${basename(path)}.${randomUUID()}.part`);
+  try {
+    await writeFile(draft, octets, { flag: 'wx', mode: 0o600, flush: true });
+    // Unlike rename, link does not replace a file.
+    await link(draft, path);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
 class Output {
   readonly #options: ListenOptions;
   #number = 0;
@@ -63,7 +79,8 @@ class Output {
   async take(delivery: Delivery): Promise<void> {
     const content = openDelivery(delivery);
     const file = await this.#store(delivery, content);
-    if (this.#options.json === true) await write(`${JSON.stringify(this.#json(delivery, content, file))}\n`);
+    if (this.#options.json === true)
+      await write(`${visibleJson(JSON.stringify(this.#json(delivery, content, file)))}\n`);
     else if (this.#options.raw === true) await write(content.octets);
     else await write(this.#text(delivery, content, file));
   }
@@ -78,7 +95,7 @@ class Output {
       this.#number += 1;
       const path = join(output, `${String(this.#number).padStart(4, '0')}-${from}${extension}`);
       try {
-        await writeFile(path, octets, { flag: 'wx', mode: 0o600 });
+        await writeWhole(path, octets);
         return path;
       } catch (error) {
         if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;

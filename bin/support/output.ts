@@ -1,19 +1,22 @@
-/** Output of commands: results go to standard output, everything else to standard error; colours only on terminals. */
-import { paint } from '../../lib/ops/terminal.js';
+/**
+ * Output of commands: results go to standard output, everything else to standard error; colours only on terminals, and
+ * nothing that controls them.
+ */
+import { paint, visible, visibleJson } from '../../lib/ops/terminal.js';
 
 /** Prints one line of the result. */
 export function print(text = ''): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${visible(text, process.stdout)}\n`);
 }
 
 /** Prints the result for scripts: one JSON document on one line. */
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
+  process.stdout.write(`${visibleJson(JSON.stringify(value))}\n`);
 }
 
 /** Prints one line that is not part of the result, such as progress. */
 export function note(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${visible(text, process.stderr)}\n`);
 }
 
 /** What to do about an error that was printed just before. */

@@ -21,7 +21,7 @@ export type FactFinder = () => Promise<Omit<NodeFacts, 'state'>>;
 const INDEX = `imxp
 
 /healthz  whether the process answers
-/readyz   whether the node takes sessions: 503 before it is ready and while it drains
+/readyz   whether the node takes sessions and its store can be written: 503 before it is ready, while it drains, on a full disk
 /metrics  for Prometheus
 /status   for imxp status and imxp top, JSON`;
 
@@ -32,16 +32,21 @@ export class Admin {
   readonly #server: AdminServer;
   readonly #host: string;
   #store: ReadonlyMap<string, Readonly<OperationCounts>> = new Map();
+  #counted: CountedStore | undefined;
   #facts: FactFinder | undefined;
   #state: NodeState = 'starting';
 
   private constructor({ host, port }: AdminPlace) {
     this.#host = host;
-    this.#metrics = new Metrics({ status: () => this.#status(), store: () => this.#store });
+    this.#metrics = new Metrics({
+      status: () => this.#status(),
+      store: () => this.#store,
+      failing: () => this.#counted?.failing !== undefined,
+    });
     const pages = new Map<string, () => Page | Promise<Page>>([
       ['/', () => textPage(200, INDEX)],
       ['/healthz', () => textPage(200, 'ok')],
-      ['/readyz', () => textPage(this.#state === 'ready' ? 200 : 503, this.#state)],
+      ['/readyz', () => this.#readiness()],
       [
         '/metrics',
         () => this.#when(async () => ({ type: this.#metrics.contentType, body: await this.#metrics.text() })),
@@ -71,6 +76,7 @@ export class Admin {
   /** Wraps a store so that the metrics show what is done with it. */
   counted(store: Store): Store {
     const counted = new CountedStore(store);
+    this.#counted = counted;
     this.#store = counted.counts;
     return counted;
   }
@@ -85,6 +91,12 @@ export class Admin {
     this.#metrics.stop();
     this.#loop.stop();
     await this.#server.close();
+  }
+
+  #readiness(): Page {
+    const failing = this.#counted?.failing;
+    if (this.#state !== 'ready') return textPage(503, this.#state);
+    return failing === undefined ? textPage(200, 'ready') : textPage(503, `ready, but ${failing}`);
   }
 
   /** A page that needs a node. */

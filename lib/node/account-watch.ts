@@ -3,8 +3,8 @@
  * keeps them in memory, ends the sessions of disabled and removed accounts, deletes what removed accounts leave behind,
  * and records who attached when.
  *
- * Looking at the store's revision ten times a second costs a microsecond or two; after a change only the accounts that
- * are disabled, limited or just removed are read.
+ * A store on disk says when its file is written, so that a relay without traffic leaves it alone; now and then it is
+ * looked at all the same. After a change only the accounts that are disabled, limited or just removed are read.
  */
 import { accountsOf } from '../imxp/identity.js';
 import { identityOf } from '../mesh/identity.js';
@@ -27,6 +27,9 @@ import type { Connection } from '../transport/connection.js';
 export type Forget = (account: string, before: number) => Promise<void>;
 
 export interface AccountWatchOptions {
+  /** Access entries: those who may do other things than before are told when another process has written some. */
+  readonly access: { readonly written: number };
+  readonly permissionsChanged: () => void;
   readonly store: Store;
   readonly accounts: Accounts;
   readonly clock: Clock;
@@ -48,6 +51,10 @@ export interface AccountCounts {
 
 /** Interval, in looks at the store, at which the records are written. */
 const WRITE_TICKS = 50;
+/** Number of ticks between looks at a store that says when it changes. */
+const FALLBACK_TICKS = 50;
+/** Written while the store fails, to find out whether it still does. */
+const PROBE = 'probe/disk';
 /** Time for a peer to take its leave. */
 const RELEASE_MS = 2000;
 /** Burst of an account's rate, in seconds' worth of it. */
@@ -70,6 +77,11 @@ export class AccountWatch implements AccountRules {
   #silence: (() => void) | undefined;
   #stopped = false;
   #ticks = 0;
+  /** The revision of the access entries seen last. */
+  #access: number | undefined;
+  /** The store may have changed since the last look. */
+  #changed = true;
+  #unwatch: (() => void) | undefined;
   #count: { readonly revision: number; readonly total: number } | undefined;
 
   constructor(options: AccountWatchOptions) {
@@ -89,6 +101,9 @@ export class AccountWatch implements AccountRules {
   /** Starts looking for changes. */
   start(): void {
     this.#silence = this.#options.clock.ticking(() => this.#tick());
+    this.#unwatch = this.#options.store.watch?.(() => {
+      this.#changed = true;
+    });
     this.#clear();
   }
 
@@ -96,6 +111,7 @@ export class AccountWatch implements AccountRules {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#silence?.();
+    this.#unwatch?.();
     await Promise.all([this.#looking, this.#clearing]);
     await this.#notes.write().catch(fault);
   }
@@ -156,9 +172,17 @@ export class AccountWatch implements AccountRules {
 
   #tick(): void {
     this.#ticks += 1;
-    if (this.#ticks % WRITE_TICKS === 0) this.#notes.write().catch(fault);
+    const { store } = this.#options;
+    if (this.#ticks % WRITE_TICKS === 0) {
+      this.#notes.write().catch(fault);
+      // Where nothing else is written, nobody would notice that there is room on the disk again.
+      if (store.failing !== undefined) store.put(PROBE, this.#ticks).catch(fault);
+    }
     if (this.#looking !== undefined || performance.now() < this.#lookAt) return;
+    if (this.#unwatch !== undefined && !this.#changed && this.#ticks % FALLBACK_TICKS !== 0) return;
+    this.#changed = false;
     try {
+      this.#lookAtAccess();
       if (this.#options.accounts.states.revision === this.#seen) return;
     } catch (error) {
       fault(error);
@@ -172,6 +196,14 @@ export class AccountWatch implements AccountRules {
         const end = performance.now();
         this.#lookAt = end + (end - begin) * SHARE;
       });
+  }
+
+  #lookAtAccess(): void {
+    const revision = this.#options.access.written;
+    if (revision === this.#access) return;
+    const first = this.#access === undefined;
+    this.#access = revision;
+    if (!first) this.#options.permissionsChanged();
   }
 
   async #look(): Promise<void> {

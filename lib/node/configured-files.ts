@@ -49,7 +49,9 @@ class Inspection {
   async store(): Promise<readonly Finding[]> {
     const { store } = this.#config;
     const obstacle = store.type === 'lmdb' ? await directoryObstacle(store.path) : undefined;
-    if (obstacle !== undefined) this.#error(['store', 'path'], obstacle);
+    // A full disk is no fault of the configuration: the relay says so when it starts, and is started again.
+    if (obstacle?.transient === true) this.#warn(['store', 'path'], obstacle.text);
+    else if (obstacle !== undefined) this.#error(['store', 'path'], obstacle.text);
     return this.findings;
   }
 

@@ -108,6 +108,8 @@ export class Node {
     this.#presence = made.presence;
     const rates = ratesOf(config, (account) => this.#watch.rates(account));
     this.#watch = new AccountWatch({
+      access: this.#entries,
+      permissionsChanged: () => this.#presence.permissionsChanged(),
       store,
       accounts: this.accounts,
       clock: systemClock,
@@ -261,7 +263,10 @@ export class Node {
     this.#tls.replace(tls);
     this.#policy = new Policy(policyOf(config));
     this.#relay.reload({ policy: policyOf(config), ...optionSettingsOf(config) });
-    if (reload.applied.includes('access')) this.#entries.initial = config.access.initial;
+    if (reload.applied.includes('access')) {
+      this.#entries.initial = config.access.initial;
+      this.#presence.permissionsChanged();
+    }
     const { domains, listen, sasl, store, compatibility, admin, limits } = this.#config;
     this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits };
     await this.#neighbours.reload(this.#config);

@@ -3,9 +3,10 @@
  * terminal. Events below the log level are not subscribed to, so that they cost nothing.
  */
 import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
-import { type Event, events, type Refused } from './events.js';
+import { type Event, events, type Fault, type Refused } from './events.js';
 import { prettyLine } from './pretty.js';
 import { Repeats } from './repeats.js';
+import { visibleJson } from './terminal.js';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -17,6 +18,8 @@ type Level = Exclude<LogLevel, 'silent'>;
  * number. A kind costs about 300 octets.
  */
 const REFUSALS = { first: 10, intervalMs: 60_000, kinds: 10_000 };
+/** The same for what lasts until somebody does something about it. */
+const ONCE = { first: 1, intervalMs: 60_000, kinds: 100 };
 
 export interface LogOptions {
   readonly level: LogLevel;
@@ -33,8 +36,8 @@ export interface LogOptions {
 /** Describes how one event becomes a line: its level, message and fields. */
 interface Line {
   readonly level: Level;
-  /** Set if peers can cause the event as often as they like: only some of these are written. */
-  readonly limited?: true;
+  /** Peers may cause it as often as they like: only some of these are written. */
+  readonly limited?: 'some' | 'once';
   subscribe(write: (message: string, fields: object) => void): () => void;
 }
 
@@ -57,7 +60,19 @@ function line<T extends object>(
 
 /** A line that is written with its count if it repeats too often. */
 function lineLimited<T extends object>(event: Event<T>, level: Level, ...rest: LineWords<T>): Line {
-  return { ...line(event, level, ...rest), limited: true };
+  return { ...line(event, level, ...rest), limited: 'some' };
+}
+
+function faultLine(words: string, applies: (error: unknown) => boolean): Line {
+  const fields = ({ session, error }: Fault): object => ({ session, error: describe(error) });
+  return {
+    level: 'error',
+    subscribe: (write) => events.fault.subscribe((it) => (applies(it.error) ? write(words, fields(it)) : undefined)),
+  };
+}
+
+function isStoreFault(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'STORE_FAILED';
 }
 
 const without = <T extends object>(it: T, key: keyof T): object => {
@@ -81,7 +96,9 @@ const LINES: readonly Line[] = [
     ({ what }) => `refused: ${what}`,
     (it) => without(it, 'what'),
   ),
-  line(events.fault, 'error', 'fault', ({ session, error }) => ({ session, error: describe(error) })),
+  faultLine('fault', (error) => !isStoreFault(error)),
+  // On a full disk everything that is written fails: it is said once, and counted from then on.
+  { ...faultLine('the store cannot be read or written', isStoreFault), limited: 'once' },
   line(events.attached, 'info', 'attached'),
   line(events.bound, 'info', 'bound'),
   line(events.terminated, 'info', 'terminated'),
@@ -131,7 +148,7 @@ export interface Log {
 function destinationOf({ destination, pretty, color }: LogOptions): DestinationStream {
   const out = destination ?? pino.destination({ fd: 1, sync: true });
   const forPeople = pretty ?? (destination === undefined && process.stdout.isTTY === true);
-  if (!forPeople) return out;
+  if (!forPeople) return { write: (text: string) => void out.write(visibleJson(text)) };
   const colored = color ?? (process.env['NO_COLOR'] ?? '') === '';
   return { write: (text: string) => void out.write(prettyLine(text, colored)) };
 }
@@ -143,14 +160,16 @@ export function startLog(options: LogOptions): Log {
   const logger = pino({ ...settings, timestamp: pino.stdTimeFunctions.isoTime }, destinationOf(options));
   let level = options.level;
   let subscriptions: (() => void)[] = [];
-  const repeats = new Repeats<Written>(REFUSALS, ({ level, message, fields }, count) =>
-    logger[level]({ ...fields, count }, `${message}, again`),
-  );
-  const rest = options.every?.(REFUSALS.intervalMs, () => repeats.sweep());
+  const again = ({ level, message, fields }: Written, count: number): void =>
+    logger[level]({ ...fields, count }, `${message}, again`);
+  const repeats = { some: new Repeats<Written>(REFUSALS, again), once: new Repeats<Written>(ONCE, again) };
+  const rest = options.every?.(REFUSALS.intervalMs, () => {
+    for (const one of Object.values(repeats)) one.sweep();
+  });
   const unsubscribe = (): void => {
     for (const one of subscriptions) one();
     subscriptions = [];
-    repeats.end();
+    for (const one of Object.values(repeats)) one.end();
   };
   const setLevel = (next: LogLevel): void => {
     unsubscribe();
@@ -159,7 +178,9 @@ export function startLog(options: LogOptions): Log {
     subscriptions = LINES.filter((one) => logger.isLevelEnabled(one.level)).map((one) =>
       one.subscribe((message, fields) => {
         const written = { level: one.level, message, fields };
-        if (one.limited === undefined || repeats.admit(kindOf(written), written)) logger[one.level](fields, message);
+        const { limited } = one;
+        if (limited === undefined || repeats[limited].admit(kindOf(written), written))
+          logger[one.level](fields, message);
       }),
     );
   };

@@ -21,6 +21,8 @@ export interface MetricSources {
   status(): Promise<NodeStatus>;
   /** By operation. */
   store(): ReadonlyMap<string, Readonly<OperationCounts>>;
+  /** Whether the last write to the store failed. */
+  failing(): boolean;
 }
 
 type Labels<Name extends string> = Readonly<Record<Name, string | number>>;
@@ -188,8 +190,10 @@ export class Metrics {
 
   #storage(): void {
     const operations = this.#total('imxp_store_operations_total', 'Operations on the store', ['operation', 'result']);
+    const failing = this.#gauge('imxp_store_failing', '1 while the store cannot be written, as on a full disk', []);
     const seconds = this.#total('imxp_store_seconds_total', 'Time spent waiting for the store', ['operation']);
     this.#sample(() => {
+      failing.set(this.#sources.failing() ? 1 : 0);
       operations.reset();
       seconds.reset();
       for (const [operation, counts] of this.#sources.store()) {

@@ -26,7 +26,11 @@ export function prettyLine(json: string, color: boolean): string {
   const { time, level, msg, ...fields } = record;
   const clock = String(time).slice(11, 23);
   const name = String(level);
-  const parts = [paint(90, clock), paint(COLORS[name] ?? 0, name.toUpperCase().padEnd(5)), harmless(String(msg ?? ''))];
+  const parts = [
+    paint(90, clock),
+    paint(COLORS[name] ?? 0, harmless(name.toUpperCase().padEnd(5))),
+    harmless(String(msg ?? '')),
+  ];
   let stack = '';
   for (const [key, value] of Object.entries(fields)) {
     const trace = typeof value === 'object' && value !== null && 'stack' in value ? value.stack : undefined;
@@ -37,7 +41,7 @@ export function prettyLine(json: string, color: boolean): string {
         .join('');
       continue;
     }
-    parts.push(`${paint(90, `${key}=`)}${valueText(value)}`);
+    parts.push(`${paint(90, `${harmless(key)}=`)}${valueText(value)}`);
   }
   return `${parts.join(' ')}${stack}\n`;
 }

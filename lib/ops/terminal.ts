@@ -12,7 +12,37 @@ export function paint(style: Style, text: string, stream: NodeJS.WriteStream = p
   return colorful(stream) ? styleText(style, text) : text;
 }
 
-/** Text from peers must not reach a terminal as control sequences; line breaks and tabs stay. */
+/** Control characters, those that other standards count as such, and those that change the direction of text. */
+const CONTROL = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
+const CONTROLS = new RegExp(CONTROL, 'gu');
+/** Of what a terminal does, a change of colour does no harm. */
+const COLOR = new RegExp(`(${String.fromCharCode(27)}\\[[0-9;]*m)`);
+
+/**
+ * Text on its way to people, as the last step before it is written: whatever a name server, a certificate, a peer or another
+ * process has put into it, no control sequence reaches the terminal. Line breaks, tabs and, on terminals with colours, the
+ * colours of this program stay.
+ */
+export function visible(text: string, stream: NodeJS.WriteStream): string {
+  if (!CONTROL.test(text)) return text;
+  if (!colorful(stream)) return harmless(text);
+  return text
+    .split(COLOR)
+    .map((piece) => (COLOR.test(piece) ? piece : harmless(piece)))
+    .join('');
+}
+
+/** JSON on its way to a terminal or a file that people read: `JSON.stringify` leaves characters from U+007F on as they are. */
+export function visibleJson(json: string): string {
+  if (!CONTROL.test(json)) return json;
+  return json.replace(CONTROLS, (character) => {
+    if (character === '\n') return character;
+    const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
+    return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
+  });
+}
+
+/** What peers wrote must not reach a terminal as control sequences; line breaks and tabs stay. */
 export function harmless(text: string): string {
   return text.replace(/(?![\n\t])[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
     return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;

@@ -29,6 +29,15 @@ export class CountedStore implements Store {
     return new Map(Object.entries(this.#counts));
   }
 
+  get failing(): string | undefined {
+    return this.#store.failing;
+  }
+
+  watch(changed: () => void): (() => void) | undefined {
+    // A store that nobody else writes changes with what is done here.
+    return this.#store.watch?.(changed);
+  }
+
   get(key: string): Promise<Entry | undefined> {
     return this.#count('get', this.#store.get(key), () => false);
   }

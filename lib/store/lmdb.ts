@@ -2,8 +2,9 @@
  * Store on disk: lmdb in a directory of its own. Several processes may have it open at once (the relay, and `imxp
  * account` beside it); every write is one transaction under lmdb's lock over all of them.
  */
+import { watch } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { directoryObstacle } from '../config/directory.js';
 import { LocalError } from '../errors.js';
@@ -39,14 +40,21 @@ export class LmdbStore implements Store {
   #closing: Promise<void> | undefined;
   /** The last write failed, as on a full disk; lmdb then waits for its flush for ever. */
   #unwritten = false;
+  #failing: string | undefined;
+  readonly #path: string;
 
   /** See {@link openLmdb}. */
   constructor(path: string) {
+    this.#path = path;
     // Without noSubdir: false a path such as var/example.com would be taken for a file, because it has a "suffix".
     // Batches by turns of the event loop are promises that nobody awaits: one that fails would end the process.
     this.#root = open({ path, noSubdir: false, maxDbs: 2, encoding: 'json', eventTurnBatching: false });
     this.#entries = this.#root.openDB({ name: 'entries', encoding: 'json' });
     this.#clock = this.#root.openDB({ name: 'clock', encoding: 'json' });
+  }
+
+  get failing(): string | undefined {
+    return this.#failing;
   }
 
   async get(key: string): Promise<Entry | undefined> {
@@ -148,6 +156,17 @@ export class LmdbStore implements Store {
     }
   }
 
+  watch(changed: () => void): (() => void) | undefined {
+    try {
+      const watcher = watch(join(this.#path, 'data.mdb'), { persistent: false }, changed);
+      // Whoever relies on it looks now and then all the same.
+      watcher.on('error', () => watcher.close());
+      return () => watcher.close();
+    } catch {
+      return undefined;
+    }
+  }
+
   close(): Promise<void> {
     this.#closing ??= Promise.allSettled(this.#begun).then(() => this.#release());
     return this.#closing;
@@ -169,7 +188,8 @@ export class LmdbStore implements Store {
       // put and transaction resolve at commit, before the data are on the disk.
       await this.#root.flushed;
       this.#unwritten = false;
-      // The read transaction of peek may have begun before.
+      this.#failing = undefined;
+      // What peek reads from may have been begun before.
       this.#entries.resetReadTxn();
       this.#revisions.clear();
       return outcome?.result;
@@ -179,7 +199,9 @@ export class LmdbStore implements Store {
       return await durable;
     } catch (cause) {
       this.#unwritten = true;
-      throw failed(await reasonOf(cause));
+      const error = failed(await reasonOf(cause));
+      this.#failing = error.message;
+      throw error;
     } finally {
       this.#begun.delete(durable);
     }
@@ -227,13 +249,15 @@ const ADVICE =
 /**
  * Opens the store in a directory, which is created for its owner only if it does not exist.
  *
- * @throws LocalError CONFIGURATION if the directory cannot be used, or is open to other users of the machine
- * @throws LocalError STORE_FAILED if the store cannot be opened, or is damaged
+ * @throws LocalError CONFIGURATION: the place cannot be used, or is open to everybody on the machine
+ * @throws LocalError STORE_FAILED: it cannot be opened or is damaged, or the disk is full
  */
 export async function openLmdb(path: string): Promise<LmdbStore> {
   // The verifiers in it are as good as passwords (RFC 2831 §3.9), so nobody else may read it.
   const obstacle = await directoryObstacle(path);
-  if (obstacle !== undefined) throw new LocalError('CONFIGURATION', `store.path: ${obstacle}`);
+  if (obstacle !== undefined) {
+    throw new LocalError(obstacle.transient ? 'STORE_FAILED' : 'CONFIGURATION', `store.path: ${obstacle.text}`);
+  }
   try {
     await makeDirectory(path);
     refuseDamaged(path, ADVICE);

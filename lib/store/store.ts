@@ -35,6 +35,8 @@ export const STORE_KEY_OCTETS = 1500;
 
 /** All calls reject with LocalError STORE_FAILED when the engine cannot, and ARGUMENT for an unusable key. */
 export interface Store {
+  /** Why the last write failed, as on a full disk; undefined if it did not. */
+  readonly failing?: string | undefined;
   /** The newest entry. Never the caller's own object: changing it changes nothing here. */
   get(key: string): Promise<Entry | undefined>;
   /**
@@ -73,6 +75,12 @@ export interface Store {
    * not; all others are seen exactly once.
    */
   list(prefix: string): AsyncIterable<Listed>;
+  /**
+   * Calls `changed` when an entry may have changed, whichever process changed it; absent where only this process can.
+   *
+   * @returns a function that ends the calls; undefined if the system cannot tell
+   */
+  watch?(changed: () => void): (() => void) | undefined;
   /** Waits for what was begun. Calls made afterwards reject. Closing twice is no error. */
   close(): Promise<void>;
 }

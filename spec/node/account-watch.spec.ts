@@ -59,6 +59,8 @@ describe('node/account-watch', () => {
     [expelled, forgotten, ratesChanged] = [[], [], 0];
     watch = new AccountWatch({
       store,
+      access: { written: 0 },
+      permissionsChanged: () => {},
       accounts,
       clock,
       connections: () => [],

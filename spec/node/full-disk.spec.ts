@@ -1,0 +1,79 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { temporaryDirectory } from '../support/temporary.js';
+
+const run = promisify(execFile);
+const from = (name: string): string => JSON.stringify(new URL(`../../lib/${name}.ts`, import.meta.url).href);
+
+describe('node: a full disk', function () {
+  this.timeout(60_000);
+  const path = temporaryDirectory();
+
+  /** Runs a program whose files may have so many blocks of 512 octets: for whoever writes, that is a full disk. */
+  async function limited(blocks: number, code: string): Promise<string[]> {
+    const shell = [
+      '-c',
+      `ulimit -f ${blocks}; exec "$@"`,
+      'sh',
+      process.execPath,
+      '--import=tsx',
+      '--input-type=module',
+    ];
+    const { stdout } = await run('sh', [...shell, '-e', code]);
+    return stdout.trim().split('\n');
+  }
+
+  const config = (store: string): string => `parseConfig({
+    domains: ['example.com'],
+    listen: [{ transport: 'tcp', host: '127.0.0.1', port: 0 }],
+    store: { type: 'lmdb', path: ${JSON.stringify(path(store))} },
+    admin: { port: 0 },
+  }, '/')`;
+
+  it('is said once, and seen in /readyz and the metrics', async () => {
+    const lines = await limited(
+      400,
+      `import { parseConfig } from ${from('config/parse')};
+      import { startNode } from ${from('node/node')};
+      import { startLog } from ${from('ops/log')};
+      import { events } from ${from('ops/events')};
+      const said = [];
+      const log = startLog({ level: 'warn', destination: { write: (line) => void said.push(JSON.parse(line).msg) } });
+      const node = await startNode(${config('full')});
+      const page = async (name) => { const answer = await fetch(node.admin + name); return answer.status + ' ' + (await answer.text()); };
+      console.log((await page('/readyz')).trim());
+      let failure;
+      for (let count = 1; failure === undefined; count += 1) {
+        const realm = 'x'.repeat(1000);
+        const verifier = { account: 'n' + count + '@example.com', digestMd5: [{ username: 'n', realm, hashes: [] }] };
+        failure = await node.accounts.add(verifier).then(() => undefined, (error) => error);
+      }
+      for (let count = 1; count <= 3; count += 1) events.fault.publish({ session: 'accounts', error: failure });
+      console.log((await page('/readyz')).trim());
+      console.log((await page('/metrics')).split('\\n').find((line) => line.startsWith('imxp_store_failing')));
+      log.stop();
+      console.log(JSON.stringify(said));
+      process.exit();`,
+    );
+    expect(lines[0]).to.equal('200 ready');
+    expect(lines[1]).to.match(/^503 ready, but the store could not read or write: /);
+    expect(lines[2]).to.equal('imxp_store_failing 1');
+    expect(JSON.parse(lines[3] ?? '')).to.deep.equal([
+      'the store cannot be read or written',
+      'the store cannot be read or written, again',
+    ]);
+  });
+
+  it('keeps a relay from starting with an error that is worth another attempt, not one of the configuration', async () => {
+    const lines = await limited(
+      100,
+      `import { parseConfig } from ${from('config/parse')};
+      import { startNode } from ${from('node/node')};
+      const error = await startNode(${config('tiny')}).catch((error) => error);
+      console.log(error.code, error.message);
+      process.exit();`,
+    );
+    expect(lines[0]).to.match(/^STORE_FAILED store\.path: .*: the disk is full$/);
+  });
+});
