@@ -204,18 +204,22 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
   }
 
   /**
-   * Delivers what has waited together, in order. All of one originator go by one lane: recipients that shared a Data while
-   * there was no lane must not be on two now.
+   * Delivers what has waited together, in order. Recipients that share a Data of one originator there go by one lane: an
+   * earlier Data to either of them must not be overtaken.
    */
   deliverAll(waiting: readonly WaitingDelivery[]): void {
+    const together = new Groups();
+    const keysOf = ({ data }: OutboundDelivery): string[] =>
+      data.recipients.map(({ identity }) => keyOf(data.originator, recipientKey(identity)));
+    for (const { delivery } of waiting) together.join(keysOf(delivery));
     const lanes = new Map<string, ChannelLane>();
     for (const { delivery, sink } of waiting) {
-      const { originator } = delivery.data;
-      const lane = lanes.get(originator);
+      const group = together.of(keysOf(delivery)[0] ?? '');
+      const lane = lanes.get(group);
       if (lane !== undefined) this.deliverBy(lane, delivery, sink);
       else {
         const chosen = this.#deliver(delivery, sink);
-        if (chosen !== undefined) lanes.set(originator, chosen);
+        if (chosen !== undefined) lanes.set(group, chosen);
       }
     }
   }
@@ -379,4 +383,25 @@ function recipientKey(identity: string): string {
 
 function keyOf(originator: string, recipient: string): string {
   return `${originator}\n${recipient}`;
+}
+
+/** Names that belong together: those joined, and all that were joined with any of them. */
+class Groups {
+  readonly #parents = new Map<string, string>();
+
+  /** The name that stands for a group. */
+  of(name: string): string {
+    let root = name;
+    for (let parent = this.#parents.get(root); parent !== undefined; parent = this.#parents.get(root)) root = parent;
+    return root;
+  }
+
+  join(names: readonly string[]): void {
+    const [first, ...others] = names;
+    if (first === undefined) return;
+    for (const other of others) {
+      const [root, another] = [this.of(first), this.of(other)];
+      if (root !== another) this.#parents.set(another, root);
+    }
+  }
 }

@@ -100,7 +100,7 @@ describe('imxp listen', function () {
       'Tonight?',
       '',
     ]);
-    expect(stderr.toString()).to.contain('refused a message of fred@example.com');
+    expect(stderr.toString()).to.contain('refused a message from fred@example.com');
   });
 
   it('has the subject in JSON and the content alone with --raw', async () => {

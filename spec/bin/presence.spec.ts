@@ -93,7 +93,7 @@ describe('imxp presence', function () {
     const denied = await run(WILMA, 'watch', FRED);
     expect([denied.code, denied.stderr.toString()]).to.deep.equal([
       77,
-      'error: 537 the publisher does not grant you presence:watch\n',
+      'error: 537 the publisher does not grant you presence:watch\nhint: The owner decides this, with imxp access allow.\n',
     ]);
     const unknown = await run(WILMA, 'poll', 'nobody@example.com', '--json');
     expect([unknown.code, json(unknown)]).to.deep.equal([

@@ -90,7 +90,7 @@ describe('commands that sign and encrypt', function () {
     await wilma.send({ to: BARNEY, content: 'x' });
     const { stdout, stderr } = await listening.finished();
     expect(stdout.toString()).to.include(`[signed by ${FRED}]`);
-    expect(stderr.toString()).to.include('refused a message of fred@example.com: the content is encrypted');
+    expect(stderr.toString()).to.include('refused a message from fred@example.com: the content is encrypted');
     const blind = await listen('--count', '1');
     await fred.send({ to: BARNEY, content: 'x', sign: true });
     expect((await blind.finished()).stdout.toString()).to.include(

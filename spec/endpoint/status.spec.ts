@@ -88,12 +88,11 @@ describe('endpoint/status', () => {
     const outcomes = reports.flatMap(({ relay, recipients }) =>
       recipients.map((one) => `${relay} ${one.identity} ${one.code} ${one.text}`.trim()),
     );
-    // betty goes by a lane of her own, so that rubble.com answers for her alone and leaves the report to example.com.
-    expect(outcomes.sort()).to.deep.equal([
-      `example.com ${BETTY} 450 not attached`,
-      `example.com ${WILMA} 554 no`,
-      `rubble.com ${BARNEY} 250`,
-    ]);
+    // Betty goes by the lane of barney or by one of her own: rubble.com reports on her, or answers for her alone and leaves
+    // the report to example.com.
+    const [ofBetty, ...others] = outcomes.sort((a, b) => Number(b.includes(BETTY)) - Number(a.includes(BETTY)));
+    expect(ofBetty).to.match(/^(?:example|rubble)\.com betty@rubble\.com 450 not attached$/);
+    expect(others.sort()).to.deep.equal([`example.com ${WILMA} 554 no`, `rubble.com ${BARNEY} 250`]);
   });
 
   it('asks the own relay only', async () => {

@@ -165,6 +165,9 @@ describe('relay: attachOverride on the wire (RFC 3342 §1)', () => {
     expect(fred.code(msgno)).to.equal(0);
     const barney = stage.attached(BARNEY);
     await settled();
-    expect(barney.requests[0]?.joined.toString(), 'as it came').to.include(text);
+    const given = barney.requests[0]?.joined.toString() ?? '';
+    expect(given).to.include(`<recipient identity='${BARNEY}' />`).and.include("internal='hold4Endpoint'");
+    // The relay says which of the messages it has held this is, so that a second delivery can be told.
+    expect(given).to.match(/external='urn:x-imxp:held'[^>]*>\s*<held id='[\w-]+' \/>/);
   });
 });
