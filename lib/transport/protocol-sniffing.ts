@@ -1,6 +1,6 @@
 /** Tells BEEP, HTTP and TLS apart by the first octet of a new connection, and puts the octet back. */
 import type { Duplex } from 'node:stream';
-import { TransportError } from '../errors.js';
+import { ImxpError, TransportError } from '../errors.js';
 
 export type SniffedProtocol = 'beep' | 'http' | 'tls';
 
@@ -23,7 +23,7 @@ export async function sniffProtocol(stream: Duplex, waitMs: number): Promise<Sni
  * Waits until the peer says something, or for a moment. The stream is paused then, with everything in it.
  *
  * @returns undefined when nothing has come
- * @throws TransportError CONNECTION_LOST
+ * @throws TransportError CONNECTION_LOST, or the ImxpError that the stream ended with
  */
 export function firstOctet(stream: Duplex, waitMs: number): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
@@ -41,7 +41,10 @@ export function firstOctet(stream: Duplex, waitMs: number): Promise<number | und
     };
     const lost = (): void => {
       stop();
-      reject(new TransportError('CONNECTION_LOST', 'the peer disconnected without sending anything'));
+      const cause = stream.errored;
+      // A WebSocket that broke says what was wrong with it.
+      if (cause instanceof ImxpError) reject(cause);
+      else reject(new TransportError('CONNECTION_LOST', 'the peer disconnected without sending anything', { cause }));
     };
     const timer = setTimeout(() => {
       stop();
