@@ -31,7 +31,7 @@ describe('imxp interop', function () {
     expect(stdout).to.match(
       /^greeting\n {2}ok +greeting\.prompt: greets without waiting .* \(RFC 3080 §2\.3\.1\.1\)$/m,
     );
-    expect(stdout).to.match(/^attach\n {2}skipped +\d+ checks: no account was given \(--account\)$/m);
+    expect(stdout).to.match(/^attach\n {2}skipped +\d+ checks: no account given \(--account\)$/m);
     expect(stdout).to.match(/\n15 passed, 0 failed, 0 could not be judged, \d+ skipped in \d+\.\d s\n$/);
   });
 
