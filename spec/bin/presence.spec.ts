@@ -98,7 +98,14 @@ describe('imxp presence', function () {
     const unknown = await run(WILMA, 'poll', 'nobody@example.com', '--json');
     expect([unknown.code, json(unknown)]).to.deep.equal([
       1,
-      { failed: true, error: 'REFUSED', code: 550, text: 'unknown endpoint', exitCode: 1 },
+      {
+        failed: true,
+        error: 'REFUSED',
+        code: 550,
+        text: 'unknown endpoint',
+        hint: 'Check the address; imxp check --dns DOMAIN shows whether its domain has a relay.',
+        exitCode: 1,
+      },
     ]);
     expect((await run(WILMA, 'poll')).code).to.equal(64);
     expect((await run(WILMA, 'publish', '--until', 'later')).code).to.equal(64);
