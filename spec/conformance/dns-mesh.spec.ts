@@ -253,7 +253,7 @@ describe('domains that have nothing but DNS records', function () {
     const [seen] = JSON.parse(other.stdout.toString());
     expect(seen).to.include({ domain: 'bedrock.example', ok: false });
     expect(seen.services[0].targets[0].addresses[0].says).to.match(/^the server of bedrock\.example refuses TLS/);
-    expect(seen.services[1].problem).to.equal('no SRV record: endpoints must be told where their relay is');
+    expect(seen.services[1].problem).to.equal('no SRV record: endpoints must be given the URL of their relay');
 
     dns.srv('_apex-mesh._tcp.slate.example', { port: rubble.port, target: 'relay1.rubble.com' });
     const apex = await workshop.run(['check', '--config', example.config, '--dns', 'slate.example']);
