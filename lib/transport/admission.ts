@@ -18,6 +18,8 @@ const TICK_MS = 100;
 const LATE_MS = 150;
 /** What is left of the rate at least while the event loop is late. */
 const LEAST = 1 / 16;
+/** So many logins in a tick are never what makes the event loop late: they are admitted whatever else the node does. */
+const FEW = 4;
 /** What is left after a tick of what an address has taken: half after about a second. */
 const DECAY = 0.93;
 
@@ -29,8 +31,10 @@ export class Admission {
   readonly #taken = new Map<string, number>();
   /** The share of the rate that the node bears; 1 while the event loop is not late. */
   #bears = 1;
-  /** How many may still be taken before the next tick. */
-  #inThisTick = Number.POSITIVE_INFINITY;
+  /** How many may be taken in a tick. */
+  #perTick = Number.POSITIVE_INFINITY;
+  /** How many have been taken since the last tick. */
+  #inThisTick = 0;
   #tickedAt = 0;
   #unwatch: (() => void) | undefined;
 
@@ -54,9 +58,9 @@ export class Admission {
     if (this.#limits.loginsPerSecond === 0) return true;
     this.#watch();
     const taken = this.#taken.get(host) ?? 0;
-    if (this.#tokens < 1 || this.#inThisTick < 1 || taken >= this.#tokens) return false;
+    if (this.#tokens < 1 || this.#inThisTick >= this.#perTick || taken >= this.#tokens) return false;
     this.#tokens -= 1;
-    this.#inThisTick -= 1;
+    this.#inThisTick += 1;
     this.#taken.set(host, taken + 1);
     return true;
   }
@@ -77,11 +81,12 @@ export class Admission {
     const ms = now - this.#tickedAt;
     this.#tickedAt = now;
     const { loginsPerSecond, loginBurst } = this.#limits;
-    if (ms >= TICK_MS + LATE_MS) this.#bears = Math.max(LEAST, this.#bears / 2);
-    else this.#bears = Math.min(1, this.#bears * 1.1);
+    if (ms < TICK_MS + LATE_MS) this.#bears = Math.min(1, this.#bears * 1.1);
+    else if (this.#inThisTick > FEW) this.#bears = Math.max(LEAST, this.#bears / 2);
     this.#tokens = Math.min(loginBurst, this.#tokens + (loginsPerSecond * ms) / 1000);
-    this.#inThisTick =
-      this.#bears === 1 ? Number.POSITIVE_INFINITY : Math.max(1, (loginsPerSecond * this.#bears * TICK_MS) / 1000);
+    this.#inThisTick = 0;
+    this.#perTick =
+      this.#bears === 1 ? Number.POSITIVE_INFINITY : Math.max(FEW, (loginsPerSecond * this.#bears * TICK_MS) / 1000);
     for (const [host, taken] of this.#taken) {
       const left = taken * DECAY;
       if (left < 0.5) this.#taken.delete(host);
