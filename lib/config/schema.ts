@@ -6,55 +6,11 @@ import { resolve } from 'node:path';
 import * as z from 'zod';
 import { DIALECTS } from './dialects.js';
 import { limitsSchema } from './limits.js';
-import { parseRelayUrl, type RelayLocation, TRANSPORTS } from './relay-url.js';
+import { meshSchema } from './mesh.js';
+import { TRANSPORTS } from './relay-url.js';
 import { MECHANISMS, QOPS } from './sasl-names.js';
-
-const LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
-const DOMAIN = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*$`);
-const PATTERN = new RegExp(`^(?:\\*|(?:\\*\\.)?${DOMAIN.source.slice(1, -1)})$`);
-/** D-CORE-01: no white space; a local part with an `@` must be quoted. */
-const ADDRESS = new RegExp(`^(?=.{3,1023}$)(?:[^\\s"@]+|"(?:[^"\\\\\\s]|\\\\\\S)+")@${DOMAIN.source.slice(1, -1)}$`);
-
-const lower = (text: string): string => text.toLowerCase();
-
-/** A domain, compared without regard to case and therefore converted to lower case. */
-const domain = z.string().regex(DOMAIN, 'not a domain name').transform(lower);
-const domainPattern = z.string().regex(PATTERN, 'neither a domain, nor "*." and a domain, nor "*"').transform(lower);
-/** `local@domain`; only the domain is compared without regard to case (D-CORE-01). */
-const address = z
-  .string()
-  .regex(ADDRESS, 'not an address of the form local@domain')
-  .transform((text) => {
-    const at = text.lastIndexOf('@');
-    return text.slice(0, at) + lower(text.slice(at));
-  });
-/** An authenticated identity: an address such as `imxp=mesh@rubble.com`, or a domain. */
-const identity = z.union([address, domain], 'neither an address nor a domain name');
-
-const host = z.string().regex(/^[A-Za-z0-9.:_-]+$/, 'not a host name or address');
-const port = z.int().min(0).max(65_535);
-
-const relayUrl = z.string().transform((text, context): RelayLocation => {
-  try {
-    return parseRelayUrl(text);
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
-    return z.NEVER;
-  }
-});
-
-/** Refuses the second of two equal entries, because its author surely meant something else. */
-function distinct<T>(key: (item: T) => string | undefined, what: string) {
-  return (items: readonly T[], context: z.RefinementCtx): void => {
-    const seen = new Set<string>();
-    for (const [index, item] of items.entries()) {
-      const name = key(item);
-      if (name === undefined) continue;
-      if (seen.has(name)) context.addIssue({ code: 'custom', path: [index], message: `${what} is listed twice` });
-      seen.add(name);
-    }
-  };
-}
+import { tlsSchema } from './tls.js';
+import { addressSchema, distinct, domainSchema, hostSchema, identitySchema, lower, portSchema } from './values.js';
 
 const listen = z.strictObject({
   transport: z
@@ -62,8 +18,8 @@ const listen = z.strictObject({
     .default('tcp')
     .describe('how peers connect; "any" accepts BEEP over TCP and WebSocket, with TLS or without, on one port'),
   // Listening on every interface should be a deliberate decision, so it is never the default.
-  host: host.default('127.0.0.1').describe('address to listen on; by default only this machine can connect'),
-  port: port.describe('port to listen on; 0 takes any free port'),
+  host: hostSchema.default('127.0.0.1').describe('address to listen on; by default only this machine can connect'),
+  port: portSchema.describe('port to listen on; 0 takes any free port'),
   path: z
     .string()
     .regex(/^\/[^\s?#]*$/, 'not a path such as /imxp')
@@ -97,7 +53,7 @@ const sasl = z.strictObject({
     .default(['auth'])
     .describe('qualities of protection that DIGEST-MD5 offers on sessions without TLS; under TLS always auth'),
   serverNames: z
-    .array(host.transform(lower))
+    .array(hostSchema.transform(lower))
     .default([])
     .describe(
       'host names and addresses of this relay beside those in its domains: accepted as serverName of a start, where they stand for no domain, and in digest-uri (beep/<name>), which names one of them or a domain if there are any here',
@@ -117,198 +73,6 @@ const store = (path: z.ZodType<string, string>) =>
     ])
     .prefault({ type: 'lmdb', path: 'var' });
 
-const tls = (path: z.ZodType<string, string>) =>
-  z
-    .strictObject({
-      certificate: path
-        .optional()
-        .describe('PEM file with the certificate of this relay, followed by intermediate certificates'),
-      key: path.optional().describe('PEM file with its private key'),
-      authority: path.optional().describe("PEM file of trusted CAs; default: Node's bundled list"),
-      require: z
-        .enum(['never', 'mesh', 'always'])
-        .optional()
-        .describe(
-          'which peers must use TLS: none, relays, or all; default: "mesh" (relays) if there is a certificate, else "never"',
-        ),
-      legacy: z
-        .boolean()
-        .default(false)
-        .describe('also offer the cipher suites of the year 2000, which are no longer secure'),
-      revoked: path.optional().describe('PEM or DER file with a certificate revocation list signed by the authority'),
-      domains: z
-        .record(
-          domain,
-          z.strictObject({
-            certificate: path.describe('PEM file with the certificate of this domain'),
-            key: path.describe('PEM file with its private key'),
-          }),
-        )
-        .default({})
-        .describe('certificates of single domains, if one certificate does not name all domains'),
-    })
-    .superRefine((value, context) => {
-      if ((value.certificate === undefined) !== (value.key === undefined)) {
-        const missing = value.key === undefined ? 'key' : 'certificate';
-        context.addIssue({
-          code: 'custom',
-          path: [],
-          message: `"${missing}" is missing: certificate and key belong together`,
-        });
-      }
-      const some = value.certificate !== undefined || Object.keys(value.domains).length > 0;
-      if (!some && value.require !== undefined && value.require !== 'never') {
-        context.addIssue({
-          code: 'custom',
-          path: ['require'],
-          message: `"${value.require}" needs "certificate" and "key"; imxp certs creates them`,
-        });
-      }
-    })
-    .transform((value) => {
-      const some = value.certificate !== undefined || Object.keys(value.domains).length > 0;
-      // A relay that cannot offer TLS would otherwise refuse every peer.
-      return { ...value, require: value.require ?? (some ? ('mesh' as const) : ('never' as const)) };
-    })
-    .prefault({});
-
-/** A user name without a password proves nothing; without both the certificate authenticates this node. */
-function together(
-  value: { readonly username?: string | undefined; readonly passwordFile?: string | undefined },
-  context: z.RefinementCtx,
-): void {
-  if ((value.username === undefined) === (value.passwordFile === undefined)) return;
-  const missing = value.username === undefined ? 'username' : 'passwordFile';
-  context.addIssue({
-    code: 'custom',
-    path: [],
-    message: `"${missing}" is missing: user name and password belong together`,
-  });
-}
-
-const credentials = (path: z.ZodType<string, string>) =>
-  z
-    .strictObject({
-      username: z
-        .string()
-        .min(1)
-        .optional()
-        .describe(
-          'user name: usually imxp=mesh@ and a domain of this node, or apex=mesh@ for a neighbour that supports only APEX',
-        ),
-      passwordFile: path.optional().describe('file whose first line is the password'),
-      mechanisms: z
-        .array(z.enum(MECHANISMS))
-        .min(1)
-        .superRefine(distinct((name) => name, 'the mechanism'))
-        .optional()
-        .describe(
-          'the only mechanisms that may be used, whatever else the neighbour offers; default: all but ANONYMOUS',
-        ),
-      qops: z
-        .array(z.enum(QOPS))
-        .min(1)
-        .superRefine(distinct((name) => name, 'the protection'))
-        .optional()
-        .describe('qualities of protection that may be used without TLS; default: auth'),
-    })
-    .superRefine(together);
-
-const route = (path: z.ZodType<string, string>) =>
-  z.strictObject({
-    domain: domainPattern.describe(
-      'a domain, "*.suffix" for all domains below it, or "*" for all domains without another route',
-    ),
-    relays: z
-      .array(relayUrl)
-      .min(1)
-      .superRefine(distinct((relay) => relay.url, 'the relay'))
-      .describe('URLs of the relays of the domain, tried in this order'),
-    tls: z
-      .enum(['off', 'prefer', 'require'])
-      // Confidentiality between relays is mandatory (message-service-01 §6.1); anything less is a deliberate decision.
-      .default('require')
-      .describe('whether the link must use TLS, with a certificate that names the domain'),
-    credentials: credentials(path)
-      .optional()
-      .describe('credentials of this node at the neighbour; default: its certificate'),
-    lanes: z.int().min(1).max(64).optional().describe('channels of this link; default: limits.link.lanes'),
-    dialect: z
-      .enum(DIALECTS)
-      .optional()
-      .describe('dialect of this link; default: what the neighbour offers, preferably imxp'),
-  });
-
-const mesh = (path: z.ZodType<string, string>) =>
-  z
-    .strictObject({
-      routes: z
-        .array(route(path))
-        .superRefine(distinct((entry) => entry.domain, 'the route'))
-        .default([]),
-      dns: z
-        .strictObject({
-          enabled: z
-            .boolean()
-            .default(true)
-            .describe(
-              'whether domains without a route are looked up in the DNS (SRV _imxp-mesh._tcp, else _apex-mesh._tcp)',
-            ),
-          servers: z
-            .array(
-              z
-                .string()
-                .regex(
-                  /^(?:\d+(?:\.\d+){3}(?::\d+)?|[0-9A-Fa-f:]+|\[[0-9A-Fa-f:]+\](?::\d+)?)$/,
-                  'not address or address:port',
-                ),
-            )
-            .default([])
-            .describe('name servers; default: those of the system'),
-          tls: z
-            .enum(['off', 'prefer', 'require'])
-            // Otherwise whoever controls the DNS answers would be believed in everything.
-            .default('require')
-            .describe('whether links to relays found by DNS must use TLS, with a certificate that names the domain'),
-          credentials: credentials(path)
-            .optional()
-            .describe('credentials of this node at relays found by DNS; default: its certificate'),
-          defaultPort: port
-            .min(1)
-            .optional()
-            .describe(
-              'port on which domains with an address but without SRV records are tried; default: they have no relay',
-            ),
-        })
-        .prefault({}),
-      siblings: z
-        .array(
-          z.strictObject({
-            relays: z
-              .array(relayUrl)
-              .min(1)
-              .superRefine(distinct((relay) => relay.url, 'the relay'))
-              .describe('URLs of one relay, tried in this order'),
-            tls: z
-              .enum(['off', 'prefer', 'require'])
-              .default('require')
-              .describe('whether the link must use TLS, with a certificate that names the domain'),
-            credentials: credentials(path)
-              .optional()
-              .describe('credentials of this node there, as a relay of its own domain; default: its certificate'),
-            lanes: z.int().min(1).max(64).optional().describe('channels of this link; default: limits.link.lanes'),
-          }),
-        )
-        .superRefine(distinct((sibling) => sibling.relays[0]?.url, 'the relay'))
-        .default([])
-        .describe('other relays of the same domains, which are asked for endpoints that are not attached here'),
-      trusted: z
-        .array(identity)
-        .default([])
-        .describe('identities of relays that may forward Data operations of originators in any domain'),
-    })
-    .prefault({});
-
 const policy = z
   .strictObject({
     bindCheck: z
@@ -322,13 +86,16 @@ const policy = z
       // A proof by password or certificate is stronger than an address.
       .default(false)
       .describe('whether relays that authenticated for the domain are checked as well'),
-    relays: z.record(identity, z.array(domain)).default({}).describe('further domains that an identity may bind for'),
+    relays: z
+      .record(identitySchema, z.array(domainSchema))
+      .default({})
+      .describe('further domains that an identity may bind for'),
     attach: z
-      .record(identity, z.array(address))
+      .record(identitySchema, z.array(addressSchema))
       .default({})
       .describe('further endpoints that an identity may attach as'),
     originators: z
-      .record(address, z.array(address))
+      .record(addressSchema, z.array(addressSchema))
       .default({})
       .describe('further originators that an attached endpoint may send for'),
     statusRequest: z
@@ -420,8 +187,8 @@ const compatibility = z
   .prefault({});
 
 const admin = z.strictObject({
-  host: host.default('127.0.0.1').describe('address to listen on for operators'),
-  port: port.describe('port to listen on; 0 takes any free port'),
+  host: hostSchema.default('127.0.0.1').describe('address to listen on for operators'),
+  port: portSchema.describe('port to listen on; 0 takes any free port'),
 });
 
 const log = z
@@ -459,7 +226,7 @@ export function nodeSchema(base: string) {
     .strictObject({
       $schema: z.string().optional().describe('for editors; ignored'),
       domains: z
-        .array(domain)
+        .array(domainSchema)
         .min(1)
         .superRefine(distinct((name) => name, 'the domain'))
         .describe('domains that this relay serves'),
@@ -469,10 +236,10 @@ export function nodeSchema(base: string) {
         .superRefine(
           distinct((entry) => (entry.port === 0 ? undefined : `${entry.host} ${entry.port}`), 'the address'),
         ),
-      tls: tls(path),
+      tls: tlsSchema(path),
       sasl: sasl.prefault({}),
       store: store(path),
-      mesh: mesh(path),
+      mesh: meshSchema(path),
       policy,
       access,
       presence,

@@ -1,0 +1,59 @@
+/** Section `tls` of a configuration file: certificates of this relay, and who must use TLS. */
+import * as z from 'zod';
+import { domainSchema } from './values.js';
+
+/** @param path turns a path of the file into an absolute one */
+export const tlsSchema = (path: z.ZodType<string, string>) =>
+  z
+    .strictObject({
+      certificate: path
+        .optional()
+        .describe('PEM file with the certificate of this relay, followed by intermediate certificates'),
+      key: path.optional().describe('PEM file with its private key'),
+      authority: path.optional().describe("PEM file of trusted CAs; default: Node's bundled list"),
+      require: z
+        .enum(['never', 'mesh', 'always'])
+        .optional()
+        .describe(
+          'which peers must use TLS: none, relays, or all; default: "mesh" (relays) if there is a certificate, else "never"',
+        ),
+      legacy: z
+        .boolean()
+        .default(false)
+        .describe('also offer the cipher suites of the year 2000, which are no longer secure'),
+      revoked: path.optional().describe('PEM or DER file with a certificate revocation list signed by the authority'),
+      domains: z
+        .record(
+          domainSchema,
+          z.strictObject({
+            certificate: path.describe('PEM file with the certificate of this domain'),
+            key: path.describe('PEM file with its private key'),
+          }),
+        )
+        .default({})
+        .describe('certificates of single domains, if one certificate does not name all domains'),
+    })
+    .superRefine((value, context) => {
+      if ((value.certificate === undefined) !== (value.key === undefined)) {
+        const missing = value.key === undefined ? 'key' : 'certificate';
+        context.addIssue({
+          code: 'custom',
+          path: [],
+          message: `"${missing}" is missing: certificate and key belong together`,
+        });
+      }
+      const some = value.certificate !== undefined || Object.keys(value.domains).length > 0;
+      if (!some && value.require !== undefined && value.require !== 'never') {
+        context.addIssue({
+          code: 'custom',
+          path: ['require'],
+          message: `"${value.require}" needs "certificate" and "key"; imxp certs creates them`,
+        });
+      }
+    })
+    .transform((value) => {
+      const some = value.certificate !== undefined || Object.keys(value.domains).length > 0;
+      // A relay that cannot offer TLS would otherwise refuse every peer.
+      return { ...value, require: value.require ?? (some ? ('mesh' as const) : ('never' as const)) };
+    })
+    .prefault({});
