@@ -1,31 +1,25 @@
 /**
  * Connection with one BEEP peer: joins the transport with the session state machine, enforces the time limits, and gives
  * each channel to its user.
- *
- * ```
- *   connected ── greetings ──> ready ──(ready/proceed, or a SASL layer)──> tuning ──> a new session, greetings again
- *   (opening: tuning first)       │
- *                                 │ release asked or granted
- *                                 v
- *                             releasing ──> ended            (a fault ends it from anywhere, without a response)
- * ```
  */
 
 import type { Duplex } from 'node:stream';
-import type { CloseEvent, Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event.js';
+import type { Greeting, Outbound, SessionEvent, StartEvent } from '../beep/event.js';
 import type { ReassemblyObserver } from '../beep/inbound.js';
 import type { ChannelInfo, Offer, Role, Session } from '../beep/session.js';
-import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
+import { ImxpError, LocalError, type Reply, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
 import type { PeerIdentity } from '../sasl/identity.js';
 import type { ChannelHandle } from './channel.js';
+import { ConnectionPhase } from './connection-phase.js';
 import { type BeforeReset, type ConnectionRules, newSession } from './connection-rules.js';
-import { foreignService } from './foreign-service.js';
+import { InputCheck } from './input-check.js';
 import type { NetworkAddress } from './network.js';
 import { type ChannelsConnection, OpenChannels } from './open-channels.js';
 import type { ChannelUse, Started } from './pending-requests.js';
 import type { ChannelConditions, SessionChange } from './profile.js';
 import type { ReassemblyShare } from './reassembly-budget.js';
+import { SessionEvents } from './session-events.js';
 import { type HandedOver, SessionIo, type SessionIoOwner } from './session-io.js';
 import type { SecuredStream } from './tls/secured-stream.js';
 
@@ -67,17 +61,12 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
   readonly #refuse: Reply | undefined;
   readonly #io: SessionIo;
   readonly #channels: OpenChannels;
-  #phase: 'greeting' | 'ready' | 'tuning' | 'releasing' | 'ended' = 'greeting';
+  readonly #phase: ConnectionPhase;
+  readonly #events: SessionEvents;
+  readonly #input: InputCheck;
   #identity: PeerIdentity | undefined;
   #security: SecuredStream | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #owner: ConnectionOwner;
-  /** When a release must be over, on the clock of `performance.now`. */
-  #closeBy = Number.POSITIVE_INFINITY;
-  /** Whether anything has come. */
-  #heard = false;
-  /** Octets a stranger has sent. */
-  #strange = 0;
 
   constructor(stream: Duplex, rules: ConnectionRules, options: ConnectionOptions) {
     serial += 1;
@@ -90,8 +79,10 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
     this.#security = options.security;
     this.#channels = new OpenChannels(this, rules);
     this.#io = new SessionIo(stream, this.#newSession(), this, rules.limits.session);
-    this.#deadline(rules.limits.session.greetingTimeoutMs, 'the peer sent no greeting');
-    if (options.opening === true) this.#phase = 'tuning';
+    this.#phase = new ConnectionPhase(this, rules.limits);
+    this.#events = new SessionEvents(this, this.#io, this.#channels, this.#phase);
+    this.#input = new InputCheck(rules.role, options.remote, rules.limits.unauthenticated.octets);
+    if (options.opening === true) this.#phase.opening();
     else this.#io.start();
   }
 
@@ -160,7 +151,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
   }
 
   get ended(): boolean {
-    return this.#phase === 'ended';
+    return this.#phase.current === 'ended';
   }
 
   get channels(): Iterable<ChannelHandle> {
@@ -201,8 +192,8 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
    */
   greeted(): Promise<Greeting> {
     const { peer } = this.#session;
-    if (peer !== undefined && this.#phase !== 'greeting') return Promise.resolve(peer);
-    if (this.#phase === 'ended') return Promise.reject(this.#gone());
+    if (peer !== undefined && this.#phase.current !== 'greeting') return Promise.resolve(peer);
+    if (this.#phase.current === 'ended') return Promise.reject(this.#gone());
     return this.#channels.asks.greeting();
   }
 
@@ -213,7 +204,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
    * @throws RefusedError START_REFUSED, TransportError CONNECTION_LOST
    */
   start(offer: Offer, use: ChannelUse, quiet = false): Promise<Started> {
-    if (this.#phase !== 'ready') return Promise.reject(this.#gone());
+    if (this.#phase.current !== 'ready') return Promise.reject(this.#gone());
     const started = this.#channels.start(this.#session, offer, use, quiet);
     this.#io.touch();
     return started;
@@ -247,7 +238,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
    * @throws RefusedError CLOSE_REFUSED, TransportError CONNECTION_LOST
    */
   closeChannel(number: number, code: number, text: string): Promise<void> {
-    if (this.#phase === 'ended') return Promise.resolve();
+    if (this.#phase.current === 'ended') return Promise.resolve();
     return this.#channels.asks.close(number, () => {
       this.#session.close(number, code, text);
       this.#io.touch();
@@ -260,14 +251,12 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
    * @param limitMs how long it may take in all; never longer than `closeTimeoutMs` for the peer's answer
    */
   async release(text = '', limitMs = Number.POSITIVE_INFINITY): Promise<void> {
-    if (this.#phase === 'ended') return;
-    this.#closeBy = performance.now() + limitMs;
-    if (this.#phase !== 'ready') {
+    if (this.#phase.current === 'ended') return;
+    if (this.#phase.current !== 'ready') {
       this.destroy(new LocalError('CLOSED', 'the session was ended before it was ready'));
       return;
     }
-    const closeMs = Math.ceil(Math.min(this.#rules.limits.session.closeTimeoutMs, limitMs));
-    this.#deadline(closeMs, 'the peer did not answer the release');
+    this.#phase.releaseRequested(limitMs);
     // RFC 3080 §2.4: nothing new is sent any more.
     this.#channels.closeRequested(0);
     try {
@@ -281,7 +270,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
   /** Lets what is queued leave, and closes without asking. */
   dismiss(error: ImxpError): void {
     this.#io.flush();
-    this.#end(error);
+    this.end(error);
   }
 
   /** Says what `refuse` of the options says, and closes (RFC 3080 §2.4). */
@@ -291,7 +280,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
 
   /** Drops the connection at once, without a word to the peer. */
   destroy(error: ImxpError): void {
-    if (this.#phase === 'ended') return;
+    if (this.#phase.current === 'ended') return;
     this.#finish(error);
     this.#io.transport.cut(error);
   }
@@ -300,17 +289,15 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
 
   /** Creates the channel the peer asked for; `content` answers the piggybacked message. */
   accept(event: StartEvent, uri: string, content: string | undefined, channel: ChannelHandle): void {
-    if (this.#phase === 'ended') return;
+    if (this.#phase.current === 'ended') return;
     this.#session.acceptStart(event, uri, content);
     this.#channels.register(this.#session, channel);
     this.#io.touch();
   }
 
   refuse(event: StartEvent, reply: Reply): void {
-    if (this.#phase === 'ended') return;
-    this.#session.refuseStart(event, reply);
-    this.#refused('start', reply);
-    this.#io.touch();
+    if (this.#phase.current === 'ended') return;
+    this.#events.refuseStart(event, reply);
   }
 
   // ---- tuning --------------------------------------------------------------------------------------------------------
@@ -332,12 +319,12 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
 
   /** Lets the session go on after an answer on a tuning channel that did not change the transport. */
   goOn(): void {
-    if (this.#phase !== 'ended') this.#io.resume();
+    if (this.#phase.current !== 'ended') this.#io.resume();
   }
 
   /** Begins a new session over the new transport: nothing of the old one is kept but the server name (D-BEEP-08). */
   renew(stream: Duplex, change: SessionChange): void {
-    if (this.#phase === 'ended') {
+    if (this.#phase.current === 'ended') {
       stream.destroy();
       return;
     }
@@ -345,128 +332,30 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
     this.#identity = change.identity ?? this.#identity;
     const { serverName, peer } = this.#session;
     const greeted = change.greets === false ? peer : undefined;
-    this.#phase = greeted === undefined ? 'greeting' : 'ready';
+    this.#phase.renewed(greeted === undefined);
     const before: BeforeReset = {
       ...(serverName === undefined ? {} : { serverName }),
       ...(greeted === undefined ? {} : { greeted }),
     };
     this.#io.renew(stream, this.#newSession(before));
-    if (greeted === undefined) {
-      this.#deadline(this.#rules.limits.session.greetingTimeoutMs, 'the peer sent no greeting after tuning');
-    }
     if (change.identity !== undefined) this.#owner.identified?.(this);
   }
 
   // ---- called by the session's input and output ---------------------------------------------------------------------
 
   handle(event: SessionEvent): void {
-    switch (event.type) {
-      case 'greeting':
-        this.#ready(event.greeting);
-        return;
-      case 'unavailable':
-        this.#unavailable(event.reply);
-        return;
-      case 'start':
-        this.#startRequested(event);
-        return;
-      case 'close':
-        this.#closeRequested(event);
-        return;
-      case 'closed':
-        this.#closed(event.channel);
-        return;
-      case 'released':
-        this.#end(undefined);
-        return;
-      case 'reply':
-        this.#io.paused = this.#channels.tunes(event.channel);
-        this.#channels.handle(this.#session, event);
-        return;
-      case 'started':
-        this.#channels.handle(this.#session, event);
-        this.#io.paused = this.#channels.tunes(event.channel);
-        return;
-      default:
-        this.#channels.handle(this.#session, event);
-    }
+    this.#events.handle(event);
   }
 
   refuses(chunk: Buffer): boolean {
-    if (!this.known && this.#tooMuch(chunk.length)) return true;
-    return !this.#heard && this.#foreign(chunk);
+    const fault = this.#input.fault(chunk, this.known);
+    if (fault === undefined) return false;
+    this.destroy(fault);
+    return true;
   }
 
   reassembling(octets: number): void {
-    if (this.#phase !== 'ended') this.#rules.reassembly?.change(this, octets);
-  }
-
-  /** Whether the first octets are those of another service, in which case that is said instead of a fault of its frames. */
-  #foreign(chunk: Buffer): boolean {
-    this.#heard = true;
-    const service = this.role === 'initiator' ? foreignService(chunk) : undefined;
-    if (service === undefined) return false;
-    const { address, port } = this.remote;
-    const text = `no BEEP listener answers at ${address} port ${port}, but ${service}`;
-    this.destroy(new TransportError('CONNECT_FAILED', text));
-    return true;
-  }
-
-  /** Strangers only negotiate; one that sends more than that takes is up to something else. */
-  #tooMuch(octets: number): boolean {
-    const { octets: limit } = this.#rules.limits.unauthenticated;
-    this.#strange += octets;
-    if (this.#strange <= limit) return false;
-    this.destroy(new TransportError('TOO_LARGE', `more than ${limit} octets without authentication`));
-    return true;
-  }
-
-  #ready(greeting: Greeting): void {
-    this.#clearDeadline();
-    this.#phase = 'ready';
-    this.#channels.greeted(greeting);
-  }
-
-  #unavailable(reply: Reply): void {
-    // RFC 3080 §2.4: both sides close and should log it.
-    this.#refused('session', reply);
-    const words = `the listener is not available: ${reply.code} ${reply.text}`;
-    this.#end(new RefusedError('BEEP_UNAVAILABLE', reply, words));
-  }
-
-  #startRequested(event: StartEvent): void {
-    const refusal = this.#channels.requested(event);
-    if (refusal !== undefined) this.refuse(event, refusal);
-  }
-
-  #closeRequested({ channel: number, code, text }: CloseEvent): void {
-    const refusal = this.#channels.refusal(number, code, text);
-    if (refusal !== undefined) {
-      this.#session.refuseClose(number, refusal);
-      this.#io.touch();
-      return;
-    }
-    if (number === 0 && this.#phase === 'ready') {
-      this.#phase = 'releasing';
-      const { data, session } = this.#rules.limits;
-      // It has to wait for answers that are under way, and they end by time as well.
-      this.#deadline(
-        data.deliveryTimeoutMs + session.closeTimeoutMs,
-        'the session that the peer is releasing did not end',
-      );
-    }
-    this.#channels.closeRequested(number);
-    this.#session.acceptClose(number);
-    this.#io.touch();
-  }
-
-  #closed(number: number): void {
-    this.#channels.closed(number);
-    if (number === 0) this.#end(undefined);
-  }
-
-  #refused(what: 'session' | 'start', { code, text }: Reply): void {
-    events.refused.publish({ session: this.id, remote: this.remote.address, what, code, reason: text });
+    if (this.#phase.current !== 'ended') this.#rules.reassembly?.change(this, octets);
   }
 
   // ---- beginning and end ------------------------------------------------------------------------------------------
@@ -476,8 +365,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
   }
 
   left(): void {
-    this.#phase = 'tuning';
-    this.#clearDeadline();
+    this.#phase.tuning();
     this.#rules.reassembly?.forget(this);
     this.#channels.drop(this.#session);
   }
@@ -493,15 +381,14 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
   }
 
   /** Ends the session in order: what is written still leaves. */
-  #end(error: ImxpError | undefined): void {
-    if (this.#phase === 'ended') return;
+  end(error: ImxpError | undefined): void {
+    if (this.#phase.current === 'ended') return;
     this.#finish(error);
-    this.#io.transport.end(this.#closeBy - performance.now());
+    this.#io.transport.end(this.#phase.leftMs);
   }
 
   #finish(error: ImxpError | undefined): void {
-    this.#phase = 'ended';
-    this.#clearDeadline();
+    this.#phase.end();
     this.#io.stop();
     this.#rules.reassembly?.forget(this);
     this.#channels.drop(this.#session);
@@ -519,25 +406,11 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
   }
 
   lost(error: Error | undefined): void {
-    if (this.#phase === 'ended') return;
-    const silent = this.role === 'initiator' && !this.#heard;
-    const closed = silent
-      ? 'the peer closed the connection without sending anything: it is no BEEP listener, or it expects TLS first (wss://)'
-      : 'the peer closed the connection without releasing the session';
-    const reason = error === undefined ? closed : error.message;
-    const code = error === undefined && this.#phase === 'releasing' ? undefined : 'CONNECTION_LOST';
+    if (this.#phase.current === 'ended') return;
+    const reason = error === undefined ? this.#input.meaningOfClose : error.message;
+    const code = error === undefined && this.#phase.current === 'releasing' ? undefined : 'CONNECTION_LOST';
     const failure = code === undefined ? undefined : new TransportError(code, reason, { cause: error });
     this.#finish(failure);
     this.#io.transport.cut(failure);
-  }
-
-  #deadline(ms: number, what: string): void {
-    this.#clearDeadline();
-    this.#timer = setTimeout(() => this.destroy(new TransportError('TIMED_OUT', `${what} within ${ms} ms`)), ms);
-  }
-
-  #clearDeadline(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
   }
 }
