@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { type Delivery, Endpoint } from 'imxp';
 import { LocalMesh, passwordOf } from './support/local-mesh.js';
-import { Command } from './support/node-process.js';
+import { Command, freePort, Workshop } from './support/node-process.js';
 import { projectFile, RUN_SCRIPT } from './support/script.js';
 
 const FRED = 'fred@example.com';
@@ -150,6 +150,35 @@ describe('examples/', function () {
     await fred.close();
     command.signal('SIGTERM');
     expect((await command.finished()).code, command.output).to.equal(0);
+  });
+
+  it('REQ-IMPP-013 direct.ts and its like are each the relay of their domain: presence and messages go directly', async () => {
+    tried.add('direct.ts');
+    const [fredPort, barneyPort] = [await freePort(), await freePort()];
+    const workshop = await Workshop.open();
+    const start = (who: string, port: number, other: string, at: number): Command => {
+      const given = [projectFile('examples/direct.ts'), who, `${port}`, other, `tcp://127.0.0.1:${at}`];
+      const command = new Command(given, workshop.directory, {}, RUN_SCRIPT);
+      running.push(command);
+      return command;
+    };
+    try {
+      await workshop.certs('fred.example', 'barney.example');
+      const fred = start('me@fred.example', fredPort, 'me@barney.example', barneyPort);
+      const barney = start('me@barney.example', barneyPort, 'me@fred.example', fredPort);
+      await Promise.all([printed(fred, 'me@barney.example is here'), printed(barney, 'me@fred.example is here')]);
+      fred.type('Bowling tonight?\n');
+      await printed(barney, 'me@fred.example: Bowling tonight?');
+      await printed(fred, 'by way of fred.example, barney.example');
+      barney.type('At eight.\n');
+      await printed(fred, 'me@barney.example: At eight.');
+      await printed(barney, 'by way of barney.example, fred.example');
+      for (const command of [fred, barney]) command.signal('SIGTERM');
+      for (const command of [fred, barney]) expect((await command.finished()).code, command.output).to.equal(0);
+    } finally {
+      for (const command of running.splice(0)) await command.kill();
+      await workshop.close();
+    }
   });
 
   it('has every example tried, here or by the spec of its export, and listed in the README', () => {

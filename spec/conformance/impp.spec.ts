@@ -67,6 +67,35 @@ describe('RFC 2779 at real relays', function () {
     await seen.end();
   });
 
+  it('REQ-IMPP-021 an entry is extended by notations that an RFC or the URI of their owner names, and its common fields stay', async () => {
+    await fred.access.put('*@*', ['core:data', 'presence:subscribe']);
+    await fred.access.put('wilma@example.com', ['presence:subscribe', 'presence:publish']);
+    const media = { baseline: 'rfc2533', text: '(& (type="text/plain") (charset=utf-8))' };
+    const own = { baseline: 'bowling-1', text: `<lane number='7'>Fred & friends</lane>` };
+    const owned = { baseline: 'http://example.com/bowling#1', text: 'lane 7' };
+    const common = {
+      destination: `im:${FRED}`,
+      availableUntil: new Date('2040-01-01T00:00:00Z'),
+      info: 'urn:example:alley:7',
+    };
+    const seen = (await barney.presence.subscribe(FRED))[Symbol.asyncIterator]();
+    await seen.next();
+    const change = async (): Promise<unknown> => (await seen.next()).value?.tuples;
+
+    await fred.presence.publish({ tuples: [{ ...common, capabilities: [media, own] }] });
+    expect(await change(), 'whatever the notation').to.deep.equal([
+      { ...common, open: true, capabilities: [media, own] },
+    ]);
+
+    // APEX names each notation by a URI; a reader in IMXP, which has tokens alone, gets the rest of the entry.
+    const apexWilma = await mesh.attach('wilma@example.com', { dialect: 'apex' });
+    await apexWilma.presence.publish({ tuples: [{ ...common, capabilities: [media, owned] }] }, { publisher: FRED });
+    expect(await change(), 'for a reader in IMXP').to.deep.equal([{ ...common, open: true, capabilities: [media] }]);
+    expect((await apexWilma.presence.poll(FRED)).tuples, 'for a reader in APEX').to.deep.equal([
+      { ...common, open: true, capabilities: [{ ...media, baseline: 'urn:ietf:rfc:rfc2533' }, owned] },
+    ]);
+  });
+
   it('REQ-IMPP-065 a message is replied to by another one', async () => {
     const wilma = await mesh.attach('wilma@example.com');
     const betty = await mesh.attach(BETTY);

@@ -101,8 +101,14 @@ export class Command {
     return this.#child.pid;
   }
 
+  /** Writes the rest of its standard input. */
   input(octets: Buffer | string): void {
     this.#child.stdin?.end(octets);
+  }
+
+  /** Writes to its standard input, which stays open. */
+  type(text: string): void {
+    this.#child.stdin?.write(text);
   }
 
   /** Waits until the output holds something; returns what `find` returned. */

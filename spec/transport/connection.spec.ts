@@ -5,11 +5,23 @@ import { events, type SessionClosed } from '../../lib/ops/events.js';
 import { ask } from '../../lib/transport/ask.js';
 import type { Listener } from '../../lib/transport/listener.js';
 import { ECHO, echoListener, echoProfile, foreign, initiator as initiatorOver, PLAIN_ERRORS } from '../support/echo.js';
+import { RawPeer } from '../support/raw-peer.js';
 import { TRANSPORTS } from '../support/transport.js';
 import { within } from '../support/within.js';
 
 const USE = { codec: PLAIN_ERRORS };
 const GREETING = 'RPY 0 0 . 0 52\r\nContent-Type: application/beep+xml\r\n\r\n<greeting />\r\nEND\r\n';
+
+/** Octets of a message that no socket on loopback takes at once. */
+const LARGE = 24 * 1024 * 1024;
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + 5000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`waited for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
 
 /** Everything that arrives until the connection ends. */
 async function rest(socket: Duplex): Promise<string> {
@@ -216,6 +228,47 @@ for (const transport of TRANSPORTS) {
       expect(fates[0]).to.equal('lost');
       expect(fates.at(-1)).to.equal('unsent');
       expect(fates).to.have.length(3);
+    });
+
+    it('REQ-BEEP-073 gives a congested transport no more than it takes, and shares it among the channels', async () => {
+      await listen();
+      const stream = await connected(port);
+      const peer = new RawPeer(stream, { port });
+      await peer.greet();
+      const [large, small] = [(await peer.start(ECHO)).number, (await peer.start(ECHO)).number];
+      for (const number of [large, small]) peer.window(number, 4 * LARGE);
+      const [connection] = listener.connections;
+      if (connection === undefined) throw new Error('no session');
+      const [toLarge, toSmall] = [...connection.channels];
+      if (toLarge === undefined || toSmall === undefined) throw new Error('no channels');
+      await until(() => connection.windowOf(large) > LARGE && connection.windowOf(small) > LARGE, 'the windows');
+
+      // The windows are wide open: only the transport holds anything back, since the peer reads no more.
+      stream.pause();
+      const slow = ask(toLarge, Buffer.alloc(LARGE, 'x'));
+      const unsent = (): number => connection.channelInfo(large)?.unsentOctets ?? 0;
+      let last = 0;
+      let since = 0;
+      await until(() => {
+        const [before, now] = [last, performance.now()];
+        last = unsent();
+        if (!connection.blocked || last !== before) since = now;
+        return now - since > 100;
+      }, 'a congested transport');
+      expect(unsent(), 'octets that wait in the session').to.be.above(LARGE / 4);
+      expect(connection.stream.writableLength, 'octets that the stream holds').to.be.below(1_000_000);
+
+      const quick = ask(toSmall, Buffer.from('\r\nsmall'));
+      stream.resume();
+      const request = await peer.nextRequest(small);
+      expect(peer.channel(large).requests, 'the small message overtakes what waits').to.deep.equal([]);
+      expect(request.payload.toString()).to.equal('\r\nsmall');
+      peer.reply(small, 'RPY', request.msgno, '\r\n');
+      const { msgno, payload } = await peer.nextRequest(large);
+      expect(payload.length).to.equal(LARGE);
+      peer.reply(large, 'RPY', msgno, '\r\n');
+      expect((await Promise.all([slow, quick])).map(({ kind }) => kind)).to.deep.equal(['RPY', 'RPY']);
+      peer.destroy();
     });
 
     it('REQ-BEEP-042 refuses a start for a server name that is not served', async () => {
