@@ -4,15 +4,15 @@
  */
 import { Admin } from '../admin/admin.js';
 import { type Reload, reloadable } from '../config/reload.js';
-import type { ListenConfig, NodeConfig } from '../config/schema.js';
+import type { NodeConfig } from '../config/schema.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
-import { dialectNamed } from '../imxp/dialect/named.js';
 import type { DnsBindCheck } from '../mesh/dns/bind-check.js';
 import { Neighbours } from '../mesh/neighbours.js';
 import { MeshProfile } from '../mesh/profile.js';
 import { events } from '../ops/events.js';
 import type { Spool } from '../relay/offline/spool.js';
 import { Policy } from '../relay/policy.js';
+import type { Rates } from '../relay/rates.js';
 import { Relay } from '../relay/relay.js';
 import type { Dialer } from '../relay/target.js';
 import type { Submit } from '../services/outgoing.js';
@@ -27,7 +27,6 @@ import { systemClock } from '../transport/clock.js';
 import { ConnectionSetup } from '../transport/connection-setup.js';
 import { within } from '../transport/deadline.js';
 import { Listener } from '../transport/listener.js';
-import { canonicalAddress } from '../transport/network.js';
 import type { NameServed } from '../transport/open-channels.js';
 import { ProfileTable } from '../transport/profile.js';
 import { ReassemblyBudget } from '../transport/reassembly-budget.js';
@@ -38,9 +37,10 @@ import { follows } from './follows.js';
 import { listenerOptions } from './listeners.js';
 import { verifierOf } from './new-account.js';
 import { type Secrets, secretsIn } from './secrets.js';
-import { makeServices } from './services.js';
+import { ServedNames } from './served-names.js';
+import { makeServices, type NodeServices } from './services.js';
 import { countSessions } from './session-counts.js';
-import { bindCheckOf, optionSettingsOf, policyOf, ratesOf, relayLimitsOf, tlsOptions } from './settings.js';
+import { bindCheckOf, dialectsOf, optionSettingsOf, policyOf, ratesOf, relayLimitsOf, tlsOptions } from './settings.js';
 
 /** An address that a node listens on. */
 export interface Listening {
@@ -54,6 +54,18 @@ export interface Listening {
  * all of it.
  */
 const DRAIN_SHARE = 0.75;
+
+/** What a node is constructed from: opened, read and locked already. */
+interface NodeParts {
+  readonly config: NodeConfig;
+  readonly store: Store;
+  /** Releases the store for other relays. */
+  readonly leave: () => Promise<void>;
+  readonly spool: Spool;
+  readonly tls: TlsServiceOptions;
+  readonly secrets: Secrets;
+  readonly admin: Admin | undefined;
+}
 
 /** A running node. */
 export class Node {
@@ -75,96 +87,30 @@ export class Node {
   readonly #admin: Admin | undefined;
   #listeners: Listener[] = [];
 
-  private constructor(
-    config: NodeConfig,
-    store: Store,
-    leave: () => Promise<void>,
-    spool: Spool,
-    tls: TlsServiceOptions,
-    secrets: Secrets,
-    admin: Admin | undefined,
-  ) {
-    this.#admin = admin;
+  private constructor({ config, store, leave, spool, tls, secrets, admin }: NodeParts) {
     this.#config = config;
-    this.#policy = new Policy(policyOf(config));
     this.#store = store;
     this.#leave = leave;
     this.#spool = spool;
+    this.#admin = admin;
+    this.#policy = new Policy(policyOf(config));
     this.accounts = new Accounts(store, { domains: config.domains });
     this.#tls = new TlsService(tls);
     this.#tls.verify();
-    this.#dialects = config.compatibility.dialects.map((name) =>
-      dialectNamed(name, { ...config.limits.xml, recipients: config.limits.data.recipients }),
-    );
-    const submit: Submit = (data, sink) => this.#relay.submit(data, sink);
-    const made = makeServices(config, {
-      store,
-      accounts: this.accounts,
-      submit,
-      follows: (address) => this.#config.presence.follow.some((pattern) => follows(address, pattern)),
-    });
-    const { access, report, services } = made;
-    this.#entries = made.entries;
-    this.#presence = made.presence;
+    this.#dialects = dialectsOf(config);
+    const services = this.#makeServices();
+    this.#entries = services.entries;
+    this.#presence = services.presence;
     const rates = ratesOf(config, (account) => this.#watch.rates(account));
-    this.#watch = new AccountWatch({
-      access: this.#entries,
-      permissionsChanged: () => this.#presence.permissionsChanged(),
-      store,
-      accounts: this.accounts,
-      clock: systemClock,
-      connections: () => this.#listeners.map((listener) => listener.connections),
-      expel: (accounts) => this.#relay.expel(accounts),
-      ratesChanged: () => {
-        rates.version += 1;
-      },
-      forget: [
-        (account) => this.#entries.forget(account),
-        (account, before) => this.#presence.forget(account, before),
-        async (account, before) => this.#relay.forgetHeld(account, before),
-      ],
-      attachmentsPerAccount: config.limits.attachment.perAccount,
-    });
-    this.#relay = new Relay({
-      domains: config.domains,
-      dialects: this.#dialects,
-      dialer: this.#dialer(),
-      directory: this.accounts,
-      access,
-      services,
-      ...optionSettingsOf(config),
-      time: systemClock,
-      offline: { spool, limits: config.limits.offline, secret: secrets.held },
-      reporter: report,
-      policy: policyOf(config),
-      limits: relayLimitsOf(config),
-      accounts: this.#watch,
-      rates,
-      traffic: admin?.traffic,
-      bindCheck: (domain, channel) => this.#bindCheck(domain, channel),
-    });
+    this.#watch = this.#makeAccountWatch(rates);
+    this.#relay = this.#makeRelay(services, rates, secrets);
     this.#relay.watchAttachments(this.#presence);
     const needs = config.tls.require === 'always' ? (['private'] as const) : [];
     const meshes = this.#dialects.map((dialect) => new MeshProfile(dialect, this.#relay, needs));
     const reassembly = new ReassemblyBudget(config.limits.node.unfinishedOctets);
-    this.#neighbours = new Neighbours(config, {
-      dialects: this.#dialects,
-      relay: this.#relay,
-      tls: this.#tls,
-      profiles: new ProfileTable(meshes),
-      reassembly,
-      listening: () => this.listening,
-    });
+    this.#neighbours = this.#makeNeighbours(meshes, reassembly);
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
-    const handshakes = new Handshakes(config.limits.node.handshakes);
-    const tuning = { tls: this.#tls, accounts: this.accounts, policy: () => this.#policy, handshakes };
-    const shared = { ...listenerOptions(config, tuning, meshes, secrets.decoy), reassembly };
-    this.#listeners = config.listen.map((listen) => {
-      const { host, port } = listen;
-      const setup = this.#setup(listen, handshakes);
-      const serves: NameServed = (name, local) => this.#nameServed(name, [host, local.address]);
-      return new Listener({ ...shared, host, port, serves, ...setup });
-    });
+    this.#listeners = this.#makeListeners(meshes, reassembly, secrets);
   }
 
   /**
@@ -183,7 +129,7 @@ export class Node {
       spool = await openSpool(config.store);
       if (config.admin !== undefined) admin = await Admin.start(config.admin);
       const counted = admin?.counted(store) ?? store;
-      const node = new Node(config, counted, leave, spool, tls, await secretsIn(counted), admin);
+      const node = new Node({ config, store: counted, leave, spool, tls, secrets: await secretsIn(counted), admin });
       admin?.show('starting', () => node.#facts());
       await node.#watch.load();
       await node.#presence.load();
@@ -322,6 +268,89 @@ export class Node {
     };
   }
 
+  // ---- the parts of a node, in the order in which they are constructed; each is given those before it ------------------
+
+  #makeServices(): NodeServices {
+    const submit: Submit = (data, sink) => this.#relay.submit(data, sink);
+    return makeServices(this.#config, {
+      store: this.#store,
+      accounts: this.accounts,
+      submit,
+      follows: (address) => this.#config.presence.follow.some((pattern) => follows(address, pattern)),
+    });
+  }
+
+  #makeAccountWatch(rates: Rates): AccountWatch {
+    return new AccountWatch({
+      access: this.#entries,
+      permissionsChanged: () => this.#presence.permissionsChanged(),
+      store: this.#store,
+      accounts: this.accounts,
+      clock: systemClock,
+      connections: () => this.#listeners.map((listener) => listener.connections),
+      expel: (accounts) => this.#relay.expel(accounts),
+      ratesChanged: () => {
+        rates.version += 1;
+      },
+      forget: [
+        (account) => this.#entries.forget(account),
+        (account, before) => this.#presence.forget(account, before),
+        async (account, before) => this.#relay.forgetHeld(account, before),
+      ],
+      attachmentsPerAccount: this.#config.limits.attachment.perAccount,
+    });
+  }
+
+  #makeRelay({ access, report, services }: NodeServices, rates: Rates, secrets: Secrets): Relay {
+    const config = this.#config;
+    return new Relay({
+      domains: config.domains,
+      dialects: this.#dialects,
+      dialer: this.#dialer(),
+      directory: this.accounts,
+      access,
+      services,
+      ...optionSettingsOf(config),
+      time: systemClock,
+      offline: { spool: this.#spool, limits: config.limits.offline, secret: secrets.held },
+      reporter: report,
+      policy: policyOf(config),
+      limits: relayLimitsOf(config),
+      accounts: this.#watch,
+      rates,
+      traffic: this.#admin?.traffic,
+      bindCheck: (domain, channel) => this.#bindCheck(domain, channel),
+    });
+  }
+
+  #makeNeighbours(meshes: readonly MeshProfile[], reassembly: ReassemblyBudget): Neighbours {
+    return new Neighbours(this.#config, {
+      dialects: this.#dialects,
+      relay: this.#relay,
+      tls: this.#tls,
+      profiles: new ProfileTable(meshes),
+      reassembly,
+      listening: () => this.listening,
+    });
+  }
+
+  #makeListeners(meshes: readonly MeshProfile[], reassembly: ReassemblyBudget, secrets: Secrets): Listener[] {
+    const config = this.#config;
+    const names = new ServedNames(config);
+    const handshakes = new Handshakes(config.limits.node.handshakes);
+    const tuning = { tls: this.#tls, accounts: this.accounts, policy: () => this.#policy, handshakes };
+    const shared = { ...listenerOptions(config, tuning, meshes, secrets.decoy), reassembly };
+    return config.listen.map(({ transport, host, port, path, origins }) => {
+      const serves: NameServed = (name, local) => names.natureOf(name, [host, local.address]);
+      const options = { ...shared, host, port, serves };
+      if (transport === 'tcp') return new Listener(options);
+      const knows = (name: string): boolean => name === host || names.includes(name);
+      const rules = { path: path ?? '/', origins: origins ?? [], knows };
+      const setup = new ConnectionSetup({ transport, rules, tls: this.#tls, handshakes, limits: config.limits });
+      return new Listener({ ...options, setup });
+    });
+  }
+
   /** The neighbours, which are constructed after the relay. */
   #dialer(): Dialer {
     const neighbours = (): Neighbours => this.#neighbours;
@@ -331,41 +360,6 @@ export class Node {
         return neighbours().siblings;
       },
     };
-  }
-
-  /** Returns what is in front of BEEP on a listener. */
-  #setup({ transport, path, origins, host }: ListenConfig, handshakes: Handshakes): { setup?: ConnectionSetup } {
-    if (transport === 'tcp') return {};
-    const knows = (name: string): boolean => name === host || this.#servesName(name) || this.#isBelow(name);
-    const rules = { path: path ?? '/', origins: origins ?? [], knows };
-    return {
-      setup: new ConnectionSetup({ transport, rules, tls: this.#tls, handshakes, limits: this.#config.limits }),
-    };
-  }
-
-  /** Whether a host name is in a domain of this node. */
-  #isBelow(name: string): boolean {
-    return this.#config.domains.some((domain) => name.toLowerCase().endsWith(`.${domain}`));
-  }
-
-  /**
-   * What a server name is to this node (RFC 3080 §2.3.1.2).
-   *
-   * @param places the host it listens on, and the address that the peer connected to
-   */
-  #nameServed(name: string, places: readonly string[]): ReturnType<NameServed> {
-    const lower = name.toLowerCase();
-    if (this.#config.domains.includes(lower)) return 'domain';
-    if (this.#servesName(lower) || this.#isBelow(lower)) return 'host';
-    const address = canonicalAddress(lower.replace(/^\[(.*)\]$/, '$1'));
-    const loopback = lower === 'localhost' && places.some((place) => /^(127\.|::1$)/.test(canonicalAddress(place)));
-    return loopback || places.some((place) => canonicalAddress(place.toLowerCase()) === address) ? 'host' : 'nothing';
-  }
-
-  /** Whether a name is one of this node: of a domain, or of a host that the operator named. */
-  #servesName(name: string): boolean {
-    const { domains, sasl } = this.#config;
-    return domains.includes(name.toLowerCase()) || sasl.serverNames.includes(name.toLowerCase());
   }
 }
 

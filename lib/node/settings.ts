@@ -1,6 +1,8 @@
 /** What the parts of a node are told of its configuration, each in the terms of the part. */
 import { readFile } from 'node:fs/promises';
 import type { NodeConfig } from '../config/schema.js';
+import type { Dialect } from '../imxp/dialect/dialect.js';
+import { dialectNamed } from '../imxp/dialect/named.js';
 import { MESH_NAMING } from '../mesh/certificate.js';
 import { bindCheck, type DnsBindCheck } from '../mesh/dns/bind-check.js';
 import type { Resolver } from '../mesh/dns/resolver.js';
@@ -26,6 +28,12 @@ export function policyOf(config: NodeConfig) {
 export function optionSettingsOf({ policy }: NodeConfig) {
   const { hopLimit, hold4Endpoint } = policy;
   return { understood: registeredOptions(policy), hopLimit, timedHoldsOnly: hold4Endpoint === 'timed' };
+}
+
+/** The dialects that the node speaks, the preferred one first. */
+export function dialectsOf({ compatibility, limits }: NodeConfig): readonly Dialect[] {
+  const { xml, data } = limits;
+  return compatibility.dialects.map((name) => dialectNamed(name, { ...xml, recipients: data.recipients }));
 }
 
 export function bindCheckOf({ policy }: NodeConfig, resolver: Resolver): DnsBindCheck {

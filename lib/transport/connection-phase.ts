@@ -20,7 +20,7 @@ interface PhaseOwner {
 export class ConnectionPhase {
   readonly #owner: PhaseOwner;
   readonly #limits: Pick<Limits, 'session' | 'data'>;
-  #current: 'greeting' | 'ready' | 'tuning' | 'releasing' | 'ended' = 'greeting';
+  #phase: 'greeting' | 'ready' | 'tuning' | 'releasing' | 'ended' = 'greeting';
   #timer: NodeJS.Timeout | undefined;
   /** When a release must be over, on the clock of `performance.now`. */
   #endBy = Number.POSITIVE_INFINITY;
@@ -33,7 +33,7 @@ export class ConnectionPhase {
   }
 
   get current(): 'greeting' | 'ready' | 'tuning' | 'releasing' | 'ended' {
-    return this.#current;
+    return this.#phase;
   }
 
   /** Milliseconds that are left of the time limit of a release. */
@@ -43,24 +43,24 @@ export class ConnectionPhase {
 
   /** TLS or HTTP come before BEEP; the time limit for the greeting goes on. */
   opening(): void {
-    this.#current = 'tuning';
+    this.#phase = 'tuning';
   }
 
   /** The peer has greeted. */
   ready(): void {
     this.#clear();
-    this.#current = 'ready';
+    this.#phase = 'ready';
   }
 
   /** The transport is about to change, which takes time limits of its own. */
   tuning(): void {
     this.#clear();
-    this.#current = 'tuning';
+    this.#phase = 'tuning';
   }
 
   /** A new session begins over the changed transport. @param greets whether it begins with greetings */
   renewed(greets: boolean): void {
-    this.#current = greets ? 'greeting' : 'ready';
+    this.#phase = greets ? 'greeting' : 'ready';
     if (greets) this.#limit(this.#limits.session.greetingTimeoutMs, 'the peer sent no greeting after tuning');
   }
 
@@ -73,7 +73,7 @@ export class ConnectionPhase {
 
   /** The peer has asked for the release, and is granted it once the answers under way have left: they end by time too. */
   releaseGranted(): void {
-    this.#current = 'releasing';
+    this.#phase = 'releasing';
     const { data, session } = this.#limits;
     const ms = data.deliveryTimeoutMs + session.closeTimeoutMs;
     this.#limit(ms, 'the session that the peer is releasing did not end');
@@ -81,7 +81,7 @@ export class ConnectionPhase {
 
   end(): void {
     this.#clear();
-    this.#current = 'ended';
+    this.#phase = 'ended';
   }
 
   #limit(ms: number, what: string): void {

@@ -35,7 +35,7 @@ const DEAD = 'spec/security/dead-lanes.spec.ts';
 
 /** State machines: the file and the member that has the state. */
 const STATES: Readonly<Record<string, Readonly<Record<string, Exit | 'final' | 'rests'>>>> = {
-  'lib/transport/connection.ts #phase': {
+  'lib/transport/connection-phase.ts #phase': {
     greeting: {
       ends: 'a session whose greeting does not come is cut off',
       limit: 'session.greetingTimeoutMs',
