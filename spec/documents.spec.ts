@@ -1,13 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { parseConfig } from '../lib/config/parse.js';
+import { DnsServer } from './support/dns-server.js';
 import { codeBlocks, documentPaths, readDocument } from './support/documents.js';
 import { sources } from './support/import-graph.js';
 import { logLines } from './support/log-fields.js';
 import { PLACES, REFERENCE, refreshed, tables } from './support/reference.js';
 import { PROJECT } from './support/requirement-table.js';
 import { compilerMessages } from './support/snippets.js';
-import { follow } from './support/walkthrough.js';
+import { Walk } from './support/walkthrough.js';
 
 const README_LINES = 150;
 /** Ours to write; what is said elsewhere about protocols and their documents has languages of its own. */
@@ -45,6 +47,21 @@ describe('the documents', () => {
     const odd = blocks.filter(({ language }) => !LANGUAGES.includes(language));
     expect(odd.map(({ document, line, language }) => `${document}:${line} ${language}`)).to.deep.equal([]);
     expect(blocks.length).to.be.greaterThan(30);
+  });
+
+  it('say why a block of commands or configuration is not run, and of no other', () => {
+    const marks = paths.flatMap((path) => [...readDocument(path).matchAll(/<!--\s*not run\b/g)]);
+    const marked = blocks.filter(({ notRun }) => notRun !== undefined);
+    const odd = marked.filter(
+      ({ language, notRun }) => !['sh', 'json'].includes(language) || !/\S+ \S+/.test(notRun ?? ''),
+    );
+    expect(odd.map(({ document, line }) => `${document}:${line}`)).to.deep.equal([]);
+    expect(marks.length, 'a mark stands right before its block').to.equal(marked.length);
+    const run = blocks.filter(({ language, notRun }) => language === 'sh' && notRun === undefined);
+    expect(run.length, 'blocks that are run').to.be.greaterThan(marked.length);
+    expect(codeBlocks('x.md', 'a\n<!-- not run: needs root -->\n```sh\nid\n```\n')).to.deep.equal([
+      { document: 'x.md', line: 3, language: 'sh', text: 'id\n', notRun: 'needs root' },
+    ]);
   });
 
   it('name no file that does not exist', () => {
@@ -94,22 +111,63 @@ describe('the documents', () => {
   });
 });
 
-describe('the walk through a document', function () {
-  this.timeout(600_000);
+describe('the walk through the documents', function () {
+  this.timeout(300_000);
   this.slow(60_000);
+  let walk: Walk;
+  let dns: DnsServer;
 
-  it('has two relays of one’s own that talk, by the README alone', async () => {
-    const { outputs, blocks } = await follow('README.md');
+  beforeEach(async () => {
+    dns = await DnsServer.start();
+    walk = await Walk.begin({ IMXP_NAME_SERVER: dns.address });
+  });
+  afterEach(async () => {
+    await walk.close();
+    await dns.stop();
+  });
+
+  it('has two relays of one\u2019s own that talk, by the README alone', async () => {
+    const { outputs, blocks } = await walk.follow('README.md');
     expect(blocks.filter((block) => /npx imxp relay/.test(block))).to.have.length(2);
     expect(outputs.at(-1)).to.match(/^accepted$/m);
     expect(outputs.at(-2)).to.contain('Bowling tonight?');
   });
 
-  it('has the same by the quick start, with relays that log in by password', async () => {
-    const { outputs, blocks } = await follow('docs/guide/quick-start.md');
+  it('has the same by the quick start, with relays that log in by password, and then all that other pages show', async () => {
+    const { outputs, blocks } = await walk.follow('docs/guide/quick-start.md');
     const said = (command: RegExp): string => outputs[blocks.findIndex((block) => command.test(block))] ?? '';
     expect(said(/npx imxp listen/)).to.contain('Bowling tonight?');
     expect(said(/npx imxp trace/)).to.match(/example\.com .* 250 [\s\S]*rubble\.com .* 250 /);
+
+    // The other pages presuppose a domain in the DNS, and files with its certificate.
+    const relays = [
+      ['example.com', '10913'],
+      ['rubble.com', '20913'],
+    ] as const;
+    for (const [domain, shown] of relays) {
+      for (const kind of ['mesh', 'edge']) {
+        dns.srv(`_imxp-${kind}._tcp.${domain}`, { port: walk.port(shown), target: `relay.${domain}` });
+      }
+      dns.host(`relay.${domain}`, ['127.0.0.1']);
+    }
+    for (const name of ['ca.crt', 'example.com.crt', 'example.com.key']) {
+      await copyFile(walk.path(`certs/${name}`), walk.path(name));
+    }
+    for (const end of ['crt', 'key']) {
+      await copyFile(walk.path(`certs/example.com.${end}`), walk.path(`relay.example.com.${end}`));
+    }
+    walk.trust('certs/ca.crt');
+    const others = documentPaths().filter((path) => path !== 'README.md' && path !== 'docs/guide/quick-start.md');
+    let shown = 0;
+    let checked = 0;
+    for (const path of others) {
+      shown += (await walk.follow(path)).blocks.length;
+      checked += await walk.check(path);
+    }
+    expect(
+      [shown, checked].every((count) => count > 2),
+      `${shown} blocks, ${checked} configurations`,
+    ).to.equal(true);
   });
 });
 

@@ -9,6 +9,8 @@ export interface CodeBlock {
   readonly line: number;
   readonly language: string;
   readonly text: string;
+  /** Why nobody can run it here, as a comment right before the block says: `<!-- not run: needs root -->`. */
+  readonly notRun?: string;
 }
 
 /** Documents that people read, by their paths; fixtures and what is installed are none. */
@@ -25,10 +27,9 @@ export function readDocument(path: string): string {
 
 /** The fenced blocks of a document, in their order. */
 export function codeBlocks(document: string, text: string = readDocument(document)): CodeBlock[] {
-  return [...text.matchAll(/^```([^\n`]*)\n([\s\S]*?)^```$/gm)].map((match) => ({
-    document,
-    line: text.slice(0, match.index).split('\n').length,
-    language: match[1] ?? '',
-    text: match[2] ?? '',
-  }));
+  return [...text.matchAll(/(?:^<!-- not run:([^\n]*)-->\n)?^```([^\n`]*)\n([\s\S]*?)^```$/gm)].map((match) => {
+    const [, reason, language = '', block = ''] = match;
+    const line = text.slice(0, match.index).split('\n').length + (reason === undefined ? 0 : 1);
+    return { document, line, language, text: block, ...(reason === undefined ? {} : { notRun: reason.trim() }) };
+  });
 }
