@@ -41,9 +41,9 @@ export function hopRows(status: NodeStatus, before?: NodeStatus, seconds = 1): s
 }
 
 function sessionText({ sessions }: NodeStatus): string {
-  const { listener, initiator, strangers, endpoints, relays, private: secure, blocked, shut } = sessions;
+  const { listener, initiator, unauthenticated, endpoints, relays, private: secure, blocked, shut } = sessions;
   const slow = blocked + shut > 0 ? `; ${blocked} blocked, ${shut} channels waiting for window` : '';
-  const peers = `${endpoints} endpoints, ${relays} relays, ${strangers} unauthenticated`;
+  const peers = `${endpoints} endpoints, ${relays} relays, ${unauthenticated} unauthenticated`;
   return `${listener + initiator}: ${peers}; ${initiator} opened by this node, ${secure} with TLS${slow}`;
 }
 

@@ -3,7 +3,7 @@
  * wire (`reply`, absent where the specification says to end the session without a response).
  *
  * `code` is stable and catalogued in {@link ERROR_CODES}; `message` is for the operator and may say more than
- * `reply.text`, which strangers see.
+ * `reply.text`, which unauthenticated peers see.
  */
 
 /** A reply code with its text, as in an `error` element (RFC 3080 §8, core-01 §10). */

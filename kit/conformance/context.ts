@@ -229,8 +229,8 @@ export class Context {
   }
 
   /** An endpoint of the domain that does not exist. */
-  get stranger(): string {
-    return `kit-stranger@${this.target.domain}`;
+  get missingEndpoint(): string {
+    return `kit-missing@${this.target.domain}`;
   }
 
   /** Marks a session to be released in order, because an endpoint is attached on it. */

@@ -145,12 +145,12 @@ export class Kit {
     for (const rule of STANDING) {
       const broken = this.#broken.get(rule.rule);
       if (broken === undefined && !selected(rule.id, only)) continue;
-      yield this.#judged(rule, broken);
+      yield this.#resultOf(rule, broken);
     }
     await this.#bystander.leave();
   }
 
-  #judged({ rule, id, title, clause, why }: Standing, broken: Broken | undefined): Result {
+  #resultOf({ rule, id, title, clause, why }: Standing, broken: Broken | undefined): Result {
     const result = { id, title, clause, ms: 0, remarks: [] };
     if (broken === undefined) {
       if (rule !== 'others' || this.#others) return { ...result, outcome: 'passed', transcript: [] };

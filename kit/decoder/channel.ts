@@ -76,7 +76,7 @@ export class WatchedChannel {
   }
 
   /** Checks a frame, in the order of the rules. */
-  judge(side: Side, { header }: Frame): Broken | undefined {
+  check(side: Side, { header }: Frame): Broken | undefined {
     const sent = this.#sent[side];
     return (
       wrongSequence(sent, header) ??
@@ -118,7 +118,7 @@ export class WatchedChannel {
   }
 
   #wrongNumber(side: Side, { keyword, msgno }: Header): Broken | undefined {
-    if (this.#sent[side].open !== undefined) return undefined; // goes on with what was judged
+    if (this.#sent[side].open !== undefined) return undefined; // goes on with what was checked
     if (keyword === MSG) {
       const asked = this.#sent[side].asked.get(msgno);
       if (asked === undefined || !asked.complete) return undefined;

@@ -101,7 +101,7 @@ export class WatchedSession {
         fault: this.#end(side, frame, { rule: 'PF-3', text: `there is no channel ${header.channel}` }),
       };
     }
-    const broken = header.keyword === SEQ ? channel.sequence(side, header) : channel.judge(side, frame);
+    const broken = header.keyword === SEQ ? channel.sequence(side, header) : channel.check(side, frame);
     if (broken !== undefined) return { ...entry, fault: this.#end(side, frame, broken) };
     const message = header.keyword === SEQ ? undefined : channel.take(side, frame);
     if (message === undefined) return entry;

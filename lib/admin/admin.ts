@@ -10,13 +10,13 @@ import { CountedStore } from '../store/counted.js';
 import type { Store } from '../store/store.js';
 import { AdminServer, type Page, textPage } from './server.js';
 
-export interface AdminPlace {
+export interface AdminAddress {
   readonly host: string;
   readonly port: number;
 }
 
 /** Asked for each look. */
-export type FactFinder = () => Promise<Omit<NodeFacts, 'state'>>;
+export type NodeFactsSource = () => Promise<Omit<NodeFacts, 'state'>>;
 
 const INDEX = `imxp
 
@@ -33,10 +33,10 @@ export class Admin {
   readonly #host: string;
   #store: ReadonlyMap<string, Readonly<OperationCounts>> = new Map();
   #counted: CountedStore | undefined;
-  #facts: FactFinder | undefined;
+  #facts: NodeFactsSource | undefined;
   #state: NodeState = 'starting';
 
-  private constructor({ host, port }: AdminPlace) {
+  private constructor({ host, port }: AdminAddress) {
     this.#host = host;
     this.#metrics = new Metrics({
       status: () => this.#status(),
@@ -57,7 +57,7 @@ export class Admin {
   }
 
   /** Answers from now on. @throws LocalError CONFIGURATION when the address cannot be had */
-  static async start(place: AdminPlace): Promise<Admin> {
+  static async start(place: AdminAddress): Promise<Admin> {
     const admin = new Admin(place);
     try {
       await admin.#server.listen();
@@ -82,7 +82,7 @@ export class Admin {
   }
 
   /** The node is there; it is ready, or on its way out. */
-  show(state: NodeState, facts: FactFinder | undefined = this.#facts): void {
+  show(state: NodeState, facts: NodeFactsSource | undefined = this.#facts): void {
     this.#state = state;
     this.#facts = facts;
   }

@@ -291,7 +291,7 @@ export class ConnectionManager {
     this.#retiring.add(connection);
     const within = (done: Promise<unknown>): Promise<unknown> =>
       Promise.race([done, pause(settings.limits.answerTimeoutMs, over.signal)]);
-    await within(outbox.leftBehind());
+    await within(outbox.retiredAnswered());
     await within(this.#requests.terminate(channel, attached.transIDs));
     await within(inbox.settled(channel));
     this.#retiring.delete(connection);
@@ -328,7 +328,7 @@ export class ConnectionManager {
       new Promise<void>((resolve) => over.signal.addEventListener('abort', () => resolve(), { once: true })),
     ]);
     // A terminate is answered after everything sent before it on its channel, but may overtake Data on others.
-    if (outbox.behind) await Promise.race([outbox.caughtUp(), late]);
+    if (outbox.hasQueued) await Promise.race([outbox.queueEmpty(), late]);
     await Promise.race([this.#requests.terminate(channel, attached.transIDs), late]);
     timeout.abort();
     outbox.fail('CLOSED', LEAVING);

@@ -5,8 +5,8 @@ import { contentOf } from '../imxp/content.js';
 import type { Data, Option } from '../imxp/operation.js';
 import type { InstantMessage } from '../message/instant-message.js';
 import { type Opened, openEntity, openMessage } from '../message/open.js';
-import type { Signature } from '../message/smime/judgement.js';
 import type { Secure } from '../message/smime/secure.js';
+import type { Signature } from '../message/smime/signature.js';
 import type { EndpointChannel } from './connection.js';
 import { textOfContent } from './content.js';
 import { type OpenedContent, unsealed } from './secure.js';
@@ -25,7 +25,7 @@ export interface DeliverySource {
   /** Length of the whole payload. */
   readonly octets: number;
   /** Octets that stay uncredited to the peer's window until the answer. */
-  held: number;
+  uncredited: number;
 }
 
 /**
@@ -53,11 +53,11 @@ export class Delivery {
   #message: { readonly found: InstantMessage | undefined } | undefined;
   #state: 'open' | 'answered' | 'void' = 'open';
 
-  constructor(raw: Data, recipients: readonly string[], ticket: DeliverySource, secure: Secure) {
+  constructor(raw: Data, recipients: readonly string[], source: DeliverySource, secure: Secure) {
     this.originator = raw.originator;
     this.recipients = recipients;
     this.raw = raw;
-    this.source = ticket;
+    this.source = source;
     this.#secure = secure;
   }
 

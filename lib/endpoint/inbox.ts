@@ -52,7 +52,7 @@ export class Inbox implements DeliveryOwner {
   readonly #duplicates = new DuplicateFilter();
   #settling: (() => void)[] = [];
   #octets = 0;
-  #held = 0;
+  #uncredited = 0;
   #queue: Delivery[] = [];
   #handler: DeliveryHandler | undefined;
   #waiters: Waiter[] = [];
@@ -83,10 +83,10 @@ export class Inbox implements DeliveryOwner {
       channel.consume(octets);
       return;
     }
-    const held = Math.min(octets, Math.max(0, Math.floor(this.#limits.windowOctets / 2) - this.#held));
-    if (held < octets) channel.consume(octets - held);
-    const delivery = new Delivery(data, recipients, { owner: this, channel, msgno, octets, held }, this.#secure);
-    this.#held += held;
+    const uncredited = Math.min(octets, Math.max(0, Math.floor(this.#limits.windowOctets / 2) - this.#uncredited));
+    if (uncredited < octets) channel.consume(octets - uncredited);
+    const delivery = new Delivery(data, recipients, { owner: this, channel, msgno, octets, uncredited }, this.#secure);
+    this.#uncredited += uncredited;
     this.#octets += octets;
     this.#unanswered.add(delivery);
     this.#due.set(channel, (this.#due.get(channel) ?? 0) + 1);
@@ -172,19 +172,19 @@ export class Inbox implements DeliveryOwner {
   }
 
   answered(delivery: Delivery, reply: Reply | undefined): void {
-    const { channel, msgno, held } = delivery.source;
+    const { channel, msgno, uncredited } = delivery.source;
     if (reply === undefined) this.#duplicates.accepted(delivery.raw);
     this.#forget(delivery);
     this.#reply(channel, msgno, reply);
-    if (held > 0) channel.consume(held);
+    if (uncredited > 0) channel.consume(uncredited);
     if (this.#unanswered.size === 0) this.#idle();
   }
 
   #forget(delivery: Delivery): void {
-    const { channel, octets, held } = delivery.source;
+    const { channel, octets, uncredited } = delivery.source;
     this.#unanswered.delete(delivery);
     this.#octets -= octets;
-    this.#held -= held;
+    this.#uncredited -= uncredited;
     const due = (this.#due.get(channel) ?? 0) - 1;
     if (due > 0) this.#due.set(channel, due);
     else this.#due.delete(channel);

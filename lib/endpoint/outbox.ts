@@ -91,12 +91,12 @@ export class Outbox {
   /** In the order of the calls; the first one waits for the limits to allow it. */
   #waiting: Submission[] = [];
   /** Messages that the limits allow but no lane can take yet, and their recipients. */
-  #held: Submission[] = [];
-  readonly #heldFor = new Set<string>();
+  #blocked: Submission[] = [];
+  readonly #blockedRecipients = new Set<string>();
   /** Called at the next answer. */
   #watchers: (() => void)[] = [];
   /** Whether this relay accepts messages on further channels; unknown before the first answer on one. */
-  #proven = false;
+  #furtherAccepted = false;
 
   constructor({ dialect, limits, idle }: OutboxOptions) {
     this.#dialect = dialect;
@@ -107,27 +107,27 @@ export class Outbox {
 
   /** Number of unanswered messages, sent or not. */
   get outstanding(): number {
-    return this.#lanes.outstanding + this.#held.length + this.#waiting.length;
+    return this.#lanes.outstanding + this.#blocked.length + this.#waiting.length;
   }
 
   /** Whether an operation on the first channel would overtake messages. */
-  get behind(): boolean {
-    return this.#lanes.waiting || this.#held.length + this.#waiting.length > 0;
+  get hasQueued(): boolean {
+    return this.#lanes.waiting || this.#blocked.length + this.#waiting.length > 0;
   }
 
-  /** Resolves when {@link behind} is false. */
-  async caughtUp(): Promise<void> {
-    while (this.behind) await new Promise<void>((resolve) => this.#watchers.push(resolve));
+  /** Resolves when {@link hasQueued} is false. */
+  async queueEmpty(): Promise<void> {
+    while (this.hasQueued) await new Promise<void>((resolve) => this.#watchers.push(resolve));
   }
 
   /** Resolves when everything sent over earlier connections is answered. */
-  async leftBehind(): Promise<void> {
+  async retiredAnswered(): Promise<void> {
     while (this.#lanes.retiring) await new Promise<void>((resolve) => this.#watchers.push(resolve));
   }
 
   /** Sends over this connection from now on. Messages outstanding on an earlier one are answered there. */
   begin(connection: RelayConnection): void {
-    this.#proven = false;
+    this.#furtherAccepted = false;
     this.#lanes.begin(connection);
     this.#advance();
   }
@@ -178,8 +178,8 @@ export class Outbox {
   /** Removes a message that has not been sent yet. */
   #withdraw(submission: Submission): void {
     this.#waiting = this.#waiting.filter((other) => other !== submission);
-    if (this.#held.includes(submission)) {
-      this.#held = this.#held.filter((other) => other !== submission);
+    if (this.#blocked.includes(submission)) {
+      this.#blocked = this.#blocked.filter((other) => other !== submission);
       this.#release();
     }
   }
@@ -187,9 +187,9 @@ export class Outbox {
   /** Fails everything that still waits: nothing is sent automatically after a loss. */
   fail(code: ErrorCode, message: string): void {
     const unsent = this.#lanes.end();
-    const left = [...this.#held, ...this.#waiting];
-    this.#held = [];
-    this.#heldFor.clear();
+    const left = [...this.#blocked, ...this.#waiting];
+    this.#blocked = [];
+    this.#blockedRecipients.clear();
     this.#waiting = [];
     for (const watcher of this.#watchers.splice(0)) watcher();
     for (const travelling of unsent) travelling.failed('unsent');
@@ -198,7 +198,7 @@ export class Outbox {
 
   answered(submission: Submission, kind: 'RPY' | 'ERR', payload: Buffer): void {
     const error = this.interpret(kind, payload);
-    if (submission.lane?.further === true && !this.#proven && this.#doubtful(submission, error)) return;
+    if (submission.lane?.further === true && !this.#furtherAccepted && this.#sentAgain(submission, error)) return;
     this.#done(submission);
     if (error === undefined) submission.sink.accepted();
     else submission.sink.failed(error);
@@ -230,11 +230,11 @@ export class Outbox {
    * The first answers on further channels tell whether the relay accepts messages there. A relay that refuses has not
    * processed them, so they are sent again on the channel of the attachment. @returns whether this one is
    */
-  #doubtful(submission: Submission, error: ImxpError | undefined): boolean {
+  #sentAgain(submission: Submission, error: ImxpError | undefined): boolean {
     const { first } = this.#lanes;
     const refusal = error instanceof RefusedError && error.reply.code === NOT_AUTHORIZED;
     if (!refusal || first?.channel === undefined) {
-      this.#proven = true;
+      this.#furtherAccepted = true;
       return false;
     }
     first.channel.request(submission.payload, {
@@ -252,7 +252,8 @@ export class Outbox {
   #done({ recipients }: Submission): void {
     this.#lanes.leave(recipients);
     if (this.#watchers.length > 0) for (const watcher of this.#watchers.splice(0)) watcher();
-    if (this.#held.length > 0 && recipients.some((recipient) => this.#heldFor.has(recipient))) this.#release();
+    if (this.#blocked.length > 0 && recipients.some((recipient) => this.#blockedRecipients.has(recipient)))
+      this.#release();
   }
 
   /** Sends queued messages that the limits now allow. */
@@ -272,32 +273,33 @@ export class Outbox {
   /** Puts a message on a lane, or holds it until one can take it. */
   #send(submission: Submission): void {
     const { recipients } = submission;
-    const behind = this.#heldFor.size > 0 && recipients.some((recipient) => this.#heldFor.has(recipient));
-    const lane = behind ? undefined : this.#lanes.take(recipients);
+    const queuedBefore =
+      this.#blockedRecipients.size > 0 && recipients.some((recipient) => this.#blockedRecipients.has(recipient));
+    const lane = queuedBefore ? undefined : this.#lanes.take(recipients);
     if (lane === undefined) {
-      this.#held.push(submission);
-      for (const recipient of recipients) this.#heldFor.add(recipient);
+      this.#blocked.push(submission);
+      for (const recipient of recipients) this.#blockedRecipients.add(recipient);
       return;
     }
     submission.lane = lane;
     lane.send(submission);
   }
 
-  /** Tries again to put held messages on a lane. */
+  /** Tries again to put blocked messages on a lane. */
   #release(): void {
-    const held = this.#held;
-    this.#held = [];
-    this.#heldFor.clear();
-    for (const submission of held) this.#send(submission);
+    const blocked = this.#blocked;
+    this.#blocked = [];
+    this.#blockedRecipients.clear();
+    for (const submission of blocked) this.#send(submission);
   }
 
   #room({ octets }: Submission): boolean {
-    const outstanding = this.#lanes.outstanding + this.#held.length;
+    const outstanding = this.#lanes.outstanding + this.#blocked.length;
     if (outstanding === 0) return true;
     const { outstandingData, outstandingOctets } = this.#limits;
     if (outstanding >= outstandingData) return false;
     let sum = this.#lanes.octets + octets;
-    for (const held of this.#held) sum += held.octets;
+    for (const waiting of this.#blocked) sum += waiting.octets;
     return sum <= outstandingOctets;
   }
 }

@@ -12,11 +12,11 @@ export interface ReplyInterpreter {
 
 export class Requests {
   readonly #dialect: Dialect;
-  readonly #judge: ReplyInterpreter;
+  readonly #interpreter: ReplyInterpreter;
 
-  constructor(dialect: Dialect, judge: ReplyInterpreter) {
+  constructor(dialect: Dialect, interpreter: ReplyInterpreter) {
     this.#dialect = dialect;
-    this.#judge = judge;
+    this.#interpreter = interpreter;
   }
 
   /** @throws RefusedError REFUSED, TransportError TIMED_OUT | CONNECTION_LOST */
@@ -24,7 +24,7 @@ export class Requests {
     return new Promise((resolve, reject) => {
       channel.request(this.#dialect.encode(operation), {
         replied: (kind, payload) => {
-          const error = this.#judge.interpret(kind, payload);
+          const error = this.#interpreter.interpret(kind, payload);
           if (error === undefined) resolve();
           else reject(error);
         },

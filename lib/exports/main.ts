@@ -50,7 +50,7 @@ export type { Data, Option, Recipient, TargetHop } from '../imxp/operation.js';
 export type { AccessEntry } from '../imxp/vocabulary/access.js';
 export type { InstantMessage, InstantMessageInit } from '../message/instant-message.js';
 export type { Opened } from '../message/open.js';
-export type { Signature } from '../message/smime/judgement.js';
+export type { Signature } from '../message/smime/signature.js';
 export type { MessageForm } from '../message/write.js';
 export { loadConfig } from '../node/configuration.js';
 export { type Listening, Node, startNode } from '../node/node.js';

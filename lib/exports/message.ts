@@ -28,7 +28,6 @@ export { type Opened, openMessage } from '../message/open.js';
 export { type ReadOptions, readMessage } from '../message/read.js';
 export { type FromMailOptions, fromMail, type ToMailOptions, toMail } from '../message/rfc822/convert.js';
 export type { MadeEntity, OpenEntity } from '../message/smime/entity.js';
-export type { Signature } from '../message/smime/judgement.js';
 export {
   type FindCertificate,
   type Sealing,
@@ -36,6 +35,7 @@ export {
   type SecureOptions,
   type Unsealed,
 } from '../message/smime/secure.js';
+export type { Signature } from '../message/smime/signature.js';
 export { SIGNATURE_FAULTS, type SignatureFault } from '../message/smime/signature-fault.js';
 export { addressOfUri, parseInstantUri, uriOfAddress } from '../message/uri.js';
 export { MESSAGE_TYPE, type MessageForm, writeMessage } from '../message/write.js';

@@ -56,7 +56,7 @@ export class LinkTarget implements DeliveryTarget, Ticking {
     this.#limits = limits;
     this.#shares = new FairShares({ count: limits.outstanding, octets: limits.outstandingOctets });
     this.#lanes = new LaneGroup({
-      stranded: (delivery, sink) => this.#wait(delivery, sink),
+      noLane: (delivery, sink) => this.#wait(delivery, sink),
       shares: limits,
       clock: systemClock,
       opener: { most: limits.maximumLanes, open: () => dialer.openLane() },

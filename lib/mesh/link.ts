@@ -38,7 +38,7 @@ export interface LinkOptions {
   readonly domains: readonly string[];
   readonly lanes: number;
   /** How long Data may wait while a session is being made; after that they fail at once until it is there. */
-  readonly patienceMs: number;
+  readonly dataWaitMs: number;
   /** Receives what the neighbour sends on a lane. */
   accept(channel: RelayChannel): ChannelHandler;
   /** The neighbour accepted a bind on a lane. */
@@ -53,7 +53,7 @@ export interface LinkOptions {
    * Opens a session with a relay that is preferred to that of the present one, and gives what to call when it is taken;
    * undefined when there is no such relay. Without it the link stays where it is until it is lost.
    */
-  readonly better?: () => Promise<{ readonly connection: Connection; taken(): void } | undefined>;
+  readonly connectPreferred?: () => Promise<{ readonly connection: Connection; taken(): void } | undefined>;
   /** After how long it is asked, more or less by chance; 0 never. */
   readonly returnMs?: number;
   /** Whether anything is under way: the link moves only when nothing is, so that nothing overtakes. */
@@ -222,7 +222,7 @@ export class Link implements ConnectionOwner, Ticking {
     this.#state = 'connecting';
     if (this.#lostAt === 0) this.#lostAt = performance.now();
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#late(), this.#options.patienceMs);
+    this.#timer = setTimeout(() => this.#late(), this.#options.dataWaitMs);
     this.#timer.unref();
     this.#dial().catch((error: unknown) => this.#failed(asError(error)));
   }
@@ -230,7 +230,7 @@ export class Link implements ConnectionOwner, Ticking {
   /** Dialling goes on, over all alternatives; whoever waits for it is not kept any longer. */
   #late(): void {
     if (this.#state !== 'connecting') return;
-    events.link.publish({ link: this.name, state: 'slow', ms: this.#options.patienceMs });
+    events.link.publish({ link: this.name, state: 'slow', ms: this.#options.dataWaitMs });
     this.#options.down(UNAVAILABLE);
   }
 
@@ -334,8 +334,8 @@ export class Link implements ConnectionOwner, Ticking {
 
   /** Relays that lost the same neighbour do not come back to it together. */
   #seekLater(): void {
-    const { better, returnMs = 0 } = this.#options;
-    if (better === undefined || returnMs === 0) return;
+    const { connectPreferred, returnMs = 0 } = this.#options;
+    if (connectPreferred === undefined || returnMs === 0) return;
     this.#timer = setTimeout(() => void this.#seek(), returnMs * (0.5 + Math.random()));
     this.#timer.unref();
   }
@@ -344,9 +344,9 @@ export class Link implements ConnectionOwner, Ticking {
   async #seek(): Promise<void> {
     const present = this.#connection;
     if (this.#state !== 'ready') return;
-    let found: Awaited<ReturnType<NonNullable<LinkOptions['better']>>>;
+    let found: Awaited<ReturnType<NonNullable<LinkOptions['connectPreferred']>>>;
     try {
-      found = await this.#options.better?.();
+      found = await this.#options.connectPreferred?.();
       if (found !== undefined && (await this.#move(present, found.connection))) {
         found.taken();
         return;

@@ -220,7 +220,7 @@ export class Neighbours implements Dialer {
       domains: this.#bindingOrder(settings),
       lanes: settings.lanes ?? limits.link.lanes,
       maximumLanes: limits.link.maximumLanes,
-      patienceMs: limits.data.deliveryTimeoutMs,
+      dataWaitMs: limits.data.deliveryTimeoutMs,
       connect: async () => {
         const found = await relays();
         alternatives = found.length - 1;
@@ -230,7 +230,7 @@ export class Neighbours implements Dialer {
       },
       returnMs: limits.link.returnMs,
       busy: () => target.busy,
-      better: async () => {
+      connectPreferred: async () => {
         const preferred = chosen === undefined ? [] : preferredTo(chosen.url, await relays());
         if (preferred.length === 0) return undefined;
         let next = chosen;

@@ -148,7 +148,7 @@ export class AccountWatch implements AccountRules {
   }
 
   /** Returns the offline limits of an account that differ from the configuration. */
-  held(account: string): Pick<Quota, 'heldData' | 'heldOctets'> {
+  heldQuota(account: string): Pick<Quota, 'heldData' | 'heldOctets'> {
     return this.#quota(account);
   }
 

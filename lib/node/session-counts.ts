@@ -14,7 +14,7 @@ export async function countSessions(connections: readonly Iterable<Connection>[]
   const counts = {
     listener: 0,
     initiator: 0,
-    strangers: 0,
+    unauthenticated: 0,
     endpoints: 0,
     relays: 0,
     private: 0,
@@ -38,7 +38,7 @@ export async function countSessions(connections: readonly Iterable<Connection>[]
 function count(connection: Connection, counts: { -readonly [Name in keyof SessionCounts]: number }): void {
   const { kind } = identityOf(connection.identity);
   counts[connection.role] += 1;
-  counts[kind === 'none' ? 'strangers' : kind === 'relay' ? 'relays' : 'endpoints'] += 1;
+  counts[kind === 'none' ? 'unauthenticated' : kind === 'relay' ? 'relays' : 'endpoints'] += 1;
   if (connection.privacy) counts.private += 1;
   if (connection.blocked) counts.blocked += 1;
   for (const { number } of connection.channels) {

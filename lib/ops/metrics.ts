@@ -135,7 +135,7 @@ export class Metrics {
     this.#sample(({ sessions }) => {
       role.set({ role: 'listener' }, sessions.listener);
       role.set({ role: 'initiator' }, sessions.initiator);
-      peer.set({ peer: 'stranger' }, sessions.strangers);
+      peer.set({ peer: 'unauthenticated' }, sessions.unauthenticated);
       peer.set({ peer: 'endpoint' }, sessions.endpoints);
       peer.set({ peer: 'relay' }, sessions.relays);
     });

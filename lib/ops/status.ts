@@ -14,7 +14,7 @@ export interface SessionCounts {
   readonly listener: number;
   readonly initiator: number;
   /** By identity of the peer. */
-  readonly strangers: number;
+  readonly unauthenticated: number;
   readonly endpoints: number;
   readonly relays: number;
   /** Under TLS. */

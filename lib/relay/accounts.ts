@@ -12,7 +12,7 @@ export interface AccountRules {
   /** Number of endpoints that may be attached at the same time as an account and its subaddresses; 0 for any number. */
   attachments(account: string): number;
   /** Returns the offline limits of an account that differ from the configuration. */
-  held(account: string): { readonly heldData?: number; readonly heldOctets?: number };
+  heldQuota(account: string): { readonly heldData?: number; readonly heldOctets?: number };
   /**
    * Called when an application has attached, or a relay has bound, for an account or on its behalf.
    *

@@ -10,7 +10,7 @@ export interface GateControl {
 }
 
 /** How long an item may wait, and what becomes of it then. */
-export interface GatePatience<Item> {
+export interface GateTimeLimit<Item> {
   readonly clock: Clock;
   readonly ms: number;
   late(item: Item): void;
@@ -25,7 +25,7 @@ interface Waiting<Item> {
 export class Gate<Item> implements GateControl {
   readonly #run: (item: Item) => void;
   readonly #limit: number;
-  readonly #patience: GatePatience<Item>;
+  readonly #timeLimit: GateTimeLimit<Item>;
   /** Undefined while no item waits; most gates are never shut. */
   #waiting: Waiting<Item>[] | undefined;
   #unwatch: (() => void) | undefined;
@@ -33,10 +33,10 @@ export class Gate<Item> implements GateControl {
   #pending = 0;
 
   /** @param limit how many items may wait */
-  constructor(limit: number, run: (item: Item) => void, patience: GatePatience<Item>) {
+  constructor(limit: number, run: (item: Item) => void, timeLimit: GateTimeLimit<Item>) {
     this.#limit = limit;
     this.#run = run;
-    this.#patience = patience;
+    this.#timeLimit = timeLimit;
   }
 
   /** Whether a new item has to wait. */
@@ -51,7 +51,7 @@ export class Gate<Item> implements GateControl {
    */
   push(item: Item): boolean {
     if ((this.#waiting?.length ?? 0) >= this.#limit) return false;
-    const { clock, ms } = this.#patience;
+    const { clock, ms } = this.#timeLimit;
     this.#waiting ??= [];
     this.#waiting.push({ item, due: clock.now() + ms });
     this.#unwatch ??= clock.ticking(() => this.#tick());
@@ -75,12 +75,12 @@ export class Gate<Item> implements GateControl {
 
   /** The oldest are the first that have waited too long. */
   #tick(): void {
-    const now = this.#patience.clock.now();
+    const now = this.#timeLimit.clock.now();
     const late = this.#waiting?.filter(({ due }) => due <= now) ?? [];
     this.#waiting?.splice(0, late.length);
     if (this.#waiting?.length === 0) this.#waiting = undefined;
     if (this.#waiting === undefined) this.#rest();
-    for (const { item } of late) this.#patience.late(item);
+    for (const { item } of late) this.#timeLimit.late(item);
   }
 
   #rest(): void {

@@ -30,11 +30,11 @@ import { Promptness } from './promptness.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
 /** Told of a Data for which no channel is open; settles the sink, or gives the Data to the lanes again later. */
-export type Stranded = (delivery: OutboundDelivery, sink: DeliverySink) => void;
+export type NoLaneHandler = (delivery: OutboundDelivery, sink: DeliverySink) => void;
 
 export interface LaneGroupOptions {
   /** Refuses with 450 unless given. */
-  readonly stranded?: Stranded;
+  readonly noLane?: NoLaneHandler;
   /** What all lanes together may have unanswered; each originator of it a fair share. */
   readonly shares: { readonly outstanding: number; readonly outstandingOctets: number };
   readonly clock?: Clock;
@@ -156,7 +156,7 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
     const only = recipients.length === 1 ? recipient : undefined;
     const lane = pin?.lane ?? this.#choose(originator, only, proven, now);
     if (lane === undefined) {
-      (this.#options.stranded ?? refuse)(delivery, sink);
+      (this.#options.noLane ?? refuse)(delivery, sink);
       return undefined;
     }
     // A channel that is no longer bound, or is closing, still owes answers: nothing may overtake them.

@@ -170,7 +170,7 @@ interface Group {
   readonly recipients: Recipient[];
   readonly onward: boolean;
   /** Options of the operation, and of the recipient if it is alone. */
-  readonly terms: readonly DeliveryOptions[];
+  readonly deliveryOptions: readonly DeliveryOptions[];
 }
 
 class Draft {
@@ -212,14 +212,14 @@ class Draft {
     const crossing = view.relayed || !direct;
     const refusal =
       (direct ? final : undefined) ?? examineOptions(recipient.options, 'recipient', direct, view.options, crossing);
-    const own = refusal ?? ownTerms(recipient, direct, crossing, view.options);
+    const own = refusal ?? ownOptions(recipient, direct, crossing, view.options);
     if (own !== undefined && 'code' in own) {
       this.#alone(new RefusingTarget(own), recipient, false, []);
       return;
     }
-    const common = this.#commonTerms(direct);
-    const terms = [common, own].filter((some) => some !== undefined);
-    const hold = direct && terms.some((asked) => asked.hold);
+    const common = this.#commonOptions(direct);
+    const deliveryOptions = [common, own].filter((some) => some !== undefined);
+    const hold = direct && deliveryOptions.some((asked) => asked.hold);
     const way = nextHopTo(name, this.#data.originator, view, hold, this.#decided);
     if (way instanceof Promise) {
       this.#pending ??= new Map();
@@ -229,14 +229,14 @@ class Draft {
     } else if (direct || changesOnTheWay(recipient.options) || !isCommon(name)) {
       // RFC 3342 §2, §4: what each hop changes for one recipient must not affect the others (D-OPT-03). A name that the
       // other dialect does not have must fail no other recipient (D-APEX-06).
-      this.#alone(way, recipient, !direct, terms);
+      this.#alone(way, recipient, !direct, deliveryOptions);
     } else {
-      this.#together(way, recipient, terms);
+      this.#together(way, recipient, deliveryOptions);
     }
   }
 
   /** @throws RemoteProtocolError if an option of the operation is invalid */
-  #commonTerms(direct: boolean): DeliveryOptions | undefined {
+  #commonOptions(direct: boolean): DeliveryOptions | undefined {
     const common = this.#common;
     const { options } = this.#view;
     if (direct) {
@@ -249,17 +249,22 @@ class Draft {
     return common.onward;
   }
 
-  #alone(target: DeliveryTarget, recipient: Recipient, relayed: boolean, terms: readonly DeliveryOptions[]): void {
-    this.#groups.push({ target, recipients: [recipient], onward: relayed, terms });
+  #alone(
+    target: DeliveryTarget,
+    recipient: Recipient,
+    relayed: boolean,
+    deliveryOptions: readonly DeliveryOptions[],
+  ): void {
+    this.#groups.push({ target, recipients: [recipient], onward: relayed, deliveryOptions });
   }
 
-  #together(target: DeliveryTarget, recipient: Recipient, terms: readonly DeliveryOptions[]): void {
+  #together(target: DeliveryTarget, recipient: Recipient, deliveryOptions: readonly DeliveryOptions[]): void {
     const group = this.#onward.get(target);
     if (group !== undefined) {
       group.recipients.push(recipient);
       return;
     }
-    const opened: Group = { target, recipients: [recipient], onward: true, terms };
+    const opened: Group = { target, recipients: [recipient], onward: true, deliveryOptions };
     this.#onward.set(target, opened);
     this.#groups.push(opened);
   }
@@ -270,12 +275,12 @@ class Draft {
   }
 
   #legFor(group: Group): Leg {
-    const { target, terms, onward: relayed } = group;
-    if (terms.length === 0) return { target, data: this.#dataFor(group, UNCHANGED) };
-    const timings = terms.flatMap(({ timing }) => timing ?? []);
+    const { target, deliveryOptions, onward: relayed } = group;
+    if (deliveryOptions.length === 0) return { target, data: this.#dataFor(group, UNCHANGED) };
+    const timings = deliveryOptions.flatMap(({ timing }) => timing ?? []);
     const usedUp: Asked<DataHopping>[] = [];
     const changed = new Map<Option, Option>();
-    for (const { hopping } of relayed ? terms : []) {
+    for (const { hopping } of relayed ? deliveryOptions : []) {
       if (hopping === undefined) continue;
       const next = hopped(hopping);
       if (next === undefined) usedUp.push(hopping);
@@ -313,7 +318,7 @@ function limited(data: Data, { hopLimit: most, relayed }: RouteView): Data {
 }
 
 /** @returns a reply if the recipient fails because of one of its own options */
-function ownTerms(
+function ownOptions(
   { options }: Recipient,
   direct: boolean,
   crossing: boolean,

@@ -15,7 +15,7 @@ export interface ChannelConnection {
   /** Unique in this process; for logs. */
   readonly id: string;
   readonly role: Role;
-  /** Who the peer has proved to be; undefined for a stranger. */
+  /** Who the peer has proved to be; undefined before it has authenticated. */
   readonly identity: PeerIdentity | undefined;
   readonly privacy: boolean;
   readonly remote: NetworkAddress;

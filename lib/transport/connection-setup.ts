@@ -43,8 +43,8 @@ export class ConnectionSetup {
   readonly #options: ConnectionSetupOptions;
   readonly #upgrades: UpgradeServer;
   readonly #handshakes: Handshakes;
-  /** The WebSockets of strangers. */
-  readonly #strangers = new WeakMap<Connection, WebSocketStream>();
+  /** WebSockets of peers that have not authenticated. */
+  readonly #unauthenticated = new WeakMap<Connection, WebSocketStream>();
 
   constructor(options: ConnectionSetupOptions) {
     this.#options = options;
@@ -72,7 +72,7 @@ export class ConnectionSetup {
       connection.renew(stream, security === undefined ? {} : { security });
       // What was put back waits in a stream that stands still.
       stream.resume();
-      if (refused) connection.turnAway();
+      if (refused) connection.refuseSession();
     } catch (error) {
       const known = error instanceof ImxpError;
       connection.destroy(known ? error : new LocalError('CLOSED', String(error), { cause: error }));
@@ -81,10 +81,10 @@ export class ConnectionSetup {
     }
   }
 
-  /** The connection's peer has said who it is: what held for strangers holds no more. */
+  /** The peer has authenticated: the limits for unauthenticated peers no longer apply. */
   trust(connection: Connection): void {
-    this.#strangers.get(connection)?.trust();
-    this.#strangers.delete(connection);
+    this.#unauthenticated.get(connection)?.trust();
+    this.#unauthenticated.delete(connection);
   }
 
   async #enter(connection: Connection, socket: Socket, signal: AbortSignal): Promise<Entered> {
@@ -112,7 +112,7 @@ export class ConnectionSetup {
 
   async #webSocket(connection: Connection, stream: Duplex): Promise<WebSocketStream> {
     const webSocket = await this.#upgrades.receive(stream);
-    this.#strangers.set(connection, webSocket);
+    this.#unauthenticated.set(connection, webSocket);
     // What leaves together with the answer to the HTTP request is lost to a page that listens a moment later. Peers that
     // speak at once, as this project's own do, wait for nothing.
     await firstOctet(webSocket, this.#options.limits.websocket.greetingDelayMs);

@@ -115,7 +115,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
     this.#io.touch();
   }
 
-  /** Whether the peer is no stranger: it said who it is, or it is the one we wanted to talk to. */
+  /** Whether the peer has authenticated, or need not: it was dialled from here, or the listener accepts anonymous peers. */
   get known(): boolean {
     return this.#rules.role === 'initiator' || this.#rules.anonymous === true || this.#identity !== undefined;
   }
@@ -273,8 +273,8 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
     this.end(error);
   }
 
-  /** Says what `refuse` of the options says, and closes (RFC 3080 §2.4). */
-  turnAway(): void {
+  /** Refuses the session with the reply that the options give as `refuse`, and closes (RFC 3080 §2.4). */
+  refuseSession(): void {
     this.dismiss(new LocalError('BUSY', this.#refuse?.text ?? 'refused'));
   }
 
@@ -318,7 +318,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
   }
 
   /** Lets the session go on after an answer on a tuning channel that did not change the transport. */
-  goOn(): void {
+  resume(): void {
     if (this.#phase.current !== 'ended') this.#io.resume();
   }
 

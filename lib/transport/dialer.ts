@@ -48,9 +48,9 @@ export interface DialOptions {
   readonly owner: ConnectionOwner;
 }
 
-/** What a relay is given to answer while there are others that may be better. */
-const HURRIED_CONNECT_MS = 3000;
-const HURRIED_GREETING_MS = 5000;
+/** Time limits for a relay that is not the last alternative. */
+const ALTERNATIVE_CONNECT_MS = 3000;
+const ALTERNATIVE_GREETING_MS = 5000;
 
 /**
  * Opens a session that is ready for use.
@@ -64,7 +64,7 @@ export async function dial(options: DialOptions): Promise<Connection> {
   let last: ImxpError = new LocalError('ARGUMENT', 'no address to connect to');
   for (const relay of relays) {
     try {
-      const connection = await dialRelay(relay, relay === relays.at(-1) ? options : hurried(options));
+      const connection = await dialRelay(relay, relay === relays.at(-1) ? options : withShortTimeouts(options));
       failures?.worked(relay.url);
       chosen?.(relay);
       return connection;
@@ -80,10 +80,10 @@ export async function dial(options: DialOptions): Promise<Connection> {
 }
 
 /** A relay that hangs must not keep senders from the next one. */
-function hurried(options: DialOptions): DialOptions {
+function withShortTimeouts(options: DialOptions): DialOptions {
   const { limits } = options;
-  const connectTimeoutMs = Math.min(limits.session.connectTimeoutMs, HURRIED_CONNECT_MS);
-  const greetingTimeoutMs = Math.min(limits.session.greetingTimeoutMs, HURRIED_GREETING_MS);
+  const connectTimeoutMs = Math.min(limits.session.connectTimeoutMs, ALTERNATIVE_CONNECT_MS);
+  const greetingTimeoutMs = Math.min(limits.session.greetingTimeoutMs, ALTERNATIVE_GREETING_MS);
   return { ...options, limits: { ...limits, session: { ...limits.session, connectTimeoutMs, greetingTimeoutMs } } };
 }
 

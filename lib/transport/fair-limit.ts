@@ -5,56 +5,56 @@
 export interface FairLimits {
   /** Members altogether. */
   readonly all: number;
-  /** Members of one place. */
-  readonly perPlace: number;
+  /** Members of one host. */
+  readonly perHost: number;
 }
 
 export class FairLimit<Member> {
-  readonly #places = new Map<string, Set<Member>>();
-  readonly #placeOf = new Map<Member, string>();
+  readonly #hosts = new Map<string, Set<Member>>();
+  readonly #hostOf = new Map<Member, string>();
 
   get size(): number {
-    return this.#placeOf.size;
+    return this.#hostOf.size;
   }
 
-  /** How many members one place has. */
-  count(place: string): number {
-    return this.#places.get(place)?.size ?? 0;
+  /** How many members one host has. */
+  count(host: string): number {
+    return this.#hosts.get(host)?.size ?? 0;
   }
 
   has(member: Member): boolean {
-    return this.#placeOf.has(member);
+    return this.#hostOf.has(member);
   }
 
   /** The member to evict before another one of that host is added; the caller ends and removes it. */
-  crowdedOut(place: string, { all, perPlace }: FairLimits): Member | undefined {
-    if (this.count(place) >= perPlace) return first(this.#places.get(place));
+  memberToEvict(host: string, { all, perHost }: FairLimits): Member | undefined {
+    if (this.count(host) >= perHost) return first(this.#hosts.get(host));
     if (this.size < all) return undefined;
     let largest: Set<Member> | undefined;
-    for (const members of this.#places.values()) {
+    for (const members of this.#hosts.values()) {
       if (largest === undefined || members.size > largest.size) largest = members;
     }
     return first(largest);
   }
 
-  add(member: Member, place: string): void {
+  add(member: Member, host: string): void {
     this.remove(member);
-    let members = this.#places.get(place);
+    let members = this.#hosts.get(host);
     if (members === undefined) {
       members = new Set();
-      this.#places.set(place, members);
+      this.#hosts.set(host, members);
     }
     members.add(member);
-    this.#placeOf.set(member, place);
+    this.#hostOf.set(member, host);
   }
 
   remove(member: Member): void {
-    const place = this.#placeOf.get(member);
-    if (place === undefined) return;
-    this.#placeOf.delete(member);
-    const members = this.#places.get(place);
+    const host = this.#hostOf.get(member);
+    if (host === undefined) return;
+    this.#hostOf.delete(member);
+    const members = this.#hosts.get(host);
     members?.delete(member);
-    if (members?.size === 0) this.#places.delete(place);
+    if (members?.size === 0) this.#hosts.delete(host);
   }
 }
 

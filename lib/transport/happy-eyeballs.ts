@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { TransportError } from '../errors.js';
 
 /** RFC 8305 §5: "Connection Attempt Delay". */
-const HEAD_START_MS = 250;
+const CONNECTION_ATTEMPT_DELAY_MS = 250;
 const KEEP_ALIVE_MS = 60_000;
 
 /**
@@ -54,7 +54,7 @@ export function connectFirst(
         finish(socket);
         resolve(socket);
       });
-      if (waiting.length > 0) headStart = setTimeout(next, HEAD_START_MS);
+      if (waiting.length > 0) headStart = setTimeout(next, CONNECTION_ATTEMPT_DELAY_MS);
     };
     next();
   });

@@ -29,17 +29,17 @@ export interface ListenerOptions extends Omit<ConnectionRules, 'role' | 'limits'
 /** Seconds of silence after which TCP asks whether the peer is still there. */
 const KEEP_ALIVE_MS = 60_000;
 /** Connections that may be closing besides the sessions that are open. */
-const TURNED_AWAY = 1000;
+const REFUSED_CONNECTIONS = 1000;
 
 /** Told to those who come back later, each after a time of its own. */
-const CROWDED: Reply = { code: 421, text: 'too many peers are logging in; try again in a few seconds' };
+const TOO_MANY_LOGINS: Reply = { code: 421, text: 'too many peers are logging in; try again in a few seconds' };
 
 export class Listener implements ConnectionOwner {
   readonly #options: ListenerOptions;
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
-  readonly #strangers = new FairLimit<Connection>();
-  /** The timer that ends each session of a stranger. */
+  readonly #unauthenticated = new FairLimit<Connection>();
+  /** The timer that ends each unauthenticated session. */
   readonly #lifetimes = new Map<Connection, NodeJS.Timeout>();
   readonly #perAddress = new Map<string, number>();
   #limits: Limits;
@@ -56,7 +56,7 @@ export class Listener implements ConnectionOwner {
       this.#accept(socket),
     );
     // Who is turned away lingers until it closes its side; past this, connections are dropped without a word.
-    this.#server.maxConnections = options.limits.node.sessions + TURNED_AWAY;
+    this.#server.maxConnections = options.limits.node.sessions + REFUSED_CONNECTIONS;
   }
 
   /**
@@ -130,7 +130,7 @@ export class Listener implements ConnectionOwner {
     const refuse = this.#obstacle(address);
     const { setup } = this.#options;
     // A handshake to say no would cost as much as a login.
-    if (refuse === CROWDED && setup !== undefined) {
+    if (refuse === TOO_MANY_LOGINS && setup !== undefined) {
       socket.destroy();
       return;
     }
@@ -152,13 +152,13 @@ export class Listener implements ConnectionOwner {
         code: refuse.code,
         reason: refuse.text,
       });
-      if (setup === undefined) connection.turnAway();
+      if (setup === undefined) connection.refuseSession();
       else void setup.admit(connection, socket, true);
       return;
     }
     events.opened.publish({ session: connection.id, remote: address, port: remotePort ?? 0, role: 'listener' });
     if (this.#options.anonymous !== true) {
-      this.#strangers.add(connection, hostPrefix(address));
+      this.#unauthenticated.add(connection, hostPrefix(address));
       this.#lifetimes.set(connection, this.#lifetime(connection));
     }
     this.#options.owner?.opened?.(connection);
@@ -196,15 +196,15 @@ export class Listener implements ConnectionOwner {
     if ((this.#perAddress.get(address) ?? 0) >= sessionsPerAddress) {
       return { code: 421, text: 'too many sessions from your address' };
     }
-    if (this.#options.admission?.admits(hostPrefix(address)) === false) return CROWDED;
+    if (this.#options.admission?.admits(hostPrefix(address)) === false) return TOO_MANY_LOGINS;
     this.#makeRoom(hostPrefix(address));
     return undefined;
   }
 
-  /** The oldest stranger has had the longest time to say who it is: it makes room, so that honest peers get in. */
+  /** Ends the oldest unauthenticated session, which has had the longest time to authenticate, so that honest peers get in. */
   #makeRoom(host: string): void {
-    const { sessions: all, sessionsPerAddress: perPlace } = this.#limits.unauthenticated;
-    const oldest = this.#strangers.crowdedOut(host, { all, perPlace });
+    const { sessions: all, sessionsPerAddress: perHost } = this.#limits.unauthenticated;
+    const oldest = this.#unauthenticated.memberToEvict(host, { all, perHost });
     oldest?.destroy(
       new TransportError('BUSY', 'disconnected for a newer session: too many peers have not authenticated'),
     );
@@ -221,6 +221,6 @@ export class Listener implements ConnectionOwner {
   #forget(connection: Connection): void {
     clearTimeout(this.#lifetimes.get(connection));
     this.#lifetimes.delete(connection);
-    this.#strangers.remove(connection);
+    this.#unauthenticated.remove(connection);
   }
 }

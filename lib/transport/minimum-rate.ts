@@ -24,13 +24,13 @@ export class MinimumRate {
   /**
    * Something is under way, perhaps for some time already.
    *
-   * @param held octets that counted as moved and are still here
+   * @param remaining octets that counted as moved and are still here
    */
-  begin(now: number, held = 0): void {
+  begin(now: number, remaining = 0): void {
     if (this.#since !== undefined || this.#periodMs === 0) return;
     this.#since = now;
     this.#octets = 0;
-    this.#before = held;
+    this.#before = remaining;
   }
 
   /** Nothing is under way any more. */
@@ -45,16 +45,16 @@ export class MinimumRate {
   /**
    * Looks at the period when it is over, and begins the next.
    *
-   * @param held octets that counted as moved and are still here
+   * @param remaining octets that counted as moved and are still here
    */
-  stalled(now: number, held = 0): boolean {
+  stalled(now: number, remaining = 0): boolean {
     if (this.#since === undefined) return false;
     const ms = now - this.#since;
     if (ms < this.#periodMs) return false;
-    if ((this.#octets + this.#before - held) * 1000 < this.#perSecond * ms) return true;
+    if ((this.#octets + this.#before - remaining) * 1000 < this.#perSecond * ms) return true;
     this.#since = now;
     this.#octets = 0;
-    this.#before = held;
+    this.#before = remaining;
     return false;
   }
 }

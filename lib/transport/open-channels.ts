@@ -25,7 +25,7 @@ export type ChannelEvent = Exclude<
 
 /** The connection whose channels they are. */
 export interface ChannelsConnection extends ProfileConnection {
-  /** Whether the peer is no stranger: it said who it is, or it is the one that was dialled. */
+  /** Whether the peer has authenticated, or need not: it was dialled from here. */
   readonly known: boolean;
 }
 
@@ -53,7 +53,7 @@ export class OpenChannels implements PendingRequestsOwner {
   readonly #handles = new ChannelMap<ChannelHandle>();
   /** Made when this side asks for something. */
   #pending: PendingRequests | undefined;
-  /** The channel whose answers hold the reading up. */
+  /** The channel whose answers pause reading. */
   #tuning: number | undefined;
   /** How often this identity may start channels. */
   #startAllowance: TokenBucket | undefined;
@@ -203,7 +203,7 @@ export class OpenChannels implements PendingRequestsOwner {
 
   register(session: Session, channel: ChannelHandle): void {
     this.#handles.set(channel.number, channel);
-    // A wider window from the start: 4,096 octets a round trip would be the ceiling otherwise. Strangers keep that.
+    // A wider window from the start: 4,096 octets a round trip would be the ceiling otherwise. Unauthenticated peers keep that.
     if (this.#connection.known) session.window(channel.number, this.#rules.limits.session.windowOctets);
     channel.opened();
   }

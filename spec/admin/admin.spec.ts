@@ -69,7 +69,7 @@ describe('a node with admin pages', () => {
       listener: 2,
       initiator: 0,
       endpoints: 2,
-      strangers: 0,
+      unauthenticated: 0,
       channels: 2,
       unsentOctets: 0,
     });

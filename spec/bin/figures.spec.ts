@@ -17,7 +17,7 @@ describe('figures from two looks', () => {
     sessions: {
       listener: 0,
       initiator: 0,
-      strangers: 0,
+      unauthenticated: 0,
       endpoints: 0,
       relays: 0,
       private: 0,

@@ -321,7 +321,7 @@ describe('imxp/beep', () => {
       const session = await to(listener);
       const { channel } = await session.start(TUNE, {}, { tuning: true });
       const asked = channel.request('\r\nready?');
-      session.goOn();
+      session.resume();
       expect((await asked).payload.toString()).to.equal('\r\nnow');
       await within(
         3000,

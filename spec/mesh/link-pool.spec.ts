@@ -16,7 +16,7 @@ function unconnected(name: string): Link {
     dialects: () => [imxpDialect()],
     domains: ['example.com'],
     lanes: 1,
-    patienceMs: 1000,
+    dataWaitMs: 1000,
     connect: () => Promise.reject(new TransportError('CONNECT_FAILED', 'nobody')),
     accept: () => ({ message: () => {}, closed: () => {} }),
     bound: () => {},

@@ -21,7 +21,7 @@ describe('mesh/link', () => {
     const told = new Promise<Reply | undefined>((resolve) => {
       down = resolve;
     });
-    const link = new Link({ ...options, patienceMs: 30, connect: () => new Promise<Connection>(() => {}), down });
+    const link = new Link({ ...options, dataWaitMs: 30, connect: () => new Promise<Connection>(() => {}), down });
     link.connect();
     expect(await within(2000, told, 'an answer')).to.deep.equal({ code: 450, text: 'relay unavailable' });
     expect(link.state).to.equal('connecting');
@@ -37,7 +37,7 @@ describe('mesh/link', () => {
     const obstacles: (number | undefined)[] = [];
     const link = new Link({
       ...options,
-      patienceMs: 10_000,
+      dataWaitMs: 10_000,
       connect: () => {
         attempts += 1;
         if (attempts === 2) again();

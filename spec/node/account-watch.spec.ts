@@ -146,7 +146,7 @@ describe('node/account-watch', () => {
     await accounts.limit(FRED, { attachments: 2, dataPerSecond: 5, octetsPerSecond: 0, heldData: 3 });
     await until(() => ratesChanged > 0);
     expect(watch.attachments(FRED)).to.equal(2);
-    expect(watch.held(FRED)).to.include({ heldData: 3 });
+    expect(watch.heldQuota(FRED)).to.include({ heldData: 3 });
     expect(watch.rates(FRED)).to.deep.equal({
       data: { perSecond: 5, burst: 50 },
       octets: { perSecond: 0, burst: 1 },

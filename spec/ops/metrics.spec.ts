@@ -19,7 +19,7 @@ const STATUS: NodeStatus = {
   sessions: {
     listener: 5,
     initiator: 1,
-    strangers: 2,
+    unauthenticated: 2,
     endpoints: 3,
     relays: 1,
     private: 4,

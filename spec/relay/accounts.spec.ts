@@ -21,7 +21,7 @@ class Decisions implements AccountRules {
     return this.most;
   }
 
-  held(): object {
+  heldQuota(): object {
     return {};
   }
 

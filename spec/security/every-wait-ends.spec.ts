@@ -42,7 +42,7 @@ const STATES: Readonly<Record<string, Readonly<Record<string, Exit | 'final' | '
       shown: ['spec/security/slow-peers.spec.ts', 'half a greeting, or nothing at all'],
     },
     ready: {
-      ends: 'strangers have a lifetime; known peers are cut off when a request is not answered, or nothing is taken',
+      ends: 'unauthenticated sessions have a lifetime; known peers are cut off when a request is not answered, or nothing is taken',
       limit: 'session.stalledTimeoutMs',
       shown: ['spec/security/slow-peers.spec.ts', 'a peer that reads and never answers is cut off'],
     },
@@ -176,7 +176,7 @@ const QUEUES: Readonly<Record<string, Exit>> = {
     limit: 'data.deliveryTimeoutMs',
     shown: [HERE, 'what waits behind an operation that is not decided'],
   },
-  'lib/relay/offline/queue.ts #behind': {
+  'lib/relay/offline/queue.ts #queued': {
     ends: 'it was not sent: 450',
     limit: 'data.deliveryTimeoutMs',
     shown: [HERE, 'what waits behind held messages that are not answered'],
@@ -201,7 +201,7 @@ const QUEUES: Readonly<Record<string, Exit>> = {
     limit: 'data.deliveryTimeoutMs',
     shown: ['spec/endpoint/sending.spec.ts', 'waits for its turn past the bound'],
   },
-  'lib/endpoint/outbox.ts #held': {
+  'lib/endpoint/outbox.ts #blocked': {
     ends: 'what was sent before has its answer in time, or the connection is lost',
     limit: 'data.deliveryTimeoutMs',
     shown: ['spec/endpoint/lanes.spec.ts', 'holds what is for recipients on several lanes'],

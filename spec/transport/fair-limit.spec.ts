@@ -2,10 +2,10 @@ import { expect } from 'chai';
 import { FairLimit } from '../../lib/transport/fair-limit.js';
 
 describe('transport/fair-limit', () => {
-  const LIMITS = { all: 6, perPlace: 4 };
+  const LIMITS = { all: 6, perHost: 4 };
   /** A newcomer; whoever has to go for him goes. */
   function come(crowd: FairLimit<string>, member: string, place: string): string | undefined {
-    const out = crowd.crowdedOut(place, LIMITS);
+    const out = crowd.memberToEvict(place, LIMITS);
     if (out !== undefined) crowd.remove(out);
     crowd.add(member, place);
     return out;

@@ -38,12 +38,12 @@ export async function importAccounts(file: string, flags: ImportFlags): Promise<
   const config = await loadForAccounts(flags);
   const { rows, problems } = readRows(await contentOf(file));
   await withAccounts(config, async ({ accounts }) => {
-    const judged = judge(rows, config, accounts, flags.update === true);
-    const all = [...problems, ...judged.problems].sort((a, b) => a.line - b.line);
+    const examined = examine(rows, config, accounts, flags.update === true);
+    const all = [...problems, ...examined.problems].sort((a, b) => a.line - b.line);
     if (all.length > 0) throw refused(file, all, flags);
-    warn(judged.candidates, config);
-    if (flags.dryRun !== true) await write(judged.candidates, config, accounts, flags.update === true);
-    report(judged.candidates, flags);
+    warn(examined.candidates, config);
+    if (flags.dryRun !== true) await write(examined.candidates, config, accounts, flags.update === true);
+    report(examined.candidates, flags);
   });
 }
 
@@ -58,7 +58,7 @@ async function contentOf(file: string): Promise<string> {
 
 // ---- what is wrong
 
-function judge(
+function examine(
   rows: readonly Row[],
   config: NodeConfig,
   accounts: Accounts,

@@ -1,8 +1,9 @@
 /** Checks of attach and terminate: who may attach, as whom, how often, and until when (core-01 §4.4.1, §4.4.3). */
+
+import { granted, grantedInside, refused, refusedInside } from '../answers.js';
 import type { Check } from '../check.js';
 import type { Attached, Context } from '../context.js';
 import { expect, NotOffered } from '../finding.js';
-import { granted, grantedInside, refused, refusedInside } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import * as document from '../peer/documents.js';
 import { askNothing } from './common.js';
@@ -64,7 +65,10 @@ export const ATTACH_CHECKS: readonly Check[] = [
     needs: NEEDS,
     async run(context) {
       const at = await context.open();
-      refused(context, await ask(context, at, document.attach(context.stranger, 1)), { must: [537], should: [537] });
+      refused(context, await ask(context, at, document.attach(context.missingEndpoint, 1)), {
+        must: [537],
+        should: [537],
+      });
     },
   },
   {

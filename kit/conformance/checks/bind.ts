@@ -1,9 +1,10 @@
 /** Checks of bind: which relay may act for which domain, and what it may then send (core-01 §4.4.2, §4.4.4.1). */
+
+import { granted, grantedInside, refused, refusedInside } from '../answers.js';
 import type { Check } from '../check.js';
 import type { Attached, Context } from '../context.js';
 import { domainOf } from '../context.js';
 import { NotOffered } from '../finding.js';
-import { granted, grantedInside, refused, refusedInside } from '../judge.js';
 import * as document from '../peer/documents.js';
 
 const BIND = 'core-01 §4.4.2';

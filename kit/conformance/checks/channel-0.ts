@@ -1,8 +1,9 @@
 /** Checks of channel management: start, close, release, and the reasons to refuse them (RFC 3080 §2.3.1, §2.4). */
+
+import { granted, grantedInside, profileOf, refused, refusedInside } from '../answers.js';
 import type { Check } from '../check.js';
 import { type Context, causeOf } from '../context.js';
 import { expect, Finding, NotOffered } from '../finding.js';
-import { granted, grantedInside, profileOf, refused, refusedInside } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import * as document from '../peer/documents.js';
 import type { RawPeer } from '../peer/peer.js';
@@ -216,7 +217,7 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
       const peer = await context.authenticated();
-      const long = `<attach endpoint='${context.stranger}' transID='1' ${' '.repeat(4096)}/>`;
+      const long = `<attach endpoint='${context.missingEndpoint}' transID='1' ${' '.repeat(4096)}/>`;
       const reply = await peer.request(1, piggyback(context.words.profile, 1, `<![CDATA[${long}]]>`));
       refusedInside(context, reply, { should: [501] });
       await askNone(context, peer);
@@ -230,7 +231,7 @@ export const CHANNEL_0_CHECKS: readonly Check[] = [
     needs: ['account', 'digest', 'imxp'],
     async run(context) {
       const peer = await context.authenticated();
-      const { number, reply } = await peer.start(context.words.profile, document.attach(context.stranger, 1));
+      const { number, reply } = await peer.start(context.words.profile, document.attach(context.missingEndpoint, 1));
       expect(reply.keyword === 'RPY', 'RPY with a profile and the error in it', causeOf(reply));
       refusedInside(context, reply, { should: [537] });
       refused(context, await askNothing(context, peer, number), { should: [550] });

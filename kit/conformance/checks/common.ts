@@ -1,8 +1,8 @@
 /** Steps shared by several areas: requests that every listener answers, and octets that end every session. */
 
+import { refused } from '../answers.js';
 import type { Context } from '../context.js';
 import { expect } from '../finding.js';
-import { refused } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import * as document from '../peer/documents.js';
 import { visible } from '../peer/octet-log.js';

@@ -2,10 +2,11 @@
  * Checks of Data: content in every form, one and several recipients, and refusals with their codes (core-01 §4.1,
  * §4.4.4, §5).
  */
+
+import { granted, refused } from '../answers.js';
 import type { Check } from '../check.js';
 import type { Attached, Context } from '../context.js';
 import { expect, Finding, NotOffered } from '../finding.js';
-import { granted, refused } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import { visible } from '../peer/octet-log.js';
 import type { Letter } from '../vocabulary.js';
@@ -85,7 +86,7 @@ const REFUSED: readonly (readonly [
     'foreign-originator',
     'an originator other than the sender',
     DATA,
-    ({ words, stranger }, own) => words.data({ from: stranger, to: [own], inner: '<note />' }),
+    ({ words, missingEndpoint }, own) => words.data({ from: missingEndpoint, to: [own], inner: '<note />' }),
     { must: [537] },
   ],
   [
@@ -277,7 +278,7 @@ export const DATA_CHECKS: readonly Check[] = [
     why: 'a message that nobody receives must not be answered with ok',
     needs: [...NEEDS, 'waits'],
     async run(context) {
-      const letter = { from: context.account().address, to: [context.stranger], inner: '<note />' };
+      const letter = { from: context.account().address, to: [context.missingEndpoint], inner: '<note />' };
       refused(context, await refusal(context, context.words.data(letter)), { should: [550] });
     },
   },

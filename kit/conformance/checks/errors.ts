@@ -1,10 +1,11 @@
 /**
  * Checks of unreadable input: XML with every kind of error, and oversized messages (RFC 3080 §6.4, §8; core-01 §10).
  */
+
+import { refused } from '../answers.js';
 import type { Check } from '../check.js';
 import { type Context, causeText } from '../context.js';
 import { Finding } from '../finding.js';
-import { refused } from '../judge.js';
 import * as document from '../peer/documents.js';
 import type { RawPeer } from '../peer/peer.js';
 import { askNone, askNothing } from './common.js';

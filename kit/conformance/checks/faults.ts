@@ -102,7 +102,7 @@ export const FAULT_CHECKS: readonly Check[] = [
     id: 'faults.endless-header',
     title: 'ends the session in silence on a header without end',
     clause: HEADER,
-    why: 'a header has 61 octets at the most; whoever reads on holds whatever a stranger sends',
+    why: 'a header has 61 octets at the most; whoever reads on keeps whatever an unauthenticated peer sends',
     fault: true,
     async run(context) {
       const peer = await context.session();

@@ -1,8 +1,9 @@
 /** Checks of frames: split and joined in every way, interleaved, and numbered freely (RFC 3080 §2.2.1). */
+
+import { refused } from '../answers.js';
 import type { Check } from '../check.js';
 import type { Context } from '../context.js';
 import { expect } from '../finding.js';
-import { refused } from '../judge.js';
 import * as document from '../peer/documents.js';
 import type { RawPeer } from '../peer/peer.js';
 import { askNone, NONE, nothing } from './common.js';

@@ -1,8 +1,9 @@
 /** Checks of the greeting: when it is sent, its form, and what ours may contain (RFC 3080 §2.3.1.1). */
+
+import { refused } from '../answers.js';
 import type { Check } from '../check.js';
 import type { Context } from '../context.js';
 import { expect, Finding, NotOffered } from '../finding.js';
-import { refused } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import * as document from '../peer/documents.js';
 import type { RawPeer } from '../peer/peer.js';
@@ -17,7 +18,7 @@ async function greetedBy(context: Context, payload: string): Promise<void> {
   await askNone(context, peer);
 }
 
-function judgeForm(context: Context, { keyword, frames, payload }: RawMessage): void {
+function checkForm(context: Context, { keyword, frames, payload }: RawMessage): void {
   const expected = 'RPY 0 0 . 0 … with a greeting';
   const [first] = frames;
   const line = first === undefined ? keyword : `${keyword} 0 ${first.msgno} ${first.more} ${first.seqno}`;
@@ -76,7 +77,7 @@ export const GREETING_CHECKS: readonly Check[] = [
       peer.write(peer.channel(0).build('RPY', 0, document.GREETING));
       const message = await peer.nextReply(0);
       if (message.keyword === 'ERR') throw new Finding('a greeting', `ERR ${document.errorIn(message.payload)?.code}`);
-      judgeForm(context, message);
+      checkForm(context, message);
     },
   },
   {

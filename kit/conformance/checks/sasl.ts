@@ -2,10 +2,11 @@
  * Checks of authentication: DIGEST-MD5 and SCRAM-SHA-256 step by step, and everything that must be refused (RFC 3080
  * §4).
  */
+
+import { grantedInside, profileOf, refused, refusedInside } from '../answers.js';
 import type { Check } from '../check.js';
 import { type Context, causeOf } from '../context.js';
 import { expect, Finding } from '../finding.js';
-import { grantedInside, profileOf, refused, refusedInside } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import { digestAnswer, directives } from '../peer/digest.js';
 import * as document from '../peer/documents.js';
@@ -37,7 +38,7 @@ async function challenged(context: Context, on?: RawPeer): Promise<Challenged> {
 }
 
 /** Sends a message on a SASL channel; a relay may delay peers that guess passwords. */
-const judged = ({ peer, number }: Challenged, blob: string): Promise<RawMessage> =>
+const replyTo = ({ peer, number }: Challenged, blob: string): Promise<RawMessage> =>
   peer.ask(number, document.beepXml(blob), peer.deadlineMs * 3);
 
 interface Attempt {
@@ -63,7 +64,7 @@ async function respond(
     ...(realm === undefined ? {} : { realm }),
     ...attempt,
   });
-  const reply = await judged(at, document.blob(response));
+  const reply = await replyTo(at, document.blob(response));
   return { reply, rspauth, sent: response };
 }
 
@@ -85,7 +86,7 @@ async function locked(context: Context, peer: RawPeer): Promise<void> {
   refusedInside(context, reply, { should: [530] });
 }
 
-const judgeChallenge = (challenge: string): void => {
+const checkChallenge = (challenge: string): void => {
   const given = directives(challenge);
   expect(challenge.length < MOST_CHALLENGE_OCTETS, 'a challenge below 2048 octets', `${challenge.length} octets`);
   for (const name of ['nonce', 'algorithm']) {
@@ -105,7 +106,7 @@ export const SASL_CHECKS: readonly Check[] = [
     needs: ['digest'],
     async run(context) {
       const [one, two] = [await challenged(context), await challenged(context)];
-      for (const { challenge } of [one, two]) judgeChallenge(challenge);
+      for (const { challenge } of [one, two]) checkChallenge(challenge);
       const nonces = [one, two].map(({ challenge }) => directives(challenge).get('nonce')?.[0]);
       expect(nonces[0] !== nonces[1], 'another nonce', 'the same nonce twice');
     },
@@ -189,7 +190,7 @@ export const SASL_CHECKS: readonly Check[] = [
       const { sent, reply } = await respond(context, first);
       expect(reply.keyword === 'RPY', 'one successful login', causeOf(reply));
       const second = await challenged(context);
-      const replayed = await judged(second, document.blob(sent));
+      const replayed = await replyTo(second, document.blob(sent));
       // RFC 2831 §2.2: a new challenge is acceptable as well; success is not.
       if (replayed.keyword === 'ERR') refused(context, replayed, { should: [535] });
       else expect(document.blobIn(replayed.payload)?.status === 'continue', 'a refusal', 'a successful login');
@@ -203,7 +204,7 @@ export const SASL_CHECKS: readonly Check[] = [
     needs: ['digest', 'account'],
     async run(context) {
       const at = await challenged(context);
-      const { reply } = await respond(context, at, { authzid: context.stranger });
+      const { reply } = await respond(context, at, { authzid: context.missingEndpoint });
       refused(context, reply, { should: [537, 535] });
     },
   },
@@ -214,7 +215,7 @@ export const SASL_CHECKS: readonly Check[] = [
     why: 'content that cannot be decoded must not be guessed',
     needs: ['digest'],
     async run(context) {
-      const reply = await judged(await challenged(context), '<blob>*** not base64 ***</blob>');
+      const reply = await replyTo(await challenged(context), '<blob>*** not base64 ***</blob>');
       refused(context, reply, { should: [501] });
     },
   },
@@ -226,7 +227,7 @@ export const SASL_CHECKS: readonly Check[] = [
     needs: ['digest'],
     async run(context) {
       const at = await challenged(context);
-      refused(context, await judged(at, '<blob>'), { must: [500, 501] });
+      refused(context, await replyTo(at, '<blob>'), { must: [500, 501] });
       await askNone(context, at.peer);
     },
   },
@@ -237,7 +238,7 @@ export const SASL_CHECKS: readonly Check[] = [
     why: 'missing values must not be taken as empty',
     needs: ['digest'],
     async run(context) {
-      const reply = await judged(await challenged(context), document.blob('username="kit-nobody",,'));
+      const reply = await replyTo(await challenged(context), document.blob('username="kit-nobody",,'));
       refused(context, reply, { should: [535, 501] });
     },
   },
@@ -249,7 +250,7 @@ export const SASL_CHECKS: readonly Check[] = [
     needs: ['digest'],
     async run(context) {
       const at = await challenged(context);
-      refused(context, await judged(at, "<blob status='abort' />"), { should: [451] });
+      refused(context, await replyTo(at, "<blob status='abort' />"), { should: [451] });
       await askNone(context, at.peer);
     },
   },

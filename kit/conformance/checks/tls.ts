@@ -2,10 +2,10 @@
 import { type ConnectionOptions, checkServerIdentity as checkHost } from 'node:tls';
 import { namesRelay } from '../../../lib/mesh/certificate.js';
 import { certificateNames } from '../../../lib/transport/tls/certificate.js';
+import { profileOf, refusedContent, refusedInside } from '../answers.js';
 import type { Check } from '../check.js';
 import { type Context, causeText } from '../context.js';
 import { expect, Finding, NotOffered } from '../finding.js';
-import { profileOf, refusedContent, refusedInside } from '../judge.js';
 import type { RawMessage } from '../peer/channel.js';
 import * as document from '../peer/documents.js';
 import { visible } from '../peer/octet-log.js';

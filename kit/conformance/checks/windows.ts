@@ -3,10 +3,10 @@
  * sessions.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { refused } from '../answers.js';
 import type { Check } from '../check.js';
 import { type Context, causeText } from '../context.js';
 import { expect, Finding } from '../finding.js';
-import { refused } from '../judge.js';
 import * as document from '../peer/documents.js';
 import { seq } from '../peer/frame.js';
 import type { RawPeer } from '../peer/peer.js';

@@ -10,7 +10,7 @@ import { type ImxpError, RefusedError, type Reply, TransportError } from '../../
 import { addressOfLiteral } from '../../imxp/address.js';
 import { canonicalAddress } from '../../transport/network.js';
 import type { Resolver } from './resolver.js';
-import { type Chance, inOrder, notOffered, type SrvRecord } from './srv.js';
+import { inOrder, notOffered, type RandomInteger, type SrvRecord } from './srv.js';
 
 /** A relay with the addresses that the DNS gives. */
 export interface LocatedRelay extends RelayLocation {
@@ -54,7 +54,7 @@ export interface LocateOptions {
   readonly most?: number;
   /** Where this node listens: who is sent there would come back to itself. */
   readonly listening?: readonly HostPort[];
-  readonly draw?: Chance;
+  readonly random?: RandomInteger;
 }
 
 const CANDIDATES = 8;
@@ -78,7 +78,7 @@ export function srvName(service: string, domain: string): string {
  */
 export async function locate(domain: string, options: LocateOptions): Promise<LocatedRelay[]> {
   const { resolver, most = CANDIDATES, listening = [] } = options;
-  const own = ownPlaces(listening);
+  const own = ownAddresses(listening);
   const literal = addressOfLiteral(domain);
   if (literal !== undefined) return [literally(domain, literal, options, own)];
   // REQ-CPIM-002: only names that can be resolved from everywhere; D-CORE-03: no addresses.
@@ -104,7 +104,7 @@ async function offers(
     const { records } = await transient(options.resolver.srv(srvName(name, domain)), domain);
     refused ||= notOffered(records);
     const offered = records.filter(({ target, port }) => target !== '.' && port > 0);
-    if (offered.length > 0) return { wanted: inOrder(offered, options.draw), dialect };
+    if (offered.length > 0) return { wanted: inOrder(offered, options.random), dialect };
   }
   if (refused) throw noRelay(domain, NOT_OFFERED, 'its SRV record says so');
   return { wanted: implicit(domain, options) };
@@ -218,7 +218,7 @@ function lookupFailed(domain: string, why: string, cause?: unknown): ImxpError {
 const ANY = new Set(['0.0.0.0', '::']);
 
 /** Whether an address and port are among those where this node listens. */
-function ownPlaces(listening: readonly HostPort[]): (address: string, port: number) => boolean {
+function ownAddresses(listening: readonly HostPort[]): (address: string, port: number) => boolean {
   const interfaces = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
   const own = new Set(
     listening.flatMap(({ host, port }) =>

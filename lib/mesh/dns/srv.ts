@@ -13,9 +13,9 @@ export interface SrvRecord {
 }
 
 /** A whole number from 0 to `most`, both possible, all equally likely. */
-export type Chance = (most: number) => number;
+export type RandomInteger = (most: number) => number;
 
-export const chance: Chance = (most) => randomInt(most + 1);
+export const randomInteger: RandomInteger = (most) => randomInt(most + 1);
 
 /** RFC 2782, Target: a single record with the root as its target says that there is no such service at this domain. */
 export function notOffered(records: readonly SrvRecord[]): boolean {
@@ -39,29 +39,29 @@ export function pick(arranged: readonly Pick<SrvRecord, 'weight'>[], drawn: numb
 }
 
 /** All records in the order in which they are to be tried: by priority, within one by chance according to weight. */
-export function inOrder(records: readonly SrvRecord[], draw: Chance = chance): SrvRecord[] {
+export function inOrder(records: readonly SrvRecord[], random: RandomInteger = randomInteger): SrvRecord[] {
   const priorities = [...new Set(records.map(({ priority }) => priority))].sort((a, b) => a - b);
   return priorities.flatMap((priority) =>
     byWeight(
       records.filter((record) => record.priority === priority),
-      draw,
+      random,
     ),
   );
 }
 
-function byWeight(records: readonly SrvRecord[], draw: Chance): SrvRecord[] {
-  const left = arranged(records, draw);
+function byWeight(records: readonly SrvRecord[], random: RandomInteger): SrvRecord[] {
+  const left = arranged(records, random);
   const ordered: SrvRecord[] = [];
   while (left.length > 0) {
     const total = left.reduce((sum, { weight }) => sum + weight, 0);
-    ordered.push(...left.splice(pick(left, draw(total)), 1));
+    ordered.push(...left.splice(pick(left, random(total)), 1));
   }
   return ordered;
 }
 
-/** Weight 0 first, and otherwise shuffled: where all weights are 0, the draw alone would always take the first. */
-function arranged(records: readonly SrvRecord[], draw: Chance): SrvRecord[] {
+/** Weight 0 first, and otherwise shuffled: where all weights are 0, the random number alone would always take the first. */
+function arranged(records: readonly SrvRecord[], random: RandomInteger): SrvRecord[] {
   const shuffled: SrvRecord[] = [];
-  for (const record of records) shuffled.splice(draw(shuffled.length), 0, record);
+  for (const record of records) shuffled.splice(random(shuffled.length), 0, record);
   return [...shuffled.filter(({ weight }) => weight === 0), ...shuffled.filter(({ weight }) => weight !== 0)];
 }

@@ -9,9 +9,9 @@ import { isCanonical, type MadeEntity, multipartSigned, type OpenEntity, octetsO
 import { makeEnveloped } from './enveloped-data.js';
 import { SMIME_LIMITS, type SmimeLimits } from './fault.js';
 import { readIdentity, type SmimeIdentity } from './identity.js';
-import { judged, type Signature } from './judgement.js';
 import { Opening } from './opening.js';
 import { authorsOf } from './sender.js';
+import { type Signature, signatureOf } from './signature.js';
 import { SIGNATURE_FAULTS } from './signature-fault.js';
 import { makeSignedData } from './signed-data.js';
 import { readRevocationLists, Trust } from './trust.js';
@@ -117,7 +117,7 @@ export class Secure {
     if (opening.layers.length === 0) return { entity: content, signed: undefined, encrypted: opening.encrypted };
     const who = { originator, authors: opening.protected(() => authorsOf(content)) };
     const at = this.#now();
-    const signatures = opening.layers.map((layer) => judged(layer, who, this.#trust, known(), at));
+    const signatures = opening.layers.map((layer) => signatureOf(layer, who, this.#trust, known(), at));
     const signed = signatures.find(({ valid }) => !valid) ?? signatures.at(-1);
     opening.settle(signed);
     return { entity: content, signed, encrypted: opening.encrypted };

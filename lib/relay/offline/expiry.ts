@@ -15,9 +15,9 @@ import type { Spool } from './spool.js';
 /** The queue of the messages. */
 export interface OfflineExpiryOwner {
   /** @returns undefined for a message that cannot be read and was dropped */
-  read(held: OfflineMessage): Data | undefined;
+  read(message: OfflineMessage): Data | undefined;
   /** It will not be delivered. */
-  drop(held: OfflineMessage, data: Data, reply: Reply): void;
+  drop(message: OfflineMessage, data: Data, reply: Reply): void;
   /** Something may have changed. */
   looked(): void;
 }
@@ -42,11 +42,11 @@ export class OfflineExpiry {
   }
 
   /** A message was stored, or returned by an application: it waits, and is looked at when it is due. */
-  watch(held: OfflineMessage): void {
-    held.state = 'waiting';
-    held.off?.();
-    const { entry } = held;
-    held.off = entry.due > 0 ? this.#relay.time.after(this.#left(held), () => this.#due(held)) : undefined;
+  watch(message: OfflineMessage): void {
+    message.state = 'waiting';
+    message.off?.();
+    const { entry } = message;
+    message.off = entry.due > 0 ? this.#relay.time.after(this.#left(message), () => this.#due(message)) : undefined;
   }
 
   /** Until it is due, by the monotonic clock: whoever sets the wall clock changes nothing. */
@@ -54,24 +54,24 @@ export class OfflineExpiry {
     return due - at - (this.#relay.time.now() - since);
   }
 
-  #due(held: OfflineMessage): void {
-    if (held.state !== 'waiting') return;
+  #due(message: OfflineMessage): void {
+    if (message.state !== 'waiting') return;
     // An alarm may ring a moment too early.
-    if (this.#left(held) > 0) {
-      this.watch(held);
+    if (this.#left(message) > 0) {
+      this.watch(message);
       return;
     }
-    const data = this.#owner.read(held);
-    if (data !== undefined) this.#look(held, data);
+    const data = this.#owner.read(message);
+    if (data !== undefined) this.#look(message, data);
     this.#owner.looked();
   }
 
-  #look(held: OfflineMessage, data: Data): void {
+  #look(message: OfflineMessage, data: Data): void {
     const { time, understood, view } = this.#relay;
     const asked = timingsOf(data, understood);
-    const waited = time.now() - held.since;
+    const waited = time.now() - message.since;
     if (asked.some(({ content: { noLaterThan } }) => noLaterThan > 0 && noLaterThan <= waited)) {
-      this.#owner.drop(held, data, REPLIES.expired);
+      this.#owner.drop(message, data, REPLIES.expired);
       for (const { option, content } of asked) {
         if (content.reportErrors) reportOn(data, option, REPLIES.expired, view);
       }
@@ -79,24 +79,24 @@ export class OfflineExpiry {
     }
     const late = asked.filter(({ content: { reportAfter } }) => reportAfter > 0 && reportAfter <= waited);
     for (const { option } of late) reportOn(data, option, REPLIES.delayed, view);
-    this.#postpone(held, withoutReportAfter(data, late));
+    this.#postpone(message, withoutReportAfter(data, late));
   }
 
   /** Stores that the originator has been told. */
-  #postpone(held: OfflineMessage, data: Data): void {
+  #postpone(message: OfflineMessage, data: Data): void {
     const { spool, understood, view, profile: own } = this.#relay;
-    const { entry } = held;
+    const { entry } = message;
     const profile = data.source?.profile ?? own;
-    held.entry = { ...entry, due: dueOf(timingsOf(data, understood), entry.at) };
-    held.state = 'writing';
-    spool.replace(entry, held.entry, { profile, payload: joined(view.encode(data, profile)) }, (error) => {
-      if (held.state === 'writing') {
-        if (error === undefined) this.watch(held);
+    message.entry = { ...entry, due: dueOf(timingsOf(data, understood), entry.at) };
+    message.state = 'writing';
+    spool.replace(entry, message.entry, { profile, payload: joined(view.encode(data, profile)) }, (error) => {
+      if (message.state === 'writing') {
+        if (error === undefined) this.watch(message);
         else {
           // The stored entry is unchanged, and is looked at when it is delivered.
           fault('offline', error);
-          held.entry = entry;
-          held.state = 'waiting';
+          message.entry = entry;
+          message.state = 'waiting';
         }
       }
       this.#owner.looked();

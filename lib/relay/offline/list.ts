@@ -12,8 +12,8 @@ export class OfflineList {
   #items: OfflineMessage[] = [];
   #head = 0;
 
-  push(held: OfflineMessage): void {
-    this.#items.push(held);
+  push(message: OfflineMessage): void {
+    this.#items.push(message);
   }
 
   /** Returns the next message to hand out; one that is not stored yet blocks those behind it. */

@@ -53,11 +53,11 @@ function isHold({ internal }: Option): boolean {
 
 /** Returns the time limits of a message held here; none if an option is invalid. */
 export function timingsOf({ options, recipients }: Data, registry: OptionRegistry): readonly Asked<DataTiming>[] {
-  const terms = [
+  const deliveryOptions = [
     deliveryOptionsOf(options, 'data', true, true, registry),
     ...recipients.map((recipient) => deliveryOptionsOf(recipient.options, 'recipient', true, true, registry)),
   ];
-  return terms.flatMap((some) => some?.timing ?? []);
+  return deliveryOptions.flatMap((some) => some?.timing ?? []);
 }
 
 /**
@@ -101,19 +101,19 @@ export function joined(payload: Payload): Buffer {
 export interface OfflineMessageOwner {
   encode(data: Data, profile: string): Payload;
   /** @param reply undefined for `ok` */
-  answered(held: OfflineMessage, data: Data, reply: Reply | undefined): void;
+  answered(message: OfflineMessage, data: Data, reply: Reply | undefined): void;
 }
 
 /** A held message on its way to the application. */
 export class OfflineDelivery implements OutboundDelivery, DeliverySink {
   readonly data: Data;
-  readonly #held: OfflineMessage;
+  readonly #message: OfflineMessage;
   readonly #owner: OfflineMessageOwner;
   #settled = false;
 
-  constructor(held: OfflineMessage, data: Data, owner: OfflineMessageOwner) {
+  constructor(message: OfflineMessage, data: Data, owner: OfflineMessageOwner) {
     this.data = data;
-    this.#held = held;
+    this.#message = message;
     this.#owner = owner;
   }
 
@@ -132,6 +132,6 @@ export class OfflineDelivery implements OutboundDelivery, DeliverySink {
   #settle(reply: Reply | undefined): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#owner.answered(this.#held, this.data, reply);
+    this.#owner.answered(this.#message, this.data, reply);
   }
 }

@@ -71,7 +71,7 @@ export interface OfflineQueueOwner extends OfflineExpiryContext {
 const UNKNOWN = '';
 
 /** A Data that is not to be held, and must not overtake what is. */
-interface Behind {
+interface QueuedDelivery {
   readonly delivery: OutboundDelivery;
   readonly sink: DeliverySink;
   readonly sender: string;
@@ -88,7 +88,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   readonly #pace = new OfflineDeliveryRate();
   readonly #times: OfflineExpiry;
   #returned: OfflineMessage[] = [];
-  #behind: Behind[] = [];
+  #queued: QueuedDelivery[] = [];
   /** Data of each sender that are held or wait behind those. */
   readonly #senders = new Map<string, number>();
   #target: DeliveryTarget | undefined;
@@ -100,7 +100,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   #pumping = false;
   #offRetry: (() => void) | undefined;
   /** Cancels the look at what waits behind held messages. */
-  #offBehind: (() => void) | undefined;
+  #offQueued: (() => void) | undefined;
   /** Whether the endpoint has an account, once that was asked. */
   #known: Promise<Reply | string> | undefined;
   count = 0;
@@ -118,7 +118,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   }
 
   get empty(): boolean {
-    return this.count === 0 && this.#behind.length === 0;
+    return this.count === 0 && this.#queued.length === 0;
   }
 
   /** Adds an entry that an earlier process stored. */
@@ -126,9 +126,9 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     const { time } = this.#relay;
     const since = time.now() - Math.max(0, time.wall() - entry.at);
     // One string for all of them: each was read with its own.
-    const held = new OfflineMessage({ ...entry, address: this.name.key }, since);
-    this.#add(held);
-    this.#times.watch(held);
+    const message = new OfflineMessage({ ...entry, address: this.name.key }, since);
+    this.#add(message);
+    this.#times.watch(message);
   }
 
   // ---- arrival
@@ -139,25 +139,25 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     if (this.#target !== undefined && !this.#senders.has(sender) && !this.#senders.has(UNKNOWN)) {
       this.#target.deliver(delivery, sink);
     } else if (mayBeHeld(delivery.data)) this.#hold(delivery, sender, sink);
-    else if (this.#behind.length >= this.#relay.outstanding) sink.failed(REPLIES.busy);
+    else if (this.#queued.length >= this.#relay.outstanding) sink.failed(REPLIES.busy);
     else {
       this.#count(sender, 1);
       const { time, deliveryTimeoutMs } = this.#relay;
-      this.#behind.push({ delivery, sink, sender, after: this.#list.last, due: time.now() + deliveryTimeoutMs });
-      this.#offBehind ??= time.after(deliveryTimeoutMs, () => this.#behindLate());
+      this.#queued.push({ delivery, sink, sender, after: this.#list.last, due: time.now() + deliveryTimeoutMs });
+      this.#offQueued ??= time.after(deliveryTimeoutMs, () => this.#refuseLate());
       this.#pump();
     }
   }
 
   /** What has waited for too long behind held messages has not left. */
-  #behindLate(): void {
+  #refuseLate(): void {
     const { time } = this.#relay;
     const now = time.now();
-    this.#offBehind = undefined;
-    const late = this.#behind.filter(({ due }) => due <= now);
-    this.#behind = this.#behind.slice(late.length);
-    const [next] = this.#behind;
-    if (next !== undefined) this.#offBehind = time.after(next.due - now, () => this.#behindLate());
+    this.#offQueued = undefined;
+    const late = this.#queued.filter(({ due }) => due <= now);
+    this.#queued = this.#queued.slice(late.length);
+    const [next] = this.#queued;
+    if (next !== undefined) this.#offQueued = time.after(next.due - now, () => this.#refuseLate());
     for (const { sink, sender } of late) {
       this.#count(sender, -1);
       sink.failed(REPLIES.busy);
@@ -180,16 +180,16 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
       }
       const [address, seq, octets, due] = [this.name.key, relay.next(), payload.length, dueOf(asked, at)];
       const entry = { address, seq, octets, at, due, sender, generation: '' };
-      const held = new OfflineMessage(entry, relay.time.now());
-      this.#add(held);
+      const message = new OfflineMessage(entry, relay.time.now());
+      this.#add(message);
       this.#known ??= relay.known(this.name);
       void this.#known.then((known) => {
         if (typeof known === 'string') {
-          held.entry = { ...entry, generation: known };
-          this.#write(held, { profile, payload }, sink);
+          message.entry = { ...entry, generation: known };
+          this.#write(message, { profile, payload }, sink);
         } else {
           this.#known = undefined;
-          this.#forget(held);
+          this.#forget(message);
           this.#refuse(sink, known);
         }
       });
@@ -199,18 +199,18 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     }
   }
 
-  #write(held: OfflineMessage, record: { profile: string; payload: Buffer }, sink: DeliverySink): void {
+  #write(message: OfflineMessage, record: { profile: string; payload: Buffer }, sink: DeliverySink): void {
     const relay = this.#relay;
-    relay.spool.put(held.entry, record, (error) => {
+    relay.spool.put(message.entry, record, (error) => {
       if (error !== undefined) {
         fault('offline', error);
-        this.#forget(held);
+        this.#forget(message);
         this.#refuse(sink, REPLIES.heldFailed);
         return;
       }
       relay.counts.stored += 1;
       sink.delivered(true);
-      this.#times.watch(held);
+      this.#times.watch(message);
       this.#pump();
     });
   }
@@ -220,12 +220,12 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#pump();
   }
 
-  #add(held: OfflineMessage): void {
-    this.#list.push(held);
+  #add(message: OfflineMessage): void {
+    this.#list.push(message);
     this.count += 1;
-    this.octets += held.entry.octets;
-    this.#count(held.entry.sender, 1);
-    this.#relay.changed(1, held.entry.sender, held.cost);
+    this.octets += message.entry.octets;
+    this.#count(message.entry.sender, 1);
+    this.#relay.changed(1, message.entry.sender, message.cost);
   }
 
   #count(sender: string, more: 1 | -1): void {
@@ -235,15 +235,15 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   }
 
   /** Removes a message from the counts; it may still be in the store. */
-  #forget(held: OfflineMessage): void {
-    if (held.state === 'gone') return;
-    held.state = 'gone';
-    held.off?.();
-    held.off = undefined;
+  #forget(message: OfflineMessage): void {
+    if (message.state === 'gone') return;
+    message.state = 'gone';
+    message.off?.();
+    message.off = undefined;
     this.count -= 1;
-    this.octets -= held.entry.octets;
-    this.#count(held.entry.sender, -1);
-    this.#relay.changed(-1, held.entry.sender, -held.cost);
+    this.octets -= message.entry.octets;
+    this.#count(message.entry.sender, -1);
+    this.#relay.changed(-1, message.entry.sender, -message.cost);
   }
 
   // ---- attachment
@@ -270,9 +270,9 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#offRetry?.();
     this.#offRetry = undefined;
     this.#blocked = false;
-    const behind = this.#behind;
-    this.#behind = [];
-    for (const { sink, sender } of behind) {
+    const queued = this.#queued;
+    this.#queued = [];
+    for (const { sink, sender } of queued) {
       this.#count(sender, -1);
       sink.failed(REPLIES.endpointUnsent);
     }
@@ -298,21 +298,21 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     if (target === undefined || this.#blocked || this.#changing || this.#returned.length > 0 || this.#relay.draining) {
       return false;
     }
-    const held = this.#list.next;
-    const [behind] = this.#behind;
-    if (behind !== undefined && (held === undefined || held.entry.seq > behind.after)) {
-      this.#behind.shift();
-      this.#count(behind.sender, -1);
-      target.deliver(behind.delivery, behind.sink);
+    const message = this.#list.next;
+    const [queued] = this.#queued;
+    if (queued !== undefined && (message === undefined || message.entry.seq > queued.after)) {
+      this.#queued.shift();
+      this.#count(queued.sender, -1);
+      target.deliver(queued.delivery, queued.sink);
       return true;
     }
     // A later message would overtake one that is not stored yet.
-    if (held === undefined || held.state !== 'waiting') return false;
-    return this.#pace.allows(this.#out, this.#outOctets, held.entry.octets) && this.#send(held, target);
+    if (message === undefined || message.state !== 'waiting') return false;
+    return this.#pace.allows(this.#out, this.#outOctets, message.entry.octets) && this.#send(message, target);
   }
 
-  #send(held: OfflineMessage, target: DeliveryTarget): boolean {
-    const data = this.read(held);
+  #send(message: OfflineMessage, target: DeliveryTarget): boolean {
+    const data = this.read(message);
     if (data === undefined) return true;
     const granted = this.#relay.granted(this.name, data.originator);
     if (granted instanceof Promise) {
@@ -325,17 +325,17 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     }
     // D-OPT-10: access is checked before queueing, and again.
     if (!granted) {
-      this.drop(held, data, REPLIES.accessDenied);
+      this.drop(message, data, REPLIES.accessDenied);
       return true;
     }
     this.#list.give();
-    held.state = 'out';
-    held.sentAt = this.#relay.time.now();
+    message.state = 'out';
+    message.sentAt = this.#relay.time.now();
     this.#out += 1;
-    this.#outOctets += held.entry.octets;
+    this.#outOctets += message.entry.octets;
     this.#relay.began();
-    const delivery = new OfflineDelivery(held, withHeldId(data, this.#relay.heldId(held.entry)), this);
-    this.#timed(held, delivery.data, target).deliver(delivery, delivery);
+    const delivery = new OfflineDelivery(message, withHeldId(data, this.#relay.heldId(message.entry)), this);
+    this.#timed(message, delivery.data, target).deliver(delivery, delivery);
     return true;
   }
 
@@ -347,16 +347,16 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     return new TimedTarget(target, { asked, since, onward: false, rewrite: true }, view);
   }
 
-  read(held: OfflineMessage): Data | undefined {
+  read(message: OfflineMessage): Data | undefined {
     try {
-      const record = this.#relay.spool.read(held.entry);
+      const record = this.#relay.spool.read(message.entry);
       const data = record === undefined ? undefined : readHeld(record, this.#relay.dialects);
-      if (data === undefined) this.#remove(held);
+      if (data === undefined) this.#remove(message);
       return data;
     } catch (error) {
       // A message that cannot be read today cannot be read tomorrow; it must not block the others.
       fault('offline', error);
-      this.#remove(held);
+      this.#remove(message);
       return undefined;
     }
   }
@@ -371,14 +371,14 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     return this.#relay.view.encode(data, profile);
   }
 
-  answered(held: OfflineMessage, data: Data, reply: Reply | undefined): void {
+  answered(message: OfflineMessage, data: Data, reply: Reply | undefined): void {
     this.#relay.ended();
     this.#out -= 1;
-    this.#outOctets -= held.entry.octets;
-    if (reply !== undefined && isTransientCode(reply.code)) this.#back(held);
+    this.#outOctets -= message.entry.octets;
+    if (reply !== undefined && isTransientCode(reply.code)) this.#back(message);
     else {
-      this.#pace.answered(this.#relay.time.now() - held.sentAt);
-      this.#conclude(held, data, reply);
+      this.#pace.answered(this.#relay.time.now() - message.sentAt);
+      this.#conclude(message, data, reply);
     }
     if (this.#out === 0) {
       this.#changing = false;
@@ -387,9 +387,9 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#pump();
   }
 
-  #back(held: OfflineMessage): void {
-    held.state = 'waiting';
-    this.#returned.push(held);
+  #back(message: OfflineMessage): void {
+    message.state = 'waiting';
+    this.#returned.push(message);
     this.#pace.slower();
   }
 
@@ -398,7 +398,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     const returned = this.#returned;
     this.#list.putBack(returned);
     this.#returned = [];
-    for (const held of returned) if (held.entry.due > 0) this.#times.watch(held);
+    for (const message of returned) if (message.entry.due > 0) this.#times.watch(message);
     if (this.#target !== undefined) this.#retry();
   }
 
@@ -416,21 +416,21 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   // ---- conclusion
 
   /** It was acknowledged and will not be delivered: that is logged, and reported to whom asked for it. */
-  drop(held: OfflineMessage, data: Data, reply: Reply): void {
+  drop(message: OfflineMessage, data: Data, reply: Reply): void {
     const { code, text: reason } = reply;
-    const heldMs = Math.round(this.#relay.time.now() - held.since);
+    const heldMs = Math.round(this.#relay.time.now() - message.since);
     events.dropped.publish({ endpoint: this.name.key, originator: data.originator, code, reason, heldMs });
-    this.#conclude(held, data, reply);
+    this.#conclude(message, data, reply);
   }
 
   /** The application has answered for good, or it will never get it. */
-  #conclude(held: OfflineMessage, data: Data, reply: Reply | undefined): void {
+  #conclude(message: OfflineMessage, data: Data, reply: Reply | undefined): void {
     const { counts, time, view } = this.#relay;
     if (reply === undefined) counts.delivered += 1;
     else counts.failed += 1;
-    this.#delete(held);
+    this.#delete(message);
     if (tracing()) {
-      forwarded('held', held.entry.octets, data, reply, held.sentAt > 0 ? time.now() - held.sentAt : 0);
+      forwarded('held', message.entry.octets, data, reply, message.sentAt > 0 ? time.now() - message.sentAt : 0);
     }
     reportStatus(data, () => reply, reply, view);
   }
@@ -450,38 +450,38 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   /** Drops what was held for other accounts of this name. @param before as for {@link forgetBefore} */
   #keepOnly(generation: string | null | undefined, before: number): void {
     if (generation === undefined) return;
-    for (const held of this.#list.waiting) {
-      const { entry } = held;
+    for (const message of this.#list.waiting) {
+      const { entry } = message;
       const own = entry.generation === '' ? entry.at > before : entry.generation === generation;
       if (own) continue;
-      const data = this.read(held);
-      if (data !== undefined) this.drop(held, data, REPLIES.accountGone);
+      const data = this.read(message);
+      if (data !== undefined) this.drop(message, data, REPLIES.accountGone);
     }
   }
 
   /** It cannot be read, so nobody can be told but the operator. */
-  #remove(held: OfflineMessage): void {
+  #remove(message: OfflineMessage): void {
     this.#relay.counts.failed += 1;
-    const { address: endpoint, sender: originator } = held.entry;
-    const heldMs = Math.round(this.#relay.time.now() - held.since);
+    const { address: endpoint, sender: originator } = message.entry;
+    const heldMs = Math.round(this.#relay.time.now() - message.since);
     events.dropped.publish({ endpoint, originator, code: 451, reason: 'it cannot be read from the store', heldMs });
-    this.#delete(held);
+    this.#delete(message);
   }
 
-  #delete(held: OfflineMessage): void {
-    if (held.state === 'gone') return;
-    this.#forget(held);
-    this.#relay.spool.remove(held.entry, (error) => {
+  #delete(message: OfflineMessage): void {
+    if (message.state === 'gone') return;
+    this.#forget(message);
+    this.#relay.spool.remove(message.entry, (error) => {
       if (error !== undefined) fault('offline', error);
     });
   }
 
   /** Drops what arrived before a time of the monotonic clock; who has an account is asked anew from now on. */
   sweep(before: number): void {
-    for (const held of this.#list.waiting) {
-      if (held.since >= before) continue;
-      const data = this.read(held);
-      if (data !== undefined) this.drop(held, data, REPLIES.heldTooLong);
+    for (const message of this.#list.waiting) {
+      if (message.since >= before) continue;
+      const data = this.read(message);
+      if (data !== undefined) this.drop(message, data, REPLIES.heldTooLong);
     }
     this.#known = undefined;
     this.#pump();

@@ -193,11 +193,11 @@ export class OfflineQueues implements OfflineQueueOwner {
     const { timedHoldsOnly } = this.#context;
     const cost = costOf(octets);
     if (timedHoldsOnly && !asked.some(({ content }) => isWithin(content, limits.ageMs))) return REPLIES.heldUntimed;
-    const own = this.#context.accounts?.held(queue.name.base);
+    const own = this.#context.accounts?.heldQuota(queue.name.base);
     const { heldData = limits.messages, heldOctets = limits.octets } = own ?? {};
     if (cost > Math.min(heldOctets, limits.totalOctets)) return REPLIES.heldTooLarge;
-    const held = queue.octets + queue.count * costOf(0);
-    if (queue.count >= heldData || held + cost > heldOctets) return REPLIES.heldEnough;
+    const used = queue.octets + queue.count * costOf(0);
+    if (queue.count >= heldData || used + cost > heldOctets) return REPLIES.heldEnough;
     const obstacle = this.#shares.obstacle(sender, cost);
     if (obstacle === undefined) return undefined;
     return obstacle === 'full' ? REPLIES.heldAll : REPLIES.heldShare;

@@ -37,9 +37,9 @@ class Rc4 implements CipherStream {
   }
 
   #swap(i: number, j: number): void {
-    const held = this.#state[i] ?? 0;
+    const swapped = this.#state[i] ?? 0;
     this.#state[i] = this.#state[j] ?? 0;
-    this.#state[j] = held;
+    this.#state[j] = swapped;
   }
 
   update(octets: Buffer): Buffer {

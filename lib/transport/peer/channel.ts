@@ -174,7 +174,7 @@ export class BeepChannel {
    */
   async *answers(payload: MessagePayload): AsyncGenerator<Buffer, void, void> {
     /** Answers not yet taken, with the octets that they occupy of the window. */
-    const arrived: { readonly answer: Buffer; readonly held: number }[] = [];
+    const arrived: { readonly answer: Buffer; readonly uncredited: number }[] = [];
     const state: { ended: boolean; abandoned: boolean; error?: ImxpError; wake?: () => void } = {
       ended: false,
       abandoned: false,
@@ -187,12 +187,12 @@ export class BeepChannel {
     };
     this.#handle.request(payloadOf(payload), {
       replied: (kind, answer) => {
-        if (kind === 'RPY') arrived.push({ answer, held: 0 });
+        if (kind === 'RPY') arrived.push({ answer, uncredited: 0 });
         end(kind === 'ERR' ? refusal({ code: 550, text: answer.toString('utf8').trim() }) : undefined);
       },
       answered: (_ansno, answer) => {
         if (state.abandoned) this.#handle.consume(answer.length);
-        else arrived.push({ answer, held: answer.length });
+        else arrived.push({ answer, uncredited: answer.length });
         wake();
       },
       finished: () => end(),
@@ -210,7 +210,7 @@ export class BeepChannel {
           try {
             yield next.answer;
           } finally {
-            this.#handle.consume(next.held);
+            this.#handle.consume(next.uncredited);
           }
           continue;
         }
@@ -222,7 +222,7 @@ export class BeepChannel {
       }
     } finally {
       state.abandoned = true;
-      for (const { held } of arrived) this.#handle.consume(held);
+      for (const { uncredited } of arrived) this.#handle.consume(uncredited);
     }
   }
 

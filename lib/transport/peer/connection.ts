@@ -100,8 +100,8 @@ export class BeepConnection {
   }
 
   /** Goes on after an answer on a tuning channel that does not change the transport. */
-  goOn(): void {
-    this.#connection.goOn();
+  resume(): void {
+    this.#connection.resume();
   }
 
   /**

@@ -68,7 +68,7 @@ async function exchange(connection: Connection, credentials: Credentials, { doma
   let turn = await client.started(started.content);
   while (turn.type === 'send') {
     const answer = ask(started.channel, turn.payload);
-    connection.goOn();
+    connection.resume();
     turn = await client.receive((await answer).payload);
   }
   if (turn.type === 'abort') return abandon(connection, started.channel, turn);
@@ -82,7 +82,7 @@ async function exchange(connection: Connection, credentials: Credentials, { doma
     side: 'self',
   });
   if (turn.layer === undefined) {
-    connection.goOn();
+    connection.resume();
     retire(connection, started.channel);
     return;
   }
@@ -113,7 +113,7 @@ async function abandon(
   turn: Extract<ClientTurn, { type: 'abort' }>,
 ): Promise<never> {
   const answer = ask(channel, turn.payload);
-  connection.goOn();
+  connection.resume();
   await answer.catch((error: unknown) => {
     // What the peer says to an abort does not matter; the reason for it does.
     if (!(error instanceof TransportError) && !(error instanceof RemoteProtocolError)) throw error;

@@ -121,7 +121,7 @@ export interface SaslOffer {
   readonly privately?: boolean;
   /** Also by the names of the BEEP drafts, which are always understood. */
   readonly draft?: boolean;
-  /** Names the peer of an authentication; as it is named there, unless given. Undefined stands for a stranger. */
+  /** Names the peer of an authentication; as it is named there, unless given. Undefined: the peer stays unauthenticated. */
   readonly identify?: (authentication: Authentication, privacy: boolean) => PeerIdentity | undefined;
   /** The names that a trusted certificate proves, for EXTERNAL; its mailboxes and domains unless given. */
   readonly certificateNames?: (certificate: Buffer) => readonly string[];

@@ -74,13 +74,13 @@ async function proceeds(connection: Connection, uri: string, demand: TlsDemand):
         `the server of ${demand.domain} refuses TLS: ${error.message}`,
       );
     }
-    connection.goOn();
+    connection.resume();
     return false;
   }
 }
 
 /** The channel exists although TLS was refused; while it does, no other tuning channel may (RFC 3080 §2). */
 async function goOn(connection: Connection, channel: number): Promise<void> {
-  connection.goOn();
+  connection.resume();
   await connection.closeChannel(channel, 200, '');
 }

@@ -96,8 +96,8 @@ export class ForgeHandshake {
       ...(certificates.length === 0 ? {} : { getCertificate: () => certificates }),
       getPrivateKey: standInKey,
       getSignature: (tls, digests, callback) => callback(tls, this.#sign(octets(digests))),
-      // The chain is judged once, with all of it at hand; node-forge's own opinion is not asked.
-      verify: (_tls, _verified, depth) => (depth === 0 ? this.#judge() : true),
+      // The chain is verified once, with all of it at hand; node-forge's own opinion is not asked.
+      verify: (_tls, _verified, depth) => (depth === 0 ? this.#verifyChain() : true),
       tlsDataReady: (tls) => this.#write(octets(tls.tlsData.getBytes())),
       connected: (tls) => this.#connected(tls),
       dataReady: () => {},
@@ -186,7 +186,7 @@ export class ForgeHandshake {
     return binary(privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, digests));
   }
 
-  #judge(): forge.tls.Verified {
+  #verifyChain(): forge.tls.Verified {
     const refusal = this.#options.verify(this.#chain);
     return refusal === undefined ? true : { alert: refusal.alert, message: refusal.reason };
   }

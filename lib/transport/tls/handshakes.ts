@@ -18,13 +18,13 @@ export class Handshakes {
 
   /** @param most that may be in progress at one time; as many as there are sessions unless given */
   constructor(most = Number.MAX_SAFE_INTEGER) {
-    this.#limits = { all: most, perPlace: Math.ceil(most / 2) };
+    this.#limits = { all: most, perHost: Math.ceil(most / 2) };
   }
 
   /** Counts a handshake while it goes on. */
   async admit<Result>(connection: HandshakeConnection, handshake: () => Promise<Result>): Promise<Result> {
     const host = hostPrefix(connection.remote.address);
-    const oldest = this.#connections.crowdedOut(host, this.#limits);
+    const oldest = this.#connections.memberToEvict(host, this.#limits);
     if (oldest !== undefined) {
       this.#connections.remove(oldest);
       oldest.destroy(new TransportError('BUSY', 'disconnected for a newer TLS handshake: too many are in progress'));

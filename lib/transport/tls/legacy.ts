@@ -57,13 +57,13 @@ export class ForgeAcceptor {
    */
   upgrade(stream: Duplex, { signal }: UpgradeOptions = {}): Promise<SecuredStream> {
     const { clientCertificate = 'none', revocations, gate } = this.#options;
-    const rules: JudgeRules = {
+    const rules: ChainVerifierRules = {
       purpose: 'initiator',
       asked: clientCertificate !== 'none',
       required: clientCertificate === 'require',
     };
-    const judge = new Judge(this.#credentials, rules, revocations);
-    return gated(stream, gate, signal, judge, { ...this.#credentials, role: 'server', clientCertificate });
+    const verifier = new ChainVerifier(this.#credentials, rules, revocations);
+    return gated(stream, gate, signal, verifier, { ...this.#credentials, role: 'server', clientCertificate });
   }
 }
 
@@ -90,9 +90,9 @@ export interface ForgeClientUpgrade extends UpgradeOptions {
 export async function upgradeForgeClient(stream: Duplex, options: ForgeClientUpgrade): Promise<SecuredStream> {
   const { material, domain, revocations, allowUnauthorized, maxVersion, gate, signal } = options;
   const own = credentials(material);
-  const rules: JudgeRules = { purpose: 'server', asked: true, required: allowUnauthorized !== true, domain };
-  const judge = new Judge(own, rules, revocations);
-  return gated(stream, gate, signal, judge, {
+  const rules: ChainVerifierRules = { purpose: 'server', asked: true, required: allowUnauthorized !== true, domain };
+  const verifier = new ChainVerifier(own, rules, revocations);
+  return gated(stream, gate, signal, verifier, {
     ...own,
     role: 'client',
     clientCertificate: 'none',
@@ -105,7 +105,7 @@ async function gated(
   stream: Duplex,
   gate: HandshakeGate | undefined,
   signal: AbortSignal | undefined,
-  judge: Judge,
+  verifier: ChainVerifier,
   options: Omit<HandshakeOptions, 'verify'>,
 ): Promise<SecuredStream> {
   // While it waits for its turn nobody else hears the stream's errors.
@@ -113,7 +113,7 @@ async function gated(
   stream.on('error', ignore);
   try {
     const limit = signal ?? AbortSignal.timeout(HANDSHAKE_MS);
-    return await (gate ?? GATE).run(() => handshake(stream, limit, judge, options), limit);
+    return await (gate ?? GATE).run(() => handshake(stream, limit, verifier, options), limit);
   } catch (error) {
     stream.destroy();
     throw error;
@@ -125,22 +125,22 @@ async function gated(
 function handshake(
   stream: Duplex,
   signal: AbortSignal,
-  judge: Judge,
+  verifier: ChainVerifier,
   options: Omit<HandshakeOptions, 'verify'>,
 ): Promise<SecuredStream> {
   return settled(stream, signal, (done, fail) => {
-    const tls = new ForgeTlsStream(stream, { ...options, verify: (chain) => judge.verify(chain) });
+    const tls = new ForgeTlsStream(stream, { ...options, verify: (chain) => verifier.verify(chain) });
     tls.on('error', fail);
     tls.once('secure', () => {
       tls.off('error', fail);
-      done(securedBy(tls, judge));
+      done(securedBy(tls, verifier));
     });
   });
 }
 
-function securedBy(tls: ForgeTlsStream, judge: Judge): SecuredStream {
+function securedBy(tls: ForgeTlsStream, verifier: ChainVerifier): SecuredStream {
   const [certificate] = tls.peerCertificate;
-  const reason = judge.reason(certificate);
+  const reason = verifier.reason(certificate);
   return {
     stream: tls,
     protocol: tls.protocol ?? 'unknown',
@@ -151,7 +151,7 @@ function securedBy(tls: ForgeTlsStream, judge: Judge): SecuredStream {
   };
 }
 
-interface JudgeRules {
+interface ChainVerifierRules {
   /** How certificates name servers; by default as hosts. */
   readonly naming?: ServerNaming;
   readonly purpose: ChainRules['purpose'];
@@ -163,13 +163,13 @@ interface JudgeRules {
 }
 
 /** Judges one peer's chain and remembers what it found. */
-class Judge {
+class ChainVerifier {
   readonly #credentials: Credentials;
-  readonly #rules: JudgeRules;
+  readonly #rules: ChainVerifierRules;
   readonly #revocations: (() => readonly RevocationList[]) | undefined;
   #refusal: ChainRefusal | undefined;
 
-  constructor(own: Credentials, rules: JudgeRules, revocations?: () => readonly RevocationList[]) {
+  constructor(own: Credentials, rules: ChainVerifierRules, revocations?: () => readonly RevocationList[]) {
     this.#credentials = own;
     this.#rules = rules;
     this.#revocations = revocations;
@@ -177,7 +177,7 @@ class Judge {
 
   /** For the handshake: a refusal ends it. */
   verify(chain: readonly Buffer[]): ChainRefusal | undefined {
-    this.#refusal = this.#judge(chain);
+    this.#refusal = this.#refusalOf(chain);
     return this.#rules.required ? this.#refusal : undefined;
   }
 
@@ -186,7 +186,7 @@ class Judge {
     return certificate === undefined && this.#rules.asked ? 'no certificate' : this.#refusal?.reason;
   }
 
-  #judge(chain: readonly Buffer[]): ChainRefusal | undefined {
+  #refusalOf(chain: readonly Buffer[]): ChainRefusal | undefined {
     const nowMs = Date.now();
     const path = verifyChain(chain, {
       authorities: this.#credentials.authorities,

@@ -108,7 +108,7 @@ export class TlsService {
   ): Promise<SecuredStream> {
     const choice = chooseStack(hello, { legacy: this.#options.legacy === true });
     if (choice.stack === 'refuse') {
-      await tellAndEnd(stream, refusalRecord(choice.alert), signal);
+      await writeAndEnd(stream, refusalRecord(choice.alert), signal);
       throw new RemoteProtocolError('TLS_FAILED', choice.reason);
     }
     const acceptor = this.#acceptor(serverName ?? hello.serverName ?? '', choice.stack, !isBrowser(hello));
@@ -171,10 +171,10 @@ export class TlsService {
 }
 
 /** How long a peer that was refused may take to read why. */
-const LAST_WORD_MS = 2000;
+const ALERT_MS = 2000;
 
 /** Sends the last octets and waits until they are read: an abort of the connection would overtake them. */
-function tellAndEnd(stream: Duplex, octets: Buffer, signal: AbortSignal): Promise<void> {
+function writeAndEnd(stream: Duplex, octets: Buffer, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const settle = (): void => {
       clearTimeout(timer);
@@ -182,7 +182,7 @@ function tellAndEnd(stream: Duplex, octets: Buffer, signal: AbortSignal): Promis
       stream.destroy();
       resolve();
     };
-    const timer = setTimeout(settle, LAST_WORD_MS);
+    const timer = setTimeout(settle, ALERT_MS);
     signal.addEventListener('abort', settle);
     stream.on('error', settle);
     stream.once('end', settle);

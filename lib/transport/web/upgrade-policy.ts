@@ -38,7 +38,7 @@ export function webRefusal(url: string, headers: IncomingHttpHeaders, rules: Web
   return { status: 403, text: 'pages of this origin may not connect: see "origins" of the listener' };
 }
 
-/** A page of this very host. Its name must be known: a stranger's name may be made to lead here (DNS rebinding). */
+/** A page of this very host. Its name must be known: a foreign name can be made to resolve to this host (DNS rebinding). */
 function ownOrigin(origin: string, host: string, { knows }: WebRules): boolean {
   if (!URL.canParse(origin)) return false;
   const page = new URL(origin);

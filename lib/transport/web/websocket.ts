@@ -67,7 +67,7 @@ export class WebSocketStream extends Duplex implements Beating {
     if (pingMs > 0) heartbeatOf(pingMs).add(this);
   }
 
-  /** The peer is no stranger any more: its messages may be as large as messages may be. */
+  /** The peer has authenticated: its messages may be as large as those of any known peer. */
   trust(): void {
     this.#unfinishedLimit = Number.POSITIVE_INFINITY;
     this.#under.off('data', this.#counted);

@@ -39,7 +39,7 @@ export interface Codes {
   readonly should?: readonly number[];
 }
 
-function judged(context: Context, root: XmlNode, { must, should }: Codes, expected: string): Refusal {
+function checked(context: Context, root: XmlNode, { must, should }: Codes, expected: string): Refusal {
   const { code: digits = '' } = root.attributes;
   if (root.name !== 'error') throw new Finding(expected, `an element ${root.name}`);
   if (!CODE.test(digits)) throw new Finding(expected, `an error whose code is ${JSON.stringify(digits)}`);
@@ -58,7 +58,7 @@ const wanted = ({ must, should }: Codes): string => (must ?? should ?? []).join(
 export function refused(context: Context, message: RawMessage, codes: Codes): Refusal {
   const expected = `ERR with error ${wanted(codes)}`.trim();
   if (message.keyword !== 'ERR') throw new Finding(expected, causeOf(message));
-  return judged(context, documentIn(message, expected), codes, expected);
+  return checked(context, documentIn(message, expected), codes, expected);
 }
 
 /** Asserts that the content of a start was refused: the error is inside the profile, or the start is refused. */
@@ -72,7 +72,7 @@ export function refusedInside(context: Context, message: RawMessage, codes: Code
 export function refusedContent(context: Context, content: string, codes: Codes, expected: string): Refusal {
   if (content === '') throw new Finding(expected, 'a profile without content');
   try {
-    return judged(context, readXml(content).root, codes, expected);
+    return checked(context, readXml(content).root, codes, expected);
   } catch (error) {
     if (error instanceof Finding) throw error;
     throw new Finding(expected, `unreadable content: ${content.slice(0, 120)}`);

@@ -9,7 +9,7 @@ const ENEMY = '127.0.0.66';
 /** Idle connections; IMXP_STRANGERS=10000 for the full number, which takes some kernels half a minute. */
 const CONNECTIONS = Number(process.env['IMXP_STRANGERS'] ?? 2000);
 
-describe('security: strangers', () => {
+describe('security: unauthenticated peers', () => {
   let fixture: NodeFixture;
   afterEach(() => fixture.fall());
 

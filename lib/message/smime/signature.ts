@@ -40,7 +40,7 @@ export interface ClaimedSender {
 }
 
 /** Selects the best signature of a layer: a valid one, else the first. */
-export function judged(
+export function signatureOf(
   layer: SignedLayer,
   sender: ClaimedSender,
   trust: Trust,
