@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { failureOf } from '../support/failure.js';
+import { Interceptor } from '../support/interceptor.js';
 import { LocalMesh } from '../support/local-mesh.js';
-import { Middleman } from '../support/middleman.js';
 
 const FRED = 'fred@example.com';
 const BARNEY = 'barney@rubble.com';
@@ -127,7 +127,7 @@ describe('RFC 2779 at real relays', function () {
   it('REQ-IMPP-072 a short message costs a few hundred octets and one round trip', async () => {
     let down = '';
     const port = Number(new URL(mesh.url('example.com')).port);
-    const man = await Middleman.between(port, {
+    const interceptor = await Interceptor.between(port, {
       down: (octets) => {
         down += octets.toString('latin1');
         return octets;
@@ -136,16 +136,16 @@ describe('RFC 2779 at real relays', function () {
     const count = (text: string, what: RegExp): number => text.match(what)?.length ?? 0;
     const MESSAGES = 50;
     try {
-      const wilma = await mesh.attach('wilma@example.com', { relay: man.url });
+      const wilma = await mesh.attach('wilma@example.com', { relay: interceptor.url });
       await wilma.send({ to: BARNEY, content: 'Yabba dabba' });
       const text = 'Bowling at 8, Barney';
       for (const [content, most] of [
         [text, 800],
         [{ xml: `<note>${text}</note>` }, 350],
       ] as const) {
-        const [asked, answered] = [man.heard.length, down.length];
+        const [asked, answered] = [interceptor.fromClients.length, down.length];
         for (let n = 0; n < MESSAGES; n += 1) await wilma.send({ to: BARNEY, content });
-        const up = man.heard.slice(asked);
+        const up = interceptor.fromClients.slice(asked);
         const back = down.slice(answered);
         expect(count(up, /^MSG /gm), 'requests').to.equal(MESSAGES);
         expect(count(back, /^RPY /gm), 'answers').to.equal(MESSAGES);
@@ -154,7 +154,7 @@ describe('RFC 2779 at real relays', function () {
         expect(back.length / MESSAGES, 'octets from it').to.be.within(20, 150);
       }
     } finally {
-      man.close();
+      interceptor.close();
     }
   });
 
@@ -184,18 +184,18 @@ describe('RFC 2779 at real relays', function () {
 
   it('REQ-IMPP-053 REQ-IMPP-058 REQ-IMPP-066 nobody is told the address of a host', async () => {
     const told: string[] = [];
-    const listening = async (domain: string): Promise<Middleman> =>
-      await Middleman.between(Number(new URL(mesh.url(domain)).port), {
+    const listening = async (domain: string): Promise<Interceptor> =>
+      await Interceptor.between(Number(new URL(mesh.url(domain)).port), {
         down: (octets) => {
           told.push(octets.toString('latin1'));
           return octets;
         },
       });
-    const men = await Promise.all([listening('example.com'), listening('rubble.com')]);
+    const interceptors = await Promise.all([listening('example.com'), listening('rubble.com')]);
     try {
       const [wilma, betty] = await Promise.all([
-        mesh.attach('wilma@example.com', { relay: men[0].url }),
-        mesh.attach(BETTY, { relay: men[1].url }),
+        mesh.attach('wilma@example.com', { relay: interceptors[0].url }),
+        mesh.attach(BETTY, { relay: interceptors[1].url }),
       ]);
       for (const one of [wilma, betty]) one.receive(() => {});
       await wilma.access.put(BETTY, ['core:data', 'presence:subscribe']);
@@ -213,7 +213,7 @@ describe('RFC 2779 at real relays', function () {
       expect(told.join('')).to.include('availableUntil').and.include(BETTY);
       expect(told.join('')).to.not.match(/127\.0\.0\.1|::1|localhost/);
     } finally {
-      for (const man of men) man.close();
+      for (const interceptor of interceptors) interceptor.close();
     }
   });
 
@@ -248,7 +248,7 @@ describe('RFC 2779 under TLS', function () {
   it('REQ-IMPP-054 nobody in between reads a notification', async () => {
     const mesh = await LocalMesh.start({ tls: true });
     let crossed = '';
-    const man = await Middleman.between(Number(new URL(mesh.url('rubble.com')).port), {
+    const interceptor = await Interceptor.between(Number(new URL(mesh.url('rubble.com')).port), {
       down: (octets) => {
         crossed += octets.toString('latin1');
         return octets;
@@ -256,15 +256,16 @@ describe('RFC 2779 under TLS', function () {
     });
     try {
       const fred = await mesh.attach(FRED);
-      const barney = await mesh.attach(BARNEY, { relay: man.url });
+      const barney = await mesh.attach(BARNEY, { relay: interceptor.url });
       await fred.ping(BARNEY);
       await fred.access.put(BARNEY, ['presence:subscribe']);
       const seen = (await barney.presence.subscribe(FRED))[Symbol.asyncIterator]();
       expect((await seen.next()).value?.publisher).to.equal(FRED);
       expect(crossed, 'the greeting is read').to.include('<greeting');
-      for (const text of [crossed, man.heard]) expect(text).to.not.match(/presence|publish|availableUntil|fred/);
+      for (const text of [crossed, interceptor.fromClients])
+        expect(text).to.not.match(/presence|publish|availableUntil|fred/);
     } finally {
-      man.close();
+      interceptor.close();
       await mesh.close();
     }
   });

@@ -6,7 +6,7 @@ import type { Node } from '../../lib/node/node.js';
 import { events } from '../../lib/ops/events.js';
 import { TestAuthority } from '../support/certificates.js';
 import { failureOf } from '../support/failure.js';
-import { type Interference, Middleman } from '../support/middleman.js';
+import { Interceptor, type Interference } from '../support/interceptor.js';
 import { Nodes, portOf } from '../support/nodes.js';
 import { temporaryFile } from '../support/temporary-file.js';
 
@@ -22,7 +22,7 @@ describe('somebody in between', function () {
   this.timeout(30_000);
   const authority = new TestAuthority();
   const nodes = new Nodes();
-  const middlemen: Middleman[] = [];
+  const interceptors: Interceptor[] = [];
   const endpoints: Endpoint[] = [];
   let obstacles: { error: string; reason: string }[] = [];
   let ends: string[] = [];
@@ -44,7 +44,7 @@ describe('somebody in between', function () {
   afterEach(async () => {
     for (const stop of stops) stop();
     await Promise.all(endpoints.splice(0).map((endpoint) => endpoint.close()));
-    for (const man of middlemen.splice(0)) man.close();
+    for (const interceptor of interceptors.splice(0)) interceptor.close();
     await nodes.stop();
   });
 
@@ -59,10 +59,10 @@ describe('somebody in between', function () {
     };
   }
 
-  async function between(relay: Node, interference: Interference): Promise<Middleman> {
-    const man = await Middleman.between(portOf(relay), interference);
-    middlemen.push(man);
-    return man;
+  async function between(relay: Node, interference: Interference): Promise<Interceptor> {
+    const interceptor = await Interceptor.between(portOf(relay), interference);
+    interceptors.push(interceptor);
+    return interceptor;
   }
 
   /** rubble.com, which takes what there is, and example.com, whose way there leads past him. */
@@ -82,17 +82,17 @@ describe('somebody in between', function () {
       },
       accounts,
     );
-    const man = await between(rubble, interference);
+    const interceptor = await between(rubble, interference);
     const passwordFile = await temporaryFile(`${PASSWORD}\n`);
     const credentials = { username: MESH, passwordFile, ...route.credentials };
     const example = await nodes.start(
       {
         tls: await tls('example.com', more.legacy),
-        mesh: { routes: [{ domain: 'rubble.com', relays: [man.url], lanes: 1, ...route, credentials }] },
+        mesh: { routes: [{ domain: 'rubble.com', relays: [interceptor.url], lanes: 1, ...route, credentials }] },
       },
       { [FRED]: PASSWORD },
     );
-    return { man, rubble, example };
+    return { interceptor, rubble, example };
   }
 
   async function attached(address: string, node: Node): Promise<Endpoint> {
@@ -124,9 +124,9 @@ describe('somebody in between', function () {
     );
 
   it('REQ-TLS-011 who takes TLS out of the greeting hears nothing more', async () => {
-    const { man, example } = await mesh({ down: replaced('beep/TLS', 'beep/TLX') }, { tls: 'require' });
+    const { interceptor, example } = await mesh({ down: replaced('beep/TLS', 'beep/TLX') }, { tls: 'require' });
     await refused(example, 'TLS_REQUIRED');
-    expect(man.heard).to.not.match(/<start|<blob|imxp=mesh/);
+    expect(interceptor.fromClients).to.not.match(/<start|<blob|imxp=mesh/);
   });
 
   it('REQ-TLS-011 who answers ready with an error hears nothing more', async () => {
@@ -136,40 +136,42 @@ describe('somebody in between', function () {
       const [, seqno] = /RPY 0 1 \. (\d+) \d+\r\n[\s\S]*<proceed/.exec(text) ?? [];
       return seqno === undefined ? octets : Buffer.from(`ERR 0 1 . ${seqno} ${error.length}\r\n${error}END\r\n`);
     };
-    const { man, example } = await mesh({ down }, { tls: 'require' });
+    const { interceptor, example } = await mesh({ down }, { tls: 'require' });
     await refused(example, 'TLS_REFUSED');
-    expect(man.heard)
+    expect(interceptor.fromClients)
       .to.match(/<ready/)
       .and.to.not.match(/<blob|imxp=mesh/);
   });
 
   it('REQ-TLS-011 an endpoint that demands TLS gives him neither password nor name', async () => {
     const { rubble } = await mesh({}, { tls: 'off' });
-    const man = await between(rubble, { down: replaced('beep/TLS', 'beep/TLX') });
-    const options = { address: BARNEY, relay: man.url, password: PASSWORD, ca: authority.certificate };
+    const interceptor = await between(rubble, { down: replaced('beep/TLS', 'beep/TLX') });
+    const options = { address: BARNEY, relay: interceptor.url, password: PASSWORD, ca: authority.certificate };
     expect(await failureOf(Endpoint.connect(options))).to.have.property('code', 'TLS_REQUIRED');
-    expect(man.heard).to.not.match(/<start|barney/);
+    expect(interceptor.fromClients).to.not.match(/<start|barney/);
   });
 
   it('REQ-SASL-033 who takes the demanded mechanism out of the greeting gets no weaker one', async () => {
     const route: Partial<Route> = { tls: 'off', credentials: { mechanisms: ['SCRAM-SHA-256'] } };
-    const { man, example } = await mesh({ down: replaced('SCRAM-SHA-256', 'SCRAM-SHA-999') }, route);
+    const { interceptor, example } = await mesh({ down: replaced('SCRAM-SHA-256', 'SCRAM-SHA-999') }, route);
     await refused(example, 'SASL_NO_MECHANISM');
-    expect(man.heard).to.not.match(/<start|<blob|imxp=mesh/);
+    expect(interceptor.fromClients).to.not.match(/<start|<blob|imxp=mesh/);
   });
 
   it('REQ-SASL-033 who takes the demanded protection out of the challenge gets no response', async () => {
     const route: Partial<Route> = { tls: 'off', credentials: { mechanisms: ['DIGEST-MD5'], qops: ['auth-conf'] } };
-    const { man, example } = await mesh({ down: challenged('auth-conf', 'auth-cxxf') }, route, { qops: true });
+    const { interceptor, example } = await mesh({ down: challenged('auth-conf', 'auth-cxxf') }, route, { qops: true });
     await refused(example, 'SASL');
-    expect(man.heard).to.match(/status='abort'/);
-    const blobs = [...man.heard.matchAll(/<blob>([^<]+)</g)].map(([, text = '']) => Buffer.from(text, 'base64'));
+    expect(interceptor.fromClients).to.match(/status='abort'/);
+    const blobs = [...interceptor.fromClients.matchAll(/<blob>([^<]+)</g)].map(([, text = '']) =>
+      Buffer.from(text, 'base64'),
+    );
     expect(Buffer.concat(blobs).toString()).to.not.match(/response=/);
   });
 
   it('REQ-SASL-006 under a security layer he carries Data and does not know which', async () => {
     const route: Partial<Route> = { tls: 'off', credentials: { mechanisms: ['DIGEST-MD5'], qops: ['auth-conf'] } };
-    const { man, rubble, example } = await mesh({}, route, { qops: true });
+    const { interceptor, rubble, example } = await mesh({}, route, { qops: true });
     const barney = await attached(BARNEY, rubble);
     const fred = await attached(FRED, example);
     const sent = fred.send({ to: BARNEY, content: TEXT });
@@ -178,15 +180,15 @@ describe('somebody in between', function () {
       break;
     }
     await sent;
-    expect(man.heard).to.match(/<blob/).and.to.not.contain(TEXT).and.to.not.contain('<bind');
+    expect(interceptor.fromClients).to.match(/<blob/).and.to.not.contain(TEXT).and.to.not.contain('<bind');
   });
 
   it('who breaks the handshakes of today gets none of the year 2000 between two that could do better', async () => {
     const cut = (octets: Buffer, connection: number): boolean => connection < 3 && octets[0] === 22 && octets[1] === 3;
-    const { man, example } = await mesh({ cut }, { tls: 'require' }, { legacy: true });
+    const { interceptor, example } = await mesh({ cut }, { tls: 'require' }, { legacy: true });
     await refused(example, 'TLS_FAILED');
     expect(ends.join()).to.match(/fell back to an old version/);
     expect(tuned).to.deep.equal([]);
-    expect(man.heard).to.not.match(/<blob|imxp=mesh/);
+    expect(interceptor.fromClients).to.not.match(/<blob|imxp=mesh/);
   });
 });

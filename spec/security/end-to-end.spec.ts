@@ -12,8 +12,8 @@ import {
   wilma as wilmas,
 } from '../message/smime/people.js';
 import { failureOf } from '../support/failure.js';
+import { Interceptor } from '../support/interceptor.js';
 import { LocalMesh } from '../support/local-mesh.js';
-import { Middleman } from '../support/middleman.js';
 import { within } from '../support/within.js';
 
 const people = [freds, barneys, wilmas].map(({ certificate }) => certificate);
@@ -26,7 +26,7 @@ const GCM = Buffer.from('60864801650304012e', 'hex');
 describe('security: a relay that cannot be trusted', () => {
   let mesh: LocalMesh;
   /** What Barney's relay is made to be: it sees everything, and changes what it likes. */
-  let relay: Middleman;
+  let relay: Interceptor;
   let seen: Buffer[];
   let change: (octets: Buffer) => Buffer;
   let fred: Endpoint;
@@ -36,7 +36,7 @@ describe('security: a relay that cannot be trusted', () => {
   before(async () => {
     mesh = await LocalMesh.start();
     const { port } = new URL(mesh.url('rubble.com'));
-    relay = await Middleman.between(Number(port), {
+    relay = await Interceptor.between(Number(port), {
       down: (octets) => {
         seen.push(octets);
         return change(octets);

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { events } from '../../lib/ops/events.js';
-import { Middleman } from '../support/middleman.js';
+import { Interceptor } from '../support/interceptor.js';
 import { BARNEY, FRED, NodeFixture, passwordOf } from '../support/node-fixture.js';
 import { freePort } from '../support/node-process.js';
 import { inlineData } from '../support/raw-documents.js';
@@ -14,15 +14,15 @@ describe('security: storms of reconnections', function () {
   this.timeout(60_000);
   let fixture: NodeFixture | undefined;
   let neighbour: RawNeighbour | undefined;
-  let middleman: Middleman | undefined;
+  let interceptor: Interceptor | undefined;
 
   afterEach(async () => {
     neighbour?.close();
-    middleman?.close();
+    interceptor?.close();
     await fixture?.fall();
     fixture = undefined;
     neighbour = undefined;
-    middleman = undefined;
+    interceptor = undefined;
   });
 
   it('a neighbour whose session ends right after each bind is dialled less and less often', async () => {
@@ -48,8 +48,8 @@ describe('security: storms of reconnections', function () {
 
   it('an endpoint whose connection ends right after each attach logs in less and less often', async () => {
     fixture = await NodeFixture.build();
-    const between = await Middleman.between(fixture.port, {});
-    middleman = between;
+    const between = await Interceptor.between(fixture.port, {});
+    interceptor = between;
     const endpoint = await Endpoint.connect({
       address: FRED,
       relay: between.url,

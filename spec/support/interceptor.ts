@@ -1,38 +1,39 @@
 /**
- * An attacker between a client and a relay (man in the middle) who reads everything and can alter it. It is independent
- * of the protocol.
+ * Interceptor between clients and a relay, as an attacker on the path has it: records what clients send, and can alter what
+ * the relay answers or cut connections. It is independent of the protocol.
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
+/** What an interceptor does besides recording. */
 export interface Interference {
-  /** What the relay says, as the client gets it. */
+  /** Returns what the client gets in place of what the relay sent. */
   readonly down?: (octets: Buffer, connection: number) => Buffer;
-  /** Whether the connection is cut at what the client says. */
+  /** Whether the connection is cut because of what the client sent. */
   readonly cut?: (octets: Buffer, connection: number) => boolean;
 }
 
-export class Middleman {
+export class Interceptor {
   readonly port: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** What the clients said. */
-  readonly #heard: Buffer[] = [];
+  /** What the clients sent. */
+  readonly #fromClients: Buffer[] = [];
 
   private constructor(server: Server, port: number) {
     this.#server = server;
     this.port = port;
   }
 
-  static between(relay: number, { down = (octets) => octets, cut = () => false }: Interference): Promise<Middleman> {
+  static between(relay: number, { down = (octets) => octets, cut = () => false }: Interference): Promise<Interceptor> {
     return new Promise((resolve, reject) => {
       let connections = 0;
       const server = createServer((client) => {
         connections += 1;
         const number = connections;
         const upward = connect(relay, '127.0.0.1');
-        for (const socket of [client, upward]) man.#sockets.add(socket.on('error', () => {}));
+        for (const socket of [client, upward]) interceptor.#sockets.add(socket.on('error', () => {}));
         client.on('data', (octets) => {
-          man.#heard.push(octets);
+          interceptor.#fromClients.push(octets);
           if (cut(octets, number)) for (const socket of [client, upward]) socket.destroy();
           else upward.write(octets);
         });
@@ -40,13 +41,13 @@ export class Middleman {
         client.on('close', () => upward.end());
         upward.on('close', () => client.end());
       });
-      let man: Middleman;
+      let interceptor: Interceptor;
       server.once('error', reject);
       server.listen(0, '127.0.0.1', () => {
         const address = server.address();
         if (address === null || typeof address === 'string') return reject(new Error('no port'));
-        man = new Middleman(server, address.port);
-        resolve(man);
+        interceptor = new Interceptor(server, address.port);
+        resolve(interceptor);
       });
     });
   }
@@ -55,12 +56,12 @@ export class Middleman {
     return `tcp://127.0.0.1:${this.port}`;
   }
 
-  /** Everything clients said, in one piece. */
-  get heard(): string {
-    return Buffer.concat(this.#heard).toString('latin1');
+  /** Everything that clients sent, of all connections together. */
+  get fromClients(): string {
+    return Buffer.concat(this.#fromClients).toString('latin1');
   }
 
-  /** Ends all connections there are. */
+  /** Ends all present connections. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
     this.#sockets.clear();
