@@ -386,7 +386,7 @@ export const PLANTED: readonly Planted[] = [
     fault: 'lets anybody attach as anybody',
     only: ['attach.wrong-identity', 'attach.ok', 'attach.foreign-domain'],
     found: ['attach.wrong-identity'],
-    spoil: condone(537, /<attach endpoint='kit-stranger@/),
+    spoil: condone(537, /<attach endpoint='kit-missing@/),
   },
   {
     fault: 'answers 550 where the transID is in use',
@@ -440,13 +440,13 @@ export const PLANTED: readonly Planted[] = [
     fault: 'says ok for recipients that do not exist',
     only: ['data.unknown-recipient', 'data.not-attached'],
     found: ['data.unknown-recipient'],
-    spoil: condone(550, /<recipient identity='kit-stranger@/),
+    spoil: condone(550, /<recipient identity='kit-missing@/),
   },
   {
     fault: 'takes Data for somebody else as originator',
     only: ['data.foreign-originator', 'data.foreign-domain'],
     found: ['data.foreign-originator'],
-    spoil: condone(537, /originator='kit-stranger@/),
+    spoil: condone(537, /originator='kit-missing@/),
   },
   {
     fault: 'reads a DOCTYPE',
