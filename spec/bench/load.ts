@@ -37,10 +37,20 @@ export async function saturate(submit: Submit, count: number, outstanding: numbe
   return { count, perSecond: count / elapsed, elapsed };
 }
 
-/** One request after the other; milliseconds of each, sorted. */
-export async function latencies(submit: Submit, count: number): Promise<readonly number[]> {
+/** So many requests one after the other; milliseconds of each, sorted. */
+export function latencies(submit: Submit, count: number): Promise<readonly number[]> {
+  return whileTrue(submit, (done) => done < count);
+}
+
+/** Requests one after the other for so long; milliseconds of each, sorted. */
+export function latenciesFor(submit: Submit, ms: number): Promise<readonly number[]> {
+  const end = performance.now() + ms;
+  return whileTrue(submit, () => performance.now() < end);
+}
+
+async function whileTrue(submit: Submit, further: (done: number) => boolean): Promise<readonly number[]> {
   const samples: number[] = [];
-  for (let i = 0; i < count; i += 1) {
+  while (further(samples.length)) {
     const start = performance.now();
     await new Promise<void>((resolve, reject) => {
       submit((failure) => (failure === undefined ? resolve() : reject(new Error(failure))));

@@ -1,9 +1,11 @@
 /**
- * The benchmark: `npm run bench [-- SECTION ...] [-- --json] [--quick]`, of the sections layers, paths, memory and presence.
+ * The benchmark: `npm run bench [-- SECTION ...] [-- --json] [--quick]`, of the sections layers, paths, memory,
+ * presence and attacks.
  * Everything in one run and side by side with the floor, because machines differ and drift: quote the ratios. Relays run as
  * processes of the built program.
  */
 import { cpus, loadavg } from 'node:os';
+import { attacks } from './attacks.js';
 import { layers } from './frames.js';
 import { memory } from './memory.js';
 import { Paths } from './paths.js';
@@ -30,6 +32,7 @@ const results: Results = {
   ...(wants('paths') ? await new Paths(quick, say).run() : { paths: [], bulk: [] }),
   memory: wants('memory') ? await memory(quick ? 1000 : 5000, say) : [],
   presence: wants('presence') ? [await presence(quick ? 2000 : 10_000, quick ? 3 : 10, say)] : [],
+  attacks: wants('attacks') ? await attacks(quick, say) : [],
 };
 
 process.stdout.write(json ? `${JSON.stringify({ ...machine, ...results }, null, 2)}\n` : report(results));

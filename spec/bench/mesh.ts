@@ -7,6 +7,9 @@ import { dataOf, Peer } from './peer.js';
 export const FRED = 'fred@example.com';
 export const BARNEY = 'barney@rubble.com';
 export const WILMA = 'wilma@example.com';
+/** Accounts of example.com that attack. */
+export const EVE = 'eve@example.com';
+export const MALLORY = 'mallory@example.com';
 export const PASSWORD = 'gangway-42';
 
 const LIMITS = {
@@ -93,7 +96,8 @@ export class Mesh {
       () => config('rubble.com', 'example.com', ports[1], ports[0]),
       ports[1],
     );
-    for (const address of [FRED, WILMA, 'imxp=mesh@rubble.com']) await workshop.account(first, address, PASSWORD);
+    for (const address of [FRED, WILMA, EVE, MALLORY, 'imxp=mesh@rubble.com'])
+      await workshop.account(first, address, PASSWORD);
     for (const address of [BARNEY, 'imxp=mesh@example.com']) await workshop.account(second, address, PASSWORD);
     await first.start();
     await second.start();

@@ -5,6 +5,7 @@ import { parseRelayUrl, type Transport } from '../../lib/config/relay-url.js';
 import { LocalError } from '../../lib/errors.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import { newTransId } from '../../lib/imxp/trans-id.js';
+import { type Subscribe, writePresenceOperation } from '../../lib/imxp/vocabulary/presence.js';
 import { MESH_NAMING } from '../../lib/mesh/certificate.js';
 import { meshErrors } from '../../lib/mesh/profile.js';
 import type { ChannelHandle, RequestSink } from '../../lib/transport/channel.js';
@@ -32,6 +33,8 @@ export class Peer {
   readonly address: string;
   received = 0;
   receivedOctets = 0;
+  /** Messages are received and not answered. */
+  mute = false;
   /** Told of each message after it was counted. */
   heard: (() => void) | undefined;
   readonly #connection: Connection;
@@ -102,13 +105,27 @@ export class Peer {
       message: (msgno: number, payload: Buffer): void => {
         this.received += 1;
         this.receivedOctets += payload.length;
-        channel.reply(msgno, 'RPY', dialect.ok);
+        if (!this.mute) channel.reply(msgno, 'RPY', dialect.ok);
         channel.consume(payload.length);
         this.heard?.();
       },
       closed: (): void => {},
     };
   }
+}
+
+/** A request to the presence service of the publisher's domain. */
+export function subscribing(subscriber: string, publisher: string, transID: number): Buffer | readonly Buffer[] {
+  const operation: Subscribe = { type: 'subscribe', publisher, transID, duration: 86_400 };
+  return dialect.encodeData({
+    type: 'data',
+    originator: subscriber,
+    content: '#C',
+    recipients: [{ identity: `imxp=presence@${publisher.split('@')[1]}`, options: [] }],
+    options: [],
+    dataContent: { name: 'C', inner: Buffer.from(writePresenceOperation(operation)) },
+    source: undefined,
+  });
 }
 
 /** A Data from one address to another with so many octets of text. */

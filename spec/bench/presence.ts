@@ -3,11 +3,9 @@
  * many subscriptions as a large node has, for the memory and the restart.
  */
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
-import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
-import { type Subscribe, writePresenceOperation } from '../../lib/imxp/vocabulary/presence.js';
 import { cpuSeconds, median, residentOctets } from './measure.js';
 import { BARNEY, FRED, Mesh, PASSWORD, TCP, WILMA } from './mesh.js';
-import type { Peer } from './peer.js';
+import { type Peer, subscribing } from './peer.js';
 
 export interface PresenceResult {
   readonly subscribers: number;
@@ -22,8 +20,8 @@ export interface PresenceResult {
   readonly restartMs: number;
 }
 
-const SERVICE = 'imxp=presence@example.com';
-const ACCESS = {
+/** Everybody may subscribe. */
+export const ACCESS = {
   access: {
     initial: [
       { actor: 'owner', actions: ['all:all'] },
@@ -35,8 +33,6 @@ const ACCESS = {
 const TOGETHER = 1000;
 /** Requests under way at a time. */
 const OUTSTANDING = 512;
-
-const dialect = imxpDialect();
 
 /** Subscribers, and how many messages they have had. */
 class Crowd {
@@ -64,8 +60,6 @@ class Crowd {
   /** Everybody subscribes; resolves when everybody has the present state. */
   async subscribe(publisher: string, transID: number): Promise<void> {
     const arrived = this.expect(this.members.length);
-    const operation: Subscribe = { type: 'subscribe', publisher, transID, duration: 86_400 };
-    const inner = Buffer.from(writePresenceOperation(operation));
     let next = 0;
     await new Promise<void>((resolve, reject) => {
       let answered = 0;
@@ -73,16 +67,7 @@ class Crowd {
         const member = this.members[next];
         if (member === undefined) return;
         next += 1;
-        const data = {
-          type: 'data',
-          originator: member.address,
-          content: '#C',
-          recipients: [{ identity: SERVICE, options: [] }],
-          options: [],
-          dataContent: { name: 'C', inner },
-          source: undefined,
-        } as const;
-        member.peer.request(dialect.encodeData(data), {
+        member.peer.request(subscribing(member.address, publisher, transID), {
           replied: (kind, answer) => {
             if (kind === 'ERR') reject(new Error(String(answer)));
             answered += 1;

@@ -1,4 +1,5 @@
 /** The results of the benchmark as tables for people. */
+import type { AttackResult } from './attacks.js';
 import type { Rate } from './frames.js';
 import { drawn } from './histogram.js';
 import type { MemoryResult } from './memory.js';
@@ -11,6 +12,7 @@ export interface Results {
   readonly bulk: readonly BulkResult[];
   readonly memory: readonly MemoryResult[];
   readonly presence: readonly PresenceResult[];
+  readonly attacks: readonly AttackResult[];
 }
 
 type Row = readonly string[];
@@ -96,6 +98,23 @@ function presence(one: PresenceResult): string {
   );
 }
 
+/** Under attack, and the quiet time before it in brackets. */
+function attacks(results: readonly AttackResult[]): string {
+  const both = (attacked: number, quiet: number, digits: number): string =>
+    `${round(attacked, digits)} (${round(quiet, digits)})`;
+  const rows = results.map(({ attack, attacked, quiet, made }) => [
+    attack,
+    both(attacked.messages, quiet.messages, 0),
+    both(attacked.p50Ms, quiet.p50Ms, 2),
+    both(attacked.p99Ms, quiet.p99Ms, 2),
+    round(attacked.p99Ms / quiet.p99Ms, 1),
+    both(attacked.maximumMs, quiet.maximumMs, 1),
+    both(attacked.loginMs, quiet.loginMs, 1),
+    String(made),
+  ]);
+  return table(['honest messages beside', 'messages', 'p50 ms', 'p99 ms', 'ratio', 'max ms', 'login ms', 'made'], rows);
+}
+
 export function report(results: Results): string {
   return [
     layers(results.layers),
@@ -104,5 +123,6 @@ export function report(results: Results): string {
     bulk(results.bulk),
     memory(results.memory),
     ...results.presence.map(presence),
+    attacks(results.attacks),
   ].join('');
 }
