@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import type { Delivery } from '../lib/endpoint/delivery.js';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
-import { RemoteProtocolError } from '../lib/errors.js';
+import { RemoteProtocolError, type Reply } from '../lib/errors.js';
 import { harmless, paint, visibleJson } from '../lib/ops/terminal.js';
 import { type OpenedContent, openDelivery } from './support/content.js';
 import {
@@ -17,6 +17,7 @@ import {
   withEndpoint,
 } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
+import { fileError } from './support/files.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { note } from './support/output.js';
 import {
@@ -98,7 +99,8 @@ class Output {
         await writeWhole(path, octets);
         return path;
       } catch (error) {
-        if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+        if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST'))
+          throw fileError(path, error, EXIT.UNAVAILABLE);
       }
     }
   }
@@ -149,13 +151,23 @@ function narrate(endpoint: Endpoint, address: string): void {
   endpoint.on('move', (relay) => note(`moved to the preferred relay ${harmless(relay)}`));
 }
 
-/** Refuses a message that is not valid or requires something that is not understood here. */
+/** What the sender is told before this program ends because it cannot write. */
+const NOT_WRITTEN: Reply = { code: 450, text: 'the recipient could not write it down; send it again later' };
+
+/**
+ * Refuses a message that is not valid or requires something that is not understood here.
+ *
+ * @throws Error when it cannot be written; the sender was told
+ */
 async function understood(output: Output, delivery: Delivery): Promise<boolean> {
   try {
     await output.take(delivery);
     return true;
   } catch (error) {
-    if (!(error instanceof RemoteProtocolError) || error.reply === undefined) throw error;
+    if (!(error instanceof RemoteProtocolError) || error.reply === undefined) {
+      delivery.refuse(NOT_WRITTEN);
+      throw error;
+    }
     delivery.refuse(error.reply);
     note(`refused a message from ${harmless(delivery.originator)}: ${harmless(error.message)}`);
     return false;

@@ -123,6 +123,7 @@ function fileHint(error: unknown): string | undefined {
     case 'EPERM':
       return 'Check the owner and the permissions (ls -l).';
     case 'ENOSPC':
+    case 'EDQUOT':
       return 'Make room on the device.';
     default:
       return undefined;

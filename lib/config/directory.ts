@@ -43,7 +43,7 @@ async function writeObstacle(directory: string, exists: boolean): Promise<Direct
     trial = await mkdtemp(join(directory, '.imxp-trial-'));
   } catch (error) {
     // Pseudo file systems have error codes of their own.
-    const why = isMissing(error) ? 'nothing can be created there' : writeFault(error);
+    const why = isMissing(error) ? 'nothing can be created there' : describeFileError(error);
     const what = exists ? 'cannot be written' : 'the directory cannot be created below it';
     return { text: `${directory}: ${what}: ${why}`, transient: isFull(error) };
   }
@@ -57,7 +57,7 @@ async function writeObstacle(directory: string, exists: boolean): Promise<Direct
     }
     return undefined;
   } catch (error) {
-    return { text: `${directory}: cannot be written: ${writeFault(error)}`, transient: isFull(error) };
+    return { text: `${directory}: cannot be written: ${describeFileError(error)}`, transient: isFull(error) };
   } finally {
     await rm(trial, { recursive: true, force: true });
   }
@@ -75,18 +75,4 @@ function isFull(error: unknown): boolean {
 
 function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
-}
-
-function writeFault(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  switch (code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-    case 'EFBIG':
-      return 'the disk is full';
-    case 'EROFS':
-      return 'the file system is read-only';
-    default:
-      return describeFileError(error);
-  }
 }

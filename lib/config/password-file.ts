@@ -63,7 +63,9 @@ export function describeFileError(error: unknown): string {
       return 'the file system is read-only';
     case 'ENOSPC':
     case 'EDQUOT':
-      return 'no space left';
+    // A limit of the process on the size of files counts like a full disk.
+    case 'EFBIG':
+      return 'the disk is full';
     default:
       return error instanceof Error ? error.message : String(error);
   }

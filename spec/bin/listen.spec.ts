@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
@@ -144,6 +145,22 @@ describe('imxp listen', function () {
     expect(contents[0]?.toString()).to.equal('an earlier one');
     expect(contents[1]?.toString()).to.equal('text');
     expect(contents[2]?.equals(octets)).to.equal(true);
+  });
+
+  it('leaves no part of a file where the disk is full, and the sender hears that nothing was taken', async function () {
+    if (spawnSync('prlimit', ['--version']).error !== undefined) {
+      console.log('      SKIPPED: prlimit is not installed (Debian: util-linux)');
+      return this.skip();
+    }
+    const command = await listen('--output', 'full', '--count', '2');
+    await fred.send({ to: BARNEY, content: 'text' });
+    execFileSync('prlimit', ['--pid', String(command.pid), '--fsize=50000']);
+    const { reply } = await failureOf(fred.send({ to: BARNEY, content: randomBytes(100_000) }));
+    expect(reply?.code).to.equal(450);
+    const { code, stderr } = await command.finished();
+    expect(code).to.equal(69);
+    expect(stderr.toString()).to.include('full/0002-fred@example.com.bin: the disk is full');
+    expect(await readdir(workshop.path('full'))).to.deep.equal(['0001-fred@example.com.txt']);
   });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

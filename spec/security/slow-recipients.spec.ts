@@ -15,6 +15,8 @@ const DELIVERY_MS = 6000;
 const ATTACKED = 32;
 const HONEST = 8;
 const MESSAGES = 600;
+/** How late a process may be by itself where others work on the machine. */
+const NOISE_MS = 25;
 /** How often it is measured at most during the attack. */
 const ROUNDS = 4;
 
@@ -99,7 +101,8 @@ describe('security: recipients that never answer', function () {
         `      honest p50/p99/max, quiet ${quiet}, attacked ${attacked}; ratio ${(attacked.p99 / quiet.p99).toFixed(2)}; first messages ${first}`,
       );
       expect(attacked.lost, 'honest messages that were not accepted').to.equal(0);
-      expect(attacked.p99).to.be.at.most(Math.max(2 * quiet.p99, 10));
+      // What waits for the attacked addresses takes seconds; some ms are the noise of the machine.
+      expect(attacked.p99).to.be.at.most(2 * quiet.p99 + NOISE_MS);
       expect([first.lost, first.max < 1500], 'first messages').to.deep.equal([0, true]);
     });
   }

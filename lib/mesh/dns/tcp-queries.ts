@@ -28,7 +28,9 @@ class TcpConnection {
   readonly #socket: Socket;
   readonly #waiting = new Map<number, Waiting>();
   readonly #gone: () => void;
-  #received: Buffer = Buffer.alloc(0);
+  /** What has come and is no whole message yet; put together once, when it is one. */
+  #chunks: Buffer[] = [];
+  #octets = 0;
   /** Whether any answer came over it: such a connection may be closed by the server at any time, without harm. */
   #used = false;
 
@@ -65,20 +67,35 @@ class TcpConnection {
   }
 
   #receive(octets: Buffer): void {
-    this.#received = this.#received.length === 0 ? octets : Buffer.concat([this.#received, octets]);
-    while (this.#received.length >= LENGTH_OCTETS) {
-      const end = LENGTH_OCTETS + this.#received.readUInt16BE();
-      if (this.#received.length < end) return;
-      const message = this.#received.subarray(LENGTH_OCTETS, end);
-      this.#received = this.#received.subarray(end);
-      if (message.length < LENGTH_OCTETS) continue;
-      const id = message.readUInt16BE();
-      const waiting = this.#waiting.get(id);
-      if (waiting === undefined) continue;
-      this.#used = true;
-      this.forget(id);
-      waiting.answer(message);
+    this.#chunks.push(octets);
+    this.#octets += octets.length;
+    for (;;) {
+      if (this.#octets < LENGTH_OCTETS) return;
+      const end = LENGTH_OCTETS + this.#head().readUInt16BE();
+      if (this.#octets < end) return;
+      const received = this.#chunks.length === 1 ? this.#head() : Buffer.concat(this.#chunks);
+      this.#chunks = received.length === end ? [] : [received.subarray(end)];
+      this.#octets = received.length - end;
+      this.#answer(received.subarray(LENGTH_OCTETS, end));
     }
+  }
+
+  /** The first chunk, with at least the two octets of a length. */
+  #head(): Buffer {
+    const [first = Buffer.alloc(0), ...others] = this.#chunks;
+    if (first.length >= LENGTH_OCTETS) return first;
+    this.#chunks = [Buffer.concat([first, ...others])];
+    return this.#head();
+  }
+
+  #answer(message: Buffer): void {
+    if (message.length < LENGTH_OCTETS) return;
+    const id = message.readUInt16BE();
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined) return;
+    this.#used = true;
+    this.forget(id);
+    waiting.answer(message);
   }
 
   #end(why: string, cause?: unknown): void {
