@@ -8,6 +8,24 @@ import { MemoryStore } from '../../lib/store/memory.js';
 
 const [FRED, BARNEY] = ['fred@example.com', 'barney@example.com'];
 
+/** A store that tells of changes as a file does, and counts how often it is asked for them. */
+class TellingStore extends MemoryStore {
+  asked = 0;
+  tell: (() => void) | undefined;
+
+  override revision(scope: string): number {
+    this.asked += 1;
+    return super.revision(scope);
+  }
+
+  watch(changed: () => void): () => void {
+    this.tell = changed;
+    return () => {
+      this.tell = undefined;
+    };
+  }
+}
+
 /** A clock that ticks when it is told to. */
 class Metronome implements Clock {
   tick = (): void => {};
@@ -33,7 +51,7 @@ class Metronome implements Clock {
 }
 
 describe('node/account-watch', () => {
-  let store: MemoryStore;
+  let store: TellingStore;
   let accounts: Accounts;
   let clock: Metronome;
   let watch: AccountWatch;
@@ -46,6 +64,7 @@ describe('node/account-watch', () => {
 
   /** Ticks until the watch has seen what was done, and whatever comes of that. */
   async function until(done: () => boolean): Promise<void> {
+    store.tell?.();
     while (!done()) {
       clock.tick();
       await new Promise((resolve) => setImmediate(resolve));
@@ -53,7 +72,7 @@ describe('node/account-watch', () => {
   }
 
   beforeEach(async () => {
-    store = new MemoryStore();
+    store = new TellingStore();
     accounts = new Accounts(store, { domains: ['example.com'] });
     clock = new Metronome();
     [expelled, forgotten, ratesChanged] = [[], [], 0];
@@ -101,6 +120,25 @@ describe('node/account-watch', () => {
     await accounts.enable(FRED);
     await until(() => watch.suspended(FRED) === undefined);
     expect(expelled).to.deep.equal([[FRED]]);
+  });
+
+  it('does not look at a store that has not changed, but now and then, and stops looking at the end', async () => {
+    await watch.load();
+    watch.start();
+    await until(() => store.asked > 0);
+    const ticks = (count: number): number => {
+      const before = store.asked;
+      for (let at = 0; at < count; at += 1) clock.tick();
+      return store.asked - before;
+    };
+    ticks(50);
+    // A file that lies elsewhere may change without a word: once in 5 s is looked at all the same.
+    expect(ticks(500)).to.be.within(10, 20);
+    store.tell?.();
+    expect(ticks(1)).to.be.at.least(1);
+    await watch.stop();
+    expect(store.tell).to.equal(undefined);
+    expect(ticks(100)).to.equal(0);
   });
 
   it('turns nobody away who was enabled since the last look', async () => {
