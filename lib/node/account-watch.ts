@@ -22,9 +22,17 @@ import type { Connection } from '../transport/connection.js';
  * Deletes what was kept for an account that was removed.
  *
  * @param account an endpoint without subaddress, or `imxp=mesh@domain`
- * @param before time of the removal, milliseconds since 1970; what is newer belongs to another account of that name
+ * @param removal what is newer belongs to another account of that name
  */
-export type Forget = (account: string, before: number) => Promise<void>;
+export type Forget = (account: string, removal: Removal) => Promise<void>;
+
+/** When an account was removed. */
+export interface Removal {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** The version that the store gave to it, which no step of the clock changes. */
+  readonly version: number;
+}
 
 export interface AccountWatchOptions {
   /** Access entries: those who may do other things than before are told when another process has written some. */
@@ -261,7 +269,7 @@ export class AccountWatch implements AccountRules {
   async #forget(account: string, state: AccountState, version: number): Promise<void> {
     const { removed = '' } = state;
     try {
-      for (const forget of this.#options.forget) await forget(account, Date.parse(removed));
+      for (const forget of this.#options.forget) await forget(account, { at: Date.parse(removed), version });
       // If somebody has changed it by now, it is looked at again.
       await this.#options.accounts.states.replace(account, assembled({ ...state, removed: undefined }), version);
       events.forgotten.publish({ account, removed });

@@ -294,8 +294,8 @@ export class Node {
       },
       forget: [
         (account) => this.#entries.forget(account),
-        (account, before) => this.#presence.forget(account, before),
-        async (account, before) => this.#relay.forgetHeld(account, before),
+        (account, { version }) => this.#presence.forget(account, version),
+        async (account, { at }) => this.#relay.forgetHeld(account, at),
       ],
       attachmentsPerAccount: this.#config.limits.attachment.perAccount,
     });

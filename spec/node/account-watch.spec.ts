@@ -88,8 +88,8 @@ describe('node/account-watch', () => {
         ratesChanged += 1;
       },
       forget: [
-        async (account, before) => {
-          forgotten.push(`${account} ${before > 0}`);
+        async (account, { at, version }) => {
+          forgotten.push(`${account} ${at > 0 && version > 0}`);
         },
       ],
       attachmentsPerAccount: 7,

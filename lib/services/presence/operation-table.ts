@@ -11,7 +11,7 @@ export type ActiveOperationKind = 'subscribe' | 'watch';
 /** What an operation is started with. */
 export type ActiveOperationInit = Pick<
   ActiveOperation,
-  'kind' | 'subject' | 'originator' | 'transID' | 'duration' | 'expires' | 'began' | 'form' | 'version'
+  'kind' | 'subject' | 'originator' | 'transID' | 'duration' | 'expires' | 'form' | 'version'
 >;
 
 /** A subscription or watch in progress. */
@@ -25,8 +25,6 @@ export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
   readonly duration: number;
   /** When it ends, milliseconds on the monotonic clock. */
   readonly expires: number;
-  /** When it was asked for, milliseconds since 1970. */
-  readonly began: number;
   /** In which form it was asked for; all that is sent because of it has that form. */
   readonly form: Form;
   /** Version of its record in the store. */
@@ -56,7 +54,6 @@ export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
     this.transID = made.transID;
     this.duration = made.duration;
     this.expires = made.expires;
-    this.began = made.began;
     this.form = made.form;
     this.version = made.version;
     this.due = made.expires;

@@ -11,7 +11,7 @@ import { Entries } from './entries.js';
 import { FanOut, type FanOutOwner } from './fan-out.js';
 import type { OperationSender } from './operation-sender.js';
 import { ActiveOperation, OperationTable, type Presentity } from './operation-table.js';
-import type { OperationRecord, Records, StoredOperation } from './records.js';
+import type { Records, StoredOperation } from './records.js';
 import { TimerWheel } from './timer-wheel.js';
 import type { Shown, Views } from './views.js';
 
@@ -72,13 +72,12 @@ export class Operations implements FanOutOwner {
 
   async #takeUp({ subject: key, ...stored }: StoredOperation): Promise<void> {
     const subject = this.registry.pin(key, addressOf(key)?.domain ?? '');
-    const began = begun(stored);
     // Whatever became of the clock meanwhile, it does not last longer than was asked for.
     const left = Math.min(
       stored.expires - this.#clock.wall(),
       stored.duration === 0 ? LONGEST_MS : stored.duration * 1000,
     );
-    const running = new ActiveOperation({ ...stored, expires: this.#clock.now() + left, began, subject });
+    const running = new ActiveOperation({ ...stored, expires: this.#clock.now() + left, subject });
     const earlier = subject.of(stored.kind).get(stored.originator);
     // The process was killed between writing one and deleting the one before: the later one stands.
     if (earlier !== undefined && earlier.version > stored.version) {
@@ -110,14 +109,12 @@ export class Operations implements FanOutOwner {
     if (this.registry.count(originator) >= operationsPerEndpoint) {
       throw new Refusal(554, `an endpoint may have ${operationsPerEndpoint} subscriptions and watches`);
     }
-    const began = this.#clock.wall();
-    const expires = began + duration * 1000;
+    const expires = this.#clock.wall() + duration * 1000;
     const record = { kind: type, subject: subject.key, originator, transID, duration, expires, form };
     const version = await this.#records.putOperation(record);
     const running = new ActiveOperation({
       ...record,
       expires: this.#clock.now() + duration * 1000,
-      began,
       subject,
       version,
     });
@@ -136,7 +133,6 @@ export class Operations implements FanOutOwner {
       transID,
       duration,
       expires,
-      began: this.#clock.wall(),
       form,
       version: NO_RECORD,
     });
@@ -152,20 +148,20 @@ export class Operations implements FanOutOwner {
    * Removes everything of a removed account: ends its operations silently, ends the operations about it and tells their
    * originators, and deletes its presence.
    *
-   * @param before time of the removal, milliseconds since 1970; later operations belong to another account of that name
+   * @param removal version that the store gave to the removal: what has a later one belongs to another account of that name
    */
-  async forget(account: string, before: number): Promise<void> {
+  async forget(account: string, removal: number): Promise<void> {
     for (const stored of await this.#records.operationsOf(account)) {
-      if (begun(stored) > before) continue;
+      if (stored.version > removal) continue;
       const running = this.registry.find(stored.originator, stored.transID);
       if (running !== undefined && this.#forget(running)) this.fanOut.ended(running);
       await this.#records.deleteOperation(stored);
     }
-    for (const key of new Set([account, ...(await this.#records.deleteEntries(account, before))])) {
+    for (const key of new Set([account, ...(await this.#records.deleteEntries(account, removal))])) {
       const subject = this.registry.subject(key);
       if (subject === undefined) continue;
       for (const running of [...subject.subscriptions.values(), ...subject.watches.values()]) {
-        if (running.began <= before) this.over(running, true);
+        if (running.version <= removal) this.over(running, true);
       }
     }
   }
@@ -310,9 +306,4 @@ export class Operations implements FanOutOwner {
     this.#wheel.remove(running);
     return this.registry.remove(running);
   }
-}
-
-/** Returns when an operation began, milliseconds since 1970; long ago if that was not stored. */
-function begun({ duration, expires }: Pick<OperationRecord, 'duration' | 'expires'>): number {
-  return duration === 0 ? 0 : expires - duration * 1000;
 }

@@ -127,10 +127,10 @@ export class Records {
   /**
    * Deletes the entries of an account that is gone, and of its subaddresses.
    *
-   * @param before when it was removed, milliseconds since 1970: for entries that name no account
+   * @param removal version that the store gave to the removal: for entries that name no account
    * @returns whose there were
    */
-  async deleteEntries(account: string, before: number): Promise<string[]> {
+  async deleteEntries(account: string, removal: number): Promise<string[]> {
     const generation = await this.#provisioning.generation(account);
     const gone: string[] = [];
     for await (const { key, value, version } of this.#under(ENTRIES, account, account)) {
@@ -138,7 +138,7 @@ export class Records {
       if (addressOf(subject)?.base !== account) continue;
       // There may be another account of that name by now.
       const entry = entryFrom(key, value);
-      const own = entry.generation === undefined ? entry.presence.lastUpdate > before : entry.generation === generation;
+      const own = entry.generation === undefined ? version > removal : entry.generation === generation;
       if (generation !== undefined && own) continue;
       await this.#store.delete(key, version);
       gone.push(subject);

@@ -165,11 +165,11 @@ export class PresenceService implements DeliveryTarget {
   /**
    * Removes everything of a removed account: its presence, its operations, and the operations about it.
    *
-   * @param before time of the removal, milliseconds since 1970; later operations belong to another account of that name
+   * @param removal version that the store gave to the removal: what has a later one belongs to another account of that name
    * @throws LocalError STORE_FAILED
    */
-  forget(account: string, before: number): Promise<void> {
-    return this.#operations.forget(account, before);
+  forget(account: string, removal: number): Promise<void> {
+    return this.#operations.forget(account, removal);
   }
 
   /**

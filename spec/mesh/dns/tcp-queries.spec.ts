@@ -72,7 +72,9 @@ describe('mesh/dns/tcp-queries', () => {
   });
 
   it('says that the server ended the connection in the middle of an answer', async () => {
-    answer = (socket) => socket.end(framed(message(3, 100)).subarray(0, 40));
+    answer = (socket) => {
+      socket.end(framed(message(3, 100)).subarray(0, 40));
+    };
     expect((await failureOf(ask(new TcpQueries(), 3))).message).to.match(/the connection ended before the answer$/);
   });
 });
