@@ -37,7 +37,7 @@ describe('relay: accounts', () => {
     accounts = new Decisions();
   });
 
-  it('lets nobody attach as a disabled account or its subaddresses, whoever asks', () => {
+  it('refuses an attach as a disabled account or its subaddresses, whoever asks', () => {
     const relay = makeRelay({ accounts });
     accounts.disabled.add(FRED);
     expect(endpoint(relay, FRED).attach(FRED)).to.equal(550);
@@ -45,7 +45,7 @@ describe('relay: accounts', () => {
     expect(endpoint(relay, 'wilma@example.com').attach('wilma@example.com')).to.equal(0);
   });
 
-  it('lets nobody attach or bind who proved to be a disabled account, whoever he acts as', () => {
+  it('refuses every attach and bind of a peer that authenticated as a disabled account', () => {
     const relay = makeRelay({ accounts });
     accounts.disabled.add('gateway@example.com').add('imxp=mesh@rubble.com');
     const proof = { mechanism: 'DIGEST-MD5', privacy: true, account: 'gateway@example.com' };
@@ -54,7 +54,7 @@ describe('relay: accounts', () => {
     expect(neighbour(relay, 'rubble.com').bind('rubble.com')).to.equal(550);
   });
 
-  it('ends what an account has, by whatever session, and nothing else', () => {
+  it('ends everything an account has on every session, and nothing else', () => {
     const relay = makeRelay({ accounts, policy: gateway() });
     const fred = attached(relay, FRED);
     fred.attach('fred/appl=x@example.com', 2);
@@ -71,7 +71,7 @@ describe('relay: accounts', () => {
     expect(relay.bound()).to.deep.equal([]);
   });
 
-  it('tells who sends to a disabled account that it is disabled, unless he may not know', async () => {
+  it('tells senders that an account is disabled, unless they may not know', async () => {
     accounts.disabled.add(FRED);
     const relay = makeRelay({ accounts });
     const wilma = attached(relay, 'wilma@example.com');
@@ -85,7 +85,7 @@ describe('relay: accounts', () => {
     expect([stranger.code(refused), stranger.text(refused)]).to.deep.equal([537, 'access denied']);
   });
 
-  it('counts the attachments of an account over all sessions, subaddresses included', () => {
+  it('counts the attachments of an account, subaddresses included, over all sessions', () => {
     accounts.most = 2;
     const relay = makeRelay({ accounts });
     const first = attached(relay, FRED);
@@ -99,14 +99,14 @@ describe('relay: accounts', () => {
     expect(endpoint(relay, 'wilma@example.com').attach('wilma@example.com')).to.equal(0);
   });
 
-  it('says who attached and bound, and from where', () => {
+  it('records who attached and bound, and from where', () => {
     const relay = makeRelay({ accounts });
     endpoint(relay, FRED).attach('fred/appl=x@example.com');
     neighbour(relay, 'rubble.com').bind('rubble.com');
     expect(accounts.joins).to.deep.equal([`${FRED} 192.0.2.7`, 'imxp=mesh@rubble.com 192.0.2.7']);
   });
 
-  it('gives an account the rates of its own, and others as soon as they change', () => {
+  it('applies the rates of an account, and new ones as soon as they change', () => {
     const own = new Map<string, OwnRates>();
     const rates = new Rates(
       { data: NO_LIMIT, relayData: NO_LIMIT, octets: NO_LIMIT, attach: NO_LIMIT },

@@ -22,12 +22,12 @@ describe('relay/answer', () => {
     expect(reply).to.deep.equal({ code: 550, text: 'a@x.example unknown\nb@x.example no relay' });
   });
 
-  it('answers 450 to a mixture with a transient failure, a recipient and its code a line', () => {
+  it('answers 450 to a mixture with a transient failure, with one line for each recipient and its code', () => {
     const reply = combine([failure('a@x.example', 550, 'unknown'), failure('b@x.example', 450, 'busy')]);
     expect(reply).to.deep.equal({ code: 450, text: 'a@x.example 550\nb@x.example 450' });
   });
 
-  it('answers 451 to a mixture of which one may have been delivered: 450 would say that it was not', () => {
+  it('answers 451 to a mixture in which one recipient may have been reached: 450 would say that none was', () => {
     for (const code of [450, 421, 537, 550]) {
       const reply = combine([failure('a@x.example', code, ''), failure('b@x.example', 451, 'no answer')]);
       expect(reply.code).to.equal(451);
@@ -36,7 +36,7 @@ describe('relay/answer', () => {
     expect(combine([failure('a@x.example', 450, 'busy'), expired]).code).to.equal(451);
   });
 
-  it('gives a Data without an answer the code of the one rule, to a relay and to an endpoint', () => {
+  it('gives a Data without an answer the same code toward a relay and an endpoint', () => {
     for (const why of ['unsent', 'lost', 'timeout', 'unreadable'] as const) {
       for (const relay of [true, false]) expect(unanswered(why, relay).code).to.equal(codeUnanswered(why));
     }
@@ -49,7 +49,7 @@ describe('relay/answer', () => {
     expect(reply).to.deep.equal({ code: 550, text: 'a@x.example 537\nb@x.example 504' });
   });
 
-  it('keeps the text within bounds when a thousand recipients fail', () => {
+  it('bounds the text when a thousand recipients fail', () => {
     const failures = Array.from({ length: 1000 }, (_, at) => failure(`r${at}@x.example`, 450 + (at % 2) * 100, ''));
     const { text } = combine(failures);
     expect(text.split('\n')).to.have.length(65);

@@ -95,7 +95,7 @@ describe('relay: APEX', () => {
     expect([barney.requests.length, stage.rubble.deliveries.length]).to.deep.equal([1, 1]);
   });
 
-  it('REQ-IMXP-050 tells failures after the ok by reports alone, also to a relay', () => {
+  it('REQ-IMXP-050 tells a relay, too, of failures after the ok by reports alone', () => {
     const stage = new DialectStage();
     const fred = stage.attached(FRED);
     const rubble = stage.neighbour('rubble.com');
@@ -113,7 +113,7 @@ describe('relay: APEX', () => {
     expect(stage.reports.map(({ to }) => to)).to.have.members([FRED, FRED, BETTY]);
   });
 
-  it('REQ-IMXP-051 counts a recipient as reached when its application said ok', () => {
+  it('REQ-IMXP-051 counts a recipient as reached when its application has answered ok', () => {
     const stage = new DialectStage();
     const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     fred.send(note(FRED, [BARNEY], [request()]));
@@ -136,7 +136,7 @@ describe('relay: APEX', () => {
     expect(stage.rubble.recipients).to.deep.equal([[BETTY]]);
   });
 
-  it('REQ-IMXP-055 removes those for `this` relay before the next', () => {
+  it('REQ-IMXP-055 removes options with targetHop `this` before the next relay', () => {
     const stage = new DialectStage();
     const fred = stage.attached(FRED);
     const rubble = stage.neighbour('rubble.com');
@@ -145,7 +145,7 @@ describe('relay: APEX', () => {
     expect(rubble.requests[0]?.data.originatorOptions?.map(({ internal }) => internal)).to.deep.equal(['b']);
   });
 
-  it('gives the octets back when the processing is finished, and takes no more than its share before', () => {
+  it('returns the octets when the processing is finished, and takes no more than its share before', () => {
     const stage = new DialectStage({ limits: { ...LIMITS, outstanding: 8 } });
     const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     const before = fred.consumedOctets;
@@ -157,7 +157,7 @@ describe('relay: APEX', () => {
     expect(fred.consumedOctets).to.be.above(before);
   });
 
-  it('goes on where it stopped, in order, and ends with everything given back', async () => {
+  it('continues in order where it stopped, and returns all octets in the end', async () => {
     const stage = new DialectStage({ limits: { ...LIMITS, outstanding: 8 } });
     const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     const sent = Array.from({ length: 20 }, (_, at) => fred.send(note(FRED, [BARNEY], [option({ transID: at + 1 })])));
@@ -172,7 +172,7 @@ describe('relay: APEX', () => {
     expect(fred.consumedOctets).to.equal(fred.received);
   });
 
-  it('delivers what it said ok to, though the sender has gone meanwhile', async () => {
+  it('delivers what it has answered with ok, even if the sender has left meanwhile', async () => {
     let decide = (_: boolean): void => {};
     const decision = new Promise<boolean>((resolve) => {
       decide = resolve;
@@ -203,7 +203,7 @@ describe('relay: APEX', () => {
     expect(stage.relay.attached()).to.deep.equal([]);
   });
 
-  it('REQ-IMXP-052 ends bindings by transID 0; where the peer has none, those of this relay', () => {
+  it('REQ-IMXP-052 ends bindings by transID 0; those of this relay where the peer has none', () => {
     const stage = new DialectStage();
     const rubble = stage.neighbour('rubble.com');
     let ended = 0;
@@ -216,7 +216,7 @@ describe('relay: APEX', () => {
     expect(ended).to.equal(1);
   });
 
-  it('REQ-IMXP-053 knows an endpoint by its name, whatever the encoding', () => {
+  it('REQ-IMXP-053 recognises an endpoint by its name in any encoding', () => {
     const stage = new DialectStage();
     const fred = stage.attached(FRED);
     const smith = stage.attached('"fred smith"@example.com');
@@ -235,7 +235,7 @@ describe('relay: APEX', () => {
     ]);
   });
 
-  it('does not let IMXP use names that it does not have', () => {
+  it('refuses names that IMXP does not have', () => {
     const stage = new DialectStage();
     const fred = stage.attached(FRED, imxp);
     const fault = fred.send(note(FRED, ['fred@[192.0.2.9]']));
@@ -246,7 +246,7 @@ describe('relay: APEX', () => {
 });
 
 describe('relay: between the dialects', () => {
-  it('translates prefix, must-understand flag, options of the originator and content type', () => {
+  it('translates the prefix, the must-understand flag, the options of the originator and the content type', () => {
     const stage = new DialectStage();
     const fred = stage.attached(FRED);
     const barney = stage.attached(BARNEY, imxp);
@@ -272,7 +272,7 @@ describe('relay: between the dialects', () => {
     expect(fred.code(msgno)).to.equal(0);
   });
 
-  it('fails those recipients with 553 whose names the other dialect does not have, and nobody else', () => {
+  it('fails with 553 only the recipients whose names the other dialect does not have', () => {
     const stage = new DialectStage();
     const fred = stage.attached(FRED);
     const rubble = stage.neighbour('rubble.com', imxp);
@@ -286,7 +286,7 @@ describe('relay: between the dialects', () => {
     expect(barney.ask(note(BARNEY, ['"a b"@example.com']))).to.equal(553);
   });
 
-  it('does not wait with IMXP less than before', () => {
+  it('waits as long as before for a recipient in IMXP', () => {
     const stage = new DialectStage();
     const [fred, barney] = [stage.attached(FRED, imxp), stage.attached(BARNEY)];
     const msgno = fred.send(note(FRED, [BARNEY]));

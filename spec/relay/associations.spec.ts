@@ -30,7 +30,7 @@ describe('relay: attach', () => {
     expect(channel.attach('barney')).to.equal(553);
   });
 
-  it('D-CORE-09 REQ-IMXP-013 answers 537 for an endpoint the peer may not be, 530 when it is nobody', () => {
+  it('D-CORE-09 REQ-IMXP-013 answers 537 for an endpoint that the peer may not attach as, and 530 when the peer has not authenticated', () => {
     const relay = makeRelay();
     expect(endpoint(relay, 'fred@example.com').attach('wilma@example.com')).to.equal(537);
     expect(accepted(relay, new FakeChannel(NOBODY)).attach('fred@example.com')).to.equal(530);
@@ -43,7 +43,7 @@ describe('relay: attach', () => {
     expect(channel.attach('barney@rubble.com', 2)).to.equal(553);
   });
 
-  it('REQ-IMXP-014 examines the options before it looks whether the endpoint is taken', () => {
+  it('REQ-IMXP-014 examines the options before it checks whether the endpoint is attached', () => {
     const relay = makeRelay();
     attached(relay, 'fred@example.com');
     const channel = endpoint(relay, 'fred@example.com');
@@ -52,14 +52,14 @@ describe('relay: attach', () => {
     expect(channel.ask({ ...attach, options: [option({ internal: 'novel' })] })).to.equal(554);
   });
 
-  it('accepts an option that it understands', () => {
+  it('accepts an option that is understood', () => {
     const understood = new OptionRegistry();
     understood.add('novel', ['attach']);
     const channel = endpoint(makeRelay({ understood }), 'fred@example.com');
     expect(channel.ask({ type: 'attach', endpoint: 'fred@example.com', transID: 1, options: [novel] })).to.equal(0);
   });
 
-  it('REQ-IMXP-015 answers 554 when the endpoint is attached, also on the same channel', () => {
+  it('REQ-IMXP-015 answers 554 when the endpoint is already attached, on the same channel too', () => {
     const relay = makeRelay();
     const first = attached(relay, 'fred@example.com');
     expect(endpoint(relay, 'fred@example.com').attach('fred@EXAMPLE.COM')).to.equal(554);
@@ -80,7 +80,7 @@ describe('relay: attach', () => {
     expect(codes).to.deep.equal([0, 0, 554]);
   });
 
-  it('REQ-IMXP-003 answers 550 to an attach on a session this side began', () => {
+  it('REQ-IMXP-003 answers 550 to an attach on a session that this relay initiated', () => {
     const identity = {
       kind: 'endpoint',
       address: 'fred@example.com',
@@ -90,7 +90,7 @@ describe('relay: attach', () => {
     expect(channel.attach('fred@example.com')).to.equal(550);
   });
 
-  it('REQ-IMXP-005 takes an attach with the start of the channel, and needs none', async () => {
+  it('REQ-IMXP-005 accepts an attach piggybacked on the start of the channel, and does not require one', async () => {
     const relay = makeRelay();
     const channel = endpoint(relay, 'fred@example.com');
     const attach = { type: 'attach', endpoint: 'fred@example.com', transID: 1, options: [] };
@@ -101,7 +101,7 @@ describe('relay: attach', () => {
     expect(endpoint(relay, 'wilma@example.com').attach('wilma@example.com')).to.equal(0);
   });
 
-  it('REQ-BEEP-044 refuses a piggybacked operation with an error as content and goes on', async () => {
+  it('REQ-BEEP-044 refuses a piggybacked operation with an error as content, and keeps the channel', async () => {
     const relay = makeRelay();
     const channel = endpoint(relay, 'fred@example.com');
     const refused = async (content: string) => JSON.parse(await relay.initial(channel, Buffer.from(content))).code;
@@ -111,7 +111,7 @@ describe('relay: attach', () => {
     expect(channel.attach('fred@example.com')).to.equal(0);
   });
 
-  it('refuses to take a channel whose profile is no dialect', () => {
+  it('refuses a channel whose profile is no dialect', () => {
     const channel = new FakeChannel(NOBODY, { dialect: new FakeDialect('http://example.com/else') });
     expect(() => makeRelay().accept(channel))
       .to.throw(LocalError)
@@ -145,7 +145,7 @@ describe('relay: bind', () => {
     expect(relay.bound()).to.deep.equal(['rubble.com']);
   });
 
-  it('answers 450 when the look-up fails, and does not ask the DNS for strangers', async () => {
+  it('answers 450 when the look-up fails, and does not query the DNS for peers that have not authenticated', async () => {
     let asked = 0;
     const bindCheck = async () => {
       asked += 1;
@@ -160,7 +160,7 @@ describe('relay: bind', () => {
     expect(channel.code(0)).to.equal(450);
   });
 
-  it('REQ-IMXP-020 answers 537 for a domain the peer may not speak for, 530 when it is nobody', () => {
+  it('REQ-IMXP-020 answers 537 for a domain that the peer may not represent, and 530 when the peer has not authenticated', () => {
     const relay = makeRelay();
     expect(neighbour(relay, 'rubble.com').bind('slate.example')).to.equal(537);
     expect(endpoint(relay, 'fred@example.com').bind('rubble.com')).to.equal(537);
@@ -175,7 +175,7 @@ describe('relay: bind', () => {
     expect(channel.ask({ type: 'bind', relay: 'rubble.com', transID: 1, options: [novel] })).to.equal(504);
   });
 
-  it('REQ-IMXP-021 is open to both BEEP roles, for several domains on a channel and several channels for a domain', () => {
+  it('REQ-IMXP-021 accepts a bind from both BEEP roles, for several domains on a channel and on several channels for a domain', () => {
     const policy = { requireTls: 'never', attach: {}, originators: {}, trusted: [] } as const;
     const relay = makeRelay({ policy: { ...policy, relays: { 'rubble.com': ['slate.example'] } } });
     const first = neighbour(relay, 'rubble.com');
@@ -185,7 +185,7 @@ describe('relay: bind', () => {
     expect(relay.bound()).to.deep.equal(['rubble.com', 'slate.example']);
   });
 
-  it('takes a bind with the start of the channel', async () => {
+  it('accepts a bind piggybacked on the start of the channel', async () => {
     const relay = makeRelay({ bindCheck: async () => true });
     const channel = neighbour(relay, 'rubble.com');
     const bind = { type: 'bind', relay: 'rubble.com', transID: 1, options: [] };
@@ -193,7 +193,7 @@ describe('relay: bind', () => {
     expect(relay.bound()).to.deep.equal(['rubble.com']);
   });
 
-  it('makes what comes behind a bind under examination wait for it', async () => {
+  it('makes operations behind a bind wait until it has been examined', async () => {
     const relay = makeRelay({ bindCheck: async () => true });
     const wilma = attached(relay, 'wilma@example.com');
     const channel = neighbour(relay, 'rubble.com');
@@ -207,7 +207,7 @@ describe('relay: bind', () => {
     expect([0, 1, 2].map((msgno) => channel.code(msgno))).to.deep.equal([0, 0, 0]);
   });
 
-  it('bounds what waits', () => {
+  it('bounds the operations that wait', () => {
     const bindCheck = () => new Promise<boolean>(() => {});
     const channel = neighbour(makeRelay({ bindCheck }), 'rubble.com');
     channel.bind('rubble.com', 1);
@@ -243,7 +243,7 @@ describe('relay: terminate', () => {
     expect(relay.attached()).to.deep.equal(['fred@example.com']);
   });
 
-  it('REQ-IMXP-023 takes it from either side, in two name spaces, the sender first', () => {
+  it('REQ-IMXP-023 accepts terminate from either side; each side has its own transIDs, and those of the sender are tried first', () => {
     const relay = makeRelay();
     const channel = neighbour(relay, 'rubble.com');
     let ended = 0;
@@ -281,7 +281,7 @@ describe('relay: terminate', () => {
     expect(relay.bound()).to.deep.equal([]);
   });
 
-  it('does not bind a channel that ended while its bind was examined', async () => {
+  it('does not bind a channel that ended while its bind was being examined', async () => {
     const relay = makeRelay({ bindCheck: async () => true });
     const channel = neighbour(relay, 'rubble.com');
     channel.bind('rubble.com');
@@ -307,7 +307,7 @@ describe('relay: reload and drain', () => {
     expect(relay.attached()).to.deep.equal([]);
   });
 
-  it('asks anew for whom a peer may send', () => {
+  it('evaluates again for whom a peer may send', () => {
     const relay = makeRelay();
     const rubble = neighbour(relay, 'rubble.com');
     const post = data('pearl@slate.example', ['fred@example.com']);
@@ -319,7 +319,7 @@ describe('relay: reload and drain', () => {
     expect(rubble.ask(post)).to.equal(537);
   });
 
-  it('drains: refuses with 421, terminates attachments, waits for what is outstanding', async () => {
+  it('refuses with 421 while it drains, terminates attachments, and waits for outstanding operations', async () => {
     const relay = makeRelay();
     const fred = attached(relay, 'fred@example.com');
     const wilma = attached(relay, 'wilma@example.com');
@@ -342,7 +342,7 @@ describe('relay: reload and drain', () => {
     expect(relay.outstanding).to.equal(0);
   });
 
-  it('is drained at once when nothing is outstanding', async () => {
+  it('has drained at once when nothing is outstanding', async () => {
     await makeRelay().drain();
   });
 });

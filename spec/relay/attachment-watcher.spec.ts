@@ -6,7 +6,7 @@ import { FakeChannel } from '../support/fake-channel.js';
 import { dialect } from '../support/scripted-relay.js';
 
 describe('relay/attachments', () => {
-  it('tell of each attachment and its end once', () => {
+  it('tells the watcher once of each attachment and once of its end', () => {
     const attachments = new AttachmentTable();
     const heard: string[] = [];
     attachments.watcher = { attached: (key) => heard.push(`+${key}`), detached: (key) => heard.push(`-${key}`) };

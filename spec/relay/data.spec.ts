@@ -24,7 +24,7 @@ function pair(options = {}) {
 }
 
 describe('relay: data', () => {
-  it('REQ-IMXP-025 answers 537 to an originator the peer may not be, 530 when it is nobody', () => {
+  it('REQ-IMXP-025 answers 537 to an originator that the peer may not use, and 530 when the peer has not authenticated', () => {
     const { relay, fred } = pair();
     expect(fred.ask(data('wilma@example.com', ['barney@example.com']))).to.equal(537);
     expect(fred.ask(data('nobody', ['barney@example.com']))).to.equal(537);
@@ -45,7 +45,7 @@ describe('relay: data', () => {
     expect(relay.outstanding).to.equal(0);
   });
 
-  it('REQ-IMXP-036 is a matter of the session: another of its channels may send, and no other session', () => {
+  it('REQ-IMXP-036 lets all channels of a session send for its attachments, and no other session', () => {
     const { relay, fred, barney } = pair();
     const second = new FakeChannel(fred.identity);
     second.session = fred.session;
@@ -60,7 +60,7 @@ describe('relay: data', () => {
     expect(barney.requests).to.deep.equal([]);
   });
 
-  it('REQ-IMXP-035 takes from a relay what its domain originates, and all from a trusted one', () => {
+  it('REQ-IMXP-035 accepts from a relay what its domain originates, and everything from a trusted one', () => {
     const relay = makeRelay({ policy: { ...STRICT_POLICY, trusted: ['slate.example'] } });
     const fred = attached(relay, 'fred@example.com');
     expect(neighbour(relay, 'rubble.com').ask(data('barney@rubble.com', ['fred@example.com']))).to.equal(undefined);
@@ -69,7 +69,7 @@ describe('relay: data', () => {
     expect(fred.requests).to.have.length(2);
   });
 
-  it('REQ-IMXP-010 answers what decoding says, and goes on', () => {
+  it('REQ-IMXP-010 answers with the error of the decoder, and continues', () => {
     const { fred, barney } = pair();
     expect(fred.ask(Buffer.from('<data'))).to.equal(500);
     expect(fred.consumedOctets).to.equal(fred.received);
@@ -77,7 +77,7 @@ describe('relay: data', () => {
     expect(barney.requests).to.have.length(1);
   });
 
-  it('answers 451 when it fails itself, and goes on', () => {
+  it('answers 451 when it fails itself, and continues', () => {
     class Broken extends FakeDialect {
       override decode(payload: Buffer) {
         if (payload.includes('fault')) throw new TypeError('a fault of ours');
@@ -90,14 +90,14 @@ describe('relay: data', () => {
     expect(fred.attach('fred@example.com')).to.equal(0);
   });
 
-  it('answers 501 past the limit of recipients', () => {
+  it('answers 501 when there are too many recipients', () => {
     const { fred } = pair();
     const many = Array.from({ length: LIMITS.recipients + 1 }, (_, at) => `r${at}@rubble.com`);
     expect(fred.ask(data('fred@example.com', many))).to.equal(501);
     expect(fred.ask(data('fred@example.com', many.slice(1)))).to.equal(550);
   });
 
-  it('D-CORE-18 REQ-IMXP-051 answers ok when the application has, and gives the octets back then', () => {
+  it('D-CORE-18 REQ-IMXP-051 answers ok once the application has, and returns the octets then', () => {
     const { fred, barney } = pair();
     const before = fred.consumedOctets;
     const msgno = fred.send(TO_BARNEY);
@@ -108,14 +108,14 @@ describe('relay: data', () => {
     expect(fred.consumedOctets).to.equal(fred.received);
   });
 
-  it('REQ-IMXP-034 forwards the octets as they came', () => {
+  it('REQ-IMXP-034 forwards the octets as received', () => {
     const { fred, barney } = pair();
     const payload = Buffer.from(JSON.stringify(TO_BARNEY));
     fred.send(payload);
     expect(barney.requests[0]?.payload).to.equal(payload);
   });
 
-  it('writes a Data anew for a channel of another dialect', () => {
+  it('encodes a Data again for a channel of another dialect', () => {
     const relay = makeRelay({ dialects: [DIALECT, new FakeDialect('fake:other')] });
     const fred = attached(relay, 'fred@example.com');
     const identity = {
@@ -133,7 +133,7 @@ describe('relay: data', () => {
     expect(fred.code(msgno)).to.equal(0);
   });
 
-  it('passes the error of the application on', () => {
+  it('passes on the error of the application', () => {
     const { fred, barney } = pair();
     const msgno = fred.send(TO_BARNEY);
     barney.requests[0]?.error(554, 'I am full');
@@ -282,7 +282,7 @@ describe('relay: data', () => {
     expect([fred.code(first ?? -1), fred.code(second ?? -1)]).to.deep.equal([0, 550]);
   });
 
-  it('listens to the first word of a target only', () => {
+  it('accepts only the first result of a target', () => {
     const target = new FakeTarget();
     const { relay, fred } = pair({ dialer: { toward: () => target } });
     const msgno = fred.send(data('fred@example.com', ['barney@rubble.com']));
@@ -292,7 +292,7 @@ describe('relay: data', () => {
     expect(relay.outstanding).to.equal(0);
   });
 
-  it('REQ-IMXP-029 asks for core:data, and waits in order where that takes time', async () => {
+  it('REQ-IMXP-029 checks core:data, and keeps the order where the look-up takes time', async () => {
     const asked: string[] = [];
     const decisions: ((allowed: boolean) => void)[] = [];
     const allowed = (owner: string, actor: string, action: string) => {
@@ -313,7 +313,7 @@ describe('relay: data', () => {
     expect([fred.code(first), fred.code(second)]).to.deep.equal([0, 0]);
   });
 
-  it('drops a Data whose originator went while it waited', async () => {
+  it('drops a Data whose originator detached while it waited', async () => {
     let decide: (allowed: boolean) => void = () => {};
     const access = { allowed: () => new Promise<boolean>((resolve) => (decide = resolve)) };
     const { relay, fred, barney } = pair({ access });
@@ -326,7 +326,7 @@ describe('relay: data', () => {
     expect(relay.outstanding).to.equal(0);
   });
 
-  it('says nothing to a channel that is gone', () => {
+  it('sends nothing on a channel that has ended', () => {
     const { relay, fred, barney } = pair();
     fred.send(TO_BARNEY);
     fred.lose();
@@ -336,7 +336,7 @@ describe('relay: data', () => {
     expect(relay.outstanding).to.equal(0);
   });
 
-  it('gives a reserved local part to its service, under both prefixes', () => {
+  it('delivers a reserved local part to its service, under both prefixes', () => {
     const report = new FakeTarget();
     const { fred } = pair({ services: new Map([['imxp=report', report]]) });
     const msgnos = ['imxp=report', 'apex=report'].map((to) =>
@@ -361,7 +361,7 @@ describe('relay: data', () => {
     expect(trusted.code(msgno)).to.equal(0);
   });
 
-  it('answers 550 to what would go back where it came from', () => {
+  it('answers 550 to a Data that would return to its sender', () => {
     const back = new FakeTarget('rubble.com');
     const policy = { ...STRICT_POLICY, trusted: ['rubble.com'] };
     const rubble = neighbour(makeRelay({ dialer: { toward: () => back }, policy }), 'rubble.com');
@@ -370,7 +370,7 @@ describe('relay: data', () => {
     expect(back.deliveries).to.deep.equal([]);
   });
 
-  it('refuses what cannot be said in the dialect of the recipient, and no other', () => {
+  it('refuses only the recipients that the dialect of the next hop cannot express', () => {
     const { relay, fred } = pair();
     const odd = new FakeChannel({
       kind: 'endpoint',
@@ -391,10 +391,10 @@ describe('relay: data', () => {
   });
 });
 
-describe('relay: data made here', () => {
+describe('relay: Data that the relay originates', () => {
   const report = data('imxp=report@example.com', ['fred@example.com', 'barney@rubble.com']);
 
-  it('goes to local applications and to relays', () => {
+  it('delivers them to local applications and to relays', () => {
     const target = new FakeTarget();
     const relay = makeRelay({ dialer: { toward: () => target } });
     const fred = attached(relay, 'fred@example.com');
@@ -406,7 +406,7 @@ describe('relay: data made here', () => {
     expect(fred.requests[0]?.data.recipients.map(({ identity }) => identity)).to.deep.equal(['fred@example.com']);
   });
 
-  it('keeps its order where access must be looked up', async () => {
+  it('keeps their order where access has to be looked up', async () => {
     let slow = true;
     const relay = makeRelay({ access: { allowed: () => (slow ? Promise.resolve(true) : true) } });
     const fred = attached(relay, 'fred@example.com');

@@ -17,8 +17,8 @@ function heard(work: () => void): [string, Record<string, unknown>][] {
   return list;
 }
 
-describe('relay: what the operator is told', () => {
-  it('names attachments and bindings that begin and end', () => {
+describe('relay: events for the operator', () => {
+  it('reports the beginning and the end of attachments and bindings', () => {
     const relay = makeRelay();
     const list = heard(() => {
       attached(relay, 'fred@example.com').lose();
@@ -34,7 +34,7 @@ describe('relay: what the operator is told', () => {
     ]);
   });
 
-  it('says why something was refused, and the peer only that it was', () => {
+  it('gives the reason of a refusal to the operator, and not to the peer', () => {
     const fred = endpoint(makeRelay(), 'fred@example.com');
     const [[name, event] = []] = heard(() => fred.attach('wilma@example.com'));
     expect(name).to.equal('imxp:session:refused');
@@ -43,7 +43,7 @@ describe('relay: what the operator is told', () => {
     expect(fred.text(0)).not.to.contain('fred');
   });
 
-  it('traces each Data with its outcome and never its content', () => {
+  it('traces each Data with its outcome, and never with its content', () => {
     const relay = makeRelay();
     const fred = attached(relay, 'fred@example.com');
     const wilma = attached(relay, 'wilma@example.com');

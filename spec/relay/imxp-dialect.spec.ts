@@ -51,7 +51,7 @@ const THIS =
   "<recipient identity='barney@rubble.com'><option internal='hop' targetHop='this' transID='7' /></recipient>";
 
 describe('relay: with the IMXP dialect', () => {
-  it('REQ-IMXP-034 forwards the received octets themselves to a relay and to an application', () => {
+  it('REQ-IMXP-034 forwards the received buffers themselves to a relay and to an application', () => {
     const { fred, wilma, rubble } = town();
     const local = xml(
       "<data originator='fred@example.com' content='#C'><recipient identity='wilma@example.com'/><data-content Name='C'> <b/>&amp; </data-content></data>",
@@ -82,7 +82,7 @@ describe('relay: with the IMXP dialect', () => {
     }
   });
 
-  it('REQ-IMXP-038 sends a Data without its `this` option, and the rest untouched', () => {
+  it('REQ-IMXP-038 forwards a Data without its option for `this`, and the rest unchanged', () => {
     const { fred, rubble } = town();
     fred.send(multipart(THIS));
     const [request] = rubble.requests;
@@ -90,14 +90,14 @@ describe('relay: with the IMXP dialect', () => {
     expect(request?.joined.includes(BODY)).to.equal(true);
   });
 
-  it('REQ-IMXP-010 answers 500 and 501 in words', () => {
+  it('REQ-IMXP-010 answers 500 and 501 with an explanation', () => {
     const { fred } = town();
     expect(fred.ask(xml('<data'))).to.equal(500);
     expect(fred.ask(xml("<data originator='fred@example.com' content='#C' />"))).to.equal(501);
     expect(fred.ask(multipart(TO_BOTH).subarray(0, 400))).to.be.oneOf([500, 501]);
   });
 
-  it('answers 450 when nobody of several is there, a line each', async () => {
+  it('answers 450 with one line for each recipient when none of several is attached', async () => {
     const { fred, wilma, rubble } = town();
     wilma.lose();
     const msgno = fred.send(multipart(`${TO_BOTH}<recipient identity='x@far.example' />`));

@@ -98,7 +98,7 @@ function lanesOf(count: number, most = count) {
 const busy = (channels: readonly FakeChannel[]): number => channels.filter(({ waiting }) => waiting.length > 0).length;
 
 describe('relay/lanes', () => {
-  it('keeps Data of one originator to one recipient on one channel while any is unanswered', () => {
+  it('keeps the Data of one originator to one recipient on one channel while any of them is unanswered', () => {
     const { channels, lanes, prove } = lanesOf(4);
     prove(recipients);
     for (let at = 0; at < 3; at += 1) for (const recipient of recipients.slice(0, 8)) new Sent(lanes, recipient);
@@ -117,7 +117,7 @@ describe('relay/lanes', () => {
     expect(busy(channels), 'prompt recipients use several').to.be.greaterThan(1);
   });
 
-  it('has unknown recipients of one originator wait for each other rather than for themselves alone, once they have their share', () => {
+  it('lets the unknown recipients of one originator wait for each other once they use up their share', () => {
     const { channels, lanes } = lanesOf(4);
     for (const recipient of recipients.slice(0, 8)) new Sent(lanes, recipient);
     expect(busy(channels), 'one of two that are for probation: the other one is for others').to.equal(1);
@@ -125,7 +125,7 @@ describe('relay/lanes', () => {
     expect(busy(channels)).to.equal(2);
   });
 
-  it('never has a prompt recipient behind one that does not answer', () => {
+  it('never queues a prompt recipient behind one that does not answer', () => {
     const { channels, lanes, prove } = lanesOf(4);
     prove(['wilma@rubble.com']);
     for (const recipient of recipients) new Sent(lanes, recipient);
@@ -138,7 +138,7 @@ describe('relay/lanes', () => {
     expect(taken).to.not.include(own[0]);
   });
 
-  it('has a recipient who was prompt and answers no more on a lane of its own, whoever writes to it', () => {
+  it('moves a recipient that no longer answers to a lane of its own, whoever sends to it', () => {
     const { channels, lanes, clock, prove } = lanesOf(8);
     prove(['dino@rubble.com', 'wilma@rubble.com']);
     new Sent(lanes, 'dino@rubble.com');
@@ -158,7 +158,7 @@ describe('relay/lanes', () => {
     expect(own?.waiting.length).to.equal(2);
   });
 
-  it('opens a further lane for an unknown recipient when all wait, and sends what waited for it in order', () => {
+  it('opens a further lane for an unknown recipient when all are busy, and sends what waited for it in order', () => {
     const { lanes, channels, asked, open } = lanesOf(2, 8);
     const sent = ['a', 'b'].map((who) => new Sent(lanes, `${who}@rubble.com`));
     for (let at = 0; at < 2; at += 1) sent.push(new Sent(lanes, 'c@rubble.com', 'barney@example.com'));
@@ -172,7 +172,7 @@ describe('relay/lanes', () => {
     expect(sent.map(({ outcome }) => outcome)).to.deep.equal([undefined, undefined, 'ok', 'ok']);
   });
 
-  it('goes on with the lanes there are when the neighbour refuses a further one', () => {
+  it('continues with the existing lanes when the neighbour refuses a further one', () => {
     const { lanes, channels, asked } = lanesOf(2, 8);
     for (const who of ['a', 'b']) new Sent(lanes, `${who}@rubble.com`);
     new Sent(lanes, 'c@rubble.com', 'barney@example.com');
@@ -183,7 +183,7 @@ describe('relay/lanes', () => {
     expect(asked(), 'it is not asked again at once').to.equal(1);
   });
 
-  it('gives no originator more than is left for others', () => {
+  it('gives no originator more than it leaves for others', () => {
     const { lanes } = lanesOf(4);
     const most = LIMITS.outstanding * 4;
     const flood = Array.from({ length: most }, (_, at) => new Sent(lanes, `r${at % 40}@rubble.com`));
@@ -191,7 +191,7 @@ describe('relay/lanes', () => {
     expect(new Sent(lanes, 'wilma@rubble.com', 'barney@example.com').outcome).to.equal(undefined);
   });
 
-  it('sends nothing on a channel that is no longer bound, nor past what it still owes', () => {
+  it('sends nothing on a channel that is no longer bound, nor beyond its limit of unanswered Data', () => {
     const { channels, lanes, targets: open } = lanesOf(1);
     const [first] = open;
     if (first === undefined) throw new Error('a channel');
@@ -214,7 +214,7 @@ describe('relay/channel-target', () => {
     return { channel, target: new ChannelTarget(channel, DIALECT, limits) };
   };
 
-  it('refuses past the number of outstanding Data, and takes again when one is answered', () => {
+  it('refuses beyond the limit of outstanding Data, and accepts again when one is answered', () => {
     const { channel, target } = one({ ...LIMITS, outstanding: 2 });
     const sent = [1, 2, 3].map(() => new Sent(target, 'barney@rubble.com'));
     expect(sent.map(({ outcome }) => outcome)).to.deep.equal([undefined, undefined, REPLIES.busy]);
@@ -222,14 +222,14 @@ describe('relay/channel-target', () => {
     expect(new Sent(target, 'barney@rubble.com').outcome).to.equal(undefined);
   });
 
-  it('refuses past the octets outstanding, yet takes one Data of any size when nothing is', () => {
+  it('refuses beyond the limit of outstanding octets, but accepts one Data of any size when none is outstanding', () => {
     const { channel, target } = one({ ...LIMITS, outstandingOctets: 10 });
     new Sent(target, 'barney@rubble.com');
     expect(channel.requests).to.have.length(1);
     expect(new Sent(target, 'barney@rubble.com').outcome).to.equal(REPLIES.busy);
   });
 
-  it('takes ok by its octets and any other spelling of it', () => {
+  it('recognises ok by its octets, and in any other spelling', () => {
     const { channel, target } = one();
     const sent = [1, 2].map(() => new Sent(target, 'barney@rubble.com'));
     channel.requests[0]?.ok();
@@ -237,7 +237,7 @@ describe('relay/channel-target', () => {
     expect(sent.map(({ outcome }) => outcome)).to.deep.equal(['ok', 'ok']);
   });
 
-  it('REQ-BEEP-026 closes the channel on a reply it cannot read, or an ok that is an ERR', () => {
+  it('REQ-BEEP-026 closes the channel on a reply that it cannot read, and on an ok in an ERR', () => {
     for (const [kind, payload] of [
       ['RPY', Buffer.from('<ok')],
       ['RPY', Buffer.from('{"type":"perhaps"}')],
@@ -251,7 +251,7 @@ describe('relay/channel-target', () => {
     }
   });
 
-  it('says why there was no answer: 450 when nothing has left, else 451', () => {
+  it('fails with 450 when nothing has left, and with 451 otherwise', () => {
     for (const [reason, reply] of [
       ['timeout', REPLIES.noAnswer],
       ['lost', REPLIES.relayLost],
@@ -284,7 +284,7 @@ describe('mesh/link-target', () => {
     return { target, dialled: () => dialled };
   };
 
-  it('keeps what comes while it is dialled and sends it in order', () => {
+  it('queues Data while the link is being dialled, and sends them in order', () => {
     const { target, dialled } = link();
     const sent = ['a', 'b', 'a'].map((who) => new Sent(target, `${who}@rubble.com`));
     expect(dialled()).to.be.greaterThan(0);
@@ -295,12 +295,12 @@ describe('mesh/link-target', () => {
     expect(sent.map(({ outcome }) => outcome)).to.deep.equal([undefined, undefined, undefined]);
   });
 
-  it('bounds what waits, in number and octets', () => {
+  it('bounds the queue in number and octets', () => {
     const few = link({ ...LIMITS, outstanding: 1 }).target;
     expect([1, 2].map(() => new Sent(few, 'a@rubble.com').outcome)).to.deep.equal([undefined, REPLIES.busy]);
   });
 
-  it('fails what has waited too long with 450, whatever the link does', async () => {
+  it('fails with 450 what has waited too long, whatever the link does', async () => {
     const { target } = link(LIMITS, 50);
     const sent = new Sent(target, 'a@rubble.com');
     await within(2000, sent.answered, 'an answer');
@@ -308,7 +308,7 @@ describe('mesh/link-target', () => {
     expect(target.waiting).to.equal(0);
   });
 
-  it('fails at once while it is known to be down, and may be tried again after that', () => {
+  it('fails at once while the link is known to be down, and tries again after that', () => {
     const { target, dialled } = link();
     const waiting = new Sent(target, 'a@rubble.com');
     target.down(REPLIES.relayUnavailable);
@@ -321,14 +321,14 @@ describe('mesh/link-target', () => {
     expect(dialled()).to.equal(before + 1);
   });
 
-  it("learns the neighbour's domain when it is up", () => {
+  it('learns the domain of the neighbour when the link is up', () => {
     const { target } = link();
     target.up([new FakeChannel({ ...relayIdentity, domains: ['Hub.example'] })]);
     expect([target.relay, target.lane('a@rubble.com', ORIGINATOR).relay]).to.deep.equal(['hub.example', 'hub.example']);
   });
 });
 
-describe('relay: the way to a foreign domain', () => {
+describe('relay: next hop of a foreign domain', () => {
   const toBarney = data('fred@example.com', ['barney@rubble.com']);
 
   it('uses a session on which the domain is bound', () => {
@@ -341,7 +341,7 @@ describe('relay: the way to a foreign domain', () => {
     expect(fred.code(msgno)).to.equal(0);
   });
 
-  it('stays on the link while it lives, also when the domain is bound meanwhile', () => {
+  it('stays on the link while it is up, even if the domain is bound meanwhile', () => {
     const target = new FakeTarget();
     let up = true;
     const relay = makeRelay({ dialer: { toward: () => (up ? target : REPLIES.relayUnavailable) } });
@@ -358,7 +358,7 @@ describe('relay: the way to a foreign domain', () => {
     expect([target.deliveries.length, rubble.requests.length]).to.deep.equal([2, 2]);
   });
 
-  it('stays on the bound session while it lives, then dials', () => {
+  it('stays on the bound session while it lasts, and dials after that', () => {
     const target = new FakeTarget();
     const relay = makeRelay({ dialer: { toward: () => target } });
     const rubble = neighbour(relay, 'rubble.com');

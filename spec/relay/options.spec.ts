@@ -6,7 +6,7 @@ describe('relay/options', () => {
   const registry = new OptionRegistry();
   registry.add('statusRequest', ['data', 'recipient']);
 
-  it('D-CORE-25 REQ-IMXP-040 fails an unknown option that applies and must be understood', () => {
+  it('D-CORE-25 REQ-IMXP-040 refuses an unknown option that applies and must be understood', () => {
     const strict = option({ internal: 'novel', targetHop: 'all', seeNoEvil: false });
     expect(examineOptions([strict], 'data', false, registry)).to.deep.equal({
       code: 504,
@@ -14,11 +14,11 @@ describe('relay/options', () => {
     });
   });
 
-  it('lets an unknown option pass that may be ignored', () => {
+  it('accepts an unknown option that may be ignored', () => {
     expect(examineOptions([option({ targetHop: 'all' })], 'data', true, registry)).to.equal(undefined);
   });
 
-  it('lets an understood option pass, only where it may stand', () => {
+  it('accepts an understood option only in its place', () => {
     const strict = option({ internal: 'statusRequest', targetHop: 'all', seeNoEvil: false });
     expect(examineOptions([strict], 'recipient', false, registry)).to.equal(undefined);
     expect(examineOptions([strict], 'attach', false, registry)?.code).to.equal(504);
@@ -40,7 +40,7 @@ describe('relay/options', () => {
     expect(examineOptions([strict], 'bind', false, registry)?.code).to.equal(504);
   });
 
-  it('names an external option and keeps a long name short', () => {
+  it('names an external option by its URI, and shortens a long name', () => {
     const strict = option({ external: `http://example.com/${'x'.repeat(500)}`, seeNoEvil: false });
     const reply = examineOptions([{ ...strict, internal: undefined }], 'data', true, registry);
     expect(reply?.text)
@@ -53,7 +53,7 @@ describe('relay/options', () => {
     expect(onward(options).map(({ targetHop }) => targetHop)).to.deep.equal(['final', 'all']);
   });
 
-  it('gives the same array when nothing is removed', () => {
+  it('returns the same array when nothing is removed', () => {
     const options = [option({ targetHop: 'all' })];
     expect(onward(options)).to.equal(options);
   });

@@ -146,7 +146,7 @@ function pairs({ originator, recipients }: Data): string[] {
 }
 
 describe('relay: order', () => {
-  it('REQ-BEEP-027 answers every Data once, gives its octets back once, and never reorders for a recipient', async () => {
+  it('REQ-BEEP-027 answers every Data once, returns its octets once, and never reorders for a recipient', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
         const fixture = new RelayFixture();

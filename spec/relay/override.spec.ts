@@ -8,7 +8,7 @@ const terminations = ({ requests }: FakeChannel) =>
   requests.flatMap(({ operation }) => (operation.type === 'terminate' ? operation : []));
 
 describe('relay: attachOverride', () => {
-  it('REQ-IMXP-057 ends the existing attachment, and the newcomer gets what comes from then on', () => {
+  it('REQ-IMXP-057 ends the existing attachment, and delivers to the new one from then on', () => {
     const stage = new Stage();
     const [fred, old] = [stage.attached(FRED), stage.attached(BARNEY)];
     const young = stage.attached(BARNEY, [override()]);
@@ -22,7 +22,7 @@ describe('relay: attachOverride', () => {
     expect(young.requests).to.have.length(2);
   });
 
-  it('D-OPT-04 REQ-IMXP-057 says 556 in APEX, where terminate has a code', () => {
+  it('D-OPT-04 REQ-IMXP-057 terminates with 556 in APEX, where terminate has a code', () => {
     const apex = apexDialect();
     const stage = new Stage({ relay: { dialects: [imxpDialect(), apex] } });
     const identity = { kind: 'endpoint', address: BARNEY, proof: { mechanism: 'PLAIN', privacy: true } } as const;
@@ -33,7 +33,7 @@ describe('relay: attachOverride', () => {
     expect(terminations(old)[0]).to.deep.include({ transID: 71, code: 556, text: 'overridden' });
   });
 
-  it('is first come first served without it, and where it is switched off', () => {
+  it('refuses a second attachment without the option, and where it is switched off', () => {
     const stage = new Stage();
     stage.attached(BARNEY);
     expect(stage.endpoint(BARNEY).attach(BARNEY)).to.equal(554);
@@ -42,7 +42,7 @@ describe('relay: attachOverride', () => {
     expect(() => off.attached(BARNEY, [override()])).to.throw('554');
   });
 
-  it('needs the permission to attach like anybody', () => {
+  it('requires the same permission as any attach', () => {
     const stage = new Stage();
     const barney = stage.attached(BARNEY);
     const fred = stage.endpoint(FRED);
@@ -50,7 +50,7 @@ describe('relay: attachOverride', () => {
     expect(terminations(barney)).to.deep.equal([]);
   });
 
-  it('moves what is not written yet to the newcomer, in order; what was written stays with the old one', () => {
+  it('moves what is not yet written to the new attachment in order, and leaves the rest with the old one', () => {
     const stage = new Stage();
     const [fred, old] = [stage.attached(FRED), stage.attached(BARNEY)];
     const msgnos = [fred.send(data(FRED, [BARNEY]))];
@@ -64,7 +64,7 @@ describe('relay: attachOverride', () => {
     expect(fred.code(msgnos[0] ?? -1)).to.equal(0);
   });
 
-  it('leaves the other endpoints of the old channel to it', () => {
+  it('leaves the other endpoints of the old channel attached', () => {
     const stage = new Stage();
     const [fred, old] = [stage.attached(FRED), stage.attached(BARNEY)];
     expect(old.attach('barney/appl=wb@example.com', 2)).to.equal(0);
@@ -77,7 +77,7 @@ describe('relay: attachOverride', () => {
     expect(old.waiting.filter(({ operation }) => operation.type === 'data')).to.have.length(2);
   });
 
-  it('goes on with what is held where the old one left off', async () => {
+  it('continues with held Data where the old attachment stopped', async () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     for (let transID = 1; transID <= 8; transID += 1) fred.send(data(FRED, [BARNEY], [hold({ transID })]));
@@ -97,7 +97,7 @@ describe('relay: attachOverride', () => {
     expect(stage.relay.held.data).to.equal(0);
   });
 
-  it('also replaces an attachment of the same session, which may go on sending', () => {
+  it('replaces an attachment of the same session, too, which may go on sending', () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     const again = fred.send({ type: 'attach', endpoint: FRED, transID: 2, options: [override()] });
@@ -107,7 +107,7 @@ describe('relay: attachOverride', () => {
     expect(stage.rubble.deliveries).to.have.length(1);
   });
 
-  it('does not count as an absence', () => {
+  it('does not count the change as an absence', () => {
     const stage = new Stage();
     const heard: string[] = [];
     stage.relay.watchAttachments({
@@ -129,7 +129,7 @@ describe('relay: attachOverride on the wire (RFC 3342 §1)', () => {
   const identity = { kind: 'endpoint', address: INES, proof: { mechanism: 'PLAIN', privacy: true } } as const;
 
   for (const dialect of [imxpDialect(), apexDialect()]) {
-    it(`REQ-IMXP-057 in ${dialect.name}`, () => {
+    it(`REQ-IMXP-057 is accepted in ${dialect.name}`, () => {
       const stage = new Stage({ relay: { dialects: [dialect], domains: ['harbour.example'] } });
       const document = (text: string): Buffer => {
         const type = dialect.name === 'imxp' ? 'text/xml' : 'application/beep+xml';
@@ -155,7 +155,7 @@ describe('relay: attachOverride on the wire (RFC 3342 §1)', () => {
     });
   }
 
-  it('D-OPT-09 REQ-IMXP-060 takes hold4Endpoint without a transID, as RFC 3342 §3 has it', async () => {
+  it('D-OPT-09 REQ-IMXP-060 accepts hold4Endpoint without a transID, as in the example of RFC 3342 §3', async () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     const text = `<data originator='${FRED}' content='#Note'><recipient identity='${BARNEY}' />

@@ -19,7 +19,7 @@ describe('relay/policy', () => {
   const attach = (identity: Identity, address: string, rules?: Partial<PolicyRules>, privacy = true) =>
     policy(rules).mayAttach(identity, privacy, named(address))?.reply.code;
 
-  it('REQ-IMXP-013 lets an identity attach as itself and as nobody else', () => {
+  it('REQ-IMXP-013 lets an identity attach as itself only', () => {
     expect(attach(fred, 'fred@example.com')).to.equal(undefined);
     expect(attach(fred, 'fred@EXAMPLE.com')).to.equal(undefined);
     expect(attach(fred, 'wilma@example.com')).to.equal(537);
@@ -27,7 +27,7 @@ describe('relay/policy', () => {
     expect(attach(rubble, 'fred@example.com')).to.equal(537);
   });
 
-  it('REQ-IMXP-017 lets it attach as every subaddress of what it may attach as', () => {
+  it('REQ-IMXP-017 lets an identity attach as every subaddress of what it may attach as', () => {
     expect(attach(fred, 'fred/appl=im@example.com')).to.equal(undefined);
     expect(attach(fred, 'freda/appl=im@example.com')).to.equal(537);
     expect(
@@ -35,7 +35,7 @@ describe('relay/policy', () => {
     ).to.equal(undefined);
   });
 
-  it('lets an account take the name of whom it may attach as or bind for anyway, and no other', () => {
+  it('lets an account authorize as those that it may attach as or bind for anyway, and as no other', () => {
     const rules = policy({
       attach: { 'fred@example.com': ['wilma@example.com'], 'imxp=mesh@rubble.com': ['imxp=report@rubble.com'] },
       relays: { 'rubble.com': ['quarry.example'] },
@@ -51,7 +51,7 @@ describe('relay/policy', () => {
     expect(rules.mayActAs('fred@example.com', 'not an address@')).to.equal(false);
   });
 
-  it('answers 530 to who has not authenticated', () => {
+  it('answers 530 to a peer that has not authenticated', () => {
     expect(attach(NOBODY, 'fred@example.com')).to.equal(530);
     expect(policy().mayBind(NOBODY, true, 'rubble.com')?.reply.code).to.equal(530);
   });
@@ -62,7 +62,7 @@ describe('relay/policy', () => {
     expect(attach(fred, 'barney@example.com', rules)).to.equal(537);
   });
 
-  it('D-CORE-15 REQ-IMXP-001 keeps imxp= local parts for the services configured', () => {
+  it('D-CORE-15 REQ-IMXP-001 reserves local parts that begin with imxp= for the configured services', () => {
     const service: Identity = { kind: 'endpoint', address: 'imxp=gate@example.com', proof };
     expect(attach(service, 'imxp=gate@example.com')).to.equal(537);
     const rules = { attach: { 'fred@example.com': ['imxp=gate@example.com'] } };
@@ -70,7 +70,7 @@ describe('relay/policy', () => {
     expect(attach(fred, 'imxp=other@example.com', rules)).to.equal(537);
   });
 
-  it('REQ-IMXP-020 lets a relay bind for its own domain and those configured', () => {
+  it('REQ-IMXP-020 lets a relay bind for its own domain and for configured ones', () => {
     const bind = (domain: string, rules?: Partial<PolicyRules>) =>
       policy(rules).mayBind(rubble, true, domain)?.reply.code;
     expect(bind('rubble.com')).to.equal(undefined);
@@ -83,7 +83,7 @@ describe('relay/policy', () => {
   const originate = (identity: Identity, address: string, attached: string[] = [], rules?: Partial<PolicyRules>) =>
     policy(rules).mayOriginate(identity, true, named(address), { attached, bound: new Set() })?.reply.code;
 
-  it('REQ-IMXP-036 REQ-IMPP-043 lets an application send for what it is attached as, subaddresses and configured others', () => {
+  it('REQ-IMXP-036 REQ-IMPP-043 lets an application send for what it is attached as, its subaddresses and configured originators', () => {
     const as = ['fred@example.com'];
     expect(originate(fred, 'fred@example.com')).to.equal(537);
     expect(originate(fred, 'fred@example.com', as)).to.equal(undefined);

@@ -76,7 +76,7 @@ function summary(to: readonly To[], view?: RouteView): string[] {
 }
 
 describe('relay/route', () => {
-  it('sends a local recipient to its application, its service or a refusal', () => {
+  it('routes a local recipient to its application, its service or a refusal', () => {
     expect(summary(['fred@example.com'])).to.deep.equal(['fred: fred@example.com']);
     expect(summary(['fred@EXAMPLE.org'])).to.deep.equal(['fred: fred@EXAMPLE.org']);
     expect(summary(['imxp=report@example.com'])).to.deep.equal(['report: imxp=report@example.com']);
@@ -86,12 +86,12 @@ describe('relay/route', () => {
     expect(summary(['nobody'])).to.deep.equal(['553: nobody']);
   });
 
-  it('finds a subaddress only where exactly it is attached', () => {
+  it('finds a subaddress only where exactly that is attached', () => {
     expect(summary(['fred/appl=im@example.com'])).to.deep.equal(['fred: fred/appl=im@example.com']);
     expect(summary(['fred/appl=wb@example.com'])).to.deep.equal(['absent: fred/appl=wb@example.com']);
   });
 
-  it('REQ-IMXP-031 groups recipients toward a relay and gives an application each by itself', () => {
+  it('REQ-IMXP-031 groups recipients toward a relay, and gives each application a Data of its own', () => {
     expect(
       summary([
         'barney@rubble.com',
@@ -108,18 +108,18 @@ describe('relay/route', () => {
     ]);
   });
 
-  it('keeps recipients apart that have no way', () => {
+  it('keeps recipients without a next hop apart', () => {
     expect(summary(['a@far.example', 'b@far.example'])).to.deep.equal(['450: a@far.example', '450: b@far.example']);
   });
 
-  it('REQ-IMPP-063 serves a recipient named twice once', () => {
+  it('REQ-IMPP-063 delivers once to a recipient that is named twice', () => {
     expect(summary(['fred@example.com', 'barney@rubble.com', 'fred@Example.COM', 'barney@rubble.COM'])).to.deep.equal([
       'fred: fred@example.com',
       'rubble: barney@rubble.com',
     ]);
   });
 
-  it('REQ-IMXP-034 plans the very Data that came when nothing changes', () => {
+  it('REQ-IMXP-034 plans the received Data itself when nothing changes', () => {
     const one = data('wilma@example.com', ['fred@example.com']);
     expect(legsOf(one)[0]?.data).to.equal(one);
     const all = option({ targetHop: 'all' });
@@ -127,7 +127,7 @@ describe('relay/route', () => {
     expect(legsOf(group)[0]?.data).to.equal(group);
   });
 
-  it('REQ-IMXP-038 removes `this` options toward relays, of the Data and of recipients', () => {
+  it('REQ-IMXP-038 removes options for `this` toward relays, of the Data and of recipients', () => {
     const hops = (['this', 'final', 'all'] as const).map((targetHop) => option({ targetHop }));
     const [leg] = legsOf(data('wilma@example.com', [['barney@rubble.com', hops]], hops));
     expect(leg?.data.options.map(({ targetHop }) => targetHop)).to.deep.equal(['final', 'all']);
@@ -140,7 +140,7 @@ describe('relay/route', () => {
     expect(legsOf(value)[0]?.data).to.equal(value);
   });
 
-  it("REQ-IMXP-027 keeps the per-data and the recipient's own options when a Data is split", () => {
+  it("REQ-IMXP-027 keeps the per-Data options and the recipient's own when a Data is split", () => {
     const [first, second] = [option({ internal: 'first' }), option({ internal: 'second' })];
     const common = [option({ internal: 'common' })];
     const legs = legsOf(
@@ -157,7 +157,7 @@ describe('relay/route', () => {
     expect(legs.map(({ data: { recipients } }) => recipients[0]?.options)).to.deep.equal([[first], [second]]);
   });
 
-  it('REQ-IMXP-040 fails the whole Data for a per-data option that applies at every hop', () => {
+  it('REQ-IMXP-040 fails the whole Data for a per-Data option that applies at every hop', () => {
     for (const targetHop of ['this', 'all'] as const) {
       const strict = option({ targetHop, seeNoEvil: false });
       const planned = plan(data('wilma@example.com', ['fred@example.com', 'a@rubble.com'], [strict]), new TestView());
@@ -165,7 +165,7 @@ describe('relay/route', () => {
     }
   });
 
-  it('fails only the recipients served here for a per-data option for `final`', () => {
+  it('fails only the local recipients for a per-Data option for `final`', () => {
     const strict = option({ targetHop: 'final', seeNoEvil: false });
     const legs = legsOf(data('wilma@example.com', ['fred@example.com', 'barney@rubble.com'], [strict]));
     expect(
@@ -188,7 +188,7 @@ describe('relay/route', () => {
     expect(summary([['fred@example.com', [strict]]])).to.deep.equal(['504: fred@example.com']);
   });
 
-  it('REQ-IMXP-029 refuses where access is denied and waits where it must be looked up', () => {
+  it('REQ-IMXP-029 refuses where access is denied, and waits where it has to be looked up', () => {
     const view = new TestView();
     view.denied = REPLIES.accessDenied;
     expect(summary(['fred@example.com', 'barney@rubble.com'], view)).to.deep.equal([

@@ -23,7 +23,7 @@ function town() {
 }
 
 describe('relay: siblings', () => {
-  it('REQ-IMXP-056 are asked for an endpoint that is not attached here, one after the other', async () => {
+  it('REQ-IMXP-056 asks its siblings in turn for an endpoint that is not attached here', async () => {
     const { siblings, fred } = town();
     const msgno = fred.send(data(FRED, [BARNEY]));
     await settled();
@@ -36,7 +36,7 @@ describe('relay: siblings', () => {
     expect(fred.code(msgno)).to.equal(0);
   });
 
-  it('REQ-IMXP-056 have the last word, and not the endpoint where it is not', async () => {
+  it('REQ-IMXP-056 passes on the answer of a sibling, and 450 where no sibling has the endpoint', async () => {
     const { siblings, fred } = town();
     const [first, second] = siblings;
     const refused = fred.send(data(FRED, [BARNEY]));
@@ -50,14 +50,14 @@ describe('relay: siblings', () => {
     expect([fred.code(nowhere), fred.text(nowhere)]).to.deep.equal([450, 'not attached']);
   });
 
-  it('are not asked for endpoints that there are not, nor where access is denied', async () => {
+  it('does not ask for endpoints that do not exist, nor where access is denied', async () => {
     const { siblings, fred } = town();
     const msgno = fred.send(data(FRED, ['dino@example.com']));
     await settled();
     expect([fred.code(msgno), siblings[0].deliveries.length]).to.deep.equal([550, 0]);
   });
 
-  it('may bind for the domain and pass on Data of anybody, which go no further', async () => {
+  it('lets siblings bind for the domain and pass on Data of anybody, which go no further', async () => {
     const { relay, siblings, fred } = town();
     const sibling = neighbour(relay, 'example.com');
     expect(sibling.bind('example.com')).to.equal(0);
@@ -72,7 +72,7 @@ describe('relay: siblings', () => {
     expect(relay.bound()).to.deep.equal(['example.com']);
   });
 
-  it('leave reports to the one that was asked first', async () => {
+  it('leaves reports to the sibling that was asked first', async () => {
     const { relay, siblings, reports, fred } = town();
     const request = [option({ internal: STATUS_REQUEST, transID: 7 })];
     fred.send(data(FRED, [BARNEY], request));
@@ -87,7 +87,7 @@ describe('relay: siblings', () => {
     expect(reports).to.have.length(1);
   });
 
-  it('are what a peer is that proved it alone', () => {
+  it('takes a peer for a sibling only if it has proved that it is one', () => {
     const { relay } = town();
     expect(neighbour(relay, 'rubble.com').bind('example.com')).to.equal(537);
     expect(neighbour(makeRelay(), 'example.com').bind('example.com'), 'nobody is meant to be one').to.equal(537);

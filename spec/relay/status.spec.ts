@@ -52,7 +52,7 @@ const BARNEY = 'barney@example.com';
 const BETTY = 'betty@rubble.com';
 
 describe('relay: statusRequest', () => {
-  it('REQ-IMXP-041 reports a delivery here, after the answer, from the domain of the recipient', () => {
+  it('REQ-IMXP-041 reports a local delivery after the answer, from the domain of the recipient', () => {
     const { fred, barney, reports } = setUp();
     const msgno = fred.send(data(FRED, [BARNEY], [request('final')]));
     expect(reports.said).to.deep.equal([]);
@@ -77,7 +77,7 @@ describe('relay: statusRequest', () => {
     expect(reports.said).to.deep.equal([]);
   });
 
-  it('reports the failure of the next relay, with `final` too (D-CORE-26)', () => {
+  it('reports the failure of the next relay with `final`, too (D-CORE-26)', () => {
     const { fred, rubble, reports } = setUp();
     const msgno = fred.send(data(FRED, [BETTY], [request('final')]));
     rubble.deliveries[0]?.sink.failed({ code: 450, text: 'not attached' });
@@ -104,7 +104,7 @@ describe('relay: statusRequest', () => {
     expect(barney.requests[0]?.data.options).to.have.length(1);
   });
 
-  it('reports what it answers another relay with an error with `all` (D-CORE-26)', () => {
+  it('reports with `all` an error that it answers to another relay (D-CORE-26)', () => {
     const { relay, barney, reports } = setUp();
     const rubble = neighbour(relay, 'rubble.com');
     const msgno = rubble.send(data(BETTY, [[BARNEY, [request('final', 8)]]], [request('all')]));
@@ -113,7 +113,7 @@ describe('relay: statusRequest', () => {
     expect(reports.said).to.deep.equal([`example.com 7: ${BARNEY} 550`]);
   });
 
-  it('does not report what it answers another relay with an error otherwise', () => {
+  it('does not report otherwise an error that it answers to another relay', () => {
     for (const hop of ['this', 'final'] as const) {
       const { relay, barney, reports } = setUp();
       const rubble = neighbour(relay, 'rubble.com');
@@ -124,7 +124,7 @@ describe('relay: statusRequest', () => {
     }
   });
 
-  it('reports a failure that the other relay cannot see, because another recipient succeeded', async () => {
+  it('reports a failure that the other relay cannot see because another recipient succeeded', async () => {
     const { relay, barney, reports } = setUp();
     const rubble = neighbour(relay, 'rubble.com');
     const wilma = attached(relay, 'wilma@example.com');
@@ -135,7 +135,7 @@ describe('relay: statusRequest', () => {
     expect(reports.said).to.deep.equal([`example.com 7: ${BARNEY} 250, wilma@example.com 450`]);
   });
 
-  it('REQ-IMXP-041 reports on the recipient that asks, and merges those of one request', () => {
+  it('REQ-IMXP-041 reports on the recipient that asks, and merges the reports of one request', () => {
     const { fred, barney, rubble, reports } = setUp();
     fred.send(data(FRED, [[BARNEY, [request('final', 8)]], BETTY], []));
     barney.requests[0]?.ok();
@@ -150,7 +150,7 @@ describe('relay: statusRequest', () => {
     ]);
   });
 
-  it('D-OPT-02 reports each local domain from its own service', () => {
+  it('D-OPT-02 reports for each local domain from the service of that domain', () => {
     const { fred, relay, reports } = setUp();
     const george = attached(relay, 'george@example.org');
     fred.send(data(FRED, ['george@example.org'], [request('final')]));
@@ -158,7 +158,7 @@ describe('relay: statusRequest', () => {
     expect(reports.said).to.deep.equal(['example.org 7: george@example.org 250']);
   });
 
-  it('reports a recipient named twice once, and the first request of an element only', () => {
+  it('reports once a recipient that is named twice, and answers only the first request of an element', () => {
     const { fred, barney, reports } = setUp();
     fred.send(data(FRED, [BARNEY, BARNEY, 'barney@EXAMPLE.com'], [request('all', 1), request('all', 2)]));
     barney.requests[0]?.ok();
@@ -172,13 +172,13 @@ describe('relay: statusRequest', () => {
     expect(reports.said).to.deep.equal([`example.com 7: ${BARNEY} 504, ${BETTY} 504`]);
   });
 
-  it('does not report to somebody who may not send as that originator', () => {
+  it('sends no report to a peer that may not send as that originator', () => {
     const { fred, reports } = setUp();
     expect(fred.ask(data('wilma@example.com', [BARNEY], [request('all')]))).to.equal(537);
     expect(reports.said).to.deep.equal([]);
   });
 
-  it('REQ-IMXP-043 ignores it on data that carry a statusResponse', () => {
+  it('REQ-IMXP-043 ignores the option on Data that carry a statusResponse', () => {
     const { relay, barney, reports } = setUp();
     const carrying = (inner: string): void => {
       const plain = data(FRED, [BARNEY], [request('all')], 'R');
@@ -192,7 +192,7 @@ describe('relay: statusRequest', () => {
     expect(reports.said).to.have.length(1);
   });
 
-  it('does not report on reports, whatever they contain', () => {
+  it('never reports on reports, whatever they contain', () => {
     const { relay, barney, reports } = setUp();
     relay.submit(data('imxp=report@example.com', [BARNEY], [request('all')]), UNHEARD);
     barney.requests[0]?.ok();
@@ -200,7 +200,7 @@ describe('relay: statusRequest', () => {
   });
 
   describe('REQ-IMXP-045 where the administrator disabled it', () => {
-    it('is an unknown option', () => {
+    it('does not know the option', () => {
       const { fred, barney, reports } = setUp(new OptionRegistry());
       fred.send(data(FRED, [BARNEY], [request('final')]));
       barney.requests[0]?.ok();
@@ -208,7 +208,7 @@ describe('relay: statusRequest', () => {
       expect(fred.ask(data(FRED, [BARNEY], [request('final', 7, false)]))).to.equal(504);
     });
 
-    it('is understood at the border only', () => {
+    it('knows the option at the border only', () => {
       const { relay, fred, barney, rubble, reports } = setUp(understanding('border'));
       fred.send(data(FRED, [BARNEY], [request('final')]));
       barney.requests[0]?.ok();

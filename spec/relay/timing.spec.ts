@@ -15,7 +15,7 @@ const NOTHING = { noLaterThan: 0, returnTrip: 0, reportAfter: 0, reportErrors: f
 
 describe('relay: dataTiming', () => {
   describe('toward another relay', () => {
-    it('REQ-IMXP-058 forwards what is left of its time, measured when it is sent', () => {
+    it('REQ-IMXP-058 forwards the remaining time, measured when the Data is sent', () => {
       const stage = new Stage();
       const fred = stage.attached(FRED);
       const option = timing("noLaterThan='1000' returnTrip='500' reportAfter='400' reportErrors='true'");
@@ -29,7 +29,7 @@ describe('relay: dataTiming', () => {
       expect(stage.time.alarms, 'the next relay watches now').to.equal(0);
     });
 
-    it('D-OPT-08 REQ-IMXP-058 does not send what has expired; fails with 550, and reports where asked', () => {
+    it('D-OPT-08 REQ-IMXP-058 does not forward what has expired, fails with 550, and reports where asked', () => {
       const stage = new Stage();
       const fred = stage.attached(FRED);
       const msgno = fred.send(data(FRED, [BETTY], [timing("noLaterThan='1000' reportErrors='true'")]));
@@ -42,7 +42,7 @@ describe('relay: dataTiming', () => {
       expect([fred.code(silent), stage.reports.all.length]).to.deep.equal([550, 1]);
     });
 
-    it('REQ-IMXP-058 reports a delay once on the whole way, and sends it on', () => {
+    it('REQ-IMXP-058 reports a delay once on the whole path, and forwards the option', () => {
       const stage = new Stage();
       const fred = stage.attached(FRED);
       const msgno = fred.send(data(FRED, [BETTY], [timing("reportAfter='200'")]));
@@ -56,7 +56,7 @@ describe('relay: dataTiming', () => {
       expect(stage.reports.all).to.have.length(1);
     });
 
-    it('leaves an element alone that says nothing, and Data without the option as they are', () => {
+    it('leaves an empty element and Data without the option unchanged', () => {
       const stage = new Stage();
       const fred = stage.attached(FRED);
       fred.send(data(FRED, [BETTY], [timing('')]));
@@ -67,7 +67,7 @@ describe('relay: dataTiming', () => {
       expect(stage.time.alarms).to.equal(0);
     });
 
-    it('groups recipients of one Data, and separates those with a time limit of their own (D-OPT-01, D-OPT-03)', () => {
+    it('groups the recipients of one Data, and separates those with a time limit of their own (D-OPT-01, D-OPT-03)', () => {
       const stage = new Stage();
       const fred = stage.attached(FRED);
       fred.send(data(FRED, [BETTY, BAMBAM], [timing("noLaterThan='100'")]));
@@ -81,7 +81,7 @@ describe('relay: dataTiming', () => {
       expect(stage.reports.said).to.deep.equal([`example.com 9: ${BETTY} 550`]);
     });
 
-    it('passes the option on untouched where it is for the last relay only', () => {
+    it('forwards the option unchanged where it is for the last relay only', () => {
       const stage = new Stage();
       const fred = stage.attached(FRED);
       fred.send(data(FRED, [BETTY], [timing("noLaterThan='100'", { targetHop: 'final' })]));
@@ -91,7 +91,7 @@ describe('relay: dataTiming', () => {
   });
 
   describe('to a recipient here', () => {
-    it('REQ-IMXP-058 confirms a delivery, by a report with a time limit of its own', () => {
+    it('REQ-IMXP-058 confirms a delivery by a report, which has a time limit of its own', () => {
       const stage = new Stage();
       const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
       fred.send(data(FRED, [BARNEY], [timing("returnTrip='20000'")]));
@@ -104,7 +104,7 @@ describe('relay: dataTiming', () => {
       expect(readTiming(limit?.inner ?? Buffer.alloc(0))).to.deep.equal({ ...NOTHING, noLaterThan: 20_000 });
     });
 
-    it('REQ-IMXP-058 fails without an ok in time, whatever the application says later', () => {
+    it('REQ-IMXP-058 fails without an ok in time, whatever the application answers later', () => {
       const stage = new Stage();
       const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
       const asked = timing("noLaterThan='100' reportErrors='true' returnTrip='5'");
@@ -116,7 +116,7 @@ describe('relay: dataTiming', () => {
       expect(stage.reports.said).to.deep.equal([`example.com 7: ${BARNEY} 550`]);
     });
 
-    it('REQ-IMXP-058 tells of a delay once, unless the time limit comes first', () => {
+    it('REQ-IMXP-058 reports a delay once, unless the time limit is shorter', () => {
       const stage = new Stage();
       const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
       const msgno = fred.send(data(FRED, [BARNEY], [timing("reportAfter='50' noLaterThan='200'")]));
@@ -128,7 +128,7 @@ describe('relay: dataTiming', () => {
       expect(stage.reports.said).to.deep.equal([`example.com 7: ${BARNEY} 350`]);
     });
 
-    it('fails each recipient by itself', () => {
+    it('fails each recipient separately', () => {
       const stage = new Stage();
       const fred = stage.attached(FRED);
       const [barney, wilma] = [stage.attached(BARNEY), stage.attached(WILMA)];
@@ -140,7 +140,7 @@ describe('relay: dataTiming', () => {
       expect(stage.reports.said).to.deep.equal([`example.com 7: ${BARNEY} 550`]);
     });
 
-    it('D-OPT-05 counts the time that access had to be decided', async () => {
+    it('D-OPT-05 counts the time that the access look-up took', async () => {
       let decide = (_granted: boolean): void => {};
       const decision = new Promise<boolean>((resolve) => {
         decide = resolve;
@@ -155,7 +155,7 @@ describe('relay: dataTiming', () => {
       expect(fred.code(msgno)).to.equal(550);
     });
 
-    it('does not report on what comes from a report service', () => {
+    it('does not report on Data from a report service', () => {
       const stage = new Stage();
       const barney = stage.attached(BARNEY);
       const rubble = stage.neighbour('rubble.com');
@@ -165,7 +165,7 @@ describe('relay: dataTiming', () => {
     });
   });
 
-  it('REQ-IMXP-059 obeys an option that others may ignore (D-OPT-06)', () => {
+  it('REQ-IMXP-059 obeys the option even where it may be ignored (D-OPT-06)', () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     fred.send(data(FRED, [BETTY], [timing("noLaterThan='100'", { seeNoEvil: true })]));
@@ -173,7 +173,7 @@ describe('relay: dataTiming', () => {
     expect(timingIn(stage)).to.deep.equal([{ ...NOTHING, noLaterThan: 70 }]);
   });
 
-  it('refuses what says nonsense with 501', () => {
+  it('refuses contradictory values with 501', () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     const nonsense = [
@@ -193,7 +193,7 @@ describe('relay: dataTiming', () => {
     expect(stage.rubble.deliveries).to.have.length(0);
   });
 
-  it('refuses it in APEX, too, where ok comes before anything is done', () => {
+  it('refuses them in APEX, too, where ok precedes the processing', () => {
     const apex = apexDialect();
     const stage = new Stage({ relay: { dialects: [apex] } });
     const proof = { mechanism: 'PLAIN', privacy: true };
@@ -207,7 +207,7 @@ describe('relay: dataTiming', () => {
   });
 
   describe('REQ-IMXP-061 where the administrator restricts it', () => {
-    it('is an unknown option', () => {
+    it('does not know the option', () => {
       const stage = new Stage({ policy: { dataTiming: 'off' } });
       const fred = stage.attached(FRED);
       expect(fred.ask(data(FRED, [BETTY], [timing("noLaterThan='100'")]))).to.equal(504);
@@ -216,7 +216,7 @@ describe('relay: dataTiming', () => {
       expect(timingIn(stage)).to.deep.equal([{ ...NOTHING, noLaterThan: 100 }]);
     });
 
-    it('is understood at the border only', () => {
+    it('knows the option at the border only', () => {
       const stage = new Stage({ policy: { dataTiming: 'border' } });
       const fred = stage.attached(FRED);
       stage.attached(BARNEY);
@@ -244,7 +244,7 @@ describe('relay: dataHopping', () => {
     expect(fred.code(msgno)).to.equal(0);
   });
 
-  it('REQ-IMXP-062 fails with 550 where they are used up, and reports where asked, all recipients at once', () => {
+  it('REQ-IMXP-062 fails with 550 when no hops are left, and reports where asked on all recipients at once', () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     const asked = hopping("noMoreThan='1' reportErrors='true'");
@@ -255,7 +255,7 @@ describe('relay: dataHopping', () => {
     expect(stage.rubble.deliveries).to.have.length(0);
   });
 
-  it('does not count a delivery here, and 0 does not limit', () => {
+  it('does not count a local delivery, and takes 0 as no limit', () => {
     const stage = new Stage();
     const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     fred.send(data(FRED, [BARNEY], [hopping("noMoreThan='1'")]));
@@ -287,7 +287,7 @@ describe('relay: dataHopping', () => {
     expect(toB.deliveries, 'each time it comes back it has one less').to.have.length(8);
   });
 
-  it('D-OPT-12 REQ-IMXP-032 adds the limit that the configuration wants, to Data of endpoints that go to other domains', () => {
+  it('D-OPT-12 REQ-IMXP-032 adds the configured limit to Data of endpoints for other domains', () => {
     const stage = new Stage({ hopLimit: 16 });
     const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     fred.send(data(FRED, [BETTY]));
@@ -299,7 +299,7 @@ describe('relay: dataHopping', () => {
     expect(hopsIn(stage, 2)).to.deep.equal([15]);
   });
 
-  it('counts down for one recipient alone what is his alone (D-OPT-01)', () => {
+  it('counts down for one recipient alone an option of that recipient (D-OPT-01)', () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     const msgno = fred.send(data(FRED, [[BETTY, [hopping("noMoreThan='1'")]], BAMBAM]));
@@ -308,7 +308,7 @@ describe('relay: dataHopping', () => {
     expect(fred.code(msgno)).to.equal(0);
   });
 
-  it('refuses more hops than there can be with 501', () => {
+  it('refuses more hops than are possible with 501', () => {
     const stage = new Stage();
     expect(stage.attached(FRED).ask(data(FRED, [BETTY], [hopping("noMoreThan='256'")]))).to.equal(501);
   });

@@ -35,7 +35,7 @@ async function takeAll(channel: FakeChannel): Promise<void> {
 }
 
 describe('relay: hold4Endpoint', () => {
-  it('REQ-IMXP-060 holds what is for an endpoint that is not attached, until it attaches', async () => {
+  it('REQ-IMXP-060 holds Data for an endpoint that is not attached until it attaches', async () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     expect(await holding(fred, 3)).to.deep.equal([0, 0, 0]);
@@ -50,7 +50,7 @@ describe('relay: hold4Endpoint', () => {
     expect([...stage.spool.entries()]).to.deep.equal([]);
   });
 
-  it('does not hold what does not ask for it, and delivers at once to who is attached', async () => {
+  it('holds nothing without the option, and delivers at once to an attached endpoint', async () => {
     const stage = new Stage();
     const [fred, barney] = [stage.attached(FRED), stage.attached(BARNEY)];
     const msgno = fred.send(data(FRED, [BARNEY], [hold()]));
@@ -63,7 +63,7 @@ describe('relay: hold4Endpoint', () => {
     expect(fred.code(plain)).to.equal(450);
   });
 
-  it('says ok only when it is written', async () => {
+  it('answers ok only once the Data is stored', async () => {
     const spool = new SlowSpool();
     const stage = new Stage({ spool });
     const fred = stage.attached(FRED);
@@ -81,7 +81,7 @@ describe('relay: hold4Endpoint', () => {
     expect(stage.relay.held.data).to.equal(2);
   });
 
-  it('delivers in the order of arrival, and what arrives meanwhile behind it', async () => {
+  it('delivers in the order of arrival, and queues what arrives meanwhile behind it', async () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     await numbered(fred, range(1, 10));
@@ -97,7 +97,7 @@ describe('relay: hold4Endpoint', () => {
     expect(transIDs(barney), 'directly again').to.deep.equal(range(1, 13));
   });
 
-  it('does not hold up live Data, nor answers of services, behind what others have sent', async () => {
+  it('does not delay live Data or answers of services behind held Data of other senders', async () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     await numbered(fred, range(1, 10));
@@ -120,7 +120,7 @@ describe('relay: hold4Endpoint', () => {
     expect(transIDs(barney), 'of one sender in order').to.deep.equal([...range(1, 4), 90, 91, 92, ...range(5, 11)]);
   });
 
-  it('keeps what the application has not answered, and gives it once more in its old place', async () => {
+  it('keeps what the application has not answered, and delivers it again in its old place', async () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     await numbered(fred, range(1, 6));
@@ -135,7 +135,7 @@ describe('relay: hold4Endpoint', () => {
     expect(stage.relay.held.data).to.equal(0);
   });
 
-  it('names what it delivers, so that the endpoint knows what comes again after the answer was lost', async () => {
+  it('identifies what it delivers, so that the endpoint recognises a repetition after a lost answer', async () => {
     const spool = new MemorySpool();
     const stage = new Stage({ spool });
     await holding(stage.attached(FRED), 2);
@@ -154,7 +154,7 @@ describe('relay: hold4Endpoint', () => {
     expect(ids(again), 'the relay was killed').to.deep.equal([one, other]);
   });
 
-  it('tries again later what is refused for now, and drops what is refused for good', async () => {
+  it('repeats later what was refused temporarily, and drops what was refused permanently', async () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     await numbered(fred, range(1, 3));
@@ -171,7 +171,7 @@ describe('relay: hold4Endpoint', () => {
     expect(stage.relay.held.data).to.equal(0);
   });
 
-  it('has few unanswered at a time, and more with an application that is quick', async () => {
+  it('limits the unanswered Data, and raises the limit for an application that answers quickly', async () => {
     const stage = new Stage({ relay: { limits: { ...LIMITS, outstanding: 4096 } } });
     const fred = stage.attached(FRED);
     await numbered(fred, range(1, 90));
@@ -208,7 +208,7 @@ describe('relay: hold4Endpoint', () => {
     expect(stage.relay.held).to.include({ data: 0, failed: 2 });
   });
 
-  it('holds nothing for who has no account, and nothing that was for an earlier account of that name', async () => {
+  it('holds nothing for an address without an account, and delivers nothing that was for an earlier account of that name', async () => {
     let generation = 'first';
     const dropped: object[] = [];
     const off = events.dropped.subscribe((one) => void dropped.push(one));
@@ -238,7 +238,7 @@ describe('relay: hold4Endpoint', () => {
     ]);
   });
 
-  it('REQ-IMXP-060 reports to who asks when it is delivered, not when it is held', async () => {
+  it('REQ-IMXP-060 sends a requested report when the Data is delivered, not when it is held', async () => {
     const stage = new Stage();
     const fred = stage.attached(FRED);
     const request = option({ internal: 'statusRequest', transID: 5 });
@@ -250,7 +250,7 @@ describe('relay: hold4Endpoint', () => {
   });
 
   describe('REQ-IMXP-061 limits', () => {
-    it('D-OPT-11 of one endpoint: count and octets; the sender is told what to do', async () => {
+    it('D-OPT-11 limits count and octets of one endpoint, and tells the sender what to do', async () => {
       const stage = new Stage({ limits: { messages: 2 } });
       const fred = stage.attached(FRED);
       expect(await holding(fred, 3)).to.deep.equal([0, 0, 450]);
@@ -262,7 +262,7 @@ describe('relay: hold4Endpoint', () => {
       expect(await holding(tiny.attached(FRED), 1), 'it will never fit').to.deep.equal([550]);
     });
 
-    it('of all endpoints together, of which one sender leaves half to others', async () => {
+    it('limits all endpoints together; one sender leaves half of that to others', async () => {
       const stage = new Stage({ limits: { totalOctets: 6000 } });
       const fred = stage.attached(FRED);
       const codes = await holding(fred, 10);
@@ -281,7 +281,7 @@ describe('relay: hold4Endpoint', () => {
       expect(await holding(fred, 1, 'fred/home@example.com')).to.deep.equal([0]);
     });
 
-    it('of one sender, and of all senders of a foreign domain', async () => {
+    it('limits each sender, and all senders of a foreign domain together', async () => {
       const stage = new Stage({ limits: { octetsPerSender: 2000, octetsPerDomain: 4000 } });
       expect(await holding(stage.attached(FRED), 3)).to.deep.equal([0, 0, 450]);
       const rubble = stage.neighbour('rubble.com');
@@ -296,7 +296,7 @@ describe('relay: hold4Endpoint', () => {
       expect(wilma.code(honest)).to.equal(0);
     });
 
-    it('of age and of time go by the monotonic clock: setting the clock of the machine drops nothing', async () => {
+    it('measures age and time limits by the monotonic clock: a change of the wall clock drops nothing', async () => {
       const stage = new Stage({ limits: { ageMs: 3_600_000 } });
       const fred = stage.attached(FRED);
       const timed = fred.send(data(FRED, [BARNEY], [hold({ transID: 1 }), timing("noLaterThan='600000'")]));
@@ -312,7 +312,7 @@ describe('relay: hold4Endpoint', () => {
       expect(transIDs(barney)).to.deep.equal([1, 2]);
     });
 
-    it('of age, reported where asked', async () => {
+    it('limits the age, and reports the expiry where asked', async () => {
       const stage = new Stage({ limits: { ageMs: 3_600_000 } });
       const fred = stage.attached(FRED);
       fred.send(data(FRED, [BARNEY], [hold(), option({ internal: 'statusRequest', transID: 5 })]));
@@ -324,7 +324,7 @@ describe('relay: hold4Endpoint', () => {
       expect(stage.reports.said).to.deep.equal([`example.com 5: ${BARNEY} 550`]);
     });
 
-    it('is an unknown option where it is off, and needs a time limit where the administrator wants one', async () => {
+    it('does not know the option where it is off, and requires a time limit where the administrator wants one', async () => {
       const off = new Stage({ policy: { hold4Endpoint: 'off' } });
       const fred = off.attached(FRED);
       expect(await holding(fred, 1)).to.deep.equal([450]);
@@ -340,7 +340,7 @@ describe('relay: hold4Endpoint', () => {
   });
 
   describe('with dataTiming', () => {
-    it('counts the time in the queue; the copy that is delivered says what is left', async () => {
+    it('counts the time in the queue; the delivered copy says what is left', async () => {
       const stage = new Stage();
       const fred = stage.attached(FRED);
       fred.send(data(FRED, [BARNEY], [hold(), timing("noLaterThan='10000' returnTrip='5000'")]));
@@ -355,7 +355,7 @@ describe('relay: hold4Endpoint', () => {
       expect(stage.reports.said).to.deep.equal([`example.com 7: ${BARNEY} 250`]);
     });
 
-    it('forgets what expired, and reports where asked, whether or not anybody attaches', async () => {
+    it('drops what has expired, and reports it where asked, whether or not the recipient attaches', async () => {
       const stage = new Stage();
       const fred = stage.attached(FRED);
       fred.send(data(FRED, [BARNEY], [hold(), timing("noLaterThan='1000' reportErrors='true'")]));
@@ -367,7 +367,7 @@ describe('relay: hold4Endpoint', () => {
       expect([...stage.spool.entries()]).to.deep.equal([]);
     });
 
-    it('tells once that it takes longer, also after a restart', async () => {
+    it('reports a delay once, after a restart too', async () => {
       const stage = new Stage();
       const fred = stage.attached(FRED);
       fred.send(data(FRED, [BARNEY], [hold(), timing("reportAfter='1000'")]));
@@ -382,7 +382,7 @@ describe('relay: hold4Endpoint', () => {
       expect(again.relay.held).to.include({ data: 0, delivered: 1 });
     });
 
-    it('expires what expired while the relay was away', async () => {
+    it('drops what expired while the relay was not running', async () => {
       const stage = new Stage();
       stage.attached(FRED).send(data(FRED, [BARNEY], [hold(), timing("noLaterThan='1000' reportErrors='true'")]));
       await settled();
@@ -396,7 +396,7 @@ describe('relay: hold4Endpoint', () => {
     });
   });
 
-  it('REQ-IMXP-060 goes on after a restart: the same Data, in the same order', async () => {
+  it('REQ-IMXP-060 continues after a restart with the same Data in the same order', async () => {
     const stage = new Stage();
     await numbered(stage.attached(FRED), range(1, 5));
     const again = new Stage({ spool: stage.spool });

@@ -162,7 +162,7 @@ const COMMON: readonly Action[] = ['send', 'send', 'send', 'flush', 'attach', 'l
 const actions = (...more: readonly Action[]) =>
   fc.array(fc.constantFrom(...COMMON, ...more), { minLength: 5, maxLength: 60 });
 
-describe('relay: what is held, whatever happens', function () {
+describe('relay: properties of held Data', function () {
   this.timeout(60_000);
   this.slow(5000);
 
@@ -176,7 +176,7 @@ describe('relay: what is held, whatever happens', function () {
     return world;
   }
 
-  it('REQ-IMXP-060 is taken once, in order, when nobody dies and nothing is refused', async () => {
+  it('REQ-IMXP-060 are accepted once and in order when nothing is killed and nothing is refused', async () => {
     await fc.assert(
       fc.asyncProperty(actions(), async (run) => {
         const { taken } = await through(run);
@@ -186,7 +186,7 @@ describe('relay: what is held, whatever happens', function () {
     );
   });
 
-  it('is taken once when applications refuse for now and take each other’s place', async () => {
+  it('are accepted once when applications refuse temporarily and replace each other', async () => {
     await fc.assert(
       fc.asyncProperty(actions('busy', 'override'), async (run) => {
         const { taken } = await through(run);
@@ -196,7 +196,7 @@ describe('relay: what is held, whatever happens', function () {
     );
   });
 
-  it('is taken in the end when the relay dies, and again only where it died before it had forgotten', async () => {
+  it('are accepted in the end when the relay is killed, and twice only where it was killed before it had deleted them', async () => {
     await fc.assert(
       fc.asyncProperty(actions('crash', 'flush'), async (run) => {
         const { taken, crashes } = await through(run);
