@@ -15,7 +15,7 @@ const lines = (list: readonly AccessEntry[]): string[] =>
   list.map(({ actor, actions }) => [actor, ...actions].join(' '));
 
 describe('endpoint/access-list', () => {
-  it('puts somebody before the entry that decided for everybody, with what he could do before', () => {
+  it('puts an actor before the entry that decided for everybody, with the same permissions as before', () => {
     expect(lines(allowed(INITIAL, FRED, BARNEY, ['presence:subscribe']))).to.deep.equal([
       'fred@example.com all:all',
       'barney@rubble.com core:data presence:subscribe',
@@ -24,21 +24,21 @@ describe('endpoint/access-list', () => {
     ]);
   });
 
-  it('adds to the entry of an actor that has one, and nothing twice', () => {
+  it('adds to the entry that an actor has, and adds nothing twice', () => {
     const once = allowed(INITIAL, FRED, '*@Rubble.com', ['presence:subscribe']);
     const twice = allowed(once, FRED, '*@rubble.com', ['presence:subscribe', 'presence:watch']);
     expect(lines(twice)[1]).to.equal('*@rubble.com core:data presence:subscribe presence:watch');
     expect(lines(allowed(twice, FRED, '*@rubble.com', ['core:data']))).to.deep.equal(lines(twice));
   });
 
-  it('takes everything, or something', () => {
+  it('removes all permissions, or some of them', () => {
     expect(lines(denied(INITIAL, FRED, BARNEY, []))[1]).to.equal('barney@rubble.com');
     const list = [entry(FRED, 'all:all'), entry(BARNEY, 'core:data', 'presence:watch')];
     expect(lines(denied(list, FRED, BARNEY, ['core:data']))[1]).to.equal('barney@rubble.com presence:watch');
     expect(lines(denied(list, FRED, BARNEY, ['all:all']))[1]).to.equal('barney@rubble.com');
   });
 
-  it('spells out what is left of `all`', () => {
+  it('writes out what remains of `all`', () => {
     const list = [entry(FRED, 'all:all'), entry(BARNEY, 'all:all')];
     expect(lines(denied(list, FRED, BARNEY, ['core:data', 'access:all', 'presence:publish']))[1]).to.equal(
       'barney@rubble.com presence:subscribe presence:watch',
@@ -55,7 +55,7 @@ describe('endpoint/access-list', () => {
     ]);
   });
 
-  it('begins with what the implicit entries grant', () => {
+  it('starts with what the implicit entries grant', () => {
     expect(lines(allowed([], FRED, 'imxp=*@rubble.com', ['presence:publish']))).to.deep.equal([
       'imxp=*@rubble.com core:data presence:publish',
     ]);
@@ -67,7 +67,7 @@ describe('endpoint/access-list', () => {
     ]);
   });
 
-  it('keeps the owner able to change the list', () => {
+  it('never takes the owner’s permission to change the list', () => {
     expect(lines(allowed([], FRED, '*@example.com', ['core:data']))).to.deep.equal([
       'fred@example.com all:all',
       '*@example.com core:data',
@@ -80,7 +80,7 @@ describe('endpoint/access-list', () => {
     );
   });
 
-  it('cannot be evaded by a subaddress: what is written for an endpoint covers its subaddresses', () => {
+  it('covers subaddresses with what is written for the endpoint', () => {
     const may = (list: readonly AccessEntry[], actor: string): boolean =>
       new AccessRules(parseAddress(FRED), list).allows(actor, 'core:data');
     const once = denied(INITIAL, FRED, BARNEY, []);
@@ -112,7 +112,7 @@ describe('endpoint/access-list', () => {
     expect(() => allowed(INITIAL, FRED, BARNEY, [])).to.throw(LocalError, 'what to allow');
   });
 
-  describe('for any list', () => {
+  describe('with any list', () => {
     const ACTIONS = ['core:data', 'access:get', 'presence:subscribe', 'all:data', 'presence:all', 'all:all'];
     const who = fc.constantFrom(
       BARNEY,
@@ -130,7 +130,7 @@ describe('endpoint/access-list', () => {
       return new Map(people.flatMap((one) => asked.map((action) => [`${one} ${action}`, rules.allows(one, action)])));
     };
 
-    it('changes for one literal actor what was asked for, and nothing else', () => {
+    it('changes exactly what was asked for, for one literal actor', () => {
       const literal = fc.constantFrom(...people);
       fc.assert(
         fc.property(list, literal, fc.constantFrom(...asked), fc.boolean(), (entries, actor, action, allow) => {

@@ -27,7 +27,7 @@ describe('endpoint/access', () => {
 
   after(() => mesh.close());
 
-  it('reads one’s own list, with the entries the configuration gives to new accounts', async () => {
+  it('reads the own list, with the entries that the configuration gives to new accounts', async () => {
     const { owner, lastUpdate, entries } = await (await mesh.attach(WILMA)).access.get();
     expect(owner).to.equal(WILMA);
     expect(Math.abs(lastUpdate.getTime() - Date.now())).to.be.below(60_000);
@@ -37,7 +37,7 @@ describe('endpoint/access', () => {
     ]);
   });
 
-  it('REQ-ACC-003 sets the example of access-01 §3 literally, and fred can still get, set and publish', async () => {
+  it('REQ-ACC-003 sets the example of access-01 §3 literally, and leaves fred able to get, set and publish', async () => {
     const fred = await mesh.attach(FRED);
     await fred.access.set([
       { actor: WILMA, actions: ['all:all'] },
@@ -59,7 +59,7 @@ describe('endpoint/access', () => {
     await barney.send({ to: FRED, content: 'hi' });
   });
 
-  it('REQ-IMPP-011 REQ-IMPP-070 denies and allows, for people of another domain too, from one Data to the next', async () => {
+  it('REQ-IMPP-011 REQ-IMPP-070 denies and allows from one Data to the next, for people of another domain too', async () => {
     const fred = await mesh.attach(FRED);
     fred.receive(() => {});
     const barney = await mesh.attach(BARNEY);
@@ -75,7 +75,7 @@ describe('endpoint/access', () => {
   });
 
   for (const dialect of ['imxp', 'apex'] as const) {
-    it(`cannot be evaded by subaddresses of who is denied: ${dialect}`, async () => {
+    it(`denies the subaddresses of a denied actor as well: ${dialect}`, async () => {
       const fred = await mesh.attach(FRED, { dialect });
       fred.receive(() => {});
       await fred.access.deny(WILMA, ['core:data']);
@@ -89,7 +89,7 @@ describe('endpoint/access', () => {
     });
   }
 
-  it('lets somebody else read and change the list when the owner permits it', async () => {
+  it('lets others read and change the list with the owner’s permission', async () => {
     const fred = await mesh.attach(FRED);
     const wilma = await mesh.attach(WILMA);
     expect((await failureOf(wilma.access.get({ owner: FRED }))).reply?.code).to.equal(537);
@@ -118,7 +118,7 @@ describe('endpoint/access', () => {
     expect(actors).to.include.members(friends);
   });
 
-  it('does not send what the service would not take', async () => {
+  it('does not send what the service would refuse', async () => {
     const fred = await mesh.attach(FRED);
     for (const wrong of [[], [{ actor: 'fred', actions: [] }], [{ actor: FRED, actions: ['send'] }]]) {
       const failure = await failureOf(fred.access.set(wrong));
@@ -126,7 +126,7 @@ describe('endpoint/access', () => {
     }
   });
 
-  it('gives up when asked to', async () => {
+  it('stops waiting when asked to', async () => {
     const fred = await mesh.attach(FRED);
     const reason = new Error('enough');
     let thrown: unknown;

@@ -15,7 +15,7 @@ const ACCESS = {
   ],
 };
 
-describe('services at real relays, asked in APEX', function () {
+describe('endpoint: services at real relays, asked in APEX', function () {
   this.slow(3000);
   let mesh: LocalMesh;
   const apex = (address: string): Promise<Endpoint> => mesh.attach(address, { dialect: 'apex' });
@@ -30,7 +30,7 @@ describe('services at real relays, asked in APEX', function () {
   afterEach(() => mesh.leave());
   after(() => mesh.close());
 
-  it('REQ-ACC-013 REQ-ACC-014 access entries are queried, set one by one, and seen in IMXP', async () => {
+  it('REQ-ACC-013 REQ-ACC-014 queries access entries, sets them one by one, and sees them in IMXP', async () => {
     const fred = await apex(FRED);
     const { access } = fred;
     expect(await access.query(BARNEY, ['core:data', 'presence:subscribe'])).to.equal(true);
@@ -71,7 +71,7 @@ describe('services at real relays, asked in APEX', function () {
     expect((await again.access.get()).entries.map(({ actor }) => actor)).to.deep.equal([FRED, '*@*']);
   });
 
-  it('REQ-ACC-015 the owner hears what somebody else changes, and not what he changes himself', async () => {
+  it('REQ-ACC-015 tells the owner of changes by others, and not of the owner’s own', async () => {
     const [fred, wilma] = await Promise.all([apex(FRED), apex(WILMA)]);
     await fred.access.allow(WILMA, ['access:all']);
     await wilma.access.put(BETTY, ['core:data'], { owner: FRED });
@@ -89,7 +89,7 @@ describe('services at real relays, asked in APEX', function () {
     expect((await failureOf(wilma.access.entry(BETTY, { owner: BARNEY }))).reply?.code).to.equal(537);
   });
 
-  it('REQ-PRES-014 a publisher and a subscriber see each other, one in APEX and one in IMXP, across domains', async () => {
+  it('REQ-PRES-014 lets a publisher and a subscriber of different dialects see each other across domains', async () => {
     for (const [publisher, subscriber] of [
       [await apex(FRED), await mesh.attach(BARNEY)],
       [await mesh.attach(WILMA), await apex(BETTY)],
@@ -112,7 +112,7 @@ describe('services at real relays, asked in APEX', function () {
     }
   });
 
-  it('REQ-PRES-014 a watcher in APEX hears for how long, and of the end', async () => {
+  it('REQ-PRES-014 tells a watcher in APEX the duration and the end of a subscription', async () => {
     const [fred, barney] = await Promise.all([apex(FRED), mesh.attach(BARNEY)]);
     const notices = (await fred.presence.subscriptions(FRED))[Symbol.asyncIterator]();
     const feed = await barney.presence.subscribe(FRED, { duration: 600 });
@@ -121,7 +121,7 @@ describe('services at real relays, asked in APEX', function () {
     expect((await notices.next()).value).to.deep.equal({ subscriber: BARNEY, action: 'terminate', duration: 0 });
   });
 
-  it('reports come from apex=report to who asked in APEX, and from imxp=report to others', async () => {
+  it('sends reports from apex=report to those who asked in APEX, and from imxp=report to others', async () => {
     const [fred, barney, wilma] = await Promise.all([apex(FRED), mesh.attach(BARNEY), mesh.attach(WILMA)]);
     for (const one of [fred, barney, wilma]) one.receive(() => {});
     for (const one of [fred, wilma]) {

@@ -87,7 +87,7 @@ describe('endpoint: APEX', function () {
     expect(await client.ping(BARNEY, { reportTimeoutMs: 20 })).to.include({ code: 451 });
   });
 
-  it('sees and changes presence and access in the form of APEX', async () => {
+  it('reads and changes presence and access in the form of APEX', async () => {
     const [fred, barney] = [await mesh.attach(FRED, APEX), await mesh.attach(BARNEY)];
     const here = (destination: string) => ({
       tuples: [{ destination, availableUntil: new Date(Date.now() + 3_600_000) }],
@@ -102,7 +102,7 @@ describe('endpoint: APEX', function () {
     await fred.access.allow(BARNEY, ['core:data']);
   });
 
-  it('REQ-IMXP-053 has names that IMXP does not have, in quotes', async () => {
+  it('REQ-IMXP-053 accepts in quotes names that IMXP does not have', async () => {
     const smith = await mesh.attach(SMITH, APEX);
     const wilma = await mesh.attach(WILMA, APEX);
     const arrived = next(smith);
@@ -112,7 +112,7 @@ describe('endpoint: APEX', function () {
     expect(reports[0]?.recipients[0]?.code).to.be.oneOf([450, 553]);
   });
 
-  it('REQ-IMXP-052 is attached no more when its relay ends everything', async () => {
+  it('REQ-IMXP-052 ends its attachment when its relay terminates everything', async () => {
     const relay = new (class extends ScriptedRelay {
       override readonly dialect = apexDialect();
     })();
@@ -130,13 +130,13 @@ describe('endpoint: APEX', function () {
     await fred.close();
   });
 
-  it('refuses a dialect there is not', async () => {
+  it('refuses an unknown dialect', async () => {
     const failure = await failureOf(mesh.attach(FRED, { dialect: 'bxxp' as 'apex' }));
     expect(failure).to.include({ code: 'ARGUMENT' });
     expect(failure.message).to.include('imxp, apex');
   });
 
-  it('REQ-IMXP-054 finds its relay as apex-edge, and relays each other as apex-mesh', async () => {
+  it('REQ-IMXP-054 finds its relay by apex-edge, and relays find each other by apex-mesh', async () => {
     const dns = await DnsServer.start();
     const passwordFile = await temporaryFile(`${passwordOf('imxp=mesh@example.com')}\n`);
     const credentials = { username: 'apex=mesh@example.com', passwordFile };

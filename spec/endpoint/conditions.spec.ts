@@ -45,7 +45,7 @@ const codeOf = (sending: Promise<void>): Promise<number> =>
   );
 
 for (const dialect of ['imxp', 'apex'] as const) {
-  describe(`endpoints and the options of RFC 3342, ${dialect} between relays`, function () {
+  describe(`endpoint: options of RFC 3342, ${dialect} between relays`, function () {
     this.timeout(60_000);
     this.slow(2000);
     let mesh: LocalMesh;
@@ -77,7 +77,7 @@ for (const dialect of ['imxp', 'apex'] as const) {
       return [endpoint, within(20_000, all, `${wanted} messages arrive`)];
     }
 
-    it('REQ-IMXP-060 holds at the relay of the recipient, and confirms when it is delivered', async () => {
+    it('REQ-IMXP-060 holds a message at the relay of the recipient, and confirms the delivery', async () => {
       const heard = new Heard();
       const timing = { noLaterThanMs: 60_000, returnTripMs: 20_000, reported: heard.take };
       await fred.send({ to: BARNEY, content: 'one', hold: true, timing });
@@ -89,7 +89,7 @@ for (const dialect of ['imxp', 'apex'] as const) {
       expect(heard.all).to.deep.equal([`rubble.com: ${BARNEY} 250`]);
     });
 
-    it('REQ-IMXP-058 tells that it takes longer, and that it was too late', async () => {
+    it('REQ-IMXP-058 reports that a message takes longer, and that it was too late', async () => {
       const barney = await mesh.attach(BARNEY, { autoAccept: false });
       const arrived: number[] = [];
       barney.receive((delivery) => {
@@ -107,7 +107,7 @@ for (const dialect of ['imxp', 'apex'] as const) {
       expect(arrived[0] ?? 1, 'the first relay took some of it').to.be.within(1, 1000);
     });
 
-    it('REQ-IMXP-062 goes as far as it may', async () => {
+    it('REQ-IMXP-062 limits the hops of a message', async () => {
       const [, texts] = await listening(BARNEY, 1);
       expect(await codeOf(fred.send({ to: BARNEY, content: 'far', hops: { noMoreThan: 1 } }))).to.equal(550);
       await fred.send({ to: BARNEY, content: 'near', hops: { noMoreThan: 2 } });
@@ -116,7 +116,7 @@ for (const dialect of ['imxp', 'apex'] as const) {
   });
 }
 
-describe('endpoints and the options of RFC 3342', function () {
+describe('endpoint: options of RFC 3342', function () {
   this.timeout(60_000);
   this.slow(2000);
   let mesh: LocalMesh;
@@ -127,7 +127,7 @@ describe('endpoints and the options of RFC 3342', function () {
   afterEach(() => mesh.leave());
   after(() => mesh.close());
 
-  it('REQ-IMXP-057 attaches in the place of another, which does not come back in its place', async () => {
+  it('REQ-IMXP-057 attaches in place of another endpoint, which does not come back', async () => {
     const old = await mesh.attach(WILMA, { override: true, reconnect: { firstMs: 20, longestMs: 50 } });
     const terminated = new Promise<string>((resolve) => old.once('terminate', resolve));
     const young = await mesh.attach(WILMA, { override: true });
@@ -141,7 +141,7 @@ describe('endpoints and the options of RFC 3342', function () {
     await within(20_000, back, 'the old one is attached again when there is room');
   });
 
-  it('REQ-IMXP-059 sends dataTiming and dataHopping for all hops, to be understood', async () => {
+  it('REQ-IMXP-059 sends dataTiming and dataHopping for all hops, as options that must be understood', async () => {
     const [fred, wilma] = [await mesh.attach(FRED), await mesh.attach(WILMA)];
     const options = new Promise<unknown[]>((resolve) => {
       wilma.receive((delivery) =>
@@ -156,7 +156,7 @@ describe('endpoints and the options of RFC 3342', function () {
     ]);
   });
 
-  it('refuses conditions that say nothing', async () => {
+  it('refuses empty conditions', async () => {
     const fred = await mesh.attach(FRED);
     const wrong = [
       { timing: { noLaterThanMs: 0 } },
@@ -175,7 +175,7 @@ describe('endpoints and the options of RFC 3342', function () {
 describe('endpoint/redeliveries', () => {
   const held = (id: string) => withHeldId(data(FRED, [BARNEY], [hold({ transID: 7 })]), id);
 
-  it('recognises what was accepted before a loss, once', () => {
+  it('recognises once what was accepted before a loss', () => {
     const redeliveries = new DuplicateFilter();
     redeliveries.accepted(held('a'));
     expect(redeliveries.repeats(held('a')), 'the connection lives').to.equal(false);
@@ -184,14 +184,14 @@ describe('endpoint/redeliveries', () => {
     expect(redeliveries.repeats(held('a'))).to.equal(false);
   });
 
-  it('recognises what was accepted too late to be told', () => {
+  it('recognises what was accepted too late to be answered', () => {
     const redeliveries = new DuplicateFilter();
     redeliveries.lose();
     redeliveries.late(held('c'));
     expect(redeliveries.repeats(held('c'))).to.equal(true);
   });
 
-  it('takes nothing for a repetition but what a relay has held and delivers again, whatever it says', () => {
+  it('recognises only what a relay has held and delivers again, whatever else a message says', () => {
     const redeliveries = new DuplicateFilter();
     const equal = data(FRED, [BARNEY], [hold({ transID: 7 })]);
     for (const one of [equal, held('d')]) redeliveries.accepted(one);
@@ -203,8 +203,8 @@ describe('endpoint/redeliveries', () => {
   });
 });
 
-describe('an endpoint that comes back', () => {
-  it('takes a new message that is equal to one accepted before', async () => {
+describe('an endpoint that reconnects', () => {
+  it('accepts a new message that is equal to an earlier one', async () => {
     const { relay, fred } = await scripted({ reconnect: { firstMs: 1 } });
     const texts: string[] = [];
     fred.receive((delivery) => void texts.push(delivery.text()));
@@ -217,7 +217,7 @@ describe('an endpoint that comes back', () => {
     await fred.close();
   });
 
-  it('takes what was held once, when the relay delivers it again because the answer was lost', async () => {
+  it('delivers a held message once when the relay repeats it after a lost answer', async () => {
     const { relay, fred } = await scripted({ reconnect: { firstMs: 1 } });
     const texts: string[] = [];
     fred.receive((delivery) => void texts.push(delivery.text()));

@@ -17,7 +17,7 @@ import { within } from '../support/within.js';
 const FRED = 'fred@example.com';
 const BARNEY = 'barney@rubble.com';
 
-describe('instant messages of endpoints', () => {
+describe('endpoint: instant messages', () => {
   let mesh: LocalMesh;
   let fred: Endpoint;
   let barney: Endpoint;
@@ -49,7 +49,7 @@ describe('instant messages of endpoints', () => {
   };
 
   for (const form of ['nested', 'part', 'inline'] as const) {
-    it(`carry subject, text and what the Data says already (${form})`, async () => {
+    it(`carries subject, text and what the Data says already (${form})`, async () => {
       const delivery = await sent({ content: { message, form } });
       expect(delivery.message?.subject).to.equal('Bowling – heute?');
       expect(delivery.text()).to.equal('Um acht?\nYabba & dabba <doo>');
@@ -60,7 +60,7 @@ describe('instant messages of endpoints', () => {
     });
   }
 
-  it('keep what they say themselves', async () => {
+  it('keeps header fields that the message states itself', async () => {
     const from = { phrase: 'Fred Flintstone', uri: 'im:fred@example.com' };
     const delivery = await sent({ content: { message: { ...message, from, date: new Date(0) } } });
     expect(delivery.message?.from).to.deep.equal(from);
@@ -68,7 +68,7 @@ describe('instant messages of endpoints', () => {
     expect(delivery.message?.date?.getTime()).to.equal(0);
   });
 
-  it('REQ-CPIM-013 go as message/cpim for those beyond a gateway', async () => {
+  it('REQ-CPIM-013 writes message/cpim for recipients beyond a gateway', async () => {
     const content = { type: 'text/plain; charset=utf-8', body: Buffer.from('Yabba') };
     const delivery = await sent({ content: { cpim: { subject: 'Bowling', content } } });
     expect(delivery.content.kind === 'part' && delivery.content.type).to.equal('message/cpim');
@@ -76,7 +76,7 @@ describe('instant messages of endpoints', () => {
     expect(delivery.message?.from?.uri).to.equal('im:fred@example.com');
   });
 
-  it('REQ-MSG-014 REQ-MSG-015 are plain texts as well, joined when they are flowed', async () => {
+  it('REQ-MSG-014 REQ-MSG-015 reads them as plain text, with flowed lines joined', async () => {
     expect((await sent({ content: 'Ä\n' })).text()).to.equal('Ä\n');
     const flowed = await sent({ content: 'a long \r\nline\r\n', type: 'text/plain; charset=UTF-8; format=flowed' });
     expect([flowed.text(), flowed.message]).to.deep.equal(['a long line', undefined]);
@@ -85,7 +85,7 @@ describe('instant messages of endpoints', () => {
     expect((await sent({ content: { xml: '<note>message</note>' } })).text()).to.equal('<note>message</note>');
   });
 
-  it('carry headers of their content', async () => {
+  it('carries headers of the content', async () => {
     const { content } = await sent({ content: 'Hallo', headers: [{ name: 'Content-Language', value: 'de' }] });
     expect(content.kind === 'part' && content.headers.get('content-language')).to.equal('de');
     expect((await failureOf(fred.send({ to: BARNEY, content: { message }, type: 'text/plain' }))).code).to.equal(
@@ -93,7 +93,7 @@ describe('instant messages of endpoints', () => {
     );
   });
 
-  it('REQ-MSG-010 REQ-CPIM-028 are answered 504 when they demand what is not understood', async () => {
+  it('REQ-MSG-010 REQ-CPIM-028 answers 504 to a message that demands what is not understood', async () => {
     barney.receive((delivery) => void delivery.message);
     const rank = { ...fieldOf('rank', 'Poobah'), namespace: 'urn:example:lodge', seeNoEvil: false };
     const strict = new InstantMessage({ fields: [rank] });
@@ -110,7 +110,7 @@ describe('instant messages of endpoints', () => {
     await fred.send({ to: BARNEY, content: { message: strict } });
   });
 
-  it('REQ-CPIM-008 REQ-CPIM-011 cross a gateway at an endpoint, both ways', async () => {
+  it('REQ-CPIM-008 REQ-CPIM-011 passes messages through a gateway at an endpoint in both directions', async () => {
     const peer = new LocalPeer();
     const security = { authenticated: true, confidential: true };
     const gateway = openGateway(barney, peer, { security, answerTimeoutMs: 50 });
@@ -135,8 +135,8 @@ describe('instant messages of endpoints', () => {
   });
 });
 
-describe('instant messages and the access service', () => {
-  it('REQ-MSG-017 REQ-IMPP-070 reach only those whose access entries let the sender', async () => {
+describe('endpoint: instant messages and the access service', () => {
+  it('REQ-MSG-017 REQ-IMPP-070 delivers only where the access entries permit the sender', async () => {
     const node = await startNode(
       parseConfig(
         {

@@ -16,8 +16,8 @@ async function refusalOf(call: () => unknown): Promise<string> {
   return 'taken';
 }
 
-describe('a misspelt key', () => {
-  it('of connect is refused with the nearest one', async () => {
+describe('endpoint: misspelt keys', () => {
+  it('refuses an unknown key of connect with the nearest known one', async () => {
     const connect: Loose = (given) => Reflect.apply(Endpoint.connect, Endpoint, [given]);
     const cases: [unknown, string][] = [
       [{ address: FRED, passwordfile: 'x' }, 'unknown key "passwordfile"; did you mean passwordFile?'],
@@ -38,7 +38,7 @@ describe('a misspelt key', () => {
     }
   });
 
-  it('of what is sent is refused with the nearest one, and nothing is sent', async () => {
+  it('refuses an unknown key of a message with the nearest known one, and sends nothing', async () => {
     const { relay, fred } = await scripted();
     const send: Loose = (given) => Reflect.apply(fred.send, fred, [given]);
     const message = { to: BARNEY, content: 'x' };
@@ -61,7 +61,7 @@ describe('a misspelt key', () => {
     await fred.close();
   });
 
-  it('of what a service is asked is refused with the nearest one', async () => {
+  it('refuses an unknown key of a request to a service with the nearest known one', async () => {
     const { fred } = await scripted();
     const calls: [object, string, unknown[], string][] = [
       [

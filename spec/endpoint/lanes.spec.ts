@@ -33,8 +33,8 @@ async function silent(options: Parameters<typeof scripted>[0] = {}, relay = new 
   return { relay, fred, channel: relay.channel, send };
 }
 
-describe('the lanes of an endpoint', () => {
-  it('opens one when an answer is due, so that a slow recipient delays nobody else', async () => {
+describe('endpoint: lanes', () => {
+  it('opens a lane while an answer is due, so that a slow recipient delays nobody else', async () => {
     const { relay, channel, send } = await silent();
     const slow = await send(BARNEY);
     expect(relay.lanes).to.have.lengthOf(0);
@@ -46,7 +46,7 @@ describe('the lanes of an endpoint', () => {
     expect(await slow.answer).to.equal('451 too slow');
   });
 
-  it('opens none for whoever waits for each answer, nor for one recipient', async () => {
+  it('opens none for an application that waits for each answer, nor for one recipient', async () => {
     const { relay, channel, send } = await silent();
     for (const to of [BARNEY, WILMA, BETTY]) {
       await send(to);
@@ -57,7 +57,7 @@ describe('the lanes of an endpoint', () => {
     expect(relay.lanes).to.have.lengthOf(0);
   });
 
-  it('opens as many as it is told, and shares them', async () => {
+  it('opens as many as configured, and shares them', async () => {
     const { relay, channel, send } = await silent({ limits: { lanes: 2 } });
     for (const to of ['a@b.example', 'c@b.example', 'd@b.example', 'e@b.example']) await send(to);
     expect(relay.lanes).to.have.lengthOf(1);
@@ -67,7 +67,7 @@ describe('the lanes of an endpoint', () => {
     expect(alone.relay.lanes).to.have.lengthOf(0);
   });
 
-  it('keeps a recipient on his lane while an answer of his is due, however written', async () => {
+  it('keeps a recipient on one lane while an answer is due, however the address is written', async () => {
     const { relay, channel, send } = await silent();
     await send(BARNEY);
     await send(WILMA);
@@ -80,7 +80,7 @@ describe('the lanes of an endpoint', () => {
     expect(asked(channel), 'nothing of hers is under way').to.deep.equal([[WILMA]]);
   });
 
-  it('holds what is for recipients on several lanes, and what is behind it, until it overtakes nothing', async () => {
+  it('holds a message for recipients on several lanes, and those behind it, until it overtakes nothing', async () => {
     const { relay, fred, channel, send } = await silent();
     await send(BARNEY);
     await send(WILMA);
@@ -94,7 +94,7 @@ describe('the lanes of an endpoint', () => {
     expect(asked(channel)).to.deep.equal([[BARNEY], [BARNEY, WILMA], [WILMA]]);
   });
 
-  it('never has two Data for one recipient on two lanes, nor in another order than they were sent', async () => {
+  it('never sends two Data for one recipient on two lanes, or in another order than submitted', async () => {
     const people = [BARNEY, WILMA, BETTY, 'a@b.example', 'c@b.example'];
     const send = fc.record({ to: fc.uniqueArray(fc.constantFrom(...people), { minLength: 1, maxLength: 3 }) });
     const answer = fc.record({ lane: fc.nat(3) });
@@ -143,7 +143,7 @@ describe('the lanes of an endpoint', () => {
     );
   });
 
-  it('goes on with the channels it has when the relay refuses another, in order', async () => {
+  it('continues in order with the existing channels when the relay refuses a further one', async () => {
     const relay = new ScriptedRelay();
     relay.further = 'refused';
     const { channel, send } = await silent({}, relay);
@@ -154,7 +154,7 @@ describe('the lanes of an endpoint', () => {
     expect(relay.lanes, 'it does not ask again').to.have.lengthOf(0);
   });
 
-  it('sends on the first channel, again and from then on, when the relay takes no Data on another', async () => {
+  it('sends again on the first channel, and stays there, when the relay refuses Data on another', async () => {
     const { relay, channel, send } = await silent();
     await send(BARNEY);
     const second = await send(WILMA);
@@ -172,7 +172,7 @@ describe('the lanes of an endpoint', () => {
     expect(relay.lanes).to.have.lengthOf(1);
   });
 
-  it('takes a refusal as one when the first channel has it too, or the lane has proved itself', async () => {
+  it('takes a refusal as such when the first channel gets it too, or the lane has carried Data before', async () => {
     const { relay, channel, send } = await silent();
     await send(BARNEY);
     const denied = await send(WILMA);
@@ -190,7 +190,7 @@ describe('the lanes of an endpoint', () => {
     expect(channel.outstanding).to.equal(1);
   });
 
-  it('tells what certainly was not sent when the connection is lost while a lane is made, and comes back', async () => {
+  it('says what certainly was not sent when the connection is lost while a lane opens, and reconnects', async () => {
     const relay = new ScriptedRelay();
     relay.further = 'waiting';
     const { fred } = await scripted({ reconnect: { firstMs: 1, longestMs: 2 } }, relay);
@@ -211,7 +211,7 @@ describe('the lanes of an endpoint', () => {
     expect(relay.channel.outstanding).to.equal(1);
   });
 
-  it('waits for the answers on all lanes before it leaves, and no longer than it may', async () => {
+  it('waits for the answers on all lanes before it closes, within its time limit', async () => {
     const { relay, fred, channel, send } = await silent();
     await send(BARNEY);
     const quick = await send(WILMA);
@@ -234,7 +234,7 @@ describe('the lanes of an endpoint', () => {
   });
 });
 
-describe('the lanes of an endpoint at a relay', () => {
+describe('endpoint: lanes at a relay', () => {
   let mesh: LocalMesh;
 
   before(async () => {
@@ -243,7 +243,7 @@ describe('the lanes of an endpoint at a relay', () => {
 
   after(() => mesh.close());
 
-  it('have the answers of quick recipients at once while a slow one keeps his', async () => {
+  it('gets the answers of quick recipients at once while a slow one delays its own', async () => {
     const [fred, barney, betty] = [await mesh.attach(FRED), await mesh.attach(BARNEY), await mesh.attach(BETTY)];
     let answer = (): void => {};
     barney.receive(() => new Promise<void>((resolve) => (answer = resolve)));

@@ -16,7 +16,7 @@ const forFred = dialect.encodeData(dataFor([FRED]));
 const next = (endpoint: Endpoint, event: 'connect' | 'disconnect' | 'terminate' | 'close'): Promise<unknown[]> =>
   within(5000, once(endpoint, event), event);
 
-describe('an endpoint', () => {
+describe('endpoint: lifecycle', () => {
   it('REQ-IMXP-003 attaches with the start of the channel', async () => {
     const { relay, fred } = await scripted();
     const [attach] = relay.attached;
@@ -33,7 +33,7 @@ describe('an endpoint', () => {
     expect(error).to.include({ code: 'REFUSED', message: 'cannot attach as fred@example.com: 537 not yours' });
   });
 
-  it('attaches as further addresses and terminates them', async () => {
+  it('attaches as further addresses, and terminates them', async () => {
     const { relay, fred } = await scripted();
     await fred.attach(WB);
     expect(fred.addresses).to.deep.equal([FRED, WB]);
@@ -48,7 +48,7 @@ describe('an endpoint', () => {
     expect(relay.channel.answers.get(2)).to.include({ code: 550 });
   });
 
-  it('does not keep an address that the relay refuses, nor one it has already', async () => {
+  it('keeps no address that the relay refuses, and refuses one that it has already', async () => {
     const relay = new ScriptedRelay((operation) =>
       operation.type === 'attach' && operation.endpoint !== FRED ? { code: 537, text: 'no' } : undefined,
     );
@@ -59,7 +59,7 @@ describe('an endpoint', () => {
     expect(fred.addresses).to.deep.equal([FRED]);
   });
 
-  it('leaves in order: terminates after what was sent, refuses what was not read, releases', async () => {
+  it('closes in order: terminates after what was sent, refuses what was not read, and releases', async () => {
     const { relay, fred } = await scripted();
     const { channel } = relay;
     channel.auto = undefined;
@@ -83,7 +83,7 @@ describe('an endpoint', () => {
     await fred.close();
   });
 
-  it('refuses what the application has not answered when it leaves without autoAccept', async () => {
+  it('refuses on closing what the application has not answered, without autoAccept', async () => {
     const { relay, fred } = await scripted({ autoAccept: false });
     relay.channel.send(forFred);
     const loop = fred[Symbol.asyncIterator]();
@@ -93,7 +93,7 @@ describe('an endpoint', () => {
     expect(value?.accept()).to.equal(false);
   });
 
-  it('does not wait for ever for the relay when it leaves', async () => {
+  it('waits for the relay on closing for a limited time', async () => {
     const { relay, fred } = await scripted({ limits: { closeTimeoutMs: 20 } });
     relay.channel.auto = undefined;
     const sent = failureOf(fred.send({ to: BARNEY, content: 'x' }));
@@ -110,7 +110,7 @@ describe('an endpoint', () => {
     await within(1000, loop, 'the loop ends');
   });
 
-  it('ends with the error when the connection is lost and it does not come back', async () => {
+  it('ends with the error when the connection is lost and it does not reconnect', async () => {
     const { relay, fred } = await scripted();
     const events: unknown[][] = [];
     fred.on('disconnect', (...args) => void events.push(['disconnect', ...args]));
@@ -147,7 +147,7 @@ describe('an endpoint', () => {
     await fred.close();
   });
 
-  it('comes back after a loss, attaches everything again, and sends nothing again by itself', async () => {
+  it('reconnects after a loss, attaches all addresses again, and repeats no message by itself', async () => {
     const { relay, fred } = await scripted({ reconnect: QUICK });
     await fred.attach(WB);
     relay.channel.auto = undefined;
@@ -172,7 +172,7 @@ describe('an endpoint', () => {
     await fred.close();
   });
 
-  it('begins anew when it is attached in part only', async () => {
+  it('starts again when only some of its addresses were attached', async () => {
     let refusals = 1;
     const relay = new ScriptedRelay((operation) => {
       if (operation.type !== 'attach' || operation.endpoint !== WB || relay.channels.length === 1) return undefined;
@@ -192,7 +192,7 @@ describe('an endpoint', () => {
     await fred.close();
   });
 
-  it('gives up when the relay will not have it back', async () => {
+  it('gives up when the relay refuses it for good', async () => {
     const { relay, fred } = await scripted({ reconnect: QUICK });
     const refusal = new RefusedError('SASL_REFUSED', { code: 535, text: 'authentication failure' });
     relay.obstacles.push(refusal);
@@ -202,7 +202,7 @@ describe('an endpoint', () => {
     expect((await failureOf(fred[Symbol.asyncIterator]().next())).code).to.equal('SASL_REFUSED');
   });
 
-  it('can be closed while it waits to come back', async () => {
+  it('can be closed while it waits to reconnect', async () => {
     const { relay, fred } = await scripted({ reconnect: { firstMs: 60_000, longestMs: 60_000 } });
     relay.channel.lose(CUT);
     await within(1000, fred.close(), 'closed');
@@ -210,7 +210,7 @@ describe('an endpoint', () => {
     expect((await fred[Symbol.asyncIterator]().next()).done).to.equal(true);
   });
 
-  it('ends with a typed error when the relay ends the last attachment, after what is under way', async () => {
+  it('ends with a typed error when the relay ends the last attachment, after outstanding answers', async () => {
     const { relay, fred } = await scripted();
     const { channel } = relay;
     channel.auto = undefined;
@@ -233,7 +233,7 @@ describe('an endpoint', () => {
     expect(channel.released).to.equal(true);
   });
 
-  it('attaches again after the relay has ended its attachment, if it may', async () => {
+  it('attaches again after the relay has ended its attachment, where reconnecting is on', async () => {
     const { relay, fred } = await scripted({ reconnect: QUICK });
     const lost = next(fred, 'disconnect');
     const connected = next(fred, 'connect');
@@ -245,7 +245,7 @@ describe('an endpoint', () => {
     await fred.close();
   });
 
-  it('REQ-IMXP-023 goes on with the others when the relay ends one attachment', async () => {
+  it('REQ-IMXP-023 continues with the others when the relay ends one attachment', async () => {
     const { relay, fred } = await scripted();
     await fred.attach(WB);
     relay.channel.send(dialect.encode({ type: 'terminate', transID: relay.attached[0]?.transID ?? 0 }));
@@ -257,7 +257,7 @@ describe('an endpoint', () => {
     await fred.close();
   });
 
-  it('reports a fault of the connector as an error of its own kind', async () => {
+  it('reports a fault of the connector as an error of its own code', async () => {
     const { relay, fred } = await scripted({ reconnect: QUICK });
     const closed = next(fred, 'close');
     relay.obstacles.push(new LocalError('TLS_REQUIRED', 'no TLS'));

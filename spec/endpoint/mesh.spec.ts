@@ -22,7 +22,7 @@ for (const [way, tls, transport] of [
   ['over TLS over ws', true, 'ws'],
   ['over wss', true, 'wss'],
 ] as const) {
-  describe(`endpoints across two relays, ${way}`, () => {
+  describe(`endpoint: two relays, ${way}`, () => {
     let mesh: LocalMesh;
 
     before(async () => {
@@ -33,7 +33,7 @@ for (const [way, tls, transport] of [
 
     after(() => mesh.close());
 
-    it('REQ-IMXP-028 REQ-IMXP-051 carries a message to the application and its ok back', async () => {
+    it('REQ-IMXP-028 REQ-IMXP-051 carries a message to the application, and its ok back', async () => {
       const [fred, barney] = [await mesh.attach(FRED), await mesh.attach(BARNEY)];
       const sent = fred.send({ to: BARNEY, content: 'Yabba dabba doo' });
       for await (const delivery of barney) {
@@ -52,7 +52,7 @@ for (const [way, tls, transport] of [
       expect((await failureOf(fred.send({ to: BARNEY, content: 'x' }))).reply).to.deep.equal({ code: 554, text });
     });
 
-    it('keeps 256 messages under way in order', async () => {
+    it('keeps 256 outstanding messages in order', async () => {
       const [fred, barney] = [await mesh.attach(FRED), await mesh.attach(BARNEY)];
       const received: string[] = [];
       barney.receive((delivery) => void received.push(delivery.text()));
@@ -85,7 +85,7 @@ for (const [way, tls, transport] of [
       expect(arrived.get(BARNEY)).to.equal(sha256(back));
     }).timeout(30_000);
 
-    it('sends while it has a large delivery in hand', async () => {
+    it('sends while a large delivery is unanswered', async () => {
       const [fred, barney] = [await mesh.attach(FRED), await mesh.attach(BARNEY, { autoAccept: false })];
       fred.receive(() => {});
       const sent = fred.send({ to: BARNEY, content: randomBytes(3 * 1_048_576) });
@@ -99,7 +99,7 @@ for (const [way, tls, transport] of [
   });
 }
 
-describe('endpoints at their relays', () => {
+describe('endpoint: real relays', () => {
   let mesh: LocalMesh;
 
   before(async () => {
@@ -110,7 +110,7 @@ describe('endpoints at their relays', () => {
 
   after(() => mesh.close());
 
-  it('reach several recipients in several domains at once', async () => {
+  it('reaches several recipients in several domains at once', async () => {
     const [fred, wilma, barney, betty] = await Promise.all([FRED, WILMA, BARNEY, BETTY].map((it) => mesh.attach(it)));
     const got: string[] = [];
     for (const endpoint of [wilma, barney, betty]) {
@@ -120,7 +120,7 @@ describe('endpoints at their relays', () => {
     expect(got.sort()).to.deep.equal([BARNEY, BETTY, WILMA]);
   });
 
-  it('are told when one of several recipients took it, and all reasons when none did', async () => {
+  it('succeeds when one of several recipients accepts, and lists all reasons when none does', async () => {
     const [fred, wilma] = [await mesh.attach(FRED), await mesh.attach(WILMA)];
     wilma.receive(() => {});
     await fred.send({ to: [WILMA, BARNEY], content: 'x' });
@@ -129,7 +129,7 @@ describe('endpoints at their relays', () => {
     expect(reply?.text).to.contain(BARNEY).and.to.contain('nobody@example.com');
   });
 
-  it('are told what is wrong', async () => {
+  it('says what is wrong', async () => {
     const fred = await mesh.attach(FRED);
     const refusals: [string, string, number][] = [
       [FRED, BARNEY, 450],
@@ -145,7 +145,7 @@ describe('endpoints at their relays', () => {
     }
   });
 
-  it('attach as a subaddress and originate from it', async () => {
+  it('attaches as a subaddress and sends from it', async () => {
     const [fred, barney] = [await mesh.attach(FRED), await mesh.attach(BARNEY)];
     expect((await failureOf(fred.send({ to: WB, content: 'x' }))).reply?.code).to.equal(450);
     await barney.attach(WB);
@@ -158,7 +158,7 @@ describe('endpoints at their relays', () => {
     expect((await failureOf(fred.send({ to: WB, content: 'x' }))).reply?.code).to.equal(450);
   });
 
-  it('are refused with a wrong password, as somebody else, twice, and where nobody listens', async () => {
+  it('refuses a wrong password, another identity, a second attach, and a port where nobody listens', async () => {
     const wrong = await failureOf(Endpoint.connect(mesh.options(FRED, { password: 'stone' })));
     expect(wrong.code).to.equal('SASL_REFUSED');
     expect(wrong.reply?.code).to.equal(535);
@@ -174,7 +174,7 @@ describe('endpoints at their relays', () => {
     expect(strict.code).to.equal('TLS_REQUIRED');
   });
 
-  it('refuse as busy what a slow application cannot take, and take it later', async () => {
+  it('refuses as busy what a slow application cannot take, and accepts it later', async () => {
     const [fred, wilma] = [await mesh.attach(FRED), await mesh.attach(WILMA, { limits: { queuedData: 5 } })];
     const sends = Array.from({ length: 8 }, (_, index) => fred.send({ to: WILMA, content: `${index}` }));
     const settled = Promise.allSettled(sends);
@@ -197,7 +197,7 @@ describe('endpoints at their relays', () => {
     await later;
   });
 
-  it('close in order: what was sent before is answered, and the address is free at once', async () => {
+  it('closes in order: what was sent is answered, and the address is free at once', async () => {
     const [fred, barney] = [await mesh.attach(FRED), await mesh.attach(BARNEY)];
     barney.receive(() => {});
     const sends = Array.from({ length: 50 }, (_, index) => fred.send({ to: BARNEY, content: `${index}` }));
@@ -207,7 +207,7 @@ describe('endpoints at their relays', () => {
     expect(again.connected).to.equal(true);
   });
 
-  it('come back after their relay was restarted', async () => {
+  it('reconnects after the relay was restarted', async () => {
     const [fred, barney] = [await mesh.attach(FRED), await mesh.attach(BARNEY, { reconnect: { firstMs: 20 } })];
     barney.receive(() => {});
     await fred.send({ to: BARNEY, content: 'before' });
@@ -231,7 +231,7 @@ describe('endpoints at their relays', () => {
     await fred.send({ to: BARNEY, content: 'after' });
   }).timeout(40_000);
 
-  it('end with a typed error when the relay stops and they do not come back', async () => {
+  it('ends with a typed error when the relay stops and it does not reconnect', async () => {
     const fred = await mesh.attach(FRED);
     const loop = failureOf(
       (async () => {

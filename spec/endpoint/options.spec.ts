@@ -7,10 +7,10 @@ import { temporaryDirectory } from '../support/temporary.js';
 const FRED = { address: 'fred@example.com', relay: 'tcp://127.0.0.1:10913' };
 const PEM = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n';
 
-describe('the options of an endpoint', () => {
+describe('endpoint: options', () => {
   const path = temporaryDirectory();
 
-  it('require TLS, except toward relays on this machine without an authority', async () => {
+  it('require TLS, except for relays on this machine without a given authority', async () => {
     const use = async (relay: string | string[], more: object = {}) => (await settle({ ...FRED, relay, ...more })).tls;
     expect(await use('tcp://relay.example.com:1')).to.equal('require');
     expect(await use('tcp://127.0.0.1:1')).to.equal('prefer');
@@ -32,7 +32,7 @@ describe('the options of an endpoint', () => {
     expect((await failureOf(settle({ ...FRED, ca: `${file}.not` }))).code).to.equal('CONFIGURATION');
   });
 
-  it('say which file holds no PEM, instead of blaming the relay later', async () => {
+  it('name the file that contains no PEM', async () => {
     const file = path('mesh.json');
     await writeFile(file, '{}');
     const failure = await failureOf(settle({ ...FRED, ca: file }));
@@ -40,7 +40,7 @@ describe('the options of an endpoint', () => {
     expect(failure.message).to.equal(`authority ${file}: contains no PEM block`);
   });
 
-  it('take certificate and key together, from PEM or from files, and only under TLS', async () => {
+  it('accept certificate and key only together, from PEM or from files, and under TLS', async () => {
     const file = path('fred.crt');
     await writeFile(file, PEM);
     const { own } = await settle({ ...FRED, certificate: file, key: PEM });
@@ -55,7 +55,7 @@ describe('the options of an endpoint', () => {
     );
   });
 
-  it('ask for the password each time, wherever it is', async () => {
+  it('read the password again for each connection, wherever it comes from', async () => {
     const file = path('password');
     await writeFile(file, 'yabba\nsecond line\n');
     expect(await (await settle({ ...FRED, password: 'dabba' })).password?.()).to.equal('dabba');

@@ -23,7 +23,7 @@ const open = (minutes = 60) => ({
 });
 const closed = () => open(-1);
 
-describe('presence at real relays', function () {
+describe('endpoint: presence at real relays', function () {
   this.slow(3000);
   let mesh: LocalMesh;
 
@@ -38,7 +38,7 @@ describe('presence at real relays', function () {
   afterEach(() => mesh.leave());
   after(() => mesh.close());
 
-  it('REQ-IMPP-051 is closed to who is blocked politely, and open to others at the same time', async () => {
+  it('REQ-IMPP-051 hides presence from a politely blocked subscriber while others see it', async () => {
     const [fred, barney, betty] = await Promise.all([FRED, BARNEY, BETTY].map((one) => mesh.attach(one)));
     if (fred === undefined || barney === undefined || betty === undefined) throw new Error('not all attached');
     await fred.presence.publish(open());
@@ -53,7 +53,7 @@ describe('presence at real relays', function () {
     expect((await barney.presence.poll(FRED)).open).to.equal(false);
   });
 
-  it('REQ-IMPP-024 is published on one domain and seen by a subscriber on the other, and by who asks', async () => {
+  it('REQ-IMPP-024 publishes in one domain what a subscriber and a poll of another domain see', async () => {
     const [fred, barney, betty] = await Promise.all([FRED, BARNEY, BETTY].map((one) => mesh.attach(one)));
     if (fred === undefined || barney === undefined || betty === undefined) throw new Error('not all attached');
     expect((await barney.presence.poll(FRED)).open).to.equal(false);
@@ -80,7 +80,7 @@ describe('presence at real relays', function () {
     expect(await fred.presence.who(FRED)).to.deep.equal([]);
   });
 
-  it('gives a function that publishes the present entry', async () => {
+  it('returns a function that publishes the present entry', async () => {
     const fred = await mesh.attach(FRED);
     await fred.presence.publish(() => open());
     await fred.presence.publish((present) => ({
@@ -109,7 +109,7 @@ describe('presence at real relays', function () {
     expect((await failureOf(barney.presence.subscribe(FRED, { duration: 0 }))).code).to.equal('ARGUMENT');
   });
 
-  it('ends a subscription when its time is over, or begins it anew where that is wished', async () => {
+  it('ends a subscription after its duration, or renews it where asked', async () => {
     const [fred, barney] = [await mesh.attach(FRED), await mesh.attach(BARNEY)];
     const seen: unknown[] = [];
     for await (const info of await barney.presence.subscribe(FRED, { duration: 1 })) seen.push(info);
@@ -123,7 +123,7 @@ describe('presence at real relays', function () {
     await fred.close();
   });
 
-  it('asks once without ending the subscription there is', async () => {
+  it('polls without ending an existing subscription', async () => {
     const [fred, barney] = [await mesh.attach(FRED), await mesh.attach(BARNEY)];
     const seen = await barney.presence.subscribe(FRED);
     await barney.presence.poll(FRED);
@@ -132,7 +132,7 @@ describe('presence at real relays', function () {
     expect(await fred.presence.who(FRED)).to.deep.equal([]);
   });
 
-  it('follows attachment where the configuration says so', async () => {
+  it('follows attachments where the configuration says so', async () => {
     const [first, betty] = [await mesh.attach(WILMA), await mesh.attach(BETTY)];
     const seen = (await betty.presence.subscribe(WILMA))[Symbol.asyncIterator]();
     const next = async () => (await within(5000, seen.next(), 'presence')).value?.open;
@@ -143,7 +143,7 @@ describe('presence at real relays', function () {
     expect(await next()).to.equal(true);
   });
 
-  it('is over when the endpoint is closed', async () => {
+  it('ends when the endpoint is closed', async () => {
     const barney = await mesh.attach(BARNEY);
     const seen = (await barney.presence.subscribe(FRED))[Symbol.asyncIterator]();
     await seen.next();
@@ -175,7 +175,7 @@ describe('endpoint/presence', () => {
     `<publish publisher='${BARNEY}' transID='${transID}' timeStamp='21 Oct 2000 12:00:00 +0000'><presence publisher='${BARNEY}' ` +
     `lastUpdate='21 Oct 2000 12:00:0${second} +0000'><tuple destination='im:${BARNEY}' availableUntil='1 Jan 2000 00:00:00 +0000' /></presence></publish>`;
 
-  it('REQ-PRES-013 says ok to the Data of the service and sends nothing in return', async () => {
+  it('REQ-PRES-013 answers ok to the Data of the service, and sends nothing in return', async () => {
     const { fred, relay, subscribing, transID, asked } = await subscribed();
     const { channel } = relay;
     const documents = [
@@ -198,7 +198,7 @@ describe('endpoint/presence', () => {
     await fred.close();
   });
 
-  it('REQ-IMPP-060 leaves to the application what carries an unknown transID, or comes from somebody else', async () => {
+  it('REQ-IMPP-060 passes to the application what has an unknown transID or another sender', async () => {
     const { fred, relay, subscribing, transID } = await subscribed();
     const arrived: string[] = [];
     fred.receive((delivery) => void arrived.push(delivery.originator));
@@ -226,7 +226,7 @@ describe('endpoint/presence', () => {
     await fred.close();
   });
 
-  it('asks anew under the same transID when the connection is back', async () => {
+  it('asks again under the same transID after reconnecting', async () => {
     const { fred, relay, subscribing, transID, asked } = await subscribed();
     relay.channel.send(fromService(published(transID, 1)));
     const feed = await subscribing;
@@ -248,13 +248,13 @@ describe('endpoint/presence', () => {
     await fred.close();
   });
 
-  it('says so when the service took the request and never answers', async () => {
+  it('says so when the service accepted the request and never answers', async () => {
     const { fred } = await scripted({ limits: { answerTimeoutMs: 20 } });
     expect((await failureOf(fred.presence.poll(BARNEY))).code).to.equal('TIMED_OUT');
     await fred.close();
   });
 
-  it('stops waiting when it is told to', async () => {
+  it('stops waiting when asked to', async () => {
     const { fred } = await scripted();
     const stop = new AbortController();
     const polling = failureOf(fred.presence.poll(BARNEY, { signal: stop.signal }));

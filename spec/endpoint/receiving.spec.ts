@@ -11,8 +11,8 @@ const octetsOf = (payload: Buffer | readonly Buffer[]): number =>
 const OCTETS = octetsOf(forFred);
 const OK = { type: 'ok' };
 
-describe('an endpoint that receives', () => {
-  it('gives a delivery with its originator, recipients, content and options', async () => {
+describe('endpoint: receiving', () => {
+  it('provides a delivery with its originator, recipients, content and options', async () => {
     const { relay, fred } = await scripted();
     relay.channel.send(forFred);
     for await (const delivery of fred) {
@@ -49,7 +49,7 @@ describe('an endpoint that receives', () => {
     expect([...channel.answers.keys()]).to.deep.equal(msgnos);
   });
 
-  it('does not answer by itself what the application has answered', async () => {
+  it('does not answer again what the application has answered', async () => {
     const { relay, fred } = await scripted();
     const { channel } = relay;
     const msgno = channel.send(forFred);
@@ -63,7 +63,7 @@ describe('an endpoint that receives', () => {
     expect(channel.answers.get(msgno)).to.include({ type: 'error', code: 550, text: 'no <bowling> & "beer"' });
   });
 
-  it('throws at a refusal that is none and leaves the delivery to be answered', async () => {
+  it('throws on an invalid refusal, and leaves the delivery unanswered', async () => {
     const { relay, fred } = await scripted();
     const { channel } = relay;
     const msgno = channel.send(forFred);
@@ -122,7 +122,7 @@ describe('an endpoint that receives', () => {
     expect(channel.consumed).to.equal(4 * OCTETS);
   });
 
-  it('refuses with 450 what is too much for a slow application, and goes on afterwards', async () => {
+  it('refuses with 450 what is too much for a slow application, and continues afterwards', async () => {
     const { relay, fred } = await scripted({ limits: { queuedData: 2 } });
     const { channel } = relay;
     const [first, second, third] = [channel.send(forFred), channel.send(forFred), channel.send(forFred)];
@@ -139,7 +139,7 @@ describe('an endpoint that receives', () => {
     expect(channel.consumed).to.equal(4 * OCTETS);
   });
 
-  it('bounds the octets that wait, but takes one of any size when it is alone', async () => {
+  it('bounds the octets that wait, but accepts one delivery of any size by itself', async () => {
     const { relay, fred } = await scripted({ limits: { queuedOctets: 100 } });
     const { channel } = relay;
     channel.send(forFred);
@@ -149,7 +149,7 @@ describe('an endpoint that receives', () => {
     expect(channel.answers.get(1)).to.deep.equal(OK);
   });
 
-  it('lets a loop wait, and several loops share', async () => {
+  it('lets a loop wait, and shares deliveries among several loops', async () => {
     const { relay, fred } = await scripted();
     const loops = [fred[Symbol.asyncIterator](), fred[Symbol.asyncIterator]()];
     const waiting = loops.map((loop) => loop.next());
@@ -159,7 +159,7 @@ describe('an endpoint that receives', () => {
     expect(results.map(({ done }) => done)).to.deep.equal([false, false]);
   });
 
-  it('gives deliveries to a handler at once, the queued ones first', async () => {
+  it('passes deliveries to a handler at once, the queued ones first', async () => {
     const { relay, fred } = await scripted();
     const { channel } = relay;
     channel.send(forFred);
@@ -192,7 +192,7 @@ describe('an endpoint that receives', () => {
     expect(channel.answers.get(3)).to.include({ code: 550, text: 'not here' });
   });
 
-  it('REQ-IMXP-033 refuses Data that is for nobody attached here', async () => {
+  it('REQ-IMXP-033 refuses Data for addresses that are not attached here', async () => {
     const { relay, fred } = await scripted();
     const { channel } = relay;
     const msgno = channel.send(dialect.encodeData(dataFor(['wilma@example.com'])));
@@ -205,7 +205,7 @@ describe('an endpoint that receives', () => {
     expect(channel.answers.get(2)).to.deep.equal(OK);
   });
 
-  it('answers 500 and 501 to what it does not understand, and 550 to what is not for endpoints', async () => {
+  it('answers 500 and 501 to what it does not understand, and 550 to operations that are not for endpoints', async () => {
     const { relay } = await scripted();
     const { channel } = relay;
     const codes = [

@@ -25,8 +25,8 @@ async function away(options: Parameters<typeof scripted>[0] = {}, obstacles: Scr
   return { relay, fred, old };
 }
 
-describe('an endpoint at a relay that is second choice', () => {
-  it('moves to the preferred one as soon as it answers, without a loss', async () => {
+describe('endpoint: return to the preferred relay', () => {
+  it('moves to the preferred relay as soon as that answers, without a loss', async () => {
     const { relay, fred, old } = await away({}, [new TransportError('CONNECT_FAILED', 'not yet')]);
     const losses: unknown[] = [];
     fred.on('disconnect', (...args) => void losses.push(args));
@@ -42,7 +42,7 @@ describe('an endpoint at a relay that is second choice', () => {
     await fred.close();
   });
 
-  it('takes everything along, gives the answers that are due, and waits for those it is due', async () => {
+  it('takes all attachments along, gives the answers that it owes, and waits for those that are due', async () => {
     const { relay, fred, old } = await away({ autoAccept: false });
     let pass = (): void => {};
     relay.gate = new Promise((resolve) => (pass = resolve));
@@ -89,7 +89,7 @@ describe('an endpoint at a relay that is second choice', () => {
     await fred.close();
   });
 
-  it('does not look for another one when it is at the preferred one, nor when it is not to', async () => {
+  it('looks for no other relay when it is at the preferred one, or when it is told not to', async () => {
     const relay = new ScriptedRelay();
     relay.place = FIRST;
     const { fred } = await scripted(SOON, relay);
@@ -99,14 +99,14 @@ describe('an endpoint at a relay that is second choice', () => {
     await Promise.all([fred.close(), never.fred.close()]);
   });
 
-  it('is closed at once while it looks for one', async () => {
+  it('closes at once while it looks for one', async () => {
     const { relay, fred } = await away({ limits: { returnMs: 1_000_000 } });
     await within(5000, fred.close(), 'closed');
     expect(relay.better).to.deep.equal([]);
   });
 });
 
-describe('an endpoint whose relays are real', () => {
+describe('endpoint: return at real relays', () => {
   let here: LocalMesh;
   let there: LocalMesh;
 
@@ -116,7 +116,7 @@ describe('an endpoint whose relays are real', () => {
 
   after(() => Promise.all([here.close(), there.close()]));
 
-  it('goes to the second one while the first is away, and back when it is there again', async () => {
+  it('uses the second relay while the first is away, and returns when that is back', async () => {
     const [first, second] = [here.url('example.com'), there.url('example.com')];
     await here.stopNode('example.com');
     const fred = await there.attach(FRED, {

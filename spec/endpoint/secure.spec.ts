@@ -22,7 +22,7 @@ const own = ({ certificate, key }: { certificate: string; key: string }): Secure
   ...known,
 });
 
-describe('endpoints with certificates', () => {
+describe('endpoint: certificates', () => {
   let mesh: LocalMesh;
   let fred: Endpoint;
   let barney: Endpoint;
@@ -60,7 +60,7 @@ describe('endpoints with certificates', () => {
   ];
 
   for (const [name, content] of contents) {
-    it(`REQ-CPIM-014 REQ-IMPP-064 REQ-IMPP-067 REQ-IMPP-068 REQ-IMPP-069 sign and encrypt ${name} from end to end`, async () => {
+    it(`REQ-CPIM-014 REQ-IMPP-064 REQ-IMPP-067 REQ-IMPP-068 REQ-IMPP-069 signs and encrypts ${name} from end to end`, async () => {
       for (const how of [{ sign: true }, { encrypt: true }, { sign: true, encrypt: true }]) {
         const delivery = await sent({ content, ...how });
         expect(delivery.text()).to.equal('Yabba dabba doo');
@@ -76,13 +76,13 @@ describe('endpoints with certificates', () => {
     });
   }
 
-  it('give the lines of a text as they were sent, whatever S/MIME has made of their ends', async () => {
+  it('keeps the line ends of a text as they were sent, whatever S/MIME makes of them', async () => {
     for (const how of [{}, { sign: true }, { encrypt: true }]) {
       expect((await sent({ content: 'Yabba\ndabba\n', ...how })).text()).to.equal('Yabba\ndabba\n');
     }
   });
 
-  it('REQ-IMPP-018 tell what is neither signed nor encrypted, and never believe what they cannot check', async () => {
+  it('REQ-IMPP-018 says what is neither signed nor encrypted, and never believes what it cannot verify', async () => {
     const plain = await sent({ content: 'Yabba' });
     expect([plain.signed, plain.encrypted, plain.opened]).to.deep.equal([undefined, false, plain.content]);
     const inline = await sent({ content: { xml: '<note>x</note>' } });
@@ -96,13 +96,13 @@ describe('endpoints with certificates', () => {
     ]);
   });
 
-  it('answer 550 to what they cannot decrypt, whoever asks', async () => {
+  it('answers 550 to what it cannot decrypt, whoever asks', async () => {
     wilma.receive((delivery) => void delivery.text());
     const error = await failureOf(fred.send({ to: 'wilma@example.com', content: 'Yabba', encrypt: true }));
     expect(error.reply).to.deep.equal({ code: 550, text: 'the content is encrypted and cannot be read here' });
   });
 
-  it('send nothing that they cannot sign or encrypt', async () => {
+  it('sends nothing that it cannot sign or encrypt', async () => {
     const refused = async (from: Endpoint, message: Omit<Message, 'to'>, words: string, to = BARNEY): Promise<void> => {
       const error = await failureOf(from.send({ to, ...message }));
       expect(error.message).to.include(words);
@@ -120,7 +120,7 @@ describe('endpoints with certificates', () => {
     expect(got).to.deep.equal([]);
   });
 
-  it('REQ-CPIM-011 REQ-CPIM-014 pass through a gateway to CPIM unread and unchanged', async () => {
+  it('REQ-CPIM-011 REQ-CPIM-014 passes through a gateway to CPIM unread and unchanged', async () => {
     const peer = new LocalPeer();
     const security = { authenticated: true, confidential: true };
     const gateway = openGateway(wilma, peer, { security, answerTimeoutMs: 50 });
@@ -140,10 +140,10 @@ describe('endpoints with certificates', () => {
     gateway.close();
   });
 
-  describe('that are in files', () => {
+  describe('in files', () => {
     const path = temporaryDirectory();
 
-    it('take single files, and a directory of people', async () => {
+    it('accepts single files, and a directory of people', async () => {
       await writeFile(path('fred.crt'), freds.certificate);
       await writeFile(path('fred.key'), freds.key);
       await writeFile(path('ca.pem'), authority.certificate);
@@ -155,7 +155,7 @@ describe('endpoints with certificates', () => {
       }
     });
 
-    it('say which one cannot be used', async () => {
+    it('says which file cannot be used', async () => {
       const code = async (given: SecureFiles): Promise<string> => {
         const { code, message } = await failureOf(secureOf(given));
         return `${code} ${message}`;

@@ -22,7 +22,7 @@ const only = (data: readonly Data[]): Data => {
   return one;
 };
 
-describe('an endpoint that sends', () => {
+describe('endpoint: sending', () => {
   it('sends text as a UTF-8 part, octet for octet, from its first address', async () => {
     const { fred, channel } = await manual();
     const sent = fred.send({ to: BARNEY, content: 'Grüße, Barney 🎳' });
@@ -38,7 +38,7 @@ describe('an endpoint that sends', () => {
     expect(content.body.toString()).to.equal('Grüße, Barney 🎳');
   });
 
-  it('REQ-IMPP-031 sends a Buffer as it is, also when it looks like MIME', async () => {
+  it('REQ-IMPP-031 sends a Buffer as it is, even if it looks like MIME', async () => {
     const { fred, channel } = await manual();
     const octets = Buffer.concat([
       Buffer.from('\r\n--=_x\r\n\r\n--'),
@@ -52,14 +52,14 @@ describe('an endpoint that sends', () => {
     expect(content.body.equals(octets)).to.equal(true);
   });
 
-  it('sends any Uint8Array, also a part of one', async () => {
+  it('sends any Uint8Array, a view of a part too', async () => {
     const { fred, channel } = await manual();
     void fred.send({ to: BARNEY, content: new Uint8Array([1, 2, 3, 4]).subarray(1, 3) });
     const content = contentOf(only(channel.data));
     expect(content.kind === 'part' && [...content.body]).to.deep.equal([2, 3]);
   });
 
-  it('says what content may be to a program without types', async () => {
+  it('says what content may be, for programs without types', async () => {
     const { fred, channel } = await manual();
     for (const content of ['undefined', 'null', '5', '{"text":"hi"}']) {
       const message: Message = { to: BARNEY, content: '' };
@@ -71,14 +71,14 @@ describe('an endpoint that sends', () => {
     expect(channel.data).to.have.lengthOf(0);
   });
 
-  it('sends an empty content', async () => {
+  it('sends empty content', async () => {
     const { fred, channel } = await manual();
     void fred.send({ to: BARNEY, content: '' });
     const content = contentOf(only(channel.data));
     expect(content.kind === 'part' && content.body.length).to.equal(0);
   });
 
-  it('REQ-IMXP-063 sends XML inside the control document and references as they are', async () => {
+  it('REQ-IMXP-063 sends XML inside the control document, and references as they are', async () => {
     const { fred, channel } = await manual();
     void fred.send({ to: BARNEY, content: { xml: '<note>R&amp;B</note>' } });
     void fred.send({ to: BARNEY, content: { uri: 'http://example.com/a#b' } });
@@ -115,7 +115,7 @@ describe('an endpoint that sends', () => {
     expect(error.reply).to.deep.equal({ code: 450, text: 'not attached' });
   });
 
-  it('rejects addresses that are none before anything is sent', async () => {
+  it('rejects invalid addresses before anything is sent', async () => {
     const { fred, channel } = await manual();
     const wrong: Parameters<typeof fred.send>[0][] = [
       { to: 'barney', content: 'x' },
@@ -129,7 +129,7 @@ describe('an endpoint that sends', () => {
     expect(channel.asked).to.have.lengthOf(0);
   });
 
-  it('rejects what cannot stand in a header or a document', async () => {
+  it('rejects what a header or a document cannot contain', async () => {
     const { fred, channel } = await manual();
     expect((await failureOf(fred.send({ to: BARNEY, content: 'x', type: 'text/plain\r\nX-Evil: 1' }))).code).to.equal(
       'ARGUMENT',
@@ -138,7 +138,7 @@ describe('an endpoint that sends', () => {
     expect(channel.asked).to.have.lengthOf(0);
   });
 
-  it('keeps any number under way in the order of the calls', async () => {
+  it('keeps any number of outstanding messages in the order of the calls', async () => {
     const { fred, channel } = await manual();
     const answered: number[] = [];
     const sends = Array.from({ length: 300 }, (_, index) =>
@@ -154,7 +154,7 @@ describe('an endpoint that sends', () => {
     expect(answered).to.deep.equal(Array.from({ length: 300 }, (_, index) => index));
   });
 
-  it('waits for its turn past the bound, in order, and fills up as answers come', async () => {
+  it('queues beyond the bound in order, and sends on as answers arrive', async () => {
     const { fred, channel } = await manual({ limits: { outstandingData: 2 } });
     const sends = ['a', 'b', 'c', 'd'].map((content) => fred.send({ to: BARNEY, content }));
     expect(channel.asked).to.have.lengthOf(2);
@@ -170,7 +170,7 @@ describe('an endpoint that sends', () => {
     expect(fred.outstanding).to.equal(0);
   });
 
-  it('sends one that is larger than the bound of octets when nothing else is under way', async () => {
+  it('sends one message larger than the bound of octets when nothing else is outstanding', async () => {
     const { fred, channel } = await manual({ limits: { outstandingOctets: 2000 } });
     const large = fred.send({ to: BARNEY, content: Buffer.alloc(5000) });
     const small = fred.send({ to: BARNEY, content: 'x' });
@@ -181,7 +181,7 @@ describe('an endpoint that sends', () => {
     await Promise.all([large, small]);
   });
 
-  it('rejects what is under way when the connection is lost, and says what certainly was not sent', async () => {
+  it('rejects outstanding messages when the connection is lost, and says which certainly were not sent', async () => {
     const { fred, channel } = await manual({ limits: { outstandingData: 1 } });
     const [sent, waiting] = [
       failureOf(fred.send({ to: BARNEY, content: 'a' })),
@@ -193,7 +193,7 @@ describe('an endpoint that sends', () => {
     expect((await failureOf(fred.send({ to: BARNEY, content: 'c' }))).code).to.equal('CLOSED');
   });
 
-  it('goes on after a send that got no answer in time', async () => {
+  it('continues after a send that got no answer in time', async () => {
     const { fred, channel } = await manual({ limits: { outstandingData: 1 } });
     const late = failureOf(fred.send({ to: BARNEY, content: 'a' }));
     const next = fred.send({ to: BARNEY, content: 'b' });
@@ -203,7 +203,7 @@ describe('an endpoint that sends', () => {
     await within(1000, next, 'the next is sent');
   });
 
-  it('takes back what waits when the signal is aborted, and stops waiting for what is under way', async () => {
+  it('withdraws what waits when the signal is aborted, and stops waiting for what has left', async () => {
     const { fred, channel } = await manual({ limits: { outstandingData: 1 } });
     const abort = new AbortController();
     const { signal } = abort;
@@ -219,7 +219,7 @@ describe('an endpoint that sends', () => {
     expect((await failureOf(fred.send({ to: BARNEY, content: 'd', signal }))).message).to.equal('enough');
   });
 
-  it('tells for each recipient what became of a message, when it is asked to', async () => {
+  it('reports for each recipient what became of a message', async () => {
     const { relay, fred } = await scripted({ limits: { lanes: 1 } });
     const { channel } = relay;
     channel.auto = undefined;
@@ -251,7 +251,7 @@ describe('an endpoint that sends', () => {
     channel.answer();
   });
 
-  it('takes one signal for any number of sends, without Node seeing a leak', async () => {
+  it('accepts one signal for any number of sends, without a warning of Node about a leak', async () => {
     const { fred, channel } = await manual({ limits: { outstandingData: 1 } });
     const warnings: Error[] = [];
     const warned = (warning: Error): void => void warnings.push(warning);
@@ -280,7 +280,7 @@ describe('an endpoint that sends', () => {
     expect(channel.open).to.equal(false);
   });
 
-  it('submits a payload without a promise, more than once', async () => {
+  it('submits a payload without a promise, several times', async () => {
     const { relay, fred } = await scripted({}, new ScriptedRelay(() => undefined));
     const payload = fred.encode({ to: BARNEY, content: 'tick' });
     let accepted = 0;

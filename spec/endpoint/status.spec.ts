@@ -25,7 +25,7 @@ describe('endpoint/status', () => {
 
   after(() => mesh.close());
 
-  it('REQ-IMXP-041 traces every relay to an endpoint of another domain', async () => {
+  it('REQ-IMXP-041 traces every relay up to an endpoint of another domain', async () => {
     const fred = await mesh.attach(FRED);
     await mesh.attach(BARNEY);
     const { code, reports, complete, ms } = await fred.trace(BARNEY);
@@ -38,7 +38,7 @@ describe('endpoint/status', () => {
     expect(ms).to.be.within(0, 5000);
   });
 
-  it('traces as far as it goes', async () => {
+  it('traces as far as relays answer', async () => {
     const fred = await mesh.attach(FRED);
     const { code, text, reports, complete } = await fred.trace(BARNEY);
     expect([code, text, complete, said(reports)]).to.deep.equal([
@@ -51,13 +51,13 @@ describe('endpoint/status', () => {
     expect((await fred.trace('x@nowhere.example')).code).to.equal(550);
   });
 
-  it('traces within the domain, and back', async () => {
+  it('traces within a domain, and in the other direction', async () => {
     const barney = await mesh.attach(BARNEY);
     await mesh.attach(BETTY);
     expect(said((await barney.trace(BETTY)).reports)).to.deep.equal([`rubble.com: ${BETTY} 250`]);
   });
 
-  it('pings; the application sees neither', async () => {
+  it('pings without the application seeing it', async () => {
     const fred = await mesh.attach(FRED);
     const barney = await mesh.attach(BARNEY, { autoAccept: false });
     const arrived: Delivery[] = [];
@@ -68,7 +68,7 @@ describe('endpoint/status', () => {
     expect(arrived).to.deep.equal([]);
   });
 
-  it('takes a message with content for a message, whatever it is marked as', async () => {
+  it('treats a message with content as a message, whatever options it has', async () => {
     const fred = await mesh.attach(FRED);
     const barney = await mesh.attach(BARNEY);
     const texts: string[] = [];
@@ -78,7 +78,7 @@ describe('endpoint/status', () => {
     expect(texts).to.deep.equal(['<x/>', '']);
   });
 
-  it('REQ-IMXP-042 tells what became of each recipient of a message', async () => {
+  it('REQ-IMXP-042 reports what became of each recipient of a message', async () => {
     const fred = await mesh.attach(FRED);
     const [barney, wilma] = [await mesh.attach(BARNEY), await mesh.attach(WILMA)];
     wilma.receive((delivery) => void delivery.refuse({ code: 554, text: 'no' }));
@@ -95,14 +95,14 @@ describe('endpoint/status', () => {
     expect(others.sort()).to.deep.equal([`example.com ${WILMA} 554 no`, `rubble.com ${BARNEY} 250`]);
   });
 
-  it('asks the own relay only', async () => {
+  it('asks only its own relay', async () => {
     const fred = await mesh.attach(FRED);
     (await mesh.attach(BARNEY)).receive(() => {});
     const { reports } = await fred.status({ to: BARNEY, content: 'x' }, { targetHop: 'this' });
     expect(said(reports)).to.deep.equal([`example.com: ${BARNEY} 250`]);
   });
 
-  it('REQ-IMXP-048 hands a reply with a transID nobody knows to the application, and goes on', async () => {
+  it('REQ-IMXP-048 passes a reply with an unknown transID to the application, and continues', async () => {
     const fred = await mesh.attach(FRED);
     const texts: string[] = [];
     fred.receive((delivery) => void texts.push(delivery.text()));
@@ -114,7 +114,7 @@ describe('endpoint/status', () => {
   });
 });
 
-describe('an endpoint and services that were not asked', () => {
+describe('endpoint: services that were not asked', () => {
   const element = (originator: string, inner: string) => encoding.encodeData({ ...dataFor([FRED], inner), originator });
   const transIdOf = ({ channel }: ScriptedRelay): number => {
     const written = /transID='(\d+)'/.exec(channel.data.at(-1)?.dataContent?.inner.toString() ?? '');
@@ -122,7 +122,7 @@ describe('an endpoint and services that were not asked', () => {
   };
   const EVIL = 'evil@evil.example';
 
-  it('takes presence and access from the service of the domain that was asked only', async () => {
+  it('accepts presence and access only from the service of the domain that was asked', async () => {
     const { relay, fred } = await scripted();
     const { channel } = relay;
     channel.auto = undefined;
@@ -152,7 +152,7 @@ describe('an endpoint and services that were not asked', () => {
     await fred.close();
   });
 
-  it('believes of a report what its relay can know: nothing of another service, nothing about others’ recipients', async () => {
+  it('accepts in a report only what its relay can know: nothing of other services or about others’ recipients', async () => {
     const { relay, fred } = await scripted();
     const { channel } = relay;
     channel.auto = undefined;
@@ -190,7 +190,7 @@ describe('endpoint/status where relays do not report', () => {
 
   after(() => mesh.close());
 
-  it('REQ-IMXP-045 gives the answer and says that reports are missing', async () => {
+  it('REQ-IMXP-045 returns the answer and says that reports are missing', async () => {
     const fred = await mesh.attach(FRED);
     await mesh.attach(BARNEY);
     const { code, complete, reports } = await fred.trace(BARNEY, { reportTimeoutMs: 50 });

@@ -16,7 +16,7 @@ function refusal(text: string): RemoteProtocolError {
 }
 
 describe('imxp/address', () => {
-  it('REQ-IMXP-001 takes an addr-spec apart', () => {
+  it('REQ-IMXP-001 splits an addr-spec into its parts', () => {
     expect(parseAddress('fred@Example.COM')).to.deep.equal({
       key: 'fred@example.com',
       local: 'fred',
@@ -28,7 +28,7 @@ describe('imxp/address', () => {
     });
   });
 
-  it('REQ-IMXP-001 compares domains without regard to case, local parts exactly', () => {
+  it('REQ-IMXP-001 compares domains without regard to case, and local parts exactly', () => {
     expect(parseAddress('fred@EXAMPLE.com').key).to.equal(parseAddress('fred@example.COM').key);
     expect(parseAddress('Fred@example.com').key).not.to.equal(parseAddress('fred@example.com').key);
   });
@@ -61,7 +61,7 @@ describe('imxp/address', () => {
     expect(key('"a\\"b"@example.com')).to.equal('"a\\"b"@example.com');
   });
 
-  it('does not take a quoted slash for the beginning of a subaddress', () => {
+  it('does not take a quoted slash for the start of a subaddress', () => {
     const quoted = parseAddress('"fred/wb"@example.com');
     expect(quoted.base).to.equal(quoted.key);
     expect(quoted.key).not.to.equal(parseAddress('fred/wb@example.com').key);
@@ -111,7 +111,7 @@ describe('imxp/address', () => {
     });
   }
 
-  it('marks what only APEX can name', () => {
+  it('marks names that exist in APEX only', () => {
     const wide = (text: string) => parseAddress(text).wide;
     expect(wide('fred@[192.0.2.1]')).to.equal(true);
     expect(wide('fred@[IPv6:2001:DB8::1]')).to.equal(true);
@@ -120,11 +120,11 @@ describe('imxp/address', () => {
     expect(parseAddress('Fred@[IPv6:2001:DB8::1]').key).to.equal('Fred@[ipv6:2001:db8::1]');
   });
 
-  it('takes an address of 1023 octets', () => {
+  it('accepts an address of 1023 octets', () => {
     expect(parseAddress(`${'x'.repeat(1011)}@example.com`).key).to.have.length(1023);
   });
 
-  it('gives keys and bases that are addresses of the same name', () => {
+  it('returns keys and bases that are addresses of the same name', () => {
     const piece = fc.constantFrom('a', 'B', '.', '/', '"', '\\', ' ', '=', '"x y"', '"/"', 'imxp=');
     fc.assert(
       fc.property(fc.array(piece, { minLength: 1, maxLength: 8 }), (pieces) => {
@@ -139,7 +139,7 @@ describe('imxp/address', () => {
     );
   });
 
-  it('answers the same when its cache has been flooded', () => {
+  it('returns the same results after its cache has overflowed', () => {
     const before = parseAddress('wilma/x@rubble.com');
     for (let index = 0; index < 20_000; index += 1) {
       parseAddress(`u${index}@rubble.com`);
@@ -147,7 +147,7 @@ describe('imxp/address', () => {
     expect(parseAddress('wilma/x@rubble.com')).to.deep.equal(before);
   });
 
-  it('tells domain names from others', () => {
+  it('distinguishes domain names from other texts', () => {
     for (const text of ['example.com', 'localhost', 'a-b.c', '_x.example.com']) {
       expect(isDomain(text), text).to.equal(true);
     }

@@ -7,7 +7,7 @@ import { withPrefix } from '../../lib/imxp/dialect/names.js';
 const key = (name: string): string | undefined => addressOf(fromApex(name))?.key;
 
 describe('imxp/dialect/apex-name', () => {
-  it('leaves ordinary names as they are', () => {
+  it('leaves ordinary names unchanged', () => {
     for (const name of [
       'fred@example.com',
       'fred/appl=wb@Example.com',
@@ -28,13 +28,13 @@ describe('imxp/dialect/apex-name', () => {
     ['100%@example.com', '100%@example.com'],
     ['fred@[192.0.2.9]', 'fred@[192.0.2.9]'],
   ] as const) {
-    it(`takes ${name} for ${notation} and back`, () => {
+    it(`converts ${name} to ${notation} and back`, () => {
       expect(fromApex(name)).to.equal(notation);
       expect(toApex(notation)).to.equal(name);
     });
   }
 
-  it('REQ-IMXP-053 compares local parts exactly, transmission encodings undone', () => {
+  it('REQ-IMXP-053 compares local parts exactly once transmission encodings are removed', () => {
     expect(key('f%72ed@example.com')).to.equal(key('fred@EXAMPLE.com'));
     expect(key('fr%C3%A9d%c3%a9ric@example.com')).to.equal(key('frédéric@example.com'));
     expect(key('fred%20smith@example.com')).to.equal(key('fred smith@example.com'));
@@ -63,7 +63,7 @@ describe('imxp/dialect/apex-name', () => {
     it(`finds no name in ${JSON.stringify(name)}`, () => expect(key(name)).to.equal(undefined));
   }
 
-  it('does not say what APEX cannot', () => {
+  it('refuses to write what APEX cannot express', () => {
     for (const name of [
       '"a/b"@example.com',
       '"a@b"@example.com',
@@ -76,7 +76,7 @@ describe('imxp/dialect/apex-name', () => {
     }
   });
 
-  it('knows the names that are the same in both dialects', () => {
+  it('knows which names are the same in both dialects', () => {
     const common = (name: string) => isCommon(parseAddress(name));
     expect(common('fred/appl=wb@example.com')).to.equal(true);
     expect(common('"fred"@example.com')).to.equal(true);
@@ -89,7 +89,7 @@ describe('imxp/dialect/apex-name', () => {
     .string({ unit: 'grapheme', minLength: 1, maxLength: 12 })
     .filter((text) => /^[ -.0-?A-~\u00a0-\uffff]+$/.test(text) && !/%[0-9A-Fa-f]{2}/.test(text));
 
-  it('takes every name of RFC 3340 §2.2 and gives it back', () => {
+  it('reads every name of RFC 3340 §2.2 and writes it back', () => {
     fc.assert(
       fc.property(token, fc.option(token, { nil: undefined }), (base, rest) => {
         const name = `${base}${rest === undefined ? '' : `/${rest}`}@example.com`;
@@ -102,7 +102,7 @@ describe('imxp/dialect/apex-name', () => {
     );
   });
 
-  it('never takes two names for one', () => {
+  it('never takes two names for the same', () => {
     fc.assert(
       fc.property(token, token, (one, other) => {
         fc.pre(one !== other);
@@ -111,7 +111,7 @@ describe('imxp/dialect/apex-name', () => {
     );
   });
 
-  it('gives services the prefix of the dialect, and nobody else', () => {
+  it('gives services the prefix of the dialect, and no other names', () => {
     expect(withPrefix('imxp=report@example.com', 'apex=')).to.equal('apex=report@example.com');
     expect(withPrefix('APEX=report@example.com', 'imxp=')).to.equal('imxp=report@example.com');
     expect(withPrefix('"imxp=report"@example.com', 'apex=')).to.equal('"apex=report"@example.com');

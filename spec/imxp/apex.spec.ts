@@ -28,7 +28,7 @@ const inline = (children: string): string =>
   `<data content='#P'>${children}<data-content Name='P'><note /></data-content></data>`;
 
 describe('imxp/dialect/apex', () => {
-  it('REQ-IMXP-049 reads what RFC 3340 §4.1 shows', () => {
+  it('REQ-IMXP-049 reads the examples of RFC 3340 §4.1', () => {
     expect(decode(lines('Content-Type: application/beep+xml', '', "<terminate transID='1' />"))).to.deep.equal({
       type: 'terminate',
       transID: 1,
@@ -131,7 +131,7 @@ describe('imxp/dialect/apex', () => {
     expect(read.options).to.deep.equal([]);
   });
 
-  it('REQ-IMXP-052 reads why something is terminated, and that all of it is', () => {
+  it('REQ-IMXP-052 reads the reason of a terminate, and transID 0 for everything', () => {
     expect(xml('<terminate />')).to.deep.equal({ type: 'terminate', transID: 0 });
     expect(xml("<terminate transID='0' code='250'/>")).to.deep.equal({ type: 'terminate', transID: 0 });
     const overridden = { type: 'terminate', transID: 5, code: 556, text: 'a < b', lang: 'en' } as const;
@@ -171,7 +171,7 @@ describe('imxp/dialect/apex', () => {
     });
   }
 
-  it('REQ-IMXP-053 has the names of APEX in one notation, and writes them as they came', () => {
+  it('REQ-IMXP-053 reads the names of APEX in one notation, and writes them as received', () => {
     const read = data(
       xml(inline("<originator identity='fred smith@example.com'/><recipient identity='b%61rney@example.com'/>")),
     );
@@ -187,7 +187,7 @@ describe('imxp/dialect/apex', () => {
       .with.nested.property('reply.code', 553);
   });
 
-  it('translates a Data of IMXP and back, other parts to the octet', () => {
+  it('translates a Data of IMXP and back, with the other parts octet for octet', () => {
     const received = data(decodeImxp(RELATED));
     const changed: Data = {
       ...received,
@@ -211,7 +211,7 @@ describe('imxp/dialect/apex', () => {
     expect(said(back)).to.deep.equal(said(changed));
   });
 
-  it('REQ-IMXP-055 makes per-originator options per-data options of IMXP', () => {
+  it('REQ-IMXP-055 makes per-originator options per-Data options in IMXP', () => {
     const option = (name: string) => `<option internal='${name}' mustUnderstand='true' transID='7' />`;
     const read = data(xml(inline(`${TO_BARNEY.replace(' />', `>${option('o')}</originator>`)}${option('d')}`)));
     const crossed = data(imxp.decode(octets(imxp.encodeData(read))));
@@ -243,7 +243,7 @@ describe('imxp/dialect/apex', () => {
   });
   const options = fc.array(option, { maxLength: 2 });
 
-  it('reads every operation back as it was', () => {
+  it('reads back every operation that it writes', () => {
     const operation = fc.oneof(
       fc.record({ type: fc.constant('attach' as const), endpoint: name, transID, options }),
       fc.record({ type: fc.constant('bind' as const), relay: fc.domain(), transID, options }),
@@ -261,7 +261,7 @@ describe('imxp/dialect/apex', () => {
     );
   });
 
-  it('REQ-IMXP-034 reads Data back as it was, content to the octet', () => {
+  it('REQ-IMXP-034 reads back every Data that it writes, with the content octet for octet', () => {
     const made = fc.record({
       originator: name,
       recipients: fc.array(

@@ -15,7 +15,7 @@ function sent(data: Data): Buffer {
 }
 
 describe('imxp/content', () => {
-  it('REQ-IMXP-009 puts XML inside the control document, referred to by a fragment', () => {
+  it('REQ-IMXP-009 puts XML into the control document and refers to it by a fragment', () => {
     const data = make({ xml: '<note>tide is in</note>', name: 'Payload' });
     expect(data.content).to.equal('#Payload');
     expect(sent(data).toString()).to.equal(
@@ -25,7 +25,7 @@ describe('imxp/content', () => {
     expect(contentOf(data)).to.deep.equal({ kind: 'inline', inner: Buffer.from('<note>tide is in</note>') });
   });
 
-  it('REQ-IMXP-007 puts anything else into a part with a globally unique Content-ID, referred to by cid', () => {
+  it('REQ-IMXP-007 puts other content into a part with a globally unique Content-ID and refers to it by cid', () => {
     const [one, two] = [
       make({ type: 'text/plain', body: Buffer.from('x') }),
       make({ type: 'text/plain', body: Buffer.from('x') }),
@@ -37,7 +37,7 @@ describe('imxp/content', () => {
     expect(parseEntity(sent(one)).headers.mediaType()?.parameters.get('type')).to.equal('text/xml');
   });
 
-  it('REQ-IMXP-008 writes parts as binary, and takes their headers', () => {
+  it('REQ-IMXP-008 writes parts as binary, and accepts headers for them', () => {
     const data = make({
       type: 'text/plain; charset=UTF-8',
       body: Buffer.from([0, 255, 13, 10]),
@@ -54,7 +54,7 @@ describe('imxp/content', () => {
     }
   });
 
-  it('sends exactly what it made', () => {
+  it('sends the content that it has made', () => {
     const data = make({ type: 'text/plain', body: Buffer.from('x') });
     expect(sent(data)).to.deep.equal(data.source?.payload);
   });
@@ -66,7 +66,7 @@ describe('imxp/content', () => {
     });
   });
 
-  it('undoes transfer encodings of others', () => {
+  it('decodes the transfer encodings of others', () => {
     const text = sent(make({ type: 'text/plain', body: Buffer.from('aGVsbG8=') }))
       .toString()
       .replace('Encoding: binary', 'Encoding: base64');
@@ -75,7 +75,7 @@ describe('imxp/content', () => {
     expect(content?.kind === 'part' && content.body.toString()).to.equal('hello');
   });
 
-  it('refuses to make what could not be read', () => {
+  it('refuses to make content that could not be read', () => {
     for (const content of [
       { xml: '<a>' },
       { xml: '</x><x>' },

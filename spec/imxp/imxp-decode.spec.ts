@@ -81,7 +81,7 @@ describe('imxp/dialect/imxp: decode', () => {
     });
   });
 
-  it('reads every attribute of an option, and what is within it verbatim', () => {
+  it('reads every attribute of an option, and its content verbatim', () => {
     const option =
       "<option external='http://example.com/o#x' targetHop='all' seeNoEvil='false' transID='2147483647' localize='de en'> <a/>é </option>";
     const expected = {
@@ -103,7 +103,7 @@ describe('imxp/dialect/imxp: decode', () => {
     expect(operation.recipients).to.deep.equal([{ identity: 'c@d', options: [expected] }]);
   });
 
-  it('REQ-IMXP-037 takes an empty internal or external for absent', () => {
+  it('REQ-IMXP-037 takes an empty internal or external as absent', () => {
     const attach = (attributes: string) =>
       xml(`<attach endpoint='a@b' transID='1'><option ${attributes} transID='1'/></attach>`);
     expect(attach("internal='x' external=''")).to.have.nested.property('options[0].internal', 'x');
@@ -111,7 +111,7 @@ describe('imxp/dialect/imxp: decode', () => {
     expect(attach("internal='' external='urn:x'")).to.have.nested.property('options[0].internal', undefined);
   });
 
-  it('REQ-IMXP-006 takes text/xml however it is written, and application/beep+xml', () => {
+  it('REQ-IMXP-006 accepts text/xml in any spelling, and application/beep+xml', () => {
     const document = "<terminate transID='71' />";
     for (const header of [
       'content-type: TEXT/XML\r\n\r\n',
@@ -132,7 +132,7 @@ describe('imxp/dialect/imxp: decode', () => {
     });
   });
 
-  it('REQ-IMXP-006 finds the root by start wherever it is, and takes the first part without start', () => {
+  it('REQ-IMXP-006 finds the root by the start parameter wherever it is, and takes the first part without one', () => {
     const [head = '', control = '', content = ''] = RELATED.split('--=_m1\r\n');
     const body = content.replace('\r\n--=_m1--\r\n', '');
     const swapped = `${head}--=_m1\r\n${body}\r\n--=_m1\r\n${control}--=_m1--`;
@@ -150,7 +150,7 @@ describe('imxp/dialect/imxp: decode', () => {
     expect(data(decode(RELATED.replace('cid:c2', 'CID:c2')))).to.have.property('content', 'CID:c2.5f@harbour.example');
   });
 
-  it('REQ-IMXP-063 takes any absolute URI as reference, with and without a fragment', () => {
+  it('REQ-IMXP-063 accepts any absolute URI as a reference, with or without a fragment', () => {
     for (const uri of ['http://example.com/a?b=c#d', 'mid:a@b', 'urn:x:y']) {
       expect(
         contentOf(data(xml(`<data originator='a@b' content='${uri}'><recipient identity='c@d'/></data>`))),
@@ -158,13 +158,13 @@ describe('imxp/dialect/imxp: decode', () => {
     }
   });
 
-  it('REQ-IMXP-010 tolerates xml:lang and xml:space everywhere', () => {
+  it('REQ-IMXP-010 accepts xml:lang and xml:space on every element', () => {
     const text =
       "<data xml:lang='en' originator='a@b' content='#P'><recipient xml:space='default' identity='c@d'/><data-content Name='P' xml:space='preserve'>x</data-content></data>";
     expect(data(xml(text)).dataContent?.inner.toString()).to.equal('x');
   });
 
-  it('takes white space before the document, with headers and without, but not before a declaration', () => {
+  it('accepts white space before the document, with or without headers, but not before an XML declaration', () => {
     const ok = (payload: string) => dialect.decodeReply(Buffer.from(payload)).type;
     const spaces = ['', '\r\n', ' ', '\t', '\n \r\n'];
     for (const header of ['\r\n', 'Content-Type: text/xml\r\n\r\n']) {
@@ -181,7 +181,7 @@ describe('imxp/dialect/imxp: decode', () => {
     }
   });
 
-  it('D-CORE-04 has the default Content-Type in what is forwarded of a payload without one', () => {
+  it('D-CORE-04 adds the default Content-Type to a forwarded payload that has none', () => {
     const document = "<data originator='a@b' content='http://c/'><recipient identity='d@e'/></data>";
     for (const [came, forwarded] of [
       [`\r\n${document}`, `Content-Type: text/xml\r\n\r\n${document}`],
@@ -198,7 +198,7 @@ describe('imxp/dialect/imxp: decode', () => {
     }
   });
 
-  it('D-CORE-04 has it in the root of a multipart, too', () => {
+  it('D-CORE-04 adds it to the root of a multipart, too', () => {
     const untyped = RELATED.replace('--=_m1\r\nContent-Type: text/xml\r\n', '--=_m1\r\n');
     expect(untyped).not.to.equal(RELATED);
     expect(data(decode(untyped)).source?.payload.toString()).to.equal(RELATED);

@@ -53,7 +53,7 @@ describe('imxp/dialect/imxp: encode', () => {
     expect(fault(() => dialect.decodeInitial(Buffer.from('hello'))).reply?.code).to.equal(500);
   });
 
-  it('reads ok in every spelling', () => {
+  it('reads ok in any spelling', () => {
     for (const spelling of [
       `${ALONE}<ok />\r\n`,
       `${ALONE}<ok />`,
@@ -83,7 +83,7 @@ describe('imxp/dialect/imxp: encode', () => {
     }
   });
 
-  it('tolerates any three-digit code in an error', () => {
+  it('accepts any three-digit code in an error', () => {
     expect(dialect.decodeReply(Buffer.from(`${ALONE}<error code='999'/>`))).to.deep.equal({
       type: 'error',
       code: 999,
@@ -92,7 +92,7 @@ describe('imxp/dialect/imxp: encode', () => {
     });
   });
 
-  it('writes an error whatever its text holds', () => {
+  it('writes an error with any text', () => {
     const reply = { type: 'error', code: 550, text: 'a\0b\ud800]]>\r\n', lang: undefined } as const;
     expect(dialect.decodeReply(dialect.encodeReply(reply))).to.deep.equal({ ...reply, text: 'a\uFFFDb\uFFFD]]>\r\n' });
   });
@@ -120,7 +120,7 @@ describe('imxp/dialect/imxp: encode', () => {
     }));
   const options = fc.array(option, { maxLength: 2 });
 
-  it('reads attach, bind and terminate back as they were', () => {
+  it('reads back every attach, bind and terminate that it writes', () => {
     const operation = fc.oneof(
       fc.record({ type: fc.constant('attach' as const), endpoint: word, transID, options }),
       fc.record({ type: fc.constant('bind' as const), relay: fc.domain(), transID, options }),
@@ -133,7 +133,7 @@ describe('imxp/dialect/imxp: encode', () => {
     );
   });
 
-  it('reads replies back as they were', () => {
+  it('reads back every reply that it writes', () => {
     const reply: fc.Arbitrary<OperationReply> = fc.record({
       type: fc.constant('error' as const),
       code: fc.integer({ min: 100, max: 599 }),
@@ -159,7 +159,7 @@ describe('imxp/dialect/imxp: encode', () => {
     ),
   });
 
-  it('REQ-IMXP-034 reads Data back as it was, content to the octet', () => {
+  it('REQ-IMXP-034 reads back every Data that it writes, with the content octet for octet', () => {
     fc.assert(
       fc.property(made, (parts) => {
         const written = makeData(parts);
@@ -176,7 +176,7 @@ describe('imxp/dialect/imxp: encode', () => {
     );
   });
 
-  it('REQ-IMXP-034 writes only the control document anew when recipients and options change', () => {
+  it('REQ-IMXP-034 writes only the control document again when recipients and options change', () => {
     const changes = fc.record({ recipients, options });
     const preamble = RELATED.replace('\r\n--=_m1', '\r\nignore me\r\n--=_m1').replace(
       'Content-ID: <c2',
@@ -223,7 +223,7 @@ describe('imxp/dialect/imxp: encode', () => {
     expect(Array.isArray(sent) && sent).to.include(inline.dataContent?.inner);
   });
 
-  it('writes a control document anew that came in a transfer encoding', () => {
+  it('writes a control document again that arrived in a transfer encoding', () => {
     const [, document = ''] = /(<data[\s\S]*<\/data>)/.exec(RELATED) ?? [];
     const encoded = RELATED.replace(document, `${Buffer.from(document).toString('base64')}`).replace(
       'Content-Type: text/xml',
@@ -236,7 +236,7 @@ describe('imxp/dialect/imxp: encode', () => {
     expect(said(dialect.decode(sent))).to.deep.equal(said(received));
   });
 
-  it('D-APEX-05 takes over what another dialect received, with its own content type', () => {
+  it('D-APEX-05 takes over what another dialect has received, with its own content type', () => {
     const received = data(
       decode(
         RELATED.replace('type="text/xml"', 'type="application/beep+xml"').replace(
@@ -260,7 +260,7 @@ describe('imxp/dialect/imxp: encode', () => {
     expect(content.kind === 'part' && content.body.toString()).to.equal('tide is in');
   });
 
-  it('does not write a Data whose part is nowhere', () => {
+  it('refuses to write a Data whose part does not exist', () => {
     const homeless: Data = { ...data(decode(RELATED)), source: undefined };
     expect(() => dialect.encodeData(homeless)).to.throw(LocalError, 'no message to take it from');
   });

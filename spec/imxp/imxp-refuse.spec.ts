@@ -146,7 +146,7 @@ describe('imxp/dialect/imxp: what is refused', () => {
     });
   }
 
-  it('keeps its limits and answers 501 past them', () => {
+  it('enforces its limits, and answers 501 beyond them', () => {
     const small = imxpDialect({ recipients: 2, octets: 300, depth: 3, elements: 6, attributes: 4 });
     const decodes = (document: string) => small.decode(Buffer.from(ALONE + document));
     expect(decodes(of(recipient + recipient + content)).type).to.equal('data');
@@ -163,7 +163,7 @@ describe('imxp/dialect/imxp: what is refused', () => {
     }
   });
 
-  it('gives an operation or a RemoteProtocolError with 500 or 501 for any octets', () => {
+  it('returns an operation or throws a RemoteProtocolError with 500 or 501 for any octets', () => {
     const piece = fc.constantFrom(
       ALONE,
       RELATED,
@@ -210,7 +210,7 @@ describe('imxp/dialect/imxp: what is refused', () => {
     );
   });
 
-  it('refuses every payload cut short, and trailing octets', () => {
+  it('refuses every truncated payload, and trailing octets', () => {
     for (const whole of [INLINE.trimEnd(), RELATED.trimEnd(), `${ALONE}<terminate transID='7'/>`]) {
       for (let length = 0; length < whole.length; length += 1) {
         expect(fault(() => decode(whole.slice(0, length))).reply?.code).to.be.oneOf([500, 501]);

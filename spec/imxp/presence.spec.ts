@@ -49,7 +49,7 @@ describe('imxp/presence', () => {
     }
   });
 
-  it('REQ-IMPP-019 REQ-IMPP-020 REQ-IMPP-030 reads presence with all it may hold', () => {
+  it('REQ-IMPP-019 REQ-IMPP-020 REQ-IMPP-030 reads presence with everything it may contain', () => {
     expect(presence(FRED)).to.deep.equal({
       publisher: 'fred@example.com',
       lastUpdate: Date.UTC(2000, 9, 21, 7, 58, 12),
@@ -71,7 +71,7 @@ describe('imxp/presence', () => {
     });
   });
 
-  it('leaves elements of others alone', () => {
+  it('ignores elements of other vocabularies', () => {
     expect(read(`<get owner='fred@example.com' transID='1' />`)).to.equal(undefined);
   });
 
@@ -114,7 +114,7 @@ describe('imxp/presence', () => {
     });
   }
 
-  it('REQ-PRES-016 keeps any text, whatever the script', () => {
+  it('REQ-PRES-016 keeps any text in any script', () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 20 }).filter((some) => !/[^\t\n -\uFFFD]/.test(some));
     const tuple: fc.Arbitrary<Tuple> = fc.record({
       destination: fc.constantFrom('im:fred@example.com', 'mailto:a@b', 'http://example.com/?a=b&c=%27d#e'),
@@ -148,7 +148,7 @@ describe('imxp/presence', () => {
       }
     });
 
-    it('reads a terminate that says why', () => {
+    it('reads a terminate that gives a reason', () => {
       expect(read(`<terminate transID='7' code='421' xml:lang='en'>good bye</terminate>`)).to.deep.equal({
         type: 'terminate',
         transID: 7,
@@ -156,7 +156,7 @@ describe('imxp/presence', () => {
       expect(codeOf(`<terminate transID='7'><b /></terminate>`)).to.equal(501);
     });
 
-    it('REQ-IMPP-022 writes times and baselines in the form of whoever gets them', () => {
+    it('REQ-IMPP-022 writes times and baselines in the form of the reader', () => {
       const value = presence(
         FRED.replace(`<capability baseline='rfc2533'>`, `<capability baseline='http://example.com/b'>x</capability>$&`),
       );
@@ -173,7 +173,7 @@ describe('imxp/presence', () => {
       expect(imxp).to.include(`availableUntil='1 Jan 2030 00:00:00 +0000'`).and.not.include('http://example.com/b');
     });
 
-    it('writes names as APEX does, without quotes', () => {
+    it('writes names without quotes, as APEX does', () => {
       const subscribe = `<subscribe publisher='fred flintstone@example.com' duration='1' transID='2' />`;
       const operation = readPresenceOperation(parseXml(Buffer.from(subscribe)), 'apex');
       expect(operation).to.deep.include({ publisher: '"fred flintstone"@example.com' });
@@ -181,7 +181,7 @@ describe('imxp/presence', () => {
     });
   });
 
-  it('REQ-IMPP-026 REQ-IMPP-037 knows when a destination is closed', () => {
+  it('REQ-IMPP-026 REQ-IMPP-037 knows when a destination has closed', () => {
     const tuple = { availableUntil: '21 Oct 2000 18:00:00 +0200' };
     const end = Date.UTC(2000, 9, 21, 16);
     expect([isOpen(tuple, end - 1), isOpen(tuple, end)]).to.deep.equal([true, false]);
@@ -191,13 +191,13 @@ describe('imxp/presence', () => {
 describe('imxp/service reply', () => {
   const reply = (text: string) => readServiceReply(parseXml(Buffer.from(text)));
 
-  it('is written without text as the specifications print it', () => {
+  it('writes a reply without text as the specifications print it', () => {
     expect(writeServiceReply({ code: 250, transID: 51877, text: '', lang: undefined })).to.equal(
       `<reply code='250' transID='51877' />`,
     );
   });
 
-  it('is read with text and language', () => {
+  it('reads a reply with its text and language', () => {
     const value = { type: 'reply', code: 537, transID: 7, text: 'not <you>', lang: 'en' } as const;
     expect(reply(writeServiceReply(value))).to.deep.equal(value);
   });

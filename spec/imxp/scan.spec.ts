@@ -329,7 +329,7 @@ for (const kind of KINDS) {
   describe(`imxp/dialect/scan of ${kind.name}`, () => {
     const agrees = (octets: Buffer): boolean => kind.agrees(octets);
     const { scanner } = kind;
-    it('sees every payload as the parsers do, or not at all', function () {
+    it('reads every payload as the parsers do, or leaves it to them', function () {
       this.timeout(60_000 + RUNS);
       let taken = 0;
       fc.assert(
@@ -342,7 +342,7 @@ for (const kind of KINDS) {
       expect(taken).to.be.above(RUNS / 8);
     });
 
-    it('never takes a mutated payload that the parsers refuse or see differently', function () {
+    it('never accepts a mutated payload that the parsers refuse or read differently', function () {
       this.timeout(60_000 + RUNS);
       let taken = 0;
       fc.assert(
@@ -371,7 +371,7 @@ for (const kind of KINDS) {
       ['a content part without a last line end', multipart('tide is in', '')],
       ['a content part with what looks like a delimiter', multipart('--=_m2\r\n -=_m1\n--=_m1--')],
     ] as const) {
-      it(`takes ${what}`, () => {
+      it(`accepts ${what}`, () => {
         expect(agrees(Buffer.from(kind.written(text)))).to.equal(true);
       });
     }
@@ -423,7 +423,7 @@ for (const kind of KINDS) {
       });
     }
 
-    it('keeps nothing of a payload it has read', () => {
+    it('keeps nothing of a payload that it has read', () => {
       const first = scanner.scan(Buffer.from(written('<a>1</a>')));
       const second = scanner.scan(Buffer.from(written('<a>2</a>')));
       expect([first, second].map((data) => data?.dataContent?.inner.toString())).to.deep.equal([
@@ -432,7 +432,7 @@ for (const kind of KINDS) {
       ]);
     });
 
-    it('gives views of the payload', () => {
+    it('returns views of the payload', () => {
       const octets = Buffer.from(written('<a>1</a>'));
       const data = scanner.scan(octets);
       expect(data?.source?.payload).to.equal(octets);

@@ -13,7 +13,7 @@ describe('imxp/timestamp', () => {
     expect(parseTimestamp('21 oct 2000 02:35:00 -0430')).to.equal(MORNING);
   });
 
-  it('reads RFC 3339, parts of a second dropped', () => {
+  it('reads RFC 3339, and drops fractions of a second', () => {
     expect(parseTimestamp('2000-10-21T09:05:00+02:00')).to.equal(MORNING);
     expect(parseTimestamp('2000-10-21t07:05:00.999z')).to.equal(MORNING);
     expect(parseTimestamp('2000-10-21T07:05:00-00:00')).to.equal(MORNING);
@@ -41,7 +41,7 @@ describe('imxp/timestamp', () => {
     );
   });
 
-  it('says one in the other form, and leaves alone what has that form already', () => {
+  it('converts a time to the other form, and leaves one in that form unchanged', () => {
     expect(timestampIn('21 Oct 2000 09:05:00 +0200', 'apex')).to.equal('2000-10-21T07:05:00-00:00');
     expect(timestampIn('2000-10-21T09:05:00+02:00', 'apex')).to.equal('2000-10-21T09:05:00+02:00');
     expect(timestampIn('2000-10-21T09:05:00+02:00', 'imxp')).to.equal('21 Oct 2000 07:05:00 +0000');
@@ -69,7 +69,7 @@ describe('imxp/timestamp', () => {
     it(`refuses ${JSON.stringify(wrong)}`, () => expect(parseTimestamp(wrong)).to.equal(undefined));
   }
 
-  it('writes UTC, which says nothing about where this is', () => {
+  it('writes UTC, which does not tell where this machine is', () => {
     expect(formatTimestamp(MORNING + 999)).to.equal('21 Oct 2000 07:05:00 +0000');
     expect(formatTimestamp(LATEST_MS)).to.equal('31 Dec 9999 23:59:59 +0000');
   });

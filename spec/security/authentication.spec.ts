@@ -37,14 +37,14 @@ describe('security: guessing passwords', () => {
   };
   afterEach(() => fixture.fall());
 
-  it('is answered later with each failure', async () => {
+  it('answers later with each failure', async () => {
     await build({ authentication: { delayMs: 40, failuresPerAccount: 0 } });
     const times: number[] = [];
     for (let i = 0; i < 4; i += 1) times.push((await login(fixture, 'fred', `guess ${i}`, '127.0.0.1')).ms);
     for (const [index, ms] of times.entries()) expect(ms, `${times}`).to.be.at.least(40 * 2 ** index - 2);
   });
 
-  it('ends for the network that guesses: the right password is answered like a wrong one', async () => {
+  it('answers the right password like a wrong one for a network that guesses', async () => {
     await build({});
     const verdicts: string[] = [];
     for (let i = 0; i < 4; i += 1) {
@@ -71,7 +71,7 @@ describe('security: guessing passwords', () => {
     expect(errorIn([...said][0] ?? '')?.code).to.equal(535);
   });
 
-  it('closes an address that tries many accounts: 421 instead of a greeting, for a while', async () => {
+  it('refuses an address that tries many accounts with 421 instead of a greeting, for a while', async () => {
     // Failures fade within this time as well: a slow machine needs a part of it for its five.
     await build({ authentication: { failuresPerAddress: 5, banMs: 4000 } });
     for (let i = 0; i < 5; i += 1) await login(fixture, `user${i}`, 'password', '127.0.0.1');
@@ -85,7 +85,7 @@ describe('security: guessing passwords', () => {
     expect((await login(fixture, 'fred', passwordOf(FRED), '127.0.0.1')).verdict.keyword).to.equal('RPY');
   });
 
-  it('does not go on over sessions that were opened before the ban', async () => {
+  it('applies a ban to sessions that were opened before it', async () => {
     await build({ authentication: { failuresPerAddress: 5 } });
     const reserve = await fixture.greeted({ from: '127.0.0.1' });
     for (let i = 0; i < 5; i += 1) await login(fixture, `user${i}`, 'password', '127.0.0.1');
@@ -93,7 +93,7 @@ describe('security: guessing passwords', () => {
     await reserve.ended();
   });
 
-  it('has three attempts on one session', async () => {
+  it('allows three attempts on one session', async () => {
     await build({ authentication: { failuresPerAccount: 0 } });
     const peer = await fixture.greeted();
     for (let i = 0; i < 3; i += 1) await peer.authenticate({ username: 'fred', password: 'guess' }).catch(() => {});
@@ -101,7 +101,7 @@ describe('security: guessing passwords', () => {
   });
 });
 
-describe('security: what was overheard', () => {
+describe('security: recorded logins', () => {
   let fixture: NodeFixture;
   afterEach(() => fixture.fall());
 
@@ -116,7 +116,7 @@ describe('security: what was overheard', () => {
     return response;
   }
 
-  it('a replayed response, nonce and all, opens nothing: neither as an answer nor as an initial response', async () => {
+  it('refuses a replayed response, with its nonce, as an answer and as an initial response', async () => {
     fixture = await NodeFixture.build({ limits: { authentication: { delayMs: 0 } } });
     const response = await overhear();
     const answering = await fixture.greeted();
@@ -134,7 +134,7 @@ describe('security: what was overheard', () => {
     expect(blobIn(next.profile?.content ?? '')?.status).to.equal('continue');
   });
 
-  it('passwords can be kept from the wire: with tls.require "always" nothing is offered before TLS but TLS', async () => {
+  it('offers nothing but TLS before TLS with tls.require "always"', async () => {
     fixture = await NodeFixture.build({ tls: 'always' });
     const peer = await fixture.connect();
     expect(profilesIn((await peer.greet()).payload)).to.deep.equal(['http://iana.org/beep/TLS']);
@@ -144,7 +144,7 @@ describe('security: what was overheard', () => {
     expect(honest.alive).to.equal(true);
   });
 
-  it('takes one exchange at a time: a second mechanism beside the first is refused', async () => {
+  it('refuses a second mechanism while an exchange is under way', async () => {
     fixture = await NodeFixture.build({ config: { sasl: { mechanisms: ['DIGEST-MD5', 'SCRAM-SHA-256'] } } });
     const peer = await fixture.greeted();
     await peer.start(DIGEST_MD5, undefined, 'example.com');

@@ -17,7 +17,7 @@ describe('security: WebSockets that break at once', () => {
     ['a frame without a mask', Buffer.from([0x82, 0x01, 0x41])],
     ['a message that is too long', Buffer.from([0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0, 1, 2, 3, 4])],
   ] as const) {
-    it(`${what}, in the same segment as the request, ends the connection and not the process`, async () => {
+    it(`ends the connection and not the process on ${what} in the segment of the request`, async () => {
       const honest = await fixture.honest();
       const before = fixture.closed.length;
       const socket = await fixture.socket();

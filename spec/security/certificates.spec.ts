@@ -21,7 +21,7 @@ const BARNEY = 'barney@rubble.com';
 const DAY_MS = 86_400_000;
 const WAIT_MS = 15_000;
 
-describe('certificates as identities', function () {
+describe('security: certificates as identities', function () {
   this.timeout(60_000);
   this.slow(10_000);
   let workshop: Workshop;
@@ -104,14 +104,14 @@ describe('certificates as identities', function () {
     expect(stdout.toString()).to.contain('Yabba').and.to.contain(from);
   }
 
-  it('REQ-SASL-007 REQ-SASL-011 two relays and their endpoints exchange Data without a password anywhere', async () => {
+  it('REQ-SASL-007 REQ-SASL-011 lets two relays and their endpoints exchange Data without any password', async () => {
     await carried(FRED, example, BARNEY, rubble);
     await carried(BARNEY, rubble, FRED, example);
     const line = await rubble.log(({ identity }) => identity === 'imxp=mesh@example.com', 'the relay', WAIT_MS);
     expect(line).to.include({ mechanism: 'EXTERNAL', side: 'peer' });
   });
 
-  it('REQ-SASL-011 two relays with certificates for servers only, as public authorities issue them, do so as well', async () => {
+  it('REQ-SASL-011 lets two relays do so with certificates for servers only, as public authorities issue them', async () => {
     const [granite, basalt] = ['granite.example', 'basalt.example'];
     const people = [`fred@${granite}`, `barney@${basalt}`] as const;
     await certs('--domain', granite, '--domain', basalt, '--server-only');
@@ -176,7 +176,7 @@ describe('certificates as identities', function () {
       ],
     ];
     for (const [what, own, reason] of strangers) {
-      it(`REQ-SASL-007 ${what} is nobody's, for a reason only the log knows`, async () => {
+      it(`REQ-SASL-007 takes ${what} as nobody's, for a reason only the log shows`, async () => {
         const mark = rubble.mark;
         const peer = await under(rubble, 'rubble.com', await own());
         const tuned = await rubble.log(({ msg }) => msg === 'session tuned: TLS', 'TLS', WAIT_MS, mark);
@@ -196,7 +196,7 @@ describe('certificates as identities', function () {
       });
     }
 
-    it('one for clients only, which names the domain, makes no relay', async () => {
+    it('accepts no relay by a certificate for clients only that names the domain', async () => {
       const mark = rubble.mark;
       const { certificate, key } = made('ca');
       const name = /^CN=(.*)$/m.exec(new X509Certificate(certificate).subject)?.[1] ?? '';
@@ -209,7 +209,7 @@ describe('certificates as identities', function () {
       expect((await refused(peer, bind('example.com', 1)))?.code).to.equal(530);
     });
 
-    it('one for servers only makes no endpoint, and no relay of an authority that is not trusted', async () => {
+    it('accepts no endpoint by a certificate for servers only, and no relay of an untrusted authority', async () => {
       const { certificate, key } = made('ca');
       const name = /^CN=(.*)$/m.exec(new X509Certificate(certificate).subject)?.[1] ?? '';
       const person = issueBy({ name, key }, { mailboxes: [BARNEY], usages: ['server'] });
@@ -227,7 +227,7 @@ describe('certificates as identities', function () {
       }
     });
 
-    it('one of another domain proves that domain and no other', async () => {
+    it('takes a certificate of another domain as that domain only', async () => {
       const mark = rubble.mark;
       const other = await signed({ kind: 'relay', domain: 'slate.example' }, new Date(Date.now() - 1000), soon);
       const peer = await under(rubble, 'rubble.com', other);
@@ -246,7 +246,7 @@ describe('certificates as identities', function () {
       expect(errorIn(forged.payload)?.code).to.equal(537);
     });
 
-    it('REQ-SASL-010 one of an endpoint is good for that endpoint only', async () => {
+    it('REQ-SASL-010 takes a certificate of an endpoint as that endpoint only', async () => {
       const peer = await under(rubble, 'rubble.com', made(BARNEY));
       expect((await external(peer)).profile?.content).to.match(/complete/);
       expect((await refused(peer, attach('wilma@rubble.com', 1)))?.code).to.equal(537);
@@ -291,7 +291,7 @@ describe('certificates as identities', function () {
     }
 
     for (const [what, own, reason] of strangers) {
-      it(`REQ-TLS-011 ${what} gets not a word under TLS, and the log says why`, async () => {
+      it(`REQ-TLS-011 sends ${what} nothing under TLS, and logs why`, async () => {
         const { certificate: cert, key } = await own();
         const mark = example.mark;
         const fred = await under(example, 'example.com', made(FRED));
@@ -338,7 +338,7 @@ describe('certificates as identities', function () {
 
     const serialOf = (name: string): string => new X509Certificate(pem(`${name}.crt`)).serialNumber.toLowerCase();
 
-    it('SIGHUP takes a renewed certificate, and sessions that exist go on', async () => {
+    it('SIGHUP loads a renewed certificate; existing sessions continue', async () => {
       const old = serialOf('rubble.com');
       expect(await shown(rubble, 'rubble.com')).to.equal(old);
       const barney = await under(rubble, 'rubble.com', made(BARNEY));
@@ -355,7 +355,7 @@ describe('certificates as identities', function () {
       expect((await own).payload.toString()).to.equal(OK);
     });
 
-    it('SIGHUP takes a revocation: who was let in is a stranger from then on', async () => {
+    it('SIGHUP loads a revocation; the revoked certificate is refused from then on', async () => {
       const fred = made(FRED);
       const before = await under(example, 'example.com', fred);
       expect((await external(before)).profile?.content).to.match(/complete/);
@@ -369,7 +369,7 @@ describe('certificates as identities', function () {
       expect(stderr.toString()).to.match(/no acceptable mechanism/);
     });
 
-    it('SIGHUP with a certificate that cannot be used changes nothing, and says so', async () => {
+    it('SIGHUP with an unusable certificate changes nothing, and says so', async () => {
       const mark = rubble.mark;
       const good = pem('rubble.com.crt');
       await workshop.file('certs/rubble.com.crt', 'not a certificate');

@@ -16,7 +16,7 @@ describe('security: channels and windows', () => {
   after(() => fixture.fall());
   afterEach('others are served all the while', () => honest.served());
 
-  it('an account that opens channels without end is refused at the limit, and the session goes on', async () => {
+  it('refuses channels beyond the limit, and keeps the session', async () => {
     const peer = await fixture.authenticated(BARNEY);
     const replies = [];
     for (let i = 0; i < 310; i += 1) replies.push(await peer.start(IMXP));
@@ -29,7 +29,7 @@ describe('security: channels and windows', () => {
     peer.destroy();
   });
 
-  it('opening and closing channels in turn leaves nothing behind', async () => {
+  it('keeps nothing of channels that were opened and closed in turn', async () => {
     const peer = await fixture.authenticated(BARNEY);
     const turn = async (times: number): Promise<void> => {
       for (let i = 0; i < times; i += 1) {
@@ -44,7 +44,7 @@ describe('security: channels and windows', () => {
     peer.destroy();
   }).timeout(20_000);
 
-  it('channels are started at a rate only: 450 past it', async () => {
+  it('answers 450 to starts beyond the rate', async () => {
     const own = await NodeFixture.build({ limits: { rate: { startBurst: 5, startPerSecond: 1 } } });
     try {
       const peer = await own.authenticated(BARNEY);
@@ -68,7 +68,7 @@ describe('security: channels and windows', () => {
     ['a number of a thousand digits', '9'.repeat(1000)],
     ['no number at all', 'x'],
   ] as const) {
-    it(`a start of ${what} is refused, and the session goes on`, async () => {
+    it(`refuses a start of ${what}, and keeps the session`, async () => {
       const peer = await fixture.authenticated(BARNEY);
       await peer.start(IMXP);
       const used = what === 'a number in use' ? '3' : number;
@@ -79,7 +79,7 @@ describe('security: channels and windows', () => {
     });
   }
 
-  it('the highest channel number is as good as any, and the next one of ours too', async () => {
+  it('accepts the highest channel number, and uses its own next one', async () => {
     const peer = await fixture.authenticated(BARNEY);
     const reply = await peer.ask(0, start({ channel: 2_147_483_647, uri: IMXP }));
     expect(reply.keyword).to.equal('RPY');
@@ -94,14 +94,14 @@ describe('security: channels and windows', () => {
     ['with eleven digits', (channel: number) => Buffer.from(`SEQ ${channel} 00000000000 4096\r\n`)],
     ['without its end', (channel: number) => Buffer.from(`SEQ ${channel} 0 40${'9'.repeat(80)}`)],
   ] as const) {
-    it(`a SEQ ${what} ends the session without a word`, async () => {
+    it(`ends the session without a reply on a SEQ ${what}`, async () => {
       const { peer, channel } = await fixture.attached(BARNEY);
       peer.inject(octets(channel));
       expect(await peer.ended()).to.be.oneOf(['reset', 'fin']);
     });
   }
 
-  it('a hundred thousand SEQ cost no memory and no answer', async () => {
+  it('spends no memory and no answer on a hundred thousand SEQ frames', async () => {
     const { peer, channel } = await fixture.attached(BARNEY);
     const before = heapAfterCollection();
     const flood = Buffer.from(
@@ -115,7 +115,7 @@ describe('security: channels and windows', () => {
     peer.destroy();
   });
 
-  it('a window that was shrunk to nothing holds up nobody but those who write to it', async () => {
+  it('lets a window that was reduced to nothing delay only those who write to it', async () => {
     const { peer, channel } = await fixture.attached(BARNEY);
     peer.write(seq(channel, 0, 0));
     await peer.start(IMXP);
@@ -127,7 +127,7 @@ describe('security: channels and windows', () => {
     pebbles.peer.destroy();
   });
 
-  it('a payload past the window ends the session, whatever its header promises', async () => {
+  it('ends the session on a payload beyond the window, whatever its header says', async () => {
     const { peer, channel } = await fixture.attached(BARNEY);
     peer.inject(`MSG ${channel} 0 . 0 2147483647\r\n`);
     await peer.ended();
@@ -136,7 +136,7 @@ describe('security: channels and windows', () => {
     await again.peer.ended();
   });
 
-  it('MSGs without payload are under no window but under a limit', async () => {
+  it('bounds MSGs without payload, which no window limits', async () => {
     const { peer, channel } = await fixture.attached(BARNEY);
     peer.deafen();
     let octets = '';

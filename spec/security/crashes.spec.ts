@@ -117,7 +117,7 @@ describe('security: connections cut at every octet', function () {
 
   for (const hop of ['sender', 'link', 'recipient'] as const) {
     for (const direction of ['up', 'down'] as const) {
-      it(`between ${PLACES[hop][direction]}: at most once, once when accepted, never when told so`, async () => {
+      it(`delivers at most once between ${PLACES[hop][direction]}: once when accepted, never when refused`, async () => {
         const length = await lengthOf(hop, direction);
         expect(length).to.be.greaterThan(20);
         const points: number[] = [];

@@ -9,7 +9,7 @@ import type { AttachedPeer } from '../support/relay-fixture.js';
 
 const THERE = 'dino@rubble.com';
 
-describe('security: links without a lane that works', function () {
+describe('security: links without a working channel', function () {
   this.timeout(30_000);
   let fixture: NodeFixture;
   let neighbour: RawNeighbour;
@@ -33,7 +33,7 @@ describe('security: links without a lane that works', function () {
     await fixture.fall();
   });
 
-  it('a neighbour that closes all channels of a link and keeps the session: Data are answered, and the link comes back', async () => {
+  it('answers all Data and reconnects when a neighbour closes all channels of a link and keeps the session', async () => {
     const fred = await fixture.attached(FRED);
     const { session, channels } = await firstData(fred);
     const next = neighbour.linked(2);
@@ -51,7 +51,7 @@ describe('security: links without a lane that works', function () {
     expect(code).to.equal(0);
   });
 
-  it('a neighbour that closes one of two channels: the other one is used for all', async () => {
+  it('sends everything on the other channel when a neighbour closes one of two', async () => {
     const fred = await fixture.attached(FRED);
     const linked = await firstData(fred);
     const { session, channels } = linked;
@@ -66,7 +66,7 @@ describe('security: links without a lane that works', function () {
     }
   });
 
-  it('framing broken in the segment of the last start reply: the link is not up, Data are answered in time', async () => {
+  it('answers Data in time, and does not take the link as up, when framing breaks in the segment of the last start reply', async () => {
     const states: string[] = [];
     unsubscribe = events.link.subscribe(({ state }) => states.push(state));
     const fred = await fixture.attached(FRED);
@@ -90,7 +90,7 @@ describe('security: links without a lane that works', function () {
     expect(codeOf(await fred.peer.nextReply(fred.channel, 3000))).to.be.oneOf([450, 451]);
   });
 
-  it('a neighbour that never answers a start: the session ends by time and Data are answered', async () => {
+  it('ends the session by time, and answers Data, when a neighbour never answers a start', async () => {
     await rebuild({
       link: { lanes: 1, maximumLanes: 1 },
       data: { deliveryTimeoutMs: 500 },
@@ -107,7 +107,7 @@ describe('security: links without a lane that works', function () {
     await neighbour.greeted();
   });
 
-  it('a neighbour that answers neither Data nor the close of a channel is cut off by time', async () => {
+  it('cuts off by time a neighbour that answers neither Data nor the close of a channel', async () => {
     const fred = await fixture.attached(FRED);
     const linked = neighbour.linked(2);
     fred.peer.msg(fred.channel, inlineData(FRED, [THERE], 'one'));
@@ -120,7 +120,7 @@ describe('security: links without a lane that works', function () {
     await session.ended(5000);
   });
 
-  it('replies of services that wait for such a neighbour do not keep the presence service from others', async () => {
+  it('serves others with presence while replies of services wait for such a neighbour', async () => {
     await rebuild({
       link: { lanes: 2, maximumLanes: 2 },
       data: { deliveryTimeoutMs: 1000 },

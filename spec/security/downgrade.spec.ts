@@ -18,7 +18,7 @@ const TEXT = 'the dinosaur is in the quarry';
 
 type Route = NonNullable<NonNullable<NodeConfigInput['mesh']>['routes']>[number];
 
-describe('somebody in between', function () {
+describe('security: downgrade by an interceptor', function () {
   this.timeout(30_000);
   const authority = new TestAuthority();
   const nodes = new Nodes();
@@ -123,13 +123,13 @@ describe('somebody in between', function () {
       'latin1',
     );
 
-  it('REQ-TLS-011 who takes TLS out of the greeting hears nothing more', async () => {
+  it('REQ-TLS-011 sends nothing more when TLS is removed from the greeting', async () => {
     const { interceptor, example } = await mesh({ down: replaced('beep/TLS', 'beep/TLX') }, { tls: 'require' });
     await refused(example, 'TLS_REQUIRED');
     expect(interceptor.fromClients).to.not.match(/<start|<blob|imxp=mesh/);
   });
 
-  it('REQ-TLS-011 who answers ready with an error hears nothing more', async () => {
+  it('REQ-TLS-011 sends nothing more when ready is answered with an error', async () => {
     const error = "Content-Type: application/beep+xml\r\n\r\n<error code='454'>later</error>\r\n";
     const down = (octets: Buffer): Buffer => {
       const text = octets.toString('latin1');
@@ -143,7 +143,7 @@ describe('somebody in between', function () {
       .and.to.not.match(/<blob|imxp=mesh/);
   });
 
-  it('REQ-TLS-011 an endpoint that demands TLS gives him neither password nor name', async () => {
+  it('REQ-TLS-011 sends neither password nor name from an endpoint that requires TLS', async () => {
     const { rubble } = await mesh({}, { tls: 'off' });
     const interceptor = await between(rubble, { down: replaced('beep/TLS', 'beep/TLX') });
     const options = { address: BARNEY, relay: interceptor.url, password: PASSWORD, ca: authority.certificate };
@@ -151,14 +151,14 @@ describe('somebody in between', function () {
     expect(interceptor.fromClients).to.not.match(/<start|barney/);
   });
 
-  it('REQ-SASL-033 who takes the demanded mechanism out of the greeting gets no weaker one', async () => {
+  it('REQ-SASL-033 does not take a weaker mechanism when the required one is removed from the greeting', async () => {
     const route: Partial<Route> = { tls: 'off', credentials: { mechanisms: ['SCRAM-SHA-256'] } };
     const { interceptor, example } = await mesh({ down: replaced('SCRAM-SHA-256', 'SCRAM-SHA-999') }, route);
     await refused(example, 'SASL_NO_MECHANISM');
     expect(interceptor.fromClients).to.not.match(/<start|<blob|imxp=mesh/);
   });
 
-  it('REQ-SASL-033 who takes the demanded protection out of the challenge gets no response', async () => {
+  it('REQ-SASL-033 sends no response when the required protection is removed from the challenge', async () => {
     const route: Partial<Route> = { tls: 'off', credentials: { mechanisms: ['DIGEST-MD5'], qops: ['auth-conf'] } };
     const { interceptor, example } = await mesh({ down: challenged('auth-conf', 'auth-cxxf') }, route, { qops: true });
     await refused(example, 'SASL');
@@ -169,7 +169,7 @@ describe('somebody in between', function () {
     expect(Buffer.concat(blobs).toString()).to.not.match(/response=/);
   });
 
-  it('REQ-SASL-006 under a security layer he carries Data and does not know which', async () => {
+  it('REQ-SASL-006 lets an interceptor carry Data under a security layer without reading them', async () => {
     const route: Partial<Route> = { tls: 'off', credentials: { mechanisms: ['DIGEST-MD5'], qops: ['auth-conf'] } };
     const { interceptor, rubble, example } = await mesh({}, route, { qops: true });
     const barney = await attached(BARNEY, rubble);
@@ -183,7 +183,7 @@ describe('somebody in between', function () {
     expect(interceptor.fromClients).to.match(/<blob/).and.to.not.contain(TEXT).and.to.not.contain('<bind');
   });
 
-  it('who breaks the handshakes of today gets none of the year 2000 between two that could do better', async () => {
+  it('does not fall back to the TLS of the year 2000 when both sides could do better and newer handshakes are cut', async () => {
     const cut = (octets: Buffer, connection: number): boolean => connection < 3 && octets[0] === 22 && octets[1] === 3;
     const { interceptor, example } = await mesh({ cut }, { tls: 'require' }, { legacy: true });
     await refused(example, 'TLS_FAILED');

@@ -77,7 +77,7 @@ describe('security: a relay that cannot be trusted', () => {
   const content = { cpim: { content: { type: 'text/plain; charset=utf-8', body: Buffer.from('Bowling at eight') } } };
   const overheard = (): string => Buffer.concat(seen).toString('latin1');
 
-  it('changes what is not signed without anybody noticing', async () => {
+  it('can change what is not signed without being noticed', async () => {
     change = eightToSeven;
     const delivery = await sent({ content });
     expect([delivery.text(), delivery.signed]).to.deep.equal(['Bowling at seven', undefined]);
@@ -105,7 +105,7 @@ describe('security: a relay that cannot be trusted', () => {
     expect(refused.reply?.code).to.equal(550);
   });
 
-  it('REQ-IMPP-064 cannot make somebody else the author, nor can others send again what he has signed', async () => {
+  it('REQ-IMPP-064 cannot name another author, nor can others send again what the author has signed', async () => {
     const { content: signed } = await sent({ content: 'yes', sign: true });
     if (signed.kind !== 'part') throw new Error(signed.kind);
     const wilma = await mesh.attach(WILMA, own(wilmas));

@@ -39,17 +39,17 @@ const STATES: Readonly<Record<string, Readonly<Record<string, Exit | 'final' | '
     greeting: {
       ends: 'a session whose greeting does not come is cut off',
       limit: 'session.greetingTimeoutMs',
-      shown: ['spec/security/slow-peers.spec.ts', 'half a greeting, or nothing at all'],
+      shown: ['spec/security/slow-peers.spec.ts', 'ends half a greeting, or silence, within the time limit'],
     },
     ready: {
       ends: 'unauthenticated sessions have a lifetime; known peers are cut off when a request is not answered, or nothing is taken',
       limit: 'session.stalledTimeoutMs',
-      shown: ['spec/security/slow-peers.spec.ts', 'a peer that reads and never answers is cut off'],
+      shown: ['spec/security/slow-peers.spec.ts', 'cuts off a peer that reads and never answers'],
     },
     tuning: {
       ends: 'a handshake or an exchange that does not end has the session cut off',
       limit: 'session.tuningTimeoutMs',
-      shown: [HERE, 'TLS that was granted and does not begin'],
+      shown: [HERE, 'ends a session in which TLS was granted and does not begin'],
     },
     releasing: {
       ends: 'whoever does not answer a release, or releases and leaves us waiting, is cut off',
@@ -77,28 +77,31 @@ const STATES: Readonly<Record<string, Readonly<Record<string, Exit | 'final' | '
     connecting: {
       ends: 'each step has a limit: the connection, the greeting, TLS, the login, each start and each bind',
       limit: 'session.tuningTimeoutMs',
-      shown: [DEAD, 'a neighbour that never answers a start'],
+      shown: [DEAD, 'when a neighbour never answers a start'],
     },
     ready: {
       ends: 'a session without an open channel is left',
-      shown: [DEAD, 'a neighbour that closes all channels of a link'],
+      shown: [DEAD, 'when a neighbour closes all channels of a link'],
     },
     backoff: {
       ends: 'the link is dialled again',
       limit: 'LONGEST_BACKOFF_MS',
-      shown: ['spec/security/storms.spec.ts', 'dialled less and less often'],
+      shown: [
+        'spec/security/storms.spec.ts',
+        'dials a neighbour whose session ends right after each bind less and less often',
+      ],
     },
     closed: 'final',
   },
   'lib/relay/offline/message.ts state': {
     writing: {
       ends: 'the store says that it is written, or that it cannot be',
-      shown: ['spec/relay/offline/hold.spec.ts', 'says ok only when it is written'],
+      shown: ['spec/relay/offline/hold.spec.ts', 'answers ok only once the Data is stored'],
     },
     waiting: {
       ends: 'it is dropped with a report',
       limit: 'offline.ageMs',
-      shown: ['spec/relay/offline/hold.spec.ts', 'of age, reported where asked'],
+      shown: ['spec/relay/offline/hold.spec.ts', 'limits the age, and reports the expiry where asked'],
     },
     out: {
       ends: 'an application that does not answer in time is asked again later',
@@ -111,17 +114,17 @@ const STATES: Readonly<Record<string, Readonly<Record<string, Exit | 'final' | '
     connected: {
       ends: 'a relay that does not answer is left',
       limit: 'data.deliveryTimeoutMs',
-      shown: ['spec/endpoint/sending.spec.ts', 'goes on after a send that got no answer in time'],
+      shown: ['spec/endpoint/sending.spec.ts', 'continues after a send that got no answer in time'],
     },
     reconnecting: {
       ends: 'the next attempt comes after a backoff, and each attempt has the limits of dialling',
       limit: 'session.connectTimeoutMs',
-      shown: ['spec/endpoint/lifecycle.spec.ts', 'comes back after a loss'],
+      shown: ['spec/endpoint/lifecycle.spec.ts', 'reconnects after a loss'],
     },
     closing: {
       ends: 'the relay is not waited for any longer',
       limit: 'session.closeTimeoutMs',
-      shown: ['spec/endpoint/lifecycle.spec.ts', 'does not wait for ever for the relay when it leaves'],
+      shown: ['spec/endpoint/lifecycle.spec.ts', 'waits for the relay on closing for a limited time'],
     },
     closed: 'final',
   },
@@ -129,7 +132,7 @@ const STATES: Readonly<Record<string, Readonly<Record<string, Exit | 'final' | '
     open: {
       ends: 'the relay answers the sender itself, and cuts off who answers nothing',
       limit: 'session.stalledTimeoutMs',
-      shown: ['spec/security/slow-peers.spec.ts', 'a peer that reads and never answers is cut off'],
+      shown: ['spec/security/slow-peers.spec.ts', 'cuts off a peer that reads and never answers'],
     },
     answered: 'final',
     void: 'final',
@@ -138,12 +141,12 @@ const STATES: Readonly<Record<string, Readonly<Record<string, Exit | 'final' | '
     first: {
       ends: 'the exchange has the limit of tuning',
       limit: 'session.tuningTimeoutMs',
-      shown: [HERE, 'a login that was begun and does not go on'],
+      shown: [HERE, 'a login was begun and does not continue'],
     },
     final: {
       ends: 'the exchange has the limit of tuning',
       limit: 'session.tuningTimeoutMs',
-      shown: [HERE, 'a login that was begun and does not go on'],
+      shown: [HERE, 'a login was begun and does not continue'],
     },
     complete: 'final',
   },
@@ -154,62 +157,62 @@ const QUEUES: Readonly<Record<string, Exit>> = {
   'lib/transport/channel.ts #queued': {
     ends: 'it goes, or fails as not sent, when the channel is there or gone',
     limit: 'session.tuningTimeoutMs',
-    shown: [DEAD, 'a neighbour that never answers a start'],
+    shown: [DEAD, 'when a neighbour never answers a start'],
   },
   'lib/transport/channel.ts #pending': {
     ends: 'no answer in time: 451',
     limit: 'data.deliveryTimeoutMs',
-    shown: ['spec/security/slow-peers.spec.ts', 'a peer that reads and never answers is cut off'],
+    shown: ['spec/security/slow-peers.spec.ts', 'cuts off a peer that reads and never answers'],
   },
   'lib/mesh/link-target.ts #waiting': {
     ends: 'it was not sent: 450',
     limit: 'data.deliveryTimeoutMs',
-    shown: ['spec/relay/lanes.spec.ts', 'fails what has waited too long with 450, whatever the link does'],
+    shown: ['spec/relay/lanes.spec.ts', 'fails with 450 what has waited too long, whatever the link does'],
   },
   'lib/relay/channel-lane.ts #waiting': {
     ends: 'the lane is opened or refused, or the session that does not answer the start is cut off',
     limit: 'session.tuningTimeoutMs',
-    shown: ['spec/relay/lanes.spec.ts', 'goes on with the lanes there are when the neighbour refuses a further one'],
+    shown: ['spec/relay/lanes.spec.ts', 'continues with the existing lanes when the neighbour refuses a further one'],
   },
   'lib/relay/gate.ts #waiting': {
     ends: 'it was not looked at: 450',
     limit: 'data.deliveryTimeoutMs',
-    shown: [HERE, 'what waits behind an operation that is not decided'],
+    shown: [HERE, 'refuses in time what waits behind an undecided operation'],
   },
   'lib/relay/offline/queue.ts #queued': {
     ends: 'it was not sent: 450',
     limit: 'data.deliveryTimeoutMs',
-    shown: [HERE, 'what waits behind held messages that are not answered'],
+    shown: [HERE, 'refuses in time what waits behind held messages that are not answered'],
   },
   'lib/services/presence/keyed-queue.ts #waiting': {
     ends: 'the request before it is done: it waits for the store, and for room for what it sends',
     limit: 'data.deliveryTimeoutMs',
-    shown: [DEAD, 'do not keep the presence service from others'],
+    shown: [DEAD, 'serves others with presence while replies of services wait'],
   },
   'lib/services/presence/fan-out.ts waiting': {
     ends: 'the jobs of a subject are done: each waits for room for what it sends',
     limit: 'data.deliveryTimeoutMs',
-    shown: [DEAD, 'do not keep the presence service from others'],
+    shown: [DEAD, 'serves others with presence while replies of services wait'],
   },
   'lib/services/presence/operation-sender.ts #waiting': {
     ends: 'what is outstanding has its answer in time',
     limit: 'data.deliveryTimeoutMs',
-    shown: [DEAD, 'do not keep the presence service from others'],
+    shown: [DEAD, 'serves others with presence while replies of services wait'],
   },
   'lib/endpoint/outbox.ts #waiting': {
     ends: 'what was sent before has its answer in time, or the connection is lost',
     limit: 'data.deliveryTimeoutMs',
-    shown: ['spec/endpoint/sending.spec.ts', 'waits for its turn past the bound'],
+    shown: ['spec/endpoint/sending.spec.ts', 'queues beyond the bound in order'],
   },
   'lib/endpoint/outbox.ts #blocked': {
     ends: 'what was sent before has its answer in time, or the connection is lost',
     limit: 'data.deliveryTimeoutMs',
-    shown: ['spec/endpoint/lanes.spec.ts', 'holds what is for recipients on several lanes'],
+    shown: ['spec/endpoint/lanes.spec.ts', 'holds a message for recipients on several lanes'],
   },
   'lib/endpoint/lanes.ts #waiting': {
     ends: 'the lane is opened or refused, or the connection is lost',
     limit: 'session.tuningTimeoutMs',
-    shown: ['spec/endpoint/lanes.spec.ts', 'tells what certainly was not sent when the connection is lost'],
+    shown: ['spec/endpoint/lanes.spec.ts', 'says what certainly was not sent when the connection is lost'],
   },
 };
 
@@ -265,7 +268,7 @@ describe('security: every wait ends', function () {
     fixture = undefined;
   });
 
-  it('has an exit for each state of each state machine, a limit that there is, and a spec that shows it', () => {
+  it('names for each state of each state machine how it ends, an existing limit, and a spec that shows it', () => {
     const code = statesInCode();
     expect([...code.keys()].toSorted(), 'a state machine that is not listed, or no longer there').to.deep.equal(
       Object.keys(STATES).toSorted(),
@@ -277,7 +280,7 @@ describe('security: every wait ends', function () {
     }
   });
 
-  it('has a time limit for whatever waits in a list', () => {
+  it('names a time limit for everything that waits in a list', () => {
     for (const [queue, exit] of Object.entries(QUEUES)) {
       const [file = '', member = ''] = queue.split(' ');
       expect(sourceOf(file), `${queue} is not there`).to.contain(member);
@@ -285,21 +288,21 @@ describe('security: every wait ends', function () {
     }
   });
 
-  it('TLS that was granted and does not begin ends the session', async () => {
+  it('ends a session in which TLS was granted and does not begin', async () => {
     fixture = await NodeFixture.build({ tls: 'mesh', limits: { session: { tuningTimeoutMs: 400 } } });
     const peer = await fixture.greeted();
     await peer.request(1, start({ channel: 1, uri: TLS, content: '<ready />' }));
     await peer.ended(4000);
   });
 
-  it('a login that was begun and does not go on ends the session', async () => {
+  it('ends a session in which a login was begun and does not continue', async () => {
     fixture = await NodeFixture.build({ limits: { unauthenticated: { lifetimeMs: 500 } } });
     const peer = await fixture.greeted();
     await peer.request(1, start({ channel: 1, uri: DIGEST_MD5, serverName: 'example.com' }));
     await peer.ended(4000);
   });
 
-  it('a session that the peer releases while answers are due ends by time', async () => {
+  it('ends by time a session that the peer releases while answers are due', async () => {
     fixture = await NodeFixture.build({
       limits: { data: { deliveryTimeoutMs: 500 }, session: { closeTimeoutMs: 300, stalledTimeoutMs: 0 } },
     });
@@ -312,7 +315,7 @@ describe('security: every wait ends', function () {
     await fred.peer.nextReply(fred.channel);
   });
 
-  it('stopping does not wait for peers that answer nothing', async () => {
+  it('stops without waiting for peers that do not answer', async () => {
     fixture = await NodeFixture.build({
       limits: { session: { closeTimeoutMs: 300 }, node: { drainTimeoutMs: 1000 } },
     });
@@ -322,7 +325,7 @@ describe('security: every wait ends', function () {
     expect(performance.now() - begun).to.be.below(4000);
   });
 
-  it('what waits behind an operation that is not decided is refused in time', () => {
+  it('refuses in time what waits behind an undecided operation', () => {
     const time = new FakeTime();
     const relay = makeRelay({ bindCheck: () => new Promise<boolean>(() => {}), time });
     const wilma = attached(relay, 'wilma@example.com');
@@ -338,7 +341,7 @@ describe('security: every wait ends', function () {
     expect([channel.code(later), wilma.requests.length]).to.deep.equal([450, 0]);
   });
 
-  it('what waits behind held messages that are not answered is refused in time', async () => {
+  it('refuses in time what waits behind held messages that are not answered', async () => {
     const stage = new Stage();
     const fred = stage.attached(FRED_OF_STAGE);
     for (let at = 0; at < 6; at += 1) fred.send(dataOf(FRED_OF_STAGE, [BARNEY_OF_STAGE], [hold()]));

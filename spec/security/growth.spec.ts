@@ -80,12 +80,12 @@ class Counted extends SessionHarness {
   }
 }
 
-describe('security: what a peer can make grow', function () {
+describe('security: bounds of what a peer can make grow', function () {
   this.timeout(60_000);
   this.slow(10_000);
 
   describe('in a session', () => {
-    it('a header: 62 octets at most', () => {
+    it('bounds a header to 62 octets', () => {
       const harness = new SessionHarness().ready(1);
       let fed = 0;
       faults(harness, 'BEEP_HEADER_TOO_LONG', () => {
@@ -97,14 +97,14 @@ describe('security: what a peer can make grow', function () {
       expect(fed).to.be.at.most(64);
     });
 
-    it('a payload: nothing is allocated for what the window does not allow', () => {
+    it('allocates nothing for a payload that the window does not allow', () => {
       const harness = new SessionHarness().ready(1);
       const before = heapAfterCollection();
       faults(harness, 'BEEP_WINDOW_EXCEEDED', () => harness.octets('MSG 1 0 . 0 2147483647\r\n'));
       expect(heapAfterCollection() - before).to.be.below(MEBI);
     });
 
-    it('a message in many frames: refused past its limit, and let go', () => {
+    it('refuses a message in many frames beyond its limit, and discards it', () => {
       const harness = new Counted({ messageOctets: 10_000 }).ready(1);
       const part = 'x'.repeat(1000);
       const events = Array.from({ length: 12 }, () => {
@@ -116,7 +116,7 @@ describe('security: what a peer can make grow', function () {
       expect(harness.held).to.equal(0);
     });
 
-    it('a message in many empty frames: they leave nothing', () => {
+    it('keeps nothing of empty frames of a message', () => {
       const harness = new Counted().ready(1);
       harness.say('MSG', 1, 0, 'x', { more: true });
       const { held } = harness;
@@ -124,7 +124,7 @@ describe('security: what a peer can make grow', function () {
       expect(harness.held).to.equal(held);
     });
 
-    it('a message octet by octet: constant work', () => {
+    it('takes constant work for a message that arrives octet by octet', () => {
       const feed = (octets: number): void => {
         const harness = new SessionHarness({ limits: { ...BEEP_LIMITS, messageOctets: 10 * MEBI } }).ready(1);
         for (let at = 0; at < octets; at += 1) {
@@ -135,7 +135,7 @@ describe('security: what a peer can make grow', function () {
       expect(growthOfWork(feed, 4000)).to.be.below(LINEAR);
     });
 
-    it('messages not answered: so many on all channels together', () => {
+    it('bounds the unanswered messages on all channels together', () => {
       const harness = new SessionHarness({ limits: { ...BEEP_LIMITS, pipelined: 100 } }).greet();
       for (const number of [1, 3, 5, 7]) harness.channel(number);
       let fed = 0;
@@ -145,7 +145,7 @@ describe('security: what a peer can make grow', function () {
       expect(fed).to.equal(100);
     });
 
-    it('messages that are answered: none is remembered', () => {
+    it('keeps nothing of answered messages', () => {
       const harness = new SessionHarness({ limits: { ...BEEP_LIMITS, pipelined: 10 } }).ready(1);
       for (let fed = 0; fed < 10_000; fed += 1) {
         only(harness.say('MSG', 1, fed), 'message');
@@ -155,7 +155,7 @@ describe('security: what a peer can make grow', function () {
       expect(harness.session.state).to.equal('ready');
     });
 
-    it('answers begun side by side: so many of one reply, each entry counted', () => {
+    it('bounds the incomplete answers of one reply, and counts each entry', () => {
       const harness = new Counted().ready(1);
       const msgno = harness.sent(1);
       let fed = 0;
@@ -166,7 +166,7 @@ describe('security: what a peer can make grow', function () {
       expect(harness.held).to.be.at.least(fed * 100);
     });
 
-    it('answers begun side by side while a reply is let go: the same', () => {
+    it('bounds the incomplete answers of a reply that is being discarded, too', () => {
       const harness = new Counted({ messageOctets: 10 }).ready(1);
       const msgno = harness.sent(1);
       only(harness.say('ANS', 1, msgno, 'x'.repeat(11), { more: true, ansno: 0 }), 'reply-too-large');
@@ -175,7 +175,7 @@ describe('security: what a peer can make grow', function () {
       });
     });
 
-    it('answers that are complete: nothing is held of them, or of the entries of those that were begun', () => {
+    it('keeps nothing of complete answers, nor of the entries of those that were begun', () => {
       const harness = new Counted().ready(1);
       const msgno = harness.sent(1);
       for (let ansno = 0; ansno < 10_000; ansno += 1) {
@@ -185,14 +185,14 @@ describe('security: what a peer can make grow', function () {
       expect(harness.held).to.equal(0);
     });
 
-    it('channels: so many, and the rest refused', () => {
+    it('bounds the channels, and refuses the rest', () => {
       const harness = new SessionHarness({ limits: { ...BEEP_LIMITS, channels: 20 } }).greet();
       for (let number = 1; number <= 39; number += 2) harness.channel(number);
       harness.ask(`<start number='41'><profile uri='${ECHO}' /></start>`);
       expect(harness.text()).to.include("code='550'");
     });
 
-    it('channels opened and closed: 1,024 closed numbers are remembered', () => {
+    it('remembers 1,024 numbers of closed channels', () => {
       const harness = new SessionHarness().greet();
       // A window that all replies fit into.
       harness.octets('SEQ 0 0 2147483647\r\n');
@@ -208,7 +208,7 @@ describe('security: what a peer can make grow', function () {
       faults(harness, 'BEEP_CHANNEL_UNKNOWN', () => harness.octets('SEQ 1 0 4096\r\n'));
     });
 
-    it('starts that are not answered: each takes a place of a channel', () => {
+    it('counts each unanswered start as a channel', () => {
       const harness = new SessionHarness({ limits: { ...BEEP_LIMITS, channels: 10 } }).greet();
       let offered = 0;
       for (let number = 1; number < 60; number += 2) {
@@ -217,7 +217,7 @@ describe('security: what a peer can make grow', function () {
       expect(offered).to.equal(10);
     });
 
-    it('documents on channel 0: 64 KiB, also before the greeting', () => {
+    it('bounds documents on channel 0 to 64 KiB, before the greeting too', () => {
       const harness = new SessionHarness();
       const part = 'x'.repeat(4000);
       let fed = 0;
@@ -230,7 +230,7 @@ describe('security: what a peer can make grow', function () {
       expect(fed).to.be.at.most(BEEP_LIMITS.managementOctets);
     });
 
-    it('content that comes with a start: 4,096 octets', () => {
+    it('bounds the content of a start to 4,096 octets', () => {
       const harness = new SessionHarness().greet();
       const head = `Content-Type: application/beep+xml\r\n\r\n<start number='1'><profile uri='${ECHO}'>`;
       harness.say('MSG', 0, 1, `${head}${'x'.repeat(2000)}`, { more: true });
@@ -239,7 +239,7 @@ describe('security: what a peer can make grow', function () {
       expect(harness.text()).to.include("code='501'");
     });
 
-    it('SEQ frames: they leave nothing, and are constant work', () => {
+    it('keeps nothing of SEQ frames, and takes constant work for each', () => {
       const harness = new SessionHarness().ready(1);
       const seqs = 'SEQ 1 0 4096\r\n'.repeat(1000);
       const feed = (count: number): void => {
@@ -252,7 +252,7 @@ describe('security: what a peer can make grow', function () {
       expect(growthOfWork(feed, 40)).to.be.below(LINEAR);
     });
 
-    it('what all sessions of an account hold of messages half sent: the largest of the heaviest goes', () => {
+    it('bounds the incomplete messages of all sessions; the largest of the account that holds most is ended', () => {
       const budget = new ReassemblyBudget(1000);
       const gone: string[] = [];
       const share = (name: string) => ({
@@ -270,7 +270,7 @@ describe('security: what a peer can make grow', function () {
   describe('before TLS', () => {
     const seqs = Buffer.from('SEQ 0 1234567 4096\r\n'.repeat(3000));
 
-    it('SEQ frames behind ready: counted, the beginning of one kept', () => {
+    it('counts SEQ frames behind ready, and keeps the beginning of one', () => {
       const late = new LateSequences();
       let fed = 0;
       const error = ends(() => {
@@ -284,7 +284,7 @@ describe('security: what a peer can make grow', function () {
       expect(fed).to.be.within(LATE_SEQ_OCTETS, LATE_SEQ_OCTETS + 38);
     });
 
-    it('SEQ frames behind ready: constant work, in chunks of any size', () => {
+    it('takes constant work for SEQ frames behind ready, in chunks of any size', () => {
       const one = Buffer.from('SEQ 0 1234567 4096\r\nS');
       const feed = (count: number): void => {
         for (let run = 0; run < 20; run += 1) {
@@ -296,7 +296,7 @@ describe('security: what a peer can make grow', function () {
       expect(growthOfWork(feed, 400)).to.be.below(LINEAR);
     });
 
-    it('SEQ frames behind ready: 24 MB of them end the connection after 40 KB', async () => {
+    it('ends the connection after 40 KB of 24 MB of SEQ frames behind ready', async () => {
       const [near, far] = await socketPair();
       near.on('error', () => {});
       const refused = failureOf(peekHello(far, Buffer.alloc(0), AbortSignal.timeout(20_000)));
@@ -308,7 +308,7 @@ describe('security: what a peer can make grow', function () {
       near.destroy();
     });
 
-    it('a ClientHello in records of one octet: ends at 64 KiB, and no list of records is kept', () => {
+    it('ends a ClientHello in records of one octet at 64 KiB, and keeps no list of records', () => {
       const reader = new ClientHelloReader();
       const octets = (value: number): Buffer => Buffer.from([22, 3, 1, 0, 1, value]);
       for (const value of [1, 0, 0x3f, 0xfc]) reader.push(octets(value));
@@ -324,19 +324,19 @@ describe('security: what a peer can make grow', function () {
       expect(fed).to.be.at.most(66_000);
     });
 
-    it('a record of the legacy stack: as long as a record may be', () => {
+    it('bounds a record of the legacy stack to the length that a record may have', () => {
       const reader = new RecordReader();
       const header = Buffer.from([22, 3, 1, 0, 0]);
       header.writeUInt16BE(FRAGMENT_OCTETS + 1, 3);
       expect(ends(() => reader.read(header, () => true)).code).to.equal('TLS_FAILED');
     });
 
-    it('a handshake message of the legacy stack: 48 KiB, judged before it is allocated', () => {
+    it('bounds a handshake message of the legacy stack to 48 KiB before it is allocated', () => {
       const joiner = new MessageJoiner();
       expect(ends(() => joiner.join(Buffer.from([11, 0xff, 0xff, 0xff]), () => true)).code).to.equal('TLS_FAILED');
     });
 
-    it('handshakes begun: one too many costs the oldest of the address with the most', async () => {
+    it('drops the oldest handshake of the address with the most when one too many is begun', async () => {
       const handshakes = new Handshakes(10);
       const gone: string[] = [];
       const admitted: Promise<void>[] = [];
@@ -394,7 +394,7 @@ describe('security: what a peer can make grow', function () {
         'TOO_LARGE',
       ],
     ] as const) {
-      it(`${what}: ends at the limit`, async () => {
+      it(`ends at the limit: ${what}`, async () => {
         const { stream, peer } = await opened({ unauthenticated: { octets: 100_000 } });
         const error = lost(stream);
         for (let fed = 0; fed < 20_000 && !stream.destroyed; fed += 1) {
@@ -406,7 +406,7 @@ describe('security: what a peer can make grow', function () {
       });
     }
 
-    it('pings faster than they are answered: the connection ends, trusted or not', async () => {
+    it('ends a connection whose pings come faster than they are answered, trusted or not', async () => {
       const { stream, peer } = await opened({});
       stream.trust();
       const end = new Promise((resolve) => stream.once('close', resolve));
@@ -419,7 +419,7 @@ describe('security: what a peer can make grow', function () {
       peer.destroy();
     });
 
-    it('pings whose answers are not read: no answer for each is kept', async () => {
+    it('does not keep an answer for each ping when the answers are not read', async () => {
       const { stream, peer, under } = await opened({});
       stream.trust();
       stream.resume();
@@ -437,7 +437,7 @@ describe('security: what a peer can make grow', function () {
       peer.destroy();
     });
 
-    it('the head of the request: 431 at the limit', async () => {
+    it('answers 431 when the head of a request reaches the limit', async () => {
       const [near, far] = await socketPair();
       const door = new UpgradeServer(RULES, limitsWith({ websocket: { upgradeOctets: 4096 } }));
       const refused = failureOf(door.receive(far));
@@ -449,7 +449,7 @@ describe('security: what a peer can make grow', function () {
   });
 
   describe('in what is remembered of peers', () => {
-    it('failed logins: entries of made-up names and addresses go', () => {
+    it('drops entries of failed logins with invented names and addresses', () => {
       const limits = { delayMs: 0, maximumDelayMs: 0, failuresPerAddress: 6, failuresPerAccount: 3, banMs: 60_000 };
       const throttle = new LoginThrottle(limits, () => 1000);
       for (let fed = 0; fed < 60_000; fed += 1) {
@@ -458,14 +458,14 @@ describe('security: what a peer can make grow', function () {
       expect(throttle.size).to.be.at.most(4 * 20_001);
     });
 
-    it('hosts that failed: 10,000', () => {
+    it('remembers 10,000 hosts that failed', () => {
       const failures = new RecentFailures();
       const before = heapAfterCollection();
       for (let fed = 0; fed < 100_000; fed += 1) failures.failed(`host-${fed}.example`);
       expect(heapAfterCollection() - before).to.be.below(8 * MEBI);
     });
 
-    it('names looked up: so many entries, and 512 look-ups under way', async () => {
+    it('bounds the remembered names, and the look-ups under way to 512', async () => {
       const cache = new DnsCache<object>({ entries: 100 });
       for (let fed = 0; fed < 1000; fed += 1) {
         await cache.lookup(`${fed}.example`, async () => ({ value: {}, ttlSeconds: 60 }));
@@ -483,7 +483,7 @@ describe('security: what a peer can make grow', function () {
   });
 
   describe('in documents', () => {
-    it('a packet of a SASL security layer: what was agreed, judged before it is allocated', () => {
+    it('bounds a packet of a SASL security layer to the agreed size before it is allocated', () => {
       const layer = new DigestLayer({
         ...{ sessionKey: Buffer.alloc(16), qop: 'auth-int', cipher: undefined, role: 'server' },
         ...{ peerMaxbuf: 65_536, maxbuf: 65_536 },
@@ -496,7 +496,7 @@ describe('security: what a peer can make grow', function () {
       ['elements', `<a>${'<b/>'.repeat(200_000)}</a>`],
       ['attributes', `<a ${Array.from({ length: 10_000 }, (_, at) => `b${at}=''`).join(' ')}/>`],
     ] as const) {
-      it(`${what} of XML: refused at the limit, within a moment`, () => {
+      it(`refuses ${what} of XML at the limit, within a moment`, () => {
         const begun = performance.now();
         expect(ends(() => void parseXml(Buffer.from(document))).code).to.equal('XML_LIMIT');
         expect(performance.now() - begun).to.be.below(2000);

@@ -9,7 +9,7 @@ const DATA = (inner: string, attributes = ''): string =>
     `<data originator='${BARNEY}' content='#P'${attributes}><recipient identity='${WILMA}' />${inner}<data-content Name='P'>x</data-content></data>`,
   );
 
-describe('security: documents made to hurt', () => {
+describe('security: oversized and malicious documents', () => {
   let fixture: NodeFixture;
   let honest: Honest;
   let barney: AttachedPeer;
@@ -40,7 +40,7 @@ describe('security: documents made to hurt', () => {
     ).to.equal(550);
   }
 
-  describe('XML', () => {
+  describe('refuses in XML', () => {
     it('depth: elements in elements by the thousand', () =>
       refused(DATA(`${'<a>'.repeat(50_000)}${'</a>'.repeat(50_000)}`), [500, 501]));
     it('depth without an end', () => refused(textXml('<a>'.repeat(100_000)), [500, 501]));
@@ -78,7 +78,7 @@ describe('security: documents made to hurt', () => {
     it('a control document past its limit', () => refused(DATA(' '.repeat(1_200_000)), [500, 501, 554]));
   });
 
-  describe('MIME', () => {
+  describe('refuses in MIME', () => {
     const nested = (depth: number): string => {
       let text = 'Content-Type: text/xml\r\n\r\n<terminate transID="1" />';
       for (let i = 0; i < depth; i += 1) {
@@ -104,11 +104,11 @@ describe('security: documents made to hurt', () => {
   });
 
   describe('sizes', () => {
-    it('a message past the limit is refused before its end, and the channel goes on', async () => {
+    it('refuses a message beyond the limit before its end, and keeps the channel', async () => {
       const large = inlineData(BARNEY, [WILMA], 'x'.repeat(3_100_000));
       await refused(large, [554]);
     });
-    it('recipients past the limit', () =>
+    it('refuses recipients beyond the limit', () =>
       refused(
         inlineData(
           BARNEY,
@@ -117,9 +117,9 @@ describe('security: documents made to hurt', () => {
         ),
         [501],
       ));
-    it('an address of ten thousand octets', () =>
+    it('refuses an address of ten thousand octets', () =>
       refused(inlineData(BARNEY, [`${'x'.repeat(10_000)}@example.com`], 'x'), [500, 501, 550, 553]));
-    it('a thousand recipients that all fail make one answer of bounded size', async () => {
+    it('bounds the answer when a thousand recipients fail', async () => {
       const recipients = Array.from({ length: 900 }, (_, i) => `${'r'.repeat(900)}${i}@example.com`);
       barney.peer.window(barney.channel, 1_000_000);
       const reply = await barney.peer.ask(barney.channel, inlineData(BARNEY, recipients, 'x'));
@@ -137,14 +137,14 @@ describe('security: documents made to hurt', () => {
       ['a request of another protocol', Buffer.from('GET / HTTP/1.1\r\nHost: example.com\r\n\r\n')],
       ['a TLS hello', Buffer.from('16030100', 'hex')],
     ] as const) {
-      it(`${what}, from a stranger, ends the session`, async () => {
+      it(`ends the session on ${what} from a peer that has not authenticated`, async () => {
         const peer = await fixture.connect();
         peer.inject(octets);
         await peer.ended();
       });
     }
 
-    it('a blob of 60,000 octets and one that is no base64 are refused', async () => {
+    it('refuses a blob of 60,000 octets, and one that is not base64', async () => {
       const peer = await fixture.greeted();
       const { number } = await peer.start(DIGEST_MD5, undefined, 'example.com');
       const reply = await peer.ask(number, beepXml(blob('x'.repeat(40_000))));
@@ -154,7 +154,7 @@ describe('security: documents made to hurt', () => {
       peer.destroy();
     });
 
-    it('a piggybacked content of 40,000 octets is refused', async () => {
+    it('refuses a piggybacked content of 40,000 octets', async () => {
       const peer = await fixture.greeted();
       const reply = await peer.ask(0, start({ channel: 1, uri: DIGEST_MD5, content: 'x'.repeat(40_000) }));
       expect(reply.keyword).to.equal('ERR');
@@ -162,7 +162,7 @@ describe('security: documents made to hurt', () => {
       peer.destroy();
     });
 
-    it('a start that proposes ten thousand profiles is refused or answered', async () => {
+    it('refuses or answers a start that proposes ten thousand profiles', async () => {
       const peer = await fixture.greeted();
       const profiles = "<profile uri='http://example.com/x' />".repeat(1500);
       const reply = await peer.ask(0, beepXml(`<start number='1'>${profiles}</start>`));
@@ -170,14 +170,14 @@ describe('security: documents made to hurt', () => {
       peer.destroy();
     });
 
-    it('greetings are read once: a second one ends the session', async () => {
+    it('ends the session on a second greeting', async () => {
       const peer = await fixture.greeted();
       peer.inject(frame('RPY', 0, 0, '.', 52, GREETING));
       await peer.ended();
     });
   });
 
-  it('what the relay answers never repeats more than a line of what was sent', async () => {
+  it('repeats no more than a line of what was sent in any answer', async () => {
     const evil = '<script>'.repeat(2000).replaceAll('<', '&lt;');
     const reply = await barney.peer.ask(barney.channel, inlineData(FRED, [WILMA], evil));
     expect(reply.payload.length).to.be.below(1000);

@@ -19,11 +19,11 @@ async function sent(peer: RawPeer, channel: number, from: string, to: string): P
   return reply.keyword === 'RPY' ? 0 : errorIn(reply.payload)?.code;
 }
 
-describe('security: policy as data, on a running node', () => {
+describe('security: policy of a running node', () => {
   let fixture: NodeFixture;
   afterEach(() => fixture.fall());
 
-  it('REQ-IMXP-013 policy.attach: an identity attaches as itself and what the configuration adds', async () => {
+  it('REQ-IMXP-013 policy.attach: lets an identity attach as itself and as what the configuration adds', async () => {
     fixture = await NodeFixture.build({ config: { policy: { attach: { [BARNEY]: [WILMA] } } } });
     const barney = await fixture.authenticated(BARNEY);
     expect(await asked(barney, attach(BARNEY, 1))).to.equal(0);
@@ -36,13 +36,13 @@ describe('security: policy as data, on a running node', () => {
     expect(await asked(fred, attach(WILMA, 1))).to.equal(537);
   });
 
-  it('REQ-IMXP-001 policy.attach: a reserved local part only where it is written down', async () => {
+  it('REQ-IMXP-001 policy.attach: allows a reserved local part only where the configuration names it', async () => {
     fixture = await NodeFixture.build({ config: { policy: { attach: { [FRED]: ['imxp=gateway@example.com'] } } } });
     const fred = await fixture.authenticated(FRED);
     expect(await asked(fred, attach('imxp=gateway@example.com', 1))).to.equal(0);
   });
 
-  it('REQ-IMXP-036 policy.originators: an endpoint sends for itself, its subaddresses and those added', async () => {
+  it('REQ-IMXP-036 policy.originators: lets an endpoint send for itself, its subaddresses and those added', async () => {
     fixture = await NodeFixture.build({ config: { policy: { originators: { [FRED]: [WILMA] } } } });
     const { peer, channel } = await fixture.attached(FRED);
     const to = 'nobody@example.com';
@@ -53,7 +53,7 @@ describe('security: policy as data, on a running node', () => {
     expect(await sent(peer, channel, 'fred@rubble.com', to)).to.equal(537);
   });
 
-  it('REQ-IMXP-020 policy.relays: a relay binds for its domain and those added, and sends for these', async () => {
+  it('REQ-IMXP-020 policy.relays: lets a relay bind for its domain and those added, and send for these', async () => {
     fixture = await NodeFixture.build({
       accounts: [RUBBLE, SLATE],
       config: { policy: { relays: { [RUBBLE]: ['gravel.example'] } } },
@@ -72,7 +72,7 @@ describe('security: policy as data, on a running node', () => {
     expect(await asked(fred, bind('rubble.com', 1)), 'an endpoint is no relay').to.equal(537);
   });
 
-  it('REQ-IMXP-035 mesh.trusted: only a trusted intermediary passes on from and to foreign domains', async () => {
+  it('REQ-IMXP-035 mesh.trusted: lets only a trusted intermediary forward from and to foreign domains', async () => {
     fixture = await NodeFixture.build({
       accounts: [RUBBLE, SLATE],
       config: { mesh: { dns: { enabled: false }, trusted: [SLATE] } },
@@ -88,7 +88,7 @@ describe('security: policy as data, on a running node', () => {
     expect((await reply).keyword).to.equal('RPY');
   });
 
-  it('tls.require "mesh": a relay without TLS is told 538, an endpoint is served', async () => {
+  it('tls.require "mesh": answers 538 to a relay without TLS, and serves an endpoint', async () => {
     fixture = await NodeFixture.build({ tls: 'mesh', accounts: [RUBBLE] });
     const clear = await fixture.authenticated(RUBBLE);
     expect(await asked(clear, bind('rubble.com', 1))).to.equal(538);
@@ -99,19 +99,19 @@ describe('security: policy as data, on a running node', () => {
     expect(await asked(await fixture.authenticated(FRED), attach(FRED, 1))).to.equal(0);
   });
 
-  it('tls.require "always": nobody is served in the clear', async () => {
+  it('tls.require "always": serves nobody without TLS', async () => {
     fixture = await NodeFixture.build({ tls: 'always' });
     const peer = await fixture.greeted();
     expect(await asked(peer, attach(FRED, 1))).to.equal(538);
     expect(await asked(await fixture.authenticated(FRED, { tls: true }), attach(FRED, 1))).to.equal(0);
   });
 
-  it('tls.require "never": a relay binds in the clear', async () => {
+  it('tls.require "never": lets a relay bind without TLS', async () => {
     fixture = await NodeFixture.build({ accounts: [RUBBLE] });
     expect(await asked(await fixture.authenticated(RUBBLE), bind('rubble.com', 1))).to.equal(0);
   });
 
-  it('who has not authenticated may do nothing: 530', async () => {
+  it('answers 530 to every operation of a peer that has not authenticated', async () => {
     fixture = await NodeFixture.build();
     const peer = await fixture.greeted();
     expect(await asked(peer, attach(FRED, 1))).to.equal(530);
@@ -121,7 +121,7 @@ describe('security: policy as data, on a running node', () => {
     expect((await peer.ask(number, textXml("<terminate transID='1' />"))).keyword).to.equal('ERR');
   });
 
-  it('a password is good for its own account: nobody logs in as one and acts as another', async () => {
+  it('lets nobody log in with one account and act as another', async () => {
     fixture = await NodeFixture.build();
     const peer = await fixture.greeted();
     const login = { username: 'fred', password: passwordOf(FRED), authzid: WILMA };

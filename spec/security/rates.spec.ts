@@ -7,7 +7,7 @@ describe('security: rates', () => {
   let fixture: NodeFixture;
   afterEach(() => fixture.fall());
 
-  it('Data past the rate of an endpoint are refused with 450, on all its sessions, and nobody else is concerned', async () => {
+  it('refuses with 450 Data beyond the rate of an endpoint on all its sessions, and affects nobody else', async () => {
     fixture = await NodeFixture.build({ limits: { rate: { dataPerSecond: 1, dataBurst: 5 } } });
     const { peer, channel } = await fixture.attached(BARNEY);
     const second = await fixture.authenticated(BARNEY);
@@ -37,7 +37,7 @@ describe('security: rates', () => {
     expect(await send()).to.equal(550);
   });
 
-  it('attach and bind past the rate are refused with 450, also with the start of a channel', async () => {
+  it('refuses with 450 attach and bind beyond the rate, also piggybacked on a start', async () => {
     fixture = await NodeFixture.build({ limits: { rate: { attachPerSecond: 1, attachBurst: 3 } } });
     const { peer, channel } = await fixture.attached(BARNEY);
     const said: (string | undefined)[] = [];
@@ -58,7 +58,7 @@ describe('security: rates', () => {
     expect(codes).to.include(450);
   });
 
-  it('nobody is limited by default: 20,000 Data in a row', async () => {
+  it('limits nobody by default: 20,000 Data in a row', async () => {
     fixture = await NodeFixture.build();
     const { peer, channel } = await fixture.attached(BARNEY);
     peer.window(channel, 1_000_000);

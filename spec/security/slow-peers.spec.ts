@@ -9,7 +9,7 @@ describe('security: slow peers', () => {
   let fixture: NodeFixture;
   afterEach(() => fixture.fall());
 
-  it('a reader that never reads while 1,000 Data are sent to it: each is answered, nothing grows, it is cut off', async () => {
+  it('answers each of 1,000 Data to a peer that reads nothing, grows no memory, and cuts it off', async () => {
     fixture = await NodeFixture.build({
       limits: { data: { deliveryTimeoutMs: 1500, outstanding: 100 }, session: { stalledTimeoutMs: 2500 } },
     });
@@ -47,7 +47,7 @@ describe('security: slow peers', () => {
     console.log(`      1,000 Data to it: ${JSON.stringify([...codes])}, heap grew by ${Math.round(grown / 1024)} KiB`);
   }).timeout(120_000);
 
-  it('a peer that reads and never answers is cut off as well', async () => {
+  it('cuts off a peer that reads and never answers', async () => {
     fixture = await NodeFixture.build({
       limits: { data: { deliveryTimeoutMs: 300 }, session: { stalledTimeoutMs: 600 } },
     });
@@ -60,7 +60,7 @@ describe('security: slow peers', () => {
     await honest.served();
   });
 
-  it('a sender that never reads its answers is cut off', async () => {
+  it('cuts off a sender that never reads its answers', async () => {
     fixture = await NodeFixture.build({
       limits: { session: { stalledTimeoutMs: 1000 }, data: { deliveryTimeoutMs: 500 } },
     });
@@ -74,7 +74,7 @@ describe('security: slow peers', () => {
     await honest.served();
   });
 
-  it('a writer of one octet at a time is cut off, within a header, a payload or a message of many frames', async () => {
+  it('cuts off a peer that writes one octet at a time, within a header, a payload or a message of many frames', async () => {
     fixture = await NodeFixture.build({
       limits: { session: { messageTimeoutMs: 600, messageOctetsPerSecond: 100 } },
     });
@@ -110,7 +110,7 @@ describe('security: slow peers', () => {
     await honest.served();
   }).timeout(30_000);
 
-  it('a slow writer that keeps to the rate is left alone, and so is who is silent between messages', async () => {
+  it('leaves alone a slow writer that keeps to the rate, and a peer that is silent between messages', async () => {
     fixture = await NodeFixture.build({ limits: { session: { messageTimeoutMs: 300, messageOctetsPerSecond: 10 } } });
     const honest = await fixture.honest();
     const { peer, channel } = await fixture.attached(BARNEY);
@@ -127,7 +127,7 @@ describe('security: slow peers', () => {
     expect(peer.alive).to.equal(true);
   }).timeout(20_000);
 
-  it('a window of one octet at a time costs the one who grants it', async () => {
+  it('lets a window of one octet at a time cost only the peer that grants it', async () => {
     fixture = await NodeFixture.build({
       limits: { data: { deliveryTimeoutMs: 1000 }, session: { stalledTimeoutMs: 1500, messageOctetsPerSecond: 1000 } },
     });
@@ -146,7 +146,7 @@ describe('security: slow peers', () => {
     await honest.served();
   }).timeout(20_000);
 
-  it('half a greeting, or nothing at all, ends within the time limit', async () => {
+  it('ends half a greeting, or silence, within the time limit', async () => {
     fixture = await NodeFixture.build({ limits: { session: { greetingTimeoutMs: 300 } } });
     const honest = await fixture.honest();
     const silent = await fixture.connect();

@@ -61,7 +61,7 @@ describe('security: recipients that never answer', function () {
     'by the relay that opened the link',
     'back over the link that the other relay opened',
   ] as const) {
-    it(`32 addresses that never answer, written to by two accounts, ${direction}: the p99 of honest messages stays within twice its quiet value`, async () => {
+    it(`keeps the p99 of honest messages within twice its quiet value while two accounts write to 32 addresses that never answer, ${direction}`, async () => {
       const [example, rubble] = await town();
       const forward = direction === 'by the relay that opened the link';
       const [from, to] = forward ? [example, rubble] : [rubble, example];

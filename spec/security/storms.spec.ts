@@ -25,7 +25,7 @@ describe('security: storms of reconnections', function () {
     interceptor = undefined;
   });
 
-  it('a neighbour whose session ends right after each bind is dialled less and less often', async () => {
+  it('dials a neighbour whose session ends right after each bind less and less often', async () => {
     const there = await RawNeighbour.listen();
     neighbour = there;
     const routes = [{ domain: 'rubble.com', relays: [there.url], tls: 'off' as const, lanes: 1 }];
@@ -46,7 +46,7 @@ describe('security: storms of reconnections', function () {
     expect(made.length, made.map(Math.round).join(' ')).to.be.within(3, 9);
   });
 
-  it('an endpoint whose connection ends right after each attach logs in less and less often', async () => {
+  it('logs an endpoint in less and less often when its connection ends right after each attach', async () => {
     fixture = await NodeFixture.build();
     const between = await Interceptor.between(fixture.port, {});
     interceptor = between;
@@ -67,7 +67,7 @@ describe('security: storms of reconnections', function () {
     expect(logins).to.be.within(3, 9);
   });
 
-  it('a node that starts again under all its endpoints takes them at its rate, refuses the others softly, and answers meanwhile', async () => {
+  it('accepts all endpoints at its rate after a restart, refuses the rest with 421, and answers meanwhile', async () => {
     const port = await freePort();
     const listen = [{ transport: 'tcp' as const, host: '127.0.0.1', port }];
     const build = (loginsPerSecond: number, loginBurst: number): Promise<NodeFixture> =>

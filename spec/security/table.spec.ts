@@ -14,7 +14,7 @@ const rows = (text.split('## What was tried')[1]?.split('The figures below')[0] 
   .map((line) => line.split(' | '));
 
 describe('docs/internals/threat-model.md', () => {
-  it('backs each row of its table by a spec that is there', () => {
+  it('names an existing spec in each row of its table', () => {
     expect(rows.length).to.be.at.least(20);
     for (const row of rows) {
       const named = [...(row.at(-1) ?? '').matchAll(/`([\w./-]+)`/g)].map(([, name = '']) => name);

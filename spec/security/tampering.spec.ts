@@ -14,7 +14,7 @@ import { within } from '../support/within.js';
 const greetingOf = (...uris: readonly string[]): string =>
   beepXml(`<greeting>${uris.map((uri) => `<profile uri='${uri}' />`).join('')}</greeting>`);
 
-describe('security: somebody in between, before a relay of ours', () => {
+describe('security: tampering before a relay', () => {
   let fixture: NodeFixture;
   before(async () => {
     fixture = await NodeFixture.build({ tls: 'mesh' });
@@ -31,7 +31,7 @@ describe('security: somebody in between, before a relay of ours', () => {
     ['the beginning of a frame behind ready', () => Buffer.from('MSG 0 2 . ')],
     ['a line of nothing', () => Buffer.from('\r\n')],
   ] as const) {
-    it(`STARTTLS injection, ${what}: nothing of it is done, the session ends before TLS begins`, async () => {
+    it(`ignores what was injected into STARTTLS, ${what}, and ends the session before TLS begins`, async () => {
       const honest = await fixture.honest();
       const socket = await fixture.socket();
       let said = '';
@@ -94,7 +94,7 @@ class Impostor {
   }
 }
 
-describe('security: somebody in between, before an endpoint of ours', () => {
+describe('security: tampering before an endpoint', () => {
   let impostor: Impostor | undefined;
   afterEach(() => impostor?.close());
 
@@ -117,25 +117,25 @@ describe('security: somebody in between, before an endpoint of ours', () => {
 
   const SASL = 'http://iana.org/beep/SASL';
 
-  it('a greeting without TLS where TLS is required: nothing is said any more', async () => {
+  it('sends nothing more after a greeting without TLS where TLS is required', async () => {
     const made = new Impostor(greetingOf(`${SASL}/PLAIN`, IMXP));
     expect(await fooled(made, { tls: 'require' })).to.equal('TLS_REQUIRED');
     expect(made.heard).to.not.include('<start');
   });
 
-  it('downgrade of the mechanism: only PLAIN is left, and the password stays at home', async () => {
+  it('keeps the password when the offered mechanisms were reduced to PLAIN', async () => {
     const made = new Impostor(greetingOf(`${SASL}/PLAIN`, `${SASL}/ANONYMOUS`, IMXP));
     expect(await fooled(made, { tls: 'off' })).to.equal('SASL_NO_MECHANISM');
     expect(made.heard).to.not.include('<start');
     expect(made.heard).to.not.include(Buffer.from(passwordOf(FRED)).toString('base64').slice(0, 12));
   });
 
-  it('mechanisms nobody knows are nothing to choose', async () => {
+  it('finds no mechanism among unknown ones', async () => {
     const made = new Impostor(greetingOf(`${SASL}/CRAM-MD5`, `${SASL}/LOGIN`, IMXP));
     expect(await fooled(made, { tls: 'off' })).to.equal('SASL_NO_MECHANISM');
   });
 
-  it('octets put in behind proceed are not taken for the protected session', async () => {
+  it('does not take octets injected behind proceed as part of the protected session', async () => {
     const proceed = (socket: Socket, at: number): void => {
       const answer = beepXml(`<profile uri='${TLS}'><![CDATA[<proceed />]]></profile>`);
       const injected = frame('RPY', 0, 0, '.', 0, greetingOf(`${SASL}/PLAIN`));
@@ -144,7 +144,7 @@ describe('security: somebody in between, before an endpoint of ours', () => {
     expect(await fooled(new Impostor(greetingOf(TLS, IMXP), proceed), { tls: 'require' })).to.equal('TLS_INJECTED');
   });
 
-  it('a certificate of nobody we believe', async () => {
+  it('refuses a certificate of an untrusted authority', async () => {
     const fixture = await NodeFixture.build({ tls: 'always' });
     try {
       const relay = `tcp://127.0.0.1:${fixture.port}`;
@@ -176,7 +176,7 @@ describe('security: somebody in between, before an endpoint of ours', () => {
     }
   });
 
-  it('a server that does not know the password cannot prove that it does', async () => {
+  it('refuses a server that cannot prove that it knows the password', async () => {
     const challenge = 'realm="example.com",nonce="abc",qop="auth",algorithm=md5-sess,charset=utf-8';
     const blob = (text: string, status = ''): string => `<blob${status}>${Buffer.from(text).toString('base64')}</blob>`;
     const proceed = (socket: Socket, at: number): void => {
@@ -194,7 +194,7 @@ describe('security: somebody in between, before an endpoint of ours', () => {
 });
 
 describe('security: renegotiation', () => {
-  it('a TLS 1.2 client that wants to renegotiate is refused', async () => {
+  it('refuses renegotiation by a TLS 1.2 client', async () => {
     const fixture = await NodeFixture.build({ tls: 'mesh' });
     try {
       const honest = await fixture.honest();

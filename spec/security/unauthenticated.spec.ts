@@ -13,7 +13,7 @@ describe('security: unauthenticated peers', () => {
   let fixture: NodeFixture;
   afterEach(() => fixture.fall());
 
-  it('thousands of idle connections from one address: honest endpoints still get in, from there too, and are served', async () => {
+  it('admits and serves honest endpoints beside thousands of idle connections from one address, from that address too', async () => {
     fixture = await NodeFixture.build();
     const honest = await fixture.honest();
     const times: number[] = [];
@@ -39,7 +39,7 @@ describe('security: unauthenticated peers', () => {
     );
   }).timeout(120_000);
 
-  it('one address does not crowd out strangers of another', async () => {
+  it('keeps unauthenticated peers of one address when another address opens many connections', async () => {
     fixture = await NodeFixture.build({ limits: { unauthenticated: { sessions: 20, sessionsPerAddress: 15 } } });
     const slow = await fixture.greeted({ from: '127.0.0.5' });
     for (let i = 0; i < 60; i += 1) await fixture.socket(i % 2 === 0 ? ENEMY : '127.0.0.67');
@@ -48,7 +48,7 @@ describe('security: unauthenticated peers', () => {
     );
   });
 
-  it('who attacks from many addresses crowds out his own, the largest crowd first', async () => {
+  it('drops the connections of whoever attacks from many addresses, the largest network first', async () => {
     fixture = await NodeFixture.build({ limits: { unauthenticated: { sessions: 40, sessionsPerAddress: 20 } } });
     const slow = await fixture.greeted({ from: '127.0.0.5' });
     for (let i = 0; i < 100; i += 1) await fixture.socket(`127.0.1.${1 + (i % 10)}`);
@@ -58,7 +58,7 @@ describe('security: unauthenticated peers', () => {
     expect(fixture.node.sessions).to.be.at.most(41);
   });
 
-  it('a stranger may send a number of octets in all, and is then cut off', async () => {
+  it('cuts off an unauthenticated peer that sends more octets than it may', async () => {
     fixture = await NodeFixture.build({ limits: { unauthenticated: { octets: 20_000 } } });
     const honest = await fixture.honest();
     const peer = await fixture.greeted();
@@ -72,7 +72,7 @@ describe('security: unauthenticated peers', () => {
     await honest.served();
   });
 
-  it('a stranger may open a few channels only', async () => {
+  it('lets an unauthenticated peer open a few channels only', async () => {
     fixture = await NodeFixture.build();
     const peer = await fixture.greeted();
     const codes: (number | undefined)[] = [];
@@ -86,7 +86,7 @@ describe('security: unauthenticated peers', () => {
     for (let i = 0; i < 5; i += 1) expect((await peer.start(IMXP)).reply.keyword).to.equal('RPY');
   });
 
-  it('TLS handshakes that do not go on make room for newer ones, those of the same address first', async () => {
+  it('drops unfinished TLS handshakes for newer ones, those of the same address first', async () => {
     fixture = await NodeFixture.build({ tls: 'mesh', limits: { node: { handshakes: 8 } } });
     const honest = await fixture.honest();
     const beginHandshake = async (): Promise<Socket> => {
@@ -111,7 +111,7 @@ describe('security: unauthenticated peers', () => {
     expect(fixture.closed.filter(({ reason }) => /newer TLS handshake/.test(reason ?? '')).length).to.be.at.least(26);
   });
 
-  it('nothing that strangers send reaches an application', async () => {
+  it('delivers nothing from unauthenticated peers to an application', async () => {
     fixture = await NodeFixture.build();
     const honest = await fixture.honest();
     const peer = await fixture.greeted();

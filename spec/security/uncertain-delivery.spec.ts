@@ -32,7 +32,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
     return pair;
   }
 
-  it('a sibling that gets a message whole and is lost before it answers: no other sibling gets it, the sender is told 451', async () => {
+  it('answers 451, and asks no other sibling, when a sibling is lost after it received a whole message', async () => {
     const [first, second] = await two('siblings');
     const fred = await fixture.attached(FRED);
     const linking = first.linked(1);
@@ -49,7 +49,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
     expect(codeOf(await reply)).to.equal(451);
   });
 
-  it('a sibling that says 450: the next one is asked; one that says 451: none is', async () => {
+  it('asks the next sibling after 450, and none after 451', async () => {
     const [first, second] = await two('siblings');
     const fred = await fixture.attached(FRED);
     const links = [first.linked(1), second.linked(1)] as const;
@@ -67,7 +67,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
     expect(codeOf(await fred.peer.nextReply(fred.channel))).to.equal(451);
   });
 
-  it('REQ-IMPP-073 a neighbour that is lost after the message has left: 451', async () => {
+  it('REQ-IMPP-073 answers 451 when a neighbour is lost after the message has left', async () => {
     const [first] = await two('routes');
     const fred = await fixture.attached(FRED);
     const linking = first.linked(1);
@@ -78,7 +78,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
     expect(codeOf(await fred.peer.nextReply(fred.channel, 5000))).to.equal(451);
   });
 
-  it('an endpoint that got the message whole and leaves while it is owed replies: 451, not 450', async () => {
+  it('answers 451, not 450, when an endpoint received the whole message and leaves while replies are owed to it', async () => {
     fixture = await NodeFixture.build({ limits: { data: { deliveryTimeoutMs: 5000 } } });
     const [fred, barney, wilma] = [
       await fixture.attached(FRED),
@@ -98,7 +98,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
     expect(codeOf(await fred.peer.nextReply(fred.channel, 5000))).to.equal(451);
   });
 
-  it('several recipients of whom one is unknown: 451, whatever became of the others', async () => {
+  it('answers 451 for several recipients when the fate of one is unknown, whatever became of the others', async () => {
     fixture = await NodeFixture.build({ limits: { data: { deliveryTimeoutMs: 5000 } } });
     const [fred, barney] = [await fixture.attached(FRED), await fixture.attached(BARNEY)];
     const answers: number[] = [];

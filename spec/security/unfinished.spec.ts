@@ -8,7 +8,7 @@ const LIMIT = 3_000_000;
 /** Fits in the window of a channel. */
 const PORTION = 900_000;
 
-describe('security: messages half sent', () => {
+describe('security: incomplete messages', () => {
   let fixture: NodeFixture;
   before(async () => {
     fixture = await NodeFixture.build({ limits: { node: { unfinishedOctets: LIMIT } } });
@@ -21,7 +21,7 @@ describe('security: messages half sent', () => {
     return { address, peer, channel: await peer.imxp(attach(address, 71)) };
   }
 
-  it('one account begins many and ends none: it loses its own, others send large messages all the while', async () => {
+  it('ends a session of the account that begins many messages and completes none, while others send large messages', async () => {
     const honest = await fixture.honest();
     const fred = await another(FRED, 'large');
     const data = Buffer.from(inlineData(fred.address, [PEBBLES], 'x'.repeat(PORTION)));

@@ -52,7 +52,7 @@ function ownService(asker: string): boolean {
 }
 
 describe('services/access-order', () => {
-  it('REQ-ACC-013 the first match of a list made entry by entry is the closest match', () => {
+  it('REQ-ACC-013 finds as the first match of a list made entry by entry the closest match', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(actor, fc.boolean(), fc.boolean()), { maxLength: 12 }),
@@ -83,7 +83,7 @@ describe('services/access-order', () => {
     );
   });
 
-  it('obeys what is set last, whatever the order of the list before', () => {
+  it('obeys what is set last, whatever the order of the list was', () => {
     fc.assert(
       fc.property(fc.array(actor, { maxLength: 8 }), endpoint, fc.boolean(), (before, asker, grants) => {
         const list = before.map((text) => ({ actor: text, actions: grants ? [] : [ACTION] }));
@@ -94,7 +94,7 @@ describe('services/access-order', () => {
     );
   });
 
-  it('says of actors what it says of the endpoints they match', () => {
+  it('decides for actors as for the endpoints that they match', () => {
     fc.assert(
       fc.property(actor, actor, endpoint, (first, second, asker) => {
         const both = [first, second].map((text) => matchesActor(pattern(text), parseAddress(asker)));
@@ -105,7 +105,7 @@ describe('services/access-order', () => {
     );
   });
 
-  it('REQ-ACC-016 reads what it has written, in both forms', () => {
+  it('REQ-ACC-016 reads what it writes, in both forms', () => {
     const texts = fc.oneof(actor, fc.constantFrom('"*"@example', 'a/"*"@*', '"a b"@example', '"a\\\\b"@example'));
     fc.assert(
       fc.property(texts, (text) => {
@@ -115,7 +115,7 @@ describe('services/access-order', () => {
     );
   });
 
-  it('writes nothing that nobody has set', () => {
+  it('writes nothing that was not set', () => {
     const list = withEntry([], pattern('*@a.example'), [ACTION]);
     expect(list.map((entry) => entry.actor)).to.deep.equal(['*@a.example']);
     expect(entryOf(list, pattern('fred@a.example'))).to.equal(undefined);

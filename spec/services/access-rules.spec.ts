@@ -52,7 +52,7 @@ describe('services/access-rules', () => {
     expect(bare.allows('otto@quay.example', 'core:data')).to.equal(false);
   });
 
-  it('REQ-ACC-003 lets no entry for others shut out the owner or the services of the domain (D-ACCESS-01)', () => {
+  it('REQ-ACC-003 never lets an entry for others shut out the owner or the services of the domain (D-ACCESS-01)', () => {
     for (const other of ['*@harbour.example', '*@*', 'imxp=*@*', 'ines@*', 'imxp=presence@harbour.example']) {
       for (const actor of [INES, 'imxp=presence@harbour.example', 'apex=access@harbour.example']) {
         const narrow = rules(INES, entry(other, 'x:y'));
@@ -63,7 +63,7 @@ describe('services/access-rules', () => {
     expect(rules(INES, entry('imxp=*@*')).allows('imxp=report@quay.example', 'core:data')).to.equal(false);
   });
 
-  it('lets an entry that names the owner, wherever it stands, decide about everything but the entries themselves', () => {
+  it('lets an entry that names the owner decide about everything but the entries themselves', () => {
     for (const list of [
       [entry(INES), entry('*@*', 'all:all')],
       [entry('*@*', 'all:all'), entry(INES, 'x:y')],
@@ -107,7 +107,7 @@ describe('services/access-rules', () => {
       expect(may(actor), actor).to.equal('core:data');
   });
 
-  it('REQ-ACC-004 REQ-IMPP-050 `*` is everybody but services, `imxp=*` services only, domain `*` every domain', () => {
+  it('REQ-ACC-004 REQ-IMPP-050 takes `*` as everybody but services, `imxp=*` as services only, and domain `*` as every domain', () => {
     const star = rules(INES, entry('*@*', 'x:y'));
     expect(star.allows('otto@quay.example', 'x:y')).to.equal(true);
     expect(star.allows('otto/appl=wb@quay.example', 'x:y')).to.equal(true);
@@ -119,7 +119,7 @@ describe('services/access-rules', () => {
     expect(services.allows('otto@quay.example', 'x:y')).to.equal(false);
   });
 
-  it('REQ-ACC-004 compares local parts to the octet, domains without regard to case, services by either prefix', () => {
+  it('REQ-ACC-004 compares local parts exactly, domains without regard to case, and services by either prefix', () => {
     const literal = rules(
       INES,
       entry('otto@Quay.example', 'x:y'),
@@ -133,7 +133,7 @@ describe('services/access-rules', () => {
     expect(literal.allows('IMXP=bot@pier.example', 'x:y')).to.equal(true);
   });
 
-  it('REQ-ACC-005 `all` stands for every service and every operation', () => {
+  it('REQ-ACC-005 takes `all` as every service and every operation', () => {
     const grants = (granted: string, asked: string) => rules(INES, entry('*@*', granted)).allows('o@q.example', asked);
     expect(['all:all', 'all:data', 'core:all', 'core:data'].map((one) => grants(one, 'core:data'))).to.deep.equal([
       true,
@@ -148,21 +148,21 @@ describe('services/access-rules', () => {
     ]);
   });
 
-  it('takes the endpoint and all its subaddresses for the owner where its entries stand for a subaddress', () => {
+  it('takes the endpoint and all its subaddresses as the owner of the entries of a subaddress', () => {
     const inherited = new AccessRules(parseAddress(INES), [], true);
     expect(inherited.allows('ines/appl=wb@harbour.example', 'access:set')).to.equal(true);
     expect(rules(INES).allows('ines/appl=wb@harbour.example', 'access:set')).to.equal(false);
     expect(inherited.allows('inesse@harbour.example', 'access:set')).to.equal(false);
   });
 
-  it('lets everybody send to a service, unless its entries say otherwise (D-CORE-20)', () => {
+  it('lets everybody send to a service unless its entries say otherwise (D-CORE-20)', () => {
     const access = 'imxp=access@harbour.example';
     expect(rules(access).allows('otto@quay.example', 'core:data')).to.equal(true);
     expect(rules(access).allows('otto@quay.example', 'access:get')).to.equal(false);
     expect(rules(access, entry('*@quay.example')).allows('otto@quay.example', 'core:data')).to.equal(false);
   });
 
-  it('grants nothing to what is no address', () => {
+  it('grants nothing to an invalid address', () => {
     expect(rules(INES, entry('*@quay.example', 'all:all')).allows('@quay.example', 'x:y')).to.equal(false);
   });
 

@@ -96,7 +96,7 @@ describe('services/access', () => {
       );
     });
 
-    it('REQ-ACC-006 553 for a subject elsewhere, then 550, then 537', async () => {
+    it('REQ-ACC-006 answers 553 for a subject elsewhere, then 550, then 537', async () => {
       const { ask } = await harbour();
       expect(codeIn(await ask(get(OTTO)))).to.equal(553);
       expect(codeIn(await ask(get('nonsense')))).to.equal(553);
@@ -113,7 +113,7 @@ describe('services/access', () => {
       expect(codeIn(await ask(set({}), OTTO))).to.equal(537);
     });
 
-    it('gives the implicit entries where there are no others (D-ACCESS-06)', async () => {
+    it('returns the implicit entries where there are no others (D-ACCESS-06)', async () => {
       const { entries, ask } = await harbour();
       entries.initial = [];
       expect(await ask(get(INES))).to.include(
@@ -124,7 +124,7 @@ describe('services/access', () => {
   });
 
   describe('set', () => {
-    it('REQ-ACC-010 stores, says when, and replies 250', async () => {
+    it('REQ-ACC-010 stores the list, returns the time, and replies 250', async () => {
       const { ask, answers } = await harbour();
       expect(await ask(set({ entries: `<entry actor='${INES}' actions='all:all' />${ENTRY}` }))).to.equal(
         "<reply code='250' transID='77120' />",
@@ -134,7 +134,7 @@ describe('services/access', () => {
       expect(stored).to.include("lastUpdate='21 Oct 2000 07:30:11 +0000'").and.include(ENTRY);
     });
 
-    it('REQ-ACC-007 503 comes first, whatever else is wrong', async () => {
+    it('REQ-ACC-007 answers 503 first, whatever else is wrong', async () => {
       const { ask } = await harbour();
       expect(
         codeIn(await ask(set({ owner: OTTO, inner: INES, lastUpdate: '1 Jan 2001 00:00:00 GMT' }), OTTO)),
@@ -143,7 +143,7 @@ describe('services/access', () => {
       expect(codeIn(await ask(set({ owner: 'ines@HARBOUR.example', inner: INES }))), 'the same owner').to.equal(250);
     });
 
-    it('REQ-ACC-008 553, 550, 537 in this order, and before 555', async () => {
+    it('REQ-ACC-008 answers 553, 550 and 537 in this order, and before 555', async () => {
       const { ask } = await harbour();
       const lastUpdate = '1 Jan 2001 00:00:00 GMT';
       expect(codeIn(await ask(set({ owner: OTTO, lastUpdate }), OTTO))).to.equal(553);
@@ -152,7 +152,7 @@ describe('services/access', () => {
       expect(codeIn(await ask(set({ lastUpdate })))).to.equal(555);
     });
 
-    it('REQ-ACC-009 555 unless lastUpdate names the same instant, however it is written', async () => {
+    it('REQ-ACC-009 answers 555 unless lastUpdate names the same instant in any notation', async () => {
       for (const lastUpdate of [PRINTED, 'Sat, 21 Oct 2000 07:05:00 GMT', '2000-10-21T02:05:00-05:00']) {
         const { ask } = await harbour();
         expect(codeIn(await ask(set({ lastUpdate }))), lastUpdate).to.equal(250);
@@ -162,7 +162,7 @@ describe('services/access', () => {
       expect(codeIn(await ask(set({ lastUpdate: '21 Oct 2000 09:05:01 +0200' })))).to.equal(555);
     });
 
-    it('REQ-ACC-009 lets one of two at once win', async () => {
+    it('REQ-ACC-009 lets exactly one of two simultaneous changes succeed', async () => {
       const { ask, deliver, answers } = await harbour();
       deliver(documentData(INES, SERVICE, set({ transID: 1 })));
       deliver(documentData(INES, SERVICE, set({ transID: 2 })));
@@ -171,7 +171,7 @@ describe('services/access', () => {
       expect(codes.sort()).to.deep.equal([250, 555]);
     });
 
-    it('REQ-ACC-010 makes lastUpdate strictly later, also when the clock stands or goes back', async () => {
+    it('REQ-ACC-010 makes lastUpdate strictly later, even when the clock stands or goes back', async () => {
       const { ask, clock } = await harbour();
       await ask(set({}));
       clock.now = NOW - 3_600_000;
@@ -184,7 +184,7 @@ describe('services/access', () => {
       expect(entries).to.be.instanceOf(AccessEntries);
     });
 
-    it('REQ-ACC-002 keeps the entry of an endpoint, attached or not, in the store', async () => {
+    it('REQ-ACC-002 keeps the entry of an endpoint in the store, attached or not', async () => {
       const { ask, store } = await harbour();
       await ask(set({}));
       const again = new AccessCache(new AccessEntries(store, INITIAL));
@@ -192,21 +192,21 @@ describe('services/access', () => {
       expect(again.allowed(INES, 'ada@elsewhere.example', 'core:data')).to.equal(false);
     });
 
-    it('is in force as soon as it was answered', async () => {
+    it('applies a list as soon as it was answered', async () => {
       const { ask, access } = await harbour();
       expect(access.allowed(INES, 'ada@elsewhere.example', 'core:data')).to.equal(true);
       await ask(set({}));
       expect(access.allowed(INES, 'ada@elsewhere.example', 'core:data')).to.equal(false);
     });
 
-    it('refuses more entries than anybody needs', async () => {
+    it('refuses too many entries', async () => {
       const { ask } = await harbour();
       expect(codeIn(await ask(set({ entries: ENTRY.repeat(1001) })))).to.equal(554);
     });
   });
 
-  describe('what is no valid request', () => {
-    it('D-ACCESS-08 is answered 501 where it has a transID', async () => {
+  describe('invalid requests', () => {
+    it('D-ACCESS-08 are answered 501 where they have a transID', async () => {
       const { ask } = await harbour();
       const wrong = [
         "<get transID='1' />",
@@ -227,12 +227,12 @@ describe('services/access', () => {
       for (const document of wrong) expect(codeIn(await ask(document)), document).to.equal(501);
     });
 
-    it('is answered 504 when the service knows no such element', async () => {
+    it('are answered 504 when the service does not know the element', async () => {
       const { ask } = await harbour();
       expect(codeIn(await ask("<purge owner='x@y' transID='5' />"))).to.equal(504);
     });
 
-    it('fails its Data when there is nothing to answer to', async () => {
+    it('fail their Data when there is no transID to answer', async () => {
       const { deliver, answers } = await harbour();
       const send = (document: string) => deliver(documentData(INES, SERVICE, document));
       expect(send(`<get owner='${INES}' />`)).to.equal(501);
@@ -242,7 +242,7 @@ describe('services/access', () => {
       expect(answers).to.deep.equal([]);
     });
 
-    it('is never an answer or a report, or two services would answer each other for ever', async () => {
+    it('are never answers or reports, so that two services do not answer each other for ever', async () => {
       const { deliver, answers } = await harbour();
       expect(deliver(documentData(OTTO, SERVICE, "<reply code='504' transID='5'>no</reply>"))).to.equal(250);
       expect(deliver(documentData(OTTO, SERVICE, "<statusResponse transID='5' />"))).to.equal(250);
@@ -250,7 +250,7 @@ describe('services/access', () => {
       expect(answers).to.deep.equal([]);
     });
 
-    it('is refused with 450 when too many are under way', async () => {
+    it('are refused with 450 when too many are outstanding', async () => {
       const { deliver } = await harbour();
       const codes = Array.from({ length: 9 }, () => deliver(documentData(INES, SERVICE, get(INES))));
       expect(codes).to.deep.equal([250, 250, 250, 250, 450, 450, 450, 450, 450]);
@@ -261,20 +261,20 @@ describe('services/access', () => {
     });
   });
 
-  it('REQ-ACC-001 serves the domain it was addressed in, not its neighbour on the same node', async () => {
+  it('REQ-ACC-001 serves the addressed domain, not another domain of the same node', async () => {
     const { ask } = await harbour();
     expect(codeIn(await ask(get(INES), INES, 'imxp=access@quay.example'))).to.equal(553);
     expect(await ask(get(INES), INES, 'IMXP=access@HARBOUR.example')).to.include(`<set owner='${INES}'`);
   });
 
-  it('REQ-ACC-012 never initiates', async () => {
+  it('REQ-ACC-012 never sends first', async () => {
     const { store, answers } = await harbour();
     await store.put(`access/${INES}`, { entries: [], lastUpdate: NOW, account: '' });
     await settled();
     expect(answers).to.deep.equal([]);
   });
 
-  it('REQ-ACC-012 never initiates, whoever changes an entry', async () => {
+  it('REQ-ACC-012 never sends first, whoever changes an entry', async () => {
     const { ask, answers } = await harbour();
     await ask(set({ entries: `<entry actor='*@*' actions='all:all' />` }));
     await ask(set({ lastUpdate: '21 Oct 2000 07:30:11 GMT' }), OTTO);
@@ -284,7 +284,7 @@ describe('services/access', () => {
   describe('subaddresses', () => {
     const WB = 'ines/appl=wb@harbour.example';
 
-    it('D-ACCESS-05 have the entry of their endpoint until they have one of their own', async () => {
+    it('D-ACCESS-05 use the entry of their endpoint until they have one of their own', async () => {
       const { ask, access } = await harbour();
       expect(await ask(get(WB))).to.include(`<access owner='${WB}' lastUpdate='21 Oct 2000 07:05:00 +0000'>`);
       expect(codeIn(await ask(set({ owner: WB, entries: "<entry actor='*@*' />" })))).to.equal(250);
@@ -294,7 +294,7 @@ describe('services/access', () => {
   });
 
   describe('an account that is removed and added anew', () => {
-    it('does not get the entries of the one before', async () => {
+    it('does not get the entries of the earlier account', async () => {
       const { ask, store, access } = await harbour();
       await ask(set({}));
       await store.delete(`account/${INES}`);

@@ -115,7 +115,7 @@ describe('services/apex-access', () => {
       ]);
     });
 
-    it('REQ-ACC-014 REQ-ACC-015 deletes without actions, and tells the owner so (RFC 3341 §2.3)', async () => {
+    it('REQ-ACC-014 REQ-ACC-015 deletes an entry without actions, and tells the owner', async () => {
       const { ask, answer, create, clock } = await bedrock();
       clock.now = Date.parse('2000-05-14T13:02:00-08:00');
       await create('*@example.com', 'core:data');
@@ -129,8 +129,8 @@ describe('services/apex-access', () => {
     });
   });
 
-  describe('steps', () => {
-    it('REQ-ACC-013 REQ-ACC-014 553, 550, 537 in this order, for each operation', async () => {
+  describe('conditions', () => {
+    it('REQ-ACC-013 REQ-ACC-014 answers 553, 550 and 537 in this order, for each operation', async () => {
       const { answer } = await bedrock();
       const set = (actor: string, owner: string): string =>
         `<set transID='1'><access owner='${owner}' actor='${actor}' actions='all:none' lastUpdate='${WRITTEN}' /></set>`;
@@ -144,7 +144,7 @@ describe('services/apex-access', () => {
       expect(codeIn(await answer(set(BARNEY, FRED)))).to.equal(555);
     });
 
-    it('REQ-ACC-014 555 unless lastUpdate is that of the entry; none for one that is new', async () => {
+    it('REQ-ACC-014 answers 555 unless lastUpdate is that of the entry; a new one needs none', async () => {
       const { answer, create } = await bedrock();
       const set = (lastUpdate: string, actions = " actions='core:data'"): string =>
         `<set transID='1'><access owner='${FRED}' actor='${BARNEY}'${actions}${lastUpdate} /></set>`;
@@ -158,7 +158,7 @@ describe('services/apex-access', () => {
       expect(codeIn(await answer(set(" lastUpdate='2000-05-15T09:02:00+02:00'")))).to.equal(250);
     });
 
-    it('REQ-ACC-017 gives a new lastUpdate to what is replaced, though the clock stands; others keep theirs', async () => {
+    it('REQ-ACC-017 gives a replaced entry a new lastUpdate even if the clock stands; others keep theirs', async () => {
       const { answer, create } = await bedrock();
       await create(BARNEY, 'core:data');
       await create(WILMA, 'all:all');
@@ -174,13 +174,13 @@ describe('services/apex-access', () => {
       expect(codeIn(await answer(same)), 'a second time').to.equal(555);
     });
 
-    it('REQ-ACC-018 writes times with the offset -00:00, which says nothing about where it is', async () => {
+    it('REQ-ACC-018 writes times with the offset -00:00, which does not tell where the relay is', async () => {
       const { answer, create } = await bedrock();
       await create(BARNEY, 'core:data');
       expect(await answer(get(BARNEY))).to.include(`lastUpdate='${WRITTEN}'`);
     });
 
-    it('REQ-ACC-015 tells the owner what somebody else has changed', async () => {
+    it('REQ-ACC-015 tells the owner what others have changed', async () => {
       const { ask, create } = await bedrock();
       await create(WILMA, 'access:set');
       const wanted = `<set transID='3'><access owner='${FRED}' actor='${BARNEY}' actions='all:none' /></set>`;
@@ -190,7 +190,7 @@ describe('services/apex-access', () => {
       expect(more).to.deep.equal([]);
     });
 
-    it('says 501 and 504 in a reply', async () => {
+    it('answers 501 and 504 in a reply', async () => {
       const { answer } = await bedrock();
       const wrong = [
         query('*@example.com'.replace('@example.com', ''), 'core:data'),
@@ -227,7 +227,7 @@ describe('services/apex-access', () => {
       ['fred@example.com', 'core:data presence:subscribe presence:publish'],
     ];
     for (const order of ['as printed', 'backwards'] as const) {
-      it(`decides as RFC 3341 §3.1 explains, the entries set ${order}`, async () => {
+      it(`decides as RFC 3341 §3.1 explains, with the entries set ${order}`, async () => {
         const { create, answer } = await bedrock();
         for (const [actor, actions] of order === 'as printed' ? EXPLAINED : EXPLAINED.toReversed()) {
           await create(actor, actions);
@@ -243,7 +243,7 @@ describe('services/apex-access', () => {
       });
     }
 
-    it('takes the longer of two domains with a wildcard, which stands for the domain itself too', async () => {
+    it('takes the longer of two domains with a wildcard, which includes the domain itself', async () => {
       const { create, allows } = await bedrock();
       await create('*@*.quay.example', 'core:data');
       await create('*@*.pier.quay.example', 'presence:watch');
@@ -280,7 +280,7 @@ describe('services/apex-access', () => {
   });
 
   describe('REQ-ACC-016 escapes', () => {
-    it('make a star of a name and a wildcard two actors in access and get', async () => {
+    it('distinguish a star in a name from a wildcard in access and get', async () => {
       const { create, answer, allows } = await bedrock();
       await create('\\*@example.com', 'presence:watch');
       await create('a\\\\b@example.com', 'presence:publish');
@@ -291,7 +291,7 @@ describe('services/apex-access', () => {
       expect(allows(BARNEY, 'presence:watch')).to.equal(false);
     });
 
-    it('are none in query, where a star is a star', async () => {
+    it('are not used in query, where a star is a star', async () => {
       const { create, answer } = await bedrock();
       await create('\\*@example.com', 'presence:watch');
       expect(await answer(query('*@example.com', 'presence:watch'))).to.equal("<allow transID='100' />");
@@ -329,7 +329,7 @@ describe('services/apex-access', () => {
       expect((await ask("<purge transID='1' />"))[0]).to.match(/^apex=access/);
     });
 
-    it('shows the entries of APEX in IMXP, the closest first, and takes them back', async () => {
+    it('shows the entries of APEX in IMXP, the closest first, and accepts them back', async () => {
       const { answer, create, list, clock, allows } = await bedrock();
       for (const [actor, actions] of EXPLAINED) await create(actor, actions);
       const shown = await list();
@@ -370,7 +370,7 @@ describe('services/apex-access', () => {
       expect(await answer(query('betty@rubble.com', 'core:data'))).to.include('<allow');
     });
 
-    it('is shown the list of an account that never set one', async () => {
+    it('shows the default list of an account that never set one', async () => {
       const { answer } = await bedrock([
         { actor: 'owner', actions: ['all:all'] },
         { actor: '*@*', actions: ['core:data'] },
@@ -380,7 +380,7 @@ describe('services/apex-access', () => {
       );
     });
 
-    it('D-ACCESS-09 keeps an order that IMXP set against the closest match, and obeys what APEX adds to it', async () => {
+    it('D-ACCESS-09 keeps an order that IMXP set against the closest match, and applies what APEX adds to it', async () => {
       const { answer, create, list, allows } = await bedrock();
       const entries = `<entry actor='${FRED}' actions='all:all' /><entry actor='*@*' actions='core:data' /><entry actor='${WILMA}' actions='all:all' />`;
       expect(codeIn(await answer(setAll(CREATED, entries), FRED, IMXP))).to.equal(250);

@@ -45,7 +45,7 @@ describe('services/report', () => {
     expect(sent('i-default', undefined)).to.equal(PRINTED);
   });
 
-  it('REQ-IMXP-042 is apex=report to who asked in APEX, as RFC 3340 §5.1 prints it', () => {
+  it('REQ-IMXP-042 answers as apex=report to those who asked in APEX, as in the example of RFC 3340 §5.1', () => {
     const APEX = `Content-Type: application/beep+xml\r
 \r
 <data content='#R'>
@@ -63,7 +63,7 @@ describe('services/report', () => {
     expect(sent('i-default', REPLIES.unknownEndpoint, apexDialect())).to.equal(APEX);
   });
 
-  it('REQ-IMXP-047 gives diagnostics in the language asked for, and says which', () => {
+  it('REQ-IMXP-047 writes diagnostics in the requested language, and names it', () => {
     expect(sent('de-AT en', REPLIES.notAttached)).to.include(
       "<reply code='450' transID='3301' xml:lang='de'>nicht angemeldet</reply>",
     );
@@ -71,18 +71,18 @@ describe('services/report', () => {
     expect(localized('not attached', 'i-default')).to.deep.equal({ text: 'not attached', lang: undefined });
   });
 
-  it('passes on the words of others without a claim about their language', () => {
+  it('passes on the texts of others without naming their language', () => {
     expect(localized('Zut alors', 'de')).to.deep.equal({ text: 'Zut alors', lang: undefined });
   });
 
-  it('takes nothing', () => {
+  it('accepts no Data', () => {
     let code = 0;
     const never = { data: {} as Data, payload: () => Buffer.alloc(0) };
     new ReportService(() => {}).deliver(never, { delivered: () => {}, failed: (reply) => (code = reply.code) });
     expect(code).to.equal(550);
   });
 
-  it('reads what others send, the examples without a transID in reply included (D-CORE-29)', () => {
+  it('reads the reports of others, also the examples that have no transID in reply (D-CORE-29)', () => {
     const element = parseXml(
       Buffer.from(
         "<statusResponse transID='86'><destination identity='barney@rubble.com'><reply code='250' /></destination></statusResponse>",

@@ -27,7 +27,7 @@ const PUBLISH =
   `<tuple destination='apex:fred/appl=im@example.com' availableUntil='${UNTIL}' />` +
   `<tuple destination='mailto:fred@flintstone.com' availableUntil='2525-12-31T23:59:59-08:00' /></presence></publish>`;
 
-describe('presence in the form of APEX', () => {
+describe('presence: the form of APEX', () => {
   let stage: Stage;
 
   beforeEach(async () => {
@@ -78,7 +78,7 @@ describe('presence in the form of APEX', () => {
     expect(take()).to.deep.equal([`${to}<terminate transID='100' />`]);
   });
 
-  it('D-PRES-09 REQ-PRES-014 tells of a poll with duration 0, which has no end', async () => {
+  it('D-PRES-09 REQ-PRES-014 reports a poll with duration 0, and no end of it', async () => {
     await ask(FRED, watch(FRED, 100));
     stage.take();
     await ask(WILMA, subscribe(FRED, 6, 0));
@@ -89,7 +89,7 @@ describe('presence in the form of APEX', () => {
     expect(take()).to.deep.equal([]);
   });
 
-  it('REQ-PRES-014 tells of the end when the publisher withdraws his permission', async () => {
+  it('REQ-PRES-014 reports the end when the publisher withdraws the permission', async () => {
     await ask(FRED, watch(FRED, 100));
     await ask(WILMA, subscribe(FRED, 6));
     stage.take();
@@ -100,7 +100,7 @@ describe('presence in the form of APEX', () => {
     );
   });
 
-  it('is silent about a subscription that another one of the same subscriber replaces', async () => {
+  it('does not report a subscription that another one of the same subscriber replaces', async () => {
     await ask(FRED, watch(FRED, 100));
     await ask(WILMA, subscribe(FRED, 6, 60));
     stage.take();
@@ -110,21 +110,21 @@ describe('presence in the form of APEX', () => {
     ]);
   });
 
-  it('has the rules for transIDs of both: 555 for one in use, over both forms', async () => {
+  it('applies the transID rules over both forms: 555 for one in use', async () => {
     await ask(WILMA, subscribe(FRED, 6));
     await stage.ask(WILMA, watch(FRED, 6), IMXP);
     await ask(WILMA, watch(WILMA, 6));
     expect(stage.brief()).to.deep.equal([`${WILMA}: publish 6`, `${WILMA}: reply 6 555`, `${WILMA}: reply 6 555`]);
   });
 
-  it('REQ-PRES-009 refuses a publish on what has changed, and takes the same moment in another zone', async () => {
+  it('REQ-PRES-009 refuses a publish based on an outdated entry, and accepts the same moment in another zone', async () => {
     await ask(FRED, PUBLISH.replace(SINCE, '2000-10-21T03:00:00-08:00'));
     await ask(FRED, PUBLISH);
     expect(stage.brief()).to.deep.equal([`${FRED}: reply 101 250`, `${FRED}: reply 101 555`]);
   });
 
   describe('together with IMXP', () => {
-    it('REQ-PRES-014 a publisher of IMXP is seen by a subscriber of APEX, and the other way round', async () => {
+    it('REQ-PRES-014 shows a publisher of IMXP to a subscriber of APEX, and the other way round', async () => {
       await ask(BARNEY, subscribe(FRED, 5));
       await stage.ask(WILMA, subscribe(FRED, 6), IMXP);
       stage.take();
@@ -144,7 +144,7 @@ describe('presence in the form of APEX', () => {
       expect(toWilma).to.include("availableUntil='21 Oct 2000 22:02:00 +0000'");
     });
 
-    it('a watcher of IMXP hears of subscriptions only, without what IMXP has no words for', async () => {
+    it('tells a watcher of IMXP of subscriptions only', async () => {
       await stage.ask(FRED, watch(FRED, 100), IMXP);
       await ask(WILMA, subscribe(FRED, 6, 60));
       await ask(WILMA, terminate(6));
@@ -153,7 +153,7 @@ describe('presence in the form of APEX', () => {
       ]);
     });
 
-    it('the form of a subscription outlives the process', async () => {
+    it('keeps the form of a subscription over a restart', async () => {
       await ask(BARNEY, subscribe(FRED, 5));
       await ask(FRED, watch(FRED, 100));
       stage.take();
@@ -164,7 +164,7 @@ describe('presence in the form of APEX', () => {
       expect(take().at(-1)).to.include(`<notify subscriber='${BARNEY}' transID='100' duration='0' action='terminate'`);
     });
 
-    it('what was written down before there were two forms is of IMXP', async () => {
+    it('takes what was stored before there were two forms as IMXP', async () => {
       const store = new MemoryStore();
       const old = { kind: 'watch', subject: FRED, originator: FRED, transID: 100, expires: stage.now + 60_000 };
       await store.put(`presence/operation/${FRED}/100`, old);

@@ -34,7 +34,7 @@ describe('presence/following', () => {
     expect(heard()).to.deep.equal([[`im:${FRED} 21 Oct 2000 12:00:20 +0000`]]);
   });
 
-  it('leaves everything else as it was published', async () => {
+  it('leaves the rest of the entry as published', async () => {
     const mail = `<tuple destination='mailto:fred@quarry.example.com' availableUntil='1 Jan 2030 00:00:00 +0000' />`;
     const own = `<tuple destination='im:${FRED}' availableUntil='1 Jan 2001 00:00:00 +0000' tupleInfo='urn:x'><capability baseline='rfc2533'>(text)</capability></tuple>`;
     const presence = `<presence publisher='${FRED}' lastUpdate='${PROVISIONED}' publisherInfo='urn:fred'>${mail}${own}</presence>`;
@@ -47,7 +47,7 @@ describe('presence/following', () => {
     expect(text).to.include(own.replace('1 Jan 2001 00:00:00 +0000', OPEN));
   });
 
-  it('does nothing for those who do not wish it', async () => {
+  it('does nothing for endpoints that are not configured', async () => {
     await stage.ask(BARNEY, subscribe(WILMA, 2));
     stage.take();
     stage.service.attached(WILMA);
@@ -56,7 +56,7 @@ describe('presence/following', () => {
     expect(stage.take()).to.deep.equal([]);
   });
 
-  it('ends as the last of many changes says', async () => {
+  it('ends in the state of the last of many changes', async () => {
     for (let round = 0; round < 50; round += 1) {
       stage.service.attached(FRED);
       if (round % 7 === 0) await stage.settle();
@@ -67,7 +67,7 @@ describe('presence/following', () => {
     expect(heard().at(-1)).to.deep.equal([`im:${FRED} ${OPEN}`]);
   });
 
-  it('REQ-IMPP-025 closes after a restart those who have not come back in a minute', async () => {
+  it('REQ-IMPP-025 closes after a restart the tuples of those who have not come back within a minute', async () => {
     stage.follows = () => true;
     stage.service.attached(FRED);
     stage.service.attached(WILMA);
@@ -83,7 +83,7 @@ describe('presence/following', () => {
     expect(heard().flat()).to.deep.equal([`im:${FRED} 21 Oct 2000 12:01:01 +0000`]);
   });
 
-  it('takes an orderly stop for nobody going away', async () => {
+  it('does not take an orderly stop for a departure', async () => {
     stage.service.attached(FRED);
     await stage.settle();
     stage.take();

@@ -49,7 +49,7 @@ describe('presence/subscribe', () => {
     ]);
   });
 
-  it('REQ-PRES-003 REQ-IMPP-047 replaces an earlier subscription in silence, with the same transID or another', async () => {
+  it('REQ-PRES-003 REQ-IMPP-047 replaces an earlier subscription silently, with the same transID or another', async () => {
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.ask(BARNEY, subscribe(FRED, 2));
@@ -61,7 +61,7 @@ describe('presence/subscribe', () => {
     expect(stage.brief()).to.deep.equal([`${BARNEY}: terminate 2`]);
   });
 
-  it('D-PRES-08 REQ-PRES-004 refuses a transID that another subscription or watch of the originator has', async () => {
+  it('D-PRES-08 REQ-PRES-004 refuses a transID of another subscription or watch of the originator', async () => {
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.ask(BARNEY, watch(FRED, 2));
     stage.brief();
@@ -75,7 +75,7 @@ describe('presence/subscribe', () => {
     expect(stage.brief()).to.deep.equal([`barney/x@rubble.com: publish 1`, `${BARNEY}: notify 2 barney/x@rubble.com`]);
   });
 
-  it('ends an earlier subscription even when the new one clashes (the steps are in order)', async () => {
+  it('ends an earlier subscription even when the new one fails (the steps are in order)', async () => {
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.ask(BARNEY, watch(FRED, 2));
     stage.brief();
@@ -84,7 +84,7 @@ describe('presence/subscribe', () => {
     expect(stage.brief()).to.deep.equal([`${BARNEY}: reply 2 555`, `${BARNEY}: reply 1 550`]);
   });
 
-  it('REQ-PRES-005 publishes, tells the watchers, goes on until the duration is over, then terminates', async () => {
+  it('REQ-PRES-005 publishes, tells the watchers, continues until the duration is over, then terminates', async () => {
     await stage.ask(WILMA, watch(FRED, 11, 10_000));
     expect(stage.brief()).to.deep.equal([`${WILMA}: reply 11 250`]);
     await stage.ask(BARNEY, subscribe(FRED, 1, 60));
@@ -100,7 +100,7 @@ describe('presence/subscribe', () => {
     expect(stage.brief()).to.deep.equal([`${WILMA}: terminate 11`]);
   });
 
-  it('REQ-PRES-006 with duration 0 is a poll: no updates, no terminate; it ends a subscription there was', async () => {
+  it('REQ-PRES-006 with duration 0 polls: no updates and no terminate, and an existing subscription ends', async () => {
     await stage.ask(WILMA, watch(FRED, 11));
     await stage.ask(BARNEY, subscribe(FRED, 1));
     stage.brief();
@@ -113,7 +113,7 @@ describe('presence/subscribe', () => {
     expect(stage.brief()).to.deep.equal([`${FRED}: reply 3 250`, `${WILMA}: reply 11 250`]);
   });
 
-  it('counts what one endpoint and all may have in progress', async () => {
+  it('bounds the operations in progress of one endpoint and of all', async () => {
     stage.limits = { ...STAGE_LIMITS, operations: 3, operationsPerEndpoint: 2 };
     await stage.openService();
     await stage.ask(BARNEY, subscribe(FRED, 1));
@@ -140,7 +140,7 @@ describe('presence/watch', () => {
     stage = await new Stage().openService();
   });
 
-  it('REQ-PRES-007 REQ-IMPP-048 makes the checks of subscribe with presence:watch, then replies 250 and tells who subscribes', async () => {
+  it('REQ-PRES-007 REQ-IMPP-048 applies the conditions of subscribe with presence:watch, then replies 250 and reports who subscribes', async () => {
     stage.denied.add(`${FRED} ${BARNEY} presence:watch`);
     await stage.ask(BARNEY, watch('fred@rubble.com', 1));
     await stage.ask(BARNEY, watch('nobody@example.com', 2));
@@ -157,7 +157,7 @@ describe('presence/watch', () => {
     ]);
   });
 
-  it('REQ-PRES-008 REQ-IMPP-048 tells of each successful subscribe until the duration is over, then terminates', async () => {
+  it('REQ-PRES-008 REQ-IMPP-048 reports each successful subscribe until the duration is over, then terminates', async () => {
     await stage.ask(FRED, watch(FRED, 5, 60));
     stage.denied.add(`${FRED} ${WILMA} presence:subscribe`);
     stage.brief();
@@ -174,7 +174,7 @@ describe('presence/watch', () => {
     expect(stage.brief()).to.deep.equal([`${BARNEY}: publish 1`]);
   });
 
-  it('replaces an earlier watch in silence', async () => {
+  it('replaces an earlier watch silently', async () => {
     await stage.ask(FRED, watch(FRED, 5));
     await stage.ask(FRED, watch(FRED, 6));
     stage.brief();
@@ -182,7 +182,7 @@ describe('presence/watch', () => {
     expect(stage.brief()).to.deep.equal([`${BARNEY}: publish 1`, `${FRED}: notify 6 ${BARNEY}`]);
   });
 
-  it('D-PRES-04 with duration 0 only asks, and what is asked next is answered behind it', async () => {
+  it('D-PRES-04 with duration 0 only asks, and answers the next request behind it', async () => {
     await stage.ask(BARNEY, subscribe(FRED, 1));
     stage.brief();
     const sink = { delivered: (): void => {}, failed: (): void => {} };
@@ -253,7 +253,7 @@ describe('presence/publish', () => {
     ]);
   });
 
-  it('gives each entry a later lastUpdate than the one before, though the clock stands still', async () => {
+  it('gives each entry a later lastUpdate than the one before, even if the clock stands', async () => {
     await stage.ask(FRED, publish(1, { lastUpdate: PROVISIONED }));
     await stage.ask(FRED, publish(2, { lastUpdate: NOW }));
     await stage.ask(FRED, publish(3, { lastUpdate: NOW }));
@@ -261,7 +261,7 @@ describe('presence/publish', () => {
     expect(stage.brief()).to.deep.equal([250, 250, 555, 250].map((code, at) => `${FRED}: reply ${at + 1} ${code}`));
   });
 
-  it('lets exactly one of several win who publish on the same entry at once', async () => {
+  it('lets exactly one of several simultaneous publishes on the same entry succeed', async () => {
     const originators = Array.from({ length: 20 }, (_, index) => `friend${index}@rubble.com`);
     await Promise.all(originators.map((one) => stage.ask(one, publish(1, { lastUpdate: PROVISIONED }))));
     const codes = stage.brief().map((line) => line.slice(-3));
@@ -269,7 +269,7 @@ describe('presence/publish', () => {
     expect(codes.filter((code) => code === '555')).to.have.length(19);
   });
 
-  it('REQ-IMPP-024 tells every change to everybody in its order', async () => {
+  it('REQ-IMPP-024 sends every change to every subscriber in order', async () => {
     stage.limits = { ...STAGE_LIMITS, requests: 1000 };
     await stage.openService();
     const names = Array.from({ length: 300 }, (_, index) => `s${index}@rubble.com`);
@@ -305,7 +305,7 @@ describe('presence/publish', () => {
 });
 
 describe('presence/terminate', () => {
-  it('D-PRES-01 REQ-PRES-012 REQ-IMPP-044 REQ-IMPP-045 replies 550 for what is not in progress for the originator, else ends it and replies 250', async () => {
+  it('D-PRES-01 REQ-PRES-012 REQ-IMPP-044 REQ-IMPP-045 replies 550 for a transID that the originator does not use, else ends the operation and replies 250', async () => {
     const stage = await new Stage().openService();
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.ask(BARNEY, watch(FRED, 2));
@@ -329,7 +329,7 @@ describe('presence/terminate', () => {
   });
 });
 
-describe('presence/what the service is sent', () => {
+describe('presence/requests to the service', () => {
   let stage: Stage;
 
   beforeEach(async () => {
@@ -344,7 +344,7 @@ describe('presence/what the service is sent', () => {
     expect(stage.brief()).to.deep.equal([501, 501, 504, 501].map((code, at) => `${BARNEY}: reply ${at + 1} ${code}`));
   });
 
-  it('lets the Data itself fail where there is no transID to answer', async () => {
+  it('fails the Data itself where there is no transID to answer', async () => {
     expect((await stage.ask(BARNEY, `<terminate />`))?.code).to.equal(501);
     expect((await stage.ask(BARNEY, `<terminate transID='0' />`))?.code).to.equal(501);
     expect((await stage.ask(BARNEY, `<terminate transID='1e3' />`))?.code).to.equal(501);
@@ -361,7 +361,7 @@ describe('presence/what the service is sent', () => {
     expect(stage.sent).to.deep.equal([]);
   });
 
-  it('takes a bounded number of requests', async () => {
+  it('accepts a bounded number of requests', async () => {
     stage.limits = { ...STAGE_LIMITS, requests: 4 };
     await stage.openService();
     const asked = [BARNEY, BARNEY, BARNEY, WILMA].map((who, at) => stage.ask(who, subscribe(FRED, at + 1, 0)));
@@ -369,7 +369,7 @@ describe('presence/what the service is sent', () => {
     expect(replies.map((reply) => reply?.code)).to.deep.equal([undefined, undefined, 450, undefined]);
   });
 
-  it('says nothing more once it is stopped', async () => {
+  it('sends nothing more once it is stopped', async () => {
     await stage.ask(BARNEY, subscribe(FRED, 1));
     stage.brief();
     await stage.service.stop();

@@ -10,7 +10,7 @@ for (const slowAccess of [false, true]) {
       stage.slowAccess = slowAccess;
     });
 
-    it('D-PRES-12 REQ-IMPP-027 REQ-IMPP-046 REQ-IMPP-052 is checked before each publish; a subscriber who lost it is told that it is over', async () => {
+    it('D-PRES-12 REQ-IMPP-027 REQ-IMPP-046 REQ-IMPP-052 is checked before each publish; a subscriber who lost it gets terminate', async () => {
       await stage.ask(BARNEY, subscribe(FRED, 1));
       await stage.ask(WILMA, subscribe(FRED, 2));
       stage.brief();
@@ -24,7 +24,7 @@ for (const slowAccess of [false, true]) {
       expect(stage.brief().filter((line) => line.startsWith(BARNEY))).to.deep.equal([]);
     });
 
-    it('REQ-IMPP-027 is checked at once when it changes: who lost it is told that it is over, without a publish', async () => {
+    it('REQ-IMPP-027 is checked at once when it changes; whoever lost it gets terminate, without a publish', async () => {
       await stage.ask(BARNEY, subscribe(FRED, 1));
       await stage.ask(WILMA, watch(FRED, 2));
       await stage.ask(BARNEY, subscribe('fred/home@example.com', 3));
@@ -50,7 +50,7 @@ for (const slowAccess of [false, true]) {
       expect(stage.brief(), 'whoever it was').to.deep.equal([`${WILMA}: terminate 4`]);
     });
 
-    it('is checked before each notify; a watcher who lost it is told that it is over', async () => {
+    it('is checked before each notify; a watcher who lost it gets terminate', async () => {
       await stage.ask(WILMA, watch(FRED, 1));
       stage.brief();
       stage.denied.add(`${FRED} ${WILMA} presence:watch`);
@@ -64,7 +64,7 @@ for (const slowAccess of [false, true]) {
 }
 
 describe('presence/clock', () => {
-  it('a subscription lasts as long as was asked for, however the clock of the machine is set meanwhile', async () => {
+  it('keeps a subscription for its duration, however the wall clock is set meanwhile', async () => {
     const stage = await new Stage().openService();
     await stage.ask(BARNEY, subscribe(FRED, 1, 3600));
     stage.brief();
@@ -77,7 +77,7 @@ describe('presence/clock', () => {
     expect(stage.brief()).to.deep.equal([`${BARNEY}: terminate 1`]);
   });
 
-  it('an entry stays when the account was added at another time than before', async () => {
+  it('keeps an entry when the account’s time of creation changes', async () => {
     const stage = new Stage();
     await stage.openService();
     await stage.ask(FRED, publish(1, { lastUpdate: PROVISIONED }));
@@ -122,7 +122,7 @@ describe('presence/failures', () => {
     expect(stage.service.status.operations).to.equal(0);
   });
 
-  it('D-PRES-14 REQ-IMPP-055 that may pass never end it; the present state is tried again three times, and with the next change', async () => {
+  it('D-PRES-14 REQ-IMPP-055 that are temporary never end it; the present state is tried three more times, and with the next change', async () => {
     stage.answer = ({ to }) => (to === BARNEY ? ABSENT : undefined);
     for (let round = 0; round < 8; round += 1) await change();
     expect(stage.service.status.operations).to.equal(1);
@@ -142,7 +142,7 @@ describe('presence/failures', () => {
     expect(stage.brief()).to.deep.equal([]);
   });
 
-  it('REQ-IMPP-055 are made good when the subscriber attaches here again', async () => {
+  it('REQ-IMPP-055 are repaired when the subscriber attaches here again', async () => {
     await stage.ask(WILMA, subscribe(FRED, 1, 100_000));
     stage.answer = ({ to }) => (to === WILMA ? ABSENT : undefined);
     for (let round = 0; round < 8; round += 1) await change();

@@ -3,7 +3,7 @@ import { BARNEY, FRED, PROVISIONED, publish, Stage, subscribe, WILMA, watch } fr
 
 const HOME = 'fred/home@example.com';
 
-describe('presence of an account that is removed', () => {
+describe('presence: removed accounts', () => {
   let stage: Stage;
 
   const keys = async (): Promise<string[]> => {
@@ -19,7 +19,7 @@ describe('presence of an account that is removed', () => {
     stage = await new Stage().openService();
   });
 
-  it('goes, with that of its subaddresses, and who asked for it is told', async () => {
+  it('removes the entry and those of its subaddresses, and tells those who subscribed', async () => {
     await stage.ask(FRED, publish(1, { lastUpdate: PROVISIONED }));
     await stage.ask(FRED, publish(2, { publisher: HOME, lastUpdate: PROVISIONED }));
     await stage.ask(BARNEY, subscribe(FRED, 3));
@@ -37,7 +37,7 @@ describe('presence of an account that is removed', () => {
     expect(stage.service.status.operations).to.equal(1);
   });
 
-  it('goes with what it has asked for, about which it is told nothing', async () => {
+  it('removes what the account has subscribed to, without telling it', async () => {
     await stage.ask(FRED, subscribe(WILMA, 1));
     await stage.ask(HOME, subscribe(WILMA, 2));
     await stage.ask(WILMA, watch(WILMA, 3), 'apex=presence@example.com');
@@ -50,7 +50,7 @@ describe('presence of an account that is removed', () => {
     expect(await keys()).to.deep.equal(['presence/operation/fredric@example.com/4', `presence/operation/${WILMA}/3`]);
   });
 
-  it('leaves alone what another account of that name has by now', async () => {
+  it('leaves what a new account of that name has by now', async () => {
     await stage.ask(BARNEY, subscribe(FRED, 1));
     const removed = await removal();
     // That the clock was set back meanwhile changes nothing.
@@ -70,7 +70,7 @@ describe('presence of an account that is removed', () => {
     ]);
   });
 
-  it('is found after a restart too', async () => {
+  it('removes it after a restart too', async () => {
     await stage.ask(FRED, subscribe(WILMA, 1));
     await stage.ask(FRED, publish(2, { lastUpdate: PROVISIONED }));
     await stage.restart();

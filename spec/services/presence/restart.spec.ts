@@ -68,7 +68,7 @@ describe('presence/restart', () => {
     expect(stage.service.status.operations).to.equal(1);
   });
 
-  it('terminates what ran out while it was down, and does so once', async () => {
+  it('terminates once what ended while the service was down', async () => {
     const stage = await new Stage().openService();
     await stage.ask(BARNEY, subscribe(FRED, 2, 600));
     await stage.ask(WILMA, watch(FRED, 3, 600));
@@ -82,7 +82,7 @@ describe('presence/restart', () => {
     expect(stage.brief()).to.deep.equal([]);
   });
 
-  it('keeps to what was replaced and ended', async () => {
+  it('keeps what was replaced and ended', async () => {
     const stage = await new Stage().openService();
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.ask(BARNEY, subscribe(FRED, 2));
@@ -94,7 +94,7 @@ describe('presence/restart', () => {
     expect(stage.brief()).to.deep.equal([`${BARNEY}: publish 2`]);
   });
 
-  it('sends no fresh publish to somebody who may not see it any more', async () => {
+  it('sends no publish to a subscriber who has lost the permission', async () => {
     const stage = await new Stage().openService();
     await stage.ask(BARNEY, subscribe(FRED, 1));
     stage.brief();
@@ -104,7 +104,7 @@ describe('presence/restart', () => {
     expect(stage.brief()).to.deep.equal([`${BARNEY}: terminate 1`]);
   });
 
-  it('ends the subscriptions to an account that is gone, and forgets what an earlier account published', async () => {
+  it('ends the subscriptions to a removed account, and drops what an earlier account published', async () => {
     const stage = await new Stage().openService();
     await stage.ask(BARNEY, subscribe(FRED, 1));
     await stage.ask(WILMA, publish(2, { publisher: WILMA, lastUpdate: PROVISIONED }));
@@ -119,7 +119,7 @@ describe('presence/restart', () => {
     expect(stage.take().join()).to.include(`lastUpdate='21 Oct 2000 12:01:00 +0000'`);
   });
 
-  it('REQ-PRES-001 loses nothing it acknowledged, wherever it is killed', async () => {
+  it('REQ-PRES-001 loses nothing that it acknowledged, wherever it is killed', async () => {
     const step = fc.record({
       who: fc.constantFrom(BARNEY, WILMA, FRED),
       what: fc.constantFrom('subscribe', 'watch', 'terminate', 'publish'),
@@ -198,7 +198,7 @@ describe('presence/restart', () => {
     );
   });
 
-  it('REQ-IMPP-007 takes up a hundred thousand subscriptions', async function () {
+  it('REQ-IMPP-007 loads a hundred thousand subscriptions', async function () {
     this.timeout(60_000);
     const stage = await new Stage().openService();
     const count = 100_000;

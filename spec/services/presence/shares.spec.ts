@@ -30,7 +30,7 @@ describe('presence/shares: an endpoint that answers nothing it is sent', () => {
     stage.answer = ({ to }) => (to.startsWith('evil') ? 'later' : undefined);
   });
 
-  it('holds up only itself, however much it asks, and from whatever subaddress', async () => {
+  it('delays only itself, however much it asks and from whatever subaddress', async () => {
     const refused: Reply[] = [];
     for (let count = 0; count < 1500; count += 1) {
       const from = count % 2 === 0 ? EVIL : `evil/${count}@example.com`;
@@ -50,7 +50,7 @@ describe('presence/shares: an endpoint that answers nothing it is sent', () => {
     expect(await stage.ask(EVIL, subscribe(WILMA, 9999, 0)), 'when it has answered').to.equal(undefined);
   });
 
-  it('does not hold up the others who subscribe to the same, and gets the newest state when it answers', async () => {
+  it('does not delay other subscribers of the same publisher, and gets the newest state when it answers', async () => {
     stage.answer = () => undefined;
     for (let count = 0; count < 20; count += 1) await stage.ask(`evil/${count}@example.com`, subscribe(FRED, 1));
     await stage.ask(BARNEY, subscribe(FRED, 1));
@@ -71,7 +71,7 @@ describe('presence/shares: an endpoint that answers nothing it is sent', () => {
     expect(new Set(late.map((line) => line.split(':')[0])).size, 'every one of them').to.be.at.least(19);
   });
 
-  it('does not hold up presence for everybody, when there are many of it', async () => {
+  it('does not delay presence for everybody, even in great numbers', async () => {
     stage.answer = () => undefined;
     const many = Array.from({ length: 200 }, (_, at) => `evil${at}@evil.example`);
     for (const one of many) await stage.ask(one, subscribe(FRED, 1));
@@ -86,7 +86,7 @@ describe('presence/shares: an endpoint that answers nothing it is sent', () => {
     expect(stage.brief(), 'a second later').to.include(`${BARNEY}: publish 1`);
   });
 
-  it('is not told for ever who subscribes, when it watches', async () => {
+  it('is not told for ever who subscribes while it watches', async () => {
     for (let count = 0; count < 100; count += 1) await stage.ask(`n${count}@rubble.com`, subscribe(FRED, 1));
     stage.put(EVIL, watch(FRED, 1), { delivered: () => {}, failed: () => {} });
     await stage.settle();

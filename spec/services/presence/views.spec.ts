@@ -39,7 +39,7 @@ describe('presence/views', () => {
       presence: `<presence publisher='${WORK}' lastUpdate='${lastUpdate}'><tuple destination='mailto:fred@quarry' availableUntil='1 Jan 2030 00:00:00 +0000' /></presence>`,
     });
 
-  it('REQ-IMPP-051 blocks politely: what is shown is what somebody has who never published, and that never changes', async () => {
+  it('REQ-IMPP-051 blocks politely: shows the entry of somebody who never published, which never changes', async () => {
     stage.views.set(`${FRED} ${BARNEY}`, 'nobody');
     await stage.ask(FRED, publish(1, { lastUpdate: PROVISIONED }));
     await stage.ask(WILMA, subscribe('wilma@example.com', 2, 0));
@@ -54,7 +54,7 @@ describe('presence/views', () => {
     ]);
   });
 
-  it('D-PRES-17 REQ-IMPP-009 REQ-IMPP-056 shows each subscriber the view he is given, and its changes only', async () => {
+  it('D-PRES-17 REQ-IMPP-009 REQ-IMPP-056 shows each subscriber the view that the access entry gives, and its changes only', async () => {
     stage.views.set(`${FRED} ${BARNEY}`, 'work');
     await stage.ask(FRED, work(1));
     await stage.ask(BARNEY, subscribe(FRED, 2));
@@ -73,7 +73,7 @@ describe('presence/views', () => {
     expect(told().filter((line) => line.startsWith(`${BARNEY} ${FRED}`))).to.deep.equal([]);
   });
 
-  it('shows the other presence with the next change when somebody is given another view, or none', async () => {
+  it('shows another view with the next change when a subscriber gets another view, or none', async () => {
     await stage.ask(FRED, work(1));
     await stage.ask(WILMA, subscribe(FRED, 2));
     stage.views.set(`${FRED} ${WILMA}`, 'work');
@@ -91,14 +91,14 @@ describe('presence/views', () => {
     expect(stage.brief(), 'no view, no permission').to.include(`${BARNEY}: terminate 5`);
   });
 
-  it('is known to the watchers like any other subscription', async () => {
+  it('is reported to the watchers like any other subscription', async () => {
     stage.views.set(`${FRED} ${BARNEY}`, 'nobody');
     await stage.ask(FRED, watch(FRED, 1));
     await stage.ask(BARNEY, subscribe(FRED, 2));
     expect(stage.brief()).to.include(`${FRED}: notify 1 ${BARNEY}`);
   });
 
-  it('outlives the process', async () => {
+  it('outlasts the process', async () => {
     stage.views.set(`${FRED} ${BARNEY}`, 'work');
     await stage.ask(FRED, work(1));
     await stage.ask(BARNEY, subscribe(FRED, 2));
@@ -120,7 +120,7 @@ describe('presence/views', () => {
     expect(new AccessRules(parseAddress(FRED), []).views).to.equal(false);
   });
 
-  it('has a place of its own under the name of the publisher', () => {
+  it('has an entry of its own under the name of the publisher', () => {
     expect(placeOfView(FRED, 'work')).to.equal(WORK);
     expect(placeOfView('fred/home@example.com', 'work')).to.equal(WORK);
     expect(viewAt(WORK)).to.deep.equal({ publisher: FRED, view: 'work' });

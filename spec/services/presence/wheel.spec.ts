@@ -14,7 +14,7 @@ class Item implements TimerWheelItem<Item> {
 }
 
 describe('presence/wheel', () => {
-  it('gives out everything when it is due, once, and nothing that was removed', () => {
+  it('returns everything when it is due, once, and nothing that was removed', () => {
     const action = fc.oneof(
       fc.record({ add: fc.integer({ min: -5000, max: 20_000_000 }) }),
       fc.record({ remove: fc.nat(20) }),
