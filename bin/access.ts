@@ -12,15 +12,10 @@ import {
   warnOfPublishing,
   warnOfUnreachable,
 } from './support/access-entries.js';
-import {
-  addressArgument,
-  attachToAsk,
-  type EndpointCommandOptions,
-  endpointOptions,
-  withEndpoint,
-} from './support/endpoint.js';
+import { attachToAsk, type EndpointCommandOptions, endpointOptions, withEndpoint } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
+import { actorArgument, addressArgument } from './support/names.js';
 import { note, print, printJson } from './support/output.js';
 
 interface AccessOptions extends EndpointCommandOptions {
@@ -173,7 +168,7 @@ export function register(program: Command): void {
     'grant an actor further actions',
     'imxp access allow barney@rubble.com presence:subscribe --from fred@example.com',
   )
-    .argument('<actor>', 'the actor')
+    .argument('<actor>', 'the actor', actorArgument)
     .argument('<actions...>', 'actions to grant')
     .option(...FORCE)
     .action(allow);
@@ -183,7 +178,7 @@ export function register(program: Command): void {
     'imxp access deny mrslate@slate.example --from fred@example.com',
     "imxp access deny '*@slate.example' core:data --from fred@example.com",
   )
-    .argument('<actor>', 'the actor')
+    .argument('<actor>', 'the actor', actorArgument)
     .argument('[actions...]', 'actions to take away; default: all')
     .option(...FORCE)
     .action(deny);
@@ -192,7 +187,7 @@ export function register(program: Command): void {
     'check what an endpoint may do',
     'imxp access query barney@rubble.com core:data --from fred@example.com',
   )
-    .argument('<address>', 'the endpoint')
+    .argument('<address>', 'the endpoint', addressArgument)
     .argument('<actions...>', 'actions, all of which must be allowed')
     .option(...FORCE)
     .action(query);

@@ -27,6 +27,7 @@ import { COLUMNS, describe, profileJson, quotaRows, row } from './support/accoun
 import { withConfig } from './support/configuration.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
+import { accountArgument } from './support/names.js';
 import { print, printJson, table } from './support/output.js';
 import { obtainPassword } from './support/password.js';
 
@@ -195,7 +196,7 @@ export function register(program: Command): void {
   registerFiles(make);
 }
 
-const WHOSE = ['<address>', 'the account'] as const;
+const WHOSE = ['<address>', 'the account', accountArgument] as const;
 
 function withPassword(command: Command): Command {
   return command
@@ -212,7 +213,7 @@ function registerLife(make: Make): void {
     'imxp account add fred@example.com --config mesh.json',
     'imxp account add imxp=mesh@rubble.com --password-file secrets/rubble.com',
     'pwgen -s 20 1 | tee pw | imxp account add fred@example.com --password-stdin',
-  ]).argument('<address>', 'an endpoint, or a relay such as imxp=mesh@rubble.com');
+  ]).argument('<address>', 'an endpoint, or a relay such as imxp=mesh@rubble.com', accountArgument);
   withPassword(adding).action(add);
   make(
     'remove',
@@ -299,7 +300,7 @@ function registerLooks(make: Make): void {
     'imxp account list --state disabled',
     'imxp account list --json | jq -r .[].account',
   ])
-    .argument('[address]', 'show only this account')
+    .argument('[address]', 'show only this account', accountArgument)
     .addOption(new Option('--state <state>', 'show only accounts in this state').choices(['active', 'disabled']))
     .action(list);
   make('show', 'show everything about an account except its verifiers', ['imxp account show fred@example.com'])

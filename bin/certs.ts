@@ -5,6 +5,7 @@ import type { CertificateSubject } from '../lib/certs/issue.js';
 import { paint } from '../lib/ops/terminal.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
+import { severalAddresses, severalDomains, shownName } from './support/names.js';
 import { note, print, printJson, table } from './support/output.js';
 
 interface CertsOptions {
@@ -37,7 +38,7 @@ function stateOf(info: CertificateInfo): string {
 function row(info: CertificateInfo | Made): string[] {
   const until = `until ${info.validTo.toISOString().slice(0, 10)}`;
   const action = 'action' in info ? [info.action] : [];
-  return [...action, info.kind, info.name, info.certificate, until, stateOf(info)];
+  return [...action, info.kind, shownName(info.name), info.certificate, until, stateOf(info)];
 }
 
 function show(infos: readonly (CertificateInfo | Made)[], { json }: CertsOptions): void {
@@ -93,12 +94,13 @@ export function register(program: Command): void {
     .command('certs')
     .description('make a CA for development, and certificates for relays and endpoints')
     .option('-o, --out <directory>', 'directory of the CA and the certificates', 'certs')
-    .option('--domain <domain...>', 'make a certificate for the relay of a domain')
+    .option('--domain <domain...>', 'make a certificate for the relay of a domain', severalDomains)
     .option(
       '--endpoint <address...>',
       'make a certificate for an endpoint, to log in with and to sign and encrypt messages',
+      severalAddresses,
     )
-    .option('--host <host...>', 'add host names and IP addresses to the certificates of relays')
+    .option('--host <host...>', 'add host names and IP addresses to the certificates of relays', severalDomains)
     .option(
       '--server-only',
       'with --domain: leave out clientAuth, as public CAs do; relays accept each other without it',

@@ -5,8 +5,8 @@ import type { Command } from 'commander';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import { harmless, paint } from '../lib/ops/terminal.js';
 import { Conversation, type Display, type Said, wordsFor } from './support/conversation.js';
+import { draftOf } from './support/draft.js';
 import {
-  addressArgument,
   attach,
   countArgument,
   type EndpointCommandOptions,
@@ -14,8 +14,9 @@ import {
   languageArgument,
   withEndpoint,
 } from './support/endpoint.js';
-import { EXIT } from './support/exit.js';
+import { CommandError, EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
+import { addressArgument, type Recipients, recipientsArgument, shownName } from './support/names.js';
 import { note, print } from './support/output.js';
 import { type SecureCommandOptions, sealing, secureFiles, withIdentity, withSealing } from './support/secure.js';
 
@@ -45,7 +46,7 @@ function spoken({ who, text, subject, protection }: Said): string[] {
   return harmless(text)
     .replace(/\n$/, '')
     .split('\n')
-    .map((line) => `${paint('bold', harmless(who))}${proof}${paint('bold', `${about}:`)} ${line}`);
+    .map((line) => `${paint('bold', shownName(who))}${proof}${paint('bold', `${about}:`)} ${line}`);
 }
 
 /** Output for scripts: one line per message and per answer, without times. */
@@ -92,7 +93,7 @@ class TerminalDisplay implements Display {
   }
 
   present(who: string, open: boolean): void {
-    this.write(paint('dim', `* ${harmless(who)} is ${open ? 'present' : 'not present'}`));
+    this.write(paint('dim', `* ${shownName(who)} is ${open ? 'present' : 'not present'}`));
   }
 
   notice(text: string): void {
@@ -164,6 +165,10 @@ interface Chat {
   readonly endpoint: Endpoint;
   readonly other: string;
   readonly options: ChatOptions;
+  /** The text to begin with. */
+  readonly body: string | undefined;
+  /** What the first message replies to. */
+  readonly inReplyTo: string | undefined;
   /** Ends the chat in order; may be aborted from anywhere. */
   readonly leaving: AbortController;
 }
@@ -173,7 +178,7 @@ async function over({ leaving }: Chat): Promise<void> {
   if (!leaving.signal.aborted) await once(leaving.signal, 'abort');
 }
 
-function conversationOf({ endpoint, other, options, leaving }: Chat, display: Display): Conversation {
+function conversationOf({ endpoint, other, options, inReplyTo, leaving }: Chat, display: Display): Conversation {
   const { from: own, subject, lang, count = Number.POSITIVE_INFINITY } = options;
   const counted: Display = {
     heard: (said) => {
@@ -190,6 +195,7 @@ function conversationOf({ endpoint, other, options, leaving }: Chat, display: Di
     own,
     other,
     subject,
+    inReplyTo,
     lang,
     sealing: sealing(options),
     display: counted,
@@ -204,8 +210,15 @@ async function talk(chat: Chat): Promise<void> {
   const lines = createInterface({ input, output, terminal, prompt: PROMPT, historySize: 1000 });
   const display = new TerminalDisplay(lines);
   const conversation = conversationOf(chat, display);
-  print(paint('dim', `Chatting with ${other} as ${options.from}. Ctrl-D leaves, /help lists the commands.`));
+  print(
+    paint(
+      'dim',
+      `Chatting with ${shownName(other)} as ${shownName(options.from)}. Ctrl-D leaves, /help lists the commands.`,
+    ),
+  );
   lines.prompt();
+  // RFC 2368 §2: the text of a URI is filled in; whoever reads it decides to send it.
+  if (chat.body !== undefined) lines.write(chat.body.replaceAll('\n', ' '));
   // One after another, so that the output of a command is not mixed with what follows.
   let turn = Promise.resolve();
   lines.on('line', (line) => {
@@ -225,14 +238,22 @@ async function talk(chat: Chat): Promise<void> {
   await following;
 }
 
+/** The lines of standard input, until the signal is aborted. */
+function inputLines(signal: AbortSignal): AsyncIterable<string> | readonly string[] {
+  if (signal.aborted) return [];
+  const lines = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY });
+  signal.addEventListener('abort', () => lines.close(), { once: true });
+  return lines;
+}
+
 /** Sends a line when the result of the one before is known, so that scripts see the same order each time. */
 async function converse(chat: Chat): Promise<void> {
   const { endpoint, options, leaving } = chat;
   const conversation = conversationOf(chat, new PipeDisplay());
   endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; reconnecting`));
-  const lines = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY });
-  leaving.signal.addEventListener('abort', () => lines.close(), { once: true });
-  for await (const line of lines) {
+  // Before the input is read: an end that comes meanwhile would be missed.
+  if (chat.body !== undefined) await conversation.say(chat.body);
+  for await (const line of inputLines(leaving.signal)) {
     if (line !== '') await conversation.say(line);
     if (leaving.signal.aborted) break;
   }
@@ -242,7 +263,12 @@ async function converse(chat: Chat): Promise<void> {
   if (conversation.refused > 0) process.exitCode = EXIT.FAILED;
 }
 
-async function chat(other: string, options: ChatOptions): Promise<void> {
+async function chat(whom: Recipients, given: ChatOptions): Promise<void> {
+  const { recipients, fields, body } = draftOf([whom], given.subject);
+  const [other = ''] = recipients;
+  if (recipients.length > 1)
+    throw new CommandError(EXIT.USAGE, 'a chat is with one endpoint, and the URI names several; imxp send takes it');
+  const options = typeof fields.subject === 'string' ? { ...given, subject: fields.subject } : given;
   const settings = { ...(await endpointOptions(options.from, options)), ...(await secureFiles(options)) };
   const endpoint = await attach(settings, { reconnect: true });
   const leaving = new AbortController();
@@ -255,7 +281,7 @@ async function chat(other: string, options: ChatOptions): Promise<void> {
     leave();
   });
   try {
-    const both = { endpoint, other, options, leaving };
+    const both = { endpoint, other, options, leaving, body, inReplyTo: fields.inReplyTo };
     await (process.stdin.isTTY && process.stdout.isTTY ? talk(both) : converse(both));
   } finally {
     await endpoint.close();
@@ -270,7 +296,7 @@ export function register(program: Command): void {
   const command = program
     .command('chat')
     .description('chat with an endpoint, line by line')
-    .argument('<address>', 'the other side', addressArgument)
+    .argument('<address>', 'the other side, or its im: URI with its headers', recipientsArgument)
     .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
     .option('--subject <text>', 'subject of your messages')
     .option('--lang <tag>', 'language of your messages, such as en or de-AT', languageArgument)
@@ -282,6 +308,8 @@ export function register(program: Command): void {
 order. In a pipe, input lines are sent and output lines look like "✓ 1", "✗ 2 450 not attached" and "barney@rubble.com: At
 eight."; each line is sent after the answer to the one before. With --count it waits for answers after the end of the
 input. If another program is attached under your address, use a subaddress: --from fred/laptop@example.com.
+
+With an im: URI its subject and in-reply-to are used; its body is filled in as the first line, and in a pipe sent as such.
 
 With --sign and --encrypt-to your messages are signed and encrypted. For messages of the other side, brackets show who
 signed them and whether the signature is valid.`,

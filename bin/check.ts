@@ -13,6 +13,7 @@ import { nameServerOption } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
 import { domainText, explainDomain, explainIdentity, identityRows } from './support/explain.js';
 import { explain } from './support/manual.js';
+import { accountArgument, domainArgument, shownName } from './support/names.js';
 import { print, printJson, table } from './support/output.js';
 
 const shown = (path: string): string => relative('', path) || '.';
@@ -29,14 +30,14 @@ function routeText({ domain, relays, tls, credentials, dialect }: RouteConfig): 
   const as = credentials?.username === undefined ? '' : `, as ${credentials.username}`;
   const protection = { off: 'without TLS', prefer: 'TLS if offered', require: 'TLS required' }[tls];
   const spoken = dialect === undefined ? '' : `, ${dialect}`;
-  return `${domain} via ${relays.map(({ url }) => url).join(', then ')} (${protection}${as}${spoken})`;
+  return `${shownName(domain)} via ${relays.map(({ url }) => url).join(', then ')} (${protection}${as}${spoken})`;
 }
 
 function summary(config: NodeConfig): string {
   const { mesh, store, sasl } = config;
   const dns = mesh.dns.enabled ? 'other domains: found in the DNS' : 'other domains: none';
   const rows: string[][] = [
-    ['domains', config.domains.join(', ')],
+    ['domains', config.domains.map(shownName).join(', ')],
     ['listen', config.listen.map(({ transport, host, port }) => writeRelayUrl(transport, host, port)).join(', ')],
     ['tls', tlsText(config)],
     ['sasl', sasl.mechanisms.join(', ') || 'none'],
@@ -131,11 +132,13 @@ export function register(program: Command): void {
     .option(
       '--identity <name>',
       'show what an identity may do: fred@example.com, or a relay such as imxp=mesh@rubble.com',
+      accountArgument,
     )
-    .option('--domain <name>', 'show the route of messages to a domain')
+    .option('--domain <name>', 'show the route of messages to a domain', domainArgument)
     .option(
       '--dns [domain]',
       'show what others see of a domain (default: those served here): DNS records, addresses, answers',
+      domainArgument,
     )
     .addOption(nameServerOption())
     .option('--ca <file>', 'with --dns: PEM file of trusted CAs; default: that of the configuration')

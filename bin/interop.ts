@@ -8,10 +8,11 @@ import { DIALECTS, type DialectName } from '../kit/conformance/vocabulary.js';
 import { readPasswordFile } from '../lib/config/password-file.js';
 import { parseRelayUrl, type RelayLocation } from '../lib/config/relay-url.js';
 import { paint } from '../lib/ops/terminal.js';
-import { addressArgument, countArgument } from './support/endpoint.js';
+import { countArgument } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { readGivenFile } from './support/files.js';
 import { explain } from './support/manual.js';
+import { addressArgument, domainArgument } from './support/names.js';
 import { note, print, printJson } from './support/output.js';
 import { obtainPassword } from './support/password.js';
 
@@ -164,7 +165,7 @@ export function register(program: Command): void {
     .description('check the conformance of a BEEP or IMXP listener and show the octets of what fails')
     .argument('[host:port]', 'the listener; a tcp://, ws:// or wss:// URL is accepted, too', placeArgument)
     .option('--ws <url>', 'WebSocket URL of the listener: ws:// or wss://', urlArgument)
-    .option('--domain <name>', 'domain that it serves; default: that of the account')
+    .option('--domain <name>', 'domain that it serves; default: that of the account', domainArgument)
     .option(
       '--account <address>',
       'endpoint to log in as; without it, checks that need a login are skipped',

@@ -9,7 +9,6 @@ import { RemoteProtocolError, type Reply } from '../lib/errors.js';
 import { harmless, paint, visibleJson } from '../lib/ops/terminal.js';
 import { type OpenedContent, openDelivery } from './support/content.js';
 import {
-  addressArgument,
   attach,
   countArgument,
   type EndpointCommandOptions,
@@ -19,6 +18,7 @@ import {
 import { CommandError, EXIT } from './support/exit.js';
 import { fileError } from './support/files.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
+import { addressArgument, shownName } from './support/names.js';
 import { note } from './support/output.js';
 import {
   protectionJson,
@@ -124,13 +124,13 @@ class Output {
   #text(delivery: Delivery, content: OpenedContent, file: string | undefined): string {
     const { originator, recipients } = delivery;
     const { octets, type, text, subject } = content;
-    const who = `${originator} -> ${recipients.join(', ')}`;
+    const who = `${shownName(originator)} -> ${recipients.map(shownName).join(', ')}`;
     const about = subject === undefined ? '' : `${paint('bold', harmless(subject))}\n`;
     const what = paint('dim', harmless(`${type}, ${octets.length} octets`));
     const protection = protectionText(delivery);
     // Comes before anything that the sender has written.
     const proof = protection === undefined ? '' : `  [${protection}]`;
-    const header = `${paint('bold', harmless(who))}${proof}  ${what}\n${about}`;
+    const header = `${paint('bold', who)}${proof}  ${what}\n${about}`;
     if (file !== undefined) return `${header}${file}\n`;
     if (text === undefined)
       return `${header}(not text; SHA-256 ${sha256(octets)}; use --raw or --output)
@@ -145,9 +145,9 @@ function sha256(octets: Buffer): string {
 
 /** Reports changes of the connection on standard error. */
 function narrate(endpoint: Endpoint, address: string): void {
-  note(`attached as ${address} at ${endpoint.relay}`);
+  note(`attached as ${shownName(address)} at ${endpoint.relay}`);
   endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; reconnecting`));
-  endpoint.on('connect', () => note(`reconnected as ${address} at ${endpoint.relay}`));
+  endpoint.on('connect', () => note(`reconnected as ${shownName(address)} at ${endpoint.relay}`));
   endpoint.on('move', (relay) => note(`moved to the preferred relay ${harmless(relay)}`));
 }
 
@@ -169,7 +169,7 @@ async function understood(output: Output, delivery: Delivery): Promise<boolean> 
       throw error;
     }
     delivery.refuse(error.reply);
-    note(`refused a message from ${harmless(delivery.originator)}: ${harmless(error.message)}`);
+    note(`refused a message from ${shownName(delivery.originator)}: ${harmless(error.message)}`);
     return false;
   }
 }

@@ -4,7 +4,6 @@ import type { Command } from 'commander';
 import type { Echo } from '../lib/endpoint/status.js';
 import { harmless } from '../lib/ops/terminal.js';
 import {
-  addressArgument,
   attachToAsk,
   countArgument,
   type EndpointCommandOptions,
@@ -14,6 +13,7 @@ import {
 import { EXIT } from './support/exit.js';
 import { replyHint } from './support/hints.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
+import { addressArgument, shownName } from './support/names.js';
 import { hint, print, printJson } from './support/output.js';
 
 interface PingOptions extends EndpointCommandOptions {
@@ -31,8 +31,8 @@ const micros = (ms: number): number => Math.round(ms * 1000) / 1000;
 
 function show(address: string, number: number, { code, text, ms }: Echo, json: boolean): void {
   if (json) printJson({ to: address, number, code, text, ms: micros(ms) });
-  else if (code === OK) print(`${address}: ok in ${ms.toFixed(1)} ms`);
-  else print(`${address}: ${code} ${harmless(text)} in ${ms.toFixed(1)} ms`);
+  else if (code === OK) print(`${shownName(address)}: ok in ${ms.toFixed(1)} ms`);
+  else print(`${shownName(address)}: ${code} ${harmless(text)} in ${ms.toFixed(1)} ms`);
 }
 
 function summary(sent: number, times: readonly number[]): string {

@@ -6,9 +6,9 @@ import type { Feed } from '../lib/endpoint/presence-feed.js';
 import type { PresenceInfo, PresenceTupleInit, PresenceUpdate } from '../lib/endpoint/presence-info.js';
 import { RefusedError } from '../lib/errors.js';
 import { parseTimestamp } from '../lib/imxp/vocabulary/timestamp.js';
+import { uriOfAddress } from '../lib/message/uri.js';
 import { harmless, paint } from '../lib/ops/terminal.js';
 import {
-  addressArgument,
   attachToAsk,
   countArgument,
   type EndpointCommandOptions,
@@ -17,6 +17,7 @@ import {
 } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
+import { addressArgument, shownName, uriArgument } from './support/names.js';
 import { note, print, printJson } from './support/output.js';
 
 interface PresenceOptions extends EndpointCommandOptions {
@@ -86,7 +87,7 @@ async function withPresence(
 
 async function publish(options: PublishOptions): Promise<void> {
   const { from, publisher = from, closed = false, info } = options;
-  const destination = options.destination ?? `im:${publisher}`;
+  const destination = options.destination ?? uriOfAddress('im', publisher);
   const availableUntil = closed ? new Date() : (options.until ?? ALWAYS);
   await withPresence(options, async (endpoint) => {
     // Other destinations of the publisher are kept.
@@ -98,7 +99,7 @@ async function publish(options: PublishOptions): Promise<void> {
     };
     await endpoint.presence.publish(change, { publisher });
     if (options.json === true) printJson({ published: true, publisher, destination, until: availableUntil, closed });
-    else if (process.stdout.isTTY) print(`${publisher} is ${closed ? 'closed' : 'open'} at ${destination}`);
+    else if (process.stdout.isTTY) print(`${shownName(publisher)} is ${closed ? 'closed' : 'open'} at ${destination}`);
   });
 }
 
@@ -125,7 +126,7 @@ async function watch(publisher: string | undefined, options: FollowOptions): Pro
   const show = ({ subscriber, action, duration }: SubscriptionNotice): void => {
     const more = apex ? { action, duration } : {};
     if (options.json === true) printJson({ subscriber, ...more, time: new Date() });
-    else print(`${harmless(subscriber)}${action === 'terminate' ? ' (ended)' : ''}`);
+    else print(`${shownName(subscriber)}${action === 'terminate' ? ' (ended)' : ''}`);
   };
   const whose = publisher ?? options.from;
   await withPresence(
@@ -139,7 +140,7 @@ async function who(publisher: string | undefined, options: PresenceOptions): Pro
   await withPresence(options, async (endpoint) => {
     const subscribers = await endpoint.presence.who(publisher ?? options.from);
     if (options.json === true) printJson({ publisher: publisher ?? options.from, subscribers });
-    else for (const subscriber of subscribers) print(harmless(subscriber));
+    else for (const subscriber of subscribers) print(shownName(subscriber));
   });
 }
 
@@ -172,14 +173,14 @@ async function follow<Item>(feed: Feed<Item>, { count }: FollowOptions, show: (i
 function described({ publisher, lastUpdate, info, open, tuples }: PresenceInfo): string {
   const state = open ? paint('green', 'open') : paint('red', 'closed');
   const since = lastUpdate.toISOString().replace('.000Z', 'Z');
-  const lines = [`${paint('bold', harmless(publisher))}  ${state}  ${paint('dim', `as of ${since}`)}`];
+  const lines = [`${paint('bold', shownName(publisher))}  ${state}  ${paint('dim', `as of ${since}`)}`];
   if (info !== '') lines.push(`  ${harmless(info)}`);
   for (const tuple of tuples) {
     const until = tuple.availableUntil.getUTCFullYear() >= 9999 ? '' : ` until ${when(tuple.availableUntil)}`;
     const status = tuple.open ? `open${until}` : `closed since ${when(tuple.availableUntil)}`;
     const about = tuple.info === '' ? '' : `  ${harmless(tuple.info)}`;
     const can = tuple.capabilities.map(({ baseline, text }) => `\n    ${harmless(`${baseline}: ${text.trim()}`)}`);
-    lines.push(`  ${harmless(tuple.destination)}  ${status}${about}${can.join('')}`);
+    lines.push(`  ${shownName(tuple.destination)}  ${status}${about}${can.join('')}`);
   }
   return lines.join('\n');
 }
@@ -229,7 +230,7 @@ export function register(program: Command): void {
       ),
     )
     .addOption(new Option('--closed', 'closed from now on').conflicts('until'))
-    .option('--destination <uri>', 'where you can be reached; default: im: and the address')
+    .option('--destination <uri>', 'where you can be reached; default: im: and the address', uriArgument)
     .option('--info <uri>', 'URI with information about you')
     .action(publish);
   command('poll', "show somebody's presence once").argument('<address>', 'the publisher', addressArgument).action(poll);

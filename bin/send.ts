@@ -8,32 +8,34 @@ import type { Outcome } from '../lib/endpoint/outcome.js';
 import { RefusedError } from '../lib/errors.js';
 import { harmless } from '../lib/ops/terminal.js';
 import { type ConditionOptions, type Told, Tracking, withConditions } from './support/conditions.js';
+import { type Draft, draftOf } from './support/draft.js';
 import {
-  addressArgument,
   attachToAsk,
   type EndpointCommandOptions,
   endpointOptions,
   languageArgument,
-  severalAddresses,
   withEndpoint,
 } from './support/endpoint.js';
 import { EXIT, exitCodeOf } from './support/exit.js';
 import { readGivenFile } from './support/files.js';
 import { hintFor } from './support/hints.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
+import { addressArgument, type Recipients, severalRecipients, shownName } from './support/names.js';
 import { complain, hint, note, print, printJson, table } from './support/output.js';
 import { type SecureCommandOptions, sealing, secureFiles, withIdentity, withSealing } from './support/secure.js';
 
 interface SendOptions extends EndpointCommandOptions, SecureCommandOptions, ConditionOptions {
   readonly from: string;
-  readonly to: readonly string[];
+  readonly to: readonly Recipients[];
   readonly type?: string;
   readonly subject?: string;
   readonly lang?: string;
   readonly json?: boolean;
 }
 
-async function contentOf(file: string | undefined): Promise<Buffer> {
+async function contentOf(file: string | undefined, { body }: Draft): Promise<Buffer> {
+  if (file === undefined && body !== undefined) return Buffer.from(body);
+  if (body !== undefined) note('not used of the URI: body');
   if (file === undefined || file === '-') {
     if (process.stdin.isTTY) note('Type the message and end it with Ctrl-D:');
     return buffer(process.stdin);
@@ -41,13 +43,13 @@ async function contentOf(file: string | undefined): Promise<Buffer> {
   return await readGivenFile(file);
 }
 
-/** Makes an instant message if a subject or language is given; otherwise sends the octets alone. */
-function messageOf(content: Buffer, type: string, options: SendOptions, conditions: Conditions): Message {
-  const { to, subject, lang } = options;
+/** Makes an instant message if there is a header field or a language; otherwise sends the octets alone. */
+function messageOf(content: Buffer, type: string, draft: Draft, options: SendOptions, conditions: Conditions): Message {
+  const { recipients: to, fields } = draft;
+  const { lang } = options;
   const how = { ...sealing(options), ...conditions };
-  if (subject === undefined && lang === undefined) return { to, content, type, ...how };
-  const entity = { content: { type, body: content } };
-  const init = { ...(subject === undefined ? {} : { subject }), ...(lang === undefined ? {} : { lang }), ...entity };
+  if (Object.keys(fields).length === 0 && lang === undefined) return { to, content, type, ...how };
+  const init = { ...fields, ...(lang === undefined ? {} : { lang }), content: { type, body: content } };
   return { to, content: { message: init }, ...how };
 }
 
@@ -56,10 +58,12 @@ function show(outcomes: readonly Outcome[], octets: number): void {
   const [only] = outcomes;
   if (outcomes.length === 1 && only !== undefined) {
     if (only.accepted && process.stdout.isTTY)
-      print(`accepted: ${octets} octets to ${only.recipient} in ${only.ms.toFixed(1)} ms`);
+      print(`accepted: ${octets} octets to ${shownName(only.recipient)} in ${only.ms.toFixed(1)} ms`);
     return;
   }
-  print(table(outcomes.map(({ recipient, code, text }) => [recipient, String(code ?? '-'), harmless(text)])));
+  print(
+    table(outcomes.map(({ recipient, code, text }) => [shownName(recipient), String(code ?? '-'), harmless(text)])),
+  );
 }
 
 /** The exit code: that of a refusal if there is one, otherwise that of the first missing answer. */
@@ -78,16 +82,18 @@ function complaintOf(outcomes: readonly Outcome[]): string | undefined {
 }
 
 async function send(file: string | undefined, options: SendOptions): Promise<void> {
-  const { from, to, subject, json } = options;
+  const { from, json } = options;
+  const draft = draftOf(options.to, options.subject);
+  const { recipients: to, fields } = draft;
   // A password that is typed comes before a message that is typed.
   const endpoint = { ...(await endpointOptions(from, options)), ...(await secureFiles(options)) };
-  const content = await contentOf(file);
+  const content = await contentOf(file, draft);
   const type = options.type ?? guessedType(content);
-  const facts = { from, to, ...(subject === undefined ? {} : { subject }), type, octets: content.length };
+  const facts = { from, to, ...factsOf(fields), type, octets: content.length };
   const tracking = new Tracking(options, (told) => json !== true && note(reportText(told)));
   const fred = await attachToAsk(endpoint);
   try {
-    const outcomes = await fred.sendEach(messageOf(content, type, options, tracking.conditions));
+    const outcomes = await fred.sendEach(messageOf(content, type, draft, options, tracking.conditions));
     if (json !== true) show(outcomes, content.length);
     const accepted = outcomes.filter((outcome) => outcome.accepted).map(({ recipient }) => recipient);
     const unconfirmed = await tracking.unconfirmed(accepted);
@@ -105,6 +111,10 @@ async function send(file: string | undefined, options: SendOptions): Promise<voi
   } finally {
     await fred.close();
   }
+}
+
+function factsOf({ subject, inReplyTo }: Draft['fields']): object {
+  return { ...(subject === undefined ? {} : { subject }), ...(inReplyTo === undefined ? {} : { inReplyTo }) };
 }
 
 /** The results as JSON: overall, and for each recipient. */
@@ -136,7 +146,7 @@ export function register(program: Command): void {
     .description('send a message and report whether it was accepted')
     .argument('[file]', 'file to send; default or -: standard input')
     .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
-    .requiredOption('--to <address>', 'a recipient; may be repeated', severalAddresses)
+    .requiredOption('--to <address>', 'a recipient, or an im: URI with its headers; may be repeated', severalRecipients)
     .option('--type <type>', 'media type; default: text/plain for UTF-8 text, otherwise application/octet-stream')
     .option('--subject <text>', 'send an instant message (message/RFC822+XML) with this subject')
     .option('--lang <tag>', 'language of subject and text, such as en or de-AT', languageArgument)
@@ -146,6 +156,10 @@ export function register(program: Command): void {
     about: `The message is sent to each recipient separately, so that each result is known. For several recipients it prints a line
 with code and text for each; for a single one the exit code tells, and at a terminal a line. Errors are printed on standard
 error.
+
+A recipient may be an im: URI, such as a web page or a mail program gives: im:barney@rubble.com?subject=Bowling. It may name
+several, also as "Barney <barney@rubble.com>", and its headers to, cc, subject, in-reply-to, references, keywords and body are used; body is sent
+where no file is given. --subject counts more than that of a URI.
 
 With --hold a message for a recipient who is not attached counts as accepted once the recipient's relay has stored it; it is
 delivered when the recipient attaches. --return-trip waits for the confirmation of the delivery, in addition to
@@ -162,6 +176,7 @@ certificate with their address; imxp certs makes such certificates.`,
     },
     examples: [
       'echo "Bowling?" | imxp send --from fred@example.com --to barney@rubble.com',
+      'imxp send --from fred@example.com \\\n      --to "im:barney@rubble.com?subject=Bowling&body=At%20eight%3F"',
       'echo "Um acht." | imxp send --from fred@example.com --to barney@rubble.com \\\n      --subject Kegeln --lang de',
       'echo "Call me" | imxp send --from fred@example.com --to barney@rubble.com \\\n      --hold --no-later-than 3600000',
       'echo "Now?" | imxp send --from fred@example.com --to barney@rubble.com \\\n      --no-later-than 2000 --report-after 500 --return-trip 5000',

@@ -6,6 +6,7 @@ import { type AdminCommandOptions, adminUrl, askStatus, withAdmin } from './supp
 import { EXIT } from './support/exit.js';
 import { figures } from './support/figures.js';
 import { explain } from './support/manual.js';
+import { shownName } from './support/names.js';
 import { print, printJson, table } from './support/output.js';
 import { duration, milliseconds, octets, short } from './support/units.js';
 
@@ -16,7 +17,7 @@ interface StatusOptions extends AdminCommandOptions {
 export function headline({ state, domains, version, process, uptimeSeconds }: NodeStatus): string {
   const color = state === 'ready' ? 'green' : 'yellow';
   const who = `imxp ${version}, process ${process.pid}`;
-  return `${paint('bold', domains.join(', '))}: ${paint(color, state)} since ${duration(uptimeSeconds)} (${who})`;
+  return `${paint('bold', domains.map(shownName).join(', '))}: ${paint(color, state)} since ${duration(uptimeSeconds)} (${who})`;
 }
 
 export function linkRows({ links }: NodeStatus): string[][] {

@@ -4,16 +4,11 @@ import type { RelayReport } from '../lib/endpoint/report.js';
 import type { Status } from '../lib/endpoint/status.js';
 import { addressOf } from '../lib/imxp/address.js';
 import { harmless, paint } from '../lib/ops/terminal.js';
-import {
-  addressArgument,
-  attachToAsk,
-  type EndpointCommandOptions,
-  endpointOptions,
-  withEndpoint,
-} from './support/endpoint.js';
+import { attachToAsk, type EndpointCommandOptions, endpointOptions, withEndpoint } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
 import { replyHint } from './support/hints.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
+import { addressArgument, shownName } from './support/names.js';
 import { hint, note, print, printJson, table } from './support/output.js';
 
 interface TraceOptions extends EndpointCommandOptions {
@@ -44,7 +39,7 @@ function show(to: string, status: Status, hops: readonly Hop[]): void {
   if (hops.length > 0) {
     const rows = hops.map(({ relay, code, text, ms }, index) => [
       String(index + 1).padStart(2),
-      relay,
+      shownName(relay),
       `${ms.toFixed(1)} ms`,
       `${code} ${harmless(text)}`,
     ]);
@@ -52,8 +47,8 @@ function show(to: string, status: Status, hops: readonly Hop[]): void {
   }
   if (!status.complete) note('not every relay on the path has reported; relays need not');
   const ms = `${status.ms.toFixed(1)} ms`;
-  if (status.code === OK) print(`${paint('bold', to)} answered in ${ms}`);
-  else print(`${paint('bold', to)} was not reached: ${status.code} ${harmless(status.text)} after ${ms}`);
+  if (status.code === OK) print(`${paint('bold', shownName(to))} answered in ${ms}`);
+  else print(`${paint('bold', shownName(to))} was not reached: ${status.code} ${harmless(status.text)} after ${ms}`);
 }
 
 async function trace(to: string, options: TraceOptions): Promise<void> {

@@ -19,6 +19,7 @@ const SHIMS: Readonly<Record<string, string>> = {
   'node:net': 'shim/node.ts',
   'node:stream': 'shim/node.ts',
   'node:tls': 'shim/node.ts',
+  'node:url': 'shim/node.ts',
   'node:util': 'shim/node.ts',
   stream: 'shim/node.ts',
 };

@@ -3,10 +3,12 @@ import { text } from 'node:stream/consumers';
 import { nearest } from '../../lib/config/nearest.js';
 import type { AccessInfo } from '../../lib/endpoint/access.js';
 import { KNOWN, unreachable } from '../../lib/endpoint/access-list.js';
+import { wireAddress } from '../../lib/endpoint/address.js';
 import { type AccessEntry, isAction } from '../../lib/imxp/vocabulary/access.js';
 import { harmless } from '../../lib/ops/terminal.js';
 import { CommandError, EXIT } from './exit.js';
 import { readGivenFile } from './files.js';
+import { inUnicode, shownName } from './names.js';
 import { note, print, printJson, table } from './output.js';
 
 /** For commands that take actions. */
@@ -47,15 +49,15 @@ export function warnOfUnreachable(entries: readonly AccessEntry[], owner: string
     const reason =
       by === undefined
         ? 'the services of the domain may perform every action anyway'
-        : `the entry for ${harmless(by.actor)} comes first`;
-    note(`warning: the entry for ${harmless(entry.actor)} has no effect: ${reason}`);
+        : `the entry for ${shownName(by.actor)} comes first`;
+    note(`warning: the entry for ${shownName(entry.actor)} has no effect: ${reason}`);
   }
 }
 
 /** presence-01 §4.3: a publish names the lastUpdate of the entry, which only a subscriber is told. */
 export function warnOfPublishing(actor: string): void {
   note(
-    `warning: ${harmless(actor)} needs presence:subscribe as well to publish: a publication has to name the time of the previous one`,
+    `warning: ${shownName(actor)} needs presence:subscribe as well to publish: a publication has to name the time of the previous one`,
   );
 }
 
@@ -65,12 +67,19 @@ export function showEntries({ owner, lastUpdate, entries }: AccessInfo, { json }
     printJson({ owner, lastUpdate: lastUpdate.toISOString(), entries });
     return;
   }
-  print(table(entries.map(({ actor, actions }) => [harmless(actor), actions.map(harmless).join(' ') || NOTHING])));
+  const rows = entries.map(({ actor, actions }) => {
+    // Beside it as a comment, so that the list can be read again.
+    const unicode = inUnicode(actor);
+    const row = [harmless(actor), actions.map(harmless).join(' ') || NOTHING];
+    return unicode === undefined ? row : [...row, `# ${unicode}`];
+  });
+  print(table(rows));
 }
 
 /** The entries in a file, or in standard input. @throws CommandError USAGE */
 export async function entriesOf(file: string | undefined): Promise<readonly AccessEntry[]> {
-  return entriesIn(await contentOf(file));
+  const entries = entriesIn(await contentOf(file));
+  return entries.map(({ actor, actions }) => ({ actor: wireAddress(actor), actions }));
 }
 
 async function contentOf(file: string | undefined): Promise<string> {

@@ -9,6 +9,7 @@ import { ImxpError, RefusedError } from '../../lib/errors.js';
 import { addressOf } from '../../lib/imxp/address.js';
 import type { InstantMessageInit } from '../../lib/message/instant-message.js';
 import { openDelivery } from './content.js';
+import { shownName } from './names.js';
 import { protectionText } from './secure.js';
 
 /** One message of the conversation. */
@@ -43,6 +44,8 @@ export interface ConversationOptions {
   /** The other side's address. */
   readonly other: string;
   readonly subject?: string | undefined;
+  /** What the first message replies to. */
+  readonly inReplyTo?: string | undefined;
   readonly lang?: string | undefined;
   /** Whether to sign and encrypt messages. */
   readonly sealing?: { readonly sign: boolean; readonly encrypt: boolean };
@@ -87,10 +90,11 @@ export class Conversation {
   }
 
   async #send(said: Said): Promise<void> {
-    const { endpoint, other, subject, lang, sealing, display } = this.#options;
+    const { endpoint, other, subject, inReplyTo, lang, sealing, display } = this.#options;
     const message: InstantMessageInit = {
       text: said.text,
       ...(subject === undefined ? {} : { subject }),
+      ...(inReplyTo === undefined || said.number !== 1 ? {} : { inReplyTo }),
       ...(lang === undefined ? {} : { lang }),
     };
     const begin = performance.now();
@@ -122,7 +126,7 @@ export class Conversation {
       }
     } catch (error) {
       // Presence may be withheld; messages are delivered all the same.
-      if (!signal.aborted) display.notice(`the presence of ${other} is not known: ${wordsFor(error)}`);
+      if (!signal.aborted) display.notice(`the presence of ${shownName(other)} is not known: ${wordsFor(error)}`);
     }
   }
 

@@ -4,7 +4,7 @@ import { writeRelayUrl } from '../../lib/config/relay-url.js';
 import type { NodeConfig } from '../../lib/config/schema.js';
 import { ImxpError } from '../../lib/errors.js';
 import { MESH_NAMING } from '../../lib/mesh/certificate.js';
-import { srvName } from '../../lib/mesh/dns/locate.js';
+import { EDGE_SERVICES, MESH_SERVICES, srvName } from '../../lib/mesh/dns/locate.js';
 import { Resolver } from '../../lib/mesh/dns/resolver.js';
 import { inOrder, notOffered, type SrvRecord } from '../../lib/mesh/dns/srv.js';
 import { paint } from '../../lib/ops/terminal.js';
@@ -14,12 +14,13 @@ import { TlsService } from '../../lib/transport/tls/service.js';
 import { EXIT } from './exit.js';
 import { readGivenFile } from './files.js';
 import { isUnknownCa } from './hints.js';
+import { shownName } from './names.js';
 import { table } from './output.js';
 
-/** A domain needs one of each pair; missing records for APEX are not reported. */
+/** A domain needs one of each pair; missing records for APEX and those for any protocol are not reported. */
 const MODES = [
-  { services: ['imxp-mesh', 'apex-mesh'], missing: 'other relays cannot find this domain' },
-  { services: ['imxp-edge', 'apex-edge'], missing: 'endpoints must be given the URL of their relay' },
+  { services: MESH_SERVICES, missing: 'other relays cannot find this domain' },
+  { services: EDGE_SERVICES, missing: 'endpoints must be given the URL of their relay' },
 ] as const;
 
 /** Short time limits: enough for a relay that answers. */
@@ -91,7 +92,7 @@ export class Observer {
     let ok = true;
     for (const mode of MODES) {
       const seen: ServiceSeen[] = [];
-      for (const service of mode.services) seen.push(await this.#service(domain, service, mode.missing));
+      for (const { labels } of mode.services) seen.push(await this.#service(domain, labels, mode.missing));
       ok &&= seen.some(works);
       const some = seen.filter(({ targets }) => targets.length > 0);
       services.push(...(some.length > 0 ? some : seen.slice(0, 1)));
@@ -99,8 +100,8 @@ export class Observer {
     return { domain, ok, services };
   }
 
-  async #service(domain: string, service: string, missing: string): Promise<ServiceSeen> {
-    const name = srvName(service, domain);
+  async #service(domain: string, labels: string, missing: string): Promise<ServiceSeen> {
+    const name = srvName(labels, domain);
     try {
       const { records, ttlSeconds } = await this.#resolver.srv(name);
       if (records.length === 0) return { name, ttlSeconds, targets: [], problem: `no SRV record: ${missing}` };
@@ -165,7 +166,7 @@ export function seenText({ domain, services }: DomainSeen): string {
       ...target.addresses.map(({ address, ok, says }) => [`      ${address}`, paint(ok ? 'green' : 'red', says)]),
     ]),
   ]);
-  return `${domain}\n${table(rows)}`;
+  return `${shownName(domain)}\n${table(rows)}`;
 }
 
 function order({ priority, weight }: SrvRecord): string {

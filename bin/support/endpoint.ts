@@ -1,11 +1,11 @@
 /** Options of commands that attach as an endpoint, and the attach itself. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { DIALECTS, type DialectName } from '../../lib/config/dialects.js';
 import { parseRelayUrl, type RelayLocation } from '../../lib/config/relay-url.js';
-import { givenAddress } from '../../lib/endpoint/address.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import type { EndpointOptions, ReconnectOptions, TlsUse } from '../../lib/endpoint/options.js';
 import type { Reply } from '../../lib/errors.js';
+import { argument } from './names.js';
 import { obtainPassword } from './password.js';
 
 export interface EndpointCommandOptions {
@@ -18,28 +18,6 @@ export interface EndpointCommandOptions {
   readonly cert?: string;
   readonly key?: string;
   readonly legacyTls?: boolean;
-}
-
-/** Turns an error of a parser into an error about the argument. */
-function argument<T>(parse: (text: string) => T): (text: string) => T {
-  return (text) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
-    }
-  };
-}
-
-/** Parses an address given as an argument. */
-export const addressArgument = argument((text) => {
-  givenAddress(text);
-  return text;
-});
-
-/** Collects the values of an option that may be repeated. */
-export function severalAddresses(text: string, earlier: readonly string[] | undefined): readonly string[] {
-  return [...(earlier ?? []), addressArgument(text)];
 }
 
 export const countArgument = argument((text) => {

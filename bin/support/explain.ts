@@ -5,6 +5,7 @@ import { identityOf, meshPeer } from '../../lib/mesh/identity.js';
 import { RouteTable } from '../../lib/mesh/route-table.js';
 import { type Permissions, permissions } from '../../lib/relay/permissions.js';
 import { CommandError, EXIT } from './exit.js';
+import { shownName } from './names.js';
 
 export interface IdentityExplained extends Permissions {
   readonly identity: string;
@@ -66,9 +67,9 @@ function reach({ kind, transit, originate }: IdentityExplained): string {
 }
 
 export function domainText(it: DomainExplained, routeText: (route: RouteConfig) => string): string {
-  if (it.route !== undefined) return `${it.domain}: configured route ${routeText(it.route)}`;
-  if (it.by === 'here') return `${it.domain}: served here`;
+  if (it.route !== undefined) return `${shownName(it.domain)}: configured route ${routeText(it.route)}`;
+  if (it.by === 'here') return `${shownName(it.domain)}: served here`;
   if (it.by === 'dns')
-    return `${it.domain}: no configured route; looked up in the DNS (SRV _imxp-mesh._tcp.${it.domain})`;
-  return `${it.domain}: no configured route, and mesh.dns is disabled; refused with 550`;
+    return `${shownName(it.domain)}: no configured route; looked up in the DNS (SRV _imxp-mesh._tcp.${it.domain})`;
+  return `${shownName(it.domain)}: no configured route, and mesh.dns is disabled; refused with 550`;
 }

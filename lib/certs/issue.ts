@@ -5,6 +5,7 @@
 import { createHash, generateKeyPair, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import forge from 'node-forge';
+import { asciiDomain } from '../config/domain-name.js';
 import { LocalError } from '../errors.js';
 import { uriOfAddress } from '../message/uri.js';
 
@@ -43,18 +44,19 @@ const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const DOMAIN = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*$`);
 
 /**
- * Returns the domain in lower case.
+ * Returns the domain in A-labels and lower case.
  *
  * @throws LocalError ARGUMENT
  */
 export function domainOf(text: string): string {
-  const domain = text.toLowerCase();
-  if (!DOMAIN.test(domain)) throw new LocalError('ARGUMENT', `${JSON.stringify(text)} is not a domain name`);
+  const domain = asciiDomain(text)?.toLowerCase();
+  if (domain === undefined || !DOMAIN.test(domain))
+    throw new LocalError('ARGUMENT', `${JSON.stringify(text)} is not a domain name`);
   return domain;
 }
 
 /**
- * Returns the address with its domain in lower case.
+ * Returns the address with its domain in A-labels and lower case.
  *
  * @throws LocalError ARGUMENT
  */

@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { DIALECTS } from './dialects.js';
 import { MECHANISMS, QOPS } from './sasl-names.js';
-import { distinct, domainPatternSchema, identitySchema, portSchema, relayUrlSchema } from './values.js';
+import { distinct, domainPatternSchema, identitySchema, portSchema, relayUrlSchema, usernameSchema } from './values.js';
 
 /** A user name without a password proves nothing; without both the certificate authenticates this node. */
 function together(
@@ -21,9 +21,7 @@ function together(
 const credentials = (path: z.ZodType<string, string>) =>
   z
     .strictObject({
-      username: z
-        .string()
-        .min(1)
+      username: usernameSchema
         .optional()
         .describe(
           'user name: usually imxp=mesh@ and a domain of this node, or apex=mesh@ for a neighbour that supports only APEX',
@@ -85,7 +83,7 @@ export const meshSchema = (path: z.ZodType<string, string>) =>
             .boolean()
             .default(true)
             .describe(
-              'whether domains without a route are looked up in the DNS (SRV _imxp-mesh._tcp, else _apex-mesh._tcp)',
+              'whether domains without a route are looked up in the DNS (SRV _imxp-mesh._tcp, else _im._imxp, _pres._imxp or _apex-mesh._tcp)',
             ),
           servers: z
             .array(

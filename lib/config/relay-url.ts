@@ -3,6 +3,7 @@
  * `wss://host/path`. Opens nothing.
  */
 import { LocalError } from '../errors.js';
+import { asciiDomain } from './domain-name.js';
 
 export const TRANSPORTS = ['tcp', 'ws', 'wss'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
@@ -46,19 +47,31 @@ function flawOf(text: string): string {
   return 'is not a URL: the host is neither a name nor an address';
 }
 
+/** Puts the host into A-labels; an URL parser would percent-encode that of a scheme which it does not know. */
+function asciiHost(text: string): string | undefined {
+  const [, before = '', host = '', after = ''] = /^([^/]*:\/\/(?:[^/]*@)?)([^/:?#]*)(.*)$/s.exec(text) ?? [
+    undefined,
+    text,
+  ];
+  const ascii = asciiDomain(host);
+  return ascii === undefined ? undefined : before + ascii + after;
+}
+
 /**
  * Parses `tcp://host:port`, `ws://host[:port][/path]` or `wss://host[:port][/path]`.
  *
  * @throws LocalError ARGUMENT
  */
 export function parseRelayUrl(text: string): RelayLocation {
-  if (!text.includes('://') || !URL.canParse(text)) throw invalid(text, flawOf(text));
-  const url = new URL(text);
+  const ascii = asciiHost(text);
+  if (ascii === undefined || !text.includes('://') || !URL.canParse(ascii)) throw invalid(text, flawOf(text));
+  const url = new URL(ascii);
   const transport = url.protocol.slice(0, -1);
   if (!isTransport(transport)) throw invalid(text, `has a transport other than ${TRANSPORTS.join(', ')}`);
   if (url.username !== '' || url.password !== '')
     throw invalid(text.replace(/\/\/.*@/, '//'), 'must not carry credentials');
   if (url.hostname === '') throw invalid(text, 'has no host');
+  if (/^[^/]*:\/\/[^/]*%/.test(text)) throw invalid(text, 'has a percent-encoded host; write the name itself');
   const port = url.port === '' ? DEFAULT_PORTS[transport] : Number(url.port);
   if (port === undefined) throw invalid(text, 'has no port');
   if (port === 0) throw invalid(text, `has the port 0, which is out of range: 1 to ${PORT_MAX}`);

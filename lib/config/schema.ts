@@ -10,7 +10,17 @@ import { meshSchema } from './mesh.js';
 import { TRANSPORTS } from './relay-url.js';
 import { MECHANISMS, QOPS } from './sasl-names.js';
 import { tlsSchema } from './tls.js';
-import { addressSchema, distinct, domainSchema, hostSchema, identitySchema, lower, portSchema } from './values.js';
+import {
+  actorSchema,
+  addressPatternSchema,
+  addressSchema,
+  distinct,
+  domainSchema,
+  hostSchema,
+  identitySchema,
+  lower,
+  portSchema,
+} from './values.js';
 
 const listen = z.strictObject({
   transport: z
@@ -137,7 +147,7 @@ const access = z
     initial: z
       .array(
         z.strictObject({
-          actor: z.string().min(1).describe('an address, or a pattern such as *@*; "owner" for the account itself'),
+          actor: actorSchema.describe('an address, or a pattern such as *@*; "owner" for the account itself'),
           actions: z
             .array(z.string().regex(/^[a-z]+:[A-Za-z]+$/, 'not service:operation, such as core:data'))
             .min(1)
@@ -156,12 +166,7 @@ const access = z
 const presence = z
   .strictObject({
     follow: z
-      .array(
-        z
-          .string()
-          .regex(/^[^@]+@(?:\*|[^@*]+)$/, 'neither an address nor a pattern such as *@example.com')
-          .transform((text) => text.slice(0, text.lastIndexOf('@')) + lower(text.slice(text.lastIndexOf('@')))),
-      )
+      .array(addressPatternSchema)
       // People decide for themselves to be seen, unless the operator asks for something else.
       .default([])
       .describe(

@@ -3,7 +3,7 @@ import type { AccessEntry } from '../imxp/vocabulary/access.js';
 import type { Form } from '../imxp/vocabulary/form.js';
 import { readServiceReply } from '../imxp/vocabulary/reply.js';
 import type { XmlElement } from '../xml/parse.js';
-import { givenAddress } from './address.js';
+import { givenAddress, wireAddress } from './address.js';
 import { Deferred } from './deferred.js';
 import type { Message } from './message.js';
 import { withinTime } from './service-timeout.js';
@@ -47,7 +47,7 @@ export class AccessQuestions {
   }
 
   owner({ owner }: AccessRequest): string {
-    return owner ?? this.#endpoint.addresses[0] ?? '';
+    return wireAddress(owner ?? this.#endpoint.addresses[0] ?? '');
   }
 
   /** @throws TransportError TIMED_OUT | CONNECTION_LOST; RefusedError; LocalError ADDRESS_INVALID | CLOSED */

@@ -34,6 +34,7 @@ import {
   type AccessRequest,
   replyIn,
 } from './access-questions.js';
+import { wireAddress } from './address.js';
 import { ApexEntries } from './apex-entries.js';
 import { checkKeys, type KnownKeys } from './keys.js';
 import type { Transactions } from './transactions.js';
@@ -96,7 +97,8 @@ export class AccessClient {
     const owner = this.#owner(request);
     for (let attempt = 1; ; attempt += 1) {
       const present = infoOf(await this.#present(owner, request));
-      const wanted = typeof entries === 'function' ? entries(present) : entries;
+      const given = typeof entries === 'function' ? entries(present) : entries;
+      const wanted = given.map(({ actor, actions }) => ({ actor: wireAddress(actor), actions }));
       checkEntries(wanted);
       const access = { owner, lastUpdate: present.lastUpdate.getTime(), entries: wanted };
       const answer = await this.#ask(owner, request, (transID) => {
@@ -119,11 +121,12 @@ export class AccessClient {
    */
   async allow(actor: string, actions: readonly string[], request: AccessRequest = {}): Promise<void> {
     const owner = this.#owner(request);
+    const who = wireAddress(actor);
     if (this.#apexSpoken) {
       checkAllowed(actions);
-      await this.#apex.change(owner, actor, (now) => more(now, actions), request);
+      await this.#apex.change(owner, who, (now) => more(now, actions), request);
     } else {
-      await this.set(({ entries }) => allowed(entries, owner, actor, actions), request);
+      await this.set(({ entries }) => allowed(entries, owner, who, actions), request);
     }
   }
 
@@ -137,11 +140,12 @@ export class AccessClient {
    */
   async deny(actor: string, actions: readonly string[] = [], request: AccessRequest = {}): Promise<void> {
     const owner = this.#owner(request);
+    const who = wireAddress(actor);
     if (this.#apexSpoken) {
-      checkDenied(owner, actor, actions);
-      await this.#apex.change(owner, actor, (now) => less(now, actions), request);
+      checkDenied(owner, who, actions);
+      await this.#apex.change(owner, who, (now) => less(now, actions), request);
     } else {
-      await this.set(({ entries }) => denied(entries, owner, actor, actions), request);
+      await this.set(({ entries }) => denied(entries, owner, who, actions), request);
     }
   }
 
@@ -155,9 +159,10 @@ export class AccessClient {
    */
   async query(actor: string, actions: readonly string[], request: AccessRequest = {}): Promise<boolean> {
     const owner = this.#owner(request);
+    const who = wireAddress(actor);
     checkActions(actions);
-    if (this.#apexSpoken) return this.#apex.query(owner, actor, actions, request);
-    const present = granted((await this.#present(owner, request)).entries, owner, actor);
+    if (this.#apexSpoken) return this.#apex.query(owner, who, actions, request);
+    const present = granted((await this.#present(owner, request)).entries, owner, who);
     return actions.every((action) => grants(present, action));
   }
 
@@ -170,9 +175,10 @@ export class AccessClient {
    */
   async entry(actor: string, request: AccessRequest = {}): Promise<AccessEntryInfo | undefined> {
     const owner = this.#owner(request);
-    if (this.#apexSpoken) return this.#apex.entry(owner, actor, request);
+    const who = wireAddress(actor);
+    if (this.#apexSpoken) return this.#apex.entry(owner, who, request);
     const { entries, lastUpdate } = await this.#present(owner, request);
-    const found = entryFor(entries, actor);
+    const found = entryFor(entries, who);
     return found && { ...found, lastUpdate: new Date(lastUpdate) };
   }
 
@@ -185,9 +191,10 @@ export class AccessClient {
    */
   async put(actor: string, actions: readonly string[], request: AccessRequest = {}): Promise<void> {
     const owner = this.#owner(request);
+    const who = wireAddress(actor);
     checkActions(actions);
-    if (this.#apexSpoken) await this.#apex.change(owner, actor, () => actions, request);
-    else await this.set(({ entries }) => replaced(entries, owner, actor, actions), request);
+    if (this.#apexSpoken) await this.#apex.change(owner, who, () => actions, request);
+    else await this.set(({ entries }) => replaced(entries, owner, who, actions), request);
   }
 
   /**
@@ -200,8 +207,9 @@ export class AccessClient {
    */
   async remove(actor: string, request: AccessRequest = {}): Promise<void> {
     const owner = this.#owner(request);
-    if (this.#apexSpoken) await this.#apex.remove(owner, actor, request);
-    else await this.set(({ entries }) => without(entries, actor), request);
+    const who = wireAddress(actor);
+    if (this.#apexSpoken) await this.#apex.remove(owner, who, request);
+    else await this.set(({ entries }) => without(entries, who), request);
   }
 
   /** Fails what is outstanding: the connection is gone, so whether the requests were carried out is unknown. */

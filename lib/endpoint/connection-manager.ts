@@ -12,6 +12,7 @@
  */
 import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
 import { Backoff, pause } from '../transport/backoff.js';
+import { wireAddress } from './address.js';
 import { Attachments } from './attachments.js';
 import { attachRefused, type Connector, type EndpointChannel, type RelayConnection } from './connection.js';
 import type { Inbox } from './inbox.js';
@@ -96,7 +97,8 @@ export class ConnectionManager {
     this.#begin(session, connection);
   }
 
-  async attach(address: string): Promise<void> {
+  async attach(given: string): Promise<void> {
+    const address = wireAddress(given);
     const { session, channel } = this.#present();
     this.attachments.add(address);
     try {
@@ -108,7 +110,8 @@ export class ConnectionManager {
     }
   }
 
-  async terminate(address: string): Promise<void> {
+  async terminate(given: string): Promise<void> {
+    const address = wireAddress(given);
     const { session, channel } = this.#present();
     const transID = session.attached.transID(address);
     if (transID === undefined) throw new LocalError('ARGUMENT', `${address} is not attached`);

@@ -7,7 +7,7 @@ import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data } from '../imxp/operation.js';
 import type { Secure } from '../message/smime/secure.js';
 import type { HeaderField } from '../mime/headers.js';
-import { givenAddress } from './address.js';
+import { givenAddress, wireAddress } from './address.js';
 import { type Conditions, conditionsOf } from './conditions.js';
 import {
   BINARY,
@@ -112,10 +112,10 @@ export function eachOf(
 function contentsOf(message: Message, own: string, secure: Secure) {
   checkKeys(message, KEYS, 'send');
   const { to, from, options = [] } = message;
-  const recipients: readonly string[] = typeof to === 'string' ? [to] : to;
-  if (!Array.isArray(recipients))
-    throw new LocalError('ARGUMENT', 'send: "to" must be an address or a list of addresses');
-  const originator = from ?? own;
+  const given: readonly string[] = typeof to === 'string' ? [to] : to;
+  if (!Array.isArray(given)) throw new LocalError('ARGUMENT', 'send: "to" must be an address or a list of addresses');
+  const recipients = given.map(wireAddress);
+  const originator = wireAddress(from ?? own);
   for (const address of [originator, ...recipients]) givenAddress(address);
   const content = sealed(madeOf(message, originator, recipients), message, originator, recipients, secure);
   return { originator, recipients, options: [...options, ...conditionsOf(message)].map(optionOf), content };

@@ -6,7 +6,7 @@ import { parseRelayUrl, type RelayLocation } from '../config/relay-url.js';
 import { LocalError } from '../errors.js';
 import type { Secure } from '../message/smime/secure.js';
 import type { BackoffTimes } from '../transport/backoff.js';
-import { givenAddress } from './address.js';
+import { givenAddress, wireAddress } from './address.js';
 import { checkKeys, type KnownKeys } from './keys.js';
 import { pemOf } from './pem.js';
 import { type SecureFiles, secureOf } from './secure.js';
@@ -180,7 +180,7 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
   const { domain } = givenAddress(options.address);
   const relays = relaysOf(options.relay);
   return {
-    address: options.address,
+    address: wireAddress(options.address),
     domain,
     relays,
     dialect: options.dialect ?? 'imxp',

@@ -14,7 +14,7 @@ import {
 } from '../imxp/vocabulary/presence.js';
 import { readServiceReply, type ServiceReply } from '../imxp/vocabulary/reply.js';
 import type { XmlElement } from '../xml/parse.js';
-import { givenAddress } from './address.js';
+import { givenAddress, wireAddress } from './address.js';
 import { Deferred } from './deferred.js';
 import { checkKeys, type KnownKeys } from './keys.js';
 import type { Message } from './message.js';
@@ -86,7 +86,7 @@ export class PresenceClient {
    */
   async poll(publisher: string, request: PresenceRequest = {}): Promise<PresenceInfo> {
     checkKeys(request, REQUEST_KEYS, 'presence.poll');
-    return infoOf(await this.#present(publisher, request));
+    return infoOf(await this.#present(wireAddress(publisher), request));
   }
 
   /**
@@ -104,7 +104,8 @@ export class PresenceClient {
     options: PresenceRequest & { readonly publisher?: string } = {},
   ): Promise<void> {
     checkKeys(options, PUBLISH_KEYS, 'presence.publish');
-    const { publisher = this.#own(), ...request } = options;
+    const { publisher: given = this.#own(), ...request } = options;
+    const publisher = wireAddress(given);
     for (let attempt = 1; ; attempt += 1) {
       const present = await this.#present(publisher, request);
       const wanted = typeof update === 'function' ? update(infoOf(present)) : update;
@@ -172,7 +173,8 @@ export class PresenceClient {
    */
   async who(publisher: string, request: PresenceRequest = {}): Promise<string[]> {
     checkKeys(request, REQUEST_KEYS, 'presence.who');
-    const service = this.#serviceOf(publisher);
+    const whose = wireAddress(publisher);
+    const service = this.#serviceOf(whose);
     const found: string[] = [];
     const replies: ServiceReply[] = [];
     const ended = new Deferred<void>();
@@ -184,7 +186,7 @@ export class PresenceClient {
       if (replies.length === 2 || replies[0]?.code !== 250) ended.resolve();
     });
     try {
-      await this.#send(service, request, { type: 'watch', publisher, transID, duration: 0 });
+      await this.#send(service, request, { type: 'watch', publisher: whose, transID, duration: 0 });
       // Nothing marks the end of a one-time watch, but the reply to a later request comes after its notifications.
       if (replies.length === 0 || replies[0]?.code === 250) {
         await this.#send(service, request, { type: 'terminate', transID });
@@ -223,7 +225,7 @@ export class PresenceClient {
 
   async #ongoing<Item>(
     type: 'subscribe' | 'watch',
-    publisher: string,
+    whom: string,
     request: OngoingRequest,
     itemOf: (operation: PresenceOperation) => Item | undefined,
   ): Promise<Feed<Item>> {
@@ -232,6 +234,7 @@ export class PresenceClient {
     if (!Number.isInteger(duration) || duration < 1 || duration > SECONDS_MAX) {
       throw new LocalError('ARGUMENT', `duration must be a whole number of seconds from 1 to ${SECONDS_MAX}`);
     }
+    const publisher = wireAddress(whom);
     const service = this.#serviceOf(publisher);
     const send = (operation: PresenceOperation): Promise<void> => this.#send(service, request, operation);
     const feed: Feed<Item> = new Feed<Item>({

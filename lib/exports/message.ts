@@ -37,5 +37,16 @@ export {
 } from '../message/smime/secure.js';
 export type { Signature } from '../message/smime/signature.js';
 export { SIGNATURE_FAULTS, type SignatureFault } from '../message/smime/signature-fault.js';
-export { addressOfUri, parseInstantUri, uriOfAddress } from '../message/uri.js';
+export {
+  addressOfUri,
+  type ForeignAddress,
+  foreignAddress,
+  type InstantUri,
+  parseForeignAddress,
+  parseInstantUri,
+  presenceServiceOf,
+  type UriMailbox,
+  uriOfAddress,
+} from '../message/uri.js';
+export { type Composition, compositionOf, uriOfTyped } from '../message/uri-composition.js';
 export { MESSAGE_TYPE, type MessageForm, writeMessage } from '../message/write.js';

@@ -2,7 +2,7 @@
  * A CPIM domain within this process: inboxes and presentities behind {@link CpimService}, as the peer of a gateway. For
  * systems that a program talks to itself, for tests, and as a model for other implementations. Knows nothing of IMXP.
  */
-import { parseInstantUri } from '../message/uri.js';
+import { addressOfUri, parseInstantUri } from '../message/uri.js';
 import {
   type CpimPresence,
   type CpimResponse,
@@ -123,7 +123,8 @@ export class LocalPeer implements CpimService {
 
 /** Domains are compared without regard to case. */
 function keyOf(uri: string): string {
-  const { scheme, address } = parseInstantUri(uri);
+  const { scheme } = parseInstantUri(uri);
+  const address = addressOfUri(uri);
   const at = address.lastIndexOf('@');
   return `${scheme}:${address.slice(0, at)}@${address.slice(at + 1).toLowerCase()}`;
 }

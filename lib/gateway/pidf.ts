@@ -5,7 +5,7 @@
 
 import { invalidMessage, notUnderstood, shown } from '../message/fault.js';
 import { Scope } from '../message/namespace.js';
-import { parseInstantUri } from '../message/uri.js';
+import { addressOfUri, parseInstantUri } from '../message/uri.js';
 import type { XmlElement } from '../xml/parse.js';
 import { elementsOf, parseXml, textOf } from '../xml/parse.js';
 import { escapeAttribute, escapeText } from '../xml/write.js';
@@ -75,6 +75,7 @@ export function readPidf(octets: Buffer): PidfDocument {
 
 function checkEntity(entity: string): void {
   if (parseInstantUri(entity).scheme !== 'pres') throw invalidMessage('PIDF: the entity is not a pres: URI');
+  addressOfUri(entity);
 }
 
 /**

@@ -8,11 +8,19 @@ import { isDomain, parseAddress } from '../imxp/address.js';
 
 export type InstantScheme = 'im' | 'pres';
 
-export interface InstantUri {
-  readonly scheme: InstantScheme;
+/** Whom a URI names, as in an address field. */
+export interface UriMailbox {
   /** `local@domain`, as the mesh writes it. */
   readonly address: string;
-  /** Decoded header fields after `?`, for composing a message as in `mailto:`. */
+  /** The display name, without quotes. */
+  readonly phrase: string | undefined;
+}
+
+export interface InstantUri {
+  readonly scheme: InstantScheme;
+  /** Those before the `?`: often one, none in `im:?subject=Bowling` (cpim-02 §C.2). */
+  readonly to: readonly UriMailbox[];
+  /** Decoded header fields after the `?`, for composing a message as in `mailto:`. */
   readonly headers: readonly { readonly name: string; readonly value: string }[];
 }
 
@@ -20,6 +28,9 @@ export interface InstantUri {
 const URIC = /^[!$-;=?-Z_a-z~[\]]+$/;
 // Unreserved and harmless in a local part; everything else is percent-encoded. `=` is common in mesh addresses.
 const ESCAPED = /[^A-Za-z0-9\-_.!~*'()=+$]/gu;
+/** One element of a list: commas inside quotes belong to a display name or a local part. */
+const ELEMENT = /(?:%22(?:%5C(?:%..|[^%])|(?!%22|%5C).)*%22|[^,])+/gi;
+const NAMED = /^(.*?)%3C([^<]*)%3E$/i;
 
 /** @returns an error to throw: reply 553, as for a wrong address. */
 function invalidUri(text: string, why: string): RemoteProtocolError {
@@ -30,27 +41,67 @@ function invalidUri(text: string, why: string): RemoteProtocolError {
 }
 
 /**
- * Takes a URI apart.
+ * Takes a URI apart (RFC 3860 §A.2, RFC 3859 §A.2, cpim-02 §C.2; D-CPIM-02).
  *
  * @throws RemoteProtocolError ADDRESS_INVALID, reply 553
  */
 export function parseInstantUri(text: string): InstantUri {
   const found = /^(im|pres):([^?]*)(?:\?(.*))?$/is.exec(text);
   if (found === null) throw invalidUri(text, 'it begins with neither im: nor pres:');
-  const [, scheme = '', mailbox = '', query] = found;
+  const [, scheme = '', to = '', query] = found;
   if (!URIC.test(text)) throw invalidUri(text, 'it has a character that must be percent-encoded');
-  const at = mailbox.lastIndexOf('@');
+  return {
+    scheme: scheme.toLowerCase() === 'im' ? 'im' : 'pres',
+    to: mailboxesIn(text, to),
+    headers: headersOf(text, query),
+  };
+}
+
+/**
+ * The mailboxes in a decoded header such as `to` or `cc`, which means the same as before the `?` (RFC 2368 §2).
+ *
+ * @throws RemoteProtocolError ADDRESS_INVALID, reply 553
+ */
+export function mailboxesOfHeader(value: string): UriMailbox[] {
+  return mailboxesIn(value, value.replace(/[^A-Za-z0-9\-_.!~*'()=+$@,;:/&]/gu, encoded));
+}
+
+function encoded(character: string): string {
+  return /\p{Surrogate}/u.test(character) ? '%EF%BF%BD' : encodeURIComponent(character);
+}
+
+/** @param to percent-encoded; commas separate (RFC 2368 §2) */
+function mailboxesIn(text: string, to: string): UriMailbox[] {
+  return (to.match(ELEMENT) ?? [])
+    .map((element) => element.replace(/^(?:%20)+|(?:%20)+$/g, ''))
+    .filter((element) => element !== '')
+    .map((element) => {
+      const [, phrase, address = element] = NAMED.exec(element) ?? [];
+      return { address: addressIn(text, address), phrase: phrase && phraseOf(decode(text, phrase)) };
+    });
+}
+
+function addressIn(text: string, spec: string): string {
+  const at = spec.lastIndexOf('@');
   if (at < 1) throw invalidUri(text, 'there is nothing on one side of the "@"');
   // REQ-CPIM-002: a complete domain name without percent-encoding, which could hide another "@"
-  const domain = mailbox.slice(at + 1);
+  const domain = spec.slice(at + 1);
   if (!isDomain(domain)) throw invalidUri(text, 'what follows the "@" is not a domain name');
-  const address = `${decode(text, mailbox.slice(0, at))}@${domain}`;
+  const address = `${decode(text, spec.slice(0, at))}@${domain}`;
   try {
     parseAddress(address);
   } catch {
     throw invalidUri(text, 'what precedes the "@" is not a local part');
   }
-  return { scheme: scheme.toLowerCase() === 'im' ? 'im' : 'pres', address, headers: headersOf(text, query) };
+  return address;
+}
+
+/** RFC 2822 §3.4: words, quoted or not. */
+function phraseOf(text: string): string | undefined {
+  const words = text.trim();
+  const quoted = /^"((?:[^"\\]|\\[\s\S])*)"$/.exec(words)?.[1];
+  const phrase = quoted === undefined ? words : quoted.replace(/\\([\s\S])/g, '$1');
+  return phrase === '' ? undefined : phrase;
 }
 
 function headersOf(text: string, query: string | undefined): InstantUri['headers'] {
@@ -62,17 +113,25 @@ function headersOf(text: string, query: string | undefined): InstantUri['headers
   });
 }
 
-function decode(text: string, encoded: string): string {
+function decode(text: string, part: string): string {
   try {
-    return decodeURIComponent(encoded);
+    return decodeURIComponent(part);
   } catch {
     throw invalidUri(text, 'it has a percent sign that encodes nothing');
   }
 }
 
-/** The mesh address that a URI names. @throws RemoteProtocolError ADDRESS_INVALID, reply 553 */
+/**
+ * The mesh address that a URI names; a display name and headers say nothing about it (D-CPIM-02).
+ *
+ * @throws RemoteProtocolError ADDRESS_INVALID, reply 553: also for a URI that names nobody or several
+ */
 export function addressOfUri(uri: string): string {
-  return parseInstantUri(uri).address;
+  const { to } = parseInstantUri(uri);
+  const [only] = to;
+  if (only === undefined) throw invalidUri(uri, 'it names nobody');
+  if (to.length > 1) throw invalidUri(uri, `it names ${to.length} addresses where one is needed`);
+  return only.address;
 }
 
 /** The URI of an address. @throws RemoteProtocolError ADDRESS_INVALID, reply 553 */
@@ -85,7 +144,7 @@ export function uriOfAddress(scheme: InstantScheme, address: string): string {
 
 /** The presence service for a `pres:` URI (message-service-01 §2.5); there is no way back. */
 export function presenceServiceOf(uri: string): string {
-  const { address } = parseInstantUri(uri);
+  const address = addressOfUri(uri);
   return `imxp=presence@${address.slice(address.lastIndexOf('@') + 1)}`;
 }
 

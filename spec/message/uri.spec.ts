@@ -41,7 +41,7 @@ describe('im: and pres: URIs', () => {
     fc.assert(
       fc.property(address, fc.constantFrom('im' as const, 'pres' as const), (text, scheme) => {
         const uri = uriOfAddress(scheme, text);
-        expect(parseInstantUri(uri)).to.deep.equal({ scheme, address: text, headers: [] });
+        expect(parseInstantUri(uri)).to.deep.equal({ scheme, to: [{ address: text, phrase: undefined }], headers: [] });
       }),
       { numRuns: 500 },
     );
@@ -50,7 +50,7 @@ describe('im: and pres: URIs', () => {
   it('D-CPIM-02 reads headers, escapes of any character, and schemes without regard to case', () => {
     expect(parseInstantUri('IM:%66red@example.com?Subject=Yabba%20dabba&body=')).to.deep.equal({
       scheme: 'im',
-      address: 'fred@example.com',
+      to: [{ address: 'fred@example.com', phrase: undefined }],
       headers: [
         { name: 'Subject', value: 'Yabba dabba' },
         { name: 'body', value: '' },
@@ -59,11 +59,30 @@ describe('im: and pres: URIs', () => {
     expect(presenceServiceOf('pres:fred@example.com')).to.equal('imxp=presence@example.com');
   });
 
+  it('D-CPIM-02 reads no mailbox, several, and those with a display name', () => {
+    const to = (uri: string) => parseInstantUri(uri).to.map(({ address, phrase }) => [address, phrase]);
+    expect(to('im:')).to.deep.equal([]);
+    expect(to('im:?subject=Bowling')).to.deep.equal([]);
+    expect(to('im:fred@example.com,barney@rubble.com')).to.deep.equal([
+      ['fred@example.com', undefined],
+      ['barney@rubble.com', undefined],
+    ]);
+    // RFC 2368 §2: a comma inside of a mailbox is percent-encoded, or quoted.
+    expect(to('im:%22Slate,%20Mr.%22%20%3Cslate@example.com%3E,,%20fred@example.com')).to.deep.equal([
+      ['slate@example.com', 'Slate, Mr.'],
+      ['fred@example.com', undefined],
+    ]);
+    expect(to('im:%22a%5C%22,b%22%3Cfred@example.com%3E')).to.deep.equal([['fred@example.com', 'a",b']]);
+    expect(to('pres:Fred%20Flintstone%20%3Cfred%2Fx@example.com%3E')).to.deep.equal([
+      ['fred/x@example.com', 'Fred Flintstone'],
+    ]);
+    expect(addressOfUri('im:Fred%20%3Cfred@example.com%3E?subject=x')).to.equal('fred@example.com');
+  });
+
   it('REQ-CPIM-002 takes whole domain names only, and nothing that is no mailbox', () => {
     const wrong = [
       'fred@example.com',
       'mailto:f@x.example',
-      'im:',
       'im:fred',
       'im:@x.example',
       'im:fred@',
@@ -80,6 +99,9 @@ describe('im: and pres: URIs', () => {
       'im:f@x..example',
     ];
     for (const text of wrong) expect(fault(() => parseInstantUri(text)).reply?.code, text).to.equal(553);
+    for (const text of ['im:', 'im:?subject=x', 'im:,', 'im:a@x.example,b@x.example']) {
+      expect(fault(() => addressOfUri(text)).reply?.code, text).to.equal(553);
+    }
     expect(fault(() => uriOfAddress('im', 'fred')).code).to.equal('ADDRESS_INVALID');
   });
 

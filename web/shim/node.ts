@@ -61,3 +61,8 @@ export function isIPv6(text: string): boolean {
 export function isIP(text: string): 0 | 4 | 6 {
   return isIPv4(text) ? 4 : isIPv6(text) ? 6 : 0;
 }
+
+/** `node:url`. */
+export function domainToASCII(domain: string): string {
+  return URL.canParse(`http://${domain}/`) ? new URL(`http://${domain}/`).hostname : '';
+}

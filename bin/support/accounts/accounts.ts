@@ -8,6 +8,7 @@ import { openStore } from '../../../lib/store/open.js';
 import type { Store } from '../../../lib/store/store.js';
 import { loadForCommand } from '../configuration.js';
 import { CommandError, EXIT } from '../exit.js';
+import { shownName } from '../names.js';
 import { print, printJson } from '../output.js';
 
 /** What every command on accounts has. */
@@ -78,5 +79,5 @@ export async function withAccounts<T>(config: NodeConfig, action: (opened: Opene
 /** Says what was done to one account. */
 export function done(name: string, action: string, { json }: AccountFlags, more: object = {}): void {
   if (json === true) printJson({ account: name, action, ...more });
-  else print(`${name}: ${action}`);
+  else print(`${shownName(name)}: ${action}`);
 }

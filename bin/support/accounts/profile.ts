@@ -5,6 +5,7 @@ import { harmless, paint } from '../../../lib/ops/terminal.js';
 import type { Verifier } from '../../../lib/sasl/verifier.js';
 import { QUOTA_NAMES, type Quota, type QuotaName } from '../../../lib/store/account-state.js';
 import type { AccountProfile } from '../../../lib/store/accounts.js';
+import { shownName } from '../names.js';
 import { kindOf } from './accounts.js';
 
 /** The limit of the configuration that a quota stands for. */
@@ -35,7 +36,7 @@ export const COLUMNS = ['ACCOUNT', 'KIND', 'STATE', 'CREATED', 'PASSWORD OF', 'L
 
 export function row({ address, created, changed, state, lastAttached }: AccountProfile): string[] {
   return [
-    address,
+    shownName(address),
     kindOf(address),
     state.disabled === undefined ? 'active' : 'disabled',
     created.slice(0, 10),
@@ -66,7 +67,7 @@ export function describe(profile: AccountProfile, config: NodeConfig): string[][
     return `${name} ${value} (${source})`;
   });
   return [
-    ['account', address],
+    ['account', shownName(address)],
     ['kind', kindOf(address)],
     ['state', disabled === undefined ? paint('green', 'active') : paint('red', 'disabled')],
     ...(disabled === undefined ? [] : [['disabled', `${moment(disabled.since)}, ${reasonText(disabled.reason)}`]]),

@@ -8,6 +8,7 @@ import type { DigestSecret, ScramSecret } from '../../../lib/sasl/verifier.js';
 import { isScram, readDigest, readScram } from '../../../lib/sasl/verifier-text.js';
 import { QUOTA_NAMES, type Quota, type QuotaName } from '../../../lib/store/account-state.js';
 import type { AccountRecord } from '../../../lib/store/accounts.js';
+import { accountIn } from '../names.js';
 import { type CsvRecord, csvRecords } from './csv.js';
 
 export type Row = Omit<AccountRecord, 'verifier'> & {
@@ -137,8 +138,9 @@ function rowOf(line: number, values: Values): Row {
   if (strange !== undefined) throw new Wrong(`has a field ${JSON.stringify(strange)} that is not known`);
   const { digests, scram, password } = proofsOf(values);
   const own = textOf(values, 'address');
-  const address = own ?? addressIn(digests);
-  if (address === undefined) throw new Wrong('has no address');
+  const named = own ?? addressIn(digests);
+  if (named === undefined) throw new Wrong('has no address');
+  const address = accountIn(named);
   if (password === undefined && digests.length === 0 && scram === undefined) {
     throw new Wrong('has neither password nor verifier');
   }

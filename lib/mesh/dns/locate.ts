@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { DIALECTS, type DialectName } from '../../config/dialects.js';
+import type { DialectName } from '../../config/dialects.js';
 import { type RelayLocation, writeRelayUrl } from '../../config/relay-url.js';
 import { type ImxpError, RefusedError, type Reply, TransportError } from '../../errors.js';
 import { addressOfLiteral } from '../../imxp/address.js';
@@ -28,20 +28,40 @@ export interface HostPort {
 
 /** What a domain's records are looked up for. */
 export interface Service {
-  /** `imxp-mesh` from relay to relay, `imxp-edge` from endpoint to relay; the same for APEX. */
-  readonly name: string;
+  /** The labels before the domain, such as `_imxp-mesh._tcp`. */
+  readonly labels: string;
   readonly dialect: DialectName;
 }
 
 /** RFC 3340 §8.2, §8.3: APEX has ports, for domains that are addresses and have no records. */
 const APEX_PORTS = { mesh: 912, edge: 913 } as const;
 
+const MESH = '_imxp-mesh._tcp';
+/** For what a domain serves, whatever its protocol: not asked for where {@link MESH} decides. */
+const GENERAL: ReadonlySet<string> = new Set(['_im._imxp', '_pres._imxp']);
+
+/**
+ * The records of a domain for other relays, in the order in which they are asked for: those of core-01 §3.1, and those for
+ * the inboxes and the presentities of a domain whatever their protocol (RFC 3861 §3; D-CPIM-03).
+ */
+export const MESH_SERVICES: readonly Service[] = [
+  { labels: MESH, dialect: 'imxp' },
+  { labels: '_im._imxp', dialect: 'imxp' },
+  { labels: '_pres._imxp', dialect: 'imxp' },
+  { labels: '_apex-mesh._tcp', dialect: 'apex' },
+];
+
+/** The records of a domain for its own endpoints. */
+export const EDGE_SERVICES: readonly Service[] = [
+  { labels: '_imxp-edge._tcp', dialect: 'imxp' },
+  { labels: '_apex-edge._tcp', dialect: 'apex' },
+];
+
 /** The services of dialects; those whose records are there first are taken. */
 export function servicesOf(mode: 'mesh' | 'edge', dialects: readonly { readonly name: DialectName }[]): Service[] {
   // A domain without records for IMXP may have some for APEX, whatever is preferred where both can be spoken.
-  return DIALECTS.filter((name) => dialects.some((dialect) => dialect.name === name)).map((dialect) => {
-    return { name: `${dialect}-${mode}`, dialect };
-  });
+  const all = mode === 'mesh' ? MESH_SERVICES : EDGE_SERVICES;
+  return all.filter((service) => dialects.some(({ name }) => name === service.dialect));
 }
 
 export interface LocateOptions {
@@ -66,8 +86,9 @@ const NOT_OFFERED: Reply = { code: 550, text: 'no relay for domain: its DNS says
 const LOOP: Reply = { code: 550, text: 'no relay for domain: its DNS leads back to this relay' };
 const UNAVAILABLE: Reply = { code: 450, text: 'relay unavailable: the DNS gives no answer' };
 
-export function srvName(service: string, domain: string): string {
-  return `_${service}._tcp.${domain}`;
+/** @param labels see {@link Service} */
+export function srvName(labels: string, domain: string): string {
+  return `${labels}.${domain}`;
 }
 
 /**
@@ -100,9 +121,13 @@ async function offers(
   options: LocateOptions,
 ): Promise<{ readonly wanted: readonly SrvRecord[]; readonly dialect?: DialectName }> {
   let refused = false;
-  for (const { name, dialect } of options.services) {
-    const { records } = await transient(options.resolver.srv(srvName(name, domain)), domain);
+  let noMesh = false;
+  for (const { labels, dialect } of options.services) {
+    // RFC 2782, Target: a domain that has decidedly no relay for the mesh has none under another name either.
+    if (noMesh && GENERAL.has(labels)) continue;
+    const { records } = await transient(options.resolver.srv(srvName(labels, domain)), domain);
     refused ||= notOffered(records);
+    noMesh ||= labels === MESH && notOffered(records);
     const offered = records.filter(({ target, port }) => target !== '.' && port > 0);
     if (offered.length > 0) return { wanted: inOrder(offered, options.random), dialect };
   }
@@ -119,7 +144,7 @@ function literally(
 ): LocatedRelay {
   const apex = services.find(({ dialect }) => dialect === 'apex');
   if (apex === undefined) throw noRelay(domain, NO_RELAY, 'only APEX has relays for addresses');
-  const port = apex.name.endsWith('edge') ? APEX_PORTS.edge : APEX_PORTS.mesh;
+  const port = EDGE_SERVICES.includes(apex) ? APEX_PORTS.edge : APEX_PORTS.mesh;
   if (own(address, port)) throw noRelay(domain, LOOP, 'it is this relay');
   const url = writeRelayUrl('tcp', address, port);
   return { transport: 'tcp', host: address, port, url, addresses: [address], priority: 0, weight: 0, dialect: 'apex' };
@@ -128,7 +153,7 @@ function literally(
 /** RFC 2782: no records at all: the domain itself, on the service's port; RFC 3861 §4. */
 function implicit(domain: string, { services, defaultPort }: LocateOptions): SrvRecord[] {
   if (defaultPort === undefined) {
-    const names = services.map(({ name }) => srvName(name, domain)).join(' or ');
+    const names = services.map(({ labels }) => srvName(labels, domain)).join(' or ');
     throw noRelay(domain, NO_RELAY, `there is no SRV record ${names}`);
   }
   return [{ priority: 0, weight: 0, port: defaultPort, target: domain }];
@@ -177,7 +202,7 @@ export async function locatedAt(
   withPort: boolean,
   resolver: Resolver,
 ): Promise<boolean> {
-  const { records } = await transient(resolver.srv(srvName('imxp-mesh', domain)), domain);
+  const records = await meshRecords(domain, resolver);
   const wanted = records.filter(({ target, port }) => target !== '.' && (!withPort || port === peer.port));
   const names = [...new Set(wanted.map(({ target }) => target))].slice(0, TARGETS);
   const results = await Promise.allSettled(names.map((name) => resolver.addresses(name)));
@@ -189,6 +214,15 @@ export async function locatedAt(
     throw lookupFailed(domain, 'the addresses of its relays cannot be looked up completely');
   }
   return found;
+}
+
+/** The records by which IMXP finds the relays of a domain. */
+async function meshRecords(domain: string, resolver: Resolver): Promise<readonly SrvRecord[]> {
+  for (const { labels } of servicesOf('mesh', [{ name: 'imxp' }])) {
+    const { records } = await transient(resolver.srv(srvName(labels, domain)), domain);
+    if (records.length > 0) return records;
+  }
+  return [];
 }
 
 function fullyQualified(domain: string): boolean {

@@ -142,7 +142,9 @@ export class Certificate {
 
 function inboxOf(uri: string): string {
   try {
-    return parseInstantUri(uri).address;
+    // A name in a certificate is an identity: exactly one, with nothing beside it.
+    const [only, ...more] = parseInstantUri(uri).to;
+    return only !== undefined && more.length === 0 && only.phrase === undefined ? only.address : '';
   } catch {
     return '';
   }

@@ -36,6 +36,38 @@ describe('locating the relays of a domain', () => {
     expect(edge?.addresses).to.deep.equal(['2001:db8::2', '192.0.2.2']);
   });
 
+  it('REQ-CPIM-032 D-CPIM-03 finds them by _im._imxp, then _pres._imxp, where there is no imxp-mesh', async () => {
+    dns.host('mesh.rubble.com', ['192.0.2.1']);
+    dns.host('im.rubble.com', ['192.0.2.2']);
+    dns.host('pres.rubble.com', ['192.0.2.3']);
+    dns.srv('_pres._imxp.rubble.com', { port: 3, target: 'pres.rubble.com', ttl: 0 });
+    expect(await urls()).to.deep.equal(['tcp://pres.rubble.com:3']);
+    expect(
+      (await find({ services: servicesOf('mesh', [{ name: 'imxp' }, { name: 'apex' }]) }))[0],
+    ).to.not.have.property('dialect');
+    resolver = new Resolver({ servers: [dns.address], timeoutMs: 200 });
+    dns.srv('_im._imxp.rubble.com', { port: 2, target: 'im.rubble.com' });
+    expect(await urls()).to.deep.equal(['tcp://im.rubble.com:2']);
+    resolver = new Resolver({ servers: [dns.address], timeoutMs: 200 });
+    dns.srv(MESH, { port: 1, target: 'mesh.rubble.com' });
+    dns.asked.length = 0;
+    expect(await urls()).to.deep.equal(['tcp://mesh.rubble.com:1']);
+    expect(dns.asked.join()).to.not.match(/_im\.|_pres\./);
+  });
+
+  it('REQ-CPIM-032 goes on to the address of the domain when RFC 3861 knows no records either', async () => {
+    dns.host(RUBBLE, ['192.0.2.1']);
+    expect(await urls({ defaultPort: 7 })).to.deep.equal(['tcp://rubble.com:7']);
+    expect(dns.asked.filter((name) => /_im\._imxp|_pres\._imxp/.test(String(name)))).to.have.length(2);
+  });
+
+  it('REQ-CPIM-032 asks for nothing else when the domain has decidedly no imxp-mesh', async () => {
+    dns.srv(MESH, { port: 0, target: '.' });
+    dns.srv('_im._imxp.rubble.com', { port: 2, target: 'im.rubble.com' });
+    dns.host('im.rubble.com', ['192.0.2.2']);
+    expect((await failureOf(find())).reply?.text).to.include('says that it has none');
+  });
+
   it('REQ-CPIM-005 gives them by priority, those without an address left out', async () => {
     dns.srv(
       MESH,
@@ -200,6 +232,14 @@ describe('locating the relays of a domain', () => {
         check(RUBBLE, peer(address)),
       );
       expect(await Promise.all(found)).to.deep.equal([true, true, true, true, false]);
+    });
+
+    it('REQ-CPIM-032 compares it with the targets of _im._imxp where there is no imxp-mesh', async () => {
+      dns.srv('_im._imxp.quarry.example', { port: 6011, target: 'a.rubble.com' });
+      const check = bindCheck({ mode: 'address', authenticated: false, resolver });
+      const stranger = (address: string) => peer(address, { domains: ['slate.example'] });
+      expect(await check('quarry.example', stranger('192.0.2.1'))).to.equal(true);
+      expect(await check('quarry.example', stranger('192.0.2.2'))).to.equal(false);
     });
 
     it('REQ-IMXP-019 compares the port where this side opened the session', async () => {
