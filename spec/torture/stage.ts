@@ -191,8 +191,9 @@ export class Stage {
     await Promise.all([...this.#receivers.keys()].map((address) => this.killReceiver(address)));
     for (const { proxy } of Object.values(this.relays)) proxy.close();
     this.neighbour.close();
-    for (const { node, up } of Object.values(this.relays)) if (up) await node.kill();
-    for (const folder of this.#mounts) execFileSync('umount', [folder]);
+    // One that is being started again when the run ends early is not up, and keeps its folder busy.
+    for (const { node } of Object.values(this.relays)) if (!node.command.ended) await node.kill();
+    for (const folder of this.#mounts) execFileSync('umount', ['--lazy', folder]);
     await this.#workshop.close();
   }
 

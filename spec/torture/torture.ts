@@ -51,6 +51,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   const violations: string[] = [];
   const samples = new Map<string, Sample[]>(Object.keys(stage.relays).map((domain) => [domain, []]));
   const begun = performance.now();
+  let failed = false;
   const sampling = setInterval(() => {
     for (const [domain, relay] of Object.entries(stage.relays)) sample(samples.get(domain), relay, stage, begun);
   }, SAMPLE_MS);
@@ -85,9 +86,16 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       samples,
       violations: [...violations, ...ledger.violations(ANSWER_WITHIN_MS)],
     };
+  } catch (error) {
+    // What goes wrong when everything is torn down must not hide why.
+    tell(`ends early: ${error instanceof Error ? error.message : String(error)}`);
+    failed = true;
+    throw error;
   } finally {
     clearInterval(sampling);
-    await stage.close();
+    await stage.close().catch((error: unknown) => {
+      if (!failed) throw error;
+    });
   }
 }
 
