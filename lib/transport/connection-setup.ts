@@ -104,6 +104,7 @@ export class ConnectionSetup {
       throw new RemoteProtocolError('TLS_REFUSED', 'the peer began TLS, and no certificate is configured here');
     const secured = await this.#handshakes.admit(connection, async () => {
       const hello = await peekHello(socket, Buffer.alloc(0), signal);
+      await this.#handshakes.turn(connection, socket);
       return tls.accept(socket, hello, undefined, signal);
     });
     announceTls(connection, secured);

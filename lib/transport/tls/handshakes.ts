@@ -2,9 +2,12 @@
  * TLS handshakes in progress, which cost this side more than the peer. Beyond the limit, the oldest one of the host
  * with the most is ended.
  */
+
+import type { Duplex } from 'node:stream';
 import { type ImxpError, TransportError } from '../../errors.js';
 import { FairLimit, type FairLimits } from '../fair-limit.js';
 import { hostPrefix, type NetworkAddress } from '../network.js';
+import { TurnQueue } from '../turn-queue.js';
 
 /** A connection on which a handshake goes on. */
 interface HandshakeConnection {
@@ -12,13 +15,26 @@ interface HandshakeConnection {
   destroy(error: ImxpError): void;
 }
 
+/** A handshake computes for about a millisecond once its ClientHello is there. */
+const PER_TURN = 1;
+
 export class Handshakes {
+  readonly #turns = new TurnQueue(PER_TURN);
   readonly #connections = new FairLimit<HandshakeConnection>();
   readonly #limits: FairLimits;
 
   /** @param most that may be in progress at one time; as many as there are sessions unless given */
   constructor(most = Number.MAX_SAFE_INTEGER) {
     this.#limits = { all: most, perHost: Math.ceil(most / 2) };
+  }
+
+  /** Resolves when a handshake whose ClientHello was read from the stream may compute. */
+  async turn({ remote }: HandshakeConnection, stream: Duplex): Promise<void> {
+    // Whoever reads the stream next says what became of it.
+    const ignore = (): void => {};
+    stream.on('error', ignore);
+    await this.#turns.turn(hostPrefix(remote.address));
+    stream.off('error', ignore);
   }
 
   /** Counts a handshake while it goes on. */

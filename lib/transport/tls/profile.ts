@@ -91,6 +91,7 @@ export class TlsProfile implements ServedProfile {
   ): Promise<void> {
     const signal = AbortSignal.timeout(this.#service.timeoutMs);
     const hello = await peekHello(stream, leftover, signal);
+    await this.#handshakes.turn(connection, stream);
     tuned(connection, await this.#service.accept(stream, hello, serverName, signal));
   }
 }
