@@ -26,11 +26,13 @@ function tlsText({ tls }: NodeConfig): string {
   return `${who}; ${files.flatMap((file) => (file === undefined ? [] : [shown(file)])).join(', ')}`;
 }
 
-function routeText({ domain, relays, tls, credentials, dialect }: RouteConfig): string {
+function routeText({ domain, via, relays, tls, credentials, dialect }: RouteConfig): string {
+  if (relays === undefined) return `${shownName(domain)} as ${shownName(via ?? '')}, which forwards`;
   const as = credentials?.username === undefined ? '' : `, as ${credentials.username}`;
   const protection = { off: 'without TLS', prefer: 'TLS if offered', require: 'TLS required' }[tls];
   const spoken = dialect === undefined ? '' : `, ${dialect}`;
-  return `${shownName(domain)} via ${relays.map(({ url }) => url).join(', then ')} (${protection}${as}${spoken})`;
+  const forwards = via === undefined ? '' : `, relay of ${shownName(via)}`;
+  return `${shownName(domain)} via ${relays.map(({ url }) => url).join(', then ')} (${protection}${as}${spoken}${forwards})`;
 }
 
 function summary(config: NodeConfig): string {

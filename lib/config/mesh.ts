@@ -2,7 +2,15 @@
 import * as z from 'zod';
 import { DIALECTS } from './dialects.js';
 import { MECHANISMS, QOPS } from './sasl-names.js';
-import { distinct, domainPatternSchema, identitySchema, portSchema, relayUrlSchema, usernameSchema } from './values.js';
+import {
+  distinct,
+  domainPatternSchema,
+  domainSchema,
+  identitySchema,
+  portSchema,
+  relayUrlSchema,
+  usernameSchema,
+} from './values.js';
 
 /** A user name without a password proves nothing; without both the certificate authenticates this node. */
 function together(
@@ -44,6 +52,20 @@ const credentials = (path: z.ZodType<string, string>) =>
     })
     .superRefine(together);
 
+/** A route without relays of its own only says over which domain it goes. */
+function relaysOrVia(
+  { relays, via, ...link }: { readonly relays?: unknown; readonly via?: unknown; readonly [key: string]: unknown },
+  context: z.RefinementCtx,
+): void {
+  const issue = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message });
+  if (relays !== undefined) return;
+  if (via === undefined) issue('relays', 'is missing: an array is needed, or "via" with a domain to go over');
+  for (const key of ['tls', 'credentials', 'lanes', 'dialect'] as const) {
+    if (via === undefined || link[key] === undefined) continue;
+    issue(key, `has no meaning without "relays": the link is that to "${via}"`);
+  }
+}
+
 const route = (path: z.ZodType<string, string>) =>
   z.strictObject({
     domain: domainPatternSchema.describe(
@@ -53,12 +75,19 @@ const route = (path: z.ZodType<string, string>) =>
       .array(relayUrlSchema)
       .min(1)
       .superRefine(distinct((relay) => relay.url, 'the relay'))
-      .describe('URLs of the relays of the domain, tried in this order'),
+      .optional()
+      .describe('URLs of the relays of the domain, or of "via", tried in this order'),
+    via: domainSchema
+      .optional()
+      .describe(
+        'domain of an intermediary that forwards to the domain: its relays are asked for by this name and prove it; without "relays" they are those of its own route or of the DNS',
+      ),
     tls: z
       .enum(['off', 'prefer', 'require'])
-      // Confidentiality between relays is mandatory (message-service-01 §6.1); anything less is a deliberate decision.
-      .default('require')
-      .describe('whether the link must use TLS, with a certificate that names the domain'),
+      .optional()
+      .describe(
+        'whether the link must use TLS, with a certificate that names the domain, or that of "via"; default: "require"',
+      ),
     credentials: credentials(path)
       .optional()
       .describe('credentials of this node at the neighbour; default: its certificate'),
@@ -74,7 +103,13 @@ export const meshSchema = (path: z.ZodType<string, string>) =>
   z
     .strictObject({
       routes: z
-        .array(route(path))
+        .array(
+          route(path)
+            .superRefine(relaysOrVia)
+            // Confidentiality between relays is mandatory (message-service-01 §6.1); anything less is a deliberate
+            // decision.
+            .transform((value) => ({ ...value, tls: value.tls ?? ('require' as const) })),
+        )
         .superRefine(distinct((entry) => entry.domain, 'the route'))
         .default([]),
       dns: z

@@ -3,20 +3,12 @@
  * Touches no files.
  */
 import type * as z from 'zod';
+import { inconsistencies } from './consistency.js';
 import { keysAt } from './json-schema.js';
 import { MOVED_LIMITS } from './limits.js';
 import { nearest } from './nearest.js';
-import { ConfigurationError, type KeyPath, type Problem, writePath } from './problem.js';
+import { ConfigurationError, type Finding, type KeyPath, type Problem, writePath } from './problem.js';
 import { type NodeConfig, nodeSchema } from './schema.js';
-
-/** A problem with its path key by key, so that its position in a text can be found. */
-export interface Finding {
-  readonly severity: 'error' | 'warning';
-  readonly keys: KeyPath;
-  readonly message: string;
-  /** The key itself is wrong, not its value. */
-  readonly atKey?: boolean;
-}
 
 type Issue = z.core.$ZodIssue;
 
@@ -121,45 +113,6 @@ function findingsOf(issue: Issue, root: unknown): Finding[] {
   }
 }
 
-/** Checks what no single key shows. */
-function consistency(config: NodeConfig): Finding[] {
-  const findings: Finding[] = [];
-  const error = (keys: KeyPath, message: string): number => findings.push({ severity: 'error', keys, message });
-  const warning = (keys: KeyPath, message: string): number => findings.push({ severity: 'warning', keys, message });
-  const local = new Set(config.domains);
-  for (const [index, route] of config.mesh.routes.entries()) {
-    if (local.has(route.domain)) {
-      error(['mesh', 'routes', index, 'domain'], `"${route.domain}" is served here, so a route to it would be a loop`);
-    }
-    if (route.tls === 'off' && route.credentials !== undefined) {
-      warning(['mesh', 'routes', index, 'tls'], 'without TLS an eavesdropper can attack the password');
-    }
-  }
-  for (const [index, { tls, credentials }] of config.mesh.siblings.entries()) {
-    if (tls === 'off' && credentials !== undefined) {
-      warning(['mesh', 'siblings', index, 'tls'], 'without TLS an eavesdropper can attack the password');
-    }
-  }
-  for (const name of Object.keys(config.tls.domains)) {
-    if (!local.has(name)) error(['tls', 'domains', name], `"${name}" is not one of "domains"`);
-  }
-  if (config.tls.require === 'always' && config.mesh.routes.some((route) => route.tls === 'off')) {
-    warning(
-      ['tls', 'require'],
-      '"always" applies to peers that connect to this node; a route with tls "off" still sends in the clear',
-    );
-  }
-  if (config.tls.legacy)
-    warning(['tls', 'legacy'], 'the cipher suites of the year 2000 do not protect against a determined attacker');
-  if (config.sasl.mechanisms.length === 0) {
-    warning(['sasl', 'mechanisms'], 'without mechanisms nobody can authenticate with a password');
-  }
-  if (config.limits.unauthenticated.messageOctets > config.limits.session.messageOctets) {
-    error(['limits', 'unauthenticated', 'messageOctets'], 'must not be more than limits.session.messageOctets');
-  }
-  return findings;
-}
-
 function freeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   for (const part of Object.values(value)) freeze(part);
@@ -179,7 +132,7 @@ export function examineConfig(value: unknown, base: string): Examined {
     return { config: undefined, findings: result.error.issues.flatMap((issue) => findingsOf(issue, value)) };
   }
   const config: NodeConfig = freeze(result.data);
-  const findings = consistency(config);
+  const findings = inconsistencies(config);
   return { config: findings.some((finding) => finding.severity === 'error') ? undefined : config, findings };
 }
 

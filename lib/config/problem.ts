@@ -20,6 +20,15 @@ export interface Problem {
 /** A path as zod returns it. */
 export type KeyPath = readonly (string | number)[];
 
+/** A problem with its path key by key, so that its position in a text can be found. */
+export interface Finding {
+  readonly severity: 'error' | 'warning';
+  readonly keys: KeyPath;
+  readonly message: string;
+  /** The key itself is wrong, not its value. */
+  readonly atKey?: boolean;
+}
+
 /** Formats a path as a person would write it: `mesh.routes[0].relays`, `policy.relays["imxp=mesh@rubble.com"]`. */
 export function writePath(keys: KeyPath): string {
   let text = '';

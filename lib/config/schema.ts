@@ -20,6 +20,7 @@ import {
   identitySchema,
   lower,
   portSchema,
+  serviceSchema,
 } from './values.js';
 
 const listen = z.strictObject({
@@ -103,11 +104,23 @@ const policy = z
     attach: z
       .record(identitySchema, z.array(addressSchema))
       .default({})
-      .describe('further endpoints that an identity may attach as'),
+      .describe(
+        'further endpoints that an identity may attach as, each with its subaddresses; "*@domain" for every endpoint of the domain and for the domain as a whole, "imxp=*@domain" for its services',
+      ),
     originators: z
       .record(addressSchema, z.array(addressSchema))
       .default({})
-      .describe('further originators that an attached endpoint may send for'),
+      .describe('further originators, or patterns of them, that an attached endpoint may send for'),
+    services: z
+      .record(serviceSchema, z.literal('application'))
+      .default({})
+      .describe('well-known endpoints that an attached application serves, instead of the service of this relay'),
+    gateways: z
+      .record(domainSchema, addressSchema)
+      .default({})
+      .describe(
+        'domains served here with the identity to which all their endpoints and services belong; it attaches as "*@domain"',
+      ),
     statusRequest: z
       .enum(['on', 'border', 'off'])
       .default('on')

@@ -8,6 +8,7 @@ const DOMAIN = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*$`);
 const PATTERN = new RegExp(`^(?:\\*|(?:\\*\\.)?${DOMAIN.source.slice(1, -1)})$`);
 /** D-CORE-01: no white space; a local part with an `@` must be quoted. */
 const ADDRESS = new RegExp(`^(?=.{3,1023}$)(?:[^\\s"@]+|"(?:[^"\\\\\\s]|\\\\\\S)+")@${DOMAIN.source.slice(1, -1)}$`);
+const SERVICE = new RegExp(`^(?=.{3,1023}$)(?:imxp|apex)=[^\\s"@*/]+@${DOMAIN.source.slice(1, -1)}$`, 'i');
 
 export const lower = (text: string): string => text.toLowerCase();
 
@@ -61,6 +62,10 @@ export const addressPatternSchema = named(
 export const actorSchema = named(asciiAddress, /./, 'neither an address nor a pattern of addresses');
 /** The name with which somebody logs in. */
 export const usernameSchema = named(asciiAddress, /./, 'not a user name');
+/** A well-known endpoint of a service, such as `imxp=presence@example.com`; written with its name in IMXP. */
+export const serviceSchema = named(asciiAddress, SERVICE, 'not a service of the form imxp=name@domain').transform(
+  (text) => `imxp=${lower(text.slice('imxp='.length))}`,
+);
 /** An authenticated identity: an address such as `imxp=mesh@rubble.com`, or a domain. */
 export const identitySchema = z.union([addressSchema, domainSchema], 'neither an address nor a domain name');
 

@@ -3,7 +3,7 @@
  * counts as attached as soon as the attach is sent, since a delivery can be processed before the relay's `ok`.
  */
 import { LocalError } from '../errors.js';
-import { addressOf } from '../imxp/address.js';
+import { addressOf, wholeDomain } from '../imxp/address.js';
 import type { Attach, Option } from '../imxp/operation.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { givenAddress } from './address.js';
@@ -84,9 +84,9 @@ export class SessionAttachments {
     return undefined;
   }
 
-  /** Whether a Data operation for this identity is for this endpoint. */
+  /** Whether a Data operation for this identity is for this endpoint: for it alone, or for one of its whole domain. */
   has(identity: string): boolean {
-    const key = addressOf(identity)?.key;
-    return key !== undefined && this.#byKey.has(key);
+    const name = addressOf(identity);
+    return name !== undefined && (this.#byKey.has(name.key) || this.#byKey.has(wholeDomain(name.domain)));
   }
 }

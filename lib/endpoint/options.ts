@@ -4,6 +4,7 @@ import { DEFAULT_LIMITS } from '../config/limits.js';
 import { readPasswordFile } from '../config/password-file.js';
 import { parseRelayUrl, type RelayLocation } from '../config/relay-url.js';
 import { LocalError } from '../errors.js';
+import { EVERYBODY } from '../imxp/address.js';
 import type { Secure } from '../message/smime/secure.js';
 import type { BackoffTimes } from '../transport/backoff.js';
 import { givenAddress, wireAddress } from './address.js';
@@ -177,7 +178,11 @@ const RECONNECT: BackoffTimes = { firstMs: 100, longestMs: 30_000 };
 /** @throws LocalError ADDRESS_INVALID | ARGUMENT | CONFIGURATION */
 export async function settle(options: EndpointOptions): Promise<EndpointSettings> {
   checkOptions(options);
-  const { domain } = givenAddress(options.address);
+  const { domain, local } = givenAddress(options.address);
+  if (local === EVERYBODY) {
+    const text = `a whole domain has no account: connect as yourself, then attach('${options.address}')`;
+    throw new LocalError('ARGUMENT', `Endpoint.connect: ${text}`);
+  }
   const relays = relaysOf(options.relay);
   return {
     address: wireAddress(options.address),

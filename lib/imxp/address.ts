@@ -60,6 +60,19 @@ export function addressOf(text: string): Address | undefined {
   }
 }
 
+/** Local part of the name under which an application attaches for all endpoints of a domain (D-CORE-38). */
+export const EVERYBODY = '*';
+
+/** Returns the name under which an application attaches for all endpoints of a domain. */
+export function wholeDomain(domain: string): string {
+  return `${EVERYBODY}@${domain}`;
+}
+
+/** Returns a key that is the same in both dialects: that of IMXP for a service, in lower case, and else the key. */
+export function commonKey({ key, wellKnown, domain }: Address): string {
+  return wellKnown === undefined ? key : `imxp=${wellKnown.slice('imxp='.length)}@${domain}`;
+}
+
 /** Whether `text` is a domain name by its syntax; domain literals are not. */
 export function isDomain(text: string): boolean {
   return text.length <= 253 && DOMAIN.test(text);

@@ -52,6 +52,11 @@ interface Routed extends Neighbour {
   readonly route: RouteConfig;
 }
 
+/** A route without relays of its own: it takes the way to an intermediary (core-01 §4.5.2). */
+interface Detour {
+  readonly via: string;
+}
+
 const NO_RELAY: Reply = { code: 550, text: 'no relay for domain' };
 const TOO_MANY: Reply = {
   code: 450,
@@ -63,7 +68,7 @@ export class Neighbours implements Dialer {
   readonly #failures = new RecentFailures();
   #config: NodeConfig;
   #resolver: Resolver;
-  #routes: RouteTable<Routed>;
+  #routes: RouteTable<Routed | Detour>;
   #siblings: readonly Routed[];
   /** See {@link Dialer}; the same array as long as the configuration is. */
   siblings: readonly DeliveryTarget[] = [];
@@ -84,17 +89,28 @@ export class Neighbours implements Dialer {
   }
 
   toward(domain: string): DeliveryTarget | Reply {
-    const routed = this.#routes.find(domain);
-    if (routed !== undefined) return routed.target;
+    const way = this.#routes.find(domain);
+    if (way === undefined) return this.#searched(domain);
+    if ('target' in way) return way.target;
+    const direct = this.#routes.find(way.via);
+    return direct !== undefined && 'target' in direct ? direct.target : this.#searched(way.via);
+  }
+
+  /** The relay of a domain without a route. */
+  #searched(domain: string): DeliveryTarget | Reply {
     if (this.#found === undefined) return NO_RELAY;
     return this.#found.toward(domain)?.target ?? TOO_MANY;
+  }
+
+  get #routed(): Routed[] {
+    return [...this.#routes].filter((way): way is Routed => 'target' in way);
   }
 
   /** Takes a changed configuration. Links of which nothing changed go on. */
   async reload(config: NodeConfig): Promise<void> {
     const before = this.#config.mesh.dns;
     this.#config = config;
-    const old = new Map([...this.#routes].map((neighbour) => [keyOf(neighbour.route), neighbour]));
+    const old = new Map(this.#routed.map((neighbour) => [keyOf(neighbour.route), neighbour]));
     const siblings = new Map(this.#siblings.map((neighbour) => [keyOf(neighbour.route), neighbour]));
     this.#routes = this.#makeRoutes(old);
     this.#siblings = this.#makeSiblings(siblings);
@@ -109,7 +125,7 @@ export class Neighbours implements Dialer {
 
   /** Closes all links, within `limitMs` where that is given. */
   async close(limitMs?: number): Promise<void> {
-    const routed = [...this.#routes, ...this.#siblings].map(({ link }) => link.close(limitMs));
+    const routed = [...this.#routed, ...this.#siblings].map(({ link }) => link.close(limitMs));
     await Promise.all([...routed, this.#found?.close(limitMs)]);
   }
 
@@ -126,16 +142,18 @@ export class Neighbours implements Dialer {
   }
 
   #all(): Neighbour[] {
-    return [...this.#routes, ...this.#siblings, ...(this.#found ?? [])];
+    return [...this.#routed, ...this.#siblings, ...(this.#found ?? [])];
   }
 
   /** Makes the neighbours of a configuration; those of `old` with the same route are kept and taken out of it. */
-  #makeRoutes(old: Map<string, Routed>): RouteTable<Routed> {
-    const routes = new RouteTable<Routed>();
+  #makeRoutes(old: Map<string, Routed>): RouteTable<Routed | Detour> {
+    const routes = new RouteTable<Routed | Detour>();
     for (const route of this.#config.mesh.routes) {
+      const { domain, via, relays } = route;
       const kept = old.get(keyOf(route));
       old.delete(keyOf(route));
-      routes.add(route.domain, kept ?? this.#routed(route));
+      if (relays === undefined && via !== undefined) routes.add(domain, { via });
+      else routes.add(domain, kept ?? this.#makeRouted(route));
     }
     return routes;
   }
@@ -149,7 +167,7 @@ export class Neighbours implements Dialer {
       const route = { ...sibling, domain, dialect };
       const kept = old.get(keyOf(route));
       old.delete(keyOf(route));
-      return kept ?? this.#routed(route);
+      return kept ?? this.#makeRouted(route);
     });
     this.siblings = made.map(({ target }) => target);
     return made;
@@ -167,10 +185,11 @@ export class Neighbours implements Dialer {
     });
   }
 
-  #routed(route: RouteConfig): Routed {
+  #makeRouted(route: RouteConfig): Routed {
     const { relay } = this.#options;
+    const { relays: configured = [] } = route;
     const accept = (channel: RelayChannel): ChannelHandler => relay.accept(channel);
-    const relays = async (): Promise<readonly DialTarget[]> => route.relays;
+    const relays = async (): Promise<readonly DialTarget[]> => configured;
     const neighbour = this.#neighbour(relayDomainOf(route), route, 'route', relays, accept);
     return { ...neighbour, route };
   }
@@ -349,7 +368,10 @@ function keyOf(route: RouteConfig): string {
   return JSON.stringify(route);
 }
 
-/** Whose relay is at the end of a route: a pattern names no domain, so its first relay's host stands for it. */
-function relayDomainOf(route: RouteConfig): string {
-  return route.domain.includes('*') ? (route.relays[0]?.host ?? route.domain) : route.domain;
+/**
+ * Whose relay is at the end of a route: that of the domain itself or of an intermediary. A pattern names no domain, so
+ * the host of its first relay stands for it.
+ */
+function relayDomainOf({ domain, via, relays }: RouteConfig): string {
+  return via ?? (domain.includes('*') ? (relays?.[0]?.host ?? domain) : domain);
 }

@@ -2,9 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { JsonTextError, parseJsonText } from '../config/json-text.js';
-import { examineConfig, type Finding, problemOf } from '../config/parse.js';
+import { examineConfig, problemOf } from '../config/parse.js';
 import { describeFileError } from '../config/password-file.js';
-import { ConfigurationError, type Problem } from '../config/problem.js';
+import { ConfigurationError, type Finding, type Problem } from '../config/problem.js';
 import type { NodeConfig } from '../config/schema.js';
 import { inspectFiles, inspectStore } from './configured-files.js';
 

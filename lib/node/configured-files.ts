@@ -5,9 +5,8 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { directoryObstacle } from '../config/directory.js';
-import type { Finding } from '../config/parse.js';
 import { describeFileError, openToOthers, readPasswordFile } from '../config/password-file.js';
-import type { KeyPath } from '../config/problem.js';
+import type { Finding, KeyPath } from '../config/problem.js';
 import type { NodeConfig } from '../config/schema.js';
 import { addressOfLiteral } from '../imxp/address.js';
 import { MESH_NAMING } from '../mesh/certificate.js';

@@ -21,6 +21,8 @@ export function policyOf(config: NodeConfig) {
     originators: policy.originators,
     relays: policy.relays,
     trusted: mesh.trusted,
+    services: policy.services,
+    gateways: policy.gateways,
   };
 }
 

@@ -3,7 +3,7 @@
  * whom it may therefore send (core-01 §4.4.1 to §4.4.3, §4.4.4.1 step 1). Checks the steps in the order of the draft.
  */
 import { ImxpError, type Reply } from '../errors.js';
-import { type Address, addressOf } from '../imxp/address.js';
+import { type Address, addressOf, commonKey, EVERYBODY } from '../imxp/address.js';
 import { accountsOf } from '../imxp/identity.js';
 import type { Attach, Bind, Option, Terminate } from '../imxp/operation.js';
 import { REPLIES } from './answer.js';
@@ -26,6 +26,7 @@ const TRANSID_UNKNOWN = denied({ code: 550, text: 'no attach or bind with this t
 const NOT_INITIATOR = denied({ code: 550, text: 'only the initiator of the session may attach' });
 const ENDPOINT_INVALID = denied({ code: 553, text: 'the endpoint is not of the form local@domain' });
 const ALREADY_ATTACHED = denied({ code: 554, text: 'an application is already attached as this endpoint' });
+const BUILT_IN = denied({ code: 554, text: 'this relay provides that service itself' });
 const TOO_MANY = denied({ code: 554, text: 'too many attachments and bindings on this channel' });
 const ATTACHED_ENOUGH: Reply = { code: 554, text: 'the limit of applications attached for this account is reached' };
 const SERVED_HERE = denied({ code: 537, text: 'this relay serves that domain itself' });
@@ -107,14 +108,15 @@ export class Associations {
     if (!domains.has(name.domain)) return denied({ code: 553, text: `this relay does not serve ${name.domain}` });
     const denial = policy.mayAttach(identity, privacy, name);
     if (denial !== undefined) return denial;
+    // Nothing would ever arrive.
+    if (this.#context.builtIn(name) !== undefined) return BUILT_IN;
     const unknown = examineOptions(options, 'attach', true, understood);
     if (unknown !== undefined) return denied(unknown);
     if (this.#theirs.size >= limits.attachmentsPerSession) return TOO_MANY;
     const barred = this.#barred(name);
     if (barred !== undefined) return barred;
-    const { key } = name;
-    const [application, owner] = [this.#target, this.#owner];
-    const attachment: Attachment = { type: 'attach', key, transID, application, target: application, owner };
+    const attachment = this.#attachmentOf(name, transID);
+    const { key, application } = attachment;
     const earlier = attachments.of(key);
     if (earlier === undefined) attachments.add(attachment);
     else if (!options.some((option) => overrides(option, understood))) return ALREADY_ATTACHED;
@@ -126,8 +128,18 @@ export class Associations {
     }
     this.#record(attachment);
     offline?.attached(attachment);
-    if (earlier !== undefined) earlier.application.yield(key, application);
+    earlier?.application.yield((recipient) => attachments.receiving(recipient) === attachment, application);
     return undefined;
+  }
+
+  #attachmentOf(name: Address, transID: number): Attachment {
+    const [key, application, owner] = [commonKey(name), this.#target, this.#owner];
+    const attachment: Attachment = { type: 'attach', key, transID, application, target: application, owner };
+    if (name.local !== EVERYBODY) return attachment;
+    const { identity, privacy } = this.#channel;
+    const serves = (service: Address): boolean =>
+      this.#context.policy.mayAttach(identity, privacy, service) === undefined;
+    return { ...attachment, whole: { domain: name.domain, serves } };
   }
 
   /**
@@ -253,7 +265,8 @@ export class Associations {
       return policy.mayBind(identity, privacy, association.domain) === undefined;
     }
     const name = addressOf(association.key);
-    return name !== undefined && domains.has(name.domain) && policy.mayAttach(identity, privacy, name) === undefined;
+    if (name === undefined || !domains.has(name.domain) || this.#context.builtIn(name) !== undefined) return false;
+    return policy.mayAttach(identity, privacy, name) === undefined;
   }
 
   /** Forgets permissions that were found under an earlier configuration. */
@@ -278,8 +291,9 @@ export class Associations {
   }
 
   /** Returns the reason why the operator forbids an attachment, if there is one. */
-  #barred({ base, key }: Address): Denial | undefined {
+  #barred(name: Address): Denial | undefined {
     const { accounts, attachments } = this.#context;
+    const [base, key] = [name.base, commonKey(name)];
     if (accounts === undefined) return undefined;
     const suspended = this.#suspended([base, ...accountsOf(this.#channel.identity)]);
     if (suspended !== undefined) return suspended;
@@ -306,8 +320,14 @@ export class Associations {
     began(this.#channel, association);
     const { accounts } = this.#context;
     if (accounts === undefined) return;
-    const account = association.type === 'attach' ? baseOf(association.key) : `imxp=mesh@${association.domain}`;
-    accounts.joined(account, this.#channel.remote.address);
+    accounts.joined(this.#accountOf(association), this.#channel.remote.address);
+  }
+
+  /** Returns the account that an association is for; a whole domain has none, so it is that of the peer. */
+  #accountOf(association: Association): string {
+    if (association.type === 'bind') return `imxp=mesh@${association.domain}`;
+    const [own] = association.whole === undefined ? [] : accountsOf(this.#channel.identity);
+    return own ?? baseOf(association.key);
   }
 
   #rebind(): void {

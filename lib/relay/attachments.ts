@@ -2,15 +2,24 @@
  * Table of attachments: which application is attached as which endpoint. Soft state by normalized address, removed with
  * its channel (core-01 §4.4.1); an endpoint has one attachment at most.
  */
-import { addressOf } from '../imxp/address.js';
+import { type Address, addressOf, commonKey } from '../imxp/address.js';
 import type { ChannelTarget } from './channel-target.js';
 import type { DeliveryTarget } from './target.js';
 
-/** One endpoint attached over one channel. */
+/** What an attachment as `*@domain` stands for (D-CORE-38): the endpoints of the domain that nobody is attached as. */
+export interface WholeDomain {
+  readonly domain: string;
+  /** Whether it stands for a service of the domain as well. */
+  serves(service: Address): boolean;
+}
+
+/** One endpoint, or all those of a domain, attached over one channel. */
 export interface Attachment {
   readonly type: 'attach';
-  /** Normalized address. */
+  /** Normalized address; of a service that in IMXP. */
   readonly key: string;
+  /** Set if it stands for a domain. */
+  readonly whole?: WholeDomain;
   /** transID of the attach on its channel. */
   readonly transID: number;
   /** Channel of the application. */
@@ -28,7 +37,7 @@ export interface AttachmentOwner {
   overridden(attachment: Attachment): void;
 }
 
-/** Observer of attachments. */
+/** Observer of attachments of single endpoints. */
 export interface AttachmentWatcher {
   /** @param address normalized */
   attached(address: string): void;
@@ -39,6 +48,8 @@ export interface AttachmentWatcher {
 export class AttachmentTable {
   watcher: AttachmentWatcher | undefined;
   readonly #byKey = new Map<string, Attachment>();
+  /** Those that stand for a domain, by domain. */
+  readonly #wholeDomains = new Map<string, Attachment>();
   /** Number of attached subaddresses by endpoint; most endpoints have none. */
   readonly #below = new Map<string, number>();
 
@@ -47,12 +58,20 @@ export class AttachmentTable {
     return this.#byKey.get(key);
   }
 
+  /** Looks up who receives for an endpoint: its own attachment, else that of its whole domain. */
+  receiving(name: Address): Attachment | undefined {
+    const own = this.#byKey.get(name.service ? commonKey(name) : name.key);
+    if (own !== undefined || this.#wholeDomains.size === 0) return own;
+    const whole = this.#wholeDomains.get(name.domain);
+    return name.service && whole?.whole?.serves(name) === false ? undefined : whole;
+  }
+
   /** @returns false if the endpoint is attached already; nothing is recorded then */
   add(attachment: Attachment): boolean {
     if (this.#byKey.has(attachment.key)) return false;
-    this.#byKey.set(attachment.key, attachment);
+    this.replace(attachment);
     this.#count(attachment.key, 1);
-    this.watcher?.attached(attachment.key);
+    if (attachment.whole === undefined) this.watcher?.attached(attachment.key);
     return true;
   }
 
@@ -64,13 +83,15 @@ export class AttachmentTable {
   /** Replaces the attachment of the same endpoint. The watcher is not told, because the endpoint stays attached. */
   replace(attachment: Attachment): void {
     this.#byKey.set(attachment.key, attachment);
+    if (attachment.whole !== undefined) this.#wholeDomains.set(attachment.whole.domain, attachment);
   }
 
   remove(attachment: Attachment): void {
     if (this.#byKey.get(attachment.key) !== attachment) return;
     this.#byKey.delete(attachment.key);
     this.#count(attachment.key, -1);
-    this.watcher?.detached(attachment.key);
+    if (attachment.whole !== undefined) this.#wholeDomains.delete(attachment.whole.domain);
+    else this.watcher?.detached(attachment.key);
   }
 
   get size(): number {

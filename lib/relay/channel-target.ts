@@ -6,7 +6,7 @@
 import { type Payload, payloadOctets } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import { ImxpError } from '../errors.js';
-import { addressOf } from '../imxp/address.js';
+import { type Address, addressOf } from '../imxp/address.js';
 import type { Unanswered } from '../imxp/certainty.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { REPLIES, unanswered } from './answer.js';
@@ -77,10 +77,10 @@ export class ChannelTarget implements DeliveryTarget {
     channel.request(payload, new Pending(this, delivery, sink, user));
   }
 
-  /** RFC 3342 §1: sends the unwritten Data operations for an endpoint to the application that took over. */
-  yield(key: string, to: ChannelTarget): void {
+  /** RFC 3342 §1: sends the unwritten Data operations for some recipients to the application that took over. */
+  yield(isTheirs: (recipient: Address) => boolean, to: ChannelTarget): void {
     if (to === this) return;
-    const recalled = this.#channel.recall((sink) => sink instanceof Pending && sink.isFor(key));
+    const recalled = this.#channel.recall((sink) => sink instanceof Pending && sink.isFor(isTheirs));
     for (const sink of recalled) if (sink instanceof Pending) sink.move(to);
   }
 
@@ -136,8 +136,11 @@ class Pending implements ReplySink {
     this.#user = user;
   }
 
-  isFor(key: string): boolean {
-    return this.#delivery.data.recipients.some(({ identity }) => addressOf(identity)?.key === key);
+  isFor(isTheirs: (recipient: Address) => boolean): boolean {
+    return this.#delivery.data.recipients.some(({ identity }) => {
+      const name = addressOf(identity);
+      return name !== undefined && isTheirs(name);
+    });
   }
 
   move(to: ChannelTarget): void {

@@ -5,7 +5,7 @@
 
 import type { Payload } from '../beep/payload.js';
 import { LocalError, RefusedError } from '../errors.js';
-import { addressOf } from '../imxp/address.js';
+import { type Address, addressOf } from '../imxp/address.js';
 import { isCommon } from '../imxp/dialect/apex-name.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data } from '../imxp/operation.js';
@@ -24,7 +24,7 @@ import { Policy, type PolicyRules } from './policy.js';
 import type { Rates } from './rates.js';
 import { SessionAssociationsTable } from './session-associations.js';
 import type { Reporter } from './status.js';
-import type { AccessPolicy, DeliveryTarget, Dialer, Directory } from './target.js';
+import { type AccessPolicy, CORE_DATA, type DeliveryTarget, type Dialer, type Directory } from './target.js';
 
 /**
  * Checks whether a binding relay has an address that the SRV records of its domain name (core-01 §4.4.2 step 2,
@@ -33,6 +33,9 @@ import type { AccessPolicy, DeliveryTarget, Dialer, Directory } from './target.j
  * @param domain in lower case
  */
 export type BindCheck = (domain: string, channel: MeshChannel) => boolean | Promise<boolean>;
+
+/** Generation of an endpoint without an account that the configuration gives to an application. */
+const NO_ACCOUNT = 'application';
 
 export interface RelayLimits extends TargetLimits {
   /** How long a Data may wait anywhere before it is sent; milliseconds. */
@@ -157,6 +160,38 @@ export class Context {
     if (dialect === undefined) throw new LocalError('ARGUMENT', `no dialect for the profile ${profile}`);
     if (data.source !== undefined && data.source.profile !== profile) refuseUncommon(data);
     return dialect.encodeData(data);
+  }
+
+  /** Returns the co-resident service of a well-known endpoint, unless an application serves it. */
+  builtIn(name: Address): DeliveryTarget | undefined {
+    const { wellKnown } = name;
+    if (wellKnown === undefined || this.policy.servedByApplication(name)) return undefined;
+    // D-APEX-01: local services answer to both prefixes.
+    return this.services.get(wellKnown) ?? this.services.get(`imxp=${wellKnown.slice('imxp='.length)}`);
+  }
+
+  /**
+   * Whether a local endpoint accepts Data operations of an originator (core-01 §4.4.4.1 step 3.3). In the domain of a
+   * gateway the gateway decides.
+   */
+  grants(owner: Address, originator: string): boolean | Promise<boolean> {
+    return this.policy.hasGateway(owner.domain) || this.access.allowed(owner.key, originator, CORE_DATA);
+  }
+
+  /** Whether there is such an endpoint here: it has an account, or the configuration gives it to an application. */
+  async known(name: Address): Promise<boolean> {
+    // An account is known by its base address; subaddresses have no accounts of their own.
+    return this.policy.covers(name) || (await this.directory.known(name.base));
+  }
+
+  /**
+   * Returns what tells an endpoint's account from earlier and later ones of the same name; null when there is no such
+   * endpoint, undefined when the directory knows no generations.
+   */
+  async generation(name: Address): Promise<string | null | undefined> {
+    // A directory that knows no generations has one account of each name.
+    if (this.directory.generation === undefined) return undefined;
+    return (await this.directory.generation(name.base)) ?? (this.policy.covers(name) ? NO_ACCOUNT : null);
   }
 
   /** Number of Data operations, received or made here, without an answer. */

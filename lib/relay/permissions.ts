@@ -2,14 +2,15 @@
  * Permissions that a configuration gives an identity, as lists for people. Each entry was found by asking the policy
  * itself.
  */
-import { addressOf } from '../imxp/address.js';
+import { addressOf, wholeDomain } from '../imxp/address.js';
 import type { Identity } from '../imxp/identity.js';
+import { parseActor } from '../imxp/vocabulary/actor.js';
 import { Policy, type PolicyRules } from './policy.js';
 
 export interface Permissions {
   /** Whether TLS is required first. */
   readonly privacy: boolean;
-  /** Endpoints that it may attach as, each with all its subaddresses. */
+  /** Endpoints that it may attach as, each with all its subaddresses, and patterns of endpoints. */
   readonly attach: readonly string[];
   /** Domains that it may bind for. */
   readonly bind: readonly string[];
@@ -24,7 +25,7 @@ export function permissions(rules: PolicyRules, domains: readonly string[], iden
   const policy = new Policy(rules);
   // Under TLS only the identity decides. What is refused without TLS is refused for that reason alone.
   const attach = endpointsOf(rules, identity).filter((endpoint) => {
-    const name = addressOf(endpoint);
+    const name = addressOf(exampleOf(endpoint));
     return name !== undefined && domains.includes(name.domain) && !policy.mayAttach(identity, true, name);
   });
   const bind = domainsOf(rules, identity).filter(
@@ -42,10 +43,18 @@ export function permissions(rules: PolicyRules, domains: readonly string[], iden
   };
 }
 
-/** Returns every endpoint that the configuration mentions, and the identity's own. */
-function endpointsOf(rules: PolicyRules, identity: Identity): string[] {
+/** Returns every endpoint and pattern that the configuration mentions, and the identity's own. */
+function endpointsOf({ attach, services = {}, gateways = {} }: PolicyRules, identity: Identity): string[] {
   const own = identity.kind === 'endpoint' ? [identity.address] : [];
-  return [...new Set([...own, ...Object.values(rules.attach).flat()])];
+  const whole = Object.keys(gateways).flatMap((domain) => [wholeDomain(domain), `imxp=*@${domain}`]);
+  return [...new Set([...own, ...Object.values(attach).flat(), ...Object.keys(services), ...whole])];
+}
+
+/** Returns an endpoint that a pattern matches; an endpoint, and the name of a whole domain, as it is. */
+function exampleOf(text: string): string {
+  const pattern = parseActor(text);
+  if (pattern?.kind === 'services') return text.replace('*', 'any');
+  return pattern?.kind === 'subaddresses' ? text.replace(/\*(?=@[^@]*$)/, 'any') : text;
 }
 
 /** Returns every domain that the configuration mentions, and the identity's own. */

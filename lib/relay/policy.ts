@@ -3,8 +3,9 @@
  * §4.5). Depends only on identity, privacy, configuration and operation.
  */
 import type { Reply } from '../errors.js';
-import { type Address, addressOf } from '../imxp/address.js';
+import { type Address, addressOf, commonKey, EVERYBODY, wholeDomain } from '../imxp/address.js';
 import type { Identity } from '../imxp/identity.js';
+import { EndpointPatterns } from './endpoint-patterns.js';
 
 /** A refusal: the reply to the peer, and the reason for the operator. */
 export interface Denial {
@@ -17,16 +18,24 @@ export interface Denial {
 export interface PolicyRules {
   /** Which peers must use TLS. */
   readonly requireTls: 'never' | 'mesh' | 'always';
-  /** Identities with the further endpoints that they may attach as; the only way to attach as a reserved local part. */
+  /**
+   * Identities with the further endpoints, or patterns of endpoints, that they may attach as. A reserved local part needs
+   * an entry here, or one in {@link services} or {@link gateways}.
+   */
   readonly attach: Readonly<Record<string, readonly string[]>>;
   /**
-   * Attached endpoints with the further originators that they may send for, besides themselves and their subaddresses.
+   * Attached endpoints with the further originators, or patterns of originators, that they may send for, besides
+   * themselves and their subaddresses.
    */
   readonly originators: Readonly<Record<string, readonly string[]>>;
   /** Identities with the further domains that they may bind for. */
   readonly relays: Readonly<Record<string, readonly string[]>>;
   /** Relays that may forward Data operations of any originator and to any domain. */
   readonly trusted: readonly string[];
+  /** Well-known endpoints that applications serve, instead of this relay; default: none. */
+  readonly services?: Readonly<Record<string, 'application'>>;
+  /** Domains served here with the identity of the gateway to which all their endpoints and services belong; default: none. */
+  readonly gateways?: Readonly<Record<string, string>>;
 }
 
 /** Nobody does anything but in their own name, and nobody has to use TLS. */
@@ -46,33 +55,79 @@ export interface AssociatedNames {
 
 export class Policy {
   readonly #requireTls: PolicyRules['requireTls'];
-  readonly #attach: ReadonlyMap<string, ReadonlySet<string>>;
-  readonly #originators: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly #attach: ReadonlyMap<string, EndpointPatterns>;
+  readonly #originators: ReadonlyMap<string, EndpointPatterns>;
   readonly #relays: ReadonlyMap<string, ReadonlySet<string>>;
   readonly #trusted: ReadonlySet<string>;
+  /** All endpoints and patterns of `policy.attach`. */
+  readonly #attachable: EndpointPatterns;
+  readonly #services: ReadonlySet<string>;
+  readonly #gateways: ReadonlyMap<string, string>;
 
   constructor(rules: PolicyRules) {
     this.#requireTls = rules.requireTls;
-    this.#attach = table(rules.attach, keyOf);
-    this.#originators = table(rules.originators, keyOf);
-    this.#relays = table(rules.relays, lower);
+    this.#attach = table(rules.attach, (endpoints) => new EndpointPatterns(endpoints));
+    this.#attachable = new EndpointPatterns(Object.values(rules.attach).flat());
+    this.#originators = table(rules.originators, (endpoints) => new EndpointPatterns(endpoints));
+    this.#relays = table(rules.relays, (domains) => new Set(domains.map(lower)));
     this.#trusted = new Set(rules.trusted.map(keyOf));
+    const { services = {}, gateways = {} } = rules;
+    this.#services = new Set(Object.keys(services).map(keyOf));
+    this.#gateways = new Map(Object.entries(gateways).map(([domain, owner]) => [lower(domain), keyOf(owner)]));
   }
 
-  /** Checks core-01 §4.4.1 step 3: who may attach as an endpoint and all its subaddresses. */
+  /** Whether a domain (in lower case) belongs to a gateway, which then serves and decides everything in it. */
+  hasGateway(domain: string): boolean {
+    return this.#gateways.has(domain);
+  }
+
+  /** Whether an application serves a well-known endpoint, and not this relay. */
+  servedByApplication(name: Address): boolean {
+    return this.#gateways.has(name.domain) || this.#services.has(commonKey(name));
+  }
+
+  /**
+   * Whether the configuration gives an endpoint to some application, so that it exists although it has no account: its
+   * domain belongs to a gateway, or it is a service that an application serves, or a pattern covers it.
+   */
+  covers(name: Address): boolean {
+    return this.servedByApplication(name) || (!name.service && this.#attachable.covers(name));
+  }
+
+  /**
+   * Checks core-01 §4.4.1 step 3: who may attach as an endpoint and all its subaddresses, or as `*@domain` for all
+   * endpoints of a domain (D-CORE-38).
+   */
   mayAttach(identity: Identity, privacy: boolean, endpoint: Address): Denial | undefined {
     const denial = this.#mayTalk(identity, privacy);
     if (denial !== undefined) return denial;
-    for (const key of keysOf(identity)) {
-      const further = this.#attach.get(key);
-      if (further?.has(endpoint.key) || further?.has(endpoint.base)) return undefined;
+    const reason = this.#obstacle(identity, endpoint);
+    return reason === undefined ? undefined : { reply: NOT_THAT_ENDPOINT, reason };
+  }
+
+  /** @returns the reason for the log why an identity may not be an endpoint; undefined if it may */
+  #obstacle(identity: Identity, endpoint: Address): string | undefined {
+    const keys = keysOf(identity);
+    const gateway = this.#gateways.get(endpoint.domain);
+    if (gateway !== undefined) {
+      return keys.includes(gateway) ? undefined : `${endpoint.domain} belongs to the gateway ${gateway}`;
     }
-    if (endpoint.wellKnown !== undefined) {
-      return { reply: NOT_THAT_ENDPOINT, reason: `${endpoint.key} is reserved and not configured for this peer` };
+    if (keys.some((key) => this.#attach.get(key)?.has(endpoint))) return undefined;
+    if (endpoint.local === EVERYBODY) return `policy.attach has no ${endpoint.key} for ${describe(identity)}`;
+    const own = identity.kind === 'endpoint' ? keyOf(identity.address) : undefined;
+    // D-CORE-15: an account by the name of a service is that service only where the configuration says so.
+    if (endpoint.service && !this.#services.has(commonKey(endpoint))) {
+      // The address of a gateway is the name of a program, so the program may attach as itself.
+      if (own === commonKey(endpoint) && this.#isGateway(own)) return undefined;
+      return `${endpoint.key} is reserved and not configured for this peer`;
     }
-    const own = identity.kind === 'endpoint' ? addressOf(identity.address)?.key : undefined;
-    if (own !== undefined && (own === endpoint.key || own === endpoint.base)) return undefined;
-    return { reply: NOT_THAT_ENDPOINT, reason: `the peer is ${describe(identity)}` };
+    if (own !== undefined && (own === commonKey(endpoint) || own === endpoint.base)) return undefined;
+    return `the peer is ${describe(identity)}`;
+  }
+
+  #isGateway(key: string): boolean {
+    for (const gateway of this.#gateways.values()) if (gateway === key) return true;
+    return false;
   }
 
   /**
@@ -99,7 +154,7 @@ export class Policy {
     originator: Address,
     { attached, bound }: AssociatedNames,
   ): Denial | undefined {
-    for (const key of attached) if (this.#speaksFor(key, originator)) return undefined;
+    for (const key of attached) if (this.#speaksFor(key, originator, identity)) return undefined;
     const denial = this.#mayTalk(identity, privacy);
     if (denial !== undefined) return denial;
     if (bound.has(originator.domain)) return undefined;
@@ -122,8 +177,9 @@ export class Policy {
     const domain = MESH.exec(authzid)?.[1] ?? (authzid.includes('@') ? undefined : authzid);
     if (domain !== undefined) return this.#relays.get(key)?.has(domain.toLowerCase()) ?? false;
     const endpoint = addressOf(authzid);
-    const further = this.#attach.get(key);
-    return endpoint !== undefined && (further?.has(endpoint.key) === true || further?.has(endpoint.base) === true);
+    // A whole domain is no identity: who attaches for one logs in as themselves.
+    if (endpoint === undefined || endpoint.local === EVERYBODY) return false;
+    return this.#gateways.get(endpoint.domain) === key || this.#attach.get(key)?.has(endpoint) === true;
   }
 
   /** Whether the peer is a trusted intermediary (core-01 §4.5.2), which may forward from and to foreign domains. */
@@ -132,10 +188,12 @@ export class Policy {
     return keysOf(identity).some((key) => this.#trusted.has(key));
   }
 
-  #speaksFor(attached: string, originator: Address): boolean {
-    if (attached === originator.key || attached === originator.base) return true;
-    const further = this.#originators.get(attached);
-    return further !== undefined && (further.has(originator.key) || further.has(originator.base));
+  /** @param attached common key */
+  #speaksFor(attached: string, originator: Address, identity: Identity): boolean {
+    if (attached === commonKey(originator) || attached === originator.base) return true;
+    // Who is attached for a domain speaks for everybody there that it could attach as.
+    if (attached === wholeDomain(originator.domain)) return this.#obstacle(identity, originator) === undefined;
+    return this.#originators.get(attached)?.has(originator) === true;
   }
 
   #mayTalk(identity: Identity, privacy: boolean): Denial | undefined {
@@ -166,16 +224,17 @@ const MESH = /^(?:imxp|apex)=mesh@(.+)$/i;
 function keyOf(identity: string): string {
   const relay = MESH.exec(identity)?.[1];
   if (relay !== undefined) return relay.toLowerCase();
-  return addressOf(identity)?.key ?? identity.toLowerCase();
+  const name = addressOf(identity);
+  return name === undefined ? identity.toLowerCase() : commonKey(name);
 }
 
 function lower(domain: string): string {
   return domain.toLowerCase();
 }
 
-function table(
+function table<Value>(
   entries: Readonly<Record<string, readonly string[]>>,
-  normalise: (value: string) => string,
-): ReadonlyMap<string, ReadonlySet<string>> {
-  return new Map(Object.entries(entries).map(([key, values]) => [keyOf(key), new Set(values.map(normalise))]));
+  make: (values: readonly string[]) => Value,
+): ReadonlyMap<string, Value> {
+  return new Map(Object.entries(entries).map(([key, values]) => [keyOf(key), make(values)]));
 }

@@ -35,13 +35,13 @@ export interface RouteView {
   readonly relayed: boolean;
   /** Whether a domain (in lower case) is served here. */
   local(domain: string): boolean;
-  /** Returns the attached application of exactly this endpoint. */
-  attached(key: string): DeliveryTarget | undefined;
-  /** Returns the co-resident service of a well-known local part such as `imxp=report`. */
-  service(local: string): DeliveryTarget | undefined;
+  /** Returns the application that is attached as exactly this endpoint, or for all endpoints of its domain. */
+  attached(name: Address): DeliveryTarget | undefined;
+  /** Returns the co-resident service of a well-known endpoint such as `imxp=report@example.com`. */
+  service(name: Address): DeliveryTarget | undefined;
   /** Whether a local recipient accepts Data operations of this originator; a promise if that must be looked up. */
-  granted(recipient: string, originator: string): AccessDecision | Promise<boolean>;
-  /** Returns a target for a local endpoint that is not attached; it refuses with the reason. */
+  granted(recipient: Address, originator: string): AccessDecision | Promise<boolean>;
+  /** Returns a target for a local endpoint or service that is not attached; it refuses with the reason. */
   absent(name: Address, originator: string): DeliveryTarget;
   /** Returns a target that holds messages for a local endpoint until it attaches; undefined if none are held. */
   offlineQueue(name: Address): DeliveryTarget | undefined;
@@ -66,7 +66,6 @@ export class RefusingTarget implements DeliveryTarget {
   }
 }
 
-const UNKNOWN_SERVICE = new RefusingTarget(REPLIES.unknownService);
 const ADDRESS_INVALID = new RefusingTarget(REPLIES.addressInvalid);
 
 /** One outgoing Data operation. */
@@ -109,13 +108,10 @@ export function nextHopTo(
 ): DeliveryTarget | Promise<boolean> {
   if (!view.local(name.domain)) return view.toward(name, originator);
   // A reserved local part is served here, or by an application that attached as that service.
-  const target =
-    (name.wellKnown === undefined ? undefined : view.service(name.wellKnown)) ??
-    view.attached(name.key) ??
-    (hold ? view.offlineQueue(name) : undefined);
-  if (target === undefined) return name.wellKnown === undefined ? view.absent(name, originator) : UNKNOWN_SERVICE;
+  const target = view.service(name) ?? view.attached(name) ?? (hold ? view.offlineQueue(name) : undefined);
+  if (target === undefined) return view.absent(name, originator);
   // core-01 §4.4.4.1 step 3.3: the recipient's access entry must grant core:data.
-  const granted = decided?.get(name.key) ?? view.granted(name.key, originator);
+  const granted = decided?.get(name.key) ?? view.granted(name, originator);
   if (granted === true) return target;
   return granted instanceof Promise ? granted : new RefusingTarget(granted);
 }

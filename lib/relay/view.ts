@@ -14,11 +14,12 @@ import type { Context } from './context.js';
 import type { TimedView } from './data-timing.js';
 import { fault } from './events.js';
 import type { OptionRegistry } from './options.js';
-import type { AccessDecision } from './route.js';
+import { type AccessDecision, RefusingTarget } from './route.js';
 import type { Reporter } from './status.js';
-import { CORE_DATA, type DeliverySink, type DeliveryTarget, type OutboundDelivery } from './target.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
 const NONE: readonly DeliveryTarget[] = Object.freeze([]);
+const UNKNOWN_SERVICE = new RefusingTarget(REPLIES.unknownService);
 
 /** View for Data operations made here, which may go anywhere. */
 export class View implements TimedView {
@@ -64,23 +65,25 @@ export class View implements TimedView {
     return this.context.domains.has(domain);
   }
 
-  attached(key: string): DeliveryTarget | undefined {
-    return this.context.attachments.of(key)?.target;
+  attached(name: Address): DeliveryTarget | undefined {
+    const attachment = this.context.attachments.receiving(name);
+    if (attachment === undefined || attachment.key === name.key) return attachment?.target;
+    // Of the endpoints of a whole domain, each has its own offline queue.
+    return this.context.offline?.existing(name) ?? attachment.application;
   }
 
-  service(local: string): DeliveryTarget | undefined {
-    const { services } = this.context;
-    // D-APEX-01: local services answer to both prefixes.
-    return services.get(local) ?? (local.startsWith('apex=') ? services.get(`imxp=${local.slice(5)}`) : undefined);
+  service(name: Address): DeliveryTarget | undefined {
+    return name.wellKnown === undefined ? undefined : this.context.builtIn(name);
   }
 
-  granted(recipient: string, originator: string): AccessDecision | Promise<boolean> {
-    const allowed = this.context.access.allowed(recipient, originator, CORE_DATA);
+  granted(recipient: Address, originator: string): AccessDecision | Promise<boolean> {
+    const allowed = this.context.grants(recipient, originator);
     if (allowed === true) return true;
     return allowed === false ? REPLIES.accessDenied : allowed;
   }
 
   absent(name: Address, originator: string): DeliveryTarget {
+    if (name.wellKnown !== undefined && !this.context.policy.servedByApplication(name)) return UNKNOWN_SERVICE;
     return new Absent(this.context, name, originator, this.siblings);
   }
 
@@ -119,7 +122,7 @@ function grantOf(result: PromiseSettledResult<boolean>): AccessDecision {
 }
 
 /**
- * A local endpoint that is not attached. Nothing is delivered, so no order has to be kept and the answer may wait for
+ * A local endpoint or service that is not attached. Nothing is delivered, so no order has to be kept and the answer may wait for
  * the look-ups (D-CORE-19). An originator without access learns no more than that.
  */
 class Absent implements DeliveryTarget {
@@ -159,12 +162,9 @@ class Absent implements DeliveryTarget {
   }
 
   async #reply(): Promise<Reply> {
-    const { access, directory } = this.#context;
     try {
-      // An account is known by its base address; subaddresses have no accounts of their own.
-      if (!(await directory.known(this.#name.base))) return REPLIES.unknownEndpoint;
-      const allowed = await access.allowed(this.#name.key, this.#originator, CORE_DATA);
-      if (!allowed) return REPLIES.accessDenied;
+      if (!(await this.#context.known(this.#name))) return REPLIES.unknownEndpoint;
+      if (!(await this.#context.grants(this.#name, this.#originator))) return REPLIES.accessDenied;
       return this.#context.accounts?.suspended(this.#name.base) === undefined
         ? REPLIES.notAttached
         : REPLIES.accountDisabled;

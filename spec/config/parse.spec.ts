@@ -36,6 +36,8 @@ describe('config/parse', () => {
         relays: {},
         attach: {},
         originators: {},
+        services: {},
+        gateways: {},
         bindCheck: 'address',
         statusRequest: 'on',
         dataTiming: 'on',

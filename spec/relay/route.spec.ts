@@ -34,12 +34,12 @@ class TestView implements RouteView {
     return domain === 'example.com' || domain === 'example.org';
   }
 
-  attached(key: string): DeliveryTarget | undefined {
+  attached({ key }: Address): DeliveryTarget | undefined {
     return ['fred@example.com', 'fred/appl=im@example.com', 'fred@example.org'].includes(key) ? fred : undefined;
   }
 
-  service(local: string): DeliveryTarget | undefined {
-    return local === 'imxp=report' ? report : undefined;
+  service({ wellKnown }: Address): DeliveryTarget | undefined {
+    return wellKnown === 'imxp=report' ? report : undefined;
   }
 
   granted(): true | Reply | Promise<boolean> {
@@ -48,8 +48,8 @@ class TestView implements RouteView {
 
   readonly hopLimit = 0;
 
-  absent(): DeliveryTarget {
-    return absent;
+  absent({ wellKnown }: Address): DeliveryTarget {
+    return wellKnown === undefined ? absent : new RefusingTarget(REPLIES.unknownService);
   }
 
   offlineQueue(): DeliveryTarget | undefined {

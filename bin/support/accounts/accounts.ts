@@ -1,7 +1,7 @@
 /** What the commands on accounts share: how accounts are named, and how their store is opened. Prints nothing. */
 import type { NodeConfig } from '../../../lib/config/schema.js';
 import { parseAddress } from '../../../lib/imxp/address.js';
-import { nameObstacle } from '../../../lib/node/new-account.js';
+import { type AccountNaming, nameObstacle } from '../../../lib/node/new-account.js';
 import { canonicalAccount, relayDomain } from '../../../lib/sasl/name.js';
 import { Accounts } from '../../../lib/store/accounts.js';
 import { openStore } from '../../../lib/store/open.js';
@@ -28,7 +28,7 @@ export function kindOf(address: string): Kind {
  *
  * @throws CommandError USAGE; RemoteProtocolError ADDRESS_INVALID, which exits with 64 as well
  */
-export function accountOf(text: string, config: Pick<NodeConfig, 'domains'>): string {
+export function accountOf(text: string, config: AccountNaming): string {
   const obstacle = nameObstacle(text, config);
   if (obstacle !== undefined) throw new CommandError(EXIT.USAGE, `${JSON.stringify(text)} ${obstacle}`);
   const name = canonicalAccount(text);

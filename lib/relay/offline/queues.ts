@@ -4,7 +4,7 @@
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Reply } from '../../errors.js';
-import { type Address, addressOf } from '../../imxp/address.js';
+import { type Address, addressOf, commonKey } from '../../imxp/address.js';
 import type { Dialect } from '../../imxp/dialect/dialect.js';
 import type { DataTiming } from '../../imxp/vocabulary/party.js';
 import type { Clock } from '../../ops/clock.js';
@@ -16,14 +16,7 @@ import type { TimedView } from '../data-timing.js';
 import type { Asked } from '../delivery-options.js';
 import { fault } from '../events.js';
 import type { OptionRegistry } from '../options.js';
-import {
-  type AccessPolicy,
-  CORE_DATA,
-  type DeliverySink,
-  type DeliveryTarget,
-  type Directory,
-  type OutboundDelivery,
-} from '../target.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../target.js';
 import { costOf } from './message.js';
 import { OfflineQueue, type OfflineQueueOwner } from './queue.js';
 import { OfflineShares, type ShareLimits } from './shares.js';
@@ -60,11 +53,12 @@ export interface OfflineContext {
   readonly dialects: ReadonlyMap<string, Dialect>;
   readonly limits: { readonly outstanding: number; readonly deliveryTimeoutMs: number };
   readonly accounts: AccountRules | undefined;
-  readonly directory: Directory;
-  readonly access: AccessPolicy;
   readonly attachments: AttachmentTable;
   readonly timedHoldsOnly: boolean;
   readonly draining: boolean;
+  known(name: Address): Promise<boolean>;
+  generation(name: Address): Promise<string | null | undefined>;
+  grants(owner: Address, originator: string): boolean | Promise<boolean>;
   began(): void;
   ended(): void;
 }
@@ -105,6 +99,11 @@ export class OfflineQueues implements OfflineQueueOwner {
     return this.#queues.get(name.key) ?? new Holder(this, name);
   }
 
+  /** Returns the queue of an endpoint that has one. */
+  existing(name: Address): DeliveryTarget | undefined {
+    return this.#queues.get(name.key);
+  }
+
   queueOf(name: Address): OfflineQueue {
     let queue = this.#queues.get(name.key);
     if (queue === undefined) {
@@ -116,14 +115,30 @@ export class OfflineQueues implements OfflineQueueOwner {
 
   /** An application attached: the held messages go first, and new ones behind them. */
   attached(attachment: Attachment): void {
-    const queue = this.#queues.get(attachment.key);
-    if (queue === undefined) return;
-    attachment.target = queue;
-    queue.attach(attachment.application);
+    for (const queue of this.#concerned(attachment)) {
+      if (this.#context.attachments.receiving(queue.name) !== attachment) continue;
+      if (queue.name.key === attachment.key) attachment.target = queue;
+      queue.attach(attachment.application);
+    }
   }
 
-  detached({ key, application }: Attachment): void {
-    this.#queues.get(key)?.detach(application);
+  /** An application detached. What is held goes on to the application of the whole domain, if there is one. */
+  detached(attachment: Attachment): void {
+    for (const queue of this.#concerned(attachment)) {
+      queue.detach(attachment.application);
+      const next = this.#context.attachments.receiving(queue.name);
+      // One that takes over as the same endpoint attaches next.
+      if (next !== undefined && next.key !== attachment.key) queue.attach(next.application);
+    }
+  }
+
+  /** Returns the queues of the endpoints that an attachment may stand for. */
+  #concerned({ key, whole }: Attachment): readonly OfflineQueue[] {
+    const own = this.#queues.get(key);
+    const service = addressOf(key)?.service === true;
+    // A service has a queue for each of its two names at most, and a domain one for each endpoint.
+    if (whole === undefined && !service) return own === undefined ? [] : [own];
+    return [...this.#queues.values()].filter(({ name }) => name.domain === whole?.domain || commonKey(name) === key);
   }
 
   /**
@@ -203,32 +218,27 @@ export class OfflineQueues implements OfflineQueueOwner {
     return obstacle === 'full' ? REPLIES.heldAll : REPLIES.heldShare;
   }
 
-  async known({ base }: Address): Promise<Reply | string> {
-    const { directory } = this.#context;
+  async known(name: Address): Promise<Reply | string> {
     try {
-      // An account is known by its base address; subaddresses are not provisioned one by one.
-      if (!(await directory.known(base))) return REPLIES.unknownEndpoint;
-      return (await directory.generation?.(base)) ?? '';
+      if (!(await this.#context.known(name))) return REPLIES.unknownEndpoint;
+      return (await this.#context.generation(name)) ?? '';
     } catch (error) {
       fault('directory', error);
       return REPLIES.lookupFailed;
     }
   }
 
-  async generation({ base }: Address): Promise<string | null | undefined> {
-    const { directory } = this.#context;
-    // A directory that knows no generations has one account of each name.
-    if (directory.generation === undefined) return undefined;
+  async generation(name: Address): Promise<string | null | undefined> {
     try {
-      return (await directory.generation(base)) ?? null;
+      return await this.#context.generation(name);
     } catch (error) {
       fault('directory', error);
       return undefined;
     }
   }
 
-  granted({ key }: Address, originator: string): boolean | Promise<boolean> {
-    return this.#context.access.allowed(key, originator, CORE_DATA);
+  granted(name: Address, originator: string): boolean | Promise<boolean> {
+    return this.#context.grants(name, originator);
   }
 
   changed(data: number, sender: string, cost: number): void {
