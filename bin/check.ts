@@ -52,6 +52,10 @@ function summary(config: NodeConfig): string {
       index === 0 ? 'siblings' : '',
       relays.map(({ url }) => url).join(', then '),
     ]),
+    ...[
+      ...Object.entries(config.policy.gateways).map(([domain, gateway]) => `${gateway} for all of ${domain}`),
+      ...Object.keys(config.policy.services),
+    ].map((text, index) => [index === 0 ? 'applications' : '', text]),
     [
       'bindings',
       {

@@ -16,6 +16,10 @@ export interface DomainExplained {
   readonly domain: string;
   readonly by: 'here' | 'route' | 'dns' | 'nobody';
   readonly route?: RouteConfig;
+  /** The identity to which a domain served here belongs. */
+  readonly gateway?: string;
+  /** Services of a domain served here that an application provides. */
+  readonly applications?: readonly string[];
 }
 
 /** @throws CommandError USAGE for a name that is neither an address nor a relay */
@@ -34,12 +38,19 @@ export function explainIdentity(config: NodeConfig, name: string): IdentityExpla
 
 export function explainDomain(config: NodeConfig, name: string): DomainExplained {
   const domain = name.toLowerCase();
-  if (config.domains.includes(domain)) return { domain, by: 'here' };
+  if (config.domains.includes(domain)) return { domain, by: 'here', ...applicationsIn(config, domain) };
   const routes = new RouteTable<RouteConfig>();
   for (const route of config.mesh.routes) routes.add(route.domain, route);
   const route = routes.find(domain);
   if (route !== undefined) return { domain, by: 'route', route };
   return { domain, by: config.mesh.dns.enabled ? 'dns' : 'nobody' };
+}
+
+function applicationsIn({ policy }: NodeConfig, domain: string): Pick<DomainExplained, 'gateway' | 'applications'> {
+  const gateway = policy.gateways[domain];
+  if (gateway !== undefined) return { gateway };
+  const applications = Object.keys(policy.services).filter((service) => service.endsWith(`@${domain}`));
+  return applications.length === 0 ? {} : { applications };
 }
 
 const listed = (items: readonly string[], none: string): string => (items.length === 0 ? none : items.join(', '));
@@ -66,9 +77,14 @@ function reach({ kind, transit, originate }: IdentityExplained): string {
   return kind === 'relay' ? 'the domains served here; no transit, because it is not in mesh.trusted' : 'any domain';
 }
 
+function applicationsText({ domain, gateway, applications = [] }: DomainExplained): string {
+  if (gateway !== undefined) return `; all its endpoints and services belong to ${gateway}, attached as *@${domain}`;
+  return applications.length === 0 ? '' : `; an application provides ${applications.join(', ')}`;
+}
+
 export function domainText(it: DomainExplained, routeText: (route: RouteConfig) => string): string {
   if (it.route !== undefined) return `${shownName(it.domain)}: configured route ${routeText(it.route)}`;
-  if (it.by === 'here') return `${shownName(it.domain)}: served here`;
+  if (it.by === 'here') return `${shownName(it.domain)}: served here${applicationsText(it)}`;
   if (it.by === 'dns')
     return `${shownName(it.domain)}: no configured route; looked up in the DNS (SRV _imxp-mesh._tcp.${it.domain})`;
   return `${shownName(it.domain)}: no configured route, and mesh.dns is disabled; refused with 550`;

@@ -108,6 +108,44 @@ describe('imxp check', function () {
       );
     });
 
+    const HANDED = {
+      ...USABLE,
+      domains: [...USABLE.domains, 'slate.example'],
+      policy: {
+        attach: {
+          'bridge@example.com': [
+            'imxp=*@example.com',
+            'fred/*@example.com',
+            '*@example.com',
+            'imxp=report@example.com',
+          ],
+        },
+        services: { 'apex=Presence@Example.com': 'application' },
+        gateways: { 'Slate.example': 'imxp=gateway@slate.example' },
+      },
+    };
+
+    it('says what patterns of policy.attach, gateways and services of applications mean', async () => {
+      const bridge = await check(HANDED, '--identity', 'bridge@example.com');
+      expect(bridge.stdout).to.match(
+        /attach as +bridge@example\.com, imxp=\*@example\.com, fred\/\*@example\.com, \*@example\.com, imxp=report/,
+      );
+      expect(bridge.stdout).to.not.include('slate.example');
+      const gateway = await check(HANDED, '--identity', 'imxp=gateway@slate.example');
+      expect(gateway.stdout).to.match(
+        /attach as +imxp=gateway@slate\.example, \*@slate\.example, imxp=\*@slate\.example, and/,
+      );
+      const slate = await check(HANDED, '--domain', 'slate.example');
+      expect(slate.stdout).to.include('belong to imxp=gateway@slate.example, attached as *@slate.example');
+      const example = await check(HANDED, '--domain', 'example.com');
+      expect(example.stdout).to.include('an application provides imxp=presence@example.com');
+      const { stdout } = await check(HANDED);
+      expect(stdout).to.match(/applications +imxp=gateway@slate\.example for all of slate\.example\n +imxp=presence@/);
+      expect(stdout, 'nothing would arrive there').to.include(
+        'policy.attach["bridge@example.com"][3]: has no effect: this relay provides imxp=report@example.com itself',
+      );
+    });
+
     it('says it as JSON', async () => {
       const { stdout } = await check(POLICY, '--json', '--identity', 'imxp=mesh@rubble.com', '--domain', 'example.com');
       expect(JSON.parse(stdout)).to.deep.include({

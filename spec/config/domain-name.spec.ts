@@ -80,7 +80,7 @@ describe('config/domain-name', () => {
     expect(JSON.stringify(config)).to.match(/^[\0-\x7f]*$/);
     expect(config.domains).to.deep.equal([BOOKS]);
     expect(config.mesh.routes[0]?.domain).to.equal('*.xn--mnchen-3ya.example');
-    expect(config.mesh.routes[0]?.relays.map(({ host }) => host)).to.deep.equal([
+    expect(config.mesh.routes[0]?.relays?.map(({ host }) => host)).to.deep.equal([
       'relay.xn--mnchen-3ya.example',
       'xn--mnchen-3ya.example',
     ]);

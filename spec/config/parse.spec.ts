@@ -252,6 +252,69 @@ describe('config/parse', () => {
       { ...MINIMAL, store: { type: 'memory', path: 'x' } },
       'store.path: has no meaning with the other keys here',
     ],
+    [
+      'a gateway for a foreign domain',
+      { ...MINIMAL, policy: { gateways: { 'b.com': 'imxp=gateway@b.com' } } },
+      'policy.gateways["b.com"]: "b.com" is not one of "domains"',
+    ],
+    [
+      'a relay as a gateway',
+      { ...MINIMAL, policy: { gateways: { 'example.com': 'imxp=mesh@example.com' } } },
+      'policy.gateways["example.com"]: "imxp=mesh@example.com" is a relay; a gateway attaches as an endpoint, so name one such as imxp=gateway@example.com',
+    ],
+    [
+      'a pattern as a gateway',
+      { ...MINIMAL, policy: { gateways: { 'example.com': '*@example.com' } } },
+      'policy.gateways["example.com"]: "*@example.com" is a pattern; name one identity',
+    ],
+    [
+      'a service of a foreign domain',
+      { ...MINIMAL, policy: { services: { 'imxp=presence@b.com': 'application' } } },
+      'policy.services["imxp=presence@b.com"]: "b.com" is not one of "domains"',
+    ],
+    [
+      'an endpoint as a service',
+      { ...MINIMAL, policy: { services: { 'fred@example.com': 'application' } } },
+      'policy.services["fred@example.com"]: this key is not a service of the form imxp=name@domain',
+    ],
+    [
+      'a service that is given to somebody else',
+      { ...MINIMAL, policy: { services: { 'imxp=presence@example.com': 'fred' } } },
+      'policy.services["imxp=presence@example.com"]: must be "application", not "fred"',
+    ],
+    [
+      'a route without relays and without an intermediary',
+      { ...MINIMAL, mesh: { routes: [{ domain: 'b.com' }] } },
+      'mesh.routes[0].relays: is missing: an array is needed, or "via" with a domain to go over',
+    ],
+    [
+      'a route over a domain served here',
+      { ...MINIMAL, mesh: { routes: [{ domain: 'b.com', relays: ['tcp://a:1'], via: 'Example.com' }] } },
+      'mesh.routes[0].via: "example.com" is served here, so a route over it would be a loop',
+    ],
+    [
+      'a route over a domain that cannot be found',
+      { ...MINIMAL, mesh: { routes: [{ domain: 'b.com', via: 'c.com' }], dns: { enabled: false } } },
+      'mesh.routes[0].via: how "c.com" is reached is not configured, and mesh.dns is disabled: give "relays" or a route to it',
+    ],
+    [
+      'a route over a domain that is reached over another',
+      {
+        ...MINIMAL,
+        mesh: {
+          routes: [
+            { domain: 'b.com', via: 'c.com' },
+            { domain: 'c.com', via: 'd.com' },
+          ],
+        },
+      },
+      'mesh.routes[0].via: the route to "c.com" goes over another domain itself: name the relays that it begins with',
+    ],
+    [
+      'what is said about a link that a route does not have',
+      { ...MINIMAL, mesh: { routes: [{ domain: 'b.com', via: 'c.com', tls: 'off' }] } },
+      'mesh.routes[0].tls: has no meaning without "relays": the link is that to "c.com"',
+    ],
   ];
   for (const [what, value, problem] of cases) {
     it(`refuses ${what}`, () => {

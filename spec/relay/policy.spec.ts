@@ -124,4 +124,47 @@ describe('relay/policy', () => {
     expect(denial?.reply.text).to.equal('not authorized to attach as this endpoint');
     expect(denial?.reason).to.contain('fred@example.com');
   });
+
+  describe('with patterns', () => {
+    const may = (...endpoints: string[]) => ({ attach: { 'fred@example.com': endpoints } });
+
+    it('REQ-IMXP-013 reads *@domain in policy.attach as every endpoint of the domain, and as the domain as a whole', () => {
+      const rules = may('*@slate.example');
+      for (const name of ['joe@slate.example', 'joe/x=1@Slate.example', '*@slate.example']) {
+        expect(attach(fred, name, rules), name).to.equal(undefined);
+      }
+      for (const name of ['imxp=presence@slate.example', 'joe@sub.slate.example', 'joe@example.com', '*@example.com']) {
+        expect(attach(fred, name, rules), name).to.equal(537);
+      }
+    });
+
+    it('reads imxp=*@domain as its services, and name/*@domain as the subaddresses of one', () => {
+      expect(attach(fred, 'apex=presence@slate.example', may('imxp=*@slate.example'))).to.equal(undefined);
+      expect(attach(fred, 'joe@slate.example', may('imxp=*@slate.example'))).to.equal(537);
+      expect(attach(fred, 'joe/x=1@slate.example', may('joe/*@slate.example'))).to.equal(undefined);
+      expect(attach(fred, 'joe@slate.example', may('joe/*@slate.example'))).to.equal(537);
+    });
+
+    it('takes a whole domain for nobody: neither a name with a quoted star nor an account of that name has it', () => {
+      expect(attach(fred, '*@slate.example', may('"*"@slate.example'))).to.equal(537);
+      expect(attach({ kind: 'endpoint', address: '*@slate.example', proof }, '*@slate.example')).to.equal(537);
+      expect(policy(may('*@slate.example')).mayActAs('fred@example.com', '*@slate.example')).to.equal(false);
+      expect(policy(may('*@slate.example')).mayActAs('fred@example.com', 'joe@slate.example')).to.equal(true);
+    });
+
+    it('REQ-IMXP-036 reads them in policy.originators, too', () => {
+      const rules = { originators: { 'fred@example.com': ['*@slate.example'] } };
+      expect(originate(fred, 'joe@slate.example', ['fred@example.com'], rules)).to.equal(undefined);
+      expect(originate(fred, 'imxp=report@slate.example', ['fred@example.com'], rules)).to.equal(537);
+    });
+
+    it('lets who is attached for a domain send for those there that it could attach as', () => {
+      const as = ['*@slate.example'];
+      const rules = may('*@slate.example', 'imxp=presence@slate.example');
+      expect(originate(fred, 'joe@slate.example', as, rules)).to.equal(undefined);
+      expect(originate(fred, 'imxp=presence@slate.example', as, rules)).to.equal(undefined);
+      expect(originate(fred, 'imxp=report@slate.example', as, rules)).to.equal(537);
+      expect(originate(fred, 'joe@rubble.com', as, rules)).to.equal(537);
+    });
+  });
 });
