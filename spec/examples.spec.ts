@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { type Delivery, Endpoint } from 'imxp';
+import { type Delivery, Endpoint, parseConfig, startNode } from 'imxp';
 import { LocalMesh, passwordOf } from './support/local-mesh.js';
 import { Command, freePort, Workshop } from './support/node-process.js';
 import { projectFile, RUN_SCRIPT } from './support/script.js';
@@ -178,6 +178,52 @@ describe('examples/', function () {
     } finally {
       for (const command of running.splice(0)) await command.kill();
       await workshop.close();
+    }
+  });
+
+  it('gateway.ts stands for everybody of a domain, both ways', async () => {
+    tried.add('gateway.ts');
+    const gateway = 'imxp=gateway@slate.example';
+    const node = await startNode(
+      parseConfig({
+        domains: ['example.com', 'slate.example'],
+        listen: [{ port: 0 }],
+        store: { type: 'memory' },
+        mesh: { dns: { enabled: false } },
+        policy: { gateways: { 'slate.example': gateway } },
+      }),
+    );
+    try {
+      await node.addAccount(FRED, 'rock');
+      await node.addAccount(gateway, 'pit');
+      const relay = `tcp://127.0.0.1:${node.listening[0]?.port}`;
+      const command = new Command(
+        [projectFile('examples/gateway.ts'), gateway, 'slate.example'],
+        projectFile('examples'),
+        { IMXP_RELAY: relay, IMXP_PASSWORD: 'pit' },
+        RUN_SCRIPT,
+      );
+      running.push(command);
+      await attached(command);
+      await printed(command, 'attached as *@slate.example');
+      const fred = await Endpoint.connect({ address: FRED, relay, password: 'rock' });
+      const arrived = new Promise<Delivery>((resolve) => fred.receive(resolve));
+      for (const user of ['joe', 'pearl/home']) {
+        await fred.send({ to: `${user}@slate.example`, content: `Good evening, ${user}` });
+        await printed(
+          command,
+          JSON.stringify({ from: FRED, to: `${user}@slate.example`, text: `Good evening, ${user}` }),
+        );
+      }
+      const [outcome] = await fred.sendEach({ to: 'imxp=presence@slate.example', content: 'x' });
+      expect([outcome?.code, outcome?.text]).to.deep.equal([550, 'this domain has no such service']);
+      command.input(`${JSON.stringify({ from: 'joe@slate.example', to: FRED, text: 'Hello' })}\n`);
+      const { originator } = await arrived;
+      expect(originator).to.equal('joe@slate.example');
+      await fred.close();
+      expect((await command.finished()).code, command.output).to.equal(0);
+    } finally {
+      await node.stop();
     }
   });
 

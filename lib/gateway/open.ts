@@ -8,8 +8,8 @@ import type { ImxpPort } from './port.js';
 export type EndpointGatewayOptions = Omit<GatewayOptions, 'port' | 'peer' | 'wait'>;
 
 /**
- * Opens a gateway. The endpoint must be attached as every CPIM user who sends or receives, and for presence as
- * `imxp=presence@` of their domains, as the relay's policy allows.
+ * Opens a gateway. The endpoint must be attached as every CPIM user who sends or receives, or as `*@` their domain; for
+ * presence it must be the application that serves `imxp=presence@` of their domains (`policy.gateways`, `policy.services`).
  *
  * @param endpoint an {@link Endpoint}; its deliveries go to the gateway from now on
  * @throws LocalError ARGUMENT when a side does not have the required security
