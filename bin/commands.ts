@@ -1,39 +1,43 @@
-/** The commands of the program, in the order of its help. */
-import { register as access } from './access.js';
-import { register as account } from './account.js';
-import { register as certs } from './certs.js';
-import { register as chat } from './chat.js';
-import { register as check } from './check.js';
-import { register as completion } from './completion.js';
-import { register as demo } from './demo.js';
-import { register as interop } from './interop.js';
-import { register as listen } from './listen.js';
-import { register as ping } from './ping.js';
-import { register as presence } from './presence.js';
-import { register as relay } from './relay.js';
-import { register as send } from './send.js';
-import { register as status } from './status.js';
+/**
+ * The commands of the program, in the order of its help. Each is loaded only when it is needed, because loading all of
+ * them takes a second.
+ */
 import type { Register } from './support/program.js';
-import { register as top } from './top.js';
-import { register as trace } from './trace.js';
-import { register as wire } from './wire.js';
 
-export const COMMANDS: readonly Register[] = [
-  relay,
-  check,
-  status,
-  top,
-  account,
-  certs,
-  send,
-  listen,
-  chat,
-  access,
-  presence,
-  trace,
-  ping,
-  wire,
-  interop,
-  demo,
-  completion,
-];
+/** A file in `bin/`. */
+type Loader = () => Promise<{ readonly register: Register }>;
+
+const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
+  ['relay', () => import('./relay.js')],
+  ['check', () => import('./check.js')],
+  ['status', () => import('./status.js')],
+  ['top', () => import('./top.js')],
+  ['account', () => import('./account.js')],
+  ['certs', () => import('./certs.js')],
+  ['send', () => import('./send.js')],
+  ['listen', () => import('./listen.js')],
+  ['chat', () => import('./chat.js')],
+  ['access', () => import('./access.js')],
+  ['presence', () => import('./presence.js')],
+  ['trace', () => import('./trace.js')],
+  ['ping', () => import('./ping.js')],
+  ['wire', () => import('./wire.js')],
+  ['interop', () => import('./interop.js')],
+  ['demo', () => import('./demo.js')],
+  ['completion', () => import('./completion.js')],
+]);
+
+/** All commands, for the help and for documents about them. */
+export async function allCommands(): Promise<Register[]> {
+  return await Promise.all([...COMMANDS.values()].map(async (load) => (await load()).register));
+}
+
+/**
+ * The commands that arguments need: the one they begin with, where there is one, and all for everything else, such as the
+ * help or a misspelt command.
+ */
+export async function commandsFor(argument: string | undefined): Promise<Register[]> {
+  if (argument === '--version' || argument === '-V') return [];
+  const load = argument === undefined || argument === 'completion' ? undefined : COMMANDS.get(argument);
+  return load === undefined ? await allCommands() : [(await load()).register];
+}

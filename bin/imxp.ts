@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** Entry point of the command line. */
-import { COMMANDS } from './commands.js';
+import { commandsFor } from './commands.js';
 import { makeProgram, runProgram } from './support/program.js';
 
-await runProgram(makeProgram(COMMANDS));
+await runProgram(makeProgram(await commandsFor(process.argv[2])));

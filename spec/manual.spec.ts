@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
 import type { Command } from 'commander';
-import { COMMANDS } from '../bin/commands.js';
+import { allCommands } from '../bin/commands.js';
 import { manualOf, pathOf } from '../bin/support/manual.js';
 import { below, makeProgram } from '../bin/support/program.js';
 import { MANUAL, manualPages, writtenPages } from './support/man-pages.js';
+
+const COMMANDS = await allCommands();
 
 describe('the manual', () => {
   const commands: readonly Command[] = below(makeProgram(COMMANDS));

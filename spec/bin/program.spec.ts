@@ -3,6 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { allCommands, commandsFor } from '../../bin/commands.js';
+import { makeProgram } from '../../bin/support/program.js';
 import { type CliResult, imxp } from '../support/cli.js';
 import { temporaryDirectory } from '../support/temporary.js';
 
@@ -27,6 +29,19 @@ describe('the command line as a whole', function () {
     expect(option.stderr).to.contain("unknown option '--form'\n(Did you mean --from?)");
     for (const { stderr } of [option, command]) expect(stderr).not.to.contain('Did you mean ?');
     expect(command.stderr).to.contain("unknown command 'ad'").and.contain('Try: imxp account --help');
+  });
+
+  it('loads only the command that is asked for, and all where none of them is', async () => {
+    const names = async (argument: string | undefined): Promise<string[]> =>
+      makeProgram(await commandsFor(argument)).commands.map((command) => command.name());
+    const all = makeProgram(await allCommands()).commands.map((command) => command.name());
+    expect(all).to.include.members(['relay', 'send', 'completion']);
+    for (const name of all) expect(await names(name), name).to.deep.equal(name === 'completion' ? all : [name]);
+    for (const other of [undefined, 'help', '--help', 'snd']) expect(await names(other), other).to.deep.equal(all);
+    expect(await names('--version')).to.deep.equal([]);
+    const [misspelt, help] = await Promise.all([run('snd'), run('help', 'send')]);
+    expect(misspelt.stderr).to.contain('Did you mean send?');
+    expect(help.stdout).to.match(/^Usage: imxp send /);
   });
 
   it('says which port is out of range', async () => {

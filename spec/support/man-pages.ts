@@ -5,9 +5,11 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { COMMANDS } from '../../bin/commands.js';
+import { allCommands } from '../../bin/commands.js';
 import { exitsOf, type Manual, manualOf, paragraphsOf, pathOf } from '../../bin/support/manual.js';
 import { makeProgram } from '../../bin/support/program.js';
+
+const COMMANDS = await allCommands();
 
 export const MANUAL = fileURLToPath(new URL('../../contrib/man/', import.meta.url));
 

@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
-import { COMMANDS } from '../../bin/commands.js';
+import { allCommands } from '../../bin/commands.js';
 import { exitsOf, manualOf, pathOf } from '../../bin/support/manual.js';
 import { below, makeProgram } from '../../bin/support/program.js';
 import { limitsSchema } from '../../lib/config/limits.js';
@@ -15,6 +15,8 @@ import { REPLY_CODES } from '../../lib/imxp/reply-code.js';
 import { Metrics } from '../../lib/ops/metrics.js';
 import { logTables } from './log-fields.js';
 import { writeManualPages } from './man-pages.js';
+
+const COMMANDS = await allCommands();
 
 export const REFERENCE = fileURLToPath(new URL('../../docs/reference/', import.meta.url));
 
