@@ -17,6 +17,7 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['send', () => import('./send.js')],
   ['listen', () => import('./listen.js')],
   ['chat', () => import('./chat.js')],
+  ['known', () => import('./known.js')],
   ['access', () => import('./access.js')],
   ['presence', () => import('./presence.js')],
   ['trace', () => import('./trace.js')],

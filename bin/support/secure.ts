@@ -1,19 +1,24 @@
 /** Options of commands that sign, encrypt, verify and decrypt (S/MIME), and the display of the results. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import type { SecureFiles } from '../../lib/endpoint/secure.js';
+import type { Signature } from '../../lib/message/smime/signature.js';
 import { SIGNATURE_FAULTS } from '../../lib/message/smime/signature-fault.js';
+import type { SmimeVersion } from '../../lib/message/smime/version.js';
 import { paint } from '../../lib/ops/terminal.js';
 import { CommandError, EXIT } from './exit.js';
 import { readGivenFile } from './files.js';
 
 export interface SecureCommandOptions {
   readonly sign?: boolean;
+  readonly encrypt?: boolean;
   readonly encryptTo?: readonly string[];
   readonly identity?: string;
   readonly trust?: string;
   readonly revoked?: string;
+  readonly known?: string;
   readonly classic?: boolean;
+  readonly smime?: SmimeVersion;
   /** Options of {@link withEndpoint}, used as defaults. */
   readonly ca?: string;
   readonly cert?: string;
@@ -28,7 +33,8 @@ function several(text: string, earlier: readonly string[] | undefined): readonly
 export function withSealing(command: Command): Command {
   return command
     .option('--sign', 'sign the message (S/MIME), so that the recipient can verify its author')
-    .option('--encrypt-to <certificate>', 'encrypt for the recipient with this certificate; may be repeated', several);
+    .option('--encrypt-to <certificate>', 'encrypt for the recipient with this certificate; may be repeated', several)
+    .option('--encrypt', 'encrypt for the recipients with their certificates in the directory of --known');
 }
 
 /** Adds the options of commands that send or receive. */
@@ -40,23 +46,41 @@ export function withIdentity(command: Command): Command {
     )
     .option('--trust <file>', 'PEM file of CAs trusted for signers and recipients; default: that of --ca')
     .option('--revoked <file>', 'PEM file of their certificate revocation lists')
-    .option('--classic', 'encrypt with AES-CBC for old programs, and accept it even without a signature');
+    .option(
+      '--known <directory>',
+      'directory of certificates learnt from signed messages, each trusted on first use; made when it is missing',
+    )
+    .addOption(
+      new Option(
+        '--smime <version>',
+        'S/MIME version of old programs: 3.2 encrypts with AES-CBC and accepts that even without a signature; 3.1 signs with SHA-1 as well and encrypts with 3DES, and accepts such signatures',
+      ).choices(['3.1', '3.2', '4.0']),
+    )
+    .option('--classic', 'the same as --smime 3.1');
 }
 
 /** Turns the options into the endpoint's `secure` option. @throws CommandError */
 export async function secureFiles(options: SecureCommandOptions): Promise<{ readonly secure?: SecureFiles }> {
-  const { encryptTo, trust = options.ca, revoked, classic } = options;
+  const { encrypt, encryptTo, trust = options.ca, revoked, known, classic, smime } = options;
   const own = await identityOf(options);
   if (options.sign === true && own === undefined) {
     throw new CommandError(EXIT.USAGE, '--sign needs --identity (or --cert and --key)');
   }
+  if (encrypt === true && known === undefined) {
+    throw new CommandError(EXIT.USAGE, '--encrypt needs --known, the directory of certificates; or use --encrypt-to');
+  }
+  if (classic === true && smime !== undefined && smime !== '3.1') {
+    throw new CommandError(EXIT.USAGE, `--classic is S/MIME 3.1, not ${smime}; give one of them`);
+  }
+  const version = classic === true ? '3.1' : smime;
   return {
     secure: {
       ...own,
       ...(trust === undefined ? {} : { authorities: trust }),
       ...(revoked === undefined ? {} : { revoked }),
       ...(encryptTo === undefined ? {} : { people: encryptTo }),
-      ...(classic === undefined ? {} : { classic }),
+      ...(known === undefined ? {} : { known }),
+      ...(version === undefined || version === '4.0' ? {} : { classic: version }),
     },
   };
 }
@@ -69,17 +93,30 @@ async function identityOf({ identity, cert, key }: SecureCommandOptions): Promis
 }
 
 /** Whether messages are to be signed and encrypted. */
-export function sealing({ sign, encryptTo }: SecureCommandOptions): {
+export function sealing({ sign, encrypt, encryptTo }: SecureCommandOptions): {
   readonly sign: boolean;
   readonly encrypt: boolean;
 } {
-  return { sign: sign === true, encrypt: encryptTo !== undefined };
+  return { sign: sign === true, encrypt: encrypt === true || encryptTo !== undefined };
 }
 
 /** How a delivery was protected, as JSON. */
 export function protectionJson({ signed, encrypted }: Delivery): object {
-  const { by, valid = false, reason } = signed ?? {};
-  return { ...(signed === undefined ? {} : { signed: { by, valid, reason } }), ...(encrypted ? { encrypted } : {}) };
+  return { ...(signed === undefined ? {} : { signed: signatureJson(signed) }), ...(encrypted ? { encrypted } : {}) };
+}
+
+/** A signature as JSON, with the fingerprint that people compare. */
+export function signatureJson({ by, valid, reason, trust, algorithm, outdated, at, certificate }: Signature): object {
+  return {
+    by,
+    valid,
+    reason,
+    trust,
+    algorithm,
+    ...(outdated ? { outdated } : {}),
+    at,
+    fingerprint: certificate?.fingerprint256,
+  };
 }
 
 /**
@@ -88,9 +125,30 @@ export function protectionJson({ signed, encrypted }: Delivery): object {
  */
 export function protectionText({ signed, encrypted }: Delivery): string | undefined {
   const words = encrypted ? ['encrypted'] : [];
-  if (signed?.valid === true) words.unshift(`signed by ${signed.by}`);
-  const proven = words.join(', ');
-  if (signed === undefined || signed.reason === undefined) return proven === '' ? undefined : paint('green', proven);
-  const doubt = `NOT VERIFIED, claims to be from ${signed.by ?? 'no one'}: ${SIGNATURE_FAULTS[signed.reason]}`;
-  return `${paint('red', doubt)}${encrypted ? `, ${proven}` : ''}`;
+  if (signed === undefined) return encrypted ? paint('green', 'encrypted') : undefined;
+  if (signed.reason !== undefined) return [signatureText(signed), ...words].join(', ');
+  const proven = [signedBy(signed), ...words].join(', ');
+  const caution = cautionOf(signed);
+  return caution === '' ? paint('green', proven) : `${paint('green', proven)}, ${paint('yellow', caution)}`;
+}
+
+/** Who signed, and what people have to know about it. */
+export function signatureText(signed: Signature): string {
+  if (signed.reason === undefined) {
+    const caution = cautionOf(signed);
+    return `${paint('green', signedBy(signed))}${caution === '' ? '' : `, ${paint('yellow', caution)}`}`;
+  }
+  const changed = signed.reason === 'changed' ? `; its fingerprint is ${signed.certificate?.fingerprint256}` : '';
+  const doubt = `NOT VERIFIED, claims to be from ${signed.by ?? 'no one'}: ${SIGNATURE_FAULTS[signed.reason]}${changed}`;
+  return paint('red', doubt);
+}
+
+const signedBy = ({ by }: Signature): string => `signed by ${by}`;
+
+/** What makes a valid signature prove less than others; empty for nothing. */
+function cautionOf({ trust, outdated, algorithm, certificate }: Signature): string {
+  const first = trust === 'first use' ? [`first seen now with fingerprint ${certificate?.fingerprint256}`] : [];
+  const known = trust === 'known' ? ['known from earlier messages alone'] : [];
+  const old = outdated ? [`by ${algorithm}, which can be forged`] : [];
+  return [...first, ...known, ...old].join(', ');
 }

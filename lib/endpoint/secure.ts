@@ -7,10 +7,13 @@ import { join } from 'node:path';
 import { describeFileError } from '../config/password-file.js';
 import { LocalError } from '../errors.js';
 import type { Content, MadeContent } from '../imxp/content.js';
+import type { KnownCertificates } from '../message/smime/known.js';
 import { type FindCertificate, Secure } from '../message/smime/secure.js';
 import type { Signature } from '../message/smime/signature.js';
+import type { ClassicVersion } from '../message/smime/version.js';
 import { entityType } from '../mime/entity.js';
 import { checkKeys, type KnownKeys } from './keys.js';
+import { KnownDirectory } from './known-directory.js';
 import { pemOf } from './pem.js';
 
 /** Like `SecureOptions`, but each may also be the path of a PEM file. */
@@ -26,8 +29,13 @@ export interface SecureFiles {
    * Certificates of recipients: PEM, files, a directory (every `.crt` and `.pem` in it), or a function that finds them.
    */
   readonly people?: string | readonly (string | Buffer)[] | FindCertificate;
-  /** Use the algorithms of 2004, for recipients that support nothing newer; see `SecureOptions`. */
-  readonly classic?: boolean;
+  /**
+   * Where certificates learnt from signed messages are kept, each trusted on first use: a directory, which is made when
+   * it is missing, or anything of the kind; see `SecureOptions`.
+   */
+  readonly known?: string | KnownCertificates;
+  /** S/MIME version of correspondents who support nothing newer, true for that of 2004; see `SecureOptions`. */
+  readonly classic?: ClassicVersion;
 }
 
 const KEYS: KnownKeys<SecureFiles> = {
@@ -36,6 +44,7 @@ const KEYS: KnownKeys<SecureFiles> = {
   authorities: true,
   revoked: true,
   people: true,
+  known: true,
   classic: true,
 };
 
@@ -48,13 +57,14 @@ export async function secureOf(given: Secure | SecureFiles = {}): Promise<Secure
   // Not instanceof: a program may have loaded a second copy of the class.
   if ('seal' in given && 'open' in given) return given;
   checkKeys(given, KEYS, 'Endpoint.connect: secure');
-  const { certificate, key, authorities, revoked, people, classic = false } = given;
+  const { certificate, key, authorities, revoked, people, known, classic = false } = given;
   return new Secure({
     classic,
     ...(certificate === undefined ? {} : { certificate: await pemOf(certificate, 'certificate') }),
     ...(key === undefined ? {} : { key: await pemOf(key, 'key') }),
     ...(authorities === undefined ? {} : { authorities: await pemOf(authorities, 'authority') }),
     ...(revoked === undefined ? {} : { revoked: await pemOf(revoked, 'revocation list') }),
+    ...(known === undefined ? {} : { known: typeof known === 'string' ? new KnownDirectory(known) : known }),
     ...(people === undefined ? {} : { people: typeof people === 'function' ? people : await peopleOf(people) }),
   });
 }

@@ -13,6 +13,7 @@ export type { CpimObjectContent, MessageContent, UriContent, XmlContent } from '
 export type { Delivery } from '../endpoint/delivery.js';
 export { Endpoint, type EndpointEvents } from '../endpoint/endpoint.js';
 export type { DeliveryHandler } from '../endpoint/inbox.js';
+export { KNOWN_LIMITS, type KnownCertificate, KnownDirectory } from '../endpoint/known-directory.js';
 export type { Encoded, Message } from '../endpoint/message.js';
 export type { OptionInit } from '../endpoint/option.js';
 export {

@@ -28,6 +28,7 @@ export { type Opened, openMessage } from '../message/open.js';
 export { type ReadOptions, readMessage } from '../message/read.js';
 export { type FromMailOptions, fromMail, type ToMailOptions, toMail } from '../message/rfc822/convert.js';
 export type { MadeEntity, OpenEntity } from '../message/smime/entity.js';
+export type { KnownCertificates, SignerTrust } from '../message/smime/known.js';
 export {
   type FindCertificate,
   type Sealing,
@@ -37,6 +38,7 @@ export {
 } from '../message/smime/secure.js';
 export type { Signature } from '../message/smime/signature.js';
 export { SIGNATURE_FAULTS, type SignatureFault } from '../message/smime/signature-fault.js';
+export type { ClassicVersion } from '../message/smime/version.js';
 export {
   addressOfUri,
   type ForeignAddress,

@@ -1,8 +1,9 @@
+import { X509Certificate } from 'node:crypto';
 import { expect } from 'chai';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import type { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { authority, barney as barneys, fred as freds, wilma as wilmas } from '../message/smime/people.js';
-import type { TestCertificate } from '../support/certificates.js';
+import { TestAuthority, type TestCertificate } from '../support/certificates.js';
 import { failureOf } from '../support/failure.js';
 import { LocalMesh, passwordOf } from '../support/local-mesh.js';
 import { type Command, type Finished, Workshop } from '../support/node-process.js';
@@ -72,11 +73,69 @@ describe('commands that sign and encrypt', function () {
       '',
     ]);
     const second = await listen(...own, '--json', '--count', '1');
+    expect((await send([...seal, '--smime', '3.2'], 'Bowling?')).code).to.equal(0);
+    const shown = JSON.parse((await second.finished()).stdout.toString());
+    expect(shown).to.deep.include({ encrypted: true, content: 'Bowling?' });
+    expect(shown.signed).to.include({
+      by: FRED,
+      valid: true,
+      trust: 'authority',
+      algorithm: 'RSA with SHA-256',
+      fingerprint: new X509Certificate(freds.certificate).fingerprint256,
+    });
+  });
+
+  it('imxp send and imxp listen --classic use what RFC 3851 required, and say what it is worth', async () => {
+    const listening = await listen('--identity', 'barney.crt', '--trust', 'ca.crt', '--classic', '--count', '1');
+    const seal = ['--sign', '--identity', 'fred.pem', '--encrypt-to', 'barney.crt', '--trust', 'ca.crt'];
     expect((await send([...seal, '--classic'], 'Bowling?')).code).to.equal(0);
-    expect(JSON.parse((await second.finished()).stdout.toString())).to.deep.include({
-      signed: { by: FRED, valid: true },
-      encrypted: true,
-      content: 'Bowling?',
+    expect((await listening.finished()).stdout.toString()).to.include(
+      `[signed by ${FRED}, encrypted, by RSA with SHA-1, which can be forged]`,
+    );
+  });
+
+  it('learn certificates, trust each on first use, show that, and encrypt with them', async function () {
+    this.timeout(120_000);
+    const strangers = new TestAuthority('Strangers');
+    const fingerprints: string[] = [];
+    for (const name of ['first', 'second']) {
+      const made = strangers.issue({ uris: [`im:${FRED}`], usages: ['mail'], ownKey: true });
+      await workshop.file(`${name}.crt`, made.certificate);
+      await workshop.file(`${name}.key`, made.key);
+      fingerprints.push(new X509Certificate(made.certificate).fingerprint256);
+    }
+    const listening = await listen('--known', 'people', '--count', '3');
+    for (const name of ['first', 'first', 'second']) {
+      expect((await send(['--sign', '--identity', `${name}.crt`], 'x')).code).to.equal(0);
+    }
+    const shown = (await listening.finished()).stdout.toString();
+    const [first, second] = fingerprints;
+    expect(shown.match(/\[.*\]/g)).to.deep.equal([
+      `[signed by ${FRED}, first seen now with fingerprint ${first}]`,
+      `[signed by ${FRED}, known from earlier messages alone]`,
+      `[NOT VERIFIED, claims to be from ${FRED}: the certificate is not the one that is known for this address; its fingerprint is ${second}]`,
+    ]);
+    const known = async (...args: string[]) => {
+      const { code, stdout, stderr } = await workshop.run(['known', ...args]);
+      return [code, stdout.toString(), stderr.toString()] as const;
+    };
+    expect((await known('list', 'people'))[1])
+      .to.include(`${FRED}  `)
+      .and.include(first);
+    const answer = ['send', '--from', BARNEY, '--to', FRED, ...relayOf('rubble.com'), '--password-file', 'barney'];
+    const fred = await mesh.attach(FRED, {
+      secure: { certificate: workshop.path('first.crt'), key: workshop.path('first.key') },
+    });
+    const delivery = fred[Symbol.asyncIterator]().next();
+    expect((await workshop.run([...answer, '--encrypt', '--known', 'people'], { input: 'At eight' })).code).to.equal(0);
+    const { value } = await delivery;
+    expect([value?.encrypted, value?.text()]).to.deep.equal([true, 'At eight']);
+    expect((await known('forget', 'people', FRED))[0]).to.equal(0);
+    expect((await known('add', 'people', BARNEY, 'second.crt'))[2]).to.include(`it names ${FRED}`);
+    expect((await known('add', 'people', FRED, 'second.crt'))[0]).to.equal(0);
+    expect(JSON.parse((await known('list', 'people', '--json'))[1])[0]).to.include({
+      address: FRED,
+      fingerprint: second,
     });
   });
 
@@ -119,12 +178,15 @@ describe('commands that sign and encrypt', function () {
   it('exit with 64 where something is missing, and 78 where a file cannot be used', async () => {
     const sent = await Promise.all([
       send(['--sign'], 'x'),
+      send(['--encrypt'], 'x'),
+      send(['--classic', '--smime', '3.2'], 'x'),
       send(['--encrypt-to', 'fred.crt'], 'x'),
       send(['--sign', '--identity', 'none.crt'], 'x'),
       send(['--encrypt-to', 'none.crt'], 'x'),
     ]);
-    expect(sent.map(({ code }) => code)).to.deep.equal([64, 64, 78, 78]);
+    expect(sent.map(({ code }) => code)).to.deep.equal([64, 64, 64, 64, 78, 78]);
     expect(sent[0]?.stderr.toString()).to.include('--sign needs --identity');
-    expect(sent[1]?.stderr.toString()).to.include('no certificate of barney@rubble.com is known');
+    expect(sent[1]?.stderr.toString()).to.include('--encrypt needs --known');
+    expect(sent[3]?.stderr.toString()).to.include('no certificate of barney@rubble.com is known');
   });
 });

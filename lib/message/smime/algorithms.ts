@@ -1,94 +1,182 @@
 /**
- * Supported algorithms and their names in node:crypto. MD5, SHA-1 and short RSA keys are no longer secure and are
- * refused; algorithms for decryption may be older than those for signatures.
+ * Supported algorithms and their names in node:crypto. What RFC 3851 required in 2004 (SHA-1, DSA, RSA keys of 1024
+ * bits) can be forged today; it is recognized, and told apart as `outdated`. Algorithms for decryption may be older than
+ * those for signatures.
  */
 import { constants, type KeyObject, sign, verify } from 'node:crypto';
 import { AlgorithmIdentifier, RSASSAPSSParams } from 'pkijs';
 import { LocalError } from '../../errors.js';
 import { Null, OID } from './asn1.js';
 
-const DIGESTS: ReadonlyMap<string, string> = new Map([
-  [OID.SHA256, 'sha256'],
-  ['2.16.840.1.101.3.4.2.2', 'sha384'],
-  ['2.16.840.1.101.3.4.2.3', 'sha512'],
-]);
+/** Digests, with the names that micalg of multipart/signed has for them (RFC 8551 §3.5.3.2; SHA-1: RFC 3851 §3.4.3.2). */
+interface Digest {
+  readonly name: 'sha1' | 'sha256' | 'sha384' | 'sha512';
+  readonly oid: string;
+  readonly micalg: string;
+}
 
-/** Signature algorithms that name their digest; null where the key decides. */
-const SIGNATURES: ReadonlyMap<string, string | null> = new Map([
-  ['1.2.840.113549.1.1.11', 'sha256'],
-  ['1.2.840.113549.1.1.12', 'sha384'],
-  ['1.2.840.113549.1.1.13', 'sha512'],
-  ['1.2.840.10045.4.3.2', 'sha256'],
-  ['1.2.840.10045.4.3.3', 'sha384'],
-  ['1.2.840.10045.4.3.4', 'sha512'],
-  ['1.3.101.112', null],
+const SHA1: Digest = { name: 'sha1', oid: OID.SHA1, micalg: 'sha1' };
+const SHA256: Digest = { name: 'sha256', oid: OID.SHA256, micalg: 'sha-256' };
+const SHA384: Digest = { name: 'sha384', oid: '2.16.840.1.101.3.4.2.2', micalg: 'sha-384' };
+const SHA512: Digest = { name: 'sha512', oid: '2.16.840.1.101.3.4.2.3', micalg: 'sha-512' };
+const DIGESTS = [SHA1, SHA256, SHA384, SHA512] as const;
+
+interface Scheme {
+  readonly scheme: string;
+  /** Undefined where the SignerInfo names it; null where the scheme has one of its own. */
+  readonly digest: Digest['name'] | null | undefined;
+}
+
+const [RSA, ECDSA, DSA] = ['RSA', 'ECDSA', 'DSA'];
+const SIGNATURES: ReadonlyMap<string, Scheme> = new Map([
+  [OID.RSA, { scheme: RSA, digest: undefined }],
+  ['1.2.840.113549.1.1.5', { scheme: RSA, digest: 'sha1' }],
+  ['1.2.840.113549.1.1.11', { scheme: RSA, digest: 'sha256' }],
+  ['1.2.840.113549.1.1.12', { scheme: RSA, digest: 'sha384' }],
+  ['1.2.840.113549.1.1.13', { scheme: RSA, digest: 'sha512' }],
+  ['1.2.840.10045.4.1', { scheme: ECDSA, digest: 'sha1' }],
+  ['1.2.840.10045.4.3.2', { scheme: ECDSA, digest: 'sha256' }],
+  ['1.2.840.10045.4.3.3', { scheme: ECDSA, digest: 'sha384' }],
+  ['1.2.840.10045.4.3.4', { scheme: ECDSA, digest: 'sha512' }],
+  ['1.2.840.10040.4.1', { scheme: DSA, digest: undefined }],
+  ['1.2.840.10040.4.3', { scheme: DSA, digest: 'sha1' }],
+  ['2.16.840.1.101.3.4.3.2', { scheme: DSA, digest: 'sha256' }],
+  ['1.3.101.112', { scheme: 'Ed25519', digest: null }],
 ]);
 
 const RSA_BITS = 2048;
+/** The shortest keys that still mean anything; those of 2004. */
+const OUTDATED_BITS = 1024;
 
 /** The digest's name in node:crypto; undefined for an unsupported one. */
-export function digestOf({ algorithmId }: AlgorithmIdentifier): string | undefined {
-  return DIGESTS.get(algorithmId);
+export function digestOf({ algorithmId }: AlgorithmIdentifier): Digest['name'] | undefined {
+  return DIGESTS.find(({ oid }) => oid === algorithmId)?.name;
 }
 
-/** Whether the key is long enough to be trusted. */
-export function isStrong({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): boolean {
-  const rsa = asymmetricKeyType === 'rsa' || asymmetricKeyType === 'rsa-pss';
-  return !rsa || (asymmetricKeyDetails?.modulusLength ?? 0) >= RSA_BITS;
+/** How much a key proves or protects: short RSA keys are `outdated`, very short ones `worthless`. */
+export function strengthOf({
+  asymmetricKeyType,
+  asymmetricKeyDetails,
+}: KeyObject): 'current' | 'outdated' | 'worthless' {
+  if (!['rsa', 'rsa-pss', 'dsa'].includes(asymmetricKeyType ?? '')) return 'current';
+  const bits = asymmetricKeyDetails?.modulusLength ?? 0;
+  return bits >= RSA_BITS ? 'current' : bits >= OUTDATED_BITS ? 'outdated' : 'worthless';
 }
 
 /**
- * Verifies a signature.
+ * A signature's verification: `good`; `outdated` when it is right but by an algorithm or a key of 2004 that can be
+ * forged today; `wrong`; `unsupported` when it was not even tried.
+ */
+export type Verdict = 'good' | 'outdated' | 'wrong' | 'unsupported';
+
+/**
+ * The name of a signature algorithm for people, such as "RSA with SHA-256".
  *
  * @param digest the digest for algorithms that do not name theirs
- * @returns undefined when the algorithm or the key is not trusted
  */
+export function nameOf(algorithm: AlgorithmIdentifier, digest: string | undefined): string {
+  const found = schemeOf(algorithm, digest);
+  if (found === undefined) return algorithm.algorithmId;
+  return found.digest === null ? found.scheme : `${found.scheme} with ${found.digest.toUpperCase().replace('A', 'A-')}`;
+}
+
+/** @param digest the digest for algorithms that do not name theirs */
 export function verified(
   algorithm: AlgorithmIdentifier,
   digest: string | undefined,
   key: KeyObject,
   signed: Buffer,
   signature: Buffer,
-): boolean | undefined {
-  if (!isStrong(key)) return undefined;
+): Verdict {
+  const found = schemeOf(algorithm, digest);
+  const strength = strengthOf(key);
+  if (found === undefined || strength === 'worthless') return 'unsupported';
+  const options = found.saltLength === undefined ? {} : { padding: PSS, saltLength: found.saltLength };
   try {
-    if (algorithm.algorithmId === OID.RSA_PSS) return verifiedPss(algorithm, key, signed, signature);
-    const named = algorithm.algorithmId === OID.RSA ? digest : SIGNATURES.get(algorithm.algorithmId);
-    return named === undefined ? undefined : verify(named, signed, key, signature);
+    if (!verify(found.digest, signed, { key, ...options }, signature)) return 'wrong';
   } catch {
     // A signature by another kind of key.
-    return false;
+    return 'wrong';
   }
+  return strength === 'outdated' || found.digest === 'sha1' || found.scheme === DSA ? 'outdated' : 'good';
 }
 
-function verifiedPss(
-  { algorithmParams }: AlgorithmIdentifier,
-  key: KeyObject,
-  signed: Buffer,
-  signature: Buffer,
-): boolean | undefined {
-  const { hashAlgorithm, saltLength } = new RSASSAPSSParams({ schema: algorithmParams });
-  const digest = digestOf(hashAlgorithm);
-  if (digest === undefined) return undefined;
-  return verify(digest, signed, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }, signature);
+const PSS = constants.RSA_PKCS1_PSS_PADDING;
+
+interface FoundScheme {
+  readonly scheme: string;
+  readonly digest: string | null;
+  readonly saltLength?: number;
 }
 
-/** Signs with SHA-256. @throws LocalError ARGUMENT for an unsupported kind of key */
-export function signedWith(key: KeyObject, octets: Buffer): { algorithm: AlgorithmIdentifier; signature: Buffer } {
+function schemeOf(
+  { algorithmId, algorithmParams }: AlgorithmIdentifier,
+  named: string | undefined,
+): FoundScheme | undefined {
+  if (algorithmId === OID.RSA_PSS) {
+    const { hashAlgorithm, saltLength } = new RSASSAPSSParams({ schema: algorithmParams });
+    const digest = digestOf(hashAlgorithm);
+    return digest === undefined ? undefined : { scheme: 'RSASSA-PSS', digest, saltLength };
+  }
+  const found = SIGNATURES.get(algorithmId);
+  if (found === undefined) return undefined;
+  const digest = found.digest === undefined ? named : found.digest;
+  return digest === undefined ? undefined : { scheme: found.scheme, digest };
+}
+
+/** How a key signs messages. */
+export interface Signing {
+  /** The digest's name in node:crypto. */
+  readonly digest: Digest['name'];
+  /** As in micalg of multipart/signed. */
+  readonly micalg: string;
+  readonly digestAlgorithm: AlgorithmIdentifier;
+  readonly algorithm: AlgorithmIdentifier;
+  sign(octets: Buffer): Buffer;
+}
+
+/** ECDSA by the strength of the curve (RFC 5753 §7). */
+const CURVES: ReadonlyMap<string, { readonly digest: Digest; readonly oid: string }> = new Map([
+  ['secp384r1', { digest: SHA384, oid: '1.2.840.10045.4.3.3' }],
+  ['secp521r1', { digest: SHA512, oid: '1.2.840.10045.4.3.4' }],
+]);
+
+/**
+ * Chooses how a key signs.
+ *
+ * @param sha1 whether to sign with SHA-1 (RFC 3851 §2.1), as programs of 2004 require; for RSA keys
+ * @throws LocalError ARGUMENT for an unsupported kind of key
+ */
+export function signingOf(key: KeyObject, sha1: boolean): Signing {
   switch (key.asymmetricKeyType) {
     case 'rsa':
-      return { algorithm: algorithmOf(OID.RSA), signature: sign('sha256', octets, key) };
-    case 'ec':
-      return {
-        algorithm: new AlgorithmIdentifier({ algorithmId: '1.2.840.10045.4.3.2' }),
-        signature: sign('sha256', octets, key),
-      };
+      return signing(key, sha1 ? SHA1 : SHA256, algorithmOf(OID.RSA));
+    case 'ec': {
+      const curve = key.asymmetricKeyDetails?.namedCurve ?? '';
+      const { digest, oid } = CURVES.get(curve) ?? { digest: SHA256, oid: '1.2.840.10045.4.3.2' };
+      return signing(key, digest, new AlgorithmIdentifier({ algorithmId: oid }));
+    }
+    case 'ed25519':
+      // RFC 8419 §3.1: the digest of the content is SHA-512; the signature algorithm names none.
+      return signing(key, SHA512, new AlgorithmIdentifier({ algorithmId: '1.3.101.112' }), null);
     default:
       throw new LocalError(
         'ARGUMENT',
-        `a key of type ${key.asymmetricKeyType} cannot sign messages; use an RSA or EC key`,
+        `a key of type ${key.asymmetricKeyType} cannot sign messages; use an RSA, EC or Ed25519 key`,
       );
   }
+}
+
+function signing(
+  key: KeyObject,
+  { name, oid, micalg }: Digest,
+  algorithm: AlgorithmIdentifier,
+  named: string | null = name,
+): Signing {
+  // RFC 8419 §2.3, RFC 5754 §2: without parameters; with NULL for RSA, as older programs expect.
+  const digestAlgorithm =
+    key.asymmetricKeyType === 'rsa' ? algorithmOf(oid) : new AlgorithmIdentifier({ algorithmId: oid });
+  return { digest: name, micalg, digestAlgorithm, algorithm, sign: (octets) => sign(named, octets, key) };
 }
 
 /** An algorithm whose parameters are NULL (RFC 3370 §2, §3.2, §4.2.1). */

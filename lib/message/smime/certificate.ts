@@ -2,7 +2,7 @@
  * A certificate of an endpoint or a CA: whom it names and what it may be used for. Whether it is trusted is decided in
  * `trust.ts`.
  */
-import { X509Certificate } from 'node:crypto';
+import { type KeyType, X509Certificate } from 'node:crypto';
 import { Certificate as ParsedCertificate } from 'pkijs';
 import { LocalError } from '../../errors.js';
 import { addressOf } from '../../imxp/address.js';
@@ -21,7 +21,17 @@ const UNDERSTOOD: ReadonlySet<string> = new Set(Object.values(EXTENSION));
 // RFC 5280 §4.2.1.12
 const [EMAIL_PROTECTION, ANY_USAGE] = ['1.3.6.1.5.5.7.3.4', '2.5.29.37.0'];
 // RFC 5280 §4.2.1.3, bits of the first octet
-const USAGE = { DIGITAL_SIGNATURE: 0x80, NON_REPUDIATION: 0x40, KEY_ENCIPHERMENT: 0x20, CERTIFICATE: 0x04 } as const;
+const USAGE = {
+  DIGITAL_SIGNATURE: 0x80,
+  NON_REPUDIATION: 0x40,
+  KEY_ENCIPHERMENT: 0x20,
+  KEY_AGREEMENT: 0x08,
+  CERTIFICATE: 0x04,
+} as const;
+const KEY_USAGES: ReadonlyMap<KeyType | undefined, number> = new Map([
+  ['rsa', USAGE.KEY_ENCIPHERMENT],
+  ['ec', USAGE.KEY_AGREEMENT],
+]);
 // RFC 5280 §4.2.1.6
 const [MAILBOX, URI] = [1, 6];
 /** Largest certificate accepted; a few thousand octets are usual. */
@@ -86,8 +96,10 @@ export class Certificate {
     return this.#may(USAGE.DIGITAL_SIGNATURE | USAGE.NON_REPUDIATION) && this.#forMail;
   }
 
+  /** RFC 5280 §4.2.1.3: keys are enciphered for RSA keys, and agreed on with EC keys; other keys only sign. */
   get takesKeys(): boolean {
-    return this.#may(USAGE.KEY_ENCIPHERMENT) && this.#forMail;
+    const usage = KEY_USAGES.get(this.x509.publicKey.asymmetricKeyType);
+    return usage !== undefined && this.#may(usage) && this.#forMail;
   }
 
   get signsCertificates(): boolean {

@@ -69,7 +69,7 @@ function base64(octets: Buffer): Buffer {
 }
 
 /** RFC 8551 §3.5.3: multipart/signed with the entity and its signature. */
-export function multipartSigned(entity: Buffer, signature: Buffer): MadeEntity {
+export function multipartSigned(entity: Buffer, signature: Buffer, micalg: string): MadeEntity {
   const boundary = `=_${randomUUID()}`;
   const name = '; name="smime.p7s"';
   const fields = [
@@ -79,7 +79,7 @@ export function multipartSigned(entity: Buffer, signature: Buffer): MadeEntity {
   ];
   const delimiter = `\r\n--${boundary}`;
   return {
-    type: `multipart/signed; protocol="application/pkcs7-signature"; micalg=sha-256; boundary=${quotedString(boundary)}`,
+    type: `multipart/signed; protocol="application/pkcs7-signature"; micalg=${micalg}; boundary=${quotedString(boundary)}`,
     body: Buffer.concat([
       Buffer.from(`${delimiter.slice(2)}\r\n`),
       entity,

@@ -3,9 +3,9 @@
  * them with the key of one. With a matching key all failures look the same.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { AlgorithmIdentifier, IssuerAndSerialNumber, KeyTransRecipientInfo } from 'pkijs';
+import { AlgorithmIdentifier } from 'pkijs';
 import { LocalError } from '../../errors.js';
-import { isStrong } from './algorithms.js';
+import { strengthOf } from './algorithms.js';
 import {
   Asn1Set,
   type AsnType,
@@ -26,7 +26,10 @@ import {
 import type { Certificate } from './certificate.js';
 import { guarded, invalidSecured, type SmimeLimits, unreadable } from './fault.js';
 import type { SmimeIdentity } from './identity.js';
-import { unwrapped, wrapped } from './key-transport.js';
+import { agreedKey, KEY_AGREEMENT, readAgreedKeys } from './key-agreement.js';
+import { readTransportedKey, transportedKey } from './key-transport.js';
+import type { SmimeVersion } from './version.js';
+import type { WrappedKey } from './wrapped-key.js';
 
 interface Cipher {
   readonly name: string;
@@ -46,8 +49,14 @@ const PLAIN: ReadonlyMap<string, Cipher> = new Map([
   ['2.16.840.1.101.3.4.1.2', { name: 'aes-128-cbc', keyOctets: 16 }],
   ['2.16.840.1.101.3.4.1.22', { name: 'aes-192-cbc', keyOctets: 24 }],
   [OID.AES256_CBC, { name: 'aes-256-cbc', keyOctets: 32 }],
-  ['1.2.840.113549.3.7', { name: 'des-ede3-cbc', keyOctets: 24 }],
+  [OID.DES_EDE3_CBC, { name: 'des-ede3-cbc', keyOctets: 24 }],
 ]);
+
+/** What EnvelopedData is written with: the strongest of RFC 5751 §2.7, and what RFC 3851 §2.7 requires of everybody. */
+const WRITTEN = {
+  '3.2': { oid: OID.AES256_CBC, name: 'aes-256-cbc', keyOctets: 32, ivOctets: 16 },
+  '3.1': { oid: OID.DES_EDE3_CBC, name: 'des-ede3-cbc', keyOctets: 24, ivOctets: 8 },
+} as const;
 
 const TAG_OCTETS = 16;
 const NONCE_OCTETS = 12;
@@ -55,21 +64,13 @@ const NONCE_OCTETS = 12;
 /**
  * Encrypts octets.
  *
- * @param classic AES-256-CBC and RSAES-PKCS1-v1_5 in EnvelopedData; otherwise AES-256-GCM and RSAES-OAEP in
- *   AuthEnvelopedData
+ * @param version AES-256-GCM in AuthEnvelopedData (4.0), or in EnvelopedData AES-256-CBC (3.2) or 3DES (3.1)
  * @returns a ContentInfo in DER
  * @throws LocalError ARGUMENT for a certificate that cannot be used for encryption
  */
-export function makeEnveloped(content: Buffer, to: readonly Certificate[], classic: boolean): Buffer {
+export function makeEnveloped(content: Buffer, to: readonly Certificate[], version: SmimeVersion): Buffer {
+  if (version !== '4.0') return makePlain(content, to, version);
   const key = randomBytes(32);
-  const recipients = new Asn1Set({ value: to.map((one) => recipientOf(one, key, classic)) });
-  if (classic) {
-    const iv = randomBytes(16);
-    const cipher = createCipheriv('aes-256-cbc', key, iv);
-    const encrypted = Buffer.concat([cipher.update(content), cipher.final()]);
-    const inner = encryptedContent(OID.AES256_CBC, new OctetString({ valueHex: iv }), encrypted);
-    return derOf(contentInfo(OID.ENVELOPED, new Sequence({ value: [new Integer({ value: 0 }), recipients, inner] })));
-  }
   const nonce = randomBytes(NONCE_OCTETS);
   const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_OCTETS });
   const encrypted = Buffer.concat([cipher.update(content), cipher.final()]);
@@ -77,23 +78,38 @@ export function makeEnveloped(content: Buffer, to: readonly Certificate[], class
   const params = new Sequence({ value: [new OctetString({ valueHex: nonce }), new Integer({ value: TAG_OCTETS })] });
   const inner = encryptedContent(OID.AES256_GCM, params, encrypted);
   const mac = new OctetString({ valueHex: cipher.getAuthTag() });
-  const value = [new Integer({ value: 0 }), recipients, inner, mac];
+  const value = [new Integer({ value: 0 }), recipientsOf(to, key, version), inner, mac];
   return derOf(contentInfo(OID.AUTHENTICATED, new Sequence({ value })));
 }
 
-function recipientOf(certificate: Certificate, key: Buffer, classic: boolean): AsnType {
+function makePlain(content: Buffer, to: readonly Certificate[], version: '3.1' | '3.2'): Buffer {
+  const { oid, name, keyOctets, ivOctets } = WRITTEN[version];
+  const [key, iv] = [randomBytes(keyOctets), randomBytes(ivOctets)];
+  const cipher = createCipheriv(name, key, iv);
+  const encrypted = Buffer.concat([cipher.update(content), cipher.final()]);
+  const inner = encryptedContent(oid, new OctetString({ valueHex: iv }), encrypted);
+  // RFC 5652 §6.1: 2 when a recipient is named by other means than key transport
+  const number = to.every((one) => one.x509.publicKey.asymmetricKeyType === 'rsa') ? 0 : 2;
+  const value = [new Integer({ value: number }), recipientsOf(to, key, version), inner];
+  return derOf(contentInfo(OID.ENVELOPED, new Sequence({ value })));
+}
+
+function recipientsOf(to: readonly Certificate[], key: Buffer, version: SmimeVersion): AsnType {
+  return new Asn1Set({ value: to.map((one) => recipientOf(one, key, version)) });
+}
+
+function recipientOf(certificate: Certificate, key: Buffer, version: SmimeVersion): AsnType {
   const { publicKey } = certificate.x509;
-  if (publicKey.asymmetricKeyType !== 'rsa' || !isStrong(publicKey)) {
-    throw new LocalError('ARGUMENT', 'messages can be encrypted only for RSA keys of at least 2048 bits');
+  if (publicKey.asymmetricKeyType === 'ec') return agreedKey(key, certificate, version === '3.1');
+  const strength = strengthOf(publicKey);
+  if (
+    publicKey.asymmetricKeyType !== 'rsa' ||
+    strength === 'worthless' ||
+    (strength === 'outdated' && version !== '3.1')
+  ) {
+    throw new LocalError('ARGUMENT', 'messages can be encrypted only for EC keys, and RSA keys of at least 2048 bits');
   }
-  const { issuer, serialNumber } = certificate.parsed;
-  const { algorithm, key: encrypted } = wrapped(key, publicKey, classic);
-  return new KeyTransRecipientInfo({
-    version: 0,
-    rid: new IssuerAndSerialNumber({ issuer, serialNumber }),
-    keyEncryptionAlgorithm: algorithm,
-    encryptedKey: new OctetString({ valueHex: encrypted }),
-  }).toSchema();
+  return transportedKey(key, certificate, version !== '4.0');
 }
 
 function encryptedContent(algorithm: string, params: AsnType, octets: Buffer): AsnType {
@@ -118,12 +134,12 @@ export function openEnveloped(
     partsOf(value, limits),
   );
   const [own] = chain;
-  const info = recipients.find((one) => isFor(one, own));
+  const info = recipients.find((one) => one.isFor(own));
   if (info === undefined) throw unreadable('it was encrypted for others, or for another key of yours');
   const cipher = (authenticated ? AUTHENTICATED : PLAIN).get(algorithm.algorithmId);
   if (cipher === undefined) throw unreadable('the algorithm is not supported');
   try {
-    const content = unwrapped(info.keyEncryptionAlgorithm, octetsOf(info.encryptedKey), key, cipher.keyOctets);
+    const content = info.unwrapped(key, cipher.keyOctets);
     return authenticated
       ? decryptedGcm(algorithm, content, encrypted, additional, mac)
       : decryptedCbc(cipher.name, algorithm, content, encrypted);
@@ -133,7 +149,7 @@ export function openEnveloped(
 }
 
 interface Parts {
-  readonly recipients: readonly KeyTransRecipientInfo[];
+  readonly recipients: readonly WrappedKey[];
   readonly algorithm: AlgorithmIdentifier;
   readonly encrypted: Buffer;
   /** The authenticated attributes, as received. */
@@ -146,8 +162,8 @@ function partsOf(value: AsnType, { recipients: limit }: SmimeLimits): Parts {
   const parts = valuesIn(value).slice(1);
   if (tagOf(parts[0]) === 0) parts.shift();
   const [set, content, ...rest] = parts;
-  const infos = valuesIn(set);
-  if (infos.length > limit) throw invalidSecured(`more than ${limit} recipients`);
+  const recipients = valuesIn(set).flatMap(wrappedKeys);
+  if (recipients.length > limit) throw invalidSecured(`more than ${limit} recipients`);
   const [type, algorithm, octets] = valuesIn(content);
   if (oidOf(type) !== OID.DATA || tagOf(octets) !== 0 || octets === undefined) {
     throw invalidSecured('the encrypted content is not a MIME entity');
@@ -155,13 +171,19 @@ function partsOf(value: AsnType, { recipients: limit }: SmimeLimits): Parts {
   const attributes = rest.find((part) => tagOf(part) === 1);
   const mac = rest.find((part) => tagOf(part) === undefined);
   return {
-    // Other recipient types (key agreement, passwords) are tagged.
-    recipients: infos.flatMap((one) => (tagOf(one) === undefined ? [new KeyTransRecipientInfo({ schema: one })] : [])),
+    recipients,
     algorithm: new AlgorithmIdentifier({ schema: algorithm }),
     encrypted: encryptedOctets(octets),
     additional: attributes === undefined ? undefined : setOf(attributes),
     mac: mac === undefined ? undefined : octetsOf(mac),
   };
+}
+
+/** RFC 5652 §6.2: key transport, or `[1]` key agreement; other types (passwords, shared keys) are ignored. */
+function wrappedKeys(info: AsnType): readonly WrappedKey[] {
+  const tag = tagOf(info);
+  if (tag === undefined) return [readTransportedKey(info)];
+  return tag === KEY_AGREEMENT ? readAgreedKeys(info) : [];
 }
 
 /** `[0] IMPLICIT OCTET STRING`, possibly in several pieces. */
@@ -174,14 +196,6 @@ function setOf(attributes: AsnType): Buffer {
   const octets = Buffer.from(attributes.valueBeforeDecodeView);
   octets[0] = 0x31;
   return octets;
-}
-
-function isFor({ rid }: KeyTransRecipientInfo, certificate: Certificate): boolean {
-  if (rid instanceof IssuerAndSerialNumber) {
-    const { issuer, serialNumber } = certificate.parsed;
-    return rid.serialNumber.isEqual(serialNumber) && rid.issuer.isEqual(issuer);
-  }
-  return certificate.subjectKey?.equals(octetsIn(rid)) === true;
 }
 
 function decryptedCbc(name: string, { algorithmParams }: AlgorithmIdentifier, key: Buffer, encrypted: Buffer): Buffer {

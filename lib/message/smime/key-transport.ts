@@ -4,41 +4,57 @@
 import { constants, type KeyObject, privateDecrypt, publicEncrypt, randomBytes } from 'node:crypto';
 import { AlgorithmIdentifier, RSAESOAEPParams } from 'pkijs';
 import { algorithmOf, digestOf } from './algorithms.js';
-import { OID, octetsOf, tagOf, valuesIn } from './asn1.js';
+import { type AsnType, Integer, OctetString, OID, octetsOf, Sequence, tagOf, valuesIn } from './asn1.js';
+import type { Certificate } from './certificate.js';
+import { identifies, recipientIdOf, type WrappedKey } from './wrapped-key.js';
 
 const MGF1 = '1.2.840.113549.1.1.8';
-const SHA1 = '1.3.14.3.2.26';
-
-/** RSAES-OAEP with SHA-256; `classic` is RSAES-PKCS1-v1_5, which every CMS implementation can read. */
-export function wrapped(key: Buffer, to: KeyObject, classic: boolean): { algorithm: AlgorithmIdentifier; key: Buffer } {
-  if (classic) {
-    return {
-      algorithm: algorithmOf(OID.RSA),
-      key: publicEncrypt({ key: to, padding: constants.RSA_PKCS1_PADDING }, key),
-    };
-  }
-  const mask = new AlgorithmIdentifier({ algorithmId: MGF1, algorithmParams: algorithmOf(OID.SHA256).toSchema() });
-  const params = new RSAESOAEPParams({ hashAlgorithm: algorithmOf(OID.SHA256), maskGenAlgorithm: mask });
-  return {
-    algorithm: new AlgorithmIdentifier({ algorithmId: OID.RSA_OAEP, algorithmParams: params.toSchema() }),
-    key: publicEncrypt({ key: to, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' }, key),
-  };
-}
 
 /**
- * Decrypts the content key.
+ * Wraps a content key for the RSA key of a recipient: RSAES-OAEP with SHA-256.
  *
- * @param length the required length
- * @returns a random key if there is none inside (RFC 3218 §2.3.2) or the algorithm is not supported
+ * @param old whether to use RSAES-PKCS1-v1_5, which every CMS implementation can read
+ * @returns a RecipientInfo
  */
-export function unwrapped(algorithm: AlgorithmIdentifier, octets: Buffer, key: KeyObject, length: number): Buffer {
-  const madeUp = randomBytes(length);
-  try {
-    const found = opened(algorithm, octets, key, madeUp);
-    return found.length === length ? found : madeUp;
-  } catch {
-    return madeUp;
-  }
+export function transportedKey(content: Buffer, certificate: Certificate, old: boolean): AsnType {
+  const to = certificate.x509.publicKey;
+  const encrypted = old
+    ? publicEncrypt({ key: to, padding: constants.RSA_PKCS1_PADDING }, content)
+    : publicEncrypt({ key: to, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' }, content);
+  const algorithm = old ? algorithmOf(OID.RSA) : oaep();
+  return new Sequence({
+    value: [
+      new Integer({ value: 0 }),
+      recipientIdOf(certificate),
+      algorithm.toSchema(),
+      new OctetString({ valueHex: encrypted }),
+    ],
+  });
+}
+
+function oaep(): AlgorithmIdentifier {
+  const mask = new AlgorithmIdentifier({ algorithmId: MGF1, algorithmParams: algorithmOf(OID.SHA256).toSchema() });
+  const params = new RSAESOAEPParams({ hashAlgorithm: algorithmOf(OID.SHA256), maskGenAlgorithm: mask });
+  return new AlgorithmIdentifier({ algorithmId: OID.RSA_OAEP, algorithmParams: params.toSchema() });
+}
+
+/** Reads a KeyTransRecipientInfo. @throws RemoteProtocolError SMIME_INVALID */
+export function readTransportedKey(value: AsnType): WrappedKey {
+  const [, id, identifier, octets] = valuesIn(value);
+  const algorithm = new AlgorithmIdentifier({ schema: identifier });
+  const encrypted = octetsOf(octets);
+  return {
+    isFor: (certificate) => identifies(id, certificate),
+    unwrapped: (key, length) => {
+      const madeUp = randomBytes(length);
+      try {
+        const found = opened(algorithm, encrypted, key, madeUp);
+        return found.length === length ? found : madeUp;
+      } catch {
+        return madeUp;
+      }
+    },
+  };
 }
 
 function opened(algorithm: AlgorithmIdentifier, octets: Buffer, key: KeyObject, madeUp: Buffer): Buffer {
@@ -66,8 +82,7 @@ function oaepDigest({ algorithmParams }: AlgorithmIdentifier): string {
   if (label !== undefined && octetsOf(label).length > 0) return '';
   const hash = params.find((param) => tagOf(param) === 0);
   if (hash === undefined) return 'sha1';
-  const algorithm = new AlgorithmIdentifier({ schema: valuesIn(hash)[0] });
-  return digestOf(algorithm) ?? (algorithm.algorithmId === SHA1 ? 'sha1' : '');
+  return digestOf(new AlgorithmIdentifier({ schema: valuesIn(hash)[0] })) ?? '';
 }
 
 /**

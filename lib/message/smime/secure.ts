@@ -4,17 +4,20 @@
  */
 import { LocalError } from '../../errors.js';
 import { addressOf } from '../../imxp/address.js';
+import { type Signing, signingOf } from './algorithms.js';
 import { type Certificate, readCertificates } from './certificate.js';
 import { isCanonical, type MadeEntity, multipartSigned, type OpenEntity, octetsOfEntity, opaque } from './entity.js';
 import { makeEnveloped } from './enveloped-data.js';
 import { SMIME_LIMITS, type SmimeLimits } from './fault.js';
 import { readIdentity, type SmimeIdentity } from './identity.js';
+import { type KnownCertificates, PinnedCertificates } from './known.js';
 import { Opening } from './opening.js';
 import { authorsOf } from './sender.js';
 import { type Signature, signatureOf } from './signature.js';
 import { SIGNATURE_FAULTS } from './signature-fault.js';
 import { makeSignedData } from './signed-data.js';
 import { readRevocationLists, Trust } from './trust.js';
+import { type ClassicVersion, type SmimeVersion, versionOf } from './version.js';
 
 /** Finds the certificate of an address: PEM or DER, or undefined when it is not known. */
 export type FindCertificate = (address: string) => string | Buffer | undefined;
@@ -31,11 +34,19 @@ export interface SecureOptions {
   /** Certificates of recipients, or a function that finds them. */
   readonly people?: readonly (string | Buffer)[] | FindCertificate;
   /**
-   * For recipients that support only the algorithms of 2004: encrypt with AES-CBC and RSAES-PKCS1-v1_5 (EnvelopedData)
-   * instead of AES-GCM and RSAES-OAEP (AuthEnvelopedData), and accept such content even without a signature. An
-   * attacker who can send many messages and observe refusals can then decrypt another message. Default: false.
+   * Where certificates learnt from valid signatures are kept, to encrypt for their owners and to know them again: a
+   * certificate that no trusted CA issued is trusted on first use, and from then on for its address no other one.
+   * Without it such signatures are not valid.
    */
-  readonly classic?: boolean;
+  readonly known?: KnownCertificates;
+  /**
+   * The S/MIME version of correspondents who support nothing newer. Version 3.2 (2010) encrypts with AES-256-CBC and
+   * RSAES-PKCS1-v1_5 (EnvelopedData) instead of AES-GCM and RSAES-OAEP (AuthEnvelopedData), and accepts such content
+   * even without a signature: an attacker who can send many messages and observe refusals can then decrypt another
+   * message. Version 3.1 (2004), or `true`, signs with SHA-1 as well and encrypts with 3DES, as RFC 3860 requires, and
+   * accepts signatures by SHA-1, DSA and keys of 1024 bits, marked as `outdated`, which can be forged. Default: false.
+   */
+  readonly classic?: ClassicVersion;
   readonly limits?: Partial<SmimeLimits>;
   /** Clock for the validity of certificates. */
   readonly now?: () => Date;
@@ -67,13 +78,16 @@ export class Secure {
   readonly #own: SmimeIdentity | undefined;
   readonly #trust: Trust;
   readonly #find: (address: string) => Certificate | undefined;
-  readonly #classic: boolean;
+  readonly #pinned: PinnedCertificates;
+  readonly #version: SmimeVersion;
   readonly #limits: SmimeLimits;
   readonly #now: () => Date;
 
   /** @throws LocalError ARGUMENT for a certificate, key or list that cannot be read */
   constructor(options: SecureOptions = {}) {
     const { certificate, key, authorities, revoked, people = [], classic = false, now = () => new Date() } = options;
+    this.#version = versionOf(classic);
+    this.#pinned = new PinnedCertificates(options.known);
     if ((certificate === undefined) !== (key === undefined)) {
       throw new LocalError('ARGUMENT', 'certificate and key must be given together');
     }
@@ -81,9 +95,9 @@ export class Secure {
     this.#trust = new Trust(
       authorities === undefined ? [] : readCertificates(authorities),
       revoked === undefined ? [] : readRevocationLists(revoked),
+      this.#version === '3.1',
     );
     this.#find = typeof people === 'function' ? found(people) : among(people.flatMap(readCertificates));
-    this.#classic = classic;
     this.#limits = { ...SMIME_LIMITS, ...options.limits };
     this.#now = now;
   }
@@ -107,17 +121,18 @@ export class Secure {
    * @throws RemoteProtocolError SMIME_INVALID, reply 501; SMIME_UNREADABLE, reply 550; MIME_INVALID | MESSAGE_INVALID
    */
   open(entity: OpenEntity, originator: string): Unsealed {
-    const [classic, limits, identity] = [this.#classic, this.#limits, this.#own];
+    const [limits, identity] = [this.#limits, this.#own];
     const known = (): readonly Certificate[] => {
       const sender = this.#find(originator);
-      return sender === undefined ? [] : [sender];
+      return [...(sender === undefined ? [] : [sender]), ...this.#pinned.of(originator)];
     };
-    const opening = new Opening({ identity, known, classic, limits });
+    const opening = new Opening({ identity, known, classic: this.#version !== '4.0', limits });
     const content = opening.all(entity);
     if (opening.layers.length === 0) return { entity: content, signed: undefined, encrypted: opening.encrypted };
     const who = { originator, authors: opening.protected(() => authorsOf(content)) };
-    const at = this.#now();
-    const signatures = opening.layers.map((layer) => signatureOf(layer, who, this.#trust, known(), at));
+    const [trust, pinned, outdated] = [this.#trust, this.#pinned, this.#version === '3.1'];
+    const context = { trust, pinned, known: known(), outdated, at: this.#now() };
+    const signatures = opening.layers.map((layer) => signatureOf(layer, who, context));
     const signed = signatures.find(({ valid }) => !valid) ?? signatures.at(-1);
     opening.settle(signed);
     return { entity: content, signed, encrypted: opening.encrypted };
@@ -129,8 +144,11 @@ export class Secure {
     this.#usable(own.chain[0], from, 'signsMessages', 'signing messages');
     const octets = octetsOfEntity(entity);
     if (octets.length > this.#limits.octets) throw tooLarge(this.#limits);
-    if (isCanonical(octets)) return multipartSigned(octets, makeSignedData(octets, own, this.#now(), true));
-    return opaque('signed-data', makeSignedData(octets, own, this.#now(), false));
+    const by: Signing = signingOf(own.key, this.#version === '3.1');
+    const signed = (detached: boolean): Buffer => makeSignedData(octets, own, by, this.#now(), detached);
+    return isCanonical(octets)
+      ? multipartSigned(octets, signed(true), by.micalg)
+      : opaque('signed-data', signed(false));
   }
 
   #encrypt(entity: MadeEntity, to: readonly string[]): MadeEntity {
@@ -140,17 +158,19 @@ export class Secure {
     const each = all.filter((one, index) => all.findIndex((other) => other.is(one)) === index);
     const octets = octetsOfEntity(entity);
     if (octets.length > this.#limits.octets) throw tooLarge(this.#limits);
-    const kind = this.#classic ? 'enveloped-data' : 'authEnveloped-data';
-    return opaque(kind, makeEnveloped(octets, each, this.#classic));
+    const kind = this.#version === '4.0' ? 'authEnveloped-data' : 'enveloped-data';
+    return opaque(kind, makeEnveloped(octets, each, this.#version));
   }
 
   #certificateOf(address: string): Certificate {
-    const certificate = this.#find(address);
+    const pinned = newest(this.#pinned.of(address).filter(({ takesKeys }) => takesKeys));
+    const certificate = this.#find(address) ?? pinned;
     if (certificate === undefined) {
       throw new LocalError('ARGUMENT', `no certificate of ${address} is known; messages cannot be encrypted for it`);
     }
     this.#usable(certificate, address, 'takesKeys', 'encryption');
-    const fault = this.#trust.empty ? undefined : this.#trust.faultOf(certificate, [], this.#now());
+    const trusted = this.#trust.empty || certificate === pinned;
+    const fault = trusted ? undefined : this.#trust.standingOf(certificate, [], this.#now()).fault;
     if (fault === undefined) return certificate;
     throw new LocalError('ARGUMENT', `the certificate of ${address} cannot be used: ${SIGNATURE_FAULTS[fault]}`);
   }
@@ -179,14 +199,22 @@ function found(find: FindCertificate): (address: string) => Certificate | undefi
   };
 }
 
+/** The later one of two; the first of two that begin together. */
+function newer(one: Certificate, other: Certificate): Certificate {
+  return Date.parse(one.x509.validFrom) < Date.parse(other.x509.validFrom) ? other : one;
+}
+
+function newest([first, ...others]: readonly Certificate[]): Certificate | undefined {
+  return first === undefined ? undefined : others.reduce(newer, first);
+}
+
 /** Finds the newest certificate that names an address. */
 function among(certificates: readonly Certificate[]): (address: string) => Certificate | undefined {
   const byName = new Map<string, Certificate>();
-  const begin = ({ x509 }: Certificate): number => Date.parse(x509.validFrom);
   for (const certificate of certificates) {
     for (const name of certificate.identities) {
       const other = byName.get(name);
-      if (other === undefined || begin(other) < begin(certificate)) byName.set(name, certificate);
+      byName.set(name, other === undefined ? certificate : newer(other, certificate));
     }
   }
   return (address) => {

@@ -9,6 +9,7 @@ export const SIGNATURE_FAULTS = {
   expired: 'the certificate or that of its CA is not valid at this time',
   revoked: 'the certificate or that of its CA was revoked',
   'revocation unknown': 'the revocation list of the CA has expired',
+  changed: 'the certificate is not the one that is known for this address',
   usage: 'the certificate is not for signing messages',
   'other sender': 'the certificate does not name the sender or the author of the message',
 } as const;

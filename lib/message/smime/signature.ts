@@ -4,8 +4,9 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import type { Certificate } from './certificate.js';
+import type { PinnedCertificates, SignerTrust } from './known.js';
 import type { SignatureFault } from './signature-fault.js';
-import { type Signer, signatureFault } from './signed-data.js';
+import { proofOf, type Signer } from './signed-data.js';
 import type { Trust } from './trust.js';
 
 /** A signature and the result of its verification. */
@@ -19,7 +20,18 @@ export interface Signature {
   readonly valid: boolean;
   /** Why it is not valid; {@link SIGNATURE_FAULTS} has a text for it. */
   readonly reason: SignatureFault | undefined;
-  /** The signer's certificate, if available. */
+  /** What a valid signature's certificate is trusted for. */
+  readonly trust: SignerTrust | undefined;
+  /** The algorithm, such as "RSA with SHA-256". */
+  readonly algorithm: string | undefined;
+  /**
+   * Whether the signature or its certificate was made by algorithms or keys of 2004, which can be forged today. Such a
+   * signature is valid only with the `classic` option.
+   */
+  readonly outdated: boolean;
+  /** When it was signed, by the clock of the signer; undefined when the signature does not cover a time. */
+  readonly at: Date | undefined;
+  /** The signer's certificate, if available; its `fingerprint256` is what people compare. */
   readonly certificate: X509Certificate | undefined;
 }
 
@@ -39,36 +51,92 @@ export interface ClaimedSender {
   readonly authors: readonly string[];
 }
 
-/** Selects the best signature of a layer: a valid one, else the first. */
-export function signatureOf(
-  layer: SignedLayer,
-  sender: ClaimedSender,
-  trust: Trust,
-  known: readonly Certificate[],
-  at: Date,
-): Signature {
-  const others = [...layer.certificates, ...known];
-  const all = layer.signers.map((signer): Signature => {
-    const { certificate } = signer;
-    const reason = signatureFault(signer, layer.contents) ?? faultOf(certificate, sender, trust, others, at);
-    return { by: nameIn(certificate, sender), valid: reason === undefined, reason, certificate: certificate?.x509 };
-  });
-  const nobody: Signature = { by: undefined, valid: false, reason: 'no certificate', certificate: undefined };
-  return all.find(({ valid }) => valid) ?? all[0] ?? nobody;
+/** What signatures are verified by. */
+export interface VerificationContext {
+  readonly trust: Trust;
+  readonly pinned: PinnedCertificates;
+  /** Certificates of the sender that are known without the message. */
+  readonly known: readonly Certificate[];
+  /** Whether signatures that can be forged today count. */
+  readonly outdated: boolean;
+  readonly at: Date;
 }
 
-function faultOf(
-  certificate: Certificate | undefined,
+/** Selects the best signature of a layer: a valid one, else the first. */
+export function signatureOf(layer: SignedLayer, sender: ClaimedSender, context: VerificationContext): Signature {
+  const others = [...layer.certificates, ...context.known];
+  const all = layer.signers.map((signer) => signatureBy(signer, layer.contents, sender, context, others));
+  return all.find(({ valid }) => valid) ?? all[0] ?? NOBODY;
+}
+
+const NOBODY: Signature = {
+  by: undefined,
+  valid: false,
+  reason: 'no certificate',
+  trust: undefined,
+  algorithm: undefined,
+  outdated: false,
+  at: undefined,
+  certificate: undefined,
+};
+
+function signatureBy(
+  signer: Signer,
+  contents: readonly Buffer[],
   sender: ClaimedSender,
-  trust: Trust,
+  context: VerificationContext,
   others: readonly Certificate[],
-  at: Date,
-): SignatureFault | undefined {
-  if (certificate === undefined) return 'no certificate';
-  const fault = trust.faultOf(certificate, others, at);
-  if (fault !== undefined) return fault;
-  if (!certificate.signsMessages) return 'usage';
-  return isSender(certificate, sender) ? undefined : 'other sender';
+): Signature {
+  const { certificate } = signer;
+  const proof = proofOf(signer, contents);
+  const fault = proof.fault ?? (proof.outdated && !context.outdated ? 'weak' : undefined);
+  const facts = {
+    by: nameIn(certificate, sender),
+    algorithm: proof.algorithm,
+    at: proof.at,
+    certificate: certificate?.x509,
+  };
+  if (fault !== undefined || certificate === undefined) {
+    const reason = fault ?? 'no certificate';
+    return { ...facts, valid: false, reason, trust: undefined, outdated: proof.outdated };
+  }
+  const standing = context.trust.standingOf(certificate, others, context.at);
+  const outdated = proof.outdated || standing.outdated;
+  const { reason, trust } = acceptance(certificate, sender, context, standing.fault);
+  return { ...facts, valid: reason === undefined, reason, trust, outdated };
+}
+
+type Acceptance =
+  | { readonly reason: SignatureFault; readonly trust: undefined }
+  | { readonly reason: undefined; readonly trust: SignerTrust };
+
+const refused = (reason: SignatureFault): Acceptance => ({ reason, trust: undefined });
+
+/** A certificate that no trusted CA issued, but is in order otherwise, may be a known one. */
+function acceptance(
+  certificate: Certificate,
+  sender: ClaimedSender,
+  { pinned, at }: VerificationContext,
+  fault: SignatureFault | undefined,
+): Acceptance {
+  if (fault !== undefined && fault !== 'untrusted') return refused(fault);
+  const own = certificate.demanding
+    ? 'untrusted'
+    : !certificate.validAt(at)
+      ? 'expired'
+      : !certificate.signsMessages
+        ? 'usage'
+        : !isSender(certificate, sender)
+          ? 'other sender'
+          : undefined;
+  if (fault === undefined) {
+    if (own !== undefined) return refused(own);
+    pinned.remember(sender.originator, certificate);
+    return { reason: undefined, trust: 'authority' };
+  }
+  const trust = own === undefined ? pinned.trustIn(sender.originator, certificate) : undefined;
+  if (trust === undefined) return refused('untrusted');
+  return trust === 'changed' ? refused('changed') : { reason: undefined, trust };
 }
 
 /**

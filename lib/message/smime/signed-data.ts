@@ -4,12 +4,13 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { Attribute, IssuerAndSerialNumber, SignedAndUnsignedAttributes, SignerInfo } from 'pkijs';
-import { algorithmOf, digestOf, signedWith, verified } from './algorithms.js';
+import { digestOf, nameOf, type Signing, verified } from './algorithms.js';
 import {
   Asn1Set,
   type AsnType,
   contentInfo,
   derOf,
+  GeneralizedTime,
   Integer,
   ObjectIdentifier,
   OctetString,
@@ -47,22 +48,24 @@ export interface SignedData {
  *
  * @param detached whether to leave out the octets
  * @returns a ContentInfo in DER
- * @throws LocalError ARGUMENT for an unsupported kind of key
  */
-export function makeSignedData(content: Buffer, { chain, key }: SmimeIdentity, at: Date, detached: boolean): Buffer {
+export function makeSignedData(
+  content: Buffer,
+  { chain }: SmimeIdentity,
+  by: Signing,
+  at: Date,
+  detached: boolean,
+): Buffer {
   const [own] = chain;
-  const attributes = attributesOf(content, at);
-  const { algorithm, signature } = signedWith(
-    key,
-    derOf(new Asn1Set({ value: attributes.map((one) => one.toSchema()) })),
-  );
+  const attributes = attributesOf(content, by, at);
+  const signature = by.sign(derOf(new Asn1Set({ value: attributes.map((one) => one.toSchema()) })));
   const { issuer, serialNumber } = own.parsed;
   const info = new SignerInfo({
     version: 1,
     sid: new IssuerAndSerialNumber({ issuer, serialNumber }),
-    digestAlgorithm: algorithmOf(OID.SHA256),
+    digestAlgorithm: by.digestAlgorithm,
     signedAttrs: new SignedAndUnsignedAttributes({ type: 0, attributes }),
-    signatureAlgorithm: algorithm,
+    signatureAlgorithm: by.algorithm,
     signature: new OctetString({ valueHex: signature }),
   });
   const inner = detached ? [] : [tagged(0, [new OctetString({ valueHex: content })])];
@@ -72,7 +75,7 @@ export function makeSignedData(content: Buffer, { chain, key }: SmimeIdentity, a
       new Sequence({
         value: [
           new Integer({ value: 1 }),
-          new Asn1Set({ value: [algorithmOf(OID.SHA256).toSchema()] }),
+          new Asn1Set({ value: [by.digestAlgorithm.toSchema()] }),
           new Sequence({ value: [new ObjectIdentifier({ value: OID.DATA }), ...inner] }),
           tagged(
             0,
@@ -86,8 +89,8 @@ export function makeSignedData(content: Buffer, { chain, key }: SmimeIdentity, a
 }
 
 /** RFC 5652 §5.3, §11: in the order that DER requires of a SET. */
-function attributesOf(content: Buffer, at: Date): Attribute[] {
-  const digest = createHash('sha256').update(content).digest();
+function attributesOf(content: Buffer, by: Signing, at: Date): Attribute[] {
+  const digest = createHash(by.digest).update(content).digest();
   return [
     new Attribute({ type: OID.CONTENT_TYPE, values: [new ObjectIdentifier({ value: OID.DATA })] }),
     new Attribute({ type: OID.SIGNING_TIME, values: [new UTCTime({ valueDate: at })] }),
@@ -129,26 +132,48 @@ function signerOf(info: SignerInfo, pool: readonly Certificate[]): Signer {
   return { certificate: pool.find(named), info };
 }
 
+/** What is known of a signature without its certificate's path. */
+export interface Proof {
+  /** Why the signature is not valid. */
+  readonly fault: SignatureFault | undefined;
+  /** The algorithm's name, such as "RSA with SHA-256". */
+  readonly algorithm: string;
+  /** Whether it is right, but by an algorithm or key that can be forged today. */
+  readonly outdated: boolean;
+  /** RFC 5652 §11.3: when it was signed, by the signer's clock; undefined when that is not signed. */
+  readonly at: Date | undefined;
+}
+
 /**
  * Verifies a signature, but not the certificate.
  *
  * @param contents possible forms of the signed content: as received, and in canonical form
  */
-export function signatureFault({ certificate, info }: Signer, contents: readonly Buffer[]): SignatureFault | undefined {
-  const digest = digestOf(info.digestAlgorithm);
-  if (certificate === undefined) return 'no certificate';
-  if (digest === undefined) return 'weak';
+export function proofOf({ certificate, info }: Signer, contents: readonly Buffer[]): Proof {
   return guarded('the signature cannot be read', () => {
+    const digest = digestOf(info.digestAlgorithm);
+    const facts = { algorithm: nameOf(info.signatureAlgorithm, digest), outdated: false, at: signingTime(info) };
+    if (certificate === undefined) return { ...facts, fault: 'no certificate' };
+    if (digest === undefined) return { ...facts, fault: 'weak' };
     const signed = info.signedAttrs === undefined ? contents : attested(info.signedAttrs, digest, contents);
     const { publicKey } = certificate.x509;
     let fault: SignatureFault = 'altered';
     for (const octets of signed) {
-      const good = verified(info.signatureAlgorithm, digest, publicKey, octets, octetsOf(info.signature));
-      if (good === true) return undefined;
-      if (good === undefined) fault = 'weak';
+      const verdict = verified(info.signatureAlgorithm, digest, publicKey, octets, octetsOf(info.signature));
+      if (verdict === 'unsupported') fault = 'weak';
+      else if (verdict !== 'wrong') {
+        const outdated = verdict === 'outdated' || digest === 'sha1';
+        return { ...facts, outdated, fault: undefined };
+      }
     }
-    return fault;
+    return { ...facts, fault };
   });
+}
+
+function signingTime({ signedAttrs }: SignerInfo): Date | undefined {
+  const [value]: readonly AsnType[] =
+    signedAttrs?.attributes.find(({ type }) => type === OID.SIGNING_TIME)?.values ?? [];
+  return value instanceof UTCTime || value instanceof GeneralizedTime ? value.toDate() : undefined;
 }
 
 /** RFC 5652 §5.4: the signed octets are the attributes, if they contain the digest of the content; otherwise none. */

@@ -7,7 +7,7 @@
  */
 import { CertificateRevocationList } from 'pkijs';
 import { LocalError } from '../../errors.js';
-import { verified } from './algorithms.js';
+import { type Verdict, verified } from './algorithms.js';
 import { octetsIn } from './asn1.js';
 import type { Certificate } from './certificate.js';
 import type { SignatureFault } from './signature-fault.js';
@@ -19,13 +19,28 @@ const STEPS = 64;
 
 type Path = readonly Certificate[];
 
+/** Whether a certificate is trusted. */
+export interface Standing {
+  /** Why it is not; undefined when it is. */
+  readonly fault: SignatureFault | undefined;
+  /** Whether a certificate of the path was signed by an algorithm or key that can be forged today. */
+  readonly outdated: boolean;
+}
+
 export class Trust {
   readonly #authorities: readonly Certificate[];
   readonly #lists: readonly CertificateRevocationList[];
+  readonly #outdated: boolean;
 
-  constructor(authorities: readonly Certificate[] = [], lists: readonly CertificateRevocationList[] = []) {
+  /** @param outdated whether to trust certificates that were signed by algorithms or keys of 2004 */
+  constructor(
+    authorities: readonly Certificate[] = [],
+    lists: readonly CertificateRevocationList[] = [],
+    outdated = false,
+  ) {
     this.#authorities = authorities;
     this.#lists = lists;
+    this.#outdated = outdated;
   }
 
   /** Whether there is no trusted CA. */
@@ -34,18 +49,19 @@ export class Trust {
   }
 
   /**
-   * Why a certificate is not trusted; undefined when it is.
+   * Whether a certificate is trusted.
    *
    * @param others possible intermediate certificates
    */
-  faultOf(certificate: Certificate, others: readonly Certificate[], at: Date): SignatureFault | undefined {
+  standingOf(certificate: Certificate, others: readonly Certificate[], at: Date): Standing {
     const steps = { left: STEPS };
     let fault: SignatureFault | undefined = 'untrusted';
     for (const path of this.#paths([certificate], others, steps)) {
       fault = this.#faultOfPath(path, at);
-      if (fault === undefined) return undefined;
+      if (fault === undefined)
+        return { fault, outdated: path.some((one, index) => this.#isOutdated(one, path[index + 1])) };
     }
-    return fault;
+    return { fault, outdated: false };
   }
 
   *#paths(path: Path, others: readonly Certificate[], steps: { left: number }): Generator<Path> {
@@ -56,10 +72,18 @@ export class Trust {
     for (const issuer of [...this.#authorities, ...others]) {
       steps.left -= 1;
       if (steps.left < 0) return;
-      if (!path.some((one) => one.is(issuer)) && issued(issuer, last, path.length - 1)) {
+      if (!path.some((one) => one.is(issuer)) && this.#accepts(issued(issuer, last, path.length - 1))) {
         yield* this.#paths([...path, issuer], others, steps);
       }
     }
+  }
+
+  #accepts(verdict: Verdict): boolean {
+    return verdict === 'good' || (verdict === 'outdated' && this.#outdated);
+  }
+
+  #isOutdated(certificate: Certificate, issuer: Certificate | undefined): boolean {
+    return issuer !== undefined && genuine(certificate.parsed, issuer) === 'outdated';
   }
 
   #faultOfPath(path: Path, at: Date): SignatureFault | undefined {
@@ -73,7 +97,9 @@ export class Trust {
   }
 
   #revocation(certificate: Certificate, issuer: Certificate, at: Date): SignatureFault | undefined {
-    const lists = this.#lists.filter((list) => list.issuer.isEqual(issuer.parsed.subject) && isGenuine(list, issuer));
+    const lists = this.#lists.filter(
+      (list) => list.issuer.isEqual(issuer.parsed.subject) && this.#accepts(genuine(list, issuer)),
+    );
     if (lists.some((list) => list.isCertificateRevoked(certificate.parsed))) return 'revoked';
     const next = Math.max(...lists.map((list) => list.nextUpdate?.value.getTime() ?? Number.POSITIVE_INFINITY));
     return lists.length > 0 && next < at.getTime() ? 'revocation unknown' : undefined;
@@ -81,22 +107,21 @@ export class Trust {
 }
 
 /** @param below number of CA certificates between the issuer and the first certificate of the path */
-function issued(issuer: Certificate, certificate: Certificate, below: number): boolean {
-  if (!issuer.signsCertificates || (issuer.pathLength ?? below) < below) return false;
-  const { tbsView, signatureAlgorithm, signatureValue } = certificate.parsed;
-  return (
-    certificate.x509.checkIssued(issuer.x509) &&
-    verified(signatureAlgorithm, undefined, issuer.x509.publicKey, Buffer.from(tbsView), octetsIn(signatureValue)) ===
-      true
-  );
+function issued(issuer: Certificate, certificate: Certificate, below: number): Verdict {
+  if (!issuer.signsCertificates || (issuer.pathLength ?? below) < below) return 'wrong';
+  return certificate.x509.checkIssued(issuer.x509) ? genuine(certificate.parsed, issuer) : 'wrong';
 }
 
-function isGenuine(
-  { tbsView, signatureAlgorithm, signatureValue }: CertificateRevocationList,
-  by: Certificate,
-): boolean {
-  const key = by.x509.publicKey;
-  return verified(signatureAlgorithm, undefined, key, Buffer.from(tbsView), octetsIn(signatureValue)) === true;
+/** Verifies the signature of a certificate or a revocation list. */
+function genuine(
+  {
+    tbsView,
+    signatureAlgorithm,
+    signatureValue,
+  }: Pick<CertificateRevocationList, 'tbsView' | 'signatureAlgorithm' | 'signatureValue'>,
+  { x509 }: Certificate,
+): Verdict {
+  return verified(signatureAlgorithm, undefined, x509.publicKey, Buffer.from(tbsView), octetsIn(signatureValue));
 }
 
 const PEM = /-----BEGIN X509 CRL-----([^-]*)-----END X509 CRL-----/g;

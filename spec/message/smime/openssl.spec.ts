@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { MadeEntity, OpenEntity } from '../../../lib/message/smime/entity.js';
 import { opaque } from '../../../lib/message/smime/entity.js';
 import { Secure } from '../../../lib/message/smime/secure.js';
+import type { ClassicVersion } from '../../../lib/message/smime/version.js';
 import { decodedBody, parseEntity } from '../../../lib/mime/entity.js';
 import { missingOpenssl, Openssl } from '../../support/openssl.js';
 import { arrived, authority, BARNEY, barney, cpim, FRED, fred, secureOf, wilma, written } from './people.js';
@@ -43,7 +44,7 @@ describe('S/MIME and OpenSSL', function () {
     openssl.must(['cms', '-decrypt', '-inform', 'DER', '-in', file, '-recip', files.barney, '-inkey', files.barneyKey]);
 
   describe('understands', () => {
-    const seal = (made: MadeEntity, how: object, classic = false) =>
+    const seal = (made: MadeEntity, how: object, classic: ClassicVersion = false) =>
       secureOf(fred, { classic }).seal(made, { from: FRED, to, ...how });
 
     it('REQ-CPIM-014 what we sign beside the content', () => {
@@ -72,7 +73,7 @@ describe('S/MIME and OpenSSL', function () {
     });
 
     it('REQ-CPIM-014 what we encrypt, and sign and encrypt', () => {
-      for (const classic of [false, true]) {
+      for (const classic of [false, '3.2', '3.1'] as const) {
         const encrypted = openssl.put('encrypted', seal(entity, { encrypt: true }, classic).body);
         expect(decrypt(encrypted).toString()).to.include('Yabba dabba doo');
         const both = openssl.put('encrypted', seal(entity, { sign: true, encrypt: true }, classic).body);
@@ -81,11 +82,51 @@ describe('S/MIME and OpenSSL', function () {
       }
     });
 
-    it('what an EC key signs', () => {
-      const { certificate, key } = elliptic();
-      const signed = new Secure({ certificate, key }).seal(entity, { sign: true, from: FRED, to });
-      const args = ['-CAfile', openssl.path('ec.crt'), '-in', openssl.put('signed', written(signed))];
-      expect(openssl.must(['cms', '-verify', ...args]).toString()).to.include('Yabba dabba doo');
+    for (const [curve, micalg] of [
+      ['P-256', 'sha-256'],
+      ['P-384', 'sha-384'],
+      ['P-521', 'sha-512'],
+    ] as const) {
+      it(`REQ-CPIM-033 what an EC key on ${curve} signs, and what we encrypt for one`, () => {
+        const { certificate, key } = selfSigned(curve);
+        for (const classic of [false, '3.2', '3.1'] as const) {
+          const side = new Secure({ certificate, key, people: () => certificate, classic });
+          const signed = side.seal(entity, { sign: true, from: FRED, to });
+          expect(signed.type).to.include(`micalg=${micalg};`);
+          const args = ['-CAfile', openssl.path('own.crt'), '-in', openssl.put('signed', written(signed))];
+          expect(openssl.must(['cms', '-verify', ...args]).toString()).to.include('Yabba dabba doo');
+          const encrypted = openssl.put('encrypted', side.seal(entity, { encrypt: true, from: FRED, to: [FRED] }).body);
+          const own = ['-recip', openssl.path('own.crt'), '-inkey', openssl.path('own.key')];
+          expect(
+            openssl.must(['cms', '-decrypt', '-inform', 'DER', '-in', encrypted, ...own]).toString(),
+            String(classic),
+          ).to.include('Yabba dabba doo');
+        }
+      });
+    }
+
+    it('REQ-CPIM-030 with openssl smime, what the version of 2004 signs with SHA-1 and encrypts with 3DES', () => {
+      const signed = seal(entity, { sign: true }, true);
+      expect(signed.type).to.include('micalg=sha1;');
+      const file = openssl.put('signed', written(signed));
+      const verified = openssl.must(['smime', '-verify', '-CAfile', files.ca, '-in', file]);
+      expect(verified.toString()).to.include('Yabba dabba doo');
+      const { body } = seal(entity, { sign: true, encrypt: true }, true);
+      const shown = openssl.must(['asn1parse', '-inform', 'DER', '-in', openssl.put('encrypted', body)]).toString();
+      expect(shown).to.include('des-ede3-cbc').and.include('rsaEncryption');
+      const args = ['-inform', 'DER', '-in', openssl.path('encrypted'), '-recip', files.barney];
+      const inner = openssl.must(['smime', '-decrypt', ...args, '-inkey', files.barneyKey]);
+      const again = openssl.must(['smime', '-verify', '-CAfile', files.ca, '-in', openssl.put('signed', inner)]);
+      expect(again.toString()).to.include('Yabba dabba doo');
+    });
+
+    it('with openssl smime, what the version of 2010 signs with SHA-256 and encrypts with AES', () => {
+      const { body } = seal(entity, { sign: true, encrypt: true }, '3.2');
+      const args = ['-inform', 'DER', '-in', openssl.put('encrypted', body), '-recip', files.barney];
+      const inner = openssl.must(['smime', '-decrypt', ...args, '-inkey', files.barneyKey]);
+      expect(inner.toString()).to.include('micalg=sha-256');
+      const again = openssl.must(['smime', '-verify', '-CAfile', files.ca, '-in', openssl.put('signed', inner)]);
+      expect(again.toString()).to.include('Yabba dabba doo');
     });
   });
 
@@ -94,9 +135,13 @@ describe('S/MIME and OpenSSL', function () {
       openssl.must(['cms', '-sign', '-in', plain, '-signer', files.fred, '-inkey', files.fredKey, ...args]);
     /** What Barney makes of it. */
     const opened = (received: OpenEntity, side = secureOf(barney)) => {
+      const { valid, reason, encrypted } = judgement(received, side);
+      return { valid, reason, encrypted };
+    };
+    const judgement = (received: OpenEntity, side: Secure) => {
       const { entity: inner, signed, encrypted } = side.open(received, FRED);
       expect(inner.body.toString()).to.include('Yabba dabba doo');
-      return { valid: signed?.valid, reason: signed?.reason, encrypted };
+      return { ...signed, encrypted };
     };
     /** As OpenSSL writes it, with line ends that are those of its system or of the network. */
     const mime = (octets: Buffer): OpenEntity => {
@@ -133,19 +178,69 @@ describe('S/MIME and OpenSSL', function () {
       });
     }
 
-    it('when it signs with SHA-1, which proves nothing, or leaves its certificate out', () => {
-      expect(opened(mime(signing('-md', 'sha1'))).reason).to.equal('weak');
+    for (const command of ['smime', 'cms']) {
+      it(`REQ-CPIM-030 when openssl ${command} signs with SHA-1, which counts only where it is asked for, and says so`, () => {
+        const signer = ['-signer', files.fred, '-inkey', files.fredKey];
+        const signed = mime(openssl.must([command, '-sign', '-md', 'sha1', '-in', plain, ...signer]));
+        for (const classic of [false, '3.2'] as const) {
+          const { reason, algorithm } = judgement(signed, secureOf(barney, { classic }));
+          expect({ reason, algorithm }).to.deep.equal({ reason: 'weak', algorithm: 'RSA with SHA-1' });
+        }
+        const { valid, trust, algorithm, outdated } = judgement(signed, secureOf(barney, { classic: true }));
+        expect({ valid, trust, algorithm, outdated }).to.deep.equal({
+          valid: true,
+          trust: 'authority',
+          algorithm: 'RSA with SHA-1',
+          outdated: true,
+        });
+        const file = openssl.put(
+          'signed',
+          written({ type: signed.headers.get('Content-Type') ?? '', body: signed.body }),
+        );
+        const args = [command, '-encrypt', '-des3', '-in', file, '-outform', 'DER', '-binary'];
+        const both = arrived(opaque('enveloped-data', openssl.must([...args, files.barney])));
+        const read = judgement(both, secureOf(barney, { classic: true }));
+        expect([read.valid, read.outdated, read.encrypted]).to.deep.equal([true, true, true]);
+        expect(() => secureOf(barney).open(both, FRED)).to.throw('no longer secure');
+      });
+    }
+
+    it('REQ-CPIM-030 when a DSA key signs with SHA-1', () => {
+      openssl.must(['dsaparam', '-out', openssl.path('dsa.pem'), '1024']);
+      openssl.must(['gendsa', '-out', openssl.path('dsa.key'), openssl.path('dsa.pem')]);
+      const certificate = certificateOf('dsa.key', 'dsa.crt', ['-sha1']);
+      const args = ['-signer', openssl.path('dsa.crt'), '-inkey', openssl.path('dsa.key'), '-md', 'sha1'];
+      const signed = mime(openssl.must(['smime', '-sign', '-in', plain, ...args]));
+      const read = judgement(signed, secureOf(barney, { classic: true, authorities: certificate }));
+      expect([read.valid, read.algorithm, read.outdated]).to.deep.equal([true, 'DSA with SHA-1', true]);
+      expect(opened(signed, secureOf(barney, { authorities: certificate })).reason).to.equal('weak');
+    });
+
+    it('when it leaves its certificate out', () => {
       const bare = mime(signing('-nocerts'));
       expect(opened(bare)).to.deep.equal(GOOD);
       expect(opened(bare, secureOf(barney, { people: [] })).reason).to.equal('no certificate');
     });
 
-    it('when an EC key signs, named by its identifier', () => {
-      const { certificate, key } = elliptic();
-      const args = ['-signer', openssl.put('ec.crt', certificate), '-inkey', openssl.put('ec.key', key), '-keyid'];
-      const signed = openssl.must(['cms', '-sign', '-crlfeol', '-in', plain, ...args]);
-      expect(opened(mime(signed), secureOf(barney, { authorities: certificate }))).to.deep.equal(GOOD);
-    });
+    for (const curve of ['P-256', 'P-384', 'P-521']) {
+      it(`REQ-CPIM-033 when an EC key on ${curve} signs, named by its identifier, and when it encrypts for one`, () => {
+        const { certificate, key } = selfSigned(curve);
+        const args = ['-signer', openssl.path('own.crt'), '-inkey', openssl.path('own.key'), '-keyid'];
+        const signed = openssl.must(['cms', '-sign', '-crlfeol', '-in', plain, ...args]);
+        expect(opened(mime(signed), secureOf(barney, { authorities: certificate }))).to.deep.equal(GOOD);
+        const own = new Secure({ certificate, key, classic: '3.2' });
+        for (const cipher of [['-aes-256-gcm'], ['-aes128'], ['-des3']]) {
+          for (const options of [[], ['-keyopt', 'ecdh_kdf_md:sha256'], ['-keyopt', 'ecdh_cofactor_mode:1']]) {
+            const recipient = ['-recip', openssl.path('own.crt'), ...options];
+            const made = openssl.must([
+              ...['cms', '-encrypt', ...cipher, '-outform', 'DER', '-binary', '-in', plain],
+              ...['-recip', files.barney, ...recipient],
+            ]);
+            expect(judgement(arrived(opaque('enveloped-data', made)), own).encrypted).to.equal(true);
+          }
+        }
+      });
+    }
 
     for (const [name, args, classic] of [
       ['AES-256-GCM', ['-aes-256-gcm'], false],
@@ -184,12 +279,19 @@ describe('S/MIME and OpenSSL', function () {
     });
   });
 
-  function elliptic(): { certificate: string; key: string } {
+  /** A self-signed certificate of Fred for a key on a curve, with its files. */
+  function selfSigned(curve: string): { certificate: string; key: string } {
+    const options = ['-algorithm', 'EC', '-pkeyopt', `ec_paramgen_curve:${curve}`];
+    openssl.must(['genpkey', ...options, '-out', openssl.path('own.key')]);
+    return { certificate: certificateOf('own.key', 'own.crt'), key: openssl.read('own.key').toString() };
+  }
+
+  function certificateOf(key: string, out: string, options: readonly string[] = []): string {
     const subject = ['-subj', '/CN=fred', '-addext', `subjectAltName=URI:im:${FRED}`];
-    const usages = ['-addext', 'keyUsage=digitalSignature', '-addext', 'extendedKeyUsage=emailProtection'];
-    const out = ['-keyout', openssl.path('ec.key'), '-out', openssl.path('ec.crt')];
-    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-    openssl.must(['req', '-x509', ...curve, ...subject, ...usages, ...out]);
-    return { certificate: openssl.read('ec.crt').toString(), key: openssl.read('ec.key').toString() };
+    const usages = ['-addext', 'keyUsage=digitalSignature,keyAgreement', '-addext', 'extendedKeyUsage=emailProtection'];
+    const id = ['-addext', 'subjectKeyIdentifier=hash'];
+    const files = ['-key', openssl.path(key), '-out', openssl.path(out)];
+    openssl.must(['req', '-new', '-x509', '-days', '2', ...options, ...subject, ...usages, ...id, ...files]);
+    return openssl.read(out).toString();
   }
 });

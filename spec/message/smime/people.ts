@@ -1,8 +1,16 @@
 /** People with certificates, and entities, for the specs of S/MIME. */
 
 import { writeCpim } from '../../../lib/message/cpim/document.js';
-import type { MadeEntity, OpenEntity } from '../../../lib/message/smime/entity.js';
+import { signingOf } from '../../../lib/message/smime/algorithms.js';
+import {
+  type MadeEntity,
+  multipartSigned,
+  type OpenEntity,
+  octetsOfEntity,
+} from '../../../lib/message/smime/entity.js';
+import { readIdentity } from '../../../lib/message/smime/identity.js';
 import { Secure, type SecureOptions } from '../../../lib/message/smime/secure.js';
+import { makeSignedData } from '../../../lib/message/smime/signed-data.js';
 import { parseEntity } from '../../../lib/mime/entity.js';
 import { formatHeaders } from '../../../lib/mime/headers.js';
 import { TestAuthority, type TestCertificate, type TestCertificateOptions } from '../../support/certificates.js';
@@ -42,3 +50,11 @@ export const written = ({ type, headers = [], body }: MadeEntity): Buffer =>
 
 /** As it is where it arrives. */
 export const arrived = (made: MadeEntity): OpenEntity => parseEntity(written(made));
+
+/** What somebody signs whose program checks nothing. */
+export function forged({ certificate, key }: TestCertificate, content: MadeEntity): MadeEntity {
+  const octets = octetsOfEntity(content);
+  const identity = readIdentity(certificate, key);
+  const by = signingOf(identity.key, false);
+  return multipartSigned(octets, makeSignedData(octets, identity, by, new Date(), true), by.micalg);
+}

@@ -2,11 +2,9 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { instantMessage } from '../../../lib/message/instant-message.js';
 import { readMessage } from '../../../lib/message/read.js';
-import { type MadeEntity, multipartSigned, octetsOfEntity } from '../../../lib/message/smime/entity.js';
-import { readIdentity } from '../../../lib/message/smime/identity.js';
+import type { MadeEntity } from '../../../lib/message/smime/entity.js';
 import { type Sealing, Secure, type SecureOptions } from '../../../lib/message/smime/secure.js';
 import { SIGNATURE_FAULTS } from '../../../lib/message/smime/signature-fault.js';
-import { makeSignedData } from '../../../lib/message/smime/signed-data.js';
 import { madeContent } from '../../../lib/message/write.js';
 import { issueBy, TestAuthority, type TestCertificate } from '../../support/certificates.js';
 import { PROJECT } from '../../support/requirement-table.js';
@@ -17,6 +15,7 @@ import {
   barney,
   cpim,
   FRED,
+  forged,
   fred,
   person,
   secureOf,
@@ -27,12 +26,6 @@ import {
 
 const to = [BARNEY];
 const DAY_MS = 86_400_000;
-
-/** What somebody signs whose program checks nothing. */
-function forged({ certificate, key }: TestCertificate, content: MadeEntity): MadeEntity {
-  const octets = octetsOfEntity(content);
-  return multipartSigned(octets, makeSignedData(octets, readIdentity(certificate, key), new Date(), true));
-}
 
 describe('S/MIME', () => {
   it('has words for every reason in docs/internals/conformance.md', () => {
