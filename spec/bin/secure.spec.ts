@@ -126,10 +126,10 @@ describe('commands that sign and encrypt', function () {
     const fred = await mesh.attach(FRED, {
       secure: { certificate: workshop.path('first.crt'), key: workshop.path('first.key') },
     });
-    const delivery = fred[Symbol.asyncIterator]().next();
+    const heard: (string | boolean)[] = [];
+    fred.receive((delivery) => void heard.push(delivery.encrypted, delivery.text()));
     expect((await workshop.run([...answer, '--encrypt', '--known', 'people'], { input: 'At eight' })).code).to.equal(0);
-    const { value } = await delivery;
-    expect([value?.encrypted, value?.text()]).to.deep.equal([true, 'At eight']);
+    expect(heard).to.deep.equal([true, 'At eight']);
     expect((await known('forget', 'people', FRED))[0]).to.equal(0);
     expect((await known('add', 'people', BARNEY, 'second.crt'))[2]).to.include(`it names ${FRED}`);
     expect((await known('add', 'people', FRED, 'second.crt'))[0]).to.equal(0);
