@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { KnownDirectory } from '../lib/endpoint/known-directory.js';
 import { readCertificates } from '../lib/message/smime/certificate.js';
-import { addressArgument } from './support/names.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { readGivenFile } from './support/files.js';
 import { explain } from './support/manual.js';
+import { addressArgument } from './support/names.js';
 import { print, printJson, table } from './support/output.js';
 
 interface KnownOptions {
