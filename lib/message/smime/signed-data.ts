@@ -133,7 +133,7 @@ function signerOf(info: SignerInfo, pool: readonly Certificate[]): Signer {
 }
 
 /** What is known of a signature without its certificate's path. */
-export interface Proof {
+export interface SignatureCheck {
   /** Why the signature is not valid. */
   readonly fault: SignatureFault | undefined;
   /** The algorithm's name, such as "RSA with SHA-256". */
@@ -149,7 +149,7 @@ export interface Proof {
  *
  * @param contents possible forms of the signed content: as received, and in canonical form
  */
-export function proofOf({ certificate, info }: Signer, contents: readonly Buffer[]): Proof {
+export function proofOf({ certificate, info }: Signer, contents: readonly Buffer[]): SignatureCheck {
   return guarded('the signature cannot be read', () => {
     const digest = digestOf(info.digestAlgorithm);
     const facts = { algorithm: nameOf(info.signatureAlgorithm, digest), outdated: false, at: signingTime(info) };
