@@ -95,7 +95,7 @@ async function publish(options: PublishOptions): Promise<void> {
       const others = present.tuples.filter((tuple) => tuple.destination !== destination);
       const own = present.tuples.find((tuple) => tuple.destination === destination);
       const tuple: PresenceTupleInit = { ...own, destination, availableUntil };
-      return { tuples: [tuple, ...others], info: info ?? present.info };
+      return { tuples: [tuple, ...others], info: info ?? present.info, extension: present.extension };
     };
     await endpoint.presence.publish(change, { publisher });
     if (options.json === true) printJson({ published: true, publisher, destination, until: availableUntil, closed });

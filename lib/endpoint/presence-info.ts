@@ -1,5 +1,6 @@
 /** Presence as applications see it, and its conversion to and from presence documents. */
 import { LocalError } from '../errors.js';
+import { type Extension, extensionGiven } from '../imxp/vocabulary/extension.js';
 import { flawOfTuple, isOpen, type Presence, type Tuple } from '../imxp/vocabulary/presence.js';
 import { formatTimestamp, parseTimestamp } from '../imxp/vocabulary/timestamp.js';
 
@@ -14,6 +15,8 @@ export interface PresenceTuple {
   /** A URI with more information, or empty. */
   readonly info: string;
   readonly capabilities: readonly { readonly baseline: string; readonly text: string }[];
+  /** What else was published, in namespaces of others. */
+  readonly extension?: Extension;
 }
 
 /** Presence of a publisher. */
@@ -25,6 +28,8 @@ export interface PresenceInfo {
   readonly tuples: readonly PresenceTuple[];
   /** Whether any tuple is open now. */
   readonly open: boolean;
+  /** What else was published, in namespaces of others. */
+  readonly extension?: Extension;
 }
 
 export interface PresenceTupleInit {
@@ -32,6 +37,8 @@ export interface PresenceTupleInit {
   readonly availableUntil: Date;
   readonly info?: string;
   readonly capabilities?: readonly { readonly baseline: string; readonly text: string }[];
+  /** Attributes and XML elements in namespaces of others; each element declares its own. */
+  readonly extension?: Extension | undefined;
 }
 
 /** Presence to publish; it replaces the whole entry. */
@@ -39,10 +46,12 @@ export interface PresenceUpdate {
   /** At least one. */
   readonly tuples: readonly PresenceTupleInit[];
   readonly info?: string;
+  /** Attributes and XML elements in namespaces of others; each element declares its own. */
+  readonly extension?: Extension | undefined;
 }
 
 /** Converts a document; `open` is computed for the present time. */
-export function infoOf({ publisher, lastUpdate, publisherInfo, tuples }: Presence): PresenceInfo {
+export function infoOf({ publisher, lastUpdate, publisherInfo, tuples, extension }: Presence): PresenceInfo {
   const now = Date.now();
   const described = tuples.map((tuple) => ({
     destination: tuple.destination,
@@ -50,17 +59,44 @@ export function infoOf({ publisher, lastUpdate, publisherInfo, tuples }: Presenc
     open: isOpen(tuple, now),
     info: tuple.tupleInfo,
     capabilities: tuple.capabilities,
+    ...optional(tuple.extension),
   }));
   const open = described.some((tuple) => tuple.open);
-  return { publisher, lastUpdate: new Date(lastUpdate), info: publisherInfo, tuples: described, open };
+  const said = { publisher, lastUpdate: new Date(lastUpdate), info: publisherInfo, tuples: described, open };
+  return { ...said, ...optional(extension) };
 }
 
 /** @throws LocalError ARGUMENT */
-export function tupleOf({ destination, availableUntil, info = '', capabilities = [] }: PresenceTupleInit): Tuple {
+export function tupleOf({
+  destination,
+  availableUntil,
+  info = '',
+  capabilities = [],
+  extension,
+}: PresenceTupleInit): Tuple {
   const until = availableUntil.getTime();
   if (Number.isNaN(until)) throw new LocalError('ARGUMENT', 'availableUntil is not a valid date');
-  const tuple = { destination, availableUntil: formatTimestamp(until), tupleInfo: info, capabilities };
+  const what = { destination, availableUntil: formatTimestamp(until), tupleInfo: info, capabilities };
+  const tuple = { ...what, ...extensionOf(extension) };
   const flaw = flawOfTuple(tuple);
   if (flaw !== undefined) throw new LocalError('ARGUMENT', flaw);
   return tuple;
+}
+
+/**
+ * An extension given by the application, as it goes on the wire.
+ *
+ * @throws LocalError ARGUMENT
+ */
+export function extensionOf(given: Extension | undefined): { readonly extension?: Extension } {
+  try {
+    return optional(given && extensionGiven(given));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LocalError('ARGUMENT', `the extension cannot be published: ${why}`, { cause });
+  }
+}
+
+function optional(extension: Extension | undefined): { readonly extension?: Extension } {
+  return extension === undefined ? {} : { extension };
 }

@@ -28,6 +28,7 @@ export { certainlyNotDelivered, type Outcome } from '../endpoint/outcome.js';
 export type { OngoingRequest, PresenceClient, PresenceRequest, SubscriptionNotice } from '../endpoint/presence.js';
 export type { Feed } from '../endpoint/presence-feed.js';
 export type { PresenceInfo, PresenceTuple, PresenceTupleInit, PresenceUpdate } from '../endpoint/presence-info.js';
+export type { Extension, ForeignAttribute } from '../imxp/vocabulary/extension.js';
 export type { RecipientStatus, RelayReport } from '../endpoint/report.js';
 export type { SecureFiles } from '../endpoint/secure.js';
 export type {

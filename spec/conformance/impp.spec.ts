@@ -96,6 +96,30 @@ describe('RFC 2779 at real relays', function () {
     ]);
   });
 
+  it('REQ-IMPP-021 an entry is extended by elements and attributes of any namespace, in either dialect', async () => {
+    await fred.access.put('*@*', ['core:data', 'presence:subscribe']);
+    const extension = {
+      attributes: [{ name: 'b:lane', namespace: 'urn:example:bowling', value: '7 & 8' }],
+      elements: ["<b:score xmlns:b='urn:example:bowling' b:by='fred'>Strike, <i xmlns='urn:x'>ütterly</i></b:score>"],
+    };
+    const tuple = { destination: `im:${FRED}`, availableUntil: new Date('2040-01-01T00:00:00Z'), extension };
+    const seen = (await barney.presence.subscribe(FRED))[Symbol.asyncIterator]();
+    await seen.next();
+    await fred.presence.publish({ tuples: [tuple], extension });
+    const change = (await seen.next()).value;
+    expect([change?.extension, change?.tuples[0]?.extension]).to.deep.equal([extension, extension]);
+    // What one application does not know it can publish again, which keeps it.
+    await fred.presence.publish(({ tuples, extension: present }) => ({ tuples, extension: present, info: 'urn:x' }));
+    const again = (await seen.next()).value;
+    expect([again?.info, again?.extension, again?.tuples[0]?.extension]).to.deep.equal(['urn:x', extension, extension]);
+    const apex = await mesh.attach('wilma@example.com', { dialect: 'apex' });
+    const polled = await apex.presence.poll(FRED);
+    expect([polled.extension, polled.tuples[0]?.extension]).to.deep.equal([extension, extension]);
+    expect(
+      (await failureOf(fred.presence.publish({ tuples: [tuple], extension: { ...extension, elements: ['<x'] } }))).code,
+    ).to.equal('ARGUMENT');
+  });
+
   it('REQ-IMPP-065 a message is replied to by another one', async () => {
     const wilma = await mesh.attach('wilma@example.com');
     const betty = await mesh.attach(BETTY);

@@ -16,6 +16,17 @@ import {
   required,
   transIdOf,
 } from '../dialect/document.js';
+import {
+  type Extension,
+  extensionOf,
+  isForeign,
+  isQualified,
+  NO_SCOPE,
+  type Scope,
+  scopeIn,
+  writeAttributes,
+  writeElements,
+} from './extension.js';
 import { type Form, nameFrom, nameIn } from './form.js';
 import { formatTimestamp, parseTimestamp, timestampIn, timestampOf } from './timestamp.js';
 
@@ -38,6 +49,8 @@ export interface Tuple {
   /** An absolute URI, or empty. */
   readonly tupleInfo: string;
   readonly capabilities: readonly Capability[];
+  /** What the publisher said beyond that, in other namespaces. */
+  readonly extension?: Extension;
 }
 
 export interface Presence {
@@ -48,6 +61,8 @@ export interface Presence {
   readonly publisherInfo: string;
   /** At least one. */
   readonly tuples: readonly Tuple[];
+  /** What the publisher said beyond that, in other namespaces. */
+  readonly extension?: Extension;
 }
 
 export interface Subscribe {
@@ -111,21 +126,43 @@ export function readPresenceOperation(element: XmlElement, form: Form = 'imxp'):
 }
 
 /**
- * Reads the `presence` element.
+ * Reads the `presence` element; what is in other namespaces is kept (RFC 2779 §3.1.3).
  *
+ * @param around the namespaces declared around it
  * @throws RemoteProtocolError XML_INVALID, reply 501
  */
-export function readPresence(element: XmlElement, form: Form = 'imxp'): Presence {
+export function readPresence(element: XmlElement, form: Form = 'imxp', around: Scope = NO_SCOPE): Presence {
   if (element.name !== 'presence') throw invalid('element presence is expected');
-  checkAttributes(element, ['publisher', 'lastUpdate', 'publisherInfo']);
-  const tuples = childrenOf(element).map(readTuple);
+  checkOwnAttributes(element, ['publisher', 'lastUpdate', 'publisherInfo']);
+  const scope = scopeIn(element, around);
+  const { own, extension } = divided(element, around);
+  const tuples = own.map((tuple) => readTuple(tuple, scope));
   if (tuples.length === 0) throw invalid('element presence: at least one tuple is needed');
   return {
     publisher: nameOf(element, 'publisher', form),
     lastUpdate: timestampOf(element, 'lastUpdate'),
     publisherInfo: uriOf(element, 'publisherInfo'),
     tuples,
+    ...extension,
   };
+}
+
+/** Those of other namespaces are not for the DTD to judge. */
+function checkOwnAttributes(element: XmlElement, allowed: readonly string[]): void {
+  // Without a prefix an element of a declared default namespace would be none of ours.
+  if (element.attributes.has('xmlns')) throw invalid(`element ${element.name}: it has no namespace`);
+  checkAttributes(element, [...allowed, ...[...element.attributes.keys()].filter(isQualified)]);
+}
+
+function divided(
+  element: XmlElement,
+  around: Scope,
+): { readonly own: readonly XmlElement[]; readonly extension: { readonly extension?: Extension } } {
+  const scope = scopeIn(element, around);
+  const [own, others]: [XmlElement[], XmlElement[]] = [[], []];
+  for (const child of childrenOf(element)) (isForeign(child, scope) ? others : own).push(child);
+  const extension = extensionOf(element, others, around);
+  return { own, extension: extension === undefined ? {} : { extension } };
 }
 
 function readSubscribe(element: XmlElement, type: Subscribe['type'], form: Form): Subscribe {
@@ -157,7 +194,11 @@ function readTerminate(element: XmlElement): EndOfOperation {
 }
 
 function readPublish(element: XmlElement, form: Form): Publish {
-  checkAttributes(element, ['publisher', 'transID', 'timeStamp']);
+  checkOwnAttributes(element, ['publisher', 'transID', 'timeStamp']);
+  // Only of the entry inside is anything kept.
+  if (extensionOf(element, [], NO_SCOPE) !== undefined) {
+    throw invalid('element publish: attributes of other namespaces belong in presence');
+  }
   const [presence, ...more] = childrenOf(element);
   if (presence === undefined || more.length > 0) throw invalid('element publish: one presence is needed in it');
   return {
@@ -165,13 +206,14 @@ function readPublish(element: XmlElement, form: Form): Publish {
     publisher: nameOf(element, 'publisher', form),
     transID: transIdOf(element),
     timeStamp: timestampOf(element, 'timeStamp'),
-    presence: readPresence(presence, form),
+    presence: readPresence(presence, form, scopeIn(element)),
   };
 }
 
-function readTuple(element: XmlElement): Tuple {
+function readTuple(element: XmlElement, around: Scope): Tuple {
   if (element.name !== 'tuple') throw invalid('element presence: only tuple is allowed in it');
-  checkAttributes(element, ['destination', 'availableUntil', 'tupleInfo']);
+  const { own, extension } = divided(element, around);
+  checkOwnAttributes(element, ['destination', 'availableUntil', 'tupleInfo']);
   const destination = required(element, 'destination');
   if (!isAbsoluteUri(destination)) throw invalid('element tuple: attribute destination must be an absolute URI');
   timestampOf(element, 'availableUntil');
@@ -179,7 +221,8 @@ function readTuple(element: XmlElement): Tuple {
     destination,
     availableUntil: required(element, 'availableUntil'),
     tupleInfo: uriOf(element, 'tupleInfo'),
-    capabilities: childrenOf(element).map(readCapability),
+    capabilities: own.map(readCapability),
+    ...extension,
   };
 }
 
@@ -255,16 +298,18 @@ export interface PublishAround {
 }
 
 /** @throws LocalError ARGUMENT for characters that XML cannot represent */
-export function writePresence({ publisher, lastUpdate, publisherInfo, tuples }: Presence, form: Form = 'imxp'): string {
-  const info = optional('publisherInfo', publisherInfo);
+export function writePresence(presence: Presence, form: Form = 'imxp'): string {
+  const { publisher, lastUpdate, publisherInfo, tuples, extension } = presence;
+  const info = optional('publisherInfo', publisherInfo) + writeAttributes(extension);
   const tag = `<presence publisher='${said(publisher, form)}' lastUpdate='${formatTimestamp(lastUpdate, form)}'${info}>`;
-  return `${tag}${tuples.map((tuple) => writeTuple(tuple, form)).join('')}</presence>`;
+  return `${tag}${tuples.map((tuple) => writeTuple(tuple, form)).join('')}${writeElements(extension)}</presence>`;
 }
 
-function writeTuple({ destination, availableUntil, tupleInfo, capabilities }: Tuple, form: Form): string {
+function writeTuple({ destination, availableUntil, tupleInfo, capabilities, extension }: Tuple, form: Form): string {
   const until = `availableUntil='${escapeAttribute(timestampIn(availableUntil, form))}'`;
-  const tag = `<tuple destination='${escapeAttribute(destination)}' ${until}${optional('tupleInfo', tupleInfo)}`;
-  const inner = capabilities.map((capability) => writeCapability(capability, form)).join('');
+  const info = optional('tupleInfo', tupleInfo) + writeAttributes(extension);
+  const tag = `<tuple destination='${escapeAttribute(destination)}' ${until}${info}`;
+  const inner = capabilities.map((capability) => writeCapability(capability, form)).join('') + writeElements(extension);
   return inner === '' ? `${tag} />` : `${tag}>${inner}</tuple>`;
 }
 

@@ -3,6 +3,7 @@
  */
 import { LocalError } from '../../errors.js';
 import { addressOf } from '../../imxp/address.js';
+import type { Extension } from '../../imxp/vocabulary/extension.js';
 import type { Form } from '../../imxp/vocabulary/form.js';
 import type { Presence, Tuple } from '../../imxp/vocabulary/presence.js';
 import { formatTimestamp } from '../../imxp/vocabulary/timestamp.js';
@@ -182,18 +183,30 @@ function keyOf(originator: string, transID: number): string {
 }
 
 function entryJson(
-  { publisher, lastUpdate, publisherInfo, tuples }: Presence,
+  { publisher, lastUpdate, publisherInfo, tuples, extension }: Presence,
   attached: boolean,
   generation: string | undefined,
 ): Json {
-  const written = tuples.map(({ destination, availableUntil, tupleInfo, capabilities }) => ({
+  const written = tuples.map(({ destination, availableUntil, tupleInfo, capabilities, extension: more }) => ({
     destination,
     availableUntil,
     tupleInfo,
     capabilities: capabilities.map(({ baseline, text }) => ({ baseline, text })),
+    ...extensionJson(more),
   }));
-  const entry = { publisher, lastUpdate, publisherInfo, tuples: written, attached };
+  const entry = { publisher, lastUpdate, publisherInfo, tuples: written, attached, ...extensionJson(extension) };
   return generation === undefined ? entry : { ...entry, generation };
+}
+
+function extensionJson(extension: Extension | undefined) {
+  if (extension === undefined) return {};
+  const { attributes, elements } = extension;
+  return {
+    extension: {
+      attributes: attributes.map(({ name, namespace, value }) => ({ name, namespace, value })),
+      elements: [...elements],
+    },
+  };
 }
 
 function isEntry(value: unknown): value is Presence & Pick<EntryRecord, 'attached'> & { readonly generation?: string } {

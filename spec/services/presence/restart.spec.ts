@@ -38,6 +38,30 @@ class MortalStore extends MemoryStore {
 const quiet = { delivered: (): void => {}, failed: (): void => {} };
 
 describe('presence/restart', () => {
+  it('REQ-IMPP-021 keeps what an entry has in other namespaces', async () => {
+    const stage = await new Stage().openService();
+    const extended = publish(1, { lastUpdate: PROVISIONED })
+      .replace('<presence ', "<presence xmlns:m='urn:mood' m:mood='happy' ")
+      .replace(/<tuple ([^>]*)\/>/, '<tuple $1><m:note>at the <m:b>alley</m:b></m:note></tuple>');
+    expect(extended).to.include('m:note');
+    await stage.ask(FRED, extended);
+    await stage.restart();
+    stage.take();
+    await stage.ask(BARNEY, subscribe(FRED, 2, 600));
+    const [shown = ''] = stage.take();
+    expect(shown).to.include("xmlns:m='urn:mood' m:mood='happy'>");
+    expect(shown).to.include("<m:note xmlns:m='urn:mood'>at the <m:b>alley</m:b></m:note></tuple></presence>");
+  });
+
+  it('REQ-IMPP-021 counts it as part of the entry', async () => {
+    const stage = new Stage();
+    stage.limits = { ...STAGE_LIMITS, entryOctets: 400 };
+    await stage.openService();
+    const long = `<m:note xmlns:m='urn:mood'>${'x'.repeat(300)}</m:note>`;
+    await stage.ask(FRED, publish(1, { lastUpdate: PROVISIONED }).replace('</presence>', `${long}</presence>`));
+    expect(stage.brief()).to.deep.equal([`${FRED}: reply 1 554`]);
+  });
+
   it('REQ-PRES-001 keeps entries, subscriptions and watches', async () => {
     const stage = await new Stage().openService();
     await stage.ask(FRED, publish(1, { lastUpdate: PROVISIONED }));
