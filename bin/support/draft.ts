@@ -46,7 +46,11 @@ export function draftOf(given: readonly Recipients[], subject?: string): Draft {
 }
 
 function distinct(addresses: readonly string[]): string[] {
-  const known = new Map(addresses.map((address) => [addressOf(address)?.key, address]));
+  const known = new Map<string | undefined, string>();
+  for (const address of addresses) {
+    const key = addressOf(address)?.key;
+    if (!known.has(key)) known.set(key, address);
+  }
   return [...known.values()];
 }
 

@@ -7,7 +7,7 @@ import { parseRelayUrl } from '../../lib/config/relay-url.js';
 const BOOKS = 'xn--bcher-kva.example';
 
 describe('config/domain-name', () => {
-  it('D-CORE-38 makes A-labels of U-labels', () => {
+  it('D-CORE-41 makes A-labels of U-labels', () => {
     const names: readonly (readonly [string, string])[] = [
       ['b\u00fccher.example', BOOKS],
       ['B\u00dcCHER.Example', BOOKS],
@@ -30,7 +30,7 @@ describe('config/domain-name', () => {
     expect(asciiAddress('j\u00fcrgen')).to.equal('j\u00fcrgen');
   });
 
-  it('D-CORE-38 refuses what has no A-labels, and never takes a part for the whole', () => {
+  it('D-CORE-41 refuses what has no A-labels, and never takes a part for the whole', () => {
     const wrong = [
       'b\u00fccher..example',
       '.b\u00fccher.example',
@@ -54,7 +54,7 @@ describe('config/domain-name', () => {
     expect(asciiAddress('fred@b\u00fccher..example')).to.equal(undefined);
   });
 
-  it('D-CORE-38 holds for every name in a configuration', () => {
+  it('D-CORE-41 holds for every name in a configuration', () => {
     const config = parseConfig({
       domains: ['b\u00fccher.example'],
       listen: [{ port: 0 }],
@@ -88,7 +88,7 @@ describe('config/domain-name', () => {
     expect(config.presence.follow).to.deep.equal([`*@${BOOKS}`]);
   });
 
-  it('D-CORE-38 names the place of a domain that has no A-labels', () => {
+  it('D-CORE-41 names the place of a domain that has no A-labels', () => {
     const config = { domains: ['b\u00fccher..example'], listen: [{ port: 0 }], store: { type: 'memory' } };
     expect(() => parseConfig(config)).to.throw('domains[0]: "b\u00fccher..example" is not a domain name');
     expect(() => parseConfig({ ...config, domains: ['b\u00fccher\u200d.example'] })).to.throw(
@@ -103,7 +103,7 @@ describe('config/domain-name', () => {
     expect(new RegExp(items.pattern ?? '', 'u').test('b\u00fccher example')).to.equal(false);
   });
 
-  it('D-CORE-38 percent-encodes no host in a URL', () => {
+  it('D-CORE-41 percent-encodes no host in a URL', () => {
     expect(parseRelayUrl('tcp://b\u00fccher.example:1')).to.deep.include({ host: BOOKS, url: `tcp://${BOOKS}:1` });
     expect(parseRelayUrl('wss://b\u00fccher.example/a')).to.deep.include({ host: BOOKS });
     for (const url of ['tcp://b%C3%BCcher.example:1', 'tcp://b\u00fccher..example:1', 'tcp://a%41:1', 'wss://a%41/x']) {

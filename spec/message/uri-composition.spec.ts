@@ -48,7 +48,7 @@ describe('what im: and pres: URIs ask to compose', () => {
     });
   });
 
-  it('D-CORE-38 makes a URI of one that was typed', () => {
+  it('D-CORE-41 makes a URI of one that was typed', () => {
     expect(uriOfTyped('im:"Slate, Mr." <slate@b\u00fccher.example>?subject=Gr\u00fc\u00dfe an alle')).to.equal(
       'im:%22Slate,%20Mr.%22%20%3Cslate@xn--bcher-kva.example%3E?subject=Gr%C3%BC%C3%9Fe%20an%20alle',
     );
