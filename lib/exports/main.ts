@@ -28,7 +28,6 @@ export { certainlyNotDelivered, type Outcome } from '../endpoint/outcome.js';
 export type { OngoingRequest, PresenceClient, PresenceRequest, SubscriptionNotice } from '../endpoint/presence.js';
 export type { Feed } from '../endpoint/presence-feed.js';
 export type { PresenceInfo, PresenceTuple, PresenceTupleInit, PresenceUpdate } from '../endpoint/presence-info.js';
-export type { Extension, ForeignAttribute } from '../imxp/vocabulary/extension.js';
 export type { RecipientStatus, RelayReport } from '../endpoint/report.js';
 export type { SecureFiles } from '../endpoint/secure.js';
 export type {
@@ -50,6 +49,7 @@ export {
 export type { Content } from '../imxp/content.js';
 export type { Data, Option, Recipient, TargetHop } from '../imxp/operation.js';
 export type { AccessEntry } from '../imxp/vocabulary/access.js';
+export type { Extension, ForeignAttribute } from '../imxp/vocabulary/extension.js';
 export type { InstantMessage, InstantMessageInit } from '../message/instant-message.js';
 export type { Opened } from '../message/open.js';
 export type { Signature } from '../message/smime/signature.js';
