@@ -77,7 +77,7 @@ export function tupleOf({
   const until = availableUntil.getTime();
   if (Number.isNaN(until)) throw new LocalError('ARGUMENT', 'availableUntil is not a valid date');
   const what = { destination, availableUntil: formatTimestamp(until), tupleInfo: info, capabilities };
-  const tuple = { ...what, ...extensionOf(extension) };
+  const tuple = { ...what, ...extensionToPublish(extension) };
   const flaw = flawOfTuple(tuple);
   if (flaw !== undefined) throw new LocalError('ARGUMENT', flaw);
   return tuple;
@@ -88,7 +88,7 @@ export function tupleOf({
  *
  * @throws LocalError ARGUMENT
  */
-export function extensionOf(given: Extension | undefined): { readonly extension?: Extension } {
+export function extensionToPublish(given: Extension | undefined): { readonly extension?: Extension } {
   try {
     return optional(given && extensionGiven(given));
   } catch (cause) {

@@ -19,7 +19,7 @@ import { Deferred } from './deferred.js';
 import { checkKeys, type KnownKeys } from './keys.js';
 import type { Message } from './message.js';
 import { type ActiveFeed, Feed } from './presence-feed.js';
-import { extensionOf, infoOf, type PresenceInfo, type PresenceUpdate, tupleOf } from './presence-info.js';
+import { extensionToPublish, infoOf, type PresenceInfo, type PresenceUpdate, tupleOf } from './presence-info.js';
 import { withinTime } from './service-timeout.js';
 import type { Transactions } from './transactions.js';
 
@@ -111,7 +111,7 @@ export class PresenceClient {
       const wanted = typeof update === 'function' ? update(infoOf(present)) : update;
       const { lastUpdate } = present;
       const tuples = wanted.tuples.map(tupleOf);
-      const more = extensionOf(wanted.extension);
+      const more = extensionToPublish(wanted.extension);
       const presence = { publisher, lastUpdate, publisherInfo: wanted.info ?? '', tuples, ...more };
       if (presence.tuples.length === 0) throw new LocalError('ARGUMENT', 'presence needs at least one tuple');
       const timeStamp = Date.now();

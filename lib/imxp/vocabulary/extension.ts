@@ -23,9 +23,9 @@ export interface Extension {
 }
 
 /** The namespaces of prefixes; that of elements without a prefix is under the empty one. */
-export type Scope = ReadonlyMap<string, string>;
+export type NamespaceScope = ReadonlyMap<string, string>;
 
-export const NO_SCOPE: Scope = new Map();
+export const NO_SCOPE: NamespaceScope = new Map();
 
 const XMLNS = 'xmlns';
 /** RFC 2779 §3.1.3 extends an entry; the attributes of XML itself do not. */
@@ -42,7 +42,7 @@ export function isQualified(name: string): boolean {
  *
  * @throws RemoteProtocolError XML_INVALID, reply 501
  */
-export function scopeIn(element: XmlElement, around: Scope = NO_SCOPE): Scope {
+export function scopeIn(element: XmlElement, around: NamespaceScope = NO_SCOPE): NamespaceScope {
   const declared = declarationsOf(element);
   return declared.size === 0 ? around : new Map([...around, ...declared]);
 }
@@ -61,7 +61,7 @@ function declarationsOf({ name: element, attributes }: XmlElement): Map<string, 
 }
 
 /** Whether an element belongs to another namespace. @throws RemoteProtocolError XML_INVALID, reply 501 */
-export function isForeign(element: XmlElement, around: Scope): boolean {
+export function isForeign(element: XmlElement, around: NamespaceScope): boolean {
   const { prefix } = partsOf(element.name);
   return namespaceOf(element.name, prefix, scopeIn(element, around)) !== '';
 }
@@ -76,7 +76,7 @@ export function isForeign(element: XmlElement, around: Scope): boolean {
 export function extensionOf(
   element: XmlElement,
   elements: readonly XmlElement[],
-  around: Scope,
+  around: NamespaceScope,
 ): Extension | undefined {
   const scope = scopeIn(element, around);
   const attributes = foreignAttributes(element, scope);
@@ -84,7 +84,7 @@ export function extensionOf(
   return { attributes, elements: elements.map((one) => standingAlone(one, scope)) };
 }
 
-function foreignAttributes({ name: element, attributes }: XmlElement, scope: Scope): ForeignAttribute[] {
+function foreignAttributes({ name: element, attributes }: XmlElement, scope: NamespaceScope): ForeignAttribute[] {
   const found: ForeignAttribute[] = [];
   for (const [name, value] of attributes) {
     const { prefix } = partsOf(name);
@@ -101,7 +101,7 @@ function foreignAttributes({ name: element, attributes }: XmlElement, scope: Sco
  *
  * @throws RemoteProtocolError XML_INVALID, reply 501
  */
-export function standingAlone(element: XmlElement, around: Scope): string {
+export function standingAlone(element: XmlElement, around: NamespaceScope): string {
   const needed = new Map<string, string>();
   const inner = written(element, around, new Set(), needed);
   const declarations = [...needed].map(([prefix, namespace]) => declaration(prefix, namespace)).join('');
@@ -113,7 +113,12 @@ export function standingAlone(element: XmlElement, around: Scope): string {
  * @param bound prefixes declared within what is written
  * @param needed receives those that are not
  */
-function written(element: XmlElement, around: Scope, bound: ReadonlySet<string>, needed: Map<string, string>): string {
+function written(
+  element: XmlElement,
+  around: NamespaceScope,
+  bound: ReadonlySet<string>,
+  needed: Map<string, string>,
+): string {
   const scope = scopeIn(element, around);
   const here = new Set([...bound, ...declarationsOf(element).keys()]);
   const use = (name: string, prefix: string): void => {
@@ -146,7 +151,7 @@ function isPart(text: string): boolean {
   return isName(text) && !text.includes(':');
 }
 
-function namespaceOf(name: string, prefix: string, scope: Scope): string {
+function namespaceOf(name: string, prefix: string, scope: NamespaceScope): string {
   if (prefix === XML) return XML_NAMESPACE;
   const namespace = scope.get(prefix);
   if (namespace !== undefined || prefix === '') return namespace ?? '';

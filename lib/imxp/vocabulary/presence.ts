@@ -21,8 +21,8 @@ import {
   extensionOf,
   isForeign,
   isQualified,
+  type NamespaceScope,
   NO_SCOPE,
-  type Scope,
   scopeIn,
   writeAttributes,
   writeElements,
@@ -131,7 +131,7 @@ export function readPresenceOperation(element: XmlElement, form: Form = 'imxp'):
  * @param around the namespaces declared around it
  * @throws RemoteProtocolError XML_INVALID, reply 501
  */
-export function readPresence(element: XmlElement, form: Form = 'imxp', around: Scope = NO_SCOPE): Presence {
+export function readPresence(element: XmlElement, form: Form = 'imxp', around: NamespaceScope = NO_SCOPE): Presence {
   if (element.name !== 'presence') throw invalid('element presence is expected');
   checkOwnAttributes(element, ['publisher', 'lastUpdate', 'publisherInfo']);
   const scope = scopeIn(element, around);
@@ -156,7 +156,7 @@ function checkOwnAttributes(element: XmlElement, allowed: readonly string[]): vo
 
 function divided(
   element: XmlElement,
-  around: Scope,
+  around: NamespaceScope,
 ): { readonly own: readonly XmlElement[]; readonly extension: { readonly extension?: Extension } } {
   const scope = scopeIn(element, around);
   const [own, others]: [XmlElement[], XmlElement[]] = [[], []];
@@ -210,7 +210,7 @@ function readPublish(element: XmlElement, form: Form): Publish {
   };
 }
 
-function readTuple(element: XmlElement, around: Scope): Tuple {
+function readTuple(element: XmlElement, around: NamespaceScope): Tuple {
   if (element.name !== 'tuple') throw invalid('element presence: only tuple is allowed in it');
   const { own, extension } = divided(element, around);
   checkOwnAttributes(element, ['destination', 'availableUntil', 'tupleInfo']);
