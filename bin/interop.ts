@@ -187,12 +187,13 @@ export function register(program: Command): void {
   explain(command, {
     about: `Areas: ${AREAS.join(', ')}.
 
-Each check uses a session of its own and names the clause it verifies. For a failure it shows what was expected, what came
-and why that matters, with the frames of both sides and their octets. Checks of features that the listener does not offer
-are skipped; checks that could not be reached because something else failed are not judged. What violates a MUST fails. A
-remark is about a SHOULD, about what the examples show or about unusual behaviour, and is shown once with its checks. Passwords are never shown; SASL responses are. Some checks log in with a wrong password on
+Each check uses a session of its own and names the clause it verifies. For a failure it shows what was expected, what
+was received and why that matters, with the frames of both sides and their octets. Checks of features that the listener
+does not offer are skipped; checks that could not be reached because something else failed are inconclusive. What
+violates a MUST fails. A remark is about a SHOULD, about what the examples show or about unusual behaviour, and is shown
+once with its checks. Passwords are never shown; SASL responses are. Some checks log in with a wrong password on
 purpose, which counts against the account's login limit.`,
-    exits: { 0: 'no check failed', 1: 'a check failed or could not be judged', 69: 'the listener cannot be reached' },
+    exits: { 0: 'no check failed', 1: 'a check failed or was inconclusive', 69: 'the listener cannot be reached' },
     examples: [
       'imxp interop 127.0.0.1:10913',
       'imxp interop relay.example.com:10913 --account fred@example.com \\\n      --password-file secrets/fred --tls --ca certs/ca.crt',

@@ -62,7 +62,7 @@ export const ERROR_CODES = {
   NO_RELAY: 'the DNS says that the domain has no relay',
   LOOKUP_FAILED: 'the DNS gave no answer; try again later',
   CONNECT_FAILED: 'no connection could be made',
-  WEBSOCKET_INVALID: 'the peer broke the rules of HTTP or WebSocket, or is not let in by them',
+  WEBSOCKET_INVALID: 'the HTTP or WebSocket handshake is not valid, or was refused',
   CONNECTION_LOST: 'the connection ended before the answer came',
   TIMED_OUT: 'the time limit passed',
   CLOSED: 'the session or channel was closed by this side',

@@ -142,7 +142,7 @@ export function openPageStream(url: string, timeoutMs: number): Promise<PageStre
       socket.onopen = null;
       socket.onclose = null;
       socket.close();
-      reject(new TransportError(code, `no WebSocket to ${url}: ${why}`));
+      reject(new TransportError(code, `cannot open a WebSocket to ${url}: ${why}`));
     };
     const timer = setTimeout(() => fail('TIMED_OUT', `nothing within ${timeoutMs} ms`), timeoutMs);
     socket.binaryType = 'arraybuffer';

@@ -91,7 +91,7 @@ async function ask(url: URL): Promise<{ readonly code: number; readonly text: st
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if ('code' in error && error.code === 'ECONNREFUSED') return 'nothing listens there';
+  if ('code' in error && error.code === 'ECONNREFUSED') return 'nothing is listening there';
   if (error.name === 'AbortError' || error.name === 'TimeoutError') return `no answer within ${REQUEST_MS} ms`;
   return error.message;
 }

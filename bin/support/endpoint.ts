@@ -66,7 +66,7 @@ export function withEndpoint(command: Command): Command {
     .option('--ca <file>', "PEM file of trusted CAs; default: Node's bundled list")
     .option('--cert <file>', 'PEM file of a client certificate that names the address, to log in without a password')
     .option('--key <file>', 'PEM file of its private key')
-    .option('--legacy-tls', 'also accept a relay that supports only the TLS of the year 2000, which is not safe');
+    .option('--legacy-tls', 'also accept a relay that supports only the TLS of the year 2000, which is insecure');
 }
 
 export interface AttachOptions {

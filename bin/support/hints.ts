@@ -28,7 +28,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   TLS_REQUIRED: 'Use a relay that offers TLS, or give --tls off if you can trust the network.',
   TLS_REFUSED: `${TRY_LATER} If you can trust the network, --tls off does without TLS.`,
   TLS_FAILED:
-    '--legacy-tls accepts a relay that supports nothing newer than the TLS of the year 2000, which is not safe.',
+    '--legacy-tls accepts a relay that supports nothing newer than the TLS of the year 2000, which is insecure.',
   TLS_INJECTED: 'Somebody may be tampering with the connection: use another network, or --tls require.',
   STORE_FAILED: 'Check that the directory of store.path exists, belongs to you and has room.',
   SMIME_UNREADABLE: 'Give the certificate it was encrypted for: --identity FILE.',

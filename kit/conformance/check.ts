@@ -46,10 +46,10 @@ export interface Result {
   readonly clause: string;
   readonly outcome: Outcome;
   readonly ms: number;
-  /** Why it was skipped or could not be judged. */
+  /** Why it was skipped or is inconclusive. */
   readonly reason?: string;
   readonly expected?: string;
-  readonly came?: string;
+  readonly received?: string;
   readonly why?: string;
   /** Behaviour that is allowed but unusual. */
   readonly remarks: readonly Remark[];

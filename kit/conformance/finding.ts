@@ -3,12 +3,12 @@
 /** The listener does not conform. */
 export class Finding extends Error {
   readonly expected: string;
-  readonly came: string;
+  readonly received: string;
 
-  constructor(expected: string, came: string) {
-    super(`expected ${expected}; came ${came}`);
+  constructor(expected: string, received: string) {
+    super(`expected ${expected}; received ${received}`);
     this.expected = expected;
-    this.came = came;
+    this.received = received;
   }
 }
 
@@ -26,8 +26,8 @@ export class Blocked extends Error {
 }
 
 /** @throws Finding unless the condition holds */
-export function expect(holds: boolean, expected: string, came: string): asserts holds {
-  if (!holds) throw new Finding(expected, came);
+export function expect(holds: boolean, expected: string, received: string): asserts holds {
+  if (!holds) throw new Finding(expected, received);
 }
 
 /**

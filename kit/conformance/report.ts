@@ -6,7 +6,7 @@ import type { RemarkLevel } from './finding.js';
 const WORDS: Readonly<Record<Outcome, string>> = {
   passed: 'ok',
   failed: 'FAILED',
-  blocked: 'unjudged',
+  blocked: 'inconclusive',
   skipped: 'skipped',
 };
 const COLOURS = { passed: 'green', failed: 'red', blocked: 'yellow', skipped: 'dim' } as const;
@@ -17,12 +17,12 @@ const said = (word: string, text: string): string =>
   `${INDENT}${word.padEnd(9)} ${harmless(text).replaceAll('\n', ' ')}`;
 
 /** Formats a check in one line, and a failure with its details. */
-function resultText({ id, title, clause, outcome, reason, expected, came, why, transcript }: Result): string {
+function resultText({ id, title, clause, outcome, reason, expected, received, why, transcript }: Result): string {
   const word = paint(COLOURS[outcome], WORDS[outcome].padEnd(WIDTH));
   const lines = [`  ${word}  ${id}: ${title} (${clause})`];
   if (reason !== undefined) lines.push(said('because', reason));
   if (expected !== undefined) lines.push(said('expected', expected));
-  if (came !== undefined) lines.push(said('came', came));
+  if (received !== undefined) lines.push(said('received', received));
   if (why !== undefined) lines.push(said('why', why));
   for (const line of transcript) lines.push(`${INDENT}${line}`);
   return lines.join('\n');
@@ -76,7 +76,7 @@ export type Counts = Record<Outcome, number>;
 export const noCounts = (): Counts => ({ passed: 0, failed: 0, blocked: 0, skipped: 0 });
 
 export function summaryText({ passed, failed, blocked, skipped }: Counts, ms: number): string {
-  const parts = [`${passed} passed`, `${failed} failed`, `${blocked} could not be judged`, `${skipped} skipped`];
+  const parts = [`${passed} passed`, `${failed} failed`, `${blocked} inconclusive`, `${skipped} skipped`];
   return `${parts.join(', ')} in ${(ms / 1000).toFixed(1)} s`;
 }
 

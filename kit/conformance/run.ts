@@ -156,8 +156,8 @@ export class Kit {
       if (rule !== 'others' || this.#others) return { ...result, outcome: 'passed', transcript: [] };
       return { ...result, outcome: 'skipped', reason: 'no fault was sent', transcript: [] };
     }
-    const came = `${broken.text} (in ${broken.during})`;
-    return { ...result, outcome: 'failed', expected: `it ${title}`, came, why, transcript: broken.transcript };
+    const received = `${broken.text} (in ${broken.during})`;
+    return { ...result, outcome: 'failed', expected: `it ${title}`, received, why, transcript: broken.transcript };
   }
 
   /** A check that did not pass may have ended the listener, or come after its end; then that is said. */
@@ -170,11 +170,11 @@ export class Kit {
     if (this.#diedAfter === undefined && result.outcome === 'blocked') this.#diedAfter = this.#previous;
     if (this.#diedAfter === undefined) {
       this.#diedAfter = result.id;
-      const remark: Remark = { level: 'unusual', text: 'nobody listens any more after this check' };
+      const remark: Remark = { level: 'unusual', text: 'the listener is gone after this check' };
       return { ...result, remarks: [...result.remarks, remark] };
     }
     const { id, title, clause, ms, remarks } = result;
-    const reason = `nobody listens any more since ${this.#diedAfter}`;
+    const reason = `the listener is gone since ${this.#diedAfter}`;
     return { id, title, clause, ms, remarks, outcome: 'blocked', reason, transcript: [] };
   }
 
@@ -220,7 +220,7 @@ export class Kit {
     error: unknown,
     context: Context,
     expected: string,
-  ): Pick<Result, 'outcome' | 'reason' | 'expected' | 'came'> {
+  ): Pick<Result, 'outcome' | 'reason' | 'expected' | 'received'> {
     const because = (outcome: Outcome, reason: string) => ({ outcome, reason });
     if (error === undefined) return { outcome: 'passed' };
     if (error instanceof NotOffered) return because('skipped', error.message);
@@ -228,8 +228,8 @@ export class Kit {
     const [breach] = context.breaches;
     const standing = STANDING.find(({ rule }) => rule === breach?.rule);
     if (breach !== undefined && standing !== undefined) return because('blocked', `${breach.text}; see ${standing.id}`);
-    if (error instanceof Finding) return { outcome: 'failed', expected: error.expected, came: error.came };
-    return { outcome: 'failed', expected, came: causeText(error) };
+    if (error instanceof Finding) return { outcome: 'failed', expected: error.expected, received: error.received };
+    return { outcome: 'failed', expected, received: causeText(error) };
   }
 
   #broke(rule: string, broken: Broken): void {

@@ -21,7 +21,7 @@ export type NodeFactsSource = () => Promise<Omit<NodeFacts, 'state'>>;
 const INDEX = `imxp
 
 /healthz  whether the process answers
-/readyz   whether the node takes sessions and its store can be written: 503 before it is ready, while it drains, on a full disk
+/readyz   whether the node accepts sessions and its store can be written: 503 before it is ready, while it drains, on a full disk
 /metrics  for Prometheus
 /status   for imxp status and imxp top, JSON`;
 

@@ -101,8 +101,7 @@ export class AdminServer {
   }
 
   async #page(request: IncomingMessage): Promise<Page> {
-    if (!this.#mayAsk(request))
-      return textPage(421, 'this host name is not served here; ask for 127.0.0.1 or localhost');
+    if (!this.#mayAsk(request)) return textPage(421, 'this host name is not served here; use 127.0.0.1 or localhost');
     if (request.method !== 'GET' && request.method !== 'HEAD') return textPage(405, 'these pages are read-only');
     if (hasBody(request)) return textPage(413, 'no content is expected');
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';

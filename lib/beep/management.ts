@@ -133,7 +133,7 @@ export function parseDocument(payload: Buffer): Document {
   const media = type === undefined ? undefined : parseMediaType(type);
   // LibVortex sometimes omits the header: a missing type counts as the only possible one.
   if (media !== undefined && media.type !== BEEP_XML && media.type !== DRAFT_XML && media.type !== 'application/xml') {
-    throw invalid(`channel 0 speaks ${BEEP_XML}, not ${media.type}`);
+    throw invalid(`channel 0 carries ${BEEP_XML}, not ${media.type}`);
   }
   const charset = media?.parameters.get('charset')?.toLowerCase();
   if (charset !== undefined && charset !== 'utf-8' && charset !== 'us-ascii') {
@@ -181,7 +181,7 @@ function readStart(document: Document): StartRequest {
   const { root } = document;
   const profiles = childrenOf(root);
   if (profiles.length === 0) {
-    throw invalid('a start proposes no profile');
+    throw invalid('a start must propose at least one profile');
   }
   return {
     type: 'start',
@@ -229,7 +229,7 @@ function fromBase64(text: string): Buffer {
 export function readOk({ root }: Document): void {
   expectName(root, 'ok');
   if (childrenOf(root).length > 0) {
-    throw invalid('ok has no content');
+    throw invalid('the element ok must be empty');
   }
 }
 

@@ -90,7 +90,7 @@ export class Session implements TransmissionObserver {
     const { profiles, features = NONE, localize = NONE } = options;
     // RFC 3080 §5.2; none is registered
     if (features.some((feature) => !/^x-[\w.:-]+$/.test(feature))) {
-      throw new LocalError('ARGUMENT', 'a feature that is not registered begins with x-');
+      throw new LocalError('ARGUMENT', 'a feature that is not registered must begin with x-');
     }
     this.#channels = new Channels(initiator, options.isTuning ?? (() => false), options.origin ?? NO_ORIGIN);
     this.#outbox = new ChannelOutbox(this, Math.max(1, options.frameOctets ?? FRAME_OCTETS));
@@ -274,7 +274,7 @@ export class Session implements TransmissionObserver {
     }
     const { inbound } = channel;
     if (octets < 0 || octets > inbound.unconsumed) {
-      throw new LocalError('ARGUMENT', `${octets} octets to consume, ${inbound.unconsumed} are held`);
+      throw new LocalError('ARGUMENT', `cannot consume ${octets} octets: ${inbound.unconsumed} are unconsumed`);
     }
     inbound.unconsumed -= octets;
     this.#outbox.credit(channel);

@@ -50,7 +50,7 @@ export class Starts {
     channel0.ready();
     const uris = offer.profiles.map((profile) => profile.uri);
     if (uris.length === 0) {
-      throw new LocalError('ARGUMENT', 'a start proposes at least one profile');
+      throw new LocalError('ARGUMENT', 'a start must propose at least one profile');
     }
     if (channels.count >= limits.channels) {
       throw new LocalError('BEEP_STATE', `more than ${limits.channels} channels`);

@@ -268,7 +268,7 @@ function readCertificate(path: string, text: string): X509Certificate {
   try {
     return new X509Certificate(text);
   } catch (cause) {
-    throw new LocalError('ARGUMENT', `${path} holds no certificate`, { cause });
+    throw new LocalError('ARGUMENT', `${path} contains no certificate`, { cause });
   }
 }
 

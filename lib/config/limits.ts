@@ -17,7 +17,7 @@ const node = z.strictObject({
   sessions: count(100_000, 'open sessions of the whole node; idle ones of this number occupy about 2 GiB of memory'),
   sessionsPerAddress: count(
     10_000,
-    'open sessions from one IP address; many endpoints can share an address behind a translator',
+    'open sessions from one IP address; many endpoints can share an address behind a NAT',
   ),
   loginsPerSecond: count(
     1000,
@@ -115,7 +115,7 @@ const authentication = z.strictObject({
   maximumDelayMs: ms(5000, 'longest delay of the answer to a failed authentication', 0),
   failuresPerAddress: count(
     50,
-    'failures from one IP address after which it is banned; several people behind one translator mistype; 0 never bans',
+    'failures from one IP address after which it is banned; several people behind one NAT mistype; 0 never bans',
     0,
   ),
   failuresPerAccount: count(
@@ -284,7 +284,7 @@ const websocket = z.strictObject({
     10_000,
     'time from the connection to the end of the TLS handshake and the HTTP request of a WebSocket, which take about three round trips',
   ),
-  upgradeOctets: count(16_384, 'head of an HTTP request; browsers send a few thousand octets of cookies', 1024),
+  upgradeOctets: count(16_384, 'header of an HTTP request; browsers send a few thousand octets of cookies', 1024),
   messageOctets: count(
     2_097_152,
     'one WebSocket message, which is kept until it is complete; a BEEP frame as large as session.windowOctets fits',

@@ -193,7 +193,7 @@ export class ConnectionManager {
     this.#reason = undefined;
     this.#session = undefined;
     if (this.#state === 'closing') return;
-    outbox.fail('CONNECTION_LOST', 'the connection to the relay was lost before it was sent');
+    outbox.fail('CONNECTION_LOST', 'the connection to the relay was lost before the message was sent');
     const retrying = this.#backoff !== undefined;
     // During a reconnection the loop that attaches again sees the failure itself.
     const looping = this.#state === 'reconnecting';

@@ -63,10 +63,10 @@ function lostFor(why: Unanswered): TransportError {
 }
 
 const LOST_TEXTS: Readonly<Record<Unanswered, string>> = {
-  timeout: 'no answer within the time limit; whether it was delivered is unknown',
-  unsent: 'the connection ended before it was sent',
-  lost: 'the connection ended before the answer; whether it was delivered is unknown',
-  unreadable: 'the relay answered with neither ok nor error; whether it was delivered is unknown',
+  timeout: 'no answer within the time limit; whether the message was delivered is unknown',
+  unsent: 'the connection ended before the message was sent',
+  lost: 'the connection ended before the answer; whether the message was delivered is unknown',
+  unreadable: 'the relay answered with neither ok nor error; whether the message was delivered is unknown',
 };
 
 function notSent(code: ErrorCode, message: string): TransportError {

@@ -75,7 +75,7 @@ export class Transactions {
 
 /** What a service says that was not asked, or about what it cannot know. */
 export function notAsked(): RefusedError {
-  return new RefusedError('REFUSED', { code: 537, text: 'this is for another service to say' });
+  return new RefusedError('REFUSED', { code: 537, text: 'only the service that was asked may answer' });
 }
 
 /** D-APEX-01: services are named differently in each dialect. */

@@ -42,7 +42,7 @@ export interface GatewayOptions {
 }
 
 const ANSWER_TIMEOUT_MS = 60_000;
-const NOT_ASKED: Reply = { code: 537, text: 'this is for another service to say' };
+const NOT_ASKED: Reply = { code: 537, text: 'only the service that was asked may answer' };
 const REPORT_SERVICE = /^(?:imxp|apex)=report@/i;
 const PRESENCE_SERVICE = /^(?:imxp|apex)=presence@/i;
 

@@ -152,7 +152,7 @@ function unquote(local: string): { base: string; rest: string | undefined } {
     PIECE.lastIndex = at;
     const piece = PIECE.exec(local);
     if (piece === null) {
-      throw invalid('the part before the "@" has a character that must be quoted, or none that is allowed');
+      throw invalid('the part before the "@" contains a character that must be quoted or is not allowed');
     }
     const [atom, quoted] = piece;
     if (quoted === undefined && slash < 0 && atom.includes('/')) {
@@ -164,7 +164,7 @@ function unquote(local: string): { base: string; rest: string | undefined } {
   dots(local);
   const base = slash < 0 ? text : text.slice(0, slash);
   if (base === '') {
-    throw invalid('nothing stands before the "@" or "/"');
+    throw invalid('nothing precedes the "@" or "/"');
   }
   return { base, rest: slash < 0 ? undefined : text.slice(slash + 1) };
 }
@@ -173,7 +173,7 @@ function unquote(local: string): { base: string; rest: string | undefined } {
 function dots(local: string): void {
   const words = local.replace(/"(?:[^"\\]|\\.)*"/g, 'q');
   if (/^\.|\.\.|\.$/.test(words)) {
-    throw invalid('a dot in the part before the "@" has nothing on one side');
+    throw invalid('a dot in the part before the "@" is the first, the last, or follows another');
   }
 }
 

@@ -46,7 +46,7 @@ function isLittleEndian(octets: Buffer): boolean {
 /**
  * The text of an entity as people wrote it: lines ended by LF, format=flowed undone.
  *
- * @returns undefined for a type that is no text, and for one in a charset that is not known
+ * @returns undefined for a type that is not text, and for one in a charset that is not known
  */
 export function readText(octets: Buffer, type: MediaType): string | undefined {
   if (!isText(type)) return undefined;

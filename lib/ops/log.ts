@@ -86,7 +86,7 @@ const LINES: readonly Line[] = [
   line(events.closed, 'info', 'session closed'),
   linesWhere(events.tuned, 'info', 'session tuned: TLS', ({ legacy }) => !legacy),
   // An operator who enabled it should see how often it is needed, and by whom.
-  linesWhere(events.tuned, 'warn', 'session tuned: legacy TLS, which is not safe', ({ legacy }) => legacy),
+  linesWhere(events.tuned, 'warn', 'session tuned: legacy TLS, which is insecure', ({ legacy }) => legacy),
   line(events.authenticated, 'info', ({ side }) => (side === 'peer' ? 'peer authenticated' : 'authenticated to peer')),
   line(events.expelled, 'info', 'session ended: account disabled or removed'),
   line(events.forgotten, 'info', 'account forgotten'),

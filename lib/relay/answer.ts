@@ -52,7 +52,7 @@ export const REPLIES = {
     code: 450,
     text: 'your share of the messages held by this relay is used up: send again when some have been delivered',
   },
-  accountGone: { code: 550, text: 'the account it was held for is gone' },
+  accountGone: { code: 550, text: 'the account that the message was held for no longer exists' },
   heldAll: { code: 450, text: 'the limit of messages held by this relay is reached: send again later' },
   heldTooLarge: {
     code: 550,

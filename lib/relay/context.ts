@@ -223,7 +223,11 @@ function refuseUncommon({ originator, recipients }: Data): void {
   for (const identity of [originator, ...recipients.map((recipient) => recipient.identity)]) {
     const name = addressOf(identity);
     if (name !== undefined && isCommon(name)) continue;
-    throw new RefusedError('REFUSED', REPLIES.uncommonName, 'a name cannot be said in the dialect of the next hop');
+    throw new RefusedError(
+      'REFUSED',
+      REPLIES.uncommonName,
+      'a name cannot be expressed in the dialect of the next hop',
+    );
   }
 }
 

@@ -34,12 +34,14 @@ function invalid(what: string): RemoteProtocolError {
 
 function blobOf(element: XmlElement): SaslBlob {
   for (const name of element.attributes.keys()) {
-    if (name !== 'status' && name !== 'xml:space') throw invalid(`blob has no attribute ${name}`);
+    if (name !== 'status' && name !== 'xml:space')
+      throw invalid(`the element blob must not have the attribute ${name}`);
   }
   const value = element.attributes.get('status') ?? 'continue';
   const status = STATUSES.find((each) => each === value);
-  if (status === undefined) throw invalid('the status of a blob is abort, complete or continue');
-  if (element.children.some((child) => typeof child !== 'string')) throw invalid('a blob holds base64 only');
+  if (status === undefined) throw invalid('the status of a blob must be abort, complete or continue');
+  if (element.children.some((child) => typeof child !== 'string'))
+    throw invalid('a blob must contain nothing but base64');
   // White space is not part of base64; many encoders break lines.
   const text = textOf(element).replace(/[ \t\r\n]/g, '');
   if (!BASE64.test(text)) throw invalid('the content of a blob is not base64');
@@ -60,7 +62,7 @@ function replyOf(element: XmlElement): Reply {
  */
 export function parseBlob(content: Buffer): SaslBlob {
   const element = parseXml(content, LIMITS);
-  if (element.name !== 'blob') throw invalid('a SASL message is a blob');
+  if (element.name !== 'blob') throw invalid('a SASL message must be a blob');
   return blobOf(element);
 }
 
@@ -68,7 +70,7 @@ export function parseBlob(content: Buffer): SaslBlob {
 export function parseAnswer(content: Buffer): SaslAnswer {
   const element = parseXml(content, LIMITS);
   if (element.name === 'error') return { type: 'error', reply: replyOf(element) };
-  if (element.name !== 'blob') throw invalid('a SASL answer is a blob or an error');
+  if (element.name !== 'blob') throw invalid('a SASL answer must be a blob or an error');
   return { type: 'blob', blob: blobOf(element) };
 }
 

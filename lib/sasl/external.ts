@@ -49,7 +49,7 @@ export class ExternalServer implements ServerMechanism {
     if (first === undefined)
       return failure(535, 'EXTERNAL needs a certificate that names you; none was shown under TLS');
     const text = utf8Of(octets, 'EXTERNAL: the identity');
-    if (text.includes('\0')) throw malformedMessage('EXTERNAL: the identity holds a NUL');
+    if (text.includes('\0')) throw malformedMessage('EXTERNAL: the identity contains a NUL');
     // Empty: derive the identity from the credentials.
     if (text === '') return this.#success(first, undefined);
     const account = proven.find((name) => sameAccount(name, text));

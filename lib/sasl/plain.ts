@@ -66,7 +66,7 @@ export class PlainServer implements ServerMechanism {
     const options = this.#options;
     const name = prepared(username);
     if (name === undefined || name === '' || prepared(password) === undefined) {
-      throw malformedMessage('PLAIN: the message holds prohibited characters');
+      throw malformedMessage('PLAIN: the message contains prohibited characters');
     }
     const verifier = await options.credentials.lookup(name, undefined);
     // Made for everybody, so that the time does not tell who exists.
@@ -75,7 +75,7 @@ export class PlainServer implements ServerMechanism {
     const keys = await scramKeys(password, Buffer.from(secret.salt, 'base64'), secret.iterations);
     const fits = equalSecrets(keys.storedKey, Buffer.from(secret.storedKey, 'base64'));
     if (verifier === undefined) return notAccepted('unknown user');
-    if (!fits) return notAccepted('the password does not fit the verifier');
+    if (!fits) return notAccepted('the password does not match the verifier');
     const stated = statedAuthzid(verifier.account, username, authzid);
     if (!(await mayActAs(options, verifier.account, stated))) {
       return failure(537, 'you may not act as that identity', `${verifier.account} may not act as the authzid`);

@@ -184,7 +184,7 @@ export class ServerExchange {
     const blob = parseBlob(content);
     if (blob.status === 'abort') return this.#fail({ code: 451, text: 'aborted as you asked' }, 'aborted by the peer');
     if (blob.status === 'complete') {
-      return this.#fail({ code: 501, text: 'only the server says complete' }, 'the peer sent complete');
+      return this.#fail({ code: 501, text: 'only the server may send complete' }, 'the peer sent complete');
     }
     return this.#step(blob.data);
   }
@@ -194,7 +194,7 @@ export class ServerExchange {
     this.#steps += 1;
     const endless = this.#mechanism === undefined || this.#steps > STEP_LIMIT;
     const step = endless ? failure(501, 'too many messages in one exchange') : await this.#mechanism?.step(data);
-    return this.#answer(step ?? failure(501, 'there is no exchange'));
+    return this.#answer(step ?? failure(501, 'no exchange is in progress'));
   }
 
   #answer(step: ServerStep): ServerAnswer {
@@ -210,7 +210,7 @@ export class ServerExchange {
     if (suspended !== undefined) return this.#fail(NOT_ACCEPTED, suspended);
     // A certificate cannot be guessed.
     if (account !== undefined && mechanism !== 'EXTERNAL' && !this.#server.admits(account)) {
-      return this.#fail(NOT_ACCEPTED, `${account} is closed after too many failures`);
+      return this.#fail(NOT_ACCEPTED, `${account} is locked for a time after too many failures`);
     }
     this.#server.succeed(step.authentication);
     const data = step.data ?? Buffer.alloc(0);

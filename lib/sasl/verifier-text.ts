@@ -23,9 +23,9 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3
 export function readDigest(text: string): DigestSecret {
   const [username, realm, hash = '', ...more] = text.split(':');
   if (username === undefined || username === '' || realm === undefined || more.length > 0) {
-    throw unreadable('is not user:realm:hash, as htdigest writes it');
+    throw unreadable('must be user:realm:hash, as htdigest writes it');
   }
-  if (!/^[0-9a-f]{32}$/i.test(hash)) throw unreadable('has no hash of 32 hexadecimal digits at its end');
+  if (!/^[0-9a-f]{32}$/i.test(hash)) throw unreadable('must end in a hash of 32 hexadecimal digits');
   return { username, realm, hashes: [hash.toLowerCase()] };
 }
 
@@ -49,14 +49,16 @@ export function readScram(text: string): ScramSecret {
   if (fields === undefined) {
     const other = /^[{$]?(scram-sha-[0-9]+(?:-\d+)?)/i.exec(text)?.[1];
     throw unreadable(
-      other === undefined ? 'is no verifier of SCRAM' : `is one of ${other.toUpperCase()}; only SCRAM-SHA-256 is taken`,
+      other === undefined
+        ? 'is not a SCRAM verifier'
+        : `is one of ${other.toUpperCase()}; only SCRAM-SHA-256 is accepted`,
     );
   }
   const [count = '', salt = '', storedKey = '', serverKey = '', ...more] = fields;
-  if (more.length > 0 || fields.length < 4) throw unreadable('has not the four parts iterations, salt and two keys');
+  if (more.length > 0 || fields.length < 4) throw unreadable('must have four parts: iterations, salt and two keys');
   const iterations = /^\d{1,8}$/.test(count) ? Number(count) : 0;
   if (iterations < FEWEST_ITERATIONS || iterations > MOST_ITERATIONS) {
-    throw unreadable(`has not ${FEWEST_ITERATIONS} to ${MOST_ITERATIONS} iterations`);
+    throw unreadable(`must have ${FEWEST_ITERATIONS} to ${MOST_ITERATIONS} iterations`);
   }
   if (octetsOf(salt, 'salt').length === 0) throw unreadable('has no salt');
   for (const [name, key] of Object.entries({ 'stored key': storedKey, 'server key': serverKey })) {

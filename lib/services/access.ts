@@ -125,7 +125,7 @@ export class AccessService implements DeliveryTarget {
 
   async #answer(request: ServiceRequest, transID: number): Promise<string> {
     const operation = readAccessOperation(request.element);
-    if (operation === undefined) throw new Refusal(504, 'the access service knows get and set');
+    if (operation === undefined) throw new Refusal(504, 'the access service supports get and set');
     if (operation.type === 'get') return writeAccessOperation(await this.#get(operation, request));
     await this.#set(operation, request);
     return writeServiceReply({ transID, ...DONE, lang: undefined });

@@ -37,7 +37,7 @@ export interface ApexAccessOptions extends SubjectOptions {
 }
 
 const DONE: Reply = { code: 250, text: '' };
-const CHANGED = 'the entry is another one by now: get it again';
+const CHANGED = 'the entry was updated in the meantime: get it again';
 
 export class ApexAccessSteps {
   readonly #options: ApexAccessOptions;
@@ -57,7 +57,7 @@ export class ApexAccessSteps {
       case 'set':
         return this.#set(operation.transID, operation.access, request);
       default:
-        throw new Refusal(504, 'the access service knows query, get and set');
+        throw new Refusal(504, 'the access service supports query, get and set');
     }
   }
 

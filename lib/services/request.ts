@@ -43,6 +43,6 @@ function documentOf(data: Data): Buffer {
   const content = contentOf(data);
   if (content.kind === 'inline') return content.inner;
   if (content.kind === 'part' && /^(?:text\/xml|application\/(?:beep\+)?xml)$/.test(content.type)) return content.body;
-  const text = 'a service takes one XML element, in data-content or as a part of type text/xml';
+  const text = 'a service accepts one XML element, in data-content or as a part of type text/xml';
   throw new RemoteProtocolError('XML_INVALID', text, { reply: { code: 501, text } });
 }

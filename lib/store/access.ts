@@ -172,7 +172,7 @@ function toJson({ entries, lastUpdate, account }: Stored): Json {
 
 function fromJson(key: string, { value }: Entry): Stored {
   if (isStored(value)) return value;
-  throw new LocalError('STORE_FAILED', `the access entry of ${key} is not of this version`);
+  throw new LocalError('STORE_FAILED', `the access entry of ${key} was written by another version`);
 }
 
 function isStored(value: unknown): value is Stored {

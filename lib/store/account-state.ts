@@ -7,11 +7,13 @@ import { ABSENT, type Json, type Store } from './store.js';
 
 /** Limits of an account; they override those of the configuration. */
 export const QUOTAS = {
-  attachments: 'endpoints attached at a time: the account and its subaddresses; 0 for any number',
-  dataPerSecond: 'Data it may send each second for long, ten seconds of it at once; 0 for any number',
-  octetsPerSecond: 'octets of Data it may send each second for long, ten seconds of it at once; 0 for any number',
-  heldData: 'Data held for it while it is not attached; 0 for none',
-  heldOctets: 'octets of the Data held for it; 0 for none',
+  attachments: 'endpoints attached at a time, subaddresses included; 0 for any number',
+  dataPerSecond:
+    "sustained rate of its Data operations per second, of which ten seconds' worth may come at once; 0 for any number",
+  octetsPerSecond:
+    "sustained rate of its Data in octets per second, of which ten seconds' worth may come at once; 0 for any number",
+  heldData: 'messages held for it while it is not attached; 0 for none',
+  heldOctets: 'octets of the messages held for it; 0 for none',
 } as const;
 
 export type QuotaName = keyof typeof QUOTAS;
@@ -126,7 +128,7 @@ function toJson({ disabled, removed, quota }: AccountState): Json {
 
 function fromJson(account: string, value: unknown): AccountState {
   if (isState(value)) return value;
-  throw new LocalError('STORE_FAILED', `the state of ${account} is not of this version`);
+  throw new LocalError('STORE_FAILED', `the state of ${account} was written by another version`);
 }
 
 function isState(value: unknown): value is AccountState {

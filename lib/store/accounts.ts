@@ -53,7 +53,7 @@ function isAccount(value: unknown): value is Account {
 
 function fromJson(key: string, value: unknown): Account {
   if (isAccount(value)) return { ...value, generation: generationOf(value) };
-  throw new LocalError('STORE_FAILED', `the entry ${key} is not an account of this version`);
+  throw new LocalError('STORE_FAILED', `the entry ${key} is not an account, or was written by another version`);
 }
 
 /** Everything about an account that is not secret, and its verifier. */

@@ -109,7 +109,7 @@ function damageOf(file: number): string | undefined {
 
 function metaOf(file: number): Meta {
   const first = metaFrom(read(file, 0, HEADER_OCTETS + META_OCTETS));
-  if (first === undefined) throw new Damage('it does not begin as a database does');
+  if (first === undefined) throw new Damage('it does not begin like a database');
   const second = metaFrom(read(file, first.pageOctets, HEADER_OCTETS + META_OCTETS));
   if (second === undefined) throw new Damage('its second page is not that of a database');
   return second.transaction > first.transaction ? second : first;
@@ -141,9 +141,10 @@ function walk(file: number, size: number, { pageOctets, roots }: Meta): void {
     for (const number of level) {
       seen += 1;
       if (seen > MOST_PAGES) return;
-      if (number >= BigInt(Math.ceil(size / pageOctets))) throw new Damage(`page ${number} is missing: it was cut off`);
+      if (number >= BigInt(Math.ceil(size / pageOctets)))
+        throw new Damage(`page ${number} is missing: the file is truncated`);
       const page = read(file, Number(number) * pageOctets, pageOctets);
-      if (page.length < pageOctets) throw new Damage(`page ${number} is missing: it was cut off`);
+      if (page.length < pageOctets) throw new Damage(`page ${number} is missing: the file is truncated`);
       collect(page, number, below);
     }
     level = below;
@@ -156,7 +157,7 @@ function walk(file: number, size: number, { pageOctets, roots }: Meta): void {
  * @throws Damage
  */
 function collect(page: Buffer, number: bigint, below: bigint[]): void {
-  const broken = new Damage(`page ${number} does not hold what it should`);
+  const broken = new Damage(`page ${number} is corrupt`);
   const flags = page.readUInt16LE(FLAGS_AT);
   if (page.readBigUInt64LE(0) !== number || (flags & (BRANCH | LEAF | OVERFLOW)) === 0) throw broken;
   if ((flags & OVERFLOW) !== 0) return;

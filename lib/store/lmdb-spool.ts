@@ -141,7 +141,7 @@ export class LmdbSpool implements Spool {
 export async function openLmdbSpool(path: string): Promise<LmdbSpool> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
-    refuseDamaged(path, 'put a copy of the directory back, or move it away: what was held is lost then');
+    refuseDamaged(path, 'restore the directory from a backup, or move it away; the messages held in it are then lost');
     return new LmdbSpool(path);
   } catch (cause) {
     throw cause instanceof LocalError ? cause : failed(cause);

@@ -244,7 +244,7 @@ function guard<T>(action: () => T): T {
 }
 
 const ADVICE =
-  'put a copy of the directory back, or move it away and read an export of the accounts in again (imxp account import)';
+  'restore the directory from a backup, or move it away and import an export of the accounts (imxp account import)';
 
 /**
  * Opens the store in a directory, which is created for its owner only if it does not exist.

@@ -48,7 +48,7 @@ export function parseReady(content: Buffer): { readonly earliest: TlsVersion } {
   if (element.name !== 'ready') throw invalid(501, 'ready is expected');
   requireEmpty(element);
   for (const name of element.attributes.keys()) {
-    if (name !== 'version') throw invalid(501, `ready has no attribute ${name}`);
+    if (name !== 'version') throw invalid(501, `the element ready must not have the attribute ${name}`);
   }
   const version = element.attributes.get('version') ?? '1';
   // RFC 3080 §3.1.1: a version that is not valid is refused with 501.

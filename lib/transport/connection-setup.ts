@@ -64,7 +64,7 @@ export class ConnectionSetup {
     const late = new AbortController();
     const timer = setTimeout(() => {
       late.abort();
-      connection.destroy(new TransportError('TIMED_OUT', `the peer began no BEEP session within ${ms} ms`));
+      connection.destroy(new TransportError('TIMED_OUT', `the peer did not begin a BEEP session within ${ms} ms`));
     }, ms);
     socket.on('error', ignore);
     try {

@@ -61,6 +61,6 @@ export function connectFirst(
 }
 
 function explain(error: NodeJS.ErrnoException): string {
-  if (error.code === 'ECONNREFUSED') return 'nobody listens there';
+  if (error.code === 'ECONNREFUSED') return 'nothing is listening there';
   return error.message || (error.code ?? 'unknown reason');
 }

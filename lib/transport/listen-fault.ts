@@ -2,8 +2,8 @@
 import { LocalError } from '../errors.js';
 
 const REASONS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program listens there',
-  EACCES: 'ports below 1024 need a privilege',
+  EADDRINUSE: 'another program is listening there',
+  EACCES: 'ports below 1024 require privileges',
   EADDRNOTAVAIL: 'this machine has no such address',
   ENOTFOUND: 'the host name is not known',
 };

@@ -69,7 +69,7 @@ export class StallWatch implements Ticking {
 
   tick(now: number): void {
     if (this.#reading.stalled(now)) {
-      this.#connection.destroy(new TransportError('TIMED_OUT', 'the peer began a message and does not continue it'));
+      this.#connection.destroy(new TransportError('TIMED_OUT', 'the peer began a message and does not finish it'));
       // What the transport still holds has not left.
     } else if (this.#writing.stalled(now, this.#connection.unsentOctets)) {
       this.#connection.destroy(new TransportError('TIMED_OUT', 'the peer does not read what is sent to it'));

@@ -191,7 +191,7 @@ describe('imxp account', function () {
     await mkdir(path('var/example.com'), { recursive: true, mode: 0o700 });
     await writeFile(path('var/example.com/data.mdb'), 'rubble'.repeat(10_000));
     const { code, stderr } = await account(['list']);
-    expect(stderr).to.include('data.mdb is damaged: it does not begin as a database does');
+    expect(stderr).to.include('data.mdb is damaged: it does not begin like a database');
     expect(code).to.equal(69);
   });
 });

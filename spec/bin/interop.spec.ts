@@ -32,7 +32,7 @@ describe('imxp interop', function () {
       /^greeting\n {2}ok +greeting\.prompt: greets without waiting .* \(RFC 3080 §2\.3\.1\.1\)$/m,
     );
     expect(stdout).to.match(/^attach\n {2}skipped +\d+ checks: no account given \(--account\)$/m);
-    expect(stdout).to.match(/\n15 passed, 0 failed, 0 could not be judged, \d+ skipped in \d+\.\d s\n$/);
+    expect(stdout).to.match(/\n15 passed, 0 failed, 0 inconclusive, \d+ skipped in \d+\.\d s\n$/);
   });
 
   it('shows what failed with the octets of both sides, and exits 1', async () => {
@@ -42,7 +42,7 @@ describe('imxp interop', function () {
       const { code, stdout } = await interop(`tcp://127.0.0.1:${peer.port}`, '--only', 'channel-0.close-unknown');
       expect(code, stdout).to.equal(1);
       expect(stdout).to.match(/^ {2}FAILED +channel-0\.close-unknown: /m);
-      for (const word of ['expected', 'came', 'why']) expect(stdout).to.match(new RegExp(`^ +${word} +\\S`, 'm'));
+      for (const word of ['expected', 'received', 'why']) expect(stdout).to.match(new RegExp(`^ +${word} +\\S`, 'm'));
       expect(stdout).to.match(/^ +I {2}MSG 0 1 \. 52 \d+ {2}close channel 77, 200\n +MSG 0 1 \. 52 /m);
       expect(stdout).to.match(/^ +L {2}RPY 0 1 \. \d+ \d+ {2}ok\n +RPY 0 1 \. .*<ok \/>\\r\\nEND\\r\\n$/m);
       const json = await interop(`127.0.0.1:${peer.port}`, '--only', 'channel-0.close-unknown', '--json');
@@ -50,7 +50,10 @@ describe('imxp interop', function () {
         .trim()
         .split('\n')
         .map((line): Record<string, unknown> => JSON.parse(line));
-      expect(result).to.include({ id: 'channel-0.close-unknown', outcome: 'failed', came: 'RPY <ok />' }, json.stdout);
+      expect(result).to.include(
+        { id: 'channel-0.close-unknown', outcome: 'failed', received: 'RPY <ok />' },
+        json.stdout,
+      );
       expect(counts).to.include({ passed: 0, failed: 1, blocked: 0, skipped: 0 });
     } finally {
       peer.close();

@@ -75,7 +75,7 @@ describe('imxp send', function () {
     expect([code, stderr.toString()]).to.deep.equal([0, '']);
   });
 
-  it('sends a file that is no text as octets, or with the type it is told', async () => {
+  it('sends a file that is not text as octets, or with the type it is told', async () => {
     const octets = Buffer.from([0xff, 0x00, 0x0d, 0x0a, 0x80]);
     const file = await workshop.file('file.bin', octets);
     const { code, stdout } = await send([...WITH_PASSWORD, '--json', file]);
@@ -193,7 +193,7 @@ describe('imxp send', function () {
     expect((await send([...WITH_PASSWORD, '--tls', 'require'], { input: 'x' })).code).to.equal(77);
   });
 
-  it('ends with 69 when nobody listens there', async () => {
+  it('ends with 69 when nothing is listening there', async () => {
     const { code, stderr } = await send([...WITH_PASSWORD, '--relay', 'tcp://127.0.0.1:1'], { input: 'x' });
     expect(code).to.equal(69);
     expect(stderr.toString()).to.contain('tcp://127.0.0.1:1');

@@ -79,7 +79,7 @@ describe('imxp status and imxp top', function () {
     const nobody = await run('status', '--admin', 'http://127.0.0.1:1');
     expect(nobody.code).to.equal(69);
     expect(nobody.stderr).to.match(
-      /^error: no node answers at http:\/\/127\.0\.0\.1:1: nothing listens there\nhint: .*\n$/,
+      /^error: no node answers at http:\/\/127\.0\.0\.1:1: nothing is listening there\nhint: .*\n$/,
     );
     const relay = await run('top', '--count', '1', '--admin', `http://127.0.0.1:${node.port}`);
     expect(relay.code).to.equal(69);

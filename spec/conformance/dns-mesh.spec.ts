@@ -252,7 +252,7 @@ describe('domains that have nothing but DNS records', function () {
     expect(other.code).to.equal(69);
     const [seen] = JSON.parse(other.stdout.toString());
     expect(seen).to.include({ domain: 'bedrock.example', ok: false });
-    expect(seen.services[0].targets[0].addresses[0].says).to.match(/^the server of bedrock\.example refuses TLS/);
+    expect(seen.services[0].targets[0].addresses[0].says).to.match(/^the server of bedrock\.example refused TLS/);
     expect(seen.services[1].problem).to.equal('no SRV record: endpoints must be given the URL of their relay');
 
     dns.srv('_apex-mesh._tcp.slate.example', { port: rubble.port, target: 'relay1.rubble.com' });

@@ -125,7 +125,7 @@ describe('a gateway between IMXP and CPIM', () => {
       await settled();
       await clock.pass(1000);
       expect((await answer).status).to.equal('indeterminant');
-      expect(told).to.deep.equal(Array(2).fill({ code: 537, text: 'this is for another service to say' }));
+      expect(told).to.deep.equal(Array(2).fill({ code: 537, text: 'only the service that was asked may answer' }));
     });
 
     it('REQ-CPIM-009 REQ-CPIM-020 takes TransIDs of 40 octets, and makes unpredictable ones as long', async () => {
@@ -381,7 +381,7 @@ describe('a gateway between IMXP and CPIM', () => {
       await settled();
       const [transID, count] = [transIdIn(port.xml), told.length];
       const evil = 'imxp=presence@evil.example';
-      const refused = { code: 537, text: 'this is for another service to say' };
+      const refused = { code: 537, text: 'only the service that was asked may answer' };
       expect(await port.publish(SLATE, transID, false, evil)).to.deep.equal(refused);
       const terminate = { xml: `<terminate transID='${transID}' />` };
       expect(await port.deliver(evil, [SLATE], terminate)).to.deep.equal(refused);

@@ -14,9 +14,9 @@ describe('imxp/dialect/imxp: what is refused', () => {
   const rows: readonly (readonly [string, string, number, RegExp, ErrorCode?])[] = [
     ['what is not well-formed', '<data', 500, /well-formed/, 'XML_NOT_WELL_FORMED'],
     ['text', 'hello', 500, /well-formed/, 'XML_NOT_WELL_FORMED'],
-    ['an unknown root', "<detach transID='1'/>", 501, /detach is no operation/],
-    ['a reply', '<ok />', 501, /ok is no operation/],
-    ['another case', "<Data originator='a@b' content='#P'/>", 501, /Data is no operation/],
+    ['an unknown root', "<detach transID='1'/>", 501, /detach is not an operation/],
+    ['a reply', '<ok />', 501, /ok is not an operation/],
+    ['another case', "<Data originator='a@b' content='#P'/>", 501, /Data is not an operation/],
     ['no originator', of(recipient + content, "content='#P'"), 501, /data: attribute originator is missing/],
     ['no content', of(recipient, "originator='a@b'"), 501, /data: attribute content is missing/],
     [

@@ -39,7 +39,9 @@ const idsOf = (results: readonly Result[], outcome: Result['outcome']): string[]
 const troubles = (results: readonly Result[]): string =>
   results
     .filter(({ outcome }) => outcome === 'failed' || outcome === 'blocked')
-    .map(({ id, came, reason, expected, transcript }) => [id, reason, expected, came, ...transcript].join('\n  '))
+    .map(({ id, received, reason, expected, transcript }) =>
+      [id, reason, expected, received, ...transcript].join('\n  '),
+    )
     .join('\n');
 
 describe('the interoperability kit', function () {
@@ -137,8 +139,8 @@ describe('the interoperability kit', function () {
           const results = await resultsOf(target(url, silence ? { timeoutMs: SILENCE_MS } : {}), only);
           const failed = results.filter(({ outcome }) => outcome === 'failed');
           expect(failed.map(({ id }) => id).sort(), troubles(results)).to.deep.equal([...found].sort());
-          for (const { expected, came, why, transcript } of failed) {
-            expect([expected, came, why]).to.not.include(undefined);
+          for (const { expected, received, why, transcript } of failed) {
+            expect([expected, received, why]).to.not.include(undefined);
             expect(transcript.join('\n')).to.match(/^[IL] {2}.+\n {3}\S|no octet from either side/m);
           }
         } finally {

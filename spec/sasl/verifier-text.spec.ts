@@ -50,11 +50,11 @@ describe('verifiers as other programs write them', () => {
   });
 
   for (const [text, reason] of [
-    [`SCRAM-SHA-1$4096:${SALT}$${KEY}:${KEY}`, 'is one of SCRAM-SHA-1; only SCRAM-SHA-256 is taken'],
-    [`$scram-sha-512$4096$${SALT}$${KEY}$${KEY}`, 'is one of SCRAM-SHA-512; only SCRAM-SHA-256 is taken'],
-    [`SCRAM-SHA-256$100:${SALT}$${KEY}:${KEY}`, 'has not 4096 to 1000000 iterations'],
-    [`SCRAM-SHA-256$9999999:${SALT}$${KEY}:${KEY}`, 'has not 4096 to 1000000 iterations'],
-    [`SCRAM-SHA-256$4096:${SALT}$${KEY}`, 'has not the four parts'],
+    [`SCRAM-SHA-1$4096:${SALT}$${KEY}:${KEY}`, 'is one of SCRAM-SHA-1; only SCRAM-SHA-256 is accepted'],
+    [`$scram-sha-512$4096$${SALT}$${KEY}$${KEY}`, 'is one of SCRAM-SHA-512; only SCRAM-SHA-256 is accepted'],
+    [`SCRAM-SHA-256$100:${SALT}$${KEY}:${KEY}`, 'must have 4096 to 1000000 iterations'],
+    [`SCRAM-SHA-256$9999999:${SALT}$${KEY}:${KEY}`, 'must have 4096 to 1000000 iterations'],
+    [`SCRAM-SHA-256$4096:${SALT}$${KEY}`, 'must have four parts'],
     [`SCRAM-SHA-256$4096:$${KEY}:${KEY}`, 'has no salt'],
     [`SCRAM-SHA-256$4096:${SALT}$AAAA:${KEY}`, 'has a stored key that is not 32 octets'],
     [`SCRAM-SHA-256$4096:${SALT}$${KEY}:?`, 'has a server key that is not base64'],

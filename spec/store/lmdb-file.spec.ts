@@ -49,10 +49,10 @@ describe('store/lmdb-file', function () {
     await mkdir(path('bad'));
     const file = path('bad', 'data.mdb');
     await writeFile(file, 'hello');
-    expect(lmdbDamage(file)).to.equal('it does not begin as a database does');
+    expect(lmdbDamage(file)).to.equal('it does not begin like a database');
     await writeFile(file, good);
     await truncate(file, good.length / 2);
-    expect(lmdbDamage(file)).to.match(/page \d+ is missing: it was cut off|does not hold/);
+    expect(lmdbDamage(file)).to.match(/page \d+ is missing: the file is truncated|is corrupt/);
     const meta = [good, good.subarray(PAGE)].map((from) => ({
       root: Number(from.readBigUInt64LE(136)),
       transaction: from.readBigUInt64LE(152),

@@ -40,7 +40,10 @@ describe('connecting to one of several addresses', () => {
     const refused = await failureOf(
       connectFirst(['127.0.0.1', '127.0.0.2'], closed, { timeoutMs: 5000, name: 'relay' }),
     );
-    expect(refused).to.include({ code: 'CONNECT_FAILED', message: 'cannot connect to relay: nobody listens there' });
+    expect(refused).to.include({
+      code: 'CONNECT_FAILED',
+      message: 'cannot connect to relay: nothing is listening there',
+    });
     const late = await failureOf(connectFirst([HOLE], port, { timeoutMs: 30, name: 'relay' }));
     expect(late.code).to.be.oneOf(['TIMED_OUT', 'CONNECT_FAILED']); // the latter where there is no network at all
   });

@@ -20,7 +20,10 @@ export async function exportAccounts(file: string | undefined, flags: AccountFla
     toFile ? writeFile(file, accounts) : writeAll(process.stdout, accounts),
   );
   if (toFile && flags.json === true) printJson({ file, accounts: count });
-  else note(`${count} accounts${toFile ? ` in ${file}` : ''}; whoever reads their verifiers can try passwords on them`);
+  else
+    note(
+      `${count} accounts${toFile ? ` in ${file}` : ''}; anyone who can read the verifiers can try passwords against them`,
+    );
 }
 
 /** All of it or nothing, for the owner only from the first octet on. */

@@ -102,7 +102,7 @@ function proofObstacle({ address, password, digests }: Row, config: NodeConfig):
   const realms = new Set([...realmsOf(config), account.slice(account.lastIndexOf('@') + 1)]);
   for (const { username, realm } of digests) {
     if (!realms.has(realm)) {
-      return `has a verifier for the realm ${JSON.stringify(realm)}, which nobody is asked for here (${[...realms].join(', ')})`;
+      return `has a verifier for the realm ${JSON.stringify(realm)}, which is not used here (${[...realms].join(', ')})`;
     }
     if (!accountNames(username, realm, config.domains).includes(account)) {
       return `has a verifier for ${JSON.stringify(username)} in ${realm}, which is not ${account}`;
@@ -149,11 +149,14 @@ async function write(
     try {
       const records = await Promise.all(batch.map((candidate) => recordOf(candidate, config)));
       const taken = await accounts.write(records, update);
-      if (taken.length > 0) throw new Error(`${taken.join(', ')} got an account meanwhile`);
+      if (taken.length > 0) throw new Error(`${taken.join(', ')} got an account in the meantime`);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       const code = error instanceof ImxpError ? EXIT.UNAVAILABLE : EXIT.FAILED;
-      throw new CommandError(code, `${at} accounts were written, the others were not: ${why}; --update takes up again`);
+      throw new CommandError(
+        code,
+        `${at} accounts were written, the others were not: ${why}; repeat the import with --update to continue`,
+      );
     }
     if (performance.now() - shown < PROGRESS_MS) continue;
     shown = performance.now();
@@ -172,5 +175,6 @@ function report(candidates: readonly Candidate[], { json, dryRun = false }: Impo
   const updated = candidates.filter(({ exists }) => exists).length;
   const added = candidates.length - updated;
   if (json === true) printJson({ added, updated, dryRun });
-  else print(`${added} added, ${updated} updated${dryRun ? ': would be; nothing was written' : ''}`);
+  else if (dryRun) print(`would add ${added} and update ${updated}; nothing was written`);
+  else print(`${added} added, ${updated} updated`);
 }

@@ -91,7 +91,7 @@ export function mechanisms({ digestMd5, scramSha256 }: Verifier): string {
     ...(realms.length === 0 ? [] : [`DIGEST-MD5 in ${realms.join(', ')}`]),
     ...(scramSha256 === undefined ? [] : [`SCRAM-SHA-256 and PLAIN (${scramSha256.iterations} iterations)`]),
   ];
-  return names.join('; ') || 'nothing but a certificate';
+  return names.join('; ') || 'a certificate only';
 }
 
 /** To the minute, in UTC. */

@@ -114,7 +114,7 @@ function* csvLines(text: string): Generator<Line> {
 function csvValues(names: readonly string[], { fields, broken }: CsvRecord): Values {
   if (broken) throw new Wrong('a quote is missing or too many; a field with a quote is written "say ""hello"""');
   if (fields.length > names.length) {
-    throw new Wrong(`has ${fields.length} fields instead of ${names.length}; quote what holds a comma`);
+    throw new Wrong(`has ${fields.length} fields instead of ${names.length}; quote values that contain a comma`);
   }
   // RFC 4180 §2 rule 4: spaces are part of a field. Those around a password are meant; those around anything else are not.
   const given = names.map((name, at) => [name, EXACT.has(name) ? fields[at] : fields[at]?.trim()] as const);
@@ -135,7 +135,7 @@ function jsonValues(content: string): Values {
 /** @throws Wrong, LocalError ARGUMENT */
 function rowOf(line: number, values: Values): Row {
   const strange = Object.keys(values).find((key) => !KNOWN.has(key));
-  if (strange !== undefined) throw new Wrong(`has a field ${JSON.stringify(strange)} that is not known`);
+  if (strange !== undefined) throw new Wrong(`has an unknown field ${JSON.stringify(strange)}`);
   const { digests, scram, password } = proofsOf(values);
   const own = textOf(values, 'address');
   const named = own ?? addressIn(digests);
@@ -207,13 +207,13 @@ function quotaOf(values: Values): Quota | undefined {
   const given: Values = values['quota'] === undefined ? {} : objectOf(values['quota'], 'quota');
   const quota: { [Name in QuotaName]?: number } = {};
   const strange = Object.keys(given).find((key) => !QUOTA_NAMES.some((name) => name === key));
-  if (strange !== undefined) throw new Wrong(`has a quota ${JSON.stringify(strange)} that is not known`);
+  if (strange !== undefined) throw new Wrong(`has an unknown quota ${JSON.stringify(strange)}`);
   for (const name of QUOTA_NAMES) {
     const value = given[name] ?? values[name.toLowerCase()];
     if (value === undefined) continue;
     const number = typeof value === 'string' ? Number(value) : value;
     if (typeof number !== 'number' || !Number.isSafeInteger(number) || number < 0) {
-      throw new Wrong(`has a quota ${name} that is no whole number`);
+      throw new Wrong(`has a quota ${name} that is not a whole number`);
     }
     quota[name] = number;
   }
@@ -229,7 +229,7 @@ function lastOf({ lastattached: last }: Values): AccountRecord['lastAttached'] {
 function textOf(values: Values, name: string): string | undefined {
   const value = values[name];
   if (value === undefined || value === null || value === '') return undefined;
-  if (typeof value !== 'string') throw new Wrong(`has a ${name} that is no text`);
+  if (typeof value !== 'string') throw new Wrong(`has a ${name} that is not text`);
   return value;
 }
 
@@ -237,7 +237,7 @@ function listOf(values: Values, name: string): string[] {
   const value = values[name];
   const list: readonly unknown[] = Array.isArray(value) ? value : value === undefined || value === null ? [] : [value];
   return list.map((each) => {
-    if (typeof each !== 'string') throw new Wrong(`has a ${name} that is no text`);
+    if (typeof each !== 'string') throw new Wrong(`has a ${name} that is not text`);
     return each;
   });
 }
@@ -246,13 +246,13 @@ function timeOf(values: Values, name: string): string | undefined {
   const text = textOf(values, name);
   if (text === undefined) return undefined;
   const ms = parseInstant(text);
-  if (ms === undefined) throw new Wrong(`has a ${name} that is no time such as 2001-02-03T04:05:06Z`);
+  if (ms === undefined) throw new Wrong(`has a ${name} that is not a time such as 2001-02-03T04:05:06Z`);
   return new Date(ms).toISOString();
 }
 
 function objectOf(value: unknown, name: string): Values {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw new Wrong(`has a ${name} that is no object`);
+  throw new Wrong(`has a ${name} that is not an object`);
 }
 
 /** Without what is undefined. */

@@ -355,7 +355,7 @@ export const DATA_CHECKS: readonly Check[] = [
       try {
         await context.deliver(from, to, context.words.data(letter));
       } catch (error) {
-        const unknown = error instanceof Finding && error.came.startsWith('ERR 504');
+        const unknown = error instanceof Finding && error.received.startsWith('ERR 504');
         throw unknown ? new NotOffered('this listener does not understand statusRequest') : error;
       }
       const text = `${(await report(context, from)).payload}`;

@@ -42,7 +42,7 @@ export function readerOf(grammar: Grammar): ReadOperation {
       case 'terminate':
         return grammar.terminate(root);
       default:
-        throw invalid(`element ${short(root.name)} is no operation; attach, bind, terminate and data are`);
+        throw invalid(`element ${short(root.name)} is not an operation; attach, bind, terminate and data are`);
     }
   };
 }

@@ -69,7 +69,7 @@ function offeredQops(directives: Directives): Qop[] {
   const value = directives.optional('qop');
   const qops = value === undefined ? (['auth'] satisfies Qop[]) : known(parseTokens(value), QOPS);
   // RFC 2831 §2.1.1: unrecognized options are ignored; when none is recognized, the client aborts.
-  if (qops.length === 0) throw malformedMessage('DIGEST-MD5: no quality of protection is known here');
+  if (qops.length === 0) throw malformedMessage('DIGEST-MD5: none of the qualities of protection is supported here');
   return qops;
 }
 
@@ -77,7 +77,7 @@ function offeredCiphers(directives: Directives, qops: readonly Qop[]): Cipher[] 
   if (!qops.includes('auth-conf')) return [];
   // RFC 2831 §2.1.1 cipher-opts: exactly once when auth-conf is offered; none recognized: abort.
   const ciphers = known(parseTokens(directives.required('cipher')), CIPHERS);
-  if (ciphers.length === 0) throw malformedMessage('DIGEST-MD5: no cipher is known here');
+  if (ciphers.length === 0) throw malformedMessage('DIGEST-MD5: none of the ciphers is supported here');
   return ciphers;
 }
 

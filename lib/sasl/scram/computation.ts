@@ -36,7 +36,7 @@ export function xor(a: Buffer, b: Buffer): Buffer {
 /** All keys of a password. @throws LocalError ARGUMENT: the password cannot be prepared (RFC 4013) */
 export async function scramKeys(password: string, salt: Buffer, iterations: number): Promise<ScramKeys> {
   const text = prepared(password);
-  if (text === undefined) throw new LocalError('ARGUMENT', 'the password holds characters SASLprep prohibits');
+  if (text === undefined) throw new LocalError('ARGUMENT', 'the password contains characters that SASLprep prohibits');
   const salted = await slowHash(text, salt, iterations, SCRAM_KEY_OCTETS, 'sha256');
   const clientKey = hmac(salted, 'Client Key');
   return {

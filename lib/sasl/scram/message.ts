@@ -103,7 +103,7 @@ export function parseServerFirst(octets: Buffer): ServerFirst {
 export function parseServerFinal(octets: Buffer): Buffer {
   const signature = SERVER_FINAL.exec(textOf(octets))?.[1];
   if (signature === undefined) {
-    throw new RemoteProtocolError('SASL_SERVER_UNPROVEN', "SCRAM: the server's final message holds no proof");
+    throw new RemoteProtocolError('SASL_SERVER_UNPROVEN', "SCRAM: the server's final message contains no proof");
   }
   return Buffer.from(signature, 'base64');
 }

@@ -55,7 +55,7 @@ export class ScramServer implements ServerMechanism {
     if (refusal !== undefined) return refusal;
     const username = prepared(first.username);
     if (username === undefined || username === '')
-      throw malformedMessage('SCRAM: the user name holds prohibited characters');
+      throw malformedMessage('SCRAM: the user name contains prohibited characters');
     const options = this.#options;
     const verifier = await options.credentials.lookup(username, undefined);
     // Made for everybody, so that the time does not tell who exists.
@@ -73,11 +73,12 @@ export class ScramServer implements ServerMechanism {
       if (!plus) return failure(535, 'SCRAM: channel binding belongs to the -PLUS mechanism');
       return channelBindings?.has(binding.type)
         ? undefined
-        : failure(535, 'SCRAM: the type of channel binding is not known');
+        : failure(535, 'SCRAM: the type of channel binding is not supported');
     }
     if (plus) return failure(535, 'SCRAM: the -PLUS mechanism needs channel binding');
     // RFC 5802 §6: the client believes we cannot bind, although we offered it: somebody changed our offer.
-    if (binding === 'y' && plusOffered) return failure(535, 'SCRAM: channel binding was offered but did not reach you');
+    if (binding === 'y' && plusOffered)
+      return failure(535, 'SCRAM: channel binding was offered, but the offer did not reach you');
     return undefined;
   }
 
@@ -90,15 +91,15 @@ export class ScramServer implements ServerMechanism {
     const final = parseClientFinal(octets);
     if (final.nonce !== started.nonce) return notAccepted('the nonce is not the one of the challenge');
     if (!equalSecrets(final.binding, this.#bindingOctets(started.first))) {
-      return failure(535, 'SCRAM: the channel binding is another one here');
+      return failure(535, 'SCRAM: the channel binding does not match this connection');
     }
-    if (final.proof.length !== SCRAM_KEY_OCTETS) throw malformedMessage('SCRAM: the proof has a wrong length');
+    if (final.proof.length !== SCRAM_KEY_OCTETS) throw malformedMessage('SCRAM: the proof has the wrong length');
     const authMessage = `${started.first.bare},${started.serverFirst},${final.withoutProof}`;
     const storedKey = Buffer.from(started.secret.storedKey, 'base64');
     const clientKey = xor(final.proof, hmac(storedKey, authMessage));
     const fits = equalSecrets(hash(clientKey), storedKey);
     if (started.verifier === undefined) return notAccepted('unknown user');
-    if (!fits) return notAccepted('the proof does not fit the verifier');
+    if (!fits) return notAccepted('the proof does not match the verifier');
     return this.#accept(started, started.verifier, authMessage);
   }
 

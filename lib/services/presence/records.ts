@@ -216,7 +216,8 @@ function isEntry(value: unknown): value is Presence & Pick<EntryRecord, 'attache
 }
 
 function entryFrom(key: string, value: unknown): Omit<EntryRecord, 'version'> {
-  if (!isEntry(value)) throw new LocalError('STORE_FAILED', `the entry ${key} is no presence of this version`);
+  if (!isEntry(value))
+    throw new LocalError('STORE_FAILED', `the entry ${key} is not presence, or was written by another version`);
   const { attached, generation, ...presence } = value;
   return { presence, attached, generation };
 }
@@ -224,7 +225,7 @@ function entryFrom(key: string, value: unknown): Omit<EntryRecord, 'version'> {
 function operationFrom(key: string, value: unknown): OperationRecord {
   // Written before there was more than one form; the duration is not known.
   if (isOperation(value)) return { ...value, duration: value.duration ?? 0, form: value.form ?? 'imxp' };
-  throw new LocalError('STORE_FAILED', `the entry ${key} is no operation of this version`);
+  throw new LocalError('STORE_FAILED', `the entry ${key} is not an operation, or was written by another version`);
 }
 
 type EarlierRecord = Omit<OperationRecord, 'duration' | 'form'> & Partial<OperationRecord>;

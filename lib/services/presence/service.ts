@@ -231,7 +231,7 @@ export class PresenceService implements DeliveryTarget {
       case 'terminate':
         return this.#terminate(request, operation.transID);
       default:
-        if (!originator.service) throw new Refusal(504, 'the presence service knows no such operation');
+        if (!originator.service) throw new Refusal(504, 'the presence service does not support this operation');
     }
   }
 

@@ -103,7 +103,7 @@ async function begin(connection: Connection, profile: { uri: string; content?: s
     return await connection.start({ profiles: [profile], serverName }, { codec: SASL_ERRORS, tuning: true });
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
-    throw new RefusedError('SASL_REFUSED', error.reply, `the peer refuses the login: ${error.message}`);
+    throw new RefusedError('SASL_REFUSED', error.reply, `the peer refused the login: ${error.message}`);
   }
 }
 

@@ -47,7 +47,8 @@ export function chooseStack(hello: ClientHello, { legacy }: { readonly legacy: b
   if (accepts(hello, TLS_1_2) && offers(MODERN_1_2)) return { stack: 'modern' };
   if (hello.cipherSuites.includes(TLS_FALLBACK_SCSV) && !accepts(hello, TLS_1_2) && !accepts(hello, TLS_1_3)) {
     // RFC 7507 §3: we could have done better, so somebody in between made the better attempt fail.
-    const reason = 'the peer fell back to an old version although this side has a newer one: somebody may have made it';
+    const reason =
+      'the peer fell back to an old version although this side supports a newer one: an attacker may have forced it';
     return { stack: 'refuse', reason, alert: 'inappropriate_fallback' };
   }
   const old = accepts(hello, TLS_1_0) || accepts(hello, TLS_1_1);
@@ -64,7 +65,7 @@ function refusal(hello: ClientHello, possible: boolean): TlsChoice {
   const alert = accepts(hello, TLS_1_2) || accepts(hello, TLS_1_3) ? 'handshake_failure' : 'protocol_version';
   const reason = possible
     ? 'the peer offers only legacy versions or cipher suites, which the configuration does not allow'
-    : 'the peer offers no version and cipher suite that this side has';
+    : 'the peer offers no version and cipher suite that this side supports';
   return { stack: 'refuse', reason, alert };
 }
 

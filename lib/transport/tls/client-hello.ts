@@ -74,7 +74,7 @@ export class ClientHelloReader {
     if (type !== HANDSHAKE) throw foreign(type, this.#parsed === 0);
     // RFC 5246 appendix E.1: the record's version tells nothing but that it is 3.x.
     if (header.length >= 2 && header[1] !== 3)
-      throw this.#parsed === 0 ? injected() : failed('a record of no TLS version');
+      throw this.#parsed === 0 ? injected() : failed('a record with an unknown TLS version');
     if (header.length < 5) return false;
     const length = header.readUInt16BE(3);
     if (length === 0 || length > RECORD_OCTETS) throw failed(`a record of ${length} octets`);
@@ -89,7 +89,7 @@ export class ClientHelloReader {
   /** Whether the message is complete. */
   #complete(): boolean {
     if (this.#recorded < 4) return false;
-    if (this.#message[0] !== CLIENT_HELLO) throw failed('a handshake message that is no ClientHello');
+    if (this.#message[0] !== CLIENT_HELLO) throw failed('a handshake message that is not a ClientHello');
     const length = 4 + this.#message.readUIntBE(1, 3);
     if (length > HELLO_OCTETS) throw failed(`a ClientHello of ${length} octets`);
     if (this.#recorded > length) throw failed('octets after the ClientHello in its record');
@@ -124,12 +124,13 @@ function appended(buffer: Buffer<ArrayBuffer>, length: number, octets: Buffer): 
 /** RFC 5246 §7.4.1.2. */
 function body(fields: Fields): Omit<ClientHello, 'received' | 'joined'> {
   const legacyVersion = fields.number(2);
-  if (legacyVersion >> 8 !== 3) throw failed('a ClientHello of no TLS version');
+  if (legacyVersion >> 8 !== 3) throw failed('a ClientHello with an unknown TLS version');
   fields.take(32);
   if (fields.vector(1).left > 32) throw failed('a session id of more than 32 octets');
   const cipherSuites = fields.vector(2).numbers(2);
   const compressions = fields.vector(1).left;
-  if (cipherSuites.length === 0 || compressions === 0) throw failed('a ClientHello that offers nothing');
+  if (cipherSuites.length === 0 || compressions === 0)
+    throw failed('a ClientHello without cipher suites or compression methods');
   const extensions = fields.left > 0 ? extensionsOf(fields.vector(2)) : new Map<number, Fields>();
   if (fields.left > 0) throw failed('octets after the extensions');
   const versions = extensions.get(SUPPORTED_VERSIONS);
@@ -211,5 +212,5 @@ function failed(what: string): RemoteProtocolError {
 
 // RFC 3080 §3.1.3: between `ready` and the handshake nothing else is sent. What is, somebody has put there.
 function injected(): RemoteProtocolError {
-  return new RemoteProtocolError('TLS_INJECTED', 'octets other than a TLS handshake arrived where one had to begin');
+  return new RemoteProtocolError('TLS_INJECTED', 'octets that are not a TLS handshake arrived where one had to begin');
 }

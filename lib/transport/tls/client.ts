@@ -71,7 +71,7 @@ async function proceeds(connection: Connection, uri: string, demand: TlsDemand):
       throw new RefusedError(
         'TLS_REFUSED',
         error.reply,
-        `the server of ${demand.domain} refuses TLS: ${error.message}`,
+        `the server of ${demand.domain} refused TLS: ${error.message}`,
       );
     }
     connection.resume();

@@ -67,7 +67,7 @@ export function derInside(element: DerElement | undefined, tag: number = DER.SEQ
 
 export function derExpect(element: DerElement | undefined, tag: number): DerElement {
   if (element === undefined) throw malformedDer('an element is missing');
-  if (element.tag !== tag) throw malformedDer(`tag ${element.tag} where ${tag} belongs`);
+  if (element.tag !== tag) throw malformedDer(`tag ${element.tag} instead of ${tag}`);
   return element;
 }
 

@@ -49,13 +49,13 @@ export function abortError(signal: AbortSignal): TransportError {
 
 /** What OpenSSL's commonest verdicts mean to whoever has to do something about them. */
 const VERDICTS: Readonly<Record<string, string>> = {
-  SELF_SIGNED_CERT_IN_CHAIN: 'signed by an authority that is not believed here',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'signed by an authority that is not believed here',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'signed by an authority that is not believed here',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'signed by itself, and not believed here',
+  SELF_SIGNED_CERT_IN_CHAIN: 'signed by an authority that is not trusted here',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'signed by an authority that is not trusted here',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'signed by an authority that is not trusted here',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'self-signed, and not trusted here',
   CERT_HAS_EXPIRED: 'it has expired',
   CERT_NOT_YET_VALID: 'it is not valid yet; compare the clocks',
-  CERT_REVOKED: 'its authority has taken it back',
+  CERT_REVOKED: 'revoked by its authority',
 };
 
 /** A peer's certificate that is not acceptable. */

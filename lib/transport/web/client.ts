@@ -73,15 +73,15 @@ export function openWebSocket(
       reject(error);
     };
     const failed = (cause: Error): void =>
-      fail(new TransportError('CONNECTION_LOST', `no WebSocket to ${url}: ${cause.message}`, { cause }));
+      fail(new TransportError('CONNECTION_LOST', `cannot open a WebSocket to ${url}: ${cause.message}`, { cause }));
     const timer = setTimeout(
-      () => fail(new TransportError('TIMED_OUT', `no WebSocket to ${url} within ${timeoutMs} ms`)),
+      () => fail(new TransportError('TIMED_OUT', `cannot open a WebSocket to ${url} within ${timeoutMs} ms`)),
       timeoutMs,
     );
     socket.once('error', failed);
     socket.once('unexpected-response', (_request, response) => {
       const told = (body: string): void => {
-        const text = `no WebSocket to ${url}: ${response.statusCode} ${response.statusMessage} ${body.slice(0, 200)}`;
+        const text = `cannot open a WebSocket to ${url}: ${response.statusCode} ${response.statusMessage} ${body.slice(0, 200)}`;
         fail(new RemoteProtocolError('WEBSOCKET_INVALID', text.trim()));
       };
       // The first octets of an explanation are enough.

@@ -62,7 +62,10 @@ export class UpgradeServer {
         reject(
           refused === undefined
             ? new TransportError('CONNECTION_LOST', 'the peer disconnected before it asked for a WebSocket')
-            : new RemoteProtocolError('WEBSOCKET_INVALID', `the peer was answered ${refused.status}: ${refused.text}`),
+            : new RemoteProtocolError(
+                'WEBSOCKET_INVALID',
+                `the peer was refused with ${refused.status}: ${refused.text}`,
+              ),
         );
       };
       this.#visits.set(stream, visit);

@@ -162,7 +162,7 @@ export class WebSocketStream extends Duplex implements Beating {
   }
 
   #broken(cause: Error): void {
-    const text = `the peer broke the rules of WebSocket: ${cause.message}`;
+    const text = `the peer violated the WebSocket protocol: ${cause.message}`;
     this.destroy(new RemoteProtocolError('WEBSOCKET_INVALID', text, { cause }));
   }
 

@@ -64,7 +64,7 @@ describe('imxp account import and export', function () {
       [7, 'is a subaddress; the account is that of fred@example.com'],
       [8, 'has a password with control characters'],
       [9, 'which is not betty@example.com'],
-      [10, 'for the realm "other", which nobody is asked for here'],
+      [10, 'for the realm "other", which is not used here'],
     ] as const) {
       expect(stderr).to.match(new RegExp(`people\\.csv:${line}: .*${words.replace(/[.;"]/g, '\\$&')}`));
     }
@@ -80,7 +80,7 @@ describe('imxp account import and export', function () {
   it('takes passwords and verifiers, only says what it would do, and updates where it is told to', async () => {
     const people = `fred@example.com,${digest('fred', 'yabba')}\nimxp=mesh@rubble.com,quarry\n`;
     const dry = await account(['import', '-', '--dry-run'], people);
-    expect(dry).to.include({ code: 0, stdout: '2 added, 0 updated: would be; nothing was written\n' });
+    expect(dry).to.include({ code: 0, stdout: 'would add 2 and update 0; nothing was written\n' });
     expect(await stored((accounts) => accounts.count())).to.equal(0);
     const real = await account(['import', '-', '--json'], people);
     expect(JSON.parse(real.stdout)).to.deep.equal({ added: 2, updated: 0, dryRun: false });

@@ -81,8 +81,8 @@ describe('rows of accounts', () => {
   it('say what is wrong with each line, and no password', () => {
     const csv = 'address,password,verifier,created,quota\na@example.com,x,,yesterday,\nb@example.com,x,y,z,1,2\n"c\n';
     expect(problemsOf(csv)).to.deep.equal([
-      '2 has a created that is no time such as 2001-02-03T04:05:06Z',
-      '3 has 6 fields instead of 5; quote what holds a comma',
+      '2 has a created that is not a time such as 2001-02-03T04:05:06Z',
+      '3 has 6 fields instead of 5; quote values that contain a comma',
       '4 a quote is missing or too many; a field with a quote is written "say ""hello"""',
     ]);
     const json = [
@@ -99,11 +99,11 @@ describe('rows of accounts', () => {
     ].join('\n');
     const said = problemsOf(json);
     expect(said).to.have.length(10);
-    expect(said[0]).to.include('"pasword" that is not known');
-    expect(said[1]).to.include('only SCRAM-SHA-256 is taken');
+    expect(said[0]).to.include('unknown field "pasword"');
+    expect(said[1]).to.include('only SCRAM-SHA-256 is accepted');
     expect(said[2]).to.equal('3 has a password and a verifier; one of them is enough');
     expect(said[4]).to.equal('5 has no address');
-    expect(said[6]).to.include('attachments that is no whole number');
+    expect(said[6]).to.include('attachments that is not a whole number');
     expect(said[9]).to.include('has a verifier where a password belongs');
     expect(said[8]).to.equal('9 is not JSON; each line is an object of its own');
   });

@@ -232,7 +232,7 @@ describe('relay: hold4Endpoint', () => {
         endpoint: BARNEY,
         originator: FRED,
         code: 550,
-        reason: 'the account it was held for is gone',
+        reason: 'the account that the message was held for no longer exists',
         heldMs: 70_000,
       },
     ]);
