@@ -86,6 +86,6 @@ describe('store/lmdb-file', function () {
     await writeFile(file, 'rubble'.repeat(PAGE));
     const error = await openLmdbSpool(path('held')).catch((caught: unknown) => caught);
     expect(error).to.be.instanceOf(LocalError).and.include({ code: 'STORE_FAILED' });
-    expect(String(error)).to.include('held/data.mdb is damaged').and.include('what was held is lost then');
+    expect(String(error)).to.include('held/data.mdb is damaged').and.include('the messages held in it are then lost');
   });
 });
