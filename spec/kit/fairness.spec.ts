@@ -225,7 +225,7 @@ describe('imxp interop is fair', function () {
     const many = Array.from({ length: 61 }, (_, at) => result(`a.${at}`, 'passed', 'RFC 3080 §8', 'the code is 554'));
     const all = [...many, result('b.1', 'failed', 'RFC 3080 §2.4'), result('b.2', 'passed', 'RFC 3080 §2.4')];
     expect([...remarksText(all)]).to.deep.equal([
-      '  example   the code is 554 (61 checks: a.0, a.1, a.2, a.3, and 57 more)',
+      '  example       the code is 554 (61 checks: a.0, a.1, a.2, a.3, and 57 more)',
     ]);
     const clauses = [...clausesText(all)];
     expect(clauses[0]).to.match(/FAILED.*RFC 3080 §2\.4: 1 of 2 passed; fails b\.1$/);
