@@ -55,7 +55,7 @@ describe('a node with admin pages', () => {
     for (const path of ['/healthz', '/readyz', '/']) expect((await page(path)).status, path).to.equal(200);
   });
 
-  it('says who is there and what was answered, by whom and how quickly', async () => {
+  it('reports sessions and links, what was answered, and how quickly', async () => {
     const taken = wilma[Symbol.asyncIterator]().next();
     const sent = fred.send({ to: 'wilma@example.com', content: 'Dinner?' });
     (await taken).value?.accept();
@@ -83,7 +83,7 @@ describe('a node with admin pages', () => {
     expect(links[0]).to.include({ name: 'rubble.com', outstanding: 0, waiting: 0 });
   });
 
-  it('counts what happened: logins, sessions, the store', async () => {
+  it('counts logins, sessions and the operations of the store', async () => {
     expect(await metric('imxp_attachments')).to.equal(2);
     expect(await metric('imxp_data_total{next_hop="local",result="2xx"}')).to.equal(1);
     const login = 'imxp_authentications_total{mechanism="DIGEST-MD5",side="peer",result="accepted"}';
@@ -92,12 +92,12 @@ describe('a node with admin pages', () => {
     expect(await metric('imxp_data_duration_seconds_count{next_hop="local"}')).to.be.at.least(1);
   });
 
-  it('shows no password, verifier or address of anybody', async () => {
+  it('shows no password, verifier or address of a person', async () => {
     const text = (await (await page('/metrics')).text()) + (await (await page('/status')).text());
     expect(text).to.not.match(/fred|wilma|barney|yabba/);
   });
 
-  it('is gone when the node has stopped', async () => {
+  it('closes when the node has stopped', async () => {
     const url = node.admin;
     await fred.close();
     await wilma.close();

@@ -67,25 +67,25 @@ describe('admin/server', () => {
     });
   }
 
-  it('gives a page with its type, for nobody to keep', async () => {
+  it('returns a page with its type, and forbids caching', async () => {
     const { status, headers, body } = await ask('/healthz?verbose');
     expect([status, body]).to.deep.equal([200, 'ok\n']);
     expect(headers).to.include({ 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
     expect(await ask('/readyz')).to.include({ status: 503, body: 'draining\n' });
   });
 
-  it('says what there is where there is nothing', async () => {
+  it('lists the pages where none is found', async () => {
     const { status, body } = await ask('/nothing');
     expect(status).to.equal(404);
     expect(body).to.include('/healthz').and.include('/status');
   });
 
-  it('answers HEAD with the headers alone', async () => {
+  it('answers HEAD with headers only', async () => {
     const { status, headers, body } = await ask('/healthz', 'HEAD');
     expect([status, headers['content-length'], body]).to.deep.equal([200, '3', '']);
   });
 
-  it('can only be read', async () => {
+  it('allows reading only', async () => {
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
       const { status, headers } = await ask('/status', method);
       expect(status, method).to.equal(405);
@@ -94,14 +94,14 @@ describe('admin/server', () => {
     expect(asked).to.equal(0);
   });
 
-  it('takes no content and reads none of it', async () => {
+  it('accepts no content, and reads none', async () => {
     const { status, headers } = await ask('/status', 'GET', { 'Content-Length': '5' }, 'hello');
     expect(status).to.equal(413);
     expect(headers['connection']).to.equal('close');
     expect(asked).to.equal(0);
   });
 
-  it('answers on loopback only who asks for loopback, so that no web page asks through a name of its own', async () => {
+  it('answers on loopback only requests that name a loopback host, so that no web page can ask under another name', async () => {
     for (const name of ['rebound.example', 'rebound.example:9913', '127.0.0.1.rebound.example']) {
       expect((await ask('/status', 'GET', { Host: name })).status, name).to.equal(421);
     }
@@ -110,25 +110,25 @@ describe('admin/server', () => {
     }
   });
 
-  it('refuses headers without end', async () => {
+  it('refuses endless headers', async () => {
     const answer = await raw(`GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`);
     expect(answer).to.match(/^HTTP\/1\.1 431 /);
   });
 
-  it('waits for the end of a request for some seconds only', async function () {
+  it('waits a few seconds for the end of a request', async function () {
     this.timeout(20_000);
     this.slow(16_000);
     const answer = await within(12_000, raw('GET /healthz HTTP/1.1\r\nHost: local'), 'the server gives up');
     expect(answer).to.match(/^HTTP\/1\.1 408 /);
   });
 
-  it('drops the connection where a page cannot be made, and goes on', async () => {
+  it('closes the connection when a page cannot be made, and continues', async () => {
     const failure = await ask('/broken').catch((error: unknown) => error);
     expect(failure).to.be.instanceOf(Error);
     expect((await ask('/healthz')).status).to.equal(200);
   });
 
-  it('says which address it cannot have', async () => {
+  it('names the address that it cannot listen on', async () => {
     const second = new AdminServer({ host: '127.0.0.1', port, pages: new Map() });
     const error = await second.listen().catch((cause: unknown) => cause);
     expect(error).to.have.property('code', 'CONFIGURATION');

@@ -32,7 +32,7 @@ describe('imxp access, trace and ping', function () {
   const out = ({ stdout }: Finished): string => stdout.toString();
 
   describe('access', () => {
-    it('prints the list, allows and denies, and what it prints can be set again', async () => {
+    it('prints the list, allows and denies, and accepts what it has printed', async () => {
       const first = await run(['access', 'get']);
       expect([first.code, out(first)]).to.deep.equal([0, `${FRED}  all:all\n*@*               core:data\n`]);
       const allowed = await run(['access', 'allow', BARNEY, 'presence:subscribe']);
@@ -48,7 +48,7 @@ describe('imxp access, trace and ping', function () {
       expect([back.code, out(back)]).to.deep.equal([0, out(first)]);
     });
 
-    it('says whether somebody may do something, and changes one entry by itself in APEX', async () => {
+    it('says whether somebody may do something, and changes a single entry in APEX', async () => {
       const may = await run(['access', 'query', BARNEY, 'core:data']);
       expect([may.code, out(may)]).to.deep.equal([0, 'allowed\n']);
       const apex = ['--dialect', 'apex'];
@@ -62,13 +62,13 @@ describe('imxp access, trace and ping', function () {
       expect(JSON.parse(out(not))).to.deep.include({ owner: FRED, actor: BARNEY, allowed: false });
     });
 
-    it('puts the owner first where a list would shut him out, and says so', async () => {
+    it('puts the owner first where a list would lock the owner out, and says so', async () => {
       const { code, stdout, stderr } = await run(['access', 'set'], { input: '# all\n*@* core:data\n' });
       expect([code, stdout.toString()]).to.deep.equal([0, `${FRED}  all:all\n*@*               core:data\n`]);
       expect(stderr.toString()).to.include(FRED);
     });
 
-    it('refuses misspelt actions with the nearest one, unless it is told to take them', async () => {
+    it('refuses misspelt actions with the nearest known one, unless forced', async () => {
       const slip = await run(['access', 'allow', BARNEY, 'presence:subcribe']);
       expect([slip.code, slip.stderr.toString()]).to.deep.equal([
         64,
@@ -96,7 +96,7 @@ describe('imxp access, trace and ping', function () {
       expect(both.stderr.toString()).to.equal('');
     });
 
-    it('exits with 77 when the owner does not permit it, 64 for what is no actor or list', async () => {
+    it('exits with 77 when the owner does not permit it, and 64 for an invalid actor or list', async () => {
       const refused = await run(['access', 'get', '--owner', FRED], {}, WILMA);
       expect([refused.code, refused.stderr.toString()]).to.deep.equal([
         77,
@@ -122,7 +122,7 @@ describe('imxp access, trace and ping', function () {
       );
     });
 
-    it('exits with 1 where it does not arrive, and tells as JSON what is known', async () => {
+    it('exits with 1 when the trace fails, and prints as JSON what is known', async () => {
       const { code, stdout } = await run(['trace', BARNEY, '--json']);
       expect(code).to.equal(1);
       const { hops, ms: _, ...rest } = JSON.parse(stdout.toString());
@@ -136,7 +136,7 @@ describe('imxp access, trace and ping', function () {
   });
 
   describe('ping', () => {
-    it('asks as often as it is told and sums up', async () => {
+    it('sends as many pings as asked, and summarises', async () => {
       await mesh.attach(BARNEY);
       const { code, stdout } = await run(['ping', BARNEY, '--count', '2', '--interval', '1']);
       expect(code).to.equal(0);

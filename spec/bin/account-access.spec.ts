@@ -50,7 +50,7 @@ describe('imxp account access', function () {
   const out = ({ stdout }: Finished): string => stdout.toString();
   const sent = (): Promise<unknown> => wilma.send({ to: FRED, content: 'hi' });
 
-  it('reads, replaces and resets the list of an owner, and a relay that runs obeys', async () => {
+  it('reads, replaces and resets the list of an owner, and a running relay applies it', async () => {
     const initial = `${FRED}  all:all\n*@*               core:data\n`;
     const first = await run([FRED, 'get']);
     expect([first.code, out(first)], first.stderr.toString()).to.deep.equal([0, initial]);
@@ -64,7 +64,7 @@ describe('imxp account access', function () {
     await sent();
   });
 
-  it('sets the entries of services, and refuses what is no owner, entry or action', async () => {
+  it('sets the entries of services, and refuses an invalid owner, entry or action', async () => {
     const service = await run(['imxp=presence@example.com', 'set'], '*@rubble.com\n');
     expect([service.code, out(service)]).to.deep.equal([0, '*@rubble.com  (nothing)\n']);
     const wrong: readonly [readonly string[], string, number, RegExp][] = [

@@ -36,7 +36,7 @@ describe('imxp account', function () {
     }
   }
 
-  it('adds an account with the password of a file, keeping verifiers only', async () => {
+  it('adds an account with the password of a file, and keeps verifiers only', async () => {
     const added = await account(['add', 'fred@Example.com', '--password-file', 'password']);
     expect(added).to.deep.equal({ code: 0, stdout: 'fred@example.com: added\n', stderr: '' });
     const verifier = await stored((accounts) => accounts.lookup('fred', 'example.com'));
@@ -60,13 +60,13 @@ describe('imxp account', function () {
     expect(after?.verifier.digestMd5).to.not.deep.equal(before?.verifier.digestMd5);
   });
 
-  it('asks for a password nowhere but on a terminal', async () => {
+  it('prompts for a password on a terminal only', async () => {
     const { code, stderr } = await account(['add', 'fred@example.com'], { input: 'yabba\n' });
     expect(stderr).to.include('use --password-file FILE or IMXP_PASSWORD');
     expect(code).to.equal(64);
   });
 
-  it('adds neighbour relays of foreign domains, by either of their names', async () => {
+  it('adds neighbour relays of other domains, by either name', async () => {
     const { stdout } = await account(['add', 'Rubble.com', '--password-file', 'password', '--json']);
     expect(JSON.parse(stdout)).to.deep.equal({ account: 'imxp=mesh@rubble.com', action: 'added' });
   });
@@ -87,7 +87,7 @@ describe('imxp account', function () {
     expect(first).to.match(/^fred@example\.com +endpoint +active +\d{4}-\d\d-\d\d +\d{4}-\d\d-\d\d +never$/);
   });
 
-  it('takes the password from standard input, and not from two places', async () => {
+  it('takes the password from standard input, and not from two sources', async () => {
     const added = await account(['add', 'fred@example.com', '--password-stdin'], { input: 'yabba\r\nmore\n' });
     expect(added).to.deep.equal({ code: 0, stdout: 'fred@example.com: added\n', stderr: '' });
     const kept = await stored((accounts) => accounts.find('fred@example.com'));
@@ -100,7 +100,7 @@ describe('imxp account', function () {
     expect([both.code, none.code]).to.deep.equal([64, 64]);
   });
 
-  it('disables with a reason, shows it, and enables', async () => {
+  it('disables with a reason, shows it, and enables again', async () => {
     await account(['add', 'fred@example.com', '--password-file', 'password']);
     const disabled = await account(['disable', 'fred@example.com', '--reason', 'left the quarry']);
     expect(disabled).to.deep.equal({ code: 0, stdout: 'fred@example.com: disabled\n', stderr: '' });
@@ -117,7 +117,7 @@ describe('imxp account', function () {
     expect((await account(['disable', 'wilma@example.com'])).code).to.equal(1);
   });
 
-  it('limits an account, and says what holds and why', async () => {
+  it('limits an account, and shows each limit with its source', async () => {
     await account(['add', 'fred@example.com', '--password-file', 'password']);
     const limited = await account(['quota', 'fred@example.com', '--data-per-second', '5', '--held-data', '0']);
     expect(limited.stdout)
@@ -137,7 +137,7 @@ describe('imxp account', function () {
     });
   });
 
-  it('refuses to add twice, and to change or remove what is not there', async () => {
+  it('refuses to add an account twice, and to change or remove an unknown one', async () => {
     await account(['add', 'fred@example.com', '--password-file', 'password']);
     const again = await account(['add', 'fred@example.com', '--password-file', 'password']);
     expect(again.stderr).to.include('already has an account; imxp account passwd changes its password');
@@ -163,7 +163,7 @@ describe('imxp account', function () {
     });
   }
 
-  it('exits 78 for a configuration or password file that is not usable', async () => {
+  it('exits 78 for an unusable configuration or password file', async () => {
     const file = await account(['add', 'fred@example.com', '--password-file', 'none']);
     expect(file.stderr).to.include('password file none: no such file');
     await writeFile(path('mesh.json'), JSON.stringify({ ...CONFIG, store: { type: 'memory' } }));
@@ -175,7 +175,7 @@ describe('imxp account', function () {
     expect([file.code, memory.code, broken.code]).to.deep.equal([78, 78, 78]);
   });
 
-  it('exits 78 with the place for a store that is open to everybody, or cannot be', async () => {
+  it('exits 78 and names the place when the store is open to everybody, or cannot be created', async () => {
     await mkdir(path('var/example.com'), { recursive: true });
     await chmod(path('var/example.com'), 0o755);
     const open = await account(['list']);
@@ -187,7 +187,7 @@ describe('imxp account', function () {
     expect([open.code, impossible.code]).to.deep.equal([78, 78]);
   });
 
-  it('exits 69 for a store that is damaged', async () => {
+  it('exits 69 for a damaged store', async () => {
     await mkdir(path('var/example.com'), { recursive: true, mode: 0o700 });
     await writeFile(path('var/example.com/data.mdb'), 'rubble'.repeat(10_000));
     const { code, stderr } = await account(['list']);

@@ -11,7 +11,7 @@ describe('imxp certs', function () {
   const certificate = async (file: string): Promise<X509Certificate> =>
     new X509Certificate(await readFile(path('certs', file)));
 
-  it('makes an authority, relays and endpoints, and says what and until when', async () => {
+  it('makes an authority, relays and endpoints, and prints each with its expiry', async () => {
     const made = await certs(
       '--domain',
       'example.com',
@@ -36,7 +36,7 @@ describe('imxp certs', function () {
     expect((await stat(path('certs/rubble.com.key'))).mode & 0o777).to.equal(0o600);
   });
 
-  it('keeps what is there, and renews when told to', async () => {
+  it('keeps what exists, and renews when asked', async () => {
     await certs('--domain', 'example.com');
     const before = await certificate('example.com.crt');
     expect((await certs('--domain', 'example.com')).stdout).to.match(/^kept +relay +example\.com/m);
@@ -46,7 +46,7 @@ describe('imxp certs', function () {
     expect((await certificate('example.com.crt')).checkIssued(await certificate('ca.crt'))).to.equal(true);
   });
 
-  it('leaves out clientAuth when told to, and again when it renews', async () => {
+  it('leaves out clientAuth when asked, and again when it renews', async () => {
     const [SERVER, CLIENT] = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'];
     await certs('--domain', 'example.com');
     expect((await certificate('example.com.crt')).keyUsage).to.deep.equal([SERVER, CLIENT]);
@@ -73,7 +73,7 @@ describe('imxp certs', function () {
     });
   });
 
-  it('exits 64 when it is not said what for, or wrongly', async () => {
+  it('exits 64 without a name, or with an invalid one', async () => {
     const nothing = await certs();
     expect(nothing.stderr).to.include('nothing to do; use --domain example.com');
     const domain = await certs('--domain', '../etc');

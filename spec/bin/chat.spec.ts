@@ -87,7 +87,7 @@ describe('imxp chat', function () {
   };
 
   describe('in a pipe', () => {
-    it('sends lines in order and says what became of each', async () => {
+    it('sends lines in order, and reports what became of each', async () => {
       const barney = await mesh.attach(BARNEY);
       const got: Delivery[] = [];
       barney.receive((delivery) => {
@@ -107,7 +107,7 @@ describe('imxp chat', function () {
       expect(got[0]?.message).to.deep.include({ subject: 'Bowling', lang: 'en' });
     });
 
-    it('prints what comes, and waits for so many answers after the end of its input', async () => {
+    it('prints what arrives, and waits for a number of answers after the end of its input', async () => {
       const barney = await mesh.attach(BARNEY);
       barney.receive(async ({ originator }) => {
         await barney.send({ to: originator, content: { message: { subject: 'Re', text: 'At\neight \u001b[31m' } } });
@@ -117,7 +117,7 @@ describe('imxp chat', function () {
       expect(stdout.toString()).to.equal(`${BARNEY} (Re): At\n${BARNEY} (Re): eight \\u001b[31m\n✓ 1\n`);
     });
 
-    it('shows what is no text by its type, and refuses what it does not understand', async () => {
+    it('shows content that is not text by its type, and refuses what it does not understand', async () => {
       const barney = await mesh.attach(BARNEY);
       const answers: unknown[] = [];
       barney.receive(async () => {
@@ -132,7 +132,7 @@ describe('imxp chat', function () {
       expect(answers).to.deep.equal([504]);
     });
 
-    it('ends with 77 with a wrong password, with 69 where nobody listens and with 64 when told nonsense', async () => {
+    it('exits with 77 for a wrong password, 69 where nobody listens, and 64 for invalid arguments', async () => {
       await workshop.file('wrong', 'stone\n');
       const relay = mesh.url('example.com');
       const wrong = [
@@ -168,7 +168,7 @@ describe('imxp chat', function () {
       return terminal;
     }
 
-    it('lets two people in two domains talk, and leave in order', async () => {
+    it('lets two people in two domains talk, and closes in order', async () => {
       const fred = open(FRED, BARNEY);
       const barney = open(BARNEY, FRED);
       await Promise.all([fred.sees(/Ctrl-D leaves[\s\S]*> /), barney.sees(/Ctrl-D leaves[\s\S]*> /)]);

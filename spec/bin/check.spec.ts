@@ -14,7 +14,7 @@ describe('imxp check', function () {
     return imxp(['check', '--config', 'mesh.json', ...args], { cwd: path() });
   }
 
-  it('says OK and what the configuration amounts to', async () => {
+  it('prints OK and a summary of the configuration', async () => {
     const { code, stdout, stderr } = await check(USABLE);
     expect(stderr).to.equal('');
     expect(stdout)
@@ -24,7 +24,7 @@ describe('imxp check', function () {
     expect(code).to.equal(0);
   });
 
-  it('says everything that is wrong with its place, and exits 78', async () => {
+  it('reports every problem with its place, and exits 78', async () => {
     const { code, stdout } = await check({ ...USABLE, lissten: [], log: { level: 'loud' } });
     expect(stdout).to.include('mesh.json:13:3 lissten: unknown key; did you mean "listen"?');
     expect(stdout).to.match(/mesh\.json:15:14 log\.level: must be one of "fatal", .*, not "loud"/);
@@ -32,7 +32,7 @@ describe('imxp check', function () {
     expect(code).to.equal(78);
   });
 
-  it('exits 0 with warnings alone', async () => {
+  it('exits 0 when there are warnings only', async () => {
     const { code, stdout } = await check({ ...USABLE, sasl: { mechanisms: [] } });
     expect(stdout).to.include('warning mesh.json:').and.include('OK, 1 warning');
     expect(code).to.equal(0);
@@ -50,7 +50,7 @@ describe('imxp check', function () {
     expect(code).to.equal(78);
   });
 
-  it('exits 78 for a file that is not there', async () => {
+  it('exits 78 for a missing file', async () => {
     const { code, stdout } = await imxp(['check', '--config', 'none.json'], { cwd: path() });
     expect(stdout).to.include('none.json: cannot be read: no such file');
     expect(code).to.equal(78);
@@ -77,7 +77,7 @@ describe('imxp check', function () {
       },
     };
 
-    it('says what an endpoint may attach as, bind for and originate', async () => {
+    it('shows what an endpoint may attach as, bind for and originate', async () => {
       const { code, stdout } = await check(POLICY, '--identity', 'fred@example.com');
       expect(stdout).to.match(/^fred@example\.com +an endpoint of this node$/m);
       expect(stdout).to.match(/^ +tls +not required$/m);
@@ -89,7 +89,7 @@ describe('imxp check', function () {
       expect(code).to.equal(0);
     });
 
-    it('says it of a relay, trusted or not', async () => {
+    it('shows the same for a relay, trusted or not', async () => {
       const rubble = await check(POLICY, '--identity', 'imxp=mesh@rubble.com');
       expect(rubble.stdout).to.match(/attach as +nothing$/m);
       expect(rubble.stdout).to.match(/bind for +rubble\.com, gravel\.example$/m);
@@ -99,7 +99,7 @@ describe('imxp check', function () {
       expect(slate.stdout).to.match(/originate +as anyone: it is in mesh\.trusted$/m);
     });
 
-    it('says which way Data take', async () => {
+    it('shows the route of Data to a domain', async () => {
       const ways = async (domain: string): Promise<string> => (await check(POLICY, '--domain', domain)).stdout;
       expect(await ways('a.b.example.net')).to.include('configured route *.example.net via tcp://127.0.0.1:20913');
       expect(await ways('EXAMPLE.com')).to.include('example.com: served here');
@@ -125,7 +125,7 @@ describe('imxp check', function () {
       },
     };
 
-    it('says what patterns of policy.attach, gateways and services of applications mean', async () => {
+    it('shows what the patterns of policy.attach, the gateways and the services of applications mean', async () => {
       const bridge = await check(HANDED, '--identity', 'bridge@example.com');
       expect(bridge.stdout).to.match(
         /attach as +bridge@example\.com, imxp=\*@example\.com, fred\/\*@example\.com, \*@example\.com, imxp=report/,
@@ -146,7 +146,7 @@ describe('imxp check', function () {
       );
     });
 
-    it('says it as JSON', async () => {
+    it('prints the same as JSON', async () => {
       const { stdout } = await check(POLICY, '--json', '--identity', 'imxp=mesh@rubble.com', '--domain', 'example.com');
       expect(JSON.parse(stdout)).to.deep.include({
         ok: true,
@@ -163,7 +163,7 @@ describe('imxp check', function () {
       });
     });
 
-    it('exits 64 for what is no identity', async () => {
+    it('exits 64 for an invalid identity', async () => {
       const { code, stderr } = await check(POLICY, '--identity', 'two words');
       expect(stderr).to.include('neither an address nor a relay');
       expect(code).to.equal(64);
@@ -180,7 +180,7 @@ describe('imxp check', function () {
       expect(version.code).to.equal(0);
     });
 
-    it('exits 64 for a command or an option it does not know, and names the nearest', async () => {
+    it('exits 64 for an unknown command or option, and names the nearest one', async () => {
       const command = await imxp(['chek'], { cwd: path() });
       expect(command.stderr).to.include('Did you mean check?');
       expect(command.code).to.equal(64);
@@ -189,7 +189,7 @@ describe('imxp check', function () {
       expect(option.code).to.equal(64);
     });
 
-    it('writes no colours where there is no terminal', async () => {
+    it('writes no colours without a terminal', async () => {
       const { stdout, stderr } = await check({});
       expect(stdout + stderr).to.not.include('\u001b');
     });

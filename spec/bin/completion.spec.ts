@@ -52,7 +52,7 @@ describe('imxp completion', function () {
     expect(offered(source, 'imxp', 'wire', 'me')).to.deep.equal(['mesh.json']);
   });
 
-  it('names every command and option in the scripts for zsh and fish, which these shells can read', async () => {
+  it('names every command and option in the scripts for zsh and fish, and these shells can read them', async () => {
     for (const [shell, check] of [
       ['zsh', ['-n']],
       ['fish', ['--no-execute']],
@@ -68,7 +68,7 @@ describe('imxp completion', function () {
     }
   });
 
-  it('knows three shells', async () => {
+  it('supports three shells', async () => {
     const { code, stderr } = await imxp(['completion', 'tcsh'], { cwd: path() });
     expect(code).to.equal(64);
     expect(stderr).to.include('bash, zsh, fish');
@@ -80,7 +80,7 @@ describe('the help of every command', function () {
   this.slow(30_000);
   const path = temporaryDirectory();
 
-  it('explains what it does, its options, and shows an example', async () => {
+  it('explains the command and its options, and shows an example', async () => {
     const { stdout } = await imxp(['--help'], { cwd: path() });
     const commands = [...stdout.matchAll(/^ {2}([a-z]+)(?: |$)/gm)].flatMap(([, name]) => name ?? []);
     const names = [...new Set(commands)].filter((name) => !['help', 'imxp', 'echo'].includes(name));

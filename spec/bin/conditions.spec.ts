@@ -31,14 +31,14 @@ describe('imxp send and listen with the options of RFC 3342', function () {
       { input: 'Yabba' },
     );
 
-  it('holds a message, which is listened to later', async () => {
+  it('holds a message, which is received later', async () => {
     expect((await send(WILMA, '--hold')).code).to.equal(0);
     const relay = ['--relay', mesh.url('example.com'), '--password-file', 'wilma'];
     const { code, stdout } = await workshop.run(['listen', WILMA, ...relay, '--raw', '--count', '1']);
     expect([code, stdout.toString()]).to.deep.equal([0, 'Yabba']);
   });
 
-  it('waits for the confirmation, and says that there is none', async () => {
+  it('waits for the confirmation, and says when none came', async () => {
     const barney = await mesh.attach(BARNEY);
     barney.receive(() => {});
     const said = await send(BARNEY, '--return-trip', '20000', '--json');
@@ -60,13 +60,13 @@ describe('imxp send and listen with the options of RFC 3342', function () {
     );
   });
 
-  it('refuses a time limit that is none', async () => {
+  it('refuses an invalid time limit', async () => {
     const { code, stderr } = await send(BARNEY, '--no-later-than', 'soon');
     expect(code).to.equal(64);
     expect(stderr.toString()).to.include('not a whole number of milliseconds');
   });
 
-  it('listens in the place of another application', async () => {
+  it('listens in place of another application', async () => {
     const old = await mesh.attach(WILMA);
     const terminated = new Promise<string>((resolve) => old.once('terminate', resolve));
     const relay = ['--relay', mesh.url('example.com'), '--password-file', 'wilma'];

@@ -25,7 +25,7 @@ describe('imxp demo', function () {
   const environment = () => ({ TMPDIR: workshop.directory });
   const left = async () => (await readdir(workshop.directory)).filter((name) => name.startsWith('imxp-demo-'));
 
-  it('shows the way, the messages with their digests and the time of each hop', async () => {
+  it('shows the path, the messages with their digests and the time of each hop', async () => {
     const { code, stdout, stderr } = await workshop.run(['demo'], {
       environment: environment(),
       deadlineMs: 60_000,

@@ -14,7 +14,7 @@ describe('exit codes', () => {
     ['anything else', new Error('x'), 1],
   ];
   for (const [what, error, code] of cases) {
-    it(`is ${code} for ${what}`, () => {
+    it(`are ${code} for ${what}`, () => {
       expect(exitCodeOf(error)).to.equal(code);
     });
   }

@@ -4,7 +4,7 @@ import { clipped } from '../../bin/support/screen.js';
 import { duration, milliseconds, octets, short } from '../../bin/support/units.js';
 import type { NodeStatus } from '../../lib/ops/status.js';
 
-describe('figures from two looks', () => {
+describe('figures from two samples', () => {
   const BOUNDS = [1, 2, 5];
 
   const status = (delivered: number, buckets: readonly number[], cpuSeconds: number, pid = 7): NodeStatus => ({
@@ -49,7 +49,7 @@ describe('figures from two looks', () => {
     process: { pid, residentOctets: 0, heapOctets: 0, cpuSeconds, lagMs: { p50: 0, p99: 0, max: 0 } },
   });
 
-  it('are rates and latencies of what was in between', () => {
+  it('are rates and latencies of the time between the samples', () => {
     const { hops, total, cpu } = figures(status(400, [10, 100, 0, 0], 3), status(200, [10, 0, 0, 0], 2), 2);
     expect(hops[0]).to.include({
       name: 'local',
@@ -63,14 +63,14 @@ describe('figures from two looks', () => {
     expect(cpu).to.equal(0.5);
   });
 
-  it('are those since the start without an earlier look, or when the node was started anew', () => {
+  it('are those since the start without an earlier sample, or after a restart of the node', () => {
     const first = figures(status(400, [0, 0, 0, 1], 10), undefined, 1);
     expect(first.total.perSecond).to.equal(8.1);
     expect(first.cpu).to.equal(0.1);
     expect(figures(status(400, [0, 0, 0, 1], 10), status(800, [0, 0, 0, 0], 90, 6), 1)).to.deep.equal(first);
   });
 
-  it('take a percentile from the bucket it lies in', () => {
+  it('take a percentile from its bucket', () => {
     expect(percentile([0, 0, 0, 0], BOUNDS, 0.5)).to.equal(undefined);
     expect(percentile([4, 0, 0, 0], BOUNDS, 0.5)).to.equal(0.5);
     expect(percentile([98, 0, 2, 0], BOUNDS, 0.99)).to.equal(3.5);
@@ -104,7 +104,7 @@ describe('numbers for people', () => {
     expect([5, 3661, 90_061].map(duration)).to.deep.equal(['00:00:05', '01:01:01', '1 d 01:01:01']);
   });
 
-  it('end where the screen ends, their colours not counted', () => {
+  it('are cut at the width of the screen, without counting colours', () => {
     expect(clipped('fred', 10)).to.equal('fred');
     expect(clipped('fred flintstone', 4)).to.equal('fred\u001b[0m');
     expect(clipped('\u001b[32mfred\u001b[39m', 4)).to.equal('\u001b[32mfred\u001b[39m');

@@ -6,18 +6,18 @@ import { ERROR_CODES, RefusedError, RemoteProtocolError, TransportError } from '
 import { unacceptableTls } from '../../lib/transport/tls/secured-stream.js';
 
 describe('the hints of commands', () => {
-  it('name a subaddress and the other program for 554, whoever is attached', () => {
+  it('name a subaddress and the other program for 554', () => {
     const hint = hintFor(attachRefused('fred/appl=chat@example.com', { code: 554, text: 'attached already' }));
     expect(hint).to.contain('fred/laptop@example.com').and.contain('end the other program').and.contain('--override');
   });
 
-  it('say who decides what may be attached, and where that is shown', () => {
+  it('say who decides about an attach, and where that is shown', () => {
     const hint = hintFor(attachRefused('fred@example.com', { code: 537, text: 'not authorized' }));
     expect(hint).to.contain('imxp check --identity fred@example.com');
     expect(hintFor(new RefusedError('REFUSED', { code: 537, text: 'no' }))).to.contain('imxp access allow');
   });
 
-  it('name --ca for a certificate of an unknown CA, and nothing else for another fault of it', () => {
+  it('name --ca for a certificate of an unknown CA, and not for its other faults', () => {
     for (const reason of [
       'SELF_SIGNED_CERT_IN_CHAIN',
       'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
@@ -33,7 +33,7 @@ describe('the hints of commands', () => {
     expect(hintFor(unacceptableTls("Host: a. is not in the cert's altnames"))).to.contain('same domain');
   });
 
-  it('keep from sending again what may have been delivered', () => {
+  it('warn against sending again what may have been delivered', () => {
     const lost = new TransportError('CONNECTION_LOST', 'lost', { fields: { sent: true } });
     expect(hintFor(lost)).to.contain('before you send it again');
     expect(hintFor(new TransportError('CONNECTION_LOST', 'lost', { fields: { sent: false } }))).to.contain(
@@ -41,7 +41,7 @@ describe('the hints of commands', () => {
     );
   });
 
-  it('are there for every refusal that a relay or service gives', () => {
+  it('exist for every refusal by a relay or service', () => {
     const codes = [421, 450, 451, 504, 530, 534, 535, 537, 538, 550, 553, 554, 555];
     for (const code of codes) {
       const hint = hintFor(new RefusedError('REFUSED', { code, text: '' }));
@@ -49,7 +49,7 @@ describe('the hints of commands', () => {
     }
   });
 
-  it('are whole sentences, for every error code that has one', () => {
+  it('are complete sentences for every error code', () => {
     for (const code of Object.keys(ERROR_CODES) as (keyof typeof ERROR_CODES)[]) {
       const hint = hintFor(new RemoteProtocolError(code, ''));
       if (hint !== undefined) expect(hint, code).to.match(/^(?:[A-Z]|--).*\.$/);
@@ -65,7 +65,7 @@ describe('the hints of commands', () => {
     expect(hintFor(new CommandError(EXIT.FAILED, 'x', { cause }))).to.contain('relay is running');
   });
 
-  it('for files look at the cause', () => {
+  it('for files consider the cause', () => {
     const error = Object.assign(new Error('ENOENT'), { code: 'ENOENT', syscall: 'open', path: 'x' });
     expect(hintFor(error)).to.equal('Check the path.');
     expect(hintFor(Object.assign(error, { code: 'EACCES' }))).to.contain('permissions');

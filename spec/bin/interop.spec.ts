@@ -25,7 +25,7 @@ describe('imxp interop', function () {
 
   const interop = (...args: readonly string[]): Promise<CliResult> => imxp(['interop', ...args], { cwd: path() });
 
-  it('says what passed and exits 0', async () => {
+  it('lists what passed, and exits 0', async () => {
     const { code, stdout, stderr } = await interop(`127.0.0.1:${port}`, '--only', 'greeting,windows.widest,attach');
     expect(code, stdout + stderr).to.equal(0);
     expect(stdout).to.match(
@@ -35,7 +35,7 @@ describe('imxp interop', function () {
     expect(stdout).to.match(/\n15 passed, 0 failed, 0 inconclusive, \d+ skipped in \d+\.\d s\n$/);
   });
 
-  it('shows what failed with the octets of both sides, and exits 1', async () => {
+  it('shows each failure with the octets of both sides, and exits 1', async () => {
     const planted = PLANTED.find(({ fault }) => fault === 'closes channels that are not open');
     const peer = await BrokenPeer.before(port, planted?.spoil ?? {});
     try {
@@ -60,7 +60,7 @@ describe('imxp interop', function () {
     }
   });
 
-  it('shows no password, whatever is printed', async () => {
+  it('never prints a password', async () => {
     await writeFile(path('fred'), `${PASSWORD}\n`, { mode: 0o600 });
     const login = ['--account', 'fred@example.com', '--password-file', 'fred'];
     const peer = await BrokenPeer.before(port, { down: (given) => [{ ...given, seqno: given.seqno + 1 }] });
@@ -80,7 +80,7 @@ describe('imxp interop', function () {
     for (const area of AREAS) expect(stdout).to.match(new RegExp(`^${area}\\n {2}${area}\\.[a-z0-9-]+: `, 'm'));
   });
 
-  it('exits 64 for what makes no sense, and 69 where nobody listens', async () => {
+  it('exits 64 for invalid arguments, and 69 where nobody listens', async () => {
     for (const args of [
       [],
       ['127.0.0.1'],

@@ -37,7 +37,7 @@ describe('imxp listen', function () {
     return command;
   }
 
-  it('prints text with a header, and detaches after so many', async () => {
+  it('prints text with a header, and detaches after a given number of messages', async () => {
     const command = await listen('--count', '2');
     await fred.send({ to: BARNEY, content: 'Bowling tonight?' });
     await fred.send({ to: BARNEY, content: 'esc \u001b[31m\n' });
@@ -89,7 +89,7 @@ describe('imxp listen', function () {
     ]);
   });
 
-  it('shows subject and content of an instant message, and refuses one it does not understand', async () => {
+  it('shows subject and content of an instant message, and refuses one that it does not understand', async () => {
     const command = await listen('--count', '1');
     const xml = `<message xmlns='URN:IANA:message:rfc822:'><encrypted seeNoEvil='false'>x</encrypted></message>`;
     expect((await failureOf(fred.send({ to: BARNEY, content: { xml } }))).reply?.code).to.equal(504);
@@ -104,7 +104,7 @@ describe('imxp listen', function () {
     expect(stderr.toString()).to.contain('refused a message from fred@example.com');
   });
 
-  it('has the subject in JSON and the content alone with --raw', async () => {
+  it('prints the subject in JSON, and only the content with --raw', async () => {
     const json = await listen('--json', '--count', '1');
     const message = { subject: 'Böwling', content: { type: 'image/png', body: Buffer.from([1, 255]) } };
     await fred.send({ to: BARNEY, content: { message } });
@@ -128,7 +128,7 @@ describe('imxp listen', function () {
     expect(stdout.equals(octets)).to.equal(true);
   });
 
-  it('stores contents in files of their own and overwrites none', async () => {
+  it('stores contents in separate files, and overwrites none', async () => {
     await workshop.file('inbox/0001-fred@example.com.txt', 'an earlier one');
     const octets = randomBytes(100_000);
     const command = await listen('--output', 'inbox', '--count', '2');
@@ -147,7 +147,7 @@ describe('imxp listen', function () {
     expect(contents[2]?.equals(octets)).to.equal(true);
   });
 
-  it('leaves no part of a file where the disk is full, and the sender hears that nothing was taken', async function () {
+  it('leaves no partial file on a full disk, and refuses the message', async function () {
     if (spawnSync('prlimit', ['--version']).error !== undefined) {
       console.log('      SKIPPED: prlimit is not installed (Debian: util-linux)');
       return this.skip();
@@ -173,7 +173,7 @@ describe('imxp listen', function () {
     });
   }
 
-  it('comes back when its relay was restarted', async () => {
+  it('reconnects after its relay was restarted', async () => {
     const command = await listen('--count', '1');
     await mesh.stopNode('rubble.com');
     await command.seen((output) => /connection lost/.exec(output)?.[0], 'notices');
@@ -185,7 +185,7 @@ describe('imxp listen', function () {
     expect([code, stdout.toString().split('\n')[1]]).to.deep.equal([0, 'still there?']);
   });
 
-  it('ends with 77 with a wrong password, with 69 where nobody listens and with 64 when told nonsense', async () => {
+  it('exits with 77 for a wrong password, 69 where nobody listens, and 64 for invalid arguments', async () => {
     await workshop.file('wrong', 'stone\n');
     const relay = mesh.url('rubble.com');
     const run = (...args: string[]) => workshop.run(['listen', ...args]);

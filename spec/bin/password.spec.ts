@@ -42,18 +42,18 @@ describe('the password prompt', () => {
     return answer;
   }
 
-  it('shows nothing of what is typed and gives the terminal back', async () => {
+  it('shows nothing of what is typed, and restores the terminal', async () => {
     expect(await ask('yab', 'ba\r')).to.equal('yabba');
     expect(shown).to.equal('Password: \n');
     expect(keyboard).to.include({ raw: false, reading: false });
     expect(keyboard.eventNames()).to.deep.equal([]);
   });
 
-  it('lets one correct what was typed', async () => {
+  it('accepts corrections', async () => {
     expect(await ask('wrong\u0015yax\u007fbba\n')).to.equal('yabba');
   });
 
-  it('reads characters that come in pieces', async () => {
+  it('reads characters that arrive in pieces', async () => {
     const octets = Buffer.from('é✓𝄞\r');
     expect(await ask(...Array.from(octets, (octet) => Buffer.of(octet)))).to.equal('é✓𝄞');
   });

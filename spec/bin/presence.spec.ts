@@ -37,7 +37,7 @@ describe('imxp presence', function () {
   const begin = (who: string, ...args: readonly string[]): Command => workshop.command(as(who, args));
   const json = ({ stdout }: Finished) => JSON.parse(stdout.toString());
 
-  it('publishes, and shows what was published', async () => {
+  it('publishes presence, and shows it', async () => {
     const published = await run(
       FRED,
       'publish',
@@ -63,7 +63,7 @@ describe('imxp presence', function () {
     ]);
   });
 
-  it('follows changes and tells the publisher who looks, until it is stopped', async () => {
+  it('follows changes and tells the publisher who subscribes, until it is stopped', async () => {
     const onlookers = begin(FRED, 'watch', '--json', '--count', '2');
     const seen = begin(WILMA, 'subscribe', FRED, '--json');
     await seen.seen((output) => (output.includes('"publisher"') ? true : undefined), 'the present state');
@@ -76,7 +76,7 @@ describe('imxp presence', function () {
     expect((await run(FRED, 'who')).stdout.toString()).to.equal('');
   });
 
-  it('lists who subscribes at this moment', async () => {
+  it('lists the present subscribers', async () => {
     const seen = begin(WILMA, 'subscribe', FRED, '--duration', '600');
     await seen.seen((output) => (output.includes(FRED) ? true : undefined), 'the present state');
     expect(json(await run(FRED, 'who', '--json'))).to.deep.equal({ publisher: FRED, subscribers: [WILMA] });
@@ -84,12 +84,12 @@ describe('imxp presence', function () {
     expect((await seen.finished()).code).to.equal(0);
   });
 
-  it('ends with the duration', async () => {
+  it('ends after the duration', async () => {
     const { code, stdout } = await run(WILMA, 'subscribe', FRED, '--duration', '1', '--json');
     expect([code, stdout.toString().trim().split('\n').length]).to.deep.equal([0, 1]);
   });
 
-  it('says why it was refused and ends with 77, 1 or 64', async () => {
+  it('says why it was refused, and exits with 77, 1 or 64', async () => {
     const denied = await run(WILMA, 'watch', FRED);
     expect([denied.code, denied.stderr.toString()]).to.deep.equal([
       77,
@@ -113,7 +113,7 @@ describe('imxp presence', function () {
     expect((await run(WILMA, 'publish', '--destination', 'nowhere')).code).to.equal(64);
   });
 
-  it('explains itself', async () => {
+  it('has help for each subcommand', async () => {
     const { code, stdout } = await workshop.run(['presence', '--help']);
     expect(code).to.equal(0);
     for (const word of ['publish', 'poll', 'subscribe', 'watch', 'who', '--closed', '77'])

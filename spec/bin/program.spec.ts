@@ -17,7 +17,7 @@ describe('the command line as a whole', function () {
   const run = (...args: readonly string[]): Promise<CliResult> =>
     imxp(args, { cwd: path(), env: { IMXP_PASSWORD: 'yabba' } });
 
-  it('names the command whose help to read, the values allowed and the one that was meant', async () => {
+  it('names the help to read, the allowed values and the nearest one', async () => {
     const [value, option, command] = await Promise.all([
       run(...SEND, '--tls', 'requir'),
       run(...SEND, '--form', 'x'),
@@ -31,7 +31,7 @@ describe('the command line as a whole', function () {
     expect(command.stderr).to.contain("unknown command 'ad'").and.contain('Try: imxp account --help');
   });
 
-  it('loads only the command that is asked for, and all where none of them is', async () => {
+  it('loads only the given command, and all commands without one', async () => {
     const names = async (argument: string | undefined): Promise<string[]> =>
       makeProgram(await commandsFor(argument)).commands.map((command) => command.name());
     const all = makeProgram(await allCommands()).commands.map((command) => command.name());
@@ -51,7 +51,7 @@ describe('the command line as a whole', function () {
     );
   });
 
-  it('says that an HTTP server is no relay and ends with 69', async () => {
+  it('says that an HTTP server is no relay, and exits 69', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
@@ -61,7 +61,7 @@ describe('the command line as a whole', function () {
     expect(code).to.equal(69);
   });
 
-  it('names the file and what to do for every file that cannot be used', async () => {
+  it('names every file that cannot be used, and what to do', async () => {
     await writeFile(join(path(), 'plain'), 'nothing');
     const attach = ['--from', 'fred@example.com', '--to', 'barney@rubble.com', '--relay', 'tcp://127.0.0.1:1'];
     const cases: readonly (readonly [args: readonly string[], code: number, file: string])[] = [
@@ -88,7 +88,7 @@ describe('the command line as a whole', function () {
     for (let at = 0; at < cases.length; at += 4) await Promise.all(cases.slice(at, at + 4).map(check));
   }).timeout(180_000);
 
-  it('prints JSON also when it fails, for every command that has --json', async () => {
+  it('prints JSON for failures as well, with every command that has --json', async () => {
     const nowhere = ['--relay', 'tcp://127.0.0.1:1'];
     const from = ['--from', 'fred@example.com'];
     const cases: readonly (readonly [args: readonly string[], expected: object])[] = [

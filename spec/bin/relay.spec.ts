@@ -23,7 +23,7 @@ describe('imxp relay', function () {
 
   after(() => workshop.close());
 
-  it('logs "ready" with where it listens', async () => {
+  it('logs "ready" with the addresses that it listens on', async () => {
     const line = await node.log(({ msg }) => msg === 'ready', 'ready');
     expect(line).to.deep.include({ listening: [`tcp://127.0.0.1:${node.port}`], domains: ['example.com'] });
   });
@@ -39,7 +39,7 @@ describe('imxp relay', function () {
     expect(line).to.deep.include({ applied: ['log'], restart: ['limits'] });
   });
 
-  it('goes on as it was when the new configuration is wrong, and says what is wrong where', async () => {
+  it('keeps its configuration when the new one is invalid, and names the place', async () => {
     const since = node.mark;
     await workshop.file('mesh.json', JSON.stringify(config(node.port, { domain: ['example.com'] })));
     node.command.signal('SIGHUP');
@@ -48,14 +48,14 @@ describe('imxp relay', function () {
     expect(JSON.stringify(line['reasons'])).to.contain('mesh.json:1:').and.to.contain('domain');
   });
 
-  it('ends with 78 and the reasons when the configuration is wrong', async () => {
+  it('exits 78 with the reasons when the configuration is invalid', async () => {
     await workshop.file('wrong.json', JSON.stringify({ domains: [], listen: [{ port: 1 }] }));
     const { code, stderr } = await workshop.run(['relay', '--config', 'wrong.json']);
     expect(code).to.equal(78);
     expect(stderr.toString()).to.match(/^error: .*wrong\.json:1:\d+ domains/);
   });
 
-  it('ends with 78 when its port is taken', async () => {
+  it('exits 78 when its port is in use', async () => {
     await workshop.file('taken.json', JSON.stringify(config(node.port)));
     const { code, stderr } = await workshop.run(['relay', '--config', 'taken.json']);
     expect(code).to.equal(78);

@@ -54,7 +54,7 @@ describe('commands that sign and encrypt', function () {
     return command;
   }
 
-  it('REQ-CPIM-014 imxp send signs and encrypts, imxp listen decrypts and says who signed', async () => {
+  it('REQ-CPIM-014 imxp send signs and encrypts; imxp listen decrypts and names the signer', async () => {
     const own = ['--identity', 'barney.crt', '--trust', 'ca.crt'];
     const listening = await listen(...own, '--count', '3');
     const seal = ['--sign', '--identity', 'fred.pem', '--encrypt-to', 'barney.crt', '--trust', 'ca.crt'];
@@ -157,7 +157,7 @@ describe('commands that sign and encrypt', function () {
     );
   });
 
-  it('imxp chat signs and encrypts what is said, and marks what is heard', async () => {
+  it('imxp chat signs and encrypts what it sends, and marks what it receives', async () => {
     const heard: Delivery[] = [];
     const secure = { ...own(barneys), authorities: authority.certificate, people: [freds.certificate] };
     const barney: Endpoint = await mesh.attach(BARNEY, { secure });
@@ -175,7 +175,7 @@ describe('commands that sign and encrypt', function () {
     ]);
   });
 
-  it('exit with 64 where something is missing, and 78 where a file cannot be used', async () => {
+  it('exit with 64 where an option is missing, and 78 where a file cannot be used', async () => {
     const sent = await Promise.all([
       send(['--sign'], 'x'),
       send(['--encrypt'], 'x'),

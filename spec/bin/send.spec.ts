@@ -63,19 +63,19 @@ describe('imxp send', function () {
 
   const WITH_PASSWORD = ['--password-file', 'fred'];
 
-  it('sends standard input as text and says nothing when it is accepted', async () => {
+  it('sends standard input as text, and prints nothing when it is accepted', async () => {
     const { code, stdout, stderr } = await send(WITH_PASSWORD, { input: 'Bowling tonight? Ä\n' });
     expect([code, stdout.toString(), stderr.toString()]).to.deep.equal([0, '', '']);
     expect(arrived).to.deep.equal([{ type: 'text/plain; charset=UTF-8', body: Buffer.from('Bowling tonight? Ä\n') }]);
   });
 
-  it('logs in as the endpoint where it sends as a subaddress of it', async () => {
+  it('logs in as the endpoint when it sends as one of its subaddresses', async () => {
     const args = ['--from', 'fred/appl=x@example.com', ...WITH_PASSWORD];
     const { code, stderr } = await send(args, { input: 'hi' });
     expect([code, stderr.toString()]).to.deep.equal([0, '']);
   });
 
-  it('sends a file that is not text as octets, or with the type it is told', async () => {
+  it('sends a file that is not text as octets, or with the given type', async () => {
     const octets = Buffer.from([0xff, 0x00, 0x0d, 0x0a, 0x80]);
     const file = await workshop.file('file.bin', octets);
     const { code, stdout } = await send([...WITH_PASSWORD, '--json', file]);
@@ -94,7 +94,7 @@ describe('imxp send', function () {
     ]);
   });
 
-  it('sends an instant message when it is given a subject or a language', async () => {
+  it('sends an instant message when a subject or a language is given', async () => {
     const args = [...WITH_PASSWORD, '--json', '--subject', 'Kegeln – heute?', '--lang', 'de'];
     const { code, stdout } = await send(args, { input: 'Um acht. Ä\n' });
     expect(code).to.equal(0);
@@ -115,28 +115,28 @@ describe('imxp send', function () {
     expect(arrived).to.have.lengthOf(1);
   });
 
-  it('says code and text of a refusal, without what a terminal would obey, and ends with 1', async () => {
+  it('prints code and text of a refusal without control characters, and exits 1', async () => {
     const { code, stdout, stderr } = await send([...WITH_PASSWORD, '--json'], { input: 'refuse me' });
     expect(code).to.equal(1);
     expect(stderr.toString()).to.match(/^error: 554 I will \ufffd\[31mnot\ufffd\[0m\nhint: .*\n$/);
     expect(JSON.parse(stdout.toString())).to.deep.include({ accepted: false, code: 554 });
   });
 
-  it('takes nothing itself, and tells who writes to it meanwhile at once', async () => {
+  it('refuses messages that arrive meanwhile at once', async () => {
     const args = ['send', '--from', FRED, '--to', FRED, '--relay', mesh.url('example.com'), ...WITH_PASSWORD];
     const { code, stderr } = await workshop.run(args, { input: 'to myself' });
     expect(stderr.toString()).to.match(/450 .*attached for a moment/);
     expect(code).to.equal(1);
   });
 
-  it('ends with 1 also when this originator or recipient is not allowed', async () => {
+  it('exits 1 when the originator or the recipient is not allowed', async () => {
     const args = ['send', '--from', FRED, '--to', 'pebbles@nowhere.example', '--relay', mesh.url('example.com')];
     const nowhere = await workshop.run([...args, ...WITH_PASSWORD], { input: 'x' });
     expect(nowhere.code).to.equal(1);
     expect(nowhere.stderr.toString()).to.match(/^error: 550 ./);
   });
 
-  it('says of each of several recipients what became of it, and ends with 1 when one refused', async () => {
+  it('reports for each of several recipients, and exits 1 when one refused', async () => {
     const args = [
       ...WITH_PASSWORD,
       '--to',
@@ -181,7 +181,7 @@ describe('imxp send', function () {
     expect(addressees).to.deep.equal(['im:barney@rubble.com', 'im:nobody@rubble.com']);
   });
 
-  it('ends with 77 when the relay does not let it in, and says so in JSON as well', async () => {
+  it('exits 77 when the login fails, and says so as JSON too', async () => {
     const { code, stdout, stderr } = await send(['--password-file', 'wrong', '--json'], { input: 'x' });
     expect(code).to.equal(77);
     expect(stderr.toString()).to.contain('535');
@@ -189,17 +189,17 @@ describe('imxp send', function () {
     expect(failure).to.include({ failed: true, error: 'SASL_REFUSED', code: 535, exitCode: 77 });
   });
 
-  it('ends with 77 when TLS is required and not offered', async () => {
+  it('exits 77 when TLS is required and not offered', async () => {
     expect((await send([...WITH_PASSWORD, '--tls', 'require'], { input: 'x' })).code).to.equal(77);
   });
 
-  it('ends with 69 when nothing is listening there', async () => {
+  it('exits 69 when nothing listens there', async () => {
     const { code, stderr } = await send([...WITH_PASSWORD, '--relay', 'tcp://127.0.0.1:1'], { input: 'x' });
     expect(code).to.equal(69);
     expect(stderr.toString()).to.contain('tcp://127.0.0.1:1');
   });
 
-  it('ends with 64 when it is not told what it needs', async () => {
+  it('exits 64 without required options', async () => {
     const wrong = [
       ['send', '--to', BARNEY],
       ['send', '--from', FRED],

@@ -37,11 +37,11 @@ describe('imxp status and imxp top', function () {
     return { code, stdout: stdout.toString(), stderr: stderr.toString() };
   }
 
-  it('logs with "ready" where to look', () => {
+  it('names the admin URL in "ready"', () => {
     expect(url).to.match(/^http:\/\/127\.0\.0\.1:\d+$/);
   });
 
-  it('says in words how the node is', async () => {
+  it('describes the node in words', async () => {
     const { code, stdout, stderr } = await run('status', '--admin', url);
     expect([code, stderr]).to.deep.equal([0, '']);
     expect(stdout).to.match(/^example\.com: ready since \d\d:\d\d:\d\d \(imxp \d/);
@@ -51,7 +51,7 @@ describe('imxp status and imxp top', function () {
       .and.match(/held +nothing/);
   });
 
-  it('says everything as JSON', async () => {
+  it('prints everything as JSON', async () => {
     const { code, stdout } = await run('status', '--admin', url.replace('http://', ''), '--json');
     expect(code).to.equal(0);
     const status: Record<string, unknown> = JSON.parse(stdout);
@@ -87,7 +87,7 @@ describe('imxp status and imxp top', function () {
     expect(wrong.code).to.equal(64);
   });
 
-  it('prints a line for each look where there is no terminal', async () => {
+  it('prints a line for each sample without a terminal', async () => {
     const { code, stdout } = await run('top', '--admin', url, '--count', '2', '--interval', '0.2');
     expect(code).to.equal(0);
     const lines = stdout.trimEnd().split('\n');
@@ -102,7 +102,7 @@ describe('imxp status and imxp top', function () {
     expect(JSON.parse(stdout)).to.have.nested.property('total.perSecond', 0);
   });
 
-  it('shows a screen in a terminal, and leaves it on q as it was', function () {
+  it('shows a screen in a terminal, and restores it on q', function () {
     const found = spawnSync('script', ['--version']);
     if (found.status !== 0) {
       console.log('      skipped: needs script(1) of util-linux for a terminal');

@@ -9,7 +9,7 @@ import { RawPeer } from '../support/raw-peer.js';
 const PASSWORD = 'yabba dabba doo';
 const STOP_MS = 3000;
 
-describe('stopping a node whose peers answer nothing', function () {
+describe('stopping a node whose peers do not answer', function () {
   this.timeout(90_000);
   this.slow(15_000);
   let workshop: Workshop;
@@ -54,7 +54,7 @@ describe('stopping a node whose peers answer nothing', function () {
     return peer;
   }
 
-  it('takes drainTimeoutMs at the most, in order as far as they let it', async () => {
+  it('takes drainTimeoutMs at most, in order as far as the peers allow', async () => {
     const peer = await attached();
     const stranger = connect({ port: node.port, host: '127.0.0.1' }).on('error', () => {});
     const ready = await node.log(({ msg }) => msg === 'ready', 'ready');
@@ -75,7 +75,7 @@ describe('stopping a node whose peers answer nothing', function () {
     stranger.destroy();
   });
 
-  it('ends a node as well that waits for a file for ever while it starts', async function () {
+  it('ends a node, too, that waits for a file while it starts', async function () {
     const fifo = workshop.path('revoked.pem');
     if (spawnSync('mkfifo', [fifo]).status !== 0) {
       console.log('      skipped: there is no mkfifo here');
@@ -106,7 +106,7 @@ describe('stopping a node whose peers answer nothing', function () {
     }
   });
 
-  it('is quick where they answer', async () => {
+  it('is quick when the peers answer', async () => {
     const { code } = await node.stop();
     expect(code).to.equal(0);
     expect(node.lines.map(({ msg }) => msg)).to.not.include('drain timed out');

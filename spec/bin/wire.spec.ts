@@ -29,7 +29,7 @@ describe('imxp wire', function () {
     expect(JSON.parse(json.stdout)).to.have.nested.property('fault.rule', 'PF-12');
   });
 
-  it('exits 64 for a file that is not there and 1 for pcapng', async () => {
+  it('exits 64 for a missing file, and 1 for a damaged pcapng file', async () => {
     expect(await imxp(['wire', 'none'], { cwd: path() })).to.include({ code: 64 });
     await writeFile(path('next'), Buffer.from('0a0d0d0a00000000', 'hex'));
     const { code, stderr } = await imxp(['wire', 'next'], { cwd: path() });
@@ -37,7 +37,7 @@ describe('imxp wire', function () {
     expect(stderr).to.include('pcapng');
   });
 
-  it('finds nothing wrong with what a relay and its endpoints really say', async function () {
+  it('finds nothing wrong in the octets of a relay and its endpoints', async function () {
     this.timeout(90_000);
     const fixture = await RelayFixture.found();
     try {

@@ -10,7 +10,7 @@ describe('certs/directory', function () {
   this.timeout(60_000);
   const path = temporaryDirectory();
 
-  it('makes an authority once and uses it ever after', async () => {
+  it('makes an authority once, and uses it from then on', async () => {
     const first = await CertificateDirectory.open(path('certs'));
     expect((await first.authority()).action).to.equal('made');
     const text = await readFile(path('certs', 'ca.crt'), 'utf8');
@@ -19,7 +19,7 @@ describe('certs/directory', function () {
     expect(await readFile(path('certs', 'ca.crt'), 'utf8')).to.equal(text);
   });
 
-  it('writes keys for the owner only', async () => {
+  it('writes keys readable by the owner only', async () => {
     const directory = await CertificateDirectory.open(path());
     await directory.make(RELAY);
     for (const file of ['ca.key', 'example.com.key']) {
@@ -28,7 +28,7 @@ describe('certs/directory', function () {
     expect((await readdir(path())).filter((file) => file.endsWith('.new'))).to.deep.equal([]);
   });
 
-  it('keeps a good certificate and makes a new one when asked, expired, or for further hosts', async () => {
+  it('keeps a good certificate, and makes a new one when asked, when expired, or for further hosts', async () => {
     let now = new Date();
     const directory = await CertificateDirectory.open(path(), () => now);
     const made = await directory.make(RELAY, { days: 30 });
@@ -43,7 +43,7 @@ describe('certs/directory', function () {
     expect((await directory.make(RELAY, { days: 30 })).action).to.equal('renewed');
   });
 
-  it('lists what is there and until when', async () => {
+  it('lists what exists, with its expiry', async () => {
     const directory = await CertificateDirectory.open(path());
     await directory.make(RELAY, { days: 10 });
     await directory.make({ kind: 'endpoint', address: 'fred/appl=wb@example.com' }, { days: 20 });
@@ -58,7 +58,7 @@ describe('certs/directory', function () {
     expect(await readdir(path())).to.include('fred%2Fappl=wb@example.com.key');
   });
 
-  it('renews everything for the names it has', async () => {
+  it('renews all certificates for the names that they have', async () => {
     const directory = await CertificateDirectory.open(path());
     const before = await directory.make({ ...RELAY, hosts: ['localhost', '127.0.0.1', '::1'] });
     const renewed = await directory.renewAll({ days: 3 });
@@ -68,7 +68,7 @@ describe('certs/directory', function () {
     expect(kept.action).to.equal('kept');
   });
 
-  it('takes certificates back, and makes new ones in their place', async () => {
+  it('revokes certificates, and makes new ones in their place', async () => {
     const directory = await CertificateDirectory.open(path());
     const made = await directory.make(RELAY);
     const list = await directory.revoke([made.certificate]);
@@ -78,7 +78,7 @@ describe('certs/directory', function () {
     expect(next).to.include({ action: 'renewed', revoked: false });
   });
 
-  it('takes back nothing that it did not sign', async () => {
+  it('refuses to revoke what it did not sign', async () => {
     const ours = await CertificateDirectory.open(path('ours'));
     const theirs = await CertificateDirectory.open(path('theirs'));
     const made = await theirs.make(RELAY);
@@ -88,7 +88,7 @@ describe('certs/directory', function () {
     }
   });
 
-  it('does not replace half an authority', async () => {
+  it('does not replace an incomplete authority', async () => {
     await CertificateDirectory.open(path());
     await rm(path('ca.key'));
     const error = await CertificateDirectory.open(path()).catch((caught: unknown) => caught);

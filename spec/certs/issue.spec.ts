@@ -75,7 +75,7 @@ describe('certs/issue', () => {
     }
   }
 
-  it('makes an authority that may sign certificates and lists, and nothing below it may', () => {
+  it('makes an authority that may sign certificates and lists; nothing below it may', () => {
     const certificate = new X509Certificate(authority.certificate);
     expect(certificate.ca).to.equal(true);
     expect(certificate.verify(certificate.publicKey)).to.equal(true);
@@ -94,12 +94,12 @@ describe('certs/issue', () => {
     ]);
   });
 
-  it('lets a relay be server and client, an endpoint only client and signer of messages', () => {
+  it('lets a relay be server and client, and an endpoint client and signer of messages', () => {
     expect(new X509Certificate(relay.certificate).keyUsage).to.have.members([SERVER_AUTH, CLIENT_AUTH]);
     expect(new X509Certificate(fred.certificate).keyUsage).to.have.members([CLIENT_AUTH, EMAIL_PROTECTION]);
   });
 
-  it('REQ-CPIM-015 names an endpoint by mailbox, im: and pres: URI, what they cannot hold percent-encoded', async () => {
+  it('REQ-CPIM-015 names an endpoint by mailbox, im: and pres: URI, with the rest percent-encoded', async () => {
     expect(new X509Certificate(fred.certificate).subjectAltName).to.equal(FRED);
     const odd = await issue(authority, { kind: 'endpoint', address: 'a/b%c@example.com' }, periodOf(1));
     const names = new X509Certificate(odd.certificate).subjectAltName;
@@ -108,7 +108,7 @@ describe('certs/issue', () => {
     expect((await failureOf(wrong)).code).to.equal('ARGUMENT');
   });
 
-  it('signs with the authority, for keys of their own and serial numbers of their own', () => {
+  it('signs each certificate with its own key pair and serial number', () => {
     const signer = new X509Certificate(authority.certificate);
     const made = [relay, fred].map(({ certificate }) => new X509Certificate(certificate));
     for (const certificate of made) {
@@ -119,15 +119,15 @@ describe('certs/issue', () => {
     expect(relay.key).to.not.equal(fred.key);
   });
 
-  it('lets no certificate outlive its authority', () => {
+  it('lets no certificate outlast its authority', () => {
     expect(new X509Certificate(fred.certificate).validTo).to.equal(new X509Certificate(authority.certificate).validTo);
   });
 
-  it('is good for a mutual handshake of node:tls', async () => {
+  it('is accepted in a mutual handshake of node:tls', async () => {
     expect(await handshake(fred)).to.deep.equal({ names: FRED, fault: undefined });
   });
 
-  it('takes a certificate back with a list that node:tls obeys', async () => {
+  it('revokes a certificate by a list that node:tls obeys', async () => {
     const serial = new X509Certificate(fred.certificate).serialNumber;
     const list = revocationList(authority, [{ serial, at: new Date() }]);
     expect((await handshake(fred, [list])).fault).to.equal('CERT_REVOKED');
@@ -135,7 +135,7 @@ describe('certs/issue', () => {
     expect((await handshake(fred, [revocationList(authority, [])])).fault).to.equal(undefined);
   });
 
-  it('REQ-CPIM-014 REQ-CPIM-015 is good for signing and encrypting messages, and a list ends that', async () => {
+  it('REQ-CPIM-014 REQ-CPIM-015 can sign and encrypt messages, until a list revokes it', async () => {
     const BARNEY = 'barney@rubble.com';
     const barney = await issue(authority, { kind: 'endpoint', address: BARNEY }, periodOf(5));
     const known = { authorities: authority.certificate, people: [fred.certificate, barney.certificate] };
@@ -158,7 +158,7 @@ describe('certs/issue', () => {
     );
   });
 
-  it('writes lists that the relay itself can read and obeys', () => {
+  it('writes lists that the relay reads and obeys', () => {
     const signer = new X509Certificate(authority.certificate);
     const [good, bad] = [new X509Certificate(relay.certificate), new X509Certificate(fred.certificate)];
     const lists = RevocationList.read(
@@ -168,7 +168,7 @@ describe('certs/issue', () => {
     expect(revocationFault([good, signer], lists, Date.now())).to.equal(undefined);
   });
 
-  it('refuses names that cannot stand in a certificate', () => {
+  it('refuses names that a certificate cannot contain', () => {
     for (const name of ['', 'a b', '-a.com', '../etc', 'a..b', `${'a'.repeat(64)}.com`]) {
       expect(() => domainOf(name), name)
         .to.throw(LocalError)
@@ -181,7 +181,7 @@ describe('certs/issue', () => {
     }
   });
 
-  it('refuses a number of days that is none', () => {
+  it('refuses an invalid number of days', () => {
     for (const days of [0, -1, 1.5, Number.NaN, 100_000]) {
       expect(() => periodOf(days), String(days))
         .to.throw(LocalError)

@@ -28,7 +28,7 @@ describe('config/json-text', () => {
     );
   });
 
-  it('tells the place of values and keys', () => {
+  it('finds the place of values and keys', () => {
     const json = parseJsonText('{\n  "a": [1,\n    {"b": true}]\n}');
     expect(json.placeOf(['a', 1, 'b'])).to.deep.equal({ line: 3, column: 11 });
     expect(json.placeOfKey(['a', 1], 'b')).to.deep.equal({ line: 3, column: 6 });
@@ -55,11 +55,11 @@ describe('config/json-text', () => {
     });
   }
 
-  it('refuses a text nested too deep instead of running out of stack', () => {
+  it('refuses text that is nested too deep instead of exhausting the stack', () => {
     expect(() => parseJsonText('['.repeat(100_000))).to.throw(JsonTextError, 'nested more than 64 deep');
   });
 
-  it('keeps a key named __proto__ a plain key', () => {
+  it('treats a key named __proto__ as any other', () => {
     const { value } = parseJsonText('{"__proto__": {"x": 1}}');
     expect(Object.keys(value as object)).to.deep.equal(['__proto__']);
   });

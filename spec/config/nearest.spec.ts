@@ -14,7 +14,7 @@ describe('config/nearest', () => {
     expect(nearest('zzzz', ['domains', 'listen'])).to.equal(undefined);
   });
 
-  it('is the one written in other letters before one that only begins like it', () => {
+  it('prefers the same word in other letters to one with the same beginning', () => {
     expect(nearest('passwordfile', ['password', 'passwordFile'])).to.equal('passwordFile');
   });
 });

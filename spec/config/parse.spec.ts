@@ -57,7 +57,7 @@ describe('config/parse', () => {
     });
   });
 
-  it('freezes the result through and through', () => {
+  it('freezes the result completely', () => {
     const config = parseConfig({ ...MINIMAL, mesh: { routes: [{ domain: '*', relays: ['tcp://a:1'] }] } });
     const open: string[] = [];
     const visit = (value: unknown, path: string): void => {
@@ -69,7 +69,7 @@ describe('config/parse', () => {
     expect(open).to.deep.equal([]);
   });
 
-  it('keeps the default limits of the contract', () => {
+  it('has the documented default limits', () => {
     const { session, data, link } = DEFAULT_LIMITS;
     expect(session).to.include({
       greetingTimeoutMs: 60_000,
@@ -81,12 +81,12 @@ describe('config/parse', () => {
     expect(link.lanes).to.equal(4);
   });
 
-  it('resolves relative paths against the base, and leaves absolute ones', () => {
+  it('resolves relative paths against the base directory, and keeps absolute ones', () => {
     const config = parseConfig({ ...MINIMAL, tls: { certificate: 'c.crt', key: '/k.key' } }, '/etc/imxp');
     expect(config.tls).to.include({ certificate: resolve('/etc/imxp/c.crt'), key: resolve('/k.key'), require: 'mesh' });
   });
 
-  it('lower-cases domains, in addresses too, and keeps local parts', () => {
+  it('converts domains to lower case, in addresses too, and keeps local parts', () => {
     const config = parseConfig({
       ...MINIMAL,
       domains: ['Example.COM'],
@@ -100,7 +100,7 @@ describe('config/parse', () => {
     expect(config.policy.relays).to.deep.equal({ 'imxp=mesh@rubble.com': ['barney.rubble.com'] });
   });
 
-  it('takes the address of a relay apart', () => {
+  it('splits the URL of a relay', () => {
     const config = parseConfig({
       ...MINIMAL,
       mesh: { routes: [{ domain: '*.rubble.com', relays: ['tcp://[::1]:20913/'] }] },
@@ -112,7 +112,7 @@ describe('config/parse', () => {
     });
   });
 
-  it('REQ-IMPP-014 takes listeners of every transport, with what is said about WebSockets', () => {
+  it('REQ-IMPP-014 accepts listeners of every transport, with the options of WebSockets', () => {
     const listen = [
       { port: 1 },
       { transport: 'ws', port: 2, path: '/imxp', origins: ['https://chat.rubble.com', '*'] },
@@ -124,7 +124,7 @@ describe('config/parse', () => {
     expect(any).to.deep.equal({ transport: 'any', host: '127.0.0.1', port: 3 });
   });
 
-  it('refuses paths and origins that are none, and wss without a certificate', () => {
+  it('refuses invalid paths and origins, and wss without a certificate', () => {
     const of = (entry: object) => problems({ ...MINIMAL, listen: [{ port: 1, ...entry }] });
     expect(of({ transport: 'ws', path: 'imxp' })).to.deep.equal(['listen[0].path: "imxp" is not a path such as /imxp']);
     expect(of({ transport: 'ws', origins: ['chat.rubble.com'] })).to.deep.equal([
@@ -136,7 +136,7 @@ describe('config/parse', () => {
     ]);
   });
 
-  it('wants a name and a password together, or neither', () => {
+  it('requires name and password together, or neither', () => {
     const credentials = (value: object) =>
       problems({ ...MINIMAL, mesh: { routes: [{ domain: '*', relays: ['tcp://a:1'], credentials: value }] } });
     expect(credentials({ mechanisms: ['EXTERNAL'] })).to.deep.equal([]);
@@ -150,7 +150,7 @@ describe('config/parse', () => {
     expect(parseConfig({ ...MINIMAL, mesh: { dns: { enabled: false } } }).policy.bindCheck).to.equal('off');
   });
 
-  it('names the new place of every limit that used to stand outside the groups', () => {
+  it('names the new place of every limit of earlier versions', () => {
     expect(MOVED_LIMITS.size).to.equal(67);
     for (const [old, place] of MOVED_LIMITS) {
       const [group = '', name = ''] = place.split('.');
@@ -322,7 +322,7 @@ describe('config/parse', () => {
     });
   }
 
-  it('never repeats a password written into the file', () => {
+  it('never repeats a password that stands in the file', () => {
     const route = {
       domain: 'b.com',
       relays: ['tcp://fred:yabba@a:1'],

@@ -12,19 +12,19 @@ describe('a password file', () => {
     return readPasswordFile(path);
   };
 
-  it('holds the password in its first line, whatever ends it, with its spaces', async () => {
+  it('holds the password in its first line, with its spaces, whatever ends the line', async () => {
     for (const end of ['', '\n', '\r\n', '\r', '\rsecond']) {
       expect(await passwordIn(Buffer.from(` yabba dabba ${end}`)), JSON.stringify(end)).to.equal(' yabba dabba ');
     }
   });
 
-  it('may begin with a byte order mark, of UTF-8 or UTF-16', async () => {
+  it('may begin with a byte order mark of UTF-8 or UTF-16', async () => {
     expect(await passwordIn(Buffer.from('\uFEFFyabba\n'))).to.equal('yabba');
     expect(await passwordIn(Buffer.from('\uFEFFyabbä\r\n', 'utf16le'))).to.equal('yabbä');
     expect(await passwordIn(Buffer.from('\uFEFFyabbä', 'utf16le').swap16())).to.equal('yabbä');
   });
 
-  it('is refused when it is not text, without a word of it', async () => {
+  it('is refused when it is not text, without repeating any of it', async () => {
     const failure = await failureOf(passwordIn(Buffer.from([0x79, 0x61, 0xff, 0x62])));
     expect(failure.message).to.contain('is not text in UTF-8').and.not.contain('ya');
   });

@@ -3,7 +3,7 @@ import { parseRelayUrl } from '../../lib/config/relay-url.js';
 import { LocalError } from '../../lib/errors.js';
 
 describe('config/relay-url', () => {
-  it('reads host and port, names in lower case and addresses without brackets', () => {
+  it('reads host and port, with names in lower case and addresses without brackets', () => {
     expect(parseRelayUrl('tcp://Relay.Example.com:10913')).to.deep.equal({
       transport: 'tcp',
       host: 'relay.example.com',
@@ -13,7 +13,7 @@ describe('config/relay-url', () => {
     expect(parseRelayUrl('ws://[::1]:8080')).to.include({ host: '::1', port: 8080, url: 'ws://[::1]:8080' });
   });
 
-  it('knows the ports of HTTP and HTTPS, also where they are written', () => {
+  it('knows the ports of HTTP and HTTPS, explicit or not', () => {
     for (const [text, port] of [
       ['ws://example.com', 80],
       ['ws://example.com:80/', 80],
@@ -25,14 +25,14 @@ describe('config/relay-url', () => {
     }
   });
 
-  it('keeps the path and query of a WebSocket', () => {
+  it('keeps the path and the query of a WebSocket', () => {
     expect(parseRelayUrl('wss://example.com/imxp/relay?via=1')).to.include({
       path: '/imxp/relay?via=1',
       url: 'wss://example.com:443/imxp/relay?via=1',
     });
   });
 
-  it('writes every location in one way, which is read as the same again', () => {
+  it('writes every location in one form, and reads it back', () => {
     for (const text of ['tcp://[::1]:1', 'ws://EXAMPLE.com/', 'wss://example.com/a', 'ws://127.0.0.1:80']) {
       const location = parseRelayUrl(text);
       expect(parseRelayUrl(location.url), text).to.deep.equal(location);

@@ -5,11 +5,11 @@ import { reloadable } from '../../lib/config/reload.js';
 const base = { domains: ['example.com'], listen: [{ port: 10_913 }] };
 
 describe('config/reload', () => {
-  it('finds nothing to do between equal configurations', () => {
+  it('finds no difference between equal configurations', () => {
     expect(reloadable(parseConfig(base), parseConfig(base))).to.deep.equal({ applied: [], restart: [] });
   });
 
-  it('tells what takes effect at once from what needs a restart', () => {
+  it('distinguishes what takes effect at once from what needs a restart', () => {
     const next = parseConfig({
       ...base,
       listen: [{ port: 10_914 }],

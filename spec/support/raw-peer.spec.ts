@@ -51,7 +51,7 @@ describe('the raw peer of the conformance specs', () => {
     server?.close();
   });
 
-  it('reads frames whole, octet by octet and with others behind', () => {
+  it('reads frames at once, octet by octet, and with others behind', () => {
     const octets = Buffer.concat([
       frame('RPY', 0, 0, '.', 0, GREETING),
       seq(0, 52, 4096),
@@ -80,7 +80,7 @@ describe('the raw peer of the conformance specs', () => {
     ['an ANS without ansno', 'ANS 0 0 . 0 0\r\nEND\r\n'],
     ['a lower-case keyword', 'rpy 0 0 . 0 0\r\nEND\r\n'],
   ] as const) {
-    it(`does not accept ${fault} from a relay`, () => {
+    it(`refuses ${fault} from a relay`, () => {
       expect(() => framesOf(Buffer.from(octets), octets.length)).to.throw();
     });
   }
@@ -103,13 +103,13 @@ describe('the raw peer of the conformance specs', () => {
     expect(asOther.rspauth).to.equal('rspauth=703ed14f643bbe319a1e65acbe5f68b2');
   });
 
-  it('spells the documents whose size the specifications print', () => {
+  it('writes the documents whose size the specifications print', () => {
     expect(GREETING).to.have.length(52);
     expect(OK).to.have.length(34);
     expect(textXml("<terminate transID='71' />")).to.have.length(54);
   });
 
-  it('looks into profiles and errors in CDATA and escaped', () => {
+  it('reads profiles and errors, in CDATA and escaped', () => {
     expect(profilesIn('<greeting><profile uri=\'a\' /><profile uri="b"/></greeting>')).to.deep.equal(['a', 'b']);
     const content = "<error code='537'>not you</error>";
     const escaped = content.replaceAll('<', '&lt;').replaceAll("'", '&#39;');
@@ -146,7 +146,7 @@ describe('the raw peer of the conformance specs', () => {
     });
   }
 
-  it('sends no more than the window and goes on when it grows', async () => {
+  it('sends no more than the window, and continues when it grows', async () => {
     const reader = new FrameReader();
     const sizes: number[] = [];
     await against((socket) => {
@@ -199,14 +199,14 @@ describe('the raw peer of the conformance specs', () => {
     ['a SEQ for octets never sent', seq(0, 9000, 4096), 'acknowledges 9000'],
     ['a shrunk window', seq(0, 0, 5), 'shrinks the window'],
   ] as const) {
-    it(`fails with the octets on ${fault}`, async () => {
+    it(`fails on ${fault}, and shows the octets`, async () => {
       await against((socket) => socket.write(octets));
       const message = await thrown(peer.greet());
       expect(message).to.contain(reason).and.to.contain('L: ');
     });
   }
 
-  it('tells the end of a connection from silence', async () => {
+  it('distinguishes the end of a connection from silence', async () => {
     await against((socket) => socket.once('data', () => socket.resetAndDestroy()));
     peer.write('x');
     expect(await peer.ended()).to.equal('reset');
@@ -220,7 +220,7 @@ describe('the raw peer of the conformance specs', () => {
     expect(await thrown(peer.ended(20))).to.contain('not within 20 ms');
   });
 
-  it('gives up waiting after the deadline', async () => {
+  it('stops waiting at the deadline', async () => {
     expect(await within(1000, Promise.resolve(7), 'seven')).to.equal(7);
     expect(await thrown(within(5, new Promise(() => {}), () => 'late'))).to.equal('not within 5 ms: late');
   });

@@ -16,7 +16,7 @@ describe('security: torture', () => {
     expect([...result.disturbances.values()].length).to.be.above(0);
   }).timeout(300_000);
 
-  it('finds messages that are lost, delivered twice, delivered after 450, or never answered', () => {
+  it('detects messages that are lost, delivered twice, delivered after 450, or never answered', () => {
     const ledger = new Ledger();
     const enter = (answer: string | undefined, deliveries: number, kind: 'live' | 'held' = 'live'): void => {
       const id = ledger.enter(kind);
@@ -48,7 +48,7 @@ describe('security: torture', () => {
     ]);
   });
 
-  it('sees growth by its slope over the later half', () => {
+  it('measures growth by its slope over the later half', () => {
     const samples = Array.from({ length: 100 }, (_, minute) => ({
       ms: minute * 60_000,
       rss: minute < 50 ? minute * 9_000_000 : 450_000_000 + (minute - 50) * 1_048_576,

@@ -5,7 +5,7 @@ import { csvRecords } from '../../../bin/support/accounts/csv.js';
 const fieldsOf = (text: string): (readonly string[])[] => [...csvRecords(text)].map(({ fields }) => fields);
 
 describe('comma-separated values', () => {
-  it('has fields, quoted ones with commas, quotes and line ends in them, and knows its lines', () => {
+  it('reads quoted fields with commas, quotes and line ends, and counts lines', () => {
     const text = '# people\r\na, b ,c\r\n\r\n"x,1","say ""hello""","two\nlines"\nlast,';
     expect([...csvRecords(text)]).to.deep.equal([
       { line: 2, fields: ['a', ' b ', 'c'], broken: false },
@@ -14,7 +14,7 @@ describe('comma-separated values', () => {
     ]);
   });
 
-  it('says where a quote is missing or too many, and goes on with the next line', () => {
+  it('says where a quote is missing or superfluous, and continues with the next line', () => {
     const broken = [...csvRecords('a,"b\nc,d"e"\ne,"f"g\nh,i')].map(({ line, broken: is }) => [line, is]);
     expect(broken).to.deep.equal([
       [1, true],
@@ -23,7 +23,7 @@ describe('comma-separated values', () => {
     ]);
   });
 
-  it('RFC 4180 keeps spaces, and a # that is quoted; lines end with CR, LF or CRLF', () => {
+  it('keeps spaces and a quoted #, and accepts lines that end with CR, LF or CRLF (RFC 4180)', () => {
     expect(fieldsOf('# one, "\ra, b\r"#c",d\n"x\r\ny",z')).to.deep.equal([
       ['a', ' b'],
       ['#c', 'd'],
@@ -32,7 +32,7 @@ describe('comma-separated values', () => {
     expect([...csvRecords('#\r\r\na\rb')].map(({ line }) => line)).to.deep.equal([3, 4]);
   });
 
-  it('gives back what was quoted', () => {
+  it('reads back what it has quoted', () => {
     const field = fc.string({ unit: 'grapheme' });
     fc.assert(
       fc.property(fc.array(fc.tuple(field, field), { minLength: 1 }), (rows) => {

@@ -39,7 +39,7 @@ describe('imxp account import and export', function () {
     }
   }
 
-  it('says everything that is wrong before it writes anything', async () => {
+  it('reports everything that is wrong before it writes anything', async () => {
     await stored((accounts) => accounts.write([{ verifier: { account: 'fred@example.com', digestMd5: [] } }]));
     const lines = [
       'address,verifier',
@@ -77,7 +77,7 @@ describe('imxp account import and export', function () {
     expect(await stored((accounts) => accounts.count())).to.equal(1);
   });
 
-  it('takes passwords and verifiers, only says what it would do, and updates where it is told to', async () => {
+  it('imports passwords and verifiers, changes nothing in a dry run, and updates where asked', async () => {
     const people = `fred@example.com,${digest('fred', 'yabba')}\nimxp=mesh@rubble.com,quarry\n`;
     const dry = await account(['import', '-', '--dry-run'], people);
     expect(dry).to.include({ code: 0, stdout: 'would add 2 and update 0; nothing was written\n' });
@@ -93,7 +93,7 @@ describe('imxp account import and export', function () {
     expect(updated.stderr).to.include('nobody can log in as fred@example.com').and.include('has no SCRAM-SHA-256');
   });
 
-  it('gives accounts back as they were, in a file for the owner only', async () => {
+  it('exports accounts and imports them unchanged, in a file for the owner only', async () => {
     await writeFile(path('password'), 'yabba\n', { mode: 0o600 });
     await account(['add', 'fred@example.com', '--password-file', 'password']);
     await account(['disable', 'fred@example.com', '--reason', 'on leave']);
@@ -120,7 +120,7 @@ describe('imxp account import and export', function () {
     expect(await readdir(path())).to.have.members(['accounts.jsonl', 'mesh.json', 'password', 'var']);
   });
 
-  it('says which file cannot be read or written', async () => {
+  it('names the file that cannot be read or written', async () => {
     const missing = await account(['import', 'none.csv']);
     expect(missing.stderr).to.include('none.csv: no such file');
     const impossible = await account(['export', 'none/accounts.jsonl']);

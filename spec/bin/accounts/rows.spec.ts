@@ -59,7 +59,7 @@ describe('rows of accounts', () => {
     ]);
   });
 
-  it('are a file of htdigest, whose realm is the domain where the name has none', () => {
+  it('are an htdigest file, whose realm is the domain where the name has none', () => {
     const text = `# people\nfred:example.com:${HASH}\nbarney@rubble.com:example.com:${HASH}\n`;
     expect(readRows(text).rows.map(({ line, address }) => [line, address])).to.deep.equal([
       [2, 'fred@example.com'],
@@ -67,18 +67,18 @@ describe('rows of accounts', () => {
     ]);
   });
 
-  it('RFC 4180 keeps the spaces of passwords, and drops those around other values', () => {
+  it('keep the spaces of passwords, and lose those around other values (RFC 4180)', () => {
     const { rows } = readRows('address, password \n fred@example.com , yabba dabba \n');
     expect(rows[0]).to.include({ address: 'fred@example.com', password: ' yabba dabba ' });
   });
 
-  it('have lines that end with CR alone, and a mark of UTF-8', () => {
+  it('may end with CR alone, and begin with a byte order mark', () => {
     const json = ['a', 'b'].map((name) => JSON.stringify({ address: `${name}@example.com`, password: 'x' })).join('\r');
     expect(readRows(`\uFEFF${json}`).rows.map(({ line }) => line)).to.deep.equal([1, 2]);
     expect(readRows('\uFEFFaddress,password\ra@example.com,x\rb@example.com,y').rows).to.have.length(2);
   });
 
-  it('say what is wrong with each line, and no password', () => {
+  it('report what is wrong with each line, without the password', () => {
     const csv = 'address,password,verifier,created,quota\na@example.com,x,,yesterday,\nb@example.com,x,y,z,1,2\n"c\n';
     expect(problemsOf(csv)).to.deep.equal([
       '2 has a created that is not a time such as 2001-02-03T04:05:06Z',

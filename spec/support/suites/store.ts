@@ -33,13 +33,13 @@ export function storeSuite({ open }: StoreSetup): void {
 
   afterEach(() => store.close());
 
-  it('has nothing under a key never written', async () => {
+  it('has nothing under a key that was never written', async () => {
     expect(await store.get('a')).to.equal(undefined);
     expect(await store.delete('a')).to.equal(false);
     expect(await listed(store, '')).to.deep.equal([]);
   });
 
-  it('gives back what was written with its version', async () => {
+  it('returns what was written, with its version', async () => {
     const value = { text: 'yabba', list: [1, null, true], deep: { ü: '✓' } };
     const version = await store.put('a', value);
     expect(version).to.be.greaterThan(ABSENT);
@@ -57,7 +57,7 @@ export function storeSuite({ open }: StoreSetup): void {
     );
   });
 
-  it('creates only where nothing is', async () => {
+  it('creates only where nothing exists', async () => {
     const version = await store.put('a', 1, ABSENT);
     expect(version).to.be.greaterThan(ABSENT);
     expect(await store.put('a', 2, ABSENT)).to.equal(undefined);
@@ -80,14 +80,14 @@ export function storeSuite({ open }: StoreSetup): void {
     expect(await store.get('a')).to.equal(undefined);
   });
 
-  it('never gives a version twice, also after deleting', async () => {
+  it('never uses a version twice, even after a deletion', async () => {
     const first = await store.put('a', 1);
     await store.delete('a');
     await store.put('a', 1, ABSENT);
     expect(await store.put('a', 2, first)).to.equal(undefined);
   });
 
-  it('gives versions in the order of the writes, over all keys', async () => {
+  it('orders versions by the writes over all keys', async () => {
     const versions = await Promise.all(['b', 'a', 'c', 'a'].map((key) => store.put(key, 1)));
     const numbers = versions.map((version) => version ?? Number.NaN);
     expect(numbers).to.deep.equal([...new Set(numbers)].sort((one, other) => one - other));
@@ -95,7 +95,7 @@ export function storeSuite({ open }: StoreSetup): void {
     expect(await store.put('d', 1)).to.be.greaterThan(Math.max(...numbers));
   });
 
-  it('lets exactly one of many concurrent writers win', async () => {
+  it('lets exactly one of many concurrent writers succeed', async () => {
     const version = await store.put('a', 0);
     const outcomes = await Promise.all(Array.from({ length: 20 }, (_, index) => store.put('a', index, version)));
     const won = outcomes.flatMap((outcome, index) =>
@@ -158,7 +158,7 @@ export function storeSuite({ open }: StoreSetup): void {
     expect(await listed(store, '')).to.have.length(7);
   });
 
-  it('lists more than fits into one go, and lets entries be deleted meanwhile', async () => {
+  it('lists more than one batch, and allows deletions meanwhile', async () => {
     const keys = Array.from({ length: 600 }, (_, index) => `k/${String(index).padStart(4, '0')}`);
     await Promise.all(keys.map((key) => store.put(key, null)));
     await store.put('l', null);
@@ -180,7 +180,7 @@ export function storeSuite({ open }: StoreSetup): void {
     expect((await store.get('a'))?.value).to.deep.equal({ list: [1] });
   });
 
-  it('shows at once what it said was written and deleted', async () => {
+  it('shows at once what it reported as written and deleted', async () => {
     expect(store.peek('a')).to.equal(undefined);
     const version = await store.put('a', { deep: [1] });
     expect(store.peek('a')).to.deep.equal({ value: { deep: [1] }, version });
@@ -188,7 +188,7 @@ export function storeSuite({ open }: StoreSetup): void {
     expect(store.peek('a')).to.equal(undefined);
   });
 
-  it('has another revision after each change of a scope, and only then', async () => {
+  it('changes the revision after each change of a scope, and only then', async () => {
     const seen = [store.revision('a')];
     const step = async (change: () => Promise<unknown>): Promise<void> => {
       await change();
@@ -207,7 +207,7 @@ export function storeSuite({ open }: StoreSetup): void {
     expect(seen[7]).to.be.greaterThan(third);
   });
 
-  it('refuses unusable keys and takes the longest', async () => {
+  it('refuses unusable keys, and accepts the longest', async () => {
     for (const key of ['', 'a\0b', 'x'.repeat(STORE_KEY_OCTETS + 1)]) {
       expect(await codeOf(store.put(key, 1)), JSON.stringify(key)).to.equal('ARGUMENT');
       expect(await codeOf(store.get(key)), JSON.stringify(key)).to.equal('ARGUMENT');
@@ -216,7 +216,7 @@ export function storeSuite({ open }: StoreSetup): void {
     expect((await store.get('x'.repeat(STORE_KEY_OCTETS)))?.value).to.equal(1);
   });
 
-  it('finishes what was begun when closing, and refuses what comes after', async () => {
+  it('finishes what was begun when it closes, and refuses what comes after', async () => {
     const written = store.put('a', 1);
     await Promise.all([store.close(), store.close()]);
     expect(await written).to.be.greaterThan(ABSENT);
