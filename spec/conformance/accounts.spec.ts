@@ -6,7 +6,7 @@ import { attach, beepXml, errorIn, OK, terminate } from '../support/raw-document
 import type { RawPeer } from '../support/raw-peer.js';
 import { type AttachedPeer, deliver, note, passwordOf, RelayFixture } from '../support/relay-fixture.js';
 
-describe('accounts of a relay that runs', function () {
+describe('accounts of a running relay', function () {
   this.timeout(120_000);
   this.slow(30_000);
   let fixture: RelayFixture;
@@ -50,7 +50,7 @@ describe('accounts of a relay that runs', function () {
     return from.peer.ask(from.channel, payload, 20_000).then((reply) => errorIn(reply.payload));
   }
 
-  it('ends what a disabled account has, lets it in no more, and says why only in the log', async () => {
+  it('ends what a disabled account has, refuses its logins, and gives the reason in the log only', async () => {
     const [fred, barney] = [await fixture.attached('fred@example.com'), await fixture.attached('barney@example.com')];
     const since = fixture.node.mark;
     await account('disable', 'fred@example.com', '--reason', 'left the quarry');
@@ -88,7 +88,7 @@ describe('accounts of a relay that runs', function () {
     await deliver(barney, again, note(barney, [again], 'welcome back'));
   });
 
-  it('ends what a removed account has, and throws away what belonged to it', async () => {
+  it('ends what a removed account has, and deletes what belonged to it', async () => {
     const [dino, betty] = [await fixture.attached('dino@example.com'), await fixture.attached('betty@example.com')];
     const since = fixture.node.mark;
     await account('remove', 'dino@example.com');
@@ -100,7 +100,7 @@ describe('accounts of a relay that runs', function () {
     await deliver(betty, betty, note(betty, [betty], 'still here'));
   });
 
-  it('takes a new password at once, and leaves sessions alone that came by the old one', async () => {
+  it('accepts a new password at once, and keeps sessions that logged in with the old one', async () => {
     const wilma = await fixture.attached('wilma@example.com');
     const file = await fixture.workshop.file('secrets/new', 'granite\n');
     await account('passwd', 'wilma@example.com', '--password-file', file);
@@ -109,7 +109,7 @@ describe('accounts of a relay that runs', function () {
     await deliver(wilma, wilma, note(wilma, [wilma], 'the old session goes on'));
   });
 
-  it('counts what a quota allows, from the moment it is set', async () => {
+  it('applies a quota from the moment it is set', async () => {
     const barney = await fixture.attached('barney@example.com');
     await account('quota', 'barney@example.com', '--data-per-second', '1', '--attachments', '1');
     // The relay looks ten times a second; until it has looked, there is no end to what may be sent.
@@ -131,7 +131,7 @@ describe('accounts of a relay that runs', function () {
     return errorIn(profile?.content ?? '');
   }
 
-  it('remembers who attached last, and from where, over a restart', async () => {
+  it('remembers over a restart who attached last, and from where', async () => {
     await fixture.attached('betty@example.com');
     fixture.leave();
     await fixture.node.stop();
@@ -142,7 +142,7 @@ describe('accounts of a relay that runs', function () {
     expect(await account('show', 'betty@example.com')).to.match(/^last attached +\S+ \S+Z from 127\.0\.0\.1$/m);
   });
 
-  it('does as it was told while it did not run', async () => {
+  it('applies changes that were made while it was not running', async () => {
     await fixture.node.stop();
     await account('disable', 'betty@example.com');
     await account('remove', 'wilma@example.com');

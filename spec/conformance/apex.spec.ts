@@ -195,7 +195,7 @@ describe('APEX on the wire', function () {
         '</destination></statusResponse></data-content></data>';
       const DELIVERED = "<reply code='250' transID='3301' />";
 
-      it('REQ-IMXP-055 carry data and their report from APEX to IMXP', async () => {
+      it('REQ-IMXP-055 carry Data and its report from APEX to IMXP', async () => {
         const [fred, barney] = [await attached(FRED), await attached(BARNEY, IMXP)];
         const content = "<data-content Name='C'>\r\n  <note>tide &amp; time — ünd</note>\r\n</data-content></data>";
         await fred.tell(
@@ -263,7 +263,7 @@ describe('APEX on the wire', function () {
         );
       });
 
-      it('tell a sender of either dialect that nobody is there', async () => {
+      it('tell senders of either dialect that the recipient is not attached', async () => {
         const [fred, barney] = [await attached(FRED), await attached(BARNEY, IMXP)];
         await fred.tell(
           beepXml(
@@ -290,7 +290,7 @@ describe('APEX on the wire', function () {
         expect(errorIn(reply.payload)?.code).to.equal(dialect === 'imxp' ? 450 : undefined);
       });
 
-      it('let an endpoint of APEX see the presence of one of IMXP', async () => {
+      it('show the presence of an IMXP endpoint to an APEX endpoint', async () => {
         const [fred, barney] = [await attached(FRED), await attached(BARNEY, IMXP)];
         const tell = async (document: string): Promise<void> =>
           await barney.tell(

@@ -66,8 +66,8 @@ describe('authentication at a node', function () {
     await nodes.stop();
   });
 
-  describe('by names of the drafts', () => {
-    it('REQ-TLS-001 REQ-SASL-001 takes them, answers by them, and does not offer them', async () => {
+  describe('by the profile names of the drafts', () => {
+    it('REQ-TLS-001 REQ-SASL-001 accepts them, answers with them, and does not offer them', async () => {
       const at = await node();
       const { peer, offered } = await greeted(at);
       expect(offered.filter((uri) => uri.startsWith(`${DRAFT}/TLS`) || uri.includes('/sasl/'))).to.deep.equal([]);
@@ -84,7 +84,7 @@ describe('authentication at a node', function () {
       await peer.imxp(attach(FRED, 1));
     });
 
-    it('REQ-TLS-001 REQ-SASL-001 offers them too when told to', async () => {
+    it('REQ-TLS-001 REQ-SASL-001 offers them where the configuration says so', async () => {
       const at = await node({ compatibility: { draftNames: true } });
       const { offered } = await greeted(at);
       expect(offered).to.include.members([
@@ -97,7 +97,7 @@ describe('authentication at a node', function () {
   });
 
   describe('by mechanism', () => {
-    it('REQ-SASL-008 offers and takes PLAIN and SCRAM-SHA-256-PLUS only under TLS', async () => {
+    it('REQ-SASL-008 offers and accepts PLAIN and SCRAM-SHA-256-PLUS under TLS only', async () => {
       const at = await node({ sasl: { mechanisms: [...MECHANISMS] } });
       const { peer, offered } = await greeted(at);
       expect(offered).to.include(`${SASL}/SCRAM-SHA-256`);
@@ -111,7 +111,7 @@ describe('authentication at a node', function () {
       expect(profile?.content).to.match(/status='complete'/);
     });
 
-    it('takes ANONYMOUS only when told to, and lets nobody do nothing', async () => {
+    it('accepts ANONYMOUS only where configured, and lets an anonymous peer do nothing', async () => {
       const strict = await node();
       expect(await refusal((await greeted(strict)).peer, `${SASL}/ANONYMOUS`, blob('dino'))).to.equal(550);
       const { peer } = await greeted(await node({ sasl: { mechanisms: ['ANONYMOUS'] } }));
@@ -124,7 +124,7 @@ describe('authentication at a node', function () {
       expect(await refusal(peer, `${SASL}/ANONYMOUS`, blob('dino'))).to.equal(550);
     });
 
-    it('REQ-SASL-033 offers the protection it is told to in the clear, and auth alone under TLS', async () => {
+    it('REQ-SASL-033 offers the configured protection without TLS, and auth alone under TLS', async () => {
       const at = await node({ sasl: { mechanisms: ['DIGEST-MD5'], qops: ['auth', 'auth-int', 'auth-conf'] } });
       const challenge = async ({ peer }: { peer: RawPeer }): Promise<string> => {
         const { profile } = await peer.start(DIGEST_MD5, undefined, 'example.com');
@@ -135,8 +135,8 @@ describe('authentication at a node', function () {
     });
   });
 
-  describe('again', () => {
-    it('REQ-SASL-028 takes one step on the next session, and answers a replay with a challenge', async () => {
+  describe('in a later session', () => {
+    it('REQ-SASL-028 takes one step in a later session, and answers a replay with a challenge', async () => {
       const at = await node();
       const first = (await greeted(at)).peer;
       const { number, profile } = await first.start(DIGEST_MD5, undefined, 'example.com');
@@ -173,7 +173,7 @@ describe('authentication at a node', function () {
       return { peer, answer };
     };
 
-    it('REQ-SASL-026 is who policy lets him be', async () => {
+    it('REQ-SASL-026 acts as the identities that policy allows', async () => {
       const at = await node({ policy: { attach: { [FRED]: [WILMA] } } });
       const { peer, answer } = await as(at, WILMA);
       expect(blobIn(answer.payload)?.status).to.equal('complete');

@@ -15,7 +15,7 @@ const BARNEY = 'barney@rubble.com';
 const SLATE = 'slate@quarry.example';
 const PASSWORD = 'gravel pit';
 
-describe('domains that have nothing but DNS records', function () {
+describe('domains that are found by DNS records alone', function () {
   this.timeout(30_000);
   this.slow(10_000);
   let dns: DnsServer;
@@ -138,7 +138,7 @@ describe('domains that have nothing but DNS records', function () {
     dns.fail('_imxp-mesh._tcp.broken.example', 0);
   });
 
-  it('go on within 2 seconds when the preferred relay of a domain is killed, with every Data answered', async () => {
+  it('continue within 2 seconds when the preferred relay of a domain is killed, with every Data answered', async () => {
     const [fred, slate] = [await attach(FRED), await attach(SLATE)];
     const received = new Set<string>();
     slate.receive((delivery) => void received.add(delivery.text()));
@@ -190,7 +190,7 @@ describe('domains that have nothing but DNS records', function () {
     await quarry[0].start();
   });
 
-  it('go on when the DNS is gone, also over new connections', async () => {
+  it('continue when the DNS fails, over new connections too', async () => {
     const [fred, barney] = [await attach(FRED), await attach(BARNEY)];
     barney.receive(() => {});
     await fred.send({ to: BARNEY, content: 'before' });
@@ -214,7 +214,7 @@ describe('domains that have nothing but DNS records', function () {
     }
   });
 
-  it('are shown to imxp send and listen by the address alone', async () => {
+  it('are found by imxp send and listen from the address alone', async () => {
     const common = (address: string): string[] => [
       '--password-file',
       workshop.path(`secrets/${encodeURIComponent(address)}`),
@@ -239,7 +239,7 @@ describe('domains that have nothing but DNS records', function () {
       .and.include('Name the relay with --relay');
   });
 
-  it('are shown by imxp check --dns as the world sees them', async () => {
+  it('are shown by imxp check --dns as others see them', async () => {
     const own = await workshop.run(['check', '--config', example.config, '--dns']);
     expect(own.code, `${own.stdout}${own.stderr}`).to.equal(0);
     const text = own.stdout.toString();

@@ -185,7 +185,7 @@ for (const transport of TRANSPORTS) {
           await fixture.node.log((line) => /TLS_/.test(JSON.stringify(line)), 'what was wrong', 5000, mark);
         });
 
-        it('octets behind ready in the same segment are not taken for protected ones', async () => {
+        it('octets behind ready in the same segment are not taken as protected', async () => {
           const peer = await fixture.greeted();
           const ready = start({ channel: 1, uri: TLS, content: '<ready />', serverName: 'example.com' });
           peer.log.record();
@@ -198,7 +198,7 @@ for (const transport of TRANSPORTS) {
       }
     });
 
-    it('REQ-BEEP-026 a reply that is no IMXP reply closes the channel, not the session, and the sender is told', async () => {
+    it('REQ-BEEP-026 a reply that is not of IMXP closes the channel, not the session, and the sender gets an answer', async () => {
       const { from } = bystanders;
       const barney = await fixture.attached(BARNEY);
       const reply = from.peer.ask(from.channel, note(from, [barney], 'what?'));
@@ -212,7 +212,7 @@ for (const transport of TRANSPORTS) {
       await barney.peer.close(0);
     });
 
-    it('a recipient that vanishes does not leave the sender without an answer', async () => {
+    it('a recipient that disappears does not leave the sender without an answer', async () => {
       const { from } = bystanders;
       const barney = await fixture.attached(BARNEY);
       const reply = from.peer.ask(from.channel, note(from, [barney], 'quick'));
@@ -221,7 +221,7 @@ for (const transport of TRANSPORTS) {
       expect((await reply).payload.toString()).to.match(/<error code=['"]45[01]['"]/);
     });
 
-    it('peers that vanish at any moment of their session leave the relay running', async () => {
+    it('peers that disappear at any moment of their session leave the relay running', async () => {
       const tuning = [TLS, DIGEST_MD5, IMXP].map((uri) =>
         start({ channel: 1, uri, ...(uri === TLS && { content: '<ready />' }), serverName: 'example.com' }),
       );
@@ -246,7 +246,7 @@ for (const transport of TRANSPORTS) {
         ['half a greeting', greeting.subarray(0, 40)],
         ['a greeting without its last octet', greeting.subarray(0, -1)],
       ] as const) {
-        it(`end a connection that says ${title}`, async () => {
+        it(`ends a connection that says ${title}`, async () => {
           const begun = Date.now();
           const peer = await fixture.connect();
           await peer.nextReply(0);
@@ -256,7 +256,7 @@ for (const transport of TRANSPORTS) {
         });
       }
 
-      it('end a session of a stranger, dripping octets or not, and keep those who authenticated', async () => {
+      it('ends the session of an unauthenticated peer, idle or slow, and keeps authenticated ones', async () => {
         const friend = await fixture.attached(BARNEY);
         const begun = Date.now();
         const idle = await fixture.greeted();
@@ -274,8 +274,8 @@ for (const transport of TRANSPORTS) {
       });
     });
 
-    describe('the end', () => {
-      it('on SIGTERM lets Data finish, terminates attachments and releases sessions, and begins nothing new', async () => {
+    describe('stopping', () => {
+      it('lets Data finish on SIGTERM, terminates attachments, releases sessions, and accepts nothing new', async () => {
         const { from, to } = bystanders;
         const under = from.peer.msg(from.channel, note(from, [to], 'under way'));
         const arrived = await to.peer.nextRequest(to.channel);
@@ -311,7 +311,7 @@ for (const transport of TRANSPORTS) {
         await peer.ended();
       }
 
-      it('is not held up for long by peers that do not answer', async () => {
+      it('is not delayed for long by peers that do not answer', async () => {
         // It would be killed a second after drainTimeoutMs, with another code.
         expect((await fixture.node.stop()).code).to.equal(0);
         await fixture.node.start();

@@ -74,7 +74,7 @@ describe('BEEP libraries that others wrote', function () {
       });
     }
 
-    it('that is an address says nothing of the domain: the certificate is still chosen by the TLS server name', async () => {
+    it('that is an address says nothing of the domain: the certificate is chosen by the TLS server name', async () => {
       const peer = await connected();
       let names = '';
       const look = (socket: TLSSocket): void => {
@@ -101,14 +101,14 @@ describe('BEEP libraries that others wrote', function () {
       return peer;
     }
 
-    it('does not come with the answer to the HTTP request, and comes to a peer that waits for it', async () => {
+    it('waits for the end of the HTTP response, and comes to a peer that waits for it', async () => {
       const peer = await opened();
       const begun = performance.now();
       await peer.arrived(0);
       expect(performance.now() - begun).to.be.within(200, 3000);
     });
 
-    it('comes at once to a peer that speaks first, as our own clients do', async () => {
+    it('comes at once to a peer that speaks first', async () => {
       const times: number[] = [];
       for (let session = 0; session < 10; session += 1) {
         const peer = await opened();

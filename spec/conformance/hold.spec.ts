@@ -196,7 +196,7 @@ describe('held messages and SIGKILL', function () {
     expect(await heldNow()).to.include({ data: 0, octets: 0, endpoints: 0 });
   });
 
-  it('delivers each once when the relay is killed while it delivers, to an endpoint that comes back', async () => {
+  it('delivers each once when the relay is killed during delivery, to an endpoint that reconnects', async () => {
     const [fred, wilma] = await filled(2000, () => {});
     let killing: Promise<unknown> | undefined;
     const arrivals = await collected((count) => {

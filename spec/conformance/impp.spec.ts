@@ -33,7 +33,7 @@ describe('RFC 2779 at real relays', function () {
 
   const refusal = async (done: Promise<unknown>): Promise<number | undefined> => (await failureOf(done)).reply?.code;
 
-  it('REQ-IMPP-001 REQ-IMPP-002 REQ-IMPP-003 one name for inbox and presence, either without the other', async () => {
+  it('REQ-IMPP-001 REQ-IMPP-002 REQ-IMPP-003 uses one name for inbox and presence, or either without the other', async () => {
     await fred.access.put(BARNEY, ['presence:subscribe']);
     expect((await barney.presence.poll(FRED)).publisher).to.equal(FRED);
     expect(await refusal(barney.send({ to: FRED, content: 'hi' }))).to.equal(537);
@@ -45,7 +45,7 @@ describe('RFC 2779 at real relays', function () {
     await barney.send({ to: FRED, content: 'hi' });
   });
 
-  it('REQ-IMPP-012 REQ-IMPP-023 fetching, subscribing and refusing go on while the presentity is out of contact', async () => {
+  it('REQ-IMPP-012 REQ-IMPP-023 lets others fetch, subscribe and be refused while the presentity is out of contact', async () => {
     const betty = await mesh.attach(BETTY);
     await fred.access.put(BARNEY, ['presence:subscribe']);
     const availableUntil = new Date(Date.now() + 3_600_000);
@@ -58,7 +58,7 @@ describe('RFC 2779 at real relays', function () {
     await seen.end();
   });
 
-  it('REQ-IMPP-039 REQ-IMPP-048 who subscribes is told to those whom the presentity lets watch', async () => {
+  it('REQ-IMPP-039 REQ-IMPP-048 tells those whom the presentity lets watch who subscribes', async () => {
     const betty = await mesh.attach(BETTY);
     await fred.access.put(BARNEY, ['presence:subscribe']);
     const seen = await barney.presence.subscribe(FRED);
@@ -67,7 +67,7 @@ describe('RFC 2779 at real relays', function () {
     await seen.end();
   });
 
-  it('REQ-IMPP-021 an entry is extended by notations that an RFC or the URI of their owner names, and its common fields stay', async () => {
+  it('REQ-IMPP-021 extends an entry by notations that an RFC or the URI of their owner names, and keeps the common fields', async () => {
     await fred.access.put('*@*', ['core:data', 'presence:subscribe']);
     await fred.access.put('wilma@example.com', ['presence:subscribe', 'presence:publish']);
     const media = { baseline: 'rfc2533', text: '(& (type="text/plain") (charset=utf-8))' };
@@ -120,7 +120,7 @@ describe('RFC 2779 at real relays', function () {
     ).to.equal('ARGUMENT');
   });
 
-  it('REQ-IMPP-065 a message is replied to by another one', async () => {
+  it('REQ-IMPP-065 replies to a message by another one', async () => {
     const wilma = await mesh.attach('wilma@example.com');
     const betty = await mesh.attach(BETTY);
     const asked = wilma.send({ to: BETTY, content: { message: { subject: 'Bridge', text: 'Tonight?' } } });
@@ -136,7 +136,7 @@ describe('RFC 2779 at real relays', function () {
     await asked;
   });
 
-  it('REQ-IMPP-071 messages, subscriptions and notifications go through the relays of both domains', async () => {
+  it('REQ-IMPP-071 sends messages, subscriptions and notifications through the relays of both domains', async () => {
     const { reports } = await fred.trace(BARNEY);
     expect(reports.map(({ relay }) => relay)).to.deep.equal(['example.com', 'rubble.com']);
     await fred.access.put(BARNEY, ['core:data', 'presence:subscribe']);
@@ -148,7 +148,7 @@ describe('RFC 2779 at real relays', function () {
     await seen.end();
   });
 
-  it('REQ-IMPP-072 a short message costs a few hundred octets and one round trip', async () => {
+  it('REQ-IMPP-072 spends a few hundred octets and one round trip on a short message', async () => {
     let down = '';
     const port = Number(new URL(mesh.url('example.com')).port);
     const interceptor = await Interceptor.between(port, {
@@ -182,7 +182,7 @@ describe('RFC 2779 at real relays', function () {
     }
   });
 
-  it('REQ-IMPP-049 REQ-IMPP-057 REQ-IMPP-059 REQ-IMPP-061 nobody subscribes or publishes in the name of somebody else', async () => {
+  it('REQ-IMPP-049 REQ-IMPP-057 REQ-IMPP-059 REQ-IMPP-061 lets nobody subscribe or publish in the name of somebody else', async () => {
     const betty = await mesh.attach(BETTY);
     await fred.access.put(BARNEY, ['presence:subscribe']);
     const seen = await barney.presence.subscribe(FRED);
@@ -206,7 +206,7 @@ describe('RFC 2779 at real relays', function () {
     await seen.end();
   });
 
-  it('REQ-IMPP-053 REQ-IMPP-058 REQ-IMPP-066 nobody is told the address of a host', async () => {
+  it('REQ-IMPP-053 REQ-IMPP-058 REQ-IMPP-066 never sends the address of a host to anybody', async () => {
     const told: string[] = [];
     const listening = async (domain: string): Promise<Interceptor> =>
       await Interceptor.between(Number(new URL(mesh.url(domain)).port), {
@@ -241,7 +241,7 @@ describe('RFC 2779 at real relays', function () {
     }
   });
 
-  it('REQ-IMPP-028 REQ-IMPP-036 a change of presence arrives as fast as a message: within a moment', async () => {
+  it('REQ-IMPP-028 REQ-IMPP-036 delivers a change of presence as fast as a message', async () => {
     await fred.access.put(BARNEY, ['core:data', 'presence:subscribe']);
     const seen = (await barney.presence.subscribe(FRED))[Symbol.asyncIterator]();
     await seen.next();
@@ -269,7 +269,7 @@ describe('RFC 2779 at real relays', function () {
 describe('RFC 2779 under TLS', function () {
   this.slow(3000);
 
-  it('REQ-IMPP-054 nobody in between reads a notification', async () => {
+  it('REQ-IMPP-054 hides notifications from an interceptor', async () => {
     const mesh = await LocalMesh.start({ tls: true });
     let crossed = '';
     const interceptor = await Interceptor.between(Number(new URL(mesh.url('rubble.com')).port), {

@@ -23,7 +23,7 @@ describe('attachOverride at a relay process', function () {
     fixture.leave();
   });
 
-  it('REQ-IMXP-057 gives the newcomer what the old application does not read, but for what has begun', async () => {
+  it('REQ-IMXP-057 gives the new application what the old one has not read, except for what was already written', async () => {
     const [fred, wilma] = [await fixture.attached(FRED), await fixture.attached(WILMA)];
     const old = await fixture.attached(BARNEY);
     // It reads what comes and never opens its window again.

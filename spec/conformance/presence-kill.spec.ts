@@ -61,7 +61,7 @@ describe('presence and SIGKILL', function () {
     }
   }
 
-  it('REQ-PRES-001 loses no acknowledged publish and no subscription, whenever the relay is killed', async () => {
+  it('REQ-PRES-001 loses no acknowledged publish and no subscription when the relay is killed at any time', async () => {
     const [fred, barney] = [await attach(FRED), await attach(BARNEY)];
     /** What was acknowledged last, and the last that was tried, by subject. */
     const acknowledged = new Map<string, number>(SUBJECTS.map((subject) => [subject, 0]));
@@ -136,7 +136,7 @@ describe('presence and SIGKILL', function () {
     await Promise.all([fred.close(), barney.close()]);
   });
 
-  it('continues a subscription of which the subscriber does nothing but wait', async () => {
+  it('continues a subscription whose subscriber only waits', async () => {
     const fred = await attach(FRED);
     const barney = await attach(BARNEY);
     const feed = await barney.presence.subscribe(FRED, { duration: 3600 });

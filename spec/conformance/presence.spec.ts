@@ -75,7 +75,7 @@ describe('the presence service on the wire', function () {
     expect(await hear(fred)).to.equal(`<reply code='250' transID='20661' />`);
   });
 
-  it('answers as data to a request as a part of its own, and in the Data where no answer is possible', async () => {
+  it('answers a request by Data of its own, and in the reply where no Data is possible', async () => {
     const { peer, channel } = barney;
     const broken = await peer.ask(channel, inlineData(BARNEY, [SERVICE], '<subscribe />'));
     expect([broken.keyword, broken.payload.includes("code='501'")]).to.deep.equal(['ERR', true]);

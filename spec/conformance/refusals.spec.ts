@@ -97,7 +97,7 @@ for (const transport of TRANSPORTS) {
     }
 
     describe('of authentication', () => {
-      it('REQ-SASL-003 a wrong password and an unknown user are refused with 535 in the same words', async () => {
+      it('REQ-SASL-003 refuses a wrong password and an unknown user with 535 in the same words', async () => {
         const said: string[] = [];
         for (const [username, password] of [
           ['fred', 'rubble'],
@@ -133,7 +133,7 @@ for (const transport of TRANSPORTS) {
         expect((await peer.answerChallenge(number, again.payload, right)).keyword).to.equal('RPY');
       });
 
-      it('REQ-BEEP-056 a second tuning channel is refused while there is one', async () => {
+      it('REQ-BEEP-056 refuses a second tuning channel while there is one', async () => {
         const peer = await fixture.greeted();
         await peer.start(DIGEST_MD5, undefined, 'example.com');
         const { reply } = await peer.start(TLS, '<ready />');
@@ -141,7 +141,7 @@ for (const transport of TRANSPORTS) {
         expectRefusal(reply.payload, 550, /tuning|one/i);
       });
 
-      it('REQ-SASL-002 a blob that is not base64 is refused with 501', async () => {
+      it('REQ-SASL-002 refuses with 501 a blob that is not base64', async () => {
         const peer = await fixture.greeted();
         const { number } = await peer.start(DIGEST_MD5, undefined, 'example.com');
         const reply = await peer.ask(number, beepXml('<blob>*** not base64 ***</blob>'));
@@ -149,7 +149,7 @@ for (const transport of TRANSPORTS) {
         expectRefusal(reply.payload, 501, /base64/i);
       });
 
-      it('an aborted exchange is answered 451', async () => {
+      it('answers 451 to an aborted exchange', async () => {
         const peer = await fixture.greeted();
         const { number } = await peer.start(DIGEST_MD5, undefined, 'example.com');
         const reply = await peer.ask(number, beepXml("<blob status='abort' />"));
@@ -157,19 +157,19 @@ for (const transport of TRANSPORTS) {
         expectRefusal(reply.payload, 451, /abort/i);
       });
 
-      it('REQ-SASL-005 a second authentication is refused with 550', async () => {
+      it('REQ-SASL-005 refuses a second authentication with 550', async () => {
         const peer = await fixture.authenticated(FRED);
         const { reply, profile } = await peer.start(DIGEST_MD5, blob('anything'));
         expectRefusal(profile?.content || reply.payload, 550, /authenticat|profile/i);
       });
 
-      it('REQ-TLS-008 TLS after authentication is refused with 554', async () => {
+      it('REQ-TLS-008 refuses TLS after authentication with 554', async () => {
         const peer = await fixture.authenticated(FRED);
         const { reply, profile } = await peer.start(TLS, '<ready />');
         expectRefusal(profile?.content || reply.payload, 554, /TLS|authenticat/i);
       });
 
-      it('somebody else is not let in with a password of his own: authzid gives 537', async () => {
+      it('refuses another authzid with 537, whatever the password', async () => {
         const peer = await fixture.greeted();
         const reply = await peer.authenticate({ username: 'fred', password: passwordOf(FRED), authzid: WILMA });
         expect(reply.keyword).to.equal('ERR');
@@ -178,34 +178,34 @@ for (const transport of TRANSPORTS) {
     });
 
     describe('of attach, bind and terminate', () => {
-      it('REQ-SASL-008 attach without authentication is refused with 530', async () => {
+      it('REQ-SASL-008 refuses attach without authentication with 530', async () => {
         const peer = await fixture.greeted();
         expectRefusal(await piggyback(peer, attach(FRED, 1)), 530, /authenticat/i);
       });
 
-      it('REQ-IMXP-013 attach as someone else is refused with 537', async () => {
+      it('REQ-IMXP-013 refuses attach as somebody else with 537', async () => {
         const peer = await fixture.authenticated(FRED);
         expectRefusal(await piggyback(peer, attach(BARNEY, 1)), 537, /barney|attach|endpoint/i);
       });
 
-      it('REQ-BEEP-044 the channel of a refused attach exists and can be used', async () => {
+      it('REQ-BEEP-044 creates the channel of a refused attach, which can be used', async () => {
         const peer = await fixture.authenticated(FRED);
         const { number } = await peer.start(IMXP, attach(BARNEY, 1));
         expect((await peer.ask(number, textXml(attach(FRED, 2)))).payload.toString()).to.equal(OK);
       });
 
-      it('REQ-IMXP-012 attach as an endpoint of a foreign domain is refused with 553', async () => {
+      it('REQ-IMXP-012 refuses attach as an endpoint of another domain with 553', async () => {
         const peer = await fixture.authenticated(FRED);
         expectRefusal(await piggyback(peer, attach('fred@rubble.com', 1)), 553, /rubble\.com|domain/i);
       });
 
-      it('REQ-IMXP-015 attach as an endpoint that is attached already is refused with 554', async () => {
+      it('REQ-IMXP-015 refuses attach as an endpoint that is already attached with 554', async () => {
         const { from } = bystanders;
         const peer = await fixture.authenticated(from.address);
         expectRefusal(await piggyback(peer, attach(from.address, 1)), 554, /attached/i);
       });
 
-      it('REQ-IMXP-011 a transID in use is refused with 555', async () => {
+      it('REQ-IMXP-011 refuses a transID in use with 555', async () => {
         const peer = await fixture.authenticated(BARNEY);
         const channel = await peer.imxp(attach(BARNEY, 7));
         const reply = await peer.ask(channel, textXml(attach('barney/appl=x@example.com', 7)));
@@ -213,7 +213,7 @@ for (const transport of TRANSPORTS) {
         expectRefusal(reply.payload, 555, /transID|7|in use|transaction/i);
       });
 
-      it('REQ-IMXP-022 terminate of nothing is refused with 550', async () => {
+      it('REQ-IMXP-022 refuses to terminate an unknown transID with 550', async () => {
         const peer = await fixture.authenticated(FRED);
         const { number } = await peer.start(IMXP);
         const reply = await peer.ask(number, textXml(terminate(99)));
@@ -221,7 +221,7 @@ for (const transport of TRANSPORTS) {
         expectRefusal(reply.payload, 550, /99|transID|transaction/i);
       });
 
-      it('REQ-IMXP-020 bind for a foreign domain is refused with 537, to a relay and to an endpoint', async () => {
+      it('REQ-IMXP-020 refuses bind for another domain with 537, to a relay and to an endpoint', async () => {
         const relay = await fixture.greeted({ tls: true, name: RUBBLE });
         expect((await relay.authenticate({ username: RUBBLE, password: passwordOf(RUBBLE) })).keyword).to.equal('RPY');
         expectRefusal(await piggyback(relay, bind('quarry.com', 1)), 537, /quarry\.com|domain|bind/i);
@@ -232,7 +232,7 @@ for (const transport of TRANSPORTS) {
 
       // Over wss nothing is in the clear.
       if (transport !== 'wss') {
-        it('REQ-TLS-012 bind in the clear is refused where relays must use TLS', async () => {
+        it('REQ-TLS-012 refuses bind without TLS where relays must use it', async () => {
           const relay = await fixture.greeted({ name: RUBBLE });
           const reply = await relay.authenticate({ username: RUBBLE, password: passwordOf(RUBBLE) });
           const said = reply.keyword === 'ERR' ? `${reply.payload}` : await piggyback(relay, bind('rubble.com', 1));
@@ -299,7 +299,7 @@ for (const transport of TRANSPORTS) {
         });
       }
 
-      it('REQ-IMXP-030 of several recipients one is enough, and several causes are listed', async () => {
+      it('REQ-IMXP-030 answers ok when one of several recipients was reached, and lists several causes when none was', async () => {
         const { from } = bystanders;
         const fred = await fixture.attached(FRED);
         const reply = fred.peer.ask(fred.channel, inlineData(FRED, [WILMA, 'dino@example.com'], 'x'));
@@ -313,7 +313,7 @@ for (const transport of TRANSPORTS) {
         expect(error?.text).to.match(/^barney@example\.com\b.*\b450\b.*\r?\n.*dino@example\.com\b.*\b550\b/);
       });
 
-      it('without attachment is refused with 537, without authentication with 530', async () => {
+      it('refuses Data without attachment with 537, and without authentication with 530', async () => {
         const peer = await fixture.authenticated(FRED);
         const { number } = await peer.start(IMXP);
         expectRefusal((await peer.ask(number, inlineData(FRED, [WILMA], 'x'))).payload, 537, /originator|attach/i);
@@ -323,7 +323,7 @@ for (const transport of TRANSPORTS) {
         expectRefusal(said.payload, 530, /authenticat/i);
       });
 
-      it('REQ-BEEP-029 REQ-BEEP-030 a message over the limit is refused before it is complete, and the limit is named', async () => {
+      it('REQ-BEEP-029 REQ-BEEP-030 refuses a message over the limit before it is complete, and names the limit', async () => {
         const fred = await fixture.attached(FRED);
         const channel = fred.peer.channel(fred.channel);
         const msgno = channel.allocate();
@@ -380,7 +380,7 @@ for (const transport of TRANSPORTS) {
         });
       }
 
-      it('REQ-BEEP-039 a number in use is refused with 550', async () => {
+      it('REQ-BEEP-039 refuses a channel number in use with 550', async () => {
         const fred = await fixture.attached(FRED);
         const reply = await fred.peer.ask(0, start({ channel: fred.channel, uri: IMXP }));
         expectRefusal(reply.payload, 550, /channel|number|use/i);

@@ -123,7 +123,7 @@ describe('RFC 3081 on the wire', () => {
     });
   }
 
-  it('REQ-BEEP-072 RFC 3081 §3.1.4: a slow reader holds at most its window, and the others go on', () => {
+  it('REQ-BEEP-072 RFC 3081 §3.1.4: a slow reader occupies at most its window, and others continue', () => {
     const pair = new Pair();
     const [slow, fast] = [pair.open(), pair.open()];
     for (let count = 0; count < 100; count++) {

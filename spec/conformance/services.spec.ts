@@ -42,7 +42,7 @@ const okReply = (transID: number): string => `<reply code='250' transID='${trans
 const requesting = (recipient: string, targetHop: string, transID: number): string =>
   PRINTED_DATA.replace(OTTO, recipient).replace("'final'", `'${targetHop}'`).replace('3301', String(transID));
 
-describe('services, as printed', function () {
+describe('services: the examples of the drafts', function () {
   this.timeout(60_000);
   this.slow(5000);
   let workshop: Workshop;
@@ -204,7 +204,7 @@ describe('services, as printed', function () {
       return /<data-content[^>]*>(.*)<\/data-content>/s.exec(text(data))?.[1] ?? '';
     }
 
-    it('REQ-ACC-001 REQ-ACC-006 REQ-ACC-010 REQ-ACC-011 get, set, reply 250; and what was set is in force', async () => {
+    it('REQ-ACC-001 REQ-ACC-006 REQ-ACC-010 REQ-ACC-011 answers get with set and set with 250, and applies what was set', async () => {
       const [ines, otto, bosun] = [
         await attached(harbour, INES),
         await attached(quay, OTTO),

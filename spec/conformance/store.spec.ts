@@ -20,7 +20,7 @@ describe('the store of a relay', function () {
     mesh: { dns: { enabled: false } },
   });
 
-  it('is for one relay at a time; for the next one as soon as the first is gone, however it went', async () => {
+  it('can be used by one relay at a time, and by the next as soon as the first has ended in whatever way', async () => {
     const first: NodeProcess = await workshop.node('first', config);
     const second = await workshop.node('second', config);
     await first.start();
@@ -39,7 +39,7 @@ describe('the store of a relay', function () {
     expect((await first.stop()).code).to.equal(0);
   });
 
-  it('is refused with its place in the configuration where it cannot be', async () => {
+  it('is refused, with the place in the configuration, where it cannot be created', async () => {
     await workshop.file('file', '');
     const long = `${'d'.repeat(300)}/var`;
     const places = ['file/var', long, ...(process.platform === 'linux' ? ['/proc/imxp/var'] : [])];
@@ -52,7 +52,7 @@ describe('the store of a relay', function () {
     }
   });
 
-  it('is named where it is damaged', async () => {
+  it('is named when it is damaged', async () => {
     const node = await workshop.node('damaged', config);
     await mkdir(workshop.path('var'), { mode: 0o700 });
     await writeFile(workshop.path('var/data.mdb'), 'rubble'.repeat(10_000));

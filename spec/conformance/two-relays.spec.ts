@@ -159,7 +159,7 @@ for (const transport of TRANSPORTS) {
       return Buffer.from(content, 'base64');
     }
 
-    it('tell the sender of a refusal by the exit code, the code and the text', async () => {
+    it('report a refusal to the sender by exit code, code and text', async () => {
       const nobody = 'dino@rubble.com';
       const sent = await workshop.run(['send', '--from', FRED, '--to', nobody, ...common(example, FRED), '-'], {
         input: 'x',
@@ -254,7 +254,7 @@ for (const transport of TRANSPORTS) {
       expect(doubled, 'arrived more than once').to.deep.equal([]);
     }
 
-    it('REQ-IMXP-028 answer every one of 10,000 Data, and those answered ok arrive once', async () => {
+    it('REQ-IMXP-028 answer each of 10,000 Data, and deliver once those answered ok', async () => {
       const fred = await attached(example, FRED);
       const arrivals = new Map<number, number>();
       count(await attached(rubble, BARNEY), arrivals);
@@ -264,7 +264,7 @@ for (const transport of TRANSPORTS) {
       expectOnce(codes, arrivals);
     });
 
-    it("answer every one of 10,000 Data though the recipient's relay is killed, and recover by themselves", async () => {
+    it("answer each of 10,000 Data although the recipient's relay is killed, and recover by themselves", async () => {
       const fred = await attached(example, FRED);
       const arrivals = new Map<number, number>();
       const before = await attached(rubble, BARNEY);
@@ -303,7 +303,7 @@ for (const transport of TRANSPORTS) {
       await flowsAgain(await attached(example, FRED), 3000);
     });
 
-    it('end in order on SIGTERM, one after the other', async () => {
+    it('stop in order on SIGTERM, one after the other', async () => {
       for (const node of [example, rubble]) {
         expect(await node.stop(), node.output.slice(-2000)).to.include({ code: 0 });
         expect(node.output).not.to.match(/unhandled|TypeError|RangeError|ReferenceError/i);

@@ -117,7 +117,7 @@ for (const transport of TRANSPORTS) {
         expect(profileIn(again.payload)).to.deep.equal({ uri: IMXP, content: '' });
       });
 
-      it('REQ-BEEP-052 says so when a channel to be closed does not exist, and the session goes on', async () => {
+      it('REQ-BEEP-052 answers an error to a close of an unknown channel, and keeps the session', async () => {
         const peer = await fixture.greeted();
         const refused = await peer.ask(0, close(77));
         expect([refused.keyword, errorIn(refused.payload)?.code]).to.deep.equal(['ERR', 550]);
@@ -138,7 +138,7 @@ for (const transport of TRANSPORTS) {
           expect([number, reply.keyword, reply.msgno]).to.deep.equal([1, 'ERR', 1]);
         });
 
-        it('REQ-TLS-003 says nothing but its answer to ready, not even SEQ', async () => {
+        it('REQ-TLS-003 sends nothing but its answer after ready, not even SEQ', async () => {
           const peer = await fixture.greeted();
           peer.log.record();
           const payload = start({ channel: 1, uri: TLS, content: '<ready />', serverName: 'example.com' });
@@ -152,7 +152,7 @@ for (const transport of TRANSPORTS) {
           expect(profileIn(answer.payload)).to.deep.equal({ uri: TLS, content: '<proceed />' });
         });
 
-        it('REQ-TLS-007 answers 501 to a version that is none, in the clear, and goes on', async () => {
+        it('REQ-TLS-007 answers 501 to an invalid version without TLS, and continues', async () => {
           const peer = await fixture.greeted();
           const { reply, profile } = await peer.start(TLS, "<ready version='oh' />", 'example.com');
           expect(reply.keyword).to.equal('RPY');
@@ -169,7 +169,7 @@ for (const transport of TRANSPORTS) {
         });
       }
 
-      it('REQ-SASL-010 takes the endpoint identifier as the user name as well', async () => {
+      it('REQ-SASL-010 accepts the endpoint identifier as the user name, too', async () => {
         const peer = await fixture.greeted();
         const address = 'fred@example.com';
         const password = passwordOf(address);
@@ -222,7 +222,7 @@ for (const transport of TRANSPORTS) {
         }
       });
 
-      it('REQ-IMXP-030 is answered with the error of the recipient that took none', async () => {
+      it('REQ-IMXP-030 answers the error of the recipient that was not reached', async () => {
         const [fred, barney] = await pair();
         const msgno = fred.peer.msg(fred.channel, note(fred, [barney], 'for you'));
         const arrived = await barney.peer.nextRequest(barney.channel);
@@ -232,7 +232,7 @@ for (const transport of TRANSPORTS) {
         expect(errorIn(reply.payload)?.text).to.contain('not now');
       });
 
-      it('REQ-BEEP-027 REQ-BEEP-028 three pipelined are answered in their order', async () => {
+      it('REQ-BEEP-027 REQ-BEEP-028 answers three pipelined Data in order', async () => {
         const [fred, barney] = await pair();
         const wilma = await fixture.attached('wilma@example.com');
         const channel = fred.peer.channel(fred.channel);
@@ -288,7 +288,7 @@ for (const transport of TRANSPORTS) {
         expect((await deliver(fred, barney, note(fred, [barney], 'still there'))).reply.keyword).to.equal('RPY');
       });
 
-      it('REQ-IMXP-024 no longer finds an endpoint whose channel is closed, until it attaches again', async () => {
+      it('REQ-IMXP-024 does not deliver to an endpoint whose channel is closed until it attaches again', async () => {
         const [fred, barney] = await pair();
         await barney.peer.close(barney.channel);
         expect(errorIn((await fred.peer.ask(fred.channel, note(fred, [barney], 'gone?'))).payload)?.code).to.equal(450);
@@ -307,7 +307,7 @@ for (const transport of TRANSPORTS) {
       }
 
       if (transport !== 'tcp') {
-        it('as text or binary, in fragments of whatever size, make no difference either', async () => {
+        it('make no difference as text or binary messages in fragments of any size', async () => {
           const whole = await conversation(0, false);
           for (const type of ['text', 'binary'] as const) {
             for (const fragment of [1, 13, 100_000]) {
@@ -386,7 +386,7 @@ for (const transport of TRANSPORTS) {
         }
       });
 
-      it('REQ-BEEP-006 REQ-BEEP-023 a Data in many frames, one octet each and empty ones between, is one Data', async () => {
+      it('REQ-BEEP-006 REQ-BEEP-023 takes a Data in many frames, of one octet and empty ones, as one Data', async () => {
         const [fred, barney] = await pair();
         const payload = note(fred, [barney], 'pieces');
         const channel = fred.peer.channel(fred.channel);
@@ -404,7 +404,7 @@ for (const transport of TRANSPORTS) {
     });
 
     describe('a window of one octet', () => {
-      it('REQ-BEEP-060 REQ-BEEP-062 is filled and never passed, by MSG and by RPY', async () => {
+      it('REQ-BEEP-060 REQ-BEEP-062 is filled and never exceeded, by MSG and by RPY', async () => {
         const [fred, barney] = await pair();
         barney.peer.window(barney.channel, 1);
         fred.peer.window(fred.channel, 1);
@@ -423,7 +423,7 @@ for (const transport of TRANSPORTS) {
       const inOctets = (keyword: string, length: number): string[] =>
         Array.from({ length }, (_, seqno) => `${keyword} 0 ${seqno === length - 1 ? '.' : '*'} ${seqno} 1`);
 
-      it('REQ-BEEP-072 on one channel does not hold up another of the same session', async () => {
+      it('REQ-BEEP-072 on one channel does not delay another of the same session', async () => {
         const fred = await fixture.attached('fred@example.com');
         const barney = await fixture.attached('barney@example.com');
         const other = { ...barney, channel: await barney.peer.imxp(attach('barney/appl=chalk@example.com', 4)) };
@@ -441,7 +441,7 @@ for (const transport of TRANSPORTS) {
         for (const msgno of [held, free]) expect((await fred.peer.nextReply(fred.channel)).msgno).to.equal(msgno);
       });
 
-      it('REQ-BEEP-064 REQ-BEEP-068 of the relay itself is wider once the channel exists, and follows what is taken', async () => {
+      it('REQ-BEEP-064 REQ-BEEP-068 is wider once the channel exists, and follows what was read', async () => {
         const [fred, barney] = await pair();
         answerAll(barney);
         const body = Buffer.alloc(300_000, 'x');
