@@ -99,7 +99,7 @@ describe('node/account-watch', () => {
 
   afterEach(() => watch.stop());
 
-  it('knows from the start what was decided before, and ends nobody for it again', async () => {
+  it('knows at the start what was decided before, and ends nobody for it again', async () => {
     await accounts.disable(FRED, 'left');
     await watch.load();
     watch.start();
@@ -110,7 +110,7 @@ describe('node/account-watch', () => {
     expect(expelled.at(-1)).to.deep.equal([BARNEY]);
   });
 
-  it('ends what a disabled account has, once', async () => {
+  it('ends everything of a disabled account, once', async () => {
     await watch.load();
     watch.start();
     await accounts.disable(FRED);
@@ -122,7 +122,7 @@ describe('node/account-watch', () => {
     expect(expelled).to.deep.equal([[FRED]]);
   });
 
-  it('does not look at a store that has not changed, but now and then, and stops looking at the end', async () => {
+  it('looks at an unchanged store only now and then, and stops in the end', async () => {
     await watch.load();
     watch.start();
     await until(() => store.asked > 0);
@@ -141,7 +141,7 @@ describe('node/account-watch', () => {
     expect(ticks(100)).to.equal(0);
   });
 
-  it('turns nobody away who was enabled since the last look', async () => {
+  it('refuses nobody who was enabled since the last look', async () => {
     await accounts.disable(FRED);
     await watch.load();
     expect(watch.suspended(FRED)).to.be.a('string');
@@ -149,7 +149,7 @@ describe('node/account-watch', () => {
     expect(watch.suspended(FRED)).to.equal(undefined);
   });
 
-  it('throws away what a removed account has left, also after a restart, and only once', async () => {
+  it('deletes once, after a restart too, what a removed account has left', async () => {
     await accounts.remove(FRED);
     await watch.load();
     expect(forgotten).to.deep.equal([]);
@@ -162,7 +162,7 @@ describe('node/account-watch', () => {
     expect(expelled).to.deep.equal([[FRED], [BARNEY]]);
   });
 
-  it('says so when something cannot be thrown away, and tries again at the next start', async () => {
+  it('reports what cannot be deleted, and tries again at the next start', async () => {
     const faults: unknown[] = [];
     const silence = events.fault.subscribe(({ session }) => faults.push(session));
     const inner = store.commit.bind(store);
@@ -176,7 +176,7 @@ describe('node/account-watch', () => {
     expect(accounts.states.of(FRED).state.removed).to.be.a('string');
   });
 
-  it('gives quotas, and those of the configuration where there is none', async () => {
+  it('applies quotas, and the configured limits where there are none', async () => {
     await watch.load();
     watch.start();
     expect(watch.attachments(FRED)).to.equal(7);
@@ -204,7 +204,7 @@ describe('node/account-watch', () => {
     expect(await watch.counts()).to.deep.equal({ total: 1, disabled: 1 });
   });
 
-  it('writes who attached every now and then, and in the end', async () => {
+  it('records now and then, and in the end, who attached', async () => {
     await watch.load();
     watch.start();
     const last = async (name: string) => (await accounts.profile(name))?.lastAttached?.from;

@@ -40,7 +40,7 @@ describe('node/configuration', function () {
   const summary = (found: readonly Problem[]): string[] =>
     found.map(({ severity, path: at, message }) => `${severity} ${at}: ${message.replaceAll(path(), '.')}`);
 
-  it('loads mesh.example.json when its files are there', async () => {
+  it('loads mesh.example.json when its files exist', async () => {
     await files();
     const warnings: Problem[] = [];
     const config = await loadConfig(await example(), { warn: (problem) => void warnings.push(problem) });
@@ -49,7 +49,7 @@ describe('node/configuration', function () {
     expect(config.tls).to.include({ require: 'mesh', authority: path('certs/ca.crt') });
   });
 
-  it('says which files are missing, with the place in the text', async () => {
+  it('names missing files with the place in the text', async () => {
     const found = await problems(await example());
     expect(summary(found)).to.deep.equal([
       'error tls.certificate: ./certs/example.com.crt: no such file',
@@ -62,7 +62,7 @@ describe('node/configuration', function () {
     expect(text[line - 1]?.slice(column - 1)).to.equal('"certs/example.com.crt",');
   });
 
-  it('throws everything that is wrong at once, with file, line and column', async () => {
+  it('reports everything that is wrong at once, with file, line and column', async () => {
     const file = await example((config) => Object.assign(config, { lissten: 1, limits: { link: { lanes: 0 } } }));
     const error = await loadConfig(file).catch((caught: unknown) => caught);
     expect(error).to.be.instanceOf(ConfigurationError);
@@ -81,7 +81,7 @@ describe('node/configuration', function () {
     ]);
   });
 
-  it('refuses a certificate for other domains, and takes one for each domain', async () => {
+  it('refuses a certificate for other domains, and accepts one for each domain', async () => {
     const directory = await files();
     await directory.make({ kind: 'relay', domain: 'quarry.example' });
     const two = { domains: ['example.com', 'quarry.example'] };
@@ -176,7 +176,7 @@ describe('node/configuration', function () {
     ]);
   });
 
-  it('refuses files that hold something else', async () => {
+  it('refuses files with other contents', async () => {
     await files();
     await writeFile(path('certs/example.com.crt'), 'hello');
     await writeFile(path('certs/example.com.key'), 'hello', { mode: 0o600 });
@@ -186,7 +186,7 @@ describe('node/configuration', function () {
     ]);
   });
 
-  it('refuses a store that is open to everybody or is no directory', async () => {
+  it('refuses a store that is open to everybody or not a directory', async () => {
     await files();
     await mkdir(path('var/example.com'), { recursive: true });
     await chmod(path('var/example.com'), 0o755);
@@ -200,7 +200,7 @@ describe('node/configuration', function () {
     ]);
   });
 
-  it('says what is wrong with a file that is not there, not JSON, or not text', async () => {
+  it('explains a file that is missing, not JSON, or not text', async () => {
     expect((await checkConfig(path('none.json'))).problems).to.deep.equal([
       { severity: 'error', path: '', message: 'cannot be read: no such file' },
     ]);

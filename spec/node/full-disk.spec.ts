@@ -31,7 +31,7 @@ describe('node: a full disk', function () {
     admin: { port: 0 },
   }, '/')`;
 
-  it('is said once, and seen in /readyz and the metrics', async () => {
+  it('is logged once, and shown by /readyz and the metrics', async () => {
     const lines = await limited(
       400,
       `import { parseConfig } from ${from('config/parse')};
@@ -65,7 +65,7 @@ describe('node: a full disk', function () {
     ]);
   });
 
-  it('keeps a relay from starting with an error that is worth another attempt, not one of the configuration', async () => {
+  it('keeps a relay from starting with an exit code that permits another attempt', async () => {
     const lines = await limited(
       100,
       `import { parseConfig } from ${from('config/parse')};

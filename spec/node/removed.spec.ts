@@ -42,7 +42,7 @@ describe('an account that is removed while its relay runs', () => {
     await node.stop();
   });
 
-  it('takes its presence and access entries with it, and who subscribed hears that it is over', async () => {
+  it('removes its presence and access entries, and tells subscribers', async () => {
     const [fred, wilma] = [await attach(FRED), await attach(WILMA)];
     const availableUntil = new Date(Date.now() + 3_600_000);
     await fred.presence.publish({ tuples: [{ destination: `im:${FRED}`, availableUntil }] });

@@ -20,7 +20,7 @@ describe('ops/log', () => {
 
   afterEach(() => log?.stop());
 
-  it('writes an event as one JSON object with level, time and words', () => {
+  it('writes an event as one JSON object with level, time and message', () => {
     start('info');
     events.attached.publish({ channel: 'c1', subject: 'fred@example.com', transID: 1 });
     expect(lines).to.have.length(1);
@@ -28,13 +28,13 @@ describe('ops/log', () => {
     expect(Date.parse(String(lines[0]?.['time']))).to.be.closeTo(Date.now(), 5000);
   });
 
-  it('says ready in the word that scripts wait for', () => {
+  it('logs "ready", for which scripts wait', () => {
     start('info');
     events.node.publish({ state: 'ready', domains: ['example.com'] });
     expect(lines[0]).to.include({ msg: 'ready' });
   });
 
-  it('logs refusals with their reason, and faults with where they came from', () => {
+  it('logs refusals with their reason, and faults with their origin', () => {
     start('warn');
     const refusal = { session: 's1', remote: '127.0.0.1', what: 'attach', code: 537, reason: 'is wilma' };
     events.refused.publish(refusal);
@@ -44,7 +44,7 @@ describe('ops/log', () => {
     expect(lines[1]?.['error']).to.include({ message: 'oops' }).and.to.have.property('stack');
   });
 
-  it('writes ten refusals of a kind to an address, then their number once in a while', () => {
+  it('writes ten refusals of a kind to an address, then their number at intervals', () => {
     let sweep = (): void => {};
     let stopped = false;
     lines = [];
@@ -83,7 +83,7 @@ describe('ops/log', () => {
     expect(stopped).to.equal(true);
   });
 
-  it('warns of each session under legacy TLS, and only tells of the others', () => {
+  it('warns of each session under legacy TLS, and only notes the others', () => {
     start('info');
     const tuned = { session: 's1', remote: '127.0.0.1', cipher: 'any', authorized: false };
     events.tuned.publish({ ...tuned, protocol: 'TLSv1.3', legacy: false });
@@ -111,7 +111,7 @@ describe('ops/log', () => {
     expect(lines).to.have.length(1);
   });
 
-  it('hears nothing after it was stopped', () => {
+  it('logs nothing after it was stopped', () => {
     start('trace').stop();
     expect(Object.values(events).filter((event) => event.observed)).to.deep.equal([]);
   });
@@ -121,22 +121,22 @@ describe('ops/pretty', () => {
   const json = (fields: object): string =>
     `${JSON.stringify({ level: 'info', time: '2001-02-03T04:05:06.789Z', ...fields })}\n`;
 
-  it('writes a line for people', () => {
+  it('writes one line for people', () => {
     const text = prettyLine(json({ subject: 'fred@example.com', reason: 'two words', msg: 'attached' }), false);
     expect(text).to.equal('04:05:06.789 INFO  attached subject=fred@example.com reason="two words"\n');
   });
 
-  it('lets no control sequence of a peer reach the terminal', () => {
+  it('keeps control sequences of peers from the terminal', () => {
     const text = prettyLine(json({ subject: '\u001b[2J\u009b2J\u202e', msg: 'a\u001b[31m\nb' }), false);
     expect(text.trimEnd()).to.match(/^[\x20-\x7e]*$/);
   });
 
-  it('puts the stack of an error below', () => {
+  it('puts the stack of an error on the lines below', () => {
     const text = prettyLine(json({ error: { message: 'oops', stack: 'Error: oops\n    at x' }, msg: 'fault' }), false);
     expect(text).to.equal('04:05:06.789 INFO  fault\n    Error: oops\n        at x\n');
   });
 
-  it('colours only when asked to', () => {
+  it('uses colours only when asked', () => {
     expect(prettyLine(json({ msg: 'x' }), true)).to.include('\u001b[32m');
   });
 });

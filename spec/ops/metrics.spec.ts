@@ -65,7 +65,7 @@ describe('ops/metrics', () => {
   });
   afterEach(() => metrics.stop());
 
-  it('says in the format of Prometheus what the status says', async () => {
+  it('writes the status in the format of Prometheus', async () => {
     const text = await metrics.text();
     const values: Record<string, number> = {
       'imxp_node_state{state="ready"}': 1,
@@ -119,13 +119,13 @@ describe('ops/metrics', () => {
     expect(text).to.match(/\n# TYPE imxp_data_duration_seconds histogram\n/);
   });
 
-  it('can be read by whoever reads lines of name, labels and value', async () => {
+  it('is readable as lines of name, labels and value', async () => {
     for (const line of (await metrics.text()).split('\n')) {
       expect(line).to.match(/^(#.*|[a-z_]+(\{([a-z_]+="([^"\\\n]|\\.)*",?)+\})? -?[0-9.e+]+)?$/i);
     }
   });
 
-  it('follows what is sampled, up and down, links that have gone included', async () => {
+  it('follows samples up and down, and drops links that have gone', async () => {
     await metrics.text();
     status = { ...STATUS, attachments: 1, links: [], hops: [{ ...(STATUS.hops[0] ?? expect.fail()), delivered: 11 }] };
     const text = await metrics.text();
@@ -164,7 +164,7 @@ describe('ops/metrics', () => {
     expect(text, 'nobody, by name or address').to.not.match(/fred|rubble\.com.*lookup|192\.0\.2\.7/);
   });
 
-  it('keeps a bounded number of series, whatever peers make happen', async () => {
+  it('keeps a bounded number of series, whatever peers do', async () => {
     for (let i = 0; i < 2000; i += 1) {
       events.refused.publish({ session: 's1', remote: '', what: `trick ${i}`, code: 550, reason: '' });
     }
@@ -174,7 +174,7 @@ describe('ops/metrics', () => {
     expect(figure(text, 'imxp_refusals_total{what="other",code="other"}')).to.be.greaterThan(1700);
   });
 
-  it('hears nothing after it was stopped', () => {
+  it('counts nothing after it was stopped', () => {
     metrics.stop();
     expect(Object.values(events).filter(({ observed }) => observed)).to.deep.equal([]);
   });

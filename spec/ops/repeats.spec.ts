@@ -18,7 +18,7 @@ describe('ops/repeats', () => {
 
   const admitted = (name: string, ...things: string[]): string[] => things.filter((one) => repeats.admit(name, one));
 
-  it('lets the first through and tells how many followed, once an interval', () => {
+  it('passes the first, and reports the number of repetitions once an interval', () => {
     expect(admitted('a', '1', '2', '3', '4')).to.deep.equal(['1', '2']);
     expect(admitted('b', '5')).to.deep.equal(['5']);
     now = 999;
@@ -29,7 +29,7 @@ describe('ops/repeats', () => {
     expect(told).to.deep.equal([['4', 2]]);
   });
 
-  it('lets nothing through again of what went on, and everything of what was quiet', () => {
+  it('suppresses what continues, and passes what was quiet before', () => {
     admitted('a', '1', '2', '3');
     now = 1000;
     repeats.sweep();
@@ -45,7 +45,7 @@ describe('ops/repeats', () => {
     expect(admitted('a', '6')).to.deep.equal(['6']);
   });
 
-  it('needs nobody to sweep for that', () => {
+  it('needs no periodic cleaning', () => {
     admitted('a', '1', '2', '3');
     now = 1500;
     expect(admitted('a', '4')).to.deep.equal([]);
@@ -63,14 +63,14 @@ describe('ops/repeats', () => {
     ]);
   });
 
-  it('tells so many kinds apart and takes the others together', () => {
+  it('distinguishes a bounded number of kinds, and counts the others together', () => {
     for (const name of ['a', 'b', 'c']) admitted(name, name);
     expect(['d', 'e', 'f', 'g'].filter((name) => repeats.admit(name, name))).to.deep.equal(['d', 'e']);
     repeats.end();
     expect(told).to.deep.equal([['g', 2]]);
   });
 
-  it('gives the place of a quiet kind to another', () => {
+  it('reuses the place of a quiet kind', () => {
     for (const name of ['a', 'b', 'c']) admitted(name, name);
     now = 1000;
     repeats.sweep();

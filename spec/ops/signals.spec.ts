@@ -29,13 +29,13 @@ describe('ops/signals', () => {
   /** Lets everything that is already settled run. */
   const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-  it('drains at the first signal to end, and ends at the second', () => {
+  it('drains at the first signal, and aborts at the second', () => {
     source.emit('SIGTERM', 'SIGTERM');
     source.emit('SIGINT', 'SIGINT');
     expect(calls).to.deep.equal(['drain SIGTERM', 'abort SIGINT']);
   });
 
-  it('reloads once more, not at once, when signals come during a reload', async () => {
+  it('reloads once more, later, when signals arrive during a reload', async () => {
     let finish = (): void => {};
     reload = () => new Promise((resolve) => (finish = resolve));
     source.emit('SIGHUP', 'SIGHUP');
@@ -50,7 +50,7 @@ describe('ops/signals', () => {
     expect(calls).to.have.length(2);
   });
 
-  it('reports a failed reload and reloads again the next time', async () => {
+  it('reports a failed reload, and reloads again the next time', async () => {
     reload = () => Promise.reject(new Error('bad file'));
     source.emit('SIGHUP', 'SIGHUP');
     await settled();
@@ -66,7 +66,7 @@ describe('ops/signals', () => {
     expect(calls).to.deep.equal(['drain SIGTERM']);
   });
 
-  it('gives the signals back', () => {
+  it('removes its handlers at the end', () => {
     stop();
     expect(source.eventNames()).to.deep.equal([]);
   });

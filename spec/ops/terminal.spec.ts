@@ -28,7 +28,7 @@ function written(action: () => void): string {
 const CONTROL = /(?!\n)[\p{Cc}\p{Cf}\u2028\u2029]/u;
 
 describe('ops/terminal', () => {
-  it('lets no control character reach a terminal, whichever command prints what somebody else has said', () => {
+  it('passes no control character to a terminal, whichever command prints what others have sent', () => {
     for (const action of [() => print(EVIL), () => note(EVIL), () => printJson({ text: EVIL, [EVIL]: 1 })]) {
       const text = written(action);
       expect(text).to.not.match(CONTROL);
@@ -55,14 +55,14 @@ describe('ops/terminal', () => {
     expect(visible('\u001b[1mbold', { isTTY: false } as NodeJS.WriteStream)).to.equal('\\u001b[1mbold');
   });
 
-  it('writes JSON that is the same for programs', () => {
+  it('writes JSON that programs read unchanged', () => {
     const value = { text: `${EVIL} \u{e0001} tag` };
     const json = visibleJson(JSON.stringify(value));
     expect(json).to.not.match(CONTROL);
     expect(JSON.parse(json)).to.deep.equal(value);
   });
 
-  it('lets none into the log either, for people or for programs', () => {
+  it('keeps them out of the log, too', () => {
     for (const pretty of [false, true]) {
       const lines: string[] = [];
       const log = startLog({

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { TokenBucket, TokenBuckets } from '../../lib/ops/token-bucket.js';
 
 describe('ops/token-bucket', () => {
-  it('gives a burst, and then the rate', () => {
+  it('allows a burst, and then the rate', () => {
     let now = 0;
     const bucket = new TokenBucket({ perSecond: 10, burst: 3 }, () => now);
     const takes = (count: number): number => Array.from({ length: count }, () => bucket.take()).filter(Boolean).length;
@@ -16,7 +16,7 @@ describe('ops/token-bucket', () => {
     expect(takes(5)).to.equal(3);
   });
 
-  it('gives no more than burst and rate together over any time', () => {
+  it('allows no more than burst and rate together over any time', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 50 }),
@@ -36,7 +36,7 @@ describe('ops/token-bucket', () => {
     );
   });
 
-  it('gives more than the burst when it is full, and is owed the rest', () => {
+  it('allows one request above the burst when it is full, and waits for the rest', () => {
     let now = 0;
     const bucket = new TokenBucket({ perSecond: 10, burst: 30 }, () => now);
     expect(bucket.take(20)).to.equal(true);
@@ -50,7 +50,7 @@ describe('ops/token-bucket', () => {
     expect([bucket.take(), bucket.take(), bucket.take()]).to.deep.equal([true, true, false]);
   });
 
-  it('gives a name a rate of its own, until it has another', () => {
+  it('applies a rate of its own to a name, until it changes', () => {
     const buckets = new TokenBuckets({ perSecond: 0, burst: 1 }, () => 0);
     expect(buckets.of('fred')).to.equal(undefined);
     const slow = { perSecond: 1, burst: 1 };
@@ -72,7 +72,7 @@ describe('ops/token-bucket', () => {
     expect(reads).to.equal(1);
   });
 
-  it('gives one name one bucket, and keeps a bounded number of them', () => {
+  it('has one bucket for each name, and a bounded number of buckets', () => {
     const buckets = new TokenBuckets({ perSecond: 1, burst: 1 }, () => 0);
     expect(buckets.of('fred')?.take()).to.equal(true);
     expect(buckets.of('fred')?.take()).to.equal(false);

@@ -7,7 +7,7 @@ describe('ops/traffic', () => {
   const timedIn = (traffic: Traffic, hop: string): number =>
     traffic.hops.get(hop)?.buckets.reduce((sum, count) => sum + count, 0) ?? 0;
 
-  it('counts answers by who gave them and what they meant', () => {
+  it('counts answers by who gave them, and by their meaning', () => {
     const traffic = new Traffic();
     traffic.answered('rubble.com', 100, undefined, 0);
     traffic.answered('rubble.com', 10, 450, 0);
@@ -17,7 +17,7 @@ describe('ops/traffic', () => {
     expect(traffic.hops.get(LOCAL_HOP)).to.include({ delivered: 1, transient: 0, permanent: 0, octets: 7 });
   });
 
-  it('puts what it timed into the bucket of its latency', () => {
+  it('counts a measured time in the bucket of its latency', () => {
     const traffic = new Traffic();
     const bounds = LATENCY_BOUNDS_MS.length;
     traffic.answered(undefined, 1, undefined, performance.now() - 30);
@@ -30,7 +30,7 @@ describe('ops/traffic', () => {
     expect(local.buckets[bounds], 'above all bounds').to.equal(1);
   });
 
-  it('times every Data while they are rare, and some when they are many', () => {
+  it('measures every Data while they are rare, and a sample when they are many', () => {
     const traffic = new Traffic();
     const many = 16_000;
     let timed = 0;
@@ -47,14 +47,14 @@ describe('ops/traffic', () => {
     expect(rare.begin()).to.be.greaterThan(0);
   });
 
-  it('has a bounded number of next hops, whatever the mesh does', () => {
+  it('keeps a bounded number of next hops', () => {
     const traffic = new Traffic();
     for (let i = 0; i < 1000; i += 1) traffic.answered(`d${i}.example`, 1, undefined, 0);
     expect(traffic.hops.size).to.be.lessThan(110);
     expect(traffic.hops.get(OTHER_HOPS)?.delivered).to.be.greaterThan(890);
   });
 
-  it('is told by the relay of each outgoing Data and each failure', () => {
+  it('hears from the relay of each outgoing Data and each failure', () => {
     const traffic = new Traffic();
     const relay = makeRelay({ traffic });
     const fred = attached(relay, 'fred@example.com');

@@ -65,7 +65,7 @@ describe('blobs', () => {
     );
   });
 
-  it('is a message of type application/beep+xml, and takes other headers or none', () => {
+  it('is a message of type application/beep+xml, and accepts other headers or none', () => {
     expect(profileMessage('<blob />').toString()).to.equal('Content-Type: application/beep+xml\r\n\r\n<blob />');
     for (const head of ['\r\n', 'Content-Type: text/xml\r\n\r\n']) {
       expect(profileDocument(Buffer.from(`${head}<blob />`)).toString()).to.equal('<blob />');
@@ -83,7 +83,7 @@ describe('blobs', () => {
     }
   });
 
-  it('throws nothing but RemoteProtocolError, whatever the octets', () => {
+  it('throws only RemoteProtocolError, whatever the octets', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (octets) => {
         try {

@@ -49,7 +49,7 @@ describe('DIGEST-MD5', () => {
     return listener.step(formatResponse({ ...response, ...change(response) }));
   }
 
-  it('REQ-SASL-009 authenticates fred in his realm', async () => {
+  it('REQ-SASL-009 authenticates fred in the configured realm', async () => {
     const authentication = authenticated(await talk(client(), server()));
     expect(authentication).to.include({ username: 'fred', realm: 'example.com', account: 'fred@example.com' });
     expect(authentication).to.include({ mechanism: 'DIGEST-MD5', authzid: undefined, layer: undefined });
@@ -101,7 +101,7 @@ describe('DIGEST-MD5', () => {
       for (const maxbuf of ['31', '16777216', '-1', 'x']) await refusesChallenge(`${CHALLENGE},maxbuf=${maxbuf}`);
     });
 
-    it('REQ-SASL-016 may name what is unknown; the client aborts when nothing else is left', async () => {
+    it('REQ-SASL-016 may name unknown values; the client aborts when nothing else is left', async () => {
       const more = `realm="example.com",${NONCE},qop="auth-future,auth",algorithm=md5-sess,novelty="x",opaque="y",domain=z`;
       expect(await challenged(more)).to.include({ qop: 'auth' });
       await refusesChallenge(`${NONCE},qop="auth-future",algorithm=md5-sess`);
@@ -139,7 +139,7 @@ describe('DIGEST-MD5', () => {
       expect(parseResponse(more)).to.include({ username: 'fred' });
     });
 
-    it('D-SASL-08 offers 40 and 56 bits only when told to', async () => {
+    it('D-SASL-08 offers 40 and 56 bits only where configured', async () => {
       const step = await server({ qops: ['auth-conf'] }).step(undefined);
       const { ciphers } = parseChallenge(step.type === 'challenge' ? step.data : Buffer.alloc(0));
       expect(ciphers).to.deep.equal(['3des', 'rc4']);
@@ -241,7 +241,7 @@ describe('DIGEST-MD5', () => {
       expect(people.verifiers.get('renée@example.com')?.digestMd5[0]?.hashes).to.have.length(3);
     });
 
-    it('takes ISO 8859-1 when charset is not used, and says so when a name does not fit', async () => {
+    it('uses ISO 8859-1 without charset, and says so when a name does not fit', async () => {
       const plain = CHALLENGE.replace(',charset=utf-8', '');
       const renee = new DigestMd5Client(login('renée', 'pässword'));
       expect((await renee.step(Buffer.from(plain))).includes(Buffer.from('ren\xe9e', 'latin1'))).to.equal(true);
@@ -249,7 +249,7 @@ describe('DIGEST-MD5', () => {
       expect(await rejection(wilma.step(Buffer.from(plain)))).to.be.instanceOf(LocalError);
     });
 
-    it('takes UTF-8 without charset, as Cyrus SASL sends it', async () => {
+    it('accepts UTF-8 without charset, as Cyrus SASL sends it', async () => {
       const listener = new DigestMd5Server({ ...settings(people), privacy: false, nonce: 'k7Jq2vXo0Zp9hT4w' });
       await listener.step(undefined);
       const renee = new DigestMd5Client(login('renée', 'pässword'));
@@ -281,11 +281,11 @@ describe('DIGEST-MD5', () => {
       );
     });
 
-    it('belongs to the challenge', async () => {
+    it('belongs to its challenge', async () => {
       expect(await answered(() => ({ nonce: 'k7Jq2vXo0Zp9hT4w' }))).to.have.nested.property('reply.code', 535);
     });
 
-    it('never authenticates when changed on the way', async () => {
+    it('never authenticates when changed in transit', async () => {
       const listener = () => new DigestMd5Server({ ...settings(people), privacy: false, nonce: 'k7Jq2vXo0Zp9hT4w' });
       const octets = await client().step(Buffer.from(CHALLENGE));
       const original = parseResponse(octets);
@@ -356,7 +356,7 @@ describe('DIGEST-MD5', () => {
       expect(await challenged(all, { qops: ['auth', 'auth-conf'], privacy: true })).to.include({ qop: 'auth' });
     });
 
-    it('fails when the client takes what was not offered', async () => {
+    it('fails when the client chooses what was not offered', async () => {
       expect(await answered(() => ({ qop: 'auth-int' })))
         .to.have.nested.property('reply.text')
         .that.includes('qop');
@@ -365,7 +365,7 @@ describe('DIGEST-MD5', () => {
     });
   });
 
-  it('D-SASL-04 says the same for an unknown user and a wrong password', async () => {
+  it('D-SASL-04 answers an unknown user and a wrong password alike', async () => {
     const unknown = await talk(client({}, 'barney'), server());
     const wrong = await talk(client({}, 'fred', 'dabba-doo'), server());
     if (unknown.type !== 'failure' || wrong.type !== 'failure') throw new Error('failures expected');
@@ -374,7 +374,7 @@ describe('DIGEST-MD5', () => {
     expect(unknown.reason).to.not.equal(wrong.reason);
   });
 
-  it('writes challenges it can read', () => {
+  it('reads the challenges that it writes', () => {
     const challenge = {
       realms: ['example.com', 'né"e'],
       nonce: 'x',

@@ -101,7 +101,7 @@ describe('the list grammar of DIGEST-MD5', () => {
     expect(directives.optional('c')).to.equal(undefined);
   });
 
-  it('throws nothing but RemoteProtocolError, whatever the octets', () => {
+  it('throws only RemoteProtocolError, whatever the octets', () => {
     const word = fc.constantFrom(
       'nonce=',
       'qop=',
@@ -137,7 +137,7 @@ describe('the list grammar of DIGEST-MD5', () => {
     );
   });
 
-  it('takes a long quoted value in no time', () => {
+  it('reads a long quoted value in linear time', () => {
     // What is quadratic takes longer than a spec may.
     expect(() => parse(`a="${'\\a'.repeat(200_000)}`)).to.throw(RemoteProtocolError);
   });

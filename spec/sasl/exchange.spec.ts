@@ -61,7 +61,7 @@ describe('SASL exchanges', () => {
         .with.nested.property('reply.code', 550);
     });
 
-    it('REQ-SASL-005 lets the first of two exchanges at the same time win', async () => {
+    it('REQ-SASL-005 lets the first of two simultaneous exchanges succeed', async () => {
       const session = server();
       const results = await Promise.allSettled([
         authenticate(digest(), session.exchange(DIGEST)),
@@ -70,7 +70,7 @@ describe('SASL exchanges', () => {
       expect(results.map(({ status }) => status).sort()).to.deep.equal(['fulfilled', 'rejected']);
     });
 
-    it('speaks first or not, as the mechanism does', async () => {
+    it('sends first or not, as the mechanism requires', async () => {
       expect(code(await server().exchange(DIGEST).start(undefined))).to.equal('blob');
       expect(code(await server().exchange(DIGEST).start(Buffer.alloc(0)))).to.equal('blob');
       expect(code(await server().exchange(DIGEST).start(Buffer.from('<blob></blob>')))).to.equal('blob');
@@ -78,7 +78,7 @@ describe('SASL exchanges', () => {
       expect(answerContent(await server().exchange(SCRAM).start(undefined))).to.equal(undefined);
     });
 
-    it('D-BEEP-13 answers abort with 451 and lets the channel try again', async () => {
+    it('D-BEEP-13 answers an abort with 451, and lets the channel try again', async () => {
       const exchange = server().exchange(DIGEST);
       await exchange.start(undefined);
       expect(code(await exchange.receive(message("<blob status='abort' />")))).to.equal(451);
@@ -86,7 +86,7 @@ describe('SASL exchanges', () => {
       expect(again.type === 'blob' && again.blob.data.toString()).to.include('nonce=');
     });
 
-    it('REQ-SASL-002 answers what is malformed with 501 or 500', async () => {
+    it('REQ-SASL-002 answers malformed blobs with 501 or 500', async () => {
       const one = (text: string) => server().exchange(DIGEST).receive(message(text)).then(code);
       expect(await one('<blob>*</blob>')).to.equal(501);
       expect(await one("<blob status='complete' />")).to.equal(501);
@@ -108,7 +108,7 @@ describe('SASL exchanges', () => {
       expect(() => session.exchange(DIGEST)).to.throw(RefusedError, /too many/);
     });
 
-    it('does not challenge without end', async () => {
+    it('limits the number of challenges', async () => {
       const exchange = server().exchange(SCRAM);
       const codes: unknown[] = [];
       for (let i = 0; i < 9; i += 1) codes.push(code(await exchange.receive(message('<blob />'))));
@@ -116,7 +116,7 @@ describe('SASL exchanges', () => {
       expect(codes[8]).to.equal(501);
     });
 
-    it('answers 454 when the store cannot know, and does not count it', async () => {
+    it('answers 454 when the store fails, and does not count it', async () => {
       let broken = true;
       const credentials = {
         lookup: (username: string, realm: string | undefined) =>
@@ -132,7 +132,7 @@ describe('SASL exchanges', () => {
       expect(await exchange.receive(message('<blob />'))).to.include({ type: 'blob' });
     });
 
-    it('handles blobs in turn when the client does not wait', async () => {
+    it('handles blobs in order when the client does not wait', async () => {
       const exchange = server().exchange(SCRAM);
       const first = b64('n,,n=fred,r=abc');
       const answers = await Promise.all([
@@ -196,7 +196,7 @@ describe('SASL exchanges', () => {
       expect(await client.receive(message("<blob status='complete' />"))).to.include({ type: 'done' });
     });
 
-    it('REQ-SASL-027 does not believe complete without or with a wrong proof', async () => {
+    it('REQ-SASL-027 rejects complete without a proof, or with a wrong one', async () => {
       for (const data of ['', `rspauth=${'0'.repeat(32)}`]) {
         const { client } = await waiting();
         const error = await rejection(client.receive(complete(data)));
@@ -210,7 +210,7 @@ describe('SASL exchanges', () => {
       );
     });
 
-    it('takes an error in an RPY or in the reply to the start', async () => {
+    it('accepts an error in an RPY, and in the reply to the start', async () => {
       const { client } = await waiting();
       const error = await rejection(client.receive(Buffer.from("\r\n<error code='535'>no</error>")));
       expect(error).to.be.instanceOf(RefusedError).with.property('code', 'SASL_REFUSED');
@@ -230,7 +230,7 @@ describe('SASL exchanges', () => {
       expect(turn.error).to.be.instanceOf(RemoteProtocolError);
     });
 
-    it('aborts when the password is not to be had', async () => {
+    it('aborts when the password cannot be read', async () => {
       const mechanism = new ScramClient({
         ...login('fred', ''),
         password: () => Promise.reject(new Error('no terminal')),
@@ -263,7 +263,7 @@ describe('SASL exchanges', () => {
     });
   });
 
-  it('writes answers that can be read', () => {
+  it('writes answers that it can read', () => {
     const error: ServerAnswer = { type: 'error', reply: { code: 535, text: 'no' }, reason: 'secret', exhausted: false };
     expect(answerPayload(error).toString()).to.not.include('secret');
     expect(parseAnswer(Buffer.from(answerContent(error) ?? ''))).to.deep.equal({ type: 'error', reply: error.reply });

@@ -42,7 +42,7 @@ describe('the identity after authentication', () => {
     });
   }
 
-  it('is nobody when only a local part is known', () => {
+  it('is empty when only a local part is known', () => {
     expect(identityOf(meshPeer(authentication({ username: 'fred flintstone', realm: '' }), true))).to.deep.equal({
       kind: 'none',
     });
@@ -76,7 +76,7 @@ describe('names to log in with', () => {
     expect(sameAccount('Fred@example.com', 'fred@example.com')).to.equal(false);
   });
 
-  it('lists the accounts a name may mean', () => {
+  it('lists the accounts that a name may mean', () => {
     expect(accountNames('fred@Example.com', 'rubble.com')).to.deep.equal(['fred@example.com']);
     expect(accountNames('fred', 'example.com')).to.deep.equal(['fred@example.com', 'imxp=mesh@fred']);
     expect(accountNames('rubble.com', 'example.com')).to.deep.equal(['rubble.com@example.com', 'imxp=mesh@rubble.com']);
@@ -87,7 +87,7 @@ describe('names to log in with', () => {
 });
 
 describe('verifiers', () => {
-  it('REQ-SASL-034 hold no password and survive JSON', async () => {
+  it('REQ-SASL-034 contain no password, and survive JSON', async () => {
     const verifier = await makeVerifier('fred@Example.com', 'yabba-42', {
       realms: ['example.com'],
       scramIterations: 4096,
@@ -121,7 +121,7 @@ describe('verifiers', () => {
     expect(await forms('fred@example.com', { realms: [] })).to.include('fred@example.com ');
   });
 
-  it('have salts of their own and enough iterations', async () => {
+  it('have their own salts, and enough iterations', async () => {
     const options = { realms: [], scramIterations: 4096 };
     const [one, two] = [await makeVerifier('a@b', 'x', options), await makeVerifier('a@b', 'x', options)];
     expect(one.scramSha256?.salt).to.not.equal(two.scramSha256?.salt);
@@ -129,14 +129,14 @@ describe('verifiers', () => {
     expect(few).to.be.instanceOf(LocalError);
   });
 
-  it('are not made of an empty password or of control characters', async () => {
+  it('cannot be made of an empty password or control characters', async () => {
     for (const password of ['', 'a\0b', '\x07']) {
       const error = await makeVerifier('a@b', password, { realms: [] }).catch((reason: unknown) => reason);
       expect(error).to.be.instanceOf(LocalError);
     }
   });
 
-  it('have decoys that depend on the secret and the name only', () => {
+  it('have decoys that depend only on the secret and the name', () => {
     const [secret, other] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
     expect(decoyScram(secret, 'fred')).to.deep.equal(decoyScram(secret, 'fred'));
     expect(decoyScram(secret, 'fred').salt).to.not.equal(decoyScram(secret, 'wilma').salt);

@@ -44,7 +44,7 @@ describe('security layers', () => {
   for (const cipher of kinds) {
     const name = cipher ?? 'auth-int';
 
-    it(`carries any octets in any pieces: ${name}`, () => {
+    it(`carries any octets in pieces of any size: ${name}`, () => {
       const messages = fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 6 });
       fc.assert(
         fc.property(
@@ -63,7 +63,7 @@ describe('security layers', () => {
       );
     });
 
-    it(`reads whole, octet by octet and with the beginning of more: ${name}`, () => {
+    it(`reads packets at once, octet by octet and with the beginning of another: ${name}`, () => {
       const packet = pair(cipher).client.wrap(Buffer.from('hello mesh'));
       expect(pair(cipher).server.unwrap(packet).toString()).to.equal('hello mesh');
       const { server } = pair(cipher);
@@ -93,7 +93,7 @@ describe('security layers', () => {
       expect(() => server.unwrap(first)).to.throw(RemoteProtocolError);
     });
 
-    it(`REQ-SASL-032 keeps to the peer's maxbuf: ${name}`, () => {
+    it(`REQ-SASL-032 respects the peer's maxbuf: ${name}`, () => {
       for (const peerMaxbuf of [32, 33, 40, 255, 2048, 65_536]) {
         const { client, server } = pair(cipher, { peerMaxbuf, maxbuf: peerMaxbuf });
         const plain = Buffer.alloc(70_000, 'x');
@@ -112,7 +112,7 @@ describe('security layers', () => {
     expect(() => pair(undefined).server.unwrap(Buffer.from('0000000f', 'hex'))).to.throw(RemoteProtocolError, /length/);
   });
 
-  it('sends nothing for nothing', () => {
+  it('sends nothing for empty input', () => {
     expect(pair('3des').client.wrap(Buffer.alloc(0))).to.have.length(0);
   });
 });

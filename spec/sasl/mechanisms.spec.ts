@@ -27,14 +27,14 @@ describe('PLAIN', () => {
     expect(authenticated(await talk(client('fred'), server())).account).to.equal('fred@example.com');
   });
 
-  it('is refused with 538 without privacy, and never tried by the client', async () => {
+  it('is refused with 538 without TLS, and never tried by the client', async () => {
     expect(code(await server(false).step(Buffer.from('\0fred\0yabba-42')))).to.equal(538);
     expect(() => client('fred', 'x', { privacy: false }))
       .to.throw(LocalError)
       .with.property('code', 'SASL_NO_MECHANISM');
   });
 
-  it('says the same for an unknown user and a wrong password', async () => {
+  it('answers an unknown user and a wrong password alike', async () => {
     const [unknown, wrong] = [await talk(client('barney'), server()), await talk(client('fred', 'x'), server())];
     expect(unknown).to.have.nested.property('reply.code', 535);
     expect(unknown.type === 'failure' && unknown.reply).to.deep.equal(wrong.type === 'failure' && wrong.reply);
@@ -46,7 +46,7 @@ describe('PLAIN', () => {
     expect(code(await as('wilma@example.com'))).to.equal(537);
   });
 
-  it('takes the user name once more as authzid for none, in any spelling', async () => {
+  it('takes the user name as authzid, in any spelling, as none', async () => {
     const people = await new People().add('fred@example.com', 'yabba-42');
     const at = (message: string) =>
       new PlainServer({ ...settings(people), privacy: true }).step(Buffer.from(message.replaceAll('|', '\0')));
@@ -83,7 +83,7 @@ describe('EXTERNAL', () => {
     expect(authenticated(outcome)).to.include({ account: 'imxp=mesh@rubble.com', authzid: undefined });
   });
 
-  it('REQ-SASL-007 takes an identity that is consistent with the certificate, and no other', async () => {
+  it('REQ-SASL-007 accepts an identity that agrees with the certificate, and no other', async () => {
     const as = (authzid: string) => talk(new ExternalClient(authzid), server(['fred@example.com', 'rubble.com']));
     expect(authenticated(await as('imxp=mesh@RUBBLE.com'))).to.include({ account: 'rubble.com' });
     expect(code(await as('wilma@example.com'))).to.equal(537);
@@ -110,7 +110,7 @@ describe('EXTERNAL', () => {
 });
 
 describe('ANONYMOUS', () => {
-  it('is nobody, whatever the trace says', async () => {
+  it('authenticates as nobody, whatever the trace is', async () => {
     const outcome = await new AnonymousServer().step(Buffer.from('fred@example.com'));
     expect(authenticated(outcome)).to.include({ username: 'anonymous', account: undefined });
     authenticated(await talk(new AnonymousClient(), new AnonymousServer()));
@@ -155,7 +155,7 @@ describe('the registry of mechanisms', () => {
     expect(offeredMechanisms(some, { privacy: true, channelBindings })).to.deep.equal(['DIGEST-MD5']);
   });
 
-  it('makes every mechanism that is switched on and no other', () => {
+  it('makes every mechanism that is switched on, and no other', () => {
     for (const name of MECHANISMS) expect(serverMechanism(name, everything, { privacy: true })?.name).to.equal(name);
     expect(serverMechanism('CRAM-MD5', everything, { privacy: true })).to.equal(undefined);
     expect(serverMechanism('PLAIN', settings(new People(), { mechanisms: [] }), { privacy: true })).to.equal(undefined);
@@ -175,7 +175,7 @@ describe('the registry of mechanisms', () => {
     expect(choice({ qops: ['auth-int', 'auth-conf'] })).to.equal('DIGEST-MD5');
   });
 
-  it('REQ-SASL-033 never goes below what is demanded', () => {
+  it('REQ-SASL-033 never goes below what is required', () => {
     const none = (more: Partial<ClientSettings>, offered = uris) =>
       expect(() => choice(more, offered))
         .to.throw(LocalError)
@@ -190,7 +190,7 @@ describe('the registry of mechanisms', () => {
     expect(() => chooseMechanism(uris, { privacy: true, host: 'relay.example.com' })).to.throw(LocalError);
   });
 
-  it('prefers the URI of RFC 3080 and takes the alias', () => {
+  it('prefers the URI of RFC 3080, and accepts the alias', () => {
     const draft = mechanismUri('DIGEST-MD5', true);
     expect(chooseMechanism([draft], login('fred', 'x')).uri).to.equal(draft);
     expect(chooseMechanism([draft, mechanismUri('DIGEST-MD5')], login('fred', 'x')).uri).to.equal(

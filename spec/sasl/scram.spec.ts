@@ -80,7 +80,7 @@ describe('SCRAM-SHA-256', () => {
     expect(odd.account).to.equal('w=ilma,x@example.com');
   });
 
-  it('says the same for an unknown user, with the same salt each time, and a wrong password', async () => {
+  it('answers an unknown user, with the same salt each time, like a wrong password', async () => {
     const [unknown, wrong] = [
       await talk(client({}, 'barney'), server()),
       await talk(client({}, 'fred', 'x'), server()),
@@ -117,7 +117,7 @@ describe('SCRAM-SHA-256', () => {
     expect(() => client({ plus: true })).to.throw(LocalError);
   });
 
-  it('notices that the offer of channel binding was removed on the way', async () => {
+  it('detects that the offer of channel binding was removed in transit', async () => {
     const could = client({ channelBindings: BINDINGS, privacy: true, plusOffered: false });
     expect((await could.initial()).toString()).to.match(/^y,,/);
     expect(code(await talk(could, server({ plusOffered: true, channelBindings: BINDINGS })))).to.equal(535);
@@ -125,7 +125,7 @@ describe('SCRAM-SHA-256', () => {
     authenticated(await talk(honest, server()));
   });
 
-  it('believes only a server that proves itself', async () => {
+  it('accepts only a server that proves itself', async () => {
     const fake = async (final: string) => {
       const fred = client();
       const listener = server();
@@ -140,7 +140,7 @@ describe('SCRAM-SHA-256', () => {
     }
   });
 
-  it('accepts neither few nor endless iterations nor a foreign nonce', async () => {
+  it('refuses few or endless iterations, and a foreign nonce', async () => {
     const answer = async (text: (nonce: string) => string) => {
       const fred = client();
       const nonce = parseClientFirst(await fred.initial()).nonce;
@@ -155,12 +155,12 @@ describe('SCRAM-SHA-256', () => {
     expect(await answer((nonce) => `r=${nonce},s=AAAA,i=4096`)).to.have.property('code', 'SASL_INVALID');
   });
 
-  it('asks again with an empty challenge when there is no initial response', async () => {
+  it('asks with an empty challenge when there is no initial response', async () => {
     const step = await server().step(Buffer.alloc(0));
     expect(step.type === 'challenge' && step.data).to.have.length(0);
   });
 
-  it('never authenticates when changed on the way', async () => {
+  it('never authenticates when changed in transit', async () => {
     const flip = (octets: Buffer, at: number, bit: number) => {
       const changed = Buffer.from(octets);
       changed[at % changed.length] = (changed[at % changed.length] ?? 0) ^ (1 << bit);
@@ -189,7 +189,7 @@ describe('SCRAM-SHA-256', () => {
     );
   });
 
-  it('throws nothing but RemoteProtocolError, whatever the octets', () => {
+  it('throws only RemoteProtocolError, whatever the octets', () => {
     const octets = fc.oneof(
       fc.uint8Array({ maxLength: 100 }).map((a) => Buffer.from(a)),
       fc

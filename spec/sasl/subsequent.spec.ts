@@ -78,7 +78,7 @@ describe('subsequent authentication', () => {
     expect(steps.map(({ type }) => type).sort()).to.deep.equal(['challenge', 'success']);
   });
 
-  it('is not offered for security layers, whose keys would come back', async () => {
+  it('is not offered for security layers, whose keys would repeat', async () => {
     const { server, nonces } = node();
     const client = new DigestMd5Client(login('fred', 'yabba-42', { qops: ['auth-int'] }));
     authenticated(await talk(client, server({ qops: ['auth-int'] })));

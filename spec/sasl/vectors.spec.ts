@@ -77,7 +77,7 @@ describe('DIGEST-MD5 known answers', () => {
 
     if (!forBeep) continue;
 
-    it(`is the client of ${vector.name}`, async () => {
+    it(`answers as the client of ${vector.name}`, async () => {
       const { challenge, proof, qop, cipher } = parts(vector);
       const client = new DigestMd5Client({
         ...login(inputs.username, inputs.password, { qops: [qop], ...(cipher && { ciphers: [cipher] }) }),
@@ -91,7 +91,7 @@ describe('DIGEST-MD5 known answers', () => {
       expect(client.complete).to.equal(true);
     });
 
-    it(`is the server of ${vector.name}`, async () => {
+    it(`answers as the server of ${vector.name}`, async () => {
       const { response, proof, qop } = parts(vector);
       const people = await new People().add(`${inputs.username}@example.com`, inputs.password);
       const policy = { qops: [qop], ciphers: CIPHERS, authorize: () => true };

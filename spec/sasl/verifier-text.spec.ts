@@ -65,7 +65,7 @@ describe('verifiers as other programs write them', () => {
     });
   }
 
-  it('refuses what is no line of htdigest', () => {
+  it('refuses lines that are not of htdigest', () => {
     for (const text of [
       '',
       'fred',

@@ -25,7 +25,7 @@ describe('store/accounts', () => {
     accounts = new Accounts(store, { now: () => now, domains: ['example.com'] });
   });
 
-  it('finds an account however its domain is written', async () => {
+  it('finds an account by any spelling of its domain', async () => {
     const made = await verifier('fred@Example.COM');
     expect(await accounts.add(made)).to.equal(true);
     const stamp = '2001-02-03T04:05:06.000Z';
@@ -48,7 +48,7 @@ describe('store/accounts', () => {
     expect((await accounts.find('fred@example.com'))?.verifier).to.deep.equal(first);
   });
 
-  it('changes the password of an account that exists', async () => {
+  it('changes the password of an existing account', async () => {
     const changed = await verifier('fred@example.com', 'other');
     expect(await accounts.change(changed)).to.equal(false);
     await accounts.add(await verifier('fred@example.com'));
@@ -71,7 +71,7 @@ describe('store/accounts', () => {
     expect(names).to.deep.equal(['fred@example.com', 'imxp=mesh@rubble.com']);
   });
 
-  it('looks verifiers up by any name an account may log in with', async () => {
+  it('finds verifiers by any name with which an account may log in', async () => {
     await accounts.add(await verifier('fred@example.com'));
     await accounts.add(await verifier('imxp=mesh@rubble.com'));
     const found = async (name: string, realm?: string): Promise<string | undefined> =>
@@ -86,7 +86,7 @@ describe('store/accounts', () => {
     expect(await found('barney')).to.equal(undefined);
   });
 
-  it('knows endpoints and the subaddresses of endpoints, and takes no relay for one', async () => {
+  it('knows endpoints and their subaddresses, and takes no relay as one', async () => {
     await accounts.add(await verifier('fred@example.com'));
     await accounts.add(await verifier('imxp=mesh@rubble.com'));
     expect(await accounts.known('fred@Example.com')).to.equal(true);
@@ -95,7 +95,7 @@ describe('store/accounts', () => {
     expect(await accounts.known('imxp=mesh@rubble.com')).to.equal(false);
   });
 
-  it('takes a quoted address for the one it means', async () => {
+  it('takes a quoted address as the one that it means', async () => {
     await accounts.add(await verifier('fred@example.com'));
     expect(await accounts.known('"fred"@example.com')).to.equal(true);
     expect((await accounts.find('"fred"@example.com'))?.address).to.equal('fred@example.com');
@@ -128,7 +128,7 @@ describe('store/accounts', () => {
       await accounts.add(await verifier('fred@example.com'));
     });
 
-    it('disables and enables, and knows since when and why', async () => {
+    it('disables and enables, and records when and why', async () => {
       expect(accounts.suspended('fred@example.com')).to.equal(undefined);
       expect(await accounts.disable('fred@Example.com', 'left the quarry')).to.equal(true);
       const reason = 'fred@example.com is disabled since 2001-02-03T04:05:06.000Z: left the quarry';
@@ -142,14 +142,14 @@ describe('store/accounts', () => {
       expect(accounts.suspended('x'.repeat(2000))).to.equal(undefined);
     });
 
-    it('leaves verifier, creation and password as they are', async () => {
+    it('keeps verifier, creation and password', async () => {
       const before = await accounts.find('fred@example.com');
       await accounts.disable('fred@example.com');
       await accounts.limit('fred@example.com', { attachments: 2 });
       expect(await accounts.find('fred@example.com')).to.deep.equal(before);
     });
 
-    it('limits, one number at a time, and takes a limit back', async () => {
+    it('sets and removes limits one at a time', async () => {
       await accounts.limit('fred@example.com', { attachments: 2, dataPerSecond: 5 });
       await accounts.limit('fred@example.com', { dataPerSecond: 0, heldOctets: 1000 });
       const { quota } = accounts.states.of('fred@example.com').state;
