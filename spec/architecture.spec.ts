@@ -90,7 +90,7 @@ describe('the architecture', () => {
     ]);
   });
 
-  it('recognises arrows up, sideways and out of a leaf', () => {
+  it('recognises imports that point up, sideways and out of a leaf', () => {
     const arrow = (from: string, to: string, typeOnly = false) => fault({ from, to, typeOnly, line: 1 });
     expect(arrow('lib/xml/a.ts', 'lib/beep/b.ts')).to.equal('points up');
     expect(arrow('lib/imxp/a.ts', 'lib/beep/b.ts')).to.equal('points sideways');
@@ -126,7 +126,7 @@ describe('the architecture', () => {
     expect(found, found.join('\n')).to.deep.equal([]);
   });
 
-  it('leaves sockets, names and clocks to transport, mesh and admin', () => {
+  it('confines sockets, names and clocks to transport, mesh and admin', () => {
     const guarded = files.filter(
       ({ path }) => path.startsWith('lib/') && !OPENS.has(areaOfFile(path)) && !OPENING_FILES.has(path),
     );
@@ -160,7 +160,7 @@ describe('the architecture', () => {
     expect(declared(text)).to.deep.equal(['A', 'B', 'c', 'D', 'E', 'F']);
   });
 
-  it('exports each name from one file of lib: one name means one thing', () => {
+  it('exports each name from one file of lib, so that one name means one thing', () => {
     const places = new Map<string, string[]>();
     for (const { path, text } of files.filter((file) => file.path.startsWith('lib/'))) {
       for (const name of declared(text)) places.set(name, [...(places.get(name) ?? []), path]);
@@ -171,7 +171,7 @@ describe('the architecture', () => {
     expect(shared, shared.join('\n')).to.deep.equal([]);
   });
 
-  it('opens every file with what it owns', () => {
+  it('begins every file with a description of what it contains', () => {
     const silent = files.filter(({ text }) => !/^(#!.*\n)?\/\*\*/.test(text)).map(({ path }) => path);
     expect(silent, silent.join('\n')).to.deep.equal([]);
   });

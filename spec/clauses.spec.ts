@@ -44,7 +44,7 @@ describe('npm run requirements -- --clause', function () {
     expect(stdout).to.match(/^ {2}lib\/beep\/\S+\.ts:\d+: .*RFC 3081/m);
   });
 
-  it('knows a draft by its whole name and by its short one', async () => {
+  it('accepts the full name of a draft and its short one', async () => {
     const whole = await ask('draft-mrose-imxp-core-01 §4.4.1');
     const short = await ask('core-01 §4.4.1');
     expect(whole).to.deep.equal(short);
@@ -56,7 +56,7 @@ describe('npm run requirements -- --clause', function () {
     expect(short.decisions.map(({ id }) => id)).to.include('D-CORE-08');
   });
 
-  it('points at the lines that cite the clause', async () => {
+  it('prints the lines that cite the clause', async () => {
     const { code, decisions } = await ask('RFC 3080 §2.6.3');
     expect(code).to.not.deep.equal([]);
     for (const { file, line, text } of [...code, ...decisions]) {
@@ -65,7 +65,7 @@ describe('npm run requirements -- --clause', function () {
     }
   });
 
-  it('takes subsections in and says so, or leaves them out', async () => {
+  it('includes subsections and says so, or leaves them out', async () => {
     const all = await ask('RFC 3081 §3.1');
     const exact = await ask('RFC 3081 §3.1', '--exact');
     expect(all.subsections).to.deep.equal(['3.1.1', '3.1.2', '3.1.3', '3.1.4']);
@@ -76,7 +76,7 @@ describe('npm run requirements -- --clause', function () {
     expect(stdout).to.match(/^With its subsections 3\.1\.1, 3\.1\.2, 3\.1\.3, 3\.1\.4; --exact leaves them out\.$/m);
   });
 
-  it('says what is wrong with a clause that is none', async () => {
+  it('says what is wrong with an invalid clause', async () => {
     const { code, stdout, stderr } = await run('--clause', 'RFC 3080 §9.9');
     expect(code).to.equal(64);
     expect(stdout).to.equal('');

@@ -9,13 +9,13 @@ import { DEFAULT_LIMITS } from '../lib/config/limits.js';
 const contrib = (name: string): string => readFileSync(new URL(`../contrib/${name}`, import.meta.url), 'utf8');
 
 describe('contrib/', () => {
-  it('gives a node the time to stop before service managers kill it', () => {
+  it('leaves a node time to stop before service managers kill it', () => {
     const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(contrib('imxp.service'))?.[1]);
     expect(seconds * 1000).to.be.greaterThan(DEFAULT_LIMITS.node.drainTimeoutMs);
     expect(DEFAULT_LIMITS.node.drainTimeoutMs, 'docker waits for 10 s').to.be.lessThan(9500);
   });
 
-  it('has a unit that systemd takes and finds well confined', async function () {
+  it('has a unit that systemd accepts and finds well confined', async function () {
     this.timeout(30_000);
     if (spawnSync('systemd-analyze', ['--version']).error !== undefined) {
       console.log('      skipped: there is no systemd-analyze here');
@@ -35,7 +35,7 @@ describe('contrib/', () => {
     }
   });
 
-  it('has a Dockerfile that copies what the project has, runs without root and asks for its health', () => {
+  it('has a Dockerfile that copies existing files, runs without root and checks the health', () => {
     const text = contrib('Dockerfile');
     const copied = [...text.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, names = '']) => names.split(' '));
     // What tsc compiles (tsconfig.json), and what makes the module for browsers.

@@ -126,14 +126,14 @@ describe('the walk through the documents', function () {
     await dns.stop();
   });
 
-  it('has two relays of one\u2019s own that talk, by the README alone', async () => {
+  it('builds two relays that talk by the README alone', async () => {
     const { outputs, blocks } = await walk.follow('README.md');
     expect(blocks.filter((block) => /npx imxp relay/.test(block))).to.have.length(2);
     expect(outputs.at(-1)).to.match(/^accepted$/m);
     expect(outputs.at(-2)).to.contain('Bowling tonight?');
   });
 
-  it('has the same by the quick start, with relays that log in by password, and then all that other pages show', async () => {
+  it('does the same by the quick start, with relays that log in by password, and then runs what all other pages show', async () => {
     const { outputs, blocks } = await walk.follow('docs/guide/quick-start.md');
     const said = (command: RegExp): string => outputs[blocks.findIndex((block) => command.test(block))] ?? '';
     expect(said(/npx imxp listen/)).to.contain('Bowling tonight?');
@@ -176,7 +176,7 @@ describe('docs/reference/', () => {
     [...PLACES.values()].map((name) => [name, readFileSync(`${REFERENCE}${name}`, 'utf8')] as const),
   );
 
-  it('has what the code has: configuration, limits, reply codes, errors, log, metrics, commands', () => {
+  it('has the configuration, limits, reply codes, errors, log, metrics and commands of the code', () => {
     for (const name of tables().keys()) {
       expect(texts.get(PLACES.get(name) ?? ''), name)
         .to.contain(`<!-- ${name} -->`)

@@ -47,7 +47,7 @@ describe('examples/', function () {
   const printed = (command: Command, text: string): Promise<true> =>
     command.seen((output) => (output.includes(text) ? true : undefined), `prints ${text}`, 30_000);
 
-  it('send.ts sends, and tells what became of it', async () => {
+  it('send.ts sends, and prints what became of the message', async () => {
     const barney = await mesh.attach(BARNEY);
     const arrived = new Promise<Delivery>((resolve) => barney.receive(resolve));
     const command = example('send.ts', FRED, FRED, `${BARNEY},betty@rubble.com`, 'Bowling tonight?');
@@ -58,13 +58,13 @@ describe('examples/', function () {
     expect(code).to.equal(1);
   });
 
-  it('says how it is called when it is not called that way', async () => {
+  it('print their usage when arguments are missing', async () => {
     const command = example('send.ts', FRED, FRED);
     expect((await command.finished()).code).to.equal(64);
     expect(command.output).to.equal('usage: send.ts FROM TO[,TO...] TEXT\n');
   });
 
-  it('listen.ts prints what arrives, and ends when it is asked to', async () => {
+  it('listen.ts prints what arrives, and stops on SIGTERM', async () => {
     const command = example('listen.ts', BARNEY, BARNEY);
     await attached(command);
     const fred = await mesh.attach(FRED);
@@ -74,7 +74,7 @@ describe('examples/', function () {
     expect((await command.finished()).code).to.equal(0);
   });
 
-  it('bot.ts answers requests, and refuses what is none', async () => {
+  it('bot.ts answers requests, and refuses other messages', async () => {
     const bot = example('bot.ts', BARNEY, 'serve', BARNEY);
     await attached(bot);
     const asking = example('bot.ts', FRED, 'ask', FRED, BARNEY, '6', '7');
@@ -87,7 +87,7 @@ describe('examples/', function () {
     expect((await bot.finished()).code).to.equal(0);
   });
 
-  it('presence.ts shows who is there, who has gone, and who does not want to be seen', async () => {
+  it('presence.ts shows who is present, who is away, and who does not permit it', async () => {
     const barney = await mesh.attach(BARNEY);
     await barney.access.allow(FRED, ['presence:subscribe']);
     const publish = (until: number): Promise<void> =>
@@ -102,7 +102,7 @@ describe('examples/', function () {
     expect((await command.finished()).code, command.output).to.equal(0);
   });
 
-  it('bulk.ts sends everything once, and again what was refused for a while', async () => {
+  it('bulk.ts sends everything once, and repeats what was refused temporarily', async () => {
     const barney = await mesh.attach(BARNEY);
     const seen: string[] = [];
     let refusals = 0;
@@ -152,7 +152,7 @@ describe('examples/', function () {
     expect((await command.finished()).code, command.output).to.equal(0);
   });
 
-  it('REQ-IMPP-013 direct.ts and its like are each the relay of their domain: presence and messages go directly', async () => {
+  it('REQ-IMPP-013 direct.ts is the relay of its own domain, and exchanges presence and messages directly with another such program', async () => {
     tried.add('direct.ts');
     const [fredPort, barneyPort] = [await freePort(), await freePort()];
     const workshop = await Workshop.open();
@@ -227,7 +227,7 @@ describe('examples/', function () {
     }
   });
 
-  it('has every example tried, here or by the spec of its export, and listed in the README', () => {
+  it('are all tried, here or by the spec of their export, and listed in the README', () => {
     const programs = readdirSync(projectFile('examples')).filter(
       (name) => name.endsWith('.ts') && name !== 'connect.ts',
     );

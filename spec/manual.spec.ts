@@ -61,7 +61,7 @@ describe('the manual', () => {
     }
   });
 
-  it('is in contrib/man as the commands define it', () => {
+  it('matches the definitions of the commands in contrib/man', () => {
     const [pages, written] = [manualPages(), writtenPages()];
     expect([...written.keys()].sort()).to.deep.equal([...pages.keys()].sort());
     const stale = [...pages].filter(([name, content]) => written.get(name) !== content).map(([name]) => name);

@@ -135,7 +135,7 @@ describe('imxp/beep', () => {
     });
   }
 
-  it('refuses a channel, and answers a request whose handler fails', async () => {
+  it('refuses a channel, and answers a request whose handler fails with an error', async () => {
     const listener = await listening({
       profiles: [
         { uri: ECHO, start: () => Promise.reject(refusal({ code: 554, text: 'not today' })) },
@@ -157,7 +157,7 @@ describe('imxp/beep', () => {
     expect(payload.toString()).to.include("code='451'").and.not.include('fault of the application');
   });
 
-  it('gives one-to-many answers as they come, in both directions, against a window that is smaller', async () => {
+  it('passes one-to-many answers on as they arrive, in both directions, through a smaller window', async () => {
     const user: ChannelUser = {
       request: async (request) => {
         for (let number = 0; number < 50; number += 1) request.answer(`\r\n${number} ${'x'.repeat(500)}`);
@@ -195,7 +195,7 @@ describe('imxp/beep', () => {
     expect(answered).to.deep.equal(Array.from({ length: 50 }, (_, index) => index));
   });
 
-  it('stops taking answers when the application does, and goes on with the channel', async () => {
+  it('stops reading answers when the application does, and continues with the channel', async () => {
     const listener = await listening({
       profiles: [
         profile(COUNT, {
@@ -231,7 +231,7 @@ describe('imxp/beep', () => {
     expect(await failure(channel.answers('\r\nno').next())).to.be.instanceOf(RefusedError);
   });
 
-  it('declines to have a channel closed, and the session released, until it agrees', async () => {
+  it('declines to close a channel and to release the session until it agrees', async () => {
     let agreed = false;
     const reasons: unknown[] = [];
     const listener = await listening({
@@ -256,7 +256,7 @@ describe('imxp/beep', () => {
     expect(channel.open).to.equal(false);
   });
 
-  it('sends frames of the size asked for, within a window that is set', async () => {
+  it('sends frames of a given size, within a given window', async () => {
     const listener = await listening({ profiles: [echo], limits: { session: { windowOctets: 10_000 } } });
     const session = await to(listener, { frameOctets: 100 });
     const { channel } = await session.start(ECHO);
@@ -265,7 +265,7 @@ describe('imxp/beep', () => {
     expect((await channel.request(text)).payload.toString()).to.equal(text);
   });
 
-  it('puts the session under TLS and authenticates both sides', async () => {
+  it('protects the session by TLS and authenticates both sides', async () => {
     const { certificate, key } = authority.issue({ addresses: ['127.0.0.1'] });
     const verifier = await verifierFor('fred', 'yabba', ['example']);
     const listener = await listening({
@@ -299,7 +299,7 @@ describe('imxp/beep', () => {
   });
 
   for (const greets of [true, false]) {
-    it(`changes the transport by a tuning profile of one's own, after which ${greets ? 'both greet' : 'nobody greets'}`, async () => {
+    it(`changes the transport by a tuning profile of a program, after which ${greets ? 'both greet' : 'nobody greets'}`, async () => {
       const TUNE = 'http://example.com/profiles/invert';
       const listener = await listening({
         profiles: [
@@ -335,7 +335,7 @@ describe('imxp/beep', () => {
     });
   }
 
-  it('tells requests and the application of a session that is lost', async () => {
+  it('reports a lost session to its requests and to the application', async () => {
     const listener = await listening({ profiles: [profile(ECHO, { request: () => {} })] });
     const session = await to(listener);
     const { channel } = await session.start(ECHO);

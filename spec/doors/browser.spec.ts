@@ -25,7 +25,7 @@ describe('imxp/browser', () => {
 
   after(() => node.stop());
 
-  it('is an endpoint over the WebSocket of its surroundings', async () => {
+  it('provides an endpoint over the WebSocket of its environment', async () => {
     const [tcp, ws] = node.listening;
     const barney = await Endpoint.connect({
       address: 'barney@example.com',

@@ -23,7 +23,7 @@ describe('the exports of the package', () => {
     }
   });
 
-  it('are made of sources that exist and of files that are published', () => {
+  it('consist of existing sources and published files', () => {
     for (const [path, { types, default: code }] of doors) {
       const source = types.replace('./dist/', '').replace(/\.d\.ts$/, '.ts');
       expect(existsSync(new URL(source, PROJECT)), source).to.equal(true);

@@ -40,7 +40,7 @@ describe('imxp', () => {
     await Promise.all([fred.close(), barney.close()]);
   });
 
-  it('gives accounts to those only who can have them, and a new password when asked to', async () => {
+  it('adds accounts for valid addresses only, and sets a new password', async () => {
     expect(await node.addAccount('fred@example.com', 'other')).to.equal(false);
     expect(await node.setPassword('nobody@example.com', 'other')).to.equal(false);
     for (const name of ['fred', 'fred@rubble.com', 'fred/home@example.com', 'imxp=access@example.com']) {

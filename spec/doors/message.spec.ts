@@ -49,7 +49,7 @@ describe('imxp/message', () => {
     expect(addressOfUri('im:barney@example.com')).to.equal(BARNEY);
   });
 
-  it('opens what an endpoint received, and connects an endpoint with a CPIM domain', async () => {
+  it('opens what an endpoint has received, and connects an endpoint with a CPIM domain', async () => {
     const node: Node = await startNode(
       parseConfig(
         {

@@ -97,7 +97,7 @@ class OwnChannel implements MeshChannel {
 }
 
 describe('imxp/relay', () => {
-  it('is enough for a relay with accounts, a service and channels of a program', async () => {
+  it('suffices for a relay with accounts, a service and channels of a program', async () => {
     const accounts = new Accounts(new MemoryStore());
     for (const address of [FRED, BARNEY, 'wilma@example.com']) {
       await accounts.add(await makeVerifier(address, `of ${address}`, { realms: ['example.com'] }));
@@ -147,7 +147,7 @@ describe('imxp/relay', () => {
     await relay.drain();
   });
 
-  it('puts a relay of one\u2019s own on a listener of imxp/beep, with accounts', async () => {
+  it('serves a relay on a listener of imxp/beep, with accounts', async () => {
     const accounts = new Accounts(new MemoryStore());
     for (const address of [FRED, BARNEY]) {
       await accounts.add(await makeVerifier(address, `of ${address}`, { realms: ['example.com'] }));

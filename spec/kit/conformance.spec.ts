@@ -111,7 +111,7 @@ describe('the interoperability kit', function () {
         /^(?:data\.(?:unknown-recipient|not-attached)|faults\.msgno-in-use)$/,
       ],
     ] as const) {
-      it(`passes whole, ${name}`, async () => {
+      it(`passes completely, ${name}`, async () => {
         const results = await resultsOf(target(`${transport}://127.0.0.1:${portOf(transport)}`, more));
         expect(troubles(results)).to.equal('');
         expect(results).to.have.length(CHECKS.length + STANDING.length);
@@ -120,7 +120,7 @@ describe('the interoperability kit', function () {
       });
     }
 
-    it('says what it skips without an account, and passes the rest', async () => {
+    it('names what it skips without an account, and passes the rest', async () => {
       const { location } = target(`tcp://127.0.0.1:${portOf('tcp')}`);
       const results = await resultsOf(makeTarget({ location, timeoutMs: PATIENT_MS }));
       expect(troubles(results)).to.equal('');
@@ -154,7 +154,7 @@ describe('the interoperability kit', function () {
     });
   });
 
-  describe('comes to an end with a listener that', () => {
+  describe('ends with a listener that', () => {
     let server: Server;
     afterEach(() => void server.close());
 

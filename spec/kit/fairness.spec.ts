@@ -203,7 +203,7 @@ describe('imxp interop is fair', function () {
     });
   }
 
-  it('says of later checks that nobody listens any more, and since which check', async () => {
+  it('says in later checks that nothing listens any more, and since which check', async () => {
     const port = await listening(EMPTY, (visit, octets) => {
       if (!octets.includes('REQ')) return refusing(visit, octets);
       server?.close();
@@ -217,7 +217,7 @@ describe('imxp interop is fair', function () {
     }
   });
 
-  it('says a remark once, with its checks and its weight, and what each clause came to', () => {
+  it('prints a remark once, with its checks and its weight, and the result of each clause', () => {
     const result = (id: string, outcome: Result['outcome'], clause: string, text?: string): Result => ({
       ...{ id, outcome, clause, title: 'does', ms: 0, transcript: [] },
       remarks: text === undefined ? [] : [{ level: 'example', text }],

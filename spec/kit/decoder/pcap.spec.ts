@@ -22,7 +22,7 @@ describe('imxp wire: recordings of packets', () => {
     { from: L, to: I, sequence: 499, flags: 'SA' },
   ];
 
-  it('are read from every link they may come from, in both byte orders', () => {
+  it('are read from every link layer, in both byte orders', () => {
     const list = [...HANDSHAKE, { from: I, to: L, sequence: 100, payload: 'hello' }];
     for (const link of ['ethernet', 'vlan', 'raw', 'loopback', 'cooked'] as const) {
       for (const bigEndian of [false, true]) {
@@ -40,7 +40,7 @@ describe('imxp wire: recordings of packets', () => {
     expect(connection).to.deep.include({ initiator: six, listener: other });
   });
 
-  it('are put in order, repeated octets taken once, octets in the order of time between the sides', () => {
+  it('are ordered: repeated octets count once, and both sides are merged by time', () => {
     const [connection] = read([
       ...HANDSHAKE,
       { from: I, to: L, sequence: 105, payload: 'world' },
@@ -54,7 +54,7 @@ describe('imxp wire: recordings of packets', () => {
     expect(connection?.remarks).to.deep.equal([]);
   });
 
-  it('go on where sequence numbers wrap', () => {
+  it('continue where sequence numbers wrap', () => {
     const [connection] = read([
       { from: I, to: L, sequence: 0xfffffffe, payload: 'wrap' },
       { from: I, to: L, sequence: 2, payload: 'ped' },
@@ -72,7 +72,7 @@ describe('imxp wire: recordings of packets', () => {
     expect(connection?.remarks).to.deep.equal(['3 octets of I are not in the recording']);
   });
 
-  it('know who listens: by the SYN, else by the port asked for, else by the lower port', () => {
+  it('find the listener by the SYN, else by the given port, else by the lower port', () => {
     const middle = [{ from: L, to: I, sequence: 1, payload: 'x' }];
     expect(read(middle)[0]).to.deep.include({ initiator: I, listener: L });
     expect(read(middle, {}, 40_000)[0]).to.deep.include({ initiator: L, listener: I });
@@ -80,7 +80,7 @@ describe('imxp wire: recordings of packets', () => {
     expect(read(opened)[0]).to.deep.include({ initiator: L, listener: I });
   });
 
-  it('keep connections apart, also those that use the same ports one after the other', () => {
+  it('keep connections apart, even those that use the same ports one after the other', () => {
     const again = (payload: string): Recorded[] => [
       { from: I, to: L, sequence: 99, flags: 'S' },
       { from: I, to: L, sequence: 100, payload },
@@ -98,7 +98,7 @@ describe('imxp wire: recordings of packets', () => {
     expect(() => read(list, {}, 5)).to.throw('port 5');
   });
 
-  it('are told from octets, and pcapng from pcap', () => {
+  it('are distinguished from octets, and pcapng from pcap', () => {
     expect(isPcap(recording([]))).to.equal(true);
     expect(isPcap(Buffer.from('RPY 0 0 . 0 52\r\n'))).to.equal(false);
     const next = Buffer.from('0a0d0d0a00000000', 'hex');

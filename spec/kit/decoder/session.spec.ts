@@ -39,7 +39,7 @@ const OPENED: readonly Said[] = [
 const DATA = inlineData('fred@example.com', ['barney@rubble.com'], '<note>secret plan</note>');
 
 describe('imxp wire: a session', () => {
-  it('is understood in APEX, too, with or without its beginning', () => {
+  it('is decoded in APEX, too, with or without its beginning', () => {
     const apex = 'http://iana.org/beep/APEX';
     const begin = start({ channel: 1, uri: apex, content: attach('fred@example.com', 71) });
     const data = beepXml(
@@ -68,7 +68,7 @@ describe('imxp wire: a session', () => {
     expect(meaningOf(1, undefined, message)).to.deep.equal({ summary: operations[0] });
   });
 
-  it('is told frame by frame with offsets and what the messages mean', () => {
+  it('is shown frame by frame with offsets and the meaning of messages', () => {
     const entries = watch([
       ...OPENED,
       ['I', frame('MSG', 1, 0, '*', 0, DATA.slice(0, 10))],
@@ -92,7 +92,7 @@ describe('imxp wire: a session', () => {
     expect(JSON.stringify(meanings(entries)), 'no content').to.not.include('secret');
   });
 
-  it('is the same however the octets are cut', () => {
+  it('is the same however the octets are divided', () => {
     const said: readonly Said[] = [
       ...OPENED,
       ['I', frame('MSG', 1, 0, '.', 0, DATA)],
@@ -175,7 +175,7 @@ describe('imxp wire: a session', () => {
     });
   }
 
-  it('takes what looks wrong and is not: interleaved answers, an early ERR, a number used again, SEQ for a closed channel', () => {
+  it('accepts what looks wrong and is not: interleaved answers, an early ERR, a number used again, SEQ for a closed channel', () => {
     const one = size(OK);
     const entries = watch([
       ...OPENED,
@@ -207,7 +207,7 @@ describe('imxp wire: a session', () => {
     expect(faults(entries)).to.deep.equal(['window']);
   });
 
-  it('says what a relay would refuse, and with which code', () => {
+  it('names what a relay would refuse, and the code', () => {
     const bad = "Content-Type: text/xml\r\n\r\n<data content='#X' originator='fred@example.com'></data>";
     const broken = 'Content-Type: text/xml\r\n\r\n<data';
     const entries = watch([
@@ -220,14 +220,14 @@ describe('imxp wire: a session', () => {
     expect(entries.at(-1)?.meaning?.refusal).to.match(/^500 /);
   });
 
-  it('stops to read where TLS begins', () => {
+  it('stops reading where TLS begins', () => {
     const hello = Buffer.from('160301020001', 'hex');
     const entries = watch([...OPENED, ['I', hello], ['I', Buffer.alloc(500)]]);
     expect(entries.at(-1)).to.include({ side: 'I', unread: 'TLS from here on, which cannot be read' });
     expect(faults(entries)).to.deep.equal([]);
   });
 
-  it('shows nothing of what SASL messages hold', () => {
+  it('shows nothing of the content of SASL messages', () => {
     const blob = Buffer.from('\0fred\0yabba dabba doo').toString('base64');
     const plain = start({ channel: 1, uri: 'http://iana.org/beep/SASL/PLAIN', content: `<blob>${blob}</blob>` });
     const entries = watch([...OPENED.slice(0, 2), ['I', frame('MSG', 0, 1, '.', size(GREETING), plain)]]);

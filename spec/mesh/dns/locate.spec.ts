@@ -55,20 +55,20 @@ describe('locating the relays of a domain', () => {
     expect(dns.asked.join()).to.not.match(/_im\.|_pres\./);
   });
 
-  it('REQ-CPIM-032 goes on to the address of the domain when RFC 3861 knows no records either', async () => {
+  it('REQ-CPIM-032 continues with the address of the domain when RFC 3861 has no records either', async () => {
     dns.host(RUBBLE, ['192.0.2.1']);
     expect(await urls({ defaultPort: 7 })).to.deep.equal(['tcp://rubble.com:7']);
     expect(dns.asked.filter((name) => /_im\._imxp|_pres\._imxp/.test(String(name)))).to.have.length(2);
   });
 
-  it('REQ-CPIM-032 asks for nothing else when the domain has decidedly no imxp-mesh', async () => {
+  it('REQ-CPIM-032 queries nothing else when the domain explicitly has no imxp-mesh', async () => {
     dns.srv(MESH, { port: 0, target: '.' });
     dns.srv('_im._imxp.rubble.com', { port: 2, target: 'im.rubble.com' });
     dns.host('im.rubble.com', ['192.0.2.2']);
     expect((await failureOf(find())).reply?.text).to.include('says that it has none');
   });
 
-  it('REQ-CPIM-005 gives them by priority, those without an address left out', async () => {
+  it('REQ-CPIM-005 orders relays by priority, and leaves out those without an address', async () => {
     dns.srv(
       MESH,
       { priority: 9, port: 3, target: 'third.rubble.com' },
@@ -80,7 +80,7 @@ describe('locating the relays of a domain', () => {
     expect(await urls()).to.deep.equal(['tcp://first.rubble.com:1', 'tcp://third.rubble.com:3']);
   });
 
-  it('D-DNS-03 REQ-CPIM-003 REQ-CPIM-004 gives as many as may be tried, two at least', async () => {
+  it('D-DNS-03 REQ-CPIM-003 REQ-CPIM-004 returns as many as may be tried, at least two', async () => {
     const names = Array.from({ length: 12 }, (_, at) => `r${at}.rubble.com`);
     dns.srv(MESH, ...names.map((target, priority) => ({ priority, port: 1, target })));
     for (const name of names) dns.host(name, ['192.0.2.1']);
@@ -88,7 +88,7 @@ describe('locating the relays of a domain', () => {
     expect(await urls({ most: 1 })).to.deep.equal(['tcp://r0.rubble.com:1', 'tcp://r1.rubble.com:1']);
   });
 
-  it('REQ-CPIM-006 says 550 when the only target is "."', async () => {
+  it('REQ-CPIM-006 answers 550 when the only target is "."', async () => {
     dns.srv(MESH, { port: 0, target: '.' });
     dns.host(RUBBLE, ['192.0.2.1']);
     const failure = await failureOf(find({ defaultPort: 912 }));
@@ -103,7 +103,7 @@ describe('locating the relays of a domain', () => {
 
     beforeEach(() => dns.host('mesh.rubble.com', ['192.0.2.1']));
 
-    it('REQ-IMXP-054 asks for apex-mesh where there is no imxp-mesh, and says so', async () => {
+    it('REQ-IMXP-054 queries apex-mesh where there is no imxp-mesh, and says so', async () => {
       dns.srv(APEX, { port: 6011, target: 'mesh.rubble.com' });
       expect(await both()).to.deep.equal([
         {
@@ -121,7 +121,7 @@ describe('locating the relays of a domain', () => {
       expect((await both({ services: servicesOf('edge', [{ name: 'apex' }]) }))[0]).to.include({ port: 6013 });
     });
 
-    it('REQ-IMXP-054 leaves it to the relay of imxp-mesh which dialect is spoken', async () => {
+    it('REQ-IMXP-054 lets the relay of imxp-mesh decide which dialect is spoken', async () => {
       dns.srv(MESH, { port: 6010, target: 'mesh.rubble.com' });
       dns.srv(APEX, { port: 6011, target: 'mesh.rubble.com' });
       const [relay, ...others] = await both();
@@ -129,13 +129,13 @@ describe('locating the relays of a domain', () => {
       expect(others).to.deep.equal([]);
     });
 
-    it('REQ-IMXP-054 goes on to apex-mesh when there is decidedly no imxp-mesh', async () => {
+    it('REQ-IMXP-054 continues with apex-mesh when there is explicitly no imxp-mesh', async () => {
       dns.srv(MESH, { port: 0, target: '.' });
       dns.srv(APEX, { port: 6011, target: 'mesh.rubble.com' });
       expect((await both())[0]).to.include({ port: 6011 });
     });
 
-    it('REQ-IMXP-054 takes the address from a domain literal and the port from the registration', async () => {
+    it('REQ-IMXP-054 takes the address from a domain literal, and the registered port', async () => {
       const port = async (domain: string, mode: 'mesh' | 'edge') => {
         const [relay] = await both({ services: servicesOf(mode, [{ name: 'imxp' }, { name: 'apex' }]) }, domain);
         return [relay?.addresses, relay?.port, relay?.dialect];
@@ -146,7 +146,7 @@ describe('locating the relays of a domain', () => {
       expect(dns.asked).to.deep.equal([]);
     });
 
-    it('knows no relay for a domain literal without APEX, nor this one', async () => {
+    it('finds no relay for a domain literal without APEX, nor for its own', async () => {
       const failure = await failureOf(find({}, '[192.0.2.9]'));
       expect([failure.code, failure.reply?.code]).to.deep.equal(['NO_RELAY', 550]);
       const loop = await failureOf(both({ listening: [{ host: '192.0.2.9', port: 912 }] }, '[192.0.2.9]'));
@@ -154,7 +154,7 @@ describe('locating the relays of a domain', () => {
     });
   });
 
-  it('says 550 when the domain does not exist or has no such record', async () => {
+  it('answers 550 when the domain does not exist or has no such record', async () => {
     for (const prepare of [() => {}, () => dns.host(RUBBLE, ['192.0.2.1'])]) {
       prepare();
       const failure = await failureOf(find());
@@ -164,7 +164,7 @@ describe('locating the relays of a domain', () => {
     }
   });
 
-  it('D-DNS-02 says 450 when the DNS fails or is silent, and when no target has an address', async () => {
+  it('D-DNS-02 answers 450 when the DNS fails or is silent, and when no target has an address', async () => {
     dns.fail(MESH, RCODE.SERVFAIL);
     expect((await failureOf(find())).reply?.code).to.equal(450);
     dns.silent = true;
@@ -177,7 +177,7 @@ describe('locating the relays of a domain', () => {
     expect((await failureOf(find())).reply?.code).to.equal(450);
   });
 
-  it('D-DNS-01 REQ-CPIM-001 takes the address of the domain only where there is no SRV record and a port is known', async () => {
+  it('D-DNS-01 REQ-CPIM-001 uses the address of the domain only without SRV records and with a known port', async () => {
     dns.host(RUBBLE, ['192.0.2.1']);
     expect(await urls({ defaultPort: 912 })).to.deep.equal(['tcp://rubble.com:912']);
     dns.srv(MESH, { port: 1, target: 'nowhere.rubble.com' });
@@ -185,14 +185,14 @@ describe('locating the relays of a domain', () => {
     expect((await failureOf(find({ defaultPort: 912 }))).code).to.equal('LOOKUP_FAILED');
   });
 
-  it('REQ-CPIM-002 asks only for fully qualified names', async () => {
+  it('REQ-CPIM-002 queries fully qualified names only', async () => {
     for (const domain of ['rubble', '192.0.2.1', '10.0.0.257', 'a.1']) {
       expect((await failureOf(find({}, domain))).reply?.code).to.equal(550);
     }
     expect(dns.asked).to.deep.equal([]);
   });
 
-  it('skips where this node listens itself, and says 550 when nothing is left', async () => {
+  it('skips addresses of this node, and answers 550 when none is left', async () => {
     dns.srv(MESH, { priority: 1, port: 1, target: 'a.rubble.com' }, { priority: 2, port: 2, target: 'a.rubble.com' });
     dns.host('a.rubble.com', ['127.0.0.1']);
     expect(await urls({ listening: [{ host: '127.0.0.1', port: 1 }] })).to.deep.equal(['tcp://a.rubble.com:2']);
@@ -204,7 +204,7 @@ describe('locating the relays of a domain', () => {
     expect(Object.keys(networkInterfaces())).to.not.deep.equal([]);
   });
 
-  it('recognises where a connection leads, however the address is written', async () => {
+  it('recognises a target in any notation of its address', async () => {
     dns.srv(MESH, { port: 6011, target: 'a.rubble.com' });
     dns.host('a.rubble.com', ['192.0.2.1', '2001:db8:0:0:0:0:0:1']);
     const relays = await find();
@@ -249,12 +249,12 @@ describe('locating the relays of a domain', () => {
       expect(await check(RUBBLE, peer('192.0.2.1', { port: 6012, initiator: true }))).to.equal(false);
     });
 
-    it('asks nothing about who binds by APEX, which has no such step', async () => {
+    it('queries nothing about a relay that binds by APEX, which has no such step', async () => {
       const check = bindCheck({ mode: 'address', authenticated: true, resolver });
       expect(await check(RUBBLE, { ...peer('192.0.2.3'), profile: 'http://iana.org/beep/APEX' })).to.equal(true);
     });
 
-    it('believes who authenticated for the domain, unless told to check that as well', async () => {
+    it('accepts who has authenticated for the domain, unless configured to check the address as well', async () => {
       const stranger = peer('192.0.2.3', { domains: [RUBBLE] });
       expect(await bindCheck({ mode: 'address', authenticated: false, resolver })(RUBBLE, stranger)).to.equal(true);
       expect(await bindCheck({ mode: 'address', authenticated: true, resolver })(RUBBLE, stranger)).to.equal(false);

@@ -23,7 +23,7 @@ describe('the resolver', () => {
   const resolver = (options: ResolverOptions = {}): Resolver =>
     new Resolver({ servers: [dns.address], timeoutMs: 200, now: () => now, ...options });
 
-  it('REQ-CPIM-006 gives every SRV record of an answer', async () => {
+  it('REQ-CPIM-006 returns every SRV record of an answer', async () => {
     dns.srv(
       MESH,
       { priority: 9, weight: 0, port: 6012, target: 'Spare.Rubble.com' },
@@ -37,12 +37,12 @@ describe('the resolver', () => {
     expect({ exists, ttlSeconds }).to.deep.equal({ exists: true, ttlSeconds: 60 });
   });
 
-  it('gives the root as "."', async () => {
+  it('returns the root as "."', async () => {
     dns.srv(MESH, { port: 0, target: '.' });
     expect((await resolver().srv(MESH)).records).to.deep.equal([{ priority: 0, weight: 0, port: 0, target: '.' }]);
   });
 
-  it('gives addresses of both families, alternately', async () => {
+  it('returns addresses of both families alternately', async () => {
     dns.host(HOST, ['192.0.2.1', '192.0.2.2', '2001:db8::1']);
     expect(await resolver().addresses(HOST)).to.deep.equal(['2001:db8::1', '192.0.2.1', '192.0.2.2']);
     expect(await resolver().addresses('192.0.2.7')).to.deep.equal(['192.0.2.7']);
@@ -76,14 +76,14 @@ describe('the resolver', () => {
     expect(dns.overTcp).to.equal(5);
   });
 
-  it('asks over TCP when answer records are damaged without a word', async () => {
+  it('queries over TCP when answer records are damaged', async () => {
     dns.srv(MESH, { port: 6011, target: HOST }, { port: 6012, target: HOST });
     dns.damage = (octets) => octets.subarray(0, octets.length - 3);
     expect((await resolver().srv(MESH)).records).to.have.length(2);
     expect(dns.overTcp).to.equal(1);
   });
 
-  it('takes an answer whose additional records are damaged', async () => {
+  it('accepts an answer whose additional records are damaged', async () => {
     dns.srv(MESH, { port: 6011, target: HOST });
     dns.damage = (octets) => {
       const damaged = Buffer.concat([octets, Buffer.from([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 9, 0, 3])]);
@@ -94,7 +94,7 @@ describe('the resolver', () => {
     expect(dns.overTcp).to.equal(0);
   });
 
-  it('RFC 7766 §6.2.1 uses one connection for several questions, and a new one when the server has closed it', async () => {
+  it('uses one connection for several queries, and a new one when the server has closed it (RFC 7766 §6.2.1)', async () => {
     dns.truncating = true;
     dns.keeping = true;
     const names = Array.from({ length: 20 }, (_, index) => `_imxp-mesh._tcp.d${index}.example`);
