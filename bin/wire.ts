@@ -2,7 +2,9 @@
 import { buffer } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Connection, connections } from '../kit/decoder/connections.js';
-import { isPcap, PcapError, segments } from '../kit/decoder/pcap.js';
+import { RecordingError } from '../kit/decoder/packet.js';
+import { isRecording, packets, uncompressed } from '../kit/decoder/recording.js';
+import { segments } from '../kit/decoder/segment.js';
 import { type Entry, WatchedSession } from '../kit/decoder/session.js';
 import { harmless, paint } from '../lib/ops/terminal.js';
 import { CommandError, EXIT } from './support/exit.js';
@@ -32,15 +34,14 @@ async function octetsOf(file: string): Promise<Buffer> {
   return await readGivenFile(file);
 }
 
-function recorded(octets: Buffer, port: number | undefined): Connection[] {
-  if (!isPcap(octets)) {
+function recorded(file: Buffer, port: number | undefined): Connection[] {
+  try {
+    const octets = uncompressed(file);
+    if (isRecording(octets)) return connections(segments(packets(octets)), port);
     const chunks = octets.length === 0 ? [] : [{ side: 'I' as const, octets, time: undefined }];
     return [{ initiator: '', listener: '', chunks, remarks: [] }];
-  }
-  try {
-    return connections(segments(octets), port);
   } catch (error) {
-    if (error instanceof PcapError)
+    if (error instanceof RecordingError)
       throw new CommandError(EXIT.FAILED, error.message, { cause: error, hint: RECORD_ANEW });
     throw error;
   }
@@ -132,8 +133,12 @@ export function register(program: Command): void {
   const command = program
     .command('wire')
     .description('decode a recorded byte stream into frames and operations')
-    .argument('[file]', 'octets of one direction, or a pcap file; default or -: standard input')
-    .option('--port <port>', 'decode only connections whose listener has this port (pcap)', portArgument)
+    .argument('[file]', 'octets of one direction, or a pcap or pcapng file, also in gzip; default or -: standard input')
+    .option(
+      '--port <port>',
+      'decode only connections whose listener has this port (recordings of packets)',
+      portArgument,
+    )
     .option('--json', 'print one JSON object per frame')
     .action((file: string | undefined, options: WireOptions) => wire(file, options));
   explain(command, {
@@ -146,6 +151,7 @@ Octets under TLS cannot be decoded. The contents of messages and of SASL exchang
     exits: { 0: 'no faults', 1: 'faults were found', 64: 'invalid command line, or the file cannot be read' },
     examples: [
       'tcpdump -i lo -s 0 -w mesh.pcap port 10913',
+      "dumpcap -i lo -f 'tcp port 10913' -w mesh.pcapng",
       'imxp wire mesh.pcap --port 10913',
       'nc relay.example.com 10913 < /dev/null | imxp wire',
       "imxp wire mesh.pcap --json | jq 'select(.fault)'",

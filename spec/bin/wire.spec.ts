@@ -1,5 +1,7 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { imxp } from '../support/cli.js';
 import { GREETING } from '../support/raw-documents.js';
@@ -29,12 +31,22 @@ describe('imxp wire', function () {
     expect(JSON.parse(json.stdout)).to.have.nested.property('fault.rule', 'PF-12');
   });
 
-  it('exits 64 for a missing file, and 1 for a damaged pcapng file', async () => {
+  it('exits 64 for a missing file, and 1 for a file that it cannot read', async () => {
     expect(await imxp(['wire', 'none'], { cwd: path() })).to.include({ code: 64 });
-    await writeFile(path('next'), Buffer.from('0a0d0d0a00000000', 'hex'));
-    const { code, stderr } = await imxp(['wire', 'next'], { cwd: path() });
+    await writeFile(path('packed'), Buffer.from('28b52ffd00000000', 'hex'));
+    const { code, stderr } = await imxp(['wire', 'packed'], { cwd: path() });
     expect(code).to.equal(1);
-    expect(stderr).to.include('pcapng');
+    expect(stderr).to.include('compressed with zstd: decompress it first');
+  });
+
+  it('reads a pcapng recording of dumpcap, compressed or not', async () => {
+    const file = fileURLToPath(new URL('../fixtures/recordings/dumpcap-4.0.pcapng', import.meta.url));
+    const { code, stdout } = await imxp(['wire', file], { cwd: path() });
+    expect(stdout).to.match(/^I 127\.0\.0\.1:\d+ {2}-> {2}L 127\.0\.0\.1:10913, 2026-11-30T12:24:33\.560Z\n/);
+    expect(stdout.match(/[IL] {2}RPY 0 0 \. 0 52 +greeting: serves nothing\n/g)).to.have.length(2);
+    expect(code).to.equal(0);
+    await writeFile(path('mesh.pcapng.gz'), gzipSync(await readFile(file)));
+    expect(await imxp(['wire', 'mesh.pcapng.gz'], { cwd: path() })).to.deep.include({ code, stdout });
   });
 
   it('finds nothing wrong in the octets of a relay and its endpoints', async function () {

@@ -3,9 +3,12 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { duplexPair } from 'node:stream';
+import { gzipSync } from 'node:zlib';
 import { decode, encode } from 'dns-packet';
 import { connections } from '../../../kit/decoder/connections.js';
-import { PcapError, segments } from '../../../kit/decoder/pcap.js';
+import { RecordingError } from '../../../kit/decoder/packet.js';
+import { packets, uncompressed } from '../../../kit/decoder/recording.js';
+import { segments } from '../../../kit/decoder/segment.js';
 import { WatchedSession } from '../../../kit/decoder/session.js';
 import { readPidf } from '../../../lib/gateway/pidf.js';
 import { readAccessOperation } from '../../../lib/imxp/vocabulary/access.js';
@@ -25,6 +28,7 @@ import { UpgradeServer } from '../../../lib/transport/web/upgrade-server.js';
 import { parseXml } from '../../../lib/xml/parse.js';
 import { limitsWith } from '../../support/limits.js';
 import type { Dice } from '../../support/mutation.js';
+import { nextRecording, type Recorded, recording } from '../../support/recording.js';
 import { each, inPieces, type Reader, texts } from '../reader.js';
 
 const MESSAGE =
@@ -37,31 +41,14 @@ const ACCESS = [
   "<get owner='fred@example.com' transID='1'><entry actor='barney@*' actions='all:all' /></get>",
 ];
 
-/** A recording of one connection, in the classic form. */
-function recording(payloads: readonly Buffer[]): Buffer {
-  const head = Buffer.alloc(24);
-  head.writeUInt32LE(0xa1b2c3d4, 0);
-  head.writeUInt32LE(101, 20);
-  const records = payloads.map((payload, index) => {
-    const packet = Buffer.alloc(40 + payload.length);
-    packet[0] = 0x45;
-    packet.writeUInt16BE(packet.length, 2);
-    packet[9] = 6;
-    packet.writeUInt32BE(0x7f000001, index % 2 === 0 ? 12 : 16);
-    packet.writeUInt32BE(0x7f000002, index % 2 === 0 ? 16 : 12);
-    packet.writeUInt16BE(index % 2 === 0 ? 40_000 : 10_913, 20);
-    packet.writeUInt16BE(index % 2 === 0 ? 10_913 : 40_000, 22);
-    packet.writeUInt32BE(1, 24);
-    packet[32] = 0x50;
-    packet[33] = 0x18;
-    payload.copy(packet, 40);
-    const record = Buffer.alloc(16);
-    record.writeUInt32LE(packet.length, 8);
-    record.writeUInt32LE(packet.length, 12);
-    return Buffer.concat([record, packet]);
-  });
-  return Buffer.concat([head, ...records]);
-}
+/** One connection. */
+const GREETINGS: readonly Recorded[] = [
+  { from: '127.0.0.1:40000', to: '127.0.0.1:10913', sequence: 0, flags: 'S' },
+  { from: '127.0.0.1:10913', to: '127.0.0.1:40000', sequence: 0, flags: 'SA' },
+  { from: '127.0.0.1:10913', to: '127.0.0.1:40000', sequence: 1, payload: 'RPY 0 0 . 0 14\r\n\r\n<greeting />END\r\n' },
+  { from: '127.0.0.1:40000', to: '127.0.0.1:10913', sequence: 1, payload: 'RPY 0 0 . 0 14\r\n\r\n<greeting />END\r\n' },
+  { from: '127.0.0.1:40000', to: '127.0.0.1:10913', sequence: 36, payload: 'SEQ 0 14 4096\r\n', flags: 'F' },
+];
 
 /** A WebSocket frame of a client. */
 function masked(opcode: number, text: string): Buffer {
@@ -222,17 +209,14 @@ export async function documentReaders(): Promise<Reader[]> {
       target: 'recordings',
       name: 'recordings of imxp wire',
       seeds: [
-        recording(
-          texts(
-            'RPY 0 0 . 0 14\r\n\r\n<greeting />END\r\n',
-            'RPY 0 0 . 0 14\r\n\r\n<greeting />END\r\n',
-            'SEQ 0 14 4096\r\n',
-          ),
-        ),
+        recording(GREETINGS),
+        recording(GREETINGS, { link: 'wireless with radiotap', modified: true }),
+        nextRecording(GREETINGS, { links: ['ethernet', 'netfilter', 'packet filter'], resolution: 9, offset: 7 }),
+        gzipSync(nextRecording(GREETINGS, { blocks: 'old', bigEndian: true })),
       ],
-      throws: (error) => error instanceof PcapError,
+      throws: (error) => error instanceof RecordingError,
       read: (octets) => {
-        for (const { chunks } of connections(segments(octets), undefined)) {
+        for (const { chunks } of connections(segments(packets(uncompressed(octets))), undefined)) {
           const session = new WatchedSession(true);
           for (const chunk of chunks) Array.from(session.take(chunk));
           Array.from(session.finish());
