@@ -27,7 +27,7 @@ export interface Connection {
 
 /** Out-of-order octets kept; more than a window means that something was not recorded. */
 const MOST_EARLY = 16_777_216;
-/** What is farther away than the largest window (RFC 7323 §2.2) belongs to another connection. */
+/** What is farther away than the largest window belongs to another connection. */
 const FARTHEST = 1_073_725_440;
 
 class Direction {
@@ -68,7 +68,7 @@ class Direction {
       this.#begin((segment.sequence + 1) >>> 0);
     }
     if (segment.payload.length === 0) return;
-    // Octets may come with the SYN (RFC 7413), which counts as one.
+    // Octets may come with the SYN (TCP Fast Open), which counts as one.
     const sequence = (segment.sequence + (segment.syn ? 1 : 0)) >>> 0;
     // A recording that began later: from its first octets on.
     if (Math.abs((sequence - this.#begin(sequence)) | 0) > FARTHEST) {

@@ -80,13 +80,13 @@ function behindLabels(octets: Buffer): Buffer {
   return NOTHING;
 }
 
-/** SNAP in LLC (RFC 1042): AA AA 03, three octets for whose types they are, and a type as in Ethernet. */
+/** SNAP in LLC: AA AA 03, three octets for whose types they are, and a type as in Ethernet. */
 function llc(octets: Buffer): Buffer {
   if (octets.length < 8 || octets.readUInt16BE(0) !== 0xaaaa || int8(octets, 2) !== 0x03) return NOTHING;
   return typed(octets, 6);
 }
 
-/** RFC 1661 §2, RFC 1662 §3.1: FF 03 may stand in front, and a protocol of one octet has the last bit set. */
+/** PPP: FF 03 may stand in front, and a protocol of one octet has the last bit set. */
 function ppp(octets: Buffer): Buffer {
   const rest = int8(octets, 0) === 0xff && int8(octets, 1) === 0x03 ? octets.subarray(2) : octets;
   const short = (int8(rest, 0) & 1) === 1;

@@ -1,5 +1,5 @@
 /**
- * TCP segments in packets: IPv4 and IPv6, also one in the other (RFC 2003, RFC 2473, RFC 4213). Knows no stream and nothing
+ * TCP segments in packets: IPv4 and IPv6, also one in the other. Knows no stream and nothing
  * of what the octets mean.
  */
 import { ipOf, isReadable } from './link.js';

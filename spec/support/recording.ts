@@ -148,7 +148,7 @@ function packet(segment: Recorded, link: RecordedLink): Buffer {
   return Buffer.concat([...front(link, typed, octets.length), octets, Buffer.alloc(padding)]);
 }
 
-/** IPv4 in IPv4 (RFC 2003). */
+/** IPv4 in IPv4. */
 function tunnelled(inner: Buffer): Buffer {
   const header = Buffer.alloc(20);
   header[0] = 0x45;
