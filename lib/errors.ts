@@ -10,6 +10,8 @@
 export interface Reply {
   readonly code: number;
   readonly text: string;
+  /** Language of the text, where a peer has named it; texts of this program are English. */
+  readonly lang?: string | undefined;
 }
 
 /** Every stable error code, with what it means. docs/reference/errors.md is generated from it. */

@@ -198,7 +198,7 @@ export class Inbox implements DeliveryOwner {
 
   #reply(channel: EndpointChannel, msgno: number, reply: Reply | undefined): void {
     if (reply === undefined) channel.reply(msgno, 'RPY', this.#dialect.ok);
-    else channel.reply(msgno, 'ERR', this.#dialect.encodeReply({ type: 'error', ...reply, lang: undefined }));
+    else channel.reply(msgno, 'ERR', this.#dialect.encodeReply({ type: 'error', lang: undefined, ...reply }));
   }
 
   #hand(delivery: Delivery): void {

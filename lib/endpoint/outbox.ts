@@ -304,6 +304,6 @@ export class Outbox {
   }
 }
 
-function refused({ code, text }: Reply): RefusedError {
-  return new RefusedError('REFUSED', { code, text });
+function refused({ code, text, lang }: Reply): RefusedError {
+  return new RefusedError('REFUSED', lang === undefined ? { code, text } : { code, text, lang });
 }

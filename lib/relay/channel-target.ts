@@ -106,7 +106,10 @@ export class ChannelTarget implements DeliveryTarget {
     if (kind === 'RPY' && payload.equals(this.#dialect.ok)) return undefined;
     try {
       const reply = this.#dialect.decodeReply(payload);
-      if (reply.type === 'error') return { code: reply.code, text: reply.text };
+      if (reply.type === 'error') {
+        const { code, text, lang } = reply;
+        return lang === undefined ? { code, text } : { code, text, lang };
+      }
       if (kind === 'RPY') return undefined;
     } catch (error) {
       if (!(error instanceof ImxpError)) throw error;

@@ -77,9 +77,12 @@ function nameOfOption(option: Option): string {
   return option.internal ?? option.external ?? '';
 }
 
+/** How the text of the reply 504 begins; the name of the option follows. */
+export const NOT_UNDERSTOOD = 'option not understood: ';
+
 /** Longest option name that is repeated to the peer. */
 const NAME_SHOWN = 80;
 
 function notUnderstood(option: Option): Reply {
-  return { code: 504, text: `option not understood: ${nameOfOption(option).slice(0, NAME_SHOWN)}` };
+  return { code: 504, text: `${NOT_UNDERSTOOD}${nameOfOption(option).slice(0, NAME_SHOWN)}` };
 }

@@ -25,6 +25,7 @@ import type { Context } from './context.js';
 import { fault, refused } from './events.js';
 import { Gate } from './gate.js';
 import { ImmediateReplies } from './immediate-replies.js';
+import { languagesOf, localized } from './languages.js';
 import type { Denial } from './policy.js';
 import type { Allowance } from './rates.js';
 import { RefusingTarget } from './route.js';
@@ -41,6 +42,8 @@ interface Kept {
   readonly since: number;
 }
 
+type Control = Attach | Bind | Terminate;
+
 /** The result of an attach, bind or terminate: undefined for `ok`. */
 type Outcome = Denial | undefined;
 
@@ -48,6 +51,8 @@ const SHUTTING_DOWN: Denial = { reply: REPLIES.shuttingDown, reason: 'draining' 
 const TOO_MANY_DATA: Denial = { reply: REPLIES.tooManyData, reason: 'more Data than its rate allows' };
 const TOO_MANY_OCTETS: Denial = { reply: REPLIES.tooManyOctets, reason: 'more octets of Data than its rate allows' };
 const TOO_MANY_ATTACH: Denial = { reply: REPLIES.tooManyAttach, reason: 'more attach and bind than its rate allows' };
+/** It is not read, so nobody knows what language it asks for. */
+const RELAY_BUSY = because(REPLIES.relayBusy);
 const NOT_PERMITTED: Reply = { code: 537, text: 'no longer permitted here' };
 const NOT_INITIAL: Reply = { code: 501, text: 'only attach and bind may come with the start of a channel' };
 
@@ -83,7 +88,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     this.#gate = new Gate(limits.outstanding, ({ msgno, payload, since }) => this.#operate(msgno, payload, since), {
       clock: context.time,
       ms: limits.deliveryTimeoutMs,
-      late: ({ msgno, payload }) => this.#refuse(msgno, payload.length, 'operation', '', REPLIES.relayBusy),
+      late: ({ msgno, payload }) => this.#refuse(msgno, payload.length, 'operation', '', RELAY_BUSY),
     });
     this.#early = dialect.early ? new ImmediateReplies(channel, context, this.#gate) : undefined;
     this.#ended = ended;
@@ -94,7 +99,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   message(msgno: number, payload: Buffer): void {
     if (!this.#gate.shut) this.#operate(msgno, payload);
     else if (!this.#gate.push({ msgno, payload, since: this.#context.time.now() })) {
-      this.#refuse(msgno, payload.length, 'operation', '', REPLIES.relayBusy);
+      this.#refuse(msgno, payload.length, 'operation', '', RELAY_BUSY);
     }
   }
 
@@ -121,15 +126,15 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
       return this.#initialReply('operation', '', { reply: this.#faultOf(error), reason: 'not readable' });
     }
     if (operation.type === 'attach') {
-      return this.#initialReply('attach', operation.endpoint, this.#attach(operation));
+      return this.#initialReply('attach', operation.endpoint, this.#attach(operation), operation);
     }
     if (operation.type !== 'bind') {
       return this.#initialReply(operation.type, '', { reply: NOT_INITIAL, reason: 'not an initial operation' });
     }
     const { relay } = operation;
     const outcome = this.#bind(operation);
-    if (!(outcome instanceof Promise)) return this.#initialReply('bind', relay, outcome);
-    return outcome.then((denial) => this.#initialReply('bind', relay, denial));
+    if (!(outcome instanceof Promise)) return this.#initialReply('bind', relay, outcome, operation);
+    return outcome.then((denial) => this.#initialReply('bind', relay, denial, operation));
   }
 
   /** Records an operation of this side that the peer accepted, so that the peer can end it. */
@@ -182,8 +187,8 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     return this.#context.encode(data, profile);
   }
 
-  settled(msgno: number, octets: number, _data: Data, reply: Reply | undefined): void {
-    this.#answer(msgno, octets, reply);
+  settled(msgno: number, octets: number, data: Data, reply: Reply | undefined): void {
+    this.#answer(msgno, octets, reply, reply === undefined ? '' : languagesOf(data));
     this.#context.ended();
   }
 
@@ -195,25 +200,25 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     try {
       operation = this.#dialect.decode(payload);
     } catch (error) {
-      this.#refuse(msgno, payload.length, 'operation', '', this.#faultOf(error));
+      this.#refuse(msgno, payload.length, 'operation', '', because(this.#faultOf(error)));
       return;
     }
     if (operation.type === 'data') this.#data(msgno, payload.length, operation, since);
     else this.#control(msgno, payload.length, operation);
   }
 
-  #control(msgno: number, octets: number, operation: Attach | Bind | Terminate): void {
+  #control(msgno: number, octets: number, operation: Control): void {
     const { type } = operation;
     if (type === 'attach') {
-      this.#concluded(msgno, octets, type, operation.endpoint, this.#attach(operation));
+      this.#concluded(msgno, octets, operation.endpoint, operation, this.#attach(operation));
     } else if (type === 'terminate') {
-      this.#concluded(msgno, octets, type, String(operation.transID), this.#associations.terminate(operation));
+      this.#concluded(msgno, octets, String(operation.transID), operation, this.#associations.terminate(operation));
     } else {
       const { relay } = operation;
       const outcome = this.#bind(operation);
-      if (!(outcome instanceof Promise)) this.#concluded(msgno, octets, type, relay, outcome);
+      if (!(outcome instanceof Promise)) this.#concluded(msgno, octets, relay, operation, outcome);
       // Later messages may rely on the binding, so they wait.
-      else this.#gate.shutUntil(outcome.then((denial) => this.#concluded(msgno, octets, type, relay, denial)));
+      else this.#gate.shutUntil(outcome.then((denial) => this.#concluded(msgno, octets, relay, operation, denial)));
     }
   }
 
@@ -242,7 +247,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     const { draining, limits } = this.#context;
     const denial = draining ? SHUTTING_DOWN : this.#denialOf(data, octets, limits.recipients);
     if (denial !== undefined) {
-      this.#refuse(msgno, octets, 'data', data.originator, denial.reply, denial.reason);
+      this.#refuse(msgno, octets, 'data', data.originator, denial, data);
       return;
     }
     if (this.#early !== undefined) {
@@ -263,7 +268,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   #dataEarly(early: ImmediateReplies, msgno: number, octets: number, data: Data, since?: number): void {
     const refusal = early.refusal(data, this.#view);
     if (refusal !== undefined) {
-      this.#refuse(msgno, octets, 'data', data.originator, refusal);
+      this.#refuse(msgno, octets, 'data', data.originator, because(refusal), data);
       return;
     }
     this.#channel.reply(msgno, 'RPY', this.#dialect.ok);
@@ -286,27 +291,38 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
 
   // ---- answers
 
-  #concluded(msgno: number, octets: number, what: string, subject: string, outcome: Outcome): void {
-    if (outcome === undefined) this.#answer(msgno, octets, undefined);
-    else this.#refuse(msgno, octets, what, subject, outcome.reply, outcome.reason);
+  #concluded(msgno: number, octets: number, subject: string, operation: Control, outcome: Outcome): void {
+    if (outcome === undefined) this.#answer(msgno, octets, undefined, '');
+    else {
+      const localizing = operation.type === 'terminate' ? undefined : operation;
+      this.#refuse(msgno, octets, operation.type, subject, outcome, localizing);
+    }
   }
 
-  #refuse(msgno: number, octets: number, what: string, subject: string, reply: Reply, reason = reply.text): void {
+  #refuse(
+    msgno: number,
+    octets: number,
+    what: string,
+    subject: string,
+    { reply, reason }: Denial,
+    operation?: Attach | Bind | Data,
+  ): void {
     refused(this.#channel, what, subject, reply, reason);
-    this.#answer(msgno, octets, reply);
+    this.#answer(msgno, octets, reply, operation === undefined ? '' : languagesOf(operation));
   }
 
-  #answer(msgno: number, octets: number, reply: Reply | undefined): void {
+  #answer(msgno: number, octets: number, reply: Reply | undefined, languages: string): void {
     if (this.#gone) return;
     if (reply === undefined) this.#channel.reply(msgno, 'RPY', this.#dialect.ok);
-    else this.#channel.reply(msgno, 'ERR', this.#dialect.encodeReply(errorOf(reply)));
+    else this.#channel.reply(msgno, 'ERR', this.#dialect.encodeReply(errorOf(reply, languages)));
     this.#channel.consume(octets);
   }
 
-  #initialReply(what: string, subject: string, outcome: Outcome): string {
+  #initialReply(what: string, subject: string, outcome: Outcome, operation?: Attach | Bind): string {
     if (outcome === undefined) return this.#dialect.encodeInitialReply({ type: 'ok' });
     refused(this.#channel, what, subject, outcome.reply, outcome.reason);
-    return this.#dialect.encodeInitialReply(errorOf(outcome.reply));
+    const languages = operation === undefined ? '' : languagesOf(operation);
+    return this.#dialect.encodeInitialReply(errorOf(outcome.reply, languages));
   }
 
   /** Returns the answer to an operation that could not be read. */
@@ -364,6 +380,11 @@ const LOOP = new RefusingTarget(REPLIES.loop);
 const NO_TRANSIT = new RefusingTarget(REPLIES.noTransit);
 const ADDRESS_INVALID = new RefusingTarget(REPLIES.addressInvalid);
 
-function errorOf({ code, text }: Reply) {
-  return { type: 'error', code, text, lang: undefined } as const;
+/** @param languages those that the originator asked for; see {@link languagesOf} */
+function errorOf(reply: Reply, languages: string) {
+  return { type: 'error', code: reply.code, ...localized(reply, languages) } as const;
+}
+
+function because(reply: Reply): Denial {
+  return { reply, reason: reply.text };
 }

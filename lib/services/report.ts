@@ -4,9 +4,9 @@
  */
 import type { Reply } from '../errors.js';
 import { type Destination, writeStatusResponse } from '../imxp/vocabulary/status.js';
+import { localized } from '../relay/languages.js';
 import type { Reporter, StatusReport } from '../relay/status.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../relay/target.js';
-import { localized } from './languages.js';
 import { documentData, type Submit, UNHEARD } from './outgoing.js';
 
 /** Local part of the service. */
@@ -38,5 +38,5 @@ export class ReportService implements Reporter, DeliveryTarget {
 
 function destinationOf(identity: string, reply: Reply | undefined, localize: string): Destination {
   if (reply === undefined) return { identity, reply: { code: 250, text: '', lang: undefined } };
-  return { identity, reply: { code: reply.code, ...localized(reply.text, localize) } };
+  return { identity, reply: { code: reply.code, ...localized(reply, localize) } };
 }

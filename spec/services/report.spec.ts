@@ -5,7 +5,7 @@ import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import type { Data } from '../../lib/imxp/operation.js';
 import { readStatusResponse } from '../../lib/imxp/vocabulary/status.js';
 import { REPLIES } from '../../lib/relay/answer.js';
-import { localized } from '../../lib/services/languages.js';
+import { localized } from '../../lib/relay/languages.js';
 import { ReportService } from '../../lib/services/report.js';
 import { parseXml } from '../../lib/xml/parse.js';
 
@@ -67,12 +67,12 @@ describe('services/report', () => {
     expect(sent('de-AT en', REPLIES.notAttached)).to.include(
       "<reply code='450' transID='3301' xml:lang='de'>nicht angemeldet</reply>",
     );
-    expect(localized('not attached', 'fr  en-GB de')).to.deep.equal({ text: 'not attached', lang: 'en' });
-    expect(localized('not attached', 'i-default')).to.deep.equal({ text: 'not attached', lang: undefined });
+    expect(localized({ text: 'not attached' }, 'fr  en-GB de')).to.deep.equal({ text: 'not attached', lang: 'en' });
+    expect(localized({ text: 'not attached' }, 'i-default')).to.deep.equal({ text: 'not attached', lang: undefined });
   });
 
   it('passes on the texts of others without naming their language', () => {
-    expect(localized('Zut alors', 'de')).to.deep.equal({ text: 'Zut alors', lang: undefined });
+    expect(localized({ text: 'Zut alors' }, 'de')).to.deep.equal({ text: 'Zut alors', lang: undefined });
   });
 
   it('accepts no Data', () => {
