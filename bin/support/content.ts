@@ -1,6 +1,6 @@
 /**
  * Content of a delivery as octets, with its media type, and as text if it is text. S/MIME and the header of an instant
- * message are taken off.
+ * message are removed.
  */
 import { isUtf8 } from 'node:buffer';
 import { textOfContent } from '../../lib/endpoint/content.js';

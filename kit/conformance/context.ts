@@ -1,6 +1,6 @@
 /**
  * Context of a check: opens monitored sessions with the listener up to the stage that the check needs, from a
- * connection to an attached endpoint. If a stage fails, the check cannot be judged; the check of that stage tells why.
+ * connection to an attached endpoint. If a stage fails, the check is inconclusive; the check of that stage tells why.
  */
 import { Blocked, Finding, NotOffered, type Remark, type RemarkLevel } from './finding.js';
 import type { RawMessage, Rule } from './peer/channel.js';

@@ -77,7 +77,7 @@ export class AdminServer {
     return typeof address === 'object' && address !== null ? address.port : this.#options.port;
   }
 
-  /** Ends at once: whoever asks finds out that there is no node. */
+  /** Ends at once: the client learns that there is no node. */
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#server.close(() => resolve());

@@ -133,7 +133,7 @@ export const meshSchema = (path: z.ZodType<string, string>) =>
             .describe('name servers; default: those of the system'),
           tls: z
             .enum(['off', 'prefer', 'require'])
-            // Otherwise whoever controls the DNS answers would be believed in everything.
+            // Otherwise an attacker who controls the DNS answers could impersonate any relay.
             .default('require')
             .describe('whether links to relays found by DNS must use TLS, with a certificate that names the domain'),
           credentials: credentials(path)

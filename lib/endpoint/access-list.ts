@@ -149,7 +149,7 @@ export function entryFor(list: readonly AccessEntry[], actor: string): AccessEnt
 
 /**
  * The actors to write entries for when one is named: an endpoint stands for itself and all its subaddresses, because
- * whoever has the endpoint can use any of them. A subaddress, a service and a pattern stand for themselves.
+ * the owner of the endpoint can use any of them. Subaddresses, services and patterns are taken literally.
  *
  * @throws LocalError ARGUMENT when the actor is not valid
  */

@@ -81,7 +81,7 @@ export class AccessClient {
    * Replaces a whole access list, provided that nobody has changed it since it was read.
    *
    * @param entries the new entries in order, at least one; or a function that makes them from the present list and is
-   *   called again when somebody else changed the list meanwhile
+   *   called again when somebody else changed the list in the meantime
    * @returns the list as it was before
    * @throws as {@link get}; RefusedError 555 when somebody else kept changing the list; LocalError ARGUMENT
    * @example

@@ -11,7 +11,7 @@ export interface TimingInit {
   readonly noLaterThanMs?: number;
   /** The last relay confirms the delivery with a report (250), which may itself take this long. */
   readonly returnTripMs?: number;
-  /** A relay reports (350) when delivery takes longer than this, and goes on delivering. */
+  /** A relay reports (350) when delivery takes longer than this, and continues to deliver. */
   readonly reportAfterMs?: number;
   /** The relay at which `noLaterThanMs` passed reports that (550). */
   readonly reportErrors?: boolean;

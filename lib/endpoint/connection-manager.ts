@@ -33,7 +33,7 @@ export interface ConnectionObserver {
   /** Called once for each loss. @param retrying whether the endpoint reconnects by itself */
   lost(error: ImxpError, retrying: boolean): void;
   terminated(address: string): void;
-  /** The endpoint is closed for good. `error` is undefined when the application closed it. */
+  /** The endpoint is closed permanently. `error` is undefined when the application closed it. */
   over(error: ImxpError | undefined): void;
 }
 
@@ -78,7 +78,7 @@ export class ConnectionManager {
     return this.#session?.connection;
   }
 
-  /** @throws LocalError CLOSED once `close` has been called or the connection is lost for good */
+  /** @throws LocalError CLOSED once `close` has been called or the connection is lost permanently */
   refuseClosed(): void {
     if (this.#state === 'closing' || this.#state === 'closed') throw new LocalError('CLOSED', LEAVING);
   }

@@ -29,7 +29,7 @@ export type EndpointEvents = {
   disconnect: [error: ImxpError, retrying: boolean];
   /** The relay ended the attachment of an address. */
   terminate: [address: string];
-  /** The endpoint is closed: by the application (no error), or because the connection is lost for good. */
+  /** The endpoint is closed: by the application (no error), or because the connection is lost permanently. */
   close: [error: ImxpError | undefined];
 };
 
@@ -319,8 +319,8 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   /**
-   * Iterates over the deliveries. Ends when the endpoint is closed; throws when the connection is lost for good or the
-   * relay has ended the last attachment.
+   * Iterates over the deliveries. Ends when the endpoint is closed; throws when the connection is lost permanently or
+   * the relay has ended the last attachment.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Delivery, undefined> {
     return this.#inbox.deliveries();

@@ -93,7 +93,7 @@ export class PresenceClient {
    * Publishes presence for this endpoint, or for a publisher that permits it (`presence:publish`).
    *
    * @param update the new entry, or a function that makes it from the present one and is called again when somebody
-   *   else changed the entry meanwhile
+   *   else changed the entry in the meantime
    * @throws as {@link poll}; RefusedError 555 when somebody else kept changing the entry; LocalError ARGUMENT
    * @example
    * const availableUntil = new Date(Date.now() + 3_600_000);
@@ -140,7 +140,7 @@ export class PresenceClient {
   }
 
   /**
-   * Watches who subscribes to a publisher's presence, for example one's own. The present subscribers come first.
+   * Watches who subscribes to a publisher's presence, for example your own. The present subscribers come first.
    *
    * @throws as {@link poll}
    * @example

@@ -252,7 +252,10 @@ class ReportCollector {
     this.#check();
   }
 
-  /** @throws RemoteProtocolError for an element that is not a report, RefusedError for a report that cannot be believed */
+  /**
+   * @throws RemoteProtocolError for an element that is not a report, RefusedError for a report from a relay that cannot
+   * know
+   */
   take(element: XmlElement, service: string): void {
     const destinations = credible(readStatusResponse(element).destinations, service, this.#home, this.#domains);
     if (destinations.length === 0) throw notAsked();

@@ -73,7 +73,7 @@ export class Transactions {
   }
 }
 
-/** What a service says that was not asked, or about what it cannot know. */
+/** The refusal of an element from a service that was not asked, or about something that it cannot know. */
 export function notAsked(): RefusedError {
   return new RefusedError('REFUSED', { code: 537, text: 'only the service that was asked may answer' });
 }

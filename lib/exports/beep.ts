@@ -1,6 +1,7 @@
 /**
- * Exports of `imxp/beep`: BEEP (RFC 3080, RFC 3081) for profiles of one's own. `listen` and `connect` make sessions on
- * real connections; {@link Session} is the protocol alone, without sockets and clocks, for programs that bring their own.
+ * Exports of `imxp/beep`: BEEP (RFC 3080, RFC 3081) for applications that define their own profiles. `listen` and
+ * `connect` make sessions on real connections; {@link Session} is the protocol alone, without sockets and clocks, for
+ * programs that bring their own.
  */
 export type {
   Greeting,
@@ -22,15 +23,7 @@ export {
   type SessionOptions,
   type SessionState,
 } from '../beep/session.js';
-export {
-  type ErrorCode,
-  ImxpError,
-  LocalError,
-  RefusedError,
-  RemoteProtocolError,
-  type Reply,
-  TransportError,
-} from '../errors.js';
+export * from '../errors.js';
 export { type Entity, parseEntity } from '../mime/entity.js';
 export type { PeerIdentity } from '../sasl/identity.js';
 export type { Authorize } from '../sasl/settings.js';

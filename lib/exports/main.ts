@@ -36,16 +36,7 @@ export type {
   Status,
   StatusOptions,
 } from '../endpoint/status.js';
-export {
-  ERROR_CODES,
-  type ErrorCode,
-  ImxpError,
-  LocalError,
-  RefusedError,
-  RemoteProtocolError,
-  type Reply,
-  TransportError,
-} from '../errors.js';
+export * from '../errors.js';
 export type { Content } from '../imxp/content.js';
 export type { Data, Option, Recipient, TargetHop } from '../imxp/operation.js';
 export type { AccessEntry } from '../imxp/vocabulary/access.js';

@@ -306,7 +306,7 @@ export class PresenceGateway {
     const key = keyOf('imxp', watcher, target);
     const to = this.#running.get(key) ?? this.#polls.get(key);
     this.#polls.delete(key);
-    // Not awaited: a cancelled subscription is notified once more, which may be discarded (RFC 3859 §3.4.3)
+    // Not awaited: a cancelled subscription gets a last notification, which may be discarded (RFC 3859 §3.4.3)
     if (to === undefined) return;
     const { mapping, now } = this.#context;
     const time = now();

@@ -7,7 +7,7 @@ export interface Option {
   readonly internal: string | undefined;
   readonly external: string | undefined;
   readonly targetHop: TargetHop;
-  /** False: whoever the option applies to must understand it or fail. */
+  /** False: every party that the option applies to must understand it or fail. */
   readonly seeNoEvil: boolean;
   /** 0 if hold4Endpoint came without one. */
   readonly transID: number;

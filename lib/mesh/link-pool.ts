@@ -1,6 +1,6 @@
 /**
- * Pool of links to neighbours that no route names: one for each domain, made when it is needed and closed when it was
- * idle for a while. The number of links is limited.
+ * Pool of links to neighbours that no route names: one for each domain, created when it is needed and closed after it
+ * has been idle for a while. The number of links is limited.
  */
 import type { Link } from './link.js';
 
@@ -126,7 +126,7 @@ export class LinkPool<Neighbour extends Pooled> {
   /** A neighbour may have moved since the link was made. */
   async #review(domain: string, neighbour: Neighbour): Promise<void> {
     if (await this.#options.current(domain, neighbour)) return;
-    // Asking took its time: what came meanwhile must not be torn from the link.
+    // Asking took time: what arrived in the meantime must not be cut off from the link.
     if (!this.#options.busy(neighbour)) await neighbour.link.renew();
   }
 }

@@ -28,7 +28,11 @@ export interface LinkOptions {
   readonly name: string;
   /** Opens an authenticated session, trying the alternatives in order. RefusedError NO_RELAY: there is no such neighbour. */
   connect(): Promise<Connection>;
-  /** The session is lost. @returns whether there is another relay to go on with: Data then wait for it and do not fail */
+  /**
+   * The session is lost.
+   *
+   * @returns whether there is another relay to continue with: Data then wait for it and do not fail
+   */
   readonly lost?: () => boolean;
   /** Whether a link that never was up is dialled again by itself, too; otherwise only when it is needed. Default true. */
   readonly insist?: boolean;
@@ -227,7 +231,7 @@ export class Link implements ConnectionOwner, Ticking {
     this.#dial().catch((error: unknown) => this.#failed(asError(error)));
   }
 
-  /** Dialling goes on, over all alternatives; whoever waits for it is not kept any longer. */
+  /** Dialling continues over all alternatives, but nothing waits for it any longer. */
   #late(): void {
     if (this.#state !== 'connecting') return;
     events.link.publish({ link: this.name, state: 'slow', ms: this.#options.dataWaitMs });
@@ -379,7 +383,7 @@ export class Link implements ConnectionOwner, Ticking {
     if (this.#state === 'closed') return;
     events.link.publish({ link: this.name, state: 'failed', error: error.code, reason: error.message });
     if (error instanceof RefusedError && error.code === 'NO_RELAY') {
-      // Nothing to come back to; whoever looked it up remembers for how long.
+      // There is nothing to return to; the look-up remembers for how long.
       this.#options.down(error.reply);
       this.#rest();
     } else this.#backOff();

@@ -106,7 +106,7 @@ export class Neighbours implements Dialer {
     return [...this.#routes].filter((way): way is Routed => 'target' in way);
   }
 
-  /** Takes a changed configuration. Links of which nothing changed go on. */
+  /** Applies a changed configuration. Unchanged links stay up. */
   async reload(config: NodeConfig): Promise<void> {
     const before = this.#config.mesh.dns;
     this.#config = config;

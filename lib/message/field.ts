@@ -16,7 +16,7 @@ export function isMessageNamespace(namespace: string): boolean {
 }
 
 export interface MessageField {
-  /** {@link MESSAGE_NAMESPACE}, or the namespace of whoever defined the field. */
+  /** {@link MESSAGE_NAMESPACE}, or the namespace of the party that defined the field. */
   readonly namespace: string;
   /** In lower case in the message namespace. */
   readonly name: string;

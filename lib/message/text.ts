@@ -1,6 +1,6 @@
 /**
- * Octets of a text type to a string and back (message-service-01 §3.2): charsets, line ends, format=flowed. Knows no
- * headers but the Content-Type.
+ * Octets of a text type to a string and back (message-service-01 §3.2): charsets, line ends, format=flowed. Handles no
+ * header but the Content-Type.
  */
 import { isUtf8 } from 'node:buffer';
 import type { MediaType } from '../mime/media-type.js';

@@ -130,7 +130,7 @@ export class AccountWatch implements AccountRules {
     const disabled = this.#states.get(account)?.state.disabled;
     if (disabled === undefined) return undefined;
     try {
-      // An account that was enabled since the last look may have logged in by now, and must not be turned away.
+      // An account that was enabled since the last look may have logged in already, and must not be refused.
       return this.#options.accounts.suspended(account);
     } catch (error) {
       fault(error);
@@ -270,7 +270,7 @@ export class AccountWatch implements AccountRules {
     const { removed = '' } = state;
     try {
       for (const forget of this.#options.forget) await forget(account, { at: Date.parse(removed), version });
-      // If somebody has changed it by now, it is looked at again.
+      // If it has been changed in the meantime, it is looked at again.
       await this.#options.accounts.states.replace(account, assembled({ ...state, removed: undefined }), version);
       events.forgotten.publish({ account, removed });
     } catch (error) {

@@ -48,7 +48,7 @@ class Inspection {
   async store(): Promise<readonly Finding[]> {
     const { store } = this.#config;
     const obstacle = store.type === 'lmdb' ? await directoryObstacle(store.path) : undefined;
-    // A full disk is no fault of the configuration: the relay says so when it starts, and is started again.
+    // A full disk is not a fault of the configuration: the relay reports it when it starts, and can be started again.
     if (obstacle?.transient === true) this.#warn(['store', 'path'], obstacle.text);
     else if (obstacle !== undefined) this.#error(['store', 'path'], obstacle.text);
     return this.findings;

@@ -197,10 +197,10 @@ export class Node {
 
   /**
    * Applies a changed configuration as far as that is possible while running: routes, policy, certificates, access.
-   * Existing sessions go on.
+   * Existing sessions continue.
    *
    * @returns what was applied and what needs a restart
-   * @throws LocalError CONFIGURATION if files that it names cannot be used; the node goes on as it was
+   * @throws LocalError CONFIGURATION if files that it names cannot be used; the node continues unchanged
    */
   async reload(config: NodeConfig): Promise<Reload> {
     const tls = await tlsOptions(config);
@@ -232,7 +232,7 @@ export class Node {
     this.#admin?.show('draining');
     events.node.publish({ state: 'draining', sessions: this.sessions });
     for (const listener of this.#listeners) listener.stop();
-    // First of all, because the attachments that end now are nobody's absence.
+    // First, because an attachment that ends from now on does not mean that its user is absent.
     const quiet = this.#presence.stop();
     const drained = this.#relay.drain();
     const finished = await within(

@@ -1,6 +1,6 @@
 /**
- * What the operating system tells a running node: SIGTERM and SIGINT drain it, once more ends it at once, SIGHUP reloads.
- * Knows nothing of how that is done.
+ * What the operating system tells a running node: SIGTERM and SIGINT drain it, a second one ends it at once, SIGHUP
+ * reloads. Knows nothing of how that is done.
  */
 
 export interface SignalHandlers {
@@ -10,7 +10,7 @@ export interface SignalHandlers {
   abort(signal: NodeJS.Signals): void;
   /** SIGHUP. Never called before an earlier call has ended; signals in the meantime lead to one more call. */
   reload(): Promise<void>;
-  /** A reload was rejected; the node goes on as it was. */
+  /** A reload was rejected; the node continues unchanged. */
   reloadFailed(error: unknown): void;
 }
 

@@ -1,6 +1,6 @@
 /**
  * How often something may happen: a bucket of tokens that fills at a rate and holds a burst. Reads the clock only when
- * the bucket is empty, so that whoever stays below the rate costs one subtraction. Knows nothing of what is counted.
+ * the bucket is empty, so that a party below the rate costs one subtraction. Independent of what is counted.
  */
 export interface Rate {
   /** Tokens added each second; 0 for no limit at all. */

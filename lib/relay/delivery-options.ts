@@ -1,5 +1,6 @@
 /**
- * Delivery options of RFC 3342 on one element: which of them count at this hop, and how they go on to the next relay.
+ * Delivery options of RFC 3342 on one element: which of them count at this hop, and how they are forwarded to the next
+ * relay.
  */
 import { ImxpError, type Reply } from '../errors.js';
 import type { Option } from '../imxp/operation.js';

@@ -57,7 +57,7 @@ const SHARED = 4;
 const SLOW_MS = 1000;
 /** Pairs of originator and recipient that are remembered with nothing under way. */
 const KEPT_PINS = 4096;
-/** Whoever has waited for so long at the head of a lane may be slow: others rather take another one. */
+/** Data that have waited for so long at the head of a lane may be slow: others take another lane if there is one. */
 const DOUBTFUL_MS = 50;
 /** For how long a neighbour that refused a further channel is not asked for another one. */
 const REFUSED_MS = 60_000;
@@ -247,7 +247,7 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
 
   ended({ share, octets, pins }: Flight): void {
     this.#shares.give(share, octets);
-    // Those without Data are kept for a while: whoever has just written writes again.
+    // Those without Data are kept for a while, because a sender often writes again.
     for (const pin of pins) pin.count -= 1;
     this.#outstanding -= 1;
   }
@@ -274,7 +274,7 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
       if (look.shared !== undefined && look.shared.waits(now) < DOUBTFUL_MS) return look.shared;
       return this.#open(now) ?? look.shared ?? look.idle ?? look.probation;
     }
-    // A recipient that is slow has a lane of its own, whoever writes to it.
+    // A recipient that is slow has a lane of its own, for all senders.
     if (recipient !== undefined && this.#promptness.isSlow(recipient, now)) {
       const own = this.#lanes.find(({ open, opening, slow }) => (open || opening) && slow === recipient);
       if (own !== undefined) return own;
@@ -305,7 +305,7 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
     return lane;
   }
 
-  /** Whoever has been waited for too long is slow. */
+  /** A recipient that has been waited for too long is slow. */
   #tick(): void {
     if (this.#pins.size > KEPT_PINS && this.#pins.size > 2 * this.#outstanding) {
       for (const [key, { count }] of this.#pins) if (count === 0) this.#pins.delete(key);
@@ -337,7 +337,7 @@ class Look {
   probation: ChannelLane | undefined;
   /** The best of those on probation with Data of the same originator. */
   own: ChannelLane | undefined;
-  /** How many there are for prompt recipients that do not stand still. */
+  /** Number of lanes for prompt recipients that are not stalled. */
   steady = 0;
   probations = 0;
   ownProbations = 0;
@@ -364,7 +364,7 @@ class Look {
   }
 }
 
-/** One that does not stand still, then the one that has waited for the shortest time, then the emptier one. */
+/** Prefers a lane that is not stalled, then the one that has waited for the shortest time, then the emptier one. */
 function better(one: ChannelLane | undefined, other: ChannelLane, now: number): ChannelLane {
   if (one === undefined) return other;
   if (one.stalled !== other.stalled) return one.stalled ? other : one;

@@ -1,6 +1,6 @@
 /**
- * Registry of the options that this relay understands; decides which options apply at this hop and which go on to the
- * next (core-01 §5). The effect of an option is implemented elsewhere.
+ * Registry of the options that this relay understands; decides which options apply at this hop and which are forwarded
+ * to the next (core-01 §5). The effect of an option is implemented elsewhere.
  */
 import type { Reply } from '../errors.js';
 import type { Option } from '../imxp/operation.js';
@@ -65,7 +65,10 @@ export function applies(option: Option, place: OptionPlace, direct: boolean): bo
   return option.targetHop !== 'final' || direct;
 }
 
-/** Returns the options that go on to another relay: all but those for `this` hop. The same array if none is removed. */
+/**
+ * Returns the options that are forwarded to another relay: all but those for `this` hop. The same array if none is
+ * removed.
+ */
 export function onward(options: readonly Option[]): readonly Option[] {
   for (const option of options) {
     if (option.targetHop === 'this') return options.filter((other) => other.targetHop !== 'this');

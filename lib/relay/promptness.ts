@@ -1,6 +1,6 @@
 /**
- * Which recipients answer promptly, and who was slow of late: what lanes go by. Soft and bounded; a recipient of whom nothing is
- * known is not prompt yet. Knows no lanes.
+ * Which recipients answer promptly, and which have been slow recently: the basis for the choice of lanes. Soft and
+ * bounded; an unknown recipient does not count as prompt yet.
  */
 
 /** How many addresses are remembered of each kind. One costs about 100 octets; the oldest is forgotten first. */

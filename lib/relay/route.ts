@@ -93,8 +93,8 @@ export type Plan =
   | { readonly type: 'pending'; readonly decisions: ReadonlyMap<string, Promise<boolean>> };
 
 /**
- * Returns the target for the only recipient of a Data operation without options, which goes on unchanged: the hot path
- * of {@link plan}.
+ * Returns the target for the only recipient of a Data operation without options, which is forwarded unchanged: the hot
+ * path of {@link plan}.
  *
  * @param hold whether it is to be held for an endpoint that is not attached (RFC 3342 §3)
  * @param decided access decisions that were waited for

@@ -32,7 +32,7 @@ export interface DataOrigin {
    * @param reply undefined for `ok`
    */
   settled(msgno: number, octets: number, data: Data, reply: Reply | undefined): void;
-  /** Returns the payload of a Data operation that does not go on as it came. */
+  /** Returns the payload of a Data operation that is not forwarded as received. */
   encode(data: Data, profile: string): Payload;
 }
 
@@ -77,7 +77,8 @@ export function carry(
 /**
  * Sends on a Data operation for which {@link carry} needs access decisions, once they are made.
  *
- * @param abandoned whether the originator has gone meanwhile; the operation is then dropped, and settled for the count
+ * @param abandoned whether the originator has gone in the meantime; the operation is then dropped, and settled for the
+ *   count
  * @returns resolves when it was sent, never rejects
  */
 export async function carryDecided(
@@ -299,7 +300,7 @@ class Part implements OutboundDelivery, DeliverySink {
   }
 }
 
-/** D-CORE-22: an operation goes on as it came, unless it changed or the next channel uses another dialect. */
+/** D-CORE-22: an operation is forwarded as received, unless it changed or the next channel uses another dialect. */
 function payloadOf(data: Data, changed: boolean, profile: string, origin: DataOrigin): Payload {
   const { source } = data;
   if (!changed && source !== undefined && source.profile === profile) return source.payload;

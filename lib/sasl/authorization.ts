@@ -8,7 +8,7 @@ import { prepared } from './scram/saslprep.js';
 import type { ServerSettings } from './settings.js';
 
 /**
- * The authorization identity that counts. Some libraries send the user name once more (`fred` for `fred`, or for
+ * The authorization identity that counts. Some libraries repeat the user name (`fred` for `fred`, or for
  * `fred@example.com`), and everybody may act as themselves: that is none.
  *
  * @param account whose password it was

@@ -1,6 +1,6 @@
 /**
  * The messages of a SASL channel (RFC 3080 §4.1.2): `<blob>` and `<error>`, as content of a start (no MIME headers) and
- * as payload of a message. Handles the base64; knows no mechanism and no order of messages.
+ * as payload of a message. Handles the base64; independent of the mechanism and of the order of messages.
  */
 
 import { RemoteProtocolError, type Reply } from '../errors.js';

@@ -21,7 +21,7 @@ export interface SecurityLayer {
    * Takes octets as they arrive, in any pieces, and returns the plain octets of all packets completed by them.
    *
    * @throws RemoteProtocolError SASL_INVALID without reply: a packet is too long, too short, out of sequence or altered.
-   *   The stream cannot go on then: end the session.
+   *   The stream cannot continue then: end the session.
    */
   unwrap(octets: Buffer): Buffer;
 }

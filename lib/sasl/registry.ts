@@ -89,7 +89,7 @@ function offers(uris: readonly string[]): ReadonlyMap<string, string> {
   return byName;
 }
 
-/** Not ANONYMOUS: who wants to be nobody says so. */
+/** Not ANONYMOUS: it is used only where it is asked for. */
 const DEFAULT_ACCEPTABLE: readonly string[] = MECHANISMS.filter((name) => name !== 'ANONYMOUS');
 
 function isAcceptable(name: MechanismName, settings: ClientSettings): boolean {

@@ -227,7 +227,7 @@ export class ServerExchange {
     return { type: 'error', reply, reason, exhausted: this.#server.exhausted };
   }
 
-  /** The next blob on the channel begins anew. */
+  /** The next blob on the channel begins a new exchange. */
   #restart(): void {
     this.#mechanism = undefined;
     this.#steps = 0;

@@ -37,7 +37,7 @@ export const ACCESS = 'imxp=access';
 
 /** Largest request in octets: {@link ENTRIES} with room for long addresses. */
 const DOCUMENT_OCTETS = 262_144;
-/** Elements that answer or report. They are never answered, because two services could go on for ever. */
+/** Elements that answer or report. They are never answered, because two services could continue for ever. */
 const ANSWERS: ReadonlySet<string> = new Set(['reply', 'statusResponse', 'allow', 'deny']);
 
 const DONE: Reply = { code: 250, text: '' };

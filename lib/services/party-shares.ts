@@ -1,6 +1,6 @@
 /**
  * Shares of parties in something bounded: each has at most its own limit, and at most as much as is still free. One party
- * leaves half of it to others, two leave a third, and whoever comes late always finds some. A party is an account: its
+ * leaves half of it to others, two leave a third, and a late party always finds some. A party is an account: its
  * subaddresses count for it. Knows nothing of what is shared.
  */
 import { addressOf } from '../imxp/address.js';

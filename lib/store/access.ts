@@ -64,12 +64,12 @@ export class AccessEntries {
     this.#replaced = replaced;
   }
 
-  /** Changes whenever entries of anybody were written or the initial ones are others, whoever did that. Cheap. */
+  /** Changes whenever any entries were written, by any process, or the initial ones were replaced. Cheap. */
   get written(): number {
     return this.#store.revision('access') + this.#changes;
   }
 
-  /** Changes whenever any entry may have changed, whoever changed it. Cheap. */
+  /** Changes whenever any entry may have been changed, by any process. Cheap. */
   get revision(): number {
     // Each only grows, so their sum changes with any of them.
     return this.#store.revision('access') + this.#store.revision('account') + this.#changes;

@@ -31,7 +31,7 @@ export interface AccountState {
   readonly disabled?: Disabled;
   /**
    * Time at which an account of that name was removed, ISO 8601; kept until a relay has ended its sessions and deleted
-   * its data. There may be another account of that name by now.
+   * its data. There may be another account of that name now.
    */
   readonly removed?: string;
   readonly quota?: Quota;

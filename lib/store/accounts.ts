@@ -321,7 +321,7 @@ function baseOf(name: string): string {
   return addressOf(account)?.base ?? account;
 }
 
-/** Unauthenticated peers log in with any name; names that no account can have are no error of the store. */
+/** Unauthenticated peers try any name; names that no account can have are not an error of the store. */
 function usable(name: string): boolean {
   return name !== '' && Buffer.byteLength(name) <= ADDRESS_OCTETS && !name.includes('\0');
 }

@@ -159,7 +159,7 @@ export class LmdbStore implements Store {
   watch(changed: () => void): (() => void) | undefined {
     try {
       const watcher = watch(join(this.#path, 'data.mdb'), { persistent: false }, changed);
-      // Whoever relies on it looks now and then all the same.
+      // Those who rely on it also look from time to time.
       watcher.on('error', () => watcher.close());
       return () => watcher.close();
     } catch {

@@ -1,6 +1,6 @@
 /**
- * Everything that must survive, as versioned entries with compare-and-set. Knows no engine (`memory.ts`, `lmdb.ts`) and
- * not who asks. Every implementation passes `spec/support/suites/store.ts`.
+ * Everything that must survive, as versioned entries with compare-and-set. Independent of the engine (`memory.ts`,
+ * `lmdb.ts`) and of its users. Every implementation passes `spec/support/suites/store.ts`.
  */
 import { LocalError } from '../errors.js';
 
@@ -56,7 +56,7 @@ export interface Store {
    * Writes when the entry still has the version it was read with; {@link ABSENT} when there must be none. Without
    * `expectedVersion` writes in any case. Resolves when the disk has it.
    *
-   * @returns the new version, or undefined when the entry has another one by now
+   * @returns the new version, or undefined when the entry has another one
    */
   put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined>;
   /** Deletes on the same condition. @returns whether there was such an entry */
@@ -71,8 +71,8 @@ export interface Store {
   /** How many entries have a key that begins with `prefix`: a look at the keys alone. */
   count(prefix: string): Promise<number>;
   /**
-   * Entries whose key begins with `prefix`, by the octets of the key. Entries written or deleted meanwhile may be seen or
-   * not; all others are seen exactly once.
+   * Entries whose key begins with `prefix`, by the octets of the key. Entries written or deleted in the meantime may be
+   * seen or not; all others are seen exactly once.
    */
   list(prefix: string): AsyncIterable<Listed>;
   /**

@@ -45,7 +45,7 @@ export function layerForbidden(state: Pick<TuningState, 'privacy' | 'layered'>):
 export type ReadyAnswer =
   /** Send the content, nothing after it, close all channels, wait for the ClientHello. */
   | { readonly type: 'proceed'; readonly content: string; readonly earliest: TlsVersion }
-  /** Nothing was closed, the session goes on. */
+  /** Nothing was closed; the session continues. */
   | { readonly type: 'error'; readonly content: string; readonly reply: Reply };
 
 /**
@@ -75,7 +75,7 @@ function refuse(reply: Reply): ReadyAnswer {
  * Takes the answer to our `ready` (the document without MIME headers). Returns when TLS is to be started: close all
  * channels without a word and begin the handshake as client.
  *
- * @throws RefusedError TLS_REFUSED: the session goes on in the clear, if that is acceptable
+ * @throws RefusedError TLS_REFUSED: the session continues in the clear, if that is acceptable
  * @throws RemoteProtocolError XML_*: neither proceed nor error; whether TLS follows is unknown, so end the session
  */
 export function acceptProceed(content: Buffer): void {

@@ -12,7 +12,7 @@ const waiting = new WeakMap<AbortSignal, Set<() => void>>();
  */
 export function whenAborted(signal: AbortSignal, tell: () => void): () => void {
   const all = waiting.get(signal) ?? listen(signal);
-  // A function of one's own, so that the same one may wait twice.
+  // A separate function, so that the same callback may wait twice.
   const one = (): void => tell();
   all.add(one);
   return () => void all.delete(one);

@@ -4,11 +4,14 @@ import { whenAborted } from './abort.js';
 export interface BackoffTimes {
   readonly firstMs: number;
   readonly longestMs: number;
-  /** A connection that lasted so long was steady: after it the waits begin anew. `longestMs` unless given. */
+  /**
+   * A connection that lasted so long was steady: after it the waits start again from the shortest. `longestMs` unless
+   * given.
+   */
   readonly steadyMs?: number;
 }
 
-/** Resolves after some time, or as soon as the signal is aborted. Keeps the process alive meanwhile. */
+/** Resolves after some time, or as soon as the signal is aborted. Keeps the process alive in the meantime. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
@@ -37,7 +40,10 @@ export class Backoff {
     return this.#attempts;
   }
 
-  /** The last attempt succeeded. The waits go on where they were unless the connection lasts: it may die at once, for ever. */
+  /**
+   * The last attempt succeeded. The waits continue where they were unless the connection lasts: each new one might be
+   * lost at once.
+   */
   connected(): void {
     this.#connectedAt = performance.now();
   }

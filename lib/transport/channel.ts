@@ -224,7 +224,7 @@ export class ChannelHandle {
     if (this.#state === 'open') this.#state = 'closing';
   }
 
-  /** A close was refused: the channel goes on. */
+  /** A close was refused: the channel stays open. */
   reopened(): void {
     if (this.#state === 'closing') this.#state = 'open';
   }

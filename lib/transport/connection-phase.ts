@@ -41,7 +41,7 @@ export class ConnectionPhase {
     return this.#endBy - performance.now();
   }
 
-  /** TLS or HTTP come before BEEP; the time limit for the greeting goes on. */
+  /** TLS or HTTP come before BEEP; the time limit for the greeting keeps running. */
   opening(): void {
     this.#phase = 'tuning';
   }

@@ -70,7 +70,7 @@ export class ConnectionSetup {
     try {
       const { stream, security } = await this.#enter(connection, socket, late.signal);
       connection.renew(stream, security === undefined ? {} : { security });
-      // What was put back waits in a stream that stands still.
+      // Octets that were put back wait in a paused stream.
       stream.resume();
       if (refused) connection.refuseSession();
     } catch (error) {
@@ -123,5 +123,5 @@ export class ConnectionSetup {
 
 const SPEECH = { ws: 'http', wss: 'tls' } as const;
 
-/** Whoever waits for the connection learns of it by its end. */
+/** The error is reported by the end of the connection. */
 function ignore(): void {}

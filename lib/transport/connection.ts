@@ -178,7 +178,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
     return { private: this.privacy, authenticated: this.#identity !== undefined, certified };
   }
 
-  /** Whoever is told of the end from now on. */
+  /** The owner that is told of the end from now on. */
   set owner(owner: ConnectionOwner) {
     this.#owner = owner;
   }
@@ -317,7 +317,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
     return this.#io.leave();
   }
 
-  /** Lets the session go on after an answer on a tuning channel that did not change the transport. */
+  /** Resumes the session after an answer on a tuning channel that did not change the transport. */
   resume(): void {
     if (this.#phase.current !== 'ended') this.#io.resume();
   }

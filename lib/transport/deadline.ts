@@ -1,6 +1,6 @@
 /** Time limit on a promise. */
 
-/** @returns whether the work was done within that many milliseconds; it goes on either way */
+/** @returns whether the work was done within that many milliseconds; it continues either way */
 export async function within(ms: number, work: Promise<void>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {

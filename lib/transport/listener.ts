@@ -93,7 +93,7 @@ export class Listener implements ConnectionOwner {
     this.#rules = this.#rulesFor(limits);
   }
 
-  /** Stops accepting. Sessions that exist go on until {@link release}. */
+  /** Stops accepting. Existing sessions continue until {@link release}. */
   stop(): void {
     if (this.#closing) return;
     this.#closing = true;

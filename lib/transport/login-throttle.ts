@@ -47,7 +47,8 @@ class Failures {
   }
 
   /**
-   * A ban is not prolonged by what happens meanwhile: a program that goes on with the right password would never get in.
+   * A ban is not prolonged by attempts during it: a program that keeps trying with the right password would never get
+   * in.
    *
    * @param banMs how long the ban lasts that this failure may lead to
    */
@@ -144,7 +145,8 @@ export class LoginThrottle {
   }
 
   /**
-   * Notes a success. The failures of the address stay, or whoever has an account could guess at others in between.
+   * Notes a success. The failures of the address stay, or the owner of one account could guess the passwords of others
+   * in between.
    *
    * @returns milliseconds to wait before the answer: as long as for a failure, or a quick answer would be a right one
    */

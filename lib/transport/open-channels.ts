@@ -234,7 +234,7 @@ export class OpenChannels implements PendingRequestsOwner {
     for (const channel of channels) channel.ended(session.unstarted(channel.number));
   }
 
-  /** Nothing will be answered any more. @param inOrder after a release, which is what whoever asked for it waits for */
+  /** Nothing will be answered any more. @param inOrder after a release, which the party that asked for it waits for */
   end(error: ImxpError, inOrder: boolean): void {
     this.#pending?.end(error, inOrder);
   }

@@ -75,7 +75,7 @@ export class PendingRequests implements Ticking {
     });
   }
 
-  /** Whoever waits for a channel to be created; asked once. */
+  /** Removes and returns the waiter for the creation of a channel. */
   started(channel: number): StartWaiter | undefined {
     return take(this.#starts, channel);
   }
@@ -95,7 +95,7 @@ export class PendingRequests implements Ticking {
   /**
    * The session has ended: nothing will be answered any more.
    *
-   * @param inOrder true after a release, which is what whoever asked for it waits for
+   * @param inOrder true after a release, which the party that asked for it waits for
    */
   end(error: ImxpError, inOrder: boolean): void {
     const [greeting, starts, closes] = [this.#greeting, this.#starts, this.#closes];

@@ -1,6 +1,6 @@
 /**
- * Budget for incomplete messages of all sessions together. When it is exceeded, whoever occupies most loses a session;
- * the sessions of one account, or of unauthenticated peers of one host, count together.
+ * Budget for incomplete messages of all sessions together. When it is exceeded, the party that occupies most loses a
+ * session; the sessions of one account, or of unauthenticated peers of one host, count together.
  */
 import { type ImxpError, TransportError } from '../errors.js';
 import type { PeerIdentity } from '../sasl/identity.js';
@@ -59,7 +59,7 @@ export class ReassemblyBudget {
     this.#held.delete(holding);
   }
 
-  /** The largest session of whoever holds most. */
+  /** The largest session of the party that occupies most. */
   #heaviest(): ReassemblyShare | undefined {
     const parties = new Map<string, Party>();
     let heaviest: Party | undefined;

@@ -66,7 +66,7 @@ export class SessionIo implements TransportStreamOwner {
     this.transport.close();
   }
 
-  /** Lets the session go on after it was held, or quiet. */
+  /** Resumes the session after reading was paused, or it was quiet. */
   resume(): void {
     this.paused = false;
     this.session.resume();

@@ -1,5 +1,5 @@
 /**
- * Queue of work that strangers cause, such as accepting connections and TLS handshakes: a bounded number of tasks in each
+ * Queue of work that unauthenticated peers cause, such as accepting connections and TLS handshakes: a bounded number of tasks in each
  * turn of the event loop, the hosts in rotation, so that a flood of one host delays neither established sessions nor
  * another host by more than a few tasks.
  */

@@ -1,6 +1,6 @@
 /**
- * `imxp account export`: accounts as JSON lines that `imxp account import` takes, with verifiers and never a password. They
- * are secrets all the same.
+ * `imxp account export`: accounts as JSON lines that `imxp account import` takes, with verifiers and never a password.
+ * The verifiers are secrets nevertheless.
  */
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';

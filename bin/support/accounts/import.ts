@@ -1,6 +1,6 @@
 /**
- * `imxp account import`: everything that is wrong with a file is said before anything is written; then batch by batch, each
- * of them whole or not at all.
+ * `imxp account import`: reports everything that is wrong with a file before anything is written; then writes batch by
+ * batch, each whole or not at all.
  */
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';

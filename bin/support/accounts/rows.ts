@@ -1,6 +1,6 @@
 /**
  * What a file says about accounts, line by line: CSV, JSON lines (which `imxp account export` writes), or a file of Apache's
- * htdigest. Reads; whether an account may be made of it is judged elsewhere.
+ * htdigest. Only reads; whether an account may be made of a line is decided elsewhere.
  */
 import { ImxpError } from '../../../lib/errors.js';
 import { parseInstant } from '../../../lib/imxp/vocabulary/timestamp.js';

@@ -1,4 +1,4 @@
-/** The commands as completion needs them, read from commander. Knows no shell. */
+/** The commands as completion needs them, read from commander. Independent of the shell. */
 import type { Command } from 'commander';
 
 /** What may be given as the value of an option or as an argument. */

@@ -68,7 +68,7 @@ export function innerOf(element: XmlElement, document: Buffer): Buffer {
   return element.innerStart === element.innerEnd ? NO_OCTETS : document.subarray(element.innerStart, element.innerEnd);
 }
 
-/** @returns the element; its inside goes on as it came */
+/** @returns the element; its content is forwarded as received */
 export function writeOption(option: Option, syntax: OptionSyntax): string {
   const name =
     option.internal === undefined

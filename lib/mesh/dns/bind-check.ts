@@ -17,7 +17,7 @@ export interface BindCheckOptions {
 
 /** The peer that binds; a relay's channel has this shape. */
 export interface Binder {
-  /** Of the channel; whoever says none is taken for IMXP. */
+  /** Of the channel; IMXP where none is given. */
   readonly profile?: string;
   readonly identity: Identity;
   readonly remote: { readonly address: string; readonly port: number };

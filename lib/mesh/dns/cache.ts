@@ -118,7 +118,7 @@ export class DnsCache<Value extends object> {
   }
 }
 
-/** The new answer if it comes soon, else the old one; the look-up goes on. */
+/** The new answer if it arrives soon, else the old one; the look-up continues. */
 async function firstOf<Value>(fetched: Promise<Value>, stale: Value): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<Value>((resolve) => {

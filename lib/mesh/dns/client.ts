@@ -125,7 +125,7 @@ export class DnsClient {
     throw last;
   }
 
-  /** Asked anew each time: a machine may move to another network. */
+  /** Asked each time, because a machine may move to another network. */
   #servers(): NameServer[] {
     const { servers } = this.#options;
     return (servers.length > 0 ? servers : getServers()).map(nameServer);

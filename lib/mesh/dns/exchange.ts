@@ -84,7 +84,7 @@ function queryFor({ type, name }: Question, edns: boolean): Packet {
 }
 
 /**
- * The name with letters of random case. Servers repeat the name as it was asked, so that whoever forges an answer has to
+ * The name with letters of random case. Servers repeat the name as it was asked, so that a forger of an answer has to
  * guess that as well (draft-vixie-dnsext-dns0x20-00 §2).
  */
 function mixedCase(name: string): string {

@@ -138,7 +138,7 @@ export class TcpQueries {
             clearTimeout(timer);
             resolve(octets);
           },
-          // RFC 7766 §6.2.4: a server may close a connection that was used before; the query is sent once more.
+          // RFC 7766 §6.2.4: a server may close a connection that was used before; the query is sent again.
           fail: (why, cause, unheard) => (unheard === true ? send() : failed(why, cause)),
         });
       };

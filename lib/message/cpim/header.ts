@@ -1,6 +1,6 @@
 /**
- * Header lines of message/cpim (RFC 3862 §2.2, §2.3): reads and writes their syntax and escapes. Knows no header by its
- * name.
+ * Header lines of message/cpim (RFC 3862 §2.2, §2.3): reads and writes their syntax and escapes. No header has a
+ * meaning here.
  */
 import { LocalError } from '../../errors.js';
 import { invalidMessage, shown } from '../fault.js';

@@ -49,7 +49,7 @@ export class OfflineExpiry {
     message.off = entry.due > 0 ? this.#relay.time.after(this.#left(message), () => this.#due(message)) : undefined;
   }
 
-  /** Until it is due, by the monotonic clock: whoever sets the wall clock changes nothing. */
+  /** Until it is due, by the monotonic clock, so that setting the wall clock changes nothing. */
   #left({ entry: { at, due }, since }: OfflineMessage): number {
     return due - at - (this.#relay.time.now() - since);
   }

@@ -423,7 +423,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#conclude(message, data, reply);
   }
 
-  /** The application has answered for good, or it will never get it. */
+  /** The application has given its final answer, or will never receive the message. */
   #conclude(message: OfflineMessage, data: Data, reply: Reply | undefined): void {
     const { counts, time, view } = this.#relay;
     if (reply === undefined) counts.delivered += 1;
@@ -476,7 +476,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     });
   }
 
-  /** Drops what arrived before a time of the monotonic clock; who has an account is asked anew from now on. */
+  /** Drops what arrived before a time of the monotonic clock; whether the account exists is asked again from now on. */
   sweep(before: number): void {
     for (const message of this.#list.waiting) {
       if (message.since >= before) continue;

@@ -1,7 +1,7 @@
 /**
  * Shares in what is held for all endpoints: what each sender and each neighbour domain occupies, and whether it may occupy
  * more. Besides its own limit a sender has at most as much as is still free, and a domain twice that, so one sender leaves
- * half of the space to others, two leave a third, and whoever comes late always finds some. Knows no queue.
+ * half of the space to others, two leave a third, and a late party always finds some. Independent of the queues.
  */
 import { createHash } from 'node:crypto';
 import { type Address, addressOf } from '../../imxp/address.js';

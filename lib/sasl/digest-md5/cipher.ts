@@ -1,12 +1,12 @@
 /**
  * The ciphers of auth-conf (RFC 2831 §2.4) as streams of octets. Implements key expansion and RC4, which OpenSSL no
- * longer offers; knows no packets and no MACs.
+ * longer offers; `layer.ts` handles packets and MACs.
  */
 
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import type { Cipher } from '../settings.js';
 
-/** One direction of one layer. State goes on from call to call: RC4 by its nature, CBC by chaining the last block. */
+/** One direction of one layer. State is kept from call to call: RC4 by its nature, CBC by chaining the last block. */
 export interface CipherStream {
   update(octets: Buffer): Buffer;
 }

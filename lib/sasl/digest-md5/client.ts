@@ -90,7 +90,7 @@ export class DigestMd5Client implements ClientMechanism {
 
   async step(challenge: Buffer): Promise<Buffer> {
     if (this.#sent !== undefined && isServerProof(challenge)) return this.#verify(challenge, this.#sent.memory);
-    // RFC 2831 §2.2.2: a refused subsequent authentication goes on as an initial one; anything else is out of order.
+    // RFC 2831 §2.2.2: a refused subsequent authentication continues as an initial one; anything else is out of order.
     if (this.#sent !== undefined && !this.#sent.subsequent) throw malformedMessage('DIGEST-MD5: rspauth is expected');
     const parsed = parseChallenge(challenge);
     const memory = await this.#prepare(parsed);

@@ -288,7 +288,7 @@ export class FanOut {
     this.#registry.unpin(subject);
   }
 
-  /** The maps may change meanwhile: receivers that are gone are skipped, and later ones were told already. */
+  /** The maps may change in the meantime: receivers that are gone are skipped, and later ones were told already. */
   async #tell(subject: Presentity, job: Job): Promise<void> {
     const receivers = job.type === 'happened' ? subject.watches : subject.subscriptions;
     // Hardly any publisher has views; without them nothing has to be looked up.
@@ -336,7 +336,7 @@ export class FanOut {
     return this.#sender.admits(running.originator);
   }
 
-  /** Whether what has changed is what this subscriber is shown; what he is shown by now instead, he is sent here. */
+  /** Whether the change is one that this subscriber may see; if they see something else by now, that is sent here. */
   async #seesThat(job: Job, running: ActiveOperation): Promise<boolean> {
     if (job.type !== 'changed') return true;
     try {

@@ -1,8 +1,8 @@
 /**
  * Data from the service to endpoints. Counted for each recipient, so that one that answers nothing has a bounded number of
- * them and only those who send to it wait for it; and counted together while they are young, so that whoever sends many
- * goes no faster than recipients answer. One that is not answered soon holds up nobody else. Knows the service's name and
- * nothing of what it says.
+ * them and only those who send to it wait for it; and counted together while they are young, so that a party that sends
+ * many goes no faster than recipients answer. One that is not answered soon holds up nobody else. Knows the service's
+ * name and nothing of what it says.
  */
 import type { Reply } from '../../errors.js';
 import type { Data } from '../../imxp/operation.js';
@@ -30,7 +30,7 @@ export interface SenderLimits {
   readonly outstandingPerEndpoint: number;
 }
 
-/** Sent in one turn of the event loop by whoever sends many. */
+/** Sent in one turn of the event loop by a party that sends many. */
 const BATCH = 128;
 /** Without answer for so long, a Data counts for its recipient only. */
 const SLOW_MS = 1000;
@@ -125,7 +125,7 @@ export class OperationSender {
     this.#outstanding -= 1;
     if (!sent.slow) this.#pacing -= 1;
     this.#answered(sent.party);
-    // Half of the room at a time: whoever waits sends a batch then, not one by one.
+    // Half of the room at a time, so that what waits is sent in batches, not one by one.
     if (this.#waiting.length > 0 && this.#pacing <= this.#limits.outstanding / 2) this.#release();
   }
 

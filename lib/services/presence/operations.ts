@@ -72,7 +72,7 @@ export class Operations implements FanOutOwner {
 
   async #takeUp({ subject: key, ...stored }: StoredOperation): Promise<void> {
     const subject = this.registry.pin(key, addressOf(key)?.domain ?? '');
-    // Whatever became of the clock meanwhile, it does not last longer than was asked for.
+    // However the clock was set in the meantime, it does not last longer than was asked for.
     const left = Math.min(
       stored.expires - this.#clock.wall(),
       stored.duration === 0 ? LONGEST_MS : stored.duration * 1000,

@@ -137,7 +137,7 @@ export class Records {
     for await (const { key, value, version } of this.#under(ENTRIES, account, account)) {
       const subject = key.slice(ENTRIES.length);
       if (addressOf(subject)?.base !== account) continue;
-      // There may be another account of that name by now.
+      // There may be another account of that name now.
       const entry = entryFrom(key, value);
       const own = entry.generation === undefined ? version > removal : entry.generation === generation;
       if (generation !== undefined && own) continue;

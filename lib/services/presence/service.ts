@@ -190,7 +190,7 @@ export class PresenceService implements DeliveryTarget {
       return;
     }
     const task = async (): Promise<void> => {
-      // Whoever leaves what it is sent unanswered waits for itself.
+      // An endpoint that does not answer delays only itself.
       while (!this.#sender.admits(request.originator.key)) {
         await new Promise<void>((resolve) => this.#sender.later(request.originator.key, resolve));
       }

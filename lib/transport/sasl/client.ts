@@ -56,7 +56,7 @@ async function exchange(connection: Connection, credentials: Credentials, { doma
     ...credentials,
     host: domain,
     privacy: connection.privacy,
-    // The password itself is only for a server whose certificate was believed: with TLS but without proof of the server
+    // The password itself is only for a server whose certificate was verified: with TLS but without proof of the server
     // (`prefer`), somebody in between would take all mechanisms but PLAIN out of the greeting and have it.
     verified: security?.authorized === true,
     ...(security === undefined ? {} : { channelBindings: channelBindings(security) }),

@@ -12,7 +12,7 @@ export class LayerStream extends Duplex {
     super({ allowHalfOpen: false });
     this.#under = under;
     this.#layer = layer;
-    // What was read already may break it before anybody has it: whoever takes it looks (see TransportStream.open).
+    // What was read already may break the stream before it has an owner; the owner checks (see TransportStream.open).
     this.on('error', () => {});
     under.on('data', (octets: Buffer) => this.#take(octets));
     under.on('end', () => this.push(null));

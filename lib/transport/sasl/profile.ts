@@ -54,7 +54,7 @@ interface SessionSasl {
   readonly privacy: boolean;
 }
 
-/** The server of each session, made anew when TLS changed what mechanisms may rely on; and what failures cost. */
+/** The server of each session, replaced when TLS changes what mechanisms may rely on; and the cost of failures. */
 class Sessions {
   readonly #settings: ServerSettings;
   readonly #throttle: LoginThrottle | undefined;

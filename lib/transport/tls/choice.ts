@@ -83,8 +83,9 @@ export function refusalRecord(alert: RefusalAlert): Buffer {
 }
 
 /**
- * Whether a browser of the kin of Chromium says hello. They give up a WebSocket whose server asks for a certificate, which a
- * page could not show anyway. They are known by the reserved cipher suites that programs do not offer (RFC 8701).
+ * Whether the ClientHello is that of a Chromium browser. These abandon a WebSocket whose server asks for a certificate,
+ * which a page could not show anyway. They are known by the reserved cipher suites that programs do not offer (RFC
+ * 8701).
  */
 export function isBrowser({ cipherSuites }: Pick<ClientHello, 'cipherSuites'>): boolean {
   return cipherSuites.some((suite) => (suite & 0x0f0f) === 0x0a0a && suite >> 8 === (suite & 0xff));

@@ -3,7 +3,7 @@
  *
  * ```
  *   16 03 01 len len | 01 len len len | version random session suites compression extensions
- *   record header      message header   may go on in any number of further records (RFC 5246 §6.2.1)
+ *   record header      message header   may continue in any number of further records (RFC 5246 §6.2.1)
  * ```
  *
  * Strictness: empty records, octets of another message in the hello's last record, repeated extensions and SSL 2.0
@@ -20,7 +20,7 @@ export interface ClientHello {
   readonly cipherSuites: readonly number[];
   /** The host_name of the server_name extension, in lower case (RFC 6066 §3). */
   readonly serverName: string | undefined;
-  /** All octets pushed, as they came: to be put back before node:tls takes the stream. */
+  /** All octets pushed, as received: to be put back before node:tls takes the stream. */
   readonly received: Buffer;
   /** The same with the hello in one single record: for a stack that cannot join records. */
   readonly joined: Buffer;

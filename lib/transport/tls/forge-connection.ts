@@ -44,7 +44,7 @@ export class ForgeTlsStream extends Duplex {
     transport.on('end', this.#transportEnded);
     transport.on('close', this.#transportEnded);
     transport.on('error', this.#transportFailed);
-    // Whoever peeked at the ClientHello has paused it.
+    // The reader of the ClientHello has paused it.
     transport.resume();
     if (options.role === 'client') this.#handshake.begin();
   }
@@ -186,7 +186,7 @@ export class ForgeTlsStream extends Duplex {
       records.push(recordOf(RECORD.APPLICATION_DATA, sealer.minor, sealer.seal(RECORD.APPLICATION_DATA, part)));
       at += part.length;
     }
-    // The callback comes when the transport has taken it: its slowness is felt by whoever writes here.
+    // The callback comes when the transport has taken it: its back-pressure reaches the writer.
     this.#transport.write(Buffer.concat(records), (error) => callback(error));
   }
 

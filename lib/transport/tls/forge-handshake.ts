@@ -96,7 +96,7 @@ export class ForgeHandshake {
       ...(certificates.length === 0 ? {} : { getCertificate: () => certificates }),
       getPrivateKey: standInKey,
       getSignature: (tls, digests, callback) => callback(tls, this.#sign(octets(digests))),
-      // The chain is verified once, with all of it at hand; node-forge's own opinion is not asked.
+      // The chain is verified once, when it is complete; node-forge's own verdict is ignored.
       verify: (_tls, _verified, depth) => (depth === 0 ? this.#verifyChain() : true),
       tlsDataReady: (tls) => this.#write(octets(tls.tlsData.getBytes())),
       connected: (tls) => this.#connected(tls),
@@ -228,7 +228,7 @@ export function peerAlert(description: number): TlsFault {
 function helloVersion(message: Buffer): number {
   if (message.length < 6) throw new TlsFault(ALERT.DECODE_ERROR, 'a hello that is cut short');
   const version = message.readUInt16BE(4);
-  // node-forge would go on with SSL 3.0.
+  // node-forge would continue with SSL 3.0.
   if (version < 0x0301) throw new TlsFault(ALERT.PROTOCOL_VERSION, 'the peer offers no TLS version');
   return version;
 }

@@ -9,7 +9,7 @@ import { FairLimit, type FairLimits } from '../fair-limit.js';
 import { hostPrefix, type NetworkAddress } from '../network.js';
 import { TurnQueue } from '../turn-queue.js';
 
-/** A connection on which a handshake goes on. */
+/** A connection with a handshake in progress. */
 interface HandshakeConnection {
   readonly remote: NetworkAddress;
   destroy(error: ImxpError): void;
@@ -37,7 +37,7 @@ export class Handshakes {
     stream.off('error', ignore);
   }
 
-  /** Counts a handshake while it goes on. */
+  /** Counts a handshake while it is in progress. */
   async admit<Result>(connection: HandshakeConnection, handshake: () => Promise<Result>): Promise<Result> {
     const host = hostPrefix(connection.remote.address);
     const oldest = this.#connections.memberToEvict(host, this.#limits);

@@ -72,7 +72,7 @@ export interface ForgeClientUpgrade extends UpgradeOptions {
   /** The domain whose server it must be. */
   readonly domain: string;
   readonly revocations?: () => readonly RevocationList[];
-  /** True: a server that cannot be verified is taken and the result says so. */
+  /** True: a server that cannot be verified is accepted, and the result says so. */
   readonly allowUnauthorized?: boolean;
   /** How certificates name servers; by default as hosts. */
   readonly naming?: ServerNaming;

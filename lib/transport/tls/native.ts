@@ -53,7 +53,7 @@ const STRICT_CIPHERS = [
   '!aDSS',
 ].join(':');
 
-// Sessions are few and long, so resumption gains nothing; without it every session proves its certificate anew.
+// Sessions are few and long, so resumption gains nothing; without it every session proves its certificate again.
 const OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_COMPRESSION;
 
 /** Options of a context for today's peers: TLS 1.2 and 1.3, authenticated encryption and forward secrecy only. */
@@ -227,7 +227,7 @@ export interface ClientUpgrade extends UpgradeOptions {
   /** The domain whose server it must be; also the server name asked for. */
   readonly domain: string;
   readonly revocations?: () => readonly RevocationList[];
-  /** True: a server that cannot be verified is taken and the result says so. For opportunistic privacy only. */
+  /** True: a server that cannot be verified is accepted, and the result says so. For opportunistic privacy only. */
   readonly allowUnauthorized?: boolean;
   /** How certificates name servers; by default as hosts. */
   readonly naming?: ServerNaming;

@@ -88,7 +88,7 @@ export class RecordOpener extends RecordCipher {
   open(type: number, fragment: Buffer): Buffer | undefined {
     const explicit = this.minor >= 2 ? BLOCK_OCTETS : 0;
     if (fragment.length % BLOCK_OCTETS !== 0 || fragment.length < explicit + MAC_OCTETS + 1) return undefined;
-    // Chaining goes on over records, so the block that stands for the vector is deciphered and dropped.
+    // Chaining continues across records, so the block in place of the vector is deciphered and dropped.
     const plain = this.#decipher.update(fragment).subarray(explicit);
     const claimed = plain.at(-1) ?? 0;
     const fits = claimed + 1 + MAC_OCTETS <= plain.length;

@@ -31,7 +31,7 @@ export function handshakeError(cause: unknown): ImxpError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   const text = cause instanceof Error ? cause.message : String(cause);
   const details: ErrorDetails = { cause, fields: { reason: code === '' ? text : code } };
-  // Connections that end or time out are nobody's protocol error; all else OpenSSL reports is.
+  // A connection that ends or times out is not a protocol error; everything else that OpenSSL reports is.
   if (/^(ECONNRESET|EPIPE|ECONNABORTED|ERR_STREAM_|ENOTCONN|ETIMEDOUT|ERR_TLS_HANDSHAKE_TIMEOUT)/.test(code)) {
     return new TransportError('TLS_FAILED', `the connection ended during the TLS handshake: ${text}`, details);
   }
@@ -47,7 +47,7 @@ export function abortError(signal: AbortSignal): TransportError {
     : new TransportError('CLOSED', 'the TLS handshake was cancelled', { cause: reason });
 }
 
-/** What OpenSSL's commonest verdicts mean to whoever has to do something about them. */
+/** What OpenSSL's most common verdicts mean to the person who has to act on them. */
 const VERDICTS: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: 'signed by an authority that is not trusted here',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'signed by an authority that is not trusted here',
@@ -101,7 +101,8 @@ export function settled(
     try {
       begin((secured) => {
         release();
-        // What comes right behind the handshake may break it before anybody has it: whoever takes it looks (see TransportStream.open).
+        // What follows the handshake at once may break the stream before it has an owner; the owner checks (see
+        // TransportStream.open).
         secured.stream.on('error', () => {});
         resolve(secured);
       }, fail);

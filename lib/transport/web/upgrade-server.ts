@@ -45,7 +45,7 @@ export class UpgradeServer {
   /**
    * Takes a connection and upgrades it.
    *
-   * @param stream a connection on which nothing was read, or everything was put back; destroying it ends the wait
+   * @param stream a connection of which nothing was read, or everything was put back; destroying it ends the wait
    * @throws RemoteProtocolError WEBSOCKET_INVALID when the request is refused, TransportError CONNECTION_LOST when the peer leaves
    */
   receive(stream: Duplex): Promise<WebSocketStream> {
@@ -76,7 +76,7 @@ export class UpgradeServer {
         return;
       }
       this.#http.emit('connection', stream);
-      // What was put back waits in a stream that stands still; node:http reads only what moves.
+      // Octets that were put back wait in a paused stream; node:http reads only flowing ones.
       stream.resume();
     });
   }

@@ -54,7 +54,7 @@ export class WebSocketStream extends Duplex implements Beating {
     this.#under = under;
     this.#pingMs = pingMs;
     this.#unfinishedLimit = unfinishedOctets ?? Number.POSITIVE_INFINITY;
-    // It may break before anybody has it: whoever takes it looks (see Line.open), and the process goes on.
+    // It may break before it has an owner; the owner checks (see TransportStream.open), and the process survives.
     this.on('error', ignore);
     socket.on('message', (data: RawData, binary: boolean) => this.#message(data, binary));
     socket.on('ping', () => this.#alive());
