@@ -1,6 +1,7 @@
 /** `imxp presence`: publishes presence, polls and follows that of others, and lists subscribers. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
+import type { EndpointOptions } from '../lib/endpoint/options.js';
 import type { SubscriptionNotice } from '../lib/endpoint/presence.js';
 import type { Feed } from '../lib/endpoint/presence-feed.js';
 import type { PresenceInfo, PresenceTupleInit, PresenceUpdate } from '../lib/endpoint/presence-info.js';
@@ -13,6 +14,8 @@ import {
   countArgument,
   type EndpointCommandOptions,
   endpointOptions,
+  partyOptions,
+  withAnonymous,
   withEndpoint,
 } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
@@ -25,6 +28,12 @@ interface PresenceOptions extends EndpointCommandOptions {
   readonly json?: boolean;
 }
 
+/** Options of commands that need no account. */
+interface SeeOptions extends EndpointCommandOptions {
+  readonly from?: string;
+  readonly json?: boolean;
+}
+
 interface PublishOptions extends PresenceOptions {
   readonly publisher?: string;
   readonly closed?: boolean;
@@ -33,10 +42,12 @@ interface PublishOptions extends PresenceOptions {
   readonly info?: string;
 }
 
-interface FollowOptions extends PresenceOptions {
+interface Following {
   readonly duration?: number;
   readonly count?: number;
 }
+
+interface FollowOptions extends PresenceOptions, Following {}
 
 /** Availability without an end; some readers cannot parse years of five digits. */
 const ALWAYS = new Date('9999-12-31T23:59:59Z');
@@ -67,7 +78,14 @@ async function withPresence(
   action: (endpoint: Endpoint) => Promise<void>,
   reconnect = false,
 ): Promise<void> {
-  const settings = await endpointOptions(options.from, options);
+  await withSettings(await endpointOptions(options.from, options), action, reconnect);
+}
+
+async function withSettings(
+  settings: EndpointOptions,
+  action: (endpoint: Endpoint) => Promise<void>,
+  reconnect: boolean,
+): Promise<void> {
   const endpoint = await attachToAsk(settings, { reconnect });
   if (reconnect) {
     endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; reconnecting`));
@@ -103,18 +121,20 @@ async function publish(options: PublishOptions): Promise<void> {
   });
 }
 
-async function poll(publisher: string, options: PresenceOptions): Promise<void> {
-  await withPresence(options, async (endpoint) => {
+async function poll(publisher: string, options: SeeOptions): Promise<void> {
+  const settings = await partyOptions(options.from, publisher, options);
+  const show = async (endpoint: Endpoint): Promise<void> => {
     const info = await endpoint.presence.poll(publisher);
     if (options.json === true) printJson(info);
     else print(described(info));
-  });
+  };
+  await withSettings(settings, show, false);
 }
 
-async function subscribe(publisher: string, options: FollowOptions): Promise<void> {
+async function subscribe(publisher: string, options: SeeOptions & Following): Promise<void> {
   const show = (info: PresenceInfo): void => (options.json === true ? printJson(info) : print(described(info)));
-  await withPresence(
-    options,
+  await withSettings(
+    await partyOptions(options.from, publisher, options),
     async (endpoint) => follow(await endpoint.presence.subscribe(publisher, lasting(options)), options, show),
     true,
   );
@@ -145,11 +165,11 @@ async function who(publisher: string | undefined, options: PresenceOptions): Pro
 }
 
 /** Without a duration it continues until it is stopped. */
-function lasting({ duration }: FollowOptions): { duration?: number; renew: boolean } {
+function lasting({ duration }: Following): { duration?: number; renew: boolean } {
   return duration === undefined ? { renew: true } : { duration, renew: false };
 }
 
-async function follow<Item>(feed: Feed<Item>, { count }: FollowOptions, show: (item: Item) => void): Promise<void> {
+async function follow<Item>(feed: Feed<Item>, { count }: Following, show: (item: Item) => void): Promise<void> {
   const leave = (): void => void feed.end();
   process.once('SIGINT', leave);
   process.once('SIGTERM', leave);
@@ -203,7 +223,10 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'imxp presence publish --from fred@example.com --until 18:00',
     'imxp presence publish --from fred@example.com --closed',
   ],
-  poll: ['imxp presence poll fred@example.com --from barney@rubble.com'],
+  poll: [
+    'imxp presence poll fred@example.com --from barney@rubble.com',
+    'imxp presence poll fred@example.com --anonymous',
+  ],
   subscribe: ['imxp presence subscribe fred@example.com --from barney@rubble.com'],
   watch: ['imxp presence watch --from fred@example.com    # prints new subscribers'],
   who: ['imxp presence who --from fred@example.com      # present subscribers'],
@@ -213,12 +236,12 @@ export function register(program: Command): void {
   const presence = program.command('presence').description('publish your presence and see that of others');
   const see = ['imxp access', 'imxp chat'];
   explain(presence, { about: ABOUT, exits: EXITS, examples: Object.values(EXAMPLES).flat(), see });
-  const command = (name: string, description: string): Command => {
-    const made = presence
-      .command(name)
-      .description(description)
-      .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
-      .option('--json', 'print JSON, one object per line');
+  const command = (name: string, description: string, anonymous = false): Command => {
+    const plain = presence.command(name).description(description);
+    const party = anonymous
+      ? withAnonymous(plain)
+      : plain.requiredOption('--from <address>', 'your address; its password is needed', addressArgument);
+    const made = party.option('--json', 'print JSON, one object per line');
     const examples = EXAMPLES[name] ?? [];
     return explain(withEndpoint(made), { about: ABOUT, exits: EXITS, examples, see: ['imxp presence', ...see] });
   };
@@ -233,12 +256,14 @@ export function register(program: Command): void {
     .option('--destination <uri>', 'where you can be reached; default: im: and the address', uriArgument)
     .option('--info <uri>', 'URI with information about you')
     .action(publish);
-  command('poll', "show somebody's presence once").argument('<address>', 'the publisher', addressArgument).action(poll);
+  command('poll', "show somebody's presence once", true)
+    .argument('<address>', 'the publisher', addressArgument)
+    .action(poll);
   const following = (made: Command): Command =>
     made
       .option('--duration <seconds>', 'end after this many seconds; default: when it is stopped', countArgument)
       .option('--count <n>', 'stop after this many notifications', countArgument);
-  following(command('subscribe', "print somebody's presence, now and whenever it changes"))
+  following(command('subscribe', "print somebody's presence, now and whenever it changes", true))
     .argument('<address>', 'the publisher', addressArgument)
     .action(subscribe);
   following(command('watch', "print present and new subscribers to somebody's presence"))

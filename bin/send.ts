@@ -12,20 +12,21 @@ import { type Draft, draftOf } from './support/draft.js';
 import {
   attachToAsk,
   type EndpointCommandOptions,
-  endpointOptions,
   languageArgument,
+  partyOptions,
+  withAnonymous,
   withEndpoint,
 } from './support/endpoint.js';
 import { EXIT, exitCodeOf } from './support/exit.js';
 import { readGivenFile } from './support/files.js';
 import { hintFor } from './support/hints.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { addressArgument, type Recipients, severalRecipients, shownName } from './support/names.js';
+import { type Recipients, severalRecipients, shownName } from './support/names.js';
 import { complain, hint, note, print, printJson, table } from './support/output.js';
 import { type SecureCommandOptions, sealing, secureFiles, withIdentity, withSealing } from './support/secure.js';
 
 interface SendOptions extends EndpointCommandOptions, SecureCommandOptions, ConditionOptions {
-  readonly from: string;
+  readonly from?: string;
   readonly to: readonly Recipients[];
   readonly type?: string;
   readonly subject?: string;
@@ -86,12 +87,12 @@ async function send(file: string | undefined, options: SendOptions): Promise<voi
   const draft = draftOf(options.to, options.subject);
   const { recipients: to, fields } = draft;
   // A password that is typed comes before a message that is typed.
-  const endpoint = { ...(await endpointOptions(from, options)), ...(await secureFiles(options)) };
+  const endpoint = { ...(await partyOptions(from, to[0] ?? '', options)), ...(await secureFiles(options)) };
   const content = await contentOf(file, draft);
   const type = options.type ?? guessedType(content);
-  const facts = { from, to, ...factsOf(fields), type, octets: content.length };
   const tracking = new Tracking(options, (told) => json !== true && note(reportText(told)));
   const fred = await attachToAsk(endpoint);
+  const facts = { from: from ?? fred.addresses[0], to, ...factsOf(fields), type, octets: content.length };
   try {
     const outcomes = await fred.sendEach(messageOf(content, type, draft, options, tracking.conditions));
     if (json !== true) show(outcomes, content.length);
@@ -145,13 +146,12 @@ export function register(program: Command): void {
     .command('send')
     .description('send a message and report whether it was accepted')
     .argument('[file]', 'file to send; default or -: standard input')
-    .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
     .requiredOption('--to <address>', 'a recipient, or an im: URI with its headers; may be repeated', severalRecipients)
     .option('--type <type>', 'media type; default: text/plain for UTF-8 text, otherwise application/octet-stream')
     .option('--subject <text>', 'send an instant message (message/RFC822+XML) with this subject')
     .option('--lang <tag>', 'language of subject and text, such as en or de-AT', languageArgument)
     .option('--json', 'print the result as JSON');
-  withEndpoint(withIdentity(withSealing(withConditions(command)))).action(send);
+  withEndpoint(withAnonymous(withIdentity(withSealing(withConditions(command))))).action(send);
   explain(command, {
     about: `The message is sent to each recipient separately, so that each result is known. For several recipients it prints a line
 with code and text for each; for a single one the exit code tells, and at a terminal a line. Errors are printed on standard

@@ -5,7 +5,8 @@ import { parseRelayUrl, type RelayLocation } from '../../lib/config/relay-url.js
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import type { EndpointOptions, ReconnectOptions, TlsUse } from '../../lib/endpoint/options.js';
 import type { Reply } from '../../lib/errors.js';
-import { argument } from './names.js';
+import { CommandError, EXIT } from './exit.js';
+import { addressArgument, argument } from './names.js';
 import { obtainPassword } from './password.js';
 
 export interface EndpointCommandOptions {
@@ -18,6 +19,7 @@ export interface EndpointCommandOptions {
   readonly cert?: string;
   readonly key?: string;
   readonly legacyTls?: boolean;
+  readonly anonymous?: boolean;
 }
 
 export const countArgument = argument((text) => {
@@ -75,20 +77,54 @@ export interface AttachOptions {
   readonly override?: boolean;
 }
 
-/** Options for attaching. Prompts for the password when neither it nor a certificate is given. */
-export async function endpointOptions(
-  address: string,
-  { relay, dialect, nameServer, passwordFile, tls, ca, cert, key, legacyTls }: EndpointCommandOptions,
+/** Adds the option of commands that somebody without an account can use. */
+export function withAnonymous(command: Command): Command {
+  return command
+    .option('--from <address>', 'your address; its password is needed', addressArgument)
+    .addOption(
+      new Option(
+        '--anonymous',
+        'attach without an account, at the relay of the domain of the other side; its policy must allow that',
+      ).conflicts(['from', 'passwordFile', 'cert', 'key']),
+    );
+}
+
+/**
+ * Options for attaching as somebody, or anonymously at the relay of another's domain. @throws CommandError when neither is
+ * asked for
+ */
+export async function partyOptions(
+  from: string | undefined,
+  other: string,
+  options: EndpointCommandOptions,
 ): Promise<EndpointOptions> {
+  if (options.anonymous === true) {
+    const domain = other.slice(other.lastIndexOf('@') + 1);
+    const { address: _address, ...ways } = connectionOptions('', options);
+    return { ...ways, anonymous: domain };
+  }
+  if (from === undefined) throw new CommandError(EXIT.USAGE, 'say who you are with --from, or --anonymous');
+  return await endpointOptions(from, options);
+}
+
+/** Options for attaching. Prompts for the password when neither it nor a certificate is given. */
+export async function endpointOptions(address: string, options: EndpointCommandOptions): Promise<EndpointOptions> {
+  const { passwordFile, cert, key } = options;
   const certified = cert !== undefined || key !== undefined;
   const password =
     certified && passwordFile === undefined ? undefined : await obtainPassword({ passwordFile, subject: address });
+  return { ...connectionOptions(address, options), ...(password === undefined ? {} : { password }) };
+}
+
+function connectionOptions(
+  address: string,
+  { relay, dialect, nameServer, tls, ca, cert, key, legacyTls }: EndpointCommandOptions,
+): EndpointOptions {
   return {
     address,
     ...(relay === undefined ? {} : { relay }),
     ...(dialect === undefined ? {} : { dialect }),
     ...(nameServer === undefined ? {} : { nameServers: [nameServer] }),
-    ...(password === undefined ? {} : { password }),
     ...(cert === undefined ? {} : { certificate: cert }),
     ...(key === undefined ? {} : { key }),
     ...(legacyTls === undefined ? {} : { legacyTls }),

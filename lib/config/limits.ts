@@ -110,6 +110,18 @@ const unauthenticated = z.strictObject({
   ),
 });
 
+const anonymous = z.strictObject({
+  sessions: count(256, 'open sessions of anonymous peers, which nobody vouches for'),
+  sessionsPerAddress: count(
+    8,
+    'anonymous sessions from one IP address; beyond it the oldest of the same address is closed',
+  ),
+  dataPerSecond: count(1, 'Data operations per second of all anonymous peers of one IP address'),
+  dataBurst: count(20, 'Data operations of them at once'),
+  dataOctetsPerSecond: count(4096, 'octets of their Data operations per second'),
+  dataOctetsBurst: count(65_536, 'octets of their Data operations at once', 4096),
+});
+
 const authentication = z.strictObject({
   delayMs: ms(250, 'delay of the answer to the first failed authentication; each further failure doubles it', 0),
   maximumDelayMs: ms(5000, 'longest delay of the answer to a failed authentication', 0),
@@ -301,6 +313,11 @@ export const limitsSchema = z.strictObject({
   node: node.prefault({}).describe('totals of the whole node'),
   session: session.prefault({}).describe('each session and its channels'),
   unauthenticated: unauthenticated.prefault({}).describe('peers that have not authenticated, attached or bound'),
+  anonymous: anonymous
+    .prefault({})
+    .describe(
+      'peers that used SASL ANONYMOUS, whose messages and channels are limited as those of unauthenticated peers',
+    ),
   authentication: authentication.prefault({}).describe('failed logins'),
   data: data.prefault({}).describe('Data operations'),
   attachment: attachment.prefault({}).describe('attached endpoints'),

@@ -143,6 +143,13 @@ const policy = z
       .enum(['on', 'off'])
       .default('on')
       .describe('whether an application may take over from another that is attached as the same endpoint'),
+    anonymous: z
+      .boolean()
+      // Nobody vouches for them, and they cost as much as others.
+      .default(false)
+      .describe(
+        'whether peers that use SASL ANONYMOUS may attach as anonymous/RANDOM, to subscribe to presence and to send, where access entries name anonymous/*; needs ANONYMOUS in sasl.mechanisms',
+      ),
     hopLimit: z
       .int()
       .min(0)
@@ -234,6 +241,19 @@ function certified(
   }
 }
 
+/** Requires the mechanism that anonymous peers use. */
+function anonymousMechanism(
+  {
+    policy: { anonymous },
+    sasl: { mechanisms },
+  }: { readonly policy: { readonly anonymous: boolean }; readonly sasl: { readonly mechanisms: readonly string[] } },
+  context: z.RefinementCtx,
+): void {
+  if (!anonymous || mechanisms.includes('ANONYMOUS')) return;
+  const message = 'needs "ANONYMOUS" in "sasl.mechanisms"';
+  context.addIssue({ code: 'custom', path: ['policy', 'anonymous'], message });
+}
+
 /** Returns the schema of a file in the directory `base`, which relative paths are relative to. */
 export function nodeSchema(base: string) {
   const path = z
@@ -267,6 +287,7 @@ export function nodeSchema(base: string) {
       log,
     })
     .superRefine(certified)
+    .superRefine(anonymousMechanism)
     .transform(({ $schema: _, ...config }) => ({
       ...config,
       policy: { ...config.policy, bindCheck: config.policy.bindCheck ?? (config.mesh.dns.enabled ? 'address' : 'off') },

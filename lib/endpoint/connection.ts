@@ -156,7 +156,8 @@ export class RelayConnector implements Connector {
   }
 
   #credentials(): { readonly credentials?: Credentials } {
-    const { address, password, own } = this.#settings;
+    const { address, anonymous, password, own } = this.#settings;
+    if (anonymous) return { credentials: { mechanisms: ['ANONYMOUS'] } };
     const useCertificate = own !== undefined;
     // Accounts and certificates name the endpoint; subaddresses have no passwords of their own.
     const username = parseAddress(address).base;

@@ -1,10 +1,12 @@
 /** Options of {@link Endpoint.connect}: checks them and fills in the defaults. Opens only the files that are named. */
+import { randomUUID } from 'node:crypto';
 import { DIALECTS, type DialectName } from '../config/dialects.js';
 import { DEFAULT_LIMITS } from '../config/limits.js';
 import { readPasswordFile } from '../config/password-file.js';
 import { parseRelayUrl, type RelayLocation } from '../config/relay-url.js';
 import { LocalError } from '../errors.js';
 import { EVERYBODY } from '../imxp/address.js';
+import { anonymousAddress } from '../imxp/anonymous.js';
 import type { Secure } from '../message/smime/secure.js';
 import type { BackoffTimes } from '../transport/backoff.js';
 import { givenAddress, wireAddress } from './address.js';
@@ -66,8 +68,14 @@ export type ReconnectOptions = Partial<BackoffTimes>;
 
 /** Options of {@link Endpoint.connect}. */
 export interface EndpointOptions {
-  /** The address to attach as, `local@domain`; also the user name. */
-  readonly address: string;
+  /** The address to attach as, `local@domain`; also the user name. Required, except with `anonymous`. */
+  readonly address?: string;
+  /**
+   * Attach without an account (SASL ANONYMOUS), at a relay of this domain whose policy allows that, under a random
+   * address `anonymous/…@domain`, which is in {@link Endpoint.addresses}. Such an endpoint may subscribe to presence, and
+   * send, where access entries name `anonymous/*@domain`.
+   */
+  readonly anonymous?: string;
   /**
    * URL of the relay: `tcp://host:port`, `ws://host/path` or `wss://host/path`; alternatives are tried in order.
    * Default: found in the DNS by the address's domain (SRV `_imxp-edge._tcp`, or `_apex-edge._tcp`).
@@ -135,6 +143,8 @@ export interface EndpointOptions {
 /** The options, complete and checked. */
 export interface EndpointSettings {
   readonly address: string;
+  /** Whether to log in as nobody. */
+  readonly anonymous: boolean;
   readonly domain: string;
   /** Empty: found in the DNS. */
   readonly relays: readonly RelayLocation[];
@@ -155,6 +165,7 @@ export interface EndpointSettings {
 
 const KEYS: KnownKeys<EndpointOptions> = {
   address: true,
+  anonymous: true,
   relay: true,
   dialect: true,
   nameServers: true,
@@ -178,14 +189,16 @@ const RECONNECT: BackoffTimes = { firstMs: 100, longestMs: 30_000 };
 /** @throws LocalError ADDRESS_INVALID | ARGUMENT | CONFIGURATION */
 export async function settle(options: EndpointOptions): Promise<EndpointSettings> {
   checkOptions(options);
-  const { domain, local } = givenAddress(options.address);
+  const address = addressFor(options);
+  const { domain, local } = givenAddress(address);
   if (local === EVERYBODY) {
-    const text = `a whole domain has no account: connect as yourself, then attach('${options.address}')`;
+    const text = `a whole domain has no account: connect as yourself, then attach('${address}')`;
     throw new LocalError('ARGUMENT', `Endpoint.connect: ${text}`);
   }
   const relays = relaysOf(options.relay);
   return {
-    address: wireAddress(options.address),
+    address: wireAddress(address),
+    anonymous: options.anonymous !== undefined,
     domain,
     relays,
     dialect: options.dialect ?? 'imxp',
@@ -206,8 +219,9 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
 /** Checks programs without types. */
 function checkOptions(options: EndpointOptions): void {
   checkKeys(options, KEYS, 'Endpoint.connect');
-  const { address, dialect, limits, reconnect, tls } = options;
-  if (typeof address !== 'string') throw new LocalError('ARGUMENT', 'Endpoint.connect: address is required');
+  const { address, anonymous, dialect, limits, reconnect, tls } = options;
+  if (anonymous !== undefined) checkAnonymous(options);
+  else if (typeof address !== 'string') throw new LocalError('ARGUMENT', 'Endpoint.connect: address is required');
   if (limits !== undefined) checkKeys(limits, limitKeys(), 'Endpoint.connect: limits');
   if (typeof reconnect === 'object') {
     checkKeys(reconnect, { firstMs: true, longestMs: true }, 'Endpoint.connect: reconnect');
@@ -218,6 +232,23 @@ function checkOptions(options: EndpointOptions): void {
   if (tls !== undefined && !Object.hasOwn(TLS_USES, tls)) {
     throw new LocalError('ARGUMENT', `Endpoint.connect: tls must be one of ${Object.keys(TLS_USES).join(', ')}`);
   }
+}
+
+/** Whoever gives an address or a proof wants to be somebody. */
+function checkAnonymous({ anonymous, address, password, passwordFile, certificate }: EndpointOptions): void {
+  if (typeof anonymous !== 'string') {
+    throw new LocalError('ARGUMENT', 'Endpoint.connect: anonymous is the domain at whose relay to be anonymous');
+  }
+  if ([address, password, passwordFile, certificate].some((one) => one !== undefined)) {
+    throw new LocalError(
+      'ARGUMENT',
+      'Endpoint.connect: anonymous goes without address, password, passwordFile and certificate',
+    );
+  }
+}
+
+function addressFor({ address = '', anonymous }: EndpointOptions): string {
+  return anonymous === undefined ? address : anonymousAddress(randomUUID().replaceAll('-', ''), anonymous);
 }
 
 function limitKeys(): KnownKeys<EndpointLimits> {

@@ -1,8 +1,11 @@
 /** What all listeners of a node share: the profiles they serve, and the limits that count over all of them. */
 import type { NodeConfig } from '../config/schema.js';
+import { ANONYMOUS } from '../imxp/anonymous.js';
 import { externalNames, meshPeer } from '../mesh/identity.js';
 import { TokenBuckets } from '../ops/token-bucket.js';
 import type { Policy } from '../relay/policy.js';
+import type { PeerIdentity } from '../sasl/identity.js';
+import type { Authentication } from '../sasl/mechanism.js';
 import { NonceCache } from '../sasl/nonce-cache.js';
 import type { ServerSettings } from '../sasl/settings.js';
 import type { Accounts } from '../store/accounts.js';
@@ -23,6 +26,17 @@ export interface TuningContext {
   /** The policy in force. */
   readonly policy: () => Policy;
   readonly handshakes: Handshakes;
+}
+
+/** D-CORE-41: peers that use ANONYMOUS have an identity where the policy gives them one. */
+function anonymousPeer(
+  { mechanism }: Authentication,
+  privacy: boolean,
+  [domain = '']: readonly string[],
+  policy: Policy,
+): PeerIdentity | undefined {
+  if (mechanism !== 'ANONYMOUS' || !policy.anonymous) return undefined;
+  return { name: `${ANONYMOUS}@${domain}`, mechanism, privacy };
 }
 
 /**
@@ -74,7 +88,8 @@ function tuningProfiles(
     ...SaslProfile.all(settings, throttle, {
       privately: tls.require === 'always',
       draft,
-      identify: meshPeer,
+      identify: (authentication, privacy) =>
+        meshPeer(authentication, privacy) ?? anonymousPeer(authentication, privacy, domains, context.policy()),
       certificateNames: externalNames,
     }),
   );

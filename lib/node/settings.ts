@@ -23,6 +23,7 @@ export function policyOf(config: NodeConfig) {
     trusted: mesh.trusted,
     services: policy.services,
     gateways: policy.gateways,
+    anonymous: policy.anonymous,
   };
 }
 
@@ -47,12 +48,14 @@ export function relayLimitsOf({ limits }: NodeConfig): RelayLimits {
   return { ...limits.data, attachmentsPerSession: limits.attachment.perSession };
 }
 
-export function ratesOf({ limits: { rate } }: NodeConfig, own: (account: string) => OwnRates): Rates {
+export function ratesOf({ limits: { rate, anonymous } }: NodeConfig, own: (account: string) => OwnRates): Rates {
   const everybody = {
     data: { perSecond: rate.dataPerSecond, burst: rate.dataBurst },
     relayData: { perSecond: rate.relayDataPerSecond, burst: rate.relayDataBurst },
     octets: { perSecond: rate.dataOctetsPerSecond, burst: rate.dataOctetsBurst },
     attach: { perSecond: rate.attachPerSecond, burst: rate.attachBurst },
+    anonymousData: { perSecond: anonymous.dataPerSecond, burst: anonymous.dataBurst },
+    anonymousOctets: { perSecond: anonymous.dataOctetsPerSecond, burst: anonymous.dataOctetsBurst },
   };
   return new Rates(everybody, own);
 }

@@ -4,6 +4,7 @@
  */
 import { ImxpError, type Reply } from '../errors.js';
 import { type Address, addressOf, commonKey, EVERYBODY } from '../imxp/address.js';
+import { isAnonymous, isAnonymousName } from '../imxp/anonymous.js';
 import { accountsOf } from '../imxp/identity.js';
 import type { Attach, Bind, Option, Terminate } from '../imxp/operation.js';
 import { REPLIES } from './answer.js';
@@ -29,6 +30,7 @@ const ALREADY_ATTACHED = denied({ code: 554, text: 'an application is already at
 const BUILT_IN = denied({ code: 554, text: 'this relay provides that service itself' });
 const TOO_MANY = denied({ code: 554, text: 'too many attachments and bindings on this channel' });
 const ATTACHED_ENOUGH: Reply = { code: 554, text: 'the limit of applications attached for this account is reached' };
+const ANONYMOUS_ONCE = denied({ code: 554, text: 'an anonymous peer attaches once: open another session' });
 const SERVED_HERE = denied({ code: 537, text: 'this relay serves that domain itself' });
 const NOT_LOCATED: Reply = { code: 537, text: 'your address is not that of a relay of this domain' };
 const ORIGINATOR_INVALID = denied({ code: 537, text: 'the originator is not of the form local@domain' });
@@ -113,13 +115,16 @@ export class Associations {
     const unknown = examineOptions(options, 'attach', true, understood);
     if (unknown !== undefined) return denied(unknown);
     if (this.#theirs.size >= limits.attachmentsPerSession) return TOO_MANY;
+    // Otherwise the limits on anonymous sessions would limit nothing.
+    if (isAnonymous(identity) && this.#session.hasAttached) return ANONYMOUS_ONCE;
     const barred = this.#barred(name);
     if (barred !== undefined) return barred;
     const attachment = this.#attachmentOf(name, transID);
     const { key, application } = attachment;
     const earlier = attachments.of(key);
     if (earlier === undefined) attachments.add(attachment);
-    else if (!options.some((option) => overrides(option, understood))) return ALREADY_ATTACHED;
+    // Whom an anonymous peer wrote to knows its name, and must not take it over.
+    else if (isAnonymous(identity) || !options.some((option) => overrides(option, understood))) return ALREADY_ATTACHED;
     else {
       // D-OPT-07: the new attachment takes effect first; then the old one is ended.
       attachments.replace(attachment);
@@ -294,7 +299,8 @@ export class Associations {
   #barred(name: Address): Denial | undefined {
     const { accounts, attachments } = this.#context;
     const [base, key] = [name.base, commonKey(name)];
-    if (accounts === undefined) return undefined;
+    // Anonymous peers have no account.
+    if (accounts === undefined || isAnonymousName(name)) return undefined;
     const suspended = this.#suspended([base, ...accountsOf(this.#channel.identity)]);
     if (suspended !== undefined) return suspended;
     const most = accounts.attachments(base);
@@ -319,7 +325,7 @@ export class Associations {
     }
     began(this.#channel, association);
     const { accounts } = this.#context;
-    if (accounts === undefined) return;
+    if (accounts === undefined || isAnonymous(this.#channel.identity)) return;
     accounts.joined(this.#accountOf(association), this.#channel.remote.address);
   }
 

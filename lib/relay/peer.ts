@@ -12,6 +12,7 @@
 import type { Payload } from '../beep/payload.js';
 import { ImxpError, type Reply } from '../errors.js';
 import { type Address, addressOf } from '../imxp/address.js';
+import { isAnonymous } from '../imxp/anonymous.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { accountsOf, type Identity } from '../imxp/identity.js';
 import type { Attach, Bind, Data, Operation, Terminate } from '../imxp/operation.js';
@@ -53,6 +54,12 @@ const TOO_MANY_OCTETS: Denial = { reply: REPLIES.tooManyOctets, reason: 'more oc
 const TOO_MANY_ATTACH: Denial = { reply: REPLIES.tooManyAttach, reason: 'more attach and bind than its rate allows' };
 /** It is not read, so nobody knows what language it asks for. */
 const RELAY_BUSY = because(REPLIES.relayBusy);
+/** The only services that anonymous peers may use. */
+const FOR_ANONYMOUS: ReadonlySet<string> = new Set(['imxp=presence', 'apex=presence']);
+const NOT_FOR_ANONYMOUS: Denial = {
+  reply: { code: 537, text: 'anonymous peers may use no service but that for presence: log in with an account' },
+  reason: 'the peer is anonymous',
+};
 const NOT_PERMITTED: Reply = { code: 537, text: 'no longer permitted here' };
 const NOT_INITIAL: Reply = { code: 501, text: 'only attach and bind may come with the start of a channel' };
 
@@ -286,7 +293,17 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
       const text = `more than ${recipients} recipients`;
       return { reply: { code: 501, text }, reason: text };
     }
-    return this.#associations.mayOriginate(data.originator);
+    return this.#associations.mayOriginate(data.originator) ?? this.#anonymousDenial(data);
+  }
+
+  /** D-CORE-41: an anonymous peer uses no service but that for presence. */
+  #anonymousDenial({ recipients }: Data): Denial | undefined {
+    if (!isAnonymous(this.#channel.identity)) return undefined;
+    for (const { identity } of recipients) {
+      const name = addressOf(identity)?.wellKnown;
+      if (name !== undefined && !FOR_ANONYMOUS.has(name)) return NOT_FOR_ANONYMOUS;
+    }
+    return undefined;
   }
 
   // ---- answers

@@ -4,6 +4,7 @@
  */
 import type { Reply } from '../errors.js';
 import { type Address, addressOf, commonKey, EVERYBODY, wholeDomain } from '../imxp/address.js';
+import { ANONYMOUS, isAnonymous, isAnonymousLocal, isAnonymousName } from '../imxp/anonymous.js';
 import type { Identity } from '../imxp/identity.js';
 import { EndpointPatterns } from './endpoint-patterns.js';
 
@@ -36,6 +37,8 @@ export interface PolicyRules {
   readonly services?: Readonly<Record<string, 'application'>>;
   /** Domains served here with the identity of the gateway to which all their endpoints and services belong; default: none. */
   readonly gateways?: Readonly<Record<string, string>>;
+  /** Whether peers that use SASL ANONYMOUS may attach as `anonymous/RANDOM`; default: not. */
+  readonly anonymous?: boolean;
 }
 
 /** Nobody does anything but in their own name, and nobody has to use TLS. */
@@ -63,6 +66,8 @@ export class Policy {
   readonly #attachable: EndpointPatterns;
   readonly #services: ReadonlySet<string>;
   readonly #gateways: ReadonlyMap<string, string>;
+  /** Whether peers that use SASL ANONYMOUS have an identity (D-CORE-41). */
+  readonly anonymous: boolean;
 
   constructor(rules: PolicyRules) {
     this.#requireTls = rules.requireTls;
@@ -70,6 +75,7 @@ export class Policy {
     this.#attachable = new EndpointPatterns(Object.values(rules.attach).flat());
     this.#originators = table(rules.originators, (endpoints) => new EndpointPatterns(endpoints));
     this.#relays = table(rules.relays, (domains) => new Set(domains.map(lower)));
+    this.anonymous = rules.anonymous ?? false;
     this.#trusted = new Set(rules.trusted.map(keyOf));
     const { services = {}, gateways = {} } = rules;
     this.#services = new Set(Object.keys(services).map(keyOf));
@@ -112,7 +118,11 @@ export class Policy {
     if (gateway !== undefined) {
       return keys.includes(gateway) ? undefined : `${endpoint.domain} belongs to the gateway ${gateway}`;
     }
+    if (isAnonymous(identity)) return this.#anonymousObstacle(endpoint);
     if (keys.some((key) => this.#attach.get(key)?.has(endpoint))) return undefined;
+    if (this.anonymous && (endpoint.local === ANONYMOUS || isAnonymousName(endpoint))) {
+      return `${endpoint.key} is reserved for peers that use SASL ANONYMOUS`;
+    }
     if (endpoint.local === EVERYBODY) return `policy.attach has no ${endpoint.key} for ${describe(identity)}`;
     const own = identity.kind === 'endpoint' ? keyOf(identity.address) : undefined;
     // D-CORE-15: an account by the name of a service is that service only where the configuration says so.
@@ -123,6 +133,12 @@ export class Policy {
     }
     if (own !== undefined && (own === commonKey(endpoint) || own === endpoint.base)) return undefined;
     return `the peer is ${describe(identity)}`;
+  }
+
+  #anonymousObstacle({ key, local }: Address): string | undefined {
+    if (!this.anonymous) return 'policy.anonymous is false';
+    if (isAnonymousLocal(local)) return undefined;
+    return `${key} is not anonymous/ with 32 hexadecimal digits, and the peer used SASL ANONYMOUS`;
   }
 
   #isGateway(key: string): boolean {

@@ -27,6 +27,10 @@ export class SessionAssociations {
     return this.#attached;
   }
 
+  get hasAttached(): boolean {
+    return this.#attached.size > 0;
+  }
+
   /** Domains in lower case. */
   get bound(): { has(domain: string): boolean } {
     return this.#bound ?? NOTHING;

@@ -15,6 +15,11 @@ export interface PeerIdentity {
   readonly privacy: boolean;
 }
 
+/** Whether nobody vouches for the peer: it used ANONYMOUS, and the users of the session gave it a name nevertheless. */
+export function isAnonymousPeer(identity: PeerIdentity | undefined): boolean {
+  return identity?.mechanism === 'ANONYMOUS';
+}
+
 /** The name that counts: the authzid if sent; else the account; else the user name, completed by the realm if need be. */
 export function provenName(authentication: Authentication): string {
   const { authzid, account, username, realm } = authentication;

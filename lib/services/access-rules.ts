@@ -2,10 +2,13 @@
  * Rules of access entries (access-01 §3): who is granted what by a list of entries and those that always exist. Pure;
  * refuses to know where entries are kept.
  *
+ * Anonymous principals are granted only what an entry says that names them (D-ACCESS-10).
+ *
  * The owner and the services of the owner's domain come before the list (D-ACCESS-01): no entry takes anything from these
  * services, and one that names the owner leaves access:get and access:set.
  */
 import { type Address, addressOf } from '../imxp/address.js';
+import { ANONYMOUS, isAnonymousName } from '../imxp/anonymous.js';
 import type { AccessEntry } from '../imxp/vocabulary/access.js';
 import { type ActorPattern, matchesActor, parseActor, serviceName } from '../imxp/vocabulary/actor.js';
 
@@ -35,6 +38,9 @@ interface Rule {
   /** NAME of the first `presence:as-NAME`: the view that is shown. */
   readonly view: string | undefined;
 }
+
+/** All that anonymous principals can be granted. */
+const FOR_ANONYMOUS: ReadonlySet<string> = new Set(['core:data', 'presence:subscribe']);
 
 const VIEW = /^presence:as-(.+)$/;
 
@@ -68,8 +74,10 @@ export class AccessRules {
 
   /** Whether an action, `service:operation`, is granted: the first entry that matches decides (access-01 §3). */
   allows(actor: string, action: string): boolean {
-    if (this.#open && action === 'core:data') return true;
-    const rule = this.#deciding(actor);
+    if (this.#open && action === 'core:data' && !actor.startsWith(`${ANONYMOUS}/`)) return true;
+    const name = addressOf(actor);
+    if (name !== undefined && isAnonymousName(name) && !FOR_ANONYMOUS.has(action)) return false;
+    const rule = this.#deciding(name);
     return rule !== undefined && grants(rule, action);
   }
 
@@ -78,14 +86,20 @@ export class AccessRules {
    * not.
    */
   viewOf(actor: string): string | undefined {
-    return this.views ? this.#deciding(actor)?.view : undefined;
+    return this.views ? this.#deciding(addressOf(actor))?.view : undefined;
   }
 
-  #deciding(actor: string): Rule | undefined {
-    const name = addressOf(actor);
+  #deciding(name: Address | undefined): Rule | undefined {
     if (name === undefined) return undefined;
+    // Everybody may send to a service; what it does is decided by the entries of others.
+    if (isAnonymousName(name) && !this.#owner.service) return this.#anonymousRule(name);
     if (this.#isOwner(name)) return this.#ownRule(name);
     return this.#rules.find(({ pattern }) => matchesActor(pattern, name));
+  }
+
+  /** D-ACCESS-10: `*@*` does not stand for those whom nobody vouches for. */
+  #anonymousRule(name: Address): Rule | undefined {
+    return this.#rules.find(({ pattern }) => namesAnonymous(pattern) && matchesActor(pattern, name));
   }
 
   #isOwner({ key, base }: Address): boolean {
@@ -126,6 +140,10 @@ export class AccessRules {
     }
     return people && services;
   }
+}
+
+function namesAnonymous({ kind, local }: ActorPattern): boolean {
+  return kind === 'subaddresses' ? local === ANONYMOUS : kind === 'literal' && isAnonymousName({ local });
 }
 
 function rulesOf(entries: readonly AccessEntry[]): Rule[] {

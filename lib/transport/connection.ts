@@ -9,7 +9,7 @@ import type { ReassemblyObserver } from '../beep/inbound.js';
 import type { ChannelInfo, Offer, Role, Session } from '../beep/session.js';
 import { ImxpError, LocalError, type Reply, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
-import type { PeerIdentity } from '../sasl/identity.js';
+import { isAnonymousPeer, type PeerIdentity } from '../sasl/identity.js';
 import type { ChannelHandle } from './channel.js';
 import { ConnectionPhase } from './connection-phase.js';
 import { type BeforeReset, type ConnectionRules, newSession } from './connection-rules.js';
@@ -117,7 +117,12 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
 
   /** Whether the peer has authenticated, or need not: it was dialled from here, or the listener accepts anonymous peers. */
   get known(): boolean {
-    return this.#rules.role === 'initiator' || this.#rules.anonymous === true || this.#identity !== undefined;
+    return this.#rules.role === 'initiator' || this.#rules.anonymous === true || this.#vouched;
+  }
+
+  /** Whether the peer has an identity that it has proven. */
+  get #vouched(): boolean {
+    return this.#identity !== undefined && !isAnonymousPeer(this.#identity);
   }
 
   get #session(): Session {
@@ -348,7 +353,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
   }
 
   refuses(chunk: Buffer): boolean {
-    const fault = this.#input.fault(chunk, this.known);
+    const fault = this.#input.fault(chunk, this.known || this.#identity !== undefined);
     if (fault === undefined) return false;
     this.destroy(fault);
     return true;

@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Limits } from '../config/limits.js';
 import { type ImxpError, type Reply, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
+import { isAnonymousPeer } from '../sasl/identity.js';
 import type { Admission } from './admission.js';
 import { Connection, type ConnectionOwner } from './connection.js';
 import type { ConnectionRules } from './connection-rules.js';
@@ -43,6 +44,7 @@ export class Listener implements ConnectionOwner {
   readonly #connections = new Set<Connection>();
   readonly #turns = new TurnQueue(PER_TURN);
   readonly #unauthenticated = new FairLimit<Connection>();
+  readonly #anonymous = new FairLimit<Connection>();
   /** The timer that ends each unauthenticated session. */
   readonly #lifetimes = new Map<Connection, NodeJS.Timeout>();
   readonly #perAddress = new Map<string, number>();
@@ -119,9 +121,20 @@ export class Listener implements ConnectionOwner {
   identified(connection: Connection): void {
     if (connection.identity !== undefined) {
       this.#forget(connection);
-      this.#options.setup?.trust(connection);
+      if (isAnonymousPeer(connection.identity)) this.#countAnonymous(connection);
+      else this.#options.setup?.trust(connection);
     }
     this.#options.owner?.identified?.(connection);
+  }
+
+  /** Ends an older session where there are too many, so that a newcomer gets in. */
+  #countAnonymous(connection: Connection): void {
+    const { sessions: all, sessionsPerAddress: perHost } = this.#limits.anonymous;
+    const host = hostPrefix(connection.remote.address);
+    this.#anonymous
+      .memberToEvict(host, { all, perHost })
+      ?.destroy(new TransportError('BUSY', 'disconnected for a newer session: too many peers are anonymous'));
+    this.#anonymous.add(connection, host);
   }
 
   #queue(socket: Socket): void {
@@ -239,6 +252,7 @@ export class Listener implements ConnectionOwner {
     clearTimeout(this.#lifetimes.get(connection));
     this.#lifetimes.delete(connection);
     this.#unauthenticated.remove(connection);
+    this.#anonymous.remove(connection);
   }
 }
 

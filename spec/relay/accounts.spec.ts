@@ -109,7 +109,14 @@ describe('relay: accounts', () => {
   it('applies the rates of an account, and new ones as soon as they change', () => {
     const own = new Map<string, OwnRates>();
     const rates = new Rates(
-      { data: NO_LIMIT, relayData: NO_LIMIT, octets: NO_LIMIT, attach: NO_LIMIT },
+      {
+        data: NO_LIMIT,
+        relayData: NO_LIMIT,
+        octets: NO_LIMIT,
+        attach: NO_LIMIT,
+        anonymousData: NO_LIMIT,
+        anonymousOctets: NO_LIMIT,
+      },
       (account) => own.get(account) ?? {},
       () => 0,
     );

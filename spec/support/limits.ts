@@ -10,6 +10,7 @@ export function limitsWith(changes: SomeLimits = {}, base: Limits = DEFAULT_LIMI
     node: { ...base.node, ...changes.node },
     session: { ...base.session, ...changes.session },
     unauthenticated: { ...base.unauthenticated, ...changes.unauthenticated },
+    anonymous: { ...base.anonymous, ...changes.anonymous },
     authentication: { ...base.authentication, ...changes.authentication },
     data: { ...base.data, ...changes.data },
     attachment: { ...base.attachment, ...changes.attachment },
