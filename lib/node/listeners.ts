@@ -28,7 +28,7 @@ export interface TuningContext {
   readonly handshakes: Handshakes;
 }
 
-/** D-CORE-41: peers that use ANONYMOUS have an identity where the policy gives them one. */
+/** D-CORE-42: peers that use ANONYMOUS have an identity where the policy gives them one. */
 function anonymousPeer(
   { mechanism }: Authentication,
   privacy: boolean,

@@ -2,7 +2,7 @@
  * Rules of access entries (access-01 §3): who is granted what by a list of entries and those that always exist. Pure;
  * refuses to know where entries are kept.
  *
- * Anonymous principals are granted only what an entry says that names them (D-ACCESS-10).
+ * Anonymous principals are granted only what an entry says that names them (D-ACCESS-11).
  *
  * The owner and the services of the owner's domain come before the list (D-ACCESS-01): no entry takes anything from these
  * services, and one that names the owner leaves access:get and access:set.
@@ -97,7 +97,7 @@ export class AccessRules {
     return this.#rules.find(({ pattern }) => matchesActor(pattern, name));
   }
 
-  /** D-ACCESS-10: `*@*` does not stand for those whom nobody vouches for. */
+  /** D-ACCESS-11: `*@*` does not stand for those whom nobody vouches for. */
   #anonymousRule(name: Address): Rule | undefined {
     return this.#rules.find(({ pattern }) => namesAnonymous(pattern) && matchesActor(pattern, name));
   }

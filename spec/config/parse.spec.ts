@@ -38,6 +38,7 @@ describe('config/parse', () => {
         originators: {},
         services: {},
         gateways: {},
+        anonymous: false,
         bindCheck: 'address',
         statusRequest: 'on',
         dataTiming: 'on',
