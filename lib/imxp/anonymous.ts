@@ -1,5 +1,5 @@
 /**
- * Names of anonymous principals: `anonymous/RANDOM@domain` (D-CORE-42). Nobody vouches for whoever has one, and two of
+ * Names of anonymous principals: `anonymous/RANDOM@domain` (D-CORE-47). Nobody vouches for whoever has one, and two of
  * them have nothing in common, so they are treated apart from other subaddresses.
  */
 import type { Address } from './address.js';

@@ -28,7 +28,7 @@ export interface TuningContext {
   readonly handshakes: Handshakes;
 }
 
-/** D-CORE-42: peers that use ANONYMOUS have an identity where the policy gives them one. */
+/** D-CORE-47: peers that use ANONYMOUS have an identity where the policy gives them one. */
 function anonymousPeer(
   { mechanism }: Authentication,
   privacy: boolean,

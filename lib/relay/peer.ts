@@ -296,7 +296,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     return this.#associations.mayOriginate(data.originator) ?? this.#anonymousDenial(data);
   }
 
-  /** D-CORE-42: an anonymous peer uses no service but that for presence. */
+  /** D-CORE-47: an anonymous peer uses no service but that for presence. */
   #anonymousDenial({ recipients }: Data): Denial | undefined {
     if (!isAnonymous(this.#channel.identity)) return undefined;
     for (const { identity } of recipients) {

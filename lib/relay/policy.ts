@@ -66,7 +66,7 @@ export class Policy {
   readonly #attachable: EndpointPatterns;
   readonly #services: ReadonlySet<string>;
   readonly #gateways: ReadonlyMap<string, string>;
-  /** Whether peers that use SASL ANONYMOUS have an identity (D-CORE-42). */
+  /** Whether peers that use SASL ANONYMOUS have an identity (D-CORE-47). */
   readonly anonymous: boolean;
 
   constructor(rules: PolicyRules) {
