@@ -29,7 +29,7 @@ const listen = z.strictObject({
     .default('tcp')
     .describe('how peers connect; "any" accepts BEEP over TCP and WebSocket, with TLS or without, on one port'),
   // Listening on every interface should be a deliberate decision, so it is never the default.
-  host: hostSchema.default('127.0.0.1').describe('address to listen on; by default only this machine can connect'),
+  host: hostSchema.prefault('127.0.0.1').describe('address to listen on; by default only this machine can connect'),
   port: portSchema.describe('port to listen on; 0 takes any free port'),
   path: z
     .string()
@@ -212,7 +212,7 @@ const compatibility = z
   .prefault({});
 
 const admin = z.strictObject({
-  host: hostSchema.default('127.0.0.1').describe('address to listen on for operators'),
+  host: hostSchema.prefault('127.0.0.1').describe('address to listen on for operators'),
   port: portSchema.describe('port to listen on; 0 takes any free port'),
 });
 
