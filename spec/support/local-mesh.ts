@@ -38,10 +38,16 @@ export class LocalMesh {
   readonly #ports = new Map<string, number>();
   readonly #stores = new Map<string, string>();
   readonly #endpoints: Endpoint[] = [];
-  readonly authority = new TestAuthority();
+  #authority: TestAuthority | undefined;
 
   private constructor(options: LocalMeshOptions) {
     this.#options = options;
+  }
+
+  /** The authority of all certificates. Its key takes a while, so it is made only where it is needed. */
+  get authority(): TestAuthority {
+    this.#authority ??= new TestAuthority();
+    return this.#authority;
   }
 
   static async start(options: LocalMeshOptions = {}): Promise<LocalMesh> {

@@ -5,14 +5,14 @@
  *   npm run requirements -- --scope BEEP,IMXP,SASL,TLS --strict
  *   npm run requirements -- --clause "RFC 3080 §2.6.3"
  *
- * `--clause` what there is on a clause and its subsections: requirements, specs, decisions, and where code cites it
+ * `--clause` (several times if wanted) what there is on a clause and its subsections: requirements, specs, decisions, and where code cites it
  * (`core-01 §4.4.1` and `draft-mrose-imxp-core-01 §4.4.1` are one); `--exact` without the subsections.
  * `--scope` areas to look at (default: all); `--json` everything as JSON; `--strict` exit 1 when a MUST in scope has
  * no spec and is not deferred with a reason, when a title carries an unknown id, or when a spec file cannot be loaded.
  */
 import { relative } from 'node:path';
 import { parseArgs } from 'node:util';
-import { clauseReport, writeReport } from './clause-report.js';
+import { type ClauseReport, clauseReport, writeReport } from './clause-report.js';
 import { areaOf, idsIn, PROJECT, type Requirement, requirementTable, specFiles } from './requirement-table.js';
 import { titlesOf } from './spec-titles.js';
 
@@ -82,17 +82,19 @@ function print(result: Report): void {
 const { values } = parseArgs({
   options: {
     scope: { type: 'string', default: '' },
-    clause: { type: 'string' },
+    clause: { type: 'string', multiple: true },
     exact: { type: 'boolean' },
     json: { type: 'boolean' },
     strict: { type: 'boolean' },
   },
 });
 
-async function clause(text: string): Promise<void> {
+async function clauses(texts: readonly string[]): Promise<void> {
   try {
-    const found = await clauseReport(text, values.exact);
-    console.log(values.json ? JSON.stringify(found, null, 2) : writeReport(found));
+    const found: ClauseReport[] = [];
+    for (const text of texts) found.push(await clauseReport(text, values.exact));
+    const json = found.length === 1 ? found[0] : found;
+    console.log(values.json ? JSON.stringify(json, null, 2) : found.map(writeReport).join('\n'));
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 64;
@@ -107,6 +109,6 @@ async function all(): Promise<void> {
   process.exitCode = values.strict && wrong ? 1 : 0;
 }
 
-await (values.clause === undefined ? all() : clause(values.clause));
+await (values.clause === undefined ? all() : clauses(values.clause));
 // Spec files may hold handles open merely by being loaded; everything asked for has been printed.
 process.stdout.write('', () => process.exit());

@@ -21,8 +21,17 @@ function titlesIn(suite: Mocha.Suite): { readonly own: string; readonly full: st
   return [...own, ...suite.suites.flatMap(titlesIn)];
 }
 
+/** What was loaded: a spec file can be loaded once in a process. */
+const loaded = new Map<string, Promise<SpecTitle[]>>();
+
 /** @throws whatever loading the file throws */
-export async function titlesOf(path: string): Promise<SpecTitle[]> {
+export function titlesOf(path: string): Promise<SpecTitle[]> {
+  const titles = loaded.get(path) ?? load(path);
+  loaded.set(path, titles);
+  return titles;
+}
+
+async function load(path: string): Promise<SpecTitle[]> {
   const mocha = new Mocha({ ui: 'bdd' });
   mocha.addFile(path);
   await mocha.loadFilesAsync();
