@@ -10,7 +10,7 @@ import { AccessClient } from './access.js';
 import { type Connector, RelayConnector } from './connection.js';
 import { ConnectionManager, LEAVING } from './connection-manager.js';
 import type { Delivery } from './delivery.js';
-import { type DeliveryHandler, Inbox } from './inbox.js';
+import { type DeliveryHandler, Inbox, type ReceiveOptions } from './inbox.js';
 import { dataOf, type Encoded, eachOf, encodedOf, type Message } from './message.js';
 import { type EndpointOptions, type EndpointSettings, settle } from './options.js';
 import { Outbox, type SendSink } from './outbox.js';
@@ -314,8 +314,8 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    * @example
    * fred.receive((delivery) => console.log(delivery.text()));
    */
-  receive(handler: DeliveryHandler | undefined): void {
-    this.#inbox.receive(handler);
+  receive(handler: DeliveryHandler | undefined, options: ReceiveOptions = {}): void {
+    this.#inbox.receive(handler, options);
   }
 
   /**

@@ -19,6 +19,14 @@ import type { EndpointLimits } from './options.js';
 /** Receives each delivery as it arrives; see {@link Endpoint.receive}. */
 export type DeliveryHandler = (delivery: Delivery) => void | Promise<void>;
 
+export interface ReceiveOptions {
+  /**
+   * Also take the notifications of presence services that no subscription of this endpoint asked for, because the
+   * application subscribes by documents of its own. Otherwise they are refused with 550 (RFC 2779 §5.3.2). Default: false.
+   */
+  readonly notifications?: boolean;
+}
+
 const BUSY: Reply = { code: 450, text: 'recipient busy' };
 const LEAVING: Reply = { code: 450, text: 'the recipient closed before it read this' };
 const UNANSWERED: Reply = { code: 451, text: 'the recipient closed before it answered' };
@@ -55,6 +63,7 @@ export class Inbox implements DeliveryOwner {
   #uncredited = 0;
   #queue: Delivery[] = [];
   #handler: DeliveryHandler | undefined;
+  #notifications = false;
   #waiters: Waiter[] = [];
   #end: { readonly error: ImxpError | undefined } | undefined;
 
@@ -93,9 +102,15 @@ export class Inbox implements DeliveryOwner {
     this.#hand(delivery);
   }
 
+  /** Whether the application takes the notifications of presence services that the endpoint did not ask for. */
+  get notifications(): boolean {
+    return this.#notifications;
+  }
+
   /** Passes all deliveries to a handler from now on, or to loops when undefined. */
-  receive(handler: DeliveryHandler | undefined): void {
+  receive(handler: DeliveryHandler | undefined, { notifications = false }: ReceiveOptions = {}): void {
     this.#handler = handler;
+    this.#notifications = notifications;
     if (handler === undefined) return;
     const queue = this.#queue;
     this.#queue = [];

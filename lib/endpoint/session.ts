@@ -2,7 +2,7 @@
  * One session of an endpoint with its relay: handles the operations that the relay sends and keeps the attachments of
  * the session. Knows nothing of how connections are made.
  */
-import { ImxpError, RemoteProtocolError, type Reply } from '../errors.js';
+import { ImxpError, RefusedError, RemoteProtocolError, type Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data, Operation, Terminate } from '../imxp/operation.js';
 import { isProbe } from '../imxp/probe.js';
@@ -10,10 +10,12 @@ import { events } from '../ops/events.js';
 import { SessionAttachments } from './attachments.js';
 import type { EndpointChannel, Receiver, RelayConnection } from './connection.js';
 import type { Inbox } from './inbox.js';
-import type { Transactions } from './transactions.js';
+import { isNotification, type Transactions } from './transactions.js';
 
 const NOT_ATTACHED: Reply = { code: 550, text: 'not attached as this endpoint' };
 const NOT_FOR_ENDPOINTS: Reply = { code: 550, text: 'an endpoint does not accept this operation' };
+/** The service ends a subscription whose notifications are refused for good (D-PRES-14). */
+const NOT_SUBSCRIBED: Reply = { code: 550, text: 'nobody here has subscribed to this' };
 const UNKNOWN_TRANSACTION: Reply = { code: 550, text: 'no attachment has this transID' };
 
 export interface EndpointSessionOptions {
@@ -74,9 +76,12 @@ export class EndpointSession implements Receiver {
 
   /** Handles answers of services and probes, which the application does not see. @returns false for other Data */
   #transacted(channel: EndpointChannel, msgno: number, octets: number, data: Data): boolean {
-    const { dialect, transactions } = this.#options;
+    const { dialect, inbox, transactions } = this.#options;
     try {
-      if (!transactions.take(data) && !isProbe(data)) return false;
+      if (!transactions.take(data) && !isProbe(data)) {
+        if (inbox.notifications || !isNotification(data)) return false;
+        throw new RefusedError('REFUSED', NOT_SUBSCRIBED);
+      }
       channel.reply(msgno, 'RPY', dialect.ok);
       channel.consume(octets);
     } catch (error) {

@@ -14,6 +14,8 @@ import { parseXml, type XmlElement } from '../xml/parse.js';
 /** Receives an element with the transaction's transID, and the service that sent it. */
 export type ElementHandler = (element: XmlElement, service: string) => void;
 
+const PRESENCE = 'imxp=presence';
+
 /** Ended transactions that are remembered, so that late answers do not reach the application. */
 const REMEMBERED = 256;
 
@@ -71,6 +73,18 @@ export class Transactions {
     transaction.handler(element, data.originator);
     return true;
   }
+}
+
+const NOTIFICATIONS = new Set(['publish', 'notify']);
+
+/**
+ * Whether an operation is a notification of a presence service (presence-01 §4.2, §4.3). One that answers no transaction
+ * was not asked for: nobody receives notifications of those whom they did not subscribe to (RFC 2779 §5.3.2).
+ */
+export function isNotification(data: Data): boolean {
+  const originator = addressOf(data.originator);
+  if (originator?.wellKnown === undefined || keyOf(originator.wellKnown) !== PRESENCE) return false;
+  return NOTIFICATIONS.has(elementOf(data)?.name ?? '');
 }
 
 /** The refusal of an element from a service that was not asked, or about something that it cannot know. */

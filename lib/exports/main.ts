@@ -12,7 +12,7 @@ export type { Conditions, HopsInit, TimingInit } from '../endpoint/conditions.js
 export type { CpimObjectContent, MessageContent, UriContent, XmlContent } from '../endpoint/content.js';
 export type { Delivery } from '../endpoint/delivery.js';
 export { Endpoint, type EndpointEvents } from '../endpoint/endpoint.js';
-export type { DeliveryHandler } from '../endpoint/inbox.js';
+export type { DeliveryHandler, ReceiveOptions } from '../endpoint/inbox.js';
 export { KNOWN_LIMITS, type KnownCertificate, KnownDirectory } from '../endpoint/known-directory.js';
 export type { Encoded, Message } from '../endpoint/message.js';
 export type { OptionInit } from '../endpoint/option.js';

@@ -72,7 +72,7 @@ export class Gateway implements CpimService {
     const context: GatewayContext = { port, peer, mapping, now, wait, answerTimeoutMs };
     this.#messages = new MessageGateway(context);
     this.#presence = new PresenceGateway(context, signal, subscriptions);
-    port.receive((delivery) => this.#deliver(delivery));
+    port.receive((delivery) => this.#deliver(delivery), { notifications: true });
   }
 
   /** Passes a message from CPIM to IMXP (RFC 3860 §3.4.1). */

@@ -38,5 +38,9 @@ export interface PortDelivery {
 export interface ImxpPort {
   /** Resolves when a recipient's application answered `ok`; rejects with an ImxpError. */
   send(message: PortMessage): Promise<void>;
-  receive(handler: (delivery: PortDelivery) => void | Promise<void>): void;
+  /** `notifications`: also those of presence services, which the gateway subscribes to by documents of its own. */
+  receive(
+    handler: (delivery: PortDelivery) => void | Promise<void>,
+    options: { readonly notifications: boolean },
+  ): void;
 }

@@ -198,11 +198,20 @@ describe('endpoint/presence', () => {
     await fred.close();
   });
 
-  it('REQ-IMPP-060 passes to the application what has an unknown transID or another sender', async () => {
+  it('REQ-IMPP-060 refuses notifications that nobody asked for, and says which service may not tell', async () => {
     const { fred, relay, subscribing, transID } = await subscribed();
     const arrived: string[] = [];
     fred.receive((delivery) => void arrived.push(delivery.originator));
-    relay.channel.send(fromService(published('1', 1)));
+    const unasked = [
+      relay.channel.send(fromService(published('1', 1))),
+      relay.channel.send(fromService(`<notify subscriber='${BARNEY}' transID='1' />`)),
+      relay.channel.send(fromService(published('1', 1).replace("publisher='barney", "publisher='betty"))),
+      relay.channel.send(
+        dialect.encodeData({ ...dataFor([FRED], published('1', 1)), originator: 'apex=presence@quarry.example' }),
+      ),
+    ];
+    for (const msgno of unasked) expect(relay.channel.answers.get(msgno)).to.include({ type: 'error', code: 550 });
+    // What a person sends is a message, whatever it looks like.
     relay.channel.send(
       dialect.encodeData({ ...dataFor([FRED], published(transID, 1)), originator: 'betty@rubble.com' }),
     );
@@ -210,10 +219,25 @@ describe('endpoint/presence', () => {
       dialect.encodeData({ ...dataFor([FRED], published(transID, 1)), originator: 'imxp=presence@example.com' }),
     );
     // A service of another domain cannot know: what it says in the matter of this one is dropped (RFC 2779 §5.3).
-    expect(arrived).to.deep.equal([SERVICE, 'betty@rubble.com']);
+    expect(arrived).to.deep.equal(['betty@rubble.com']);
     relay.channel.send(fromService(published(transID, 2)));
     await subscribing;
-    expect(arrived).to.have.length(2);
+    expect(arrived).to.have.length(1);
+    await fred.close();
+  });
+
+  it('REQ-IMPP-060 leaves notifications to an application that subscribes by itself', async () => {
+    const { fred, relay, transID, subscribing } = await subscribed();
+    const arrived: string[] = [];
+    fred.receive((delivery) => void arrived.push(delivery.originator), { notifications: true });
+    const msgno = relay.channel.send(fromService(published('1', 1)));
+    expect(arrived).to.deep.equal([SERVICE]);
+    fred.receive((delivery) => void arrived.push(delivery.originator));
+    relay.channel.send(fromService(published('1', 2)));
+    expect(arrived).to.have.length(1);
+    expect(relay.channel.answers.get(msgno)?.type).to.equal('ok');
+    relay.channel.send(fromService(published(transID, 3)));
+    await subscribing;
     await fred.close();
   });
 
