@@ -160,16 +160,25 @@ export class Delivery {
     if (!Number.isInteger(reply?.code) || reply.code < 100 || reply.code > 599 || typeof reply.text !== 'string') {
       throw new LocalError('ARGUMENT', "refuse() takes { code, text }, for example { code: 550, text: 'not wanted' }");
     }
-    return this.#answer(reply);
+    const answered = this.#answer(reply);
+    if (answered) this.#forget();
+    return answered;
   }
 
   /** The connection is lost; the relay tells the sender. */
   lose(): void {
-    if (this.#state === 'open') this.#state = 'void';
+    if (this.#state !== 'open') return;
+    this.#state = 'void';
+    this.#forget();
+  }
+
+  /** What was not taken may be sent again, and is not a repetition then. */
+  #forget(): void {
+    if (this.#unsealed !== undefined && this.#content?.kind === 'part') this.#secure.forget(this.#content);
   }
 
   #open(): OpenedContent {
-    this.#unsealed ??= unsealed(this.content, this.originator, this.#secure);
+    this.#unsealed ??= unsealed(this.content, this.originator, this.recipients, this.#secure);
     return this.#unsealed;
   }
 

@@ -118,9 +118,14 @@ export interface OpenedContent {
 }
 
 /** @throws RemoteProtocolError as {@link Secure.open} */
-export function unsealed(content: Content, originator: string, by: Secure): OpenedContent {
+export function unsealed(
+  content: Content,
+  originator: string,
+  recipients: readonly string[],
+  by: Secure,
+): OpenedContent {
   if (content.kind !== 'part') return { content, signed: undefined, encrypted: false };
-  const { entity, signed, encrypted } = by.open(content, originator);
+  const { entity, signed, encrypted } = by.open(content, originator, recipients);
   if (entity === content) return { content, signed, encrypted };
   const { headers, body } = entity;
   return {

@@ -2,6 +2,7 @@
  * Signs, encrypts, verifies and decrypts whole MIME entities (RFC 8551) for one user, with their certificate and key,
  * trusted CAs, and certificates of recipients. Everything is given as octets; opens no files.
  */
+import { createHash } from 'node:crypto';
 import { LocalError } from '../../errors.js';
 import { addressOf } from '../../imxp/address.js';
 import { type Signing, signingOf } from './algorithms.js';
@@ -12,7 +13,8 @@ import { SMIME_LIMITS, type SmimeLimits } from './fault.js';
 import { readIdentity, type SmimeIdentity } from './identity.js';
 import { type KnownCertificates, PinnedCertificates } from './known.js';
 import { Opening } from './opening.js';
-import { authorsOf } from './sender.js';
+import { type ReplayLimits, ReplayMemory, type SignedMessage } from './replay.js';
+import { type Stated, statedIn } from './sender.js';
 import { type Signature, signatureOf } from './signature.js';
 import { SIGNATURE_FAULTS } from './signature-fault.js';
 import { makeSignedData } from './signed-data.js';
@@ -47,10 +49,18 @@ export interface SecureOptions {
    * accepts signatures by SHA-1, DSA and keys of 1024 bits, marked as `outdated`, which can be forged. Default: false.
    */
   readonly classic?: ClassicVersion;
+  /**
+   * How long after it was signed a message may arrive, in milliseconds; older ones are `stale`, and as long those that
+   * come again are `repeated`. Default: eight days, a day longer than relays hold messages.
+   */
+  readonly freshMs?: number;
   readonly limits?: Partial<SmimeLimits>;
+  readonly replays?: ReplayLimits;
   /** Clock for the validity of certificates. */
   readonly now?: () => Date;
 }
+
+const FRESH_MS = 8 * 86_400_000;
 
 /** What {@link Secure.seal} does. */
 export interface Sealing {
@@ -81,6 +91,9 @@ export class Secure {
   readonly #pinned: PinnedCertificates;
   readonly #version: SmimeVersion;
   readonly #limits: SmimeLimits;
+  readonly #replays: ReplayMemory;
+  /** Under what entities were remembered. */
+  readonly #opened = new WeakMap<OpenEntity, SignedMessage>();
   readonly #now: () => Date;
 
   /** @throws LocalError ARGUMENT for a certificate, key or list that cannot be read */
@@ -98,6 +111,7 @@ export class Secure {
       this.#version === '3.1',
     );
     this.#find = typeof people === 'function' ? found(people) : among(people.flatMap(readCertificates));
+    this.#replays = new ReplayMemory(options.freshMs ?? FRESH_MS, options.replays);
     this.#limits = { ...SMIME_LIMITS, ...options.limits };
     this.#now = now;
   }
@@ -117,10 +131,13 @@ export class Secure {
   /**
    * Removes all S/MIME layers of an entity. Nothing is refused because of a signature; the result reports it.
    *
+   * A signed message that arrives a second time is reported as `repeated`; the same object may be opened again.
+   *
+   * @param recipients whom it was delivered to: the same message may come once for each
    * @returns the same entity when it is not protected
    * @throws RemoteProtocolError SMIME_INVALID, reply 501; SMIME_UNREADABLE, reply 550; MIME_INVALID | MESSAGE_INVALID
    */
-  open(entity: OpenEntity, originator: string): Unsealed {
+  open(entity: OpenEntity, originator: string, recipients: readonly string[] = []): Unsealed {
     const [limits, identity] = [this.#limits, this.#own];
     const known = (): readonly Certificate[] => {
       const sender = this.#find(originator);
@@ -129,13 +146,37 @@ export class Secure {
     const opening = new Opening({ identity, known, classic: this.#version !== '4.0', limits });
     const content = opening.all(entity);
     if (opening.layers.length === 0) return { entity: content, signed: undefined, encrypted: opening.encrypted };
-    const who = { originator, authors: opening.protected(() => authorsOf(content)) };
+    const stated = opening.protected(() => statedIn(content));
+    const who = { originator, authors: stated.authors };
     const [trust, pinned, outdated] = [this.#trust, this.#pinned, this.#version === '3.1'];
     const context = { trust, pinned, known: known(), outdated, at: this.#now() };
     const signatures = opening.layers.map((layer) => signatureOf(layer, who, context));
     const signed = signatures.find(({ valid }) => !valid) ?? signatures.at(-1);
     opening.settle(signed);
-    return { entity: content, signed, encrypted: opening.encrypted };
+    const fresh = signed === undefined ? undefined : this.#fresh(signed, entity, stated, recipients);
+    return { entity: content, signed: fresh, encrypted: opening.encrypted };
+  }
+
+  /** The application did not take a message: it is no repetition when it comes again. */
+  forget(entity: OpenEntity): void {
+    const remembered = this.#opened.get(entity);
+    if (remembered !== undefined) this.#replays.forget(remembered);
+  }
+
+  /** RFC 2779 §2.5.2: a valid signature proves nothing about a message that somebody sends again. */
+  #fresh(signed: Signature, entity: OpenEntity, { messageId, date }: Stated, recipients: readonly string[]): Signature {
+    const { valid, certificate, id } = signed;
+    if (!valid || certificate === undefined || this.#opened.has(entity)) return signed;
+    const key = certificate.publicKey.export({ type: 'spki', format: 'der' });
+    const message = {
+      signer: createHash('sha256').update(key).digest('base64'),
+      id: [messageId ?? id, ...recipients].join(' '),
+      at: signed.at ?? date,
+    };
+    const reason = this.#replays.judge(message, this.#now());
+    if (reason !== undefined) return { ...signed, valid: false, reason, trust: undefined };
+    this.#opened.set(entity, message);
+    return signed;
   }
 
   #sign(entity: MadeEntity, from: string): MadeEntity {

@@ -10,6 +10,8 @@ export const SIGNATURE_FAULTS = {
   revoked: 'the certificate or that of its CA was revoked',
   'revocation unknown': 'the revocation list of the CA has expired',
   changed: 'the certificate is not the one that is known for this address',
+  repeated: 'the message was received before, so somebody may have sent it again',
+  stale: 'it was signed too long ago, or at a time that has not come',
   usage: 'the certificate is not for signing messages',
   'other sender': 'the certificate does not name the sender or the author of the message',
 } as const;

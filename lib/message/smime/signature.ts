@@ -31,6 +31,8 @@ export interface Signature {
   readonly outdated: boolean;
   /** When it was signed, by the clock of the signer; undefined when the signature does not cover a time. */
   readonly at: Date | undefined;
+  /** Names what was signed among all that the signer signed. */
+  readonly id: string | undefined;
   /** The signer's certificate, if available; its `fingerprint256` is what people compare. */
   readonly certificate: X509Certificate | undefined;
 }
@@ -77,6 +79,7 @@ const NOBODY: Signature = {
   algorithm: undefined,
   outdated: false,
   at: undefined,
+  id: undefined,
   certificate: undefined,
 };
 
@@ -94,6 +97,7 @@ function signatureBy(
     by: nameIn(certificate, sender),
     algorithm: proof.algorithm,
     at: proof.at,
+    id: proof.id,
     certificate: certificate?.x509,
   };
   if (fault !== undefined || certificate === undefined) {

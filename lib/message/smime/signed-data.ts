@@ -2,7 +2,7 @@
  * CMS SignedData (RFC 5652 §5): makes signatures with signed attributes, and verifies signatures against the signed
  * octets. Whether the signer is trusted is decided in `trust.ts`.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { Attribute, IssuerAndSerialNumber, SignedAndUnsignedAttributes, SignerInfo } from 'pkijs';
 import { digestOf, nameOf, type Signing, verified } from './algorithms.js';
 import {
@@ -94,6 +94,11 @@ function attributesOf(content: Buffer, by: Signing, at: Date): Attribute[] {
   return [
     new Attribute({ type: OID.CONTENT_TYPE, values: [new ObjectIdentifier({ value: OID.DATA })] }),
     new Attribute({ type: OID.SIGNING_TIME, values: [new UTCTime({ valueDate: at })] }),
+    // RFC 2634 §2.7: tells equal messages that are signed within one second from one that is sent again.
+    new Attribute({
+      type: OID.CONTENT_IDENTIFIER,
+      values: [new OctetString({ valueHex: Buffer.from(randomUUID()) })],
+    }),
     new Attribute({ type: OID.MESSAGE_DIGEST, values: [new OctetString({ valueHex: digest })] }),
   ].sort((a, b) => Buffer.compare(derOf(a.toSchema()), derOf(b.toSchema())));
 }
@@ -142,6 +147,8 @@ export interface SignatureCheck {
   readonly outdated: boolean;
   /** RFC 5652 §11.3: when it was signed, by the signer's clock; undefined when that is not signed. */
   readonly at: Date | undefined;
+  /** RFC 2634 §2.7: names the content, if the signer named it; otherwise the digest of the signature. */
+  readonly id: string;
 }
 
 /**
@@ -152,7 +159,12 @@ export interface SignatureCheck {
 export function proofOf({ certificate, info }: Signer, contents: readonly Buffer[]): SignatureCheck {
   return guarded('the signature cannot be read', () => {
     const digest = digestOf(info.digestAlgorithm);
-    const facts = { algorithm: nameOf(info.signatureAlgorithm, digest), outdated: false, at: signingTime(info) };
+    const facts = {
+      algorithm: nameOf(info.signatureAlgorithm, digest),
+      outdated: false,
+      at: signingTime(info),
+      id: identifierOf(info),
+    };
     if (certificate === undefined) return { ...facts, fault: 'no certificate' };
     if (digest === undefined) return { ...facts, fault: 'weak' };
     const signed = info.signedAttrs === undefined ? contents : attested(info.signedAttrs, digest, contents);
@@ -168,6 +180,12 @@ export function proofOf({ certificate, info }: Signer, contents: readonly Buffer
     }
     return { ...facts, fault };
   });
+}
+
+function identifierOf({ signedAttrs, signature }: SignerInfo): string {
+  const named = signedAttrs?.attributes.find(({ type }) => type === OID.CONTENT_IDENTIFIER)?.values[0];
+  const octets = named instanceof OctetString ? octetsOf(named) : octetsOf(signature);
+  return createHash('sha256').update(octets).digest('base64');
 }
 
 function signingTime({ signedAttrs }: SignerInfo): Date | undefined {

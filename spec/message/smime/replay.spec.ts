@@ -1,0 +1,89 @@
+import { expect } from 'chai';
+import { instantMessage } from '../../../lib/message/instant-message.js';
+import { ReplayMemory } from '../../../lib/message/smime/replay.js';
+import type { SecureOptions } from '../../../lib/message/smime/secure.js';
+import { madeContent } from '../../../lib/message/write.js';
+import { arrived, BARNEY, barney, FRED, fred, secureOf, text, WILMA } from './people.js';
+
+const DAY_MS = 86_400_000;
+const START = Date.now();
+
+describe('signed messages that come again', () => {
+  const sealed = (entity = text('Pay wilma ten shells'), options: SecureOptions = {}) =>
+    secureOf(fred, options).seal(entity, { sign: true, from: FRED, to: [BARNEY] });
+
+  it('REQ-IMPP-016 are named so, and the first is not', () => {
+    const side = secureOf(barney);
+    const made = sealed();
+    const reasons = [1, 2, 3].map(() => side.open(arrived(made), FRED).signed?.reason);
+    expect(reasons).to.deep.equal([undefined, 'repeated', 'repeated']);
+    expect(side.open(arrived(made), FRED).signed?.valid).to.equal(false);
+    // Saying the same thing twice is something else, within a second, too.
+    expect([sealed(), sealed()].map((one) => side.open(arrived(one), FRED).signed?.valid)).to.deep.equal([true, true]);
+  });
+
+  it('REQ-IMPP-016 are told by their message-id, where they have one', () => {
+    const side = secureOf(barney);
+    const message = (messageId: string) => {
+      const content = madeContent(
+        instantMessage({ from: `im:${FRED}`, messageId, text: 'Yabba' }),
+        'part',
+        'example.com',
+      );
+      if (!('type' in content)) throw new Error('not an entity');
+      return arrived(sealed(content));
+    };
+    const reasons = ['<1@example.com>', '<2@example.com>', '<1@example.com>'].map(
+      (id) => side.open(message(id), FRED).signed?.reason,
+    );
+    expect(reasons).to.deep.equal([undefined, undefined, 'repeated']);
+  });
+
+  it('come once for each recipient, may be opened twice, and may come again when they were not taken', () => {
+    const side = secureOf(barney);
+    const made = sealed();
+    expect([BARNEY, WILMA].map((to) => side.open(arrived(made), FRED, [to]).signed?.valid)).to.deep.equal([true, true]);
+    const entity = arrived(sealed());
+    expect([1, 2].map(() => side.open(entity, FRED).signed?.valid)).to.deep.equal([true, true]);
+    side.forget(entity);
+    expect(side.open({ ...entity }, FRED).signed?.valid).to.equal(true);
+  });
+
+  it('REQ-IMPP-016 are stale when they were signed long ago, or in the future', () => {
+    const signedAt = (ms: number) => arrived(sealed(undefined, { now: () => new Date(START + ms) }));
+    const thought = (ms: number, options: SecureOptions = {}) =>
+      secureOf(barney, options).open(signedAt(ms), FRED).signed?.reason;
+    expect([thought(-DAY_MS / 2), thought(60_000), thought(DAY_MS / 2)]).to.deep.equal([undefined, undefined, 'stale']);
+    expect(thought(-DAY_MS / 2, { freshMs: DAY_MS / 4 })).to.equal('stale');
+  });
+
+  describe('in a memory that is full', () => {
+    const memory = (): ReplayMemory => new ReplayMemory(DAY_MS, { messages: 6, perSigner: 4 });
+    const at = (ms: number): Date => new Date(START + ms);
+
+    it('are stale when they can no longer be told from new ones', () => {
+      const replays = memory();
+      const judge = (signer: string, id: number) =>
+        replays.judge({ signer, id: String(id), at: at(id) }, at(DAY_MS / 2));
+      for (const id of [1, 2, 3, 4, 5]) expect(judge('fred', id)).to.equal(undefined);
+      expect([judge('fred', 1), judge('fred', 2), judge('fred', 5)]).to.deep.equal(['stale', 'repeated', 'repeated']);
+      // Wilma's make room by what Fred sent, who was not heard of for longer.
+      for (const id of [6, 7, 8]) expect(judge('wilma', id)).to.equal(undefined);
+      expect([judge('fred', 3), judge('fred', 9)]).to.deep.equal(['stale', undefined]);
+    });
+
+    it('are forgotten when they are stale anyway', () => {
+      const replays = memory();
+      for (let id = 0; id < 50; id += 1) {
+        const now = at(id * DAY_MS);
+        expect(replays.judge({ signer: 'fred', id: String(id), at: now }, now)).to.equal(undefined);
+      }
+    });
+
+    it('count by their identifier alone where nothing tells when they were signed', () => {
+      const replays = memory();
+      const judge = () => replays.judge({ signer: 'fred', id: 'x', at: undefined }, at(0));
+      expect([judge(), judge()]).to.deep.equal([undefined, 'repeated']);
+    });
+  });
+});
