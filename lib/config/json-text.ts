@@ -34,6 +34,10 @@ const DEPTH = 64;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 8259 §7 forbids exactly these within a string
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"/y;
+const STRING_WITH_ESCAPES = /^"(?:[^"\\\r\n]|\\.)*"/;
+/** Quotes that are none in JSON. */
+const QUOTES = "'`\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e";
+const [MIN_PRINTABLE, MAX_ASCII] = [0x20, 0x7e];
 const WORDS: ReadonlyMap<string, boolean | null> = new Map<string, boolean | null>([
   ['true', true],
   ['false', false],
@@ -41,9 +45,8 @@ const WORDS: ReadonlyMap<string, boolean | null> = new Map<string, boolean | nul
 ]);
 
 function placeAt(text: string, offset: number): TextPosition {
-  const before = text.slice(0, offset);
-  const line = before.split('\n').length;
-  return { line, column: offset - before.lastIndexOf('\n') };
+  const lines = text.slice(0, offset).split(/\r\n|\r|\n/);
+  return { line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1 };
 }
 
 class Reader {
@@ -67,7 +70,7 @@ class Reader {
 
   #space(): void {
     while (' \t\r\n'.includes(this.#text[this.#offset] ?? 'x')) this.#offset += 1;
-    if (this.#text.startsWith('//', this.#offset) || this.#text.startsWith('/*', this.#offset)) {
+    if (/^(?:\/\/|\/\*|#)/.test(this.#text.slice(this.#offset, this.#offset + 2))) {
       throw this.#wrong('JSON has no comments');
     }
   }
@@ -102,12 +105,26 @@ class Reader {
       this.#offset += word.length;
       return { offset, value, members: NO_MEMBERS };
     }
-    throw this.#wrong(first === "'" ? 'strings are written in "double quotes"' : `unexpected ${JSON.stringify(first)}`);
+    throw this.#unexpected(first);
+  }
+
+  #unexpected(character: string): JsonTextError {
+    // Word processors and web pages turn quotes and spaces into others that look alike.
+    if (QUOTES.includes(character)) return this.#wrong('strings are written in "double quotes"');
+    const code = character.codePointAt(0) ?? 0;
+    if (code > MAX_ASCII || code < MIN_PRINTABLE) {
+      return this.#wrong(`unexpected character U+${code.toString(16).toUpperCase().padStart(4, '0')}`);
+    }
+    return this.#wrong(`unexpected ${JSON.stringify(character)}`);
   }
 
   #string(): string {
     const written = this.#match(STRING);
-    if (written === undefined) throw this.#wrong('this string does not end on its line, or has an unknown escape');
+    if (written === undefined) {
+      const escaped = STRING_WITH_ESCAPES.test(this.#text.slice(this.#offset));
+      const hint = 'this string has an unknown escape; a backslash is written as two, as in "C:\\\\certs"';
+      throw this.#wrong(escaped ? hint : 'this string does not end on its line');
+    }
     return String(JSON.parse(written));
   }
 

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { JsonTextError, parseJsonText } from '../config/json-text.js';
 import { examineConfig, problemOf } from '../config/parse.js';
-import { describeFileError } from '../config/password-file.js';
+import { describeFileError, textOfFile } from '../config/password-file.js';
 import { ConfigurationError, type Finding, type Problem } from '../config/problem.js';
 import type { NodeConfig } from '../config/schema.js';
 import { inspectFiles, inspectStore } from './configured-files.js';
@@ -37,10 +37,9 @@ export async function checkConfig(path: string, { files = true }: CheckOptions =
   const file = resolve(path);
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
+    text = textOfFile(await readFile(file));
   } catch (error) {
-    const message = error instanceof TypeError ? 'is not UTF-8 text' : describeFileError(error);
-    return failed(file, { message: `cannot be read: ${message}` });
+    return failed(file, { message: `cannot be read: ${describeFileError(error)}` });
   }
   try {
     const json = parseJsonText(text);

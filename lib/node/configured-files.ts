@@ -6,6 +6,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { directoryObstacle } from '../config/directory.js';
 import { describeFileError, openToOthers, readPasswordFile } from '../config/password-file.js';
+import { pemFlaw } from '../config/pem-text.js';
 import type { Finding, KeyPath } from '../config/problem.js';
 import type { NodeConfig } from '../config/schema.js';
 import { addressOfLiteral } from '../imxp/address.js';
@@ -16,7 +17,11 @@ const DAY_MS = 86_400_000;
 /** Time enough to renew on a working day. */
 const RENEW_WITHIN_DAYS = 14;
 
-const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+/** OpenSSL reads the older labels as well. */
+const PEM = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[\s\S]*?-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g;
+const CERTIFICATE_LABEL = /^(?:X509 |TRUSTED )?CERTIFICATE$/;
+const KEY_LABEL = /PRIVATE KEY$/;
+const CRL_LABEL = /^X509 CRL$/;
 
 class Inspection {
   readonly findings: Finding[] = [];
@@ -62,9 +67,9 @@ class Inspection {
     this.findings.push({ severity: 'warning', keys, message });
   }
 
-  async #read(keys: KeyPath, path: string): Promise<string | undefined> {
+  async #read(keys: KeyPath, path: string): Promise<Buffer | undefined> {
     try {
-      return await readFile(path, 'utf8');
+      return await readFile(path);
     } catch (error) {
       this.#error(keys, `${path}: ${describeFileError(error)}`);
       return undefined;
@@ -97,19 +102,19 @@ class Inspection {
 
   async #revoked(path: string): Promise<void> {
     const keys = ['tls', 'revoked'];
-    const text = await this.#read(keys, path);
+    const octets = await this.#read(keys, path);
     // DER begins with a SEQUENCE, 0x30.
-    if (text !== undefined && !text.includes('-----BEGIN X509 CRL-----') && !text.startsWith('0')) {
-      this.#error(keys, `${path}: contains no revocation list`);
+    if (octets !== undefined && !octets.includes('-----BEGIN X509 CRL-----') && octets[0] !== 0x30) {
+      this.#error(keys, `${path}: contains no revocation list: ${pemFlaw(octets, CRL_LABEL)}`);
     }
   }
 
   async #certificates(keys: KeyPath, path: string): Promise<X509Certificate[] | undefined> {
-    const text = await this.#read(keys, path);
-    if (text === undefined) return undefined;
-    const blocks = text.match(PEM);
+    const octets = await this.#read(keys, path);
+    if (octets === undefined) return undefined;
+    const blocks = octets.toString('latin1').match(PEM);
     if (blocks === null) {
-      this.#error(keys, `${path}: contains no certificate in PEM format`);
+      this.#error(keys, `${path}: contains no certificate in PEM format: ${pemFlaw(octets, CERTIFICATE_LABEL)}`);
       return undefined;
     }
     try {
@@ -118,7 +123,7 @@ class Inspection {
       for (const certificate of found) certificateNames(certificate);
       return found;
     } catch {
-      this.#error(keys, `${path}: the certificate cannot be read`);
+      this.#error(keys, `${path}: the certificate cannot be read: ${pemFlaw(octets, CERTIFICATE_LABEL)}`);
       return undefined;
     }
   }
@@ -137,7 +142,10 @@ class Inspection {
     if (chain === undefined || leaf === undefined) return;
     this.#dates(at, certificatePath, leaf);
     if (key !== undefined && !leaf.checkPrivateKey(key)) {
-      this.#error([...keys, 'key'], `${keyPath}: is not the key of ${certificatePath}`);
+      const other = chain.findIndex((certificate) => certificate.checkPrivateKey(key));
+      const order =
+        other < 0 ? '' : `, whose first certificate must be that of this relay; the key is that of number ${other + 1}`;
+      this.#error([...keys, 'key'], `${keyPath}: is not the key of ${certificatePath}${order}`);
     }
     for (const domain of domains) this.#covers(at, certificatePath, leaf, domain);
     const purpose = purposeFault(leaf, 'server');
@@ -186,15 +194,15 @@ class Inspection {
   }
 
   async #key(keys: KeyPath, path: string): Promise<KeyObject | undefined> {
-    const text = await this.#read(keys, path);
-    if (text === undefined) return undefined;
+    const octets = await this.#read(keys, path);
+    if (octets === undefined) return undefined;
     if (await openToOthers(path)) this.#warn(keys, `${path}: other users of this machine can read this key; chmod 600`);
     try {
-      return createPrivateKey(text);
+      return createPrivateKey(octets);
     } catch {
-      const why = text.includes('ENCRYPTED')
+      const why = octets.includes('ENCRYPTED')
         ? 'is protected by a passphrase, which is not supported'
-        : 'contains no private key';
+        : `contains no private key: ${pemFlaw(octets, KEY_LABEL)}`;
       this.#error(keys, `${path}: ${why}`);
       return undefined;
     }

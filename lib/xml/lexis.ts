@@ -151,12 +151,17 @@ function characterOf(reference: string): string | undefined {
   return ILLEGAL_CHARACTER.test(text) ? undefined : text;
 }
 
+/** Encodings in which ASCII is as in UTF-8: a document of ASCII alone is the same in all of them. */
+const SUPERSETS = /^(?:iso-8859-\d+|latin-?\d|windows-125\d|cp125\d|ansi_x3\.4-1968)$/;
+const SUPPORTED: ReadonlySet<string> = new Set(['utf-8', 'utf8', 'us-ascii', 'ascii']);
+
 /**
  * Checks a processing instruction or XML declaration.
  *
  * @param raw from `<?` to `?>`.
+ * @param ascii whether the whole document is ASCII
  */
-export function checkInstruction(raw: string, position: number, first: boolean): void {
+export function checkInstruction(raw: string, position: number, first: boolean, ascii: boolean): void {
   const target = /^<\?([^ \t\r\n?]*)/.exec(raw)?.[1] ?? '';
   if (raw.indexOf('?>') !== raw.length - 2 || !isName(target)) {
     throw notWellFormed('a malformed processing instruction', position);
@@ -169,7 +174,7 @@ export function checkInstruction(raw: string, position: number, first: boolean):
     throw notWellFormed('a malformed or misplaced XML declaration', position);
   }
   const encoding = declaration[1]?.slice(1, -1).toLowerCase();
-  if (encoding !== undefined && encoding !== 'utf-8' && encoding !== 'us-ascii') {
+  if (encoding !== undefined && !SUPPORTED.has(encoding) && !(ascii && SUPERSETS.test(encoding))) {
     throw new RemoteProtocolError('XML_INVALID', `XML declared as ${encoding}`, {
       reply: { code: 501, text: 'only UTF-8 is supported as encoding of XML' },
     });

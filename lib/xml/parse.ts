@@ -218,24 +218,25 @@ class Tree {
   #instruction(): void {
     const position = this.#markupStart();
     const first = position === 0 || (position === 1 && this.#text.startsWith('\uFEFF'));
-    checkInstruction(this.#markup(), position, first);
+    checkInstruction(this.#markup(), position, first, this.#offsets.ascii);
   }
 }
 
 /** Character positions to octet offsets; must be asked in ascending order. */
 class Offsets {
   readonly #text: string;
-  readonly #ascii: boolean;
+  /** Whether each character is one octet. */
+  readonly ascii: boolean;
   #character = 0;
   #octet = 0;
 
   constructor(text: string, octets: number) {
     this.#text = text;
-    this.#ascii = text.length === octets;
+    this.ascii = text.length === octets;
   }
 
   at(character: number): number {
-    if (this.#ascii) {
+    if (this.ascii) {
       return character;
     }
     this.#octet += Buffer.byteLength(this.#text.slice(this.#character, character));

@@ -44,8 +44,19 @@ describe('config/json-text', () => {
     ['{"a": 1, "a": 2}', 'the key "a" is written twice', 1, 10],
     ["{'a': 1}", 'a key in "double quotes" expected', 1, 2],
     ['{} {}', 'nothing may follow the value', 1, 4],
-    ['["a\nb"]', 'this string does not end on its line, or has an unknown escape', 1, 2],
+    ['["a\nb"]', 'this string does not end on its line', 1, 2],
     ['[1 2]', '"," or "]" expected', 1, 4],
+    // Shapes of files that word processors, other systems and other formats leave behind.
+    ['{"path": "C:\\certs"}', 'a backslash is written as two', 1, 10],
+    ['{"a": \u201cb\u201d}', 'strings are written in "double quotes"', 1, 7],
+    ['{"a":\u00a01}', 'unexpected character U+00A0', 1, 6],
+    ['{"a": 1}\0', 'nothing may follow the value', 1, 9],
+    ['# a\n{}', 'JSON has no comments', 1, 1],
+    ['{"a": NaN}', 'unexpected "N"', 1, 7],
+    ['{"a": 010}', '"," or "}" expected', 1, 8],
+    ['{"a": .5}', 'unexpected "."', 1, 7],
+    ['{"a": 1\r "b": 2}', '"," or "}" expected', 2, 2],
+    ['{\r\n"a": 1,,\r\n}', 'a key in "double quotes" expected', 2, 8],
   ] as const) {
     it(`says of ${JSON.stringify(text)} that ${message}`, () => {
       expect(() => parseJsonText(text))

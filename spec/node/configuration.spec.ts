@@ -181,9 +181,92 @@ describe('node/configuration', function () {
     await writeFile(path('certs/example.com.crt'), 'hello');
     await writeFile(path('certs/example.com.key'), 'hello', { mode: 0o600 });
     expect(summary(await problems(await example()))).to.deep.equal([
-      'error tls.certificate: ./certs/example.com.crt: contains no certificate in PEM format',
-      'error tls.key: ./certs/example.com.key: contains no private key',
+      'error tls.certificate: ./certs/example.com.crt: contains no certificate in PEM format: it has no line that begins with -----BEGIN',
+      'error tls.key: ./certs/example.com.key: contains no private key: it has no line that begins with -----BEGIN',
     ]);
+  });
+
+  it('accepts PEM files as they are found: text around blocks, other line ends and labels, key and certificate in one', async () => {
+    await files();
+    const [crt, key] = await Promise.all(
+      ['example.com.crt', 'example.com.key'].map((name) => readFile(path(`certs/${name}`), 'utf8')),
+    );
+    const shapes = ([text = '']: readonly (string | undefined)[]): string[] => {
+      const plain = text.replaceAll('\r\n', '\n');
+      return [
+        plain.replaceAll('\n', '\r\n'),
+        `\uFEFF${plain}`,
+        `Bag Attributes\n    friendlyName: relay\nsubject=CN = x\n${plain}\nissued for the relay\n`,
+        `\n\n${plain.trimEnd()}`,
+        plain.replace(/(?<=-----\n)[^-]+(?=\n-----END)/, (body) => body.replaceAll('\n', '')),
+        plain.replaceAll('\n', ' \n'),
+        `${key}${crt}`,
+      ];
+    };
+    const certificates = shapes([crt]);
+    for (const [at, text] of shapes([key]).entries()) {
+      await writeFile(path('certs/example.com.crt'), certificates[at] ?? '');
+      await writeFile(path('certs/example.com.key'), text);
+      expect(summary(await problems(await example())), JSON.stringify(text.slice(0, 40))).to.deep.equal([]);
+    }
+    await writeFile(path('certs/example.com.crt'), (crt ?? '').replaceAll(' CERTIFICATE', ' X509 CERTIFICATE'));
+    expect(summary(await problems(await example()))).to.deep.equal([]);
+  });
+
+  it('says what a file has instead of PEM, and what to do', async () => {
+    await files();
+    const [crt = '', key = ''] = await Promise.all(
+      ['example.com.crt', 'example.com.key'].map((name) => readFile(path(`certs/${name}`), 'utf8')),
+    );
+    const authority = await readFile(path('certs/ca.crt'), 'utf8');
+    const utf16 = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(crt, 'utf16le')]);
+    const none = './certs/example.com.crt: contains no certificate in PEM format: ';
+    const cases: readonly (readonly [string | Buffer, string])[] = [
+      ['', `${none}it is empty`],
+      [utf16, `${none}it is text in UTF-16; save it as UTF-8`],
+      [new X509Certificate(crt).raw, `${none}it is DER; "openssl x509 -inform DER" or`],
+      [Buffer.from('3082098a020103308209', 'hex'), `${none}it is PKCS #12; "openssl pkcs12 -nodes" converts it`],
+      [key, `${none}it has a private key`],
+      [crt.replaceAll('CERTIFICATE', 'CERTIFICATE REQUEST'), `${none}it has a request for a certificate, and not`],
+      [crt.replaceAll('CERTIFICATE', 'PKCS7'), `${none}it has PKCS #7; "openssl pkcs7 -print_certs" gives`],
+      [crt.slice(0, 300), `${none}it is cut off: the line -----END is missing`],
+      [crt.replace(/^/gm, '  '), './certs/example.com.crt: the certificate cannot be read: its lines are indented'],
+      [
+        crt.replace(/\r?\n/g, '\r'),
+        './certs/example.com.crt: the certificate cannot be read: its lines end with CR alone',
+      ],
+      [
+        crt.replace(/\r?\n/g, '\\n'),
+        './certs/example.com.crt: the certificate cannot be read: it has "\\n" written out',
+      ],
+      [
+        crt.replace(/(?<=-----\r?\n)M/, '*'),
+        './certs/example.com.crt: the certificate cannot be read: what is between',
+      ],
+    ];
+    for (const [content, message] of cases) {
+      await writeFile(path('certs/example.com.crt'), content);
+      expect(summary(await problems(await example())).join('\n'), message).to.include(
+        `error tls.certificate: ${message}`,
+      );
+    }
+    await writeFile(path('certs/example.com.crt'), `${authority}${crt}`);
+    expect(summary(await problems(await example())).join('\n')).to.include(
+      'is not the key of ./certs/example.com.crt, whose first certificate must be that of this relay; the key is that of number 2',
+    );
+  });
+
+  it('reads a file in UTF-16 and one with a byte order mark, as editors save them', async () => {
+    await files();
+    const text = await readFile(await example(), 'utf8');
+    for (const content of [
+      `\uFEFF${text}`,
+      Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, 'utf16le')]),
+      Buffer.concat([Buffer.from([0xfe, 0xff]), Buffer.from(text, 'utf16le').swap16()]),
+    ]) {
+      await writeFile(path('mesh.json'), content);
+      expect(summary(await problems(path('mesh.json')))).to.deep.equal([]);
+    }
   });
 
   it('refuses a store that is open to everybody or not a directory', async () => {
@@ -209,7 +292,9 @@ describe('node/configuration', function () {
       { severity: 'error', path: '', message: 'not JSON: unexpected ","', place: { line: 2, column: 15 } },
     ]);
     await writeFile(path('latin1.json'), Buffer.from([0x22, 0xe9, 0x22]));
-    expect((await checkConfig(path('latin1.json'))).problems[0]?.message).to.equal('cannot be read: is not UTF-8 text');
+    expect((await checkConfig(path('latin1.json'))).problems[0]?.message).to.equal(
+      'cannot be read: is not text in UTF-8; save it as UTF-8',
+    );
   });
 
   it('describes the file as JSON Schema', () => {

@@ -147,13 +147,21 @@ describe('xml/parse', () => {
     for (const text of [
       '<!DOCTYPE a><a/>',
       '<!DOCTYPE a [<!ENTITY e "x">]><a>&e;</a>',
-      '<?xml version="1.0" encoding="ISO-8859-1"?><a/>',
+      '<?xml version="1.0" encoding="ISO-8859-1"?><a>\u00e9</a>',
+      '<?xml version="1.0" encoding="UTF-16"?><a/>',
     ]) {
       const error = fault(text);
       expect(error.code).to.equal('XML_INVALID');
       expect(error.reply?.code).to.equal(501);
     }
     expect(parse('<?xml version="1.0" encoding="utf-8" standalone=\'yes\' ?><a/>').name).to.equal('a');
+  });
+
+  it('accepts another encoding in the declaration of a document that is ASCII alone, and other names of UTF-8', () => {
+    for (const encoding of ['ISO-8859-1', 'iso-8859-15', 'windows-1252', 'ASCII', 'UTF8', 'utf-8']) {
+      expect(parse(`<?xml version="1.0" encoding="${encoding}"?><a/>`).name, encoding).to.equal('a');
+    }
+    expect(parse('<?xml version="1.0" encoding="UTF8"?><a>\u00e9</a>').children).to.deep.equal(['\u00e9']);
   });
 
   it('keeps its limits and answers 501 past them', () => {

@@ -1,7 +1,10 @@
 /**
- * Reads comma-separated values (RFC 4180) with the line each record begins on. Lines may end with CRLF, LF or CR. Knows
- * nothing of what the values mean.
+ * Reads comma-separated values (RFC 4180), also with another separator, with the line each record begins on. Lines may end
+ * with CRLF, LF or CR. Knows nothing of what the values mean.
  */
+
+/** What may stand between values: spreadsheets write semicolons where numbers have a decimal comma. */
+export type Separator = ',' | ';' | '\t';
 
 export interface CsvRecord {
   /** Counted from 1. */
@@ -12,7 +15,7 @@ export interface CsvRecord {
 }
 
 /** Empty lines, and lines that begin with a `#` that is not quoted, are no records. */
-export function* csvRecords(text: string): Generator<CsvRecord> {
+export function* csvRecords(text: string, separator: Separator = ','): Generator<CsvRecord> {
   let at = 0;
   let line = 1;
   while (at < text.length) {
@@ -25,12 +28,12 @@ export function* csvRecords(text: string): Generator<CsvRecord> {
     const fields: string[] = [];
     let broken = false;
     for (let more = true; more; ) {
-      const field = fieldAt(text, at);
+      const field = fieldAt(text, at, separator);
       fields.push(field.value);
       broken ||= field.broken;
       line += field.lines;
       at = field.end;
-      more = text[at] === ',';
+      more = text[at] === separator;
       if (more) at += 1;
     }
     at = afterLine(text, at);
@@ -49,9 +52,9 @@ interface Field {
   readonly broken: boolean;
 }
 
-function fieldAt(text: string, start: number): Field {
+function fieldAt(text: string, start: number, separator: Separator): Field {
   if (text[start] !== '"') {
-    const end = endOfField(text, start);
+    const end = endOfField(text, start, separator);
     const value = text.slice(start, end);
     return { value, end, lines: 0, broken: value.includes('"') };
   }
@@ -60,12 +63,12 @@ function fieldAt(text: string, start: number): Field {
   for (;;) {
     const quote = text.indexOf('"', at);
     if (quote < 0) {
-      const end = endOfField(text, start);
+      const end = endOfField(text, start, separator);
       return { value: text.slice(start, end), end, lines: 0, broken: true };
     }
     value += text.slice(at, quote);
     if (text[quote + 1] !== '"') {
-      const end = endOfField(text, quote + 1);
+      const end = endOfField(text, quote + 1, separator);
       const rest = text.slice(quote + 1, end).trim();
       return { value, end, lines: value.split(/\r\n|\r|\n/).length - 1, broken: rest !== '' };
     }
@@ -74,10 +77,10 @@ function fieldAt(text: string, start: number): Field {
   }
 }
 
-function endOfField(text: string, start: number): number {
+function endOfField(text: string, start: number, separator: Separator): number {
   for (let at = start; at < text.length; at += 1) {
     const character = text[at];
-    if (character === ',' || character === '\n' || character === '\r') return at;
+    if (character === separator || character === '\n' || character === '\r') return at;
   }
   return text.length;
 }

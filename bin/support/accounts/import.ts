@@ -3,7 +3,7 @@
  * batch, each whole or not at all.
  */
 import { readFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { describeFileError, textOfFile } from '../../../lib/config/password-file.js';
 import type { NodeConfig } from '../../../lib/config/schema.js';
 import { ImxpError } from '../../../lib/errors.js';
@@ -48,9 +48,8 @@ export async function importAccounts(file: string, flags: ImportFlags): Promise<
 }
 
 async function contentOf(file: string): Promise<string> {
-  if (file === '-') return text(process.stdin);
   try {
-    return textOfFile(await readFile(file));
+    return textOfFile(file === '-' ? await buffer(process.stdin) : await readFile(file));
   } catch (error) {
     throw new CommandError(EXIT.FAILED, `${file}: ${describeFileError(error)}`);
   }

@@ -9,7 +9,7 @@ import { isScram, readDigest, readScram } from '../../../lib/sasl/verifier-text.
 import { QUOTA_NAMES, type Quota, type QuotaName } from '../../../lib/store/account-state.js';
 import type { AccountRecord } from '../../../lib/store/accounts.js';
 import { accountIn } from '../names.js';
-import { type CsvRecord, csvRecords } from './csv.js';
+import { type CsvRecord, csvRecords, type Separator } from './csv.js';
 
 export type Row = Omit<AccountRecord, 'verifier'> & {
   readonly line: number;
@@ -78,7 +78,20 @@ interface Line {
 function linesOf(text: string): Iterable<Line> {
   const first = /^\s*(?:#.*\s+)*(\S.*)/.exec(text)?.[1] ?? '';
   if (first.startsWith('{')) return jsonLines(text);
-  return /^[^:,]+:[^:,]+:[0-9a-f]{32}\s*$/i.test(first) ? digestLines(text) : csvLines(text);
+  if (/^[^:,]+:[^:]+:[0-9a-f]{32}\s*$/i.test(first)) return digestLines(text);
+  return HTPASSWD.test(first) ? htpasswdLines(text) : csvLines(text);
+}
+
+/** A line of Apache's htpasswd: a name, and a hash from which no verifier can be made. */
+const HTPASSWD = /^[^:,;\s]+:(?:\$[\w-]+\$|\{SHA\}|[./0-9A-Za-z]{13}$)\S*$/;
+
+function* htpasswdLines(text: string): Generator<Line> {
+  for (const { line } of numbered(text)) {
+    const read = (): Values => {
+      throw new Wrong('is of htpasswd, whose hashes are of no use here: a file of htdigest, or passwords, are needed');
+    };
+    yield { line, read };
+  }
 }
 
 const LINE_END = /\r\n|\r|\n/;
@@ -100,7 +113,7 @@ function* digestLines(text: string): Generator<Line> {
 
 function* csvLines(text: string): Generator<Line> {
   let names: readonly string[] | undefined;
-  for (const record of csvRecords(text)) {
+  for (const record of csvRecords(withoutHint(text), separatorOf(text))) {
     const header = record.fields.map(canonical);
     if (names === undefined && header.includes('address')) names = header;
     else {
@@ -109,6 +122,28 @@ function* csvLines(text: string): Generator<Line> {
       yield { line: record.line, read: () => csvValues(columns, record) };
     }
   }
+}
+
+/** "sep=;" on the first line tells spreadsheets what the separator is. */
+const HINT = /^sep=([,;\t])(?=\r|\n|$)/i;
+
+/** The line stays, so that the others keep their numbers. */
+function withoutHint(text: string): string {
+  return text.replace(HINT, '#');
+}
+
+/** Says what stands between values: what the file says, or what the names in its first line are separated by. */
+function separatorOf(text: string): Separator {
+  const hinted = HINT.exec(text)?.[1];
+  if (hinted === ';' || hinted === '\t') return hinted;
+  for (const separator of [';', '\t'] as const) {
+    for (const { fields } of csvRecords(withoutHint(text), separator)) {
+      const names = fields.map(canonical);
+      if (names.length > 1 && names.includes('address') && names.every((name) => KNOWN.has(name))) return separator;
+      break;
+    }
+  }
+  return ',';
 }
 
 function csvValues(names: readonly string[], { fields, broken }: CsvRecord): Values {

@@ -24,7 +24,7 @@ export interface WebRefusal {
 
 /** Why a request does not become a WebSocket, if so. */
 export function webRefusal(url: string, headers: IncomingHttpHeaders, rules: WebRules): WebRefusal | undefined {
-  if (url.split('?', 1)[0] !== rules.path) return { status: 404, text: 'not found' };
+  if (pathOf(url) !== rules.path) return { status: 404, text: 'not found' };
   if (headers.upgrade?.toLowerCase() !== 'websocket') {
     // RFC 9110 §15.5.22.
     return { status: 426, text: 'this server speaks BEEP over WebSocket, not HTTP' };
@@ -36,6 +36,12 @@ export function webRefusal(url: string, headers: IncomingHttpHeaders, rules: Web
   if (rules.origins.some((allowed) => allowed.toLowerCase() === origin.toLowerCase())) return undefined;
   if (ownOrigin(origin, host, rules)) return undefined;
   return { status: 403, text: 'pages of this origin may not connect: see "origins" of the listener' };
+}
+
+/** Of `/path?query`, and of the URL as a whole, which proxies may send and every server accepts. */
+function pathOf(target: string): string | undefined {
+  const [, path] = /^(?:(?:https?|wss?):\/\/[^/?#]*)?([^?#]*)/i.exec(target) ?? [];
+  return path === '' ? '/' : path;
 }
 
 /** A page of this very host. Its name must be known: a foreign name can be made to resolve to this host (DNS rebinding). */

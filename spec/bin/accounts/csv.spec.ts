@@ -32,6 +32,11 @@ describe('comma-separated values', () => {
     expect([...csvRecords('#\r\r\na\rb')].map(({ line }) => line)).to.deep.equal([3, 4]);
   });
 
+  it('takes another separator, and then a comma for a character like others', () => {
+    const rows = [...csvRecords('a;"b;c"\td;e,f\n', ';')].map(({ fields }) => fields);
+    expect(rows).to.deep.equal([['a', 'b;c', 'e,f']]);
+  });
+
   it('reads back what it has quoted', () => {
     const field = fc.string({ unit: 'grapheme' });
     fc.assert(

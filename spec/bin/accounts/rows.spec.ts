@@ -37,6 +37,46 @@ describe('rows of accounts', () => {
     expect(problems).to.deep.equal([{ line: 3, message: 'has neither password nor verifier' }]);
   });
 
+  it('are CSV as spreadsheets write it: with semicolons or tabs, and a first line that says which', () => {
+    const expected = [
+      ['fred@example.com', 'ya,bba'],
+      ['wilma@example.com', 'da;bba'],
+    ];
+    for (const text of [
+      'address;password\r\nfred@example.com;ya,bba\r\nwilma@example.com;"da;bba"\r\n',
+      'Address\tPassword\nfred@example.com\tya,bba\nwilma@example.com\tda;bba\n',
+      'sep=;\naddress;password\nfred@example.com;ya,bba\nwilma@example.com;"da;bba"\n',
+      'sep=;\nfred@example.com;ya,bba\nwilma@example.com;"da;bba"\n',
+    ]) {
+      const { rows, problems } = readRows(text);
+      expect(problems, text).to.deep.equal([]);
+      expect(rows.map(({ address, password }) => [address, password])).to.deep.equal(expected);
+    }
+    expect(problemsOf('sep=;\naddress;password\nfred;x;y\n'), 'lines keep their numbers').to.deep.equal([
+      '3 has 3 fields instead of 2; quote values that contain a comma',
+    ]);
+    expect(readRows('fred@example.com,a;b\n').rows[0]?.password, 'a semicolon in a password').to.equal('a;b');
+  });
+
+  it('are of htdigest though a realm has a comma, lines are empty, and one user is in several realms', () => {
+    const text = `\r\nfred:Quarry, Rubble:${HASH}\r\n\r\nfred:example.com:${HASH.toUpperCase()} \r\nfred:rubble.com:${HASH}`;
+    const { rows, problems } = readRows(text);
+    // Whether there can be an account of that name is not for the reader to say.
+    expect(rows.map(({ line, address }) => `${line} ${address}`)).to.deep.equal([
+      '2 fred@Quarry, Rubble',
+      '4 fred@example.com',
+      '5 fred@rubble.com',
+    ]);
+    expect(problems).to.deep.equal([]);
+  });
+
+  it('are never those of htpasswd, whose hashes are of no use, and every line says so', () => {
+    for (const hash of ['$apr1$x/1$abcdefgh', '$2y$05$abcdefgh', '{SHA}abc=', 'rqXexS6ZhobKA']) {
+      expect(problemsOf(`# users\nfred:${hash}\nwilma:${hash}\n`), hash).to.have.length(2);
+      expect(problemsOf(`fred:${hash}\n`)[0]).to.match(/^1 is of htpasswd, whose hashes are of no use here/);
+    }
+  });
+
   it('are JSON lines, as export writes them', () => {
     const line = {
       account: 'fred@example.com',

@@ -15,6 +15,15 @@ describe('transport/web/upgrade-policy', () => {
     expect(status('/', UPGRADE)).to.equal(404);
   });
 
+  it('accepts the target as a whole URL, and the words of the upgrade in any case, as proxies send them', () => {
+    expect(status('http://relay.example.com/imxp?x=1', UPGRADE)).to.equal(undefined);
+    expect(status('WSS://relay.example.com:443/imxp', UPGRADE)).to.equal(undefined);
+    expect(status('http://relay.example.com/other', UPGRADE)).to.equal(404);
+    expect(status('http://relay.example.com', UPGRADE, { path: '/' })).to.equal(undefined);
+    expect(status('*', UPGRADE)).to.equal(404);
+    expect(status('/imxp', { ...UPGRADE, upgrade: 'WebSocket' })).to.equal(undefined);
+  });
+
   it('says what else is wanted from a request that asks for no WebSocket', () => {
     expect(status('/imxp', { host: 'relay.example.com' })).to.equal(426);
     expect(status('/imxp', { ...UPGRADE, upgrade: 'h2c' })).to.equal(426);
