@@ -1,12 +1,12 @@
 /**
  * One attack on a relay, in a process of its own so that it does not slow down who measures: it stands for other
- * machines, so it runs at the lowest priority. Prints a line when the attack is under way, and its count at the end.
+ * machines, so it runs at a lower priority. Prints a line when the attack is under way, and its count at the end.
  *
  *   attacker.ts ATTACK PORT MESH-PORT CA-FILE    until SIGTERM
  */
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { connect as secure } from 'node:tls';
 import { newTransId } from '../../lib/imxp/trans-id.js';
 import { GREETING, start, TLS } from '../support/raw-documents.js';
@@ -27,6 +27,7 @@ const NEVER_READING = 1000;
 const TOGETHER = 32;
 const MUTE = 32;
 const UNANSWERED = 1500;
+const UNANSWERED_MS = 20_000;
 
 const GREETED = frame('RPY', 0, 0, '.', 0, GREETING);
 
@@ -145,22 +146,33 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
 
   /** One account asks the presence service for more and more and answers none of its replies. */
   presence: async () => {
-    const peer = await attached(EVE, PORT);
-    peer.mute = true;
+    let peer = await eve();
     const one = (): void => {
+      const over = peer;
       peer.request(subscribing(EVE, WILMA, newTransId()), {
         replied: () => {
           count += 1;
           if (count > UNANSWERED) setTimeout(one, 20);
           else one();
         },
-        failed: (reason) => {
-          throw new Error(reason);
-        },
+        // It has the session ended for it, and comes again.
+        failed: () => void again(over).then(one),
       });
     };
+    let coming: Promise<void> | undefined;
+    function again(over: Peer): Promise<void> {
+      if (peer !== over) return coming ?? Promise.resolve();
+      coming ??= pause(50)
+        .then(eve)
+        .then((next) => {
+          peer = next;
+          coming = undefined;
+        });
+      return coming;
+    }
     for (let at = 0; at < TOGETHER; at += 1) one();
-    while (count < UNANSWERED) await pause(50);
+    // The more it leaves unanswered the slower it is served.
+    for (let waited = 0; count < UNANSWERED && waited < UNANSWERED_MS; waited += 50) await pause(50);
   },
 
   /** Two accounts write to addresses behind the link that never answer. */
@@ -186,11 +198,24 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
   },
 };
 
+/** Logs in; the relay may still be ending the session before. */
+async function eve(): Promise<Peer> {
+  for (;;) {
+    const peer = await attached(EVE, PORT).catch(() => undefined);
+    if (peer === undefined) {
+      await pause(100);
+      continue;
+    }
+    peer.mute = true;
+    return peer;
+  }
+}
+
 function attached(account: string, at: number, address = account): Promise<Peer> {
   return Peer.attach({ port: at, address, username: account, password: PASSWORD, authority });
 }
 
-setPriority(19);
+setPriority(Math.min(19, getPriority() + 10));
 // Connections that are not read do not keep a process alive.
 setInterval(() => {}, 60_000);
 const run = ATTACKS[attack];

@@ -46,9 +46,15 @@ const OCTETS = 100;
 const LOGINS = 9;
 const WARM_UP_MS = 2000;
 
-export async function attacks(quick: boolean, say: (text: string) => void): Promise<readonly AttackResult[]> {
+/** @param only the attack to try; all unless given */
+export async function attacks(
+  quick: boolean,
+  say: (text: string) => void,
+  only?: string,
+): Promise<readonly AttackResult[]> {
   const results: AttackResult[] = [];
   for (const { name, attack } of ATTACKS) {
+    if (only !== undefined && attack !== only) continue;
     say(`  ${name}`);
     results.push(await beside(name, attack, quick ? 1000 : 5000));
   }

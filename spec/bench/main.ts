@@ -1,6 +1,6 @@
 /**
  * The benchmark: `npm run bench [-- SECTION ...] [-- --json] [--quick]`, of the sections layers, paths, memory,
- * presence and attacks.
+ * presence and attacks (`--attack=NAME` for one of them: idle, never-reading, churn, tls, presence, recipients).
  * Everything in one run and side by side with the floor, because machines differ and drift: quote the ratios. Relays run as
  * processes of the built program.
  */
@@ -32,7 +32,9 @@ const results: Results = {
   ...(wants('paths') ? await new Paths(quick, say).run() : { paths: [], bulk: [] }),
   memory: wants('memory') ? await memory(quick ? 1000 : 5000, say) : [],
   presence: wants('presence') ? [await presence(quick ? 2000 : 10_000, quick ? 3 : 10, say)] : [],
-  attacks: wants('attacks') ? await attacks(quick, say) : [],
+  attacks: wants('attacks')
+    ? await attacks(quick, say, args.find((arg) => arg.startsWith('--attack='))?.slice('--attack='.length))
+    : [],
 };
 
 process.stdout.write(json ? `${JSON.stringify({ ...machine, ...results }, null, 2)}\n` : report(results));
