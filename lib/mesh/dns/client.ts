@@ -6,6 +6,7 @@ import { getServers } from 'node:dns';
 import { isIPv4, isIPv6 } from 'node:net';
 import type { Answer } from 'dns-packet';
 import { TransportError } from '../../errors.js';
+import { isDomain } from '../../imxp/address.js';
 import { events, type LookedUp } from '../../ops/events.js';
 import { DnsExchanges, type Question, RESPONSE_CODE } from './exchange.js';
 import type { DnsResponse } from './response.js';
@@ -46,11 +47,14 @@ export class DnsClient {
 
   /** @throws TransportError LOOKUP_FAILED when no server gives an answer, RFC 1035's SERVFAIL and REFUSED among them */
   async srv(name: string): Promise<DnsAnswer<SrvRecord>> {
-    return this.#ask({ type: 'SRV', name }, (answer) => {
-      if (answer.type !== 'SRV') return undefined;
-      const { priority = 0, weight = 0, port, target } = answer.data;
-      return { priority, weight, port, target: target === '' ? '.' : target.toLowerCase() };
+    const answer = await this.#ask({ type: 'SRV', name }, (record) => {
+      if (record.type !== 'SRV') return undefined;
+      const { priority = 0, weight = 0, port, target } = record.data;
+      if (target === '' || target === '.') return { priority, weight, port, target: '.' };
+      // A label may have any octets (RFC 2181 §11), and the name of a host may not.
+      return isDomain(target) ? { priority, weight, port, target: target.toLowerCase() } : undefined;
     });
+    return { ...answer, records: distinct(answer.records) };
   }
 
   /** Addresses of one family. @throws TransportError LOOKUP_FAILED */
@@ -142,8 +146,20 @@ function askable(name: string): boolean {
   return name.length <= NAME_OCTETS && name.split('.').every((label) => label.length > 0 && label.length <= 63);
 }
 
+/** RFC 2181 §5: a set of records has none twice, whatever servers say. */
+function distinct(records: readonly SrvRecord[]): readonly SrvRecord[] {
+  const textOf = ({ priority, weight, port, target }: SrvRecord): string => `${priority} ${weight} ${port} ${target}`;
+  return [...new Map(records.map((record) => [textOf(record), record])).values()];
+}
+
 function answersFor({ answers }: DnsResponse, name: string): Answer[] {
-  return answers.filter((answer) => answer.name.toLowerCase() === name.toLowerCase());
+  const lower = name.toLowerCase();
+  return answers.filter((answer) => answer.name.toLowerCase() === lower && isOfInternet(answer));
+}
+
+/** RFC 1035 §3.2.4: records of another class are about something else. */
+function isOfInternet(answer: Answer): boolean {
+  return !('class' in answer) || answer.class === undefined || answer.class === 'IN';
 }
 
 /** Where the aliases in an answer lead from a name, and how long that holds. */

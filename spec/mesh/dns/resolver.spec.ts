@@ -37,6 +37,74 @@ describe('the resolver', () => {
     expect({ exists, ttlSeconds }).to.deep.equal({ exists: true, ttlSeconds: 60 });
   });
 
+  describe('accepts answers as other servers write them', () => {
+    const uint16 = (...values: number[]): Buffer => Buffer.from(values.flatMap((value) => [value >> 8, value & 0xff]));
+    const label = (text: string): Buffer => Buffer.concat([Buffer.from([text.length]), Buffer.from(text, 'latin1')]);
+    const name = (text: string): Buffer => Buffer.concat([...text.split('.').map(label), Buffer.from([0])]);
+    /** The name of the question, which begins behind the header. */
+    const ASKED = uint16(0xc00c);
+    const record = (owner: Buffer, type: number, data: Buffer, { ttl = 60, inClass = 1 } = {}): Buffer =>
+      Buffer.concat([owner, uint16(type, inClass, ttl >>> 16, ttl & 0xffff, data.length), data]);
+    const srv = (target: Buffer): Buffer => Buffer.concat([uint16(5, 3, 6011), target]);
+    const good = record(ASKED, 33, srv(name(HOST)));
+
+    /** Has the server answer with these records. */
+    async function answered(...records: Buffer[]) {
+      dns.srv(MESH, { port: 1, target: 'unused.rubble.com' });
+      dns.damage = (octets) => {
+        const head = Buffer.from(octets.subarray(0, 12));
+        head.writeUInt16BE(records.length, 6);
+        head.writeUInt32BE(0, 8);
+        return Buffer.concat([head, octets.subarray(12, 12 + MESH.length + 2 + 4), ...records]);
+      };
+      const { records: found, ttlSeconds } = await resolver().srv(MESH);
+      return { targets: found.map(({ target }) => target), ttlSeconds };
+    }
+
+    it('with a compressed target, which RFC 2782 forbids to write, and names in another case', async () => {
+      // "rubble.com" in the question.
+      const rest = uint16(0xc000 + 12 + '_imxp-mesh'.length + 1 + '_tcp'.length + 1);
+      expect((await answered(record(ASKED, 33, srv(Buffer.concat([label('relay'), rest]))))).targets).to.deep.equal([
+        HOST,
+      ]);
+      const shouted = record(name(MESH.toUpperCase()), 33, srv(name(HOST.toUpperCase())));
+      expect((await answered(shouted)).targets).to.deep.equal([HOST]);
+    });
+
+    it('with signatures, records of unknown types, repeated records, and octets behind the data or the answer', async () => {
+      const signature = record(
+        ASKED,
+        46,
+        Buffer.concat([uint16(33, 0x0803, 0, 60, 0, 1, 0, 1, 1), name('rubble.com'), Buffer.alloc(64, 7)]),
+      );
+      const unknown = record(ASKED, 65_280, Buffer.alloc(3));
+      const padded = record(ASKED, 33, Buffer.concat([srv(name(HOST)), Buffer.alloc(3, 1)]));
+      expect((await answered(unknown, good, signature, good)).targets).to.deep.equal([HOST]);
+      expect((await answered(padded)).targets).to.deep.equal([HOST]);
+    });
+
+    it('with a DNAME and the alias made of it, and with a TTL whose first bit is set, which counts as 0', async () => {
+      const other = '_imxp-mesh._tcp.quarry.example';
+      const moved = [
+        record(name('rubble.com'), 39, name('quarry.example')),
+        record(ASKED, 5, name(other)),
+        record(name(other), 33, srv(name('relay.quarry.example'))),
+      ];
+      expect((await answered(...moved)).targets).to.deep.equal(['relay.quarry.example']);
+      expect((await answered(record(ASKED, 33, srv(name(HOST)), { ttl: 0x80000005 }))).ttlSeconds).to.equal(0);
+    });
+
+    it('without the records that are of another name or class, or have a target that is no host', async () => {
+      const others = [
+        record(name('other.example'), 33, srv(name('other.example'))),
+        record(ASKED, 33, srv(name('chaos.example')), { inClass: 3 }),
+        record(ASKED, 33, srv(Buffer.concat([label('a b\0c'), name('example')]))),
+        record(ASKED, 33, srv(Buffer.concat([label('r\u00fcck'), name('example')]))),
+      ];
+      expect((await answered(...others, good)).targets).to.deep.equal([HOST]);
+    });
+  });
+
   it('returns the root as "."', async () => {
     dns.srv(MESH, { port: 0, target: '.' });
     expect((await resolver().srv(MESH)).records).to.deep.equal([{ priority: 0, weight: 0, port: 0, target: '.' }]);
