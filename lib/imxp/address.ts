@@ -25,7 +25,7 @@ export interface Address {
   /** The local part in lower case if it is reserved, for instance `imxp=report`. */
   readonly wellKnown: string | undefined;
   /** Only APEX can express it: it has characters beyond ASCII, or its domain is a literal. */
-  readonly wide: boolean;
+  readonly apexOnly: boolean;
 }
 
 const PIECE = /[!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~]+|"((?:[ !#-[\]-~\u00a0-\uffff]|\\[ -~])*)"|\./y;
@@ -128,7 +128,7 @@ function read(text: string): Address {
     base: rest === undefined ? key : own(`${baseLocal}@${domain}`),
     service,
     wellKnown: service ? own(local.toLowerCase()) : undefined,
-    wide: literal || BEYOND_ASCII.test(local),
+    apexOnly: literal || BEYOND_ASCII.test(local),
   };
 }
 

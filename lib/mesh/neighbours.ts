@@ -162,7 +162,7 @@ export class Neighbours implements Dialer {
   #makeSiblings(old: Map<string, Routed>): readonly Routed[] {
     const [domain = ''] = this.#config.domains;
     // An early ok would be all that is known of an endpoint that may be anywhere.
-    const dialect = this.#options.dialects.find(({ early }) => !early)?.name;
+    const dialect = this.#options.dialects.find(({ repliesImmediately }) => !repliesImmediately)?.name;
     const made = this.#config.mesh.siblings.map((sibling) => {
       const route = { ...sibling, domain, dialect };
       const kept = old.get(keyOf(route));

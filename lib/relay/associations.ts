@@ -40,7 +40,7 @@ export type Association = Attachment | Binding;
 
 export class Associations {
   readonly #channel: MeshChannel;
-  readonly #wide: boolean;
+  readonly #apexNames: boolean;
   readonly #target: ChannelTarget;
   readonly #owner: AttachmentOwner;
   readonly #context: Context;
@@ -56,12 +56,18 @@ export class Associations {
   #version = 0;
 
   /**
-   * @param wide whether the peer may use names that IMXP does not have
+   * @param apexNames whether the peer may use names that IMXP does not have
    * @param owner told when another application takes over an attachment
    */
-  constructor(channel: MeshChannel, wide: boolean, target: ChannelTarget, owner: AttachmentOwner, context: Context) {
+  constructor(
+    channel: MeshChannel,
+    apexNames: boolean,
+    target: ChannelTarget,
+    owner: AttachmentOwner,
+    context: Context,
+  ) {
     this.#channel = channel;
-    this.#wide = wide;
+    this.#apexNames = apexNames;
     this.#target = target;
     this.#owner = owner;
     this.#context = context;
@@ -192,7 +198,7 @@ export class Associations {
 
   #named(identity: string): Address | undefined {
     const name = addressOf(identity);
-    return name?.wide === true && !this.#wide ? undefined : name;
+    return name?.apexOnly === true && !this.#apexNames ? undefined : name;
   }
 
   /**

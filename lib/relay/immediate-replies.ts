@@ -21,7 +21,7 @@ import type { View } from './view.js';
 export class ImmediateReplies implements DataOrigin {
   readonly id: string;
   readonly traffic: Traffic | undefined;
-  readonly early = true;
+  readonly repliesImmediately = true;
   readonly #channel: MeshChannel;
   readonly #context: Context;
   readonly #gate: GateControl;

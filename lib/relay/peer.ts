@@ -73,7 +73,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   readonly #view: View;
   readonly #gate: Gate<Kept>;
   /** Set if the dialect has Data operations answered before they are processed. */
-  readonly #early: ImmediateReplies | undefined;
+  readonly #immediateReplies: ImmediateReplies | undefined;
   readonly #ended: (channel: MeshChannel) => void;
   #gone = false;
   /** Remaining allowance of the channel's identity, and the identity that it belongs to. */
@@ -90,14 +90,16 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     this.#dialect = dialect;
     this.#context = context;
     const target = new ChannelTarget(channel, dialect, limits);
-    this.#associations = new Associations(channel, dialect.wide, target, this, context);
-    this.#view = new PeerView(context, channel, dialect.wide, this.#associations);
+    this.#associations = new Associations(channel, dialect.apexNames, target, this, context);
+    this.#view = new PeerView(context, channel, dialect.apexNames, this.#associations);
     this.#gate = new Gate(limits.outstanding, ({ msgno, payload, since }) => this.#operate(msgno, payload, since), {
       clock: context.time,
       ms: limits.deliveryTimeoutMs,
       late: ({ msgno, payload }) => this.#refuse(msgno, payload.length, 'operation', '', RELAY_BUSY),
     });
-    this.#early = dialect.early ? new ImmediateReplies(channel, context, this.#gate) : undefined;
+    this.#immediateReplies = dialect.repliesImmediately
+      ? new ImmediateReplies(channel, context, this.#gate)
+      : undefined;
     this.#ended = ended;
   }
 
@@ -257,8 +259,8 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
       this.#refuse(msgno, octets, 'data', data.originator, denial, data);
       return;
     }
-    if (this.#early !== undefined) {
-      this.#dataEarly(this.#early, msgno, octets, data, since);
+    if (this.#immediateReplies !== undefined) {
+      this.#dataImmediate(this.#immediateReplies, msgno, octets, data, since);
       return;
     }
     this.#context.began();
@@ -272,17 +274,17 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
    * RFC 3340 §4.4.4.1 steps 2 to 5: a Data operation that was answered `ok` is processed whether or not its sender
    * stays.
    */
-  #dataEarly(early: ImmediateReplies, msgno: number, octets: number, data: Data, since?: number): void {
-    const refusal = early.refusal(data, this.#view);
+  #dataImmediate(replies: ImmediateReplies, msgno: number, octets: number, data: Data, since?: number): void {
+    const refusal = replies.refusal(data, this.#view);
     if (refusal !== undefined) {
       this.#refuse(msgno, octets, 'data', data.originator, because(refusal), data);
       return;
     }
     this.#channel.reply(msgno, 'RPY', this.#dialect.ok);
-    early.began();
-    const pending = carry(early, msgno, octets, data, this.#view, since);
+    replies.began();
+    const pending = carry(replies, msgno, octets, data, this.#view, since);
     if (pending === undefined) return;
-    this.#gate.shutUntil(carryDecided(early, msgno, octets, data, this.#view, pending, () => false, since));
+    this.#gate.shutUntil(carryDecided(replies, msgno, octets, data, this.#view, pending, () => false, since));
   }
 
   #denialOf(data: Data, octets: number, recipients: number): Denial | undefined {
@@ -353,13 +355,13 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
 /** The view that the peer of a channel has of the relay; a relay may not use it to reach any foreign domain. */
 class PeerView extends View {
   readonly #channel: MeshChannel;
-  readonly #wide: boolean;
+  readonly #apexNames: boolean;
   readonly #associations: Associations;
 
-  constructor(context: Context, channel: MeshChannel, wide: boolean, associations: Associations) {
+  constructor(context: Context, channel: MeshChannel, apexNames: boolean, associations: Associations) {
     super(context);
     this.#channel = channel;
-    this.#wide = wide;
+    this.#apexNames = apexNames;
     this.#associations = associations;
   }
 
@@ -382,7 +384,7 @@ class PeerView extends View {
 
   override toward(name: Address, originator: string): DeliveryTarget {
     // D-CORE-03: IMXP has no names with domain literals or characters beyond ASCII.
-    if (name.wide && !this.#wide) return ADDRESS_INVALID;
+    if (name.apexOnly && !this.#apexNames) return ADDRESS_INVALID;
     if (!this.#associations.relaying) return super.toward(name, originator);
     if (this.#associations.serves(name.domain)) return LOOP;
     // D-CORE-21: transit between two foreign domains only for trusted intermediaries.

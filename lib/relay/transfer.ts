@@ -25,7 +25,7 @@ export interface DataOrigin {
   /** Counter of the answers, if any. */
   readonly traffic?: Traffic | undefined;
   /** Whether the sender was told `ok` in advance. */
-  readonly early?: boolean;
+  readonly repliesImmediately?: boolean;
   /**
    * The Data operation has its answer; called exactly once.
    *
@@ -161,7 +161,7 @@ class UsedUp implements DeliveryTarget {
 
 /** Returns what the sender of a Data operation was answered. */
 function toldBy(origin: DataOrigin, answer: Reply | undefined): Reply | undefined {
-  return origin.early === true ? undefined : answer;
+  return origin.repliesImmediately === true ? undefined : answer;
 }
 
 /** A Data operation with one leg; delivery and sink in one object, because every operation needs one. */

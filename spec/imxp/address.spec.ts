@@ -112,7 +112,7 @@ describe('imxp/address', () => {
   }
 
   it('marks names that exist in APEX only', () => {
-    const wide = (text: string) => parseAddress(text).wide;
+    const wide = (text: string) => parseAddress(text).apexOnly;
     expect(wide('fred@[192.0.2.1]')).to.equal(true);
     expect(wide('fred@[IPv6:2001:DB8::1]')).to.equal(true);
     expect(wide('"frédéric"/"wb 😀"@example.com')).to.equal(true);

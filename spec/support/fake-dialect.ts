@@ -9,8 +9,8 @@ import type { Attach, Bind, Data, Operation, OperationReply, Option, Terminate }
 export class FakeDialect implements Dialect {
   readonly name = 'imxp';
   readonly prefix = 'imxp=';
-  readonly early: boolean = false;
-  readonly wide: boolean = false;
+  readonly repliesImmediately: boolean = false;
+  readonly apexNames: boolean = false;
   readonly profile: string;
   readonly ok: Buffer;
 

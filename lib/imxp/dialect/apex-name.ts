@@ -60,6 +60,6 @@ export function toApex(identity: string): string | undefined {
 }
 
 /** Whether a name is the same in both dialects (D-APEX-06). */
-export function isCommon({ local, wide }: Address): boolean {
-  return !wide && !local.includes('"');
+export function isCommon({ local, apexOnly }: Address): boolean {
+  return !apexOnly && !local.includes('"');
 }

@@ -15,9 +15,9 @@ export interface Dialect {
   /** Prefix of the local parts of services. */
   readonly prefix: string;
   /** Whether `ok` to a Data operation only says that it is permitted; its result is only in reports (APEX). */
-  readonly early: boolean;
+  readonly repliesImmediately: boolean;
   /** Whether it has names beyond those of IMXP: domain literals, and characters beyond ASCII. */
-  readonly wide: boolean;
+  readonly apexNames: boolean;
   /** The payload of `ok`, one buffer for all; must never be modified. */
   readonly ok: Buffer;
   /**

@@ -19,8 +19,8 @@ export interface Vocabulary {
   readonly name: DialectName;
   readonly profile: string;
   readonly prefix: string;
-  readonly early: boolean;
-  readonly wide: boolean;
+  readonly repliesImmediately: boolean;
+  readonly apexNames: boolean;
   /** The media type that it writes for control documents. */
   readonly controlType: string;
   readonly plain: ScanSyntax;
@@ -44,8 +44,8 @@ export class XmlDialect implements Dialect {
   readonly name: DialectName;
   readonly profile: string;
   readonly prefix: string;
-  readonly early: boolean;
-  readonly wide: boolean;
+  readonly repliesImmediately: boolean;
+  readonly apexNames: boolean;
   readonly ok: Buffer;
   readonly #vocabulary: Vocabulary;
   readonly #header: string;
@@ -58,8 +58,8 @@ export class XmlDialect implements Dialect {
     this.name = vocabulary.name;
     this.profile = vocabulary.profile;
     this.prefix = vocabulary.prefix;
-    this.early = vocabulary.early;
-    this.wide = vocabulary.wide;
+    this.repliesImmediately = vocabulary.repliesImmediately;
+    this.apexNames = vocabulary.apexNames;
     this.ok = okPayload(vocabulary.controlType);
     this.#vocabulary = vocabulary;
     this.#header = controlHeader(vocabulary.controlType);
