@@ -24,7 +24,7 @@ describe('imxp/address', () => {
       base: 'fred@example.com',
       service: false,
       wellKnown: undefined,
-      wide: false,
+      apexOnly: false,
     });
   });
 
