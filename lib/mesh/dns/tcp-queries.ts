@@ -90,10 +90,11 @@ class TcpConnection {
 
   #answer(message: Buffer): void {
     if (message.length < LENGTH_OCTETS) return;
+    // An answer that came too late was one, too: the server may close behind it.
+    this.#used = true;
     const id = message.readUInt16BE();
     const waiting = this.#waiting.get(id);
     if (waiting === undefined) return;
-    this.#used = true;
     this.forget(id);
     waiting.answer(message);
   }

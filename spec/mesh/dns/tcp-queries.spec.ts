@@ -71,6 +71,23 @@ describe('mesh/dns/tcp-queries', () => {
     expect(sockets).to.have.length(1);
   });
 
+  it('sends a query again if the server closes the connection after its late answer to an earlier query', async () => {
+    let late: (() => void) | undefined;
+    answer = (socket) => {
+      // The first connection answers what was given up by then, and ends; the second one answers what it is asked.
+      if (sockets.length === 1) late = () => socket.end(framed(message(1, 30)));
+      else socket.write(framed(message(2, 40)));
+    };
+    const queries = new TcpQueries();
+    const { port } = server.address() as AddressInfo;
+    const given = await failureOf(queries.ask({ address: '127.0.0.1', port }, message(1, 12), 50));
+    expect(given.message).to.match(/no answer within 50 ms$/);
+    const second = ask(queries, 2);
+    late?.();
+    expect((await second).length).to.equal(40);
+    expect(sockets).to.have.length(2);
+  });
+
   it('says that the server ended the connection in the middle of an answer', async () => {
     answer = (socket) => {
       socket.end(framed(message(3, 100)).subarray(0, 40));
