@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { LocalError, RemoteProtocolError } from '../../lib/errors.js';
 import { EXTENSION_NAMESPACE, fieldOf } from '../../lib/message/field.js';
 import { entityContent, InstantMessage, instantMessage } from '../../lib/message/instant-message.js';
+import { addrSpecOf, parseMailAddresses } from '../../lib/message/rfc822/address.js';
 import { fromMail, toMail } from '../../lib/message/rfc822/convert.js';
 import { decodeWords, encodeWords } from '../../lib/message/rfc822/encoded-word.js';
 import { parseHeaders } from '../../lib/mime/headers.js';
@@ -28,6 +29,26 @@ Gr=FC=DFe=
 `);
 
 describe('conversion to and from RFC 822', () => {
+  it('D-CORE-41 percent-encodes no host, and makes A-labels of U-labels', () => {
+    const uris = (field: string) => parseMailAddresses(field, 'mailto').map((entry) => 'uri' in entry && entry.uri);
+    expect(uris('fred@b\u00fccher.example, f@[192.0.2.1], x@some_host.example')).to.deep.equal([
+      'mailto:fred@xn--bcher-kva.example',
+      'mailto:f@[192.0.2.1]',
+      'mailto:x@some_host.example',
+    ]);
+    const specs: readonly (readonly [string, string | undefined])[] = [
+      ['mailto:fred@xn--bcher-kva.example', 'fred@xn--bcher-kva.example'],
+      ['mailto:fred@b%C3%BCcher.example', 'fred@xn--bcher-kva.example'],
+      ['mailto:f@%5B192.0.2.1%5D', 'f@[192.0.2.1]'],
+      ['mailto:f@[192.0.2.1]', 'f@[192.0.2.1]'],
+      // What is no host goes there and back, but no second "@" comes out of it.
+      ['mailto:a@b%2541', 'a@b%41'],
+      ['mailto:a@b%40evil.example', undefined],
+      ['mailto:a@b%3Cevil.example', undefined],
+    ];
+    for (const [uri, spec] of specs) expect(addrSpecOf(uri, false), uri).to.equal(spec);
+  });
+
   it('reads a mail', () => {
     const message = fromMail(MAIL);
     expect(message.from).to.deep.equal({ phrase: 'Fred Flïntstone', uri: 'mailto:fred@example.com' });

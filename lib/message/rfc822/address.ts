@@ -2,6 +2,8 @@
  * Converts address fields between RFC 822 (§6.1) and message/RFC822+XML: addr-specs become URIs, comments become
  * phrases, and routes are dropped.
  */
+import { asciiDomain } from '../../config/domain-name.js';
+import { isDomain, isLiteral } from '../../imxp/address.js';
 import { malformedEntity } from '../../mime/fault.js';
 import type { AddressEntry, Group, Mailbox } from '../address-list.js';
 import { shown } from '../fault.js';
@@ -14,6 +16,8 @@ export type MailScheme = 'mailto' | 'im';
 const SPACE = /[ \t\r\n]+/y;
 const ATOM = /[^\s()<>@,;:\\".[\]]+/y;
 const QUOTED = /"(?:[^"\\]|\\[\s\S])*"/y;
+/** RFC 822 §6.1: what a domain may consist of, whether or not the DNS knows such names. */
+const WORDS = /^[^\s()<>@,;:\\"[\]]+$/;
 const LITERAL = /\[(?:[^[\]\\]|\\[\s\S])*\]/y;
 
 interface Token {
@@ -145,7 +149,7 @@ class Reader {
 
   #uri(local: string, domain: string): string {
     if (this.#scheme === 'im') return uriOfAddress('im', `${local}@${domain}`);
-    return `mailto:${encodeURIComponent(local).replaceAll('%2B', '+')}@${encodeURIComponent(domain)}`;
+    return `mailto:${encodeURIComponent(local).replaceAll('%2B', '+')}@${hostOf(domain) ?? encodeURIComponent(domain)}`;
   }
 
   /** Words and the dots between them. */
@@ -188,6 +192,12 @@ class Reader {
   }
 }
 
+/** A domain in A-labels, or a literal, neither of which is percent-encoded (D-CORE-41); undefined for what is no host. */
+function hostOf(domain: string): string | undefined {
+  const host = asciiDomain(domain);
+  return host !== undefined && (isDomain(host) || isLiteral(host.toLowerCase())) ? host : undefined;
+}
+
 /** Joins words to a text: unquoted, with a space where there was white space. */
 function phraseOf(words: readonly Token[]): string | undefined {
   if (words.length === 0) return undefined;
@@ -205,7 +215,10 @@ export function addrSpecOf(uri: string, imIsMail: boolean): string | undefined {
   try {
     if (mail !== null) {
       const [, local = '', domain = ''] = mail;
-      return `${quotedLocal(decodeURIComponent(local))}@${decodeURIComponent(domain)}`;
+      // Others encode a host; once decoded, it must not have another "@" in it.
+      const decoded = decodeURIComponent(domain);
+      const host = hostOf(decoded) ?? (WORDS.test(decoded) ? decoded : undefined);
+      return host && `${quotedLocal(decodeURIComponent(local))}@${host}`;
     }
     return imIsMail && /^im:/i.test(uri) ? addressOfUri(uri) : undefined;
   } catch {
