@@ -35,7 +35,7 @@ const TOGETHER = 1000;
 const OUTSTANDING = 512;
 
 /** Subscribers, and how many messages they have had. */
-class Crowd {
+class Subscribers {
   readonly members: { readonly peer: Peer; readonly address: string }[] = [];
   readonly #peers: Peer[] = [];
   #received = 0;
@@ -114,16 +114,16 @@ export async function presence(count: number, subjects: number, say: (text: stri
       password: PASSWORD,
       limits: { answerTimeoutMs: 120_000 },
     });
-    const crowd = new Crowd();
-    await crowd.gather(mesh, count);
+    const subscribers = new Subscribers();
+    await subscribers.gather(mesh, count);
     let start = performance.now();
-    await crowd.subscribe(WILMA, 1);
+    await subscribers.subscribe(WILMA, 1);
     const subscribing = performance.now() - start;
 
     const rounds: { acknowledged: number; first: number; last: number; cpu: number }[] = [];
     const availableUntil = new Date('2030-01-01T00:00:00Z');
     for (let round = 0; round < 7; round += 1) {
-      const arrived = crowd.expect(count);
+      const arrived = subscribers.expect(count);
       const cpu = cpuSeconds(pid);
       start = performance.now();
       await wilma.presence.publish({ tuples: [{ destination: 'im:wilma@example.com', availableUntil }] });
@@ -135,11 +135,11 @@ export async function presence(count: number, subjects: number, say: (text: stri
 
     const before = residentOctets(pid);
     for (let subject = 1; subject < subjects; subject += 1) {
-      await crowd.subscribe(`wilma/${subject}@example.com`, 1 + subject);
+      await subscribers.subscribe(`wilma/${subject}@example.com`, 1 + subject);
     }
     const grown = residentOctets(pid) - before;
     await wilma.close();
-    crowd.leave();
+    subscribers.leave();
     await mesh.first.kill();
     start = performance.now();
     await mesh.first.start();

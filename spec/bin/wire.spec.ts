@@ -51,7 +51,7 @@ describe('imxp wire', function () {
 
   it('finds nothing wrong in the octets of a relay and its endpoints', async function () {
     this.timeout(90_000);
-    const fixture = await RelayFixture.found();
+    const fixture = await RelayFixture.start();
     try {
       const wire = await tap(fixture.node.port);
       const fred = await fixture.attached('fred@example.com', { port: wire.port });

@@ -12,7 +12,7 @@ describe('accounts of a running relay', function () {
   let fixture: RelayFixture;
 
   before(async () => {
-    fixture = await RelayFixture.found({
+    fixture = await RelayFixture.start({
       accounts: ['fred', 'barney', 'wilma', 'betty', 'dino'].map((name) => `${name}@example.com`),
     });
   });

@@ -32,7 +32,7 @@ describe('the services of APEX on the wire', function () {
       { actor: 'owner', actions: ['all:all'] },
       { actor: '*@*', actions: ['core:data'] },
     ];
-    fixture = await RelayFixture.found({ access, accounts: [FRED, BARNEY, WILMA] });
+    fixture = await RelayFixture.start({ access, accounts: [FRED, BARNEY, WILMA] });
     [fred, wilma] = [await attached(FRED), await attached(WILMA)];
   });
   afterEach(function () {

@@ -79,7 +79,7 @@ for (const transport of TRANSPORTS) {
 
     before(async function () {
       this.timeout(90_000);
-      fixture = await RelayFixture.found({
+      fixture = await RelayFixture.start({
         transport,
         limits: {
           session: { greetingTimeoutMs: GREETING_TIMEOUT_MS, closeTimeoutMs: CLOSE_TIMEOUT_MS },

@@ -14,7 +14,7 @@ describe('attachOverride at a relay process', function () {
   let fixture: RelayFixture;
 
   before(async () => {
-    fixture = await RelayFixture.found({ accounts: [FRED, BARNEY, WILMA] });
+    fixture = await RelayFixture.start({ accounts: [FRED, BARNEY, WILMA] });
   });
   after(() => fixture.close());
 

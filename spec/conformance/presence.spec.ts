@@ -20,7 +20,7 @@ describe('the presence service on the wire', function () {
       { actor: 'owner', actions: ['all:all'] },
       { actor: '*@example.com', actions: ['core:data', 'presence:subscribe'] },
     ];
-    fixture = await RelayFixture.found({ access, accounts: [FRED, BARNEY] });
+    fixture = await RelayFixture.start({ access, accounts: [FRED, BARNEY] });
     [fred, barney] = [await fixture.attached(FRED), await fixture.attached(BARNEY)];
   });
   afterEach(function () {

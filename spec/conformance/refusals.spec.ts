@@ -42,7 +42,7 @@ for (const transport of TRANSPORTS) {
 
     before(async function () {
       this.timeout(90_000);
-      fixture = await RelayFixture.found({
+      fixture = await RelayFixture.start({
         transport,
         limits: { session: { messageOctets: LIMIT } },
         accounts: [...ENDPOINTS, RUBBLE],

@@ -50,7 +50,7 @@ for (const transport of TRANSPORTS) {
 
     before(async function () {
       this.timeout(90_000);
-      fixture = await RelayFixture.found({ transport });
+      fixture = await RelayFixture.start({ transport });
     });
     afterEach(function () {
       fixture.leave();

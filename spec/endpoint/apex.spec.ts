@@ -141,20 +141,20 @@ describe('endpoint: APEX', function () {
     const passwordFile = await temporaryFile(`${passwordOf('imxp=mesh@example.com')}\n`);
     const credentials = { username: 'apex=mesh@example.com', passwordFile };
     const config = { mesh: { dns: { servers: [dns.address], tls: 'off' as const, credentials } } };
-    const town = await LocalMesh.start({ config });
+    const mesh = await LocalMesh.start({ config });
     try {
       for (const [domain, service] of [
         ['example.com', 'edge'],
         ['rubble.com', 'mesh'],
       ] as const) {
-        const port = Number(new URL(town.url(domain)).port);
+        const port = Number(new URL(mesh.url(domain)).port);
         dns.srv(`_apex-${service}._tcp.${domain}`, { port, target: `relay.${domain}` });
         dns.host(`relay.${domain}`, ['127.0.0.1']);
       }
-      const { relay: _, ...options } = town.options(FRED, { ...APEX, nameServers: [dns.address], tls: 'off' });
+      const { relay: _, ...options } = mesh.options(FRED, { ...APEX, nameServers: [dns.address], tls: 'off' });
       const fred = await Endpoint.connect(options);
       try {
-        const barney = await town.attach(BARNEY);
+        const barney = await mesh.attach(BARNEY);
         const arrived = next(barney);
         await fred.send({ to: BARNEY, content: 'Bowling?' });
         expect((await arrived).text()).to.equal('Bowling?');
@@ -162,7 +162,7 @@ describe('endpoint: APEX', function () {
         await fred.close();
       }
     } finally {
-      await town.close();
+      await mesh.close();
       await dns.stop();
     }
   });

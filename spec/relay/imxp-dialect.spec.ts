@@ -5,7 +5,7 @@ import { accepted, FakeChannel, makeRelay, settled } from '../support/fake-chann
 const dialect = imxpDialect();
 const proof = { mechanism: 'DIGEST-MD5', privacy: true };
 
-function town() {
+function setUp() {
   const relay = makeRelay({ dialects: [dialect] });
   const application = (address: string) => {
     const channel = accepted(relay, new FakeChannel({ kind: 'endpoint', address, proof }, { dialect }));
@@ -52,7 +52,7 @@ const THIS =
 
 describe('relay: with the IMXP dialect', () => {
   it('REQ-IMXP-034 forwards the received buffers themselves to a relay and to an application', () => {
-    const { fred, wilma, rubble } = town();
+    const { fred, wilma, rubble } = setUp();
     const local = xml(
       "<data originator='fred@example.com' content='#C'><recipient identity='wilma@example.com'/><data-content Name='C'> <b/>&amp; </data-content></data>",
     );
@@ -67,7 +67,7 @@ describe('relay: with the IMXP dialect', () => {
   });
 
   it('REQ-IMXP-034 keeps every other part octet for octet when the recipients are split', () => {
-    const { fred, wilma, rubble } = town();
+    const { fred, wilma, rubble } = setUp();
     fred.send(multipart(TO_BOTH));
     for (const [channel, recipient] of [
       [rubble, 'barney@rubble.com'],
@@ -83,7 +83,7 @@ describe('relay: with the IMXP dialect', () => {
   });
 
   it('REQ-IMXP-038 forwards a Data without its option for `this`, and the rest unchanged', () => {
-    const { fred, rubble } = town();
+    const { fred, rubble } = setUp();
     fred.send(multipart(THIS));
     const [request] = rubble.requests;
     expect(request?.data.recipients[0]?.options).to.deep.equal([]);
@@ -91,14 +91,14 @@ describe('relay: with the IMXP dialect', () => {
   });
 
   it('REQ-IMXP-010 answers 500 and 501 with an explanation', () => {
-    const { fred } = town();
+    const { fred } = setUp();
     expect(fred.ask(xml('<data'))).to.equal(500);
     expect(fred.ask(xml("<data originator='fred@example.com' content='#C' />"))).to.equal(501);
     expect(fred.ask(multipart(TO_BOTH).subarray(0, 400))).to.be.oneOf([500, 501]);
   });
 
   it('answers 450 with one line for each recipient when none of several is attached', async () => {
-    const { fred, wilma, rubble } = town();
+    const { fred, wilma, rubble } = setUp();
     wilma.lose();
     const msgno = fred.send(multipart(`${TO_BOTH}<recipient identity='x@far.example' />`));
     rubble.requests[0]?.error(550, 'unknown endpoint identity');

@@ -9,7 +9,7 @@ const BARNEY = 'barney@example.com';
 const NOT_ATTACHED = { code: 450, text: 'not attached' };
 
 /** A relay of example.com that has two siblings; fred is attached here. */
-function town() {
+function setUp() {
   const siblings = [new FakeTarget('example.com'), new FakeTarget('example.com')] as const;
   const reports: StatusReport[] = [];
   const understood = new OptionRegistry();
@@ -24,7 +24,7 @@ function town() {
 
 describe('relay: siblings', () => {
   it('REQ-IMXP-056 asks its siblings in turn for an endpoint that is not attached here', async () => {
-    const { siblings, fred } = town();
+    const { siblings, fred } = setUp();
     const msgno = fred.send(data(FRED, [BARNEY]));
     await settled();
     const [first, second] = siblings;
@@ -37,7 +37,7 @@ describe('relay: siblings', () => {
   });
 
   it('REQ-IMXP-056 passes on the answer of a sibling, and 450 where no sibling has the endpoint', async () => {
-    const { siblings, fred } = town();
+    const { siblings, fred } = setUp();
     const [first, second] = siblings;
     const refused = fred.send(data(FRED, [BARNEY]));
     await settled();
@@ -51,14 +51,14 @@ describe('relay: siblings', () => {
   });
 
   it('does not ask for endpoints that do not exist, nor where access is denied', async () => {
-    const { siblings, fred } = town();
+    const { siblings, fred } = setUp();
     const msgno = fred.send(data(FRED, ['dino@example.com']));
     await settled();
     expect([fred.code(msgno), siblings[0].deliveries.length]).to.deep.equal([550, 0]);
   });
 
   it('lets siblings bind for the domain and pass on Data of anybody, which go no further', async () => {
-    const { relay, siblings, fred } = town();
+    const { relay, siblings, fred } = setUp();
     const sibling = neighbour(relay, 'example.com');
     expect(sibling.bind('example.com')).to.equal(0);
     const here = sibling.send(data('betty@rubble.com', [FRED]));
@@ -73,7 +73,7 @@ describe('relay: siblings', () => {
   });
 
   it('leaves reports to the sibling that was asked first', async () => {
-    const { relay, siblings, reports, fred } = town();
+    const { relay, siblings, reports, fred } = setUp();
     const request = [option({ internal: STATUS_REQUEST, transID: 7 })];
     fred.send(data(FRED, [BARNEY], request));
     await settled();
@@ -88,7 +88,7 @@ describe('relay: siblings', () => {
   });
 
   it('takes a peer for a sibling only if it has proved that it is one', () => {
-    const { relay } = town();
+    const { relay } = setUp();
     expect(neighbour(relay, 'rubble.com').bind('example.com')).to.equal(537);
     expect(neighbour(makeRelay(), 'example.com').bind('example.com'), 'nobody is meant to be one').to.equal(537);
   });

@@ -35,7 +35,7 @@ describe('security: guessing passwords', () => {
       limits: { authentication: { delayMs: 0, failuresPerAccount: 4, ...authentication } },
     });
   };
-  afterEach(() => fixture.fall());
+  afterEach(() => fixture.close());
 
   it('answers later with each failure', async () => {
     await build({ authentication: { delayMs: 40, failuresPerAccount: 0 } });
@@ -103,7 +103,7 @@ describe('security: guessing passwords', () => {
 
 describe('security: recorded logins', () => {
   let fixture: NodeFixture;
-  afterEach(() => fixture.fall());
+  afterEach(() => fixture.close());
 
   /** What an eavesdropper saw of a login: the challenge and the answer. */
   async function overhear(): Promise<string> {

@@ -10,7 +10,7 @@ describe('security: WebSockets that break at once', () => {
   before(async () => {
     fixture = await NodeFixture.build({ config: { listen: [{ transport: 'any', host: '127.0.0.1', port: 0 }] } });
   });
-  after(() => fixture.fall());
+  after(() => fixture.close());
 
   for (const [what, octets] of [
     ['a frame that is none', Buffer.from([0xff, 0xff, 0xff, 0xff])],
@@ -25,7 +25,7 @@ describe('security: WebSockets that break at once', () => {
       socket.resume();
       socket.write(Buffer.concat([Buffer.from(UPGRADE), octets]));
       await within(10_000, gone, 'the end of the connection');
-      const { reason } = await fixture.told('the session ended', () => fixture.closed[before]);
+      const { reason } = await fixture.until('the session ended', () => fixture.closed[before]);
       expect(reason).to.match(/WebSocket/);
       await honest.served();
       honest.fred.peer.destroy();

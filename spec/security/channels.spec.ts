@@ -13,7 +13,7 @@ describe('security: channels and windows', () => {
     });
     honest = await fixture.honest();
   });
-  after(() => fixture.fall());
+  after(() => fixture.close());
   afterEach('others are served all the while', () => honest.served());
 
   it('refuses channels beyond the limit, and keeps the session', async () => {
@@ -56,7 +56,7 @@ describe('security: channels and windows', () => {
       expect(errorIn((await second.start(IMXP)).reply.payload)?.text).to.match(/wait a second/);
       expect((await (await own.authenticated(FRED)).start(IMXP)).reply.keyword).to.equal('RPY');
     } finally {
-      await own.fall();
+      await own.close();
     }
   });
 

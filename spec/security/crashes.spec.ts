@@ -123,23 +123,23 @@ describe('security: connections cut at every octet', function () {
         const points: number[] = [];
         for (let at = Math.floor(Math.random() * STEP); at < length; at += STEP) points.push(at);
         const counts: Record<Verdict, number> = { accepted: 0, 'certainly not': 0, unknown: 0 };
-        let town: Awaited<ReturnType<typeof sender>> | undefined;
+        let current: Awaited<ReturnType<typeof sender>> | undefined;
         for (const at of new Set([0, 1, ...points, length - 1, length])) {
-          town ??= await sender();
-          await connected(town.fred);
+          current ??= await sender();
+          await connected(current.fred);
           serial += 1;
           const content = `message ${String(serial).padStart(8, '0')}`;
-          void town.cutters[hop].arm(direction, at);
-          const verdict = await send(town.fred, content);
-          town.cutters[hop].disarm();
+          void current.cutters[hop].arm(direction, at);
+          const verdict = await send(current.fred, content);
+          current.cutters[hop].disarm();
           verdicts.set(content, verdict);
           counts[verdict] += 1;
           // A link that is cut again and again is dialled less and less often: it gets a new one.
           if (hop !== 'link') continue;
-          await town.end();
-          town = undefined;
+          await current.end();
+          current = undefined;
         }
-        await town?.end();
+        await current?.end();
         judge();
         console.log(`        ${length} octets, cut ${points.length + 4} times: ${JSON.stringify(counts)}`);
       });

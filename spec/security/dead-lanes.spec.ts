@@ -30,7 +30,7 @@ describe('security: links without a working channel', function () {
   afterEach(async () => {
     unsubscribe();
     neighbour.close();
-    await fixture.fall();
+    await fixture.close();
   });
 
   it('answers all Data and reconnects when a neighbour closes all channels of a link and keeps the session', async () => {
@@ -145,7 +145,7 @@ describe('security: links without a working channel', function () {
   });
 
   async function rebuild(limits: SomeLimits): Promise<void> {
-    await fixture.fall();
+    await fixture.close();
     const routes = [{ domain: 'rubble.com', relays: [neighbour.url], tls: 'off' as const }];
     const accounts = ['imxp=mesh@rubble.com'];
     fixture = await NodeFixture.build({ limits, accounts, config: { mesh: { dns: { enabled: false }, routes } } });

@@ -264,7 +264,7 @@ describe('security: every wait ends', function () {
   let fixture: NodeFixture | undefined;
 
   afterEach(async () => {
-    await fixture?.fall();
+    await fixture?.close();
     fixture = undefined;
   });
 

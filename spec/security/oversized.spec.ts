@@ -27,7 +27,7 @@ describe('security: oversized and malicious documents', () => {
     await honest.served();
     expect(fixture.faults).to.deep.equal([]);
   });
-  after(() => fixture.fall());
+  after(() => fixture.close());
 
   /** Sent by somebody with an account: refused before the peer loses patience, and the channel goes on. */
   async function refused(payload: string | Buffer, codes: readonly number[]): Promise<void> {

@@ -21,7 +21,7 @@ async function sent(peer: RawPeer, channel: number, from: string, to: string): P
 
 describe('security: policy of a running node', () => {
   let fixture: NodeFixture;
-  afterEach(() => fixture.fall());
+  afterEach(() => fixture.close());
 
   it('REQ-IMXP-013 policy.attach: lets an identity attach as itself and as what the configuration adds', async () => {
     fixture = await NodeFixture.build({ config: { policy: { attach: { [BARNEY]: [WILMA] } } } });

@@ -5,7 +5,7 @@ import type { RawPeer } from '../support/raw-peer.js';
 
 describe('security: rates', () => {
   let fixture: NodeFixture;
-  afterEach(() => fixture.fall());
+  afterEach(() => fixture.close());
 
   it('refuses with 450 Data beyond the rate of an endpoint on all its sessions, and affects nobody else', async () => {
     fixture = await NodeFixture.build({ limits: { rate: { dataPerSecond: 1, dataBurst: 5 } } });

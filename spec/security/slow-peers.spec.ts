@@ -7,7 +7,7 @@ import { note } from '../support/relay-fixture.js';
 
 describe('security: slow peers', () => {
   let fixture: NodeFixture;
-  afterEach(() => fixture.fall());
+  afterEach(() => fixture.close());
 
   it('answers each of 1,000 Data to a peer that reads nothing, grows no memory, and cuts it off', async () => {
     fixture = await NodeFixture.build({

@@ -44,7 +44,7 @@ describe('security: recipients that never answer', function () {
   }
 
   /** Relay A of example.com, which opens the link, and relay B of rubble.com, with accounts that are called alike at both. */
-  async function town(): Promise<readonly [Node, Node]> {
+  async function twoNodes(): Promise<readonly [Node, Node]> {
     const limits = { data: { deliveryTimeoutMs: DELIVERY_MS } };
     const people = ['fred', 'barney', 'pebbles', 'wilma', 'dino'];
     const accounts = (domain: string, ...more: string[]): Readonly<Record<string, string>> =>
@@ -62,7 +62,7 @@ describe('security: recipients that never answer', function () {
     'back over the link that the other relay opened',
   ] as const) {
     it(`keeps the p99 of honest messages within twice its quiet value while two accounts write to 32 addresses that never answer, ${direction}`, async () => {
-      const [example, rubble] = await town();
+      const [example, rubble] = await twoNodes();
       const forward = direction === 'by the relay that opened the link';
       const [from, to] = forward ? [example, rubble] : [rubble, example];
       const [here, there] = forward ? ['example.com', 'rubble.com'] : ['rubble.com', 'example.com'];

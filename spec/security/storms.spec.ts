@@ -19,7 +19,7 @@ describe('security: storms of reconnections', function () {
   afterEach(async () => {
     neighbour?.close();
     interceptor?.close();
-    await fixture?.fall();
+    await fixture?.close();
     fixture = undefined;
     neighbour = undefined;
     interceptor = undefined;
@@ -73,10 +73,10 @@ describe('security: storms of reconnections', function () {
     const build = (loginsPerSecond: number, loginBurst: number): Promise<NodeFixture> =>
       NodeFixture.build({ limits: { node: { loginsPerSecond, loginBurst } }, config: { listen } });
     fixture = await build(0, 1);
-    const crowd = 200;
+    const count = 200;
     let back = 0;
     const endpoints = await Promise.all(
-      Array.from({ length: crowd }, (_, at) =>
+      Array.from({ length: count }, (_, at) =>
         Endpoint.connect({
           address: `barney/${at}@example.com`,
           relay: `tcp://127.0.0.1:${port}`,
@@ -90,7 +90,7 @@ describe('security: storms of reconnections', function () {
         back += 1;
       });
     }
-    await fixture.fall();
+    await fixture.close();
     const logins: number[] = [];
     const refusals: number[] = [];
     const unsubscribe = [
@@ -102,7 +102,7 @@ describe('security: storms of reconnections', function () {
     const times: number[] = [];
     const honest = await again.honest('127.0.0.9');
     const begun = performance.now();
-    while (back < crowd && performance.now() - begun < 40_000) {
+    while (back < count && performance.now() - begun < 40_000) {
       times.push(await honest.served());
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -114,9 +114,9 @@ describe('security: storms of reconnections', function () {
     times.sort((a, b) => a - b);
     const p99 = times[Math.floor(times.length * 0.99)] ?? 0;
     console.log(
-      `      ${crowd} came back in ${Math.round(performance.now() - begun)} ms, ${mostInASecond} in a second at most, after ${refusals.length} refusals; honest p99 ${p99.toFixed(0)} ms`,
+      `      ${count} came back in ${Math.round(performance.now() - begun)} ms, ${mostInASecond} in a second at most, after ${refusals.length} refusals; honest p99 ${p99.toFixed(0)} ms`,
     );
-    expect(back, 'all are back').to.equal(crowd);
+    expect(back, 'all are back').to.equal(count);
     expect(mostInASecond, 'a burst and the rate').to.be.at.most(85);
     expect(refusals.length).to.be.greaterThan(0);
     expect(new Set(refusals)).to.deep.equal(new Set([421]));

@@ -19,7 +19,7 @@ describe('security: tampering before a relay', () => {
   before(async () => {
     fixture = await NodeFixture.build({ tls: 'mesh' });
   });
-  after(() => fixture.fall());
+  after(() => fixture.close());
 
   const READY = start({ channel: 1, uri: TLS, content: '<ready />' });
 
@@ -57,7 +57,7 @@ describe('security: tampering before a relay', () => {
       await honest.served();
       honest.fred.peer.destroy();
       honest.wilma.peer.destroy();
-      await fixture.told('both left', () => (fixture.closed.length >= 2 ? true : undefined));
+      await fixture.until('both left', () => (fixture.closed.length >= 2 ? true : undefined));
       fixture.closed.length = 0;
     });
   }
@@ -172,7 +172,7 @@ describe('security: tampering before an endpoint', () => {
       });
       await right.close();
     } finally {
-      await fixture.fall();
+      await fixture.close();
     }
   });
 
@@ -235,7 +235,7 @@ describe('security: renegotiation', () => {
       secure.destroy();
       await honest.served();
     } finally {
-      await fixture.fall();
+      await fixture.close();
     }
   });
 });

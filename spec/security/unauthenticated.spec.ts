@@ -11,7 +11,7 @@ const CONNECTIONS = Number(process.env['IMXP_STRANGERS'] ?? 2000);
 
 describe('security: unauthenticated peers', () => {
   let fixture: NodeFixture;
-  afterEach(() => fixture.fall());
+  afterEach(() => fixture.close());
 
   it('admits and serves honest endpoints beside thousands of idle connections from one address, from that address too', async () => {
     fixture = await NodeFixture.build();

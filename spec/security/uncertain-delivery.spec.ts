@@ -14,7 +14,7 @@ describe('security: 450 is certainly not delivered, 451 is unknown', function ()
 
   afterEach(async () => {
     for (const neighbour of neighbours.splice(0)) neighbour.close();
-    await fixture.fall();
+    await fixture.close();
   });
 
   async function two(kind: 'siblings' | 'routes'): Promise<readonly [RawNeighbour, RawNeighbour]> {

@@ -13,7 +13,7 @@ describe('security: incomplete messages', () => {
   before(async () => {
     fixture = await NodeFixture.build({ limits: { node: { unfinishedOctets: LIMIT } } });
   });
-  after(() => fixture.fall());
+  after(() => fixture.close());
 
   async function another(account: string, name: string): Promise<AttachedPeer> {
     const peer = await fixture.authenticated(account);
@@ -34,7 +34,7 @@ describe('security: incomplete messages', () => {
       const barney = await another(BARNEY, `${round}`);
       barney.peer.inject(frame('MSG', barney.channel, 77, '*', 0, Buffer.alloc(PORTION, 'x')));
     }
-    await fixture.told('four of the six sessions had to go', () => (ended() === 4 ? true : undefined));
+    await fixture.until('four of the six sessions had to go', () => (ended() === 4 ? true : undefined));
     await honest.served();
     expect(fixture.closed.find(({ error }) => error === 'BUSY')?.reason).to.match(
       /occupied more than those of any other/,

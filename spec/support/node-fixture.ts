@@ -117,7 +117,7 @@ export class NodeFixture {
   }
 
   /** Waits until the operator was told something. */
-  async told<T>(what: string, find: () => T | undefined, ms = 10_000): Promise<T> {
+  async until<T>(what: string, find: () => T | undefined, ms = 10_000): Promise<T> {
     const found = async (): Promise<T> => {
       for (;;) {
         const value = find();
@@ -130,14 +130,14 @@ export class NodeFixture {
 
   /** Waits for the end of a session and its reason. */
   async ended(reason: RegExp, ms?: number): Promise<SessionClosed> {
-    return await this.told(
+    return await this.until(
       `a session ended: ${reason}`,
       () => this.closed.find((it) => reason.test(it.reason ?? '')),
       ms,
     );
   }
 
-  async fall(): Promise<void> {
+  async close(): Promise<void> {
     for (const peer of this.#peers) peer.destroy();
     for (const socket of this.#sockets) socket.destroy();
     await this.node.stop();

@@ -46,7 +46,7 @@ export class RelayFixture {
   }
 
   /** Makes certificates and accounts, starts the relay. */
-  static async found(options: RelayFixtureOptions = {}): Promise<RelayFixture> {
+  static async start(options: RelayFixtureOptions = {}): Promise<RelayFixture> {
     const { transport = 'tcp' } = options;
     const workshop = await Workshop.open();
     try {
