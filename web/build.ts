@@ -28,6 +28,7 @@ const SHIMS: Readonly<Record<string, string>> = {
 const INSTEAD: Readonly<Record<string, string>> = {
   [here('../lib/endpoint/dialling.ts')]: here('dialling.ts'),
   [here('../lib/endpoint/secure.ts')]: here('secure.ts'),
+  [here('../lib/endpoint/secure-presence.ts')]: here('secure.ts'),
 };
 
 const substitutes: Plugin = {

@@ -20,6 +20,16 @@ export function unsealed(content: Content): { content: Content; signed: undefine
   return { content, signed: undefined, encrypted: false };
 }
 
+/** Nothing is remembered. */
+export function forgotten(): void {}
+
+/** Presence cannot be signed, and signatures are not verified. */
+export function securedPresence(): never {
+  throw missing();
+}
+
+export function openedPresence(): undefined {}
+
 function missing(): LocalError {
   return new LocalError('ARGUMENT', 'messages cannot be signed or encrypted in a browser yet');
 }

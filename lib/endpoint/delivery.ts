@@ -9,7 +9,7 @@ import type { Secure } from '../message/smime/secure.js';
 import type { Signature } from '../message/smime/signature.js';
 import type { EndpointChannel } from './connection.js';
 import { textOfContent } from './content.js';
-import { type OpenedContent, unsealed } from './secure.js';
+import { forgotten, type OpenedContent, unsealed } from './secure.js';
 
 /** Receives the answer; implemented by the inbox. */
 export interface DeliveryOwner {
@@ -174,7 +174,7 @@ export class Delivery {
 
   /** What was not taken may be sent again, and is not a repetition then. */
   #forget(): void {
-    if (this.#unsealed !== undefined && this.#content?.kind === 'part') this.#secure.forget(this.#content);
+    if (this.#unsealed !== undefined) forgotten(this.content, this.#secure);
   }
 
   #open(): OpenedContent {

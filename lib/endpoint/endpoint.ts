@@ -131,7 +131,12 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    * for await (const { open } of await fred.presence.subscribe('barney@rubble.com')) console.log(open);
    */
   get presence(): PresenceClient {
-    this.#presence ??= new PresenceClient(this, this.#transactions, this.#settings.limits.answerTimeoutMs);
+    this.#presence ??= new PresenceClient(
+      this,
+      this.#transactions,
+      this.#settings.limits.answerTimeoutMs,
+      this.#settings.secure,
+    );
     return this.#presence;
   }
 

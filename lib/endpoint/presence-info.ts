@@ -3,6 +3,9 @@ import { LocalError } from '../errors.js';
 import { type Extension, extensionGiven } from '../imxp/vocabulary/extension.js';
 import { flawOfTuple, isOpen, type Presence, type Tuple } from '../imxp/vocabulary/presence.js';
 import { formatTimestamp, parseTimestamp } from '../imxp/vocabulary/timestamp.js';
+import type { Secure } from '../message/smime/secure.js';
+import type { Signature } from '../message/smime/signature.js';
+import { openedPresence } from './secure-presence.js';
 
 /** One address at which somebody can be reached. */
 export interface PresenceTuple {
@@ -20,7 +23,7 @@ export interface PresenceTuple {
 }
 
 /** Presence of a publisher. */
-export interface PresenceInfo {
+export interface PresenceInfo extends PresenceProtected {
   readonly publisher: string;
   readonly lastUpdate: Date;
   /** A URI about the publisher, or empty. */
@@ -41,6 +44,17 @@ export interface PresenceTupleInit {
   readonly extension?: Extension | undefined;
 }
 
+/** How presence was protected by its publisher; see {@link PresenceSealing}. */
+export interface PresenceProtected {
+  /**
+   * Who signed it and whether the signature is valid for this entry; undefined when it is not signed. What it does not
+   * cover are capabilities and extensions.
+   */
+  readonly signed?: Signature;
+  /** Whether it was encrypted; true without destinations where it was encrypted for others. */
+  readonly encrypted?: boolean;
+}
+
 /** Presence to publish; it replaces the whole entry. */
 export interface PresenceUpdate {
   /** At least one. */
@@ -51,7 +65,15 @@ export interface PresenceUpdate {
 }
 
 /** Converts a document; `open` is computed for the present time. */
-export function infoOf({ publisher, lastUpdate, publisherInfo, tuples, extension }: Presence): PresenceInfo {
+export function infoOf(entry: Presence, by: Secure): PresenceInfo {
+  const protection = openedPresence(entry, by);
+  const shown = describedIn(protection?.presence ?? entry);
+  if (protection === undefined) return shown;
+  const { signed, encrypted } = protection;
+  return { ...shown, ...(signed === undefined ? {} : { signed }), ...(encrypted ? { encrypted } : {}) };
+}
+
+function describedIn({ publisher, lastUpdate, publisherInfo, tuples, extension }: Presence): PresenceInfo {
   const now = Date.now();
   const described = tuples.map((tuple) => ({
     destination: tuple.destination,

@@ -13,6 +13,7 @@ import {
   writePresenceOperation,
 } from '../imxp/vocabulary/presence.js';
 import { readServiceReply, type ServiceReply } from '../imxp/vocabulary/reply.js';
+import type { Secure } from '../message/smime/secure.js';
 import type { XmlElement } from '../xml/parse.js';
 import { givenAddress, wireAddress } from './address.js';
 import { Deferred } from './deferred.js';
@@ -20,6 +21,7 @@ import { checkKeys, type KnownKeys } from './keys.js';
 import type { Message } from './message.js';
 import { type ActiveFeed, Feed } from './presence-feed.js';
 import { extensionToPublish, infoOf, type PresenceInfo, type PresenceUpdate, tupleOf } from './presence-info.js';
+import { type PresenceSealing, securedPresence } from './secure-presence.js';
 import { withinTime } from './service-timeout.js';
 import type { Transactions } from './transactions.js';
 
@@ -27,6 +29,11 @@ export interface PresenceRequest {
   /** Who asks; default: the first attached address. */
   readonly from?: string;
   readonly signal?: AbortSignal;
+}
+
+export interface PublishRequest extends PresenceRequest, PresenceSealing {
+  /** Whose presence it is, if they permit it; default: the first attached address. */
+  readonly publisher?: string;
 }
 
 export interface OngoingRequest extends PresenceRequest {
@@ -54,7 +61,7 @@ export interface PresenceEndpoint {
 }
 
 const REQUEST_KEYS: KnownKeys<PresenceRequest> = { from: true, signal: true };
-const PUBLISH_KEYS: KnownKeys<PresenceRequest & { readonly publisher?: string }> = { ...REQUEST_KEYS, publisher: true };
+const PUBLISH_KEYS: KnownKeys<PublishRequest> = { ...REQUEST_KEYS, publisher: true, sign: true, encryptFor: true };
 const ONGOING_KEYS: KnownKeys<OngoingRequest> = { ...REQUEST_KEYS, duration: true, renew: true };
 
 const HOUR = 3600;
@@ -67,13 +74,15 @@ export class PresenceClient {
   readonly #endpoint: PresenceEndpoint;
   readonly #transactions: Transactions;
   readonly #timeoutMs: number;
+  readonly #secure: Secure;
   readonly #feeds = new Set<ActiveFeed>();
 
   /** See {@link Endpoint.presence}. */
-  constructor(endpoint: PresenceEndpoint, transactions: Transactions, timeoutMs: number) {
+  constructor(endpoint: PresenceEndpoint, transactions: Transactions, timeoutMs: number, secure: Secure) {
     this.#endpoint = endpoint;
     this.#transactions = transactions;
     this.#timeoutMs = timeoutMs;
+    this.#secure = secure;
   }
 
   /**
@@ -86,7 +95,7 @@ export class PresenceClient {
    */
   async poll(publisher: string, request: PresenceRequest = {}): Promise<PresenceInfo> {
     checkKeys(request, REQUEST_KEYS, 'presence.poll');
-    return infoOf(await this.#present(wireAddress(publisher), request));
+    return infoOf(await this.#present(wireAddress(publisher), request), this.#secure);
   }
 
   /**
@@ -101,19 +110,22 @@ export class PresenceClient {
    */
   async publish(
     update: PresenceUpdate | ((present: PresenceInfo) => PresenceUpdate),
-    options: PresenceRequest & { readonly publisher?: string } = {},
+    options: PublishRequest = {},
   ): Promise<void> {
     checkKeys(options, PUBLISH_KEYS, 'presence.publish');
-    const { publisher: given = this.#own(), ...request } = options;
+    const { publisher: given = this.#own(), sign, encryptFor, ...request } = options;
+    const sealing = { ...(sign === undefined ? {} : { sign }), ...(encryptFor === undefined ? {} : { encryptFor }) };
     const publisher = wireAddress(given);
     for (let attempt = 1; ; attempt += 1) {
       const present = await this.#present(publisher, request);
-      const wanted = typeof update === 'function' ? update(infoOf(present)) : update;
+      const wanted = typeof update === 'function' ? update(infoOf(present, this.#secure)) : update;
       const { lastUpdate } = present;
       const tuples = wanted.tuples.map(tupleOf);
       const more = extensionToPublish(wanted.extension);
-      const presence = { publisher, lastUpdate, publisherInfo: wanted.info ?? '', tuples, ...more };
-      if (presence.tuples.length === 0) throw new LocalError('ARGUMENT', 'presence needs at least one tuple');
+      const plain = { publisher, lastUpdate, publisherInfo: wanted.info ?? '', tuples, ...more };
+      if (plain.tuples.length === 0) throw new LocalError('ARGUMENT', 'presence needs at least one tuple');
+      const sealed = sign === true || encryptFor !== undefined;
+      const presence = sealed ? securedPresence(plain, sealing, this.#secure) : plain;
       const timeStamp = Date.now();
       const answer = await this.#ask(publisher, request, (transID) => {
         return { type: 'publish', publisher, transID, timeStamp, presence };
@@ -135,7 +147,7 @@ export class PresenceClient {
    */
   async subscribe(publisher: string, request: OngoingRequest = {}): Promise<Feed<PresenceInfo>> {
     return this.#ongoing('subscribe', publisher, request, (operation) =>
-      operation.type === 'publish' ? infoOf(operation.presence) : undefined,
+      operation.type === 'publish' ? infoOf(operation.presence, this.#secure) : undefined,
     );
   }
 

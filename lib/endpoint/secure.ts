@@ -134,3 +134,8 @@ export function unsealed(
     encrypted,
   };
 }
+
+/** Content that was opened was not taken: it may come again. */
+export function forgotten(content: Content, by: Secure): void {
+  if (content.kind === 'part') by.forget(content);
+}

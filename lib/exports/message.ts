@@ -4,7 +4,6 @@
  */
 
 export {
-  type CpimPresence,
   type CpimResponse,
   type CpimService,
   type CpimStatus,
@@ -17,7 +16,6 @@ export {
 export { Gateway, type GatewayOptions } from '../gateway/gateway.js';
 export { LocalPeer } from '../gateway/local-peer.js';
 export { type EndpointGatewayOptions, openGateway } from '../gateway/open.js';
-export { PIDF_TYPE, type PidfDocument, readPidf, writePidf } from '../gateway/pidf.js';
 export type { ImxpPort, PortDelivery, PortMessage, PortOption } from '../gateway/port.js';
 export type { Data } from '../imxp/operation.js';
 export type { AddressEntry, Group, Mailbox } from '../message/address-list.js';
@@ -25,6 +23,15 @@ export { type CpimInit, CpimMessage, parseCpim, writeCpim } from '../message/cpi
 export { fieldOf, MESSAGE_NAMESPACE, type MessageField } from '../message/field.js';
 export { InstantMessage, type InstantMessageInit, instantMessage } from '../message/instant-message.js';
 export { type Opened, openMessage } from '../message/open.js';
+export {
+  type CpimPresence,
+  type CpimTuple,
+  PIDF_TYPE,
+  type PidfDocument,
+  type PidfEntity,
+  readPidf,
+  writePidf,
+} from '../message/pidf.js';
 export { type ReadOptions, readMessage } from '../message/read.js';
 export { type FromMailOptions, fromMail, type ToMailOptions, toMail } from '../message/rfc822/convert.js';
 export type { MadeEntity, OpenEntity } from '../message/smime/entity.js';

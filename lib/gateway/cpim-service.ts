@@ -3,6 +3,7 @@
  * between a gateway and its peer.
  */
 import { randomBytes } from 'node:crypto';
+import type { CpimPresence } from '../message/pidf.js';
 import type { HeaderField } from '../mime/headers.js';
 
 /** RFC 3860 §3.1: the number of octets that a gateway should be able to handle in a TransID; ours have this many. */
@@ -55,21 +56,6 @@ export interface SubscribeOperation {
   readonly duration: number;
   readonly subscriptID: string;
   readonly transID: string;
-}
-
-/** Presence information of CPIM. */
-export interface CpimPresence {
-  /** A URI about the presentity, or empty. */
-  readonly entityInfo: string;
-  readonly tuples: readonly CpimTuple[];
-}
-
-export interface CpimTuple {
-  /** URI at which it can be reached. */
-  readonly destination: string;
-  readonly status: 'open' | 'closed';
-  /** A URI about the tuple, or empty. */
-  readonly info: string;
 }
 
 export interface NotifyOperation {

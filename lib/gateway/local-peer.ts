@@ -2,9 +2,10 @@
  * A CPIM domain within this process: inboxes and presentities behind {@link CpimService}, as the peer of a gateway. For
  * systems that a program talks to itself, for tests, and as a model for other implementations. Knows nothing of IMXP.
  */
+
+import type { CpimPresence } from '../message/pidf.js';
 import { addressOfUri, parseInstantUri } from '../message/uri.js';
 import {
-  type CpimPresence,
   type CpimResponse,
   type CpimService,
   type LinkSecurity,

@@ -5,8 +5,8 @@
 import type { Presence, Tuple } from '../imxp/vocabulary/presence.js';
 import { isOpen } from '../imxp/vocabulary/presence.js';
 import { formatTimestamp, LATEST_MS } from '../imxp/vocabulary/timestamp.js';
+import type { CpimPresence, CpimTuple } from '../message/pidf.js';
 import { addressOfUri } from '../message/uri.js';
-import type { CpimPresence, CpimTuple } from './cpim-service.js';
 
 /** An absolute URI that an IMXP document can carry. */
 const URI = /^[A-Za-z][A-Za-z0-9+.-]*:[!$-;=?-Z_a-z~]+(?:#[!$-;=?-Z_a-z~]*)?$/;

@@ -11,17 +11,17 @@ import {
   writePresenceOperation,
 } from '../imxp/vocabulary/presence.js';
 import { readServiceReply, type ServiceReply, writeServiceReply } from '../imxp/vocabulary/reply.js';
+import type { CpimPresence } from '../message/pidf.js';
+import { writePidf } from '../message/pidf.js';
 import type { XmlElement } from '../xml/parse.js';
 import type { GatewayContext } from './context.js';
 import {
-  type CpimPresence,
   type CpimResponse,
   type NotifyOperation,
   newCpimId,
   responseTo,
   type SubscribeOperation,
 } from './cpim-service.js';
-import { writePidf } from './pidf.js';
 import type { PortDelivery } from './port.js';
 import { fromCpimPresence, toCpimPresence } from './presence-conversion.js';
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { CpimPresence } from '../../lib/gateway/cpim-service.js';
 import { fromCpimPresence, toCpimPresence } from '../../lib/gateway/presence-conversion.js';
 import type { Presence } from '../../lib/imxp/vocabulary/presence.js';
 import { formatTimestamp, LATEST_MS } from '../../lib/imxp/vocabulary/timestamp.js';
+import type { CpimPresence } from '../../lib/message/pidf.js';
 
 const NOW = Date.UTC(2000, 9, 21, 8, 12, 0);
 const TARGET = 'pres:ines@harbour.example';

@@ -138,6 +138,13 @@ export class Secure {
    * @throws RemoteProtocolError SMIME_INVALID, reply 501; SMIME_UNREADABLE, reply 550; MIME_INVALID | MESSAGE_INVALID
    */
   open(entity: OpenEntity, originator: string, recipients: readonly string[] = []): Unsealed {
+    const { unsealed, stated } = this.#read(entity, originator);
+    const { signed } = unsealed;
+    if (signed === undefined || stated === undefined) return unsealed;
+    return { ...unsealed, signed: this.#fresh(signed, entity, stated, recipients) };
+  }
+
+  #read(entity: OpenEntity, originator: string): { readonly unsealed: Unsealed; readonly stated?: Stated } {
     const [limits, identity] = [this.#limits, this.#own];
     const known = (): readonly Certificate[] => {
       const sender = this.#find(originator);
@@ -145,7 +152,8 @@ export class Secure {
     };
     const opening = new Opening({ identity, known, classic: this.#version !== '4.0', limits });
     const content = opening.all(entity);
-    if (opening.layers.length === 0) return { entity: content, signed: undefined, encrypted: opening.encrypted };
+    const { encrypted } = opening;
+    if (opening.layers.length === 0) return { unsealed: { entity: content, signed: undefined, encrypted } };
     const stated = opening.protected(() => statedIn(content));
     const who = { originator, authors: stated.authors };
     const [trust, pinned, outdated] = [this.#trust, this.#pinned, this.#version === '3.1'];
@@ -153,8 +161,12 @@ export class Secure {
     const signatures = opening.layers.map((layer) => signatureOf(layer, who, context));
     const signed = signatures.find(({ valid }) => !valid) ?? signatures.at(-1);
     opening.settle(signed);
-    const fresh = signed === undefined ? undefined : this.#fresh(signed, entity, stated, recipients);
-    return { entity: content, signed: fresh, encrypted: opening.encrypted };
+    return { unsealed: { entity: content, signed, encrypted }, stated };
+  }
+
+  /** Like {@link open}, for what may be read any number of times, such as presence: nothing is `repeated` or `stale`. */
+  read(entity: OpenEntity, originator: string): Unsealed {
+    return this.#read(entity, originator).unsealed;
   }
 
   /** The application did not take a message: it is no repetition when it comes again. */

@@ -10,7 +10,7 @@ import { RecordingError } from '../../../kit/decoder/packet.js';
 import { packets, uncompressed } from '../../../kit/decoder/recording.js';
 import { segments } from '../../../kit/decoder/segment.js';
 import { WatchedSession } from '../../../kit/decoder/session.js';
-import { readPidf } from '../../../lib/gateway/pidf.js';
+import { readPidf } from '../../../lib/message/pidf.js';
 import { readAccessOperation } from '../../../lib/imxp/vocabulary/access.js';
 import { readApexAccess } from '../../../lib/imxp/vocabulary/apex-access.js';
 import { readHopping, readTiming } from '../../../lib/imxp/vocabulary/party.js';

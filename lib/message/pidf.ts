@@ -3,17 +3,19 @@
  * (notes, priorities, times, extensions of others) is not read.
  */
 
-import { invalidMessage, notUnderstood, shown } from '../message/fault.js';
-import { Scope } from '../message/namespace.js';
-import { addressOfUri, parseInstantUri } from '../message/uri.js';
+import type { HeaderField } from '../mime/headers.js';
 import type { XmlElement } from '../xml/parse.js';
 import { elementsOf, parseXml, textOf } from '../xml/parse.js';
 import { escapeAttribute, escapeText } from '../xml/write.js';
-import type { CpimContent, CpimPresence, CpimTuple } from './cpim-service.js';
+import { invalidMessage, notUnderstood, shown } from './fault.js';
+import { Scope } from './namespace.js';
+import { addressOfUri, parseInstantUri } from './uri.js';
 
 export const PIDF_TYPE = 'application/pidf+xml';
 
 const PIDF = 'urn:ietf:params:xml:ns:pidf';
+/** What PIDF has no element for: until when a tuple holds, as presence entries say it (D-PRES-18). */
+const ENTRY = 'urn:x-imxp:presence';
 /** RFC 4479: a person within a document; RFC 4482: a URI about the person or a tuple. */
 const PERSON = 'urn:ietf:params:xml:ns:pidf:data-model';
 const CONTACT = 'urn:ietf:params:xml:ns:pidf:cipid';
@@ -21,6 +23,30 @@ const DECLARED = `xmlns='${PIDF}' xmlns:d='${PERSON}' xmlns:c='${CONTACT}'`;
 
 /** An absolute URI, as the schema's anyURI is used here. */
 const URI = /^[A-Za-z][A-Za-z0-9+.-]*:\S+$/;
+
+/** Presence information, as CPIM and PIDF have it. */
+export interface CpimPresence {
+  /** A URI about the presentity, or empty. */
+  readonly entityInfo: string;
+  readonly tuples: readonly CpimTuple[];
+}
+
+export interface CpimTuple {
+  /** URI at which it can be reached. */
+  readonly destination: string;
+  readonly status: 'open' | 'closed';
+  /** A URI about the tuple, or empty. */
+  readonly info: string;
+  /** A TIMESTAMP until which it is open; undefined where nobody said. */
+  readonly until?: string;
+}
+
+/** A document as a MIME entity. */
+export interface PidfEntity {
+  readonly type: string;
+  readonly headers: readonly HeaderField[];
+  readonly body: Buffer;
+}
 
 export interface PidfDocument {
   /** The `pres:` URI of the presentity. */
@@ -34,7 +60,7 @@ export interface PidfDocument {
  * @param entity the `pres:` URI of the presentity
  * @throws RemoteProtocolError ADDRESS_INVALID for another URI; LocalError ARGUMENT for characters that XML cannot carry
  */
-export function writePidf(entity: string, { entityInfo, tuples }: CpimPresence): CpimContent {
+export function writePidf(entity: string, { entityInfo, tuples }: CpimPresence): PidfEntity {
   checkEntity(entity);
   const person = entityInfo === '' ? '' : `  <d:person id='p1'>${homepage(entityInfo)}</d:person>\r\n`;
   const all = tuples.map((tuple, index) => writeTuple(tuple, index + 1)).join('');
@@ -43,8 +69,9 @@ export function writePidf(entity: string, { entityInfo, tuples }: CpimPresence):
   return { type: `${PIDF_TYPE}; charset=UTF-8`, headers: [], body: Buffer.from(text) };
 }
 
-function writeTuple({ destination, status, info }: CpimTuple, number: number): string {
-  const inner = `<status><basic>${status}</basic></status>${homepage(info)}<contact>${escapeText(destination)}</contact>`;
+function writeTuple({ destination, status, info, until }: CpimTuple, number: number): string {
+  const end = until === undefined ? '' : `<e:until xmlns:e='${ENTRY}'>${escapeText(until)}</e:until>`;
+  const inner = `<status><basic>${status}</basic></status>${homepage(info)}${end}<contact>${escapeText(destination)}</contact>`;
   return `  <tuple id='t${number}'>${inner}</tuple>\r\n`;
 }
 
@@ -90,7 +117,8 @@ function readTuple(tuple: Node, entity: string): CpimTuple[] {
   if (basic !== 'open' && basic !== 'closed') return [];
   // A tuple without a contact is about the presentity as a whole.
   const destination = children.find((child) => child.is(PIDF, 'contact'))?.text() ?? entity;
-  return [{ destination, status: basic, info: infoIn(tuple) }];
+  const until = children.find((child) => child.is(ENTRY, 'until'))?.text();
+  return [{ destination, status: basic, info: infoIn(tuple), ...(until === undefined ? {} : { until }) }];
 }
 
 function infoIn(node: Node): string {

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { ImxpError } from '../../lib/errors.js';
-import type { CpimPresence } from '../../lib/gateway/cpim-service.js';
-import { PIDF_TYPE, readPidf, writePidf } from '../../lib/gateway/pidf.js';
 import { fromCpimPresence } from '../../lib/gateway/presence-conversion.js';
+import type { CpimPresence } from '../../lib/message/pidf.js';
+import { PIDF_TYPE, readPidf, writePidf } from '../../lib/message/pidf.js';
 import { arrived, authority, BARNEY, barney, FRED, fred, secureOf } from '../message/smime/people.js';
 
 const ENTITY = `pres:${FRED}`;
