@@ -3,11 +3,11 @@ import { LocalError, TransportError } from '../../lib/errors.js';
 import { type MessageOperation, type NotifyOperation, newCpimId } from '../../lib/gateway/cpim-service.js';
 import { Gateway, type GatewayOptions } from '../../lib/gateway/gateway.js';
 import { LocalPeer } from '../../lib/gateway/local-peer.js';
-import { readPidf } from '../../lib/message/pidf.js';
 import type { GatewaySubscription } from '../../lib/gateway/presence.js';
 import type { Option } from '../../lib/imxp/operation.js';
 import { writeCpim } from '../../lib/message/cpim/document.js';
 import { instantMessage } from '../../lib/message/instant-message.js';
+import { readPidf } from '../../lib/message/pidf.js';
 import { madeContent } from '../../lib/message/write.js';
 import { FakePort, refusal, StandingClock, settled, transIdIn } from './fake-port.js';
 
