@@ -116,7 +116,7 @@ export class Gateway implements CpimService {
   }
 }
 
-/** RFC 2779 §5.3: what a service says about matters of another domain's service is neither taken nor lost in silence. */
+/** RFC 2779 §5.3: what a service says about matters of another domain's service is refused, and reported. */
 function settle(delivery: PortDelivery, believed: boolean): void {
   if (believed) {
     delivery.accept();

@@ -39,7 +39,7 @@ interface Outcome {
   readonly reason: string;
 }
 
-/** A message whose fate somebody waits for. */
+/** A message whose outcome is awaited. */
 interface Awaited {
   /** The domain of its originator, and that of its recipient. */
   readonly home: string;
@@ -113,7 +113,7 @@ export class MessageGateway {
     const { code, text } = destination.reply;
     // RFC 3342: 3xx says only that delivery takes time
     if (code >= 300 && code < 400) return true;
-    // A relay in between knows of failures only: that a message arrived is for the last one to say.
+    // A relay in between knows only of failures; the last relay reports that a message arrived.
     if (isSuccess(code) && ![home, domain].includes(domainOf(service))) return false;
     told({ status: isSuccess(code) ? 'success' : 'failure', reason: `${code} ${text}`.trim() });
     return true;

@@ -176,7 +176,7 @@ export class PresenceGateway {
   /**
    * Handles an answer or notification of a presence service to a user on the CPIM side.
    *
-   * @param service who says it
+   * @param service the service that sent it
    * @returns false when that is for the service of another domain to say
    * @throws RemoteProtocolError XML_INVALID, reply 501
    */

@@ -70,7 +70,7 @@ export function decodedBody(entity: Entity): Buffer {
   return decodeTransfer(entity.headers.single('Content-Transfer-Encoding'), entity.body);
 }
 
-/** What an entity of somebody else says it is, with what RFC 2045 says about headers that cannot be read. */
+/** The type that a peer's entity declares, with the defaults of RFC 2045 for headers that cannot be read. */
 export interface EntityType {
   /** The whole Content-Type; the default of MIME where there is none or it cannot be read. */
   readonly contentType: string;
@@ -104,7 +104,7 @@ export function entityBody({
   return { ...entityType(headers), octets: decodeLeniently(encodingOf(headers) ?? 'binary', body) };
 }
 
-/** Undefined for an encoding that is not known, or said twice. */
+/** Undefined for an encoding that is unknown or given twice. */
 function encodingOf(headers: Headers): string | undefined {
   const [encoding = 'binary', ...others] = headers.all('Content-Transfer-Encoding');
   return others.length === 0 && isKnownEncoding(encoding) ? encoding : undefined;

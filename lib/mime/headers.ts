@@ -101,7 +101,7 @@ function fieldOf(line: string, lenient: boolean): HeaderField {
   return { name, value: value.trimEnd() };
 }
 
-/** Whether a field can be written: what was read from others may have characters that stand in no header. */
+/** Whether a field can be written: fields read from peers may contain characters that no header can have. */
 export function isWritable({ name, value }: HeaderField): boolean {
   return /^[!-9;-~]+$/.test(name) && !UNPRINTABLE.test(value);
 }

@@ -26,7 +26,7 @@ export function parseMediaType(value: string): MediaType {
     // cpim-02 writes message/cpim,profile=im
     if (!(type === 'message/cpim' && reader.take(','))) reader.expect(';');
     reader.skip();
-    // an empty parameter (a semicolon too many) is a common slip and harms nobody
+    // an empty parameter (a semicolon too many) is a common mistake and harmless
     if (reader.ended || reader.sees(';')) {
       continue;
     }

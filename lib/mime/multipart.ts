@@ -49,7 +49,7 @@ export function parseMultipart(
   limits: MimeLimits = MIME_LIMITS,
 ): Multipart {
   const boundary = type.parameters.get('boundary');
-  // RFC 2046 §5.1.1: 1 to 70 characters, the last of them no space
+  // RFC 2046 §5.1.1: 1 to 70 characters, the last of which is not a space
   if (boundary === undefined || !/^[ -~]{0,69}[!-~]$/.test(boundary)) {
     throw unacceptableEntity('a multipart without a valid boundary parameter');
   }

@@ -21,7 +21,7 @@ export class EventLoop {
     this.#delays.enable();
   }
 
-  /** Returns the delay in milliseconds since the last reading, a second ago at least. */
+  /** Returns the delay in milliseconds since the last reading, which was at least a second ago. */
   lag(): Lag {
     const now = performance.now();
     if (now - this.#since < PERIOD_MS) return this.#lag;

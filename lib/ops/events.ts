@@ -15,7 +15,7 @@ export class Event<Message extends object> {
     this.#channel = channel(name);
   }
 
-  /** Whether anybody listens; check it before building a message on the hot path. */
+  /** Whether there is a subscriber; check it before building a message on the hot path. */
   get observed(): boolean {
     return this.#channel.hasSubscribers;
   }

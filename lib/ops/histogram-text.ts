@@ -1,6 +1,6 @@
 /**
  * Formats a histogram in the text format of Prometheus from buckets that were counted elsewhere; prom-client only
- * supports histograms that are told each observation.
+ * supports histograms that receive each observation.
  */
 
 export interface HistogramSeries {

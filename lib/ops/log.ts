@@ -18,7 +18,7 @@ type Level = Exclude<LogLevel, 'silent'>;
  * number. A kind costs about 300 octets.
  */
 const REFUSALS = { first: 10, intervalMs: 60_000, kinds: 10_000 };
-/** The same for what lasts until somebody does something about it. */
+/** The same for conditions that last until the operator acts. */
 const ONCE = { first: 1, intervalMs: 60_000, kinds: 100 };
 
 export interface LogOptions {
@@ -97,7 +97,7 @@ const LINES: readonly Line[] = [
     (it) => without(it, 'what'),
   ),
   faultLine('fault', (error) => !isStoreFault(error)),
-  // On a full disk everything that is written fails: it is said once, and counted from then on.
+  // On a full disk every write fails: this is logged once, and counted from then on.
   { ...faultLine('the store cannot be read or written', isStoreFault), limited: 'once' },
   line(events.attached, 'info', 'attached'),
   line(events.bound, 'info', 'bound'),

@@ -1,5 +1,5 @@
 /**
- * What the operating system tells a running node: SIGTERM and SIGINT drain it, a second one ends it at once, SIGHUP
+ * Signals of the operating system to a running node: SIGTERM and SIGINT drain it, a second one ends it at once, SIGHUP
  * reloads. Knows nothing of how that is done.
  */
 

@@ -1,5 +1,5 @@
 /**
- * What a running node says about itself at one moment: the body of `/status`, which `imxp status`, `imxp top` and the
+ * State of a running node at one moment: the body of `/status`, which `imxp status`, `imxp top` and the
  * metrics are made of. Numbers and names; never payloads, credentials or addresses of people.
  */
 import type { EventLoop } from './event-loop.js';
@@ -72,7 +72,7 @@ export interface ProcessStatus {
   readonly residentOctets: number;
   readonly heapOctets: number;
   readonly cpuSeconds: number;
-  /** Delay of timers since the last reading: how long the event loop makes everybody wait. */
+  /** Delay of timers since the last reading: how long the event loop delays everything. */
   readonly lagMs: { readonly p50: number; readonly p99: number; readonly max: number };
 }
 

@@ -1,4 +1,4 @@
-/** Text for terminals: colours only where people look, and nothing of a peer's that controls the terminal. */
+/** Text for terminals: colours only on a terminal, and no control sequences from peers. */
 import { styleText } from 'node:util';
 
 type Style = Parameters<typeof styleText>[0];
@@ -19,9 +19,9 @@ const CONTROLS = new RegExp(CONTROL, 'gu');
 const COLOR = new RegExp(`(${String.fromCharCode(27)}\\[[0-9;]*m)`);
 
 /**
- * Text on its way to people, as the last step before it is written: whatever a name server, a certificate, a peer or another
- * process has put into it, no control sequence reaches the terminal. Line breaks, tabs and, on terminals with colours, the
- * colours of this program stay.
+ * Makes text safe to display, as the last step before it is written: whatever a name server, a certificate, a peer or
+ * another process has put into it, no control sequence reaches the terminal. Line breaks, tabs and, on terminals with
+ * colours, the colours of this program stay.
  */
 export function visible(text: string, stream: NodeJS.WriteStream): string {
   if (!CONTROL.test(text)) return text;

@@ -52,7 +52,7 @@ export class ClientExchange {
    * A reply to what was sent; RPY and ERR alike, since LibVortex puts errors into an RPY.
    *
    * @throws RefusedError SASL_REFUSED: the server's error
-   * @throws RemoteProtocolError SASL_SERVER_UNPROVEN: it says complete, without or with a wrong proof. Trust nothing
+   * @throws RemoteProtocolError SASL_SERVER_UNPROVEN: it sends complete with no proof or a wrong one. Trust nothing
    *   on this session: the server believes the exchange succeeded, but it is not who it should be.
    * @throws RemoteProtocolError SASL_INVALID, XML_*, MIME_INVALID: the reply is malformed
    */

@@ -15,7 +15,7 @@ export interface PeerIdentity {
   readonly privacy: boolean;
 }
 
-/** Whether nobody vouches for the peer: it used ANONYMOUS, and the users of the session gave it a name nevertheless. */
+/** Whether the identity is unproven: the peer used ANONYMOUS, and the session was given a name for it nevertheless. */
 export function isAnonymousPeer(identity: PeerIdentity | undefined): boolean {
   return identity?.mechanism === 'ANONYMOUS';
 }

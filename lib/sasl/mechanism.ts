@@ -51,7 +51,7 @@ export interface ClientMechanism {
   /**
    * Answers a challenge, or takes the data that came with the completion; the result is empty when nothing is left to say.
    *
-   * @throws RemoteProtocolError SASL_INVALID: the challenge is malformed or asks for what is not acceptable.
+   * @throws RemoteProtocolError SASL_INVALID: the challenge is malformed or demands something that is not acceptable.
    * @throws RemoteProtocolError SASL_SERVER_UNPROVEN: the server does not know the password.
    */
   step(challenge: Buffer): Promise<Buffer>;
@@ -78,7 +78,9 @@ export type ServerStep =
 /** The side that verifies. One object per exchange. */
 export interface ServerMechanism {
   readonly name: string;
-  /** True when the client speaks first: without an initial response the server has nothing to say yet (RFC 4422 §3). */
+  /**
+   * True when the client speaks first: without an initial response the server has nothing to send yet (RFC 4422 §3).
+   */
   readonly clientFirst: boolean;
   /**
    * Takes the client's next response; `undefined` when the exchange begins without one.

@@ -69,7 +69,7 @@ export class PlainServer implements ServerMechanism {
       throw malformedMessage('PLAIN: the message contains prohibited characters');
     }
     const verifier = await options.credentials.lookup(name, undefined);
-    // Made for everybody, so that the time does not tell who exists.
+    // Computed for unknown users too, so that the time does not reveal which users exist.
     const decoy = decoyScram(options.secret, name, options.scramIterations);
     const secret = verifier?.scramSha256 ?? decoy;
     const keys = await scramKeys(password, Buffer.from(secret.salt, 'base64'), secret.iterations);

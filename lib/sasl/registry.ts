@@ -94,7 +94,7 @@ const DEFAULT_ACCEPTABLE: readonly string[] = MECHANISMS.filter((name) => name !
 
 function isAcceptable(name: MechanismName, settings: ClientSettings): boolean {
   if (!(settings.mechanisms ?? DEFAULT_ACCEPTABLE).includes(name)) return false;
-  // RFC 2831 §3.6: never below what is demanded. Without TLS only DIGEST-MD5 can give more than authentication.
+  // RFC 2831 §3.6: never less than what is demanded. Without TLS only DIGEST-MD5 can give more than authentication.
   const demandsLayer = !settings.privacy && settings.qops !== undefined && !settings.qops.includes('auth');
   if (demandsLayer && name !== 'DIGEST-MD5') return false;
   switch (name) {
@@ -145,7 +145,7 @@ export function candidates(offered: readonly string[], settings: ClientSettings)
 /**
  * The strongest acceptable mechanism.
  *
- * @throws LocalError SASL_NO_MECHANISM: none is offered; the fields say what is
+ * @throws LocalError SASL_NO_MECHANISM: none is offered; the fields name those that are
  */
 export function chooseMechanism(offered: readonly string[], settings: ClientSettings): Candidate {
   const [best] = candidates(offered, settings);

@@ -73,7 +73,9 @@ export interface ClientSettings extends SessionConditions {
   readonly verified?: boolean;
   /** True when this side showed a certificate under TLS and wants to be known by it. */
   readonly useCertificate?: boolean;
-  /** Acceptable protection; the strongest offered is taken. Default `auth` only. Never more than `auth` under TLS. */
+  /**
+   * Acceptable protection; the strongest one offered is chosen. Default `auth` only. Never more than `auth` under TLS.
+   */
   readonly qops?: readonly Qop[];
   readonly ciphers?: readonly Cipher[];
   readonly maxbuf?: number;

@@ -43,7 +43,7 @@ function entriesOf(list: readonly Placed[]): KeptEntry[] {
   return list.map(({ entry }) => entry);
 }
 
-/** What cannot be read matches nobody; none gets into the store. */
+/** An entry that cannot be read matches no actor; none gets into the store. */
 function placedIn(list: readonly KeptEntry[]): Placed[] {
   return list.flatMap((entry) => {
     const pattern = parseActor(entry.actor);

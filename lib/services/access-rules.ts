@@ -91,13 +91,13 @@ export class AccessRules {
 
   #deciding(name: Address | undefined): Rule | undefined {
     if (name === undefined) return undefined;
-    // Everybody may send to a service; what it does is decided by the entries of others.
+    // Every endpoint may send to a service; what the service does is decided by other entries.
     if (isAnonymousName(name) && !this.#owner.service) return this.#anonymousRule(name);
     if (this.#isOwner(name)) return this.#ownRule(name);
     return this.#rules.find(({ pattern }) => matchesActor(pattern, name));
   }
 
-  /** D-ACCESS-11: `*@*` does not stand for those whom nobody vouches for. */
+  /** D-ACCESS-11: `*@*` does not cover unproven identities. */
   #anonymousRule(name: Address): Rule | undefined {
     return this.#rules.find(({ pattern }) => namesAnonymous(pattern) && matchesActor(pattern, name));
   }
@@ -121,8 +121,8 @@ export class AccessRules {
   }
 
   /**
-   * True if core:data is granted to everybody in any case. Most owners let anybody write; then no entries are compared
-   * for each Data operation.
+   * True if core:data is granted to everybody in any case. Most owners accept messages from anyone; then no entries are
+   * compared for each Data operation.
    */
   #isOpen(): boolean {
     // These count wherever they stand.
@@ -150,7 +150,7 @@ function rulesOf(entries: readonly AccessEntry[]): Rule[] {
   return entries.map(ruleOf).filter((rule) => rule !== undefined);
 }
 
-/** An entry that is no entry matches nobody; none gets into the store or past the configuration. */
+/** An invalid entry matches no actor; none gets into the store or past the configuration. */
 function ruleOf({ actor, actions }: AccessEntry): Rule | undefined {
   const pattern = parseActor(actor);
   if (pattern === undefined) return undefined;

@@ -115,7 +115,7 @@ export class AccessService implements DeliveryTarget {
     }
     this.#send(request, form, originator.key, answer.document);
     const { notice } = answer;
-    // REQ-ACC-015; a service has nobody who would read the notice.
+    // REQ-ACC-015; a service has no user who would read the notice.
     if (notice !== undefined && !notice.owner.service) this.#send(request, form, notice.owner.key, notice.document);
   }
 

@@ -20,7 +20,7 @@ export interface Account {
   readonly verifier: Verifier;
   /** ISO 8601. */
   readonly created: string;
-  /** Random: tells the account from earlier and later ones of the same name, and never changes. */
+  /** Random: distinguishes the account from earlier and later ones of the same name, and never changes. */
   readonly generation: string;
   /** Time at which the password was last set. */
   readonly changed: string;
@@ -104,7 +104,7 @@ export class Accounts implements CredentialStore, Directory {
   /**
    * Writes several accounts at once, or none if some of them exist.
    *
-   * @param update existing accounts receive the new verifier, and what else the record says
+   * @param update existing accounts receive the new verifier and the other fields of the record
    * @returns the addresses of the existing accounts that prevented it
    */
   async write(records: readonly AccountRecord[], update = false): Promise<string[]> {
@@ -255,7 +255,9 @@ export class Accounts implements CredentialStore, Directory {
     return account === undefined ? undefined : Date.parse(account.created);
   }
 
-  /** What tells the account of an endpoint, or of the endpoint that a subaddress belongs to, from others of its name. */
+  /**
+   * Distinguishes the account of an endpoint, or of the endpoint that a subaddress belongs to, from others of its name.
+   */
   async generation(address: string): Promise<string | undefined> {
     return (await this.#accountOf(address))?.generation;
   }

@@ -34,7 +34,7 @@ export class CountedStore implements Store {
   }
 
   watch(changed: () => void): (() => void) | undefined {
-    // A store that nobody else writes changes with what is done here.
+    // A store that no other process writes changes only by calls here.
     return this.#store.watch?.(changed);
   }
 

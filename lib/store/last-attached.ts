@@ -1,7 +1,7 @@
 /**
- * Records of when and from where accounts attached last. They are kept in memory and written in batches, because nobody
- * should wait for the disk in order to attach: a node that is killed loses the last few seconds. The caller decides
- * when to write.
+ * Records of when and from where accounts attached last. They are kept in memory and written in batches, because
+ * attaching should not wait for the disk: a node that is killed loses the last few seconds. The caller decides when to
+ * write.
  */
 import type { Change, Json, Store } from './store.js';
 
@@ -57,7 +57,7 @@ export class AttachmentNotes {
   /**
    * Writes the records. A call during another only waits for that.
    *
-   * @throws LocalError STORE_FAILED; what is not written is written the next time
+   * @throws LocalError STORE_FAILED; records that are not written are written the next time
    */
   write(): Promise<void> {
     if (this.#noted.size === 0 && this.#writing === undefined) return Promise.resolve();

@@ -40,7 +40,7 @@ export class LmdbSpool implements Spool {
 
   /** See {@link openLmdbSpool}. */
   constructor(path: string) {
-    // Batches by turns of the event loop are promises that nobody awaits: one that fails would end the process.
+    // Batches by turns of the event loop are promises that are not awaited: one that fails would end the process.
     this.#root = open<Buffer, Key>({ path, noSubdir: false, encoding: 'binary', eventTurnBatching: false });
   }
 

@@ -47,7 +47,7 @@ export class LmdbStore implements Store {
   constructor(path: string) {
     this.#path = path;
     // Without noSubdir: false a path such as var/example.com would be taken for a file, because it has a "suffix".
-    // Batches by turns of the event loop are promises that nobody awaits: one that fails would end the process.
+    // Batches by turns of the event loop are promises that are not awaited: one that fails would end the process.
     this.#root = open({ path, noSubdir: false, maxDbs: 2, encoding: 'json', eventTurnBatching: false });
     this.#entries = this.#root.openDB({ name: 'entries', encoding: 'json' });
     this.#clock = this.#root.openDB({ name: 'clock', encoding: 'json' });
@@ -253,7 +253,7 @@ const ADVICE =
  * @throws LocalError STORE_FAILED: it cannot be opened or is damaged, or the disk is full
  */
 export async function openLmdb(path: string): Promise<LmdbStore> {
-  // The verifiers in it are as good as passwords (RFC 2831 §3.9), so nobody else may read it.
+  // The verifiers in it are as good as passwords (RFC 2831 §3.9), so no other user may read it.
   const obstacle = await directoryObstacle(path);
   if (obstacle !== undefined) {
     throw new LocalError(obstacle.transient ? 'STORE_FAILED' : 'CONFIGURATION', `store.path: ${obstacle.text}`);

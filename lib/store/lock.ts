@@ -4,7 +4,8 @@
  *
  * - The store itself says who has it, by compare-and-set, so two relays that start at the same moment cannot both take
  *   it.
- * - A relay that was killed is told from one that runs by a liveness socket: a Unix socket on which it listens in the
+ * - A relay that was killed is distinguished from a running one by a liveness socket: a Unix socket on which it listens
+ *   in the
  *   directory of the store. The kernel closes it with the process. It needs no clock, and no process identifiers, which
  *   are reused and mean nothing in another container.
  * - Where there can be no such socket (file systems without sockets), the process identifier counts, together with the
@@ -35,7 +36,7 @@ export interface LockEntry {
   readonly since: string;
 }
 
-/** How a relay that has the lock is told from one that was killed. */
+/** Distinguishes a relay that has the lock from one that was killed. */
 export interface Liveness {
   alive(entry: LockEntry): Promise<boolean>;
   /** Removes what a relay that was killed has left. */
@@ -51,7 +52,7 @@ const KEY = 'lock';
  * @throws LocalError STORE_FAILED when another relay has it
  */
 export async function lockStore(store: Store, config: StoreConfig): Promise<() => Promise<void>> {
-  // A store in the memory of this process is nobody else's.
+  // A store in memory belongs to this process alone.
   if (config.type === 'memory') return async () => {};
   const token = randomUUID();
   const socket = await listenForLiveness(config.path, socketName(token));
@@ -111,7 +112,7 @@ function inUse({ pid, host, since }: LockEntry, place: string): LocalError {
   );
 }
 
-/** An entry of another version stands for nobody who could be asked. */
+/** The relay of an entry of another version cannot be asked. */
 function entryFrom(value: Json): LockEntry | undefined {
   return isLockEntry(value) ? value : undefined;
 }
@@ -142,7 +143,7 @@ function socketName(token: string): string {
   return `relay-${token}`;
 }
 
-/** What tells a process from all others that have or had its identifier, as far as the system says. */
+/** Distinguishes a process from all others that have or had its identifier, as far as the system allows. */
 async function identityOfProcess(pid: number): Promise<string> {
   const parts = await Promise.all([
     readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => ''),

@@ -10,7 +10,7 @@ import {
   scopeOf,
 } from './store.js';
 
-/** Values are kept as text, so that nobody can change an entry through an object. */
+/** Values are kept as text, so that an entry cannot be changed through an object. */
 interface Kept {
   readonly text: string;
   readonly version: number;

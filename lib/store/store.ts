@@ -81,7 +81,7 @@ export interface Store {
    * @returns a function that ends the calls; undefined if the system cannot tell
    */
   watch?(changed: () => void): (() => void) | undefined;
-  /** Waits for what was begun. Calls made afterwards reject. Closing twice is no error. */
+  /** Waits for calls in progress. Later calls reject. Closing twice is not an error. */
   close(): Promise<void>;
 }
 

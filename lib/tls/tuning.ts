@@ -96,7 +96,7 @@ const HANDSHAKE = 0x16;
 
 /**
  * Checks octets that were received but not parsed when the transport is swapped: plain text that an attacker puts there
- * must never be taken for what came under TLS.
+ * must never be treated as received under TLS.
  *
  * @param role of this side in the TLS handshake
  * @returns what to give to the TLS engine: everything, or for a server all after late SEQ frames. `undefined`: more octets

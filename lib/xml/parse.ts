@@ -87,7 +87,7 @@ class Tree {
       throw notWellFormed(plain(error), parser.position);
     };
     // sax keeps attributes in an ordinary object and asks it for hasOwnProperty, which an attribute of that name breaks.
-    // Attributes are read from the markup itself, so sax is told that it has seen them all.
+    // Attributes are read from the markup itself, so sax is made to believe that it has seen them all.
     parser.onopentagstart = (tag) => {
       Object.defineProperty(tag.attributes, 'hasOwnProperty', { value: () => true });
     };
@@ -250,7 +250,7 @@ function indexOr(text: string, what: string, from: number, otherwise: number): n
   return index < 0 ? otherwise : index;
 }
 
-/** The first line of what sax says, in the manner of our own texts. */
+/** The first line of sax's message, in the style of this project's texts. */
 function plain(error: Error): string {
   const [line = ''] = error.message.split('\n', 1);
   return line.charAt(0).toLowerCase() + line.slice(1).replace(/[^ -~]|[.]$/g, '');

@@ -134,7 +134,10 @@ export class DigestMd5Client implements ClientMechanism {
     return { response, key, nc: 1 };
   }
 
-  /** RFC 2831 §3.6: a man in the middle can shorten the offer, so the strongest is taken and nothing unaccepted. */
+  /**
+   * RFC 2831 §3.6: a man in the middle can shorten the offer, so the strongest is chosen, and nothing that is not
+   * acceptable.
+   */
   #protection(challenge: Challenge): {
     readonly qop: Qop;
     readonly cipher: Cipher | undefined;

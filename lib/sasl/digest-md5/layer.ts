@@ -85,7 +85,7 @@ export class DigestLayer implements SecurityLayer {
     this.#encrypt = cipher && cipherStream(cipher, sealingKey(sessionKey, role, cipher), 'encrypt');
     this.#decrypt = cipher && cipherStream(cipher, sealingKey(sessionKey, peer, cipher), 'decrypt');
     this.#block = cipher === undefined ? 1 : blockOctets(cipher);
-    // A peer may allow 16 MiB; packets stay at our own size all the same, so that one does not delay the rest.
+    // A peer may allow 16 MiB; packets keep this side's own size, so that one does not delay the rest.
     const room = Math.min(options.peerMaxbuf, DEFAULT_MAXBUF) - TAIL_OCTETS;
     this.#chunk = Math.floor(room / this.#block) * this.#block - MAC_OCTETS - (this.#block === 1 ? 0 : 1);
     this.#maxbuf = options.maxbuf;

@@ -81,7 +81,7 @@ function offeredCiphers(directives: Directives, qops: readonly Qop[]): Cipher[] 
   return ciphers;
 }
 
-/** True for the server's last message, response-auth. @throws RemoteProtocolError SASL_INVALID */
+/** Whether it is the server's last message, response-auth. @throws RemoteProtocolError SASL_INVALID */
 export function isServerProof(octets: Buffer): boolean {
   return new Directives(parseDirectives(octets, CHALLENGE_LIMIT)).has('rspauth');
 }

@@ -134,7 +134,7 @@ export class DigestMd5Server implements ServerMechanism {
     return hosts.some(named(host)) || realms.some(named(host));
   }
 
-  /** Always the same number of secrets, so that the time does not tell how many are real. */
+  /** Always the same number of secrets, so that the time does not reveal how many are real. */
   #candidates(verifier: Verifier | undefined, username: string, realm: string): readonly string[] {
     const entry = verifier?.digestMd5.find((each) => each.username === username && each.realm === realm);
     const hashes = [...(entry?.hashes ?? [])].slice(0, SECRET_VARIANTS);

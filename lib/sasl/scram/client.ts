@@ -19,7 +19,9 @@ export interface ScramClientOptions extends ClientSettings {
   readonly password: () => string | Promise<string>;
   /** Binds to the channel (the -PLUS variant) with the first of the binding types given. */
   readonly plus: boolean;
-  /** True when the server offers -PLUS as well; with bindings of ours and false, it is told that we could (`y`). */
+  /**
+   * True when the server offers -PLUS as well; with bindings here and false, the client says that it could bind (`y`).
+   */
   readonly plusOffered?: boolean;
   /** For tests: replaces the random client nonce. */
   readonly nonce?: string;
@@ -49,7 +51,7 @@ export class ScramClient implements ClientMechanism {
     this.#nonce = options.nonce ?? randomBytes(18).toString('base64');
     const [binding] = options.channelBindings ?? [];
     if (options.plus && binding === undefined) throw new LocalError('ARGUMENT', 'there is no channel to bind to');
-    // RFC 5802 §6: `y` lets the server notice that somebody removed -PLUS from its offer.
+    // RFC 5802 §6: `y` lets the server notice that -PLUS was removed from its offer on the way.
     const without = binding !== undefined && options.plusOffered !== true ? 'y' : 'n';
     const flag = options.plus && binding !== undefined ? `p=${binding[0]}` : without;
     const authzid = options.authzid === undefined ? '' : `a=${preparedName(options.authzid, 'the authzid')}`;

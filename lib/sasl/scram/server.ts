@@ -58,7 +58,7 @@ export class ScramServer implements ServerMechanism {
       throw malformedMessage('SCRAM: the user name contains prohibited characters');
     const options = this.#options;
     const verifier = await options.credentials.lookup(username, undefined);
-    // Made for everybody, so that the time does not tell who exists.
+    // Computed for unknown users too, so that the time does not reveal which users exist.
     const decoy = decoyScram(options.secret, username, options.scramIterations);
     const secret = verifier?.scramSha256 ?? decoy;
     const nonce = first.nonce + (options.nonce ?? randomBytes(18).toString('base64'));
@@ -76,7 +76,8 @@ export class ScramServer implements ServerMechanism {
         : failure(535, 'SCRAM: the type of channel binding is not supported');
     }
     if (plus) return failure(535, 'SCRAM: the -PLUS mechanism needs channel binding');
-    // RFC 5802 §6: the client believes we cannot bind, although we offered it: somebody changed our offer.
+    // RFC 5802 §6: the client believes that this side cannot bind, although it offered to: the offer was changed on the
+    // way.
     if (binding === 'y' && plusOffered)
       return failure(535, 'SCRAM: channel binding was offered, but the offer did not reach you');
     return undefined;

@@ -32,7 +32,7 @@ export interface FanOutOwner {
 
 /** Delays of attempts after so many failures in a row; after the last one the next change is awaited. */
 const AGAIN_MS = [2000, 8000, 30_000];
-/** Answers in a row that do not come, after which one who watches is told no more of those who subscribed before. */
+/** Missing answers in a row after which a watcher is no longer told of earlier subscribers. */
 const MISSES = 3;
 /** Permanent refusals in a row that end an operation. */
 const REFUSALS = 5;
@@ -42,7 +42,7 @@ type Job =
   | { readonly type: 'changed'; readonly shown: Shown; readonly document: Changed }
   /** A subscription began or ended: the watchers are told. */
   | { readonly type: 'happened'; readonly subscriber: string; readonly duration: number; readonly action: NotifyAction }
-  /** Somebody watches and is told of all subscribers. */
+  /** A watch began: its originator is told of all subscribers. */
   | { readonly type: 'watching'; readonly watch: ActiveOperation };
 
 /** A publish to many, written once in each form that is needed. */
@@ -211,7 +211,7 @@ export class FanOut {
     return false;
   }
 
-  /** Nobody is told what they may not see, nor cut off because of an internal error. */
+  /** No subscriber is told what they may not see, or loses a subscription because of an internal error. */
   #unknown(running: ActiveOperation, error: unknown): false {
     this.#owner.fault(error);
     running.stale = true;
@@ -322,7 +322,7 @@ export class FanOut {
     return true;
   }
 
-  /** Has a subscriber sent the state of then as soon as it has answered some of what it was sent. */
+  /** Sends a subscriber the newest state as soon as it has answered some of what it was sent. */
   postpone(running: ActiveOperation): void {
     // Once is enough: it gets the newest state.
     if (running.postponed) return;

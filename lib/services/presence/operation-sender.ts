@@ -98,7 +98,7 @@ export class OperationSender {
     this.#batch += 1;
     if (this.#batch < BATCH) return undefined;
     this.#batch = 0;
-    // If everything fails at once, nothing is ever outstanding, and nobody else would get a turn.
+    // If everything fails at once, nothing is ever outstanding, and no other recipient would get a turn.
     return new Promise((resolve) => setImmediate(resolve));
   }
 
@@ -114,7 +114,7 @@ export class OperationSender {
     else recipient.waiting.push(again);
   }
 
-  /** What has become slow holds up nobody any more; to be called several times a second. */
+  /** Stops slow operations from holding up others; to be called several times a second. */
   tick(): void {
     if (this.#waiting.length === 0) return;
     this.#age();

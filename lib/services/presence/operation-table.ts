@@ -35,7 +35,7 @@ export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
   view: string | undefined = undefined;
   /** The last publish did not arrive, as far as is known: a fresh one is owed. */
   stale = false;
-  /** It waits until its originator has answered some of what it was sent. */
+  /** Waits until its originator has answered some of what it was sent. */
   postponed = false;
   /** Failures in a row that may pass (4xx). */
   misses = 0;
@@ -60,7 +60,7 @@ export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
   }
 }
 
-/** An endpoint whose presence somebody is interested in. */
+/** An endpoint with subscriptions to its presence. */
 export class Presentity {
   /** Normalized address. */
   readonly key: string;
@@ -90,7 +90,7 @@ export class Presentity {
     return this.#watches !== undefined && this.#watches.size > 0;
   }
 
-  /** Whether anybody who watches asked in that form. */
+  /** Whether any watcher asked in that form. */
   watchedIn(form: Form): boolean {
     for (const watch of this.#watches?.values() ?? []) if (watch.form === form) return true;
     return false;

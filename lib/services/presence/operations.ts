@@ -296,7 +296,7 @@ export class Operations implements FanOutOwner {
       if (!running.live || !(await this.fanOut.permitted(running))) return;
       if (running.live) this.fanOut.publish(running, shown);
     } catch (error) {
-      // The account is gone: nobody will ever publish.
+      // The account no longer exists: there will be no further publication.
       if (error instanceof Refusal) this.over(running, true);
       else this.fault(error);
     }

@@ -14,7 +14,7 @@ import type { ActiveOperationKind } from './operation-table.js';
 export interface Provisioning {
   /** Returns the time at which an endpoint was given an account, milliseconds since 1970; undefined if it has none. */
   created(address: string): Promise<number | undefined>;
-  /** What tells the account from earlier and later ones of the same name; undefined when there is none. */
+  /** Distinguishes the account from earlier and later ones of the same name; undefined when there is none. */
   generation(address: string): Promise<string | undefined>;
 }
 
@@ -83,7 +83,7 @@ export class Records {
     return { presence: synthetic(publisher, since), version, attached: false, generation };
   }
 
-  /** Writes an entry that was read as `version`. @returns the new version, undefined when somebody was faster */
+  /** Writes an entry that was read as `version`. @returns the new version, undefined when another write came first */
   putEntry(
     subject: string,
     presence: Presence,

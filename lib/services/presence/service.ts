@@ -111,7 +111,7 @@ export class PresenceService implements DeliveryTarget {
     await this.#following.load();
   }
 
-  /** The mesh accepts Data operations from now on: tells everybody who may have missed something. */
+  /** The mesh accepts Data operations from now on: notifies all that may have missed something. */
   start(): void {
     this.#silence = this.#clock.ticking(() => {
       this.#sender.tick();
@@ -145,7 +145,7 @@ export class PresenceService implements DeliveryTarget {
     };
   }
 
-  /** Somebody may be permitted other things than before: what is not permitted any more ends now. @see Operations.recheck */
+  /** Permissions may have changed: what is no longer permitted ends now. @see Operations.recheck */
   permissionsChanged(owner?: string): void {
     if (!this.#stopped) this.#operations.recheck(owner);
   }
@@ -185,7 +185,7 @@ export class PresenceService implements DeliveryTarget {
     try {
       request = requestOf(data, this.#limits.entryOctets + ENVELOPE_OCTETS);
     } catch (error) {
-      // There is no document, so no transID and no `reply`: the answer to the Data operation says it.
+      // There is no document, so no transID and no `reply`: the answer to the Data operation carries the result.
       sink.failed(replyOf(error) ?? REPLIES.internal);
       return;
     }
