@@ -18,6 +18,7 @@ import { began, ended, fault } from './events.js';
 import { examineOptions, type OptionRegistry } from './options.js';
 import type { Denial } from './policy.js';
 import type { SessionAssociations } from './session-associations.js';
+import { SharedTarget } from './shared-target.js';
 
 /** Number of originators remembered as permitted. A trusted relay may send for any number of them. */
 const PERMITTED = 1024;
@@ -150,7 +151,8 @@ export class Associations {
     const { identity, privacy } = this.#channel;
     const serves = (service: Address): boolean =>
       this.#context.policy.mayAttach(identity, privacy, service) === undefined;
-    return { ...attachment, whole: { domain: name.domain, serves } };
+    const target = new SharedTarget(application, this.#context.limits);
+    return { ...attachment, target, whole: { domain: name.domain, serves } };
   }
 
   /**

@@ -25,8 +25,8 @@ export interface Attachment {
   /** Channel of the application. */
   readonly application: ChannelTarget;
   /**
-   * Target of Data operations for the endpoint: the application, or its offline queue while that has messages to
-   * deliver first.
+   * Target of Data operations: the application, with fair shares if it stands for a domain; for one endpoint its offline
+   * queue while that has messages to deliver first.
    */
   target: DeliveryTarget;
   /** Told when another application takes over (RFC 3342 §1). */

@@ -69,7 +69,8 @@ export class View implements TimedView {
     const attachment = this.context.attachments.receiving(name);
     if (attachment === undefined || attachment.key === name.key) return attachment?.target;
     // Of the endpoints of a whole domain, each has its own offline queue.
-    return this.context.offline?.existing(name) ?? attachment.application;
+    const queue = this.context.offline?.existing(name);
+    return queue ?? (attachment.whole === undefined ? attachment.application : attachment.target);
   }
 
   service(name: Address): DeliveryTarget | undefined {

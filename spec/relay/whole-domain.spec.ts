@@ -1,7 +1,15 @@
 import { expect } from 'chai';
 import { STRICT_POLICY } from '../../lib/relay/policy.js';
 import type { Relay } from '../../lib/relay/relay.js';
-import { attached, endpoint, type FakeChannel, FakeTarget, makeRelay, settled } from '../support/fake-channel.js';
+import {
+  attached,
+  endpoint,
+  type FakeChannel,
+  FakeTarget,
+  LIMITS,
+  makeRelay,
+  settled,
+} from '../support/fake-channel.js';
 import { data, hold, override, Stage } from '../support/option-stage.js';
 
 const GATEWAY = 'imxp=gateway@slate.example';
@@ -229,6 +237,29 @@ describe('relay: an application for a whole domain', () => {
       await settled();
     }
     expect(again, 'joe left without an answer').to.deep.equal([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  it('has fair shares of what may be outstanding, for each recipient and each originator', async () => {
+    const relay = withGateway();
+    const gateway = endpoint(relay, GATEWAY);
+    const [fred, barney, wilma] = ['fred', 'barney', 'wilma'].map((name) => attached(relay, `${name}@example.com`));
+    gateway.attach(WHOLE);
+    /** Sends to each of some recipients, and counts what the application gets. */
+    const taken = (channel: FakeChannel | undefined, from: string, to: readonly string[]): number => {
+      const before = gateway.requests.length;
+      for (const user of to) channel?.send(data(`${from}@example.com`, [`${user}@slate.example`]));
+      return gateway.requests.length - before;
+    };
+    const repeated = (name: string, count: number): string[] => Array.from({ length: count }, () => name);
+    const many = Array.from({ length: 20 }, (_, at) => `user${at}`);
+    expect(taken(fred, 'fred', repeated('joe', 20)), 'one recipient that does not answer').to.equal(
+      LIMITS.outstanding / 2,
+    );
+    expect(taken(barney, 'barney', ['joe', 'pearl', 'ingrid']), 'others are reached').to.be.at.least(2);
+    expect(taken(wilma, 'wilma', many), 'one originator, whoever the recipients are').to.be.within(1, 3);
+    expect(fred?.code(19)).to.equal(450);
+    for (const request of gateway.waiting) request.ok();
+    expect(taken(fred, 'fred', repeated('joe', 20)), 'as before once everything is answered').to.equal(8);
   });
 
   it('loses the domain when the configuration gives it to nobody any more', () => {

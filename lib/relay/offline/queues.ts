@@ -117,7 +117,7 @@ export class OfflineQueues implements OfflineQueueOwner {
   attached(attachment: Attachment): void {
     for (const queue of this.#concerned(attachment)) {
       if (this.#context.attachments.receiving(queue.name) !== attachment) continue;
-      if (queue.name.key === attachment.key) attachment.target = queue;
+      if (queue.name.key === attachment.key && attachment.whole === undefined) attachment.target = queue;
       queue.attach(attachment.application);
     }
   }
