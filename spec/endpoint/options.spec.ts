@@ -24,6 +24,12 @@ describe('endpoint: options', () => {
     expect((await settle({ address: 'fred@example.com' })).tls).to.equal('require');
   });
 
+  it('D-CORE-38 refuse the name of a whole domain as an address, which is attached later', async () => {
+    const failure = await failureOf(settle({ ...FRED, address: '*@slate.example' }));
+    expect(failure.code).to.equal('ARGUMENT');
+    expect(failure.message).to.contain("connect as yourself, then attach('*@slate.example')");
+  });
+
   it('read the authority from PEM or from a file', async () => {
     const file = path('ca.crt');
     await writeFile(file, PEM);
@@ -37,7 +43,9 @@ describe('endpoint: options', () => {
     await writeFile(file, '{}');
     const failure = await failureOf(settle({ ...FRED, ca: file }));
     expect(failure.code).to.equal('CONFIGURATION');
-    expect(failure.message).to.equal(`authority ${file}: contains no PEM block`);
+    expect(failure.message).to.equal(
+      `authority ${file}: contains no PEM block: it has no line that begins with -----BEGIN`,
+    );
   });
 
   it('accept certificate and key only together, from PEM or from files, and under TLS', async () => {
