@@ -5,7 +5,7 @@ import { ChannelMap } from '../../lib/beep/channel-map.js';
 const step = fc.tuple(fc.constantFrom('set', 'delete'), fc.integer({ min: 0, max: 4 }), fc.string());
 
 describe('beep: a map by channel number', () => {
-  it('is a Map, whatever comes and goes', () => {
+  it('behaves as a Map for any additions and removals', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const model = new Map<number, string>();

@@ -15,7 +15,7 @@ function stateError(action: () => unknown): void {
 
 describe('beep: close', () => {
   describe('asked by the peer', () => {
-    it('tells number, code and text, and answers ok', () => {
+    it('reports number, code and text, and answers ok', () => {
       const harness = new SessionHarness().ready(1);
       const event = only(harness.ask("<close number='1' code='421' xml:lang='en'>for &lt;now&gt;</close>"), 'close');
       expect(event).to.deep.equal({ type: 'close', channel: 1, code: 421, text: 'for <now>' });
@@ -169,7 +169,7 @@ describe('beep: close', () => {
       harness.session.close(1, 200);
     });
 
-    it('REQ-BEEP-048 goes on to take MSGs there and to answer them until the ok', () => {
+    it('REQ-BEEP-048 accepts and answers MSGs there until the ok', () => {
       const harness = new SessionHarness().ready(1);
       harness.session.close(1, 200);
       harness.heard();
@@ -288,7 +288,7 @@ describe('beep: close', () => {
       expect(harness.session.state).to.equal('closed');
     });
 
-    it('REQ-BEEP-052 goes on as before when the release is declined', () => {
+    it('REQ-BEEP-052 continues as before when the release is declined', () => {
       const harness = new SessionHarness().ready(1);
       harness.session.close(0, 200);
       harness.heard();
@@ -309,7 +309,7 @@ describe('beep: close', () => {
       harness.sent(1);
     });
 
-    it('REQ-BEEP-049 accepts only when nothing is under way on any channel', () => {
+    it('REQ-BEEP-049 accepts only when nothing is outstanding on any channel', () => {
       const harness = new SessionHarness().ready(1).channel(3);
       harness.say('MSG', 1, 0);
       const msgno = harness.sent(3);
@@ -364,7 +364,7 @@ describe('beep: close', () => {
     });
   });
 
-  it('REQ-BEEP-055 never lets a text decide: only codes and elements are read', () => {
+  it('REQ-BEEP-055 decides by codes and elements, never by a text', () => {
     const harness = new SessionHarness().ready(1);
     const event = only(harness.ask("<close number='1' code='550'>ok</close>"), 'close');
     expect([event.code, event.text]).to.deep.equal([550, 'ok']);

@@ -110,7 +110,7 @@ describe('beep: decoder', () => {
     expect(decoder.rest().toString()).to.equal('MSG 1 3 . 7');
   });
 
-  it('takes chunks that were not pulled in between', () => {
+  it('accepts several chunks before it is asked for frames', () => {
     const decoder = new Decoder();
     for (const chunk of cut(octets, [3])) {
       decoder.push(chunk);
@@ -118,7 +118,7 @@ describe('beep: decoder', () => {
     expect(frames(decoder, [Buffer.alloc(0)]).map(shown)).to.deep.equal(expected);
   });
 
-  it('reads a header of the longest length, in every cut', () => {
+  it('reads the longest header, wherever it is divided', () => {
     const longest = Buffer.from('ANS 2147483647 2147483647 . 4294967295 0000000001 4294967295\r\nxEND\r\n');
     expect(longest.indexOf('\r\n') + 2).to.equal(62);
     for (let at = 1; at < longest.length; at++) {
@@ -127,7 +127,7 @@ describe('beep: decoder', () => {
     }
   });
 
-  it('pins little memory by small payloads that are held', () => {
+  it('retains little memory for small payloads that are kept', () => {
     const chunk = Buffer.concat(
       Array.from({ length: 3000 }, (_, seqno) => Buffer.from(`MSG 1 0 . ${seqno} 1\r\nxEND\r\n`)),
     );
@@ -136,13 +136,13 @@ describe('beep: decoder', () => {
     expect(first?.payload.buffer).not.to.equal(chunk.buffer);
   });
 
-  it('hands on a payload that is most of its chunk without a copy', () => {
+  it('passes on without a copy a payload that is most of its chunk', () => {
     const chunk = Buffer.concat([Buffer.from('MSG 1 0 . 0 60000\r\n'), Buffer.alloc(60_000), Buffer.from('END\r\n')]);
     const [frame] = frames(new Decoder(), [chunk]);
     expect(frame?.payload.buffer).to.equal(chunk.buffer);
   });
 
-  it('lets a payload go in any cut', () => {
+  it('discards a payload, however it is divided', () => {
     for (const sizes of [[1], [7], [1000]]) {
       const decoder = new Decoder();
       let reading = false;

@@ -24,7 +24,7 @@ describe('beep: flow control', () => {
       expect([octetsOf(rest), rest.at(-1)?.more]).to.deep.equal([5903, '.']);
     });
 
-    it('REQ-BEEP-062 gets a message through a window of one octet', () => {
+    it('REQ-BEEP-062 sends a message through a window of one octet', () => {
       const harness = new SessionHarness().ready(1);
       harness.octets('SEQ 1 0 1\r\n');
       const payload = Buffer.from('hello');
@@ -43,7 +43,7 @@ describe('beep: flow control', () => {
       ]);
     });
 
-    it('REQ-BEEP-062 obeys a window that shrinks, below what was sent too', () => {
+    it('REQ-BEEP-062 obeys a window that shrinks, even below what was sent', () => {
       const harness = new SessionHarness().ready(1);
       harness.session.send(1, { kind: 'MSG', payload: Buffer.alloc(100) });
       harness.heard();
@@ -119,7 +119,7 @@ describe('beep: flow control', () => {
       expect(harness.messages().map(({ channel }) => channel)).to.deep.equal([3]);
     });
 
-    it('gives about as much as asked for', () => {
+    it('returns about as many octets as asked for', () => {
       const harness = new SessionHarness().ready(1);
       harness.octets('SEQ 1 0 1000000\r\n');
       harness.session.send(1, { kind: 'MSG', payload: Buffer.alloc(100_000) });
@@ -171,7 +171,7 @@ describe('beep: flow control', () => {
       faults(second, 'BEEP_WINDOW_EXCEEDED', () => second.octets('MSG 1 1 . 4000 97\r\n'));
     });
 
-    it('REQ-BEEP-064 REQ-BEEP-068 says SEQ when the application consumed, and half of the space is free', () => {
+    it('REQ-BEEP-064 REQ-BEEP-068 sends SEQ when the application has consumed and half of the space is free', () => {
       const harness = new SessionHarness().ready(1);
       harness.say('MSG', 1, 0, 'x'.repeat(4096));
       expect(harness.seqs()).to.deep.equal([]);
@@ -183,13 +183,13 @@ describe('beep: flow control', () => {
       expect(harness.seqs()).to.deep.equal([{ keyword: 'SEQ', channel: 1, ackno: 4096, window: 4096 }]);
     });
 
-    it('REQ-BEEP-068 says SEQ after each frame of a message in progress', () => {
+    it('REQ-BEEP-068 sends SEQ after each frame of an incomplete message', () => {
       const harness = new SessionHarness().ready(1);
       harness.say('MSG', 1, 0, 'x'.repeat(100), { more: true });
       expect(harness.seqs()).to.deep.equal([{ keyword: 'SEQ', channel: 1, ackno: 100, window: 4096 }]);
     });
 
-    it('takes a message larger than the window, and holds the credit back once it is whole', () => {
+    it('accepts a message larger than the window, and withholds the credit once it is complete', () => {
       const harness = new SessionHarness().ready(1);
       let seqs = 0;
       for (let frame = 0; frame < 9; frame++) {
@@ -203,14 +203,14 @@ describe('beep: flow control', () => {
       expect(harness.seqs()).to.deep.equal([{ keyword: 'SEQ', channel: 1, ackno: 10_000, window: 4096 }]);
     });
 
-    it('REQ-BEEP-069 says one SEQ for several frames that came together', () => {
+    it('REQ-BEEP-069 sends one SEQ for several frames that arrived together', () => {
       const harness = new SessionHarness().ready(1);
       harness.octets(Buffer.concat([0, 1, 2].map((msgno) => harness.frame('MSG', 1, msgno, 'x'.repeat(100)))));
       harness.session.consume(1, 300);
       expect(harness.seqs()).to.deep.equal([{ keyword: 'SEQ', channel: 1, ackno: 300, window: 4096 }]);
     });
 
-    it('REQ-BEEP-070 says SEQ before messages', () => {
+    it('REQ-BEEP-070 sends SEQ before messages', () => {
       const harness = new SessionHarness().ready(1);
       harness.say('MSG', 1, 0, 'hello');
       harness.reply('RPY', 1, 0, 'answer');
@@ -228,7 +228,7 @@ describe('beep: flow control', () => {
       expect(harness.seqs()).to.deep.equal([{ keyword: 'SEQ', channel: 1, ackno: 2000, window: 1_047_576 }]);
     });
 
-    it('REQ-BEEP-074 never moves the right edge to the left, nor says the same again', () => {
+    it('REQ-BEEP-074 never moves the right edge to the left, nor repeats a SEQ', () => {
       const harness = new SessionHarness().ready(1);
       harness.session.window(1, 10_000);
       harness.heard();
@@ -244,14 +244,14 @@ describe('beep: flow control', () => {
       expect(harness.seqs()).to.deep.equal([{ keyword: 'SEQ', channel: 1, ackno: 10_000, window: 1 }]);
     });
 
-    it('credits at once what it lets go', () => {
+    it('credits at once what it discards', () => {
       const harness = new SessionHarness({ limits: { messageOctets: 10 } }).ready(1);
       only(harness.say('MSG', 1, 0, 'x'.repeat(4096), { more: true }), 'too-large');
       expect(harness.seqs()).to.deep.equal([{ keyword: 'SEQ', channel: 1, ackno: 4096, window: 4096 }]);
       expect(() => harness.session.consume(1, 1)).to.throw(LocalError);
     });
 
-    it('credits what comes on channel 0 itself', () => {
+    it('credits channel 0 without the application', () => {
       const harness = new SessionHarness().greet();
       harness.ask('<nothing />');
       expect(harness.seqs().map(({ channel, window }) => [channel, window])).to.deep.equal([[0, 4096]]);

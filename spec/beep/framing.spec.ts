@@ -48,7 +48,7 @@ describe('beep: frames', () => {
       expect(harness.messages().map(({ seqno }) => seqno)).to.deep.equal([4294967290, 4]);
     });
 
-    it('REQ-BEEP-007 takes the frames of different channels in any mixture', () => {
+    it('REQ-BEEP-007 accepts the frames of different channels in any order', () => {
       const harness = new SessionHarness().ready(1).channel(3);
       harness.say('MSG', 1, 0, 'one ', { more: true });
       harness.say('MSG', 3, 0, 'two ', { more: true });
@@ -56,7 +56,7 @@ describe('beep: frames', () => {
       expect(only(harness.say('MSG', 3, 0, 'ends'), 'message').payload.toString()).to.equal('two ends');
     });
 
-    it('D-BEEP-02 REQ-BEEP-032 tells the MSG of a number from the reply to our MSG of the same number', () => {
+    it('D-BEEP-02 REQ-BEEP-032 distinguishes the MSG of a number from the reply to its own MSG of that number', () => {
       const harness = new SessionHarness().ready(1);
       const msgno = harness.sent(1);
       only(harness.say('MSG', 1, msgno, 'theirs'), 'message');
@@ -277,7 +277,7 @@ describe('beep: frames', () => {
       });
     }
 
-    it('REQ-BEEP-020 says in the fault what the log needs to know', () => {
+    it('REQ-BEEP-020 describes the fault for the log', () => {
       const harness = new SessionHarness().ready(1);
       try {
         harness.say('MSG', 1, 4, 'hi', { seqno: 77 });

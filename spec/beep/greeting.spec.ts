@@ -59,7 +59,7 @@ describe('beep: greeting', () => {
     expect(harness.session.state).to.equal('ready');
   });
 
-  it('takes no localize as i-default', () => {
+  it('takes the absence of localize as i-default', () => {
     const { greeting } = only(new SessionHarness().say('RPY', 0, 0, `${XML}<greeting />`), 'greeting');
     expect(greeting).to.deep.equal({ profiles: [], features: [], localize: ['i-default'] });
   });
@@ -75,7 +75,7 @@ describe('beep: greeting', () => {
     expect(harness.messages()).to.deep.equal([]);
   });
 
-  it('says nothing before the greeting, no SEQ either', () => {
+  it('sends nothing before the greeting, not even SEQ', () => {
     const harness = new SessionHarness();
     harness.say('RPY', 0, 0, `${XML}<greeting />`);
     expect(harness.heard()[0]).to.include({ keyword: 'RPY', channel: 0, msgno: 0 });
@@ -110,7 +110,7 @@ describe('beep: greeting', () => {
   });
 
   describe('an unavailable listener', () => {
-    it('REQ-BEEP-036 says ERR 0 0 instead of a greeting, ignores the peer and is done', () => {
+    it('REQ-BEEP-036 sends ERR 0 0 instead of a greeting, ignores the peer and ends', () => {
       const harness = new SessionHarness({ refuse: { code: 421, text: '' } });
       expect(harness.say('RPY', 0, 0, `${XML}<greeting />`)).to.deep.equal([]);
       expect(harness.session.state).to.equal('greeting');

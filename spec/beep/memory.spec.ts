@@ -29,7 +29,7 @@ describe('beep: memory', () => {
     expect([...sizes]).to.deep.equal([64, 128, 256, 512, 1024, 2048, 4096, 8192, 10_000]);
   });
 
-  it('tells how much of messages it holds that are not complete, and when no more', () => {
+  it('reports how much of incomplete messages it holds, and when none', () => {
     const told: number[] = [];
     const harness = new SessionHarness({
       limits: { messageOctets: 6000 },
@@ -70,7 +70,7 @@ describe('beep: memory', () => {
       .with.property('code', 'BEEP_WINDOW_EXCEEDED');
   });
 
-  it('lets go of a payload once it has left', () => {
+  it('releases a payload once it has left', () => {
     const harness = new SessionHarness().ready(1);
     harness.octets('SEQ 1 0 1000000\r\n');
     harness.sent(1, 'x'.repeat(100_000));

@@ -23,7 +23,7 @@ describe('beep: messages', () => {
       only(harness.say('RPY', 0, 0, '\n\r\n<greeting />'), 'greeting');
     });
 
-    it('REQ-BEEP-022 takes a message without headers or without octets', () => {
+    it('REQ-BEEP-022 accepts a message without headers or without octets', () => {
       const harness = new SessionHarness().ready(1);
       expect(only(harness.say('MSG', 1, 0, '\r\nbody'), 'message').payload.toString()).to.equal('\r\nbody');
       expect(only(harness.say('MSG', 1, 1), 'message').payload.length).to.equal(0);
@@ -61,7 +61,7 @@ describe('beep: messages', () => {
       only(harness.say('ANS', 1, msgno, 'two', { ansno: 1 }), 'answer');
     });
 
-    it('REQ-BEEP-031 gives a peer that only asks the chance to answer a MSG with an error', () => {
+    it('REQ-BEEP-031 lets a peer that only asks answer a MSG with an error', () => {
       const harness = new SessionHarness({ role: 'initiator' }).ready(1);
       only(harness.say('MSG', 1, 0, 'surprise'), 'message');
       harness.reply('ERR', 1, 0, 'not expected');
@@ -203,7 +203,7 @@ describe('beep: messages', () => {
       refused(() => harness.reply('RPY', 0, 0));
     });
 
-    it('tells how much is queued and outstanding', () => {
+    it('reports how much is queued and outstanding', () => {
       const harness = new SessionHarness().ready(1);
       harness.say('MSG', 1, 0);
       harness.session.send(1, { kind: 'MSG', payload: Buffer.alloc(5000) });
@@ -215,7 +215,7 @@ describe('beep: messages', () => {
   });
 
   describe('pre-emptive replies and limits', () => {
-    it('REQ-BEEP-029 announces a MSG past the limit once, and lets the rest of it go', () => {
+    it('REQ-BEEP-029 announces a MSG beyond the limit once, and discards the rest of it', () => {
       const harness = new SessionHarness({ limits: { messageOctets: 10 } }).ready(1);
       expect(harness.say('MSG', 1, 4, '12345678', { more: true })).to.deep.equal([]);
       const event = only(harness.say('MSG', 1, 4, 'abcdefgh', { more: true }), 'too-large');
@@ -271,7 +271,7 @@ describe('beep: messages', () => {
       only(pair.pump().listener, 'message');
     });
 
-    it('lets a reply past the limit go and says so once', () => {
+    it('discards a reply beyond the limit, and says so once', () => {
       const harness = new SessionHarness({ limits: { messageOctets: 10 } }).ready(1);
       const msgno = harness.sent(1);
       harness.say('RPY', 1, msgno, '12345678', { more: true });
@@ -280,7 +280,7 @@ describe('beep: messages', () => {
       expect(harness.session.channelInfo(1)?.awaiting).to.equal(0);
     });
 
-    it('lets all answers of a reply go when they grow past the limit together', () => {
+    it('discards all answers of a reply when together they exceed the limit', () => {
       const harness = new SessionHarness({ limits: { messageOctets: 10 } }).ready(1);
       const msgno = harness.sent(1);
       harness.say('ANS', 1, msgno, '123456', { more: true, ansno: 0 });
@@ -293,7 +293,7 @@ describe('beep: messages', () => {
       only(harness.say('RPY', 1, harness.sent(1), 'as ever'), 'reply');
     });
 
-    it('takes another limit while it runs', () => {
+    it('accepts another limit while it runs', () => {
       const harness = new SessionHarness({ limits: { messageOctets: 10 } }).ready(1);
       harness.session.messageOctets = 100;
       only(harness.say('MSG', 1, 0, 'more than ten octets'), 'message');

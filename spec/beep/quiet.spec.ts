@@ -6,7 +6,7 @@ import { Pair } from '../support/pair.js';
 import { only, SessionHarness, TUNING } from './session-harness.js';
 
 describe('beep: quiet', () => {
-  it('REQ-TLS-002 sends what was queued and then nothing, no SEQ either, until it may again', () => {
+  it('REQ-TLS-002 sends what was queued and then nothing, not even SEQ, until resumed', () => {
     const harness = new SessionHarness({ role: 'initiator' }).ready(1);
     harness.session.start({ profiles: [{ uri: TUNING, content: '<ready />' }] });
     harness.session.quiesce();
@@ -80,7 +80,7 @@ describe('beep: quiet', () => {
     expect(pair.initiator.detach().toString()).to.equal('these octets belong to TLS');
   });
 
-  it('gives back a header that had only begun', () => {
+  it('returns a header that had only begun', () => {
     const harness = new SessionHarness().greet();
     harness.octets('MSG 0 1 .');
     harness.session.receive(Buffer.from(' 0 5'));

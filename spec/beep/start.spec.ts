@@ -323,7 +323,7 @@ describe('beep: start', () => {
       expect(offer(4096)).to.equal(3);
     });
 
-    it('tells of the channel created, with the content of the answer', () => {
+    it('reports the channel created, with the content of the answer', () => {
       const pair = new Pair();
       pair.pump();
       const channel = pair.initiator.start({ profiles: [{ uri: ECHO, content: '<ready />' }] });
@@ -337,7 +337,7 @@ describe('beep: start', () => {
       });
     });
 
-    it('tells of the refusal, whatever its code, and can try again', () => {
+    it('reports a refusal, whatever its code, and can try again', () => {
       const harness = new SessionHarness({ role: 'initiator' }).greet();
       for (const code of [550, 554]) {
         const channel = harness.session.start({ profiles: [{ uri: ECHO }] });

@@ -185,7 +185,7 @@ describe('store/accounts', () => {
   });
 
   describe('several at once', () => {
-    it('writes all of them or none, and says who is in the way', async () => {
+    it('writes all of them or none, and names the account that prevents it', async () => {
       await accounts.add(await verifier('fred@example.com'));
       const records = [
         { verifier: await verifier('barney@example.com') },
@@ -201,7 +201,7 @@ describe('store/accounts', () => {
       expect(fred?.changed).to.match(/^2002/);
     });
 
-    it('leaves all that belongs to an account when an update says that it was added at another time', async () => {
+    it('keeps what belongs to an account when an update changes its time of creation', async () => {
       const fred = parseAddress('fred@example.com');
       const made = await verifier('fred@example.com');
       await accounts.add(made);
@@ -257,7 +257,7 @@ describe('store/accounts', () => {
     });
   });
 
-  describe('who attached when', () => {
+  describe('times of attachment', () => {
     it('is written in batches, for accounts only, and forgotten with them', async () => {
       await accounts.add(await verifier('fred@example.com'));
       const notes = new AttachmentNotes(store, (account) => accounts.exists(account));

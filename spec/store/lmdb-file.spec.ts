@@ -44,7 +44,7 @@ describe('store/lmdb-file', function () {
     await store.close();
   });
 
-  it('finds a file that is none, cut off, or overwritten anywhere near the root', async () => {
+  it('recognises a file of another kind, a truncated one, and one overwritten near the root', async () => {
     const good = await readFile(await filled());
     await mkdir(path('bad'));
     const file = path('bad', 'data.mdb');

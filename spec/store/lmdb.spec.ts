@@ -44,7 +44,7 @@ describe('store/lmdb', () => {
     await second.close();
   });
 
-  it('fails the write that the disk has no room for, and the process goes on', async function () {
+  it('fails the write for which the disk has no room, and continues', async function () {
     this.timeout(20_000);
     const said = await cramped(
       path('full'),
@@ -73,7 +73,7 @@ describe('store/lmdb', () => {
     expect(String(error)).to.include('chmod 700');
   });
 
-  it('says so at once where there can be no directory', async function () {
+  it('fails at once where no directory can be created', async function () {
     if (process.platform !== 'linux') {
       console.log('      skipped: there is no /proc here');
       return this.skip();
@@ -83,7 +83,7 @@ describe('store/lmdb', () => {
     expect(String(error)).to.include('store.path: /proc');
   });
 
-  it('says that the disk is too full before the engine dies of it', async () => {
+  it('reports a disk that is too full before the engine fails', async () => {
     const failure = await cramped(path('tight'), 64, '').then(() => '', String);
     expect(failure).to.include('store.path: ').and.include('cannot be written');
     expect(await readdir(path())).to.deep.equal([]);
@@ -114,7 +114,7 @@ describe('store/lmdb', () => {
       expect((await store.get('theirs'))?.value).to.equal(2);
     });
 
-    it('peeks at what the other has written, and its revision tells', async () => {
+    it('sees what another process has written, by its revision', async () => {
       await store.put('a/1', 1);
       const before = store.revision('a');
       await elsewhere(path('shared'), `await store.put('a/1', 2); await store.close();`);

@@ -112,7 +112,7 @@ describe('the spool', () => {
     await spool.close();
   });
 
-  it('says so when the disk is full, and goes on', async function () {
+  it('reports a full disk, and continues', async function () {
     this.timeout(20_000);
     const url = new URL('../../lib/store/lmdb-spool.ts', import.meta.url).href;
     const code = `import { openLmdbSpool } from ${JSON.stringify(url)};

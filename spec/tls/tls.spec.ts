@@ -52,7 +52,7 @@ describe('the TLS profile', () => {
     expect(old.type === 'error' && old.reply.code).to.equal(504);
   });
 
-  it('refuses what is no ready', () => {
+  it('refuses documents other than ready', () => {
     for (const text of ['<proceed />', "<ready x='1' />", '<ready>x</ready>', '<ready><a /></ready>'])
       expect(codeOf(text), text).to.equal(501);
     for (const text of ['', '<ready', 'ready']) expect(codeOf(text), text).to.equal(500);
@@ -69,7 +69,7 @@ describe('the TLS profile', () => {
     expect(layerForbidden({ privacy: false, layered: true })).to.equal(true);
   });
 
-  it('goes on in the clear when refused', () => {
+  it('continues without TLS when refused', () => {
     expect(() => acceptProceed(Buffer.from("<error code='550'>no TLS</error>")))
       .to.throw(RefusedError)
       .with.property('code', 'TLS_REFUSED');

@@ -77,7 +77,7 @@ describe('transport/connection-setup', () => {
       });
     }
 
-    it('greets who waits for the greeting, after a moment', async () => {
+    it('greets a peer that waits for the greeting, after a moment', async () => {
       await listen('any', { websocket: { greetingDelayMs: 120 } });
       const begun = performance.now();
       const silent = await socket();
@@ -86,7 +86,7 @@ describe('transport/connection-setup', () => {
       expect(performance.now() - begun).to.be.greaterThan(100);
     });
 
-    it('greets who speaks BEEP at once, without losing an octet', async () => {
+    it('greets at once a peer that sends BEEP first, without losing an octet', async () => {
       await listen('any', { websocket: { greetingDelayMs: 60_000 } });
       const peer = await socket();
       const [first, rest] = [GREETING.slice(0, 1), GREETING.slice(1)];
@@ -147,7 +147,7 @@ describe('transport/connection-setup', () => {
       }
     });
 
-    it('says nothing before it is asked', async () => {
+    it('sends nothing before it is asked', async () => {
       await listen('ws', { websocket: { upgradeTimeoutMs: 150 } });
       const peer = await socket();
       let said = 0;

@@ -123,7 +123,7 @@ for (const transport of TRANSPORTS) {
       expect(listener.connections.size).to.equal(0);
     });
 
-    it('REQ-BEEP-020 drops the connection without a word on a poorly formed frame, and says why to the operator', async () => {
+    it('REQ-BEEP-020 drops the connection without a reply on a poorly formed frame, and gives the reason to the operator', async () => {
       await listen();
       const socket = await connected(port);
       const closed = nextClosed();
@@ -183,7 +183,7 @@ for (const transport of TRANSPORTS) {
       await first.connection.release();
     });
 
-    it('lets a newer stranger in by dropping the oldest when there are too many', async () => {
+    it('drops the oldest unauthenticated session for a newer one when there are too many', async () => {
       await listen({ limits: { unauthenticated: { sessions: 3 } } });
       const strangers = [];
       for (let count = 0; count < 4; count += 1) {
@@ -198,7 +198,7 @@ for (const transport of TRANSPORTS) {
       for (const { connection } of strangers) await connection.release();
     });
 
-    it('fails a request that is not answered in time, and goes on', async () => {
+    it('fails a request that is not answered in time, and continues', async () => {
       await listen({ profiles: [echoProfile(true)] });
       const { connection } = await initiator(port, { limits: { data: { deliveryTimeoutMs: 50 } } });
       await connection.greeted();
@@ -211,7 +211,7 @@ for (const transport of TRANSPORTS) {
       connection.destroy(new TransportError('CLOSED', 'enough'));
     });
 
-    it('tells requests that may have left from those that certainly did not when the connection is lost', async () => {
+    it('distinguishes requests that may have left from those that certainly did not when the connection is lost', async () => {
       await listen({ profiles: [echoProfile(true)] });
       const { connection, ended } = await initiator(port);
       await connection.greeted();
@@ -300,7 +300,7 @@ for (const transport of TRANSPORTS) {
       await connection.release();
     });
 
-    it('REQ-BEEP-029 answers a message over the limit before its end, and the session goes on', async () => {
+    it('REQ-BEEP-029 answers a message over the limit before its end, and keeps the session', async () => {
       await listen({ limits: { unauthenticated: { messageOctets: 10_000 } } });
       const { connection } = await initiator(port);
       await connection.greeted();

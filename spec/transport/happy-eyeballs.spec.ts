@@ -21,7 +21,7 @@ describe('connecting to one of several addresses', () => {
 
   after(() => new Promise<void>((resolve) => server.close(() => resolve())));
 
-  it('goes on at once when one refuses', async () => {
+  it('tries the next address at once when one refuses', async () => {
     // A head start for each of them would be longer than it may take in all.
     const refusing = Array.from({ length: 40 }, (_, index) => `127.0.0.${index + 2}`);
     const socket = await connectFirst([...refusing, '127.0.0.1'], port, { timeoutMs: 9000, name: 'relay' });
@@ -35,7 +35,7 @@ describe('connecting to one of several addresses', () => {
     socket.destroy();
   });
 
-  it('says why the last one failed, or that it took too long', async () => {
+  it('gives the reason of the last failure, or says that it took too long', async () => {
     const closed = await freePort();
     const refused = await failureOf(
       connectFirst(['127.0.0.1', '127.0.0.2'], closed, { timeoutMs: 5000, name: 'relay' }),

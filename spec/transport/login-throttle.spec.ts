@@ -94,7 +94,7 @@ describe('transport/login-throttle', () => {
     expect(throttle.succeeded('192.0.2.1', FRED)).to.equal(0);
   });
 
-  it('delays a success from an unfamiliar place as long as a failure, so that a quick answer tells nothing', () => {
+  it('delays a success from an unfamiliar place as long as a failure, so that the time reveals nothing', () => {
     const throttle = make();
     const [, second] = fail(throttle, '192.0.2.1', FRED, 2);
     expect(throttle.succeeded('192.0.2.1', FRED)).to.equal(second);

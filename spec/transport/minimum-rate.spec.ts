@@ -10,7 +10,7 @@ describe('transport/minimum-rate', () => {
     expect(progress.stalled(1000)).to.equal(true);
   });
 
-  it('goes on with the next period when enough has moved', () => {
+  it('starts the next period when enough has moved', () => {
     const progress = new MinimumRate(1000, 10);
     progress.begin(0);
     progress.moved(1000);

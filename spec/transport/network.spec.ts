@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { hostPrefix, networkOf, plainAddress } from '../../lib/transport/network.js';
 
 describe('transport/network', () => {
-  it('takes IPv4 addresses mapped into IPv6 for what they are', () => {
+  it('treats IPv4 addresses mapped into IPv6 as IPv4', () => {
     expect(plainAddress('::ffff:192.0.2.1')).to.equal('192.0.2.1');
     expect(plainAddress('2001:db8::1')).to.equal('2001:db8::1');
   });

@@ -31,7 +31,7 @@ describe('transport/reassembly-budget', () => {
     expect([one.ended, other.ended]).to.deep.equal([undefined, undefined]);
   });
 
-  it('ends the largest session of whoever holds most with all his sessions, not the largest of all', () => {
+  it('ends the largest session of the account that holds most in all its sessions, not the largest of all', () => {
     const unfinished = new ReassemblyBudget(100);
     const honest = new Session('fred@example.com');
     const many = Array.from({ length: 5 }, () => new Session('barney@example.com'));

@@ -61,16 +61,16 @@ describe('xml/parse', () => {
     expect(textOf(root)).to.equal('a\nb\nc\rd');
   });
 
-  it('takes attributes with the names of object properties', () => {
+  it('accepts attributes with the names of object properties', () => {
     const root = parse("<a hasOwnProperty='1' __proto__='2' constructor='3' toString='4'/>");
     expect([...root.attributes.values()]).to.deep.equal(['1', '2', '3', '4']);
   });
 
-  it('takes an element named script like any other', () => {
+  it('treats an element named script like any other', () => {
     expect(elementsOf(parse('<a><script>1<b/></script></a>'))[0]?.children).to.have.length(2);
   });
 
-  it('takes long text, attributes and comments', () => {
+  it('accepts long text, attributes and comments', () => {
     const long = 'x'.repeat(200_000);
     expect(textOf(parse(`<a b='${long}'><!--${long}-->${long}</a>`))).to.equal(long);
   });
@@ -178,7 +178,7 @@ describe('xml/parse', () => {
     }
   });
 
-  it('says in its reply what is wrong, and shows nothing of the document', () => {
+  it('explains the fault in its reply, without repeating the document', () => {
     expect(fault("<secret b='1' b='2'/>").reply?.text).to.match(/attribute b of element secret is given twice/);
     expect(fault('<a>hidden</b>').reply?.text).not.to.contain('hidden');
   });

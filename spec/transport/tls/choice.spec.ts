@@ -48,7 +48,7 @@ describe('transport/tls/choice', () => {
     expect(refusalRecord('inappropriate_fallback').toString('hex')).to.equal('15030100020256');
   });
 
-  it('refuses with the alert that says what is missing', () => {
+  it('refuses with the alert that names what is missing', () => {
     expect(choice({ suites: [0x000a] }, false)).to.include({ stack: 'refuse', alert: 'protocol_version' });
     expect(choice({ version: 0x0303, suites: [0x000a] }, false)).to.include({ alert: 'handshake_failure' });
     expect(refusalRecord('protocol_version').toString('hex')).to.equal('15030100020246');

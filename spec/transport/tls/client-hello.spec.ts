@@ -59,7 +59,7 @@ describe('transport/tls/client-hello', () => {
     expect(hello).to.deep.include({ serverName: 'rubble.com', supportedVersions: [0x0304, 0x0303] });
   });
 
-  it('reads what node:tls says today', async () => {
+  it('reads the ClientHello of node:tls', async () => {
     const octets = await nodeHello({ ...strictContext({}), servername: 'rubble.com' });
     const hello = reads(octets);
     expect(hello.serverName).to.equal('rubble.com');
@@ -76,7 +76,7 @@ describe('transport/tls/client-hello', () => {
     });
   }
 
-  it('takes a hello of the largest size and refuses one above', () => {
+  it('accepts a ClientHello of the largest size, and refuses a larger one', () => {
     const sized = (extra: number): Buffer => helloMessage({ extensions: [[99, Buffer.alloc(extra)]] });
     const base = sized(0).length;
     expect(new ClientHelloReader().push(records(sized(16_384 - base)))?.joined).to.have.length(16_384 + 5);

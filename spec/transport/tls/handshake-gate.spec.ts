@@ -56,7 +56,7 @@ describe('transport/tls/handshake-gate', () => {
     expect(await gate.run(() => Promise.resolve('yes'))).to.equal('yes');
   });
 
-  it('lets a waiting one go when its signal says so, and never runs it', async () => {
+  it('drops a waiting handshake when its signal is aborted, and never runs it', async () => {
     const gate = new HandshakeGate({ limit: 1, queueLimit: 2 });
     const [first, given] = [task(), task()];
     const end = gate.run(first.run);

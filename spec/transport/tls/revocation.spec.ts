@@ -29,7 +29,7 @@ describe('transport/tls/revocation', () => {
     }
   });
 
-  it('tells the revoked certificate from the good one', () => {
+  it('distinguishes a revoked certificate from a good one', () => {
     const lists = RevocationList.read(Buffer.from(pem));
     expect(revocationFault(path(bad.der), lists, now)).to.equal('the certificate is revoked');
     expect(revocationFault(path(good.der), lists, now)).to.equal(undefined);

@@ -24,7 +24,7 @@ describe('transport/web/upgrade-policy', () => {
     expect(status('/imxp', { ...UPGRADE, upgrade: 'WebSocket' })).to.equal(undefined);
   });
 
-  it('says what else is wanted from a request that asks for no WebSocket', () => {
+  it('answers what is missing to a request that asks for no WebSocket', () => {
     expect(status('/imxp', { host: 'relay.example.com' })).to.equal(426);
     expect(status('/imxp', { ...UPGRADE, upgrade: 'h2c' })).to.equal(426);
     expect(status('/favicon.ico', {})).to.equal(404);

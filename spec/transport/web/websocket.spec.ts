@@ -82,7 +82,7 @@ describe('transport/web/websocket', () => {
     expect(second.equals(back)).to.equal(true);
   });
 
-  it('takes octets in text messages that are no UTF-8', async () => {
+  it('accepts text messages whose octets are not UTF-8', async () => {
     const { stream, peer } = await pair({ type: 'text' });
     const octets = Buffer.from(Array.from({ length: 256 }, (_, octet) => octet));
     peer.write(octets);
@@ -112,7 +112,7 @@ describe('transport/web/websocket', () => {
     }
   });
 
-  it('sends what is no UTF-8 as binary, and goes back to text', async () => {
+  it('sends octets that are not UTF-8 as binary, and returns to text', async () => {
     const { stream, peer } = await pair({ type: 'text' });
     for (const octets of [Buffer.from('Böhm'), Buffer.from([0xe9]), Buffer.from('plain')]) {
       stream.write(octets);
@@ -132,7 +132,7 @@ describe('transport/web/websocket', () => {
     ]);
   });
 
-  it('offers no extension and no subprotocol, and takes one that is offered', async () => {
+  it('offers no extension and no subprotocol, and accepts an offered subprotocol', async () => {
     const none = await pair({ headers: { 'Sec-WebSocket-Extensions': 'permessage-deflate' } });
     expect(none.peer.headers.has('sec-websocket-protocol')).to.equal(false);
     const some = await pair({ headers: { 'Sec-WebSocket-Protocol': 'beep, imxp' } });
@@ -158,7 +158,7 @@ describe('transport/web/websocket', () => {
     await closed(peer);
   });
 
-  it('stops a writer while the peer does not read, and goes on when it does', async () => {
+  it('stops a writer while the peer does not read, and continues when it does', async () => {
     const { stream, peer, under } = await pair();
     under.pause();
     const chunk = Buffer.alloc(1_000_000, 'x');
@@ -201,7 +201,7 @@ describe('transport/web/websocket', () => {
     expect(peer.frames.at(-1)?.payload.readUInt16BE(0)).to.equal(1009);
   });
 
-  it('ends with a message a stranger does not complete, and lets those who are known go on', async () => {
+  it('ends on a message that an unauthenticated peer does not complete, and keeps known peers', async () => {
     for (const known of [false, true]) {
       const { stream, peer } = await pair({}, { unauthenticated: { octets: 70_000 } });
       if (known) stream.trust();
@@ -220,7 +220,7 @@ describe('transport/web/websocket', () => {
     }
   });
 
-  it('lets a stranger send much in messages that are complete', async () => {
+  it('lets an unauthenticated peer send much in complete messages', async () => {
     const { stream, peer } = await pair({}, { unauthenticated: { octets: 100_000 } });
     const octets = Buffer.alloc(1_000_000, 'b');
     for (let at = 0; at < octets.length; at += 10_000) peer.write(octets.subarray(at, at + 10_000));
@@ -275,7 +275,7 @@ describe('transport/web/websocket', () => {
     await closed(away.stream);
   });
 
-  it('says why when the peer closes for a reason', async () => {
+  it('gives the reason when the peer closes with one', async () => {
     const { stream, peer } = await pair();
     stream.resume();
     peer.put(OPCODE.CLOSE, Buffer.concat([Buffer.from([1011 >> 8, 1011 & 0xff]), Buffer.from('out of memory')]));
