@@ -149,10 +149,14 @@ describe('presence and SIGKILL', function () {
     const again = await attach(BARNEY);
     const arrived: string[] = [];
     const fresh = new Promise<void>((resolve) => {
-      again.receive((delivery) => {
-        arrived.push(delivery.text());
-        resolve();
-      });
+      // This endpoint has not subscribed; the one before it has.
+      again.receive(
+        (delivery) => {
+          arrived.push(delivery.text());
+          resolve();
+        },
+        { notifications: true },
+      );
     });
     await within(20_000, fresh, 'a fresh publish after the restart');
     expect(arrived[0]).to.include(`<publish publisher='${FRED}' transID='${feed.transID}'`);

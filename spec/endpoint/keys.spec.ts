@@ -23,7 +23,7 @@ describe('endpoint: misspelt keys', () => {
       [{ address: FRED, passwordfile: 'x' }, 'unknown key "passwordfile"; did you mean passwordFile?'],
       [{ address: FRED, limits: { lane: 2 } }, 'limits: unknown key "lane"; did you mean lanes?'],
       [{ address: FRED, reconnect: { first: 2 } }, 'reconnect: unknown key "first"; did you mean firstMs?'],
-      [{ address: FRED, colour: 'red' }, 'unknown key "colour"; known keys are address, relay,'],
+      [{ address: FRED, colour: 'red' }, 'unknown key "colour"; known keys are address, anonymous, relay,'],
       [{ adress: FRED }, 'unknown key "adress"; did you mean address?'],
       [{}, 'address is required'],
       [{ address: FRED, tls: 'required' }, 'tls must be one of off, prefer, require'],

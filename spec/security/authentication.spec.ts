@@ -54,7 +54,7 @@ describe('security: guessing passwords', () => {
     expect(right.verdict.keyword).to.equal('ERR');
     expect(`${right.verdict.payload}`).to.equal(verdicts[0]);
     // The operator reads why.
-    expect(fixture.refused.at(-1)?.reason).to.match(/closed after too many failures/);
+    expect(fixture.refused.at(-1)?.reason).to.match(/is locked for a time after too many failures/);
     // The owner comes from elsewhere, and the others from there are not concerned.
     expect((await login(fixture, 'fred', passwordOf(FRED), '127.0.1.1')).verdict.keyword).to.equal('RPY');
     expect((await login(fixture, 'wilma', passwordOf(WILMA), '127.0.0.1')).verdict.keyword).to.equal('RPY');
