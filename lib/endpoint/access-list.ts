@@ -115,8 +115,8 @@ export function granted(list: readonly AccessEntry[], owner: string, actor: stri
 }
 
 /**
- * The entries that decide for nobody: an earlier one matches all whom they match. Those for services of the owner's domain
- * have no such entry: these services may do everything anyway.
+ * The entries without effect: an earlier one matches every actor that they match. Those for services of the owner's
+ * domain have no such entry: these services may do everything anyway.
  */
 export function unreachable(
   list: readonly AccessEntry[],

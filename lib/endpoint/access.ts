@@ -111,7 +111,7 @@ export class AccessClient {
   }
 
   /**
-   * Grants an actor further actions; nothing changes for anybody else.
+   * Grants an actor further actions; nothing changes for other actors.
    *
    * @param actor an address, which includes its subaddresses, or a pattern such as `*@rubble.com`
    * @param actions such as `core:data` (send messages) and `presence:subscribe`

@@ -56,7 +56,7 @@ function remember(keys: Set<string>, key: string): void {
 /**
  * A sender that writes an identity of its own into a Data which is not held can only make its own Data look alike.
  *
- * @returns undefined for what was not held
+ * @returns undefined for a message that was not held
  */
 function keyOf(data: Data): string | undefined {
   const id = heldIdOf(data);

@@ -211,8 +211,8 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   /**
    * Attaches under a further address or subaddress; its deliveries arrive with the others. A program that the relay's
    * configuration makes the gateway of a domain (`policy.gateways`), or permits it (`policy.attach`), attaches as
-   * `*@domain` and receives for everybody there who is not attached themselves; {@link Delivery.recipients} says for whom,
-   * and `from` of {@link send} may be any of them.
+   * `*@domain` and receives for all endpoints there that are not attached themselves; {@link Delivery.recipients} says
+   * for whom, and `from` of {@link send} may be any of them.
    *
    * @throws RefusedError REFUSED, TransportError CONNECTION_LOST | TIMED_OUT, LocalError ADDRESS_INVALID | ARGUMENT
    * @example

@@ -143,7 +143,7 @@ export interface EndpointOptions {
 /** The options, complete and checked. */
 export interface EndpointSettings {
   readonly address: string;
-  /** Whether to log in as nobody. */
+  /** Whether to log in anonymously. */
   readonly anonymous: boolean;
   readonly domain: string;
   /** Empty: found in the DNS. */
@@ -234,7 +234,7 @@ function checkOptions(options: EndpointOptions): void {
   }
 }
 
-/** Whoever gives an address or a proof wants to be somebody. */
+/** An address or a proof contradicts an anonymous login. */
 function checkAnonymous({ anonymous, address, password, passwordFile, certificate }: EndpointOptions): void {
   if (typeof anonymous !== 'string') {
     throw new LocalError('ARGUMENT', 'Endpoint.connect: anonymous is the domain at whose relay to be anonymous');

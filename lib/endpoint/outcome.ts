@@ -25,7 +25,7 @@ export function failedFor(recipient: string, ms: number, error: ImxpError): Outc
   return { recipient, accepted: false, code, text, ms, error };
 }
 
-/** Whether a message that failed so certainly was delivered to nobody: it is safe to send it again. */
+/** Whether a message that failed with this error certainly was not delivered: it is safe to send it again. */
 export function certainlyNotDelivered(error: ImxpError): boolean {
   return error instanceof RefusedError ? !leavesOpen(error.reply) : error.fields['sent'] === false;
 }

@@ -21,7 +21,7 @@ const TOLERANCE_MS = 300_000;
 
 /** How a publisher wants presence to be protected. */
 export interface PresenceSealing {
-  /** Sign it with the certificate in the endpoint's `secure` option, so that nobody on the way can change it. */
+  /** Sign it with the certificate in the endpoint's `secure` option, so that it cannot be changed on the way. */
   readonly sign?: boolean;
   /**
    * Encrypt it for these, whose certificates are in `secure`. Everybody else, the presence services included, sees the

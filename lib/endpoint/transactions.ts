@@ -79,7 +79,7 @@ const NOTIFICATIONS = new Set(['publish', 'notify']);
 
 /**
  * Whether an operation is a notification of a presence service (presence-01 §4.2, §4.3). One that answers no transaction
- * was not asked for: nobody receives notifications of those whom they did not subscribe to (RFC 2779 §5.3.2).
+ * was not asked for: a subscriber receives only notifications that they subscribed to (RFC 2779 §5.3.2).
  */
 export function isNotification(data: Data): boolean {
   const originator = addressOf(data.originator);

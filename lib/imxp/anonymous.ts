@@ -8,7 +8,9 @@ import type { Identity } from './identity.js';
 /** Local part of the identity that all anonymous principals of a domain share. */
 export const ANONYMOUS = 'anonymous';
 
-/** A UUID without hyphens has 122 random bits, so that nobody can guess another's name and receive what is sent to it. */
+/**
+ * A UUID without hyphens has 122 random bits, so that a peer cannot guess another's name and receive messages for it.
+ */
 const NAME = /^anonymous\/[0-9a-f]{32}$/;
 
 /** Whether an address is reserved for anonymous principals. */

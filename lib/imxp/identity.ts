@@ -10,7 +10,7 @@ export interface Proof {
   readonly mechanism: string;
   /** Whether the session was under TLS when the proof was given. */
   readonly privacy: boolean;
-  /** The authenticated account, if it acts as somebody else: an address, or `imxp=mesh@domain`. */
+  /** The authenticated account, if it acts as another identity: an address, or `imxp=mesh@domain`. */
   readonly account?: string;
 }
 

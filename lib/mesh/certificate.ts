@@ -33,10 +33,10 @@ export function namesRelay(names: CertificateNames, domain: string): boolean {
 }
 
 /**
- * The identities a client's certificate proves, a relay's first; empty when it names nobody we know. Pure: the chain
- * must have been verified before, for what `initiatorPurpose` says. Strictness: the certificate makes a relay only when it
- * may be used by a server, which every relay is; one for clients only is a machine in the domain, whatever it is called.
- * It makes an endpoint only when it may be used by a client.
+ * The identities a client's certificate proves, a relay's first; empty when it names none that is known here. Pure: the
+ * chain must have been verified before, for what `initiatorPurpose` says. Strictness: the certificate makes a relay
+ * only when it may be used by a server, which every relay is; one for clients only is a machine in the domain, whatever
+ * it is called. It makes an endpoint only when it may be used by a client.
  * @param proof how it was proven, for policy and the log.
  * @throws RemoteProtocolError TLS_FAILED when the certificate is malformed.
  */

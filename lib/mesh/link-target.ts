@@ -43,7 +43,7 @@ export class LinkTarget implements DeliveryTarget, Ticking {
   #waiting: WaitingForLink[] = [];
   /** Who has how much of what may wait. */
   readonly #shares: FairShares;
-  /** Why what comes now fails at once; undefined while it may wait (D-CORE-36: fail fast, come back soon). */
+  /** Why Data fail at once now; undefined while they may wait (D-CORE-36: fail fast, come back soon). */
   #obstacle: Reply | undefined;
 
   /**

@@ -54,8 +54,8 @@ export interface LinkOptions {
   /** What came of {@link Link.openLane}: the lane, or undefined when the neighbour refuses it. */
   opened?(lane: RelayChannel | undefined): void;
   /**
-   * Opens a session with a relay that is preferred to that of the present one, and gives what to call when it is taken;
-   * undefined when there is no such relay. Without it the link stays where it is until it is lost.
+   * Opens a session with a relay that is preferred to that of the present one, and returns what to call when it is
+   * used; undefined when there is no such relay. Without it the link stays where it is until it is lost.
    */
   readonly connectPreferred?: () => Promise<{ readonly connection: Connection; taken(): void } | undefined>;
   /** After how long it is asked, more or less by chance; 0 never. */
@@ -117,7 +117,7 @@ export class Link implements ConnectionOwner, Ticking {
     if (this.#state === 'idle') this.#connect();
   }
 
-  /** Opens one more lane beside those there are; {@link LinkOptions.opened} is told what came of it. */
+  /** Opens one more lane beside the existing ones; {@link LinkOptions.opened} is told the result. */
   openLane(): void {
     const connection = this.#connection;
     this.#openFurther(connection).then(

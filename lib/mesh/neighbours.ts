@@ -267,7 +267,7 @@ export class Neighbours implements Dialer {
         if (chosen !== undefined) this.#failures.failed(chosen.url);
         return alternatives > 0;
       },
-      // Anybody can name a domain; what was never reached is not worth more than the Data that ask for it.
+      // Any peer can name a domain; a link that never was up is not kept longer than the Data that need it.
       insist: source === 'route',
       accept,
       bound: (channel, transID) => {
@@ -316,7 +316,7 @@ export class Neighbours implements Dialer {
 
   /**
    * How this node proves who it is to a neighbour: by its certificate where the neighbour takes it, else by password. What
-   * the configuration demands is never less, whatever somebody in between takes out of the neighbour's greeting.
+   * the configuration demands is never less, even if a man in the middle removes offers from the neighbour's greeting.
    */
   #credentials({ credentials, tls }: LinkSettings): { readonly credentials?: Credentials } {
     const useCertificate = tls !== 'off' && this.#options.tls.hasCertificate;

@@ -2,7 +2,7 @@
 import type { DialTarget } from '../transport/dialer.js';
 
 /**
- * Those that come before a relay: by their priority in the DNS, or by their order in a list that somebody wrote. One that is
+ * Those that come before a relay: by their priority in the DNS, or by their order in a configured list. One that is
  * no longer among them is left for any of them.
  */
 export function preferredTo(url: string, relays: readonly DialTarget[]): readonly DialTarget[] {

@@ -6,7 +6,10 @@ import { type Address, addressOf, commonKey } from '../imxp/address.js';
 import type { ChannelTarget } from './channel-target.js';
 import type { DeliveryTarget } from './target.js';
 
-/** What an attachment as `*@domain` stands for (D-CORE-38): the endpoints of the domain that nobody is attached as. */
+/**
+ * What an attachment as `*@domain` stands for (D-CORE-38): the endpoints of the domain that no application is attached
+ * as.
+ */
 export interface WholeDomain {
   readonly domain: string;
   /** Whether it stands for a service of the domain as well. */

@@ -13,7 +13,7 @@ type ReportedAssociation = { readonly transID: number } & (
   | { readonly type: 'bind'; readonly domain: string }
 );
 
-/** Whether anybody listens to {@link forwarded}; checked before a Data operation is timed. */
+/** Whether {@link forwarded} has a subscriber; checked before a Data operation is timed. */
 export function tracing(): boolean {
   return events.forwarded.observed;
 }

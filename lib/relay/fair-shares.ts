@@ -1,5 +1,5 @@
 /**
- * Who occupies how much of something bounded: nobody may have more than is still free, so that one owner alone gets half, two a
+ * Shares in a bounded resource: no owner may have more than is still free, so that one owner alone gets half, two a
  * third each, and a newcomer always finds room. Knows nothing of what is occupied.
  */
 
@@ -29,7 +29,8 @@ export class FairShares {
   }
 
   /**
-   * Takes room for one more of that many octets. An owner that has nothing gets room whatever the octets, where nobody has any.
+   * Takes room for one more of that many octets. An owner that has nothing gets room for any number of octets, if no
+   * owner has any.
    *
    * @returns what to give back from; undefined when the owner has as much as is free, or nothing is free
    */

@@ -5,8 +5,9 @@
  *
  * - A Data takes the lane of an earlier one of the same originator to the same recipient while this has no answer: nothing
  *   overtakes.
- * - Recipients known to be prompt share lanes. A Data for one that is not known yet, or was slow of late, or of an originator
- *   whose recipients were slow of late, is on probation: it takes a lane of its own, or shares one with other such Data.
+ * - Recipients known to be prompt share lanes. A Data for one that is not known yet, or was slow recently, or of an
+ *   originator whose recipients were slow recently, is on probation: it takes a lane of its own, or shares one with
+ *   other such Data.
  * - No originator has more lanes on probation than are left, and some lanes are never used for probation; so whoever writes to
  *   recipients that do not answer waits for them, and others do not.
  * - When all lanes wait, further ones are opened, up to a limit.
@@ -120,7 +121,7 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
     if (at >= 0) this.#lanes.splice(at, 1);
   }
 
-  /** All of them are gone; what waited for a lane to be opened certainly was not delivered. */
+  /** All lanes have ended; Data that waited for a lane to be opened were certainly not delivered. */
   clear(obstacle: Reply): void {
     const lanes = this.#lanes;
     this.#lanes = [];

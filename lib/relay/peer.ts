@@ -52,7 +52,7 @@ const SHUTTING_DOWN: Denial = { reply: REPLIES.shuttingDown, reason: 'draining' 
 const TOO_MANY_DATA: Denial = { reply: REPLIES.tooManyData, reason: 'more Data than its rate allows' };
 const TOO_MANY_OCTETS: Denial = { reply: REPLIES.tooManyOctets, reason: 'more octets of Data than its rate allows' };
 const TOO_MANY_ATTACH: Denial = { reply: REPLIES.tooManyAttach, reason: 'more attach and bind than its rate allows' };
-/** It is not read, so nobody knows what language it asks for. */
+/** It cannot be read, so the language that it asks for is unknown. */
 const RELAY_BUSY = because(REPLIES.relayBusy);
 /** The only services that anonymous peers may use. */
 const FOR_ANONYMOUS: ReadonlySet<string> = new Set(['imxp=presence', 'apex=presence']);

@@ -41,7 +41,7 @@ export interface PolicyRules {
   readonly anonymous?: boolean;
 }
 
-/** Nobody does anything but in their own name, and nobody has to use TLS. */
+/** Every peer acts only in its own name, and none has to use TLS. */
 export const STRICT_POLICY: PolicyRules = { requireTls: 'never', attach: {}, originators: {}, relays: {}, trusted: [] };
 
 const NOT_PRIVATE: Reply = { code: 538, text: 'TLS is required here: start TLS first' };
@@ -207,13 +207,13 @@ export class Policy {
   /** @param attached common key */
   #speaksFor(attached: string, originator: Address, identity: Identity): boolean {
     if (attached === commonKey(originator) || attached === originator.base) return true;
-    // Who is attached for a domain speaks for everybody there that it could attach as.
+    // An application attached for a domain may originate as every endpoint that it could attach as.
     if (attached === wholeDomain(originator.domain)) return this.#obstacle(identity, originator) === undefined;
     return this.#originators.get(attached)?.has(originator) === true;
   }
 
   #mayTalk(identity: Identity, privacy: boolean): Denial | undefined {
-    // Checked before 530, so that nobody is invited to authenticate in the clear.
+    // Checked before 530, so that no peer is invited to authenticate in the clear.
     const needed = this.#requireTls === 'always' || (this.#requireTls === 'mesh' && identity.kind === 'relay');
     if (needed && !privacy) return { reply: NOT_PRIVATE, reason: `tls.require is ${this.#requireTls}` };
     if (identity.kind === 'none') return { reply: NOT_AUTHENTICATED, reason: 'the peer has not authenticated' };

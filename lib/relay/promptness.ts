@@ -18,7 +18,7 @@ export class Promptness {
     return this.#prompt.has(recipient);
   }
 
-  /** Whether a recipient, or the recipients of an originator, were slow of late. */
+  /** Whether a recipient, or the recipients of an originator, were slow recently. */
   isSlow(address: string, now: number): boolean {
     if (this.#slow.size === 0) return false;
     const until = this.#slow.get(address);

@@ -61,7 +61,7 @@ export class Rates {
 
   /**
    * Returns the allowance of an identity; it may be kept as long as the identity and the version stay the same.
-   * Peers that are nobody, or anonymous, share that of their address.
+   * Peers without an identity, and anonymous ones, share that of their address.
    */
   of(identity: Identity, address: string): Allowance {
     if (isAnonymous(identity)) return this.#ofAnonymous(`address ${address}`);

@@ -63,7 +63,7 @@ export interface StatusView extends RouteView {
   readonly home: string;
 }
 
-/** Whether anybody may have to be told; cheap if there are no options. */
+/** Whether a report may be due; cheap if there are no options. */
 export function statusRequested(data: Data, view: StatusView): boolean {
   if (view.reporter === undefined) return false;
   return data.options.some(isRequest) || data.recipients.some(({ options }) => options.some(isRequest));
@@ -76,7 +76,7 @@ function isRequest(option: Option): boolean {
 /**
  * Reports on a Data operation that has been answered.
  *
- * @param failure reason why a recipient failed; undefined if it did not; `later` if somebody else reports on it
+ * @param failure reason why a recipient failed; undefined if it did not; `later` if another relay reports on it
  * @param answer the answer to the Data operation
  */
 export function reportStatus(

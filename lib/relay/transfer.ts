@@ -215,7 +215,7 @@ class Transfer implements OutboundDelivery, DeliverySink {
 /** Collects the answers of several legs until there is one. */
 class Gathering {
   readonly received: Received;
-  /** Set if somebody asked to be told what became of which recipient. */
+  /** Set if a report about each recipient was requested. */
   readonly #watched: TimedView | undefined;
   readonly #failures = new Map<string, Reply>();
   /** Recipients whose target reports later what became of them. */
@@ -249,7 +249,7 @@ class Gathering {
     for (const { identity } of recipients) this.#later.add(identity);
   }
 
-  /** Returns the failures in the order of the recipients, whatever the order of the answers was. */
+  /** Returns the failures in the order of the recipients, independent of the order of the answers. */
   #inOrder(data: Data): Failure[] {
     const failures: Failure[] = [];
     const listed = new Set<string>();
@@ -307,7 +307,7 @@ function payloadOf(data: Data, changed: boolean, profile: string, origin: DataOr
   return origin.encode(data, profile);
 }
 
-/** Returns the start time if anybody is interested in it; else 0. */
+/** Returns the start time if there is a subscriber to it; else 0. */
 function begun({ traffic }: DataOrigin): number {
   if (tracing()) return performance.now();
   return traffic === undefined ? 0 : traffic.begin();

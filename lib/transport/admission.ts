@@ -18,7 +18,7 @@ const TICK_MS = 100;
 const LATE_MS = 150;
 /** What is left of the rate at least while the event loop is late. */
 const LEAST = 1 / 16;
-/** So many logins in a tick are never what makes the event loop late: they are admitted whatever else the node does. */
+/** So few logins in a tick never make the event loop late: they are always admitted. */
 const FEW = 4;
 /** What is left after a tick of what an address has taken: half after about a second. */
 const DECAY = 0.93;

@@ -51,7 +51,7 @@ export interface RequestSink {
   finished?(): void;
 }
 
-/** Receives what comes on a channel. */
+/** Receives the messages of a channel. */
 export interface ChannelHandler {
   message(msgno: number, payload: Buffer): void;
   /** The peer asks to close the channel, or the whole session. @returns why that is declined, if it is */

@@ -39,7 +39,7 @@ export class SystemClock implements Clock {
     return () => this.remove(member);
   }
 
-  /** Milliseconds on the monotonic clock, at most one period late while anybody is registered. */
+  /** Milliseconds on the monotonic clock, at most one period late while something is registered. */
   get coarse(): number {
     return this.#coarse;
   }

@@ -27,7 +27,7 @@ export interface ConnectionSetupOptions {
   /** `any`: TCP, ws and, where there is a certificate, wss on one port. */
   readonly transport: 'ws' | 'wss' | 'any';
   readonly rules: WebRules;
-  /** Without it, or without its certificate, nobody gets in under TLS. */
+  /** Without it, or without its certificate, no peer is admitted under TLS. */
   readonly tls?: TlsService;
   /** The handshakes of the node that are in progress. */
   readonly handshakes?: Handshakes;

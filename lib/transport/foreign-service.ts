@@ -19,7 +19,7 @@ const BY_TEXT: readonly (readonly [pattern: RegExp, what: string, hint?: string]
 
 /** A handshake record or an alert of TLS 1.0 and later, or of SSL 3: its type, its version. */
 const TLS_TYPES = new Set([0x14, 0x15, 0x16]);
-/** A SETTINGS frame on stream 0: nobody else begins so. */
+/** A SETTINGS frame on stream 0: no other protocol begins like this. */
 const HTTP2_SETTINGS = 0x04;
 
 /**

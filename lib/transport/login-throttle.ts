@@ -8,7 +8,7 @@
  *   already closed to its network do not count, so one forgotten client with an old password does not shut out the
  *   others behind the same translator.
  * - per **account and network** (/24, /48): guessing at one account from one place ends. Only this place is shut out:
- *   were the account itself banned, anybody who knows its name could lock its owner out.
+ *   if the account itself were banned, anyone who knows its name could lock its owner out.
  * - per **account** from everywhere: guesses from many networks make answers slower, never impossible. A network from
  *   which the account logged in lately is not slowed at all, so its owner does not notice the attack.
  */

@@ -35,7 +35,7 @@ export function networkOf(address: string): string {
   return end < 0 ? address : `${address.slice(0, end)}.0/24`;
 }
 
-/** The eight groups of an IPv6 address, without leading zeros. An IPv4 tail stays one group; nobody asks for it. */
+/** The eight groups of an IPv6 address, without leading zeros. An IPv4 tail stays one group; it is never used. */
 function groups(address: string): string[] {
   const [head = '', tail] = (address.split('%', 1)[0] ?? '').toLowerCase().split('::');
   const before = head === '' ? [] : head.split(':');

@@ -208,7 +208,7 @@ export class OpenChannels implements PendingRequestsOwner {
     channel.opened();
   }
 
-  /** The peer is somebody else than before. After authentication every channel gets the limits of a known peer. */
+  /** The identity of the peer has changed. After authentication every channel gets the limits of a known peer. */
   identified(session: Session): void {
     const { limits } = this.#rules;
     this.#startAllowance = undefined;

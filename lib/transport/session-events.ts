@@ -1,4 +1,4 @@
-/** Acts on the events of a BEEP session: what the peer did on channel 0, and what came on the other channels. */
+/** Acts on the events of a BEEP session: requests of the peer on channel 0, and messages on the other channels. */
 import type { CloseEvent, SessionEvent, StartEvent } from '../beep/event.js';
 import { type ImxpError, RefusedError, type Reply } from '../errors.js';
 import { events } from '../ops/events.js';

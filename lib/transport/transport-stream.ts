@@ -54,7 +54,7 @@ export class TransportStream implements WatchedForStall {
   open(): void {
     const stream = this.#stream;
     attach(stream, this);
-    // What broke before anybody listened is told now.
+    // An error from before there was a listener is reported now.
     if (stream.destroyed) queueMicrotask(() => this.lost(stream.errored ?? undefined));
     const timed = stream instanceof Socket || stream instanceof WebSocketStream;
     if (timed && this.#limits.idleTimeoutMs > 0) {

@@ -57,7 +57,7 @@ export const EDGE_SERVICES: readonly Service[] = [
   { labels: '_apex-edge._tcp', dialect: 'apex' },
 ];
 
-/** The services of dialects; those whose records are there first are taken. */
+/** The services of dialects; the first ones that have records are used. */
 export function servicesOf(mode: 'mesh' | 'edge', dialects: readonly { readonly name: DialectName }[]): Service[] {
   // A domain without records for IMXP may have some for APEX, whatever is preferred where both can be spoken.
   const all = mode === 'mesh' ? MESH_SERVICES : EDGE_SERVICES;

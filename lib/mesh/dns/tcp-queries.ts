@@ -62,7 +62,7 @@ class TcpConnection {
   /** No answer is awaited any more. */
   forget(id: number): void {
     this.#waiting.delete(id);
-    // What nobody waits for does not keep the process.
+    // A connection without waiting queries does not keep the process alive.
     if (this.#waiting.size === 0) this.#socket.unref();
   }
 

@@ -1,6 +1,6 @@
 /**
- * Expiry of offline messages with time limits (RFC 3342 §2): looks at each when it is due, whether or not anybody
- * attaches, sets the alarms and reports to the originators.
+ * Expiry of offline messages with time limits (RFC 3342 §2): looks at each when it is due, whether or not an
+ * application attaches, sets the alarms and reports to the originators.
  */
 import type { Reply } from '../../errors.js';
 import type { Data } from '../../imxp/operation.js';

@@ -67,7 +67,7 @@ export interface OfflineQueueOwner extends OfflineExpiryContext {
   drained(queue: OfflineQueue): void;
 }
 
-/** The sender of what an earlier version wrote: it may be anybody. */
+/** The sender of messages that an earlier version wrote: it is unknown. */
 const UNKNOWN = '';
 
 /** A Data that is not to be held, and must not overtake what is. */
@@ -263,7 +263,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     });
   }
 
-  /** The application is gone. */
+  /** The application has detached. */
   detach(target: DeliveryTarget): void {
     if (this.#target !== target) return;
     this.#target = undefined;
@@ -436,7 +436,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   }
 
   /**
-   * The account was removed: what was held for it is for nobody any more.
+   * The account was removed: the messages held for it no longer have a recipient.
    *
    * @param before when, milliseconds since 1970: for what a version wrote that named no account
    */
@@ -459,7 +459,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     }
   }
 
-  /** It cannot be read, so nobody can be told but the operator. */
+  /** It cannot be read, so only the operator can be told. */
   #remove(message: OfflineMessage): void {
     this.#relay.counts.failed += 1;
     const { address: endpoint, sender: originator } = message.entry;

@@ -21,7 +21,7 @@ const NAME_OCTETS = 300;
 const HASH_LENGTH = 22;
 
 /**
- * Whom a Data counts for: the account, whatever subaddress it was sent from.
+ * The party that a Data counts for: the account, for all its subaddresses.
  *
  * @returns a name with the domain behind its last `@`
  */
@@ -50,7 +50,7 @@ export class OfflineShares {
     return this.#total;
   }
 
-  /** Why a sender may not have so many more octets: there is no room for anybody, or its share is used up. */
+  /** Why a sender may not have so many more octets: there is no room for any sender, or its share is used up. */
   obstacle(sender: string, cost: number): 'full' | 'share' | undefined {
     const { totalOctets, octetsPerSender, octetsPerDomain } = this.#limits;
     const free = totalOctets - this.#total - cost;

@@ -10,7 +10,7 @@ export interface SpoolEntry {
   readonly octets: number;
   /** Time of arrival, milliseconds since 1970. */
   readonly at: number;
-  /** Time at which it has to be looked at even if nobody attaches, milliseconds since 1970; 0 for never. */
+  /** Time at which it has to be looked at even if no application attaches, milliseconds since 1970; 0 for never. */
   readonly due: number;
   /** Whom it counts for, see `senderOf`; empty when it was written by a version that did not say. */
   readonly sender: string;

@@ -273,7 +273,7 @@ export function replyFor(error: unknown, session: string): Reply {
   return INTERNAL;
 }
 
-/** Gives what comes on a channel to its user. */
+/** Passes the messages of a channel to its user. */
 export function handlerFor(handle: ChannelHandle, channel: BeepChannel, user: ChannelUser): ChannelHandler {
   return {
     message: (msgno, payload) => {

@@ -29,7 +29,7 @@ export function verifierFor(username: string, password: string, realms: readonly
   return makeVerifier(username, password, { realms, verbatim: true });
 }
 
-/** How peers authenticate. Without it nobody does, and the limits for unauthenticated peers do not apply. */
+/** How peers authenticate. Without it no peer does, and the limits for unauthenticated peers do not apply. */
 export interface SaslOptions {
   /** SASL mechanisms, such as `SCRAM-SHA-256` and `DIGEST-MD5`. */
   readonly mechanisms: readonly string[];

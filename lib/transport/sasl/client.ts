@@ -51,13 +51,13 @@ export async function authenticate(
 
 async function exchange(connection: Connection, credentials: Credentials, { domain }: SaslDemand): Promise<void> {
   const { security } = connection;
-  // RFC 3080 §9: the greeting of before TLS is forgotten; only what came under it counts.
+  // RFC 3080 §9: the greeting from before TLS is discarded; only that under TLS counts.
   const candidate = chooseMechanism(connection.peer?.profiles ?? [], {
     ...credentials,
     host: domain,
     privacy: connection.privacy,
     // The password itself is only for a server whose certificate was verified: with TLS but without proof of the server
-    // (`prefer`), somebody in between would take all mechanisms but PLAIN out of the greeting and have it.
+    // (`prefer`), a man in the middle could remove all mechanisms but PLAIN from the greeting and obtain the password.
     verified: security?.authorized === true,
     ...(security === undefined ? {} : { channelBindings: channelBindings(security) }),
   });

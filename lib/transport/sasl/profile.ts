@@ -42,7 +42,7 @@ class Claim implements CredentialStore {
   async lookup(username: string, realm: string | undefined): Promise<Verifier | undefined> {
     const { credentials, realms } = this.#settings;
     const verifier = await credentials.lookup(username, realm);
-    // Names of nobody count as well, or the difference would tell who exists.
+    // Unknown names count as well, or the difference would reveal which accounts exist.
     this.account = verifier?.account ?? accountNames(username, realm, realms)[0] ?? canonicalAccount(username);
     return verifier;
   }
@@ -117,7 +117,7 @@ class Sessions {
 
 /** Under which conditions and names the mechanisms are offered. */
 export interface SaslOffer {
-  /** None of them before TLS, so that nobody listening in has something to guess at. */
+  /** None of them before TLS, so that an eavesdropper has no material for guessing. */
   readonly privately?: boolean;
   /** Also by the names of the BEEP drafts, which are always understood. */
   readonly draft?: boolean;

@@ -46,7 +46,7 @@ export function chooseStack(hello: ClientHello, { legacy }: { readonly legacy: b
   if (accepts(hello, TLS_1_3) && offers(MODERN_1_3)) return { stack: 'modern' };
   if (accepts(hello, TLS_1_2) && offers(MODERN_1_2)) return { stack: 'modern' };
   if (hello.cipherSuites.includes(TLS_FALLBACK_SCSV) && !accepts(hello, TLS_1_2) && !accepts(hello, TLS_1_3)) {
-    // RFC 7507 §3: we could have done better, so somebody in between made the better attempt fail.
+    // RFC 7507 §3: this side supports a better version, so an attacker in between made the better attempt fail.
     const reason =
       'the peer fell back to an old version although this side supports a newer one: an attacker may have forced it';
     return { stack: 'refuse', reason, alert: 'inappropriate_fallback' };

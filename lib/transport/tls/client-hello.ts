@@ -210,7 +210,7 @@ function failed(what: string): RemoteProtocolError {
   return new RemoteProtocolError('TLS_FAILED', `the peer's TLS handshake is malformed: ${what}`);
 }
 
-// RFC 3080 §3.1.3: between `ready` and the handshake nothing else is sent. What is, somebody has put there.
+// RFC 3080 §3.1.3: between `ready` and the handshake nothing else is sent. Anything else was injected.
 function injected(): RemoteProtocolError {
   return new RemoteProtocolError('TLS_INJECTED', 'octets that are not a TLS handshake arrived where one had to begin');
 }

@@ -34,7 +34,7 @@ export async function secure(connection: Connection, demand: TlsDemand, stack: T
   const uri = [TLS_URI, TLS_DRAFT_URI].find((candidate) => offered.includes(candidate));
   if (uri === undefined) {
     if (demand.tls === 'prefer') return;
-    // RFC 3080 §9: somebody in between can strip the offer; without TLS nothing more is said.
+    // RFC 3080 §9: a man in the middle can strip the offer; without TLS nothing more is sent.
     throw new LocalError('TLS_REQUIRED', `the server of ${demand.domain} does not offer TLS, which is required`);
   }
   if (!(await proceeds(connection, uri, demand))) return;

@@ -18,7 +18,7 @@ const PROTOCOLS: Readonly<Record<number, string>> = { 1: 'TLSv1', 2: 'TLSv1.1' }
 /**
  * A TLS stream over any Duplex. Emits `secure` when the handshake is done; before that nothing may be written. Errors:
  * RemoteProtocolError TLS_FAILED (the peer's alerts and faults), TransportError CONNECTION_LOST when the transport ends
- * without close_notify: somebody may have cut off what was to come (RFC 2246 §7.2.1).
+ * without close_notify: an attacker may have truncated the data (RFC 2246 §7.2.1).
  */
 export class ForgeTlsStream extends Duplex {
   readonly #transport: Duplex;
@@ -95,7 +95,7 @@ export class ForgeTlsStream extends Duplex {
     if (content.length > RECORD_OCTETS) throw new TlsFault(ALERT.RECORD_OVERFLOW, 'a TLS record has too much content');
     if (type === RECORD.APPLICATION_DATA) this.#data(content);
     else if (type === RECORD.ALERT) this.#alert(content);
-    // Renegotiation could splice sessions together (RFC 5746) and is asked for by nobody.
+    // Renegotiation could splice sessions together (RFC 5746) and no peer needs it.
     else throw new TlsFault(ALERT.UNEXPECTED_MESSAGE, 'the peer wants to renegotiate');
   }
 

@@ -2,9 +2,10 @@
  * TLS handshake by node-forge, up to the Finished messages: takes records and gives octets, and works around the faults of
  * the library. The caller decides whom to trust.
  *
- * What node-forge gets is not what came: every handshake message in a record of its own (it loses messages split over
- * two), no warnings (it takes them for the end), no private key (it would decipher slowly and not in constant time; the
- * premaster secret is put into its place). What it may not do at all: resume sessions, renegotiate.
+ * node-forge does not receive the octets of the peer unchanged: it gets every handshake message in a record of its own
+ * (it loses messages split over two), no warnings (it takes them for the end) and no private key (it would decipher
+ * slowly and not in constant time; the premaster secret is put into its place). It must never resume sessions or
+ * renegotiate.
  */
 import { constants, generateKeyPairSync, type KeyObject, privateEncrypt } from 'node:crypto';
 import forge from 'node-forge';
@@ -58,7 +59,7 @@ const NO_SESSIONS = { cache: {}, order: [], getSession: () => null, setSession: 
 
 let standIn: string | undefined;
 
-/** The key node-forge is given to fail with: the smallest there is, known to nobody and good for nothing. */
+/** The key node-forge is given to fail with: the smallest possible, used for nothing else. */
 function standInKey(): string {
   standIn ??= generateKeyPairSync('rsa', { modulusLength: 512 })
     .privateKey.export({ type: 'pkcs1', format: 'pem' })

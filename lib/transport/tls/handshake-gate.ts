@@ -10,8 +10,8 @@ export interface GateLimits {
 }
 
 /**
- * A handshake of the legacy stack computes for some 10-30 ms on the one thread everybody shares, and waits for its peer
- * most of the time: 16 are busy for half a second at most.
+ * A handshake of the legacy stack computes for some 10-30 ms on the one thread that all sessions share, and waits for
+ * its peer most of the time: 16 are busy for half a second at most.
  */
 export const GATE_LIMITS: GateLimits = { limit: 16, queueLimit: 64 };
 

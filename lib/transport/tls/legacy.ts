@@ -108,7 +108,7 @@ async function gated(
   verifier: ChainVerifier,
   options: Omit<HandshakeOptions, 'verify'>,
 ): Promise<SecuredStream> {
-  // While it waits for its turn nobody else hears the stream's errors.
+  // While it waits for its turn there is no other listener for the stream's errors.
   const ignore = (): void => {};
   stream.on('error', ignore);
   try {

@@ -326,7 +326,7 @@ function securedBy(socket: TLSSocket, chain: X509Certificate[], fault: string | 
   };
 }
 
-/** Ends a socket whose handshake failed; what it says afterwards interests nobody. */
+/** Ends a socket whose handshake failed; its later errors are ignored. */
 function discard(socket: TLSSocket): void {
   socket.on('error', () => {});
   socket.destroy();

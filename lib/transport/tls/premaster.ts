@@ -36,7 +36,7 @@ function deciphered(message: Buffer, key: KeyObject): Buffer | undefined {
     // node:crypto refuses PKCS #1 v1.5 padding for the reason above; so it takes off none, and we do.
     return privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, message.subarray(6));
   } catch {
-    // Not the key's length, or above its modulus: known to everybody who knows the public key.
+    // Not the key's length, or above its modulus: known to anyone who knows the public key.
     return undefined;
   }
 }

@@ -52,7 +52,7 @@ export class TlsProfile implements ServedProfile {
     }
     const answer = answerReady(content, this.#state(connection));
     const accept = (): void => connection.accept(event, uri, answer.content, channel);
-    // RFC 3080 §3.1.1: when `ready` is refused the channel exists all the same, and the error is its first answer.
+    // RFC 3080 §3.1.1: when `ready` is refused the channel exists nevertheless, and the error is its first answer.
     if (answer.type === 'error') accept();
     else this.#proceed(connection, connection.domainOf(event.serverName), accept);
   }

@@ -84,7 +84,7 @@ export class RecordOpener extends RecordCipher {
     this.#decipher = createDecipheriv(ALGORITHM, keys.key, keys.iv ?? Buffer.alloc(BLOCK_OCTETS)).setAutoPadding(false);
   }
 
-  /** The content, or undefined when padding or MAC are not right; which of them is told to nobody. */
+  /** The content, or undefined when padding or MAC are not right; which of them is never revealed. */
   open(type: number, fragment: Buffer): Buffer | undefined {
     const explicit = this.minor >= 2 ? BLOCK_OCTETS : 0;
     if (fragment.length % BLOCK_OCTETS !== 0 || fragment.length < explicit + MAC_OCTETS + 1) return undefined;
@@ -92,7 +92,7 @@ export class RecordOpener extends RecordCipher {
     const plain = this.#decipher.update(fragment).subarray(explicit);
     const claimed = plain.at(-1) ?? 0;
     const fits = claimed + 1 + MAC_OCTETS <= plain.length;
-    // RFC 4346 §6.2.3.2: bad padding is treated as none, and the MAC is computed all the same.
+    // RFC 4346 §6.2.3.2: bad padding is treated as none, and the MAC is computed nevertheless.
     const padding = fits ? claimed : 0;
     let wrong = fits ? 0 : 1;
     for (let at = plain.length - 1 - padding; at < plain.length; at++) wrong |= (plain[at] ?? 0) ^ claimed;

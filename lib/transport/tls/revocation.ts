@@ -2,8 +2,8 @@
  * Certificate revocation lists (RFC 5280 §5): whether a list applies, whether it is genuine, and which certificates it
  * revokes.
  *
- * Strictness: a list past its nextUpdate refuses every certificate of its authority, because nobody can tell any more
- * which of them are good. An authority without a list is not checked.
+ * Strictness: a list past its nextUpdate refuses every certificate of its authority, because it is unknown which of
+ * them are still good. An authority without a list is not checked.
  */
 import { verify, type X509Certificate } from 'node:crypto';
 import { LocalError } from '../../errors.js';

@@ -69,7 +69,7 @@ export function unacceptableTls(reason: string): RemoteProtocolError {
 
 /**
  * Settles a handshake once: by its outcome, by the stream's end, or by the signal. On failure both streams are destroyed
- * and later errors on the plain one are swallowed, because nobody is there to hear them.
+ * and later errors on the plain one are ignored, because there is no listener for them any more.
  */
 export function settled(
   stream: Duplex,

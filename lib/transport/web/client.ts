@@ -61,7 +61,7 @@ export function openWebSocket(
       ...webSocketSettings(messageOctets),
       origin,
       headers: { Host: new URL(origin).host },
-      // Any stream will do, whatever the type says.
+      // Any stream is accepted, although the type says otherwise.
       createConnection: () => under as Socket,
     });
     const fail = (error: ImxpError): void => {

@@ -81,9 +81,9 @@ export class WebSocketStream extends Duplex implements Beating {
     return this;
   }
 
-  /** A peer that has not even answered the last ping is gone. */
+  /** A peer that has not answered the last ping counts as disconnected. */
   beat(): void {
-    // What has come is not looked at while nobody reads: then silence says nothing.
+    // Received octets are not processed while reading is paused, so silence means nothing then.
     if (!this.#heard && !this.#socket.isPaused) {
       this.destroy(new TransportError('CONNECTION_LOST', `the peer did not answer a ping within ${this.#pingMs} ms`));
       return;
