@@ -14,6 +14,7 @@ interface CertsOptions {
   readonly endpoint?: readonly string[];
   readonly host?: readonly string[];
   readonly serverOnly?: boolean;
+  readonly legacyDsa?: boolean;
   readonly days?: number;
   readonly renew?: boolean;
   readonly revoke?: readonly string[];
@@ -57,9 +58,13 @@ async function list(options: CertsOptions): Promise<void> {
   show(infos, options);
 }
 
-function subjectsOf({ domain, endpoint, host = [], serverOnly = false }: CertsOptions): CertificateSubject[] {
+function subjectsOf(options: CertsOptions): CertificateSubject[] {
+  const { domain, endpoint, host: hosts = [], serverOnly = false, legacyDsa } = options;
+  const kinds = legacyDsa === true ? [false, true] : [false];
   return [
-    ...(domain ?? []).map((name): CertificateSubject => ({ kind: 'relay', domain: name, hosts: host, serverOnly })),
+    ...(domain ?? []).flatMap((name) =>
+      kinds.map((dsa): CertificateSubject => ({ kind: 'relay', domain: name, hosts, serverOnly, dsa })),
+    ),
     ...(endpoint ?? []).map((address): CertificateSubject => ({ kind: 'endpoint', address })),
   ];
 }
@@ -104,6 +109,10 @@ export function register(program: Command): void {
     .option(
       '--server-only',
       'with --domain: leave out clientAuth, as public CAs do; relays accept each other without it',
+    )
+    .option(
+      '--legacy-dsa',
+      'with --domain: also make DOMAIN-dsa.crt for a DSA key, for tls.legacyDsa and peers of the year 2000; not secure',
     )
     .option('--days <days>', 'validity of new certificates in days (default: 365)', daysOf)
     .option('--renew', 'renew certificates that are still valid; without names, all of them')

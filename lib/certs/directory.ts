@@ -10,6 +10,7 @@ import {
   type CertificateSubject,
   type Credential,
   domainOf,
+  isDsa,
   issue,
   makeAuthority,
   type Period,
@@ -171,7 +172,7 @@ export class CertificateDirectory {
     const name = nameOf(subject);
     if (name === 'ca') throw new LocalError('ARGUMENT', 'the name "ca" is taken by the files of the authority');
     const period = periodOf(options.days ?? CERTIFICATE_DAYS, this.#now());
-    const path = join(this.path, `${fileOf(name)}.crt`);
+    const path = join(this.path, `${fileOf(name)}${isDsa(subject) ? '-dsa' : ''}.crt`);
     const revoked = await this.#revokedSerials();
     const present = await readIfThere(path);
     if (present !== undefined && options.renew !== true && (await this.#good(path, present, subject, revoked))) {
@@ -194,6 +195,7 @@ export class CertificateDirectory {
           domain: info.name,
           hosts,
           serverOnly: serverOnly(present),
+          dsa: present.publicKey.asymmetricKeyType === 'dsa',
         };
         made.push(await this.make(subject, { ...options, renew: true }));
       } else if (info.kind === 'endpoint') {

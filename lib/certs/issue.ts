@@ -2,9 +2,11 @@
  * Issues X.509 certificates for an authority, relays and endpoints. Touches no files. Node makes the keys, off the main
  * thread; node-forge only writes and signs.
  */
-import { createHash, generateKeyPair, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPair, randomBytes, sign } from 'node:crypto';
 import { promisify } from 'node:util';
+import { BitString } from 'asn1js';
 import forge from 'node-forge';
+import { Certificate, PublicKeyInfo } from 'pkijs';
 import { asciiDomain } from '../config/domain-name.js';
 import { LocalError } from '../errors.js';
 import { uriOfAddress } from '../message/uri.js';
@@ -37,6 +39,8 @@ export type CertificateSubject =
       readonly hosts?: readonly string[];
       /** Without clientAuth, as public authorities issue certificates. Default: false. */
       readonly serverOnly?: boolean;
+      /** For a DSA key, as the suite TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA needs; it can do nothing else. Default: false. */
+      readonly dsa?: boolean;
     }
   | { readonly kind: 'endpoint'; readonly address: string };
 
@@ -190,7 +194,7 @@ export async function issue(authority: Credential, subject: CertificateSubject, 
   certificate.setExtensions([
     { name: 'basicConstraints', critical: true, cA: false },
     // TLS_RSA_* suites and messages that are encrypted for somebody need keyEncipherment.
-    { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: true },
+    { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: !isDsa(subject) },
     // The key of an endpoint must never serve as a relay's, nor a relay's sign messages. A relay needs serverAuth
     // alone; clientAuth is for implementations that require it of a relay that opens a connection.
     {
@@ -204,5 +208,31 @@ export async function issue(authority: Credential, subject: CertificateSubject, 
     { name: 'authorityKeyIdentifier', keyIdentifier: issuer.generateSubjectKeyIdentifier().getBytes() },
   ]);
   certificate.sign(forge.pki.privateKeyFromPem(authority.key), forge.md.sha256.create());
-  return { certificate: forge.pki.certificateToPem(certificate), key };
+  const issued = { certificate: forge.pki.certificateToPem(certificate), key };
+  return isDsa(subject) ? await withDsaKey(issued.certificate, authority.key) : issued;
+}
+
+/** Whether a certificate is to be for a DSA key. */
+export function isDsa(subject: CertificateSubject): boolean {
+  return subject.kind === 'relay' && subject.dsa === true;
+}
+
+/** 1,024 bits, because SHA-1, which TLS 1.0 signs with, goes with keys of that size alone (FIPS 186-2). */
+const DSA = { modulusLength: 1024, divisorLength: 160 } as const;
+
+/** Puts a new DSA key, which node-forge cannot write, into a certificate, and signs it again. */
+async function withDsaKey(certificate: string, issuerKey: string): Promise<Credential> {
+  const { publicKey, privateKey } = await promisify(generateKeyPair)('dsa', DSA);
+  const der = Buffer.from(certificate.replace(/-----[^-]*-----|\s/g, ''), 'base64');
+  const parsed = Certificate.fromBER(der);
+  parsed.subjectPublicKeyInfo = PublicKeyInfo.fromBER(publicKey.export({ type: 'spki', format: 'der' }));
+  const signature = sign('sha256', Buffer.from(parsed.encodeTBS().toBER()), issuerKey);
+  parsed.signatureValue = new BitString({ valueHex: signature });
+  // Encoded anew: what was parsed has the old key.
+  const octets = Buffer.from(parsed.toSchema(true).toBER());
+  const lines = octets.toString('base64').replace(/.{64}(?=.)/g, '$&\n');
+  return {
+    certificate: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  };
 }

@@ -21,6 +21,13 @@ export const tlsSchema = (path: z.ZodType<string, string>) =>
         .boolean()
         .default(false)
         .describe('also offer the cipher suites of the year 2000, which are no longer secure'),
+      legacyDss: z
+        .strictObject({
+          certificate: path.describe('PEM file with a certificate for a DSA key'),
+          key: path.describe('PEM file with its private key'),
+        })
+        .optional()
+        .describe('certificate for peers that have only TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA; needs "legacy"'),
       revoked: path.optional().describe('PEM or DER file with a certificate revocation list signed by the authority'),
       domains: z
         .record(
@@ -41,6 +48,9 @@ export const tlsSchema = (path: z.ZodType<string, string>) =>
           path: [],
           message: `"${missing}" is missing: certificate and key belong together`,
         });
+      }
+      if (value.legacyDss !== undefined && !value.legacy) {
+        context.addIssue({ code: 'custom', path: ['legacyDss'], message: 'needs "legacy": true' });
       }
       const some = value.certificate !== undefined || Object.keys(value.domains).length > 0;
       if (!some && value.require !== undefined && value.require !== 'never') {

@@ -88,6 +88,10 @@ class Inspection {
     for (const [domain, { certificate, key }] of single) {
       await this.#pair(['tls', 'domains', domain], certificate, key, [domain], authorities);
     }
+    const { legacyDsa } = tls;
+    if (legacyDsa !== undefined) {
+      await this.#pair(['tls', 'legacyDsa'], legacyDsa.certificate, legacyDsa.key, domains, authorities);
+    }
   }
 
   async #authorities(path: string): Promise<X509Certificate[] | undefined> {

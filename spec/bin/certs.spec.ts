@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { expect } from 'chai';
 import { type CliResult, imxp } from '../support/cli.js';
@@ -55,6 +55,21 @@ describe('imxp certs', function () {
     expect((await certs('--renew')).stdout).to.match(/^renewed +relay/m);
     expect((await certificate('example.com.crt')).keyUsage).to.deep.equal([SERVER]);
     expect((await certs('--domain', 'example.com')).stdout).to.match(/^kept +relay/m);
+  });
+
+  it('REQ-MSG-021 makes certificates for DSA keys beside the others when asked, and again when it renews', async () => {
+    expect((await certs('--domain', 'example.com', '--legacy-dsa')).stdout.match(/^made +relay/gm)).to.have.length(2);
+    const types = async () => {
+      const both = [await certificate('example.com.crt'), await certificate('example.com-dsa.crt')];
+      return both.map(({ publicKey }) => publicKey.asymmetricKeyType);
+    };
+    expect(await types()).to.deep.equal(['rsa', 'dsa']);
+    const dsa = await certificate('example.com-dsa.crt');
+    expect(dsa.verify((await certificate('ca.crt')).publicKey)).to.equal(true);
+    expect(dsa.checkPrivateKey(createPrivateKey(await readFile(path('certs/example.com-dsa.key'))))).to.equal(true);
+    expect((await certs('--domain', 'example.com', '--legacy-dsa')).stdout.match(/^kept +relay/gm)).to.have.length(2);
+    expect((await certs('--renew')).stdout.match(/^renewed +relay/gm)).to.have.length(2);
+    expect(await types()).to.deep.equal(['rsa', 'dsa']);
   });
 
   it('lists, revokes, and prints JSON', async () => {

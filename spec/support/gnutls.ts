@@ -8,9 +8,9 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** The one suite of the drafts, in one version. */
-export function year2000(version: '1.0' | '1.1'): string {
-  return `NORMAL:-VERS-ALL:+VERS-TLS${version}:-CIPHER-ALL:+3DES-CBC:-KX-ALL:+RSA:+SHA1`;
+/** One suite of the drafts, in one version. */
+export function year2000(version: '1.0' | '1.1', exchange: 'RSA' | 'DHE-DSS' = 'RSA'): string {
+  return `NORMAL:-VERS-ALL:+VERS-TLS${version}:-CIPHER-ALL:+3DES-CBC:-KX-ALL:+${exchange}:+SHA1`;
 }
 
 function installed(): boolean {

@@ -14,6 +14,8 @@ export type TlsChoice =
   | { readonly stack: 'legacy-native' }
   /** node-forge, for TLS_RSA_WITH_3DES_EDE_CBC_SHA. */
   | { readonly stack: 'legacy-forge' }
+  /** Our own handshake, for TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA. */
+  | { readonly stack: 'legacy-dss' }
   | { readonly stack: 'refuse'; readonly reason: string; readonly alert: RefusalAlert };
 
 const TLS_1_0 = 0x0301;
@@ -34,14 +36,19 @@ const LEGACY_AES: ReadonlySet<number> = new Set([0x002f, 0x0035, 0x0033, 0x0039,
 const LEGACY_AES_1_2: ReadonlySet<number> = new Set([0x003c, 0x003d, 0x0067, 0x006b, 0xc027, 0xc028, 0x009c, 0x009d]);
 
 export const TLS_RSA_WITH_3DES_EDE_CBC_SHA = 0x000a;
+export const TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA = 0x0013;
 
 /** RFC 7507: a client sends it that offers less than it could, because something better has failed. */
 export const TLS_FALLBACK_SCSV = 0x5600;
 
 /**
  * @param legacy whether the operator allows the weak stacks (`tls.legacy`).
+ * @param dss whether this side has a DSA certificate for them
  */
-export function chooseStack(hello: ClientHello, { legacy }: { readonly legacy: boolean }): TlsChoice {
+export function chooseStack(
+  hello: ClientHello,
+  { legacy, dss = false }: { readonly legacy: boolean; readonly dss?: boolean },
+): TlsChoice {
   const offers = (suites: ReadonlySet<number>): boolean => hello.cipherSuites.some((suite) => suites.has(suite));
   if (accepts(hello, TLS_1_3) && offers(MODERN_1_3)) return { stack: 'modern' };
   if (accepts(hello, TLS_1_2) && offers(MODERN_1_2)) return { stack: 'modern' };
@@ -55,9 +62,11 @@ export function chooseStack(hello: ClientHello, { legacy }: { readonly legacy: b
   const aes =
     ((old || accepts(hello, TLS_1_2)) && offers(LEGACY_AES)) || (accepts(hello, TLS_1_2) && offers(LEGACY_AES_1_2));
   const des = old && hello.cipherSuites.includes(TLS_RSA_WITH_3DES_EDE_CBC_SHA);
+  const withDss = old && hello.cipherSuites.includes(TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA);
   if (legacy && aes) return { stack: 'legacy-native' };
   if (legacy && des) return { stack: 'legacy-forge' };
-  return refusal(hello, aes || des);
+  if (legacy && withDss && dss) return { stack: 'legacy-dss' };
+  return refusal(hello, aes || des || withDss);
 }
 
 function refusal(hello: ClientHello, possible: boolean): TlsChoice {

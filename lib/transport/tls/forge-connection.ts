@@ -1,12 +1,19 @@
 /**
- * TLS 1.0 and 1.1 with TLS_RSA_WITH_3DES_EDE_CBC_SHA over a stream that is already there, for peers of the year 2000
+ * TLS 1.0 and 1.1 with 3DES (TLS_RSA_WITH_3DES_EDE_CBC_SHA, TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA) over a stream that is already there, for peers of the year 2000
  * (message-service-01 §6.1, D-TLS-01). `choice.ts` and the configuration decide when such peers are allowed.
  *
  * node-forge is used for the handshake alone: afterwards node:crypto opens and seals the records.
  */
 import { Duplex } from 'node:stream';
 import { LocalError, TransportError } from '../../errors.js';
-import { ForgeHandshake, type HandshakeOptions, type HandshakeResult, peerAlert } from './forge-handshake.js';
+import { DssHandshake } from './dss-handshake.js';
+import {
+  ForgeHandshake,
+  type HandshakeOptions,
+  type HandshakeResult,
+  type LegacySuite,
+  peerAlert,
+} from './forge-handshake.js';
 import { ALERT, RECORD, RECORD_OCTETS, RecordReader, recordOf, TlsFault } from './record.js';
 import type { RecordOpener, RecordSealer } from './record-cipher.js';
 
@@ -23,7 +30,8 @@ const PROTOCOLS: Readonly<Record<number, string>> = { 1: 'TLSv1', 2: 'TLSv1.1' }
 export class ForgeTlsStream extends Duplex {
   readonly #transport: Duplex;
   readonly #reader = new RecordReader();
-  readonly #handshake: ForgeHandshake;
+  readonly #handshake: ForgeHandshake | DssHandshake;
+  readonly cipher: LegacySuite;
   #opener: RecordOpener | undefined;
   #sealer: RecordSealer | undefined;
   #chain: readonly Buffer[] = [];
@@ -35,7 +43,9 @@ export class ForgeTlsStream extends Duplex {
     // RFC 2246 §7.2.1: who receives close_notify answers with one and closes; there is no half-open TLS session.
     super({ allowHalfOpen: false });
     this.#transport = transport;
-    this.#handshake = new ForgeHandshake(options, {
+    this.cipher = options.suite;
+    const Handshake = options.suite === 'TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA' ? DssHandshake : ForgeHandshake;
+    this.#handshake = new Handshake(options, {
       write: (octets) => transport.write(octets),
       done: (result) => this.#secured(result),
       failed: (error) => this.#fail(error),
@@ -52,10 +62,6 @@ export class ForgeTlsStream extends Duplex {
   /** `TLSv1` or `TLSv1.1`; undefined before the handshake is done. */
   get protocol(): string | undefined {
     return PROTOCOLS[this.#sealer?.minor ?? 0];
-  }
-
-  get cipher(): string {
-    return 'TLS_RSA_WITH_3DES_EDE_CBC_SHA';
   }
 
   /** The peer's chain in DER, its own certificate first; empty when it showed none. */

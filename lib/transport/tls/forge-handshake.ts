@@ -21,7 +21,11 @@ export interface ChainRefusal {
   readonly reason: string;
 }
 
+/** The two suites of the drafts: with RSA key exchange, by node-forge, and with DHE and DSS. */
+export type LegacySuite = 'TLS_RSA_WITH_3DES_EDE_CBC_SHA' | 'TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA';
+
 export interface HandshakeOptions {
+  readonly suite: LegacySuite;
   readonly role: 'server' | 'client';
   /** PEM, one certificate each, this side's own first; a server needs one. */
   readonly certificates: readonly string[];
@@ -235,7 +239,7 @@ function helloVersion(message: Buffer): number {
 }
 
 /** RFC 2246 §7.4.2: lengths of three octets, for the list and for each certificate. */
-function chainOf(message: Buffer): Buffer[] {
+export function chainOf(message: Buffer): Buffer[] {
   const chain: Buffer[] = [];
   const list = message.subarray(7);
   for (let at = 0; at < list.length; ) {

@@ -9,12 +9,15 @@ import { LocalError } from '../../errors.js';
 import { pemCertificates, trustedAuthorities } from './authorities.js';
 import { type ChainRules, certificateNames, HOST_NAMING, type ServerNaming, verifyChain } from './certificate.js';
 import { ForgeTlsStream } from './forge-connection.js';
-import type { ChainRefusal, HandshakeOptions } from './forge-handshake.js';
+import type { ChainRefusal, HandshakeOptions, LegacySuite } from './forge-handshake.js';
 import { HandshakeGate } from './handshake-gate.js';
 import type { TlsMaterial, UpgradeOptions } from './native.js';
 import { ALERT } from './record.js';
 import { type RevocationList, revocationFault } from './revocation.js';
 import { type SecuredStream, settled } from './secured-stream.js';
+
+const RSA: LegacySuite = 'TLS_RSA_WITH_3DES_EDE_CBC_SHA';
+const DSS: LegacySuite = 'TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA';
 
 /** One for the process: the thread the handshakes block is one as well. */
 const GATE = new HandshakeGate();
@@ -29,6 +32,8 @@ interface Credentials {
 }
 
 export interface ForgeAcceptorOptions {
+  /** By default that with RSA key exchange. */
+  readonly suite?: LegacySuite;
   readonly material: TlsMaterial;
   /** As in {@link AcceptorOptions}. */
   readonly clientCertificate?: 'none' | 'request' | 'require';
@@ -46,7 +51,7 @@ export class ForgeAcceptor {
   /** @throws LocalError CONFIGURATION when certificate, key or authority are not usable; only RSA keys are. */
   constructor(options: ForgeAcceptorOptions) {
     this.#options = options;
-    this.#credentials = credentials(options.material);
+    this.#credentials = credentials(options.material, options.suite === DSS ? 'dsa' : 'rsa');
     if (this.#credentials.key === undefined) throw new LocalError('CONFIGURATION', 'a TLS server needs a certificate');
   }
 
@@ -56,18 +61,25 @@ export class ForgeAcceptor {
    * destroyed.
    */
   upgrade(stream: Duplex, { signal }: UpgradeOptions = {}): Promise<SecuredStream> {
-    const { clientCertificate = 'none', revocations, gate } = this.#options;
+    const { suite = RSA, clientCertificate = 'none', revocations, gate } = this.#options;
     const rules: ChainVerifierRules = {
       purpose: 'initiator',
       asked: clientCertificate !== 'none',
       required: clientCertificate === 'require',
     };
     const verifier = new ChainVerifier(this.#credentials, rules, revocations);
-    return gated(stream, gate, signal, verifier, { ...this.#credentials, role: 'server', clientCertificate });
+    return gated(stream, gate, signal, verifier, {
+      ...this.#credentials,
+      suite,
+      role: 'server',
+      clientCertificate,
+    });
   }
 }
 
 export interface ForgeClientUpgrade extends UpgradeOptions {
+  /** By default that with RSA key exchange. */
+  readonly suite?: LegacySuite;
   readonly material: TlsMaterial;
   /** The domain whose server it must be. */
   readonly domain: string;
@@ -88,12 +100,13 @@ export interface ForgeClientUpgrade extends UpgradeOptions {
  * @throws LocalError CONFIGURATION when the material is not usable.
  */
 export async function upgradeForgeClient(stream: Duplex, options: ForgeClientUpgrade): Promise<SecuredStream> {
-  const { material, domain, revocations, allowUnauthorized, maxVersion, gate, signal } = options;
-  const own = credentials(material);
+  const { suite = RSA, material, domain, revocations, allowUnauthorized, maxVersion, gate, signal } = options;
+  const own = credentials(material, 'rsa', 'dsa');
   const rules: ChainVerifierRules = { purpose: 'server', asked: true, required: allowUnauthorized !== true, domain };
   const verifier = new ChainVerifier(own, rules, revocations);
   return gated(stream, gate, signal, verifier, {
     ...own,
+    suite,
     role: 'client',
     clientCertificate: 'none',
     ...(domain.includes('.') ? { serverName: domain } : {}),
@@ -210,11 +223,13 @@ function alertFor(reason: string): number {
   return reason.includes('not for a TLS') ? ALERT.UNSUPPORTED_CERTIFICATE : ALERT.BAD_CERTIFICATE;
 }
 
-function credentials({ certificate, key, authority }: TlsMaterial): Credentials {
+function credentials({ certificate, key, authority }: TlsMaterial, ...types: readonly ('rsa' | 'dsa')[]): Credentials {
   try {
     const certificates = pemCertificates(certificate);
     const own = key === undefined ? undefined : createPrivateKey(key);
-    if (own !== undefined && own.asymmetricKeyType !== 'rsa') throw new Error('the legacy suite needs an RSA key');
+    if (own !== undefined && !types.some((type) => type === own.asymmetricKeyType)) {
+      throw new Error(`the legacy suite needs a key of type ${types.join(' or ')}`);
+    }
     return {
       certificates,
       ...(own === undefined || certificates.length === 0 ? {} : { key: own }),

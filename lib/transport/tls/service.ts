@@ -8,14 +8,15 @@ import { LocalError, RemoteProtocolError } from '../../errors.js';
 import type { ServerNaming } from './certificate.js';
 import { chooseStack, isBrowser, refusalRecord } from './choice.js';
 import type { ClientHello } from './client-hello.js';
+import type { LegacySuite } from './forge-handshake.js';
 import { HandshakeGate } from './handshake-gate.js';
 import { ForgeAcceptor, upgradeForgeClient } from './legacy.js';
 import { legacyContext, strictContext, TlsAcceptor, type TlsMaterial, upgradeClient } from './native.js';
 import type { RevocationList } from './revocation.js';
 import type { SecuredStream } from './secured-stream.js';
 
-/** `modern`: TLS 1.2 and 1.3; `legacy-native`: TLS 1.0 and 1.1 with AES; `legacy-forge`: the same with 3DES. */
-export type TlsStack = 'modern' | 'legacy-native' | 'legacy-forge';
+/** `modern`: TLS 1.2 and 1.3; `legacy-native`: TLS 1.0 and 1.1 with AES; `legacy-forge` and `legacy-dss`: the same with 3DES. */
+export type TlsStack = 'modern' | 'legacy-native' | 'legacy-forge' | 'legacy-dss';
 
 export interface TlsServiceOptions {
   /** The material for names not listed in `domains`; without a certificate this side cannot be a TLS server for them. */
@@ -27,6 +28,8 @@ export interface TlsServiceOptions {
   readonly timeoutMs: number;
   /** Whether the stacks of the year 2000 are used for peers that have nothing better; off unless told. */
   readonly legacy?: boolean;
+  /** A DSA certificate, for peers that have nothing but TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA. */
+  readonly dss?: TlsMaterial;
   /** How certificates name servers; by default as hosts. */
   readonly naming?: ServerNaming;
 }
@@ -82,12 +85,12 @@ export class TlsService {
    * the handshake fails.
    */
   get clientStacks(): readonly TlsStack[] {
-    return this.#options.legacy === true ? ['modern', 'legacy-native', 'legacy-forge'] : ['modern'];
+    return this.#options.legacy === true ? ['modern', 'legacy-native', 'legacy-forge', 'legacy-dss'] : ['modern'];
   }
 
   /** Makes all contexts now, so that unusable material is found at the start. @throws LocalError CONFIGURATION */
   verify(): void {
-    const stacks = this.clientStacks;
+    const stacks = this.clientStacks.filter((stack) => stack !== 'legacy-dss' || this.#options.dss !== undefined);
     for (const stack of stacks) {
       if (this.canServe) this.#acceptor('', stack);
       for (const name of this.#options.domains.keys()) this.#acceptor(name, stack);
@@ -106,7 +109,10 @@ export class TlsService {
     serverName: string | undefined,
     signal: AbortSignal,
   ): Promise<SecuredStream> {
-    const choice = chooseStack(hello, { legacy: this.#options.legacy === true });
+    const choice = chooseStack(hello, {
+      legacy: this.#options.legacy === true,
+      dss: this.#options.dss !== undefined,
+    });
     if (choice.stack === 'refuse') {
       await writeAndEnd(stream, refusalRecord(choice.alert), signal);
       throw new RemoteProtocolError('TLS_FAILED', choice.reason);
@@ -130,8 +136,8 @@ export class TlsService {
       signal: AbortSignal.timeout(timeoutMs),
       ...(naming === undefined ? {} : { naming }),
     };
-    if (stack === 'legacy-forge') {
-      return upgradeForgeClient(stream, { ...options, material: own, gate: this.#gate });
+    if (stack === 'legacy-forge' || stack === 'legacy-dss') {
+      return upgradeForgeClient(stream, { ...options, ...suiteOf(stack), material: own, gate: this.#gate });
     }
     let context = this.#contexts.get(stack);
     if (context === undefined) {
@@ -164,10 +170,19 @@ export class TlsService {
       revocations: () => this.#options.revocations,
       ...(naming === undefined ? {} : { naming }),
     } as const;
-    if (stack === 'legacy-forge') return new ForgeAcceptor({ ...options, material, gate: this.#gate });
+    if (stack === 'legacy-forge' || stack === 'legacy-dss') {
+      const { authority } = material;
+      const dss = { ...this.#options.dss, ...(authority === undefined ? {} : { authority }) };
+      const own = stack === 'legacy-dss' ? dss : material;
+      return new ForgeAcceptor({ ...options, ...suiteOf(stack), material: own, gate: this.#gate });
+    }
     const context = stack === 'modern' ? strictContext(material) : legacyContext(material, 'server');
     return new TlsAcceptor({ ...options, context });
   }
+}
+
+function suiteOf(stack: 'legacy-forge' | 'legacy-dss'): { readonly suite?: LegacySuite } {
+  return stack === 'legacy-dss' ? { suite: 'TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA' } : {};
 }
 
 /** How long a peer that was refused may take to read why. */

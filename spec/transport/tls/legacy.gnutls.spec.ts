@@ -1,9 +1,11 @@
 /** The year-2000 suite with GnuTLS at the other end: it, and not this project, decides what TLS 1.0 and 1.1 are. */
 
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { expect } from 'chai';
+import { issue, periodOf } from '../../../lib/certs/issue.js';
 import { RemoteProtocolError } from '../../../lib/errors.js';
 import { MESH_NAMING } from '../../../lib/mesh/certificate.js';
 import { chooseStack } from '../../../lib/transport/tls/choice.js';
@@ -17,14 +19,26 @@ import { within } from '../../support/within.js';
 
 const WAIT_MS = 15_000;
 
+/** The suites of the two drafts, and what GnuTLS needs to have them. */
+const SUITES = [
+  { kx: 'RSA', suite: 'TLS_RSA_WITH_3DES_EDE_CBC_SHA', id: 'REQ-TLS-013', more: '' },
+  {
+    kx: 'DHE-DSS',
+    suite: 'TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA',
+    id: 'REQ-MSG-021',
+    more: ':+SIGN-DSA-SHA1:%VERIFY_ALLOW_SIGN_WITH_SHA1:%PROFILE_VERY_WEAK',
+  },
+] as const;
+
 describe('transport/tls/legacy with GnuTLS (REQ-TLS-013)', function () {
   this.timeout(60_000);
   let authority: TestAuthority;
+  let dsa: TestCertificate;
   let files: Files;
   let running: Program[] = [];
   let open: Duplex[] = [];
 
-  before(function () {
+  before(async function () {
     this.timeout(300_000);
     const missing = missingGnutls();
     if (missing !== undefined) {
@@ -32,6 +46,9 @@ describe('transport/tls/legacy with GnuTLS (REQ-TLS-013)', function () {
       this.skip();
     }
     authority = new TestAuthority();
+    const relay = { kind: 'relay', domain: 'rubble.com', dsa: true } as const;
+    const made = await issue(authority, relay, periodOf(1));
+    dsa = { ...made, der: new X509Certificate(made.certificate).raw, serial: '' };
     files = new Files();
   });
 
@@ -59,16 +76,21 @@ describe('transport/tls/legacy with GnuTLS (REQ-TLS-013)', function () {
     ...(own === undefined ? {} : { certificate: own.certificate, key: own.key }),
   });
 
-  for (const version of ['1.0', '1.1'] as const) {
+  for (const { kx, suite, id, more, version } of SUITES.flatMap((one) => [
+    { ...one, version: '1.0' as const },
+    { ...one, version: '1.1' as const },
+  ])) {
     const protocol = version === '1.0' ? 'TLSv1' : 'TLSv1.1';
+    const priority = `${year2000(version, kx)}${more}`;
+    const dss = kx === 'DHE-DSS';
 
     for (const certified of [false, true]) {
-      it(`gnutls-cli, TLS ${version}, ${certified ? 'with' : 'without'} a client certificate`, async () => {
-        const server = authority.issue({ domains: ['rubble.com'] });
+      it(`${id} gnutls-cli, TLS ${version} by ${kx}, ${certified ? 'with' : 'without'} a client certificate`, async () => {
+        const server = dss ? dsa : authority.issue({ domains: ['rubble.com'] });
         const client = authority.issue({ mailboxes: ['imxp=mesh@example.com'] });
         const listener = await listening();
         const cli = run('gnutls-cli', [
-          ...['--port', String(listener.port), '--priority', year2000(version)],
+          ...['--port', String(listener.port), '--priority', priority],
           ...['--x509cafile', files.put('ca.crt', authority.certificate)],
           ...['--sni-hostname', 'rubble.com', '--verify-hostname', 'rubble.com'],
           ...(certified ? credentialFiles('client', client) : []),
@@ -77,9 +99,11 @@ describe('transport/tls/legacy with GnuTLS (REQ-TLS-013)', function () {
         const socket = await within(WAIT_MS, listener.accepted, () => `a connection: ${cli.output}`);
         listener.close();
         const hello = await peeked(socket);
-        expect(chooseStack(hello, { legacy: true }).stack).to.equal('legacy-forge');
+        expect(chooseStack(hello, { legacy: true, dss }).stack).to.equal(dss ? 'legacy-dss' : 'legacy-forge');
+        if (dss) expect(chooseStack(hello, { legacy: true }).stack, 'without a DSA certificate').to.equal('refuse');
         expect(chooseStack(hello, { legacy: false }).stack).to.equal('refuse');
         const acceptor = new ForgeAcceptor({
+          suite,
           naming: MESH_NAMING,
           material: material(server),
           clientCertificate: 'request',
@@ -97,12 +121,12 @@ describe('transport/tls/legacy with GnuTLS (REQ-TLS-013)', function () {
         await within(WAIT_MS, cli.says(/Peer has closed the GnuTLS connection/), () => cli.output);
       });
 
-      it(`gnutls-serv, TLS ${version}, ${certified ? 'with' : 'without'} a client certificate`, async () => {
-        const server = authority.issue({ domains: ['rubble.com'] });
+      it(`${id} gnutls-serv, TLS ${version} by ${kx}, ${certified ? 'with' : 'without'} a client certificate`, async () => {
+        const server = dss ? dsa : authority.issue({ domains: ['rubble.com'] });
         const client = authority.issue({ mailboxes: ['imxp=mesh@example.com'] });
         const port = await freePort();
         const serv = run('gnutls-serv', [
-          ...['--echo', '--port', String(port), '--priority', year2000(version)],
+          ...['--echo', '--port', String(port), '--priority', priority],
           ...['--x509cafile', files.put('ca.crt', authority.certificate), ...credentialFiles('server', server)],
           ...(certified ? ['--require-client-cert', '--verify-client-cert'] : ['--disable-client-cert']),
         ]);
@@ -110,13 +134,14 @@ describe('transport/tls/legacy with GnuTLS (REQ-TLS-013)', function () {
         const socket = await connected(port);
         const own = certified ? client : undefined;
         const upgraded = upgradeForgeClient(socket, {
+          suite,
           material: material(own),
           domain: 'rubble.com',
           naming: MESH_NAMING,
         });
         const secured = await within(WAIT_MS, upgraded, () => `the handshake: ${serv.output}`);
         open.push(secured.stream);
-        expect(secured).to.include({ protocol, cipher: 'TLS_RSA_WITH_3DES_EDE_CBC_SHA', authorized: true });
+        expect(secured).to.include({ protocol, cipher: suite, authorized: true });
         expect(secured.peerCertificate?.equals(server.der)).to.equal(true);
         // gnutls-serv echoes line by line.
         for (const line of ['across the years\n', 'x'.repeat(4000), '\n']) secured.stream.write(line);

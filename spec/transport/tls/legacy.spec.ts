@@ -374,7 +374,8 @@ describe('transport/tls/legacy (REQ-TLS-013)', () => {
           },
           failed: reject,
         };
-        const options = { role: 'client', certificates: [], clientCertificate: 'none', maxVersion } as const;
+        const suite = 'TLS_RSA_WITH_3DES_EDE_CBC_SHA';
+        const options = { suite, role: 'client', certificates: [], clientCertificate: 'none', maxVersion } as const;
         const handshake = new ForgeHandshake({ ...options, verify: () => undefined }, events);
         const reader = new RecordReader();
         near.on('data', (chunk: Buffer) => {
