@@ -21,7 +21,7 @@ export const tlsSchema = (path: z.ZodType<string, string>) =>
         .boolean()
         .default(false)
         .describe('also offer the cipher suites of the year 2000, which are no longer secure'),
-      legacyDss: z
+      legacyDsa: z
         .strictObject({
           certificate: path.describe('PEM file with a certificate for a DSA key'),
           key: path.describe('PEM file with its private key'),
@@ -49,8 +49,8 @@ export const tlsSchema = (path: z.ZodType<string, string>) =>
           message: `"${missing}" is missing: certificate and key belong together`,
         });
       }
-      if (value.legacyDss !== undefined && !value.legacy) {
-        context.addIssue({ code: 'custom', path: ['legacyDss'], message: 'needs "legacy": true' });
+      if (value.legacyDsa !== undefined && !value.legacy) {
+        context.addIssue({ code: 'custom', path: ['legacyDsa'], message: 'needs "legacy": true' });
       }
       const some = value.certificate !== undefined || Object.keys(value.domains).length > 0;
       if (!some && value.require !== undefined && value.require !== 'never') {

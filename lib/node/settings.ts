@@ -61,7 +61,7 @@ export function ratesOf({ limits: { rate, anonymous } }: NodeConfig, own: (accou
 }
 
 export async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions> {
-  const { certificate, key, authority, revoked, domains, legacyDss } = config.tls;
+  const { certificate, key, authority, revoked, domains, legacyDsa } = config.tls;
   const ca = authority === undefined ? undefined : await readFile(authority);
   const material = async (certificatePath?: string, keyPath?: string): Promise<TlsMaterial> => ({
     ...(certificatePath === undefined ? {} : { certificate: await readFile(certificatePath) }),
@@ -78,7 +78,7 @@ export async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions>
     revocations: revoked === undefined ? [] : RevocationList.read(await readFile(revoked)),
     timeoutMs: config.limits.session.tuningTimeoutMs,
     legacy: config.tls.legacy,
-    ...(legacyDss === undefined ? {} : { dss: await material(legacyDss.certificate, legacyDss.key) }),
+    ...(legacyDsa === undefined ? {} : { dss: await material(legacyDsa.certificate, legacyDsa.key) }),
     naming: MESH_NAMING,
   };
 }
