@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { temporaryDirectory } from '../support/temporary.js';
@@ -12,9 +12,10 @@ describe('node: a full disk', function () {
 
   /** Runs a program whose files may have so many blocks of 512 octets: for whoever writes, that is a full disk. */
   async function limited(blocks: number, code: string): Promise<string[]> {
+    // Only the soft limit: what is to have room again raises it.
     const shell = [
       '-c',
-      `ulimit -f ${blocks}; exec "$@"`,
+      `ulimit -S -f ${blocks}; exec "$@"`,
       'sh',
       process.execPath,
       '--import=tsx',
@@ -63,6 +64,42 @@ describe('node: a full disk', function () {
       'the store cannot be read or written',
       'the store cannot be read or written, again',
     ]);
+  });
+
+  it('is over as soon as there is room again: writes succeed, and /readyz and the metrics say so', async function () {
+    if (spawnSync('prlimit', ['--version']).error !== undefined) {
+      console.log('      SKIPPED: prlimit is not installed (Debian: util-linux)');
+      return this.skip();
+    }
+    const lines = await limited(
+      400,
+      `import { execFileSync } from 'node:child_process';
+      import { parseConfig } from ${from('config/parse')};
+      import { startNode } from ${from('node/node')};
+      const node = await startNode(${config('again')});
+      const page = async (name) => { const answer = await fetch(node.admin + name); return answer.status + ' ' + (await answer.text()); };
+      const account = (n, realm) => ({ account: 'n' + n + '@example.com', digestMd5: [{ username: 'n', realm, hashes: [] }] });
+      let failure;
+      let count = 0;
+      while (failure === undefined) {
+        count += 1;
+        failure = await node.accounts.add(account(count, 'x'.repeat(1000))).then(() => undefined, (error) => error);
+      }
+      console.log(failure.code);
+      execFileSync('prlimit', ['--pid', String(process.pid), '--fsize=unlimited']);
+      const begun = performance.now();
+      let ready = '';
+      while (!ready.startsWith('200') && performance.now() - begun < 20_000) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        ready = await page('/readyz');
+      }
+      console.log(ready.trim());
+      console.log((await page('/metrics')).split('\\n').find((line) => line.startsWith('imxp_store_failing')));
+      await node.accounts.add(account(count, 'y'));
+      console.log(node.accounts.exists('n' + count + '@example.com'));
+      process.exit();`,
+    );
+    expect(lines).to.deep.equal(['STORE_FAILED', '200 ready', 'imxp_store_failing 0', 'true']);
   });
 
   it('keeps a relay from starting with an exit code that permits another attempt', async () => {
