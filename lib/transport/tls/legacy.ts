@@ -228,7 +228,9 @@ function credentials({ certificate, key, authority }: TlsMaterial, ...types: rea
     const certificates = pemCertificates(certificate);
     const own = key === undefined ? undefined : createPrivateKey(key);
     if (own !== undefined && !types.some((type) => type === own.asymmetricKeyType)) {
-      throw new Error(`the legacy suite needs a key of type ${types.join(' or ')}`);
+      throw new Error(
+        `the legacy suite needs a key of type ${types.join(' or ').toUpperCase().replace(' OR ', ' or ')}`,
+      );
     }
     return {
       certificates,
