@@ -28,6 +28,7 @@ function growing({ samples }: TortureResult, minutes: number): string[] {
   if (minutes < SOAK_LEAST_MINUTES) return [];
   return [...samples].flatMap(([domain, list]) => [
     ...(slopePerHour(list, ({ rss }) => rss / 1_048_576) > SOAK_MIB_PER_HOUR ? [`the memory of ${domain} grows`] : []),
+    ...(slopePerHour(list, ({ heap }) => heap / 1_048_576) > SOAK_MIB_PER_HOUR ? [`the heap of ${domain} grows`] : []),
     ...(slopePerHour(list, ({ descriptors }) => descriptors) > SOAK_DESCRIPTORS_PER_HOUR
       ? [`the descriptors of ${domain} grow`]
       : []),

@@ -55,8 +55,9 @@ function growth(samples: readonly Sample[]): string {
   const last = samples.at(-1);
   if (last === undefined) return 'not seen';
   const rss = slopePerHour(samples, ({ rss: octets }) => octets / 1_048_576);
+  const heap = slopePerHour(samples, (sample) => sample.heap / 1_048_576);
   const descriptors = slopePerHour(samples, (sample) => sample.descriptors);
-  return `${Math.round(last.rss / 1_048_576)} MiB resident (${rss.toFixed(1)} MiB/h), ${last.descriptors} descriptors (${descriptors.toFixed(1)}/h)`;
+  return `${Math.round(last.rss / 1_048_576)} MiB resident (${rss.toFixed(1)} MiB/h), heap ${Math.round(last.heap / 1_048_576)} MiB (${heap.toFixed(1)} MiB/h), ${last.descriptors} descriptors (${descriptors.toFixed(1)}/h)`;
 }
 
 /** Least squares over the later half: what a process needs at first is no growth. */

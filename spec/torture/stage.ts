@@ -1,6 +1,7 @@
 /** Two relays as processes, each behind a proxy, with accounts, a hostile neighbour, and endpoints as processes. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
 import type { EndpointOptions } from '../../lib/endpoint/options.js';
 import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
 import { RawRelay } from '../support/raw-relay.js';
@@ -33,6 +34,16 @@ export interface Relay {
   readonly folder: string;
   /** False while it was killed by us. */
   up: boolean;
+  /** Where its figures are; another port after each start. */
+  admin: string;
+}
+
+/** How large a relay is at a time. */
+export interface Figures {
+  /** Resident memory and the JavaScript heap, octets. */
+  readonly rss: number;
+  readonly heap: number;
+  readonly descriptors: number;
 }
 
 export class Stage {
@@ -95,7 +106,7 @@ export class Stage {
         ports[domain],
       );
       for (const address of [...PEOPLE[domain], `imxp=mesh@${other}`]) await workshop.account(node, address, PASSWORD);
-      return { domain, node, proxy: proxies[domain], folder, up: true };
+      return { domain, node, proxy: proxies[domain], folder, up: true, admin: '' };
     };
     const relays = {
       'example.com': await relayOf('example.com', 'rubble.com'),
@@ -114,6 +125,7 @@ export class Stage {
   async start(relay: Relay): Promise<void> {
     const faked = this.clock === undefined || FAKETIME === undefined ? {} : fakedClock(FAKETIME, this.clock);
     await relay.node.start(faked);
+    relay.admin = String((await relay.node.log(({ msg }) => msg === 'ready', 'ready'))['admin']);
     relay.up = true;
   }
 
@@ -179,12 +191,25 @@ export class Stage {
     if (this.clock !== undefined) writeFileSync(this.clock, `${seconds < 0 ? '' : '+'}${seconds}\n`);
   }
 
-  /** Resident octets, threads of descriptors: what the system says of a relay. */
-  figures(relay: Relay): { readonly rss: number; readonly descriptors: number } | undefined {
-    const { pid } = relay.node.command;
+  /** What the system and the relay itself say of it; undefined while it is not up. */
+  async figures(relay: Relay): Promise<Figures | undefined> {
+    const { command } = relay.node;
+    const { pid } = command;
     if (pid === undefined || !relay.up) return undefined;
-    const pages = readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1];
-    return { rss: Number(pages) * 4096, descriptors: readdirSync(`/proc/${pid}/fd`).length };
+    try {
+      const answer = await fetch(`${relay.admin}/status`, { signal: AbortSignal.timeout(2000) });
+      const { process } = z.object({ process: z.object({ heapOctets: z.number() }) }).parse(await answer.json());
+      const pages = readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1];
+      return {
+        rss: Number(pages) * 4096,
+        heap: process.heapOctets,
+        descriptors: readdirSync(`/proc/${pid}/fd`).length,
+      };
+    } catch (error) {
+      // Killed meanwhile, or too busy to say: there is another sample in a moment.
+      if (error instanceof z.ZodError) throw error;
+      return undefined;
+    }
   }
 
   async close(): Promise<void> {

@@ -52,6 +52,7 @@ describe('security: torture', () => {
     const samples = Array.from({ length: 100 }, (_, minute) => ({
       ms: minute * 60_000,
       rss: minute < 50 ? minute * 9_000_000 : 450_000_000 + (minute - 50) * 1_048_576,
+      heap: 20_000_000,
       descriptors: 30,
     }));
     expect(slopePerHour(samples, ({ rss }) => rss / 1_048_576)).to.be.closeTo(60, 0.5);

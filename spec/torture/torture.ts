@@ -6,7 +6,7 @@ import { Dice } from '../support/mutation.js';
 import { DISTURBANCES } from './disturbances.js';
 import { Ledger, type Tally } from './ledger.js';
 import { HostileNeighbour, MISBEHAVIOUR_NAMES } from './neighbour.js';
-import { type Relay, Stage } from './stage.js';
+import { type Figures, type Relay, Stage } from './stage.js';
 import { AWAY, pause, RECIPIENTS, Traffic } from './traffic.js';
 
 export interface TortureOptions {
@@ -18,11 +18,9 @@ export interface TortureOptions {
   readonly tell?: (text: string) => void;
 }
 
-export interface Sample {
+export interface Sample extends Figures {
   /** Since the beginning of the run. */
   readonly ms: number;
-  readonly rss: number;
-  readonly descriptors: number;
 }
 
 export interface TortureResult {
@@ -53,7 +51,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   const begun = performance.now();
   let failed = false;
   const sampling = setInterval(() => {
-    for (const [domain, relay] of Object.entries(stage.relays)) sample(samples.get(domain), relay, stage, begun);
+    for (const [domain, relay] of Object.entries(stage.relays)) void sample(samples.get(domain), relay, stage, begun);
   }, SAMPLE_MS);
   try {
     const neighbour = new HostileNeighbour(stage.neighbour);
@@ -158,7 +156,7 @@ async function arrived(stage: Stage, ledger: Ledger, violations: string[]): Prom
   if (there() < wanted) violations.push(`of ${wanted} messages that were held, ${there()} came`);
 }
 
-function sample(list: Sample[] | undefined, relay: Relay, stage: Stage, begun: number): void {
-  const figures = stage.figures(relay);
+async function sample(list: Sample[] | undefined, relay: Relay, stage: Stage, begun: number): Promise<void> {
+  const figures = await stage.figures(relay);
   if (figures !== undefined) list?.push({ ms: performance.now() - begun, ...figures });
 }
