@@ -30,8 +30,8 @@ export interface ListenerOptions extends Omit<ConnectionRules, 'role' | 'limits'
 
 /** Seconds of silence after which TCP asks whether the peer is still there. */
 const KEEP_ALIVE_MS = 60_000;
-/** Connections accepted in one turn of the event loop; each costs about a tenth of a millisecond. */
-const PER_TURN = 4;
+/** Connections begun in one turn of the event loop; each costs some tenths of a millisecond until it is gone. */
+const PER_TURN = 1;
 /** Connections that may be closing besides the sessions that are open. */
 const REFUSED_CONNECTIONS = 1000;
 

@@ -1,6 +1,7 @@
 /**
- * What honest messages and logins cost while others attack the relay: each attack of a table, the quiet time before it and the
- * attack itself in one run. Both relays run under TLS; honest messages go over the link between them.
+ * What honest messages and logins cost while others attack the relay: each attack of a table, the quiet time before it, the
+ * same attack on another relay of the machine, and the attack itself in one run. All relays run under TLS; honest messages go
+ * over a link.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,6 +24,8 @@ export interface Honest {
 export interface AttackResult {
   readonly attack: string;
   readonly quiet: Honest;
+  /** While the same attack goes against another relay of the machine: what the attacker alone costs everybody here. */
+  readonly elsewhere: Honest;
   readonly attacked: Honest;
   /** Connections, handshakes or requests that the attacker made. */
   readonly made: number;
@@ -63,6 +66,7 @@ export async function attacks(
 
 async function beside(name: string, attack: string, ms: number): Promise<AttackResult> {
   const mesh = await Mesh.start(TLS, { ...ACCESS, limits: LIMITS });
+  const other = await Mesh.start(TLS, { ...ACCESS, limits: LIMITS });
   let attacker: ChildProcess | undefined;
   try {
     const fred = await mesh.attach(FRED);
@@ -82,15 +86,19 @@ async function beside(name: string, attack: string, ms: number): Promise<AttackR
     };
     await latenciesFor(submit, WARM_UP_MS);
     const quiet = await honest();
+    attacker = await started(other, attack);
+    const elsewhere = await honest();
+    await ended(attacker);
     attacker = await started(mesh, attack);
     const attacked = await honest();
     const made = await ended(attacker);
     await fred.leave();
     await barney.leave();
-    return { attack: name, quiet, attacked, made };
+    return { attack: name, quiet, elsewhere, attacked, made };
   } finally {
     attacker?.kill();
     await mesh.stop();
+    await other.stop();
   }
 }
 

@@ -1,5 +1,5 @@
 /** The results of the benchmark as tables for people. */
-import type { AttackResult } from './attacks.js';
+import type { AttackResult, Honest } from './attacks.js';
 import type { Rate } from './frames.js';
 import { drawn } from './histogram.js';
 import type { MemoryResult } from './memory.js';
@@ -98,21 +98,29 @@ function presence(one: PresenceResult): string {
   );
 }
 
-/** Under attack, and the quiet time before it in brackets. */
+/** Milliseconds in a quiet time, while the attack goes against another relay of the machine, and under attack. */
 function attacks(results: readonly AttackResult[]): string {
-  const both = (attacked: number, quiet: number, digits: number): string =>
-    `${round(attacked, digits)} (${round(quiet, digits)})`;
-  const rows = results.map(({ attack, attacked, quiet, made }) => [
-    attack,
-    both(attacked.messages, quiet.messages, 0),
-    both(attacked.p50Ms, quiet.p50Ms, 2),
-    both(attacked.p99Ms, quiet.p99Ms, 2),
-    round(attacked.p99Ms / quiet.p99Ms, 1),
-    both(attacked.maximumMs, quiet.maximumMs, 1),
-    both(attacked.loginMs, quiet.loginMs, 1),
-    String(made),
+  const three = ({ quiet, elsewhere, attacked }: AttackResult, of: (honest: Honest) => number, digits: number) =>
+    [quiet, elsewhere, attacked].map((honest) => round(of(honest), digits)).join(' / ');
+  const rows = results.map((one) => [
+    one.attack,
+    three(one, ({ p50Ms }) => p50Ms, 2),
+    three(one, ({ p99Ms }) => p99Ms, 1),
+    `${round(one.attacked.p99Ms / one.quiet.p99Ms, 1)} / ${round(one.attacked.p99Ms / one.elsewhere.p99Ms, 1)}`,
+    three(one, ({ loginMs }) => loginMs, 0),
+    String(one.made),
   ]);
-  return table(['honest messages beside', 'messages', 'p50 ms', 'p99 ms', 'ratio', 'max ms', 'login ms', 'made'], rows);
+  return table(
+    [
+      'honest messages: quiet / other relay attacked / attacked',
+      'p50 ms',
+      'p99 ms',
+      'to quiet / to other',
+      'login ms',
+      'made',
+    ],
+    rows,
+  );
 }
 
 export function report(results: Results): string {
