@@ -252,6 +252,16 @@ const presence = z.strictObject({
   ),
   operationsPerEndpoint: count(10_000, 'subscriptions and watches of one endpoint; gateways have many'),
   entryOctets: count(65_536, 'largest presence entry; it is sent to every subscriber', 1024),
+  proofOctets: count(
+    16_384,
+    'signed statement that goes with a subscription, in base64; with a chain of three certificates of 4096 bits it occupies about 9 KiB',
+    1024,
+  ),
+  proofTotalOctets: count(
+    67_108_864,
+    'signed statements of all subscriptions, in memory and in the store; those of one endpoint, subaddresses included, occupy no more than is still free; beyond it the subscriber receives 450',
+    1024,
+  ),
   outstanding: count(
     1024,
     'publish and notify operations of the presence service that are on their way; one without an answer after a second does not count; fewer than data.outstanding, so that none is refused',

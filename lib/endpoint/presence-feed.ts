@@ -3,6 +3,7 @@
  * over; knows neither connections nor the meaning of its items.
  */
 import { RefusedError, type Reply } from '../errors.js';
+import type { Option } from '../imxp/operation.js';
 import type { Form } from '../imxp/vocabulary/form.js';
 import { type PresenceOperation, readPresenceOperation } from '../imxp/vocabulary/presence.js';
 import { readServiceReply } from '../imxp/vocabulary/reply.js';
@@ -27,7 +28,8 @@ export interface FeedOptions<Item> {
   /** Seconds. */
   readonly duration: number;
   readonly renew: boolean;
-  itemOf(operation: PresenceOperation): Item | undefined;
+  /** @param options of the Data operation that carried it */
+  itemOf(operation: PresenceOperation, options: readonly Option[]): Item | undefined;
   send(operation: PresenceOperation): Promise<void>;
   begin(handler: ElementHandler): number;
   ended(transID: number): void;
@@ -56,7 +58,7 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
 
   constructor(options: FeedOptions<Item>) {
     this.#options = options;
-    this.transID = options.begin((element) => this.#take(element));
+    this.transID = options.begin((element, _service, beside) => this.#take(element, beside));
   }
 
   /** Whether it is still active, as far as this side knows. */
@@ -131,7 +133,7 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
     }
   }
 
-  #take(element: XmlElement): void {
+  #take(element: XmlElement, options: readonly Option[]): void {
     if (element.name === 'reply') {
       const { code, text } = readServiceReply(element);
       if (code === 250) this.#answered(element);
@@ -143,7 +145,7 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
       this.#terminated();
       return;
     }
-    const item = operation === undefined ? undefined : this.#options.itemOf(operation);
+    const item = operation === undefined ? undefined : this.#options.itemOf(operation, options);
     if (item === undefined) return;
     if (operation?.type === 'publish') this.#answered(element);
     const waiting = this.#waiting.shift();

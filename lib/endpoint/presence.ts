@@ -3,6 +3,8 @@
  * watch. Knows nothing of connections.
  */
 import { LocalError, RefusedError } from '../errors.js';
+import type { Option } from '../imxp/operation.js';
+import { proofAmong, SUBSCRIBER_PROOF } from '../imxp/subscriber-proof.js';
 import type { Form } from '../imxp/vocabulary/form.js';
 import {
   type NotifyAction,
@@ -14,6 +16,7 @@ import {
 } from '../imxp/vocabulary/presence.js';
 import { readServiceReply, type ServiceReply } from '../imxp/vocabulary/reply.js';
 import type { Secure } from '../message/smime/secure.js';
+import type { Signature } from '../message/smime/signature.js';
 import type { XmlElement } from '../xml/parse.js';
 import { givenAddress, wireAddress } from './address.js';
 import { Deferred } from './deferred.js';
@@ -23,6 +26,7 @@ import { type ActiveFeed, Feed } from './presence-feed.js';
 import { extensionToPublish, infoOf, type PresenceInfo, type PresenceUpdate, tupleOf } from './presence-info.js';
 import { type PresenceSealing, securedPresence } from './secure-presence.js';
 import { withinTime } from './service-timeout.js';
+import { SignedSubscribes } from './signed-subscribe.js';
 import type { Transactions } from './transactions.js';
 
 export interface PresenceRequest {
@@ -30,6 +34,18 @@ export interface PresenceRequest {
   readonly from?: string;
   readonly signal?: AbortSignal;
 }
+
+/** How a subscriber proves to the publisher who they are. */
+export interface SubscriberSigning {
+  /**
+   * Sign it with the certificate in the endpoint's `secure` option; the watchers of the publisher see who signed. A service
+   * that does not know such signatures ignores them, unless `required`: then the request fails at a relay that does not
+   * know them (504). Default: false.
+   */
+  readonly sign?: boolean | 'required';
+}
+
+export interface PollRequest extends PresenceRequest, SubscriberSigning {}
 
 export interface PublishRequest extends PresenceRequest, PresenceSealing {
   /** Whose presence it is, if they permit it; default: the first attached address. */
@@ -43,6 +59,8 @@ export interface OngoingRequest extends PresenceRequest {
   readonly renew?: boolean;
 }
 
+export interface SubscribeRequest extends OngoingRequest, SubscriberSigning {}
+
 /** Notification to a watcher about a subscription. */
 export interface SubscriptionNotice {
   readonly subscriber: string;
@@ -50,6 +68,11 @@ export interface SubscriptionNotice {
   readonly action: NotifyAction;
   /** The requested duration in seconds, 0 for a poll; only APEX reports it. */
   readonly duration: number;
+  /**
+   * Who signed the subscription, and whether the signature is valid for this subscriber and publisher, and now; undefined
+   * when it is not signed.
+   */
+  readonly signed?: Signature;
 }
 
 /** What the client needs of an endpoint. */
@@ -61,8 +84,10 @@ export interface PresenceEndpoint {
 }
 
 const REQUEST_KEYS: KnownKeys<PresenceRequest> = { from: true, signal: true };
+const POLL_KEYS: KnownKeys<PollRequest> = { ...REQUEST_KEYS, sign: true };
 const PUBLISH_KEYS: KnownKeys<PublishRequest> = { ...REQUEST_KEYS, publisher: true, sign: true, encryptFor: true };
 const ONGOING_KEYS: KnownKeys<OngoingRequest> = { ...REQUEST_KEYS, duration: true, renew: true };
+const SUBSCRIBE_KEYS: KnownKeys<SubscribeRequest> = { ...ONGOING_KEYS, sign: true };
 
 const HOUR = 3600;
 /** Attempts at publishing to an entry that somebody else changes at the same time. */
@@ -75,6 +100,7 @@ export class PresenceClient {
   readonly #transactions: Transactions;
   readonly #timeoutMs: number;
   readonly #secure: Secure;
+  readonly #signed: SignedSubscribes;
   readonly #feeds = new Set<ActiveFeed>();
 
   /** See {@link Endpoint.presence}. */
@@ -83,6 +109,7 @@ export class PresenceClient {
     this.#transactions = transactions;
     this.#timeoutMs = timeoutMs;
     this.#secure = secure;
+    this.#signed = new SignedSubscribes(secure);
   }
 
   /**
@@ -93,8 +120,8 @@ export class PresenceClient {
    * @example
    * const { open, tuples } = await barney.presence.poll('fred@example.com');
    */
-  async poll(publisher: string, request: PresenceRequest = {}): Promise<PresenceInfo> {
-    checkKeys(request, REQUEST_KEYS, 'presence.poll');
+  async poll(publisher: string, request: PollRequest = {}): Promise<PresenceInfo> {
+    checkKeys(request, POLL_KEYS, 'presence.poll');
     return infoOf(await this.#present(wireAddress(publisher), request), this.#secure);
   }
 
@@ -145,7 +172,8 @@ export class PresenceClient {
    * const fred = await barney.presence.subscribe('fred@example.com', { renew: true });
    * for await (const { open } of fred) console.log(open ? 'fred is there' : 'fred has gone');
    */
-  async subscribe(publisher: string, request: OngoingRequest = {}): Promise<Feed<PresenceInfo>> {
+  async subscribe(publisher: string, request: SubscribeRequest = {}): Promise<Feed<PresenceInfo>> {
+    checkKeys(request, SUBSCRIBE_KEYS, 'presence.subscribe');
     return this.#ongoing('subscribe', publisher, request, (operation) =>
       operation.type === 'publish' ? infoOf(operation.presence, this.#secure) : undefined,
     );
@@ -159,24 +187,29 @@ export class PresenceClient {
    * for await (const subscriber of await fred.presence.watch('fred@example.com')) console.log(`${subscriber} looks`);
    */
   async watch(publisher: string, request: OngoingRequest = {}): Promise<Feed<string>> {
+    checkKeys(request, ONGOING_KEYS, 'presence.watch');
     return this.#ongoing('watch', publisher, request, (operation) =>
       operation.type === 'notify' && operation.action === 'subscribe' ? operation.subscriber : undefined,
     );
   }
 
   /**
-   * Like {@link watch}, plus what only APEX reports: how long a subscription is to last and that it has ended. With
-   * IMXP only new subscriptions are reported.
+   * Like {@link watch}, plus who signed a subscription, and what only APEX reports: how long it is to last and that it has
+   * ended. With IMXP only new subscriptions are reported.
    *
    * @throws as {@link poll}
    * @example
    * for await (const { subscriber, action } of await fred.presence.subscriptions('fred@example.com')) console.log(subscriber, action);
    */
   async subscriptions(publisher: string, request: OngoingRequest = {}): Promise<Feed<SubscriptionNotice>> {
-    return this.#ongoing('watch', publisher, request, (operation) => {
+    checkKeys(request, ONGOING_KEYS, 'presence.subscriptions');
+    const context = { publisher: givenAddress(publisher).key, form: this.#endpoint.dialect };
+    return this.#ongoing('watch', publisher, request, (operation, options) => {
       if (operation.type !== 'notify') return undefined;
       const { subscriber, action, duration } = operation;
-      return { subscriber, action, duration };
+      const proof = proofAmong(options);
+      const signed = proof === undefined ? {} : { signed: this.#signed.verified(proof, operation, context) };
+      return { subscriber, action, duration, ...signed };
     });
   }
 
@@ -224,7 +257,7 @@ export class PresenceClient {
     for (const feed of [...this.#feeds]) feed.finish(error);
   }
 
-  async #present(publisher: string, request: PresenceRequest): Promise<Presence> {
+  async #present(publisher: string, request: PollRequest): Promise<Presence> {
     // D-PRES-02: a poll would end a subscription by the same originator, so the subscription is renewed instead.
     for (const feed of this.#feeds) {
       if (feed.covers('subscribe', givenAddress(publisher).key, this.#originator(request))) {
@@ -240,10 +273,9 @@ export class PresenceClient {
   async #ongoing<Item>(
     type: 'subscribe' | 'watch',
     whom: string,
-    request: OngoingRequest,
-    itemOf: (operation: PresenceOperation) => Item | undefined,
+    request: SubscribeRequest,
+    itemOf: (operation: PresenceOperation, options: readonly Option[]) => Item | undefined,
   ): Promise<Feed<Item>> {
-    checkKeys(request, ONGOING_KEYS, `presence.${type}`);
     const { duration = HOUR, renew = false } = request;
     if (!Number.isInteger(duration) || duration < 1 || duration > SECONDS_MAX) {
       throw new LocalError('ARGUMENT', `duration must be a whole number of seconds from 1 to ${SECONDS_MAX}`);
@@ -280,7 +312,7 @@ export class PresenceClient {
   /** Sends a request that has one answer. */
   async #ask(
     publisher: string,
-    request: PresenceRequest,
+    request: PollRequest,
     operation: (transID: number) => PresenceOperation,
   ): Promise<XmlElement> {
     const service = this.#serviceOf(publisher);
@@ -294,10 +326,17 @@ export class PresenceClient {
     }
   }
 
-  #send(service: string, { from, signal }: PresenceRequest, operation: PresenceOperation): Promise<void> {
-    return this.#endpoint.send({
+  async #send(service: string, request: PollRequest, operation: PresenceOperation): Promise<void> {
+    const { from, signal, sign = false } = request;
+    const proof =
+      sign === false || operation.type !== 'subscribe'
+        ? undefined
+        : this.#signed.proofOf(operation, this.#originator(request));
+    const option = { external: SUBSCRIBER_PROOF, seeNoEvil: sign !== 'required', xml: proof ?? '' };
+    await this.#endpoint.send({
       to: service,
       content: { xml: writePresenceOperation(operation, this.#endpoint.dialect) },
+      ...(proof === undefined ? {} : { options: [option] }),
       ...(from === undefined ? {} : { from }),
       ...(signal === undefined ? {} : { signal }),
     });

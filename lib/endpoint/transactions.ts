@@ -6,13 +6,13 @@
 import { RefusedError } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import { contentOf } from '../imxp/content.js';
-import type { Data } from '../imxp/operation.js';
+import type { Data, Option } from '../imxp/operation.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { serviceIn } from '../imxp/vocabulary/form.js';
 import { parseXml, type XmlElement } from '../xml/parse.js';
 
-/** Receives an element with the transaction's transID, and the service that sent it. */
-export type ElementHandler = (element: XmlElement, service: string) => void;
+/** Receives an element with the transaction's transID, the service that sent it, and the options of its Data operation. */
+export type ElementHandler = (element: XmlElement, service: string, options: readonly Option[]) => void;
 
 const PRESENCE = 'imxp=presence';
 
@@ -70,7 +70,7 @@ export class Transactions {
     const transaction = this.#byTransId.get(Number(element?.attributes.get('transID')));
     if (element === undefined || transaction === undefined) return false;
     if (transaction.service !== undefined && transaction.service !== keyOf(originator.key)) throw notAsked();
-    transaction.handler(element, data.originator);
+    transaction.handler(element, data.originator, data.options);
     return true;
   }
 }

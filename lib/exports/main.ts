@@ -25,7 +25,14 @@ export {
 } from '../endpoint/options.js';
 export type { SendSink } from '../endpoint/outbox.js';
 export { certainlyNotDelivered, type Outcome } from '../endpoint/outcome.js';
-export type { OngoingRequest, PresenceClient, PresenceRequest, SubscriptionNotice } from '../endpoint/presence.js';
+export type {
+  OngoingRequest,
+  PollRequest,
+  PresenceClient,
+  PresenceRequest,
+  SubscribeRequest,
+  SubscriptionNotice,
+} from '../endpoint/presence.js';
 export type { Feed } from '../endpoint/presence-feed.js';
 export type { PresenceInfo, PresenceTuple, PresenceTupleInit, PresenceUpdate } from '../endpoint/presence-info.js';
 export type { RecipientStatus, RelayReport } from '../endpoint/report.js';

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { NodeConfig } from '../config/schema.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { dialectNamed } from '../imxp/dialect/named.js';
+import { SUBSCRIBER_PROOF } from '../imxp/subscriber-proof.js';
 import { MESH_NAMING } from '../mesh/certificate.js';
 import { bindCheck, type DnsBindCheck } from '../mesh/dns/bind-check.js';
 import type { Resolver } from '../mesh/dns/resolver.js';
@@ -30,7 +31,10 @@ export function policyOf(config: NodeConfig) {
 /** Returns how the relay treats options. */
 export function optionSettingsOf({ policy }: NodeConfig) {
   const { hopLimit, hold4Endpoint } = policy;
-  return { understood: registeredOptions(policy), hopLimit, timedHoldsOnly: hold4Endpoint === 'timed' };
+  const understood = registeredOptions(policy);
+  // D-PRES-21: the presence service of the node passes it on.
+  understood.add(SUBSCRIBER_PROOF, ['data']);
+  return { understood, hopLimit, timedHoldsOnly: hold4Endpoint === 'timed' };
 }
 
 /** The dialects that the node speaks, the preferred one first. */

@@ -5,7 +5,7 @@ import { RemoteProtocolError } from '../errors.js';
 import { type Address, parseAddress } from '../imxp/address.js';
 import { contentOf } from '../imxp/content.js';
 import { APEX_PROFILE } from '../imxp/dialect/apex.js';
-import type { Data } from '../imxp/operation.js';
+import type { Data, Option } from '../imxp/operation.js';
 import { TRANS_ID_MAX } from '../imxp/trans-id.js';
 import { type Form, formOf } from '../imxp/vocabulary/form.js';
 import { parseXml, type XmlElement } from '../xml/parse.js';
@@ -19,6 +19,8 @@ export interface ServiceRequest {
   readonly element: XmlElement;
   /** transID of the element, if it has a valid one: then an answer can be given. */
   readonly transID: number | undefined;
+  /** Options of the Data operation. */
+  readonly options: readonly Option[];
 }
 
 /**
@@ -36,6 +38,7 @@ export function requestOf(data: Data, octets: number): ServiceRequest {
     form: data.source?.profile === APEX_PROFILE ? 'apex' : formOf(service),
     element,
     transID: transID >= 1 && transID <= TRANS_ID_MAX ? transID : undefined,
+    options: data.options,
   };
 }
 

@@ -23,6 +23,8 @@ export const STAGE_LIMITS: PresenceLimits = {
   operations: 1000,
   operationsPerEndpoint: 100,
   entryOctets: 65_536,
+  proofOctets: 16_384,
+  proofTotalOctets: 1_048_576,
   outstanding: 64,
   outstandingPerEndpoint: 64,
   requests: 256,

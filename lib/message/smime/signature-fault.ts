@@ -14,6 +14,7 @@ export const SIGNATURE_FAULTS = {
   stale: 'it was signed too long ago, or at a time that has not come',
   usage: 'the certificate is not for signing messages',
   'other sender': 'the certificate does not name the sender or the author of the message',
+  'other publisher': 'it was signed to subscribe to somebody else',
 } as const;
 
 export type SignatureFault = keyof typeof SIGNATURE_FAULTS;

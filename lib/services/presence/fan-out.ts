@@ -4,7 +4,9 @@
  * hears of changes in order; many receivers are served in batches with a bounded number outstanding.
  */
 import type { Reply } from '../../errors.js';
+import type { Option } from '../../imxp/operation.js';
 import { isTransientCode } from '../../imxp/reply-code.js';
+import { proofOption } from '../../imxp/subscriber-proof.js';
 import {
   type NotifyAction,
   type Presence,
@@ -37,11 +39,19 @@ const MISSES = 3;
 /** Permanent refusals in a row that end an operation. */
 const REFUSALS = 5;
 
+/** What watchers are told of a subscription. */
+interface Happened {
+  readonly subscriber: string;
+  readonly duration: number;
+  readonly action: NotifyAction;
+  readonly proof: string | undefined;
+}
+
 /** Something to send to many. */
 type Job =
   | { readonly type: 'changed'; readonly shown: Shown; readonly document: Changed }
   /** A subscription began or ended: the watchers are told. */
-  | { readonly type: 'happened'; readonly subscriber: string; readonly duration: number; readonly action: NotifyAction }
+  | ({ readonly type: 'happened' } & Happened)
   /** A watch began: its originator is told of all subscribers. */
   | { readonly type: 'watching'; readonly watch: ActiveOperation };
 
@@ -150,15 +160,17 @@ export class FanOut {
    * Tells the watchers of a subscription (presence-01 §4.2 step 6.2).
    *
    * @param duration the seconds that were asked for
+   * @param proof by which the subscriber proves who they are
    */
-  subscribed(subject: Presentity, subscriber: string, duration: number): void {
-    if (subject.watched) this.#queue(subject, { type: 'happened', subscriber, duration, action: 'subscribe' });
+  subscribed(subject: Presentity, subscriber: string, duration: number, proof: string | undefined): void {
+    if (subject.watched) this.#queue(subject, { type: 'happened', subscriber, duration, action: 'subscribe', proof });
   }
 
   /** Tells the watchers that asked in the form of APEX; IMXP has no element for it (RFC 3343 §4.6). */
   ended({ kind, subject, originator }: ActiveOperation): void {
     if (kind === 'subscribe' && subject.watchedIn('apex')) {
-      this.#queue(subject, { type: 'happened', subscriber: originator, duration: 0, action: 'terminate' });
+      const what = { subscriber: originator, duration: 0, action: 'terminate', proof: undefined } as const;
+      this.#queue(subject, { type: 'happened', ...what });
     }
   }
 
@@ -258,8 +270,8 @@ export class FanOut {
     if (after !== undefined) this.#owner.missed(running, this.#clock.now() + after);
   }
 
-  #send(running: ActiveOperation, document: string, outcome: SendListener): void {
-    this.#sender.send(running.subject.domain, running.originator, document, running.form, outcome);
+  #send(running: ActiveOperation, document: string, outcome: SendListener, option?: Option): void {
+    this.#sender.send(running.subject.domain, running.originator, document, running.form, outcome, option);
   }
 
   #queue(subject: Presentity, job: Job): void {
@@ -363,15 +375,16 @@ export class FanOut {
       return;
     }
     this.#counts.notify += 1;
-    const { subscriber, duration, action } = job.type === 'happened' ? job : presentOf(receiver);
+    const { subscriber, duration, action, proof } = job.type === 'happened' ? job : presentOf(receiver);
     const notify = { type: 'notify', subscriber, transID: running.transID, duration, action } as const;
-    this.#send(running, writePresenceOperation(notify, running.form), new Notified(this, running));
+    const option = proof === undefined ? undefined : proofOption(proof);
+    this.#send(running, writePresenceOperation(notify, running.form), new Notified(this, running), option);
   }
 }
 
 /** Returns what a watcher is told of an existing subscription. */
-function presentOf({ originator, duration }: ActiveOperation) {
-  return { subscriber: originator, duration, action: 'subscribe' } as const;
+function presentOf({ originator, duration, proof }: ActiveOperation): Happened {
+  return { subscriber: originator, duration, action: 'subscribe', proof };
 }
 
 class Published implements SendListener {

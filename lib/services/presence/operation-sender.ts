@@ -5,7 +5,7 @@
  * name and nothing of what it says.
  */
 import type { Reply } from '../../errors.js';
-import type { Data } from '../../imxp/operation.js';
+import type { Data, Option } from '../../imxp/operation.js';
 import { type Form, serviceIn } from '../../imxp/vocabulary/form.js';
 import type { DeliverySink } from '../../relay/target.js';
 import { documentData } from '../outgoing.js';
@@ -71,8 +71,11 @@ export class OperationSender {
     return this.#outstanding;
   }
 
-  /** @param document the element to send, in that form */
-  send(domain: string, to: string, document: string, form: Form, outcome: SendListener): void {
+  /**
+   * @param document the element to send, in that form
+   * @param option beside it
+   */
+  send(domain: string, to: string, document: string, form: Form, outcome: SendListener, option?: Option): void {
     const party = partyOf(to);
     let recipient = this.#recipients.get(party);
     if (recipient === undefined) {
@@ -86,7 +89,7 @@ export class OperationSender {
     this.#young.push(sent);
     if (this.#young.length - this.#first > 2 * this.#limits.outstanding) this.#age();
     const data = documentData(`${this.#services[form]}@${domain}`, to, document);
-    this.#mesh.submit(data, sent);
+    this.#mesh.submit(option === undefined ? data : { ...data, options: [option] }, sent);
   }
 
   /** Returns undefined if one more may be sent now, else a promise to wait for. Asked before each of many. */

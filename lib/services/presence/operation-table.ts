@@ -11,7 +11,7 @@ export type ActiveOperationKind = 'subscribe' | 'watch';
 /** What an operation is started with. */
 export type ActiveOperationInit = Pick<
   ActiveOperation,
-  'kind' | 'subject' | 'originator' | 'transID' | 'duration' | 'expires' | 'form' | 'version'
+  'kind' | 'subject' | 'originator' | 'transID' | 'duration' | 'expires' | 'form' | 'version' | 'proof'
 >;
 
 /** A subscription or watch in progress. */
@@ -29,6 +29,8 @@ export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
   readonly form: Form;
   /** Version of its record in the store. */
   readonly version: number;
+  /** By which its originator proves who they are, for the watchers; undefined for a watch. */
+  readonly proof: string | undefined;
   /** Version of the entry sent last. */
   sent = 0;
   /** Whether that was the subject's own entry, or the view of it. */
@@ -56,6 +58,7 @@ export class ActiveOperation implements TimerWheelItem<ActiveOperation> {
     this.expires = made.expires;
     this.form = made.form;
     this.version = made.version;
+    this.proof = made.proof;
     this.due = made.expires;
   }
 }

@@ -11,6 +11,7 @@ import { Entries } from './entries.js';
 import { FanOut, type FanOutOwner } from './fan-out.js';
 import type { OperationSender } from './operation-sender.js';
 import { ActiveOperation, OperationTable, type Presentity } from './operation-table.js';
+import { ProofShares } from './proof-shares.js';
 import type { Records, StoredOperation } from './records.js';
 import { TimerWheel } from './timer-wheel.js';
 import type { Shown, Views } from './views.js';
@@ -20,6 +21,8 @@ export interface OperationLimits {
   readonly operations: number;
   /** Those of one endpoint. */
   readonly operationsPerEndpoint: number;
+  /** Octets of the proofs of all subscriptions; one subscriber may have as many as are free. */
+  readonly proofTotalOctets: number;
 }
 
 /** transID of an operation that asks once and is never in progress. */
@@ -38,6 +41,7 @@ export class Operations implements FanOutOwner {
   readonly #clock: Clock;
   readonly #limits: OperationLimits;
   readonly #wheel: TimerWheel<ActiveOperation>;
+  readonly #proofs: ProofShares;
   #due: ActiveOperation[] = [];
   /** Subjects whose permissions may have changed. */
   readonly #unchecked = new Set<Presentity>();
@@ -59,6 +63,7 @@ export class Operations implements FanOutOwner {
     this.#clock = clock;
     this.#limits = limits;
     this.#wheel = new TimerWheel(clock.now());
+    this.#proofs = new ProofShares(limits.proofTotalOctets);
   }
 
   /**
@@ -87,6 +92,7 @@ export class Operations implements FanOutOwner {
       running.stale = stored.kind === 'subscribe';
       // D-PRES-10: one fresh publish, since it may have missed changes
       if (running.stale) running.due = Math.min(this.#clock.now(), running.expires);
+      this.#proofs.add(running.originator, octetsOf(running.proof));
       this.registry.add(running);
       this.#wheel.add(running);
     }
@@ -96,6 +102,7 @@ export class Operations implements FanOutOwner {
   /**
    * Starts an operation of an originator that has no other to the subject; it is in the store then.
    *
+   * @param proof by which a subscriber proves who they are
    * @throws Refusal 450, 554 for the limits; LocalError STORE_FAILED
    */
   async begin(
@@ -103,15 +110,27 @@ export class Operations implements FanOutOwner {
     subject: Presentity,
     { type, transID, duration }: Subscribe,
     form: Form,
+    proof?: string,
   ): Promise<ActiveOperation> {
     const { operations, operationsPerEndpoint } = this.#limits;
     if (this.registry.size >= operations) throw new Refusal(450, 'too many subscriptions and watches here');
     if (this.registry.count(originator) >= operationsPerEndpoint) {
       throw new Refusal(554, `an endpoint may have ${operationsPerEndpoint} subscriptions and watches`);
     }
+    const octets = octetsOf(proof);
+    if (octets > 0 && !this.#proofs.admits(originator, octets)) {
+      throw new Refusal(450, 'too many signed subscriptions of yours here; end some, or subscribe without signing');
+    }
     const expires = this.#clock.wall() + duration * 1000;
-    const record = { kind: type, subject: subject.key, originator, transID, duration, expires, form };
-    const version = await this.#records.putOperation(record);
+    const record = { kind: type, subject: subject.key, originator, transID, duration, expires, form, proof };
+    this.#proofs.add(originator, octets);
+    let version: number;
+    try {
+      version = await this.#records.putOperation(record);
+    } catch (error) {
+      this.#proofs.remove(originator, octets);
+      throw error;
+    }
     const running = new ActiveOperation({
       ...record,
       expires: this.#clock.now() + duration * 1000,
@@ -135,6 +154,7 @@ export class Operations implements FanOutOwner {
       expires,
       form,
       version: NO_RECORD,
+      proof: undefined,
     });
   }
 
@@ -304,6 +324,12 @@ export class Operations implements FanOutOwner {
 
   #forget(running: ActiveOperation): boolean {
     this.#wheel.remove(running);
-    return this.registry.remove(running);
+    if (!this.registry.remove(running)) return false;
+    this.#proofs.remove(running.originator, octetsOf(running.proof));
+    return true;
   }
+}
+
+function octetsOf(proof: string | undefined): number {
+  return proof?.length ?? 0;
 }

@@ -41,6 +41,7 @@ export interface OperationRecord {
   /** Milliseconds since 1970. */
   readonly expires: number;
   readonly form: Form;
+  readonly proof: string | undefined;
 }
 
 export type StoredOperation = OperationRecord & { readonly version: number };
@@ -104,9 +105,10 @@ export class Records {
 
   /** @returns the version of the record */
   async putOperation(record: OperationRecord): Promise<number> {
-    const { kind, subject, originator, transID, duration, expires, form } = record;
-    // There may be very many, and nearly all are of IMXP.
-    const value = { kind, subject, originator, transID, duration, expires, ...(form === 'imxp' ? {} : { form }) };
+    const { kind, subject, originator, transID, duration, expires, form, proof } = record;
+    // There may be very many, and nearly all are of IMXP and not signed.
+    const more = { ...(form === 'imxp' ? {} : { form }), ...(proof === undefined ? {} : { proof }) };
+    const value = { kind, subject, originator, transID, duration, expires, ...more };
     return (await this.#store.put(keyOf(originator, transID), value)) ?? ABSENT;
   }
 
@@ -224,20 +226,23 @@ function entryFrom(key: string, value: unknown): Omit<EntryRecord, 'version'> {
 
 function operationFrom(key: string, value: unknown): OperationRecord {
   // Written before there was more than one form; the duration is not known.
-  if (isOperation(value)) return { ...value, duration: value.duration ?? 0, form: value.form ?? 'imxp' };
+  if (isOperation(value)) {
+    return { ...value, duration: value.duration ?? 0, form: value.form ?? 'imxp', proof: value.proof };
+  }
   throw new LocalError('STORE_FAILED', `the entry ${key} is not an operation, or was written by another version`);
 }
 
-type EarlierRecord = Omit<OperationRecord, 'duration' | 'form'> & Partial<OperationRecord>;
+type EarlierRecord = Omit<OperationRecord, 'duration' | 'form' | 'proof'> & Partial<OperationRecord>;
 
 function isOperation(value: unknown): value is EarlierRecord {
   if (typeof value !== 'object' || value === null) return false;
-  const { kind, subject, originator, transID, expires } = value as Partial<OperationRecord>;
+  const { kind, subject, originator, transID, expires, proof } = value as Partial<OperationRecord>;
   return (
     (kind === 'subscribe' || kind === 'watch') &&
     typeof subject === 'string' &&
     typeof originator === 'string' &&
     typeof transID === 'number' &&
-    typeof expires === 'number'
+    typeof expires === 'number' &&
+    (proof === undefined || typeof proof === 'string')
   );
 }

@@ -5,6 +5,7 @@
  */
 import { ImxpError, type Reply } from '../../errors.js';
 import { addressOf } from '../../imxp/address.js';
+import { isProof, proofAmong } from '../../imxp/subscriber-proof.js';
 import {
   type Publish,
   publishAround,
@@ -35,6 +36,8 @@ export const PRESENCE = 'imxp=presence';
 export interface PresenceLimits extends OperationLimits, SenderLimits {
   /** Octets of an entry. */
   readonly entryOctets: number;
+  /** Octets of the proof of one subscriber. */
+  readonly proofOctets: number;
   /** Requests under way. */
   readonly requests: number;
   /** Requests of one endpoint, subaddresses included, under way. */
@@ -239,12 +242,13 @@ export class PresenceService implements DeliveryTarget {
   async #subscribe(request: ServiceRequest, operation: Subscribe): Promise<void> {
     const { fanOut, entries } = this.#operations;
     const { domain, form } = request;
+    const proof = this.#proofIn(request);
     await this.#withSubject(request, operation, async (subject) => {
       const subscriber = request.originator.key;
       await fanOut.room(subject);
       const shown = await entries.shown(subject, subscriber);
       if (operation.duration > 0) {
-        const running = await this.#operations.begin(subscriber, subject, operation, form);
+        const running = await this.#operations.begin(subscriber, subject, operation, form, proof);
         // A change before the record is on the disk is part of the entry that is sent then.
         fanOut.publish(running, await entries.shown(subject, subscriber));
       } else {
@@ -253,8 +257,22 @@ export class PresenceService implements DeliveryTarget {
         const { head, tail } = publishAround(shown.entry, this.#clock.wall(), form);
         this.#sender.send(domain, subscriber, `${head}${operation.transID}${tail}`, form, NOBODY_ASKS);
       }
-      fanOut.subscribed(subject, subscriber, operation.duration);
+      fanOut.subscribed(subject, subscriber, operation.duration, proof);
     });
+  }
+
+  /**
+   * Returns the proof of a subscriber, which watchers get as it came (D-PRES-21).
+   *
+   * @throws Refusal 501, 554
+   */
+  #proofIn({ options }: ServiceRequest): string | undefined {
+    const proof = proofAmong(options);
+    if (proof === undefined) return undefined;
+    const { proofOctets } = this.#limits;
+    if (proof.length > proofOctets) throw new Refusal(554, `the proof of a subscriber may have ${proofOctets} octets`);
+    if (!isProof(proof)) throw new Refusal(501, 'the proof of a subscriber must be in base64');
+    return proof;
   }
 
   /** presence-01 §4.3. */
