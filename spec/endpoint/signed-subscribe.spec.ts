@@ -1,7 +1,10 @@
 import { expect } from 'chai';
 import type { Endpoint } from '../../lib/endpoint/endpoint.js';
-import type { SubscriptionNotice } from '../../lib/endpoint/presence.js';
+import type { Message } from '../../lib/endpoint/message.js';
+import { PresenceClient, type SubscriptionNotice } from '../../lib/endpoint/presence.js';
 import { SignedSubscribes } from '../../lib/endpoint/signed-subscribe.js';
+import { Transactions } from '../../lib/endpoint/transactions.js';
+import { RefusedError } from '../../lib/errors.js';
 import type { Notify } from '../../lib/imxp/vocabulary/presence.js';
 import {
   authority,
@@ -51,13 +54,13 @@ describe('subscriptions that the subscriber signed', function () {
         const own = address === BETTY ? {} : { certificate: keys[address].certificate, key: keys[address].key };
         return mesh.attach(address, { dialect, secure: { ...own, authorities: authority.certificate, people } });
       }
-      async function watched(endpoint: Endpoint): Promise<() => Promise<SubscriptionNotice>> {
+      async function watched(endpoint: Endpoint, ...whom: string[]): Promise<() => Promise<SubscriptionNotice>> {
         const feed = (await endpoint.presence.subscriptions(FRED))[Symbol.asyncIterator]();
         return async () => {
           for (;;) {
             const { value } = await feed.next();
             if (value === undefined) throw new Error('the watch has ended');
-            if (value.action === 'subscribe') return value;
+            if (value.action === 'subscribe' && whom.includes(value.subscriber)) return value;
           }
         };
       }
@@ -70,7 +73,7 @@ describe('subscriptions that the subscriber signed', function () {
 
       it('REQ-IMPP-049 name their subscriber to the publisher, who can verify it', async () => {
         const [publisher, subscriber, other] = [await attach(FRED), await attach(BARNEY), await attach(BETTY)];
-        const next = await watched(publisher);
+        const next = await watched(publisher, BARNEY, BETTY);
         const feed = await subscriber.presence.subscribe(FRED, { sign: true, duration: 600 });
         expect(verdict(await next())).to.deep.equal([BARNEY, true, BARNEY, undefined]);
         await other.presence.poll(FRED);
@@ -85,13 +88,13 @@ describe('subscriptions that the subscriber signed', function () {
         await subscriber.presence.subscribe(FRED, { sign: true, duration: 600 });
         await mesh.stopNode('example.com');
         await mesh.startNode('example.com');
-        const next = await watched(await attach(FRED));
+        const next = await watched(await attach(FRED), BARNEY);
         expect(verdict(await next())).to.deep.equal([BARNEY, true, BARNEY, undefined]);
       });
 
       it('REQ-IMPP-049 are reported as not valid with a proof that somebody else signed, or of something else', async () => {
         const publisher = await attach(FRED);
-        const next = await watched(publisher);
+        const next = await watched(publisher, WILMA);
         const [own, signer] = [await attach(WILMA), new SignedSubscribes(secureOf(barney))];
         const statement = { publisher: FRED, transID: 7, duration: 600 };
         const service = `${dialect}=presence@example.com`;
@@ -129,6 +132,26 @@ describe('subscriptions that the subscriber signed', function () {
       const unable = await mesh.attach(WILMA);
       expect((await failureOf(unable.presence.subscribe(FRED, { sign: true }))).code).to.equal('ARGUMENT');
     });
+  });
+
+  it('REQ-IMPP-049 are served by those who do not know it, unless it is required', async () => {
+    const options: unknown[] = [];
+    const send = async (message: Message): Promise<void> => {
+      options.push(
+        ...(message.options ?? []).map(({ external, targetHop, seeNoEvil }) => [external, targetHop, seeNoEvil]),
+      );
+      throw new RefusedError('REFUSED', { code: 504, text: 'option not understood' });
+    };
+    const endpoint = { addresses: [BARNEY], dialect: 'imxp' as const, send };
+    const client = new PresenceClient(endpoint, new Transactions(), 1000, secureOf(barney));
+    for (const sign of [false, true, 'required'] as const) {
+      expect((await failureOf(client.subscribe(FRED, { sign }))).reply?.code).to.equal(504);
+    }
+    // By default an option is for the last relay; with seeNoEvil it is ignored where it is not understood.
+    expect(options).to.deep.equal([
+      [OPTION, undefined, true],
+      [OPTION, undefined, false],
+    ]);
   });
 
   describe('verified by a watcher', () => {

@@ -5,7 +5,8 @@
  */
 import type { Reply } from '../../lib/errors.js';
 import { contentOf } from '../../lib/imxp/content.js';
-import type { Data } from '../../lib/imxp/operation.js';
+import type { Data, Option } from '../../lib/imxp/operation.js';
+import { proofAmong } from '../../lib/imxp/subscriber-proof.js';
 import { TIMERLESS_CLOCK } from '../../lib/ops/clock.js';
 import type { DeliverySink } from '../../lib/relay/target.js';
 import { type PresenceLimits, PresenceService } from '../../lib/services/presence/service.js';
@@ -36,6 +37,7 @@ export interface Sent {
   readonly from: string;
   readonly to: string;
   readonly document: string;
+  readonly proof: string | undefined;
 }
 
 export type Verdict = Reply | undefined | 'later';
@@ -129,22 +131,33 @@ export class Stage {
   }
 
   /** A request by somebody. @returns what the service answers to the Data itself: undefined for ok */
-  async ask(originator: string, document: string, service = SERVICE): Promise<Reply | undefined> {
+  async ask(
+    originator: string,
+    document: string,
+    service = SERVICE,
+    options: readonly Option[] = [],
+  ): Promise<Reply | undefined> {
     const reply = await new Promise<Reply | undefined>((resolve) => {
-      this.put(originator, document, { delivered: () => resolve(undefined), failed: resolve }, service);
+      this.put(originator, document, { delivered: () => resolve(undefined), failed: resolve }, service, options);
     });
     await this.settle();
     return reply;
   }
 
   /** A request whose answer is not awaited. */
-  put(originator: string, document: string, sink: DeliverySink, service = SERVICE): void {
+  put(
+    originator: string,
+    document: string,
+    sink: DeliverySink,
+    service = SERVICE,
+    options: readonly Option[] = [],
+  ): void {
     const data: Data = {
       type: 'data',
       originator,
       content: '#C',
       recipients: [{ identity: service, options: [] }],
-      options: [],
+      options,
       dataContent: { name: 'C', inner: Buffer.from(document) },
       source: undefined,
     };
@@ -189,7 +202,8 @@ export class Stage {
     if (content.kind !== 'inline') throw new Error(content.kind);
     const { originator: from } = data;
     if (from !== SERVICE && from !== APEX_SERVICE) throw new Error(`sent as ${from}`);
-    const sent = { from, to: data.recipients[0]?.identity ?? '', document: content.inner.toString() };
+    const [to, proof] = [data.recipients[0]?.identity ?? '', proofAmong(data.options)];
+    const sent = { from, to, document: content.inner.toString(), proof };
     this.sent.push(sent);
     const verdict = this.answer(sent);
     if (verdict === 'later') this.open.push({ to: sent.to, sink });
