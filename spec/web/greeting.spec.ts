@@ -22,7 +22,7 @@ const late = ${JSON.stringify(LATE_MS)};
 const session = (at) => new Promise((resolve) => {
   const socket = new WebSocket(${JSON.stringify(url)});
   const end = (heard) => { clearTimeout(timer); socket.onclose = null; socket.close(); resolve(heard); };
-  const timer = setTimeout(() => end('nothing'), 2000);
+  const timer = setTimeout(() => end('nothing'), 10_000);
   socket.onclose = () => end('closed');
   socket.onopen = () => setTimeout(() => {
     socket.onmessage = ({ data }) => end(String(data).startsWith('RPY 0 0 . 0 ') ? 'greeting' : String(data));

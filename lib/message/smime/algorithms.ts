@@ -109,14 +109,25 @@ interface FoundScheme {
   readonly saltLength?: number;
 }
 
+/** RFC 4055 §3.1; undefined where a peer sent something else. */
+function pssParams(schema: unknown): RSASSAPSSParams | undefined {
+  try {
+    return new RSASSAPSSParams({ schema });
+  } catch {
+    return undefined;
+  }
+}
+
 function schemeOf(
   { algorithmId, algorithmParams }: AlgorithmIdentifier,
   named: string | undefined,
 ): FoundScheme | undefined {
   if (algorithmId === OID.RSA_PSS) {
-    const { hashAlgorithm, saltLength } = new RSASSAPSSParams({ schema: algorithmParams });
-    const digest = digestOf(hashAlgorithm);
-    return digest === undefined ? undefined : { scheme: 'RSASSA-PSS', digest, saltLength };
+    const params = pssParams(algorithmParams);
+    const digest = params === undefined ? undefined : digestOf(params.hashAlgorithm);
+    return params === undefined || digest === undefined
+      ? undefined
+      : { scheme: 'RSASSA-PSS', digest, saltLength: params.saltLength };
   }
   const found = SIGNATURES.get(algorithmId);
   if (found === undefined) return undefined;

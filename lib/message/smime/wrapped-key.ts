@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import { IssuerAndSerialNumber } from 'pkijs';
 import { type AsnType, OctetString, octetsIn, Sequence } from './asn1.js';
 import type { Certificate } from './certificate.js';
-import { invalidSecured } from './fault.js';
+import { guarded, invalidSecured } from './fault.js';
 
 export interface WrappedKey {
   isFor(certificate: Certificate): boolean;
@@ -29,7 +29,10 @@ export function recipientIdOf({ parsed: { issuer, serialNumber } }: Certificate)
  */
 export function identifies(id: AsnType | undefined, certificate: Certificate): boolean {
   if (id instanceof Sequence) {
-    const { issuer, serialNumber } = new IssuerAndSerialNumber({ schema: id });
+    const { issuer, serialNumber } = guarded(
+      'a recipient is not identified',
+      () => new IssuerAndSerialNumber({ schema: id }),
+    );
     return serialNumber.isEqual(certificate.parsed.serialNumber) && issuer.isEqual(certificate.parsed.issuer);
   }
   if (id === undefined || !(id instanceof OctetString || id.idBlock.tagClass === 3)) {
