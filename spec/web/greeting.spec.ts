@@ -13,7 +13,7 @@ const SESSIONS = 100;
 const LATE_MS = [0, 1, 5, 20, 50];
 
 /** Sessions that a page has open at the same time. */
-const ROWS = 4;
+const ROWS = 2;
 
 /** Opens the sessions and counts those that hear a greeting. */
 const page = (url: string, speaksFirst: boolean): string => `<!doctype html><meta charset="utf-8"><script>

@@ -109,7 +109,7 @@ interface FoundScheme {
   readonly saltLength?: number;
 }
 
-/** RFC 4055 §3.1; undefined where a peer sent something else. */
+/** The parameters of RSASSA-PSS; undefined where a peer sent something else. */
 function pssParams(schema: unknown): RSASSAPSSParams | undefined {
   try {
     return new RSASSAPSSParams({ schema });
