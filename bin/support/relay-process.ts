@@ -8,7 +8,8 @@ import { CommandError, EXIT } from './exit.js';
 /** One line of its log. */
 export type LogRecord = Readonly<Record<string, unknown>>;
 
-const START_MS = 30_000;
+/** Starting takes a second; a machine that is busy with other work may need far longer. */
+const START_MS = 60_000;
 const STOP_MS = 15_000;
 
 interface Waiter {
@@ -55,11 +56,11 @@ export class RelayProcess {
     const relay = new RelayProcess(config);
     const ready = await relay.record(({ msg }) => msg === 'ready', START_MS);
     if (ready === undefined) {
+      const why = relay.#over
+        ? 'it ended without a reason; run it by itself with "imxp relay"'
+        : `it was not ready within ${START_MS / 1000} s; try again when the machine is less busy`;
       await relay.stop();
-      throw new CommandError(
-        EXIT.UNAVAILABLE,
-        `a relay did not start: ${relay.#complaints.trim() || 'it gave no reason'}`,
-      );
+      throw new CommandError(EXIT.UNAVAILABLE, `a relay did not start: ${relay.#complaints.trim() || why}`);
     }
     const { listening } = ready;
     relay.url = Array.isArray(listening) ? String(listening[0]) : '';

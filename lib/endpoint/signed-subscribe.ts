@@ -6,7 +6,7 @@ import { ImxpError } from '../errors.js';
 import type { Form } from '../imxp/vocabulary/form.js';
 import type { Notify, Subscribe } from '../imxp/vocabulary/presence.js';
 import type { Secure } from '../message/smime/secure.js';
-import type { Signature } from '../message/smime/signature.js';
+import { nothingSigned, type Signature } from '../message/smime/signature.js';
 import { decodedBody, parseEntity } from '../mime/entity.js';
 import { parseXml } from '../xml/parse.js';
 import { escapeAttribute } from '../xml/write.js';
@@ -33,17 +33,7 @@ export interface NotifyContext {
 }
 
 /** A proof that cannot be read, or in which nothing is signed. */
-const UNREADABLE: Signature = {
-  by: undefined,
-  valid: false,
-  reason: 'altered',
-  trust: undefined,
-  algorithm: undefined,
-  outdated: false,
-  at: undefined,
-  id: undefined,
-  certificate: undefined,
-};
+const UNREADABLE = nothingSigned('altered');
 
 export class SignedSubscribes {
   readonly #secure: Secure;

@@ -68,20 +68,23 @@ export interface VerificationContext {
 export function signatureOf(layer: SignedLayer, sender: ClaimedSender, context: VerificationContext): Signature {
   const others = [...layer.certificates, ...context.known];
   const all = layer.signers.map((signer) => signatureBy(signer, layer.contents, sender, context, others));
-  return all.find(({ valid }) => valid) ?? all[0] ?? NOBODY;
+  return all.find(({ valid }) => valid) ?? all[0] ?? nothingSigned('no certificate');
 }
 
-const NOBODY: Signature = {
-  by: undefined,
-  valid: false,
-  reason: 'no certificate',
-  trust: undefined,
-  algorithm: undefined,
-  outdated: false,
-  at: undefined,
-  id: undefined,
-  certificate: undefined,
-};
+/** The signature that is not there, or cannot be read. */
+export function nothingSigned(reason: SignatureFault): Signature {
+  return {
+    by: undefined,
+    valid: false,
+    reason,
+    trust: undefined,
+    algorithm: undefined,
+    outdated: false,
+    at: undefined,
+    id: undefined,
+    certificate: undefined,
+  };
+}
 
 function signatureBy(
   signer: Signer,
