@@ -9,9 +9,10 @@ import { canonical, isCanonical, layerOf, type OpenEntity, readEntity } from './
 import { openEnveloped } from './enveloped-data.js';
 import { guarded, invalidSecured, type SmimeLimits, unreadable } from './fault.js';
 import type { SmimeIdentity } from './identity.js';
-import type { Signature, SignedLayer } from './signature.js';
+import type { Signature } from './signature.js';
 import { SIGNATURE_FAULTS } from './signature-fault.js';
 import { readSignedData, type SignedData } from './signed-data.js';
+import type { SignedLayer } from './verification.js';
 
 export interface OpeningOptions {
   readonly identity: SmimeIdentity | undefined;

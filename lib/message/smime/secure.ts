@@ -15,10 +15,11 @@ import { type KnownCertificates, PinnedCertificates } from './known.js';
 import { Opening } from './opening.js';
 import { type ReplayLimits, ReplayMemory, type SignedMessage } from './replay.js';
 import { type Stated, statedIn } from './sender.js';
-import { type Signature, signatureOf } from './signature.js';
+import type { Signature } from './signature.js';
 import { SIGNATURE_FAULTS } from './signature-fault.js';
 import { makeSignedData } from './signed-data.js';
 import { readRevocationLists, Trust } from './trust.js';
+import { signatureOf } from './verification.js';
 import { type ClassicVersion, type SmimeVersion, versionOf } from './version.js';
 
 /** Finds the certificate of an address: PEM or DER, or undefined when it is not known. */
