@@ -28,9 +28,7 @@ export interface InstantUri {
 const URIC = /^[!$-;=?-Z_a-z~[\]]+$/;
 // Unreserved and harmless in a local part; everything else is percent-encoded. `=` is common in mesh addresses.
 const ESCAPED = /[^A-Za-z0-9\-_.!~*'()=+$]/gu;
-/** One element of a list: commas inside quotes belong to a display name or a local part. */
-const ELEMENT = /(?:%22(?:%5C(?:%..|[^%])|(?!%22|%5C).)*%22|[^,])+/gi;
-const NAMED = /^(.*?)%3C([^<]*)%3E$/i;
+const [OPEN, CLOSE] = [/%3C/i, /%3E$/i];
 
 /** @returns an error to throw: reply 553, as for a wrong address. */
 function invalidUri(text: string, why: string): RemoteProtocolError {
@@ -72,13 +70,48 @@ function encoded(character: string): string {
 
 /** @param to percent-encoded; commas separate (RFC 2368 §2) */
 function mailboxesIn(text: string, to: string): UriMailbox[] {
-  return (to.match(ELEMENT) ?? [])
-    .map((element) => element.replace(/^(?:%20)+|(?:%20)+$/g, ''))
+  return elementsOf(to)
+    .map((element) => element.replace(/^(?:%20)+|(?<!%20)(?:%20)+$/g, ''))
     .filter((element) => element !== '')
     .map((element) => {
-      const [, phrase, address = element] = NAMED.exec(element) ?? [];
-      return { address: addressIn(text, address), phrase: phrase && phraseOf(decode(text, phrase)) };
+      const open = CLOSE.test(element) ? element.search(OPEN) : -1;
+      if (open < 0) return { address: addressIn(text, element), phrase: undefined };
+      const phrase = phraseOf(decode(text, element.slice(0, open)));
+      return { address: addressIn(text, element.slice(open + 3, -3)), phrase };
     });
+}
+
+/**
+ * The elements of a list, some of them empty: commas inside quotes belong to a display name or a local part. Takes time
+ * in proportion to its length, because strangers write it.
+ */
+function elementsOf(list: string): string[] {
+  const elements: string[] = [];
+  let [start, quotes] = [0, true];
+  const mark = /%22|,/g;
+  for (let found = mark.exec(list); found !== null; found = mark.exec(list)) {
+    if (found[0] === ',') {
+      elements.push(list.slice(start, found.index));
+      start = mark.lastIndex;
+    } else if (quotes) {
+      const end = quoteEnd(list, mark.lastIndex);
+      // What is not closed is no quote, and neither is any later one: they end, or do not, at the same place.
+      quotes = end !== undefined;
+      mark.lastIndex = end ?? mark.lastIndex;
+    }
+  }
+  return [...elements, list.slice(start)];
+}
+
+/** Where quotes that begin before `from` end; a backslash takes the next character with it. */
+function quoteEnd(list: string, from: number): number | undefined {
+  const mark = /%5C(?:%..|[^%])?|%22/gi;
+  mark.lastIndex = from;
+  for (let found = mark.exec(list); found !== null; found = mark.exec(list)) {
+    if (found[0] === '%22') return mark.lastIndex;
+    if (found[0].length === 3) return undefined;
+  }
+  return undefined;
 }
 
 function addressIn(text: string, spec: string): string {

@@ -5,6 +5,7 @@ import { flow, unflow } from '../../lib/message/flowed.js';
 import { readMessage } from '../../lib/message/read.js';
 import { parseMailAddresses } from '../../lib/message/rfc822/address.js';
 import { decodeWords, encodeWords } from '../../lib/message/rfc822/encoded-word.js';
+import { parseInstantUri } from '../../lib/message/uri.js';
 import { decodeTransfer } from '../../lib/mime/transfer.js';
 import { document } from './support.js';
 
@@ -12,6 +13,14 @@ const LONG = 100_000;
 const SPACES = ' '.repeat(LONG);
 /** Those that grow with the square of the length took ten seconds and more. */
 const LIMIT_MS = 5000;
+/** Of a URI that need not be one. */
+const uri = (text: string): unknown => {
+  try {
+    return parseInstantUri(text);
+  } catch (error) {
+    return error;
+  }
+};
 
 const work: readonly [string, () => unknown][] = [
   ['spaces in a flowed text', () => unflow(`${SPACES}x`)],
@@ -24,6 +33,10 @@ const work: readonly [string, () => unknown][] = [
   ['addresses of mail', () => parseMailAddresses('(b) a@x,'.repeat(LONG / 10), 'mailto')],
   ['encoded words', () => decodeWords(encodeWords('ä'.repeat(LONG)).join(SPACES.slice(0, 10)))],
   ['beginnings of encoded words', () => decodeWords('=?a?Q?'.repeat(LONG))],
+  ['angle brackets in a URI', () => uri(`im:${'%3C'.repeat(LONG)}`)],
+  ['spaces in a URI', () => uri(`im:a${'%20'.repeat(LONG)}b@x`)],
+  ['quotes in a URI', () => uri(`im:%22${'%5C%22'.repeat(LONG)}`)],
+  ['headers with angle brackets in a URI', () => uri(`im:?to=${'%3C'.repeat(LONG)}`)],
   [
     'headers of message/cpim',
     () => parseCpim(Buffer.from(`${'a: b\r\n'.repeat(LONG)}\r\nContent-Type: text/plain\r\n\r\n`)).to,

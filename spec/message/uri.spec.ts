@@ -73,6 +73,11 @@ describe('im: and pres: URIs', () => {
       ['fred@example.com', undefined],
     ]);
     expect(to('im:%22a%5C%22,b%22%3Cfred@example.com%3E')).to.deep.equal([['fred@example.com', 'a",b']]);
+    // A quote that is not closed is an ordinary character.
+    expect(to('im:%22Fred%20%3Cfred@example.com%3E,barney@rubble.com')).to.deep.equal([
+      ['fred@example.com', '"Fred'],
+      ['barney@rubble.com', undefined],
+    ]);
     expect(to('pres:Fred%20Flintstone%20%3Cfred%2Fx@example.com%3E')).to.deep.equal([
       ['fred/x@example.com', 'Fred Flintstone'],
     ]);

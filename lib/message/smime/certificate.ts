@@ -36,6 +36,8 @@ const KEY_USAGES: ReadonlyMap<KeyType | undefined, number> = new Map([
 const [MAILBOX, URI] = [1, 6];
 /** Largest certificate accepted; a few thousand octets are usual. */
 const CERTIFICATE_OCTETS = 65_536;
+/** Longest name read in a certificate; longer ones name nobody. Addresses have a few hundred octets. */
+const NAME_OCTETS = 4_096;
 
 export class Certificate {
   readonly x509: X509Certificate;
@@ -138,7 +140,10 @@ export class Certificate {
 
   #names(): string[] {
     const names = this.#read(EXTENSION.ALTERNATIVE_NAME, (value) =>
-      valuesIn(value).map((name) => ({ tag: tagOf(name), text: octetsIn(name).toString('latin1') })),
+      valuesIn(value)
+        .map((name) => ({ tag: tagOf(name), octets: octetsIn(name) }))
+        .filter(({ octets }) => octets.length <= NAME_OCTETS)
+        .map(({ tag, octets }) => ({ tag, text: octets.toString('latin1') })),
     );
     const uris = names?.flatMap(({ tag, text }) => (tag === URI ? keyOf(inboxOf(text)) : [])) ?? [];
     const mailboxes = names?.flatMap(({ tag, text }) => (tag === MAILBOX ? keyOf(text) : [])) ?? [];

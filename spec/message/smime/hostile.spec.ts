@@ -5,9 +5,11 @@ import { type MadeEntity, opaque } from '../../../lib/message/smime/entity.js';
 import { makeEnveloped } from '../../../lib/message/smime/enveloped-data.js';
 import { SMIME_LIMITS } from '../../../lib/message/smime/fault.js';
 import type { Secure } from '../../../lib/message/smime/secure.js';
-import { arrived, BARNEY, barney, cpim, FRED, fred, secureOf, text, wilma } from './people.js';
+import { arrived, BARNEY, barney, cpim, FRED, fred, person, secureOf, text, WILMA, wilma } from './people.js';
 
 const to = [BARNEY];
+/** Of the processor. Names that take time by the square of their length took seconds. */
+const LIMIT_MS = 250;
 
 /** What the sender of something sees, and what is written down here. */
 function refusal(side: Secure, made: MadeEntity, originator = FRED): { code: string; reply: unknown; message: string } {
@@ -44,6 +46,23 @@ describe('S/MIME from strangers', () => {
     const bare = sealed(classic, { encrypt: true });
     expect(refusal(barneysSide, bare).message).to.include('AES-CBC does not detect, and it is not signed');
     expect(secureOf(barney, { classic: '3.2' }).open(arrived(bare), FRED).encrypted).to.equal(true);
+  });
+
+  it('reads a certificate with a very long name in a short time, and nobody from that name', () => {
+    const name = (uri: string): number => {
+      const { certificate } = person(FRED, { uris: [`im:${FRED}`, uri] });
+      const begin = process.cpuUsage();
+      expect(readCertificates(certificate)[0]?.identities).to.deep.equal([FRED]);
+      const { user, system } = process.cpuUsage(begin);
+      return (user + system) / 1000;
+    };
+    const hostile = [
+      `im:${'%3C'.repeat(21_000)}`,
+      `im:a${'%20'.repeat(21_000)}b@x`,
+      `im:%22${'%5C%22'.repeat(10_000)}`,
+    ];
+    for (const uri of hostile) expect(name(uri), uri.slice(0, 20)).to.be.below(LIMIT_MS);
+    expect(name(`im:${WILMA}?subject=${'x'.repeat(5000)}`)).to.be.below(LIMIT_MS);
   });
 
   it('answers the same whatever decryption came to, so that nobody finds out contents by asking', () => {
