@@ -74,9 +74,11 @@ export class AccessRules {
 
   /** Whether an action, `service:operation`, is granted: the first entry that matches decides (access-01 §3). */
   allows(actor: string, action: string): boolean {
-    if (this.#open && action === 'core:data' && !actor.startsWith(`${ANONYMOUS}/`)) return true;
+    // By the parsed name: quotes in an originator are part of its notation only.
     const name = addressOf(actor);
-    if (name !== undefined && isAnonymousName(name) && !FOR_ANONYMOUS.has(action)) return false;
+    const anonymous = name !== undefined && isAnonymousName(name);
+    if (this.#open && action === 'core:data' && !anonymous) return true;
+    if (anonymous && !FOR_ANONYMOUS.has(action)) return false;
     const rule = this.#deciding(name);
     return rule !== undefined && grants(rule, action);
   }

@@ -162,6 +162,15 @@ describe('services/access-rules', () => {
     expect(rules(access, entry('*@quay.example')).allows('otto@quay.example', 'core:data')).to.equal(false);
   });
 
+  it('D-ACCESS-11 knows an anonymous principal by any notation of its name', () => {
+    const open = rules(INES, entry('*@*', 'core:data'), entry('imxp=*@*', 'core:data'));
+    expect(open.allows('otto@quay.example', 'core:data')).to.equal(true);
+    const random = '0123456789abcdef0123456789abcdef';
+    for (const local of ['anonymous', '"anonymous"', 'anony"mous"', '"\\anonymous"']) {
+      expect(open.allows(`${local}/${random}@harbour.example`, 'core:data'), local).to.equal(false);
+    }
+  });
+
   it('grants nothing to an invalid address', () => {
     expect(rules(INES, entry('*@quay.example', 'all:all')).allows('@quay.example', 'x:y')).to.equal(false);
   });
