@@ -81,6 +81,16 @@ describe('imxp/extension', () => {
     });
   }
 
+  it('REQ-PRES-016 limits a namespace, of which each element is given a copy', () => {
+    const many = '<a:b/>'.repeat(1000);
+    const kept = read(entry({ attributes: ` xmlns:a='${'u'.repeat(512)}'`, inside: many }));
+    expect(kept.extension?.elements).to.have.length(1000);
+    expect(() => read(entry({ attributes: ` xmlns:a='${'u'.repeat(513)}'`, inside: many })))
+      .to.throw(RemoteProtocolError, 'longer than 512 characters')
+      .with.nested.property('reply.code', 501);
+    expect(() => read(entry({ inside: `<b xmlns='${'u'.repeat(513)}' />` }))).to.throw(RemoteProtocolError);
+  });
+
   it('checks what an application gives', () => {
     const given = (elements: readonly string[], attributes: Extension['attributes'] = []) =>
       extensionGiven({ attributes, elements });

@@ -28,6 +28,8 @@ export type NamespaceScope = ReadonlyMap<string, string>;
 export const NO_SCOPE: NamespaceScope = new Map();
 
 const XMLNS = 'xmlns';
+/** Characters of a namespace: each element that is kept has a copy of all that it uses. */
+const NAMESPACE_LENGTH = 512;
 /** RFC 2779 §3.1.3 extends an entry; the attributes of XML itself do not. */
 const XML = 'xml';
 const XML_NAMESPACE = 'http://www.w3.org/XML/1998/namespace';
@@ -55,6 +57,9 @@ function declarationsOf({ name: element, attributes }: XmlElement): Map<string, 
     // Namespaces in XML: a prefix stands for something, and these two for what they always do.
     const wrong = name !== XMLNS && (namespace === '' || !isPart(prefix) || prefix === XMLNS || prefix === XML);
     if (wrong) throw invalid(`element ${element}: ${name} cannot be declared like this`);
+    if (namespace.length > NAMESPACE_LENGTH) {
+      throw invalid(`element ${element}: a namespace is longer than ${NAMESPACE_LENGTH} characters`);
+    }
     declared.set(prefix, namespace);
   }
   return declared;
