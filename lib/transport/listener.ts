@@ -144,10 +144,12 @@ export class Listener implements ConnectionOwner {
       return;
     }
     socket.on('error', ignore);
-    this.#turns.run(hostPrefix(plainAddress(remoteAddress)), () => {
+    const leave = this.#turns.run(hostPrefix(plainAddress(remoteAddress)), () => {
       socket.off('error', ignore);
       this.#accept(socket);
     });
+    // A connection that is closed before its turn needs none.
+    socket.once('close', leave);
   }
 
   #accept(socket: Socket): void {

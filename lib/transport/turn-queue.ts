@@ -6,7 +6,7 @@
 export class TurnQueue {
   readonly #perTurn: number;
   /** In the order in which the hosts are served next. */
-  readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #waiting = new Map<string, Set<() => void>>();
   #ran = 0;
   #scheduled = false;
 
@@ -15,22 +15,35 @@ export class TurnQueue {
     this.#perTurn = perTurn;
   }
 
-  /** Runs a task at once if this turn has room for it, else in a later turn. */
-  run(host: string, task: () => void): void {
+  /**
+   * Runs a task at once if this turn has room for it, else in a later turn.
+   *
+   * @param task a function of its own for each call
+   * @returns a function that takes the task from the queue if it has not run
+   */
+  run(host: string, task: () => void): () => void {
     if (this.#ran < this.#perTurn && this.#waiting.size === 0) {
       this.#ran += 1;
       this.#schedule();
       task();
-      return;
+      return ignore;
     }
     const tasks = this.#waiting.get(host);
-    if (tasks === undefined) this.#waiting.set(host, [task]);
-    else tasks.push(task);
+    if (tasks === undefined) this.#waiting.set(host, new Set([task]));
+    else tasks.add(task);
+    return () => this.#leave(host, task);
   }
 
-  /** Resolves when the caller's turn has come. */
-  turn(host: string): Promise<void> {
-    return new Promise((resolve) => this.run(host, resolve));
+  /** Number of tasks that wait for their turn. */
+  get size(): number {
+    let size = 0;
+    for (const tasks of this.#waiting.values()) size += tasks.size;
+    return size;
+  }
+
+  #leave(host: string, task: () => void): void {
+    const tasks = this.#waiting.get(host);
+    if (tasks?.delete(task) === true && tasks.size === 0) this.#waiting.delete(host);
   }
 
   #schedule(): void {
@@ -46,11 +59,15 @@ export class TurnQueue {
       const [host, tasks] = this.#waiting.entries().next().value ?? [];
       if (host === undefined) break;
       this.#waiting.delete(host);
-      const task = tasks?.shift();
-      if (tasks !== undefined && tasks.length > 0) this.#waiting.set(host, tasks);
+      const [task] = tasks ?? [];
+      if (task !== undefined) tasks?.delete(task);
+      if (tasks !== undefined && tasks.size > 0) this.#waiting.set(host, tasks);
       this.#ran += 1;
       this.#schedule();
       task?.();
     }
   }
 }
+
+/** A task that has run has left the queue. */
+function ignore(): void {}

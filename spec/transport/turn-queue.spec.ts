@@ -46,4 +46,16 @@ describe('transport/turn-queue', () => {
     });
     expect(ran).to.equal(true);
   });
+
+  it('keeps nothing of a task that left, and gives it no turn', async () => {
+    const queue = new TurnQueue(1);
+    const ran: string[] = [];
+    queue.run('a', () => ran.push('first'));
+    const leaves = Array.from({ length: 50 }, () => queue.run('a', () => ran.push('left')));
+    queue.run('b', () => ran.push('last'));
+    for (const leave of leaves) leave();
+    expect(queue.size).to.equal(1);
+    while (queue.size > 0) await nextTurn();
+    expect(ran).to.deep.equal(['first', 'last']);
+  });
 });

@@ -28,12 +28,23 @@ export class Handshakes {
     this.#limits = { all: most, perHost: Math.ceil(most / 2) };
   }
 
-  /** Resolves when a handshake whose ClientHello was read from the stream may compute. */
+  /**
+   * Resolves when a handshake whose ClientHello was read from the stream may compute.
+   *
+   * @throws TransportError CONNECTION_LOST when the stream closes first
+   */
   async turn({ remote }: HandshakeConnection, stream: Duplex): Promise<void> {
+    if (stream.closed) throw closedBefore();
     // Whoever reads the stream next says what became of it.
     const ignore = (): void => {};
     stream.on('error', ignore);
-    await this.#turns.turn(hostPrefix(remote.address));
+    await new Promise<void>((resolve, reject) => {
+      const leave = this.#turns.run(hostPrefix(remote.address), resolve);
+      stream.once('close', () => {
+        leave();
+        reject(closedBefore());
+      });
+    });
     stream.off('error', ignore);
   }
 
@@ -52,4 +63,8 @@ export class Handshakes {
       this.#connections.remove(connection);
     }
   }
+}
+
+function closedBefore(): TransportError {
+  return new TransportError('CONNECTION_LOST', 'the connection was closed before the TLS handshake');
 }
