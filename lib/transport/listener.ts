@@ -149,7 +149,7 @@ export class Listener implements ConnectionOwner {
       this.#accept(socket);
     });
     // A connection that is closed before its turn needs none.
-    socket.once('close', leave);
+    if (leave !== undefined) socket.once('close', leave);
   }
 
   #accept(socket: Socket): void {

@@ -19,14 +19,14 @@ export class TurnQueue {
    * Runs a task at once if this turn has room for it, else in a later turn.
    *
    * @param task a function of its own for each call
-   * @returns a function that takes the task from the queue if it has not run
+   * @returns a function that takes the task from the queue, undefined if the task has run
    */
-  run(host: string, task: () => void): () => void {
+  run(host: string, task: () => void): (() => void) | undefined {
     if (this.#ran < this.#perTurn && this.#waiting.size === 0) {
       this.#ran += 1;
       this.#schedule();
       task();
-      return ignore;
+      return undefined;
     }
     const tasks = this.#waiting.get(host);
     if (tasks === undefined) this.#waiting.set(host, new Set([task]));
@@ -68,6 +68,3 @@ export class TurnQueue {
     }
   }
 }
-
-/** A task that has run has left the queue. */
-function ignore(): void {}

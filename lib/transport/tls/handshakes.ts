@@ -40,6 +40,7 @@ export class Handshakes {
     stream.on('error', ignore);
     await new Promise<void>((resolve, reject) => {
       const leave = this.#turns.run(hostPrefix(remote.address), resolve);
+      if (leave === undefined) return;
       stream.once('close', () => {
         leave();
         reject(closedBefore());
