@@ -151,7 +151,7 @@ verifiers are stored. A relay running on the same store applies each change with
 disabled and removed accounts.`;
 const EXITS = {
   0: 'done',
-  1: 'the account already exists or does not exist, or a file cannot be used',
+  1: 'the account exists already or does not exist, or a file cannot be used or has faults',
   69: 'the store cannot be read or written',
   78: 'the configuration or the directory of the store is not usable, or the store is in memory',
 };
@@ -317,8 +317,9 @@ function registerFiles(make: Make): void {
       'imxp account import accounts.jsonl --update',
       'imxp account import .htdigest',
     ],
-    `Accepts CSV with or without a header (address,password), JSON lines as written by imxp account export, and htdigest
-files. A verifier may replace the password: user:realm:hash for DIGEST-MD5, or SCRAM-SHA-256$iterations:salt$key:key
+    `Accepts CSV with or without a header (address,password), also with semicolons or tabs where a header names the fields or
+the file begins with sep=, JSON lines as written by imxp account export, and htdigest files; htpasswd files cannot be
+used. A verifier may replace the password: user:realm:hash for DIGEST-MD5, or SCRAM-SHA-256$iterations:salt$key:key
 (RFC 5803). All errors are reported with their lines before anything is written; then accounts are written 200 at a time.
 Each password takes some ten milliseconds to process; verifiers take none.`,
   )

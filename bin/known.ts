@@ -1,7 +1,7 @@
 /** `imxp known`: shows and changes a directory of certificates learnt from signed messages. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { KnownDirectory } from '../lib/endpoint/known-directory.js';
+import { KNOWN_LIMITS, KnownDirectory } from '../lib/endpoint/known-directory.js';
 import { readCertificates } from '../lib/message/smime/certificate.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { readGivenFile } from './support/files.js';
@@ -44,7 +44,11 @@ async function add(directory: string, address: string, file: string): Promise<vo
   const known = new KnownDirectory(directory);
   const text = certificate.x509.toString();
   if (known.find(address).includes(text)) return;
-  if (!known.learn(address, text)) throw new CommandError(EXIT.FAILED, `there is no room in ${directory}`);
+  if (!known.learn(address, text))
+    throw new CommandError(
+      EXIT.FAILED,
+      `${directory} takes no further certificate of ${address}: it holds at most ${KNOWN_LIMITS.certificates}, and ${KNOWN_LIMITS.perDomain} of one domain; remove some with imxp known forget`,
+    );
 }
 
 function forget(directory: string, address: string): void {
@@ -60,13 +64,13 @@ export function register(program: Command): void {
   explain(
     known
       .command('list')
-      .description('show them and their fingerprints')
+      .description('list certificates with their fingerprints')
       .argument('<directory>', DIRECTORY)
       .option('--json', 'print a JSON array: address, fingerprint, from, to, file')
       .action(list),
     {
       about: `A certificate that no trusted CA issued is trusted when it is seen for the first time, and afterwards for that address
-alone. To be sure, ask its owner for the fingerprint over another way, such as the telephone.`,
+alone. To be sure, ask its owner for the fingerprint by another way, such as the telephone.`,
       exits: EXITS,
       examples: ['imxp known list people'],
       see: ['imxp listen', 'imxp known forget'],
@@ -75,7 +79,7 @@ alone. To be sure, ask its owner for the fingerprint over another way, such as t
   explain(
     known
       .command('add')
-      .description('add one from a file')
+      .description('add a certificate from a file')
       .argument('<directory>', `${DIRECTORY}; made when it is missing`)
       .argument('<address>', 'the owner of the certificate', addressArgument)
       .argument('<certificate>', 'a file in PEM or DER')
@@ -89,13 +93,13 @@ alone. To be sure, ask its owner for the fingerprint over another way, such as t
   explain(
     known
       .command('forget')
-      .description('remove those of an address')
+      .description('remove the certificates of an address')
       .argument('<directory>', DIRECTORY)
       .argument('<address>', 'the owner of the certificates', addressArgument)
       .action(forget),
     {
-      about: `The next certificate of the address is trusted again. Do this when the owner has told you about a new certificate. Messages signed with another one than the known are
-reported as NOT VERIFIED until then.`,
+      about: `Do this when the owner has told you about a new certificate: the next one that is seen is trusted as on first use.
+Until then, messages signed with another certificate than the known one are shown as NOT VERIFIED.`,
       exits: { ...EXITS, 1: 'no certificate of the address is known' },
       examples: ['imxp known forget people barney@rubble.com'],
       see: ['imxp known list'],
@@ -105,7 +109,11 @@ reported as NOT VERIFIED until then.`,
     about: `imxp send, imxp listen and imxp chat learn certificates from signed messages where --known names a directory. It holds a
 file for each certificate.`,
     exits: EXITS,
-    examples: ['imxp known list people', 'imxp known forget people barney@rubble.com'],
+    examples: [
+      'imxp known list people',
+      'imxp known add people barney@rubble.com barney.crt',
+      'imxp known forget people barney@rubble.com',
+    ],
     see: ['imxp listen', 'imxp send', 'imxp certs'],
   });
 }

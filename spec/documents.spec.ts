@@ -193,7 +193,10 @@ describe('docs/reference/', () => {
       'attached',
       'refused: WHAT',
       'link STATE',
+      'fault',
     ]);
+    const events = [...readFileSync(`${PROJECT}lib/ops/log.ts`, 'utf8').matchAll(/\bevents\.\w+/g)];
+    expect(lines.length, 'as many lines as the log names events for').to.be.at.least(events.length);
     const silent = lines.flatMap(({ event, fields }) =>
       fields.filter(({ description }) => description === '').map(({ name }) => `${event} ${name}`),
     );

@@ -30,6 +30,7 @@ export type {
   PollRequest,
   PresenceClient,
   PresenceRequest,
+  PublishRequest,
   SubscribeRequest,
   SubscriptionNotice,
 } from '../endpoint/presence.js';

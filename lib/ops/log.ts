@@ -42,8 +42,19 @@ interface Line {
 }
 
 /** The lines of an event that only some of its messages become. */
-function linesWhere<T extends object>(event: Event<T>, level: Level, words: string, applies: (it: T) => boolean): Line {
-  return { level, subscribe: (write) => event.subscribe((it) => (applies(it) ? write(words, it) : undefined)) };
+function linesWhere<T extends object>(
+  event: Event<T>,
+  level: Level,
+  words: string,
+  applies: (it: T) => boolean,
+  fields: (it: T) => object = (it) => it,
+): Line {
+  return { level, subscribe: (write) => event.subscribe((it) => (applies(it) ? write(words, fields(it)) : undefined)) };
+}
+
+/** A line that is written once, and counted from then on. */
+function linesOnce<T extends object>(...rest: Parameters<typeof linesWhere<T>>): Line {
+  return { ...linesWhere(...rest), limited: 'once' };
 }
 
 /** The message, or a function that returns it; and the fields, if not all of the event. */
@@ -63,15 +74,9 @@ function lineLimited<T extends object>(event: Event<T>, level: Level, ...rest: L
   return { ...line(event, level, ...rest), limited: 'some' };
 }
 
-function faultLine(words: string, applies: (error: unknown) => boolean): Line {
-  const fields = ({ session, error }: Fault): object => ({ session, error: describe(error) });
-  return {
-    level: 'error',
-    subscribe: (write) => events.fault.subscribe((it) => (applies(it.error) ? write(words, fields(it)) : undefined)),
-  };
-}
+const described = ({ session, error }: Fault): object => ({ session, error: describe(error) });
 
-function isStoreFault(error: unknown): boolean {
+function isStoreFault({ error }: Fault): boolean {
   return error instanceof Error && 'code' in error && error.code === 'STORE_FAILED';
 }
 
@@ -96,9 +101,9 @@ const LINES: readonly Line[] = [
     ({ what }) => `refused: ${what}`,
     (it) => without(it, 'what'),
   ),
-  faultLine('fault', (error) => !isStoreFault(error)),
-  // On a full disk every write fails: this is logged once, and counted from then on.
-  { ...faultLine('the store cannot be read or written', isStoreFault), limited: 'once' },
+  linesWhere(events.fault, 'error', 'fault', (it) => !isStoreFault(it), described),
+  // On a full disk every write fails.
+  linesOnce(events.fault, 'error', 'the store cannot be read or written', isStoreFault, described),
   line(events.attached, 'info', 'attached'),
   line(events.bound, 'info', 'bound'),
   line(events.terminated, 'info', 'terminated'),

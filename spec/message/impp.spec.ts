@@ -12,7 +12,7 @@ function numbersOf(cell: string): number[] {
 
 describe('the table of RFC 2779', () => {
   const [, section = ''] = readFileSync(`${PROJECT}docs/internals/conformance.md`, 'utf8').split('## RFC 2779');
-  const rows = [...section.matchAll(/^\| ([0-9, -]+) \| (.*?) \| (.*) \| `(.*)` \|$/gm)];
+  const rows = [...section.matchAll(/^\| ([0-9, -]+) \| (.*?) \| (.*) \| `(.*)` \| (`.*`) \|$/gm)];
   const required = requirementTable()
     .requirements.map(({ id }) => id)
     .filter((id) => id.startsWith('REQ-IMPP-'))
@@ -30,6 +30,17 @@ describe('the table of RFC 2779', () => {
 
   it('points to what is there', () => {
     const missing = rows.map(([, , , , path]) => path).filter((path) => !existsSync(`${PROJECT}${path}`));
+    expect(missing).to.deep.equal([]);
+  });
+
+  it('names a spec for every requirement', () => {
+    const textOf = (path: string): string => readFileSync(`${PROJECT}${path}`, 'utf8');
+    const missing = rows.flatMap(([, ids = '', , , , specs = '']) => {
+      const texts = [...specs.matchAll(/`([^`]+)`/g)].map(([, path = '']) => textOf(path));
+      return numbersOf(ids)
+        .map((id) => `REQ-IMPP-${String(id).padStart(3, '0')}`)
+        .filter((id) => !texts.some((text) => text.includes(id)));
+    });
     expect(missing).to.deep.equal([]);
   });
 });

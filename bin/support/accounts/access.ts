@@ -58,7 +58,11 @@ export async function accountAccess(address: string, action: AccessAction, flags
 async function replace(entries: AccessEntries, owner: Address, flags: AccountAccessFlags): Promise<void> {
   const wanted = await entriesOf(flags.file);
   checkEntries(wanted);
-  if (wanted.length > ENTRIES) throw new CommandError(EXIT.USAGE, `more than ${ENTRIES} entries`);
+  if (wanted.length > ENTRIES)
+    throw new CommandError(
+      EXIT.USAGE,
+      `${wanted.length} entries, and an access list has ${ENTRIES} at most; combine some by patterns such as *@example.com`,
+    );
   checkKnown(
     wanted.flatMap(({ actions }) => actions),
     flags,
