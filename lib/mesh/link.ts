@@ -13,6 +13,7 @@ import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from 
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { events } from '../ops/events.js';
+import { REFUSED_MS } from '../relay/lanes.js';
 import { ask } from '../transport/ask.js';
 import { Backoff } from '../transport/backoff.js';
 import type { ChannelHandler } from '../transport/channel.js';
@@ -73,8 +74,6 @@ const STEADY_MS = 1000;
 /** A link that was lost is dialled again by itself for this long; after that when it is needed. */
 const INTEREST_MS = 300_000;
 
-/** For how long a neighbour that refused a further lane is not asked for another one because of what it sends. */
-const REFUSED_MS = 60_000;
 /** For how long no answer may leave on a lane until it counts as waiting. */
 const WAITING_MS = 200;
 
@@ -91,6 +90,8 @@ export class Link implements ConnectionOwner, Ticking {
   #connection: Connection | undefined;
   readonly #backoff = new Backoff({ firstMs: FIRST_BACKOFF_MS, longestMs: LONGEST_BACKOFF_MS });
   #lanes: readonly RelayChannel[] = [];
+  /** Lanes of the present session that were asked for and are not there yet. */
+  #opening = 0;
   /** Also of a session that is being left. */
   readonly #watched = new Set<WatchedLane>();
   #watching = false;
@@ -126,9 +127,10 @@ export class Link implements ConnectionOwner, Ticking {
       },
       (error: unknown) => {
         const { code, message } = asError(error);
-        this.#openNotBefore = systemClock.coarse + REFUSED_MS;
         events.link.publish({ link: this.name, state: 'no further lane', error: code, reason: message });
-        if (connection === this.#connection) this.#options.opened?.(undefined);
+        if (connection !== this.#connection) return;
+        this.#openNotBefore = systemClock.coarse + REFUSED_MS;
+        this.#options.opened?.(undefined);
       },
     );
   }
@@ -146,8 +148,7 @@ export class Link implements ConnectionOwner, Ticking {
       return;
     }
     const waiting = watched.filter((lane) => lane.waits(now) >= WAITING_MS).length;
-    const { maximumLanes = 0 } = this.#options;
-    if (waiting * 2 < this.#lanes.length || this.#lanes.length >= maximumLanes || now < this.#openNotBefore) return;
+    if (waiting * 2 < this.#lanes.length || this.#full || now < this.#openNotBefore) return;
     this.#openNotBefore = now + WAITING_MS;
     this.openLane();
   }
@@ -160,9 +161,23 @@ export class Link implements ConnectionOwner, Ticking {
 
   async #openFurther(connection: Connection | undefined): Promise<RelayChannel> {
     if (this.#state !== 'ready' || connection === undefined) throw new LocalError('CLOSED', 'the link is not up');
-    const lane = await this.#open(connection, this.#dialectFor(connection));
+    if (this.#full) throw new LocalError('BUSY', 'the link has as many lanes as it may have');
+    this.#opening += 1;
+    let lane: RelayChannel;
+    try {
+      lane = await this.#open(connection, this.#dialectFor(connection));
+    } finally {
+      if (connection === this.#connection) this.#opening -= 1;
+    }
+    if (connection !== this.#connection) throw new LocalError('CLOSED', 'the link has another session now');
     this.#lanes = [...this.#lanes.filter(({ open }) => open), lane];
     return lane;
+  }
+
+  /** Whether the link has as many lanes as it may have, those that were asked for included. */
+  get #full(): boolean {
+    const { lanes, maximumLanes = lanes } = this.#options;
+    return this.#lanes.filter(({ open }) => open).length + this.#opening >= maximumLanes;
   }
 
   /** Ends the link in order, within `limitMs` or `closeTimeoutMs`, and keeps it closed. */
@@ -329,6 +344,8 @@ export class Link implements ConnectionOwner, Ticking {
     clearTimeout(this.#timer);
     this.#state = 'ready';
     this.#lanes = lanes;
+    this.#opening = 0;
+    this.#openNotBefore = 0;
     this.#backoff.connected();
     this.#readyAt = performance.now();
     events.link.publish({ link: this.name, state: 'up', lanes: lanes.length, session: this.#connection?.id ?? '' });

@@ -61,7 +61,7 @@ const KEPT_PINS = 4096;
 /** Data that have waited for so long at the head of a lane may be slow: others take another lane if there is one. */
 const DOUBTFUL_MS = 50;
 /** For how long a neighbour that refused a further channel is not asked for another one. */
-const REFUSED_MS = 60_000;
+export const REFUSED_MS = 60_000;
 /** Lanes that are never used for probation, if there are enough. */
 const RESERVED = 4;
 
