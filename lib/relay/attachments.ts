@@ -36,6 +36,14 @@ export interface Attachment {
   readonly owner: AttachmentOwner;
 }
 
+/**
+ * Target of what is delivered to an attachment from an offline queue: the application, but never past the fair shares of
+ * one that stands for a domain.
+ */
+export function receiverOf({ whole, application, target }: Attachment): DeliveryTarget {
+  return whole === undefined ? application : target;
+}
+
 export interface AttachmentOwner {
   overridden(attachment: Attachment): void;
 }

@@ -10,6 +10,7 @@ import { mayTakeAnotherWay } from '../imxp/certainty.js';
 import type { Data } from '../imxp/operation.js';
 import type { Clock } from '../ops/clock.js';
 import { REPLIES } from './answer.js';
+import { receiverOf } from './attachments.js';
 import type { Context } from './context.js';
 import type { TimedView } from './data-timing.js';
 import { fault } from './events.js';
@@ -70,7 +71,7 @@ export class View implements TimedView {
     if (attachment === undefined || attachment.key === name.key) return attachment?.target;
     // Of the endpoints of a whole domain, each has its own offline queue.
     const queue = this.context.offline?.existing(name);
-    return queue ?? (attachment.whole === undefined ? attachment.application : attachment.target);
+    return queue ?? receiverOf(attachment);
   }
 
   service(name: Address): DeliveryTarget | undefined {

@@ -262,6 +262,33 @@ describe('relay: an application for a whole domain', () => {
     expect(taken(fred, 'fred', repeated('joe', 20)), 'as before once everything is answered').to.equal(8);
   });
 
+  it('has fair shares while it receives what was held', async () => {
+    const stage = new Stage({ relay: { ...DOMAINS, policy: GATEWAY_POLICY } });
+    const [fred, barney, gateway] = [
+      stage.attached(FRED),
+      stage.attached('barney@example.com'),
+      stage.endpoint(GATEWAY),
+    ];
+    const users = Array.from({ length: 20 }, (_, at) => `user${at}@slate.example`);
+    for (const [at, user] of users.entries()) fred.send(data(FRED, [user], [hold({ transID: at + 1 })]));
+    await settled();
+    gateway.attach(WHOLE);
+    await settled();
+    expect(gateway.waiting).to.have.length(LIMITS.outstanding / 2);
+    barney.send(data('barney@example.com', ['betty@slate.example']));
+    expect(gateway.waiting.map(({ data: { recipients } }) => nameOf(recipients[0]))).to.include('betty@slate.example');
+    const arrived = new Set<string>();
+    for (let round = 0; round < 10 && stage.relay.held?.data !== 0; round += 1) {
+      for (const request of gateway.waiting) {
+        arrived.add(nameOf(request.data.recipients[0]));
+        request.ok();
+      }
+      stage.time.pass(1000);
+      await settled();
+    }
+    expect([...arrived]).to.include.members(users);
+  });
+
   it('loses the domain when the configuration gives it to nobody any more', () => {
     const relay = withGateway();
     const gateway = endpoint(relay, GATEWAY);

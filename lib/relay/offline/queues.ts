@@ -11,7 +11,7 @@ import type { Clock } from '../../ops/clock.js';
 import type { HeldStatus } from '../../ops/status.js';
 import type { AccountRules } from '../accounts.js';
 import { REPLIES } from '../answer.js';
-import type { Attachment, AttachmentTable } from '../attachments.js';
+import { type Attachment, type AttachmentTable, receiverOf } from '../attachments.js';
 import type { TimedView } from '../data-timing.js';
 import type { Asked } from '../delivery-options.js';
 import { fault } from '../events.js';
@@ -118,17 +118,17 @@ export class OfflineQueues implements OfflineQueueOwner {
     for (const queue of this.#concerned(attachment)) {
       if (this.#context.attachments.receiving(queue.name) !== attachment) continue;
       if (queue.name.key === attachment.key && attachment.whole === undefined) attachment.target = queue;
-      queue.attach(attachment.application);
+      queue.attach(receiverOf(attachment));
     }
   }
 
   /** An application detached. What is held goes on to the application of the whole domain, if there is one. */
   detached(attachment: Attachment): void {
     for (const queue of this.#concerned(attachment)) {
-      queue.detach(attachment.application);
+      queue.detach(receiverOf(attachment));
       const next = this.#context.attachments.receiving(queue.name);
       // One that takes over as the same endpoint attaches next.
-      if (next !== undefined && next.key !== attachment.key) queue.attach(next.application);
+      if (next !== undefined && next.key !== attachment.key) queue.attach(receiverOf(next));
     }
   }
 
