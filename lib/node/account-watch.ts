@@ -36,7 +36,7 @@ export interface Removal {
 
 export interface AccountWatchOptions {
   /** Access entries: those who may do other things than before are told when another process has written some. */
-  readonly access: { readonly written: number };
+  readonly access: { readonly writtenByOthers: number };
   readonly permissionsChanged: () => void;
   readonly store: Store;
   readonly accounts: Accounts;
@@ -85,8 +85,8 @@ export class AccountWatch implements AccountRules {
   #silence: (() => void) | undefined;
   #stopped = false;
   #ticks = 0;
-  /** The revision of the access entries seen last. */
-  #access: number | undefined;
+  /** What others had written of the access entries at the last look. */
+  #access = 0;
   /** The store may have changed since the last look. */
   #changed = true;
   #unwatch: (() => void) | undefined;
@@ -103,6 +103,7 @@ export class AccountWatch implements AccountRules {
    * @throws LocalError STORE_FAILED
    */
   async load(): Promise<void> {
+    this.#access = this.#options.access.writtenByOthers;
     await this.#look();
   }
 
@@ -207,11 +208,10 @@ export class AccountWatch implements AccountRules {
   }
 
   #lookAtAccess(): void {
-    const revision = this.#options.access.written;
-    if (revision === this.#access) return;
-    const first = this.#access === undefined;
-    this.#access = revision;
-    if (!first) this.#options.permissionsChanged();
+    const written = this.#options.access.writtenByOthers;
+    if (written === this.#access) return;
+    this.#access = written;
+    this.#options.permissionsChanged();
   }
 
   async #look(): Promise<void> {

@@ -64,9 +64,9 @@ export class AccessEntries {
     this.#replaced = replaced;
   }
 
-  /** Changes whenever any entries were written, by any process, or the initial ones were replaced. Cheap. */
-  get written(): number {
-    return this.#store.revision('access') + this.#changes;
+  /** Changes whenever another process may have written any entries. Cheap. */
+  get writtenByOthers(): number {
+    return this.#store.revisionByOthers('access');
   }
 
   /** Changes whenever any entry may have been changed, by any process. Cheap. */

@@ -50,6 +50,10 @@ export class CountedStore implements Store {
     return this.#store.revision(scope);
   }
 
+  revisionByOthers(scope: string): number {
+    return this.#store.revisionByOthers(scope);
+  }
+
   put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined> {
     return this.#count('put', this.#store.put(key, value, expectedVersion), (version) => version === undefined);
   }

@@ -35,6 +35,9 @@ export class LmdbStore implements Store {
   readonly #clock: Database<number, string>;
   /** Revisions found at the last look. */
   readonly #revisions = new Map<string, number>();
+  /** By scope, the newest revision that is known, and the newest one that another process has written. */
+  readonly #known = new Map<string, number>();
+  readonly #others = new Map<string, number>();
   #lookAt = 0;
   readonly #begun = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
@@ -86,6 +89,18 @@ export class LmdbStore implements Store {
     return revision;
   }
 
+  revisionByOthers(scope: string): number {
+    this.#find(scope, this.revision(scope));
+    return this.#others.get(scope) ?? 0;
+  }
+
+  /** A revision that this process has not written is another one's. */
+  #find(scope: string, revision: number): void {
+    if (revision <= (this.#known.get(scope) ?? 0)) return;
+    this.#known.set(scope, revision);
+    this.#others.set(scope, revision);
+  }
+
   put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined> {
     return this.#write([{ key, value, ...expecting(expectedVersion) }], () => this.#set(key, value));
   }
@@ -132,7 +147,10 @@ export class LmdbStore implements Store {
   #touch(key: string): number {
     const version = (this.#clock.get(CLOCK) ?? ABSENT) + 1;
     this.#clock.putSync(CLOCK, version);
-    this.#clock.putSync(SCOPE + scopeOf(key), version);
+    const scope = scopeOf(key);
+    this.#find(scope, this.#clock.get(SCOPE + scope) ?? 0);
+    this.#clock.putSync(SCOPE + scope, version);
+    this.#known.set(scope, version);
     return version;
   }
 
@@ -199,6 +217,8 @@ export class LmdbStore implements Store {
       return await durable;
     } catch (cause) {
       this.#unwritten = true;
+      // Another process may be given the same versions.
+      this.#known.clear();
       const error = failed(await reasonOf(cause));
       this.#failing = error.message;
       throw error;

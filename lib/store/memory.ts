@@ -37,6 +37,11 @@ export class MemoryStore implements Store {
     return this.#revisions.get(scope) ?? 0;
   }
 
+  revisionByOthers(): number {
+    if (this.#closed) throw closedError();
+    return 0;
+  }
+
   async put(key: string, value: Json, expectedVersion?: number): Promise<number | undefined> {
     this.#usable(key);
     if (!this.#fits(key, expectedVersion)) return undefined;

@@ -53,6 +53,14 @@ export interface Store {
    */
   revision(scope: string): number;
   /**
+   * A number that has grown when another process may have changed an entry, within {@link OTHERS_SEEN_MS}; what this
+   * process writes does not change it.
+   *
+   * @param scope as for {@link Store.revision}
+   * @throws LocalError STORE_FAILED
+   */
+  revisionByOthers(scope: string): number;
+  /**
    * Writes when the entry still has the version it was read with; {@link ABSENT} when there must be none. Without
    * `expectedVersion` writes in any case. Resolves when the disk has it.
    *

@@ -58,6 +58,8 @@ describe('node/account-watch', () => {
   let expelled: string[][];
   let forgotten: string[];
   let ratesChanged: number;
+  let permissionsChanged: number;
+  let access: { writtenByOthers: number };
 
   const verifier = (account: string): Promise<Verifier> =>
     makeVerifier(account, 'yabba', { realms: ['example.com'], scramIterations: 4096 });
@@ -75,11 +77,14 @@ describe('node/account-watch', () => {
     store = new TellingStore();
     accounts = new Accounts(store, { domains: ['example.com'] });
     clock = new Metronome();
-    [expelled, forgotten, ratesChanged] = [[], [], 0];
+    [expelled, forgotten, ratesChanged, permissionsChanged] = [[], [], 0, 0];
+    access = { writtenByOthers: 3 };
     watch = new AccountWatch({
       store,
-      access: { written: 0 },
-      permissionsChanged: () => {},
+      access,
+      permissionsChanged: () => {
+        permissionsChanged += 1;
+      },
       accounts,
       clock,
       connections: () => [],
@@ -139,6 +144,21 @@ describe('node/account-watch', () => {
     await watch.stop();
     expect(store.tell).to.equal(undefined);
     expect(ticks(100)).to.equal(0);
+  });
+
+  it('has permissions looked at when another process has written access entries since the node was loaded', async () => {
+    await watch.load();
+    watch.start();
+    for (const [written, changed] of [
+      [3, 0],
+      [4, 1],
+      [4, 1],
+    ] as const) {
+      access.writtenByOthers = written;
+      store.tell?.();
+      clock.tick();
+      expect(permissionsChanged).to.equal(changed);
+    }
   });
 
   it('refuses nobody who was enabled since the last look', async () => {

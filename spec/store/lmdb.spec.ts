@@ -122,6 +122,24 @@ describe('store/lmdb', () => {
       expect(store.peek('a/1')?.value).to.equal(2);
     });
 
+    it('tells what another process has written from what it wrote itself', async () => {
+      await store.put('a/1', 1);
+      const before = store.revisionByOthers('a');
+      await store.put('a/1', 2);
+      await store.commit([{ key: 'a/2', value: 1 }, { key: 'a/1' }]);
+      expect(store.revisionByOthers('a')).to.equal(before);
+      await elsewhere(path('shared'), `await store.put('a/1', 3); await store.close();`);
+      // Its own write comes before it looks.
+      await store.put('a/1', 4);
+      const after = store.revisionByOthers('a');
+      expect(after).to.be.greaterThan(before);
+      await elsewhere(path('shared'), `await store.put('b/1', 3); await store.close();`);
+      await store.delete('a/1');
+      expect(store.revisionByOthers('a')).to.equal(after);
+      await elsewhere(path('shared'), `await store.put('a/1', 5); await store.close();`);
+      expect(store.revisionByOthers('a')).to.be.greaterThan(after);
+    });
+
     it('loses no increment between processes', async () => {
       await store.put('count', 0);
       const increment = `for (let done = 0; done < 20; ) {
