@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import { ConfigurationError, writeProblem } from '../lib/config/problem.js';
 import { loadConfig } from '../lib/node/configuration.js';
-import { startNode } from '../lib/node/node.js';
 import { startLog } from '../lib/ops/log.js';
 import { handleSignals } from '../lib/ops/signals.js';
 import { loadForCommand, withConfig } from './support/configuration.js';
@@ -29,6 +28,7 @@ async function relay({ config: path }: { readonly config: string }): Promise<voi
   const config = await loadForCommand(path);
   const log = startLog({ level: config.log.level, every });
   process.once('exit', () => log.stop());
+  const { startNode } = await import('../lib/node/node.js');
   // Signals are handled from now on: whoever reads "ready" may send one at that moment.
   const starting = startNode(config);
   await new Promise<void>((resolve, reject) => {
