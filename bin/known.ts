@@ -64,7 +64,7 @@ export function register(program: Command): void {
   explain(
     known
       .command('list')
-      .description('list certificates with their fingerprints')
+      .description('list certificates and fingerprints')
       .argument('<directory>', DIRECTORY)
       .option('--json', 'print a JSON array: address, fingerprint, from, to, file')
       .action(list),
