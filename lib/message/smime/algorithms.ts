@@ -3,7 +3,7 @@
  * bits) can be forged today; it is recognized, and told apart as `outdated`. Algorithms for decryption may be older than
  * those for signatures.
  */
-import { constants, type KeyObject, sign, verify } from 'node:crypto';
+import { constants, type KeyObject, type KeyType, sign, verify } from 'node:crypto';
 import { AlgorithmIdentifier, RSASSAPSSParams } from 'pkijs';
 import { LocalError } from '../../errors.js';
 import { Null, OID } from './asn1.js';
@@ -21,13 +21,23 @@ const SHA384: Digest = { name: 'sha384', oid: '2.16.840.1.101.3.4.2.2', micalg: 
 const SHA512: Digest = { name: 'sha512', oid: '2.16.840.1.101.3.4.2.3', micalg: 'sha-512' };
 const DIGESTS = [SHA1, SHA256, SHA384, SHA512] as const;
 
+/** Signature schemes, and the types of key that sign with them. */
+const KEY_TYPES = {
+  RSA: ['rsa'],
+  'RSASSA-PSS': ['rsa', 'rsa-pss'],
+  ECDSA: ['ec'],
+  DSA: ['dsa'],
+  Ed25519: ['ed25519'],
+} as const satisfies Record<string, readonly KeyType[]>;
+type SchemeName = keyof typeof KEY_TYPES;
+
 interface Scheme {
-  readonly scheme: string;
+  readonly scheme: SchemeName;
   /** Undefined where the SignerInfo names it; null where the scheme has one of its own. */
   readonly digest: Digest['name'] | null | undefined;
 }
 
-const [RSA, ECDSA, DSA] = ['RSA', 'ECDSA', 'DSA'];
+const [RSA, ECDSA, DSA] = ['RSA', 'ECDSA', 'DSA'] as const;
 const SIGNATURES: ReadonlyMap<string, Scheme> = new Map([
   [OID.RSA, { scheme: RSA, digest: undefined }],
   ['1.2.840.113549.1.1.5', { scheme: RSA, digest: 'sha1' }],
@@ -91,11 +101,14 @@ export function verified(
   const found = schemeOf(algorithm, digest);
   const strength = strengthOf(key);
   if (found === undefined || strength === 'worthless') return 'unsupported';
+  // node:crypto would verify by the type of the key, whatever the algorithm says.
+  const types: readonly (KeyType | undefined)[] = KEY_TYPES[found.scheme];
+  if (!types.includes(key.asymmetricKeyType)) return 'wrong';
   const options = found.saltLength === undefined ? {} : { padding: PSS, saltLength: found.saltLength };
   try {
     if (!verify(found.digest, signed, { key, ...options }, signature)) return 'wrong';
   } catch {
-    // A signature by another kind of key.
+    // Parameters of RSASSA-PSS that do not exist or that the key does not allow.
     return 'wrong';
   }
   return strength === 'outdated' || found.digest === 'sha1' || found.scheme === DSA ? 'outdated' : 'good';
@@ -104,15 +117,16 @@ export function verified(
 const PSS = constants.RSA_PKCS1_PSS_PADDING;
 
 interface FoundScheme {
-  readonly scheme: string;
+  readonly scheme: SchemeName;
   readonly digest: string | null;
   readonly saltLength?: number;
 }
 
-/** The parameters of RSASSA-PSS; undefined where a peer sent something else. */
+/** The parameters of RSASSA-PSS; undefined where a peer sent something else. To OpenSSL, negative lengths mean any. */
 function pssParams(schema: unknown): RSASSAPSSParams | undefined {
   try {
-    return new RSASSAPSSParams({ schema });
+    const params = new RSASSAPSSParams({ schema });
+    return params.saltLength < 0 ? undefined : params;
   } catch {
     return undefined;
   }
