@@ -46,6 +46,11 @@ export class ReplayMemory {
     this.#limits = limits;
   }
 
+  /** Number of signers in memory. */
+  get signers(): number {
+    return this.#signers.size;
+  }
+
   /** Judges a message that is valid otherwise, and remembers it. */
   judge({ signer, id, at }: SignedMessage, now: Date): 'repeated' | 'stale' | undefined {
     // Without a time the identifier alone counts.
@@ -61,7 +66,11 @@ export class ReplayMemory {
 
   /** Forgets a message that was not taken: it may come again. */
   forget({ signer, id }: Pick<SignedMessage, 'signer' | 'id'>): void {
-    if (this.#signers.get(signer)?.seen.delete(id) === true) this.#size -= 1;
+    const known = this.#signers.get(signer);
+    if (known?.seen.delete(id) !== true) return;
+    this.#size -= 1;
+    // One whose older messages had to make room is still needed, to tell those.
+    if (known.seen.size === 0 && known.floor <= this.#floor) this.#signers.delete(signer);
   }
 
   #remember(name: string, signer: Signer, id: string, time: number): void {

@@ -47,6 +47,8 @@ describe('signed messages that come again', () => {
     expect([1, 2].map(() => side.open(entity, FRED).signed?.valid)).to.deep.equal([true, true]);
     side.forget(entity);
     expect(side.open({ ...entity }, FRED).signed?.valid).to.equal(true);
+    // What was forgotten is judged anew, the same object as well: meanwhile it came again.
+    expect(side.open(entity, FRED).signed?.reason).to.equal('repeated');
   });
 
   it('REQ-IMPP-016 are stale when they were signed long ago, or in the future', () => {
@@ -78,6 +80,20 @@ describe('signed messages that come again', () => {
         const now = at(id * DAY_MS);
         expect(replays.judge({ signer: 'fred', id: String(id), at: now }, now)).to.equal(undefined);
       }
+    });
+
+    it('leave nothing of a signer whose messages were all forgotten, except what is needed to tell old ones', () => {
+      const replays = memory();
+      for (const signer of ['fred', 'wilma', 'barney']) {
+        expect(replays.judge({ signer, id: 'x', at: at(0) }, at(0))).to.equal(undefined);
+        replays.forget({ signer, id: 'x' });
+      }
+      expect(replays.signers).to.equal(0);
+      const ids = ['1', '2', '3', '4', '5'];
+      const judge = (id: string) => replays.judge({ signer: 'fred', id, at: at(Number(id)) }, at(9));
+      for (const id of ids) expect(judge(id)).to.equal(undefined);
+      for (const id of ids) replays.forget({ signer: 'fred', id });
+      expect([replays.signers, judge('1'), judge('2')]).to.deep.equal([1, 'stale', undefined]);
     });
 
     it('count by their identifier alone where nothing tells when they were signed', () => {
