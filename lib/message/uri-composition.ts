@@ -5,7 +5,7 @@
 import { asciiDomain } from '../config/domain-name.js';
 import { fieldOf, type MessageField } from './field.js';
 import { unfolded } from './instant-message.js';
-import { type InstantScheme, mailboxesOfHeader, parseInstantUri, type UriMailbox } from './uri.js';
+import { type InstantScheme, mailboxesOfHeader, parseInstantUri, percentEncoded, type UriMailbox } from './uri.js';
 
 export interface Composition {
   readonly scheme: InstantScheme;
@@ -73,7 +73,5 @@ export function uriOfTyped(text: string): string | undefined {
     return ascii === undefined ? typed : `@${ascii}`;
   });
   if (!valid) return undefined;
-  return (to + text.slice(query)).replace(/[^!$-;=?-Z_a-z~[\]]/gu, (character) =>
-    /\p{Surrogate}/u.test(character) ? '%EF%BF%BD' : encodeURIComponent(character),
-  );
+  return (to + text.slice(query)).replace(/[^!$-;=?-Z_a-z~[\]]/gu, percentEncoded);
 }

@@ -61,10 +61,11 @@ export function parseInstantUri(text: string): InstantUri {
  * @throws RemoteProtocolError ADDRESS_INVALID, reply 553
  */
 export function mailboxesOfHeader(value: string): UriMailbox[] {
-  return mailboxesIn(value, value.replace(/[^A-Za-z0-9\-_.!~*'()=+$@,;:/&]/gu, encoded));
+  return mailboxesIn(value, value.replace(/[^A-Za-z0-9\-_.!~*'()=+$@,;:/&]/gu, percentEncoded));
 }
 
-function encoded(character: string): string {
+/** One character in percent-encoded UTF-8; half of a surrogate pair becomes the replacement character. */
+export function percentEncoded(character: string): string {
   return /\p{Surrogate}/u.test(character) ? '%EF%BF%BD' : encodeURIComponent(character);
 }
 
