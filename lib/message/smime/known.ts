@@ -19,24 +19,38 @@ export interface KnownCertificates {
  */
 export type SignerTrust = 'authority' | 'known' | 'first use';
 
-/** The known certificates of addresses: a signer who has one is trusted with it, and with no other. */
+/**
+ * The known certificates of one address: a signer who has one is trusted with it, and with no other. They are read once,
+ * when they are first needed.
+ */
 export class PinnedCertificates {
   readonly #known: KnownCertificates | undefined;
+  readonly #address: string;
+  readonly #base: string | undefined;
+  #read: Certificate[] | undefined;
 
-  constructor(known: KnownCertificates | undefined) {
+  constructor(known: KnownCertificates | undefined, address: string) {
     this.#known = known;
+    this.#address = address;
+    this.#base = addressOf(address)?.base;
   }
 
-  /** The certificates known for an address that name it. */
-  of(address: string): Certificate[] {
-    const base = addressOf(address)?.base;
-    const found = base === undefined ? [] : (this.#known?.find(base) ?? []);
-    return found.flatMap(readCertificates).filter((certificate) => certificate.names(address));
+  /** Those that name the address. */
+  get all(): readonly Certificate[] {
+    return this.#all;
+  }
+
+  get #all(): Certificate[] {
+    if (this.#read === undefined) {
+      const found = this.#base === undefined ? [] : (this.#known?.find(this.#base) ?? []);
+      this.#read = found.flatMap(readCertificates).filter((certificate) => certificate.names(this.#address));
+    }
+    return this.#read;
   }
 
   /** Remembers a certificate that a trusted CA issued, so that messages can be encrypted for its owner. */
-  remember(address: string, certificate: Certificate): void {
-    if (!this.of(address).some((one) => one.is(certificate))) this.#learn(address, certificate);
+  remember(certificate: Certificate): void {
+    if (!this.#all.some((one) => one.is(certificate))) this.#learn(certificate);
   }
 
   /**
@@ -44,19 +58,19 @@ export class PinnedCertificates {
    *
    * @returns undefined when it cannot be trusted: nothing is learnt here, or there is no room
    */
-  trustIn(address: string, certificate: Certificate): 'known' | 'first use' | 'changed' | undefined {
+  trustIn(certificate: Certificate): 'known' | 'first use' | 'changed' | undefined {
     if (this.#known === undefined) return undefined;
-    const found = this.of(address);
-    if (found.some((one) => one.is(certificate))) return 'known';
+    if (this.#all.some((one) => one.is(certificate))) return 'known';
     // Renewed for the same key.
-    if (found.some((one) => sameKey(one, certificate))) return this.#learn(address, certificate) ? 'known' : undefined;
-    if (found.length > 0) return 'changed';
-    return this.#learn(address, certificate) ? 'first use' : undefined;
+    if (this.#all.some((one) => sameKey(one, certificate))) return this.#learn(certificate) ? 'known' : undefined;
+    if (this.#all.length > 0) return 'changed';
+    return this.#learn(certificate) ? 'first use' : undefined;
   }
 
-  #learn(address: string, certificate: Certificate): boolean {
-    const base = addressOf(address)?.base;
-    return base !== undefined && (this.#known?.learn(base, certificate.x509.toString()) ?? false);
+  #learn(certificate: Certificate): boolean {
+    if (this.#base === undefined || this.#known?.learn(this.#base, certificate.x509.toString()) !== true) return false;
+    this.#all.push(certificate);
+    return true;
   }
 }
 

@@ -89,7 +89,7 @@ export class Secure {
   readonly #own: SmimeIdentity | undefined;
   readonly #trust: Trust;
   readonly #find: (address: string) => Certificate | undefined;
-  readonly #pinned: PinnedCertificates;
+  readonly #known: KnownCertificates | undefined;
   readonly #version: SmimeVersion;
   readonly #limits: SmimeLimits;
   readonly #replays: ReplayMemory;
@@ -101,7 +101,7 @@ export class Secure {
   constructor(options: SecureOptions = {}) {
     const { certificate, key, authorities, revoked, people = [], classic = false, now = () => new Date() } = options;
     this.#version = versionOf(classic);
-    this.#pinned = new PinnedCertificates(options.known);
+    this.#known = options.known;
     if ((certificate === undefined) !== (key === undefined)) {
       throw new LocalError('ARGUMENT', 'certificate and key must be given together');
     }
@@ -147,9 +147,12 @@ export class Secure {
 
   #read(entity: OpenEntity, originator: string): { readonly unsealed: Unsealed; readonly stated?: Stated } {
     const [limits, identity] = [this.#limits, this.#own];
+    const pinned = new PinnedCertificates(this.#known, originator);
+    let found: readonly Certificate[] | undefined;
+    // Read at the first signature, and once for all of them.
     const known = (): readonly Certificate[] => {
-      const sender = this.#find(originator);
-      return [...(sender === undefined ? [] : [sender]), ...this.#pinned.of(originator)];
+      found ??= [this.#find(originator) ?? [], ...pinned.all].flat();
+      return found;
     };
     const opening = new Opening({ identity, known, classic: this.#version !== '4.0', limits });
     const content = opening.all(entity);
@@ -157,7 +160,7 @@ export class Secure {
     if (opening.layers.length === 0) return { unsealed: { entity: content, signed: undefined, encrypted } };
     const stated = opening.protected(() => statedIn(content));
     const who = { originator, authors: stated.authors };
-    const [trust, pinned, outdated] = [this.#trust, this.#pinned, this.#version === '3.1'];
+    const [trust, outdated] = [this.#trust, this.#version === '3.1'];
     const context = { trust, pinned, known: known(), outdated, at: this.#now() };
     const signatures = opening.layers.map((layer) => signatureOf(layer, who, context));
     const signed = signatures.find(({ valid }) => !valid) ?? signatures.at(-1);
@@ -173,7 +176,9 @@ export class Secure {
   /** The application did not take a message: it is no repetition when it comes again. */
   forget(entity: OpenEntity): void {
     const remembered = this.#opened.get(entity);
-    if (remembered !== undefined) this.#replays.forget(remembered);
+    if (remembered === undefined) return;
+    this.#opened.delete(entity);
+    this.#replays.forget(remembered);
   }
 
   /** RFC 2779 §2.5.2: a valid signature proves nothing about a message that somebody sends again. */
@@ -217,15 +222,16 @@ export class Secure {
   }
 
   #certificateOf(address: string): Certificate {
-    const pinned = newest(this.#pinned.of(address).filter(({ takesKeys }) => takesKeys));
-    const certificate = this.#find(address) ?? pinned;
+    const given = this.#find(address);
+    const certificate = given ?? newest(new PinnedCertificates(this.#known, address).all.filter(takesKeys));
     if (certificate === undefined) {
       throw new LocalError('ARGUMENT', `no certificate of ${address} is known; messages cannot be encrypted for it`);
     }
     this.#usable(certificate, address, 'takesKeys', 'encryption');
-    const trusted = this.#trust.empty || certificate === pinned;
-    const fault = trusted ? undefined : this.#trust.standingOf(certificate, [], this.#now()).fault;
-    if (fault === undefined) return certificate;
+    const { fault } = this.#trust.standingOf(certificate, [], this.#now());
+    // A known certificate needs no path, nor does any where there is no trusted CA; a revoked one is refused all the same.
+    const needsPath = given !== undefined && !this.#trust.empty;
+    if (fault === undefined || (fault === 'untrusted' && !needsPath)) return certificate;
     throw new LocalError('ARGUMENT', `the certificate of ${address} cannot be used: ${SIGNATURE_FAULTS[fault]}`);
   }
 
@@ -240,6 +246,10 @@ export class Secure {
           : undefined;
     if (why !== undefined) throw new LocalError('ARGUMENT', `the certificate of ${address} ${why}`);
   }
+}
+
+function takesKeys(certificate: Certificate): boolean {
+  return certificate.takesKeys;
 }
 
 function tooLarge({ octets }: SmimeLimits): LocalError {

@@ -3,7 +3,8 @@
  * signed, within its validity, allowed to sign, and not revoked. Holds the CA certificates and revocation lists.
  *
  * Strictness, as in TLS: after the nextUpdate of a list all certificates of its CA are refused, because their status is
- * no longer known. A CA without a list is not checked.
+ * no longer known. A CA without a list is not checked. Revocation counts without a path as well: otherwise the owner of a
+ * revoked certificate would only have to leave out an intermediate one.
  */
 import { CertificateRevocationList } from 'pkijs';
 import { LocalError } from '../../errors.js';
@@ -14,10 +15,15 @@ import type { SignatureFault } from './signature-fault.js';
 
 /** Longest path; longer ones would only waste time. */
 const PATH_LENGTH = 8;
-/** Steps tried in the search for a path, including dead ends. */
+/** Signatures verified in the search for a path, including those of dead ends. */
 const STEPS = 64;
 
-type Path = readonly Certificate[];
+/** A certificate and those above it, each of which issued the one before. */
+interface Path {
+  readonly certificates: readonly [Certificate, ...Certificate[]];
+  /** Whether one was signed by an algorithm or key that can be forged today. */
+  readonly outdated: boolean;
+}
 
 /** Whether a certificate is trusted. */
 export interface Standing {
@@ -54,27 +60,40 @@ export class Trust {
    * @param others possible intermediate certificates
    */
   standingOf(certificate: Certificate, others: readonly Certificate[], at: Date): Standing {
-    const steps = { left: STEPS };
-    let fault: SignatureFault | undefined = 'untrusted';
-    for (const path of this.#paths([certificate], others, steps)) {
-      fault = this.#faultOfPath(path, at);
-      if (fault === undefined)
-        return { fault, outdated: path.some((one, index) => this.#isOutdated(one, path[index + 1])) };
+    const paths = this.#paths({ certificates: [certificate], outdated: false }, others, { left: STEPS });
+    let fault: SignatureFault | undefined;
+    let revoked: SignatureFault | undefined;
+    for (const path of paths) {
+      if (this.#isTrusted(path)) {
+        fault = this.#faultOfPath(path, at);
+        if (fault === undefined) return { fault, outdated: path.outdated };
+      } else {
+        revoked ??= this.#revocationIn(path, others, at);
+      }
     }
-    return { fault, outdated: false };
+    return { fault: fault ?? revoked ?? 'untrusted', outdated: false };
   }
 
+  #isTrusted({ certificates }: Path): boolean {
+    const last = certificates.at(-1);
+    return last !== undefined && this.#authorities.some((authority) => authority.is(last));
+  }
+
+  /** All paths upwards, whether they lead to a trusted CA or not; the first is the certificate alone. */
   *#paths(path: Path, others: readonly Certificate[], steps: { left: number }): Generator<Path> {
-    const last = path.at(-1);
+    const { certificates } = path;
+    const last = certificates.at(-1);
     if (last === undefined || last.demanding) return;
-    if (this.#authorities.some((authority) => authority.is(last))) yield path;
-    if (path.length >= PATH_LENGTH) return;
+    yield path;
+    if (certificates.length >= PATH_LENGTH) return;
     for (const issuer of [...this.#authorities, ...others]) {
+      if (certificates.some((one) => one.is(issuer)) || !mayIssue(issuer, last, certificates.length - 1)) continue;
       steps.left -= 1;
       if (steps.left < 0) return;
-      if (!path.some((one) => one.is(issuer)) && this.#accepts(issued(issuer, last, path.length - 1))) {
-        yield* this.#paths([...path, issuer], others, steps);
-      }
+      const verdict = genuine(last.parsed, issuer);
+      if (!this.#accepts(verdict)) continue;
+      const outdated = path.outdated || verdict === 'outdated';
+      yield* this.#paths({ certificates: [...certificates, issuer], outdated }, others, steps);
     }
   }
 
@@ -82,34 +101,62 @@ export class Trust {
     return verdict === 'good' || (verdict === 'outdated' && this.#outdated);
   }
 
-  #isOutdated(certificate: Certificate, issuer: Certificate | undefined): boolean {
-    return issuer !== undefined && genuine(certificate.parsed, issuer) === 'outdated';
-  }
-
-  #faultOfPath(path: Path, at: Date): SignatureFault | undefined {
-    if (!path.every((certificate) => certificate.validAt(at))) return 'expired';
-    for (const [index, certificate] of path.entries()) {
-      const issuer = path[index + 1];
-      const fault = issuer === undefined ? undefined : this.#revocation(certificate, issuer, at);
+  /** The fault of a path that leads to a trusted CA. */
+  #faultOfPath({ certificates }: Path, at: Date): SignatureFault | undefined {
+    if (!certificates.every((certificate) => certificate.validAt(at))) return 'expired';
+    for (const [index, certificate] of certificates.entries()) {
+      const issuer = certificates[index + 1];
+      const lists = issuer === undefined ? [] : this.#listsOf(certificate).filter((list) => this.#isBy(list, issuer));
+      const fault = revocation(certificate, lists, at);
       if (fault !== undefined) return fault;
     }
     return undefined;
   }
 
-  #revocation(certificate: Certificate, issuer: Certificate, at: Date): SignatureFault | undefined {
-    const lists = this.#lists.filter(
-      (list) => list.issuer.isEqual(issuer.parsed.subject) && this.#accepts(genuine(list, issuer)),
-    );
-    if (lists.some((list) => list.isCertificateRevoked(certificate.parsed))) return 'revoked';
-    const next = Math.max(...lists.map((list) => list.nextUpdate?.value.getTime() ?? Number.POSITIVE_INFINITY));
-    return lists.length > 0 && next < at.getTime() ? 'revocation unknown' : undefined;
+  /** Whether the last certificate of a path that does not lead to a trusted CA was revoked; the others came before. */
+  #revocationIn({ certificates }: Path, others: readonly Certificate[], at: Date): SignatureFault | undefined {
+    const last = certificates.at(-1);
+    const lists = last === undefined ? [] : this.#listsOf(last).filter((list) => this.#mayBeGenuine(list, others));
+    return last && revocation(last, lists, at);
+  }
+
+  #listsOf({ parsed }: Certificate): CertificateRevocationList[] {
+    return this.#lists.filter((list) => list.issuer.isEqual(parsed.issuer));
+  }
+
+  #isBy(list: CertificateRevocationList, issuer: Certificate): boolean {
+    return list.issuer.isEqual(issuer.parsed.subject) && this.#accepts(genuine(list, issuer));
+  }
+
+  /**
+   * Whether the CA signed a list, as far as can be told. Where the certificate of the CA is missing the list counts, since
+   * the user has configured it. Only a trusted CA of the same name proves that it is not genuine: a certificate that came
+   * with the message proves nothing.
+   */
+  #mayBeGenuine(list: CertificateRevocationList, others: readonly Certificate[]): boolean {
+    const namesakes = this.#authorities.filter(({ parsed }) => list.issuer.isEqual(parsed.subject));
+    return namesakes.length === 0 || [...namesakes, ...others].some((issuer) => this.#isBy(list, issuer));
   }
 }
 
-/** @param below number of CA certificates between the issuer and the first certificate of the path */
-function issued(issuer: Certificate, certificate: Certificate, below: number): Verdict {
-  if (!issuer.signsCertificates || (issuer.pathLength ?? below) < below) return 'wrong';
-  return certificate.x509.checkIssued(issuer.x509) ? genuine(certificate.parsed, issuer) : 'wrong';
+/** @param lists those of the issuer */
+function revocation(
+  { parsed }: Certificate,
+  lists: readonly CertificateRevocationList[],
+  at: Date,
+): SignatureFault | undefined {
+  if (lists.some((list) => list.isCertificateRevoked(parsed))) return 'revoked';
+  const next = Math.max(...lists.map((list) => list.nextUpdate?.value.getTime() ?? Number.POSITIVE_INFINITY));
+  return lists.length > 0 && next < at.getTime() ? 'revocation unknown' : undefined;
+}
+
+/**
+ * Whether an issuer could have signed a certificate, by all but the signature.
+ *
+ * @param below number of CA certificates between the issuer and the first certificate of the path
+ */
+function mayIssue(issuer: Certificate, { x509 }: Certificate, below: number): boolean {
+  return issuer.signsCertificates && (issuer.pathLength ?? below) >= below && x509.checkIssued(issuer.x509);
 }
 
 /** Verifies the signature of a certificate or a revocation list. */

@@ -28,6 +28,7 @@ export interface ClaimedSender {
 /** What signatures are verified by. */
 export interface VerificationContext {
   readonly trust: Trust;
+  /** The known certificates of the originator. */
   readonly pinned: PinnedCertificates;
   /** Certificates of the sender that are known without the message. */
   readonly known: readonly Certificate[];
@@ -95,10 +96,10 @@ function acceptance(
           : undefined;
   if (fault === undefined) {
     if (own !== undefined) return refused(own);
-    pinned.remember(sender.originator, certificate);
+    pinned.remember(certificate);
     return { reason: undefined, trust: 'authority' };
   }
-  const trust = own === undefined ? pinned.trustIn(sender.originator, certificate) : undefined;
+  const trust = own === undefined ? pinned.trustIn(certificate) : undefined;
   if (trust === undefined) return refused('untrusted');
   return trust === 'changed' ? refused('changed') : { reason: undefined, trust };
 }

@@ -1,8 +1,10 @@
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { KNOWN_LIMITS, KnownDirectory } from '../../../lib/endpoint/known-directory.js';
+import type { OpenEntity } from '../../../lib/message/smime/entity.js';
 import { Secure, type SecureOptions } from '../../../lib/message/smime/secure.js';
 import { TestAuthority, type TestCertificate } from '../../support/certificates.js';
 import { arrived, authority, BARNEY, barney, cpim, FRED, forged, fred, person, text, WILMA } from './people.js';
@@ -88,6 +90,50 @@ describe('known certificates', () => {
     expect(() => side().seal(text('x'), { encrypt: true, from: BARNEY, to: [WILMA] })).to.throw(
       `no certificate of ${WILMA} is known`,
     );
+  });
+
+  it('do not count once they are revoked, whichever certificates of the path are missing', () => {
+    const root = new TestAuthority('Root');
+    const between = new TestAuthority('Between', root);
+    const leaf = between.issue({ uris: [`im:${FRED}`], usages: ['mail'], ownKey: true });
+    const withChain = { ...leaf, certificate: leaf.certificate + between.certificate };
+    expect(thought(leaf).trust).to.equal('first use');
+    const revoked = between.revocations([leaf.serial]);
+    const reason = (signer: TestCertificate, options: SecureOptions) => thought(signer, FRED, options).reason;
+    const trusted = { authorities: root.certificate };
+    expect(reason(withChain, { ...trusted, revoked }), 'whole').to.equal('revoked');
+    expect(reason(leaf, { ...trusted, revoked }), 'without the intermediate').to.equal('revoked');
+    expect(reason(withChain, { revoked }), 'without the root').to.equal('revoked');
+    expect(reason(leaf, { revoked }), 'alone').to.equal('revoked');
+    expect(reason(leaf, { revoked: between.revocations([], new Date(0)) })).to.equal('revocation unknown');
+    const intermediate = new X509Certificate(between.certificate).serialNumber;
+    const ofRoot = root.revocations([intermediate.toLowerCase()]);
+    expect(reason(withChain, { revoked: ofRoot }), 'the intermediate').to.equal('revoked');
+    // Others, and lists that somebody else signed in the name of a trusted CA, do not count.
+    expect(reason(leaf, { revoked: between.revocations(['7f']) })).to.equal(undefined);
+    const forgery = new TestAuthority('Between').revocations([leaf.serial]);
+    expect(reason(leaf, { authorities: between.certificate, revoked: forgery })).to.equal(undefined);
+    expect(() => side({ revoked }).seal(text('x'), { encrypt: true, from: BARNEY, to: [FRED] })).to.throw(
+      'was revoked',
+    );
+    expect(side().seal(text('x'), { encrypt: true, from: BARNEY, to: [FRED] }).type).to.include('pkcs7');
+  });
+
+  it('are read once for each message, and not for one that is not signed', () => {
+    let reads = 0;
+    const counted = {
+      find: (address: string) => {
+        reads += 1;
+        return known.find(address);
+      },
+      learn: (address: string, certificate: string) => known.learn(address, certificate),
+    };
+    const open = (entity: OpenEntity) => new Secure({ ...barney, known: counted }).open(entity, FRED).signed?.trust;
+    const first = stranger(FRED);
+    const twice = arrived(forged(first, forged(first, text('x'))));
+    expect([open(twice), reads]).to.deep.equal(['known', 1]);
+    expect([open(twice), reads]).to.deep.equal(['known', 2]);
+    expect([open(arrived(text('x'))), reads]).to.deep.equal([undefined, 2]);
   });
 
   it('are files that people can read, add and remove', () => {

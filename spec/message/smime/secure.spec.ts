@@ -25,6 +25,7 @@ import {
 } from './people.js';
 
 const to = [BARNEY];
+const authorityOfNobody = new TestAuthority('Nobody else');
 const DAY_MS = 86_400_000;
 
 describe('S/MIME', () => {
@@ -232,6 +233,11 @@ describe('S/MIME', () => {
       // Fred is no authority
       const byFred = issueBy({ name: 'test', key: fred.key }, { uris: [`im:${WILMA}`], usages: ['mail'] });
       expect(thought({ ...byFred, certificate: byFred.certificate + fred.certificate })).to.equal('untrusted');
+    });
+
+    it('of certificates of the last of many trusted CAs', () => {
+      const others = Array.from({ length: 70 }, () => authorityOfNobody.certificate);
+      expect(thought(fred, { authorities: [...others, authority.certificate].join('') })).to.equal(undefined);
     });
 
     it('by certificates that are valid now', () => {
