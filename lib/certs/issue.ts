@@ -2,7 +2,7 @@
  * Issues X.509 certificates for an authority, relays and endpoints. Touches no files. Node makes the keys, off the main
  * thread; node-forge only writes and signs.
  */
-import { createHash, generateKeyPair, randomBytes, sign } from 'node:crypto';
+import { createHash, generateKeyPair, randomBytes, sign, X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
 import { BitString } from 'asn1js';
 import forge from 'node-forge';
@@ -223,16 +223,14 @@ const DSA = { modulusLength: 1024, divisorLength: 160 } as const;
 /** Puts a new DSA key, which node-forge cannot write, into a certificate, and signs it again. */
 async function withDsaKey(certificate: string, issuerKey: string): Promise<Credential> {
   const { publicKey, privateKey } = await promisify(generateKeyPair)('dsa', DSA);
-  const der = Buffer.from(certificate.replace(/-----[^-]*-----|\s/g, ''), 'base64');
-  const parsed = Certificate.fromBER(der);
+  const parsed = Certificate.fromBER(new X509Certificate(certificate).raw);
   parsed.subjectPublicKeyInfo = PublicKeyInfo.fromBER(publicKey.export({ type: 'spki', format: 'der' }));
   const signature = sign('sha256', Buffer.from(parsed.encodeTBS().toBER()), issuerKey);
   parsed.signatureValue = new BitString({ valueHex: signature });
   // Encoded anew: what was parsed has the old key.
-  const octets = Buffer.from(parsed.toSchema(true).toBER());
-  const lines = octets.toString('base64').replace(/.{64}(?=.)/g, '$&\n');
+  const signed = new X509Certificate(Buffer.from(parsed.toSchema(true).toBER()));
   return {
-    certificate: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
+    certificate: signed.toString(),
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   };
 }
