@@ -5,21 +5,21 @@
  * Strictness: a list past its nextUpdate refuses every certificate of its authority, because it is unknown which of
  * them are still good. An authority without a list is not checked.
  */
-import { verify, type X509Certificate } from 'node:crypto';
+import { type KeyType, verify, type X509Certificate } from 'node:crypto';
 import { LocalError } from '../../errors.js';
 import { certificateFields } from './certificate.js';
 import { DER, derElement, derExpect, derInside, derInteger, derOid, derTime } from './der.js';
 
-/** Signature algorithms of lists and the digest node:crypto wants for them; MD5 is not among them. */
-const DIGESTS: ReadonlyMap<string, string | null> = new Map([
-  ['1.2.840.113549.1.1.5', 'sha1'],
-  ['1.2.840.113549.1.1.11', 'sha256'],
-  ['1.2.840.113549.1.1.12', 'sha384'],
-  ['1.2.840.113549.1.1.13', 'sha512'],
-  ['1.2.840.10045.4.3.2', 'sha256'],
-  ['1.2.840.10045.4.3.3', 'sha384'],
-  ['1.2.840.10045.4.3.4', 'sha512'],
-  ['1.3.101.112', null],
+/** Signature algorithms of lists: the type of key, and the digest node:crypto wants for them; MD5 is not among them. */
+const ALGORITHMS: ReadonlyMap<string, { readonly type: KeyType; readonly digest: string | null }> = new Map([
+  ['1.2.840.113549.1.1.5', { type: 'rsa', digest: 'sha1' }],
+  ['1.2.840.113549.1.1.11', { type: 'rsa', digest: 'sha256' }],
+  ['1.2.840.113549.1.1.12', { type: 'rsa', digest: 'sha384' }],
+  ['1.2.840.113549.1.1.13', { type: 'rsa', digest: 'sha512' }],
+  ['1.2.840.10045.4.3.2', { type: 'ec', digest: 'sha256' }],
+  ['1.2.840.10045.4.3.3', { type: 'ec', digest: 'sha384' }],
+  ['1.2.840.10045.4.3.4', { type: 'ec', digest: 'sha512' }],
+  ['1.3.101.112', { type: 'ed25519', digest: null }],
 ]);
 
 /** One authority's list. */
@@ -80,14 +80,10 @@ export class RevocationList {
   }
 
   signedBy(authority: X509Certificate): boolean {
-    const digest = DIGESTS.get(this.#algorithm);
-    if (digest === undefined) return false;
-    try {
-      return verify(digest, this.#signed, authority.publicKey, this.#signature);
-    } catch {
-      // A signature of another key type.
-      return false;
-    }
+    const algorithm = ALGORITHMS.get(this.#algorithm);
+    // node:crypto would verify by the type of the key, whatever the algorithm says.
+    if (algorithm === undefined || authority.publicKey.asymmetricKeyType !== algorithm.type) return false;
+    return verify(algorithm.digest, this.#signed, authority.publicKey, this.#signature);
   }
 }
 
