@@ -2,7 +2,7 @@
  * Feed: the notifications of one subscription or watch, as an async iterable. Decides when it is renewed and when it is
  * over; knows neither connections nor the meaning of its items.
  */
-import { RefusedError, type Reply } from '../errors.js';
+import { LocalError, RefusedError, type Reply } from '../errors.js';
 import type { Option } from '../imxp/operation.js';
 import type { Form } from '../imxp/vocabulary/form.js';
 import { type PresenceOperation, readPresenceOperation } from '../imxp/vocabulary/presence.js';
@@ -45,7 +45,8 @@ export interface ActiveFeed {
 
 /**
  * The notifications of a subscription or watch. The loop ends on expiry, when it is left, or on {@link end}; it throws
- * when the publisher withdraws permission (RefusedError 537) or the endpoint is closed by an error.
+ * when the publisher withdraws permission (RefusedError 537), when the endpoint is closed by an error, and when a
+ * certificate on this side cannot be read (LocalError).
  */
 export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
   readonly transID: number;
@@ -72,9 +73,13 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
   }
 
   /** Terminates it at the service. Never rejects. */
-  async end(): Promise<void> {
+  end(): Promise<void> {
+    return this.#leave(undefined);
+  }
+
+  async #leave(error: LocalError | undefined): Promise<void> {
     if (this.#end !== undefined) return;
-    this.finish(undefined);
+    this.finish(error);
     try {
       await this.#options.send({ type: 'terminate', transID: this.transID });
     } catch {
@@ -145,12 +150,23 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
       this.#terminated();
       return;
     }
-    const item = operation === undefined ? undefined : this.#options.itemOf(operation, options);
+    const item = operation === undefined ? undefined : this.#itemOf(operation, options);
     if (item === undefined) return;
     if (operation?.type === 'publish') this.#answered(element);
     const waiting = this.#waiting.shift();
     if (waiting !== undefined) waiting.resolve({ done: false, value: item });
     else if (this.#items.push(item) > KEPT) this.#items.shift();
+  }
+
+  /** A fault on this side, such as a known certificate that cannot be read, is the application's: it ends the feed. */
+  #itemOf(operation: PresenceOperation, options: readonly Option[]): Item | undefined {
+    try {
+      return this.#options.itemOf(operation, options);
+    } catch (error) {
+      if (!(error instanceof LocalError)) throw error;
+      void this.#leave(error);
+      return undefined;
+    }
   }
 
   #answered(element: XmlElement): void {

@@ -3,7 +3,7 @@
  * S/MIME, carried within the entry as an element of another namespace, which presence services keep as it is.
  */
 
-import { ImxpError } from '../errors.js';
+import { RemoteProtocolError } from '../errors.js';
 import type { Presence } from '../imxp/vocabulary/presence.js';
 import { isOpen } from '../imxp/vocabulary/presence.js';
 import { type CpimPresence, PIDF_TYPE, type PidfDocument, readPidf, writePidf } from '../message/pidf.js';
@@ -94,6 +94,7 @@ function securedIn(element: string): Buffer | undefined {
  * Verifies and decrypts the document within an entry.
  *
  * @returns undefined when there is none
+ * @throws LocalError CONFIGURATION | ARGUMENT when certificates on this side cannot be read
  */
 export function openedPresence(presence: Presence, by: Secure): PresenceProtection | undefined {
   const octets = presence.extension?.elements.map(securedIn).find((one) => one !== undefined);
@@ -111,7 +112,7 @@ export function openedPresence(presence: Presence, by: Secure): PresenceProtecti
     return { signed: verdict, encrypted, presence: inner };
   } catch (error) {
     // Encrypted for others, or no document at all; the entry itself stands.
-    if (!(error instanceof ImxpError)) throw error;
+    if (!(error instanceof RemoteProtocolError)) throw error;
     return unreadable(error.code === 'SMIME_UNREADABLE');
   }
 }

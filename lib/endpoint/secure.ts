@@ -117,7 +117,7 @@ export interface OpenedContent {
   readonly encrypted: boolean;
 }
 
-/** @throws RemoteProtocolError as {@link Secure.open} */
+/** @throws RemoteProtocolError, LocalError as {@link Secure.open} */
 export function unsealed(
   content: Content,
   originator: string,

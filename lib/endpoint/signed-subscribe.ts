@@ -2,7 +2,8 @@
  * Subscriptions that the subscriber signed (RFC 2779 §5.1.12): makes the statement that goes with a `subscribe`, and
  * verifies the one that comes with a `notify` (D-PRES-21). Knows nothing of how they are carried.
  */
-import { ImxpError } from '../errors.js';
+import { RemoteProtocolError } from '../errors.js';
+import { parseAddress } from '../imxp/address.js';
 import type { Form } from '../imxp/vocabulary/form.js';
 import type { Notify, Subscribe } from '../imxp/vocabulary/presence.js';
 import type { Secure } from '../message/smime/secure.js';
@@ -60,13 +61,17 @@ export class SignedSubscribes {
     return Buffer.concat([Buffer.from(`Content-Type: ${type}\r\n\r\n`), body]).toString('base64');
   }
 
-  /** Verifies the proof that came with a notification. Nothing is refused because of it; the result reports it. */
+  /**
+   * Verifies the proof that came with a notification. Nothing is refused because of it; the result reports it.
+   *
+   * @throws LocalError CONFIGURATION | ARGUMENT when certificates on this side cannot be read
+   */
   verified(proof: string, notify: Notify, context: NotifyContext): Signature {
     try {
       const received = parseEntity(Buffer.from(proof, 'base64'));
       const opened = this.#secure.read(
         { headers: received.headers, body: decodedBody(received) },
-        givenAddress(notify.subscriber).key,
+        parseAddress(notify.subscriber).key,
       );
       const { signed, entity } = opened;
       if (signed === undefined) return UNREADABLE;
@@ -74,7 +79,7 @@ export class SignedSubscribes {
       const reason = this.#faultOf(statementIn(entity.body), notify, context, signed.at);
       return reason === undefined ? signed : { ...signed, valid: false, reason, trust: undefined };
     } catch (error) {
-      if (!(error instanceof ImxpError)) throw error;
+      if (!(error instanceof RemoteProtocolError)) throw error;
       return UNREADABLE;
     }
   }
@@ -87,7 +92,7 @@ export class SignedSubscribes {
     at: Date | undefined,
   ): Signature['reason'] {
     if (statement === undefined) return 'altered';
-    const subscriber = givenAddress(notify.subscriber).key;
+    const subscriber = parseAddress(notify.subscriber).key;
     if (statement.subscriber !== subscriber) return 'other sender';
     if (statement.publisher !== publisher) return 'other publisher';
     // IMXP does not say for how long.

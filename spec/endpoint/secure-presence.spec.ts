@@ -1,8 +1,10 @@
 import { expect } from 'chai';
 import type { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { openedPresence, securedPresence } from '../../lib/endpoint/secure-presence.js';
+import { LocalError } from '../../lib/errors.js';
 import type { Presence } from '../../lib/imxp/vocabulary/presence.js';
 import { authority, BARNEY, barney, FRED, fred, secureOf, WILMA, wilma } from '../message/smime/people.js';
+import { failureOf } from '../support/failure.js';
 import { LocalMesh } from '../support/local-mesh.js';
 
 const BETTY = 'betty@rubble.com';
@@ -84,6 +86,30 @@ describe('presence that its publisher signed or encrypted', function () {
       [`pres:${FRED}`],
     ]);
     expect(JSON.stringify(other)).to.not.include('home');
+  });
+
+  it('ends a feed with the error when a known certificate cannot be read, and the endpoint goes on', async () => {
+    const fault = new LocalError('CONFIGURATION', 'known certificates fred@example.com.crt: permission denied');
+    let readable = true;
+    const known = {
+      find: () => {
+        if (!readable) throw fault;
+        return [];
+      },
+      learn: () => true,
+    };
+    const publisher = await attach(FRED);
+    await publisher.access.allow('*@*', ['presence:subscribe', 'core:data']);
+    await publisher.presence.publish({ tuples: [tuple()] }, { sign: true });
+    const watcher = await mesh.attach(BETTY, { secure: { authorities, known } });
+    const feed = (await watcher.presence.subscribe(FRED))[Symbol.asyncIterator]();
+    expect((await feed.next()).value?.signed?.valid).to.equal(true);
+    readable = false;
+    await publisher.presence.publish({ tuples: [tuple(2 * HOUR_MS)] }, { sign: true });
+    expect(await failureOf(feed.next())).to.equal(fault);
+    expect(await failureOf(watcher.presence.poll(FRED))).to.equal(fault);
+    readable = true;
+    expect((await watcher.presence.poll(FRED)).signed?.valid).to.equal(true);
   });
 
   describe('is reported as not valid', () => {

@@ -4,7 +4,7 @@ import type { Message } from '../../lib/endpoint/message.js';
 import { PresenceClient, type SubscriptionNotice } from '../../lib/endpoint/presence.js';
 import { SignedSubscribes } from '../../lib/endpoint/signed-subscribe.js';
 import { Transactions } from '../../lib/endpoint/transactions.js';
-import { RefusedError } from '../../lib/errors.js';
+import { LocalError, RefusedError } from '../../lib/errors.js';
 import type { Notify } from '../../lib/imxp/vocabulary/presence.js';
 import {
   authority,
@@ -200,6 +200,19 @@ describe('subscriptions that the subscriber signed', function () {
       const at = octets.indexOf(`duration='600'`) + `duration='`.length;
       octets[at] = '9'.charCodeAt(0);
       expect(reasonOf(octets.toString('base64'))).to.equal('altered');
+    });
+
+    it('throw an error when a certificate on this side cannot be read, and no verdict', () => {
+      const fault = new LocalError('CONFIGURATION', 'known certificates barney@rubble.com.crt: permission denied');
+      const find = (): never => {
+        throw fault;
+      };
+      const unable = new SignedSubscribes(secureOf(fred, { known: { find, learn: () => false } }));
+      expect(() => unable.verified(signedAt(0), notify, context)).to.throw(fault.message);
+      const broken = new SignedSubscribes(secureOf(fred, { people: () => 'no certificate' }));
+      expect(() => broken.verified(signedAt(0), notify, context)).to.throw(LocalError);
+      // A notification about nobody is a fault of the service.
+      expect(reasonOf(signedAt(0), { ...notify, subscriber: 'nobody' })).to.equal('altered');
     });
 
     it('REQ-IMPP-049 are of a subaddress whose address the certificate names', () => {

@@ -137,6 +137,7 @@ export class Secure {
    * @param recipients whom it was delivered to: the same message may come once for each
    * @returns the same entity when it is not protected
    * @throws RemoteProtocolError SMIME_INVALID, reply 501; SMIME_UNREADABLE, reply 550; MIME_INVALID | MESSAGE_INVALID
+   * @throws LocalError CONFIGURATION | ARGUMENT when a certificate of `people` or `known` cannot be read
    */
   open(entity: OpenEntity, originator: string, recipients: readonly string[] = []): Unsealed {
     const { unsealed, stated } = this.#read(entity, originator);
