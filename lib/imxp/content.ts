@@ -103,7 +103,9 @@ type DataBase = Pick<Data, 'type' | 'originator' | 'recipients' | 'options'>;
 function withPart(base: DataBase, { type, body, headers }: PartMade): Data {
   checkType(type);
   // REQ-IMXP-007: Content-IDs are globally unique, so they contain the originator's domain.
-  const domain = /@([A-Za-z0-9.-]+)$/.exec(base.originator)?.[1] ?? 'localhost';
+  const at = base.originator.lastIndexOf('@');
+  const written = base.originator.slice(at + 1);
+  const domain = at >= 0 && /^[A-Za-z0-9.-]+$/.test(written) ? written : 'localhost';
   const id = newContentId(domain);
   const data = { ...base, content: cidUrl(id), dataContent: undefined, source: undefined };
   const document = Buffer.from(writeImxpData(data).join(''));

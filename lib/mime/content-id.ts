@@ -1,13 +1,13 @@
 /**
  * Content-IDs and the `cid:` URLs that refer to them (RFC 2392).
  */
-import { randomUUID } from 'node:crypto';
+import { newToken } from './token.js';
 
 const SCHEME = /^cid:/i;
 
 /** Makes a new, globally unique Content-ID without brackets; `domain` is that of the sender. */
 export function newContentId(domain: string): string {
-  return `${randomUUID()}@${domain}`;
+  return `${newToken()}@${domain}`;
 }
 
 /** @returns the `cid:` URL of a Content-ID. */

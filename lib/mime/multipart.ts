@@ -2,13 +2,13 @@
  * multipart/related (RFC 2387): finds the parts as views into one buffer, whatever their size, and builds multiparts.
  * Knows nothing of the meaning of parts.
  */
-import { randomUUID } from 'node:crypto';
 import type { Entity } from './entity.js';
 import { parseEntity } from './entity.js';
 import type { MimeLimits } from './fault.js';
 import { MIME_LIMITS, malformedEntity, unacceptableEntity } from './fault.js';
 import { formatHeaders, type HeaderField, unbracket } from './headers.js';
 import { type MediaType, quotedString } from './media-type.js';
+import { newToken } from './token.js';
 
 const SPACE = 0x20;
 const TAB = 0x09;
@@ -148,14 +148,14 @@ export interface PartSource {
 }
 
 /**
- * Builds a multipart/related whose root is the first part. The boundary has 122 random bits, so it does not occur in
+ * Builds a multipart/related whose root is the first part. The boundary has 96 random bits, so it does not occur in
  * what others wrote; bodies go in as they are, as `binary` (the octets are not looked at).
  *
  * @param type the media type of the root, for the `type` parameter.
  * @returns the whole entity in pieces; the bodies are the buffers given.
  */
 export function buildMultipart(type: string, root: PartSource, others: readonly PartSource[]): Buffer[] {
-  const boundary = `=_${randomUUID()}`;
+  const boundary = newToken();
   const pieces: Buffer[] = [];
   let text = relatedHeader(boundary, root.id, type);
   for (const part of [root, ...others]) {

@@ -30,7 +30,7 @@ describe('imxp/content', () => {
       make({ type: 'text/plain', body: Buffer.from('x') }),
       make({ type: 'text/plain', body: Buffer.from('x') }),
     ];
-    expect(one.content).to.match(/^cid:[\w-]{36}@example\.com$/);
+    expect(one.content).to.match(/^cid:[\w-]{16}@example\.com$/);
     expect(one.content).not.to.equal(two.content);
     const payload = sent(one).toString();
     expect(payload).to.include(`Content-ID: <${one.content.slice(4)}>`);
