@@ -8,7 +8,7 @@ const BLOCK = 128 * OCTETS;
 
 let block = '';
 let next = 0;
-/** As base64, with the characters of base64url (RFC 4648 §5), which Buffer's replacement in browsers does not have. */
+/** Written as base64url, which the replacement of Buffer in browsers does not have. */
 const LENGTH = (OCTETS * 4) / 3;
 
 /** @returns 16 letters, digits, `-` and `_` */
