@@ -45,6 +45,11 @@ export interface CpimResponse {
   readonly duration?: number;
   /** Reason for logs and display; CPIM itself has no field for it. */
   readonly reason?: string;
+  /**
+   * Reply code (core-01 §10) that says more than the status, where a side knows one. With `indeterminant` it is what the
+   * originator in the mesh is told instead of `ok`.
+   */
+  readonly code?: number;
 }
 
 export interface SubscribeOperation {

@@ -37,6 +37,7 @@ const NO_ANSWER: Reply = { code: 451, text: 'the other side of the gateway did n
 interface Outcome {
   readonly status: CpimStatus;
   readonly reason: string;
+  readonly code?: number;
 }
 
 /** A message whose outcome is awaited. */
@@ -71,8 +72,8 @@ export class MessageGateway {
     }
     // RFC 3860 §3.4.2: looping
     if (maxForwards !== undefined && maxForwards <= 0) return responseTo(operation, 'failure', LOOPING.text);
-    const { status, reason } = await this.#pass(operation, from, to);
-    return responseTo(operation, status, reason);
+    const { status, reason, code } = await this.#pass(operation, from, to);
+    return { ...responseTo(operation, status, reason), ...(code === undefined ? {} : { code }) };
   }
 
   /** Sends a message and waits for a definite result. */
@@ -115,7 +116,8 @@ export class MessageGateway {
     if (code >= 300 && code < 400) return true;
     // A relay in between knows only of failures; the last relay reports that a message arrived.
     if (isSuccess(code) && ![home, domain].includes(domainOf(service))) return false;
-    told({ status: isSuccess(code) ? 'success' : 'failure', reason: `${code} ${text}`.trim() });
+    const reason = `${code} ${text}`.trim();
+    told(isSuccess(code) ? { status: 'success', reason } : { status: 'failure', reason, code });
     return true;
   }
 
@@ -169,11 +171,18 @@ export class MessageGateway {
         content,
       });
       if (response.transID !== transID) return NO_ANSWER;
-      return response.status === 'failure' ? { ...FAILED, text: response.reason ?? FAILED.text } : undefined;
+      return refusalOf(response);
     } catch (error) {
       return error instanceof ImxpError && error.reply !== undefined ? error.reply : NO_ANSWER;
     }
   }
+}
+
+/** @returns undefined for a response that is answered `ok` */
+function refusalOf({ status, code, reason }: CpimResponse): Reply | undefined {
+  if (status === 'success' || (status === 'indeterminant' && code === undefined)) return undefined;
+  const usual = status === 'failure' ? FAILED : NO_ANSWER;
+  return { code: code ?? usual.code, text: reason ?? usual.text };
 }
 
 function domainOf(address: string): string {
@@ -244,5 +253,6 @@ function outcomeOf(error: unknown): Outcome {
   // D-CPIM-01: a missing answer from the relay is indeterminate, unless the message was certainly not sent
   const unknown = error instanceof TransportError && error.fields['sent'] !== false;
   if (unknown && !(error instanceof RefusedError)) return { status: 'indeterminant', reason };
-  return { status: 'failure', reason };
+  const code = error instanceof ImxpError ? error.reply?.code : undefined;
+  return { status: 'failure', reason, ...(code === undefined ? {} : { code }) };
 }

@@ -1,0 +1,124 @@
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { XmppAddresses } from '../../../lib/gateway/xmpp/addresses.js';
+import { escapeLocal, parseJid, unescapeLocal, writeJid } from '../../../lib/gateway/xmpp/jid.js';
+
+const addresses = new XmppAddresses({
+  users: [{ mesh: 'xmpp.slate.example', xmpp: 'slate.example' }],
+  components: [
+    { mesh: 'example.com', xmpp: 'example.com' },
+    { mesh: '*', xmpp: 'mesh.slate.example' },
+  ],
+  sourceRouted: 'gw.example',
+});
+
+const jid = (text: string) => {
+  const parsed = parseJid(text);
+  if (parsed === undefined) throw new Error(`not a JID: ${text}`);
+  return parsed;
+};
+const written = (found: ReturnType<XmppAddresses['userJid']>) => found && writeJid(found);
+
+describe('XMPP addresses', () => {
+  it('are taken apart (RFC 7622 §3)', () => {
+    expect(parseJid('romeo@Slate.Example/orchard @/ 1')).to.deep.equal({
+      local: 'romeo',
+      domain: 'slate.example',
+      resource: 'orchard @/ 1',
+    });
+    expect(parseJid('slate.example')).to.deep.equal({ local: '', domain: 'slate.example', resource: undefined });
+    for (const wrong of ['', '@x', 'a b@x', 'a@b@x', 'a@', 'a@x/', 'a<b@x', `${'a'.repeat(1024)}@x`, 'a\u0000b@x'])
+      expect(parseJid(wrong), wrong).to.equal(undefined);
+  });
+
+  it('escape what a local part cannot contain (XEP-0106 §4)', () => {
+    for (const [plain, escaped] of [
+      ['space cadet', 'space\\20cadet'],
+      ['call me "ishmael"', 'call\\20me\\20\\22ishmael\\22'],
+      ['at&t guy', 'at\\26t\\20guy'],
+      ["d'artagnan", 'd\\27artagnan'],
+      ['/.fanboy', '\\2f.fanboy'],
+      ['::foo::', '\\3a\\3afoo\\3a\\3a'],
+      ['<foo>', '\\3cfoo\\3e'],
+      ['user@host', 'user\\40host'],
+      ['c:\\net', 'c\\3a\\net'],
+      ['c:\\cool stuff', 'c\\3a\\cool\\20stuff'],
+      ['c:\\5commas', 'c\\3a\\5c5commas'],
+    ] as const) {
+      expect(escapeLocal(plain)).to.equal(escaped);
+      expect(unescapeLocal(escaped)).to.equal(plain);
+    }
+    for (const wrong of ['', ' a', 'a ', 'a\nb', 'a\u0007b', 'x'.repeat(1024)])
+      expect(escapeLocal(wrong)).to.equal(undefined);
+  });
+
+  it('are restored from what is escaped, whatever it is', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom(...'ab\\ "&\'/:<>@2567cfe0') }), (text) => {
+        const escaped = escapeLocal(text);
+        if (escaped !== undefined) expect(unescapeLocal(escaped)).to.equal(text);
+      }),
+    );
+  });
+});
+
+describe('the address mapping of the XMPP gateway', () => {
+  it('has mesh domains that stand for XMPP domains, both ways', () => {
+    for (const [mesh, xmpp] of [
+      ['romeo@xmpp.slate.example', 'romeo@slate.example'],
+      ["d'artagnan@xmpp.slate.example", 'd\\27artagnan@slate.example'],
+      ['romeo/orchard@xmpp.slate.example', 'romeo\\2forchard@slate.example'],
+    ] as const) {
+      expect(written(addresses.userJid(mesh))).to.equal(xmpp);
+      expect(addresses.userAddress(jid(xmpp))).to.equal(mesh);
+    }
+    // XMPP does not tell upper from lower case.
+    expect(written(addresses.userJid('Romeo@XMPP.Slate.Example'))).to.equal('romeo@slate.example');
+    expect(addresses.userAddress(jid('romeo@slate.example/balcony'))).to.equal('romeo@xmpp.slate.example');
+  });
+
+  it('has components that stand for mesh domains, both ways', () => {
+    for (const [mesh, xmpp] of [
+      ['fred@example.com', 'fred@example.com'],
+      ['fred/appl=im@example.com', 'fred\\2fappl=im@example.com'],
+      ['wilma@rubble.com', 'wilma\\40rubble.com@mesh.slate.example'],
+      ["o'hara/home@rubble.com", 'o\\27hara\\2fhome\\40rubble.com@mesh.slate.example'],
+    ] as const) {
+      expect(written(addresses.meshJid(mesh))).to.equal(xmpp);
+      expect(addresses.meshAddress(jid(xmpp))).to.equal(mesh);
+    }
+  });
+
+  it('has source-routed names for users of all other XMPP domains (RFC 3860 Appendix B.2)', () => {
+    for (const [mesh, xmpp] of [
+      ['xmpp=capulet.example/juliet@gw.example', 'juliet@capulet.example'],
+      ['xmpp=capulet.example/j%C3%BCrgen@gw.example', 'j\u00fcrgen@capulet.example'],
+      ['xmpp=slate.example/j%C3%BCrgen@gw.example', 'j\u00fcrgen@slate.example'],
+    ] as const) {
+      expect(written(addresses.userJid(mesh))).to.equal(xmpp);
+      expect(addresses.userAddress(jid(xmpp))).to.equal(mesh);
+    }
+    for (const wrong of ['sip=capulet.example/juliet@gw.example', 'juliet@gw.example', 'xmpp=a%20b/juliet@gw.example'])
+      expect(addresses.userJid(wrong), wrong).to.equal(undefined);
+  });
+
+  it('has no names for services, for itself, and for what the other side cannot write', () => {
+    expect(addresses.meshJid('imxp=presence@example.com')).to.equal(undefined);
+    expect(addresses.userJid('imxp=presence@xmpp.slate.example')).to.equal(undefined);
+    expect(addresses.meshAddress(jid('imxp=report@example.com'))).to.equal(undefined);
+    expect(addresses.meshAddress(jid('example.com'))).to.equal(undefined);
+    expect(addresses.meshAddress(jid('fred@elsewhere.example'))).to.equal(undefined);
+    // An answer to a name with upper case would go to another user of the mesh.
+    expect(addresses.meshJid('Fred@example.com')).to.equal(undefined);
+  });
+
+  it('does not send round in a circle what comes from the gateway itself', () => {
+    expect(addresses.userAddress(jid('fred@example.com'))).to.equal(undefined);
+    expect(addresses.meshJid('romeo@xmpp.slate.example')).to.equal(undefined);
+    expect(addresses.meshAddress(jid('romeo\\40xmpp.slate.example@mesh.slate.example'))).to.equal(undefined);
+  });
+
+  it('says for which domains of the mesh the gateway attaches', () => {
+    expect(addresses.served).to.deep.equal(['xmpp.slate.example', 'gw.example']);
+  });
+});

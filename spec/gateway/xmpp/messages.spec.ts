@@ -1,0 +1,258 @@
+import { expect } from 'chai';
+import { TransportError } from '../../../lib/errors.js';
+import { type CpimResponse, type MessageOperation, responseTo } from '../../../lib/gateway/cpim-service.js';
+import { LocalPeer } from '../../../lib/gateway/local-peer.js';
+import { XmppAddresses } from '../../../lib/gateway/xmpp/addresses.js';
+import { childOf, stanza, type XmppElement, xmppElement } from '../../../lib/gateway/xmpp/element.js';
+import type { XmppLink } from '../../../lib/gateway/xmpp/link.js';
+import { type XmppMessageOptions, XmppMessages } from '../../../lib/gateway/xmpp/messages.js';
+import { events, type Refused } from '../../../lib/ops/events.js';
+import { pause } from '../../../lib/transport/backoff.js';
+
+const OPTIONS: XmppMessageOptions = {
+  confirmation: 'receipt',
+  confirmationTimeoutMs: 5000,
+  stanzaOctets: 2000,
+  outstanding: 3,
+  outstandingPerUser: 2,
+};
+const NAMESPACE = 'jabber:component:accept';
+const ERROR = xmppElement(
+  'error',
+  NAMESPACE,
+  { type: 'cancel' },
+  xmppElement('item-not-found', 'urn:ietf:params:xml:ns:xmpp-stanzas'),
+);
+
+class FakeLink implements XmppLink {
+  readonly domain = 'example.com';
+  readonly sent: XmppElement[] = [];
+  controller: AbortController | undefined = new AbortController();
+  /** What the server does with a stanza. */
+  answer: (stanza: XmppElement) => void = () => {};
+
+  get online(): AbortSignal | undefined {
+    return this.controller?.signal;
+  }
+
+  async send(one: XmppElement): Promise<void> {
+    this.sent.push(one);
+    this.answer(one);
+  }
+}
+
+/** A mesh that answers when it is told to. */
+class Mesh extends LocalPeer {
+  readonly taken: MessageOperation[] = [];
+  answer: (operation: MessageOperation) => Promise<CpimResponse> = async (one) => responseTo(one, 'success');
+
+  override async message(operation: MessageOperation): Promise<CpimResponse> {
+    this.taken.push(operation);
+    return await this.answer(operation);
+  }
+}
+
+function build(options: Partial<XmppMessageOptions> = {}) {
+  const [link, mesh] = [new FakeLink(), new Mesh()];
+  const addresses = new XmppAddresses({
+    users: [{ mesh: 'xmpp.example', xmpp: 'slate.example' }],
+    components: [{ mesh: 'example.com', xmpp: 'example.com' }],
+  });
+  const linkOf = (domain: string) => (domain === link.domain ? link : undefined);
+  const context = { addresses, linkOf, gateway: () => mesh, wait: pause, now: Date.now };
+  return { link, mesh, messages: new XmppMessages(context, { ...OPTIONS, ...options }) };
+}
+
+const operation = (change: Partial<MessageOperation> = {}): MessageOperation => ({
+  type: 'message',
+  source: 'im:fred@example.com',
+  destination: 'im:romeo@xmpp.example',
+  transID: 'abc',
+  maxForwards: 9,
+  content: { type: 'text/plain', headers: [], body: Buffer.from('Hello') },
+  ...change,
+});
+
+const fromRomeo = (attributes: object, ...children: XmppElement[]) =>
+  stanza('message', { from: 'romeo@slate.example/o', to: 'fred@example.com', ...attributes }, ...children);
+const receipt = (id: string) => xmppElement('received', 'urn:xmpp:receipts', { id });
+const body = (text: string) => xmppElement('body', NAMESPACE, {}, text);
+const request = xmppElement('request', 'urn:xmpp:receipts');
+
+describe('messages from the mesh to XMPP', () => {
+  it('are answered when a client of the recipient acknowledges them', async () => {
+    const { link, messages } = build();
+    link.answer = () => void messages.received(fromRomeo({}, receipt('abc')), link);
+    expect(await messages.fromGateway(operation())).to.deep.equal({ transID: 'abc', status: 'success' });
+    expect(link.sent.map(({ attributes: { from, to } }) => [from, to])).to.deep.equal([
+      ['fred@example.com', 'romeo@slate.example'],
+    ]);
+  });
+
+  it('are refused with the code of a stanza error', async () => {
+    const { link, messages } = build();
+    const from = 'romeo@slate.example';
+    link.answer = ({ attributes: { id } }) =>
+      void messages.received(fromRomeo({ from, type: 'error', id }, ERROR), link);
+    const { status, code, reason } = await messages.fromGateway(operation());
+    expect([status, code, reason]).to.deep.equal(['failure', 550, 'the XMPP server knows no such user']);
+  });
+
+  it('are believed neither acknowledged nor refused by others', async () => {
+    const { link, messages } = build({ confirmationTimeoutMs: 60 });
+    link.answer = () => {
+      const others = ['mallory@slate.example/o', 'romeo@evil.example', 'slate.example'];
+      for (const from of others) void messages.received(fromRomeo({ from }, receipt('abc')), link);
+      void messages.received(fromRomeo({ to: 'wilma@example.com' }, receipt('abc')), link);
+      void messages.received(fromRomeo({ from: 'romeo@evil.example', type: 'error', id: 'abc' }, ERROR), link);
+    };
+    const { status, code } = await messages.fromGateway(operation());
+    expect([status, code]).to.deep.equal(['indeterminant', 451]);
+  });
+
+  it('are answered 451 when no receipt comes in time, and when the connection is lost first', async () => {
+    const { link, messages } = build({ confirmationTimeoutMs: 30 });
+    expect((await messages.fromGateway(operation())).reason).to.contain('no XMPP client acknowledged');
+    const lost = build();
+    lost.link.answer = () => lost.link.controller?.abort();
+    expect(await lost.messages.fromGateway(operation())).to.include({ status: 'indeterminant', code: 451 });
+    expect(link.sent).to.have.length(1);
+  });
+
+  it('are answered when the server of the recipient has read on, if that is enough', async () => {
+    const { link, messages } = build({ confirmation: 'server' });
+    link.answer = ({ name, attributes: { id, from, to } }) => {
+      if (name !== 'iq') return;
+      expect(to).to.equal('slate.example');
+      messages.answered(stanza('iq', { type: 'error', id, from: 'evil.example', to: from }));
+      messages.answered(stanza('iq', { type: 'error', id, from: to, to: from }, ERROR));
+    };
+    expect((await messages.fromGateway(operation())).status).to.equal('success');
+  });
+
+  it('are certainly not delivered while there is no connection', async () => {
+    const { link, messages } = build();
+    link.controller = undefined;
+    expect(await messages.fromGateway(operation())).to.include({ status: 'failure', code: 450 });
+    link.controller = new AbortController();
+    link.send = () => Promise.reject(new TransportError('CONNECT_FAILED', 'gone', { fields: { sent: false } }));
+    expect(await messages.fromGateway(operation())).to.include({ status: 'failure', code: 450 });
+    link.send = () => Promise.reject(new TransportError('CONNECTION_LOST', 'gone'));
+    expect(await messages.fromGateway(operation())).to.include({ status: 'indeterminant', code: 451 });
+  });
+
+  it('are refused where XMPP cannot carry them', async () => {
+    const { link, messages } = build();
+    const content = (type: string, text: string) => ({ type, headers: [], body: Buffer.from(text) });
+    for (const [change, code] of [
+      [{ source: 'im:Fred@example.com' }, 553],
+      [{ source: 'im:fred@rubble.com' }, 553],
+      [{ destination: 'im:romeo@elsewhere.example' }, 553],
+      [{ maxForwards: 0 }, 550],
+      [{ content: content('image/png', 'x') }, 550],
+      [{ content: content('text/plain', 'a\u0000b') }, 550],
+      [{ content: content('text/plain', 'x'.repeat(2000)) }, 550],
+    ] as const)
+      expect(await messages.fromGateway(operation(change)), JSON.stringify(change)).to.include({
+        status: 'failure',
+        code,
+      });
+    expect(link.sent).to.have.length(0);
+  });
+});
+
+describe('messages from XMPP to the mesh', () => {
+  it('are acknowledged when the mesh has taken them, if that was asked for', async () => {
+    const { link, mesh, messages } = build();
+    await messages.received(fromRomeo({ id: 'm1' }, body('Hello'), request), link);
+    await messages.received(fromRomeo({ id: 'm2' }, body('Hello')), link);
+    expect(mesh.taken.map(({ source, destination }) => [source, destination])).to.deep.equal([
+      ['im:romeo@xmpp.example', 'im:fred@example.com'],
+      ['im:romeo@xmpp.example', 'im:fred@example.com'],
+    ]);
+    expect(link.sent).to.have.length(1);
+    expect(childOf(link.sent[0] ?? ERROR, 'received', 'urn:xmpp:receipts')?.attributes).to.deep.equal({ id: 'm1' });
+  });
+
+  it('are answered with an error and its code, and never acknowledged, when the mesh has not', async () => {
+    const { link, mesh, messages } = build();
+    for (const [response, condition] of [
+      [{ status: 'failure', code: 550, reason: '550 not attached' }, 'item-not-found'],
+      [{ status: 'failure', code: 450, reason: '450 not now' }, 'recipient-unavailable'],
+      [{ status: 'indeterminant' }, 'remote-server-timeout'],
+    ] as const) {
+      mesh.answer = async ({ transID }) => ({ transID, ...response });
+      await messages.received(fromRomeo({ id: 'm1' }, body('Hello'), request), link);
+      const sent = link.sent.pop();
+      expect(sent?.attributes).to.include({
+        type: 'error',
+        id: 'm1',
+        from: 'fred@example.com',
+        to: 'romeo@slate.example/o',
+      });
+      const error = sent && childOf(sent, 'error');
+      expect(error && childOf(error, condition, 'urn:ietf:params:xml:ns:xmpp-stanzas'), condition).not.to.equal(
+        undefined,
+      );
+    }
+    expect(link.sent).to.have.length(0);
+  });
+
+  it('do not pass from domains that the gateway does not serve, nor from its own, and the operator learns of it', async () => {
+    const { link, mesh, messages } = build();
+    const refused: Refused[] = [];
+    const stop = events.refused.subscribe((event) => refused.push(event));
+    try {
+      for (const from of ['romeo@evil.example', 'wilma@example.com', 'slate.example'])
+        await messages.received(fromRomeo({ from, id: 'm1' }, body('Hello')), link);
+      await messages.received(fromRomeo({ from: 'no<body' }, body('Hello')), link);
+    } finally {
+      stop();
+    }
+    expect(mesh.taken).to.have.length(0);
+    expect(link.sent.map(({ attributes: { to, type } }) => `${to} ${type}`)).to.deep.equal([
+      'romeo@evil.example error',
+      'wilma@example.com error',
+      'slate.example error',
+    ]);
+    expect(refused.map(({ code }) => code)).to.deep.equal([537, 537, 537, 501]);
+  });
+
+  it('are refused beyond what one sender, and all together, may have outstanding; others are not affected', async () => {
+    const { link, mesh, messages } = build();
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    mesh.answer = async (one) => {
+      await released;
+      return responseTo(one, 'success');
+    };
+    const send = (from: string) => messages.received(fromRomeo({ from, id: 'm' }, body('x')), link);
+    const romeo = [1, 2, 3].map(() => send('romeo@slate.example/o'));
+    const juliet = [1, 2].map(() => send('juliet@slate.example/b'));
+    await Promise.all([romeo[2], juliet[1]]);
+    expect(mesh.taken.map(({ source }) => source)).to.deep.equal([
+      'im:romeo@xmpp.example',
+      'im:romeo@xmpp.example',
+      'im:juliet@xmpp.example',
+    ]);
+    expect(link.sent.map(({ attributes: { to } }) => to)).to.deep.equal([
+      'romeo@slate.example/o',
+      'juliet@slate.example/b',
+    ]);
+    release();
+    await Promise.all([...romeo, ...juliet]);
+    await send('romeo@slate.example/o');
+    expect(mesh.taken).to.have.length(4);
+  });
+
+  it('are ignored without a text, and refused for rooms', async () => {
+    const { link, mesh, messages } = build();
+    await messages.received(fromRomeo({}, xmppElement('composing', 'http://jabber.org/protocol/chatstates')), link);
+    expect(link.sent).to.have.length(0);
+    await messages.received(fromRomeo({ type: 'groupchat', id: 'g' }, body('x')), link);
+    expect(link.sent[0]?.attributes['type']).to.equal('error');
+    expect(mesh.taken).to.have.length(0);
+  });
+});
