@@ -35,9 +35,14 @@ function alternatives(schema: JsonSchema): JsonSchema[] {
   return [schema, ...(schema.anyOf ?? []), ...(schema.oneOf ?? [])];
 }
 
-/** Returns the keys that the object at a path may have. */
+/** Returns the keys that the object at a path of the configuration of a node may have. */
 export function keysAt(path: readonly PropertyKey[]): readonly string[] {
-  let schemas = alternatives(configurationJsonSchema());
+  return keysIn(configurationJsonSchema(), path);
+}
+
+/** Returns the keys that the object at a path may have by a schema. */
+export function keysIn(schema: JsonSchema, path: readonly PropertyKey[]): readonly string[] {
+  let schemas = alternatives(schema);
   for (const key of path) schemas = schemas.flatMap((schema) => below(schema, key)).flatMap(alternatives);
   return [...new Set(schemas.flatMap((schema) => Object.keys(schema.properties ?? {})))];
 }

@@ -17,8 +17,10 @@ const asKeys = (path: readonly PropertyKey[]): KeyPath =>
 
 const SECRET = /^(?:password|secret|passphrase)$/i;
 
-function unknownKey(path: KeyPath, key: string): string {
-  const known = keysAt(path);
+/** Returns the keys that the object at a path may have. */
+type KnownKeysAt = (path: readonly PropertyKey[]) => readonly string[];
+
+function unknownKey(path: KeyPath, key: string, known: readonly string[]): string {
   if (SECRET.test(key)) return 'secrets are never written in this file: write "passwordFile" with the path of a file';
   const moved = path.length === 1 && path[0] === 'limits' ? MOVED_LIMITS.get(key) : undefined;
   if (moved !== undefined) return `limits are grouped: write this one as limits.${moved}`;
@@ -74,8 +76,8 @@ function choice(values: readonly unknown[], input: unknown): string {
   return input === undefined ? `is missing: ${words} is needed` : `must be ${words}, not ${JSON.stringify(input)}`;
 }
 
-/** Describes an issue of zod in words of this program. */
-function findingsOf(issue: Issue, root: unknown): Finding[] {
+/** Describes an issue of zod, found in a value, in words of this program. */
+export function findingsOf(issue: Issue, root: unknown, known: KnownKeysAt): Finding[] {
   const keys = asKeys(issue.path);
   const input = valueAt(root, issue.path);
   const finding = (message: string): Finding[] => [{ severity: 'error', keys, message }];
@@ -84,7 +86,7 @@ function findingsOf(issue: Issue, root: unknown): Finding[] {
       return issue.keys.map((key) => ({
         severity: 'error',
         keys: [...keys, key],
-        message: unknownKey(keys, key),
+        message: unknownKey(keys, key, known(keys)),
         atKey: true,
       }));
     case 'invalid_type': {
@@ -113,15 +115,16 @@ function findingsOf(issue: Issue, root: unknown): Finding[] {
   }
 }
 
-function freeze<T>(value: T): T {
+/** Freezes a value with everything in it. */
+export function freeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   for (const part of Object.values(value)) freeze(part);
   return Object.freeze(value);
 }
 
 /** Result of a check; `config` is defined unless there is an error. */
-export interface Examined {
-  readonly config: NodeConfig | undefined;
+export interface Examined<Config = NodeConfig> {
+  readonly config: Config | undefined;
   readonly findings: readonly Finding[];
 }
 
@@ -129,7 +132,7 @@ export interface Examined {
 export function examineConfig(value: unknown, base: string): Examined {
   const result = nodeSchema(base).safeParse(value);
   if (!result.success) {
-    return { config: undefined, findings: result.error.issues.flatMap((issue) => findingsOf(issue, value)) };
+    return { config: undefined, findings: result.error.issues.flatMap((issue) => findingsOf(issue, value, keysAt)) };
   }
   const config: NodeConfig = freeze(result.data);
   const findings = inconsistencies(config);

@@ -2,22 +2,22 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { JsonTextError, parseJsonText } from '../config/json-text.js';
-import { examineConfig, problemOf } from '../config/parse.js';
+import { type Examined, examineConfig, problemOf } from '../config/parse.js';
 import { describeFileError, textOfFile } from '../config/password-file.js';
 import { ConfigurationError, type Finding, type Problem } from '../config/problem.js';
 import type { NodeConfig } from '../config/schema.js';
 import { inspectFiles, inspectStore } from './configured-files.js';
 
-export interface Checked {
+export interface Checked<Config = NodeConfig> {
   /** Absolute path of the file. */
   readonly file: string;
   /** Undefined if a problem is an error. */
-  readonly config: NodeConfig | undefined;
+  readonly config: Config | undefined;
   /** In the order of the text. */
   readonly problems: readonly Problem[];
 }
 
-function failed(file: string, problem: Omit<Problem, 'severity' | 'path'>): Checked {
+function failed(file: string, problem: Omit<Problem, 'severity' | 'path'>): Checked<never> {
   return { file, config: undefined, problems: [{ severity: 'error', path: '', ...problem }] };
 }
 
@@ -33,7 +33,22 @@ export interface CheckOptions {
 }
 
 /** Checks a file and returns all its problems; never throws because of them. */
-export async function checkConfig(path: string, { files = true }: CheckOptions = {}): Promise<Checked> {
+export function checkConfig(path: string, { files = true }: CheckOptions = {}): Promise<Checked> {
+  const inspect = files === false ? async () => [] : (config: NodeConfig) => inspected(config, files);
+  return checkFile(path, examineConfig, inspect);
+}
+
+/**
+ * Checks a file of any kind of configuration.
+ *
+ * @param examine what its value says; relative paths are relative to `base`
+ * @param inspect the files that it names
+ */
+export async function checkFile<Config>(
+  path: string,
+  examine: (value: unknown, base: string) => Examined<Config>,
+  inspect: (config: Config) => Promise<readonly Finding[]>,
+): Promise<Checked<Config>> {
   const file = resolve(path);
   let text: string;
   try {
@@ -43,9 +58,8 @@ export async function checkConfig(path: string, { files = true }: CheckOptions =
   }
   try {
     const json = parseJsonText(text);
-    const { config, findings } = examineConfig(json.value, dirname(file));
-    const all: readonly Finding[] =
-      config === undefined || files === false ? findings : [...findings, ...(await inspected(config, files))];
+    const { config, findings } = examine(json.value, dirname(file));
+    const all: readonly Finding[] = config === undefined ? findings : [...findings, ...(await inspect(config))];
     const problems = all.map((finding): Problem => {
       const last = finding.keys.at(-1);
       const atKey = finding.atKey === true && last !== undefined;
@@ -76,7 +90,12 @@ export interface LoadOptions extends CheckOptions {
  * @throws ConfigurationError with everything that is wrong, and where
  */
 export async function loadConfig(path: string, options: LoadOptions = {}): Promise<NodeConfig> {
-  const { file, config, problems } = await checkConfig(path, options);
+  return configOf(await checkConfig(path, options), options);
+}
+
+/** @throws ConfigurationError when a check has found an error */
+export function configOf<Config>(checked: Checked<Config>, options: LoadOptions): Config {
+  const { file, config, problems } = checked;
   if (config === undefined) throw new ConfigurationError(problems, file);
   for (const problem of problems) options.warn?.(problem);
   return config;

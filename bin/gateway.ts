@@ -1,0 +1,122 @@
+/** `imxp gateway xmpp`: runs a gateway between the mesh and XMPP until it is stopped. */
+import type { Command } from 'commander';
+import { examineGatewayConfig, gatewayJsonSchema, type XmppGatewayConfig } from '../lib/config/gateway.js';
+import { readPasswordFile } from '../lib/config/password-file.js';
+import { type Finding, writeProblem } from '../lib/config/problem.js';
+import { Endpoint } from '../lib/endpoint/endpoint.js';
+import { XmppGateway } from '../lib/gateway/xmpp/start.js';
+import { checkFile, configOf } from '../lib/node/configuration.js';
+import { startLog } from '../lib/ops/log.js';
+import { explain } from './support/manual.js';
+import { complain, printJson } from './support/output.js';
+
+interface GatewayCommandOptions {
+  readonly config: string;
+  readonly check?: boolean;
+  readonly schema?: boolean;
+}
+
+const DEFAULT_GATEWAY_CONFIG = 'gateway.json';
+
+function every(ms: number, run: () => void): () => void {
+  const timer = setInterval(run, ms);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+/** Reads the files with secrets, so that a missing one is found at once. */
+async function inspectSecrets({ mesh, xmpp }: XmppGatewayConfig): Promise<readonly Finding[]> {
+  const secrets: [Finding['keys'], string][] = [
+    [['mesh', 'passwordFile'], mesh.passwordFile],
+    ...xmpp.components.map(({ secretFile }, index): [Finding['keys'], string] => [
+      ['xmpp', 'components', index, 'secretFile'],
+      secretFile,
+    ]),
+  ];
+  const findings: Finding[] = [];
+  for (const [keys, file] of secrets) {
+    try {
+      await readPasswordFile(file);
+    } catch (error) {
+      findings.push({ severity: 'error', keys, message: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  return findings;
+}
+
+async function xmpp({ config: path, check, schema }: GatewayCommandOptions): Promise<void> {
+  if (schema === true) return printJson(gatewayJsonSchema());
+  const warn = (problem: Parameters<typeof writeProblem>[0]): void => complain(writeProblem(problem, path), 'warning');
+  const config = configOf(await checkFile(path, examineGatewayConfig, inspectSecrets), { warn });
+  if (check === true) return;
+  const log = startLog({ level: config.log.level, every });
+  const { address, passwordFile, relay, tls, ca } = config.mesh;
+  let stop = (): void => {};
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  // Before it is ready: whoever reads that may send a signal at once.
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  const endpoint = await Endpoint.connect({
+    address,
+    passwordFile,
+    reconnect: true,
+    ...(relay === undefined ? {} : { relay }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(ca === undefined ? {} : { ca }),
+  });
+  endpoint.on('disconnect', (error) => log.logger.warn({ reason: error.message }, 'connection to the relay lost'));
+  endpoint.on('connect', () => log.logger.info({ relay: endpoint.relay }, 'connected to the relay again'));
+  try {
+    const security = { authenticated: true, confidential: tls !== 'off' };
+    const gateway = await XmppGateway.start(config, endpoint, { security });
+    const domains = config.domains.map((pair) => pair.mesh);
+    const components = config.xmpp.components.map(({ domain }) => domain);
+    log.logger.info({ relay: endpoint.relay, domains, components }, 'ready');
+    await stopped;
+    log.logger.info('stopping');
+    await gateway.close();
+  } finally {
+    await endpoint.close();
+    log.stop();
+    process.off('SIGTERM', stop);
+    process.off('SIGINT', stop);
+  }
+}
+
+export function register(program: Command): void {
+  const command = program.command('gateway').description('connect the mesh with another system of instant messaging');
+  explain(command, {
+    about: `A gateway is a program beside a relay: it stands for every user of a domain that the relay serves (policy.gateways in its
+configuration), and passes their messages on.`,
+    exits: { 0: 'done', 64: 'the command line is not valid' },
+    examples: ['imxp gateway xmpp --config gateway.json'],
+    see: ['imxp gateway xmpp', 'imxp relay', 'docs/guide/gateways.md'],
+  });
+  const run = command
+    .command('xmpp')
+    .description('run a gateway to XMPP, as a component of an XMPP server')
+    .option('-c, --config <file>', 'configuration file of the gateway', DEFAULT_GATEWAY_CONFIG)
+    .option('--check', 'say everything that is wrong with the configuration, and stop')
+    .option('--schema', 'print the JSON Schema of the file, for editors')
+    .action(xmpp);
+  explain(run, {
+    about: `Connects to a relay as an endpoint and to an XMPP server on the same machine as a component (XEP-0114). Users of the mesh have
+addresses in the domains of the components, users of XMPP in mesh domains that the relay leaves to the gateway. Logs to
+standard output, "ready" when it passes messages on; it connects again to either side when a connection is lost. SIGTERM
+and SIGINT stop it in order.`,
+    exits: {
+      0: 'stopped in order',
+      69: 'the relay or the XMPP server cannot be reached, or does not take the component',
+      77: 'the relay refused the account of the gateway',
+      78: 'the configuration is not usable',
+    },
+    examples: [
+      'imxp gateway xmpp --config gateway.json --check',
+      'imxp gateway xmpp --config gateway.json',
+      'imxp gateway xmpp --schema > gateway.schema.json',
+    ],
+    see: ['imxp relay', 'imxp account', 'docs/guide/gateways.md'],
+  });
+}

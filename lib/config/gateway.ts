@@ -1,0 +1,144 @@
+/** Configuration of a gateway between the mesh and XMPP: its schema with defaults, and what contradicts itself in it. */
+import { resolve } from 'node:path';
+import * as z from 'zod';
+import { type JsonSchema, keysIn } from './json-schema.js';
+import { type Examined, findingsOf, freeze } from './parse.js';
+import type { Finding } from './problem.js';
+import { addressSchema, distinct, domainSchema, hostSchema, portSchema, relayUrlSchema } from './values.js';
+
+/** Hosts that are this machine: XEP-0114 has no TLS. */
+const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|::1|0:0:0:0:0:0:0:1)$/i;
+/** RFC 6120 §13.12 asks for 10,000 at least; ejabberd takes 65,536 from clients, Prosody 262,144. */
+const STANZA_OCTETS = 60_000;
+const LONGEST_MS = 2_147_483_647;
+
+const ms = (value: number, reason: string) => z.int().min(1).max(LONGEST_MS).default(value).describe(reason);
+const count = (value: number, reason: string) => z.int().min(1).max(1_000_000).default(value).describe(reason);
+
+function gatewaySchema(base: string) {
+  const path = z
+    .string()
+    .min(1)
+    .transform((text) => resolve(base, text));
+  const mesh = z.strictObject({
+    address: addressSchema.describe('the account of the gateway, which policy.gateways of the relay names'),
+    passwordFile: path.describe('file whose first line is its password'),
+    relay: relayUrlSchema
+      .optional()
+      .describe('URL of the relay; default: found in the DNS by the domain of the address'),
+    tls: z
+      .enum(['off', 'prefer', 'require'])
+      .optional()
+      .describe('whether to use TLS; default: require, or prefer for a relay on this machine without ca'),
+    ca: path.optional().describe("PEM file of trusted CAs; default: Node's bundled list"),
+  });
+  const component = z.strictObject({
+    domain: domainSchema.describe('domain of the component, as the XMPP server knows it'),
+    secretFile: path.describe('file whose first line is the secret that the XMPP server has for it'),
+    mesh: z
+      .union([domainSchema, z.literal('*')], 'neither a domain nor "*"')
+      .optional()
+      .describe('mesh domain whose users have addresses in it; "*" for those of all others; default: the same domain'),
+  });
+  const xmpp = z.strictObject({
+    host: hostSchema
+      .refine(
+        (host) => LOOPBACK.test(host),
+        'not this machine: a component has no TLS (XEP-0114); run the gateway beside the XMPP server',
+      )
+      .default('127.0.0.1')
+      .describe('host of the XMPP server; this machine, because a component has no TLS'),
+    port: portSchema.default(5347).describe('port for components'),
+    components: z
+      .array(component)
+      .min(1)
+      .superRefine(distinct(({ domain }) => domain, 'this component'))
+      .superRefine(distinct(({ mesh }) => mesh, 'this mesh domain'))
+      .describe('domains in which users of the mesh have XMPP addresses'),
+  });
+  const domain = z.strictObject({
+    mesh: domainSchema.describe('mesh domain, which the gateway serves'),
+    xmpp: domainSchema.describe('XMPP domain that it stands for'),
+  });
+  const messages = z.strictObject({
+    ok: z
+      .enum(['receipt', 'server'])
+      .default('receipt')
+      .describe(
+        'when a message to XMPP is answered ok: a client has acknowledged it (XEP-0184), or the server of its domain has taken it',
+      ),
+    timeoutMs: ms(
+      20_000,
+      'time for that, after which the sender is answered 451; below the 30 s after which relays give up (data.deliveryTimeoutMs)',
+    ),
+    stanzaOctets: count(
+      STANZA_OCTETS,
+      'longest stanza to XMPP; ejabberd takes no longer ones than 65,536 octets by default',
+    ),
+    outstanding: count(1024, 'messages from XMPP that the mesh has not answered; further ones are refused'),
+    outstandingPerUser: count(64, 'those of one XMPP user, so that none can use up all of messages.outstanding'),
+  });
+  return z.strictObject({
+    mesh,
+    xmpp,
+    domains: z
+      .array(domain)
+      .superRefine(distinct((pair) => pair.mesh, 'this mesh domain'))
+      .superRefine(distinct((pair) => pair.xmpp, 'this XMPP domain'))
+      .default([])
+      .describe('mesh domains that stand for XMPP domains'),
+    sourceRouted: domainSchema
+      .optional()
+      .describe('mesh domain in which users of all XMPP domains are named xmpp=host/user, which the gateway serves'),
+    messages: messages.prefault({}),
+    log: z
+      .strictObject({
+        level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+      })
+      .prefault({})
+      .describe('what the gateway logs'),
+  });
+}
+
+export type XmppGatewayConfig = z.output<ReturnType<typeof gatewaySchema>>;
+
+let schema: JsonSchema | undefined;
+
+/** Returns the JSON Schema (2020-12) of the file. */
+export function gatewayJsonSchema(): JsonSchema {
+  schema ??= z.toJSONSchema(gatewaySchema('/'), { io: 'input' }) as JsonSchema;
+  return schema;
+}
+
+/** Applies the schema to a value; relative paths become absolute below `base`. */
+export function examineGatewayConfig(value: unknown, base: string): Examined<XmppGatewayConfig> {
+  const result = gatewaySchema(base).safeParse(value);
+  if (!result.success) {
+    const known = (path: readonly PropertyKey[]) => keysIn(gatewayJsonSchema(), path);
+    return { config: undefined, findings: result.error.issues.flatMap((issue) => findingsOf(issue, value, known)) };
+  }
+  const config: XmppGatewayConfig = freeze(result.data);
+  const findings = contradictions(config);
+  return { config: findings.length > 0 ? undefined : config, findings };
+}
+
+function contradictions({ domains, sourceRouted, xmpp, messages }: XmppGatewayConfig): Finding[] {
+  const findings: Finding[] = [];
+  const error = (keys: Finding['keys'], message: string) => findings.push({ severity: 'error', keys, message });
+  if (domains.length === 0 && sourceRouted === undefined)
+    error(['domains'], 'no XMPP user has a mesh address: list a domain, or write sourceRouted');
+  for (const [index, { mesh, xmpp: own }] of domains.entries()) {
+    if (mesh === sourceRouted)
+      error(['domains', index, 'mesh'], 'is sourceRouted as well; each needs a domain of its own');
+    const both = xmpp.components.some((component) => component.domain === own);
+    if (both) error(['domains', index, 'xmpp'], 'is the domain of a component, which has users of the mesh');
+  }
+  const served = new Set([...domains.map(({ mesh }) => mesh), ...(sourceRouted === undefined ? [] : [sourceRouted])]);
+  for (const [index, { domain, mesh = domain }] of xmpp.components.entries()) {
+    if (served.has(mesh))
+      error(['xmpp', 'components', index, 'mesh'], 'is served by this gateway itself: its users are those of XMPP');
+  }
+  if (messages.outstandingPerUser > messages.outstanding)
+    error(['messages', 'outstandingPerUser'], 'is more than messages.outstanding');
+  return findings;
+}

@@ -1,0 +1,151 @@
+/**
+ * XMPP servers of Debian as processes on loopback, each with a component for the gateway, and an XMPP client
+ * (`xmpp-client.py`, slixmpp). Neither shares code with the gateway. Where they are missing, root has them installed.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { within } from '../support/within.js';
+import { LineProcess } from './peer-process.js';
+
+export const XMPP_DOMAIN = 'slate.example';
+export const COMPONENT_DOMAIN = 'example.com';
+export const COMPONENT_SECRET = 'quarry secret';
+/** Of the accounts of the servers. */
+export const XMPP_USERS = ['romeo', 'juliet'] as const;
+export const XMPP_PASSWORD = 'balcony';
+
+const PYTHON = '/usr/bin/python3';
+const START_MS = 30_000;
+
+function has(command: string, args: readonly string[]): boolean {
+  return spawnSync(command, args).status === 0;
+}
+
+/** Installs Debian packages that are not there. @returns why they cannot be had; undefined when they can */
+export function missingPackages(packages: readonly string[]): string | undefined {
+  if (process.env['IMXP_INTEROP'] === 'off') return 'IMXP_INTEROP=off';
+  const absent = () => packages.filter((name) => !has('dpkg', ['-s', name]));
+  const wanted = absent();
+  if (wanted.length === 0) return undefined;
+  if (process.getuid?.() !== 0) return `not installed (${wanted.join(', ')}), and only root can install them`;
+  console.error(`      installing ${wanted.join(' ')}`);
+  const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  for (const args of [['update'], ['install', '-y', '--no-install-recommends', ...wanted]]) {
+    const run = spawnSync('apt-get', args, { env: environment, timeout: 240_000 });
+    if (run.status !== 0) return `apt-get ${args[0]} failed: ${run.error?.message ?? run.stderr}`;
+  }
+  return absent().length === 0 ? undefined : `not complete after apt-get install: ${absent().join(', ')}`;
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+export interface XmppServer {
+  readonly clientPort: number;
+  readonly componentPort: number;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Prosody, with its data in a directory. */
+export async function prosody(directory: string): Promise<XmppServer> {
+  const [clientPort, componentPort] = [await freePort(), await freePort()];
+  const accounts = join(directory, 'data', XMPP_DOMAIN.replaceAll('.', '%2e'), 'accounts');
+  await mkdir(accounts, { recursive: true });
+  for (const user of XMPP_USERS)
+    await writeFile(join(accounts, `${user}.dat`), `return { ["password"] = "${XMPP_PASSWORD}"; };\n`);
+  const config = join(directory, 'prosody.cfg.lua');
+  await writeFile(
+    config,
+    [
+      'run_as_root = true',
+      `pidfile = "${directory}/prosody.pid"`,
+      `data_path = "${directory}/data"`,
+      'log = { info = "*console" }',
+      'interfaces = { "127.0.0.1" }',
+      `c2s_ports = { ${clientPort} }`,
+      'c2s_direct_tls_ports = {} s2s_ports = {} http_ports = {} https_ports = {}',
+      `component_ports = { ${componentPort} }`,
+      'component_interfaces = { "127.0.0.1" }',
+      'modules_enabled = { "roster", "saslauth", "disco", "ping" }',
+      'modules_disabled = { "s2s", "tls", "offline" }',
+      'authentication = "internal_plain"',
+      'allow_unencrypted_plain_auth = true',
+      'c2s_require_encryption = false',
+      `VirtualHost "${XMPP_DOMAIN}"`,
+      `Component "${COMPONENT_DOMAIN}"`,
+      `  component_secret = "${COMPONENT_SECRET}"`,
+    ].join('\n'),
+  );
+  let running: LineProcess | undefined;
+  return {
+    clientPort,
+    componentPort,
+    async start() {
+      const server = new LineProcess('prosody', ['--config', config, '-F']);
+      running = server;
+      const listening = (async () => {
+        const lines: string[] = [];
+        for (;;) {
+          const line = await server.line();
+          if (line === undefined) throw new Error(`Prosody ended: ${lines.join('\n')} ${server.stderr}`);
+          lines.push(line);
+          if (line.includes("'component' on") && line.includes(String(componentPort))) return;
+        }
+      })();
+      await within(START_MS, listening, 'Prosody listens');
+    },
+    async stop() {
+      running?.stop();
+      running = undefined;
+    },
+  };
+}
+
+/** What the client saw. */
+export type XmppClientEvent = Readonly<Record<string, string>>;
+
+export class XmppClient {
+  readonly #process: LineProcess;
+  readonly #seen: XmppClientEvent[] = [];
+
+  constructor(user: string, port: number) {
+    const script = fileURLToPath(new URL('xmpp-client.py', import.meta.url));
+    this.#process = new LineProcess(PYTHON, [script, `${user}@${XMPP_DOMAIN}/laptop`, XMPP_PASSWORD, String(port)]);
+  }
+
+  tell(command: object): void {
+    this.#process.write(JSON.stringify(command));
+  }
+
+  /** The first event with these facts that was not returned before. */
+  async event(facts: XmppClientEvent): Promise<XmppClientEvent> {
+    const fits = (event: XmppClientEvent) => Object.entries(facts).every(([key, value]) => event[key] === value);
+    for (;;) {
+      const index = this.#seen.findIndex(fits);
+      const [found] = index < 0 ? [] : this.#seen.splice(index, 1);
+      if (found !== undefined) return found;
+      const line = await within(15_000, this.#process.line(), () => `${JSON.stringify(facts)}; seen: ${this.said}`);
+      if (line === undefined) throw new Error(`the client ended: ${this.#process.stderr}`);
+      this.#seen.push(JSON.parse(line));
+    }
+  }
+
+  get said(): string {
+    return `${JSON.stringify(this.#seen)} ${this.#process.stderr}`;
+  }
+
+  stop(): void {
+    this.#process.stop();
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * The gateway to XMPP with XMPP servers and a client of Debian on loopback. Where they cannot be installed, the specs are
+ * skipped, aloud. A skipped run is not a pass. `IMXP_INTEROP=off` skips without installing anything.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { parseConfig } from '../../lib/config/parse.js';
+import type { Delivery } from '../../lib/endpoint/delivery.js';
+import { Endpoint } from '../../lib/endpoint/endpoint.js';
+import { type Node, startNode } from '../../lib/node/node.js';
+import { Command } from '../support/node-process.js';
+import { within } from '../support/within.js';
+import {
+  COMPONENT_DOMAIN,
+  COMPONENT_SECRET,
+  missingPackages,
+  prosody,
+  XMPP_DOMAIN,
+  XmppClient,
+  type XmppServer,
+} from './xmpp-peers.js';
+
+const MESH_DOMAIN = 'xmpp.example';
+const GATEWAY = `imxp=gateway@${MESH_DOMAIN}`;
+const FRED = `fred@${COMPONENT_DOMAIN}`;
+const ROMEO = `romeo@${MESH_DOMAIN}`;
+
+const SERVERS: readonly { name: string; packages: readonly string[]; make(directory: string): Promise<XmppServer> }[] =
+  [{ name: 'Prosody', packages: ['prosody', 'python3-slixmpp'], make: prosody }];
+
+for (const { name, packages, make } of SERVERS) {
+  describe(`the gateway to XMPP with ${name} and slixmpp`, function () {
+    this.timeout(60_000);
+    let directory = '';
+    let server: XmppServer;
+    let node: Node;
+    let gateway: Command;
+    let fred: Endpoint;
+    let romeo: XmppClient;
+    const arrived: Delivery[] = [];
+    let tell = (): void => {};
+
+    /** The next message for fred. */
+    async function delivered(): Promise<Delivery> {
+      const next = async (): Promise<Delivery> => {
+        for (;;) {
+          const delivery = arrived.shift();
+          if (delivery !== undefined) return delivery;
+          await new Promise<void>((resolve) => {
+            tell = resolve;
+          });
+        }
+      };
+      return await within(15_000, next(), 'a message for fred');
+    }
+
+    before(async function () {
+      const missing = missingPackages(packages);
+      if (missing !== undefined) {
+        console.log(`      skipped: ${missing}`);
+        return this.skip();
+      }
+      directory = await mkdtemp(join(tmpdir(), 'imxp-xmpp-'));
+      await mkdir(join(directory, 'server'));
+      server = await make(join(directory, 'server'));
+      await server.start();
+      node = await startNode(
+        parseConfig({
+          domains: [COMPONENT_DOMAIN, MESH_DOMAIN],
+          listen: [{ port: 0 }],
+          store: { type: 'memory' },
+          mesh: { dns: { enabled: false } },
+          policy: { gateways: { [MESH_DOMAIN]: GATEWAY } },
+        }),
+      );
+      const relay = `tcp://127.0.0.1:${node.listening[0]?.port}`;
+      await node.addAccount(FRED, 'rock');
+      await node.addAccount(GATEWAY, 'pit');
+      await writeFile(join(directory, 'password'), 'pit\n', { mode: 0o600 });
+      await writeFile(join(directory, 'secret'), `${COMPONENT_SECRET}\n`, { mode: 0o600 });
+      const config = {
+        mesh: { address: GATEWAY, passwordFile: 'password', relay },
+        xmpp: {
+          port: server.componentPort,
+          components: [{ domain: COMPONENT_DOMAIN, secretFile: 'secret' }],
+        },
+        domains: [{ mesh: MESH_DOMAIN, xmpp: XMPP_DOMAIN }],
+        messages: { timeoutMs: 5000 },
+      };
+      await writeFile(join(directory, 'gateway.json'), JSON.stringify(config));
+      gateway = new Command(['gateway', 'xmpp', '--config', 'gateway.json'], directory);
+      await gateway.seen((output) => (output.includes('"ready"') ? true : undefined), 'ready', 30_000);
+      fred = await Endpoint.connect({ address: FRED, relay, password: 'rock' });
+      fred.receive((delivery) => {
+        arrived.push(delivery);
+        tell();
+      });
+      romeo = new XmppClient('romeo', server.clientPort);
+      await romeo.event({ event: 'ready' });
+    });
+
+    after(async () => {
+      romeo?.stop();
+      await fred?.close();
+      if (gateway !== undefined && !gateway.ended) await gateway.kill();
+      await node?.stop();
+      await server?.stop();
+      if (directory !== '') await rm(directory, { recursive: true, force: true });
+    });
+
+    it('brings text from the mesh to XMPP, and answers ok on the receipt', async () => {
+      await fred.send({
+        to: ROMEO,
+        content: { message: { subject: 'Bowling', text: 'Tonight at <eight>? \u{1f3b3}', lang: 'en' } },
+      });
+      expect(await romeo.event({ event: 'message' })).to.include({
+        sender: FRED,
+        subject: 'Bowling',
+        body: 'Tonight at <eight>? \u{1f3b3}',
+        lang: 'en',
+      });
+      await fred.send({ to: ROMEO, content: 'plain text' });
+      expect(await romeo.event({ event: 'message' })).to.include({ body: 'plain text' });
+    });
+
+    it('brings text from XMPP to the mesh, and gives the receipt when it was taken', async () => {
+      const body = `Um acht? ${'\u00fc\u{1f3b3}'.repeat(3000)}`;
+      romeo.tell({ do: 'send', to: FRED, id: 'm1', body, subject: 'Kegeln', thread: 'games', lang: 'de' });
+      const { originator, message } = await delivered();
+      expect(originator).to.equal(ROMEO);
+      expect([message?.subject, message?.text, message?.lang]).to.deep.equal(['Kegeln', body, 'de']);
+      expect(message?.first('message-id')).to.equal(`<m1@${MESH_DOMAIN}>`);
+      expect(await romeo.event({ event: 'receipt', id: 'm1' })).to.include({ sender: FRED });
+    });
+
+    it('refuses unknown users both ways, with a code and a condition', async () => {
+      const [outcome] = await fred.sendEach({ to: `nobody@${MESH_DOMAIN}`, content: 'x' });
+      expect(outcome).to.include({ code: 550 });
+      expect(outcome?.text).to.contain('no such user');
+      romeo.tell({ do: 'send', to: `nobody@${COMPONENT_DOMAIN}`, id: 'm2', body: 'x' });
+      expect(await romeo.event({ event: 'error', id: 'm2' })).to.include({
+        sender: `nobody@${COMPONENT_DOMAIN}`,
+        condition: 'item-not-found',
+      });
+    });
+
+    it('connects again when the server was away, and refuses with 450 in the meantime', async () => {
+      romeo.stop();
+      await server.stop();
+      await gateway.seen((output) => (output.includes('link down') ? true : undefined), 'link down');
+      const [outcome] = await fred.sendEach({ to: ROMEO, content: 'x' });
+      expect(outcome).to.include({ code: 450 });
+      const ups = () => gateway.output.split('link up').length;
+      const before = ups();
+      await server.start();
+      await gateway.seen(() => (ups() > before ? true : undefined), 'link up', 30_000);
+      romeo = new XmppClient('romeo', server.clientPort);
+      await romeo.event({ event: 'ready' });
+      await fred.send({ to: ROMEO, content: 'again' });
+      expect(await romeo.event({ event: 'message' })).to.include({ body: 'again' });
+    });
+
+    it('ends in order', async () => {
+      gateway.signal('SIGTERM');
+      expect((await gateway.finished()).code, gateway.output).to.equal(0);
+      const [outcome] = await fred.sendEach({ to: ROMEO, content: 'x' });
+      expect(outcome).to.include({ code: 450 });
+    });
+  });
+}
