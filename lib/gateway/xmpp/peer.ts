@@ -12,7 +12,7 @@ import {
   responseTo,
   type SubscribeOperation,
 } from '../cpim-service.js';
-import type { XmppElement } from './element.js';
+import { stanza, type XmppElement } from './element.js';
 import type { XmppLink } from './link.js';
 import { type XmppContext, type XmppMessageOptions, XmppMessages } from './messages.js';
 import { answerToQuery } from './queries.js';
@@ -37,14 +37,20 @@ export class XmppPeer implements CpimService {
   notify(_operation: NotifyOperation): void {}
 
   /** Handles a stanza of a component. A fault in one does not concern the others. */
-  received(stanza: XmppElement, link: XmppLink): void {
-    this.#dispatch(stanza, link).catch((error: unknown) => events.fault.publish({ session: link.domain, error }));
+  received(element: XmppElement, link: XmppLink): void {
+    this.#dispatch(element, link).catch((error: unknown) => events.fault.publish({ session: link.domain, error }));
   }
 
-  async #dispatch(stanza: XmppElement, link: XmppLink): Promise<void> {
-    if (stanza.name === 'message') return await this.#messages.received(stanza, link);
-    if (stanza.name !== 'iq' || this.#messages.answered(stanza)) return;
-    const answer = answerToQuery(stanza);
+  async #dispatch(element: XmppElement, link: XmppLink): Promise<void> {
+    if (element.name === 'message') return await this.#messages.received(element, link);
+    if (element.name === 'presence') return await this.#presence(element, link);
+    if (element.name !== 'iq' || this.#messages.answered(element)) return;
+    const answer = answerToQuery(element);
     if (answer !== undefined) await link.send(answer);
+  }
+
+  /** Refuses a subscription, which would stay open for ever; everything else about presence is not for this gateway. */
+  async #presence({ attributes: { type, from, to } }: XmppElement, link: XmppLink): Promise<void> {
+    if (type === 'subscribe') await link.send(stanza('presence', { from: to, to: from, type: 'unsubscribed' }));
   }
 }
