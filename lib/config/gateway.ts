@@ -2,8 +2,8 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
 import { type JsonSchema, keysIn } from './json-schema.js';
-import { type Examined, findingsOf, freeze } from './parse.js';
-import type { Finding } from './problem.js';
+import { type Examined, findingsOf, freeze, problemOf } from './parse.js';
+import { ConfigurationError, type Finding } from './problem.js';
 import { addressSchema, distinct, domainSchema, hostSchema, portSchema, relayUrlSchema } from './values.js';
 
 /** Hosts that are this machine: XEP-0114 has no TLS. */
@@ -120,6 +120,18 @@ export function examineGatewayConfig(value: unknown, base: string): Examined<Xmp
   const config: XmppGatewayConfig = freeze(result.data);
   const findings = contradictions(config);
   return { config: findings.length > 0 ? undefined : config, findings };
+}
+
+/**
+ * Makes an {@link XmppGatewayConfig} of a value, for programs that have no file.
+ *
+ * @param base directory that relative paths are relative to
+ * @throws ConfigurationError with everything that is wrong
+ */
+export function parseXmppGatewayConfig(value: unknown, base: string = process.cwd()): XmppGatewayConfig {
+  const { config, findings } = examineGatewayConfig(value, base);
+  if (config === undefined) throw new ConfigurationError(findings.map(problemOf));
+  return config;
 }
 
 function contradictions({ domains, sourceRouted, xmpp, messages }: XmppGatewayConfig): Finding[] {

@@ -1,8 +1,9 @@
 /**
- * Exports of `imxp/message`: instant messages (message/RFC822+XML), message/cpim, PIDF, S/MIME, and the gateway between
- * endpoints and CPIM.
+ * Exports of `imxp/message`: instant messages (message/RFC822+XML), message/cpim, PIDF, S/MIME, and gateways between
+ * endpoints and other systems, by CPIM.
  */
 
+export { parseXmppGatewayConfig, type XmppGatewayConfig } from '../config/gateway.js';
 export {
   type CpimResponse,
   type CpimService,
@@ -17,6 +18,7 @@ export { Gateway, type GatewayOptions } from '../gateway/gateway.js';
 export { LocalPeer } from '../gateway/local-peer.js';
 export { type EndpointGatewayOptions, openGateway } from '../gateway/open.js';
 export type { ImxpPort, PortDelivery, PortMessage, PortOption } from '../gateway/port.js';
+export { XmppGateway, type XmppGatewayOptions, type XmppGatewayPort } from '../gateway/xmpp/start.js';
 export type { Data } from '../imxp/operation.js';
 export type { AddressEntry, Group, Mailbox } from '../message/address-list.js';
 export { type CpimInit, CpimMessage, parseCpim, writeCpim } from '../message/cpim/document.js';

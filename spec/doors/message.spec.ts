@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { Endpoint, type Node, parseConfig, startNode } from 'imxp';
 import {
@@ -8,17 +9,22 @@ import {
   openGateway,
   openMessage,
   parseCpim,
+  parseXmppGatewayConfig,
   readMessage,
   toMail,
   uriOfAddress,
   writeCpim,
   writeMessage,
+  XmppGateway,
 } from 'imxp/message';
+import { temporaryDirectory } from '../support/temporary.js';
 
 const FRED = 'fred@example.com';
 const BARNEY = 'barney@example.com';
 
 describe('imxp/message', () => {
+  const path = temporaryDirectory();
+
   it('writes an instant message, reads it again, and converts it to mail and back', () => {
     const text = 'Tonight at eight? \u2013 Fred';
     const message = instantMessage({
@@ -88,5 +94,21 @@ describe('imxp/message', () => {
       await Promise.all([fred.close(), barney.close()]);
       await node.stop();
     }
+  });
+
+  it('starts a gateway to XMPP, or says that there is no XMPP server', async () => {
+    writeFileSync(path('secret'), 'quarry\n', { mode: 0o600 });
+    const config = parseXmppGatewayConfig(
+      {
+        mesh: { address: 'imxp=gateway@xmpp.example', passwordFile: 'password' },
+        xmpp: { port: 1, components: [{ domain: 'example.com', secretFile: 'secret' }] },
+        domains: [{ mesh: 'xmpp.example', xmpp: 'slate.example' }],
+      },
+      path(),
+    );
+    const port = { send: async () => {}, receive: () => {}, attach: async () => {} };
+    const security = { authenticated: true, confidential: true };
+    const failure = await XmppGateway.start(config, port, { security }).catch((error: unknown) => error);
+    expect(failure).to.include({ code: 'CONNECT_FAILED' });
   });
 });

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { INSTALL_TIMEOUT_MS } from '../support/debian.js';
 import { Files, year2000 } from '../support/gnutls.js';
 import { GnutlsPeers, missingPeers, type PeerFiles } from '../support/gnutls-peer.js';
 import { type NodeProcess, Workshop } from '../support/node-process.js';
@@ -44,7 +45,7 @@ describe('relays and the TLS of the year 2000', function () {
   let peers: RawPeer[] = [];
 
   before(async function () {
-    this.timeout(300_000);
+    this.timeout(INSTALL_TIMEOUT_MS);
     const missing = missingPeers();
     if (missing !== undefined) {
       console.log(`      SKIPPED, nothing was tried with GnuTLS: ${missing}`);

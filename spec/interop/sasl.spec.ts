@@ -16,6 +16,7 @@ import { candidates, serverMechanism } from '../../lib/sasl/registry.js';
 import { CIPHERS, type Cipher } from '../../lib/sasl/settings.js';
 import { mechanismUri } from '../../lib/sasl/uri.js';
 import { authenticated, login, People, settings } from '../sasl/people.js';
+import { INSTALL_TIMEOUT_MS, missingPackages } from '../support/debian.js';
 import { LineProcess } from './peer-process.js';
 
 const PACKAGES = ['gsasl', 'sasl2-bin', 'libsasl2-modules', 'libsasl2-dev'];
@@ -31,15 +32,7 @@ function isThere(): boolean {
 /** Why the peers cannot be had; `undefined` when they can. */
 function missing(): string | undefined {
   if (process.env['IMXP_INTEROP'] === 'off') return 'IMXP_INTEROP=off';
-  if (isThere()) return undefined;
-  if (process.getuid?.() !== 0) return `not installed (${PACKAGES.join(', ')}, gcc), and only root can install them`;
-  console.error(`      installing ${PACKAGES.join(' ')}`);
-  const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  for (const args of [['update'], ['install', '-y', '--no-install-recommends', ...PACKAGES]]) {
-    const run = spawnSync('apt-get', args, { env: environment, timeout: 240_000 });
-    if (run.status !== 0) return `apt-get ${args[0]} failed: ${run.error?.message ?? run.stderr}`;
-  }
-  return isThere() ? undefined : 'not complete after apt-get install';
+  return missingPackages(PACKAGES, isThere);
 }
 
 /** One side of an exchange in another program. */
@@ -149,6 +142,7 @@ describe('SASL with other implementations', function () {
   const peers: Peer[] = [];
 
   before(async function () {
+    this.timeout(INSTALL_TIMEOUT_MS);
     const reason = missing();
     if (reason !== undefined) {
       console.error(`      SKIPPED: GNU SASL and Cyrus SASL: ${reason}`);

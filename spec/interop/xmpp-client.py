@@ -29,6 +29,8 @@ class Client(slixmpp.ClientXMPP):
     async def start(self, _):
         await self.get_roster()
         self.send_presence()
+        # What the server has answered now, it read after the presence: from here on messages reach this client.
+        await self["xep_0199"].ping(self.boundjid.domain)
         tell("ready")
 
     def take(self, message):

@@ -2,7 +2,6 @@
  * XMPP servers of Debian as processes on loopback, each with a component for the gateway, and an XMPP client
  * (`xmpp-client.py`, slixmpp). Neither shares code with the gateway. Where they are missing, root has them installed.
  */
-import { spawnSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -19,26 +18,6 @@ export const XMPP_PASSWORD = 'balcony';
 
 const PYTHON = '/usr/bin/python3';
 const START_MS = 30_000;
-
-function has(command: string, args: readonly string[]): boolean {
-  return spawnSync(command, args).status === 0;
-}
-
-/** Installs Debian packages that are not there. @returns why they cannot be had; undefined when they can */
-export function missingPackages(packages: readonly string[]): string | undefined {
-  if (process.env['IMXP_INTEROP'] === 'off') return 'IMXP_INTEROP=off';
-  const absent = () => packages.filter((name) => !has('dpkg', ['-s', name]));
-  const wanted = absent();
-  if (wanted.length === 0) return undefined;
-  if (process.getuid?.() !== 0) return `not installed (${wanted.join(', ')}), and only root can install them`;
-  console.error(`      installing ${wanted.join(' ')}`);
-  const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  for (const args of [['update'], ['install', '-y', '--no-install-recommends', ...wanted]]) {
-    const run = spawnSync('apt-get', args, { env: environment, timeout: 240_000 });
-    if (run.status !== 0) return `apt-get ${args[0]} failed: ${run.error?.message ?? run.stderr}`;
-  }
-  return absent().length === 0 ? undefined : `not complete after apt-get install: ${absent().join(', ')}`;
-}
 
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {

@@ -6,9 +6,9 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { missingPackages } from './debian.js';
 
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
-const INSTALL_MS = 120_000;
 /** A browser that has not asked for the page by then cannot run here, for instance in a container that forbids it. */
 const START_MS = 60_000;
 
@@ -18,12 +18,8 @@ const installed = (): string | undefined => PROGRAMS.find((name) => spawnSync(na
 export function browser(): { readonly program: string } | { readonly missing: string } {
   const found = installed();
   if (found !== undefined) return { program: found };
-  if (process.getuid?.() !== 0) return { missing: 'chromium is not installed, and only root can install it' };
-  const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, timeout: INSTALL_MS };
-  for (const args of [['update'], ['install', '-y', '--no-install-recommends', 'chromium']]) {
-    const { status, error } = spawnSync('apt-get', args, options);
-    if (status !== 0) return { missing: `apt-get ${args[0]} failed: ${error?.message ?? `exit code ${status}`}` };
-  }
+  const missing = missingPackages(['chromium'], () => installed() !== undefined);
+  if (missing !== undefined) return { missing };
   const program = installed();
   return program === undefined ? { missing: 'chromium was installed and does not run' } : { program };
 }

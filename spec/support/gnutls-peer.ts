@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { missingPackages } from './debian.js';
 import { connected, listening, missingGnutls, Program } from './gnutls.js';
 import type { Engine } from './raw-session.js';
 
@@ -18,10 +19,7 @@ export function missingPeers(): string | undefined {
   if (missing !== undefined) return missing;
   const look = (): boolean =>
     spawnSync('python3', ['-c', "import ctypes; ctypes.CDLL('libgnutls.so.30')"]).status === 0;
-  if (look()) return undefined;
-  if (process.getuid?.() !== 0) return 'python3 is not installed, and only root can install it';
-  spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'python3']);
-  return look() ? undefined : 'there is no python3 that finds libgnutls.so.30';
+  return missingPackages(['python3'], look);
 }
 
 export interface PeerFiles {

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { missingPackages } from './debian.js';
 
 /** One suite of the drafts, in one version. */
 export function year2000(version: '1.0' | '1.1', exchange: 'RSA' | 'DHE-DSS' = 'RSA'): string {
@@ -19,14 +20,7 @@ function installed(): boolean {
 
 /** Why there is no GnuTLS here, or undefined when there is. */
 export function missingGnutls(): string | undefined {
-  if (installed()) return undefined;
-  if (process.getuid?.() !== 0) return 'gnutls-bin is not installed, and only root can install it';
-  const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
-  for (const args of [['update'], ['install', '-y', '--no-install-recommends', 'gnutls-bin']]) {
-    const { status, error } = spawnSync('apt-get', args, options);
-    if (status !== 0) return `apt-get ${args[0]} failed: ${error?.message ?? `exit code ${status}`}`;
-  }
-  return installed() ? undefined : 'gnutls-bin was installed and gives no gnutls-cli';
+  return missingPackages(['gnutls-bin'], installed);
 }
 
 /** Files for the programs, in a directory that goes away. */

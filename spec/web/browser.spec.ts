@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { browserModule } from '../../web/build.js';
 import { browser, Stage } from '../support/chromium.js';
+import { INSTALL_TIMEOUT_MS } from '../support/debian.js';
 import { LocalMesh, passwordOf } from '../support/local-mesh.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { within } from '../support/within.js';
@@ -52,6 +53,7 @@ describe('the endpoint library in a browser', function () {
   const path = temporaryDirectory();
 
   before(async function () {
+    this.timeout(INSTALL_TIMEOUT_MS);
     const there = browser();
     if ('missing' in there) {
       console.log(`      SKIPPED, nothing was tried in a browser: ${there.missing}`);

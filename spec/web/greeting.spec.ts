@@ -4,6 +4,7 @@
  */
 import { expect } from 'chai';
 import { browser, Stage } from '../support/chromium.js';
+import { INSTALL_TIMEOUT_MS } from '../support/debian.js';
 import { LocalMesh } from '../support/local-mesh.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { within } from '../support/within.js';
@@ -51,6 +52,7 @@ describe('the greeting to a page that listens late', function () {
   const path = temporaryDirectory();
 
   before(function () {
+    this.timeout(INSTALL_TIMEOUT_MS);
     const there = browser();
     if ('missing' in there) {
       console.log(`      SKIPPED, nothing was tried in a browser: ${there.missing}`);

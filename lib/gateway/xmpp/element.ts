@@ -4,7 +4,7 @@
  */
 import { escapeAttribute, escapeText } from '../../xml/write.js';
 
-/** The namespace of stanzas between a server and a component (XEP-0114 §3). */
+/** The namespace of stanzas between a server and a component (XEP-0114). */
 export const COMPONENT_NAMESPACE = 'jabber:component:accept';
 
 export interface XmppElement {

@@ -18,7 +18,7 @@ const PART_OCTETS = 1023;
 /** RFC 7622 §3.3.1, and white space and control characters. */
 const NOT_LOCAL = /["&'/:<>@\s\p{Cc}\p{Cs}]/u;
 
-/** XEP-0106 §4. */
+/** XEP-0106. */
 const ESCAPES: ReadonlyMap<string, string> = new Map([
   [' ', '\\20'],
   ['"', '\\22'],
@@ -50,7 +50,7 @@ export function writeJid({ local, domain }: BareJid): string {
 }
 
 /**
- * Escapes text for a local part (XEP-0106 §4.2). A backslash is escaped only where it would be read as an escape.
+ * Escapes text for a local part (XEP-0106). A backslash is escaped only where it would be read as an escape.
  *
  * @returns undefined for text that no local part stands for: empty, with a space at an end, too long, or with a character
  *   that has no escape
@@ -62,7 +62,7 @@ export function escapeLocal(text: string): string | undefined {
   return Buffer.byteLength(escaped) > PART_OCTETS ? undefined : escaped;
 }
 
-/** Undoes {@link escapeLocal} (XEP-0106 §4.3). */
+/** Undoes {@link escapeLocal} (XEP-0106). */
 export function unescapeLocal(local: string): string {
   return local.replace(/\\(?:20|22|26|27|2f|3a|3c|3e|40|5c)/gi, (found) =>
     found.toLowerCase() === '\\5c' ? '\\' : (UNESCAPES.get(found.toLowerCase()) ?? found),

@@ -31,7 +31,7 @@ describe('XMPP addresses', () => {
       expect(parseJid(wrong), wrong).to.equal(undefined);
   });
 
-  it('escape what a local part cannot contain (XEP-0106 §4)', () => {
+  it('escape what a local part cannot contain (XEP-0106)', () => {
     for (const [plain, escaped] of [
       ['space cadet', 'space\\20cadet'],
       ['call me "ishmael"', 'call\\20me\\20\\22ishmael\\22'],

@@ -29,7 +29,7 @@ const query = (name: string, namespace: string, to = ADDRESSES.to, type = 'get')
   stanza('iq', { ...ADDRESSES, to, type, id: 'q' }, xmppElement(name, namespace));
 
 describe('an XMPP server as peer of a gateway', () => {
-  it('is told what is here, so that clients ask for receipts (XEP-0030, XEP-0184 §6)', () => {
+  it('is told what is here, so that clients ask for receipts (XEP-0030, XEP-0184)', () => {
     const [user = ''] = answers(query('query', 'http://jabber.org/protocol/disco#info'));
     expect(user).to.contain("type='result'").and.contain("var='urn:xmpp:receipts'");
     const [domain = ''] = answers(query('query', 'http://jabber.org/protocol/disco#info', 'example.com'));

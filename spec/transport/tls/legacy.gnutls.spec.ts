@@ -13,6 +13,7 @@ import { ClientHelloReader } from '../../../lib/transport/tls/client-hello.js';
 import { ForgeAcceptor, upgradeForgeClient } from '../../../lib/transport/tls/legacy.js';
 import type { SecuredStream } from '../../../lib/transport/tls/secured-stream.js';
 import { TestAuthority, type TestCertificate } from '../../support/certificates.js';
+import { INSTALL_TIMEOUT_MS } from '../../support/debian.js';
 import { connected, Files, freePort, listening, missingGnutls, Program, year2000 } from '../../support/gnutls.js';
 import { readOctets } from '../../support/streams.js';
 import { within } from '../../support/within.js';
@@ -39,7 +40,7 @@ describe('transport/tls/legacy with GnuTLS (REQ-TLS-013)', function () {
   let open: Duplex[] = [];
 
   before(async function () {
-    this.timeout(300_000);
+    this.timeout(INSTALL_TIMEOUT_MS);
     const missing = missingGnutls();
     if (missing !== undefined) {
       console.log(`      SKIPPED, nothing was tried with GnuTLS: ${missing}`);
