@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import { parseXmppGatewayConfig } from '../lib/config/gateway.js';
 import { parseConfig } from '../lib/config/parse.js';
 import { DnsServer } from './support/dns-server.js';
 import { codeBlocks, documentPaths, readDocument } from './support/documents.js';
@@ -95,7 +96,10 @@ describe('the documents', () => {
     const shown = blocks.filter(({ language }) => language === 'json');
     expect(shown.length).to.be.greaterThan(2);
     for (const { document, line, text } of shown) {
-      expect(() => parseConfig({ ...MINIMAL, ...JSON.parse(text) }, '/'), `${document}:${line}`).to.not.throw();
+      const config = JSON.parse(text);
+      const parse = () =>
+        'xmpp' in config ? parseXmppGatewayConfig(config) : parseConfig({ ...MINIMAL, ...config }, '/');
+      expect(parse, `${document}:${line}`).to.not.throw();
     }
   });
 

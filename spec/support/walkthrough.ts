@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { codeBlocks } from './documents.js';
 import { freePort } from './node-process.js';
 import { RUN_PROGRAM } from './program.js';
@@ -173,16 +173,22 @@ export class Walk {
   }
 
   /**
-   * Has `imxp check` look at each configuration of a document, completed where it is a part of one.
+   * Has `imxp check` look at each configuration of a document, completed where it is a part of one, or `imxp gateway`,
+   * with the secrets that it names.
    *
    * @throws Error with what it says about one that cannot be used
    */
   async check(document: string): Promise<number> {
     const shown = codeBlocks(document).filter(({ language, notRun }) => language === 'json' && notRun === undefined);
     for (const { text, line } of shown) {
-      const config = { ...MINIMAL, ...JSON.parse(this.#here(text)) };
-      await writeFile(this.path('shown.json'), JSON.stringify(config));
-      const command = 'imxp check --config shown.json';
+      const own = JSON.parse(this.#here(text));
+      const gateway = 'xmpp' in own;
+      await writeFile(this.path('shown.json'), JSON.stringify(gateway ? own : { ...MINIMAL, ...own }));
+      for (const [, name = ''] of gateway ? text.matchAll(/"(?:password|secret)File": "([^"]+)"/g) : []) {
+        await mkdir(dirname(this.path(name)), { recursive: true });
+        await writeFile(this.path(name), 'secret\n', { mode: 0o600 });
+      }
+      const command = `imxp ${gateway ? 'gateway xmpp --check' : 'check'} --config shown.json`;
       await new Terminal(command, `${document}:${line}`, this.directory, this.#environment).ready();
     }
     return shown.length;
