@@ -1,8 +1,8 @@
-/// <reference path="./component-core.d.ts" />
 /**
  * A component's connection to its XMPP server (XEP-0114, by @xmpp/component-core), which is made again whenever it is
  * lost. XEP-0114 has no TLS; the configuration permits servers on this machine only.
  */
+/// <reference path="./component-core.d.ts" />
 import { Component as Connection, type LtxElement } from '@xmpp/component-core';
 import { TransportError } from '../../errors.js';
 import { events } from '../../ops/events.js';
