@@ -59,16 +59,16 @@ export function writeStanza(element: XmppElement, outer: string = COMPONENT_NAME
   return inner.length === 0 ? `${tag}/>` : `${tag}>${inner.join('')}</${name}>`;
 }
 
-export function childrenOf({ children }: XmppElement): XmppElement[] {
+export function childElements({ children }: XmppElement): XmppElement[] {
   return children.filter((child) => typeof child !== 'string');
 }
 
 /** The first child of that name; by default in the namespace of its parent. */
 export function childOf(parent: XmppElement, name: string, namespace = parent.namespace): XmppElement | undefined {
-  return childrenOf(parent).find((child) => child.name === name && child.namespace === namespace);
+  return childElements(parent).find((child) => child.name === name && child.namespace === namespace);
 }
 
 /** The character data of an element, without that of its children. */
-export function dataOf(element: XmppElement | undefined): string | undefined {
+export function dataIn(element: XmppElement | undefined): string | undefined {
   return element?.children.filter((child) => typeof child === 'string').join('');
 }

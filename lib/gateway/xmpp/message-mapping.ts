@@ -13,7 +13,7 @@ import { madeContent } from '../../message/write.js';
 import { mediaTypeOf } from '../../mime/entity.js';
 import { Headers } from '../../mime/headers.js';
 import type { CpimContent } from '../cpim-service.js';
-import { childOf, childrenOf, dataOf, stanza, type XmppElement, xmppElement } from './element.js';
+import { childElements, childOf, dataIn, stanza, type XmppElement, xmppElement } from './element.js';
 import { type BareJid, writeJid } from './jid.js';
 
 /** XEP-0184. */
@@ -131,7 +131,7 @@ export function stanzaOfText(text: XmppText, { from, to, id, maxForwards, now }:
 
 /** Whether a stanza is one that people have written: chat states, receipts, markers and carbons have no text. */
 export function hasText(message: XmppElement): boolean {
-  return (dataOf(childOf(message, 'body')) ?? '') !== '';
+  return (dataIn(childOf(message, 'body')) ?? '') !== '';
 }
 
 export function asksForReceipt(message: XmppElement): boolean {
@@ -141,8 +141,8 @@ export function asksForReceipt(message: XmppElement): boolean {
 /** How many more gateways a stanza may pass; undefined if it does not say. */
 export function maxForwardsOf(message: XmppElement): number | undefined {
   const headers = childOf(message, 'headers', HEADERS);
-  const header = headers && childrenOf(headers).find(({ attributes }) => attributes['name'] === MAX_FORWARDS);
-  const value = dataOf(header)?.trim() ?? '';
+  const header = headers && childElements(headers).find(({ attributes }) => attributes['name'] === MAX_FORWARDS);
+  const value = dataIn(header)?.trim() ?? '';
   return /^[0-9]{1,3}$/.test(value) ? Number(value) : undefined;
 }
 
@@ -158,7 +158,7 @@ export function contentOfStanza(message: XmppElement, from: string, to: string, 
   const domain = from.slice(from.lastIndexOf('@') + 1);
   const stamp = parseTimestamp(childOf(message, 'delay', DELAY)?.attributes['stamp'] ?? '');
   const own = childOf(message, 'origin-id', STANZA_IDS)?.attributes['id'] ?? id;
-  const subject = dataOf(childOf(message, 'subject'));
+  const subject = dataIn(childOf(message, 'subject'));
   const known = languageOf(lang);
   const made = madeContent(
     instantMessage({
@@ -168,8 +168,8 @@ export function contentOfStanza(message: XmppElement, from: string, to: string, 
       date: new Date(stamp ?? now),
       ...(own === undefined || own === '' || own.length > ID_CHARACTERS ? {} : { messageId: messageIdOf(own, domain) }),
       ...(known === undefined ? {} : { lang: known }),
-      fields: threadField(dataOf(childOf(message, 'thread'))),
-      text: dataOf(childOf(message, 'body')) ?? '',
+      fields: threadField(dataIn(childOf(message, 'thread'))),
+      text: dataIn(childOf(message, 'body')) ?? '',
     }),
     'nested',
     domain,

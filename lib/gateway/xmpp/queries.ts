@@ -1,5 +1,5 @@
 /** Answers to requests (`iq`) of XMPP clients and servers: what is here (XEP-0030), and pings (XEP-0199). Pure. */
-import { childrenOf, stanza, type XmppElement, xmppElement } from './element.js';
+import { childElements, stanza, type XmppElement, xmppElement } from './element.js';
 import { parseJid } from './jid.js';
 import { RECEIPTS } from './message-mapping.js';
 import { stanzaErrorOf } from './stanza-error.js';
@@ -12,7 +12,7 @@ const PING = 'urn:xmpp:ping';
 export function answerToQuery(iq: XmppElement): XmppElement | undefined {
   const { type, id, from, to } = iq.attributes;
   if (type === 'result' || type === 'error') return undefined;
-  const [request] = childrenOf(iq);
+  const [request] = childElements(iq);
   const found = type === 'get' && request !== undefined ? resultOf(request, to ?? '') : undefined;
   if (found === undefined) {
     const refusal = stanzaErrorOf({ code: 504, text: 'the gateway to the mesh does not support this request' });

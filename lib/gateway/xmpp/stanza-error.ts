@@ -1,7 +1,7 @@
 /** Stanza errors (RFC 6120 §8.3) as reply codes, and back. Pure. */
 import type { Reply } from '../../errors.js';
 import { legible } from '../../xml/write.js';
-import { childOf, childrenOf, dataOf, type XmppElement, xmppElement } from './element.js';
+import { childElements, childOf, dataIn, type XmppElement, xmppElement } from './element.js';
 
 const STANZAS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
 
@@ -92,9 +92,9 @@ export function stanzaErrorOf({ code, text }: Reply): XmppElement {
 /** The reply that a stanza of type `error` amounts to. */
 export function replyOfStanzaError(stanza: XmppElement): Reply {
   const error = childOf(stanza, 'error');
-  const conditions = error === undefined ? [] : childrenOf(error).filter(({ namespace }) => namespace === STANZAS);
+  const conditions = error === undefined ? [] : childElements(error).filter(({ namespace }) => namespace === STANZAS);
   const condition = conditions.find(({ name }) => name !== 'text')?.name ?? UNKNOWN.condition;
-  const said = dataOf(conditions.find(({ name }) => name === 'text'))?.trim() ?? '';
+  const said = dataIn(conditions.find(({ name }) => name === 'text'))?.trim() ?? '';
   const code = CODES.get(condition) ?? DEFAULT_CODES[typeOf(error)];
   const words = WORDS.get(condition) ?? `the XMPP side refused it: ${condition}`;
   return { code, text: legible(said === '' ? words : `${words} (${said})`).slice(0, TEXT_CHARACTERS) };

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { RefusedError } from '../../../lib/errors.js';
-import { childOf, dataOf, stanza, writeStanza, xmppElement } from '../../../lib/gateway/xmpp/element.js';
+import { childOf, dataIn, stanza, writeStanza, xmppElement } from '../../../lib/gateway/xmpp/element.js';
 import {
   asksForReceipt,
   contentOfStanza,
@@ -134,6 +134,6 @@ describe('messages through the XMPP gateway', () => {
     expect(maxForwardsOf(stanza('message', {}))).to.equal(undefined);
     const odd = xmppElement('header', 'http://jabber.org/protocol/shim', { name: 'Max-Forwards' }, '-1');
     expect(maxForwardsOf(stanza('message', {}, xmppElement('headers', odd.namespace, {}, odd)))).to.equal(undefined);
-    expect(dataOf(childOf(made, 'body'))).to.equal('x');
+    expect(dataIn(childOf(made, 'body'))).to.equal('x');
   });
 });
