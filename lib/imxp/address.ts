@@ -60,6 +60,16 @@ export function addressOf(text: string): Address | undefined {
   }
 }
 
+/**
+ * Returns the account that an address counts for wherever something is shared out or limited: the endpoint without its
+ * subaddress, normalized, so that neither subaddresses nor notations get shares of their own.
+ *
+ * @returns the text itself if it is no address
+ */
+export function accountOf(text: string): string {
+  return addressOf(text)?.base ?? text;
+}
+
 /** Local part of the name under which an application attaches for all endpoints of a domain (D-CORE-38). */
 export const EVERYBODY = '*';
 

@@ -2,7 +2,7 @@
  * Identity of the peer of a session. SASL and certificates only produce identities; policy alone decides what an
  * identity may do (core-01 §4.5).
  */
-import { addressOf } from './address.js';
+import { accountOf } from './address.js';
 
 /** How an identity was proven; kept for the log and for policy. */
 export interface Proof {
@@ -45,7 +45,7 @@ export function accountsOf(identity: Identity): readonly string[] {
   if (identity.kind === 'none') return [];
   const acts =
     identity.kind === 'endpoint'
-      ? [addressOf(identity.address)?.base ?? identity.address]
+      ? [accountOf(identity.address)]
       : identity.domains.map((domain) => `imxp=mesh@${domain.toLowerCase()}`);
   const { account } = identity.proof;
   return account === undefined || acts.includes(account) ? acts : [...acts, account];
@@ -54,5 +54,5 @@ export function accountsOf(identity: Identity): readonly string[] {
 /** Returns a key for everything that is counted per identity; empty for an unauthenticated peer. */
 export function keyOf(identity: Identity): string {
   if (identity.kind === 'none') return '';
-  return identity.kind === 'endpoint' ? identity.address : `imxp=mesh@${identity.domains.join(' ')}`;
+  return identity.kind === 'endpoint' ? accountOf(identity.address) : `imxp=mesh@${identity.domains.join(' ')}`;
 }

@@ -3,6 +3,7 @@
  * connection attempt and distributes them over the lanes while the link is up.
  */
 import type { Reply } from '../errors.js';
+import { accountOf } from '../imxp/address.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { REPLIES } from '../relay/answer.js';
 import type { MeshChannel } from '../relay/channel.js';
@@ -97,7 +98,7 @@ export class LinkTarget implements DeliveryTarget, Ticking {
       sink.failed(this.#obstacle);
       return;
     }
-    const share = this.#shares.take(delivery.data.originator, octetsOf(delivery));
+    const share = this.#shares.take(accountOf(delivery.data.originator), octetsOf(delivery));
     if (share === undefined) {
       sink.failed(REPLIES.busy);
       return;

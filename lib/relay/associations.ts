@@ -3,7 +3,7 @@
  * whom it may therefore send (core-01 §4.4.1 to §4.4.3, §4.4.4.1 step 1). Checks the steps in the order of the draft.
  */
 import { ImxpError, type Reply } from '../errors.js';
-import { type Address, addressOf, commonKey, EVERYBODY } from '../imxp/address.js';
+import { type Address, accountOf, addressOf, commonKey, EVERYBODY } from '../imxp/address.js';
 import { isAnonymous, isAnonymousName } from '../imxp/anonymous.js';
 import { accountsOf } from '../imxp/identity.js';
 import type { Attach, Bind, Option, Terminate } from '../imxp/operation.js';
@@ -341,7 +341,7 @@ export class Associations {
   #accountOf(association: Association): string {
     if (association.type === 'bind') return `imxp=mesh@${association.domain}`;
     const [own] = association.whole === undefined ? [] : accountsOf(this.#channel.identity);
-    return own ?? baseOf(association.key);
+    return own ?? accountOf(association.key);
   }
 
   #rebind(): void {
@@ -357,10 +357,6 @@ export class Associations {
 /** RFC 3342 §1: whether the newcomer takes over from the application that is attached. */
 function overrides(option: Option, understood: OptionRegistry): boolean {
   return option.internal === ATTACH_OVERRIDE && understood.understands(option, 'attach', true);
-}
-
-function baseOf(key: string): string {
-  return addressOf(key)?.base ?? key;
 }
 
 function denied(reply: Reply, reason = reply.text): Denial {

@@ -2,7 +2,7 @@
  * Table of attachments: which application is attached as which endpoint. Soft state by normalized address, removed with
  * its channel (core-01 §4.4.1); an endpoint has one attachment at most.
  */
-import { type Address, addressOf, commonKey } from '../imxp/address.js';
+import { type Address, accountOf, commonKey } from '../imxp/address.js';
 import type { ChannelTarget } from './channel-target.js';
 import type { DeliveryTarget } from './target.js';
 
@@ -114,7 +114,7 @@ export class AttachmentTable {
   }
 
   #count(key: string, change: number): void {
-    const base = addressOf(key)?.base ?? key;
+    const base = accountOf(key);
     if (base === key) return;
     const left = (this.#below.get(base) ?? 0) + change;
     if (left === 0) this.#below.delete(base);

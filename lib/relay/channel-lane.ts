@@ -28,7 +28,8 @@ export interface Pin {
 
 /** What is known of a Data that is to be sent. */
 export interface FlightPlan {
-  readonly originator: string;
+  /** The account of the originator. */
+  readonly account: string;
   /** Normalised; undefined when there are several. */
   readonly recipient: string | undefined;
   /** Whether its recipients are known to be prompt. */
@@ -77,7 +78,7 @@ export class ChannelLane implements DeliveryTarget {
   #first: Flight | undefined;
   #last: Flight | undefined;
   #outstanding = 0;
-  /** Data on probation of each originator. */
+  /** Data on probation of each account. */
   readonly #probation = new Map<string, number>();
   /** Sent before the channel was there. */
   #waiting: WaitingFlight[] = [];
@@ -122,9 +123,9 @@ export class ChannelLane implements DeliveryTarget {
     return this.#probation.size > 0;
   }
 
-  /** Whether there is anything on probation of an originator. */
-  serves(originator: string): boolean {
-    return this.#probation.has(originator);
+  /** Whether there is anything on probation of an account. */
+  serves(account: string): boolean {
+    return this.#probation.has(account);
   }
 
   /** Whether the channel still owes an answer that is not waited for any longer, which holds up all others. */
@@ -148,8 +149,8 @@ export class ChannelLane implements DeliveryTarget {
 
   send(delivery: OutboundDelivery, sink: DeliverySink, flight: Flight, now: number): void {
     this.#push(flight, now);
-    const { originator, proven } = flight.plan;
-    if (!proven) this.#probation.set(originator, (this.#probation.get(originator) ?? 0) + 1);
+    const { account, proven } = flight.plan;
+    if (!proven) this.#probation.set(account, (this.#probation.get(account) ?? 0) + 1);
     if (this.target === undefined) this.#waiting.push({ delivery, sink, flight });
     else this.target.send(delivery, sink, flight);
   }
@@ -197,9 +198,9 @@ export class ChannelLane implements DeliveryTarget {
     else after.before = before;
     this.#outstanding -= 1;
     if (!plan.proven) {
-      const left = (this.#probation.get(plan.originator) ?? 1) - 1;
-      if (left === 0) this.#probation.delete(plan.originator);
-      else this.#probation.set(plan.originator, left);
+      const left = (this.#probation.get(plan.account) ?? 1) - 1;
+      if (left === 0) this.#probation.delete(plan.account);
+      else this.#probation.set(plan.account, left);
     }
     if (this.#outstanding === 0) this.slow = undefined;
     this.#owner.ended(flight);

@@ -8,12 +8,12 @@
  * - Recipients known to be prompt share lanes. A Data for one that is not known yet, or was slow recently, or of an
  *   originator whose recipients were slow recently, is on probation: it takes a lane of its own, or shares one with
  *   other such Data.
- * - No originator has more lanes on probation than are left, and some lanes are never used for probation; so whoever writes to
+ * - No account has more lanes on probation than are left, and some lanes are never used for probation; so whoever writes to
  *   recipients that do not answer waits for them, and others do not.
  * - When all lanes wait, further ones are opened, up to a limit.
  */
 import type { Reply } from '../errors.js';
-import { addressOf } from '../imxp/address.js';
+import { accountOf, addressOf } from '../imxp/address.js';
 import type { Recipient } from '../imxp/operation.js';
 import { type Clock, TIMERLESS_CLOCK } from '../ops/clock.js';
 import { REPLIES } from './answer.js';
@@ -36,7 +36,7 @@ export type NoLaneHandler = (delivery: OutboundDelivery, sink: DeliverySink) => 
 export interface LaneGroupOptions {
   /** Refuses with 450 unless given. */
   readonly noLane?: NoLaneHandler;
-  /** What all lanes together may have unanswered; each originator of it a fair share. */
+  /** What all lanes together may have unanswered; each account that originates of it a fair share. */
   readonly shares: { readonly outstanding: number; readonly outstandingOctets: number };
   readonly clock?: Clock;
   /** Opens further lanes; without it there are those that are added. */
@@ -153,9 +153,10 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
     const kept = this.#pins.get(key);
     const pin = kept === undefined || kept.count === 0 ? undefined : kept;
     const now = this.#clock.now();
-    const proven = this.#isProven(originator, recipient, recipients, now);
+    const account = accountOf(originator);
+    const proven = this.#isProven(account, recipient, recipients, now);
     const only = recipients.length === 1 ? recipient : undefined;
-    const lane = pin?.lane ?? this.#choose(originator, only, proven, now);
+    const lane = pin?.lane ?? this.#choose(account, only, proven, now);
     if (lane === undefined) {
       (this.#options.noLane ?? refuse)(delivery, sink);
       return undefined;
@@ -165,7 +166,7 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
       refuse(delivery, sink);
       return lane;
     }
-    this.#send(lane, delivery, sink, { originator, recipient: only, proven }, key, now);
+    this.#send(lane, delivery, sink, { account, recipient: only, proven }, key, now);
     return lane;
   }
 
@@ -177,9 +178,9 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
     key: string,
     now: number,
   ): void {
-    const { source, recipients } = delivery.data;
+    const { source, originator, recipients } = delivery.data;
     const octets = source?.payload.length ?? 0;
-    const share = this.#shares.take(plan.originator, octets);
+    const share = this.#shares.take(plan.account, octets);
     if (share === undefined) {
       sink.failed(REPLIES.busy);
       return;
@@ -187,7 +188,7 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
     const pins =
       recipients.length === 1
         ? [this.#pin(key, lane)]
-        : recipients.map(({ identity }) => this.#pin(keyOf(plan.originator, recipientKey(identity)), lane));
+        : recipients.map(({ identity }) => this.#pin(keyOf(originator, recipientKey(identity)), lane));
     this.#outstanding += 1;
     this.#unwatch ??= this.#clock.ticking(() => this.#tick());
     lane.send(delivery, sink, new Flight(lane, plan, octets, share, pins), now);
@@ -239,9 +240,10 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
     const [first] = recipients;
     const recipient = first === undefined ? '' : recipientKey(first.identity);
     const now = this.#clock.now();
-    const proven = this.#isProven(originator, recipient, recipients, now);
+    const account = accountOf(originator);
+    const proven = this.#isProven(account, recipient, recipients, now);
     const only = recipients.length === 1 ? recipient : undefined;
-    this.#send(lane, delivery, sink, { originator, recipient: only, proven }, keyOf(originator, recipient), now);
+    this.#send(lane, delivery, sink, { account, recipient: only, proven }, keyOf(originator, recipient), now);
   }
 
   // ---- what lanes tell
@@ -260,15 +262,15 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
   // ---- which one
 
   /** @param first the normalised address of the first of the recipients */
-  #isProven(originator: string, first: string, recipients: readonly Recipient[], now: number): boolean {
+  #isProven(account: string, first: string, recipients: readonly Recipient[], now: number): boolean {
     const known = this.#promptness;
-    if (!known.isPrompt(first) || known.isSlow(originator, now)) return false;
+    if (!known.isPrompt(first) || known.isSlow(account, now)) return false;
     return recipients.length === 1 || recipients.every(({ identity }) => known.isPrompt(recipientKey(identity)));
   }
 
   /** @param recipient the only one; undefined when there are several */
-  #choose(originator: string, recipient: string | undefined, proven: boolean, now: number): ChannelLane | undefined {
-    const look = new Look(this.#lanes, originator, now);
+  #choose(account: string, recipient: string | undefined, proven: boolean, now: number): ChannelLane | undefined {
+    const look = new Look(this.#lanes, account, now);
     const most = this.#most;
     if (proven) {
       if (look.idle !== undefined && look.steady < Math.max(1, most >> 1)) return look.idle;
@@ -322,8 +324,8 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
       lane.stalled = true;
       // What keeps it is not waited for any longer: it was found slow before.
       if (lane.owing) continue;
-      const { recipient, originator = '' } = lane.head?.plan ?? {};
-      if (recipient !== undefined) this.#promptness.late(recipient, originator, now);
+      const { recipient, account = '' } = lane.head?.plan ?? {};
+      if (recipient !== undefined) this.#promptness.late(recipient, account, now);
     }
   }
 }
@@ -336,20 +338,20 @@ class Look {
   shared: ChannelLane | undefined;
   /** The best of those on probation. */
   probation: ChannelLane | undefined;
-  /** The best of those on probation with Data of the same originator. */
+  /** The best of those on probation with Data of the same account. */
   own: ChannelLane | undefined;
   /** Number of lanes for prompt recipients that are not stalled. */
   steady = 0;
   probations = 0;
   ownProbations = 0;
 
-  constructor(lanes: readonly ChannelLane[], originator: string, now: number) {
+  constructor(lanes: readonly ChannelLane[], account: string, now: number) {
     for (const lane of lanes) {
-      if (lane.opening || lane.open) this.#see(lane, originator, now);
+      if (lane.opening || lane.open) this.#see(lane, account, now);
     }
   }
 
-  #see(lane: ChannelLane, originator: string, now: number): void {
+  #see(lane: ChannelLane, account: string, now: number): void {
     if (lane.idle) {
       this.idle ??= lane;
     } else if (!lane.onProbation) {
@@ -358,7 +360,7 @@ class Look {
     } else {
       this.probations += 1;
       this.probation = better(this.probation, lane, now);
-      if (!lane.serves(originator)) return;
+      if (!lane.serves(account)) return;
       this.ownProbations += 1;
       this.own = better(this.own, lane, now);
     }

@@ -11,7 +11,7 @@
 
 import type { Payload } from '../beep/payload.js';
 import { ImxpError, type Reply } from '../errors.js';
-import { type Address, addressOf } from '../imxp/address.js';
+import { type Address, accountOf, addressOf } from '../imxp/address.js';
 import { isAnonymous } from '../imxp/anonymous.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { accountsOf, type Identity } from '../imxp/identity.js';
@@ -179,8 +179,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   /** Ends the attachments and bindings of accounts on this channel. */
   expel(accounts: ReadonlySet<string>): void {
     const own = accountsOf(this.#channel.identity).some((account) => accounts.has(account));
-    const theirs = (each: Association): boolean =>
-      own || (each.type === 'attach' && accounts.has(addressOf(each.key)?.base ?? ''));
+    const theirs = (each: Association): boolean => own || (each.type === 'attach' && accounts.has(accountOf(each.key)));
     this.terminate(theirs, REPLIES.accountDisabled);
   }
 

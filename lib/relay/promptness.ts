@@ -18,7 +18,7 @@ export class Promptness {
     return this.#prompt.has(recipient);
   }
 
-  /** Whether a recipient, or the recipients of an originator, were slow recently. */
+  /** Whether a recipient, or the recipients of an account, were slow recently. */
   isSlow(address: string, now: number): boolean {
     if (this.#slow.size === 0) return false;
     const until = this.#slow.get(address);
@@ -34,11 +34,11 @@ export class Promptness {
     this.#prompt.add(recipient);
   }
 
-  /** A Data from an originator to a recipient was not answered promptly. */
-  late(recipient: string, originator: string, now: number): void {
+  /** A Data from an account to a recipient was not answered promptly. */
+  late(recipient: string, account: string, now: number): void {
     this.#prompt.delete(recipient);
     this.#mark(recipient, now);
-    this.#mark(originator, now);
+    this.#mark(account, now);
   }
 
   #mark(address: string, now: number): void {

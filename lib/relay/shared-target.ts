@@ -3,7 +3,7 @@
  * recipient and for each originator, so that neither a slow recipient nor a busy originator occupies all of it.
  */
 import type { Reply } from '../errors.js';
-import { addressOf } from '../imxp/address.js';
+import { accountOf } from '../imxp/address.js';
 import { REPLIES } from './answer.js';
 import type { TargetLimits } from './channel-target.js';
 import { type FairShare, FairShares } from './fair-shares.js';
@@ -24,12 +24,12 @@ export class SharedTarget implements DeliveryTarget {
   deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
     const { originator, recipients, source } = delivery.data;
     const octets = source?.payload.length ?? 0;
-    const sending = this.#originators.take(ownerOf(originator), octets);
+    const sending = this.#originators.take(accountOf(originator), octets);
     if (sending === undefined) {
       sink.failed(REPLIES.busy);
       return;
     }
-    const receiving = this.#recipients.take(ownerOf(recipients[0]?.identity ?? ''), octets);
+    const receiving = this.#recipients.take(accountOf(recipients[0]?.identity ?? ''), octets);
     if (receiving === undefined) {
       this.#originators.give(sending, octets);
       sink.failed(REPLIES.busy);
@@ -42,11 +42,6 @@ export class SharedTarget implements DeliveryTarget {
     this.#originators.give(sending, octets);
     this.#recipients.give(receiving, octets);
   }
-}
-
-/** Subaddresses count for their endpoint. */
-function ownerOf(address: string): string {
-  return addressOf(address)?.base ?? address;
 }
 
 /** Gives the room back before the answer goes on. */

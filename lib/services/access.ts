@@ -7,7 +7,7 @@
  * whichever dialect entries were set, the first that matches decides for both.
  */
 import { ImxpError, type Reply } from '../errors.js';
-import { addressOf } from '../imxp/address.js';
+import { accountOf, addressOf } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
 import {
   type AccessEntry,
@@ -28,7 +28,7 @@ import { implicitEntries } from './access-rules.js';
 import { type SubjectOptions, subjectOf } from './access-subject.js';
 import { ApexAccessSteps, type ApexAnswer, ENTRIES } from './apex-access.js';
 import { documentData, type Submit, UNHEARD } from './outgoing.js';
-import { PartyShares, partyOf } from './party-shares.js';
+import { PartyShares } from './party-shares.js';
 import { Refusal } from './refusal.js';
 import { requestOf, type ServiceRequest } from './request.js';
 
@@ -80,7 +80,7 @@ export class AccessService implements DeliveryTarget {
       sink.delivered();
       return;
     }
-    const party = partyOf(request.originator.key);
+    const party = accountOf(request.originator.key);
     if (!this.#requests.take(party)) {
       sink.failed(REPLIES.busy);
       return;

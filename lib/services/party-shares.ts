@@ -1,20 +1,13 @@
 /**
  * Shares of parties in something bounded: each has at most its own limit, and at most as much as is still free. One party
- * leaves half of it to others, two leave a third, and a late party always finds some. A party is an account: its
- * subaddresses count for it. Knows nothing of what is shared.
+ * leaves half of it to others, two leave a third, and a late party always finds some. Knows nothing of what is shared.
  */
-import { addressOf } from '../imxp/address.js';
 
 export interface PartyLimits {
   /** All parties together. */
   readonly all: number;
   /** One party. */
   readonly perParty: number;
-}
-
-/** @param address normalised, of an endpoint or a service */
-export function partyOf(address: string): string {
-  return addressOf(address)?.base ?? address;
 }
 
 export class PartyShares {

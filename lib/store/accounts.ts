@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { LocalError } from '../errors.js';
-import { ADDRESS_OCTETS, addressOf } from '../imxp/address.js';
+import { ADDRESS_OCTETS, accountOf, addressOf } from '../imxp/address.js';
 import type { Directory } from '../relay/target.js';
 import { accountNames } from '../sasl/name.js';
 import type { CredentialStore, Verifier } from '../sasl/verifier.js';
@@ -319,8 +319,7 @@ export function disabledText(account: string, { since, reason }: Disabled): stri
 
 /** Returns the account that an address or a relay's name belongs to. */
 function baseOf(name: string): string {
-  const account = accountName(name);
-  return addressOf(account)?.base ?? account;
+  return accountOf(accountName(name));
 }
 
 /** Unauthenticated peers try any name; names that no account can have are not an error of the store. */

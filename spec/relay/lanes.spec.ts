@@ -191,6 +191,17 @@ describe('relay/lanes', () => {
     expect(new Sent(lanes, 'wilma@rubble.com', 'barney@example.com').outcome).to.equal(undefined);
   });
 
+  it('counts the subaddresses of an account, and every notation of its name, as one', () => {
+    const names = (at: number): string => (at % 2 === 0 ? `"fred"/${at}@EXAMPLE.com` : `fred/${at}@example.com`);
+    const { channels, lanes } = lanesOf(4);
+    for (const [at, recipient] of recipients.slice(0, 8).entries()) new Sent(lanes, recipient, names(at));
+    expect(busy(channels), 'one lane for probation').to.equal(1);
+    const most = LIMITS.outstanding * 4;
+    const flood = Array.from({ length: most }, (_, at) => new Sent(lanes, `r${at % 40}@rubble.com`, names(at)));
+    expect(flood.filter(({ outcome }) => outcome === REPLIES.busy).length).to.be.at.least(most / 2);
+    expect(new Sent(lanes, 'wilma@rubble.com', 'barney@example.com').outcome).to.equal(undefined);
+  });
+
   it('sends nothing on a channel that is no longer bound, nor beyond its limit of unanswered Data', () => {
     const { channels, lanes, targets: open } = lanesOf(1);
     const [first] = open;
@@ -298,6 +309,13 @@ describe('mesh/link-target', () => {
   it('bounds the queue in number and octets', () => {
     const few = link({ ...LIMITS, outstanding: 1 }).target;
     expect([1, 2].map(() => new Sent(few, 'a@rubble.com').outcome)).to.deep.equal([undefined, REPLIES.busy]);
+  });
+
+  it('leaves half of the queue to others, however many subaddresses an account writes from', () => {
+    const { target } = link();
+    const flood = recipients.map((recipient, at) => new Sent(target, recipient, `fred/${at}@example.com`));
+    expect(flood.filter(({ outcome }) => outcome === undefined)).to.have.length(LIMITS.outstanding / 2);
+    expect(new Sent(target, 'a@rubble.com', 'barney@example.com').outcome).to.equal(undefined);
   });
 
   it('fails with 450 what has waited too long, whatever the link does', async () => {

@@ -5,11 +5,11 @@
  * name and nothing of what it says.
  */
 import type { Reply } from '../../errors.js';
+import { accountOf } from '../../imxp/address.js';
 import type { Data, Option } from '../../imxp/operation.js';
 import { type Form, serviceIn } from '../../imxp/vocabulary/form.js';
 import type { DeliverySink } from '../../relay/target.js';
 import { documentData } from '../outgoing.js';
-import { partyOf } from '../party-shares.js';
 
 /** The mesh as a service sees it. */
 export interface ServiceMesh {
@@ -76,7 +76,7 @@ export class OperationSender {
    * @param option beside it
    */
   send(domain: string, to: string, document: string, form: Form, outcome: SendListener, option?: Option): void {
-    const party = partyOf(to);
+    const party = accountOf(to);
     let recipient = this.#recipients.get(party);
     if (recipient === undefined) {
       recipient = { outstanding: 0, waiting: [] };
@@ -107,12 +107,12 @@ export class OperationSender {
 
   /** Whether one more may be sent to that recipient now. */
   admits(to: string): boolean {
-    return (this.#recipients.get(partyOf(to))?.outstanding ?? 0) < this.#limits.outstandingPerEndpoint;
+    return (this.#recipients.get(accountOf(to))?.outstanding ?? 0) < this.#limits.outstandingPerEndpoint;
   }
 
   /** Calls once when there is room again for one that {@link admits} has no room for. */
   later(to: string, again: () => void): void {
-    const recipient = this.#recipients.get(partyOf(to));
+    const recipient = this.#recipients.get(accountOf(to));
     if (recipient === undefined) again();
     else recipient.waiting.push(again);
   }

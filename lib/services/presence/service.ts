@@ -4,7 +4,7 @@
  * Running operations are kept in `operations.ts`, and `fan-out.ts` sends to many.
  */
 import { ImxpError, type Reply } from '../../errors.js';
-import { addressOf } from '../../imxp/address.js';
+import { accountOf, addressOf } from '../../imxp/address.js';
 import { isProof, proofAmong } from '../../imxp/subscriber-proof.js';
 import {
   type Publish,
@@ -18,7 +18,6 @@ import type { Clock } from '../../ops/clock.js';
 import { REPLIES } from '../../relay/answer.js';
 import type { AccessPolicy, DeliverySink, DeliveryTarget, OutboundDelivery } from '../../relay/target.js';
 import type { Store } from '../../store/store.js';
-import { partyOf } from '../party-shares.js';
 import { Refusal } from '../refusal.js';
 import { requestOf, type ServiceRequest } from '../request.js';
 import { AttachmentPresence } from './attachment-presence.js';
@@ -201,7 +200,7 @@ export class PresenceService implements DeliveryTarget {
       if (refusal === undefined) sink.delivered();
       else sink.failed(refusal);
     };
-    if (!this.#requests.run(partyOf(request.originator.key), task)) sink.failed(REPLIES.busy);
+    if (!this.#requests.run(accountOf(request.originator.key), task)) sink.failed(REPLIES.busy);
   }
 
   /** @returns the reply for the Data operation if no answer can be sent */
