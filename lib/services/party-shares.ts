@@ -27,21 +27,27 @@ export class PartyShares {
     return this.#counts.get(party) ?? 0;
   }
 
-  /** Takes one more for a party. @returns false when its share is used up */
-  take(party: string): boolean {
-    const count = this.count(party);
-    const free = this.#limits.all - this.#size;
-    if (free < 1 || count >= Math.min(this.#limits.perParty, free)) return false;
-    this.#counts.set(party, count + 1);
-    this.#size += 1;
+  /** Takes more for a party. @returns false when that exceeds its share */
+  take(party: string, amount = 1): boolean {
+    const { all, perParty } = this.#limits;
+    if (this.count(party) + amount > Math.min(perParty, all - this.#size)) return false;
+    this.add(party, amount);
     return true;
   }
 
-  release(party: string): void {
+  /** Counts what a party has already, whether that exceeds its share or not. */
+  add(party: string, amount = 1): void {
+    if (amount === 0) return;
+    this.#counts.set(party, this.count(party) + amount);
+    this.#size += amount;
+  }
+
+  /** Gives back what {@link take} took. */
+  release(party: string, amount = 1): void {
     const count = this.count(party);
-    if (count === 0) return;
-    if (count === 1) this.#counts.delete(party);
-    else this.#counts.set(party, count - 1);
-    this.#size -= 1;
+    const released = Math.min(count, amount);
+    if (released === count) this.#counts.delete(party);
+    else this.#counts.set(party, count - released);
+    this.#size -= released;
   }
 }

@@ -1,17 +1,17 @@
 /** Subscriptions and watches from their beginning to their end: in memory, in the store, and on the timer wheel. */
-import { addressOf } from '../../imxp/address.js';
+import { accountOf, addressOf } from '../../imxp/address.js';
 import type { Form } from '../../imxp/vocabulary/form.js';
 import type { Subscribe } from '../../imxp/vocabulary/presence.js';
 import type { Clock } from '../../ops/clock.js';
 import { events } from '../../ops/events.js';
 import type { AccessPolicy } from '../../relay/target.js';
+import { PartyShares } from '../party-shares.js';
 import { Refusal } from '../refusal.js';
 import { Counts } from './counts.js';
 import { Entries } from './entries.js';
 import { FanOut, type FanOutOwner } from './fan-out.js';
 import type { OperationSender } from './operation-sender.js';
 import { ActiveOperation, OperationTable, type Presentity } from './operation-table.js';
-import { ProofShares } from './proof-shares.js';
 import type { Records, StoredOperation } from './records.js';
 import { TimerWheel } from './timer-wheel.js';
 import type { Shown, Views } from './views.js';
@@ -41,7 +41,8 @@ export class Operations implements FanOutOwner {
   readonly #clock: Clock;
   readonly #limits: OperationLimits;
   readonly #wheel: TimerWheel<ActiveOperation>;
-  readonly #proofs: ProofShares;
+  /** Octets of the proofs of subscriptions, by account. */
+  readonly #proofs: PartyShares;
   #due: ActiveOperation[] = [];
   /** Subjects whose permissions may have changed. */
   readonly #unchecked = new Set<Presentity>();
@@ -63,7 +64,7 @@ export class Operations implements FanOutOwner {
     this.#clock = clock;
     this.#limits = limits;
     this.#wheel = new TimerWheel(clock.now());
-    this.#proofs = new ProofShares(limits.proofTotalOctets);
+    this.#proofs = new PartyShares({ all: limits.proofTotalOctets, perParty: limits.proofTotalOctets });
   }
 
   /**
@@ -92,7 +93,7 @@ export class Operations implements FanOutOwner {
       running.stale = stored.kind === 'subscribe';
       // D-PRES-10: one fresh publish, since it may have missed changes
       if (running.stale) running.due = Math.min(this.#clock.now(), running.expires);
-      this.#proofs.add(running.originator, octetsOf(running.proof));
+      this.#proofs.add(accountOf(running.originator), sizeOf(running.proof));
       this.registry.add(running);
       this.#wheel.add(running);
     }
@@ -117,18 +118,17 @@ export class Operations implements FanOutOwner {
     if (this.registry.count(originator) >= operationsPerEndpoint) {
       throw new Refusal(554, `an endpoint may have ${operationsPerEndpoint} subscriptions and watches`);
     }
-    const octets = octetsOf(proof);
-    if (octets > 0 && !this.#proofs.admits(originator, octets)) {
+    const [account, octets] = [accountOf(originator), sizeOf(proof)];
+    if (octets > 0 && !this.#proofs.take(account, octets)) {
       throw new Refusal(450, 'too many signed subscriptions of yours here; end some, or subscribe without signing');
     }
     const expires = this.#clock.wall() + duration * 1000;
     const record = { kind: type, subject: subject.key, originator, transID, duration, expires, form, proof };
-    this.#proofs.add(originator, octets);
     let version: number;
     try {
       version = await this.#records.putOperation(record);
     } catch (error) {
-      this.#proofs.remove(originator, octets);
+      this.#proofs.release(account, octets);
       throw error;
     }
     const running = new ActiveOperation({
@@ -325,11 +325,11 @@ export class Operations implements FanOutOwner {
   #forget(running: ActiveOperation): boolean {
     this.#wheel.remove(running);
     if (!this.registry.remove(running)) return false;
-    this.#proofs.remove(running.originator, octetsOf(running.proof));
+    this.#proofs.release(accountOf(running.originator), sizeOf(running.proof));
     return true;
   }
 }
 
-function octetsOf(proof: string | undefined): number {
+function sizeOf(proof: string | undefined): number {
   return proof?.length ?? 0;
 }
