@@ -250,7 +250,10 @@ const presence = z.strictObject({
     1_000_000,
     'subscriptions and watches in progress on the whole node; each occupies about 2 KiB, pages of the store included',
   ),
-  operationsPerEndpoint: count(10_000, 'subscriptions and watches of one endpoint; gateways have many'),
+  operationsPerEndpoint: count(
+    10_000,
+    'subscriptions and watches of one endpoint, subaddresses included; in no case more than are still free; gateways have many',
+  ),
   entryOctets: count(65_536, 'largest presence entry; it is sent to every subscriber', 1024),
   proofOctets: count(
     16_384,

@@ -159,12 +159,6 @@ export class OperationTable {
     return found?.transID === transID ? found : undefined;
   }
 
-  /** Returns the number of operations of an originator in progress. */
-  count(originator: string): number {
-    const found = this.#byOriginator.get(originator);
-    return found instanceof Map ? found.size : found === undefined ? 0 : 1;
-  }
-
   /** The subjects that a list of entries of this owner (normalised address) may be about; all without an owner. */
   subjectsOf(owner: string | undefined): Presentity[] {
     const all = [...this.#subjects.values()];

@@ -19,7 +19,7 @@ import type { Shown, Views } from './views.js';
 export interface OperationLimits {
   /** Subscriptions and watches in progress. */
   readonly operations: number;
-  /** Those of one endpoint. */
+  /** Those of one endpoint, subaddresses included; in no case more than are still free. */
   readonly operationsPerEndpoint: number;
   /** Octets of the proofs of all subscriptions; one subscriber may have as many as are free. */
   readonly proofTotalOctets: number;
@@ -41,7 +41,8 @@ export class Operations implements FanOutOwner {
   readonly #clock: Clock;
   readonly #limits: OperationLimits;
   readonly #wheel: TimerWheel<ActiveOperation>;
-  /** Octets of the proofs of subscriptions, by account. */
+  /** Operations, and octets of their proofs, by account. */
+  readonly #shares: PartyShares;
   readonly #proofs: PartyShares;
   #due: ActiveOperation[] = [];
   /** Subjects whose permissions may have changed. */
@@ -64,6 +65,7 @@ export class Operations implements FanOutOwner {
     this.#clock = clock;
     this.#limits = limits;
     this.#wheel = new TimerWheel(clock.now());
+    this.#shares = new PartyShares({ all: limits.operations, perParty: limits.operationsPerEndpoint });
     this.#proofs = new PartyShares({ all: limits.proofTotalOctets, perParty: limits.proofTotalOctets });
   }
 
@@ -93,7 +95,9 @@ export class Operations implements FanOutOwner {
       running.stale = stored.kind === 'subscribe';
       // D-PRES-10: one fresh publish, since it may have missed changes
       if (running.stale) running.due = Math.min(this.#clock.now(), running.expires);
-      this.#proofs.add(accountOf(running.originator), sizeOf(running.proof));
+      const account = accountOf(running.originator);
+      this.#shares.add(account);
+      this.#proofs.add(account, sizeOf(running.proof));
       this.registry.add(running);
       this.#wheel.add(running);
     }
@@ -113,13 +117,10 @@ export class Operations implements FanOutOwner {
     form: Form,
     proof?: string,
   ): Promise<ActiveOperation> {
-    const { operations, operationsPerEndpoint } = this.#limits;
-    if (this.registry.size >= operations) throw new Refusal(450, 'too many subscriptions and watches here');
-    if (this.registry.count(originator) >= operationsPerEndpoint) {
-      throw new Refusal(554, `an endpoint may have ${operationsPerEndpoint} subscriptions and watches`);
-    }
     const [account, octets] = [accountOf(originator), sizeOf(proof)];
+    if (!this.#shares.take(account)) throw this.#tooMany(account);
     if (octets > 0 && !this.#proofs.take(account, octets)) {
+      this.#shares.release(account);
       throw new Refusal(450, 'too many signed subscriptions of yours here; end some, or subscribe without signing');
     }
     const expires = this.#clock.wall() + duration * 1000;
@@ -128,6 +129,7 @@ export class Operations implements FanOutOwner {
     try {
       version = await this.#records.putOperation(record);
     } catch (error) {
+      this.#shares.release(account);
       this.#proofs.release(account, octets);
       throw error;
     }
@@ -140,6 +142,13 @@ export class Operations implements FanOutOwner {
     this.registry.add(running);
     this.#wheel.add(running);
     return running;
+  }
+
+  #tooMany(account: string): Refusal {
+    const { operationsPerEndpoint: most } = this.#limits;
+    return this.#shares.count(account) < most
+      ? new Refusal(450, 'too many subscriptions and watches here')
+      : new Refusal(554, `an endpoint may have ${most} subscriptions and watches, those of its subaddresses included`);
   }
 
   /** Returns an operation that only asks, and is never in progress. */
@@ -325,7 +334,9 @@ export class Operations implements FanOutOwner {
   #forget(running: ActiveOperation): boolean {
     this.#wheel.remove(running);
     if (!this.registry.remove(running)) return false;
-    this.#proofs.release(accountOf(running.originator), sizeOf(running.proof));
+    const account = accountOf(running.originator);
+    this.#shares.release(account);
+    this.#proofs.release(account, sizeOf(running.proof));
     return true;
   }
 }

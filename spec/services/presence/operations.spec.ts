@@ -131,6 +131,27 @@ describe('presence/subscribe', () => {
       `${FRED}: reply 1 450`,
     ]);
   });
+
+  it('counts the operations of all subaddresses for their endpoint, and leaves some to others', async () => {
+    stage.limits = { ...STAGE_LIMITS, operations: 8, operationsPerEndpoint: 6 };
+    await stage.openService();
+    for (let at = 1; at <= 5; at += 1) await stage.ask(`barney/${at}@example.com`, subscribe(FRED, at));
+    expect(stage.brief().at(-1)).to.equal('barney/5@example.com: reply 5 450');
+    await stage.restart();
+    await stage.pass(1000);
+    stage.brief();
+    await stage.ask('barney/6@example.com', subscribe(FRED, 6));
+    await stage.ask(WILMA, subscribe(FRED, 7));
+    expect(stage.brief()).to.deep.equal(['barney/6@example.com: reply 6 450', `${WILMA}: publish 7`]);
+    await stage.ask('barney/1@example.com', terminate(1));
+    stage.brief();
+    stage.limits = { ...STAGE_LIMITS, operations: 100, operationsPerEndpoint: 3 };
+    await stage.restart();
+    await stage.pass(1000);
+    stage.brief();
+    await stage.ask('barney/8@example.com', subscribe(FRED, 8));
+    expect(stage.brief()).to.deep.equal(['barney/8@example.com: reply 8 554']);
+  });
 });
 
 describe('presence/watch', () => {
