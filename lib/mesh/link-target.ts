@@ -11,7 +11,7 @@ import type { WaitingDelivery } from '../relay/channel-lane.js';
 import { ChannelTarget, type TargetLimits } from '../relay/channel-target.js';
 import { type FairShare, FairShares } from '../relay/fair-shares.js';
 import { LaneGroup } from '../relay/lanes.js';
-import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../relay/target.js';
+import { type DeliverySink, type DeliveryTarget, type OutboundDelivery, receivedOctets } from '../relay/target.js';
 import { systemClock, type Ticking } from '../transport/clock.js';
 
 /** Whoever dials. */
@@ -98,7 +98,7 @@ export class LinkTarget implements DeliveryTarget, Ticking {
       sink.failed(this.#obstacle);
       return;
     }
-    const share = this.#shares.take(accountOf(delivery.data.originator), octetsOf(delivery));
+    const share = this.#shares.take(accountOf(delivery.data.originator), receivedOctets(delivery));
     if (share === undefined) {
       sink.failed(REPLIES.busy);
       return;
@@ -148,7 +148,7 @@ export class LinkTarget implements DeliveryTarget, Ticking {
   /** @returns the first of those that wait, which they do no longer */
   #taken(count = this.#waiting.length): readonly WaitingForLink[] {
     const taken = this.#waiting.splice(0, count);
-    for (const { delivery, share } of taken) this.#shares.give(share, octetsOf(delivery));
+    for (const { delivery, share } of taken) this.#shares.give(share, receivedOctets(delivery));
     if (this.#waiting.length === 0) systemClock.remove(this);
     return taken;
   }
@@ -156,8 +156,4 @@ export class LinkTarget implements DeliveryTarget, Ticking {
   #drop(): void {
     this.#lanes.clear(this.#obstacle ?? REPLIES.relayUnavailable);
   }
-}
-
-function octetsOf({ data }: OutboundDelivery): number {
-  return data.source?.payload.length ?? 0;
 }

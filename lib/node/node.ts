@@ -16,7 +16,7 @@ import type { Rates } from '../relay/rates.js';
 import { Relay } from '../relay/relay.js';
 import type { Dialer } from '../relay/target.js';
 import type { Submit } from '../services/outgoing.js';
-import type { PresenceService } from '../services/presence/service.js';
+import { PRESENCE, type PresenceService } from '../services/presence/service.js';
 import type { AccessEntries } from '../store/access.js';
 import { Accounts } from '../store/accounts.js';
 import { lockStore } from '../store/lock.js';
@@ -310,6 +310,8 @@ export class Node {
       directory: this.accounts,
       access,
       services,
+      // D-CORE-47.
+      anonymousServices: [PRESENCE],
       ...optionSettingsOf(config),
       time: systemClock,
       offline: { spool: this.#spool, limits: config.limits.offline, secret: secrets.held },

@@ -28,7 +28,7 @@ const TRANSID_UNKNOWN = denied({ code: 550, text: 'no attach or bind with this t
 const NOT_INITIATOR = denied({ code: 550, text: 'only the initiator of the session may attach' });
 const ENDPOINT_INVALID = denied({ code: 553, text: 'the endpoint is not of the form local@domain' });
 const ALREADY_ATTACHED = denied({ code: 554, text: 'an application is already attached as this endpoint' });
-const BUILT_IN = denied({ code: 554, text: 'this relay provides that service itself' });
+const BUILT_IN: Reply = { code: 554, text: 'this relay provides that service itself' };
 const TOO_MANY = denied({ code: 554, text: 'too many attachments and bindings on this channel' });
 const ATTACHED_ENOUGH: Reply = { code: 554, text: 'the limit of applications attached for this account is reached' };
 const ANONYMOUS_ONCE = denied({ code: 554, text: 'an anonymous peer attaches once: open another session' });
@@ -118,7 +118,9 @@ export class Associations {
     const denial = policy.mayAttach(identity, privacy, name);
     if (denial !== undefined) return denial;
     // Nothing would ever arrive.
-    if (this.#context.builtIn(name) !== undefined) return BUILT_IN;
+    if (this.#context.builtIn(name) !== undefined) {
+      return denied(BUILT_IN, `policy.services hands ${commonKey(name)} to no application`);
+    }
     const unknown = examineOptions(options, 'attach', true, understood);
     if (unknown !== undefined) return denied(unknown);
     if (this.#theirs.size >= limits.attachmentsPerSession) return TOO_MANY;

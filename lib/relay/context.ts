@@ -78,6 +78,8 @@ export interface RelayOptions extends RelaySettings {
   readonly access: AccessPolicy;
   /** The report service; without it no statusRequest is answered. */
   readonly reporter?: Reporter;
+  /** Local parts, `imxp=…`, of the services that anonymous peers may use; default: none. */
+  readonly anonymousServices?: Iterable<string>;
   /** Default: every binding is accepted. */
   readonly bindCheck?: BindCheck;
   /** Disabled accounts and limits of accounts; default: none. */
@@ -99,6 +101,7 @@ export class Context {
   readonly access: AccessPolicy;
   readonly reporter: Reporter | undefined;
   readonly bindCheck: BindCheck;
+  readonly #anonymousServices: ReadonlySet<string>;
   readonly accounts: AccountRules | undefined;
   readonly rates: Rates | undefined;
   readonly traffic: Traffic | undefined;
@@ -127,6 +130,7 @@ export class Context {
     this.access = options.access;
     this.reporter = options.reporter;
     this.understood = options.understood ?? new OptionRegistry();
+    this.#anonymousServices = new Set(options.anonymousServices);
     this.bindCheck = options.bindCheck ?? (() => true);
     this.accounts = options.accounts;
     this.rates = options.rates;
@@ -162,12 +166,17 @@ export class Context {
     return dialect.encodeData(data);
   }
 
+  /** Whether anonymous peers may use a service, here or elsewhere. */
+  servesAnonymous({ wellKnown = '' }: Address): boolean {
+    return this.#anonymousServices.has(imxpForm(wellKnown));
+  }
+
   /** Returns the co-resident service of a well-known endpoint, unless an application serves it. */
   builtIn(name: Address): DeliveryTarget | undefined {
     const { wellKnown } = name;
     if (wellKnown === undefined || this.policy.servedByApplication(name)) return undefined;
     // D-APEX-01: local services answer to both prefixes.
-    return this.services.get(wellKnown) ?? this.services.get(`imxp=${wellKnown.slice('imxp='.length)}`);
+    return this.services.get(wellKnown) ?? this.services.get(imxpForm(wellKnown));
   }
 
   /**
@@ -233,4 +242,9 @@ function refuseUncommon({ originator, recipients }: Data): void {
 
 function lowered(domains: Iterable<string>): ReadonlySet<string> {
   return new Set([...domains].map((domain) => domain.toLowerCase()));
+}
+
+/** Returns the local part of a service as in IMXP; APEX has it with `apex=`. */
+function imxpForm(wellKnown: string): string {
+  return `imxp=${wellKnown.slice('imxp='.length)}`;
 }

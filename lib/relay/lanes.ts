@@ -28,7 +28,7 @@ import {
 import type { ChannelTarget } from './channel-target.js';
 import { FairShares } from './fair-shares.js';
 import { Promptness } from './promptness.js';
-import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
+import { type DeliverySink, type DeliveryTarget, type OutboundDelivery, receivedOctets } from './target.js';
 
 /** Told of a Data for which no channel is open; settles the sink, or gives the Data to the lanes again later. */
 export type NoLaneHandler = (delivery: OutboundDelivery, sink: DeliverySink) => void;
@@ -178,8 +178,8 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
     key: string,
     now: number,
   ): void {
-    const { source, originator, recipients } = delivery.data;
-    const octets = source?.payload.length ?? 0;
+    const { originator, recipients } = delivery.data;
+    const octets = receivedOctets(delivery);
     const share = this.#shares.take(plan.account, octets);
     if (share === undefined) {
       sink.failed(REPLIES.busy);
@@ -396,6 +396,12 @@ class Groups {
   of(name: string): string {
     let root = name;
     for (let parent = this.#parents.get(root); parent !== undefined; parent = this.#parents.get(root)) root = parent;
+    // All on the way lead there at once from now on: the next look-up does not walk it again.
+    for (let at = name; at !== root; ) {
+      const next = this.#parents.get(at) ?? root;
+      this.#parents.set(at, root);
+      at = next;
+    }
     return root;
   }
 

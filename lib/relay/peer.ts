@@ -54,10 +54,8 @@ const TOO_MANY_OCTETS: Denial = { reply: REPLIES.tooManyOctets, reason: 'more oc
 const TOO_MANY_ATTACH: Denial = { reply: REPLIES.tooManyAttach, reason: 'more attach and bind than its rate allows' };
 /** It cannot be read, so the language that it asks for is unknown. */
 const RELAY_BUSY = because(REPLIES.relayBusy);
-/** The only services that anonymous peers may use. */
-const FOR_ANONYMOUS: ReadonlySet<string> = new Set(['imxp=presence', 'apex=presence']);
 const NOT_FOR_ANONYMOUS: Denial = {
-  reply: { code: 537, text: 'anonymous peers may use no service but that for presence: log in with an account' },
+  reply: { code: 537, text: 'anonymous peers may not use that service: log in with an account' },
   reason: 'the peer is anonymous',
 };
 const NOT_PERMITTED: Reply = { code: 537, text: 'no longer permitted here' };
@@ -297,12 +295,12 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     return this.#associations.mayOriginate(data.originator) ?? this.#anonymousDenial(data);
   }
 
-  /** D-CORE-47: an anonymous peer uses no service but that for presence. */
+  /** D-CORE-47: an anonymous peer uses no service but those that are for anonymous peers. */
   #anonymousDenial({ recipients }: Data): Denial | undefined {
     if (!isAnonymous(this.#channel.identity)) return undefined;
     for (const { identity } of recipients) {
-      const name = addressOf(identity)?.wellKnown;
-      if (name !== undefined && !FOR_ANONYMOUS.has(name)) return NOT_FOR_ANONYMOUS;
+      const name = addressOf(identity);
+      if (name?.service === true && !this.#context.servesAnonymous(name)) return NOT_FOR_ANONYMOUS;
     }
     return undefined;
   }

@@ -7,7 +7,7 @@ import { accountOf } from '../imxp/address.js';
 import { REPLIES } from './answer.js';
 import type { TargetLimits } from './channel-target.js';
 import { type FairShare, FairShares } from './fair-shares.js';
-import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
+import { type DeliverySink, type DeliveryTarget, type OutboundDelivery, receivedOctets } from './target.js';
 
 export class SharedTarget implements DeliveryTarget {
   readonly #application: DeliveryTarget;
@@ -22,8 +22,8 @@ export class SharedTarget implements DeliveryTarget {
   }
 
   deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
-    const { originator, recipients, source } = delivery.data;
-    const octets = source?.payload.length ?? 0;
+    const { originator, recipients } = delivery.data;
+    const octets = receivedOctets(delivery);
     const sending = this.#originators.take(accountOf(originator), octets);
     if (sending === undefined) {
       sink.failed(REPLIES.busy);

@@ -14,6 +14,11 @@ export interface OutboundDelivery {
   payload(profile: string): Payload;
 }
 
+/** Returns the octets of a Data as it was received, for limits; 0 for one that was made here. */
+export function receivedOctets({ data }: OutboundDelivery): number {
+  return data.source?.payload.length ?? 0;
+}
+
 /** Told exactly once, possibly before `deliver` returns. */
 export interface DeliverySink {
   /**

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { events } from '../../lib/ops/events.js';
 import { STRICT_POLICY } from '../../lib/relay/policy.js';
 import type { Relay } from '../../lib/relay/relay.js';
 import {
@@ -162,8 +163,12 @@ describe('relay: an application for a whole domain', () => {
   it('D-CORE-39 refuses an attach as a service that the relay provides itself, for which nothing would ever arrive', () => {
     const relay = withApplication({ services: {} });
     const bridge = endpoint(relay, 'bridge@example.com');
+    const reasons: string[] = [];
+    const unsubscribe = events.refused.subscribe(({ reason }) => reasons.push(reason));
     expect(bridge.attach(PRESENCE)).to.equal(554);
+    unsubscribe();
     expect(bridge.text(0)).to.contain('provides that service itself');
+    expect(reasons).to.deep.equal([`policy.services hands ${PRESENCE} to no application`]);
   });
 
   it('D-CORE-39 lets an account by the name of a handed-over service attach as it', () => {
