@@ -1,12 +1,13 @@
 /** `imxp listen`: prints or stores what arrives for an endpoint. A message is accepted once it has been written. */
-import { createHash, randomUUID } from 'node:crypto';
-import { link, mkdir, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Delivery } from '../lib/endpoint/delivery.js';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import { RemoteProtocolError, type Reply } from '../lib/errors.js';
 import { harmless, paint, visibleJson } from '../lib/ops/terminal.js';
+import { createWhole } from '../lib/ops/whole-file.js';
 import { type OpenedContent, openDelivery } from './support/content.js';
 import {
   attach,
@@ -53,22 +54,6 @@ const EXTENSIONS: ReadonlyMap<string, string> = new Map([
   ['image/jpeg', '.jpg'],
 ]);
 
-/**
- * Writes a file that is there as a whole or not at all: under a temporary name first, which is removed when that fails.
- *
- * @throws Error EEXIST where there is a file of that name, which stays
- */
-async function writeWhole(path: string, octets: Buffer): Promise<void> {
-  const draft = join(dirname(path), `.${basename(path)}.${randomUUID()}.part`);
-  try {
-    await writeFile(draft, octets, { flag: 'wx', mode: 0o600, flush: true });
-    // Unlike rename, link does not replace a file.
-    await link(draft, path);
-  } finally {
-    await rm(draft, { force: true });
-  }
-}
-
 class Output {
   readonly #options: ListenOptions;
   #number = 0;
@@ -96,11 +81,9 @@ class Output {
       this.#number += 1;
       const path = join(output, `${String(this.#number).padStart(4, '0')}-${from}${extension}`);
       try {
-        await writeWhole(path, octets);
-        return path;
+        if (createWhole(path, octets)) return path;
       } catch (error) {
-        if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST'))
-          throw fileError(path, error, EXIT.UNAVAILABLE);
+        throw fileError(path, error, EXIT.UNAVAILABLE);
       }
     }
   }

@@ -3,9 +3,10 @@
  * for each relay or endpoint. Manages the files and their modes; `issue.ts` determines the contents.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LocalError } from '../errors.js';
+import { replaceWhole } from '../ops/whole-file.js';
 import {
   type CertificateSubject,
   type Credential,
@@ -59,13 +60,6 @@ async function readIfThere(path: string): Promise<string | undefined> {
     if (missing(error)) return undefined;
     throw error;
   }
-}
-
-/** Replaces a file atomically: a concurrent reader sees the old or the new one, never half of it. */
-async function replaceFile(path: string, text: string, mode: number): Promise<void> {
-  const temporary = `${path}.${process.pid}.new`;
-  await writeFile(temporary, text, { mode });
-  await rename(temporary, path);
 }
 
 function nameOf(subject: CertificateSubject): string {
@@ -147,8 +141,8 @@ export class CertificateDirectory {
       );
     }
     const authority = await makeAuthority(periodOf(AUTHORITY_DAYS, now()));
-    await replaceFile(keyPath, authority.key, 0o600);
-    await replaceFile(certificatePath, authority.certificate, 0o644);
+    await replaceWhole(keyPath, authority.key, 0o600);
+    await replaceWhole(certificatePath, authority.certificate, 0o644);
     return new CertificateDirectory(path, authority, true, now);
   }
 
@@ -230,15 +224,15 @@ export class CertificateDirectory {
     }
     const entries = [...revoked.values()];
     const path = join(this.path, 'ca.crl');
-    await replaceFile(join(this.path, 'revoked.json'), `${JSON.stringify(entries, null, 2)}\n`, 0o644);
-    await replaceFile(path, revocationList(this.#authority, entries, this.#now()), 0o644);
+    await replaceWhole(join(this.path, 'revoked.json'), `${JSON.stringify(entries, null, 2)}\n`, 0o644);
+    await replaceWhole(path, revocationList(this.#authority, entries, this.#now()), 0o644);
     return path;
   }
 
   async #write(path: string, subject: CertificateSubject, period: Period): Promise<void> {
     const credential = await issue(this.#authority, subject, period);
-    await replaceFile(path.replace(/\.crt$/, '.key'), credential.key, 0o600);
-    await replaceFile(path, credential.certificate, 0o644);
+    await replaceWhole(path.replace(/\.crt$/, '.key'), credential.key, 0o600);
+    await replaceWhole(path, credential.certificate, 0o644);
   }
 
   async #good(path: string, text: string, subject: CertificateSubject, revoked: ReadonlySet<string>): Promise<boolean> {

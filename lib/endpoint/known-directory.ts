@@ -4,12 +4,13 @@
  * at once; of two that learn a first certificate for one address, one wins.
  */
 import { X509Certificate } from 'node:crypto';
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeFileError } from '../config/password-file.js';
 import { LocalError } from '../errors.js';
 import { addressOf, parseAddress } from '../imxp/address.js';
 import type { KnownCertificates } from '../message/smime/known.js';
+import { createWhole } from '../ops/whole-file.js';
 
 /** Limits of one directory: senders decide how much is learnt, and a domain vouches for as many senders as it likes. */
 export const KNOWN_LIMITS = Object.freeze({
@@ -85,23 +86,10 @@ export class KnownDirectory implements KnownCertificates {
     return this.#guarded(() => ({ address, file, certificate: new X509Certificate(readFileSync(file)) }), file);
   }
 
-  /** Writes a file that is there as a whole or not at all. @returns false where there is one of that name */
+  /** @returns false where there is a file of that name */
   #write(name: string, text: string): boolean {
-    const [file, draft] = [join(this.path, name), join(this.path, `.${name}.${process.pid}.part`)];
     this.#changed = undefined;
-    return this.#guarded(() => {
-      try {
-        writeFileSync(draft, text, { mode: 0o600, flush: true });
-        // Unlike rename, link does not replace a file.
-        linkSync(draft, file);
-        return true;
-      } catch (error) {
-        if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
-        throw error;
-      } finally {
-        rmSync(draft, { force: true });
-      }
-    });
+    return this.#guarded(() => createWhole(join(this.path, name), text));
   }
 
   #current(): ReadonlyMap<string, readonly string[]> {
