@@ -99,7 +99,7 @@ describe('a gateway between IMXP and CPIM', () => {
       expect((await gateway.message(operation())).status).to.equal('failure');
     });
 
-    it('REQ-IMPP-073 REQ-CPIM-008 answers indeterminant when nobody will say', async () => {
+    it('REQ-IMPP-073 REQ-CPIM-008 answers indeterminant when no report arrives', async () => {
       const { port, gateway, clock } = set();
       port.answer = async ({ options }) => void (await port.report(SLATE, options?.[0]?.transID ?? 0, 350));
       const late = gateway.message(operation());
@@ -112,7 +112,7 @@ describe('a gateway between IMXP and CPIM', () => {
       await port.report(SLATE, 12345, 250);
     });
 
-    it('believes no report of somebody who cannot know: another service, or a relay in between that says delivered', async () => {
+    it('ignores reports from other services, and from intermediate relays that report delivery', async () => {
       const { port, gateway, clock } = set();
       const told: unknown[] = [];
       port.answer = async ({ options }) => {
@@ -188,7 +188,7 @@ describe('a gateway between IMXP and CPIM', () => {
   });
 
   describe('messages from IMXP', () => {
-    it('REQ-CPIM-008 REQ-CPIM-031 hands them to the inbox and its word back', async () => {
+    it('REQ-CPIM-008 REQ-CPIM-031 hands them to the inbox and returns its answer', async () => {
       const { port, peer } = set();
       const got: MessageOperation[] = [];
       let status: 'success' | 'failure' | 'indeterminant' = 'success';
@@ -212,7 +212,7 @@ describe('a gateway between IMXP and CPIM', () => {
       expect(await send(['nobody@quarry.example', SLATE]), 'one of two took it').to.equal('ok');
     });
 
-    it('REQ-CPIM-010 counts dataHopping down and discards with nothing left', async () => {
+    it('REQ-CPIM-010 counts dataHopping down and discards at 0', async () => {
       const { port, peer } = set();
       const forwards: (number | undefined)[] = [];
       peer.inbox(SLATE_IM, ({ maxForwards }) => {
@@ -225,7 +225,7 @@ describe('a gateway between IMXP and CPIM', () => {
       expect(forwards).to.deep.equal([1, 254, 254]);
     });
 
-    it('fails what must be understood and cannot be promised', async () => {
+    it('refuses options that it must understand and cannot fulfil', async () => {
       const { port, peer } = set();
       peer.inbox(SLATE_IM, () => 'success');
       const send = (...options: Option[]) => port.deliver(FRED, [SLATE], { ...content }, options);
@@ -235,7 +235,7 @@ describe('a gateway between IMXP and CPIM', () => {
       }
     });
 
-    it('REQ-CPIM-011 passes instant messages in any form as they are', async () => {
+    it('REQ-CPIM-011 passes instant messages of any type unchanged', async () => {
       const { port, peer } = set();
       const got: string[] = [];
       peer.inbox(SLATE_IM, ({ content: { type, body: octets } }) => {
@@ -256,7 +256,7 @@ describe('a gateway between IMXP and CPIM', () => {
       expect(await port.deliver(FRED, [SLATE], { uri: 'http://example.com/' })).to.deep.include({ code: 550 });
     });
 
-    it('answers 451 when the peer breaks its word', async () => {
+    it('answers 451 when the peer fails or returns another TransID', async () => {
       const broken = new LocalPeer();
       const { port } = set({
         peer: {
@@ -275,7 +275,7 @@ describe('a gateway between IMXP and CPIM', () => {
     });
   });
 
-  it('REQ-CPIM-012 refuses sides that do not have the security it needs', () => {
+  it('REQ-CPIM-012 refuses sides without the security that it requires', () => {
     const open = { authenticated: false, confidential: true };
     expect(() => set({ security: open })).to.throw(LocalError, 'the relay must be authenticated');
     const peer = {
@@ -332,7 +332,7 @@ describe('a gateway between IMXP and CPIM', () => {
       expect(told[0]?.transID).not.to.equal(told[1]?.transID);
     });
 
-    it('D-CPIM-07 REQ-CPIM-018 fails for what is no presentity, for refusals, for silence and for a second subscription', async () => {
+    it('D-CPIM-07 REQ-CPIM-018 fails for an invalid presentity, a refusal, a missing answer and a second subscription', async () => {
       const { port, gateway, clock } = serving();
       expect((await gateway.subscribe({ ...subscribe(1, 'x'), watcher: SLATE_IM })).status).to.equal('failure');
       expect((await gateway.subscribe({ ...subscribe(1, 'x'), target: 'pres:fred' })).status).to.equal('failure');
@@ -412,7 +412,7 @@ describe('a gateway between IMXP and CPIM', () => {
       await port.deliver('imxp=presence@example.com', [SLATE], { xml: '<unheard-of />' });
     });
 
-    it('REQ-CPIM-017 goes on with its subscriptions after a restart', async () => {
+    it('REQ-CPIM-017 continues its subscriptions after a restart', async () => {
       const kept = new Map<number, GatewaySubscription>();
       const subscriptions = {
         all: () => [...kept.values()],
@@ -433,7 +433,7 @@ describe('a gateway between IMXP and CPIM', () => {
       expect(kept.size).to.equal(0);
     });
 
-    it('REQ-CPIM-017 makes a subscription again when it is fetched from before anything was seen', async () => {
+    it('REQ-CPIM-017 renews a subscription that is fetched before its first notification', async () => {
       const restored: GatewaySubscription = {
         side: 'cpim',
         watcher: WATCHER,
@@ -460,7 +460,7 @@ describe('a gateway between IMXP and CPIM', () => {
     const subscribe = (transID: number, duration: number, publisher = SLATE) =>
       `<subscribe publisher='${publisher}' duration='${duration}' transID='${transID}' />`;
 
-    it('publishes at once and on each change, until the end is said', async () => {
+    it('publishes at once and on each change until the subscription ends', async () => {
       const { port, peer, clock } = set();
       peer.publish(WATCHER, OPEN);
       expect(await ask(port, subscribe(5, 60))).to.equal('ok');
@@ -479,7 +479,7 @@ describe('a gateway between IMXP and CPIM', () => {
       expect(port.sent).to.have.length(count);
     });
 
-    it('answers polls once, ends on terminate, and says what is wrong', async () => {
+    it('answers a poll once, ends on terminate, and reports errors', async () => {
       const { port, peer } = set();
       peer.publish(WATCHER, OPEN);
       await ask(port, subscribe(6, 0));

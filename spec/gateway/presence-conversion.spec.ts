@@ -74,7 +74,7 @@ describe('the presence tables of CPIM', () => {
     ]);
   });
 
-  it('D-PRES-16 gives back what CPIM can say', () => {
+  it('D-PRES-16 converts to IMXP and back whatever CPIM can express', () => {
     const uri = fc.stringMatching(/^[a-z]{2,5}:[a-z@.]{1,10}$/);
     const tuple = fc.record({
       destination: uri,

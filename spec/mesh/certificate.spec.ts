@@ -41,7 +41,7 @@ describe('mesh/certificate', () => {
   });
 
   describe('identities', () => {
-    it('are a relay of all domains first, then endpoints', () => {
+    it('list a relay of all domains first, then endpoints', () => {
       const { der } = authority.issue({
         domains: ['example.com', 'example.org'],
         mailboxes: ['imxp=mesh@rubble.com', 'fred@example.com'],
@@ -54,14 +54,14 @@ describe('mesh/certificate', () => {
       ]);
     });
 
-    it('of a certificate for clients only are no relay', () => {
+    it('of a certificate for clients only include no relay', () => {
       const { der } = authority.issue({ domains: ['rubble.com'], usages: ['client'] });
       expect(certificateIdentities(der)).to.deep.equal([]);
       const mesh = authority.issue({ mailboxes: ['imxp=mesh@rubble.com'], usages: ['client'] });
       expect(certificateIdentities(mesh.der)).to.deep.equal([]);
     });
 
-    it('of a certificate for servers only are a relay and no endpoint', () => {
+    it('of a certificate for servers only include a relay and no endpoint', () => {
       const { der } = authority.issue({
         domains: ['example.com'],
         mailboxes: ['imxp=mesh@rubble.com', 'fred@example.com'],
@@ -76,7 +76,7 @@ describe('mesh/certificate', () => {
       expect(initiatorPurpose(person.der, MESH_NAMING)).to.equal('client');
     });
 
-    it('of a certificate that names nobody are none', () => {
+    it('of a certificate without names are none', () => {
       expect(certificateIdentities(authority.issue({}).der)).to.deep.equal([]);
     });
   });

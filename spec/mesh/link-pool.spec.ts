@@ -45,7 +45,7 @@ describe('the pool of links', () => {
     made.length = 0;
   });
 
-  it('makes one link for each domain, when it is needed', async () => {
+  it('creates one link for each domain when it is needed', async () => {
     const own = pool(4);
     expect(own.toward('rubble.com')).to.equal(own.toward('rubble.com'));
     own.toward('slate.example');
@@ -54,7 +54,7 @@ describe('the pool of links', () => {
     expect(own.size).to.equal(0);
   });
 
-  it('lets what is not in use make room, and nothing else', async () => {
+  it('makes room by closing idle links only', async () => {
     const own = pool(2);
     const rubble = own.toward('rubble.com');
     const slate = own.toward('slate.example');

@@ -20,7 +20,7 @@ describe('mesh/link', () => {
     up: () => {},
   };
 
-  it('does not let Data wait for a session longer than the limit, and goes on dialling', async () => {
+  it('limits how long Data wait for a session, and continues dialling', async () => {
     let down: (obstacle: Reply | undefined) => void = () => {};
     const told = new Promise<Reply | undefined>((resolve) => {
       down = resolve;
@@ -32,7 +32,7 @@ describe('mesh/link', () => {
     await link.close();
   });
 
-  it('fails fast and comes back soon', async () => {
+  it('fails at once while the neighbour is unreachable, and dials again soon', async () => {
     let attempts = 0;
     let again: () => void = () => {};
     const second = new Promise<void>((resolve) => {

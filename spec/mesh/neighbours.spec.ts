@@ -66,14 +66,14 @@ describe('neighbours found by DNS', () => {
     return endpoint;
   }
 
-  it('are logged in to with the credentials for relays found there', async () => {
+  it('receive the credentials that are configured for relays found by DNS', async () => {
     const [example, rubble] = [await node('example.com'), await node('rubble.com')];
     publish('rubble.com', rubble);
     const [fred] = [await attach(FRED, example), await attach(BARNEY, rubble)];
     await within(5000, fred.send({ to: BARNEY, content: 'x' }), 'the answer');
   });
 
-  it('are left when they were idle for a while, and found again', async () => {
+  it('are disconnected after idling, and found again when needed', async () => {
     const example = await node('example.com', { limits: { link: { idleTimeoutMs: 60 } } });
     const rubble = await node('rubble.com');
     publish('rubble.com', rubble);
@@ -84,7 +84,7 @@ describe('neighbours found by DNS', () => {
     await fred.send({ to: BARNEY, content: 'y' });
   });
 
-  it('are left for where the DNS says they have moved', async () => {
+  it('are followed to the address that the DNS has now', async () => {
     const example = await node('example.com', { limits: { link: { idleTimeoutMs: 4000 } } });
     const [old, young] = [await node('rubble.com'), await node('rubble.com')];
     publish('rubble.com', old);
@@ -98,7 +98,7 @@ describe('neighbours found by DNS', () => {
     expect(young.sessions).to.equal(2);
   });
 
-  it('are left for a preferred one of the same domain when it answers again', async () => {
+  it('are replaced by a preferred relay of the same domain when it answers again', async () => {
     const example = await node('example.com', { limits: { link: { returnMs: 50 } } });
     const [first, second] = [await node('rubble.com'), await node('rubble.com')];
     const port = portOf(first);
@@ -138,7 +138,7 @@ describe('neighbours found by DNS', () => {
     expect(heard).to.deep.equal(['to the first']);
   });
 
-  it('are looked up as a reloaded configuration says', async () => {
+  it('are looked up by the reloaded configuration', async () => {
     const [example, rubble] = [await node('example.com'), await node('rubble.com')];
     publish('rubble.com', rubble);
     const [fred] = [await attach(FRED, example), await attach(BARNEY, rubble)];
@@ -151,7 +151,7 @@ describe('neighbours found by DNS', () => {
     await fred.send({ to: BARNEY, content: 'z' });
   });
 
-  it('REQ-IMXP-019 refuse to be bound to from where the records of the domain do not say: 537', async () => {
+  it('REQ-IMXP-019 refuse with 537 a bind from an address that the records of the domain do not list', async () => {
     const example = await node('example.com');
     const rubble = await node('rubble.com', { policy: { bindCheckAuthenticated: true } });
     publish('rubble.com', rubble);

@@ -14,14 +14,14 @@ describe('mesh/route-table', () => {
     expect(routes.find('quarry.rubble.com'), 'a suffix does not fit the domain itself').to.equal('suffix');
   });
 
-  it('has no way for others, unless there is a default', () => {
+  it('has no route for other domains unless there is a default', () => {
     expect(routes.find('xrubble.com')).to.equal(undefined);
     const defaults = new RouteTable<string>();
     defaults.add('*', 'default');
     expect(defaults.find('slate.example')).to.equal('default');
   });
 
-  it('lists every way', () => {
+  it('lists every route', () => {
     expect([...routes]).to.deep.equal(['exact', 'suffix', 'longer suffix']);
   });
 });

@@ -71,7 +71,7 @@ describe('two relays of one domain', function () {
     });
   }
 
-  it('say so when it is attached to neither', async () => {
+  it('answer 450 when it is attached to neither', async () => {
     const fred = await attach(FRED, 0);
     const failure = await failureOf(fred.send({ to: WILMA, content: 'hello?' }));
     expect(failure.reply).to.deep.equal({ code: 450, text: 'not attached' });

@@ -34,13 +34,13 @@ describe('mime/entity', () => {
     expect(found.bodyStart).to.equal(octets.indexOf('<ok'));
   });
 
-  it('takes a comma for a semicolon only in the type that a draft writes so', () => {
+  it('accepts a comma instead of a semicolon only in the media type that a draft writes this way', () => {
     const { type, parameters } = parseMediaType('message/cpim,profile=pres; charset=utf-8');
     expect([type, ...parameters.values()]).to.deep.equal(['message/cpim', 'pres', 'utf-8']);
     expect(() => parseMediaType('text/plain,profile=im')).to.throw(RemoteProtocolError);
   });
 
-  it('finds headers whatever the case of their name', () => {
+  it('finds headers by name regardless of case', () => {
     const { headers } = entity('content-TYPE: Text/XML\r\nReceived: a\r\nRECEIVED: b\r\n\r\n');
     expect(headers.get('Content-Type')).to.equal('Text/XML');
     expect(headers.mediaType()?.type).to.equal('text/xml');
@@ -48,7 +48,7 @@ describe('mime/entity', () => {
     expect(headers.get('Content-ID')).to.equal(undefined);
   });
 
-  it('unfolds', () => {
+  it('unfolds headers', () => {
     const { headers } = entity(
       'Content-Type: multipart/related; boundary="=_m1";\r\n start="<a@b>";\r\n\ttype="text/xml"\r\n\r\n',
     );
@@ -56,7 +56,7 @@ describe('mime/entity', () => {
     expect(headers.mediaType()?.parameters.get('type')).to.equal('text/xml');
   });
 
-  it('reads a body without headers, headers without a body, and nothing at all', () => {
+  it('reads a body without headers, headers without a body, and an empty entity', () => {
     expect(entity('\r\n<ok />').body.toString()).to.equal('<ok />');
     expect(entity('\r\n').body).to.have.length(0);
     expect(entity('').headers.fields).to.have.length(0);
@@ -66,7 +66,7 @@ describe('mime/entity', () => {
     expect(entity('A: b\r\n\r\n\r\nx').body.toString()).to.equal('\r\nx');
   });
 
-  it('takes octets beyond ASCII in headers as UTF-8, else as ISO 8859-1', () => {
+  it('decodes non-ASCII headers as UTF-8, or else as ISO 8859-1', () => {
     expect(parseEntity(Buffer.from('Subject: é\r\n\r\n')).headers.get('subject')).to.equal('é');
     expect(entity('Subject: \xe9\r\n\r\n').headers.get('subject')).to.equal('é');
   });
@@ -89,7 +89,7 @@ describe('mime/entity', () => {
     });
   }
 
-  it('refuses a second Content-Type or Content-ID where it is asked for', () => {
+  it('refuses a duplicate Content-Type or Content-ID when the field is read', () => {
     const { headers } = entity('Content-Type: a/b\r\nContent-type: a/c\r\nContent-ID: <a>\r\nContent-ID: <b>\r\n\r\n');
     expect(fault(() => headers.mediaType()).reply?.code).to.equal(500);
     expect(fault(() => headers.contentId()).reply?.code).to.equal(500);
@@ -101,7 +101,7 @@ describe('mime/entity', () => {
     expect(fault(() => parseEntity(Buffer.from('A: 34567890\r\n\r\nbody'), limits)).reply?.code).to.equal(501);
   });
 
-  it('undoes transfer encodings', () => {
+  it('decodes transfer encodings', () => {
     const body = (encoding: string, text: string) =>
       decodedBody(entity(`Content-Transfer-Encoding: ${encoding}\r\n\r\n${text}`)).toString();
     expect(body('BASE64', 'aGVs\r\nbG8=\r\n')).to.equal('hello');
@@ -112,12 +112,12 @@ describe('mime/entity', () => {
     expect(fault(() => body('uuencode', 'a')).reply?.code).to.equal(501);
   });
 
-  it('gives the same body buffer when there is nothing to undo', () => {
+  it('returns the same body buffer when there is nothing to decode', () => {
     const found = entity('Content-Transfer-Encoding: 8bit\r\n\r\nx');
     expect(decodedBody(found)).to.equal(found.body);
   });
 
-  it('gives an entity or a RemoteProtocolError for any octets', () => {
+  it('returns an entity or throws a RemoteProtocolError for any octets', () => {
     const piece = fc.constantFrom(
       '\r\n',
       ':',
@@ -148,7 +148,7 @@ describe('mime/entity', () => {
 });
 
 describe('mime/headers', () => {
-  it('writes fields and refuses what would break out of them', () => {
+  it('writes fields, and refuses values that would end a field', () => {
     expect(formatHeaders([{ name: 'A', value: 'b' }])).to.equal('A: b\r\n');
     expect(() => formatHeaders([{ name: 'A', value: 'b\r\nC: d' }])).to.throw('cannot be written');
     expect(() => formatHeaders([{ name: 'A:', value: 'b' }])).to.throw('cannot be written');
@@ -185,7 +185,7 @@ describe('mime/media-type', () => {
     });
   }
 
-  it('quotes so that it is read back', () => {
+  it('quotes parameters so that they are read back unchanged', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme-ascii' }), (value) => {
         expect(parseMediaType(`a/b; c=${quotedString(value)}`).parameters.get('c')).to.equal(value);
@@ -205,19 +205,19 @@ describe('mime/content-id', () => {
     expect(idOfCid('cid:a@b#part')).to.equal('a@b');
   });
 
-  it('gives nothing for other URLs and malformed ones', () => {
+  it('returns undefined for other URLs and malformed ones', () => {
     for (const url of ['mid:a@b', 'cid:', 'cid:%zz', 'cid:%ff', '#a', '']) {
       expect(idOfCid(url)).to.equal(undefined);
     }
   });
 
-  it('REQ-IMXP-007 never gives a Content-ID twice', () => {
+  it('REQ-IMXP-007 never generates the same Content-ID twice', () => {
     expect(new Set(Array.from({ length: 1000 }, () => newContentId('example.com'))).size).to.equal(1000);
     expect(newContentId('example.com')).to.match(/@example\.com$/);
   });
 
-  describe('of others, which are passed on', () => {
-    it('keeps control characters in headers, and white space before the colon', () => {
+  describe('headers of forwarded entities', () => {
+    it('keep control characters, and white space before the colon', () => {
       const { headers } = parseEntity(Buffer.from('A : 1\u0007\r\nB:\tx\ny\u0000\r\n\r\n'), MIME_LIMITS, true);
       expect(headers.fields).to.deep.equal([
         { name: 'A', value: '1\u0007' },

@@ -31,7 +31,7 @@ function refusal(text: string, limits?: MimeLimits): number | undefined {
 }
 
 describe('mime/multipart', () => {
-  it('finds parts as views, with their places', () => {
+  it('returns parts as views with their offsets', () => {
     const octets = Buffer.from(`${head}--B\r\n${one}\r\n--B\r\n${two}\r\n--B--\r\n`);
     const found = parse(octets);
     expect(bodies(found)).to.deep.equal(['<data/>', 'hello']);
@@ -54,7 +54,7 @@ describe('mime/multipart', () => {
     }
   });
 
-  it('leaves lines that merely begin like a delimiter to the part', () => {
+  it('keeps lines that only begin like a delimiter in the part', () => {
     const body = '--B\n--Bx\r\n--Bx\r\n--B--x\r\n --B\r\n-B\r\n';
     expect(bodies(parse(`${head}--B\r\n${one}\r\n--B\r\n\r\n${body}\r\n--B--`))).to.deep.equal(['<data/>', body]);
   });
@@ -68,23 +68,23 @@ describe('mime/multipart', () => {
     ]);
   });
 
-  it('takes the first part as root without a start parameter', () => {
+  it('uses the first part as root if there is no start parameter', () => {
     const text = `Content-Type: multipart/related; boundary="B"\r\n\r\n--B\r\n${two}\r\n--B\r\n${one}\r\n--B--`;
     expect(parse(text).root.id).to.equal('two@example.com');
   });
 
-  it('REQ-IMXP-006 takes the part that start names as root, wherever it is', () => {
+  it('REQ-IMXP-006 uses the part that the start parameter names as root, at any position', () => {
     expect(parse(`${head}--B\r\n${two}\r\n--B\r\n${one}\r\n--B--`).root.id).to.equal('one@example.com');
   });
 
-  it('refuses what is malformed with 500', () => {
+  it('refuses malformed multiparts with 500', () => {
     expect(refusal(`${head}`)).to.equal(500);
     expect(refusal(`${head}--B\r\n${one}`)).to.equal(500);
     expect(refusal(`${head}--B\r\n${one}\r\n--B\r\n`)).to.equal(500);
     expect(refusal(`${head}--B\r\nno header\r\n\r\n\r\n--B--`)).to.equal(500);
   });
 
-  it('refuses what does not fit together with 501', () => {
+  it('refuses inconsistent multiparts with 501', () => {
     expect(refusal(`Content-Type: multipart/related\r\n\r\n--B\r\n${one}\r\n--B--`)).to.equal(501);
     expect(refusal('Content-Type: multipart/related; boundary=""\r\n\r\n--\r\n\r\n----')).to.equal(501);
     expect(refusal(`Content-Type: multipart/related; boundary="${'x'.repeat(71)}"\r\n\r\n`)).to.equal(501);
@@ -102,7 +102,7 @@ describe('mime/multipart', () => {
     ).to.equal(501);
   });
 
-  it('REQ-IMXP-008 builds binary parts that are read back to the octet', () => {
+  it('REQ-IMXP-008 builds binary parts that are read back octet for octet', () => {
     fc.assert(
       fc.property(fc.uint8Array(), fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 3 }), (root, others) => {
         const sources = others.map((body, index) => ({

@@ -41,7 +41,7 @@ describe('the Buffer for browsers', () => {
     same(octets, (make, value) => (make === Buffer ? nodeIsUtf8(value) : isUtf8(value)));
   });
 
-  it('finds and compares as Node does', () => {
+  it('searches and compares as Node does', () => {
     const pair = fc.tuple(few, fc.uint8Array({ minLength: 1, maxLength: 3, max: 3 }), at);
     same(pair, (make, [value, wanted, from]) => make.from(value).indexOf(make.from(wanted), from));
     same(pair, (make, [value, wanted, from]) => make.from(value).lastIndexOf(make.from(wanted), from));
@@ -59,7 +59,7 @@ describe('the Buffer for browsers', () => {
     same(fc.string(), (make, value) => make.from(`x${value}\r\n`).indexOf('\r\n'));
   });
 
-  it('cuts, joins, copies, fills and reads numbers as Node does', () => {
+  it('slices, joins, copies, fills and reads numbers as Node does', () => {
     same(fc.tuple(octets, at, at), (make, [value, start, end]) => make.from(value).subarray(start, end));
     same(fc.tuple(octets, at, at), (make, [value, start, end]) => make.from(value).subarray(start, end).toString());
     same(fc.tuple(octets, octets), (make, [one, other]) => make.concat([make.from(one), make.from(other)]));
@@ -89,7 +89,7 @@ describe('the Buffer for browsers', () => {
 });
 
 describe('the hashes for browsers', () => {
-  it('are those of Node', async () => {
+  it('are the same as those of Node', async () => {
     fc.assert(
       fc.property(octets, octets, (key, value) => {
         for (const name of ['md5', 'sha1', 'sha256'] as const) {
@@ -112,7 +112,7 @@ describe('the hashes for browsers', () => {
     expect(hex(salted)).to.equal(pbkdf2Sync('yabba', 'salt', 500, 32, 'sha256').toString('hex'));
   });
 
-  it('have chance within its bounds, and comparison', () => {
+  it('include random numbers within bounds, and comparison', () => {
     const drawn = Array.from({ length: 300 }, () => crypto.randomInt(5, 8));
     expect(new Set(drawn)).to.deep.equal(new Set([5, 6, 7]));
     expect(crypto.randomUUID()).to.match(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);

@@ -4,7 +4,7 @@ import { browserModule } from '../../web/build.js';
 import * as shim from '../../web/shim/node.js';
 
 describe('the module for browsers', () => {
-  it('holds everything it needs, and nothing of Node', async () => {
+  it('contains everything that it needs, and no module of Node', async () => {
     const module = await browserModule();
     expect(module).to.match(/export\s*\{[^}]*\bas Endpoint\b/);
     expect(module).to.not.match(/from\s*["'](?:node:|[a-z@])/);
@@ -13,7 +13,7 @@ describe('the module for browsers', () => {
     expect(module.length).to.be.within(100_000, 600_000);
   }).timeout(60_000);
 
-  it('knows an address when it sees one', () => {
+  it('recognizes addresses', () => {
     const texts = [
       '127.0.0.1',
       '256.1.1.1',

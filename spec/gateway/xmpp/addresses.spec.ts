@@ -20,7 +20,7 @@ const jid = (text: string) => {
 const written = (found: ReturnType<XmppAddresses['userJid']>) => found && writeJid(found);
 
 describe('XMPP addresses', () => {
-  it('are taken apart (RFC 7622 §3)', () => {
+  it('are split into their parts (RFC 7622 §3)', () => {
     expect(parseJid('romeo@Slate.Example/orchard @/ 1')).to.deep.equal({
       local: 'romeo',
       domain: 'slate.example',
@@ -31,7 +31,7 @@ describe('XMPP addresses', () => {
       expect(parseJid(wrong), wrong).to.equal(undefined);
   });
 
-  it('escape what a local part cannot contain (XEP-0106)', () => {
+  it('escape characters that a local part cannot contain (XEP-0106)', () => {
     for (const [plain, escaped] of [
       ['space cadet', 'space\\20cadet'],
       ['call me "ishmael"', 'call\\20me\\20\\22ishmael\\22'],
@@ -52,7 +52,7 @@ describe('XMPP addresses', () => {
       expect(escapeLocal(wrong)).to.equal(undefined);
   });
 
-  it('are restored from what is escaped, whatever it is', () => {
+  it('are restored exactly from their escaped form', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'ab\\ "&\'/:<>@2567cfe0') }), (text) => {
         const escaped = escapeLocal(text);
@@ -63,7 +63,7 @@ describe('XMPP addresses', () => {
 });
 
 describe('the address mapping of the XMPP gateway', () => {
-  it('has mesh domains that stand for XMPP domains, both ways', () => {
+  it('maps XMPP domains to mesh domains and back', () => {
     for (const [mesh, xmpp] of [
       ['romeo@xmpp.slate.example', 'romeo@slate.example'],
       ["d'artagnan@xmpp.slate.example", 'd\\27artagnan@slate.example'],
@@ -77,7 +77,7 @@ describe('the address mapping of the XMPP gateway', () => {
     expect(addresses.userAddress(jid('romeo@slate.example/balcony'))).to.equal('romeo@xmpp.slate.example');
   });
 
-  it('has components that stand for mesh domains, both ways', () => {
+  it('maps mesh domains to components and back', () => {
     for (const [mesh, xmpp] of [
       ['fred@example.com', 'fred@example.com'],
       ['fred/appl=im@example.com', 'fred\\2fappl=im@example.com'],
@@ -89,7 +89,7 @@ describe('the address mapping of the XMPP gateway', () => {
     }
   });
 
-  it('has source-routed names for users of all other XMPP domains (RFC 3860 Appendix B.2)', () => {
+  it('gives users of all other XMPP domains source-routed names (RFC 3860 Appendix B.2)', () => {
     for (const [mesh, xmpp] of [
       ['xmpp=capulet.example/juliet@gw.example', 'juliet@capulet.example'],
       ['xmpp=capulet.example/j%C3%BCrgen@gw.example', 'j\u00fcrgen@capulet.example'],
@@ -102,7 +102,7 @@ describe('the address mapping of the XMPP gateway', () => {
       expect(addresses.userJid(wrong), wrong).to.equal(undefined);
   });
 
-  it('has no names for services, for itself, and for what the other side cannot write', () => {
+  it('gives no names to services, to the gateway itself, and to addresses that the other side cannot write', () => {
     expect(addresses.meshJid('imxp=presence@example.com')).to.equal(undefined);
     expect(addresses.userJid('imxp=presence@xmpp.slate.example')).to.equal(undefined);
     expect(addresses.meshAddress(jid('imxp=report@example.com'))).to.equal(undefined);
@@ -112,13 +112,13 @@ describe('the address mapping of the XMPP gateway', () => {
     expect(addresses.meshJid('Fred@example.com')).to.equal(undefined);
   });
 
-  it('does not send round in a circle what comes from the gateway itself', () => {
+  it('does not send back what comes from the gateway itself', () => {
     expect(addresses.userAddress(jid('fred@example.com'))).to.equal(undefined);
     expect(addresses.meshJid('romeo@xmpp.slate.example')).to.equal(undefined);
     expect(addresses.meshAddress(jid('romeo\\40xmpp.slate.example@mesh.slate.example'))).to.equal(undefined);
   });
 
-  it('says for which domains of the mesh the gateway attaches', () => {
+  it('lists the mesh domains for which the gateway attaches', () => {
     expect(addresses.served).to.deep.equal(['xmpp.slate.example', 'gw.example']);
   });
 });

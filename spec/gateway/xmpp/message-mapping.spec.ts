@@ -23,7 +23,7 @@ const envelope = { from: FRED, to: ROMEO, id: 'abc', maxForwards: 7, now: NOW };
 const data = (name: string, text: string) => xmppElement(name, NAMESPACE, {}, text);
 
 describe('messages through the XMPP gateway', () => {
-  it('become stanzas with body, subject, thread, language, ID and a request for a receipt', () => {
+  it('are converted to stanzas with body, subject, thread, language, ID and a receipt request', () => {
     const message = instantMessage({
       subject: 'Bowling',
       text: 'Tonight at <eight>?\nBring the ball.',
@@ -44,7 +44,7 @@ describe('messages through the XMPP gateway', () => {
     }
   });
 
-  it('are plain text and message/cpim as well', () => {
+  it('may be plain text or message/cpim', () => {
     expect(xmppTextOf(part('text/plain; charset=iso-8859-1', Buffer.from([0xe9, 0x0d, 0x0a]))).body).to.equal(
       '\u00e9\n',
     );
@@ -59,7 +59,7 @@ describe('messages through the XMPP gateway', () => {
     expect([body, subject]).to.deep.equal(['eight', 'Bowling']);
   });
 
-  it('are refused where they are not text, with a code', () => {
+  it('are refused with a code unless they are text', () => {
     for (const content of [part('image/png', 'x'), part('text/html', '<p>x</p>'), part('text/xml', '<x/>')]) {
       expect(() => xmppTextOf(content), content.type)
         .to.throw(RefusedError)
@@ -70,7 +70,7 @@ describe('messages through the XMPP gateway', () => {
     );
   });
 
-  it('say when they were written, if that is a while ago (XEP-0203)', () => {
+  it('carry a delay stamp if they were written some time ago (XEP-0203)', () => {
     const text = { body: 'x', subject: undefined, thread: undefined, lang: undefined, messageId: undefined };
     const delay = (ms: number) =>
       childOf(stanzaOfText({ ...text, date: new Date(NOW - ms) }, envelope), 'delay', 'urn:xmpp:delay');
@@ -78,7 +78,7 @@ describe('messages through the XMPP gateway', () => {
     expect(delay(3_600_000)?.attributes).to.deep.equal({ from: 'example.com', stamp: '2026-11-30T11:00:00.000Z' });
   });
 
-  it('are made of stanzas, and what the stanza said comes back', () => {
+  it('are converted from stanzas without losing what the stanza says', () => {
     const message = stanza(
       'message',
       { from: 'romeo@slate.example/orchard', to: 'fred@example.com', type: 'chat', id: 'a 1', 'xml:lang': 'de' },
@@ -101,7 +101,7 @@ describe('messages through the XMPP gateway', () => {
     });
   });
 
-  it('leave out IDs, threads and languages that are none', () => {
+  it('omit invalid IDs, threads and languages', () => {
     const message = stanza(
       'message',
       { id: 'x'.repeat(300), 'xml:lang': "de' x='" },
@@ -114,7 +114,7 @@ describe('messages through the XMPP gateway', () => {
     expect([messageId, thread, lang, date]).to.deep.equal([undefined, undefined, undefined, new Date(NOW)]);
   });
 
-  it('are those with a text only; chat states, markers and receipts are not', () => {
+  it('are stanzas with a body only, not chat states, markers or receipts', () => {
     expect(hasText(stanza('message', {}, data('body', 'x')))).to.equal(true);
     for (const child of [
       xmppElement('composing', 'http://jabber.org/protocol/chatstates'),
@@ -128,7 +128,7 @@ describe('messages through the XMPP gateway', () => {
     expect(asksForReceipt(stanza('message', {}, xmppElement('request', 'urn:other')))).to.equal(false);
   });
 
-  it('carry the number of gateways left to pass (XEP-0131)', () => {
+  it('carry the number of gateways that they may still pass (XEP-0131)', () => {
     const made = stanzaOfText(xmppTextOf(part('text/plain', 'x')), envelope);
     expect(maxForwardsOf(made)).to.equal(7);
     expect(maxForwardsOf(stanza('message', {}))).to.equal(undefined);

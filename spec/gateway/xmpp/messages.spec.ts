@@ -80,7 +80,7 @@ const body = (text: string) => xmppElement('body', NAMESPACE, {}, text);
 const request = xmppElement('request', 'urn:xmpp:receipts');
 
 describe('messages from the mesh to XMPP', () => {
-  it('are answered when a client of the recipient acknowledges them', async () => {
+  it('are answered when a client of the recipient sends a receipt', async () => {
     const { link, messages } = build();
     link.answer = () => void messages.received(fromRomeo({}, receipt('abc')), link);
     expect(await messages.fromGateway(operation())).to.deep.equal({ transID: 'abc', status: 'success' });
@@ -98,7 +98,7 @@ describe('messages from the mesh to XMPP', () => {
     expect([status, code, reason]).to.deep.equal(['failure', 550, 'the XMPP server knows no such user']);
   });
 
-  it('are believed neither acknowledged nor refused by others', async () => {
+  it('are not affected by receipts and errors from anyone but the recipient', async () => {
     const { link, messages } = build({ confirmationTimeoutMs: 60 });
     link.answer = () => {
       const others = ['mallory@slate.example/o', 'romeo@evil.example', 'slate.example'];
@@ -110,7 +110,7 @@ describe('messages from the mesh to XMPP', () => {
     expect([status, code]).to.deep.equal(['indeterminant', 451]);
   });
 
-  it('are answered 451 when no receipt comes in time, and when the connection is lost first', async () => {
+  it('are answered 451 if no receipt arrives in time or the connection is lost first', async () => {
     const { link, messages } = build({ confirmationTimeoutMs: 30 });
     expect((await messages.fromGateway(operation())).reason).to.contain('no XMPP client acknowledged');
     const lost = build();
@@ -119,7 +119,7 @@ describe('messages from the mesh to XMPP', () => {
     expect(link.sent).to.have.length(1);
   });
 
-  it('are answered when the server of the recipient has read on, if that is enough', async () => {
+  it('are answered when the server of the recipient has read them, where the configuration says that this is enough', async () => {
     const { link, messages } = build({ confirmation: 'server' });
     link.answer = ({ name, attributes: { id, from, to } }) => {
       if (name !== 'iq') return;
@@ -130,7 +130,7 @@ describe('messages from the mesh to XMPP', () => {
     expect((await messages.fromGateway(operation())).status).to.equal('success');
   });
 
-  it('are certainly not delivered while there is no connection', async () => {
+  it('are answered 450 if nothing was sent, and 451 if the connection is lost after that', async () => {
     const { link, messages } = build();
     link.controller = undefined;
     expect(await messages.fromGateway(operation())).to.include({ status: 'failure', code: 450 });
@@ -141,7 +141,7 @@ describe('messages from the mesh to XMPP', () => {
     expect(await messages.fromGateway(operation())).to.include({ status: 'indeterminant', code: 451 });
   });
 
-  it('are refused where XMPP cannot carry them', async () => {
+  it('are refused if XMPP cannot carry them', async () => {
     const { link, messages } = build();
     const content = (type: string, text: string) => ({ type, headers: [], body: Buffer.from(text) });
     for (const [change, code] of [
@@ -162,7 +162,7 @@ describe('messages from the mesh to XMPP', () => {
 });
 
 describe('messages from XMPP to the mesh', () => {
-  it('are acknowledged when the mesh has taken them, if that was asked for', async () => {
+  it('are acknowledged on request when the mesh has accepted them', async () => {
     const { link, mesh, messages } = build();
     await messages.received(fromRomeo({ id: 'm1' }, body('Hello'), request), link);
     await messages.received(fromRomeo({ id: 'm2' }, body('Hello')), link);
@@ -174,7 +174,7 @@ describe('messages from XMPP to the mesh', () => {
     expect(childOf(link.sent[0] ?? ERROR, 'received', 'urn:xmpp:receipts')?.attributes).to.deep.equal({ id: 'm1' });
   });
 
-  it('are answered with an error and its code, and never acknowledged, when the mesh has not', async () => {
+  it('are answered with an error and its code, and never acknowledged, when the mesh refuses them', async () => {
     const { link, mesh, messages } = build();
     for (const [response, condition] of [
       [{ status: 'failure', code: 550, reason: '550 not attached' }, 'item-not-found'],
@@ -198,7 +198,7 @@ describe('messages from XMPP to the mesh', () => {
     expect(link.sent).to.have.length(0);
   });
 
-  it('do not pass from domains that the gateway does not serve, nor from its own, and the operator learns of it', async () => {
+  it('are refused, and logged, from the gateway’s own domain and from domains that it does not serve', async () => {
     const { link, mesh, messages } = build();
     const refused: Refused[] = [];
     const stop = events.refused.subscribe((event) => refused.push(event));
@@ -218,7 +218,7 @@ describe('messages from XMPP to the mesh', () => {
     expect(refused.map(({ code }) => code)).to.deep.equal([537, 537, 537, 501]);
   });
 
-  it('are refused beyond what one sender, and all together, may have outstanding; others are not affected', async () => {
+  it('are refused beyond the outstanding limits of one sender and of all, without affecting others', async () => {
     const { link, mesh, messages } = build();
     let release = (): void => {};
     const released = new Promise<void>((resolve) => {
@@ -247,7 +247,7 @@ describe('messages from XMPP to the mesh', () => {
     expect(mesh.taken).to.have.length(4);
   });
 
-  it('are ignored without a text, and refused for rooms', async () => {
+  it('are ignored without a body and refused for rooms', async () => {
     const { link, mesh, messages } = build();
     await messages.received(fromRomeo({}, xmppElement('composing', 'http://jabber.org/protocol/chatstates')), link);
     expect(link.sent).to.have.length(0);

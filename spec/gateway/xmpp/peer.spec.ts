@@ -29,7 +29,7 @@ const query = (name: string, namespace: string, to = ADDRESSES.to, type = 'get')
   stanza('iq', { ...ADDRESSES, to, type, id: 'q' }, xmppElement(name, namespace));
 
 describe('an XMPP server as peer of a gateway', () => {
-  it('is told what is here, so that clients ask for receipts (XEP-0030, XEP-0184)', () => {
+  it('discovers that the gateway supports receipts (XEP-0030, XEP-0184)', () => {
     const [user = ''] = answers(query('query', 'http://jabber.org/protocol/disco#info'));
     expect(user).to.contain("type='result'").and.contain("var='urn:xmpp:receipts'");
     const [domain = ''] = answers(query('query', 'http://jabber.org/protocol/disco#info', 'example.com'));
@@ -45,7 +45,7 @@ describe('an XMPP server as peer of a gateway', () => {
     expect(answers(query('ping', 'urn:xmpp:ping', ADDRESSES.to, 'result'))).to.deep.equal([]);
   });
 
-  it('has its subscriptions refused, as long as presence is not passed on', () => {
+  it('receives a refusal for presence subscriptions, which the gateway does not carry', () => {
     expect(answers(stanza('presence', { ...ADDRESSES, type: 'subscribe' }))).to.deep.equal([
       "<presence from='fred@example.com' to='romeo@slate.example/o' type='unsubscribed'/>",
     ]);

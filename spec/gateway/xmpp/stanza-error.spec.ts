@@ -5,7 +5,7 @@ import { replyOfStanzaError, stanzaErrorOf } from '../../../lib/gateway/xmpp/sta
 const STANZAS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
 
 describe('stanza errors', () => {
-  it('are made of replies (RFC 6120 §8.3)', () => {
+  it('represent replies of the mesh (RFC 6120 §8.3)', () => {
     expect(writeStanza(stanzaErrorOf({ code: 550, text: 'no such <endpoint>' }))).to.equal(
       `<error type='cancel'><item-not-found xmlns='${STANZAS}'/><text xmlns='${STANZAS}' xml:lang='en'>550 no such &lt;endpoint&gt;</text></error>`,
     );
@@ -26,11 +26,11 @@ describe('stanza errors', () => {
     }
   });
 
-  it('can be written whatever a text has in it', () => {
+  it('are well-formed for any text', () => {
     expect(writeStanza(stanzaErrorOf({ code: 550, text: 'a\u0000b\ud800' }))).to.contain('550 a\ufffdb\ufffd');
   });
 
-  it('are read as replies', () => {
+  it('are converted to replies of the mesh', () => {
     const error = (type: string, condition: string, text?: string) =>
       stanza(
         'message',

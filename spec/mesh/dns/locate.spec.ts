@@ -25,7 +25,7 @@ describe('locating the relays of a domain', () => {
     locate(domain, { resolver, services: IMXP_MESH, ...more });
   const urls = async (more: Partial<LocateOptions> = {}): Promise<string[]> => (await find(more)).map(({ url }) => url);
 
-  it('REQ-IMXP-002 asks for the SRV records of imxp-mesh or imxp-edge over tcp', async () => {
+  it('REQ-IMXP-002 queries the SRV records of imxp-mesh or imxp-edge over tcp', async () => {
     dns.srv(MESH, { port: 6011, target: 'mesh.rubble.com' });
     dns.srv('_imxp-edge._tcp.rubble.com', { port: 6012, target: 'edge.rubble.com' });
     dns.host('mesh.rubble.com', ['192.0.2.1']);
@@ -103,7 +103,7 @@ describe('locating the relays of a domain', () => {
 
     beforeEach(() => dns.host('mesh.rubble.com', ['192.0.2.1']));
 
-    it('REQ-IMXP-054 queries apex-mesh where there is no imxp-mesh, and says so', async () => {
+    it('REQ-IMXP-054 queries apex-mesh where there is no imxp-mesh, and reports the dialect', async () => {
       dns.srv(APEX, { port: 6011, target: 'mesh.rubble.com' });
       expect(await both()).to.deep.equal([
         {
@@ -254,7 +254,7 @@ describe('locating the relays of a domain', () => {
       expect(await check(RUBBLE, { ...peer('192.0.2.3'), profile: 'http://iana.org/beep/APEX' })).to.equal(true);
     });
 
-    it('accepts who has authenticated for the domain, unless configured to check the address as well', async () => {
+    it('accepts a relay that has authenticated for the domain, unless configured to check its address as well', async () => {
       const stranger = peer('192.0.2.3', { domains: [RUBBLE] });
       expect(await bindCheck({ mode: 'address', authenticated: false, resolver })(RUBBLE, stranger)).to.equal(true);
       expect(await bindCheck({ mode: 'address', authenticated: true, resolver })(RUBBLE, stranger)).to.equal(false);

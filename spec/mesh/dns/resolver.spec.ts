@@ -37,7 +37,7 @@ describe('the resolver', () => {
     expect({ exists, ttlSeconds }).to.deep.equal({ exists: true, ttlSeconds: 60 });
   });
 
-  describe('accepts answers as other servers write them', () => {
+  describe('accepts answers of other servers', () => {
     const uint16 = (...values: number[]): Buffer => Buffer.from(values.flatMap((value) => [value >> 8, value & 0xff]));
     const label = (text: string): Buffer => Buffer.concat([Buffer.from([text.length]), Buffer.from(text, 'latin1')]);
     const name = (text: string): Buffer => Buffer.concat([...text.split('.').map(label), Buffer.from([0])]);
@@ -61,7 +61,7 @@ describe('the resolver', () => {
       return { targets: found.map(({ target }) => target), ttlSeconds };
     }
 
-    it('with a compressed target, which RFC 2782 forbids to write, and names in another case', async () => {
+    it('with a compressed target, which RFC 2782 forbids servers to send, and names in another case', async () => {
       // "rubble.com" in the question.
       const rest = uint16(0xc000 + 12 + '_imxp-mesh'.length + 1 + '_tcp'.length + 1);
       expect((await answered(record(ASKED, 33, srv(Buffer.concat([label('relay'), rest]))))).targets).to.deep.equal([
@@ -83,7 +83,7 @@ describe('the resolver', () => {
       expect((await answered(padded)).targets).to.deep.equal([HOST]);
     });
 
-    it('with a DNAME and the alias made of it, and with a TTL whose first bit is set, which counts as 0', async () => {
+    it('with a DNAME and its synthesized alias, and with a TTL whose first bit is set, which counts as 0', async () => {
       const other = '_imxp-mesh._tcp.quarry.example';
       const moved = [
         record(name('rubble.com'), 39, name('quarry.example')),
@@ -94,7 +94,7 @@ describe('the resolver', () => {
       expect((await answered(record(ASKED, 33, srv(name(HOST)), { ttl: 0x80000005 }))).ttlSeconds).to.equal(0);
     });
 
-    it('without the records that are of another name or class, or have a target that is no host', async () => {
+    it('without records of another name or class, or with a target that is not a host name', async () => {
       const others = [
         record(name('other.example'), 33, srv(name('other.example'))),
         record(ASKED, 33, srv(name('chaos.example')), { inClass: 3 }),
@@ -124,14 +124,14 @@ describe('the resolver', () => {
     expect(ttlSeconds).to.equal(30);
   });
 
-  it('asks again over TCP when an answer is truncated', async () => {
+  it('repeats the query over TCP when an answer is truncated', async () => {
     dns.truncating = true;
     dns.srv(MESH, { port: 6011, target: HOST });
     expect((await resolver().srv(MESH)).records).to.have.length(1);
     expect(dns.overTcp).to.equal(1);
   });
 
-  it('RFC 2181 §9 asks over TCP when an answer is cut in the middle of a record', async () => {
+  it('RFC 2181 §9 queries over TCP when an answer is cut in the middle of a record', async () => {
     dns.srv(MESH, { port: 6011, target: HOST }, { port: 6012, target: HOST }, { port: 6013, target: HOST });
     for (const lost of [1, 7, 30, 60, 90]) {
       dns.damage = (octets) => {
@@ -163,7 +163,7 @@ describe('the resolver', () => {
     expect(dns.overTcp).to.equal(0);
   });
 
-  it('uses one connection for several queries, and a new one when the server has closed it (RFC 7766 §6.2.1)', async () => {
+  it('uses one connection for several queries, and a new one after the server has closed it (RFC 7766 §6.2.1)', async () => {
     dns.truncating = true;
     dns.keeping = true;
     const names = Array.from({ length: 20 }, (_, index) => `_imxp-mesh._tcp.d${index}.example`);
@@ -186,7 +186,7 @@ describe('the resolver', () => {
     });
   }
 
-  it('RFC 2308 §2.2 does not take a referral for an answer, and does not remember it', async () => {
+  it('RFC 2308 §2.2 does not accept a referral as an answer, and does not cache it', async () => {
     dns.referring = true;
     const asking = resolver();
     const failure = await failureOf(asking.srv(MESH));
@@ -198,7 +198,7 @@ describe('the resolver', () => {
     expect((await asking.srv(MESH)).records).to.have.length(1);
   });
 
-  it('spells names with letters of random case, and confirms over TCP what comes back in another spelling', async () => {
+  it('randomizes the case of letters in names, and confirms over TCP an answer in another case', async () => {
     dns.srv(MESH, { port: 6011, target: HOST });
     expect((await resolver().srv(MESH)).records).to.have.length(1);
     expect(dns.overTcp).to.equal(0);
@@ -208,7 +208,7 @@ describe('the resolver', () => {
     expect(dns.overTcp).to.equal(1);
   });
 
-  it('takes no answer with another id or to another question', async () => {
+  it('ignores answers with another ID or to another question', async () => {
     dns.srv(MESH, { port: 6011, target: HOST });
     for (const forge of [
       (_query: object, answer: { id?: number | undefined }) => ({
@@ -227,7 +227,7 @@ describe('the resolver', () => {
     }
   });
 
-  it('is not disturbed by octets that are no answer, however they are changed', async () => {
+  it('ignores datagrams that are not valid answers', async () => {
     dns.srv(MESH, { port: 6011, target: HOST });
     const question = encode({ type: 'response', id: 0, questions: [{ type: 'SRV', name: MESH }] });
     const answer = encode({
@@ -257,7 +257,7 @@ describe('the resolver', () => {
     }
   });
 
-  it('asks the next server when one refuses, is silent or is gone', async () => {
+  it('queries the next server when one refuses, does not answer or is unreachable', async () => {
     const [silent, refusing] = [await DnsServer.start(), await DnsServer.start()];
     silent.silent = true;
     refusing.fail(MESH, RCODE.SERVFAIL);
@@ -274,7 +274,7 @@ describe('the resolver', () => {
     }
   });
 
-  it('says that a name does not exist, or has no such records', async () => {
+  it('reports that a name does not exist, or has no such records', async () => {
     dns.host('rubble.com', ['192.0.2.1']);
     expect((await resolver().srv(MESH)).exists).to.equal(false);
     expect(await resolver().srv('rubble.com')).to.include({ exists: true });
@@ -292,7 +292,7 @@ describe('the resolver', () => {
   });
 
   describe('remembers', () => {
-    it('answers as long as their TTL says, and at least a second', async () => {
+    it('answers for their TTL, and for at least a second', async () => {
       dns.srv(MESH, { port: 6011, target: HOST, ttl: 30 });
       dns.host(HOST, ['192.0.2.1'], 0);
       const own = resolver();
@@ -311,7 +311,7 @@ describe('the resolver', () => {
       expect(dns.count('SRV', MESH)).to.equal(2);
     });
 
-    it('at most for a day', async () => {
+    it('no answer for longer than a day', async () => {
       dns.srv(MESH, { port: 6011, target: HOST, ttl: 1_000_000 });
       const own = resolver();
       await own.srv(MESH);
@@ -320,7 +320,7 @@ describe('the resolver', () => {
       expect(dns.count('SRV', MESH)).to.equal(2);
     });
 
-    it('that there is nothing for as long as the SOA says, or a minute', async () => {
+    it('negative answers for the time in the SOA record, or a minute', async () => {
       for (const [ttl, seconds] of [
         [undefined, 60],
         [5, 5],
@@ -351,7 +351,7 @@ describe('the resolver', () => {
       expect((await own.srv(MESH)).exists).to.equal(false);
     });
 
-    it('old answers while the DNS is down, and asks it again now and then', async () => {
+    it('expired answers while the DNS is down, and retries at intervals', async () => {
       dns.srv(MESH, { port: 6011, target: HOST });
       const own = resolver();
       await own.srv(MESH);
@@ -368,7 +368,7 @@ describe('the resolver', () => {
       expect((await own.srv(MESH)).records).to.have.length(2);
     });
 
-    it('old answers for a day and no longer', async () => {
+    it('expired answers for a day and no longer', async () => {
       dns.srv(MESH, { port: 6011, target: HOST });
       const own = resolver();
       await own.srv(MESH);
@@ -380,7 +380,7 @@ describe('the resolver', () => {
       await dns.listen();
     });
 
-    it('no more answers than it may', async () => {
+    it('no more answers than its limit', async () => {
       const own = resolver({ entries: 2 });
       for (const name of ['a.example', 'b.example', 'a.example', 'c.example', 'a.example', 'b.example']) {
         await own.srv(name);
@@ -389,7 +389,7 @@ describe('the resolver', () => {
     });
   });
 
-  it('asks once for all who want to know the same at the same time', async () => {
+  it('sends one query for simultaneous look-ups of the same name', async () => {
     dns.srv(MESH, { port: 6011, target: HOST });
     const own = resolver();
     await Promise.all(Array.from({ length: 50 }, () => own.srv(MESH)));

@@ -34,7 +34,7 @@ describe('the order of SRV records', () => {
     });
   }
 
-  it('REQ-CPIM-005 puts the lower priority first whatever is drawn, and everything comes once', () => {
+  it('REQ-CPIM-005 puts the lower priority first for every random number, and every record exactly once', () => {
     const records = fc.array(
       fc.record({
         priority: fc.integer({ min: 0, max: 3 }),
@@ -58,7 +58,7 @@ describe('the order of SRV records', () => {
     );
   });
 
-  it('REQ-CPIM-005 draws 2 : 3 from the weights 1 and 3, as the inclusive range has it', () => {
+  it('REQ-CPIM-005 picks in the ratio 2 : 3 from the weights 1 and 3, because the range is inclusive', () => {
     const slowThenFast = [{ weight: 1 }, { weight: 3 }];
     expect([0, 1, 2, 3, 4].map((drawn) => pick(slowThenFast, drawn))).to.deep.equal([0, 0, 1, 1, 1]);
   });
@@ -75,7 +75,7 @@ describe('the order of SRV records', () => {
     expect(first).to.deep.equal(new Set(['spare-a.harbour.example', 'spare-b.harbour.example']));
   });
 
-  it('REQ-CPIM-006 sees that a service is not offered only in a sole "."', () => {
+  it('REQ-CPIM-006 takes a service as not offered only if "." is the sole target', () => {
     expect(notOffered([record('.', 0)])).to.equal(true);
     expect(notOffered([])).to.equal(false);
     expect(notOffered([record('.', 0), record('a.example', 0)])).to.equal(false);

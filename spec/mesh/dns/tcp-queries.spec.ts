@@ -37,7 +37,7 @@ describe('mesh/dns/tcp-queries', () => {
   const ask = (queries: TcpQueries, id: number): Promise<Buffer> =>
     queries.ask({ address: '127.0.0.1', port: (server.address() as AddressInfo).port }, message(id, 12), 5000);
 
-  it('reads an answer of 65,535 octets that comes in pieces of a few', async () => {
+  it('reads an answer of 65,535 octets that arrives a few octets at a time', async () => {
     const large = message(7, 65_535);
     answer = async (socket) => {
       const octets = framed(large);
@@ -54,7 +54,7 @@ describe('mesh/dns/tcp-queries', () => {
     expect((await ask(new TcpQueries(), 7)).equals(large)).to.equal(true);
   });
 
-  it('reads several answers of one piece, in any order, and drops what nobody asked for', async () => {
+  it('reads several answers in one segment, in any order, and drops unsolicited ones', async () => {
     answer = (socket) => {
       const octets = Buffer.concat([
         framed(message(9, 100)),
@@ -88,7 +88,7 @@ describe('mesh/dns/tcp-queries', () => {
     expect(sockets).to.have.length(2);
   });
 
-  it('says that the server ended the connection in the middle of an answer', async () => {
+  it('reports that the server ended the connection in the middle of an answer', async () => {
     answer = (socket) => {
       socket.end(framed(message(3, 100)).subarray(0, 40));
     };
