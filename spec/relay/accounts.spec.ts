@@ -135,6 +135,22 @@ describe('relay: accounts', () => {
     rates.version += 1;
     expect(send()).to.equal(550);
   });
+
+  it('has one rate for a session as an account and for those as its subaddresses', () => {
+    const rate = { perSecond: 1, burst: 2 };
+    const limits = { data: NO_LIMIT, relayData: NO_LIMIT, octets: NO_LIMIT, attach: NO_LIMIT };
+    const none = { anonymousData: NO_LIMIT, anonymousOctets: NO_LIMIT };
+    const own = new Map<string, OwnRates>([[FRED, { data: rate }]]);
+    const rates = new Rates(
+      { ...limits, ...none },
+      (account) => own.get(account) ?? {},
+      () => 0,
+    );
+    const proof = { mechanism: 'DIGEST-MD5', privacy: true };
+    const takes = (address: string): boolean | undefined =>
+      rates.of({ kind: 'endpoint', address, proof }, '192.0.2.7').data?.take();
+    expect([FRED, 'fred/gate@example.com', 'fred/x@example.com'].map(takes)).to.deep.equal([true, true, false]);
+  });
 });
 
 /** Wilma may also attach as a way to Fred. */
