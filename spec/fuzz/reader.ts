@@ -13,6 +13,7 @@ export const TARGETS = [
   'dns',
   'websocket',
   'tls-hello',
+  'tls-dss',
   'certificates',
   'smime',
   'messages',

@@ -10,6 +10,7 @@
  * framing are refused. No client sends them before it has seen a ServerHello.
  */
 import { RemoteProtocolError } from '../../errors.js';
+import { HandshakeFields } from './handshake-fields.js';
 
 /** What a client offers, and the octets it said it with. */
 export interface ClientHello {
@@ -102,7 +103,7 @@ export class ClientHelloReader {
     const header = Buffer.from([HANDSHAKE, 3, received[2] ?? 1, 0, 0]);
     header.writeUInt16BE(message.length, 3);
     const joined = Buffer.concat([header, message, received.subarray(this.#parsed)]);
-    return { ...body(new Fields(message.subarray(4))), received, joined };
+    return { ...body(new HandshakeFields(message.subarray(4))), received, joined };
   }
 }
 
@@ -122,7 +123,7 @@ function appended(buffer: Buffer<ArrayBuffer>, length: number, octets: Buffer): 
 }
 
 /** RFC 5246 §7.4.1.2. */
-function body(fields: Fields): Omit<ClientHello, 'received' | 'joined'> {
+function body(fields: HandshakeFields): Omit<ClientHello, 'received' | 'joined'> {
   const legacyVersion = fields.number(2);
   if (legacyVersion >> 8 !== 3) throw failed('a ClientHello with an unknown TLS version');
   fields.take(32);
@@ -131,7 +132,7 @@ function body(fields: Fields): Omit<ClientHello, 'received' | 'joined'> {
   const compressions = fields.vector(1).left;
   if (cipherSuites.length === 0 || compressions === 0)
     throw failed('a ClientHello without cipher suites or compression methods');
-  const extensions = fields.left > 0 ? extensionsOf(fields.vector(2)) : new Map<number, Fields>();
+  const extensions = fields.left > 0 ? extensionsOf(fields.vector(2)) : new Map<number, HandshakeFields>();
   if (fields.left > 0) throw failed('octets after the extensions');
   const versions = extensions.get(SUPPORTED_VERSIONS);
   const names = extensions.get(SERVER_NAME);
@@ -143,8 +144,8 @@ function body(fields: Fields): Omit<ClientHello, 'received' | 'joined'> {
   };
 }
 
-function extensionsOf(fields: Fields): Map<number, Fields> {
-  const extensions = new Map<number, Fields>();
+function extensionsOf(fields: HandshakeFields): Map<number, HandshakeFields> {
+  const extensions = new Map<number, HandshakeFields>();
   while (fields.left > 0) {
     const type = fields.number(2);
     // RFC 5246 §7.4.1.4: there must not be more than one extension of the same type.
@@ -154,49 +155,13 @@ function extensionsOf(fields: Fields): Map<number, Fields> {
   return extensions;
 }
 
-function hostName(list: Fields): string | undefined {
+function hostName(list: HandshakeFields): string | undefined {
   while (list.left > 0) {
     const type = list.number(1);
     const name = list.vector(2);
     if (type === 0) return name.take(name.left).toString('latin1').toLowerCase();
   }
   return undefined;
-}
-
-/** A cursor over octets that faults instead of reading past the end. */
-class Fields {
-  readonly #octets: Buffer;
-  #at = 0;
-
-  constructor(octets: Buffer) {
-    this.#octets = octets;
-  }
-
-  get left(): number {
-    return this.#octets.length - this.#at;
-  }
-
-  take(octets: number): Buffer {
-    if (octets > this.left) throw failed('a ClientHello that ends inside a field');
-    this.#at += octets;
-    return this.#octets.subarray(this.#at - octets, this.#at);
-  }
-
-  number(octets: number): number {
-    return this.take(octets).readUIntBE(0, octets);
-  }
-
-  /** A vector whose length is that many octets. */
-  vector(octets: number): Fields {
-    return new Fields(this.take(this.number(octets)));
-  }
-
-  /** All that is left, as numbers of that many octets. */
-  numbers(octets: number): number[] {
-    const numbers: number[] = [];
-    while (this.left > 0) numbers.push(this.number(octets));
-    return numbers;
-  }
 }
 
 function foreign(type: number, first: boolean): RemoteProtocolError {

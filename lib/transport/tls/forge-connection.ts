@@ -1,19 +1,20 @@
 /**
- * TLS 1.0 and 1.1 with 3DES (TLS_RSA_WITH_3DES_EDE_CBC_SHA, TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA) over a stream that is already there, for peers of the year 2000
- * (message-service-01 §6.1, D-TLS-01). `choice.ts` and the configuration decide when such peers are allowed.
+ * TLS 1.0 and 1.1 with 3DES (TLS_RSA_WITH_3DES_EDE_CBC_SHA, TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA) over a stream that is
+ * already there, for peers of the year 2000 (message-service-01 §6.1, D-TLS-01). `choice.ts` and the configuration decide when such peers are allowed.
  *
  * node-forge is used for the handshake alone: afterwards node:crypto opens and seals the records.
  */
 import { Duplex } from 'node:stream';
 import { LocalError, TransportError } from '../../errors.js';
 import { DssHandshake } from './dss-handshake.js';
+import { ForgeHandshake } from './forge-handshake.js';
 import {
-  ForgeHandshake,
   type HandshakeOptions,
   type HandshakeResult,
+  type LegacyHandshake,
   type LegacySuite,
   peerAlert,
-} from './forge-handshake.js';
+} from './legacy-handshake.js';
 import { ALERT, RECORD, RECORD_OCTETS, RecordReader, recordOf, TlsFault } from './record.js';
 import type { RecordOpener, RecordSealer } from './record-cipher.js';
 
@@ -30,7 +31,7 @@ const PROTOCOLS: Readonly<Record<number, string>> = { 1: 'TLSv1', 2: 'TLSv1.1' }
 export class ForgeTlsStream extends Duplex {
   readonly #transport: Duplex;
   readonly #reader = new RecordReader();
-  readonly #handshake: ForgeHandshake | DssHandshake;
+  readonly #handshake: LegacyHandshake;
   readonly cipher: LegacySuite;
   #opener: RecordOpener | undefined;
   #sealer: RecordSealer | undefined;
@@ -46,9 +47,9 @@ export class ForgeTlsStream extends Duplex {
     this.cipher = options.suite;
     const Handshake = options.suite === 'TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA' ? DssHandshake : ForgeHandshake;
     this.#handshake = new Handshake(options, {
-      write: (octets) => transport.write(octets),
+      write: (octets) => this.#write(octets),
       done: (result) => this.#secured(result),
-      failed: (error) => this.#fail(error),
+      failed: (error) => this.destroy(error),
     });
     transport.on('data', this.#received);
     transport.on('end', this.#transportEnded);
@@ -147,19 +148,22 @@ export class ForgeTlsStream extends Duplex {
   /** Ends it all; a fault found here is told to the peer first. */
   #fail(error: Error): void {
     if (this.destroyed) return;
-    this.#handshake.abandon();
-    if (error instanceof TlsFault && error.alert !== undefined) this.#sendAlert(2, error.alert);
+    const sealer = this.#sealer;
+    if (sealer === undefined) {
+      this.#handshake.fail(error);
+      return;
+    }
+    if (error instanceof TlsFault && error.alert !== undefined) this.#sendAlert(sealer, 2, error.alert);
     this.destroy(error);
   }
 
-  #sendAlert(level: number, description: number): void {
-    const alert = Buffer.from([level, description]);
-    if (this.#transport.destroyed || this.#transport.writableEnded) return;
-    const { minor, fragment } =
-      this.#sealer === undefined
-        ? { minor: 1, fragment: alert }
-        : { minor: this.#sealer.minor, fragment: this.#sealer.seal(RECORD.ALERT, alert) };
-    this.#transport.write(recordOf(RECORD.ALERT, minor, fragment));
+  #sendAlert(sealer: RecordSealer, level: number, description: number): void {
+    const fragment = sealer.seal(RECORD.ALERT, Buffer.from([level, description]));
+    this.#write(recordOf(RECORD.ALERT, sealer.minor, fragment));
+  }
+
+  #write(octets: Buffer): void {
+    if (!this.#transport.destroyed && !this.#transport.writableEnded) this.#transport.write(octets);
   }
 
   override _read(): void {
@@ -197,7 +201,7 @@ export class ForgeTlsStream extends Duplex {
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    this.#sendAlert(1, ALERT.CLOSE_NOTIFY);
+    if (this.#sealer !== undefined) this.#sendAlert(this.#sealer, 1, ALERT.CLOSE_NOTIFY);
     // Finished only when the transport is: destroying it earlier would cut off what was written.
     this.#transport.end(() => callback());
   }

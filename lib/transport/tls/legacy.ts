@@ -9,8 +9,8 @@ import { LocalError } from '../../errors.js';
 import { pemCertificates, trustedAuthorities } from './authorities.js';
 import { type ChainRules, certificateNames, HOST_NAMING, type ServerNaming, verifyChain } from './certificate.js';
 import { ForgeTlsStream } from './forge-connection.js';
-import type { ChainRefusal, HandshakeOptions, LegacySuite } from './forge-handshake.js';
 import { HandshakeGate } from './handshake-gate.js';
+import type { ChainRefusal, HandshakeOptions, LegacySuite } from './legacy-handshake.js';
 import type { TlsMaterial, UpgradeOptions } from './native.js';
 import { ALERT } from './record.js';
 import { type RevocationList, revocationFault } from './revocation.js';
@@ -61,8 +61,9 @@ export class ForgeAcceptor {
    * destroyed.
    */
   upgrade(stream: Duplex, { signal }: UpgradeOptions = {}): Promise<SecuredStream> {
-    const { suite = RSA, clientCertificate = 'none', revocations, gate } = this.#options;
+    const { suite = RSA, clientCertificate = 'none', naming = HOST_NAMING, revocations, gate } = this.#options;
     const rules: ChainVerifierRules = {
+      naming,
       purpose: 'initiator',
       asked: clientCertificate !== 'none',
       required: clientCertificate === 'require',
@@ -100,9 +101,10 @@ export interface ForgeClientUpgrade extends UpgradeOptions {
  * @throws LocalError CONFIGURATION when the material is not usable.
  */
 export async function upgradeForgeClient(stream: Duplex, options: ForgeClientUpgrade): Promise<SecuredStream> {
-  const { suite = RSA, material, domain, revocations, allowUnauthorized, maxVersion, gate, signal } = options;
+  const { suite = RSA, material, domain, naming = HOST_NAMING, revocations, maxVersion, gate, signal } = options;
   const own = credentials(material, 'rsa', 'dsa');
-  const rules: ChainVerifierRules = { purpose: 'server', asked: true, required: allowUnauthorized !== true, domain };
+  const required = options.allowUnauthorized !== true;
+  const rules: ChainVerifierRules = { naming, purpose: 'server', asked: true, required, domain };
   const verifier = new ChainVerifier(own, rules, revocations);
   return gated(stream, gate, signal, verifier, {
     ...own,
@@ -165,8 +167,7 @@ function securedBy(tls: ForgeTlsStream, verifier: ChainVerifier): SecuredStream 
 }
 
 interface ChainVerifierRules {
-  /** How certificates name servers; by default as hosts. */
-  readonly naming?: ServerNaming;
+  readonly naming: ServerNaming;
   readonly purpose: ChainRules['purpose'];
   /** Whether the peer was to show a chain. */
   readonly asked: boolean;
@@ -204,11 +205,12 @@ class ChainVerifier {
     const path = verifyChain(chain, {
       authorities: this.#credentials.authorities,
       purpose: this.#rules.purpose,
+      naming: this.#rules.naming,
       nowMs,
     });
     if (typeof path === 'string') return { alert: alertFor(path), reason: path };
     const [certificate] = path;
-    const { domain, naming = HOST_NAMING } = this.#rules;
+    const { domain, naming } = this.#rules;
     if (domain !== undefined && (certificate === undefined || !naming.names(certificateNames(certificate), domain))) {
       return { alert: ALERT.BAD_CERTIFICATE, reason: 'the certificate does not name the domain' };
     }

@@ -35,8 +35,13 @@ export const ALERT = {
 export class TlsFault extends RemoteProtocolError {
   readonly alert: number | undefined;
 
-  constructor(alert: number | undefined, message: string, fields: Readonly<Record<string, number>> = {}) {
-    super('TLS_FAILED', message, { fields });
+  constructor(
+    alert: number | undefined,
+    message: string,
+    fields: Readonly<Record<string, number>> = {},
+    cause?: unknown,
+  ) {
+    super('TLS_FAILED', message, { fields, cause });
     this.alert = alert;
   }
 }

@@ -6,7 +6,8 @@ import fc from 'fast-check';
 import forge from 'node-forge';
 import { ImxpError, LocalError, RemoteProtocolError, TransportError } from '../../../lib/errors.js';
 import { MESH_NAMING } from '../../../lib/mesh/certificate.js';
-import { ForgeHandshake, type HandshakeResult } from '../../../lib/transport/tls/forge-handshake.js';
+import { HOST_NAMING } from '../../../lib/transport/tls/certificate.js';
+import { ForgeHandshake } from '../../../lib/transport/tls/forge-handshake.js';
 import { HandshakeGate } from '../../../lib/transport/tls/handshake-gate.js';
 import {
   ForgeAcceptor,
@@ -14,6 +15,7 @@ import {
   type ForgeClientUpgrade,
   upgradeForgeClient,
 } from '../../../lib/transport/tls/legacy.js';
+import type { HandshakeResult } from '../../../lib/transport/tls/legacy-handshake.js';
 import { premasterSecret } from '../../../lib/transport/tls/premaster.js';
 import { RECORD, RecordReader, recordOf } from '../../../lib/transport/tls/record.js';
 import { RevocationList } from '../../../lib/transport/tls/revocation.js';
@@ -230,6 +232,14 @@ describe('transport/tls/legacy (REQ-TLS-013)', () => {
       });
     }
 
+    it('is read as the users of the session name servers', async () => {
+      const server = authority.issue({ mailboxes: ['imxp=mesh@rubble.com'] });
+      const [client] = await secured({ server });
+      expect(client.authorized).to.equal(true);
+      const [other] = await outcomes({ server, upgrade: { naming: HOST_NAMING } });
+      expect(refusal(other).message).to.match(/does not name the domain/);
+    });
+
     it('is refused when revoked', async () => {
       const revocations = () => RevocationList.read(Buffer.from(authority.revocations([rubble.serial])));
       const [client] = await outcomes({ upgrade: { revocations } });
@@ -278,6 +288,15 @@ describe('transport/tls/legacy (REQ-TLS-013)', () => {
       const client = authority.issue({ domains: ['example.com'], usages: ['server'] });
       const [, server] = await secured({ client, acceptor: { clientCertificate: 'require' } });
       expect([server.authorized, server.reason]).to.deep.equal([true, undefined]);
+    });
+
+    it('authorizes a relay for servers only that is named as in IMXP, and not as a host', async () => {
+      const client = authority.issue({ mailboxes: ['imxp=mesh@example.com'], usages: ['server'] });
+      const required = { clientCertificate: 'require' } as const;
+      const [, server] = await secured({ client, acceptor: required });
+      expect(server.authorized).to.equal(true);
+      const [, other] = await outcomes({ client, acceptor: { ...required, naming: HOST_NAMING } });
+      expect(refusal(other).message).to.match(/not for a TLS client/);
     });
 
     it('proves nothing without its key', async () => {
