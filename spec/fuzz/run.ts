@@ -35,6 +35,8 @@ const SLOW_MS = 500;
 /** What a reader may keep of all inputs together. */
 const KEPT_OCTETS = 8_000_000;
 const WARM_UP = 200;
+/** A whole handshake takes a tenth of a second. */
+const WARM_UP_MS = 5000;
 /** How many smaller inputs are tried at most. */
 const SHRINKING = 4000;
 
@@ -47,7 +49,10 @@ export async function run(reader: Reader, { seed, ms, inputs }: RunLimits): Prom
   process.on('unhandledRejection', keep);
   try {
     let failure: Failure | undefined;
-    for (let i = 0; i < WARM_UP && failure === undefined; i += 1) failure = await failing(reader, mutator.next(), seed);
+    const warmUntil = performance.now() + WARM_UP_MS;
+    for (let i = 0; i < WARM_UP && performance.now() < warmUntil && failure === undefined; i += 1) {
+      failure = await failing(reader, mutator.next(), seed);
+    }
     const before = heapAfterCollection();
     const begun = performance.now();
     let [count, refused, slowestMs] = [0, 0, 0];
