@@ -26,7 +26,7 @@ describe('address fields', () => {
     });
   }
 
-  it('refuses what is no route', () => {
+  it('refuses an invalid route', () => {
     for (const text of ['<@:im:a@x>', '<@a im:a@x>', '<@a,b:im:a@x>', '<a,@b:>', `<@a${', '.repeat(20_000)}im:a@x>`]) {
       expect(() => parseAddressList(text), text.slice(0, 20)).to.throw(RemoteProtocolError);
     }
@@ -76,7 +76,7 @@ describe('address fields', () => {
     expect(() => formatAddressList([bare('im:fred flint@example.com')])).to.throw(LocalError);
   });
 
-  it('gives back what was written', () => {
+  it('reads back the address fields that it writes', () => {
     const uri = fc.stringMatching(/^(im|mailto|x-y):[a-z0-9,;@.%=]{1,12}[a-z]$/);
     const phrase = fc
       .string({ unit: 'grapheme', minLength: 1, maxLength: 12 })
@@ -90,7 +90,7 @@ describe('address fields', () => {
     );
   });
 
-  it('reads any text or says what is wrong', () => {
+  it('reads any text or refuses it with an error', () => {
     const any = fc.oneof(
       fc.string(),
       fc.string({ unit: fc.constantFrom('im:', 'a', '@', '<', '>', '"', ',', ';', ':', ' ', '\\', '(') }),

@@ -109,7 +109,7 @@ describe('message/RFC822+XML', () => {
     });
   }
 
-  it('REQ-MSG-020 says the language of the content where each form has a place for it', () => {
+  it('REQ-MSG-020 states the language of the content where each form provides for it', () => {
     const headers = new Headers([{ name: 'Content-Language', value: 'de' }]);
     const entity = {
       kind: 'entity',
@@ -126,7 +126,7 @@ describe('message/RFC822+XML', () => {
     }
   });
 
-  it('REQ-MSG-001 wants message-content at the end, once, and writes it there', () => {
+  it('REQ-MSG-001 requires message-content once, at the end, and writes it there', () => {
     const content = "<message-content name='b' type='text/plain'>x</message-content>";
     for (const inner of [`${content}<subject>late</subject>`, content + content]) {
       expect(fault(() => read(document(inner, " content='#b'"))).reply?.code).to.equal(501);
@@ -282,7 +282,7 @@ describe('message/RFC822+XML', () => {
     expect(payload.split(`--${outer}`), 'control document and message').to.have.length(4);
   });
 
-  it('refuses content that is not there, there twice, or not a header', () => {
+  it('refuses content that is missing or repeated, and what is not a header', () => {
     const body = "<message-content name='b'>x</message-content>";
     const wrong: [string, string][] = [
       [document('', " content='#b'"), 'CONTENT_UNRESOLVED'],
@@ -312,7 +312,7 @@ describe('message/RFC822+XML', () => {
     }
   });
 
-  it('hands on as it is what is no instant message', () => {
+  it('passes on unchanged what is not an instant message', () => {
     const kinds = [
       'Content-Type: text/plain\nContent-ID: <h@x>\n\nhi',
       'Content-Type: multipart/related; boundary=q; type="text/html"\nContent-ID: <h@x>\n\nnonsense',
@@ -331,7 +331,7 @@ describe('message/RFC822+XML', () => {
     expect(openMessage(received(`Content-Type: text/xml\r\n\r\n${elsewhere}`)).kind).to.equal('other');
   });
 
-  it('says what a form cannot carry', () => {
+  it('reports what a form cannot carry', () => {
     const png = instantMessage({ content: { type: 'image/png', body: Buffer.from([0]) } });
     expect(() => sent(png, 'inline')).to.throw(LocalError, 'nested');
     expect(() => sent(instantMessage({ text: 'bell \u0007' }), 'part')).to.throw(LocalError);

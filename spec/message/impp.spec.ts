@@ -18,7 +18,7 @@ describe('the table of RFC 2779', () => {
     .filter((id) => id.startsWith('REQ-IMPP-'))
     .map((id) => Number(id.slice('REQ-IMPP-'.length)));
 
-  it('says of every requirement, once, whether it is met and how', () => {
+  it('states for every requirement, once, whether and how it is met', () => {
     const said = rows.flatMap(([, ids = '']) => numbersOf(ids));
     expect(required).to.have.length.above(60);
     expect(said.sort((a, b) => a - b)).to.deep.equal(required);
@@ -28,7 +28,7 @@ describe('the table of RFC 2779', () => {
     }
   });
 
-  it('points to what is there', () => {
+  it('points to files that exist', () => {
     const missing = rows.map(([, , , , path]) => path).filter((path) => !existsSync(`${PROJECT}${path}`));
     expect(missing).to.deep.equal([]);
   });

@@ -101,7 +101,7 @@ describe('conversion to and from RFC 822', () => {
     expect(() => toMail(message)).to.throw(LocalError, 'no address in');
   });
 
-  it('fails rather than losing what must be understood, and leaves out the rest', () => {
+  it('fails when a field that must be understood would be lost, and leaves out other fields', () => {
     const from = fieldOf('from', 'mailto:fred@example.com');
     const foreign = { namespace: 'urn:example:lodge', name: 'rank', value: 'x', lang: undefined, seeNoEvil: true };
     const text = entityContent('text/plain', Buffer.from('x'));
@@ -113,7 +113,7 @@ describe('conversion to and from RFC 822', () => {
     expect(toMail(new InstantMessage({ fields: [from] })).toString()).to.match(/text\/plain\r\n\r\n$/);
   });
 
-  it('encodes what does not go through mail as it is, and nothing else', () => {
+  it('encodes only what mail cannot carry unchanged', () => {
     const mail = (type: string, body: Buffer | string) =>
       toMail(
         new InstantMessage({
@@ -130,7 +130,7 @@ describe('conversion to and from RFC 822', () => {
     expect(mail('multipart/mixed; boundary=q', 'Ä').toString()).to.contain('Content-Transfer-Encoding: binary');
   });
 
-  it('refuses what is no mail', () => {
+  it('refuses input that is not a mail message', () => {
     for (const text of [
       'From: fred@\n\nx',
       'From: a b\n\nx',
@@ -146,13 +146,13 @@ describe('conversion to and from RFC 822', () => {
   });
 
   describe('encoded words', () => {
-    it('joins characters that were cut apart, and leaves alone what is malformed', () => {
+    it('joins characters that were split, and leaves malformed words unchanged', () => {
       expect(decodeWords('=?UTF-8?Q?=C3?= =?utf-8?Q?=84?= x =?UTF-8*de?B?w4Q=?=')).to.equal('Ä x Ä');
       expect(decodeWords('=?klingon?Q?x?= =?UTF-8?X?x?= =?')).to.equal('=?klingon?Q?x?= =?UTF-8?X?x?= =?');
       expect(decodeWords('=?ISO-8859-1?Q?a=0D=0ABcc:_x?=')).to.equal('a  Bcc: x');
     });
 
-    it('gives back any text', () => {
+    it('decode to the text that was encoded', () => {
       fc.assert(
         fc.property(fc.string({ unit: 'grapheme' }), (text) => {
           const line = text.replace(/\p{Cc}/gu, ' ');
@@ -162,7 +162,7 @@ describe('conversion to and from RFC 822', () => {
     });
   });
 
-  it('gives back any message within the limits of RFC 822', () => {
+  it('restores any message within the limits of RFC 822', () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 150 }).map((one) => one.replace(/[\p{Cc}\s]+/gu, ' ').trim());
     const mailbox = fc
       .record({ phrase: text, local: fc.stringMatching(/^[a-z]{1,8}(\.[a-z+]{1,8})?$/) })
@@ -196,7 +196,7 @@ describe('conversion to and from RFC 822', () => {
     );
   });
 
-  describe('what mail looks like in practice', () => {
+  describe('mail as programs write it in practice', () => {
     const mail = (head: string, body = 'text\r\n') => fromMail(Buffer.from(`${head}\r\n\r\n${body}`, 'latin1'));
 
     it('RFC 5321 §4.5.5 keeps the null return path of a notification, both ways', () => {
@@ -211,19 +211,19 @@ describe('conversion to and from RFC 822', () => {
       expect(message.all('from')).to.have.length(1);
     });
 
-    it('RFC 2045 §6.4 takes an unknown transfer encoding for octets', () => {
+    it('RFC 2045 §6.4 treats content in an unknown transfer encoding as octets', () => {
       const { content } = mail('From: a@example.com\r\nContent-Transfer-Encoding: x-uuencode', 'begin 644 a');
       expect(content).to.include({ kind: 'entity', type: 'application/octet-stream' });
       expect(content?.kind === 'entity' && content.body.toString()).to.equal('begin 644 a');
     });
 
-    it('RFC 2045 §5.2 takes an unreadable or repeated Content-Type for text', () => {
+    it('RFC 2045 §5.2 treats content with an unreadable or repeated Content-Type as text', () => {
       for (const type of ['text', 'text/plain; charset', 'text/plain\r\nContent-Type: text/html']) {
         expect(mail(`From: a@example.com\r\nContent-Type: ${type}`).text, type).to.equal('text\n');
       }
     });
 
-    it('RFC 2045 §6.7 §6.8 reads damaged base64 and quoted-printable as far as they go', () => {
+    it('RFC 2045 §6.7 §6.8 decodes damaged base64 and quoted-printable as far as possible', () => {
       const encoded = (encoding: string, body: string) =>
         mail(`From: a@example.com\r\nContent-Transfer-Encoding: ${encoding}`, body).text;
       expect(encoded('base64', 'aGVs\r\nbG8\u0000!')).to.equal('hello');
@@ -255,7 +255,7 @@ describe('conversion to and from RFC 822', () => {
     });
   });
 
-  it('reads any octets or says what is wrong', () => {
+  it('reads any octets or refuses them with an error', () => {
     const piece = fc.constantFrom(
       'From: ',
       'To: ',

@@ -45,7 +45,7 @@ const work: readonly [string, () => unknown][] = [
 
 describe('long messages', () => {
   for (const [what, act] of work) {
-    it(`with many ${what} take no longer than their length`, () => {
+    it(`with many ${what} are read in time proportional to their length`, () => {
       // Of the processor, because others may use it as well.
       const begin = process.cpuUsage();
       act();

@@ -47,7 +47,7 @@ describe('PIDF', () => {
     });
   });
 
-  it('leaves out what says neither open nor closed, and takes one without contact for the whole presentity', () => {
+  it('skips tuples that are neither open nor closed, and applies one without contact to the whole presentity', () => {
     const tuples = (inner: string) => readPidf(pidf(inner)).presence.tuples;
     expect(tuples("<tuple id='a'><status/></tuple>")).to.deep.equal([]);
     expect(tuples("<tuple id='a'><status><basic>away</basic></status></tuple>")).to.deep.equal([]);
@@ -56,7 +56,7 @@ describe('PIDF', () => {
     expect(fromCpimPresence({ entityInfo: '', tuples: whole }, ENTITY, 0).tuples[0]?.destination).to.equal(ENTITY);
   });
 
-  it('honours mustUnderstand: of a tuple it leaves that out, of the document it refuses it', () => {
+  it('honours mustUnderstand: skips the tuple, or refuses the document', () => {
     const must = "xmlns:p='urn:ietf:params:xml:ns:pidf' p:mustUnderstand='1'";
     const within = TUPLE.replace('</tuple>', `<x:lodge ${must}/></tuple>`);
     expect(readPidf(pidf(within + TUPLE)).presence.tuples).to.have.length(1);
@@ -67,7 +67,7 @@ describe('PIDF', () => {
     expect(readPidf(pidf(`${TUPLE}<x:lodge ${must.replace("'1'", "'0'")}/>`)).presence.tuples).to.have.length(1);
   });
 
-  it('refuses what is no PIDF', () => {
+  it('refuses documents that are not PIDF', () => {
     for (const octets of [
       Buffer.from('hello'),
       Buffer.from(`<presence entity='${ENTITY}'/>`),
@@ -83,7 +83,7 @@ describe('PIDF', () => {
     expect(() => writePidf(`im:${FRED}`, presence)).to.throw(ImxpError);
   });
 
-  it('gives any presence back as it was', () => {
+  it('reads back any presence that it writes', () => {
     const uri = fc.webUrl().filter((one) => !/[\s]/.test(one));
     const tuple = fc.record({
       destination: uri,

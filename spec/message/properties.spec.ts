@@ -30,7 +30,7 @@ function harmless(act: () => void): void {
 }
 
 describe('instant messages of any kind', () => {
-  it('come out as they went in', () => {
+  it('are read back unchanged', () => {
     const field: fc.Arbitrary<MessageField> = fc.oneof(
       fc
         .record({ name: fc.constantFrom('subject', 'comments', 'keywords', 'date', 'references'), value: text })
@@ -51,7 +51,7 @@ describe('instant messages of any kind', () => {
     );
   });
 
-  it('say the same in every form', () => {
+  it('mean the same in every form', () => {
     fc.assert(
       fc.property(text, text, fc.constantFrom(...FORMS), fc.boolean(), (subject, body, form, flowed) => {
         const message = arrived({ subject, text: body, flowed }, form);
@@ -112,7 +112,7 @@ describe('instant messages of any kind', () => {
     'ä',
   ];
 
-  it('give a message or say what is wrong, for any document', () => {
+  it('give a message or an error for any document', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...PIECES), { maxLength: 20 }), (pieces) =>
         harmless(() => look(readMessage(Buffer.from(pieces.join(''))))),
@@ -121,7 +121,7 @@ describe('instant messages of any kind', () => {
     );
   });
 
-  it('give a message or say what is wrong, for any part', () => {
+  it('give a message or an error for any part', () => {
     const type = fc.constantFrom(
       'message/rfc822+xml',
       'message/rfc822|xml',

@@ -17,7 +17,7 @@ describe('texts', () => {
     expect(text('TEXT/PLAIN; charset="utf-8"', '\u0001')).to.equal('\u0001');
   });
 
-  it('reads other charsets, and something for any octets', () => {
+  it('reads other charsets, and returns a text for any octets', () => {
     expect(text('text/plain; charset=ISO-8859-1', Buffer.from('Ä', 'latin1'))).to.equal('Ä');
     expect(text('text/plain; charset=klingon', 'Ä')).to.equal('Ä');
     expect(text('text/plain; charset=utf-8', Buffer.from([0xff, 0x41]))).to.equal('\ufffdA');
@@ -36,7 +36,7 @@ describe('texts', () => {
     }
   });
 
-  it('gives no text where the charset is not known, rather than replaced characters', () => {
+  it('returns no text for an unknown charset, instead of replacement characters', () => {
     expect(text('text/plain; charset=x-klingon', Buffer.from([0xe4, 0x41]))).to.equal(undefined);
   });
 
@@ -82,14 +82,14 @@ describe('texts', () => {
       expect(writeFlowed([{ depth: 1, text: 'From me' }])).to.equal('> From me\r\n');
     });
 
-    it('arrives as it was typed, whatever the width', () => {
+    it('restores the text that was typed, for any line width', () => {
       const typed = `${'a line that is much longer than what fits on one line of a flowed text '.repeat(3)}end\n\n> quoted\nFrom: me\n  indented`;
       for (const form of ['nested', 'part', 'inline'] as const) {
         expect(arrived({ text: typed, flowed: true }, form).text, form).to.equal(typed);
       }
     });
 
-    it('gives paragraphs back as they were written', () => {
+    it('restores the paragraphs that were written', () => {
       const word = fc.stringMatching(/^[a-zA-Z>ä\-.]{0,12}$/);
       const line = fc
         .array(word, { maxLength: 30 })

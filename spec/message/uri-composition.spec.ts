@@ -35,7 +35,7 @@ describe('what im: and pres: URIs ask to compose', () => {
     expect(fault(() => compositionOf('im:?to=barney')).reply?.code).to.equal(553);
   });
 
-  it('RFC 2368 §4 leaves out what could mislead, and says so', () => {
+  it('RFC 2368 §4 leaves out headers that could mislead, and names them', () => {
     const { unused, subject } = compositionOf('im:b@rubble.com?from=x@y.example&bcc=z@y.example&subject=a&subject=b');
     expect(unused).to.deep.equal(['from', 'bcc', 'subject']);
     expect(subject).to.equal('a');
@@ -48,7 +48,7 @@ describe('what im: and pres: URIs ask to compose', () => {
     });
   });
 
-  it('D-CORE-41 makes a URI of one that was typed', () => {
+  it('D-CORE-41 makes a valid URI from one that a person typed', () => {
     expect(uriOfTyped('im:"Slate, Mr." <slate@b\u00fccher.example>?subject=Gr\u00fc\u00dfe an alle')).to.equal(
       'im:%22Slate,%20Mr.%22%20%3Cslate@xn--bcher-kva.example%3E?subject=Gr%C3%BC%C3%9Fe%20an%20alle',
     );

@@ -84,7 +84,7 @@ describe('im: and pres: URIs', () => {
     expect(addressOfUri('im:Fred%20%3Cfred@example.com%3E?subject=x')).to.equal('fred@example.com');
   });
 
-  it('REQ-CPIM-002 takes whole domain names only, and nothing that is no mailbox', () => {
+  it('REQ-CPIM-002 accepts only complete domain names and valid mailboxes', () => {
     const wrong = [
       'fred@example.com',
       'mailto:f@x.example',
@@ -130,7 +130,7 @@ describe('im: and pres: URIs', () => {
     }
   });
 
-  it('REQ-CPIM-016 names anybody, in an address that is valid', () => {
+  it('REQ-CPIM-016 names any user of another system in a valid address', () => {
     const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 });
     fc.assert(
       fc.property(text, text, (host, user) => {
@@ -143,7 +143,7 @@ describe('im: and pres: URIs', () => {
     );
   });
 
-  it('reads any text or says what is wrong', () => {
+  it('reads any text or refuses it with an error', () => {
     const any = fc.oneof(
       fc.string(),
       fc.string({ unit: fc.constantFrom('im:', 'pres:', 'a', '@', '%', '40', '?', '=', '&', '.', '"') }),

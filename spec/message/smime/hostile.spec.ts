@@ -22,7 +22,7 @@ function refusal(side: Secure, made: MadeEntity, originator = FRED): { code: str
   throw new Error('it was opened');
 }
 
-describe('S/MIME from strangers', () => {
+describe('hostile S/MIME content', () => {
   const fredsSide = secureOf(fred);
   const barneysSide = secureOf(barney);
   const classic = secureOf(fred, { classic: '3.2' });
@@ -34,12 +34,12 @@ describe('S/MIME from strangers', () => {
     return { ...made, body };
   };
 
-  it('REQ-CPIM-014 notices that something encrypted was changed', () => {
+  it('REQ-CPIM-014 detects changes to encrypted content', () => {
     const made = sealed(fredsSide, { encrypt: true });
     for (const at of [-1, -16, -30]) expect(refusal(barneysSide, flipped(made, at)).code).to.equal('SMIME_UNREADABLE');
   });
 
-  it('takes what AES-CBC encrypted when a signature within protects it, or when it is told to', () => {
+  it('accepts AES-CBC content when a signature inside it protects it, or when configured to', () => {
     expect(barneysSide.open(arrived(sealed(classic, { sign: true, encrypt: true })), FRED).signed?.valid).to.equal(
       true,
     );
@@ -48,7 +48,7 @@ describe('S/MIME from strangers', () => {
     expect(secureOf(barney, { classic: '3.2' }).open(arrived(bare), FRED).encrypted).to.equal(true);
   });
 
-  it('reads a certificate with a very long name in a short time, and nobody from that name', () => {
+  it('reads a certificate with a very long name quickly, and ignores that name', () => {
     const name = (uri: string): number => {
       const { certificate } = person(FRED, { uris: [`im:${FRED}`, uri] });
       const begin = process.cpuUsage();
@@ -65,7 +65,7 @@ describe('S/MIME from strangers', () => {
     expect(name(`im:${WILMA}?subject=${'x'.repeat(5000)}`)).to.be.below(LIMIT_MS);
   });
 
-  it('answers the same whatever decryption came to, so that nobody finds out contents by asking', () => {
+  it('gives the same answer for every decryption failure, so that senders cannot find out contents', () => {
     const forBarney = (content: Buffer): MadeEntity =>
       opaque('enveloped-data', makeEnveloped(content, readCertificates(barney.certificate), '3.2'));
     const signed = sealed(classic, { sign: true, encrypt: true });
@@ -99,14 +99,14 @@ describe('S/MIME from strangers', () => {
     expect(new Set(asked.map(({ message }) => message)).size).to.be.above(3);
   });
 
-  it('does not take a signature around AES-CBC for one within: anybody could put another one there', () => {
+  it('does not accept a signature around AES-CBC content in place of one inside it, since anybody could add it', () => {
     const encrypted = sealed(classic, { encrypt: true });
     expect(refusal(barneysSide, fredsSide.seal(encrypted, { sign: true, from: FRED, to })).message).to.include(
       'it is not signed',
     );
   });
 
-  it('refuses what is neither signed nor encrypted although it says so', () => {
+  it('refuses content that claims to be signed or encrypted and is not', () => {
     const entities: readonly MadeEntity[] = [
       { type: 'application/pkcs7-mime; smime-type=signed-data', body: Buffer.from('hello') },
       { type: 'application/pkcs7-mime', body: Buffer.alloc(0) },

@@ -29,7 +29,7 @@ describe('known certificates', () => {
     return { valid, trust, reason };
   };
 
-  it('are trusted on first use, known again, and no other one is trusted for the address', () => {
+  it('are trusted on first use and recognised later, and no other one is trusted for the address', () => {
     const [first, second] = [stranger(FRED), stranger(FRED)];
     expect(thought(first)).to.deep.equal({ valid: true, trust: 'first use', reason: undefined });
     expect(thought(first)).to.deep.equal({ valid: true, trust: 'known', reason: undefined });
@@ -42,7 +42,7 @@ describe('known certificates', () => {
     expect(thought(first).reason).to.equal('changed');
   });
 
-  it('are not learnt where nobody asks for that', () => {
+  it('are not learnt without the known option', () => {
     const { certificate, key } = barney;
     const { signed } = new Secure({ certificate, key }).open(signedBy(stranger(FRED)), FRED);
     expect([signed?.valid, signed?.reason]).to.deep.equal([false, 'untrusted']);
@@ -62,7 +62,7 @@ describe('known certificates', () => {
     expect(thought(fred).trust, 'without the authority').to.equal('known');
   });
 
-  it('are those of the sender alone, and in order themselves', () => {
+  it('must name the sender, and be valid themselves', () => {
     expect(thought(stranger(WILMA)).reason).to.equal('untrusted');
     expect(thought(strangers.issue({ uris: [`im:${FRED}`], usages: ['client'] })).reason).to.equal('untrusted');
     const expired = strangers.issue({ uris: [`im:${FRED}`], usages: ['mail'], notAfter: new Date(0) });
@@ -79,7 +79,7 @@ describe('known certificates', () => {
     expect(known.find('dino@example.com')).to.deep.equal([]);
   });
 
-  it('are encrypted for, without being given', () => {
+  it('are used for encryption without being configured', () => {
     thought(fred);
     const sealed = side({ authorities: authority.certificate }).seal(text('Dinner'), {
       encrypt: true,

@@ -47,7 +47,7 @@ describe('S/MIME and OpenSSL', function () {
     const seal = (made: MadeEntity, how: object, classic: ClassicVersion = false) =>
       secureOf(fred, { classic }).seal(made, { from: FRED, to, ...how });
 
-    it('REQ-CPIM-014 what we sign beside the content', () => {
+    it('REQ-CPIM-014 our detached signatures', () => {
       const signed = openssl.put('signed', written(seal(entity, { sign: true })));
       expect(verify('-in', signed).toString()).to.include('Yabba dabba doo');
       const binary = openssl.put(
@@ -57,14 +57,14 @@ describe('S/MIME and OpenSSL', function () {
       expect(verify('-in', binary).toString()).to.include('base64');
     });
 
-    it('REQ-CPIM-014 what we sign around the content', () => {
+    it('REQ-CPIM-014 our opaque signatures', () => {
       const made = seal(cpim(FRED, 'one line\nand another'), { sign: true });
       expect(made.type).to.include('smime-type=signed-data');
       const signed = openssl.put('signed', made.body);
       expect(verify('-inform', 'DER', '-binary', '-in', signed).toString()).to.include('one line\nand another');
     });
 
-    it('that we signed something else', () => {
+    it('that the content is not what we signed', () => {
       const signed = written(seal(entity, { sign: true }))
         .toString('latin1')
         .replace('Yabba', 'Dabba');
@@ -72,7 +72,7 @@ describe('S/MIME and OpenSSL', function () {
       expect(openssl.run(args).ok).to.equal(false);
     });
 
-    it('REQ-CPIM-014 what we encrypt, and sign and encrypt', () => {
+    it('REQ-CPIM-014 our encrypted content, signed and not signed', () => {
       for (const classic of [false, '3.2', '3.1'] as const) {
         const encrypted = openssl.put('encrypted', seal(entity, { encrypt: true }, classic).body);
         expect(decrypt(encrypted).toString()).to.include('Yabba dabba doo');
@@ -151,7 +151,7 @@ describe('S/MIME and OpenSSL', function () {
     };
     const GOOD = { valid: true, reason: undefined, encrypted: false };
 
-    it('REQ-CPIM-014 when it signs beside the content', () => {
+    it('REQ-CPIM-014 when it makes detached signatures', () => {
       expect(opened(mime(signing('-crlfeol')))).to.deep.equal(GOOD);
       expect(opened(mime(signing()))).to.deep.equal(GOOD);
       expect(
@@ -159,7 +159,7 @@ describe('S/MIME and OpenSSL', function () {
       ).to.deep.equal(GOOD);
     });
 
-    it('REQ-CPIM-014 when it signs around the content, in DER, in base64, and as a stream', () => {
+    it('REQ-CPIM-014 when it makes opaque signatures, in DER, in base64, and as a stream', () => {
       const der = signing('-nodetach', '-outform', 'DER', '-binary');
       expect(opened(arrived(opaque('signed-data', der)))).to.deep.equal(GOOD);
       expect(opened(mime(signing('-nodetach')))).to.deep.equal(GOOD);
@@ -269,7 +269,7 @@ describe('S/MIME and OpenSSL', function () {
       });
     }
 
-    it('REQ-CPIM-014 when it signs and encrypts, also with what notices no change', () => {
+    it('REQ-CPIM-014 when it signs and encrypts, also with encryption that does not detect changes', () => {
       const signed = openssl.put('signed', signing('-crlfeol'));
       for (const cipher of ['-aes256', '-aes-256-gcm']) {
         const args = ['cms', '-encrypt', cipher, '-in', signed, '-outform', 'DER', '-binary', '-recip', files.barney];

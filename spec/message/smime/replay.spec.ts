@@ -8,11 +8,11 @@ import { arrived, BARNEY, barney, FRED, fred, secureOf, text, WILMA } from './pe
 const DAY_MS = 86_400_000;
 const START = Date.now();
 
-describe('signed messages that come again', () => {
+describe('replayed signed messages', () => {
   const sealed = (entity = text('Pay wilma ten shells'), options: SecureOptions = {}) =>
     secureOf(fred, options).seal(entity, { sign: true, from: FRED, to: [BARNEY] });
 
-  it('REQ-IMPP-016 are named so, and the first is not', () => {
+  it('REQ-IMPP-016 are reported as repeated, and the first one is not', () => {
     const side = secureOf(barney);
     const made = sealed();
     const reasons = [1, 2, 3].map(() => side.open(arrived(made), FRED).signed?.reason);
@@ -22,7 +22,7 @@ describe('signed messages that come again', () => {
     expect([sealed(), sealed()].map((one) => side.open(arrived(one), FRED).signed?.valid)).to.deep.equal([true, true]);
   });
 
-  it('REQ-IMPP-016 are told by their message-id, where they have one', () => {
+  it('REQ-IMPP-016 are recognised by their message-id, if they have one', () => {
     const side = secureOf(barney);
     const message = (messageId: string) => {
       const content = madeContent(
@@ -39,7 +39,7 @@ describe('signed messages that come again', () => {
     expect(reasons).to.deep.equal([undefined, undefined, 'repeated']);
   });
 
-  it('come once for each recipient, may be opened twice, and may come again when they were not taken', () => {
+  it('may arrive once for each recipient, be opened twice, and arrive again when they were not accepted', () => {
     const side = secureOf(barney);
     const made = sealed();
     expect([BARNEY, WILMA].map((to) => side.open(arrived(made), FRED, [to]).signed?.valid)).to.deep.equal([true, true]);
@@ -63,7 +63,7 @@ describe('signed messages that come again', () => {
     const memory = (): ReplayMemory => new ReplayMemory(DAY_MS, { messages: 6, perSigner: 4 });
     const at = (ms: number): Date => new Date(START + ms);
 
-    it('are stale when they can no longer be told from new ones', () => {
+    it('are stale when they can no longer be distinguished from new ones', () => {
       const replays = memory();
       const judge = (signer: string, id: number) =>
         replays.judge({ signer, id: String(id), at: at(id) }, at(DAY_MS / 2));
@@ -74,7 +74,7 @@ describe('signed messages that come again', () => {
       expect([judge('fred', 3), judge('fred', 9)]).to.deep.equal(['stale', undefined]);
     });
 
-    it('are forgotten when they are stale anyway', () => {
+    it('are forgotten once they are stale', () => {
       const replays = memory();
       for (let id = 0; id < 50; id += 1) {
         const now = at(id * DAY_MS);
@@ -82,7 +82,7 @@ describe('signed messages that come again', () => {
       }
     });
 
-    it('leave nothing of a signer whose messages were all forgotten, except what is needed to tell old ones', () => {
+    it('leave no signer whose messages were all forgotten, unless it is needed to recognise old ones', () => {
       const replays = memory();
       for (const signer of ['fred', 'wilma', 'barney']) {
         expect(replays.judge({ signer, id: 'x', at: at(0) }, at(0))).to.equal(undefined);
@@ -96,7 +96,7 @@ describe('signed messages that come again', () => {
       expect([replays.signers, judge('1'), judge('2')]).to.deep.equal([1, 'stale', undefined]);
     });
 
-    it('count by their identifier alone where nothing tells when they were signed', () => {
+    it('are recognised by their identifier alone when the time of signing is unknown', () => {
       const replays = memory();
       const judge = () => replays.judge({ signer: 'fred', id: 'x', at: undefined }, at(0));
       expect([judge(), judge()]).to.deep.equal([undefined, 'repeated']);

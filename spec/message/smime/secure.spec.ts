@@ -29,7 +29,7 @@ const authorityOfNobody = new TestAuthority('Nobody else');
 const DAY_MS = 86_400_000;
 
 describe('S/MIME', () => {
-  it('has words for every reason in docs/internals/conformance.md', () => {
+  it('has every reason explained in docs/internals/conformance.md', () => {
     const text = readFileSync(`${PROJECT}docs/internals/conformance.md`, 'utf8');
     for (const [reason, meaning] of Object.entries(SIGNATURE_FAULTS)) {
       expect(text).to.include(`| \`${reason}\` | ${meaning} |`);
@@ -74,18 +74,18 @@ describe('S/MIME', () => {
     });
   }
 
-  it('leaves alone what nobody signed or encrypted', () => {
+  it('leaves content unchanged that is neither signed nor encrypted', () => {
     const entity = arrived(text('Yabba'));
     expect(barneysSide.open(entity, FRED)).to.deep.equal({ entity, signed: undefined, encrypted: false });
   });
 
-  it('signs beside the content, which those without S/MIME can read', () => {
+  it('makes a detached signature, so that the content can be read without S/MIME', () => {
     const { type, body } = sealed(cpim(FRED, 'Yabba dabba'));
     expect(type).to.match(/^multipart\/signed; protocol="application\/pkcs7-signature"; micalg=sha-256; boundary=/);
     expect(body.toString()).to.include('\r\n\r\nYabba dabba\r\n--');
   });
 
-  it('signs around content whose line ends would not survive', () => {
+  it('makes an opaque signature of content whose line ends would not survive', () => {
     const { type } = sealed(cpim(FRED, 'a line feed\nalone'));
     expect(type).to.include('application/pkcs7-mime; smime-type=signed-data');
   });
@@ -102,7 +102,7 @@ describe('S/MIME', () => {
     expect(() => new Secure().open(entity, FRED)).to.throw('this endpoint has no key');
   });
 
-  it('takes off three layers: signed, encrypted, signed again', () => {
+  it('removes three layers: signed, encrypted, signed again', () => {
     const inner = sealed(text('Yabba'), { sign: true, encrypt: true });
     const { signed, encrypted, entity } = barneysSide.open(arrived(sealed(inner)), FRED);
     expect([signed?.valid, encrypted, entity.body.toString()]).to.deep.equal([true, true, 'Yabba']);
@@ -137,7 +137,7 @@ describe('S/MIME', () => {
       wrong(secureOf(person(FRED, { notAfter: new Date(0) })), { sign: true }, 'is not valid at this time');
     });
 
-    it('what nobody could read, or anybody else', () => {
+    it('encrypted content that nobody, or somebody else, could read', () => {
       const given = (certificate: TestCertificate): Secure => secureOf(fred, { people: () => certificate.certificate });
       wrong(fredsSide, { encrypt: true, to: ['dino@example.com'] }, 'no certificate of dino@example.com is known');
       wrong(given(wilma), { encrypt: true }, `the certificate of ${BARNEY} names ${WILMA}`);
@@ -147,7 +147,7 @@ describe('S/MIME', () => {
       wrong(given(stranger), { encrypt: true }, 'not signed by a trusted CA');
     });
 
-    it('anything with a key of another certificate, or with what is none', () => {
+    it('anything with the key of another certificate, or with a file that cannot be read', () => {
       const options: readonly SecureOptions[] = [
         { certificate: fred.certificate, key: wilma.key },
         { certificate: fred.certificate },
@@ -163,7 +163,7 @@ describe('S/MIME', () => {
     });
   });
 
-  describe('believes a signature only', () => {
+  describe('accepts a signature only', () => {
     interface Sent extends SecureOptions {
       readonly content?: MadeEntity;
       readonly from?: string;
@@ -176,7 +176,7 @@ describe('S/MIME', () => {
       return signed?.reason;
     }
 
-    it('REQ-CPIM-014 of content that is as it was signed', () => {
+    it('REQ-CPIM-014 of unaltered content', () => {
       const made = sealed(text('At eight'));
       const changed = Buffer.from(made.body.toString('latin1').replace('eight', 'seven'), 'latin1');
       expect(barneysSide.open(arrived({ ...made, body: changed }), FRED).signed?.reason).to.equal('altered');
@@ -192,7 +192,7 @@ describe('S/MIME', () => {
       expect(signed?.reason).to.equal('altered');
     });
 
-    it('REQ-CPIM-014 REQ-CPIM-015 of who sent it, by im: or pres: URI, and without these by rfc822Name', () => {
+    it('REQ-CPIM-014 REQ-CPIM-015 of the sender, by im: or pres: URI, and without these by rfc822Name', () => {
       expect(thought(fred)).to.equal(undefined);
       expect(thought(person(FRED, { uris: [`pres:${FRED}`] }))).to.equal(undefined);
       expect(thought(person(FRED, { uris: [], mailboxes: [FRED] }))).to.equal(undefined);
@@ -204,7 +204,7 @@ describe('S/MIME', () => {
       expect(thought(fred, { from: `fred/appl=wb@example.com` })).to.equal(undefined);
     });
 
-    it('of who the signed content says it is from', () => {
+    it('of the author whom the signed content names', () => {
       expect(thought(fred, { content: cpim(FRED, 'x') })).to.equal(undefined);
       expect(thought(fred, { content: cpim(WILMA, 'x') })).to.equal('other sender');
       const spoofed = madeContent(instantMessage({ from: `im:${WILMA}`, text: 'x' }), 'part', 'example.com');
@@ -215,7 +215,7 @@ describe('S/MIME', () => {
       expect(thought(fred, { content: cpim(FRED, 'yes'), from: WILMA })).to.equal('other sender');
     });
 
-    it('of certificates that an authority vouches for, through others where they are allowed to', () => {
+    it('with a certificate that a trusted CA issued, directly or through permitted intermediates', () => {
       const nobody = new TestAuthority('Nobody');
       expect(thought(nobody.issue({ uris: [`im:${FRED}`], usages: ['mail'] }))).to.equal('untrusted');
       expect(new Secure(barney).open(arrived(sealed()), FRED).signed?.reason).to.equal('untrusted');
@@ -235,19 +235,19 @@ describe('S/MIME', () => {
       expect(thought({ ...byFred, certificate: byFred.certificate + fred.certificate })).to.equal('untrusted');
     });
 
-    it('of certificates of the last of many trusted CAs', () => {
+    it('with a certificate of any of many trusted CAs', () => {
       const others = Array.from({ length: 70 }, () => authorityOfNobody.certificate);
       expect(thought(fred, { authorities: [...others, authority.certificate].join('') })).to.equal(undefined);
     });
 
-    it('by certificates that are valid now', () => {
+    it('with a certificate that is valid now', () => {
       expect(thought(person(FRED, { notAfter: new Date(Date.now() - 1000) }))).to.equal('expired');
       expect(thought(person(FRED, { notBefore: new Date(Date.now() + DAY_MS / 2) }))).to.equal('expired');
       const later = () => new Date(Date.now() + 7 * DAY_MS);
       expect(thought(fred, { now: later })).to.equal('expired');
     });
 
-    it('by certificates that were not taken back, and when the list is not too old', () => {
+    it('with a certificate that was not revoked, according to a current list', () => {
       const revoked = authority.revocations([fred.serial]);
       expect(thought(fred, { revoked })).to.equal('revoked');
       expect(thought(wilma, { revoked, from: WILMA })).to.equal(undefined);
@@ -257,19 +257,19 @@ describe('S/MIME', () => {
       expect(thought(fred, { revoked: forged })).to.equal(undefined);
     });
 
-    it('by certificates that are for it', () => {
+    it('with a certificate for signing messages', () => {
       expect(thought(person(FRED, { usages: ['client'] }))).to.equal('usage');
       expect(thought(person(FRED, { keyUsages: ['keyEncipherment'] }))).to.equal('usage');
     });
 
-    it('of certificates signed with what proves something', () => {
+    it('with a certificate that was signed by a secure algorithm', () => {
       expect(thought(person(FRED, { digest: 'md5' }))).to.equal('untrusted');
       expect(thought(person(FRED, { digest: 'sha1' }))).to.equal('untrusted');
       const demanding = { id: '2.5.29.30', critical: true, value: '0\0' };
       expect(thought(person(FRED, { extensions: [demanding] }))).to.equal('untrusted');
     });
 
-    it('of each layer, and says which one is not good', () => {
+    it('when each layer is valid, and reports the one that is not', () => {
       const made = forged(wilma, forged(fred, text('x')));
       expect(barneysSide.open(arrived(made), FRED).signed).to.include({ by: WILMA, reason: 'other sender' });
     });
