@@ -8,7 +8,8 @@
  * renegotiate.
  */
 import { generateKeyPairSync } from 'node:crypto';
-import forge from 'node-forge';
+import type Forge from 'node-forge';
+import { forge } from './forge-library.js';
 import { binary, CLIENT_SUITES, installSuite, octets, recordCiphers } from './forge-suite.js';
 import {
   chainOf,
@@ -37,7 +38,7 @@ function standInKey(): string {
 }
 
 export class ForgeHandshake extends LegacyHandshake {
-  readonly #connection: forge.tls.Connection;
+  readonly #connection: Forge.tls.Connection;
   #chain: Buffer[] = [];
   #helloVersion = 0;
   /** After the peer's ChangeCipherSpec its records are protected. */
@@ -50,7 +51,7 @@ export class ForgeHandshake extends LegacyHandshake {
     if (options.maxVersion === 'TLSv1') this.#connection.version = { major: 3, minor: 1 };
   }
 
-  #create(): forge.tls.Connection {
+  #create(): Forge.tls.Connection {
     const { role, certificates, clientCertificate, serverName } = this.options;
     const connection = forge.tls.createConnection({
       server: role === 'server',
@@ -122,12 +123,12 @@ export class ForgeHandshake extends LegacyHandshake {
     return binary(rsaProof(key, digests));
   }
 
-  #verifyChain(): forge.tls.Verified {
+  #verifyChain(): Forge.tls.Verified {
     const refusal = this.options.verify(this.#chain);
     return refusal === undefined ? true : { alert: refusal.alert, message: refusal.reason };
   }
 
-  #connected(connection: forge.tls.Connection): void {
+  #connected(connection: Forge.tls.Connection): void {
     const ciphers = recordCiphers(connection);
     if (ciphers === undefined) this.fail(new Error('node-forge keeps no cipher state'));
     else this.done({ ...ciphers, minor: connection.version.minor, chain: this.#chain });

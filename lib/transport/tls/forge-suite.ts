@@ -3,7 +3,8 @@
  * global tables: they are shared by everything in this process that uses `forge.tls`, and this project uses it only for
  * what is set up here.
  */
-import forge from 'node-forge';
+import type Forge from 'node-forge';
+import { forge } from './forge-library.js';
 import { RecordOpener, RecordSealer } from './record-cipher.js';
 
 const NAME = 'TLS_RSA_WITH_3DES_EDE_CBC_SHA';
@@ -14,7 +15,7 @@ interface SecurityParameters {
 
 interface Half<Cipher> {
   cipherState: Cipher;
-  cipherFunction(record: forge.tls.Record, half: Half<Cipher>): boolean;
+  cipherFunction(record: Forge.tls.Record, half: Half<Cipher>): boolean;
 }
 
 interface CipherHalves {
@@ -38,7 +39,7 @@ const suite = {
       mac_key_length: 20,
     });
   },
-  initConnectionState(state: CipherHalves, connection: forge.tls.Connection, { keys }: SecurityParameters): void {
+  initConnectionState(state: CipherHalves, connection: Forge.tls.Connection, { keys }: SecurityParameters): void {
     const client = connection.entity === forge.tls.ConnectionEnd.client;
     const { minor } = connection.version;
     const side = (who: string) => ({
@@ -59,21 +60,21 @@ const suite = {
 const fallback = { id: [0x56, 0x00] as [number, number], name: 'TLS_FALLBACK_SCSV' };
 
 /** What a client offers. node-forge only reads the numbers. */
-export const CLIENT_SUITES: forge.tls.CipherSuite[] = [suite, fallback];
+export const CLIENT_SUITES: Forge.tls.CipherSuite[] = [suite, fallback];
 
-function open(record: forge.tls.Record, half: Half<RecordOpener>): boolean {
+function open(record: Forge.tls.Record, half: Half<RecordOpener>): boolean {
   const content = half.cipherState.open(record.type, octets(record.fragment.getBytes()));
   if (content === undefined) return false;
   replace(record, content);
   return true;
 }
 
-function seal(record: forge.tls.Record, half: Half<RecordSealer>): boolean {
+function seal(record: Forge.tls.Record, half: Half<RecordSealer>): boolean {
   replace(record, half.cipherState.seal(record.type, octets(record.fragment.getBytes())));
   return true;
 }
 
-function replace(record: forge.tls.Record, fragment: Buffer): void {
+function replace(record: Forge.tls.Record, fragment: Buffer): void {
   record.fragment = forge.util.createBuffer(binary(fragment));
   record.length = fragment.length;
 }
@@ -102,7 +103,7 @@ export function installSuite(): void {
 
 /** The ciphers of both directions, once the handshake is done. */
 export function recordCiphers(
-  connection: forge.tls.Connection,
+  connection: Forge.tls.Connection,
 ): { opener: RecordOpener; sealer: RecordSealer } | undefined {
   const halves: { read?: { cipherState?: unknown }; write?: { cipherState?: unknown } } = connection.state.current;
   const opener = halves.read?.cipherState;

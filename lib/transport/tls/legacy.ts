@@ -9,6 +9,7 @@ import { LocalError } from '../../errors.js';
 import { pemCertificates, trustedAuthorities } from './authorities.js';
 import { type ChainRules, certificateNames, HOST_NAMING, type ServerNaming, verifyChain } from './certificate.js';
 import { ForgeTlsStream } from './forge-connection.js';
+import { loadForge } from './forge-library.js';
 import { HandshakeGate } from './handshake-gate.js';
 import type { ChainRefusal, HandshakeOptions, LegacySuite } from './legacy-handshake.js';
 import type { TlsMaterial, UpgradeOptions } from './native.js';
@@ -53,6 +54,8 @@ export class ForgeAcceptor {
     this.#options = options;
     this.#credentials = credentials(options.material, options.suite === DSS ? 'dsa' : 'rsa');
     if (this.#credentials.key === undefined) throw new LocalError('CONFIGURATION', 'a TLS server needs a certificate');
+    // At the start, so that no handshake has to wait; the first one reports what may be wrong.
+    loadForge().catch(() => {});
   }
 
   /**
@@ -128,7 +131,10 @@ async function gated(
   stream.on('error', ignore);
   try {
     const limit = signal ?? AbortSignal.timeout(HANDSHAKE_MS);
-    return await (gate ?? GATE).run(() => handshake(stream, limit, verifier, options), limit);
+    return await (gate ?? GATE).run(async () => {
+      await loadForge();
+      return handshake(stream, limit, verifier, options);
+    }, limit);
   } catch (error) {
     stream.destroy();
     throw error;
