@@ -1,11 +1,13 @@
 /**
- * Builds the endpoint library as one module for browsers: `tsx web/build.ts FILE`. Modules of Node are replaced by
+ * Builds what browsers load: `tsx web/build.ts DIRECTORY` makes the endpoint library as one module (`imxp.js`) and the chat
+ * page (`chat/`). Modules of Node are replaced by
  * `web/shim/`, dialling by `web/dialling.ts`, and S/MIME, which is large, by `web/secure.ts`.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { DEFAULT_LIMITS } from '../lib/config/limits.js';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -31,9 +33,15 @@ const INSTEAD: Readonly<Record<string, string>> = {
   [here('../lib/endpoint/secure-presence.ts')]: here('secure.ts'),
 };
 
+/** The schema of the configuration stays behind: pages need only its defaults. */
+const LIMITS = here('../lib/config/limits.ts');
+
 const substitutes: Plugin = {
   name: 'substitutes',
-  setup: ({ onResolve }) => {
+  setup: ({ onResolve, onLoad }) => {
+    onLoad({ filter: /[\\/]limits\.ts$/ }, ({ path }) =>
+      path === LIMITS ? { contents: `export const DEFAULT_LIMITS = ${JSON.stringify(DEFAULT_LIMITS)};` } : undefined,
+    );
     onResolve({ filter: /^(?:node:|stream$)/ }, ({ path }) => {
       const shim = SHIMS[path];
       return shim === undefined ? { errors: [{ text: `${path} is not there in a browser` }] } : { path: here(shim) };
@@ -45,25 +53,51 @@ const substitutes: Plugin = {
   },
 };
 
-/** @returns the module */
-export async function browserModule(): Promise<string> {
-  const { outputFiles } = await build({
-    entryPoints: [here('../lib/exports/browser.ts')],
-    bundle: true,
-    write: false,
-    format: 'esm',
-    platform: 'browser',
-    target: 'es2022',
-    minify: true,
-    inject: [here('shim/globals.ts')],
-    plugins: [substitutes],
-    logLevel: 'error',
-  });
+/** How everything is built. */
+const COMMON = {
+  bundle: true,
+  write: false,
+  format: 'esm',
+  platform: 'browser',
+  target: 'es2022',
+  minify: true,
+  plugins: [substitutes],
+  logLevel: 'error',
+} as const satisfies BuildOptions;
+
+async function built(options: BuildOptions): Promise<string> {
+  const { outputFiles = [] } = await build({ ...COMMON, ...options, write: false });
   return outputFiles[0]?.text ?? '';
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [, , file = here('../dist/web/imxp.js')] = process.argv;
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, await browserModule());
+/** With the globals of Node that the library uses. */
+function builtOverLibrary(entry: string): Promise<string> {
+  return built({ entryPoints: [here(entry)], inject: [here('shim/globals.ts')] });
 }
+
+/** @returns the module */
+export function browserModule(): Promise<string> {
+  return builtOverLibrary('../lib/exports/browser.ts');
+}
+
+/** @returns the files of the chat page by name */
+export async function chatFiles(): Promise<ReadonlyMap<string, string>> {
+  const files = new Map([
+    ['app.js', await builtOverLibrary('chat/main.tsx')],
+    ['app.css', await built({ entryPoints: [here('chat/app.css')] })],
+    ['worker.js', await built({ entryPoints: [here('chat/worker/worker.ts')] })],
+  ]);
+  for (const name of ['index.html', 'icon.svg', 'app.webmanifest']) {
+    files.set(name, readFileSync(here(`chat/${name}`), 'utf8'));
+  }
+  return files;
+}
+
+/** Writes everything where the program looks for it. */
+export async function buildWeb(directory = here('../dist/web')): Promise<void> {
+  mkdirSync(join(directory, 'chat'), { recursive: true });
+  writeFileSync(join(directory, 'imxp.js'), await browserModule());
+  for (const [name, text] of await chatFiles()) writeFileSync(join(directory, 'chat', name), text);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildWeb(process.argv[2]);

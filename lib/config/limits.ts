@@ -309,6 +309,10 @@ const websocket = z.strictObject({
     10_000,
     'time from the connection to the end of the TLS handshake and the HTTP request of a WebSocket, which take about three round trips',
   ),
+  pageTimeoutMs: ms(
+    45_000,
+    'time from the last request for a file of the chat page to the end of the connection; slow networks take tens of seconds for its 150 KB. unauthenticated.lifetimeMs applies as well',
+  ),
   upgradeOctets: count(16_384, 'header of an HTTP request; browsers send a few thousand octets of cookies', 1024),
   messageOctets: count(
     2_097_152,

@@ -41,6 +41,15 @@ const listen = z.strictObject({
     // Any page may open WebSockets from inside the networks of its visitors (RFC 6455 §10.2).
     .optional()
     .describe('origins of web pages that may connect, * for all; default: only those of the same host'),
+  web: z
+    .strictObject({
+      path: z
+        .string()
+        .regex(/^\/(?:[\w.~-]+\/)*[\w.~-]*$/, 'not a path such as /chat')
+        .describe('path of the chat page; it must differ from the path of the WebSocket'),
+    })
+    .optional()
+    .describe('chat page for browsers, which connects to the WebSocket of this listener; default: none'),
 });
 
 const sasl = z.strictObject({
@@ -241,6 +250,22 @@ function certified(
   }
 }
 
+/** Requires a WebSocket for a page, at a path of its own. */
+function paged(
+  { listen: listeners }: { readonly listen: readonly z.output<typeof listen>[] },
+  context: z.RefinementCtx,
+): void {
+  for (const [index, { transport, path = '/', web }] of listeners.entries()) {
+    if (web === undefined) continue;
+    const fault = (message: string): void =>
+      context.addIssue({ code: 'custom', path: ['listen', index, 'web'], message });
+    if (transport === 'tcp') fault('needs the transport "ws", "wss" or "any": browsers connect by WebSocket');
+    const page = web.path.replace(/\/$/, '');
+    if (page === path.replace(/\/$/, '') || path.startsWith(`${page}/`))
+      fault(`the WebSocket is at ${path}: give the page or the WebSocket another path`);
+  }
+}
+
 /** Requires the mechanism that anonymous peers use. */
 function anonymousMechanism(
   {
@@ -287,6 +312,7 @@ export function nodeSchema(base: string) {
       log,
     })
     .superRefine(certified)
+    .superRefine(paged)
     .superRefine(anonymousMechanism)
     .transform(({ $schema: _, ...config }) => ({
       ...config,

@@ -33,6 +33,7 @@ import { ReassemblyBudget } from '../transport/reassembly-budget.js';
 import { Handshakes } from '../transport/tls/handshakes.js';
 import { TlsService, type TlsServiceOptions } from '../transport/tls/service.js';
 import { AccountWatch } from './account-watch.js';
+import { chatPage } from './chat-page.js';
 import { follows } from './follows.js';
 import { listenerOptions } from './listeners.js';
 import { verifierOf } from './new-account.js';
@@ -342,12 +343,13 @@ export class Node {
     const handshakes = new Handshakes(config.limits.node.handshakes);
     const tuning = { tls: this.#tls, accounts: this.accounts, policy: () => this.#policy, handshakes };
     const shared = { ...listenerOptions(config, tuning, meshes, secrets.decoy), reassembly };
-    return config.listen.map(({ transport, host, port, path, origins }) => {
+    return config.listen.map(({ transport, host, port, path, origins, web }) => {
       const serves: NameServed = (name, local) => names.natureOf(name, [host, local.address]);
       const options = { ...shared, host, port, serves };
       if (transport === 'tcp') return new Listener(options);
       const knows = (name: string): boolean => name === host || names.includes(name);
-      const rules = { path: path ?? '/', origins: origins ?? [], knows };
+      const page = web && chatPage(web.path, { webSocket: path ?? '/', domains: config.domains });
+      const rules = { path: path ?? '/', origins: origins ?? [], knows, ...(page === undefined ? {} : { page }) };
       const setup = new ConnectionSetup({ transport, rules, tls: this.#tls, handshakes, limits: config.limits });
       return new Listener({ ...options, setup });
     });

@@ -1,6 +1,6 @@
 /**
  * Setup of a connection before BEEP begins, on a listener that is not plain TCP: protocol sniffing, TLS, and the upgrade to
- * WebSocket, in that order and within one time limit. The listener counts and limits the session from the connection on.
+ * WebSocket, in that order and within one time limit. A browser may fetch a page instead, and leaves. The listener counts and limits the session from the connection on.
  *
  * ```
  *   any ── 16 … ──> TLS ──> HTTP ──> WebSocket ──┐
@@ -39,6 +39,39 @@ interface Entered {
   readonly security?: SecuredStream;
 }
 
+/** Ends a connection whose peer has not begun BEEP by then. */
+class SetupTimer {
+  readonly signal: AbortSignal;
+  readonly #late = new AbortController();
+  readonly #connection: Connection;
+  #timer: NodeJS.Timeout | undefined;
+  /** Whether the peer is a browser that fetches a page: its end is no fault. */
+  extended = false;
+
+  constructor(connection: Connection, ms: number) {
+    this.#connection = connection;
+    this.signal = this.#late.signal;
+    this.#timer = setTimeout(() => {
+      this.#late.abort();
+      connection.destroy(new TransportError('TIMED_OUT', `the peer did not begin a BEEP session within ${ms} ms`));
+    }, ms);
+  }
+
+  /** The peer fetches a page, which takes as long as its network does. */
+  extend(ms: number): void {
+    this.extended = true;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#late.abort();
+      this.#connection.end(undefined);
+    }, ms);
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
 export class ConnectionSetup {
   readonly #options: ConnectionSetupOptions;
   readonly #upgrades: UpgradeServer;
@@ -61,23 +94,23 @@ export class ConnectionSetup {
   async admit(connection: Connection, socket: Socket, refused: boolean): Promise<void> {
     const { websocket, session } = this.#options.limits;
     const ms = refused ? Math.min(session.closeTimeoutMs, websocket.upgradeTimeoutMs) : websocket.upgradeTimeoutMs;
-    const late = new AbortController();
-    const timer = setTimeout(() => {
-      late.abort();
-      connection.destroy(new TransportError('TIMED_OUT', `the peer did not begin a BEEP session within ${ms} ms`));
-    }, ms);
+    const timer = new SetupTimer(connection, ms);
     socket.on('error', ignore);
     try {
-      const { stream, security } = await this.#enter(connection, socket, late.signal);
+      const { stream, security } = await this.#enter(connection, socket, timer);
       connection.renew(stream, security === undefined ? {} : { security });
       // Octets that were put back wait in a paused stream.
       stream.resume();
       if (refused) connection.refuseSession();
     } catch (error) {
+      if (timer.extended) {
+        connection.end(undefined);
+        return;
+      }
       const known = error instanceof ImxpError;
       connection.destroy(known ? error : new LocalError('CLOSED', String(error), { cause: error }));
     } finally {
-      clearTimeout(timer);
+      timer.clear();
     }
   }
 
@@ -87,15 +120,15 @@ export class ConnectionSetup {
     this.#unauthenticated.delete(connection);
   }
 
-  async #enter(connection: Connection, socket: Socket, signal: AbortSignal): Promise<Entered> {
+  async #enter(connection: Connection, socket: Socket, timer: SetupTimer): Promise<Entered> {
     const { transport, limits } = this.#options;
     // The others speak first: a listener that waits for them answers each at once.
     const speech =
       transport === 'any' ? await sniffProtocol(socket, limits.websocket.greetingDelayMs) : SPEECH[transport];
     if (speech === 'beep') return { stream: socket };
-    if (speech === 'http') return { stream: await this.#webSocket(connection, socket) };
-    const security = await this.#secured(connection, socket, signal);
-    return { stream: await this.#webSocket(connection, security.stream), security };
+    if (speech === 'http') return { stream: await this.#webSocket(connection, socket, timer) };
+    const security = await this.#secured(connection, socket, timer.signal);
+    return { stream: await this.#webSocket(connection, security.stream, timer), security };
   }
 
   async #secured(connection: Connection, socket: Socket, signal: AbortSignal): Promise<SecuredStream> {
@@ -111,8 +144,9 @@ export class ConnectionSetup {
     return secured;
   }
 
-  async #webSocket(connection: Connection, stream: Duplex): Promise<WebSocketStream> {
-    const webSocket = await this.#upgrades.receive(stream);
+  async #webSocket(connection: Connection, stream: Duplex, timer: SetupTimer): Promise<WebSocketStream> {
+    const { pageTimeoutMs } = this.#options.limits.websocket;
+    const webSocket = await this.#upgrades.receive(stream, () => timer.extend(pageTimeoutMs));
     this.#unauthenticated.set(connection, webSocket);
     // What leaves together with the answer to the HTTP request is lost to a page that listens a moment later. Peers that
     // speak at once, as this project's own do, wait for nothing.

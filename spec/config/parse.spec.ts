@@ -137,6 +137,24 @@ describe('config/parse', () => {
     ]);
   });
 
+  it('serves a page only beside a WebSocket, and at a path of its own', () => {
+    const of = (entry: object) => problems({ ...MINIMAL, listen: [{ port: 1, ...entry }] });
+    expect(of({ transport: 'ws', web: { path: '/chat' } })).to.deep.equal([]);
+    expect(of({ transport: 'any', path: '/imxp', web: { path: '/' } })).to.have.length(1);
+    expect(of({ transport: 'any', path: '/chatter', web: { path: '/chat' } })).to.deep.equal([]);
+    expect(of({ web: { path: '/chat' } })).to.deep.equal([
+      'listen[0].web: needs the transport "ws", "wss" or "any": browsers connect by WebSocket',
+    ]);
+    for (const path of ['/chat', '/chat/', '/chat/imxp']) {
+      expect(of({ transport: 'ws', path, web: { path: '/chat' } })).to.deep.equal([
+        `listen[0].web: the WebSocket is at ${path}: give the page or the WebSocket another path`,
+      ]);
+    }
+    expect(of({ transport: 'ws', web: { path: 'chat' } })).to.deep.equal([
+      'listen[0].web.path: "chat" is not a path such as /chat',
+    ]);
+  });
+
   it('requires name and password together, or neither', () => {
     const credentials = (value: object) =>
       problems({ ...MINIMAL, mesh: { routes: [{ domain: '*', relays: ['tcp://a:1'], credentials: value }] } });

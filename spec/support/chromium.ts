@@ -1,18 +1,26 @@
 /**
- * Finds Chromium for the specs, or installs it where possible, and opens a page in it that reports its results to the
- * spec.
+ * Finds Chromium for the specs, or installs it where possible, starts it, and opens a page in it that reports its results
+ * to the spec.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium } from 'playwright-core';
 import { missingPackages } from './debian.js';
 
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
-/** A browser that has not asked for the page by then cannot run here, for instance in a container that forbids it. */
+/** A browser that has not started by then cannot run here. */
 const START_MS = 60_000;
 
-const installed = (): string | undefined => PROGRAMS.find((name) => spawnSync(name, ['--version']).error === undefined);
+/** The path of the first of the programs that runs. */
+function installed(): string | undefined {
+  const directories = (process.env['PATH'] ?? '').split(delimiter);
+  return PROGRAMS.flatMap((name) => directories.map((directory) => join(directory, name))).find(
+    (path) => spawnSync(path, ['--version']).error === undefined,
+  );
+}
 
 /** A browser that is here, or that a Debian installs which lets us; or why there is none. */
 export function browser(): { readonly program: string } | { readonly missing: string } {
@@ -24,6 +32,25 @@ export function browser(): { readonly program: string } | { readonly missing: st
   return program === undefined ? { missing: 'chromium was installed and does not run' } : { program };
 }
 
+// Certificates are not checked: those of the specs are of no known authority. Workers obey only the flag.
+const FLAGS = [
+  '--ignore-certificate-errors',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-dev-shm-usage',
+  '--no-first-run',
+];
+
+/** Starts a browser without a window. @throws Error where it cannot run, for instance in a container that forbids it */
+export function startBrowser(program: string): Promise<Browser> {
+  return chromium.launch({ executablePath: program, args: FLAGS, timeout: START_MS });
+}
+
+/** A profile of its own in a browser, for one person. */
+export function profile(own: Browser, options: BrowserContextOptions = {}): Promise<BrowserContext> {
+  return own.newContext({ ignoreHTTPSErrors: true, ...options });
+}
+
 /** By path: type and text. The page is `/`; what it posts to `/result` is its report. */
 export type Files = Readonly<Record<string, readonly [type: string, body: string]>>;
 
@@ -31,10 +58,9 @@ export type Files = Readonly<Record<string, readonly [type: string, body: string
 export class Stage {
   readonly #server: Server;
   readonly #files: Files;
-  #browser: ChildProcess | undefined;
+  #browser: Browser | undefined;
   #report: (result: string | undefined) => void = () => {};
-  #asked = false;
-  /** What the page said; undefined when the browser did not even ask for it. */
+  /** What the page said; undefined when the browser does not run here. */
   readonly result = new Promise<string | undefined>((resolve) => {
     this.#report = resolve;
   });
@@ -44,29 +70,22 @@ export class Stage {
     this.#server = createServer((request, response) => void this.#serve(request, response));
   }
 
-  async open(program: string, profile: string): Promise<void> {
+  async open(program: string): Promise<void> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
     const { port } = this.#server.address() as AddressInfo;
-    const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'];
-    this.#browser = spawn(
-      program,
-      [...flags, '--ignore-certificate-errors', `--user-data-dir=${profile}`, `http://127.0.0.1:${port}/`],
-      { stdio: 'ignore' },
-    );
-    const absent = (): void => {
-      if (!this.#asked) this.#report(undefined);
-    };
-    this.#browser.once('close', absent);
-    setTimeout(absent, START_MS).unref();
+    try {
+      this.#browser = await startBrowser(program);
+    } catch (error) {
+      console.log(`      ${String(error).split('\n', 1)[0]}`);
+      this.#report(undefined);
+      return;
+    }
+    const page = await (await profile(this.#browser)).newPage();
+    await page.goto(`http://127.0.0.1:${port}/`);
   }
 
   async close(): Promise<void> {
-    const browser = this.#browser;
-    if (browser !== undefined && browser.exitCode === null) {
-      const gone = new Promise((resolve) => browser.once('close', resolve));
-      browser.kill('SIGKILL');
-      await gone;
-    }
+    await this.#browser?.close();
     this.#server.closeAllConnections();
     this.#server.close();
   }
@@ -75,7 +94,6 @@ export class Stage {
     const send = (type: string, body: string): void => {
       response.writeHead(200, { 'Content-Type': type }).end(body);
     };
-    this.#asked = true;
     const { url = '/' } = request;
     const file = this.#files[url];
     if (url === '/result') {

@@ -28,6 +28,8 @@ export interface LocalMeshOptions {
   readonly transport?: 'tcp' | 'ws' | 'wss';
   /** Spoken between the two; what they agree on unless given. */
   readonly dialect?: 'imxp' | 'apex';
+  /** Path of the chat page at both nodes; needs `ws` or `wss`. None unless given. */
+  readonly page?: string;
   /** What is different in the configuration of both nodes. */
   readonly config?: Partial<NodeConfigInput>;
 }
@@ -123,7 +125,14 @@ export class LocalMesh {
     };
     return {
       domains: [domain],
-      listen: [{ transport: this.#options.transport ?? 'tcp', host: '127.0.0.1', port: this.#ports.get(domain) ?? 0 }],
+      listen: [
+        {
+          transport: this.#options.transport ?? 'tcp',
+          host: '127.0.0.1',
+          port: this.#ports.get(domain) ?? 0,
+          ...(this.#options.page === undefined ? {} : { web: { path: this.#options.page } }),
+        },
+      ],
       sasl: { mechanisms: ['DIGEST-MD5'] },
       store: { type: 'lmdb', path: await this.#store(domain) },
       mesh: { routes: domain === 'example.com' ? [route] : [], dns: { enabled: false } },

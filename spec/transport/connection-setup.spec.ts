@@ -7,6 +7,7 @@ import { ask } from '../../lib/transport/ask.js';
 import type { ConnectionSetupOptions } from '../../lib/transport/connection-setup.js';
 import type { Listener } from '../../lib/transport/listener.js';
 import { LoginThrottle } from '../../lib/transport/login-throttle.js';
+import { PageFiles } from '../../lib/transport/web/page-files.js';
 import { connected, ECHO, echoListener, foreign, initiator, PLAIN_ERRORS } from '../support/echo.js';
 import type { SomeLimits } from '../support/limits.js';
 import { exchangeHttp, type RawAnswer, type Transport, upgradeRequest } from '../support/raw-websocket.js';
@@ -60,6 +61,33 @@ describe('transport/connection-setup', () => {
     for (const stream of open.splice(0)) stream.destroy();
     for (const connection of listener.connections) connection.destroy(new TransportError('CLOSED', 'the spec is over'));
     listener.stop();
+  });
+
+  describe('a page', () => {
+    const body = Buffer.alloc(4_000_000, 'x');
+    const page = new PageFiles('/chat', new Map([['', { type: 'text/html', body }]]));
+    const rules = { path: '/', origins: [], knows: () => false, page };
+    const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: keep-alive\r\n\r\n`;
+
+    it('is served to a browser, whose leaving is no fault', async () => {
+      await listen('ws', {}, { rules });
+      const stream = await socket();
+      const over = nextClosed();
+      stream.write(request('/chat') + request('/chat/'));
+      const answer = (await readOctets(stream, body.length)).toString();
+      expect(answer).to.match(/^HTTP\/1\.1 308 .*Location: \/chat\/\r\n.*HTTP\/1\.1 200 /s);
+      stream.destroy();
+      expect(await over).to.not.have.property('error');
+    });
+
+    it('ends by time where the browser does not take it', async () => {
+      await listen('ws', { websocket: { pageTimeoutMs: 300 } }, { rules });
+      const stream = await socket();
+      stream.pause();
+      const over = nextClosed();
+      stream.write(request('/chat/'));
+      expect(await over).to.not.have.property('error');
+    });
   });
 
   describe('one port for all', () => {

@@ -3,7 +3,6 @@ import { browserModule } from '../../web/build.js';
 import { browser, Stage } from '../support/chromium.js';
 import { INSTALL_TIMEOUT_MS } from '../support/debian.js';
 import { LocalMesh, passwordOf } from '../support/local-mesh.js';
-import { temporaryDirectory } from '../support/temporary.js';
 import { within } from '../support/within.js';
 
 const FRED = 'fred@example.com';
@@ -50,7 +49,6 @@ describe('the endpoint library in a browser', function () {
   this.slow(60_000);
   let program: string;
   let module: string;
-  const path = temporaryDirectory();
 
   before(async function () {
     this.timeout(INSTALL_TIMEOUT_MS);
@@ -87,7 +85,7 @@ describe('the endpoint library in a browser', function () {
           barney.send({ to: FRED, content: 'Grüße zurück' }).catch((error: unknown) => failures.push(error));
           barney.send({ to: FRED, content: Buffer.alloc(300_000, 7) }).catch((error: unknown) => failures.push(error));
         });
-        await stage.open(program, path(transport));
+        await stage.open(program);
         const result = await within(200_000, stage.result, 'a report of the page');
         if (result === undefined) {
           console.log(`      SKIPPED, nothing was tried in a browser: ${program} does not run here`);

@@ -6,7 +6,6 @@ import { expect } from 'chai';
 import { browser, Stage } from '../support/chromium.js';
 import { INSTALL_TIMEOUT_MS } from '../support/debian.js';
 import { LocalMesh } from '../support/local-mesh.js';
-import { temporaryDirectory } from '../support/temporary.js';
 import { within } from '../support/within.js';
 
 const SESSIONS = 100;
@@ -49,7 +48,6 @@ describe('the greeting to a page that listens late', function () {
   this.timeout(300_000);
   this.slow(60_000);
   let program: string;
-  const path = temporaryDirectory();
 
   before(function () {
     this.timeout(INSTALL_TIMEOUT_MS);
@@ -69,7 +67,7 @@ describe('the greeting to a page that listens late', function () {
         const mesh = await LocalMesh.start({ transport, tls: transport === 'wss', config: { listen }, limits: LIMITS });
         const stage = new Stage({ '/': ['text/html', page(mesh.url('example.com'), speaksFirst)] });
         try {
-          await stage.open(program, path(`${transport}-${speaksFirst}`));
+          await stage.open(program);
           const result = await within(250_000, stage.result, 'a report of the page');
           if (result === undefined) {
             console.log(`      SKIPPED, nothing was tried in a browser: ${program} does not run here`);

@@ -56,7 +56,7 @@ export class Certificate {
     if (der.length > CERTIFICATE_OCTETS) throw invalidSecured('a certificate is too large');
     const { x509, parsed } = guarded('a certificate cannot be read', () => ({
       x509: new X509Certificate(der),
-      parsed: ParsedCertificate.fromBER(der),
+      parsed: ParsedCertificate.fromBER(new Uint8Array(der)),
     }));
     this.x509 = x509;
     this.parsed = parsed;

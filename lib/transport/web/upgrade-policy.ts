@@ -6,6 +6,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
+import type { PageFiles } from './page-files.js';
 
 export interface WebRules {
   /** Where the WebSocket is; any other path is not found. */
@@ -14,6 +15,8 @@ export interface WebRules {
   readonly origins: readonly string[];
   /** Whether a name is one of this host: a page of the same host may connect if it is. */
   readonly knows: (host: string) => boolean;
+  /** A page served on the same port, if any. */
+  readonly page?: PageFiles;
 }
 
 /** HTTP response to a request that does not become a WebSocket. */
@@ -39,7 +42,7 @@ export function webRefusal(url: string, headers: IncomingHttpHeaders, rules: Web
 }
 
 /** Of `/path?query`, and of the URL as a whole, which proxies may send and every server accepts. */
-function pathOf(target: string): string | undefined {
+export function pathOf(target: string): string | undefined {
   const [, path] = /^(?:(?:https?|wss?):\/\/[^/?#]*)?([^?#]*)/i.exec(target) ?? [];
   return path === '' ? '/' : path;
 }

@@ -1,13 +1,13 @@
 /**
- * HTTP side of a listener: upgrades requests for a WebSocket and answers all others briefly. Time limits are the
- * caller's.
+ * HTTP side of a listener: upgrades requests for a WebSocket, serves the files of a page if there is one, and answers
+ * all others briefly. Time limits are the caller's.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import type { Limits } from '../../config/limits.js';
 import { RemoteProtocolError, TransportError } from '../../errors.js';
-import { type WebRefusal, type WebRules, webRefusal } from './upgrade-policy.js';
+import { pathOf, type WebRefusal, type WebRules, webRefusal } from './upgrade-policy.js';
 import { WebSocketStream, webSocketSettings } from './websocket.js';
 
 export interface WebLimits {
@@ -17,9 +17,15 @@ export interface WebLimits {
 
 interface Visit {
   enter(stream: WebSocketStream): void;
+  /** A file of the page was asked for. */
+  served(): void;
   /** The HTTP response sent instead. */
   refused: WebRefusal | { readonly status: number; readonly text: string } | undefined;
 }
+
+/** Browsers ask for the next file within moments; each connection of theirs is a session here. */
+const KEEP_ALIVE_MS = 2000;
+const REQUESTS_PER_CONNECTION = 100;
 
 export class UpgradeServer {
   readonly #rules: WebRules;
@@ -36,7 +42,12 @@ export class UpgradeServer {
       clientTracking: false,
       ...webSocketSettings(limits.websocket.messageOctets),
     });
-    this.#http = createServer({ maxHeaderSize: limits.websocket.upgradeOctets, keepAlive: false });
+    this.#http = createServer({
+      maxHeaderSize: limits.websocket.upgradeOctets,
+      keepAlive: false,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    });
+    this.#http.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
     this.#http.on('request', (request, response) => this.#request(request, response));
     this.#http.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head));
     this.#http.on('clientError', (error: Error, stream) => this.#fault(error, stream));
@@ -46,12 +57,14 @@ export class UpgradeServer {
    * Takes a connection and upgrades it.
    *
    * @param stream a connection of which nothing was read, or everything was put back; destroying it ends the wait
+   * @param served called for each file of the page that the peer asks for
    * @throws RemoteProtocolError WEBSOCKET_INVALID when the request is refused, TransportError CONNECTION_LOST when the peer leaves
    */
-  receive(stream: Duplex): Promise<WebSocketStream> {
+  receive(stream: Duplex, served: () => void = ignore): Promise<WebSocketStream> {
     return new Promise((resolve, reject) => {
       const visit: Visit = {
         refused: undefined,
+        served,
         enter: (entered) => {
           stream.off('close', left);
           resolve(entered);
@@ -82,6 +95,14 @@ export class UpgradeServer {
   }
 
   #request(request: IncomingMessage, response: ServerResponse): void {
+    const { page } = this.#rules;
+    const file = page?.answer(request.method, pathOf(request.url ?? '/') ?? '', request.headers);
+    if (file !== undefined) {
+      this.#visits.get(request.socket)?.served();
+      response.writeHead(file.status, file.headers).end(file.body);
+      request.resume();
+      return;
+    }
     const refusal = webRefusal(request.url ?? '/', { ...request.headers, upgrade: undefined }, this.#rules);
     if (refusal !== undefined) {
       this.#refused(request.socket, refusal);
@@ -159,5 +180,5 @@ function bodyOf({ text }: { readonly text: string }): string {
   return `${text}\n`;
 }
 
-/** The end of the connection says all. */
+/** The end of the connection says all, and most peers ask for no page. */
 function ignore(): void {}

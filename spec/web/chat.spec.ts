@@ -1,0 +1,320 @@
+import { readFile } from 'node:fs/promises';
+import { gzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import type { Browser, Page } from 'playwright-core';
+import { buildWeb, chatFiles } from '../../web/build.js';
+import { accessibilityFaults, add, message, Person, say, until } from '../support/chat-page.js';
+import { browser, startBrowser } from '../support/chromium.js';
+import { LocalMesh, passwordOf } from '../support/local-mesh.js';
+import { Command, Workshop } from '../support/node-process.js';
+import { temporaryFile } from '../support/temporary-file.js';
+
+const FRED = 'fred@example.com';
+const BARNEY = 'barney@rubble.com';
+const WILMA = 'wilma@example.com';
+const BETTY = 'betty@rubble.com';
+/** The whole page, as it goes over the network. */
+const PAGE_OCTETS = 150_000;
+
+describe('the chat page', function () {
+  this.timeout(90_000);
+  this.slow(30_000);
+  let own: Browser | undefined;
+  let mesh: LocalMesh;
+  const people: Person[] = [];
+
+  before(async function () {
+    await buildWeb();
+    const there = browser();
+    if ('missing' in there) {
+      console.log(`      SKIPPED, nothing was tried in a browser: ${there.missing}`);
+      return this.skip();
+    }
+    try {
+      own = await startBrowser(there.program);
+    } catch (error) {
+      console.log(`      SKIPPED, nothing was tried in a browser: ${String(error).split('\n', 1)[0]}`);
+      return this.skip();
+    }
+    mesh = await LocalMesh.start({ transport: 'wss', tls: true, page: '/chat' });
+  });
+
+  afterEach(async () => {
+    for (const person of people.splice(0)) await person.close();
+    await mesh?.leave();
+  });
+
+  after(async () => {
+    await own?.close();
+    await mesh?.close();
+  });
+
+  const pageOf = (domain: string): string => `${mesh.url(domain).replace(/^wss/, 'https')}/chat`;
+
+  async function person(address: string, options: Parameters<typeof Person.at>[3] = {}): Promise<Person> {
+    if (own === undefined) throw new Error('there is no browser');
+    const domain = address.slice(address.lastIndexOf('@') + 1);
+    const one = await Person.at(own, address, pageOf(domain), options);
+    people.push(one);
+    return one;
+  }
+
+  it('is small, and loads nothing from elsewhere', async () => {
+    const files = [...(await chatFiles()).values()];
+    const octets = files.reduce((sum, text) => sum + gzipSync(text, { level: 9 }).length, 0);
+    console.log(`      the page has ${octets} octets, compressed`);
+    expect(octets).to.be.below(PAGE_OCTETS);
+    for (const text of files) expect(text).to.not.match(/\b(?:src|href)\s*=\s*["']?(?:https?:)?\/\/|@import|url\(/);
+  });
+
+  it('joins two people in two pages and one at a terminal, in two domains, with a file', async () => {
+    const [fred, barney] = [await person(FRED), await person(BARNEY)];
+    const [at, there] = [await fred.enter(), await barney.enter()];
+    await add(at, BARNEY);
+    await add(there, FRED);
+    // Fred was added last, and is seen at once; barney is when he writes, because he lets fred see him by then.
+    await there.getByText('here now').first().waitFor();
+    await say(at, 'Bowling tonight?\nAt eight 🎳');
+    await message(at, 'At eight 🎳', 'delivered');
+    await message(there, 'At eight 🎳');
+
+    const chosen = there.waitForEvent('filechooser');
+    await there.getByRole('button', { name: 'Send a file' }).click();
+    const octets = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, index) => index % 251));
+    await (await chosen).setFiles({ name: 'Bahnen & Regeln für 12.pdf', mimeType: 'application/pdf', buffer: octets });
+    await message(there, 'Bahnen & Regeln für 12.pdf', 'delivered');
+    await at.getByText('here now').first().waitFor();
+    const link = (await message(at, 'Bahnen & Regeln für 12.pdf')).getByRole('link');
+    const [download] = await Promise.all([at.waitForEvent('download'), link.click()]);
+    expect(download.suggestedFilename()).to.match(/Regeln für 12\.pdf$/);
+    expect((await readFile(await download.path())).equals(octets)).to.equal(true);
+
+    const workshop = await Workshop.open();
+    try {
+      await workshop.file('betty', `${passwordOf(BETTY)}\n`);
+      const ca = await temporaryFile(mesh.authority.certificate);
+      const args = ['chat', FRED, '--from', BETTY, '--relay', mesh.url('rubble.com'), '--ca', ca];
+      const terminal = new Command([...args, '--password-file', 'betty', '--no-presence'], workshop.directory);
+      terminal.type('Wilma says hello\n');
+      await at.getByRole('link', { name: BETTY }).click();
+      await message(at, 'Wilma says hello');
+      await say(at, 'Hello Wilma');
+      await message(at, 'Hello Wilma', 'delivered');
+      await terminal.seen((output) => (output.includes('Hello Wilma') ? true : undefined), 'the answer');
+      terminal.input('');
+      await terminal.finished();
+    } finally {
+      await workshop.close();
+    }
+    expect([...fred.complaints, ...barney.complaints]).to.deep.equal([]);
+  });
+
+  it('says of each message whether it was delivered, is held, or failed and why', async () => {
+    const page = await (await person(FRED)).enter();
+    const barney = await mesh.attach(BARNEY);
+    barney.receive((delivery) => {
+      if (delivery.text() === 'refuse me') delivery.refuse({ code: 554, text: 'no room at <b>the alley</b>' });
+    });
+    await add(page, BARNEY);
+    await say(page, 'take me');
+    await message(page, 'take me', 'delivered');
+    await say(page, 'refuse me');
+    const refused = await message(page, 'refuse me', 'not delivered');
+    expect(await refused.textContent()).to.include('Not delivered: no room at <b>the alley</b> (554)');
+    await add(page, 'nobody@rubble.com');
+    await say(page, 'hello?');
+    expect(await (await message(page, 'hello?', 'not delivered')).textContent()).to.include('(550)');
+    await add(page, BETTY);
+    await say(page, 'for later');
+    await message(page, 'for later', 'held by their relay until they are there');
+    const betty = await mesh.attach(BETTY);
+    for await (const delivery of betty) {
+      expect(delivery.text()).to.equal('for later');
+      break;
+    }
+  });
+
+  it('keeps the log-in and the history over a reload, and what was written while the relay was away', async () => {
+    const fred = await person(FRED);
+    const page = await fred.enter();
+    const barney = await mesh.attach(BARNEY, { reconnect: true });
+    const heard: string[] = [];
+    barney.receive((delivery) => void heard.push(delivery.text()));
+    await add(page, BARNEY);
+    await say(page, 'before');
+    await message(page, 'before', 'delivered');
+    await page.reload();
+    await message(page, 'before', 'delivered');
+    await page.evaluate('navigator.serviceWorker.ready');
+
+    await mesh.stopNode('example.com');
+    try {
+      await page.getByText('Not connected').waitFor();
+      await say(page, 'while away');
+      await message(page, 'while away', 'waits for the connection');
+      await page.reload();
+      await message(page, 'while away', 'waits for the connection');
+    } finally {
+      await mesh.startNode('example.com');
+    }
+    await message(page, 'while away', 'delivered');
+    await barney.send({ to: FRED, content: 'welcome back' });
+    await message(page, 'welcome back');
+    expect(heard).to.deep.equal(['before', 'while away']);
+  });
+
+  it('is one program in several tabs, and the last of them goes on', async () => {
+    const fred = await person(FRED);
+    const first = await fred.enter();
+    const second = await fred.open();
+    const barney = await mesh.attach(BARNEY);
+    const heard: string[] = [];
+    barney.receive((delivery) => void heard.push(delivery.text()));
+    await add(first, BARNEY);
+    await second.getByRole('link', { name: BARNEY }).click();
+    await say(second, 'from the second');
+    for (const page of [first, second]) await message(page, 'from the second', 'delivered');
+    await barney.send({ to: FRED, content: 'to both' });
+    for (const page of [first, second]) await message(page, 'to both');
+    await first.close();
+    await second.locator('.banner').waitFor({ state: 'detached' });
+    await say(second, 'alone now');
+    await message(second, 'alone now', 'delivered');
+    expect(heard).to.deep.equal(['from the second', 'alone now']);
+  });
+
+  it('tells of messages that nobody sees, and counts them', async () => {
+    const fred = await person(FRED, { permissions: ['notifications'] });
+    // A browser without a window shows none, so the spec sees what it is asked to show.
+    await fred.context.addInitScript(`globalThis.shown = [];
+      ServiceWorkerRegistration.prototype.showNotification = async (title, { body }) =>
+        void globalThis.shown.push(title + ': ' + body);`);
+    await fred.context.addInitScript("Object.defineProperty(document, 'visibilityState', { get: () => 'hidden' })");
+    const page = await fred.enter();
+    await page.evaluate('navigator.serviceWorker.ready');
+    const wilma = await mesh.attach(WILMA);
+    await wilma.send({ to: FRED, content: 'are you there?' });
+    await page.getByText('1 unread').waitFor();
+    expect(await page.title()).to.equal('(1) imxp chat');
+    await until(async () => (await page.evaluate<number>('globalThis.shown.length')) > 0, 'a notification');
+    expect(await page.evaluate('globalThis.shown')).to.deep.equal([`${WILMA}: are you there?`]);
+  });
+
+  it('says when another program has the account, and takes it back when asked to', async () => {
+    const page = await (await person(FRED)).enter();
+    const other = await mesh.attach(FRED, { override: true });
+    const ended = new Promise((resolve) => other.once('terminate', resolve));
+    await page.getByText('Another program is connected').waitFor();
+    await page.getByRole('button', { name: 'Use this one instead' }).click();
+    await ended;
+    await page.locator('.banner').waitFor({ state: 'detached' });
+  });
+
+  it('says why a log-in fails, and forgets everything at log-out when asked to', async () => {
+    const fred = await person(FRED);
+    const page = await fred.open();
+    await fred.logIn(page, 'wrong');
+    await page
+      .getByRole('alert')
+      .filter({ hasText: /\(\d{3}\)|refused/ })
+      .waitFor();
+    await fred.logIn(page);
+    await add(page, BARNEY);
+    await page.getByRole('button', { name: 'Log out' }).click();
+    await page.getByLabel('Delete the conversations').check();
+    await page.getByRole('dialog').getByRole('button', { name: 'Log out' }).click();
+    await page.getByRole('heading', { name: 'Log in to example.com' }).waitFor();
+    const gone = `indexedDB.databases().then((all) => !all.some(({ name }) => name === 'imxp ${FRED}'))`;
+    await until(() => page.evaluate<boolean>(gone), 'the end of the history');
+    await page.reload();
+    await page.getByRole('heading', { name: 'Log in to example.com' }).waitFor();
+  });
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    it(`is accessible and fits from 320 pixels to 4K, ${colorScheme}`, async () => {
+      const fred = await person(FRED, { colorScheme });
+      const page = await fred.open();
+      const faults: Record<string, readonly string[]> = { login: await accessibilityFaults(page) };
+      await fred.logIn(page);
+      await page.getByRole('navigation', { name: 'Conversations' }).waitFor();
+      faults['no conversation'] = await accessibilityFaults(page);
+      await page.getByRole('button', { name: 'Add somebody' }).first().click();
+      faults['dialog'] = await accessibilityFaults(page);
+      await page.keyboard.press('Escape');
+      await fill(page);
+      for (const [width, height] of SIZES) {
+        await page.setViewportSize({ width, height });
+        faults[`conversation, ${width}`] = await accessibilityFaults(page);
+        expect(await page.evaluate('document.documentElement.scrollWidth'), `${width}`).to.equal(width);
+      }
+      await page.setViewportSize({ width: 320, height: 568 });
+      await page.getByRole('button', { name: 'All conversations' }).click();
+      faults['list, 320'] = await accessibilityFaults(page);
+      for (const [where, found] of Object.entries(faults)) expect(found.join('\n'), where).to.equal('');
+      expect(fred.complaints).to.deep.equal([]);
+    });
+  }
+
+  const SIZES = [
+    [320, 568],
+    [390, 844],
+    [1280, 800],
+    [3840, 2160],
+  ] as const;
+
+  /** A conversation with all there is in one. */
+  async function fill(page: Page): Promise<void> {
+    const barney = await mesh.attach(BARNEY);
+    barney.receive((delivery) => {
+      if (delivery.text() === 'refuse me') delivery.refuse({ code: 550, text: 'not wanted' });
+    });
+    await add(page, BARNEY);
+    await say(page, `a${'very'.repeat(40)}longword, and https://example.com/lanes`);
+    await say(page, 'refuse me');
+    await message(page, 'refuse me', 'not delivered');
+    await barney.send({ to: FRED, content: 'Yabba dabba doo!' });
+    await barney.send({ to: FRED, content: PICTURE, type: 'image/png' });
+    await message(page, 'image/png');
+    await mesh.attach(WILMA).then((wilma) => wilma.send({ to: FRED, content: 'Dinner!' }));
+    await page.getByText('1 unread').waitFor();
+  }
+
+  const PICTURE = Buffer.from(
+    'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==',
+    'base64',
+  );
+
+  it('works by the keyboard alone', async () => {
+    const fred = await person(FRED);
+    const page = await fred.open();
+    await page.getByRole('heading', { name: 'Log in' }).waitFor();
+    await page.keyboard.press('Tab');
+    await page.keyboard.type(FRED);
+    await page.keyboard.press('Tab');
+    await page.keyboard.type(passwordOf(FRED));
+    await page.keyboard.press('Enter');
+    await page.getByRole('navigation', { name: 'Conversations' }).waitFor();
+    const barney = await mesh.attach(BARNEY);
+    const heard: string[] = [];
+    barney.receive((delivery) => void heard.push(delivery.text()));
+    await tabTo(page, 'Add somebody');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.type(BARNEY);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: BARNEY, level: 1 }).waitFor();
+    await page.keyboard.type('hello');
+    await page.keyboard.press('Enter');
+    await message(page, 'hello', 'delivered');
+    expect(heard).to.deep.equal(['hello']);
+  });
+
+  /** Presses Tab until the button of that name has the focus. */
+  async function tabTo(page: Page, name: string): Promise<void> {
+    for (let presses = 0; presses < 20; presses += 1) {
+      await page.keyboard.press('Tab');
+      if ((await page.evaluate('document.activeElement?.getAttribute("aria-label")')) === name) return;
+    }
+    throw new Error(`Tab does not lead to ${name}`);
+  }
+});

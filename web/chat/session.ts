@@ -1,0 +1,341 @@
+/**
+ * Connection of the account to its relay, in the one tab that has it: logs in, comes back after a loss, sends what
+ * waits, keeps what arrives, follows the presence of contacts and shows its own.
+ */
+import { givenAddress } from '../../lib/endpoint/address.js';
+import type { Delivery } from '../../lib/endpoint/delivery.js';
+import { Endpoint } from '../../lib/endpoint/endpoint.js';
+import { certainlyNotDelivered } from '../../lib/endpoint/outcome.js';
+import type { PresenceInfo } from '../../lib/endpoint/presence-info.js';
+import { ImxpError, RefusedError } from '../../lib/errors.js';
+import { uriOfAddress } from '../../lib/message/uri.js';
+import { disposition, nameIn } from './file-name.js';
+import { type History, instant } from './history.js';
+import type { ConnectionState, Entry, News, Presence } from './types.js';
+
+/** Of the session storage, which a tab keeps when it is loaded again. */
+const HAD = 'imxp account here';
+const FIRST_MS = 500;
+const LONGEST_MS = 30_000;
+/** The relay may not have noticed yet that a tab or a device is gone. */
+const ELSEWHERE_TRIES = 4;
+/** Own presence is shown for so long, and again at the interval: a device that vanishes is absent soon. */
+const SHOWN_MS = 300_000;
+const SHOW_AGAIN_MS = 120_000;
+
+const NOT_ATTACHED = 450;
+const ATTACHED_ELSEWHERE = 554;
+
+export interface SessionOptions {
+  readonly account: string;
+  readonly password: string;
+  /** URL of the WebSocket. */
+  readonly relay: string;
+  readonly history: History;
+  readonly tell: (news: News) => void;
+  /** A message has come and is kept. */
+  readonly came: (entry: Entry) => void;
+}
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #leaving = new AbortController();
+  readonly #presence = new Map<string, Presence>();
+  #connection: ConnectionState = { kind: 'connecting' };
+  #endpoint: Endpoint | undefined;
+  #wake: (() => void) | undefined;
+  /** Whether this tab had the account, so that it may take it back after a loss, or when it is loaded again. */
+  #override: boolean;
+  #sending = Promise.resolve();
+  #waitMs = FIRST_MS;
+  #elsewhere = 0;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#override = sessionStorage.getItem(HAD) === options.account;
+  }
+
+  /** Keeps the connection until {@link leave}, or until the relay refuses the account. */
+  async run(): Promise<void> {
+    // The answers to these went to a page that is gone.
+    for (const entry of await this.#options.history.inState('sending')) {
+      await this.#keep({ ...entry, state: 'unknown', reason: 'the page was closed before the answer came' });
+    }
+    while (!this.#left) {
+      const error = await this.#visit();
+      if (this.#left) return;
+      // Otherwise two programs that want the same account would replace each other for ever.
+      if (error instanceof ImxpError && error.code === 'TERMINATED') this.#has(false);
+      if (isRefusal(error, ATTACHED_ELSEWHERE) && this.#elsewhere < ELSEWHERE_TRIES) {
+        this.#elsewhere += 1;
+      } else if (isRefusal(error, ATTACHED_ELSEWHERE)) {
+        this.#change({ kind: 'elsewhere', reason: wordsFor(error) });
+        await this.#woken();
+        continue;
+      } else if (isFinal(error)) {
+        this.#change({ kind: 'refused', reason: wordsFor(error) });
+        return;
+      } else {
+        this.#change({ kind: 'connecting', reason: wordsFor(error) });
+      }
+      await this.#pause();
+    }
+  }
+
+  /** Tries at once: the network is back, or somebody looks. */
+  wake(): void {
+    if (this.#connection.kind === 'connecting') this.#wake?.();
+  }
+
+  /** Replaces the program that has the account. */
+  takeOver(): void {
+    this.#override = true;
+    this.#change({ kind: 'connecting' });
+    this.#wake?.();
+  }
+
+  /** Tells all tabs how things are; one of them has just been opened. */
+  report(): void {
+    this.#options.tell({ news: 'connection', connection: this.#connection });
+    this.#options.tell({ news: 'presence', presence: Object.fromEntries(this.#presence) });
+  }
+
+  /** Sends what waits, in its order. */
+  send(): void {
+    this.#sending = this.#sending.then(() => this.#sendWaiting()).catch((error: unknown) => this.#notice(error));
+  }
+
+  /** Follows the presence of a contact. @param show whether the contact may see that of the account */
+  async follow(address: string, show: boolean): Promise<void> {
+    const endpoint = this.#endpoint;
+    if (endpoint === undefined) return;
+    if (show)
+      await endpoint.access.allow(address, ['presence:subscribe']).catch((error: unknown) => this.#notice(error));
+    void this.#watch(endpoint, address);
+  }
+
+  /** Nothing of somebody is wanted any more. @param block whether they may not write either */
+  async forget(address: string, block: boolean): Promise<void> {
+    this.#presence.delete(address);
+    if (block) await this.#endpoint?.access.deny(address).catch((error: unknown) => this.#notice(error));
+  }
+
+  async leave(): Promise<void> {
+    this.#leaving.abort();
+    this.#has(false);
+    this.#wake?.();
+    const endpoint = this.#endpoint;
+    this.#endpoint = undefined;
+    if (endpoint?.connected === true) await this.#show(endpoint, 0).catch(() => {});
+    await endpoint?.close();
+  }
+
+  get #left(): boolean {
+    return this.#leaving.signal.aborted;
+  }
+
+  // ---- connection ---------------------------------------------------------------------------------------------------
+
+  /** Connects, and returns why there is no connection any more. */
+  async #visit(): Promise<unknown> {
+    const { account, password, relay } = this.#options;
+    try {
+      const endpoint = await Endpoint.connect({ address: account, relay, password, override: this.#override });
+      const over = new Promise<unknown>((resolve) => endpoint.once('close', resolve));
+      if (this.#left) {
+        await endpoint.close();
+        return undefined;
+      }
+      this.#endpoint = endpoint;
+      this.#has(true);
+      this.#waitMs = FIRST_MS;
+      this.#elsewhere = 0;
+      endpoint.receive((delivery) => this.#receive(delivery));
+      this.#change({ kind: 'online' });
+      this.send();
+      void this.#keepShowing(endpoint);
+      for (const { address, added } of await this.#options.history.contacts()) {
+        if (added) void this.#watch(endpoint, address);
+      }
+      return await over;
+    } catch (error) {
+      return error;
+    } finally {
+      this.#endpoint = undefined;
+    }
+  }
+
+  #has(has: boolean): void {
+    this.#override = has;
+    if (has) sessionStorage.setItem(HAD, this.#options.account);
+    else sessionStorage.removeItem(HAD);
+  }
+
+  #change(connection: ConnectionState): void {
+    this.#connection = connection;
+    this.#options.tell({ news: 'connection', connection });
+  }
+
+  /** Waits longer each time, and not at all when {@link wake} is called. */
+  async #pause(): Promise<void> {
+    const timer = setTimeout(() => this.#wake?.(), this.#waitMs * (0.5 + Math.random() / 2));
+    this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_MS);
+    await this.#woken();
+    clearTimeout(timer);
+  }
+
+  async #woken(): Promise<void> {
+    if (this.#left) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = undefined;
+  }
+
+  // ---- messages -----------------------------------------------------------------------------------------------------
+
+  async #sendWaiting(): Promise<void> {
+    const endpoint = this.#endpoint;
+    if (endpoint === undefined) return;
+    for (const entry of await this.#options.history.inState('waiting')) {
+      const content = await this.#contentOf(entry);
+      const sending: Entry = { ...entry, state: 'sending' };
+      await this.#keep(sending);
+      // Not awaited: messages to one recipient keep their order, and others do not wait for them.
+      void this.#sendOne(endpoint, sending, content);
+    }
+  }
+
+  async #contentOf({ id, text, file }: Entry) {
+    if (file === undefined) return { content: text };
+    const blob = await this.#options.history.file(id);
+    const content = new Uint8Array((await blob?.arrayBuffer()) ?? new ArrayBuffer(0));
+    return {
+      content,
+      type: file.type,
+      headers: [{ name: 'Content-Disposition', value: disposition(file.name) }],
+    };
+  }
+
+  async #sendOne(
+    endpoint: Endpoint,
+    entry: Entry,
+    content: { readonly content: string | Uint8Array; readonly type?: string },
+  ): Promise<void> {
+    const message = { to: entry.peer, ...content };
+    let state: Entry['state'] = 'delivered';
+    let reason: string | undefined;
+    try {
+      try {
+        await endpoint.send(message);
+      } catch (error) {
+        if (!isRefusal(error, NOT_ATTACHED)) throw error;
+        // Nobody is there: their relay may keep it until they are.
+        await endpoint.send({ ...message, hold: true });
+        state = 'held';
+      }
+    } catch (error) {
+      reason = wordsFor(error);
+      state = error instanceof ImxpError && certainlyNotDelivered(error) ? 'failed' : 'unknown';
+    }
+    await this.#keep({ ...entry, state, ...(reason === undefined ? {} : { reason }) });
+  }
+
+  /** Resolves when the message is on disk, which is what the sender's `ok` means. */
+  async #receive(delivery: Delivery): Promise<void> {
+    const { entry, file } = entryOf(delivery);
+    const kept = { unread: true, ...(file === undefined ? {} : { file }) };
+    const contact = await this.#options.history.keep(entry, kept);
+    this.#options.tell({ news: 'entry', entry });
+    this.#options.tell({ news: 'contact', contact });
+    this.#options.came(entry);
+    if (contact.added) this.#watchAgain(entry.peer);
+  }
+
+  async #keep(entry: Entry): Promise<void> {
+    const contact = await this.#options.history.keep(entry);
+    this.#options.tell({ news: 'entry', entry });
+    this.#options.tell({ news: 'contact', contact });
+  }
+
+  // ---- presence -----------------------------------------------------------------------------------------------------
+
+  async #watch(endpoint: Endpoint, address: string): Promise<void> {
+    try {
+      for await (const info of await endpoint.presence.subscribe(address, { renew: true })) {
+        this.#present(address, stateOf(info));
+      }
+    } catch (error) {
+      if (endpoint === this.#endpoint) this.#present(address, error instanceof RefusedError ? 'hidden' : 'unknown');
+    }
+  }
+
+  /** They may have let the account see their presence by now. */
+  #watchAgain(address: string): void {
+    const presence = this.#presence.get(address);
+    if (this.#endpoint === undefined || presence === 'open' || presence === 'closed') return;
+    void this.#watch(this.#endpoint, address);
+  }
+
+  #present(address: string, presence: Presence): void {
+    this.#presence.set(address, presence);
+    this.#options.tell({ news: 'presence', presence: { [address]: presence } });
+  }
+
+  async #keepShowing(endpoint: Endpoint): Promise<void> {
+    while (endpoint === this.#endpoint && endpoint.connected) {
+      // An account without the permission to publish is not seen, and can do all else.
+      await this.#show(endpoint, SHOWN_MS).catch(() => {});
+      for (const address of this.#presence.keys()) this.#watchAgain(address);
+      await new Promise((resolve) => setTimeout(resolve, SHOW_AGAIN_MS));
+    }
+  }
+
+  async #show(endpoint: Endpoint, ms: number): Promise<void> {
+    const destination = uriOfAddress('im', this.#options.account);
+    await endpoint.presence.publish({ tuples: [{ destination, availableUntil: new Date(Date.now() + ms) }] });
+  }
+
+  #notice(error: unknown): void {
+    this.#options.tell({ news: 'notice', text: wordsFor(error) });
+  }
+}
+
+function stateOf({ open }: PresenceInfo): Presence {
+  return open ? 'open' : 'closed';
+}
+
+/** A message as it is kept. Text that is no file is shown; all else is a file. */
+function entryOf(delivery: Delivery): { readonly entry: Entry; readonly file?: Blob } {
+  // The programs of one person are one conversation.
+  const { base: peer } = givenAddress(delivery.originator);
+  const base = { id: crypto.randomUUID(), peer, at: instant(), state: 'received' } as const;
+  const { content } = delivery;
+  if (content.kind === 'uri') return { entry: { ...base, text: content.uri } };
+  if (content.kind === 'part' && delivery.message === undefined) {
+    const { type, headers, body } = content;
+    const name = nameIn(headers.get('Content-Disposition'));
+    if (name !== undefined || !type.startsWith('text/')) {
+      const file = { name: name ?? type, type, size: body.length };
+      return { entry: { ...base, text: '', file }, file: new Blob([new Uint8Array(body)], { type }) };
+    }
+  }
+  const { message } = delivery;
+  const subject = message?.subject === undefined ? '' : `${message.subject}\n`;
+  return { entry: { ...base, text: `${subject}${delivery.text()}` } };
+}
+
+export function wordsFor(error: unknown): string {
+  if (error instanceof RefusedError) return `${error.reply.text} (${error.reply.code})`;
+  return error instanceof Error ? error.message : String(error);
+}
+
+function isRefusal(error: unknown, code: number): boolean {
+  return error instanceof RefusedError && error.reply.code === code;
+}
+
+/** Whether another attempt would end the same. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof RefusedError) return error.reply.code >= 500;
+  return error instanceof ImxpError && ['SASL_NO_MECHANISM', 'SASL_SERVER_UNPROVEN', 'ARGUMENT'].includes(error.code);
+}

@@ -1,0 +1,57 @@
+/**
+ * Service worker of the chat page: serves the page from its cache while the relay cannot be reached, and opens the page
+ * when a notification is chosen.
+ */
+declare const self: ServiceWorkerGlobalScope;
+
+const CACHE = 'imxp-chat';
+const FILES = ['./', './app.js', './app.css', './icon.svg', './app.webmanifest', './settings.json'];
+
+self.addEventListener('install', (event) => {
+  event.waitUntil(
+    caches
+      .open(CACHE)
+      .then((cache) => cache.addAll(FILES))
+      .then(() => self.skipWaiting()),
+  );
+});
+
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+
+/** The network first, so that a new version shows at once. */
+self.addEventListener('fetch', (event) => {
+  const { request } = event;
+  const { pathname, origin } = new URL(request.url);
+  const name = pathname.slice(new URL(self.registration.scope).pathname.length);
+  if (request.method !== 'GET' || origin !== self.location.origin || !FILES.includes(`./${name}`)) return;
+  event.respondWith(answer(request));
+});
+
+async function answer(request: Request): Promise<Response> {
+  const cache = await caches.open(CACHE);
+  try {
+    const response = await fetch(request);
+    if (response.ok) await cache.put(request, response.clone());
+    return response;
+  } catch (error) {
+    const kept = await cache.match(request);
+    if (kept === undefined) throw error;
+    return kept;
+  }
+}
+
+self.addEventListener('notificationclick', (event) => {
+  event.notification.close();
+  const peer = event.notification.tag;
+  event.waitUntil(show(peer));
+});
+
+async function show(peer: string): Promise<void> {
+  const [page] = await self.clients.matchAll({ type: 'window' });
+  if (page === undefined) {
+    await self.clients.openWindow(`./#${encodeURIComponent(peer)}`);
+    return;
+  }
+  await page.focus();
+  page.postMessage({ show: peer });
+}
