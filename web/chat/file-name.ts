@@ -1,4 +1,4 @@
-/** Names of files in Content-Disposition (RFC 2183 §2, RFC 2231 §4). */
+/** Names of files in Content-Disposition. */
 
 export function disposition(name: string): string {
   const plain = name.replace(/[^ -~]/gu, '_').replace(/["\\]/g, '\\$&');

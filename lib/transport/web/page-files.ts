@@ -104,7 +104,7 @@ function keptOf({ type, body }: PageFile): Kept {
   };
 }
 
-/** RFC 9110 §12.5.3, as browsers write it: a quality of zero forbids. */
+/** Accept-Encoding as browsers write it: a quality of zero forbids. */
 function acceptsGzip(value: string | string[] | undefined): boolean {
   return /(?:^|[\s,])gzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(String(value ?? ''));
 }
