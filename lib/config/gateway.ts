@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { type JsonSchema, keysIn } from './json-schema.js';
 import { type Examined, findingsOf, freeze, problemOf } from './parse.js';
 import { ConfigurationError, type Finding } from './problem.js';
+import { storeSchema } from './schema.js';
 import { addressSchema, distinct, domainSchema, hostSchema, portSchema, relayUrlSchema } from './values.js';
 
 /** Hosts that are this machine: XEP-0114 has no TLS. */
@@ -78,9 +79,31 @@ function gatewaySchema(base: string) {
     outstanding: count(1024, 'messages from XMPP that the mesh has not answered; further ones are refused'),
     outstandingPerUser: count(64, 'those of one XMPP user, so that none can use up all of messages.outstanding'),
   });
+  const presence = z.strictObject({
+    durationSeconds: count(
+      3600,
+      'seconds of a subscription in the mesh for an XMPP user, which is renewed as long as they want it',
+    ),
+    answerTimeoutMs: ms(
+      5000,
+      'time for an XMPP user to answer a subscription; afterwards the subscriber is told later',
+    ),
+    keepMs: ms(
+      86_400_000,
+      'time that an XMPP subscription is kept after that of the mesh has run out, so that the XMPP user is not asked again',
+    ),
+    retryMs: ms(
+      300_000,
+      'time after which it is tried again for an XMPP user whom the user of the mesh does not permit',
+    ),
+    pendingMs: ms(604_800_000, 'time after which it is not tried again, and the subscription is refused'),
+    subscriptions: count(100_000, 'subscriptions in each direction'),
+    subscriptionsPerUser: count(1000, 'those of one user, so that none can use up all of presence.subscriptions'),
+  });
   return z.strictObject({
     mesh,
     xmpp,
+    store: storeSchema(path, 'gateway-var').describe('where subscriptions are kept'),
     domains: z
       .array(domain)
       .superRefine(distinct((pair) => pair.mesh, 'this mesh domain'))
@@ -91,6 +114,7 @@ function gatewaySchema(base: string) {
       .optional()
       .describe('mesh domain in which users of all XMPP domains are named xmpp=host/user, which the gateway serves'),
     messages: messages.prefault({}),
+    presence: presence.prefault({}),
     log: z
       .strictObject({
         level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
@@ -134,7 +158,7 @@ export function parseXmppGatewayConfig(value: unknown, base: string = process.cw
   return config;
 }
 
-function contradictions({ domains, sourceRouted, xmpp, messages }: XmppGatewayConfig): Finding[] {
+function contradictions({ domains, sourceRouted, xmpp, messages, presence }: XmppGatewayConfig): Finding[] {
   const findings: Finding[] = [];
   const error = (keys: Finding['keys'], message: string) => findings.push({ severity: 'error', keys, message });
   if (domains.length === 0 && sourceRouted === undefined)
@@ -152,5 +176,7 @@ function contradictions({ domains, sourceRouted, xmpp, messages }: XmppGatewayCo
   }
   if (messages.outstandingPerUser > messages.outstanding)
     error(['messages', 'outstandingPerUser'], 'is more than messages.outstanding');
+  if (presence.subscriptionsPerUser > presence.subscriptions)
+    error(['presence', 'subscriptionsPerUser'], 'is more than presence.subscriptions');
   return findings;
 }

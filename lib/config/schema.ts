@@ -80,7 +80,8 @@ const sasl = z.strictObject({
     ),
 });
 
-const store = (path: z.ZodType<string, string>) =>
+/** @param directory where it is unless the file says */
+export const storeSchema = (path: z.ZodType<string, string>, directory: string) =>
   z
     .discriminatedUnion('type', [
       z.strictObject({
@@ -91,7 +92,7 @@ const store = (path: z.ZodType<string, string>) =>
         .strictObject({ type: z.literal('memory') })
         .describe('keeps everything in memory and loses it at the end; for trials'),
     ])
-    .prefault({ type: 'lmdb', path: 'var' });
+    .prefault({ type: 'lmdb', path: directory });
 
 const policy = z
   .strictObject({
@@ -301,7 +302,7 @@ export function nodeSchema(base: string) {
         ),
       tls: tlsSchema(path),
       sasl: sasl.prefault({}),
-      store: store(path),
+      store: storeSchema(path, 'var'),
       mesh: meshSchema(path),
       policy,
       access,

@@ -71,6 +71,11 @@ export interface NotifyOperation {
   readonly transID: string;
   readonly presence: CpimPresence;
   /**
+   * That the subscription has ended before its duration, as when the target has withdrawn the permission. CPIM itself has
+   * nothing for this: a side that does not look at it sees the duration expire.
+   */
+  readonly ended?: true;
+  /**
    * The same information as a PIDF document, as RFC 3859 requires; always present in notifications from the gateway.
    */
   readonly document?: CpimContent;

@@ -13,6 +13,7 @@ import {
 import { readServiceReply, type ServiceReply, writeServiceReply } from '../imxp/vocabulary/reply.js';
 import type { CpimPresence } from '../message/pidf.js';
 import { writePidf } from '../message/pidf.js';
+
 import type { XmlElement } from '../xml/parse.js';
 import type { GatewayContext } from './context.js';
 import {
@@ -60,6 +61,8 @@ type Answer = Publish | ServiceReply;
 const NOTHING: SubscriptionStore = { all: () => [], put: () => {}, remove: () => {} };
 /** Longest time that a timer can wait. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
+/** An end this shortly before the expiry is the expiry: clocks differ. */
+const EARLY_MS = 5000;
 const NOT_FOR_GATEWAYS: Reply = { code: 504, text: 'the gateway supports only subscribe and terminate' };
 
 export class PresenceGateway {
@@ -114,7 +117,8 @@ export class PresenceGateway {
     if (answer?.type !== 'publish') {
       this.#end(running);
       const reason = answer === undefined ? 'the presence service did not answer' : `${answer.code} ${answer.text}`;
-      return responseTo(operation, 'failure', reason.trim());
+      const code = answer === undefined ? {} : { code: answer.code };
+      return { ...responseTo(operation, 'failure', reason.trim()), ...code };
     }
     if (duration === 0) this.#end(running);
     else this.#store.put(stored(running));
@@ -190,14 +194,23 @@ export class PresenceGateway {
     // Nobody waits for it (any more).
     if (asked === undefined) return true;
     if (asked !== domainOf(service)) return false;
-    // CPIM has no operation for this: the watcher sees the duration expire.
-    if (answer.type === 'terminate' && running !== undefined) this.#end(running);
+    if (answer.type === 'terminate' && running !== undefined) this.#terminated(running);
     if (answer.type !== 'publish' && answer.type !== 'reply') return true;
     if (awaited !== undefined) {
       this.#awaited.delete(transID);
       awaited.told(answer);
     } else if (answer.type === 'publish' && running !== undefined) this.#changed(running, answer);
     return true;
+  }
+
+  /** presence-01 §4.5: the duration has passed, or the permission was withdrawn. */
+  #terminated(running: Running): void {
+    this.#end(running);
+    if (running.until - this.#context.now() < EARLY_MS) return;
+    const { mapping } = this.#context;
+    const destination = mapping.toCpim('im', mapping.toImxp(running.target));
+    const closed = { destination, status: 'closed' as const, info: '' };
+    this.#notify(running, { entityInfo: '', tuples: [closed] }, { ended: true });
   }
 
   #changed(running: Running, { presence }: Publish): void {
@@ -210,10 +223,14 @@ export class PresenceGateway {
     setImmediate(() => this.#notify(to, presence));
   }
 
-  #notify({ watcher, target }: Pick<GatewaySubscription, 'watcher' | 'target'>, presence: CpimPresence): void {
+  #notify(
+    { watcher, target }: Pick<GatewaySubscription, 'watcher' | 'target'>,
+    presence: CpimPresence,
+    ended: { readonly ended?: true } = {},
+  ): void {
     if (this.#leaving.aborted) return;
     const document = writePidf(target, presence);
-    this.#context.peer.notify({ type: 'notify', watcher, target, transID: newCpimId(), presence, document });
+    this.#context.peer.notify({ type: 'notify', watcher, target, transID: newCpimId(), presence, document, ...ended });
   }
 
   // ---- a watcher in IMXP --------------------------------------------------------------------------------------------
@@ -271,7 +288,7 @@ export class PresenceGateway {
     if (response.status === 'failure') {
       this.#polls.delete(key);
       if (running !== undefined) this.#end(running);
-      return 550;
+      return response.code ?? 550;
     }
     if (running !== undefined && this.#running.get(key) === running) this.#store.put(stored(running));
     return undefined;
@@ -302,10 +319,16 @@ export class PresenceGateway {
   }
 
   /** Handles a notification from the CPIM side. */
-  notified({ watcher, target, presence }: NotifyOperation): void {
+  notified({ watcher, target, presence, ended }: NotifyOperation): void {
     const key = keyOf('imxp', watcher, target);
-    const to = this.#running.get(key) ?? this.#polls.get(key);
+    const running = this.#running.get(key);
+    const to = running ?? this.#polls.get(key);
     this.#polls.delete(key);
+    if (ended && running !== undefined) {
+      this.#end(running);
+      void this.#terminate(running);
+      return;
+    }
     // Not awaited: a cancelled subscription gets a last notification, which may be discarded (RFC 3859 §3.4.3)
     if (to === undefined) return;
     const { mapping, now } = this.#context;
@@ -354,7 +377,7 @@ export class PresenceGateway {
   }
 
   async #expire(running: Running): Promise<void> {
-    const { now, mapping, wait } = this.#context;
+    const { now, wait } = this.#context;
     // A poll has no duration to wait for.
     if (running.until <= now() && running.side === 'cpim') return;
     const { signal } = running.ended;
@@ -364,10 +387,14 @@ export class PresenceGateway {
     if (running.ended.signal.aborted || this.#leaving.aborted) return;
     this.#end(running);
     if (running.side === 'cpim') return;
-    // presence-01 §4.2 step 6.3: the subscriber is notified
-    const xml = writePresenceOperation({ type: 'terminate', transID: running.transID });
-    const domain = domainOf(mapping.toImxp(running.target));
-    await this.#fromService(domain, mapping.toImxp(running.watcher), xml);
+    await this.#terminate(running);
+  }
+
+  /** presence-01 §4.2 step 6.3: tells the subscriber that it has ended. */
+  async #terminate({ transID, target, watcher }: Running): Promise<void> {
+    const { mapping } = this.#context;
+    const xml = writePresenceOperation({ type: 'terminate', transID });
+    await this.#fromService(domainOf(mapping.toImxp(target)), mapping.toImxp(watcher), xml);
   }
 }
 

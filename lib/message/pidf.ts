@@ -1,6 +1,6 @@
 /**
- * PIDF (RFC 3863): reads and writes presence of CPIM as application/pidf+xml documents. What CPIM cannot express
- * (notes, priorities, times, extensions of others) is not read.
+ * PIDF (RFC 3863): reads and writes presence of CPIM as application/pidf+xml documents, with a tuple's note, its priority
+ * and the availability that XMPP has. What else CPIM cannot express (times, extensions of others) is not read.
  */
 
 import type { HeaderField } from '../mime/headers.js';
@@ -19,6 +19,8 @@ const ENTRY = 'urn:x-imxp:presence';
 /** RFC 4479: a person within a document; RFC 4482: a URI about the person or a tuple. */
 const PERSON = 'urn:ietf:params:xml:ns:pidf:data-model';
 const CONTACT = 'urn:ietf:params:xml:ns:pidf:cipid';
+/** Namespace of an availability in a status: that of the element in XMPP. */
+const XMPP = 'jabber:client';
 const DECLARED = `xmlns='${PIDF}' xmlns:d='${PERSON}' xmlns:c='${CONTACT}'`;
 
 /** An absolute URI, as the schema's anyURI is used here. */
@@ -39,6 +41,21 @@ export interface CpimTuple {
   readonly info: string;
   /** A TIMESTAMP until which it is open; undefined where nobody said. */
   readonly until?: string;
+  /** How available it is, in the words of XMPP (RFC 6121 §4.7.2.1); undefined for plainly so. */
+  readonly show?: Availability;
+  /** Text for people: what they say of themselves. */
+  readonly note?: string;
+  /** Whole number from -128 to 127; undefined where nobody said. */
+  readonly priority?: number;
+}
+
+/** Words of XMPP (RFC 6121 §4.7.2.1). */
+export const AVAILABILITIES = ['away', 'chat', 'dnd', 'xa'] as const;
+export type Availability = (typeof AVAILABILITIES)[number];
+
+/** @returns undefined for what is none of {@link AVAILABILITIES} */
+export function availabilityOf(text: string | undefined): Availability | undefined {
+  return AVAILABILITIES.find((word) => word === text?.trim());
 }
 
 /** A document as a MIME entity. */
@@ -69,10 +86,24 @@ export function writePidf(entity: string, { entityInfo, tuples }: CpimPresence):
   return { type: `${PIDF_TYPE}; charset=UTF-8`, headers: [], body: Buffer.from(text) };
 }
 
-function writeTuple({ destination, status, info, until }: CpimTuple, number: number): string {
+function writeTuple(tuple: CpimTuple, number: number): string {
+  const { destination, status, info, until, show, note, priority } = tuple;
   const end = until === undefined ? '' : `<e:until xmlns:e='${ENTRY}'>${escapeText(until)}</e:until>`;
-  const inner = `<status><basic>${status}</basic></status>${homepage(info)}${end}<contact>${escapeText(destination)}</contact>`;
+  const how = show === undefined ? '' : `<x:show xmlns:x='${XMPP}'>${show}</x:show>`;
+  const rank = priority === undefined ? '' : ` priority='${fractionOf(priority)}'`;
+  const said = note === undefined ? '' : `<note>${escapeText(note)}</note>`;
+  const inner = `<status><basic>${status}</basic>${how}</status>${homepage(info)}${end}<contact${rank}>${escapeText(destination)}</contact>${said}`;
   return `  <tuple id='t${number}'>${inner}</tuple>\r\n`;
+}
+
+/** RFC 3863 §4.1.5: from 0 to 1, with three decimals; enough to keep each of the 256 priorities of XMPP apart. */
+function fractionOf(priority: number): string {
+  return ((priority + 128) / 255).toFixed(3);
+}
+
+function priorityOf(fraction: string | undefined): number | undefined {
+  if (fraction === undefined || !/^(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)$/.test(fraction)) return undefined;
+  return Math.round(Number(fraction) * 255) - 128;
 }
 
 function homepage(uri: string): string {
@@ -116,9 +147,19 @@ function readTuple(tuple: Node, entity: string): CpimTuple[] {
   const basic = status.find((child) => child.is(PIDF, 'basic'))?.text();
   if (basic !== 'open' && basic !== 'closed') return [];
   // A tuple without a contact is about the presentity as a whole.
-  const destination = children.find((child) => child.is(PIDF, 'contact'))?.text() ?? entity;
+  const contact = children.find((child) => child.is(PIDF, 'contact'));
+  const destination = contact?.text() ?? entity;
   const until = children.find((child) => child.is(ENTRY, 'until'))?.text();
-  return [{ destination, status: basic, info: infoIn(tuple), ...(until === undefined ? {} : { until }) }];
+  const show = availabilityOf(status.find((child) => child.is(XMPP, 'show'))?.text());
+  const note = children.find((child) => child.is(PIDF, 'note'))?.text();
+  const priority = priorityOf(contact?.attribute('priority'));
+  const more = {
+    ...(until === undefined ? {} : { until }),
+    ...(show === undefined ? {} : { show }),
+    ...(note === undefined || note === '' ? {} : { note }),
+    ...(priority === undefined ? {} : { priority }),
+  };
+  return [{ destination, status: basic, info: infoIn(tuple), ...more }];
 }
 
 function infoIn(node: Node): string {
@@ -128,7 +169,7 @@ function infoIn(node: Node): string {
 }
 
 function isKnown({ namespace }: Node): boolean {
-  return namespace === PIDF || namespace === CONTACT || namespace === PERSON;
+  return namespace === PIDF || namespace === CONTACT || namespace === PERSON || namespace === XMPP;
 }
 
 /** An element with the namespaces in scope. */

@@ -28,7 +28,7 @@ describe('the configuration of a gateway to XMPP', () => {
       'mesh.address: "x" is not an address of the form local@domain',
       'mesh.passwordFile: is missing: a string is needed',
       'mesh.password: secrets are never written in this file: write "passwordFile" with the path of a file',
-      'other: unknown key; known here: mesh, xmpp, domains, sourceRouted, messages, log',
+      'other: unknown key; known here: mesh, xmpp, store, domains, sourceRouted, messages, presence, log',
     ]);
     expect(problems({ xmpp: { components: [component, component] } })).to.deep.equal([
       'xmpp.components[1]: this component is listed twice',

@@ -103,10 +103,11 @@ describe('imxp/message', () => {
         mesh: { address: 'imxp=gateway@xmpp.example', passwordFile: 'password' },
         xmpp: { port: 1, components: [{ domain: 'example.com', secretFile: 'secret' }] },
         domains: [{ mesh: 'xmpp.example', xmpp: 'slate.example' }],
+        store: { type: 'memory' },
       },
       path(),
     );
-    const port = { send: async () => {}, receive: () => {}, attach: async () => {} };
+    const port = { send: async () => {}, receive: () => {}, attach: async () => {}, on: () => {} };
     const security = { authenticated: true, confidential: true };
     const failure = await XmppGateway.start(config, port, { security }).catch((error: unknown) => error);
     expect(failure).to.include({ code: 'CONNECT_FAILED' });

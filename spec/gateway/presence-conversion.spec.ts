@@ -74,6 +74,28 @@ describe('the presence tables of CPIM', () => {
     ]);
   });
 
+  it('D-CPIM-09 carries availability, text and priority as elements of other namespaces', () => {
+    const tuple = { destination: 'im:ines@harbour.example', status: 'open' as const, info: '' };
+    const said = { ...tuple, show: 'away' as const, note: 'at <sea> & fishing', priority: -5 };
+    const { tuples } = fromCpimPresence({ entityInfo: '', tuples: [said] }, TARGET, NOW);
+    expect(tuples[0]?.extension?.elements).to.deep.equal([
+      "<show xmlns='jabber:client'>away</show>",
+      "<note xmlns='urn:ietf:params:xml:ns:pidf'>at &lt;sea&gt; &amp; fishing</note>",
+      "<priority xmlns='jabber:client'>-5</priority>",
+    ]);
+    const [first] = tuples;
+    if (first === undefined) throw new Error('no tuple');
+    expect(toCpimPresence({ ...presence, tuples }, NOW).tuples).to.deep.equal([said]);
+    const elements = [
+      "<x:show xmlns:x='jabber:client'>dnd</x:show>",
+      "<show xmlns='urn:other'>away</show>",
+      "<priority xmlns='jabber:client'>400</priority>",
+      "<mood xmlns='urn:other'>good</mood>",
+    ];
+    const others = [{ ...first, extension: { attributes: [], elements } }];
+    expect(toCpimPresence({ ...presence, tuples: others }, NOW).tuples).to.deep.equal([{ ...tuple, show: 'dnd' }]);
+  });
+
   it('D-PRES-16 converts to IMXP and back whatever CPIM can express', () => {
     const uri = fc.stringMatching(/^[a-z]{2,5}:[a-z@.]{1,10}$/);
     const tuple = fc.record({

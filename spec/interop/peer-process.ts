@@ -10,15 +10,18 @@ const ANSWER_DEADLINE_MS = 10_000;
 
 export class LineProcess {
   readonly #child: ChildProcess;
+  readonly #closed: Promise<void>;
   readonly #lines: string[] = [];
   readonly #waiting: ((line: string | undefined) => void)[] = [];
   #ended = false;
   #stderr = '';
 
-  constructor(command: string, args: readonly string[]) {
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C.UTF-8' } });
+  constructor(command: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+    const env = { ...process.env, LC_ALL: 'C.UTF-8', ...environment };
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env });
     this.#child = child;
     child.on('error', () => this.#end());
+    this.#closed = new Promise((resolve) => child.once('close', () => resolve()));
     // A program that gives up does not read what it is sent; that it ended says enough.
     child.stdin.on('error', () => {});
     child.stderr.on('data', (octets: Buffer) => {
@@ -54,14 +57,20 @@ export class LineProcess {
   }
 
   /** The next line; `undefined` when the program has ended. */
-  line(): Promise<string | undefined> {
+  line(deadlineMs = ANSWER_DEADLINE_MS): Promise<string | undefined> {
     const line = this.#lines.shift();
     if (line !== undefined || this.#ended) return Promise.resolve(line);
     const next = new Promise<string | undefined>((resolve) => this.#waiting.push(resolve));
-    return within(ANSWER_DEADLINE_MS, next, () => `a line from the peer; it said: ${this.#stderr}`);
+    return within(deadlineMs, next, () => `a line from the peer; it said: ${this.#stderr}`);
   }
 
   stop(): void {
     this.#child.kill('SIGKILL');
+  }
+
+  /** Kills it, and waits until its sockets are gone as well. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#closed;
   }
 }

@@ -17,7 +17,7 @@ export const XMPP_USERS = ['romeo', 'juliet'] as const;
 export const XMPP_PASSWORD = 'balcony';
 
 const PYTHON = '/usr/bin/python3';
-const START_MS = 30_000;
+const START_MS = 120_000;
 
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
@@ -66,26 +66,78 @@ export async function prosody(directory: string): Promise<XmppServer> {
       `  component_secret = "${COMPONENT_SECRET}"`,
     ].join('\n'),
   );
+  const start = () => new LineProcess('prosody', ['--config', config, '-F']);
+  const ready = (line: string) => line.includes("'component' on") && line.includes(String(componentPort));
+  return { clientPort, componentPort, ...served('Prosody', start, ready) };
+}
+
+/** ejabberd, with its data in a directory, and as a node of Erlang that no other can reach. */
+export async function ejabberd(directory: string): Promise<XmppServer> {
+  const [clientPort, componentPort] = [await freePort(), await freePort()];
+  const config = join(directory, 'ejabberd.yml');
+  const listener = (port: number, module: string) => [
+    `  - port: ${port}`,
+    '    ip: "127.0.0.1"',
+    `    module: ${module}`,
+  ];
+  await writeFile(
+    config,
+    [
+      'hosts:',
+      `  - ${XMPP_DOMAIN}`,
+      'auth_method: internal',
+      'listen:',
+      ...listener(clientPort, 'ejabberd_c2s'),
+      '    starttls: false',
+      ...listener(componentPort, 'ejabberd_service'),
+      '    hosts:',
+      `      ${COMPONENT_DOMAIN}:`,
+      `        password: "${COMPONENT_SECRET}"`,
+      'modules:',
+      '  mod_roster: {}',
+      '  mod_disco: {}',
+      '  mod_ping: {}',
+    ].join('\n'),
+  );
+  const environment = {
+    ERL_LIBS: '/usr/lib/x86_64-linux-gnu:/usr/lib/aarch64-linux-gnu',
+    EJABBERD_CONFIG_PATH: config,
+    EJABBERD_LOG_PATH: join(directory, 'ejabberd.log'),
+    SPOOL_DIR: directory,
+    HOME: directory,
+  };
+  const users = XMPP_USERS.map((user) => `<<"${user}">>`).join(',');
+  const register = `[ejabberd_auth:try_register(U,<<"${XMPP_DOMAIN}">>,<<"${XMPP_PASSWORD}">>) || U <- [${users}]]`;
+  const args = ['-noinput', '-mnesia', 'dir', `"${directory}/mnesia"`, '-s', 'ejabberd'];
+  const start = () =>
+    new LineProcess('erl', [...args, '-eval', `${register}, io:format("~nready for clients~n").`], environment);
+  return { clientPort, componentPort, ...served('ejabberd', start, (line) => line === 'ready for clients') };
+}
+
+/** A server that is started and killed. */
+function served(
+  name: string,
+  make: () => LineProcess,
+  isReady: (line: string) => boolean,
+): Pick<XmppServer, 'start' | 'stop'> {
   let running: LineProcess | undefined;
   return {
-    clientPort,
-    componentPort,
     async start() {
-      const server = new LineProcess('prosody', ['--config', config, '-F']);
+      const server = make();
       running = server;
-      const listening = (async () => {
-        const lines: string[] = [];
+      const lines: string[] = [];
+      const listening = async (): Promise<void> => {
         for (;;) {
-          const line = await server.line();
-          if (line === undefined) throw new Error(`Prosody ended: ${lines.join('\n')} ${server.stderr}`);
+          const line = await server.line(START_MS);
+          if (line === undefined) throw new Error(`${name} ended: ${lines.join('\n')} ${server.stderr}`);
           lines.push(line);
-          if (line.includes("'component' on") && line.includes(String(componentPort))) return;
+          if (isReady(line)) return;
         }
-      })();
-      await within(START_MS, listening, 'Prosody listens');
+      };
+      await within(START_MS, listening(), () => `${name} listens: ${lines.join('\n')} ${server.stderr}`);
     },
     async stop() {
-      running?.stop();
+      await running?.kill();
       running = undefined;
     },
   };

@@ -9,11 +9,20 @@ import { expect } from 'chai';
 import { parseConfig } from '../../lib/config/parse.js';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
+import type { PresenceInfo } from '../../lib/endpoint/presence-info.js';
 import { type Node, startNode } from '../../lib/node/node.js';
 import { INSTALL_TIMEOUT_MS, missingPackages } from '../support/debian.js';
 import { Command } from '../support/node-process.js';
 import { within } from '../support/within.js';
-import { COMPONENT_DOMAIN, COMPONENT_SECRET, prosody, XMPP_DOMAIN, XmppClient, type XmppServer } from './xmpp-peers.js';
+import {
+  COMPONENT_DOMAIN,
+  COMPONENT_SECRET,
+  ejabberd,
+  prosody,
+  XMPP_DOMAIN,
+  XmppClient,
+  type XmppServer,
+} from './xmpp-peers.js';
 
 const MESH_DOMAIN = 'xmpp.example';
 const GATEWAY = `imxp=gateway@${MESH_DOMAIN}`;
@@ -21,11 +30,14 @@ const FRED = `fred@${COMPONENT_DOMAIN}`;
 const ROMEO = `romeo@${MESH_DOMAIN}`;
 
 const SERVERS: readonly { name: string; packages: readonly string[]; make(directory: string): Promise<XmppServer> }[] =
-  [{ name: 'Prosody', packages: ['prosody', 'python3-slixmpp'], make: prosody }];
+  [
+    { name: 'Prosody', packages: ['prosody', 'python3-slixmpp'], make: prosody },
+    { name: 'ejabberd', packages: ['ejabberd', 'python3-slixmpp'], make: ejabberd },
+  ];
 
 for (const { name, packages, make } of SERVERS) {
   describe(`the gateway to XMPP with ${name} and slixmpp`, function () {
-    this.timeout(60_000);
+    this.timeout(240_000);
     let directory = '';
     let server: XmppServer;
     let node: Node;
@@ -82,6 +94,7 @@ for (const { name, packages, make } of SERVERS) {
         },
         domains: [{ mesh: MESH_DOMAIN, xmpp: XMPP_DOMAIN }],
         messages: { timeoutMs: 5000 },
+        presence: { retryMs: 300, answerTimeoutMs: 500 },
       };
       await writeFile(join(directory, 'gateway.json'), JSON.stringify(config));
       gateway = new Command(['gateway', 'xmpp', '--config', 'gateway.json'], directory);
@@ -138,6 +151,57 @@ for (const { name, packages, make } of SERVERS) {
         sender: `nobody@${COMPONENT_DOMAIN}`,
         condition: 'item-not-found',
       });
+    });
+
+    it('shows an XMPP user to a user of the mesh: approval, show and status, withdrawal', async () => {
+      const feed = await fred.presence.subscribe(ROMEO);
+      const seen = feed[Symbol.asyncIterator]();
+      const until = async (fits: (info: PresenceInfo) => boolean): Promise<PresenceInfo> => {
+        for (;;) {
+          const { value } = await within(15_000, seen.next(), () => `presence of romeo; romeo saw ${romeo.said}`);
+          if (value === undefined) throw new Error('the feed has ended');
+          if (fits(value)) return value;
+        }
+      };
+      expect(await until(() => true)).to.include({ open: false });
+      expect(await romeo.event({ event: 'subscribe' })).to.include({ sender: FRED });
+      romeo.tell({ do: 'presence', to: FRED, type: 'subscribed' });
+      const { tuples } = await until(({ open }) => open);
+      expect(tuples.map(({ destination }) => destination)).to.deep.equal([
+        `im:${ROMEO}`,
+        `xmpp:romeo@${XMPP_DOMAIN}/laptop`,
+      ]);
+      romeo.tell({ do: 'presence', show: 'away', status: 'under the balcony' });
+      const away = await until((info) => info.tuples[0]?.extension?.elements.join().includes('>away<') === true);
+      expect(away.tuples[0]?.extension?.elements).to.include(
+        "<note xmlns='urn:ietf:params:xml:ns:pidf'>under the balcony</note>",
+      );
+      romeo.tell({ do: 'presence', to: FRED, type: 'unsubscribed' });
+      const failure = await until(() => false).catch((error: unknown) => error);
+      expect(failure).to.include({ code: 'REFUSED' });
+    });
+
+    it('shows a user of the mesh to an XMPP user: an access entry approves, and its end withdraws', async () => {
+      const availableUntil = new Date(Date.now() + 3_600_000);
+      const publish = (show: string) =>
+        fred.presence.publish({
+          tuples: [
+            {
+              destination: `im:${FRED}`,
+              availableUntil,
+              extension: { attributes: [], elements: [`<show xmlns='jabber:client'>${show}</show>`] },
+            },
+          ],
+        });
+      await publish('dnd');
+      romeo.tell({ do: 'presence', to: FRED, type: 'subscribe' });
+      await fred.access.allow(ROMEO, ['presence:subscribe']);
+      expect(await romeo.event({ event: 'subscribed' })).to.include({ sender: FRED });
+      await romeo.event({ event: 'presence', sender: `${FRED}/imxp`, show: 'dnd' });
+      await publish('xa');
+      await romeo.event({ event: 'presence', sender: `${FRED}/imxp`, show: 'xa' });
+      await fred.access.remove(ROMEO);
+      expect(await romeo.event({ event: 'unsubscribed' })).to.include({ sender: FRED });
     });
 
     it('connects again when the server was away, and refuses with 450 in the meantime', async () => {

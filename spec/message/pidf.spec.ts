@@ -43,8 +43,29 @@ describe('PIDF', () => {
 </impp:presence>`;
     expect(readPidf(Buffer.from(text)).presence).to.deep.equal({
       entityInfo: '',
-      tuples: [{ destination: 'im:fred@mobile.example', status: 'open', info: '' }],
+      tuples: [
+        { destination: 'im:fred@mobile.example', status: 'open', info: '', note: 'Do not disturb', priority: 76 },
+      ],
     });
+  });
+
+  it('has the availability, text and priority of a tuple', () => {
+    const tuples = [-128, -1, 0, 1, 127].map((priority) => ({
+      destination: `im:${FRED}`,
+      status: 'open' as const,
+      info: '',
+      show: 'dnd' as const,
+      note: 'at <work> & busy',
+      priority,
+    }));
+    const { body } = writePidf(ENTITY, { entityInfo: '', tuples });
+    expect(readPidf(body).presence.tuples).to.deep.equal(tuples);
+    expect(body.toString()).to.include("<x:show xmlns:x='jabber:client'>dnd</x:show></status>");
+    const odd =
+      "<status><basic>open</basic><show xmlns='jabber:client'>gone</show></status><contact priority='7'>im:a@b.c</contact>";
+    expect(readPidf(pidf(`<tuple id='a'>${odd}</tuple>`)).presence.tuples).to.deep.equal([
+      { destination: 'im:a@b.c', status: 'open', info: '' },
+    ]);
   });
 
   it('skips tuples that are neither open nor closed, and applies one without contact to the whole presentity', () => {

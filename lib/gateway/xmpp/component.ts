@@ -37,17 +37,17 @@ export class ComponentLink implements XmppLink {
   readonly #options: ComponentOptions;
   readonly #handler: StanzaHandler;
   readonly #leaving = new AbortController();
-  /** Called each time when the connection is made. */
-  readonly #connected: () => void;
+  /** Called each time when the connection is made, and when it is lost. */
+  readonly #changed: (online: boolean) => void;
   #connection: Connection | undefined;
   #online: AbortController | undefined;
   #ended: Promise<void> | undefined;
 
-  constructor(options: ComponentOptions, handler: StanzaHandler, connected: () => void) {
+  constructor(options: ComponentOptions, handler: StanzaHandler, changed: (online: boolean) => void) {
     this.domain = options.domain;
     this.#options = options;
     this.#handler = handler;
-    this.#connected = connected;
+    this.#changed = changed;
   }
 
   get online(): AbortSignal | undefined {
@@ -133,7 +133,10 @@ export class ComponentLink implements XmppLink {
           this.#connection = undefined;
         }
         online.abort();
-        if (wasOnline) this.#publish('down', reason);
+        if (wasOnline) {
+          this.#publish('down', reason);
+          this.#changed(false);
+        }
         resolve();
       });
     });
@@ -163,7 +166,7 @@ export class ComponentLink implements XmppLink {
     this.#connection = connection;
     this.#online = online;
     this.#publish('up');
-    this.#connected();
+    this.#changed(true);
     return { ended };
   }
 

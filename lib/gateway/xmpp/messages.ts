@@ -41,6 +41,8 @@ export interface XmppContext {
   readonly linkOf: FindLink;
   /** The gateway into the mesh. */
   readonly gateway: () => CpimService;
+  /** Sends a stanza by the component of that domain, if it is connected; nobody waits for it. */
+  tell(domain: string, stanza: XmppElement): void;
   wait(ms: number, signal: AbortSignal): Promise<void>;
   now(): number;
 }
@@ -53,12 +55,15 @@ interface Awaited {
 }
 
 const PING = 'urn:xmpp:ping';
-const NO_COMPONENT: Reply = {
+export const NO_COMPONENT: Reply = {
   code: 553,
   text: 'XMPP has no name for the originator: no component stands for the domain, or the name has upper-case letters',
 };
-const NO_USER: Reply = { code: 553, text: 'this is not the name of an XMPP user; the gateway cannot address it' };
-const OFFLINE: Reply = { code: 450, text: 'the gateway is not connected to its XMPP server; try again later' };
+export const NO_USER: Reply = {
+  code: 553,
+  text: 'this is not the name of an XMPP user; the gateway cannot address it',
+};
+export const OFFLINE: Reply = { code: 450, text: 'the gateway is not connected to its XMPP server; try again later' };
 const LOST: Reply = {
   code: 451,
   text: 'the connection to the XMPP server was lost before the message was acknowledged',
@@ -69,8 +74,8 @@ const UNACKNOWLEDGED: Reply = {
 };
 const LOOPING: Reply = { code: 550, text: 'the message has passed through too many gateways' };
 const FLOOD: Reply = { code: 450, text: 'too many messages wait for their answer; send more slowly' };
-const NOT_SERVED: Reply = { code: 553, text: 'this address stands for no user of the mesh' };
-const FORBIDDEN: Reply = { code: 537, text: 'the gateway does not serve the domain of the sender' };
+export const NOT_SERVED: Reply = { code: 553, text: 'this address stands for no user of the mesh' };
+export const FORBIDDEN: Reply = { code: 537, text: 'the gateway does not serve the domain of the sender' };
 const NO_ROOMS: Reply = { code: 504, text: 'the mesh has no rooms; write to a user' };
 
 export class XmppMessages {
@@ -256,7 +261,8 @@ function ping(from: BareJid, to: BareJid, id: string): XmppElement {
   return stanza('iq', { from: writeJid(from), to: to.domain, type: 'get', id }, xmppElement('ping', PING));
 }
 
-function failed(operation: MessageOperation, reply: Reply): CpimResponse {
+/** Answers an operation with a failure. */
+export function failed(operation: { readonly transID: string }, reply: Reply): CpimResponse {
   return { ...responseTo(operation, 'failure'), ...failure(reply) };
 }
 

@@ -1,13 +1,11 @@
 import { expect } from 'chai';
 import { TransportError } from '../../../lib/errors.js';
-import { type CpimResponse, type MessageOperation, responseTo } from '../../../lib/gateway/cpim-service.js';
-import { LocalPeer } from '../../../lib/gateway/local-peer.js';
-import { XmppAddresses } from '../../../lib/gateway/xmpp/addresses.js';
+import { type MessageOperation, responseTo } from '../../../lib/gateway/cpim-service.js';
 import { childOf, stanza, type XmppElement, xmppElement } from '../../../lib/gateway/xmpp/element.js';
-import type { XmppLink } from '../../../lib/gateway/xmpp/link.js';
 import { type XmppMessageOptions, XmppMessages } from '../../../lib/gateway/xmpp/messages.js';
 import { events, type Refused } from '../../../lib/ops/events.js';
 import { pause } from '../../../lib/transport/backoff.js';
+import { fakes } from './fakes.js';
 
 const OPTIONS: XmppMessageOptions = {
   confirmation: 'receipt',
@@ -24,43 +22,13 @@ const ERROR = xmppElement(
   xmppElement('item-not-found', 'urn:ietf:params:xml:ns:xmpp-stanzas'),
 );
 
-class FakeLink implements XmppLink {
-  readonly domain = 'example.com';
-  readonly sent: XmppElement[] = [];
-  controller: AbortController | undefined = new AbortController();
-  /** What the server does with a stanza. */
-  answer: (stanza: XmppElement) => void = () => {};
-
-  get online(): AbortSignal | undefined {
-    return this.controller?.signal;
-  }
-
-  async send(one: XmppElement): Promise<void> {
-    this.sent.push(one);
-    this.answer(one);
-  }
-}
-
-/** A mesh that answers when it is told to. */
-class Mesh extends LocalPeer {
-  readonly taken: MessageOperation[] = [];
-  answer: (operation: MessageOperation) => Promise<CpimResponse> = async (one) => responseTo(one, 'success');
-
-  override async message(operation: MessageOperation): Promise<CpimResponse> {
-    this.taken.push(operation);
-    return await this.answer(operation);
-  }
-}
-
 function build(options: Partial<XmppMessageOptions> = {}) {
-  const [link, mesh] = [new FakeLink(), new Mesh()];
-  const addresses = new XmppAddresses({
-    users: [{ mesh: 'xmpp.example', xmpp: 'slate.example' }],
-    components: [{ mesh: 'example.com', xmpp: 'example.com' }],
-  });
-  const linkOf = (domain: string) => (domain === link.domain ? link : undefined);
-  const context = { addresses, linkOf, gateway: () => mesh, wait: pause, now: Date.now };
-  return { link, mesh, messages: new XmppMessages(context, { ...OPTIONS, ...options }) };
+  const { link, mesh, context } = fakes();
+  return {
+    link,
+    mesh,
+    messages: new XmppMessages({ ...context, wait: pause, now: Date.now }, { ...OPTIONS, ...options }),
+  };
 }
 
 const operation = (change: Partial<MessageOperation> = {}): MessageOperation => ({
