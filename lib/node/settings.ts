@@ -25,6 +25,7 @@ export function policyOf(config: NodeConfig) {
     services: policy.services,
     gateways: policy.gateways,
     anonymous: policy.anonymous,
+    delivery: policy.delivery,
   };
 }
 

@@ -7,6 +7,7 @@ import { type Address, accountOf, addressOf, commonKey, EVERYBODY } from '../imx
 import { isAnonymous, isAnonymousName } from '../imxp/anonymous.js';
 import { accountsOf } from '../imxp/identity.js';
 import type { Attach, Bind, Option, Terminate } from '../imxp/operation.js';
+import { isSendOnly } from '../imxp/send-only.js';
 import { REPLIES } from './answer.js';
 import type { Attachment, AttachmentOwner } from './attachments.js';
 import type { Binding } from './bindings.js';
@@ -23,14 +24,26 @@ import { SharedTarget } from './shared-target.js';
 /** Number of originators remembered as permitted. A trusted relay may send for any number of them. */
 const PERMITTED = 1024;
 
+/** Attached already (core-01 §4.4.1 step 5), with what can be done about it. */
+const ATTACHED_AS =
+  'an application is already attached as this endpoint: attach as a subaddress such as name/laptop@domain, or end it';
 const TRANSID_IN_USE = denied({ code: 555, text: 'transID is in use on this channel' });
 const TRANSID_UNKNOWN = denied({ code: 550, text: 'no attach or bind with this transID on this channel' });
 const NOT_INITIATOR = denied({ code: 550, text: 'only the initiator of the session may attach' });
 const ENDPOINT_INVALID = denied({ code: 553, text: 'the endpoint is not of the form local@domain' });
-const ALREADY_ATTACHED = denied({ code: 554, text: 'an application is already attached as this endpoint' });
-const BUILT_IN: Reply = { code: 554, text: 'this relay provides that service itself' };
-const TOO_MANY = denied({ code: 554, text: 'too many attachments and bindings on this channel' });
-const ATTACHED_ENOUGH: Reply = { code: 554, text: 'the limit of applications attached for this account is reached' };
+const ALREADY_ATTACHED = denied({ code: 554, text: ATTACHED_AS });
+const BUILT_IN: Reply = {
+  code: 554,
+  text: 'this relay provides that service itself: policy.services hands it to an application',
+};
+const TOO_MANY = denied({
+  code: 554,
+  text: 'too many attachments and bindings on this channel: end some, or open another',
+});
+const ATTACHED_ENOUGH: Reply = {
+  code: 554,
+  text: 'the limit of applications attached for this account is reached: end one of them',
+};
 const ANONYMOUS_ONCE = denied({ code: 554, text: 'an anonymous peer attaches once: open another session' });
 const SERVED_HERE = denied({ code: 537, text: 'this relay serves that domain itself' });
 const NOT_LOCATED: Reply = { code: 537, text: 'your address is not that of a relay of this domain' };
@@ -128,7 +141,7 @@ export class Associations {
     if (isAnonymous(identity) && this.#session.hasAttached) return ANONYMOUS_ONCE;
     const barred = this.#barred(name);
     if (barred !== undefined) return barred;
-    const attachment = this.#attachmentOf(name, transID);
+    const attachment = this.#attachmentOf(name, transID, options);
     const { key, application } = attachment;
     const earlier = attachments.of(key);
     if (earlier === undefined) attachments.add(attachment);
@@ -146,10 +159,10 @@ export class Associations {
     return undefined;
   }
 
-  #attachmentOf(name: Address, transID: number): Attachment {
+  #attachmentOf(name: Address, transID: number, options: readonly Option[]): Attachment {
     const [key, application, owner] = [commonKey(name), this.#target, this.#owner];
     const attachment: Attachment = { type: 'attach', key, transID, application, target: application, owner };
-    if (name.local !== EVERYBODY) return attachment;
+    if (name.local !== EVERYBODY) return isSendOnly(options) ? { ...attachment, sendOnly: true } : attachment;
     const { identity, privacy } = this.#channel;
     const serves = (service: Address): boolean =>
       this.#context.policy.mayAttach(identity, privacy, service) === undefined;

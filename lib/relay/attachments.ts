@@ -4,6 +4,7 @@
  */
 import { type Address, accountOf, commonKey } from '../imxp/address.js';
 import type { ChannelTarget } from './channel-target.js';
+import type { SharedDelivery } from './policy.js';
 import type { DeliveryTarget } from './target.js';
 
 /**
@@ -23,6 +24,8 @@ export interface Attachment {
   readonly key: string;
   /** Set if it stands for a domain. */
   readonly whole?: WholeDomain;
+  /** Set if its application said that it only sends: it receives for no other address, and shows nobody as present. */
+  readonly sendOnly?: boolean;
   /** transID of the attach on its channel. */
   readonly transID: number;
   /** Channel of the application. */
@@ -56,53 +59,74 @@ export interface AttachmentWatcher {
   detached(address: string): void;
 }
 
+const NONE: readonly Attachment[] = Object.freeze([]);
+
 export class AttachmentTable {
   watcher: AttachmentWatcher | undefined;
   readonly #byKey = new Map<string, Attachment>();
   /** Those that stand for a domain, by domain. */
   readonly #wholeDomains = new Map<string, Attachment>();
-  /** Number of attached subaddresses by endpoint; most endpoints have none. */
-  readonly #below = new Map<string, number>();
+  /** Attached subaddresses by endpoint, the latest last; most endpoints have none. */
+  readonly #below = new Map<string, Map<string, Attachment>>();
+  /** Who receives for an endpoint as which nobody is attached (D-CORE-48). */
+  delivery: SharedDelivery = 'first';
 
   /** Looks up an exact address: an attachment as `fred` does not receive for `fred/appl=x`, nor the other way round. */
   of(key: string): Attachment | undefined {
     return this.#byKey.get(key);
   }
 
-  /** Looks up who receives for an endpoint: its own attachment, else that of its whole domain. */
+  /**
+   * Looks up who receives for an endpoint: its own attachment, else that of a subaddress where the policy says so, else that
+   * of its whole domain.
+   */
   receiving(name: Address): Attachment | undefined {
-    const own = this.#byKey.get(name.service ? commonKey(name) : name.key);
+    const own = this.#byKey.get(name.service ? commonKey(name) : name.key) ?? this.below(name).at(-1);
     if (own !== undefined || this.#wholeDomains.size === 0) return own;
     const whole = this.#wholeDomains.get(name.domain);
     return name.service && whole?.whole?.serves(name) === false ? undefined : whole;
+  }
+
+  /** Returns the attachments as subaddresses that receive for an endpoint as which nobody is attached, the latest last. */
+  below(name: Address): readonly Attachment[] {
+    if (this.delivery === 'first' || this.#below.size === 0 || name.key !== name.base) return NONE;
+    const all = this.#below.get(name.base);
+    return all === undefined ? NONE : [...all.values()].filter(({ sendOnly }) => sendOnly !== true);
   }
 
   /** @returns false if the endpoint is attached already; nothing is recorded then */
   add(attachment: Attachment): boolean {
     if (this.#byKey.has(attachment.key)) return false;
     this.replace(attachment);
-    this.#count(attachment.key, 1);
-    if (attachment.whole === undefined) this.watcher?.attached(attachment.key);
+    if (isSeen(attachment)) this.watcher?.attached(attachment.key);
     return true;
   }
 
   /** Returns the number of attachments as an endpoint (without subaddress) and its subaddresses. */
   countOf(base: string): number {
-    return (this.#byKey.has(base) ? 1 : 0) + (this.#below.get(base) ?? 0);
+    return (this.#byKey.has(base) ? 1 : 0) + (this.#below.get(base)?.size ?? 0);
   }
 
   /** Replaces the attachment of the same endpoint. The watcher is not told, because the endpoint stays attached. */
   replace(attachment: Attachment): void {
     this.#byKey.set(attachment.key, attachment);
+    const base = accountOf(attachment.key);
+    if (base !== attachment.key) {
+      const below = this.#below.get(base) ?? new Map<string, Attachment>();
+      // Deleted first, so that the latest is the last.
+      below.delete(attachment.key);
+      this.#below.set(base, below.set(attachment.key, attachment));
+    }
     if (attachment.whole !== undefined) this.#wholeDomains.set(attachment.whole.domain, attachment);
   }
 
   remove(attachment: Attachment): void {
     if (this.#byKey.get(attachment.key) !== attachment) return;
     this.#byKey.delete(attachment.key);
-    this.#count(attachment.key, -1);
+    const below = this.#below.get(accountOf(attachment.key));
+    if (below?.delete(attachment.key) === true && below.size === 0) this.#below.delete(accountOf(attachment.key));
     if (attachment.whole !== undefined) this.#wholeDomains.delete(attachment.whole.domain);
-    else this.watcher?.detached(attachment.key);
+    else if (isSeen(attachment)) this.watcher?.detached(attachment.key);
   }
 
   get size(): number {
@@ -112,12 +136,9 @@ export class AttachmentTable {
   keys(): IterableIterator<string> {
     return this.#byKey.keys();
   }
+}
 
-  #count(key: string, change: number): void {
-    const base = accountOf(key);
-    if (base === key) return;
-    const left = (this.#below.get(base) ?? 0) + change;
-    if (left === 0) this.#below.delete(base);
-    else this.#below.set(base, left);
-  }
+/** Whether presence follows the attachment. */
+function isSeen({ whole, sendOnly }: Attachment): boolean {
+  return whole === undefined && sendOnly !== true;
 }

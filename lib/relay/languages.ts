@@ -64,12 +64,14 @@ const GERMAN_OTHERS: Readonly<Record<string, string>> = {
   'not authorized to attach as this endpoint': 'Sie dürfen sich nicht als diese Adresse anmelden',
   'not authorized to bind for this domain': 'Sie dürfen nicht für diese Domain sprechen',
   'not authorized to send data for this originator': 'Sie dürfen nicht für diesen Absender senden',
-  'an application is already attached as this endpoint': 'unter dieser Adresse ist schon ein Programm angemeldet',
+  'an application is already attached as this endpoint: attach as a subaddress such as name/laptop@domain, or end it':
+    'unter dieser Adresse ist schon ein Programm angemeldet: nehmen Sie eine Unteradresse wie name/laptop@domain, oder beenden Sie es',
   'the endpoint is not of the form local@domain': 'die Adresse hat nicht die Form name@domain',
   'the originator is not of the form local@domain': 'der Absender hat nicht die Form name@domain',
-  'this relay provides that service itself': 'diesen Dienst bietet das Relay selbst an',
-  'the limit of applications attached for this account is reached':
-    'für dieses Konto sind so viele Programme angemeldet, wie erlaubt sind',
+  'this relay provides that service itself: policy.services hands it to an application':
+    'diesen Dienst bietet das Relay selbst an: policy.services überlässt ihn einem Programm',
+  'the limit of applications attached for this account is reached: end one of them':
+    'für dieses Konto sind so viele Programme angemeldet, wie erlaubt sind: beenden Sie eines',
   'no relay for domain': 'zu dieser Domain gibt es kein Relay',
 };
 

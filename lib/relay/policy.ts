@@ -39,7 +39,15 @@ export interface PolicyRules {
   readonly gateways?: Readonly<Record<string, string>>;
   /** Whether peers that use SASL ANONYMOUS may attach as `anonymous/RANDOM`; default: not. */
   readonly anonymous?: boolean;
+  /** Who receives for an endpoint that only subaddresses are attached of (D-CORE-48); default: `first`. */
+  readonly delivery?: SharedDelivery;
 }
+
+/**
+ * Who receives for an endpoint as which no application is attached, but as subaddresses of which some are: `first` nobody,
+ * since an endpoint is the first application that attaches as it; `latest` the one that attached last; `all` each of them.
+ */
+export type SharedDelivery = 'first' | 'latest' | 'all';
 
 /** Every peer acts only in its own name, and none has to use TLS. */
 export const STRICT_POLICY: PolicyRules = { requireTls: 'never', attach: {}, originators: {}, relays: {}, trusted: [] };
@@ -68,6 +76,7 @@ export class Policy {
   readonly #gateways: ReadonlyMap<string, string>;
   /** Whether peers that use SASL ANONYMOUS have an identity (D-CORE-47). */
   readonly anonymous: boolean;
+  readonly delivery: SharedDelivery;
 
   constructor(rules: PolicyRules) {
     this.#requireTls = rules.requireTls;
@@ -76,6 +85,7 @@ export class Policy {
     this.#originators = table(rules.originators, (endpoints) => new EndpointPatterns(endpoints));
     this.#relays = table(rules.relays, (domains) => new Set(domains.map(lower)));
     this.anonymous = rules.anonymous ?? false;
+    this.delivery = rules.delivery ?? 'first';
     this.#trusted = new Set(rules.trusted.map(keyOf));
     const { services = {}, gateways = {} } = rules;
     this.#services = new Set(Object.keys(services).map(keyOf));
@@ -209,6 +219,10 @@ export class Policy {
     if (attached === commonKey(originator) || attached === originator.base) return true;
     // An application attached for a domain may originate as every endpoint that it could attach as.
     if (attached === wholeDomain(originator.domain)) return this.#obstacle(identity, originator) === undefined;
+    // D-CORE-49: a program beside others of its account is attached as a subaddress, and speaks for the account.
+    if (!isAnonymous(identity) && addressOf(attached)?.base === originator.base) {
+      return this.#obstacle(identity, originator) === undefined;
+    }
     return this.#originators.get(attached)?.has(originator) === true;
   }
 

@@ -14,6 +14,7 @@ import { receiverOf } from './attachments.js';
 import type { Context } from './context.js';
 import type { TimedView } from './data-timing.js';
 import { fault } from './events.js';
+import { EveryTarget } from './every-target.js';
 import type { OptionRegistry } from './options.js';
 import { type AccessDecision, RefusingTarget } from './route.js';
 import type { Reporter } from './status.js';
@@ -71,7 +72,10 @@ export class View implements TimedView {
     if (attachment === undefined || attachment.key === name.key) return attachment?.target;
     // Of the endpoints of a whole domain, each has its own offline queue.
     const queue = this.context.offline?.existing(name);
-    return queue ?? receiverOf(attachment);
+    if (queue !== undefined) return queue;
+    const shared = this.context.policy.delivery === 'all' && attachment.whole === undefined && !name.service;
+    if (!shared) return receiverOf(attachment);
+    return new EveryTarget(this.context.attachments.below(name).map(({ application }) => application));
   }
 
   service(name: Address): DeliveryTarget | undefined {

@@ -72,7 +72,7 @@ export class AccessCache implements AccessPolicy, Views {
   #made(owner: string): AccessRules {
     const name = parseAddress(owner);
     const { entries, inherited } = this.#entries.of(name);
-    return new AccessRules(inherited ? parseAddress(name.base) : name, entries, inherited);
+    return new AccessRules(inherited ? parseAddress(name.base) : name, entries);
   }
 
   #keep(owner: string, ready: Ready): void {

@@ -47,25 +47,18 @@ const VIEW = /^presence:as-(.+)$/;
 /** The grants of one owner, prepared for many questions. */
 export class AccessRules {
   readonly #owner: Address;
-  /** Whether the entries of an endpoint stand for its subaddress: the endpoint and all its subaddresses are the owner. */
-  readonly #inherited: boolean;
   /** The first is that of the domain's services. */
   readonly #rules: readonly Rule[];
-  /** Of these, the explicit ones that name the owner or, with {@link #inherited}, subaddresses of the owner. */
+  /** Of these, the explicit ones that name the owner or programs of the owner. */
   readonly #owned: readonly Rule[];
   readonly #open: boolean;
   /** Whether any entry names a view. */
   readonly views: boolean;
 
-  /**
-   * @param owner the owner of the entries
-   * @param inherited whether they are consulted for a subaddress of the owner that has none of its own
-   */
-  constructor(owner: Address, explicit: readonly AccessEntry[], inherited = false) {
+  constructor(owner: Address, explicit: readonly AccessEntry[]) {
     const [services, ...others] = rulesOf(implicitEntries(owner));
     const given = rulesOf(explicit);
     this.#owner = owner;
-    this.#inherited = inherited;
     this.#rules = [...(services === undefined ? [] : [services]), ...given, ...others];
     this.#owned = given.filter(({ pattern }) => this.#namesOwner(pattern));
     this.#open = this.#isOpen();
@@ -104,13 +97,14 @@ export class AccessRules {
     return this.#rules.find(({ pattern }) => namesAnonymous(pattern) && matchesActor(pattern, name));
   }
 
-  #isOwner({ key, base }: Address): boolean {
-    return (this.#inherited ? base : key) === this.#owner.key;
+  /** D-ACCESS-05: whoever may attach as the owner may attach as every subaddress, so all of these are the owner. */
+  #isOwner({ base }: Address): boolean {
+    return base === this.#owner.base;
   }
 
   #namesOwner({ kind, local, domain, below }: ActorPattern): boolean {
     if (domain !== this.#owner.domain || below) return false;
-    if (kind === 'subaddresses') return this.#inherited && local === this.#owner.local;
+    if (kind === 'subaddresses') return `${local}@${domain}` === this.#owner.base;
     const name = kind === 'literal' ? addressOf(`${local}@${domain}`) : undefined;
     return name !== undefined && this.#isOwner(name);
   }

@@ -83,12 +83,28 @@ describe('relay/policy', () => {
   const originate = (identity: Identity, address: string, attached: string[] = [], rules?: Partial<PolicyRules>) =>
     policy(rules).mayOriginate(identity, true, named(address), { attached, bound: new Set() })?.reply.code;
 
+  it('D-CORE-49 lets a program attached as a subaddress send for its account, where its identity may be that', () => {
+    const sends = (identity: Identity, attached: string, originator: string, rules?: Partial<PolicyRules>) => {
+      const names = { attached: [attached], bound: { has: () => false } };
+      return policy(rules).mayOriginate(identity, true, named(originator), names)?.reply.code;
+    };
+    expect(sends(fred, 'fred/a@example.com', 'fred@example.com')).to.equal(undefined);
+    expect(sends(fred, 'fred/a@example.com', 'fred/b@example.com')).to.equal(undefined);
+    expect(sends(fred, 'fred/a@example.com', 'wilma@example.com')).to.equal(537);
+    expect(sends(fred, 'wilma/a@example.com', 'wilma@example.com'), 'a right that was withdrawn').to.equal(537);
+    const gives = { attach: { 'fred@example.com': ['wilma/a@example.com'] } };
+    expect(sends(fred, 'wilma/a@example.com', 'wilma@example.com', gives), 'only a subaddress is given').to.equal(537);
+    const nobody: Identity = { kind: 'endpoint', address: 'anonymous@example.com', proof: { ...proof, mechanism: 'ANONYMOUS' } };
+    const [one, other] = ['a', 'b'].map((digit) => `anonymous/${digit.repeat(32)}@example.com`);
+    expect(sends(nobody, one ?? '', other ?? '', { anonymous: true }), 'another stranger').to.equal(537);
+  });
+
   it('REQ-IMXP-036 REQ-IMPP-043 lets an application send for what it is attached as, its subaddresses and configured originators', () => {
     const as = ['fred@example.com'];
     expect(originate(fred, 'fred@example.com')).to.equal(537);
     expect(originate(fred, 'fred@example.com', as)).to.equal(undefined);
     expect(originate(fred, 'fred/appl=im@example.com', as)).to.equal(undefined);
-    expect(originate(fred, 'fred@example.com', ['fred/appl=im@example.com'])).to.equal(537);
+    expect(originate(fred, 'fred@example.com', ['fred/appl=im@example.com']), 'D-CORE-49').to.equal(undefined);
     expect(originate(fred, 'wilma@example.com', as)).to.equal(537);
     const rules = { originators: { 'fred@example.com': ['wilma@example.com'] } };
     expect(originate(fred, 'wilma@example.com', as, rules)).to.equal(undefined);

@@ -76,11 +76,7 @@ describe('services/access-rules', () => {
         true,
       ]);
     }
-    const inherited = new AccessRules(
-      parseAddress(INES),
-      [entry('*@*', 'all:all'), entry('ines/*@harbour.example')],
-      true,
-    );
+    const inherited = rules(INES, entry('*@*', 'all:all'), entry('ines/*@harbour.example'));
     expect(inherited.allows('ines/x@harbour.example', 'core:data')).to.equal(false);
     expect(inherited.allows('ines/x@harbour.example', 'access:set')).to.equal(true);
     expect(inherited.allows(INES, 'core:data')).to.equal(true);
@@ -148,11 +144,21 @@ describe('services/access-rules', () => {
     ]);
   });
 
-  it('takes the endpoint and all its subaddresses as the owner of the entries of a subaddress', () => {
-    const inherited = new AccessRules(parseAddress(INES), [], true);
-    expect(inherited.allows('ines/appl=wb@harbour.example', 'access:set')).to.equal(true);
-    expect(rules(INES).allows('ines/appl=wb@harbour.example', 'access:set')).to.equal(false);
-    expect(inherited.allows('inesse@harbour.example', 'access:set')).to.equal(false);
+  it('D-ACCESS-05 takes an endpoint and all its subaddresses as the owner of their entries', () => {
+    const program = 'ines/appl=wb@harbour.example';
+    for (const owner of [INES, program, 'ines/appl=im@harbour.example']) {
+      expect(rules(owner).allows(program, 'access:set'), owner).to.equal(true);
+      expect(rules(owner).allows(INES, 'access:set'), owner).to.equal(true);
+      expect(rules(owner).allows('inesse@harbour.example', 'access:set'), owner).to.equal(false);
+      expect(rules(owner).allows('ines/appl=wb@quay.example', 'access:set'), owner).to.equal(false);
+    }
+  });
+
+  it('D-ACCESS-05 lets an entry take from the programs of the owner what it does not take from the owner', () => {
+    const entries = rules(INES, entry('ines/*@harbour.example', 'core:data'));
+    expect(entries.allows('ines/appl=wb@harbour.example', 'presence:publish')).to.equal(false);
+    expect(entries.allows('ines/appl=wb@harbour.example', 'access:set'), 'no entry takes that').to.equal(true);
+    expect(entries.allows(INES, 'presence:publish')).to.equal(true);
   });
 
   it('lets everybody send to a service unless its entries say otherwise (D-CORE-20)', () => {

@@ -137,7 +137,11 @@ export class OfflineQueues implements OfflineQueueOwner {
     const own = this.#queues.get(key);
     const service = addressOf(key)?.service === true;
     // A service has a queue for each of its two names at most, and a domain one for each endpoint.
-    if (whole === undefined && !service) return own === undefined ? [] : [own];
+    if (whole === undefined && !service) {
+      const base = addressOf(key)?.base ?? key;
+      const account = base === key ? undefined : this.#queues.get(base);
+      return [own, account].filter((queue) => queue !== undefined);
+    }
     return [...this.#queues.values()].filter(({ name }) => name.domain === whole?.domain || commonKey(name) === key);
   }
 
