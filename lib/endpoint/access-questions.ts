@@ -10,7 +10,7 @@ import { withinTime } from './service-timeout.js';
 import type { Transactions } from './transactions.js';
 
 export interface AccessRequest {
-  /** Whose list it is; default: the first attached address. */
+  /** Whose list it is; default: {@link Endpoint.address}. */
   readonly owner?: string;
   /** Who asks; default: the first attached address. */
   readonly from?: string;
@@ -24,6 +24,9 @@ export interface AccessEntryInfo extends AccessEntry {
 
 /** What the client needs of an endpoint. */
 export interface AccessEndpoint {
+  /** Whose list is meant by default. */
+  readonly address: string;
+  /** The first gets the answers by default. */
   readonly addresses: readonly string[];
   /** The dialect in which services are asked. */
   readonly dialect: Form;
@@ -47,11 +50,11 @@ export class AccessQuestions {
   }
 
   owner({ owner }: AccessRequest): string {
-    return wireAddress(owner ?? this.#endpoint.addresses[0] ?? '');
+    return wireAddress(owner ?? this.#endpoint.address);
   }
 
   /** @throws TransportError TIMED_OUT | CONNECTION_LOST; RefusedError; LocalError ADDRESS_INVALID | CLOSED */
-  async ask({ from, signal, ...request }: AccessRequest, document: (transID: number) => string): Promise<XmlElement> {
+  async ask({ from = this.#endpoint.addresses[0] ?? this.#endpoint.address, signal, ...request }: AccessRequest, document: (transID: number) => string): Promise<XmlElement> {
     const service = `${this.form}=access@${givenAddress(this.owner(request)).domain}`;
     const answer = new Deferred<XmlElement>();
     const transID = this.#transactions.begin(service, (element) => answer.resolve(element));
@@ -60,7 +63,7 @@ export class AccessQuestions {
       await this.#endpoint.send({
         to: service,
         content: { xml: document(transID) },
-        ...(from === undefined ? {} : { from }),
+        from,
         ...(signal === undefined ? {} : { signal }),
       });
       return await withinTime(answer.promise, this.#timeoutMs, 'the access service did not answer', signal);

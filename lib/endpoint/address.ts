@@ -1,7 +1,8 @@
 /** Parses addresses given by the application. A wrong one is the application's fault, not a peer's. */
+import { randomUUID } from 'node:crypto';
 import { asciiAddress } from '../config/domain-name.js';
 import { LocalError } from '../errors.js';
-import { type Address, parseAddress } from '../imxp/address.js';
+import { type Address, localOf, parseAddress, wordsOf } from '../imxp/address.js';
 
 /**
  * Parses an address whose domain may be in U-labels.
@@ -31,4 +32,16 @@ export function wireAddress(text: string): string {
     'ADDRESS_INVALID',
     `${JSON.stringify(text)} is not an address: what follows the "@" is not a domain name, not even an international one`,
   );
+}
+
+/**
+ * Returns a subaddress that no other program has, in the form of RFC 2846 that core-01 §2.2 refers to: `fred/chat=1f…@domain`.
+ *
+ * @param use what the program does, for those who see the address
+ * @throws LocalError ADDRESS_INVALID
+ */
+export function beside(address: string, use: string): string {
+  const name = givenAddress(address);
+  const random = randomUUID().replaceAll('-', '').slice(0, 16);
+  return `${localOf(wordsOf(name).base, `${use}=${random}`)}@${name.domain}`;
 }

@@ -5,6 +5,7 @@
 import { LocalError } from '../errors.js';
 import { addressOf, wholeDomain } from '../imxp/address.js';
 import type { Attach, Option } from '../imxp/operation.js';
+import { sendOnlyOption } from '../imxp/send-only.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { givenAddress } from './address.js';
 
@@ -41,6 +42,11 @@ function overriding(): Option {
   };
 }
 
+export interface AttachConditions {
+  readonly override?: boolean;
+  readonly sendOnly?: boolean;
+}
+
 /** Attachments on one session. */
 export class SessionAttachments {
   readonly #byKey = new Map<string, { readonly address: string; readonly transID: number }>();
@@ -58,11 +64,13 @@ export class SessionAttachments {
    * Returns the operation that attaches an address, which counts as attached from now on.
    *
    * @param override replaces another application that is attached as this address (RFC 3342 §1)
+   * @param sendOnly says that nothing is to be delivered beyond answers (D-CORE-49)
    */
-  attach(address: string, override = false): Attach {
+  attach(address: string, { override, sendOnly }: AttachConditions = {}): Attach {
     const transID = newTransId();
     this.#byKey.set(givenAddress(address).key, { address, transID });
-    return { type: 'attach', endpoint: address, transID, options: override ? [overriding()] : [] };
+    const options = [...(override === true ? [overriding()] : []), ...(sendOnly === true ? [sendOnlyOption()] : [])];
+    return { type: 'attach', endpoint: address, transID, options };
   }
 
   /** Forgets an attachment that has ended or was refused. */
@@ -84,9 +92,16 @@ export class SessionAttachments {
     return undefined;
   }
 
-  /** Whether a Data operation for this identity is for this endpoint: for it alone, or for one of its whole domain. */
+  /**
+   * Whether a Data operation for this identity is for this endpoint: for it alone, for one of its whole domain, or for the
+   * account of which this is a program (D-CORE-48).
+   */
   has(identity: string): boolean {
     const name = addressOf(identity);
-    return name !== undefined && (this.#byKey.has(name.key) || this.#byKey.has(wholeDomain(name.domain)));
+    if (name === undefined) return false;
+    if (this.#byKey.has(name.key) || this.#byKey.has(wholeDomain(name.domain))) return true;
+    if (name.key !== name.base) return false;
+    for (const key of this.#byKey.keys()) if (addressOf(key)?.base === name.base) return true;
+    return false;
   }
 }

@@ -13,7 +13,7 @@
 import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
 import { Backoff, pause } from '../transport/backoff.js';
 import { wireAddress } from './address.js';
-import { Attachments } from './attachments.js';
+import { type AttachConditions, Attachments } from './attachments.js';
 import { attachRefused, type Connector, type EndpointChannel, type RelayConnection } from './connection.js';
 import type { Inbox } from './inbox.js';
 import type { EndpointSettings } from './options.js';
@@ -97,6 +97,25 @@ export class ConnectionManager {
     this.#begin(session, connection);
   }
 
+  /** Like {@link open}, but tries again while that makes sense, until {@link close}. */
+  async openAgainAndAgain(): Promise<void> {
+    const { signal } = this.#leaving;
+    const backoff = this.#backoff;
+    for (;;) {
+      try {
+        return await this.open();
+      } catch (error) {
+        // 554 is for the caller: at the beginning there is no connection of this endpoint that the relay could still believe in.
+        const taken = error instanceof RefusedError && error.reply.code === 554;
+        if (backoff === undefined || taken || signal.aborted || !worthRetrying(imxpErrorOf(error))) throw error;
+        await this.connection?.release();
+        this.#session = undefined;
+        await backoff.wait(signal);
+        if (signal.aborted) throw error;
+      }
+    }
+  }
+
   async attach(given: string): Promise<void> {
     const address = wireAddress(given);
     const { session, channel } = this.#present();
@@ -118,6 +137,10 @@ export class ConnectionManager {
     await this.#requests.ask(channel, { type: 'terminate', transID });
     session.attached.remove(address);
     this.attachments.remove(address);
+  }
+
+  get #conditions(): AttachConditions {
+    return { override: this.#override, sendOnly: this.#options.settings.sendOnly };
   }
 
   /** Closes the endpoint in order; see {@link Endpoint.close}. */
@@ -148,7 +171,7 @@ export class ConnectionManager {
 
   async #connect(session: EndpointSession, than?: string): Promise<RelayConnection> {
     const [first] = this.attachments.addresses;
-    const attach = first === undefined ? undefined : session.attached.attach(first, this.#override);
+    const attach = first === undefined ? undefined : session.attached.attach(first, this.#conditions);
     const connection = await this.#options.connector.open(attach, session, than);
     if (session.over.signal.aborted)
       throw new TransportError('CONNECTION_LOST', 'the connection was lost as soon as it was made');
@@ -167,7 +190,7 @@ export class ConnectionManager {
 
   async #attach({ attached }: EndpointSession, channel: EndpointChannel, address: string): Promise<void> {
     try {
-      await this.#requests.ask(channel, attached.attach(address, this.#override));
+      await this.#requests.ask(channel, attached.attach(address, this.#conditions));
     } catch (error) {
       throw error instanceof RefusedError ? attachRefused(address, error.reply) : error;
     }

@@ -32,7 +32,13 @@ export interface CpimObjectContent {
   readonly cpim: Omit<CpimInit, 'from' | 'to' | 'dateTime'> & Partial<Pick<CpimInit, 'from' | 'to' | 'dateTime'>>;
 }
 
+/** A value that is sent as JSON (application/json). */
+export interface JsonContent {
+  readonly json: unknown;
+}
+
 export const TEXT = 'text/plain; charset=UTF-8';
+export const JSON_TYPE = 'application/json';
 export const BINARY = 'application/octet-stream';
 
 /** The media type to declare for octets of unknown type. */

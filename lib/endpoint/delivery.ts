@@ -1,5 +1,5 @@
 /** Delivery: a Data operation that arrived for an attached endpoint, and its answer. */
-import { LocalError, type Reply } from '../errors.js';
+import { LocalError, RemoteProtocolError, type Reply } from '../errors.js';
 import type { Content } from '../imxp/content.js';
 import { contentOf } from '../imxp/content.js';
 import type { Data, Option } from '../imxp/operation.js';
@@ -9,13 +9,19 @@ import type { Secure } from '../message/smime/secure.js';
 import type { Signature } from '../message/smime/signature.js';
 import type { EndpointChannel } from './connection.js';
 import { textOfContent } from './content.js';
+import { replyOption } from './exchanges.js';
+import type { Message } from './message.js';
 import { forgotten, type OpenedContent, unsealed } from './secure.js';
 
 /** Receives the answer; implemented by the inbox. */
 export interface DeliveryOwner {
   /** @param reply undefined for ok */
   answered(delivery: Delivery, reply: Reply | undefined): void;
+  send(message: Message): Promise<void>;
 }
+
+/** What else {@link Delivery.reply} may say of the message that it sends. */
+export type ReplyInit = Omit<Message, 'to' | 'content'>;
 
 /** Where a delivery came from and how many octets it occupies. Internal to the endpoint. */
 export interface DeliverySource {
@@ -131,6 +137,43 @@ export class Delivery {
     const text = this.message?.text ?? textOfContent(opened);
     // S/MIME has converted all line ends to CRLF (RFC 8551 §3.1.1).
     return opened === content ? text : text.replaceAll('\r\n', '\n');
+  }
+
+  /**
+   * The content as a value of JSON.
+   *
+   * @throws RemoteProtocolError MESSAGE_INVALID (501) when it is not JSON; and as {@link message}
+   * @example
+   * const { temperature } = delivery.json() as { temperature: number };
+   */
+  json(): unknown {
+    try {
+      return JSON.parse(this.text());
+    } catch (cause) {
+      if (!(cause instanceof SyntaxError)) throw cause;
+      const reply = { code: 501, text: 'the content is not JSON' };
+      throw new RemoteProtocolError('MESSAGE_INVALID', 'the content of the delivery is not JSON', { reply, cause });
+    }
+  }
+
+  /**
+   * Sends a message to the originator, from the address that this one was for. Where the originator asked with {@link
+   * Endpoint.request}, it is the answer. Accepting the delivery is a matter of its own.
+   *
+   * @throws as {@link Endpoint.send}
+   * @example
+   * fred.receive((delivery) => delivery.reply(`You said: ${delivery.text()}`));
+   */
+  reply(content: Message['content'], more: ReplyInit = {}): Promise<void> {
+    const answers = replyOption(this.raw);
+    const [own] = this.recipients;
+    return this.source.owner.send({
+      ...(own === undefined ? {} : { from: own }),
+      ...more,
+      to: this.originator,
+      content,
+      ...(answers === undefined ? {} : { options: [...(more.options ?? []), answers] }),
+    });
   }
 
   /**

@@ -6,16 +6,21 @@ import { EventEmitter } from 'node:events';
 import { ImxpError, LocalError, TransportError } from '../errors.js';
 import type { DialectName } from '../imxp/dialect/dialect.js';
 import { dialectNamed } from '../imxp/dialect/named.js';
+import { whenAborted } from '../transport/abort.js';
 import { AccessClient } from './access.js';
 import { type Connector, RelayConnector } from './connection.js';
 import { ConnectionManager, LEAVING } from './connection-manager.js';
+import { Deferred } from './deferred.js';
 import type { Delivery } from './delivery.js';
+import { Exchanges } from './exchanges.js';
 import { type DeliveryHandler, Inbox, type ReceiveOptions } from './inbox.js';
+import { checkKeys, type KnownKeys } from './keys.js';
 import { dataOf, type Encoded, eachOf, encodedOf, type Message } from './message.js';
 import { type EndpointOptions, type EndpointSettings, settle } from './options.js';
 import { Outbox, type SendSink } from './outbox.js';
 import { acceptedBy, failedFor, type Outcome } from './outcome.js';
 import { PresenceClient } from './presence.js';
+import { withinTime } from './service-timeout.js';
 import { type Echo, type ProbeOptions, type Status, StatusClient, type StatusOptions } from './status.js';
 import { Transactions } from './transactions.js';
 
@@ -31,7 +36,20 @@ export type EndpointEvents = {
   terminate: [address: string];
   /** The endpoint is closed: by the application (no error), or because the connection is lost permanently. */
   close: [error: ImxpError | undefined];
+  /**
+   * The function given to {@link Endpoint.receive} has thrown something that is no reply for the sender, who was told 451.
+   * Without a listener the error is thrown where nothing catches it, which ends a program of Node.
+   */
+  error: [error: unknown, delivery: Delivery];
 };
+
+/** Options of {@link Endpoint.request}. */
+export interface RequestOptions {
+  /** How long the answer is awaited. Default: `limits.answerTimeoutMs`. */
+  readonly timeoutMs?: number;
+}
+
+const REQUEST_KEYS: KnownKeys<RequestOptions> = { timeoutMs: true };
 
 /**
  * An application attached to the relay of its domain.
@@ -55,13 +73,14 @@ export type EndpointEvents = {
  * }
  * await fred.close();
  */
-export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncIterable<Delivery> {
+export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncIterable<Delivery>, AsyncDisposable {
   readonly #connector: Connector;
   readonly #settings: EndpointSettings;
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
   readonly #connection: ConnectionManager;
   readonly #transactions = new Transactions();
+  readonly #exchanges = new Exchanges();
   #presence: PresenceClient | undefined;
   #access: AccessClient | undefined;
   #status: StatusClient | undefined;
@@ -72,9 +91,19 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     this.#connector = connector;
     this.#settings = settings;
     const { dialect } = connector;
-    const { autoAccept, limits, secure } = settings;
+    const { autoAccept, limits, secure, sendOnly } = settings;
     const idle = (): void => this.#connection.idle();
-    this.#inbox = new Inbox({ dialect, autoAccept, secure, limits, idle });
+    this.#inbox = new Inbox({
+      dialect,
+      autoAccept,
+      secure,
+      limits,
+      sendOnly,
+      exchanges: this.#exchanges,
+      idle,
+      fault: (error, delivery) => this.#failed(error, delivery),
+      send: (message) => this.send(message),
+    });
     this.#outbox = new Outbox({ dialect, limits, idle });
     this.#connection = new ConnectionManager({
       connector,
@@ -109,12 +138,37 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   /** Like {@link connect}, but over connections from another connector. */
   static async through(connector: Connector, settings: EndpointSettings): Promise<Endpoint> {
     const endpoint = new Endpoint(connector, settings);
-    endpoint.#connection.attachments.add(settings.address);
-    await endpoint.#connection.open();
+    const { attachAs, reconnectInitially, signal } = settings;
+    signal?.throwIfAborted();
+    endpoint.#connection.attachments.add(attachAs);
+    const opening = reconnectInitially ? endpoint.#connection.openAgainAndAgain() : endpoint.#connection.open();
+    if (signal === undefined) await opening;
+    else await endpoint.#until(signal, opening);
     return endpoint;
   }
 
-  /** The addresses of this endpoint, whether or not it is connected. The first is the default originator. */
+  /** Waits until the connection is made. @throws the signal's reason when it is aborted before */
+  async #until(signal: AbortSignal, opening: Promise<void>): Promise<void> {
+    const aborted = new Deferred<never>();
+    const forget = whenAborted(signal, () => aborted.reject(signal.reason));
+    try {
+      await Promise.race([opening, aborted.promise]);
+    } catch (error) {
+      // A connection that is made after all is released; why it is not made is of no interest any more.
+      opening.catch(() => {});
+      void this.close();
+      throw error;
+    } finally {
+      forget();
+    }
+  }
+
+  /** The address that messages come from by default. A program that only sends is attached beside it. */
+  get address(): string {
+    return this.#settings.sendOnly ? this.#settings.address : (this.addresses[0] ?? this.#settings.address);
+  }
+
+  /** The addresses that this endpoint is attached as, whether or not it is connected. */
   get addresses(): readonly string[] {
     return this.#connection.attachments.addresses;
   }
@@ -271,7 +325,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   async sendEach(message: Message): Promise<readonly Outcome[]> {
     const { signal } = message;
     signal?.throwIfAborted();
-    const all = eachOf(this.#reported(message), this.#own, this.#settings.secure).map(({ recipient, data }) => {
+    const all = eachOf(this.#reported(message), this.address, this.#settings.secure).map(({ recipient, data }) => {
       return { recipient, encoded: encodedOf(data, this.#connector.dialect) };
     });
     const begin = performance.now();
@@ -289,12 +343,45 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   }
 
   /**
+   * Sends a message and resolves with the answer that the recipient gives with {@link Delivery.reply}: the first delivery from
+   * the recipient that answers this message. The answer is a delivery like others, accepted at once with `autoAccept`.
+   *
+   * @throws as {@link send}; TransportError TIMED_OUT when no answer arrived in time; LocalError ARGUMENT unless there is
+   *   exactly one recipient
+   * @example
+   * const answer = await fred.request({ to: 'weather@rubble.com', content: { json: { place: 'Bedrock' } } });
+   * console.log(answer.json());
+   */
+  async request(message: Message, options: RequestOptions = {}): Promise<Delivery> {
+    checkKeys(options, REQUEST_KEYS, 'request');
+    const { autoAccept, limits } = this.#settings;
+    const { timeoutMs = limits.answerTimeoutMs } = options;
+    const [to, ...others] = typeof message.to === 'string' ? [message.to] : message.to;
+    if (to === undefined || others.length > 0) {
+      throw new LocalError('ARGUMENT', 'request: name one recipient in "to"; only one can answer');
+    }
+    const answer = new Deferred<Delivery>();
+    const option = this.#exchanges.begin(to, (delivery) => {
+      if (autoAccept) delivery.accept();
+      answer.resolve(delivery);
+    });
+    try {
+      // The answer comes to the originator, so it has to be an address that is attached here.
+      const from = message.from ?? this.addresses[0] ?? this.address;
+      await this.send({ ...message, from, options: [...(message.options ?? []), option] });
+      return await withinTime(answer.promise, timeoutMs, `${to} accepted the request but did not answer it`, message.signal);
+    } finally {
+      this.#exchanges.end(option.transID);
+    }
+  }
+
+  /**
    * Encodes a message for {@link submit}, which may be given the result more than once.
    *
    * @throws LocalError ARGUMENT | ADDRESS_INVALID
    */
   encode(message: Message): Encoded {
-    return encodedOf(dataOf(this.#reported(message), this.#own, this.#settings.secure), this.#connector.dialect);
+    return encodedOf(dataOf(this.#reported(message), this.address, this.#settings.secure), this.#connector.dialect);
   }
 
   /**
@@ -314,7 +401,8 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   /**
    * Passes deliveries to a function as they arrive instead of to loops; undefined returns to loops. With `autoAccept` a
    * delivery is accepted when the function returns or its promise resolves. If it throws, the delivery is refused with
-   * the error's reply, or 451 if the error has none.
+   * the error's reply, or 451 if the error has none; such an error is an event `error`, and ends the program where nothing
+   * listens to that.
    *
    * @example
    * fred.receive((delivery) => console.log(delivery.text()));
@@ -342,11 +430,18 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     return this.#connection.close();
   }
 
+  /** Closes the endpoint at the end of `await using`; see {@link close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /** Directs the reports of a timed message to the application's function. */
   #reported(message: Message): Message {
     const { timing } = message;
     if (timing?.reported === undefined) return message;
-    return { ...message, timing: { ...timing, transID: this.#statusClient.listen(message, timing.reported) } };
+    // Reports come to the originator, so it has to be an address that is attached here.
+    const from = message.from ?? this.addresses[0] ?? this.address;
+    return { ...message, from, timing: { ...timing, transID: this.#statusClient.listen(message, timing.reported) } };
   }
 
   // ---- changes of the connection -------------------------------------------------------------------------------
@@ -372,8 +467,12 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     this.emit('close', error);
   }
 
-  get #own(): string {
-    return this.addresses[0] ?? this.#settings.address;
+  #failed(error: unknown, delivery: Delivery): void {
+    if (this.listenerCount('error') > 0) this.emit('error', error, delivery);
+    else
+      queueMicrotask(() => {
+        throw error;
+      });
   }
 
   #submitted(encoded: Encoded, signal: Ending, accepted: () => void, failed: (reason: unknown) => void): void {

@@ -14,6 +14,8 @@ import { events } from '../ops/events.js';
 import type { EndpointChannel } from './connection.js';
 import { Delivery, type DeliveryOwner } from './delivery.js';
 import { DuplicateFilter } from './duplicate-filter.js';
+import type { Exchanges } from './exchanges.js';
+import type { Message } from './message.js';
 import type { EndpointLimits } from './options.js';
 
 /** Receives each delivery as it arrives; see {@link Endpoint.receive}. */
@@ -27,6 +29,11 @@ export interface ReceiveOptions {
   readonly notifications?: boolean;
 }
 
+/** What senders are told by a program that only sends. */
+const SENDS_ONLY: Reply = {
+  code: 450,
+  text: 'the program attached under this address only sends: write to the address without its subaddress',
+};
 const BUSY: Reply = { code: 450, text: 'recipient busy' };
 const LEAVING: Reply = { code: 450, text: 'the recipient closed before it read this' };
 const UNANSWERED: Reply = { code: 451, text: 'the recipient closed before it answered' };
@@ -38,8 +45,15 @@ export interface InboxOptions {
   /** Opens signed and encrypted content. */
   readonly secure: Secure;
   readonly limits: Pick<EndpointLimits, 'queuedData' | 'queuedOctets' | 'windowOctets'>;
+  /** Refuses everything but answers to requests. */
+  readonly sendOnly: boolean;
+  readonly exchanges: Exchanges;
   /** Called when everything is answered. */
   idle(): void;
+  /** Called with what a handler threw, unless it was a reply for the sender. */
+  fault(error: unknown, delivery: Delivery): void;
+  /** Sends an application's reply to a delivery. */
+  send(message: Message): Promise<void>;
 }
 
 interface Waiter {
@@ -52,7 +66,7 @@ export class Inbox implements DeliveryOwner {
   readonly #autoAccept: boolean;
   readonly #secure: Secure;
   readonly #limits: InboxOptions['limits'];
-  readonly #idle: () => void;
+  readonly #options: InboxOptions;
   /** Unanswered deliveries, including those in the queue. */
   readonly #unanswered = new Set<Delivery>();
   /** Number of unanswered deliveries for each connection. */
@@ -67,8 +81,9 @@ export class Inbox implements DeliveryOwner {
   #waiters: Waiter[] = [];
   #end: { readonly error: ImxpError | undefined } | undefined;
 
-  constructor({ dialect, autoAccept, secure, limits, idle }: InboxOptions) {
-    this.#idle = idle;
+  constructor(options: InboxOptions) {
+    const { dialect, autoAccept, secure, limits } = options;
+    this.#options = options;
     this.#dialect = dialect;
     this.#autoAccept = autoAccept;
     this.#secure = secure;
@@ -82,8 +97,10 @@ export class Inbox implements DeliveryOwner {
 
   /** Receives a Data operation. */
   take(channel: EndpointChannel, msgno: number, octets: number, data: Data, recipients: readonly string[]): void {
-    if (this.#full(octets)) {
-      this.#reply(channel, msgno, BUSY);
+    const { sendOnly, exchanges } = this.#options;
+    const unwanted = sendOnly && !exchanges.awaits(data);
+    if (unwanted || this.#full(octets)) {
+      this.#reply(channel, msgno, unwanted ? SENDS_ONLY : BUSY);
       channel.consume(octets);
       return;
     }
@@ -99,7 +116,7 @@ export class Inbox implements DeliveryOwner {
     this.#octets += octets;
     this.#unanswered.add(delivery);
     this.#due.set(channel, (this.#due.get(channel) ?? 0) + 1);
-    this.#hand(delivery);
+    if (!exchanges.take(delivery)) this.#hand(delivery);
   }
 
   /** Whether the application takes the notifications of presence services that the endpoint did not ask for. */
@@ -186,13 +203,17 @@ export class Inbox implements DeliveryOwner {
     }
   }
 
+  send(message: Message): Promise<void> {
+    return this.#options.send(message);
+  }
+
   answered(delivery: Delivery, reply: Reply | undefined): void {
     const { channel, msgno, uncredited } = delivery.source;
     if (reply === undefined) this.#duplicates.accepted(delivery.raw);
     this.#forget(delivery);
     this.#reply(channel, msgno, reply);
     if (uncredited > 0) channel.consume(uncredited);
-    if (this.#unanswered.size === 0) this.#idle();
+    if (this.#unanswered.size === 0) this.#options.idle();
   }
 
   #forget(delivery: Delivery): void {
@@ -253,9 +274,11 @@ export class Inbox implements DeliveryOwner {
 
   #failed(delivery: Delivery, error: unknown): void {
     const reply = error instanceof ImxpError ? error.reply : undefined;
-    // An error without a reply is a fault of the application; the sender learns only that processing failed.
-    if (reply === undefined) events.fault.publish({ session: delivery.source.channel.id, error });
     delivery.refuse(reply ?? FAILED);
+    if (reply !== undefined) return;
+    // An error without a reply is a fault of the application; the sender learns only that processing failed.
+    events.fault.publish({ session: delivery.source.channel.id, error });
+    this.#options.fault(error, delivery);
   }
 
   #next(): Promise<IteratorResult<Delivery, undefined>> {

@@ -12,6 +12,8 @@ import { type Conditions, conditionsOf } from './conditions.js';
 import {
   BINARY,
   type CpimObjectContent,
+  JSON_TYPE,
+  type JsonContent,
   type MessageContent,
   TEXT,
   type UriContent,
@@ -26,10 +28,10 @@ import { sealed } from './secure.js';
 export interface Message extends Conditions {
   readonly to: string | readonly string[];
   /**
-   * A string is sent as UTF-8 text, a Buffer or other Uint8Array octet for octet, XML inside the control document, a
-   * URI as a reference, and an instant message with its header in the given form.
+   * A string is sent as UTF-8 text, a Buffer or other Uint8Array octet for octet, `{ json }` as JSON, XML inside the control
+   * document, a URI as a reference, and an instant message with its header in the given form.
    */
-  readonly content: string | Uint8Array | XmlContent | UriContent | MessageContent | CpimObjectContent;
+  readonly content: string | Uint8Array | JsonContent | XmlContent | UriContent | MessageContent | CpimObjectContent;
   /** The media type of a string or Buffer; default: `text/plain; charset=UTF-8` and `application/octet-stream`. */
   readonly type?: string;
   /** Further MIME headers of a string or Buffer, such as Content-Language. */
@@ -60,7 +62,8 @@ const KEYS: KnownKeys<Message> = {
   hops: true,
   signal: true,
 };
-const CONTENT_KEYS: KnownKeys<XmlContent & UriContent & MessageContent & CpimObjectContent> = {
+const CONTENT_KEYS: KnownKeys<JsonContent & XmlContent & UriContent & MessageContent & CpimObjectContent> = {
+  json: true,
   xml: true,
   uri: true,
   message: true,
@@ -131,16 +134,29 @@ function madeOf(
   if (!isContent(content)) {
     throw new LocalError(
       'ARGUMENT',
-      'send: "content" must be a string, a Buffer, or an object with xml, uri, message or cpim',
+      'send: "content" must be a string, a Buffer, or an object with json, xml, uri, message or cpim',
     );
   }
   checkKeys(content, CONTENT_KEYS, 'send: content');
+  if ('json' in content) return { type: type ?? JSON_TYPE, headers, body: jsonOf(content) };
   if (type !== undefined || headers.length > 0) {
-    throw new LocalError('ARGUMENT', 'send: "type" and "headers" apply only to content that is a string or a Buffer');
+    throw new LocalError('ARGUMENT', 'send: "type" and "headers" apply only to content that is a string, a Buffer or JSON');
   }
   if ('message' in content) return madeMessage(content, originator, recipients);
   if ('cpim' in content) return madeCpim(content, originator, recipients);
   return content;
+}
+
+/** @throws LocalError ARGUMENT when JSON cannot say it */
+function jsonOf({ json }: JsonContent): Buffer {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(json);
+  } catch (cause) {
+    throw new LocalError('ARGUMENT', `send: "json" cannot be written as JSON: ${String(cause)}`, { cause });
+  }
+  if (text === undefined) throw new LocalError('ARGUMENT', 'send: "json" is undefined or a function, which JSON has not');
+  return Buffer.from(text);
 }
 
 /** Wraps octets in a Buffer without copying them. */
@@ -151,5 +167,5 @@ function bufferOf(octets: Uint8Array): Buffer {
 /** Checks programs without types; other values would fail later with an obscure error. */
 function isContent(content: unknown): boolean {
   if (typeof content !== 'object' || content === null) return false;
-  return ['xml', 'uri', 'message', 'cpim'].some((key) => key in content);
+  return ['json', 'xml', 'uri', 'message', 'cpim'].some((key) => key in content);
 }

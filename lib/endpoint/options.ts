@@ -9,7 +9,7 @@ import { EVERYBODY } from '../imxp/address.js';
 import { anonymousAddress } from '../imxp/anonymous.js';
 import type { Secure } from '../message/smime/secure.js';
 import type { BackoffTimes } from '../transport/backoff.js';
-import { givenAddress, wireAddress } from './address.js';
+import { beside, givenAddress, wireAddress } from './address.js';
 import { checkKeys, type KnownKeys } from './keys.js';
 import { pemOf } from './pem.js';
 import { type SecureFiles, secureOf } from './secure.js';
@@ -64,7 +64,13 @@ export const ENDPOINT_LIMITS: EndpointLimits = Object.freeze({
 });
 
 /** Delays between reconnection attempts: `firstMs`, doubling up to `longestMs`. */
-export type ReconnectOptions = Partial<BackoffTimes>;
+export interface ReconnectOptions extends Partial<BackoffTimes> {
+  /**
+   * Whether `connect` tries again, too, while the relay cannot be reached or is overloaded; `signal` ends that. Default:
+   * false.
+   */
+  readonly initial?: boolean;
+}
 
 /** Options of {@link Endpoint.connect}. */
 export interface EndpointOptions {
@@ -137,12 +143,24 @@ export interface EndpointOptions {
    * application's attachment ends. An endpoint that was itself replaced does not do so again. Default: false.
    */
   readonly override?: boolean;
+  /**
+   * This program only sends: it takes the place of no other program that is attached as `address`, and what arrives for it
+   * is refused at once. It attaches under a subaddress of its own, which is in {@link Endpoint.addresses} and to which
+   * services and {@link Endpoint.request} get their answers; messages still come from `address` (D-CORE-49). Default: false.
+   */
+  readonly sendOnly?: boolean;
+  /** Ends the attempt to connect; it has no effect afterwards. */
+  readonly signal?: AbortSignal;
   readonly limits?: Partial<EndpointLimits>;
 }
 
 /** The options, complete and checked. */
 export interface EndpointSettings {
   readonly address: string;
+  /** The address to attach as: {@link address}, or a subaddress of it for a program that only sends. */
+  readonly attachAs: string;
+  readonly sendOnly: boolean;
+  readonly signal: AbortSignal | undefined;
   /** Whether to log in anonymously. */
   readonly anonymous: boolean;
   readonly domain: string;
@@ -159,6 +177,8 @@ export interface EndpointSettings {
   readonly secure: Secure;
   readonly autoAccept: boolean;
   readonly reconnect: BackoffTimes | undefined;
+  /** Whether the first connection is attempted again as well. */
+  readonly reconnectInitially: boolean;
   readonly override: boolean;
   readonly limits: EndpointLimits;
 }
@@ -180,8 +200,11 @@ const KEYS: KnownKeys<EndpointOptions> = {
   autoAccept: true,
   reconnect: true,
   override: true,
+  sendOnly: true,
+  signal: true,
   limits: true,
 };
+const RECONNECT_KEYS: KnownKeys<ReconnectOptions> = { firstMs: true, longestMs: true, steadyMs: true, initial: true };
 const TLS_USES: Readonly<Record<TlsUse, true>> = { off: true, prefer: true, require: true };
 
 const RECONNECT: BackoffTimes = { firstMs: 100, longestMs: 30_000 };
@@ -196,9 +219,14 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
     throw new LocalError('ARGUMENT', `Endpoint.connect: ${text}`);
   }
   const relays = relaysOf(options.relay);
+  const { sendOnly = false, anonymous, reconnect } = options;
   return {
     address: wireAddress(address),
-    anonymous: options.anonymous !== undefined,
+    // An anonymous address is random already, and attaches once.
+    attachAs: wireAddress(sendOnly && anonymous === undefined ? beside(address, 'send') : address),
+    sendOnly,
+    signal: options.signal,
+    anonymous: anonymous !== undefined,
     domain,
     relays,
     dialect: options.dialect ?? 'imxp',
@@ -210,7 +238,8 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
     legacyTls: options.legacyTls ?? false,
     secure: await secureOf(options.secure),
     autoAccept: options.autoAccept ?? true,
-    reconnect: reconnectOf(options.reconnect),
+    reconnect: reconnectOf(reconnect),
+    reconnectInitially: typeof reconnect === 'object' && reconnect.initial === true,
     override: options.override ?? false,
     limits: limitsOf(options.limits ?? {}),
   };
@@ -224,7 +253,7 @@ function checkOptions(options: EndpointOptions): void {
   else if (typeof address !== 'string') throw new LocalError('ARGUMENT', 'Endpoint.connect: address is required');
   if (limits !== undefined) checkKeys(limits, limitKeys(), 'Endpoint.connect: limits');
   if (typeof reconnect === 'object') {
-    checkKeys(reconnect, { firstMs: true, longestMs: true }, 'Endpoint.connect: reconnect');
+    checkKeys(reconnect, RECONNECT_KEYS, 'Endpoint.connect: reconnect');
   }
   if (dialect !== undefined && !DIALECTS.includes(dialect)) {
     throw new LocalError('ARGUMENT', `Endpoint.connect: dialect must be one of ${DIALECTS.join(', ')}`);
@@ -289,7 +318,9 @@ async function ownOf({ certificate, key, tls }: EndpointOptions): Promise<Endpoi
 
 function reconnectOf(reconnect: EndpointOptions['reconnect']): BackoffTimes | undefined {
   if (reconnect === undefined || reconnect === false) return undefined;
-  return reconnect === true ? RECONNECT : { ...RECONNECT, ...reconnect };
+  if (reconnect === true) return RECONNECT;
+  const { initial: _, ...times } = reconnect;
+  return { ...RECONNECT, ...times };
 }
 
 function limitsOf(given: Partial<EndpointLimits>): EndpointLimits {

@@ -48,7 +48,7 @@ export interface SubscriberSigning {
 export interface PollRequest extends PresenceRequest, SubscriberSigning {}
 
 export interface PublishRequest extends PresenceRequest, PresenceSealing {
-  /** Whose presence it is, if they permit it; default: the first attached address. */
+  /** Whose presence it is, if they permit it; default: {@link Endpoint.address}. */
   readonly publisher?: string;
 }
 
@@ -77,6 +77,9 @@ export interface SubscriptionNotice {
 
 /** What the client needs of an endpoint. */
 export interface PresenceEndpoint {
+  /** Whose presence is published by default. */
+  readonly address: string;
+  /** The first gets the answers by default. */
   readonly addresses: readonly string[];
   /** The dialect in which services are asked. */
   readonly dialect: Form;
@@ -140,7 +143,7 @@ export class PresenceClient {
     options: PublishRequest = {},
   ): Promise<void> {
     checkKeys(options, PUBLISH_KEYS, 'presence.publish');
-    const { publisher: given = this.#own(), sign, encryptFor, ...request } = options;
+    const { publisher: given = this.#endpoint.address, sign, encryptFor, ...request } = options;
     const sealing = { ...(sign === undefined ? {} : { sign }), ...(encryptFor === undefined ? {} : { encryptFor }) };
     const publisher = wireAddress(given);
     for (let attempt = 1; ; attempt += 1) {
@@ -327,7 +330,7 @@ export class PresenceClient {
   }
 
   async #send(service: string, request: PollRequest, operation: PresenceOperation): Promise<void> {
-    const { from, signal, sign = false } = request;
+    const { from = this.#own(), signal, sign = false } = request;
     const proof =
       sign === false || operation.type !== 'subscribe'
         ? undefined
@@ -337,7 +340,7 @@ export class PresenceClient {
       to: service,
       content: { xml: writePresenceOperation(operation, this.#endpoint.dialect) },
       ...(proof === undefined ? {} : { options: [option] }),
-      ...(from === undefined ? {} : { from }),
+      from,
       ...(signal === undefined ? {} : { signal }),
     });
   }
@@ -352,7 +355,7 @@ export class PresenceClient {
   }
 
   #own(): string {
-    return this.#endpoint.addresses[0] ?? '';
+    return this.#endpoint.addresses[0] ?? this.#endpoint.address;
   }
 
   #originator({ from }: PresenceRequest): string {

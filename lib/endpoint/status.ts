@@ -95,7 +95,9 @@ export class StatusClient {
     const transID = this.#transactions.begin(undefined, (element, service) => collector.take(element, service));
     const request: OptionInit = { internal: 'statusRequest', targetHop, transID };
     try {
-      const reply = await this.#send({ ...message, options: [...(message.options ?? []), request] });
+      // Reports go to the originator, so it has to be an address that is attached here.
+      const from = this.#originator(message);
+      const reply = await this.#send({ ...message, from, options: [...(message.options ?? []), request] });
       const ms = collector.elapsed;
       collector.answered(reply, ms);
       const complete = await this.#collected(collector, reportTimeoutMs, message.signal);

@@ -181,6 +181,8 @@ describe('endpoint: receiving', () => {
     finish();
     await channel.until(() => channel.answers.size === 1);
     expect(channel.answers.get(1)).to.deep.equal(OK);
+    const faults: unknown[] = [];
+    fred.on('error', (error, { originator }) => faults.push([String(error), originator]));
     fred.receive(() => {
       throw new Error('a secret of the application');
     });
@@ -190,6 +192,7 @@ describe('endpoint: receiving', () => {
     channel.send(forFred);
     await channel.until(() => channel.answers.size === 3);
     expect(channel.answers.get(3)).to.include({ code: 550, text: 'not here' });
+    expect(faults).to.deep.equal([['Error: a secret of the application', BARNEY]]);
   });
 
   it('REQ-IMXP-033 refuses Data for addresses that are not attached here', async () => {
