@@ -12,7 +12,13 @@ import {
   warnOfPublishing,
   warnOfUnreachable,
 } from './support/access-entries.js';
-import { attachToAsk, type EndpointCommandOptions, endpointOptions, withEndpoint } from './support/endpoint.js';
+import {
+  attachToAsk,
+  type EndpointCommandOptions,
+  endpointOptions,
+  fromOption,
+  withEndpoint,
+} from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { actorArgument, addressArgument } from './support/names.js';
@@ -153,7 +159,7 @@ export function register(program: Command): void {
     const made = access
       .command(name)
       .description(description)
-      .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
+      .addOption(fromOption())
       .option('--owner <address>', 'owner of the list, if they permit it; default: you', addressArgument)
       .option('--json', 'print the list as JSON');
     return explain(withEndpoint(made), { about: ABOUT, exits: EXITS, examples, see: ['imxp access', 'imxp presence'] });

@@ -7,16 +7,17 @@ import { harmless, paint } from '../lib/ops/terminal.js';
 import { Conversation, type Display, type Said, wordsFor } from './support/conversation.js';
 import { draftOf } from './support/draft.js';
 import {
-  attach,
+  attachBeside,
   countArgument,
   type EndpointCommandOptions,
   endpointOptions,
+  fromOption,
   languageArgument,
   withEndpoint,
 } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { addressArgument, type Recipients, recipientsArgument, shownName } from './support/names.js';
+import { type Recipients, recipientsArgument, shownName } from './support/names.js';
 import { note, print } from './support/output.js';
 import { type SecureCommandOptions, sealing, secureFiles, withIdentity, withSealing } from './support/secure.js';
 
@@ -179,7 +180,9 @@ async function over({ leaving }: Chat): Promise<void> {
 }
 
 function conversationOf({ endpoint, other, options, inReplyTo, leaving }: Chat, display: Display): Conversation {
-  const { from: own, subject, lang, count = Number.POSITIVE_INFINITY } = options;
+  // Answers come to the address that the messages come from.
+  const own = endpoint.addresses[0] ?? options.from;
+  const { subject, lang, count = Number.POSITIVE_INFINITY } = options;
   const counted: Display = {
     heard: (said) => {
       display.heard(said);
@@ -213,7 +216,7 @@ async function talk(chat: Chat): Promise<void> {
   print(
     paint(
       'dim',
-      `Chatting with ${shownName(other)} as ${shownName(options.from)}. Ctrl-D leaves, /help lists the commands.`,
+      `Chatting with ${shownName(other)} as ${shownName(endpoint.addresses[0] ?? options.from)}. Ctrl-D leaves, /help lists the commands.`,
     ),
   );
   lines.prompt();
@@ -270,7 +273,7 @@ async function chat(whom: Recipients, given: ChatOptions): Promise<void> {
     throw new CommandError(EXIT.USAGE, 'a chat is with one endpoint, and the URI names several; imxp send takes it');
   const options = typeof fields.subject === 'string' ? { ...given, subject: fields.subject } : given;
   const settings = { ...(await endpointOptions(options.from, options)), ...(await secureFiles(options)) };
-  const endpoint = await attach(settings, { reconnect: true });
+  const endpoint = await attachBeside(settings, 'chat', { reconnect: true });
   const leaving = new AbortController();
   const leave = (): void => leaving.abort();
   process.once('SIGINT', leave);
@@ -297,7 +300,7 @@ export function register(program: Command): void {
     .command('chat')
     .description('chat with an endpoint, line by line')
     .argument('<address>', 'the other side, or its im: URI with its headers', recipientsArgument)
-    .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
+    .addOption(fromOption())
     .option('--subject <text>', 'subject of your messages')
     .option('--lang <tag>', 'language of your messages, such as en or de-AT', languageArgument)
     .option('--count <n>', 'leave after this many messages from the other side', countArgument)
@@ -307,7 +310,7 @@ export function register(program: Command): void {
     about: `At a terminal each line is numbered and marked as accepted (✓ #1) or not (✗ #1, with code and text); Ctrl-D leaves in
 order. In a pipe, input lines are sent and output lines look like "✓ 1", "✗ 2 450 not attached" and "barney@rubble.com: At
 eight."; each line is sent after the answer to the one before. With --count it waits for answers after the end of the
-input. If another program is attached under your address, use a subaddress: --from fred/laptop@example.com.
+input. Beside another program that is attached under your address it uses a subaddress of its own, and answers come there.
 
 With an im: URI its subject and in-reply-to are used; its body is filled in as the first line, and in a pipe sent as such.
 

@@ -10,10 +10,13 @@ type Loader = () => Promise<{ readonly register: Register }>;
 const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['relay', () => import('./relay.js')],
   ['check', () => import('./check.js')],
+  ['doctor', () => import('./doctor.js')],
   ['status', () => import('./status.js')],
   ['top', () => import('./top.js')],
   ['account', () => import('./account.js')],
   ['certs', () => import('./certs.js')],
+  ['login', () => import('./login.js')],
+  ['context', () => import('./context.js')],
   ['send', () => import('./send.js')],
   ['listen', () => import('./listen.js')],
   ['chat', () => import('./chat.js')],

@@ -14,9 +14,11 @@ import {
   countArgument,
   type EndpointCommandOptions,
   endpointOptions,
+  fromOption,
   withEndpoint,
 } from './support/endpoint.js';
 import { CommandError, EXIT } from './support/exit.js';
+import { extensionOf } from './support/file-type.js';
 import { fileError } from './support/files.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { addressArgument, shownName } from './support/names.js';
@@ -30,6 +32,7 @@ import {
 } from './support/secure.js';
 
 interface ListenOptions extends EndpointCommandOptions, SecureCommandOptions {
+  readonly from: string;
   readonly json?: boolean;
   readonly raw?: boolean;
   readonly override?: boolean;
@@ -43,16 +46,6 @@ function write(octets: string | Buffer): Promise<void> {
     process.stdout.write(octets, (error) => (error ? reject(error) : resolve()));
   });
 }
-
-const EXTENSIONS: ReadonlyMap<string, string> = new Map([
-  ['text/plain', '.txt'],
-  ['text/html', '.html'],
-  ['text/xml', '.xml'],
-  ['application/xml', '.xml'],
-  ['application/json', '.json'],
-  ['image/png', '.png'],
-  ['image/jpeg', '.jpg'],
-]);
 
 class Output {
   readonly #options: ListenOptions;
@@ -72,14 +65,14 @@ class Output {
   }
 
   /** Writes a new file; existing ones are kept. */
-  async #store({ originator }: Delivery, { octets, type }: OpenedContent): Promise<string | undefined> {
+  async #store({ originator }: Delivery, { octets, type, name }: OpenedContent): Promise<string | undefined> {
     const { output } = this.#options;
     if (output === undefined) return undefined;
     const from = originator.replace(/[^A-Za-z0-9.@=_+-]/g, '_').slice(0, 100);
-    const extension = EXTENSIONS.get(type.split(';', 1)[0]?.toLowerCase() ?? '') ?? '.bin';
+    const end = name === undefined ? extensionOf(type) : `-${name}`;
     for (;;) {
       this.#number += 1;
-      const path = join(output, `${String(this.#number).padStart(4, '0')}-${from}${extension}`);
+      const path = join(output, `${String(this.#number).padStart(4, '0')}-${from}${end}`);
       try {
         if (createWhole(path, octets)) return path;
       } catch (error) {
@@ -90,13 +83,14 @@ class Output {
 
   #json(delivery: Delivery, content: OpenedContent, file: string | undefined): object {
     const { originator, recipients } = delivery;
-    const { octets, type, text, subject } = content;
+    const { octets, type, text, subject, name } = content;
     const written = text === undefined ? { encoding: 'base64', content: octets.toString('base64') } : { content: text };
     return {
       from: originator,
       to: recipients,
       ...(subject === undefined ? {} : { subject }),
       type,
+      ...(name === undefined ? {} : { name }),
       octets: octets.length,
       sha256: sha256(octets),
       ...protectionJson(delivery),
@@ -106,10 +100,10 @@ class Output {
 
   #text(delivery: Delivery, content: OpenedContent, file: string | undefined): string {
     const { originator, recipients } = delivery;
-    const { octets, type, text, subject } = content;
+    const { octets, type, text, subject, name } = content;
     const who = `${shownName(originator)} -> ${recipients.map(shownName).join(', ')}`;
     const about = subject === undefined ? '' : `${paint('bold', harmless(subject))}\n`;
-    const what = paint('dim', harmless(`${type}, ${octets.length} octets`));
+    const what = paint('dim', harmless(`${name === undefined ? '' : `${name}, `}${type}, ${octets.length} octets`));
     const protection = protectionText(delivery);
     // Comes before anything that the sender has written.
     const proof = protection === undefined ? '' : `  [${protection}]`;
@@ -157,8 +151,8 @@ async function understood(output: Output, delivery: Delivery): Promise<boolean> 
   }
 }
 
-async function listen(address: string, options: ListenOptions): Promise<void> {
-  const { json, raw, output: directory, count = Number.POSITIVE_INFINITY } = options;
+async function listen(_: string | undefined, options: ListenOptions): Promise<void> {
+  const { from: address, json, raw, output: directory, count = Number.POSITIVE_INFINITY } = options;
   if (json === true && raw === true)
     throw new CommandError(EXIT.USAGE, '--json and --raw exclude each other; give one of them');
   const settings = { ...(await endpointOptions(address, options)), ...(await secureFiles(options)) };
@@ -189,14 +183,22 @@ export function register(program: Command): void {
   const command = program
     .command('listen')
     .description('attach as an endpoint and print the messages that arrive')
-    .argument('<address>', 'your address; its password is needed', addressArgument)
+    .argument('[address]', 'your address; default: that of --from', addressArgument)
+    .addOption(fromOption())
+    .hook('preAction', (_, acting) => {
+      const [own] = acting.processedArgs;
+      if (own !== undefined) acting.setOptionValueWithSource('from', own, 'cli');
+    })
     .option(
       '--json',
-      'print one JSON object per message: from, to, subject, type, octets, sha256, signed, encrypted, content (text or base64) or file',
+      'print one JSON object per message: from, to, subject, type, name, octets, sha256, signed, encrypted, content (text or base64) or file',
     )
     .option('--raw', 'print only the octets of the content')
     .option('--count <n>', 'stop after this many messages', countArgument)
-    .option('--output <dir>', 'store the content of each message in a file in this directory')
+    .option(
+      '--output <dir>',
+      'store the content of each message in a file in this directory, under a number, its sender and its own name',
+    )
     .option('--override', 'replace another program that is attached under this address');
   withEndpoint(withIdentity(command)).action(listen);
   explain(command, {

@@ -8,6 +8,7 @@ import {
   countArgument,
   type EndpointCommandOptions,
   endpointOptions,
+  fromOption,
   withEndpoint,
 } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
@@ -70,7 +71,7 @@ export function register(program: Command): void {
     .command('ping')
     .description('check whether an endpoint can be reached and how long that takes')
     .argument('<address>', 'the endpoint to reach', addressArgument)
-    .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
+    .addOption(fromOption())
     .option('--count <n>', 'number of probes', countArgument, DEFAULT_COUNT)
     .option('--interval <ms>', 'milliseconds between an answer and the next probe', countArgument, DEFAULT_INTERVAL_MS)
     .option('--json', 'print one JSON object per probe');

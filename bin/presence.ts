@@ -10,10 +10,12 @@ import { parseTimestamp } from '../lib/imxp/vocabulary/timestamp.js';
 import { uriOfAddress } from '../lib/message/uri.js';
 import { harmless, paint } from '../lib/ops/terminal.js';
 import {
+  attachBeside,
   attachToAsk,
   countArgument,
   type EndpointCommandOptions,
   endpointOptions,
+  fromOption,
   partyOptions,
   withAnonymous,
   withEndpoint,
@@ -78,24 +80,37 @@ async function withPresence(
   action: (endpoint: Endpoint) => Promise<void>,
   reconnect = false,
 ): Promise<void> {
-  await withSettings(await endpointOptions(options.from, options), action, reconnect);
+  const settings = await endpointOptions(options.from, options);
+  await performed(await attachToAsk(settings, { reconnect }), action, reconnect);
 }
 
+/**
+ * Like {@link withPresence} for what others permit: their entries name the address, which covers no subaddress, so it is used
+ * where no other program is attached as it.
+ */
 async function withSettings(
   settings: EndpointOptions,
   action: (endpoint: Endpoint) => Promise<void>,
   reconnect: boolean,
 ): Promise<void> {
-  const endpoint = await attachToAsk(settings, { reconnect });
-  if (reconnect) {
-    endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; reconnecting`));
-    endpoint.on('connect', () => note('reconnected'));
-  }
+  const endpoint = await attachBeside(settings, 'presence', { reconnect });
   // Messages are refused, so that their senders know that nobody reads them here.
   endpoint.receive(
     (delivery) =>
       void delivery.refuse({ code: 450, text: 'the program attached here reads only presence; try again later' }),
   );
+  await performed(endpoint, action, reconnect);
+}
+
+async function performed(
+  endpoint: Endpoint,
+  action: (endpoint: Endpoint) => Promise<void>,
+  reconnect: boolean,
+): Promise<void> {
+  if (reconnect) {
+    endpoint.on('disconnect', (error) => note(`connection lost: ${harmless(error.message)}; reconnecting`));
+    endpoint.on('connect', () => note('reconnected'));
+  }
   try {
     await action(endpoint);
   } finally {
@@ -238,9 +253,7 @@ export function register(program: Command): void {
   explain(presence, { about: ABOUT, exits: EXITS, examples: Object.values(EXAMPLES).flat(), see });
   const command = (name: string, description: string, anonymous = false): Command => {
     const plain = presence.command(name).description(description);
-    const party = anonymous
-      ? withAnonymous(plain)
-      : plain.requiredOption('--from <address>', 'your address; its password is needed', addressArgument);
+    const party = anonymous ? withAnonymous(plain) : plain.addOption(fromOption());
     const made = party.option('--json', 'print JSON, one object per line');
     const examples = EXAMPLES[name] ?? [];
     return explain(withEndpoint(made), { about: ABOUT, exits: EXITS, examples, see: ['imxp presence', ...see] });

@@ -1,11 +1,15 @@
 /** `imxp send`: sends one message from standard input or a file and reports whether it was accepted. */
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import type { Conditions } from '../lib/endpoint/conditions.js';
-import { guessedType } from '../lib/endpoint/content.js';
+import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import type { Message } from '../lib/endpoint/message.js';
+import type { EndpointOptions } from '../lib/endpoint/options.js';
 import type { Outcome } from '../lib/endpoint/outcome.js';
 import { RefusedError } from '../lib/errors.js';
+import { NOT_DELIVERED } from '../lib/imxp/certainty.js';
 import { harmless } from '../lib/ops/terminal.js';
 import { type ConditionOptions, type Told, Tracking, withConditions } from './support/conditions.js';
 import { type Draft, draftOf } from './support/draft.js';
@@ -17,26 +21,60 @@ import {
   withAnonymous,
   withEndpoint,
 } from './support/endpoint.js';
-import { EXIT, exitCodeOf } from './support/exit.js';
-import { readGivenFile } from './support/files.js';
+import { CommandError, EXIT, exitCodeOf } from './support/exit.js';
+import { type FileType, typeOf } from './support/file-type.js';
+import { fileError, readGivenFile } from './support/files.js';
 import { hintFor } from './support/hints.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
-import { type Recipients, severalRecipients, shownName } from './support/names.js';
+import { type Recipients, recipientsArgument, severalRecipients, shownName } from './support/names.js';
 import { complain, hint, note, print, printJson, table } from './support/output.js';
 import { type SecureCommandOptions, sealing, secureFiles, withIdentity, withSealing } from './support/secure.js';
 
 interface SendOptions extends EndpointCommandOptions, SecureCommandOptions, ConditionOptions {
   readonly from?: string;
-  readonly to: readonly Recipients[];
+  readonly to?: readonly Recipients[];
+  readonly file?: string;
+  readonly lines?: boolean;
   readonly type?: string;
   readonly subject?: string;
   readonly lang?: string;
   readonly json?: boolean;
 }
 
-async function contentOf(file: string | undefined, { body }: Draft): Promise<Buffer> {
-  if (file === undefined && body !== undefined) return Buffer.from(body);
-  if (body !== undefined) note('not used of the URI: body');
+/** What is to be sent to whom, of the arguments. */
+interface Wanted {
+  readonly to: readonly Recipients[];
+  /** Undefined or `-` for standard input. */
+  readonly file: string | undefined;
+  /** The words of a message that is typed as arguments. */
+  readonly text: string | undefined;
+}
+
+/**
+ * With --to the argument is a file; without it the first argument is the recipient, and the others are the text.
+ *
+ * @throws CommandError USAGE
+ */
+function wantedOf(words: readonly string[], { to, file }: SendOptions): Wanted {
+  const [first, ...others] = words;
+  if (to !== undefined) {
+    if (others.length > 0 || (first !== undefined && file !== undefined)) {
+      throw new CommandError(EXIT.USAGE, 'with --to there is one argument, the file; give the text on standard input');
+    }
+    return { to, file: file ?? first, text: undefined };
+  }
+  if (first === undefined) throw new CommandError(EXIT.USAGE, 'say to whom: imxp send ADDRESS, or --to ADDRESS');
+  const text = others.length === 0 ? undefined : others.join(' ');
+  if (text !== undefined && file !== undefined) {
+    throw new CommandError(EXIT.USAGE, 'give either a text or --file');
+  }
+  return { to: [recipientsArgument(first)], file, text };
+}
+
+async function contentOf({ file, text }: Wanted, { body }: Draft): Promise<Buffer> {
+  const given = file === undefined ? (text ?? body) : undefined;
+  if (body !== undefined && given !== body) note('not used of the URI: body');
+  if (given !== undefined) return Buffer.from(given);
   if (file === undefined || file === '-') {
     if (process.stdin.isTTY) note('Type the message and end it with Ctrl-D:');
     return buffer(process.stdin);
@@ -45,25 +83,69 @@ async function contentOf(file: string | undefined, { body }: Draft): Promise<Buf
 }
 
 /** Makes an instant message if there is a header field or a language; otherwise sends the octets alone. */
-function messageOf(content: Buffer, type: string, draft: Draft, options: SendOptions, conditions: Conditions): Message {
+function messageOf(
+  content: Buffer,
+  { type, headers }: FileType,
+  draft: Draft,
+  options: SendOptions,
+  conditions: Conditions,
+): Message {
   const { recipients: to, fields } = draft;
   const { lang } = options;
   const how = { ...sealing(options), ...conditions };
-  if (Object.keys(fields).length === 0 && lang === undefined) return { to, content, type, ...how };
+  if (Object.keys(fields).length === 0 && lang === undefined) return { to, content, type, headers, ...how };
   const init = { ...fields, ...(lang === undefined ? {} : { lang }), content: { type, body: content } };
   return { to, content: { message: init }, ...how };
 }
 
+interface Result {
+  readonly outcomes: readonly Outcome[];
+  /** Recipients whose relay keeps the message. */
+  readonly held: ReadonlySet<string>;
+  /** Whether an `ok` says that the message was delivered: not with APEX, whose relays answer before. */
+  readonly certain: boolean;
+}
+
+/** Sends a message and, with `hold`, asks a relay to keep it only where its recipient is not attached: so both are told apart. */
+async function sendOrHold(fred: Endpoint, message: Message): Promise<Result> {
+  const { hold, ...now } = message;
+  if (fred.dialect === 'apex') return { outcomes: await fred.sendEach(message), held: new Set(), certain: false };
+  const outcomes = await fred.sendEach(now);
+  // 450: certainly not delivered, so nothing arrives twice.
+  const absent = hold === true ? outcomes.filter(({ code }) => code === NOT_DELIVERED) : [];
+  if (absent.length === 0) return { outcomes, held: new Set(), certain: true };
+  const later = await fred.sendEach({ ...message, to: absent.map(({ recipient }) => recipient) });
+  const kept = new Map(later.map((outcome) => [outcome.recipient, outcome]));
+  return {
+    outcomes: outcomes.map((outcome) => kept.get(outcome.recipient) ?? outcome),
+    held: new Set(later.filter(({ accepted }) => accepted).map(({ recipient }) => recipient)),
+    certain: true,
+  };
+}
+
+/** What an `ok` means for a recipient. */
+function successOf(recipient: string, { held, certain }: Result): string {
+  if (held.has(recipient)) return 'held until they attach';
+  return certain ? 'delivered' : 'accepted';
+}
+
 /** Prints one line per recipient if there are several. */
-function show(outcomes: readonly Outcome[], octets: number): void {
+function show(outcomes: readonly Outcome[], octets: number, result: Result): void {
   const [only] = outcomes;
   if (outcomes.length === 1 && only !== undefined) {
     if (only.accepted && process.stdout.isTTY)
-      print(`accepted: ${octets} octets to ${shownName(only.recipient)} in ${only.ms.toFixed(1)} ms`);
+      print(
+        `${successOf(only.recipient, result)}: ${octets} octets to ${shownName(only.recipient)} in ${only.ms.toFixed(1)} ms`,
+      );
     return;
   }
   print(
-    table(outcomes.map(({ recipient, code, text }) => [shownName(recipient), String(code ?? '-'), harmless(text)])),
+    table(
+      outcomes.map((outcome) => {
+        const { recipient, code, text, accepted } = outcome;
+        return [shownName(recipient), String(code ?? '-'), accepted ? successOf(recipient, result) : harmless(text)];
+      }),
+    ),
   );
 }
 
@@ -82,36 +164,91 @@ function complaintOf(outcomes: readonly Outcome[]): string | undefined {
   return first.code === undefined ? first.text : `${first.code} ${first.text}`;
 }
 
-async function send(file: string | undefined, options: SendOptions): Promise<void> {
-  const { from, json } = options;
-  const draft = draftOf(options.to, options.subject);
-  const { recipients: to, fields } = draft;
+async function send(words: readonly string[], options: SendOptions): Promise<void> {
+  const { from, lines } = options;
+  const wanted = wantedOf(words, options);
+  const draft = draftOf(wanted.to, options.subject);
   // A password that is typed comes before a message that is typed.
-  const endpoint = { ...(await partyOptions(from, to[0] ?? '', options)), ...(await secureFiles(options)) };
-  const content = await contentOf(file, draft);
-  const type = options.type ?? guessedType(content);
-  const tracking = new Tracking(options, (told) => json !== true && note(reportText(told)));
+  const endpoint = {
+    ...(await partyOptions(from, draft.recipients[0] ?? '', options)),
+    ...(await secureFiles(options)),
+  };
+  if (lines === true) {
+    if (wanted.text !== undefined)
+      throw new CommandError(EXIT.USAGE, '--lines reads standard input or --file, no text');
+    await sendLines(wanted, draft, endpoint, options);
+    return;
+  }
+  const content = await contentOf(wanted, draft);
   const fred = await attachToAsk(endpoint);
-  const facts = { from: from ?? fred.addresses[0], to, ...factsOf(fields), type, octets: content.length };
   try {
-    const outcomes = await fred.sendEach(messageOf(content, type, draft, options, tracking.conditions));
-    if (json !== true) show(outcomes, content.length);
-    const accepted = outcomes.filter((outcome) => outcome.accepted).map(({ recipient }) => recipient);
-    const unconfirmed = await tracking.unconfirmed(accepted);
-    if (json === true) printJson({ ...facts, ...resultOf(outcomes), ...reportsOf(tracking.told) });
-    const complaint = complaintOf(outcomes);
-    if (complaint !== undefined) {
-      complain(harmless(complaint));
-      hint(hintFor(outcomes.find(({ error }) => error !== undefined)?.error));
-    }
-    if (unconfirmed.length > 0) {
-      complain(`no confirmation for ${unconfirmed.join(', ')} within the time limit`);
-      hint('Whether it was delivered is not known: ask the recipient before you send it again.');
-    }
-    process.exitCode = exitOf(outcomes) || (unconfirmed.length > 0 ? EXIT.FAILED : EXIT.OK);
+    process.exitCode = await sendOne(fred, content, wanted.file, draft, options);
   } finally {
     await fred.close();
   }
+}
+
+/** Sends a message for each line, one after the other, so that they arrive in order. Stops at the first that is not accepted. */
+async function sendLines(
+  { file }: Wanted,
+  draft: Draft,
+  endpoint: EndpointOptions,
+  options: SendOptions,
+): Promise<void> {
+  const input = file === undefined || file === '-' ? process.stdin : createReadStream(file);
+  const failed = new Promise<never>((_, reject) => {
+    input.once('error', (error: unknown) => reject(fileError(file ?? 'standard input', error)));
+  });
+  failed.catch(() => {});
+  const fred = await attachToAsk(endpoint);
+  try {
+    const sent = (async () => {
+      for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+        process.exitCode = await sendOne(fred, Buffer.from(line), undefined, draft, options);
+        if (process.exitCode !== EXIT.OK) return;
+      }
+    })();
+    await Promise.race([sent, failed]);
+  } finally {
+    await fred.close();
+  }
+}
+
+/** @returns the exit code */
+async function sendOne(
+  fred: Endpoint,
+  content: Buffer,
+  file: string | undefined,
+  draft: Draft,
+  options: SendOptions,
+): Promise<number> {
+  const { from, json } = options;
+  const { recipients: to, fields } = draft;
+  const described = typeOf(file, content, options.type);
+  const tracking = new Tracking(options, (told) => json !== true && note(reportText(told)));
+  const facts = {
+    from: from ?? fred.address,
+    to,
+    ...factsOf(fields),
+    type: described.type,
+    octets: content.length,
+  };
+  const result = await sendOrHold(fred, messageOf(content, described, draft, options, tracking.conditions));
+  const { outcomes } = result;
+  const accepted = outcomes.filter((outcome) => outcome.accepted).map(({ recipient }) => recipient);
+  const unconfirmed = await tracking.unconfirmed(accepted);
+  if (json !== true) show(outcomes, content.length, result);
+  if (json === true) printJson({ ...facts, ...resultOf(result), ...reportsOf(tracking.told) });
+  const complaint = complaintOf(outcomes);
+  if (complaint !== undefined) {
+    complain(harmless(complaint));
+    hint(hintFor(outcomes.find(({ error }) => error !== undefined)?.error));
+  }
+  if (unconfirmed.length > 0) {
+    complain(`no confirmation for ${unconfirmed.join(', ')} within the time limit`);
+    hint('Whether it was delivered is not known: ask the recipient before you send it again.');
+  }
+  return exitOf(outcomes) || (unconfirmed.length > 0 ? EXIT.FAILED : EXIT.OK);
 }
 
 function factsOf({ subject, inReplyTo }: Draft['fields']): object {
@@ -119,9 +256,16 @@ function factsOf({ subject, inReplyTo }: Draft['fields']): object {
 }
 
 /** The results as JSON: overall, and for each recipient. */
-function resultOf(outcomes: readonly Outcome[]): object {
+function resultOf({ outcomes, held }: Result): object {
   const results = outcomes.map(({ recipient, accepted, code, text, ms }) => {
-    return { to: recipient, accepted, ...(code === undefined ? {} : { code }), text, ms: micros(ms) };
+    return {
+      to: recipient,
+      accepted,
+      ...(held.has(recipient) ? { held: true } : {}),
+      ...(code === undefined ? {} : { code }),
+      text,
+      ms: micros(ms),
+    };
   });
   const failed = results.find(({ accepted }) => !accepted);
   const ms = Math.max(...results.map((result) => result.ms));
@@ -145,15 +289,21 @@ export function register(program: Command): void {
   const command = program
     .command('send')
     .description('send a message and report whether it was accepted')
-    .argument('[file]', 'file to send; default or -: standard input')
-    .requiredOption('--to <address>', 'a recipient, or an im: URI with its headers; may be repeated', severalRecipients)
-    .option('--type <type>', 'media type; default: text/plain for UTF-8 text, otherwise application/octet-stream')
+    .argument('[words...]', 'the recipient and the text; with --to, the file to send; default: standard input')
+    .option('--to <address>', 'a recipient, or an im: URI with its headers; may be repeated', severalRecipients)
+    .option('--file <file>', 'file to send; - for standard input')
+    .option('--lines', 'send a message for each line of the input')
+    .option('--type <type>', 'media type; default: by the extension of the file, otherwise by its octets')
     .option('--subject <text>', 'send an instant message (message/RFC822+XML) with this subject')
     .option('--lang <tag>', 'language of subject and text, such as en or de-AT', languageArgument)
     .option('--json', 'print the result as JSON');
   withEndpoint(withAnonymous(withIdentity(withSealing(withConditions(command))))).action(send);
   explain(command, {
-    about: `The message is sent to each recipient separately, so that each result is known. For several recipients it prints a line
+    about: `With --to the argument is a file; without it the first argument is the recipient and the others are the text, as in
+imxp send barney@rubble.com Hello. Without a text or a file, standard input is sent. A file goes with its name and the media type of
+its extension. It takes the place of no other program that is attached under your address.
+
+The message is sent to each recipient separately, so that each result is known. For several recipients it prints a line
 with code and text for each; for a single one the exit code tells, and at a terminal a line. Errors are printed on standard
 error.
 
@@ -162,7 +312,8 @@ several, also as "Barney <barney@rubble.com>", and its headers to, cc, subject, 
 where no file is given. --subject counts more than that of a URI.
 
 With --hold a message for a recipient who is not attached counts as accepted once the recipient's relay has stored it; it is
-delivered when the recipient attaches. --return-trip waits for the confirmation of the delivery, in addition to
+delivered when they attach, and the output says that it is held ("held" with --json). With --lines each line is a message of its
+own, sent after the answer to the one before; the first that is not accepted ends it. --return-trip waits for the confirmation of the delivery, in addition to
 --no-later-than if both are given.
 
 With --sign and --encrypt-to nobody on the path can change or read the message, not even relays. Every recipient needs a
@@ -175,6 +326,9 @@ certificate with their address; imxp certs makes such certificates.`,
       69: 'the relay cannot be reached; or no recipient refused, but one did not answer',
     },
     examples: [
+      'imxp send barney@rubble.com Bowling tonight?     # after imxp login',
+      'imxp send barney@rubble.com --file photo.png',
+      'tail -f log | imxp send barney@rubble.com --lines',
       'echo "Bowling?" | imxp send --from fred@example.com --to barney@rubble.com',
       'imxp send --from fred@example.com \\\n      --to "im:barney@rubble.com?subject=Bowling&body=At%20eight%3F"',
       'echo "Um acht." | imxp send --from fred@example.com --to barney@rubble.com \\\n      --subject Kegeln --lang de',

@@ -4,7 +4,13 @@ import type { RelayReport } from '../lib/endpoint/report.js';
 import type { Status } from '../lib/endpoint/status.js';
 import { addressOf } from '../lib/imxp/address.js';
 import { harmless, paint } from '../lib/ops/terminal.js';
-import { attachToAsk, type EndpointCommandOptions, endpointOptions, withEndpoint } from './support/endpoint.js';
+import {
+  attachToAsk,
+  type EndpointCommandOptions,
+  endpointOptions,
+  fromOption,
+  withEndpoint,
+} from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
 import { replyHint } from './support/hints.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
@@ -74,7 +80,7 @@ export function register(program: Command): void {
     .command('trace')
     .description('show every relay on the path to an endpoint, its answer and its time')
     .argument('<address>', 'the endpoint to reach', addressArgument)
-    .requiredOption('--from <address>', 'your address; its password is needed', addressArgument)
+    .addOption(fromOption())
     .option('--json', 'print the result as JSON');
   withEndpoint(command).action(trace);
   explain(command, {

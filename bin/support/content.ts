@@ -9,12 +9,15 @@ import type { Content } from '../../lib/imxp/content.js';
 import type { InstantMessage } from '../../lib/message/instant-message.js';
 import { decodeText } from '../../lib/message/text.js';
 import { entityType } from '../../lib/mime/entity.js';
+import { safeName } from './file-type.js';
 
 export interface OpenedContent {
   readonly octets: Buffer;
   readonly type: string;
   /** Undefined for content that is not text. */
   readonly text: string | undefined;
+  /** Name of the file, fit for one here. */
+  readonly name?: string;
   /** Subject of an instant message. */
   readonly subject?: string;
 }
@@ -44,7 +47,9 @@ function openContent(delivery: Delivery): OpenedContent {
       // What cannot be read for certain is not given as text with characters replaced.
       const readable =
         textual && (charset === undefined ? isUtf8(content.body) : decodeText(content.body, charset) !== undefined);
-      return { octets: content.body, type, text: readable ? delivery.text() : undefined };
+      const name = safeName(content.headers.get('Content-Disposition'));
+      const text = readable ? delivery.text() : undefined;
+      return { octets: content.body, type, text, ...(name === undefined ? {} : { name }) };
     }
     case 'inline':
       return { octets: content.inner, type: 'text/xml', text: textOfContent(content) };

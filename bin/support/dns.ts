@@ -1,6 +1,6 @@
 /** What the DNS says about the relays of a domain, and whether they answer, as seen from outside. */
 import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
-import { writeRelayUrl } from '../../lib/config/relay-url.js';
+import { type RelayLocation, writeRelayUrl } from '../../lib/config/relay-url.js';
 import type { NodeConfig } from '../../lib/config/schema.js';
 import { ImxpError } from '../../lib/errors.js';
 import { MESH_NAMING } from '../../lib/mesh/certificate.js';
@@ -129,21 +129,34 @@ export class Observer {
   /** Exchanges greetings and starts TLS, as a neighbour would. */
   async #address(domain: string, address: string, port: number): Promise<AddressSeen> {
     const url = writeRelayUrl('tcp', address, port);
+    const { ok, says } = await this.reach({ transport: 'tcp', host: address, port, url }, domain, 'require');
+    return { address, ok, says };
+  }
+
+  /** Exchanges greetings with a relay, starts TLS as asked for, and takes leave. */
+  async reach(
+    relay: RelayLocation,
+    domain: string,
+    tls: 'off' | 'prefer' | 'require',
+  ): Promise<{ readonly ok: boolean; readonly says: string; readonly error?: ImxpError }> {
     try {
       const connection = await dial({
-        relays: [{ transport: 'tcp', host: address, port, url }],
+        relays: [relay],
         domain,
-        tls: 'require',
+        tls,
         service: this.#tls,
         profiles: new ProfileTable([]),
         limits: LIMITS,
         owner: { ended: () => {} },
       });
-      const { protocol = 'TLS' } = connection.security ?? {};
+      const { security } = connection;
       await connection.release();
-      return { address, ok: true, says: `answers with ${protocol}; its certificate names ${domain}` };
+      if (security === undefined) return { ok: true, says: 'answers without TLS' };
+      const proof = tls === 'require' ? `; its certificate names ${domain}` : '';
+      return { ok: true, says: `answers with ${security.protocol}${proof}` };
     } catch (error) {
-      return { address, ok: false, says: describe(error) };
+      if (!(error instanceof ImxpError)) throw error;
+      return { ok: false, says: describe(error), error };
     }
   }
 }

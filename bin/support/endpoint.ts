@@ -2,9 +2,11 @@
 import { type Command, Option } from 'commander';
 import { DIALECTS, type DialectName } from '../../lib/config/dialects.js';
 import { parseRelayUrl, type RelayLocation } from '../../lib/config/relay-url.js';
+import { beside } from '../../lib/endpoint/address.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import type { EndpointOptions, ReconnectOptions, TlsUse } from '../../lib/endpoint/options.js';
-import type { Reply } from '../../lib/errors.js';
+import { RefusedError } from '../../lib/errors.js';
+import type { StoredPassword } from './context-options.js';
 import { CommandError, EXIT } from './exit.js';
 import { addressArgument, argument } from './names.js';
 import { obtainPassword } from './password.js';
@@ -20,6 +22,8 @@ export interface EndpointCommandOptions {
   readonly key?: string;
   readonly legacyTls?: boolean;
   readonly anonymous?: boolean;
+  /** From a context. */
+  readonly storedPassword?: StoredPassword;
 }
 
 export const countArgument = argument((text) => {
@@ -41,7 +45,29 @@ export function nameServerOption(): Option {
   ).env('IMXP_NAME_SERVER');
 }
 
+/** The option that says who one is. */
+export function fromOption(): Option {
+  return new Option('--from <address>', 'your address; default: that of the context')
+    .argParser(addressArgument)
+    .env('IMXP_FROM');
+}
+
+/** Adds the options of commands that attach; what is not given comes from a context. */
 export function withEndpoint(command: Command): Command {
+  return withConnection(command)
+    .addOption(
+      new Option('--context <name>', 'context to take what is not given from; default: the one in use').env(
+        'IMXP_CONTEXT',
+      ),
+    )
+    .hook('preAction', async (_, acting) => {
+      const { completeOptions } = await import('./context-options.js');
+      await completeOptions(acting);
+    });
+}
+
+/** Adds the options that say how to come to the relay. */
+export function withConnection(command: Command): Command {
   return command
     .addOption(
       new Option(
@@ -65,7 +91,7 @@ export function withEndpoint(command: Command): Command {
         'whether to use TLS; default: require, or prefer for a relay on this machine without --ca',
       ).choices(['off', 'prefer', 'require']),
     )
-    .option('--ca <file>', "PEM file of trusted CAs; default: Node's bundled list")
+    .addOption(new Option('--ca <file>', "PEM file of trusted CAs; default: Node's bundled list").env('IMXP_CA'))
     .option('--cert <file>', 'PEM file of a client certificate that names the address, to log in without a password')
     .option('--key <file>', 'PEM file of its private key')
     .option('--legacy-tls', 'also accept a relay that supports only the TLS of the year 2000, which is insecure');
@@ -80,7 +106,7 @@ export interface AttachOptions {
 /** Adds the option of commands that somebody without an account can use. */
 export function withAnonymous(command: Command): Command {
   return command
-    .option('--from <address>', 'your address; its password is needed', addressArgument)
+    .addOption(fromOption())
     .addOption(
       new Option(
         '--anonymous',
@@ -103,20 +129,24 @@ export async function partyOptions(
     const { address: _address, ...ways } = connectionOptions('', options);
     return { ...ways, anonymous: domain };
   }
+  // Asked for before any action, unless a program uses these functions by themselves.
   if (from === undefined) throw new CommandError(EXIT.USAGE, 'say who you are with --from, or --anonymous');
   return await endpointOptions(from, options);
 }
 
 /** Options for attaching. Prompts for the password when neither it nor a certificate is given. */
 export async function endpointOptions(address: string, options: EndpointCommandOptions): Promise<EndpointOptions> {
-  const { passwordFile, cert, key } = options;
+  const { passwordFile, storedPassword: stored, cert, key } = options;
   const certified = cert !== undefined || key !== undefined;
   const password =
-    certified && passwordFile === undefined ? undefined : await obtainPassword({ passwordFile, subject: address });
+    certified && passwordFile === undefined
+      ? undefined
+      : await obtainPassword({ passwordFile, stored, subject: address });
   return { ...connectionOptions(address, options), ...(password === undefined ? {} : { password }) };
 }
 
-function connectionOptions(
+/** The options for coming to the relay, without a password. */
+export function connectionOptions(
   address: string,
   { relay, dialect, nameServer, tls, ca, cert, key, legacyTls }: EndpointCommandOptions,
 ): EndpointOptions {
@@ -138,11 +168,25 @@ export async function attach(options: EndpointOptions, more: AttachOptions = {})
   return await Endpoint.connect({ ...options, ...more });
 }
 
-const ONLY_ASKS: Reply = { code: 450, text: 'attached for a moment, only to send; try again later' };
-
-/** Attaches for a command that receives nothing: refuses deliveries at once, so that their senders need not wait. */
+/**
+ * Attaches for a command that only sends and asks, beside whatever else is attached under the address; what arrives for it is
+ * refused at once.
+ */
 export async function attachToAsk(options: EndpointOptions, more: AttachOptions = {}): Promise<Endpoint> {
-  const endpoint = await attach(options, more);
-  endpoint.receive((delivery) => void delivery.refuse(ONLY_ASKS));
-  return endpoint;
+  return await Endpoint.connect({ ...options, ...more, sendOnly: true });
+}
+
+/**
+ * Attaches under the address itself or, where another program is attached as that, under a subaddress beside it.
+ *
+ * @param use what the command does, for the subaddress
+ */
+export async function attachBeside(options: EndpointOptions, use: string, more: AttachOptions = {}): Promise<Endpoint> {
+  try {
+    return await attach(options, more);
+  } catch (error) {
+    const taken = error instanceof RefusedError && error.reply.code === 554;
+    if (!taken || options.address === undefined) throw error;
+    return await attach({ ...options, address: beside(options.address, use) }, more);
+  }
 }

@@ -2,9 +2,12 @@
  * Passwords from a file, the environment, standard input, or a prompt without echo. Never from an argument, which other
  * users of the machine can read.
  */
+import { openSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { StringDecoder } from 'node:string_decoder';
+import { ReadStream } from 'node:tty';
 import { readPasswordFile } from '../../lib/config/password-file.js';
+import type { StoredPassword } from './context-options.js';
 import { CommandError, EXIT } from './exit.js';
 
 /** The part of a terminal's input that is used here. */
@@ -79,33 +82,66 @@ export interface PasswordOptions {
   readonly passwordFile?: string | undefined;
   /** From `--password-stdin`: the first line of standard input. */
   readonly passwordStdin?: boolean | undefined;
+  /** From a context. */
+  readonly stored?: StoredPassword | undefined;
   /** Whose password it is. */
   readonly subject: string;
   /** Ask twice, for a new password. */
   readonly confirm?: boolean;
 }
 
+/** Runs with the keyboard of the terminal, which standard input need not be. @returns undefined when there is no terminal */
+async function withKeyboard<T>(action: (keyboard: KeyboardInput) => Promise<T>): Promise<T | undefined> {
+  if (process.stdin.isTTY) return await action(process.stdin);
+  // A program whose messages nobody reads is not used by a person.
+  if (!process.stderr.isTTY) return undefined;
+  let terminal: ReadStream;
+  try {
+    terminal = new ReadStream(openSync('/dev/tty', 'r+'));
+  } catch {
+    return undefined;
+  }
+  try {
+    return await action(terminal);
+  } finally {
+    terminal.destroy();
+  }
+}
+
+/** @throws CommandError CONFIGURATION when the keyring has no such password any more; LocalError CONFIGURATION for the file */
+async function fromStore({ file, keyring }: StoredPassword): Promise<string> {
+  if (file !== undefined) return await readPasswordFile(file);
+  const { recall } = await import('./keyring.js');
+  const password = keyring === undefined ? undefined : await recall(keyring);
+  if (password !== undefined) return password;
+  throw new CommandError(EXIT.CONFIGURATION, `the keyring gives no password for ${keyring}`, {
+    hint: 'Unlock it, or log in again: imxp login ADDRESS.',
+  });
+}
+
 /**
- * The password from `--password-file` or standard input, else `IMXP_PASSWORD`, else a prompt.
+ * The password from `--password-file` or standard input, else `IMXP_PASSWORD`, else what a context has stored, else a prompt
+ * on the terminal, even while standard input is a pipe.
  *
  * @throws CommandError USAGE when there is no terminal to ask on or the two inputs differ; LocalError CONFIGURATION for
  *   the file
  */
 export async function obtainPassword(options: PasswordOptions): Promise<string> {
-  const { passwordFile, passwordStdin = false, subject, confirm = false } = options;
+  const { passwordFile, passwordStdin = false, stored, subject, confirm = false } = options;
   if (passwordStdin) return firstLine(await text(process.stdin));
   if (passwordFile !== undefined) return readPasswordFile(passwordFile);
   const fromEnvironment = process.env['IMXP_PASSWORD'];
   if (fromEnvironment !== undefined && fromEnvironment !== '') return fromEnvironment;
-  if (!process.stdin.isTTY) {
-    throw new CommandError(
-      EXIT.USAGE,
-      `a password for ${subject} is needed; use --password-file FILE or IMXP_PASSWORD`,
-    );
-  }
-  const password = await readHidden(`Password for ${subject}: `, process.stdin, process.stderr);
+  if (stored !== undefined) return await fromStore(stored);
+  const typed = await withKeyboard((keyboard) => typedPassword(subject, confirm, keyboard));
+  if (typed !== undefined) return typed;
+  throw new CommandError(EXIT.USAGE, `a password for ${subject} is needed; use --password-file FILE or IMXP_PASSWORD`);
+}
+
+async function typedPassword(subject: string, confirm: boolean, keyboard: KeyboardInput): Promise<string> {
+  const password = await readHidden(`Password for ${subject}: `, keyboard, process.stderr);
   if (password === '') throw new CommandError(EXIT.USAGE, 'the password must not be empty; nothing was changed');
-  if (confirm && (await readHidden('Repeat the password: ', process.stdin, process.stderr)) !== password) {
+  if (confirm && (await readHidden('Repeat the password: ', keyboard, process.stderr)) !== password) {
     throw new CommandError(EXIT.USAGE, 'the two passwords differ; nothing was changed');
   }
   return password;

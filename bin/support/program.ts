@@ -29,8 +29,8 @@ export function makeProgram(commands: readonly Register[]): Command {
   for (const register of commands) register(program);
   for (const command of [program, ...below(program)]) command.showHelpAfterError(`Try: ${pathOf(command)} --help`);
   return explain(program, {
-    about: `Commands that attach as an endpoint take --relay (or IMXP_RELAY), --password-file (or IMXP_PASSWORD, or a
-prompt), --tls and --ca. With --json, a command that fails prints JSON, too: {"failed": true, "error", "text", "hint",
+    about: `Commands that attach as an endpoint take --from, --relay and --ca (or IMXP_FROM, IMXP_RELAY, IMXP_CA, or what imxp login has stored), --password-file (or IMXP_PASSWORD, or a
+prompt) and --tls. With --json, a command that fails prints JSON, too: {"failed": true, "error", "text", "hint",
 "exitCode"}, and the "code" of the refusal when a relay refused.`,
     exits: {
       0: 'done',

@@ -54,7 +54,10 @@ export class AccessQuestions {
   }
 
   /** @throws TransportError TIMED_OUT | CONNECTION_LOST; RefusedError; LocalError ADDRESS_INVALID | CLOSED */
-  async ask({ from = this.#endpoint.addresses[0] ?? this.#endpoint.address, signal, ...request }: AccessRequest, document: (transID: number) => string): Promise<XmlElement> {
+  async ask(
+    { from = this.#endpoint.addresses[0] ?? this.#endpoint.address, signal, ...request }: AccessRequest,
+    document: (transID: number) => string,
+  ): Promise<XmlElement> {
     const service = `${this.form}=access@${givenAddress(this.owner(request)).domain}`;
     const answer = new Deferred<XmlElement>();
     const transID = this.#transactions.begin(service, (element) => answer.resolve(element));

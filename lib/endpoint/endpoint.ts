@@ -369,7 +369,12 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
       // The answer comes to the originator, so it has to be an address that is attached here.
       const from = message.from ?? this.addresses[0] ?? this.address;
       await this.send({ ...message, from, options: [...(message.options ?? []), option] });
-      return await withinTime(answer.promise, timeoutMs, `${to} accepted the request but did not answer it`, message.signal);
+      return await withinTime(
+        answer.promise,
+        timeoutMs,
+        `${to} accepted the request but did not answer it`,
+        message.signal,
+      );
     } finally {
       this.#exchanges.end(option.transID);
     }

@@ -140,7 +140,10 @@ function madeOf(
   checkKeys(content, CONTENT_KEYS, 'send: content');
   if ('json' in content) return { type: type ?? JSON_TYPE, headers, body: jsonOf(content) };
   if (type !== undefined || headers.length > 0) {
-    throw new LocalError('ARGUMENT', 'send: "type" and "headers" apply only to content that is a string, a Buffer or JSON');
+    throw new LocalError(
+      'ARGUMENT',
+      'send: "type" and "headers" apply only to content that is a string, a Buffer or JSON',
+    );
   }
   if ('message' in content) return madeMessage(content, originator, recipients);
   if ('cpim' in content) return madeCpim(content, originator, recipients);
@@ -155,7 +158,8 @@ function jsonOf({ json }: JsonContent): Buffer {
   } catch (cause) {
     throw new LocalError('ARGUMENT', `send: "json" cannot be written as JSON: ${String(cause)}`, { cause });
   }
-  if (text === undefined) throw new LocalError('ARGUMENT', 'send: "json" is undefined or a function, which JSON has not');
+  if (text === undefined)
+    throw new LocalError('ARGUMENT', 'send: "json" is undefined or a function, which JSON has not');
   return Buffer.from(text);
 }
 

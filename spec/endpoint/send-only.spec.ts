@@ -41,7 +41,9 @@ describe('endpoint: a program beside another of its account (D-CORE-49)', functi
     await sender.access.allow(BARNEY, ['presence:subscribe']);
     expect((await sender.access.get()).owner).to.equal(FRED);
     expect(await sender.access.query(BARNEY, ['presence:subscribe'])).to.equal(true);
-    await sender.presence.publish({ tuples: [{ destination: `im:${FRED}`, availableUntil: new Date(Date.now() + 6e5) }] });
+    await sender.presence.publish({
+      tuples: [{ destination: `im:${FRED}`, availableUntil: new Date(Date.now() + 6e5) }],
+    });
     expect((await sender.presence.poll(FRED)).publisher).to.equal(FRED);
     expect((await sender.trace(BARNEY)).reports.map(({ relay }) => relay)).to.deep.equal(['example.com', 'rubble.com']);
     expect((await sender.ping(BARNEY)).code).to.equal(250);
@@ -52,7 +54,11 @@ describe('endpoint: a program beside another of its account (D-CORE-49)', functi
     const sender = await mesh.attach(FRED, { sendOnly: true });
     const barney = await mesh.attach(BARNEY);
     const [own = ''] = sender.addresses;
-    const refusal = await within(5000, barney.send({ to: own, content: 'anybody?' }).catch((e: unknown) => e), 'the refusal');
+    const refusal = await within(
+      5000,
+      barney.send({ to: own, content: 'anybody?' }).catch((e: unknown) => e),
+      'the refusal',
+    );
     expect(refusal).to.be.instanceOf(RefusedError);
     expect((refusal as RefusedError).reply).to.include({ code: 450 });
     expect((refusal as RefusedError).reply.text).to.include('write to the address without its subaddress');
@@ -96,7 +102,11 @@ describe('endpoint: a program beside another of its account (D-CORE-49)', functi
   it('signal ends the attempt to connect, also one that is repeated', async () => {
     const options = { ...mesh.options(FRED), relay: 'tcp://127.0.0.1:1', reconnect: { initial: true, firstMs: 20 } };
     const signal = AbortSignal.timeout(200);
-    const error = await within(5000, Endpoint.connect({ ...options, signal }).catch((e: unknown) => e), 'the end');
+    const error = await within(
+      5000,
+      Endpoint.connect({ ...options, signal }).catch((e: unknown) => e),
+      'the end',
+    );
     expect(error).to.equal(signal.reason);
     const ended = AbortSignal.abort(new Error('never'));
     expect(await Endpoint.connect({ ...options, signal: ended }).catch((e: unknown) => e)).to.equal(ended.reason);

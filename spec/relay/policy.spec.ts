@@ -94,7 +94,11 @@ describe('relay/policy', () => {
     expect(sends(fred, 'wilma/a@example.com', 'wilma@example.com'), 'a right that was withdrawn').to.equal(537);
     const gives = { attach: { 'fred@example.com': ['wilma/a@example.com'] } };
     expect(sends(fred, 'wilma/a@example.com', 'wilma@example.com', gives), 'only a subaddress is given').to.equal(537);
-    const nobody: Identity = { kind: 'endpoint', address: 'anonymous@example.com', proof: { ...proof, mechanism: 'ANONYMOUS' } };
+    const nobody: Identity = {
+      kind: 'endpoint',
+      address: 'anonymous@example.com',
+      proof: { ...proof, mechanism: 'ANONYMOUS' },
+    };
     const [one, other] = ['a', 'b'].map((digit) => `anonymous/${digit.repeat(32)}@example.com`);
     expect(sends(nobody, one ?? '', other ?? '', { anonymous: true }), 'another stranger').to.equal(537);
   });

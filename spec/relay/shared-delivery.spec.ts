@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { sendOnlyOption } from '../../lib/imxp/send-only.js';
-import { STRICT_POLICY, type SharedDelivery } from '../../lib/relay/policy.js';
+import { type SharedDelivery, STRICT_POLICY } from '../../lib/relay/policy.js';
 import { type FakeChannel, settled } from '../support/fake-channel.js';
 import { data, FRED, hold, Stage, WILMA } from '../support/option-stage.js';
 

@@ -1,5 +1,6 @@
 /** Runs the command line as a process of its own. */
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { RUN_PROGRAM } from './program.js';
 
 export interface CliOptions {
@@ -19,7 +20,11 @@ export interface CliResult {
 export function imxp(args: readonly string[], { cwd, env = {}, input = '' }: CliOptions): Promise<CliResult> {
   const { IMXP_PASSWORD: _, ...inherited } = process.env;
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...RUN_PROGRAM, ...args], { cwd, env: { ...inherited, ...env } });
+    const child = spawn(process.execPath, [...RUN_PROGRAM, ...args], {
+      cwd,
+      // Contexts of whoever runs the specs must not count.
+      env: { ...inherited, XDG_CONFIG_HOME: join(cwd, 'config'), ...env },
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

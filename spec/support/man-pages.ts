@@ -109,6 +109,9 @@ function page(command: Command): string {
 
 const ENVIRONMENT = [
   ['IMXP_RELAY', 'URL of the relay, unless --relay is given'],
+  ['IMXP_FROM', 'your address, unless --from is given'],
+  ['IMXP_CA', 'PEM file of trusted CAs, unless --ca is given'],
+  ['IMXP_CONTEXT', 'context to use, unless --context is given'],
   ['IMXP_PASSWORD', 'the password, unless --password-file is given'],
   ['IMXP_NAME_SERVER', 'DNS server, unless --name-server is given'],
   ['IMXP_DEBUG', 'if set, errors are printed with a stack trace'],

@@ -52,7 +52,8 @@ export class Command {
     this.#title = run === RUN_PROGRAM ? `imxp ${arguments_.join(' ')}` : arguments_.join(' ');
     const child = spawn(process.execPath, [...run, ...arguments_], {
       cwd: directory,
-      env: { ...process.env, NODE_OPTIONS: '', ...environment },
+      // Contexts of whoever runs the specs must not count.
+      env: { ...process.env, NODE_OPTIONS: '', XDG_CONFIG_HOME: join(directory, 'config'), ...environment },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     this.#child = child;

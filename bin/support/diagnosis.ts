@@ -1,0 +1,219 @@
+/** Diagnosis of a node on its machine: each check gives findings, each with what to do about it. Changes nothing. */
+import { X509Certificate } from 'node:crypto';
+import { readdir, readFile, stat, statfs } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describeFileError } from '../../lib/config/password-file.js';
+import { writeProblem } from '../../lib/config/problem.js';
+import { writeRelayUrl } from '../../lib/config/relay-url.js';
+import type { NodeConfig } from '../../lib/config/schema.js';
+import { checkConfig } from '../../lib/node/configuration.js';
+import { Observer } from './dns.js';
+import { hintFor } from './hints.js';
+import { octets } from './units.js';
+
+export interface Diagnosis {
+  readonly area: 'configuration' | 'store' | 'ports' | 'certificates' | 'clock' | 'dns' | 'neighbours';
+  readonly state: 'ok' | 'warning' | 'error';
+  readonly text: string;
+  /** What to do about it; every warning and error has one. */
+  readonly advice?: string;
+}
+
+type Area = Diagnosis['area'];
+
+const good = (area: Area, text: string): Diagnosis => ({ area, state: 'ok', text });
+const bad = (area: Area, text: string, advice: string): Diagnosis => ({ area, state: 'error', text, advice });
+const doubtful = (area: Area, text: string, advice: string): Diagnosis => ({ area, state: 'warning', text, advice });
+
+const DAY_MS = 86_400_000;
+const RENEW_WITHIN_DAYS = 30;
+/** Room for the messages and reports of a bad day. */
+const ROOM_OCTETS = 268_435_456;
+/** File systems and machines round times. */
+const SKEW_MS = 60_000;
+
+/** Examines everything. @param path of the configuration */
+export async function diagnose(
+  path: string,
+  { nameServer, ca }: { nameServer?: string; ca?: string },
+): Promise<Diagnosis[]> {
+  const { file, config, problems } = await checkConfig(path);
+  const found: Diagnosis[] = problems.map((problem) => {
+    const text = writeProblem(problem, file);
+    const advice = 'Correct the file; docs/reference/configuration.md describes each key.';
+    return problem.severity === 'error' ? bad('configuration', text, advice) : doubtful('configuration', text, advice);
+  });
+  if (config === undefined) return found;
+  if (found.length === 0) found.push(good('configuration', `${file} is valid`));
+  const observer = await Observer.for(config, nameServer, ca);
+  return [
+    ...found,
+    ...(await storeOf(config)),
+    ...(await portsOf(config, observer)),
+    ...(await certificatesOf(config)),
+    ...(await clockOf(config)),
+    ...(await dnsOf(config, observer)),
+    ...(await neighboursOf(config, observer)),
+  ];
+}
+
+async function storeOf({ store }: NodeConfig): Promise<Diagnosis[]> {
+  if (store.type === 'memory') {
+    return [doubtful('store', 'everything is lost when the node stops', 'Use "store": { "type": "lmdb", "path": … }.')];
+  }
+  const { path } = store;
+  try {
+    const directory = await stat(path);
+    const found: Diagnosis[] = [];
+    if ((directory.mode & 0o077) !== 0) {
+      found.push(doubtful('store', `${path} is open to other users`, `chmod 700 ${path}`));
+    }
+    const own = process.getuid?.();
+    if (own !== undefined && own !== 0 && own !== directory.uid) {
+      const text = `${path} belongs to user ${directory.uid}, and this is user ${own}`;
+      found.push(bad('store', text, 'Run this, and the node, as the user that the store belongs to (sudo -u).'));
+    }
+    for (const name of await readdir(path)) {
+      const { uid } = await stat(join(path, name));
+      if (uid === directory.uid) continue;
+      const text = `${join(path, name)} belongs to user ${uid}, and the store to user ${directory.uid}`;
+      found.push(bad('store', text, `A command ran as another user: chown ${directory.uid} ${join(path, name)}`));
+    }
+    const { bavail, bsize } = await statfs(path);
+    const room = bavail * bsize;
+    if (room < ROOM_OCTETS) {
+      const advice = 'Make room on the device; a full one refuses messages that are to be held, accounts and presence.';
+      found.push(doubtful('store', `only ${octets(room)} are free at ${path}`, advice));
+    }
+    return found.length > 0 ? found : [good('store', `${path}, with ${octets(room)} free`)];
+  } catch (error) {
+    if (isFileError(error, 'ENOENT')) return [good('store', `${path} does not exist yet; the node makes it`)];
+    return [bad('store', `${path}: ${describeFileError(error)}`, 'Check the owner and the permissions (ls -ld).')];
+  }
+}
+
+const isFileError = (error: unknown, code: string): boolean =>
+  error instanceof Error && 'code' in error && error.code === code;
+
+/** Tries to listen on each port: what is taken is either this node, or something that keeps it from starting. */
+async function portsOf({ listen, domains }: NodeConfig, observer: Observer): Promise<Diagnosis[]> {
+  const [domain = ''] = domains;
+  const found: Diagnosis[] = [];
+  for (const { transport, host, port } of listen) {
+    const url = writeRelayUrl(transport, host, port);
+    const failure = port === 0 ? undefined : await failureToListen(host, port);
+    if (failure === undefined) found.push(good('ports', `${url} is free; the node is not running`));
+    else if (failure === 'EADDRINUSE') {
+      // A node that listens on every interface is reached on the loopback interface.
+      const near = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+      // One that takes both is asked in the simpler way.
+      const way = transport === 'any' ? 'tcp' : transport;
+      const location = { transport: way, host: near, port, url: writeRelayUrl(way, near, port) };
+      const { ok, says } = await observer.reach(location, domain, transport === 'wss' ? 'require' : 'off');
+      found.push(
+        ok
+          ? good('ports', `a relay answers at ${url}`)
+          : bad(
+              'ports',
+              `${url} is in use by something else: ${says}`,
+              `ss -ltnp 'sport = :${port}' shows the program.`,
+            ),
+      );
+    } else found.push(bad('ports', `cannot listen on ${url}: ${failure}`, listenAdvice(failure)));
+  }
+  return found;
+}
+
+function failureToListen(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
+  });
+}
+
+function listenAdvice(failure: string): string {
+  switch (failure) {
+    case 'EACCES':
+      return 'Ports below 1024 need a privilege: AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or another port.';
+    case 'EADDRNOTAVAIL':
+      return 'This machine has no such address (yet): check listen[].host, and whether the network is up (ip address).';
+    default:
+      return 'Check listen[] in the configuration.';
+  }
+}
+
+async function certificatesOf({ tls }: NodeConfig): Promise<Diagnosis[]> {
+  const files = [tls.certificate, tls.authority, ...Object.values(tls.domains).map(({ certificate }) => certificate)];
+  const found: Diagnosis[] = [];
+  for (const file of new Set(files)) {
+    if (file === undefined) continue;
+    // What cannot be read was found with the configuration.
+    const certificate = new X509Certificate(await readFile(file));
+    const days = Math.floor((Date.parse(certificate.validTo) - Date.now()) / DAY_MS);
+    const text = `${file} is valid until ${new Date(certificate.validTo).toISOString().slice(0, 10)}, ${days} days`;
+    const advice = `Renew it, then systemctl reload the node (or SIGHUP).`;
+    found.push(
+      days < 0
+        ? bad('certificates', `${file} expired on ${certificate.validTo}`, advice)
+        : days < RENEW_WITHIN_DAYS
+          ? doubtful('certificates', text, advice)
+          : good('certificates', text),
+    );
+  }
+  return found.length > 0
+    ? found
+    : [doubtful('certificates', 'none: peers cannot use TLS', 'Make one with imxp certs, or get one from a CA.')];
+}
+
+/** Without another clock to ask, only what lies in the future tells that this one is behind. */
+async function clockOf({ tls, store }: NodeConfig): Promise<Diagnosis[]> {
+  const now = Date.now();
+  const advice = 'Set the clock, and keep it right: timedatectl set-ntp true.';
+  if (tls.certificate !== undefined) {
+    const { validFrom } = new X509Certificate(await readFile(tls.certificate));
+    if (Date.parse(validFrom) > now + SKEW_MS) {
+      return [
+        bad('clock', `${tls.certificate} is not valid before ${validFrom}, and this clock says ${utc(now)}`, advice),
+      ];
+    }
+  }
+  if (store.type === 'lmdb') {
+    try {
+      const { mtimeMs } = await stat(store.path);
+      if (mtimeMs > now + SKEW_MS) {
+        return [bad('clock', `${store.path} was changed at ${utc(mtimeMs)}, and this clock says ${utc(now)}`, advice)];
+      }
+    } catch {
+      // There is no store yet, or storeOf has said why it cannot be read.
+    }
+  }
+  return [good('clock', `${utc(now)}; nothing here is from the future`)];
+}
+
+const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+
+async function dnsOf({ domains, mesh }: NodeConfig, observer: Observer): Promise<Diagnosis[]> {
+  if (!mesh.dns.enabled) return [good('dns', 'not used (mesh.dns.enabled is false)')];
+  const found: Diagnosis[] = [];
+  for (const domain of domains) {
+    const { ok } = await observer.see(domain);
+    const advice = `imxp check --dns ${domain} shows each record and address; docs/guide/dns.md has the records to publish.`;
+    found.push(ok ? good('dns', `others find ${domain}`) : doubtful('dns', `others do not find ${domain}`, advice));
+  }
+  return found;
+}
+
+async function neighboursOf({ mesh }: NodeConfig, observer: Observer): Promise<Diagnosis[]> {
+  const found: Diagnosis[] = [];
+  for (const { domain, relays = [], via, tls } of mesh.routes) {
+    for (const relay of relays) {
+      const { ok, says, error } = await observer.reach(relay, via ?? domain, tls);
+      const text = `${domain} at ${relay.url}: ${says}`;
+      const advice = hintFor(error) ?? 'Check mesh.routes, and ask the operator of that relay.';
+      found.push(ok ? good('neighbours', text) : bad('neighbours', text, advice));
+    }
+  }
+  return found;
+}
