@@ -12,13 +12,15 @@ interface Answer {
 
 function ask(args: readonly string[], input = ''): Promise<Answer | undefined> {
   return new Promise((resolve) => {
-    const child = spawn(PROGRAM, args, { stdio: ['pipe', 'pipe', 'ignore'], timeout: PATIENCE_MS });
+    // The option `timeout` would keep the process alive for all of it where there is no such program.
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const child = spawn(PROGRAM, args, { stdio: ['pipe', 'pipe', 'ignore'], signal });
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (piece: string) => {
       text += piece;
     });
     child.stdin.on('error', () => {}); // it may end without reading
-    // There is no such program here.
+    // There is no such program here, or nobody unlocked the keyring.
     child.once('error', () => resolve(undefined));
     child.once('close', (code) => resolve({ code, text }));
     child.stdin.end(input);
