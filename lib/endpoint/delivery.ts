@@ -2,6 +2,7 @@
 import { LocalError, RemoteProtocolError, type Reply } from '../errors.js';
 import type { Content } from '../imxp/content.js';
 import { contentOf } from '../imxp/content.js';
+import { heldIdOf } from '../imxp/held-id.js';
 import type { Data, Option } from '../imxp/operation.js';
 import type { InstantMessage } from '../message/instant-message.js';
 import { type Opened, openEntity, openMessage } from '../message/open.js';
@@ -12,6 +13,7 @@ import { textOfContent } from './content.js';
 import { replyOption } from './exchanges.js';
 import type { Message } from './message.js';
 import { forgotten, type OpenedContent, unsealed } from './secure.js';
+import { stampIn } from './stamp.js';
 
 /** Receives the answer; implemented by the inbox. */
 export interface DeliveryOwner {
@@ -137,6 +139,29 @@ export class Delivery {
     const text = this.message?.text ?? textOfContent(opened);
     // S/MIME has converted all line ends to CRLF (RFC 8551 §3.1.1).
     return opened === content ? text : text.replaceAll('\r\n', '\n');
+  }
+
+  /**
+   * Identity of the message, as its sender gave it: that of an instant message, or `id` of {@link Endpoint.send}.
+   *
+   * @throws as {@link message}
+   */
+  get id(): string | undefined {
+    return this.message?.first('message-id') ?? stampIn(this.raw).id;
+  }
+
+  /**
+   * When it was written, as its sender says: the date of an instant message, or `time` of {@link Endpoint.send}.
+   *
+   * @throws as {@link message}
+   */
+  get time(): Date | undefined {
+    return this.message?.date ?? stampIn(this.raw).time;
+  }
+
+  /** Whether a relay has held it until the recipient attached. */
+  get held(): boolean {
+    return heldIdOf(this.raw) !== undefined;
   }
 
   /**

@@ -23,9 +23,10 @@ import { madeCpim, madeMessage } from './instant.js';
 import { checkKeys, type KnownKeys } from './keys.js';
 import { type OptionInit, optionOf } from './option.js';
 import { sealed } from './secure.js';
+import { type StampInit, stampOf } from './stamp.js';
 
 /** A message for {@link Endpoint.send}. */
-export interface Message extends Conditions {
+export interface Message extends Conditions, StampInit {
   readonly to: string | readonly string[];
   /**
    * A string is sent as UTF-8 text, a Buffer or other Uint8Array octet for octet, `{ json }` as JSON, XML inside the control
@@ -61,6 +62,8 @@ const KEYS: KnownKeys<Message> = {
   timing: true,
   hops: true,
   signal: true,
+  id: true,
+  time: true,
 };
 const CONTENT_KEYS: KnownKeys<JsonContent & XmlContent & UriContent & MessageContent & CpimObjectContent> = {
   json: true,
@@ -121,7 +124,12 @@ function contentsOf(message: Message, own: string, secure: Secure) {
   const originator = wireAddress(from ?? own);
   for (const address of [originator, ...recipients]) givenAddress(address);
   const content = sealed(madeOf(message, originator, recipients), message, originator, recipients, secure);
-  return { originator, recipients, options: [...options, ...conditionsOf(message)].map(optionOf), content };
+  return {
+    originator,
+    recipients,
+    options: [...options, ...conditionsOf(message), ...stampOf(message)].map(optionOf),
+    content,
+  };
 }
 
 function madeOf(

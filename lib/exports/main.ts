@@ -38,6 +38,7 @@ export type { Feed } from '../endpoint/presence-feed.js';
 export type { PresenceInfo, PresenceTuple, PresenceTupleInit, PresenceUpdate } from '../endpoint/presence-info.js';
 export type { RecipientStatus, RelayReport } from '../endpoint/report.js';
 export type { SecureFiles } from '../endpoint/secure.js';
+export type { StampInit } from '../endpoint/stamp.js';
 export type {
   Echo,
   ProbeOptions,

@@ -80,6 +80,38 @@ describe('endpoint: a program beside another of its account (D-CORE-49)', functi
     expect(stray).to.deep.equal([]);
   });
 
+  it('a message may have an identity and a time, whatever its content, and says whether it was held', async () => {
+    const [fred, barney] = [await mesh.attach(FRED), await mesh.attach(BARNEY)];
+    const time = new Date('2026-11-30T12:00:00Z');
+    const seen: unknown[] = [];
+    barney.receive(({ id, time: written, held }) => void seen.push([id, written?.getTime(), held]));
+    await fred.send({ to: BARNEY, content: 'x', id: "it's<1>", time });
+    await fred.send({ to: BARNEY, content: { xml: '<note/>' }, time });
+    await fred.send({ to: BARNEY, content: { message: { text: 'x', messageId: '<2@example.com>', date: time } } });
+    await fred.send({ to: BARNEY, content: 'x' });
+    await fred.send({
+      to: BARNEY,
+      content: 'x',
+      options: [{ external: 'urn:x-imxp:stamp', xml: "<stamp time='soon'/>" }],
+    });
+    expect(seen).to.deep.equal([
+      ["it's<1>", time.getTime(), false],
+      [undefined, time.getTime(), false],
+      ['<2@example.com>', time.getTime(), false],
+      [undefined, undefined, false],
+      [undefined, undefined, false],
+    ]);
+    const wrong = await fred.send({ to: BARNEY, content: 'x', id: 'two words' }).catch((error: unknown) => error);
+    expect(wrong).to.include({ code: 'ARGUMENT' });
+    await barney.close();
+    await fred.send({ to: BARNEY, content: 'later', hold: true });
+    const back = await mesh.attach(BARNEY);
+    for await (const { held } of back) {
+      expect(held).to.equal(true);
+      break;
+    }
+  });
+
   it('request() ends by time where the recipient does not answer, and with the refusal where they refuse', async () => {
     const [fred, barney] = [await mesh.attach(FRED), await mesh.attach(BARNEY)];
     barney.receive((delivery) => {
