@@ -80,7 +80,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   readonly #outbox: Outbox;
   readonly #connection: ConnectionManager;
   readonly #transactions = new Transactions();
-  readonly #exchanges = new Exchanges();
+  readonly #exchanges = new Exchanges<Delivery>();
   #presence: PresenceClient | undefined;
   #access: AccessClient | undefined;
   #status: StatusClient | undefined;

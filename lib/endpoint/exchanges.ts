@@ -6,7 +6,6 @@ import { addressOf } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { givenAddress } from './address.js';
-import type { Delivery } from './delivery.js';
 import type { OptionInit } from './option.js';
 
 const REQUEST = 'urn:x-imxp:request';
@@ -18,15 +17,20 @@ export function replyOption({ options }: Data): OptionInit | undefined {
   return asked === undefined ? undefined : { external: REPLY, transID: asked.transID };
 }
 
-interface Exchange {
+/** What arrives: a delivery. */
+interface Arrived {
+  readonly raw: Data;
+}
+
+interface Exchange<Answer extends Arrived> {
   /** Normalised address of the endpoint that was asked, without its subaddress. */
   readonly asked: string;
-  answered(delivery: Delivery): void;
+  answered(answer: Answer): void;
 }
 
 /** The exchanges of one endpoint that are not answered yet. */
-export class Exchanges {
-  readonly #open = new Map<number, Exchange>();
+export class Exchanges<Answer extends Arrived> {
+  readonly #open = new Map<number, Exchange<Answer>>();
 
   /**
    * Begins an exchange.
@@ -35,7 +39,7 @@ export class Exchanges {
    * @param answered called with each answer until {@link end}
    * @returns the option to send with the message
    */
-  begin(recipient: string, answered: (delivery: Delivery) => void): Required<Pick<OptionInit, 'external' | 'transID'>> {
+  begin(recipient: string, answered: (answer: Answer) => void): Required<Pick<OptionInit, 'external' | 'transID'>> {
     const transID = newTransId(this.#open);
     this.#open.set(transID, { asked: givenAddress(recipient).base, answered });
     return { external: REQUEST, transID };
@@ -51,13 +55,13 @@ export class Exchanges {
   }
 
   /** Hands an answer over. @returns false when it answers no open exchange */
-  take(delivery: Delivery): boolean {
+  take(delivery: Answer): boolean {
     const exchange = this.#of(delivery.raw);
     exchange?.answered(delivery);
     return exchange !== undefined;
   }
 
-  #of({ options, originator }: Data): Exchange | undefined {
+  #of({ options, originator }: Data): Exchange<Answer> | undefined {
     if (this.#open.size === 0 || options.length === 0) return undefined;
     const reply = options.find(({ external }) => external === REPLY);
     const exchange = reply === undefined ? undefined : this.#open.get(reply.transID);

@@ -47,7 +47,7 @@ export interface InboxOptions {
   readonly limits: Pick<EndpointLimits, 'queuedData' | 'queuedOctets' | 'windowOctets'>;
   /** Refuses everything but answers to requests. */
   readonly sendOnly: boolean;
-  readonly exchanges: Exchanges;
+  readonly exchanges: Exchanges<Delivery>;
   /** Called when everything is answered. */
   idle(): void;
   /** Called with what a handler threw, unless it was a reply for the sender. */

@@ -8,7 +8,7 @@ const WILMA = 'wilma@example.com';
 const BARNEY = 'barney@rubble.com';
 
 describe('imxp login and imxp context', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   this.slow(10_000);
   let mesh: LocalMesh;
   let workshop: Workshop;
@@ -29,7 +29,7 @@ describe('imxp login and imxp context', function () {
     await workshop.close();
   });
 
-  const imxp = (words: string, options: RunOptions = {}): Promise<Finished> => workshop.run(words.split(' '), options);
+  const imxp = (words: string, options: RunOptions = {}): Promise<Finished> => workshop.run(words.split(' '), { deadlineMs: 60_000, ...options });
   const said = ({ code, stdout, stderr }: Finished): string => `${code} ${stdout}${stderr}`;
   const connection = (): string => `--relay ${mesh.url('example.com')} --ca ca.crt`;
 
