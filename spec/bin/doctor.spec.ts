@@ -32,7 +32,9 @@ describe('imxp doctor', function () {
 
   async function examined(given: object): Promise<{ code: number | null; found: Diagnosis[] }> {
     await workshop.file('mesh.json', JSON.stringify(given));
-    const { code, stdout, stderr } = await workshop.run(['doctor', '--json', '--ca', 'certs/ca.crt'], { deadlineMs: 60_000 });
+    const { code, stdout, stderr } = await workshop.run(['doctor', '--json', '--ca', 'certs/ca.crt'], {
+      deadlineMs: 60_000,
+    });
     expect(stderr.toString()).to.equal('');
     return { code, found: JSON.parse(stdout.toString()) };
   }

@@ -29,7 +29,8 @@ describe('imxp login and imxp context', function () {
     await workshop.close();
   });
 
-  const imxp = (words: string, options: RunOptions = {}): Promise<Finished> => workshop.run(words.split(' '), { deadlineMs: 60_000, ...options });
+  const imxp = (words: string, options: RunOptions = {}): Promise<Finished> =>
+    workshop.run(words.split(' '), { deadlineMs: 60_000, ...options });
   const said = ({ code, stdout, stderr }: Finished): string => `${code} ${stdout}${stderr}`;
   const connection = (): string => `--relay ${mesh.url('example.com')} --ca ca.crt`;
 
