@@ -44,17 +44,19 @@ export async function diagnose(
     const advice = 'Correct the file; docs/reference/configuration.md describes each key.';
     return problem.severity === 'error' ? bad('configuration', text, advice) : doubtful('configuration', text, advice);
   });
-  if (config === undefined) return found;
+  // A fault of a file that it names does not keep the rest from being examined.
+  const usable = config ?? (await checkConfig(path, { files: false })).config;
+  if (usable === undefined) return found;
   if (found.length === 0) found.push(good('configuration', `${file} is valid`));
-  const observer = await Observer.for(config, nameServer, ca);
+  const observer = await Observer.for(usable, nameServer, ca);
   return [
     ...found,
-    ...(await storeOf(config)),
-    ...(await portsOf(config, observer)),
-    ...(await certificatesOf(config)),
-    ...(await clockOf(config)),
-    ...(await dnsOf(config, observer)),
-    ...(await neighboursOf(config, observer)),
+    ...(await storeOf(usable)),
+    ...(await portsOf(usable, observer)),
+    ...(await certificatesOf(usable)),
+    ...(await clockOf(usable)),
+    ...(await dnsOf(usable, observer)),
+    ...(await neighboursOf(usable, observer)),
   ];
 }
 
@@ -66,9 +68,6 @@ async function storeOf({ store }: NodeConfig): Promise<Diagnosis[]> {
   try {
     const directory = await stat(path);
     const found: Diagnosis[] = [];
-    if ((directory.mode & 0o077) !== 0) {
-      found.push(doubtful('store', `${path} is open to other users`, `chmod 700 ${path}`));
-    }
     const own = process.getuid?.();
     if (own !== undefined && own !== 0 && own !== directory.uid) {
       const text = `${path} belongs to user ${directory.uid}, and this is user ${own}`;
@@ -149,8 +148,8 @@ async function certificatesOf({ tls }: NodeConfig): Promise<Diagnosis[]> {
   const found: Diagnosis[] = [];
   for (const file of new Set(files)) {
     if (file === undefined) continue;
-    // What cannot be read was found with the configuration.
-    const certificate = new X509Certificate(await readFile(file));
+    const certificate = await certificateIn(file);
+    if (certificate === undefined) continue;
     const days = Math.floor((Date.parse(certificate.validTo) - Date.now()) / DAY_MS);
     const text = `${file} is valid until ${new Date(certificate.validTo).toISOString().slice(0, 10)}, ${days} days`;
     const advice = `Renew it, then systemctl reload the node (or SIGHUP).`;
@@ -167,13 +166,22 @@ async function certificatesOf({ tls }: NodeConfig): Promise<Diagnosis[]> {
     : [doubtful('certificates', 'none: peers cannot use TLS', 'Make one with imxp certs, or get one from a CA.')];
 }
 
+/** Undefined when it cannot be read, which was found with the configuration. */
+async function certificateIn(file: string): Promise<X509Certificate | undefined> {
+  try {
+    return new X509Certificate(await readFile(file));
+  } catch {
+    return undefined;
+  }
+}
+
 /** Without another clock to ask, only what lies in the future tells that this one is behind. */
 async function clockOf({ tls, store }: NodeConfig): Promise<Diagnosis[]> {
   const now = Date.now();
   const advice = 'Set the clock, and keep it right: timedatectl set-ntp true.';
   if (tls.certificate !== undefined) {
-    const { validFrom } = new X509Certificate(await readFile(tls.certificate));
-    if (Date.parse(validFrom) > now + SKEW_MS) {
+    const validFrom = (await certificateIn(tls.certificate))?.validFrom;
+    if (validFrom !== undefined && Date.parse(validFrom) > now + SKEW_MS) {
       return [
         bad('clock', `${tls.certificate} is not valid before ${validFrom}, and this clock says ${utc(now)}`, advice),
       ];

@@ -142,7 +142,7 @@ describe('subscriptions that the subscriber signed', function () {
       );
       throw new RefusedError('REFUSED', { code: 504, text: 'option not understood' });
     };
-    const endpoint = { addresses: [BARNEY], dialect: 'imxp' as const, send };
+    const endpoint = { address: BARNEY, addresses: [BARNEY], dialect: 'imxp' as const, send };
     const client = new PresenceClient(endpoint, new Transactions(), 1000, secureOf(barney));
     for (const sign of [false, true, 'required'] as const) {
       expect((await failureOf(client.subscribe(FRED, { sign }))).reply?.code).to.equal(504);
