@@ -15,6 +15,7 @@ import { domainText, explainDomain, explainIdentity, identityRows } from './supp
 import { explain } from './support/manual.js';
 import { accountArgument, domainArgument, shownName } from './support/names.js';
 import { print, printJson, table } from './support/output.js';
+import { checkAsOwner } from './support/store-owner.js';
 
 const shown = (path: string): string => relative('', path) || '.';
 
@@ -88,13 +89,20 @@ function meaningOf(config: NodeConfig, { identity, domain }: CheckFlags) {
 
 async function check(flags: CheckFlags): Promise<void> {
   const { config: path, json } = flags;
-  const { file, config, problems } = await checkConfig(path);
+  const { file, config, problems, owner } = await checkAsOwner(path);
   if (config === undefined) process.exitCode = EXIT.CONFIGURATION;
   if (json === true) {
     const explained = config === undefined ? {} : meaningOf(config, flags);
-    printJson({ file, ok: config !== undefined, problems, ...explained });
+    printJson({
+      file,
+      ok: config !== undefined,
+      problems,
+      ...explained,
+      ...(owner === undefined ? {} : { user: owner.uid }),
+    });
     return;
   }
+  if (owner !== undefined) print(`Checked as user ${owner.uid}, to whom the store belongs.`);
   for (const problem of problems) {
     const word = problem.severity === 'error' ? paint('red', 'error') : paint('yellow', 'warning');
     print(`${word} ${writeProblem(problem, shown(file))}`);

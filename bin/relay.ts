@@ -86,8 +86,8 @@ within limits.node.drainTimeoutMs (a second one at once); SIGHUP reloads the con
     exits: {
       0: 'stopped in order',
       1: 'stopped at once',
-      69: 'the store cannot be opened, is damaged, or is in use by another relay',
-      78: 'the configuration or the directory of the store is not usable, or it cannot listen',
+      69: 'for now: an address to listen on is in use or not there; the store cannot be opened, or is in use by another relay',
+      78: 'the configuration, a file that it names, or the directory of the store is not usable',
     },
     examples: [
       'imxp check --config mesh.json && imxp relay --config mesh.json',

@@ -29,6 +29,27 @@ export function linkRows({ links }: NodeStatus): string[][] {
   ]);
 }
 
+/** Why links are not up, each with the suspected cause. */
+function failureRows({ links }: NodeStatus): string[][] {
+  return links.flatMap(({ name, failure }) => {
+    if (failure === undefined) return [];
+    const { at, error, reason, suspect } = failure;
+    const said = [`  ${name}`, `failed at ${at}: ${reason}${error === '' ? '' : ` (${error})`}`];
+    return suspect === undefined ? [said] : [said, ['', `suspected: ${suspect}`]];
+  });
+}
+
+const WARNING_DAYS = 30;
+
+function certificateRows({ certificates }: NodeStatus): string[][] {
+  const holders = { own: 'own', authority: 'trusted CA', neighbour: 'neighbour' };
+  return certificates.map(({ holder, name, notAfter, days }) => {
+    const color = days < 0 ? 'red' : days < WARNING_DAYS ? 'yellow' : 'green';
+    const text = days < 0 ? 'expired' : `${days} days`;
+    return [`  ${name}`, holders[holder], paint(color, text.padEnd(9)), `until ${notAfter.slice(0, 10)}`];
+  });
+}
+
 export function hopRows(status: NodeStatus, before?: NodeStatus, seconds = 1): string[][] {
   const { hops, total } = figures(status, before, seconds);
   return [...hops, total].map(({ name, perSecond, failedPerSecond, octetsPerSecond, p50, p99 }) => [
@@ -101,9 +122,10 @@ async function status(options: StatusOptions): Promise<void> {
     table(facts(node).map(([key = '', value = '']) => [`  ${key}`, value])),
     'Messages since the start, by next hop',
     table(totals(node)),
-    ...(node.links.length > 0 ? ['links', table(linkRows(node))] : []),
+    ...(node.links.length > 0 ? ['Links', table(linkRows(node)), table(failureRows(node))] : []),
+    ...(node.certificates.length > 0 ? ['Certificates', table(certificateRows(node))] : []),
   ];
-  print(text.join('\n'));
+  print(text.filter((part) => part !== '').join('\n'));
 }
 
 export function register(program: Command): void {

@@ -69,6 +69,7 @@ export const ERROR_CODES = {
   TIMED_OUT: 'the time limit passed',
   CLOSED: 'the session or channel was closed by this side',
   CONFIGURATION: 'the configuration is not usable; all problems are listed',
+  LISTEN_FAILED: 'an address to listen on is in use, or not there yet; try again later',
   STORE_FAILED: 'the store could not read or write',
   ARGUMENT: 'a value passed by the caller is not acceptable',
 } as const;

@@ -23,8 +23,9 @@ export async function completeOptions(command: Command): Promise<void> {
   const context = anonymous ? undefined : await contextFor(command, typeof named === 'string' ? named : undefined);
   if (context !== undefined) apply(command, context);
   if (anonymous || command.getOptionValue('from') !== undefined) return;
-  throw new CommandError(EXIT.USAGE, 'say who you are with --from ADDRESS (or IMXP_FROM)', {
-    hint: 'Or log in once: imxp login ADDRESS.',
+  const without = command.options.some(({ long }) => long === '--anonymous') ? ', or --anonymous' : '';
+  throw new CommandError(EXIT.USAGE, `say who you are with --from${without}`, {
+    hint: 'Give --from ADDRESS (or IMXP_FROM), or log in once: imxp login ADDRESS.',
   });
 }
 

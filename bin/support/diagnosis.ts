@@ -10,6 +10,7 @@ import type { NodeConfig } from '../../lib/config/schema.js';
 import { checkConfig } from '../../lib/node/configuration.js';
 import { Observer } from './dns.js';
 import { hintFor } from './hints.js';
+import { checkAsOwner } from './store-owner.js';
 import { octets } from './units.js';
 
 export interface Diagnosis {
@@ -38,7 +39,7 @@ export async function diagnose(
   path: string,
   { nameServer, ca }: { nameServer?: string; ca?: string },
 ): Promise<Diagnosis[]> {
-  const { file, config, problems } = await checkConfig(path);
+  const { file, config, problems } = await checkAsOwner(path);
   const found: Diagnosis[] = problems.map((problem) => {
     const text = writeProblem(problem, file);
     const advice = 'Correct the file; docs/reference/configuration.md describes each key.';

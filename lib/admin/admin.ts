@@ -21,7 +21,7 @@ export type NodeFactsSource = () => Promise<Omit<NodeFacts, 'state'>>;
 const INDEX = `imxp
 
 /healthz  whether the process answers
-/readyz   whether the node accepts sessions and its store can be written: 503 before it is ready, while it drains, on a full disk
+/readyz   whether the node accepts sessions and its store can be written: 503 before it is ready, while it drains, on a full disk, after the end of its certificate
 /metrics  for Prometheus
 /status   for imxp status and imxp top, JSON`;
 
@@ -35,6 +35,8 @@ export class Admin {
   #counted: CountedStore | undefined;
   #facts: NodeFactsSource | undefined;
   #state: NodeState = 'starting';
+  /** What keeps a running node from its work, besides the store. */
+  #obstacle: () => string | undefined = () => undefined;
 
   private constructor({ host, port }: AdminAddress) {
     this.#host = host;
@@ -56,7 +58,7 @@ export class Admin {
     this.#server = new AdminServer({ host, port, pages });
   }
 
-  /** Answers from now on. @throws LocalError CONFIGURATION when the address cannot be had */
+  /** Answers from now on. @throws LocalError LISTEN_FAILED | CONFIGURATION when the address cannot be had */
   static async start(place: AdminAddress): Promise<Admin> {
     const admin = new Admin(place);
     try {
@@ -87,6 +89,11 @@ export class Admin {
     this.#facts = facts;
   }
 
+  /** Asks whether anything besides the store keeps the node from its work, for readiness. */
+  watch(obstacle: () => string | undefined): void {
+    this.#obstacle = obstacle;
+  }
+
   async close(): Promise<void> {
     this.#metrics.stop();
     this.#loop.stop();
@@ -94,7 +101,7 @@ export class Admin {
   }
 
   #readiness(): Page {
-    const failing = this.#counted?.failing;
+    const failing = this.#counted?.failing ?? this.#obstacle();
     if (this.#state !== 'ready') return textPage(503, this.#state);
     return failing === undefined ? textPage(200, 'ready') : textPage(503, `ready, but ${failing}`);
   }

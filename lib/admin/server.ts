@@ -60,7 +60,7 @@ export class AdminServer {
   /**
    * Begins to listen. @returns the port
    *
-   * @throws LocalError CONFIGURATION when the address cannot be had
+   * @throws LocalError LISTEN_FAILED | CONFIGURATION when the address cannot be had
    */
   async listen(): Promise<number> {
     const { host, port } = this.#options;

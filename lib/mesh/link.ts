@@ -13,6 +13,7 @@ import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from 
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { events } from '../ops/events.js';
+import type { LinkFailure } from '../ops/status.js';
 import { REFUSED_MS } from '../relay/lanes.js';
 import { ask } from '../transport/ask.js';
 import { Backoff } from '../transport/backoff.js';
@@ -63,6 +64,8 @@ export interface LinkOptions {
   readonly returnMs?: number;
   /** Whether anything is under way: the link moves only when nothing is, so that nothing overtakes. */
   readonly busy?: () => boolean;
+  /** The likely cause of an error, for the operator. */
+  readonly suspect?: (error: ImxpError) => string | undefined;
   /** The link cannot be used; senders are told `obstacle`, or may make it dial again when there is none. */
   down(obstacle: Reply | undefined): void;
 }
@@ -99,6 +102,7 @@ export class Link implements ConnectionOwner, Ticking {
   #openNotBefore = 0;
   #lostAt = 0;
   #readyAt = 0;
+  #failure: LinkFailure | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: LinkOptions) {
@@ -111,6 +115,11 @@ export class Link implements ConnectionOwner, Ticking {
 
   get state(): string {
     return this.#state;
+  }
+
+  /** Why it failed or was lost most recently; undefined while it is up. */
+  get failure(): LinkFailure | undefined {
+    return this.#failure;
   }
 
   /** Dials now, unless that is done, under way or due soon. */
@@ -192,12 +201,7 @@ export class Link implements ConnectionOwner, Ticking {
     if (connection !== this.#connection) return;
     this.#connection = undefined;
     if (this.#state !== 'ready') return;
-    events.link.publish({
-      link: this.name,
-      state: 'down',
-      error: error?.code ?? '',
-      reason: error?.message ?? 'released',
-    });
+    this.#report('down', error);
     this.#lostAt = performance.now();
     const others = this.#options.lost?.() === true;
     // Once, or two relays that fail in turn would be dialled without a pause.
@@ -343,6 +347,7 @@ export class Link implements ConnectionOwner, Ticking {
   #ready(lanes: readonly RelayChannel[]): void {
     clearTimeout(this.#timer);
     this.#state = 'ready';
+    this.#failure = undefined;
     this.#lanes = lanes;
     this.#opening = 0;
     this.#openNotBefore = 0;
@@ -398,12 +403,20 @@ export class Link implements ConnectionOwner, Ticking {
 
   #failed(error: ImxpError): void {
     if (this.#state === 'closed') return;
-    events.link.publish({ link: this.name, state: 'failed', error: error.code, reason: error.message });
+    this.#report('failed', error);
     if (error instanceof RefusedError && error.code === 'NO_RELAY') {
       // There is nothing to return to; the look-up remembers for how long.
       this.#options.down(error.reply);
       this.#rest();
     } else this.#backOff();
+  }
+
+  #report(state: 'failed' | 'down', error: ImxpError | undefined): void {
+    const suspect = error === undefined ? undefined : this.#options.suspect?.(error);
+    const known = suspect === undefined ? {} : { suspect };
+    const told = { error: error?.code ?? '', reason: error?.message ?? 'released', ...known };
+    this.#failure = { at: new Date().toISOString(), ...told };
+    events.link.publish({ link: this.name, state, ...told });
   }
 
   #backOff(): void {

@@ -27,6 +27,7 @@ import { LinkPool } from './link-pool.js';
 import { LinkTarget } from './link-target.js';
 import { preferredTo } from './preference.js';
 import { RouteTable } from './route-table.js';
+import { suspectOf } from './suspect.js';
 
 export interface NeighboursOptions {
   /** Those spoken with neighbours, the preferred first. */
@@ -131,8 +132,8 @@ export class Neighbours implements Dialer {
 
   /** The links there are, with what is under way on them. */
   get links(): LinkStatus[] {
-    return this.#all().map(({ link: { name, state }, target: { outstanding, waiting } }) => {
-      return { name, state, outstanding, waiting };
+    return this.#all().map(({ link: { name, state, failure }, target: { outstanding, waiting } }) => {
+      return { name, state, outstanding, waiting, ...(failure === undefined ? {} : { failure }) };
     });
   }
 
@@ -249,6 +250,7 @@ export class Neighbours implements Dialer {
       },
       returnMs: limits.link.returnMs,
       busy: () => target.busy,
+      suspect: (error) => suspectOf(error, this.#options.tls.ownValidity, Date.now()),
       connectPreferred: async () => {
         const preferred = chosen === undefined ? [] : preferredTo(chosen.url, await relays());
         if (preferred.length === 0) return undefined;

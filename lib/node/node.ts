@@ -24,6 +24,7 @@ import { openStore } from '../store/open.js';
 import { openSpool } from '../store/spool.js';
 import type { Store } from '../store/store.js';
 import { systemClock } from '../transport/clock.js';
+import type { Connection } from '../transport/connection.js';
 import { ConnectionSetup } from '../transport/connection-setup.js';
 import { within } from '../transport/deadline.js';
 import { Listener } from '../transport/listener.js';
@@ -33,6 +34,7 @@ import { ReassemblyBudget } from '../transport/reassembly-budget.js';
 import { Handshakes } from '../transport/tls/handshakes.js';
 import { TlsService, type TlsServiceOptions } from '../transport/tls/service.js';
 import { AccountWatch } from './account-watch.js';
+import { CertificateWatch } from './certificate-watch.js';
 import { chatPage } from './chat-page.js';
 import { follows } from './follows.js';
 import { listenerOptions } from './listeners.js';
@@ -75,6 +77,7 @@ export class Node {
   /** Releases the store for other relays. */
   readonly #leave: () => Promise<void>;
   readonly #watch: AccountWatch;
+  readonly #certificates: CertificateWatch;
   readonly #spool: Spool;
   readonly #entries: AccessEntries;
   readonly #tls: TlsService;
@@ -112,12 +115,14 @@ export class Node {
     this.#neighbours = this.#makeNeighbours(meshes, reassembly);
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
     this.#listeners = this.#makeListeners(meshes, reassembly, secrets);
+    this.#certificates = new CertificateWatch({ domains: config.domains, connections: () => this.#connections }, tls);
+    admin?.watch(() => this.#certificates.obstacle());
   }
 
   /**
    * Starts a node: opens its store, reads its certificates, listens.
    *
-   * @throws LocalError CONFIGURATION | STORE_FAILED if it cannot
+   * @throws LocalError CONFIGURATION | LISTEN_FAILED | STORE_FAILED if it cannot
    */
   static async start(config: NodeConfig): Promise<Node> {
     const tls = await tlsOptions(config);
@@ -137,6 +142,7 @@ export class Node {
       for (const listener of node.#listeners) await listener.listen();
       node.#presence.start();
       node.#watch.start();
+      node.#certificates.start();
       admin?.show('ready');
       events.node.publish({
         state: 'ready',
@@ -208,6 +214,7 @@ export class Node {
     new TlsService(tls).verify();
     const reload = reloadable(this.#config, config);
     this.#tls.replace(tls);
+    this.#certificates.replace(tls);
     this.#policy = new Policy(policyOf(config));
     this.#relay.reload({ policy: policyOf(config), ...optionSettingsOf(config) });
     if (reload.applied.includes('access')) {
@@ -245,6 +252,7 @@ export class Node {
     const released = this.#listeners.map((listener) => listener.release('the relay is shutting down', leftMs));
     await Promise.all([this.#neighbours.close(leftMs), ...released]);
     await this.#admin?.close();
+    this.#certificates.stop();
     await this.#watch.stop();
     await this.#spool.close();
     await this.#leave();
@@ -252,18 +260,24 @@ export class Node {
     events.node.publish({ state: 'stopped' });
   }
 
+  /** All sessions that exist, in groups. */
+  get #connections(): Iterable<Connection>[] {
+    return [...this.#listeners.map((listener) => listener.connections), this.#neighbours.connections];
+  }
+
   async #facts() {
-    const { links, connections } = this.#neighbours;
+    const { links } = this.#neighbours;
     const { attachments, bindings, outstanding, held } = this.#relay;
     return {
       domains: this.#config.domains,
       listening: this.listening.map(written),
-      sessions: await countSessions([...this.#listeners.map((listener) => listener.connections), connections]),
+      sessions: await countSessions(this.#connections),
       attachments,
       bindings,
       accounts: await this.#watch.counts(),
       outstanding,
       links,
+      certificates: this.#certificates.status(),
       held,
       presence: { ...this.#presence.status },
     };
@@ -370,7 +384,7 @@ export class Node {
 /**
  * Starts a node.
  *
- * @throws LocalError CONFIGURATION | STORE_FAILED if it cannot
+ * @throws LocalError CONFIGURATION | LISTEN_FAILED | STORE_FAILED if it cannot
  */
 export function startNode(config: NodeConfig): Promise<Node> {
   return Node.start(config);

@@ -167,8 +167,20 @@ export interface LinkChanged {
   readonly link: string;
   /** What happened: up, down, failed, bind refused. */
   readonly state: string;
-  /** Lanes and session, or error code and reason. */
+  /** Lanes and session, or error code, reason, and the suspected cause. */
   readonly [fact: string]: string | number;
+}
+
+/** A certificate is about to expire, or has expired; repeated once a day. */
+export interface CertificateEnding {
+  /** `own`, `authority` or `neighbour`. */
+  readonly holder: string;
+  /** The domain, or the name of the authority. */
+  readonly name: string;
+  /** End of its validity, ISO 8601. */
+  readonly notAfter: string;
+  /** Whole days that are left, negative after its end. */
+  readonly days: number;
 }
 
 /** A message that was acknowledged and held for an endpoint will not be delivered. */
@@ -222,6 +234,7 @@ export const events = {
   terminated: new Event<AssociationEvent>('imxp:relay:terminate'),
   forwarded: new Event<Forwarded>('imxp:relay:forward'),
   dropped: new Event<Dropped>('imxp:relay:drop'),
+  certificate: new Event<CertificateEnding>('imxp:certificate'),
   link: new Event<LinkChanged>('imxp:link'),
   lookup: new Event<LookedUp>('imxp:dns:lookup'),
   node: new Event<NodeChanged>('imxp:node'),

@@ -3,7 +3,7 @@
  * terminal. Events below the log level are not subscribed to, so that they cost nothing.
  */
 import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
-import { type Event, events, type Fault, type Refused } from './events.js';
+import { type Event, events, type Fault, type LinkChanged, type Refused } from './events.js';
 import { prettyLine } from './pretty.js';
 import { Repeats } from './repeats.js';
 import { visibleJson } from './terminal.js';
@@ -85,6 +85,17 @@ const without = <T extends object>(it: T, key: keyof T): object => {
   return rest;
 };
 
+/** Whether an operator has to know of it; a link that a neighbour released in order is nothing special. */
+function isFailure({ state, error }: LinkChanged): boolean {
+  return state === 'failed' || state === 'bind refused' || (state === 'down' && error !== '');
+}
+
+function linkLine(level: Level, applies: (it: LinkChanged) => boolean): Line {
+  const subscribe: Line['subscribe'] = (write) =>
+    events.link.subscribe((it) => (applies(it) ? write(`link ${it.state}`, without(it, 'state')) : undefined));
+  return { level, subscribe };
+}
+
 /** Only events per message are `debug`: `info` must stay readable under load. */
 const LINES: readonly Line[] = [
   line(events.opened, 'info', 'session opened'),
@@ -110,12 +121,11 @@ const LINES: readonly Line[] = [
   line(events.forwarded, 'debug', 'data forwarded'),
   lineLimited(events.dropped, 'warn', 'held message dropped'),
   line(events.lookup, 'debug', 'looked up'),
-  line(
-    events.link,
-    'info',
-    ({ state }) => `link ${state}`,
-    (it) => without(it, 'state'),
-  ),
+  linesWhere(events.certificate, 'warn', 'certificate expires soon', ({ days }) => days >= 0),
+  linesWhere(events.certificate, 'error', 'certificate expired', ({ days }) => days < 0),
+  linkLine('info', (it) => !isFailure(it)),
+  // Repeated for as long as it is dialled.
+  { ...linkLine('warn', isFailure), limited: 'some' },
   line(
     events.node,
     'info',
@@ -136,8 +146,8 @@ interface Written {
 
 /** Returns what makes two lines the same: nothing that the peer can vary at will. */
 function kindOf({ message, fields }: Written): string {
-  const { remote, code }: Partial<Refused> = fields;
-  return `${message} ${code} ${remote}`;
+  const { remote, code, link }: Partial<Refused & LinkChanged> = fields;
+  return `${message} ${code} ${remote ?? link}`;
 }
 
 export interface Log {

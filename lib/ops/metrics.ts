@@ -61,6 +61,7 @@ export class Metrics {
     this.#sessions();
     this.#data();
     this.#links();
+    this.#certificates();
     this.#storage();
     this.#held();
     this.#presence();
@@ -186,6 +187,20 @@ export class Metrics {
     this.#count(events.link, 'imxp_link_changes_total', 'State changes of links', ['state'], ({ state }) => ({
       state,
     }));
+  }
+
+  #certificates(): void {
+    const end = this.#gauge(
+      'imxp_certificate_end_seconds',
+      'End of the validity of a certificate, seconds since 1970',
+      ['holder', 'name'],
+    );
+    this.#sample(({ certificates }) => {
+      end.reset();
+      for (const { holder, name, notAfter } of certificates.slice(0, MOST_SERIES)) {
+        end.set({ holder, name }, Date.parse(notAfter) / 1000);
+      }
+    });
   }
 
   #storage(): void {

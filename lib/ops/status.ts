@@ -40,6 +40,31 @@ export interface LinkStatus {
   /** Data operations without an answer, and those that wait for the link to be up. */
   readonly outstanding: number;
   readonly waiting: number;
+  /** Why it failed or was lost most recently, unless it is up again. */
+  readonly failure?: LinkFailure;
+}
+
+/** The last failure of a link. */
+export interface LinkFailure {
+  /** ISO 8601. */
+  readonly at: string;
+  /** Code of the error, and the error in words. */
+  readonly error: string;
+  readonly reason: string;
+  /** The likely cause, where one is known. */
+  readonly suspect?: string;
+}
+
+/** Validity of a certificate that this node, or a neighbour with a session, depends on. */
+export interface CertificateStatus {
+  /** `own`: shown to peers; `authority`: trusted for neighbours; `neighbour`: shown by the relay of a domain. */
+  readonly holder: 'own' | 'authority' | 'neighbour';
+  /** The domain, or the name of the authority. */
+  readonly name: string;
+  /** ISO 8601. */
+  readonly notAfter: string;
+  /** Whole days that are left, negative after its end. */
+  readonly days: number;
 }
 
 /** Answers of one next hop since the start; see `traffic.ts`. */
@@ -107,6 +132,8 @@ export interface NodeFacts {
   /** Operations without an answer. */
   readonly outstanding: number;
   readonly links: readonly LinkStatus[];
+  /** Those that end first come first. */
+  readonly certificates: readonly CertificateStatus[];
   readonly held: HeldStatus;
   readonly presence: PresenceFacts;
 }

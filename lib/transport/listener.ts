@@ -69,7 +69,7 @@ export class Listener implements ConnectionOwner {
    * Begins to listen.
    *
    * @returns the port, which the system chose if 0 was asked for
-   * @throws LocalError CONFIGURATION when the address cannot be had
+   * @throws LocalError LISTEN_FAILED | CONFIGURATION when the address cannot be had
    */
   async listen(): Promise<number> {
     const { host, port } = this.#options;

@@ -131,7 +131,7 @@ describe('admin/server', () => {
   it('names the address that it cannot listen on', async () => {
     const second = new AdminServer({ host: '127.0.0.1', port, pages: new Map() });
     const error = await second.listen().catch((cause: unknown) => cause);
-    expect(error).to.have.property('code', 'CONFIGURATION');
+    expect(error).to.have.property('code', 'LISTEN_FAILED');
     expect(error).to.have.property('message').that.includes(`port ${port}`);
   });
 });

@@ -34,6 +34,7 @@ describe('figures from two samples', () => {
     accounts: { total: 3, disabled: 1 },
     outstanding: 0,
     links: [],
+    certificates: [],
     held: { data: 0, octets: 0, endpoints: 0, oldestMs: 0, stored: 0, delivered: 0, failed: 0 },
     presence: {
       subscriptions: 0,

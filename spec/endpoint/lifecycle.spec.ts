@@ -247,12 +247,13 @@ describe('endpoint: lifecycle', () => {
 
   it('REQ-IMXP-023 continues with the others when the relay ends one attachment', async () => {
     const { relay, fred } = await scripted();
-    await fred.attach(WB);
-    relay.channel.send(dialect.encode({ type: 'terminate', transID: relay.attached[1]?.transID ?? 0 }));
+    const other = 'wilma@example.com';
+    await fred.attach(other);
+    relay.channel.send(dialect.encode({ type: 'terminate', transID: relay.attached[0]?.transID ?? 0 }));
     expect(relay.channel.released).to.equal(false);
-    relay.channel.send(dialect.encodeData(dataFor([WB])));
-    expect(relay.channel.answers.get(2)).to.include({ code: 550 });
     relay.channel.send(forFred);
+    expect(relay.channel.answers.get(2)).to.include({ code: 550 });
+    relay.channel.send(dialect.encodeData(dataFor([other])));
     for await (const _ of fred) break;
     await fred.close();
   });

@@ -39,6 +39,7 @@ const STATUS: NodeStatus = {
     { name: 'rubble.com', state: 'ready', outstanding: 4, waiting: 0 },
     { name: 'slate.example', state: 'backoff', outstanding: 0, waiting: 2 },
   ],
+  certificates: [{ holder: 'own', name: 'example.com', notAfter: '2001-02-03T04:05:06.000Z', days: -5 }],
   held: { data: 4, octets: 900, endpoints: 2, oldestMs: 1500, stored: 9, delivered: 4, failed: 1 },
   presence: {
     subscriptions: 6,
@@ -71,6 +72,7 @@ describe('ops/metrics', () => {
       'imxp_node_state{state="ready"}': 1,
       'imxp_node_state{state="draining"}': 0,
       'imxp_node_info{version="1.2.3"}': 1,
+      'imxp_certificate_end_seconds{holder="own",name="example.com"}': 981_173_106,
       'imxp_sessions{role="listener"}': 5,
       'imxp_session_peers{peer="relay"}': 1,
       imxp_sessions_private: 4,

@@ -9,7 +9,8 @@ import type { Store } from '../../../lib/store/store.js';
 import { loadForCommand } from '../configuration.js';
 import { CommandError, EXIT } from '../exit.js';
 import { shownName } from '../names.js';
-import { print, printJson } from '../output.js';
+import { note, print, printJson } from '../output.js';
+import { asUser, foreignOwner } from '../store-owner.js';
 
 /** What every command on accounts has. */
 export interface AccountFlags {
@@ -68,7 +69,9 @@ export async function withAccounts<T>(config: NodeConfig, action: (opened: Opene
       'store.type is "memory": accounts kept there are gone when this command ends',
     );
   }
-  const store = await openStore(config.store);
+  const owner = await foreignOwner(config.store);
+  const store = await asUser(owner, () => openStore(config.store));
+  if (owner !== undefined) note(`The store belongs to user ${owner.uid}, and was opened as that user.`);
   try {
     return await action({ config, store, accounts: new Accounts(store, { domains: config.domains }) });
   } finally {

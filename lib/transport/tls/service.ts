@@ -2,6 +2,7 @@
  * TLS of a node or an application: chooses certificate, authorities and stack for each peer. Its certificates can be
  * replaced while it runs.
  */
+import { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import { LocalError, RemoteProtocolError } from '../../errors.js';
@@ -71,6 +72,14 @@ export class TlsService {
   /** Whether it has one to show as a client. */
   get hasCertificate(): boolean {
     return this.#own.certificate !== undefined;
+  }
+
+  /** When the certificate that it shows as a client is valid. */
+  get ownValidity(): { readonly notBeforeMs: number; readonly notAfterMs: number } | undefined {
+    const { certificate } = this.#own;
+    if (certificate === undefined) return undefined;
+    const { validFrom, validTo } = new X509Certificate(certificate);
+    return { notBeforeMs: Date.parse(validFrom), notAfterMs: Date.parse(validTo) };
   }
 
   /** What this side shows as a client: the common certificate, else that of the first domain. */

@@ -1,0 +1,72 @@
+/**
+ * Work of root on the store of another user. Files that root makes there could not be opened by the node, and what root
+ * may read or write says nothing about what the node may; so such work is done as the owner of the store.
+ */
+import { execFile } from 'node:child_process';
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import type { StoreConfig } from '../../lib/config/schema.js';
+import { type Checked, checkConfig } from '../../lib/node/configuration.js';
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * Finds the owner of a store: of its directory, or of the nearest existing one above it, in which it would be made.
+ *
+ * @returns undefined where it makes no difference: this is not root, or the store is root's
+ */
+export async function foreignOwner(store: StoreConfig): Promise<Owner | undefined> {
+  if (store.type === 'memory' || process.geteuid?.() !== 0) return undefined;
+  for (let path = store.path; ; path = dirname(path)) {
+    try {
+      const { uid, gid } = await stat(path);
+      return uid === 0 ? undefined : { uid, gid };
+    } catch (error) {
+      const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      if (!missing || path === dirname(path)) return undefined;
+    }
+  }
+}
+
+/** Runs an action as another user; root again afterwards. Only for processes that do nothing else meanwhile. */
+export async function asUser<T>(owner: Owner | undefined, action: () => Promise<T>): Promise<T> {
+  const { getgroups, setgroups, setegid, seteuid } = process;
+  if (owner === undefined || getgroups === undefined || setgroups === undefined) return await action();
+  if (setegid === undefined || seteuid === undefined) return await action();
+  const groups = getgroups();
+  setgroups([...(await groupsOf(owner))]);
+  setegid(owner.gid);
+  seteuid(owner.uid);
+  try {
+    return await action();
+  } finally {
+    seteuid(0);
+    setegid(0);
+    setgroups(groups);
+  }
+}
+
+/** A user without a name, as in containers, has no further groups. */
+async function groupsOf({ uid, gid }: Owner): Promise<readonly number[]> {
+  try {
+    const { stdout } = await promisify(execFile)('id', ['-G', `${uid}`]);
+    return stdout.trim().split(' ').map(Number);
+  } catch {
+    return [gid];
+  }
+}
+
+/**
+ * Checks a configuration as the user of the node will find it.
+ *
+ * @returns also who that is, if not this user
+ */
+export async function checkAsOwner(path: string): Promise<Checked & { readonly owner: Owner | undefined }> {
+  const { config } = await checkConfig(path, { files: false });
+  const owner = config === undefined ? undefined : await foreignOwner(config.store);
+  return { owner, ...(await asUser(owner, () => checkConfig(path))) };
+}
