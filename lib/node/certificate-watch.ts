@@ -4,12 +4,14 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { identityOf } from '../mesh/identity.js';
+import type { Clock } from '../ops/clock.js';
 import { events } from '../ops/events.js';
 import type { CertificateStatus } from '../ops/status.js';
 import type { Connection } from '../transport/connection.js';
 import type { TlsServiceOptions } from '../transport/tls/service.js';
 
 export interface CertificateWatchOptions {
+  readonly clock: Clock;
   /** The domains served here. */
   readonly domains: readonly string[];
   /** The sessions that exist, in groups. */
@@ -31,7 +33,7 @@ export class CertificateWatch {
   #own: readonly Known[] = [];
   /** When a warning about a certificate was published, and whether it had expired by then. */
   readonly #said = new Map<string, { readonly at: number; readonly expired: boolean }>();
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: () => void = () => {};
 
   constructor(options: CertificateWatchOptions, tls: TlsServiceOptions) {
     this.#options = options;
@@ -57,19 +59,18 @@ export class CertificateWatch {
   }
 
   start(): void {
-    const nowMs = Date.now();
+    const nowMs = this.#options.clock.wall();
     this.#look(nowMs);
     const ends = this.#own.map(({ notAfterMs }) => notAfterMs + 1 - nowMs).filter((ms) => ms > 0);
-    this.#timer = setTimeout(() => this.start(), Math.min(LOOK_MS, ...ends));
-    this.#timer.unref();
+    this.#cancel = this.#options.clock.after(Math.min(LOOK_MS, ...ends), () => this.start());
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#cancel();
   }
 
   /** All of them, those that end first come first. */
-  status(nowMs: number = Date.now()): CertificateStatus[] {
+  status(nowMs: number = this.#options.clock.wall()): CertificateStatus[] {
     return [...this.#own, ...this.#neighbours()]
       .sort((a, b) => a.notAfterMs - b.notAfterMs)
       .map(({ holder, name, notAfterMs }) => {
@@ -79,7 +80,7 @@ export class CertificateWatch {
   }
 
   /** Why the node cannot prove who it is; undefined while it can. */
-  obstacle(nowMs: number = Date.now()): string | undefined {
+  obstacle(nowMs: number = this.#options.clock.wall()): string | undefined {
     const ended = this.#own.find(({ holder, notAfterMs }) => holder === 'own' && notAfterMs < nowMs);
     return ended && `the certificate of ${ended.name} expired on ${new Date(ended.notAfterMs).toISOString()}`;
   }

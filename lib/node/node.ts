@@ -115,7 +115,10 @@ export class Node {
     this.#neighbours = this.#makeNeighbours(meshes, reassembly);
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
     this.#listeners = this.#makeListeners(meshes, reassembly, secrets);
-    this.#certificates = new CertificateWatch({ domains: config.domains, connections: () => this.#connections }, tls);
+    this.#certificates = new CertificateWatch(
+      { clock: systemClock, domains: config.domains, connections: () => this.#connections },
+      tls,
+    );
     admin?.watch(() => this.#certificates.obstacle());
   }
 
