@@ -45,11 +45,20 @@ interface Line {
 function linesWhere<T extends object>(
   event: Event<T>,
   level: Level,
-  words: string,
+  words: string | ((it: T) => string),
   applies: (it: T) => boolean,
   fields: (it: T) => object = (it) => it,
 ): Line {
-  return { level, subscribe: (write) => event.subscribe((it) => (applies(it) ? write(words, fields(it)) : undefined)) };
+  const wordsOf = typeof words === 'string' ? () => words : words;
+  return {
+    level,
+    subscribe: (write) => event.subscribe((it) => (applies(it) ? write(wordsOf(it), fields(it)) : undefined)),
+  };
+}
+
+/** The same, written with their count if they repeat too often. */
+function linesLimited<T extends object>(...rest: Parameters<typeof linesWhere<T>>): Line {
+  return { ...linesWhere(...rest), limited: 'some' };
 }
 
 /** A line that is written once, and counted from then on. */
@@ -90,12 +99,6 @@ function isFailure({ state, error }: LinkChanged): boolean {
   return state === 'failed' || state === 'bind refused' || (state === 'down' && error !== '');
 }
 
-function linkLine(level: Level, applies: (it: LinkChanged) => boolean): Line {
-  const subscribe: Line['subscribe'] = (write) =>
-    events.link.subscribe((it) => (applies(it) ? write(`link ${it.state}`, without(it, 'state')) : undefined));
-  return { level, subscribe };
-}
-
 /** Only events per message are `debug`: `info` must stay readable under load. */
 const LINES: readonly Line[] = [
   line(events.opened, 'info', 'session opened'),
@@ -123,9 +126,21 @@ const LINES: readonly Line[] = [
   line(events.lookup, 'debug', 'looked up'),
   linesWhere(events.certificate, 'warn', 'certificate expires soon', ({ days }) => days >= 0),
   linesWhere(events.certificate, 'error', 'certificate expired', ({ days }) => days < 0),
-  linkLine('info', (it) => !isFailure(it)),
+  linesWhere(
+    events.link,
+    'info',
+    ({ state }) => `link ${state}`,
+    (it) => !isFailure(it),
+    (it) => without(it, 'state'),
+  ),
   // Repeated for as long as it is dialled.
-  { ...linkLine('warn', isFailure), limited: 'some' },
+  linesLimited(
+    events.link,
+    'warn',
+    ({ state }) => `link ${state}`,
+    isFailure,
+    (it) => without(it, 'state'),
+  ),
   line(
     events.node,
     'info',
