@@ -65,6 +65,8 @@ export interface SessionTuned {
   readonly protocol: string;
   /** The cipher suite. */
   readonly cipher: string;
+  /** Whether the handshake resumed an earlier session of the two. */
+  readonly resumed: boolean;
   /** Whether the peer presented a valid certificate. */
   readonly authorized: boolean;
   /** The reason why it is not valid; the peer is not told. */

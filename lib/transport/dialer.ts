@@ -15,7 +15,7 @@ import { authenticate, type Credentials } from './sasl/client.js';
 import { secure } from './tls/client.js';
 import { announceTls } from './tls/profile.js';
 import type { TlsService, TlsStack } from './tls/service.js';
-import { reach } from './web/client.js';
+import { addressOfRelay, reach } from './web/client.js';
 
 /** A relay, with its addresses where they are known already. */
 export interface DialTarget extends RelayLocation {
@@ -110,6 +110,7 @@ function handshakeFailed(error: unknown): boolean {
 async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack): Promise<Connection> {
   const socket = await open(relay, options.limits.session.connectTimeoutMs);
   const { localAddress, localPort } = socket;
+  const remote = addressOfRelay(relay, socket);
   const { stream, security } = await reach(relay, socket, options, stack);
   const { profiles, limits, reassembly, frameOctets } = options;
   const rules = {
@@ -120,7 +121,7 @@ async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack)
     ...(frameOctets === undefined ? {} : { frameOctets }),
   } as const;
   const connection = new Connection(stream, rules, {
-    remote: { address: socket.remoteAddress ?? relay.host, port: relay.port },
+    remote,
     local: { address: localAddress ?? '', port: localPort ?? 0 },
     owner: options.owner,
     ...(security === undefined ? {} : { security }),
@@ -138,6 +139,7 @@ async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack)
     if (options.credentials !== undefined) await authenticate(connection, options.credentials, options);
     return connection;
   } catch (error) {
+    options.service.forget(options.domain, remote);
     connection.destroy(error instanceof ImxpError ? error : new LocalError('CLOSED', String(error), { cause: error }));
     throw error;
   }

@@ -85,7 +85,7 @@ describe('ops/log', () => {
 
   it('warns of each session under legacy TLS, and only notes the others', () => {
     start('info');
-    const tuned = { session: 's1', remote: '127.0.0.1', cipher: 'any', authorized: false };
+    const tuned = { session: 's1', remote: '127.0.0.1', cipher: 'any', resumed: false, authorized: false };
     events.tuned.publish({ ...tuned, protocol: 'TLSv1.3', legacy: false });
     events.tuned.publish({ ...tuned, protocol: 'TLSv1', legacy: true });
     expect(lines.map(({ level }) => level)).to.deep.equal(['info', 'warn']);

@@ -141,7 +141,7 @@ describe('ops/metrics', () => {
     events.opened.publish({ session: 's1', remote, port: 1, role: 'listener' });
     events.closed.publish({ session: 's1', remote, error: 'TIMED_OUT', reason: 'x' });
     events.closed.publish({ session: 's2', remote });
-    const tls = { session: 's1', remote, authorized: true };
+    const tls = { session: 's1', remote, resumed: false, authorized: true };
     events.tuned.publish({ ...tls, protocol: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', legacy: false });
     events.tuned.publish({ ...tls, protocol: 'TLSv1', cipher: 'DES-CBC3-SHA', legacy: true });
     events.authenticated.publish({ session: 's1', remote, mechanism: 'PLAIN', identity: 'fred', side: 'peer' });

@@ -13,7 +13,8 @@ import type { Listener } from '../../lib/transport/listener.js';
 import { ProfileTable } from '../../lib/transport/profile.js';
 import { SaslProfile } from '../../lib/transport/sasl/profile.js';
 import { TlsProfile } from '../../lib/transport/tls/profile.js';
-import { TlsService } from '../../lib/transport/tls/service.js';
+import { RevocationList } from '../../lib/transport/tls/revocation.js';
+import { TlsService, type TlsServiceOptions } from '../../lib/transport/tls/service.js';
 import { TestAuthority } from '../support/certificates.js';
 import { connected, ECHO, echoListener, echoProfile, PLAIN_ERRORS } from '../support/echo.js';
 import { within } from '../support/within.js';
@@ -23,17 +24,26 @@ const authority = new TestAuthority();
 const relay = authority.issue({ domains: ['example.com'], mailboxes: ['imxp=mesh@example.com'] });
 const stranger = new TestAuthority('Somebody Else');
 
-function service(material: { certificate?: string; key?: string; authority?: string }): TlsService {
-  return new TlsService({
-    naming: MESH_NAMING,
-    common: material,
-    domains: new Map(),
-    revocations: [],
-    timeoutMs: 3000,
-  });
+interface Material {
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly authority?: string;
 }
 
-const SERVER = service({ certificate: relay.certificate, key: relay.key, authority: authority.certificate });
+const settingsOf = (material: Material): TlsServiceOptions => ({
+  naming: MESH_NAMING,
+  common: material,
+  domains: new Map(),
+  revocations: [],
+  timeoutMs: 3000,
+});
+
+function service(material: Material): TlsService {
+  return new TlsService(settingsOf(material));
+}
+
+const OWN = { certificate: relay.certificate, key: relay.key, authority: authority.certificate };
+const SERVER = service(OWN);
 const CLIENT = service({ authority: authority.certificate });
 
 describe('transport: tuning', () => {
@@ -46,7 +56,7 @@ describe('transport: tuning', () => {
     fred = await makeVerifier('fred@example.com', 'wilma', { realms: ['example.com'], scramIterations: 4096 });
   });
 
-  const listen = async (mechanisms: readonly string[], qops?: readonly Qop[]): Promise<void> => {
+  const listen = async (mechanisms: readonly string[], qops?: readonly Qop[], server = SERVER): Promise<void> => {
     const settings = {
       mechanisms,
       credentials: { lookup: async (name: string) => (name.startsWith('fred') ? fred : undefined) },
@@ -55,7 +65,7 @@ describe('transport: tuning', () => {
       ...(qops === undefined ? {} : { qops }),
     };
     ({ listener, port } = await echoListener({
-      profiles: [new TlsProfile(SERVER), ...SaslProfile.all(settings), echoProfile()],
+      profiles: [new TlsProfile(server), ...SaslProfile.all(settings), echoProfile()],
       serves: (name) => (name === 'example.com' ? 'domain' : 'nothing'),
     }));
   };
@@ -182,6 +192,88 @@ describe('transport: tuning', () => {
     const connection = await to({ tls: 'require', credentials: password('wilma') });
     await echoes(connection, '\r\nbound');
     expect(identityHere()).to.have.nested.property('mechanism', 'SCRAM-SHA-256-PLUS');
+  });
+
+  describe('resumes TLS', () => {
+    /** Whether each handshake of the client was a resumption, as both sides say. */
+    const resumptions = async (client: TlsService, times: number): Promise<boolean[]> => {
+      const seen: boolean[] = [];
+      for (let index = 0; index < times; index += 1) {
+        const said: boolean[] = [];
+        const stop = events.tuned.subscribe(({ resumed }) => said.push(resumed));
+        const connection = await to({ tls: 'require', service: client });
+        stop();
+        // Tickets come after the handshake, at the latest with the next octets.
+        await echoes(connection, '\r\nonce more');
+        expect(said).to.have.length(2);
+        expect(said[0]).to.equal(said[1]);
+        seen.push(said[0] === true);
+        connection.destroy(new TransportError('CLOSED', 'once more'));
+      }
+      return seen;
+    };
+
+    it('with the same relay, until either side reads its certificates again', async () => {
+      const server = service(OWN);
+      const client = service({ authority: authority.certificate });
+      await listen([], undefined, server);
+      expect(await resumptions(client, 3)).to.deep.equal([false, true, true]);
+      server.replace(settingsOf(OWN));
+      expect(await resumptions(client, 2)).to.deep.equal([false, true]);
+      client.replace(settingsOf({ authority: authority.certificate }));
+      expect(await resumptions(client, 2)).to.deep.equal([false, true]);
+      client.replace(settingsOf({ authority: stranger.certificate }));
+      expect((await refusal({ tls: 'require', service: client })).code).to.equal('TLS_FAILED');
+    });
+
+    it('REQ-SASL-007 with the identity of the certificate, for EXTERNAL', async () => {
+      const own = authority.issue({ mailboxes: ['fred@example.com'] });
+      const material = { certificate: own.certificate, key: own.key, authority: authority.certificate };
+      const server = service(OWN);
+      const client = service(material);
+      await listen(['EXTERNAL'], undefined, server);
+      for (const resumed of [false, true, true]) {
+        const credentials = { ...password(''), useCertificate: true };
+        const connection = await to({ tls: 'require', service: client, credentials });
+        expect(connection.security?.resumed).to.equal(resumed);
+        await echoes(connection, '\r\nwho I am');
+        expect(identityHere()).to.deep.equal({ name: 'fred@example.com', mechanism: 'EXTERNAL', privacy: true });
+        for (const { security } of listener.connections) expect(security?.resumed).to.equal(resumed);
+        await connection.release();
+      }
+      server.replace({
+        ...settingsOf(OWN),
+        revocations: RevocationList.read(Buffer.from(authority.revocations([own.serial]))),
+      });
+      const credentials = { ...password(''), useCertificate: true };
+      const refused = await refusal({ tls: 'require', service: client, credentials });
+      expect(refused.code).to.equal('SASL_NO_MECHANISM');
+    });
+
+    it('and binds SCRAM to the new channel', async () => {
+      await listen(['SCRAM-SHA-256-PLUS'], undefined, service(OWN));
+      const client = service({ authority: authority.certificate });
+      for (const resumed of [false, true]) {
+        const connection = await to({ tls: 'require', service: client, credentials: password('wilma') });
+        expect(connection.security?.resumed).to.equal(resumed);
+        await echoes(connection, '\r\nbound');
+        expect(identityHere()).to.have.nested.property('mechanism', 'SCRAM-SHA-256-PLUS');
+        await connection.release();
+      }
+    });
+
+    it('not after a login that failed', async () => {
+      await listen(['DIGEST-MD5'], undefined, service(OWN));
+      const client = service({ authority: authority.certificate });
+      const first = await to({ tls: 'require', service: client, credentials: password('wilma') });
+      await echoes(first, '\r\nfirst');
+      expect(await refusal({ tls: 'require', service: client, credentials: password('betty') })).to.have.property(
+        'code',
+        'SASL_REFUSED',
+      );
+      const next = await to({ tls: 'require', service: client, credentials: password('wilma') });
+      expect(next.security?.resumed).to.equal(false);
+    });
   });
 
   it('REQ-SASL-005 allows no further attempt after success', async () => {

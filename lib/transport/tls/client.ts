@@ -45,7 +45,13 @@ export async function secure(connection: Connection, demand: TlsDemand, stack: T
     stream.destroy();
     throw error;
   }
-  const secured = await demand.service.connect(stream, demand.domain, demand.tls === 'prefer', stack);
+  const secured = await demand.service.connect(
+    stream,
+    demand.domain,
+    demand.tls === 'prefer',
+    stack,
+    connection.remote,
+  );
   tuned(connection, secured);
   await connection.greeted();
 }

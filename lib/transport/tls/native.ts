@@ -8,12 +8,14 @@
  * - `getProtocol`, `getCipher` and their like are called when the handshake ends and never again: after a failed one they
  *   end the whole process.
  */
-import { constants, type X509Certificate } from 'node:crypto';
+import { constants, randomBytes, type X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import {
   type ConnectionOptions,
   connect,
+  createSecureContext,
   createServer,
+  type SecureContext,
   type SecureContextOptions,
   type Server,
   type TLSSocket,
@@ -29,6 +31,13 @@ import {
   validityFault,
   verifyChain,
 } from './certificate.js';
+import {
+  type ResumableSession,
+  type ResumableSessions,
+  TICKET_KEY_MS,
+  TICKET_LIFETIME_SECONDS,
+  VerifiedChains,
+} from './resumption.js';
 import { type RevocationList, revocationFault } from './revocation.js';
 import { type SecuredStream, settled, unacceptableTls } from './secured-stream.js';
 
@@ -53,8 +62,7 @@ const STRICT_CIPHERS = [
   '!aDSS',
 ].join(':');
 
-// Sessions are few and long, so resumption gains nothing; without it every session proves its certificate again.
-const OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_COMPRESSION;
+const OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION;
 
 /** Options of a context for today's peers: TLS 1.2 and 1.3, authenticated encryption and forward secrecy only. */
 export function strictContext(material: TlsMaterial): SecureContextOptions {
@@ -63,20 +71,22 @@ export function strictContext(material: TlsMaterial): SecureContextOptions {
     minVersion: 'TLSv1.2',
     ciphers: material.ciphers ?? STRICT_CIPHERS,
     secureOptions: OPTIONS,
+    sessionTimeout: TICKET_LIFETIME_SECONDS,
   };
 }
 
 /**
  * Options of a context for TLS 1.0 and 1.1 peers with AES. Security level 0 weakens the whole context, so it is used
  * only for a peer that can do no better. A server stops at TLS 1.2; a client offers all versions, because it cannot see
- * what the server can do.
+ * what the server can do. Its sessions are never resumed.
  */
 export function legacyContext(material: TlsMaterial, role: 'server' | 'client'): SecureContextOptions {
+  const secureOptions = OPTIONS | constants.SSL_OP_NO_TICKET;
   const options: SecureContextOptions = {
     ...pems(material),
     minVersion: 'TLSv1',
     ciphers: `${material.ciphers ?? 'DEFAULT:!aNULL:!eNULL'}:@SECLEVEL=0`,
-    secureOptions: role === 'client' ? OPTIONS | constants.SSL_OP_LEGACY_SERVER_CONNECT : OPTIONS,
+    secureOptions: role === 'client' ? secureOptions | constants.SSL_OP_LEGACY_SERVER_CONNECT : secureOptions,
   };
   return role === 'server' ? { ...options, maxVersion: 'TLSv1.2' } : options;
 }
@@ -111,7 +121,8 @@ export interface UpgradeOptions {
 
 /**
  * The server's side, for any number of connections with one context. Holds no socket of its own, so there is nothing to
- * close; replace it when certificates are read again.
+ * close; replace it when certificates are read again. Its tickets are of no use to another one, not even to one with the
+ * same certificates (D-TLS-04).
  */
 export class TlsAcceptor {
   readonly #server: Server;
@@ -120,6 +131,10 @@ export class TlsAcceptor {
   readonly #sha1: boolean;
   /** Read when they are first needed. */
   #trusted: readonly X509Certificate[] | undefined;
+  /** What clients may resume without showing their intermediate certificates again. */
+  readonly #chains = new VerifiedChains();
+  /** When the key of the tickets is replaced, on the clock of `performance.now`. */
+  #nextKeyAt = performance.now() + TICKET_KEY_MS;
 
   /** @throws LocalError CONFIGURATION when certificate, key or authority are not usable. */
   constructor(options: AcceptorOptions) {
@@ -138,6 +153,7 @@ export class TlsAcceptor {
    * @throws RemoteProtocolError TLS_FAILED, TransportError TLS_FAILED | TIMED_OUT | CLOSED; the stream is then destroyed.
    */
   upgrade(stream: Duplex, { signal }: UpgradeOptions = {}): Promise<SecuredStream> {
+    this.#renewTicketKey();
     return settled(stream, signal, (done, fail) => {
       const view = viewOf(this.#server, {
         secureConnection: (socket) => {
@@ -157,16 +173,49 @@ export class TlsAcceptor {
     });
   }
 
+  #renewTicketKey(): void {
+    const now = performance.now();
+    if (now < this.#nextKeyAt) return;
+    this.#nextKeyAt = now + TICKET_KEY_MS;
+    this.#server.setTicketKeys(randomBytes(TICKET_KEY_OCTETS));
+  }
+
   #accept(socket: TLSSocket): SecuredStream {
     const { clientCertificate, revocations } = this.#options;
     const chain = peerChain(socket);
-    const fault = this.#chainFault(socket, chain) ?? revocationFault(chain, revocations?.() ?? [], Date.now());
+    const path = socket.isSessionReused() ? this.#resumedPath(chain) : chain;
+    const fault =
+      typeof path === 'string'
+        ? path
+        : (this.#chainFault(socket, path) ?? revocationFault(path, revocations?.() ?? [], Date.now()));
+    if (fault === undefined && typeof path !== 'string') this.#chains.keep(path);
     if (fault !== undefined && clientCertificate === 'require') throw unacceptableTls(fault);
     return securedBy(
       socket,
       chain,
       clientCertificate === undefined || clientCertificate === 'none' ? undefined : fault,
     );
+  }
+
+  /**
+   * The path from a client's certificate to the authority where the session is resumed. The certificate comes out of the
+   * ticket, the rest is that of the full handshake; if it is not known any more, the certificate has to lead to an
+   * authority by itself. OpenSSL looked at the times when the session began, so they are looked at again.
+   *
+   * @returns the reason if there is no path
+   */
+  #resumedPath([leaf]: readonly X509Certificate[]): readonly X509Certificate[] | string {
+    if (leaf === undefined) return [];
+    const path =
+      this.#chains.of(leaf) ??
+      verifyChain([leaf.raw], {
+        authorities: this.#authorities(),
+        purpose: 'initiator',
+        nowMs: Date.now(),
+        sha1: this.#sha1,
+        ...(this.#options.naming === undefined ? {} : { naming: this.#options.naming }),
+      });
+    return typeof path === 'string' ? path : (validityFaultIn(path) ?? path);
   }
 
   /**
@@ -196,6 +245,9 @@ export class TlsAcceptor {
   }
 }
 
+/** Node takes them in one piece: name, HMAC key and AES key of 16 octets each. */
+const TICKET_KEY_OCTETS = 48;
+
 interface ServerEvents {
   secureConnection(socket: TLSSocket): void;
   tlsClientError(error: Error, socket: TLSSocket): void;
@@ -221,9 +273,17 @@ function viewOf(server: Server, events: ServerEvents): Server {
   return view;
 }
 
+/** Whose tickets a client keeps, and under which name those of this server are. */
+export interface Resumption {
+  readonly sessions: ResumableSessions;
+  readonly server: string;
+}
+
 export interface ClientUpgrade extends UpgradeOptions {
-  /** From {@link strictContext} or {@link legacyContext}. */
-  readonly context: SecureContextOptions;
+  /** From {@link clientContext}. */
+  readonly context: SecureContext;
+  /** Without it every handshake is a full one. */
+  readonly resumption?: Resumption;
   /** The domain whose server it must be; also the server name asked for. */
   readonly domain: string;
   readonly revocations?: () => readonly RevocationList[];
@@ -234,21 +294,55 @@ export interface ClientUpgrade extends UpgradeOptions {
 }
 
 /**
- * Does the client's handshake over a connected stream.
- * @throws RemoteProtocolError TLS_FAILED, TransportError TLS_FAILED | TIMED_OUT | CLOSED; the stream is then destroyed.
- * @throws LocalError CONFIGURATION when the context is not usable.
+ * Reads certificates and key once for all connections of a client.
+ * @param options from {@link strictContext} or {@link legacyContext}
+ * @throws LocalError CONFIGURATION when they are not usable
  */
-export function upgradeClient(stream: Duplex, options: ClientUpgrade): Promise<SecuredStream> {
+export function clientContext(options: SecureContextOptions): SecureContext {
+  return contextChecked(() => createSecureContext(options));
+}
+
+/**
+ * Does the client's handshake over a connected stream, which resumes the last session with the server if it can.
+ * @throws RemoteProtocolError TLS_FAILED, TransportError TLS_FAILED | TIMED_OUT | CLOSED; the stream is then destroyed.
+ */
+export async function upgradeClient(stream: Duplex, options: ClientUpgrade): Promise<SecuredStream> {
+  const { resumption } = options;
+  const earlier = resumption?.sessions.of(resumption.server);
+  try {
+    return await handshake(stream, options, earlier);
+  } catch (error) {
+    resumption?.sessions.forget(resumption.server);
+    throw error;
+  }
+}
+
+function handshake(
+  stream: Duplex,
+  options: ClientUpgrade,
+  earlier: ResumableSession | undefined,
+): Promise<SecuredStream> {
+  const { resumption } = options;
   return settled(stream, options.signal, (done, fail) => {
-    const socket = contextChecked(() => connect(connection(stream, options)));
+    const socket = connect(connection(stream, options, earlier?.session));
     const refused = (error: unknown): void => {
       discard(socket);
       fail(error);
     };
     socket.on('error', refused);
+    // What could not be verified is not resumed.
+    let verified: readonly X509Certificate[] | undefined;
+    if (resumption !== undefined) {
+      // Node asks OpenSSL for tickets only if there is a listener from the beginning. They come after the handshake.
+      socket.on('session', (session) => {
+        if (verified !== undefined) resumption.sessions.keep(resumption.server, { session, chain: verified });
+      });
+    }
     socket.once('secureConnect', () => {
       try {
-        const secured = verifiedServer(socket, options);
+        const chain = socket.isSessionReused() ? (earlier?.chain ?? []) : peerChain(socket);
+        const secured = verifiedServer(socket, chain, options);
+        if (secured.authorized) verified = chain;
         socket.off('error', refused);
         done(secured);
       } catch (error) {
@@ -258,29 +352,34 @@ export function upgradeClient(stream: Duplex, options: ClientUpgrade): Promise<S
   });
 }
 
-function connection(stream: Duplex, { context, domain, naming = HOST_NAMING }: ClientUpgrade): ConnectionOptions {
+function connection(
+  stream: Duplex,
+  { context, domain }: ClientUpgrade,
+  session: Buffer | undefined,
+): ConnectionOptions {
   return {
-    ...context,
+    secureContext: context,
     socket: stream,
+    ...(session === undefined ? {} : { session }),
     // RFC 6066 §3: a server name is a host name; a single label or an address is not sent.
     ...(/^[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*$/i.test(domain) ? { servername: domain } : {}),
-    // verifiedServer() refuses: node would do so without telling the reason in one place.
-    rejectUnauthorized: false,
+    // verifiedServer() refuses: node would do so without telling the reason in one place. It also checks the name:
     // D-TLS-02: the certificate names a domain's relay, which is not a matter of host names.
-    checkServerIdentity: (_host, certificate) =>
-      naming.names(certificateNames(certificate.raw), domain) ? undefined : new Error(NOT_NAMED),
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
   };
 }
 
 const NOT_NAMED = 'the certificate does not name the domain';
 
-function verifiedServer(socket: TLSSocket, options: ClientUpgrade): SecuredStream {
-  const chain = peerChain(socket);
+/** @param chain the server's, of the full handshake if the session is resumed */
+function verifiedServer(socket: TLSSocket, chain: readonly X509Certificate[], options: ClientUpgrade): SecuredStream {
   const [certificate] = chain;
   const { domain, naming = HOST_NAMING } = options;
   const fault =
     (socket.authorized ? undefined : reasonOf(socket, chain)) ??
     leafFault(chain, 'server') ??
+    (socket.isSessionReused() ? validityFaultIn(chain) : undefined) ??
     (certificate !== undefined && naming.names(certificateNames(certificate), domain) ? undefined : NOT_NAMED) ??
     revocationFault(chain, options.revocations?.() ?? [], Date.now());
   if (fault !== undefined && options.allowUnauthorized !== true) throw unacceptableTls(fault);
@@ -304,18 +403,31 @@ function leafFault([certificate]: readonly X509Certificate[], purpose: 'server' 
   return purposeFault(certificate, purpose) ?? validityFault(certificate, Date.now());
 }
 
+/** Why a certificate of the chain is not valid at this time, or undefined when all are. */
+function validityFaultIn(chain: readonly X509Certificate[]): string | undefined {
+  for (const certificate of chain) {
+    const fault = validityFault(certificate, Date.now());
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
 function reasonOf(socket: TLSSocket, chain: readonly X509Certificate[]): string {
   if (chain.length === 0) return 'no certificate';
   const error: unknown = socket.authorizationError;
   return error instanceof Error ? error.message : String(error ?? 'not verified');
 }
 
-function securedBy(socket: TLSSocket, chain: X509Certificate[], fault: string | undefined): SecuredStream {
-  const [certificate] = chain;
+function securedBy(
+  socket: TLSSocket,
+  [certificate]: readonly X509Certificate[],
+  fault: string | undefined,
+): SecuredStream {
   return {
     stream: socket,
     protocol: socket.getProtocol() ?? 'unknown',
     cipher: socket.getCipher().standardName,
+    resumed: socket.isSessionReused(),
     ...(certificate === undefined ? {} : { peerCertificate: certificate.raw }),
     authorized: certificate !== undefined && fault === undefined,
     ...(fault === undefined ? {} : { reason: fault }),

@@ -9,6 +9,7 @@ import { events } from '../../ops/events.js';
 import { TLS_DRAFT_URI, TLS_URI } from '../../tls/message.js';
 import { answerReady } from '../../tls/tuning.js';
 import { ChannelHandle, type ErrorCodec } from '../channel.js';
+import { withTimeLimit } from '../deadline.js';
 import type { ChannelCondition, ProfileConnection, ServedProfile } from '../profile.js';
 import type { HandedOver } from '../session-io.js';
 import { certificateNames } from './certificate.js';
@@ -89,10 +90,12 @@ export class TlsProfile implements ServedProfile {
     { stream, leftover }: HandedOver,
     serverName: string | undefined,
   ): Promise<void> {
-    const signal = AbortSignal.timeout(this.#service.timeoutMs);
-    const hello = await peekHello(stream, leftover, signal);
-    await this.#handshakes.turn(connection, stream);
-    tuned(connection, await this.#service.accept(stream, hello, serverName, signal));
+    const secured = await withTimeLimit(this.#service.timeoutMs, async (signal) => {
+      const hello = await peekHello(stream, leftover, signal);
+      await this.#handshakes.turn(connection, stream);
+      return await this.#service.accept(stream, hello, serverName, signal);
+    });
+    tuned(connection, secured);
   }
 }
 
@@ -104,13 +107,14 @@ export function tuned(connection: ProfileConnection, secured: SecuredStream): vo
 
 /** Tells the operator of the protection of a session. */
 export function announceTls(connection: ProfileConnection, secured: SecuredStream): void {
-  const { protocol, cipher, authorized, reason, peerCertificate } = secured;
+  const { protocol, cipher, resumed = false, authorized, reason, peerCertificate } = secured;
   const legacy = protocol === 'TLSv1' || protocol === 'TLSv1.1';
   events.tuned.publish({
     session: connection.id,
     remote: connection.remote.address,
     protocol,
     cipher,
+    resumed,
     authorized,
     ...(peerCertificate === undefined ? {} : { certificate: namedBy(peerCertificate) }),
     ...(reason === undefined ? {} : { reason }),

@@ -12,6 +12,8 @@ export interface SecuredStream {
   readonly protocol: string;
   /** IANA name of the cipher suite. */
   readonly cipher: string;
+  /** Whether the handshake resumed an earlier session; the stacks of the year 2000 never do. */
+  readonly resumed?: boolean;
   /** DER of the peer's own certificate, when it showed one; trust it only when `authorized`. */
   readonly peerCertificate?: Buffer;
   /** True when the peer's certificate was verified: authority, time, purpose, revocation and, as a client, the name. */

@@ -4,15 +4,18 @@
  */
 import { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import type { SecureContextOptions } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import { LocalError, RemoteProtocolError } from '../../errors.js';
+import { withTimeLimit } from '../deadline.js';
+import type { NetworkAddress } from '../network.js';
 import type { ServerNaming } from './certificate.js';
 import { chooseStack, isBrowser, refusalRecord } from './choice.js';
 import type { ClientHello } from './client-hello.js';
 import { HandshakeGate } from './handshake-gate.js';
 import { ForgeAcceptor, upgradeForgeClient } from './legacy.js';
 import type { LegacySuite } from './legacy-handshake.js';
-import { legacyContext, strictContext, TlsAcceptor, type TlsMaterial, upgradeClient } from './native.js';
+import { clientContext, legacyContext, strictContext, TlsAcceptor, type TlsMaterial, upgradeClient } from './native.js';
+import { ResumableSessions } from './resumption.js';
 import type { RevocationList } from './revocation.js';
 import type { SecuredStream } from './secured-stream.js';
 
@@ -43,7 +46,8 @@ interface Acceptor {
 export class TlsService {
   #options: TlsServiceOptions;
   #acceptors = new Map<string, Acceptor>();
-  #contexts = new Map<TlsStack, SecureContextOptions>();
+  #contexts = new Map<TlsStack, SecureContext>();
+  #sessions = new ResumableSessions();
   /** The JavaScript stack computes on the only thread: few at a time. */
   readonly #gate = new HandshakeGate();
 
@@ -51,11 +55,12 @@ export class TlsService {
     this.#options = options;
   }
 
-  /** Takes new material; sessions that exist keep theirs. */
+  /** Takes new material; sessions that exist keep theirs, and none of them can be resumed (D-TLS-04). */
   replace(options: TlsServiceOptions): void {
     this.#options = options;
     this.#acceptors = new Map();
     this.#contexts = new Map();
+    this.#sessions = new ResumableSessions();
   }
 
   /** How long one handshake may take. */
@@ -134,26 +139,52 @@ export class TlsService {
    * The client's side: the server's certificate must be good and name the server of the domain.
    *
    * @param lenient take a server that cannot be verified, for privacy without proof
+   * @param remote where the server is: the last session with it and the domain is resumed if possible
+   * @throws LocalError CONFIGURATION when this side's certificate, key or authority is not usable
    */
-  connect(stream: Duplex, domain: string, lenient = false, stack: TlsStack = 'modern'): Promise<SecuredStream> {
+  async connect(
+    stream: Duplex,
+    domain: string,
+    lenient = false,
+    stack: TlsStack = 'modern',
+    remote?: NetworkAddress,
+  ): Promise<SecuredStream> {
     const { revocations, timeoutMs, naming } = this.#options;
     const own = this.#own;
     const options = {
       domain,
       allowUnauthorized: lenient,
       revocations: () => revocations,
-      signal: AbortSignal.timeout(timeoutMs),
       ...(naming === undefined ? {} : { naming }),
     };
     if (stack === 'legacy-forge' || stack === 'legacy-dss') {
-      return upgradeForgeClient(stream, { ...options, ...suiteOf(stack), material: own, gate: this.#gate });
+      const material = { ...suiteOf(stack), material: own, gate: this.#gate };
+      return await withTimeLimit(timeoutMs, (signal) =>
+        upgradeForgeClient(stream, { ...options, ...material, signal }),
+      );
     }
+    const context = this.#contextOf(stack, own);
+    const resumption =
+      stack === 'modern' && remote !== undefined
+        ? { resumption: { sessions: this.#sessions, server: serverKey(domain, remote) } }
+        : {};
+    return await withTimeLimit(timeoutMs, (signal) =>
+      upgradeClient(stream, { ...options, ...resumption, context, signal }),
+    );
+  }
+
+  /** A session with the server was of no use, so the next one begins with a full handshake. */
+  forget(domain: string, remote: NetworkAddress): void {
+    this.#sessions.forget(serverKey(domain, remote));
+  }
+
+  #contextOf(stack: 'modern' | 'legacy-native', own: TlsMaterial): SecureContext {
     let context = this.#contexts.get(stack);
     if (context === undefined) {
-      context = stack === 'modern' ? strictContext(own) : legacyContext(own, 'client');
+      context = clientContext(stack === 'modern' ? strictContext(own) : legacyContext(own, 'client'));
       this.#contexts.set(stack, context);
     }
-    return upgradeClient(stream, { ...options, context });
+    return context;
   }
 
   /** @param asks for the client's certificate */
@@ -188,6 +219,10 @@ export class TlsService {
     const context = stack === 'modern' ? strictContext(material) : legacyContext(material, 'server');
     return new TlsAcceptor({ ...options, context });
   }
+}
+
+function serverKey(domain: string, { address, port }: NetworkAddress): string {
+  return `${domain.toLowerCase()} ${address} ${port}`;
 }
 
 function suiteOf(stack: 'legacy-forge' | 'legacy-dss'): { readonly suite?: LegacySuite } {

@@ -5,6 +5,7 @@ import { WebSocket } from 'ws';
 import type { Limits } from '../../config/limits.js';
 import { type RelayLocation, writeRelayUrl } from '../../config/relay-url.js';
 import { type ImxpError, RemoteProtocolError, TransportError } from '../../errors.js';
+import type { NetworkAddress } from '../network.js';
 import type { SecuredStream } from '../tls/secured-stream.js';
 import type { TlsService, TlsStack } from '../tls/service.js';
 import { WebSocketStream, webSocketSettings } from './websocket.js';
@@ -41,8 +42,13 @@ export async function reach(
   if (relay.transport === 'ws') return { stream: await openWebSocket(relay, socket, options.limits) };
   // The URL says TLS; only `prefer` takes a certificate that cannot be verified.
   const lenient = options.tls === 'prefer';
-  const security = await options.service.connect(socket, options.domain, lenient, stack);
+  const security = await options.service.connect(socket, options.domain, lenient, stack, addressOfRelay(relay, socket));
   return { stream: await openWebSocket(relay, security.stream, options.limits), security };
+}
+
+/** Where a relay was reached. */
+export function addressOfRelay({ host, port }: RelayLocation, { remoteAddress }: Socket): NetworkAddress {
+  return { address: remoteAddress ?? host, port };
 }
 
 /** Asks for a WebSocket. `Origin` is sent because some relays want one (LibVortex does); it names the relay itself. */
