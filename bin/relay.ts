@@ -24,9 +24,13 @@ function every(ms: number, run: () => void): () => void {
   return () => clearInterval(timer);
 }
 
+function later(ms: number, run: () => void): void {
+  setTimeout(run, ms).unref();
+}
+
 async function relay({ config: path }: { readonly config: string }): Promise<void> {
   const config = await loadForCommand(path);
-  const log = startLog({ level: config.log.level, every });
+  const log = startLog({ level: config.log.level, every, later });
   process.once('exit', () => log.stop());
   const { startNode } = await import('../lib/node/node.js');
   // Signals are handled from now on: whoever reads "ready" may send one at that moment.

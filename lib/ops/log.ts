@@ -4,6 +4,7 @@
  */
 import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
 import { type Event, events, type Fault, type LinkChanged, type Refused } from './events.js';
+import { type Later, LineBuffer } from './line-buffer.js';
 import { prettyLine } from './pretty.js';
 import { Repeats } from './repeats.js';
 import { visibleJson } from './terminal.js';
@@ -29,6 +30,8 @@ export interface LogOptions {
   readonly pretty?: boolean;
   /** Calls a function at an interval in milliseconds until the returned function is called. */
   readonly every?: (ms: number, run: () => void) => () => void;
+  /** Lets the lines of a busy moment wait for one write; without it each is written at once. */
+  readonly later?: Later;
   /** Whether lines for people have colours; default: unless NO_COLOR is set. */
   readonly color?: boolean;
 }
@@ -171,23 +174,47 @@ export interface Log {
   readonly level: LogLevel;
   /** Changes the log level. */
   setLevel(level: LogLevel): void;
-  /** Unsubscribes from everything. */
+  /** Unsubscribes from everything, and writes what waits. */
   stop(): void;
 }
 
-function destinationOf({ destination, pretty, color }: LogOptions): DestinationStream {
-  const out = destination ?? pino.destination({ fd: 1, sync: true });
-  const forPeople = pretty ?? (destination === undefined && process.stdout.isTTY === true);
-  if (!forPeople) return { write: (text: string) => void out.write(visibleJson(text)) };
+/** From this level of pino on, lines do not wait: the process may be about to end. */
+const URGENT = pino.levels.values['warn'] ?? 40;
+/** Has pino set `lastLevel` before it writes. */
+const METADATA = Symbol.for('pino.metadata');
+
+interface Destination extends DestinationStream {
+  readonly [METADATA]: true;
+  lastLevel: number;
+  flush(): void;
+}
+
+/** Standard output, line by line for people, together where many lines come at once. */
+function destinationOf({ destination, pretty, color, later }: LogOptions): Destination {
+  const terminal = process.stdout.isTTY === true;
+  const plain = destination ?? pino.destination({ fd: 1, sync: true });
+  const buffer =
+    destination === undefined && !terminal && later !== undefined ? new LineBuffer(plain, later) : undefined;
+  const out = buffer ?? plain;
+  const forPeople = pretty ?? (destination === undefined && terminal);
   const colored = color ?? (process.env['NO_COLOR'] ?? '') === '';
-  return { write: (text: string) => void out.write(prettyLine(text, colored)) };
+  return {
+    [METADATA]: true,
+    lastLevel: 0,
+    write(text: string): void {
+      out.write(forPeople ? prettyLine(text, colored) : visibleJson(text));
+      if (this.lastLevel >= URGENT) buffer?.flush();
+    },
+    flush: () => buffer?.flush(),
+  };
 }
 
 /** Starts logging the events of this process. */
 export function startLog(options: LogOptions): Log {
   // No pid and host name: log collectors know them, and people need not read them in each line.
   const settings = { level: options.level, base: null, formatters: { level: (label: string) => ({ level: label }) } };
-  const logger = pino({ ...settings, timestamp: pino.stdTimeFunctions.isoTime }, destinationOf(options));
+  const out = destinationOf(options);
+  const logger = pino({ ...settings, timestamp: pino.stdTimeFunctions.isoTime }, out);
   let level = options.level;
   let subscriptions: (() => void)[] = [];
   const again = ({ level, message, fields }: Written, count: number): void =>
@@ -224,6 +251,7 @@ export function startLog(options: LogOptions): Log {
     stop: () => {
       rest?.();
       unsubscribe();
+      out.flush();
     },
   };
 }
