@@ -1,6 +1,7 @@
 /** `imxp relay`: runs a node until it is stopped. */
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { ConfigurationError, writeProblem } from '../lib/config/problem.js';
+import { MOST_WORKERS, type NodeConfig } from '../lib/config/schema.js';
 import { loadConfig } from '../lib/node/configuration.js';
 import { startLog } from '../lib/ops/log.js';
 import { handleSignals } from '../lib/ops/signals.js';
@@ -28,8 +29,14 @@ function later(ms: number, run: () => void): void {
   setTimeout(run, ms).unref();
 }
 
-async function relay({ config: path }: { readonly config: string }): Promise<void> {
-  const config = await loadForCommand(path);
+interface RelayOptions {
+  readonly config: string;
+  readonly workers?: NodeConfig['workers'];
+}
+
+async function relay({ config: path, workers }: RelayOptions): Promise<void> {
+  const withWorkers = (loaded: NodeConfig): NodeConfig => (workers === undefined ? loaded : { ...loaded, workers });
+  const config = withWorkers(await loadForCommand(path));
   const log = startLog({ level: config.log.level, every, later });
   process.once('exit', () => log.stop());
   const { startNode } = await import('../lib/node/node.js');
@@ -66,7 +73,7 @@ async function relay({ config: path }: { readonly config: string }): Promise<voi
           warn: (problem) => log.logger.warn(writeProblem(problem, path)),
         });
         const node = await starting;
-        await node.reload(next);
+        await node.reload(withWorkers(next));
         log.setLevel(next.log.level);
       },
       reloadFailed: (error) => {
@@ -81,8 +88,19 @@ async function relay({ config: path }: { readonly config: string }): Promise<voi
   log.stop();
 }
 
+/** @throws InvalidArgumentError */
+function workersOf(text: string): NodeConfig['workers'] {
+  if (text === 'auto') return text;
+  const workers = Number(text);
+  if (/^\d+$/.test(text) && workers >= 1 && workers <= MOST_WORKERS) return workers;
+  throw new InvalidArgumentError(`It must be auto, or a number from 1 to ${MOST_WORKERS}.`);
+}
+
 export function register(program: Command): void {
-  const command = program.command('relay').description('run a node');
+  const command = program
+    .command('relay')
+    .description('run a node')
+    .option('--workers <n>', 'number of worker processes, or auto; default: that of the configuration', workersOf);
   withConfig(command).action(relay);
   explain(command, {
     about: `Logs to standard output: text on a terminal, JSON otherwise; "ready" when it listens. SIGTERM and SIGINT stop it in order,
@@ -95,6 +113,7 @@ within limits.node.drainTimeoutMs (a second one at once); SIGHUP reloads the con
     },
     examples: [
       'imxp check --config mesh.json && imxp relay --config mesh.json',
+      'imxp relay --config mesh.json --workers auto    # a process for each processor core',
       `imxp relay --config mesh.json | jq 'select(.level != "info")'`,
       "pkill -HUP -f 'imxp relay'    # reloads the configuration",
     ],

@@ -110,6 +110,23 @@ function totals({ hops }: NodeStatus): string[][] {
   ]);
 }
 
+function workersHeadline({ workers = [], workersRestarted = 0 }: NodeStatus): string {
+  return `workers: ${workers.length}, ${workersRestarted} replaced since the start`;
+}
+
+function workerRows({ workers = [] }: NodeStatus): string[][] {
+  return workers.map(({ name, sessions, attachments, outstanding, forwarded, process }) => [
+    `  ${name}`,
+    `process ${process.pid}`,
+    `${sessions} sessions`,
+    `${attachments} attached`,
+    `${outstanding} outstanding`,
+    `${forwarded} forwarded`,
+    octets(process.residentOctets),
+    `delay ${milliseconds(process.lagMs.p99)}`,
+  ]);
+}
+
 async function status(options: StatusOptions): Promise<void> {
   const node = await askStatus(await adminUrl(options));
   if (node.state !== 'ready') process.exitCode = EXIT.UNAVAILABLE;
@@ -122,6 +139,7 @@ async function status(options: StatusOptions): Promise<void> {
     table(facts(node).map(([key = '', value = '']) => [`  ${key}`, value])),
     'Messages since the start, by next hop',
     table(totals(node)),
+    ...(node.workers === undefined ? [] : [workersHeadline(node), table(workerRows(node))]),
     ...(node.links.length > 0 ? ['Links', table(linkRows(node)), table(failureRows(node))] : []),
     ...(node.certificates.length > 0 ? ['Certificates', table(certificateRows(node))] : []),
   ];

@@ -13,6 +13,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['sasl', 'tls', 'certs'],
   ['relay', 'transport', 'store'],
   ['mesh'],
+  ['cluster'],
   ['services', 'endpoint', 'gateway'],
   ['admin'],
   ['node'],
@@ -61,7 +62,7 @@ function declared(text: string): string[] {
 const inside = (path: string): boolean => /^(lib|kit|bin)\//.test(path);
 
 /** Folders and files that open sockets and set timers of their own. */
-const OPENS = new Set(['transport', 'mesh', 'admin']);
+const OPENS = new Set(['transport', 'mesh', 'cluster', 'admin']);
 const OPENING_FILES = new Set(['lib/store/lock.ts']);
 
 describe('the architecture', () => {

@@ -34,6 +34,7 @@ export class Admin {
   #store: ReadonlyMap<string, Readonly<OperationCounts>> = new Map();
   #counted: CountedStore | undefined;
   #facts: NodeFactsSource | undefined;
+  #combine: ((own: NodeStatus) => Promise<NodeStatus>) | undefined;
   #state: NodeState = 'starting';
   /** What keeps a running node from its work, besides the store. */
   #obstacle: () => string | undefined = () => undefined;
@@ -94,6 +95,11 @@ export class Admin {
     this.#obstacle = obstacle;
   }
 
+  /** Adds to the state of this process that of others of the node. */
+  combine(combine: (own: NodeStatus) => Promise<NodeStatus>): void {
+    this.#combine = combine;
+  }
+
   async close(): Promise<void> {
     this.#metrics.stop();
     this.#loop.stop();
@@ -114,7 +120,8 @@ export class Admin {
   async #status(): Promise<NodeStatus> {
     const facts = await this.#facts?.();
     if (facts === undefined) throw new Error('there is no node to ask');
-    return statusOf({ state: this.#state, ...facts }, this.traffic, this.#loop);
+    const own = statusOf({ state: this.#state, ...facts }, this.traffic, this.#loop);
+    return this.#combine === undefined ? own : await this.#combine(own);
   }
 }
 

@@ -18,6 +18,7 @@ const NEEDS_RESTART: ReadonlySet<Section> = new Set<Section>([
   'compatibility',
   'admin',
   'limits',
+  'workers',
 ]);
 
 export interface Reload {

@@ -23,6 +23,9 @@ import {
   serviceSchema,
 } from './values.js';
 
+/** Processes that have the sessions of peers. */
+export const MOST_WORKERS = 256;
+
 const listen = z.strictObject({
   transport: z
     .enum([...TRANSPORTS, 'any'])
@@ -287,6 +290,16 @@ function anonymousMechanism(
   context.addIssue({ code: 'custom', path: ['policy', 'anonymous'], message });
 }
 
+/** Requires a store that several processes can open. */
+function sharedStore(
+  { workers, store: { type } }: { readonly workers: number | 'auto'; readonly store: { readonly type: string } },
+  context: z.RefinementCtx,
+): void {
+  if (workers === 1 || type !== 'memory') return;
+  const message = 'needs a store of type "lmdb", because the processes share it';
+  context.addIssue({ code: 'custom', path: ['workers'], message });
+}
+
 /** Returns the schema of a file in the directory `base`, which relative paths are relative to. */
 export function nodeSchema(base: string) {
   const path = z
@@ -316,12 +329,20 @@ export function nodeSchema(base: string) {
       presence,
       compatibility,
       admin: admin.optional().describe('HTTP port for health, status and metrics; default: none'),
+      workers: z
+        .union([z.literal('auto'), z.int().min(1).max(MOST_WORKERS)])
+        // One process is enough for some 100,000 messages per second, and each further one costs memory.
+        .default(1)
+        .describe(
+          'processes that have the sessions of peers; "auto": as many as there are processor cores. With more than one, a further process has the store and the services',
+        ),
       limits: limitsSchema.prefault({}),
       log,
     })
     .superRefine(certified)
     .superRefine(paged)
     .superRefine(anonymousMechanism)
+    .superRefine(sharedStore)
     .transform(({ $schema: _, ...config }) => ({
       ...config,
       policy: { ...config.policy, bindCheck: config.policy.bindCheck ?? (config.mesh.dns.enabled ? 'address' : 'off') },

@@ -49,6 +49,8 @@ export interface AccountWatchOptions {
   readonly ratesChanged: () => void;
   readonly forget: readonly Forget[];
   readonly attachmentsPerAccount: number;
+  /** Whether this process deletes what removed accounts leave behind; one does. */
+  readonly forgets: boolean;
 }
 
 /** Number of accounts. */
@@ -229,7 +231,7 @@ export class AccountWatch implements AccountRules {
 
   /** Cleans up after removed accounts, one after the other, in the background. */
   #clear(): void {
-    if (this.#silence === undefined) return;
+    if (this.#silence === undefined || !this.#options.forgets) return;
     this.#clearing ??= this.#clearAll().finally(() => {
       this.#clearing = undefined;
     });

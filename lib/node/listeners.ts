@@ -26,6 +26,8 @@ export interface TuningContext {
   /** The policy in force. */
   readonly policy: () => Policy;
   readonly handshakes: Handshakes;
+  /** Default: one of its own. */
+  readonly throttle: LoginThrottle | undefined;
 }
 
 /** D-CORE-47: peers that use ANONYMOUS have an identity where the policy gives them one. */
@@ -52,7 +54,7 @@ export function listenerOptions(
   secret: Buffer,
 ): Omit<ListenerOptions, 'host' | 'port' | 'serves' | 'setup'> {
   const { limits } = config;
-  const throttle = new LoginThrottle(limits.authentication);
+  const throttle = context.throttle ?? new LoginThrottle(limits.authentication);
   return {
     profiles: new ProfileTable([...tuningProfiles(config, context, secret, throttle), ...meshes]),
     limits,

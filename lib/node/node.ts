@@ -2,14 +2,18 @@
  * Composition root: makes a running node of a configuration. The only file that knows every folder; it only decides
  * which part is given what.
  */
+import { availableParallelism } from 'node:os';
 import { Admin } from '../admin/admin.js';
 import { type Reload, reloadable } from '../config/reload.js';
 import type { NodeConfig } from '../config/schema.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { DnsBindCheck } from '../mesh/dns/bind-check.js';
 import { Neighbours } from '../mesh/neighbours.js';
-import { MeshProfile } from '../mesh/profile.js';
+import { type MeshAcceptor, MeshProfile } from '../mesh/profile.js';
 import { events } from '../ops/events.js';
+import type { NodeFacts } from '../ops/status.js';
+import type { Cluster } from '../relay/cluster.js';
+import type { RelayOptions } from '../relay/context.js';
 import type { Spool } from '../relay/offline/spool.js';
 import { Policy } from '../relay/policy.js';
 import type { Rates } from '../relay/rates.js';
@@ -39,6 +43,7 @@ import { chatPage } from './chat-page.js';
 import { follows } from './follows.js';
 import { listenerOptions } from './listeners.js';
 import { verifierOf } from './new-account.js';
+import type { NodeRole } from './role.js';
 import { type Secrets, secretsIn } from './secrets.js';
 import { ServedNames } from './served-names.js';
 import { makeServices, type NodeServices } from './services.js';
@@ -64,10 +69,12 @@ interface NodeParts {
   readonly store: Store;
   /** Releases the store for other relays. */
   readonly leave: () => Promise<void>;
-  readonly spool: Spool;
+  /** Undefined for a worker: the center holds messages. */
+  readonly spool: Spool | undefined;
   readonly tls: TlsServiceOptions;
   readonly secrets: Secrets;
   readonly admin: Admin | undefined;
+  readonly role: NodeRole | undefined;
 }
 
 /** A running node. */
@@ -78,7 +85,8 @@ export class Node {
   readonly #leave: () => Promise<void>;
   readonly #watch: AccountWatch;
   readonly #certificates: CertificateWatch;
-  readonly #spool: Spool;
+  readonly #spool: Spool | undefined;
+  readonly #role: NodeRole | undefined;
   readonly #entries: AccessEntries;
   readonly #tls: TlsService;
   readonly #dialects: readonly Dialect[];
@@ -91,11 +99,12 @@ export class Node {
   readonly #admin: Admin | undefined;
   #listeners: Listener[] = [];
 
-  private constructor({ config, store, leave, spool, tls, secrets, admin }: NodeParts) {
+  private constructor({ config, store, leave, spool, tls, secrets, admin, role }: NodeParts) {
     this.#config = config;
     this.#store = store;
     this.#leave = leave;
     this.#spool = spool;
+    this.#role = role;
     this.#admin = admin;
     this.#policy = new Policy(policyOf(config));
     this.accounts = new Accounts(store, { domains: config.domains });
@@ -108,13 +117,16 @@ export class Node {
     const rates = ratesOf(config, (account) => this.#watch.rates(account));
     this.#watch = this.#makeAccountWatch(rates);
     this.#relay = this.#makeRelay(services, rates, secrets);
-    this.#relay.watchAttachments(this.#presence);
+    // The center sees the attachments at all workers.
+    if (role?.kind !== 'worker') this.#relay.watchAttachments(this.#presence);
+    if (role?.kind === 'center') this.#relay.watchPlacements(role.placements);
     const needs = config.tls.require === 'always' ? (['private'] as const) : [];
     const meshes = this.#dialects.map((dialect) => new MeshProfile(dialect, this.#relay, needs));
     const reassembly = new ReassemblyBudget(config.limits.node.unfinishedOctets);
     this.#neighbours = this.#makeNeighbours(meshes, reassembly);
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
-    this.#listeners = this.#makeListeners(meshes, reassembly, secrets);
+    // The workers have the sessions of peers.
+    if (role?.kind !== 'center') this.#listeners = this.#makeListeners(meshes, reassembly, secrets);
     this.#certificates = new CertificateWatch(
       { clock: systemClock, domains: config.domains, connections: () => this.#connections },
       tls,
@@ -125,27 +137,34 @@ export class Node {
   /**
    * Starts a node: opens its store, reads its certificates, listens.
    *
+   * @param role if it is one of several processes
    * @throws LocalError CONFIGURATION | LISTEN_FAILED | STORE_FAILED if it cannot
    */
-  static async start(config: NodeConfig): Promise<Node> {
+  static async start(config: NodeConfig, role?: NodeRole): Promise<Node> {
     const tls = await tlsOptions(config);
     const store = await openStore(config.store);
     let admin: Admin | undefined;
     let spool: Spool | undefined;
     let leave: (() => Promise<void>) | undefined;
     try {
-      leave = await lockStore(store, config.store);
-      spool = await openSpool(config.store);
+      const worker = role?.kind === 'worker';
+      leave = worker ? async () => {} : await lockStore(store, config.store);
+      if (!worker) spool = await openSpool(config.store);
       if (config.admin !== undefined) admin = await Admin.start(config.admin);
       const counted = admin?.counted(store) ?? store;
-      const node = new Node({ config, store: counted, leave, spool, tls, secrets: await secretsIn(counted), admin });
+      const secrets = await secretsIn(counted);
+      const node = new Node({ config, store: counted, leave, spool, tls, secrets, admin, role });
       admin?.show('starting', () => node.#facts());
       await node.#watch.load();
-      await node.#presence.load();
+      if (worker) await role.started();
+      else await node.#presence.load();
       for (const listener of node.#listeners) await listener.listen();
-      node.#presence.start();
+      if (!worker) node.#presence.start();
       node.#watch.start();
       node.#certificates.start();
+      if (worker) return node;
+      await role?.started();
+      if (role !== undefined) admin?.combine((own) => role.combined(own));
       admin?.show('ready');
       events.node.publish({
         state: 'ready',
@@ -168,7 +187,7 @@ export class Node {
     return this.#config.listen.map(({ transport, host }, index) => ({
       transport,
       host,
-      port: this.#listeners[index]?.port ?? 0,
+      port: this.#listeners[index]?.port ?? (this.#role?.kind === 'center' ? this.#role.ports[index] : undefined) ?? 0,
     }));
   }
 
@@ -224,11 +243,14 @@ export class Node {
       this.#entries.initial = config.access.initial;
       this.#presence.permissionsChanged();
     }
-    const { domains, listen, sasl, store, compatibility, admin, limits } = this.#config;
-    this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits };
+    const { domains, listen, sasl, store, compatibility, admin, limits, workers } = this.#config;
+    this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits, workers };
     await this.#neighbours.reload(this.#config);
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
-    events.node.publish({ state: 'reloaded', applied: reload.applied, restart: reload.restart });
+    if (this.#role?.kind === 'center') await this.#role.reloaded(this.#config);
+    if (this.#role?.kind !== 'worker') {
+      events.node.publish({ state: 'reloaded', applied: reload.applied, restart: reload.restart });
+    }
     return reload;
   }
 
@@ -238,29 +260,38 @@ export class Node {
    */
   async stop(): Promise<void> {
     const { drainTimeoutMs } = this.#config.limits.node;
-    const end = performance.now() + drainTimeoutMs;
+    const begin = performance.now();
+    const end = begin + drainTimeoutMs;
     const drainMs = drainTimeoutMs * DRAIN_SHARE;
     this.#admin?.show('draining');
-    events.node.publish({ state: 'draining', sessions: this.sessions });
+    const worker = this.#role?.kind === 'worker';
+    if (!worker) events.node.publish({ state: 'draining', sessions: this.sessions });
     for (const listener of this.#listeners) listener.stop();
     // First, because an attachment that ends from now on does not mean that its user is absent.
     const quiet = this.#presence.stop();
+    await this.#role?.stopping(drainMs);
     const drained = this.#relay.drain();
     const finished = await within(
-      drainMs,
+      Math.max(0, drainMs - (performance.now() - begin)),
       quiet.then(() => drained),
     );
     if (!finished) events.node.publish({ state: 'drain timed out', ms: drainMs });
     const leftMs = Math.max(0, end - performance.now());
     const released = this.#listeners.map((listener) => listener.release('the relay is shutting down', leftMs));
     await Promise.all([this.#neighbours.close(leftMs), ...released]);
+    await this.#role?.stopped();
     await this.#admin?.close();
     this.#certificates.stop();
     await this.#watch.stop();
-    await this.#spool.close();
+    await this.#spool?.close();
     await this.#leave();
     await this.#store.close();
-    events.node.publish({ state: 'stopped' });
+    if (!worker) events.node.publish({ state: 'stopped' });
+  }
+
+  /** What it says about itself to the center. */
+  facts(): Promise<Omit<NodeFacts, 'state'>> {
+    return this.#facts();
   }
 
   /** All sessions that exist, in groups. */
@@ -290,7 +321,9 @@ export class Node {
 
   #makeServices(): NodeServices {
     const submit: Submit = (data, sink) => this.#relay.submit(data, sink);
+    const center = this.#role?.kind === 'worker' ? this.#role.center : undefined;
     return makeServices(this.#config, {
+      center,
       store: this.#store,
       accounts: this.accounts,
       submit,
@@ -316,6 +349,7 @@ export class Node {
         async (account, { at }) => this.#relay.forgetHeld(account, at),
       ],
       attachmentsPerAccount: this.#config.limits.attachment.perAccount,
+      forgets: this.#role?.kind !== 'worker',
     });
   }
 
@@ -332,15 +366,36 @@ export class Node {
       anonymousServices: [PRESENCE],
       ...optionSettingsOf(config),
       time: systemClock,
-      offline: { spool: this.#spool, limits: config.limits.offline, secret: secrets.held },
+      ...this.#offline(secrets),
+      cluster: this.#joined(),
       reporter: report,
       policy: policyOf(config),
       limits: relayLimitsOf(config),
       accounts: this.#watch,
       rates,
-      traffic: this.#admin?.traffic,
+      traffic: this.#role?.kind === 'worker' ? this.#role.traffic : this.#admin?.traffic,
       bindCheck: (domain, channel) => this.#bindCheck(domain, channel),
     });
+  }
+
+  #offline({ held }: Secrets): Pick<RelayOptions, 'offline'> {
+    const limits = this.#config.limits.offline;
+    return this.#spool === undefined ? {} : { offline: { spool: this.#spool, limits, secret: held } };
+  }
+
+  /** The other processes of the node, which the relay knows from the beginning. */
+  #joined(): Cluster | undefined {
+    if (this.#role === undefined) return undefined;
+    const { domains, limits } = this.#config;
+    const [domain = ''] = domains;
+    const relay = (): Relay => this.#relay;
+    const acceptor: MeshAcceptor = {
+      accept: (channel) => relay().accept(channel),
+      initial: (channel, content) => relay().initial(channel, content),
+    };
+    // Their sockets are private, whatever the configuration demands of peers.
+    const profiles = new ProfileTable(this.#dialects.map((dialect) => new MeshProfile(dialect, acceptor)));
+    return this.#role.join({ domain, dialects: this.#dialects, limits, relay, profiles });
   }
 
   #makeNeighbours(meshes: readonly MeshProfile[], reassembly: ReassemblyBudget): Neighbours {
@@ -358,7 +413,13 @@ export class Node {
     const config = this.#config;
     const names = new ServedNames(config);
     const handshakes = new Handshakes(config.limits.node.handshakes);
-    const tuning = { tls: this.#tls, accounts: this.accounts, policy: () => this.#policy, handshakes };
+    const tuning = {
+      tls: this.#tls,
+      accounts: this.accounts,
+      policy: () => this.#policy,
+      handshakes,
+      throttle: this.#role?.kind === 'worker' ? this.#role.throttle : undefined,
+    };
     const shared = { ...listenerOptions(config, tuning, meshes, secrets.decoy), reassembly };
     return config.listen.map(({ transport, host, port, path, origins, web }) => {
       const serves: NameServed = (name, local) => names.natureOf(name, [host, local.address]);
@@ -385,12 +446,20 @@ export class Node {
 }
 
 /**
- * Starts a node.
+ * Starts a node; with `workers` in its configuration, as several processes.
  *
  * @throws LocalError CONFIGURATION | LISTEN_FAILED | STORE_FAILED if it cannot
  */
-export function startNode(config: NodeConfig): Promise<Node> {
-  return Node.start(config);
+export async function startNode(config: NodeConfig): Promise<Node> {
+  const workers = workersOf(config.workers);
+  if (workers === 1) return Node.start(config);
+  const { Supervisor } = await import('./supervisor.js');
+  return new Supervisor(config, workers).start((own, role) => Node.start(own, role));
+}
+
+/** Number of processes that have the sessions of peers. */
+function workersOf(workers: NodeConfig['workers']): number {
+  return workers === 'auto' ? availableParallelism() : workers;
 }
 
 function written({ transport, host, port }: Listening): string {

@@ -13,6 +13,8 @@ import { systemClock } from '../transport/clock.js';
 
 /** What the services need of the node. */
 export interface ServiceContext {
+  /** What leads to the services, where another process has them; reports are made everywhere. */
+  readonly center: DeliveryTarget | undefined;
   readonly store: Store;
   readonly accounts: Accounts;
   /** Sends a Data operation that a service made. */
@@ -30,7 +32,10 @@ export interface NodeServices {
   readonly services: ReadonlyMap<string, DeliveryTarget>;
 }
 
-export function makeServices(config: NodeConfig, { store, accounts, submit, follows }: ServiceContext): NodeServices {
+export function makeServices(
+  config: NodeConfig,
+  { center, store, accounts, submit, follows }: ServiceContext,
+): NodeServices {
   const entries = new AccessEntries(store, config.access.initial);
   const access = new AccessCache(entries);
   const report = new ReportService(submit);
@@ -47,19 +52,20 @@ export function makeServices(config: NodeConfig, { store, accounts, submit, foll
   entries.onReplaced((owner) => presence.permissionsChanged(owner));
   const services = new Map<string, DeliveryTarget>([
     [REPORT, report],
-    [PRESENCE, presence],
+    [PRESENCE, center ?? presence],
   ]);
   services.set(
     ACCESS,
-    new AccessService({
-      entries,
-      access,
-      directory: accounts,
-      serves: (local) => services.has(local),
-      submit,
-      outstanding: config.limits.data.outstanding,
-      outstandingPerEndpoint: config.limits.presence.requestsPerEndpoint,
-    }),
+    center ??
+      new AccessService({
+        entries,
+        access,
+        directory: accounts,
+        serves: (local) => services.has(local),
+        submit,
+        outstanding: config.limits.data.outstanding,
+        outstandingPerEndpoint: config.limits.presence.requestsPerEndpoint,
+      }),
   );
   return { entries, access, report, presence, services };
 }

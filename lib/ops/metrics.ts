@@ -67,6 +67,7 @@ export class Metrics {
     this.#presence();
     this.#occurrences();
     this.#process();
+    this.#workers();
   }
 
   get contentType(): string {
@@ -268,6 +269,33 @@ export class Metrics {
     });
     this.#figure('process_resident_memory_bytes', 'Memory in use', ({ process: { residentOctets } }) => residentOctets);
     this.#figure('nodejs_heap_size_used_bytes', 'JavaScript heap in use', ({ process: { heapOctets } }) => heapOctets);
+  }
+
+  /** Of a node that several processes make up; no series where one process does everything. */
+  #workers(): void {
+    const sessions = this.#gauge('imxp_worker_sessions', 'Open sessions of a worker that peers opened', ['worker']);
+    const attached = this.#gauge('imxp_worker_attachments', 'Endpoints attached at a worker', ['worker']);
+    const lag = this.#gauge('imxp_worker_lag_seconds', 'Delay of timers of a worker, 99th percentile', ['worker']);
+    const memory = this.#gauge('imxp_worker_resident_memory_bytes', 'Memory in use by a worker', ['worker']);
+    const cpu = this.#total('imxp_worker_cpu_seconds_total', 'CPU time of a worker since its start', ['worker']);
+    const forwarded = this.#total(
+      'imxp_worker_forwarded_total',
+      'Data operations that a worker sent to other processes of the node',
+      ['worker'],
+    );
+    const restarts = this.#total('imxp_workers_restarted_total', 'Workers that replaced one that had ended', []);
+    this.#sample(({ workers = [], workersRestarted = 0 }) => {
+      for (const one of [sessions, attached, lag, memory, cpu, forwarded, restarts]) one.reset();
+      restarts.inc(workersRestarted);
+      for (const { name: worker, process, ...counts } of workers) {
+        sessions.set({ worker }, counts.sessions);
+        attached.set({ worker }, counts.attachments);
+        lag.set({ worker }, process.lagMs.p99 / 1000);
+        memory.set({ worker }, process.residentOctets);
+        cpu.inc({ worker }, process.cpuSeconds);
+        forwarded.inc({ worker }, counts.forwarded);
+      }
+    });
   }
 
   // ---- counted as they happen: at most a few for each session

@@ -119,6 +119,18 @@ export interface PresenceFacts {
   };
 }
 
+/** One of the processes that have the sessions of peers. */
+export interface WorkerStatus {
+  readonly name: string;
+  /** Opened by peers. */
+  readonly sessions: number;
+  readonly attachments: number;
+  readonly outstanding: number;
+  /** Data operations that it sent to the other processes of the node. */
+  readonly forwarded: number;
+  readonly process: ProcessStatus;
+}
+
 /** Facts that the node itself supplies; the others are the process's. */
 export interface NodeFacts {
   readonly state: NodeState;
@@ -145,7 +157,12 @@ export interface NodeStatus extends NodeFacts {
   readonly uptimeSeconds: number;
   readonly hops: readonly HopStatus[];
   readonly latencyBoundsMs: readonly number[];
+  /** Of all processes together, if there are workers; `pid` is that of the supervisor. */
   readonly process: ProcessStatus;
+  /** Absent if one process does everything. */
+  readonly workers?: readonly WorkerStatus[];
+  /** Workers that replaced one that had ended. */
+  readonly workersRestarted?: number;
 }
 
 export function statusOf(facts: NodeFacts, traffic: Traffic, loop: EventLoop): NodeStatus {

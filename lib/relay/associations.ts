@@ -13,6 +13,7 @@ import type { Attachment, AttachmentOwner } from './attachments.js';
 import type { Binding } from './bindings.js';
 import type { MeshChannel } from './channel.js';
 import type { ChannelTarget } from './channel-target.js';
+import { type Claim, isClusterPeer } from './cluster.js';
 import type { Context } from './context.js';
 import { ATTACH_OVERRIDE } from './delivery-options.js';
 import { began, ended, fault } from './events.js';
@@ -65,6 +66,8 @@ export class Associations {
   #bound: Set<string> | undefined;
   /** Shared with the other channels of the session. */
   readonly #session: SessionAssociations;
+  /** Whether the peer is another node of the domains served here. */
+  readonly clusterPeer: boolean;
   /** Originators, as written, that were permitted since the session's associations last changed. */
   #permitted: Set<string> | undefined;
   #version = 0;
@@ -86,6 +89,7 @@ export class Associations {
     this.#owner = owner;
     this.#context = context;
     this.#session = context.sessionAssociations.enter(channel.session, this);
+    this.clusterPeer = isClusterPeer(channel.identity);
   }
 
   /** Ends everything that the peer had over this channel, which has gone. */
@@ -99,8 +103,9 @@ export class Associations {
     return this.#channel.identity.kind === 'relay' || this.#bound !== undefined;
   }
 
-  /** Whether the peer is another relay of a domain served here; there are none unless the configuration names them. */
+  /** Whether the peer is another relay of a domain served here; there are none unless the configuration says so. */
   get sibling(): boolean {
+    if (this.clusterPeer) return true;
     const { identity } = this.#channel;
     const { siblings = [] } = this.#context.dialer;
     return (
@@ -117,9 +122,29 @@ export class Associations {
     return identity.kind === 'relay' && identity.domains.some((own) => own.toLowerCase() === domain);
   }
 
-  /** Processes an attach: the steps of core-01 §4.4.1 in their order. */
-  attach({ endpoint, transID, options }: Attach): Denial | undefined {
-    const { domains, policy, limits, understood, attachments, offline, draining } = this.#context;
+  /**
+   * Processes an attach: the steps of core-01 §4.4.1 in their order.
+   *
+   * @returns a promise only if other nodes of the domain have to agree
+   */
+  attach(attach: Attach): Denial | undefined | Promise<Denial | undefined> {
+    if (this.clusterPeer) return this.#attachForNode(attach);
+    const name = this.#examined(attach);
+    if ('reply' in name) return name;
+    const { attachments, cluster, understood } = this.#context;
+    const { transID, options } = attach;
+    // Whom an anonymous peer wrote to knows its name, and must not take it over.
+    const override = !isAnonymous(this.#channel.identity) && options.some((option) => overrides(option, understood));
+    if (!override && attachments.of(commonKey(name)) !== undefined) return ALREADY_ATTACHED;
+    const attachment = this.#attachmentOf(name, transID, options);
+    if (cluster?.claim !== undefined) return this.#claimed(attachment, override);
+    this.#occupy(attachment);
+    return undefined;
+  }
+
+  /** @returns the endpoint, or why the peer may not attach as it */
+  #examined({ endpoint, transID, options }: Attach): Address | Denial {
+    const { domains, policy, limits, understood, draining } = this.#context;
     const { identity, privacy, initiator } = this.#channel;
     if (draining) return denied(REPLIES.shuttingDown);
     // core-01 §2.1: the endpoint is the BEEP initiator, without exception.
@@ -139,14 +164,79 @@ export class Associations {
     if (this.#theirs.size >= limits.attachmentsPerSession) return TOO_MANY;
     // Otherwise the limits on anonymous sessions would limit nothing.
     if (isAnonymous(identity) && this.#session.hasAttached) return ANONYMOUS_ONCE;
-    const barred = this.#barred(name);
-    if (barred !== undefined) return barred;
-    const attachment = this.#attachmentOf(name, transID, options);
+    return this.#barred(name) ?? name;
+  }
+
+  /** Attaches where no other node has the endpoint. */
+  async #claimed(attachment: Attachment, override: boolean): Promise<Denial | undefined> {
+    const { key } = attachment;
+    const made: { attachment?: Attachment } = {};
+    const { sendOnly = false } = attachment;
+    const claim = await this.#context.cluster?.claim?.(key, { override, sendOnly }, () => {
+      if (made.attachment !== undefined) this.#lost(made.attachment);
+    });
+    if (claim === undefined || 'code' in claim) return denied(claim ?? REPLIES.internal);
+    // The channel may have been closed in the meantime.
+    const obstacle = this.#obstacle(claim);
+    if (obstacle !== undefined) {
+      claim.release();
+      return denied(obstacle);
+    }
+    const claimed: Attachment = { ...attachment, claim };
+    made.attachment = claimed;
+    this.#occupy(claimed);
+    // Those of a whole domain have no one way; see View.attached.
+    if (claimed.whole === undefined) {
+      claim.routed((way) => {
+        claimed.target = way ?? claimed.application;
+      });
+    }
+    return undefined;
+  }
+
+  /** @returns why a claim that was granted cannot be used */
+  #obstacle({ live }: Claim): Reply | undefined {
+    if (this.#context.draining) return REPLIES.shuttingDown;
+    if (!this.#channel.open) return REPLIES.endpointUnsent;
+    return live ? undefined : ALREADY_ATTACHED.reply;
+  }
+
+  /** Another node has the endpoint now: what the application has not begun to read goes there. */
+  #lost(attachment: Attachment): void {
+    const { attachments, cluster } = this.#context;
+    if (attachments.of(attachment.key) !== attachment) return;
+    attachment.owner.overridden(attachment);
+    const successor = cluster?.successor();
+    if (successor === undefined) return;
+    attachment.application.yield((recipient) => commonKey(recipient) === attachment.key, successor);
+  }
+
+  /** Another node of the domain has an application for an endpoint, and has examined what it may. */
+  #attachForNode({ endpoint, transID, options }: Attach): Denial | undefined {
+    const { attachments, cluster, draining } = this.#context;
+    if (draining) return denied(REPLIES.shuttingDown);
+    if (this.#theirs.has(transID)) return TRANSID_IN_USE;
+    const name = addressOf(endpoint);
+    const application = cluster?.applicationsOf(this.#channel.identity);
+    if (name === undefined || application === undefined) return ENDPOINT_INVALID;
+    const key = commonKey(name);
+    const enough = isAnonymousName(name) ? undefined : this.#enough(name);
+    if (enough !== undefined) return enough;
+    const override = options.some(({ internal }) => internal === ATTACH_OVERRIDE);
+    if (!override && attachments.of(key) !== undefined) return ALREADY_ATTACHED;
+    // The other node knows which services an application for a whole domain serves.
+    const whole = name.local === EVERYBODY ? { whole: { domain: name.domain, serves: () => true } } : {};
+    const sendOnly = isSendOnly(options) ? { sendOnly: true } : {};
+    const owner = this.#owner;
+    this.#occupy({ type: 'attach', key, transID, application, target: application, owner, ...whole, ...sendOnly });
+    return undefined;
+  }
+
+  #occupy(attachment: Attachment): void {
+    const { attachments, offline } = this.#context;
     const { key, application } = attachment;
     const earlier = attachments.of(key);
     if (earlier === undefined) attachments.add(attachment);
-    // Whom an anonymous peer wrote to knows its name, and must not take it over.
-    else if (isAnonymous(identity) || !options.some((option) => overrides(option, understood))) return ALREADY_ATTACHED;
     else {
       // D-OPT-07: the new attachment takes effect first; then the old one is ended.
       attachments.replace(attachment);
@@ -155,8 +245,8 @@ export class Associations {
     }
     this.#record(attachment);
     offline?.attached(attachment);
+    attachments.settled(attachment);
     earlier?.application.yield((recipient) => attachments.receiving(recipient) === attachment, application);
-    return undefined;
   }
 
   #attachmentOf(name: Address, transID: number, options: readonly Option[]): Attachment {
@@ -181,6 +271,8 @@ export class Associations {
     const { identity, privacy } = this.#channel;
     const domain = bind.relay.toLowerCase();
     if (draining) return denied(REPLIES.shuttingDown);
+    // Where the domain's own nodes are is known without it.
+    if (this.clusterPeer) return undefined;
     if (this.#theirs.has(bind.transID)) return TRANSID_IN_USE;
     const denial = policy.mayBind(identity, privacy, domain) ?? this.#suspended(accountsOf(identity));
     if (denial !== undefined) return denial;
@@ -209,6 +301,7 @@ export class Associations {
     if (!this.#channel.open) return denied(REPLIES.relayLost);
     const binding = { type: 'bind', domain, transID, target: this.#target } as const;
     bindings.add(binding);
+    this.#context.cluster?.bound(domain, true);
     this.#record(binding);
     return undefined;
   }
@@ -264,24 +357,32 @@ export class Associations {
     this.#ours.set(transID, terminated);
   }
 
+  /** Forgets an operation of this side that it ends itself. */
+  forget(transID: number): void {
+    this.#ours?.delete(transID);
+  }
+
   /** Returns a snapshot of the peer's associations. */
   all(): Association[] {
     return [...this.#theirs.values()];
   }
 
   drop(association: Association): void {
-    const { attachments, bindings, offline } = this.#context;
+    const { attachments, bindings, cluster, offline } = this.#context;
     this.#theirs.delete(association.transID);
     if (association.type === 'attach') {
       attachments.remove(association);
+      association.claim?.release();
       offline?.detached(association);
       this.#session.detach(association.key);
     } else {
       bindings.remove(association);
+      const { domain } = association;
+      if (cluster !== undefined && bindings.of(domain)?.live !== true) cluster.bound(domain, false);
       this.#session.unbind(association.domain);
       this.#rebind();
     }
-    ended(this.#channel, association);
+    if (!this.clusterPeer) ended(this.#channel, association);
   }
 
   /** Whether the configuration in force would accept an association today. */
@@ -320,14 +421,19 @@ export class Associations {
 
   /** Returns the reason why the operator forbids an attachment, if there is one. */
   #barred(name: Address): Denial | undefined {
-    const { accounts, attachments } = this.#context;
-    const [base, key] = [name.base, commonKey(name)];
     // Anonymous peers have no account.
-    if (accounts === undefined || isAnonymousName(name)) return undefined;
-    const suspended = this.#suspended([base, ...accountsOf(this.#channel.identity)]);
-    if (suspended !== undefined) return suspended;
-    const most = accounts.attachments(base);
-    if (most === 0 || attachments.of(key) !== undefined || attachments.countOf(base) < most) return undefined;
+    if (this.#context.accounts === undefined || isAnonymousName(name)) return undefined;
+    return this.#suspended([name.base, ...accountsOf(this.#channel.identity)]) ?? this.#enough(name);
+  }
+
+  /** Whether the account may not be attached once more, as far as the attachments that this node knows go. */
+  #enough(name: Address): Denial | undefined {
+    const { accounts, attachments } = this.#context;
+    const { base } = name;
+    const most = accounts?.attachments(base) ?? 0;
+    if (most === 0 || attachments.of(commonKey(name)) !== undefined || attachments.countOf(base) < most) {
+      return undefined;
+    }
     return denied(ATTACHED_ENOUGH, `${base} may have ${most} attachments at a time`);
   }
 
@@ -346,6 +452,7 @@ export class Associations {
       this.#session.bind(association.domain);
       this.#rebind();
     }
+    if (this.clusterPeer) return;
     began(this.#channel, association);
     const { accounts } = this.#context;
     if (accounts === undefined || isAnonymous(this.#channel.identity)) return;

@@ -2,8 +2,8 @@
  * Table of attachments: which application is attached as which endpoint. Soft state by normalized address, removed with
  * its channel (core-01 §4.4.1); an endpoint has one attachment at most.
  */
-import { type Address, accountOf, commonKey } from '../imxp/address.js';
-import type { ChannelTarget } from './channel-target.js';
+import { type Address, accountOf, addressOf, commonKey } from '../imxp/address.js';
+import type { Application, Claim, PlacementObserver } from './cluster.js';
 import type { SharedDelivery } from './policy.js';
 import type { DeliveryTarget } from './target.js';
 
@@ -28,13 +28,15 @@ export interface Attachment {
   readonly sendOnly?: boolean;
   /** transID of the attach on its channel. */
   readonly transID: number;
-  /** Channel of the application. */
-  readonly application: ChannelTarget;
+  /** Channel of the application, or the node that has it. */
+  readonly application: Application;
   /**
    * Target of Data operations: the application, with fair shares if it stands for a domain; for one endpoint its offline
-   * queue while that has messages to deliver first.
+   * queue, or the node that has it, while there are messages to deliver first.
    */
   target: DeliveryTarget;
+  /** That no other node of the domain has the endpoint; absent on a node that is alone. */
+  readonly claim?: Claim;
   /** Told when another application takes over (RFC 3342 §1). */
   readonly owner: AttachmentOwner;
 }
@@ -63,6 +65,8 @@ const NONE: readonly Attachment[] = Object.freeze([]);
 
 export class AttachmentTable {
   watcher: AttachmentWatcher | undefined;
+  /** Told of the ways to single endpoints; only where other nodes have to know them. */
+  placements: PlacementObserver | undefined;
   readonly #byKey = new Map<string, Attachment>();
   /** Those that stand for a domain, by domain. */
   readonly #wholeDomains = new Map<string, Attachment>();
@@ -107,6 +111,15 @@ export class AttachmentTable {
     return (this.#byKey.has(base) ? 1 : 0) + (this.#below.get(base)?.size ?? 0);
   }
 
+  /**
+   * Tells other nodes the way to an endpoint, whenever the target of its attachment has changed. A service has two names, and
+   * a domain many, each with messages of its own that may have to go first: there is no one way to them.
+   */
+  settled({ key, transID, whole, target, application }: Attachment): void {
+    if (this.placements === undefined || whole !== undefined || addressOf(key)?.service !== false) return;
+    this.placements.placed(key, target === application ? application : undefined, transID);
+  }
+
   /** Replaces the attachment of the same endpoint. The watcher is not told, because the endpoint stays attached. */
   replace(attachment: Attachment): void {
     this.#byKey.set(attachment.key, attachment);
@@ -126,7 +139,10 @@ export class AttachmentTable {
     const below = this.#below.get(accountOf(attachment.key));
     if (below?.delete(attachment.key) === true && below.size === 0) this.#below.delete(accountOf(attachment.key));
     if (attachment.whole !== undefined) this.#wholeDomains.delete(attachment.whole.domain);
-    else if (isSeen(attachment)) this.watcher?.detached(attachment.key);
+    else {
+      this.placements?.placed(attachment.key, undefined, attachment.transID);
+      if (isSeen(attachment)) this.watcher?.detached(attachment.key);
+    }
   }
 
   get size(): number {

@@ -2,9 +2,9 @@
  * One channel to another relay among several: what is under way on it, in order, and how long its oldest Data has waited. Knows
  * nothing of the other channels, and decides nothing.
  */
-import type { AnswerListener, ChannelTarget } from './channel-target.js';
+import type { ChannelTarget } from './channel-target.js';
 import type { FairShare } from './fair-shares.js';
-import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
+import type { AnswerListener, DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
 /** Whose lane it is. */
 export interface ChannelLaneOwner {

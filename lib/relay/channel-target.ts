@@ -11,8 +11,9 @@ import type { Unanswered } from '../imxp/certainty.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { REPLIES, unanswered } from './answer.js';
 import type { MeshChannel, ReplySink } from './channel.js';
+import type { Application, Successor } from './cluster.js';
 import { fault } from './events.js';
-import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
+import type { AnswerListener, DeliverySink, OutboundDelivery } from './target.js';
 
 export interface TargetLimits {
   /** Unanswered Data operations. */
@@ -23,13 +24,7 @@ export interface TargetLimits {
   readonly outstandingOctets: number;
 }
 
-/** Told the answer to a Data operation before the sink is. */
-export interface AnswerListener {
-  /** @param ok whether the answer was ok */
-  answered(ok: boolean): void;
-}
-
-export class ChannelTarget implements DeliveryTarget {
+export class ChannelTarget implements Application {
   readonly #channel: MeshChannel;
   readonly #dialect: Dialect;
   readonly #limits: TargetLimits;
@@ -78,7 +73,7 @@ export class ChannelTarget implements DeliveryTarget {
   }
 
   /** RFC 3342 §1: sends the unwritten Data operations for some recipients to the application that took over. */
-  yield(isTheirs: (recipient: Address) => boolean, to: ChannelTarget): void {
+  yield(isTheirs: (recipient: Address) => boolean, to: Successor): void {
     if (to === this) return;
     const recalled = this.#channel.recall((sink) => sink instanceof Pending && sink.isFor(isTheirs));
     for (const sink of recalled) if (sink instanceof Pending) sink.move(to);
@@ -146,7 +141,7 @@ class Pending implements ReplySink {
     });
   }
 
-  move(to: ChannelTarget): void {
+  move(to: Successor): void {
     to.send(this.#delivery, this.#sink, this.#user);
   }
 

@@ -17,6 +17,7 @@ import { AttachmentTable } from './attachments.js';
 import { Bindings } from './bindings.js';
 import type { MeshChannel } from './channel.js';
 import type { TargetLimits } from './channel-target.js';
+import type { Cluster } from './cluster.js';
 import { NextHops } from './next-hops.js';
 import type { OfflineOptions, OfflineQueues } from './offline/queues.js';
 import { OptionRegistry } from './options.js';
@@ -92,6 +93,8 @@ export interface RelayOptions extends RelaySettings {
   readonly time?: Clock;
   /** Storage for messages to endpoints that are not attached; without it none is held. */
   readonly offline?: OfflineOptions;
+  /** The other nodes of the domains; default: this node is alone. */
+  readonly cluster?: Cluster | undefined;
 }
 
 export class Context {
@@ -105,10 +108,11 @@ export class Context {
   readonly accounts: AccountRules | undefined;
   readonly rates: Rates | undefined;
   readonly traffic: Traffic | undefined;
+  readonly cluster: Cluster | undefined;
   readonly attachments = new AttachmentTable();
   readonly bindings = new Bindings(() => ({ shares: this.limits, clock: this.time }));
   readonly sessionAssociations = new SessionAssociationsTable();
-  readonly nextHops = new NextHops(this.bindings);
+  readonly nextHops: NextHops;
   readonly time: Clock;
   /** Set by the relay as its last step, because the queues look for messages of an earlier process. */
   offline: OfflineQueues | undefined;
@@ -135,6 +139,8 @@ export class Context {
     this.accounts = options.accounts;
     this.rates = options.rates;
     this.traffic = options.traffic;
+    this.cluster = options.cluster;
+    this.nextHops = new NextHops(this.bindings, options.cluster);
     this.domains = lowered(options.domains);
     this.policy = new Policy(options.policy);
     this.attachments.delivery = this.policy.delivery;

@@ -19,9 +19,10 @@ import type { Attach, Bind, Data, Operation, Terminate } from '../imxp/operation
 import type { Traffic } from '../ops/traffic.js';
 import { REPLIES } from './answer.js';
 import { type Association, Associations } from './associations.js';
-import type { Attachment, AttachmentOwner } from './attachments.js';
+import { type Attachment, type AttachmentOwner, receiverOf } from './attachments.js';
 import type { MeshChannel, MeshHandler } from './channel.js';
 import { ChannelTarget } from './channel-target.js';
+import { isClusterPeer, TAKEN_OVER } from './cluster.js';
 import type { Context } from './context.js';
 import { fault, refused } from './events.js';
 import { Gate } from './gate.js';
@@ -83,7 +84,8 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   constructor(channel: MeshChannel, dialect: Dialect, context: Context, ended: (channel: MeshChannel) => void) {
     const { limits } = context;
     this.id = channel.id;
-    this.traffic = context.traffic;
+    // The other node counts what it was given by somebody else.
+    this.traffic = isClusterPeer(channel.identity) ? undefined : context.traffic;
     this.#channel = channel;
     this.#dialect = dialect;
     this.#context = context;
@@ -95,9 +97,11 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
       ms: limits.deliveryTimeoutMs,
       late: ({ msgno, payload }) => this.#refuse(msgno, payload.length, 'operation', '', RELAY_BUSY),
     });
-    this.#immediateReplies = dialect.repliesImmediately
-      ? new ImmediateReplies(channel, context, this.#gate)
-      : undefined;
+    // Between the nodes of a domain an answer is the result, whatever the dialect.
+    this.#immediateReplies =
+      dialect.repliesImmediately && !this.#associations.clusterPeer
+        ? new ImmediateReplies(channel, context, this.#gate)
+        : undefined;
     this.#ended = ended;
   }
 
@@ -123,7 +127,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   /**
    * Processes an attach or bind that came with the start of the channel (core-01 §4.2).
    *
-   * @returns the content of the answer; a promise only if a bind has to be checked first
+   * @returns the content of the answer; a promise only if a bind has to be checked first, or other nodes asked
    */
   initial(content: Buffer): string | Promise<string> {
     let operation: Operation;
@@ -133,7 +137,10 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
       return this.#initialReply('operation', '', { reply: this.#faultOf(error), reason: 'not readable' });
     }
     if (operation.type === 'attach') {
-      return this.#initialReply('attach', operation.endpoint, this.#attach(operation), operation);
+      const { endpoint } = operation;
+      const outcome = this.#attach(operation);
+      if (!(outcome instanceof Promise)) return this.#initialReply('attach', endpoint, outcome, operation);
+      return outcome.then((denial) => this.#initialReply('attach', endpoint, denial, operation));
     }
     if (operation.type !== 'bind') {
       return this.#initialReply(operation.type, '', { reply: NOT_INITIAL, reason: 'not an initial operation' });
@@ -147,6 +154,11 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   /** Records an operation of this side that the peer accepted, so that the peer can end it. */
   initiated(transID: number, terminated: () => void): void {
     this.#associations.initiated(transID, terminated);
+  }
+
+  /** Forgets an operation of this side that it ends itself. */
+  forget(transID: number): void {
+    this.#associations.forget(transID);
   }
 
   /**
@@ -176,6 +188,8 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
 
   /** Ends the attachments and bindings of accounts on this channel. */
   expel(accounts: ReadonlySet<string>): void {
+    // Each node of the domain does this with its own applications.
+    if (this.#associations.clusterPeer) return;
     const own = accountsOf(this.#channel.identity).some((account) => accounts.has(account));
     const theirs = (each: Association): boolean => own || (each.type === 'attach' && accounts.has(accountOf(each.key)));
     this.terminate(theirs, REPLIES.accountDisabled);
@@ -183,6 +197,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
 
   /** Ends what the configuration in force no longer permits. */
   review(): void {
+    if (this.#associations.clusterPeer) return;
     this.#associations.review();
     this.terminate((association) => !this.#associations.permits(association), NOT_PERMITTED);
   }
@@ -193,8 +208,9 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     return this.#context.encode(data, profile);
   }
 
-  settled(msgno: number, octets: number, data: Data, reply: Reply | undefined): void {
-    this.#answer(msgno, octets, reply, reply === undefined ? '' : languagesOf(data));
+  settled(msgno: number, octets: number, data: Data, reply: Reply | undefined, later?: boolean): void {
+    const answer = later === true && this.#associations.clusterPeer ? TAKEN_OVER : reply;
+    this.#answer(msgno, octets, answer, answer === undefined ? '' : languagesOf(data));
     this.#context.ended();
   }
 
@@ -216,19 +232,27 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   #control(msgno: number, octets: number, operation: Control): void {
     const { type } = operation;
     if (type === 'attach') {
-      this.#concluded(msgno, octets, operation.endpoint, operation, this.#attach(operation));
+      this.#conclude(msgno, octets, operation.endpoint, operation, this.#attach(operation));
     } else if (type === 'terminate') {
       this.#concluded(msgno, octets, String(operation.transID), operation, this.#associations.terminate(operation));
     } else {
-      const { relay } = operation;
-      const outcome = this.#bind(operation);
-      if (!(outcome instanceof Promise)) this.#concluded(msgno, octets, relay, operation, outcome);
-      // Later messages may rely on the binding, so they wait.
-      else this.#gate.shutUntil(outcome.then((denial) => this.#concluded(msgno, octets, relay, operation, denial)));
+      this.#conclude(msgno, octets, operation.relay, operation, this.#bind(operation));
     }
   }
 
-  #attach(attach: Attach): Outcome {
+  #conclude(
+    msgno: number,
+    octets: number,
+    subject: string,
+    operation: Attach | Bind,
+    outcome: Outcome | Promise<Outcome>,
+  ): void {
+    if (!(outcome instanceof Promise)) this.#concluded(msgno, octets, subject, operation, outcome);
+    // Later messages may rely on the association, so they wait.
+    else this.#gate.shutUntil(outcome.then((denial) => this.#concluded(msgno, octets, subject, operation, denial)));
+  }
+
+  #attach(attach: Attach): Outcome | Promise<Outcome> {
     return this.#allowances()?.attach?.take() === false ? TOO_MANY_ATTACH : this.#associations.attach(attach);
   }
 
@@ -240,7 +264,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   #allowances(): Allowance | undefined {
     const { identity, remote } = this.#channel;
     const { rates } = this.#context;
-    if (rates === undefined) return undefined;
+    if (rates === undefined || this.#associations.clusterPeer) return undefined;
     if (identity !== this.#allowed || rates.version !== this.#ratesVersion) {
       this.#allowed = identity;
       this.#ratesVersion = rates.version;
@@ -366,13 +390,31 @@ class PeerView extends View {
     return this.#associations.relaying;
   }
 
+  override get sameHop(): boolean {
+    return this.#associations.clusterPeer;
+  }
+
+  override attached(name: Address): DeliveryTarget | undefined {
+    const { attachments, cluster } = this.context;
+    // What another node sends here is for an application here: the node that orders what is held has done so.
+    if (!this.#associations.clusterPeer || cluster?.claim === undefined) return super.attached(name);
+    const attachment = attachments.receiving(name);
+    return attachment?.key === name.key ? receiverOf(attachment) : super.receiver(name);
+  }
+
+  protected override get center(): DeliveryTarget | undefined {
+    const { cluster } = this.context;
+    // What it sends here it sends because nobody knows better.
+    return cluster?.isCenter(this.#channel.identity) === true ? undefined : super.center;
+  }
+
   /** Another relay of this domain reports to its originators itself, and has asked its siblings itself. */
   override get reporter(): Reporter | undefined {
     return this.#associations.sibling ? undefined : super.reporter;
   }
 
   protected override get siblings(): readonly DeliveryTarget[] {
-    return this.#associations.sibling ? NONE : super.siblings;
+    return this.#associations.sibling && !this.#associations.clusterPeer ? NONE : super.siblings;
   }
 
   override get hopLimit(): number {
@@ -383,15 +425,23 @@ class PeerView extends View {
     // D-CORE-03: IMXP has no names with domain literals or characters beyond ASCII.
     if (name.apexOnly && !this.#apexNames) return ADDRESS_INVALID;
     if (!this.#associations.relaying) return super.toward(name, originator);
+    if (this.#associations.clusterPeer) return this.#boundHere(name, originator);
     if (this.#associations.serves(name.domain)) return LOOP;
     // D-CORE-21: transit between two foreign domains only for trusted intermediaries.
     if (!this.context.policy.trusts(this.#channel.identity)) return NO_TRANSIT;
     const way = super.toward(name, originator);
     return way.relay !== undefined && this.#associations.serves(way.relay) ? LOOP : way;
   }
+
+  /** Another node of this domain sends here what is for a domain that is bound here, and nothing else. */
+  #boundHere({ domain, key }: Address, originator: string): DeliveryTarget {
+    const bound = this.context.bindings.of(domain);
+    return bound?.live === true ? bound.lane(key, originator) : UNAVAILABLE;
+  }
 }
 
 const NONE: readonly DeliveryTarget[] = Object.freeze([]);
+const UNAVAILABLE = new RefusingTarget(REPLIES.relayUnavailable);
 const LOOP = new RefusingTarget(REPLIES.loop);
 const NO_TRANSIT = new RefusingTarget(REPLIES.noTransit);
 const ADDRESS_INVALID = new RefusingTarget(REPLIES.addressInvalid);

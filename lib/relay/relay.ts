@@ -13,6 +13,7 @@ import { REPLIES } from './answer.js';
 import type { Association } from './associations.js';
 import type { AttachmentWatcher } from './attachments.js';
 import type { MeshChannel, MeshHandler } from './channel.js';
+import type { PlacementObserver } from './cluster.js';
 import { Context, type RelayOptions, type RelaySettings } from './context.js';
 import { Gate } from './gate.js';
 import { OfflineQueues } from './offline/queues.js';
@@ -79,6 +80,11 @@ export class Relay {
     this.#peer(channel).initiated(transID, terminated);
   }
 
+  /** Forgets what {@link initiated} recorded, because this side ends it. */
+  forget(channel: MeshChannel, transID: number): void {
+    this.#peers.get(channel)?.forget(transID);
+  }
+
   /** Sends a Data operation of a local service. Operations of one caller are not reordered. */
   submit(data: Data, sink: DeliverySink): void {
     const submission = new Submission(this.#context, data, sink);
@@ -89,6 +95,11 @@ export class Relay {
   /** Sets the observer of attachments. It is called in the middle of processing, so it must return quickly. */
   watchAttachments(watcher: AttachmentWatcher): void {
     this.#context.attachments.watcher = watcher;
+  }
+
+  /** Sets the observer of the ways to endpoints, which other nodes of the domain have to know. */
+  watchPlacements(observer: PlacementObserver): void {
+    this.#context.attachments.placements = observer;
   }
 
   /** Normalized addresses that are attached now. */

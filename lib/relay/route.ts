@@ -33,6 +33,8 @@ export interface RouteView {
   readonly options: OptionRegistry;
   /** Whether the sender is a relay, which forwards what others originated. */
   readonly relayed: boolean;
+  /** Whether the sender is another node of the same domain, which has counted this relay as a hop already. */
+  readonly sameHop: boolean;
   /** Whether a domain (in lower case) is served here. */
   local(domain: string): boolean;
   /** Returns the application that is attached as exactly this endpoint, or for all endpoints of its domain. */
@@ -276,7 +278,7 @@ class Draft {
     const timings = deliveryOptions.flatMap(({ timing }) => timing ?? []);
     const usedUp: Asked<DataHopping>[] = [];
     const changed = new Map<Option, Option>();
-    for (const { hopping } of relayed ? deliveryOptions : []) {
+    for (const { hopping } of relayed && !this.#view.sameHop ? deliveryOptions : []) {
       if (hopping === undefined) continue;
       const next = hopped(hopping);
       if (next === undefined) usedUp.push(hopping);

@@ -30,6 +30,12 @@ export interface DeliverySink {
   failed(reply: Reply): void;
 }
 
+/** Told the answer to a Data operation before the sink is. */
+export interface AnswerListener {
+  /** @param ok whether the answer was ok */
+  answered(ok: boolean): void;
+}
+
 export interface DeliveryTarget {
   deliver(delivery: OutboundDelivery, sink: DeliverySink): void;
   /**

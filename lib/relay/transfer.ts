@@ -30,8 +30,9 @@ export interface DataOrigin {
    * The Data operation has its answer; called exactly once.
    *
    * @param reply undefined for `ok`
+   * @param later the result shows later, and is reported from here
    */
-  settled(msgno: number, octets: number, data: Data, reply: Reply | undefined): void;
+  settled(msgno: number, octets: number, data: Data, reply: Reply | undefined, later?: boolean): void;
   /** Returns the payload of a Data operation that is not forwarded as received. */
   encode(data: Data, profile: string): Payload;
 }
@@ -196,19 +197,19 @@ class Transfer implements OutboundDelivery, DeliverySink {
     return payloadOf(this.data, this.#changed, profile, this.#origin);
   }
 
-  delivered(): void {
-    this.#settle(undefined);
+  delivered(later?: boolean): void {
+    this.#settle(undefined, later);
   }
 
   failed(reply: Reply): void {
     this.#settle(reply);
   }
 
-  #settle(reply: Reply | undefined): void {
+  #settle(reply: Reply | undefined, later?: boolean): void {
     if (this.#settled) return;
     this.#settled = true;
     answered(this.#origin, this.#hop, this.#octets, this.data, reply, this.#sentAt);
-    this.#origin.settled(this.#msgno, this.#octets, this.data, reply);
+    this.#origin.settled(this.#msgno, this.#octets, this.data, reply, later);
   }
 }
 
@@ -238,7 +239,7 @@ class Gathering {
     const { origin, msgno, octets, data: whole } = this.received;
     // core-01 §4.4.4.1 step 4: error if no recipient succeeded, otherwise ok.
     const answer = this.#succeeded ? undefined : combine(this.#inOrder(whole));
-    origin.settled(msgno, octets, whole, answer);
+    origin.settled(msgno, octets, whole, answer, this.#later !== undefined);
     if (this.#watched === undefined) return;
     const outcome = (identity: string) => (this.#later?.has(identity) ? 'later' : this.#failures.get(identity));
     reportStatus(whole, outcome, toldBy(origin, answer), this.#watched);

@@ -5,7 +5,7 @@
 
 import type { Payload } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
-import type { Address } from '../imxp/address.js';
+import { type Address, commonKey } from '../imxp/address.js';
 import { mayTakeAnotherWay } from '../imxp/certainty.js';
 import type { Data } from '../imxp/operation.js';
 import type { Clock } from '../ops/clock.js';
@@ -57,6 +57,11 @@ export class View implements TimedView {
     return false;
   }
 
+  /** They come from no other node of this domain either. */
+  get sameHop(): boolean {
+    return false;
+  }
+
   /** Domain that this relay reports for if neither recipients nor originator determine one. */
   get home(): string {
     const [first = ''] = this.context.domains;
@@ -68,14 +73,26 @@ export class View implements TimedView {
   }
 
   attached(name: Address): DeliveryTarget | undefined {
-    const attachment = this.context.attachments.receiving(name);
+    const { attachments, cluster } = this.context;
+    if (cluster?.claim === undefined) return this.receiver(name);
+    // Who receives for others than the endpoint that they are attached as is known at the center.
+    const own = attachments.of(name.service ? commonKey(name) : name.key);
+    return own === undefined ? cluster.receiving(name) : own.target;
+  }
+
+  /** Returns the target for an endpoint by the attachments that this node knows. */
+  protected receiver(name: Address): DeliveryTarget | undefined {
+    const { attachments, cluster, offline, policy } = this.context;
+    const attachment = attachments.receiving(name);
     if (attachment === undefined || attachment.key === name.key) return attachment?.target;
     // Of the endpoints of a whole domain, each has its own offline queue.
-    const queue = this.context.offline?.existing(name);
+    const queue = offline?.existing(name);
     if (queue !== undefined) return queue;
-    const shared = this.context.policy.delivery === 'all' && attachment.whole === undefined && !name.service;
+    const shared = policy.delivery === 'all' && attachment.whole === undefined && !name.service;
     if (!shared) return receiverOf(attachment);
-    return new EveryTarget(this.context.attachments.below(name).map(({ application }) => application));
+    const applications = attachments.below(name).map(({ application }) => application);
+    // Another node has each Data once, and gives it to all of its own.
+    return new EveryTarget(cluster === undefined ? applications : [...new Set(applications)]);
   }
 
   service(name: Address): DeliveryTarget | undefined {
@@ -90,7 +107,12 @@ export class View implements TimedView {
 
   absent(name: Address, originator: string): DeliveryTarget {
     if (name.wellKnown !== undefined && !this.context.policy.servedByApplication(name)) return UNKNOWN_SERVICE;
-    return new Absent(this.context, name, originator, this.siblings);
+    return this.center ?? new Absent(this.context, name, originator, this.siblings);
+  }
+
+  /** The node of this domain that knows what this one does not. */
+  protected get center(): DeliveryTarget | undefined {
+    return this.context.cluster?.center();
   }
 
   /** Other relays of this domain, to which an endpoint that is not here may be attached (RFC 3340 §6). */
@@ -100,7 +122,8 @@ export class View implements TimedView {
 
   offlineQueue(name: Address): DeliveryTarget | undefined {
     // A disabled account may never come back for its messages.
-    return this.context.accounts?.suspended(name.base) === undefined ? this.context.offline?.queueFor(name) : undefined;
+    if (this.context.accounts?.suspended(name.base) !== undefined) return undefined;
+    return this.center ?? this.context.offline?.queueFor(name);
   }
 
   toward(name: Address, originator: string): DeliveryTarget {

@@ -97,6 +97,7 @@ describe('node/account-watch', () => {
           forgotten.push(`${account} ${at > 0 && version > 0}`);
         },
       ],
+      forgets: true,
       attachmentsPerAccount: 7,
     });
     for (const name of [FRED, BARNEY]) await accounts.add(await verifier(name));

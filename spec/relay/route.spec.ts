@@ -28,6 +28,7 @@ const NAMES = new Map<DeliveryTarget, string>([
 class TestView implements RouteView {
   readonly options = new OptionRegistry();
   relayed = false;
+  sameHop = false;
   denied: true | Reply | Promise<boolean> = true;
 
   local(domain: string): boolean {

@@ -1,6 +1,7 @@
 /**
  * Two real nodes in this process, over real sockets on the loopback interface: example.com, which has a route to the
- * other, and rubble.com. The stores are temporary, the passwords are invented.
+ * other, and rubble.com. The stores are temporary, the passwords are invented. With IMXP_WORKERS=2 example.com has two
+ * workers: the specs that use these nodes hold there as well.
  */
 import { parseConfig } from '../../lib/config/parse.js';
 import type { NodeConfigInput } from '../../lib/config/schema.js';
@@ -137,6 +138,7 @@ export class LocalMesh {
       store: { type: 'lmdb', path: await this.#store(domain) },
       mesh: { routes: domain === 'example.com' ? [route] : [], dns: { enabled: false } },
       limits: this.#options.limits ?? {},
+      workers: domain === 'example.com' ? Number(process.env['IMXP_WORKERS'] ?? 1) : 1,
       ...(tls ? { tls: await this.#tls(domain) } : {}),
       ...this.#options.config,
     };

@@ -264,7 +264,9 @@ export class OfflineQueues implements OfflineQueueOwner {
     if (this.#queues.get(key) !== queue) return;
     this.#queues.delete(key);
     const attachment = this.#context.attachments.of(key);
-    if (attachment?.target === queue) attachment.target = attachment.application;
+    if (attachment?.target !== queue) return;
+    attachment.target = attachment.application;
+    this.#context.attachments.settled(attachment);
   }
 
   #sweepLater(): void {

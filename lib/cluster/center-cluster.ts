@@ -1,0 +1,139 @@
+/**
+ * The center of the cluster: its relay keeps the directory, because each claim of a node is an attachment there. Tells
+ * the nodes of every change, those of a moment together.
+ */
+import type { Identity } from '../imxp/identity.js';
+import type { LinkStatus } from '../ops/status.js';
+import type { Application, Cluster, PlacementObserver, Successor } from '../relay/cluster.js';
+import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../relay/target.js';
+import { systemClock } from '../transport/clock.js';
+import type { DirectoryChange, Member, Placement } from './messages.js';
+import { NodeLink, type NodeLinkOptions } from './node-link.js';
+
+/** Changes of that time are told together. */
+const TOGETHER_MS = 2;
+
+export interface CenterClusterOptions extends NodeLinkOptions {
+  /** Tells all nodes. */
+  readonly tell: (change: DirectoryChange) => void;
+}
+
+interface BoundAt extends DeliveryTarget {
+  readonly node: string;
+}
+
+export class CenterCluster implements Cluster, PlacementObserver {
+  readonly #options: CenterClusterOptions;
+  readonly #nodes = new Map<string, { readonly path: string; readonly link: NodeLink }>();
+  readonly #placed = new Map<string, Placement>();
+  readonly #bound = new Map<string, BoundAt>();
+  #untold = new Map<string, Placement>();
+
+  constructor(options: CenterClusterOptions) {
+    this.#options = options;
+  }
+
+  get links(): readonly LinkStatus[] {
+    return [...this.#nodes.values()].flatMap(({ link }) => link.status);
+  }
+
+  /** Data operations sent to the nodes since the start. */
+  get forwarded(): number {
+    let sum = 0;
+    for (const { link } of this.#nodes.values()) sum += link.forwarded;
+    return sum;
+  }
+
+  /** A node has come. @param own its socket for the center */
+  join({ name, path }: Member, own: string): void {
+    this.leave(name);
+    this.#nodes.set(name, { path, link: new NodeLink(name, own, this.#options) });
+    this.#options.tell({ members: this.members });
+  }
+
+  /** A node has gone. */
+  leave(name: string): void {
+    const node = this.#nodes.get(name);
+    if (node === undefined) return;
+    this.#nodes.delete(name);
+    void node.link.close(0);
+    const bound = [...this.#bound].filter(([, at]) => at.node === name).map(([domain]) => domain);
+    for (const domain of bound) this.#bound.delete(domain);
+    this.#options.tell({ members: this.members, bound: bound.map((domain) => [domain, null] as const) });
+  }
+
+  get members(): readonly Member[] {
+    return [...this.#nodes].map(([name, { path }]) => ({ name, path }));
+  }
+
+  /** Everything, for a node that has just come. */
+  get everything(): DirectoryChange {
+    return {
+      members: this.members,
+      placed: [...this.#placed.values()],
+      bound: [...this.#bound].map(([domain, { node }]) => [domain, node] as const),
+    };
+  }
+
+  /** A foreign domain is bound at a node from now on, or no longer. */
+  boundAt(node: string, domain: string, here: boolean): void {
+    const link = this.#nodes.get(node)?.link;
+    if (here && link !== undefined) {
+      const deliver = (delivery: OutboundDelivery, sink: DeliverySink): void => link.deliver(delivery, sink);
+      this.#bound.set(domain, { node, relay: domain, deliver });
+    } else if (this.#bound.get(domain)?.node === node) this.#bound.delete(domain);
+    else return;
+    this.#options.tell({ bound: [[domain, here ? node : null]] });
+  }
+
+  async close(limitMs: number): Promise<void> {
+    await Promise.all([...this.#nodes.values()].map(({ link }) => link.close(limitMs)));
+  }
+
+  // ---- PlacementObserver
+
+  placed(key: string, application: Application | undefined, transID: number): void {
+    const node = application instanceof NodeLink ? application.name : null;
+    const placement: Placement = [key, node, transID];
+    if (node === null) this.#placed.delete(key);
+    else this.#placed.set(key, placement);
+    if (this.#untold.size === 0) systemClock.after(TOGETHER_MS, () => this.#tell());
+    this.#untold.set(key, placement);
+  }
+
+  #tell(): void {
+    const untold = this.#untold;
+    this.#untold = new Map();
+    this.#options.tell({ placed: [...untold.values()] });
+  }
+
+  // ---- Cluster
+
+  receiving(): DeliveryTarget | undefined {
+    return undefined;
+  }
+
+  center(): DeliveryTarget | undefined {
+    return undefined;
+  }
+
+  successor(): Successor | undefined {
+    return undefined;
+  }
+
+  toward(domain: string): DeliveryTarget | undefined {
+    return this.#bound.get(domain);
+  }
+
+  /** Sessions that the center opened itself carry what their peers bind; nodes need not know, they open their own. */
+  bound(): void {}
+
+  applicationsOf(peer: Identity): Application | undefined {
+    if (peer.kind !== 'relay' || peer.proof.account === undefined) return undefined;
+    return this.#nodes.get(peer.proof.account)?.link;
+  }
+
+  isCenter(): boolean {
+    return false;
+  }
+}
