@@ -47,6 +47,7 @@ describe('config/parse', () => {
         attachOverride: 'on',
         delivery: 'first',
         hopLimit: 0,
+        delivery: 'first',
       },
       access: {
         initial: [

@@ -249,7 +249,7 @@ describe('relays and the TLS of the year 2000', function () {
       const send = workshop.command(['send', '--from', FRED, '--to', BARNEY, ...use, '--legacy-tls']);
       send.input('Yabba dabba doo\n');
       const session = await neighbours.tuned('rubble.com', year2000('1.0'), 'example.com');
-      const channel = await login(session, /<attach\b.*fred@example\.com/);
+      const channel = await login(session, /<attach\b.*fred\/send=[0-9a-f]+@example\.com/);
       const { msgno, payload } = await session.nextRequest(channel);
       expect(payload.toString()).to.contain('Yabba dabba doo');
       session.reply(channel, 'RPY', msgno, OK);
