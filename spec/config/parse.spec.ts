@@ -47,7 +47,6 @@ describe('config/parse', () => {
         attachOverride: 'on',
         delivery: 'first',
         hopLimit: 0,
-        delivery: 'first',
       },
       access: {
         initial: [
