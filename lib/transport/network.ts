@@ -25,7 +25,8 @@ export function canonicalAddress(address: string): string {
 
 /** What counts as one address: an IPv4 address, or the /64 of an IPv6 address, inside which a host may choose freely. */
 export function hostPrefix(address: string): string {
-  return isIPv6(address) ? `${groups(address).slice(0, 4).join(':')}::/64` : address;
+  // node:net looks at an address with a regular expression of 600 characters.
+  return address.includes(':') && isIPv6(address) ? `${groups(address).slice(0, 4).join(':')}::/64` : address;
 }
 
 /** The neighbourhood of an address: the /24 of an IPv4 address, the /48 of an IPv6 address. */

@@ -126,6 +126,7 @@ export interface UpgradeOptions {
  */
 export class TlsAcceptor {
   readonly #server: Server;
+  readonly #enter: (stream: Duplex, outcome: Outcome) => void;
   readonly #options: AcceptorOptions;
   /** Whether SHA-1 signatures are accepted, which OpenSSL does where the security level is lowered for old peers. */
   readonly #sha1: boolean;
@@ -145,6 +146,7 @@ export class TlsAcceptor {
       // Node would destroy the socket without a word when rejectUnauthorized is set; we refuse with the reason.
       createServer({ ...options.context, requestCert: asks, rejectUnauthorized: false }),
     );
+    this.#enter = enter(this.#server);
   }
 
   /**
@@ -155,8 +157,8 @@ export class TlsAcceptor {
   upgrade(stream: Duplex, { signal }: UpgradeOptions = {}): Promise<SecuredStream> {
     this.#renewTicketKey();
     return settled(stream, signal, (done, fail) => {
-      const view = viewOf(this.#server, {
-        secureConnection: (socket) => {
+      this.#enter(stream, {
+        secured: (socket) => {
           try {
             done(this.#accept(socket));
           } catch (error) {
@@ -164,12 +166,11 @@ export class TlsAcceptor {
             fail(error);
           }
         },
-        tlsClientError: (error, socket) => {
+        failed: (error, socket) => {
           discard(socket);
           fail(error);
         },
       });
-      view.emit('connection', stream);
     });
   }
 
@@ -248,29 +249,44 @@ export class TlsAcceptor {
 /** Node takes them in one piece: name, HMAC key and AES key of 16 octets each. */
 const TICKET_KEY_OCTETS = 48;
 
-interface ServerEvents {
-  secureConnection(socket: TLSSocket): void;
-  tlsClientError(error: Error, socket: TLSSocket): void;
+/** Told once what became of one connection's handshake. */
+interface Outcome {
+  secured(socket: TLSSocket): void;
+  failed(error: Error, socket: TLSSocket): void;
+}
+
+/** The shared server as one connection sees it. */
+interface ServerView {
+  /** Undefined once it has been told: node keeps the view for as long as the connection lives. */
+  outcome: Outcome | undefined;
 }
 
 /**
- * The shared server as one connection sees it. A tls.Server tells all its connections' outcomes through its own `emit`
- * without saying which stream they belong to; every connection therefore gets an object that inherits everything from
- * the server but hears its own events.
+ * Gives connections to the shared server. A tls.Server tells all its connections' outcomes through its own `emit` without
+ * saying which stream they belong to; every connection therefore gets an object that inherits everything from the
+ * server but hears its own events.
  */
-function viewOf(server: Server, events: ServerEvents): Server {
-  const view: Server = Object.create(server, {
-    emit: {
-      value: (event: string, ...values: unknown[]): boolean => {
-        const [first, second] = values;
-        if (event === 'secureConnection') events.secureConnection(first as TLSSocket);
-        else if (event === 'tlsClientError') events.tlsClientError(first as Error, second as TLSSocket);
-        else if (event === 'connection') for (const listener of server.listeners(event)) listener.apply(view, values);
-        return true;
-      },
-    },
-  });
-  return view;
+function enter(server: Server): (stream: Duplex, outcome: Outcome) => void {
+  const listeners = server.listeners('connection');
+  const viewed: Server = Object.create(server, { emit: { value: heard } });
+  return (stream, outcome) => {
+    const view: Server & ServerView = Object.create(viewed);
+    view.outcome = outcome;
+    for (const listener of listeners) listener.call(view, stream);
+  };
+}
+
+function heard(this: ServerView, event: string, first: unknown, second: unknown): boolean {
+  const { outcome } = this;
+  if (outcome === undefined) return true;
+  if (event === 'secureConnection') {
+    this.outcome = undefined;
+    outcome.secured(first as TLSSocket);
+  } else if (event === 'tlsClientError') {
+    this.outcome = undefined;
+    outcome.failed(first as Error, second as TLSSocket);
+  }
+  return true;
 }
 
 /** Whose tickets a client keeps, and under which name those of this server are. */

@@ -105,7 +105,7 @@ export function settled(
         release();
         // What follows the handshake at once may break the stream before it has an owner; the owner checks (see
         // TransportStream.open).
-        secured.stream.on('error', () => {});
+        secured.stream.on('error', ignore);
         resolve(secured);
       }, fail);
     } catch (error) {
@@ -113,6 +113,9 @@ export function settled(
     }
   });
 }
+
+/** Shared by all streams. */
+function ignore(): void {}
 
 function ended(): Error {
   return Object.assign(new Error('the connection was closed'), { code: 'ECONNRESET' });
