@@ -1,16 +1,18 @@
 /**
- * The benchmark: `npm run bench [-- SECTION ...] [-- --json] [--quick]`, of the sections layers, paths, memory,
- * presence and attacks (`--attack=NAME` for one of them: idle, never-reading, churn, tls, presence, recipients).
+ * The benchmark: `npm run bench [-- SECTION ...] [-- --json] [--quick]`, of the sections layers, start,
+ * logins, paths, memory, presence and attacks (`--attack=NAME` for one of them: idle, never-reading, churn, tls, presence, recipients).
  * Everything in one run and side by side with the floor, because machines differ and drift: quote the ratios. Relays run as
  * processes of the built program.
  */
 import { cpus, loadavg } from 'node:os';
 import { attacks } from './attacks.js';
 import { layers } from './frames.js';
+import { logins } from './logins.js';
 import { memory } from './memory.js';
 import { Paths } from './paths.js';
 import { presence } from './presence.js';
 import { type Results, report } from './report.js';
+import { start } from './start.js';
 
 const args = process.argv.slice(2);
 const json = args.includes('--json');
@@ -29,6 +31,8 @@ say(`benchmark on ${machine.cpus} × ${machine.cpu}, Node ${machine.node}, load 
 if (wants('layers')) say('  single layers');
 const results: Results = {
   layers: wants('layers') ? await layers(quick ? 100_000 : 400_000) : [],
+  start: wants('start') ? await start(quick, say) : [],
+  logins: wants('logins') ? await logins(quick, say) : [],
   ...(wants('paths') ? await new Paths(quick, say).run() : { paths: [], bulk: [] }),
   memory: wants('memory') ? await memory(quick ? 1000 : 5000, say) : [],
   presence: wants('presence') ? [await presence(quick ? 2000 : 10_000, quick ? 3 : 10, say)] : [],

@@ -1,7 +1,7 @@
 /** What endpoints that attached and were left alone cost a relay: resident memory, as the operating system counts it. */
+import { Endpoints } from './endpoints.js';
 import { residentOctets } from './measure.js';
-import { FRED, Mesh, TCP, TLS, type Way } from './mesh.js';
-import type { Peer } from './peer.js';
+import { Mesh, TCP, TLS, type Way } from './mesh.js';
 
 export interface MemoryResult {
   readonly path: string;
@@ -15,30 +15,23 @@ export interface MemoryResult {
   readonly kibPerLaterEndpoint: number;
 }
 
-/** Attached at a time, each over a session of its own. */
-const TOGETHER = 16;
-
-/** @param count endpoints over TCP; with TLS a fifth of it */
+/** @param count endpoints over TCP, and as many under TLS */
 export async function memory(count: number, say: (text: string) => void): Promise<readonly MemoryResult[]> {
-  return [await idle(TCP, count, say), await idle(TLS, count / 5, say)];
+  return [await idle(TCP, count, say), await idle(TLS, count, say)];
 }
 
 async function idle(way: Way, endpoints: number, say: (text: string) => void): Promise<MemoryResult> {
   say(`  memory of ${endpoints} idle attached endpoints, ${way.name}`);
   const mesh = await Mesh.start(way);
-  const peers: Peer[] = [];
-  const attach = async (upTo: number): Promise<void> => {
-    for (let from = peers.length; from < upTo; from += TOGETHER) {
-      const numbers = Array.from({ length: Math.min(TOGETHER, upTo - from) }, (_, index) => from + index);
-      peers.push(...(await Promise.all(numbers.map((number) => mesh.attachAs(FRED, `fred/${number}@example.com`)))));
-    }
-  };
+  const { port } = mesh.first;
+  const authority = way.tls ? { authority: mesh.workshop.path('certs/ca.crt') } : {};
+  const crowd = new Endpoints({ port, ...authority, keep: true, resume: false, task: 'logins' });
   try {
     const [pid] = mesh.pids;
     const empty = residentOctets(pid);
-    await attach(endpoints / 2);
+    await crowd.attach(endpoints / 2);
     const half = residentOctets(pid);
-    await attach(endpoints);
+    await crowd.attach(endpoints / 2);
     const full = residentOctets(pid);
     return {
       path: way.name,
@@ -49,7 +42,7 @@ async function idle(way: Way, endpoints: number, say: (text: string) => void): P
       kibPerLaterEndpoint: (full - half) / (endpoints / 2) / 1024,
     };
   } finally {
-    for (const peer of peers) peer.drop();
+    crowd.stop();
     await mesh.stop();
   }
 }

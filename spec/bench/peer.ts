@@ -24,6 +24,19 @@ export interface PeerOptions {
   readonly authority?: Buffer;
   /** `tcp` unless given. */
   readonly transport?: Transport;
+  /** Keeps what sessions may be resumed with; one of its own unless given. */
+  readonly service?: TlsService;
+}
+
+/** TLS of endpoints without certificates. */
+export function tlsService(authority: Buffer | undefined, timeoutMs: number): TlsService {
+  return new TlsService({
+    naming: MESH_NAMING,
+    common: authority === undefined ? {} : { authority },
+    domains: new Map(),
+    revocations: [],
+    timeoutMs,
+  });
 }
 
 const dialect = imxpDialect();
@@ -52,13 +65,7 @@ export class Peer {
       relays: [parseRelayUrl(`${transport}://127.0.0.1:${port}`)],
       domain,
       tls: authority === undefined ? 'off' : 'require',
-      service: new TlsService({
-        naming: MESH_NAMING,
-        common: authority === undefined ? {} : { authority },
-        domains: new Map(),
-        revocations: [],
-        timeoutMs: 10_000,
-      }),
+      service: options.service ?? tlsService(authority, 10_000),
       credentials: { username: options.username ?? address, password: () => password },
       profiles: NOTHING,
       limits: DEFAULT_LIMITS,

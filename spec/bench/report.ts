@@ -2,12 +2,16 @@
 import type { AttackResult, Honest } from './attacks.js';
 import type { Rate } from './frames.js';
 import { drawn } from './histogram.js';
+import type { LoginResult } from './logins.js';
 import type { MemoryResult } from './memory.js';
 import type { BulkResult, PathResult } from './paths.js';
 import type { PresenceResult } from './presence.js';
+import type { StartResult } from './start.js';
 
 export interface Results {
   readonly layers: readonly Rate[];
+  readonly start: readonly StartResult[];
+  readonly logins: readonly LoginResult[];
   readonly paths: readonly PathResult[];
   readonly bulk: readonly BulkResult[];
   readonly memory: readonly MemoryResult[];
@@ -36,6 +40,28 @@ function table(head: Row, rows: readonly Row[]): string {
 function layers(rates: readonly Rate[]): string {
   const rows = rates.map(({ what, perSecond, microseconds }) => [what, round(perSecond, 0), round(microseconds, 2)]);
   return table(['layer', 'per second', 'µs each'], rows);
+}
+
+function start(results: readonly StartResult[]): string {
+  const rows = results.map(({ what, ms, leastMs, mostMs, toFloor, residentOctets }) => [
+    what,
+    round(ms, 0),
+    `${round(leastMs, 0)}-${round(mostMs, 0)}`,
+    round(toFloor, 1),
+    residentOctets === undefined ? '' : mebibytes(residentOctets),
+  ]);
+  return table(['start', 'ms', 'from-to', 'to floor', 'MiB'], rows);
+}
+
+function logins(results: readonly LoginResult[]): string {
+  const rows = results.map(({ what, relayMs, leastMs, mostMs, toFloor, endpointMs }) => [
+    what,
+    round(relayMs, 2),
+    `${round(leastMs, 2)}-${round(mostMs, 2)}`,
+    round(toFloor, 2),
+    round(endpointMs, 2),
+  ]);
+  return table(['CPU of one', 'relay ms', 'from-to', 'to floor', 'endpoint ms'], rows);
 }
 
 function paths(results: readonly PathResult[]): string {
@@ -126,6 +152,8 @@ function attacks(results: readonly AttackResult[]): string {
 export function report(results: Results): string {
   return [
     layers(results.layers),
+    start(results.start),
+    logins(results.logins),
     paths(results.paths),
     latency(results.paths),
     bulk(results.bulk),
