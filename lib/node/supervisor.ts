@@ -34,7 +34,7 @@ const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 10_000;
 
 /** Directory of the sockets; the name of a Unix socket may have about 100 octets. */
-const SOCKETS = 'imxp-';
+const SOCKETS = 'imxp-workers-';
 
 interface Post {
   readonly name: string;
