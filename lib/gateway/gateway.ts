@@ -89,7 +89,12 @@ export class Gateway implements CpimService {
 
   /** Passes a notification from CPIM to the subscriber in IMXP. */
   notify(operation: NotifyOperation): void {
-    this.#presence.notified(operation);
+    try {
+      this.#presence.notified(operation);
+    } catch (error) {
+      // The peer is told nothing about notifications, and one that cannot be passed on must not end it.
+      events.fault.publish({ session: 'gateway', error });
+    }
   }
 
   /** Stops the gateway; subscriptions stay in their store. */

@@ -13,7 +13,7 @@ import {
 import { readServiceReply, type ServiceReply, writeServiceReply } from '../imxp/vocabulary/reply.js';
 import type { CpimPresence } from '../message/pidf.js';
 import { writePidf } from '../message/pidf.js';
-
+import { events } from '../ops/events.js';
 import type { XmlElement } from '../xml/parse.js';
 import type { GatewayContext } from './context.js';
 import {
@@ -229,8 +229,21 @@ export class PresenceGateway {
     ended: { readonly ended?: true } = {},
   ): void {
     if (this.#leaving.aborted) return;
-    const document = writePidf(target, presence);
-    this.#context.peer.notify({ type: 'notify', watcher, target, transID: newCpimId(), presence, document, ...ended });
+    try {
+      const document = writePidf(target, presence);
+      this.#context.peer.notify({
+        type: 'notify',
+        watcher,
+        target,
+        transID: newCpimId(),
+        presence,
+        document,
+        ...ended,
+      });
+    } catch (error) {
+      // What one publishes must not end the gateway for all.
+      events.fault.publish({ session: 'gateway', error });
+    }
   }
 
   // ---- a watcher in IMXP --------------------------------------------------------------------------------------------

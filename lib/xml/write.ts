@@ -39,6 +39,11 @@ export function legible(text: string): string {
   return text.replace(/[^\t\n\r -\uFFFD]|\p{Surrogate}/gu, (found) => (found.length > 1 ? found : '\uFFFD'));
 }
 
+/** The beginning of a text: at most so many UTF-16 code units, and no half of a surrogate pair at the end. */
+export function beginningOf(text: string, units: number): string {
+  return text.length <= units ? text : text.slice(0, units).replace(/[\uD800-\uDBFF]$/, '');
+}
+
 function escapeOf(character: string): string {
   return ESCAPES[character] ?? character;
 }

@@ -5,7 +5,7 @@
  */
 import { type Address, addressOf, localOf, parseAddress, wordsOf } from '../../imxp/address.js';
 import { foreignAddress, parseForeignAddress } from '../../message/uri.js';
-import { type BareJid, escapeLocal, unescapeLocal } from './jid.js';
+import { type BareJid, escapeLocal, isLocal, isSameJid, unescapeLocal } from './jid.js';
 
 /** Two domains that stand for each other. */
 export interface DomainPair {
@@ -57,28 +57,37 @@ export class XmppAddresses {
   /**
    * The mesh address of an XMPP user.
    *
-   * @returns undefined if the mesh has no name for it
+   * @returns undefined if the mesh has no name for it, or an answer to that name would go to another user: two local parts
+   *   may unescape to the same text
    */
-  userAddress({ local, domain }: BareJid): string | undefined {
+  userAddress(jid: BareJid): string | undefined {
+    const { local, domain } = jid;
     const { users, components, sourceRouted } = this.#domains;
     // What comes from a domain of this gateway would go round in a circle.
     if (local === '' || components.some(({ xmpp }) => xmpp === domain)) return undefined;
     const pair = users.find(({ xmpp }) => xmpp === domain);
     const plain = pair && meshAddress(unescapeLocal(local), pair.mesh);
-    if (plain !== undefined || sourceRouted === undefined) return plain;
-    return foreignAddress({ protocol: 'xmpp', host: domain, user: local, gateway: sourceRouted });
+    if (plain !== undefined && isSameJid(this.userJid(plain), jid)) return plain;
+    if (sourceRouted === undefined) return undefined;
+    const routed = foreignAddress({ protocol: 'xmpp', host: domain, user: local, gateway: sourceRouted });
+    return isSameJid(this.userJid(routed), jid) ? routed : undefined;
   }
 
   /**
    * The XMPP address of a user of the mesh.
    *
    * @returns undefined if no component stands for the user's domain, or XMPP has no such name: it does not tell upper from
-   *   lower case, so that an answer to a name with upper case would go elsewhere
+   *   lower case, nor a quoted `/` from that before a subaddress, so that an answer would go elsewhere
    */
   meshJid(address: string): BareJid | undefined {
-    const { components } = this.#domains;
     const parsed = addressOf(address);
-    if (parsed === undefined || parsed.service || this.served.includes(parsed.domain)) return undefined;
+    const jid = parsed && this.#jidOf(parsed);
+    return jid !== undefined && this.#addressAt(jid) === parsed?.key ? jid : undefined;
+  }
+
+  #jidOf(parsed: Address): BareJid | undefined {
+    const { components } = this.#domains;
+    if (parsed.service || this.served.includes(parsed.domain)) return undefined;
     const own = components.find(({ mesh }) => mesh === parsed.domain);
     const component = own ?? components.find(({ mesh }) => mesh === ANY_DOMAIN);
     if (component === undefined) return undefined;
@@ -90,9 +99,14 @@ export class XmppAddresses {
   /**
    * The mesh address that an address at a component stands for.
    *
-   * @returns undefined if it stands for none
+   * @returns undefined if it stands for none, or another address at the component is that user's
    */
-  meshAddress({ local, domain }: BareJid): string | undefined {
+  meshAddress(jid: BareJid): string | undefined {
+    const address = this.#addressAt(jid);
+    return address !== undefined && isSameJid(this.#jidOf(parseAddress(address)), jid) ? address : undefined;
+  }
+
+  #addressAt({ local, domain }: BareJid): string | undefined {
     const component = this.#domains.components.find(({ xmpp }) => xmpp === domain);
     if (component === undefined || local === '') return undefined;
     const name = unescapeLocal(local);
@@ -122,8 +136,9 @@ function meshAddress(name: string, domain: string): string | undefined {
 function sourceRoutedJid({ key }: Address): BareJid | undefined {
   const foreign = parseForeignAddress(key);
   if (foreign === undefined || foreign.protocol !== 'xmpp') return undefined;
-  // Escaped by XEP-0106 or not: both name the same user.
-  const local = escapeLocal(unescapeLocal(foreign.user).toLowerCase());
+  // A name may be escaped by XEP-0106 or not; one that XMPP has is itself, because `a\5cb` and `a\b` are two users.
+  const user = foreign.user.toLowerCase();
+  const local = isLocal(user) ? user : escapeLocal(unescapeLocal(user));
   const domain = foreign.host.toLowerCase();
   return local === undefined || !/^[a-z0-9_.-]+$/.test(domain) ? undefined : { local, domain };
 }

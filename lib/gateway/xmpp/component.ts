@@ -31,6 +31,8 @@ interface LiveConnection {
 export type StanzaHandler = (stanza: XmppElement, component: ComponentLink) => void;
 
 const STANZAS = new Set(['message', 'presence', 'iq']);
+/** What the gateway reads is nested less deeply; a stranger could nest elements until the stack overflows. */
+const DEPTH = 8;
 
 export class ComponentLink implements XmppLink {
   readonly domain: string;
@@ -123,7 +125,7 @@ export class ComponentLink implements XmppLink {
     // The library decodes each piece of input by itself, which breaks characters at their border.
     connection.on('connect', () => connection.socket?.setEncoding('utf8'));
     connection.on('stanza', (element: LtxElement) => {
-      if (this.#online === online && STANZAS.has(element.getName())) this.#handler(ltxValue(element), this);
+      if (this.#online === online && STANZAS.has(element.getName())) this.#handler(ltxValue(element, DEPTH), this);
     });
     const ended = new Promise<void>((resolve) => {
       connection.once('disconnect', () => {
@@ -182,8 +184,8 @@ function failureOf(service: string, domain: string, cause: unknown): string {
   return `the XMPP server at ${service} does not take the component ${domain}: ${why}${wrong}`;
 }
 
-/** The element as a value; a name is without its prefix. */
-function ltxValue(element: LtxElement): XmppElement {
+/** The element as a value, without what is nested more deeply; a name is without its prefix. */
+function ltxValue(element: LtxElement, depth: number): XmppElement {
   return {
     name: element.getName(),
     namespace: element.getNS() ?? '',
@@ -192,6 +194,9 @@ function ltxValue(element: LtxElement): XmppElement {
         (entry): entry is [string, string] => typeof entry[1] === 'string' && !/^xmlns(?::|$)/.test(entry[0]),
       ),
     ),
-    children: element.children.map((child) => (typeof child === 'string' ? child : ltxValue(child))),
+    children: element.children.flatMap((child): (XmppElement | string)[] => {
+      if (typeof child === 'string') return [child];
+      return depth > 0 ? [ltxValue(child, depth - 1)] : [];
+    }),
   };
 }

@@ -49,6 +49,16 @@ export function writeJid({ local, domain }: BareJid): string {
   return local === '' ? domain : `${local}@${domain}`;
 }
 
+/** Whether text is a local part as it stands. */
+export function isLocal(text: string): boolean {
+  return text !== '' && !NOT_LOCAL.test(text) && Buffer.byteLength(text) <= PART_OCTETS;
+}
+
+/** Whether two addresses are the same: XMPP does not tell upper from lower case in them. */
+export function isSameJid(one: BareJid | undefined, other: BareJid): boolean {
+  return one !== undefined && writeJid(one).toLowerCase() === writeJid(other).toLowerCase();
+}
+
 /**
  * Escapes text for a local part (XEP-0106). A backslash is escaped only where it would be read as an escape.
  *

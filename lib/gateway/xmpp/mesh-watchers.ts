@@ -3,6 +3,7 @@
  * a person, so that it is kept for a while after the other has run out.
  */
 import type { Reply } from '../../errors.js';
+import { accountOf } from '../../imxp/address.js';
 import { addressOfUri } from '../../message/uri.js';
 import {
   type CpimResponse,
@@ -12,9 +13,15 @@ import {
   type SubscribeOperation,
 } from '../cpim-service.js';
 import type { XmppElement } from './element.js';
-import type { BareJid, Jid } from './jid.js';
+import { type BareJid, type Jid, writeJid } from './jid.js';
 import { failed, NO_COMPONENT, NO_USER, OFFLINE } from './messages.js';
-import { presenceOfResources, type ResourceState, resourceStateOf, subscriptionStanza } from './presence-mapping.js';
+import {
+  presenceOfResources,
+  RESOURCES,
+  type ResourceState,
+  resourceStateOf,
+  subscriptionStanza,
+} from './presence-mapping.js';
 import { replyOfStanzaError } from './stanza-error.js';
 import {
   type PresenceContext,
@@ -33,8 +40,6 @@ const CANCELLED = 0;
 const PRESENCE_MS = 1000;
 /** Changes this close to each other are one notification. */
 const GATHER_MS = 50;
-/** Resources of a user that are looked at. */
-const RESOURCES = 32;
 
 const REFUSED: Reply = { code: 537, text: 'the XMPP user does not permit it' };
 const NO_ANSWER: Reply = { code: 450, text: 'the XMPP server did not answer; try again later' };
@@ -67,7 +72,9 @@ export class MeshWatchers {
   constructor(context: PresenceContext, options: XmppPresenceOptions) {
     this.#context = context;
     this.#options = options;
-    this.#table = new SubscriptionTable(options);
+    // The subaddresses of a user share what is theirs.
+    const account = (asker: BareJid): string => accountOf(context.addresses.meshAddress(asker) ?? writeJid(asker));
+    this.#table = new SubscriptionTable(options, account);
     for (const stored of context.store.all()) if (stored.side === 'mesh') this.#restore(stored);
   }
 

@@ -19,7 +19,7 @@ import {
   stanzaOfText,
   xmppTextOf,
 } from './message-mapping.js';
-import { replyOfStanzaError, stanzaErrorOf } from './stanza-error.js';
+import { replyOfStanzaError, saysUnreachable, stanzaErrorOf } from './stanza-error.js';
 
 /** What an `ok` towards the mesh means: a client acknowledged the message, or the server of its domain has taken it. */
 export const CONFIRMATIONS = ['receipt', 'server'] as const;
@@ -71,6 +71,10 @@ const LOST: Reply = {
 const UNACKNOWLEDGED: Reply = {
   code: 451,
   text: 'no XMPP client acknowledged the message in time; the server may keep it for a user who is away',
+};
+const UNREACHABLE: Reply = {
+  code: 451,
+  text: 'the XMPP server of that domain cannot be reached; it may or may not have taken the message',
 };
 const LOOPING: Reply = { code: 550, text: 'the message has passed through too many gateways' };
 const FLOOD: Reply = { code: 450, text: 'too many messages wait for their answer; send more slowly' };
@@ -179,9 +183,11 @@ export class XmppMessages {
     const [from, to] = [parseJid(sender), parseJid(recipient)];
     const awaited = this.#awaited.get(id);
     if (from === undefined || to === undefined || awaited === undefined) return true;
-    // Whatever it says, the server of that domain has read everything before it.
-    if (from.domain === parseJid(awaited.to)?.domain && awaited.from === writeJid(to))
-      awaited.told({ status: 'success' });
+    if (from.local !== '' || from.domain !== parseJid(awaited.to)?.domain || awaited.from !== writeJid(to)) return true;
+    // Whatever it says, the server of that domain has read everything before it; or our own server says that it cannot be
+    // reached, or no longer, and then nobody knows.
+    if (type === 'error' && saysUnreachable(iq)) awaited.told(unknown(UNREACHABLE));
+    else awaited.told({ status: 'success' });
     return true;
   }
 
@@ -226,7 +232,7 @@ export class XmppMessages {
   #settle(id: string | undefined, from: Jid, to: Jid, outcome: Omit<CpimResponse, 'transID'>): void {
     const awaited = id === undefined ? undefined : this.#awaited.get(id);
     if (awaited === undefined || awaited.from !== writeJid(to)) return;
-    const server = outcome.status === 'failure' && parseJid(awaited.to)?.domain === from.domain;
+    const server = outcome.status === 'failure' && from.local === '' && parseJid(awaited.to)?.domain === from.domain;
     if (awaited.to === writeJid(from).toLowerCase() || server) awaited.told(outcome);
   }
 

@@ -4,6 +4,7 @@
  */
 import { availabilityOf, type CpimPresence, type CpimTuple } from '../../message/pidf.js';
 import { addressOfUri, uriOfAddress } from '../../message/uri.js';
+import { beginningOf } from '../../xml/write.js';
 import { childOf, dataIn, stanza, type XmppElement, xmppElement } from './element.js';
 import { type BareJid, writeJid } from './jid.js';
 
@@ -16,13 +17,15 @@ export type Resources = ReadonlyMap<string, ResourceState>;
 const CLIENT_NAMESPACE = 'jabber:component:accept';
 /** The resource of a user of the mesh whose tuple has no subaddress. */
 const PLAIN_RESOURCE = 'imxp';
+/** Resources of a user that are looked at; each is a stanza to everybody who watches. */
+export const RESOURCES = 32;
 /** A text for people is shorter. */
 const NOTE_CHARACTERS = 1000;
 
 /** Reads the state of a resource from its presence stanza. */
 export function resourceStateOf(presence: XmppElement): ResourceState {
   const show = availabilityOf(dataIn(childOf(presence, 'show')));
-  const note = dataIn(childOf(presence, 'status'))?.trim().slice(0, NOTE_CHARACTERS) ?? '';
+  const note = beginningOf(dataIn(childOf(presence, 'status'))?.trim() ?? '', NOTE_CHARACTERS);
   const written = dataIn(childOf(presence, 'priority'))?.trim() ?? '';
   const priority = /^[+-]?[0-9]{1,3}$/.test(written) ? Math.max(-128, Math.min(127, Number(written))) : 0;
   return { ...(show === undefined ? {} : { show }), ...(note === '' ? {} : { note }), priority };
@@ -94,19 +97,30 @@ export function resourcesOf({ tuples }: CpimPresence, address: string): Map<stri
   const found = new Map<string, ResourceState>();
   for (const { destination, status, show, note, priority } of tuples) {
     const resource = status === 'open' ? resourceOf(destination, address) : undefined;
-    if (resource === undefined) continue;
+    if (resource === undefined || (found.size >= RESOURCES && !found.has(resource))) continue;
     found.set(resource, {
       ...(show === undefined ? {} : { show }),
-      ...(note === undefined ? {} : { note: note.slice(0, NOTE_CHARACTERS) }),
+      ...(note === undefined ? {} : { note: beginningOf(note, NOTE_CHARACTERS) }),
       ...(priority === undefined ? {} : { priority }),
     });
   }
   return found;
 }
 
-function resourceOf(destination: string, address: string): string | undefined {
+/** The address in a destination; undefined for other URIs, and for those of nobody or several, which anybody may publish. */
+function inboxOf(destination: string): string | undefined {
   if (!/^im:/i.test(destination)) return undefined;
-  const own = addressOfUri(destination).toLowerCase();
+  try {
+    return addressOfUri(destination);
+  } catch {
+    return undefined;
+  }
+}
+
+function resourceOf(destination: string, address: string): string | undefined {
+  const named = inboxOf(destination);
+  if (named === undefined) return undefined;
+  const own = named.toLowerCase();
   const at = address.lastIndexOf('@');
   const [local, domain] = [address.slice(0, at).toLowerCase(), address.slice(at).toLowerCase()];
   if (own === local + domain) return PLAIN_RESOURCE;

@@ -1,6 +1,6 @@
 /** Stanza errors (RFC 6120 §8.3) as reply codes, and back. Pure. */
 import type { Reply } from '../../errors.js';
-import { legible } from '../../xml/write.js';
+import { beginningOf, legible } from '../../xml/write.js';
 import { childElements, childOf, dataIn, type XmppElement, xmppElement } from './element.js';
 
 const STANZAS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
@@ -79,7 +79,7 @@ const TEXT_CHARACTERS = 400;
 /** Makes the `error` element for a reply. */
 export function stanzaErrorOf({ code, text }: Reply): XmppElement {
   const { condition, type } = CONDITIONS.get(code) ?? (code < 500 ? { ...UNKNOWN, type: 'wait' } : UNKNOWN);
-  const words = legible(`${code} ${text}`.trim()).slice(0, TEXT_CHARACTERS);
+  const words = beginningOf(legible(`${code} ${text}`.trim()), TEXT_CHARACTERS);
   return xmppElement(
     'error',
     'jabber:component:accept',
@@ -92,12 +92,24 @@ export function stanzaErrorOf({ code, text }: Reply): XmppElement {
 /** The reply that a stanza of type `error` amounts to. */
 export function replyOfStanzaError(stanza: XmppElement): Reply {
   const error = childOf(stanza, 'error');
-  const conditions = error === undefined ? [] : childElements(error).filter(({ namespace }) => namespace === STANZAS);
+  const conditions = conditionsIn(error);
   const condition = conditions.find(({ name }) => name !== 'text')?.name ?? UNKNOWN.condition;
   const said = dataIn(conditions.find(({ name }) => name === 'text'))?.trim() ?? '';
   const code = CODES.get(condition) ?? DEFAULT_CODES[typeOf(error)];
   const words = WORDS.get(condition) ?? `the XMPP side refused it: ${condition}`;
-  return { code, text: legible(said === '' ? words : `${words} (${said})`).slice(0, TEXT_CHARACTERS) };
+  return { code, text: beginningOf(legible(said === '' ? words : `${words} (${said})`), TEXT_CHARACTERS) };
+}
+
+/** Conditions with which a server answers in the name of another that it cannot reach (RFC 6120 §8.3.3). */
+const UNREACHABLE = new Set(['remote-server-not-found', 'remote-server-timeout', 'internal-server-error']);
+
+/** Whether a stanza of type `error` may come from a server on the way rather than from its sender. */
+export function saysUnreachable(stanza: XmppElement): boolean {
+  return conditionsIn(childOf(stanza, 'error')).some(({ name }) => UNREACHABLE.has(name));
+}
+
+function conditionsIn(error: XmppElement | undefined): XmppElement[] {
+  return error === undefined ? [] : childElements(error).filter(({ namespace }) => namespace === STANZAS);
 }
 
 function typeOf(error: XmppElement | undefined): ErrorType {

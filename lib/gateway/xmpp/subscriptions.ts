@@ -69,15 +69,18 @@ export class SubscriptionTable<One extends { readonly asker: BareJid; readonly a
   readonly #all = new Map<string, One>();
   readonly #perAsker = new Map<string, number>();
   readonly #options: XmppPresenceOptions;
+  readonly #accountOf: (asker: BareJid) => string;
 
-  constructor(options: XmppPresenceOptions) {
+  /** @param accountOf whose share a subscription counts for */
+  constructor(options: XmppPresenceOptions, accountOf: (asker: BareJid) => string = writeJid) {
     this.#options = options;
+    this.#accountOf = accountOf;
   }
 
   /** Whether one more of this user fits. */
   hasRoom(asker: BareJid): boolean {
     const { subscriptions, subscriptionsPerUser } = this.#options;
-    return this.#all.size < subscriptions && (this.#perAsker.get(writeJid(asker)) ?? 0) < subscriptionsPerUser;
+    return this.#all.size < subscriptions && (this.#perAsker.get(this.#accountOf(asker)) ?? 0) < subscriptionsPerUser;
   }
 
   find(asker: BareJid, asked: BareJid): One | undefined {
@@ -103,7 +106,7 @@ export class SubscriptionTable<One extends { readonly asker: BareJid; readonly a
   }
 
   #count(asker: BareJid, by: 1 | -1): void {
-    const key = writeJid(asker);
+    const key = this.#accountOf(asker);
     const count = (this.#perAsker.get(key) ?? 0) + by;
     if (count === 0) this.#perAsker.delete(key);
     else this.#perAsker.set(key, count);

@@ -149,8 +149,11 @@ export class XmppWatchers {
     if (watch.until > 0) await this.#request(watch, 0);
     watch.subscriptID = newCpimId();
     const response = await this.#request(watch, durationSeconds);
-    // The XMPP user may have changed their mind.
-    if (this.#table.find(watch.asker, watch.asked) !== watch) return;
+    // The XMPP user has changed their mind: what was granted meanwhile would stand in the way of another subscription.
+    if (this.#table.find(watch.asker, watch.asked) !== watch) {
+      if (response.status === 'success') await this.#request(watch, 0);
+      return;
+    }
     if (response.status === 'success') {
       watch.until = now() + durationSeconds * 1000;
       if (!watch.approved) this.#say('subscribed', watch);

@@ -118,6 +118,52 @@ describe('the address mapping of the XMPP gateway', () => {
     expect(addresses.meshAddress(jid('romeo\\40xmpp.slate.example@mesh.slate.example'))).to.equal(undefined);
   });
 
+  it('has one name for each of two users whose local parts unescape to the same text, or refuses one', () => {
+    const [plain, escaped] = ['a\\b', 'a\\5cb'];
+    // The one that an answer goes to has the plain name; the other has none, or one of its own.
+    const names = [plain, escaped].map((local) => addresses.userAddress(jid(`${local}@slate.example`)) ?? '');
+    expect(names[0]).to.equal('"a\\\\b"@xmpp.slate.example');
+    expect(names[1]).to.equal('xmpp=slate.example/a%5C5cb@gw.example');
+    expect(names.map((name) => written(addresses.userJid(name)))).to.deep.equal([
+      `${plain}@slate.example`,
+      `${escaped}@slate.example`,
+    ]);
+    for (const local of [plain, escaped]) {
+      const far = jid(`${local}@capulet.example`);
+      expect(written(addresses.userJid(addresses.userAddress(far) ?? ''))).to.equal(writeJid(far));
+    }
+    const closed = new XmppAddresses({ users: [{ mesh: 'x.example', xmpp: 'slate.example' }], components: [] });
+    expect(closed.userAddress(jid(`${escaped}@slate.example`))).to.equal(undefined);
+    expect(addresses.meshAddress(jid(`${escaped}@example.com`))).to.equal(undefined);
+  });
+
+  it('does not take a quoted slash for that before a subaddress: they are two users of the mesh', () => {
+    expect(written(addresses.meshJid('fred/home@example.com'))).to.equal('fred\\2fhome@example.com');
+    expect(addresses.meshJid('"fred/home"@example.com')).to.equal(undefined);
+    expect(addresses.meshJid('"wilma/home"@rubble.com')).to.equal(undefined);
+  });
+
+  it('answers every user under the name that they have, whatever it contains', () => {
+    const unit = fc.constantFrom(...'aB\\25c0f/."@ \'\u00fc');
+    fc.assert(
+      fc.property(fc.string({ unit, minLength: 1 }), (local) => {
+        for (const domain of ['slate.example', 'capulet.example', 'example.com', 'mesh.slate.example']) {
+          const parsed = parseJid(`${local}@${domain}`);
+          if (parsed === undefined) continue;
+          const user = addresses.userAddress(parsed);
+          const back = user === undefined ? undefined : written(addresses.userJid(user));
+          if (back !== undefined) expect(back.toLowerCase()).to.equal(writeJid(parsed).toLowerCase());
+          const mesh = addresses.meshAddress(parsed);
+          if (mesh !== undefined) expect(addresses.meshJid(mesh)).to.not.equal(undefined);
+        }
+      }),
+    );
+  });
+
+  it('has no name for a user whose address would be too long for the mesh', () => {
+    expect(addresses.userAddress(jid(`${'\u00fc'.repeat(500)}@capulet.example`))).to.equal(undefined);
+  });
+
   it('lists the mesh domains for which the gateway attaches', () => {
     expect(addresses.served).to.deep.equal(['xmpp.slate.example', 'gw.example']);
   });

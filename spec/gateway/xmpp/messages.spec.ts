@@ -57,6 +57,27 @@ describe('messages from the mesh to XMPP', () => {
     ]);
   });
 
+  it('are settled by nobody else: another user of the domain, or a ping that our own server answers', async () => {
+    const { link, messages } = build({ confirmationTimeoutMs: 50, confirmation: 'server' });
+    const unreachable = xmppElement(
+      'error',
+      NAMESPACE,
+      { type: 'cancel' },
+      xmppElement('remote-server-not-found', 'urn:ietf:params:xml:ns:xmpp-stanzas'),
+    );
+    link.answer = ({ name, attributes: { from, to, id } }) => {
+      const forged = { from: 'mallory@slate.example', to: from, id };
+      if (name === 'message') void messages.received(stanza('message', { ...forged, type: 'error' }, ERROR), link);
+      else {
+        messages.answered(stanza('iq', { ...forged, type: 'result' }));
+        messages.answered(stanza('iq', { from: to, to: from, id, type: 'error' }, unreachable));
+      }
+    };
+    const outcome = await messages.fromGateway(operation());
+    expect(outcome).to.deep.include({ status: 'indeterminant', code: 451 });
+    expect(outcome.reason).to.match(/cannot be reached/);
+  });
+
   it('are refused with the code of a stanza error', async () => {
     const { link, messages } = build();
     const from = 'romeo@slate.example';

@@ -1,5 +1,10 @@
 import { expect } from 'chai';
-import { type NotifyOperation, responseTo, type SubscribeOperation } from '../../../lib/gateway/cpim-service.js';
+import {
+  type CpimResponse,
+  type NotifyOperation,
+  responseTo,
+  type SubscribeOperation,
+} from '../../../lib/gateway/cpim-service.js';
 import { childOf, dataIn, stanza, type XmppElement, xmppElement } from '../../../lib/gateway/xmpp/element.js';
 import { XmppPresence } from '../../../lib/gateway/xmpp/presence.js';
 import type { XmppSubscription, XmppSubscriptionStore } from '../../../lib/gateway/xmpp/subscriptions.js';
@@ -177,6 +182,24 @@ describe('a user of the mesh who watches an XMPP user', () => {
     expect(sent()).to.deep.equal(['probe']);
   });
 
+  it('shows a long status up to a whole character', async () => {
+    const { presence, says, clock, mesh } = build();
+    const asked = presence.subscribe(subscribe());
+    await says(undefined, child('status', `${'a'.repeat(999)}\u{1f3b3}`));
+    await asked;
+    await clock.pass(100);
+    expect(mesh.told.at(-1)?.presence.tuples[0]?.note).to.equal('a'.repeat(999));
+  });
+
+  it('has one share with all subaddresses', async () => {
+    const { presence, clock } = build();
+    const asked = ['fred', 'fred/home', 'fred/work'].map((name) =>
+      presence.subscribe(subscribe({ watcher: `pres:${name.replace('/', '%2F')}@example.com`, subscriptID: name })),
+    );
+    await clock.pass(PRESENCE.answerTimeoutMs);
+    expect((await Promise.all(asked)).map(({ code }) => code)).to.deep.equal([undefined, undefined, 450]);
+  });
+
   it('has a share of the subscriptions', async () => {
     const { presence, clock } = build();
     const asked = ['a', 'b', 'c'].map((name) =>
@@ -279,6 +302,44 @@ describe('an XMPP user who watches a user of the mesh', () => {
     expect(sent()).to.deep.equal(['unavailable']);
     expect(mesh.asked.at(-1)).to.include({ duration: 0, subscriptID: mesh.asked[0]?.subscriptID });
     expect(store.kept.size).to.equal(0);
+  });
+
+  it('sees no resource for a destination that names nobody or several, and only so many', async () => {
+    const { presence, says, sent } = build();
+    await says('subscribe');
+    sent();
+    const tuple = (destination: string) => ({ destination, status: 'open' as const, info: '' });
+    const strange = ['im:x', 'im:%3C%3E', 'im:a@b.example,c@d.example', 'im:%FF@example.com'].map(tuple);
+    const many = Array.from({ length: 100 }, (_, index) => tuple(`im:fred/${index}@example.com`));
+    presence.notify({ ...notify(true), presence: { entityInfo: '', tuples: [...strange, ...many] } });
+    expect(sent()).to.have.length(32);
+  });
+
+  it('ends in the mesh what was granted while they unsubscribed', async () => {
+    const { says, mesh } = build();
+    let grant = (_: CpimResponse): void => {};
+    const late = (one: SubscribeOperation) => {
+      mesh.asked.push(one);
+      return new Promise<CpimResponse>((resolve) => {
+        grant = resolve;
+      });
+    };
+    mesh.subscribe = late;
+    const asking = says('subscribe');
+    await turn();
+    mesh.subscribe = async (one) => {
+      mesh.asked.push(one);
+      return responseTo(one, 'success');
+    };
+    await says('unsubscribe');
+    const [first] = mesh.asked;
+    if (first === undefined) throw new Error('nothing was asked for');
+    grant(responseTo(first, 'success'));
+    await asking;
+    expect(mesh.asked.map(({ duration, subscriptID }) => [duration, subscriptID])).to.deep.equal([
+      [1000, first.subscriptID],
+      [0, first.subscriptID],
+    ]);
   });
 
   it('does not lose a subscription when the relay fails for a while', async () => {

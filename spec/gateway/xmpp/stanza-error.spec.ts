@@ -27,6 +27,8 @@ describe('stanza errors', () => {
   });
 
   it('are well-formed for any text', () => {
+    const long = `${'a'.repeat(399 - '550 '.length)}\u{1f3b3}`;
+    expect(writeStanza(stanzaErrorOf({ code: 550, text: long }))).to.contain(`550 ${long.slice(0, -2)}<`);
     expect(writeStanza(stanzaErrorOf({ code: 550, text: 'a\u0000b\ud800' }))).to.contain('550 a\ufffdb\ufffd');
   });
 

@@ -1,0 +1,82 @@
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { expect } from 'chai';
+import { ComponentLink } from '../../../lib/gateway/xmpp/component.js';
+import type { XmppElement } from '../../../lib/gateway/xmpp/element.js';
+import { pause } from '../../../lib/transport/backoff.js';
+
+/** As deep as a stanza of 256 KiB can be, which Prosody takes from clients. */
+const LEVELS = 37_000;
+
+describe('the connection of a component', () => {
+  let server: Server;
+  let link: ComponentLink;
+
+  afterEach(async () => {
+    await link.close();
+    server.close();
+  });
+
+  it('survives a stanza whose elements are nested until a stack would overflow', async () => {
+    const nested = `${'<a>'.repeat(LEVELS)}${'</a>'.repeat(LEVELS)}`;
+    const stanzas = [
+      `<message id='1'>${nested}<body>one</body></message>`,
+      "<message id='2'><body>two</body></message>",
+    ];
+    server = createServer((socket) => play(socket, stanzas)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    const got: XmppElement[] = [];
+    await new Promise<void>((resolve, reject) => {
+      link = new ComponentLink(
+        {
+          domain: 'example.com',
+          host: '127.0.0.1',
+          port: address.port,
+          secret: async () => 'secret',
+          attemptTimeoutMs: 5000,
+          backoff: { firstMs: 10, longestMs: 100 },
+          wait: pause,
+        },
+        (one) => {
+          got.push(one);
+          if (got.length === stanzas.length) resolve();
+        },
+        () => {},
+      );
+      link.start().catch(reject);
+    });
+    expect(got.map(({ attributes: { id } }) => id)).to.deep.equal(['1', '2']);
+    expect(depthOf(got[0]), 'what nobody reads').to.be.below(20);
+  });
+});
+
+/** Accepts a component, and sends it something. */
+function play(socket: Socket, stanzas: readonly string[]): void {
+  let heard = '';
+  let opened = false;
+  socket.on('error', () => {});
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    heard += text;
+    if (!opened && heard.includes('<stream:stream')) {
+      opened = true;
+      socket.write(
+        "<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:component:accept' id='1' from='example.com'>",
+      );
+    }
+    if (heard.includes('</handshake>')) {
+      heard = '';
+      socket.write('<handshake/>');
+      setTimeout(() => socket.write(stanzas.join('')), 50);
+    }
+    if (heard.includes('</stream:stream>')) socket.end('</stream:stream>');
+  });
+}
+
+function depthOf(element: XmppElement | undefined): number {
+  let [depth, level] = [0, element === undefined ? [] : [element]];
+  for (; level.length > 0; depth += 1)
+    level = level.flatMap(({ children }) => children.filter((child) => typeof child !== 'string'));
+  return depth;
+}
