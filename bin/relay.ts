@@ -8,6 +8,7 @@ import { handleSignals } from '../lib/ops/signals.js';
 import { loadForCommand, withConfig } from './support/configuration.js';
 import { EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
+import { growWhenBusy } from './support/young-generation.js';
 
 /** Time for output that has just been written. */
 const LAST_MS = 100;
@@ -42,6 +43,10 @@ async function relay({ config: path, workers }: RelayOptions): Promise<void> {
   const { startNode } = await import('../lib/node/node.js');
   // Signals are handled from now on: whoever reads "ready" may send one at that moment.
   const starting = startNode(config);
+  starting.then(
+    (node) => growWhenBusy(node, every),
+    () => {}, // reported below
+  );
   await new Promise<void>((resolve, reject) => {
     let settled = false;
     starting.catch(reject).finally(() => {

@@ -219,6 +219,11 @@ export class Node {
     return await this.accounts.change(await verifierOf(name, password, this.#config));
   }
 
+  /** Number of Data operations without an answer. */
+  get outstanding(): number {
+    return this.#relay.outstanding;
+  }
+
   /** Number of open sessions that peers opened. */
   get sessions(): number {
     return this.#listeners.reduce((sum, listener) => sum + listener.connections.size, 0);
