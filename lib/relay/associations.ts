@@ -21,6 +21,7 @@ import { examineOptions, type OptionRegistry } from './options.js';
 import type { Denial } from './policy.js';
 import type { SessionAssociations } from './session-associations.js';
 import { SharedTarget } from './shared-target.js';
+import { SmallMap } from './small-map.js';
 
 /** Number of originators remembered as permitted. A trusted relay may send for any number of them. */
 const PERMITTED = 1024;
@@ -60,7 +61,7 @@ export class Associations {
   readonly #owner: AttachmentOwner;
   readonly #context: Context;
   /** The peer's attachments and bindings, by its transID. */
-  readonly #theirs = new Map<number, Association>();
+  readonly #theirs = new SmallMap<number, Association>();
   /** Associations that this side asked for, by our transID, with the function to call when the peer ends one. */
   #ours: Map<number, () => void> | undefined;
   #bound: Set<string> | undefined;
@@ -364,7 +365,7 @@ export class Associations {
 
   /** Returns a snapshot of the peer's associations. */
   all(): Association[] {
-    return [...this.#theirs.values()];
+    return this.#theirs.values();
   }
 
   drop(association: Association): void {

@@ -4,6 +4,8 @@
  * (RFC 3340 §4.4.3).
  */
 
+import { SmallMap } from './small-map.js';
+
 /** The associations of one channel. */
 export interface ChannelAssociations {
   /** @returns whether the peer had any */
@@ -15,8 +17,8 @@ const NOTHING: ReadonlySet<string> = new Set();
 
 export class SessionAssociations {
   /** Associations of the peer, and of this side, on each channel of the session. */
-  readonly channels = new Set<ChannelAssociations>();
-  readonly #attached = new Set<string>();
+  readonly channels = new SmallMap<ChannelAssociations, true>();
+  readonly #attached = new SmallMap<string, true>();
   /** Domains with the number of bindings for each. */
   #bound: Map<string, number> | undefined;
   /** Grows with every change, so that channels know when to check permissions again. */
@@ -24,7 +26,7 @@ export class SessionAssociations {
 
   /** Normalized addresses. */
   get attached(): Iterable<string> {
-    return this.#attached;
+    return this.#attached.keys();
   }
 
   get hasAttached(): boolean {
@@ -39,12 +41,12 @@ export class SessionAssociations {
   /** Ends everything that the peer has on the session; if it has nothing, what this side has (D-CORE-16). */
   terminate(): void {
     let any = false;
-    for (const channel of [...this.channels]) any = channel.terminateTheirs() || any;
-    if (!any) for (const channel of [...this.channels]) channel.terminateOurs();
+    for (const channel of this.channels.keys()) any = channel.terminateTheirs() || any;
+    if (!any) for (const channel of this.channels.keys()) channel.terminateOurs();
   }
 
   attach(key: string): void {
-    this.#attached.add(key);
+    this.#attached.set(key, true);
     this.version += 1;
   }
 
@@ -78,7 +80,7 @@ export class SessionAssociationsTable {
       associations = new SessionAssociations();
       this.#bySession.set(session, associations);
     }
-    associations.channels.add(channel);
+    associations.channels.set(channel, true);
     return associations;
   }
 
