@@ -137,6 +137,15 @@ describe('the walk through the documents', function () {
     expect(outputs.at(-2)).to.contain('Bowling tonight?');
   });
 
+  it('manages accounts, sends and receives by HTTP as the guide shows', async () => {
+    const { outputs } = await walk.follow('docs/guide/http.md');
+    const all = outputs.join('\n');
+    expect(all).to.match(/"address":"bot@stone\.example","created"/);
+    expect(all).to.contain('{"error":"not attached","code":450}\n503');
+    expect(all).to.contain('"from":"shop@stone.example"').and.contain('{\\"stones\\":12}');
+    expect(outputs.at(-1)).to.contain('{"code":250,"text":"accepted"}');
+  });
+
   it('does the same by the quick start, with relays that log in by password, and then runs what all other pages show', async () => {
     const { outputs, blocks } = await walk.follow('docs/guide/quick-start.md');
     const said = (command: RegExp): string => outputs[blocks.findIndex((block) => command.test(block))] ?? '';

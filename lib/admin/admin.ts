@@ -8,11 +8,14 @@ import { type NodeFacts, type NodeState, type NodeStatus, statusOf } from '../op
 import { Traffic } from '../ops/traffic.js';
 import { CountedStore } from '../store/counted.js';
 import type { Store } from '../store/store.js';
-import { AdminServer, type Page, textPage } from './server.js';
+import type { Api } from './api.js';
+import { type AdminOptions, AdminServer, type Page, textPage } from './server.js';
 
 export interface AdminAddress {
   readonly host: string;
   readonly port: number;
+  /** Of the API, where there is one. */
+  readonly apiLimits?: AdminOptions['apiLimits'];
 }
 
 /** Asked for each look. */
@@ -38,8 +41,9 @@ export class Admin {
   #state: NodeState = 'starting';
   /** What keeps a running node from its work, besides the store. */
   #obstacle: () => string | undefined = () => undefined;
+  #api: Api | undefined;
 
-  private constructor({ host, port }: AdminAddress) {
+  private constructor({ host, port, apiLimits }: AdminAddress) {
     this.#host = host;
     this.#metrics = new Metrics({
       status: () => this.#status(),
@@ -56,7 +60,13 @@ export class Admin {
       ],
       ['/status', () => this.#when(async () => json(await this.#status()))],
     ]);
-    this.#server = new AdminServer({ host, port, pages });
+    this.#server = new AdminServer({
+      host,
+      port,
+      pages,
+      api: () => this.#api,
+      ...(apiLimits === undefined ? {} : { apiLimits }),
+    });
   }
 
   /** Answers from now on. @throws LocalError LISTEN_FAILED | CONFIGURATION when the address cannot be had */
@@ -98,6 +108,11 @@ export class Admin {
   /** Adds to the state of this process that of others of the node. */
   combine(combine: (own: NodeStatus) => Promise<NodeStatus>): void {
     this.#combine = combine;
+  }
+
+  /** Answers requests to the API from now on. */
+  serve(api: Api): void {
+    this.#api = api;
   }
 
   async close(): Promise<void> {

@@ -1,12 +1,14 @@
 /**
- * HTTP server for operators and their monitoring: pages to read, nothing to change. It decides who may ask and limits
+ * HTTP server for operators and their monitoring: pages to read, and the API where it is configured. It decides who may ask and limits
  * what that costs the process; `admin.ts` makes the pages.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
+import type { Limits } from '../config/limits.js';
 import { events } from '../ops/events.js';
 import { cannotListen } from '../transport/listen-fault.js';
 import { plainAddress } from '../transport/network.js';
+import { API_PATH, type Api } from './api.js';
 
 export interface Page {
   /** 200 unless given. */
@@ -21,6 +23,10 @@ export interface AdminOptions {
   readonly port: number;
   /** By path, for instance `/healthz`. */
   readonly pages: ReadonlyMap<string, () => Page | Promise<Page>>;
+  /** Answers requests below {@link API_PATH}; without it nothing is there. */
+  readonly api?: () => Pick<Api, 'answer'> | undefined;
+  /** What the API needs beside the pages; nothing unless given. */
+  readonly apiLimits?: Pick<Limits['api'], 'outstanding' | 'streams' | 'requestTimeoutMs'>;
 }
 
 /** Nobody needs more to ask for a page; a scraper asks on one connection, every few seconds. */
@@ -41,7 +47,7 @@ export class AdminServer {
       {
         maxHeaderSize: HEADER_OCTETS,
         headersTimeout: REQUEST_MS,
-        requestTimeout: REQUEST_MS,
+        requestTimeout: Math.max(REQUEST_MS, options.apiLimits?.requestTimeoutMs ?? 0),
         keepAliveTimeout: KEEP_ALIVE_MS,
         connectionsCheckingInterval: CHECK_MS,
         requireHostHeader: true,
@@ -53,7 +59,8 @@ export class AdminServer {
         });
       },
     );
-    this.#server.maxConnections = CONNECTIONS;
+    const { outstanding = 0, streams = 0 } = options.apiLimits ?? {};
+    this.#server.maxConnections = CONNECTIONS + outstanding + streams;
     this.#server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
   }
 
@@ -86,6 +93,12 @@ export class AdminServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    const api = path.startsWith(`${API_PATH}/`) && this.#mayAsk(request) ? this.#options.api?.() : undefined;
+    if (api !== undefined) {
+      await api.answer(request, response, path);
+      return;
+    }
     const page = await this.#page(request);
     const body = Buffer.from(page.body);
     response.writeHead(page.status ?? 200, {

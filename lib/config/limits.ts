@@ -326,6 +326,19 @@ const websocket = z.strictObject({
   ),
 });
 
+const api = z.strictObject({
+  requestsPerSecond: count(100, 'requests per second with one token'),
+  requestsBurst: count(200, 'requests with one token at once'),
+  wrongPerMinute: count(
+    10,
+    'requests with a wrong token, or none, from one IP address in a minute that are answered with 401; further ones with 429',
+  ),
+  bodyOctets: count(4_194_304, 'body of a request; a file in base64 is a third longer', 1024),
+  requestTimeoutMs: ms(30_000, 'time for a request to arrive whole'),
+  outstanding: count(256, 'requests in progress; further ones are answered with 503'),
+  streams: count(64, 'programs that receive messages'),
+});
+
 export const limitsSchema = z.strictObject({
   node: node.prefault({}).describe('totals of the whole node'),
   session: session.prefault({}).describe('each session and its channels'),
@@ -344,6 +357,7 @@ export const limitsSchema = z.strictObject({
   dns: dns.prefault({}).describe('DNS look-ups'),
   presence: presence.prefault({}).describe('presence service'),
   offline: offline.prefault({}).describe('messages held for endpoints that are not attached'),
+  api: api.prefault({}).describe('HTTP API on the admin port'),
   websocket: websocket.prefault({}).describe('WebSocket, and listeners that take any transport'),
 });
 

@@ -231,10 +231,17 @@ const compatibility = z
   })
   .prefault({});
 
-const admin = z.strictObject({
-  host: hostSchema.prefault('127.0.0.1').describe('address to listen on for operators'),
-  port: portSchema.describe('port to listen on; 0 takes any free port'),
-});
+const admin = (path: z.ZodType<string, string>) =>
+  z.strictObject({
+    host: hostSchema.prefault('127.0.0.1').describe('address to listen on for operators'),
+    port: portSchema.describe('port to listen on; 0 takes any free port'),
+    api: z
+      .strictObject({
+        tokens: path.describe('JSON file of tokens: their names, roles, accounts and SHA-256 digests'),
+      })
+      .optional()
+      .describe('HTTP API for programs and operators who have a token; default: none'),
+  });
 
 const log = z
   .strictObject({
@@ -275,6 +282,19 @@ function paged(
     if (page === path.replace(/\/$/, '') || path.startsWith(`${page}/`))
       fault(`the WebSocket is at ${path}: give the page or the WebSocket another path`);
   }
+}
+
+/** Requires one process for the API, which attaches for its clients there. */
+function alone(
+  {
+    workers,
+    admin: place,
+  }: { readonly workers: number | 'auto'; readonly admin?: { readonly api?: object | undefined } | undefined },
+  context: z.RefinementCtx,
+): void {
+  if (place?.api === undefined || workers === 1) return;
+  const message = 'the API needs a node of one process: leave out "workers"';
+  context.addIssue({ code: 'custom', path: ['admin', 'api'], message });
 }
 
 /** Requires the mechanism that anonymous peers use. */
@@ -328,7 +348,7 @@ export function nodeSchema(base: string) {
       access,
       presence,
       compatibility,
-      admin: admin.optional().describe('HTTP port for health, status and metrics; default: none'),
+      admin: admin(path).optional().describe('HTTP port for health, status and metrics; default: none'),
       workers: z
         .union([z.literal('auto'), z.int().min(1).max(MOST_WORKERS)])
         // One process is enough for some 100,000 messages per second, and each further one costs memory.
@@ -341,6 +361,7 @@ export function nodeSchema(base: string) {
     })
     .superRefine(certified)
     .superRefine(paged)
+    .superRefine(alone)
     .superRefine(anonymousMechanism)
     .superRefine(sharedStore)
     .transform(({ $schema: _, ...config }) => ({

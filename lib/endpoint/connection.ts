@@ -79,10 +79,11 @@ const NOT_ATTACHED: Reply = { code: 550, text: 'no endpoint is attached on this 
 export class RelayConnector implements Connector {
   readonly dialect: Dialect;
   readonly #settings: EndpointSettings;
-  readonly #dialling: Dialling;
+  readonly #dialling: Pick<Dialling, 'relays' | 'dial'>;
   readonly #failures = new RecentFailures();
 
-  constructor(settings: EndpointSettings, dialect: Dialect) {
+  /** @param dialling another way to the relay than over the network */
+  constructor(settings: EndpointSettings, dialect: Dialect, dialling?: Pick<Dialling, 'relays' | 'dial'>) {
     this.dialect = dialect;
     this.#settings = settings;
     const { connectTimeoutMs, closeTimeoutMs, answerTimeoutMs, messageOctets, windowOctets } = settings.limits;
@@ -91,7 +92,7 @@ export class RelayConnector implements Connector {
       session: { ...DEFAULT_LIMITS.session, connectTimeoutMs, closeTimeoutMs, messageOctets, windowOctets },
       data: { ...DEFAULT_LIMITS.data, deliveryTimeoutMs: answerTimeoutMs },
     };
-    this.#dialling = new Dialling(settings, limits, dialect);
+    this.#dialling = dialling ?? new Dialling(settings, limits, dialect);
   }
 
   async open(attach: Attach | undefined, receiver: Receiver, than?: string): Promise<RelayConnection> {

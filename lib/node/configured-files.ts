@@ -4,11 +4,13 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { readTokens } from '../admin/tokens.js';
 import { directoryObstacle } from '../config/directory.js';
 import { describeFileError, openToOthers, readPasswordFile } from '../config/password-file.js';
 import { pemFlaw } from '../config/pem-text.js';
 import type { Finding, KeyPath } from '../config/problem.js';
 import type { NodeConfig } from '../config/schema.js';
+import { LocalError } from '../errors.js';
 import { addressOfLiteral } from '../imxp/address.js';
 import { MESH_NAMING } from '../mesh/certificate.js';
 import { certificateNames, purposeFault, verifyChain } from '../transport/tls/certificate.js';
@@ -45,8 +47,20 @@ class Inspection {
     }
     const { passwordFile } = this.#config.mesh.dns.credentials ?? {};
     if (passwordFile !== undefined) await this.#password(['mesh', 'dns', 'credentials', 'passwordFile'], passwordFile);
+    await this.#apiTokens();
     await this.store();
     return this.findings;
+  }
+
+  async #apiTokens(): Promise<void> {
+    const { tokens } = this.#config.admin?.api ?? {};
+    if (tokens === undefined) return;
+    try {
+      await readTokens(tokens);
+    } catch (error) {
+      if (!(error instanceof LocalError)) throw error;
+      this.#error(['admin', 'api', 'tokens'], error.message);
+    }
   }
 
   /** Checks only the directory of the store. */

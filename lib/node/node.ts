@@ -4,6 +4,10 @@
  */
 import { availableParallelism } from 'node:os';
 import { Admin } from '../admin/admin.js';
+import { Api } from '../admin/api.js';
+import { MessageStreams } from '../admin/message-streams.js';
+import { senderBy } from '../admin/send.js';
+import { readTokens, type Token } from '../admin/tokens.js';
 import { type Reload, reloadable } from '../config/reload.js';
 import type { NodeConfig } from '../config/schema.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
@@ -42,6 +46,7 @@ import { CertificateWatch } from './certificate-watch.js';
 import { chatPage } from './chat-page.js';
 import { follows } from './follows.js';
 import { listenerOptions } from './listeners.js';
+import { LocalEndpoints } from './local-endpoints.js';
 import { verifierOf } from './new-account.js';
 import type { NodeRole } from './role.js';
 import { type Secrets, secretsIn } from './secrets.js';
@@ -75,7 +80,14 @@ interface NodeParts {
   readonly secrets: Secrets;
   readonly admin: Admin | undefined;
   readonly role: NodeRole | undefined;
+  readonly tokens: readonly Token[];
 }
+
+/** What listeners have in common, and the handshakes that they count together. */
+type SharedRules = ReturnType<typeof listenerOptions> & {
+  readonly reassembly: ReassemblyBudget;
+  readonly handshakes: Handshakes;
+};
 
 /** A running node. */
 export class Node {
@@ -98,8 +110,9 @@ export class Node {
   #bindCheck: DnsBindCheck;
   readonly #admin: Admin | undefined;
   #listeners: Listener[] = [];
+  readonly #local: LocalEndpoints;
 
-  private constructor({ config, store, leave, spool, tls, secrets, admin, role }: NodeParts) {
+  private constructor({ config, store, leave, spool, tls, secrets, admin, role, tokens }: NodeParts) {
     this.#config = config;
     this.#store = store;
     this.#leave = leave;
@@ -125,13 +138,16 @@ export class Node {
     const reassembly = new ReassemblyBudget(config.limits.node.unfinishedOctets);
     this.#neighbours = this.#makeNeighbours(meshes, reassembly);
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
+    const shared = this.#shared(meshes, reassembly, secrets);
     // The workers have the sessions of peers.
-    if (role?.kind !== 'center') this.#listeners = this.#makeListeners(meshes, reassembly, secrets);
+    if (role?.kind !== 'center') this.#listeners = this.#makeListeners(shared);
+    this.#local = new LocalEndpoints(shared);
     this.#certificates = new CertificateWatch(
       { clock: systemClock, domains: config.domains, connections: () => this.#connections },
       tls,
     );
     admin?.watch(() => this.#certificates.obstacle());
+    if (tokens.length > 0) admin?.serve(this.#makeApi(tokens));
   }
 
   /**
@@ -142,6 +158,7 @@ export class Node {
    */
   static async start(config: NodeConfig, role?: NodeRole): Promise<Node> {
     const tls = await tlsOptions(config);
+    const tokens = config.admin?.api === undefined ? [] : await readTokens(config.admin.api.tokens);
     const store = await openStore(config.store);
     let admin: Admin | undefined;
     let spool: Spool | undefined;
@@ -150,10 +167,13 @@ export class Node {
       const worker = role?.kind === 'worker';
       leave = worker ? async () => {} : await lockStore(store, config.store);
       if (!worker) spool = await openSpool(config.store);
-      if (config.admin !== undefined) admin = await Admin.start(config.admin);
+      if (config.admin !== undefined) {
+        const { api, ...place } = config.admin;
+        admin = await Admin.start({ ...place, ...(api === undefined ? {} : { apiLimits: config.limits.api }) });
+      }
       const counted = admin?.counted(store) ?? store;
       const secrets = await secretsIn(counted);
-      const node = new Node({ config, store: counted, leave, spool, tls, secrets, admin, role });
+      const node = new Node({ config, store: counted, leave, spool, tls, secrets, admin, role, tokens });
       admin?.show('starting', () => node.#facts());
       await node.#watch.load();
       if (worker) await role.started();
@@ -283,7 +303,7 @@ export class Node {
     if (!finished) events.node.publish({ state: 'drain timed out', ms: drainMs });
     const leftMs = Math.max(0, end - performance.now());
     const released = this.#listeners.map((listener) => listener.release('the relay is shutting down', leftMs));
-    await Promise.all([this.#neighbours.close(leftMs), ...released]);
+    await Promise.all([this.#neighbours.close(leftMs), this.#local.close(leftMs), ...released]);
     await this.#role?.stopped();
     await this.#admin?.close();
     this.#certificates.stop();
@@ -301,7 +321,8 @@ export class Node {
 
   /** All sessions that exist, in groups. */
   get #connections(): Iterable<Connection>[] {
-    return [...this.#listeners.map((listener) => listener.connections), this.#neighbours.connections];
+    const served = this.#listeners.map((listener) => listener.connections);
+    return [...served, this.#local.connections, this.#neighbours.connections];
   }
 
   async #facts() {
@@ -343,7 +364,7 @@ export class Node {
       store: this.#store,
       accounts: this.accounts,
       clock: systemClock,
-      connections: () => this.#listeners.map((listener) => listener.connections),
+      connections: () => [...this.#listeners.map((listener) => listener.connections), this.#local.connections],
       expel: (accounts) => this.#relay.expel(accounts),
       ratesChanged: () => {
         rates.version += 1;
@@ -414,10 +435,9 @@ export class Node {
     });
   }
 
-  #makeListeners(meshes: readonly MeshProfile[], reassembly: ReassemblyBudget, secrets: Secrets): Listener[] {
-    const config = this.#config;
-    const names = new ServedNames(config);
-    const handshakes = new Handshakes(config.limits.node.handshakes);
+  /** What all listeners, and the endpoints of this process, have in common. */
+  #shared(meshes: readonly MeshProfile[], reassembly: ReassemblyBudget, secrets: Secrets): SharedRules {
+    const handshakes = new Handshakes(this.#config.limits.node.handshakes);
     const tuning = {
       tls: this.#tls,
       accounts: this.accounts,
@@ -425,7 +445,26 @@ export class Node {
       handshakes,
       throttle: this.#role?.kind === 'worker' ? this.#role.throttle : undefined,
     };
-    const shared = { ...listenerOptions(config, tuning, meshes, secrets.decoy), reassembly };
+    return { ...listenerOptions(this.#config, tuning, meshes, secrets.decoy), reassembly, handshakes };
+  }
+
+  #makeApi(tokens: readonly Token[]): Api {
+    const { api } = this.#config.limits;
+    const context = {
+      accounts: this.accounts,
+      access: this.#entries,
+      addAccount: (address: string, password: string) => this.addAccount(address, password),
+      send: senderBy((data, sink) => this.#relay.submit(data, sink)),
+      streams: new MessageStreams(api.streams),
+      held: () => this.#relay.held,
+      attach: (account: string) => this.#local.attach(account),
+    };
+    return new Api(tokens, context, api);
+  }
+
+  #makeListeners({ handshakes, ...shared }: SharedRules): Listener[] {
+    const config = this.#config;
+    const names = new ServedNames(config);
     return config.listen.map(({ transport, host, port, path, origins, web }) => {
       const serves: NameServed = (name, local) => names.natureOf(name, [host, local.address]);
       const options = { ...shared, host, port, serves };

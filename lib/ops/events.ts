@@ -31,6 +31,18 @@ export class Event<Message extends object> {
   }
 }
 
+/** A request by HTTP that changed something or was refused for its token: the audit log of the API. */
+export interface ApiRequest {
+  /** Address of the client. */
+  readonly remote: string;
+  /** Name of the token; absent when there was none, or a wrong one. */
+  readonly token?: string;
+  /** Method and path. */
+  readonly request: string;
+  /** Status of the response. */
+  readonly status: number;
+}
+
 /** A BEEP session began on a new connection. */
 export interface SessionOpened {
   /** The session's id, which all its lines share. */
@@ -230,6 +242,7 @@ export const events = {
   expelled: new Event<SessionExpelled>('imxp:session:expelled'),
   forgotten: new Event<AccountForgotten>('imxp:account:forgotten'),
   refused: new Event<Refused>('imxp:session:refused'),
+  api: new Event<ApiRequest>('imxp:api'),
   fault: new Event<Fault>('imxp:fault'),
   attached: new Event<AssociationEvent>('imxp:relay:attach'),
   bound: new Event<AssociationEvent>('imxp:relay:bind'),

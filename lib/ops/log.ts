@@ -112,6 +112,8 @@ const LINES: readonly Line[] = [
   line(events.authenticated, 'info', ({ side }) => (side === 'peer' ? 'peer authenticated' : 'authenticated to peer')),
   line(events.expelled, 'info', 'session ended: account disabled or removed'),
   line(events.forgotten, 'info', 'account forgotten'),
+  linesWhere(events.api, 'info', 'api request', ({ token }) => token !== undefined),
+  linesOnce(events.api, 'warn', 'api request refused: no valid token', ({ token }) => token === undefined),
   lineLimited(
     events.refused,
     'warn',

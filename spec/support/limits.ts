@@ -20,6 +20,7 @@ export function limitsWith(changes: SomeLimits = {}, base: Limits = DEFAULT_LIMI
     dns: { ...base.dns, ...changes.dns },
     presence: { ...base.presence, ...changes.presence },
     offline: { ...base.offline, ...changes.offline },
+    api: { ...base.api, ...changes.api },
     websocket: { ...base.websocket, ...changes.websocket },
   };
 }

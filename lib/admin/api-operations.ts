@@ -1,0 +1,179 @@
+/** What the HTTP API does, one operation for each method and path. */
+import type { ServerResponse } from 'node:http';
+import type * as z from 'zod';
+import type { Endpoint } from '../endpoint/endpoint.js';
+import { parseAddress } from '../imxp/address.js';
+import type { HeldStatus } from '../ops/status.js';
+import type { AccessEntries } from '../store/access.js';
+import type { Accounts } from '../store/accounts.js';
+import {
+  ACCESS,
+  type AccessBody,
+  ANSWER,
+  type AnswerBody,
+  DISABLE,
+  NEW_ACCOUNT,
+  SEND,
+  type SendBody,
+} from './api-schemas.js';
+import { HttpFault } from './http-fault.js';
+import type { MessageStreams } from './message-streams.js';
+import type { Send } from './send.js';
+import type { Role, Token } from './tokens.js';
+
+/** What the node lends to the API. */
+export interface OperationContext {
+  readonly accounts: Accounts;
+  readonly access: AccessEntries;
+  /** @returns false when there is such an account */
+  readonly addAccount: (address: string, password: string) => Promise<boolean>;
+  readonly send: Send;
+  readonly streams: MessageStreams;
+  readonly held: () => HeldStatus;
+  /** Attaches as an account, inside the process. */
+  readonly attach: (account: string) => Promise<Endpoint>;
+}
+
+export interface Asked {
+  readonly token: Token;
+  /** Of the path, in its order. */
+  readonly parameters: readonly string[];
+  /** Checked by the schema of the operation. */
+  readonly body?: unknown;
+}
+
+export type Answer = object;
+
+export interface Operation {
+  readonly method: 'GET' | 'POST' | 'PUT';
+  /** Below the path of the API, with parameters as `{address}`. */
+  readonly path: string;
+  readonly role: Role;
+  readonly summary: string;
+  readonly body?: z.ZodType;
+  /** The response is a stream of events. */
+  readonly stream?: true;
+  run?(context: OperationContext, asked: Asked): Promise<Answer>;
+  open?(context: OperationContext, asked: Asked, response: ServerResponse): Promise<void>;
+}
+
+const accountOf = ({ account = '' }: Token): string => account;
+
+function known(done: boolean, address: string): Answer {
+  if (!done) throw new HttpFault(404, `there is no account ${address}`);
+  return { address };
+}
+
+export const OPERATIONS: readonly Operation[] = [
+  {
+    method: 'POST',
+    path: '/send',
+    role: 'send',
+    summary:
+      'Send a message. 200 only when the application of a recipient has answered ok, or its relay holds the message.',
+    body: SEND,
+    run: ({ send }, { token, body }) => send(accountOf(token), body as SendBody),
+  },
+  {
+    method: 'GET',
+    path: '/messages',
+    role: 'send',
+    summary: 'Receive messages as server-sent events. Each waits for an answer by POST /messages/{id}.',
+    stream: true,
+    open: ({ streams, attach }, { token }, response) => streams.open(accountOf(token), attach, response),
+  },
+  {
+    method: 'POST',
+    path: '/messages/{id}',
+    role: 'send',
+    summary: 'Answer a message: accept it with {}, or refuse it with a code and a text.',
+    body: ANSWER,
+    run: async ({ streams }, { token, parameters: [id = ''], body }) => {
+      const { code, text = 'refused' } = body as AnswerBody;
+      const answered = streams.answer(accountOf(token), id, code === undefined ? undefined : { code, text });
+      if (!answered) throw new HttpFault(404, 'there is no such message, or it is answered or lost');
+      return { id };
+    },
+  },
+  {
+    method: 'GET',
+    path: '/accounts',
+    role: 'read',
+    summary: 'List the accounts.',
+    run: async ({ accounts }) => {
+      const all: object[] = [];
+      for await (const { address, created, changed, state, lastAttached } of accounts.profiles()) {
+        const { disabled } = state;
+        all.push({ address, created, changed, disabled: disabled ?? null, lastAttached: lastAttached ?? null });
+      }
+      return { accounts: all };
+    },
+  },
+  {
+    method: 'POST',
+    path: '/accounts',
+    role: 'operate',
+    summary: 'Add an account.',
+    body: NEW_ACCOUNT,
+    run: async ({ addAccount }, { body }) => {
+      const { address, password } = body as z.output<typeof NEW_ACCOUNT>;
+      if (!(await addAccount(address, password))) throw new HttpFault(409, `there is an account ${address}`);
+      return { address };
+    },
+  },
+  {
+    method: 'POST',
+    path: '/accounts/{address}/disable',
+    role: 'operate',
+    summary: 'Disable an account: its sessions end, and it cannot log in.',
+    body: DISABLE,
+    run: async ({ accounts }, { parameters: [address = ''], body }) =>
+      known(await accounts.disable(address, (body as z.output<typeof DISABLE>).reason), address),
+  },
+  {
+    method: 'POST',
+    path: '/accounts/{address}/enable',
+    role: 'operate',
+    summary: 'Enable an account again.',
+    run: async ({ accounts }, { parameters: [address = ''] }) => known(await accounts.enable(address), address),
+  },
+  {
+    method: 'GET',
+    path: '/accounts/{address}/access',
+    role: 'read',
+    summary: 'Read the access list of an account.',
+    run: async (context, { parameters: [address = ''] }) => {
+      const { entries, lastUpdate } = (await accessOf(context, address)).entries;
+      const shown = entries.map(({ actor, actions }) => ({ actor, actions }));
+      return { entries: shown, lastUpdate: new Date(lastUpdate).toISOString() };
+    },
+  },
+  {
+    method: 'PUT',
+    path: '/accounts/{address}/access',
+    role: 'operate',
+    summary: 'Replace the access list of an account.',
+    body: ACCESS,
+    run: async (context, { parameters: [address = ''], body }) => {
+      const { owner, entries } = await accessOf(context, address);
+      const { entries: given } = body as AccessBody;
+      const wanted = given.map(({ actor, actions }) => ({ actor, actions }));
+      const at = await context.access.replace(owner, entries, wanted, Date.now());
+      if (at === undefined) throw new HttpFault(409, 'the list was changed at the same time: read it and try again');
+      return { entries: given, lastUpdate: new Date(at).toISOString() };
+    },
+  },
+  {
+    method: 'GET',
+    path: '/held',
+    role: 'read',
+    summary: 'How many messages are held for endpoints that are not attached.',
+    run: async ({ held }) => ({ ...held() }),
+  },
+];
+
+async function accessOf({ access, accounts }: OperationContext, address: string) {
+  const owner = parseAddress(address);
+  if (!(await accounts.known(address))) throw new HttpFault(404, `there is no account ${address}`);
+  return { owner, entries: access.of(owner) };
+}

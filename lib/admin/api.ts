@@ -1,0 +1,188 @@
+/**
+ * HTTP API on the admin port: decides by token and role who may ask for what, limits it, and answers in JSON. What is done
+ * is in `api-operations.ts`.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type * as z from 'zod';
+import type { Limits } from '../config/limits.js';
+import { events } from '../ops/events.js';
+import { TokenBuckets } from '../ops/token-bucket.js';
+import { hostPrefix, plainAddress } from '../transport/network.js';
+import { type Answer, OPERATIONS, type Operation, type OperationContext } from './api-operations.js';
+import { faultOfError, HttpFault } from './http-fault.js';
+import { openApiDocument } from './open-api.js';
+import { type Token, tokenIn } from './tokens.js';
+
+export const API_PATH = '/api/v1';
+
+const MINUTE_SECONDS = 60;
+
+const monotonic = (): number => performance.now();
+
+export class Api {
+  readonly #tokens: readonly Token[];
+  readonly #context: OperationContext;
+  readonly #limits: Limits['api'];
+  readonly #rates: TokenBuckets;
+  readonly #wrong: TokenBuckets;
+  #outstanding = 0;
+
+  constructor(tokens: readonly Token[], context: OperationContext, limits: Limits['api']) {
+    this.#tokens = tokens;
+    this.#context = context;
+    this.#limits = limits;
+    this.#rates = new TokenBuckets({ perSecond: limits.requestsPerSecond, burst: limits.requestsBurst }, monotonic);
+    const perSecond = limits.wrongPerMinute / MINUTE_SECONDS;
+    this.#wrong = new TokenBuckets({ perSecond, burst: limits.wrongPerMinute }, monotonic);
+  }
+
+  /** Answers a request below {@link API_PATH}. */
+  async answer(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+    const { method = '' } = request;
+    const remote = plainAddress(request.socket.remoteAddress ?? '');
+    let token: Token | undefined;
+    let changes = false;
+    try {
+      const below = path.slice(API_PATH.length);
+      if (below === '/openapi.json' && method === 'GET') {
+        write(response, 200, openApiDocument(OPERATIONS));
+        return;
+      }
+      token = this.#admitted(request, remote);
+      const { operation, parameters } = found(method, below);
+      changes = method !== 'GET';
+      if (operation.role !== token.role && !(operation.role === 'read' && token.role === 'operate')) {
+        throw new HttpFault(403, `this needs a token with the role "${operation.role}"`);
+      }
+      await this.#checkAccount(token);
+      await this.#perform(operation, { token, parameters, request, response });
+    } catch (error) {
+      const fault = faultOfError(error);
+      if (fault === undefined) events.fault.publish({ session: 'api', error });
+      refuse(response, fault ?? new HttpFault(500, 'internal error; the log of the relay has more'));
+    }
+    if (changes || token === undefined) {
+      const who = token === undefined ? {} : { token: token.name };
+      events.api.publish({ remote, ...who, request: `${method} ${path}`, status: response.statusCode });
+    }
+  }
+
+  #admitted(request: IncomingMessage, remote: string): Token {
+    const token = tokenIn(request.headers.authorization, this.#tokens);
+    if (token === undefined) {
+      if (!this.#wrong.of(hostPrefix(remote))?.take())
+        throw new HttpFault(429, 'too many requests without a valid token');
+      throw new HttpFault(401, 'a valid token is needed: Authorization: Bearer TOKEN');
+    }
+    if (!this.#rates.of(token.name)?.take()) throw new HttpFault(429, 'too many requests with this token');
+    return token;
+  }
+
+  /** A token outlives its account no more than a password does. */
+  async #checkAccount({ account }: Token): Promise<void> {
+    if (account === undefined) return;
+    const { accounts } = this.#context;
+    if (!(await accounts.known(account))) throw new HttpFault(403, `there is no account ${account}`);
+    const suspended = accounts.suspended(account);
+    if (suspended !== undefined) throw new HttpFault(403, suspended);
+  }
+
+  async #perform(
+    operation: Operation,
+    asked: {
+      readonly token: Token;
+      readonly parameters: readonly string[];
+      readonly request: IncomingMessage;
+      readonly response: ServerResponse;
+    },
+  ): Promise<void> {
+    const { request, response, ...who } = asked;
+    if (this.#outstanding >= this.#limits.outstanding) throw new HttpFault(503, 'too many requests are in progress');
+    this.#outstanding += 1;
+    try {
+      const body = operation.body === undefined ? undefined : await this.#body(request, operation.body);
+      if (operation.stream === true) {
+        await operation.open?.(this.#context, who, response);
+        return;
+      }
+      const answer: Answer = (await operation.run?.(this.#context, { ...who, body })) ?? {};
+      write(response, 200, answer);
+    } finally {
+      this.#outstanding -= 1;
+    }
+  }
+
+  async #body(request: IncomingMessage, schema: z.ZodType): Promise<unknown> {
+    const { bodyOctets } = this.#limits;
+    if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
+      throw new HttpFault(415, 'the body must be JSON: Content-Type: application/json');
+    }
+    const parts: Buffer[] = [];
+    let octets = 0;
+    for await (const part of request) {
+      octets += part.length;
+      if (octets > bodyOctets) throw new HttpFault(413, `the body has more than ${bodyOctets} octets`);
+      parts.push(part);
+    }
+    let given: unknown;
+    try {
+      given = JSON.parse(Buffer.concat(parts).toString());
+    } catch (error) {
+      throw new HttpFault(400, `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    const { data, error } = schema.safeParse(given);
+    if (error === undefined) return data;
+    const [issue] = error.issues;
+    throw new HttpFault(400, `${issue?.path.join('.') || 'the body'}: ${issue?.message ?? 'is wrong'}`);
+  }
+}
+
+function found(
+  method: string,
+  below: string,
+): { readonly operation: Operation; readonly parameters: readonly string[] } {
+  const allowed: string[] = [];
+  for (const operation of OPERATIONS) {
+    const pattern = new RegExp(`^${operation.path.replace(/\{\w+\}/g, '([^/]+)')}$`);
+    const match = pattern.exec(below);
+    if (match === null) continue;
+    if (operation.method === method) return { operation, parameters: match.slice(1).map(decoded) };
+    allowed.push(operation.method);
+  }
+  if (allowed.length > 0) throw new HttpFault(405, `only ${allowed.join(', ')} here`);
+  throw new HttpFault(404, `not found; ${API_PATH}/openapi.json describes what there is`);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new HttpFault(400, 'the path is not valid');
+  }
+}
+
+function write(response: ServerResponse, status: number, value: object, headers: Record<string, string> = {}): void {
+  const body = Buffer.from(`${JSON.stringify(value)}\n`);
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': body.length,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...headers,
+  });
+  response.end(body);
+}
+
+function refuse(response: ServerResponse, { status, message, code }: HttpFault): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const value = { error: message, ...(code === undefined ? {} : { code }) };
+  // What was not read of the request would be taken for the next one.
+  write(response, status, value, {
+    Connection: 'close',
+    ...(status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {}),
+    ...(status === 429 ? { 'Retry-After': '60' } : {}),
+  });
+}

@@ -1,0 +1,65 @@
+/**
+ * Endpoints inside the process of a node: connections to its relay that go over no network, on which the node itself
+ * vouches for the account. They pass the same rules and limits as those of peers.
+ */
+import { duplexPair } from 'node:stream';
+import { DEFAULT_LIMITS } from '../config/limits.js';
+import { parseRelayUrl } from '../config/relay-url.js';
+import { RelayConnector } from '../endpoint/connection.js';
+import type { Dialled } from '../endpoint/dialling.js';
+import { Endpoint } from '../endpoint/endpoint.js';
+import { settle } from '../endpoint/options.js';
+import { dialectNamed } from '../imxp/dialect/named.js';
+import { Connection, type ConnectionOwner } from '../transport/connection.js';
+import type { ConnectionRules } from '../transport/connection-rules.js';
+
+/** For logs: what stands for the address of a peer. */
+const HERE = { address: '127.0.0.1', port: 0 };
+const RELAY = parseRelayUrl('tcp://127.0.0.1:1');
+
+export class LocalEndpoints implements ConnectionOwner {
+  /** The relay's ends of the connections. */
+  readonly connections = new Set<Connection>();
+  readonly #rules: ConnectionRules;
+
+  /** @param rules of the node's listeners */
+  constructor(rules: Omit<ConnectionRules, 'role'>) {
+    this.#rules = { ...rules, role: 'listener' };
+  }
+
+  /**
+   * Attaches as an account.
+   *
+   * @throws RefusedError REFUSED (554: another program is attached as it); LocalError ADDRESS_INVALID
+   */
+  async attach(account: string): Promise<Endpoint> {
+    const settings = await settle({ address: account, relay: RELAY, tls: 'off', autoAccept: false });
+    const dialling = { relays: async () => [RELAY], dial: (dialled: Dialled) => this.#connect(account, dialled) };
+    return Endpoint.through(new RelayConnector(settings, dialectNamed(settings.dialect), dialling), settings);
+  }
+
+  /** Ends all connections in order, within a time. */
+  async close(limitMs: number): Promise<void> {
+    await Promise.all([...this.connections].map((served) => served.release('the relay is shutting down', limitMs)));
+  }
+
+  ended(connection: Connection): void {
+    this.connections.delete(connection);
+  }
+
+  async #connect(account: string, { relays, chosen, owner, profiles }: Dialled): Promise<Connection> {
+    const [near, far] = duplexPair();
+    const served = new Connection(far, this.#rules, { remote: HERE, local: HERE, owner: this });
+    this.connections.add(served);
+    served.identity = { name: account, mechanism: 'LOCAL', privacy: true };
+    const connection = new Connection(
+      near,
+      { role: 'initiator', profiles, limits: DEFAULT_LIMITS },
+      { remote: HERE, local: HERE, owner },
+    );
+    await connection.greeted();
+    const [relay] = relays;
+    if (relay !== undefined) chosen?.(relay);
+    return connection;
+  }
+}
