@@ -7,7 +7,7 @@ import type { HeldStatus } from '../ops/status.js';
 import type { AccessEntries } from '../store/access.js';
 import type { Accounts } from '../store/accounts.js';
 import {
-  ACCESS,
+  ACCESS_BODY,
   type AccessBody,
   ANSWER,
   type AnswerBody,
@@ -19,7 +19,7 @@ import {
 import { HttpFault } from './http-fault.js';
 import type { MessageStreams } from './message-streams.js';
 import type { Send } from './send.js';
-import type { Role, Token } from './tokens.js';
+import type { Token, TokenRole } from './tokens.js';
 
 /** What the node lends to the API. */
 export interface OperationContext {
@@ -34,7 +34,7 @@ export interface OperationContext {
   readonly attach: (account: string) => Promise<Endpoint>;
 }
 
-export interface Asked {
+export interface ApiCall {
   readonly token: Token;
   /** Of the path, in its order. */
   readonly parameters: readonly string[];
@@ -42,29 +42,29 @@ export interface Asked {
   readonly body?: unknown;
 }
 
-export type Answer = object;
+export type ApiResult = object;
 
-export interface Operation {
+export interface ApiOperation {
   readonly method: 'GET' | 'POST' | 'PUT';
   /** Below the path of the API, with parameters as `{address}`. */
   readonly path: string;
-  readonly role: Role;
+  readonly role: TokenRole;
   readonly summary: string;
   readonly body?: z.ZodType;
   /** The response is a stream of events. */
   readonly stream?: true;
-  run?(context: OperationContext, asked: Asked): Promise<Answer>;
-  open?(context: OperationContext, asked: Asked, response: ServerResponse): Promise<void>;
+  run?(context: OperationContext, asked: ApiCall): Promise<ApiResult>;
+  open?(context: OperationContext, asked: ApiCall, response: ServerResponse): Promise<void>;
 }
 
 const accountOf = ({ account = '' }: Token): string => account;
 
-function known(done: boolean, address: string): Answer {
+function known(done: boolean, address: string): ApiResult {
   if (!done) throw new HttpFault(404, `there is no account ${address}`);
   return { address };
 }
 
-export const OPERATIONS: readonly Operation[] = [
+export const OPERATIONS: readonly ApiOperation[] = [
   {
     method: 'POST',
     path: '/send',
@@ -153,7 +153,7 @@ export const OPERATIONS: readonly Operation[] = [
     path: '/accounts/{address}/access',
     role: 'operate',
     summary: 'Replace the access list of an account.',
-    body: ACCESS,
+    body: ACCESS_BODY,
     run: async (context, { parameters: [address = ''], body }) => {
       const { owner, entries } = await accessOf(context, address);
       const { entries: given } = body as AccessBody;

@@ -26,7 +26,7 @@ export const NEW_ACCOUNT = z.strictObject({ address, password: z.string().min(1)
 
 export const DISABLE = z.strictObject({ reason: z.string().max(1000).optional() });
 
-export const ACCESS = z.strictObject({
+export const ACCESS_BODY = z.strictObject({
   entries: z
     .array(z.strictObject({ actor: address, actions: z.array(z.string().regex(/^[a-z]+:[A-Za-z]+$/)).max(100) }))
     .min(1)
@@ -36,4 +36,4 @@ export const ACCESS = z.strictObject({
 
 export type SendBody = z.output<typeof SEND>;
 export type AnswerBody = z.output<typeof ANSWER>;
-export type AccessBody = z.output<typeof ACCESS>;
+export type AccessBody = z.output<typeof ACCESS_BODY>;

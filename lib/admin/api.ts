@@ -8,7 +8,7 @@ import type { Limits } from '../config/limits.js';
 import { events } from '../ops/events.js';
 import { TokenBuckets } from '../ops/token-bucket.js';
 import { hostPrefix, plainAddress } from '../transport/network.js';
-import { type Answer, OPERATIONS, type Operation, type OperationContext } from './api-operations.js';
+import { type ApiOperation, type ApiResult, OPERATIONS, type OperationContext } from './api-operations.js';
 import { faultOfError, HttpFault } from './http-fault.js';
 import { openApiDocument } from './open-api.js';
 import { type Token, tokenIn } from './tokens.js';
@@ -88,7 +88,7 @@ export class Api {
   }
 
   async #perform(
-    operation: Operation,
+    operation: ApiOperation,
     asked: {
       readonly token: Token;
       readonly parameters: readonly string[];
@@ -105,7 +105,7 @@ export class Api {
         await operation.open?.(this.#context, who, response);
         return;
       }
-      const answer: Answer = (await operation.run?.(this.#context, { ...who, body })) ?? {};
+      const answer: ApiResult = (await operation.run?.(this.#context, { ...who, body })) ?? {};
       write(response, 200, answer);
     } finally {
       this.#outstanding -= 1;
@@ -140,7 +140,7 @@ export class Api {
 function found(
   method: string,
   below: string,
-): { readonly operation: Operation; readonly parameters: readonly string[] } {
+): { readonly operation: ApiOperation; readonly parameters: readonly string[] } {
   const allowed: string[] = [];
   for (const operation of OPERATIONS) {
     const pattern = new RegExp(`^${operation.path.replace(/\{\w+\}/g, '([^/]+)')}$`);

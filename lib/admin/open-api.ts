@@ -1,7 +1,7 @@
 /** The OpenAPI document of the HTTP API, made of its operations and the schemas of their bodies. */
 import * as z from 'zod';
 import { VERSION } from '../ops/version.js';
-import type { Operation } from './api-operations.js';
+import type { ApiOperation } from './api-operations.js';
 
 const ERROR = {
   type: 'object',
@@ -27,7 +27,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   '504': 'no answer in time: a message may have been delivered',
 };
 
-export function openApiDocument(operations: readonly Operation[]): object {
+export function openApiDocument(operations: readonly ApiOperation[]): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const operation of operations) {
     paths[operation.path] = { ...paths[operation.path], [operation.method.toLowerCase()]: described(operation) };
@@ -45,7 +45,7 @@ export function openApiDocument(operations: readonly Operation[]): object {
   };
 }
 
-function described({ path, role, summary, body, stream }: Operation): object {
+function described({ path, role, summary, body, stream }: ApiOperation): object {
   const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => {
     return { name, in: 'path', required: true, schema: { type: 'string' } };
   });

@@ -10,12 +10,12 @@ import { addressSchema, distinct } from '../config/values.js';
 import { LocalError } from '../errors.js';
 
 /** `send`: acts as one account. `read`: sees accounts and access lists. `operate`: changes them as well. */
-export type Role = 'send' | 'read' | 'operate';
+export type TokenRole = 'send' | 'read' | 'operate';
 
 export interface Token {
   /** For the audit log. */
   readonly name: string;
-  readonly role: Role;
+  readonly role: TokenRole;
   /** Of the role `send`. */
   readonly account?: string | undefined;
   readonly digest: Buffer;
