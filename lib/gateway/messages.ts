@@ -32,6 +32,8 @@ const UNDERSTOOD: ReadonlySet<string> = new Set(['dataHopping']);
 
 const FAILED: Reply = { code: 550, text: 'the gateway could not deliver the message' };
 const LOOPING: Reply = { code: 550, text: 'the message has passed through too many gateways' };
+/** Reply code for what can be tried again. */
+const AWAY = 450;
 const NO_ANSWER: Reply = { code: 451, text: 'the other side of the gateway did not answer' };
 
 interface Outcome {
@@ -253,6 +255,8 @@ function outcomeOf(error: unknown): Outcome {
   // D-CPIM-01: a missing answer from the relay is indeterminate, unless the message was certainly not sent
   const unknown = error instanceof TransportError && error.fields['sent'] !== false;
   if (unknown && !(error instanceof RefusedError)) return { status: 'indeterminant', reason };
-  const code = error instanceof ImxpError ? error.reply?.code : undefined;
+  // Without an answer it was certainly not sent: the relay is away, and may be back soon.
+  const away = error instanceof TransportError ? AWAY : undefined;
+  const code = error instanceof ImxpError ? (error.reply?.code ?? away) : undefined;
   return { status: 'failure', reason, ...(code === undefined ? {} : { code }) };
 }

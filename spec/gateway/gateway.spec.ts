@@ -96,7 +96,7 @@ describe('a gateway between IMXP and CPIM', () => {
       port.answer = async ({ options }) => void (await port.report(SLATE, options?.[0]?.transID ?? 0, 550));
       expect((await gateway.message(operation())).status).to.equal('failure');
       port.answer = () => Promise.reject(new TransportError('CONNECTION_LOST', 'x', { fields: { sent: false } }));
-      expect((await gateway.message(operation())).status).to.equal('failure');
+      expect(await gateway.message(operation()), 'to be tried again').to.include({ status: 'failure', code: 450 });
     });
 
     it('REQ-IMPP-073 REQ-CPIM-008 answers indeterminant when no report arrives', async () => {

@@ -18,6 +18,8 @@ export const XMPP_PASSWORD = 'balcony';
 
 const PYTHON = '/usr/bin/python3';
 const START_MS = 120_000;
+/** A client that says nothing for that long. */
+const QUIET_MS = 600_000;
 
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
@@ -170,6 +172,12 @@ export class XmppClient {
       if (line === undefined) throw new Error(`the client ended: ${this.#process.stderr}`);
       this.#seen.push(JSON.parse(line));
     }
+  }
+
+  /** The next event, for one who wants them all; undefined when the client has ended. */
+  async next(): Promise<XmppClientEvent | undefined> {
+    const line = await this.#process.line(QUIET_MS);
+    return line === undefined ? undefined : JSON.parse(line);
   }
 
   get said(): string {

@@ -21,6 +21,11 @@ export const RECEIPTS = 'urn:xmpp:receipts';
 /** XEP-0131, with the header Max-Forwards. */
 const HEADERS = 'http://jabber.org/protocol/shim';
 const MAX_FORWARDS = 'Max-Forwards';
+/** Header, and field of an instant message, for each gateway that a message has passed: the domain of its component. */
+const PASSED = 'X-IMXP-Gateway';
+const PASSED_NAMESPACE = 'urn:x-imxp:gateway';
+/** More gateways than that are a loop, whoever they are. */
+const PASSED_MOST = 16;
 /** XEP-0203. */
 const DELAY = 'urn:xmpp:delay';
 /** XEP-0359. */
@@ -42,6 +47,8 @@ export interface XmppText {
   /** With its angle brackets. */
   readonly messageId: string | undefined;
   readonly date: Date | undefined;
+  /** Gateways that it has passed. */
+  readonly passed: readonly string[];
 }
 
 /** Where a message goes, and how it is known on the way. */
@@ -77,7 +84,15 @@ export function xmppTextOf({ type, headers, body }: CpimContent): XmppText {
     const text = media.type === 'text/plain' ? readText(body, media) : undefined;
     if (text === undefined) throw refused(NO_TEXT);
     const lang = languageOf(all.get('Content-Language'));
-    return { body: text, subject: undefined, thread: undefined, lang, messageId: undefined, date: undefined };
+    return {
+      body: text,
+      subject: undefined,
+      thread: undefined,
+      lang,
+      messageId: undefined,
+      date: undefined,
+      passed: [],
+    };
   }
   if (opened.kind === 'cpim') opened.message.requireUnderstood();
   return textOfMessage(opened.kind === 'cpim' ? opened.message.asInstantMessage() : opened.message);
@@ -95,6 +110,9 @@ function textOfMessage(message: InstantMessage): XmppText {
     lang: languageOf(message.lang),
     messageId: message.first('message-id'),
     date: message.date,
+    passed: message.fields
+      .filter(({ namespace, name }) => namespace === PASSED_NAMESPACE && name === 'passed')
+      .map(({ value }) => value.trim()),
   };
 }
 
@@ -105,7 +123,8 @@ function languageOf(text: string | undefined): string | undefined {
 
 /** Makes the stanza for a message, with a request for a receipt. */
 export function stanzaOfText(text: XmppText, { from, to, id, maxForwards, now }: StanzaEnvelope): XmppElement {
-  const { body, subject, thread, lang, messageId, date } = text;
+  const { body, subject, thread, lang, messageId, date, passed } = text;
+  const header = (name: string, value: string) => xmppElement('header', HEADERS, { name }, value);
   const plain = (name: string, value: string | undefined) =>
     value === undefined ? undefined : xmppElement(name, 'jabber:component:accept', {}, value);
   const held = date !== undefined && now - date.getTime() > HELD_MS;
@@ -118,14 +137,13 @@ export function stanzaOfText(text: XmppText, { from, to, id, maxForwards, now }:
     xmppElement('request', RECEIPTS),
     messageId === undefined ? undefined : xmppElement('origin-id', STANZA_IDS, { id: messageId.replace(/^<|>$/g, '') }),
     held ? xmppElement('delay', DELAY, { from: from.domain, stamp: date.toISOString() }) : undefined,
-    maxForwards === undefined
-      ? undefined
-      : xmppElement(
-          'headers',
-          HEADERS,
-          {},
-          xmppElement('header', HEADERS, { name: MAX_FORWARDS }, String(maxForwards)),
-        ),
+    xmppElement(
+      'headers',
+      HEADERS,
+      {},
+      maxForwards === undefined ? undefined : header(MAX_FORWARDS, String(maxForwards)),
+      ...[...passed, from.domain].map((domain) => header(PASSED, domain)),
+    ),
   );
 }
 
@@ -140,10 +158,24 @@ export function asksForReceipt(message: XmppElement): boolean {
 
 /** How many more gateways a stanza may pass; undefined if it does not say. */
 export function maxForwardsOf(message: XmppElement): number | undefined {
-  const headers = childOf(message, 'headers', HEADERS);
-  const header = headers && childElements(headers).find(({ attributes }) => attributes['name'] === MAX_FORWARDS);
-  const value = dataIn(header)?.trim() ?? '';
+  const [value = ''] = headersOf(message, MAX_FORWARDS);
   return /^[0-9]{1,3}$/.test(value) ? Number(value) : undefined;
+}
+
+function headersOf(message: XmppElement, wanted: string): string[] {
+  const headers = childOf(message, 'headers', HEADERS);
+  const found = headers && childElements(headers).filter(({ attributes }) => attributes['name'] === wanted);
+  return (found ?? []).map((header) => dataIn(header)?.trim() ?? '');
+}
+
+/** Gateways that a stanza has passed. */
+export function passedBy(message: XmppElement): string[] {
+  return headersOf(message, PASSED);
+}
+
+/** Whether a message comes back to a gateway, or has passed too many. */
+export function isLoop(passed: readonly string[], gateway: string): boolean {
+  return passed.length >= PASSED_MOST || passed.some((domain) => domain.toLowerCase() === gateway);
 }
 
 /**
@@ -151,9 +183,16 @@ export function maxForwardsOf(message: XmppElement): number | undefined {
  *
  * @param from address in the mesh of the XMPP user, and
  * @param to that of the recipient
+ * @param gateway domain of the component
  * @param now milliseconds since 1970, for a stanza that was not delayed
  */
-export function contentOfStanza(message: XmppElement, from: string, to: string, now: number): CpimContent {
+export function contentOfStanza(
+  message: XmppElement,
+  from: string,
+  to: string,
+  gateway: string,
+  now: number,
+): CpimContent {
   const { 'xml:lang': lang, id } = message.attributes;
   const domain = from.slice(from.lastIndexOf('@') + 1);
   const stamp = parseTimestamp(childOf(message, 'delay', DELAY)?.attributes['stamp'] ?? '');
@@ -168,7 +207,7 @@ export function contentOfStanza(message: XmppElement, from: string, to: string, 
       date: new Date(stamp ?? now),
       ...(own === undefined || own === '' || own.length > ID_CHARACTERS ? {} : { messageId: messageIdOf(own, domain) }),
       ...(known === undefined ? {} : { lang: known }),
-      fields: threadField(dataIn(childOf(message, 'thread'))),
+      fields: [...threadField(dataIn(childOf(message, 'thread'))), ...[...passedBy(message), gateway].map(passedField)],
       text: dataIn(childOf(message, 'body')) ?? '',
     }),
     'nested',
@@ -183,6 +222,10 @@ function threadField(thread: string | undefined): MessageField[] {
   const value = thread?.trim() ?? '';
   if (value === '' || value.length > ID_CHARACTERS) return [];
   return [{ namespace: THREAD_NAMESPACE, name: 'thread', value, lang: undefined, seeNoEvil: true }];
+}
+
+function passedField(value: string): MessageField {
+  return { namespace: PASSED_NAMESPACE, name: 'passed', value, lang: undefined, seeNoEvil: true };
 }
 
 function messageIdOf(id: string, domain: string): string {

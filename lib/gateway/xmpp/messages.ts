@@ -14,7 +14,9 @@ import {
   asksForReceipt,
   contentOfStanza,
   hasText,
+  isLoop,
   maxForwardsOf,
+  passedBy,
   RECEIPTS,
   stanzaOfText,
   xmppTextOf,
@@ -110,7 +112,9 @@ export class XmppMessages {
     if (link?.online === undefined) return failed(operation, OFFLINE);
     let made: XmppElement;
     try {
-      made = stanzaOfText(xmppTextOf(operation.content), { from, to, id, maxForwards, now: now() });
+      const text = xmppTextOf(operation.content);
+      if (isLoop(text.passed, from.domain)) return failed(operation, this.#refused(link, operation.source, LOOPING));
+      made = stanzaOfText(text, { from, to, id, maxForwards, now: now() });
       const octets = Buffer.byteLength(writeStanza(made));
       const { stanzaOctets } = this.#options;
       if (octets > stanzaOctets)
@@ -199,6 +203,7 @@ export class XmppMessages {
     if (source === undefined) return this.#refused(link, writeJid(from), FORBIDDEN);
     const destination = to.domain === link.domain ? addresses.meshAddress(to) : undefined;
     if (destination === undefined) return NOT_SERVED;
+    if (isLoop(passedBy(message), link.domain)) return this.#refused(link, writeJid(from), LOOPING);
     const sender = writeJid(from);
     const own = this.#outstanding.get(sender) ?? 0;
     const { outstanding, outstandingPerUser } = this.#options;
@@ -211,7 +216,7 @@ export class XmppMessages {
         destination: uriOfAddress('im', destination),
         transID: newCpimId(),
         maxForwards: maxForwardsOf(message),
-        content: contentOfStanza(message, source, destination, now()),
+        content: contentOfStanza(message, source, destination, link.domain, now()),
       });
       return replyOfResponse(response);
     } catch (error) {

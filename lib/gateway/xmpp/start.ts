@@ -54,7 +54,8 @@ export class XmppGateway {
   }
 
   /**
-   * Connects the components first and attaches then, so that nothing arrives for which there is no way on.
+   * Attaches first and connects the components then: a message of the mesh that is too early is answered 450, to be tried
+   * again, while one of XMPP would come from nobody that the relay knows.
    *
    * @throws TransportError CONNECT_FAILED when the XMPP server does not take a component; LocalError STORE_FAILED; as
    *   `attach` of the port
@@ -98,8 +99,8 @@ export class XmppGateway {
     const made = openGateway(port, peer, { security, minimum: MINIMUM, subscriptions });
     const started = new XmppGateway(links, made, presence, state, leaving);
     try {
-      for (const link of links) await link.start();
       for (const domain of addresses.served) await port.attach(`*@${domain}`);
+      for (const link of links) await link.start();
     } catch (error) {
       await started.close();
       throw error;

@@ -5,7 +5,9 @@ import {
   asksForReceipt,
   contentOfStanza,
   hasText,
+  isLoop,
   maxForwardsOf,
+  passedBy,
   stanzaOfText,
   xmppTextOf,
 } from '../../../lib/gateway/xmpp/message-mapping.js';
@@ -39,7 +41,8 @@ describe('messages through the XMPP gateway', () => {
         "<message from='fred@example.com' to='romeo@slate.example' id='abc' type='chat' xml:lang='en-GB'>" +
           '<subject>Bowling</subject><body>Tonight at &lt;eight&gt;?\nBring the ball.</body><thread>games</thread>' +
           "<request xmlns='urn:xmpp:receipts'/><origin-id xmlns='urn:xmpp:sid:0' id='1@example.com'/>" +
-          "<headers xmlns='http://jabber.org/protocol/shim'><header name='Max-Forwards'>7</header></headers></message>",
+          "<headers xmlns='http://jabber.org/protocol/shim'><header name='Max-Forwards'>7</header>" +
+          "<header name='X-IMXP-Gateway'>example.com</header></headers></message>",
       );
     }
   });
@@ -71,7 +74,14 @@ describe('messages through the XMPP gateway', () => {
   });
 
   it('carry a delay stamp if they were written some time ago (XEP-0203)', () => {
-    const text = { body: 'x', subject: undefined, thread: undefined, lang: undefined, messageId: undefined };
+    const text = {
+      body: 'x',
+      subject: undefined,
+      thread: undefined,
+      lang: undefined,
+      messageId: undefined,
+      passed: [],
+    };
     const delay = (ms: number) =>
       childOf(stanzaOfText({ ...text, date: new Date(NOW - ms) }, envelope), 'delay', 'urn:xmpp:delay');
     expect(delay(59_000)).to.equal(undefined);
@@ -88,7 +98,7 @@ describe('messages through the XMPP gateway', () => {
       xmppElement('request', 'urn:xmpp:receipts'),
       xmppElement('delay', 'urn:xmpp:delay', { stamp: '2026-11-29T10:00:00Z' }),
     );
-    const content = contentOfStanza(message, 'romeo@xmpp.example', 'fred@example.com', NOW);
+    const content = contentOfStanza(message, 'romeo@xmpp.example', 'fred@example.com', 'example.com', NOW);
     expect(content.type).to.match(/^multipart\/related/i);
     const { body, ...rest } = xmppTextOf(content);
     expect(body).to.equal('Um acht? <&>\nBring die Kugel mit.');
@@ -97,6 +107,7 @@ describe('messages through the XMPP gateway', () => {
       thread: 'games',
       lang: 'de',
       messageId: '<a%201@xmpp.example>',
+      passed: ['example.com'],
       date: new Date(Date.UTC(2026, 10, 29, 10)),
     });
   });
@@ -109,9 +120,34 @@ describe('messages through the XMPP gateway', () => {
       data('thread', 'y'.repeat(300)),
     );
     const { messageId, thread, lang, date } = xmppTextOf(
-      contentOfStanza(message, 'romeo@xmpp.example', 'fred@example.com', NOW),
+      contentOfStanza(message, 'romeo@xmpp.example', 'fred@example.com', 'example.com', NOW),
     );
     expect([messageId, thread, lang, date]).to.deep.equal([undefined, undefined, undefined, new Date(NOW)]);
+  });
+
+  it('name the gateways that they have passed, in both directions', () => {
+    const message = stanza(
+      'message',
+      { id: 'a' },
+      data('body', 'x'),
+      xmppElement(
+        'headers',
+        'http://jabber.org/protocol/shim',
+        {},
+        xmppElement('header', 'http://jabber.org/protocol/shim', { name: 'X-IMXP-Gateway' }, 'other.example'),
+      ),
+    );
+    const text = xmppTextOf(contentOfStanza(message, 'romeo@xmpp.example', 'fred@example.com', 'mesh.example', NOW));
+    expect(text.passed).to.deep.equal(['other.example', 'mesh.example']);
+    expect(passedBy(stanzaOfText(text, envelope))).to.deep.equal(['other.example', 'mesh.example', 'example.com']);
+    expect(isLoop(['other.example', 'Example.com'], 'example.com')).to.equal(true);
+    expect(isLoop(['other.example'], 'example.com')).to.equal(false);
+    expect(
+      isLoop(
+        Array.from({ length: 16 }, (_, index) => `${index}.example`),
+        'example.com',
+      ),
+    ).to.equal(true);
   });
 
   it('are stanzas with a body only, not chat states, markers or receipts', () => {

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { TransportError } from '../../../lib/errors.js';
 import { type MessageOperation, responseTo } from '../../../lib/gateway/cpim-service.js';
 import { childOf, stanza, type XmppElement, xmppElement } from '../../../lib/gateway/xmpp/element.js';
+import { contentOfStanza } from '../../../lib/gateway/xmpp/message-mapping.js';
 import { type XmppMessageOptions, XmppMessages } from '../../../lib/gateway/xmpp/messages.js';
 import { events, type Refused } from '../../../lib/ops/events.js';
 import { pause } from '../../../lib/transport/backoff.js';
@@ -234,6 +235,32 @@ describe('messages from XMPP to the mesh', () => {
     await Promise.all([...romeo, ...juliet]);
     await send('romeo@slate.example/o');
     expect(mesh.taken).to.have.length(4);
+  });
+
+  it('are refused, and logged, when they come back to the gateway that they have passed', async () => {
+    const { link, mesh, messages } = build();
+    const header = xmppElement('header', 'http://jabber.org/protocol/shim', { name: 'X-IMXP-Gateway' }, 'example.com');
+    const headers = xmppElement('headers', 'http://jabber.org/protocol/shim', {}, header);
+    const refused: Refused[] = [];
+    const stop = events.refused.subscribe((event) => refused.push(event));
+    try {
+      await messages.received(fromRomeo({ id: 'm' }, body('x'), headers), link);
+      const content = contentOfStanza(
+        fromRomeo({ id: 'm' }, body('x')),
+        'a@xmpp.example',
+        'b@x.example',
+        'example.com',
+        0,
+      );
+      expect(await messages.fromGateway(operation({ content }))).to.include({ status: 'failure', code: 550 });
+    } finally {
+      stop();
+    }
+    expect(mesh.taken).to.deep.equal([]);
+    expect(link.sent.map(({ attributes: { type } }) => type)).to.deep.equal(['error']);
+    expect(refused.map(({ reason }) => reason)).to.deep.equal(
+      Array(2).fill('the message has passed through too many gateways'),
+    );
   });
 
   it('are ignored without a body and refused for rooms', async () => {
