@@ -1,6 +1,6 @@
 /**
- * Builds what browsers load: `tsx web/build.ts DIRECTORY` makes the endpoint library as one module (`imxp.js`) and the chat
- * page (`chat/`). Modules of Node are replaced by
+ * Builds what browsers load: `tsx web/build.ts DIRECTORY` makes the endpoint library as one module (`imxp.js`), the chat
+ * page (`chat/`) and the console (`console/`). Modules of Node are replaced by
  * `web/shim/`, dialling by `web/dialling.ts`, and S/MIME, which is large, by `web/secure.ts`.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -93,11 +93,28 @@ export async function chatFiles(): Promise<ReadonlyMap<string, string>> {
   return files;
 }
 
+/** @returns the files of the console by name */
+export async function consoleFiles(): Promise<ReadonlyMap<string, string>> {
+  const files = new Map([
+    ['app.js', await built({ entryPoints: [here('console/main.tsx')] })],
+    ['app.css', await built({ entryPoints: [here('console/app.css')] })],
+  ]);
+  for (const name of ['index.html', 'icon.svg']) files.set(name, readFileSync(here(`console/${name}`), 'utf8'));
+  return files;
+}
+
 /** Writes everything where the program looks for it. */
 export async function buildWeb(directory = here('../dist/web')): Promise<void> {
-  mkdirSync(join(directory, 'chat'), { recursive: true });
+  mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, 'imxp.js'), await browserModule());
-  for (const [name, text] of await chatFiles()) writeFileSync(join(directory, 'chat', name), text);
+  const pages = [
+    ['chat', await chatFiles()],
+    ['console', await consoleFiles()],
+  ] as const;
+  for (const [page, files] of pages) {
+    mkdirSync(join(directory, page), { recursive: true });
+    for (const [name, text] of files) writeFileSync(join(directory, page, name), text);
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await buildWeb(process.argv[2]);

@@ -16,6 +16,8 @@ export interface AdminAddress {
   readonly port: number;
   /** Of the API, where there is one. */
   readonly apiLimits?: AdminOptions['apiLimits'];
+  /** The console. */
+  readonly files?: AdminOptions['files'];
 }
 
 /** Asked for each look. */
@@ -26,7 +28,8 @@ const INDEX = `imxp
 /healthz  whether the process answers
 /readyz   whether the node accepts sessions and its store can be written: 503 before it is ready, while it drains, on a full disk, after the end of its certificate
 /metrics  for Prometheus
-/status   for imxp status and imxp top, JSON`;
+/status   for imxp status and imxp top, JSON
+/console  all of it for people, in a browser`;
 
 export class Admin {
   readonly traffic = new Traffic();
@@ -43,7 +46,7 @@ export class Admin {
   #obstacle: () => string | undefined = () => undefined;
   #api: Api | undefined;
 
-  private constructor({ host, port, apiLimits }: AdminAddress) {
+  private constructor({ host, port, apiLimits, files }: AdminAddress) {
     this.#host = host;
     this.#metrics = new Metrics({
       status: () => this.#status(),
@@ -64,6 +67,7 @@ export class Admin {
       host,
       port,
       pages,
+      files,
       api: () => this.#api,
       ...(apiLimits === undefined ? {} : { apiLimits }),
     });

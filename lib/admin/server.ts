@@ -8,6 +8,7 @@ import type { Limits } from '../config/limits.js';
 import { events } from '../ops/events.js';
 import { cannotListen } from '../transport/listen-fault.js';
 import { plainAddress } from '../transport/network.js';
+import type { PageFiles } from '../transport/web/page-files.js';
 import { API_PATH, type Api } from './api.js';
 
 export interface Page {
@@ -23,6 +24,8 @@ export interface AdminOptions {
   readonly port: number;
   /** By path, for instance `/healthz`. */
   readonly pages: ReadonlyMap<string, () => Page | Promise<Page>>;
+  /** Files of a page for browsers, the console. */
+  readonly files?: PageFiles | undefined;
   /** Answers requests below {@link API_PATH}; without it nothing is there. */
   readonly api?: () => Pick<Api, 'answer'> | undefined;
   /** What the API needs beside the pages; nothing unless given. */
@@ -97,6 +100,14 @@ export class AdminServer {
     const api = path.startsWith(`${API_PATH}/`) && this.#mayAsk(request) ? this.#options.api?.() : undefined;
     if (api !== undefined) {
       await api.answer(request, response, path);
+      return;
+    }
+    const file =
+      this.#mayAsk(request) && !hasBody(request)
+        ? this.#options.files?.answer(request.method, path, request.headers)
+        : undefined;
+    if (file !== undefined) {
+      response.writeHead(file.status, file.headers).end(file.body);
       return;
     }
     const page = await this.#page(request);

@@ -42,6 +42,7 @@ import { ReassemblyBudget } from '../transport/reassembly-budget.js';
 import { Handshakes } from '../transport/tls/handshakes.js';
 import { TlsService, type TlsServiceOptions } from '../transport/tls/service.js';
 import { AccountWatch } from './account-watch.js';
+import { consolePage } from './built-page.js';
 import { CertificateWatch } from './certificate-watch.js';
 import { chatPage } from './chat-page.js';
 import { follows } from './follows.js';
@@ -169,7 +170,11 @@ export class Node {
       if (!worker) spool = await openSpool(config.store);
       if (config.admin !== undefined) {
         const { api, ...place } = config.admin;
-        admin = await Admin.start({ ...place, ...(api === undefined ? {} : { apiLimits: config.limits.api }) });
+        admin = await Admin.start({
+          ...place,
+          files: consolePage(),
+          ...(api === undefined ? {} : { apiLimits: config.limits.api }),
+        });
       }
       const counted = admin?.counted(store) ?? store;
       const secrets = await secretsIn(counted);

@@ -1,0 +1,196 @@
+/** The console: one page that shows how a node is, as `/status` tells it, every two seconds. */
+import { type ComponentChildren, render } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { CertificateStatus, LinkStatus, NodeStatus } from '../../lib/ops/status.js';
+import { kindOf, MeshMap } from './mesh-map.js';
+import { Plot } from './plot.js';
+import { Samples } from './samples.js';
+
+const LOOK_MS = 2000;
+/** Certificates that end within so many days are marked. */
+const SOON_DAYS = 30;
+
+function Console() {
+  const samples = useRef(new Samples());
+  const [status, setStatus] = useState<NodeStatus | undefined>();
+  const [trouble, setTrouble] = useState<string | undefined>();
+  useEffect(() => {
+    const look = async (): Promise<void> => {
+      try {
+        const response = await fetch('/status', { cache: 'no-store' });
+        if (!response.ok) throw new Error((await response.text()).trim());
+        const next: NodeStatus = await response.json();
+        samples.current.add(next, Date.now() / 1000);
+        setStatus(next);
+        setTrouble(undefined);
+      } catch (error) {
+        setTrouble(error instanceof Error ? error.message : String(error));
+      }
+    };
+    void look();
+    const timer = setInterval(() => void look(), LOOK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <main>
+      <div role="status">
+        {trouble === undefined ? null : (
+          <p class="trouble">The node does not answer: {trouble}. What is shown is from before.</p>
+        )}
+      </div>
+      {status === undefined ? <h1>imxp console</h1> : <Overview status={status} samples={samples.current} />}
+    </main>
+  );
+}
+
+function Overview({ status, samples }: { readonly status: NodeStatus; readonly samples: Samples }) {
+  const { sessions, accounts, held, process } = status;
+  return (
+    <>
+      <header>
+        <h1>{status.domains.join(', ')}</h1>
+        <span class={`state ${status.state === 'ready' ? 'up' : 'down'}`}>{status.state}</span>
+        <p>
+          imxp {status.version}, up {duration(status.uptimeSeconds)}, {status.listening.join(', ')}
+        </p>
+      </header>
+      <dl class="tiles">
+        <Tile name="Sessions" value={sessions.listener + sessions.initiator}>
+          {sessions.endpoints} endpoints, {sessions.relays} relays, {sessions.unauthenticated} not logged in
+        </Tile>
+        <Tile name="Attached" value={status.attachments}>
+          {status.bindings} domains bound
+        </Tile>
+        <Tile name="Accounts" value={accounts.total}>
+          {accounts.disabled} disabled
+        </Tile>
+        <Tile name="Unanswered" value={status.outstanding}>
+          {octets(sessions.unsentOctets)} queued
+        </Tile>
+        <Tile name="Held" value={held.data}>
+          {held.data === 0 ? 'nothing waits' : `for ${held.endpoints}, oldest ${duration(held.oldestMs / 1000)}`}
+        </Tile>
+        <Tile name="Memory" value={octets(process.residentOctets)}>
+          event loop {process.lagMs.p99.toFixed(1)} ms late (p99)
+        </Tile>
+      </dl>
+      <Plot title="Messages per second" unit="/s" series={samples.series('perSecond')} />
+      <Plot title="Time to the answer, 99th percentile" unit="ms" series={samples.series('p99')} />
+      <MeshMap status={status} />
+      <Certificates certificates={status.certificates} />
+      <Links links={status.links} />
+    </>
+  );
+}
+
+function Tile({
+  name,
+  value,
+  children,
+}: {
+  readonly name: string;
+  readonly value: number | string;
+  readonly children: ComponentChildren;
+}) {
+  return (
+    <div class="panel tile">
+      <dt>{name}</dt>
+      <dd class="value">{value}</dd>
+      <dd class="more">{children}</dd>
+    </div>
+  );
+}
+
+function Links({ links }: { readonly links: readonly LinkStatus[] }) {
+  return (
+    <section class="panel wide links">
+      <h2>Links</h2>
+      {links.length === 0 ? (
+        <p class="none">No links to other relays.</p>
+      ) : (
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Neighbour</th>
+              <th scope="col">State</th>
+              <th scope="col">Unanswered</th>
+              <th scope="col">Waiting</th>
+              <th scope="col">Last failure</th>
+            </tr>
+          </thead>
+          <tbody>
+            {links.map(({ name, state, outstanding, waiting, failure }) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                <td data-name="State">
+                  <span class={`state ${kindOf(state)}`}>{state}</span>
+                </td>
+                <td data-name="Unanswered">{outstanding}</td>
+                <td data-name="Waiting">{waiting}</td>
+                <td data-name="Last failure">
+                  {failure === undefined
+                    ? '–'
+                    : `${failure.reason}${failure.suspect === undefined ? '' : ` (${failure.suspect})`}`}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </section>
+  );
+}
+
+function Certificates({ certificates }: { readonly certificates: readonly CertificateStatus[] }) {
+  return (
+    <section class="panel">
+      <h2>Certificates</h2>
+      {certificates.length === 0 ? (
+        <p class="none">None in use.</p>
+      ) : (
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Name</th>
+              <th scope="col">Of</th>
+              <th scope="col">Days left</th>
+            </tr>
+          </thead>
+          <tbody>
+            {certificates.map(({ holder, name, days }) => (
+              <tr key={`${holder} ${name}`}>
+                <th scope="row">{name}</th>
+                <td>{HOLDERS[holder]}</td>
+                <td class={days < SOON_DAYS ? 'soon' : ''}>{days < 0 ? 'ended' : days}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </section>
+  );
+}
+
+const HOLDERS: Readonly<Record<CertificateStatus['holder'], string>> = {
+  own: 'this node',
+  authority: 'authority',
+  neighbour: 'neighbour',
+};
+
+function duration(seconds: number): string {
+  const units = [
+    [86_400, 'd'],
+    [3600, 'h'],
+    [60, 'min'],
+  ] as const;
+  const [size, unit] = units.find(([least]) => seconds >= least) ?? [1, 's'];
+  return `${Math.floor(seconds / size)} ${unit}`;
+}
+
+function octets(count: number): string {
+  if (count >= 1e9) return `${(count / 1e9).toFixed(1)} GB`;
+  return count >= 1e6 ? `${Math.round(count / 1e6)} MB` : `${Math.round(count / 1e3)} KB`;
+}
+
+const place = document.querySelector('#app');
+if (place !== null) render(<Console />, place);
