@@ -17,7 +17,7 @@ export const XMPP_USERS = ['romeo', 'juliet'] as const;
 export const XMPP_PASSWORD = 'balcony';
 
 const PYTHON = '/usr/bin/python3';
-const START_MS = 120_000;
+const START_MS = 300_000;
 /** A client that says nothing for that long. */
 const QUIET_MS = 600_000;
 
@@ -164,11 +164,21 @@ export class XmppClient {
   /** The first event with these facts that was not returned before. */
   async event(facts: XmppClientEvent): Promise<XmppClientEvent> {
     const fits = (event: XmppClientEvent) => Object.entries(facts).every(([key, value]) => event[key] === value);
+    return await this.#first(fits, JSON.stringify(facts));
+  }
+
+  /** The receipt or error for a message. */
+  async answer(id: string): Promise<XmppClientEvent> {
+    const kinds = ['receipt', 'error'];
+    return await this.#first((one) => one['id'] === id && kinds.includes(one['event'] ?? ''), `an answer to ${id}`);
+  }
+
+  async #first(fits: (event: XmppClientEvent) => boolean, what: string): Promise<XmppClientEvent> {
     for (;;) {
       const index = this.#seen.findIndex(fits);
       const [found] = index < 0 ? [] : this.#seen.splice(index, 1);
       if (found !== undefined) return found;
-      const line = await within(15_000, this.#process.line(), () => `${JSON.stringify(facts)}; seen: ${this.said}`);
+      const line = await within(15_000, this.#process.line(), () => `${what}; seen: ${this.said}`);
       if (line === undefined) throw new Error(`the client ended: ${this.#process.stderr}`);
       this.#seen.push(JSON.parse(line));
     }

@@ -25,6 +25,8 @@ import {
 } from './xmpp-peers.js';
 
 const MESH_DOMAIN = 'xmpp.example';
+/** More than one XMPP user may have without an answer (messages.outstandingPerUser). */
+const FLOOD = 200;
 const GATEWAY = `imxp=gateway@${MESH_DOMAIN}`;
 const FRED = `fred@${COMPONENT_DOMAIN}`;
 const ROMEO = `romeo@${MESH_DOMAIN}`;
@@ -37,7 +39,7 @@ const SERVERS: readonly { name: string; packages: readonly string[]; make(direct
 
 for (const { name, packages, make } of SERVERS) {
   describe(`the gateway to XMPP with ${name} and slixmpp`, function () {
-    this.timeout(240_000);
+    this.timeout(420_000);
     let directory = '';
     let server: XmppServer;
     let node: Node;
@@ -98,7 +100,7 @@ for (const { name, packages, make } of SERVERS) {
       };
       await writeFile(join(directory, 'gateway.json'), JSON.stringify(config));
       gateway = new Command(['gateway', 'xmpp', '--config', 'gateway.json'], directory);
-      await gateway.seen((output) => (output.includes('"ready"') ? true : undefined), 'ready', 30_000);
+      await gateway.seen((output) => (output.includes('"ready"') ? true : undefined), 'ready', 60_000);
       fred = await Endpoint.connect({ address: FRED, relay, password: 'rock' });
       fred.receive((delivery) => {
         arrived.push(delivery);
@@ -202,6 +204,39 @@ for (const { name, packages, make } of SERVERS) {
       await romeo.event({ event: 'presence', sender: `${FRED}/imxp`, show: 'xa' });
       await fred.access.remove(ROMEO);
       expect(await romeo.event({ event: 'unsubscribed' })).to.include({ sender: FRED });
+    });
+
+    it('answers a flood and odd stanzas one by one, and serves others meanwhile', async () => {
+      const juliet = new XmppClient('juliet', server.clientPort);
+      try {
+        await juliet.event({ event: 'ready' });
+        const odd = [
+          `<message to='${FRED}' id='o1' type='groupchat'><body>x</body></message>`,
+          `<message to='nobody@${COMPONENT_DOMAIN}' id='o2' xml:lang="d'e"><body>x</body><thread>${'t'.repeat(3000)}</thread></message>`,
+          `<message to='imxp=report@${COMPONENT_DOMAIN}' id='o3'><body>&lt;statusResponse/&gt;</body></message>`,
+        ];
+        for (const xml of odd) romeo.tell({ do: 'raw', xml });
+        romeo.tell({ do: 'raw', xml: `<iq to='${FRED}' id='o4' type='set'><a><b><c/></b></a></iq>` });
+        romeo.tell({ do: 'raw', xml: `<presence to='${FRED}' type='probe'><x xmlns='urn:x'/></presence>` });
+        for (const id of ['o1', 'o2', 'o3']) await romeo.event({ event: 'error', id });
+        for (let number = 0; number < FLOOD; number += 1)
+          romeo.tell({ do: 'send', to: FRED, id: `flood${number}`, body: `flood ${number}` });
+        juliet.tell({ do: 'send', to: FRED, id: 'calm', body: 'calm' });
+        await juliet.event({ event: 'receipt', id: 'calm' });
+        const answers = new Map<string, number>();
+        for (let number = 0; number < FLOOD; number += 1) {
+          const { event = '' } = await romeo.answer(`flood${number}`);
+          answers.set(event, (answers.get(event) ?? 0) + 1);
+        }
+        const taken = answers.get('receipt') ?? 0;
+        expect(taken + (answers.get('error') ?? 0)).to.equal(FLOOD);
+        const texts: string[] = [];
+        for (let number = 0; number < taken + 1; number += 1) texts.push((await delivered()).message?.text ?? '');
+        expect(texts).to.include('calm');
+        expect(new Set(texts).size, 'each once').to.equal(taken + 1);
+      } finally {
+        juliet.stop();
+      }
     });
 
     it('connects again when the server was away, and refuses with 450 in the meantime', async () => {
