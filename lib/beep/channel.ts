@@ -8,10 +8,10 @@
  *                                               └──────────────────────── error ──────────────────────┘
  */
 import { LocalError, RemoteProtocolError } from '../errors.js';
+import type { Payload } from '../mime/payload.js';
 import { ANS, ERR, type Header, KEYWORDS, MAX_NUMBER, MSG, NONE, NUL } from './frame.js';
 import { ChannelInbox } from './inbox.js';
 import { Outgoing } from './outgoing.js';
-import type { Payload } from './payload.js';
 import { InboundWindow, OutboundWindow } from './window.js';
 
 export const OPEN = 0;

@@ -3,7 +3,7 @@
  * is allowed when.
  *
  * It works in two steps, so that a size is checked before anything is allocated for it: `header()`, then one of
- * `take()`, `fill()` and `skip()` until it has the payload and its trailer. Header digits are read as octets.
+ * `take()`, `deliver()` and `skip()` until it has the payload and its trailer. Header digits are read as octets.
  */
 import { RemoteProtocolError } from '../errors.js';
 import {
@@ -50,6 +50,16 @@ const INCOMPLETE = -1;
 const STRETCH_OCTETS = 8192;
 
 export const EMPTY: Buffer = Buffer.alloc(0);
+
+/** Receives a payload as it comes. */
+export interface PayloadReader {
+  /**
+   * Takes the octets of a chunk from `start` to `end`. They stay unchanged for as long as they are needed.
+   *
+   * @param left octets of the payload from `start` on, those to come included
+   */
+  read(chunk: Buffer, start: number, end: number, left: number): void;
+}
 
 export class Decoder {
   /** The header last read; overwritten by the next. */
@@ -137,17 +147,17 @@ export class Decoder {
   }
 
   /**
-   * Copies what is available of the payload into `target` from `offset` on. Call it again after more octets.
+   * Gives what is available of the payload to `reader`. Call it again after more octets.
    *
    * @returns true once the payload and its trailer are complete.
    */
-  fill(target: Buffer, offset: number): boolean {
-    return this.#body(target, offset);
+  deliver(reader: PayloadReader): boolean {
+    return this.#body(reader);
   }
 
-  /** Like `fill`, but discards the payload. */
+  /** Like `deliver`, but discards the payload. */
   skip(): boolean {
-    return this.#body(undefined, 0);
+    return this.#body(undefined);
   }
 
   /** Removes and returns all octets not yet parsed. */
@@ -214,16 +224,15 @@ export class Decoder {
     return false;
   }
 
-  #body(target: Buffer | undefined, offset: number): boolean {
+  #body(reader: PayloadReader | undefined): boolean {
     const { size } = this.frame;
     while (this.#chunk.length > 0) {
       const chunk = this.#chunk;
       let at = this.#at;
       if (this.#filled < size) {
-        const octets = Math.min(size - this.#filled, chunk.length - at);
-        if (target !== undefined) {
-          chunk.copy(target, offset + this.#filled, at, at + octets);
-        }
+        const left = size - this.#filled;
+        const octets = Math.min(left, chunk.length - at);
+        reader?.read(chunk, at, at + octets, left);
         this.#filled += octets;
         at += octets;
       }

@@ -1,6 +1,6 @@
 /** Events of a session, and the messages it is told to send. Knows nothing of the meaning of profiles. */
 import type { Reply } from '../errors.js';
-import type { Payload } from './payload.js';
+import type { Payload } from '../mime/payload.js';
 
 /** A message to send on a channel. */
 export type Outbound =
@@ -68,12 +68,15 @@ export interface StartRefusedEvent {
   readonly reply: Reply;
 }
 
-/** A complete MSG. Answer it with `send`, and return its octets with `consume`. */
+/**
+ * A complete MSG. Answer it with `send`, and return its octets with `consume`. What is larger than 16 KiB and did not
+ * come in one frame is in pieces, which can be sent on as they are.
+ */
 export interface MessageEvent {
   readonly type: 'message';
   readonly channel: number;
   readonly msgno: number;
-  readonly payload: Buffer;
+  readonly payload: Payload;
 }
 
 /** A complete RPY or ERR to our MSG. Return its octets with `consume`. */

@@ -3,6 +3,7 @@
  * and each message to its handler. Knows nothing of what is sent.
  */
 import { RemoteProtocolError } from '../errors.js';
+import { contiguous, type Payload, payloadOctets } from '../mime/payload.js';
 import type { Channel } from './channel.js';
 import type { ChannelManagement } from './channel-management.js';
 import type { ChannelZero } from './channel-zero.js';
@@ -82,7 +83,7 @@ export class Inbound implements ReassemblyCounter {
           return event;
         }
       }
-      if (!channel.inbox.read(this.#decoder, this.#limit(channel), this)) {
+      if (!channel.inbox.read(this.#decoder, this)) {
         return undefined;
       }
       this.#reading = undefined;
@@ -104,7 +105,7 @@ export class Inbound implements ReassemblyCounter {
       this.#control.closes.acknowledged(channel);
     }
     const discard = message?.dropped === true;
-    if (channel.inbox.begin(frame, this.#limit(channel), this.#channel0.limits.answers, discard, this)) {
+    if (channel.inbox.begin(frame, this.#limit(channel), this.#channel0.limits.answers, discard)) {
       return undefined;
     }
     return this.#overflow(channel, frame, message);
@@ -156,7 +157,7 @@ export class Inbound implements ReassemblyCounter {
     inbound.receive(frame.size);
     // Complete messages occupy the window until they are consumed; parts of one, and channel 0, do not.
     if (payload !== undefined && channel.number !== 0 && frame.keyword !== NUL) {
-      inbound.unconsumed += payload.length;
+      inbound.unconsumed += payloadOctets(payload);
     }
     this.#channel0.outbox.credit(channel);
     const event = frame.more ? undefined : this.#complete(channel, frame, payload);
@@ -167,7 +168,7 @@ export class Inbound implements ReassemblyCounter {
   }
 
   /** Handles a complete message; without payload it was discarded. */
-  #complete(channel: Channel, frame: Header, payload: Buffer | undefined): SessionEvent | undefined {
+  #complete(channel: Channel, frame: Header, payload: Payload | undefined): SessionEvent | undefined {
     const { number } = channel;
     const { keyword, msgno } = frame;
     switch (keyword) {
@@ -177,14 +178,14 @@ export class Inbound implements ReassemblyCounter {
         }
         channel.owe(msgno, this.#channel0.limits.pipelined);
         if (number === 0) {
-          this.#control.message(msgno, payload);
+          this.#control.message(msgno, contiguous(payload));
           return undefined;
         }
         return { type: 'message', channel: number, msgno, payload };
       case ANS:
-        return payload && { type: 'answer', channel: number, msgno, ansno: frame.ansno, payload };
+        return payload && { type: 'answer', channel: number, msgno, ansno: frame.ansno, payload: contiguous(payload) };
       default:
-        return this.#replied(channel, frame, payload);
+        return this.#replied(channel, frame, payload && contiguous(payload));
     }
   }
 

@@ -7,6 +7,7 @@
  * an ANS of the same reply.
  */
 import { RemoteProtocolError } from '../errors.js';
+import type { Payload } from '../mime/payload.js';
 import { type Decoder, EMPTY } from './decoder.js';
 import { ANS, type Header, KEYWORDS, NONE, NUL } from './frame.js';
 import { Reassembly, type ReassemblyCounter } from './reassembly.js';
@@ -56,7 +57,7 @@ export class ChannelInbox {
    * @returns false when the message exceeds `limit`: the rest is discarded
    * @throws RemoteProtocolError BUSY without reply
    */
-  begin(frame: Header, limit: number, answers: number, discard: boolean, counter: ReassemblyCounter): boolean {
+  begin(frame: Header, limit: number, answers: number, discard: boolean): boolean {
     const answer = frame.keyword === ANS;
     if (answer && frame.more && this.#answers !== undefined && this.#answers.size >= answers) {
       this.#continuesAnswer(frame, answers);
@@ -73,11 +74,11 @@ export class ChannelInbox {
     const octets = answer ? this.#answerOctets : (this.#message?.octets ?? 0);
     if (octets + frame.size > limit) {
       this.#discarding = true;
-      this.#message?.drop(counter);
+      this.#message?.drop();
       this.#message = undefined;
       this.#answerOctets = 0;
       for (const begun of this.#answers?.values() ?? []) {
-        begun.drop(counter);
+        begun.drop();
       }
       return false;
     }
@@ -93,7 +94,7 @@ export class ChannelInbox {
   }
 
   /** Reads payload octets. @returns true once payload and trailer are complete. */
-  read(decoder: Decoder, limit: number, counter: ReassemblyCounter): boolean {
+  read(decoder: Decoder, counter: ReassemblyCounter): boolean {
     const { frame } = decoder;
     if (this.#discarding) {
       return decoder.skip();
@@ -106,18 +107,17 @@ export class ChannelInbox {
           return true;
         }
       }
-      message = new Reassembly();
+      message = new Reassembly(counter);
       this.#keep(frame, message, counter);
     }
-    message.reserve(frame.size, limit, counter);
-    return decoder.fill(message.buffer, message.octets);
+    return decoder.deliver(message);
   }
 
   /**
    * Finishes the frame just read. @returns the payload of the complete message; undefined if it continues or was
    * discarded.
    */
-  finish(frame: Header, counter: ReassemblyCounter): Buffer | undefined {
+  finish(frame: Header, counter: ReassemblyCounter): Payload | undefined {
     const whole = this.#whole;
     if (whole !== undefined) {
       this.#whole = undefined;
@@ -127,10 +127,7 @@ export class ChannelInbox {
       return this.#goesOn(frame, counter);
     }
     const message = this.#reassembly(frame);
-    if (message !== undefined) {
-      message.octets += frame.size;
-    }
-    const payload = this.#discarding ? undefined : (message?.finish(counter) ?? EMPTY);
+    const payload = this.#discarding ? undefined : (message?.finish() ?? EMPTY);
     if (frame.keyword === ANS) {
       this.#endAnswer(frame, message, counter);
     } else {
@@ -145,11 +142,10 @@ export class ChannelInbox {
     this.#msgno = frame.msgno;
     let message = this.#reassembly(frame);
     if (message === undefined && frame.keyword === ANS) {
-      message = new Reassembly();
+      message = new Reassembly(counter);
       this.#keep(frame, message, counter);
     }
     if (!this.#discarding && message !== undefined) {
-      message.octets += frame.size;
       this.#answerOctets += frame.keyword === ANS ? frame.size : 0;
     }
   }

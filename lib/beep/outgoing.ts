@@ -1,7 +1,8 @@
 /** One outgoing message, or the place of a reply that is not given yet, and its progress. */
+
+import { type Payload, payloadOctets } from '../mime/payload.js';
 import type { Outbound } from './event.js';
 import { ANS, ERR, MSG, NONE, NUL, RPY } from './frame.js';
-import { type Payload, payloadOctets } from './payload.js';
 
 /** Effect of the transmission of a message's last octet: none. */
 export const NOTHING = 0;

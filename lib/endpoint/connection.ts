@@ -3,7 +3,6 @@
  * is sent and received afterwards.
  */
 
-import type { Payload } from '../beep/payload.js';
 import { DEFAULT_LIMITS, type Limits } from '../config/limits.js';
 import { type ImxpError, RefusedError, type Reply } from '../errors.js';
 import { parseAddress } from '../imxp/address.js';
@@ -12,6 +11,7 @@ import type { Attach } from '../imxp/operation.js';
 import { dialledRelay } from '../mesh/identity.js';
 import { preferredTo } from '../mesh/preference.js';
 import { meshErrors } from '../mesh/profile.js';
+import { type Payload, payloadOctets } from '../mime/payload.js';
 import type { ChannelHandler, RequestSink } from '../transport/channel.js';
 import type { Connection, ConnectionOwner } from '../transport/connection.js';
 import type { DialTarget } from '../transport/dialer.js';
@@ -38,7 +38,7 @@ export interface EndpointChannel {
 
 /** Receives what the relay sends, possibly before {@link Connector.open} has returned. */
 export interface Receiver {
-  message(channel: EndpointChannel, msgno: number, payload: Buffer): void;
+  message(channel: EndpointChannel, msgno: number, payload: Payload): void;
   /** The connection has ended; called once. `error` is undefined when it was released in order. */
   ended(error: ImxpError | undefined): void;
 }
@@ -130,7 +130,7 @@ export class RelayConnector implements Connector {
           closed,
           // No endpoint is attached on this channel, so the relay has nothing to send.
           message: (msgno, payload) => {
-            made.consume(payload.length);
+            made.consume(payloadOctets(payload));
             made.refuse(msgno, NOT_ATTACHED);
           },
         }),

@@ -5,7 +5,7 @@
  * messages to one recipient keep their order. Knows neither contents nor answers.
  */
 
-import type { Payload } from '../beep/payload.js';
+import type { Payload } from '../mime/payload.js';
 import type { RequestSink } from '../transport/channel.js';
 import type { EndpointChannel, RelayConnection } from './connection.js';
 

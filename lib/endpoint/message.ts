@@ -1,12 +1,12 @@
 /** Turns what an application wants to send into a Data operation. */
 
-import { type Payload, payloadOctets } from '../beep/payload.js';
 import { LocalError } from '../errors.js';
 import { type MadeContent, makeData } from '../imxp/content.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data } from '../imxp/operation.js';
 import type { Secure } from '../message/smime/secure.js';
 import type { HeaderField } from '../mime/headers.js';
+import { type Payload, payloadOctets } from '../mime/payload.js';
 import { givenAddress, wireAddress } from './address.js';
 import { type Conditions, conditionsOf } from './conditions.js';
 import {

@@ -2,10 +2,12 @@
  * One session of an endpoint with its relay: handles the operations that the relay sends and keeps the attachments of
  * the session. Knows nothing of how connections are made.
  */
+
 import { ImxpError, RefusedError, RemoteProtocolError, type Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data, Operation, Terminate } from '../imxp/operation.js';
 import { isProbe } from '../imxp/probe.js';
+import { type Payload, payloadOctets } from '../mime/payload.js';
 import { events } from '../ops/events.js';
 import { SessionAttachments } from './attachments.js';
 import type { EndpointChannel, Receiver, RelayConnection } from './connection.js';
@@ -45,20 +47,21 @@ export class EndpointSession implements Receiver {
     this.#options.ended(this, error);
   }
 
-  message(channel: EndpointChannel, msgno: number, payload: Buffer): void {
+  message(channel: EndpointChannel, msgno: number, payload: Payload): void {
+    const octets = payloadOctets(payload);
     let operation: Operation;
     try {
       operation = this.#options.dialect.decode(payload);
     } catch (error) {
       if (!(error instanceof RemoteProtocolError) || error.reply === undefined) throw error;
-      this.#refuse(channel, msgno, payload.length, error.reply);
+      this.#refuse(channel, msgno, octets, error.reply);
       return;
     }
     if (operation.type === 'data') {
-      this.#data(channel, msgno, payload.length, operation);
+      this.#data(channel, msgno, octets, operation);
       return;
     }
-    channel.consume(payload.length);
+    channel.consume(octets);
     if (operation.type === 'terminate') this.#terminated(channel, msgno, operation);
     // core-01 §2.1: in endpoint-relay mode only the endpoint attaches, and neither side binds.
     else this.#refuse(channel, msgno, 0, NOT_FOR_ENDPOINTS);

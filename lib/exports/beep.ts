@@ -13,7 +13,6 @@ export type {
 export type { BeepLimits } from '../beep/limits.js';
 export { BEEP_LIMITS } from '../beep/limits.js';
 export type { ProfileContent } from '../beep/management.js';
-export type { Payload } from '../beep/payload.js';
 export { errorElement, profileDocument, profileMessage } from '../beep/profile-message.js';
 export {
   type ChannelInfo,
@@ -25,6 +24,7 @@ export {
 } from '../beep/session.js';
 export * from '../errors.js';
 export { type Entity, parseEntity } from '../mime/entity.js';
+export type { Payload } from '../mime/payload.js';
 export type { PeerIdentity } from '../sasl/identity.js';
 export type { Authorize } from '../sasl/settings.js';
 export type { CredentialStore, Verifier } from '../sasl/verifier.js';

@@ -3,7 +3,6 @@
  * routes or stores. A program that wants a whole relay calls `startNode` of `imxp` instead.
  */
 
-export type { Payload } from '../beep/payload.js';
 export { DEFAULT_LIMITS, type Limits } from '../config/limits.js';
 export type { Reply } from '../errors.js';
 export { type Address, addressOf, parseAddress } from '../imxp/address.js';
@@ -34,6 +33,7 @@ export type {
 } from '../imxp/operation.js';
 export type { AccessEntry } from '../imxp/vocabulary/access.js';
 export { type MeshAcceptor, MeshProfile } from '../mesh/profile.js';
+export type { Payload } from '../mime/payload.js';
 export type { Clock } from '../ops/clock.js';
 export type { AccountRules } from '../relay/accounts.js';
 export type { Attachment, AttachmentWatcher } from '../relay/attachments.js';

@@ -1,10 +1,12 @@
 /** Content of a Data operation: finds it in what was received, and puts it into what is made here. */
+
 import { LocalError } from '../errors.js';
 import { cidUrl, newContentId } from '../mime/content-id.js';
 import { entityBody } from '../mime/entity.js';
 import type { HeaderField, Headers } from '../mime/headers.js';
 import { parseMediaType } from '../mime/media-type.js';
 import { buildMultipart } from '../mime/multipart.js';
+import { contiguous } from '../mime/payload.js';
 import { parseXml } from '../xml/parse.js';
 import { isAbsoluteUri } from './dialect/document.js';
 import { IMXP_PROFILE } from './dialect/imxp.js';
@@ -51,7 +53,7 @@ export function contentOf(data: Data): Content {
       ? { kind: 'inline', inner: dataContent.inner }
       : { kind: 'uri', uri: content };
   }
-  const part = partOf(content, source === undefined ? undefined : openPayload(source.payload).multipart);
+  const part = partOf(content, source === undefined ? undefined : openPayload(contiguous(source.payload)).multipart);
   const { media, octets } = entityBody(part);
   return { kind: 'part', headers: part.headers, type: media.type, body: octets };
 }

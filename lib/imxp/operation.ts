@@ -1,4 +1,5 @@
 /** Model of the IMXP core operations (core-01 §4 and §5). Dialects map it to and from XML. */
+import type { Payload } from '../mime/payload.js';
 
 export type TargetHop = 'this' | 'final' | 'all';
 
@@ -75,7 +76,7 @@ export interface DataSource {
   /** The profile URI of the dialect that decoded it. */
   readonly profile: string;
   /** The whole BEEP payload: MIME headers and body. */
-  readonly payload: Buffer;
+  readonly payload: Payload;
   /** Position of the control document in the payload; absent if it came in a transfer encoding. */
   readonly controlStart?: number;
   readonly controlEnd?: number;

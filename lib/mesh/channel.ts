@@ -1,6 +1,7 @@
 /** Channel of a BEEP session as the relay sees it: the same channel, with the identity of its peer on the mesh. */
-import type { Payload } from '../beep/payload.js';
+
 import type { Identity } from '../imxp/identity.js';
+import type { Payload } from '../mime/payload.js';
 import type { MeshChannel, ReplySink } from '../relay/channel.js';
 import type { ChannelHandle } from '../transport/channel.js';
 import type { NetworkAddress } from '../transport/network.js';

@@ -2,11 +2,13 @@
  * Neighbour relays of this node: those that routes name, and for all other domains those that the DNS names. Joins
  * links with delivery targets.
  */
+
 import type { DialectName } from '../config/dialects.js';
 import { readPasswordFile } from '../config/password-file.js';
 import type { NodeConfig, RouteConfig } from '../config/schema.js';
 import type { Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
+import type { Payload } from '../mime/payload.js';
 import type { LinkStatus } from '../ops/status.js';
 import type { Relay } from '../relay/relay.js';
 import type { DeliveryTarget, Dialer } from '../relay/target.js';
@@ -347,7 +349,7 @@ class Noticed implements ChannelHandler {
     this.#touched = touched;
   }
 
-  message(msgno: number, payload: Buffer): void {
+  message(msgno: number, payload: Payload): void {
     this.#touched();
     this.#handler.message(msgno, payload);
   }

@@ -2,6 +2,7 @@
  * Watches one lane of a link: notices that the neighbour sent something, whether answers to it leave, and the end of
  * the lane.
  */
+import type { Payload } from '../mime/payload.js';
 import type { ChannelHandler } from '../transport/channel.js';
 import type { Connection } from '../transport/connection.js';
 
@@ -28,7 +29,7 @@ export class WatchedLane implements ChannelHandler {
     this.#watcher = watcher;
   }
 
-  message(msgno: number, payload: Buffer): void {
+  message(msgno: number, payload: Payload): void {
     this.#received += 1;
     this.#watcher.received();
     this.#handler.message(msgno, payload);

@@ -2,6 +2,7 @@
  * Opens the content of a Data operation (D-MSG-11): an instant message in any of its forms, a message/cpim object, or
  * something else, returned as it is. The only file here that looks into operations.
  */
+
 import { type Content, contentOf, type PartContent } from '../imxp/content.js';
 import { openPayload } from '../imxp/dialect/payload.js';
 import type { Data } from '../imxp/operation.js';
@@ -10,6 +11,7 @@ import { type Entity, entityBody, entityType } from '../mime/entity.js';
 import { unacceptableEntity } from '../mime/fault.js';
 import { type MediaType, parseMediaType } from '../mime/media-type.js';
 import { type Multipart, parseMultipart } from '../mime/multipart.js';
+import { contiguous } from '../mime/payload.js';
 import { elementsOf, parseXml } from '../xml/parse.js';
 import { type CpimMessage, parseCpim } from './cpim/document.js';
 import type { Understanding } from './field.js';
@@ -119,7 +121,7 @@ function reading(data: Data | undefined, multipart: Multipart | undefined, { und
 }
 
 function siblingOf({ source, content }: Data, id: string): Entity | undefined {
-  const outer = source === undefined ? undefined : openPayload(source.payload).multipart;
+  const outer = source === undefined ? undefined : openPayload(contiguous(source.payload)).multipart;
   const part = outer?.part(id);
   // Neither the control document nor the header itself can be the content.
   return part === outer?.root || idOfCid(content) === id ? undefined : part;

@@ -3,12 +3,12 @@
  * on the channel and interprets the answers.
  */
 
-import { type Payload, payloadOctets } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import { ImxpError } from '../errors.js';
 import { type Address, addressOf } from '../imxp/address.js';
 import type { Unanswered } from '../imxp/certainty.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
+import { type Payload, payloadOctets } from '../mime/payload.js';
 import { REPLIES, unanswered } from './answer.js';
 import type { MeshChannel, ReplySink } from './channel.js';
 import type { Application, Successor } from './cluster.js';

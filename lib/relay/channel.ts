@@ -1,7 +1,8 @@
 /** Interface of a BEEP channel that runs an IMXP profile, as the relay sees it. `lib/transport` implements it. */
-import type { Payload } from '../beep/payload.js';
+
 import type { Unanswered } from '../imxp/certainty.js';
 import type { Identity } from '../imxp/identity.js';
+import type { Payload } from '../mime/payload.js';
 
 /** Told the result of a request, exactly once. */
 export interface ReplySink {
@@ -50,7 +51,7 @@ export interface MeshChannel {
 /** Callbacks of the relay for a channel, in the order of arrival. */
 export interface MeshHandler {
   /** A complete MSG arrived. It must be answered through `reply` and given back through `consume`. */
-  message(msgno: number, payload: Buffer): void;
+  message(msgno: number, payload: Payload): void;
   /** The channel was closed by either side, or the session ended. No further call follows. */
   closed(): void;
 }

@@ -3,12 +3,12 @@
  * the relay was constructed with. Makes no decisions.
  */
 
-import type { Payload } from '../beep/payload.js';
 import { LocalError, RefusedError } from '../errors.js';
 import { type Address, addressOf } from '../imxp/address.js';
 import { isCommon } from '../imxp/dialect/apex-name.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data } from '../imxp/operation.js';
+import type { Payload } from '../mime/payload.js';
 import { type Clock, TIMERLESS_CLOCK } from '../ops/clock.js';
 import type { Traffic } from '../ops/traffic.js';
 import type { AccountRules } from './accounts.js';

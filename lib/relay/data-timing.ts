@@ -10,12 +10,12 @@
  * ```
  */
 
-import type { Payload } from '../beep/payload.js';
 import { RefusedError, type Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { Data, Option } from '../imxp/operation.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { type DataTiming, writeTiming } from '../imxp/vocabulary/party.js';
+import type { Payload } from '../mime/payload.js';
 import type { Clock } from '../ops/clock.js';
 import { REPLIES } from './answer.js';
 import { type Asked, DATA_TIMING, exchanged } from './delivery-options.js';

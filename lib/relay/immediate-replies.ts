@@ -4,9 +4,9 @@
  * in progress is limited here, and octets are given back only after processing.
  */
 
-import type { Payload } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import type { Data } from '../imxp/operation.js';
+import type { Payload } from '../mime/payload.js';
 import type { Traffic } from '../ops/traffic.js';
 import type { MeshChannel } from './channel.js';
 import type { Context } from './context.js';

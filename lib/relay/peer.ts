@@ -9,13 +9,13 @@
  * faster than its recipients.
  */
 
-import type { Payload } from '../beep/payload.js';
 import { ImxpError, type Reply } from '../errors.js';
 import { type Address, accountOf, addressOf } from '../imxp/address.js';
 import { isAnonymous } from '../imxp/anonymous.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { accountsOf, type Identity } from '../imxp/identity.js';
 import type { Attach, Bind, Data, Operation, Terminate } from '../imxp/operation.js';
+import { type Payload, payloadOctets } from '../mime/payload.js';
 import type { Traffic } from '../ops/traffic.js';
 import { REPLIES } from './answer.js';
 import { type Association, Associations } from './associations.js';
@@ -39,7 +39,7 @@ import { View } from './view.js';
 /** A message that waits for an earlier one. */
 interface Kept {
   readonly msgno: number;
-  readonly payload: Buffer;
+  readonly payload: Payload;
   /** Time of arrival; waiting counts for Data operations with a time limit (RFC 3342 §2). */
   readonly since: number;
 }
@@ -95,7 +95,7 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     this.#gate = new Gate(limits.outstanding, ({ msgno, payload, since }) => this.#operate(msgno, payload, since), {
       clock: context.time,
       ms: limits.deliveryTimeoutMs,
-      late: ({ msgno, payload }) => this.#refuse(msgno, payload.length, 'operation', '', RELAY_BUSY),
+      late: ({ msgno, payload }) => this.#refuse(msgno, payloadOctets(payload), 'operation', '', RELAY_BUSY),
     });
     // Between the nodes of a domain an answer is the result, whatever the dialect.
     this.#immediateReplies =
@@ -107,10 +107,10 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
 
   // ---- MeshHandler
 
-  message(msgno: number, payload: Buffer): void {
+  message(msgno: number, payload: Payload): void {
     if (!this.#gate.shut) this.#operate(msgno, payload);
     else if (!this.#gate.push({ msgno, payload, since: this.#context.time.now() })) {
-      this.#refuse(msgno, payload.length, 'operation', '', RELAY_BUSY);
+      this.#refuse(msgno, payloadOctets(payload), 'operation', '', RELAY_BUSY);
     }
   }
 
@@ -216,17 +216,18 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
 
   // ---- operations of the peer
 
-  #operate(msgno: number, payload: Buffer, since?: number): void {
+  #operate(msgno: number, payload: Payload, since?: number): void {
+    const octets = payloadOctets(payload);
     if (this.#gone) return;
     let operation: Operation;
     try {
       operation = this.#dialect.decode(payload);
     } catch (error) {
-      this.#refuse(msgno, payload.length, 'operation', '', because(this.#faultOf(error)));
+      this.#refuse(msgno, octets, 'operation', '', because(this.#faultOf(error)));
       return;
     }
-    if (operation.type === 'data') this.#data(msgno, payload.length, operation, since);
-    else this.#control(msgno, payload.length, operation);
+    if (operation.type === 'data') this.#data(msgno, octets, operation, since);
+    else this.#control(msgno, octets, operation);
   }
 
   #control(msgno: number, octets: number, operation: Control): void {

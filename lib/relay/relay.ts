@@ -3,10 +3,10 @@
  * bindings and executes the delivery plans; sockets, clocks, storage and services are passed in.
  */
 
-import type { Payload } from '../beep/payload.js';
 import { LocalError, type Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
+import type { Payload } from '../mime/payload.js';
 import type { HeldStatus } from '../ops/status.js';
 import type { Traffic } from '../ops/traffic.js';
 import { REPLIES } from './answer.js';

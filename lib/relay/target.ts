@@ -3,9 +3,9 @@
  * (an attached application, a service, the link to the next relay), so that routing does not depend on its kind.
  */
 
-import type { Payload } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import type { Data } from '../imxp/operation.js';
+import { type Payload, payloadOctets } from '../mime/payload.js';
 
 /** A Data operation on its way to one target, with the recipients of this target and the options of this hop. */
 export interface OutboundDelivery {
@@ -16,7 +16,7 @@ export interface OutboundDelivery {
 
 /** Returns the octets of a Data as it was received, for limits; 0 for one that was made here. */
 export function receivedOctets({ data }: OutboundDelivery): number {
-  return data.source?.payload.length ?? 0;
+  return payloadOctets(data.source?.payload);
 }
 
 /** Told exactly once, possibly before `deliver` returns. */

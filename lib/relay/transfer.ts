@@ -3,11 +3,11 @@
  * Counts and times them on the way.
  */
 
-import type { Payload } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import { addressOf } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
 import type { DataHopping } from '../imxp/vocabulary/party.js';
+import type { Payload } from '../mime/payload.js';
 import type { Traffic } from '../ops/traffic.js';
 import { combine, type Failure, REPLIES } from './answer.js';
 import { reportOn, TimedTarget, type TimedView } from './data-timing.js';

@@ -3,11 +3,11 @@
  * hop to a domain.
  */
 
-import type { Payload } from '../beep/payload.js';
 import type { Reply } from '../errors.js';
 import { type Address, commonKey } from '../imxp/address.js';
 import { mayTakeAnotherWay } from '../imxp/certainty.js';
 import type { Data } from '../imxp/operation.js';
+import type { Payload } from '../mime/payload.js';
 import type { Clock } from '../ops/clock.js';
 import { REPLIES } from './answer.js';
 import { receiverOf } from './attachments.js';

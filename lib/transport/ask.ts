@@ -1,7 +1,7 @@
 /** Sends one request on a channel and returns its reply as a promise. The hot path uses sinks instead. */
 
-import type { Payload } from '../beep/payload.js';
 import { TransportError } from '../errors.js';
+import type { Payload } from '../mime/payload.js';
 import type { ChannelHandle } from './channel.js';
 
 export interface Answer {

@@ -3,9 +3,9 @@
  * back-pressure.
  */
 import type { Outbound } from '../beep/event.js';
-import { type Payload, payloadOctets } from '../beep/payload.js';
 import type { Role } from '../beep/session.js';
 import { type ImxpError, type Reply, TransportError } from '../errors.js';
+import { type Payload, payloadOctets } from '../mime/payload.js';
 import type { PeerIdentity } from '../sasl/identity.js';
 import { systemClock } from './clock.js';
 import type { NetworkAddress } from './network.js';
@@ -53,7 +53,7 @@ export interface RequestSink {
 
 /** Receives the messages of a channel. */
 export interface ChannelHandler {
-  message(msgno: number, payload: Buffer): void;
+  message(msgno: number, payload: Payload): void;
   /** The peer asks to close the channel, or the whole session. @returns why that is declined, if it is */
   closeRequested?(code: number, text: string): Reply | undefined;
   closed(): void;
@@ -229,13 +229,13 @@ export class ChannelHandle {
     if (this.#state === 'closing') this.#state = 'open';
   }
 
-  message(msgno: number, payload: Buffer): void {
+  message(msgno: number, payload: Payload): void {
     if (this.#handler !== undefined) {
       this.#handler.message(msgno, payload);
       return;
     }
     // RFC 3080 §2.7: a peer that serves nothing here still answers.
-    this.consume(payload.length);
+    this.consume(payloadOctets(payload));
     this.refuse(msgno, { code: 550, text: 'no request is expected on this channel' });
   }
 

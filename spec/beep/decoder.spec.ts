@@ -14,25 +14,28 @@ interface Frame {
   readonly payload: Buffer;
 }
 
-/** All frames that are complete, by way of `take` where it can, else of `fill`. */
+/** All frames that are complete, by way of `take` where it can, else of `deliver`. */
 function frames(decoder: Decoder, chunks: readonly Buffer[]): Frame[] {
   const found: Frame[] = [];
-  let target: Buffer | undefined;
+  let pieces: Buffer[] | undefined;
   for (const chunk of chunks) {
     decoder.push(chunk);
-    while (target !== undefined || decoder.header()) {
+    while (pieces !== undefined || decoder.header()) {
       const header = { ...decoder.frame };
       if (header.keyword === SEQ) {
         found.push({ header, payload: Buffer.alloc(0) });
         continue;
       }
-      const whole: Buffer | undefined = target === undefined ? decoder.take() : undefined;
-      target ??= Buffer.alloc(header.size);
-      if (whole === undefined && !decoder.fill(target, 0)) {
+      const whole: Buffer | undefined = pieces === undefined ? decoder.take() : undefined;
+      pieces ??= [];
+      const read = (octets: Buffer, start: number, end: number): void => {
+        pieces?.push(octets.subarray(start, end));
+      };
+      if (whole === undefined && !decoder.deliver({ read })) {
         break;
       }
-      found.push({ header, payload: whole ?? target });
-      target = undefined;
+      found.push({ header, payload: whole ?? Buffer.concat(pieces) });
+      pieces = undefined;
     }
   }
   return found;

@@ -3,30 +3,75 @@
  */
 import { expect } from 'chai';
 import { Reassembly } from '../../lib/beep/reassembly.js';
+import { contiguous } from '../../lib/mime/payload.js';
 import { only, SessionHarness } from './session-harness.js';
 
 describe('beep: memory', () => {
-  it('keeps a message in frames of one octet in one buffer, not in pieces', () => {
-    const harness = new SessionHarness({ limits: { messageOctets: 20_000 } }).ready(1);
+  it('keeps a message in frames of one octet in few pieces, of at most twice its octets', () => {
+    const told: number[] = [];
+    const harness = new SessionHarness({
+      limits: { messageOctets: 20_000 },
+      reassemblyObserver: { reassembling: (octets) => told.push(octets) },
+    }).ready(1);
     harness.session.window(1, 20_000);
     harness.heard();
     for (let octet = 1; octet < 10_000; octet++) {
       harness.say('MSG', 1, 0, 'x', { more: true });
     }
     const { payload } = only(harness.say('MSG', 1, 0, 'x'), 'message');
-    expect(payload.length).to.equal(10_000);
-    expect(payload.buffer.byteLength).to.be.at.most(20_000);
+    expect(payload).to.deep.equal(Buffer.alloc(10_000, 'x'));
+    expect(Math.max(...told)).to.be.at.most(20_000);
+    expect(told.length, 'blocks, and the end of the message').to.be.at.most(10);
   });
 
-  it('grows by doubling, never past the limit', () => {
-    const message = new Reassembly();
-    const sizes = new Set<number>();
-    while (message.octets < 10_000) {
-      message.reserve(1, 10_000, { count: () => {} });
-      message.octets += 1;
-      sizes.add(message.buffer.length);
-    }
-    expect([...sizes]).to.deep.equal([64, 128, 256, 512, 1024, 2048, 4096, 8192, 10_000]);
+  it('takes ever larger blocks up to 64 KiB, and copies nothing from one to the next', () => {
+    const sizes: number[] = [];
+    const message = new Reassembly({ count: (octets) => sizes.push(octets) });
+    for (let octet = 0; octet < 300_000; octet += 1) message.read(Buffer.from([octet & 255]), 0, 1, 1);
+    expect(sizes).to.deep.equal([
+      64,
+      64,
+      128,
+      256,
+      512,
+      1024,
+      2048,
+      4096,
+      8192,
+      16_384,
+      32_768,
+      ...Array(4).fill(65_536),
+    ]);
+    const payload = message.finish();
+    expect(Buffer.isBuffer(payload) ? 1 : payload.length).to.equal(15);
+    expect(contiguous(payload).every((octet, at) => octet === (at & 255))).to.equal(true);
+    expect(
+      sizes.reduce((a, b) => a + b, 0),
+      'all of it was let go',
+    ).to.equal(0);
+  });
+
+  it('keeps a view of a chunk that it nearly fills, and counts the whole chunk', () => {
+    const sizes: number[] = [];
+    const message = new Reassembly({ count: (octets) => sizes.push(octets) });
+    const chunk = Buffer.alloc(65_536, 'a');
+    message.read(Buffer.alloc(65_536, 'b'), 65_000, 65_536, 100_000);
+    message.read(chunk, 30, 65_000, 99_464);
+    message.read(Buffer.alloc(65_536, 'c'), 0, 20_000, 34_494);
+    expect(sizes).to.deep.equal([65_536, 65_536]);
+    const payload = message.finish();
+    const pieces = Buffer.isBuffer(payload) ? [payload] : payload;
+    expect(pieces.map(({ length }) => length)).to.deep.equal([536, 64_970, 20_000]);
+    expect(pieces[1]?.buffer, 'not copied').to.equal(chunk.buffer);
+    expect(pieces[0]?.buffer, 'one block').to.equal(pieces[2]?.buffer);
+    expect(contiguous(payload).toString()).to.equal('b'.repeat(536) + 'a'.repeat(64_970) + 'c'.repeat(20_000));
+  });
+
+  it('returns a message of up to 16 KiB as one buffer', () => {
+    const message = new Reassembly({ count: () => {} });
+    for (let frame = 0; frame < 16; frame += 1) message.read(Buffer.alloc(1024, frame), 0, 1024, 1024);
+    const payload = message.finish();
+    expect(Buffer.isBuffer(payload) && payload.every((octet, at) => octet === at >> 10)).to.equal(true);
   });
 
   it('reports how much of incomplete messages it holds, and when none', () => {

@@ -6,6 +6,8 @@ import { APEX, ApexDialect } from '../../lib/imxp/dialect/apex.js';
 import { DIALECT_LIMITS, type DialectLimits } from '../../lib/imxp/dialect/dialect.js';
 import { IMXP, ImxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import { DataScanner } from '../../lib/imxp/dialect/scan.js';
+import type { Data } from '../../lib/imxp/operation.js';
+import { contiguous } from '../../lib/mime/payload.js';
 
 /** Small, so that documents of ordinary size meet the limits too. */
 const LIMITS: DialectLimits = { ...DIALECT_LIMITS, depth: 6, attributes: 5, elements: 24, recipients: 2 };
@@ -47,7 +49,28 @@ class Kind {
     if (scanned !== undefined && !isDeepStrictEqual(scanned, this.#parsed(payload))) {
       expect(scanned, JSON.stringify(payload.toString('latin1'))).to.deep.equal(this.#parsed(payload));
     }
+    this.#agreesInPieces(payload, scanned);
     return scanned !== undefined;
+  }
+
+  /** The same payload in pieces is read in the same way, or not at all; always if the beginning is large enough. */
+  #agreesInPieces(payload: Buffer, whole: Data | undefined): void {
+    const size = 1 + (payload.reduce((sum, octet) => (sum * 31 + octet) % 10_007, 7) % Math.max(1, payload.length));
+    const pieces: Buffer[] = [];
+    for (let at = 0; at < payload.length; at += size) pieces.push(payload.subarray(at, at + size));
+    for (const head of [payload.length, size]) {
+      const scanned = this.scanner.scan(payload.subarray(0, head), pieces);
+      if (scanned === undefined) {
+        // Inline content is the control document, which is read from one buffer.
+        const missed = whole !== undefined && head === payload.length && whole.content.startsWith('cid:');
+        expect(missed, JSON.stringify(payload.toString('latin1'))).to.equal(false);
+        continue;
+      }
+      const { source, ...data } = scanned;
+      expect(source?.payload).to.equal(pieces);
+      const joined = source === undefined ? source : { ...source, payload: contiguous(pieces) };
+      expect({ ...data, source: joined }, JSON.stringify(payload.toString('latin1'))).to.deep.equal(whole);
+    }
   }
 
   /** A Data as IMXP has it, in the notation of this dialect. */

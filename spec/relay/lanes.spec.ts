@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Payload } from '../../lib/beep/payload.js';
+import type { Payload } from '../../lib/mime/payload.js';
 import type { Reply } from '../../lib/errors.js';
 import { LinkTarget } from '../../lib/mesh/link-target.js';
 import { REPLIES } from '../../lib/relay/answer.js';

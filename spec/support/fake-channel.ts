@@ -3,7 +3,7 @@
  * time limits) is not done here: the specs see each call of the relay.
  */
 
-import type { Payload } from '../../lib/beep/payload.js';
+import type { Payload } from '../../lib/mime/payload.js';
 import type { Dialect } from '../../lib/imxp/dialect/dialect.js';
 import { type Identity, NOBODY } from '../../lib/imxp/identity.js';
 import type { Data, Operation, OperationReply } from '../../lib/imxp/operation.js';

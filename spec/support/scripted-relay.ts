@@ -3,7 +3,7 @@
  * says. Answers are sent in the order of the messages, as on a BEEP channel.
  */
 
-import type { Payload } from '../../lib/beep/payload.js';
+import type { Payload } from '../../lib/mime/payload.js';
 import type { Connector, EndpointChannel, Receiver, RelayConnection } from '../../lib/endpoint/connection.js';
 import { attachRefused } from '../../lib/endpoint/connection.js';
 import { type ImxpError, RefusedError, type Reply } from '../../lib/errors.js';

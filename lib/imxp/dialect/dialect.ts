@@ -2,7 +2,9 @@
  * Interface of the dialects of the mesh, which convert payloads of one profile to operations and back. A dialect has no
  * state of a channel; the relay never asks which one it has.
  */
+
 import type { DialectName } from '../../config/dialects.js';
+import type { Payload } from '../../mime/payload.js';
 import type { XmlLimits } from '../../xml/parse.js';
 import type { Attach, Bind, Data, Operation, OperationReply, Terminate } from '../operation.js';
 
@@ -23,10 +25,11 @@ export interface Dialect {
   /**
    * Decodes a MSG. Of a Data operation, the references to its content are checked, but not the content itself.
    *
-   * @param payload MIME headers and body; views of it are kept, so it must not be reused
+   * @param payload MIME headers and body; views of it are kept, so it must not be reused. Of one in pieces, only the
+   *   beginning is copied if it has the simple form
    * @throws RemoteProtocolError with reply 500 (not well-formed) or 501 (not valid), nothing else
    */
-  decode(payload: Buffer): Operation;
+  decode(payload: Payload): Operation;
   /**
    * Decodes a RPY or ERR.
    *

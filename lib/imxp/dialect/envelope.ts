@@ -2,7 +2,9 @@
  * Cursor over the simple form of a payload's MIME: a control document alone, or multipart/related of exactly two parts,
  * the control document and the content. As with `markup.ts`, anything unusual is -1, and the MIME parser decides.
  */
+import { contiguous, indexInPieces, type Payload, payloadOctets, portion } from '../../mime/payload.js';
 import { CLASSES, equalRanges, matchesAt, PRINTABLE } from './octets.js';
+import { NO_OCTETS } from './option.js';
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -21,6 +23,8 @@ const BOUNDARY = Buffer.from('boundary="');
 const START = Buffer.from('start="<');
 const BINARY = Buffer.from('Content-Transfer-Encoding: binary\r\n');
 const CONTENT_ID = Buffer.from('content-id');
+/** What makes a delimiter the last one, with its line end. */
+const LAST = Buffer.from('--\r\n');
 
 /** Far below what the MIME parser allows. */
 const HEADER_OCTETS = 4096;
@@ -28,7 +32,9 @@ const HEADER_OCTETS = 4096;
 const BOUNDARY_OCTETS = 70;
 
 export class Envelope {
-  octets: Buffer = Buffer.alloc(0);
+  octets: Buffer = NO_OCTETS;
+  /** The payload in pieces whose beginning the octets are; undefined if they are all of it. */
+  #pieces: readonly Buffer[] | undefined;
   multipart = false;
   /** Content-ID of the content part, without brackets. */
   idStart = 0;
@@ -50,9 +56,13 @@ export class Envelope {
     this.#controlType = Buffer.from(`Content-Type: ${type}\r\n`);
   }
 
-  /** @returns the offset of the control document, or -1 */
-  open(octets: Buffer): number {
+  /**
+   * @param octets the payload; if that is in pieces, the beginning of it
+   * @returns the offset of the control document, or -1
+   */
+  open(octets: Buffer, payload: Payload): number {
     this.octets = octets;
+    this.#pieces = Buffer.isBuffer(payload) ? undefined : payload;
     this.multipart = false;
     if (matchesAt(octets, 0, this.#alone)) {
       return this.#alone.length;
@@ -62,6 +72,12 @@ export class Envelope {
     }
     this.multipart = true;
     return this.#firstPart(this.#parameters(RELATED.length));
+  }
+
+  /** Keeps no received octets in memory. */
+  close(): void {
+    this.octets = NO_OCTETS;
+    this.#pieces = undefined;
   }
 
   /**
@@ -206,7 +222,7 @@ export class Envelope {
   rest(from: number): number {
     const { octets } = this;
     if (!this.multipart) {
-      return from === octets.length ? from : -1;
+      return from === octets.length && this.#pieces === undefined ? from : -1;
     }
     const end = from - 2;
     if (!this.#lineEnd(end) || !this.#delimiterAt(from) || !this.#lineEnd(from + this.#delimiterLength)) {
@@ -296,14 +312,30 @@ export class Envelope {
     const { octets } = this;
     const length = this.#delimiterLength + 2;
     const line = this.#delimiter - 2;
+    const delimiter = octets.subarray(line, line + length);
     // The delimiter may share its line end with the empty line before it: an empty body.
-    const at = octets.indexOf(octets.subarray(line, line + length), body - 2);
+    if (this.#pieces !== undefined) {
+      return lastInPieces(this.#pieces, delimiter, body - 2);
+    }
+    const at = octets.indexOf(delimiter, body - 2);
     const after = at + length;
     if (at < 0 || octets[after] !== HYPHEN || octets[after + 1] !== HYPHEN) {
       return false;
     }
     return after + 2 === octets.length || (after + 4 === octets.length && this.#lineEnd(after + 2));
   }
+}
+
+/** The same for a payload in pieces. */
+function lastInPieces(pieces: readonly Buffer[], delimiter: Buffer, from: number): boolean {
+  const at = indexInPieces(pieces, delimiter, from);
+  const total = payloadOctets(pieces);
+  const after = at + delimiter.length;
+  if (at < 0 || total - after > LAST.length) {
+    return false;
+  }
+  const end = contiguous(portion(pieces, after, total));
+  return end.equals(LAST) || end.equals(LAST.subarray(0, 2));
 }
 
 function isLetter(octet: number): boolean {

@@ -5,6 +5,7 @@
  * It must never accept what the parsers refuse, nor give another result; `spec/imxp/scan.spec.ts` compares the two on
  * documents and mutations of them. When in doubt, it gives up.
  */
+import type { Payload } from '../../mime/payload.js';
 import type { Data, InlineElement, Option, Recipient, TargetHop } from '../operation.js';
 import { TRANS_ID_MAX } from '../trans-id.js';
 import { Attributes } from './attributes.js';
@@ -73,6 +74,8 @@ export class DataScanner {
   readonly #markup: Markup;
   readonly #attributes: Attributes;
   #octets: Buffer = NO_OCTETS;
+  /** The payload that the octets are the beginning of, or all of. */
+  #payload: Payload = NO_OCTETS;
   /** Position after the piece read last. */
   #at = 0;
   /** Whether an element had content of a foreign vocabulary. */
@@ -91,25 +94,30 @@ export class DataScanner {
     this.#attributes = new Attributes(this.#markup);
   }
 
-  /** Returns the Data operation, or undefined if the payload has to be parsed. */
-  scan(payload: Buffer): Data | undefined {
-    const start = this.#enabled ? this.#envelope.open(payload) : -1;
-    if (start < 0 || !matchesAt(payload, start, DATA)) {
+  /**
+   * Returns the Data operation, or undefined if the payload has to be parsed.
+   *
+   * @param octets the payload; if that is in pieces, the beginning of it
+   */
+  scan(octets: Buffer, payload: Payload = octets): Data | undefined {
+    const start = this.#enabled ? this.#envelope.open(octets, payload) : -1;
+    if (start < 0 || !matchesAt(octets, start, DATA)) {
       return undefined;
     }
-    this.#octets = payload;
-    this.#markup.begin(payload);
+    this.#octets = octets;
+    this.#payload = payload;
+    this.#markup.begin(octets);
     this.#foreign = false;
     const data = this.#names === undefined ? this.#data(start) : this.#dataWithSender(start, this.#names);
     // The scanner keeps no received octets in memory.
     this.#octets = NO_OCTETS;
+    this.#payload = NO_OCTETS;
     this.#markup.begin(NO_OCTETS);
-    this.#envelope.octets = NO_OCTETS;
+    this.#envelope.close();
     return data;
   }
 
   #data(start: number): Data | undefined {
-    const payload = this.#octets;
     const markup = this.#markup;
     this.#at = markup.tag(start + DATA.length, true);
     if (this.#at < 0 || markup.empty || markup.count !== 2) {
@@ -136,13 +144,12 @@ export class DataScanner {
     if (end < 0 || (dataContent === undefined && !this.#refersToPart(referenceStart, referenceEnd))) {
       return undefined;
     }
-    const source = { profile: this.#profile, payload, controlStart: start, controlEnd: end };
+    const source = { profile: this.#profile, payload: this.#payload, controlStart: start, controlEnd: end };
     return { type: 'data', originator, content, recipients, options, dataContent, source };
   }
 
   /** Reads a Data element whose originator is an element. */
   #dataWithSender(start: number, names: NonNullable<ScanSyntax['names']>): Data | undefined {
-    const payload = this.#octets;
     const markup = this.#markup;
     this.#at = markup.tag(start + DATA.length, true);
     if (this.#at < 0 || markup.empty || markup.count !== 1 || !this.#attributes.isNamed(0, REFERENCE)) {
@@ -152,7 +159,7 @@ export class DataScanner {
     const referenceEnd = markup.valueEnd[0] ?? 0;
     const content = this.#attributes.value(0);
     this.#at = markup.space(this.#at);
-    const sender = matchesAt(payload, this.#at, SENDER) ? this.#named(SENDER, SENDER_END) : undefined;
+    const sender = matchesAt(this.#octets, this.#at, SENDER) ? this.#named(SENDER, SENDER_END) : undefined;
     const recipients = sender === undefined ? undefined : this.#recipients();
     const options = recipients === undefined ? undefined : this.#options(IN_DATA);
     const dataContent = options === undefined ? null : this.#inline(referenceStart, referenceEnd);
@@ -163,7 +170,7 @@ export class DataScanner {
     if (dataContent === undefined && !this.#refersToPart(referenceStart, referenceEnd)) {
       return undefined;
     }
-    const source = { profile: this.#profile, payload, controlStart: start, controlEnd: end };
+    const source = { profile: this.#profile, payload: this.#payload, controlStart: start, controlEnd: end };
     const originator = names.one(sender.identity);
     const data = { type: 'data', originator, content, recipients: recipients.map(names.named), options } as const;
     return sender.options.length === 0

@@ -2,8 +2,10 @@
  * Base of all dialects: an XML control document, alone or as the root of a multipart/related, read by the scanner if it
  * has the simple form and else by the XML parser, which alone refuses. A vocabulary defines the elements.
  */
+
 import type { DialectName } from '../../config/dialects.js';
 import { LocalError } from '../../errors.js';
+import { contiguous, headOf, type Payload, payloadOctets, portion } from '../../mime/payload.js';
 import { parseXml, type XmlElement, type XmlLimits } from '../../xml/parse.js';
 import type { Attach, Bind, Data, DataSource, Operation, OperationReply, Terminate } from '../operation.js';
 import type { Dialect, DialectLimits } from './dialect.js';
@@ -69,8 +71,9 @@ export class XmlDialect implements Dialect {
     this.#scanner = new DataScanner(vocabulary.plain, limits);
   }
 
-  decode(payload: Buffer): Operation {
-    return this.#scanner.scan(payload) ?? this.parse(payload);
+  decode(payload: Payload): Operation {
+    if (Buffer.isBuffer(payload)) return this.#scanner.scan(payload) ?? this.parse(payload);
+    return this.#scanner.scan(headOf(payload), payload) ?? this.decode(contiguous(payload));
   }
 
   /** Decodes like {@link decode} without the scanner: slower, and authoritative. */
@@ -137,11 +140,13 @@ export class XmlDialect implements Dialect {
     }
     const { payload, controlStart, controlEnd } = source;
     if (own && controlStart !== undefined && controlEnd !== undefined) {
-      return joined([payload.subarray(0, controlStart), ...document, payload.subarray(controlEnd)]);
+      const rest = portion(payload, controlEnd, payloadOctets(payload));
+      return joined([...portion(payload, 0, controlStart), ...document, ...rest]);
     }
     const pieces = document.map(octetsOf);
     const { controlType } = this.#vocabulary;
-    return joined(exchangeControl(payload, openPayload(payload), pieces, controlType, domainOf(data.originator)));
+    const whole = contiguous(payload);
+    return joined(exchangeControl(whole, openPayload(whole), pieces, controlType, domainOf(data.originator)));
   }
 
   #sourceOf(payload: Buffer, { place, multipart, type }: OpenPayload): DataSource {

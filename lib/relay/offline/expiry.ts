@@ -2,14 +2,16 @@
  * Expiry of offline messages with time limits (RFC 3342 §2): looks at each when it is due, whether or not an
  * application attaches, sets the alarms and reports to the originators.
  */
+
 import type { Reply } from '../../errors.js';
 import type { Data } from '../../imxp/operation.js';
+import { contiguous } from '../../mime/payload.js';
 import type { Clock } from '../../ops/clock.js';
 import { REPLIES } from '../answer.js';
 import { reportOn, type TimedView } from '../data-timing.js';
 import { fault } from '../events.js';
 import type { OptionRegistry } from '../options.js';
-import { dueOf, joined, type OfflineMessage, timingsOf, withoutReportAfter } from './message.js';
+import { dueOf, type OfflineMessage, timingsOf, withoutReportAfter } from './message.js';
 import type { Spool } from './spool.js';
 
 /** The queue of the messages. */
@@ -89,7 +91,7 @@ export class OfflineExpiry {
     const profile = data.source?.profile ?? own;
     message.entry = { ...entry, due: dueOf(timingsOf(data, understood), entry.at) };
     message.state = 'writing';
-    spool.replace(entry, message.entry, { profile, payload: joined(view.encode(data, profile)) }, (error) => {
+    spool.replace(entry, message.entry, { profile, payload: contiguous(view.encode(data, profile)) }, (error) => {
       if (message.state === 'writing') {
         if (error === undefined) this.watch(message);
         else {

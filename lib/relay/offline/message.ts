@@ -3,11 +3,11 @@
  * looked at.
  */
 
-import type { Payload } from '../../beep/payload.js';
 import type { Reply } from '../../errors.js';
 import type { Dialect } from '../../imxp/dialect/dialect.js';
 import type { Data, Option } from '../../imxp/operation.js';
 import { type DataTiming, writeTiming } from '../../imxp/vocabulary/party.js';
+import type { Payload } from '../../mime/payload.js';
 import { type Asked, deliveryOptionsOf, exchanged, HOLD_FOR_ENDPOINT } from '../delivery-options.js';
 import type { OptionRegistry } from '../options.js';
 import type { DeliverySink, OutboundDelivery } from '../target.js';
@@ -90,11 +90,6 @@ export function withoutReportAfter(data: Data, told: readonly Asked<DataTiming>[
 export function readHeld({ profile, payload }: SpoolRecord, dialects: ReadonlyMap<string, Dialect>): Data | undefined {
   const operation = dialects.get(profile)?.decode(payload);
   return operation?.type === 'data' ? operation : undefined;
-}
-
-/** Joins a payload for storage. */
-export function joined(payload: Payload): Buffer {
-  return Buffer.isBuffer(payload) ? payload : Buffer.concat(payload);
 }
 
 /** Waits for the answer to a message that was handed out. */

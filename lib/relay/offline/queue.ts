@@ -9,7 +9,6 @@
  * ```
  */
 
-import type { Payload } from '../../beep/payload.js';
 import { ImxpError, type Reply } from '../../errors.js';
 import type { Address } from '../../imxp/address.js';
 import type { Dialect } from '../../imxp/dialect/dialect.js';
@@ -17,6 +16,7 @@ import { withHeldId } from '../../imxp/held-id.js';
 import type { Data } from '../../imxp/operation.js';
 import { isTransientCode } from '../../imxp/reply-code.js';
 import type { DataTiming } from '../../imxp/vocabulary/party.js';
+import { contiguous, type Payload } from '../../mime/payload.js';
 import { events } from '../../ops/events.js';
 import { REPLIES } from '../answer.js';
 import { TimedTarget } from '../data-timing.js';
@@ -29,7 +29,6 @@ import { OfflineExpiry, type OfflineExpiryContext, type OfflineExpiryOwner } fro
 import { OfflineList } from './list.js';
 import {
   dueOf,
-  joined,
   mayBeHeld,
   OfflineDelivery,
   OfflineMessage,
@@ -170,7 +169,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     const { data } = delivery;
     const profile = data.source?.profile ?? relay.profile;
     try {
-      const payload = joined(delivery.payload(profile));
+      const payload = contiguous(delivery.payload(profile));
       const at = relay.time.wall();
       const asked = timingsOf(data, relay.understood);
       const refusal = relay.refusal(this, sender, payload.length, asked);

@@ -3,9 +3,9 @@
  * back-pressure by what the application has finished with.
  */
 import type { Duplex } from 'node:stream';
-import type { Payload } from '../../beep/payload.js';
 import { errorElement, profileMessage } from '../../beep/profile-message.js';
 import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../../errors.js';
+import { contiguous, type Payload } from '../../mime/payload.js';
 import { events } from '../../ops/events.js';
 import type { PeerIdentity } from '../../sasl/identity.js';
 import { ask } from '../ask.js';
@@ -277,10 +277,10 @@ export function replyFor(error: unknown, session: string): Reply {
 export function handlerFor(handle: ChannelHandle, channel: BeepChannel, user: ChannelUser): ChannelHandler {
   return {
     message: (msgno, payload) => {
-      const request = new BeepRequest(handle, msgno, payload);
+      const request = new BeepRequest(handle, msgno, contiguous(payload));
       serve(request, channel, user)
         .catch((error: unknown) => request.fail(replyFor(error, handle.session)))
-        .finally(() => handle.consume(payload.length));
+        .finally(() => handle.consume(request.payload.length));
     },
     closeRequested: (code, text) => user.closing?.({ code, text }),
     closed: () => user.closed?.(),

@@ -2,9 +2,11 @@
  * SASL profiles on the server's side (RFC 3080 §4.1): one profile for each enabled mechanism, one exchange for each
  * channel. Carries the exchanges of `lib/sasl` over the channel and gives the session the result.
  */
+
 import type { Proposal, StartEvent } from '../../beep/event.js';
 import { errorElement, profileMessage } from '../../beep/profile-message.js';
 import { ImxpError, LocalError, RefusedError, TransportError } from '../../errors.js';
+import { contiguous } from '../../mime/payload.js';
 import { events } from '../../ops/events.js';
 import { NOT_ACCEPTED } from '../../sasl/fault.js';
 import { type PeerIdentity, peerIdentity } from '../../sasl/identity.js';
@@ -167,8 +169,9 @@ export class SaslProfile implements ServedProfile {
     const channel = new ChannelHandle(connection, event.channel, proposal.uri, SASL_ERRORS);
     channel.handler = {
       message: (msgno, payload) => {
-        channel.consume(payload.length);
-        this.#next(connection, channel, exchange, msgno, payload).catch((error: unknown) => failed(connection, error));
+        const octets = contiguous(payload);
+        channel.consume(octets.length);
+        this.#next(connection, channel, exchange, msgno, octets).catch((error: unknown) => failed(connection, error));
       },
       closed: () => {},
     };

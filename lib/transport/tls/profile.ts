@@ -2,9 +2,11 @@
  * TLS profile on the server's side (RFC 3080 §3.1.3.2): `ready` arrives, everything owed is sent, `proceed` leaves,
  * and TLS takes over the connection. `lib/tls` has its vocabulary and rules, TlsService the handshake.
  */
+
 import type { Proposal, StartEvent } from '../../beep/event.js';
 import { errorElement, profileDocument, profileMessage } from '../../beep/profile-message.js';
 import { ImxpError, LocalError } from '../../errors.js';
+import { contiguous } from '../../mime/payload.js';
 import { events } from '../../ops/events.js';
 import { TLS_DRAFT_URI, TLS_URI } from '../../tls/message.js';
 import { answerReady } from '../../tls/tuning.js';
@@ -44,7 +46,7 @@ export class TlsProfile implements ServedProfile {
   start(connection: ProfileConnection, event: StartEvent, { uri, content }: Proposal): void {
     const channel = new ChannelHandle(connection, event.channel, uri, TLS_ERRORS);
     channel.handler = {
-      message: (msgno, payload) => this.#message(connection, channel, msgno, payload),
+      message: (msgno, payload) => this.#message(connection, channel, msgno, contiguous(payload)),
       closed: () => {},
     };
     if (content === undefined || content.length === 0) {

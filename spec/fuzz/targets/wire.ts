@@ -11,10 +11,12 @@ import { APEX, ApexDialect } from '../../../lib/imxp/dialect/apex.js';
 import { DIALECT_LIMITS } from '../../../lib/imxp/dialect/dialect.js';
 import { IMXP, ImxpDialect, imxpDialect } from '../../../lib/imxp/dialect/imxp.js';
 import { DataScanner } from '../../../lib/imxp/dialect/scan.js';
+import type { Data } from '../../../lib/imxp/operation.js';
 import { opaque } from '../../../lib/message/smime/entity.js';
 import { parseEntity } from '../../../lib/mime/entity.js';
 import { parseMediaType } from '../../../lib/mime/media-type.js';
 import { parseMultipart } from '../../../lib/mime/multipart.js';
+import { contiguous, payloadOctets } from '../../../lib/mime/payload.js';
 import { parseAnswer, parseBlob } from '../../../lib/sasl/blob.js';
 import { DigestLayer } from '../../../lib/sasl/digest-md5/layer.js';
 import { parseChallenge, parseResponse, parseServerProof } from '../../../lib/sasl/digest-md5/message.js';
@@ -83,7 +85,7 @@ function answer(of: Session, event: SessionEvent): void {
   if (event.type === 'start') of.acceptStart(event, event.proposals[0]?.uri ?? document.IMXP);
   else if (event.type === 'message') {
     of.send(event.channel, { kind: 'RPY', msgno: event.msgno, payload: Buffer.from(document.OK) });
-    of.consume(event.channel, event.payload.length);
+    of.consume(event.channel, payloadOctets(event.payload));
   } else if (event.type === 'too-large')
     of.send(event.channel, { kind: 'ERR', msgno: event.msgno, payload: Buffer.from('x') });
   else if (event.type === 'close') of.acceptClose(event.channel);
@@ -106,6 +108,13 @@ function conversations(): Buffer[] {
       frame('MSG', 1, 0, '*', 0, 'abc'),
       frame('MSG', 1, 0, '.', 3, 'def'),
       seq(0, 0, 8192),
+    ]),
+    Buffer.concat([
+      open,
+      frame('MSG', 1, 0, '*', 0, INLINE.subarray(0, 5)),
+      frame('MSG', 1, 0, '*', 5, 'x'.repeat(2500)),
+      frame('MSG', 1, 0, '*', 2505, ''),
+      frame('MSG', 1, 0, '.', 2505, 'y'.repeat(1500)),
     ]),
     Buffer.concat([open, frame('MSG', 0, 2, '.', next, document.close(1))]),
     Buffer.concat([open, frame('ANS', 1, 0, '.', 0, 'x', 1), frame('NUL', 1, 0, '.', 1, '')]),
@@ -159,8 +168,13 @@ function scanReaders(): Reader[] {
       target: 'scan',
       name: `scan: ${vocabulary.name}`,
       seeds: PAYLOADS.flatMap((payload) => [payload, Buffer.from(inApex(payload.toString('latin1')), 'latin1')]),
-      read: (octets) => {
+      read: (octets, dice) => {
         const scanned = scanner.scan(octets);
+        const pieces: Buffer[] = [];
+        inPieces(octets, dice, (piece) => pieces.push(piece));
+        const cut = scanner.scan(octets.subarray(0, dice.below(octets.length + 1)), pieces);
+        if (cut !== undefined && !isDeepStrictEqual(joined(cut), scanned))
+          throw new Error('pieces are read differently');
         // What the parsers refuse, the scanner must leave: they throw here.
         if (scanned === undefined) return void dialect.parse(octets);
         let parsed: unknown;
@@ -173,6 +187,12 @@ function scanReaders(): Reader[] {
       },
     };
   });
+}
+
+/** An operation as it is read from one buffer. */
+function joined(data: Data): Data {
+  const { source } = data;
+  return source === undefined ? data : { ...data, source: { ...source, payload: contiguous(source.payload) } };
 }
 
 function inApex(payload: string): string {
