@@ -1,8 +1,10 @@
 /** The floor: what two processes in a row cost that only pass lines on. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { connect, createServer, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Submit } from './load.js';
+import { seconds } from './measure.js';
 
 /** Two line forwarders in a row and an application at the end that answers each line. */
 export class Floor {
@@ -80,9 +82,71 @@ export class Floor {
   }
 }
 
-async function forwarder(port: number): Promise<{ readonly child: ChildProcess; readonly port: number }> {
+/** Two octet forwarders in a row and an application at the end that says how much has arrived. */
+export class BulkFloor {
+  readonly pids: readonly number[];
+  readonly #children: readonly ChildProcess[];
+  readonly #socket: Socket;
+  readonly #sink: Server;
+  #arrived = 0;
+  #awaited = 0;
+  #done: (() => void) | undefined;
+
+  private constructor(children: readonly ChildProcess[], socket: Socket, sink: Server) {
+    this.#children = children;
+    this.pids = children.map(({ pid }) => pid ?? 0);
+    this.#socket = socket;
+    this.#sink = sink;
+    sink.on('connection', (end: Socket) => {
+      end.on('data', (chunk: Buffer) => {
+        this.#arrived += chunk.length;
+        if (this.#arrived >= this.#awaited) this.#done?.();
+      });
+    });
+  }
+
+  static async start(): Promise<BulkFloor> {
+    const sink = createServer({ noDelay: true });
+    await new Promise<void>((resolve) => sink.listen(0, '127.0.0.1', resolve));
+    const address = sink.address();
+    const second = await forwarder(typeof address === 'object' && address !== null ? address.port : 0, 'octets');
+    const first = await forwarder(second.port, 'octets');
+    const socket = connect({ port: first.port, host: '127.0.0.1', noDelay: true });
+    const floor = new BulkFloor([first.child, second.child], socket, sink);
+    await new Promise<void>((resolve) => socket.once('connect', resolve));
+    return floor;
+  }
+
+  /** Sends so many octets. @returns seconds until they have arrived */
+  async send(octets: number): Promise<number> {
+    const block = Buffer.alloc(262_144, 'yabba dabba doo ');
+    return await seconds(async () => {
+      this.#awaited += octets;
+      const arrived = new Promise<void>((resolve) => {
+        this.#done = resolve;
+      });
+      for (let left = octets; left > 0; left -= block.length) {
+        if (!this.#socket.write(block.subarray(0, left))) await once(this.#socket, 'drain');
+      }
+      await arrived;
+    });
+  }
+
+  stop(): void {
+    this.#socket.destroy();
+    this.#sink.close();
+    for (const child of this.#children) child.kill();
+  }
+}
+
+async function forwarder(
+  port: number,
+  ...more: readonly string[]
+): Promise<{ readonly child: ChildProcess; readonly port: number }> {
   const file = fileURLToPath(new URL('./forwarder.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import=tsx', file, String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--import=tsx', file, String(port), ...more], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const line = await new Promise<string>((resolve, reject) => {
     child.stdout?.once('data', (octets: Buffer) => resolve(octets.toString()));
     child.once('exit', (code) => reject(new Error(`the forwarder ended with ${code}`)));

@@ -2,23 +2,28 @@
  * The floor: two processes in a row that forward lines and their answers over TCP and know nothing else. What a relay
  * costs above this is the price of BEEP, IMXP and routing. Started by the benchmark as a process of its own.
  *
- *   node floor.ts HOP PORT   forwards to PORT; prints the port it listens on
+ *   node forwarder.ts PORT [octets]   forwards lines, or octets as they come, to PORT; prints the port it listens on
  */
 import { connect, createServer, type Socket } from 'node:net';
 
 const target = Number(process.argv[2]);
+const octets = process.argv[3] === 'octets';
 
-/** Passes whole lines on, all that came together in one write. */
+/** Passes whole lines on, all that came together in one write; or octets, as fast as they are taken. */
 function pass(from: Socket, to: Socket): void {
-  let rest: Buffer = Buffer.alloc(0);
-  from.on('data', (chunk: Buffer) => {
-    const octets = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    const end = octets.lastIndexOf(0x0a) + 1;
-    rest = octets.subarray(end);
-    if (end > 0) to.write(octets.subarray(0, end));
-  });
   from.on('close', () => to.destroy());
   from.on('error', () => to.destroy());
+  if (octets) {
+    from.pipe(to);
+    return;
+  }
+  let rest: Buffer = Buffer.alloc(0);
+  from.on('data', (chunk: Buffer) => {
+    const received = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const end = received.lastIndexOf(0x0a) + 1;
+    rest = received.subarray(end);
+    if (end > 0) to.write(received.subarray(0, end));
+  });
 }
 
 const server = createServer({ noDelay: true }, (inbound) => {

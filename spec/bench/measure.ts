@@ -28,6 +28,17 @@ export function median(values: readonly number[]): number {
   );
 }
 
+/** How the values of several rounds are spread. */
+export interface Spread {
+  readonly median: number;
+  readonly minimum: number;
+  readonly maximum: number;
+}
+
+export function spread(values: readonly number[]): Spread {
+  return { median: median(values), minimum: Math.min(...values), maximum: Math.max(...values) };
+}
+
 /** Seconds a piece of work takes. */
 export async function seconds(work: () => Promise<void> | void): Promise<number> {
   const start = performance.now();

@@ -1,6 +1,8 @@
 /** Real relays as processes of the built program, and what is sent through them. */
+import { resolve } from 'node:path';
 import type { Transport } from '../../lib/config/relay-url.js';
 import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
+import { RUN_PROGRAM } from '../support/program.js';
 import type { Submit } from './load.js';
 import { dataOf, Peer } from './peer.js';
 
@@ -34,6 +36,14 @@ export const WAYS: readonly Way[] = [
   { name: 'wss', transport: 'wss', tls: true },
 ];
 
+/** How the relays are started. */
+export interface MeshStart {
+  /** Options of Node. */
+  readonly node?: readonly string[];
+  /** Directory of another build of the project, whose program they run. */
+  readonly build?: string;
+}
+
 /** Two relays that know each other, and three accounts. */
 export class Mesh {
   readonly workshop: Workshop;
@@ -56,7 +66,7 @@ export class Mesh {
   }
 
   /** @param more what is different in both configurations */
-  static async start({ tls, transport }: Way = TCP, more: object = {}): Promise<Mesh> {
+  static async start({ tls, transport }: Way = TCP, more: object = {}, { node = [], build }: MeshStart = {}) {
     const workshop = await Workshop.open();
     const { octets } = await workshop.certs('example.com', 'rubble.com');
     const ports = [await freePort(), await freePort()] as const;
@@ -99,8 +109,9 @@ export class Mesh {
     for (const address of [FRED, WILMA, EVE, MALLORY, 'imxp=mesh@rubble.com'])
       await workshop.account(first, address, PASSWORD);
     for (const address of [BARNEY, 'imxp=mesh@example.com']) await workshop.account(second, address, PASSWORD);
-    await first.start();
-    await second.start();
+    const run = [...node, ...(build === undefined ? RUN_PROGRAM : [resolve(build, 'dist/bin/imxp.js')])];
+    await first.start({}, run);
+    await second.start({}, run);
     return new Mesh(workshop, [first, second], tls ? octets : undefined, transport);
   }
 

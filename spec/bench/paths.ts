@@ -27,40 +27,29 @@ export interface PathResult {
   readonly latency: Latency;
 }
 
-export interface BulkResult {
-  readonly path: string;
-  readonly messageOctets: number;
-  readonly megabytesPerSecond: number;
-  /** Megabytes that one relay forwards with a second of CPU time; the load generator is what limits the rate. */
-  readonly megabytesPerCpuSecond: number;
-}
-
 type Measured = Omit<PathResult, 'cpuToFloor' | 'rateToFloor'>;
 
 const OCTETS = 100;
 const OUTSTANDING = 256;
-const BULK_OCTETS = 1_048_576;
-const BULK_OUTSTANDING = 8;
 
 /** The section of the benchmark about paths. */
 export class Paths {
   readonly #quick: boolean;
   readonly #say: (text: string) => void;
   readonly #results: PathResult[] = [];
-  readonly #bulk: BulkResult[] = [];
 
   constructor(quick: boolean, say: (text: string) => void) {
     this.#quick = quick;
     this.#say = say;
   }
 
-  async run(): Promise<{ paths: readonly PathResult[]; bulk: readonly BulkResult[] }> {
+  async run(): Promise<readonly PathResult[]> {
     const floor = await Floor.start(OCTETS);
     const base = await this.#path('floor: two line forwarders', floor.submit, floor.pids);
     floor.stop();
     this.#results.push(against(base, base));
     for (const way of WAYS) await this.#way(way, base);
-    return { paths: this.#results, bulk: this.#bulk };
+    return this.#results;
   }
 
   async #way(way: Way, base: Measured): Promise<void> {
@@ -73,7 +62,6 @@ export class Paths {
       const one = await this.#path(`one relay, ${way.name}`, submitting(fred, WILMA, OCTETS), [first]);
       const two = await this.#path(`two relays, ${way.name}`, submitting(fred, BARNEY, OCTETS), mesh.pids);
       this.#results.push(against(base, one), against(base, two));
-      this.#bulk.push(await this.#large(`two relays, ${way.name}`, submitting(fred, BARNEY, BULK_OCTETS), mesh.pids));
       for (const peer of [fred, wilma, barney]) await peer.leave();
     } finally {
       await mesh.stop();
@@ -99,21 +87,6 @@ export class Paths {
       perSecond: median(rates),
       cpuPer100k: median(costs),
       latency: latencyOf(await latencies(submit, this.#quick ? 2000 : 10_000)),
-    };
-  }
-
-  /** Large messages, a few outstanding: how many octets a second get through. */
-  async #large(name: string, submit: Submit, pids: readonly number[]): Promise<BulkResult> {
-    this.#say(`  ${name}, 1 MiB messages`);
-    await saturate(submit, 50, BULK_OUTSTANDING);
-    const before = used(pids);
-    const { perSecond, count } = await saturate(submit, this.#quick ? 100 : 500, BULK_OUTSTANDING);
-    const megabytes = (count * BULK_OCTETS) / 1e6;
-    return {
-      path: name,
-      messageOctets: BULK_OCTETS,
-      megabytesPerSecond: (perSecond * BULK_OCTETS) / 1e6,
-      megabytesPerCpuSecond: (megabytes * pids.length) / (used(pids) - before),
     };
   }
 }

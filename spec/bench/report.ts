@@ -1,10 +1,12 @@
 /** The results of the benchmark as tables for people. */
 import type { AttackResult, Honest } from './attacks.js';
+import type { BulkResult } from './bulk.js';
 import type { Rate } from './frames.js';
 import { drawn } from './histogram.js';
 import type { LoginResult } from './logins.js';
+import type { Spread } from './measure.js';
 import type { MemoryResult } from './memory.js';
-import type { BulkResult, PathResult } from './paths.js';
+import type { PathResult } from './paths.js';
 import type { PresenceResult } from './presence.js';
 import type { StartResult } from './start.js';
 
@@ -88,13 +90,26 @@ function latency(results: readonly PathResult[]): string {
   return table(['latency, ms', 'p50', 'p90', 'p95', 'p99', 'p99.9', 'max', axis.padEnd(width)], rows);
 }
 
+const spread = ({ median, minimum, maximum }: Spread, digits: number): string =>
+  `${round(median, digits)} (${round(minimum, digits)}-${round(maximum, digits)})`;
+
 function bulk(results: readonly BulkResult[]): string {
   const rows = results.map((one) => [
     `${one.path}, ${one.messageOctets} octets each`,
-    round(one.megabytesPerSecond, 0),
-    round(one.megabytesPerCpuSecond, 0),
+    spread(one.megabytesPerSecond, 0),
+    spread(one.cpuPerGigabyte, 2),
+    round(one.cpuToFloor, 1),
+    ...(one.collections === undefined
+      ? []
+      : [
+          `${one.collections.scavenges} / ${one.collections.markCompacts}`,
+          round(one.collections.pauseMs, 0),
+          String(one.collections.messages),
+        ]),
   ]);
-  return table(['bulk', 'MB/s', 'MB per CPU s of a relay'], rows);
+  const traced = results.some(({ collections }) => collections !== undefined);
+  const head = ['bulk: median (extremes)', 'MB/s', 'CPU s/GB', 'to floor'];
+  return table(traced ? [...head, 'scavenges / mark-compacts', 'ms', 'in messages'] : head, rows);
 }
 
 function memory(results: readonly MemoryResult[]): string {

@@ -3,10 +3,10 @@
  * time limits) is not done here: the specs see each call of the relay.
  */
 
-import type { Payload } from '../../lib/mime/payload.js';
 import type { Dialect } from '../../lib/imxp/dialect/dialect.js';
 import { type Identity, NOBODY } from '../../lib/imxp/identity.js';
 import type { Data, Operation, OperationReply } from '../../lib/imxp/operation.js';
+import type { Payload } from '../../lib/mime/payload.js';
 import type { MeshChannel, MeshHandler, ReplySink } from '../../lib/relay/channel.js';
 import type { RelayLimits, RelayOptions } from '../../lib/relay/context.js';
 import { STRICT_POLICY } from '../../lib/relay/policy.js';

@@ -169,9 +169,14 @@ export class NodeProcess {
     this.port = port;
   }
 
-  /** Starts it and waits until it logs "ready". @param environment more for it than this process has */
-  async start(environment: Readonly<Record<string, string>> = {}): Promise<this> {
-    this.#command = new Command(['relay', '--config', this.config], this.#directory, environment);
+  /**
+   * Starts it and waits until it logs "ready".
+   *
+   * @param environment more for it than this process has
+   * @param run as for {@link Command}
+   */
+  async start(environment: Readonly<Record<string, string>> = {}, run: readonly string[] = RUN_PROGRAM): Promise<this> {
+    this.#command = new Command(['relay', '--config', this.config], this.#directory, environment, run);
     await this.log((line) => line.msg === 'ready', 'ready', START_DEADLINE_MS);
     return this;
   }

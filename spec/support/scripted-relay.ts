@@ -3,12 +3,12 @@
  * says. Answers are sent in the order of the messages, as on a BEEP channel.
  */
 
-import type { Payload } from '../../lib/mime/payload.js';
 import type { Connector, EndpointChannel, Receiver, RelayConnection } from '../../lib/endpoint/connection.js';
 import { attachRefused } from '../../lib/endpoint/connection.js';
 import { type ImxpError, RefusedError, type Reply } from '../../lib/errors.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import type { Attach, Data, Operation, OperationReply } from '../../lib/imxp/operation.js';
+import type { Payload } from '../../lib/mime/payload.js';
 import type { RequestSink } from '../../lib/transport/channel.js';
 
 export const dialect = imxpDialect();
