@@ -38,7 +38,7 @@ export interface EndpointChannel {
 
 /** Receives what the relay sends, possibly before {@link Connector.open} has returned. */
 export interface Receiver {
-  message(channel: EndpointChannel, msgno: number, payload: Payload): void;
+  readonly message: (channel: EndpointChannel, msgno: number, payload: Payload) => void;
   /** The connection has ended; called once. `error` is undefined when it was released in order. */
   ended(error: ImxpError | undefined): void;
 }

@@ -51,7 +51,7 @@ export interface MeshChannel {
 /** Callbacks of the relay for a channel, in the order of arrival. */
 export interface MeshHandler {
   /** A complete MSG arrived. It must be answered through `reply` and given back through `consume`. */
-  message(msgno: number, payload: Payload): void;
+  readonly message: (msgno: number, payload: Payload) => void;
   /** The channel was closed by either side, or the session ended. No further call follows. */
   closed(): void;
 }

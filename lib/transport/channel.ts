@@ -53,7 +53,7 @@ export interface RequestSink {
 
 /** Receives the messages of a channel. */
 export interface ChannelHandler {
-  message(msgno: number, payload: Payload): void;
+  readonly message: (msgno: number, payload: Payload) => void;
   /** The peer asks to close the channel, or the whole session. @returns why that is declined, if it is */
   closeRequested?(code: number, text: string): Reply | undefined;
   closed(): void;

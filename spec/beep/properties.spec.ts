@@ -1,11 +1,13 @@
 /**
  * What holds for any input: sessions under arbitrary octets, arbitrary cuts, and every call in every state.
  */
+
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { SessionEvent } from '../../lib/beep/event.js';
 import { Session } from '../../lib/beep/session.js';
 import { LocalError, RemoteProtocolError } from '../../lib/errors.js';
+import { payloadOctets } from '../../lib/mime/payload.js';
 import { ECHO, Pair } from '../support/pair.js';
 import { SessionHarness, XML } from './session-harness.js';
 
@@ -45,7 +47,7 @@ function conversation(octets: Buffer, sizes: readonly number[]): { events: strin
       said.push(...session.transmit(65_536));
     } else if (event.type === 'message') {
       session.send(event.channel, { kind: 'RPY', msgno: event.msgno, payload: event.payload });
-      session.consume(event.channel, event.payload.length);
+      session.consume(event.channel, payloadOctets(event.payload));
     } else if (event.type === 'close') {
       session.acceptClose(event.channel);
     }
@@ -210,7 +212,7 @@ describe('beep: properties', () => {
           ] as const) {
             for (const number of channels) {
               const got = pair.events[to].flatMap((event) =>
-                event.type === 'message' && event.channel === number ? [event.payload.length] : [],
+                event.type === 'message' && event.channel === number ? [payloadOctets(event.payload)] : [],
               );
               expect(got).to.deep.equal(
                 list.flatMap(({ side, channel, octets }) =>
@@ -314,7 +316,7 @@ function settle(pair: Pair): void {
           pair[side].send(event.channel, { kind: 'RPY', msgno: event.msgno, payload: Buffer.from('ok') });
         }
         if (event.type === 'message' || event.type === 'reply') {
-          pair[side].consume(event.channel, event.payload.length);
+          pair[side].consume(event.channel, payloadOctets(event.payload));
         }
       }
     }

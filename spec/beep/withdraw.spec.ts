@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Session } from '../../lib/beep/session.js';
+import { payloadOctets } from '../../lib/mime/payload.js';
 
 const PROFILE = 'urn:test';
 
@@ -22,14 +23,14 @@ function pair(): {
         if (event.type === 'start') listener.acceptStart(event, PROFILE);
         if (event.type !== 'message') continue;
         seen.push(event.payload.toString());
-        listener.consume(event.channel, event.payload.length);
+        listener.consume(event.channel, payloadOctets(event.payload));
         listener.send(event.channel, { kind: 'RPY', msgno: event.msgno, payload: event.payload });
       }
       for (const octets of listener.transmit(1_000_000)) initiator.receive(Buffer.from(octets));
       for (let event = initiator.nextEvent(); event !== undefined; event = initiator.nextEvent()) {
         if (event.type !== 'reply') continue;
         answered.push(event.payload.toString());
-        initiator.consume(event.channel, event.payload.length);
+        initiator.consume(event.channel, payloadOctets(event.payload));
       }
     }
     return seen;
@@ -63,7 +64,7 @@ describe('beep: taking back what has not left', () => {
           for (let event = listener.nextEvent(); event !== undefined; event = listener.nextEvent()) {
             if (event.type !== 'message') continue;
             seen.push(event.payload.toString());
-            listener.consume(event.channel, event.payload.length);
+            listener.consume(event.channel, payloadOctets(event.payload));
             listener.send(event.channel, { kind: 'RPY', msgno: event.msgno, payload: event.payload });
           }
           seen.push(...move());

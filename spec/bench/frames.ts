@@ -1,6 +1,8 @@
 /** Sections on single layers, in this process: BEEP frames, and the payload codec. */
+
 import { Session } from '../../lib/beep/session.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
+import { payloadOctets } from '../../lib/mime/payload.js';
 import { seconds } from './measure.js';
 
 export interface Rate {
@@ -43,7 +45,7 @@ class Pair {
     for (let event = to.nextEvent(); event !== undefined; event = to.nextEvent()) {
       if (event.type === 'start') to.acceptStart(event, PROFILE);
       else if (event.type === 'message') {
-        to.consume(event.channel, event.payload.length);
+        to.consume(event.channel, payloadOctets(event.payload));
         to.send(event.channel, { kind: 'RPY', msgno: event.msgno, payload: REPLY });
       } else if (event.type === 'reply') to.consume(event.channel, event.payload.length);
     }

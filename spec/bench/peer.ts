@@ -8,6 +8,7 @@ import { newTransId } from '../../lib/imxp/trans-id.js';
 import { type Subscribe, writePresenceOperation } from '../../lib/imxp/vocabulary/presence.js';
 import { MESH_NAMING } from '../../lib/mesh/certificate.js';
 import { meshErrors } from '../../lib/mesh/profile.js';
+import { type Payload, payloadOctets } from '../../lib/mime/payload.js';
 import type { ChannelHandle, RequestSink } from '../../lib/transport/channel.js';
 import type { Connection } from '../../lib/transport/connection.js';
 import { dial } from '../../lib/transport/dialer.js';
@@ -109,11 +110,12 @@ export class Peer {
   #take(channel: ChannelHandle) {
     this.#channel = channel;
     return {
-      message: (msgno: number, payload: Buffer): void => {
+      message: (msgno: number, payload: Payload): void => {
+        const octets = payloadOctets(payload);
         this.received += 1;
-        this.receivedOctets += payload.length;
+        this.receivedOctets += octets;
         if (!this.mute) channel.reply(msgno, 'RPY', dialect.ok);
-        channel.consume(payload.length);
+        channel.consume(octets);
         this.heard?.();
       },
       closed: (): void => {},

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import type { Payload } from '../../lib/mime/payload.js';
 import type { Reply } from '../../lib/errors.js';
 import { LinkTarget } from '../../lib/mesh/link-target.js';
+import type { Payload } from '../../lib/mime/payload.js';
 import { REPLIES } from '../../lib/relay/answer.js';
 import { ChannelTarget } from '../../lib/relay/channel-target.js';
 import { LaneGroup } from '../../lib/relay/lanes.js';

@@ -1,7 +1,9 @@
 /** A profile that answers every MSG with itself, served by a real listener; for specs of the wire. */
+
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ImxpError } from '../../lib/errors.js';
+import { payloadOctets } from '../../lib/mime/payload.js';
 import { ChannelHandle, type ErrorCodec } from '../../lib/transport/channel.js';
 import { Connection } from '../../lib/transport/connection.js';
 import { Listener, type ListenerOptions } from '../../lib/transport/listener.js';
@@ -29,7 +31,7 @@ export function echoProfile(silent = false): ServedProfile {
       channel.handler = {
         message(msgno, payload) {
           if (!silent) channel.reply(msgno, 'RPY', payload);
-          channel.consume(payload.length);
+          channel.consume(payloadOctets(payload));
         },
         closed() {},
       };
