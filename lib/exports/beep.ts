@@ -24,7 +24,7 @@ export {
 } from '../beep/session.js';
 export * from '../errors.js';
 export { type Entity, parseEntity } from '../mime/entity.js';
-export type { Payload } from '../mime/payload.js';
+export { contiguous, type Payload } from '../mime/payload.js';
 export type { PeerIdentity } from '../sasl/identity.js';
 export type { Authorize } from '../sasl/settings.js';
 export type { CredentialStore, Verifier } from '../sasl/verifier.js';
