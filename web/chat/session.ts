@@ -11,7 +11,7 @@ import { ImxpError, RefusedError } from '../../lib/errors.js';
 import { uriOfAddress } from '../../lib/message/uri.js';
 import { disposition, nameIn } from './file-name.js';
 import { type History, instant } from './history.js';
-import type { ConnectionState, Entry, News, Presence } from './types.js';
+import type { ConnectionState, Contact, Entry, News, Presence } from './types.js';
 
 /** Of the session storage, which a tab keeps when it is loaded again. */
 const HAD = 'imxp account here';
@@ -24,6 +24,7 @@ const SHOWN_MS = 300_000;
 const SHOW_AGAIN_MS = 120_000;
 
 const NOT_ATTACHED = 450;
+const NOT_KEPT = { code: 450, text: "the recipient's browser could not keep this" };
 const ATTACHED_ELSEWHERE = 554;
 
 export interface SessionOptions {
@@ -245,7 +246,15 @@ export class Session {
   async #receive(delivery: Delivery): Promise<void> {
     const { entry, file } = entryOf(delivery);
     const kept = { unread: true, ...(file === undefined ? {} : { file }) };
-    const contact = await this.#options.history.keep(entry, kept);
+    let contact: Contact;
+    try {
+      contact = await this.#options.history.keep(entry, kept);
+    } catch (error) {
+      // The browser has no room, for instance: the sender is told that it was not taken.
+      delivery.refuse(NOT_KEPT);
+      this.#notice(`a message of ${entry.peer} was refused, because it could not be kept: ${wordsFor(error)}`);
+      return;
+    }
     this.#options.tell({ news: 'entry', entry });
     this.#options.tell({ news: 'contact', contact });
     this.#options.came(entry);
