@@ -3,15 +3,18 @@ import type { Command } from 'commander';
 import type { NodeStatus } from '../lib/ops/status.js';
 import { paint } from '../lib/ops/terminal.js';
 import { type AdminCommandOptions, adminUrl, askStatus, withAdmin } from './support/admin.js';
+import { askControl } from './support/control.js';
 import { EXIT } from './support/exit.js';
 import { figures } from './support/figures.js';
 import { explain } from './support/manual.js';
 import { shownName } from './support/names.js';
 import { print, printJson, table } from './support/output.js';
+import { SESSION_COLUMNS, sessionRows } from './support/sessions.js';
 import { duration, milliseconds, octets, short } from './support/units.js';
 
 interface StatusOptions extends AdminCommandOptions {
   readonly json?: boolean;
+  readonly sessions?: boolean;
 }
 
 export function headline({ state, domains, version, process, uptimeSeconds }: NodeStatus): string {
@@ -127,7 +130,17 @@ function workerRows({ workers = [] }: NodeStatus): string[][] {
   ]);
 }
 
+async function sessions({ config, json }: StatusOptions): Promise<void> {
+  const found = await askControl(config, 'GET', '/sessions');
+  if (json === true) printJson(found);
+  else print(found.length === 0 ? 'no sessions' : table([SESSION_COLUMNS, ...sessionRows(found)]));
+}
+
 async function status(options: StatusOptions): Promise<void> {
+  if (options.sessions === true) {
+    await sessions(options);
+    return;
+  }
   const node = await askStatus(await adminUrl(options));
   if (node.state !== 'ready') process.exitCode = EXIT.UNAVAILABLE;
   if (options.json === true) {
@@ -150,10 +163,14 @@ export function register(program: Command): void {
   const command = program
     .command('status')
     .description('show the state of a running node')
+    .option(
+      '--sessions',
+      'list the sessions instead: who is attached from where (for the user of the node, on its machine)',
+    )
     .option('--json', 'print the complete status as JSON');
   withAdmin(command).action(status);
   explain(command, {
-    about: 'The configuration of the node must have an "admin" section.',
+    about: 'The configuration of the node must have an "admin" section, except for --sessions.',
     exits: {
       0: 'the node is ready',
       69: 'the node is not ready, or does not answer',
@@ -162,8 +179,9 @@ export function register(program: Command): void {
     examples: [
       'imxp status --config mesh.json',
       'imxp status --admin http://127.0.0.1:9913 --json | jq .attachments',
+      'imxp status --sessions',
       'imxp status > /dev/null && echo ready',
     ],
-    see: ['imxp top', 'imxp relay', 'docs/reference/metrics.md'],
+    see: ['imxp top', 'imxp kick', 'imxp relay', 'docs/reference/metrics.md'],
   });
 }

@@ -9,6 +9,7 @@ import { events } from '../ops/events.js';
 import type { CertificateStatus } from '../ops/status.js';
 import type { Connection } from '../transport/connection.js';
 import type { TlsServiceOptions } from '../transport/tls/service.js';
+import { certificatesIn } from './pem-certificates.js';
 
 export interface CertificateWatchOptions {
   readonly clock: Clock;
@@ -23,8 +24,6 @@ const WARNING_DAYS = 30;
 const DAY_MS = 86_400_000;
 /** Neighbours and clocks change: the end of a neighbour's certificate is noticed within this time. */
 const LOOK_MS = 60_000;
-
-const PEM = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[\s\S]*?-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g;
 
 type Known = Pick<CertificateStatus, 'holder' | 'name'> & { readonly notAfterMs: number };
 
@@ -114,8 +113,4 @@ export class CertificateWatch {
     }
     return [...found.values()];
   }
-}
-
-function certificatesIn(pem: string | Buffer): X509Certificate[] {
-  return (pem.toString().match(PEM) ?? []).map((block) => new X509Certificate(block));
 }

@@ -8,6 +8,7 @@ import { Api } from '../admin/api.js';
 import { MessageStreams } from '../admin/message-streams.js';
 import { senderBy } from '../admin/send.js';
 import { readTokens, type Token } from '../admin/tokens.js';
+import { ControlSocket } from '../admin/control.js';
 import { type Reload, reloadable } from '../config/reload.js';
 import type { NodeConfig } from '../config/schema.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
@@ -53,6 +54,7 @@ import type { NodeRole } from './role.js';
 import { type Secrets, secretsIn } from './secrets.js';
 import { ServedNames } from './served-names.js';
 import { makeServices, type NodeServices } from './services.js';
+import { SessionControl } from './session-control.js';
 import { countSessions } from './session-counts.js';
 import { bindCheckOf, dialectsOf, optionSettingsOf, policyOf, ratesOf, relayLimitsOf, tlsOptions } from './settings.js';
 
@@ -98,6 +100,8 @@ export class Node {
   readonly #leave: () => Promise<void>;
   readonly #watch: AccountWatch;
   readonly #certificates: CertificateWatch;
+  readonly #sessions: SessionControl;
+  #control: ControlSocket | undefined;
   readonly #spool: Spool | undefined;
   readonly #role: NodeRole | undefined;
   readonly #entries: AccessEntries;
@@ -149,6 +153,10 @@ export class Node {
     );
     admin?.watch(() => this.#certificates.obstacle());
     if (tokens.length > 0) admin?.serve(this.#makeApi(tokens));
+    this.#sessions = new SessionControl({
+      connections: () => this.#connections,
+      attached: () => this.#relay.attachedBySession,
+    });
   }
 
   /**
@@ -187,6 +195,7 @@ export class Node {
       if (!worker) node.#presence.start();
       node.#watch.start();
       node.#certificates.start();
+      await node.#openControl(worker);
       if (worker) return node;
       await role?.started();
       if (role !== undefined) admin?.combine((own) => role.combined(own));
@@ -267,6 +276,7 @@ export class Node {
     const reload = reloadable(this.#config, config);
     this.#tls.replace(tls);
     this.#certificates.replace(tls);
+    this.#sessions.endRevoked(tls);
     this.#policy = new Policy(policyOf(config));
     this.#relay.reload({ policy: policyOf(config), ...optionSettingsOf(config) });
     if (reload.applied.includes('access')) {
@@ -312,6 +322,7 @@ export class Node {
     await this.#role?.stopped();
     await this.#admin?.close();
     this.#certificates.stop();
+    await this.#control?.close();
     await this.#watch.stop();
     await this.#spool?.close();
     await this.#leave();
@@ -322,6 +333,12 @@ export class Node {
   /** What it says about itself to the center. */
   facts(): Promise<Omit<NodeFacts, 'state'>> {
     return this.#facts();
+  }
+
+  /** Workers have sessions of their own, and each answers for them. */
+  async #openControl(worker: boolean): Promise<void> {
+    const { store } = this.#config;
+    if (store.type === 'lmdb') this.#control = await ControlSocket.open(store.path, worker, this.#sessions);
   }
 
   /** All sessions that exist, in groups. */

@@ -103,7 +103,7 @@ export interface SessionAuthenticated {
   readonly side: 'peer' | 'self';
 }
 
-/** An operator ended a session by disabling or removing the account behind it. */
+/** An operator ended a session: `imxp kick`, an account disabled or removed, a certificate revoked. */
 export interface SessionExpelled {
   /** The session's id, which all its lines share. */
   readonly session: string;
@@ -111,7 +111,7 @@ export interface SessionExpelled {
   readonly remote: string;
   /** The account. */
   readonly account: string;
-  /** What was done to it, since when, and why. */
+  /** What was done, since when, and why. */
   readonly reason: string;
 }
 

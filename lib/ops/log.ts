@@ -110,7 +110,7 @@ const LINES: readonly Line[] = [
   // An operator who enabled it should see how often it is needed, and by whom.
   linesWhere(events.tuned, 'warn', 'session tuned: legacy TLS, which is insecure', ({ legacy }) => legacy),
   line(events.authenticated, 'info', ({ side }) => (side === 'peer' ? 'peer authenticated' : 'authenticated to peer')),
-  line(events.expelled, 'info', 'session ended: account disabled or removed'),
+  line(events.expelled, 'info', 'session ended by the operator'),
   line(events.forgotten, 'info', 'account forgotten'),
   linesWhere(events.api, 'info', 'api request', ({ token }) => token !== undefined),
   linesOnce(events.api, 'warn', 'api request refused: no valid token', ({ token }) => token === undefined),

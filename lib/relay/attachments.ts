@@ -3,6 +3,7 @@
  * its channel (core-01 §4.4.1); an endpoint has one attachment at most.
  */
 import { type Address, accountOf, addressOf, commonKey } from '../imxp/address.js';
+import { ChannelTarget } from './channel-target.js';
 import type { Application, Claim, PlacementObserver } from './cluster.js';
 import type { SharedDelivery } from './policy.js';
 import type { DeliveryTarget } from './target.js';
@@ -151,6 +152,19 @@ export class AttachmentTable {
 
   keys(): IterableIterator<string> {
     return this.#byKey.keys();
+  }
+
+  /** Returns the attached endpoints by the session over which they are attached. */
+  bySession(): ReadonlyMap<string, readonly string[]> {
+    const found = new Map<string, string[]>();
+    for (const { key, application } of this.#byKey.values()) {
+      // Those of other processes of the node are not sessions here.
+      if (!(application instanceof ChannelTarget)) continue;
+      const known = found.get(application.session);
+      if (known === undefined) found.set(application.session, [key]);
+      else known.push(key);
+    }
+    return found;
   }
 }
 

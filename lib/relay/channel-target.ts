@@ -44,6 +44,11 @@ export class ChannelTarget implements Application {
     return this.#channel.open;
   }
 
+  /** Id of the session of the channel. */
+  get session(): string {
+    return this.#channel.id.split('/', 1)[0] ?? '';
+  }
+
   /** Unanswered requests, including those that were given up. */
   get outstanding(): number {
     return this.#channel.outstanding;

@@ -112,6 +112,11 @@ export class Relay {
     return [...this.#context.bindings.domains()];
   }
 
+  /** Attached endpoints by the session over which they are attached. */
+  get attachedBySession(): ReadonlyMap<string, readonly string[]> {
+    return this.#context.attachments.bySession();
+  }
+
   /** Number of attached addresses. */
   get attachments(): number {
     return this.#context.attachments.size;

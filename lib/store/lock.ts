@@ -135,7 +135,7 @@ function livenessIn(directory: string): Liveness {
         entry.host === hostname() && (await identityOfProcess(entry.pid)) === entry.process && isRunning(entry.pid)
       );
     },
-    clear: (entry) => removeLivenessSocket(directory, socketName(entry.token)),
+    clear: (entry) => removeSocket(directory, socketName(entry.token)),
   };
 }
 
@@ -196,7 +196,7 @@ export async function listenForLiveness(directory: string, name: string): Promis
   return {
     close: async () => {
       await new Promise<void>((resolve) => server.close(() => resolve()));
-      await removeLivenessSocket(directory, name);
+      await removeSocket(directory, name);
       await path.close();
     },
   };
@@ -214,7 +214,7 @@ export async function answersLiveness(directory: string, name: string): Promise<
 }
 
 /** Removes the socket that a process that was killed has left. */
-export async function removeLivenessSocket(directory: string, name: string): Promise<void> {
+export async function removeSocket(directory: string, name: string): Promise<void> {
   await rm(join(directory, name), { force: true });
 }
 
@@ -241,13 +241,13 @@ function connects(path: string): Promise<boolean> {
   });
 }
 
-interface SocketPath {
+export interface SocketPath {
   readonly text: string;
   close(): Promise<void>;
 }
 
 /** A path short enough for a socket; Linux has one for every open directory. */
-async function socketPath(directory: string, name: string): Promise<SocketPath | undefined> {
+export async function socketPath(directory: string, name: string): Promise<SocketPath | undefined> {
   const text = join(directory, name);
   if (process.platform === 'win32') return undefined;
   if (Buffer.byteLength(text) <= LONGEST_PATH) return { text, close: async () => {} };

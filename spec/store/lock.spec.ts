@@ -8,7 +8,7 @@ import {
   type Liveness,
   type LockEntry,
   listenForLiveness,
-  removeLivenessSocket,
+  removeSocket,
   takeLock,
 } from '../../lib/store/lock.js';
 import { MemoryStore } from '../../lib/store/memory.js';
@@ -121,7 +121,7 @@ describe('store/lock: the liveness socket', () => {
     await once(child, 'close');
     expect(await readdir(path())).to.deep.equal(['relay']);
     expect(await answersLiveness(path(), 'relay')).to.equal(false);
-    await removeLivenessSocket(path(), 'relay');
+    await removeSocket(path(), 'relay');
     expect(await readdir(path())).to.deep.equal([]);
   });
 
