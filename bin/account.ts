@@ -28,7 +28,7 @@ import { withConfig } from './support/configuration.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
 import { accountArgument } from './support/names.js';
-import { print, printJson, table } from './support/output.js';
+import { complain, print, printJson, table } from './support/output.js';
 import { obtainPassword } from './support/password.js';
 
 interface PasswordFlags extends AccountFlags {
@@ -44,6 +44,9 @@ async function add(address: string, flags: PasswordFlags): Promise<void> {
   const config = await loadForAccounts(flags);
   const name = accountOf(address, config);
   await withAccounts(config, async ({ accounts }) => {
+    for (const other of otherCases(name)) {
+      if (accounts.exists(other)) complain(`there is an account ${other}, too: senders will confuse them`, 'warning');
+    }
     const taken = new CommandError(
       EXIT.FAILED,
       `${name} already has an account; imxp account passwd changes its password`,
@@ -53,6 +56,15 @@ async function add(address: string, flags: PasswordFlags): Promise<void> {
     if (!(await accounts.add(await verifierOf(name, await passwordFor(name, flags), config)))) throw taken;
   });
   done(name, 'added', flags);
+}
+
+/** The local part counts with its case (core-01 §2.2); these are the ways in which people write it. */
+function otherCases(name: string): string[] {
+  const at = name.lastIndexOf('@');
+  const [local, domain] = [name.slice(0, at), name.slice(at)];
+  const lower = local.toLowerCase();
+  const ways = [lower, local.toUpperCase(), lower.charAt(0).toUpperCase() + lower.slice(1)];
+  return [...new Set(ways)].filter((way) => way !== local).map((way) => way + domain);
 }
 
 async function passwd(address: string, flags: PasswordFlags): Promise<void> {

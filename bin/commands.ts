@@ -15,6 +15,7 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['kick', () => import('./kick.js')],
   ['top', () => import('./top.js')],
   ['account', () => import('./account.js')],
+  ['store', () => import('./store.js')],
   ['certs', () => import('./certs.js')],
   ['login', () => import('./login.js')],
   ['context', () => import('./context.js')],

@@ -82,7 +82,7 @@ class Output {
   }
 
   #json(delivery: Delivery, content: OpenedContent, file: string | undefined): object {
-    const { originator, recipients } = delivery;
+    const { originator, recipients, time, held } = delivery;
     const { octets, type, text, subject, name } = content;
     const written = text === undefined ? { encoding: 'base64', content: octets.toString('base64') } : { content: text };
     return {
@@ -91,6 +91,8 @@ class Output {
       ...(subject === undefined ? {} : { subject }),
       type,
       ...(name === undefined ? {} : { name }),
+      ...(time === undefined ? {} : { time: time.toISOString() }),
+      ...(held ? { held } : {}),
       octets: octets.length,
       sha256: sha256(octets),
       ...protectionJson(delivery),
@@ -99,11 +101,16 @@ class Output {
   }
 
   #text(delivery: Delivery, content: OpenedContent, file: string | undefined): string {
-    const { originator, recipients } = delivery;
+    const { originator, recipients, time } = delivery;
     const { octets, type, text, subject, name } = content;
     const who = `${shownName(originator)} -> ${recipients.map(shownName).join(', ')}`;
     const about = subject === undefined ? '' : `${paint('bold', harmless(subject))}\n`;
-    const what = paint('dim', harmless(`${name === undefined ? '' : `${name}, `}${type}, ${octets.length} octets`));
+    // What arrives as it is sent needs no time.
+    const sent = delivery.held ? `, ${time === undefined ? 'held' : `sent ${time.toISOString()}, held since`}` : '';
+    const what = paint(
+      'dim',
+      harmless(`${name === undefined ? '' : `${name}, `}${type}, ${octets.length} octets${sent}`),
+    );
     const protection = protectionText(delivery);
     // Comes before anything that the sender has written.
     const proof = protection === undefined ? '' : `  [${protection}]`;

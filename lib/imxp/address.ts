@@ -162,7 +162,10 @@ function unquote(local: string): { base: string; rest: string | undefined } {
     PIECE.lastIndex = at;
     const piece = PIECE.exec(local);
     if (piece === null) {
-      throw invalid('the part before the "@" contains a character that must be quoted or is not allowed');
+      const character = String.fromCodePoint(local.codePointAt(at) ?? 0);
+      throw invalid(
+        `the part before the "@" contains ${JSON.stringify(character)}, which must be quoted or is not allowed`,
+      );
     }
     const [atom, quoted] = piece;
     if (quoted === undefined && slash < 0 && atom.includes('/')) {

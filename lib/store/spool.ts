@@ -6,11 +6,16 @@ import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/offline/s
 /** Directory beside the entries, with files of its own: a long queue must not slow down what everybody waits for. */
 const DIRECTORY = 'held';
 
+/** @param store directory of the store */
+export function spoolPath(store: string): string {
+  return join(store, DIRECTORY);
+}
+
 /** @throws LocalError STORE_FAILED */
 export async function openSpool(config: StoreConfig): Promise<Spool> {
   if (config.type === 'memory') return new MemorySpool();
   const { openLmdbSpool } = await import('./lmdb-spool.js');
-  return openLmdbSpool(join(config.path, DIRECTORY));
+  return openLmdbSpool(spoolPath(config.path));
 }
 
 /** Forgets everything at the end, for trials and specs. */

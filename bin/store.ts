@@ -1,0 +1,51 @@
+/** `imxp store`: works on the store of a node as a whole. */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { loadForCommand, withConfig } from './support/configuration.js';
+import { CommandError, EXIT } from './support/exit.js';
+import { explain } from './support/manual.js';
+import { print, printJson } from './support/output.js';
+import { asUser, foreignOwner } from './support/store-owner.js';
+import { octets } from './support/units.js';
+
+interface BackupOptions {
+  readonly config: string;
+  readonly json?: boolean;
+}
+
+async function backup(directory: string, { config, json }: BackupOptions): Promise<void> {
+  const { store } = await loadForCommand(config, { files: false });
+  if (store.type !== 'lmdb')
+    throw new CommandError(EXIT.CONFIGURATION, 'store.type is "memory": there is nothing to copy');
+  const { backUpStore } = await import('../lib/store/backup.js');
+  const owner = await foreignOwner(store);
+  const made = await asUser(owner, () => backUpStore(store.path, resolve(directory)));
+  if (json === true) printJson(made);
+  else print(`${made.directory}: ${octets(made.octets)}`);
+}
+
+export function register(program: Command): void {
+  const command = program.command('store').description('copy the store of a node');
+  const copying = command
+    .command('backup <directory>')
+    .description('copy the store into a new directory, while the node runs')
+    .option('--json', 'print the directory and its octets as JSON');
+  withConfig(copying).action(backup);
+  explain(command, {
+    exits: { 0: 'done' },
+    examples: ['imxp store backup /var/backups/imxp --config mesh.json'],
+    see: ['imxp store backup --help', 'imxp account', 'docs/guide/operations.md'],
+  });
+  explain(copying, {
+    about: `Copies accounts, access, presence and held messages, each database as it is at one moment. The copy holds verifiers, which are
+as good as passwords: it is made for its owner only, and is to be kept like the store. To go back, stop the node and name the copy
+as store.path, or put it in the place of the store.`,
+    exits: {
+      0: 'copied',
+      69: 'the store cannot be read, or the directory is not empty or cannot be written',
+      78: 'the configuration is not valid, or the node keeps its store in memory',
+    },
+    examples: ['imxp store backup /var/backups/imxp-$(date +%F) --config /etc/imxp/mesh.json'],
+    see: ['imxp account', 'docs/guide/operations.md'],
+  });
+}
