@@ -5,10 +5,10 @@
 import { availableParallelism } from 'node:os';
 import { Admin } from '../admin/admin.js';
 import { Api } from '../admin/api.js';
+import { ControlSocket } from '../admin/control.js';
 import { MessageStreams } from '../admin/message-streams.js';
 import { senderBy } from '../admin/send.js';
 import { readTokens, type Token } from '../admin/tokens.js';
-import { ControlSocket } from '../admin/control.js';
 import { type Reload, reloadable } from '../config/reload.js';
 import type { NodeConfig } from '../config/schema.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
