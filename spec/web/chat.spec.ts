@@ -210,6 +210,113 @@ describe('the chat page', function () {
     await page.locator('.banner').waitFor({ state: 'detached' });
   });
 
+  it('opens no file of others as a page of its own', async () => {
+    const fred = await person(FRED);
+    await fred.context.addInitScript(`globalThis.made = [];
+      const make = URL.createObjectURL;
+      URL.createObjectURL = (blob) => (globalThis.made.push(blob.type), make(blob));`);
+    const page = await fred.enter();
+    const wilma = await mesh.attach(WILMA);
+    const named = (name: string) => [{ name: 'Content-Disposition', value: `attachment; filename="${name}"` }];
+    await wilma.send({ to: FRED, content: '<h1>Log in</h1>', type: 'text/html', headers: named('a.html') });
+    await wilma.send({ to: FRED, content: '<svg/>', type: 'image/svg+xml', headers: named('b.svg') });
+    await wilma.send({ to: FRED, content: PICTURE, type: 'image/png', headers: named('c.png') });
+    await page.getByRole('link', { name: WILMA }).click();
+    await page.getByRole('img', { name: 'c.png' }).waitFor();
+    await until(async () => (await page.evaluate<number>('globalThis.made.length')) === 3, 'three files');
+    const types = await page.evaluate<string[]>('globalThis.made');
+    expect(types.sort()).to.deep.equal(['application/octet-stream', 'application/octet-stream', 'image/png']);
+  });
+
+  it('opens at links that say anything after the #', async () => {
+    const fred = await person(FRED);
+    const page = await fred.enter();
+    for (const hash of ['#%', '#%E0%A4%A', '#Your%20password%20has%20expired', '#x@']) {
+      await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
+      await page.getByText('Choose a conversation').waitFor();
+      await page.reload();
+      await page.getByText('Choose a conversation').waitFor();
+    }
+    expect(fred.complaints).to.deep.equal([]);
+  });
+
+  it('works in browsers without notifications and workers', async () => {
+    const fred = await person(FRED);
+    await fred.context.addInitScript('delete globalThis.Notification; delete Navigator.prototype.serviceWorker;');
+    const page = await fred.enter();
+    const wilma = await mesh.attach(WILMA);
+    await wilma.send({ to: FRED, content: 'dinner' });
+    await page.getByRole('link', { name: WILMA }).click();
+    await message(page, 'dinner');
+    expect(fred.complaints).to.deep.equal([]);
+  });
+
+  it('says that nobody is blocked without a connection', async () => {
+    const page = await (await person(FRED)).enter();
+    const wilma = await mesh.attach(WILMA);
+    await wilma.send({ to: FRED, content: 'unwanted' });
+    await page.getByRole('link', { name: WILMA }).click();
+    await mesh.stopNode('example.com');
+    try {
+      await page.getByText('Not connected').waitFor();
+      await page.getByRole('button', { name: 'Block' }).click();
+      await page.getByText(`${WILMA} is not blocked`).waitFor();
+    } finally {
+      await mesh.startNode('example.com');
+    }
+  });
+
+  it('asks for the presence of a contact who hides it no more often for a flood of messages', async () => {
+    const fred = await person(FRED);
+    let asked = 0;
+    fred.context.on('page', (page) =>
+      page.on('websocket', (socket) =>
+        socket.on('framesent', ({ payload }) => {
+          if (payload.toString().includes('<subscribe')) asked += 1;
+        }),
+      ),
+    );
+    const page = await fred.enter();
+    await add(page, BETTY);
+    await page.getByText('does not show their presence').first().waitFor();
+    const before = asked;
+    const betty = await mesh.attach(BETTY);
+    const started = performance.now();
+    await Promise.all(Array.from({ length: 60 }, (_, index) => betty.send({ to: FRED, content: `flood ${index}` })));
+    await message(page, 'flood 59');
+    const seconds = Math.ceil((performance.now() - started) / 1000);
+    expect(asked - before).to.be.at.most(2 + seconds);
+  });
+
+  it('keeps one copy of itself, whatever follows its address, and no password against the last wish', async () => {
+    const fred = await person(FRED);
+    const page = await fred.open();
+    await page.evaluate('navigator.serviceWorker.ready');
+    for (const query of ['?a', '?b']) {
+      await page.evaluate(`location.href = ${JSON.stringify(query)}`);
+      await page.waitForURL((url) => url.search === query);
+      await page.getByRole('heading', { name: 'Log in' }).waitFor();
+    }
+    const kept = `caches.open('imxp-chat').then((cache) => cache.keys()).then((keys) => keys.map(({ url }) => new URL(url).search).filter(Boolean))`;
+    expect(await page.evaluate(kept)).to.deep.equal([]);
+    const passwords = `new Promise((resolve) => {
+      const request = indexedDB.open('imxp accounts');
+      request.onupgradeneeded = () => request.transaction.abort();
+      request.onerror = () => resolve(0);
+      request.onsuccess = ({ target: { result } }) => {
+        const count = result.transaction('passwords').objectStore('passwords').count();
+        count.onsuccess = () => (result.close(), resolve(count.result));
+      };
+    })`;
+    await fred.logIn(page);
+    await until(async () => (await page.evaluate<number>(passwords)) === 1, 'the password');
+    await page.evaluate("localStorage.removeItem('imxp account')");
+    await page.reload();
+    await page.getByLabel('Stay logged in').uncheck();
+    await fred.logIn(page);
+    await until(async () => (await page.evaluate<number>(passwords)) === 0, 'no password');
+  });
+
   it('says why a log-in fails, and forgets everything at log-out when asked to', async () => {
     const fred = await person(FRED);
     const page = await fred.open();

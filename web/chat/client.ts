@@ -17,6 +17,8 @@ export interface ClientOptions {
   readonly relay: string;
 }
 
+/** Entries of the conversation in view; a flood would fill the memory of the page. */
+const SHOWN = 1000;
 /** How long a message may stay unseen in an open page before a notification tells of it. */
 const NOTICE_MS = 400;
 
@@ -180,7 +182,8 @@ export class Client {
   }
 
   async #connect(password: string): Promise<void> {
-    let keep = this.#options.keep;
+    // One that was kept before is replaced, or removed.
+    let asked = this.#options.password !== undefined;
     const session = new Session({
       account: this.account,
       password,
@@ -188,9 +191,10 @@ export class Client {
       history: this.#history,
       tell: (news) => {
         this.#tell(news);
-        if (!keep || news.news !== 'connection' || news.connection.kind !== 'online') return;
-        keep = false;
-        void keepPassword(this.account, password);
+        if (!asked || news.news !== 'connection' || news.connection.kind !== 'online') return;
+        asked = false;
+        const kept = this.#options.keep ? keepPassword(this.account, password) : forgetPassword(this.account);
+        kept.catch((error: unknown) => this.#tell({ news: 'notice', text: wordsFor(error) }));
       },
       came: (entry) => void setTimeout(() => void this.#notify(entry), NOTICE_MS),
     });
@@ -252,8 +256,13 @@ export class Client {
   #show(entry: Entry): void {
     if (entry.peer !== this.peer) return;
     const at = this.entries.findIndex(({ id }) => id === entry.id);
-    this.entries =
-      at < 0 ? [...this.entries, entry].sort((one, other) => one.at - other.at) : this.entries.with(at, entry);
+    if (at >= 0) {
+      this.entries = this.entries.with(at, entry);
+      return;
+    }
+    const entries = [...this.entries, entry].sort((one, other) => one.at - other.at);
+    this.entries = entries.slice(-SHOWN);
+    this.earlier ||= entries.length > SHOWN;
   }
 
   async #write(entry: Entry, file?: Blob): Promise<void> {
@@ -282,12 +291,13 @@ export class Client {
 
   /** Tells of a message that no tab has shown. */
   async #notify(entry: Entry): Promise<void> {
-    if (document.visibilityState === 'visible' || Notification.permission !== 'granted') return;
+    if (document.visibilityState === 'visible' || !('Notification' in globalThis)) return;
+    if (Notification.permission !== 'granted') return;
     const contact = await this.#history.contact(entry.peer);
     if (contact === undefined || contact.unread === 0) return;
     const body = entry.file === undefined ? entry.text.slice(0, 200) : entry.file.name;
     const options = { body, tag: entry.peer, icon: 'icon.svg' };
-    const worker = await navigator.serviceWorker.getRegistration();
+    const worker = 'serviceWorker' in navigator ? await navigator.serviceWorker.getRegistration() : undefined;
     if (worker !== undefined) await worker.showNotification(entry.peer, options);
     else new Notification(entry.peer, options);
   }

@@ -4,6 +4,9 @@ import type { Contact, Entry } from './types.js';
 /** Entries of a conversation that are read at a time. */
 export const PAGE = 100;
 
+/** What the list of conversations shows of the last message. */
+const LAST_CHARACTERS = 200;
+
 let latest = 0;
 
 /** The present time, and later than any that was given before: entries keep the order in which they were made. */
@@ -94,7 +97,7 @@ export class History {
     if (file !== undefined) write.objectStore('files').put(file, entry.id);
     const contacts = write.objectStore('contacts');
     const old = await done(contacts.get(entry.peer) as IDBRequest<Contact | undefined>);
-    const last = { at: entry.at, text: entry.file?.name ?? entry.text, state: entry.state };
+    const last = { at: entry.at, text: (entry.file?.name ?? entry.text).slice(0, LAST_CHARACTERS), state: entry.state };
     const contact: Contact = {
       ...(old ?? { address: entry.peer, added: false }),
       unread: (old?.unread ?? 0) + (unread ? 1 : 0),

@@ -1,6 +1,7 @@
 /** The chat page: logs in, and shows the conversations of the account. */
 import { render } from 'preact';
 import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
+import { givenAddress } from '../../lib/endpoint/address.js';
 import { Client, isConnectedHere } from './client.js';
 import { Conversation } from './conversation.js';
 import { Icon } from './icons.js';
@@ -15,9 +16,13 @@ interface Settings {
   readonly domains: readonly string[];
 }
 
+/** Who is named after the `#`; anybody can make a link that says something else there. */
 function peerInAddress(): string | undefined {
-  const peer = decodeURIComponent(location.hash.slice(1));
-  return peer === '' ? undefined : peer;
+  try {
+    return givenAddress(decodeURIComponent(location.hash.slice(1))).base;
+  } catch {
+    return undefined;
+  }
 }
 
 function App({ settings, begin }: { readonly settings: Settings; readonly begin: Login | undefined }) {
@@ -29,11 +34,13 @@ function App({ settings, begin }: { readonly settings: Settings; readonly begin:
   const opening = useRef(false);
   const relay = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${settings.webSocket}`;
 
-  const open = async ({ account, password, keep }: Login, known: boolean): Promise<void> => {
+  const open = async ({ account: given, password, keep }: Login, known: boolean): Promise<void> => {
     if (opening.current) return;
     opening.current = true;
     try {
       setTrouble(undefined);
+      // However it is written, it has one history and one connection.
+      const account = givenAddress(given).key;
       setProven(known);
       rememberAccount(account);
       const options = { account, password: password === '' ? undefined : password, keep, relay };
@@ -163,6 +170,8 @@ interface TrustedTypes {
 }
 
 function registerWorker(): void {
+  // Some browsers have no workers in private windows.
+  if (!('serviceWorker' in navigator)) return;
   const { trustedTypes } = globalThis as { readonly trustedTypes?: TrustedTypes };
   const policy = trustedTypes?.createPolicy('imxp', { createScriptURL: (url) => url });
   const url = policy?.createScriptURL('worker.js') ?? 'worker.js';

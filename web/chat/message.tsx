@@ -56,13 +56,15 @@ function StateMark({ state }: { readonly state: Exclude<State, 'received'> }) {
 
 function FileView({ entry, client }: { readonly entry: Entry; readonly client: Client }) {
   const { file } = entry;
+  const picture = file !== undefined && PICTURES.has(file.type) && file.size <= PICTURE_OCTETS;
   const [url, setUrl] = useState<string | undefined>();
   useEffect(() => {
     let made: string | undefined;
     let gone = false;
     void client.file(entry).then((blob) => {
       if (gone || blob === undefined) return;
-      made = URL.createObjectURL(blob);
+      // Opened in a tab of its own, HTML or SVG would be a page of this origin.
+      made = URL.createObjectURL(blob.slice(0, blob.size, picture ? file.type : 'application/octet-stream'));
       setUrl(made);
     });
     return () => {
@@ -71,7 +73,6 @@ function FileView({ entry, client }: { readonly entry: Entry; readonly client: C
     };
   }, [entry.id]);
   if (file === undefined) return null;
-  const picture = PICTURES.has(file.type) && file.size <= PICTURE_OCTETS;
   return (
     <Fragment>
       {picture && url !== undefined ? <img class="picture" src={url} alt={file.name} /> : null}

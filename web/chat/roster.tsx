@@ -101,7 +101,8 @@ function Row({ contact, client }: { readonly contact: Contact; readonly client: 
 }
 
 function Notifications() {
-  const [permission, setPermission] = useState(Notification.permission);
+  // Browsers of phones have none in a page that is not installed.
+  const [permission, setPermission] = useState('Notification' in globalThis ? Notification.permission : 'denied');
   if (permission !== 'default') return null;
   return (
     <button

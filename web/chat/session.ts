@@ -6,6 +6,7 @@ import { givenAddress } from '../../lib/endpoint/address.js';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { certainlyNotDelivered } from '../../lib/endpoint/outcome.js';
+import type { Feed } from '../../lib/endpoint/presence-feed.js';
 import type { PresenceInfo } from '../../lib/endpoint/presence-info.js';
 import { ImxpError, RefusedError } from '../../lib/errors.js';
 import { uriOfAddress } from '../../lib/message/uri.js';
@@ -22,6 +23,9 @@ const ELSEWHERE_TRIES = 4;
 /** Own presence is shown for so long, and again at the interval: a device that vanishes is absent soon. */
 const SHOWN_MS = 300_000;
 const SHOW_AGAIN_MS = 120_000;
+
+/** Presence that is not known is asked for again no sooner. */
+const AGAIN_MS = 1000;
 
 const NOT_ATTACHED = 450;
 const NOT_KEPT = { code: 450, text: "the recipient's browser could not keep this" };
@@ -42,6 +46,10 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #leaving = new AbortController();
   readonly #presence = new Map<string, Presence>();
+  /** Those whose presence is followed over the present connection; without a feed until the relay has answered. */
+  #watched = new Map<string, Feed<PresenceInfo> | undefined>();
+  /** Those whose presence is asked for again in a moment. */
+  readonly #again = new Set<string>();
   #connection: ConnectionState = { kind: 'connecting' };
   #endpoint: Endpoint | undefined;
   #wake: (() => void) | undefined;
@@ -109,7 +117,10 @@ export class Session {
   /** Follows the presence of a contact. @param show whether the contact may see that of the account */
   async follow(address: string, show: boolean): Promise<void> {
     const endpoint = this.#endpoint;
-    if (endpoint === undefined) return;
+    if (endpoint === undefined) {
+      if (show) this.#missed(`${address} was added, but cannot see your presence yet`);
+      return;
+    }
     if (show)
       await endpoint.access.allow(address, ['presence:subscribe']).catch((error: unknown) => this.#notice(error));
     void this.#watch(endpoint, address);
@@ -117,8 +128,16 @@ export class Session {
 
   /** Nothing of somebody is wanted any more. @param block whether they may not write either */
   async forget(address: string, block: boolean): Promise<void> {
+    const endpoint = this.#endpoint;
     this.#presence.delete(address);
-    if (block) await this.#endpoint?.access.deny(address).catch((error: unknown) => this.#notice(error));
+    const feed = this.#watched.get(address);
+    this.#watched.delete(address);
+    if (endpoint === undefined) {
+      if (block) this.#missed(`${address} is not blocked`);
+      return;
+    }
+    await feed?.end().catch((error: unknown) => this.#notice(error));
+    if (block) await endpoint.access.deny(address).catch((error: unknown) => this.#notice(error));
   }
 
   async leave(): Promise<void> {
@@ -148,6 +167,7 @@ export class Session {
         return undefined;
       }
       this.#endpoint = endpoint;
+      this.#watched = new Map();
       this.#has(true);
       this.#waitMs = FIRST_MS;
       this.#elsewhere = 0;
@@ -270,20 +290,34 @@ export class Session {
   // ---- presence -----------------------------------------------------------------------------------------------------
 
   async #watch(endpoint: Endpoint, address: string): Promise<void> {
+    const watched = this.#watched;
+    if (watched.has(address)) return;
+    watched.set(address, undefined);
+    let feed: Feed<PresenceInfo> | undefined;
     try {
-      for await (const info of await endpoint.presence.subscribe(address, { renew: true })) {
-        this.#present(address, stateOf(info));
-      }
+      feed = await endpoint.presence.subscribe(address, { renew: true });
+      if (!watched.has(address)) return await feed.end();
+      watched.set(address, feed);
+      for await (const info of feed) if (watched.has(address)) this.#present(address, stateOf(info));
     } catch (error) {
-      if (endpoint === this.#endpoint) this.#present(address, error instanceof RefusedError ? 'hidden' : 'unknown');
+      const wanted = endpoint === this.#endpoint && watched.has(address);
+      if (wanted) this.#present(address, error instanceof RefusedError ? 'hidden' : 'unknown');
+    } finally {
+      if (watched.get(address) === feed) watched.delete(address);
     }
   }
 
   /** They may have let the account see their presence by now. */
   #watchAgain(address: string): void {
-    const presence = this.#presence.get(address);
-    if (this.#endpoint === undefined || presence === 'open' || presence === 'closed') return;
-    void this.#watch(this.#endpoint, address);
+    // A flood of messages from somebody is no flood of requests.
+    if (this.#again.has(address)) return;
+    this.#again.add(address);
+    setTimeout(() => {
+      this.#again.delete(address);
+      const presence = this.#presence.get(address);
+      if (this.#endpoint === undefined || presence === 'open' || presence === 'closed') return;
+      void this.#watch(this.#endpoint, address);
+    }, AGAIN_MS);
   }
 
   #present(address: string, presence: Presence): void {
@@ -303,6 +337,11 @@ export class Session {
   async #show(endpoint: Endpoint, ms: number): Promise<void> {
     const destination = uriOfAddress('im', this.#options.account);
     await endpoint.presence.publish({ tuples: [{ destination, availableUntil: new Date(Date.now() + ms) }] });
+  }
+
+  /** Something that needs the relay was asked for without a connection, and is not done later. */
+  #missed(what: string): void {
+    this.#options.tell({ news: 'notice', text: `${what}: there is no connection; try again when there is` });
   }
 
   #notice(error: unknown): void {

@@ -24,17 +24,18 @@ self.addEventListener('fetch', (event) => {
   const { pathname, origin } = new URL(request.url);
   const name = pathname.slice(new URL(self.registration.scope).pathname.length);
   if (request.method !== 'GET' || origin !== self.location.origin || !FILES.includes(`./${name}`)) return;
-  event.respondWith(answer(request));
+  event.respondWith(answer(request, new URL(`./${name}`, self.registration.scope).href));
 });
 
-async function answer(request: Request): Promise<Response> {
+/** @param key without the query, which any link may have: each would be kept beside the others */
+async function answer(request: Request, key: string): Promise<Response> {
   const cache = await caches.open(CACHE);
   try {
     const response = await fetch(request);
-    if (response.ok) await cache.put(request, response.clone());
+    if (response.ok) await cache.put(key, response.clone());
     return response;
   } catch (error) {
-    const kept = await cache.match(request);
+    const kept = await cache.match(key);
     if (kept === undefined) throw error;
     return kept;
   }
