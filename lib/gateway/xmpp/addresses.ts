@@ -38,6 +38,12 @@ export class XmppAddresses {
     return [...users.map(({ mesh }) => mesh), ...(sourceRouted === undefined ? [] : [sourceRouted])];
   }
 
+  /** Whether the configuration names an XMPP domain; only the users of others have source-routed names alone. */
+  isListed(domain: string): boolean {
+    const { users, components } = this.#domains;
+    return [...users, ...components].some(({ xmpp }) => xmpp === domain);
+  }
+
   /**
    * The XMPP address of an XMPP user.
    *

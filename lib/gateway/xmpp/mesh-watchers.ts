@@ -74,7 +74,7 @@ export class MeshWatchers {
     this.#options = options;
     // The subaddresses of a user share what is theirs.
     const account = (asker: BareJid): string => accountOf(context.addresses.meshAddress(asker) ?? writeJid(asker));
-    this.#table = new SubscriptionTable(options, account);
+    this.#table = new SubscriptionTable(options, (domain) => context.addresses.isListed(domain), account);
     for (const stored of context.store.all()) if (stored.side === 'mesh') this.#restore(stored);
   }
 

@@ -21,6 +21,7 @@ import {
   stanzaOfText,
   xmppTextOf,
 } from './message-mapping.js';
+import { Shares } from './shares.js';
 import { replyOfStanzaError, saysUnreachable, stanzaErrorOf } from './stanza-error.js';
 
 /** What an `ok` towards the mesh means: a client acknowledged the message, or the server of its domain has taken it. */
@@ -89,13 +90,14 @@ export class XmppMessages {
   readonly #options: XmppMessageOptions;
   /** By the ID of the stanza. */
   readonly #awaited = new Map<string, Awaited>();
-  /** Messages from XMPP without an answer, by sender. */
-  readonly #outstanding = new Map<string, number>();
-  #total = 0;
+  /** In the messages from XMPP without an answer. */
+  readonly #shares: Shares;
 
   constructor(context: XmppContext, options: XmppMessageOptions) {
     this.#context = context;
     this.#options = options;
+    const { outstanding: all, outstandingPerUser: perUser } = options;
+    this.#shares = new Shares({ all, perUser }, (domain) => context.addresses.isListed(domain));
   }
 
   // ---- to XMPP ------------------------------------------------------------------------------------------------------
@@ -205,10 +207,8 @@ export class XmppMessages {
     if (destination === undefined) return NOT_SERVED;
     if (isLoop(passedBy(message), link.domain)) return this.#refused(link, writeJid(from), LOOPING);
     const sender = writeJid(from);
-    const own = this.#outstanding.get(sender) ?? 0;
-    const { outstanding, outstandingPerUser } = this.#options;
-    if (own >= outstandingPerUser || this.#total >= outstanding) return this.#refused(link, sender, FLOOD);
-    this.#count(sender, 1);
+    if (!this.#shares.hasRoom(sender, from)) return this.#refused(link, sender, FLOOD);
+    this.#shares.count(sender, from, 1);
     try {
       const response = await gateway().message({
         type: 'message',
@@ -222,15 +222,8 @@ export class XmppMessages {
     } catch (error) {
       return replyFor(error);
     } finally {
-      this.#count(sender, -1);
+      this.#shares.count(sender, from, -1);
     }
-  }
-
-  #count(sender: string, by: 1 | -1): void {
-    this.#total += by;
-    const own = (this.#outstanding.get(sender) ?? 0) + by;
-    if (own === 0) this.#outstanding.delete(sender);
-    else this.#outstanding.set(sender, own);
   }
 
   /** Only the recipient, or the recipient's domain, may say what became of a message. */

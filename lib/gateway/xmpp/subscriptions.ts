@@ -3,6 +3,7 @@ import type { Reply } from '../../errors.js';
 import type { BareJid } from './jid.js';
 import { writeJid } from './jid.js';
 import type { XmppContext } from './messages.js';
+import { Shares } from './shares.js';
 
 /** A subscription as it is stored. */
 export interface XmppSubscription {
@@ -67,20 +68,22 @@ export async function reached(context: PresenceContext, at: number, signal: Abor
 /** Subscriptions by their two XMPP addresses, with shares of the users that ask. */
 export class SubscriptionTable<One extends { readonly asker: BareJid; readonly asked: BareJid }> {
   readonly #all = new Map<string, One>();
-  readonly #perAsker = new Map<string, number>();
-  readonly #options: XmppPresenceOptions;
+  readonly #shares: Shares;
   readonly #accountOf: (asker: BareJid) => string;
 
   /** @param accountOf whose share a subscription counts for */
-  constructor(options: XmppPresenceOptions, accountOf: (asker: BareJid) => string = writeJid) {
-    this.#options = options;
+  constructor(
+    { subscriptions: all, subscriptionsPerUser: perUser }: XmppPresenceOptions,
+    isListed: (domain: string) => boolean,
+    accountOf: (asker: BareJid) => string = writeJid,
+  ) {
+    this.#shares = new Shares({ all, perUser }, isListed);
     this.#accountOf = accountOf;
   }
 
   /** Whether one more of this user fits. */
   hasRoom(asker: BareJid): boolean {
-    const { subscriptions, subscriptionsPerUser } = this.#options;
-    return this.#all.size < subscriptions && (this.#perAsker.get(this.#accountOf(asker)) ?? 0) < subscriptionsPerUser;
+    return this.#shares.hasRoom(this.#accountOf(asker), asker);
   }
 
   find(asker: BareJid, asked: BareJid): One | undefined {
@@ -89,7 +92,7 @@ export class SubscriptionTable<One extends { readonly asker: BareJid; readonly a
 
   add(one: One): void {
     this.#all.set(keyOf(one.asker, one.asked), one);
-    this.#count(one.asker, 1);
+    this.#shares.count(this.#accountOf(one.asker), one.asker, 1);
   }
 
   /** Whether it was there. */
@@ -97,19 +100,12 @@ export class SubscriptionTable<One extends { readonly asker: BareJid; readonly a
     const key = keyOf(one.asker, one.asked);
     if (this.#all.get(key) !== one) return false;
     this.#all.delete(key);
-    this.#count(one.asker, -1);
+    this.#shares.count(this.#accountOf(one.asker), one.asker, -1);
     return true;
   }
 
   [Symbol.iterator](): IterableIterator<One> {
     return [...this.#all.values()][Symbol.iterator]();
-  }
-
-  #count(asker: BareJid, by: 1 | -1): void {
-    const key = this.#accountOf(asker);
-    const count = (this.#perAsker.get(key) ?? 0) + by;
-    if (count === 0) this.#perAsker.delete(key);
-    else this.#perAsker.set(key, count);
   }
 }
 

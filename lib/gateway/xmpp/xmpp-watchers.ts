@@ -50,7 +50,7 @@ export class XmppWatchers {
   constructor(context: PresenceContext, options: XmppPresenceOptions) {
     this.#context = context;
     this.#options = options;
-    this.#table = new SubscriptionTable(options);
+    this.#table = new SubscriptionTable(options, (domain) => context.addresses.isListed(domain));
     for (const stored of context.store.all()) if (stored.side === 'xmpp') this.#restore(stored);
   }
 
