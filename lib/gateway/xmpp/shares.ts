@@ -4,7 +4,7 @@
  */
 import type { BareJid } from './jid.js';
 
-export interface ShareLimits {
+interface UserShares {
   /** Of all users together. */
   readonly all: number;
   readonly perUser: number;
@@ -16,7 +16,7 @@ const STRANGERS = 1 / 2;
 const STRANGE_DOMAIN = 1 / 4;
 
 export class Shares {
-  readonly #limits: ShareLimits;
+  readonly #limits: UserShares;
   readonly #isListed: (domain: string) => boolean;
   readonly #perUser = new Map<string, number>();
   /** By domains that are not listed. */
@@ -24,7 +24,7 @@ export class Shares {
   #all = 0;
   #strangers = 0;
 
-  constructor(limits: ShareLimits, isListed: (domain: string) => boolean) {
+  constructor(limits: UserShares, isListed: (domain: string) => boolean) {
     this.#limits = limits;
     this.#isListed = isListed;
   }
