@@ -26,7 +26,7 @@ export interface XmppGatewayOptions {
 }
 
 /** Time for one attempt to connect to a server on this machine, which may be starting. */
-const ATTEMPT_MS = 10_000;
+const ATTEMPT_MS = 30_000;
 const BACKOFF = { firstMs: 500, longestMs: 30_000 };
 
 /** Security that is needed on the side of the mesh: the relay knows the account. */
