@@ -3,10 +3,11 @@
  * becomes modules of their own, because loading 400 small files took most of the time of a short command. Packages are
  * bundled in the versions that were tested; `lmdb`, which has native code, is loaded from `node_modules`.
  */
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Metafile } from 'esbuild';
+import { build } from 'esbuild';
+import { licencesOf } from '../web/licences.js';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -14,27 +15,7 @@ const DIRECTORY = here('../dist/bin');
 /** CommonJS modules among the packages call it. */
 const REQUIRE = "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);";
 
-/** @returns the directories of the packages in a bundle, relative to the project */
-function packagesIn({ inputs }: Metafile): string[] {
-  const found = Object.keys(inputs).flatMap((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []);
-  return [...new Set(found)].sort();
-}
-
-/** @returns the licences of packages, which have to stay with their code */
-function licences(packages: readonly string[]): string {
-  return packages
-    .map((path) => {
-      const manifest: { name: string; version: string; license?: string } = JSON.parse(
-        readFileSync(here(`../${path}/package.json`), 'utf8'),
-      );
-      const file = readdirSync(here(`../${path}`)).find((name) => /^licen[cs]e/i.test(name));
-      const text = file === undefined ? '' : readFileSync(join(here(`../${path}`), file), 'utf8');
-      return `${manifest.name} ${manifest.version} (${manifest.license ?? 'no licence named'})\n\n${text.trim()}\n`;
-    })
-    .join(`\n${'-'.repeat(80)}\n\n`);
-}
-
-if (existsSync(DIRECTORY)) rmSync(DIRECTORY, { recursive: true });
+rmSync(DIRECTORY, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: here('..'),
   entryPoints: [here('imxp.ts')],
@@ -54,5 +35,5 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 });
-writeFileSync(join(DIRECTORY, 'LICENCES.txt'), licences(packagesIn(metafile)));
+writeFileSync(join(DIRECTORY, 'LICENCES.txt'), licencesOf([metafile]));
 chmodSync(join(DIRECTORY, 'imxp.js'), 0o755);

@@ -26,7 +26,8 @@ async function kick(whom: string, { config, reason = '', json }: KickOptions): P
 
 export function register(program: Command): void {
   const command = program
-    .command('kick <identity|session>')
+    .command('kick')
+    .argument('<identity|session>', 'an address, a relay, or the id of a session')
     .description('end sessions of a running node')
     .option('--reason <text>', 'for the log of the node')
     .option('--json', 'print the sessions that were ended as JSON');

@@ -118,7 +118,7 @@ within limits.node.drainTimeoutMs (a second one at once); SIGHUP reloads the con
     },
     examples: [
       'imxp check --config mesh.json && imxp relay --config mesh.json',
-      'imxp relay --config mesh.json --workers auto    # a process for each processor core',
+      'imxp relay --config mesh.json --workers auto    # one for each core',
       `imxp relay --config mesh.json | jq 'select(.level != "info")'`,
       "pkill -HUP -f 'imxp relay'    # reloads the configuration",
     ],

@@ -27,7 +27,8 @@ async function backup(directory: string, { config, json }: BackupOptions): Promi
 export function register(program: Command): void {
   const command = program.command('store').description('copy the store of a node');
   const copying = command
-    .command('backup <directory>')
+    .command('backup')
+    .argument('<directory>', 'to make, or empty')
     .description('copy the store into a new directory, while the node runs')
     .option('--json', 'print the directory and its octets as JSON');
   withConfig(copying).action(backup);

@@ -6,8 +6,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { DEFAULT_LIMITS } from '../lib/config/limits.js';
+import { licencesOf } from './licences.js';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -61,12 +62,18 @@ const COMMON = {
   platform: 'browser',
   target: 'es2022',
   minify: true,
+  absWorkingDir: here('..'),
+  metafile: true,
   plugins: [substitutes],
   logLevel: 'error',
 } as const satisfies BuildOptions;
 
+/** Of what was built. */
+const bundles: Metafile[] = [];
+
 async function built(options: BuildOptions): Promise<string> {
-  const { outputFiles = [] } = await build({ ...COMMON, ...options, write: false });
+  const { outputFiles, metafile } = await build({ ...options, ...COMMON });
+  bundles.push(metafile);
   return outputFiles[0]?.text ?? '';
 }
 
@@ -115,6 +122,7 @@ export async function buildWeb(directory = here('../dist/web')): Promise<void> {
     mkdirSync(join(directory, page), { recursive: true });
     for (const [name, text] of files) writeFileSync(join(directory, page, name), text);
   }
+  writeFileSync(join(directory, 'LICENCES.txt'), licencesOf(bundles));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await buildWeb(process.argv[2]);

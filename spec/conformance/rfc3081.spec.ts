@@ -3,6 +3,7 @@
  */
 import { expect } from 'chai';
 import type { SessionEvent } from '../../lib/beep/event.js';
+import { payloadOctets } from '../../lib/mime/payload.js';
 import { Pair, type Side } from '../support/pair.js';
 import { FrameReader } from '../support/raw-frame.js';
 
@@ -77,7 +78,7 @@ function answer(pair: Pair, side: Side, event: SessionEvent, portion: number): v
   if (event.type !== 'message' && event.type !== 'reply') {
     return;
   }
-  for (let left = event.payload.length; left > 0; left -= portion) {
+  for (let left = payloadOctets(event.payload); left > 0; left -= portion) {
     pair[side].consume(event.channel, Math.min(left, portion));
     pair.pump();
   }
@@ -111,7 +112,9 @@ describe('RFC 3081 on the wire', () => {
       }
       converse(pair, portion);
       for (const side of ['initiator', 'listener'] as const) {
-        const replies = pair.events[side].flatMap((event) => (event.type === 'reply' ? [event.payload.length] : []));
+        const replies = pair.events[side].flatMap((event) =>
+          event.type === 'reply' ? [payloadOctets(event.payload)] : [],
+        );
         expect(replies.length).to.equal(octets.length * channels.length);
         expect(replies.reduce((sum, size) => sum + size, 0)).to.equal(
           octets.reduce((sum, size) => sum + size, 0) * channels.length,
@@ -135,7 +138,7 @@ describe('RFC 3081 on the wire', () => {
       for (const event of events) {
         if (event.type === 'message' && event.channel === fast) {
           taken += 1;
-          pair.listener.consume(fast, event.payload.length);
+          pair.listener.consume(fast, payloadOctets(event.payload));
         }
       }
     }
