@@ -18,7 +18,8 @@ const REQUIRE = "import { createRequire as requireOf } from 'node:module'; const
 rmSync(DIRECTORY, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: here('..'),
-  entryPoints: [here('imxp.ts')],
+  // A supervisor starts its workers by the file beside its own.
+  entryPoints: { imxp: here('imxp.ts'), 'support/worker': here('../lib/node/worker.ts') },
   outdir: DIRECTORY,
   bundle: true,
   splitting: true,

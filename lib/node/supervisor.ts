@@ -7,6 +7,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { CenterCluster } from '../cluster/center-cluster.js';
 import type { DirectoryChange } from '../cluster/messages.js';
 import { NodeSocket } from '../cluster/node-socket.js';
@@ -118,7 +119,7 @@ export class Supervisor implements CenterRole, PlacementObserver {
 
   async started(): Promise<void> {
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
-    cluster.setupPrimary({ exec: new URL(file, import.meta.url).pathname, args: [], serialization: 'advanced' });
+    cluster.setupPrimary({ exec: fileURLToPath(new URL(file, import.meta.url)), args: [], serialization: 'advanced' });
     this.#silence = systemClock.ticking(() => this.#watch());
     const error = await new Promise<LocalError | undefined>((resolve) => {
       this.#started = resolve;

@@ -38,7 +38,7 @@ describe('imxp completion', function () {
       return this.skip();
     }
     const source = await script('bash');
-    expect(offered(source, 'imxp', 'st')).to.deep.equal(['status']);
+    expect(offered(source, 'imxp', 'st')).to.deep.equal(['status', 'store']);
     expect(offered(source, 'imxp', '')).to.include.members(['relay', 'top', 'wire', 'help']);
     expect(offered(source, 'imxp', 'account', 'pa')).to.deep.equal(['passwd']);
     expect(offered(source, 'imxp', 'account', 'add', '--'))

@@ -215,7 +215,7 @@ describe('config/parse', () => {
     [
       'a key far from any',
       { ...MINIMAL, admin: { port: 1, qqqq: 1 } },
-      'admin.qqqq: unknown key; known here: host, port',
+      'admin.qqqq: unknown key; known here: host, port, api',
     ],
     [
       'a key unknown in a variant',
