@@ -371,5 +371,6 @@ function imxpErrorOf(error: unknown): ImxpError {
 function worthRetrying(error: ImxpError): boolean {
   // 554: the relay may not have noticed yet that the old connection is gone and take it for another application.
   if (error instanceof RefusedError) return error.reply.code < 500 || error.reply.code === 554;
-  return error instanceof TransportError || error.code === 'TLS_FAILED';
+  // CLOSED: the connection was lost between two steps of the login; what the application closes does not come here.
+  return error instanceof TransportError || error.code === 'TLS_FAILED' || error.code === 'CLOSED';
 }
