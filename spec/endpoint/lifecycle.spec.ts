@@ -172,6 +172,18 @@ describe('endpoint: lifecycle', () => {
     await fred.close();
   });
 
+  it('tries again when the connection is lost between two steps of the login', async () => {
+    const { relay, fred } = await scripted({ reconnect: QUICK });
+    // As the channel binding of a TLS session that is gone is told.
+    relay.obstacles.push(new LocalError('CLOSED', 'the TLS session is closed'));
+    const connected = next(fred, 'connect');
+    relay.channel.lose(CUT);
+    await connected;
+    expect(relay.obstacles).to.deep.equal([]);
+    await fred.send({ to: BARNEY, content: 'x' });
+    await fred.close();
+  });
+
   it('starts again when only some of its addresses were attached', async () => {
     let refusals = 1;
     const relay = new ScriptedRelay((operation) => {
