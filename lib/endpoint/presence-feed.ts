@@ -2,11 +2,13 @@
  * Feed: the notifications of one subscription or watch, as an async iterable. Decides when it is renewed and when it is
  * over; knows neither connections nor the meaning of its items.
  */
-import { LocalError, RefusedError, type Reply } from '../errors.js';
+import { LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
 import type { Option } from '../imxp/operation.js';
+import { isTransientCode } from '../imxp/reply-code.js';
 import type { Form } from '../imxp/vocabulary/form.js';
 import { type PresenceOperation, readPresenceOperation } from '../imxp/vocabulary/presence.js';
 import { readServiceReply } from '../imxp/vocabulary/reply.js';
+import { Backoff } from '../transport/backoff.js';
 import type { XmlElement } from '../xml/parse.js';
 import { Deferred } from './deferred.js';
 import type { ElementHandler } from './transactions.js';
@@ -15,6 +17,8 @@ import type { ElementHandler } from './transactions.js';
 const KEPT = 1000;
 /** Tolerance for differing clocks: an end this shortly before the expiry counts as expiry, not as a withdrawal. */
 const EARLY_MS = 5000;
+/** Between attempts to subscribe again, as when the service is not back yet after its relay has restarted. */
+const AGAIN = { firstMs: 500, longestMs: 30_000 };
 
 export interface FeedOptions<Item> {
   readonly type: 'subscribe' | 'watch';
@@ -31,6 +35,8 @@ export interface FeedOptions<Item> {
   /** @param options of the Data operation that carried it */
   itemOf(operation: PresenceOperation, options: readonly Option[]): Item | undefined;
   send(operation: PresenceOperation): Promise<void>;
+  /** Limits the time that the service has for an answer. */
+  within<T>(answer: Promise<T>): Promise<T>;
   begin(handler: ElementHandler): number;
   ended(transID: number): void;
 }
@@ -56,6 +62,8 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
   #waiting: Deferred<IteratorResult<Item, undefined>>[] = [];
   #asking: Deferred<XmlElement> | undefined;
   #end: { readonly error: Error | undefined } | undefined;
+  /** Aborted when it is refreshed anew, or over. */
+  #refreshing = new AbortController();
 
   constructor(options: FeedOptions<Item>) {
     this.#options = options;
@@ -118,18 +126,37 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
     return promise;
   }
 
-  /** Subscribes again because notifications may have been missed; a refusal ends the feed. */
+  /**
+   * Subscribes again because notifications may have been missed. What may pass (a relay or a service that is not back yet)
+   * is tried again until it works; another refusal ends the feed.
+   */
   refresh(): void {
-    this.again().catch((error: unknown) => {
-      // Another loss of the connection is followed by another refresh; a refusal is final.
-      if (error instanceof RefusedError) this.finish(error);
-    });
+    this.#refreshing.abort();
+    this.#refreshing = new AbortController();
+    void this.#refresh(this.#refreshing.signal);
+  }
+
+  async #refresh(signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff(AGAIN);
+    while (!signal.aborted) {
+      try {
+        await this.#options.within(this.again());
+        return;
+      } catch (error) {
+        // The endpoint that is being closed ends its feeds.
+        if (signal.aborted || (error instanceof LocalError && error.code === 'CLOSED')) return;
+        if (!mayPass(error)) return this.finish(error instanceof Error ? error : new Error(String(error)));
+      }
+      await backoff.wait(signal);
+      if (!signal.aborted && !this.#options.renew && Date.now() >= this.#expires) this.finish(undefined);
+    }
   }
 
   /** Ends the feed. */
   finish(error: Error | undefined): void {
     if (this.#end !== undefined) return;
     this.#end = { error };
+    this.#refreshing.abort();
     this.#options.ended(this.transID);
     this.#asking?.reject(error ?? new RefusedError('REFUSED', OVER));
     for (const waiting of this.#waiting.splice(0)) {
@@ -141,8 +168,10 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
   #take(element: XmlElement, options: readonly Option[]): void {
     if (element.name === 'reply') {
       const { code, text } = readServiceReply(element);
+      const refused = new RefusedError('REFUSED', { code, text });
       if (code === 250) this.#answered(element);
-      else this.finish(new RefusedError('REFUSED', { code, text }));
+      else if (mayPass(refused)) this.#refused(refused);
+      else this.finish(refused);
       return;
     }
     const operation = readPresenceOperation(element, this.#options.form);
@@ -174,6 +203,11 @@ export class Feed<Item> implements AsyncIterable<Item>, ActiveFeed {
     this.#asking = undefined;
   }
 
+  #refused(error: RefusedError): void {
+    this.#asking?.reject(error);
+    this.#asking = undefined;
+  }
+
   /** presence-01 §4.5: it has expired, or the permission is withdrawn. */
   #terminated(): void {
     if (Date.now() < this.#expires - EARLY_MS) this.finish(new RefusedError('REFUSED', WITHDRAWN));
@@ -202,3 +236,8 @@ const WITHDRAWN: Reply = {
   text: 'the publisher withdrew the permission, or the service ended the subscription',
 };
 const OVER: Reply = { code: 421, text: 'the subscription was ended' };
+
+/** Whether the same request may succeed later. */
+function mayPass(error: unknown): boolean {
+  return error instanceof RefusedError ? isTransientCode(error.reply.code) : error instanceof TransportError;
+}

@@ -285,7 +285,10 @@ export class PresenceClient {
     }
     const publisher = wireAddress(whom);
     const service = this.#serviceOf(publisher);
-    const send = (operation: PresenceOperation): Promise<void> => this.#send(service, request, operation);
+    // The signal is for the first answer only.
+    const { signal: _signal, ...later } = request;
+    let asked: SubscribeRequest = request;
+    const send = (operation: PresenceOperation): Promise<void> => this.#send(service, asked, operation);
     const feed: Feed<Item> = new Feed<Item>({
       type,
       form: this.#endpoint.dialect,
@@ -296,6 +299,7 @@ export class PresenceClient {
       renew,
       itemOf,
       send,
+      within: (answer) => this.#within(answer, asked),
       begin: (handler) => this.#transactions.begin(service, handler),
       ended: (transID) => {
         this.#transactions.end(transID);
@@ -305,6 +309,7 @@ export class PresenceClient {
     this.#feeds.add(feed);
     try {
       await this.#within(feed.again(), request);
+      asked = later;
     } catch (error) {
       void feed.end();
       throw error;

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { RefusedError } from '../../lib/errors.js';
+import { RefusedError, type Reply } from '../../lib/errors.js';
 import { failureOf } from '../support/failure.js';
 import { LocalMesh } from '../support/local-mesh.js';
 import { dataFor, FRED, scripted } from '../support/scripted-endpoint.js';
@@ -157,17 +157,20 @@ describe('endpoint/presence', () => {
   const SERVICE = 'imxp=presence@rubble.com';
 
   /** An endpoint that has asked for a subscription and has no answer yet. */
-  async function subscribed() {
+  async function subscribed(signal?: AbortSignal) {
     const asked: string[] = [];
+    /** Answers to the next Data; ok without one. */
+    const answers: Reply[] = [];
     const server = new ScriptedRelay((operation) => {
-      if (operation.type === 'data') asked.push(String(operation.dataContent?.inner));
-      return undefined;
+      if (operation.type !== 'data') return undefined;
+      asked.push(String(operation.dataContent?.inner));
+      return answers.shift();
     });
     const { fred, relay } = await scripted({ reconnect: { firstMs: 1, longestMs: 1 } }, server);
-    const subscribing = fred.presence.subscribe(BARNEY, { duration: 600 });
+    const subscribing = fred.presence.subscribe(BARNEY, { duration: 600, ...(signal === undefined ? {} : { signal }) });
     while (asked.length === 0) await new Promise((resolve) => setImmediate(resolve));
     const [, transID = ''] = /transID='(\d+)'/.exec(asked.splice(0).join()) ?? [];
-    return { fred, relay, subscribing, transID, asked };
+    return { fred, relay, subscribing, transID, asked, answers };
   }
 
   const fromService = (document: string) => dialect.encodeData({ ...dataFor([FRED], document), originator: SERVICE });
@@ -269,6 +272,45 @@ describe('endpoint/presence', () => {
       if (seen.length === 2) break;
     }
     expect(seen).to.deep.equal([1, 2]);
+    await fred.close();
+  });
+
+  it('asks again, as long as it is told to come back later, and ends with what is final', async () => {
+    const { fred, relay, subscribing, transID, asked, answers } = await subscribed();
+    relay.channel.send(fromService(published(transID, 1)));
+    const feed = await subscribing;
+    answers.push({ code: 450, text: 'not attached' });
+    relay.channel.lose();
+    const request = async (): Promise<void> => {
+      const deadline = performance.now() + 5000;
+      while (asked.length === 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+      expect(asked.splice(0), 'requests').to.have.length(1);
+    };
+    await request();
+    await request();
+    relay.channel.send(fromService(`<reply code='421' transID='${transID}' />`));
+    await request();
+    relay.channel.send(fromService(published(transID, 2)));
+    const seen = feed[Symbol.asyncIterator]();
+    const seconds = async (): Promise<number | undefined> => (await seen.next()).value?.lastUpdate.getUTCSeconds();
+    expect([await seconds(), await seconds()]).to.deep.equal([1, 2]);
+    answers.push({ code: 537, text: 'not permitted' });
+    relay.channel.lose();
+    expect(await failureOf(seen.next())).to.have.nested.property('reply.code', 537);
+    await fred.close();
+  });
+
+  it('does not take the signal of the first request for later ones', async () => {
+    const stop = new AbortController();
+    const { fred, relay, subscribing, transID, asked } = await subscribed(stop.signal);
+    relay.channel.send(fromService(published(transID, 1)));
+    await subscribing;
+    stop.abort(new Error('enough'));
+    const back = new Promise<void>((resolve) => fred.once('connect', resolve));
+    relay.channel.lose();
+    await back;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(asked.join()).to.contain(`transID='${transID}'`);
     await fred.close();
   });
 
