@@ -4,6 +4,7 @@ import { examineGatewayConfig, gatewayJsonSchema, type XmppGatewayConfig } from 
 import { readPasswordFile } from '../lib/config/password-file.js';
 import { type Finding, writeProblem } from '../lib/config/problem.js';
 import { Endpoint } from '../lib/endpoint/endpoint.js';
+import type { ImxpError } from '../lib/errors.js';
 import { XmppGateway } from '../lib/gateway/xmpp/start.js';
 import { checkFile, configOf } from '../lib/node/configuration.js';
 import { startLog } from '../lib/ops/log.js';
@@ -74,9 +75,13 @@ async function xmpp({ config: path, check, schema }: GatewayCommandOptions): Pro
     const domains = config.domains.map((pair) => pair.mesh);
     const components = config.xmpp.components.map(({ domain }) => domain);
     log.logger.info({ relay: endpoint.relay, domains, components }, 'ready');
-    await stopped;
-    log.logger.info('stopping');
+    // An account that was removed, for instance: without the mesh there is nothing to pass on, and whoever watches over the
+    // process has to learn it.
+    const closed = new Promise<ImxpError | undefined>((resolve) => endpoint.once('close', resolve));
+    const failure = await Promise.race([stopped, closed]);
+    log.logger.info(failure === undefined ? {} : { reason: failure.message }, 'stopping');
     await gateway.close();
+    if (failure !== undefined) throw failure;
   } finally {
     await endpoint.close();
     log.stop();
@@ -109,7 +114,7 @@ and SIGINT stop it in order.`,
     exits: {
       0: 'stopped in order',
       69: 'the relay or the XMPP server cannot be reached, or does not take the component',
-      77: 'the relay refused the account of the gateway',
+      77: 'the relay refuses the account of the gateway, at the start or later',
       78: 'the configuration is not usable',
     },
     examples: [

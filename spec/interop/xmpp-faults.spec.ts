@@ -113,6 +113,11 @@ describe('the gateway to XMPP, in a bad world', function () {
     romeo = await startRomeo();
   });
 
+  // What the gateway said is the first thing to look at.
+  afterEach(function () {
+    if (this.currentTest?.state !== 'passed') console.log(`      the gateway: ${gateway?.output.slice(-4000)}`);
+  });
+
   after(async () => {
     romeo?.stop();
     await fred?.close();
@@ -133,7 +138,12 @@ describe('the gateway to XMPP, in a bad world', function () {
             },
           ],
         });
-      const feed = await fred.presence.subscribe(ROMEO);
+      // The gateway may still be on its way back to the relay.
+      const feed = await within(
+        60_000,
+        untilDone(() => fred.presence.subscribe(ROMEO)),
+        'fred subscribes',
+      );
       romeo.tell({ do: 'presence', to: FRED, type: 'subscribed' });
       await fred.access.allow(ROMEO, ['presence:subscribe']);
       romeo.tell({ do: 'presence', to: FRED, type: 'subscribe' });
@@ -266,10 +276,20 @@ describe('the gateway to XMPP, in a bad world', function () {
     romeo.stop();
     romeo = await startRomeo();
   });
+
+  it('ends, and says why, when the relay does not want the gateway any more', async () => {
+    if (gateway.ended) await startGateway();
+    const account = (action: string) => workshop.run(['account', action, GATEWAY, '--config', relay.config]);
+    expect(await account('disable')).to.have.property('code', 0);
+    const { code, stdout } = await gateway.finished(60_000);
+    expect(await account('enable')).to.have.property('code', 0);
+    expect(code).to.equal(77);
+    expect(stdout.toString()).to.match(/"reason":"[^"]*535/);
+  });
 });
 
 /** Tries until it works. */
-async function untilDone(attempt: () => Promise<void>): Promise<void> {
+async function untilDone<T>(attempt: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await attempt();
