@@ -143,7 +143,9 @@ describe('the walk through the documents', function () {
     expect(all).to.match(/"address":"bot@stone\.example","created"/);
     expect(all).to.contain('{"error":"not attached","code":450}\n503');
     expect(all).to.contain('"from":"shop@stone.example"').and.contain('{\\"stones\\":12}');
-    expect(outputs.at(-1)).to.contain('{"code":250,"text":"accepted"}');
+    expect(all).to.contain('{"code":250,"text":"accepted"}');
+    expect(all).to.match(/"code":537\}\n403/);
+    expect(outputs.at(-1)).to.match(/event: presence\ndata: .*"open":true[\s\S]*event: presence\ndata: .*"open":false/);
   });
 
   it('does the same by the quick start, with relays that log in by password, and then runs what all other pages show', async () => {

@@ -1,11 +1,11 @@
 /** What the HTTP API does, one operation for each method and path. */
 import type { ServerResponse } from 'node:http';
 import type * as z from 'zod';
-import type { Endpoint } from '../endpoint/endpoint.js';
-import { parseAddress } from '../imxp/address.js';
-import type { HeldStatus } from '../ops/status.js';
+import { type Address, parseAddress } from '../imxp/address.js';
+import type { HeldForEndpoint, HeldStatus } from '../ops/status.js';
 import type { AccessEntries } from '../store/access.js';
 import type { Accounts } from '../store/accounts.js';
+import type { AccountEndpoints } from './account-endpoints.js';
 import {
   ACCESS_BODY,
   type AccessBody,
@@ -13,11 +13,14 @@ import {
   type AnswerBody,
   DISABLE,
   NEW_ACCOUNT,
+  PUBLISH,
+  type PublishBody,
   SEND,
   type SendBody,
 } from './api-schemas.js';
 import { HttpFault } from './http-fault.js';
 import type { MessageStreams } from './message-streams.js';
+import type { PresenceRequests } from './presence-requests.js';
 import type { Send } from './send.js';
 import type { Token, TokenRole } from './tokens.js';
 
@@ -29,9 +32,11 @@ export interface OperationContext {
   readonly addAccount: (address: string, password: string) => Promise<boolean>;
   readonly send: Send;
   readonly streams: MessageStreams;
+  readonly presence: PresenceRequests;
+  readonly endpoints: AccountEndpoints;
   readonly held: () => HeldStatus;
-  /** Attaches as an account, inside the process. */
-  readonly attach: (account: string) => Promise<Endpoint>;
+  /** What is held for one endpoint. */
+  readonly heldFor: (endpoint: Address) => HeldForEndpoint;
 }
 
 export interface ApiCall {
@@ -80,7 +85,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     role: 'send',
     summary: 'Receive messages as server-sent events. Each waits for an answer by POST /messages/{id}.',
     stream: true,
-    open: ({ streams, attach }, { token }, response) => streams.open(accountOf(token), attach, response),
+    open: ({ streams, endpoints }, { token }, response) => streams.open(accountOf(token), endpoints, response),
   },
   {
     method: 'POST',
@@ -94,6 +99,30 @@ export const OPERATIONS: readonly ApiOperation[] = [
       if (!answered) throw new HttpFault(404, 'there is no such message, or it is answered or lost');
       return { id };
     },
+  },
+  {
+    method: 'PUT',
+    path: '/presence',
+    role: 'send',
+    summary: 'Publish the presence of the account.',
+    body: PUBLISH,
+    run: ({ presence }, { token, body }) => presence.publish(accountOf(token), body as PublishBody),
+  },
+  {
+    method: 'GET',
+    path: '/presence/{address}',
+    role: 'send',
+    summary: 'Ask once for the presence of somebody who permits it.',
+    run: ({ presence }, { token, parameters: [address = ''] }) => presence.poll(accountOf(token), address),
+  },
+  {
+    method: 'GET',
+    path: '/presence/{address}/events',
+    role: 'send',
+    summary: 'Follow the presence of somebody who permits it as server-sent events, the present state first.',
+    stream: true,
+    open: ({ presence }, { token, parameters: [address = ''] }, response) =>
+      presence.follow(accountOf(token), address, response),
   },
   {
     method: 'GET',
@@ -169,6 +198,17 @@ export const OPERATIONS: readonly ApiOperation[] = [
     role: 'read',
     summary: 'How many messages are held for endpoints that are not attached.',
     run: async ({ held }) => ({ ...held() }),
+  },
+  {
+    method: 'GET',
+    path: '/held/{address}',
+    role: 'read',
+    summary: 'How many messages are held for one endpoint, and since when.',
+    run: async ({ heldFor, accounts }, { parameters: [address = ''] }) => {
+      const endpoint = parseAddress(address);
+      if (!(await accounts.known(endpoint.base))) throw new HttpFault(404, `there is no account ${endpoint.base}`);
+      return { address: endpoint.key, ...heldFor(endpoint) };
+    },
   },
 ];
 

@@ -34,6 +34,14 @@ export const ACCESS_BODY = z.strictObject({
     .describe('the first entry that matches an actor decides'),
 });
 
+export const PUBLISH = z.strictObject({
+  open: z.boolean().describe('whether messages are accepted now'),
+  until: z.iso.datetime({ offset: true }).optional().describe('until when; default: always'),
+  destination: z.string().min(3).max(1024).optional().describe('URI of where; default: im: and the account'),
+  info: z.string().max(1024).optional().describe('URI about the account'),
+});
+
+export type PublishBody = z.output<typeof PUBLISH>;
 export type SendBody = z.output<typeof SEND>;
 export type AnswerBody = z.output<typeof ANSWER>;
 export type AccessBody = z.output<typeof ACCESS_BODY>;

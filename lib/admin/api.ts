@@ -8,7 +8,13 @@ import type { Limits } from '../config/limits.js';
 import { events } from '../ops/events.js';
 import { TokenBuckets } from '../ops/token-bucket.js';
 import { hostPrefix, plainAddress } from '../transport/network.js';
-import { type ApiOperation, type ApiResult, OPERATIONS, type OperationContext } from './api-operations.js';
+import {
+  type ApiCall,
+  type ApiOperation,
+  type ApiResult,
+  OPERATIONS,
+  type OperationContext,
+} from './api-operations.js';
 import { faultOfError, HttpFault } from './http-fault.js';
 import { openApiDocument } from './open-api.js';
 import { type Token, tokenIn } from './tokens.js';
@@ -20,20 +26,31 @@ const MINUTE_SECONDS = 60;
 const monotonic = (): number => performance.now();
 
 export class Api {
-  readonly #tokens: readonly Token[];
+  #tokens: readonly Token[];
   readonly #context: OperationContext;
   readonly #limits: Limits['api'];
   readonly #rates: TokenBuckets;
   readonly #wrong: TokenBuckets;
-  #outstanding = 0;
+  readonly #outstanding: Places;
+  readonly #streams: Places;
+  /** Open streams with their tokens. */
+  readonly #open = new Map<ServerResponse, Token>();
 
   constructor(tokens: readonly Token[], context: OperationContext, limits: Limits['api']) {
     this.#tokens = tokens;
     this.#context = context;
     this.#limits = limits;
+    this.#outstanding = new Places(limits.outstanding, 'requests are in progress');
+    this.#streams = new Places(limits.streams, 'streams are open');
     this.#rates = new TokenBuckets({ perSecond: limits.requestsPerSecond, burst: limits.requestsBurst }, monotonic);
     const perSecond = limits.wrongPerMinute / MINUTE_SECONDS;
     this.#wrong = new TokenBuckets({ perSecond, burst: limits.wrongPerMinute }, monotonic);
+  }
+
+  /** Takes other tokens from now on. Streams of those that are not among them end. */
+  replace(tokens: readonly Token[]): void {
+    this.#tokens = tokens;
+    for (const [response, token] of this.#open) if (!tokens.some((one) => isSame(one, token))) response.end();
   }
 
   /** Answers a request below {@link API_PATH}. */
@@ -97,18 +114,34 @@ export class Api {
     },
   ): Promise<void> {
     const { request, response, ...who } = asked;
-    if (this.#outstanding >= this.#limits.outstanding) throw new HttpFault(503, 'too many requests are in progress');
-    this.#outstanding += 1;
+    const leave = this.#outstanding.take(who.token.name);
     try {
       const body = operation.body === undefined ? undefined : await this.#body(request, operation.body);
-      if (operation.stream === true) {
-        await operation.open?.(this.#context, who, response);
+      if (operation.open !== undefined) {
+        await this.#stream(operation.open, who, response);
         return;
       }
       const answer: ApiResult = (await operation.run?.(this.#context, { ...who, body })) ?? {};
       write(response, 200, answer);
     } finally {
-      this.#outstanding -= 1;
+      leave();
+    }
+  }
+
+  async #stream(open: NonNullable<ApiOperation['open']>, call: ApiCall, response: ServerResponse): Promise<void> {
+    const { token } = call;
+    const leave = this.#streams.take(token.name);
+    this.#open.set(response, token);
+    const ended = (): void => {
+      leave();
+      this.#open.delete(response);
+    };
+    response.once('close', ended);
+    try {
+      await open(this.#context, call, response);
+    } catch (error) {
+      ended();
+      throw error;
     }
   }
 
@@ -135,6 +168,44 @@ export class Api {
     const [issue] = error.issues;
     throw new HttpFault(400, `${issue?.path.join('.') || 'the body'}: ${issue?.message ?? 'is wrong'}`);
   }
+}
+
+/** Places for what is in progress, of which one token may have half. */
+class Places {
+  readonly #limit: number;
+  readonly #what: string;
+  readonly #taken = new Map<string, number>();
+  #all = 0;
+
+  constructor(limit: number, what: string) {
+    this.#limit = limit;
+    this.#what = what;
+  }
+
+  /** @returns what gives the place back, once @throws HttpFault 503 */
+  take(token: string): () => void {
+    const own = this.#taken.get(token) ?? 0;
+    if (own >= Math.ceil(this.#limit / 2)) throw new HttpFault(503, `too many ${this.#what} with this token`);
+    if (this.#all >= this.#limit) throw new HttpFault(503, `too many ${this.#what}`);
+    this.#change(token, 1);
+    let given = false;
+    return () => {
+      if (!given) this.#change(token, -1);
+      given = true;
+    };
+  }
+
+  #change(token: string, more: 1 | -1): void {
+    this.#all += more;
+    const own = (this.#taken.get(token) ?? 0) + more;
+    if (own === 0) this.#taken.delete(token);
+    else this.#taken.set(token, own);
+  }
+}
+
+function isSame(one: Token, other: Token): boolean {
+  const { name, role, account, digest } = other;
+  return one.name === name && one.role === role && one.account === account && one.digest.equals(digest);
 }
 
 function found(

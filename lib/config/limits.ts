@@ -335,8 +335,8 @@ const api = z.strictObject({
   ),
   bodyOctets: count(4_194_304, 'body of a request; a file in base64 is a third longer', 1024),
   requestTimeoutMs: ms(30_000, 'time for a request to arrive whole'),
-  outstanding: count(256, 'requests in progress; further ones are answered with 503'),
-  streams: count(64, 'programs that receive messages'),
+  outstanding: count(256, 'requests in progress, of which one token may have half; further ones are answered with 503'),
+  streams: count(64, 'open streams of messages and presence, of which one token may have half'),
 });
 
 export const limitsSchema = z.strictObject({

@@ -284,19 +284,6 @@ function paged(
   }
 }
 
-/** Requires one process for the API, which attaches for its clients there. */
-function alone(
-  {
-    workers,
-    admin: place,
-  }: { readonly workers: number | 'auto'; readonly admin?: { readonly api?: object | undefined } | undefined },
-  context: z.RefinementCtx,
-): void {
-  if (place?.api === undefined || workers === 1) return;
-  const message = 'the API needs a node of one process: leave out "workers"';
-  context.addIssue({ code: 'custom', path: ['admin', 'api'], message });
-}
-
 /** Requires the mechanism that anonymous peers use. */
 function anonymousMechanism(
   {
@@ -361,7 +348,6 @@ export function nodeSchema(base: string) {
     })
     .superRefine(certified)
     .superRefine(paged)
-    .superRefine(alone)
     .superRefine(anonymousMechanism)
     .superRefine(sharedStore)
     .transform(({ $schema: _, ...config }) => ({

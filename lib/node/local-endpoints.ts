@@ -3,6 +3,7 @@
  * vouches for the account. They pass the same rules and limits as those of peers.
  */
 import { duplexPair } from 'node:stream';
+import type { AttachWish } from '../admin/account-endpoints.js';
 import { DEFAULT_LIMITS } from '../config/limits.js';
 import { parseRelayUrl } from '../config/relay-url.js';
 import { RelayConnector } from '../endpoint/connection.js';
@@ -32,8 +33,8 @@ export class LocalEndpoints implements ConnectionOwner {
    *
    * @throws RefusedError REFUSED (554: another program is attached as it); LocalError ADDRESS_INVALID
    */
-  async attach(account: string): Promise<Endpoint> {
-    const settings = await settle({ address: account, relay: RELAY, tls: 'off', autoAccept: false });
+  async attach(account: string, { sendOnly }: AttachWish = { sendOnly: false }): Promise<Endpoint> {
+    const settings = await settle({ address: account, relay: RELAY, tls: 'off', autoAccept: false, sendOnly });
     const dialling = { relays: async () => [RELAY], dial: (dialled: Dialled) => this.#connect(account, dialled) };
     return Endpoint.through(new RelayConnector(settings, dialectNamed(settings.dialect), dialling), settings);
   }

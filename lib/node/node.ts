@@ -3,14 +3,17 @@
  * which part is given what.
  */
 import { availableParallelism } from 'node:os';
+import { AccountEndpoints } from '../admin/account-endpoints.js';
 import { Admin } from '../admin/admin.js';
 import { Api } from '../admin/api.js';
 import { ControlSocket } from '../admin/control.js';
 import { MessageStreams } from '../admin/message-streams.js';
+import { PresenceRequests } from '../admin/presence-requests.js';
 import { senderBy } from '../admin/send.js';
 import { readTokens, type Token } from '../admin/tokens.js';
 import { type Reload, reloadable } from '../config/reload.js';
 import type { NodeConfig } from '../config/schema.js';
+import type { Address } from '../imxp/address.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { DnsBindCheck } from '../mesh/dns/bind-check.js';
 import { Neighbours } from '../mesh/neighbours.js';
@@ -102,6 +105,7 @@ export class Node {
   readonly #certificates: CertificateWatch;
   readonly #sessions: SessionControl;
   #control: ControlSocket | undefined;
+  readonly #api: Api | undefined;
   readonly #spool: Spool | undefined;
   readonly #role: NodeRole | undefined;
   readonly #entries: AccessEntries;
@@ -152,7 +156,10 @@ export class Node {
       tls,
     );
     admin?.watch(() => this.#certificates.obstacle());
-    if (tokens.length > 0) admin?.serve(this.#makeApi(tokens));
+    if (tokens.length > 0) {
+      this.#api = this.#makeApi(tokens);
+      admin?.serve(this.#api);
+    }
     this.#sessions = new SessionControl({
       connections: () => this.#connections,
       attached: () => this.#relay.attachedBySession,
@@ -167,7 +174,7 @@ export class Node {
    */
   static async start(config: NodeConfig, role?: NodeRole): Promise<Node> {
     const tls = await tlsOptions(config);
-    const tokens = config.admin?.api === undefined ? [] : await readTokens(config.admin.api.tokens);
+    const tokens = await tokensOf(config);
     const store = await openStore(config.store);
     let admin: Admin | undefined;
     let spool: Spool | undefined;
@@ -273,9 +280,12 @@ export class Node {
   async reload(config: NodeConfig): Promise<Reload> {
     const tls = await tlsOptions(config);
     new TlsService(tls).verify();
+    // The file that was configured at the start: another one needs a restart.
+    const tokens = await tokensOf(this.#config);
     const reload = reloadable(this.#config, config);
     this.#tls.replace(tls);
     this.#certificates.replace(tls);
+    this.#api?.replace(tokens);
     this.#sessions.endRevoked(tls);
     this.#policy = new Policy(policyOf(config));
     this.#relay.reload({ policy: policyOf(config), ...optionSettingsOf(config) });
@@ -472,14 +482,17 @@ export class Node {
 
   #makeApi(tokens: readonly Token[]): Api {
     const { api } = this.#config.limits;
+    const endpoints = new AccountEndpoints((account, wish) => this.#local.attach(account, wish));
     const context = {
       accounts: this.accounts,
       access: this.#entries,
       addAccount: (address: string, password: string) => this.addAccount(address, password),
       send: senderBy((data, sink) => this.#relay.submit(data, sink)),
-      streams: new MessageStreams(api.streams),
+      streams: new MessageStreams(),
+      presence: new PresenceRequests(endpoints),
+      endpoints,
       held: () => this.#relay.held,
-      attach: (account: string) => this.#local.attach(account),
+      heldFor: (endpoint: Address) => this.#relay.heldFor(endpoint),
     };
     return new Api(tokens, context, api);
   }
@@ -521,6 +534,11 @@ export async function startNode(config: NodeConfig): Promise<Node> {
   if (workers === 1) return Node.start(config);
   const { Supervisor } = await import('./supervisor.js');
   return new Supervisor(config, workers).start((own, role) => Node.start(own, role));
+}
+
+/** @throws LocalError CONFIGURATION */
+async function tokensOf({ admin }: NodeConfig): Promise<readonly Token[]> {
+  return admin?.api === undefined ? [] : await readTokens(admin.api.tokens);
 }
 
 /** Number of processes that have the sessions of peers. */

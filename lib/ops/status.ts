@@ -92,6 +92,14 @@ export interface HeldStatus {
   readonly failed: number;
 }
 
+/** Messages held for one endpoint. */
+export interface HeldForEndpoint {
+  readonly data: number;
+  readonly octets: number;
+  /** Age of the oldest message; 0 when there is none. */
+  readonly oldestMs: number;
+}
+
 export interface ProcessStatus {
   readonly pid: number;
   readonly residentOctets: number;

@@ -4,10 +4,10 @@
  */
 
 import { LocalError, type Reply } from '../errors.js';
-import { addressOf } from '../imxp/address.js';
+import { type Address, addressOf } from '../imxp/address.js';
 import type { Data } from '../imxp/operation.js';
 import type { Payload } from '../mime/payload.js';
-import type { HeldStatus } from '../ops/status.js';
+import type { HeldForEndpoint, HeldStatus } from '../ops/status.js';
 import type { Traffic } from '../ops/traffic.js';
 import { REPLIES } from './answer.js';
 import type { Association } from './associations.js';
@@ -16,7 +16,7 @@ import type { MeshChannel, MeshHandler } from './channel.js';
 import type { PlacementObserver } from './cluster.js';
 import { Context, type RelayOptions, type RelaySettings } from './context.js';
 import { Gate } from './gate.js';
-import { OfflineQueues } from './offline/queues.js';
+import { NOTHING_FOR_ENDPOINT, OfflineQueues } from './offline/queues.js';
 import { Peer } from './peer.js';
 import type { DeliverySink } from './target.js';
 import { carry, carryDecided, type DataOrigin } from './transfer.js';
@@ -130,6 +130,11 @@ export class Relay {
   /** Messages held for endpoints that are not attached. */
   get held(): HeldStatus {
     return this.#context.offline?.status ?? NOTHING_HELD;
+  }
+
+  /** What is held for one endpoint. */
+  heldFor(endpoint: Address): HeldForEndpoint {
+    return this.#context.offline?.statusOf(endpoint) ?? NOTHING_FOR_ENDPOINT;
   }
 
   /** Number of operations without an answer. */

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
 import { expect } from 'chai';
 import { readTokens, tokenIn } from '../../lib/admin/tokens.js';
@@ -7,32 +6,9 @@ import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { type Node, startNode } from '../../lib/node/node.js';
 import { events } from '../../lib/ops/events.js';
 import { makeVerifier } from '../../lib/sasl/verifier.js';
+import { type Answer, FRED, secretOf, TOKENS, tokenFile, WILMA } from '../support/api-fixture.js';
 import { failureOf } from '../support/failure.js';
-import { temporaryFile } from '../support/temporary-file.js';
 import { within } from '../support/within.js';
-
-const FRED = 'fred@example.com';
-const WILMA = 'wilma@example.com';
-const secretOf = (name: string): string => `${name}-${'0123456789abcdef'.repeat(2)}`;
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-
-const TOKENS = [
-  { name: 'shop', role: 'send', account: FRED, sha256: sha256(secretOf('shop')) },
-  { name: 'ghost', role: 'send', account: 'nobody@example.com', sha256: sha256(secretOf('ghost')) },
-  { name: 'auditor', role: 'read', sha256: sha256(secretOf('auditor')) },
-  { name: 'operator', role: 'operate', sha256: sha256(secretOf('operator')) },
-];
-
-async function tokenFile(tokens: unknown): Promise<string> {
-  const path = await temporaryFile(JSON.stringify({ tokens }));
-  await chmod(path, 0o600);
-  return path;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body: Readonly<Record<string, unknown>>;
-}
 
 describe('admin/api', function () {
   this.slow(2000);

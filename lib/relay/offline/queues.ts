@@ -8,7 +8,7 @@ import { type Address, addressOf, commonKey } from '../../imxp/address.js';
 import type { Dialect } from '../../imxp/dialect/dialect.js';
 import type { DataTiming } from '../../imxp/vocabulary/party.js';
 import type { Clock } from '../../ops/clock.js';
-import type { HeldStatus } from '../../ops/status.js';
+import type { HeldForEndpoint, HeldStatus } from '../../ops/status.js';
 import type { AccountRules } from '../accounts.js';
 import { REPLIES } from '../answer.js';
 import { type Attachment, type AttachmentTable, receiverOf } from '../attachments.js';
@@ -45,6 +45,8 @@ export interface OfflineOptions {
 const SWEEP_MS = 60_000;
 /** Length of an identity: 132 bits. */
 const ID_LENGTH = 22;
+
+export const NOTHING_FOR_ENDPOINT: HeldForEndpoint = Object.freeze({ data: 0, octets: 0, oldestMs: 0 });
 
 /** State of the relay that the queues depend on. */
 export interface OfflineContext {
@@ -163,6 +165,14 @@ export class OfflineQueues implements OfflineQueueOwner {
     }
     const oldestMs = now - oldest;
     return { data: this.#data, octets, endpoints: this.#queues.size, oldestMs, ...this.counts };
+  }
+
+  /** What is held for one endpoint. */
+  statusOf({ key }: Address): HeldForEndpoint {
+    const queue = this.#queues.get(key);
+    if (queue === undefined) return NOTHING_FOR_ENDPOINT;
+    const now = this.time.now();
+    return { data: queue.count, octets: queue.octets, oldestMs: now - (queue.oldest ?? now) };
   }
 
   // ---- OfflineQueueOwner
