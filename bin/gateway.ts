@@ -54,7 +54,7 @@ async function xmpp({ config: path, check, schema }: GatewayCommandOptions): Pro
   const { address, passwordFile, relay, tls, ca } = config.mesh;
   let stop = (): void => {};
   const stopped = new Promise<void>((resolve) => {
-    stop = resolve;
+    stop = () => resolve();
   });
   // Before it is ready: whoever reads that may send a signal at once.
   process.once('SIGTERM', stop);
