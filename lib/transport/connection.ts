@@ -206,7 +206,7 @@ export class Connection implements ChannelsConnection, SessionIoOwner, Reassembl
    * Asks the peer to create a channel (RFC 3080 §2.3.1.2).
    *
    * @param quiet send nothing more until the answer (RFC 3080 §3.1.3.1)
-   * @throws RefusedError START_REFUSED, TransportError CONNECTION_LOST
+   * @throws RefusedError START_REFUSED, TransportError CONNECTION_LOST, also when a peer that is releasing the session refuses it
    */
   start(offer: Offer, use: ChannelUse, quiet = false): Promise<Started> {
     if (this.#phase.current !== 'ready') return Promise.reject(this.#gone());

@@ -55,6 +55,8 @@ export class OpenChannels implements PendingRequestsOwner {
   #pending: PendingRequests | undefined;
   /** The channel whose answers pause reading. */
   #tuning: number | undefined;
+  /** Whether the peer has asked for the release of the session. */
+  #leaving = false;
   /** How often this identity may start channels. */
   #startAllowance: TokenBucket | undefined;
 
@@ -120,7 +122,7 @@ export class OpenChannels implements PendingRequestsOwner {
         this.#started(session, event);
         return;
       case 'start-refused':
-        this.#pending?.started(event.channel)?.reject(new RefusedError('START_REFUSED', event.reply));
+        this.#pending?.started(event.channel)?.reject(this.#startRefused(event.reply));
         return;
       case 'close-refused':
         this.get(event.channel)?.reopened();
@@ -151,6 +153,12 @@ export class OpenChannels implements PendingRequestsOwner {
     if (handler !== undefined) channel.handler = handler;
     this.register(session, channel);
     waiter.resolve({ channel, uri: event.uri, content: event.content });
+  }
+
+  /** A peer that is leaving refuses whatever it is asked (RFC 3080 §2.4): that says nothing about what was asked. */
+  #startRefused(reply: Reply): ImxpError {
+    if (!this.#leaving) return new RefusedError('START_REFUSED', reply);
+    return new TransportError('CONNECTION_LOST', `the peer is releasing the session: ${reply.code} ${reply.text}`);
   }
 
   greeted(greeting: Greeting): void {
@@ -187,6 +195,7 @@ export class OpenChannels implements PendingRequestsOwner {
   /** Why the peer's close of a channel, or of all of them (0), is declined, if it is (RFC 3080 §2.3.1.3). */
   refusal(number: number, code: number, text: string): Reply | undefined {
     if (number !== 0) return this.get(number)?.closeRefusal(code, text);
+    this.#leaving = true;
     for (const channel of this.#handles.values()) {
       const refusal = channel.closeRefusal(code, text);
       if (refusal !== undefined) return refusal;
