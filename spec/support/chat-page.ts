@@ -57,6 +57,12 @@ export class Person {
     return page;
   }
 
+  /** What the pages show now, and what they complained of: for the report of a spec that failed. */
+  async shown(): Promise<string> {
+    const texts = this.context.pages().map((page) => page.locator('body').innerText({ timeout: 2000 }).catch(String));
+    return [`${this.address} sees:`, ...(await Promise.all(texts)), ...this.complaints].join('\n');
+  }
+
   close(): Promise<void> {
     return this.context.close();
   }

@@ -39,7 +39,8 @@ describe('the chat page', function () {
     mesh = await LocalMesh.start({ transport: 'wss', tls: true, page: '/chat' });
   });
 
-  afterEach(async () => {
+  afterEach(async function () {
+    if (this.currentTest?.state !== 'passed') for (const person of people) console.log(await person.shown());
     for (const person of people.splice(0)) await person.close();
     await mesh?.leave();
   });
