@@ -53,6 +53,8 @@ export class Stage {
   readonly #tls: boolean;
   readonly #mounts: string[];
   readonly #receivers = new Map<string, ChildProcess>();
+  /** Endpoints that gave up, and why: whatever happens to their relays, they are to come back. */
+  readonly given: string[] = [];
   readonly clock: string | undefined;
 
   private constructor(
@@ -158,9 +160,16 @@ export class Stage {
     );
     this.#receivers.set(address, child);
     await new Promise<void>((resolve) => {
-      child.stdout?.once('data', () => resolve());
-      child.once('exit', () => {
-        if (this.#receivers.get(address) === child) this.#receivers.delete(address);
+      let attached = false;
+      child.stdout?.once('data', () => {
+        attached = true;
+        resolve();
+      });
+      child.once('exit', (code) => {
+        if (this.#receivers.get(address) === child) {
+          this.#receivers.delete(address);
+          if (attached) this.given.push(`the receiver ${address} has ended by itself (${code})`);
+        }
         resolve();
       });
     });

@@ -82,7 +82,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       held: ledger.tally('held'),
       hostile: traffic.hostile,
       samples,
-      violations: [...violations, ...ledger.violations(ANSWER_WITHIN_MS)],
+      violations: [...violations, ...stage.given, ...ledger.violations(ANSWER_WITHIN_MS)],
     };
   } catch (error) {
     // What goes wrong when everything is torn down must not hide why.

@@ -42,7 +42,11 @@ export class Traffic {
     for (const address of senders) {
       // Not as the address itself, which receives in a process of its own.
       const own = address.replace('@', '/sender@');
-      this.#endpoints.set(address, await Endpoint.connect({ ...this.#stage.options(own) }));
+      const endpoint = await Endpoint.connect({ ...this.#stage.options(own) });
+      endpoint.once('close', (error) => {
+        if (error !== undefined) this.#stage.given.push(`${own} has closed for good: ${error.code} ${error.message}`);
+      });
+      this.#endpoints.set(address, endpoint);
     }
     for (const [from, to] of PAIRS) for (let lane = 0; lane < WINDOW; lane += 1) this.#loop(from, to, 'live');
     for (const [from, to] of HELD) this.#loop(from, to, 'held');
