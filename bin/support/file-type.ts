@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { basename } from 'node:path';
 import mime from 'mime/lite';
 import { guessedType } from '../../lib/endpoint/content.js';
+import { disposition, fileNameIn } from '../../lib/mime/file-name.js';
 import type { HeaderField } from '../../lib/mime/headers.js';
 
 /** What describes the content of a message. */
@@ -32,17 +33,6 @@ function typeByName(file: string, octets: Buffer): string {
   return known.startsWith('text/') && isUtf8(octets) ? `${known}; charset=UTF-8` : known;
 }
 
-/** RFC 2183 §2, with RFC 2231 §4 for names that are not ASCII. */
-function disposition(name: string): string {
-  const plain = name.replace(/[^ -~]/gu, '_').replace(/["\\]/g, '\\$&');
-  if (/^[ -~]*$/.test(name)) return `attachment; filename="${plain}"`;
-  const encoded = encodeURIComponent(name).replace(
-    /['()*]/g,
-    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
-  return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`;
-}
-
 const LONGEST_NAME = 100;
 
 /**
@@ -53,9 +43,7 @@ const LONGEST_NAME = 100;
  * @returns undefined where there is none that is left
  */
 export function safeName(value: string | undefined): string | undefined {
-  const given = value === undefined ? undefined : nameIn(value);
-  const last = given?.split(/[/\\]/).at(-1) ?? '';
-  const safe = last
+  const safe = (fileNameIn(value) ?? '')
     .normalize('NFC')
     .replace(/[^\p{L}\p{M}\p{N}._+=@-]/gu, '_')
     .replace(/^[._-]+|\.+$/g, '');
@@ -65,19 +53,6 @@ export function safeName(value: string | undefined): string | undefined {
       ? safe
       : `${[...safe].slice(0, LONGEST_NAME - extension.length).join('')}${extension}`;
   return short === '' ? undefined : short;
-}
-
-function nameIn(value: string): string | undefined {
-  const extended = /;\s*filename\*\s*=\s*utf-8'[^']*'([^;\s]*)/i.exec(value)?.[1];
-  if (extended !== undefined) {
-    try {
-      return decodeURIComponent(extended);
-    } catch {
-      // Not valid, so the plain parameter has to do.
-    }
-  }
-  const [, quoted, token] = /;\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))/i.exec(value) ?? [];
-  return quoted?.replace(/\\(.)/g, '$1') ?? token;
 }
 
 /** The extension for a media type, with its dot. */

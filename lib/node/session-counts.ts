@@ -10,22 +10,24 @@ import type { Connection } from '../transport/connection.js';
 /** A millisecond's worth. */
 const PORTION = 2000;
 
+export const NO_SESSIONS: SessionCounts = Object.freeze({
+  listener: 0,
+  initiator: 0,
+  unauthenticated: 0,
+  endpoints: 0,
+  relays: 0,
+  private: 0,
+  blocked: 0,
+  channels: 0,
+  shut: 0,
+  unsentOctets: 0,
+  windowOctets: 0,
+  owed: 0,
+  awaited: 0,
+});
+
 export async function countSessions(connections: readonly Iterable<Connection>[]): Promise<SessionCounts> {
-  const counts = {
-    listener: 0,
-    initiator: 0,
-    unauthenticated: 0,
-    endpoints: 0,
-    relays: 0,
-    private: 0,
-    blocked: 0,
-    channels: 0,
-    shut: 0,
-    unsentOctets: 0,
-    windowOctets: 0,
-    owed: 0,
-    awaited: 0,
-  };
+  const counts = { ...NO_SESSIONS };
   let seen = 0;
   for (const connection of connections.flatMap((some) => [...some])) {
     if (!connection.ended) count(connection, counts);

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { figures, percentile } from '../../bin/support/figures.js';
 import { clipped } from '../../bin/support/screen.js';
 import { duration, milliseconds, octets, short } from '../../bin/support/units.js';
+import { NO_SESSIONS } from '../../lib/node/session-counts.js';
 import type { NodeStatus } from '../../lib/ops/status.js';
 
 describe('figures from two samples', () => {
@@ -14,21 +15,7 @@ describe('figures from two samples', () => {
     state: 'ready',
     domains: [],
     listening: [],
-    sessions: {
-      listener: 0,
-      initiator: 0,
-      unauthenticated: 0,
-      endpoints: 0,
-      relays: 0,
-      private: 0,
-      blocked: 0,
-      channels: 0,
-      shut: 0,
-      unsentOctets: 0,
-      windowOctets: 0,
-      owed: 0,
-      awaited: 0,
-    },
+    sessions: NO_SESSIONS,
     attachments: 0,
     bindings: 0,
     accounts: { total: 3, disabled: 1 },

@@ -19,15 +19,7 @@ describe('imxp relay: workers', function () {
 
   before(async () => {
     workshop = await Workshop.open();
-    node = await workshop.node('mesh', (port) => ({
-      domains: ['example.com'],
-      listen: [{ port }],
-      store: { type: 'lmdb', path: 'var' },
-      mesh: { dns: { enabled: false } },
-      admin: { port: 0 },
-      workers: 2,
-    }));
-    await node.start();
+    node = await workshop.relay([], '', { admin: { port: 0 }, workers: 2 });
   });
 
   after(() => workshop.close());

@@ -22,20 +22,14 @@ describe('presence and SIGKILL', function () {
 
   before(async () => {
     workshop = await Workshop.open();
-    node = await workshop.node('mesh', (port) => ({
-      domains: ['example.com'],
-      listen: [{ transport: 'tcp', host: '127.0.0.1', port }],
-      store: { type: 'lmdb', path: 'var' },
-      mesh: { dns: { enabled: false } },
+    node = await workshop.relay([FRED, BARNEY], PASSWORD, {
       access: {
         initial: [
           { actor: 'owner', actions: ['all:all'] },
           { actor: '*@*', actions: ['core:data', 'presence:subscribe'] },
         ],
       },
-    }));
-    for (const address of [FRED, BARNEY]) await workshop.account(node, address, PASSWORD);
-    await node.start();
+    });
   });
   after(() => workshop.close());
 

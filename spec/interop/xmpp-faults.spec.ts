@@ -13,6 +13,7 @@ import { within } from '../support/within.js';
 import {
   COMPONENT_DOMAIN,
   COMPONENT_SECRET,
+  presenceShowing,
   prosody,
   XMPP_DOMAIN,
   XmppClient,
@@ -127,17 +128,7 @@ describe('the gateway to XMPP, in a bad world', function () {
 
   for (const [name, fault] of Object.entries(FAULTS)) {
     it(`loses no subscription when the ${name} is killed`, async () => {
-      const availableUntil = new Date(Date.now() + 3_600_000);
-      const publish = (show: string) =>
-        fred.presence.publish({
-          tuples: [
-            {
-              destination: `im:${FRED}`,
-              availableUntil,
-              extension: { attributes: [], elements: [`<show xmlns='jabber:client'>${show}</show>`] },
-            },
-          ],
-        });
+      const publish = (show: string) => fred.presence.publish(presenceShowing(FRED, show));
       // The gateway may still be on its way back to the relay.
       const feed = await within(
         60_000,

@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { PresenceUpdate } from '../../lib/endpoint/presence-info.js';
 import { within } from '../support/within.js';
 import { LineProcess } from './peer-process.js';
 
@@ -197,4 +198,11 @@ export class XmppClient {
   stop(): void {
     this.#process.stop();
   }
+}
+
+/** Presence of a user of the mesh with a `show` of XMPP, for the next hour. */
+export function presenceShowing(address: string, show: string): PresenceUpdate {
+  const availableUntil = new Date(Date.now() + 3_600_000);
+  const extension = { attributes: [], elements: [`<show xmlns='jabber:client'>${show}</show>`] };
+  return { tuples: [{ destination: `im:${address}`, availableUntil, extension }] };
 }

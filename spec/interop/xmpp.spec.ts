@@ -18,6 +18,7 @@ import {
   COMPONENT_DOMAIN,
   COMPONENT_SECRET,
   ejabberd,
+  presenceShowing,
   prosody,
   XMPP_DOMAIN,
   XmppClient,
@@ -184,17 +185,7 @@ for (const { name, packages, make } of SERVERS) {
     });
 
     it('shows a user of the mesh to an XMPP user: an access entry approves, and its end withdraws', async () => {
-      const availableUntil = new Date(Date.now() + 3_600_000);
-      const publish = (show: string) =>
-        fred.presence.publish({
-          tuples: [
-            {
-              destination: `im:${FRED}`,
-              availableUntil,
-              extension: { attributes: [], elements: [`<show xmlns='jabber:client'>${show}</show>`] },
-            },
-          ],
-        });
+      const publish = (show: string) => fred.presence.publish(presenceShowing(FRED, show));
       await publish('dnd');
       romeo.tell({ do: 'presence', to: FRED, type: 'subscribe' });
       await fred.access.allow(ROMEO, ['presence:subscribe']);

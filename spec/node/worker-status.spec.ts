@@ -1,24 +1,9 @@
 import { expect } from 'chai';
+import { NO_SESSIONS } from '../../lib/node/session-counts.js';
 import { combinedStatus } from '../../lib/node/worker-status.js';
 import { EventLoop } from '../../lib/ops/event-loop.js';
 import { type LinkStatus, type NodeStatus, statusOf } from '../../lib/ops/status.js';
 import { Traffic } from '../../lib/ops/traffic.js';
-
-const NO_SESSIONS = {
-  listener: 0,
-  initiator: 0,
-  unauthenticated: 0,
-  endpoints: 0,
-  relays: 0,
-  private: 0,
-  blocked: 0,
-  channels: 0,
-  shut: 0,
-  unsentOctets: 0,
-  windowOctets: 0,
-  owed: 0,
-  awaited: 0,
-};
 
 describe('node/worker-status', () => {
   const loop = new EventLoop();

@@ -325,6 +325,19 @@ export class Workshop {
     return node;
   }
 
+  /** A relay of example.com with accounts, which keeps everything over a restart; started. @param more of its configuration */
+  async relay(accounts: readonly string[], password: string, more: object = {}): Promise<NodeProcess> {
+    const node = await this.node('mesh', (port) => ({
+      domains: ['example.com'],
+      listen: [{ port }],
+      store: { type: 'lmdb', path: 'var' },
+      mesh: { dns: { enabled: false } },
+      ...more,
+    }));
+    for (const address of accounts) await this.account(node, address, password);
+    return await node.start();
+  }
+
   /** Ends what still runs and removes the directory. */
   async close(): Promise<void> {
     for (const command of this.#commands) command.signal('SIGKILL');

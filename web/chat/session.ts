@@ -10,7 +10,7 @@ import type { Feed } from '../../lib/endpoint/presence-feed.js';
 import type { PresenceInfo } from '../../lib/endpoint/presence-info.js';
 import { ImxpError, RefusedError } from '../../lib/errors.js';
 import { uriOfAddress } from '../../lib/message/uri.js';
-import { disposition, nameIn } from './file-name.js';
+import { disposition, fileNameIn } from '../../lib/mime/file-name.js';
 import { type History, instant } from './history.js';
 import type { ConnectionState, Contact, Entry, News, Presence } from './types.js';
 
@@ -362,7 +362,8 @@ function entryOf(delivery: Delivery): { readonly entry: Entry; readonly file?: B
   if (content.kind === 'uri') return { entry: { ...base, text: content.uri } };
   if (content.kind === 'part' && delivery.message === undefined) {
     const { type, headers, body } = content;
-    const name = nameIn(headers.get('Content-Disposition'));
+    // A name that turns its own direction would show another extension than it has.
+    const name = fileNameIn(headers.get('Content-Disposition'))?.replace(/[\p{C}]/gu, '') || undefined;
     if (name !== undefined || !type.startsWith('text/')) {
       const file = { name: name ?? type, type, size: body.length };
       return { entry: { ...base, text: '', file }, file: new Blob([new Uint8Array(body)], { type }) };

@@ -1,5 +1,6 @@
-/** Names of files in Content-Disposition. */
+/** Names of files in Content-Disposition (RFC 2183 §2.3, RFC 2231 §4). */
 
+/** The value of Content-Disposition for a file: an attachment with its name, encoded where it is not ASCII. */
 export function disposition(name: string): string {
   const plain = name.replace(/[^ -~]/gu, '_').replace(/["\\]/g, '\\$&');
   if (/^[ -~]*$/.test(name)) return `attachment; filename="${plain}"`;
@@ -10,19 +11,19 @@ export function disposition(name: string): string {
   return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`;
 }
 
-/** The name without directories; undefined where there is none. */
-export function nameIn(value: string | undefined): string | undefined {
+/**
+ * The name that a sender gave a file, without directories. It may still have characters that a terminal, a file system or a
+ * page treats specially.
+ *
+ * @param value of Content-Disposition
+ * @returns undefined where there is none
+ */
+export function fileNameIn(value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
   const extended = /;\s*filename\*\s*=\s*utf-8'[^']*'([^;\s]*)/i.exec(value)?.[1];
   const [, quoted, token] = /;\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))/i.exec(value) ?? [];
   const name = decoded(extended) ?? quoted?.replace(/\\(.)/g, '$1') ?? token;
-  // A name that turns its own direction would show another extension than it has.
-  return (
-    name
-      ?.split(/[/\\]/)
-      .at(-1)
-      ?.replace(/[\p{C}]/gu, '') || undefined
-  );
+  return name?.split(/[/\\]/).at(-1) || undefined;
 }
 
 function decoded(text: string | undefined): string | undefined {
