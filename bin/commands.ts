@@ -12,6 +12,7 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['check', () => import('./check.js')],
   ['doctor', () => import('./doctor.js')],
   ['status', () => import('./status.js')],
+  ['events', () => import('./events.js')],
   ['kick', () => import('./kick.js')],
   ['top', () => import('./top.js')],
   ['account', () => import('./account.js')],

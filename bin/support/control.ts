@@ -1,11 +1,12 @@
-/** Client of a node's control socket, in the directory of its store: lists and ends sessions. */
+/** Client of a node's control socket, in the directory of its store: lists and ends sessions, and reads the log. */
 import { readdir } from 'node:fs/promises';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { CONTROL_SOCKET } from '../../lib/admin/control.js';
 import type { SessionFacts } from '../../lib/ops/session-facts.js';
 import { harmless } from '../../lib/ops/terminal.js';
 import { removeSocket, socketPath } from '../../lib/store/lock.js';
+import { withTimeLimit } from '../../lib/transport/deadline.js';
 import { loadForCommand } from './configuration.js';
 import { CommandError, EXIT } from './exit.js';
 
@@ -13,22 +14,47 @@ const REQUEST_MS = 10_000;
 
 /** @throws CommandError UNAVAILABLE when no node answers, REFUSED when this user may not ask, CONFIGURATION */
 export async function askControl(file: string, method: 'GET' | 'POST', path: string): Promise<SessionFacts[]> {
-  const { store } = await loadForCommand(file, { files: false });
-  if (store.type !== 'lmdb') {
-    throw new CommandError(
-      EXIT.CONFIGURATION,
-      'store.type is "memory": a node without a directory has no control socket',
-    );
-  }
+  const directory = await directoryOf(file);
   try {
-    const names = (await readdir(store.path)).filter((name) => CONTROL_SOCKET.test(name));
-    const found = await Promise.all(names.map((name) => askOne(store.path, name, method, path)));
+    const names = (await readdir(directory)).filter((name) => CONTROL_SOCKET.test(name));
+    const found = await Promise.all(names.map((name) => askOne(directory, name, method, path)));
     const answers = found.filter((sessions) => sessions !== undefined);
-    if (answers.length === 0) throw notRunning(store.path);
+    if (answers.length === 0) throw notRunning(directory);
     return answers.flat();
   } catch (error) {
-    throw explained(error, store.path);
+    throw explained(error, directory);
   }
+}
+
+/**
+ * Opens an answer of the node itself that does not end by itself. The caller destroys it.
+ *
+ * @throws as {@link askControl}; CommandError USAGE with what the node says about the request
+ */
+export async function openControl(file: string, path: string): Promise<IncomingMessage> {
+  const directory = await directoryOf(file);
+  const socket = await socketPath(directory, 'control');
+  try {
+    if (socket === undefined) throw notRunning(directory);
+    const response = await withTimeLimit(REQUEST_MS, (signal) => opened(socket.text, 'GET', path, signal));
+    if (response.statusCode === 200) return response;
+    const { error }: { error: string } = JSON.parse(await text(response));
+    throw new CommandError(response.statusCode === 400 ? EXIT.USAGE : EXIT.UNAVAILABLE, harmless(error));
+  } catch (error) {
+    throw explained(error, directory);
+  } finally {
+    await socket?.close();
+  }
+}
+
+/** The directory of the store. @throws CommandError CONFIGURATION */
+async function directoryOf(file: string): Promise<string> {
+  const { store } = await loadForCommand(file, { files: false });
+  if (store.type === 'lmdb') return store.path;
+  throw new CommandError(
+    EXIT.CONFIGURATION,
+    'store.type is "memory": a node without a directory has no control socket',
+  );
 }
 
 /** @returns undefined where nobody listens: the relay or its worker was killed */
@@ -58,17 +84,18 @@ function notRunning(path: string): CommandError {
   return new CommandError(EXIT.UNAVAILABLE, `no node runs on ${path}`, { hint: 'Start it: imxp relay.' });
 }
 
-function ask(socketFile: string, method: string, path: string): Promise<string> {
+async function ask(socketFile: string, method: string, path: string): Promise<string> {
+  return await withTimeLimit(REQUEST_MS, async (signal) => {
+    const response = await opened(socketFile, method, path, signal);
+    const body = await text(response);
+    if (response.statusCode !== 200) throw new Error(`HTTP ${response.statusCode}`);
+    return body;
+  });
+}
+
+function opened(socketFile: string, method: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const asking = request(
-      { socketPath: socketFile, method, path, agent: false, signal: AbortSignal.timeout(REQUEST_MS) },
-      (response) => {
-        text(response).then((body) => {
-          if (response.statusCode === 200) resolve(body);
-          else reject(new Error(`HTTP ${response.statusCode}`));
-        }, reject);
-      },
-    );
+    const asking = request({ socketPath: socketFile, method, path, agent: false, signal }, resolve);
     asking.once('error', reject);
     asking.end();
   });
@@ -83,6 +110,7 @@ function explained(error: unknown, path: string): unknown {
         hint: 'Run this as that user: sudo -u imxp imxp …',
       });
     case 'ENOENT':
+    case 'ECONNREFUSED':
       return notRunning(path);
     default:
       return error;

@@ -1,12 +1,13 @@
 /**
  * Control socket: HTTP on a Unix socket in the directory of the store, which only the user of the node may enter. Through
- * it commands on the same machine list sessions and end them.
+ * it commands on the same machine list sessions and end them, and read the log as it is written.
  */
 import { chmod } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { events } from '../ops/events.js';
 import type { SessionFacts } from '../ops/session-facts.js';
 import { removeSocket, type SocketPath, socketPath } from '../store/lock.js';
+import type { LogReaders } from './log-readers.js';
 
 /** Names of the sockets in the directory of the store: that of the node, and those of its workers. */
 export const CONTROL_SOCKET = /^control(?:-[0-9]+)?$/;
@@ -27,9 +28,11 @@ export class ControlSocket {
   readonly #path: SocketPath;
   readonly #directory: string;
   readonly #name: string;
+  readonly #readers: LogReaders | undefined;
 
-  private constructor(server: Server, path: SocketPath, directory: string, name: string) {
+  private constructor(server: Server, path: SocketPath, directory: string, name: string, readers?: LogReaders) {
     this.#name = name;
+    this.#readers = readers;
     this.#server = server;
     this.#path = path;
     this.#directory = directory;
@@ -38,18 +41,20 @@ export class ControlSocket {
   /**
    * Opens the socket for the relay that has the lock of the store, or for one of its workers.
    *
+   * @param readers of the live log; workers have none, because the relay has the lines of all
    * @returns undefined where there can be none: on file systems without sockets, and for paths that are too long
    */
   static async open(
     directory: string,
     worker: boolean,
     sessions: ControlledSessions,
+    readers?: LogReaders,
   ): Promise<ControlSocket | undefined> {
     const name = worker ? `control-${process.pid}` : 'control';
     const path = await socketPath(directory, name);
     if (path === undefined) return undefined;
     const limits = { maxHeaderSize: HEADER_OCTETS, headersTimeout: REQUEST_MS, requestTimeout: REQUEST_MS };
-    const server = createServer(limits, (request, response) => answer(request, response, sessions));
+    const server = createServer(limits, (request, response) => answer(request, response, sessions, readers));
     server.maxConnections = CONNECTIONS;
     try {
       // What a relay that was killed has left.
@@ -67,10 +72,11 @@ export class ControlSocket {
     server.on('error', (error) => events.fault.publish({ session: 'control', error }));
     // It does not keep the process alive by itself.
     server.unref();
-    return new ControlSocket(server, path, directory, name);
+    return new ControlSocket(server, path, directory, name, readers);
   }
 
   async close(): Promise<void> {
+    await this.#readers?.close();
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
       this.#server.closeAllConnections();
@@ -80,7 +86,12 @@ export class ControlSocket {
   }
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, sessions: ControlledSessions): void {
+function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  sessions: ControlledSessions,
+  readers: LogReaders | undefined,
+): void {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://control');
   const whom = searchParams.get('whom') ?? '';
   const reason = searchParams.get('reason') ?? '';
@@ -88,7 +99,10 @@ function answer(request: IncomingMessage, response: ServerResponse, sessions: Co
     reply(response, 200, { sessions: sessions.list() });
   } else if (request.method === 'POST' && pathname === '/kick' && whom !== '' && (whom + reason).length <= LONGEST) {
     reply(response, 200, { sessions: sessions.end(whom, reason === '' ? 'kicked' : `kicked: ${reason}`) });
-  } else reply(response, 404, { error: 'there are GET /sessions and POST /kick?whom=' });
+  } else if (request.method === 'GET' && pathname === '/events' && readers !== undefined) {
+    const refused = readers.add(response, searchParams, sessions.list());
+    if (refused !== undefined) reply(response, refused.status, { error: refused.error });
+  } else reply(response, 404, { error: 'there are GET /sessions, GET /events and POST /kick?whom=' });
 }
 
 function reply(response: ServerResponse, status: number, body: object): void {

@@ -7,6 +7,7 @@ import { AccountEndpoints } from '../admin/account-endpoints.js';
 import { Admin } from '../admin/admin.js';
 import { Api } from '../admin/api.js';
 import { ControlSocket } from '../admin/control.js';
+import { LogReaders } from '../admin/log-readers.js';
 import { MessageStreams } from '../admin/message-streams.js';
 import { PresenceRequests } from '../admin/presence-requests.js';
 import { senderBy } from '../admin/send.js';
@@ -348,7 +349,13 @@ export class Node {
   /** Workers have sessions of their own, and each answers for them. */
   async #openControl(worker: boolean): Promise<void> {
     const { store } = this.#config;
-    if (store.type === 'lmdb') this.#control = await ControlSocket.open(store.path, worker, this.#sessions);
+    if (store.type !== 'lmdb') return;
+    const readers = worker ? undefined : new LogReaders((wanted) => this.#hearPerData(wanted));
+    this.#control = await ControlSocket.open(store.path, worker, this.#sessions, readers);
+  }
+
+  #hearPerData(wanted: boolean): void {
+    if (this.#role?.kind === 'center') this.#role.hearPerData(wanted);
   }
 
   /** All sessions that exist, in groups. */

@@ -42,6 +42,8 @@ export interface CenterRole extends Role {
   readonly ports: readonly number[];
   /** Adds what the workers say about themselves. */
   combined(own: NodeStatus): Promise<NodeStatus>;
+  /** Whether the workers report each Data operation, as they do at log level `debug`. */
+  hearPerData(wanted: boolean): void;
   /** @throws LocalError if a worker could not apply it */
   reloaded(config: NodeConfig): Promise<void>;
 }

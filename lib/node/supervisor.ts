@@ -63,6 +63,7 @@ export class Supervisor implements CenterRole, PlacementObserver {
   #generation = 0;
   #restarts = 0;
   #stopping = false;
+  #perData = false;
   #silence: (() => void) | undefined;
   /** Told the end of the first start of a worker. */
   #started: ((error: LocalError | undefined) => void) | undefined;
@@ -159,6 +160,14 @@ export class Supervisor implements CenterRole, PlacementObserver {
     }
   }
 
+  hearPerData(wanted: boolean): void {
+    if (wanted === this.#perData) return;
+    this.#perData = wanted;
+    for (const { worker, ready } of this.#posts) {
+      if (worker !== undefined && ready) send(worker, { type: 'hear', perData: wanted });
+    }
+  }
+
   async combined(own: NodeStatus): Promise<NodeStatus> {
     const answers = await this.#askAll((question) => ({ type: 'status', question }));
     const reports = answers.flatMap(({ name, answer: { status, forwarded = 0 } }): WorkerReport[] =>
@@ -239,6 +248,7 @@ export class Supervisor implements CenterRole, PlacementObserver {
 
   #ready(post: Post, ports: readonly number[]): void {
     post.ready = true;
+    if (this.#perData && post.worker !== undefined) send(post.worker, { type: 'hear', perData: true });
     post.backoff.connected();
     this.ports = ports;
     if (this.#stopping) return;

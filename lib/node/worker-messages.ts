@@ -27,6 +27,8 @@ export type ToWorker =
   | { readonly type: 'login'; readonly note: LoginNote }
   | { readonly type: 'reload'; readonly question: number; readonly config: NodeConfig }
   | { readonly type: 'status'; readonly question: number }
+  /** Whether each Data operation is reported, whatever the log level. */
+  | { readonly type: 'hear'; readonly perData: boolean }
   | { readonly type: 'stop' };
 
 /** Why a worker could not do what it was told. */

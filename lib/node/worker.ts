@@ -31,6 +31,9 @@ class Worker implements WorkerRole {
   readonly #start: WorkerStart;
   readonly #loop = new EventLoop();
   #deafen: () => void;
+  #config: WorkerStart['config'];
+  /** Whether somebody reads lines about each Data operation. */
+  #perData = false;
   readonly #sockets: NodeSocket[] = [];
   #cluster: WorkerCluster | undefined;
   #node: Node | undefined;
@@ -41,7 +44,8 @@ class Worker implements WorkerRole {
     this.#start = start;
     this.traffic = traffic ? new Traffic() : undefined;
     this.throttle = new SharedLoginThrottle(config.limits.authentication, (note) => tell({ type: 'login', note }));
-    this.#deafen = hear(config);
+    this.#config = config;
+    this.#deafen = hear(config, false);
   }
 
   get center(): DeliveryTarget {
@@ -80,6 +84,10 @@ class Worker implements WorkerRole {
         return;
       case 'reload':
         tell({ type: 'answer', question: message.question, answer: await this.#reload(message.config) });
+        return;
+      case 'hear':
+        this.#perData = message.perData;
+        this.#hearAgain(this.#config);
         return;
       case 'stop':
         await this.#node?.stop();
@@ -140,12 +148,17 @@ class Worker implements WorkerRole {
   async #reload(config: WorkerStart['config']): Promise<WorkerAnswer> {
     try {
       await this.#node?.reload(config);
-      this.#deafen();
-      this.#deafen = hear(config);
+      this.#hearAgain(config);
       return {};
     } catch (error) {
       return { failure: failureOf(error) };
     }
+  }
+
+  #hearAgain(config: WorkerStart['config']): void {
+    this.#config = config;
+    this.#deafen();
+    this.#deafen = hear(config, this.#perData);
   }
 
   async #ended(code: number): Promise<void> {
@@ -157,8 +170,8 @@ class Worker implements WorkerRole {
   }
 }
 
-function hear({ log: { level } }: WorkerStart['config']): () => void {
-  const perData = level === 'debug' || level === 'trace';
+function hear({ log: { level } }: WorkerStart['config'], wanted: boolean): () => void {
+  const perData = wanted || level === 'debug' || level === 'trace';
   return hearEvents({ perData }, (heard) => tell({ type: 'events', heard }));
 }
 

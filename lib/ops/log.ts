@@ -5,6 +5,7 @@
 import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
 import { type Event, events, type Fault, type LinkChanged, type Refused } from './events.js';
 import { type Later, LineBuffer } from './line-buffer.js';
+import type { LogEntry } from './log-filter.js';
 import { prettyLine } from './pretty.js';
 import { Repeats } from './repeats.js';
 import { visibleJson } from './terminal.js';
@@ -34,15 +35,21 @@ export interface LogOptions {
   readonly later?: Later;
   /** Whether lines for people have colours; default: unless NO_COLOR is set. */
   readonly color?: boolean;
+  /** Whether a line is written; default: all are. */
+  readonly admits?: (entry: LogEntry) => boolean;
 }
 
 /** Describes how one event becomes a line: its level, message and fields. */
 interface Line {
+  /** Name of the event without `imxp:`. */
+  readonly kind: string;
   readonly level: Level;
   /** Peers may cause it as often as they like: only some of these are written. */
   readonly limited?: 'some' | 'once';
   subscribe(write: (message: string, fields: object) => void): () => void;
 }
+
+const kindOf = ({ name }: Event<object>): string => name.replace(/^imxp:/, '');
 
 /** The lines of an event that only some of its messages become. */
 function linesWhere<T extends object>(
@@ -54,6 +61,7 @@ function linesWhere<T extends object>(
 ): Line {
   const wordsOf = typeof words === 'string' ? () => words : words;
   return {
+    kind: kindOf(event),
     level,
     subscribe: (write) => event.subscribe((it) => (applies(it) ? write(wordsOf(it), fields(it)) : undefined)),
   };
@@ -78,7 +86,8 @@ function line<T extends object>(
   ...[message, fields = (it: T): object => it]: LineWords<T>
 ): Line {
   const words = typeof message === 'string' ? () => message : message;
-  return { level, subscribe: (write) => event.subscribe((it) => write(words(it), fields(it))) };
+  const subscribe: Line['subscribe'] = (write) => event.subscribe((it) => write(words(it), fields(it)));
+  return { kind: kindOf(event), level, subscribe };
 }
 
 /** A line that is written with its count if it repeats too often. */
@@ -165,7 +174,7 @@ interface Written {
 }
 
 /** Returns what makes two lines the same: nothing that the peer can vary at will. */
-function kindOf({ message, fields }: Written): string {
+function sameness({ message, fields }: Written): string {
   const { remote, code, link }: Partial<Refused & LinkChanged> = fields;
   return `${message} ${code} ${remote ?? link}`;
 }
@@ -217,6 +226,7 @@ export function startLog(options: LogOptions): Log {
   const settings = { level: options.level, base: null, formatters: { level: (label: string) => ({ level: label }) } };
   const out = destinationOf(options);
   const logger = pino({ ...settings, timestamp: pino.stdTimeFunctions.isoTime }, out);
+  const { admits } = options;
   let level = options.level;
   let subscriptions: (() => void)[] = [];
   const again = ({ level, message, fields }: Written, count: number): void =>
@@ -236,9 +246,10 @@ export function startLog(options: LogOptions): Log {
     logger.level = next;
     subscriptions = LINES.filter((one) => logger.isLevelEnabled(one.level)).map((one) =>
       one.subscribe((message, fields) => {
+        if (admits !== undefined && !admits({ kind: one.kind, message, fields })) return;
         const written = { level: one.level, message, fields };
         const { limited } = one;
-        if (limited === undefined || repeats[limited].admit(kindOf(written), written))
+        if (limited === undefined || repeats[limited].admit(sameness(written), written))
           logger[one.level](fields, message);
       }),
     );
