@@ -389,7 +389,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   #back(message: OfflineMessage): void {
     message.state = 'waiting';
     this.#returned.push(message);
-    this.#pace.slower();
+    this.#pace.refused();
   }
 
   /** Puts a message that was refused for now back to its position. */
