@@ -7,6 +7,9 @@ const BUILT_IN: ReadonlySet<string> = new Set(['imxp=report', 'imxp=access', 'im
 /** The stars that stand for something (access-01 §3); any other is a character of a name. */
 const WILDCARD = /^(?:\*|(?:imxp|apex)=\*|.+\/\*)$/i;
 
+/** Hosts that are this machine, as a URL has them. */
+const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
+
 /** Returns every problem of a configuration whose keys are valid by themselves. */
 export function inconsistencies(config: NodeConfig): readonly Finding[] {
   const examination = new Examination(config);
@@ -128,7 +131,18 @@ class Examination {
   }
 
   others(): void {
-    const { tls, sasl, limits } = this.#config;
+    const { tls, sasl, limits, webhooks } = this.#config;
+    for (const [index, { account, url }] of webhooks.entries()) {
+      if (!this.#local.has(domainOf(account))) {
+        this.#error(['webhooks', index, 'account'], `"${domainOf(account)}" is not one of "domains"`);
+      }
+      if (url.startsWith('http:') && !LOOPBACK.has(new URL(url).hostname)) {
+        this.#warning(['webhooks', index, 'url'], 'messages and answers go unprotected over the network; use https');
+      }
+    }
+    if (webhooks.length > 0 && limits.webhook.giveUpMs >= limits.data.deliveryTimeoutMs) {
+      this.#error(['limits', 'webhook', 'giveUpMs'], 'must be less than limits.data.deliveryTimeoutMs');
+    }
     for (const name of Object.keys(tls.domains)) {
       if (!this.#local.has(name)) this.#error(['tls', 'domains', name], `"${name}" is not one of "domains"`);
     }

@@ -339,6 +339,16 @@ const api = z.strictObject({
   streams: count(64, 'open streams of messages and presence, of which one token may have half'),
 });
 
+const webhook = z.strictObject({
+  timeoutMs: ms(10_000, 'time for one request, until the whole response has arrived'),
+  giveUpMs: ms(
+    20_000,
+    'time in which the target must have taken a message, over all attempts; less than data.deliveryTimeoutMs, so that the sender learns the result',
+  ),
+  concurrent: count(4, 'requests in progress for one webhook; with 1 messages arrive in their order'),
+  waiting: count(256, 'messages that wait behind these, for one webhook; further ones are refused with 450'),
+});
+
 export const limitsSchema = z.strictObject({
   node: node.prefault({}).describe('totals of the whole node'),
   session: session.prefault({}).describe('each session and its channels'),
@@ -358,6 +368,7 @@ export const limitsSchema = z.strictObject({
   presence: presence.prefault({}).describe('presence service'),
   offline: offline.prefault({}).describe('messages held for endpoints that are not attached'),
   api: api.prefault({}).describe('HTTP API on the admin port'),
+  webhook: webhook.prefault({}).describe('webhooks'),
   websocket: websocket.prefault({}).describe('WebSocket, and listeners that take any transport'),
 });
 

@@ -243,6 +243,17 @@ const admin = (path: z.ZodType<string, string>) =>
       .describe('HTTP API for programs and operators who have a token; default: none'),
   });
 
+const webhook = (path: z.ZodType<string, string>) =>
+  z.strictObject({
+    account: addressSchema.describe('account whose messages are posted; nothing else can be attached as it then'),
+    url: z
+      .url({ protocol: /^https?$/, error: 'not a URL such as https://bot.example.com/messages' })
+      .refine((text) => !/^https?:\/\/[^/?#]*@/i.test(text), 'must not contain a user name or a password')
+      .describe('where to post them; redirects are not followed'),
+    secret: path.describe('file whose first line is the secret that signs the requests, as text or whsec_ and base64'),
+    authority: path.optional().describe("PEM file of trusted CAs for the target; default: Node's bundled list"),
+  });
+
 const log = z
   .strictObject({
     level: z
@@ -335,6 +346,11 @@ export function nodeSchema(base: string) {
       access,
       presence,
       compatibility,
+      webhooks: z
+        .array(webhook(path))
+        .superRefine(distinct(({ account }) => account, 'the account'))
+        .default([])
+        .describe('programs that receive the messages of an account by HTTP requests; default: none'),
       admin: admin(path).optional().describe('HTTP port for health, status and metrics; default: none'),
       workers: z
         .union([z.literal('auto'), z.int().min(1).max(MOST_WORKERS)])

@@ -5,6 +5,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { readTokens } from '../admin/tokens.js';
+import { readWebhooks } from '../admin/webhooks.js';
 import { directoryObstacle } from '../config/directory.js';
 import { describeFileError, openToOthers, readPasswordFile } from '../config/password-file.js';
 import { pemFlaw } from '../config/pem-text.js';
@@ -48,6 +49,7 @@ class Inspection {
     const { passwordFile } = this.#config.mesh.dns.credentials ?? {};
     if (passwordFile !== undefined) await this.#password(['mesh', 'dns', 'credentials', 'passwordFile'], passwordFile);
     await this.#apiTokens();
+    await this.#webhooks();
     await this.store();
     return this.findings;
   }
@@ -60,6 +62,20 @@ class Inspection {
     } catch (error) {
       if (!(error instanceof LocalError)) throw error;
       this.#error(['admin', 'api', 'tokens'], error.message);
+    }
+  }
+
+  async #webhooks(): Promise<void> {
+    for (const [index, webhook] of this.#config.webhooks.entries()) {
+      const at = ['webhooks', index];
+      try {
+        await readWebhooks([webhook]);
+        if (await openToOthers(webhook.secret))
+          this.#warn([...at, 'secret'], `${webhook.secret}: other users of this machine can read it; chmod 600`);
+      } catch (error) {
+        this.#error(at, error instanceof Error ? error.message : String(error));
+      }
+      if (webhook.authority !== undefined) await this.#certificates([...at, 'authority'], webhook.authority);
     }
   }
 

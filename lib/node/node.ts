@@ -12,6 +12,7 @@ import { MessageStreams } from '../admin/message-streams.js';
 import { PresenceRequests } from '../admin/presence-requests.js';
 import { senderBy } from '../admin/send.js';
 import { readTokens, type Token } from '../admin/tokens.js';
+import { readWebhooks, Webhooks } from '../admin/webhooks.js';
 import { type Reload, reloadable } from '../config/reload.js';
 import type { NodeConfig } from '../config/schema.js';
 import type { Address } from '../imxp/address.js';
@@ -107,6 +108,9 @@ export class Node {
   readonly #sessions: SessionControl;
   #control: ControlSocket | undefined;
   readonly #api: Api | undefined;
+  /** Those of accounts that the process itself attaches. */
+  readonly #endpoints: AccountEndpoints;
+  readonly #webhooks: Webhooks;
   readonly #spool: Spool | undefined;
   readonly #role: NodeRole | undefined;
   readonly #entries: AccessEntries;
@@ -157,6 +161,12 @@ export class Node {
       tls,
     );
     admin?.watch(() => this.#certificates.obstacle());
+    this.#endpoints = new AccountEndpoints((account, wish) => this.#local.attach(account, wish));
+    this.#webhooks = new Webhooks({
+      endpoints: this.#endpoints,
+      limits: config.limits.webhook,
+      obstacle: (account) => this.#obstacleOf(account),
+    });
     if (tokens.length > 0) {
       this.#api = this.#makeApi(tokens);
       admin?.serve(this.#api);
@@ -176,6 +186,7 @@ export class Node {
   static async start(config: NodeConfig, role?: NodeRole): Promise<Node> {
     const tls = await tlsOptions(config);
     const tokens = await tokensOf(config);
+    const webhooks = await readWebhooks(config.webhooks);
     const store = await openStore(config.store);
     let admin: Admin | undefined;
     let spool: Spool | undefined;
@@ -207,6 +218,7 @@ export class Node {
       if (worker) return node;
       await role?.started();
       if (role !== undefined) admin?.combine((own) => role.combined(own));
+      await node.#webhooks.replace(webhooks);
       admin?.show('ready');
       events.node.publish({
         state: 'ready',
@@ -283,6 +295,7 @@ export class Node {
     new TlsService(tls).verify();
     // The file that was configured at the start: another one needs a restart.
     const tokens = await tokensOf(this.#config);
+    const webhooks = await readWebhooks(config.webhooks);
     const reload = reloadable(this.#config, config);
     this.#tls.replace(tls);
     this.#certificates.replace(tls);
@@ -298,6 +311,7 @@ export class Node {
     this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits, workers };
     await this.#neighbours.reload(this.#config);
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
+    await this.#webhooks.replace(webhooks);
     if (this.#role?.kind === 'center') await this.#role.reloaded(this.#config);
     if (this.#role?.kind !== 'worker') {
       events.node.publish({ state: 'reloaded', applied: reload.applied, restart: reload.restart });
@@ -327,6 +341,7 @@ export class Node {
       quiet.then(() => drained),
     );
     if (!finished) events.node.publish({ state: 'drain timed out', ms: drainMs });
+    await this.#webhooks.stop();
     const leftMs = Math.max(0, end - performance.now());
     const released = this.#listeners.map((listener) => listener.release('the relay is shutting down', leftMs));
     await Promise.all([this.#neighbours.close(leftMs), this.#local.close(leftMs), ...released]);
@@ -344,6 +359,11 @@ export class Node {
   /** What it says about itself to the center. */
   facts(): Promise<Omit<NodeFacts, 'state'>> {
     return this.#facts();
+  }
+
+  /** Why an account may not be attached by the node itself. */
+  async #obstacleOf(account: string): Promise<string | undefined> {
+    return (await this.accounts.known(account)) ? this.accounts.suspended(account) : `there is no account ${account}`;
   }
 
   /** Workers have sessions of their own, and each answers for them. */
@@ -489,7 +509,7 @@ export class Node {
 
   #makeApi(tokens: readonly Token[]): Api {
     const { api } = this.#config.limits;
-    const endpoints = new AccountEndpoints((account, wish) => this.#local.attach(account, wish));
+    const endpoints = this.#endpoints;
     const context = {
       accounts: this.accounts,
       access: this.#entries,

@@ -29,5 +29,5 @@ export function workerConfig(config: NodeConfig, workers: number): NodeConfig {
     unauthenticated: { ...unauthenticated, sessions: share(unauthenticated.sessions) },
     anonymous: { ...anonymous, sessions: share(anonymous.sessions) },
   };
-  return { ...config, limits, workers: 1, admin: undefined };
+  return { ...config, limits, workers: 1, admin: undefined, webhooks: [] };
 }

@@ -43,6 +43,18 @@ export interface ApiRequest {
   readonly status: number;
 }
 
+/** A webhook has attached its account or not, or its target answers or not. */
+export interface WebhookChanged {
+  /** The account that it receives for. */
+  readonly account: string;
+  /** Scheme, host and port of its URL. */
+  readonly target: string;
+  /** attached, not attached, detached, failed, answers again. */
+  readonly state: string;
+  /** Why, in words. */
+  readonly reason?: string;
+}
+
 /** A BEEP session began on a new connection. */
 export interface SessionOpened {
   /** The session's id, which all its lines share. */
@@ -243,6 +255,7 @@ export const events = {
   forgotten: new Event<AccountForgotten>('imxp:account:forgotten'),
   refused: new Event<Refused>('imxp:session:refused'),
   api: new Event<ApiRequest>('imxp:api'),
+  webhook: new Event<WebhookChanged>('imxp:webhook'),
   fault: new Event<Fault>('imxp:fault'),
   attached: new Event<AssociationEvent>('imxp:relay:attach'),
   bound: new Event<AssociationEvent>('imxp:relay:bind'),

@@ -3,7 +3,7 @@
  * terminal. Events below the log level are not subscribed to, so that they cost nothing.
  */
 import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
-import { type Event, events, type Fault, type LinkChanged, type Refused } from './events.js';
+import { type Event, events, type Fault, type LinkChanged, type Refused, type WebhookChanged } from './events.js';
 import { type Later, LineBuffer } from './line-buffer.js';
 import type { LogEntry } from './log-filter.js';
 import { prettyLine } from './pretty.js';
@@ -123,6 +123,21 @@ const LINES: readonly Line[] = [
   line(events.forgotten, 'info', 'account forgotten'),
   linesWhere(events.api, 'info', 'api request', ({ token }) => token !== undefined),
   linesOnce(events.api, 'warn', 'api request refused: no valid token', ({ token }) => token === undefined),
+  linesWhere(
+    events.webhook,
+    'info',
+    ({ state }) => `webhook ${state}`,
+    ({ reason }) => reason === undefined,
+    (it) => without(it, 'state'),
+  ),
+  // Repeated with each message that its target does not take.
+  linesLimited(
+    events.webhook,
+    'warn',
+    ({ state }) => `webhook ${state}`,
+    ({ reason }) => reason !== undefined,
+    (it) => without(it, 'state'),
+  ),
   lineLimited(
     events.refused,
     'warn',
@@ -175,8 +190,8 @@ interface Written {
 
 /** Returns what makes two lines the same: nothing that the peer can vary at will. */
 function sameness({ message, fields }: Written): string {
-  const { remote, code, link }: Partial<Refused & LinkChanged> = fields;
-  return `${message} ${code} ${remote ?? link}`;
+  const { remote, code, link, target }: Partial<Refused & LinkChanged & WebhookChanged> = fields;
+  return `${message} ${code} ${remote ?? link ?? target}`;
 }
 
 export interface Log {

@@ -21,6 +21,7 @@ export function limitsWith(changes: SomeLimits = {}, base: Limits = DEFAULT_LIMI
     presence: { ...base.presence, ...changes.presence },
     offline: { ...base.offline, ...changes.offline },
     api: { ...base.api, ...changes.api },
+    webhook: { ...base.webhook, ...changes.webhook },
     websocket: { ...base.websocket, ...changes.websocket },
   };
 }
