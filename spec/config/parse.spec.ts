@@ -25,6 +25,7 @@ describe('config/parse', () => {
     const config = parseConfig(MINIMAL, '/etc/imxp');
     expect(config).to.deep.equal({
       domains: ['example.com'],
+      webhooks: [],
       workers: 1,
       listen: [{ transport: 'tcp', host: '127.0.0.1', port: 10913 }],
       tls: { legacy: false, domains: {}, require: 'never' },
