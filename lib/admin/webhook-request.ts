@@ -46,7 +46,7 @@ export function keyOfSecret(secret: string): Buffer {
   return secret.startsWith(PREFIX) ? Buffer.from(secret.slice(PREFIX.length), 'base64') : Buffer.from(secret);
 }
 
-export function signatureOf(key: Buffer, id: string, seconds: number, body: Buffer): string {
+function signed(key: Buffer, id: string, seconds: number, body: Buffer): string {
   return `v1,${createHmac('sha256', key).update(`${id}.${seconds}.`).update(body).digest('base64')}`;
 }
 
@@ -60,7 +60,7 @@ export function postWebhook(wanted: WebhookRequest): Promise<WebhookOutcome> {
     'User-Agent': `imxp/${VERSION}`,
     'Webhook-Id': id,
     'Webhook-Timestamp': String(seconds),
-    'Webhook-Signature': signatureOf(key, id, seconds, body),
+    'Webhook-Signature': signed(key, id, seconds, body),
   };
   const late = AbortSignal.timeout(timeoutMs);
   const options = { method: 'POST', agent, headers, signal: AbortSignal.any([signal, late]) };
