@@ -289,6 +289,51 @@ describe('the chat page', function () {
     expect(asked - before).to.be.at.most(2 + seconds);
   });
 
+  it('keeps of strangers what is newest, and no more than their room', async () => {
+    const fred = await person(FRED);
+    const page = await fred.enter();
+    const wilma = await mesh.attach(WILMA);
+    // By the page's own file of messages, as it would be after years.
+    const count = (peer: string): Promise<number> =>
+      page.evaluate<number>(`new Promise((resolve, reject) => {
+        const request = indexedDB.open('imxp ${FRED}');
+        request.onerror = () => reject(request.error);
+        request.onsuccess = ({ target: { result } }) => {
+          const range = IDBKeyRange.bound(['${peer}', 0], ['${peer}', Number.MAX_SAFE_INTEGER]);
+          const count = result.transaction('entries').objectStore('entries').index('conversation').count(range);
+          count.onsuccess = () => (result.close(), resolve(count.result));
+        };
+      })`);
+    await Promise.all(Array.from({ length: 230 }, (_, index) => wilma.send({ to: FRED, content: `flood ${index}` })));
+    expect(await count(WILMA)).to.equal(200);
+    const large = Buffer.alloc(4_000_000, 7);
+    for (let index = 0; index < 4; index += 1) {
+      await wilma.send({ to: FRED, content: large, type: 'application/octet-stream' });
+    }
+    // Two of 4 MB have room in 10 MB; what came before gave way.
+    expect(await count(WILMA)).to.equal(2);
+    await wilma.send({ to: FRED, content: 'the newest' });
+    await page.getByRole('link', { name: WILMA }).click();
+    await message(page, 'the newest');
+    await page.getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByText('is not in your contacts').waitFor({ state: 'detached' });
+    for (let index = 0; index < 4; index += 1) {
+      await wilma.send({ to: FRED, content: large, type: 'application/octet-stream' });
+    }
+    expect(await count(WILMA), 'a contact').to.equal(7);
+  });
+
+  it('takes back what a contact was allowed when they are removed', async () => {
+    const page = await (await person(FRED)).enter();
+    const program = await mesh.attach(FRED, { sendOnly: true });
+    await add(page, BARNEY);
+    const allowed = async (): Promise<boolean> => (await program.access.entry(BARNEY)) !== undefined;
+    await until(allowed, 'the access entry');
+    await page.getByRole('button', { name: 'Remove this conversation' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+    await until(async () => !(await allowed()), 'no access entry');
+  });
+
   it('keeps one copy of itself, whatever follows its address, and no password against the last wish', async () => {
     const fred = await person(FRED);
     const page = await fred.open();

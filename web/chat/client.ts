@@ -267,7 +267,7 @@ export class Client {
 
   async #write(entry: Entry, file?: Blob): Promise<void> {
     try {
-      const contact = await this.#history.keep(entry, file === undefined ? {} : { file });
+      const { contact } = await this.#history.keep(entry, file === undefined ? {} : { file });
       this.#tell({ news: 'entry', entry });
       this.#tell({ news: 'contact', contact });
       this.#ask({ do: 'send' });

@@ -219,7 +219,10 @@ function RemoveDialog({
   };
   return (
     <Dialog title="Remove this conversation?" close={close}>
-      <p>The messages with {peer} are deleted on this device.</p>
+      <p>
+        The messages with {peer} are deleted on this device, and what you allowed them beyond strangers, such as to see
+        your presence, is taken back.
+      </p>
       <label class="choice">
         <input type="checkbox" checked={block} onChange={({ currentTarget }) => setBlock(currentTarget.checked)} />
         Refuse further messages from them

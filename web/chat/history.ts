@@ -1,5 +1,6 @@
 /** History of one account in this browser (IndexedDB): conversations, contacts, files. Shared by all tabs. */
-import type { Contact, Entry } from './types.js';
+import { costOf, excessOf, isRoomFor, NOTHING, strangersToDrop } from './bounds.js';
+import type { Contact, Entry, Kept } from './types.js';
 
 /** Entries of a conversation that are read at a time. */
 export const PAGE = 100;
@@ -87,25 +88,70 @@ export class History {
   /**
    * Keeps an entry, and what it means for its conversation, in one transaction: it is on disk when this resolves.
    *
+   * A stranger has bounded room, in which the oldest gives way; so have all strangers together, whose oldest conversation
+   * gives way.
+   *
    * @param unread whether nobody has seen it
-   * @returns the contact as it is now
+   * @returns the contact as it is now, and the strangers whose conversations are gone
+   * @throws Error when there is no room for a message that has come
    */
   async keep(entry: Entry, { file, unread = false }: { readonly file?: Blob; readonly unread?: boolean } = {}) {
     const write = this.#database.transaction(['entries', 'contacts', 'files'], 'readwrite', { durability: 'strict' });
     const over = finished(write);
-    write.objectStore('entries').put(entry);
-    if (file !== undefined) write.objectStore('files').put(file, entry.id);
     const contacts = write.objectStore('contacts');
+    const entries = write.objectStore('entries');
     const old = await done(contacts.get(entry.peer) as IDBRequest<Contact | undefined>);
+    const known = await done(entries.get(entry.id) as IDBRequest<Entry | undefined>);
+    const more = known === undefined ? costOf(entry) : NOTHING;
+    const before = old?.kept ?? NOTHING;
+    const all = await done(contacts.getAll() as IDBRequest<Contact[]>);
+    if (known === undefined && entry.state === 'received' && !isRoomFor(entry, old, all)) {
+      write.abort();
+      await over.catch(() => {});
+      throw new Error('there is no more room for this conversation');
+    }
+    entries.put(entry);
+    if (file !== undefined) write.objectStore('files').put(file, entry.id);
+    let kept = { messages: before.messages + more.messages, octets: before.octets + more.octets };
     const last = { at: entry.at, text: (entry.file?.name ?? entry.text).slice(0, LAST_CHARACTERS), state: entry.state };
     const contact: Contact = {
       ...(old ?? { address: entry.peer, added: false }),
+      kept,
       unread: (old?.unread ?? 0) + (unread ? 1 : 0),
       ...(old?.last !== undefined && old.last.at > entry.at ? { last: old.last } : { last }),
     };
-    contacts.put(contact);
+    const dropped: string[] = [];
+    if (!contact.added && more !== NOTHING) {
+      kept = await this.#trim(write, contact);
+      const others = all.filter(({ address }) => address !== contact.address);
+      for (const address of strangersToDrop({ ...contact, kept }, others)) {
+        await this.#drop(write, address);
+        dropped.push(address);
+      }
+    }
+    const trimmed = { ...contact, kept };
+    contacts.put(trimmed);
     await over;
-    return contact;
+    return { contact: trimmed, dropped };
+  }
+
+  /** Deletes the oldest messages of a stranger until the rest is within the bounds. @returns what is left */
+  async #trim(write: IDBTransaction, { address, kept = NOTHING }: Contact): Promise<Kept> {
+    let left = kept;
+    const range = IDBKeyRange.bound([address, 0], [address, Number.MAX_SAFE_INTEGER]);
+    const request = write.objectStore('entries').index('conversation').openCursor(range);
+    for (let cursor = await done(request); cursor !== null && excessOf(left); cursor = await done(request)) {
+      const entry: Entry = cursor.value;
+      // What was written here stays.
+      if (entry.state === 'received') {
+        const { messages, octets } = costOf(entry);
+        left = { messages: left.messages - messages, octets: left.octets - octets };
+        cursor.delete();
+        write.objectStore('files').delete(entry.id);
+      }
+      cursor.continue();
+    }
+    return left;
   }
 
   /** Changes a contact, or makes it. @returns it as it is now */
@@ -124,6 +170,11 @@ export class History {
   async forget(address: string): Promise<void> {
     const write = this.#database.transaction(['entries', 'contacts', 'files'], 'readwrite');
     const over = finished(write);
+    await this.#drop(write, address);
+    await over;
+  }
+
+  async #drop(write: IDBTransaction, address: string): Promise<void> {
     write.objectStore('contacts').delete(address);
     const entries = write.objectStore('entries');
     const range = IDBKeyRange.bound([address, 0], [address, Number.MAX_SAFE_INTEGER]);
@@ -131,7 +182,6 @@ export class History {
       entries.delete(id);
       write.objectStore('files').delete(id);
     }
-    await over;
   }
 
   #store(name: string): IDBObjectStore {

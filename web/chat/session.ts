@@ -133,11 +133,16 @@ export class Session {
     const feed = this.#watched.get(address);
     this.#watched.delete(address);
     if (endpoint === undefined) {
-      if (block) this.#missed(`${address} is not blocked`);
+      this.#missed(
+        block ? `${address} is not blocked` : `${address} may still see your presence, if they could before`,
+      );
       return;
     }
     await feed?.end().catch((error: unknown) => this.#notice(error));
-    if (block) await endpoint.access.deny(address).catch((error: unknown) => this.#notice(error));
+    const { access } = endpoint;
+    // Without an entry of their own they may do what strangers may.
+    const done = block ? access.deny(address) : access.remove(address);
+    await done.catch((error: unknown) => this.#notice(error));
   }
 
   async leave(): Promise<void> {
@@ -267,14 +272,16 @@ export class Session {
     const { entry, file } = entryOf(delivery);
     const kept = { unread: true, ...(file === undefined ? {} : { file }) };
     let contact: Contact;
+    let dropped: readonly string[];
     try {
-      contact = await this.#options.history.keep(entry, kept);
+      ({ contact, dropped } = await this.#options.history.keep(entry, kept));
     } catch (error) {
       // The browser has no room, for instance: the sender is told that it was not taken.
       delivery.refuse(NOT_KEPT);
       this.#notice(`a message of ${entry.peer} was refused, because it could not be kept: ${wordsFor(error)}`);
       return;
     }
+    for (const address of dropped) this.#options.tell({ news: 'gone', address });
     this.#options.tell({ news: 'entry', entry });
     this.#options.tell({ news: 'contact', contact });
     this.#options.came(entry);
@@ -282,7 +289,7 @@ export class Session {
   }
 
   async #keep(entry: Entry): Promise<void> {
-    const contact = await this.#options.history.keep(entry);
+    const { contact } = await this.#options.history.keep(entry);
     this.#options.tell({ news: 'entry', entry });
     this.#options.tell({ news: 'contact', contact });
   }

@@ -26,12 +26,20 @@ export interface Entry {
   readonly reason?: string;
 }
 
+export interface Kept {
+  readonly messages: number;
+  /** Of text and files, about. */
+  readonly octets: number;
+}
+
 /** Somebody one talks with. */
 export interface Contact {
   readonly address: string;
   /** False for somebody who wrote and was not added. */
   readonly added: boolean;
   readonly unread: number;
+  /** What is kept of the conversation, for the bounds on what strangers may fill. */
+  readonly kept?: Kept;
   readonly last?: { readonly at: number; readonly text: string; readonly state: State };
 }
 
