@@ -15,11 +15,10 @@ import {
   OPERATIONS,
   type OperationContext,
 } from './api-operations.js';
+import { API_PATH } from './api-path.js';
 import { faultOfError, HttpFault } from './http-fault.js';
 import { openApiDocument } from './open-api.js';
 import { type Token, tokenIn } from './tokens.js';
-
-export const API_PATH = '/api/v1';
 
 const MINUTE_SECONDS = 60;
 

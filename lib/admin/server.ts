@@ -9,7 +9,8 @@ import { events } from '../ops/events.js';
 import { cannotListen } from '../transport/listen-fault.js';
 import { plainAddress } from '../transport/network.js';
 import type { PageFiles } from '../transport/web/page-files.js';
-import { API_PATH, type Api } from './api.js';
+import type { Api } from './api.js';
+import { API_PATH } from './api-path.js';
 
 export interface Page {
   /** 200 unless given. */

@@ -6,11 +6,8 @@ import { duplexPair } from 'node:stream';
 import type { AttachWish } from '../admin/account-endpoints.js';
 import { DEFAULT_LIMITS } from '../config/limits.js';
 import { parseRelayUrl } from '../config/relay-url.js';
-import { RelayConnector } from '../endpoint/connection.js';
 import type { Dialled } from '../endpoint/dialling.js';
-import { Endpoint } from '../endpoint/endpoint.js';
-import { settle } from '../endpoint/options.js';
-import { dialectNamed } from '../imxp/dialect/named.js';
+import type { Endpoint } from '../endpoint/endpoint.js';
 import { Connection, type ConnectionOwner } from '../transport/connection.js';
 import type { ConnectionRules } from '../transport/connection-rules.js';
 
@@ -34,9 +31,10 @@ export class LocalEndpoints implements ConnectionOwner {
    * @throws RefusedError REFUSED (554: another program is attached as it); LocalError ADDRESS_INVALID
    */
   async attach(account: string, { sendOnly }: AttachWish = { sendOnly: false }): Promise<Endpoint> {
-    const settings = await settle({ address: account, relay: RELAY, tls: 'off', autoAccept: false, sendOnly });
+    // Most nodes attach as nobody, and need no endpoint library.
+    const { connectThrough } = await import('../endpoint/connect-through.js');
     const dialling = { relays: async () => [RELAY], dial: (dialled: Dialled) => this.#connect(account, dialled) };
-    return Endpoint.through(new RelayConnector(settings, dialectNamed(settings.dialect), dialling), settings);
+    return connectThrough(dialling, { address: account, relay: RELAY, tls: 'off', autoAccept: false, sendOnly });
   }
 
   /** Ends all connections in order, within a time. */

@@ -4,18 +4,14 @@
  */
 import { availableParallelism } from 'node:os';
 import { AccountEndpoints } from '../admin/account-endpoints.js';
-import { Admin } from '../admin/admin.js';
-import { Api } from '../admin/api.js';
+import type { Admin } from '../admin/admin.js';
+import type { Api } from '../admin/api.js';
 import { ControlSocket } from '../admin/control.js';
 import { LogReaders } from '../admin/log-readers.js';
-import { MessageStreams } from '../admin/message-streams.js';
-import { PresenceRequests } from '../admin/presence-requests.js';
-import { senderBy } from '../admin/send.js';
 import { readTokens, type Token } from '../admin/tokens.js';
 import { readWebhooks, Webhooks } from '../admin/webhooks.js';
 import { type Reload, reloadable } from '../config/reload.js';
 import type { NodeConfig } from '../config/schema.js';
-import type { Address } from '../imxp/address.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { DnsBindCheck } from '../mesh/dns/bind-check.js';
 import { Neighbours } from '../mesh/neighbours.js';
@@ -39,7 +35,6 @@ import { openSpool } from '../store/spool.js';
 import type { Store } from '../store/store.js';
 import { systemClock } from '../transport/clock.js';
 import type { Connection } from '../transport/connection.js';
-import { ConnectionSetup } from '../transport/connection-setup.js';
 import { within } from '../transport/deadline.js';
 import { Listener } from '../transport/listener.js';
 import type { NameServed } from '../transport/open-channels.js';
@@ -48,10 +43,10 @@ import { ReassemblyBudget } from '../transport/reassembly-budget.js';
 import { Handshakes } from '../transport/tls/handshakes.js';
 import { TlsService, type TlsServiceOptions } from '../transport/tls/service.js';
 import { AccountWatch } from './account-watch.js';
-import { consolePage } from './built-page.js';
 import { CertificateWatch } from './certificate-watch.js';
-import { chatPage } from './chat-page.js';
+import type { connectionSetup } from './connection-setup.js';
 import { follows } from './follows.js';
+import type { httpApi } from './http-api.js';
 import { listenerOptions } from './listeners.js';
 import { LocalEndpoints } from './local-endpoints.js';
 import { verifierOf } from './new-account.js';
@@ -89,6 +84,10 @@ interface NodeParts {
   readonly admin: Admin | undefined;
   readonly role: NodeRole | undefined;
   readonly tokens: readonly Token[];
+  /** Makes the HTTP API; undefined where none is configured. */
+  readonly makeApi: typeof httpApi | undefined;
+  /** Undefined where all listeners are plain TCP. */
+  readonly setup: typeof connectionSetup | undefined;
 }
 
 /** What listeners have in common, and the handshakes that they count together. */
@@ -126,7 +125,7 @@ export class Node {
   #listeners: Listener[] = [];
   readonly #local: LocalEndpoints;
 
-  private constructor({ config, store, leave, spool, tls, secrets, admin, role, tokens }: NodeParts) {
+  private constructor({ config, store, leave, spool, tls, secrets, admin, role, tokens, makeApi, setup }: NodeParts) {
     this.#config = config;
     this.#store = store;
     this.#leave = leave;
@@ -154,7 +153,7 @@ export class Node {
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
     const shared = this.#shared(meshes, reassembly, secrets);
     // The workers have the sessions of peers.
-    if (role?.kind !== 'center') this.#listeners = this.#makeListeners(shared);
+    if (role?.kind !== 'center') this.#listeners = this.#makeListeners(shared, setup);
     this.#local = new LocalEndpoints(shared);
     this.#certificates = new CertificateWatch(
       { clock: systemClock, domains: config.domains, connections: () => this.#connections },
@@ -167,10 +166,8 @@ export class Node {
       limits: config.limits.webhook,
       obstacle: (account) => this.#obstacleOf(account),
     });
-    if (tokens.length > 0) {
-      this.#api = this.#makeApi(tokens);
-      admin?.serve(this.#api);
-    }
+    this.#api = this.#makeApi(makeApi, tokens);
+    if (this.#api !== undefined) admin?.serve(this.#api);
     this.#sessions = new SessionControl({
       connections: () => this.#connections,
       attached: () => this.#relay.attachedBySession,
@@ -187,6 +184,10 @@ export class Node {
     const tls = await tlsOptions(config);
     const tokens = await tokensOf(config);
     const webhooks = await readWebhooks(config.webhooks);
+    // Most nodes need neither, and each takes a while to load.
+    const makeApi = tokens.length === 0 ? undefined : (await import('./http-api.js')).httpApi;
+    const plain = config.listen.every(({ transport }) => transport === 'tcp');
+    const setup = plain ? undefined : (await import('./connection-setup.js')).connectionSetup;
     const store = await openStore(config.store);
     let admin: Admin | undefined;
     let spool: Spool | undefined;
@@ -196,16 +197,24 @@ export class Node {
       leave = worker ? async () => {} : await lockStore(store, config.store);
       if (!worker) spool = await openSpool(config.store);
       if (config.admin !== undefined) {
-        const { api, ...place } = config.admin;
-        admin = await Admin.start({
-          ...place,
-          files: consolePage(),
-          ...(api === undefined ? {} : { apiLimits: config.limits.api }),
-        });
+        const { startAdmin } = await import('./admin.js');
+        admin = await startAdmin(config.admin, config.limits.api);
       }
       const counted = admin?.counted(store) ?? store;
       const secrets = await secretsIn(counted);
-      const node = new Node({ config, store: counted, leave, spool, tls, secrets, admin, role, tokens });
+      const node = new Node({
+        config,
+        store: counted,
+        leave,
+        spool,
+        tls,
+        secrets,
+        admin,
+        role,
+        tokens,
+        makeApi,
+        setup,
+      });
       admin?.show('starting', () => node.#facts());
       await node.#watch.load();
       if (worker) await role.started();
@@ -507,35 +516,27 @@ export class Node {
     return { ...listenerOptions(this.#config, tuning, meshes, secrets.decoy), reassembly, handshakes };
   }
 
-  #makeApi(tokens: readonly Token[]): Api {
-    const { api } = this.#config.limits;
-    const endpoints = this.#endpoints;
-    const context = {
+  #makeApi(make: NodeParts['makeApi'], tokens: readonly Token[]): Api | undefined {
+    return make?.(tokens, this.#config.limits.api, {
       accounts: this.accounts,
       access: this.#entries,
-      addAccount: (address: string, password: string) => this.addAccount(address, password),
-      send: senderBy((data, sink) => this.#relay.submit(data, sink)),
-      streams: new MessageStreams(),
-      presence: new PresenceRequests(endpoints),
-      endpoints,
+      addAccount: (address, password) => this.addAccount(address, password),
+      submit: (data, sink) => this.#relay.submit(data, sink),
+      endpoints: this.#endpoints,
       held: () => this.#relay.held,
-      heldFor: (endpoint: Address) => this.#relay.heldFor(endpoint),
-    };
-    return new Api(tokens, context, api);
+      heldFor: (endpoint) => this.#relay.heldFor(endpoint),
+    });
   }
 
-  #makeListeners({ handshakes, ...shared }: SharedRules): Listener[] {
+  #makeListeners({ handshakes, ...shared }: SharedRules, setup: NodeParts['setup']): Listener[] {
     const config = this.#config;
     const names = new ServedNames(config);
-    return config.listen.map(({ transport, host, port, path, origins, web }) => {
+    const context = { config, names, tls: this.#tls, handshakes };
+    return config.listen.map((listen) => {
+      const { host, port } = listen;
       const serves: NameServed = (name, local) => names.natureOf(name, [host, local.address]);
-      const options = { ...shared, host, port, serves };
-      if (transport === 'tcp') return new Listener(options);
-      const knows = (name: string): boolean => name === host || names.includes(name);
-      const page = web && chatPage(web.path, { webSocket: path ?? '/', domains: config.domains });
-      const rules = { path: path ?? '/', origins: origins ?? [], knows, ...(page === undefined ? {} : { page }) };
-      const setup = new ConnectionSetup({ transport, rules, tls: this.#tls, handshakes, limits: config.limits });
-      return new Listener({ ...options, setup });
+      const made = setup?.(listen, context);
+      return new Listener({ ...shared, host, port, serves, ...(made === undefined ? {} : { setup: made }) });
     });
   }
 

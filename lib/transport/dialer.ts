@@ -8,6 +8,7 @@ import { ImxpError, LocalError, RefusedError, TransportError } from '../errors.j
 import { events } from '../ops/events.js';
 import { Connection, type ConnectionOwner } from './connection.js';
 import { connectFirst } from './happy-eyeballs.js';
+import { addressOfRelay } from './network.js';
 import type { ProfileTable } from './profile.js';
 import type { ReassemblyBudget } from './reassembly-budget.js';
 import type { RecentFailures } from './recent-failures.js';
@@ -15,7 +16,6 @@ import { authenticate, type Credentials } from './sasl/client.js';
 import { secure } from './tls/client.js';
 import { announceTls } from './tls/profile.js';
 import type { TlsService, TlsStack } from './tls/service.js';
-import { addressOfRelay, reach } from './web/client.js';
 
 /** A relay, with its addresses where they are known already. */
 export interface DialTarget extends RelayLocation {
@@ -108,10 +108,13 @@ function handshakeFailed(error: unknown): boolean {
 }
 
 async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack): Promise<Connection> {
+  // Few relays are reached over WebSocket. Loaded before there is a connection whose end nobody would see meanwhile.
+  const web = relay.transport === 'tcp' ? undefined : await import('./web/client.js');
   const socket = await open(relay, options.limits.session.connectTimeoutMs);
   const { localAddress, localPort } = socket;
   const remote = addressOfRelay(relay, socket);
-  const { stream, security } = await reach(relay, socket, options, stack);
+  const { stream, security } =
+    web === undefined ? { stream: socket, security: undefined } : await web.reach(relay, socket, options, stack);
   const { profiles, limits, reassembly, frameOctets } = options;
   const rules = {
     role: 'initiator',

@@ -1,10 +1,16 @@
 /** Network addresses: their canonical spelling, and the prefixes that count as one host or one network. */
-import { isIPv6 } from 'node:net';
+import { isIPv6, type Socket } from 'node:net';
+import type { RelayLocation } from '../config/relay-url.js';
 
 /** One end of a TCP connection. */
 export interface NetworkAddress {
   readonly address: string;
   readonly port: number;
+}
+
+/** Where a relay was reached. */
+export function addressOfRelay({ host, port }: RelayLocation, { remoteAddress }: Socket): NetworkAddress {
+  return { address: remoteAddress ?? host, port };
 }
 
 /** IPv4 addresses as such, also where the system maps them into IPv6. */

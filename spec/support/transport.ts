@@ -60,6 +60,7 @@ export function locationOf(transport: Transport, port: number): RelayLocation {
 
 /** Brings a connection to where BEEP begins, by the code under test. */
 export function reached(transport: Transport, socket: Socket, limits: Limits = DEFAULT_LIMITS): Promise<Reached> {
+  if (transport === 'tcp') return Promise.resolve({ stream: socket });
   const location = locationOf(transport, socket.remotePort ?? 0);
   return reach(
     location,

@@ -1,6 +1,6 @@
 /**
- * Reads the DER of X.509: an element, its children, object identifiers and times. Never reads past the end. Supports only
- * what RFC 5280 uses: definite lengths, tag numbers below 31.
+ * Reads and writes the DER of X.509: elements, their children, object identifiers and times. Never reads past the end.
+ * Supports only what RFC 5280 uses: definite lengths, tag numbers below 31.
  */
 import { RemoteProtocolError } from '../../errors.js';
 
@@ -58,6 +58,15 @@ export function derChildren(content: Buffer): DerElement[] {
     offset += child.raw.length;
   }
   return children;
+}
+
+/** Writes an element whose contents are the parts, one after the other. */
+export function derWritten(tag: number, ...parts: readonly Buffer[]): Buffer {
+  const content = Buffer.concat(parts);
+  if (content.length <= 0x7f) return Buffer.concat([Buffer.of(tag, content.length), content]);
+  const octets: number[] = [];
+  for (let rest = content.length; rest > 0; rest = Math.floor(rest / 256)) octets.unshift(rest % 256);
+  return Buffer.concat([Buffer.of(tag, 0x80 | octets.length, ...octets), content]);
 }
 
 /** Children of an element that must have this tag. */

@@ -4,12 +4,15 @@
  * prime of 2,048 bits.
  */
 import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject, randomBytes } from 'node:crypto';
-import { BitString, Integer, ObjectIdentifier, OctetString, Sequence } from 'asn1js';
-import { DER, derElement, derExpect, derInside } from './der.js';
+import { DER, derElement, derExpect, derInside, derWritten } from './der.js';
 import { ALERT, TlsFault } from './record.js';
 
-/** PKCS #3 dhKeyAgreement. */
-const DH_KEY_AGREEMENT = '1.2.840.113549.1.3.1';
+/** PKCS #3 dhKeyAgreement, 1.2.840.113549.1.3.1. */
+const DH_KEY_AGREEMENT = derWritten(DER.OID, Buffer.from('2a864886f70d010301', 'hex'));
+/** Version of a PKCS #8 key. */
+const VERSION = derWritten(DER.INTEGER, Buffer.of(0));
+/** Of a BIT STRING all of whose octets are used. */
+const NO_UNUSED_BITS = Buffer.of(0);
 /** Smaller groups protect nothing; larger ones take too long, and peers of the year 2000 have none. */
 const [SMALLEST_BITS, LARGEST_BITS] = [1024, 2048];
 
@@ -39,11 +42,11 @@ export function agreeWith(params: DhParams): { readonly point: Buffer; readonly 
   }
   try {
     const group = groupOf(prime, params.generator);
-    const exponent = derOf(integer(randomBytes(prime.length - 1)));
-    const key = [new Integer({ value: 0 }), group, new OctetString({ valueHex: exponent })];
-    const privateKey = createPrivateKey({ format: 'der', type: 'pkcs8', key: derOf(new Sequence({ value: key })) });
-    const value = derOf(integer(params.value));
-    const peer = derOf(new Sequence({ value: [group, new BitString({ valueHex: value })] }));
+    const exponent = derWritten(DER.OCTET_STRING, integer(randomBytes(prime.length - 1)));
+    const own = derWritten(DER.SEQUENCE, VERSION, group, exponent);
+    const privateKey = createPrivateKey({ format: 'der', type: 'pkcs8', key: own });
+    const value = derWritten(DER.BIT_STRING, NO_UNUSED_BITS, integer(params.value));
+    const peer = derWritten(DER.SEQUENCE, group, value);
     const publicKey = createPublicKey({ format: 'der', type: 'spki', key: peer });
     return { point: pointOf(privateKey), secret: withoutZeros(diffieHellman({ privateKey, publicKey })) };
   } catch (cause) {
@@ -51,9 +54,8 @@ export function agreeWith(params: DhParams): { readonly point: Buffer; readonly 
   }
 }
 
-function groupOf(prime: Buffer, generator: Buffer): Sequence {
-  const group = new Sequence({ value: [integer(prime), integer(generator)] });
-  return new Sequence({ value: [new ObjectIdentifier({ value: DH_KEY_AGREEMENT }), group] });
+function groupOf(prime: Buffer, generator: Buffer): Buffer {
+  return derWritten(DER.SEQUENCE, DH_KEY_AGREEMENT, derWritten(DER.SEQUENCE, integer(prime), integer(generator)));
 }
 
 /** The public value that belongs to a private key. */
@@ -78,11 +80,8 @@ function withoutZeros(octets: Buffer): Buffer {
   return first < 0 ? Buffer.alloc(0) : octets.subarray(first);
 }
 
-/** An INTEGER that is not negative. */
-function integer(octets: Buffer): Integer {
-  return new Integer({ valueHex: Buffer.concat([Buffer.from([0]), withoutZeros(octets)]) }).convertToDER();
-}
-
-function derOf(value: Integer | Sequence): Buffer {
-  return Buffer.from(value.toBER());
+/** An INTEGER that is not negative: a zero octet precedes one whose first bit is set, and stands for zero. */
+function integer(octets: Buffer): Buffer {
+  const short = withoutZeros(octets);
+  return derWritten(DER.INTEGER, ...((short[0] ?? 0x80) >= 0x80 ? [Buffer.of(0)] : []), short);
 }

@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import type { Limits } from '../../config/limits.js';
 import { type RelayLocation, writeRelayUrl } from '../../config/relay-url.js';
 import { type ImxpError, RemoteProtocolError, TransportError } from '../../errors.js';
-import type { NetworkAddress } from '../network.js';
+import { addressOfRelay } from '../network.js';
 import type { SecuredStream } from '../tls/secured-stream.js';
 import type { TlsService, TlsStack } from '../tls/service.js';
 import { WebSocketStream, webSocketSettings } from './websocket.js';
@@ -27,7 +27,7 @@ export interface Reached {
 }
 
 /**
- * Brings a TCP connection to where BEEP begins.
+ * Brings a TCP connection to a relay that takes WebSockets to where BEEP begins.
  *
  * @throws RemoteProtocolError TLS_FAILED | WEBSOCKET_INVALID, TransportError TIMED_OUT | CONNECTION_LOST; the connection is
  *   closed then
@@ -38,17 +38,11 @@ export async function reach(
   options: WebClientOptions,
   stack: TlsStack,
 ): Promise<Reached> {
-  if (relay.transport === 'tcp') return { stream: socket };
   if (relay.transport === 'ws') return { stream: await openWebSocket(relay, socket, options.limits) };
   // The URL says TLS; only `prefer` takes a certificate that cannot be verified.
   const lenient = options.tls === 'prefer';
   const security = await options.service.connect(socket, options.domain, lenient, stack, addressOfRelay(relay, socket));
   return { stream: await openWebSocket(relay, security.stream, options.limits), security };
-}
-
-/** Where a relay was reached. */
-export function addressOfRelay({ host, port }: RelayLocation, { remoteAddress }: Socket): NetworkAddress {
-  return { address: remoteAddress ?? host, port };
 }
 
 /** Asks for a WebSocket. `Origin` is sent because some relays want one (LibVortex does); it names the relay itself. */
