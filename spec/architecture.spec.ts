@@ -127,6 +127,27 @@ describe('the architecture', () => {
     expect(found, found.join('\n')).to.deep.equal([]);
   });
 
+  it('loads into a relay only the packages that every relay needs', () => {
+    const lines = new Map(files.map(({ path, text }) => [path, text.split('\n')]));
+    const atOnce = imports.filter(
+      ({ from, line, typeOnly }) => !typeOnly && !/\bimport\(/.test(lines.get(from)?.[line - 1] ?? ''),
+    );
+    // What a relay with a store on disk and a plain listener imports on its way to being ready.
+    const loaded = new Set([
+      'bin/imxp.ts',
+      'bin/relay.ts',
+      'lib/node/node.ts',
+      'lib/store/lmdb.ts',
+      'lib/store/lmdb-spool.ts',
+    ]);
+    for (const path of loaded) {
+      for (const { from, to } of atOnce) if (from === path) loaded.add(to);
+    }
+    const packages = [...loaded].filter((path) => !inside(path) && !/^node:/.test(path));
+    expect(packages.sort()).to.deep.equal(['commander', 'dns-packet', 'lmdb', 'pino', 'sax', 'zod']);
+    expect([...loaded].filter((path) => /^lib\/(?:endpoint|message|admin\/api)/.test(path))).to.deep.equal([]);
+  });
+
   it('confines sockets, names and clocks to transport, mesh and admin', () => {
     const guarded = files.filter(
       ({ path }) => path.startsWith('lib/') && !OPENS.has(areaOfFile(path)) && !OPENING_FILES.has(path),
