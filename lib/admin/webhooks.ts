@@ -1,9 +1,11 @@
-/** Webhooks of a node: those of its configuration, which a reload may change. */
+/**
+ * Webhooks of a node: those of its configuration, which a reload may change. What makes requests is loaded with the first,
+ * because most nodes have none.
+ */
 import { readFile } from 'node:fs/promises';
 import { describeFileError, readPasswordFile } from '../config/password-file.js';
 import { LocalError } from '../errors.js';
-import { Webhook, type WebhookContext, type WebhookSettings } from './webhook.js';
-import { keyOfSecret } from './webhook-request.js';
+import type { Webhook, WebhookContext, WebhookSettings } from './webhook.js';
 
 /** As in the configuration. */
 export interface ConfiguredWebhook {
@@ -22,6 +24,7 @@ export function readWebhooks(configured: readonly ConfiguredWebhook[]): Promise<
 }
 
 async function readWebhook({ account, url, secret, authority }: ConfiguredWebhook): Promise<WebhookSettings> {
+  const { keyOfSecret } = await import('./webhook-request.js');
   const key = keyOfSecret(await readPasswordFile(secret));
   if (key.length < KEY_OCTETS) {
     const why = `secret of a webhook, ${secret}: shorter than ${KEY_OCTETS} octets; openssl rand -hex 32 makes one`;
@@ -50,12 +53,16 @@ export class Webhooks {
   async replace(wanted: readonly WebhookSettings[]): Promise<void> {
     const kept = this.#webhooks.filter(({ settings }) => wanted.some((one) => isSame(one, settings)));
     const ending = this.#webhooks.filter((one) => !kept.includes(one));
-    const added = wanted
-      .filter((one) => !kept.some(({ settings }) => isSame(one, settings)))
-      .map((settings) => new Webhook(settings, this.#context));
+    const added = await this.#made(wanted.filter((one) => !kept.some(({ settings }) => isSame(one, settings))));
     this.#webhooks = [...kept, ...added];
     await Promise.all(ending.map((one) => one.stop()));
     for (const one of added) one.start();
+  }
+
+  async #made(added: readonly WebhookSettings[]): Promise<readonly Webhook[]> {
+    if (added.length === 0) return [];
+    const { Webhook } = await import('./webhook.js');
+    return added.map((settings) => new Webhook(settings, this.#context));
   }
 
   async stop(): Promise<void> {
