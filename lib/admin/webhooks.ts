@@ -51,18 +51,20 @@ export class Webhooks {
 
   /** Runs those webhooks from now on; the ones that are not among them end, and the same ones go on. */
   async replace(wanted: readonly WebhookSettings[]): Promise<void> {
+    const make = wanted.length === 0 ? undefined : await this.#maker();
     const kept = this.#webhooks.filter(({ settings }) => wanted.some((one) => isSame(one, settings)));
     const ending = this.#webhooks.filter((one) => !kept.includes(one));
-    const added = await this.#made(wanted.filter((one) => !kept.some(({ settings }) => isSame(one, settings))));
+    const added = wanted
+      .filter((one) => !kept.some(({ settings }) => isSame(one, settings)))
+      .flatMap((settings) => make?.(settings) ?? []);
     this.#webhooks = [...kept, ...added];
     await Promise.all(ending.map((one) => one.stop()));
     for (const one of added) one.start();
   }
 
-  async #made(added: readonly WebhookSettings[]): Promise<readonly Webhook[]> {
-    if (added.length === 0) return [];
+  async #maker(): Promise<(settings: WebhookSettings) => Webhook> {
     const { Webhook } = await import('./webhook.js');
-    return added.map((settings) => new Webhook(settings, this.#context));
+    return (settings) => new Webhook(settings, this.#context);
   }
 
   async stop(): Promise<void> {
