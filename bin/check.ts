@@ -5,6 +5,7 @@ import { configurationJsonSchema } from '../lib/config/json-schema.js';
 import { writeProblem } from '../lib/config/problem.js';
 import { writeRelayUrl } from '../lib/config/relay-url.js';
 import type { NodeConfig, RouteConfig } from '../lib/config/schema.js';
+import { hasCertificate } from '../lib/config/tls.js';
 import { checkConfig } from '../lib/node/configuration.js';
 import { paint } from '../lib/ops/terminal.js';
 import { withConfig } from './support/configuration.js';
@@ -20,11 +21,13 @@ import { checkAsOwner } from './support/store-owner.js';
 const shown = (path: string): string => relative('', path) || '.';
 
 function tlsText({ tls }: NodeConfig): string {
-  if (tls.certificate === undefined && Object.keys(tls.domains).length === 0)
-    return 'no certificate: peers cannot use TLS';
+  if (!hasCertificate(tls)) return 'no certificate: peers cannot use TLS';
   const who = { never: 'not required', mesh: 'required of relays', always: 'required of everyone' }[tls.require];
   const files = [tls.certificate, ...Object.values(tls.domains).map(({ certificate }) => certificate)];
-  return `${who}; ${files.flatMap((file) => (file === undefined ? [] : [shown(file)])).join(', ')}`;
+  const obtained = tls.acme === undefined ? [] : [`certificates from ${tls.acme.directory}`];
+  return [who, ...obtained, files.flatMap((file) => (file === undefined ? [] : [shown(file)])).join(', ')]
+    .filter((text) => text !== '')
+    .join('; ');
 }
 
 function routeText({ domain, via, relays, tls, credentials, dialect }: RouteConfig): string {

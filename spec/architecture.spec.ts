@@ -12,7 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['message'],
   ['sasl', 'tls', 'certs'],
   ['relay', 'transport', 'store'],
-  ['mesh'],
+  ['mesh', 'acme'],
   ['cluster'],
   ['services', 'endpoint', 'gateway'],
   ['admin'],
@@ -62,7 +62,7 @@ function declared(text: string): string[] {
 const inside = (path: string): boolean => /^(lib|kit|bin)\//.test(path);
 
 /** Folders and files that open sockets and set timers of their own. */
-const OPENS = new Set(['transport', 'mesh', 'cluster', 'admin']);
+const OPENS = new Set(['transport', 'mesh', 'acme', 'cluster', 'admin']);
 const OPENING_FILES = new Set(['lib/store/lock.ts']);
 
 describe('the architecture', () => {

@@ -7,6 +7,7 @@ import { describeFileError } from '../../lib/config/password-file.js';
 import { writeProblem } from '../../lib/config/problem.js';
 import { writeRelayUrl } from '../../lib/config/relay-url.js';
 import type { NodeConfig } from '../../lib/config/schema.js';
+import { type ObtainedState, obtainedStates } from '../../lib/node/acme-check.js';
 import { checkConfig } from '../../lib/node/configuration.js';
 import { Observer } from './dns.js';
 import { hintFor } from './hints.js';
@@ -144,9 +145,10 @@ function listenAdvice(failure: string): string {
   }
 }
 
-async function certificatesOf({ tls }: NodeConfig): Promise<Diagnosis[]> {
+async function certificatesOf(config: NodeConfig): Promise<Diagnosis[]> {
+  const { tls } = config;
   const files = [tls.certificate, tls.authority, ...Object.values(tls.domains).map(({ certificate }) => certificate)];
-  const found: Diagnosis[] = [];
+  const found: Diagnosis[] = (await obtainedStates(config)).map(obtainedDiagnosis);
   for (const file of new Set(files)) {
     if (file === undefined) continue;
     const certificate = await certificateIn(file);
@@ -165,6 +167,18 @@ async function certificatesOf({ tls }: NodeConfig): Promise<Diagnosis[]> {
   return found.length > 0
     ? found
     : [doubtful('certificates', 'none: peers cannot use TLS', 'Make one with imxp certs, or get one from a CA.')];
+}
+
+function obtainedDiagnosis({ domain, file, notAfterMs, failure }: ObtainedState): Diagnosis {
+  const advice = 'See tls.acme: its challenge must be reachable from the authority. SIGHUP orders again at once.';
+  const why = failure === undefined ? '' : `; the last order failed: ${failure}`;
+  if (notAfterMs === undefined)
+    return doubtful('certificates', `none has been issued for ${domain} yet${why || '; the relay orders it'}`, advice);
+  const days = Math.floor((notAfterMs - Date.now()) / DAY_MS);
+  const until = new Date(notAfterMs).toISOString().slice(0, 10);
+  if (days < 0) return bad('certificates', `${file} expired on ${until}${why}`, advice);
+  const text = `${file} is valid until ${until}, ${days} days, and renewed by the relay${why}`;
+  return failure === undefined ? good('certificates', text) : doubtful('certificates', text, advice);
 }
 
 /** Undefined when it cannot be read, which was found with the configuration. */

@@ -1,4 +1,5 @@
 /** Checks what no single key of a configuration shows: keys that contradict each other, and entries without effect. */
+import { acmeNames, acmePath } from './acme.js';
 import type { Finding, KeyPath } from './problem.js';
 import type { NodeConfig } from './schema.js';
 
@@ -130,7 +131,24 @@ class Examination {
     this.#warning(at, `"${name}" is a name with a star in it; patterns are *@domain, imxp=*@domain and name/*@domain`);
   }
 
+  #acme(): void {
+    const { tls, domains } = this.#config;
+    if (tls.acme === undefined) return;
+    if (acmePath(this.#config) === undefined)
+      this.#error(['tls', 'acme'], 'needs "path", a directory for the certificates, because the store has none');
+    if (acmeNames(this.#config).size === 0)
+      this.#warning(['tls', 'acme'], 'has no effect: "tls.domains" has a certificate for every domain');
+    for (const domain of domains) {
+      if (addressLike(domain) && tls.domains[domain] === undefined)
+        this.#error(
+          ['tls', 'acme'],
+          `no authority certifies "${domain}" as a domain: give it a certificate in "domains"`,
+        );
+    }
+  }
+
   others(): void {
+    this.#acme();
     const { tls, sasl, limits, webhooks } = this.#config;
     for (const [index, { account, url }] of webhooks.entries()) {
       if (!this.#local.has(domainOf(account))) {
@@ -167,6 +185,11 @@ class Examination {
   #warning(keys: KeyPath, message: string, atKey = false): void {
     this.findings.push({ severity: 'warning', keys, message, atKey });
   }
+}
+
+/** Whether a domain is the address of a machine. */
+function addressLike(domain: string): boolean {
+  return /^\d+(?:\.\d+){3}$/.test(domain);
 }
 
 /** Whether the pattern of a route matches a domain. */

@@ -9,7 +9,7 @@ import { limitsSchema } from './limits.js';
 import { meshSchema } from './mesh.js';
 import { TRANSPORTS } from './relay-url.js';
 import { MECHANISMS, QOPS } from './sasl-names.js';
-import { tlsSchema } from './tls.js';
+import { hasCertificate, tlsSchema } from './tls.js';
 import {
   actorSchema,
   addressPatternSchema,
@@ -267,14 +267,14 @@ const log = z
 function certified(
   config: {
     readonly listen: readonly { readonly transport: string }[];
-    readonly tls: { readonly certificate?: string | undefined; readonly domains: object };
+    readonly tls: Parameters<typeof hasCertificate>[0];
   },
   context: z.RefinementCtx,
 ): void {
-  if (config.tls.certificate !== undefined || Object.keys(config.tls.domains).length > 0) return;
+  if (hasCertificate(config.tls)) return;
   for (const [index, { transport }] of config.listen.entries()) {
     if (transport !== 'wss') continue;
-    const message = '"wss" needs "tls" with "certificate" and "key"; imxp certs creates them';
+    const message = '"wss" needs "tls" with "certificate" and "key", which imxp certs creates, or with "acme"';
     context.addIssue({ code: 'custom', path: ['listen', index, 'transport'], message });
   }
 }

@@ -1,6 +1,16 @@
 /** Section `tls` of a configuration file: certificates of this relay, and who must use TLS. */
 import * as z from 'zod';
+import { acmeSchema } from './acme.js';
 import { domainSchema } from './values.js';
+
+/** Whether a relay can offer TLS. */
+export function hasCertificate(tls: {
+  readonly certificate?: string | undefined;
+  readonly domains: object;
+  readonly acme?: object | undefined;
+}): boolean {
+  return tls.certificate !== undefined || tls.acme !== undefined || Object.keys(tls.domains).length > 0;
+}
 
 /** @param path turns a path of the file into an absolute one */
 export const tlsSchema = (path: z.ZodType<string, string>) =>
@@ -39,6 +49,9 @@ export const tlsSchema = (path: z.ZodType<string, string>) =>
         )
         .default({})
         .describe('certificates of single domains, if one certificate does not name all domains'),
+      acme: acmeSchema(path)
+        .optional()
+        .describe('certificates obtained and renewed by ACME for all domains without one in "domains"; default: none'),
     })
     .superRefine((value, context) => {
       if ((value.certificate === undefined) !== (value.key === undefined)) {
@@ -52,18 +65,23 @@ export const tlsSchema = (path: z.ZodType<string, string>) =>
       if (value.legacyDsa !== undefined && !value.legacy) {
         context.addIssue({ code: 'custom', path: ['legacyDsa'], message: 'needs "legacy": true' });
       }
-      const some = value.certificate !== undefined || Object.keys(value.domains).length > 0;
-      if (!some && value.require !== undefined && value.require !== 'never') {
+      if (value.acme !== undefined && value.certificate !== undefined) {
+        context.addIssue({
+          code: 'custom',
+          path: ['acme'],
+          message: 'obtains the certificate: leave out "certificate" and "key"',
+        });
+      }
+      if (!hasCertificate(value) && value.require !== undefined && value.require !== 'never') {
         context.addIssue({
           code: 'custom',
           path: ['require'],
-          message: `"${value.require}" needs "certificate" and "key"; imxp certs creates them`,
+          message: `"${value.require}" needs "certificate" and "key", which imxp certs creates, or "acme"`,
         });
       }
     })
     .transform((value) => {
-      const some = value.certificate !== undefined || Object.keys(value.domains).length > 0;
       // A relay that cannot offer TLS would otherwise refuse every peer.
-      return { ...value, require: value.require ?? (some ? ('mesh' as const) : ('never' as const)) };
+      return { ...value, require: value.require ?? (hasCertificate(value) ? ('mesh' as const) : ('never' as const)) };
     })
     .prefault({});

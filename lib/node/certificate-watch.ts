@@ -17,6 +17,8 @@ export interface CertificateWatchOptions {
   readonly domains: readonly string[];
   /** The sessions that exist, in groups. */
   connections(): readonly Iterable<Connection>[];
+  /** Why the renewal of the certificate of a domain failed. */
+  failureOf?(domain: string): string | undefined;
 }
 
 /** Warnings begin so many days before the end: time enough for an authority that people run. */
@@ -25,7 +27,9 @@ const DAY_MS = 86_400_000;
 /** Neighbours and clocks change: the end of a neighbour's certificate is noticed within this time. */
 const LOOK_MS = 60_000;
 
-type Known = Pick<CertificateStatus, 'holder' | 'name'> & { readonly notAfterMs: number };
+type Known = Pick<CertificateStatus, 'holder' | 'name'> & {
+  readonly notAfterMs: number;
+};
 
 export class CertificateWatch {
   readonly #options: CertificateWatchOptions;
@@ -74,7 +78,9 @@ export class CertificateWatch {
       .sort((a, b) => a.notAfterMs - b.notAfterMs)
       .map(({ holder, name, notAfterMs }) => {
         const notAfter = new Date(notAfterMs).toISOString();
-        return { holder, name, notAfter, days: Math.floor((notAfterMs - nowMs) / DAY_MS) };
+        const failure = holder === 'own' ? this.#options.failureOf?.(name) : undefined;
+        const days = Math.floor((notAfterMs - nowMs) / DAY_MS);
+        return { holder, name, notAfter, days, ...(failure === undefined ? {} : { failure }) };
       });
   }
 

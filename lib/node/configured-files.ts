@@ -15,6 +15,7 @@ import { LocalError } from '../errors.js';
 import { addressOfLiteral } from '../imxp/address.js';
 import { MESH_NAMING } from '../mesh/certificate.js';
 import { certificateNames, purposeFault, verifyChain } from '../transport/tls/certificate.js';
+import { inspectAcme } from './acme-check.js';
 
 const DAY_MS = 86_400_000;
 /** Time enough to renew on a working day. */
@@ -38,6 +39,7 @@ class Inspection {
 
   async run(): Promise<readonly Finding[]> {
     await this.#tls();
+    this.findings.push(...(await inspectAcme(this.#config, this.#now)));
     const { mesh } = this.#config;
     for (const section of ['routes', 'siblings'] as const) {
       for (const [index, { credentials }] of mesh[section].entries()) {

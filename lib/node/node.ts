@@ -43,6 +43,7 @@ import { ReassemblyBudget } from '../transport/reassembly-budget.js';
 import { Handshakes } from '../transport/tls/handshakes.js';
 import { TlsService, type TlsServiceOptions } from '../transport/tls/service.js';
 import { AccountWatch } from './account-watch.js';
+import { CertificateRenewal } from './certificate-renewal.js';
 import { CertificateWatch } from './certificate-watch.js';
 import type { connectionSetup } from './connection-setup.js';
 import { follows } from './follows.js';
@@ -56,7 +57,16 @@ import { ServedNames } from './served-names.js';
 import { makeServices, type NodeServices } from './services.js';
 import { SessionControl } from './session-control.js';
 import { countSessions } from './session-counts.js';
-import { bindCheckOf, dialectsOf, optionSettingsOf, policyOf, ratesOf, relayLimitsOf, tlsOptions } from './settings.js';
+import {
+  bindCheckOf,
+  dialectsOf,
+  optionSettingsOf,
+  policyOf,
+  prepareAcme,
+  ratesOf,
+  relayLimitsOf,
+  tlsOptions,
+} from './settings.js';
 
 /** An address that a node listens on. */
 export interface Listening {
@@ -104,6 +114,8 @@ export class Node {
   readonly #leave: () => Promise<void>;
   readonly #watch: AccountWatch;
   readonly #certificates: CertificateWatch;
+  /** Undefined for a worker: the center obtains certificates. */
+  readonly #renewal: CertificateRenewal | undefined;
   readonly #sessions: SessionControl;
   #control: ControlSocket | undefined;
   readonly #api: Api | undefined;
@@ -155,11 +167,19 @@ export class Node {
     // The workers have the sessions of peers.
     if (role?.kind !== 'center') this.#listeners = this.#makeListeners(shared, setup);
     this.#local = new LocalEndpoints(shared);
+    if (role?.kind !== 'worker') {
+      this.#renewal = new CertificateRenewal(config, { clock: systemClock, issued: () => this.#renewed() });
+    }
     this.#certificates = new CertificateWatch(
-      { clock: systemClock, domains: config.domains, connections: () => this.#connections },
+      {
+        clock: systemClock,
+        domains: config.domains,
+        connections: () => this.#connections,
+        failureOf: (domain) => this.#renewal?.failureOf(domain),
+      },
       tls,
     );
-    admin?.watch(() => this.#certificates.obstacle());
+    admin?.watch(() => this.#renewal?.obstacle() ?? this.#certificates.obstacle());
     this.#endpoints = new AccountEndpoints((account, wish) => this.#local.attach(account, wish));
     this.#webhooks = new Webhooks({
       endpoints: this.#endpoints,
@@ -181,6 +201,7 @@ export class Node {
    * @throws LocalError CONFIGURATION | LISTEN_FAILED | STORE_FAILED if it cannot
    */
   static async start(config: NodeConfig, role?: NodeRole): Promise<Node> {
+    if (role?.kind !== 'worker') await prepareAcme(config);
     const tls = await tlsOptions(config);
     const tokens = await tokensOf(config);
     const webhooks = await readWebhooks(config.webhooks);
@@ -223,6 +244,7 @@ export class Node {
       if (!worker) node.#presence.start();
       node.#watch.start();
       node.#certificates.start();
+      await node.#renewal?.start();
       await node.#openControl(worker);
       if (worker) return node;
       await role?.started();
@@ -300,16 +322,13 @@ export class Node {
    * @throws LocalError CONFIGURATION if files that it names cannot be used; the node continues unchanged
    */
   async reload(config: NodeConfig): Promise<Reload> {
-    const tls = await tlsOptions(config);
-    new TlsService(tls).verify();
     // The file that was configured at the start: another one needs a restart.
     const tokens = await tokensOf(this.#config);
     const webhooks = await readWebhooks(config.webhooks);
+    if (this.#role?.kind !== 'worker') await prepareAcme(config);
+    await this.#readCertificates(config);
     const reload = reloadable(this.#config, config);
-    this.#tls.replace(tls);
-    this.#certificates.replace(tls);
     this.#api?.replace(tokens);
-    this.#sessions.endRevoked(tls);
     this.#policy = new Policy(policyOf(config));
     this.#relay.reload({ policy: policyOf(config), ...optionSettingsOf(config) });
     if (reload.applied.includes('access')) {
@@ -322,6 +341,7 @@ export class Node {
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
     await this.#webhooks.replace(webhooks);
     if (this.#role?.kind === 'center') await this.#role.reloaded(this.#config);
+    this.#renewal?.replace(this.#config);
     if (this.#role?.kind !== 'worker') {
       events.node.publish({ state: 'reloaded', applied: reload.applied, restart: reload.restart });
     }
@@ -334,6 +354,7 @@ export class Node {
    */
   async stop(): Promise<void> {
     const { drainTimeoutMs } = this.#config.limits.node;
+    const unordered = this.#renewal?.stop();
     const begin = performance.now();
     const end = begin + drainTimeoutMs;
     const drainMs = drainTimeoutMs * DRAIN_SHARE;
@@ -357,12 +378,28 @@ export class Node {
     await this.#role?.stopped();
     await this.#admin?.close();
     this.#certificates.stop();
+    await unordered;
     await this.#control?.close();
     await this.#watch.stop();
     await this.#spool?.close();
     await this.#leave();
     await this.#store.close();
     if (!worker) events.node.publish({ state: 'stopped' });
+  }
+
+  /** Reads the certificates again. @throws LocalError CONFIGURATION if they cannot be used; all stays as it was */
+  async #readCertificates(config: NodeConfig): Promise<void> {
+    const tls = await tlsOptions(config);
+    new TlsService(tls).verify();
+    this.#tls.replace(tls);
+    this.#certificates.replace(tls);
+    this.#sessions.endRevoked(tls);
+  }
+
+  /** A certificate was renewed: new handshakes use it, in all processes; sessions that exist continue. */
+  async #renewed(): Promise<void> {
+    await this.#readCertificates(this.#config);
+    if (this.#role?.kind === 'center') await this.#role.reloaded(this.#config);
   }
 
   /** What it says about itself to the center. */

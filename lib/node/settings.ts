@@ -1,6 +1,10 @@
 /** What the parts of a node are told of its configuration, each in the terms of the part. */
 import { readFile } from 'node:fs/promises';
+import { AcmeFiles } from '../acme/files.js';
+import { acmeNames, acmePath } from '../config/acme.js';
+import { describeFileError } from '../config/password-file.js';
 import type { NodeConfig } from '../config/schema.js';
+import { LocalError } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import { dialectNamed } from '../imxp/dialect/named.js';
 import { SUBSCRIBER_PROOF } from '../imxp/subscriber-proof.js';
@@ -65,6 +69,34 @@ export function ratesOf({ limits: { rate, anonymous } }: NodeConfig, own: (accou
   return new Rates(everybody, own);
 }
 
+/** Certificates and keys obtained by ACME, by server name. */
+async function obtained(config: NodeConfig): Promise<ReadonlyMap<string, TlsMaterial>> {
+  const found = new Map<string, TlsMaterial>();
+  const path = acmePath(config);
+  if (config.tls.acme === undefined || path === undefined) return found;
+  const files = new AcmeFiles(path);
+  for (const [domain, names] of acmeNames(config)) {
+    const { certificate, key } = await files.read(domain);
+    for (const name of names) found.set(name, { certificate: Buffer.from(certificate), key: Buffer.from(key) });
+  }
+  return found;
+}
+
+/**
+ * Prepares the files of certificates that will be obtained by ACME.
+ *
+ * @throws LocalError CONFIGURATION when they cannot be written
+ */
+export async function prepareAcme(config: NodeConfig): Promise<void> {
+  const path = acmePath(config);
+  if (config.tls.acme === undefined || path === undefined) return;
+  try {
+    await new AcmeFiles(path).prepare(acmeNames(config).keys());
+  } catch (cause) {
+    throw new LocalError('CONFIGURATION', `${path}: cannot be written: ${describeFileError(cause)}`, { cause });
+  }
+}
+
 export async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions> {
   const { certificate, key, authority, revoked, domains, legacyDsa } = config.tls;
   const ca = authority === undefined ? undefined : await readFile(authority);
@@ -74,6 +106,8 @@ export async function tlsOptions(config: NodeConfig): Promise<TlsServiceOptions>
     ...(ca === undefined ? {} : { authority: ca }),
   });
   const single = new Map<string, TlsMaterial>();
+  for (const [name, pair] of await obtained(config))
+    single.set(name, ca === undefined ? pair : { ...pair, authority: ca });
   for (const [domain, pair] of Object.entries(domains)) {
     single.set(domain, await material(pair.certificate, pair.key));
   }

@@ -209,6 +209,20 @@ export interface CertificateEnding {
   readonly days: number;
 }
 
+/** A certificate was ordered by ACME. */
+export interface CertificateRenewed {
+  /** The domain that it is for. */
+  readonly domain: string;
+  /** Whether it was issued, and is shown from now on. */
+  readonly state: 'issued' | 'failed';
+  /** End of its validity, ISO 8601. */
+  readonly notAfter?: string;
+  /** Why it was not issued. */
+  readonly reason?: string;
+  /** When it will be ordered again, ISO 8601. */
+  readonly again?: string;
+}
+
 /** A message that was acknowledged and held for an endpoint will not be delivered. */
 export interface Dropped {
   /** Whom it was held for. */
@@ -263,6 +277,7 @@ export const events = {
   forwarded: new Event<Forwarded>('imxp:relay:forward'),
   dropped: new Event<Dropped>('imxp:relay:drop'),
   certificate: new Event<CertificateEnding>('imxp:certificate'),
+  renewal: new Event<CertificateRenewed>('imxp:certificate:renewal'),
   link: new Event<LinkChanged>('imxp:link'),
   lookup: new Event<LookedUp>('imxp:dns:lookup'),
   node: new Event<NodeChanged>('imxp:node'),

@@ -156,6 +156,20 @@ const LINES: readonly Line[] = [
   linesWhere(events.certificate, 'warn', 'certificate expires soon', ({ days }) => days >= 0),
   linesWhere(events.certificate, 'error', 'certificate expired', ({ days }) => days < 0),
   linesWhere(
+    events.renewal,
+    'info',
+    'certificate issued',
+    ({ state }) => state === 'issued',
+    (it) => without(it, 'state'),
+  ),
+  linesWhere(
+    events.renewal,
+    'warn',
+    'certificate not issued',
+    ({ state }) => state === 'failed',
+    (it) => without(it, 'state'),
+  ),
+  linesWhere(
     events.link,
     'info',
     ({ state }) => `link ${state}`,

@@ -63,6 +63,8 @@ export interface CertificateStatus {
   readonly name: string;
   /** ISO 8601. */
   readonly notAfter: string;
+  /** Why its renewal by ACME failed, when it did. */
+  readonly failure?: string;
   /** Whole days that are left, negative after its end. */
   readonly days: number;
 }

@@ -136,7 +136,7 @@ describe('config/parse', () => {
     ]);
     expect(of({ transport: 'ws', origins: ['https://chat.rubble.com/page'] })).to.have.length(1);
     expect(of({ transport: 'wss' })).to.deep.equal([
-      'listen[0].transport: "wss" needs "tls" with "certificate" and "key"; imxp certs creates them',
+      'listen[0].transport: "wss" needs "tls" with "certificate" and "key", which imxp certs creates, or with "acme"',
     ]);
   });
 
@@ -196,7 +196,7 @@ describe('config/parse', () => {
       'listen[0].port: must be at most 65535',
       'listen[1].transport: must be one of "tcp", "ws", "wss", "any", not "udp"',
       'listen[1].host: must be a string, not 3',
-      'tls.require: "always" needs "certificate" and "key"; imxp certs creates them',
+      'tls.require: "always" needs "certificate" and "key", which imxp certs creates, or "acme"',
       'limits.node.sessions: must be a number, not a string',
       'limits.session.windowOctets: must be at least 4096',
       'limits.data.recipients: must be a whole number, not 1.5',
