@@ -43,7 +43,7 @@ describe('tls.acme', () => {
       'error tls.acme.webroot: has no effect without "http-01"',
     ]);
     expect(await problems({ acme: { agree, directory: 'http://ca.example/dir', listen: { port: 80 } } })).to.deep.equal(
-      ['error tls.acme.directory: not an https URL'],
+      ['error tls.acme.directory: "http://ca.example/dir" is not an https URL'],
     );
   });
 
