@@ -1,5 +1,5 @@
 /** Section `tls.acme` of a configuration file: certificates that the relay obtains and renews by itself (RFC 8555). */
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import * as z from 'zod';
 import { domainSchema, hostSchema, portSchema } from './values.js';
 
@@ -102,7 +102,7 @@ interface Certified {
 /** Directory of the account key and the certificates; undefined if there is none, which the schema reports. */
 export function acmePath({ tls, store }: Certified): string | undefined {
   if (tls.acme?.path !== undefined) return tls.acme.path;
-  return store.path !== undefined && isAbsolute(store.path) ? join(store.path, 'acme') : undefined;
+  return store.path === undefined ? undefined : join(store.path, 'acme');
 }
 
 /** The domains that a certificate is obtained for, and the names in each of them, the domain first. */

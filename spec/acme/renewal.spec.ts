@@ -18,7 +18,7 @@ const FRED = 'fred@example.com';
 const PASSWORD = 'yabba dabba doo';
 
 describe('certificates by ACME, from Pebble', function () {
-  this.timeout(60_000);
+  this.timeout(90_000);
   const path = temporaryDirectory();
   let pebble: Pebble;
   let node: Node | undefined;
@@ -100,7 +100,7 @@ describe('certificates by ACME, from Pebble', function () {
     const closed: SessionClosed[] = [];
     silences.push(events.closed.subscribe((it) => closed.push(it)));
     const issued = next('issued');
-    const here = await begin(overHttp, { validitySeconds: 15 });
+    const here = await begin(overHttp, { validitySeconds: 30 });
     await here.addAccount(FRED, PASSWORD);
     const waiting = await fetch(`${here.admin}/readyz`);
     expect(waiting.status).to.equal(503);
@@ -135,12 +135,12 @@ describe('certificates by ACME, from Pebble', function () {
     expect([lost, closed.length, received.length]).to.deep.equal([0, 0, sent + 1]);
     expect(received.at(-1)).to.equal('after it');
 
+    await fred.close();
     const again = await attached(here);
     const { certificates } = await statusOf(here);
     const now = await leaf();
     expect(Date.parse(certificates[0]?.notAfter ?? '')).to.equal(Date.parse(now.validTo));
     await again.close();
-    await fred.close();
   });
 
   it('keeps key and certificates where only the user of the node can read them, and uses them after a restart', async () => {
