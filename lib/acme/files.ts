@@ -5,7 +5,6 @@
 import { X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { issue, makeAuthority, periodOf } from '../certs/issue.js';
 import { LocalError } from '../errors.js';
 import { createWhole, replaceWhole } from '../ops/whole-file.js';
 import type { IssuedCertificate } from './challenge.js';
@@ -55,6 +54,8 @@ export class AcmeFiles {
     await this.#makeDirectory();
     for (const domain of domains) {
       if ((await contentOf(this.fileOf(domain))) !== undefined) continue;
+      // Few relays ever need the code that issues certificates.
+      const { issue, makeAuthority, periodOf } = await import('../certs/issue.js');
       const period = periodOf(TEMPORARY_DAYS);
       const authority = await makeAuthority(period);
       const { certificate, key } = await issue(authority, { kind: 'relay', domain }, period);
