@@ -127,7 +127,8 @@ describe('conversion to and from RFC 822', () => {
       expect(octets.toString()).to.contain('base64');
       expect(fromMail(octets).content).to.deep.include({ body: Buffer.from(body) });
     }
-    expect(mail('multipart/mixed; boundary=q', 'Ä').toString()).to.contain('Content-Transfer-Encoding: binary');
+    expect(mail('multipart/mixed; boundary=q', 'Ä').toString()).to.contain('Content-Transfer-Encoding: 8bit');
+    expect(mail('multipart/mixed; boundary=q', 'Ä\nx').toString()).to.contain('Content-Transfer-Encoding: binary');
   });
 
   it('refuses input that is not a mail message', () => {

@@ -6,7 +6,7 @@
 import { LocalError } from '../../errors.js';
 import { type Entity, entityBody, parseEntity } from '../../mime/entity.js';
 import { MIME_LIMITS, type MimeLimits, malformedEntity } from '../../mime/fault.js';
-import { type HeaderField, Headers } from '../../mime/headers.js';
+import { type HeaderField, Headers, isWritable } from '../../mime/headers.js';
 import { isName } from '../../xml/lexis.js';
 import { formatAddressList, parseAddressList } from '../address-list.js';
 import { classOfField, EXTENSION_NAMESPACE, fieldOf, isMessageNamespace, type MessageField } from '../field.js';
@@ -160,10 +160,19 @@ function toMailField(field: MessageField, imIsMail: boolean): string[] {
       // Those of the content are written with it.
       return [];
     default:
-      if (namespace === EXTENSION_NAMESPACE && /^[!-9;-~]+$/.test(title)) return [textLine(title, value)];
+      if (namespace === EXTENSION_NAMESPACE && isExtension(title, value)) return [textLine(title, value)];
       if (seeNoEvil) return [];
       throw new LocalError('ARGUMENT', `field ${JSON.stringify(name)} is mandatory and cannot be expressed in RFC 822`);
   }
+}
+
+/**
+ * Whether a field of the extension namespace can be written. What RFC 822 defines is not an extension: somebody would write
+ * a second `From`, or a Content-Type, with it; only the null path has no other field (see `fromMailField`).
+ */
+function isExtension(title: string, value: string): boolean {
+  const kind = classOfField(title.toLowerCase());
+  return /^[!-9;-~]+$/.test(title) && (kind === undefined || (kind === 'address' && value.trim() === '<>'));
 }
 
 function textLine(title: string, value: string): string {
@@ -219,25 +228,39 @@ function entityOf(message: InstantMessage): { readonly head: string[]; readonly 
     if (text === undefined) return encoded(MESSAGE_TYPE, [], Buffer.from(writeMessage(message)));
     return encoded('text/plain; charset=UTF-8', [], Buffer.from(text.replace(/\n/g, '\r\n')));
   }
+  // RFC 2046 §5.1: only those that begin with `Content-` have a meaning in a part; others would be headers of the mail.
   const others =
-    content.headers?.fields.filter(({ name }) => !/^content-(?:type|id|transfer-encoding)$/i.test(name)) ?? [];
+    content.headers?.fields.filter(
+      (field) =>
+        /^content-(?!(?:type|id|transfer-encoding)$)/i.test(field.name) && isWritable(field) && isAscii(field.value),
+    ) ?? [];
   return encoded(content.type, others, content.body);
 }
 
 /** RFC 2045 §6: content that mail would change is encoded in base64; composite types must not be encoded. */
 function encoded(type: string, others: readonly HeaderField[], body: Buffer): { head: string[]; body: Buffer } {
+  if (!isAscii(type)) throw new LocalError('ARGUMENT', 'the Content-Type has a character that mail cannot carry');
   const head = [fold(`Content-Type: ${type}`), ...others.map(({ name, value }) => fold(`${name}: ${value}`))];
   if (isMailText(body)) return { head, body };
-  if (/^(?:multipart|message)\//i.test(type)) return { head: [...head, 'Content-Transfer-Encoding: binary'], body };
+  if (/^(?:multipart|message)\//i.test(type)) {
+    const encoding = hasMailLines(body.toString('latin1')) ? '8bit' : 'binary';
+    return { head: [...head, `Content-Transfer-Encoding: ${encoding}`], body };
+  }
   const lines = body.toString('base64').match(/.{1,76}/g) ?? [];
   return { head: [...head, 'Content-Transfer-Encoding: base64'], body: Buffer.from(`${lines.join('\r\n')}\r\n`) };
 }
 
+function isAscii(value: string): boolean {
+  return !/[^\t -~]/.test(value);
+}
+
 /** RFC 2045 §2.7: lines of at most 998 octets of US-ASCII, ended by CRLF. */
 function isMailText(body: Buffer): boolean {
-  if (/[^\t\r\n -~]/.test(body.toString('latin1'))) return false;
-  return body
-    .toString('latin1')
-    .split('\r\n')
-    .every((line) => line.length <= 998 && !/[\r\n]/.test(line));
+  const text = body.toString('latin1');
+  return !/[^\t\r\n -~]/.test(text) && hasMailLines(text);
+}
+
+/** RFC 2045 §2.8: the same with octets of any value but 0. */
+function hasMailLines(text: string): boolean {
+  return !text.includes('\0') && text.split('\r\n').every((line) => line.length <= LINE_OCTETS && !/[\r\n]/.test(line));
 }
