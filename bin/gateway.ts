@@ -1,11 +1,12 @@
-/** `imxp gateway xmpp`: runs a gateway between the mesh and XMPP until it is stopped. */
+/** `imxp gateway`: runs a gateway between the mesh and XMPP, or mail, until it is stopped. */
 import type { Command } from 'commander';
 import { examineGatewayConfig, gatewayJsonSchema, type XmppGatewayConfig } from '../lib/config/gateway.js';
+import { examineMailGatewayConfig, type MailGatewayConfig, mailGatewayJsonSchema } from '../lib/config/mail-gateway.js';
 import { readPasswordFile } from '../lib/config/password-file.js';
 import { type Finding, writeProblem } from '../lib/config/problem.js';
 import { Endpoint } from '../lib/endpoint/endpoint.js';
 import type { ImxpError } from '../lib/errors.js';
-import { XmppGateway } from '../lib/gateway/xmpp/start.js';
+import type { LinkSecurity } from '../lib/gateway/cpim-service.js';
 import { checkFile, configOf } from '../lib/node/configuration.js';
 import { startLog } from '../lib/ops/log.js';
 import { explain } from './support/manual.js';
@@ -25,15 +26,10 @@ function every(ms: number, run: () => void): () => void {
   return () => clearInterval(timer);
 }
 
+type Secrets = readonly (readonly [Finding['keys'], string])[];
+
 /** Reads the files with secrets, so that a missing one is found at once. */
-async function inspectSecrets({ mesh, xmpp }: XmppGatewayConfig): Promise<readonly Finding[]> {
-  const secrets: [Finding['keys'], string][] = [
-    [['mesh', 'passwordFile'], mesh.passwordFile],
-    ...xmpp.components.map(({ secretFile }, index): [Finding['keys'], string] => [
-      ['xmpp', 'components', index, 'secretFile'],
-      secretFile,
-    ]),
-  ];
+async function inspectSecrets(secrets: Secrets): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const [keys, file] of secrets) {
     try {
@@ -45,15 +41,40 @@ async function inspectSecrets({ mesh, xmpp }: XmppGatewayConfig): Promise<readon
   return findings;
 }
 
-async function xmpp({ config: path, check, schema }: GatewayCommandOptions): Promise<void> {
-  if (schema === true) return printJson(gatewayJsonSchema());
-  const warn = (problem: Parameters<typeof writeProblem>[0]): void => complain(writeProblem(problem, path), 'warning');
-  const config = configOf(await checkFile(path, examineGatewayConfig, inspectSecrets), { warn });
-  if (check === true) return;
-  const log = startLog({ level: config.log.level, every });
-  const { address, passwordFile, relay, tls, ca } = config.mesh;
+function inspectXmppSecrets({ mesh, xmpp: { components } }: XmppGatewayConfig): Promise<readonly Finding[]> {
+  return inspectSecrets([
+    [['mesh', 'passwordFile'], mesh.passwordFile],
+    ...components.map(({ secretFile }, index) => [['xmpp', 'components', index, 'secretFile'], secretFile] as const),
+  ]);
+}
+
+function inspectMailSecrets({ mesh, smtp: { passwordFile } }: MailGatewayConfig): Promise<readonly Finding[]> {
+  const login: Secrets = passwordFile === undefined ? [] : [[['smtp', 'passwordFile'], passwordFile]];
+  return inspectSecrets([[['mesh', 'passwordFile'], mesh.passwordFile], ...login]);
+}
+
+/** What both kinds of gateway have in their configuration. */
+type GatewayConfig = Pick<XmppGatewayConfig, 'mesh' | 'log'>;
+
+interface RunningGateway {
+  close(): Promise<void>;
+}
+
+/**
+ * Connects to the relay, and runs a gateway until a signal comes or the relay does not want it any more.
+ *
+ * @param start starts it; `facts` are for the log
+ */
+async function run(
+  { mesh, log: { level } }: GatewayConfig,
+  start: (endpoint: Endpoint, options: { readonly security: LinkSecurity }) => Promise<RunningGateway>,
+  facts: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const log = startLog({ level, every });
+  const { address, passwordFile, relay, tls, ca } = mesh;
   let stop = (): void => {};
   const stopped = new Promise<void>((resolve) => {
+    // Not the function itself: a listener is called with the name of the signal.
     stop = () => resolve();
   });
   // Before it is ready: whoever reads that may send a signal at once.
@@ -70,11 +91,8 @@ async function xmpp({ config: path, check, schema }: GatewayCommandOptions): Pro
   endpoint.on('disconnect', (error) => log.logger.warn({ reason: error.message }, 'connection to the relay lost'));
   endpoint.on('connect', () => log.logger.info({ relay: endpoint.relay }, 'connected to the relay again'));
   try {
-    const security = { authenticated: true, confidential: tls !== 'off' };
-    const gateway = await XmppGateway.start(config, endpoint, { security });
-    const domains = config.domains.map((pair) => pair.mesh);
-    const components = config.xmpp.components.map(({ domain }) => domain);
-    log.logger.info({ relay: endpoint.relay, domains, components }, 'ready');
+    const gateway = await start(endpoint, { security: { authenticated: true, confidential: tls !== 'off' } });
+    log.logger.info({ relay: endpoint.relay, ...facts }, 'ready');
     // An account that was removed, for instance: without the mesh there is nothing to pass on, and whoever watches over the
     // process has to learn it.
     const closed = new Promise<ImxpError | undefined>((resolve) => endpoint.once('close', resolve));
@@ -90,23 +108,45 @@ async function xmpp({ config: path, check, schema }: GatewayCommandOptions): Pro
   }
 }
 
+async function xmpp({ config: path, check, schema }: GatewayCommandOptions): Promise<void> {
+  if (schema === true) return printJson(gatewayJsonSchema());
+  const warn = (problem: Parameters<typeof writeProblem>[0]): void => complain(writeProblem(problem, path), 'warning');
+  const config = configOf(await checkFile(path, examineGatewayConfig, inspectXmppSecrets), { warn });
+  if (check === true) return;
+  const domains = config.domains.map((pair) => pair.mesh);
+  const components = config.xmpp.components.map(({ domain }) => domain);
+  const { XmppGateway } = await import('../lib/gateway/xmpp/start.js');
+  await run(config, (endpoint, options) => XmppGateway.start(config, endpoint, options), { domains, components });
+}
+
+async function mail({ config: path, check, schema }: GatewayCommandOptions): Promise<void> {
+  if (schema === true) return printJson(mailGatewayJsonSchema());
+  const warn = (problem: Parameters<typeof writeProblem>[0]): void => complain(writeProblem(problem, path), 'warning');
+  const config = configOf(await checkFile(path, examineMailGatewayConfig, inspectMailSecrets), { warn });
+  if (check === true) return;
+  const domains = config.domains.map((pair) => pair.mesh);
+  const users = config.users.map((pair) => pair.mail);
+  const { MailGateway } = await import('../lib/gateway/mail/start.js');
+  await run(config, (endpoint, options) => MailGateway.start(config, endpoint, options), { domains, users });
+}
+
 export function register(program: Command): void {
-  const command = program.command('gateway').description('connect the mesh with another system of instant messaging');
+  const command = program.command('gateway').description('connect the mesh with another system: XMPP or mail');
   explain(command, {
     about: `A gateway is a program beside a relay: it stands for every user of a domain that the relay serves (policy.gateways in its
 configuration), and passes their messages on.`,
     exits: { 0: 'done', 64: 'the command line is not valid' },
-    examples: ['imxp gateway xmpp --config gateway.json'],
-    see: ['imxp gateway xmpp', 'imxp relay', 'docs/guide/gateways.md'],
+    examples: ['imxp gateway xmpp --config gateway.json', 'imxp gateway mail --config mail.json'],
+    see: ['imxp gateway xmpp', 'imxp gateway mail', 'imxp relay', 'docs/guide/gateways.md'],
   });
-  const run = command
+  const toXmpp = command
     .command('xmpp')
     .description('run a gateway to XMPP, as a component of an XMPP server')
     .option('-c, --config <file>', 'configuration file of the gateway', DEFAULT_GATEWAY_CONFIG)
     .option('--check', 'say everything that is wrong with the configuration, and stop')
     .option('--schema', 'print the JSON Schema of the file, for editors')
     .action(xmpp);
-  explain(run, {
+  explain(toXmpp, {
     about: `Connects to a relay as an endpoint and to an XMPP server on the same machine as a component (XEP-0114). Users of the mesh have
 addresses in the domains of the components, users of XMPP in mesh domains that the relay leaves to the gateway. Logs to
 standard output, "ready" when it passes messages on; it connects again to either side when a connection is lost. SIGTERM
@@ -121,6 +161,31 @@ and SIGINT stop it in order.`,
       'imxp gateway xmpp --config gateway.json --check',
       'imxp gateway xmpp --config gateway.json',
       'imxp gateway xmpp --schema > gateway.schema.json',
+    ],
+    see: ['imxp relay', 'imxp account', 'docs/guide/gateways.md'],
+  });
+  const toMail = command
+    .command('mail')
+    .description('run a gateway to mail, beside a mail server')
+    .option('-c, --config <file>', 'configuration file of the gateway', DEFAULT_GATEWAY_CONFIG)
+    .option('--check', 'say everything that is wrong with the configuration, and stop')
+    .option('--schema', 'print the JSON Schema of the file, for editors')
+    .action(mail);
+  explain(toMail, {
+    about: `Connects to a relay as an endpoint, takes mail for users of the mesh by LMTP or SMTP from the mail servers that the
+configuration names, and hands messages of the mesh to a mail server by SMTP. It has no queue: whoever sends learns what
+became of the message, and the mail server tries again or notifies its sender. Logs to standard output, "ready" when it
+passes messages on; it connects again when the connection to the relay is lost. SIGTERM and SIGINT stop it in order.`,
+    exits: {
+      0: 'stopped in order',
+      69: 'the relay cannot be reached, or the port for mail is in use',
+      77: 'the relay refuses the account of the gateway, at the start or later',
+      78: 'the configuration is not usable',
+    },
+    examples: [
+      'imxp gateway mail --config mail.json --check',
+      'imxp gateway mail --config mail.json',
+      'imxp gateway mail --schema > mail.schema.json',
     ],
     see: ['imxp relay', 'imxp account', 'docs/guide/gateways.md'],
   });

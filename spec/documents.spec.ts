@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { parseXmppGatewayConfig } from '../lib/config/gateway.js';
+import { parseMailGatewayConfig } from '../lib/config/mail-gateway.js';
 import { parseConfig } from '../lib/config/parse.js';
 import { DnsServer } from './support/dns-server.js';
 import { codeBlocks, documentPaths, readDocument } from './support/documents.js';
@@ -97,8 +98,11 @@ describe('the documents', () => {
     expect(shown.length).to.be.greaterThan(2);
     for (const { document, line, text } of shown) {
       const config = JSON.parse(text);
-      const parse = () =>
-        'xmpp' in config ? parseXmppGatewayConfig(config) : parseConfig({ ...MINIMAL, ...config }, '/');
+      const parse = () => {
+        if ('xmpp' in config) return parseXmppGatewayConfig(config);
+        if ('smtp' in config) return parseMailGatewayConfig(config);
+        return parseConfig({ ...MINIMAL, ...config }, '/');
+      };
       expect(parse, `${document}:${line}`).to.not.throw();
     }
   });

@@ -1,38 +1,21 @@
 /** Configuration of a gateway between the mesh and XMPP: its schema with defaults, and what contradicts itself in it. */
 import { resolve } from 'node:path';
 import * as z from 'zod';
+import { count, gatewayLogSchema, gatewayMeshSchema, LOOPBACK, ms } from './gateway-parts.js';
 import { type JsonSchema, keysIn } from './json-schema.js';
 import { type Examined, findingsOf, freeze, problemOf } from './parse.js';
 import { ConfigurationError, type Finding } from './problem.js';
 import { storeSchema } from './schema.js';
-import { addressSchema, distinct, domainSchema, hostSchema, portSchema, relayUrlSchema } from './values.js';
+import { distinct, domainSchema, hostSchema, portSchema } from './values.js';
 
-/** Hosts that are this machine: XEP-0114 has no TLS. */
-const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|::1|0:0:0:0:0:0:0:1)$/i;
 /** RFC 6120 §13.12 asks for 10,000 at least; ejabberd takes 65,536 from clients, Prosody 262,144. */
 const STANZA_OCTETS = 60_000;
-const LONGEST_MS = 2_147_483_647;
-
-const ms = (value: number, reason: string) => z.int().min(1).max(LONGEST_MS).default(value).describe(reason);
-const count = (value: number, reason: string) => z.int().min(1).max(1_000_000).default(value).describe(reason);
 
 function gatewaySchema(base: string) {
   const path = z
     .string()
     .min(1)
     .transform((text) => resolve(base, text));
-  const mesh = z.strictObject({
-    address: addressSchema.describe('the account of the gateway, which policy.gateways of the relay names'),
-    passwordFile: path.describe('file whose first line is its password'),
-    relay: relayUrlSchema
-      .optional()
-      .describe('URL of the relay; default: found in the DNS by the domain of the address'),
-    tls: z
-      .enum(['off', 'prefer', 'require'])
-      .optional()
-      .describe('whether to use TLS; default: require, or prefer for a relay on this machine without ca'),
-    ca: path.optional().describe("PEM file of trusted CAs; default: Node's bundled list"),
-  });
   const component = z.strictObject({
     domain: domainSchema.describe('domain of the component, as the XMPP server knows it'),
     secretFile: path.describe('file whose first line is the secret that the XMPP server has for it'),
@@ -101,7 +84,7 @@ function gatewaySchema(base: string) {
     subscriptionsPerUser: count(1000, 'those of one user, so that none can use up all of presence.subscriptions'),
   });
   return z.strictObject({
-    mesh,
+    mesh: gatewayMeshSchema(path),
     xmpp,
     store: storeSchema(path, 'gateway-var').describe('where subscriptions are kept'),
     domains: z
@@ -115,12 +98,7 @@ function gatewaySchema(base: string) {
       .describe('mesh domain in which users of all XMPP domains are named xmpp=host/user, which the gateway serves'),
     messages: messages.prefault({}),
     presence: presence.prefault({}),
-    log: z
-      .strictObject({
-        level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
-      })
-      .prefault({})
-      .describe('what the gateway logs'),
+    log: gatewayLogSchema(),
   });
 }
 

@@ -4,6 +4,7 @@
  */
 
 export { parseXmppGatewayConfig, type XmppGatewayConfig } from '../config/gateway.js';
+export { type MailGatewayConfig, parseMailGatewayConfig } from '../config/mail-gateway.js';
 export {
   type CpimResponse,
   type CpimService,
@@ -16,6 +17,7 @@ export {
 } from '../gateway/cpim-service.js';
 export { Gateway, type GatewayOptions } from '../gateway/gateway.js';
 export { LocalPeer } from '../gateway/local-peer.js';
+export { MailGateway, type MailGatewayOptions, type MailGatewayPort } from '../gateway/mail/start.js';
 export { type EndpointGatewayOptions, openGateway } from '../gateway/open.js';
 export type { ImxpPort, PortDelivery, PortMessage, PortOption } from '../gateway/port.js';
 export { XmppGateway, type XmppGatewayOptions, type XmppGatewayPort } from '../gateway/xmpp/start.js';

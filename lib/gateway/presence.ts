@@ -70,6 +70,8 @@ export class PresenceGateway {
   readonly #leaving: AbortSignal;
   readonly #store: SubscriptionStore;
   readonly #running = new Map<string, Running>();
+  /** The same by what names them in the mesh: see {@link idOf}. */
+  readonly #byTransID = new Map<string, Running>();
   /** Awaited answers of presence services, by transID. */
   readonly #awaited = new Map<number, { readonly domain: string; told(answer: Answer): void }>();
   /** Pending polls by watchers in IMXP, by watcher and target. */
@@ -109,7 +111,9 @@ export class PresenceGateway {
 
   async #subscribe(operation: SubscribeOperation, from: string, publisher: string): Promise<CpimResponse> {
     const { watcher, target, duration, subscriptID } = operation;
-    const transID = newTransId(this.#awaited);
+    const transID = newTransId({
+      has: (id) => this.#awaited.has(id) || this.#byTransID.has(idOf({ side: 'cpim', watcher, transID: id })),
+    });
     const now = this.#context.now();
     const until = now + duration * 1000;
     const running = this.#run({ side: 'cpim', watcher, target, transID, subscriptID, until });
@@ -188,7 +192,7 @@ export class PresenceGateway {
     const answer = element.name === 'reply' ? readServiceReply(element) : readPresenceOperation(element);
     if (answer === undefined) return true;
     const { transID } = answer;
-    const running = [...this.#running.values()].find((one) => one.side === 'cpim' && one.transID === transID);
+    const running = this.#byTransID.get(idOf({ side: 'cpim', watcher: '', transID }));
     const awaited = this.#awaited.get(transID);
     const asked = awaited?.domain ?? (running && domainOf(this.#context.mapping.toImxp(running.target)));
     // Nobody waits for it (any more).
@@ -280,8 +284,7 @@ export class PresenceGateway {
     // step 4: silently, because CPIM would refuse a second subscription
     const earlier = this.#find('imxp', watcher, target);
     if (earlier !== undefined) await this.#cancelAtPeer(earlier);
-    const taken = [...this.#running.values()].some((one) => one.transID === transID && one.watcher === watcher);
-    if (taken) return 555;
+    if (this.#byTransID.has(idOf({ side: 'imxp', watcher, transID }))) return 555;
     const subscriptID = newCpimId();
     const key = keyOf('imxp', watcher, target);
     if (duration === 0) this.#polls.set(key, { transID, domain });
@@ -309,9 +312,7 @@ export class PresenceGateway {
 
   async #terminateForImxp(transID: number, originator: string): Promise<number> {
     const watcher = this.#context.mapping.toCpim('pres', originator);
-    const found = [...this.#running.values()].find(
-      (one) => one.side === 'imxp' && one.transID === transID && one.watcher === watcher,
-    );
+    const found = this.#byTransID.get(idOf({ side: 'imxp', watcher, transID }));
     if (found === undefined) return 550;
     await this.#cancelAtPeer(found);
     return 250;
@@ -377,16 +378,26 @@ export class PresenceGateway {
 
   #run(subscription: GatewaySubscription): Running {
     const running: Running = { ...subscription, established: false, ended: new AbortController() };
-    this.#running.set(keyOf(running.side, running.watcher, running.target), running);
+    const key = keyOf(running.side, running.watcher, running.target);
+    const earlier = this.#running.get(key);
+    if (earlier !== undefined) this.#leave(earlier);
+    this.#running.set(key, running);
+    this.#byTransID.set(idOf(running), running);
     void this.#expire(running);
     return running;
   }
 
   #end(running: Running): void {
-    running.ended.abort();
-    const key = keyOf(running.side, running.watcher, running.target);
-    if (this.#running.get(key) === running) this.#running.delete(key);
+    this.#leave(running);
     this.#store.remove(stored(running));
+  }
+
+  /** Takes a subscription out of the tables; what is stored stays. */
+  #leave(running: Running): void {
+    running.ended.abort();
+    const [key, id] = [keyOf(running.side, running.watcher, running.target), idOf(running)];
+    if (this.#running.get(key) === running) this.#running.delete(key);
+    if (this.#byTransID.get(id) === running) this.#byTransID.delete(id);
   }
 
   async #expire(running: Running): Promise<void> {
@@ -417,6 +428,11 @@ function stored({ side, watcher, target, transID, subscriptID, until }: Running)
 
 function keyOf(side: GatewaySubscription['side'], watcher: string, target: string): string {
   return `${side} ${watcher} ${target}`;
+}
+
+/** The gateway chooses the transIDs of its own subscriptions; each watcher in the mesh chooses theirs. */
+function idOf({ side, watcher, transID }: Pick<GatewaySubscription, 'side' | 'watcher' | 'transID'>): string {
+  return side === 'cpim' ? `cpim ${transID}` : `imxp ${watcher} ${transID}`;
 }
 
 /** @throws Error for a URI that is not a pres: URI */

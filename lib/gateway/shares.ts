@@ -1,8 +1,7 @@
 /**
- * Shares in a limit on what XMPP users and users of the mesh ask of the gateway: of each user, and of domains that are not
- * in the configuration, which anybody can set up with as many users as they like.
+ * Shares in a limit on what users of the other system and of the mesh ask of a gateway: of each user, and of domains that
+ * are not in the configuration, which anybody can set up with as many users as they like.
  */
-import type { BareJid } from './jid.js';
 
 interface UserShares {
   /** Of all users together. */
@@ -30,7 +29,7 @@ export class Shares {
   }
 
   /** Whether one more fits. @param user whose share it is; @param domain where they are */
-  hasRoom(user: string, { domain }: Pick<BareJid, 'domain'>): boolean {
+  hasRoom(user: string, { domain }: { readonly domain: string }): boolean {
     const { all, perUser } = this.#limits;
     if (this.#all >= all || (this.#perUser.get(user) ?? 0) >= perUser) return false;
     if (this.#isListed(domain)) return true;
@@ -38,7 +37,7 @@ export class Shares {
     return this.#strangers < Math.ceil(all * STRANGERS) && own < Math.ceil(all * STRANGE_DOMAIN);
   }
 
-  count(user: string, { domain }: Pick<BareJid, 'domain'>, by: 1 | -1): void {
+  count(user: string, { domain }: { readonly domain: string }, by: 1 | -1): void {
     this.#all += by;
     countIn(this.#perUser, user, by);
     if (this.#isListed(domain)) return;

@@ -6,9 +6,11 @@ import {
   fromMail,
   instantMessage,
   LocalPeer,
+  MailGateway,
   openGateway,
   openMessage,
   parseCpim,
+  parseMailGatewayConfig,
   parseXmppGatewayConfig,
   readMessage,
   toMail,
@@ -111,5 +113,23 @@ describe('imxp/message', () => {
     const security = { authenticated: true, confidential: true };
     const failure = await XmppGateway.start(config, port, { security }).catch((error: unknown) => error);
     expect(failure).to.include({ code: 'CONNECT_FAILED' });
+  });
+
+  it('starts a gateway to mail, which ends in order', async () => {
+    const config = parseMailGatewayConfig({
+      mesh: { address: 'imxp=gateway@mail.example', passwordFile: 'password' },
+      listen: { port: 0 },
+      smtp: { port: 1 },
+      users: [{ mesh: 'example.com', mail: 'example.com' }],
+      domains: [{ mesh: 'mail.example', mail: 'slate.example' }],
+    });
+    const attached: string[] = [];
+    const attach = async (address: string) => attached.push(address);
+    const port = { send: async () => {}, receive: () => {}, attach };
+    const security = { authenticated: true, confidential: true };
+    const gateway = await MailGateway.start(config, port, { security });
+    expect(gateway.port).to.be.greaterThan(0);
+    expect(attached).to.deep.equal(['*@mail.example']);
+    await gateway.close();
   });
 });

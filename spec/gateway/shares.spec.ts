@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import { type CpimResponse, responseTo } from '../../../lib/gateway/cpim-service.js';
-import { XmppAddresses } from '../../../lib/gateway/xmpp/addresses.js';
-import { stanza, xmppElement } from '../../../lib/gateway/xmpp/element.js';
-import { XmppMessages } from '../../../lib/gateway/xmpp/messages.js';
-import { XmppPresence } from '../../../lib/gateway/xmpp/presence.js';
-import { Shares } from '../../../lib/gateway/xmpp/shares.js';
-import { fakes, PRESENCE, turn } from './fakes.js';
+import { type CpimResponse, responseTo } from '../../lib/gateway/cpim-service.js';
+import { Shares } from '../../lib/gateway/shares.js';
+import { XmppAddresses } from '../../lib/gateway/xmpp/addresses.js';
+import { stanza, xmppElement } from '../../lib/gateway/xmpp/element.js';
+import { XmppMessages } from '../../lib/gateway/xmpp/messages.js';
+import { XmppPresence } from '../../lib/gateway/xmpp/presence.js';
+import { fakes, PRESENCE, turn } from './xmpp/fakes.js';
 
 const NAMESPACE = 'jabber:component:accept';
 const addresses = new XmppAddresses({

@@ -7,7 +7,7 @@ import { Component as Connection, type LtxElement } from '@xmpp/component-core';
 import { TransportError } from '../../errors.js';
 import { events } from '../../ops/events.js';
 import { Backoff, type BackoffTimes } from '../../transport/backoff.js';
-import { writeStanza, type XmppElement } from './element.js';
+import { stanza, writeStanza, type XmppElement, xmppElement } from './element.js';
 import type { XmppLink } from './link.js';
 
 export interface ComponentOptions {
@@ -16,7 +16,7 @@ export interface ComponentOptions {
   readonly port: number;
   /** Called on each connection. */
   readonly secret: () => Promise<string>;
-  /** Time for one attempt: connection, stream and handshake. */
+  /** Time for one attempt: connection, stream and handshake; and of silence, before and after a ping. */
   readonly attemptTimeoutMs: number;
   readonly backoff: BackoffTimes;
   wait(ms: number, signal: AbortSignal): Promise<void>;
@@ -30,7 +30,11 @@ interface LiveConnection {
 /** Handles a stanza; never throws. */
 export type StanzaHandler = (stanza: XmppElement, component: ComponentLink) => void;
 
+const PING = 'urn:xmpp:ping';
+const PING_ID = 'imxp-ping';
 const STANZAS = new Set(['message', 'presence', 'iq']);
+/** Octets that wait for the server to read them. */
+const UNREAD_OCTETS = 16_777_216;
 /** What the gateway reads is nested less deeply; a stranger could nest elements until the stack overflows. */
 const DEPTH = 8;
 
@@ -43,6 +47,8 @@ export class ComponentLink implements XmppLink {
   readonly #changed: (online: boolean) => void;
   #connection: Connection | undefined;
   #online: AbortController | undefined;
+  /** Whether the server has said anything since it was last asked about. */
+  #heard = false;
   #ended: Promise<void> | undefined;
 
   constructor(options: ComponentOptions, handler: StanzaHandler, changed: (online: boolean) => void) {
@@ -66,9 +72,12 @@ export class ComponentLink implements XmppLink {
     this.#ended = this.#stay(first);
   }
 
-  async send(stanza: XmppElement): Promise<void> {
-    const octets = writeStanza(stanza);
+  async send(one: XmppElement): Promise<void> {
+    const octets = writeStanza(one);
     const connection = this.#connection;
+    const unread = connection?.socket?.writableLength ?? 0;
+    // A server that does not read: what it has missed is made good by the next connection.
+    if (unread > UNREAD_OCTETS) connection?.socket?.destroy(new Error(`the server has left ${unread} octets unread`));
     if (connection === undefined || this.#online === undefined)
       throw new TransportError('CONNECT_FAILED', `no connection to the XMPP server as ${this.domain}`, {
         fields: { sent: false },
@@ -125,6 +134,8 @@ export class ComponentLink implements XmppLink {
     // The library decodes each piece of input by itself, which breaks characters at their border.
     connection.on('connect', () => connection.socket?.setEncoding('utf8'));
     connection.on('stanza', (element: LtxElement) => {
+      if (this.#online === online) this.#heard = true;
+      if (element.attrs['id'] === PING_ID && element.attrs['from'] === domain) return;
       if (this.#online === online && STANZAS.has(element.getName())) this.#handler(ltxValue(element, DEPTH), this);
     });
     const ended = new Promise<void>((resolve) => {
@@ -169,7 +180,35 @@ export class ComponentLink implements XmppLink {
     this.#online = online;
     this.#publish('up');
     this.#changed(true);
+    void this.#watch(connection, online.signal).catch((error: unknown) => {
+      reason = error;
+      connection.socket?.destroy();
+    });
     return { ended };
+  }
+
+  /**
+   * Pings (XEP-0199) while the server is silent: the component itself, by way of the server, which has to read, route and
+   * write for it.
+   *
+   * @throws Error when no answer comes in the time of an attempt to connect
+   */
+  async #watch(connection: Connection, signal: AbortSignal): Promise<void> {
+    const { attemptTimeoutMs, wait, domain } = this.#options;
+    const ping = writeStanza(
+      stanza('iq', { from: domain, to: domain, type: 'get', id: PING_ID }, xmppElement('ping', PING)),
+    );
+    const silent = async (): Promise<boolean> => {
+      this.#heard = false;
+      await wait(attemptTimeoutMs, signal);
+      return !this.#heard && !signal.aborted;
+    };
+    while (!signal.aborted) {
+      if (!(await silent())) continue;
+      // A connection that breaks meanwhile says so by itself.
+      connection.write(ping).catch(() => undefined);
+      if (await silent()) throw new Error(`the server has not answered a ping for ${attemptTimeoutMs} ms`);
+    }
   }
 
   #publish(state: 'up' | 'down' | 'failed', error?: unknown): void {

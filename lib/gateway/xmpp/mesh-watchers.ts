@@ -3,7 +3,7 @@
  * a person, so that it is kept for a while after the other has run out.
  */
 import type { Reply } from '../../errors.js';
-import { accountOf } from '../../imxp/address.js';
+import { accountOf, addressOf } from '../../imxp/address.js';
 import { addressOfUri } from '../../message/uri.js';
 import {
   type CpimResponse,
@@ -43,6 +43,11 @@ const GATHER_MS = 50;
 
 const REFUSED: Reply = { code: 537, text: 'the XMPP user does not permit it' };
 const NO_ANSWER: Reply = { code: 450, text: 'the XMPP server did not answer; try again later' };
+
+const otherName = (name: string): Reply => ({
+  code: 553,
+  text: `the mesh knows this XMPP user as ${name}; subscribe to that`,
+});
 
 interface MeshWatch {
   /** The user of the mesh, and the XMPP user. */
@@ -85,6 +90,9 @@ export class MeshWatchers {
     const asked = addresses.userJid(addressOfUri(target));
     if (asker === undefined) return failed(operation, NO_COMPONENT);
     if (asked === undefined) return failed(operation, NO_USER);
+    // One XMPP user has one watch, which tells of them by one name.
+    const name = addresses.userAddress(asked);
+    if (name !== undefined && name !== addressOf(addressOfUri(target))?.key) return failed(operation, otherName(name));
     const known = this.#table.find(asker, asked);
     if (known !== undefined && duration === 0 && known.subscriptID === subscriptID) {
       known.until = CANCELLED;
@@ -145,12 +153,15 @@ export class MeshWatchers {
   }
 
   /** Asks for everything again that may have changed while there was no connection. */
-  connected(domain: string): void {
+  async connected(domain: string): Promise<void> {
+    const online = this.#context.linkOf(domain)?.online;
     for (const watch of this.#table) {
-      if (watch.asker.domain !== domain) continue;
+      if (watch.asker.domain !== domain || this.#table.find(watch.asker, watch.asked) !== watch) continue;
+      // The next connection begins anew.
+      if (online === undefined || online.aborted) return;
       const over = watch.until <= this.#context.now();
-      if (!over) this.#send(watch, watch.approved ? 'probe' : 'subscribe');
       this.#endAt(watch);
+      if (!over) await this.#send(watch, watch.approved ? 'probe' : 'subscribe');
     }
   }
 
@@ -196,7 +207,7 @@ export class MeshWatchers {
     const waiting = new AbortController();
     watch.waiting = waiting;
     watch.refusal = undefined;
-    this.#send(watch, type);
+    void this.#send(watch, type);
     await this.#context.wait(this.#options.answerTimeoutMs, AbortSignal.any([waiting.signal, this.#context.leaving]));
     if (watch.waiting === waiting) watch.waiting = undefined;
     return waiting.signal.aborted;
@@ -230,7 +241,7 @@ export class MeshWatchers {
     void reached(this.#context, at, watch.ends.signal).then((over) => {
       // Without a connection it is ended when there is one.
       if (!over || this.#context.linkOf(watch.asker.domain)?.online === undefined) return;
-      this.#send(watch, 'unsubscribe');
+      void this.#send(watch, 'unsubscribe');
       this.#forget(watch);
     });
   }
@@ -250,8 +261,8 @@ export class MeshWatchers {
     this.#context.gateway().notify(operation);
   }
 
-  #send(watch: MeshWatch, type: 'probe' | 'subscribe' | 'unsubscribe'): void {
-    this.#context.tell(watch.asker.domain, subscriptionStanza(type, watch.asker, watch.asked));
+  #send(watch: MeshWatch, type: 'probe' | 'subscribe' | 'unsubscribe'): Promise<void> {
+    return this.#context.tell(watch.asker.domain, subscriptionStanza(type, watch.asker, watch.asked));
   }
 
   #put(watch: MeshWatch): void {

@@ -13,6 +13,7 @@ import { madeContent } from '../../message/write.js';
 import { mediaTypeOf } from '../../mime/entity.js';
 import { Headers } from '../../mime/headers.js';
 import type { CpimContent } from '../cpim-service.js';
+import { PASSED, passedField, passedIn } from '../passed.js';
 import { childElements, childOf, dataIn, stanza, type XmppElement, xmppElement } from './element.js';
 import { type BareJid, writeJid } from './jid.js';
 
@@ -21,11 +22,6 @@ export const RECEIPTS = 'urn:xmpp:receipts';
 /** XEP-0131, with the header Max-Forwards. */
 const HEADERS = 'http://jabber.org/protocol/shim';
 const MAX_FORWARDS = 'Max-Forwards';
-/** Header, and field of an instant message, for each gateway that a message has passed: the domain of its component. */
-const PASSED = 'X-IMXP-Gateway';
-const PASSED_NAMESPACE = 'urn:x-imxp:gateway';
-/** More gateways than that are a loop, whoever they are. */
-const PASSED_MOST = 16;
 /** XEP-0203. */
 const DELAY = 'urn:xmpp:delay';
 /** XEP-0359. */
@@ -110,9 +106,7 @@ function textOfMessage(message: InstantMessage): XmppText {
     lang: languageOf(message.lang),
     messageId: message.first('message-id'),
     date: message.date,
-    passed: message.fields
-      .filter(({ namespace, name }) => namespace === PASSED_NAMESPACE && name === 'passed')
-      .map(({ value }) => value.trim()),
+    passed: passedIn(message),
   };
 }
 
@@ -168,14 +162,9 @@ function headersOf(message: XmppElement, wanted: string): string[] {
   return (found ?? []).map((header) => dataIn(header)?.trim() ?? '');
 }
 
-/** Gateways that a stanza has passed. */
+/** Gateways that a stanza has passed: the domains of their components. */
 export function passedBy(message: XmppElement): string[] {
   return headersOf(message, PASSED);
-}
-
-/** Whether a message comes back to a gateway, or has passed too many. */
-export function isLoop(passed: readonly string[], gateway: string): boolean {
-  return passed.length >= PASSED_MOST || passed.some((domain) => domain.toLowerCase() === gateway);
 }
 
 /**
@@ -222,10 +211,6 @@ function threadField(thread: string | undefined): MessageField[] {
   const value = thread?.trim() ?? '';
   if (value === '' || value.length > ID_CHARACTERS) return [];
   return [{ namespace: THREAD_NAMESPACE, name: 'thread', value, lang: undefined, seeNoEvil: true }];
-}
-
-function passedField(value: string): MessageField {
-  return { namespace: PASSED_NAMESPACE, name: 'passed', value, lang: undefined, seeNoEvil: true };
 }
 
 function messageIdOf(id: string, domain: string): string {

@@ -6,6 +6,8 @@ import { ImxpError, type Reply, TransportError } from '../../errors.js';
 import { addressOfUri, uriOfAddress } from '../../message/uri.js';
 import { events } from '../../ops/events.js';
 import { type CpimResponse, type CpimService, type MessageOperation, newCpimId, responseTo } from '../cpim-service.js';
+import { isLoop } from '../passed.js';
+import { Shares } from '../shares.js';
 import type { XmppAddresses } from './addresses.js';
 import { childOf, stanza, writeStanza, type XmppElement, xmppElement } from './element.js';
 import { type BareJid, type Jid, parseJid, writeJid } from './jid.js';
@@ -14,14 +16,12 @@ import {
   asksForReceipt,
   contentOfStanza,
   hasText,
-  isLoop,
   maxForwardsOf,
   passedBy,
   RECEIPTS,
   stanzaOfText,
   xmppTextOf,
 } from './message-mapping.js';
-import { Shares } from './shares.js';
 import { replyOfStanzaError, saysUnreachable, stanzaErrorOf } from './stanza-error.js';
 
 /** What an `ok` towards the mesh means: a client acknowledged the message, or the server of its domain has taken it. */
@@ -44,8 +44,11 @@ export interface XmppContext {
   readonly linkOf: FindLink;
   /** The gateway into the mesh. */
   readonly gateway: () => CpimService;
-  /** Sends a stanza by the component of that domain, if it is connected; nobody waits for it. */
-  tell(domain: string, stanza: XmppElement): void;
+  /**
+   * Sends a stanza by the component of that domain, if it is connected. Never rejects; who sends many waits for each, so
+   * that no more are kept than the server reads.
+   */
+  tell(domain: string, stanza: XmppElement): Promise<void>;
   wait(ms: number, signal: AbortSignal): Promise<void>;
   now(): number;
 }

@@ -50,8 +50,8 @@ export class XmppPresence {
 
   /** The component of that domain is connected, for the first time or again. */
   connected(domain: string): void {
-    this.#mesh.connected(domain);
-    this.#xmpp.connected(domain);
+    void this.#mesh.connected(domain);
+    void this.#xmpp.connected(domain);
   }
 
   disconnected(domain: string): void {
@@ -60,7 +60,7 @@ export class XmppPresence {
 
   /** The relay is connected, for the first time or again. */
   attached(): void {
-    this.#xmpp.renew();
+    void this.#xmpp.renew();
   }
 
   /** Tells both sides that nobody on the other can be seen any more. */
@@ -70,11 +70,11 @@ export class XmppPresence {
   }
 }
 
-/** Sends a stanza that nobody waits for: what a lost connection takes away is made good when there is another. */
-export function tellVia(linkOf: XmppContext['linkOf']): (domain: string, stanza: XmppElement) => void {
-  return (domain, stanza) => {
+/** Sends stanzas whose loss is no failure: what a lost connection takes away is made good when there is another. */
+export function tellVia(linkOf: XmppContext['linkOf']): XmppContext['tell'] {
+  return async (domain, stanza) => {
     const link = linkOf(domain);
     if (link?.online === undefined) return;
-    link.send(stanza).catch((error: unknown) => events.fault.publish({ session: domain, error }));
+    await link.send(stanza).catch((error: unknown) => events.fault.publish({ session: domain, error }));
   };
 }

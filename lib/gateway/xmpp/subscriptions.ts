@@ -1,9 +1,9 @@
 /** What is kept of the subscriptions between the mesh and XMPP, and what their two directions share. */
 import type { Reply } from '../../errors.js';
+import { Shares } from '../shares.js';
 import type { BareJid } from './jid.js';
 import { writeJid } from './jid.js';
 import type { XmppContext } from './messages.js';
-import { Shares } from './shares.js';
 
 /** A subscription as it is stored. */
 export interface XmppSubscription {

@@ -24,6 +24,8 @@ const AGAIN_MS = 30_000;
 /** Part of a duration after which it is renewed. */
 const RENEWED_AFTER = 0.9;
 const NOT_PERMITTED = 537;
+/** Subscriptions that are renewed at a time after the relay was away: it has others to serve as well. */
+const RENEWALS = 16;
 
 interface XmppWatch {
   /** The XMPP user, and the user of the mesh. */
@@ -46,6 +48,8 @@ export class XmppWatchers {
   readonly #context: PresenceContext;
   readonly #options: XmppPresenceOptions;
   readonly #table: SubscriptionTable<XmppWatch>;
+  /** Aborted when all are renewed once more. */
+  #renewal = new AbortController();
 
   constructor(context: PresenceContext, options: XmppPresenceOptions) {
     this.#context = context;
@@ -61,7 +65,7 @@ export class XmppWatchers {
     if (type === 'unsubscribe') return await this.#unsubscribed(watch, from, to);
     if (watch?.approved) {
       if (type === 'subscribe') this.#say('subscribed', watch);
-      return this.#show(watch, watch.shown, true);
+      return await this.#show(watch, watch.shown, true);
     }
     if (watch !== undefined) return await this.#ask(watch);
     const [watcher, target] = [addresses.userAddress(from), to.domain === link.domain && addresses.meshAddress(to)];
@@ -70,7 +74,7 @@ export class XmppWatchers {
       const reply = watcher === undefined ? FORBIDDEN : room ? NOT_SERVED : TOO_MANY;
       publishRefusal(link, writeJid(from), 'presence', reply);
       const [own, other] = [writeJid(to), writeJid(from)];
-      this.#context.tell(
+      void this.#context.tell(
         link.domain,
         stanza('presence', { from: own, to: other, type: 'error' }, stanzaErrorOf(reply)),
       );
@@ -99,22 +103,37 @@ export class XmppWatchers {
     // A last notification of a subscription that was cancelled.
     if (watch === undefined) return;
     if (ended) this.#end(watch);
-    else this.#show(watch, resourcesOf(presence, address), false);
+    else void this.#show(watch, resourcesOf(presence, address), false);
   }
 
   /** Subscribes again: the relay may have forgotten what it knew. */
-  renew(): void {
-    for (const watch of this.#table) void this.#ask(watch);
+  async renew(): Promise<void> {
+    this.#renewal.abort();
+    const renewal = new AbortController();
+    this.#renewal = renewal;
+    const watches = [...this.#table].values();
+    const some = async (): Promise<void> => {
+      for (const watch of watches) {
+        if (renewal.signal.aborted || this.#context.leaving.aborted) return;
+        if (this.#isThere(watch)) await this.#ask(watch);
+      }
+    };
+    await Promise.all(Array.from({ length: RENEWALS }, some));
   }
 
   /** Tells those in XMPP what they may have missed. */
-  connected(domain: string): void {
-    for (const watch of this.#table) if (watch.asked.domain === domain) this.#show(watch, watch.shown, true);
+  async connected(domain: string): Promise<void> {
+    const online = this.#context.linkOf(domain)?.online;
+    for (const watch of this.#table) {
+      // The next connection begins anew.
+      if (online === undefined || online.aborted) return;
+      if (watch.asked.domain === domain && this.#isThere(watch)) await this.#show(watch, watch.shown, true);
+    }
   }
 
   /** Nobody of the mesh can be reached from now on. */
   close(): void {
-    for (const watch of this.#table) if (watch.shown.size > 0) this.#show(watch, new Map(), false);
+    for (const watch of this.#table) if (watch.shown.size > 0) void this.#show(watch, new Map(), false);
   }
 
   // ---- one subscription ---------------------------------------------------------------------------------------------
@@ -150,7 +169,7 @@ export class XmppWatchers {
     watch.subscriptID = newCpimId();
     const response = await this.#request(watch, durationSeconds);
     // The XMPP user has changed their mind: what was granted meanwhile would stand in the way of another subscription.
-    if (this.#table.find(watch.asker, watch.asked) !== watch) {
+    if (!this.#isThere(watch)) {
       if (response.status === 'success') await this.#request(watch, 0);
       return;
     }
@@ -178,6 +197,10 @@ export class XmppWatchers {
       .catch((error: unknown) => responseTo(asked, 'failure', error instanceof Error ? error.message : String(error)));
   }
 
+  #isThere(watch: XmppWatch): boolean {
+    return this.#table.find(watch.asker, watch.asked) === watch;
+  }
+
   #again(watch: XmppWatch, at: number): void {
     watch.next = new AbortController();
     void reached(this.#context, at, watch.next.signal).then((now) => (now ? this.#ask(watch) : undefined));
@@ -185,7 +208,7 @@ export class XmppWatchers {
 
   /** Ends a subscription that the user of the mesh, or their relay, does not permit. */
   #end(watch: XmppWatch): void {
-    this.#show(watch, new Map(), false);
+    void this.#show(watch, new Map(), false);
     this.#say('unsubscribed', watch);
     this.#forget(watch);
   }
@@ -196,23 +219,26 @@ export class XmppWatchers {
       if (watch.until > 0) await this.#request(watch, 0);
     }
     // RFC 6121 §3.3
-    this.#context.tell(to.domain, presenceStanza(to, undefined, from, undefined));
+    await this.#context.tell(to.domain, presenceStanza(to, undefined, from, undefined));
   }
 
   /** Tells what has changed, or everything. */
-  #show(watch: XmppWatch, resources: ReadonlyMap<string, ResourceState>, whole: boolean): void {
+  async #show(watch: XmppWatch, resources: ReadonlyMap<string, ResourceState>, whole: boolean): Promise<void> {
     const { asker, asked, shown } = watch;
     watch.shown = resources;
-    const tell = (resource: string | undefined, state: ResourceState | undefined): void =>
-      this.#context.tell(asked.domain, presenceStanza(asked, resource, asker, state));
+    const told: Promise<void>[] = [];
+    const tell = (resource: string | undefined, state: ResourceState | undefined): void => {
+      told.push(this.#context.tell(asked.domain, presenceStanza(asked, resource, asker, state)));
+    };
     for (const resource of shown.keys()) if (!resources.has(resource)) tell(resource, undefined);
     for (const [resource, state] of resources)
       if (whole || JSON.stringify(state) !== JSON.stringify(shown.get(resource))) tell(resource, state);
     if (whole && resources.size === 0) tell(undefined, undefined);
+    await Promise.all(told);
   }
 
   #say(type: 'subscribed' | 'unsubscribed', { asked, asker }: XmppWatch): void {
-    this.#context.tell(asked.domain, subscriptionStanza(type, asked, asker));
+    void this.#context.tell(asked.domain, subscriptionStanza(type, asked, asker));
   }
 
   #forget(watch: XmppWatch): void {

@@ -50,7 +50,58 @@ describe('the connection of a component', () => {
     expect(got.map(({ attributes: { id } }) => id)).to.deep.equal(['1', '2']);
     expect(depthOf(got[0]), 'what nobody reads').to.be.below(20);
   });
+
+  it('notices a server that stalls, and connects again', async () => {
+    let connections = 0;
+    server = createServer((socket) => {
+      connections += 1;
+      play(socket, []);
+      // It is there, and does nothing more: what it reads is lost.
+      if (connections === 1)
+        socket.on('data', (text) => String(text).includes('</handshake>') && socket.removeAllListeners());
+      else answerPings(socket);
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    const changes: boolean[] = [];
+    let again = (): void => {};
+    const back = new Promise<void>((resolve) => {
+      again = resolve;
+    });
+    link = new ComponentLink(
+      {
+        domain: 'example.com',
+        host: '127.0.0.1',
+        port: address.port,
+        secret: async () => 'secret',
+        attemptTimeoutMs: 300,
+        backoff: { firstMs: 10, longestMs: 100 },
+        wait: pause,
+      },
+      () => {},
+      (online) => {
+        changes.push(online);
+        if (changes.length === 3) again();
+      },
+    );
+    await link.start();
+    await back;
+    expect(changes).to.deep.equal([true, false, true]);
+    // One that answers pings is left alone.
+    const online = link.online;
+    await pause(1500, new AbortController().signal);
+    expect([connections, online?.aborted]).to.deep.equal([2, false]);
+  });
 });
+
+/** Returns to a component what it sends to itself, as XMPP servers do. */
+function answerPings(socket: Socket): void {
+  socket.on('data', (text) => {
+    const ping = /<iq .*<\/iq>/s.exec(String(text))?.[0];
+    if (ping !== undefined) socket.write(ping);
+  });
+}
 
 /** Accepts a component, and sends it something. */
 function play(socket: Socket, stanzas: readonly string[]): void {

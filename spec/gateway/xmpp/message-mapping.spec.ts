@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { RefusedError } from '../../../lib/errors.js';
+import { isLoop } from '../../../lib/gateway/passed.js';
 import { childOf, dataIn, stanza, writeStanza, xmppElement } from '../../../lib/gateway/xmpp/element.js';
 import {
   asksForReceipt,
   contentOfStanza,
   hasText,
-  isLoop,
   maxForwardsOf,
   passedBy,
   stanzaOfText,

@@ -60,6 +60,14 @@ const shown = (notified: readonly NotifyOperation[]) =>
   ]);
 
 describe('a user of the mesh who watches an XMPP user', () => {
+  it('is told the one name of an XMPP user who has several', async () => {
+    const { presence, sent } = build();
+    const other = await presence.subscribe(subscribe({ target: 'pres:Romeo@xmpp.example' }));
+    expect(other).to.include({ status: 'failure', code: 553 });
+    expect(other.reason).to.contain('knows this XMPP user as romeo@xmpp.example');
+    expect(sent()).to.deep.equal([]);
+  });
+
   it('subscribes there, and sees each resource when it is approved', async () => {
     const { presence, says, sent, clock, mesh } = build();
     const asked = presence.subscribe(subscribe());
@@ -396,5 +404,64 @@ describe('an XMPP user who watches a user of the mesh', () => {
     expect(sent()).to.deep.equal(['error', 'error', 'error', 'subscribed', 'subscribed', 'error']);
     expect(refused.map(({ code }) => code)).to.deep.equal([537, 537, 553, 450, 501]);
     expect(mesh.asked).to.have.length(2);
+  });
+});
+
+describe('subscriptions of many XMPP users', () => {
+  const WATCHERS = 100;
+  const store = (): MemoryStore => {
+    const made = new MemoryStore();
+    for (let number = 0; number < WATCHERS; number += 1)
+      made.put({
+        side: 'xmpp',
+        watcher: `pres:user${number}@xmpp.example`,
+        target: FRED,
+        subscriptID: 's',
+        until: 0,
+        since: 0,
+        approved: true,
+      });
+    return made;
+  };
+  const options = { ...PRESENCE, subscriptions: 1000, subscriptionsPerUser: 1000 };
+
+  it('are renewed a few at a time when the relay is back, and all of them once', async () => {
+    const { presence, mesh } = build(store(), options);
+    let [running, most] = [0, 0];
+    const asked: string[] = [];
+    mesh.subscribe = async (operation) => {
+      running += 1;
+      most = Math.max(most, running);
+      asked.push(operation.watcher);
+      await new Promise((resolve) => setImmediate(resolve));
+      running -= 1;
+      return responseTo(operation, 'success');
+    };
+    presence.attached();
+    while (asked.length < WATCHERS) await turn();
+    await turn();
+    expect(most).to.equal(16);
+    expect([asked.length, new Set(asked).size]).to.deep.equal([WATCHERS, WATCHERS]);
+  });
+
+  it('are told one after the other when the XMPP server is back, as fast as it reads', async () => {
+    const { presence, link } = build(store(), options);
+    let [running, most] = [0, 0];
+    link.send = async (one) => {
+      link.sent.push(one);
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise((resolve) => setImmediate(resolve));
+      running -= 1;
+    };
+    presence.connected('example.com');
+    while (link.sent.length < WATCHERS) await turn();
+    expect(most).to.equal(1);
+    // The rest is for the next connection.
+    link.sent.length = 0;
+    presence.connected('example.com');
+    link.controller?.abort();
+    await turn();
+    expect(link.sent.length).to.be.below(3);
   });
 });
