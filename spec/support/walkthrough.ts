@@ -182,13 +182,13 @@ export class Walk {
     const shown = codeBlocks(document).filter(({ language, notRun }) => language === 'json' && notRun === undefined);
     for (const { text, line } of shown) {
       const own = JSON.parse(this.#here(text));
-      const gateway = 'xmpp' in own;
+      const gateway = 'xmpp' in own ? 'gateway xmpp' : 'smtp' in own ? 'gateway mail' : undefined;
       await writeFile(this.path('shown.json'), JSON.stringify(gateway ? own : { ...MINIMAL, ...own }));
       for (const [, name = ''] of gateway ? text.matchAll(/"(?:password|secret)File": "([^"]+)"/g) : []) {
         await mkdir(dirname(this.path(name)), { recursive: true });
         await writeFile(this.path(name), 'secret\n', { mode: 0o600 });
       }
-      const command = `imxp ${gateway ? 'gateway xmpp --check' : 'check'} --config shown.json`;
+      const command = `imxp ${gateway === undefined ? 'check' : `${gateway} --check`} --config shown.json`;
       await new Terminal(command, `${document}:${line}`, this.directory, this.#environment).ready();
     }
     return shown.length;
