@@ -75,7 +75,7 @@ function bodyOf(headers: Headers, body: Buffer): Buffer {
   return decodeLeniently(headers.get('Content-Transfer-Encoding') ?? '7bit', body);
 }
 
-/** RFC 3464 §2.1.1: groups of fields, with an empty line between them. */
+/** RFC 3464 §2.1: groups of fields, with an empty line between them. */
 function blocksOf(body: Buffer): Headers[] {
   return body
     .toString('latin1')
