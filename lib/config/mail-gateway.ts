@@ -1,5 +1,4 @@
 /** Configuration of a gateway between the mesh and mail: its schema with defaults, and what contradicts itself in it. */
-import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import * as z from 'zod';
 import { count, gatewayLogSchema, gatewayMeshSchema, LOOPBACK, ms } from './gateway-parts.js';
@@ -28,7 +27,7 @@ function mailGatewaySchema(base: string) {
     host: hostSchema.default('127.0.0.1').describe('address to listen on; it has no TLS, so prefer this machine'),
     port: portSchema.default(2424),
     from: z
-      .array(z.string().refine((text) => isIP(text) !== 0, 'not an IP address'))
+      .array(z.union([z.ipv4(), z.ipv6()], 'not an IP address'))
       .min(1)
       .optional()
       .describe('IP addresses of the mail servers that may connect; default: those of this machine'),

@@ -18,7 +18,7 @@ import { Headers } from '../../mime/headers.js';
 import type { CpimContent } from '../cpim-service.js';
 import { PASSED, passedField, passedIn } from '../passed.js';
 import { oneLine } from './codes.js';
-import type { RecipientStatus } from './delivery-status.js';
+import type { RecipientNotice } from './delivery-status.js';
 
 /** Of an instant message, and of a mail; addresses are written anew. */
 const TEXTS = new Set(['subject', 'comments', 'keywords', 'date', 'message-id', 'in-reply-to', 'references']);
@@ -180,7 +180,7 @@ export function contentOfMail({ message, passed }: IncomingMail, marker: string,
 
 /** Makes the message that tells a user of the mesh what a notification says about a mail of theirs. */
 export function contentOfStatus(
-  { recipient, action, status, diagnostic }: RecipientStatus,
+  { recipient, action, status, diagnostic }: RecipientNotice,
   facts: { readonly from: string; readonly to: string; readonly inReplyTo: string | undefined; readonly now: number },
 ): CpimContent {
   const { from, to, inReplyTo, now } = facts;

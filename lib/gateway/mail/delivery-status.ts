@@ -8,7 +8,7 @@ import { decodeLeniently } from '../../mime/transfer.js';
 import type { SmtpReply } from './codes.js';
 
 /** What a notification says about one recipient. */
-export interface RecipientStatus {
+export interface RecipientNotice {
   /** As the sender named them, where the notification tells it. */
   readonly recipient: string;
   /** In lower case: failed, delayed, delivered, relayed or expanded. */
@@ -24,7 +24,7 @@ export interface DeliveryStatus {
   readonly envelopeId: string | undefined;
   /** Message-ID in what the notification returns of the message. */
   readonly messageId: string | undefined;
-  readonly recipients: readonly RecipientStatus[];
+  readonly recipients: readonly RecipientNotice[];
 }
 
 const LIMITS: MimeLimits = { headerOctets: 131_072, parts: 20 };
@@ -54,11 +54,11 @@ export function readDeliveryStatus(octets: Buffer): DeliveryStatus | undefined {
   return {
     envelopeId: message?.get('Original-Envelope-Id'),
     messageId: returned && messageIdIn(bodyOf(returned.headers, returned.body)),
-    recipients: recipients.slice(0, RECIPIENTS).map(recipientStatus),
+    recipients: recipients.slice(0, RECIPIENTS).map(recipientNotice),
   };
 }
 
-function recipientStatus(fields: Headers): RecipientStatus {
+function recipientNotice(fields: Headers): RecipientNotice {
   return {
     recipient: addressIn(fields.get('Original-Recipient')) ?? addressIn(fields.get('Final-Recipient')) ?? '',
     action: (fields.get('Action') ?? '').trim().toLowerCase(),

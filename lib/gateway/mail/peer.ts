@@ -24,7 +24,7 @@ import { replyOfStatus, type SmtpReply, smtpReplyOf } from './codes.js';
 import { contentOfMail, contentOfStatus, incomingMail, isEightBit, mailOf, outgoingMessage } from './conversion.js';
 import {
   type DeliveryStatus,
-  type RecipientStatus,
+  type RecipientNotice,
   readDeliveryStatus,
   writeFailureNotice,
 } from './delivery-status.js';
@@ -218,7 +218,7 @@ export class MailPeer implements CpimService, MailAcceptance {
     return 'ok';
   }
 
-  #settled(envelopeId: string, { action, status, recipient, diagnostic }: RecipientStatus): boolean {
+  #settled(envelopeId: string, { action, status, recipient, diagnostic }: RecipientNotice): boolean {
     const awaited = this.#awaited.get(envelopeId);
     if (awaited === undefined || awaited.to.toLowerCase() !== recipient.toLowerCase()) return false;
     if (SUCCESSES.has(action)) awaited.told(undefined);
