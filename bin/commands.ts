@@ -13,6 +13,7 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['doctor', () => import('./doctor.js')],
   ['status', () => import('./status.js')],
   ['events', () => import('./events.js')],
+  ['console', () => import('./console.js')],
   ['kick', () => import('./kick.js')],
   ['top', () => import('./top.js')],
   ['account', () => import('./account.js')],

@@ -84,9 +84,14 @@ export class AccountEndpoints {
       return await this.lease(account);
     } catch (error) {
       if (!(error instanceof RefusedError) || error.reply.code !== TAKEN) throw error;
-      const endpoint = await this.#attach(account, { sendOnly: true });
-      return { endpoint, release: () => void endpoint.close() };
+      return await this.leaseBeside(account);
     }
+  }
+
+  /** Attaches beside whatever is attached as the account, for a program that only sends. @throws as attaching */
+  async leaseBeside(account: string): Promise<Lease> {
+    const endpoint = await this.#attach(account, { sendOnly: true });
+    return { endpoint, release: () => void endpoint.close() };
   }
 
   #open(account: string): Shared {

@@ -16,6 +16,9 @@ export interface AdminAddress {
   readonly port: number;
   /** Of the API, where there is one. */
   readonly apiLimits?: AdminOptions['apiLimits'];
+  /** Admin ports of other nodes that the console shows, and consoles of others that may ask here. */
+  readonly nodes?: readonly string[];
+  readonly origins?: readonly string[];
   /** The console. */
   readonly files?: AdminOptions['files'];
 }
@@ -29,6 +32,7 @@ const INDEX = `imxp
 /readyz   whether the node accepts sessions and its store can be written: 503 before it is ready, while it drains, on a full disk, after the end of its certificate
 /metrics  for Prometheus
 /status   for imxp status and imxp top, JSON
+/nodes    other nodes that the console shows, JSON
 /console  all of it for people, in a browser`;
 
 export class Admin {
@@ -37,6 +41,7 @@ export class Admin {
   readonly #metrics: Metrics;
   readonly #server: AdminServer;
   readonly #host: string;
+  readonly #hasConsole: boolean;
   #store: ReadonlyMap<string, Readonly<OperationCounts>> = new Map();
   #counted: CountedStore | undefined;
   #facts: NodeFactsSource | undefined;
@@ -46,8 +51,9 @@ export class Admin {
   #obstacle: () => string | undefined = () => undefined;
   #api: Api | undefined;
 
-  private constructor({ host, port, apiLimits, files }: AdminAddress) {
+  private constructor({ host, port, apiLimits, files, nodes = [], origins = [] }: AdminAddress) {
     this.#host = host;
+    this.#hasConsole = files !== undefined;
     this.#metrics = new Metrics({
       status: () => this.#status(),
       store: () => this.#store,
@@ -61,6 +67,7 @@ export class Admin {
         '/metrics',
         () => this.#when(async () => ({ type: this.#metrics.contentType, body: await this.#metrics.text() })),
       ],
+      ['/nodes', () => json({ nodes })],
       ['/status', () => this.#when(async () => json(await this.#status()))],
     ]);
     this.#server = new AdminServer({
@@ -68,7 +75,8 @@ export class Admin {
       port,
       pages,
       files,
-      api: () => this.#api,
+      origins: new Set(origins),
+      api: () => (this.#api?.open === true ? this.#api : undefined),
       ...(apiLimits === undefined ? {} : { apiLimits }),
     });
   }
@@ -117,6 +125,16 @@ export class Admin {
   /** Answers requests to the API from now on. */
   serve(api: Api): void {
     this.#api = api;
+  }
+
+  /**
+   * URL of the console, with a token in its fragment, which browsers send to nobody.
+   *
+   * @returns undefined where the console is not built
+   */
+  consoleUrl(lifetimeMs: number): string | undefined {
+    if (!this.#hasConsole || this.#api === undefined) return undefined;
+    return `${this.url}/console/#token=${this.#api.issue('console', 'operate', lifetimeMs)}`;
   }
 
   async close(): Promise<void> {

@@ -17,12 +17,16 @@ import {
   type PublishBody,
   SEND,
   type SendBody,
+  TRACE,
+  type TraceBody,
 } from './api-schemas.js';
+import type { FailedLogins } from './failed-logins.js';
 import { HttpFault } from './http-fault.js';
 import type { MessageStreams } from './message-streams.js';
 import type { PresenceRequests } from './presence-requests.js';
 import type { Send } from './send.js';
 import type { Token, TokenRole } from './tokens.js';
+import { traced } from './trace.js';
 
 /** What the node lends to the API. */
 export interface OperationContext {
@@ -33,6 +37,9 @@ export interface OperationContext {
   readonly send: Send;
   readonly streams: MessageStreams;
   readonly presence: PresenceRequests;
+  readonly logins: FailedLogins;
+  /** Writes the log to a response, as it is written. @throws HttpFault */
+  readonly readLog: (response: ServerResponse, query: URLSearchParams) => void;
   readonly endpoints: AccountEndpoints;
   readonly held: () => HeldStatus;
   /** What is held for one endpoint. */
@@ -43,6 +50,7 @@ export interface ApiCall {
   readonly token: Token;
   /** Of the path, in its order. */
   readonly parameters: readonly string[];
+  readonly query: URLSearchParams;
   /** Checked by the schema of the operation. */
   readonly body?: unknown;
 }
@@ -194,6 +202,33 @@ export const OPERATIONS: readonly ApiOperation[] = [
   },
   {
     method: 'GET',
+    path: '/log',
+    role: 'read',
+    summary:
+      'Read the log as it is written, one JSON object in each line. Query: level, kind, session and peer, as imxp events has them.',
+    stream: true,
+    open: async ({ readLog }, { query }, response) => readLog(response, query),
+  },
+  {
+    method: 'GET',
+    path: '/logins',
+    role: 'read',
+    summary: 'Failed logins by address since the start, and which addresses are refused for them.',
+    run: async ({ logins }) => ({ logins: logins.list() }),
+  },
+  {
+    method: 'POST',
+    path: '/trace',
+    role: 'operate',
+    summary: 'Trace the way to an address: what each relay on it reports.',
+    body: TRACE,
+    run: async ({ accounts, endpoints }, { body }) => {
+      const { to, from } = body as TraceBody;
+      return await traced(endpoints, from ?? (await someAccount(accounts)), to);
+    },
+  },
+  {
+    method: 'GET',
     path: '/held',
     role: 'read',
     summary: 'How many messages are held for endpoints that are not attached.',
@@ -211,6 +246,14 @@ export const OPERATIONS: readonly ApiOperation[] = [
     },
   },
 ];
+
+/** @throws HttpFault 409 */
+async function someAccount(accounts: Accounts): Promise<string> {
+  for await (const { address, state } of accounts.profiles()) {
+    if (state.disabled === undefined && !address.includes('=')) return address;
+  }
+  throw new HttpFault(409, 'there is no account to send the probe: give one as "from"');
+}
 
 async function accessOf({ access, accounts }: OperationContext, address: string) {
   const owner = parseAddress(address);

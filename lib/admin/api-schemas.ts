@@ -41,6 +41,12 @@ export const PUBLISH = z.strictObject({
   info: z.string().max(1024).optional().describe('URI about the account'),
 });
 
+export const TRACE = z.strictObject({
+  to: address.describe('address whose way is traced'),
+  from: address.optional().describe('account that sends the probe; default: the first account that is not disabled'),
+});
+
+export type TraceBody = z.output<typeof TRACE>;
 export type PublishBody = z.output<typeof PUBLISH>;
 export type SendBody = z.output<typeof SEND>;
 export type AnswerBody = z.output<typeof ANSWER>;

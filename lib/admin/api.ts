@@ -2,6 +2,7 @@
  * HTTP API on the admin port: decides by token and role who may ask for what, limits it, and answers in JSON. What is done
  * is in `api-operations.ts`.
  */
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type * as z from 'zod';
 import type { Limits } from '../config/limits.js';
@@ -18,7 +19,17 @@ import {
 import { API_PATH } from './api-path.js';
 import { faultOfError, HttpFault } from './http-fault.js';
 import { openApiDocument } from './open-api.js';
-import { type Token, tokenIn } from './tokens.js';
+import { digestOf, type Token, type TokenRole, tokenIn } from './tokens.js';
+
+/** A token that ends by itself. */
+interface Issued extends Token {
+  /** On the monotonic clock, milliseconds. */
+  readonly until: number;
+}
+
+/** Tokens that end by themselves; a further one ends the oldest. */
+const MOST_ISSUED = 16;
+const SECRET_OCTETS = 32;
 
 const MINUTE_SECONDS = 60;
 
@@ -33,7 +44,9 @@ export class Api {
   readonly #outstanding: Places;
   readonly #streams: Places;
   /** Open streams with their tokens. */
-  readonly #open = new Map<ServerResponse, Token>();
+  readonly #streaming = new Map<ServerResponse, Token>();
+  /** Tokens that end by themselves. */
+  #issued: readonly Issued[] = [];
 
   constructor(tokens: readonly Token[], context: OperationContext, limits: Limits['api']) {
     this.#tokens = tokens;
@@ -46,10 +59,38 @@ export class Api {
     this.#wrong = new TokenBuckets({ perSecond, burst: limits.wrongPerMinute }, monotonic);
   }
 
+  /** Whether anybody has a token. */
+  get open(): boolean {
+    return this.#all().length > 0;
+  }
+
+  /**
+   * Makes a token that ends by itself.
+   *
+   * @returns its text, which is kept nowhere
+   */
+  issue(name: string, role: Exclude<TokenRole, 'send'>, lifetimeMs: number): string {
+    const text = randomBytes(SECRET_OCTETS).toString('base64url');
+    const until = monotonic() + lifetimeMs;
+    this.#issued = [...this.#current().slice(1 - MOST_ISSUED), { name, role, digest: digestOf(text), until }];
+    return text;
+  }
+
+  #current(): readonly Issued[] {
+    const now = monotonic();
+    this.#issued = this.#issued.filter(({ until }) => until > now);
+    return this.#issued;
+  }
+
+  #all(): readonly Token[] {
+    return [...this.#tokens, ...this.#current()];
+  }
+
   /** Takes other tokens from now on. Streams of those that are not among them end. */
   replace(tokens: readonly Token[]): void {
     this.#tokens = tokens;
-    for (const [response, token] of this.#open) if (!tokens.some((one) => isSame(one, token))) response.end();
+    const all = this.#all();
+    for (const [response, token] of this.#streaming) if (!all.some((one) => isSame(one, token))) response.end();
   }
 
   /** Answers a request below {@link API_PATH}. */
@@ -71,7 +112,8 @@ export class Api {
         throw new HttpFault(403, `this needs a token with the role "${operation.role}"`);
       }
       await this.#checkAccount(token);
-      await this.#perform(operation, { token, parameters, request, response });
+      const query = new URLSearchParams(request.url?.split('?', 2)[1] ?? '');
+      await this.#perform(operation, { token, parameters, query, request, response });
     } catch (error) {
       const fault = faultOfError(error);
       if (fault === undefined) events.fault.publish({ session: 'api', error });
@@ -84,7 +126,7 @@ export class Api {
   }
 
   #admitted(request: IncomingMessage, remote: string): Token {
-    const token = tokenIn(request.headers.authorization, this.#tokens);
+    const token = tokenIn(request.headers.authorization, this.#all());
     if (token === undefined) {
       if (!this.#wrong.of(hostPrefix(remote))?.take())
         throw new HttpFault(429, 'too many requests without a valid token');
@@ -108,6 +150,7 @@ export class Api {
     asked: {
       readonly token: Token;
       readonly parameters: readonly string[];
+      readonly query: URLSearchParams;
       readonly request: IncomingMessage;
       readonly response: ServerResponse;
     },
@@ -130,10 +173,10 @@ export class Api {
   async #stream(open: NonNullable<ApiOperation['open']>, call: ApiCall, response: ServerResponse): Promise<void> {
     const { token } = call;
     const leave = this.#streams.take(token.name);
-    this.#open.set(response, token);
+    this.#streaming.set(response, token);
     const ended = (): void => {
       leave();
-      this.#open.delete(response);
+      this.#streaming.delete(response);
     };
     response.once('close', ended);
     try {

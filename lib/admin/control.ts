@@ -12,6 +12,13 @@ import type { LogReaders } from './log-readers.js';
 /** Names of the sockets in the directory of the store: that of the node, and those of its workers. */
 export const CONTROL_SOCKET = /^control(?:-[0-9]+)?$/;
 
+export interface ControlExtras {
+  /** Readers of the live log. */
+  readonly readers?: LogReaders | undefined;
+  /** URL of the console with a new token, or why there is none. */
+  readonly console?: (() => Promise<string | { readonly error: string }>) | undefined;
+}
+
 export interface ControlledSessions {
   list(): SessionFacts[];
   end(whom: string, reason: string): SessionFacts[];
@@ -41,20 +48,22 @@ export class ControlSocket {
   /**
    * Opens the socket for the relay that has the lock of the store, or for one of its workers.
    *
-   * @param readers of the live log; workers have none, because the relay has the lines of all
+   * @param extras what workers have not, because the relay has it for all
    * @returns undefined where there can be none: on file systems without sockets, and for paths that are too long
    */
   static async open(
     directory: string,
     worker: boolean,
     sessions: ControlledSessions,
-    readers?: LogReaders,
+    { readers, console: page }: ControlExtras = {},
   ): Promise<ControlSocket | undefined> {
     const name = worker ? `control-${process.pid}` : 'control';
     const path = await socketPath(directory, name);
     if (path === undefined) return undefined;
     const limits = { maxHeaderSize: HEADER_OCTETS, headersTimeout: REQUEST_MS, requestTimeout: REQUEST_MS };
-    const server = createServer(limits, (request, response) => answer(request, response, sessions, readers));
+    const server = createServer(limits, (request, response) =>
+      answer(request, response, sessions, { readers, console: page }),
+    );
     server.maxConnections = CONNECTIONS;
     try {
       // What a relay that was killed has left.
@@ -90,7 +99,7 @@ function answer(
   request: IncomingMessage,
   response: ServerResponse,
   sessions: ControlledSessions,
-  readers: LogReaders | undefined,
+  { readers, console: page }: ControlExtras,
 ): void {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://control');
   const whom = searchParams.get('whom') ?? '';
@@ -102,7 +111,15 @@ function answer(
   } else if (request.method === 'GET' && pathname === '/events' && readers !== undefined) {
     const refused = readers.add(response, searchParams, sessions.list());
     if (refused !== undefined) reply(response, refused.status, { error: refused.error });
-  } else reply(response, 404, { error: 'there are GET /sessions, GET /events and POST /kick?whom=' });
+  } else if (request.method === 'GET' && pathname === '/console' && page !== undefined) {
+    void page().then(
+      (url) => (typeof url === 'string' ? reply(response, 200, { url }) : reply(response, 503, url)),
+      (error: unknown) => {
+        events.fault.publish({ session: 'control', error });
+        response.destroy();
+      },
+    );
+  } else reply(response, 404, { error: 'there are GET /sessions, GET /events, GET /console and POST /kick?whom=' });
 }
 
 function reply(response: ServerResponse, status: number, body: object): void {

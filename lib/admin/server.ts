@@ -27,6 +27,8 @@ export interface AdminOptions {
   readonly pages: ReadonlyMap<string, () => Page | Promise<Page>>;
   /** Files of a page for browsers, the console. */
   readonly files?: PageFiles | undefined;
+  /** Of pages of others that browsers may let ask here. */
+  readonly origins?: ReadonlySet<string>;
   /** Answers requests below {@link API_PATH}; without it nothing is there. */
   readonly api?: () => Pick<Api, 'answer'> | undefined;
   /** What the API needs beside the pages; nothing unless given. */
@@ -98,6 +100,7 @@ export class AdminServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    if (this.#greeted(request, response)) return;
     const api = path.startsWith(`${API_PATH}/`) && this.#mayAsk(request) ? this.#options.api?.() : undefined;
     if (api !== undefined) {
       await api.answer(request, response, path);
@@ -123,6 +126,28 @@ export class AdminServer {
       ...(hasBody(request) ? { Connection: 'close' } : {}),
     });
     response.end(request.method === 'HEAD' ? undefined : body);
+  }
+
+  /**
+   * Lets pages of configured origins read the response (Fetch Standard, CORS protocol).
+   *
+   * @returns whether the request only asked for that, and is answered
+   */
+  #greeted(request: IncomingMessage, response: ServerResponse): boolean {
+    const { origin } = request.headers;
+    if (origin === undefined || this.#options.origins?.has(origin.toLowerCase()) !== true || !this.#mayAsk(request)) {
+      return false;
+    }
+    response.setHeader('Access-Control-Allow-Origin', origin);
+    response.setHeader('Vary', 'Origin');
+    if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined) return false;
+    response.writeHead(204, {
+      'Access-Control-Allow-Methods': 'GET, POST, PUT',
+      'Access-Control-Allow-Headers': 'Authorization, Content-Type',
+      'Access-Control-Max-Age': '600',
+    });
+    response.end();
+    return true;
   }
 
   async #page(request: IncomingMessage): Promise<Page> {

@@ -60,6 +60,10 @@ export async function readTokens(path: string): Promise<readonly Token[]> {
   return data.tokens.map(({ sha256, ...token }) => ({ ...token, digest: Buffer.from(sha256, 'hex') }));
 }
 
+export function digestOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
 /**
  * The token of a request.
  *
@@ -68,7 +72,7 @@ export async function readTokens(path: string): Promise<readonly Token[]> {
 export function tokenIn(authorization: string | undefined, tokens: readonly Token[]): Token | undefined {
   const given = /^bearer ([!-~]+)$/i.exec(authorization ?? '')?.[1];
   if (given === undefined) return undefined;
-  const digest = createHash('sha256').update(given).digest();
+  const digest = digestOf(given);
   // All are compared, each in constant time.
   return tokens.filter((token) => timingSafeEqual(token.digest, digest))[0];
 }

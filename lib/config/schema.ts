@@ -231,6 +231,11 @@ const compatibility = z
   })
   .prefault({});
 
+const originSchema = z
+  .string()
+  .regex(/^https?:\/\/(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i, 'not an origin such as http://10.0.0.2:9913')
+  .transform(lower);
+
 const admin = (path: z.ZodType<string, string>) =>
   z.strictObject({
     host: hostSchema.prefault('127.0.0.1').describe('address to listen on for operators'),
@@ -241,6 +246,14 @@ const admin = (path: z.ZodType<string, string>) =>
       })
       .optional()
       .describe('HTTP API for programs and operators who have a token; default: none'),
+    nodes: z
+      .array(originSchema)
+      .default([])
+      .describe('admin ports of other nodes that the console of this one shows, such as http://10.0.0.2:9913'),
+    origins: z
+      .array(originSchema)
+      .default([])
+      .describe('consoles of other nodes that may ask here from a browser, such as http://10.0.0.1:9913'),
   });
 
 const webhook = (path: z.ZodType<string, string>) =>

@@ -32,9 +32,9 @@ export function typeOf(name: string): string {
 }
 
 /** The console on the admin port; undefined where it is not built, because nobody asked for it by the configuration. */
-export function consolePage(): PageFiles | undefined {
+export function consolePage(nodes: readonly string[]): PageFiles | undefined {
   if (!existsSync(place('console', 'index.html'))) return undefined;
-  return new PageFiles('/console', builtFiles('console', ['index.html', 'app.js', 'app.css', 'icon.svg']));
+  return new PageFiles('/console', builtFiles('console', ['index.html', 'app.js', 'app.css', 'icon.svg']), nodes);
 }
 
 function place(page: string, name: string): URL {

@@ -2,11 +2,14 @@
  * Composition root: makes a running node of a configuration. The only file that knows every folder; it only decides
  * which part is given what.
  */
+import type { ServerResponse } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { AccountEndpoints } from '../admin/account-endpoints.js';
 import type { Admin } from '../admin/admin.js';
 import type { Api } from '../admin/api.js';
 import { ControlSocket } from '../admin/control.js';
+import { FailedLogins } from '../admin/failed-logins.js';
+import { HttpFault } from '../admin/http-fault.js';
 import { LogReaders } from '../admin/log-readers.js';
 import { readTokens, type Token } from '../admin/tokens.js';
 import { readWebhooks, Webhooks } from '../admin/webhooks.js';
@@ -68,6 +71,9 @@ import {
   tlsOptions,
 } from './settings.js';
 
+/** A token of the console ends by itself. */
+const CONSOLE_TOKEN_MS = 3_600_000;
+
 /** An address that a node listens on. */
 export interface Listening {
   readonly transport: string;
@@ -118,10 +124,12 @@ export class Node {
   readonly #renewal: CertificateRenewal | undefined;
   readonly #sessions: SessionControl;
   #control: ControlSocket | undefined;
-  readonly #api: Api | undefined;
+  #api: Api | undefined;
   /** Those of accounts that the process itself attaches. */
   readonly #endpoints: AccountEndpoints;
   readonly #webhooks: Webhooks;
+  readonly #logins = new FailedLogins();
+  readonly #readers = new LogReaders((wanted) => this.#hearPerData(wanted));
   readonly #spool: Spool | undefined;
   readonly #role: NodeRole | undefined;
   readonly #entries: AccessEntries;
@@ -377,6 +385,7 @@ export class Node {
     await Promise.all([this.#neighbours.close(leftMs), this.#local.close(leftMs), ...released]);
     await this.#role?.stopped();
     await this.#admin?.close();
+    this.#logins.stop();
     this.#certificates.stop();
     await unordered;
     await this.#control?.close();
@@ -416,8 +425,23 @@ export class Node {
   async #openControl(worker: boolean): Promise<void> {
     const { store } = this.#config;
     if (store.type !== 'lmdb') return;
-    const readers = worker ? undefined : new LogReaders((wanted) => this.#hearPerData(wanted));
-    this.#control = await ControlSocket.open(store.path, worker, this.#sessions, readers);
+    const extras = worker ? {} : { readers: this.#readers, console: () => this.#consoleUrl() };
+    this.#control = await ControlSocket.open(store.path, worker, this.#sessions, extras);
+  }
+
+  /** The first one makes the API, where no tokens are configured. */
+  async #consoleUrl(): Promise<string | { readonly error: string }> {
+    const none = { error: 'the console is not built, or the configuration has no "admin" section' };
+    if (this.#admin === undefined) return none;
+    const { httpApi: make } = await import('./http-api.js');
+    this.#api ??= this.#makeApi(make, []);
+    if (this.#api !== undefined) this.#admin.serve(this.#api);
+    return this.#admin.consoleUrl(CONSOLE_TOKEN_MS) ?? none;
+  }
+
+  #readLog(response: ServerResponse, query: URLSearchParams): void {
+    const refused = this.#readers.add(response, query, this.#sessions.list());
+    if (refused !== undefined) throw new HttpFault(refused.status, refused.error);
   }
 
   #hearPerData(wanted: boolean): void {
@@ -560,6 +584,8 @@ export class Node {
       addAccount: (address, password) => this.addAccount(address, password),
       submit: (data, sink) => this.#relay.submit(data, sink),
       endpoints: this.#endpoints,
+      logins: this.#logins,
+      readLog: (response, query) => this.#readLog(response, query),
       held: () => this.#relay.held,
       heldFor: (endpoint) => this.#relay.heldFor(endpoint),
     });

@@ -10,7 +10,7 @@ import type { ConnectionRules } from './connection-rules.js';
 import type { ConnectionSetup } from './connection-setup.js';
 import { FairLimit } from './fair-limit.js';
 import { cannotListen } from './listen-fault.js';
-import type { LoginThrottle } from './login-throttle.js';
+import { BANNED, type LoginThrottle } from './login-throttle.js';
 import { hostPrefix, type NetworkAddress, plainAddress } from './network.js';
 import { TurnQueue } from './turn-queue.js';
 
@@ -222,7 +222,7 @@ export class Listener implements ConnectionOwner {
     const banMs = this.#options.throttle?.bannedFor(address) ?? 0;
     if (banMs > 0) {
       const minutes = Math.ceil(banMs / 60_000);
-      return { code: 421, text: `too many failed authentications from your address; try again in ${minutes} minutes` };
+      return { code: 421, text: `${BANNED} from your address; try again in ${minutes} minutes` };
     }
     if (this.#connections.size >= sessions) return { code: 421, text: 'too many sessions; try again later' };
     if ((this.#perAddress.get(address) ?? 0) >= sessionsPerAddress) {

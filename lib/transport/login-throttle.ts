@@ -15,6 +15,9 @@
 import type { Limits } from '../config/limits.js';
 import { hostPrefix, networkOf } from './network.js';
 
+/** Beginning of what peers are told who are refused for their failures. */
+export const BANNED = 'too many failed authentications';
+
 export type LoginThrottleLimits = Limits['authentication'];
 
 /** Entries of each table. One costs about 200 octets; the one touched longest ago goes first. */

@@ -216,7 +216,7 @@ describe('config/parse', () => {
     [
       'a key far from any',
       { ...MINIMAL, admin: { port: 1, qqqq: 1 } },
-      'admin.qqqq: unknown key; known here: host, port, api',
+      'admin.qqqq: unknown key; known here: host, port, api, nodes, origins',
     ],
     [
       'a key unknown in a variant',

@@ -1,8 +1,13 @@
-/** The console: one page that shows how a node is, as `/status` tells it, every two seconds. */
+/**
+ * The console: one page that shows how a node is, as `/status` tells it, every two seconds; with a token also its log, failed
+ * logins, and traces.
+ */
 import { type ComponentChildren, render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { CertificateStatus, LinkStatus, NodeStatus } from '../../lib/ops/status.js';
 import { kindOf, MeshMap } from './mesh-map.js';
+import { fetchFrom, keepToken, type ShownNode, takeToken, tokenOf, wordsOf } from './node-client.js';
+import { Operations, TokenForm, type TraceWish } from './operations.js';
 import { Plot } from './plot.js';
 import { Samples } from './samples.js';
 
@@ -10,40 +15,105 @@ const LOOK_MS = 2000;
 /** Certificates that end within so many days are marked. */
 const SOON_DAYS = 30;
 
+const OWN: ShownNode = { url: '', name: 'this node' };
+
 function Console() {
+  const [nodes, setNodes] = useState<readonly ShownNode[]>([OWN]);
+  const [node, setNode] = useState(OWN);
+  useEffect(() => {
+    const ask = async (): Promise<void> => {
+      try {
+        const { nodes: others }: { readonly nodes: readonly string[] } = await (await fetchFrom(OWN, '/nodes')).json();
+        setNodes([OWN, ...others.map((url) => ({ url, name: new URL(url).host }))]);
+      } catch {
+        // The status says that the node does not answer.
+      }
+    };
+    void ask();
+  }, []);
+  return (
+    <main>
+      {nodes.length === 1 ? null : (
+        <nav aria-label="Nodes">
+          {nodes.map((one) => (
+            <button
+              key={one.url}
+              type="button"
+              aria-current={one === node ? 'page' : undefined}
+              onClick={() => setNode(one)}
+            >
+              {one.name}
+            </button>
+          ))}
+        </nav>
+      )}
+      <NodeView key={node.url} node={node} />
+    </main>
+  );
+}
+
+/** One node, looked at every two seconds. */
+function NodeView({ node }: { readonly node: ShownNode }) {
   const samples = useRef(new Samples());
   const [status, setStatus] = useState<NodeStatus | undefined>();
   const [trouble, setTrouble] = useState<string | undefined>();
+  const [token, setToken] = useState(tokenOf(node));
+  const [why, setWhy] = useState<string | undefined>();
+  const [wish, setWish] = useState<TraceWish | undefined>();
   useEffect(() => {
     const look = async (): Promise<void> => {
       try {
-        const response = await fetch('/status', { cache: 'no-store' });
-        if (!response.ok) throw new Error((await response.text()).trim());
-        const next: NodeStatus = await response.json();
+        const next: NodeStatus = await (await fetchFrom(node, '/status')).json();
         samples.current.add(next, Date.now() / 1000);
         setStatus(next);
         setTrouble(undefined);
       } catch (error) {
-        setTrouble(error instanceof Error ? error.message : String(error));
+        setTrouble(wordsOf(error));
       }
     };
     void look();
     const timer = setInterval(() => void look(), LOOK_MS);
     return () => clearInterval(timer);
   }, []);
+  const lost = (reason: string): void => {
+    keepToken(node, undefined);
+    setToken(undefined);
+    setWhy(reason);
+  };
+  const trace =
+    token === undefined
+      ? undefined
+      : (domain: string): void => setWish((last) => ({ to: `imxp=report@${domain}`, number: (last?.number ?? 0) + 1 }));
   return (
-    <main>
+    <>
       <div role="status">
         {trouble === undefined ? null : (
           <p class="trouble">The node does not answer: {trouble}. What is shown is from before.</p>
         )}
       </div>
-      {status === undefined ? <h1>imxp console</h1> : <Overview status={status} samples={samples.current} />}
-    </main>
+      {status === undefined ? (
+        <h1>imxp console</h1>
+      ) : (
+        <Overview status={status} samples={samples.current} trace={trace} />
+      )}
+      {token === undefined ? (
+        <TokenForm node={node} why={why} given={() => setToken(tokenOf(node))} />
+      ) : (
+        <Operations node={node} trace={wish} lost={lost} />
+      )}
+    </>
   );
 }
 
-function Overview({ status, samples }: { readonly status: NodeStatus; readonly samples: Samples }) {
+function Overview({
+  status,
+  samples,
+  trace,
+}: {
+  readonly status: NodeStatus;
+  readonly samples: Samples;
+  readonly trace: ((domain: string) => void) | undefined;
+}) {
   const { sessions, accounts, held, process } = status;
   return (
     <>
@@ -76,7 +146,7 @@ function Overview({ status, samples }: { readonly status: NodeStatus; readonly s
       </dl>
       <Plot title="Messages per second" unit="/s" series={samples.series('perSecond')} />
       <Plot title="Time to the answer, 99th percentile" unit="ms" series={samples.series('p99')} />
-      <MeshMap status={status} />
+      <MeshMap status={status} trace={trace} />
       <Certificates certificates={status.certificates} />
       <Links links={status.links} />
     </>
@@ -103,7 +173,7 @@ function Tile({
 
 function Links({ links }: { readonly links: readonly LinkStatus[] }) {
   return (
-    <section class="panel wide links">
+    <section class="panel wide lines">
       <h2>Links</h2>
       {links.length === 0 ? (
         <p class="none">No links to other relays.</p>
@@ -130,7 +200,7 @@ function Links({ links }: { readonly links: readonly LinkStatus[] }) {
                 <td data-name="Last failure">
                   {failure === undefined
                     ? '–'
-                    : `${failure.reason}${failure.suspect === undefined ? '' : ` (${failure.suspect})`}`}
+                    : `${failure.reason}${failure.suspect === undefined ? '' : ` (${failure.suspect})`}, at ${clock(failure.at)}`}
                 </td>
               </tr>
             ))}
@@ -177,6 +247,10 @@ const HOLDERS: Readonly<Record<CertificateStatus['holder'], string>> = {
   neighbour: 'neighbour',
 };
 
+function clock(time: string): string {
+  return new Date(time).toLocaleTimeString([], { hour12: false });
+}
+
 function duration(seconds: number): string {
   const units = [
     [86_400, 'd'],
@@ -193,4 +267,5 @@ function octets(count: number): string {
 }
 
 const place = document.querySelector('#app');
+takeToken(OWN);
 if (place !== null) render(<Console />, place);

@@ -17,7 +17,7 @@ import type { ServerSettings } from '../../sasl/settings.js';
 import { mechanismUri } from '../../sasl/uri.js';
 import type { CredentialStore, Verifier } from '../../sasl/verifier.js';
 import { ChannelHandle, type ErrorCodec } from '../channel.js';
-import type { LoginThrottle } from '../login-throttle.js';
+import { BANNED, type LoginThrottle } from '../login-throttle.js';
 import type { ChannelCondition, ProfileConnection, ServedProfile } from '../profile.js';
 import { certificateNames } from '../tls/certificate.js';
 import { channelBindings } from '../tls/channel-bindings.js';
@@ -231,9 +231,9 @@ export class SaslProfile implements ServedProfile {
     if (code === NOT_ACCEPTED.code) await pause(this.#sessions.failed(connection));
     if (connection.ended) return;
     send();
-    if (answer.exhausted) connection.dismiss(new TransportError('CLOSED', 'too many failed authentications'));
+    if (answer.exhausted) connection.dismiss(new TransportError('CLOSED', BANNED));
     else if (this.#sessions.banned(connection)) {
-      connection.dismiss(new TransportError('CLOSED', 'too many failed authentications from this address'));
+      connection.dismiss(new TransportError('CLOSED', `${BANNED} from this address`));
     }
   }
 }

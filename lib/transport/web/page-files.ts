@@ -46,7 +46,6 @@ const CONFINED = [
 ].join('; ');
 
 const HEADERS = {
-  'Content-Security-Policy': CONFINED,
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
   'Cross-Origin-Opener-Policy': 'same-origin',
@@ -59,15 +58,19 @@ const HEADERS = {
 export class PageFiles {
   /** Path of the page, which ends with a slash so that names in the page are relative to it. */
   readonly path: string;
+  readonly #headers: OutgoingHttpHeaders;
   readonly #kept = new Map<string, Kept>();
 
   /**
    * @param path of the page, with or without the slash at its end
    * @param files by name; the one named '' is the page
+   * @param connects other origins that the page may ask
    */
-  constructor(path: string, files: ReadonlyMap<string, PageFile>) {
+  constructor(path: string, files: ReadonlyMap<string, PageFile>, connects: readonly string[] = []) {
+    const confined = CONFINED.replace("connect-src 'self'", ["connect-src 'self'", ...connects].join(' '));
+    this.#headers = { ...HEADERS, 'Content-Security-Policy': confined };
     this.path = path.endsWith('/') ? path : `${path}/`;
-    for (const [name, file] of files) this.#kept.set(`${this.path}${name}`, keptOf(file));
+    for (const [name, file] of files) this.#kept.set(`${this.path}${name}`, keptOf(file, this.#headers));
   }
 
   /** The response to a request for a path; undefined when no file is there. */
@@ -82,7 +85,8 @@ export class PageFiles {
       return { status: 308, headers: { Location: this.path, 'Content-Length': 0 }, body: NOTHING };
     }
     const { tag, plain, packed } = kept;
-    if (headers['if-none-match'] === tag) return { status: 304, headers: { ...HEADERS, ETag: tag }, body: NOTHING };
+    if (headers['if-none-match'] === tag)
+      return { status: 304, headers: { ...this.#headers, ETag: tag }, body: NOTHING };
     const zipped = packed !== undefined && acceptsGzip(headers['accept-encoding']);
     const body = zipped ? packed : plain;
     const encoded = zipped ? { 'Content-Encoding': 'gzip' } : {};
@@ -94,10 +98,10 @@ export class PageFiles {
   }
 }
 
-function keptOf({ type, body }: PageFile): Kept {
+function keptOf({ type, body }: PageFile, headers: OutgoingHttpHeaders): Kept {
   const packed = gzipSync(body, { level: 9 });
   return {
-    headers: { ...HEADERS, 'Content-Type': type },
+    headers: { ...headers, 'Content-Type': type },
     tag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`,
     plain: body,
     packed: packed.length < body.length ? packed : undefined,
