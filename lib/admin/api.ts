@@ -19,7 +19,7 @@ import {
 import { API_PATH } from './api-path.js';
 import { faultOfError, HttpFault } from './http-fault.js';
 import { openApiDocument } from './open-api.js';
-import { digestOf, type Token, type TokenRole, tokenIn } from './tokens.js';
+import { type Token, type TokenRole, tokenDigest, tokenIn } from './tokens.js';
 
 /** A token that ends by itself. */
 interface Issued extends Token {
@@ -72,7 +72,7 @@ export class Api {
   issue(name: string, role: Exclude<TokenRole, 'send'>, lifetimeMs: number): string {
     const text = randomBytes(SECRET_OCTETS).toString('base64url');
     const until = monotonic() + lifetimeMs;
-    this.#issued = [...this.#current().slice(1 - MOST_ISSUED), { name, role, digest: digestOf(text), until }];
+    this.#issued = [...this.#current().slice(1 - MOST_ISSUED), { name, role, digest: tokenDigest(text), until }];
     return text;
   }
 

@@ -60,7 +60,7 @@ export async function readTokens(path: string): Promise<readonly Token[]> {
   return data.tokens.map(({ sha256, ...token }) => ({ ...token, digest: Buffer.from(sha256, 'hex') }));
 }
 
-export function digestOf(text: string): Buffer {
+export function tokenDigest(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }
 
@@ -72,7 +72,7 @@ export function digestOf(text: string): Buffer {
 export function tokenIn(authorization: string | undefined, tokens: readonly Token[]): Token | undefined {
   const given = /^bearer ([!-~]+)$/i.exec(authorization ?? '')?.[1];
   if (given === undefined) return undefined;
-  const digest = digestOf(given);
+  const digest = tokenDigest(given);
   // All are compared, each in constant time.
   return tokens.filter((token) => timingSafeEqual(token.digest, digest))[0];
 }
