@@ -29,6 +29,7 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['presence', () => import('./presence.js')],
   ['trace', () => import('./trace.js')],
   ['ping', () => import('./ping.js')],
+  ['bench', () => import('./bench.js')],
   ['gateway', () => import('./gateway.js')],
   ['wire', () => import('./wire.js')],
   ['interop', () => import('./interop.js')],

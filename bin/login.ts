@@ -72,7 +72,7 @@ async function checked(address: string, options: LoginOptions, given: string | u
 }
 
 async function login(address: string, options: LoginOptions): Promise<void> {
-  const { relay, dialect, nameServer, tls, ca, cert, key, check, json, name = address } = options;
+  const { relay, dialect, nameServer, loginName, tls, ca, cert, key, check, json, name = address } = options;
   if (!NAME.test(name)) {
     throw new CommandError(EXIT.USAGE, `${JSON.stringify(name)} cannot be the name of a context`, {
       hint: 'Give another with --name: letters, digits and ._@=+- only.',
@@ -85,6 +85,7 @@ async function login(address: string, options: LoginOptions): Promise<void> {
     ...(relay === undefined ? {} : { relay: relay.url }),
     ...(dialect === undefined ? {} : { dialect }),
     ...(nameServer === undefined ? {} : { nameServer }),
+    ...(loginName === undefined ? {} : { loginName }),
     ...(tls === undefined ? {} : { tls }),
     ...(ca === undefined ? {} : { ca: resolve(ca) }),
     ...(cert === undefined ? {} : { cert: resolve(cert) }),

@@ -1,5 +1,6 @@
 /** `imxp send`: sends one message from standard input or a file and reports whether it was accepted. */
 import { createReadStream } from 'node:fs';
+import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
@@ -28,7 +29,11 @@ import { hintFor } from './support/hints.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { type Recipients, recipientsArgument, severalRecipients, shownName } from './support/names.js';
 import { complain, hint, note, print, printJson, table } from './support/output.js';
+import { Progress } from './support/progress.js';
 import { type SecureCommandOptions, sealing, secureFiles, withIdentity, withSealing } from './support/secure.js';
+
+/** Smaller messages have no progress: what takes long is their way, which has none. */
+const LARGE = 65_536;
 
 interface SendOptions extends EndpointCommandOptions, SecureCommandOptions, ConditionOptions {
   readonly from?: string;
@@ -233,7 +238,8 @@ async function sendOne(
     type: described.type,
     octets: content.length,
   };
-  const result = await sendOrHold(fred, messageOf(content, described, draft, options, tracking.conditions));
+  const message = messageOf(content, described, draft, options, tracking.conditions);
+  const result = await withProgress(fred, file, content.length * to.length, () => sendOrHold(fred, message));
   const { outcomes } = result;
   const accepted = outcomes.filter((outcome) => outcome.accepted).map(({ recipient }) => recipient);
   const unconfirmed = await tracking.unconfirmed(accepted);
@@ -249,6 +255,18 @@ async function sendOne(
     hint('Whether it was delivered is not known: ask the recipient before you send it again.');
   }
   return exitOf(outcomes) || (unconfirmed.length > 0 ? EXIT.FAILED : EXIT.OK);
+}
+
+/** Shows how far a large message has come to the relay. */
+async function withProgress<T>(
+  fred: Endpoint,
+  file: string | undefined,
+  total: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (total < LARGE) return await work();
+  const progress = new Progress({ what: `sending ${basename(file ?? '-').replace(/^-$/, 'standard input')}`, total });
+  return await progress.during(() => total - Math.min(total, fred.unsentOctets), work);
 }
 
 function factsOf({ subject, inReplyTo }: Draft['fields']): object {

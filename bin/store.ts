@@ -1,10 +1,12 @@
 /** `imxp store`: works on the store of a node as a whole. */
-import { resolve } from 'node:path';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { loadForCommand, withConfig } from './support/configuration.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
 import { print, printJson } from './support/output.js';
+import { Progress } from './support/progress.js';
 import { asUser, foreignOwner } from './support/store-owner.js';
 import { octets } from './support/units.js';
 
@@ -19,9 +21,25 @@ async function backup(directory: string, { config, json }: BackupOptions): Promi
     throw new CommandError(EXIT.CONFIGURATION, 'store.type is "memory": there is nothing to copy');
   const { backUpStore } = await import('../lib/store/backup.js');
   const owner = await foreignOwner(store);
-  const made = await asUser(owner, () => backUpStore(store.path, resolve(directory)));
+  const target = resolve(directory);
+  const progress = new Progress({ what: 'copying' });
+  const made = await asUser(owner, () =>
+    progress.during(
+      () => sizeOf(target),
+      () => backUpStore(store.path, target),
+    ),
+  );
   if (json === true) printJson(made);
   else print(`${made.directory}: ${octets(made.octets)}`);
+}
+
+/** Octets of the files in a directory and in those below, as far as they are there. */
+function sizeOf(directory: string): number {
+  const entries = existsSync(directory) ? readdirSync(directory, { recursive: true, encoding: 'utf8' }) : [];
+  return entries.reduce(
+    (sum, name) => sum + (statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
 }
 
 export function register(program: Command): void {

@@ -16,6 +16,7 @@ const contextSchema = z.strictObject({
   relay: z.string().optional(),
   dialect: z.enum(DIALECTS).optional(),
   nameServer: z.string().optional(),
+  loginName: z.string().optional(),
   tls: z.enum(['off', 'prefer', 'require']).optional(),
   ca: z.string().optional(),
   cert: z.string().optional(),

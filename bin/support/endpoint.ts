@@ -16,6 +16,7 @@ export interface EndpointCommandOptions {
   readonly dialect?: DialectName;
   readonly nameServer?: string;
   readonly passwordFile?: string;
+  readonly loginName?: string;
   readonly tls?: TlsUse;
   readonly ca?: string;
   readonly cert?: string;
@@ -85,6 +86,10 @@ export function withConnection(command: Command): Command {
     )
     .addOption(nameServerOption())
     .option('--password-file <file>', 'file whose first line is the password; default: IMXP_PASSWORD, or a prompt')
+    .option(
+      '--login-name <name>',
+      'name to log in with, where the account was imported with a verifier for another than the address',
+    )
     .addOption(
       new Option(
         '--tls <use>',
@@ -111,7 +116,7 @@ export function withAnonymous(command: Command): Command {
       new Option(
         '--anonymous',
         'attach without an account, at the relay of the domain of the other side; its policy must allow that',
-      ).conflicts(['from', 'passwordFile', 'cert', 'key']),
+      ).conflicts(['from', 'loginName', 'passwordFile', 'cert', 'key']),
     );
 }
 
@@ -148,13 +153,14 @@ export async function endpointOptions(address: string, options: EndpointCommandO
 /** The options for coming to the relay, without a password. */
 export function connectionOptions(
   address: string,
-  { relay, dialect, nameServer, tls, ca, cert, key, legacyTls }: EndpointCommandOptions,
+  { relay, dialect, nameServer, loginName, tls, ca, cert, key, legacyTls }: EndpointCommandOptions,
 ): EndpointOptions {
   return {
     address,
     ...(relay === undefined ? {} : { relay }),
     ...(dialect === undefined ? {} : { dialect }),
     ...(nameServer === undefined ? {} : { nameServers: [nameServer] }),
+    ...(loginName === undefined ? {} : { loginName }),
     ...(cert === undefined ? {} : { certificate: cert }),
     ...(key === undefined ? {} : { key }),
     ...(legacyTls === undefined ? {} : { legacyTls }),

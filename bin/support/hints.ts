@@ -75,11 +75,16 @@ export function replyHint({ code }: Pick<Reply, 'code'>): string | undefined {
   return REPLY_HINTS[code];
 }
 
+/** Said where the relay of a program that only sends refuses subaddresses. */
+const NO_SUBADDRESSES = 'takes no program beside it';
+
 function refusalHint({ message, reply }: RefusedError): string | undefined {
   const [, address] = /^cannot attach as (\S+):/.exec(message) ?? [];
   if (address === undefined) return replyHint(reply);
   switch (reply.code) {
     case 554:
+      if (message.includes(NO_SUBADDRESSES))
+        return 'End the other program first: this relay lets one program attach at a time.';
       return `Use a subaddress such as ${subaddressOf(address)}, or end the other program; imxp listen --override takes its place.`;
     case 537:
       return `The operator of the relay decides this; there, imxp check --identity ${address} shows what is allowed.`;

@@ -135,11 +135,11 @@ const policy = z
         'domains served here with the identity to which all their endpoints and services belong; it attaches as "*@domain"',
       ),
     delivery: z
-      .enum(['first', 'latest', 'all'])
+      .enum(['first', 'latest', 'all', 'one'])
       // core-01 §4.4.4.1 step 3.3 asks for an application that is attached as the recipient.
       .default('first')
       .describe(
-        'who receives for fred@example.com while only programs under subaddresses of it (fred/laptop@example.com) are attached: "first" nobody, since the first program that attaches as the address itself receives for it; "latest" the program that attached last; "all" each of them. Programs that only send receive nothing',
+        'who receives for fred@example.com while only programs under subaddresses of it (fred/laptop@example.com) are attached: "first" nobody, since the first program that attaches as the address itself receives for it; "latest" the program that attached last; "all" each of them; "one" one of them in turn, and the next where that one is busy or gone. Programs that only send receive nothing',
       ),
     statusRequest: z
       .enum(['on', 'border', 'off'])

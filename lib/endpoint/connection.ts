@@ -56,6 +56,8 @@ export interface RelayConnection {
    * @throws ImxpError when the relay refuses it
    */
   further?(closed: () => void): Promise<EndpointChannel>;
+  /** Octets of messages that have not been transmitted yet. */
+  unsentOctets?(): number;
   /** Releases the session in order. */
   release(): Promise<void>;
 }
@@ -112,6 +114,7 @@ export class RelayConnector implements Connector {
         relay: line.relay,
         preferred: preferredTo(line.relay, relays).length === 0,
         further: (closed) => this.#further(connection, closed),
+        unsentOctets: () => unsentOctets(connection),
         release: () => connection.release(),
       };
     } catch (error) {
@@ -157,13 +160,14 @@ export class RelayConnector implements Connector {
   }
 
   #credentials(): { readonly credentials?: Credentials } {
-    const { address, anonymous, password, own } = this.#settings;
+    const { address, anonymous, loginName, password, own } = this.#settings;
     if (anonymous) return { credentials: { mechanisms: ['ANONYMOUS'] } };
     const useCertificate = own !== undefined;
     // Accounts and certificates name the endpoint; subaddresses have no passwords of their own.
-    const username = parseAddress(address).base;
+    const account = parseAddress(address).base;
+    const username = loginName ?? account;
     if (password !== undefined) return { credentials: { username, password, useCertificate } };
-    return useCertificate ? { credentials: { username, authzid: username, useCertificate } } : {};
+    return useCertificate ? { credentials: { username: account, authzid: account, useCertificate } } : {};
   }
 
   #proposal(attach: Attach | undefined): { uri: string; content?: string } {
@@ -178,6 +182,12 @@ export class RelayConnector implements Connector {
     const answer = this.dialect.decodeInitialReply(content);
     if (answer.type === 'error') throw attachRefused(attach.endpoint, answer);
   }
+}
+
+function unsentOctets(connection: Connection): number {
+  let sum = 0;
+  for (const { number } of connection.channels) sum += connection.channelInfo(number)?.unsentOctets ?? 0;
+  return sum;
 }
 
 /** The error for an attach that the relay refused. */

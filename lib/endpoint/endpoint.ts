@@ -20,6 +20,7 @@ import { type EndpointOptions, type EndpointSettings, settle } from './options.j
 import { Outbox, type SendSink } from './outbox.js';
 import { acceptedBy, failedFor, type Outcome } from './outcome.js';
 import { PresenceClient } from './presence.js';
+import { refusesSubaddress, withoutSubaddress } from './refused-subaddress.js';
 import { withinTime } from './service-timeout.js';
 import { type Echo, type ProbeOptions, type Status, StatusClient, type StatusOptions } from './status.js';
 import { Transactions } from './transactions.js';
@@ -132,11 +133,23 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
    */
   static async connect(options: EndpointOptions): Promise<Endpoint> {
     const settings = await settle(options);
-    return Endpoint.through(new RelayConnector(settings, dialectNamed(settings.dialect)), settings);
+    return await Endpoint.through(new RelayConnector(settings, dialectNamed(settings.dialect)), settings);
   }
 
   /** Like {@link connect}, but over connections from another connector. */
   static async through(connector: Connector, settings: EndpointSettings): Promise<Endpoint> {
+    try {
+      return await Endpoint.#attached(connector, settings);
+    } catch (error) {
+      const { address, attachAs } = settings;
+      if (address === attachAs || !refusesSubaddress(error)) throw error;
+      return await Endpoint.#attached(connector, { ...settings, attachAs: address }).catch((own: unknown) => {
+        throw withoutSubaddress(own, address, error.reply);
+      });
+    }
+  }
+
+  static async #attached(connector: Connector, settings: EndpointSettings): Promise<Endpoint> {
     const endpoint = new Endpoint(connector, settings);
     const { attachAs, reconnectInitially, signal } = settings;
     signal?.throwIfAborted();
@@ -250,6 +263,11 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
   /** Whether there is a connection to the relay. */
   get connected(): boolean {
     return this.#connection.connected;
+  }
+
+  /** Octets of messages on their way to the relay that have not been transmitted yet: how far a large one has come. */
+  get unsentOctets(): number {
+    return this.#connection.connection?.unsentOctets?.() ?? 0;
   }
 
   /** The URL of the relay it is connected to. */

@@ -101,6 +101,11 @@ export interface EndpointOptions {
    * `certificate` the endpoint does not log in.
    */
   readonly password?: string | (() => string | Promise<string>);
+  /**
+   * The name to log in with, where it is another than `address`: DIGEST-MD5 makes it a part of what is proven, so that an
+   * account whose verifier was made for `fred` logs in as `fred`. Default: the address, without a subaddress.
+   */
+  readonly loginName?: string;
   /** File whose first line is the password; read on each connection. */
   readonly passwordFile?: string;
   /**
@@ -146,7 +151,8 @@ export interface EndpointOptions {
   /**
    * This program only sends: it takes the place of no other program that is attached as `address`, and what arrives for it
    * is refused at once. It attaches under a subaddress of its own, which is in {@link Endpoint.addresses} and to which
-   * services and {@link Endpoint.request} get their answers; messages still come from `address` (D-CORE-49). Default: false.
+   * services and {@link Endpoint.request} get their answers; messages still come from `address` (D-CORE-49). Where the relay
+   * refuses subaddresses it attaches as `address` itself, unless another program has it (554). Default: false.
    */
   readonly sendOnly?: boolean;
   /** Ends the attempt to connect; it has no effect afterwards. */
@@ -160,6 +166,7 @@ export interface EndpointSettings {
   /** The address to attach as: {@link address}, or a subaddress of it for a program that only sends. */
   readonly attachAs: string;
   readonly sendOnly: boolean;
+  readonly loginName: string | undefined;
   readonly signal: AbortSignal | undefined;
   /** Whether to log in anonymously. */
   readonly anonymous: boolean;
@@ -201,6 +208,7 @@ const KEYS: KnownKeys<EndpointOptions> = {
   reconnect: true,
   override: true,
   sendOnly: true,
+  loginName: true,
   signal: true,
   limits: true,
 };
@@ -225,6 +233,7 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
     // An anonymous address is random already, and attaches once.
     attachAs: wireAddress(sendOnly && anonymous === undefined ? beside(address, 'send') : address),
     sendOnly,
+    loginName: options.loginName,
     signal: options.signal,
     anonymous: anonymous !== undefined,
     domain,
@@ -264,14 +273,14 @@ function checkOptions(options: EndpointOptions): void {
 }
 
 /** An address or a proof contradicts an anonymous login. */
-function checkAnonymous({ anonymous, address, password, passwordFile, certificate }: EndpointOptions): void {
+function checkAnonymous({ anonymous, address, password, passwordFile, certificate, loginName }: EndpointOptions): void {
   if (typeof anonymous !== 'string') {
     throw new LocalError('ARGUMENT', 'Endpoint.connect: anonymous is the domain at whose relay to be anonymous');
   }
-  if ([address, password, passwordFile, certificate].some((one) => one !== undefined)) {
+  if ([address, password, passwordFile, certificate, loginName].some((one) => one !== undefined)) {
     throw new LocalError(
       'ARGUMENT',
-      'Endpoint.connect: anonymous goes without address, password, passwordFile and certificate',
+      'Endpoint.connect: anonymous goes without address, loginName, password, passwordFile and certificate',
     );
   }
 }

@@ -73,6 +73,8 @@ export class AttachmentTable {
   readonly #wholeDomains = new Map<string, Attachment>();
   /** Attached subaddresses by endpoint, the latest last; most endpoints have none. */
   readonly #below = new Map<string, Map<string, Attachment>>();
+  /** Place in {@link below} of the program whose turn it is, by endpoint; only for those with several. */
+  readonly #turns = new Map<string, number>();
   /** Who receives for an endpoint as which nobody is attached (D-CORE-48). */
   delivery: SharedDelivery = 'first';
 
@@ -97,6 +99,15 @@ export class AttachmentTable {
     if (this.delivery === 'first' || this.#below.size === 0 || name.key !== name.base) return NONE;
     const all = this.#below.get(name.base);
     return all === undefined ? NONE : [...all.values()].filter(({ sendOnly }) => sendOnly !== true);
+  }
+
+  /** Returns the same attachments as {@link below}, beginning with the one after that of the last call. */
+  inTurn(name: Address): readonly Attachment[] {
+    const all = this.below(name);
+    if (all.length < 2) return all;
+    const first = (this.#turns.get(name.base) ?? 0) % all.length;
+    this.#turns.set(name.base, first + 1);
+    return [...all.slice(first), ...all.slice(0, first)];
   }
 
   /** @returns false if the endpoint is attached already; nothing is recorded then */
@@ -138,7 +149,10 @@ export class AttachmentTable {
     if (this.#byKey.get(attachment.key) !== attachment) return;
     this.#byKey.delete(attachment.key);
     const below = this.#below.get(accountOf(attachment.key));
-    if (below?.delete(attachment.key) === true && below.size === 0) this.#below.delete(accountOf(attachment.key));
+    if (below?.delete(attachment.key) === true && below.size === 0) {
+      this.#below.delete(accountOf(attachment.key));
+      this.#turns.delete(accountOf(attachment.key));
+    }
     if (attachment.whole !== undefined) this.#wholeDomains.delete(attachment.whole.domain);
     else {
       this.placements?.placed(attachment.key, undefined, attachment.transID);

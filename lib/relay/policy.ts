@@ -45,9 +45,10 @@ export interface PolicyRules {
 
 /**
  * Who receives for an endpoint as which no application is attached, but as subaddresses of which some are: `first` nobody,
- * since an endpoint is the first application that attaches as it; `latest` the one that attached last; `all` each of them.
+ * since an endpoint is the first application that attaches as it; `latest` the one that attached last; `all` each of them; `one`
+ * each in turn, a queue group.
  */
-export type SharedDelivery = 'first' | 'latest' | 'all';
+export type SharedDelivery = 'first' | 'latest' | 'all' | 'one';
 
 /** Every peer acts only in its own name, and none has to use TLS. */
 export const STRICT_POLICY: PolicyRules = { requireTls: 'never', attach: {}, originators: {}, relays: {}, trusted: [] };

@@ -19,6 +19,7 @@ import type { OptionRegistry } from './options.js';
 import { type AccessDecision, RefusingTarget } from './route.js';
 import type { Reporter } from './status.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
+import { TurnTarget } from './turn-target.js';
 
 const NONE: readonly DeliveryTarget[] = Object.freeze([]);
 const UNKNOWN_SERVICE = new RefusingTarget(REPLIES.unknownService);
@@ -88,8 +89,10 @@ export class View implements TimedView {
     // Of the endpoints of a whole domain, each has its own offline queue.
     const queue = offline?.existing(name);
     if (queue !== undefined) return queue;
-    const shared = policy.delivery === 'all' && attachment.whole === undefined && !name.service;
+    const { delivery } = policy;
+    const shared = (delivery === 'all' || delivery === 'one') && attachment.whole === undefined && !name.service;
     if (!shared) return receiverOf(attachment);
+    if (delivery === 'one') return new TurnTarget(attachments.inTurn(name).map(({ application }) => application));
     const applications = attachments.below(name).map(({ application }) => application);
     // Another node has each Data once, and gives it to all of its own.
     return new EveryTarget(cluster === undefined ? applications : [...new Set(applications)]);

@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { RefusedError } from '../../lib/errors.js';
 import { LocalMesh } from '../support/local-mesh.js';
+import { scripted } from '../support/scripted-endpoint.js';
+import { ScriptedRelay } from '../support/scripted-relay.js';
 import { within } from '../support/within.js';
 
 const FRED = 'fred@example.com';
@@ -121,6 +123,31 @@ describe('endpoint: a program beside another of its account (D-CORE-49)', functi
       fred.request({ to: BARNEY, content }, { timeoutMs: 50 }).catch((error: unknown) => error);
     expect(await asked('ignore')).to.include({ code: 'TIMED_OUT' });
     expect(await asked('refuse')).to.include({ code: 'REFUSED' });
+  });
+
+  it('attaches as the address itself where the relay refuses subaddresses, and says so where another has it', async () => {
+    for (const code of [537, 550, 553]) {
+      const relay = new ScriptedRelay();
+      relay.obstacles.push({ code, text: 'no subaddresses here' });
+      const { fred } = await scripted({ sendOnly: true }, relay);
+      expect(relay.attached.map((attach) => attach?.endpoint.replace(/=.*@/, '=@'))).to.deep.equal([
+        'fred/send=@example.com',
+        FRED,
+      ]);
+      expect([fred.address, fred.addresses]).to.deep.equal([FRED, [FRED]]);
+      await fred.close();
+    }
+    const taken = new ScriptedRelay();
+    taken.obstacles.push({ code: 550, text: 'no such endpoint' }, { code: 554, text: 'attached already' });
+    const error = await scripted({ sendOnly: true }, taken).catch((e: unknown) => e);
+    expect(error).to.be.instanceOf(RefusedError);
+    expect((error as RefusedError).message).to.equal(
+      'cannot attach as fred@example.com: 554 attached already; the relay takes no program beside it: 550 no such endpoint',
+    );
+    const other = new ScriptedRelay();
+    other.obstacles.push({ code: 451, text: 'later' });
+    expect(await scripted({ sendOnly: true }, other).catch((e: unknown) => e)).to.include({ code: 'REFUSED' });
+    expect(other.attached, 'no second attempt').to.have.length(1);
   });
 
   it('says what to do where the address is taken', async () => {

@@ -234,9 +234,9 @@ describe('node: workers', function () {
     expect((await wilma.has(301)).at(-1)).to.equal('straight');
   });
 
-  it('deliver to the latest subaddress, or to all of them, wherever they are attached', async () => {
+  it('deliver to the latest subaddress, to all of them or to one in turn, wherever they are attached', async () => {
     const path = `${await temporaryFile('')}.store`;
-    const configFor = (delivery: 'first' | 'latest' | 'all') =>
+    const configFor = (delivery: 'first' | 'latest' | 'all' | 'one') =>
       parseConfig(
         {
           domains: ['example.com'],
@@ -259,6 +259,10 @@ describe('node: workers', function () {
     await wilma.send({ to: FRED, content: 'all' });
     expect(await here.has(2)).to.deep.equal(['latest', 'all']);
     expect(await there.has(1)).to.deep.equal(['all']);
+    await node.reload(configFor('one'));
+    for (const content of ['one', 'two', 'three', 'four']) await wilma.send({ to: FRED, content });
+    const [those, these] = [await there.has(3), await here.has(4)];
+    expect([...those.slice(1), ...these.slice(2)].sort()).to.deep.equal(['four', 'one', 'three', 'two']);
     await node.reload(configFor('first'));
     expect((await failureOf(wilma.send({ to: FRED, content: 'nobody' }))).reply?.code).to.equal(450);
   });

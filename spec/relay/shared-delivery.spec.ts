@@ -76,6 +76,36 @@ describe('relay: several programs of one account (D-CORE-48)', () => {
     expect(wilma.code(msgno)).to.equal(451);
   });
 
+  it('delivery one: each message goes to one of the programs, in turn, and so does what others leave', () => {
+    const stage = stageWith('one');
+    const [wilma, laptop, phone] = [stage.attached(WILMA), program(stage, LAPTOP), program(stage, PHONE)];
+    const sender = program(stage, 'fred/send@example.com', true);
+    for (let number = 0; number < 6; number += 1) wilma.send(data(WILMA, [FRED]));
+    expect([told(laptop), told(phone), told(sender)]).to.deep.equal([3, 3, 0]);
+    phone.lose();
+    for (let number = 0; number < 2; number += 1) wilma.send(data(WILMA, [FRED]));
+    expect(told(laptop)).to.equal(5);
+    wilma.send(data(WILMA, [LAPTOP]));
+    expect(told(laptop), 'its own address stays its own').to.equal(6);
+  });
+
+  it('delivery one: the next program has what one certainly does not take, and nobody else what it refuses', () => {
+    const stage = stageWith('one');
+    const [wilma, laptop, phone] = [stage.attached(WILMA), program(stage, LAPTOP), program(stage, PHONE)];
+    const busy = wilma.send(data(WILMA, [FRED]));
+    laptop.requests[0]?.error(450, 'busy');
+    phone.requests[0]?.ok();
+    expect(wilma.code(busy)).to.equal(0);
+    const refused = wilma.send(data(WILMA, [FRED]));
+    expect([told(laptop), told(phone)]).to.deep.equal([1, 2]);
+    phone.requests[1]?.error(550, 'no');
+    expect(wilma.code(refused)).to.equal(550);
+    const nobody = wilma.send(data(WILMA, [FRED]));
+    laptop.requests[1]?.error(450, 'busy');
+    phone.requests[2]?.error(450, 'busy, too');
+    expect(wilma.code(nobody)).to.equal(450);
+  });
+
   it('delivers what was held for the account to the program that attaches', async () => {
     const stage = stageWith('latest');
     const wilma = stage.attached(WILMA);

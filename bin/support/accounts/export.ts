@@ -11,6 +11,7 @@ import { writeDigest, writeScram } from '../../../lib/sasl/verifier-text.js';
 import type { AccountProfile, Accounts } from '../../../lib/store/accounts.js';
 import { CommandError, EXIT } from '../exit.js';
 import { note, printJson } from '../output.js';
+import { Progress } from '../progress.js';
 import { type AccountFlags, loadForAccounts, withAccounts } from './accounts.js';
 
 export async function exportAccounts(file: string | undefined, flags: AccountFlags): Promise<void> {
@@ -50,10 +51,13 @@ async function writeFile(file: string, accounts: Accounts): Promise<number> {
 
 async function writeAll(stream: NodeJS.WritableStream, accounts: Accounts): Promise<number> {
   let count = 0;
+  const progress = new Progress({ what: 'exporting', unit: 'accounts' });
   for await (const profile of accounts.profiles()) {
     count += 1;
     if (!stream.write(`${JSON.stringify(lineOf(profile))}\n`)) await once(stream, 'drain');
+    progress.update(count);
   }
+  progress.end();
   return count;
 }
 

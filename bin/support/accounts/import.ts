@@ -9,12 +9,13 @@ import type { NodeConfig } from '../../../lib/config/schema.js';
 import { ImxpError } from '../../../lib/errors.js';
 import { nameObstacle, realmsOf, verifierOf } from '../../../lib/node/new-account.js';
 import { harmless } from '../../../lib/ops/terminal.js';
-import { accountNames } from '../../../lib/sasl/name.js';
+import { accountNames, canonicalAccount } from '../../../lib/sasl/name.js';
 import { prepared } from '../../../lib/sasl/scram/saslprep.js';
 import type { Verifier } from '../../../lib/sasl/verifier.js';
 import type { AccountRecord, Accounts } from '../../../lib/store/accounts.js';
 import { CommandError, EXIT } from '../exit.js';
-import { complain, note, print, printJson } from '../output.js';
+import { complain, print, printJson } from '../output.js';
+import { Progress } from '../progress.js';
 import { type AccountFlags, accountOf, loadForAccounts, withAccounts } from './accounts.js';
 import { type Row, type RowProblem, readRows } from './rows.js';
 
@@ -25,7 +26,6 @@ export interface ImportFlags extends AccountFlags {
 
 /** Accounts written at once: few enough that a relay on the same store is not held up. */
 const BATCH = 200;
-const PROGRESS_MS = 2000;
 
 /** A row that may become an account. */
 interface Candidate {
@@ -42,6 +42,7 @@ export async function importAccounts(file: string, flags: ImportFlags): Promise<
     const all = [...problems, ...examined.problems].sort((a, b) => a.line - b.line);
     if (all.length > 0) throw refused(file, all, flags);
     warn(examined.candidates, config);
+    warnOfNames(examined.candidates);
     if (flags.dryRun !== true) await write(examined.candidates, config, accounts, flags.update === true);
     report(examined.candidates, flags);
   });
@@ -134,6 +135,22 @@ function warn(candidates: readonly Candidate[], { sasl: { mechanisms } }: NodeCo
   );
 }
 
+/** Accounts whose only verifiers are for a name that programs do not log in with by themselves. */
+function warnOfNames(candidates: readonly Candidate[]): void {
+  const named = candidates.filter(({ account, row: { password, digests, scram } }) => {
+    const known = digests.some(({ username }) => canonicalAccount(username) === account);
+    return password === undefined && scram === undefined && digests.length > 0 && !known;
+  });
+  const [first] = named;
+  if (first === undefined) return;
+  const others = named.length === 1 ? '' : ` and ${named.length - 1} others`;
+  const { username = '' } = first.row.digests[0] ?? {};
+  complain(
+    `the verifier of ${first.account}${others} is for the name ${harmless(username)}: programs log in with the whole address unless they are told the name (--login-name ${harmless(username)}, loginName)`,
+    'warning',
+  );
+}
+
 // ---- writing
 
 async function write(
@@ -142,7 +159,7 @@ async function write(
   accounts: Accounts,
   update: boolean,
 ): Promise<void> {
-  let shown = performance.now();
+  const progress = new Progress({ what: 'importing', total: candidates.length, unit: 'accounts' });
   for (let at = 0; at < candidates.length; at += BATCH) {
     const batch = candidates.slice(at, at + BATCH);
     try {
@@ -150,6 +167,7 @@ async function write(
       const taken = await accounts.write(records, update);
       if (taken.length > 0) throw new Error(`${taken.join(', ')} got an account in the meantime`);
     } catch (error) {
+      progress.end();
       const why = error instanceof Error ? error.message : String(error);
       const code = error instanceof ImxpError ? EXIT.UNAVAILABLE : EXIT.FAILED;
       throw new CommandError(
@@ -157,10 +175,9 @@ async function write(
         `${at} accounts were written, the others were not: ${why}; repeat the import with --update to continue`,
       );
     }
-    if (performance.now() - shown < PROGRESS_MS) continue;
-    shown = performance.now();
-    note(`${at + batch.length} of ${candidates.length}`);
+    progress.update(at + batch.length);
   }
+  progress.end();
 }
 
 async function recordOf({ row, account }: Candidate, config: NodeConfig): Promise<AccountRecord> {
