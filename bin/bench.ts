@@ -224,10 +224,10 @@ To measure from one domain to another, start "imxp bench --receive" there, and -
     exits: { 0: 'all messages that were sent were delivered', 1: 'some were not', ...ENDPOINT_EXITS },
     examples: [
       'imxp bench --from fred@example.com',
-      'imxp bench --from fred@example.com --senders 4 --receivers 4 --size 1024 --messages 100000',
-      'imxp bench --window 1 --messages 1000 --json | jq .ms.p99      # after imxp login',
-      'imxp bench --receive --from barney@rubble.com --messages 10000    # on another machine …',
-      'imxp bench --from fred@example.com --to barney@rubble.com         # … for this one',
+      'imxp bench --from fred@example.com --senders 4 --receivers 4 --size 1024',
+      'imxp bench --window 1 --messages 1000 --json | jq .ms.p99',
+      'imxp bench --receive --from barney@rubble.com         # at another relay',
+      'imxp bench --from fred@example.com --to barney@rubble.com',
     ],
     see: ['imxp ping', 'imxp top', 'docs/internals/performance.md'],
   });

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { LOG_KINDS } from '../../lib/admin/log-readers.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { type Command, type LogLine, type NodeProcess, Workshop } from '../support/node-process.js';
 
@@ -114,7 +115,7 @@ describe('imxp events', function () {
     const wrong = await workshop.run(['events', '--config', node.config, '--kind', 'sessions'], { deadlineMs: 60_000 });
     expect([wrong.code, wrong.stderr.toString().split('\n')[0]]).to.deep.equal([
       64,
-      "error: option '--kind <kind>' argument 'sessions' is invalid. no kind of event; there are session:open, session:close, session:tuned, session:authenticated, session:expelled, account:forgotten, session:refused, api, fault, relay:attach, relay:bind, relay:terminate, relay:forward, relay:drop, certificate, link, dns:lookup, node.",
+      `error: option '--kind <kind>' argument 'sessions' is invalid. no kind of event; there are ${LOG_KINDS.join(', ')}.`,
     ]);
     for (let number = 0; number < 8; number += 1) await reading(node);
     const ninth = await workshop.run(['events', '--config', node.config], { deadlineMs: 60_000 });
