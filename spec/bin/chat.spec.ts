@@ -1,65 +1,14 @@
-import { spawn, spawnSync } from 'node:child_process';
 import { expect } from 'chai';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import { failureOf } from '../support/failure.js';
 import { LocalMesh, passwordOf } from '../support/local-mesh.js';
 import { Workshop } from '../support/node-process.js';
 import { RUN_PROGRAM } from '../support/program.js';
+import { HAS_TERMINAL, Terminal } from '../support/terminal.js';
 import { within } from '../support/within.js';
 
 const FRED = 'fred@example.com';
 const BARNEY = 'barney@rubble.com';
-
-/** util-linux: runs a command on a pseudo-terminal of its own. */
-const SCRIPT = spawnSync('script', ['--version']);
-const HAS_TERMINAL = SCRIPT.status === 0 && SCRIPT.stdout.includes('util-linux');
-
-/** A command at a terminal, with somebody who types and looks. */
-class Terminal {
-  readonly #child: ReturnType<typeof spawn>;
-  readonly ended: Promise<number | null>;
-  #output = '';
-  readonly #looking = new Set<() => void>();
-
-  constructor(args: readonly string[], cwd: string) {
-    const quoted = [process.execPath, ...RUN_PROGRAM, ...args].map((one) => `'${one}'`).join(' ');
-    this.#child = spawn('script', ['-qfec', quoted, '/dev/null'], {
-      cwd,
-      env: { ...process.env, NODE_OPTIONS: '', TERM: 'xterm', NO_COLOR: '1' },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.#output += text;
-      for (const look of [...this.#looking]) look();
-    });
-    this.ended = new Promise((resolve) => this.#child.once('close', (code) => resolve(code)));
-  }
-
-  get output(): string {
-    return this.#output;
-  }
-
-  type(text: string): void {
-    this.#child.stdin?.write(text);
-  }
-
-  async sees(pattern: RegExp): Promise<void> {
-    const seen = new Promise<void>((resolve) => {
-      const look = (): void => {
-        if (!pattern.test(this.#output)) return;
-        this.#looking.delete(look);
-        resolve();
-      };
-      this.#looking.add(look);
-      look();
-    });
-    await within(20_000, seen, () => `${pattern} in ${JSON.stringify(this.#output)}`);
-  }
-
-  kill(): void {
-    this.#child.kill('SIGKILL');
-  }
-}
 
 describe('imxp chat', function () {
   this.timeout(60_000);
@@ -163,7 +112,7 @@ describe('imxp chat', function () {
     });
 
     function open(own: string, other: string): Terminal {
-      const terminal = new Terminal(as(own, other), workshop.directory);
+      const terminal = new Terminal([process.execPath, ...RUN_PROGRAM, ...as(own, other)], workshop.directory);
       terminals = [...terminals, terminal];
       return terminal;
     }

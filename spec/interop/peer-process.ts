@@ -32,6 +32,10 @@ export class LineProcess {
     reader.on('close', () => this.#end());
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   get stderr(): string {
     return this.#stderr;
   }

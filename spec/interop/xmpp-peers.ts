@@ -35,12 +35,17 @@ export async function freePort(): Promise<number> {
 export interface XmppServer {
   readonly clientPort: number;
   readonly componentPort: number;
+  /** Of its process, while it runs. */
+  readonly pid: number | undefined;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Prosody, with its data in a directory. */
-export async function prosody(directory: string): Promise<XmppServer> {
+/** Prosody, with its data in a directory, and with components that have one secret. */
+export async function prosody(
+  directory: string,
+  components: readonly string[] = [COMPONENT_DOMAIN],
+): Promise<XmppServer> {
   const [clientPort, componentPort] = [await freePort(), await freePort()];
   const accounts = join(directory, 'data', XMPP_DOMAIN.replaceAll('.', '%2e'), 'accounts');
   await mkdir(accounts, { recursive: true });
@@ -65,13 +70,12 @@ export async function prosody(directory: string): Promise<XmppServer> {
       'allow_unencrypted_plain_auth = true',
       'c2s_require_encryption = false',
       `VirtualHost "${XMPP_DOMAIN}"`,
-      `Component "${COMPONENT_DOMAIN}"`,
-      `  component_secret = "${COMPONENT_SECRET}"`,
+      ...components.flatMap((domain) => [`Component "${domain}"`, `  component_secret = "${COMPONENT_SECRET}"`]),
     ].join('\n'),
   );
   const start = () => new LineProcess('prosody', ['--config', config, '-F']);
   const ready = (line: string) => line.includes("'component' on") && line.includes(String(componentPort));
-  return { clientPort, componentPort, ...served('Prosody', start, ready) };
+  return served({ clientPort, componentPort }, 'Prosody', start, ready);
 }
 
 /** ejabberd, with its data in a directory, and as a node of Erlang that no other can reach. */
@@ -114,17 +118,22 @@ export async function ejabberd(directory: string): Promise<XmppServer> {
   const args = ['-noinput', '-mnesia', 'dir', `"${directory}/mnesia"`, '-s', 'ejabberd'];
   const start = () =>
     new LineProcess('erl', [...args, '-eval', `${register}, io:format("~nready for clients~n").`], environment);
-  return { clientPort, componentPort, ...served('ejabberd', start, (line) => line === 'ready for clients') };
+  return served({ clientPort, componentPort }, 'ejabberd', start, (line) => line === 'ready for clients');
 }
 
 /** A server that is started and killed. */
 function served(
+  ports: Pick<XmppServer, 'clientPort' | 'componentPort'>,
   name: string,
   make: () => LineProcess,
   isReady: (line: string) => boolean,
-): Pick<XmppServer, 'start' | 'stop'> {
+): XmppServer {
   let running: LineProcess | undefined;
   return {
+    ...ports,
+    get pid() {
+      return running?.pid;
+    },
     async start() {
       const server = make();
       running = server;
