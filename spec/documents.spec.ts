@@ -153,7 +153,7 @@ describe('the walk through the documents', function () {
     expect(all).to.match(/event: presence\ndata: .*"open":true[\s\S]*event: presence\ndata: .*"open":false/);
   });
 
-  it('does the same by the quick start, with relays that log in by password, and then runs what all other pages show', async () => {
+  it('does the same by the quick start, and then runs what all other pages show', async () => {
     const { outputs, blocks } = await walk.follow('docs/guide/quick-start.md');
     const said = (command: RegExp): string => outputs[blocks.findIndex((block) => command.test(block))] ?? '';
     expect(said(/npx imxp listen/)).to.contain('Bowling tonight?');

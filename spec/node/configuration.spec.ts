@@ -12,14 +12,20 @@ import { TestAuthority, type TestCertificateOptions } from '../support/certifica
 import { temporaryDirectory } from '../support/temporary.js';
 
 const EXAMPLE = new URL('../../mesh.example.json', import.meta.url);
+/** For a neighbour that takes no certificate. */
+const CREDENTIALS = { username: 'imxp=mesh@example.com', passwordFile: 'secrets/rubble.com' };
 
 describe('node/configuration', function () {
   this.timeout(60_000);
   const path = temporaryDirectory();
 
-  /** The example as it is, with the files it names. */
-  async function example(change: (config: Record<string, object>) => void = () => {}): Promise<string> {
+  /** The example, with a password for its neighbour unless that is not wanted. */
+  async function example(
+    change: (config: Record<string, object>) => void = () => {},
+    password = true,
+  ): Promise<string> {
     const config = JSON.parse(await readFile(EXAMPLE, 'utf8'));
+    if (password) config.mesh.routes[0].credentials = CREDENTIALS;
     change(config);
     await writeFile(path('mesh.json'), JSON.stringify(config, null, 2));
     return path('mesh.json');
@@ -43,7 +49,9 @@ describe('node/configuration', function () {
   it('loads mesh.example.json when its files exist', async () => {
     await files();
     const warnings: Problem[] = [];
-    const config = await loadConfig(await example(), { warn: (problem) => void warnings.push(problem) });
+    const config = await loadConfig(await example(undefined, false), {
+      warn: (problem) => void warnings.push(problem),
+    });
     expect(warnings).to.deep.equal([]);
     expect(config).to.deep.equal(parseConfig(JSON.parse(await readFile(EXAMPLE, 'utf8')), path()));
     expect(config.tls).to.include({ require: 'mesh', authority: path('certs/ca.crt') });
