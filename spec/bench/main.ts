@@ -1,6 +1,6 @@
 /**
  * The benchmark: `npm run bench [-- SECTION ...] [-- --json] [--quick]`, of the sections layers, start, logins, paths, bulk,
- * memory, presence and attacks (`--attack=NAME` for one of them: idle, never-reading, churn, tls, presence, recipients).
+ * memory, presence, gateway and attacks (`--attack=NAME` for one of them: idle, never-reading, churn, tls, presence, recipients).
  * `bulk` takes `--against=DIRECTORY`, another build of the project to be measured in the same rounds, and `--trace-gc`.
  * Everything in one run and side by side with the floor, because machines differ and drift: quote the ratios. Relays run as
  * processes of the built program.
@@ -9,6 +9,7 @@ import { cpus, loadavg } from 'node:os';
 import { attacks } from './attacks.js';
 import { bulk } from './bulk.js';
 import { layers } from './frames.js';
+import { gateway } from './gateway.js';
 import { logins } from './logins.js';
 import { memory } from './memory.js';
 import { Paths } from './paths.js';
@@ -43,6 +44,7 @@ const results: Results = {
     : [],
   memory: wants('memory') ? await memory(quick ? 1000 : 5000, say) : [],
   presence: wants('presence') ? [await presence(quick ? 2000 : 10_000, quick ? 3 : 10, say)] : [],
+  gateway: wants('gateway') ? await gateway(quick ? 1000 : 5000, say) : [],
   attacks: wants('attacks') ? await attacks(quick, say, value('attack')) : [],
 };
 

@@ -2,6 +2,7 @@
 import type { AttackResult, Honest } from './attacks.js';
 import type { BulkResult } from './bulk.js';
 import type { Rate } from './frames.js';
+import type { GatewayResult } from './gateway.js';
 import { drawn } from './histogram.js';
 import type { LoginResult } from './logins.js';
 import type { Spread } from './measure.js';
@@ -18,6 +19,7 @@ export interface Results {
   readonly bulk: readonly BulkResult[];
   readonly memory: readonly MemoryResult[];
   readonly presence: readonly PresenceResult[];
+  readonly gateway: readonly GatewayResult[];
   readonly attacks: readonly AttackResult[];
 }
 
@@ -42,6 +44,17 @@ function table(head: Row, rows: readonly Row[]): string {
 function layers(rates: readonly Rate[]): string {
   const rows = rates.map(({ what, perSecond, microseconds }) => [what, round(perSecond, 0), round(microseconds, 2)]);
   return table(['layer', 'per second', 'µs each'], rows);
+}
+
+function gateway(results: readonly GatewayResult[]): string {
+  const rows = results.map(({ what, perSecond, gatewayMicroseconds, serverMicroseconds, relayMicroseconds }) => [
+    what,
+    round(perSecond, 0),
+    round(gatewayMicroseconds, 0),
+    round(serverMicroseconds, 0),
+    round(relayMicroseconds, 0),
+  ]);
+  return table(['gateway to XMPP', 'per second', 'µs gateway', 'µs XMPP server', 'µs relay'], rows);
 }
 
 function start(results: readonly StartResult[]): string {
@@ -174,6 +187,7 @@ export function report(results: Results): string {
     bulk(results.bulk),
     memory(results.memory),
     ...results.presence.map(presence),
+    gateway(results.gateway),
     attacks(results.attacks),
   ].join('');
 }
