@@ -1,5 +1,5 @@
 /** `imxp certs`: makes certificates for development and small meshes, signed by a CA of their own. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type CertificateInfo, listCertificates, type Made } from '../lib/certs/directory.js';
 import type { CertificateSubject } from '../lib/certs/issue.js';
 import { paint } from '../lib/ops/terminal.js';
@@ -14,6 +14,7 @@ interface CertsOptions {
   readonly endpoint?: readonly string[];
   readonly host?: readonly string[];
   readonly serverOnly?: boolean;
+  readonly key?: 'ecdsa' | 'rsa';
   readonly legacyDsa?: boolean;
   readonly days?: number;
   readonly renew?: boolean;
@@ -60,10 +61,21 @@ async function list(options: CertsOptions): Promise<void> {
 
 function subjectsOf(options: CertsOptions): CertificateSubject[] {
   const { domain, endpoint, host: hosts = [], serverOnly = false, legacyDsa } = options;
+  // A relay with that certificate speaks TLS 1.0, too.
+  const key = options.key ?? (legacyDsa === true ? 'rsa' : undefined);
   const kinds = legacyDsa === true ? [false, true] : [false];
   return [
     ...(domain ?? []).flatMap((name) =>
-      kinds.map((dsa): CertificateSubject => ({ kind: 'relay', domain: name, hosts, serverOnly, dsa })),
+      kinds.map(
+        (dsa): CertificateSubject => ({
+          kind: 'relay',
+          domain: name,
+          hosts,
+          serverOnly,
+          dsa,
+          ...(key === undefined ? {} : { key }),
+        }),
+      ),
     ),
     ...(endpoint ?? []).map((address): CertificateSubject => ({ kind: 'endpoint', address })),
   ];
@@ -110,6 +122,12 @@ export function register(program: Command): void {
       '--server-only',
       'with --domain: leave out clientAuth, as public CAs do; relays accept each other without it',
     )
+    .addOption(
+      new Option(
+        '--key <kind>',
+        'with --domain: kind of the key; default: that of the present certificate, or ecdsa (P-256); TLS 1.0 and 1.1 (tls.legacy) need rsa',
+      ).choices(['ecdsa', 'rsa']),
+    )
     .option(
       '--legacy-dsa',
       'with --domain: also make DOMAIN-dsa.crt for a DSA key, for tls.legacyDsa and peers of the year 2000; not secure',
@@ -121,7 +139,8 @@ export function register(program: Command): void {
     .option('--json', 'print the result as JSON')
     .action(certs);
   explain(command, {
-    about: 'An existing CA and certificates that are still valid are kept, so the command may be run again safely.',
+    about:
+      'The CA and endpoints have RSA keys: every correspondent can encrypt for those. An existing CA and certificates that are still valid are kept, so the command may be run again safely.',
     exits: { 0: 'done', 1: 'a file or the directory cannot be read or written' },
     examples: [
       'imxp certs --out certs --domain example.com --domain rubble.com',

@@ -87,6 +87,10 @@ function serverOnly(certificate: X509Certificate): boolean {
   return usage?.includes(CLIENT_AUTH) === false;
 }
 
+function keyOf({ publicKey }: X509Certificate): 'ecdsa' | 'rsa' {
+  return publicKey.asymmetricKeyType === 'ec' ? 'ecdsa' : 'rsa';
+}
+
 function subjectOf(certificate: X509Certificate): { kind: CertificateInfo['kind']; name: string; hosts: string[] } {
   const common = /^CN=(.*)$/m.exec(certificate.subject)?.[1] ?? certificate.subject;
   if (certificate.ca) return { kind: 'authority', name: common, hosts: [] };
@@ -172,7 +176,9 @@ export class CertificateDirectory {
     if (present !== undefined && options.renew !== true && (await this.#good(path, present, subject, revoked))) {
       return { ...this.#info(path, present, revoked), action: 'kept' };
     }
-    await this.#write(path, subject, period);
+    const same = present !== undefined && subject.kind === 'relay' && subject.key === undefined;
+    const key = same ? { key: keyOf(readCertificate(path, present)) } : {};
+    await this.#write(path, { ...subject, ...key }, period);
     const certificate = await readFile(path, 'utf8');
     return { ...this.#info(path, certificate, revoked), action: present === undefined ? 'made' : 'renewed' };
   }
@@ -189,6 +195,7 @@ export class CertificateDirectory {
           domain: info.name,
           hosts,
           serverOnly: serverOnly(present),
+          key: keyOf(present),
           dsa: present.publicKey.asymmetricKeyType === 'dsa',
         };
         made.push(await this.make(subject, { ...options, renew: true }));
@@ -247,7 +254,8 @@ export class CertificateDirectory {
       !revoked.has(certificate.serialNumber.toLowerCase()) &&
       (subject.kind === 'endpoint' ||
         ((subject.hosts ?? []).every((host) => hosts.has(subjectHost(host).host)) &&
-          (subject.serverOnly !== true || serverOnly(certificate))))
+          (subject.serverOnly !== true || serverOnly(certificate)) &&
+          (subject.key === undefined || subject.dsa === true || keyOf(certificate) === subject.key)))
     );
   }
 

@@ -2,7 +2,7 @@
  * Issues X.509 certificates for an authority, relays and endpoints. Touches no files. Node makes the keys, off the main
  * thread; node-forge only writes and signs.
  */
-import { createHash, generateKeyPair, randomBytes, sign, X509Certificate } from 'node:crypto';
+import { createHash, generateKeyPair, type KeyObject, randomBytes, sign, X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
 import { BitString } from 'asn1js';
 import forge from 'node-forge';
@@ -11,7 +11,7 @@ import { asciiDomain } from '../config/domain-name.js';
 import { LocalError } from '../errors.js';
 import { uriOfAddress } from '../message/uri.js';
 
-/** RSA because the cipher suites of the year 2000 support nothing else; 2048 because node-forge is slow at RSA. */
+/** 2048 because node-forge is slow at RSA. */
 const RSA_BITS = 2048;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -39,6 +39,11 @@ export type CertificateSubject =
       readonly hosts?: readonly string[];
       /** Without clientAuth, as public authorities issue certificates. Default: false. */
       readonly serverOnly?: boolean;
+      /**
+       * Kind of its key. Default: `ecdsa` (P-256), with which a TLS handshake takes a third of the time; TLS 1.0 and 1.1, which
+       * peers of the year 2000 speak, need `rsa`.
+       */
+      readonly key?: 'ecdsa' | 'rsa';
       /** For a DSA key, as the suite TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA needs; it can do nothing else. Default: false. */
       readonly dsa?: boolean;
     }
@@ -99,6 +104,7 @@ export function periodOf(days: number, now: Date = new Date()): Period {
   return { from: new Date(now.getTime() - HOUR_MS), to: new Date(now.getTime() + days * DAY_MS) };
 }
 
+/** An RSA key: for authorities, for endpoints, whose correspondents may know nothing else, and for relays on demand. */
 async function newKey(): Promise<string> {
   const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: RSA_BITS });
   return privateKey.export({ type: 'pkcs1', format: 'pem' }).toString();
@@ -110,10 +116,14 @@ function commonName(text: string): forge.pki.CertificateField[] {
   return [{ name: 'commonName', value: text.slice(0, 64), valueTagClass: utf8 }];
 }
 
-function blank(key: string, period: Period): forge.pki.Certificate {
-  const certificate = forge.pki.createCertificate();
+function publicKeyOf(key: string): forge.pki.rsa.PublicKey {
   const { n, e } = forge.pki.privateKeyFromPem(key);
-  certificate.publicKey = forge.pki.setRsaPublicKey(n, e);
+  return forge.pki.setRsaPublicKey(n, e);
+}
+
+function blank(publicKey: forge.pki.Certificate['publicKey'], period: Period): forge.pki.Certificate {
+  const certificate = forge.pki.createCertificate();
+  certificate.publicKey = publicKey;
   // RFC 5280 §4.1.2.2: positive, at most 20 octets.
   const serial = randomBytes(16);
   serial.writeUInt8((serial.readUInt8(0) & 0x3f) | 0x40, 0);
@@ -126,7 +136,7 @@ function blank(key: string, period: Period): forge.pki.Certificate {
 /** Makes a new self-signed authority. */
 export async function makeAuthority(period: Period): Promise<Credential> {
   const key = await newKey();
-  const certificate = blank(key, period);
+  const certificate = blank(publicKeyOf(key), period);
   // Two authorities with the same name confuse those who trust both.
   const mark = createHash('sha256').update(key).digest('hex').slice(0, 8);
   const name = commonName(`IMXP development authority ${mark}`);
@@ -183,10 +193,12 @@ export async function issue(authority: Credential, subject: CertificateSubject, 
     throw new LocalError('ARGUMENT', 'the authority has expired; make a new one');
   }
   const names = alternativeNames(subject);
-  const key = await newKey();
+  // node-forge writes nothing but RSA keys: another one takes the place of the authority's in the end.
+  const pair = await otherKey(subject);
+  const key = pair === undefined ? await newKey() : undefined;
   // A certificate is worthless after its authority has expired.
   const to = new Date(Math.min(period.to.getTime(), issuer.validity.notAfter.getTime()));
-  const certificate = blank(key, { from: period.from, to });
+  const certificate = blank(key === undefined ? issuer.publicKey : publicKeyOf(key), { from: period.from, to });
   certificate.setSubject(
     commonName(subject.kind === 'relay' ? domainOf(subject.domain) : subjectAddress(subject.address)),
   );
@@ -194,7 +206,7 @@ export async function issue(authority: Credential, subject: CertificateSubject, 
   certificate.setExtensions([
     { name: 'basicConstraints', critical: true, cA: false },
     // TLS_RSA_* suites and messages that are encrypted for somebody need keyEncipherment.
-    { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: !isDsa(subject) },
+    { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: pair === undefined },
     // The key of an endpoint must never serve as a relay's, nor a relay's sign messages. A relay needs serverAuth
     // alone; clientAuth is for implementations that require it of a relay that opens a connection.
     {
@@ -204,12 +216,12 @@ export async function issue(authority: Credential, subject: CertificateSubject, 
       emailProtection: subject.kind === 'endpoint',
     },
     { name: 'subjectAltName', altNames: names },
-    { name: 'subjectKeyIdentifier' },
+    pair === undefined ? { name: 'subjectKeyIdentifier' } : keyIdentifierOf(pair.publicKey),
     { name: 'authorityKeyIdentifier', keyIdentifier: issuer.generateSubjectKeyIdentifier().getBytes() },
   ]);
   certificate.sign(forge.pki.privateKeyFromPem(authority.key), forge.md.sha256.create());
-  const issued = { certificate: forge.pki.certificateToPem(certificate), key };
-  return isDsa(subject) ? await withDsaKey(issued.certificate, authority.key) : issued;
+  const issued = forge.pki.certificateToPem(certificate);
+  return pair === undefined ? { certificate: issued, key: key ?? '' } : withKey(issued, pair, authority.key);
 }
 
 /** Whether a certificate is to be for a DSA key. */
@@ -220,9 +232,29 @@ export function isDsa(subject: CertificateSubject): boolean {
 /** 1,024 bits, because SHA-1, which TLS 1.0 signs with, goes with keys of that size alone (FIPS 186-2). */
 const DSA = { modulusLength: 1024, divisorLength: 160 } as const;
 
-/** Puts a new DSA key, which node-forge cannot write, into a certificate, and signs it again. */
-async function withDsaKey(certificate: string, issuerKey: string): Promise<Credential> {
-  const { publicKey, privateKey } = await promisify(generateKeyPair)('dsa', DSA);
+interface KeyPair {
+  readonly publicKey: KeyObject;
+  readonly privateKey: KeyObject;
+}
+
+/** A new key that is not RSA; undefined for a subject that is to have an RSA key. */
+async function otherKey(subject: CertificateSubject): Promise<KeyPair | undefined> {
+  if (isDsa(subject)) return await promisify(generateKeyPair)('dsa', DSA);
+  if (subject.kind === 'endpoint' || subject.key === 'rsa') return undefined;
+  return await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
+}
+
+/** The extension subjectKeyIdentifier (RFC 5280 §4.2.1.2): the SHA-1 digest of the key, as its BIT STRING has it. */
+function keyIdentifierOf(publicKey: KeyObject): object {
+  const { subjectPublicKey } = PublicKeyInfo.fromBER(publicKey.export({ type: 'spki', format: 'der' }));
+  const digest = createHash('sha1').update(subjectPublicKey.valueBlock.valueHexView).digest();
+  const { asn1 } = forge;
+  const value = asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OCTETSTRING, false, digest.toString('latin1'));
+  return { id: forge.pki.oids['subjectKeyIdentifier'], value: asn1.toDer(value).getBytes() };
+}
+
+/** Puts a key that node-forge cannot write into a certificate, and signs it again. */
+function withKey(certificate: string, { publicKey, privateKey }: KeyPair, issuerKey: string): Credential {
   const parsed = Certificate.fromBER(new X509Certificate(certificate).raw);
   parsed.subjectPublicKeyInfo = PublicKeyInfo.fromBER(publicKey.export({ type: 'spki', format: 'der' }));
   const signature = sign('sha256', Buffer.from(parsed.encodeTBS().toBER()), issuerKey);

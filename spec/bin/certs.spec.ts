@@ -46,6 +46,22 @@ describe('imxp certs', function () {
     expect((await certificate('example.com.crt')).checkIssued(await certificate('ca.crt'))).to.equal(true);
   });
 
+  it('makes ECDSA keys for relays and RSA keys for endpoints; RSA for relays when asked, and again when it renews', async () => {
+    const types = async (...files: string[]) =>
+      Promise.all(files.map(async (file) => (await certificate(file)).publicKey.asymmetricKeyType));
+    await certs('--domain', 'example.com', '--domain', 'rubble.com', '--endpoint', 'fred@example.com');
+    const files = ['ca.crt', 'example.com.crt', 'rubble.com.crt', 'fred@example.com.crt'];
+    expect(await types(...files)).to.deep.equal(['rsa', 'ec', 'ec', 'rsa']);
+    const made = await certificate('example.com.crt');
+    expect(made.publicKey.asymmetricKeyDetails?.namedCurve).to.equal('prime256v1');
+    expect(made.verify((await certificate('ca.crt')).publicKey)).to.equal(true);
+    expect(made.checkPrivateKey(createPrivateKey(await readFile(path('certs/example.com.key'))))).to.equal(true);
+    expect((await certs('--domain', 'example.com', '--key', 'rsa')).stdout).to.match(/^renewed +relay/m);
+    expect((await certs('--domain', 'example.com')).stdout).to.match(/^kept +relay/m);
+    expect((await certs('--renew')).code).to.equal(0);
+    expect(await types(...files)).to.deep.equal(['rsa', 'rsa', 'ec', 'rsa']);
+  });
+
   it('leaves out clientAuth when asked, and again when it renews', async () => {
     const [SERVER, CLIENT] = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'];
     await certs('--domain', 'example.com');

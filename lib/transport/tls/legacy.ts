@@ -237,7 +237,7 @@ function credentials({ certificate, key, authority }: TlsMaterial, ...types: rea
     const own = key === undefined ? undefined : createPrivateKey(key);
     if (own !== undefined && !types.some((type) => type === own.asymmetricKeyType)) {
       throw new Error(
-        `the legacy suite needs a key of type ${types.join(' or ').toUpperCase().replace(' OR ', ' or ')}`,
+        `the legacy suite needs a key of type ${types.join(' or ').toUpperCase().replace(' OR ', ' or ')}; "imxp certs --key rsa" makes one`,
       );
     }
     return {
