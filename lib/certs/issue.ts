@@ -40,7 +40,7 @@ export type CertificateSubject =
       /** Without clientAuth, as public authorities issue certificates. Default: false. */
       readonly serverOnly?: boolean;
       /**
-       * Kind of its key. Default: `ecdsa` (P-256), with which a TLS handshake takes a third of the time; TLS 1.0 and 1.1, which
+       * Kind of its key. Default: `ecdsa` (P-256), whose signatures take less time at each TLS handshake; TLS 1.0 and 1.1, which
        * peers of the year 2000 speak, need `rsa`.
        */
       readonly key?: 'ecdsa' | 'rsa';
