@@ -8,6 +8,7 @@ import { duration, octets, short } from './units.js';
 /** What is shown from then on; shorter work needs no progress. */
 const FIRST_MS = 1000;
 const AGAIN_MS = 200;
+const DEFAULT_COLUMNS = 80;
 const ERASE = '\r\u001b[K';
 
 export interface ProgressOptions {
@@ -45,7 +46,8 @@ export class Progress {
     const elapsed = now - this.#begun;
     if (elapsed < FIRST_MS || now - (this.#shownAt ?? Number.NEGATIVE_INFINITY) < AGAIN_MS) return;
     this.#shownAt = now;
-    const columns = this.#stream.columns ?? 80;
+    // Some terminals do not know their width, and say 0.
+    const columns = this.#stream.columns || DEFAULT_COLUMNS;
     this.#stream.write(`${ERASE}${harmless(this.#text(done, elapsed / 1000)).slice(0, columns - 1)}`);
   }
 

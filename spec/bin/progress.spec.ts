@@ -9,7 +9,7 @@ describe('bin/support/progress', () => {
     new Progress({
       what: 'sending photo.png',
       ...options,
-      stream: { isTTY, columns: 80, write: (text: string | Uint8Array) => written.push(String(text)) > 0 },
+      stream: { isTTY, columns: 0, write: (text: string | Uint8Array) => written.push(String(text)) > 0 },
       now: () => now,
     });
 
