@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { type Delivery, Endpoint, parseConfig, startNode } from 'imxp';
+import { freePort } from './support/free-port.js';
 import { LocalMesh, passwordOf } from './support/local-mesh.js';
-import { Command, freePort, Workshop } from './support/node-process.js';
+import { Command, Workshop } from './support/node-process.js';
 import { projectFile, RUN_SCRIPT } from './support/script.js';
 
 const FRED = 'fred@example.com';

@@ -9,7 +9,8 @@ import { type Node, startNode } from '../../lib/node/node.js';
 import { type CertificateRenewed, events, type SessionClosed } from '../../lib/ops/events.js';
 import type { NodeStatus } from '../../lib/ops/status.js';
 import { INSTALL_TIMEOUT_MS } from '../support/debian.js';
-import { freePort } from '../support/gnutls.js';
+import { freePort } from '../support/free-port.js';
+
 import { missingPebble, Pebble, type PebbleOptions } from '../support/pebble.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { within } from '../support/within.js';

@@ -13,7 +13,8 @@ import { events, type WebhookChanged } from '../../lib/ops/events.js';
 import { makeVerifier } from '../../lib/sasl/verifier.js';
 import { ApiClient, FRED, tokenFile, WILMA } from '../support/api-fixture.js';
 import { failureOf } from '../support/failure.js';
-import { freePort } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+
 import { temporaryFile } from '../support/temporary-file.js';
 import { within } from '../support/within.js';
 

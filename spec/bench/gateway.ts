@@ -9,7 +9,8 @@ import { childOf, stanza, type XmppElement, xmppElement } from '../../lib/gatewa
 import { pause } from '../../lib/transport/backoff.js';
 import { COMPONENT_DOMAIN, COMPONENT_SECRET, prosody, type XmppServer } from '../interop/xmpp-peers.js';
 import { missingPackages } from '../support/debian.js';
-import { freePort, Workshop } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+import { Workshop } from '../support/node-process.js';
 import { cpuSeconds, median, seconds } from './measure.js';
 
 export interface GatewayResult {

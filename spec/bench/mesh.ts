@@ -1,7 +1,8 @@
 /** Real relays as processes of the built program, and what is sent through them. */
 import { resolve } from 'node:path';
 import type { Transport } from '../../lib/config/relay-url.js';
-import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+import { type NodeProcess, Workshop } from '../support/node-process.js';
 import { RUN_PROGRAM } from '../support/program.js';
 import type { Submit } from './load.js';
 import { dataOf, Peer } from './peer.js';

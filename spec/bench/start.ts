@@ -1,6 +1,7 @@
 /** How long the program takes to start: a short command beside Node itself, and a relay until it is ready. */
 import { spawnSync } from 'node:child_process';
-import { freePort, Workshop } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+import { Workshop } from '../support/node-process.js';
 import { PROGRAM } from '../support/program.js';
 import { median, residentOctets } from './measure.js';
 

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { failureOf } from '../support/failure.js';
-import { type Finished, freePort, type NodeProcess, Workshop } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+import { type Finished, type NodeProcess, Workshop } from '../support/node-process.js';
 import { passwordOf } from '../support/relay-fixture.js';
 
 const FRED = 'fred@example.com';

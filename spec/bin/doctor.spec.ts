@@ -2,7 +2,8 @@ import { chmod, mkdir, utimes } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { expect } from 'chai';
 import type { Diagnosis } from '../../bin/support/diagnosis.js';
-import { freePort, Workshop } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+import { Workshop } from '../support/node-process.js';
 
 describe('imxp doctor', function () {
   this.timeout(120_000);

@@ -4,7 +4,8 @@ import { expect } from 'chai';
 import { AREAS } from '../../kit/conformance/check.js';
 import { BrokenPeer } from '../support/broken-peer.js';
 import { type CliResult, imxp } from '../support/cli.js';
-import { freePort } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+
 import { Nodes, portOf } from '../support/nodes.js';
 import { PLANTED } from '../support/planted.js';
 import { temporaryDirectory } from '../support/temporary.js';

@@ -4,7 +4,8 @@ import { createServer, type Server } from 'node:net';
 import { expect } from 'chai';
 import { TestAuthority } from '../support/certificates.js';
 import { readDocument } from '../support/documents.js';
-import { type Finished, freePort, type NodeProcess, Workshop } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+import { type Finished, type NodeProcess, Workshop } from '../support/node-process.js';
 import { RUN_PROGRAM } from '../support/program.js';
 
 interface Row {

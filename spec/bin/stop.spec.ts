@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { open, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { expect } from 'chai';
-import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+import { type NodeProcess, Workshop } from '../support/node-process.js';
 import { attach } from '../support/raw-documents.js';
 import { RawPeer } from '../support/raw-peer.js';
 

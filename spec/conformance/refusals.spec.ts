@@ -3,7 +3,8 @@
  * what is wrong, and other sessions go on being served.
  */
 import { expect } from 'chai';
-import { freePort } from '../support/node-process.js';
+
+import { freePort } from '../support/free-port.js';
 import {
   attach,
   beepXml,

@@ -3,7 +3,8 @@
  * reports across domains, and the access service. Payloads are compared to the octet where the text is printed.
  */
 import { expect } from 'chai';
-import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+import { type NodeProcess, Workshop } from '../support/node-process.js';
 import type { RawMessage } from '../support/raw-channel.js';
 import { attach, errorIn, OK, textXml } from '../support/raw-documents.js';
 import { RawPeer } from '../support/raw-peer.js';

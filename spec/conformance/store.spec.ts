@@ -1,7 +1,8 @@
 /** What becomes of `imxp relay` when the place of its store is wrong, damaged, or another relay's. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+import { type NodeProcess, Workshop } from '../support/node-process.js';
 
 describe('the store of a relay', function () {
   this.timeout(120_000);

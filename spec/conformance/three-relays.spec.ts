@@ -8,7 +8,8 @@ import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import type { EndpointOptions } from '../../lib/endpoint/options.js';
 import { failureOf } from '../support/failure.js';
-import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+import { type NodeProcess, Workshop } from '../support/node-process.js';
 
 const FRED = 'fred@example.com';
 const JOE = 'joe@slate.example';

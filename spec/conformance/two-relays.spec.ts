@@ -5,7 +5,8 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { expect } from 'chai';
-import { freePort, type NodeProcess, Workshop } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+import { type NodeProcess, Workshop } from '../support/node-process.js';
 import { attach, errorIn, inlineData, OK } from '../support/raw-documents.js';
 import { RawPeer } from '../support/raw-peer.js';
 import { TRANSPORTS } from '../support/raw-websocket.js';

@@ -14,10 +14,10 @@ import { EXTENSION_NAMESPACE } from '../../lib/message/field.js';
 import { fromMail } from '../../lib/message/rfc822/convert.js';
 import { type Node, startNode } from '../../lib/node/node.js';
 import { INSTALL_TIMEOUT_MS, missingPackages } from '../support/debian.js';
+import { freePort } from '../support/free-port.js';
 import { Command } from '../support/node-process.js';
 import { within } from '../support/within.js';
 import { LineProcess } from './peer-process.js';
-import { freePort } from './xmpp-peers.js';
 
 const USERS = 'example.com';
 const MESH_DOMAIN = 'mail.example';

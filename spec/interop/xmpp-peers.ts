@@ -3,10 +3,10 @@
  * (`xmpp-client.py`, slixmpp). Neither shares code with the gateway. Where they are missing, root has them installed.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PresenceUpdate } from '../../lib/endpoint/presence-info.js';
+import { freePort } from '../support/free-port.js';
 import { within } from '../support/within.js';
 import { LineProcess } from './peer-process.js';
 
@@ -21,16 +21,6 @@ const PYTHON = '/usr/bin/python3';
 const START_MS = 300_000;
 /** A client that says nothing for that long. */
 const QUIET_MS = 600_000;
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
 
 export interface XmppServer {
   readonly clientPort: number;

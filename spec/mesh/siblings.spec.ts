@@ -4,7 +4,8 @@ import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { type Node, startNode } from '../../lib/node/node.js';
 import { makeVerifier } from '../../lib/sasl/verifier.js';
 import { failureOf } from '../support/failure.js';
-import { freePort } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
+
 import { temporaryFile } from '../support/temporary-file.js';
 
 const FRED = 'fred@example.com';

@@ -2,9 +2,10 @@
 import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { events } from '../../lib/ops/events.js';
+import { freePort } from '../support/free-port.js';
 import { Interceptor } from '../support/interceptor.js';
 import { BARNEY, FRED, NodeFixture, passwordOf } from '../support/node-fixture.js';
-import { freePort } from '../support/node-process.js';
+
 import { inlineData } from '../support/raw-documents.js';
 import { RawNeighbour } from '../support/raw-neighbour.js';
 

@@ -113,13 +113,6 @@ export function listening(): Promise<{ port: number; accepted: Promise<Socket>; 
   });
 }
 
-/** A port nobody listens on just now. */
-export async function freePort(): Promise<number> {
-  const { port, close } = await listening();
-  close();
-  return port;
-}
-
 export function connected(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => resolve(socket));

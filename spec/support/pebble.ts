@@ -6,7 +6,8 @@ import { spawnSync } from 'node:child_process';
 import { request } from 'node:https';
 import { TestAuthority } from './certificates.js';
 import { missingPackages } from './debian.js';
-import { Files, freePort, Program } from './gnutls.js';
+import { freePort } from './free-port.js';
+import { Files, Program } from './gnutls.js';
 
 /** Why there is no Pebble here, or undefined when there is. */
 export function missingPebble(): string | undefined {

@@ -8,7 +8,8 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { codeBlocks } from './documents.js';
-import { freePort } from './node-process.js';
+import { freePort } from './free-port.js';
+
 import { RUN_PROGRAM } from './program.js';
 import { PROJECT } from './requirement-table.js';
 import { within } from './within.js';

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { connectFirst } from '../../lib/transport/happy-eyeballs.js';
 import { RecentFailures } from '../../lib/transport/recent-failures.js';
 import { failureOf } from '../support/failure.js';
-import { freePort } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
 
 /** No host answers there (RFC 5737), neither with a refusal. */
 const HOLE = '192.0.2.1';

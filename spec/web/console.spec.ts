@@ -8,7 +8,7 @@ import { secretOf, tokenFile } from '../support/api-fixture.js';
 import { accessibilityFaults, PATIENCE_MS } from '../support/chat-page.js';
 import { browser, profile, startBrowser } from '../support/chromium.js';
 import { failureOf } from '../support/failure.js';
-import { freePort } from '../support/node-process.js';
+import { freePort } from '../support/free-port.js';
 
 const CONFIG = {
   domains: ['example.com'],

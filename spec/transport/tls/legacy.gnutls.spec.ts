@@ -14,7 +14,8 @@ import { ForgeAcceptor, upgradeForgeClient } from '../../../lib/transport/tls/le
 import type { SecuredStream } from '../../../lib/transport/tls/secured-stream.js';
 import { TestAuthority, type TestCertificate } from '../../support/certificates.js';
 import { INSTALL_TIMEOUT_MS } from '../../support/debian.js';
-import { connected, Files, freePort, listening, missingGnutls, Program, year2000 } from '../../support/gnutls.js';
+import { freePort } from '../../support/free-port.js';
+import { connected, Files, listening, missingGnutls, Program, year2000 } from '../../support/gnutls.js';
 import { readOctets } from '../../support/streams.js';
 import { within } from '../../support/within.js';
 
