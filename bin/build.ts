@@ -28,7 +28,7 @@ const { metafile } = await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  external: ['lmdb'],
+  external: ['lmdb', 'pg'],
   banner: { js: REQUIRE },
   minifySyntax: true,
   minifyWhitespace: true,

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { configurationJsonSchema } from '../lib/config/json-schema.js';
 import { writeProblem } from '../lib/config/problem.js';
 import { writeRelayUrl } from '../lib/config/relay-url.js';
-import type { NodeConfig, RouteConfig } from '../lib/config/schema.js';
+import type { NodeConfig, RouteConfig, StoreConfig } from '../lib/config/schema.js';
 import { hasCertificate } from '../lib/config/tls.js';
 import { checkConfig } from '../lib/node/configuration.js';
 import { paint } from '../lib/ops/terminal.js';
@@ -47,10 +47,7 @@ function summary(config: NodeConfig): string {
     ['listen', config.listen.map(({ transport, host, port }) => writeRelayUrl(transport, host, port)).join(', ')],
     ['tls', tlsText(config)],
     ['sasl', sasl.mechanisms.join(', ') || 'none'],
-    [
-      'store',
-      store.type === 'memory' ? 'memory: everything is lost when the node stops' : `lmdb in ${shown(store.path)}`,
-    ],
+    ['store', storeText(store)],
     ...[...mesh.routes.map(routeText), dns].map((text, index) => [index === 0 ? 'routes' : '', text]),
     ...mesh.siblings.map(({ relays }, index) => [
       index === 0 ? 'siblings' : '',
@@ -70,6 +67,15 @@ function summary(config: NodeConfig): string {
     ],
   ];
   return table(rows.map(([key = '', value = '']) => [`  ${key}`, value]));
+}
+
+function storeText(store: StoreConfig): string {
+  if (store.type === 'memory') return 'memory: everything is lost when the node stops';
+  const path = shown(store.path);
+  if (store.type === 'lmdb') return `lmdb in ${path}`;
+  const { url, urlFile } = store;
+  const where = url === undefined ? `the URL in ${shown(urlFile ?? '')}` : url;
+  return `PostgreSQL at ${where}, schema ${store.schema}; copy in ${path}`;
 }
 
 interface CheckFlags {

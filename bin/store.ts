@@ -17,8 +17,14 @@ interface BackupOptions {
 
 async function backup(directory: string, { config, json }: BackupOptions): Promise<void> {
   const { store } = await loadForCommand(config, { files: false });
-  if (store.type !== 'lmdb')
+  if (store.type === 'memory')
     throw new CommandError(EXIT.CONFIGURATION, 'store.type is "memory": there is nothing to copy');
+  if (store.type === 'postgres') {
+    throw new CommandError(
+      EXIT.CONFIGURATION,
+      'store.type is "postgres": copy the database with its own tools, such as pg_dump or pg_basebackup',
+    );
+  }
   const { backUpStore } = await import('../lib/store/backup.js');
   const owner = await foreignOwner(store);
   const target = resolve(directory);

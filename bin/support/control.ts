@@ -50,7 +50,7 @@ export async function openControl(file: string, path: string): Promise<IncomingM
 /** The directory of the store. @throws CommandError CONFIGURATION */
 async function directoryOf(file: string): Promise<string> {
   const { store } = await loadForCommand(file, { files: false });
-  if (store.type === 'lmdb') return store.path;
+  if (store.type !== 'memory') return store.path;
   throw new CommandError(
     EXIT.CONFIGURATION,
     'store.type is "memory": a node without a directory has no control socket',

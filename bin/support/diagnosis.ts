@@ -202,7 +202,7 @@ async function clockOf({ tls, store }: NodeConfig): Promise<Diagnosis[]> {
       ];
     }
   }
-  if (store.type === 'lmdb') {
+  if (store.type !== 'memory') {
     try {
       const { mtimeMs } = await stat(store.path);
       if (mtimeMs > now + SKEW_MS) {

@@ -32,7 +32,8 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   TLS_INJECTED: 'Somebody may be tampering with the connection: use another network, or --tls require.',
   LISTEN_FAILED:
     'It may pass: systemd starts the node again. ss -ltnp shows who listens where, and ip address the addresses of this machine.',
-  STORE_FAILED: 'Check that the directory of store.path exists, belongs to you and has room.',
+  STORE_FAILED:
+    'Check that the directory of store.path exists, belongs to you and has room, and that the database of store.url answers.',
   SMIME_UNREADABLE: 'Give the certificate it was encrypted for: --identity FILE.',
 };
 

@@ -58,6 +58,7 @@ export class Admin {
       status: () => this.#status(),
       store: () => this.#store,
       failing: () => this.#counted?.failing !== undefined,
+      engine: () => this.#counted?.engine,
     });
     const pages = new Map<string, () => Page | Promise<Page>>([
       ['/', () => textPage(200, INDEX)],

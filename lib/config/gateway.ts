@@ -5,7 +5,7 @@ import { count, gatewayLogSchema, gatewayMeshSchema, LOOPBACK, ms } from './gate
 import { type JsonSchema, keysIn } from './json-schema.js';
 import { type Examined, findingsOf, freeze, problemOf } from './parse.js';
 import { ConfigurationError, type Finding } from './problem.js';
-import { storeSchema } from './schema.js';
+import { storeSchema } from './store.js';
 import { distinct, domainSchema, hostSchema, portSchema } from './values.js';
 
 /** RFC 6120 §13.12 asks for 10,000 at least; ejabberd takes 65,536 from clients, Prosody 262,144. */

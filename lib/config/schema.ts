@@ -9,6 +9,7 @@ import { limitsSchema } from './limits.js';
 import { meshSchema } from './mesh.js';
 import { TRANSPORTS } from './relay-url.js';
 import { MECHANISMS, QOPS } from './sasl-names.js';
+import { nodeStoreSchema } from './store.js';
 import { hasCertificate, tlsSchema } from './tls.js';
 import {
   actorSchema,
@@ -82,20 +83,6 @@ const sasl = z.strictObject({
       'host names and addresses of this relay beside those in its domains: accepted as serverName of a start, where they stand for no domain, and in digest-uri (beep/<name>), which names one of them or a domain if there are any here',
     ),
 });
-
-/** @param directory where it is unless the file says */
-export const storeSchema = (path: z.ZodType<string, string>, directory: string) =>
-  z
-    .discriminatedUnion('type', [
-      z.strictObject({
-        type: z.literal('lmdb'),
-        path: path.describe('directory of the store; created if it does not exist, accessible only to its owner'),
-      }),
-      z
-        .strictObject({ type: z.literal('memory') })
-        .describe('keeps everything in memory and loses it at the end; for trials'),
-    ])
-    .prefault({ type: 'lmdb', path: directory });
 
 const policy = z
   .strictObject({
@@ -353,7 +340,7 @@ export function nodeSchema(base: string) {
         ),
       tls: tlsSchema(path),
       sasl: sasl.prefault({}),
-      store: storeSchema(path, 'var'),
+      store: nodeStoreSchema(path, 'var'),
       mesh: meshSchema(path),
       policy,
       access,
@@ -397,5 +384,6 @@ export type ListenConfig = NodeConfig['listen'][number];
 export type TlsConfig = NodeConfig['tls'];
 export type SaslConfig = NodeConfig['sasl'];
 export type StoreConfig = NodeConfig['store'];
+export type PostgresConfig = Extract<StoreConfig, { readonly type: 'postgres' }>;
 export type RouteConfig = NodeConfig['mesh']['routes'][number];
 export type PolicyConfig = NodeConfig['policy'];

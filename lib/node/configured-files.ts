@@ -9,8 +9,9 @@ import { readWebhooks } from '../admin/webhooks.js';
 import { directoryObstacle } from '../config/directory.js';
 import { describeFileError, openToOthers, readPasswordFile } from '../config/password-file.js';
 import { pemFlaw } from '../config/pem-text.js';
+import { parsePostgresUrl } from '../config/postgres-url.js';
 import type { Finding, KeyPath } from '../config/problem.js';
-import type { NodeConfig } from '../config/schema.js';
+import type { NodeConfig, PostgresConfig } from '../config/schema.js';
 import { LocalError } from '../errors.js';
 import { addressOfLiteral } from '../imxp/address.js';
 import { MESH_NAMING } from '../mesh/certificate.js';
@@ -84,11 +85,30 @@ class Inspection {
   /** Checks only the directory of the store. */
   async store(): Promise<readonly Finding[]> {
     const { store } = this.#config;
-    const obstacle = store.type === 'lmdb' ? await directoryObstacle(store.path) : undefined;
+    const obstacle = store.type === 'memory' ? undefined : await directoryObstacle(store.path);
     // A full disk is not a fault of the configuration: the relay reports it when it starts, and can be started again.
     if (obstacle?.transient === true) this.#warn(['store', 'path'], obstacle.text);
     else if (obstacle !== undefined) this.#error(['store', 'path'], obstacle.text);
+    if (store.type === 'postgres') await this.#database(store);
     return this.findings;
+  }
+
+  async #database({ urlFile, tls: { authority, certificate, key } }: PostgresConfig): Promise<void> {
+    if (urlFile !== undefined) {
+      try {
+        const { password } = parsePostgresUrl(await readPasswordFile(urlFile));
+        if (password !== undefined && (await openToOthers(urlFile)))
+          this.#error(
+            ['store', 'urlFile'],
+            `${urlFile}: other users of this machine can read this password; chmod 600`,
+          );
+      } catch (error) {
+        this.#error(['store', 'urlFile'], describeFileError(error));
+      }
+    }
+    if (authority !== undefined) await this.#certificates(['store', 'tls', 'authority'], authority);
+    if (certificate !== undefined) await this.#certificates(['store', 'tls', 'certificate'], certificate);
+    if (key !== undefined) await this.#key(['store', 'tls', 'key'], key);
   }
 
   #error(keys: KeyPath, message: string): void {

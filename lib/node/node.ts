@@ -221,9 +221,10 @@ export class Node {
     let admin: Admin | undefined;
     let spool: Spool | undefined;
     let leave: (() => Promise<void>) | undefined;
+    const lost = new AbortController();
     try {
       const worker = role?.kind === 'worker';
-      leave = worker ? async () => {} : await lockStore(store, config.store);
+      leave = worker ? async () => {} : await lockStore(store, config.store, () => lost.abort());
       if (!worker) spool = await openSpool(config.store);
       if (config.admin !== undefined) {
         const { startAdmin } = await import('./admin.js');
@@ -245,6 +246,7 @@ export class Node {
         setup,
       });
       admin?.show('starting', () => node.#facts());
+      lost.signal.addEventListener('abort', () => node.#succeeded());
       await node.#watch.load();
       if (worker) await role.started();
       else await node.#presence.load();
@@ -421,10 +423,17 @@ export class Node {
     return (await this.accounts.known(account)) ? this.accounts.suspended(account) : `there is no account ${account}`;
   }
 
+  /** Another relay has the store: this one can write nothing any longer, and must not hold on to its endpoints. */
+  #succeeded(): void {
+    // EX_UNAVAILABLE: whoever supervises the process starts it again, and it waits for its turn.
+    process.exitCode = 69;
+    this.stop().catch((error: unknown) => events.fault.publish({ session: 'store', error }));
+  }
+
   /** Workers have sessions of their own, and each answers for them. */
   async #openControl(worker: boolean): Promise<void> {
     const { store } = this.#config;
-    if (store.type !== 'lmdb') return;
+    if (store.type === 'memory') return;
     const extras = worker ? {} : { readers: this.#readers, console: () => this.#consoleUrl() };
     this.#control = await ControlSocket.open(store.path, worker, this.#sessions, extras);
   }

@@ -17,12 +17,21 @@ export interface OperationCounts {
   ms: number;
 }
 
+/** What is known of the server of the store. */
+export interface EngineFacts {
+  readonly connected: boolean;
+  /** Milliseconds since it last answered. */
+  readonly lagMs: number;
+}
+
 export interface MetricSources {
   status(): Promise<NodeStatus>;
   /** By operation. */
   store(): ReadonlyMap<string, Readonly<OperationCounts>>;
   /** Whether the last write to the store failed. */
   failing(): boolean;
+  /** The server that the store is at; undefined where it is part of this process. */
+  engine(): EngineFacts | undefined;
 }
 
 type Labels<Name extends string> = Readonly<Record<Name, string | number>>;
@@ -207,9 +216,20 @@ export class Metrics {
   #storage(): void {
     const operations = this.#total('imxp_store_operations_total', 'Operations on the store', ['operation', 'result']);
     const failing = this.#gauge('imxp_store_failing', '1 while the store cannot be written, as on a full disk', []);
+    const connected = this.#gauge('imxp_store_connected', '1 while the database of the store answers', []);
+    const lag = this.#gauge('imxp_store_lag_seconds', 'Time since the database of the store last answered', []);
     const seconds = this.#total('imxp_store_seconds_total', 'Time spent waiting for the store', ['operation']);
     this.#sample(() => {
       failing.set(this.#sources.failing() ? 1 : 0);
+      const engine = this.#sources.engine();
+      if (engine === undefined) {
+        // No series where there is no database.
+        connected.remove();
+        lag.remove();
+      } else {
+        connected.set(engine.connected ? 1 : 0);
+        lag.set(engine.lagMs / 1000);
+      }
       operations.reset();
       seconds.reset();
       for (const [operation, counts] of this.#sources.store()) {

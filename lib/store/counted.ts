@@ -3,7 +3,7 @@
  * are counted: `peek` and `revision` answer at once, are called for each Data operation, and cost less than a count.
  */
 import type { OperationCounts } from '../ops/metrics.js';
-import type { Change, Entry, Json, Listed, Store } from './store.js';
+import type { Change, Entry, Json, Listed, Store, StoreEngine } from './store.js';
 
 type Counted = 'get' | 'put' | 'delete' | 'commit';
 
@@ -31,6 +31,10 @@ export class CountedStore implements Store {
 
   get failing(): string | undefined {
     return this.#store.failing;
+  }
+
+  get engine(): StoreEngine | undefined {
+    return this.#store.engine;
   }
 
   watch(changed: () => void): (() => void) | undefined {

@@ -48,12 +48,21 @@ const KEY = 'lock';
 /**
  * Takes the lock of a store for this process.
  *
+ * @param lost called when another relay has taken it, which only happens after this one could not reach it for long
  * @returns a function that gives it back, to be called before the store is closed
  * @throws LocalError STORE_FAILED when another relay has it
  */
-export async function lockStore(store: Store, config: StoreConfig): Promise<() => Promise<void>> {
+export async function lockStore(
+  store: Store,
+  config: StoreConfig,
+  lost: () => void = () => {},
+): Promise<() => Promise<void>> {
   // A store in memory belongs to this process alone.
   if (config.type === 'memory') return async () => {};
+  if (config.type === 'postgres') {
+    const { lockPostgres } = await import('./postgres/lease.js');
+    return lockPostgres(store, config, lost);
+  }
   const token = randomUUID();
   const socket = await listenForLiveness(config.path, socketName(token));
   const own: LockEntry = {

@@ -1,6 +1,6 @@
 /**
  * Everything that must survive, as versioned entries with compare-and-set. Independent of the engine (`memory.ts`,
- * `lmdb.ts`) and of its users. Every implementation passes `spec/support/suites/store.ts`.
+ * `lmdb.ts`, `postgres/store.ts`) and of its users. Every implementation passes `spec/support/suites/store.ts`.
  */
 import { LocalError } from '../errors.js';
 
@@ -24,6 +24,18 @@ export interface Change {
   readonly expected?: number;
 }
 
+/** Server that a store is at, where it is not part of this process. */
+export interface StoreEngine {
+  /** Whether it answers. */
+  readonly connected: boolean;
+  /** Which of several. */
+  readonly host: string | undefined;
+  /** Milliseconds since it last answered: what others wrote since is not known here. */
+  readonly lagMs: number;
+  /** The newest version that is known here. */
+  readonly version: number;
+}
+
 /** How long what another process has written may go unnoticed by {@link Store.revision}. */
 export const OTHERS_SEEN_MS = 10;
 
@@ -37,6 +49,8 @@ export const STORE_KEY_OCTETS = 1500;
 export interface Store {
   /** Why the last write failed, as on a full disk; undefined if it did not. */
   readonly failing?: string | undefined;
+  /** Absent where the store is part of this process. */
+  readonly engine?: StoreEngine | undefined;
   /** The newest entry. Never the caller's own object: changing it changes nothing here. */
   get(key: string): Promise<Entry | undefined>;
   /**
@@ -91,6 +105,18 @@ export interface Store {
   watch?(changed: () => void): (() => void) | undefined;
   /** Waits for calls in progress. Later calls reject. Closing twice is not an error. */
   close(): Promise<void>;
+}
+
+/** A store that several relays can reach, of which one at a time may write to it. */
+export interface FencedStore extends Store {
+  /** What was given to {@link fence} last. */
+  readonly token: string | null;
+  /** From now on nothing is written unless a lease with this token is held. */
+  fence(token: string | null): void;
+}
+
+export function isFenced(store: Store): store is FencedStore {
+  return 'fence' in store;
 }
 
 /** What {@link Store.revision} counts: keys up to their first `/`, or whole. */

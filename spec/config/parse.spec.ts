@@ -226,7 +226,17 @@ describe('config/parse', () => {
     [
       'an unknown store',
       { ...MINIMAL, store: { type: 'sql' } },
-      'store.type: must be one of "lmdb", "memory", not "sql"',
+      'store.type: must be one of "lmdb", "memory", "postgres", not "sql"',
+    ],
+    [
+      'a database with a password in the configuration',
+      { ...MINIMAL, store: { type: 'postgres', path: 'x', url: 'postgres://u:p@h/d' } },
+      'store.url: must not contain a password: write the URL to a file of its own, and name that as "urlFile"',
+    ],
+    [
+      'a database without a URL',
+      { ...MINIMAL, store: { type: 'postgres', path: 'x' } },
+      'store: needs either "url" or "urlFile"',
     ],
     [
       'a key without a certificate',

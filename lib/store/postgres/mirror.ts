@@ -1,0 +1,173 @@
+/**
+ * Copy of the entries of a database on this machine, in lmdb: what is asked for each message is read here. It can be
+ * lost. Several processes may have it open; each brings it forward as it learns of changes, and none brings it back.
+ */
+import { type Database, open, type RootDatabase } from 'lmdb';
+import type { Entry, Listed } from '../store.js';
+
+/** What has become of a key. */
+export interface MirrorChange {
+  readonly key: string;
+  /** JSON; null when it was deleted. */
+  readonly text: string | null;
+  readonly version: number;
+}
+
+/** How far a copy has come. */
+export interface MirrorPosition {
+  /** Of the tables: those of another database have another one. */
+  readonly identity: string;
+  readonly generation: number;
+  readonly version: number;
+}
+
+/** A process that makes the copy anew. */
+interface Renewal {
+  readonly token: string;
+  /** When it was last at it, milliseconds since 1970. */
+  readonly at: number;
+}
+
+const RENEWAL = 'renewal';
+/** A process that has been at nothing for so long has ended. */
+const ABANDONED_MS = 60_000;
+const POSITION = 'position';
+const LIST_BATCH = 256;
+/** No key contains a character above this one, which is a noncharacter. */
+const LAST = '\u{10ffff}';
+
+export class Mirror {
+  readonly #root: RootDatabase;
+  readonly #entries: Database<string, string>;
+  readonly #state: Database<MirrorPosition, string>;
+  readonly #renewals: Database<Renewal, string>;
+
+  constructor(path: string) {
+    this.#root = open({ path, noSubdir: false, maxDbs: 3, encoding: 'json', eventTurnBatching: false });
+    this.#entries = this.#root.openDB({ name: 'copy', encoding: 'string' });
+    this.#state = this.#root.openDB({ name: 'state', encoding: 'json' });
+    this.#renewals = this.#root.openDB({ name: 'renewals', encoding: 'json' });
+  }
+
+  /** Undefined when it is empty. */
+  get position(): MirrorPosition | undefined {
+    this.#state.resetReadTxn();
+    return this.#state.get(POSITION);
+  }
+
+  peek(key: string): Entry | undefined {
+    const text = this.#entries.get(key);
+    return text === undefined ? undefined : (JSON.parse(text) as Entry);
+  }
+
+  count(prefix: string): number {
+    this.#entries.resetReadTxn();
+    return this.#entries.getKeysCount({ start: prefix, end: `${prefix}${LAST}` });
+  }
+
+  /** A batch of entries in the order of their keys. @param after the last key of the batch before */
+  batch(prefix: string, after: string | undefined): readonly Listed[] {
+    this.#entries.resetReadTxn();
+    const from = after === undefined ? { start: prefix } : { start: after, exclusiveStart: true };
+    const range = this.#entries.getRange({ ...from, end: `${prefix}${LAST}`, limit: LIST_BATCH });
+    return [...range].map(({ key, value }) => ({ key, ...(JSON.parse(value) as Entry) }));
+  }
+
+  /**
+   * Brings it forward.
+   *
+   * @param changes all that have happened since any position at or before which it is, by version
+   * @returns false when it has no position, because it is made anew
+   */
+  async forward(changes: readonly MirrorChange[], to: MirrorPosition): Promise<boolean> {
+    const done = await this.#root.transaction(() => {
+      const at = this.#state.get(POSITION)?.version;
+      if (at === undefined) return false;
+      // Another process may have been faster.
+      if (at >= to.version) return true;
+      for (const change of changes) if (change.version > at) this.#set(change);
+      this.#state.putSync(POSITION, to);
+      return true;
+    });
+    this.#entries.resetReadTxn();
+    return done;
+  }
+
+  /**
+   * Begins to make it anew: it has no position until that is done.
+   *
+   * @returns false when another process is at it
+   */
+  async begin(token: string): Promise<boolean> {
+    return await this.#root.transaction(() => {
+      const renewal = this.#renewals.get(RENEWAL);
+      if (renewal !== undefined && renewal.token !== token && Date.now() - renewal.at < ABANDONED_MS) return false;
+      this.#renewals.putSync(RENEWAL, { token, at: Date.now() });
+      this.#state.removeSync(POSITION);
+      return true;
+    });
+  }
+
+  /**
+   * Makes a stretch of it equal to what the database has there.
+   *
+   * @param entries all with keys above `after`, up to the last of them; up to the end of all keys when `last`
+   * @returns the keys that were changed
+   * @throws Error when another process has begun to make it anew
+   */
+  async replace(
+    token: string,
+    entries: readonly MirrorChange[],
+    after: string | undefined,
+    last: boolean,
+  ): Promise<readonly string[]> {
+    const end = entries.at(-1)?.key;
+    const changed: string[] = [];
+    await this.#root.transaction(() => {
+      this.#own(token);
+      const wanted = new Map(entries.map((entry) => [entry.key, entry]));
+      const from = after === undefined ? {} : { start: after, exclusiveStart: true };
+      const to = last || end === undefined ? {} : { end, inclusiveEnd: true };
+      for (const { key, value } of [...this.#entries.getRange({ ...from, ...to })]) {
+        const entry = wanted.get(key);
+        if (entry !== undefined && value === written(entry)) wanted.delete(key);
+        if (entry !== undefined) continue;
+        this.#entries.removeSync(key);
+        changed.push(key);
+      }
+      for (const entry of wanted.values()) {
+        this.#set(entry);
+        changed.push(entry.key);
+      }
+    });
+    this.#entries.resetReadTxn();
+    return changed;
+  }
+
+  /** It is equal to what the database had at a position. @throws Error as {@link replace} */
+  async settle(token: string, position: MirrorPosition): Promise<void> {
+    await this.#root.transaction(() => {
+      this.#own(token);
+      this.#renewals.removeSync(RENEWAL);
+      this.#state.putSync(POSITION, position);
+    });
+  }
+
+  #own(token: string): void {
+    if (this.#renewals.get(RENEWAL)?.token !== token) throw new Error('another process makes the copy anew');
+    this.#renewals.putSync(RENEWAL, { token, at: Date.now() });
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close();
+  }
+
+  #set(change: MirrorChange): void {
+    if (change.text === null) this.#entries.removeSync(change.key);
+    else this.#entries.putSync(change.key, written(change));
+  }
+}
+
+function written({ text, version }: MirrorChange): string {
+  return `{"value":${text},"version":${version}}`;
+}
