@@ -2,6 +2,8 @@
  * Copy of the entries of a database on this machine, in lmdb: what is asked for each message is read here. It can be
  * lost. Several processes may have it open; each brings it forward as it learns of changes, and none brings it back.
  */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import type { Entry, Listed } from '../store.js';
 
@@ -31,6 +33,9 @@ interface Renewal {
 const RENEWAL = 'renewal';
 /** A process that has been at nothing for so long has ended. */
 const ABANDONED_MS = 60_000;
+/** Beside held messages and sockets. */
+const DIRECTORY = 'copy';
+const BOOT = 'boot';
 const POSITION = 'position';
 const LIST_BATCH = 256;
 /** No key contains a character above this one, which is a noncharacter. */
@@ -42,8 +47,17 @@ export class Mirror {
   readonly #state: Database<MirrorPosition, string>;
   readonly #renewals: Database<Renewal, string>;
 
+  /** See {@link openMirror}. */
   constructor(path: string) {
-    this.#root = open({ path, noSubdir: false, maxDbs: 3, encoding: 'json', eventTurnBatching: false });
+    // It is never waited for the disk: what a crash of the machine has damaged is not used, see openMirror.
+    this.#root = open({
+      path: join(path, DIRECTORY),
+      noSubdir: false,
+      noSync: true,
+      maxDbs: 3,
+      encoding: 'json',
+      eventTurnBatching: false,
+    });
     this.#entries = this.#root.openDB({ name: 'copy', encoding: 'string' });
     this.#state = this.#root.openDB({ name: 'state', encoding: 'json' });
     this.#renewals = this.#root.openDB({ name: 'renewals', encoding: 'json' });
@@ -166,6 +180,19 @@ export class Mirror {
     if (change.text === null) this.#entries.removeSync(change.key);
     else this.#entries.putSync(change.key, written(change));
   }
+}
+
+/** Opens the copy in a directory, which exists; an empty one when the machine has been started since. */
+export async function openMirror(path: string): Promise<Mirror> {
+  const directory = join(path, DIRECTORY);
+  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => undefined);
+  const known = await readFile(join(directory, BOOT), 'utf8').catch(() => undefined);
+  if (boot === undefined || boot !== known) {
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    if (boot !== undefined) await writeFile(join(directory, BOOT), boot, { mode: 0o600 });
+  }
+  return new Mirror(path);
 }
 
 function written({ text, version }: MirrorChange): string {

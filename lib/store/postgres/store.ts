@@ -13,7 +13,6 @@ import { directoryObstacle } from '../../config/directory.js';
 import type { PostgresConfig } from '../../config/schema.js';
 import { LocalError } from '../../errors.js';
 import { events } from '../../ops/events.js';
-import { refuseDamaged } from '../lmdb-file.js';
 import {
   type Change,
   checkKey,
@@ -27,7 +26,7 @@ import {
 } from '../store.js';
 import { PostgresConnection, type PostgresTarget, postgresTarget } from './connection.js';
 import { migrate } from './migrations.js';
-import { Mirror, type MirrorChange } from './mirror.js';
+import { type Mirror, type MirrorChange, openMirror } from './mirror.js';
 
 /** Changes of one transaction: PL/pgSQL walks through an array for each of its elements. */
 const BATCH_CHANGES = 256;
@@ -548,8 +547,7 @@ export async function openPostgres(config: PostgresConfig): Promise<PostgresStor
   }
   const target = await postgresTarget(config);
   await mkdir(config.path, { recursive: true, mode: 0o700 });
-  refuseDamaged(config.path, 'move the directory away: it is a copy of what the database has');
-  const store = new PostgresStore(target, new Mirror(config.path));
+  const store = new PostgresStore(target, await openMirror(config.path));
   try {
     await store.load();
     return store;

@@ -5,7 +5,7 @@ import { postgresConfig, postgresServer } from '../../support/postgres.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 
 describe('the lease of a store in PostgreSQL', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   const server = postgresServer();
   const path = temporaryDirectory();
   const opened: PostgresStore[] = [];
