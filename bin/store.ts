@@ -2,10 +2,11 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { StoreConfig } from '../lib/config/schema.js';
 import { loadForCommand, withConfig } from './support/configuration.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
-import { print, printJson } from './support/output.js';
+import { note, print, printJson } from './support/output.js';
 import { Progress } from './support/progress.js';
 import { asUser, foreignOwner } from './support/store-owner.js';
 import { octets } from './support/units.js';
@@ -48,6 +49,41 @@ function sizeOf(directory: string): number {
   );
 }
 
+/** Progress is written at most so often. */
+const PROGRESS_MS = 1000;
+
+interface CopyOptions {
+  readonly from: string;
+  readonly to: string;
+  readonly json?: boolean;
+}
+
+/** @throws CommandError USAGE | CONFIGURATION */
+async function storeOf(text: string): Promise<StoreConfig> {
+  const [, type, path] = /^(lmdb|postgres):(.+)$/.exec(text) ?? [];
+  if (type === undefined || path === undefined) {
+    throw new CommandError(EXIT.USAGE, `${text}: write lmdb:DIRECTORY, or postgres:CONFIGURATION-FILE`);
+  }
+  if (type === 'lmdb') return { type, path: resolve(path) };
+  const { store } = await loadForCommand(path, { files: 'store' });
+  if (store.type === 'postgres') return store;
+  throw new CommandError(EXIT.CONFIGURATION, `${path}: store.type is "${store.type}", not "postgres"`);
+}
+
+async function move({ from, to, json }: CopyOptions): Promise<void> {
+  const [source, target] = [await storeOf(from), await storeOf(to)];
+  const { copyStore } = await import('../lib/store/copy.js');
+  let shownAt = Number.NEGATIVE_INFINITY;
+  const { entries, held } = await copyStore(source, target, ({ entries, allEntries, held, allHeld }) => {
+    const last = entries === allEntries && held === allHeld;
+    if (!last && performance.now() - shownAt < PROGRESS_MS) return;
+    shownAt = performance.now();
+    note(`${entries} of ${allEntries} entries, ${held} of ${allHeld} held messages`);
+  });
+  if (json === true) printJson({ entries, held });
+  else print(`${to}: ${entries} entries and ${held} held messages, the same as in ${from}`);
+}
+
 export function register(program: Command): void {
   const command = program.command('store').description('copy the store of a node');
   const copying = command
@@ -56,6 +92,13 @@ export function register(program: Command): void {
     .description('copy the store into a new directory, while the node runs')
     .option('--json', 'print the directory and its octets as JSON');
   withConfig(copying).action(backup);
+  const moving = command
+    .command('copy')
+    .description('move a store to another engine, while the node is stopped')
+    .requiredOption('--from <store>', 'lmdb:DIRECTORY, or postgres:FILE for the store of a configuration')
+    .requiredOption('--to <store>', 'likewise; it must be empty')
+    .option('--json', 'print the counts as JSON')
+    .action(move);
   explain(command, {
     exits: { 0: 'done' },
     examples: ['imxp store backup /var/backups/imxp --config mesh.json'],
@@ -72,5 +115,20 @@ as store.path, or put it in the place of the store.`,
     },
     examples: ['imxp store backup /var/backups/imxp-$(date +%F) --config /etc/imxp/mesh.json'],
     see: ['imxp account', 'docs/guide/operations.md'],
+  });
+  explain(moving, {
+    about: `Copies accounts, access, presence and held messages from a directory into a PostgreSQL database, or back, and compares all of it
+with what the copy then has. Both stores are locked meanwhile, so that no node can run on them. Only then name the new store in the
+configuration of the node; the old one is unchanged.`,
+    exits: {
+      0: 'copied, and the same',
+      69: 'a store cannot be read or written, or a node runs on it, or the one to copy to is not empty, or the copy is not the same',
+      78: 'the configuration or the directory is not usable',
+    },
+    examples: [
+      'imxp store copy --from lmdb:/var/lib/imxp --to postgres:/etc/imxp/new.json',
+      'imxp store copy --from postgres:/etc/imxp/mesh.json --to lmdb:/var/lib/imxp-lmdb',
+    ],
+    see: ['imxp store backup', 'docs/guide/operations.md'],
   });
 }

@@ -67,6 +67,7 @@ const OPENING_FILES = new Set([
   'lib/store/lock.ts',
   'lib/store/postgres/connection.ts',
   'lib/store/postgres/lease.ts',
+  'lib/store/postgres/spool.ts',
   'lib/store/postgres/store.ts',
 ]);
 

@@ -26,7 +26,7 @@ const postgres = (path: z.ZodType<string, string>) =>
         ),
       urlFile: path.optional().describe('file whose first line is the URL, which may contain the password'),
       path: path.describe(
-        'directory for a copy of the entries, which are read there, for held messages, and for sockets. Created if it does not exist, accessible only to its owner',
+        'directory for a copy of the entries, which are read there, and for sockets; it can be lost. Created if it does not exist, accessible only to its owner',
       ),
       schema: z
         .string()

@@ -225,7 +225,7 @@ export class Node {
     try {
       const worker = role?.kind === 'worker';
       leave = worker ? async () => {} : await lockStore(store, config.store, () => lost.abort());
-      if (!worker) spool = await openSpool(config.store);
+      if (!worker) spool = await openSpool(config.store, store);
       if (config.admin !== undefined) {
         const { startAdmin } = await import('./admin.js');
         admin = await startAdmin(config.admin, config.limits.api);

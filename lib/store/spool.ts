@@ -1,7 +1,9 @@
 /** Opens the spool of offline messages that a configuration names. Loads an engine only if it is used. */
 import { join } from 'node:path';
 import type { StoreConfig } from '../config/schema.js';
+import { LocalError } from '../errors.js';
 import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/offline/spool.js';
+import type { Store } from './store.js';
 
 /** Directory beside the entries, with files of its own: a long queue must not slow down what everybody waits for. */
 const DIRECTORY = 'held';
@@ -11,9 +13,17 @@ export function spoolPath(store: string): string {
   return join(store, DIRECTORY);
 }
 
-/** @throws LocalError STORE_FAILED */
-export async function openSpool(config: StoreConfig): Promise<Spool> {
+/**
+ * @param store opened with the same configuration, and locked; needed for PostgreSQL only
+ * @throws LocalError STORE_FAILED | CONFIGURATION
+ */
+export async function openSpool(config: StoreConfig, store?: Store): Promise<Spool> {
   if (config.type === 'memory') return new MemorySpool();
+  if (config.type === 'postgres') {
+    if (store === undefined) throw new LocalError('ARGUMENT', 'a spool in PostgreSQL needs the store beside it');
+    const { openPostgresSpool } = await import('./postgres/spool.js');
+    return openPostgresSpool(config, store);
+  }
   const { openLmdbSpool } = await import('./lmdb-spool.js');
   return openLmdbSpool(spoolPath(config.path));
 }

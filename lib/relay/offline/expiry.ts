@@ -16,8 +16,12 @@ import type { Spool } from './spool.js';
 
 /** The queue of the messages. */
 export interface OfflineExpiryOwner {
-  /** @returns undefined for a message that cannot be read and was dropped */
-  read(message: OfflineMessage): Data | undefined;
+  /**
+   * Reads a message that waits; it leaves the queue by no other way meanwhile.
+   *
+   * @param use called with its data, at once where the store can; never for one that cannot be read, which is dropped
+   */
+  read(message: OfflineMessage, use: (data: Data) => void): void;
   /** It will not be delivered. */
   drop(message: OfflineMessage, data: Data, reply: Reply): void;
   /** Something may have changed. */
@@ -63,8 +67,10 @@ export class OfflineExpiry {
       this.watch(message);
       return;
     }
-    const data = this.#owner.read(message);
-    if (data !== undefined) this.#look(message, data);
+    this.#owner.read(message, (data) => {
+      this.#look(message, data);
+      this.#owner.looked();
+    });
     this.#owner.looked();
   }
 

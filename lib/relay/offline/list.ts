@@ -48,8 +48,8 @@ export class OfflineList {
     return this.#items.find(({ state }) => state !== 'gone')?.since;
   }
 
-  /** Returns a snapshot of the messages that wait. */
+  /** Returns a snapshot of the messages that wait, also while they are read. */
   get waiting(): OfflineMessage[] {
-    return this.#items.filter(({ state }) => state === 'waiting');
+    return this.#items.filter(({ state, reading }) => state === 'waiting' || reading !== undefined);
   }
 }

@@ -20,6 +20,8 @@ const OVERHEAD_OCTETS = 512;
 export class OfflineMessage {
   entry: SpoolEntry;
   state: 'writing' | 'waiting' | 'out' | 'gone' = 'writing';
+  /** What is done with its data, which are being read. */
+  reading: ((data: Data) => void) | undefined;
   /** Cancels the alarm for its due time. */
   off: (() => void) | undefined;
   /** Time at which it was handed to the application. */

@@ -37,7 +37,7 @@ import {
   timingsOf,
 } from './message.js';
 import { senderOf } from './shares.js';
-import type { SpoolEntry } from './spool.js';
+import type { SpoolEntry, SpoolRecord } from './spool.js';
 
 /** What a queue needs of the relay. */
 export interface OfflineQueueOwner extends OfflineExpiryContext {
@@ -65,6 +65,9 @@ export interface OfflineQueueOwner extends OfflineExpiryContext {
   /** The last message of a queue is gone. */
   drained(queue: OfflineQueue): void;
 }
+
+/** When a message is read again that the engine could not give. */
+const READ_AGAIN_MS = 1000;
 
 /** The sender of messages that an earlier version wrote: it is unknown. */
 const UNKNOWN = '';
@@ -96,6 +99,8 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   /** Nothing is sent while a decision is pending, a retry is due, or an earlier application owes answers. */
   #blocked = false;
   #changing = false;
+  /** The next message, where it had to be waited for. */
+  #ahead: { readonly message: OfflineMessage; readonly data: Data } | undefined;
   #pumping = false;
   #offRetry: (() => void) | undefined;
   /** Cancels the look at what waits behind held messages. */
@@ -311,8 +316,8 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   }
 
   #send(message: OfflineMessage, target: DeliveryTarget): boolean {
-    const data = this.read(message);
-    if (data === undefined) return true;
+    const data = this.#dataOf(message);
+    if (data === undefined) return message.state === 'gone';
     const granted = this.#relay.granted(this.name, data.originator);
     if (granted instanceof Promise) {
       this.#blocked = true;
@@ -327,6 +332,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
       this.drop(message, data, REPLIES.accessDenied);
       return true;
     }
+    this.#ahead = undefined;
     this.#list.give();
     message.state = 'out';
     message.sentAt = this.#relay.time.now();
@@ -346,18 +352,71 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     return new TimedTarget(target, { asked, since, onward: false, rewrite: true }, view);
   }
 
-  read(message: OfflineMessage): Data | undefined {
+  /** @returns undefined when it cannot be read and is gone, and while it is read */
+  #dataOf(message: OfflineMessage): Data | undefined {
+    if (this.#ahead?.message === message) return this.#ahead.data;
+    let found: Data | undefined;
+    let later = false;
+    this.read(message, (data) => {
+      found = data;
+      if (!later) return;
+      this.#ahead = { message, data };
+      this.#pump();
+    });
+    later = true;
+    return found;
+  }
+
+  read(message: OfflineMessage, use: (data: Data) => void): void {
+    if (message.reading !== undefined) {
+      message.reading = use;
+      return;
+    }
     try {
       const record = this.#relay.spool.read(message.entry);
-      const data = record === undefined ? undefined : readHeld(record, this.#relay.dialects);
-      if (data === undefined) this.#remove(message);
-      return data;
+      if (record instanceof Promise) {
+        message.reading = use;
+        this.#readLater(message, record);
+      } else this.#decoded(message, record, use);
     } catch (error) {
       // A message that cannot be read today cannot be read tomorrow; it must not block the others.
       fault('offline', error);
       this.#remove(message);
-      return undefined;
     }
+  }
+
+  #decoded(message: OfflineMessage, record: SpoolRecord | undefined, use: (data: Data) => void): void {
+    const data = record === undefined ? undefined : readHeld(record, this.#relay.dialects);
+    if (data === undefined) this.#remove(message);
+    else use(data);
+  }
+
+  /** Nothing overtakes it meanwhile, and whoever wants to read it as well decides what becomes of it. */
+  #readLater(message: OfflineMessage, reading: Promise<SpoolRecord | undefined>): void {
+    message.state = 'writing';
+    reading.then(
+      (record) => {
+        const { reading: use } = message;
+        message.reading = undefined;
+        if (use === undefined || message.state === 'gone') return;
+        this.#times.watch(message);
+        try {
+          this.#decoded(message, record, use);
+        } catch (error) {
+          fault('offline', error);
+          this.#remove(message);
+        }
+        this.#pump();
+      },
+      (error: unknown) => {
+        fault('offline', error);
+        // The engine does not answer now; what is stored there is not lost.
+        this.#relay.time.after(READ_AGAIN_MS, () => {
+          if (message.state !== 'gone')
+            this.#readLater(message, Promise.resolve(this.#relay.spool.read(message.entry)));
+        });
+      },
+    );
   }
 
   // ---- OfflineMessageOwner, OfflineExpiryOwner
@@ -453,8 +512,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
       const { entry } = message;
       const own = entry.generation === '' ? entry.at > before : entry.generation === generation;
       if (own) continue;
-      const data = this.read(message);
-      if (data !== undefined) this.drop(message, data, REPLIES.accountGone);
+      this.read(message, (data) => this.drop(message, data, REPLIES.accountGone));
     }
   }
 
@@ -479,8 +537,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   sweep(before: number): void {
     for (const message of this.#list.waiting) {
       if (message.since >= before) continue;
-      const data = this.read(message);
-      if (data !== undefined) this.drop(message, data, REPLIES.heldTooLong);
+      this.read(message, (data) => this.drop(message, data, REPLIES.heldTooLong));
     }
     this.#known = undefined;
     this.#pump();

@@ -34,11 +34,13 @@ export interface Spool {
   /** Stores an entry. Entries of one turn of the event loop become durable together. */
   put(entry: SpoolEntry, record: SpoolRecord, written: Written): void;
   /**
-   * Reads a record.
+   * Reads a record: at once where it is on this machine.
    *
-   * @throws LocalError STORE_FAILED
+   * @returns undefined if there is none; a promise of it, which rejects with LocalError STORE_FAILED for as long as the
+   *   engine does not answer
+   * @throws LocalError STORE_FAILED: it is damaged
    */
-  read(entry: SpoolEntry): SpoolRecord | undefined;
+  read(entry: SpoolEntry): SpoolRecord | undefined | Promise<SpoolRecord | undefined>;
   /** Deletes an entry, after everything that was requested before. */
   remove(entry: SpoolEntry, written: Written): void;
   /** Replaces an entry by one with another `due` and record. */
