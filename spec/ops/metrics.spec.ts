@@ -62,7 +62,12 @@ describe('ops/metrics', () => {
   beforeEach(() => {
     status = STATUS;
     const store = new Map([['put', { done: 3, conflicts: 1, failed: 0, ms: 12 }]]);
-    metrics = new Metrics({ status: async () => status, failing: () => false, engine: () => undefined, store: () => store });
+    metrics = new Metrics({
+      status: async () => status,
+      failing: () => false,
+      engine: () => undefined,
+      store: () => store,
+    });
   });
   afterEach(() => metrics.stop());
 

@@ -44,7 +44,7 @@ describe('the spool', () => {
           undefined,
           undefined,
         ]);
-        expect(spool.read(one)?.payload.toString()).to.equal('eins');
+        expect((await spool.read(one))?.payload.toString()).to.equal('eins');
         expect(spool.read(two)).to.include({ profile: 'urn:profile' });
         expect([...spool.entries()]).to.deep.equal([one, two]);
         expect(await remove(spool, one)).to.equal(undefined);
@@ -58,7 +58,7 @@ describe('the spool', () => {
         await put(spool, before, 'alt');
         await replace(spool, before, after, 'neu');
         expect([...spool.entries()]).to.deep.equal([after]);
-        expect(spool.read(after)?.payload.toString()).to.equal('neu');
+        expect((await spool.read(after))?.payload.toString()).to.equal('neu');
         await remove(spool, after);
       });
     });
