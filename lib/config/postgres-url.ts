@@ -27,7 +27,7 @@ function invalid(why: string): LocalError {
 }
 
 /**
- * Reads a URL as libpq does (PostgreSQL manual, §34.1.1.2), with several hosts. Parameters: `target_session_attrs`,
+ * Reads a URL as libpq does (PostgreSQL manual, "Connection URIs"), with several hosts. Parameters: `target_session_attrs`,
  * which is `read-write` in any case, and `host` and `port` for Unix sockets.
  *
  * @throws LocalError ARGUMENT
