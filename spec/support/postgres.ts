@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import type { PostgresConfig } from '../../lib/config/schema.js';
 import { INSTALL_TIMEOUT_MS, missingPackages } from './debian.js';
-import { freePort } from './node-process.js';
+import { freePort } from './free-port.js';
 
 const BINARIES = '/usr/lib/postgresql';
 export const PASSWORD = 'yabba:d@bba/doo';
