@@ -127,7 +127,7 @@ configuration of the node; the old one is unchanged.`,
     },
     examples: [
       'imxp store copy --from lmdb:/var/lib/imxp --to postgres:/etc/imxp/new.json',
-      'imxp store copy --from postgres:/etc/imxp/mesh.json --to lmdb:/var/lib/imxp-lmdb',
+      'imxp store copy --from postgres:/etc/imxp/mesh.json --to lmdb:/var/lib/new',
     ],
     see: ['imxp store backup', 'docs/guide/operations.md'],
   });
