@@ -29,6 +29,7 @@ describe('node: workers that are killed', function () {
   const endpoints: Endpoint[] = [];
   /** Endpoints that were closed although nobody closed them. */
   const given: string[] = [];
+  let attempt = 0;
 
   before(async () => {
     const store = { type: 'lmdb', path: `${await temporaryFile('')}.store` };
@@ -46,10 +47,12 @@ describe('node: workers that are killed', function () {
       await node.accounts.add(await makeVerifier(address, PASSWORD, { realms: ['example.com'] }));
     }
   });
-  after(async () => {
-    await Promise.all(endpoints.map((endpoint) => endpoint.close()));
-    await node.stop();
+  // A second attempt attaches the same accounts.
+  afterEach(async () => {
+    await Promise.all(endpoints.splice(0).map((endpoint) => endpoint.close()));
+    given.splice(0);
   });
+  after(() => node.stop());
 
   async function attach(address: string): Promise<Endpoint> {
     const relay = `tcp://127.0.0.1:${node.listening[0]?.port ?? 0}`;
@@ -78,12 +81,28 @@ describe('node: workers that are killed', function () {
     await within(60_000, replaced, 'the worker is replaced');
   }
 
+  /** What is wrong with which messages, and what the node says. */
+  async function circumstances(odd: readonly string[], arrived: ReadonlyMap<string, number>): Promise<string> {
+    const counts = new Map<string, number>();
+    for (const text of odd) {
+      const what = `${text.split('#', 1)[0]}: ${arrived.get(text) ?? 0} times`;
+      counts.set(what, (counts.get(what) ?? 0) + 1);
+    }
+    const status: unknown = await (await fetch(`${node.admin ?? ''}/status`)).json();
+    const connected = endpoints.map((endpoint) => `${endpoint.address} ${endpoint.connected}`);
+    return JSON.stringify({ counts: [...counts], first: odd[0], last: odd.at(-1), connected, status });
+  }
+
   it('answer every message: ok arrived once, 450 not at all, held ones included, in order', async () => {
+    // What a first attempt left held arrives in the second, too.
+    attempt += 1;
+    const own = ` ${attempt}#`;
     const arrived = new Map<string, number>();
     const order = new Map<string, number[]>();
     for (const address of RECEIVERS) {
       (await attach(address)).receive((delivery) => {
         const text = delivery.text();
+        if (!text.includes(own)) return;
         arrived.set(text, (arrived.get(text) ?? 0) + 1);
         const [way = '', number = ''] = text.split('#');
         order.set(way, [...(order.get(way) ?? []), Number(number)]);
@@ -93,7 +112,7 @@ describe('node: workers that are killed', function () {
     let going = true;
     async function stream(sender: Endpoint, from: string, to: string, hold: boolean): Promise<void> {
       for (let number = 0; going; number += TOGETHER) {
-        const batch = Array.from({ length: TOGETHER }, (_, at) => `${from} ${to} ${hold}#${number + at}`);
+        const batch = Array.from({ length: TOGETHER }, (_, at) => `${from} ${to} ${hold}${own}${number + at}`);
         await Promise.all(
           batch.map(async (content) => {
             const outcome = await sender.send({ to, content, hold }).then(
@@ -125,7 +144,9 @@ describe('node: workers that are killed', function () {
       if (arrived.size > seen) [seen, since] = [arrived.size, performance.now()];
     }
     expect(given).to.deep.equal([]);
-    expect(ok.filter((text) => arrived.get(text) !== 1).slice(0, 20)).to.deep.equal([]);
+    const odd = ok.filter((text) => arrived.get(text) !== 1);
+    if (odd.length > 0) console.log(await circumstances(odd, arrived));
+    expect(odd.slice(0, 20)).to.deep.equal([]);
     const refused = sent.filter(([, outcome]) => outcome === 'not delivered').map(([text]) => text);
     expect(refused.filter((text) => arrived.has(text))).to.deep.equal([]);
     for (const [way, numbers] of order) {

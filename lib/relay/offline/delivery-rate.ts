@@ -10,7 +10,8 @@ const WINDOW_OCTETS = 1_048_576;
 const QUICK_MS = 1000;
 /** A fraction of the time that a delivery may take. */
 const SLOW_MS = 5000;
-const RETRY_MS = { first: 200, longest: 30_000 };
+/** An application that refuses everything costs one message in the longest of these times. */
+const RETRY_MS = { first: 200, longest: 5000 };
 
 export class OfflineDeliveryRate {
   #window = WINDOW.first;
