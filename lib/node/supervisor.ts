@@ -20,6 +20,7 @@ import type { Application, Cluster, PlacementObserver } from '../relay/cluster.j
 import { Backoff } from '../transport/backoff.js';
 import { systemClock } from '../transport/clock.js';
 import { within } from '../transport/deadline.js';
+import { closeUntaken } from './handed-connections.js';
 import type { CenterRole, ClusterParts } from './role.js';
 import { workerConfig } from './worker-config.js';
 import type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './worker-messages.js';
@@ -205,6 +206,7 @@ export class Supervisor implements CenterRole, PlacementObserver {
       return;
     }
     const worker = cluster.fork();
+    closeUntaken(worker);
     post.worker = worker;
     post.heardAt = performance.now();
     worker.on('message', (message: FromWorker) => this.#received(post, worker, start, message));
