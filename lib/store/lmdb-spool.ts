@@ -6,6 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { open, type RootDatabase } from 'lmdb';
 import { LocalError } from '../errors.js';
 import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/offline/spool.js';
+import { Batches, type BatchLimits } from './batches.js';
 import { refuseDamaged } from './lmdb-file.js';
 import { closedError } from './store.js';
 
@@ -21,8 +22,7 @@ type Key = [
 ];
 
 /** Size of one transaction: copying more would keep everybody else waiting. */
-const BATCH_OCTETS = 8_388_608;
-const BATCH_JOBS = 4096;
+const BATCH: BatchLimits = { requests: 4096, octets: 8_388_608 };
 
 interface Job {
   readonly octets: number;
@@ -32,8 +32,14 @@ interface Job {
 
 export class LmdbSpool implements Spool {
   readonly #root: RootDatabase<Buffer, Key>;
-  #jobs: Job[] = [];
-  #running: Promise<void> | undefined;
+  readonly #batches = new Batches<Job>({
+    limits: BATCH,
+    sizeOf: ({ octets }) => ({ requests: 1, octets }),
+    run: async (batch) => {
+      const error = await this.#write(batch);
+      for (const { written } of batch) written(error);
+    },
+  });
   #closed = false;
   /** The last write failed, as on a full disk; lmdb then waits for its flush for ever. */
   #unwritten = false;
@@ -80,7 +86,7 @@ export class LmdbSpool implements Spool {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#running;
+    await this.#batches.done();
     const closed = this.#root.close();
     if (!this.#unwritten) await closed;
   }
@@ -90,29 +96,7 @@ export class LmdbSpool implements Spool {
       queueMicrotask(() => written(closedError()));
       return;
     }
-    this.#jobs.push({ octets, action, written });
-    this.#running ??= this.#run();
-  }
-
-  async #run(): Promise<void> {
-    // Other requests of this turn are included.
-    await Promise.resolve();
-    while (this.#jobs.length > 0) {
-      const batch = this.#batch();
-      const error = await this.#write(batch);
-      for (const { written } of batch) written(error);
-    }
-    this.#running = undefined;
-  }
-
-  #batch(): Job[] {
-    let [count, octets] = [0, 0];
-    for (const job of this.#jobs) {
-      octets += job.octets;
-      if (count > 0 && (octets > BATCH_OCTETS || count >= BATCH_JOBS)) break;
-      count += 1;
-    }
-    return this.#jobs.splice(0, count);
+    this.#batches.add({ octets, action, written });
   }
 
   async #write(batch: readonly Job[]): Promise<Error | undefined> {

@@ -7,12 +7,12 @@ import type { PostgresConfig } from '../../config/schema.js';
 import { LocalError } from '../../errors.js';
 import { events } from '../../ops/events.js';
 import type { Spool, SpoolEntry, SpoolRecord, Written } from '../../relay/offline/spool.js';
+import { Batches, type BatchLimits } from '../batches.js';
 import { closedError, isFenced, type Store } from '../store.js';
 import { PostgresConnection, postgresTarget } from './connection.js';
 
 /** Size of one transaction. */
-const BATCH_OCTETS = 8_388_608;
-const BATCH_JOBS = 1024;
+const BATCH: BatchLimits = { requests: 1024, octets: 8_388_608 };
 /** Entries read at a time when the spool is opened. */
 const PAGE = 10_000;
 /** When it is tried again to delete what should not be there. */
@@ -46,8 +46,15 @@ export class PostgresSpool implements Spool {
   readonly #fence: string;
   readonly #token: () => string | null;
   #found: readonly SpoolEntry[] = [];
-  #jobs: Job[] = [];
-  #running: Promise<void> | undefined;
+  readonly #batches = new Batches<Job>({
+    limits: BATCH,
+    sizeOf: ({ record }) => ({ requests: 1, octets: record?.payload.length ?? 0 }),
+    run: async (batch) => {
+      const error = await this.#write(batch);
+      for (const { written } of batch) written(error);
+      if (this.#doubtful.size > 0 && !this.#closed) this.#clearLater();
+    },
+  });
   /** What may be there though it should not. */
   #doubtful = new Map<string, Key>();
   #timer: NodeJS.Timeout | undefined;
@@ -123,7 +130,7 @@ export class PostgresSpool implements Spool {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#running;
+    await this.#batches.done();
     await Promise.all([this.#connection.close(), this.#reader.close()]);
   }
 
@@ -132,30 +139,7 @@ export class PostgresSpool implements Spool {
       queueMicrotask(() => job.written(closedError()));
       return;
     }
-    this.#jobs.push(job);
-    this.#running ??= this.#run();
-  }
-
-  async #run(): Promise<void> {
-    // Other requests of this turn are included.
-    await Promise.resolve();
-    while (this.#jobs.length > 0) {
-      const batch = this.#batch();
-      const error = await this.#write(batch);
-      for (const { written } of batch) written(error);
-    }
-    this.#running = undefined;
-    if (this.#doubtful.size > 0 && !this.#closed) this.#clearLater();
-  }
-
-  #batch(): Job[] {
-    let [count, octets] = [0, 0];
-    for (const { record } of this.#jobs) {
-      octets += record?.payload.length ?? 0;
-      if (count > 0 && (octets > BATCH_OCTETS || count >= BATCH_JOBS)) break;
-      count += 1;
-    }
-    return this.#jobs.splice(0, count);
+    this.#batches.add(job);
   }
 
   async #write(batch: readonly Job[]): Promise<Error | undefined> {
@@ -229,15 +213,15 @@ export class PostgresSpool implements Spool {
   #clearLater(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      if (this.#closed || this.#running !== undefined) return;
-      this.#running = this.#clear();
+      // The next batch deletes it as well.
+      if (!this.#closed) this.#batches.between(() => this.#clear());
     }, AGAIN_MS).unref();
   }
 
   async #clear(): Promise<void> {
     const error = await this.#write([]);
     if (error !== undefined) events.fault.publish({ session: 'offline', error });
-    await this.#run();
+    if (this.#doubtful.size > 0 && !this.#closed) this.#clearLater();
   }
 }
 

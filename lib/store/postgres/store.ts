@@ -13,6 +13,7 @@ import { directoryObstacle } from '../../config/directory.js';
 import type { PostgresConfig } from '../../config/schema.js';
 import { LocalError } from '../../errors.js';
 import { events } from '../../ops/events.js';
+import { Batches, type BatchLimits } from '../batches.js';
 import {
   type Change,
   checkKey,
@@ -29,10 +30,10 @@ import { migrate } from './migrations.js';
 import { type Mirror, type MirrorChange, openMirror } from './mirror.js';
 
 /** Changes of one transaction: PL/pgSQL walks through an array for each of its elements. */
-const BATCH_CHANGES = 256;
-const BATCH_OCTETS = 8_388_608;
+const BATCH: BatchLimits = { requests: 256, octets: 8_388_608 };
 /** Changes read at a time. */
 const PAGE = 1000;
+const ONE: BatchLimits = { requests: 1, octets: 0 };
 /** How often the database is asked for changes that nobody told of, and whether it is there. */
 const LOOK_MS = 1000;
 /** Time to make the copy anew: some millions of entries. */
@@ -87,10 +88,19 @@ export class PostgresStore implements FencedStore {
   #at = 0;
   #identity = '';
   #generation = 0;
-  #jobs: Job[] = [];
-  #writing: Promise<void> | undefined;
-  #reads: Read[] = [];
-  #reading: Promise<void> | undefined;
+  readonly #writes = new Batches<Job>({
+    limits: BATCH,
+    sizeOf: ({ changes, texts }) => ({
+      requests: changes.length,
+      octets: texts.reduce((sum, text) => sum + (text?.length ?? 0), 0),
+    }),
+    run: (batch) => this.#answer(batch),
+  });
+  readonly #reads = new Batches<Read>({
+    limits: { requests: PAGE, octets: 0 },
+    sizeOf: () => ONE,
+    run: (reads) => this.#read(reads),
+  });
   #following: Promise<void> | undefined;
   #again = false;
   #timer: NodeJS.Timeout | undefined;
@@ -152,35 +162,28 @@ export class PostgresStore implements FencedStore {
       return Promise.reject(error);
     }
     return new Promise((done, failed) => {
-      this.#reads.push({ key, done, failed });
-      this.#reading ??= this.#read();
+      this.#reads.add({ key, done, failed });
     });
   }
 
-  /** Those that are asked for while others are read are read together. */
-  async #read(): Promise<void> {
-    await Promise.resolve();
-    while (this.#reads.length > 0) {
-      const reads = this.#reads.splice(0, PAGE);
-      try {
-        const { rows } = await this.#reader.run(
-          (client) =>
-            client.query<{ key: string; value: string; version: string }>(
-              `select key, value, version from ${this.#target.schema}.entries where key = any($1)`,
-              [reads.map(({ key }) => key)],
-            ),
-          true,
-        );
-        const found = new Map(rows.map((row) => [row.key, row]));
-        for (const { key, done } of reads) {
-          const row = found.get(key);
-          done(row === undefined ? undefined : { value: JSON.parse(row.value) as Json, version: Number(row.version) });
-        }
-      } catch (error) {
-        for (const { failed } of reads) failed(error);
+  async #read(reads: readonly Read[]): Promise<void> {
+    try {
+      const { rows } = await this.#reader.run(
+        (client) =>
+          client.query<{ key: string; value: string; version: string }>(
+            `select key, value, version from ${this.#target.schema}.entries where key = any($1)`,
+            [reads.map(({ key }) => key)],
+          ),
+        true,
+      );
+      const found = new Map(rows.map((row) => [row.key, row]));
+      for (const { key, done } of reads) {
+        const row = found.get(key);
+        done(row === undefined ? undefined : { value: JSON.parse(row.value) as Json, version: Number(row.version) });
       }
+    } catch (error) {
+      for (const { failed } of reads) failed(error);
     }
-    this.#reading = undefined;
   }
 
   peek(key: string): Entry | undefined {
@@ -244,37 +247,19 @@ export class PostgresStore implements FencedStore {
     if (changes.length === 0) return [];
     const texts = changes.map(({ value }) => (value === undefined ? null : JSON.stringify(value)));
     return await new Promise((done, failed) => {
-      this.#jobs.push({ changes, texts, done, failed });
-      this.#writing ??= this.#runJobs();
+      this.#writes.add({ changes, texts, done, failed });
     });
   }
 
-  async #runJobs(): Promise<void> {
-    // Other requests of this turn are included.
-    await Promise.resolve();
-    while (this.#jobs.length > 0) {
-      const batch = this.#batch();
-      try {
-        const results = await this.#submit(batch);
-        this.#failing = undefined;
-        for (const [index, { done }] of batch.entries()) done(results[index]);
-      } catch (error) {
-        this.#failing = error instanceof Error ? error.message : String(error);
-        for (const { failed } of batch) failed(error);
-      }
+  async #answer(batch: readonly Job[]): Promise<void> {
+    try {
+      const results = await this.#submit(batch);
+      this.#failing = undefined;
+      for (const [index, { done }] of batch.entries()) done(results[index]);
+    } catch (error) {
+      this.#failing = error instanceof Error ? error.message : String(error);
+      for (const { failed } of batch) failed(error);
     }
-    this.#writing = undefined;
-  }
-
-  #batch(): Job[] {
-    let [count, changes, octets] = [0, 0, 0];
-    for (const job of this.#jobs) {
-      changes += job.changes.length;
-      octets += job.texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
-      if (count > 0 && (changes > BATCH_CHANGES || octets > BATCH_OCTETS)) break;
-      count += 1;
-    }
-    return this.#jobs.splice(0, count);
   }
 
   /** @returns for each job the version of each change, or undefined */
@@ -509,7 +494,7 @@ export class PostgresStore implements FencedStore {
 
   async #release(): Promise<void> {
     clearTimeout(this.#timer);
-    await Promise.allSettled([this.#writing, this.#reading]);
+    await Promise.all([this.#writes.done(), this.#reads.done()]);
     await Promise.allSettled([this.#following]);
     await Promise.all([this.#writer.close(), this.#reader.close()]);
     await this.#mirror.close();
