@@ -1,6 +1,7 @@
 /** Exit codes (those of sysexits where they fit), and which error leads to which. Scripts rely on them. */
 import { CommanderError } from 'commander';
-import { type ErrorCode, ImxpError } from '../../lib/errors.js';
+import { type ErrorCode, ImxpError, RefusedError } from '../../lib/errors.js';
+import { isTransientCode } from '../../lib/imxp/reply-code.js';
 
 export const EXIT = {
   OK: 0,
@@ -72,5 +73,12 @@ export function exitCodeOf(error: unknown): number {
   if (error.code === 'REFUSED' && error.reply !== undefined) {
     return NOT_ALLOWED.has(error.reply.code) ? EXIT.REFUSED : EXIT.FAILED;
   }
+  // A login that is not possible now, for instance: nothing is wrong with what was given.
+  if (isForNow(error)) return EXIT.UNAVAILABLE;
   return CODES[error.code] ?? EXIT.FAILED;
+}
+
+/** Whether the peer refused the session, the login or a channel for a reason that passes. */
+export function isForNow(error: ImxpError): boolean {
+  return error instanceof RefusedError && error.code !== 'REFUSED' && isTransientCode(error.reply.code);
 }

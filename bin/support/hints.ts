@@ -1,7 +1,7 @@
 /** Hints: what the user can do about an error, by its code and by the reply code of the peer. Prints nothing. */
 import { type ErrorCode, ImxpError, RefusedError, type Reply } from '../../lib/errors.js';
 import { addressOf } from '../../lib/imxp/address.js';
-import { CommandError } from './exit.js';
+import { CommandError, isForNow } from './exit.js';
 
 const CHECK_PASSWORD = 'Check the address and the password (--password-file or IMXP_PASSWORD).';
 const NO_RELAY_THERE = 'Whatever listens there is not a relay: check the host and port of --relay (or IMXP_RELAY).';
@@ -67,6 +67,7 @@ export function hintFor(error: unknown): string | undefined {
   if (error instanceof CommandError)
     return error.hint ?? (error.cause === undefined ? undefined : hintFor(error.cause));
   if (error instanceof RefusedError && error.code === 'REFUSED') return refusalHint(error);
+  if (error instanceof ImxpError && isForNow(error) && error.code !== 'BEEP_UNAVAILABLE') return TRY_LATER;
   if (error instanceof ImxpError) return certificateHint(error) ?? sentHint(error) ?? HINTS[error.code];
   return fileHint(error);
 }

@@ -8,6 +8,7 @@ describe('exit codes', () => {
     ['a relay that cannot be reached', new TransportError('CONNECT_FAILED', 'x'), 69],
     ['a relay that does not answer', new TransportError('TIMED_OUT', 'x'), 69],
     ['a wrong password', new RefusedError('SASL_REFUSED', { code: 535, text: 'x' }), 77],
+    ['a login that is not possible now', new RefusedError('SASL_REFUSED', { code: 454, text: 'x' }), 69],
     ['a forbidden attach', new RefusedError('REFUSED', { code: 537, text: 'x' }), 77],
     ['an unknown recipient', new RefusedError('REFUSED', { code: 550, text: 'x' }), 1],
     ['an unusable configuration', new LocalError('CONFIGURATION', 'x'), 78],

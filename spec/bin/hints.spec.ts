@@ -17,6 +17,12 @@ describe('the hints of commands', () => {
     expect(hintFor(new RefusedError('REFUSED', { code: 537, text: 'no' }))).to.contain('imxp access allow');
   });
 
+  it('doubt the password when it was refused, and not when no login is possible now', () => {
+    const refused = (code: number) => hintFor(new RefusedError('SASL_REFUSED', { code, text: 'x' }));
+    expect(refused(535)).to.contain('password');
+    expect(refused(454)).to.equal('Try again later.');
+  });
+
   it('name --ca for a certificate of an unknown CA, and not for its other faults', () => {
     for (const reason of [
       'SELF_SIGNED_CERT_IN_CHAIN',
